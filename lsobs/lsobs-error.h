@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <lsobs/lsobs-types.h>
+
+G_BEGIN_DECLS
+
+/**
+ * LSOBS_ERROR:
+ *
+ * The domain of errors of settings, runs and the service; codes are #LsobsError.
+ *
+ * Since: 0.1
+ */
+#define LSOBS_ERROR (lsobs_error_quark ())
+
+/**
+ * LsobsError:
+ * @LSOBS_ERROR_INVALID_CONFIG: a setting has a value that cannot work
+ * @LSOBS_ERROR_INVALID_RUN: the identity of a run breaks the protocol's rules
+ * @LSOBS_ERROR_TOO_LARGE: the service does not take as much in one request
+ * @LSOBS_ERROR_REJECTED: the service refuses the content (400, 422, other 4xx)
+ * @LSOBS_ERROR_CONFLICT: the service has had one of the runs already (409)
+ * @LSOBS_ERROR_UNAUTHORIZED: the service refuses the key (401, 403)
+ * @LSOBS_ERROR_QUOTA: a monthly limit of the account is used up
+ * @LSOBS_ERROR_NOT_FOUND: there is no such service at this address (404)
+ * @LSOBS_ERROR_REDIRECTED: the address answers with a redirect, which is never
+ *   followed, since the key would travel along
+ * @LSOBS_ERROR_UNAVAILABLE: the service answered with an error that may pass
+ *   (5xx, 429, 408 …) at every attempt
+ * @LSOBS_ERROR_UNREACHABLE: no answer at any attempt
+ * @LSOBS_ERROR_CLOSED: the object was shut down
+ *
+ * Errors of settings, runs and the service.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_ERROR_INVALID_CONFIG,
+  LSOBS_ERROR_INVALID_RUN,
+  LSOBS_ERROR_TOO_LARGE,
+  LSOBS_ERROR_REJECTED,
+  LSOBS_ERROR_CONFLICT,
+  LSOBS_ERROR_UNAUTHORIZED,
+  LSOBS_ERROR_QUOTA,
+  LSOBS_ERROR_NOT_FOUND,
+  LSOBS_ERROR_REDIRECTED,
+  LSOBS_ERROR_UNAVAILABLE,
+  LSOBS_ERROR_UNREACHABLE,
+  LSOBS_ERROR_CLOSED
+} LsobsError;
+
+#define LSOBS_TYPE_ERROR (lsobs_error_get_type ())
+
+/**
+ * LSOBS_FLUSH_ERROR:
+ *
+ * The domain of errors of flushing; codes are #LsobsFlushError.
+ *
+ * Since: 0.1
+ */
+#define LSOBS_FLUSH_ERROR (lsobs_flush_error_quark ())
+
+/**
+ * LsobsFlushError:
+ * @LSOBS_FLUSH_ERROR_TIMEOUT: not everything was sent in time; nothing is lost,
+ *   sending goes on
+ * @LSOBS_FLUSH_ERROR_PERMANENT: all was tried, and some of it cannot be
+ *   delivered
+ *
+ * Errors of flushing. lsobs_flush_error_get_waited(),
+ * lsobs_flush_error_get_pending() and lsobs_flush_error_get_dropped() tell the
+ * numbers behind the message.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_FLUSH_ERROR_TIMEOUT,
+  LSOBS_FLUSH_ERROR_PERMANENT
+} LsobsFlushError;
+
+#define LSOBS_TYPE_FLUSH_ERROR (lsobs_flush_error_get_type ())
+
+LSOBS_AVAILABLE_IN_0_1
+GQuark  lsobs_error_quark             (void);
+LSOBS_AVAILABLE_IN_0_1
+GType   lsobs_error_get_type          (void);
+
+LSOBS_AVAILABLE_IN_0_1
+GQuark  lsobs_flush_error_quark       (void);
+LSOBS_AVAILABLE_IN_0_1
+GType   lsobs_flush_error_get_type    (void);
+LSOBS_AVAILABLE_IN_0_1
+gint64  lsobs_flush_error_get_waited  (const GError *error);
+LSOBS_AVAILABLE_IN_0_1
+guint64 lsobs_flush_error_get_pending (const GError *error);
+LSOBS_AVAILABLE_IN_0_1
+guint64 lsobs_flush_error_get_dropped (const GError *error);
+
+G_END_DECLS

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <lsobs/lsobs-types.h>
+
+G_BEGIN_DECLS
+
+#define LSOBS_TYPE_FLUSH_STATS (lsobs_flush_stats_get_type ())
+
+/**
+ * LsobsFlushStats:
+ * @runs_flushed: records that were delivered during the flush
+ * @runs_failed: records that were tried and lost during the flush
+ * @batches_sent: batches that were accepted during the flush
+ * @dropped_events: records that were lost for want of room in the queue since
+ *   the flush before this one
+ *
+ * What a flush has done.
+ *
+ * Since: 0.1
+ */
+typedef struct
+{
+  guint64 runs_flushed;
+  guint64 runs_failed;
+  guint64 batches_sent;
+  guint64 dropped_events;
+
+  /*< private >*/
+  guint64 reserved[4];
+} LsobsFlushStats;
+
+LSOBS_AVAILABLE_IN_0_1
+GType            lsobs_flush_stats_get_type (void);
+LSOBS_AVAILABLE_IN_0_1
+LsobsFlushStats *lsobs_flush_stats_copy     (const LsobsFlushStats *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_flush_stats_free     (LsobsFlushStats *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsFlushStats, lsobs_flush_stats_free)
+
+G_END_DECLS

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#if !defined (LSOBS_INSIDE) && !defined (LSOBS_COMPILATION)
+# error "Only <lsobs/lsobs.h> can be included directly."
+#endif
+
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+#include <lsobs/lsobs-version-macros.h>
+
+G_BEGIN_DECLS
+
+/**
+ * LsobsRunType:
+ * @LSOBS_RUN_TYPE_CHAIN: a step of any kind: an agent, a graph node, a function
+ * @LSOBS_RUN_TYPE_LLM: a call of a language model
+ * @LSOBS_RUN_TYPE_TOOL: a call of a tool
+ * @LSOBS_RUN_TYPE_RETRIEVER: a look-up of documents
+ * @LSOBS_RUN_TYPE_EMBEDDING: a computation of embeddings
+ * @LSOBS_RUN_TYPE_PROMPT: the filling of a prompt template
+ * @LSOBS_RUN_TYPE_PARSER: the parsing of a model's answer
+ *
+ * What a run does. The service knows these seven words and no other.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_RUN_TYPE_CHAIN,
+  LSOBS_RUN_TYPE_LLM,
+  LSOBS_RUN_TYPE_TOOL,
+  LSOBS_RUN_TYPE_RETRIEVER,
+  LSOBS_RUN_TYPE_EMBEDDING,
+  LSOBS_RUN_TYPE_PROMPT,
+  LSOBS_RUN_TYPE_PARSER
+} LsobsRunType;
+
+#define LSOBS_TYPE_RUN_TYPE (lsobs_run_type_get_type ())
+
+/**
+ * LsobsRunStatus:
+ * @LSOBS_RUN_STATUS_RUNNING: the run has started and not ended
+ * @LSOBS_RUN_STATUS_COMPLETED: the run has ended without an error
+ * @LSOBS_RUN_STATUS_FAILED: the run has ended with an error
+ *
+ * How far a run has come.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_RUN_STATUS_RUNNING,
+  LSOBS_RUN_STATUS_COMPLETED,
+  LSOBS_RUN_STATUS_FAILED
+} LsobsRunStatus;
+
+#define LSOBS_TYPE_RUN_STATUS (lsobs_run_status_get_type ())
+
+/**
+ * LsobsIngestMode:
+ * @LSOBS_INGEST_MODE_AUTO: the best one that the service offers: `multipart`
+ *   first, then `batch`, then `runs`
+ * @LSOBS_INGEST_MODE_MULTIPART: many runs per request, `POST /runs/multipart`
+ * @LSOBS_INGEST_MODE_BATCH: many runs per request, `POST /runs/batch`
+ * @LSOBS_INGEST_MODE_RUNS: one run per request, `POST /runs` and `PATCH /runs/{id}`
+ *
+ * Which endpoints of the service the runs are sent to.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_INGEST_MODE_AUTO,
+  LSOBS_INGEST_MODE_MULTIPART,
+  LSOBS_INGEST_MODE_BATCH,
+  LSOBS_INGEST_MODE_RUNS
+} LsobsIngestMode;
+
+#define LSOBS_TYPE_INGEST_MODE (lsobs_ingest_mode_get_type ())
+
+/**
+ * LsobsState:
+ * @LSOBS_STATE_OK: the last batch was delivered, or none was sent yet
+ * @LSOBS_STATE_DEGRADED: the last batch was lost; the next one is tried
+ * @LSOBS_STATE_PAUSED: the service refuses everything (a wrong key, a used-up
+ *   quota, a wrong address): nothing is sent for a while, runs are still
+ *   collected
+ *
+ * How delivery is going.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_STATE_OK,
+  LSOBS_STATE_DEGRADED,
+  LSOBS_STATE_PAUSED
+} LsobsState;
+
+#define LSOBS_TYPE_STATE (lsobs_state_get_type ())
+
+LSOBS_AVAILABLE_IN_0_1
+GType lsobs_run_type_get_type    (void);
+LSOBS_AVAILABLE_IN_0_1
+GType lsobs_run_status_get_type  (void);
+LSOBS_AVAILABLE_IN_0_1
+GType lsobs_ingest_mode_get_type (void);
+LSOBS_AVAILABLE_IN_0_1
+GType lsobs_state_get_type       (void);
+
+G_END_DECLS

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-version.h"
+
+/**
+ * SECTION:lsobs-version
+ * @title: Version information
+ * @short_description: which version is in use
+ *
+ * The macros tell the version of the headers that a program was compiled with,
+ * the functions the version of the library that it runs with.
+ */
+
+/**
+ * lsobs_check_version:
+ * @major: a major version
+ * @minor: a minor version
+ * @micro: a micro version
+ *
+ * Tells whether the library in use is at least of the version given.
+ *
+ * Returns: %TRUE if it is
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_check_version (guint major,
+                     guint minor,
+                     guint micro)
+{
+  /* In variables, since the compiler would warn of unsigned < 0. */
+  const guint own_major = LSOBS_MAJOR_VERSION;
+  const guint own_minor = LSOBS_MINOR_VERSION;
+  const guint own_micro = LSOBS_MICRO_VERSION;
+
+  if (own_major != major)
+    return own_major > major;
+  if (own_minor != minor)
+    return own_minor > minor;
+
+  return own_micro >= micro;
+}
+
+/**
+ * lsobs_get_version_string:
+ *
+ * Gets the version of the library in use.
+ *
+ * Returns: (transfer none): the version, such as `0.1.0`
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_get_version_string (void)
+{
+  return LSOBS_VERSION_STRING;
+}
