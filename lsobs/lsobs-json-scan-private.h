@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <string.h>
+
+#include <glib.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+G_BEGIN_DECLS
+
+#define LSOBS_UTF8_REPLACEMENT "\xef\xbf\xbd"
+
+/* Whether @c cannot stand in a JSON string as it is. */
+static inline gboolean
+_lsobs_json_is_special (char     c,
+                        gboolean or_high)
+{
+  return (guchar) c < 0x20 || c == '"' || c == '\\' || (or_high && (guchar) c >= 0x80);
+}
+
+/* The first byte from @p on that is a quote, a backslash, a control character
+ * or (@or_high) no ASCII; @end when there is none. @or_high is a constant at
+ * each call. */
+static inline const char *
+_lsobs_json_scan (const char *p,
+                  const char *end,
+                  gboolean    or_high)
+{
+#ifdef __SSE2__
+  const __m128i quote = _mm_set1_epi8 ('"');
+  const __m128i backslash = _mm_set1_epi8 ('\\');
+  const __m128i control = _mm_set1_epi8 (0x1f);
+
+  for (; end - p >= 16; p += 16)
+    {
+      __m128i bytes = _mm_loadu_si128 ((const __m128i *) (const void *) p);
+      __m128i hits = _mm_or_si128 (_mm_cmpeq_epi8 (bytes, quote),
+                                   _mm_cmpeq_epi8 (bytes, backslash));
+      guint mask;
+
+      hits = _mm_or_si128 (hits, _mm_cmpeq_epi8 (_mm_min_epu8 (bytes, control), bytes));
+      mask = (guint) _mm_movemask_epi8 (or_high ? _mm_or_si128 (hits, bytes) : hits);
+      if (mask != 0)
+        return p + __builtin_ctz (mask);
+    }
+#else
+  const guint64 ones = G_GUINT64_CONSTANT (0x0101010101010101);
+  const guint64 highs = ones << 7;
+
+  for (; end - p >= 8; p += 8)
+    {
+      guint64 bytes;
+      guint64 quotes;
+      guint64 backslashes;
+      guint64 hits;
+
+      memcpy (&bytes, p, sizeof bytes);
+      quotes = bytes ^ (ones * '"');
+      backslashes = bytes ^ (ones * '\\');
+      hits = (bytes - ones * 0x20) & ~bytes;
+      hits |= (quotes - ones) & ~quotes;
+      hits |= (backslashes - ones) & ~backslashes;
+      if (or_high)
+        hits |= bytes;
+
+      /* A borrow may mark bytes beside the true one: which it is, the loop
+       * below finds out. */
+      if ((hits & highs) != 0)
+        break;
+    }
+#endif
+
+  while (p < end && !_lsobs_json_is_special (*p, or_high))
+    p++;
+
+  return p;
+}
+
+static inline gboolean
+_lsobs_utf8_is_continuation (char c)
+{
+  return ((guchar) c & 0xc0) == 0x80;
+}
+
+/* The range that the second byte after the lead @c must lie in. */
+static inline gboolean
+_lsobs_utf8_is_second (guchar c,
+                       guchar second)
+{
+  guchar low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+  guchar high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+
+  return second >= low && second <= high;
+}
+
+/* How many bytes the character at @p (which is < @end) has; 0 when it is not
+ * valid UTF-8. Surrogates and overlong forms are not, noncharacters and NUL are. */
+static inline gsize
+_lsobs_utf8_length (const char *p,
+                    const char *end)
+{
+  guchar c = (guchar) *p;
+  gsize len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+
+  if (len < 2)
+    return len;
+
+  if ((gsize) (end - p) < len || !_lsobs_utf8_is_second (c, (guchar) p[1]) ||
+      (len > 2 && !_lsobs_utf8_is_continuation (p[2])) ||
+      (len > 3 && !_lsobs_utf8_is_continuation (p[3])))
+    return 0;
+
+  return len;
+}
+
+/* How much of @len bytes of valid UTF-8 to keep so that at most @max are left
+ * and no character is broken. */
+static inline gsize
+_lsobs_utf8_cut (const char *text,
+                 gsize       len,
+                 gsize       max)
+{
+  if (len <= max)
+    return len;
+
+  while (max > 0 && _lsobs_utf8_is_continuation (text[max]))
+    max--;
+
+  return max;
+}
+
+G_END_DECLS

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-json-string-private.h"
+#include "lsobs/lsobs-json-walker-private.h"
+#include "lsobs/lsobs-json-writer-private.h"
+
+#define UTF8_BOM "\xef\xbb\xbf"
+
+/* One pass over JSON text. There is no recursion: what is open is kept in an
+ * array, the closing bracket of each, so that depth costs a byte a level and no
+ * stack. What lies too deep is still checked, but not written. */
+typedef struct
+{
+  LsobsBuffer *out;
+  const char *p;                        /* what comes next */
+  const char *end;
+  const LsobsJsonWalkOptions *options;
+  LsobsJsonScratch scratch;
+
+  gsize depth;                          /* how many arrays and objects are open */
+  char shallow[LSOBS_JSON_MAX_DEPTH];   /* what closes them */
+  LsobsBuffer deep;                     /* and those that are not written */
+} Walk;
+
+/* For keys, which are repaired only. */
+static const LsobsJsonWalkOptions key_options = { NULL, 0, FALSE };
+
+static inline gboolean
+is_written (const Walk *walk)
+{
+  return walk->depth <= LSOBS_JSON_MAX_DEPTH;
+}
+
+static inline void
+write_c (Walk *walk,
+         char  c)
+{
+  if (is_written (walk))
+    _lsobs_buffer_append_c (walk->out, c);
+}
+
+static inline void
+skip_space (Walk *walk)
+{
+  const char *p = walk->p;
+
+  while (p < walk->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+    p++;
+
+  walk->p = p;
+}
+
+static inline gboolean
+next_is (Walk *walk,
+         char  c)
+{
+  return walk->p < walk->end && *walk->p == c;
+}
+
+static inline gboolean
+skip_token (Walk       *walk,
+            const char *token,
+            gsize       len)
+{
+  if ((gsize) (walk->end - walk->p) < len || memcmp (walk->p, token, len) != 0)
+    return FALSE;
+
+  walk->p += len;
+  return TRUE;
+}
+
+static void
+push (Walk *walk,
+      char  closing)
+{
+  if (walk->depth < LSOBS_JSON_MAX_DEPTH)
+    walk->shallow[walk->depth] = closing;
+  else
+    {
+      if (walk->depth == LSOBS_JSON_MAX_DEPTH)
+        _lsobs_buffer_append_str (walk->out, "\"" LSOBS_JSON_DEPTH_LIMIT "\"");
+      _lsobs_buffer_append_c (&walk->deep, closing);
+    }
+
+  walk->depth++;
+}
+
+static inline char
+closing_of (const Walk *walk)
+{
+  return walk->depth <= LSOBS_JSON_MAX_DEPTH ? walk->shallow[walk->depth - 1]
+                                             : walk->deep.data[walk->deep.len - 1];
+}
+
+static void
+pop (Walk *walk)
+{
+  if (walk->depth > LSOBS_JSON_MAX_DEPTH)
+    walk->deep.len--;
+
+  walk->depth--;
+}
+
+static gboolean
+walk_string (Walk                       *walk,
+             const LsobsJsonWalkOptions *options)
+{
+  const char *raw = walk->p + 1;
+  LsobsJsonStringKind kind;
+  const char *after = _lsobs_json_string_scan (raw, walk->end, &kind);
+
+  if (after == NULL)
+    return FALSE;
+
+  if (is_written (walk))
+    _lsobs_json_string_write (walk->out, raw, (gsize) (after - 1 - raw), kind, options,
+                              &walk->scratch);
+  walk->p = after;
+  return TRUE;
+}
+
+static gsize
+skip_digits (Walk *walk)
+{
+  const char *start = walk->p;
+
+  while (walk->p < walk->end && g_ascii_isdigit (*walk->p))
+    walk->p++;
+
+  return (gsize) (walk->p - start);
+}
+
+/* Of @len digits without leading zeros. */
+static gboolean
+is_int64 (const char *digits,
+          gsize       len,
+          gboolean    negative)
+{
+  if (len != 19)
+    return len < 19;
+
+  return memcmp (digits, negative ? "9223372036854775808" : "9223372036854775807", 19) <= 0;
+}
+
+static gboolean
+walk_number (Walk *walk)
+{
+  const char *start = walk->p;
+  gboolean negative = skip_token (walk, "-", 1);
+  const char *digits = walk->p;
+  gsize n_digits = skip_digits (walk);
+  gboolean whole = TRUE;
+  gboolean quoted;
+
+  if (n_digits == 0 || (n_digits > 1 && *digits == '0'))
+    return FALSE;
+
+  if (skip_token (walk, ".", 1))
+    {
+      whole = FALSE;
+      if (skip_digits (walk) == 0)
+        return FALSE;
+    }
+
+  if (skip_token (walk, "e", 1) || skip_token (walk, "E", 1))
+    {
+      whole = FALSE;
+      if (!skip_token (walk, "+", 1))
+        skip_token (walk, "-", 1);
+      if (skip_digits (walk) == 0)
+        return FALSE;
+    }
+
+  if (!is_written (walk))
+    return TRUE;
+
+  /* Many a reader has no room for more than an int64. */
+  quoted = whole && !is_int64 (digits, n_digits, negative);
+  if (quoted)
+    _lsobs_buffer_append_c (walk->out, '"');
+  _lsobs_buffer_append (walk->out, start, (gsize) (walk->p - start));
+  if (quoted)
+    _lsobs_buffer_append_c (walk->out, '"');
+  return TRUE;
+}
+
+/* @token is known to begin with the right letter. */
+static gboolean
+walk_token (Walk       *walk,
+            const char *token,
+            const char *written)
+{
+  if (!skip_token (walk, token, strlen (token)))
+    return FALSE;
+
+  if (is_written (walk))
+    _lsobs_buffer_append_str (walk->out, written);
+  return TRUE;
+}
+
+static gboolean
+walk_scalar (Walk *walk)
+{
+  switch (*walk->p)
+    {
+    case '"':
+      return walk_string (walk, walk->options);
+
+    case 't':
+      return walk_token (walk, "true", "true");
+
+    case 'f':
+      return walk_token (walk, "false", "false");
+
+    case 'n':
+      return walk_token (walk, "null", "null");
+
+    /* Not JSON, but what several languages write for it. */
+    case 'N':
+      return walk_token (walk, "NaN", "null");
+
+    case 'I':
+      return walk_token (walk, "Infinity", "null");
+
+    case '-':
+      if (walk->end - walk->p > 1 && walk->p[1] == 'I')
+        return walk_token (walk, "-Infinity", "null");
+      return walk_number (walk);
+
+    default:
+      return walk_number (walk);
+    }
+}
+
+/* The name of a member and its colon. */
+static gboolean
+walk_key (Walk *walk)
+{
+  skip_space (walk);
+  if (!next_is (walk, '"') || !walk_string (walk, &key_options))
+    return FALSE;
+
+  skip_space (walk);
+  if (!skip_token (walk, ":", 1))
+    return FALSE;
+
+  write_c (walk, ':');
+  return TRUE;
+}
+
+/* Goes into arrays and objects as far as they begin here, up to the end of the
+ * first value that has no values in it. */
+static gboolean
+walk_down (Walk *walk)
+{
+  for (;;)
+    {
+      char opening;
+
+      skip_space (walk);
+      if (walk->p == walk->end)
+        return FALSE;
+
+      opening = *walk->p;
+      if (opening != '{' && opening != '[')
+        return walk_scalar (walk);
+
+      walk->p++;
+      push (walk, opening == '{' ? '}' : ']');
+      write_c (walk, opening);
+      skip_space (walk);
+      if (next_is (walk, closing_of (walk)))
+        return TRUE;
+      if (opening == '{' && !walk_key (walk))
+        return FALSE;
+    }
+}
+
+/* Closes what ends here, up to where the next value begins (*@done is then
+ * FALSE) or nothing is open. */
+static gboolean
+walk_up (Walk     *walk,
+         gboolean *done)
+{
+  while (walk->depth > 0)
+    {
+      char closing = closing_of (walk);
+
+      skip_space (walk);
+      if (skip_token (walk, ",", 1))
+        {
+          write_c (walk, ',');
+          *done = FALSE;
+          return closing == ']' || walk_key (walk);
+        }
+
+      if (!next_is (walk, closing))
+        return FALSE;
+
+      walk->p++;
+      write_c (walk, closing);
+      pop (walk);
+    }
+
+  *done = TRUE;
+  return TRUE;
+}
+
+static gboolean
+walk_document (Walk *walk)
+{
+  gboolean wrapped;
+  gboolean done = FALSE;
+
+  skip_token (walk, UTF8_BOM, strlen (UTF8_BOM));
+  skip_space (walk);
+  wrapped = walk->options->wrap && !next_is (walk, '{');
+  if (wrapped)
+    _lsobs_buffer_append_str (walk->out, "{\"value\":");
+
+  while (!done)
+    if (!walk_down (walk) || !walk_up (walk, &done))
+      return FALSE;
+
+  if (wrapped)
+    _lsobs_buffer_append_c (walk->out, '}');
+
+  skip_space (walk);
+  return walk->p == walk->end;
+}
+
+/* Appends a sanitised copy of JSON text. %FALSE: it was not JSON, and what was
+ * appended is the whole of it as one string. Either way it is valid JSON. */
+gboolean
+_lsobs_json_walk (LsobsBuffer                *out,
+                  const char                 *text,
+                  gsize                       len,
+                  const LsobsJsonWalkOptions *options)
+{
+  gsize start = out->len;
+  gboolean is_json;
+  Walk walk = {
+    .out = out,
+    .p = text,
+    .end = text + len,
+    .options = options,
+    .scratch = LSOBS_JSON_SCRATCH_INIT,
+    .deep = LSOBS_BUFFER_INIT,
+  };
+
+  if (len == 0)
+    {
+      _lsobs_buffer_append_str (out, options->wrap ? "{}" : "null");
+      return TRUE;
+    }
+
+  /* Room for all of it, unless strings grow. */
+  _lsobs_buffer_reserve (out, len + sizeof "{\"value\":}");
+  is_json = walk_document (&walk);
+  if (!is_json)
+    {
+      _lsobs_buffer_truncate (out, start);
+      if (options->wrap)
+        _lsobs_buffer_append_str (out, "{\"value\":");
+      _lsobs_json_string_write_text (out, text, len, options, &walk.scratch);
+      if (options->wrap)
+        _lsobs_buffer_append_c (out, '}');
+    }
+
+  _lsobs_json_scratch_clear (&walk.scratch);
+  _lsobs_buffer_clear (&walk.deep);
+  return is_json;
+}
+
+/* Appends any bytes as one JSON string: repaired, redacted, cut. */
+void
+_lsobs_json_walk_text (LsobsBuffer                *out,
+                       const char                 *text,
+                       gsize                       len,
+                       const LsobsJsonWalkOptions *options)
+{
+  g_auto (LsobsJsonScratch) scratch = LSOBS_JSON_SCRATCH_INIT;
+
+  _lsobs_json_string_write_text (out, text, len, options, &scratch);
+}

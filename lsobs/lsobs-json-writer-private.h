@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "lsobs/lsobs-buffer-private.h"
+
+G_BEGIN_DECLS
+
+/* Arrays and objects may lie this deep in each other, the outermost counted.
+ * It is shared by the writer of nodes and the walker of text, so that a payload
+ * means the same whichever way it comes in. */
+#define LSOBS_JSON_MAX_DEPTH 128
+
+/* Stands for what lies deeper. */
+#define LSOBS_JSON_DEPTH_LIMIT "[DEPTH LIMIT]"
+
+gboolean _lsobs_json_write_node   (LsobsBuffer *out,
+                                   JsonNode    *node,
+                                   gsize        max_bytes);
+void     _lsobs_json_write_string (LsobsBuffer *out,
+                                   const char  *text,
+                                   gsize        len);
+
+G_END_DECLS
