@@ -1,0 +1,1397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-config-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-secret-private.h"
+#include "lsobs/lsobs-settings-private.h"
+
+/**
+ * SECTION:lsobs-config
+ * @title: LsobsConfig
+ * @short_description: where runs are sent, how much, and what is hidden
+ *
+ * A bag of settings. Setters take any value; whether the values make sense is
+ * checked, all together, by lsobs_config_validate() and when an #LsobsObserver,
+ * #LsobsExporter or #LsobsClient is made from the config. Those take a copy: what
+ * is set later has no effect on them.
+ *
+ * The API key is a secret. It can be written and never read, is in no message,
+ * and its memory is wiped when it is freed.
+ *
+ * A config may be used from any thread, from one at a time.
+ */
+
+/* The numbers, in the order of their properties. */
+typedef enum
+{
+  NUMBER_FLUSH_INTERVAL,
+  NUMBER_MAX_BATCH_SIZE,
+  NUMBER_MAX_BATCH_BYTES,
+  NUMBER_QUEUE_CAPACITY,
+  NUMBER_MAX_QUEUE_BYTES,
+  NUMBER_MAX_STRING_BYTES,
+  NUMBER_MAX_IN_FLIGHT,
+  NUMBER_MAX_ATTEMPTS,
+  NUMBER_RETRY_DELAY,
+  NUMBER_REQUEST_TIMEOUT,
+  NUMBER_SHUTDOWN_TIMEOUT,
+  N_NUMBERS
+} ConfigNumber;
+
+struct _LsobsConfig
+{
+  GObject parent_instance;
+
+  char *api_url;         /* (owned) (nullable) */
+  char *api_key;         /* (owned) (nullable) a secret */
+  char *project_name;    /* (owned) (nullable) */
+  char *workspace_id;    /* (owned) (nullable) */
+  char *redact_regex;    /* (owned) (nullable) */
+  LsobsSampler *sampler; /* (owned) (nullable) */
+  double sampling_rate;
+  LsobsIngestMode ingest_mode;
+  gboolean allow_plain_http;
+  gint64 numbers[N_NUMBERS];
+};
+
+typedef enum
+{
+  PROP_API_URL = 1,
+  PROP_API_KEY,
+  PROP_PROJECT_NAME,
+  PROP_WORKSPACE_ID,
+  PROP_REDACT_REGEX,
+  PROP_SAMPLER,
+  PROP_SAMPLING_RATE,
+  PROP_INGEST_MODE,
+  PROP_ALLOW_PLAIN_HTTP,
+  PROP_FLUSH_INTERVAL,
+  PROP_MAX_BATCH_SIZE,
+  PROP_MAX_BATCH_BYTES,
+  PROP_QUEUE_CAPACITY,
+  PROP_MAX_QUEUE_BYTES,
+  PROP_MAX_STRING_BYTES,
+  PROP_MAX_IN_FLIGHT,
+  PROP_MAX_ATTEMPTS,
+  PROP_RETRY_DELAY,
+  PROP_REQUEST_TIMEOUT,
+  PROP_SHUTDOWN_TIMEOUT
+} LsobsConfigProperty;
+
+static GParamSpec *props[PROP_SHUTDOWN_TIMEOUT + 1] = { NULL, };
+
+G_DEFINE_FINAL_TYPE (LsobsConfig, lsobs_config, G_TYPE_OBJECT)
+
+static void
+lsobs_config_finalize (GObject *object)
+{
+  LsobsConfig *self = LSOBS_CONFIG (object);
+
+  g_free (self->api_url);
+  _lsobs_secret_free (self->api_key);
+  g_free (self->project_name);
+  g_free (self->workspace_id);
+  g_free (self->redact_regex);
+  g_clear_object (&self->sampler);
+
+  G_OBJECT_CLASS (lsobs_config_parent_class)->finalize (object);
+}
+
+static void
+lsobs_config_get_property (GObject    *object,
+                           guint       prop_id,
+                           GValue     *value,
+                           GParamSpec *pspec)
+{
+  LsobsConfig *self = LSOBS_CONFIG (object);
+
+  switch ((LsobsConfigProperty) prop_id)
+    {
+    case PROP_API_URL:
+      g_value_set_string (value, self->api_url);
+      break;
+    case PROP_PROJECT_NAME:
+      g_value_set_string (value, self->project_name);
+      break;
+    case PROP_WORKSPACE_ID:
+      g_value_set_string (value, self->workspace_id);
+      break;
+    case PROP_REDACT_REGEX:
+      g_value_set_string (value, self->redact_regex);
+      break;
+    case PROP_SAMPLER:
+      g_value_set_object (value, self->sampler);
+      break;
+    case PROP_SAMPLING_RATE:
+      g_value_set_double (value, self->sampling_rate);
+      break;
+    case PROP_INGEST_MODE:
+      g_value_set_enum (value, self->ingest_mode);
+      break;
+    case PROP_ALLOW_PLAIN_HTTP:
+      g_value_set_boolean (value, self->allow_plain_http);
+      break;
+    case PROP_FLUSH_INTERVAL:
+    case PROP_MAX_BATCH_SIZE:
+    case PROP_MAX_BATCH_BYTES:
+    case PROP_QUEUE_CAPACITY:
+    case PROP_MAX_QUEUE_BYTES:
+    case PROP_MAX_STRING_BYTES:
+    case PROP_MAX_IN_FLIGHT:
+    case PROP_MAX_ATTEMPTS:
+    case PROP_RETRY_DELAY:
+    case PROP_REQUEST_TIMEOUT:
+    case PROP_SHUTDOWN_TIMEOUT:
+      g_value_set_int64 (value, self->numbers[prop_id - PROP_FLUSH_INTERVAL]);
+      break;
+    case PROP_API_KEY:
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+set_number (LsobsConfig  *self,
+            ConfigNumber  number,
+            gint64        value)
+{
+  if (self->numbers[number] == value)
+    return;
+  self->numbers[number] = value;
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_FLUSH_INTERVAL + number]);
+}
+
+static void
+set_string (LsobsConfig          *self,
+            char                **member,
+            const char           *value,
+            LsobsConfigProperty   property)
+{
+  if (g_strcmp0 (*member, value) == 0)
+    return;
+  g_free (*member);
+  *member = g_strdup (value);
+  g_object_notify_by_pspec (G_OBJECT (self), props[property]);
+}
+
+static void
+lsobs_config_set_property (GObject      *object,
+                           guint         prop_id,
+                           const GValue *value,
+                           GParamSpec   *pspec)
+{
+  LsobsConfig *self = LSOBS_CONFIG (object);
+
+  switch ((LsobsConfigProperty) prop_id)
+    {
+    case PROP_API_URL:
+      lsobs_config_set_api_url (self, g_value_get_string (value));
+      break;
+    case PROP_API_KEY:
+      lsobs_config_set_api_key (self, g_value_get_string (value));
+      break;
+    case PROP_PROJECT_NAME:
+      lsobs_config_set_project_name (self, g_value_get_string (value));
+      break;
+    case PROP_WORKSPACE_ID:
+      lsobs_config_set_workspace_id (self, g_value_get_string (value));
+      break;
+    case PROP_REDACT_REGEX:
+      lsobs_config_set_redact_regex (self, g_value_get_string (value));
+      break;
+    case PROP_SAMPLER:
+      lsobs_config_set_sampler (self, g_value_get_object (value));
+      break;
+    case PROP_SAMPLING_RATE:
+      lsobs_config_set_sampling_rate (self, g_value_get_double (value));
+      break;
+    case PROP_INGEST_MODE:
+      lsobs_config_set_ingest_mode (self, g_value_get_enum (value));
+      break;
+    case PROP_ALLOW_PLAIN_HTTP:
+      lsobs_config_set_allow_plain_http (self, g_value_get_boolean (value));
+      break;
+    case PROP_FLUSH_INTERVAL:
+    case PROP_MAX_BATCH_SIZE:
+    case PROP_MAX_BATCH_BYTES:
+    case PROP_QUEUE_CAPACITY:
+    case PROP_MAX_QUEUE_BYTES:
+    case PROP_MAX_STRING_BYTES:
+    case PROP_MAX_IN_FLIGHT:
+    case PROP_MAX_ATTEMPTS:
+    case PROP_RETRY_DELAY:
+    case PROP_REQUEST_TIMEOUT:
+    case PROP_SHUTDOWN_TIMEOUT:
+      set_number (self, (ConfigNumber) (prop_id - PROP_FLUSH_INTERVAL), g_value_get_int64 (value));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+install_number_properties (void)
+{
+  /**
+   * LsobsConfig:flush-interval:
+   *
+   * How long a record waits at the most before it is sent, in milliseconds. The
+   * time counts from the oldest waiting record. From 1 to 86400000.
+   *
+   * Since: 0.1
+   */
+  props[PROP_FLUSH_INTERVAL] =
+      g_param_spec_int64 ("flush-interval", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_FLUSH_INTERVAL,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:max-batch-size:
+   *
+   * How many records a request holds at the most; as many waiting records are
+   * sent at once. From 1 to 10000.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_BATCH_SIZE] =
+      g_param_spec_int64 ("max-batch-size", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_BATCH_SIZE,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:max-batch-bytes:
+   *
+   * How large the body of a request is at the most, in bytes, before
+   * compression. From 65536 to 104857600.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_BATCH_BYTES] =
+      g_param_spec_int64 ("max-batch-bytes", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_BATCH_BYTES,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:queue-capacity:
+   *
+   * How many records wait at the most; then the oldest one is dropped. From 1 to
+   * 10000000.
+   *
+   * Since: 0.1
+   */
+  props[PROP_QUEUE_CAPACITY] =
+      g_param_spec_int64 ("queue-capacity", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_QUEUE_CAPACITY,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:max-queue-bytes:
+   *
+   * How much memory the waiting records take at the most, in bytes; then the
+   * oldest one is dropped. At least 1024.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_QUEUE_BYTES] =
+      g_param_spec_int64 ("max-queue-bytes", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_QUEUE_BYTES,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:max-string-bytes:
+   *
+   * How long a string in a payload is at the most, in bytes of UTF-8. Longer
+   * ones are cut, after redaction. From 1 to 1073741824.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_STRING_BYTES] =
+      g_param_spec_int64 ("max-string-bytes", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_STRING_BYTES,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:max-in-flight:
+   *
+   * How many requests, and so connections, are under way at the most. From 1 to
+   * 64.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_IN_FLIGHT] =
+      g_param_spec_int64 ("max-in-flight", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_IN_FLIGHT,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:max-attempts:
+   *
+   * How often a request is tried at the most, the first time counted. From 1 to
+   * 100.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_ATTEMPTS] =
+      g_param_spec_int64 ("max-attempts", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_ATTEMPTS,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:retry-delay:
+   *
+   * How long to wait before the first retry, in milliseconds, give or take a
+   * random part; the time doubles with each further one. From 1 to 60000.
+   *
+   * Since: 0.1
+   */
+  props[PROP_RETRY_DELAY] =
+      g_param_spec_int64 ("retry-delay", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_RETRY_DELAY,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:request-timeout:
+   *
+   * How long one attempt of a request may take, in milliseconds; large bodies
+   * get more. From 10 to 3600000.
+   *
+   * Since: 0.1
+   */
+  props[PROP_REQUEST_TIMEOUT] =
+      g_param_spec_int64 ("request-timeout", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_REQUEST_TIMEOUT,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:shutdown-timeout:
+   *
+   * How long the last unref of an observer or exporter waits for delivery, in
+   * milliseconds. From 0 to 3600000.
+   *
+   * Since: 0.1
+   */
+  props[PROP_SHUTDOWN_TIMEOUT] =
+      g_param_spec_int64 ("shutdown-timeout", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_SHUTDOWN_TIMEOUT,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+}
+
+static void
+lsobs_config_class_init (LsobsConfigClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+
+  object_class->finalize = lsobs_config_finalize;
+  object_class->get_property = lsobs_config_get_property;
+  object_class->set_property = lsobs_config_set_property;
+
+  /**
+   * LsobsConfig:api-url:
+   *
+   * The address of the service: https, or http to this machine. White space,
+   * quotes and slashes at the end are tolerated.
+   *
+   * Since: 0.1
+   */
+  props[PROP_API_URL] = g_param_spec_string ("api-url", "", "", LSOBS_DEFAULT_API_URL, flags);
+
+  /**
+   * LsobsConfig:api-key:
+   *
+   * The key of the service. It cannot be read.
+   *
+   * Since: 0.1
+   */
+  props[PROP_API_KEY] = g_param_spec_string ("api-key", "", "", NULL,
+                                             G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS |
+                                             G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsConfig:project-name:
+   *
+   * The project that the traces belong to; the service makes it when it is new.
+   *
+   * Since: 0.1
+   */
+  props[PROP_PROJECT_NAME] = g_param_spec_string ("project-name", "", "",
+                                                  LSOBS_DEFAULT_PROJECT_NAME, flags);
+
+  /**
+   * LsobsConfig:workspace-id:
+   *
+   * The workspace, a UUID, which keys of a whole organization need.
+   *
+   * Since: 0.1
+   */
+  props[PROP_WORKSPACE_ID] = g_param_spec_string ("workspace-id", "", "", NULL, flags);
+
+  /**
+   * LsobsConfig:redact-regex:
+   *
+   * A regular expression, as of #GRegex; whatever it matches in a string of
+   * inputs, outputs, errors, metadata, tags or events becomes `[REDACTED]`.
+   *
+   * Since: 0.1
+   */
+  props[PROP_REDACT_REGEX] = g_param_spec_string ("redact-regex", "", "", NULL, flags);
+
+  /**
+   * LsobsConfig:sampler:
+   *
+   * A sampler of the program's own, which takes the place of
+   * #LsobsConfig:sampling-rate.
+   *
+   * Since: 0.1
+   */
+  props[PROP_SAMPLER] = g_param_spec_object ("sampler", "", "", LSOBS_TYPE_SAMPLER, flags);
+
+  /**
+   * LsobsConfig:sampling-rate:
+   *
+   * The share of traces that are sent, from 0 to 1.
+   *
+   * Since: 0.1
+   */
+  props[PROP_SAMPLING_RATE] = g_param_spec_double ("sampling-rate", "", "", -G_MAXDOUBLE,
+                                                   G_MAXDOUBLE, 1.0, flags);
+
+  /**
+   * LsobsConfig:ingest-mode:
+   *
+   * Which endpoints of the service the runs are sent to.
+   *
+   * Since: 0.1
+   */
+  props[PROP_INGEST_MODE] = g_param_spec_enum ("ingest-mode", "", "", LSOBS_TYPE_INGEST_MODE,
+                                               LSOBS_INGEST_MODE_AUTO, flags);
+
+  /**
+   * LsobsConfig:allow-plain-http:
+   *
+   * Whether plain http may be used to other machines, where everybody on the way
+   * can read the key and the traces.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ALLOW_PLAIN_HTTP] = g_param_spec_boolean ("allow-plain-http", "", "", FALSE, flags);
+
+  install_number_properties ();
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
+}
+
+static void
+lsobs_config_init (LsobsConfig *self)
+{
+  self->api_url = g_strdup (LSOBS_DEFAULT_API_URL);
+  self->project_name = g_strdup (LSOBS_DEFAULT_PROJECT_NAME);
+  self->sampling_rate = 1.0;
+  self->ingest_mode = LSOBS_INGEST_MODE_AUTO;
+  self->numbers[NUMBER_FLUSH_INTERVAL] = LSOBS_DEFAULT_FLUSH_INTERVAL;
+  self->numbers[NUMBER_MAX_BATCH_SIZE] = LSOBS_DEFAULT_MAX_BATCH_SIZE;
+  self->numbers[NUMBER_MAX_BATCH_BYTES] = LSOBS_DEFAULT_MAX_BATCH_BYTES;
+  self->numbers[NUMBER_QUEUE_CAPACITY] = LSOBS_DEFAULT_QUEUE_CAPACITY;
+  self->numbers[NUMBER_MAX_QUEUE_BYTES] = LSOBS_DEFAULT_MAX_QUEUE_BYTES;
+  self->numbers[NUMBER_MAX_STRING_BYTES] = LSOBS_DEFAULT_MAX_STRING_BYTES;
+  self->numbers[NUMBER_MAX_IN_FLIGHT] = LSOBS_DEFAULT_MAX_IN_FLIGHT;
+  self->numbers[NUMBER_MAX_ATTEMPTS] = LSOBS_DEFAULT_MAX_ATTEMPTS;
+  self->numbers[NUMBER_RETRY_DELAY] = LSOBS_DEFAULT_RETRY_DELAY;
+  self->numbers[NUMBER_REQUEST_TIMEOUT] = LSOBS_DEFAULT_REQUEST_TIMEOUT;
+  self->numbers[NUMBER_SHUTDOWN_TIMEOUT] = LSOBS_DEFAULT_SHUTDOWN_TIMEOUT;
+}
+
+const char *
+_lsobs_config_peek_api_key (LsobsConfig *self)
+{
+  return self->api_key;
+}
+
+/**
+ * lsobs_config_new:
+ * @api_key: (nullable): the key of the service
+ * @project_name: (nullable): the project that the traces belong to, or %NULL for
+ *   `default`
+ *
+ * Makes a config with all other settings at their defaults.
+ *
+ * Returns: (transfer full): a config
+ *
+ * Since: 0.1
+ */
+LsobsConfig *
+lsobs_config_new (const char *api_key,
+                  const char *project_name)
+{
+  LsobsConfig *self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
+
+  /* Not as a property: GValue would keep a copy of the key that nobody wipes. */
+  lsobs_config_set_api_key (self, api_key);
+  if (project_name != NULL)
+    lsobs_config_set_project_name (self, project_name);
+  return self;
+}
+
+/* (transfer none): the value and the name of the variable it is from. A value of
+ * white space is no value. */
+static const char *
+read_variable (const char  *name,
+               const char **variable)
+{
+  static const struct
+  {
+    const char *name;
+    const char *variables[2];
+  } variables[] = {
+    { "ENDPOINT", { "LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT" } },
+    { "API_KEY", { "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY" } },
+    { "PROJECT", { "LANGSMITH_PROJECT", "LANGCHAIN_PROJECT" } },
+    { "WORKSPACE_ID", { "LANGSMITH_WORKSPACE_ID", "LANGCHAIN_WORKSPACE_ID" } },
+    { "TRACING_SAMPLING_RATE",
+      { "LANGSMITH_TRACING_SAMPLING_RATE", "LANGCHAIN_TRACING_SAMPLING_RATE" } },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (variables); i++)
+    for (guint j = 0; strcmp (variables[i].name, name) == 0 && j < 2; j++)
+      {
+        const char *value = g_getenv (variables[i].variables[j]);
+
+        if (value != NULL && value[strspn (value, " \t\r\n")] != '\0')
+          {
+            *variable = variables[i].variables[j];
+            return value;
+          }
+      }
+  return NULL;
+}
+
+static gboolean
+read_rate (LsobsConfig  *self,
+           GError      **error)
+{
+  const char *variable;
+  const char *value = read_variable ("TRACING_SAMPLING_RATE", &variable);
+  g_autofree char *stripped = NULL;
+  char *end = NULL;
+  double rate;
+
+  if (value == NULL)
+    return TRUE;
+  stripped = g_strstrip (g_strdup (value));
+  rate = g_ascii_strtod (stripped, &end);
+  if (*end == '\0' && rate >= 0.0 && rate <= 1.0)
+    {
+      lsobs_config_set_sampling_rate (self, rate);
+      return TRUE;
+    }
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               _("%s must be a number between 0 and 1"), variable);
+  return FALSE;
+}
+
+/**
+ * lsobs_config_new_from_environment:
+ * @error: return location for a #GError, or %NULL
+ *
+ * Makes a config from the environment variables `LANGSMITH_ENDPOINT`,
+ * `LANGSMITH_API_KEY`, `LANGSMITH_PROJECT`, `LANGSMITH_WORKSPACE_ID` and
+ * `LANGSMITH_TRACING_SAMPLING_RATE`; each of them may also begin with
+ * `LANGCHAIN_`, which is read second. What is not set keeps its default. A
+ * missing key is not an error here: lsobs_config_has_api_key() tells.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
+ * when a value makes no sense.
+ *
+ * Returns: (transfer full): a config, or %NULL
+ *
+ * Since: 0.1
+ */
+LsobsConfig *
+lsobs_config_new_from_environment (GError **error)
+{
+  g_autoptr (LsobsConfig) self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
+  const char *variable;
+  const char *value;
+
+  lsobs_config_set_api_key (self, read_variable ("API_KEY", &variable));
+  value = read_variable ("PROJECT", &variable);
+  if (value != NULL)
+    lsobs_config_set_project_name (self, value);
+  if (!read_rate (self, error))
+    return NULL;
+
+  value = read_variable ("ENDPOINT", &variable);
+  if (value != NULL)
+    {
+      lsobs_config_set_api_url (self, value);
+      if (!lsobs_config_validate (self, error))
+        {
+          g_prefix_error (error, "%s: ", variable);
+          return NULL;
+        }
+    }
+  value = read_variable ("WORKSPACE_ID", &variable);
+  if (value != NULL)
+    {
+      lsobs_config_set_workspace_id (self, value);
+      if (!lsobs_config_validate (self, error))
+        {
+          g_prefix_error (error, "%s: ", variable);
+          return NULL;
+        }
+    }
+  return g_steal_pointer (&self);
+}
+
+/**
+ * lsobs_config_validate:
+ * @self: a config
+ * @error: return location for a #GError, or %NULL
+ *
+ * Checks all settings. Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that
+ * names the setting, at the first one that cannot work.
+ *
+ * Returns: %TRUE when all settings make sense
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_validate (LsobsConfig  *self,
+                       GError      **error)
+{
+  g_autoptr (LsobsSettings) settings = NULL;
+
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  settings = _lsobs_settings_new (self, LSOBS_SETTINGS_ANY, error);
+  return settings != NULL;
+}
+
+/**
+ * lsobs_config_set_api_key:
+ * @self: a config
+ * @api_key: (nullable): the key, or %NULL for none
+ *
+ * Sets the key of the service.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_api_key (LsobsConfig *self,
+                          const char  *api_key)
+{
+  char *copy;
+
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  copy = _lsobs_secret_dup (api_key);
+  _lsobs_secret_free (self->api_key);
+  self->api_key = copy;
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_API_KEY]);
+}
+
+/**
+ * lsobs_config_has_api_key:
+ * @self: a config
+ *
+ * Tells whether a key is set. There is no way to read it.
+ *
+ * Returns: %TRUE if there is a key
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_has_api_key (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->api_key != NULL && *self->api_key != '\0';
+}
+
+/**
+ * lsobs_config_set_api_url:
+ * @self: a config
+ * @api_url: (nullable): the value, or %NULL for none
+ *
+ * Sets the address of the service; see #LsobsConfig:api-url.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_api_url (LsobsConfig *self,
+                          const char  *api_url)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_string (self, &self->api_url, api_url, PROP_API_URL);
+}
+
+/**
+ * lsobs_config_get_api_url:
+ * @self: a config
+ *
+ * Gets the address of the service.
+ *
+ * Returns: (transfer none) (nullable): the value, as it was set
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_api_url (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->api_url;
+}
+
+/**
+ * lsobs_config_set_project_name:
+ * @self: a config
+ * @project_name: (nullable): the value, or %NULL for none
+ *
+ * Sets the project that the traces belong to; see #LsobsConfig:project-name.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_project_name (LsobsConfig *self,
+                               const char  *project_name)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_string (self, &self->project_name, project_name, PROP_PROJECT_NAME);
+}
+
+/**
+ * lsobs_config_get_project_name:
+ * @self: a config
+ *
+ * Gets the project that the traces belong to.
+ *
+ * Returns: (transfer none) (nullable): the value, as it was set
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_project_name (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->project_name;
+}
+
+/**
+ * lsobs_config_set_workspace_id:
+ * @self: a config
+ * @workspace_id: (nullable): the value, or %NULL for none
+ *
+ * Sets the workspace, a UUID; see #LsobsConfig:workspace-id.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_workspace_id (LsobsConfig *self,
+                               const char  *workspace_id)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_string (self, &self->workspace_id, workspace_id, PROP_WORKSPACE_ID);
+}
+
+/**
+ * lsobs_config_get_workspace_id:
+ * @self: a config
+ *
+ * Gets the workspace, a UUID.
+ *
+ * Returns: (transfer none) (nullable): the value, as it was set
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_workspace_id (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->workspace_id;
+}
+
+/**
+ * lsobs_config_set_redact_regex:
+ * @self: a config
+ * @redact_regex: (nullable): the value, or %NULL for none
+ *
+ * Sets the regular expression whose matches are hidden; see #LsobsConfig:redact-regex.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_redact_regex (LsobsConfig *self,
+                               const char  *redact_regex)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_string (self, &self->redact_regex, redact_regex, PROP_REDACT_REGEX);
+}
+
+/**
+ * lsobs_config_get_redact_regex:
+ * @self: a config
+ *
+ * Gets the regular expression whose matches are hidden.
+ *
+ * Returns: (transfer none) (nullable): the value, as it was set
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_redact_regex (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->redact_regex;
+}
+
+/**
+ * lsobs_config_set_sampling_rate:
+ * @self: a config
+ * @sampling_rate: a share, from 0 to 1
+ *
+ * Sets the share of traces that are sent; see #LsobsConfig:sampling-rate.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_sampling_rate (LsobsConfig *self,
+                                double       sampling_rate)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  if (self->sampling_rate == sampling_rate)
+    return;
+  self->sampling_rate = sampling_rate;
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SAMPLING_RATE]);
+}
+
+/**
+ * lsobs_config_get_sampling_rate:
+ * @self: a config
+ *
+ * Gets the share of traces that are sent.
+ *
+ * Returns: the share, as it was set
+ *
+ * Since: 0.1
+ */
+double
+lsobs_config_get_sampling_rate (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0.0);
+
+  return self->sampling_rate;
+}
+
+/**
+ * lsobs_config_set_sampler:
+ * @self: a config
+ * @sampler: (nullable): a sampler, or %NULL to go by the rate
+ *
+ * Sets the sampler; see #LsobsConfig:sampler.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_sampler (LsobsConfig  *self,
+                          LsobsSampler *sampler)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  if (g_set_object (&self->sampler, sampler))
+    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SAMPLER]);
+}
+
+/**
+ * lsobs_config_get_sampler:
+ * @self: a config
+ *
+ * Gets the sampler.
+ *
+ * Returns: (transfer none) (nullable): the sampler
+ *
+ * Since: 0.1
+ */
+LsobsSampler *
+lsobs_config_get_sampler (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->sampler;
+}
+
+/**
+ * lsobs_config_set_ingest_mode:
+ * @self: a config
+ * @ingest_mode: a mode
+ *
+ * Sets which endpoints the runs are sent to; see #LsobsConfig:ingest-mode.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_ingest_mode (LsobsConfig    *self,
+                              LsobsIngestMode ingest_mode)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  if (self->ingest_mode == ingest_mode)
+    return;
+  self->ingest_mode = ingest_mode;
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_INGEST_MODE]);
+}
+
+/**
+ * lsobs_config_get_ingest_mode:
+ * @self: a config
+ *
+ * Gets which endpoints the runs are sent to.
+ *
+ * Returns: the mode
+ *
+ * Since: 0.1
+ */
+LsobsIngestMode
+lsobs_config_get_ingest_mode (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), LSOBS_INGEST_MODE_AUTO);
+
+  return self->ingest_mode;
+}
+
+/**
+ * lsobs_config_set_allow_plain_http:
+ * @self: a config
+ * @allow_plain_http: whether to allow it
+ *
+ * Sets whether plain http may be used to other machines; see #LsobsConfig:allow-plain-http.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_allow_plain_http (LsobsConfig *self,
+                                   gboolean     allow_plain_http)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  if (self->allow_plain_http == !!allow_plain_http)
+    return;
+  self->allow_plain_http = !!allow_plain_http;
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ALLOW_PLAIN_HTTP]);
+}
+
+/**
+ * lsobs_config_get_allow_plain_http:
+ * @self: a config
+ *
+ * Gets whether plain http may be used to other machines.
+ *
+ * Returns: %TRUE if it may
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_allow_plain_http (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->allow_plain_http;
+}
+
+/**
+ * lsobs_config_set_flush_interval:
+ * @self: a config
+ * @flush_interval: the number
+ *
+ * Sets how long a record waits at the most before it is sent, in milliseconds; see #LsobsConfig:flush-interval.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_flush_interval (LsobsConfig *self,
+                                 gint64       flush_interval)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_FLUSH_INTERVAL, flush_interval);
+}
+
+/**
+ * lsobs_config_get_flush_interval:
+ * @self: a config
+ *
+ * Gets how long a record waits at the most before it is sent, in milliseconds.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_flush_interval (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_FLUSH_INTERVAL];
+}
+
+/**
+ * lsobs_config_set_max_batch_size:
+ * @self: a config
+ * @max_batch_size: the number
+ *
+ * Sets how many records a request holds at the most; see #LsobsConfig:max-batch-size.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_max_batch_size (LsobsConfig *self,
+                                 gint64       max_batch_size)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_MAX_BATCH_SIZE, max_batch_size);
+}
+
+/**
+ * lsobs_config_get_max_batch_size:
+ * @self: a config
+ *
+ * Gets how many records a request holds at the most.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_max_batch_size (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_MAX_BATCH_SIZE];
+}
+
+/**
+ * lsobs_config_set_max_batch_bytes:
+ * @self: a config
+ * @max_batch_bytes: the number
+ *
+ * Sets how large the body of a request is at the most, in bytes; see #LsobsConfig:max-batch-bytes.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_max_batch_bytes (LsobsConfig *self,
+                                  gint64       max_batch_bytes)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_MAX_BATCH_BYTES, max_batch_bytes);
+}
+
+/**
+ * lsobs_config_get_max_batch_bytes:
+ * @self: a config
+ *
+ * Gets how large the body of a request is at the most, in bytes.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_max_batch_bytes (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_MAX_BATCH_BYTES];
+}
+
+/**
+ * lsobs_config_set_queue_capacity:
+ * @self: a config
+ * @queue_capacity: the number
+ *
+ * Sets how many records wait at the most; see #LsobsConfig:queue-capacity.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_queue_capacity (LsobsConfig *self,
+                                 gint64       queue_capacity)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_QUEUE_CAPACITY, queue_capacity);
+}
+
+/**
+ * lsobs_config_get_queue_capacity:
+ * @self: a config
+ *
+ * Gets how many records wait at the most.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_queue_capacity (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_QUEUE_CAPACITY];
+}
+
+/**
+ * lsobs_config_set_max_queue_bytes:
+ * @self: a config
+ * @max_queue_bytes: the number
+ *
+ * Sets how much memory the waiting records take at the most, in bytes; see #LsobsConfig:max-queue-bytes.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_max_queue_bytes (LsobsConfig *self,
+                                  gint64       max_queue_bytes)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_MAX_QUEUE_BYTES, max_queue_bytes);
+}
+
+/**
+ * lsobs_config_get_max_queue_bytes:
+ * @self: a config
+ *
+ * Gets how much memory the waiting records take at the most, in bytes.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_max_queue_bytes (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_MAX_QUEUE_BYTES];
+}
+
+/**
+ * lsobs_config_set_max_string_bytes:
+ * @self: a config
+ * @max_string_bytes: the number
+ *
+ * Sets how long a string in a payload is at the most, in bytes; see #LsobsConfig:max-string-bytes.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_max_string_bytes (LsobsConfig *self,
+                                   gint64       max_string_bytes)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_MAX_STRING_BYTES, max_string_bytes);
+}
+
+/**
+ * lsobs_config_get_max_string_bytes:
+ * @self: a config
+ *
+ * Gets how long a string in a payload is at the most, in bytes.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_max_string_bytes (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_MAX_STRING_BYTES];
+}
+
+/**
+ * lsobs_config_set_max_in_flight:
+ * @self: a config
+ * @max_in_flight: the number
+ *
+ * Sets how many requests are under way at the most; see #LsobsConfig:max-in-flight.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_max_in_flight (LsobsConfig *self,
+                                gint64       max_in_flight)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_MAX_IN_FLIGHT, max_in_flight);
+}
+
+/**
+ * lsobs_config_get_max_in_flight:
+ * @self: a config
+ *
+ * Gets how many requests are under way at the most.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_max_in_flight (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_MAX_IN_FLIGHT];
+}
+
+/**
+ * lsobs_config_set_max_attempts:
+ * @self: a config
+ * @max_attempts: the number
+ *
+ * Sets how often a request is tried at the most; see #LsobsConfig:max-attempts.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_max_attempts (LsobsConfig *self,
+                               gint64       max_attempts)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_MAX_ATTEMPTS, max_attempts);
+}
+
+/**
+ * lsobs_config_get_max_attempts:
+ * @self: a config
+ *
+ * Gets how often a request is tried at the most.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_max_attempts (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_MAX_ATTEMPTS];
+}
+
+/**
+ * lsobs_config_set_retry_delay:
+ * @self: a config
+ * @retry_delay: the number
+ *
+ * Sets how long to wait before the first retry, in milliseconds; see #LsobsConfig:retry-delay.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_retry_delay (LsobsConfig *self,
+                              gint64       retry_delay)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_RETRY_DELAY, retry_delay);
+}
+
+/**
+ * lsobs_config_get_retry_delay:
+ * @self: a config
+ *
+ * Gets how long to wait before the first retry, in milliseconds.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_retry_delay (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_RETRY_DELAY];
+}
+
+/**
+ * lsobs_config_set_request_timeout:
+ * @self: a config
+ * @request_timeout: the number
+ *
+ * Sets how long one attempt of a request may take, in milliseconds; see #LsobsConfig:request-timeout.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_request_timeout (LsobsConfig *self,
+                                  gint64       request_timeout)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_REQUEST_TIMEOUT, request_timeout);
+}
+
+/**
+ * lsobs_config_get_request_timeout:
+ * @self: a config
+ *
+ * Gets how long one attempt of a request may take, in milliseconds.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_request_timeout (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_REQUEST_TIMEOUT];
+}
+
+/**
+ * lsobs_config_set_shutdown_timeout:
+ * @self: a config
+ * @shutdown_timeout: the number
+ *
+ * Sets how long the last unref waits for delivery, in milliseconds; see #LsobsConfig:shutdown-timeout.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_shutdown_timeout (LsobsConfig *self,
+                                   gint64       shutdown_timeout)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, NUMBER_SHUTDOWN_TIMEOUT, shutdown_timeout);
+}
+
+/**
+ * lsobs_config_get_shutdown_timeout:
+ * @self: a config
+ *
+ * Gets how long the last unref waits for delivery, in milliseconds.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_shutdown_timeout (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->numbers[NUMBER_SHUTDOWN_TIMEOUT];
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-probability-sampler.h"
+
+G_BEGIN_DECLS
+
+guint    _lsobs_probability_sampler_bucket (const char *trace_id);
+gboolean _lsobs_probability_sampler_keeps  (double      rate,
+                                            const char *trace_id);
+
+G_END_DECLS

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-sampler.h"
+
+/**
+ * SECTION:lsobs-sampler
+ * @title: LsobsSampler
+ * @short_description: decides which traces are sent
+ *
+ * A sampler is asked once per trace, at its root, before anything else is done.
+ * All runs of the trace follow the decision, so that no run is ever sent without
+ * its parent. A program that wants rules of its own implements this interface;
+ * #LsobsProbabilitySampler keeps a share of the traces.
+ */
+
+G_DEFINE_INTERFACE (LsobsSampler, lsobs_sampler, G_TYPE_OBJECT)
+
+static void
+lsobs_sampler_default_init (LsobsSamplerInterface *iface)
+{
+}
+
+/**
+ * lsobs_sampler_should_sample:
+ * @self: a sampler
+ * @trace_id: the id of the trace, a UUID of 36 lower-case characters
+ *
+ * Asks whether a trace is sent. May be called from any thread.
+ *
+ * Returns: %TRUE to send the trace, %FALSE to leave it out
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_sampler_should_sample (LsobsSampler *self,
+                             const char   *trace_id)
+{
+  LsobsSamplerInterface *iface;
+
+  g_return_val_if_fail (LSOBS_IS_SAMPLER (self), TRUE);
+  g_return_val_if_fail (trace_id != NULL, TRUE);
+
+  iface = LSOBS_SAMPLER_GET_IFACE (self);
+  g_return_val_if_fail (iface->should_sample != NULL, TRUE);
+  return iface->should_sample (self, trace_id);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-config.h"
+#include "lsobs/lsobs-redactor-private.h"
+
+G_BEGIN_DECLS
+
+#define LSOBS_DEFAULT_API_URL          "https://api.smith.langchain.com"
+#define LSOBS_DEFAULT_PROJECT_NAME     "default"
+#define LSOBS_DEFAULT_FLUSH_INTERVAL   2000
+#define LSOBS_DEFAULT_MAX_BATCH_SIZE   50
+#define LSOBS_DEFAULT_MAX_BATCH_BYTES  (20 * 1024 * 1024)
+#define LSOBS_DEFAULT_QUEUE_CAPACITY   1000
+#define LSOBS_DEFAULT_MAX_QUEUE_BYTES  (64 * 1024 * 1024)
+#define LSOBS_DEFAULT_MAX_STRING_BYTES 100000
+#define LSOBS_DEFAULT_MAX_IN_FLIGHT    4
+#define LSOBS_DEFAULT_MAX_ATTEMPTS     3
+#define LSOBS_DEFAULT_RETRY_DELAY      200
+#define LSOBS_DEFAULT_REQUEST_TIMEOUT  30000
+#define LSOBS_DEFAULT_SHUTDOWN_TIMEOUT 3000
+
+/* What a config says, checked and compiled, at the moment an object was made
+ * from it. Immutable, so that every thread may read it. */
+typedef struct
+{
+  gatomicrefcount ref_count;
+
+  char *api_url;           /* (owned) no slash at the end */
+  char *api_key;           /* (owned) (nullable) a secret */
+  char *project_name;      /* (owned) */
+  char *workspace_id;      /* (owned) (nullable) */
+  LsobsRedactor *redactor; /* (owned) (nullable) */
+  LsobsSampler *sampler;   /* (owned) (nullable) goes before the rate */
+  double sampling_rate;
+  LsobsIngestMode ingest_mode;
+
+  gint64 flush_interval;   /* ms */
+  guint max_batch_size;
+  gsize max_batch_bytes;
+  guint queue_capacity;
+  gsize max_queue_bytes;
+  gsize max_string_bytes;
+  guint max_in_flight;
+  guint max_attempts;
+  gint64 retry_delay;      /* ms */
+  gint64 request_timeout;  /* ms */
+  gint64 shutdown_timeout; /* ms */
+} LsobsSettings;
+
+/* Who reads the settings: only the HTTP client needs a key. */
+typedef enum
+{
+  LSOBS_SETTINGS_ANY,
+  LSOBS_SETTINGS_FOR_HTTP
+} LsobsSettingsUse;
+
+LsobsSettings *_lsobs_settings_new   (LsobsConfig       *config,
+                                      LsobsSettingsUse   use,
+                                      GError           **error);
+LsobsSettings *_lsobs_settings_ref   (LsobsSettings     *self);
+void           _lsobs_settings_unref (LsobsSettings     *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSettings, _lsobs_settings_unref)
+
+G_END_DECLS

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-config-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-id-private.h"
+#include "lsobs/lsobs-secret-private.h"
+#include "lsobs/lsobs-settings-private.h"
+
+/* White space around a value and one pair of quotes are what people copy along. */
+static void
+trim (char *text)
+{
+  gsize len;
+
+  g_strstrip (text);
+  len = strlen (text);
+  if (len >= 2 && (text[0] == '"' || text[0] == '\'') && text[len - 1] == text[0])
+    {
+      memmove (text, text + 1, len - 2);
+      text[len - 2] = '\0';
+      g_strstrip (text);
+    }
+}
+
+/* What goes into a header must not be able to end it. */
+static gboolean
+is_visible_ascii (const char *text)
+{
+  for (; *text != '\0'; text++)
+    if (*text <= 0x20 || *text >= 0x7f)
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+is_loopback (const char *host)
+{
+  g_autoptr (GInetAddress) address = NULL;
+
+  if (g_ascii_strcasecmp (host, "localhost") == 0)
+    return TRUE;
+  address = g_inet_address_new_from_string (host);
+  return address != NULL && g_inet_address_get_is_loopback (address);
+}
+
+/* Returns: (transfer full): the URL without slashes at its end */
+static char *
+check_url (const char  *given,
+           gboolean     allow_plain_http,
+           gboolean    *loopback,
+           GError     **error)
+{
+  g_autofree char *url = g_strdup (given != NULL ? given : "");
+  g_autoptr (GUri) uri = NULL;
+  const char *problem = NULL;
+
+  trim (url);
+  while (g_str_has_suffix (url, "/"))
+    url[strlen (url) - 1] = '\0';
+  if (is_visible_ascii (url))
+    uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
+
+  if (*url == '\0')
+    problem = _("it is empty");
+  else if (uri == NULL)
+    problem = _("it is not a URL");
+  else if (strcmp (g_uri_get_scheme (uri), "https") != 0 && strcmp (g_uri_get_scheme (uri), "http") != 0)
+    problem = _("it must begin with https://");
+  else if (g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0')
+    problem = _("it has no host");
+  else if (g_uri_get_userinfo (uri) != NULL)
+    problem = _("it must not hold a user name or a password");
+  else if (g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL)
+    problem = _("it must not hold a query or a fragment");
+  else
+    {
+      *loopback = is_loopback (g_uri_get_host (uri));
+      if (strcmp (g_uri_get_scheme (uri), "http") == 0 && !*loopback && !allow_plain_http)
+        problem = _("plain http would show the API key to everybody on the way; use https, or "
+                    "allow plain http explicitly");
+    }
+  if (problem == NULL)
+    return g_steal_pointer (&url);
+  /* The text itself is left out: people paste keys into the wrong field. */
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("Invalid API URL: %s"), problem);
+  return NULL;
+}
+
+static gboolean
+check_number (gint64        value,
+              const char   *name,
+              gint64        min,
+              gint64        max,
+              GError      **error)
+{
+  if (value >= min && value <= max)
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               _("Invalid %s: %" G_GINT64_FORMAT " is not between %" G_GINT64_FORMAT
+                 " and %" G_GINT64_FORMAT),
+               name, value, min, max);
+  return FALSE;
+}
+
+static gboolean
+take_numbers (LsobsSettings  *self,
+              LsobsConfig    *config,
+              GError        **error)
+{
+  const struct
+  {
+    const char *name;
+    gint64 value;
+    gint64 min;
+    gint64 max;
+  } numbers[] = {
+    { "flush-interval", lsobs_config_get_flush_interval (config), 1, 86400000 },
+    { "max-batch-size", lsobs_config_get_max_batch_size (config), 1, 10000 },
+    { "max-batch-bytes", lsobs_config_get_max_batch_bytes (config), 64 * 1024, 100 * 1024 * 1024 },
+    { "queue-capacity", lsobs_config_get_queue_capacity (config), 1, 10000000 },
+    { "max-queue-bytes", lsobs_config_get_max_queue_bytes (config), 1024, G_MAXSSIZE / 2 },
+    { "max-string-bytes", lsobs_config_get_max_string_bytes (config), 1, 1024 * 1024 * 1024 },
+    { "max-in-flight", lsobs_config_get_max_in_flight (config), 1, 64 },
+    { "max-attempts", lsobs_config_get_max_attempts (config), 1, 100 },
+    { "retry-delay", lsobs_config_get_retry_delay (config), 1, 60000 },
+    { "request-timeout", lsobs_config_get_request_timeout (config), 10, 3600000 },
+    { "shutdown-timeout", lsobs_config_get_shutdown_timeout (config), 0, 3600000 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    if (!check_number (numbers[i].value, numbers[i].name, numbers[i].min, numbers[i].max, error))
+      return FALSE;
+
+  self->flush_interval = lsobs_config_get_flush_interval (config);
+  self->max_batch_size = (guint) lsobs_config_get_max_batch_size (config);
+  self->max_batch_bytes = (gsize) lsobs_config_get_max_batch_bytes (config);
+  self->queue_capacity = (guint) lsobs_config_get_queue_capacity (config);
+  self->max_queue_bytes = (gsize) lsobs_config_get_max_queue_bytes (config);
+  self->max_string_bytes = (gsize) lsobs_config_get_max_string_bytes (config);
+  self->max_in_flight = (guint) lsobs_config_get_max_in_flight (config);
+  self->max_attempts = (guint) lsobs_config_get_max_attempts (config);
+  self->retry_delay = lsobs_config_get_retry_delay (config);
+  self->request_timeout = lsobs_config_get_request_timeout (config);
+  self->shutdown_timeout = lsobs_config_get_shutdown_timeout (config);
+  return TRUE;
+}
+
+static gboolean
+take_key (LsobsSettings     *self,
+          LsobsConfig       *config,
+          LsobsSettingsUse   use,
+          gboolean           loopback,
+          GError           **error)
+{
+  self->api_key = _lsobs_secret_dup (_lsobs_config_peek_api_key (config));
+  if (self->api_key != NULL)
+    trim (self->api_key);
+  if (self->api_key != NULL && *self->api_key == '\0')
+    g_clear_pointer (&self->api_key, _lsobs_secret_free);
+
+  if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !loopback)
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _("No API key: set the property api-key, or the environment variable "
+                             "LANGSMITH_API_KEY"));
+      return FALSE;
+    }
+  if (self->api_key != NULL && !is_visible_ascii (self->api_key))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _("Invalid API key: it holds a line break, a space or another "
+                             "character that no key has"));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+take_names (LsobsSettings  *self,
+            LsobsConfig    *config,
+            GError        **error)
+{
+  LsobsId id;
+
+  self->project_name = g_strdup (lsobs_config_get_project_name (config));
+  if (self->project_name == NULL || *self->project_name == '\0')
+    {
+      g_free (self->project_name);
+      self->project_name = g_strdup (LSOBS_DEFAULT_PROJECT_NAME);
+    }
+  if (!g_utf8_validate (self->project_name, -1, NULL))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _("Invalid project name: it is not UTF-8"));
+      return FALSE;
+    }
+
+  self->workspace_id = g_strdup (lsobs_config_get_workspace_id (config));
+  if (self->workspace_id != NULL)
+    trim (self->workspace_id);
+  if (self->workspace_id != NULL && *self->workspace_id == '\0')
+    g_clear_pointer (&self->workspace_id, g_free);
+  if (self->workspace_id != NULL &&
+      (strlen (self->workspace_id) != LSOBS_UUID_LEN || !_lsobs_id_parse (&id, self->workspace_id)))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _("Invalid workspace id: it is not a UUID"));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+take_sampling (LsobsSettings  *self,
+               LsobsConfig    *config,
+               GError        **error)
+{
+  self->sampling_rate = lsobs_config_get_sampling_rate (config);
+  if (!(self->sampling_rate >= 0.0 && self->sampling_rate <= 1.0))
+    {
+      char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   _("Invalid sampling rate: %s is not between 0 and 1"),
+                   g_ascii_dtostr (text, sizeof text, self->sampling_rate));
+      return FALSE;
+    }
+  g_set_object (&self->sampler, lsobs_config_get_sampler (config));
+  return TRUE;
+}
+
+static gboolean
+take_regex (LsobsSettings  *self,
+            LsobsConfig    *config,
+            GError        **error)
+{
+  const char *pattern = lsobs_config_get_redact_regex (config);
+  g_autoptr (GError) local_error = NULL;
+
+  if (pattern == NULL || *pattern == '\0')
+    return TRUE;
+  self->redactor = _lsobs_redactor_new (pattern, NULL, &local_error);
+  if (self->redactor != NULL)
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("Invalid redaction regex: %s"),
+               local_error->message);
+  return FALSE;
+}
+
+LsobsSettings *
+_lsobs_settings_new (LsobsConfig       *config,
+                     LsobsSettingsUse   use,
+                     GError           **error)
+{
+  g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
+  gboolean loopback = FALSE;
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->ingest_mode = lsobs_config_get_ingest_mode (config);
+  self->api_url = check_url (lsobs_config_get_api_url (config),
+                             lsobs_config_get_allow_plain_http (config), &loopback, error);
+  if (self->api_url == NULL ||
+      !take_key (self, config, use, loopback, error) ||
+      !take_names (self, config, error) ||
+      !take_sampling (self, config, error) ||
+      !take_regex (self, config, error) ||
+      !take_numbers (self, config, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+LsobsSettings *
+_lsobs_settings_ref (LsobsSettings *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_settings_unref (LsobsSettings *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_free (self->api_url);
+  _lsobs_secret_free (self->api_key);
+  g_free (self->project_name);
+  g_free (self->workspace_id);
+  g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
+  g_clear_object (&self->sampler);
+  g_free (self);
+}
