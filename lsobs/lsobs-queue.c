@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-queue-private.h"
+
+struct _LsobsQueue
+{
+  gatomicrefcount ref_count;
+  LsobsCounters *counters; /* (owned) those of the flow change under the lock only */
+  guint capacity;
+  gsize max_bytes;
+  guint batch_size;        /* so many waiting records are worth a wake-up */
+  gsize batch_bytes;       /* so many waiting bytes are worth a wake-up */
+
+  /* (owned) of LsobsRecord, the oldest first. Its own lock guards all below, and
+   * the create_state and waiting of every run that goes through here. */
+  GAsyncQueue *records;
+  guint n_records;
+  gsize n_bytes;
+  guint64 last_seq;
+  gboolean closed;
+  GSList *tickets;         /* (element-type LsobsTicket) (owned) */
+};
+
+LsobsQueue *
+_lsobs_queue_new (guint          capacity,
+                  gsize          max_bytes,
+                  guint          batch_size,
+                  gsize          batch_bytes,
+                  LsobsCounters *counters)
+{
+  LsobsQueue *self = g_new0 (LsobsQueue, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->counters = _lsobs_counters_ref (counters);
+  self->capacity = capacity;
+  self->max_bytes = max_bytes;
+  self->batch_size = MIN (batch_size, capacity);
+  self->batch_bytes = MIN (batch_bytes, max_bytes / 2);
+  self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_free);
+  return self;
+}
+
+LsobsQueue *
+_lsobs_queue_ref (LsobsQueue *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_queue_unref (LsobsQueue *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_async_queue_unref (self->records);
+  g_slist_free_full (self->tickets, (GDestroyNotify) _lsobs_ticket_unref);
+  _lsobs_counters_unref (self->counters);
+  g_free (self);
+}
+
+static void
+lock (LsobsQueue *self)
+{
+  g_async_queue_lock (self->records);
+}
+
+/* Tickets are finished outside the lock: their functions are the program's. */
+static void
+unlock_and_finish (LsobsQueue *self,
+                   GSList     *finished)
+{
+  g_async_queue_unlock (self->records);
+  for (GSList *l = finished; l != NULL; l = l->next)
+    _lsobs_ticket_finish (l->data);
+  g_slist_free_full (finished, (GDestroyNotify) _lsobs_ticket_unref);
+}
+
+typedef enum
+{
+  FATE_DELIVERED,
+  FATE_LOST,    /* tried, and lost */
+  FATE_EVICTED  /* lost for want of room */
+} Fate;
+
+/* Called with the lock held. Tells the tickets about a record, and returns those
+ * that are done now in front of @finished. */
+static GSList *
+settle_tickets (LsobsQueue  *self,
+                LsobsRecord *record,
+                Fate         fate,
+                GSList      *finished)
+{
+  for (GSList *l = self->tickets; l != NULL;)
+    {
+      LsobsTicket *ticket = l->data;
+      GSList *next = l->next;
+
+      if (record->seq <= ticket->last_seq)
+        {
+          if (fate == FATE_DELIVERED)
+            ticket->n_delivered++;
+          else if (fate == FATE_LOST)
+            ticket->n_failed++;
+          if (--ticket->n_remaining == 0)
+            {
+              self->tickets = g_slist_remove_link (self->tickets, l);
+              finished = g_slist_concat (l, finished);
+            }
+        }
+      l = next;
+    }
+  return finished;
+}
+
+/* Called with the lock held; frees @record, which is in the queue no more. */
+static GSList *
+lose_waiting (LsobsQueue      *self,
+              LsobsRecord     *record,
+              LsobsDropReason  reason,
+              Fate             fate,
+              GSList          *finished)
+{
+  self->n_records--;
+  self->n_bytes -= record->size;
+  record->info->waiting = NULL;
+  if (record->kind == LSOBS_RECORD_CREATE)
+    record->info->create_state = LSOBS_CREATE_LOST;
+  _lsobs_counters_drop (self->counters, reason, 1);
+  finished = settle_tickets (self, record, fate, finished);
+  _lsobs_record_free (record);
+  return finished;
+}
+
+/* Called with the lock held. */
+static GSList *
+make_room (LsobsQueue *self,
+           GSList     *finished)
+{
+  while (self->n_records > self->capacity || (self->n_bytes > self->max_bytes && self->n_records > 0))
+    {
+      LsobsDropReason reason = self->n_records > self->capacity ? LSOBS_DROP_REASON_QUEUE_FULL
+                                                                : LSOBS_DROP_REASON_QUEUE_BYTES;
+
+      finished = lose_waiting (self, g_async_queue_try_pop_unlocked (self->records), reason,
+                               FATE_EVICTED, finished);
+    }
+  return finished;
+}
+
+/* Called with the lock held: the gauges of the books. */
+static void
+write_gauges (LsobsQueue *self)
+{
+  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, self->n_records);
+  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES, self->n_bytes);
+}
+
+/* Called with the lock held. Makes the create that waits complete. */
+static void
+join (LsobsQueue  *self,
+      LsobsRecord *waiting,
+      LsobsRecord *end)
+{
+  gsize size;
+
+  _lsobs_record_join (waiting, end);
+  size = _lsobs_record_measure (waiting);
+  self->n_bytes += size - waiting->size;
+  waiting->size = size;
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_MERGED, 1);
+  _lsobs_record_free (end);
+}
+
+/* Called with the lock held. */
+static void
+append (LsobsQueue  *self,
+        LsobsRecord *record)
+{
+  if (record->kind == LSOBS_RECORD_UPDATE &&
+      (record->info->create_state == LSOBS_CREATE_LOST ||
+       record->info->create_state == LSOBS_CREATE_NONE))
+    {
+      record->kind = LSOBS_RECORD_CREATE;
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
+    }
+  if (record->kind == LSOBS_RECORD_CREATE)
+    {
+      record->info->create_state = LSOBS_CREATE_QUEUED;
+      record->info->waiting = record;
+    }
+  record->size = _lsobs_record_measure (record);
+  record->queued_at = g_get_monotonic_time ();
+  self->n_records++;
+  self->n_bytes += record->size;
+  g_async_queue_push_unlocked (self->records, record);
+}
+
+/* Takes @record over. An end whose start still waits joins it in its place. */
+LsobsWake
+_lsobs_queue_push (LsobsQueue  *self,
+                   LsobsRecord *record)
+{
+  LsobsRecord *waiting;
+  LsobsWake wake = LSOBS_WAKE_NONE;
+  GSList *finished = NULL;
+  guint n_before;
+  gsize bytes_before;
+
+  lock (self);
+  n_before = self->n_records;
+  bytes_before = self->n_bytes;
+  waiting = record->info->waiting;
+  if (self->closed)
+    {
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
+      _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_SHUTDOWN, 1);
+      _lsobs_record_free (record);
+    }
+  else
+    {
+      if (record->kind == LSOBS_RECORD_UPDATE && waiting != NULL)
+        {
+          join (self, waiting, record);
+        }
+      else
+        {
+          record->seq = ++self->last_seq;
+          _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
+          append (self, record);
+        }
+      finished = make_room (self, finished);
+      write_gauges (self);
+
+      /* Wake on edges only: the flush thread looks after itself in between. */
+      if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
+          (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes))
+        wake = LSOBS_WAKE_NOW;
+      else if (n_before == 0 && self->n_records > 0)
+        wake = LSOBS_WAKE_LATER;
+    }
+  unlock_and_finish (self, finished);
+  return wake;
+}
+
+/* Takes @record over. Adds it to the create of its run if that still waits;
+ * otherwise it is gone, and the answer FALSE. */
+gboolean
+_lsobs_queue_join_waiting (LsobsQueue  *self,
+                           LsobsRecord *record)
+{
+  GSList *finished = NULL;
+  gboolean joined;
+
+  lock (self);
+  joined = record->info->waiting != NULL && !self->closed;
+  if (joined)
+    {
+      join (self, record->info->waiting, record);
+      finished = make_room (self, finished);
+      write_gauges (self);
+    }
+  else
+    {
+      _lsobs_record_free (record);
+    }
+  unlock_and_finish (self, finished);
+  return joined;
+}
+
+/* Moves the oldest records to @records, in their order. More than @max_bytes
+ * only if the first one alone is larger. */
+guint
+_lsobs_queue_take (LsobsQueue *self,
+                   guint       max_records,
+                   gsize       max_bytes,
+                   GPtrArray  *records)
+{
+  guint n = 0;
+  gsize n_bytes = 0;
+
+  lock (self);
+  while (n < max_records && self->n_records > 0)
+    {
+      LsobsRecord *record = g_async_queue_try_pop_unlocked (self->records);
+
+      if (n > 0 && record->size > max_bytes - n_bytes)
+        {
+          g_async_queue_push_front_unlocked (self->records, record);
+          break;
+        }
+      self->n_records--;
+      self->n_bytes -= record->size;
+      record->info->waiting = NULL;
+      if (record->kind == LSOBS_RECORD_CREATE)
+        record->info->create_state = LSOBS_CREATE_TAKEN;
+      g_ptr_array_add (records, record);
+      n_bytes = MIN (n_bytes + record->size, max_bytes);
+      n++;
+    }
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, n);
+  write_gauges (self);
+  g_async_queue_unlock (self->records);
+  return n;
+}
+
+/* Whether records should leave now: a full batch, much memory, an old record, a
+ * flush or the end. Otherwise @due_time says when, or -1 for an empty queue. */
+gboolean
+_lsobs_queue_is_due (LsobsQueue *self,
+                     gint64      interval_us,
+                     gint64      now,
+                     gint64     *due_time)
+{
+  gboolean due;
+
+  *due_time = -1;
+  lock (self);
+  due = self->n_records > 0 &&
+        (self->n_records >= self->batch_size || self->n_bytes >= self->batch_bytes ||
+         self->tickets != NULL || self->closed);
+  if (!due && self->n_records > 0)
+    {
+      /* GAsyncQueue has no peek. */
+      LsobsRecord *oldest = g_async_queue_try_pop_unlocked (self->records);
+
+      g_async_queue_push_front_unlocked (self->records, oldest);
+      *due_time = oldest->queued_at + interval_us;
+      due = *due_time <= now;
+    }
+  g_async_queue_unlock (self->records);
+  return due;
+}
+
+LsobsCreateState
+_lsobs_queue_get_create_state (LsobsQueue   *self,
+                               LsobsRunInfo *info)
+{
+  LsobsCreateState state;
+
+  lock (self);
+  state = info->create_state;
+  g_async_queue_unlock (self->records);
+  return state;
+}
+
+/* A taken update whose create was lost becomes the create. */
+void
+_lsobs_queue_promote (LsobsQueue  *self,
+                      LsobsRecord *record)
+{
+  lock (self);
+  record->kind = LSOBS_RECORD_CREATE;
+  record->info->create_state = LSOBS_CREATE_TAKEN;
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
+  g_async_queue_unlock (self->records);
+}
+
+/* The record stays the caller's. */
+void
+_lsobs_queue_delivered (LsobsQueue  *self,
+                        LsobsRecord *record)
+{
+  GSList *finished;
+
+  lock (self);
+  if (record->kind == LSOBS_RECORD_CREATE)
+    record->info->create_state = LSOBS_CREATE_DELIVERED;
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_DELIVERED, 1);
+  finished = settle_tickets (self, record, FATE_DELIVERED, NULL);
+  unlock_and_finish (self, finished);
+}
+
+/* A taken record is lost. It stays the caller's. */
+void
+_lsobs_queue_lost (LsobsQueue      *self,
+                   LsobsRecord     *record,
+                   LsobsDropReason  reason)
+{
+  GSList *finished;
+
+  lock (self);
+  if (record->kind == LSOBS_RECORD_CREATE)
+    record->info->create_state = LSOBS_CREATE_LOST;
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
+  _lsobs_counters_drop (self->counters, reason, 1);
+  finished = settle_tickets (self, record, FATE_LOST, NULL);
+  unlock_and_finish (self, finished);
+}
+
+/* FALSE when there is nothing to wait for; the ticket is done then. */
+gboolean
+_lsobs_queue_add_ticket (LsobsQueue  *self,
+                         LsobsTicket *ticket)
+{
+  gboolean added;
+
+  lock (self);
+  ticket->last_seq = self->last_seq;
+  ticket->n_remaining = self->n_records +
+                        _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT);
+  added = ticket->n_remaining > 0;
+  if (added)
+    self->tickets = g_slist_prepend (self->tickets, _lsobs_ticket_ref (ticket));
+  g_async_queue_unlock (self->records);
+  return added;
+}
+
+/* The numbers of the ticket are constant from now on. FALSE when it is finished,
+ * or just being so. */
+gboolean
+_lsobs_queue_remove_ticket (LsobsQueue  *self,
+                            LsobsTicket *ticket)
+{
+  GSList *link;
+
+  lock (self);
+  link = g_slist_find (self->tickets, ticket);
+  if (link != NULL)
+    self->tickets = g_slist_delete_link (self->tickets, link);
+  g_async_queue_unlock (self->records);
+  if (link != NULL)
+    _lsobs_ticket_unref (ticket);
+  return link != NULL;
+}
+
+gboolean
+_lsobs_queue_has_tickets (LsobsQueue *self)
+{
+  gboolean has;
+
+  lock (self);
+  has = self->tickets != NULL;
+  g_async_queue_unlock (self->records);
+  return has;
+}
+
+/* Nothing is being sent: whoever waits shall know, the records stay. */
+void
+_lsobs_queue_refuse_tickets (LsobsQueue *self)
+{
+  GSList *refused;
+
+  lock (self);
+  refused = g_steal_pointer (&self->tickets);
+  for (GSList *l = refused; l != NULL; l = l->next)
+    ((LsobsTicket *) l->data)->refused = TRUE;
+  unlock_and_finish (self, refused);
+}
+
+/* What is pushed from now on is lost. */
+void
+_lsobs_queue_close (LsobsQueue *self)
+{
+  lock (self);
+  self->closed = TRUE;
+  g_async_queue_unlock (self->records);
+}
+
+gboolean
+_lsobs_queue_is_closed (LsobsQueue *self)
+{
+  gboolean closed;
+
+  lock (self);
+  closed = self->closed;
+  g_async_queue_unlock (self->records);
+  return closed;
+}
+
+void
+_lsobs_queue_drop_waiting (LsobsQueue      *self,
+                           LsobsDropReason  reason)
+{
+  GSList *finished = NULL;
+
+  lock (self);
+  while (self->n_records > 0)
+    finished = lose_waiting (self, g_async_queue_try_pop_unlocked (self->records), reason, FATE_LOST,
+                             finished);
+  write_gauges (self);
+  unlock_and_finish (self, finished);
+}
+
+/* Returns: (transfer full): all counters, at one moment */
+LsobsStats *
+_lsobs_queue_snapshot (LsobsQueue *self)
+{
+  LsobsStats *stats;
+
+  lock (self);
+  stats = _lsobs_counters_snapshot (self->counters);
+  g_async_queue_unlock (self->records);
+  return stats;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/lsobs-record-private.h"
+
+/* What a record costs beside its payloads: the structs, the allocator's heads,
+ * and the fields of fixed size that are written for it later. */
+#define FIXED_SIZE 1024
+
+/* Takes @details over. */
+LsobsRecordEvent *
+_lsobs_record_event_new (const char *name,
+                         gint64      time,
+                         GBytes     *details)
+{
+  LsobsRecordEvent *self = g_new0 (LsobsRecordEvent, 1);
+
+  self->name = g_strdup (name);
+  self->time = time;
+  self->details = details;
+  return self;
+}
+
+void
+_lsobs_record_event_free (LsobsRecordEvent *self)
+{
+  g_free (self->name);
+  g_clear_pointer (&self->details, g_bytes_unref);
+  g_free (self);
+}
+
+LsobsRecord *
+_lsobs_record_new (LsobsRecordKind  kind,
+                   LsobsRunInfo    *info)
+{
+  LsobsRecord *self = g_slice_new0 (LsobsRecord);
+
+  self->kind = kind;
+  self->info = _lsobs_run_info_ref (info);
+  self->duration_ms = -1;
+  return self;
+}
+
+void
+_lsobs_record_free (LsobsRecord *self)
+{
+  g_clear_pointer (&self->inputs, g_bytes_unref);
+  g_clear_pointer (&self->outputs, g_bytes_unref);
+  g_clear_pointer (&self->tags, g_bytes_unref);
+  g_clear_pointer (&self->metadata, g_bytes_unref);
+  g_clear_pointer (&self->events, g_ptr_array_unref);
+  g_free (self->error);
+  _lsobs_run_info_unref (self->info);
+  g_slice_free (LsobsRecord, self);
+}
+
+static gsize
+bytes_size (GBytes *bytes)
+{
+  return bytes != NULL ? g_bytes_get_size (bytes) : 0;
+}
+
+static gsize
+events_size (GPtrArray *events)
+{
+  gsize size = 0;
+
+  for (guint i = 0; events != NULL && i < events->len; i++)
+    {
+      LsobsRecordEvent *event = g_ptr_array_index (events, i);
+
+      size += sizeof *event + strlen (event->name) + bytes_size (event->details);
+    }
+  return size;
+}
+
+gsize
+_lsobs_record_measure (LsobsRecord *self)
+{
+  return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
+         bytes_size (self->inputs) + bytes_size (self->outputs) + bytes_size (self->tags) +
+         bytes_size (self->metadata) + events_size (self->events) +
+         (self->error != NULL ? strlen (self->error) : 0) +
+         (self->info->name != NULL ? strlen (self->info->name) : 0);
+}
+
+static void
+replace_bytes (GBytes **member,
+               GBytes **with)
+{
+  if (*with == NULL)
+    return;
+  g_clear_pointer (member, g_bytes_unref);
+  *member = g_steal_pointer (with);
+}
+
+/* Makes a waiting create complete by the end of its run. The handle writes its
+ * metadata and tags as a whole each time, so the later ones replace the earlier. */
+void
+_lsobs_record_join (LsobsRecord *self,
+                    LsobsRecord *end)
+{
+  replace_bytes (&self->inputs, &end->inputs);
+  replace_bytes (&self->outputs, &end->outputs);
+  replace_bytes (&self->tags, &end->tags);
+  replace_bytes (&self->metadata, &end->metadata);
+  if (end->events != NULL)
+    {
+      g_clear_pointer (&self->events, g_ptr_array_unref);
+      self->events = g_steal_pointer (&end->events);
+    }
+  /* The first error stands. */
+  if (self->error == NULL)
+    self->error = g_steal_pointer (&end->error);
+  if (self->end_time == 0)
+    self->end_time = end->end_time;
+  if (self->duration_ms < 0)
+    self->duration_ms = end->duration_ms;
+  self->by_id |= end->by_id;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <lsobs/lsobs-types.h>
+
+G_BEGIN_DECLS
+
+/**
+ * LsobsRunEventKind:
+ * @LSOBS_RUN_EVENT_KIND_START: a run begins; with an end time: a complete run
+ * @LSOBS_RUN_EVENT_KIND_UPDATE: a run that has begun earlier ends
+ *
+ * What an #LsobsRunEvent tells.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_RUN_EVENT_KIND_START,
+  LSOBS_RUN_EVENT_KIND_UPDATE
+} LsobsRunEventKind;
+
+#define LSOBS_TYPE_RUN_EVENT_KIND (lsobs_run_event_kind_get_type ())
+#define LSOBS_TYPE_RUN_EVENT      (lsobs_run_event_get_type ())
+
+/**
+ * LsobsRunEvent:
+ *
+ * A start or an update of a run, by the run's id.
+ *
+ * Since: 0.1
+ */
+typedef struct _LsobsRunEvent LsobsRunEvent;
+
+LSOBS_AVAILABLE_IN_0_1
+GType              lsobs_run_event_kind_get_type    (void);
+LSOBS_AVAILABLE_IN_0_1
+GType              lsobs_run_event_get_type         (void);
+
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunEvent     *lsobs_run_event_new_start        (const char   *id,
+                                                     const char   *parent_id,
+                                                     const char   *name,
+                                                     LsobsRunType  run_type,
+                                                     JsonNode     *inputs);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunEvent     *lsobs_run_event_new_update       (const char *id,
+                                                     JsonNode   *outputs,
+                                                     const char *error_text);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunEvent     *lsobs_run_event_ref              (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_unref            (LsobsRunEvent *self);
+
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunEventKind  lsobs_run_event_get_kind         (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_id           (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_parent_id    (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_name         (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunType       lsobs_run_event_get_run_type     (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_project_name (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+JsonNode          *lsobs_run_event_get_inputs       (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+JsonNode          *lsobs_run_event_get_outputs      (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+JsonNode          *lsobs_run_event_get_extra        (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+JsonNode          *lsobs_run_event_get_events       (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+GStrv              lsobs_run_event_get_tags         (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_error_text   (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunStatus     lsobs_run_event_get_status       (LsobsRunEvent *self);
+
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_trace        (LsobsRunEvent *self,
+                                                     const char    *trace_id,
+                                                     const char    *dotted_order);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_trace_id     (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_dotted_order (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_start_time   (LsobsRunEvent *self,
+                                                     gint64         start_time);
+LSOBS_AVAILABLE_IN_0_1
+gint64             lsobs_run_event_get_start_time   (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_end_time     (LsobsRunEvent *self,
+                                                     gint64         end_time);
+LSOBS_AVAILABLE_IN_0_1
+gint64             lsobs_run_event_get_end_time     (LsobsRunEvent *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunEvent, lsobs_run_event_unref)
+
+G_END_DECLS

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-buffer-private.h"
+#include "lsobs/lsobs-id-private.h"
+#include "lsobs/lsobs-types.h"
+
+G_BEGIN_DECLS
+
+typedef struct _LsobsRecord LsobsRecord;
+
+/* What has become of the record that creates a run. */
+typedef enum
+{
+  LSOBS_CREATE_NONE,
+  LSOBS_CREATE_QUEUED,
+  LSOBS_CREATE_TAKEN,
+  LSOBS_CREATE_DELIVERED,
+  LSOBS_CREATE_LOST
+} LsobsCreateState;
+
+/* Who a run is: fixed when it starts, and shared by its handle, its records and
+ * its children, so that the chain up to the root needs no live parent. */
+typedef struct _LsobsRunInfo
+{
+  gatomicrefcount ref_count;
+
+  struct _LsobsRunInfo *parent; /* (owned) (nullable) */
+  LsobsSegment segment;
+  guint depth;                  /* number of segments of the path */
+  guint epoch;                  /* the process that it belongs to */
+  LsobsRunType run_type;
+  gboolean sampled;             /* of the whole trace; set before it is shared */
+  char *name;                   /* (owned) (nullable) of a run known by its id alone */
+
+  /* Guarded by the lock of the queue that the records go through. */
+  LsobsCreateState create_state;
+  LsobsRecord *waiting;         /* (unowned) (nullable) the record, while it waits */
+} LsobsRunInfo;
+
+LsobsRunInfo       *_lsobs_run_info_new                (LsobsRunInfo       *parent,
+                                                        const char         *name,
+                                                        LsobsRunType        run_type);
+LsobsRunInfo       *_lsobs_run_info_new_for_segments   (const LsobsSegment *segments,
+                                                        guint               n_segments,
+                                                        const char         *name,
+                                                        LsobsRunType        run_type);
+LsobsRunInfo       *_lsobs_run_info_ref                (LsobsRunInfo       *self);
+void                _lsobs_run_info_unref              (LsobsRunInfo       *self);
+
+const LsobsId      *_lsobs_run_info_get_trace_id       (LsobsRunInfo       *self);
+gsize               _lsobs_run_info_get_path_len       (LsobsRunInfo       *self);
+void                _lsobs_run_info_write_path         (LsobsRunInfo       *self,
+                                                        char               *text);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunInfo, _lsobs_run_info_unref)
+
+G_END_DECLS

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-clock-private.h"
+#include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-run-info-private.h"
+
+static LsobsRunInfo *
+alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
+            const char   *name,
+            LsobsRunType  run_type)
+{
+  LsobsRunInfo *self = g_new0 (LsobsRunInfo, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->parent = parent;
+  self->depth = parent != NULL ? parent->depth + 1 : 1;
+  self->epoch = _lsobs_fork_epoch ();
+  self->run_type = run_type;
+  self->sampled = TRUE;
+  self->name = g_strdup (name);
+  return self;
+}
+
+/* A run that begins now. Its one reading of the clock gives the start time, the
+ * milliseconds of the id and the stamp in the path. */
+LsobsRunInfo *
+_lsobs_run_info_new (LsobsRunInfo *parent,
+                     const char   *name,
+                     LsobsRunType  run_type)
+{
+  LsobsRunInfo *self = alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name, run_type);
+
+  self->segment.start_time = _lsobs_clock_stamp ();
+  /* Somebody may have set the clock back since the parent began. */
+  if (parent != NULL && self->segment.start_time < parent->segment.start_time)
+    self->segment.start_time = parent->segment.start_time;
+  _lsobs_id_make (&self->segment.id, self->segment.start_time);
+  return self;
+}
+
+/* A run whose path is known already, the root first. */
+LsobsRunInfo *
+_lsobs_run_info_new_for_segments (const LsobsSegment *segments,
+                                  guint               n_segments,
+                                  const char         *name,
+                                  LsobsRunType        run_type)
+{
+  LsobsRunInfo *self = NULL;
+
+  for (guint i = 0; i < n_segments; i++)
+    {
+      gboolean last = i + 1 == n_segments;
+
+      self = alloc_info (self, last ? name : NULL, last ? run_type : LSOBS_RUN_TYPE_CHAIN);
+      self->segment = segments[i];
+    }
+  return self;
+}
+
+LsobsRunInfo *
+_lsobs_run_info_ref (LsobsRunInfo *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+/* A loop, not a recursion: a chain may be long. */
+void
+_lsobs_run_info_unref (LsobsRunInfo *self)
+{
+  while (self != NULL && g_atomic_ref_count_dec (&self->ref_count))
+    {
+      LsobsRunInfo *parent = self->parent;
+
+      g_free (self->name);
+      g_free (self);
+      self = parent;
+    }
+}
+
+const LsobsId *
+_lsobs_run_info_get_trace_id (LsobsRunInfo *self)
+{
+  while (self->parent != NULL)
+    self = self->parent;
+  return &self->segment.id;
+}
+
+gsize
+_lsobs_run_info_get_path_len (LsobsRunInfo *self)
+{
+  return (gsize) self->depth * (LSOBS_SEGMENT_LEN + 1) - 1;
+}
+
+/* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. */
+void
+_lsobs_run_info_write_path (LsobsRunInfo *self,
+                            char         *text)
+{
+  for (; self != NULL; self = self->parent)
+    {
+      char *at = text + (gsize) (self->depth - 1) * (LSOBS_SEGMENT_LEN + 1);
+
+      _lsobs_segment_write (&self->segment, at);
+      if (self->parent != NULL)
+        at[-1] = '.';
+    }
+}

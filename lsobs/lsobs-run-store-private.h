@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-run-info-private.h"
+#include "lsobs/lsobs-run-store.h"
+
+G_BEGIN_DECLS
+
+void          _lsobs_run_store_set_info (LsobsRunStore *self,
+                                         const char    *id,
+                                         LsobsRunInfo  *info);
+LsobsRunInfo *_lsobs_run_store_dup_info (LsobsRunStore *self,
+                                         const char    *id);
+
+G_END_DECLS
