@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <lsobs/lsobs-run-event.h>
+
+G_BEGIN_DECLS
+
+#define LSOBS_TYPE_BATCH (lsobs_batch_get_type ())
+
+/**
+ * LsobsBatch:
+ *
+ * Some records that travel together, as they leave the process: redacted, cut
+ * and complete. Immutable.
+ *
+ * Since: 0.1
+ */
+typedef struct _LsobsBatch LsobsBatch;
+
+LSOBS_AVAILABLE_IN_0_1
+GType          lsobs_batch_get_type      (void);
+LSOBS_AVAILABLE_IN_0_1
+LsobsBatch    *lsobs_batch_ref           (LsobsBatch *self);
+LSOBS_AVAILABLE_IN_0_1
+void           lsobs_batch_unref         (LsobsBatch *self);
+LSOBS_AVAILABLE_IN_0_1
+guint          lsobs_batch_get_n_records (LsobsBatch *self);
+LSOBS_AVAILABLE_IN_0_1
+gsize          lsobs_batch_get_n_bytes   (LsobsBatch *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunEvent *lsobs_batch_dup_event     (LsobsBatch *self,
+                                          guint       index);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsBatch, lsobs_batch_unref)
+
+G_END_DECLS

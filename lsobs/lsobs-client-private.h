@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-client.h"
+#include "lsobs/lsobs-counters-private.h"
+#include "lsobs/lsobs-settings-private.h"
+
+G_BEGIN_DECLS
+
+void _lsobs_client_set_counters (LsobsClient   *self,
+                                 LsobsCounters *counters);
+
+G_END_DECLS

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <lsobs/lsobs-config.h>
+#include <lsobs/lsobs-transport.h>
+
+G_BEGIN_DECLS
+
+#define LSOBS_TYPE_CLIENT (lsobs_client_get_type ())
+
+LSOBS_AVAILABLE_IN_0_1
+G_DECLARE_FINAL_TYPE (LsobsClient, lsobs_client, LSOBS, CLIENT, GObject)
+
+LSOBS_AVAILABLE_IN_0_1
+LsobsClient     *lsobs_client_new             (LsobsConfig  *config,
+                                               GError      **error);
+LSOBS_AVAILABLE_IN_0_1
+LsobsIngestMode  lsobs_client_get_ingest_mode (LsobsClient *self);
+
+G_END_DECLS

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "lsobs/lsobs-encoder-private.h"
+#include "lsobs/lsobs-json-walker-private.h"
+#include "lsobs/lsobs-json-writer-private.h"
+
+const char * const _lsobs_field_names[LSOBS_N_FIELDS] = {
+  "main", "inputs", "outputs", "events", "extra", "error"
+};
+
+static const char * const run_type_names[] = {
+  [LSOBS_RUN_TYPE_CHAIN] = "chain",
+  [LSOBS_RUN_TYPE_LLM] = "llm",
+  [LSOBS_RUN_TYPE_TOOL] = "tool",
+  [LSOBS_RUN_TYPE_RETRIEVER] = "retriever",
+  [LSOBS_RUN_TYPE_EMBEDDING] = "embedding",
+  [LSOBS_RUN_TYPE_PROMPT] = "prompt",
+  [LSOBS_RUN_TYPE_PARSER] = "parser",
+};
+
+/* What all the writers below share while one record is encoded. */
+typedef struct
+{
+  LsobsSettings *settings;
+  LsobsCounters *counters;
+  LsobsEncoded *encoded;
+  LsobsRecord *record;
+  LsobsBuffer *out;
+} Encoding;
+
+static void
+begin_field (Encoding   *e,
+             LsobsField  field)
+{
+  e->encoded->fields[field].offset = e->out->len;
+}
+
+static void
+end_field (Encoding   *e,
+           LsobsField  field)
+{
+  e->encoded->fields[field].len = e->out->len - e->encoded->fields[field].offset;
+}
+
+static void
+walk (Encoding *e,
+      GBytes   *json,
+      gboolean  wrap)
+{
+  const LsobsJsonWalkOptions options = {
+    e->settings->redactor, e->settings->max_string_bytes, wrap
+  };
+  gsize len;
+  const char *text = g_bytes_get_data (json, &len);
+
+  if (!_lsobs_json_walk (e->out, text, len, &options))
+    _lsobs_counters_add (e->counters, LSOBS_COUNTER_BAD_PAYLOADS, 1);
+}
+
+static void
+walk_text (Encoding   *e,
+           const char *text)
+{
+  const LsobsJsonWalkOptions options = {
+    e->settings->redactor, e->settings->max_string_bytes, FALSE
+  };
+
+  _lsobs_json_walk_text (e->out, text, strlen (text), &options);
+}
+
+/* Names are what traces are found by: repaired and cut, but not redacted. */
+static void
+write_name (Encoding   *e,
+            const char *name)
+{
+  const LsobsJsonWalkOptions options = { NULL, e->settings->max_string_bytes, FALSE };
+
+  _lsobs_json_walk_text (e->out, name, strlen (name), &options);
+}
+
+static void
+write_id (Encoding      *e,
+          const char    *key,
+          const LsobsId *id)
+{
+  _lsobs_buffer_append_str (e->out, key);
+  _lsobs_id_write (id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
+  e->out->len += LSOBS_UUID_LEN;
+  _lsobs_buffer_append_c (e->out, '"');
+}
+
+static void
+write_time (Encoding   *e,
+            const char *key,
+            gint64      time_us)
+{
+  _lsobs_buffer_append_str (e->out, key);
+  _lsobs_time_write_iso (time_us, _lsobs_buffer_reserve (e->out, LSOBS_ISO_LEN));
+  e->out->len += LSOBS_ISO_LEN;
+  _lsobs_buffer_append_c (e->out, '"');
+}
+
+/* Every record carries the whole identity, updates too: so an update that comes
+ * before its create, or without it, can still be shown. */
+static void
+write_main (Encoding *e)
+{
+  LsobsRunInfo *info = e->record->info;
+  gsize path_len = _lsobs_run_info_get_path_len (info);
+
+  begin_field (e, LSOBS_FIELD_MAIN);
+  write_id (e, "{\"id\":\"", &info->segment.id);
+  write_id (e, ",\"trace_id\":\"", _lsobs_run_info_get_trace_id (info));
+  if (info->parent != NULL)
+    write_id (e, ",\"parent_run_id\":\"", &info->parent->segment.id);
+  _lsobs_buffer_append_str (e->out, ",\"dotted_order\":\"");
+  _lsobs_run_info_write_path (info, _lsobs_buffer_reserve (e->out, path_len));
+  e->out->len += path_len;
+  _lsobs_buffer_append_str (e->out, "\",\"name\":");
+  write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed");
+  _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
+  _lsobs_buffer_append_str (e->out, run_type_names[info->run_type]);
+  _lsobs_buffer_append_str (e->out, "\",\"session_name\":");
+  write_name (e, e->settings->project_name);
+  write_time (e, ",\"start_time\":\"", info->segment.start_time);
+  if (e->record->end_time != 0)
+    write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));
+  if (e->record->tags != NULL)
+    {
+      _lsobs_buffer_append_str (e->out, ",\"tags\":");
+      walk (e, e->record->tags, FALSE);
+    }
+  _lsobs_buffer_append_c (e->out, '}');
+  end_field (e, LSOBS_FIELD_MAIN);
+}
+
+static void
+write_payload (Encoding   *e,
+               LsobsField  field,
+               GBytes     *json)
+{
+  begin_field (e, field);
+  if (e->encoded->cut)
+    {
+      _lsobs_buffer_append_str (e->out, "{\"__truncated__\":true,\"bytes\":");
+      _lsobs_buffer_append_int64 (e->out, (gint64) g_bytes_get_size (json));
+      _lsobs_buffer_append_c (e->out, '}');
+      _lsobs_counters_add (e->counters, LSOBS_COUNTER_CUT_PAYLOADS, 1);
+    }
+  else
+    {
+      walk (e, json, TRUE);
+    }
+  end_field (e, field);
+}
+
+static void
+write_event (Encoding         *e,
+             LsobsRecordEvent *event)
+{
+  gsize start = e->out->len;
+
+  if (event->details != NULL && !e->encoded->cut)
+    {
+      walk (e, event->details, TRUE);
+      /* Go on inside the object. */
+      e->out->len--;
+    }
+  else
+    {
+      _lsobs_buffer_append_c (e->out, '{');
+    }
+  if (e->out->len > start + 1)
+    _lsobs_buffer_append_c (e->out, ',');
+  /* Last, so that details with the same names do not hide them. */
+  _lsobs_buffer_append_str (e->out, "\"name\":");
+  walk_text (e, event->name);
+  write_time (e, ",\"time\":\"", event->time);
+  _lsobs_buffer_append_c (e->out, '}');
+}
+
+static void
+write_events (Encoding *e)
+{
+  GPtrArray *events = e->record->events;
+
+  begin_field (e, LSOBS_FIELD_EVENTS);
+  _lsobs_buffer_append_c (e->out, '[');
+  for (guint i = 0; i < events->len; i++)
+    {
+      if (i > 0)
+        _lsobs_buffer_append_c (e->out, ',');
+      write_event (e, g_ptr_array_index (events, i));
+    }
+  _lsobs_buffer_append_c (e->out, ']');
+  end_field (e, LSOBS_FIELD_EVENTS);
+}
+
+/* What the service shows as the runtime of a run; nothing of the environment. */
+static const char *
+get_runtime (void)
+{
+  static char *runtime;
+
+  if (g_once_init_enter (&runtime))
+    {
+      struct utsname name;
+      g_autofree char *platform = NULL;
+      g_auto (LsobsBuffer) quoted = LSOBS_BUFFER_INIT;
+
+      if (uname (&name) == 0)
+        {
+          g_autofree char *system = g_ascii_strdown (name.sysname, -1);
+
+          platform = g_strdup_printf ("%s-%s", system, name.machine);
+        }
+      else
+        {
+          platform = g_strdup ("unknown");
+        }
+      _lsobs_json_write_string (&quoted, platform, strlen (platform));
+      g_once_init_leave (&runtime,
+                         g_strdup_printf ("{\"library\":\"lsobs\",\"sdk\":\"lsobs\","
+                                          "\"sdk_version\":\"%s\",\"runtime\":\"c\","
+                                          "\"platform\":%.*s}",
+                                          PACKAGE_VERSION, (int) quoted.len, quoted.data));
+    }
+  return runtime;
+}
+
+/* The service replaces extra as a whole, so it is written whole or not at all; in
+ * an update only when there is news, since the service counts the bytes again. */
+static gboolean
+has_extra (LsobsRecord *record)
+{
+  return record->kind == LSOBS_RECORD_CREATE || record->duration_ms >= 0 ||
+         (record->metadata != NULL && record->metadata_new);
+}
+
+static void
+write_extra (Encoding *e)
+{
+  begin_field (e, LSOBS_FIELD_EXTRA);
+  _lsobs_buffer_append_c (e->out, '{');
+  if (e->record->duration_ms >= 0)
+    {
+      _lsobs_buffer_append_str (e->out, "\"duration_ms\":");
+      _lsobs_buffer_append_int64 (e->out, e->record->duration_ms);
+      _lsobs_buffer_append_c (e->out, ',');
+    }
+  if (e->record->metadata != NULL)
+    {
+      _lsobs_buffer_append_str (e->out, "\"metadata\":");
+      walk (e, e->record->metadata, TRUE);
+      _lsobs_buffer_append_c (e->out, ',');
+    }
+  _lsobs_buffer_append_str (e->out, "\"runtime\":");
+  _lsobs_buffer_append_str (e->out, get_runtime ());
+  _lsobs_buffer_append_c (e->out, '}');
+  end_field (e, LSOBS_FIELD_EXTRA);
+}
+
+static void
+encode (LsobsSettings *settings,
+        LsobsCounters *counters,
+        LsobsEncoded  *encoded)
+{
+  LsobsRecord *record = encoded->record;
+  Encoding e = { settings, counters, encoded, record, &encoded->text };
+  gboolean create = record->kind == LSOBS_RECORD_CREATE;
+
+  _lsobs_buffer_truncate (&encoded->text, 0);
+  memset (encoded->fields, 0, sizeof encoded->fields);
+
+  write_main (&e);
+  if (record->inputs != NULL)
+    {
+      write_payload (&e, LSOBS_FIELD_INPUTS, record->inputs);
+    }
+  else if (create)
+    {
+      begin_field (&e, LSOBS_FIELD_INPUTS);
+      _lsobs_buffer_append_str (e.out, "{}");
+      end_field (&e, LSOBS_FIELD_INPUTS);
+    }
+  if (record->outputs != NULL)
+    write_payload (&e, LSOBS_FIELD_OUTPUTS, record->outputs);
+  if (record->events != NULL && record->events->len > 0)
+    write_events (&e);
+  if (has_extra (record))
+    write_extra (&e);
+  if (record->error != NULL)
+    {
+      begin_field (&e, LSOBS_FIELD_ERROR);
+      walk_text (&e, record->error);
+      end_field (&e, LSOBS_FIELD_ERROR);
+    }
+  if (settings->redactor != NULL)
+    _lsobs_counters_set (counters, LSOBS_COUNTER_REDACTION_FAILURES,
+                         (gsize) _lsobs_redactor_get_n_failures (settings->redactor));
+}
+
+/* Takes @record over. */
+LsobsEncoded *
+_lsobs_encoder_encode (LsobsSettings *settings,
+                       LsobsCounters *counters,
+                       LsobsRecord   *record)
+{
+  LsobsEncoded *self = g_new0 (LsobsEncoded, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->record = record;
+  _lsobs_id_write (&record->info->segment.id, self->id);
+  encode (settings, counters, self);
+  return self;
+}
+
+/* Writes it again with notes of their size in place of inputs and outputs, for a
+ * record that is too large even alone. */
+void
+_lsobs_encoder_cut (LsobsSettings *settings,
+                    LsobsCounters *counters,
+                    LsobsEncoded  *encoded)
+{
+  encoded->cut = TRUE;
+  _lsobs_buffer_clear (&encoded->text);
+  encode (settings, counters, encoded);
+}
+
+LsobsEncoded *
+_lsobs_encoded_ref (LsobsEncoded *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_encoded_unref (LsobsEncoded *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  _lsobs_record_free (self->record);
+  _lsobs_buffer_clear (&self->text);
+  g_free (self);
+}

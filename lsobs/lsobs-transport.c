@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-transport.h"
+
+/**
+ * SECTION:lsobs-transport
+ * @title: LsobsTransport
+ * @short_description: takes batches away
+ *
+ * The last stage of the pipe. #LsobsClient sends batches to the service by HTTP,
+ * #LsobsMemoryTransport keeps them for the tests of a program; another
+ * destination is another implementation.
+ *
+ * The exporter calls a transport in its flush thread only (or in the context
+ * that the program gave), with that context as the thread's default, and has
+ * several batches under way at a time. What becomes of a batch that fails is told
+ * by the error's code:
+ *
+ * - %LSOBS_ERROR_TOO_LARGE, %LSOBS_ERROR_REJECTED and %LSOBS_ERROR_CONFLICT: the
+ *   batch is halved, and the halves are sent again, until the one record stands
+ *   alone that is to blame. Alone, it is lost; with a conflict it counts as
+ *   delivered; when it is too large, it is tried once more without its payloads;
+ * - %LSOBS_ERROR_UNAUTHORIZED, %LSOBS_ERROR_QUOTA, %LSOBS_ERROR_NOT_FOUND and
+ *   %LSOBS_ERROR_REDIRECTED: the batch is lost, and sending pauses;
+ * - anything else: the batch is lost. A transport makes its own retries.
+ */
+
+G_DEFINE_INTERFACE (LsobsTransport, lsobs_transport, G_TYPE_OBJECT)
+
+static void
+lsobs_transport_default_init (LsobsTransportInterface *iface)
+{
+}
+
+/**
+ * lsobs_transport_send_async:
+ * @self: a transport
+ * @batch: what to send
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when the batch is sent or has failed
+ * @user_data: data for @callback
+ *
+ * Sends a batch. @callback runs in the thread-default main context of the caller.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_transport_send_async (LsobsTransport      *self,
+                            LsobsBatch          *batch,
+                            GCancellable        *cancellable,
+                            GAsyncReadyCallback  callback,
+                            gpointer             user_data)
+{
+  g_return_if_fail (LSOBS_IS_TRANSPORT (self));
+  g_return_if_fail (batch != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  LSOBS_TRANSPORT_GET_IFACE (self)->send_async (self, batch, cancellable, callback, user_data);
+}
+
+/**
+ * lsobs_transport_send_finish:
+ * @self: a transport
+ * @result: what the callback was given
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_transport_send_async() began. Fails with a code of
+ * %LSOBS_ERROR, or with %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: %TRUE if the whole batch was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_transport_send_finish (LsobsTransport  *self,
+                             GAsyncResult    *result,
+                             GError         **error)
+{
+  g_return_val_if_fail (LSOBS_IS_TRANSPORT (self), FALSE);
+  g_return_val_if_fail (G_IS_ASYNC_RESULT (result), FALSE);
+
+  return LSOBS_TRANSPORT_GET_IFACE (self)->send_finish (self, result, error);
+}
+
+/**
+ * lsobs_transport_get_max_records:
+ * @self: a transport
+ *
+ * Gets how many records a batch may hold at present.
+ *
+ * Returns: a number of records, or 0 for no limit beside the config's
+ *
+ * Since: 0.1
+ */
+guint
+lsobs_transport_get_max_records (LsobsTransport *self)
+{
+  LsobsTransportInterface *iface;
+
+  g_return_val_if_fail (LSOBS_IS_TRANSPORT (self), 0);
+
+  iface = LSOBS_TRANSPORT_GET_IFACE (self);
+  return iface->get_max_records != NULL ? iface->get_max_records (self) : 0;
+}
+
+/**
+ * lsobs_transport_get_max_bytes:
+ * @self: a transport
+ *
+ * Gets how many bytes a batch may hold at present.
+ *
+ * Returns: a number of bytes, or 0 for no limit beside the config's
+ *
+ * Since: 0.1
+ */
+gsize
+lsobs_transport_get_max_bytes (LsobsTransport *self)
+{
+  LsobsTransportInterface *iface;
+
+  g_return_val_if_fail (LSOBS_IS_TRANSPORT (self), 0);
+
+  iface = LSOBS_TRANSPORT_GET_IFACE (self);
+  return iface->get_max_bytes != NULL ? iface->get_max_bytes (self) : 0;
+}
+
+/**
+ * lsobs_transport_close:
+ * @self: a transport
+ *
+ * Lets go of connections. The transport may be used again after.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_transport_close (LsobsTransport *self)
+{
+  LsobsTransportInterface *iface;
+
+  g_return_if_fail (LSOBS_IS_TRANSPORT (self));
+
+  iface = LSOBS_TRANSPORT_GET_IFACE (self);
+  if (iface->close != NULL)
+    iface->close (self);
+}
