@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-counters-private.h"
+#include "lsobs/lsobs-exporter.h"
+#include "lsobs/lsobs-notifier-private.h"
+#include "lsobs/lsobs-record-private.h"
+#include "lsobs/lsobs-settings-private.h"
+
+G_BEGIN_DECLS
+
+LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
+LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);
+void           _lsobs_exporter_set_notifier  (LsobsExporter *self,
+                                              LsobsNotifier *notifier);
+gboolean       _lsobs_exporter_should_sample (LsobsExporter *self,
+                                              LsobsRunInfo  *info);
+void           _lsobs_exporter_push          (LsobsExporter *self,
+                                              LsobsRecord   *record);
+void           _lsobs_exporter_push_late     (LsobsExporter *self,
+                                              LsobsRecord   *record);
+
+G_END_DECLS

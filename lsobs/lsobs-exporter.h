@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <lsobs/lsobs-config.h>
+#include <lsobs/lsobs-error.h>
+#include <lsobs/lsobs-flush-stats.h>
+#include <lsobs/lsobs-run-event.h>
+#include <lsobs/lsobs-stats.h>
+#include <lsobs/lsobs-transport.h>
+
+G_BEGIN_DECLS
+
+#define LSOBS_TYPE_EXPORTER (lsobs_exporter_get_type ())
+
+LSOBS_AVAILABLE_IN_0_1
+G_DECLARE_FINAL_TYPE (LsobsExporter, lsobs_exporter, LSOBS, EXPORTER, GObject)
+
+LSOBS_AVAILABLE_IN_0_1
+LsobsExporter  *lsobs_exporter_new             (LsobsConfig          *config,
+                                                LsobsTransport       *transport,
+                                                GError              **error);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_exporter_enqueue         (LsobsExporter        *self,
+                                                LsobsRunEvent        *event,
+                                                GError              **error);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_exporter_flush           (LsobsExporter        *self,
+                                                gint64                timeout,
+                                                LsobsFlushStats      *stats,
+                                                GError              **error);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_exporter_flush_async     (LsobsExporter        *self,
+                                                gint64                timeout,
+                                                GCancellable         *cancellable,
+                                                GAsyncReadyCallback   callback,
+                                                gpointer              user_data);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_exporter_flush_finish    (LsobsExporter        *self,
+                                                GAsyncResult         *result,
+                                                LsobsFlushStats      *stats,
+                                                GError              **error);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_exporter_shutdown        (LsobsExporter        *self,
+                                                gint64                timeout,
+                                                LsobsFlushStats      *stats,
+                                                GError              **error);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_exporter_shutdown_async  (LsobsExporter        *self,
+                                                gint64                timeout,
+                                                GCancellable         *cancellable,
+                                                GAsyncReadyCallback   callback,
+                                                gpointer              user_data);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_exporter_shutdown_finish (LsobsExporter        *self,
+                                                GAsyncResult         *result,
+                                                LsobsFlushStats      *stats,
+                                                GError              **error);
+LSOBS_AVAILABLE_IN_0_1
+LsobsStats     *lsobs_exporter_dup_stats       (LsobsExporter        *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsState      lsobs_exporter_get_state       (LsobsExporter        *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsTransport *lsobs_exporter_get_transport   (LsobsExporter        *self);
+
+G_END_DECLS

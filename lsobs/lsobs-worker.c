@@ -1,0 +1,885 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <signal.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-batch-private.h"
+#include "lsobs/lsobs-body-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-flush-source-private.h"
+#include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-worker-private.h"
+
+/* How long sending pauses when the service refuses everything, in µs. */
+#define FIRST_PAUSE (60 * G_USEC_PER_SEC)
+#define LAST_PAUSE  (600 * G_USEC_PER_SEC)
+
+/* How long requests that were cancelled get to end properly, in ms. */
+#define STOP_GRACE 100
+
+/* How far apart log lines are at the least, unless things get worse, in µs. */
+#define LOG_INTERVAL (30 * G_USEC_PER_SEC)
+
+struct _LsobsWorker
+{
+  gatomicrefcount ref_count;
+  guint epoch;               /* the process that all of this belongs to */
+  LsobsSettings *settings;   /* (owned) */
+  LsobsCounters *counters;   /* (owned) */
+  LsobsQueue *queue;         /* (owned) */
+  LsobsRunStore *store;      /* (owned) */
+  LsobsTransport *transport; /* (owned) used in the context only */
+  GMainContext *context;     /* (owned) where all of the sending happens */
+  gboolean own_context;      /* a thread of ours runs it */
+  GSource *source;           /* (owned) */
+  int state;                 /* (atomic) LsobsState */
+
+  GMutex lock;               /* guards all down to the next comment */
+  GThread *thread;           /* (owned) (nullable) */
+  gboolean stopped;
+  GCond stopped_cond;
+  char *problem;             /* (owned) (nullable) what went wrong last */
+  LsobsNotifier *notifier;   /* (owned) (nullable) */
+
+  /* All below belongs to whoever runs the context. */
+  GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
+  GCancellable *cancellable; /* (owned) */
+  GQueue ready;              /* of LsobsBatch (owned): next in line */
+  GQueue held;               /* of LsobsRecord (owned): updates whose creates are under way */
+  GQueue sending;            /* of Sending (unowned) */
+  gint64 pause;              /* µs: the current length of a pause, or 0 */
+  gint64 paused_until;       /* monotonic, µs, or 0 */
+  gint64 logged_at;          /* monotonic, µs */
+  LsobsState logged_state;
+};
+
+/* One batch that the transport has. */
+typedef struct
+{
+  LsobsWorker *worker; /* (owned) */
+  LsobsBatch *batch;   /* (owned) (nullable) NULL once its records are settled */
+  GList link;          /* in worker->sending while batch is set */
+} Sending;
+
+static void pump (LsobsWorker *self);
+
+/* --- the fate of records; in the context --- */
+
+/* The run store need not know a run any longer that has found its end. */
+static void
+forget_ended (LsobsWorker  *self,
+              LsobsEncoded *encoded)
+{
+  if (encoded->record->by_id && encoded->record->end_time != 0)
+    lsobs_run_store_forget (self->store, encoded->id);
+}
+
+static void
+deliver_batch (LsobsWorker *self,
+               LsobsBatch  *batch)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      forget_ended (self, g_ptr_array_index (records, i));
+      _lsobs_queue_delivered (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
+    }
+}
+
+static void
+lose_batch (LsobsWorker     *self,
+            LsobsBatch      *batch,
+            LsobsDropReason  reason)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      forget_ended (self, g_ptr_array_index (records, i));
+      _lsobs_queue_lost (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record, reason);
+    }
+}
+
+/* One line per change of state, and not many of them: the program's log is not
+ * ours. */
+static void
+log_state (LsobsWorker *self,
+           LsobsState   state,
+           const char  *problem)
+{
+  gint64 now = g_get_monotonic_time ();
+  gboolean quiet = self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL;
+
+  if (state == self->logged_state || (quiet && state < self->logged_state))
+    return;
+  self->logged_state = state;
+  self->logged_at = now;
+  switch (state)
+    {
+    case LSOBS_STATE_PAUSED:
+      g_message ("Sending traces is paused: %s", problem);
+      break;
+    case LSOBS_STATE_DEGRADED:
+      g_message ("Traces are being lost: %s", problem);
+      break;
+    case LSOBS_STATE_OK:
+    default:
+      g_message ("Traces are being delivered again");
+      break;
+    }
+}
+
+static void
+set_state (LsobsWorker  *self,
+           LsobsState    state,
+           const GError *error)
+{
+  if (error != NULL)
+    {
+      g_mutex_lock (&self->lock);
+      g_free (self->problem);
+      self->problem = g_strdup (error->message);
+      g_mutex_unlock (&self->lock);
+    }
+  if (g_atomic_int_get (&self->state) != (int) state)
+    g_atomic_int_set (&self->state, (int) state);
+  log_state (self, state, error != NULL ? error->message : "");
+}
+
+static void
+post_news (LsobsWorker *self,
+           guint        n_delivered,
+           guint        n_lost)
+{
+  g_autoptr (LsobsNotifier) notifier = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->notifier != NULL)
+    notifier = _lsobs_notifier_ref (self->notifier);
+  g_mutex_unlock (&self->lock);
+  if (notifier != NULL)
+    _lsobs_notifier_post (notifier, n_delivered, n_lost,
+                          (LsobsState) g_atomic_int_get (&self->state));
+}
+
+/* --- what to send next; in the context --- */
+
+typedef struct
+{
+  guint max_records;
+  gsize max_bytes;
+} BatchLimits;
+
+static BatchLimits
+get_limits (LsobsWorker *self)
+{
+  BatchLimits limits = { self->settings->max_batch_size, self->settings->max_batch_bytes };
+  guint max_records = lsobs_transport_get_max_records (self->transport);
+  gsize max_bytes = lsobs_transport_get_max_bytes (self->transport);
+
+  if (max_records > 0)
+    limits.max_records = MIN (limits.max_records, max_records);
+  if (max_bytes > 0)
+    limits.max_bytes = MIN (limits.max_bytes, max_bytes);
+  return limits;
+}
+
+/* Updates whose creates have found their fate move to @records. */
+static void
+release_held (LsobsWorker *self,
+              GPtrArray   *records,
+              guint        max_records)
+{
+  for (GList *l = self->held.head; l != NULL && records->len < max_records;)
+    {
+      GList *next = l->next;
+      LsobsRecord *record = l->data;
+
+      if (_lsobs_queue_get_create_state (self->queue, record->info) != LSOBS_CREATE_TAKEN)
+        {
+          g_queue_delete_link (&self->held, l);
+          g_ptr_array_add (records, record);
+        }
+      l = next;
+    }
+}
+
+/* An update must not overtake the create of its run. TRUE if it has to wait. */
+static gboolean
+hold_back (LsobsWorker *self,
+           LsobsRecord *record)
+{
+  if (record->kind != LSOBS_RECORD_UPDATE)
+    return FALSE;
+  switch (_lsobs_queue_get_create_state (self->queue, record->info))
+    {
+    case LSOBS_CREATE_TAKEN:
+      g_queue_push_tail (&self->held, record);
+      return TRUE;
+    case LSOBS_CREATE_LOST:
+      _lsobs_queue_promote (self->queue, record);
+      return FALSE;
+    case LSOBS_CREATE_NONE:
+    case LSOBS_CREATE_QUEUED:
+    case LSOBS_CREATE_DELIVERED:
+    default:
+      return FALSE;
+    }
+}
+
+/* Encodes a record, cut if it must be. NULL if even so it is too large: it is
+ * lost then. */
+static LsobsEncoded *
+encode_record (LsobsWorker *self,
+               LsobsRecord *record,
+               gsize        max_bytes)
+{
+  g_autoptr (LsobsEncoded) encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
+
+  if (_lsobs_body_measure (encoded) <= max_bytes)
+    return g_steal_pointer (&encoded);
+  _lsobs_encoder_cut (self->settings, self->counters, encoded);
+  if (_lsobs_body_measure (encoded) <= max_bytes)
+    return g_steal_pointer (&encoded);
+  forget_ended (self, encoded);
+  _lsobs_queue_lost (self->queue, encoded->record, LSOBS_DROP_REASON_TOO_LARGE);
+  return NULL;
+}
+
+static GPtrArray *
+new_encoded_array (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
+}
+
+/* Cuts the records into batches of at most so many bytes, and puts them in line. */
+static void
+line_up (LsobsWorker *self,
+         GPtrArray   *records,
+         gsize        max_bytes)
+{
+  g_autoptr (GPtrArray) current = new_encoded_array ();
+  gsize room = max_bytes - _lsobs_body_measure_end ();
+  gsize n_bytes = 0;
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsRecord *record = g_ptr_array_index (records, i);
+      LsobsEncoded *encoded;
+      gsize size;
+
+      if (hold_back (self, record))
+        continue;
+      encoded = encode_record (self, record, room);
+      if (encoded == NULL)
+        continue;
+      size = _lsobs_body_measure (encoded);
+      if (current->len > 0 && n_bytes + size > room)
+        {
+          g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
+          current = new_encoded_array ();
+          n_bytes = 0;
+        }
+      g_ptr_array_add (current, encoded);
+      n_bytes += size;
+    }
+  if (current->len > 0)
+    g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
+}
+
+/* Returns: (transfer full) (nullable): NULL when nothing should leave now */
+static LsobsBatch *
+next_batch (LsobsWorker *self)
+{
+  while (self->ready.length == 0)
+    {
+      g_autoptr (GPtrArray) records = g_ptr_array_new ();
+      BatchLimits limits = get_limits (self);
+      gint64 due_time;
+
+      release_held (self, records, limits.max_records);
+      if (records->len < limits.max_records &&
+          _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
+                               g_get_monotonic_time (), &due_time))
+        _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes, records);
+      if (records->len == 0)
+        return NULL;
+      line_up (self, records, limits.max_bytes);
+    }
+  return g_queue_pop_head (&self->ready);
+}
+
+/* --- sending and learning; in the context --- */
+
+static LsobsDropReason
+get_drop_reason (const GError *error)
+{
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE))
+    return LSOBS_DROP_REASON_TOO_LARGE;
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REJECTED))
+    return LSOBS_DROP_REASON_REJECTED;
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_UNAUTHORIZED))
+    return LSOBS_DROP_REASON_UNAUTHORIZED;
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_QUOTA))
+    return LSOBS_DROP_REASON_QUOTA;
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND) ||
+      g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REDIRECTED))
+    return LSOBS_DROP_REASON_WRONG_ADDRESS;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return LSOBS_DROP_REASON_SHUTDOWN;
+  return LSOBS_DROP_REASON_UNAVAILABLE;
+}
+
+/* Whether a part of the batch may be welcome where the whole was not; it is in
+ * line then. */
+static gboolean
+try_in_part (LsobsWorker  *self,
+             LsobsBatch   *batch,
+             const GError *error)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+  LsobsEncoded *only = g_ptr_array_index (records, 0);
+  gboolean too_large = g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE);
+
+  if (!too_large &&
+      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REJECTED) &&
+      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT))
+    return FALSE;
+  if (records->len > 1)
+    {
+      LsobsBatch *first;
+      LsobsBatch *second;
+
+      _lsobs_batch_halve (batch, &first, &second);
+      g_queue_push_head (&self->ready, second);
+      g_queue_push_head (&self->ready, first);
+      return TRUE;
+    }
+  if (too_large && !only->cut)
+    {
+      GPtrArray *again = new_encoded_array ();
+
+      _lsobs_encoder_cut (self->settings, self->counters, only);
+      g_ptr_array_add (again, _lsobs_encoded_ref (only));
+      g_queue_push_head (&self->ready, _lsobs_batch_new (again));
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+begin_pause (LsobsWorker *self)
+{
+  self->pause = self->pause == 0 ? FIRST_PAUSE : MIN (2 * self->pause, LAST_PAUSE);
+  self->paused_until = g_get_monotonic_time () + self->pause;
+}
+
+/* The batch has failed, and no part of it will be tried again. */
+static void
+learn_from_loss (LsobsWorker     *self,
+                 LsobsDropReason  reason,
+                 const GError    *error)
+{
+  switch (reason)
+    {
+    case LSOBS_DROP_REASON_UNAUTHORIZED:
+    case LSOBS_DROP_REASON_QUOTA:
+    case LSOBS_DROP_REASON_WRONG_ADDRESS:
+      /* Other batches that were under way belong to the same pause. */
+      if (self->paused_until <= g_get_monotonic_time ())
+        begin_pause (self);
+      set_state (self, LSOBS_STATE_PAUSED, error);
+      break;
+    case LSOBS_DROP_REASON_UNAVAILABLE:
+      set_state (self, LSOBS_STATE_DEGRADED, error);
+      break;
+    case LSOBS_DROP_REASON_TOO_LARGE:
+    case LSOBS_DROP_REASON_REJECTED:
+      /* The service is well; it is the record. */
+      set_state (self, (LsobsState) g_atomic_int_get (&self->state), error);
+      break;
+    case LSOBS_DROP_REASON_QUEUE_FULL:
+    case LSOBS_DROP_REASON_QUEUE_BYTES:
+    case LSOBS_DROP_REASON_SHUTDOWN:
+    case LSOBS_DROP_REASON_FORK:
+    default:
+      break;
+    }
+}
+
+static void
+settle_batch (LsobsWorker  *self,
+              LsobsBatch   *batch,
+              const GError *error)
+{
+  guint n = lsobs_batch_get_n_records (batch);
+
+  if (error == NULL || (n == 1 && g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT)))
+    {
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
+      self->pause = 0;
+      self->paused_until = 0;
+      deliver_batch (self, batch);
+      set_state (self, LSOBS_STATE_OK, NULL);
+      post_news (self, n, 0);
+    }
+  else if (!try_in_part (self, batch, error))
+    {
+      LsobsDropReason reason = get_drop_reason (error);
+
+      /* Before the tickets hear of it: who waits may ask for the problem. */
+      learn_from_loss (self, reason, error);
+      lose_batch (self, batch, reason);
+      post_news (self, 0, n);
+    }
+}
+
+/* Called in the context. */
+static void
+sent_cb (GObject      *object,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  Sending *sending = user_data;
+  LsobsWorker *self = sending->worker;
+  g_autoptr (GError) error = NULL;
+
+  if (lsobs_transport_send_finish (LSOBS_TRANSPORT (object), result, &error))
+    g_clear_error (&error);
+  else if (error == NULL)
+    error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE, _("The transport has failed"));
+
+  if (sending->batch != NULL && self->epoch == _lsobs_fork_epoch ())
+    {
+      g_autoptr (LsobsBatch) batch = g_steal_pointer (&sending->batch);
+
+      g_queue_unlink (&self->sending, &sending->link);
+      settle_batch (self, batch, error);
+      if (self->loop != NULL && self->sending.length == 0 && g_cancellable_is_cancelled (self->cancellable))
+        g_main_loop_quit (self->loop);
+      else
+        pump (self);
+    }
+  g_free (sending);
+  _lsobs_worker_unref (self);
+}
+
+/* Takes @batch over. */
+static void
+send_batch (LsobsWorker *self,
+            LsobsBatch  *batch)
+{
+  Sending *sending = g_new0 (Sending, 1);
+
+  g_atomic_ref_count_inc (&self->ref_count);
+  sending->worker = self;
+  sending->batch = batch;
+  sending->link.data = sending;
+  g_queue_push_tail_link (&self->sending, &sending->link);
+  lsobs_transport_send_async (self->transport, batch, self->cancellable, sent_cb, sending);
+}
+
+/* Sends what should leave, as far as there are slots, and sets the alarm for the
+ * rest. */
+static void
+pump (LsobsWorker *self)
+{
+  gint64 now = g_get_monotonic_time ();
+  gint64 due_time;
+
+  if (g_cancellable_is_cancelled (self->cancellable))
+    return;
+  if (now < self->paused_until)
+    {
+      /* Who flushes shall not wait for the end of the pause. */
+      _lsobs_queue_refuse_tickets (self->queue);
+      _lsobs_flush_source_arm (self->source, self->paused_until);
+      return;
+    }
+
+  g_main_context_push_thread_default (self->context);
+  /* After a pause, one batch goes ahead to see how things are. */
+  while (self->sending.length < (self->pause != 0 ? 1 : self->settings->max_in_flight))
+    {
+      LsobsBatch *batch = next_batch (self);
+
+      if (batch == NULL)
+        break;
+      send_batch (self, batch);
+    }
+  g_main_context_pop_thread_default (self->context);
+
+  if (!_lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000, now, &due_time) &&
+      due_time != -1)
+    _lsobs_flush_source_arm (self->source, due_time);
+}
+
+/* Called in the context. */
+static gboolean
+flush_cb (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+
+  /* A forked child that runs its parent's context must not send its runs. */
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
+  pump (self);
+  return G_SOURCE_CONTINUE;
+}
+
+/* --- life --- */
+
+/* In the context: everything that is left is lost. */
+static void
+drop_all (LsobsWorker *self)
+{
+  LsobsRecord *record;
+  LsobsBatch *batch;
+
+  while ((batch = g_queue_pop_head (&self->ready)) != NULL)
+    {
+      lose_batch (self, batch, LSOBS_DROP_REASON_SHUTDOWN);
+      lsobs_batch_unref (batch);
+    }
+  while ((record = g_queue_pop_head (&self->held)) != NULL)
+    {
+      if (record->by_id)
+        {
+          char id[LSOBS_UUID_LEN + 1] = "";
+
+          _lsobs_id_write (&record->info->segment.id, id);
+          lsobs_run_store_forget (self->store, id);
+        }
+      _lsobs_queue_lost (self->queue, record, LSOBS_DROP_REASON_SHUTDOWN);
+      _lsobs_record_free (record);
+    }
+  _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+}
+
+/* In the context, at the very end: a transport that does not let go in time keeps
+ * its batch, but not the books. */
+static void
+give_up (LsobsWorker *self)
+{
+  GList *link;
+
+  while ((link = g_queue_pop_head_link (&self->sending)) != NULL)
+    {
+      Sending *sending = link->data;
+      g_autoptr (LsobsBatch) batch = g_steal_pointer (&sending->batch);
+
+      lose_batch (self, batch, LSOBS_DROP_REASON_SHUTDOWN);
+    }
+  drop_all (self);
+}
+
+static void
+mark_stopped (LsobsWorker *self)
+{
+  g_source_destroy (self->source);
+  lsobs_transport_close (self->transport);
+  g_mutex_lock (&self->lock);
+  self->stopped = TRUE;
+  g_cond_broadcast (&self->stopped_cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Called in the context. */
+static gboolean
+grace_over_cb (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+
+  if (self->loop != NULL)
+    g_main_loop_quit (self->loop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+attach (LsobsWorker *self,
+        GSource     *source,
+        GSourceFunc  func)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  g_source_set_static_name (source, "[lsobs] stop");
+  g_source_set_callback (source, func, self, (GDestroyNotify) _lsobs_worker_unref);
+  g_source_attach (source, self->context);
+}
+
+/* Called in the context: lets requests end, for a moment. */
+static gboolean
+stop_cb (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+  g_autoptr (GSource) grace = NULL;
+
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
+  g_cancellable_cancel (self->cancellable);
+  drop_all (self);
+  if (self->own_context && self->sending.length > 0)
+    {
+      grace = g_timeout_source_new (STOP_GRACE);
+      attach (self, grace, grace_over_cb);
+      return G_SOURCE_REMOVE;
+    }
+  if (self->own_context)
+    {
+      g_main_loop_quit (self->loop);
+    }
+  else
+    {
+      /* The answers still come, in the program's own time. */
+      give_up (self);
+      mark_stopped (self);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+static gpointer
+thread_main (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+  sigset_t all;
+
+  /* The program's signal handlers shall not run on a thread that it has not made. */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, NULL);
+
+  g_main_context_push_thread_default (self->context);
+  g_main_loop_run (self->loop);
+  give_up (self);
+  mark_stopped (self);
+  g_main_context_pop_thread_default (self->context);
+  _lsobs_worker_unref (self);
+  return NULL;
+}
+
+/* @context: (nullable): the program's, or NULL for a thread of our own */
+LsobsWorker *
+_lsobs_worker_new (LsobsSettings  *settings,
+                   LsobsCounters  *counters,
+                   LsobsQueue     *queue,
+                   LsobsRunStore  *store,
+                   LsobsTransport *transport,
+                   GMainContext   *context)
+{
+  LsobsWorker *self = g_new0 (LsobsWorker, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->epoch = _lsobs_fork_epoch ();
+  self->settings = _lsobs_settings_ref (settings);
+  self->counters = _lsobs_counters_ref (counters);
+  self->queue = _lsobs_queue_ref (queue);
+  self->store = g_object_ref (store);
+  self->transport = g_object_ref (transport);
+  self->own_context = context == NULL;
+  self->context = context != NULL ? g_main_context_ref (context) : g_main_context_new ();
+  self->loop = self->own_context ? g_main_loop_new (self->context, FALSE) : NULL;
+  self->cancellable = g_cancellable_new ();
+  g_queue_init (&self->ready);
+  g_queue_init (&self->held);
+  g_queue_init (&self->sending);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->stopped_cond);
+
+  /* The source holds the worker until it is destroyed. */
+  self->source = _lsobs_flush_source_new ();
+  g_atomic_ref_count_inc (&self->ref_count);
+  g_source_set_callback (self->source, flush_cb, self, (GDestroyNotify) _lsobs_worker_unref);
+  g_source_attach (self->source, self->context);
+  return self;
+}
+
+void
+_lsobs_worker_unref (LsobsWorker *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_source_unref (self->source);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+  g_main_context_unref (self->context);
+  g_object_unref (self->cancellable);
+  g_object_unref (self->transport);
+  g_object_unref (self->store);
+  _lsobs_queue_unref (self->queue);
+  _lsobs_counters_unref (self->counters);
+  _lsobs_settings_unref (self->settings);
+  g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
+  g_clear_pointer (&self->thread, g_thread_unref);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->stopped_cond);
+  g_free (self->problem);
+  g_free (self);
+}
+
+void
+_lsobs_worker_set_notifier (LsobsWorker   *self,
+                            LsobsNotifier *notifier)
+{
+  g_mutex_lock (&self->lock);
+  g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
+  self->notifier = notifier != NULL ? _lsobs_notifier_ref (notifier) : NULL;
+  g_mutex_unlock (&self->lock);
+}
+
+/* The first record starts the thread. */
+static void
+ensure_thread (LsobsWorker *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->own_context && self->thread == NULL && !self->stopped)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_atomic_ref_count_inc (&self->ref_count);
+      self->thread = g_thread_try_new ("lsobs-flush", thread_main, self, &error);
+      if (self->thread == NULL)
+        {
+          /* Tried again with the next wake-up; until then the queue keeps what it can. */
+          g_debug ("No flush thread: %s", error->message);
+          _lsobs_worker_unref (self);
+        }
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* Called from any thread. */
+void
+_lsobs_worker_wake (LsobsWorker *self,
+                    LsobsWake    wake)
+{
+  if (wake == LSOBS_WAKE_NONE)
+    return;
+  ensure_thread (self);
+  _lsobs_flush_source_arm (self->source,
+                           wake == LSOBS_WAKE_NOW
+                               ? 0
+                               : g_get_monotonic_time () + self->settings->flush_interval * 1000);
+}
+
+GMainContext *
+_lsobs_worker_peek_context (LsobsWorker *self)
+{
+  return self->context;
+}
+
+static gboolean
+deadline_cb (gpointer user_data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+/* Waits in whatever thread this is; where the sending happens in this thread, by
+ * running its context. The function of the ticket has to wake that context. */
+gboolean
+_lsobs_worker_wait (LsobsWorker *self,
+                    LsobsTicket *ticket,
+                    gint64       deadline)
+{
+  g_autoptr (GSource) alarm = NULL;
+
+  if ((self->own_context && !g_main_context_is_owner (self->context)) ||
+      !g_main_context_acquire (self->context))
+    return _lsobs_ticket_wait_until (ticket, deadline);
+
+  alarm = g_timeout_source_new (0);
+  g_source_set_ready_time (alarm, deadline);
+  g_source_set_callback (alarm, deadline_cb, NULL, NULL);
+  g_source_attach (alarm, self->context);
+  while (!_lsobs_ticket_is_done (ticket) && g_get_monotonic_time () < deadline)
+    g_main_context_iteration (self->context, TRUE);
+  g_source_destroy (alarm);
+  g_main_context_release (self->context);
+  return _lsobs_ticket_is_done (ticket);
+}
+
+/* In the program's context, held by this thread. */
+static void
+stop_here (LsobsWorker *self)
+{
+  gint64 deadline = g_get_monotonic_time () + STOP_GRACE * 1000;
+  g_autoptr (GSource) alarm = g_timeout_source_new (STOP_GRACE);
+
+  g_cancellable_cancel (self->cancellable);
+  drop_all (self);
+  g_source_set_callback (alarm, deadline_cb, NULL, NULL);
+  g_source_attach (alarm, self->context);
+  while (self->sending.length > 0 && g_get_monotonic_time () < deadline)
+    g_main_context_iteration (self->context, TRUE);
+  g_source_destroy (alarm);
+  give_up (self);
+  mark_stopped (self);
+}
+
+/* Ends all sending: what is left is lost. Returns after a moment, whatever the
+ * transport does. To be called once, from any thread. */
+void
+_lsobs_worker_stop (LsobsWorker *self)
+{
+  GThread *thread;
+
+  g_mutex_lock (&self->lock);
+  thread = g_steal_pointer (&self->thread);
+  if (self->own_context && thread == NULL)
+    self->stopped = TRUE;
+  g_mutex_unlock (&self->lock);
+
+  if (self->own_context && thread == NULL)
+    {
+      /* It never ran. */
+      _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+      g_source_destroy (self->source);
+    }
+  else if (self->own_context)
+    {
+      g_autoptr (GSource) source = g_idle_source_new ();
+
+      g_source_set_priority (source, G_PRIORITY_HIGH);
+      attach (self, source, stop_cb);
+      /* The last reference may go in the flush thread itself. */
+      if (thread == g_thread_self ())
+        g_thread_unref (thread);
+      else
+        g_thread_join (thread);
+    }
+  else if (g_main_context_acquire (self->context))
+    {
+      stop_here (self);
+      g_main_context_release (self->context);
+    }
+  else
+    {
+      g_autoptr (GSource) source = g_idle_source_new ();
+      gint64 deadline = g_get_monotonic_time () + STOP_GRACE * 1000;
+
+      _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+      g_source_set_priority (source, G_PRIORITY_HIGH);
+      attach (self, source, stop_cb);
+      g_mutex_lock (&self->lock);
+      while (!self->stopped && g_cond_wait_until (&self->stopped_cond, &self->lock, deadline))
+        ;
+      g_mutex_unlock (&self->lock);
+    }
+}
+
+LsobsState
+_lsobs_worker_get_state (LsobsWorker *self)
+{
+  return (LsobsState) g_atomic_int_get (&self->state);
+}
+
+/* Returns: (transfer full): what went wrong last */
+char *
+_lsobs_worker_dup_problem (LsobsWorker *self)
+{
+  char *problem;
+
+  g_mutex_lock (&self->lock);
+  problem = g_strdup (self->problem != NULL ? self->problem : _("unknown"));
+  g_mutex_unlock (&self->lock);
+  return problem;
+}
