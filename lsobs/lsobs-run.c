@@ -1,0 +1,859 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/lsobs-capture-private.h"
+#include "lsobs/lsobs-clock-private.h"
+#include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-json-writer-private.h"
+#include "lsobs/lsobs-run-private.h"
+
+/**
+ * SECTION:lsobs-run
+ * @title: LsobsRun
+ * @short_description: one unit of work in a trace
+ *
+ * A handle for a run: a call of a model, of a tool, a step of an agent. It is
+ * started with lsobs_observer_start_run() or lsobs_run_start_child(), and ended
+ * once, with lsobs_run_end() or lsobs_run_fail(). What is set in between goes
+ * with the end.
+ *
+ * |[<!-- language="C" -->
+ * g_autoptr(LsobsRun) run = lsobs_run_start_child (parent, "chat", LSOBS_RUN_TYPE_LLM, request);
+ *
+ * lsobs_run_set_model (run, "openai", "gpt-5.4-mini");
+ * lsobs_run_set_usage (run, 21, 9, 30);
+ * lsobs_run_end (run, response);
+ * ]|
+ *
+ * Payloads are written out in the call, so that the program may change its tree
+ * at once. A run that the sampler has left out has an id as any other, and costs
+ * next to nothing.
+ *
+ * All functions may be called from any thread, for the same run too.
+ */
+
+/* A piece of metadata. */
+typedef struct
+{
+  char *key;          /* (owned) */
+  GBytes *value;      /* (owned) JSON */
+  gboolean inherited; /* children get it too */
+} Metadatum;
+
+struct _LsobsRun
+{
+  gatomicrefcount ref_count;
+  LsobsExporter *exporter; /* (owned) */
+  LsobsRunInfo *info;      /* (owned) */
+  gint64 began;            /* monotonic, µs */
+  int status;              /* (atomic) LsobsRunStatus; leaves running under the lock */
+
+  GMutex lock;             /* guards all below */
+  GArray *metadata;        /* (owned) (nullable) (element-type Metadatum) */
+  gboolean metadata_new;   /* some of it came after the start */
+  GPtrArray *tags;         /* (owned) (nullable) (element-type utf8) */
+  GPtrArray *events;       /* (owned) (nullable) (element-type LsobsRecordEvent) */
+};
+
+G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
+
+static void
+metadatum_clear (gpointer data)
+{
+  Metadatum *metadatum = data;
+
+  g_free (metadatum->key);
+  g_bytes_unref (metadatum->value);
+}
+
+/* A forked child must not touch the locks of its parent's runs. */
+gboolean
+_lsobs_run_is_foreign (LsobsRun *self)
+{
+  return self->info->epoch != _lsobs_fork_epoch ();
+}
+
+/* Called with the lock held, or before the run is shared. Takes @value over. */
+static void
+put_metadata (LsobsRun   *self,
+              const char *key,
+              GBytes     *value,
+              gboolean    inherited)
+{
+  Metadatum metadatum = { NULL, value, inherited };
+
+  if (self->metadata == NULL)
+    {
+      self->metadata = g_array_new (FALSE, FALSE, sizeof (Metadatum));
+      g_array_set_clear_func (self->metadata, metadatum_clear);
+    }
+  for (guint i = 0; i < self->metadata->len; i++)
+    {
+      Metadatum *known = &g_array_index (self->metadata, Metadatum, i);
+
+      if (strcmp (known->key, key) == 0)
+        {
+          g_bytes_unref (known->value);
+          known->value = value;
+          known->inherited = inherited;
+          return;
+        }
+    }
+  metadatum.key = g_strdup (key);
+  g_array_append_val (self->metadata, metadatum);
+}
+
+static void
+inherit_metadata (LsobsRun *self,
+                  LsobsRun *parent)
+{
+  g_mutex_lock (&parent->lock);
+  for (guint i = 0; parent->metadata != NULL && i < parent->metadata->len; i++)
+    {
+      Metadatum *metadatum = &g_array_index (parent->metadata, Metadatum, i);
+
+      if (metadatum->inherited)
+        put_metadata (self, metadatum->key, g_bytes_ref (metadatum->value), TRUE);
+    }
+  g_mutex_unlock (&parent->lock);
+}
+
+/* Called with the lock held. Returns: (transfer full) (nullable) */
+static GBytes *
+write_metadata (LsobsRun *self)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  if (self->metadata == NULL)
+    return NULL;
+  for (guint i = 0; i < self->metadata->len; i++)
+    {
+      Metadatum *metadatum = &g_array_index (self->metadata, Metadatum, i);
+      gsize len;
+      const char *value = g_bytes_get_data (metadatum->value, &len);
+
+      _lsobs_buffer_append_c (&text, i == 0 ? '{' : ',');
+      _lsobs_json_write_string (&text, metadatum->key, strlen (metadatum->key));
+      _lsobs_buffer_append_c (&text, ':');
+      _lsobs_buffer_append (&text, value, len);
+    }
+  _lsobs_buffer_append_c (&text, '}');
+  return _lsobs_buffer_steal_bytes (&text);
+}
+
+/* Called with the lock held. Returns: (transfer full) (nullable) */
+static GBytes *
+write_tags (LsobsRun *self)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  if (self->tags == NULL)
+    return NULL;
+  for (guint i = 0; i < self->tags->len; i++)
+    {
+      const char *tag = g_ptr_array_index (self->tags, i);
+
+      _lsobs_buffer_append_c (&text, i == 0 ? '[' : ',');
+      _lsobs_json_write_string (&text, tag, strlen (tag));
+    }
+  _lsobs_buffer_append_c (&text, ']');
+  return _lsobs_buffer_steal_bytes (&text);
+}
+
+static GBytes *
+capture (LsobsRun              *self,
+         const LsobsRunPayload *payload)
+{
+  gsize max_bytes = _lsobs_exporter_peek_settings (self->exporter)->max_queue_bytes;
+  LsobsCounters *counters = _lsobs_exporter_peek_counters (self->exporter);
+
+  if (payload->json != NULL)
+    return _lsobs_capture_bytes (payload->json, max_bytes, counters);
+  return _lsobs_capture_node (payload->node, max_bytes, counters);
+}
+
+/* @parent: (nullable) */
+LsobsRun *
+_lsobs_run_start (LsobsExporter         *exporter,
+                  LsobsRun              *parent,
+                  const char            *name,
+                  LsobsRunType           run_type,
+                  const LsobsRunPayload *inputs)
+{
+  LsobsRun *self = g_new0 (LsobsRun, 1);
+  LsobsRecord *record;
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->exporter = g_object_ref (exporter);
+  self->info = _lsobs_run_info_new (parent != NULL ? parent->info : NULL, name, run_type);
+  self->began = g_get_monotonic_time ();
+  g_mutex_init (&self->lock);
+
+  /* The sampler decides at the root, before anything costs. */
+  self->info->sampled = parent != NULL ? parent->info->sampled
+                                       : _lsobs_exporter_should_sample (exporter, self->info);
+  if (!self->info->sampled)
+    {
+      _lsobs_counters_add (_lsobs_exporter_peek_counters (exporter), LSOBS_COUNTER_UNSAMPLED, 1);
+      return self;
+    }
+  if (parent != NULL && !_lsobs_run_is_foreign (parent))
+    inherit_metadata (self, parent);
+
+  record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
+  record->inputs = capture (self, inputs);
+  record->metadata = write_metadata (self);
+  _lsobs_exporter_push (exporter, record);
+  return self;
+}
+
+/* After the end, only outputs are still of use. */
+static void
+finish_late (LsobsRun              *self,
+             const LsobsRunPayload *outputs)
+{
+  LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
+
+  record->outputs = capture (self, outputs);
+  if (record->outputs != NULL)
+    {
+      _lsobs_exporter_push_late (self->exporter, record);
+      return;
+    }
+  _lsobs_record_free (record);
+  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES, 1);
+}
+
+void
+_lsobs_run_finish (LsobsRun              *self,
+                   const LsobsRunPayload *outputs)
+{
+  gint64 took = g_get_monotonic_time () - self->began;
+  LsobsRunStatus status = outputs->error != NULL ? LSOBS_RUN_STATUS_FAILED
+                                                 : LSOBS_RUN_STATUS_COMPLETED;
+  LsobsRecord *record;
+  gboolean first;
+
+  if (!self->info->sampled)
+    {
+      g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
+      return;
+    }
+  record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
+  if (_lsobs_run_is_foreign (self))
+    {
+      /* The exporter counts it as the parent's. */
+      _lsobs_exporter_push (self->exporter, record);
+      return;
+    }
+
+  g_mutex_lock (&self->lock);
+  first = g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
+  if (first)
+    {
+      record->metadata = write_metadata (self);
+      record->metadata_new = self->metadata_new;
+      record->tags = write_tags (self);
+      record->events = g_steal_pointer (&self->events);
+    }
+  g_mutex_unlock (&self->lock);
+  if (!first)
+    {
+      _lsobs_record_free (record);
+      finish_late (self, outputs);
+      return;
+    }
+  record->outputs = capture (self, outputs);
+  record->error = g_strdup (outputs->error);
+  record->duration_ms = outputs->duration_ms;
+  record->end_time = self->info->segment.start_time + took;
+  _lsobs_exporter_push (self->exporter, record);
+}
+
+/* Whether something may still be set; locks @self then. What comes too late is
+ * counted. */
+static gboolean
+lock_if_running (LsobsRun *self)
+{
+  if (!self->info->sampled || _lsobs_run_is_foreign (self))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
+    return TRUE;
+  g_mutex_unlock (&self->lock);
+  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES, 1);
+  return FALSE;
+}
+
+/* Takes @value over. */
+static void
+set_metadata (LsobsRun   *self,
+              const char *key,
+              GBytes     *value,
+              gboolean    inherited)
+{
+  if (!lock_if_running (self))
+    {
+      g_bytes_unref (value);
+      return;
+    }
+  put_metadata (self, key, value, inherited);
+  self->metadata_new = TRUE;
+  g_mutex_unlock (&self->lock);
+}
+
+static GBytes *
+write_string (const char *text)
+{
+  g_auto (LsobsBuffer) buffer = LSOBS_BUFFER_INIT;
+
+  _lsobs_json_write_string (&buffer, text, strlen (text));
+  return _lsobs_buffer_steal_bytes (&buffer);
+}
+
+/**
+ * lsobs_run_ref:
+ * @self: a run
+ *
+ * Adds a reference.
+ *
+ * Returns: (transfer full): @self
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_run_ref (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+/**
+ * lsobs_run_unref:
+ * @self: (transfer full): a run
+ *
+ * Drops a reference, and frees @self with the last one. That does not end the
+ * run: one that is never ended stays pending at the service.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_unref (LsobsRun *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_clear_pointer (&self->metadata, g_array_unref);
+  g_clear_pointer (&self->tags, g_ptr_array_unref);
+  g_clear_pointer (&self->events, g_ptr_array_unref);
+  g_mutex_clear (&self->lock);
+  _lsobs_run_info_unref (self->info);
+  g_object_unref (self->exporter);
+  g_free (self);
+}
+
+/**
+ * lsobs_run_start_child:
+ * @self: the parent
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run below @self, which may have ended already. The child inherits the
+ * metadata that were set on @self so far.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_run_start_child (LsobsRun     *self,
+                       const char   *name,
+                       LsobsRunType  run_type,
+                       JsonNode     *inputs)
+{
+  const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
+
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_run_start (self->exporter, self, name, run_type, &payload);
+}
+
+/**
+ * lsobs_run_start_child_bytes:
+ * @self: the parent
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
+ *
+ * Starts a run below @self, with ready JSON. Text that is not JSON is sent as a
+ * string.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_run_start_child_bytes (LsobsRun     *self,
+                             const char   *name,
+                             LsobsRunType  run_type,
+                             GBytes       *inputs)
+{
+  const LsobsRunPayload payload = { .json = inputs, .duration_ms = -1 };
+
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_run_start (self->exporter, self, name, run_type, &payload);
+}
+
+/**
+ * lsobs_run_end:
+ * @self: a run
+ * @outputs: (nullable): what comes out; what is no object becomes `{"value": …}`
+ *
+ * Ends a run well. A run ends once: if it has ended before, @outputs are still
+ * added as long as the record waits in the queue, and the rest stays as it is.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_end (LsobsRun *self,
+               JsonNode *outputs)
+{
+  const LsobsRunPayload payload = { .node = outputs, .duration_ms = -1 };
+
+  g_return_if_fail (self != NULL);
+
+  _lsobs_run_finish (self, &payload);
+}
+
+/**
+ * lsobs_run_end_bytes:
+ * @self: a run
+ * @outputs: (nullable): what comes out, as JSON text; it is referenced, not copied
+ *
+ * Ends a run well, with ready JSON. Text that is not JSON is sent as a string.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_end_bytes (LsobsRun *self,
+                     GBytes   *outputs)
+{
+  const LsobsRunPayload payload = { .json = outputs, .duration_ms = -1 };
+
+  g_return_if_fail (self != NULL);
+
+  _lsobs_run_finish (self, &payload);
+}
+
+/**
+ * lsobs_run_fail:
+ * @self: a run
+ * @error: what went wrong
+ *
+ * Ends a run with an error. The first end stands: an error that comes after it
+ * changes nothing.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_fail (LsobsRun     *self,
+                const GError *error)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (error != NULL);
+
+  lsobs_run_fail_with_message (self, error->message);
+}
+
+/**
+ * lsobs_run_fail_with_message:
+ * @self: a run
+ * @message: what went wrong
+ *
+ * Ends a run with an error, as lsobs_run_fail() does.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_fail_with_message (LsobsRun   *self,
+                             const char *message)
+{
+  const LsobsRunPayload payload = { .error = message, .duration_ms = -1 };
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (message != NULL);
+
+  _lsobs_run_finish (self, &payload);
+}
+
+/**
+ * lsobs_run_add_tag:
+ * @self: a run
+ * @tag: a word to find the run by
+ *
+ * Adds a tag. Children do not inherit it. A tag that is there already is not
+ * added again.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_tag (LsobsRun   *self,
+                   const char *tag)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (tag != NULL);
+
+  if (!lock_if_running (self))
+    return;
+  if (self->tags == NULL)
+    self->tags = g_ptr_array_new_with_free_func (g_free);
+  if (!g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
+    g_ptr_array_add (self->tags, g_strdup (tag));
+  g_mutex_unlock (&self->lock);
+}
+
+/**
+ * lsobs_run_set_metadata:
+ * @self: a run
+ * @key: a name
+ * @value: (nullable): what it stands for
+ *
+ * Sets a piece of metadata; another value of the same @key is replaced. Children
+ * that start later inherit it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_metadata (LsobsRun   *self,
+                        const char *key,
+                        JsonNode   *value)
+{
+  g_autoptr (JsonNode) null = NULL;
+  const LsobsRunPayload payload = {
+    .node = value != NULL ? value : (null = json_node_new (JSON_NODE_NULL)), .duration_ms = -1
+  };
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+
+  if (self->info->sampled)
+    set_metadata (self, key, capture (self, &payload), TRUE);
+}
+
+/**
+ * lsobs_run_set_metadata_string:
+ * @self: a run
+ * @key: a name, such as `thread_id`
+ * @value: what it stands for
+ *
+ * Sets a piece of metadata that is text, as lsobs_run_set_metadata() does.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_metadata_string (LsobsRun   *self,
+                               const char *key,
+                               const char *value)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+  g_return_if_fail (value != NULL);
+
+  if (self->info->sampled)
+    set_metadata (self, key, write_string (value), TRUE);
+}
+
+/**
+ * lsobs_run_add_event:
+ * @self: a run
+ * @name: what happens, such as `new_token` for the first token of a stream
+ * @details: (nullable): more about it, as an object
+ *
+ * Notes that something happens now.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_event (LsobsRun   *self,
+                     const char *name,
+                     JsonNode   *details)
+{
+  const LsobsRunPayload payload = { .node = details, .duration_ms = -1 };
+  gint64 now = self != NULL ? self->info->segment.start_time + g_get_monotonic_time () - self->began : 0;
+  GBytes *json;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (name != NULL);
+
+  if (!self->info->sampled)
+    return;
+  json = capture (self, &payload);
+  if (!lock_if_running (self))
+    {
+      g_clear_pointer (&json, g_bytes_unref);
+      return;
+    }
+  if (self->events == NULL)
+    self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+  g_ptr_array_add (self->events, _lsobs_record_event_new (name, now, json));
+  g_mutex_unlock (&self->lock);
+}
+
+/**
+ * lsobs_run_set_model:
+ * @self: a run of the type %LSOBS_RUN_TYPE_LLM
+ * @provider: (nullable): who offers the model, such as `openai`
+ * @model_name: the name of the model, as the provider has it
+ *
+ * Tells which model was called. The service computes costs by it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_model (LsobsRun   *self,
+                     const char *provider,
+                     const char *model_name)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (model_name != NULL);
+
+  if (!self->info->sampled)
+    return;
+  if (provider != NULL)
+    set_metadata (self, "ls_provider", write_string (provider), FALSE);
+  set_metadata (self, "ls_model_name", write_string (model_name), FALSE);
+  set_metadata (self, "ls_model_type", write_string ("chat"), FALSE);
+}
+
+static void
+append_tokens (GString    *text,
+               const char *key,
+               gint64      n)
+{
+  if (n >= 0)
+    g_string_append_printf (text, "%s\"%s\":%" G_GINT64_FORMAT, text->len > 1 ? "," : "", key, n);
+}
+
+/**
+ * lsobs_run_set_usage:
+ * @self: a run of the type %LSOBS_RUN_TYPE_LLM
+ * @input_tokens: how many tokens went in, or -1 if it is not known
+ * @output_tokens: how many tokens came out, or -1 if it is not known
+ * @total_tokens: both, or -1 for the sum of the two
+ *
+ * Tells how many tokens the call of a model has used.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_usage (LsobsRun *self,
+                     gint64    input_tokens,
+                     gint64    output_tokens,
+                     gint64    total_tokens)
+{
+  g_autoptr (GString) text = NULL;
+  gsize len;
+
+  g_return_if_fail (self != NULL);
+
+  if (!self->info->sampled)
+    return;
+  if (total_tokens < 0 && input_tokens >= 0 && output_tokens >= 0 &&
+      input_tokens <= G_MAXINT64 - output_tokens)
+    total_tokens = input_tokens + output_tokens;
+  text = g_string_new ("{");
+  append_tokens (text, "input_tokens", input_tokens);
+  append_tokens (text, "output_tokens", output_tokens);
+  append_tokens (text, "total_tokens", total_tokens);
+  g_string_append_c (text, '}');
+  len = text->len;
+  set_metadata (self, "usage_metadata",
+                g_bytes_new_take (g_string_free (g_steal_pointer (&text), FALSE), len), FALSE);
+}
+
+/**
+ * lsobs_run_get_name:
+ * @self: a run
+ *
+ * Gets the name.
+ *
+ * Returns: (transfer none): the name
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_run_get_name (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->info->name;
+}
+
+/**
+ * lsobs_run_get_run_type:
+ * @self: a run
+ *
+ * Gets what the run does.
+ *
+ * Returns: a type
+ *
+ * Since: 0.1
+ */
+LsobsRunType
+lsobs_run_get_run_type (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, LSOBS_RUN_TYPE_CHAIN);
+
+  return self->info->run_type;
+}
+
+/**
+ * lsobs_run_get_status:
+ * @self: a run
+ *
+ * Gets how far the run has come.
+ *
+ * Returns: a status
+ *
+ * Since: 0.1
+ */
+LsobsRunStatus
+lsobs_run_get_status (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, LSOBS_RUN_STATUS_RUNNING);
+
+  return (LsobsRunStatus) g_atomic_int_get (&self->status);
+}
+
+/**
+ * lsobs_run_is_sampled:
+ * @self: a run
+ *
+ * Tells whether the trace of this run is sent.
+ *
+ * Returns: %FALSE if the sampler has left the trace out
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_is_sampled (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->info->sampled;
+}
+
+/**
+ * lsobs_run_get_start_time:
+ * @self: a run
+ *
+ * Gets when the run began.
+ *
+ * Returns: a time in µs since 1970, UTC
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_run_get_start_time (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->info->segment.start_time;
+}
+
+static char *
+id_to_string (const LsobsId *id)
+{
+  char *text = g_malloc0 (LSOBS_UUID_LEN + 1);
+
+  _lsobs_id_write (id, text);
+  return text;
+}
+
+/**
+ * lsobs_run_dup_id:
+ * @self: a run
+ *
+ * Gets the id: a UUID of version 7, whose time is when the run began.
+ *
+ * Returns: (transfer full): 36 characters
+ *
+ * Since: 0.1
+ */
+char *
+lsobs_run_dup_id (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return id_to_string (&self->info->segment.id);
+}
+
+/**
+ * lsobs_run_dup_trace_id:
+ * @self: a run
+ *
+ * Gets the id of the trace, which is that of its root.
+ *
+ * Returns: (transfer full): 36 characters
+ *
+ * Since: 0.1
+ */
+char *
+lsobs_run_dup_trace_id (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return id_to_string (_lsobs_run_info_get_trace_id (self->info));
+}
+
+/**
+ * lsobs_run_dup_parent_id:
+ * @self: a run
+ *
+ * Gets the id of the parent.
+ *
+ * Returns: (transfer full) (nullable): 36 characters, or %NULL for a root
+ *
+ * Since: 0.1
+ */
+char *
+lsobs_run_dup_parent_id (LsobsRun *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->info->parent != NULL ? id_to_string (&self->info->parent->segment.id) : NULL;
+}
+
+/**
+ * lsobs_run_dup_dotted_order:
+ * @self: a run
+ *
+ * Gets the path from the root to the run: for each a time and an id, joined by
+ * dots. It sorts the runs of a trace.
+ *
+ * Returns: (transfer full): a path
+ *
+ * Since: 0.1
+ */
+char *
+lsobs_run_dup_dotted_order (LsobsRun *self)
+{
+  char *text;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  text = g_malloc0 (_lsobs_run_info_get_path_len (self->info) + 1);
+  _lsobs_run_info_write_path (self->info, text);
+  return text;
+}
