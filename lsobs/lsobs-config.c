@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <errno.h>
-#include <string.h>
-
-#include <glib/gi18n-lib.h>
-
 #include "lsobs/lsobs-config-private.h"
-#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-environment-private.h"
 #include "lsobs/lsobs-secret-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
@@ -526,63 +521,6 @@ lsobs_config_new (const char *api_key,
   return self;
 }
 
-/* (transfer none): the value and the name of the variable it is from. A value of
- * white space is no value. */
-static const char *
-read_variable (const char  *name,
-               const char **variable)
-{
-  static const struct
-  {
-    const char *name;
-    const char *variables[2];
-  } variables[] = {
-    { "ENDPOINT", { "LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT" } },
-    { "API_KEY", { "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY" } },
-    { "PROJECT", { "LANGSMITH_PROJECT", "LANGCHAIN_PROJECT" } },
-    { "WORKSPACE_ID", { "LANGSMITH_WORKSPACE_ID", "LANGCHAIN_WORKSPACE_ID" } },
-    { "TRACING_SAMPLING_RATE",
-      { "LANGSMITH_TRACING_SAMPLING_RATE", "LANGCHAIN_TRACING_SAMPLING_RATE" } },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (variables); i++)
-    for (guint j = 0; strcmp (variables[i].name, name) == 0 && j < 2; j++)
-      {
-        const char *value = g_getenv (variables[i].variables[j]);
-
-        if (value != NULL && value[strspn (value, " \t\r\n")] != '\0')
-          {
-            *variable = variables[i].variables[j];
-            return value;
-          }
-      }
-  return NULL;
-}
-
-static gboolean
-read_rate (LsobsConfig  *self,
-           GError      **error)
-{
-  const char *variable;
-  const char *value = read_variable ("TRACING_SAMPLING_RATE", &variable);
-  g_autofree char *stripped = NULL;
-  char *end = NULL;
-  double rate;
-
-  if (value == NULL)
-    return TRUE;
-  stripped = g_strstrip (g_strdup (value));
-  rate = g_ascii_strtod (stripped, &end);
-  if (*end == '\0' && rate >= 0.0 && rate <= 1.0)
-    {
-      lsobs_config_set_sampling_rate (self, rate);
-      return TRUE;
-    }
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-               _("%s must be a number between 0 and 1"), variable);
-  return FALSE;
-}
-
 /**
  * lsobs_config_new_from_environment:
  * @error: return location for a #GError, or %NULL
@@ -604,36 +542,9 @@ LsobsConfig *
 lsobs_config_new_from_environment (GError **error)
 {
   g_autoptr (LsobsConfig) self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
-  const char *variable;
-  const char *value;
 
-  lsobs_config_set_api_key (self, read_variable ("API_KEY", &variable));
-  value = read_variable ("PROJECT", &variable);
-  if (value != NULL)
-    lsobs_config_set_project_name (self, value);
-  if (!read_rate (self, error))
+  if (!_lsobs_environment_apply (self, error))
     return NULL;
-
-  value = read_variable ("ENDPOINT", &variable);
-  if (value != NULL)
-    {
-      lsobs_config_set_api_url (self, value);
-      if (!lsobs_config_validate (self, error))
-        {
-          g_prefix_error (error, "%s: ", variable);
-          return NULL;
-        }
-    }
-  value = read_variable ("WORKSPACE_ID", &variable);
-  if (value != NULL)
-    {
-      lsobs_config_set_workspace_id (self, value);
-      if (!lsobs_config_validate (self, error))
-        {
-          g_prefix_error (error, "%s: ", variable);
-          return NULL;
-        }
-    }
   return g_steal_pointer (&self);
 }
 

@@ -13,8 +13,6 @@ LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);
 void           _lsobs_exporter_set_notifier  (LsobsExporter *self,
                                               LsobsNotifier *notifier);
-gboolean       _lsobs_exporter_should_sample (LsobsExporter *self,
-                                              LsobsRunInfo  *info);
 void           _lsobs_exporter_push          (LsobsExporter *self,
                                               LsobsRecord   *record);
 void           _lsobs_exporter_push_late     (LsobsExporter *self,

@@ -79,10 +79,13 @@ _lsobs_node_table_new (LsobsExporter *exporter,
   return self;
 }
 
-/* Close it first, or its open runs stay pending. */
+/* Close it first, or its open runs stay pending. What a forked child has of its
+ * parent is left as it is: it may be locked, and half changed. */
 void
 _lsobs_node_table_free (LsobsNodeTable *self)
 {
+  if (_lsobs_node_table_is_foreign (self))
+    return;
   g_queue_clear_full (&self->nodes, node_free);
   g_queue_clear_full (&self->failed, node_free);
   g_mutex_clear (&self->lock);

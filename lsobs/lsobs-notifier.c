@@ -48,7 +48,8 @@ _lsobs_notifier_unref (LsobsNotifier *self)
     return;
   g_weak_ref_clear (&self->object);
   g_main_context_unref (self->context);
-  g_mutex_clear (&self->lock);
+  if (self->epoch == _lsobs_fork_epoch ())
+    g_mutex_clear (&self->lock);
   g_free (self);
 }
 
@@ -90,8 +91,15 @@ _lsobs_notifier_post (LsobsNotifier *self,
 {
   gboolean schedule;
 
+  /* In a forked child, where this is the only thread that posts: begin anew. */
   if (self->epoch != _lsobs_fork_epoch ())
-    return;
+    {
+      g_mutex_init (&self->lock);
+      self->scheduled = FALSE;
+      self->n_delivered = 0;
+      self->n_lost = 0;
+      self->epoch = _lsobs_fork_epoch ();
+    }
   g_mutex_lock (&self->lock);
   self->n_delivered += n_delivered;
   self->n_lost += n_lost;

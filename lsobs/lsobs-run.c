@@ -7,6 +7,7 @@
 #include "lsobs/lsobs-clock-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
+#include "lsobs/lsobs-notes-private.h"
 #include "lsobs/lsobs-run-private.h"
 
 /**
@@ -34,14 +35,6 @@
  * All functions may be called from any thread, for the same run too.
  */
 
-/* A piece of metadata. */
-typedef struct
-{
-  char *key;          /* (owned) */
-  GBytes *value;      /* (owned) JSON */
-  gboolean inherited; /* children get it too */
-} Metadatum;
-
 struct _LsobsRun
 {
   gatomicrefcount ref_count;
@@ -51,115 +44,16 @@ struct _LsobsRun
   int status;              /* (atomic) LsobsRunStatus; leaves running under the lock */
 
   GMutex lock;             /* guards all below */
-  GArray *metadata;        /* (owned) (nullable) (element-type Metadatum) */
-  gboolean metadata_new;   /* some of it came after the start */
-  GPtrArray *tags;         /* (owned) (nullable) (element-type utf8) */
-  GPtrArray *events;       /* (owned) (nullable) (element-type LsobsRecordEvent) */
+  LsobsNotes notes;        /* (owned) */
 };
 
 G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
-
-static void
-metadatum_clear (gpointer data)
-{
-  Metadatum *metadatum = data;
-
-  g_free (metadatum->key);
-  g_bytes_unref (metadatum->value);
-}
 
 /* A forked child must not touch the locks of its parent's runs. */
 gboolean
 _lsobs_run_is_foreign (LsobsRun *self)
 {
   return self->info->epoch != _lsobs_fork_epoch ();
-}
-
-/* Called with the lock held, or before the run is shared. Takes @value over. */
-static void
-put_metadata (LsobsRun   *self,
-              const char *key,
-              GBytes     *value,
-              gboolean    inherited)
-{
-  Metadatum metadatum = { NULL, value, inherited };
-
-  if (self->metadata == NULL)
-    {
-      self->metadata = g_array_new (FALSE, FALSE, sizeof (Metadatum));
-      g_array_set_clear_func (self->metadata, metadatum_clear);
-    }
-  for (guint i = 0; i < self->metadata->len; i++)
-    {
-      Metadatum *known = &g_array_index (self->metadata, Metadatum, i);
-
-      if (strcmp (known->key, key) == 0)
-        {
-          g_bytes_unref (known->value);
-          known->value = value;
-          known->inherited = inherited;
-          return;
-        }
-    }
-  metadatum.key = g_strdup (key);
-  g_array_append_val (self->metadata, metadatum);
-}
-
-static void
-inherit_metadata (LsobsRun *self,
-                  LsobsRun *parent)
-{
-  g_mutex_lock (&parent->lock);
-  for (guint i = 0; parent->metadata != NULL && i < parent->metadata->len; i++)
-    {
-      Metadatum *metadatum = &g_array_index (parent->metadata, Metadatum, i);
-
-      if (metadatum->inherited)
-        put_metadata (self, metadatum->key, g_bytes_ref (metadatum->value), TRUE);
-    }
-  g_mutex_unlock (&parent->lock);
-}
-
-/* Called with the lock held. Returns: (transfer full) (nullable) */
-static GBytes *
-write_metadata (LsobsRun *self)
-{
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
-
-  if (self->metadata == NULL)
-    return NULL;
-  for (guint i = 0; i < self->metadata->len; i++)
-    {
-      Metadatum *metadatum = &g_array_index (self->metadata, Metadatum, i);
-      gsize len;
-      const char *value = g_bytes_get_data (metadatum->value, &len);
-
-      _lsobs_buffer_append_c (&text, i == 0 ? '{' : ',');
-      _lsobs_json_write_string (&text, metadatum->key, strlen (metadatum->key));
-      _lsobs_buffer_append_c (&text, ':');
-      _lsobs_buffer_append (&text, value, len);
-    }
-  _lsobs_buffer_append_c (&text, '}');
-  return _lsobs_buffer_steal_bytes (&text);
-}
-
-/* Called with the lock held. Returns: (transfer full) (nullable) */
-static GBytes *
-write_tags (LsobsRun *self)
-{
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
-
-  if (self->tags == NULL)
-    return NULL;
-  for (guint i = 0; i < self->tags->len; i++)
-    {
-      const char *tag = g_ptr_array_index (self->tags, i);
-
-      _lsobs_buffer_append_c (&text, i == 0 ? '[' : ',');
-      _lsobs_json_write_string (&text, tag, strlen (tag));
-    }
-  _lsobs_buffer_append_c (&text, ']');
-  return _lsobs_buffer_steal_bytes (&text);
 }
 
 static GBytes *
@@ -193,18 +87,23 @@ _lsobs_run_start (LsobsExporter         *exporter,
 
   /* The sampler decides at the root, before anything costs. */
   self->info->sampled = parent != NULL ? parent->info->sampled
-                                       : _lsobs_exporter_should_sample (exporter, self->info);
+                                       : _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
+                                                                &self->info->segment.id);
   if (!self->info->sampled)
     {
       _lsobs_counters_add (_lsobs_exporter_peek_counters (exporter), LSOBS_COUNTER_UNSAMPLED, 1);
       return self;
     }
   if (parent != NULL && !_lsobs_run_is_foreign (parent))
-    inherit_metadata (self, parent);
+    {
+      g_mutex_lock (&parent->lock);
+      _lsobs_notes_inherit (&self->notes, &parent->notes);
+      g_mutex_unlock (&parent->lock);
+    }
 
   record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
   record->inputs = capture (self, inputs);
-  record->metadata = write_metadata (self);
+  record->metadata = _lsobs_notes_write_metadata (&self->notes);
   _lsobs_exporter_push (exporter, record);
   return self;
 }
@@ -253,10 +152,10 @@ _lsobs_run_finish (LsobsRun              *self,
   first = g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
   if (first)
     {
-      record->metadata = write_metadata (self);
-      record->metadata_new = self->metadata_new;
-      record->tags = write_tags (self);
-      record->events = g_steal_pointer (&self->events);
+      record->metadata = _lsobs_notes_write_metadata (&self->notes);
+      record->metadata_new = self->notes.metadata_new;
+      record->tags = _lsobs_notes_write_tags (&self->notes);
+      record->events = g_steal_pointer (&self->notes.events);
     }
   g_mutex_unlock (&self->lock);
   if (!first)
@@ -299,8 +198,7 @@ set_metadata (LsobsRun   *self,
       g_bytes_unref (value);
       return;
     }
-  put_metadata (self, key, value, inherited);
-  self->metadata_new = TRUE;
+  _lsobs_notes_set_metadata (&self->notes, key, value, inherited);
   g_mutex_unlock (&self->lock);
 }
 
@@ -348,10 +246,10 @@ lsobs_run_unref (LsobsRun *self)
 
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  g_clear_pointer (&self->metadata, g_array_unref);
-  g_clear_pointer (&self->tags, g_ptr_array_unref);
-  g_clear_pointer (&self->events, g_ptr_array_unref);
-  g_mutex_clear (&self->lock);
+  _lsobs_notes_clear (&self->notes);
+  /* In a forked child, a thread that is not there may hold it for ever. */
+  if (!_lsobs_run_is_foreign (self))
+    g_mutex_clear (&self->lock);
   _lsobs_run_info_unref (self->info);
   g_object_unref (self->exporter);
   g_free (self);
@@ -516,10 +414,7 @@ lsobs_run_add_tag (LsobsRun   *self,
 
   if (!lock_if_running (self))
     return;
-  if (self->tags == NULL)
-    self->tags = g_ptr_array_new_with_free_func (g_free);
-  if (!g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
-    g_ptr_array_add (self->tags, g_strdup (tag));
+  _lsobs_notes_add_tag (&self->notes, tag);
   g_mutex_unlock (&self->lock);
 }
 
@@ -604,9 +499,7 @@ lsobs_run_add_event (LsobsRun   *self,
       g_clear_pointer (&json, g_bytes_unref);
       return;
     }
-  if (self->events == NULL)
-    self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
-  g_ptr_array_add (self->events, _lsobs_record_event_new (name, now, json));
+  _lsobs_notes_add_event (&self->notes, name, now, json);
   g_mutex_unlock (&self->lock);
 }
 

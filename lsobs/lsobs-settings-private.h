@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lsobs/lsobs-config.h"
+#include "lsobs/lsobs-id-private.h"
 #include "lsobs/lsobs-redactor-private.h"
 
 G_BEGIN_DECLS
@@ -60,6 +61,8 @@ LsobsSettings *_lsobs_settings_new   (LsobsConfig       *config,
                                       GError           **error);
 LsobsSettings *_lsobs_settings_ref   (LsobsSettings     *self);
 void           _lsobs_settings_unref (LsobsSettings     *self);
+gboolean       _lsobs_settings_keeps (LsobsSettings     *self,
+                                      const LsobsId     *trace_id);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSettings, _lsobs_settings_unref)
 

@@ -8,7 +8,7 @@
 
 #include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
-#include "lsobs/lsobs-id-private.h"
+#include "lsobs/lsobs-probability-sampler-private.h"
 #include "lsobs/lsobs-secret-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
@@ -294,4 +294,21 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
   g_clear_object (&self->sampler);
   g_free (self);
+}
+
+/* Whether the trace is sent. Asked at the root of a trace, before anything costs. */
+gboolean
+_lsobs_settings_keeps (LsobsSettings *self,
+                       const LsobsId *trace_id)
+{
+  char text[LSOBS_UUID_LEN + 1] = "";
+
+  if (self->sampler == NULL && self->sampling_rate >= 1.0)
+    return TRUE;
+  if (self->sampler == NULL && self->sampling_rate <= 0.0)
+    return FALSE;
+  _lsobs_id_write (trace_id, text);
+  if (self->sampler != NULL)
+    return lsobs_sampler_should_sample (self->sampler, text);
+  return _lsobs_probability_sampler_keeps (self->sampling_rate, text);
 }

@@ -27,6 +27,7 @@ struct _LsobsTicket
 
   LsobsTicketFunc func;  /* (nullable) */
   gpointer user_data;
+  GDestroyNotify destroy; /* (nullable) for user_data */
 
   GMutex lock;
   GCond cond;

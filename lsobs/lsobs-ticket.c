@@ -29,6 +29,8 @@ _lsobs_ticket_unref (LsobsTicket *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
+  if (self->destroy != NULL)
+    self->destroy (self->user_data);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
   g_free (self);

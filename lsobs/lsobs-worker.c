@@ -5,8 +5,7 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/lsobs-batch-private.h"
-#include "lsobs/lsobs-body-private.h"
+#include "lsobs/lsobs-batcher-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
@@ -29,7 +28,6 @@ struct _LsobsWorker
   LsobsSettings *settings;   /* (owned) */
   LsobsCounters *counters;   /* (owned) */
   LsobsQueue *queue;         /* (owned) */
-  LsobsRunStore *store;      /* (owned) */
   LsobsTransport *transport; /* (owned) used in the context only */
   GMainContext *context;     /* (owned) where all of the sending happens */
   gboolean own_context;      /* a thread of ours runs it */
@@ -46,8 +44,7 @@ struct _LsobsWorker
   /* All below belongs to whoever runs the context. */
   GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
   GCancellable *cancellable; /* (owned) */
-  GQueue ready;              /* of LsobsBatch (owned): next in line */
-  GQueue held;               /* of LsobsRecord (owned): updates whose creates are under way */
+  LsobsBatcher *batcher;     /* (owned) */
   GQueue sending;            /* of Sending (unowned) */
   gint64 pause;              /* µs: the current length of a pause, or 0 */
   gint64 paused_until;       /* monotonic, µs, or 0 */
@@ -65,43 +62,7 @@ typedef struct
 
 static void pump (LsobsWorker *self);
 
-/* --- the fate of records; in the context --- */
-
-/* The run store need not know a run any longer that has found its end. */
-static void
-forget_ended (LsobsWorker  *self,
-              LsobsEncoded *encoded)
-{
-  if (encoded->record->by_id && encoded->record->end_time != 0)
-    lsobs_run_store_forget (self->store, encoded->id);
-}
-
-static void
-deliver_batch (LsobsWorker *self,
-               LsobsBatch  *batch)
-{
-  GPtrArray *records = _lsobs_batch_peek_records (batch);
-
-  for (guint i = 0; i < records->len; i++)
-    {
-      forget_ended (self, g_ptr_array_index (records, i));
-      _lsobs_queue_delivered (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
-    }
-}
-
-static void
-lose_batch (LsobsWorker     *self,
-            LsobsBatch      *batch,
-            LsobsDropReason  reason)
-{
-  GPtrArray *records = _lsobs_batch_peek_records (batch);
-
-  for (guint i = 0; i < records->len; i++)
-    {
-      forget_ended (self, g_ptr_array_index (records, i));
-      _lsobs_queue_lost (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record, reason);
-    }
-}
+/* --- state, and who hears of it; in the context --- */
 
 /* One line per change of state, and not many of them: the program's log is not
  * ours. */
@@ -165,153 +126,6 @@ post_news (LsobsWorker *self,
                           (LsobsState) g_atomic_int_get (&self->state));
 }
 
-/* --- what to send next; in the context --- */
-
-typedef struct
-{
-  guint max_records;
-  gsize max_bytes;
-} BatchLimits;
-
-static BatchLimits
-get_limits (LsobsWorker *self)
-{
-  BatchLimits limits = { self->settings->max_batch_size, self->settings->max_batch_bytes };
-  guint max_records = lsobs_transport_get_max_records (self->transport);
-  gsize max_bytes = lsobs_transport_get_max_bytes (self->transport);
-
-  if (max_records > 0)
-    limits.max_records = MIN (limits.max_records, max_records);
-  if (max_bytes > 0)
-    limits.max_bytes = MIN (limits.max_bytes, max_bytes);
-  return limits;
-}
-
-/* Updates whose creates have found their fate move to @records. */
-static void
-release_held (LsobsWorker *self,
-              GPtrArray   *records,
-              guint        max_records)
-{
-  for (GList *l = self->held.head; l != NULL && records->len < max_records;)
-    {
-      GList *next = l->next;
-      LsobsRecord *record = l->data;
-
-      if (_lsobs_queue_get_create_state (self->queue, record->info) != LSOBS_CREATE_TAKEN)
-        {
-          g_queue_delete_link (&self->held, l);
-          g_ptr_array_add (records, record);
-        }
-      l = next;
-    }
-}
-
-/* An update must not overtake the create of its run. TRUE if it has to wait. */
-static gboolean
-hold_back (LsobsWorker *self,
-           LsobsRecord *record)
-{
-  if (record->kind != LSOBS_RECORD_UPDATE)
-    return FALSE;
-  switch (_lsobs_queue_get_create_state (self->queue, record->info))
-    {
-    case LSOBS_CREATE_TAKEN:
-      g_queue_push_tail (&self->held, record);
-      return TRUE;
-    case LSOBS_CREATE_LOST:
-      _lsobs_queue_promote (self->queue, record);
-      return FALSE;
-    case LSOBS_CREATE_NONE:
-    case LSOBS_CREATE_QUEUED:
-    case LSOBS_CREATE_DELIVERED:
-    default:
-      return FALSE;
-    }
-}
-
-/* Encodes a record, cut if it must be. NULL if even so it is too large: it is
- * lost then. */
-static LsobsEncoded *
-encode_record (LsobsWorker *self,
-               LsobsRecord *record,
-               gsize        max_bytes)
-{
-  g_autoptr (LsobsEncoded) encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
-
-  if (_lsobs_body_measure (encoded) <= max_bytes)
-    return g_steal_pointer (&encoded);
-  _lsobs_encoder_cut (self->settings, self->counters, encoded);
-  if (_lsobs_body_measure (encoded) <= max_bytes)
-    return g_steal_pointer (&encoded);
-  forget_ended (self, encoded);
-  _lsobs_queue_lost (self->queue, encoded->record, LSOBS_DROP_REASON_TOO_LARGE);
-  return NULL;
-}
-
-static GPtrArray *
-new_encoded_array (void)
-{
-  return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
-}
-
-/* Cuts the records into batches of at most so many bytes, and puts them in line. */
-static void
-line_up (LsobsWorker *self,
-         GPtrArray   *records,
-         gsize        max_bytes)
-{
-  g_autoptr (GPtrArray) current = new_encoded_array ();
-  gsize room = max_bytes - _lsobs_body_measure_end ();
-  gsize n_bytes = 0;
-
-  for (guint i = 0; i < records->len; i++)
-    {
-      LsobsRecord *record = g_ptr_array_index (records, i);
-      LsobsEncoded *encoded;
-      gsize size;
-
-      if (hold_back (self, record))
-        continue;
-      encoded = encode_record (self, record, room);
-      if (encoded == NULL)
-        continue;
-      size = _lsobs_body_measure (encoded);
-      if (current->len > 0 && n_bytes + size > room)
-        {
-          g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
-          current = new_encoded_array ();
-          n_bytes = 0;
-        }
-      g_ptr_array_add (current, encoded);
-      n_bytes += size;
-    }
-  if (current->len > 0)
-    g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
-}
-
-/* Returns: (transfer full) (nullable): NULL when nothing should leave now */
-static LsobsBatch *
-next_batch (LsobsWorker *self)
-{
-  while (self->ready.length == 0)
-    {
-      g_autoptr (GPtrArray) records = g_ptr_array_new ();
-      BatchLimits limits = get_limits (self);
-      gint64 due_time;
-
-      release_held (self, records, limits.max_records);
-      if (records->len < limits.max_records &&
-          _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
-                               g_get_monotonic_time (), &due_time))
-        _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes, records);
-      if (records->len == 0)
-        return NULL;
-      line_up (self, records, limits.max_bytes);
-    }
-  return g_queue_pop_head (&self->ready);
-}
-
 /* --- sending and learning; in the context --- */
 
 static LsobsDropReason
@@ -331,43 +145,6 @@ get_drop_reason (const GError *error)
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return LSOBS_DROP_REASON_SHUTDOWN;
   return LSOBS_DROP_REASON_UNAVAILABLE;
-}
-
-/* Whether a part of the batch may be welcome where the whole was not; it is in
- * line then. */
-static gboolean
-try_in_part (LsobsWorker  *self,
-             LsobsBatch   *batch,
-             const GError *error)
-{
-  GPtrArray *records = _lsobs_batch_peek_records (batch);
-  LsobsEncoded *only = g_ptr_array_index (records, 0);
-  gboolean too_large = g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE);
-
-  if (!too_large &&
-      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REJECTED) &&
-      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT))
-    return FALSE;
-  if (records->len > 1)
-    {
-      LsobsBatch *first;
-      LsobsBatch *second;
-
-      _lsobs_batch_halve (batch, &first, &second);
-      g_queue_push_head (&self->ready, second);
-      g_queue_push_head (&self->ready, first);
-      return TRUE;
-    }
-  if (too_large && !only->cut)
-    {
-      GPtrArray *again = new_encoded_array ();
-
-      _lsobs_encoder_cut (self->settings, self->counters, only);
-      g_ptr_array_add (again, _lsobs_encoded_ref (only));
-      g_queue_push_head (&self->ready, _lsobs_batch_new (again));
-      return TRUE;
-    }
-  return FALSE;
 }
 
 static void
@@ -422,17 +199,17 @@ settle_batch (LsobsWorker  *self,
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
       self->pause = 0;
       self->paused_until = 0;
-      deliver_batch (self, batch);
+      _lsobs_batcher_delivered (self->batcher, batch);
       set_state (self, LSOBS_STATE_OK, NULL);
       post_news (self, n, 0);
     }
-  else if (!try_in_part (self, batch, error))
+  else if (!_lsobs_batcher_split (self->batcher, batch, error))
     {
       LsobsDropReason reason = get_drop_reason (error);
 
       /* Before the tickets hear of it: who waits may ask for the problem. */
       learn_from_loss (self, reason, error);
-      lose_batch (self, batch, reason);
+      _lsobs_batcher_lost (self->batcher, batch, reason);
       post_news (self, 0, n);
     }
 }
@@ -504,7 +281,7 @@ pump (LsobsWorker *self)
   /* After a pause, one batch goes ahead to see how things are. */
   while (self->sending.length < (self->pause != 0 ? 1 : self->settings->max_in_flight))
     {
-      LsobsBatch *batch = next_batch (self);
+      LsobsBatch *batch = _lsobs_batcher_next (self->batcher);
 
       if (batch == NULL)
         break;
@@ -532,33 +309,6 @@ flush_cb (gpointer user_data)
 
 /* --- life --- */
 
-/* In the context: everything that is left is lost. */
-static void
-drop_all (LsobsWorker *self)
-{
-  LsobsRecord *record;
-  LsobsBatch *batch;
-
-  while ((batch = g_queue_pop_head (&self->ready)) != NULL)
-    {
-      lose_batch (self, batch, LSOBS_DROP_REASON_SHUTDOWN);
-      lsobs_batch_unref (batch);
-    }
-  while ((record = g_queue_pop_head (&self->held)) != NULL)
-    {
-      if (record->by_id)
-        {
-          char id[LSOBS_UUID_LEN + 1] = "";
-
-          _lsobs_id_write (&record->info->segment.id, id);
-          lsobs_run_store_forget (self->store, id);
-        }
-      _lsobs_queue_lost (self->queue, record, LSOBS_DROP_REASON_SHUTDOWN);
-      _lsobs_record_free (record);
-    }
-  _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
-}
-
 /* In the context, at the very end: a transport that does not let go in time keeps
  * its batch, but not the books. */
 static void
@@ -571,9 +321,9 @@ give_up (LsobsWorker *self)
       Sending *sending = link->data;
       g_autoptr (LsobsBatch) batch = g_steal_pointer (&sending->batch);
 
-      lose_batch (self, batch, LSOBS_DROP_REASON_SHUTDOWN);
+      _lsobs_batcher_lost (self->batcher, batch, LSOBS_DROP_REASON_SHUTDOWN);
     }
-  drop_all (self);
+  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
 }
 
 static void
@@ -619,7 +369,7 @@ stop_cb (gpointer user_data)
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
   g_cancellable_cancel (self->cancellable);
-  drop_all (self);
+  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
   if (self->own_context && self->sending.length > 0)
     {
       grace = g_timeout_source_new (STOP_GRACE);
@@ -674,14 +424,12 @@ _lsobs_worker_new (LsobsSettings  *settings,
   self->settings = _lsobs_settings_ref (settings);
   self->counters = _lsobs_counters_ref (counters);
   self->queue = _lsobs_queue_ref (queue);
-  self->store = g_object_ref (store);
   self->transport = g_object_ref (transport);
   self->own_context = context == NULL;
   self->context = context != NULL ? g_main_context_ref (context) : g_main_context_new ();
   self->loop = self->own_context ? g_main_loop_new (self->context, FALSE) : NULL;
   self->cancellable = g_cancellable_new ();
-  g_queue_init (&self->ready);
-  g_queue_init (&self->held);
+  self->batcher = _lsobs_batcher_new (settings, counters, queue, store, transport);
   g_queue_init (&self->sending);
   g_mutex_init (&self->lock);
   g_cond_init (&self->stopped_cond);
@@ -704,7 +452,7 @@ _lsobs_worker_unref (LsobsWorker *self)
   g_main_context_unref (self->context);
   g_object_unref (self->cancellable);
   g_object_unref (self->transport);
-  g_object_unref (self->store);
+  _lsobs_batcher_free (self->batcher);
   _lsobs_queue_unref (self->queue);
   _lsobs_counters_unref (self->counters);
   _lsobs_settings_unref (self->settings);
@@ -805,7 +553,7 @@ stop_here (LsobsWorker *self)
   g_autoptr (GSource) alarm = g_timeout_source_new (STOP_GRACE);
 
   g_cancellable_cancel (self->cancellable);
-  drop_all (self);
+  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
   g_source_set_callback (alarm, deadline_cb, NULL, NULL);
   g_source_attach (alarm, self->context);
   while (self->sending.length > 0 && g_get_monotonic_time () < deadline)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-batch-private.h"
+#include "lsobs/lsobs-queue-private.h"
+#include "lsobs/lsobs-run-store-private.h"
+#include "lsobs/lsobs-transport.h"
+
+G_BEGIN_DECLS
+
+/* Makes batches of the records in the queue, and keeps what is in line: halves of
+ * batches that were refused, and updates that must not overtake their creates.
+ * Belongs to whoever runs the context of the worker. */
+typedef struct _LsobsBatcher LsobsBatcher;
+
+LsobsBatcher *_lsobs_batcher_new       (LsobsSettings   *settings,
+                                        LsobsCounters   *counters,
+                                        LsobsQueue      *queue,
+                                        LsobsRunStore   *store,
+                                        LsobsTransport  *transport);
+void          _lsobs_batcher_free      (LsobsBatcher    *self);
+
+LsobsBatch   *_lsobs_batcher_next      (LsobsBatcher    *self);
+gboolean      _lsobs_batcher_split     (LsobsBatcher    *self,
+                                        LsobsBatch      *batch,
+                                        const GError    *error);
+void          _lsobs_batcher_delivered (LsobsBatcher    *self,
+                                        LsobsBatch      *batch);
+void          _lsobs_batcher_lost      (LsobsBatcher    *self,
+                                        LsobsBatch      *batch,
+                                        LsobsDropReason  reason);
+void          _lsobs_batcher_drop_all  (LsobsBatcher    *self,
+                                        LsobsDropReason  reason);
+
+G_END_DECLS

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-batcher-private.h"
+#include "lsobs/lsobs-body-private.h"
+#include "lsobs/lsobs-error.h"
+
+struct _LsobsBatcher
+{
+  LsobsSettings *settings;   /* (owned) */
+  LsobsCounters *counters;   /* (owned) */
+  LsobsQueue *queue;         /* (owned) */
+  LsobsRunStore *store;      /* (owned) */
+  LsobsTransport *transport; /* (owned) asked for its limits */
+  GQueue ready;              /* of LsobsBatch (owned): next in line */
+  GQueue held;               /* of LsobsRecord (owned): updates whose creates are under way */
+};
+
+LsobsBatcher *
+_lsobs_batcher_new (LsobsSettings  *settings,
+                    LsobsCounters  *counters,
+                    LsobsQueue     *queue,
+                    LsobsRunStore  *store,
+                    LsobsTransport *transport)
+{
+  LsobsBatcher *self = g_new0 (LsobsBatcher, 1);
+
+  self->settings = _lsobs_settings_ref (settings);
+  self->counters = _lsobs_counters_ref (counters);
+  self->queue = _lsobs_queue_ref (queue);
+  self->store = g_object_ref (store);
+  self->transport = g_object_ref (transport);
+  g_queue_init (&self->ready);
+  g_queue_init (&self->held);
+  return self;
+}
+
+void
+_lsobs_batcher_free (LsobsBatcher *self)
+{
+  g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
+  g_queue_clear_full (&self->held, (GDestroyNotify) _lsobs_record_free);
+  g_object_unref (self->transport);
+  g_object_unref (self->store);
+  _lsobs_queue_unref (self->queue);
+  _lsobs_counters_unref (self->counters);
+  _lsobs_settings_unref (self->settings);
+  g_free (self);
+}
+
+/* The run store need not know a run any longer that has found its end. */
+static void
+forget_ended (LsobsBatcher *self,
+              LsobsRecord  *record)
+{
+  char id[LSOBS_UUID_LEN + 1] = "";
+
+  if (!record->by_id || record->end_time == 0)
+    return;
+  _lsobs_id_write (&record->info->segment.id, id);
+  lsobs_run_store_forget (self->store, id);
+}
+
+static void
+lose (LsobsBatcher    *self,
+      LsobsEncoded    *encoded,
+      LsobsDropReason  reason)
+{
+  forget_ended (self, encoded->record);
+  _lsobs_queue_lost (self->queue, encoded->record, reason);
+}
+
+void
+_lsobs_batcher_delivered (LsobsBatcher *self,
+                          LsobsBatch   *batch)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsEncoded *encoded = g_ptr_array_index (records, i);
+
+      forget_ended (self, encoded->record);
+      _lsobs_queue_delivered (self->queue, encoded->record);
+    }
+}
+
+void
+_lsobs_batcher_lost (LsobsBatcher    *self,
+                     LsobsBatch      *batch,
+                     LsobsDropReason  reason)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; i < records->len; i++)
+    lose (self, g_ptr_array_index (records, i), reason);
+}
+
+typedef struct
+{
+  guint max_records;
+  gsize max_bytes;
+} BatchLimits;
+
+static BatchLimits
+get_limits (LsobsBatcher *self)
+{
+  BatchLimits limits = { self->settings->max_batch_size, self->settings->max_batch_bytes };
+  guint max_records = lsobs_transport_get_max_records (self->transport);
+  gsize max_bytes = lsobs_transport_get_max_bytes (self->transport);
+
+  if (max_records > 0)
+    limits.max_records = MIN (limits.max_records, max_records);
+  if (max_bytes > 0)
+    limits.max_bytes = MIN (limits.max_bytes, max_bytes);
+  return limits;
+}
+
+/* Updates whose creates have found their fate move to @records. */
+static void
+release_held (LsobsBatcher *self,
+              GPtrArray    *records,
+              guint         max_records)
+{
+  for (GList *l = self->held.head; l != NULL && records->len < max_records;)
+    {
+      GList *next = l->next;
+      LsobsRecord *record = l->data;
+
+      if (_lsobs_queue_get_create_state (self->queue, record->info) != LSOBS_CREATE_TAKEN)
+        {
+          g_queue_delete_link (&self->held, l);
+          g_ptr_array_add (records, record);
+        }
+      l = next;
+    }
+}
+
+/* An update must not overtake the create of its run. TRUE if it has to wait. */
+static gboolean
+hold_back (LsobsBatcher *self,
+           LsobsRecord  *record)
+{
+  if (record->kind != LSOBS_RECORD_UPDATE)
+    return FALSE;
+  switch (_lsobs_queue_get_create_state (self->queue, record->info))
+    {
+    case LSOBS_CREATE_TAKEN:
+      g_queue_push_tail (&self->held, record);
+      return TRUE;
+    case LSOBS_CREATE_LOST:
+      _lsobs_queue_promote (self->queue, record);
+      return FALSE;
+    case LSOBS_CREATE_NONE:
+    case LSOBS_CREATE_QUEUED:
+    case LSOBS_CREATE_DELIVERED:
+    default:
+      return FALSE;
+    }
+}
+
+/* Encodes a record, cut if it must be. NULL if even so it is too large: it is
+ * lost then. */
+static LsobsEncoded *
+encode_record (LsobsBatcher *self,
+               LsobsRecord  *record,
+               gsize         max_bytes)
+{
+  g_autoptr (LsobsEncoded) encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
+
+  if (_lsobs_body_measure (encoded) <= max_bytes)
+    return g_steal_pointer (&encoded);
+  _lsobs_encoder_cut (self->settings, self->counters, encoded);
+  if (_lsobs_body_measure (encoded) <= max_bytes)
+    return g_steal_pointer (&encoded);
+  lose (self, encoded, LSOBS_DROP_REASON_TOO_LARGE);
+  return NULL;
+}
+
+static GPtrArray *
+new_encoded_array (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
+}
+
+/* Cuts the records into batches of at most so many bytes, and puts them in line. */
+static void
+line_up (LsobsBatcher *self,
+         GPtrArray    *records,
+         gsize         max_bytes)
+{
+  g_autoptr (GPtrArray) current = new_encoded_array ();
+  gsize room = max_bytes - _lsobs_body_measure_end ();
+  gsize n_bytes = 0;
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsRecord *record = g_ptr_array_index (records, i);
+      LsobsEncoded *encoded;
+      gsize size;
+
+      if (hold_back (self, record))
+        continue;
+      encoded = encode_record (self, record, room);
+      if (encoded == NULL)
+        continue;
+      size = _lsobs_body_measure (encoded);
+      if (current->len > 0 && n_bytes + size > room)
+        {
+          g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
+          current = new_encoded_array ();
+          n_bytes = 0;
+        }
+      g_ptr_array_add (current, encoded);
+      n_bytes += size;
+    }
+  if (current->len > 0)
+    g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
+}
+
+/* Returns: (transfer full) (nullable): NULL when nothing should leave now */
+LsobsBatch *
+_lsobs_batcher_next (LsobsBatcher *self)
+{
+  while (self->ready.length == 0)
+    {
+      g_autoptr (GPtrArray) records = g_ptr_array_new ();
+      BatchLimits limits = get_limits (self);
+      gint64 due_time;
+
+      release_held (self, records, limits.max_records);
+      if (records->len < limits.max_records &&
+          _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
+                               g_get_monotonic_time (), &due_time))
+        _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes, records);
+      if (records->len == 0)
+        return NULL;
+      line_up (self, records, limits.max_bytes);
+    }
+  return g_queue_pop_head (&self->ready);
+}
+
+/* Whether a part of the batch may be welcome where the whole was not; it is in
+ * line then. */
+gboolean
+_lsobs_batcher_split (LsobsBatcher *self,
+                      LsobsBatch   *batch,
+                      const GError *error)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+  LsobsEncoded *only = g_ptr_array_index (records, 0);
+  gboolean too_large = g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE);
+
+  if (!too_large &&
+      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REJECTED) &&
+      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT))
+    return FALSE;
+  if (records->len > 1)
+    {
+      LsobsBatch *first;
+      LsobsBatch *second;
+
+      _lsobs_batch_halve (batch, &first, &second);
+      g_queue_push_head (&self->ready, second);
+      g_queue_push_head (&self->ready, first);
+      return TRUE;
+    }
+  if (too_large && !only->cut)
+    {
+      GPtrArray *again = new_encoded_array ();
+
+      _lsobs_encoder_cut (self->settings, self->counters, only);
+      g_ptr_array_add (again, _lsobs_encoded_ref (only));
+      g_queue_push_head (&self->ready, _lsobs_batch_new (again));
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/* Everything that is in line, and everything in the queue, is lost. */
+void
+_lsobs_batcher_drop_all (LsobsBatcher    *self,
+                         LsobsDropReason  reason)
+{
+  LsobsRecord *record;
+  LsobsBatch *batch;
+
+  while ((batch = g_queue_pop_head (&self->ready)) != NULL)
+    {
+      _lsobs_batcher_lost (self, batch, reason);
+      lsobs_batch_unref (batch);
+    }
+  while ((record = g_queue_pop_head (&self->held)) != NULL)
+    {
+      forget_ended (self, record);
+      _lsobs_queue_lost (self->queue, record, reason);
+      _lsobs_record_free (record);
+    }
+  _lsobs_queue_drop_waiting (self->queue, reason);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-config.h"
+
+G_BEGIN_DECLS
+
+gboolean _lsobs_environment_apply (LsobsConfig  *config,
+                                   GError      **error);
+
+G_END_DECLS

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-counters-private.h"
+#include "lsobs/lsobs-record-private.h"
+#include "lsobs/lsobs-run-event.h"
+#include "lsobs/lsobs-run-store-private.h"
+#include "lsobs/lsobs-settings-private.h"
+
+G_BEGIN_DECLS
+
+/* Makes records of events that name their runs by id. */
+gboolean _lsobs_intake_take (LsobsSettings  *settings,
+                             LsobsCounters  *counters,
+                             LsobsRunStore  *store,
+                             LsobsRunEvent  *event,
+                             LsobsRecord   **record,
+                             gboolean       *late,
+                             GError        **error);
+
+G_END_DECLS

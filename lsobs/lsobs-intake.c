@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-capture-private.h"
+#include "lsobs/lsobs-clock-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-intake-private.h"
+#include "lsobs/lsobs-run-event-private.h"
+
+static gboolean
+check_id (const char  *id,
+          LsobsId     *parsed,
+          GError     **error)
+{
+  if (id != NULL && strlen (id) == LSOBS_UUID_LEN && _lsobs_id_parse (parsed, id))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("The id of a run must be a UUID"));
+  return FALSE;
+}
+
+/* The segment of an event that does not say where it lies. */
+static LsobsSegment
+guess_segment (LsobsRunEvent *event,
+               const LsobsId *id)
+{
+  LsobsSegment segment = { event->start_time, *id };
+  gint64 time_ms;
+
+  if (segment.start_time == 0 && _lsobs_id_get_time (id, &time_ms))
+    segment.start_time = time_ms * 1000;
+  if (segment.start_time == 0)
+    segment.start_time = _lsobs_clock_stamp ();
+  return segment;
+}
+
+/* Returns: (transfer full) (nullable): who the run is, checked by the rules that
+ * the service would refuse a whole batch for */
+static LsobsRunInfo *
+identify (LsobsRunStore  *store,
+          LsobsRunEvent  *event,
+          GError        **error)
+{
+  g_autoptr (LsobsRunInfo) parent = NULL;
+  LsobsRunInfo *info;
+  LsobsSegment segment;
+  LsobsId id;
+
+  if (!check_id (event->id, &id, error) ||
+      (event->parent_id != NULL && !check_id (event->parent_id, &segment.id, error)))
+    return NULL;
+  if (event->dotted_order != NULL)
+    {
+      g_autoptr (GArray) segments = NULL;
+
+      if (!_lsobs_dotted_order_check (event->dotted_order, event->id, event->trace_id,
+                                      event->parent_id, error))
+        return NULL;
+      segments = _lsobs_dotted_order_parse (event->dotted_order, error);
+      return _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data, segments->len,
+                                               event->name, event->run_type);
+    }
+  segment = guess_segment (event, &id);
+  if (event->parent_id == NULL)
+    return _lsobs_run_info_new_for_segments (&segment, 1, event->name, event->run_type);
+
+  parent = _lsobs_run_store_dup_info (store, event->parent_id);
+  if (parent == NULL)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   _("The parent %s of run %s is not known here; set the path with "
+                     "lsobs_run_event_set_trace()"),
+                   event->parent_id, event->id);
+      return NULL;
+    }
+  segment.start_time = MAX (segment.start_time, parent->segment.start_time);
+  info = _lsobs_run_info_new_for_segments (&segment, 1, event->name, event->run_type);
+  info->parent = g_steal_pointer (&parent);
+  info->depth = info->parent->depth + 1;
+  info->sampled = info->parent->sampled;
+  return info;
+}
+
+static LsobsRecord *
+make_record (LsobsSettings   *settings,
+             LsobsCounters   *counters,
+             LsobsRunEvent   *event,
+             LsobsRunInfo    *info,
+             LsobsRecordKind  kind)
+{
+  LsobsRecord *record = _lsobs_record_new (kind, info);
+
+  record->by_id = TRUE;
+  record->inputs = _lsobs_capture_node (event->inputs, settings->max_queue_bytes, counters);
+  record->outputs = _lsobs_capture_node (event->outputs, settings->max_queue_bytes, counters);
+  record->error = g_strdup (event->error_text);
+  record->end_time = event->end_time;
+  if (record->end_time == 0 && event->kind == LSOBS_RUN_EVENT_KIND_UPDATE)
+    record->end_time = _lsobs_clock_stamp ();
+  return record;
+}
+
+static gboolean
+take_start (LsobsSettings  *settings,
+            LsobsCounters  *counters,
+            LsobsRunStore  *store,
+            LsobsRunEvent  *event,
+            LsobsRecord   **record,
+            GError        **error)
+{
+  g_autoptr (LsobsRunInfo) info = identify (store, event, error);
+
+  if (info == NULL)
+    return FALSE;
+  if (!lsobs_run_store_start (store, event->id))
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("Run %s has started already"),
+                   event->id);
+      return FALSE;
+    }
+  /* A child whose parent is known follows its parent's decision. */
+  if (info->parent == NULL || info->parent->name == NULL)
+    info->sampled = _lsobs_settings_keeps (settings, _lsobs_run_info_get_trace_id (info));
+  _lsobs_run_store_set_info (store, event->id, info);
+  if (event->end_time != 0)
+    lsobs_run_update_decision_free (lsobs_run_store_update (store, event->id, event->error_text));
+  if (info->sampled)
+    *record = make_record (settings, counters, event, info, LSOBS_RECORD_CREATE);
+  else
+    _lsobs_counters_add (counters, LSOBS_COUNTER_UNSAMPLED, 1);
+  return TRUE;
+}
+
+static gboolean
+take_update (LsobsSettings  *settings,
+             LsobsCounters  *counters,
+             LsobsRunStore  *store,
+             LsobsRunEvent  *event,
+             LsobsRecord   **record,
+             gboolean       *late,
+             GError        **error)
+{
+  g_autoptr (LsobsRunUpdateDecision) decision = NULL;
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_store_dup_info (store, event->id);
+
+  if (info == NULL)
+    {
+      /* A run that we have never seen: one complete record shows all we know. */
+      info = identify (store, event, error);
+      if (info == NULL)
+        return FALSE;
+      info->sampled = _lsobs_settings_keeps (settings, _lsobs_run_info_get_trace_id (info));
+      _lsobs_counters_add (counters, LSOBS_COUNTER_UNKNOWN_UPDATES, 1);
+    }
+  decision = lsobs_run_store_update (store, event->id, event->error_text);
+  _lsobs_run_store_set_info (store, event->id, info);
+  if (!info->sampled)
+    {
+      /* Nothing will be delivered that would let it be forgotten. */
+      lsobs_run_store_forget (store, event->id);
+      return TRUE;
+    }
+  *record = make_record (settings, counters, event, info, LSOBS_RECORD_UPDATE);
+  *late = !decision->first;
+  /* The state stands; outputs may still be added. */
+  if (*late)
+    g_clear_pointer (&(*record)->error, g_free);
+  return TRUE;
+}
+
+/* @record: (out) (transfer full) (nullable): what to push, if anything
+ * @late: (out): it only adds to a run that has ended */
+gboolean
+_lsobs_intake_take (LsobsSettings  *settings,
+                    LsobsCounters  *counters,
+                    LsobsRunStore  *store,
+                    LsobsRunEvent  *event,
+                    LsobsRecord   **record,
+                    gboolean       *late,
+                    GError        **error)
+{
+  *record = NULL;
+  *late = FALSE;
+  if (event->kind == LSOBS_RUN_EVENT_KIND_START)
+    return take_start (settings, counters, store, event, record, error);
+  return take_update (settings, counters, store, event, record, late, error);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-record-private.h"
+
+G_BEGIN_DECLS
+
+/* What a program notes on a run between its start and its end. Guarded by the
+ * lock of the run; all zero is empty. */
+typedef struct
+{
+  GArray *metadata;      /* (owned) (nullable) of a key, a value and who inherits it */
+  gboolean metadata_new; /* some of it came after the start */
+  GPtrArray *tags;       /* (owned) (nullable) (element-type utf8) */
+  GPtrArray *events;     /* (owned) (nullable) (element-type LsobsRecordEvent) */
+} LsobsNotes;
+
+void    _lsobs_notes_clear          (LsobsNotes       *self);
+void    _lsobs_notes_inherit        (LsobsNotes       *self,
+                                     const LsobsNotes *parent);
+void    _lsobs_notes_set_metadata   (LsobsNotes       *self,
+                                     const char       *key,
+                                     GBytes           *value,
+                                     gboolean          inherited);
+void    _lsobs_notes_add_tag        (LsobsNotes       *self,
+                                     const char       *tag);
+void    _lsobs_notes_add_event      (LsobsNotes       *self,
+                                     const char       *name,
+                                     gint64            time,
+                                     GBytes           *details);
+GBytes *_lsobs_notes_write_metadata (const LsobsNotes *self);
+GBytes *_lsobs_notes_write_tags     (const LsobsNotes *self);
+
+G_END_DECLS

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/lsobs-json-writer-private.h"
+#include "lsobs/lsobs-notes-private.h"
+
+typedef struct
+{
+  char *key;          /* (owned) */
+  GBytes *value;      /* (owned) JSON */
+  gboolean inherited; /* children get it too */
+} Metadatum;
+
+static void
+metadatum_clear (gpointer data)
+{
+  Metadatum *metadatum = data;
+
+  g_free (metadatum->key);
+  g_bytes_unref (metadatum->value);
+}
+
+void
+_lsobs_notes_clear (LsobsNotes *self)
+{
+  g_clear_pointer (&self->metadata, g_array_unref);
+  g_clear_pointer (&self->tags, g_ptr_array_unref);
+  g_clear_pointer (&self->events, g_ptr_array_unref);
+}
+
+/* Takes @value over. */
+static void
+put_metadata (LsobsNotes *self,
+              const char *key,
+              GBytes     *value,
+              gboolean    inherited)
+{
+  Metadatum metadatum = { NULL, value, inherited };
+
+  if (self->metadata == NULL)
+    {
+      self->metadata = g_array_new (FALSE, FALSE, sizeof (Metadatum));
+      g_array_set_clear_func (self->metadata, metadatum_clear);
+    }
+  for (guint i = 0; i < self->metadata->len; i++)
+    {
+      Metadatum *known = &g_array_index (self->metadata, Metadatum, i);
+
+      if (strcmp (known->key, key) == 0)
+        {
+          g_bytes_unref (known->value);
+          known->value = value;
+          known->inherited = inherited;
+          return;
+        }
+    }
+  metadatum.key = g_strdup (key);
+  g_array_append_val (self->metadata, metadatum);
+}
+
+/* What was noted on the parent so far, apart from what is its own alone. */
+void
+_lsobs_notes_inherit (LsobsNotes       *self,
+                      const LsobsNotes *parent)
+{
+  for (guint i = 0; parent->metadata != NULL && i < parent->metadata->len; i++)
+    {
+      Metadatum *metadatum = &g_array_index (parent->metadata, Metadatum, i);
+
+      if (metadatum->inherited)
+        put_metadata (self, metadatum->key, g_bytes_ref (metadatum->value), TRUE);
+    }
+}
+
+/* Takes @value over. */
+void
+_lsobs_notes_set_metadata (LsobsNotes *self,
+                           const char *key,
+                           GBytes     *value,
+                           gboolean    inherited)
+{
+  put_metadata (self, key, value, inherited);
+  self->metadata_new = TRUE;
+}
+
+void
+_lsobs_notes_add_tag (LsobsNotes *self,
+                      const char *tag)
+{
+  if (self->tags == NULL)
+    self->tags = g_ptr_array_new_with_free_func (g_free);
+  if (!g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
+    g_ptr_array_add (self->tags, g_strdup (tag));
+}
+
+/* Takes @details over. */
+void
+_lsobs_notes_add_event (LsobsNotes *self,
+                        const char *name,
+                        gint64      time,
+                        GBytes     *details)
+{
+  if (self->events == NULL)
+    self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+  g_ptr_array_add (self->events, _lsobs_record_event_new (name, time, details));
+}
+
+/* Returns: (transfer full) (nullable): an object with all metadata */
+GBytes *
+_lsobs_notes_write_metadata (const LsobsNotes *self)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  if (self->metadata == NULL)
+    return NULL;
+  for (guint i = 0; i < self->metadata->len; i++)
+    {
+      Metadatum *metadatum = &g_array_index (self->metadata, Metadatum, i);
+      gsize len;
+      const char *value = g_bytes_get_data (metadatum->value, &len);
+
+      _lsobs_buffer_append_c (&text, i == 0 ? '{' : ',');
+      _lsobs_json_write_string (&text, metadatum->key, strlen (metadatum->key));
+      _lsobs_buffer_append_c (&text, ':');
+      _lsobs_buffer_append (&text, value, len);
+    }
+  _lsobs_buffer_append_c (&text, '}');
+  return _lsobs_buffer_steal_bytes (&text);
+}
+
+/* Returns: (transfer full) (nullable): an array of strings */
+GBytes *
+_lsobs_notes_write_tags (const LsobsNotes *self)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  if (self->tags == NULL)
+    return NULL;
+  for (guint i = 0; i < self->tags->len; i++)
+    {
+      const char *tag = g_ptr_array_index (self->tags, i);
+
+      _lsobs_buffer_append_c (&text, i == 0 ? '[' : ',');
+      _lsobs_json_write_string (&text, tag, strlen (tag));
+    }
+  _lsobs_buffer_append_c (&text, ']');
+  return _lsobs_buffer_steal_bytes (&text);
+}
