@@ -86,6 +86,18 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsClient, lsobs_client, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
                                                       lsobs_client_transport_init))
 
+static gboolean
+is_cancelled (GTask *task)
+{
+  return g_cancellable_is_cancelled (g_task_get_cancellable (task));
+}
+
+static void
+return_cancelled (GTask *task)
+{
+  g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, _("Sending was cancelled"));
+}
+
 static void
 end_attempt (SendData     *data,
              GCancellable *cancellable)
@@ -230,7 +242,9 @@ wait_over_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
 
-  if (!g_task_return_error_if_cancelled (task))
+  if (is_cancelled (task))
+    return_cancelled (task);
+  else
     start_attempt (task);
   return G_SOURCE_REMOVE;
 }
@@ -400,9 +414,10 @@ answer_read_cb (GObject      *object,
   g_input_stream_read_all_finish (stream, result, &len, NULL);
   answer[len] = '\0';
   g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
-  if (g_task_return_error_if_cancelled (task))
+  if (!SOUP_STATUS_IS_SUCCESSFUL (status) && is_cancelled (task))
     {
       end_attempt (data, g_task_get_cancellable (task));
+      return_cancelled (task);
       return;
     }
   hide_key (self->settings->api_key, &answer);
@@ -438,12 +453,11 @@ sent_cb (GObject      *object,
       return;
     }
 
-  timed_out = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) &&
-              !g_cancellable_is_cancelled (g_task_get_cancellable (task));
+  timed_out = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   end_attempt (data, g_task_get_cancellable (task));
-  if (g_task_return_error_if_cancelled (task))
-    return;
-  if (timed_out)
+  if (is_cancelled (task))
+    return_cancelled (task);
+  else if (timed_out)
     retry (task,
            g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
                         _("The service did not answer within %" G_GINT64_FORMAT " ms"),
@@ -550,7 +564,11 @@ lsobs_client_send_async (LsobsTransport      *transport,
   data->began = g_get_monotonic_time ();
   g_task_set_source_tag (task, lsobs_client_send_async);
   g_task_set_task_data (task, data, send_data_free);
-  if (!g_task_return_error_if_cancelled (task))
+  /* What was delivered stays so when the cancellation comes a moment later. */
+  g_task_set_check_cancellable (task, FALSE);
+  if (g_cancellable_is_cancelled (cancellable))
+    return_cancelled (task);
+  else
     start_attempt (task);
 }
 

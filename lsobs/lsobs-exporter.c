@@ -195,9 +195,9 @@ lsobs_exporter_enqueue (LsobsExporter  *self,
  * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when some records
  * were lost, or when sending is paused.
  *
- * Needs no main loop. Where the flush source runs in a context of the program,
- * see #LsobsExporter:main-context, and nobody else runs it at the time, this
- * function does.
+ * Needs no main loop. Where the sending happens in a context of the program, see
+ * #LsobsExporter:main-context, this function runs that context while it waits, in
+ * the thread that ran it last or made the exporter; in others it only waits.
  *
  * Returns: %TRUE if everything was delivered
  *

@@ -96,8 +96,11 @@ decide_cb (gpointer user_data)
   GTask *task = G_TASK (user_data);
   GError *error;
 
-  if (g_task_return_error_if_cancelled (task))
-    return G_SOURCE_REMOVE;
+  if (g_cancellable_is_cancelled (g_task_get_cancellable (task)))
+    {
+      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Cancelled");
+      return G_SOURCE_REMOVE;
+    }
   error = accept_batch (g_task_get_source_object (task), g_task_get_task_data (task));
   if (error != NULL)
     g_task_return_error (task, error);
@@ -126,6 +129,8 @@ lsobs_memory_transport_send_async (LsobsTransport      *transport,
   guint delay;
 
   g_task_set_source_tag (task, lsobs_memory_transport_send_async);
+  /* What was accepted stays so when the cancellation comes a moment later. */
+  g_task_set_check_cancellable (task, FALSE);
   g_task_set_task_data (task, lsobs_batch_ref (batch), (GDestroyNotify) lsobs_batch_unref);
 
   g_mutex_lock (&self->lock);

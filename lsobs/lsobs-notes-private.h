@@ -5,6 +5,9 @@
 
 G_BEGIN_DECLS
 
+/* Of each kind, a run takes so many notes at the most: a run may last for ever. */
+#define LSOBS_MAX_NOTES 1000
+
 /* What a program notes on a run between its start and its end. Guarded by the
  * lock of the run; all zero is empty. */
 typedef struct
@@ -15,20 +18,20 @@ typedef struct
   GPtrArray *events;     /* (owned) (nullable) (element-type LsobsRecordEvent) */
 } LsobsNotes;
 
-void    _lsobs_notes_clear          (LsobsNotes       *self);
-void    _lsobs_notes_inherit        (LsobsNotes       *self,
-                                     const LsobsNotes *parent);
-void    _lsobs_notes_set_metadata   (LsobsNotes       *self,
-                                     const char       *key,
-                                     GBytes           *value,
-                                     gboolean          inherited);
-void    _lsobs_notes_add_tag        (LsobsNotes       *self,
-                                     const char       *tag);
-void    _lsobs_notes_add_event      (LsobsNotes       *self,
-                                     const char       *name,
-                                     gint64            time,
-                                     GBytes           *details);
-GBytes *_lsobs_notes_write_metadata (const LsobsNotes *self);
-GBytes *_lsobs_notes_write_tags     (const LsobsNotes *self);
+void     _lsobs_notes_clear          (LsobsNotes       *self);
+void     _lsobs_notes_inherit        (LsobsNotes       *self,
+                                      const LsobsNotes *parent);
+gboolean _lsobs_notes_set_metadata   (LsobsNotes       *self,
+                                      const char       *key,
+                                      GBytes           *value,
+                                      gboolean          inherited);
+gboolean _lsobs_notes_add_tag        (LsobsNotes       *self,
+                                      const char       *tag);
+gboolean _lsobs_notes_add_event      (LsobsNotes       *self,
+                                      const char       *name,
+                                      gint64            time,
+                                      GBytes           *details);
+GBytes  *_lsobs_notes_write_metadata (const LsobsNotes *self);
+GBytes  *_lsobs_notes_write_tags     (const LsobsNotes *self);
 
 G_END_DECLS

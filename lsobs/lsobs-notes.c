@@ -30,8 +30,8 @@ _lsobs_notes_clear (LsobsNotes *self)
   g_clear_pointer (&self->events, g_ptr_array_unref);
 }
 
-/* Takes @value over. */
-static void
+/* Takes @value over. FALSE when there is no room. */
+static gboolean
 put_metadata (LsobsNotes *self,
               const char *key,
               GBytes     *value,
@@ -53,11 +53,17 @@ put_metadata (LsobsNotes *self,
           g_bytes_unref (known->value);
           known->value = value;
           known->inherited = inherited;
-          return;
+          return TRUE;
         }
+    }
+  if (self->metadata->len >= LSOBS_MAX_NOTES)
+    {
+      g_bytes_unref (value);
+      return FALSE;
     }
   metadatum.key = g_strdup (key);
   g_array_append_val (self->metadata, metadatum);
+  return TRUE;
 }
 
 /* What was noted on the parent so far, apart from what is its own alone. */
@@ -74,29 +80,36 @@ _lsobs_notes_inherit (LsobsNotes       *self,
     }
 }
 
-/* Takes @value over. */
-void
+/* Takes @value over. FALSE when there is no room. */
+gboolean
 _lsobs_notes_set_metadata (LsobsNotes *self,
                            const char *key,
                            GBytes     *value,
                            gboolean    inherited)
 {
-  put_metadata (self, key, value, inherited);
+  if (!put_metadata (self, key, value, inherited))
+    return FALSE;
   self->metadata_new = TRUE;
+  return TRUE;
 }
 
-void
+/* FALSE when there is no room. */
+gboolean
 _lsobs_notes_add_tag (LsobsNotes *self,
                       const char *tag)
 {
   if (self->tags == NULL)
     self->tags = g_ptr_array_new_with_free_func (g_free);
-  if (!g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
-    g_ptr_array_add (self->tags, g_strdup (tag));
+  if (g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
+    return TRUE;
+  if (self->tags->len >= LSOBS_MAX_NOTES)
+    return FALSE;
+  g_ptr_array_add (self->tags, g_strdup (tag));
+  return TRUE;
 }
 
-/* Takes @details over. */
-void
+/* Takes @details over. FALSE when there is no room. */
+gboolean
 _lsobs_notes_add_event (LsobsNotes *self,
                         const char *name,
                         gint64      time,
@@ -104,7 +117,13 @@ _lsobs_notes_add_event (LsobsNotes *self,
 {
   if (self->events == NULL)
     self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+  if (self->events->len >= LSOBS_MAX_NOTES)
+    {
+      g_clear_pointer (&details, g_bytes_unref);
+      return FALSE;
+    }
   g_ptr_array_add (self->events, _lsobs_record_event_new (name, time, details));
+  return TRUE;
 }
 
 /* Returns: (transfer full) (nullable): an object with all metadata */

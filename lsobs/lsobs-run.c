@@ -28,6 +28,9 @@
  * lsobs_run_end (run, response);
  * ]|
  *
+ * A run takes a thousand tags, a thousand pieces of metadata and a thousand
+ * events; more are counted by %LSOBS_COUNTER_DROPPED_NOTES.
+ *
  * Payloads are written out in the call, so that the program may change its tree
  * at once. A run that the sampler has left out has an id as any other, and costs
  * next to nothing.
@@ -186,6 +189,15 @@ lock_if_running (LsobsRun *self)
   return FALSE;
 }
 
+static void
+unlock_after_note (LsobsRun *self,
+                   gboolean  taken)
+{
+  g_mutex_unlock (&self->lock);
+  if (!taken)
+    _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_DROPPED_NOTES, 1);
+}
+
 /* Takes @value over. */
 static void
 set_metadata (LsobsRun   *self,
@@ -198,8 +210,7 @@ set_metadata (LsobsRun   *self,
       g_bytes_unref (value);
       return;
     }
-  _lsobs_notes_set_metadata (&self->notes, key, value, inherited);
-  g_mutex_unlock (&self->lock);
+  unlock_after_note (self, _lsobs_notes_set_metadata (&self->notes, key, value, inherited));
 }
 
 static GBytes *
@@ -414,8 +425,7 @@ lsobs_run_add_tag (LsobsRun   *self,
 
   if (!lock_if_running (self))
     return;
-  _lsobs_notes_add_tag (&self->notes, tag);
-  g_mutex_unlock (&self->lock);
+  unlock_after_note (self, _lsobs_notes_add_tag (&self->notes, tag));
 }
 
 /**
@@ -499,8 +509,7 @@ lsobs_run_add_event (LsobsRun   *self,
       g_clear_pointer (&json, g_bytes_unref);
       return;
     }
-  _lsobs_notes_add_event (&self->notes, name, now, json);
-  g_mutex_unlock (&self->lock);
+  unlock_after_note (self, _lsobs_notes_add_event (&self->notes, name, now, json));
 }
 
 /**

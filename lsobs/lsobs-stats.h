@@ -60,6 +60,8 @@ typedef enum
  * @LSOBS_COUNTER_UNKNOWN_UPDATES: updates of runs or nodes that never started
  * @LSOBS_COUNTER_ABANDONED: nodes and tool calls that were never ended and were
  *   closed in the program's place
+ * @LSOBS_COUNTER_DROPPED_NOTES: tags, metadata and events that a run had no room
+ *   for
  * @LSOBS_COUNTER_BAD_PAYLOADS: ready JSON that was not JSON, and was sent as a
  *   string instead
  * @LSOBS_COUNTER_CUT_PAYLOADS: inputs or outputs that were too large and were
@@ -89,6 +91,7 @@ typedef enum
   LSOBS_COUNTER_LATE_UPDATES,
   LSOBS_COUNTER_UNKNOWN_UPDATES,
   LSOBS_COUNTER_ABANDONED,
+  LSOBS_COUNTER_DROPPED_NOTES,
   LSOBS_COUNTER_BAD_PAYLOADS,
   LSOBS_COUNTER_CUT_PAYLOADS,
   LSOBS_COUNTER_REDACTION_FAILURES,

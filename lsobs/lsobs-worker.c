@@ -33,6 +33,7 @@ struct _LsobsWorker
   gboolean own_context;      /* a thread of ours runs it */
   GSource *source;           /* (owned) */
   int state;                 /* (atomic) LsobsState */
+  GThread *home;             /* (atomic) (unowned) who runs the program's context */
 
   GMutex lock;               /* guards all down to the next comment */
   GThread *thread;           /* (owned) (nullable) */
@@ -303,6 +304,7 @@ flush_cb (gpointer user_data)
   /* A forked child that runs its parent's context must not send its runs. */
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
+  g_atomic_pointer_set (&self->home, g_thread_self ());
   pump (self);
   return G_SOURCE_CONTINUE;
 }
@@ -428,6 +430,7 @@ _lsobs_worker_new (LsobsSettings  *settings,
   self->own_context = context == NULL;
   self->context = context != NULL ? g_main_context_ref (context) : g_main_context_new ();
   self->loop = self->own_context ? g_main_loop_new (self->context, FALSE) : NULL;
+  self->home = g_thread_self ();
   self->cancellable = g_cancellable_new ();
   self->batcher = _lsobs_batcher_new (settings, counters, queue, store, transport);
   g_queue_init (&self->sending);
@@ -521,6 +524,18 @@ deadline_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* Whether this thread may run the context; it holds it then. The program's context
+ * is only run by the thread that did so last, or that made the observer: its
+ * sources may not expect another one. */
+static gboolean
+acquire_context (LsobsWorker *self)
+{
+  if (self->own_context)
+    return g_main_context_is_owner (self->context) && g_main_context_acquire (self->context);
+  return g_atomic_pointer_get (&self->home) == g_thread_self () &&
+         g_main_context_acquire (self->context);
+}
+
 /* Waits in whatever thread this is; where the sending happens in this thread, by
  * running its context. The function of the ticket has to wake that context. */
 gboolean
@@ -530,8 +545,7 @@ _lsobs_worker_wait (LsobsWorker *self,
 {
   g_autoptr (GSource) alarm = NULL;
 
-  if ((self->own_context && !g_main_context_is_owner (self->context)) ||
-      !g_main_context_acquire (self->context))
+  if (!acquire_context (self))
     return _lsobs_ticket_wait_until (ticket, deadline);
 
   alarm = g_timeout_source_new (0);
@@ -594,7 +608,7 @@ _lsobs_worker_stop (LsobsWorker *self)
       else
         g_thread_join (thread);
     }
-  else if (g_main_context_acquire (self->context))
+  else if (acquire_context (self))
     {
       stop_here (self);
       g_main_context_release (self->context);
