@@ -176,7 +176,6 @@ write_event (Encoding         *e,
     }
   if (e->out->len > start + 1)
     _lsobs_buffer_append_c (e->out, ',');
-  /* Last, so that details with the same names do not hide them. */
   _lsobs_buffer_append_str (e->out, "\"name\":");
   walk_text (e, event->name);
   write_time (e, ",\"time\":\"", event->time);

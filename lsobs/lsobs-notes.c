@@ -38,7 +38,11 @@ put_metadata (LsobsNotes *self,
               gboolean    inherited)
 {
   Metadatum metadatum = { NULL, value, inherited };
+  g_autofree char *valid = NULL;
 
+  /* Two keys that are repaired to the same one must be one from the start. */
+  if (!g_utf8_validate (key, -1, NULL))
+    key = valid = g_utf8_make_valid (key, -1);
   if (self->metadata == NULL)
     {
       self->metadata = g_array_new (FALSE, FALSE, sizeof (Metadatum));

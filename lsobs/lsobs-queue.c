@@ -156,7 +156,7 @@ write_gauges (LsobsQueue *self)
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES, self->n_bytes);
 }
 
-/* Called with the lock held. Makes the create that waits complete. */
+/* Called with the lock held. Adds what came later to the record that waits. */
 static void
 join (LsobsQueue  *self,
       LsobsRecord *waiting,
@@ -185,10 +185,8 @@ append (LsobsQueue  *self,
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
     }
   if (record->kind == LSOBS_RECORD_CREATE)
-    {
-      record->info->create_state = LSOBS_CREATE_QUEUED;
-      record->info->waiting = record;
-    }
+    record->info->create_state = LSOBS_CREATE_QUEUED;
+  record->info->waiting = record;
   record->size = _lsobs_record_measure (record);
   record->queued_at = g_get_monotonic_time ();
   self->n_records++;
@@ -243,8 +241,8 @@ _lsobs_queue_push (LsobsQueue  *self,
   return wake;
 }
 
-/* Takes @record over. Adds it to the create of its run if that still waits;
- * otherwise it is gone, and the answer FALSE. */
+/* Takes @record over. Adds it to what waits of its run; if nothing does, it is
+ * gone, and the answer FALSE. */
 gboolean
 _lsobs_queue_join_waiting (LsobsQueue  *self,
                            LsobsRecord *record)

@@ -479,11 +479,39 @@ lsobs_run_set_metadata_string (LsobsRun   *self,
     set_metadata (self, key, write_string (value), TRUE);
 }
 
+/* The name and the time of an event are its own; details of the same names would
+ * be there twice. Returns: (transfer full) (nullable) */
+static JsonNode *
+strip_details (JsonNode *details)
+{
+  g_autoptr (JsonObject) stripped = NULL;
+  JsonNode *node;
+  JsonObject *object;
+  JsonObjectIter iter;
+  const char *member;
+  JsonNode *value;
+
+  if (details == NULL || !JSON_NODE_HOLDS_OBJECT (details))
+    return details != NULL ? json_node_ref (details) : NULL;
+  object = json_node_get_object (details);
+  if (!json_object_has_member (object, "name") && !json_object_has_member (object, "time"))
+    return json_node_ref (details);
+  stripped = json_object_new ();
+  json_object_iter_init_ordered (&iter, object);
+  while (json_object_iter_next_ordered (&iter, &member, &value))
+    if (!g_str_equal (member, "name") && !g_str_equal (member, "time"))
+      json_object_set_member (stripped, member, json_node_copy (value));
+  node = json_node_new (JSON_NODE_OBJECT);
+  json_node_set_object (node, stripped);
+  return node;
+}
+
 /**
  * lsobs_run_add_event:
  * @self: a run
  * @name: what happens, such as `new_token` for the first token of a stream
- * @details: (nullable): more about it, as an object
+ * @details: (nullable): more about it, as an object; members called `name` and
+ *   `time` are left out
  *
  * Notes that something happens now.
  *
@@ -494,15 +522,18 @@ lsobs_run_add_event (LsobsRun   *self,
                      const char *name,
                      JsonNode   *details)
 {
-  const LsobsRunPayload payload = { .node = details, .duration_ms = -1 };
-  gint64 now = self != NULL ? self->info->segment.start_time + g_get_monotonic_time () - self->began : 0;
+  LsobsRunPayload payload = { .duration_ms = -1 };
+  g_autoptr (JsonNode) stripped = NULL;
   GBytes *json;
+  gint64 now;
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (name != NULL);
 
   if (!self->info->sampled)
     return;
+  now = self->info->segment.start_time + g_get_monotonic_time () - self->began;
+  payload.node = stripped = strip_details (details);
   json = capture (self, &payload);
   if (!lock_if_running (self))
     {
