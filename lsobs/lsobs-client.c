@@ -309,6 +309,9 @@ retry (GTask  *task,
   if (data->n_attempts >= self->settings->max_attempts ||
       now + delay * 1000 > data->began + (gint64) LSOBS_RETRY_MAX_TOTAL * 1000)
     {
+      /* What the service asks for holds for the next batch, too. */
+      if (retry_after > 0)
+        self->not_before = MAX (self->not_before, now + retry_after * 1000);
       g_task_return_error (task, error);
       return;
     }

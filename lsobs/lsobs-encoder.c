@@ -8,6 +8,8 @@
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 
+#define MAX_NAME_BYTES 1000
+
 const char * const _lsobs_field_names[LSOBS_N_FIELDS] = {
   "main", "inputs", "outputs", "events", "extra", "error"
 };
@@ -72,12 +74,14 @@ walk_text (Encoding   *e,
   _lsobs_json_walk_text (e->out, text, strlen (text), &options);
 }
 
-/* Names are what traces are found by: repaired and cut, but not redacted. */
+/* Names are what traces are found by: repaired and cut, but not redacted, and not
+ * cut as short as payloads may be. */
 static void
 write_name (Encoding   *e,
-            const char *name)
+            const char *name,
+            gsize       max_bytes)
 {
-  const LsobsJsonWalkOptions options = { NULL, e->settings->max_string_bytes, FALSE };
+  const LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE };
 
   _lsobs_json_walk_text (e->out, name, strlen (name), &options);
 }
@@ -121,11 +125,12 @@ write_main (Encoding *e)
   _lsobs_run_info_write_path (info, _lsobs_buffer_reserve (e->out, path_len));
   e->out->len += path_len;
   _lsobs_buffer_append_str (e->out, "\",\"name\":");
-  write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed");
+  write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed",
+              MAX_NAME_BYTES);
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, run_type_names[info->run_type]);
   _lsobs_buffer_append_str (e->out, "\",\"session_name\":");
-  write_name (e, e->settings->project_name);
+  write_name (e, e->settings->project_name, 0);
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
   if (e->record->end_time != 0)
     write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));

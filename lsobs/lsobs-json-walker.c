@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <math.h>
+
 #include "lsobs/lsobs-json-string-private.h"
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
@@ -144,12 +146,22 @@ is_int64 (const char *digits,
 }
 
 static gboolean
+is_finite (const char *number,
+           gsize       len)
+{
+  g_autofree char *copy = g_strndup (number, len);
+
+  return isfinite (g_ascii_strtod (copy, NULL));
+}
+
+static gboolean
 walk_number (Walk *walk)
 {
   const char *start = walk->p;
   gboolean negative = skip_token (walk, "-", 1);
   const char *digits = walk->p;
   gsize n_digits = skip_digits (walk);
+  gsize n_exponent = 0;
   gboolean whole = TRUE;
   gboolean quoted;
 
@@ -168,12 +180,21 @@ walk_number (Walk *walk)
       whole = FALSE;
       if (!skip_token (walk, "+", 1))
         skip_token (walk, "-", 1);
-      if (skip_digits (walk) == 0)
+      n_exponent = skip_digits (walk);
+      if (n_exponent == 0)
         return FALSE;
     }
 
   if (!is_written (walk))
     return TRUE;
+
+  /* Only these can be more than a double holds; a reader would make infinity of
+   * it, or refuse the whole text. */
+  if (!whole && (n_exponent > 2 || n_digits > 200) && !is_finite (start, (gsize) (walk->p - start)))
+    {
+      _lsobs_buffer_append_str (walk->out, "null");
+      return TRUE;
+    }
 
   /* Many a reader has no room for more than an int64. */
   quoted = whole && !is_int64 (digits, n_digits, negative);

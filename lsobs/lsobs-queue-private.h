@@ -59,7 +59,6 @@ gboolean    _lsobs_queue_add_ticket     (LsobsQueue      *self,
                                          LsobsTicket     *ticket);
 gboolean    _lsobs_queue_remove_ticket  (LsobsQueue      *self,
                                          LsobsTicket     *ticket);
-gboolean    _lsobs_queue_has_tickets    (LsobsQueue      *self);
 void        _lsobs_queue_refuse_tickets (LsobsQueue      *self);
 void        _lsobs_queue_close          (LsobsQueue      *self);
 gboolean    _lsobs_queue_is_closed      (LsobsQueue      *self);

@@ -18,6 +18,7 @@ struct _LsobsQueue
   guint n_records;
   gsize n_bytes;
   guint64 last_seq;
+  guint64 flush_seq;       /* records up to here were asked for by a flush */
   gboolean closed;
   GSList *tickets;         /* (element-type LsobsTicket) (owned) */
 };
@@ -310,21 +311,24 @@ _lsobs_queue_is_due (LsobsQueue *self,
                      gint64      now,
                      gint64     *due_time)
 {
-  gboolean due;
+  gboolean due = FALSE;
 
   *due_time = -1;
   lock (self);
-  due = self->n_records > 0 &&
-        (self->n_records >= self->batch_size || self->n_bytes >= self->batch_bytes ||
-         self->tickets != NULL || self->closed);
-  if (!due && self->n_records > 0)
+  if (self->n_records > 0)
     {
       /* GAsyncQueue has no peek. */
       LsobsRecord *oldest = g_async_queue_try_pop_unlocked (self->records);
 
       g_async_queue_push_front_unlocked (self->records, oldest);
-      *due_time = oldest->queued_at + interval_us;
-      due = *due_time <= now;
+      /* A flush that nobody waits for any longer was asked for all the same. */
+      due = self->n_records >= self->batch_size || self->n_bytes >= self->batch_bytes ||
+            oldest->seq <= self->flush_seq || self->closed;
+      if (!due)
+        {
+          *due_time = oldest->queued_at + interval_us;
+          due = *due_time <= now;
+        }
     }
   g_async_queue_unlock (self->records);
   return due;
@@ -396,6 +400,7 @@ _lsobs_queue_add_ticket (LsobsQueue  *self,
 
   lock (self);
   ticket->last_seq = self->last_seq;
+  self->flush_seq = self->last_seq;
   ticket->n_remaining = self->n_records +
                         _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT);
   added = ticket->n_remaining > 0;
@@ -421,17 +426,6 @@ _lsobs_queue_remove_ticket (LsobsQueue  *self,
   if (link != NULL)
     _lsobs_ticket_unref (ticket);
   return link != NULL;
-}
-
-gboolean
-_lsobs_queue_has_tickets (LsobsQueue *self)
-{
-  gboolean has;
-
-  lock (self);
-  has = self->tickets != NULL;
-  g_async_queue_unlock (self->records);
-  return has;
 }
 
 /* Nothing is being sent: whoever waits shall know, the records stay. */
