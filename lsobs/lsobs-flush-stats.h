@@ -19,7 +19,8 @@ G_BEGIN_DECLS
  *
  * Since: 0.1
  */
-typedef struct
+typedef struct _LsobsFlushStats LsobsFlushStats;
+struct _LsobsFlushStats
 {
   guint64 runs_flushed;
   guint64 runs_failed;
@@ -28,7 +29,7 @@ typedef struct
 
   /*< private >*/
   guint64 reserved[4];
-} LsobsFlushStats;
+};
 
 LSOBS_AVAILABLE_IN_0_1
 GType            lsobs_flush_stats_get_type (void);

@@ -21,13 +21,14 @@ G_BEGIN_DECLS
  *
  * Since: 0.1
  */
-typedef struct
+typedef struct _LsobsRunUpdateDecision LsobsRunUpdateDecision;
+struct _LsobsRunUpdateDecision
 {
   LsobsRunStatus status;
   char *error_text;
   gboolean first;
   gboolean known;
-} LsobsRunUpdateDecision;
+};
 
 /**
  * LsobsRunMetadata:
@@ -38,11 +39,12 @@ typedef struct
  *
  * Since: 0.1
  */
-typedef struct
+typedef struct _LsobsRunMetadata LsobsRunMetadata;
+struct _LsobsRunMetadata
 {
   LsobsRunStatus status;
   char *error_text;
-} LsobsRunMetadata;
+};
 
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsRunStore, lsobs_run_store, LSOBS, RUN_STORE, GObject)
