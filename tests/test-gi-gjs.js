@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The API as JavaScript sees it through GObject Introspection.
+
+imports.gi.versions.Json = '1.0';
+imports.gi.versions.Lsobs = '1.0';
+const {GLib, GObject, Json, Lsobs} = imports.gi;
+
+const TIMEOUT = 20000;
+
+const node = value => Json.from_string(JSON.stringify(value));
+const valueOf = jsonNode => JSON.parse(Json.to_string(jsonNode, false));
+
+function assertEqual(actual, expected) {
+    const a = JSON.stringify(actual);
+    const e = JSON.stringify(expected);
+    if (a !== e)
+        throw new Error(`${a} is not ${e}`);
+}
+
+function newObserver() {
+    const config = Lsobs.Config.new('key', 'gjs');
+    const transport = Lsobs.MemoryTransport.new();
+    return [Lsobs.Observer.new_with_transport(config, transport), transport];
+}
+
+function eventsByName(transport) {
+    const events = {};
+    for (const event of transport.dup_events())
+        events[event.get_name()] = event;
+    return events;
+}
+
+function testRun() {
+    const [observer, transport] = newObserver();
+    const run = observer.start_run('parent', Lsobs.RunType.CHAIN, node({question: '6*7'}));
+    const child = run.start_child('child', Lsobs.RunType.TOOL, null);
+    child.fail_with_message('no such tool');
+    run.end(node(42));
+    const [ok, stats] = observer.flush(TIMEOUT);
+    assertEqual([ok, stats.runs_flushed, stats.runs_failed], [true, 2, 0]);
+
+    const events = eventsByName(transport);
+    assertEqual(Object.keys(events).sort(), ['child', 'parent']);
+    assertEqual(events.child.get_parent_id(), run.dup_id());
+    assertEqual(events.child.get_error_text(), 'no such tool');
+    assertEqual(events.child.get_status(), Lsobs.RunStatus.FAILED);
+    assertEqual(valueOf(events.parent.get_inputs()), {question: '6*7'});
+    assertEqual(valueOf(events.parent.get_outputs()), {value: 42});
+}
+
+function testGraph() {
+    const [observer, transport] = newObserver();
+    const invocation = observer.begin_invocation('graph', null);
+    invocation.on_node_start('agent', node({}));
+    invocation.on_tool_call('agent', 'clock', null, null);
+    invocation.on_tool_result('agent', 'clock', null, node('noon'));
+    invocation.on_error('agent', new GLib.Error(Lsobs.error_quark(), Lsobs.Error.REJECTED, 'broken'));
+    invocation.end(null);
+    observer.flush(TIMEOUT);
+
+    const events = eventsByName(transport);
+    assertEqual(Object.keys(events).sort(), ['agent', 'clock', 'graph']);
+    assertEqual(events.agent.get_parent_id(), events.graph.get_id());
+    assertEqual(events.clock.get_parent_id(), events.agent.get_id());
+    assertEqual(valueOf(events.clock.get_outputs()), {value: 'noon'});
+    assertEqual(events.agent.get_status(), Lsobs.RunStatus.FAILED);
+}
+
+const Odd = GObject.registerClass({
+    Implements: [Lsobs.Sampler],
+}, class Odd extends GObject.Object {
+    vfunc_should_sample(_traceId) {
+        this.n = (this.n ?? 0) + 1;
+        return this.n % 2 === 1;
+    }
+});
+
+function testSampler() {
+    const transport = Lsobs.MemoryTransport.new();
+    const config = new Lsobs.Config({sampler: new Odd(), project_name: 'gjs'});
+    const observer = Lsobs.Observer.new_with_transport(config, transport);
+    for (const name of ['one', 'two', 'three'])
+        observer.start_run(name, Lsobs.RunType.CHAIN, null).end(null);
+    observer.flush(TIMEOUT);
+    assertEqual(Object.keys(eventsByName(transport)).sort(), ['one', 'three']);
+}
+
+function testFlushAsync() {
+    const [observer, transport] = newObserver();
+    const loop = GLib.MainLoop.new(null, false);
+    let answer = null;
+    observer.start_run('run', Lsobs.RunType.CHAIN, null).end(null);
+    observer.flush_async(TIMEOUT, null, (source, result) => {
+        answer = source.flush_finish(result);
+        loop.quit();
+    });
+    loop.run();
+    assertEqual([answer[0], answer[1].runs_flushed], [true, 1]);
+    assertEqual(Object.keys(eventsByName(transport)), ['run']);
+}
+
+function testErrors() {
+    const config = Lsobs.Config.new('key', 'gjs');
+    config.redact_regex = '(';
+    let error = null;
+    try {
+        config.validate();
+    } catch (e) {
+        error = e;
+    }
+    assertEqual(error?.matches(Lsobs.Error, Lsobs.Error.INVALID_CONFIG), true);
+}
+
+const tests = {testRun, testGraph, testSampler, testFlushAsync, testErrors};
+print(`1..${Object.keys(tests).length}`);
+Object.entries(tests).forEach(([name, test], index) => {
+    try {
+        test();
+        print(`ok ${index + 1} ${name}`);
+    } catch (e) {
+        print(`# ${e}\n# ${(e.stack ?? '').trim().split('\n').join('\n# ')}`);
+        print(`not ok ${index + 1} ${name}`);
+    }
+});

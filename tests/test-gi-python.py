@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The API as Python sees it through GObject Introspection."""
+
+import http.server
+import threading
+
+import gi
+
+gi.require_version('Lsobs', '1.0')
+gi.require_version('Json', '1.0')
+# pylint: disable=wrong-import-position
+from gi.repository import GLib, GObject, Json, Lsobs
+
+TIMEOUT = 20000
+
+
+def node(text):
+    return Json.from_string(text)
+
+
+def text_of(json_node):
+    return Json.to_string(json_node, False)
+
+
+def new_observer(**properties):
+    config = Lsobs.Config.new('key', 'python')
+    for name, value in properties.items():
+        config.set_property(name, value)
+    transport = Lsobs.MemoryTransport.new()
+    return Lsobs.Observer.new_with_transport(config, transport), transport
+
+
+def events_by_name(transport):
+    return {event.get_name(): event for event in transport.dup_events()}
+
+
+def test_run():
+    observer, transport = new_observer()
+    run = observer.start_run('parent', Lsobs.RunType.CHAIN, node('{"question": "6*7"}'))
+    child = run.start_child('child', Lsobs.RunType.LLM, None)
+    child.set_usage(3, 4, 7)
+    child.fail_with_message('out of tokens')
+    run.end(node('[42]'))
+    ok, stats = observer.flush(TIMEOUT)
+    assert ok
+    assert stats.runs_flushed == 2 and stats.runs_failed == 0
+
+    events = events_by_name(transport)
+    assert set(events) == {'parent', 'child'}
+    assert events['child'].get_parent_id() == run.dup_id() == events['parent'].get_id()
+    assert events['child'].get_run_type() == Lsobs.RunType.LLM
+    assert events['child'].get_status() == Lsobs.RunStatus.FAILED
+    assert events['child'].get_error_text() == 'out of tokens'
+    assert events['parent'].get_status() == Lsobs.RunStatus.COMPLETED
+    assert text_of(events['parent'].get_inputs()) == '{"question":"6*7"}'
+    assert text_of(events['parent'].get_outputs()) == '{"value":[42]}'
+
+
+def test_graph():
+    observer, transport = new_observer()
+    invocation = observer.begin_invocation('graph', None)
+    invocation.on_node_start('agent', node('{}'))
+    invocation.on_tool_call('agent', 'calculator', 'call-1', node('{"a": 1}'))
+    invocation.on_tool_call('agent', 'calculator', 'call-2', node('{"a": 2}'))
+    invocation.on_tool_result('agent', 'calculator', 'call-2', node('"two"'))
+    invocation.on_tool_result('agent', 'calculator', 'call-1', node('"one"'))
+    invocation.on_node_end('agent', node('{}'), 12)
+    invocation.end(node('{"answer": true}'))
+    observer.flush(TIMEOUT)
+
+    events = transport.dup_events()
+    names = sorted(event.get_name() for event in events)
+    assert names == ['agent', 'calculator', 'calculator', 'graph'], names
+    by_name = events_by_name(transport)
+    assert by_name['agent'].get_parent_id() == by_name['graph'].get_id()
+    tools = [event for event in events if event.get_name() == 'calculator']
+    assert all(tool.get_parent_id() == by_name['agent'].get_id() for tool in tools)
+    answers = {text_of(tool.get_inputs()): text_of(tool.get_outputs()) for tool in tools}
+    assert answers == {'{"a":1}': '{"value":"one"}', '{"a":2}': '{"value":"two"}'}, answers
+
+
+class Recorder(GObject.Object, Lsobs.GraphObserver):
+    """An observer for an engine that is written against the interface."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def do_on_node_start(self, node_id, _input):
+        self.calls.append(('start', node_id))
+
+    def do_on_node_end(self, node_id, output, duration_ms):
+        self.calls.append(('end', node_id, text_of(output), duration_ms))
+
+    def do_on_error(self, node_id, error):
+        self.calls.append(('error', node_id, error.message))
+
+
+def test_interface():
+    recorder = Recorder()
+    Lsobs.GraphObserver.on_node_start(recorder, 'a', node('{}'))
+    Lsobs.GraphObserver.on_node_end(recorder, 'a', node('1'), 5)
+    Lsobs.GraphObserver.on_error(recorder, 'b', GLib.Error.new_literal(
+        Lsobs.error_quark(), 'broken', Lsobs.Error.REJECTED))
+    # left out by this observer
+    Lsobs.GraphObserver.on_tool_call(recorder, 'a', 'tool', None, None)
+    assert recorder.calls == [('start', 'a'), ('end', 'a', '1', 5), ('error', 'b', 'broken')]
+
+
+class Never(GObject.Object, Lsobs.Sampler):
+    """A sampler that leaves out every trace."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def do_should_sample(self, trace_id):
+        self.asked.append(trace_id)
+        return False
+
+
+def test_sampler():
+    never = Never()
+    observer, transport = new_observer(sampler=never)
+    run = observer.start_run('left-out', Lsobs.RunType.CHAIN, None)
+    child = run.start_child('left-out-too', Lsobs.RunType.TOOL, None)
+    assert not run.is_sampled() and not child.is_sampled()
+    child.end(None)
+    run.end(None)
+    observer.flush(TIMEOUT)
+    assert transport.dup_events() == []
+    assert never.asked == [run.dup_trace_id()]
+    assert observer.dup_stats().get(Lsobs.Counter.UNSAMPLED) == 2
+
+
+def test_flush_async():
+    observer, transport = new_observer()
+    loop = GLib.MainLoop()
+    results = []
+
+    def flushed(source, result):
+        results.append(source.flush_finish(result))
+        loop.quit()
+
+    observer.start_run('run', Lsobs.RunType.CHAIN, None).end(None)
+    observer.flush_async(TIMEOUT, None, flushed)
+    loop.run()
+    ok, stats = results[0]
+    assert ok and stats.runs_flushed == 1
+    assert [event.get_name() for event in transport.dup_events()] == ['run']
+
+
+def test_errors():
+    config = Lsobs.Config.new('key', 'python')
+    config.set_api_url('ftp://example.org')
+    try:
+        Lsobs.Observer.new(config)
+        raise AssertionError('a wrong address was taken')
+    except GLib.Error as error:
+        assert error.matches(Lsobs.error_quark(), Lsobs.Error.INVALID_CONFIG), error
+
+    observer, transport = new_observer(max_attempts=1)
+    transport.fail_next(1, GLib.Error.new_literal(Lsobs.error_quark(), 'broken',
+                                                  Lsobs.Error.UNAVAILABLE))
+    observer.start_run('lost', Lsobs.RunType.CHAIN, None).end(None)
+    try:
+        observer.flush(TIMEOUT)
+        raise AssertionError('the loss was not told')
+    except GLib.Error as error:
+        assert error.matches(Lsobs.flush_error_quark(), Lsobs.FlushError.PERMANENT), error
+    stats = observer.dup_stats()
+    assert stats.get_dropped(Lsobs.DropReason.UNAVAILABLE) == 1
+    assert stats.get_total_dropped() == 1
+
+
+def test_json():
+    assert text_of(Lsobs.json_redact(node('{"a": ["my secret"]}'), GLib.Regex.new(
+        'secret', GLib.RegexCompileFlags.DEFAULT, GLib.RegexMatchFlags.DEFAULT))) == '{"a":["my [REDACTED]"]}'
+    assert text_of(Lsobs.json_truncate(node('["abcdef"]'), 3)) == '["abc"]'
+    assert text_of(Lsobs.json_ensure_object(node('1'))) == '{"value":1}'
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    """Takes what it gets."""
+
+    def answer(self):
+        length = int(self.headers.get('Content-Length') or 0)
+        body = self.rfile.read(length)
+        self.server.requests.append((self.command, self.path, self.headers, body))
+        answer = b'{}'
+        self.send_response(404 if self.command == 'GET' else 202)
+        self.send_header('Content-Length', str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST = do_PATCH = answer
+
+    def log_message(self, *_arguments):  # pylint: disable=arguments-differ
+        pass
+
+
+def test_http():
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Service)
+    server.daemon_threads = True
+    server.requests = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        config = Lsobs.Config.new('the-key', 'python')
+        config.set_api_url(f'http://127.0.0.1:{server.server_address[1]}')
+        config.set_ingest_mode(Lsobs.IngestMode.RUNS)
+        observer = Lsobs.Observer.new(config)
+        observer.start_run('over-http', Lsobs.RunType.CHAIN, None).end(None)
+        ok, stats = observer.shutdown(TIMEOUT)
+        assert ok and stats.runs_flushed == 1
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    posts = [request for request in server.requests if request[0] == 'POST']
+    assert [path for _, path, _, _ in posts] == ['/runs'], posts
+    assert posts[0][2]['x-api-key'] == 'the-key'
+    assert b'"over-http"' in posts[0][3]
+
+
+def main():
+    tests = [test_run, test_graph, test_interface, test_sampler, test_flush_async, test_errors,
+             test_json, test_http]
+    print(f'1..{len(tests)}', flush=True)
+    for number, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f'ok {number} {test.__name__}', flush=True)
+        except Exception as problem:  # pylint: disable=broad-except
+            line = problem.__traceback__.tb_next.tb_lineno
+            print(f'# line {line}: {type(problem).__name__}: {problem}')
+            print(f'not ok {number} {test.__name__}', flush=True)
+
+
+main()

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the library exports is what the public headers declare, what the reference
+# documents, and what the Debian package promises (where debian/ is there).
+set -u
+export LC_ALL=C
+
+top=$G_TEST_SRCDIR/..
+build=$G_TEST_BUILDDIR/..
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+
+# compare EXPECTED FOUND NUMBER NAME
+compare () {
+  if diff -u "$1" "$2" > "$tmp/diff"; then
+    echo "ok $3 $4"
+  else
+    sed 's/^/# /' "$tmp/diff"
+    echo "not ok $3 $4"
+  fi
+}
+
+echo 1..4
+
+# word splitting intended: NM may have arguments
+# shellcheck disable=SC2086
+$NM -D --defined-only "$build/lsobs/.libs/liblsobs.so" | awk '{ print $3 }' | sort > "$tmp/exported"
+
+grep -v '^lsobs_' "$tmp/exported" > "$tmp/foreign"
+: > "$tmp/nothing"
+compare "$tmp/nothing" "$tmp/foreign" 1 "every exported symbol is called lsobs_..."
+
+# Functions that are declared in so many words, and the _get_type () of each
+# G_DECLARE_... macro.
+for header in "$top"/lsobs/*.h "$build"/lsobs/lsobs-version.h; do
+  case $header in *-private.h) continue ;; esac
+  awk '
+    /^LSOBS_AVAILABLE_IN_/ { declaration = 1; next }
+    declaration && /^G_DECLARE_/ { split ($0, word, /[(, ]+/); print word[3] "_get_type"; declaration = 0 }
+    declaration && match ($0, /lsobs_[a-z0-9_]+ *\(/) {
+      name = substr ($0, RSTART, RLENGTH); sub (/ *\($/, "", name); print name; declaration = 0
+    }' "$header"
+done | sort -u > "$tmp/declared"
+compare "$tmp/declared" "$tmp/exported" 2 "exported = declared"
+
+grep -h '^lsobs_' "$top/docs/reference/lsobs-sections.txt" | sort > "$tmp/documented"
+compare "$tmp/documented" "$tmp/exported" 3 "exported = documented"
+
+if [ -f "$top/debian/liblsobs0.symbols" ]; then
+  sed -n 's/^ \([a-zA-Z_0-9]*\)@.*/\1/p' "$top/debian/liblsobs0.symbols" | sort > "$tmp/promised"
+  compare "$tmp/promised" "$tmp/exported" 4 "exported = promised to Debian"
+else
+  echo "ok 4 exported = promised to Debian # SKIP no debian/ here"
+fi

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The API as Vala sees it: compiled and run by test-vala.sh.
+
+class Never : Object, Lsobs.Sampler {
+  public bool should_sample (string trace_id) {
+    return false;
+  }
+}
+
+Lsobs.Observer new_observer (Lsobs.Config config, out Lsobs.MemoryTransport transport) throws Error {
+  transport = new Lsobs.MemoryTransport ();
+  return new Lsobs.Observer.with_transport (config, transport);
+}
+
+void test_run () throws Error {
+  Lsobs.MemoryTransport transport;
+  Lsobs.FlushStats stats;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  var run = observer.start_run ("parent", Lsobs.RunType.CHAIN, Json.from_string ("[1]"));
+  run.start_child ("child", Lsobs.RunType.TOOL, null).end (null);
+  run.end (null);
+  assert (observer.flush (20000, out stats));
+  assert (stats.runs_flushed == 2);
+  foreach (var event in transport.dup_events ())
+    assert (event.get_name () == "parent" || event.get_parent_id () == run.dup_id ());
+}
+
+void test_graph () throws Error {
+  Lsobs.MemoryTransport transport;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  Lsobs.GraphObserver graph = observer.begin_invocation ("graph", null);
+  graph.on_node_start ("agent", null);
+  graph.on_error ("agent", new Lsobs.Error.REJECTED ("broken"));
+  ((Lsobs.Invocation) graph).end (null);
+  observer.flush (20000, null);
+  assert (transport.dup_events ().length == 2);
+}
+
+void test_sampler () throws Error {
+  Lsobs.MemoryTransport transport;
+  var config = new Lsobs.Config ("key", "vala");
+  config.sampler = new Never ();
+  var observer = new_observer (config, out transport);
+  observer.start_run ("left-out", Lsobs.RunType.CHAIN, null).end (null);
+  observer.flush (20000, null);
+  assert (transport.dup_events ().length == 0);
+}
+
+async void run_flush_async () throws Error {
+  Lsobs.MemoryTransport transport;
+  Lsobs.FlushStats stats;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  observer.start_run ("run", Lsobs.RunType.CHAIN, null).end (null);
+  assert (yield observer.flush_async (20000, null, out stats));
+  assert (stats.runs_flushed == 1);
+}
+
+void test_flush_async () throws Error {
+  var loop = new MainLoop ();
+  run_flush_async.begin ((object, result) => {
+    try {
+      run_flush_async.end (result);
+    } catch (Error e) {
+      Test.message ("%s", e.message);
+      Test.fail ();
+    }
+    loop.quit ();
+  });
+  loop.run ();
+}
+
+delegate void TestFunc () throws Error;
+
+void add (string path, owned TestFunc func) {
+  Test.add_data_func (path, () => {
+    try {
+      func ();
+    } catch (Error e) {
+      Test.message ("%s", e.message);
+      Test.fail ();
+    }
+  });
+}
+
+void main (string[] args) {
+  Test.init (ref args);
+  add ("/vala/run", test_run);
+  add ("/vala/graph", test_graph);
+  add ("/vala/sampler", test_sampler);
+  add ("/vala/flush-async", test_flush_async);
+  Test.run ();
+}
