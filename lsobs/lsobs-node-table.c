@@ -10,6 +10,9 @@
  * taken for forgotten. */
 #define MAX_NODES 1024
 
+/* The same for the tool calls of all nodes together. */
+#define MAX_CALLS 1024
+
 /* How many failed nodes are kept in mind for outputs that come after the error. */
 #define MAX_FAILED 64
 
@@ -27,6 +30,7 @@ typedef struct
   char *node_id;   /* (owned) */
   LsobsRun *run;   /* (owned) */
   gboolean ended;
+  gboolean failed; /* outputs may still come */
   GQueue calls;    /* of Call (owned), the oldest first */
 } Node;
 
@@ -38,6 +42,7 @@ struct _LsobsNodeTable
 
   GMutex lock;             /* guards all below */
   GQueue nodes;            /* of Node (owned), the newest first */
+  guint n_calls;           /* of all nodes in it */
   GQueue failed;           /* of Node (owned), the newest first */
 };
 
@@ -141,6 +146,16 @@ find_node (LsobsNodeTable *self,
   return only_open ? NULL : ended;
 }
 
+/* The program has forgotten the call. Called without the lock; frees @call. */
+static void
+abandon_call (LsobsNodeTable *self,
+              Call           *call)
+{
+  lsobs_run_fail_with_message (call->run, _("The tool never answered"));
+  count (self, LSOBS_COUNTER_ABANDONED);
+  call_free (call);
+}
+
 /* The program has forgotten the node: its runs shall not stay pending for ever.
  * Called without the lock; frees @node. */
 static void
@@ -150,11 +165,7 @@ abandon (LsobsNodeTable *self,
   Call *call;
 
   while ((call = g_queue_pop_head (&node->calls)) != NULL)
-    {
-      lsobs_run_fail_with_message (call->run, _("The tool never answered"));
-      count (self, LSOBS_COUNTER_ABANDONED);
-      call_free (call);
-    }
+    abandon_call (self, call);
   if (!node->ended)
     {
       lsobs_run_fail_with_message (node->run, _("The node was never ended"));
@@ -178,7 +189,11 @@ add_node (LsobsNodeTable *self,
   node->ended = ended;
   g_queue_init (&node->calls);
   g_queue_push_head (&self->nodes, node);
-  return self->nodes.length > MAX_NODES ? g_queue_pop_tail (&self->nodes) : NULL;
+  if (self->nodes.length <= MAX_NODES)
+    return NULL;
+  node = g_queue_pop_tail (&self->nodes);
+  self->n_calls -= node->calls.length;
+  return node;
 }
 
 void
@@ -202,7 +217,7 @@ _lsobs_node_table_start (LsobsNodeTable *self,
 static LsobsRun *
 close_node (LsobsNodeTable *self,
             const char     *node_id,
-            gboolean        keep_failed)
+            gboolean        failed)
 {
   GList *link = find_node (self, node_id, TRUE);
   LsobsRun *run;
@@ -213,10 +228,11 @@ close_node (LsobsNodeTable *self,
   node = link->data;
   run = lsobs_run_ref (node->run);
   node->ended = TRUE;
+  node->failed = failed;
   if (node->calls.length == 0)
     {
       g_queue_delete_link (&self->nodes, link);
-      if (keep_failed)
+      if (failed)
         g_queue_push_head (&self->failed, node);
       else
         node_free (node);
@@ -226,24 +242,37 @@ close_node (LsobsNodeTable *self,
   return run;
 }
 
-/* Called with the lock held: outputs may come after the error.
- * Returns: (transfer full) (nullable): the run */
+/* Called with the lock held. Returns: (transfer full) (nullable): the run of the
+ * newest node of this name that has failed; @forget: and whose end has come now */
 static LsobsRun *
-take_failed (LsobsNodeTable *self,
-             const char     *node_id)
+find_failed (LsobsNodeTable *self,
+             const char     *node_id,
+             gboolean        forget)
 {
-  for (GList *l = self->failed.head; l != NULL; l = l->next)
+  for (GList *l = self->nodes.head; l != NULL; l = l->next)
     {
       Node *node = l->data;
 
-      if (g_str_equal (node->node_id, node_id))
+      if (node->failed && g_str_equal (node->node_id, node_id))
         {
-          LsobsRun *run = lsobs_run_ref (node->run);
+          node->failed = !forget;
+          return lsobs_run_ref (node->run);
+        }
+    }
+  for (GList *l = self->failed.head; l != NULL; l = l->next)
+    {
+      Node *node = l->data;
+      LsobsRun *run = node->run;
 
+      if (!g_str_equal (node->node_id, node_id))
+        continue;
+      lsobs_run_ref (run);
+      if (forget)
+        {
           g_queue_delete_link (&self->failed, l);
           node_free (node);
-          return run;
         }
+      return run;
     }
   return NULL;
 }
@@ -260,7 +289,7 @@ _lsobs_node_table_end (LsobsNodeTable *self,
   g_mutex_lock (&self->lock);
   run = close_node (self, node_id, FALSE);
   if (run == NULL)
-    run = take_failed (self, node_id);
+    run = find_failed (self, node_id, TRUE);
   g_mutex_unlock (&self->lock);
   if (run != NULL)
     _lsobs_run_finish (run, &payload);
@@ -277,6 +306,9 @@ _lsobs_node_table_fail (LsobsNodeTable *self,
 
   g_mutex_lock (&self->lock);
   run = close_node (self, node_id, TRUE);
+  /* Engines tell of an error once more on the way up; the first one stands. */
+  if (run == NULL)
+    run = find_failed (self, node_id, FALSE);
   g_mutex_unlock (&self->lock);
   if (run == NULL)
     {
@@ -285,6 +317,25 @@ _lsobs_node_table_fail (LsobsNodeTable *self,
       count (self, LSOBS_COUNTER_UNKNOWN_UPDATES);
     }
   lsobs_run_fail (run, error);
+}
+
+/* Called with the lock held: takes the oldest call out if there are too many.
+ * Returns: (transfer full) (nullable) */
+static Call *
+take_surplus_call (LsobsNodeTable *self)
+{
+  if (self->n_calls <= MAX_CALLS)
+    return NULL;
+  for (GList *l = self->nodes.tail; l != NULL; l = l->prev)
+    {
+      Node *node = l->data;
+
+      if (node->calls.length == 0)
+        continue;
+      self->n_calls--;
+      return g_queue_pop_head (&node->calls);
+    }
+  return NULL;
 }
 
 void
@@ -296,6 +347,7 @@ _lsobs_node_table_call_tool (LsobsNodeTable *self,
 {
   g_autoptr (LsobsRun) parent = NULL;
   Call *call = g_new0 (Call, 1);
+  Call *surplus;
   Node *forgotten = NULL;
   GList *link;
 
@@ -323,9 +375,13 @@ _lsobs_node_table_call_tool (LsobsNodeTable *self,
       link = self->nodes.head;
     }
   g_queue_push_tail (&((Node *) link->data)->calls, call);
+  self->n_calls++;
+  surplus = take_surplus_call (self);
   g_mutex_unlock (&self->lock);
   if (forgotten != NULL)
     abandon (self, forgotten);
+  if (surplus != NULL)
+    abandon_call (self, surplus);
 }
 
 /* Called with the lock held. Returns: (transfer full) (nullable): the call that
@@ -351,6 +407,7 @@ take_call (LsobsNodeTable *self,
                               : !g_str_equal (call->tool_name, tool_name))
             continue;
           g_queue_delete_link (&node->calls, c);
+          self->n_calls--;
           if (node->ended && node->calls.length == 0)
             {
               g_queue_delete_link (&self->nodes, l);
@@ -424,6 +481,7 @@ _lsobs_node_table_close (LsobsNodeTable *self)
   failed = self->failed;
   g_queue_init (&self->nodes);
   g_queue_init (&self->failed);
+  self->n_calls = 0;
   g_mutex_unlock (&self->lock);
 
   while ((node = g_queue_pop_head (&nodes)) != NULL)

@@ -27,6 +27,7 @@ typedef struct _LsobsRunInfo
 
   struct _LsobsRunInfo *parent; /* (owned) (nullable) */
   LsobsSegment segment;
+  gint64 clock_offset;          /* µs: from monotonic to wall-clock time */
   guint depth;                  /* number of segments of the path */
   guint epoch;                  /* the process that it belongs to */
   LsobsRunType run_type;
@@ -48,6 +49,7 @@ LsobsRunInfo       *_lsobs_run_info_new_for_segments   (const LsobsSegment *segm
 LsobsRunInfo       *_lsobs_run_info_ref                (LsobsRunInfo       *self);
 void                _lsobs_run_info_unref              (LsobsRunInfo       *self);
 
+gint64              _lsobs_run_info_get_now            (LsobsRunInfo       *self);
 const LsobsId      *_lsobs_run_info_get_trace_id       (LsobsRunInfo       *self);
 gsize               _lsobs_run_info_get_path_len       (LsobsRunInfo       *self);
 void                _lsobs_run_info_write_path         (LsobsRunInfo       *self,

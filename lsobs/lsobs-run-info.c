@@ -5,6 +5,9 @@
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-run-info-private.h"
 
+/* Offsets within this many µs are the same clock, read at different moments. */
+#define CLOCK_JITTER 10000
+
 static LsobsRunInfo *
 alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
             const char   *name,
@@ -32,6 +35,11 @@ _lsobs_run_info_new (LsobsRunInfo *parent,
   LsobsRunInfo *self = alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name, run_type);
 
   self->segment.start_time = _lsobs_clock_stamp ();
+  self->clock_offset = self->segment.start_time - g_get_monotonic_time ();
+  /* One offset for a trace, so that runs end in the order they are ended in;
+   * unless somebody has set the clock in the meantime. */
+  if (parent != NULL && ABS (self->clock_offset - parent->clock_offset) < CLOCK_JITTER)
+    self->clock_offset = parent->clock_offset;
   /* Somebody may have set the clock back since the parent began. */
   if (parent != NULL && self->segment.start_time < parent->segment.start_time)
     self->segment.start_time = parent->segment.start_time;
@@ -77,6 +85,14 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       g_free (self);
       self = parent;
     }
+}
+
+/* The time in µs since 1970 for what happens to the run now: by the monotonic
+ * clock, and never before the run began. */
+gint64
+_lsobs_run_info_get_now (LsobsRunInfo *self)
+{
+  return MAX (g_get_monotonic_time () + self->clock_offset, self->segment.start_time);
 }
 
 const LsobsId *

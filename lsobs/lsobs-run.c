@@ -43,7 +43,6 @@ struct _LsobsRun
   gatomicrefcount ref_count;
   LsobsExporter *exporter; /* (owned) */
   LsobsRunInfo *info;      /* (owned) */
-  gint64 began;            /* monotonic, µs */
   int status;              /* (atomic) LsobsRunStatus; leaves running under the lock */
 
   GMutex lock;             /* guards all below */
@@ -85,7 +84,6 @@ _lsobs_run_start (LsobsExporter         *exporter,
   g_atomic_ref_count_init (&self->ref_count);
   self->exporter = g_object_ref (exporter);
   self->info = _lsobs_run_info_new (parent != NULL ? parent->info : NULL, name, run_type);
-  self->began = g_get_monotonic_time ();
   g_mutex_init (&self->lock);
 
   /* The sampler decides at the root, before anything costs. */
@@ -132,7 +130,7 @@ void
 _lsobs_run_finish (LsobsRun              *self,
                    const LsobsRunPayload *outputs)
 {
-  gint64 took = g_get_monotonic_time () - self->began;
+  gint64 now = _lsobs_run_info_get_now (self->info);
   LsobsRunStatus status = outputs->error != NULL ? LSOBS_RUN_STATUS_FAILED
                                                  : LSOBS_RUN_STATUS_COMPLETED;
   LsobsRecord *record;
@@ -170,7 +168,7 @@ _lsobs_run_finish (LsobsRun              *self,
   record->outputs = capture (self, outputs);
   record->error = g_strdup (outputs->error);
   record->duration_ms = outputs->duration_ms;
-  record->end_time = self->info->segment.start_time + took;
+  record->end_time = now;
   _lsobs_exporter_push (self->exporter, record);
 }
 
@@ -532,7 +530,7 @@ lsobs_run_add_event (LsobsRun   *self,
 
   if (!self->info->sampled)
     return;
-  now = self->info->segment.start_time + g_get_monotonic_time () - self->began;
+  now = _lsobs_run_info_get_now (self->info);
   payload.node = stripped = strip_details (details);
   json = capture (self, &payload);
   if (!lock_if_running (self))
