@@ -556,7 +556,9 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
    * LsobsExporter:main-context:
    *
    * The context in which all of the sending happens, for programs that want
-   * everything in their own loop. Without it, a thread is started with the first
+   * everything in their own loop. Whoever runs a context other than the global
+   * default one must have pushed it with g_main_context_push_thread_default(), as
+   * GIO demands. Without a context, a thread is started with the first
    * record.
    *
    * Since: 0.1

@@ -301,7 +301,9 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
    * LsobsObserver:main-context:
    *
    * The context in which all of the sending happens, for programs that want
-   * everything in their own loop. Without it, a thread is started with the first
+   * everything in their own loop. Whoever runs a context other than the global
+   * default one must have pushed it with g_main_context_push_thread_default(), as
+   * GIO demands. Without a context, a thread is started with the first
    * run. Set it with g_initable_new():
    *
    * |[<!-- language="C" -->

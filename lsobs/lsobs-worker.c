@@ -530,10 +530,21 @@ deadline_cb (gpointer user_data)
 static gboolean
 acquire_context (LsobsWorker *self)
 {
-  if (self->own_context)
-    return g_main_context_is_owner (self->context) && g_main_context_acquire (self->context);
-  return g_atomic_pointer_get (&self->home) == g_thread_self () &&
-         g_main_context_acquire (self->context);
+  gboolean mine = self->own_context ? g_main_context_is_owner (self->context)
+                                    : g_atomic_pointer_get (&self->home) == g_thread_self ();
+
+  if (!mine || !g_main_context_acquire (self->context))
+    return FALSE;
+  /* What libsoup begins in a callback belongs here, too. */
+  g_main_context_push_thread_default (self->context);
+  return TRUE;
+}
+
+static void
+release_context (LsobsWorker *self)
+{
+  g_main_context_pop_thread_default (self->context);
+  g_main_context_release (self->context);
 }
 
 /* Waits in whatever thread this is; where the sending happens in this thread, by
@@ -555,7 +566,7 @@ _lsobs_worker_wait (LsobsWorker *self,
   while (!_lsobs_ticket_is_done (ticket) && g_get_monotonic_time () < deadline)
     g_main_context_iteration (self->context, TRUE);
   g_source_destroy (alarm);
-  g_main_context_release (self->context);
+  release_context (self);
   return _lsobs_ticket_is_done (ticket);
 }
 
@@ -611,7 +622,7 @@ _lsobs_worker_stop (LsobsWorker *self)
   else if (acquire_context (self))
     {
       stop_here (self);
-      g_main_context_release (self->context);
+      release_context (self);
     }
   else
     {
