@@ -305,11 +305,9 @@ flush_ticket_cb (LsobsTicket *ticket,
 static GSource *
 watch_flush (GTask       *task,
              GSource     *source,
-             GSourceFunc  func,
-             gint64       ready_time)
+             GSourceFunc  func)
 {
   g_source_set_static_name (source, "[lsobs] flush timeout");
-  g_source_set_ready_time (source, ready_time);
   g_source_set_callback (source, func, g_object_ref (task), g_object_unref);
   g_source_attach (source, g_task_get_context (task));
   return source;
@@ -323,16 +321,19 @@ _lsobs_pipe_flush_task (LsobsPipe *self,
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
   FlushData *data = g_new0 (FlushData, 1);
+  GSource *alarm;
 
   data->pipe = self;
   data->start = note_start (self);
   data->ticket = _lsobs_ticket_new (flush_ticket_cb, task);
   g_task_set_task_data (task, data, flush_data_free);
 
-  data->alarm = watch_flush (task, g_timeout_source_new (0), finish_flush_cb, get_deadline (timeout));
+  alarm = g_timeout_source_new (0);
+  g_source_set_ready_time (alarm, get_deadline (timeout));
+  data->alarm = watch_flush (task, alarm, finish_flush_cb);
   if (cancellable != NULL)
     data->cancel = watch_flush (task, g_cancellable_source_new (cancellable),
-                                G_SOURCE_FUNC (flush_cancelled_cb), -1);
+                                G_SOURCE_FUNC (flush_cancelled_cb));
   g_object_ref (task);
   if (_lsobs_queue_add_ticket (self->queue, data->ticket))
     {
