@@ -136,6 +136,8 @@ get_session (LsobsClient *self)
     }
   if (self->session == NULL)
     {
+      if (_lsobs_fork_epoch () != 0)
+        _lsobs_fork_revive_tasks ();
       self->session = soup_session_new_with_options (
           "user-agent", "lsobs/" PACKAGE_VERSION,
           "max-conns", (int) self->settings->max_in_flight,

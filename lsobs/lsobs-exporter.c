@@ -86,6 +86,8 @@ get_pipe (LsobsExporter *self)
   /* In a forked child. The old pipe stays as it is for ever: its locks may be
    * held by threads that do not exist here. */
   fresh = make_pipe (self);
+  if (g_atomic_int_get (&self->shut_down))
+    _lsobs_pipe_close (fresh);
   if (g_atomic_pointer_compare_and_exchange (&self->pipe, pipe, fresh))
     {
       write_off_fork (self);

@@ -16,4 +16,6 @@ _lsobs_fork_epoch (void)
   return __atomic_load_n (&_lsobs_fork_epoch_value, __ATOMIC_RELAXED);
 }
 
+void _lsobs_fork_revive_tasks (void);
+
 G_END_DECLS

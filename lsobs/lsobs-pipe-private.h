@@ -23,6 +23,7 @@ LsobsPipe       *_lsobs_pipe_new             (LsobsSettings    *settings,
                                               LsobsNotifier    *notifier);
 void             _lsobs_pipe_free            (LsobsPipe        *self);
 gboolean         _lsobs_pipe_is_foreign      (LsobsPipe        *self);
+void             _lsobs_pipe_close           (LsobsPipe        *self);
 void             _lsobs_pipe_set_notifier    (LsobsPipe        *self,
                                               LsobsNotifier    *notifier);
 

@@ -87,6 +87,14 @@ _lsobs_pipe_is_foreign (LsobsPipe *self)
   return self->epoch != _lsobs_fork_epoch ();
 }
 
+/* Takes no more records, and sends nothing any longer. */
+void
+_lsobs_pipe_close (LsobsPipe *self)
+{
+  _lsobs_queue_close (self->queue);
+  stop (self);
+}
+
 void
 _lsobs_pipe_set_notifier (LsobsPipe     *self,
                           LsobsNotifier *notifier)
@@ -364,7 +372,7 @@ _lsobs_pipe_shut_down (LsobsPipe        *self,
 
   _lsobs_queue_close (self->queue);
   flushed = _lsobs_pipe_flush (self, timeout, stats, error);
-  stop (self);
+  _lsobs_pipe_close (self);
   return flushed;
 }
 
