@@ -85,15 +85,16 @@ _lsobs_node_table_new (LsobsExporter *exporter,
 }
 
 /* Close it first, or its open runs stay pending. What a forked child has of its
- * parent is left as it is: it may be locked, and half changed. */
+ * parent's nodes is left as it is: it may be locked, and half changed. */
 void
 _lsobs_node_table_free (LsobsNodeTable *self)
 {
-  if (_lsobs_node_table_is_foreign (self))
-    return;
-  g_queue_clear_full (&self->nodes, node_free);
-  g_queue_clear_full (&self->failed, node_free);
-  g_mutex_clear (&self->lock);
+  if (!_lsobs_node_table_is_foreign (self))
+    {
+      g_queue_clear_full (&self->nodes, node_free);
+      g_queue_clear_full (&self->failed, node_free);
+      g_mutex_clear (&self->lock);
+    }
   g_clear_pointer (&self->root, lsobs_run_unref);
   g_object_unref (self->exporter);
   g_free (self);

@@ -255,10 +255,13 @@ lsobs_run_unref (LsobsRun *self)
 
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  _lsobs_notes_clear (&self->notes);
-  /* In a forked child, a thread that is not there may hold it for ever. */
+  /* In a forked child, a thread that is not there may hold the lock for ever, and
+   * have left what it guards half changed. */
   if (!_lsobs_run_is_foreign (self))
-    g_mutex_clear (&self->lock);
+    {
+      _lsobs_notes_clear (&self->notes);
+      g_mutex_clear (&self->lock);
+    }
   _lsobs_run_info_unref (self->info);
   g_object_unref (self->exporter);
   g_free (self);
