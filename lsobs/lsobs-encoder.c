@@ -8,7 +8,8 @@
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 
-#define MAX_NAME_BYTES 1000
+/* A name is cut to no less than this, however short payloads are to be. */
+#define MIN_NAME_BYTES 1000
 
 const char * const _lsobs_field_names[LSOBS_N_FIELDS] = {
   "main", "inputs", "outputs", "events", "extra", "error"
@@ -126,7 +127,7 @@ write_main (Encoding *e)
   e->out->len += path_len;
   _lsobs_buffer_append_str (e->out, "\",\"name\":");
   write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed",
-              MAX_NAME_BYTES);
+              MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, run_type_names[info->run_type]);
   _lsobs_buffer_append_str (e->out, "\",\"session_name\":");

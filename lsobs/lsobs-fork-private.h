@@ -16,6 +16,21 @@ _lsobs_fork_epoch (void)
   return __atomic_load_n (&_lsobs_fork_epoch_value, __ATOMIC_RELAXED);
 }
 
-void _lsobs_fork_revive_tasks (void);
+/* Something that has to stand still while a process forks, lest the child finds a
+ * lock of GLib's held by a thread that it does not have. Embedded in its owner. */
+typedef struct
+{
+  GList link;
+  GMutex gate;          /* of a thread: held while it does anything but poll */
+  GAsyncQueue *queue;   /* (unowned) of a queue: locked, so that nobody allocates in it */
+} LsobsForkGuard;
+
+void _lsobs_fork_guard_add_queue    (LsobsForkGuard *self,
+                                     GAsyncQueue    *queue);
+void _lsobs_fork_guard_remove_queue (LsobsForkGuard *self);
+void _lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
+                                     GMainContext   *context);
+void _lsobs_fork_guard_leave_thread (LsobsForkGuard *self);
+void _lsobs_fork_revive_tasks       (void);
 
 G_END_DECLS

@@ -12,17 +12,124 @@
 
 guint _lsobs_fork_epoch_value;
 
-/* Runs in the child, where only the thread that forked lives. */
+static GMutex registry_lock;
+static GQueue threads = G_QUEUE_INIT; /* of LsobsForkGuard (unowned), guarded by registry_lock */
+static GQueue queues = G_QUEUE_INIT;  /* of LsobsForkGuard (unowned), guarded by registry_lock */
+
+/* The gate of this thread, if it is one of ours. */
+static __thread LsobsForkGuard *own_guard;
+
+/* Threads first: one that is let go on may want a queue. */
+static void
+before_fork_cb (void)
+{
+  g_mutex_lock (&registry_lock);
+  for (GList *l = threads.head; l != NULL; l = l->next)
+    if (l->data != own_guard)
+      g_mutex_lock (&((LsobsForkGuard *) l->data)->gate);
+  for (GList *l = queues.head; l != NULL; l = l->next)
+    g_async_queue_lock (((LsobsForkGuard *) l->data)->queue);
+}
+
+static void
+after_fork_cb (void)
+{
+  for (GList *l = queues.head; l != NULL; l = l->next)
+    g_async_queue_unlock (((LsobsForkGuard *) l->data)->queue);
+  for (GList *l = threads.head; l != NULL; l = l->next)
+    if (l->data != own_guard)
+      g_mutex_unlock (&((LsobsForkGuard *) l->data)->gate);
+  g_mutex_unlock (&registry_lock);
+}
+
+/* Runs in the child, where only the thread that forked lives. What was registered
+ * is the parent's. */
 static void
 forked_cb (void)
 {
+  g_queue_init (&threads);
+  g_queue_init (&queues);
+  g_mutex_init (&registry_lock);
+  own_guard = NULL;
   __atomic_fetch_add (&_lsobs_fork_epoch_value, 1, __ATOMIC_RELAXED);
 }
 
 __attribute__ ((constructor)) static void
 watch_forks (void)
 {
-  pthread_atfork (NULL, NULL, forked_cb);
+  pthread_atfork (before_fork_cb, after_fork_cb, forked_cb);
+}
+
+static void
+add_guard (LsobsForkGuard *self,
+           GQueue         *guards)
+{
+  self->link.data = self;
+  g_mutex_lock (&registry_lock);
+  g_queue_push_tail_link (guards, &self->link);
+  g_mutex_unlock (&registry_lock);
+}
+
+static void
+remove_guard (LsobsForkGuard *self,
+              GQueue         *guards)
+{
+  g_mutex_lock (&registry_lock);
+  g_queue_unlink (guards, &self->link);
+  g_mutex_unlock (&registry_lock);
+}
+
+void
+_lsobs_fork_guard_add_queue (LsobsForkGuard *self,
+                             GAsyncQueue    *queue)
+{
+  self->queue = queue;
+  add_guard (self, &queues);
+}
+
+void
+_lsobs_fork_guard_remove_queue (LsobsForkGuard *self)
+{
+  remove_guard (self, &queues);
+}
+
+/* The one place where a thread of ours may be when somebody forks. */
+static int
+poll_outside (GPollFD *fds,
+              guint    n_fds,
+              int      timeout)
+{
+  LsobsForkGuard *guard = own_guard;
+  int n;
+
+  if (guard == NULL)
+    return g_poll (fds, n_fds, timeout);
+  g_mutex_unlock (&guard->gate);
+  n = g_poll (fds, n_fds, timeout);
+  g_mutex_lock (&guard->gate);
+  return n;
+}
+
+/* Called in a thread that is ours, before it runs @context, which is its own. */
+void
+_lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
+                                GMainContext   *context)
+{
+  g_mutex_init (&self->gate);
+  add_guard (self, &threads);
+  own_guard = self;
+  g_mutex_lock (&self->gate);
+  g_main_context_set_poll_func (context, poll_outside);
+}
+
+void
+_lsobs_fork_guard_leave_thread (LsobsForkGuard *self)
+{
+  /* The gate first: who forks has the registry, and waits for the gate. */
+  g_mutex_unlock (&self->gate);
+  own_guard = NULL;
+  remove_guard (self, &threads);
+  g_mutex_clear (&self->gate);
 }
 
 static void

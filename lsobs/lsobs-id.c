@@ -275,6 +275,7 @@ gboolean
 _lsobs_segment_parse (LsobsSegment *segment,
                       const char   *text)
 {
+  static const int deltas[] = { 0, -1, 1 };
   char iso[LSOBS_ISO_LEN + 1];
   char again[LSOBS_STAMP_LEN];
 
@@ -289,12 +290,12 @@ _lsobs_segment_parse (LsobsSegment *segment,
   if (!_lsobs_time_parse_iso (iso, &segment->start_time))
     return FALSE;
   /* GDateTime reads fractions as a double; writing back finds a lost µs. */
-  for (int delta = -1; delta <= 1; delta++)
+  for (guint i = 0; i < G_N_ELEMENTS (deltas); i++)
     {
-      _lsobs_time_write_stamp (segment->start_time + delta, again);
+      _lsobs_time_write_stamp (segment->start_time + deltas[i], again);
       if (memcmp (again, text, LSOBS_STAMP_LEN) == 0)
         {
-          segment->start_time += delta;
+          segment->start_time += deltas[i];
           return TRUE;
         }
     }

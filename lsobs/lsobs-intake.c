@@ -37,6 +37,29 @@ guess_segment (LsobsRunEvent *event,
   return segment;
 }
 
+/* An update does not name its parent; the path does.
+ * Returns: (transfer full) (nullable) */
+static LsobsRunInfo *
+identify_by_path (LsobsRunEvent  *event,
+                  GError        **error)
+{
+  g_autoptr (GArray) segments = _lsobs_dotted_order_parse (event->dotted_order, error);
+  char parent_id[LSOBS_UUID_LEN + 1] = "";
+  const char *parent = event->parent_id;
+
+  if (segments == NULL)
+    return NULL;
+  if (event->kind == LSOBS_RUN_EVENT_KIND_UPDATE && parent == NULL && segments->len > 1)
+    {
+      _lsobs_id_write (&g_array_index (segments, LsobsSegment, segments->len - 2).id, parent_id);
+      parent = parent_id;
+    }
+  if (!_lsobs_dotted_order_check (event->dotted_order, event->id, event->trace_id, parent, error))
+    return NULL;
+  return _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data, segments->len,
+                                           event->name, event->run_type);
+}
+
 /* Returns: (transfer full) (nullable): who the run is, checked by the rules that
  * the service would refuse a whole batch for */
 static LsobsRunInfo *
@@ -53,16 +76,7 @@ identify (LsobsRunStore  *store,
       (event->parent_id != NULL && !check_id (event->parent_id, &segment.id, error)))
     return NULL;
   if (event->dotted_order != NULL)
-    {
-      g_autoptr (GArray) segments = NULL;
-
-      if (!_lsobs_dotted_order_check (event->dotted_order, event->id, event->trace_id,
-                                      event->parent_id, error))
-        return NULL;
-      segments = _lsobs_dotted_order_parse (event->dotted_order, error);
-      return _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data, segments->len,
-                                               event->name, event->run_type);
-    }
+    return identify_by_path (event, error);
   segment = guess_segment (event, &id);
   if (event->parent_id == NULL)
     return _lsobs_run_info_new_for_segments (&segment, 1, event->name, event->run_type);

@@ -112,13 +112,12 @@ lsobs_probability_sampler_class_init (LsobsProbabilitySamplerClass *klass)
   /**
    * LsobsProbabilitySampler:rate:
    *
-   * The probability that a trace is kept: 0 and less keeps none, 1 and more
-   * keeps all.
+   * The probability that a trace is kept, from 0 to 1.
    *
    * Since: 0.1
    */
   props[PROP_RATE] =
-      g_param_spec_double ("rate", "", "", -G_MAXDOUBLE, G_MAXDOUBLE, 1.0,
+      g_param_spec_double ("rate", "", "", 0.0, 1.0, 1.0,
                            G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
 }
@@ -148,7 +147,10 @@ lsobs_probability_sampler_init (LsobsProbabilitySampler *self)
 LsobsProbabilitySampler *
 lsobs_probability_sampler_new (double rate)
 {
-  return g_object_new (LSOBS_TYPE_PROBABILITY_SAMPLER, "rate", rate, NULL);
+  /* What is no number keeps nothing; GObject takes no infinite ones. */
+  return g_object_new (LSOBS_TYPE_PROBABILITY_SAMPLER,
+                       "rate", rate > 0.0 ? MIN (rate, 1.0) : 0.0,
+                       NULL);
 }
 
 /**
@@ -157,7 +159,7 @@ lsobs_probability_sampler_new (double rate)
  *
  * Gets the probability that a trace is kept. May be called from any thread.
  *
- * Returns: the rate, as it was given
+ * Returns: the rate, from 0 to 1
  *
  * Since: 0.1
  */

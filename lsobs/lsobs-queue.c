@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-queue-private.h"
 
 struct _LsobsQueue
@@ -21,6 +22,7 @@ struct _LsobsQueue
   guint64 flush_seq;       /* records up to here were asked for by a flush */
   gboolean closed;
   GSList *tickets;         /* (element-type LsobsTicket) (owned) */
+  LsobsForkGuard guard;
 };
 
 LsobsQueue *
@@ -39,6 +41,7 @@ _lsobs_queue_new (guint          capacity,
   self->batch_size = MIN (batch_size, capacity);
   self->batch_bytes = MIN (batch_bytes, max_bytes / 2);
   self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_free);
+  _lsobs_fork_guard_add_queue (&self->guard, self->records);
   return self;
 }
 
@@ -54,6 +57,7 @@ _lsobs_queue_unref (LsobsQueue *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
+  _lsobs_fork_guard_remove_queue (&self->guard);
   g_async_queue_unref (self->records);
   g_slist_free_full (self->tickets, (GDestroyNotify) _lsobs_ticket_unref);
   _lsobs_counters_unref (self->counters);
@@ -72,6 +76,8 @@ unlock_and_finish (LsobsQueue *self,
                    GSList     *finished)
 {
   g_async_queue_unlock (self->records);
+  if (G_LIKELY (finished == NULL))
+    return;
   for (GSList *l = finished; l != NULL; l = l->next)
     _lsobs_ticket_finish (l->data);
   g_slist_free_full (finished, (GDestroyNotify) _lsobs_ticket_unref);
@@ -133,11 +139,18 @@ lose_waiting (LsobsQueue      *self,
   return finished;
 }
 
-/* Called with the lock held. */
+/* Called with the lock held, after @latest has come in, or has grown. What can
+ * never fit goes itself, and not all that waits before it. */
 static GSList *
-make_room (LsobsQueue *self,
-           GSList     *finished)
+make_room (LsobsQueue  *self,
+           LsobsRecord *latest,
+           GSList      *finished)
 {
+  if (latest->size > self->max_bytes)
+    {
+      g_async_queue_remove_unlocked (self->records, latest);
+      finished = lose_waiting (self, latest, LSOBS_DROP_REASON_QUEUE_BYTES, FATE_EVICTED, finished);
+    }
   while (self->n_records > self->capacity || (self->n_bytes > self->max_bytes && self->n_records > 0))
     {
       LsobsDropReason reason = self->n_records > self->capacity ? LSOBS_DROP_REASON_QUEUE_FULL
@@ -221,14 +234,15 @@ _lsobs_queue_push (LsobsQueue  *self,
       if (record->kind == LSOBS_RECORD_UPDATE && waiting != NULL)
         {
           join (self, waiting, record);
+          finished = make_room (self, waiting, finished);
         }
       else
         {
           record->seq = ++self->last_seq;
           _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
           append (self, record);
+          finished = make_room (self, record, finished);
         }
-      finished = make_room (self, finished);
       write_gauges (self);
 
       /* Wake on edges only: the flush thread looks after itself in between. */
@@ -248,15 +262,17 @@ gboolean
 _lsobs_queue_join_waiting (LsobsQueue  *self,
                            LsobsRecord *record)
 {
+  LsobsRecord *waiting;
   GSList *finished = NULL;
   gboolean joined;
 
   lock (self);
-  joined = record->info->waiting != NULL && !self->closed;
+  waiting = record->info->waiting;
+  joined = waiting != NULL && !self->closed;
   if (joined)
     {
-      join (self, record->info->waiting, record);
-      finished = make_room (self, finished);
+      join (self, waiting, record);
+      finished = make_room (self, waiting, finished);
       write_gauges (self);
     }
   else

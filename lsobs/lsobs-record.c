@@ -35,7 +35,8 @@ LsobsRecord *
 _lsobs_record_new (LsobsRecordKind  kind,
                    LsobsRunInfo    *info)
 {
-  LsobsRecord *self = g_slice_new0 (LsobsRecord);
+  /* Not of GSlice, whose locks are not safe across a fork. */
+  LsobsRecord *self = g_new0 (LsobsRecord, 1);
 
   self->kind = kind;
   self->info = _lsobs_run_info_ref (info);
@@ -53,7 +54,7 @@ _lsobs_record_free (LsobsRecord *self)
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_free (self->error);
   _lsobs_run_info_unref (self->info);
-  g_slice_free (LsobsRecord, self);
+  g_free (self);
 }
 
 static gsize

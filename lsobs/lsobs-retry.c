@@ -161,6 +161,20 @@ get_code (LsobsVerdict verdict)
     }
 }
 
+/* What a terminal would take for a command, those of Latin-1 among it. */
+static void
+hide_controls (char *text)
+{
+  for (char *at = text; *at != '\0';)
+    {
+      char *next = g_utf8_next_char (at);
+
+      if (g_unichar_iscntrl (g_utf8_get_char (at)))
+        memset (at, ' ', (gsize) (next - at));
+      at = next;
+    }
+}
+
 /* Returns: (transfer full): an error with the status and the first words of the
  * server, made fit for a log line */
 GError *
@@ -176,9 +190,7 @@ _lsobs_retry_make_error (LsobsVerdict  verdict,
     words = g_utf8_substring (valid, 0, MAX_WORDS);
   else
     words = g_strdup (valid);
-  for (char *at = words; *at != '\0'; at++)
-    if (g_ascii_iscntrl (*at))
-      *at = ' ';
+  hide_controls (words);
 
   if (*words == '\0')
     return g_error_new (LSOBS_ERROR, get_code (verdict), "%s (HTTP %u)", explain (verdict), status);

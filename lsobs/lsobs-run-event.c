@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-run-event-private.h"
 
@@ -39,12 +40,16 @@ _lsobs_run_event_alloc (LsobsRunEventKind  kind,
 static JsonNode *
 copy_node (JsonNode *node)
 {
+  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  g_auto (LsobsBuffer) raw = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = json_parser_new ();
 
   if (node == NULL)
     return NULL;
-  _lsobs_json_write_node (&text, node, G_MAXSSIZE);
+  /* The walk repairs what the parser would refuse. */
+  _lsobs_json_write_node (&raw, node, G_MAXSSIZE);
+  _lsobs_json_walk (&text, raw.data, raw.len, &options);
   if (!json_parser_load_from_data (parser, text.data, (gssize) text.len, NULL))
     return json_node_new (JSON_NODE_NULL);
   return json_parser_steal_root (parser);

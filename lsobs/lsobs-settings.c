@@ -12,20 +12,35 @@
 #include "lsobs/lsobs-secret-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
-/* White space around a value and one pair of quotes are what people copy along. */
-static void
-trim (char *text)
+static gboolean
+is_space (char c)
 {
-  gsize len;
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
-  g_strstrip (text);
-  len = strlen (text);
-  if (len >= 2 && (text[0] == '"' || text[0] == '\'') && text[len - 1] == text[0])
+/* White space around a value and one pair of quotes are what people copy along.
+ * What is left is copied as it is: a key that is moved about in memory leaves
+ * pieces behind. Returns: (transfer full) (nullable): NULL for nothing */
+static char *
+dup_trimmed (const char *text)
+{
+  const char *end;
+
+  if (text == NULL)
+    return NULL;
+  end = text + strlen (text);
+  for (guint quotes = 0; quotes < 2; quotes++)
     {
-      memmove (text, text + 1, len - 2);
-      text[len - 2] = '\0';
-      g_strstrip (text);
+      while (text < end && is_space (*text))
+        text++;
+      while (text < end && is_space (end[-1]))
+        end--;
+      if (quotes > 0 || end - text < 2 || (*text != '"' && *text != '\'') || end[-1] != *text)
+        break;
+      text++;
+      end--;
     }
+  return text < end ? g_strndup (text, (gsize) (end - text)) : NULL;
 }
 
 /* What goes into a header must not be able to end it. */
@@ -56,17 +71,16 @@ check_url (const char  *given,
            gboolean    *loopback,
            GError     **error)
 {
-  g_autofree char *url = g_strdup (given != NULL ? given : "");
+  g_autofree char *url = dup_trimmed (given);
   g_autoptr (GUri) uri = NULL;
   const char *problem = NULL;
 
-  trim (url);
-  while (g_str_has_suffix (url, "/"))
+  while (url != NULL && g_str_has_suffix (url, "/"))
     url[strlen (url) - 1] = '\0';
-  if (is_visible_ascii (url))
+  if (url != NULL && is_visible_ascii (url))
     uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
 
-  if (*url == '\0')
+  if (url == NULL || *url == '\0')
     problem = _("it is empty");
   else if (uri == NULL)
     problem = _("it is not a URL");
@@ -158,12 +172,7 @@ take_key (LsobsSettings     *self,
           gboolean           loopback,
           GError           **error)
 {
-  self->api_key = _lsobs_secret_dup (_lsobs_config_peek_api_key (config));
-  if (self->api_key != NULL)
-    trim (self->api_key);
-  if (self->api_key != NULL && *self->api_key == '\0')
-    g_clear_pointer (&self->api_key, _lsobs_secret_free);
-
+  self->api_key = dup_trimmed (_lsobs_config_peek_api_key (config));
   if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !loopback)
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
@@ -201,11 +210,7 @@ take_names (LsobsSettings  *self,
       return FALSE;
     }
 
-  self->workspace_id = g_strdup (lsobs_config_get_workspace_id (config));
-  if (self->workspace_id != NULL)
-    trim (self->workspace_id);
-  if (self->workspace_id != NULL && *self->workspace_id == '\0')
-    g_clear_pointer (&self->workspace_id, g_free);
+  self->workspace_id = dup_trimmed (lsobs_config_get_workspace_id (config));
   if (self->workspace_id != NULL &&
       (strlen (self->workspace_id) != LSOBS_UUID_LEN || !_lsobs_id_parse (&id, self->workspace_id)))
     {
@@ -245,6 +250,12 @@ take_regex (LsobsSettings  *self,
 
   if (pattern == NULL || *pattern == '\0')
     return TRUE;
+  if (!g_utf8_validate (pattern, -1, NULL))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _("Invalid redaction regex: it is not UTF-8"));
+      return FALSE;
+    }
   self->redactor = _lsobs_redactor_new (pattern, NULL, &local_error);
   if (self->redactor != NULL)
     return TRUE;

@@ -18,6 +18,9 @@
 /* How long requests that were cancelled get to end properly, in ms. */
 #define STOP_GRACE 100
 
+/* How long the thread gets to end, in ms; a transport may hold it up. */
+#define JOIN_GRACE 1000
+
 /* How far apart log lines are at the least, unless things get worse, in µs. */
 #define LOG_INTERVAL (30 * G_USEC_PER_SEC)
 
@@ -44,6 +47,7 @@ struct _LsobsWorker
 
   /* All below belongs to whoever runs the context. */
   GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
+  LsobsForkGuard guard;      /* of that thread */
   GCancellable *cancellable; /* (owned) */
   LsobsBatcher *batcher;     /* (owned) */
   GQueue sending;            /* of Sending (unowned) */
@@ -326,13 +330,13 @@ give_up (LsobsWorker *self)
       _lsobs_batcher_lost (self->batcher, batch, LSOBS_DROP_REASON_SHUTDOWN);
     }
   _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  g_source_destroy (self->source);
+  lsobs_transport_close (self->transport);
 }
 
 static void
 mark_stopped (LsobsWorker *self)
 {
-  g_source_destroy (self->source);
-  lsobs_transport_close (self->transport);
   g_mutex_lock (&self->lock);
   self->stopped = TRUE;
   g_cond_broadcast (&self->stopped_cond);
@@ -401,11 +405,13 @@ thread_main (gpointer user_data)
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, NULL);
 
+  _lsobs_fork_guard_enter_thread (&self->guard, self->context);
   g_main_context_push_thread_default (self->context);
   g_main_loop_run (self->loop);
   give_up (self);
-  mark_stopped (self);
   g_main_context_pop_thread_default (self->context);
+  _lsobs_fork_guard_leave_thread (&self->guard);
+  mark_stopped (self);
   _lsobs_worker_unref (self);
   return NULL;
 }
@@ -588,6 +594,21 @@ stop_here (LsobsWorker *self)
   mark_stopped (self);
 }
 
+static gboolean
+wait_stopped (LsobsWorker *self,
+              gint64       grace_ms)
+{
+  gint64 deadline = g_get_monotonic_time () + grace_ms * 1000;
+  gboolean stopped;
+
+  g_mutex_lock (&self->lock);
+  while (!self->stopped && g_cond_wait_until (&self->stopped_cond, &self->lock, deadline))
+    ;
+  stopped = self->stopped;
+  g_mutex_unlock (&self->lock);
+  return stopped;
+}
+
 /* Ends all sending: what is left is lost. Returns after a moment, whatever the
  * transport does. To be called once, from any thread. */
 void
@@ -614,10 +635,10 @@ _lsobs_worker_stop (LsobsWorker *self)
       g_source_set_priority (source, G_PRIORITY_HIGH);
       attach (self, source, stop_cb);
       /* The last reference may go in the flush thread itself. */
-      if (thread == g_thread_self ())
-        g_thread_unref (thread);
-      else
+      if (thread != g_thread_self () && wait_stopped (self, JOIN_GRACE))
         g_thread_join (thread);
+      else
+        g_thread_unref (thread);
     }
   else if (acquire_context (self))
     {
@@ -627,15 +648,11 @@ _lsobs_worker_stop (LsobsWorker *self)
   else
     {
       g_autoptr (GSource) source = g_idle_source_new ();
-      gint64 deadline = g_get_monotonic_time () + STOP_GRACE * 1000;
 
       _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
       g_source_set_priority (source, G_PRIORITY_HIGH);
       attach (self, source, stop_cb);
-      g_mutex_lock (&self->lock);
-      while (!self->stopped && g_cond_wait_until (&self->stopped_cond, &self->lock, deadline))
-        ;
-      g_mutex_unlock (&self->lock);
+      wait_stopped (self, STOP_GRACE);
     }
 }
 
