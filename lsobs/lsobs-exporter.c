@@ -198,8 +198,9 @@ lsobs_exporter_enqueue (LsobsExporter  *self,
  * were lost, or when sending is paused.
  *
  * Needs no main loop. Where the sending happens in a context of the program, see
- * #LsobsExporter:main-context, this function runs that context while it waits, in
- * the thread that ran it last or made the exporter; in others it only waits.
+ * #LsobsExporter:main-context, this function runs that context while it waits, if
+ * this is the thread that ran it last, or nobody has run it yet; otherwise it only
+ * waits.
  *
  * Returns: %TRUE if everything was delivered
  *

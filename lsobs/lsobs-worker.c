@@ -36,7 +36,7 @@ struct _LsobsWorker
   gboolean own_context;      /* a thread of ours runs it */
   GSource *source;           /* (owned) */
   int state;                 /* (atomic) LsobsState */
-  GThread *home;             /* (atomic) (unowned) who runs the program's context */
+  GThread *home;             /* (atomic) (unowned) (nullable) who runs the program's context */
 
   GMutex lock;               /* guards all down to the next comment */
   GThread *thread;           /* (owned) (nullable) */
@@ -48,6 +48,7 @@ struct _LsobsWorker
   /* All below belongs to whoever runs the context. */
   GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
   LsobsForkGuard guard;      /* of that thread */
+  GSource *grace;            /* (owned) (nullable) ends that thread in time */
   GCancellable *cancellable; /* (owned) */
   LsobsBatcher *batcher;     /* (owned) */
   GQueue sending;            /* of Sending (unowned) */
@@ -370,7 +371,6 @@ static gboolean
 stop_cb (gpointer user_data)
 {
   LsobsWorker *self = user_data;
-  g_autoptr (GSource) grace = NULL;
 
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
@@ -378,8 +378,8 @@ stop_cb (gpointer user_data)
   _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
   if (self->own_context && self->sending.length > 0)
     {
-      grace = g_timeout_source_new (STOP_GRACE);
-      attach (self, grace, grace_over_cb);
+      self->grace = g_timeout_source_new (STOP_GRACE);
+      attach (self, self->grace, grace_over_cb);
       return G_SOURCE_REMOVE;
     }
   if (self->own_context)
@@ -408,6 +408,10 @@ thread_main (gpointer user_data)
   _lsobs_fork_guard_enter_thread (&self->guard, self->context);
   g_main_context_push_thread_default (self->context);
   g_main_loop_run (self->loop);
+  /* It holds the worker, and nobody will run this context again. */
+  if (self->grace != NULL)
+    g_source_destroy (self->grace);
+  g_clear_pointer (&self->grace, g_source_unref);
   give_up (self);
   g_main_context_pop_thread_default (self->context);
   _lsobs_fork_guard_leave_thread (&self->guard);
@@ -436,7 +440,8 @@ _lsobs_worker_new (LsobsSettings  *settings,
   self->own_context = context == NULL;
   self->context = context != NULL ? g_main_context_ref (context) : g_main_context_new ();
   self->loop = self->own_context ? g_main_loop_new (self->context, FALSE) : NULL;
-  self->home = g_thread_self ();
+  /* Of a context that was made for this, nobody knows yet. */
+  self->home = self->context == g_main_context_default () ? g_thread_self () : NULL;
   self->cancellable = g_cancellable_new ();
   self->batcher = _lsobs_batcher_new (settings, counters, queue, store, transport);
   g_queue_init (&self->sending);
@@ -531,13 +536,14 @@ deadline_cb (gpointer user_data)
 }
 
 /* Whether this thread may run the context; it holds it then. The program's context
- * is only run by the thread that did so last, or that made the observer: its
- * sources may not expect another one. */
+ * is only run by the thread that did so last, and the default one before that by
+ * the thread that made the observer: its sources may not expect another one. */
 static gboolean
 acquire_context (LsobsWorker *self)
 {
+  GThread *home = g_atomic_pointer_get (&self->home);
   gboolean mine = self->own_context ? g_main_context_is_owner (self->context)
-                                    : g_atomic_pointer_get (&self->home) == g_thread_self ();
+                                    : home == NULL || home == g_thread_self ();
 
   if (!mine || !g_main_context_acquire (self->context))
     return FALSE;
