@@ -61,9 +61,9 @@ struct _LsobsWorker
 /* One batch that the transport has. */
 typedef struct
 {
-  LsobsWorker *worker; /* (owned) */
-  LsobsBatch *batch;   /* (owned) (nullable) NULL once its records are settled */
-  GList link;          /* in worker->sending while batch is set */
+  LsobsWorker *worker; /* (owned) (nullable) NULL when nobody waits any longer */
+  LsobsBatch *batch;   /* (owned) until then */
+  GList link;          /* in worker->sending until then */
 } Sending;
 
 static void pump (LsobsWorker *self);
@@ -226,7 +226,7 @@ sent_cb (GObject      *object,
          GAsyncResult *result,
          gpointer      user_data)
 {
-  Sending *sending = user_data;
+  g_autofree Sending *sending = user_data;
   LsobsWorker *self = sending->worker;
   g_autoptr (GError) error = NULL;
 
@@ -235,18 +235,16 @@ sent_cb (GObject      *object,
   else if (error == NULL)
     error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE, _("The transport has failed"));
 
-  if (sending->batch != NULL && self->epoch == _lsobs_fork_epoch ())
-    {
-      g_autoptr (LsobsBatch) batch = g_steal_pointer (&sending->batch);
-
-      g_queue_unlink (&self->sending, &sending->link);
-      settle_batch (self, batch, error);
-      if (self->loop != NULL && self->sending.length == 0 && g_cancellable_is_cancelled (self->cancellable))
-        g_main_loop_quit (self->loop);
-      else
-        pump (self);
-    }
-  g_free (sending);
+  /* In a forked child that runs its parent's context, the rest is the parent's. */
+  if (self == NULL || self->epoch != _lsobs_fork_epoch ())
+    return;
+  g_queue_unlink (&self->sending, &sending->link);
+  settle_batch (self, sending->batch, error);
+  lsobs_batch_unref (sending->batch);
+  if (self->loop != NULL && self->sending.length == 0 && g_cancellable_is_cancelled (self->cancellable))
+    g_main_loop_quit (self->loop);
+  else
+    pump (self);
   _lsobs_worker_unref (self);
 }
 
@@ -316,8 +314,8 @@ flush_cb (gpointer user_data)
 
 /* --- life --- */
 
-/* In the context, at the very end: a transport that does not let go in time keeps
- * its batch, but not the books. */
+/* In the context, at the very end, when somebody else holds the worker, too: a
+ * transport that does not let go in time keeps its batch for itself. */
 static void
 give_up (LsobsWorker *self)
 {
@@ -329,6 +327,7 @@ give_up (LsobsWorker *self)
       g_autoptr (LsobsBatch) batch = g_steal_pointer (&sending->batch);
 
       _lsobs_batcher_lost (self->batcher, batch, LSOBS_DROP_REASON_SHUTDOWN);
+      _lsobs_worker_unref (g_steal_pointer (&sending->worker));
     }
   _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
   g_source_destroy (self->source);
