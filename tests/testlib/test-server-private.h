@@ -56,6 +56,8 @@ struct _TestServer
   GMutex lock;              /* guards everything below, and the states of requests */
   GCond cond;               /* something below changed */
   gboolean is_running;
+  gboolean is_parked;
+  gboolean may_go_on;
   guint serial;             /* counts the changes */
   gboolean is_held;
   GPtrArray *requests;      /* (owned) (element-type TestRequest) */

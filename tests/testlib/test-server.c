@@ -204,6 +204,46 @@ server_thread (gpointer user_data)
   return NULL;
 }
 
+/* Called in the server's thread. */
+static gboolean
+park_cb (gpointer user_data)
+{
+  TestServer *self = user_data;
+
+  g_mutex_lock (&self->lock);
+  self->is_parked = TRUE;
+  g_cond_broadcast (&self->cond);
+  while (!self->may_go_on)
+    g_cond_wait (&self->cond, &self->lock);
+  self->is_parked = FALSE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+
+  return G_SOURCE_REMOVE;
+}
+
+void
+test_server_park (TestServer *self)
+{
+  self->may_go_on = FALSE;
+  invoke (self, park_cb);
+  g_mutex_lock (&self->lock);
+  while (!self->is_parked)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_server_unpark (TestServer *self)
+{
+  g_mutex_lock (&self->lock);
+  self->may_go_on = TRUE;
+  g_cond_broadcast (&self->cond);
+  while (self->is_parked)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 TestServer *

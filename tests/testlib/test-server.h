@@ -122,6 +122,10 @@ void          test_server_hold                (TestServer  *self);
 void          test_server_release             (TestServer  *self);
 /* Answers all that hang now with their status, headers and body. */
 void          test_server_release_hanging     (TestServer  *self);
+/* The thread of the server stands still, in no function of GLib's that takes a lock, until it may go on:
+ * for a test that forks. */
+void          test_server_park                (TestServer  *self);
+void          test_server_unpark              (TestServer  *self);
 /* Forgets requests, script, handler and /info; connections stay. */
 void          test_server_clear               (TestServer  *self);
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "fork-helpers.h"
+
+/* How long a child may take. */
+#define CHILD_TIMEOUT_MS 20000
+
+#if defined (__SANITIZE_THREAD__)
+# define HAS_TSAN 1
+#elif defined (__has_feature)
+# if __has_feature (thread_sanitizer)
+#  define HAS_TSAN 1
+# endif
+#endif
+
+pid_t
+fork_start (ForkFunc    func,
+            RunFixture *fixture,
+            gpointer    data)
+{
+  static pid_t owner; /* who has the thread of the server */
+  gboolean parked;
+  pid_t pid;
+
+  /* What waits in the buffers must not be written twice. */
+  fflush (NULL);
+  /* The service of this test is a thread of this program: a lock of GObject's that it holds would be
+   * held in the child for ever. */
+  if (owner == 0)
+    owner = getpid ();
+  parked = getpid () == owner;
+  if (parked)
+    test_server_park (fixture->server);
+  pid = fork ();
+  if (parked && pid != 0)
+    test_server_unpark (fixture->server);
+  g_assert_cmpint (pid, !=, -1);
+  if (pid == 0)
+    {
+      func (fixture, data);
+      _exit (0);
+    }
+  return pid;
+}
+
+gboolean
+fork_wait (pid_t pid)
+{
+  gint64 timeout = CHILD_TIMEOUT_MS * (fork_is_slow () ? 5 : 1);
+  gint64 deadline = g_get_monotonic_time () + timeout * 1000;
+  pid_t ended;
+  int status = 0;
+
+  while ((ended = waitpid (pid, &status, WNOHANG)) == 0 && g_get_monotonic_time () < deadline)
+    g_usleep (1000);
+  if (ended == 0)
+    {
+      g_test_message ("The child %d was blocked", (int) pid);
+      kill (pid, SIGKILL);
+      waitpid (pid, &status, 0);
+      return FALSE;
+    }
+  g_assert_cmpint (ended, ==, pid);
+  if (WIFSIGNALED (status))
+    g_test_message ("The child was ended by signal %d", WTERMSIG (status));
+  return WIFEXITED (status) && WEXITSTATUS (status) == 0;
+}
+
+void
+fork_run (ForkFunc    func,
+          RunFixture *fixture,
+          gpointer    data)
+{
+  g_assert_true (fork_wait (fork_start (func, fixture, data)));
+}
+
+gboolean
+fork_skip (void)
+{
+#ifdef HAS_TSAN
+  g_test_skip ("ThreadSanitizer does not allow threads after a fork");
+  return TRUE;
+#else
+  return FALSE;
+#endif
+}
+
+gboolean
+fork_is_slow (void)
+{
+  const char *preload = g_getenv ("LD_PRELOAD");
+
+  return preload != NULL && strstr (preload, "vgpreload") != NULL;
+}
+
+void
+fork_child_flush (RunFixture *fixture)
+{
+  child_assert (lsobs_exporter_flush (fixture->exporter, CHILD_TIMEOUT_MS / 2, NULL, NULL));
+}

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "lsobs/lsobs-batch-private.h"
+#include "lsobs/lsobs-body-private.h"
+#include "lsobs/lsobs-capture-private.h"
+#include "lsobs/lsobs-json-walker-private.h"
+#include "lsobs/lsobs-notes-private.h"
+#include "testlib/test-utils.h"
+#include "testlib/wire.h"
+
+#define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
+#define L "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
+#define T "019ca8bb-f72e-7c32-ae50-7d9f41b2c3e6"
+
+#define R_PATH "20260301T093015250000Z" R
+#define L_PATH R_PATH ".20260301T093015262000Z" L
+#define T_PATH R_PATH ".20260301T093016750000Z" T
+
+#define R_START G_GINT64_CONSTANT (1772357415250000)
+
+typedef struct
+{
+  LsobsSettings *settings;
+  LsobsCounters *counters;
+  GPtrArray *records; /* of LsobsEncoded */
+} Fixture;
+
+static void
+set_up (Fixture       *fixture,
+        gconstpointer  data)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "helpdesk");
+
+  fixture->settings = _lsobs_settings_new (config, LSOBS_SETTINGS_ANY, NULL);
+  fixture->counters = _lsobs_counters_new ();
+  fixture->records = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
+}
+
+static void
+tear_down (Fixture       *fixture,
+           gconstpointer  data)
+{
+  g_ptr_array_unref (fixture->records);
+  _lsobs_counters_unref (fixture->counters);
+  _lsobs_settings_unref (fixture->settings);
+}
+
+static GBytes *
+json (const char *text)
+{
+  return g_bytes_new (text, strlen (text));
+}
+
+static LsobsRecord *
+make_record (LsobsRecordKind  kind,
+             const char      *path,
+             const char      *name,
+             LsobsRunType     run_type)
+{
+  g_autoptr (GArray) segments = _lsobs_dotted_order_parse (path, NULL);
+  g_autoptr (LsobsRunInfo) info =
+      _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data, segments->len,
+                                        name, run_type);
+
+  return _lsobs_record_new (kind, info);
+}
+
+static LsobsEncoded *
+add (Fixture     *fixture,
+     LsobsRecord *record)
+{
+  LsobsEncoded *encoded = _lsobs_encoder_encode (fixture->settings, fixture->counters, record);
+
+  g_ptr_array_add (fixture->records, encoded);
+  return encoded;
+}
+
+static WireRequest *
+check (const char *method,
+       const char *path,
+       const char *content_type,
+       GBytes     *body)
+{
+  WireRequest *request;
+  g_autoptr (GError) error = NULL;
+
+  request = wire_request_parse (method, path, content_type, body, WIRE_STRICT, &error);
+  g_assert_no_error (error);
+  wire_check_request (request, WIRE_STRICT, &error);
+  g_assert_no_error (error);
+  return request;
+}
+
+static WireRequest *
+check_multipart (Fixture *fixture)
+{
+  char boundary[LSOBS_BOUNDARY_LEN + 1];
+  g_autofree char *content_type = NULL;
+  g_autoptr (GBytes) body = NULL;
+  gsize measured = _lsobs_body_measure_end ();
+
+  _lsobs_body_make_boundary (boundary);
+  content_type = g_strconcat ("multipart/form-data; boundary=", boundary, NULL);
+  body = _lsobs_body_write_multipart (fixture->records, boundary);
+  for (guint i = 0; i < fixture->records->len; i++)
+    measured += _lsobs_body_measure (fixture->records->pdata[i]);
+  g_assert_cmpuint (g_bytes_get_size (body), ==, measured);
+  return check ("POST", "/runs/multipart", content_type, body);
+}
+
+static WireRequest *
+check_batch (Fixture *fixture)
+{
+  g_autoptr (GBytes) body = _lsobs_body_write_batch (fixture->records);
+  gsize measured = _lsobs_body_measure_end ();
+
+  for (guint i = 0; i < fixture->records->len; i++)
+    measured += _lsobs_body_measure (fixture->records->pdata[i]);
+  /* What is measured is enough for this shape too. */
+  g_assert_cmpuint (g_bytes_get_size (body), <=, measured);
+  return check ("POST", "/api/runs/batch", "application/json", body);
+}
+
+static WireRequest *
+check_run (LsobsEncoded *encoded)
+{
+  g_autoptr (GBytes) body = _lsobs_body_write_run (encoded);
+  g_autofree char *path = g_strconcat ("/runs/", encoded->id, NULL);
+
+  if (encoded->record->kind == LSOBS_RECORD_CREATE)
+    return check ("POST", "/runs", "application/json", body);
+  return check ("PATCH", path, "application/json", body);
+}
+
+static char *
+canonical (WireOp *op)
+{
+  g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), op->run);
+
+  return wire_json_canonical (node);
+}
+
+/* All three shapes say the same. */
+static void
+check_shapes (Fixture *fixture)
+{
+  g_autoptr (WireRequest) multipart = check_multipart (fixture);
+  g_autoptr (WireRequest) batch = check_batch (fixture);
+
+  g_assert_cmpuint (multipart->ops->len, ==, fixture->records->len);
+  g_assert_cmpuint (batch->ops->len, ==, fixture->records->len);
+  for (guint i = 0; i < fixture->records->len; i++)
+    {
+      LsobsEncoded *encoded = fixture->records->pdata[i];
+      const char *op = encoded->record->kind == LSOBS_RECORD_CREATE ? "post" : "patch";
+      g_autoptr (WireRequest) single = check_run (encoded);
+      g_autofree char *expected = NULL;
+      g_autofree char *in_batch = NULL;
+      g_autofree char *alone = NULL;
+
+      g_assert_cmpstr (((WireOp *) multipart->ops->pdata[i])->id, ==, encoded->id);
+      g_assert_cmpstr (((WireOp *) multipart->ops->pdata[i])->op, ==, op);
+      expected = canonical (multipart->ops->pdata[i]);
+      in_batch = canonical (wire_request_find (batch, op, encoded->id));
+      g_assert_cmpstr (in_batch, ==, expected);
+      /* The id of an update is in the URL. */
+      g_assert_cmpint (json_object_has_member (((WireOp *) single->ops->pdata[0])->sent, "id"), ==,
+                       encoded->record->kind == LSOBS_RECORD_CREATE);
+      json_object_set_string_member (((WireOp *) single->ops->pdata[0])->run, "id", encoded->id);
+      alone = canonical (single->ops->pdata[0]);
+      g_assert_cmpstr (alone, ==, expected);
+    }
+}
+
+/* The example of the protocol */
+
+static void
+add_example (Fixture *fixture)
+{
+  LsobsRecord *r = make_record (LSOBS_RECORD_CREATE, R_PATH, "support-agent", LSOBS_RUN_TYPE_CHAIN);
+  LsobsRecord *l = make_record (LSOBS_RECORD_CREATE, L_PATH, "chat-completion", LSOBS_RUN_TYPE_LLM);
+  LsobsRecord *t = make_record (LSOBS_RECORD_UPDATE, T_PATH, "order_lookup", LSOBS_RUN_TYPE_TOOL);
+
+  r->inputs = json ("{\"question\":\"Where is order 1138?\"}");
+  r->tags = json ("[\"prod\"]");
+  r->metadata = json ("{\"thread_id\":\"t-77\"}");
+
+  l->inputs = json ("{\"messages\":[{\"role\":\"user\",\"content\":\"Where is order 1138?\"}]}");
+  l->outputs = json ("{\"messages\":[{\"role\":\"assistant\","
+                     "\"content\":\"Let me check \xe2\x80\x93 one moment.\"}]}");
+  l->end_time = R_START + 1450000;
+  l->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+  g_ptr_array_add (l->events, _lsobs_record_event_new ("new_token", R_START + 650000, NULL));
+  l->metadata = json ("{\"thread_id\":\"t-77\",\"ls_provider\":\"openai\","
+                      "\"ls_model_name\":\"gpt-5.4-mini\",\"ls_model_type\":\"chat\","
+                      "\"ls_temperature\":0.2,\"usage_metadata\":{\"input_tokens\":21,"
+                      "\"output_tokens\":9,\"total_tokens\":30}}");
+
+  t->end_time = R_START + 1980000;
+  t->error = g_strdup ("upstream timed out");
+
+  add (fixture, r);
+  add (fixture, l);
+  add (fixture, t);
+}
+
+/* The example was written by version 0.1.0 on one kind of machine. */
+static void
+adapt (GString    *text,
+       guint       length)
+{
+  struct utsname name;
+  g_autofree char *system = NULL;
+  g_autofree char *old_length = g_strdup_printf ("Content-Length: %u\r\n", length);
+  g_autofree char *new_length = NULL;
+  g_autofree char *platform = NULL;
+
+  g_assert_cmpint (uname (&name), ==, 0);
+  system = g_ascii_strdown (name.sysname, -1);
+  platform = g_strdup_printf ("%s-%s", system, name.machine);
+  length += (guint) (strlen (platform) + strlen (PACKAGE_VERSION) - strlen ("linux-x86_64" "0.1.0"));
+  new_length = g_strdup_printf ("Content-Length: %u\r\n", length);
+  g_assert_cmpuint (g_string_replace (text, old_length, new_length, 0), ==, 1);
+  g_string_replace (text, "\"sdk_version\":\"0.1.0\"", "\"sdk_version\":\"" PACKAGE_VERSION "\"", 0);
+  g_string_replace (text, "linux-x86_64", platform, 0);
+}
+
+static void
+test_example (Fixture       *fixture,
+              gconstpointer  data)
+{
+  /* The attachment and the feedback that follow are nothing that we send. */
+  const gsize n_ours = 3566;
+  const char *boundary = "lsobs-7f3a9c51d2e84b06";
+  g_autoptr (GBytes) example = test_data_load ("example-c-multipart.bin");
+  g_autoptr (GString) expected = NULL;
+  g_autoptr (GBytes) body = NULL;
+
+  g_assert_cmpuint (g_bytes_get_size (example), ==, 4255);
+  expected = g_string_new_len (g_bytes_get_data (example, NULL), (gssize) n_ours);
+  adapt (expected, 139);
+  adapt (expected, 310);
+  g_string_append (expected, "--lsobs-7f3a9c51d2e84b06--\r\n");
+
+  add_example (fixture);
+  body = _lsobs_body_write_multipart (fixture->records, boundary);
+  g_assert_cmpmem (g_bytes_get_data (body, NULL), g_bytes_get_size (body),
+                   expected->str, expected->len);
+}
+
+static void
+test_example_shapes (Fixture       *fixture,
+                     gconstpointer  data)
+{
+  add_example (fixture);
+  check_shapes (fixture);
+}
+
+static void
+test_empty (Fixture       *fixture,
+            gconstpointer  data)
+{
+  g_autoptr (GBytes) batch = _lsobs_body_write_batch (fixture->records);
+  g_autoptr (GBytes) multipart = _lsobs_body_write_multipart (fixture->records, "b");
+
+  g_assert_cmpmem (g_bytes_get_data (batch, NULL), g_bytes_get_size (batch),
+                   "{\"post\":[],\"patch\":[]}", 22);
+  g_assert_cmpmem (g_bytes_get_data (multipart, NULL), g_bytes_get_size (multipart), "--b--\r\n", 7);
+}
+
+/* Random records */
+
+static char *
+random_text (void)
+{
+  static const char * const pieces[] = {
+    "a", "word ", "\"", "\\", "\n", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xff", "\x01", "--lsobs-", "\r\n",
+  };
+  GString *text = g_string_new (NULL);
+  int n = g_test_rand_int_range (0, 60);
+
+  for (int i = 0; i < n; i++)
+    g_string_append (text, pieces[g_test_rand_int_range (0, G_N_ELEMENTS (pieces))]);
+  return g_string_free (text, FALSE);
+}
+
+static GBytes *
+random_payload (void)
+{
+  g_autofree char *text = random_text ();
+  LsobsBuffer out = LSOBS_BUFFER_INIT;
+
+  switch (g_test_rand_int_range (0, 4))
+    {
+    case 0:
+      return NULL;
+    case 1:
+      return json (text);
+    default:
+      _lsobs_buffer_append_str (&out, "{\"text\":");
+      _lsobs_json_walk_text (&out, text, strlen (text), &(LsobsJsonWalkOptions) { NULL, 0, FALSE });
+      _lsobs_buffer_append_c (&out, '}');
+      return _lsobs_buffer_steal_bytes (&out);
+    }
+}
+
+static LsobsRecord *
+random_record (void)
+{
+  g_autofree char *name = random_text ();
+  g_autoptr (LsobsRunInfo) parent = _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info =
+      _lsobs_run_info_new (g_test_rand_bit () ? parent : NULL, name,
+                           (LsobsRunType) g_test_rand_int_range (0, LSOBS_RUN_TYPE_PARSER + 1));
+  LsobsRecord *record = _lsobs_record_new (g_test_rand_bit () ? LSOBS_RECORD_CREATE
+                                                              : LSOBS_RECORD_UPDATE, info);
+  LsobsNotes notes = { NULL, };
+  g_autofree char *tag = random_text ();
+
+  record->inputs = random_payload ();
+  record->outputs = random_payload ();
+  if (g_test_rand_bit ())
+    record->error = random_text ();
+  if (g_test_rand_bit ())
+    record->end_time = info->segment.start_time + g_test_rand_int ();
+  if (g_test_rand_bit ())
+    _lsobs_notes_add_tag (&notes, tag);
+  if (g_test_rand_bit ())
+    _lsobs_notes_set_metadata (&notes, tag, g_bytes_new_static ("[1,\"two\"]", 9), TRUE);
+  if (g_test_rand_bit ())
+    _lsobs_notes_add_event (&notes, tag, info->segment.start_time, random_payload ());
+  record->tags = _lsobs_notes_write_tags (&notes);
+  record->metadata = _lsobs_notes_write_metadata (&notes);
+  record->metadata_new = notes.metadata_new;
+  record->events = g_steal_pointer (&notes.events);
+  _lsobs_notes_clear (&notes);
+  return record;
+}
+
+static void
+test_random (Fixture       *fixture,
+             gconstpointer  data)
+{
+  for (guint i = 0; i < 200; i++)
+    {
+      int n = g_test_rand_int_range (1, 6);
+
+      for (int j = 0; j < n; j++)
+        {
+          LsobsEncoded *encoded = add (fixture, random_record ());
+
+          if (g_test_rand_int_range (0, 5) == 0)
+            _lsobs_encoder_cut (fixture->settings, fixture->counters, encoded);
+        }
+      check_shapes (fixture);
+      g_ptr_array_set_size (fixture->records, 0);
+    }
+}
+
+static void
+test_batch_size (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  g_autoptr (LsobsBatch) batch = NULL;
+  g_autoptr (LsobsBatch) first = NULL;
+  g_autoptr (LsobsBatch) second = NULL;
+  g_autoptr (GBytes) body = NULL;
+  char boundary[LSOBS_BOUNDARY_LEN + 1];
+
+  add_example (fixture);
+  _lsobs_body_make_boundary (boundary);
+  body = _lsobs_body_write_multipart (fixture->records, boundary);
+  batch = _lsobs_batch_new (g_steal_pointer (&fixture->records));
+  g_assert_cmpuint (lsobs_batch_get_n_bytes (batch), ==, g_bytes_get_size (body));
+  g_assert_cmpuint (lsobs_batch_get_n_records (batch), ==, 3);
+
+  _lsobs_batch_halve (batch, &first, &second);
+  g_assert_cmpuint (lsobs_batch_get_n_records (first), ==, 1);
+  g_assert_cmpuint (lsobs_batch_get_n_records (second), ==, 2);
+  g_assert_cmpuint (lsobs_batch_get_n_bytes (first) + lsobs_batch_get_n_bytes (second), ==,
+                    g_bytes_get_size (body) + _lsobs_body_measure_end ());
+  g_assert_true (_lsobs_batch_peek_records (second)->pdata[1] ==
+                 _lsobs_batch_peek_records (batch)->pdata[2]);
+  fixture->records = g_ptr_array_new ();
+}
+
+static void
+test_boundary (void)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; i < 10000; i++)
+    {
+      char boundary[LSOBS_BOUNDARY_LEN + 2];
+
+      memset (boundary, '#', sizeof boundary);
+      _lsobs_body_make_boundary (boundary);
+      g_assert_cmpint (boundary[LSOBS_BOUNDARY_LEN + 1], ==, '#');
+      g_assert_cmpuint (strlen (boundary), ==, LSOBS_BOUNDARY_LEN);
+      g_assert_cmpuint (strlen (boundary), <=, 70);
+      g_assert_cmpuint (strspn (boundary, "0123456789abcdefghijklmnopqrstuvwxyz-"), ==,
+                        LSOBS_BOUNDARY_LEN);
+      g_assert_true (g_hash_table_add (seen, g_strdup (boundary)));
+    }
+}
+
+/* Hostile bytes, in every string at once */
+
+static const char * const hostile[] = {
+  "\xff", "caf\xc3", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\"", "\\", "\"}", "\n\r\t",
+  "\x01\x1f\x7f", "\r\n--lsobs-\r\nContent-Disposition: form-data", "\xe2\x80\xa8\xe2\x80\xa9",
+  "</script>", "\\u0000", "\\ud800", "%s%n", "\xef\xbb\xbf", "\xf0\x9f\x98\x80", " ",
+};
+
+static void
+test_hostile (Fixture       *fixture,
+              gconstpointer  data)
+{
+  const char *text = data;
+  LsobsRecord *record = make_record (LSOBS_RECORD_CREATE, L_PATH, text, LSOBS_RUN_TYPE_LLM);
+  LsobsNotes notes = { NULL, };
+  LsobsBuffer quoted = LSOBS_BUFFER_INIT;
+  LsobsEncoded *encoded;
+  g_autoptr (WireRequest) request = NULL;
+
+  record->error = g_strdup (text);
+  record->inputs = json (text);
+  record->outputs = json (text);
+  _lsobs_json_walk_text (&quoted, text, strlen (text), &(LsobsJsonWalkOptions) { NULL, 0, FALSE });
+  _lsobs_notes_set_metadata (&notes, text, _lsobs_buffer_steal_bytes (&quoted), FALSE);
+  _lsobs_notes_add_tag (&notes, text);
+  _lsobs_notes_add_event (&notes, text, R_START + 650000, json (text));
+  record->tags = _lsobs_notes_write_tags (&notes);
+  record->metadata = _lsobs_notes_write_metadata (&notes);
+  record->events = g_steal_pointer (&notes.events);
+  _lsobs_notes_clear (&notes);
+
+  encoded = add (fixture, record);
+  g_assert_true (g_utf8_validate (encoded->text.data, (gssize) encoded->text.len, NULL));
+  for (gsize i = 0; i < encoded->text.len; i++)
+    g_assert_cmpint ((guchar) encoded->text.data[i], >=, 0x20);
+  check_shapes (fixture);
+  request = check_batch (fixture);
+  if (g_utf8_validate (text, -1, NULL))
+    {
+      JsonObject *run = ((WireOp *) request->ops->pdata[0])->run;
+
+      g_assert_cmpstr (json_object_get_string_member (run, "name"), ==, text);
+      g_assert_cmpstr (json_object_get_string_member (run, "error"), ==, text);
+    }
+}
+
+/* What is captured: never more than there is room for */
+
+static void
+assert_bytes (GBytes     *bytes,
+              const char *expected)
+{
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
+                   expected, strlen (expected));
+}
+
+static void
+test_capture_node (Fixture       *fixture,
+                   gconstpointer  data)
+{
+  g_autoptr (JsonNode) node = json_from_string ("{\"key\":\"value\"}", NULL);
+  g_autoptr (GBytes) fits = _lsobs_capture_node (node, 15, fixture->counters);
+  g_autoptr (GBytes) not = NULL;
+
+  g_assert_null (_lsobs_capture_node (NULL, 15, fixture->counters));
+  assert_bytes (fits, "{\"key\":\"value\"}");
+  g_assert_cmpuint (_lsobs_counters_get (fixture->counters, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
+  not = _lsobs_capture_node (node, 14, fixture->counters);
+  g_assert_true (g_str_has_prefix (g_bytes_get_data (not, NULL), "{\"__truncated__\":true,\"bytes\":"));
+  g_assert_cmpuint (_lsobs_counters_get (fixture->counters, LSOBS_COUNTER_CUT_PAYLOADS), ==, 1);
+  /* The caller may change its tree. */
+  json_object_set_string_member (json_node_get_object (node), "key", "other");
+  assert_bytes (fits, "{\"key\":\"value\"}");
+}
+
+static void
+test_capture_bytes (Fixture       *fixture,
+                    gconstpointer  data)
+{
+  g_autoptr (GBytes) text = json ("{\"key\":\"value\"}");
+  g_autoptr (GBytes) fits = _lsobs_capture_bytes (text, 15, fixture->counters);
+  g_autoptr (GBytes) not = _lsobs_capture_bytes (text, 14, fixture->counters);
+
+  g_assert_null (_lsobs_capture_bytes (NULL, 15, fixture->counters));
+  g_assert_true (fits == text);
+  assert_bytes (not, "{\"__truncated__\":true,\"bytes\":15}");
+  g_assert_cmpuint (_lsobs_counters_get (fixture->counters, LSOBS_COUNTER_CUT_PAYLOADS), ==, 1);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+#define ADD(path, data, func) \
+  g_test_add (path, Fixture, data, set_up, func, tear_down)
+  ADD ("/body/example/bytes", NULL, test_example);
+  ADD ("/body/example/shapes", NULL, test_example_shapes);
+  ADD ("/body/empty", NULL, test_empty);
+  ADD ("/body/random", NULL, test_random);
+  ADD ("/body/batch-size", NULL, test_batch_size);
+  g_test_add_func ("/body/boundary", test_boundary);
+  for (guint i = 0; i < G_N_ELEMENTS (hostile); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/body/hostile/%u", i);
+
+      ADD (path, hostile[i], test_hostile);
+    }
+  ADD ("/body/capture/node", NULL, test_capture_node);
+  ADD ("/body/capture/bytes", NULL, test_capture_bytes);
+
+  return g_test_run ();
+}

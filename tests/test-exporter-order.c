@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Updates and their creates: in which order they leave, and what becomes of one without the other. */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "test-helpers.h"
+
+/* (nullable) (transfer full): the first request with the operation */
+static TestRequest *
+find_request (TestServer *server,
+              const char *op,
+              const char *id)
+{
+  g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
+
+  for (guint i = 0; i < requests->len; i++)
+    {
+      TestRequest *request = g_ptr_array_index (requests, i);
+
+      if (request->wire != NULL && wire_request_find (request->wire, op, id) != NULL)
+        return test_request_ref (request);
+    }
+
+  return NULL;
+}
+
+static LsobsRun *
+start_run (TestFixture *fixture,
+           const char  *name)
+{
+  g_autoptr (JsonNode) inputs = test_new_payload ("in");
+
+  return lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_TOOL, inputs);
+}
+
+static void
+end_run (LsobsRun *run)
+{
+  g_autoptr (JsonNode) outputs = test_new_payload ("out");
+
+  lsobs_run_end (run, outputs);
+}
+
+/* --- order --------------------------------------------------------------------------------- */
+
+/* The create is under way when the run ends: the end waits, what comes after it does not. */
+static void
+test_held_back (TestFixture   *fixture,
+                gconstpointer  data)
+{
+  g_autoptr (LsobsRun) run = NULL;
+  g_autofree char *id = NULL;
+  g_autoptr (TestRequest) create = NULL;
+  g_autoptr (TestRequest) update = NULL;
+  g_autoptr (TestRequest) early = NULL;
+
+  lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
+  lsobs_config_set_max_batch_size (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_hold (fixture->server);
+  run = start_run (fixture, "run");
+  id = lsobs_run_dup_id (run);
+  g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
+  end_run (run);
+  test_emit (fixture->exporter, "other");
+  g_assert_true (test_server_wait_requests (fixture->server, 2, TEST_TIMEOUT_MS));
+  early = find_request (fixture->server, "patch", id);
+  g_assert_null (early);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT), ==, 3);
+
+  test_server_release (fixture->server);
+  g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  create = find_request (fixture->server, "post", id);
+  update = find_request (fixture->server, "patch", id);
+  g_assert_nonnull (create);
+  g_assert_nonnull (update);
+  g_assert_cmpint (create->time, <, update->time);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
+}
+
+/* The creates of all updates in a request must have come before. */
+typedef struct
+{
+  GMutex lock;          /* guards all below */
+  GHashTable *created;  /* (owned) (element-type utf8) ids */
+  guint n_early;        /* updates that came first */
+} OrderCheck;
+
+/* Called in the server's thread. */
+static gboolean
+check_order_cb (TestRequest *request,
+                TestReply   *reply,
+                gpointer     data)
+{
+  OrderCheck *check = data;
+
+  g_mutex_lock (&check->lock);
+  for (guint i = 0; request->wire != NULL && i < request->wire->ops->len; i++)
+    {
+      WireOp *op = g_ptr_array_index (request->wire->ops, i);
+
+      if (strcmp (op->op, "post") == 0)
+        g_hash_table_add (check->created, g_strdup (op->id));
+      else if (!g_hash_table_contains (check->created, op->id))
+        check->n_early++;
+    }
+  /* so that answers overtake each other */
+  reply->delay_ms = g_hash_table_size (check->created) % 3;
+  g_mutex_unlock (&check->lock);
+
+  return TRUE;
+}
+
+static void
+test_order_under_load (TestFixture   *fixture,
+                       gconstpointer  data G_GNUC_UNUSED)
+{
+  OrderCheck check = { .n_early = 0 };
+  g_autoptr (WireTree) tree = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
+
+  g_mutex_init (&check.lock);
+  check.created = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  lsobs_config_set_max_batch_size (fixture->config, 3);
+  test_fixture_start (fixture);
+  test_server_set_handler (fixture->server, check_order_cb, &check);
+
+  for (guint i = 0; i < 300; i++)
+    {
+      g_ptr_array_add (open, start_run (fixture, "run"));
+      if (open->len > 5)
+        {
+          end_run (g_ptr_array_index (open, i % 5));
+          g_ptr_array_remove_index (open, i % 5);
+        }
+    }
+  for (guint i = 0; i < open->len; i++)
+    end_run (g_ptr_array_index (open, i));
+  lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, &error);
+  g_assert_no_error (error);
+  g_ptr_array_set_size (open, 0);
+
+  tree = test_server_build_tree (fixture->server);
+  wire_tree_check (tree, WIRE_TREE_CHECK_ALL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 300);
+  g_assert_cmpuint (check.n_early, ==, 0);
+  g_hash_table_unref (check.created);
+  g_mutex_clear (&check.lock);
+}
+
+/* --- promotion ----------------------------------------------------------------------------- */
+
+static void
+assert_promoted (TestFixture *fixture,
+                 const char  *id)
+{
+  g_autoptr (WireTree) tree = test_server_build_tree (fixture->server);
+  WireRun *run = wire_tree_lookup (tree, id);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_nonnull (run);
+  wire_tree_check (tree, WIRE_TREE_CHECK_ALL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (run->name, ==, "run");
+  g_assert_cmpstr (run->run_type, ==, "tool");
+  g_assert_cmpuint (run->n_posts, ==, 1);
+  g_assert_cmpuint (run->n_patches, ==, 0);
+  g_assert_cmpint (run->end_us, >=, run->start_us);
+  g_assert_cmpstr (wire_run_get_string (run, "outputs.text"), ==, "out");
+  g_assert_cmpstr (wire_run_get_string (run, "session_name"), ==, TEST_PROJECT);
+  g_assert_nonnull (wire_run_get (run, "inputs"));
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_PROMOTED), ==, 1);
+}
+
+/* The create was refused before the run ended. */
+static void
+test_promoted (TestFixture   *fixture,
+               gconstpointer  data)
+{
+  guint status = GPOINTER_TO_UINT (data);
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL;
+
+  fixture->is_free = TRUE; /* the same id in a second create is the very point */
+  lsobs_config_set_max_attempts (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_push (fixture->server, NULL, (TestReply) { .status = status });
+  run = start_run (fixture, "run");
+  id = lsobs_run_dup_id (run);
+  error = test_flush_with_loss (fixture->exporter, 1);
+  end_run (run);
+  test_assert_flush (fixture->exporter, 1);
+  assert_promoted (fixture, id);
+}
+
+/* The create is lost while the end waits for it. */
+static void
+test_promoted_in_flight (TestFixture   *fixture,
+                         gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL;
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  LsobsFlushStats stats;
+
+  fixture->is_free = TRUE;
+  lsobs_config_set_max_attempts (fixture->config, 1);
+  lsobs_config_set_max_batch_size (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_hold (fixture->server);
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 503 });
+  run = start_run (fixture, "run");
+  id = lsobs_run_dup_id (run);
+  g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
+  end_run (run);
+  lsobs_exporter_flush_async (fixture->exporter, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
+  test_server_release (fixture->server);
+  g_assert_false (lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), &stats, &error));
+  g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT);
+  g_assert_cmpuint (stats.runs_flushed, ==, 1);
+  g_assert_cmpuint (stats.runs_failed, ==, 1);
+  assert_promoted (fixture, id);
+}
+
+/* The create had to make room in the queue. */
+static void
+test_promoted_after_eviction (TestFixture   *fixture,
+                              gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (LsobsRun) run = NULL;
+  g_autofree char *id = NULL;
+
+  lsobs_config_set_queue_capacity (fixture->config, 2);
+  test_fixture_start_in (fixture, context);
+  run = start_run (fixture, "run");
+  id = lsobs_run_dup_id (run);
+  test_emit_many (fixture->exporter, 2);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_QUEUE_FULL), ==, 1);
+  end_run (run);
+  g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  assert_promoted (fixture, id);
+}
+
+/* An end that finds its start still waiting makes one record of it. */
+static void
+test_merged (TestFixture   *fixture,
+             gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+  g_autoptr (LsobsRun) run = NULL;
+  WireRun *sent;
+
+  test_fixture_start (fixture);
+  run = start_run (fixture, "run");
+  end_run (run);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED), ==, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_MERGED), ==, 1);
+  test_assert_flush (fixture->exporter, 1);
+  tree = test_server_build_tree (fixture->server);
+  sent = wire_tree_get_root (tree);
+  g_assert_nonnull (sent);
+  g_assert_cmpuint (sent->n_posts, ==, 1);
+  g_assert_cmpuint (sent->n_patches, ==, 0);
+  g_assert_cmpstr (wire_run_get_string (sent, "inputs.text"), ==, "in");
+  g_assert_cmpstr (wire_run_get_string (sent, "outputs.text"), ==, "out");
+}
+
+/* --- by id --------------------------------------------------------------------------------- */
+
+static gboolean
+enqueue (LsobsExporter     *exporter,
+         LsobsRunEventKind  kind,
+         const char        *id,
+         GError           **error)
+{
+  g_autoptr (LsobsRunEvent) event =
+      kind == LSOBS_RUN_EVENT_KIND_START
+          ? lsobs_run_event_new_start (id, NULL, "run", LSOBS_RUN_TYPE_TOOL, NULL)
+          : lsobs_run_event_new_update (id, NULL, NULL);
+
+  return lsobs_exporter_enqueue (exporter, event, error);
+}
+
+/* A run that has ended and arrived is forgotten: its id might start anew. */
+static void
+test_forgotten (TestFixture   *fixture,
+                gconstpointer  data G_GNUC_UNUSED)
+{
+  static const char id[] = "019a0000-0000-7000-8000-000000000001";
+  g_autoptr (GError) error = NULL;
+
+  fixture->is_free = TRUE;
+  test_fixture_start (fixture);
+  g_assert_true (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_START, id, &error));
+  test_assert_flush (fixture->exporter, 1);
+  g_assert_false (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_START, id, &error));
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
+  g_clear_error (&error);
+  g_assert_true (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_UPDATE, id, &error));
+  test_assert_flush (fixture->exporter, 1);
+  g_assert_true (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_START, id, &error));
+  test_assert_flush (fixture->exporter, 1);
+}
+
+/* An update of a run that never started is shown as a complete run. */
+static void
+test_unknown_update (TestFixture   *fixture,
+                     gconstpointer  data G_GNUC_UNUSED)
+{
+  static const char id[] = "019a0000-0000-7000-8000-000000000002";
+  g_autoptr (WireTree) tree = NULL;
+  g_autoptr (GError) error = NULL;
+
+  test_fixture_start (fixture);
+  g_assert_true (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_UPDATE, id, &error));
+  test_assert_flush (fixture->exporter, 1);
+  tree = test_server_build_tree (fixture->server);
+  wire_tree_check (tree, WIRE_TREE_CHECK_ALL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 1);
+}
+
+#define ADD(path, data, test) \
+  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  test_log_install ();
+
+  ADD ("/exporter/order/held-back/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_held_back);
+  ADD ("/exporter/order/held-back/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_held_back);
+  ADD ("/exporter/order/held-back/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), test_held_back);
+  ADD ("/exporter/order/under-load", NULL, test_order_under_load);
+  ADD ("/exporter/promoted/unavailable", GUINT_TO_POINTER (503), test_promoted);
+  ADD ("/exporter/promoted/rejected", GUINT_TO_POINTER (422), test_promoted);
+  ADD ("/exporter/promoted/in-flight", NULL, test_promoted_in_flight);
+  ADD ("/exporter/promoted/evicted", NULL, test_promoted_after_eviction);
+  ADD ("/exporter/merged", NULL, test_merged);
+  ADD ("/exporter/by-id/forgotten", NULL, test_forgotten);
+  ADD ("/exporter/by-id/unknown-update", NULL, test_unknown_update);
+
+  return g_test_run ();
+}
