@@ -389,7 +389,9 @@ lsobs_config_class_init (LsobsConfigClass *klass)
   /**
    * LsobsConfig:api-key:
    *
-   * The key of the service. It cannot be read.
+   * The key of the service. It cannot be read. Set it with
+   * lsobs_config_set_api_key() where there is a choice: a #GValue on the way here
+   * keeps a copy that nobody wipes.
    *
    * Since: 0.1
    */
@@ -847,6 +849,7 @@ lsobs_config_set_ingest_mode (LsobsConfig    *self,
                               LsobsIngestMode ingest_mode)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
+  g_return_if_fail ((guint) ingest_mode <= LSOBS_INGEST_MODE_RUNS);
 
   if (self->ingest_mode == ingest_mode)
     return;

@@ -205,15 +205,15 @@ settle_batch (LsobsWorker  *self,
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
       self->pause = 0;
       self->paused_until = 0;
-      _lsobs_batcher_delivered (self->batcher, batch);
+      /* Before the tickets hear of it: who waits may ask for the state. */
       set_state (self, LSOBS_STATE_OK, NULL);
+      _lsobs_batcher_delivered (self->batcher, batch);
       post_news (self, n, 0);
     }
   else if (!_lsobs_batcher_split (self->batcher, batch, error))
     {
       LsobsDropReason reason = get_drop_reason (error);
 
-      /* Before the tickets hear of it: who waits may ask for the problem. */
       learn_from_loss (self, reason, error);
       _lsobs_batcher_lost (self->batcher, batch, reason);
       post_news (self, 0, n);
