@@ -8,6 +8,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_CLIENT (lsobs_client_get_type ())
 
+/**
+ * LsobsClient:
+ *
+ * Sends batches to the service by HTTP.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsClient, lsobs_client, LSOBS, CLIENT, GObject)
 

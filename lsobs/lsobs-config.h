@@ -7,6 +7,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_CONFIG (lsobs_config_get_type ())
 
+/**
+ * LsobsConfig:
+ *
+ * A bag of settings.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsConfig, lsobs_config, LSOBS, CONFIG, GObject)
 

@@ -12,6 +12,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_EXPORTER (lsobs_exporter_get_type ())
 
+/**
+ * LsobsExporter:
+ *
+ * A bounded queue, and what empties it.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsExporter, lsobs_exporter, LSOBS, EXPORTER, GObject)
 

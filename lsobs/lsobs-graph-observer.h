@@ -7,6 +7,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_GRAPH_OBSERVER (lsobs_graph_observer_get_type ())
 
+/**
+ * LsobsGraphObserver:
+ *
+ * What an engine that runs agents as graphs of nodes calls.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_INTERFACE (LsobsGraphObserver, lsobs_graph_observer, LSOBS, GRAPH_OBSERVER, GObject)
 

@@ -8,6 +8,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_INVOCATION (lsobs_invocation_get_type ())
 
+/**
+ * LsobsInvocation:
+ *
+ * One execution of a graph.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsInvocation, lsobs_invocation, LSOBS, INVOCATION, GObject)
 

@@ -200,7 +200,8 @@ lsobs_memory_transport_new (void)
  *
  * Gets all that was accepted so far, in the order it came in.
  *
- * Returns: (transfer full) (element-type LsobsRunEvent): some events
+ * Returns: (transfer container) (element-type LsobsRunEvent): some events; the
+ *   array frees them
  *
  * Since: 0.1
  */

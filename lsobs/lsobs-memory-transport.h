@@ -7,6 +7,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_MEMORY_TRANSPORT (lsobs_memory_transport_get_type ())
 
+/**
+ * LsobsMemoryTransport:
+ *
+ * Keeps what it is given.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsMemoryTransport, lsobs_memory_transport, LSOBS, MEMORY_TRANSPORT, GObject)
 

@@ -9,6 +9,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_OBSERVER (lsobs_observer_get_type ())
 
+/**
+ * LsobsObserver:
+ *
+ * Traces a program's agents.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsObserver, lsobs_observer, LSOBS, OBSERVER, GObject)
 

@@ -7,6 +7,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_PROBABILITY_SAMPLER (lsobs_probability_sampler_get_type ())
 
+/**
+ * LsobsProbabilitySampler:
+ *
+ * Keeps a share of the traces.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsProbabilitySampler, lsobs_probability_sampler, LSOBS, PROBABILITY_SAMPLER, GObject)
 

@@ -46,6 +46,13 @@ struct _LsobsRunMetadata
   char *error_text;
 };
 
+/**
+ * LsobsRunStore:
+ *
+ * Knows which state runs have reached, by their ids.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsRunStore, lsobs_run_store, LSOBS, RUN_STORE, GObject)
 

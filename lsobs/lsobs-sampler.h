@@ -7,6 +7,13 @@ G_BEGIN_DECLS
 
 #define LSOBS_TYPE_SAMPLER (lsobs_sampler_get_type ())
 
+/**
+ * LsobsSampler:
+ *
+ * Decides which traces are sent.
+ *
+ * Since: 0.1
+ */
 LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_INTERFACE (LsobsSampler, lsobs_sampler, LSOBS, SAMPLER, GObject)
 

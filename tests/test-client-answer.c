@@ -57,13 +57,15 @@ assert_all_alone_or_accepted (TestServer *server,
 }
 
 /* One of eight was there already: the others are found out and sent. */
+static char run_5[] = "\"run-5\"";
+
 static void
 test_conflict_batch (TestFixture   *fixture,
                      gconstpointer  data)
 {
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   test_fixture_start (fixture);
-  test_server_set_handler (fixture->server, conflict_with_cb, "\"run-5\"");
+  test_server_set_handler (fixture->server, conflict_with_cb, run_5);
   test_emit_many (fixture->exporter, 8);
   test_assert_flush (fixture->exporter, 8);
   assert_all_alone_or_accepted (fixture->server, 8);

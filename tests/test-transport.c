@@ -40,7 +40,6 @@ struct _TestTransport
 };
 
 static void test_transport_iface_init (LsobsTransportInterface *iface);
-GType       test_transport_get_type   (void);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (TestTransport, test_transport, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT, test_transport_iface_init))
