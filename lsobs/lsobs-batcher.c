@@ -240,6 +240,16 @@ _lsobs_batcher_next (LsobsBatcher *self)
   return g_queue_pop_head (&self->ready);
 }
 
+static void
+line_up_again (LsobsBatcher *self,
+               LsobsEncoded *only)
+{
+  GPtrArray *again = new_encoded_array ();
+
+  g_ptr_array_add (again, _lsobs_encoded_ref (only));
+  g_queue_push_head (&self->ready, _lsobs_batch_new (again));
+}
+
 /* Whether a part of the batch may be welcome where the whole was not; it is in
  * line then. */
 gboolean
@@ -267,11 +277,16 @@ _lsobs_batcher_split (LsobsBatcher *self,
     }
   if (too_large && !only->cut)
     {
-      GPtrArray *again = new_encoded_array ();
-
       _lsobs_encoder_cut (self->settings, self->counters, only);
-      g_ptr_array_add (again, _lsobs_encoded_ref (only));
-      g_queue_push_head (&self->ready, _lsobs_batch_new (again));
+      line_up_again (self, only);
+      return TRUE;
+    }
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT) && only->record->promoted)
+    {
+      /* The create seemed lost, but has arrived; only the end is missing there. */
+      _lsobs_queue_demote (self->queue, only->record);
+      _lsobs_encoder_again (self->settings, self->counters, only);
+      line_up_again (self, only);
       return TRUE;
     }
   return FALSE;

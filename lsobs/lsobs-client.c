@@ -144,6 +144,9 @@ get_session (LsobsClient *self)
           "max-conns-per-host", (int) self->settings->max_in_flight,
           NULL);
       soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
+      /* No proxy leads to this machine; to ask for one takes a thread each time. */
+      if (self->settings->loopback)
+        soup_session_set_proxy_resolver (self->session, NULL);
       self->epoch = _lsobs_fork_epoch ();
     }
   return self->session;
@@ -350,7 +353,6 @@ judge_answer (GTask       *task,
   LsobsClient *self = g_task_get_source_object (task);
   SendData *data = g_task_get_task_data (task);
   LsobsVerdict verdict = _lsobs_retry_judge (status, answer);
-  gboolean alone = lsobs_batch_get_n_records (data->batch) == 1;
 
   switch (verdict)
     {
@@ -360,9 +362,9 @@ judge_answer (GTask       *task,
         verdict = LSOBS_VERDICT_DELIVERED;
       break;
     case LSOBS_VERDICT_CONFLICT:
-      /* An earlier attempt of ours came through; but in a first attempt of many,
-       * one conflict says nothing of the others. */
-      if (alone || data->n_attempts > 1)
+      /* An earlier attempt of ours came through; in a first attempt, the exporter
+       * has to find out which of the records it was, and what that means. */
+      if (data->n_attempts > 1)
         verdict = LSOBS_VERDICT_DELIVERED;
       break;
     case LSOBS_VERDICT_DELIVERED:

@@ -40,6 +40,9 @@ typedef struct
 LsobsEncoded *_lsobs_encoder_encode (LsobsSettings *settings,
                                      LsobsCounters *counters,
                                      LsobsRecord   *record);
+void          _lsobs_encoder_again  (LsobsSettings *settings,
+                                     LsobsCounters *counters,
+                                     LsobsEncoded  *encoded);
 void          _lsobs_encoder_cut    (LsobsSettings *settings,
                                      LsobsCounters *counters,
                                      LsobsEncoded  *encoded);

@@ -324,6 +324,15 @@ _lsobs_encoder_encode (LsobsSettings *settings,
   return self;
 }
 
+/* Writes it again, since the record has changed. */
+void
+_lsobs_encoder_again (LsobsSettings *settings,
+                      LsobsCounters *counters,
+                      LsobsEncoded  *encoded)
+{
+  encode (settings, counters, encoded);
+}
+
 /* Writes it again with notes of their size in place of inputs and outputs, for a
  * record that is too large even alone. */
 void

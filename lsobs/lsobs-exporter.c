@@ -25,7 +25,10 @@
  * waits is sent for as long as #LsobsConfig:shutdown-timeout allows.
  *
  * A child process made by fork() starts with an empty queue, and counts what its
- * parent had in it as lost by %LSOBS_DROP_REASON_FORK: the parent sends that.
+ * parent had in it as lost by %LSOBS_DROP_REASON_FORK: the parent sends that. No
+ * lock of lsobs is ever held across a fork. Those of GLib that other threads of the
+ * program hold at that moment are out of its reach: a child may then be unable to
+ * send, but nothing that it calls here waits longer than it was told to.
  */
 
 struct _LsobsExporter

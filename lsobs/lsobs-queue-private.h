@@ -48,6 +48,8 @@ LsobsCreateState
                                            LsobsRunInfo  *info);
 void        _lsobs_queue_promote        (LsobsQueue      *self,
                                          LsobsRecord     *record);
+void        _lsobs_queue_demote         (LsobsQueue      *self,
+                                         LsobsRecord     *record);
 void        _lsobs_queue_delivered      (LsobsQueue      *self,
                                          LsobsRecord     *record);
 void        _lsobs_queue_lost           (LsobsQueue      *self,

@@ -196,6 +196,7 @@ append (LsobsQueue  *self,
        record->info->create_state == LSOBS_CREATE_NONE))
     {
       record->kind = LSOBS_RECORD_CREATE;
+      record->promoted = TRUE;
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
     }
   if (record->kind == LSOBS_RECORD_CREATE)
@@ -369,8 +370,21 @@ _lsobs_queue_promote (LsobsQueue  *self,
 {
   lock (self);
   record->kind = LSOBS_RECORD_CREATE;
+  record->promoted = TRUE;
   record->info->create_state = LSOBS_CREATE_TAKEN;
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
+  g_async_queue_unlock (self->records);
+}
+
+/* The create was not lost after all: the record is an update again. */
+void
+_lsobs_queue_demote (LsobsQueue  *self,
+                     LsobsRecord *record)
+{
+  lock (self);
+  record->kind = LSOBS_RECORD_UPDATE;
+  record->promoted = FALSE;
+  record->info->create_state = LSOBS_CREATE_DELIVERED;
   g_async_queue_unlock (self->records);
 }
 

@@ -35,6 +35,7 @@ struct _LsobsRecord
   char *error;          /* (owned) (nullable) text */
   gint64 end_time;      /* µs since 1970, or 0 for none */
   gint64 duration_ms;   /* or -1 for none */
+  gboolean promoted;    /* a create that was an update, because its create was lost */
   gboolean by_id;       /* the run store knows the run, and may forget it after */
 
   /* Set by the queue. */

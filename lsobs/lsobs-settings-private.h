@@ -28,6 +28,7 @@ typedef struct
   gatomicrefcount ref_count;
 
   char *api_url;           /* (owned) no slash at the end */
+  gboolean loopback;       /* it is on this machine */
   char *api_key;           /* (owned) (nullable) a secret */
   char *project_name;      /* (owned) */
   char *workspace_id;      /* (owned) (nullable) */

@@ -169,11 +169,10 @@ static gboolean
 take_key (LsobsSettings     *self,
           LsobsConfig       *config,
           LsobsSettingsUse   use,
-          gboolean           loopback,
           GError           **error)
 {
   self->api_key = dup_trimmed (_lsobs_config_peek_api_key (config));
-  if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !loopback)
+  if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback)
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            _("No API key: set the property api-key, or the environment variable "
@@ -270,14 +269,13 @@ _lsobs_settings_new (LsobsConfig       *config,
                      GError           **error)
 {
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
-  gboolean loopback = FALSE;
 
   g_atomic_ref_count_init (&self->ref_count);
   self->ingest_mode = lsobs_config_get_ingest_mode (config);
   self->api_url = check_url (lsobs_config_get_api_url (config),
-                             lsobs_config_get_allow_plain_http (config), &loopback, error);
+                             lsobs_config_get_allow_plain_http (config), &self->loopback, error);
   if (self->api_url == NULL ||
-      !take_key (self, config, use, loopback, error) ||
+      !take_key (self, config, use, error) ||
       !take_names (self, config, error) ||
       !take_sampling (self, config, error) ||
       !take_regex (self, config, error) ||

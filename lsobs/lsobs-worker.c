@@ -200,7 +200,12 @@ settle_batch (LsobsWorker  *self,
 {
   guint n = lsobs_batch_get_n_records (batch);
 
-  if (error == NULL || (n == 1 && g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT)))
+  /* The service has had it: that is as good as now. */
+  gboolean had = n == 1 && g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT);
+
+  if (error != NULL && _lsobs_batcher_split (self->batcher, batch, error))
+    return;
+  if (error == NULL || had)
     {
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
       self->pause = 0;
@@ -210,7 +215,7 @@ settle_batch (LsobsWorker  *self,
       _lsobs_batcher_delivered (self->batcher, batch);
       post_news (self, n, 0);
     }
-  else if (!_lsobs_batcher_split (self->batcher, batch, error))
+  else
     {
       LsobsDropReason reason = get_drop_reason (error);
 

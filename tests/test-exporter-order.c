@@ -81,13 +81,19 @@ test_held_back (TestFixture   *fixture,
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
 }
 
-/* The creates of all updates in a request must have come before. */
+/* The creates of all updates in a request must have been answered before. */
 typedef struct
 {
   GMutex lock;          /* guards all below */
-  GHashTable *created;  /* (owned) (element-type utf8) ids */
-  guint n_early;        /* updates that came first */
+  GHashTable *creates;  /* (owned) (element-type utf8 TestRequest) by id */
+  guint n_early;        /* updates that did not wait */
 } OrderCheck;
+
+static gboolean
+is_answered (TestRequest *request)
+{
+  return request != NULL && test_request_get_status (request) != 0;
+}
 
 /* Called in the server's thread. */
 static gboolean
@@ -103,12 +109,12 @@ check_order_cb (TestRequest *request,
       WireOp *op = g_ptr_array_index (request->wire->ops, i);
 
       if (strcmp (op->op, "post") == 0)
-        g_hash_table_add (check->created, g_strdup (op->id));
-      else if (!g_hash_table_contains (check->created, op->id))
+        g_hash_table_insert (check->creates, g_strdup (op->id), test_request_ref (request));
+      else if (!is_answered (g_hash_table_lookup (check->creates, op->id)))
         check->n_early++;
     }
   /* so that answers overtake each other */
-  reply->delay_ms = g_hash_table_size (check->created) % 3;
+  reply->delay_ms = 1 + g_hash_table_size (check->creates) % 3;
   g_mutex_unlock (&check->lock);
 
   return TRUE;
@@ -124,32 +130,35 @@ test_order_under_load (TestFixture   *fixture,
   g_autoptr (GPtrArray) open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
 
   g_mutex_init (&check.lock);
-  check.created = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  check.creates = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
+                                         (GDestroyNotify) test_request_unref);
   lsobs_config_set_max_batch_size (fixture->config, 3);
   test_fixture_start (fixture);
   test_server_set_handler (fixture->server, check_order_cb, &check);
 
-  for (guint i = 0; i < 300; i++)
+  for (guint i = 0; i < 25; i++)
     {
-      g_ptr_array_add (open, start_run (fixture, "run"));
-      if (open->len > 5)
-        {
-          end_run (g_ptr_array_index (open, i % 5));
-          g_ptr_array_remove_index (open, i % 5);
-        }
+      guint n_before = test_server_count_requests (fixture->server, NULL);
+
+      for (guint j = 0; j < 12; j++)
+        g_ptr_array_add (open, start_run (fixture, "run"));
+      /* some of the creates are under way now, others still wait */
+      g_assert_true (test_server_wait_requests (fixture->server, n_before + 1, TEST_TIMEOUT_MS));
+      /* those first whose creates are answered last */
+      for (guint j = 12; j > 0; j--)
+        end_run (g_ptr_array_index (open, j - 1));
+      g_ptr_array_set_size (open, 0);
     }
-  for (guint i = 0; i < open->len; i++)
-    end_run (g_ptr_array_index (open, i));
   lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, &error);
   g_assert_no_error (error);
-  g_ptr_array_set_size (open, 0);
 
   tree = test_server_build_tree (fixture->server);
   wire_tree_check (tree, WIRE_TREE_CHECK_ALL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 300);
   g_assert_cmpuint (check.n_early, ==, 0);
-  g_hash_table_unref (check.created);
+  test_server_set_handler (fixture->server, NULL, NULL);
+  g_hash_table_unref (check.creates);
   g_mutex_clear (&check.lock);
 }
 

@@ -10,7 +10,7 @@
 /* Forks while other threads are in the middle of everything: whatever they hold, the child goes on. */
 
 #define N_THREADS 6
-#define N_FORKS 50
+#define N_FORKS 20
 #define N_FORKS_SLOW 5
 
 typedef struct

@@ -63,14 +63,14 @@ static void
 test_second_end (RunFixture    *fixture,
                  gconstpointer  data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
+  LsobsInvocation *turn = begin (fixture, "turn");
   g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "late");
 
   lsobs_invocation_end (turn, NULL);
   run_fixture_flush (fixture);
   lsobs_invocation_fail (turn, error);
   lsobs_invocation_end (turn, NULL);
-  g_clear_object (&turn);
+  g_assert_finalize_object (turn);
   graph_assert_tree (fixture, WIRE_TREE_ERRORS, "turn chain ok\n");
   g_assert_cmpuint (run_fixture_find (fixture, "turn")->n_patches, ==, 0);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 2);
@@ -162,7 +162,6 @@ test_unref_of_nothing (RunFixture    *fixture,
   graph_assert_tree (fixture, WIRE_TREE_PLAIN, "turn chain ok\n");
 }
 
-/* What comes after the end is still below the root, and still ends. */
 static void
 test_callbacks_after_end (RunFixture    *fixture,
                           gconstpointer  data G_GNUC_UNUSED)
@@ -193,7 +192,6 @@ test_disposed_before_end (RunFixture    *fixture,
   graph_end (turn, "late", NULL, -1);
   lsobs_invocation_end (turn, NULL);
   g_object_run_dispose (G_OBJECT (turn));
-  g_clear_object (&turn);
   graph_assert_tree (fixture, WIRE_TREE_PLAIN, "turn chain ok\n  node chain error\n  late chain ok\n");
 }
 
@@ -253,7 +251,6 @@ test_node_run (RunFixture    *fixture,
                      "  agent chain ok\n");
 }
 
-/* A program may end the run of a node by itself; the callback that follows changes nothing. */
 static void
 test_node_run_ended (RunFixture    *fixture,
                      gconstpointer  data G_GNUC_UNUSED)
@@ -371,8 +368,9 @@ test_sampler_class_init (TestSamplerClass *klass)
 }
 
 static void
-test_sampler_init (TestSampler *self G_GNUC_UNUSED)
+test_sampler_init (TestSampler *self)
 {
+  self->n_asked = 0;
 }
 
 static void
@@ -392,11 +390,10 @@ test_sampler_asked (RunFixture    *fixture,
                     gconstpointer  data G_GNUC_UNUSED)
 {
   TestSampler *sampler = TEST_SAMPLER (lsobs_config_get_sampler (fixture->config));
-  const char *names[] = { "kept", "left-out", "kept", "left-out" };
 
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+  for (guint i = 0; i < 4; i++)
     {
-      g_autoptr (LsobsInvocation) turn = begin (fixture, names[i]);
+      g_autoptr (LsobsInvocation) turn = begin (fixture, i % 2 == 0 ? "kept" : "left-out");
       g_autofree char *id = lsobs_run_dup_id (lsobs_invocation_get_run (turn));
 
       graph_start (turn, "node", NULL);

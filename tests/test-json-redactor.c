@@ -260,7 +260,7 @@ test_helpers_ensure_object (void)
 static void
 test_helpers_null (void)
 {
-  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_CRITICAL, "*node != NULL*");
+  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*node != NULL*");
   g_assert_null (lsobs_json_ensure_object (NULL));
   g_test_assert_expected_messages ();
 }

@@ -204,7 +204,6 @@ test_idle (RunFixture    *fixture,
       after = count_sleeps (tid);
     }
   while (after != before && ++n_tries < 20);
-  g_assert_cmpuint (before, >, 0);
   g_assert_cmpuint (after, ==, before);
 }
 
@@ -344,8 +343,7 @@ listener_stop (Listener *listener,
   g_mutex_unlock (&listener->lock);
   g_main_context_wakeup (listener->context);
   g_thread_join (thread);
-  if (listener->fixture->observer != NULL)
-    g_signal_handlers_disconnect_by_data (listener->fixture->observer, listener);
+  g_signal_handlers_disconnect_by_data (listener->fixture->observer, listener);
   g_main_context_unref (listener->context);
   g_mutex_clear (&listener->lock);
   g_cond_clear (&listener->cond);
