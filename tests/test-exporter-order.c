@@ -208,6 +208,37 @@ test_promoted (TestFixture   *fixture,
   assert_promoted (fixture, id);
 }
 
+/* The service took the create, but said so too late: the promoted one is a conflict, and the end still
+ * has to get there. */
+static void
+test_promoted_conflict (TestFixture   *fixture,
+                        gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) requests = NULL;
+  TestRequest *last;
+  WireOp *op;
+
+  fixture->is_free = TRUE;
+  lsobs_config_set_max_attempts (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 504 });
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 409 });
+  run = start_run (fixture, "run");
+  error = test_flush_with_loss (fixture->exporter, 1);
+  end_run (run);
+  test_assert_flush (fixture->exporter, 1);
+
+  requests = test_server_dup_requests (fixture->server);
+  g_assert_cmpuint (requests->len, ==, 3);
+  last = g_ptr_array_index (requests, 2);
+  g_assert_cmpuint (last->wire->ops->len, ==, 1);
+  op = g_ptr_array_index (last->wire->ops, 0);
+  g_assert_cmpstr (op->op, ==, "patch");
+  g_assert_true (json_object_has_member (op->run, "end_time"));
+}
+
 /* The create is lost while the end waits for it. */
 static void
 test_promoted_in_flight (TestFixture   *fixture,
@@ -353,6 +384,7 @@ main (int    argc,
   ADD ("/exporter/order/under-load", NULL, test_order_under_load);
   ADD ("/exporter/promoted/unavailable", GUINT_TO_POINTER (503), test_promoted);
   ADD ("/exporter/promoted/rejected", GUINT_TO_POINTER (422), test_promoted);
+  ADD ("/exporter/promoted/conflict", NULL, test_promoted_conflict);
   ADD ("/exporter/promoted/in-flight", NULL, test_promoted_in_flight);
   ADD ("/exporter/promoted/evicted", NULL, test_promoted_after_eviction);
   ADD ("/exporter/merged", NULL, test_merged);
