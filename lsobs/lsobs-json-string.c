@@ -287,6 +287,26 @@ write_sanitised (LsobsBuffer                *out,
   _lsobs_buffer_append_c (out, '"');
 }
 
+/* What the bytes @raw between the quotes stand for, which _lsobs_json_string_scan()
+ * has seen: themselves, or in @scratch as long as that is not used for another.
+ * @len: (inout) */
+const char *
+_lsobs_json_string_decode (const char          *raw,
+                           gsize               *len,
+                           LsobsJsonStringKind  kind,
+                           LsobsJsonScratch    *scratch)
+{
+  if (kind == LSOBS_JSON_STRING_PLAIN)
+    return raw;
+
+  _lsobs_buffer_truncate (&scratch->decoded, 0);
+  _lsobs_buffer_reserve (&scratch->decoded, *len + N_PADDING);
+  append_decoded (&scratch->decoded, raw, *len);
+  pad (&scratch->decoded);
+  *len = scratch->decoded.len;
+  return scratch->decoded.data;
+}
+
 /* Writes the string whose bytes between the quotes (which are there) are @raw, and
  * which _lsobs_json_string_scan() has seen. */
 void
@@ -300,6 +320,8 @@ _lsobs_json_string_write (LsobsBuffer                *out,
   /* Decoding what is not broken never makes it longer: what is short enough
    * before need not be decoded to see that it is not to be cut. */
   gboolean short_enough = options->max_string_bytes == 0 || len <= options->max_string_bytes;
+  const char *text;
+  gsize text_len = len;
 
   if (kind != LSOBS_JSON_STRING_BROKEN && options->redactor == NULL && short_enough)
     {
@@ -307,18 +329,9 @@ _lsobs_json_string_write (LsobsBuffer                *out,
       return;
     }
 
-  if (kind == LSOBS_JSON_STRING_PLAIN)
-    {
-      write_sanitised (out, raw, len, raw, len, options, scratch);
-      return;
-    }
-
-  _lsobs_buffer_truncate (&scratch->decoded, 0);
-  _lsobs_buffer_reserve (&scratch->decoded, len + N_PADDING);
-  append_decoded (&scratch->decoded, raw, len);
-  pad (&scratch->decoded);
-  write_sanitised (out, scratch->decoded.data, scratch->decoded.len,
-                   kind == LSOBS_JSON_STRING_ESCAPED ? raw : NULL, len, options, scratch);
+  text = _lsobs_json_string_decode (raw, &text_len, kind, scratch);
+  write_sanitised (out, text, text_len, kind != LSOBS_JSON_STRING_BROKEN ? raw : NULL, len, options,
+                   scratch);
 }
 
 /* Writes any bytes as a string. */
