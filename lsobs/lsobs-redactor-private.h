@@ -21,6 +21,7 @@ void           _lsobs_redactor_take_rule      (LsobsRedactor   *self,
 void           _lsobs_redactor_add_secrets    (LsobsRedactor   *self);
 void           _lsobs_redactor_add_key        (LsobsRedactor   *self,
                                                const char      *name);
+gboolean       _lsobs_redactor_is_empty       (LsobsRedactor   *self);
 LsobsRedactor *_lsobs_redactor_ref            (LsobsRedactor   *self);
 void           _lsobs_redactor_unref          (LsobsRedactor   *self);
 

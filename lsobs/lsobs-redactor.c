@@ -76,6 +76,13 @@ _lsobs_redactor_add_secrets (LsobsRedactor *self)
   self->secrets = TRUE;
 }
 
+/* Whether it leaves everything as it is. */
+gboolean
+_lsobs_redactor_is_empty (LsobsRedactor *self)
+{
+  return self->rules->len == 0 && !self->secrets && self->keys == NULL;
+}
+
 LsobsRedactor *
 _lsobs_redactor_ref (LsobsRedactor *self)
 {
