@@ -238,6 +238,17 @@ read_details (JsonObject *event)
   return write_node (node);
 }
 
+/* Returns: (transfer none) (nullable): %NULL for what is no string */
+static const char *
+get_string (JsonObject *object,
+            const char *name)
+{
+  JsonNode *member = json_object_get_member (object, name);
+
+  return member != NULL && json_node_get_value_type (member) == G_TYPE_STRING
+             ? json_node_get_string (member) : NULL;
+}
+
 /* @time: (inout): of the event before, for one that has none
  * Returns: (transfer full) (nullable) */
 static LsobsRecordEvent *
@@ -251,8 +262,8 @@ read_event (JsonNode *node,
 
   if (details == NULL)
     return NULL;
-  name = json_object_get_string_member_with_default (object, "name", NULL);
-  text = json_object_get_string_member_with_default (object, "time", NULL);
+  name = get_string (object, "name");
+  text = get_string (object, "time");
   if (text != NULL)
     parse_time (text, time);
   return _lsobs_record_event_new (name != NULL ? name : "", *time, details);

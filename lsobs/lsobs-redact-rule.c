@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-json-scan-private.h"
 #include "lsobs/lsobs-redact-rule-private.h"
 
@@ -219,7 +221,7 @@ set_template (LsobsRedactRule  *self,
   return TRUE;
 }
 
-/* @replacement: (nullable): "[REDACTED]". The error is GRegex's. */
+/* @replacement: (nullable): "[REDACTED]". The error is GRegex's, or one like it. */
 LsobsRedactRule *
 _lsobs_redact_rule_new (const char            *pattern,
                         const char            *replacement,
@@ -229,6 +231,13 @@ _lsobs_redact_rule_new (const char            *pattern,
   g_autoptr (GRegex) plain = NULL;
   g_autoptr (LsobsRedactRule) self =
       alloc_rule (kind == LSOBS_REPLACEMENT_LITERAL ? replacement : NULL);
+
+  /* GRegex has PCRE take it on trust. */
+  if (!g_utf8_validate (pattern, -1, NULL))
+    {
+      g_set_error_literal (error, G_REGEX_ERROR, G_REGEX_ERROR_COMPILE, _("it is not UTF-8"));
+      return NULL;
+    }
 
   /* First without the limit, so that the offsets in an error message are those
    * of the user's pattern. */
