@@ -5,10 +5,6 @@
 #include "lsobs/lsobs-json-string-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 
-/* PCRE reads whole vectors, beyond the end of the text, and ignores what it finds
- * there: it had better be initialised, or memory checkers complain. */
-#define N_PADDING 32
-
 void
 _lsobs_json_scratch_clear (LsobsJsonScratch *self)
 {
@@ -191,7 +187,7 @@ append_code_point (LsobsBuffer *out,
 static void
 pad (LsobsBuffer *buffer)
 {
-  memset (_lsobs_buffer_reserve (buffer, N_PADDING), 0, N_PADDING);
+  memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
 }
 
 /* @p: a backslash; what follows was found to be an escape. */
@@ -300,7 +296,7 @@ _lsobs_json_string_decode (const char          *raw,
     return raw;
 
   _lsobs_buffer_truncate (&scratch->decoded, 0);
-  _lsobs_buffer_reserve (&scratch->decoded, *len + N_PADDING);
+  _lsobs_buffer_reserve (&scratch->decoded, *len + LSOBS_REDACT_PADDING);
   append_decoded (&scratch->decoded, raw, *len);
   pad (&scratch->decoded);
   *len = scratch->decoded.len;
@@ -344,7 +340,7 @@ _lsobs_json_string_write_text (LsobsBuffer                *out,
 {
   if (len == 0)
     text = "";
-  else if (!g_utf8_validate_len (text, len, NULL))
+  else if (options->redactor != NULL || !g_utf8_validate_len (text, len, NULL))
     {
       _lsobs_buffer_truncate (&scratch->decoded, 0);
       append_text (&scratch->decoded, text, text + len);

@@ -119,6 +119,11 @@ walk_string (Walk                       *walk,
   if (after == NULL)
     return FALSE;
 
+  /* The last ones are copied, to be padded. */
+  if (*kind == LSOBS_JSON_STRING_PLAIN && options->redactor != NULL &&
+      walk->end - after < LSOBS_REDACT_PADDING)
+    *kind = LSOBS_JSON_STRING_ESCAPED;
+
   if (is_written (walk))
     _lsobs_json_string_write (walk->out, raw, (gsize) (after - 1 - raw), *kind, options,
                               &walk->scratch);

@@ -9,6 +9,10 @@ G_BEGIN_DECLS
 
 #define LSOBS_REDACTED "[REDACTED]"
 
+/* PCRE reads whole vectors, beyond the end of the text, and ignores what it finds
+ * there: so much had better be initialised, or memory checkers complain. */
+#define LSOBS_REDACT_PADDING 32
+
 /* One regular expression and what takes the place of its matches. Immutable once
  * made: any number of threads may use one at a time. */
 typedef struct _LsobsRedactRule LsobsRedactRule;

@@ -6,9 +6,6 @@
 #include "lsobs/lsobs-redactor-private.h"
 #include "lsobs/lsobs-secret-rules-private.h"
 
-/* PCRE reads whole vectors, beyond the end of the text. */
-#define N_PADDING 32
-
 /* Names of members that are longer are folded on the heap. */
 #define SHORT_KEY 128
 
@@ -138,6 +135,12 @@ typedef struct
   LsobsBuffer next;
 } Passage;
 
+static void
+pad (LsobsBuffer *buffer)
+{
+  memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
+}
+
 /* %FALSE: the rule gave up; what is left needs no further one. */
 static gboolean
 pass_rule (Passage               *passage,
@@ -151,7 +154,7 @@ pass_rule (Passage               *passage,
   if (result == LSOBS_REDACT_UNCHANGED)
     return TRUE;
 
-  memset (_lsobs_buffer_reserve (&passage->next, N_PADDING), 0, N_PADDING);
+  pad (&passage->next);
   swapped = passage->current;
   passage->current = passage->next;
   passage->next = swapped;
@@ -184,7 +187,7 @@ pass_rules (Passage *passage)
       return;
 }
 
-/* @text is valid UTF-8. %TRUE: the text is another now, and was appended to
+/* @text is valid UTF-8, and padded. %TRUE: the text is another now, and was appended to
  * @out; %FALSE: nothing was. When a pattern gives up, the whole text is replaced,
  * and counted. */
 gboolean
@@ -215,9 +218,15 @@ _lsobs_redactor_apply_text (LsobsRedactor *self,
                             const char    *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
+  g_auto (LsobsBuffer) padded = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
 
-  if (self == NULL || !_lsobs_redactor_apply (self, valid, strlen (valid), &out))
+  if (self == NULL)
+    return g_steal_pointer (&valid);
+
+  _lsobs_buffer_append_str (&padded, valid);
+  pad (&padded);
+  if (!_lsobs_redactor_apply (self, padded.data, padded.len, &out))
     return g_steal_pointer (&valid);
 
   return g_strndup (out.len > 0 ? out.data : "", out.len);
