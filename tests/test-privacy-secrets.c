@@ -182,6 +182,7 @@ expand (const char *template)
   static const char mixed[] = "a1B2c3D4e5F6g7H8i9J0";
   static const char upper[] = "A1B2C3D4E5F6G7H8I9J0";
   GString *text = g_string_new (NULL);
+  gsize len;
 
   for (const char *p = template; *p != '\0'; p++)
     {
@@ -207,6 +208,12 @@ expand (const char *template)
         }
       g_string_append_c (text, *p);
     }
+
+  /* With initialised bytes beyond its end, as the rules are to be given it. */
+  len = text->len;
+  for (guint i = 0; i < LSOBS_REDACT_PADDING; i++)
+    g_string_append_c (text, '\0');
+  g_string_truncate (text, len);
   return g_string_free (text, FALSE);
 }
 
