@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 
 struct _LsobsRedactHook
@@ -44,12 +45,18 @@ _lsobs_redact_hook_unref (LsobsRedactHook *self)
   g_free (self);
 }
 
-/* @value: the function's own, which it may change
+/* The function may need a lock that is held by a thread of the program which forks
+ * (an interpreter has one for all it does): that must not wait for us.
+ * @value: the function's own, which it may change
  * Returns: (transfer full) (nullable): %NULL: nothing of it may be sent */
 JsonNode *
 _lsobs_redact_hook_call (LsobsRedactHook *self,
                          const char      *field,
                          JsonNode        *value)
 {
-  return self->func (field, value, self->user_data);
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+  JsonNode *result = self->func (field, value, self->user_data);
+
+  _lsobs_fork_guard_close (guard);
+  return result;
 }
