@@ -22,9 +22,9 @@ G_BEGIN_DECLS
  * be what is returned for them. Inputs, outputs and metadata may be anything; text
  * that is not JSON is a string.
  *
- * It is called in the thread that sends, never twice at once for one observer or
- * exporter, but for several of them it may be. It must not wait for that thread, as
- * by flushing.
+ * It is called in the thread that sends: one of the library's, or that of the
+ * observer's main context; never twice at once for one observer or exporter, but for
+ * several of them it may be. It must not wait for that thread, as by flushing.
  *
  * Returns: (transfer full) (nullable): what is sent, such as another reference to
  *   @value; or %NULL to drop the field, when it cannot be made fit: a note takes its

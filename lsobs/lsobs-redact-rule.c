@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <glib/gi18n-lib.h>
-
 #include "lsobs/lsobs-json-scan-private.h"
 #include "lsobs/lsobs-redact-rule-private.h"
 
@@ -235,7 +233,7 @@ _lsobs_redact_rule_new (const char            *pattern,
   /* GRegex has PCRE take it on trust. */
   if (!g_utf8_validate (pattern, -1, NULL))
     {
-      g_set_error_literal (error, G_REGEX_ERROR, G_REGEX_ERROR_COMPILE, _("it is not UTF-8"));
+      g_set_error_literal (error, G_REGEX_ERROR, G_REGEX_ERROR_COMPILE, "not UTF-8");
       return NULL;
     }
 
