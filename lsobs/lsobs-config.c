@@ -52,6 +52,7 @@ struct _LsobsConfig
   double sampling_rate;
   LsobsIngestMode ingest_mode;
   gboolean allow_plain_http;
+  LsobsPrivacy privacy;
   gint64 numbers[N_NUMBERS];
 };
 
@@ -66,6 +67,10 @@ typedef enum
   PROP_SAMPLING_RATE,
   PROP_INGEST_MODE,
   PROP_ALLOW_PLAIN_HTTP,
+  PROP_REDACT_SECRETS,
+  PROP_HIDE_INPUTS,
+  PROP_HIDE_OUTPUTS,
+  PROP_HIDE_METADATA,
   PROP_FLUSH_INTERVAL,
   PROP_MAX_BATCH_SIZE,
   PROP_MAX_BATCH_BYTES,
@@ -94,6 +99,7 @@ lsobs_config_finalize (GObject *object)
   g_free (self->workspace_id);
   g_free (self->redact_regex);
   g_clear_object (&self->sampler);
+  _lsobs_privacy_clear (&self->privacy);
 
   G_OBJECT_CLASS (lsobs_config_parent_class)->finalize (object);
 }
@@ -131,6 +137,12 @@ lsobs_config_get_property (GObject    *object,
       break;
     case PROP_ALLOW_PLAIN_HTTP:
       g_value_set_boolean (value, self->allow_plain_http);
+      break;
+    case PROP_REDACT_SECRETS:
+    case PROP_HIDE_INPUTS:
+    case PROP_HIDE_OUTPUTS:
+    case PROP_HIDE_METADATA:
+      g_value_set_boolean (value, self->privacy.switches[prop_id - PROP_REDACT_SECRETS]);
       break;
     case PROP_FLUSH_INTERVAL:
     case PROP_MAX_BATCH_SIZE:
@@ -211,6 +223,13 @@ lsobs_config_set_property (GObject      *object,
       break;
     case PROP_ALLOW_PLAIN_HTTP:
       lsobs_config_set_allow_plain_http (self, g_value_get_boolean (value));
+      break;
+    case PROP_REDACT_SECRETS:
+    case PROP_HIDE_INPUTS:
+    case PROP_HIDE_OUTPUTS:
+    case PROP_HIDE_METADATA:
+      _lsobs_config_set_switch (self, (LsobsPrivacySwitch) (prop_id - PROP_REDACT_SECRETS),
+                                g_value_get_boolean (value));
       break;
     case PROP_FLUSH_INTERVAL:
     case PROP_MAX_BATCH_SIZE:
@@ -422,7 +441,8 @@ lsobs_config_class_init (LsobsConfigClass *klass)
    * LsobsConfig:redact-regex:
    *
    * A regular expression, as of #GRegex; whatever it matches in a string of
-   * inputs, outputs, errors, metadata, tags or events becomes `[REDACTED]`.
+   * inputs, outputs, errors, metadata, tags or events becomes `[REDACTED]`. More of
+   * them can be added by lsobs_config_add_redact_rule().
    *
    * Since: 0.1
    */
@@ -468,6 +488,7 @@ lsobs_config_class_init (LsobsConfigClass *klass)
    */
   props[PROP_ALLOW_PLAIN_HTTP] = g_param_spec_boolean ("allow-plain-http", "", "", FALSE, flags);
 
+  _lsobs_privacy_install_properties (&props[PROP_REDACT_SECRETS]);
   install_number_properties ();
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
 }
@@ -479,6 +500,7 @@ lsobs_config_init (LsobsConfig *self)
   self->project_name = g_strdup (LSOBS_DEFAULT_PROJECT_NAME);
   self->sampling_rate = 1.0;
   self->ingest_mode = LSOBS_INGEST_MODE_AUTO;
+  _lsobs_privacy_init (&self->privacy);
   self->numbers[NUMBER_FLUSH_INTERVAL] = LSOBS_DEFAULT_FLUSH_INTERVAL;
   self->numbers[NUMBER_MAX_BATCH_SIZE] = LSOBS_DEFAULT_MAX_BATCH_SIZE;
   self->numbers[NUMBER_MAX_BATCH_BYTES] = LSOBS_DEFAULT_MAX_BATCH_BYTES;
@@ -496,6 +518,12 @@ const char *
 _lsobs_config_peek_api_key (LsobsConfig *self)
 {
   return self->api_key;
+}
+
+LsobsPrivacy *
+_lsobs_config_peek_privacy (LsobsConfig *self)
+{
+  return &self->privacy;
 }
 
 /**
@@ -528,10 +556,14 @@ lsobs_config_new (const char *api_key,
  * @error: return location for a #GError, or %NULL
  *
  * Makes a config from the environment variables `LANGSMITH_ENDPOINT`,
- * `LANGSMITH_API_KEY`, `LANGSMITH_PROJECT`, `LANGSMITH_WORKSPACE_ID` and
- * `LANGSMITH_TRACING_SAMPLING_RATE`; each of them may also begin with
- * `LANGCHAIN_`, which is read second. What is not set keeps its default. A
- * missing key is not an error here: lsobs_config_has_api_key() tells.
+ * `LANGSMITH_API_KEY`, `LANGSMITH_PROJECT`, `LANGSMITH_WORKSPACE_ID`,
+ * `LANGSMITH_TRACING_SAMPLING_RATE`, `LANGSMITH_HIDE_INPUTS`,
+ * `LANGSMITH_HIDE_OUTPUTS` and `LANGSMITH_HIDE_METADATA`; each of them may also
+ * begin with `LANGCHAIN_`, which is read second. What is not set keeps its default.
+ * A missing key is not an error here: lsobs_config_has_api_key() tells.
+ *
+ * The last three are `true`, `1`, `yes` or `on`, or else `false`, `0`, `no` or
+ * `off`, in any case.
  *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
  * when a value makes no sense.

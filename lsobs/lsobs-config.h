@@ -5,6 +5,38 @@
 
 G_BEGIN_DECLS
 
+/**
+ * LsobsRedactFunc:
+ * @field: what @value is: `inputs`, `outputs`, `metadata`, `error`, `tags` or
+ *   `events`
+ * @value: (transfer none): the value as the program gave it; it is the function's
+ *   own, which may change it
+ * @user_data: (closure): the data given to lsobs_config_set_redact_func()
+ *
+ * Decides what of a field is sent. It gets no part of a run that is hidden
+ * altogether, and sees a field before the rules of the config do, which are applied
+ * to what it returns.
+ *
+ * An error is a string, tags are an array of strings, and events are an array of
+ * objects, each with a `name` and a `time` and the members that were given; so must
+ * be what is returned for them. Inputs, outputs and metadata may be anything; text
+ * that is not JSON is a string.
+ *
+ * It is called in the thread that sends: one of the library's, or that of the
+ * observer's main context; never twice at once for one observer or exporter, but for
+ * several of them it may be. It must not wait for that thread, as by flushing.
+ *
+ * Returns: (transfer full) (nullable): what is sent, such as another reference to
+ *   @value; or %NULL to drop the field, when it cannot be made fit: a note takes its
+ *   place, and it counts as one of %LSOBS_COUNTER_REDACTION_FAILURES. So does what
+ *   has the wrong type.
+ *
+ * Since: 0.1
+ */
+typedef JsonNode *(*LsobsRedactFunc) (const char *field,
+                                      JsonNode   *value,
+                                      gpointer    user_data);
+
 #define LSOBS_TYPE_CONFIG (lsobs_config_get_type ())
 
 /**
@@ -71,6 +103,42 @@ void             lsobs_config_set_allow_plain_http (LsobsConfig *self,
                                                     gboolean     allow_plain_http);
 LSOBS_AVAILABLE_IN_0_1
 gboolean         lsobs_config_get_allow_plain_http (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_add_redact_rule      (LsobsConfig *self,
+                                                    const char  *pattern,
+                                                    const char  *replacement);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_clear_redact_rules   (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_add_redact_key       (LsobsConfig *self,
+                                                    const char  *name);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_clear_redact_keys    (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_redact_func      (LsobsConfig     *self,
+                                                    LsobsRedactFunc  func,
+                                                    gpointer         user_data,
+                                                    GDestroyNotify   notify);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_redact_secrets    (LsobsConfig *self,
+                                                    gboolean     redact_secrets);
+LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_config_get_redact_secrets    (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_hide_inputs       (LsobsConfig *self,
+                                                    gboolean     hide_inputs);
+LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_config_get_hide_inputs       (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_hide_outputs      (LsobsConfig *self,
+                                                    gboolean     hide_outputs);
+LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_config_get_hide_outputs      (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_hide_metadata     (LsobsConfig *self,
+                                                    gboolean     hide_metadata);
+LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_config_get_hide_metadata     (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
 void             lsobs_config_set_flush_interval   (LsobsConfig *self,
                                                     gint64       flush_interval);

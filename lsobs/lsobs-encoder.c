@@ -7,6 +7,7 @@
 #include "lsobs/lsobs-encoder-private.h"
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
+#include "lsobs/lsobs-record-hook-private.h"
 
 /* A name is cut to no less than this, however short payloads are to be. */
 #define MIN_NAME_BYTES 1000
@@ -147,10 +148,15 @@ write_main (Encoding *e)
 static void
 write_payload (Encoding   *e,
                LsobsField  field,
-               GBytes     *json)
+               GBytes     *json,
+               gboolean    hidden)
 {
   begin_field (e, field);
-  if (e->encoded->cut)
+  if (hidden)
+    {
+      _lsobs_buffer_append_str (e->out, "{}");
+    }
+  else if (e->encoded->cut)
     {
       _lsobs_buffer_append_str (e->out, "{\"__truncated__\":true,\"bytes\":");
       _lsobs_buffer_append_int64 (e->out, (gint64) g_bytes_get_size (json));
@@ -260,7 +266,10 @@ write_extra (Encoding *e)
   if (e->record->metadata != NULL)
     {
       _lsobs_buffer_append_str (e->out, "\"metadata\":");
-      walk (e, e->record->metadata, TRUE);
+      if (e->settings->hide_metadata)
+        _lsobs_buffer_append_str (e->out, "{}");
+      else
+        walk (e, e->record->metadata, TRUE);
       _lsobs_buffer_append_c (e->out, ',');
     }
   _lsobs_buffer_append_str (e->out, "\"runtime\":");
@@ -284,7 +293,7 @@ encode (LsobsSettings *settings,
   write_main (&e);
   if (record->inputs != NULL)
     {
-      write_payload (&e, LSOBS_FIELD_INPUTS, record->inputs);
+      write_payload (&e, LSOBS_FIELD_INPUTS, record->inputs, settings->hide_inputs);
     }
   else if (create)
     {
@@ -293,7 +302,7 @@ encode (LsobsSettings *settings,
       end_field (&e, LSOBS_FIELD_INPUTS);
     }
   if (record->outputs != NULL)
-    write_payload (&e, LSOBS_FIELD_OUTPUTS, record->outputs);
+    write_payload (&e, LSOBS_FIELD_OUTPUTS, record->outputs, settings->hide_outputs);
   if (record->events != NULL && record->events->len > 0)
     write_events (&e);
   if (has_extra (record))
@@ -305,8 +314,8 @@ encode (LsobsSettings *settings,
       end_field (&e, LSOBS_FIELD_ERROR);
     }
   if (settings->redactor != NULL)
-    _lsobs_counters_set (counters, LSOBS_COUNTER_REDACTION_FAILURES,
-                         (gsize) _lsobs_redactor_get_n_failures (settings->redactor));
+    _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES,
+                         (gssize) _lsobs_redactor_take_failures (settings->redactor));
 }
 
 /* Takes @record over. */
@@ -320,6 +329,7 @@ _lsobs_encoder_encode (LsobsSettings *settings,
   g_atomic_ref_count_init (&self->ref_count);
   self->record = record;
   _lsobs_id_write (&record->info->segment.id, self->id);
+  _lsobs_record_run_hook (record, settings, counters);
   encode (settings, counters, self);
   return self;
 }

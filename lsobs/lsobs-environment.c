@@ -57,6 +57,30 @@ read_rate (LsobsConfig  *config,
   return FALSE;
 }
 
+static gboolean
+read_switch (LsobsConfig  *config,
+             const char   *name,
+             void        (*set) (LsobsConfig *config, gboolean value),
+             GError      **error)
+{
+  static const char * const on[] = { "true", "1", "yes", "on", NULL };
+  static const char * const off[] = { "false", "0", "no", "off", NULL };
+  g_autofree char *variable = NULL;
+  const char *value = read_variable (name, &variable);
+  g_autofree char *word = NULL;
+
+  if (value == NULL)
+    return TRUE;
+  word = g_strstrip (g_ascii_strdown (value, -1));
+  if (g_strv_contains (on, word) || g_strv_contains (off, word))
+    {
+      set (config, g_strv_contains (on, word));
+      return TRUE;
+    }
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be true or false"), variable);
+  return FALSE;
+}
+
 /* Sets a string and looks at once whether it makes sense, so that the error can
  * name the variable. */
 static gboolean
@@ -85,5 +109,8 @@ _lsobs_environment_apply (LsobsConfig  *config,
          read_string (config, "API_KEY", lsobs_config_set_api_key, error) &&
          read_string (config, "PROJECT", lsobs_config_set_project_name, error) &&
          read_string (config, "WORKSPACE_ID", lsobs_config_set_workspace_id, error) &&
-         read_rate (config, error);
+         read_rate (config, error) &&
+         read_switch (config, "HIDE_INPUTS", lsobs_config_set_hide_inputs, error) &&
+         read_switch (config, "HIDE_OUTPUTS", lsobs_config_set_hide_outputs, error) &&
+         read_switch (config, "HIDE_METADATA", lsobs_config_set_hide_metadata, error);
 }

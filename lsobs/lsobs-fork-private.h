@@ -31,6 +31,9 @@ void _lsobs_fork_guard_remove_queue (LsobsForkGuard *self);
 void _lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
                                      GMainContext   *context);
 void _lsobs_fork_guard_leave_thread (LsobsForkGuard *self);
+LsobsForkGuard *
+     _lsobs_fork_guard_open         (void);
+void _lsobs_fork_guard_close        (LsobsForkGuard *self);
 void _lsobs_fork_revive_tasks       (void);
 
 G_END_DECLS

@@ -93,20 +93,37 @@ _lsobs_fork_guard_remove_queue (LsobsForkGuard *self)
   remove_guard (self, &queues);
 }
 
-/* The one place where a thread of ours may be when somebody forks. */
+/* Opens the gate of this thread, if it is one of ours, for what may wait for whoever
+ * forks. Returns: (transfer none) (nullable): for _lsobs_fork_guard_close() */
+LsobsForkGuard *
+_lsobs_fork_guard_open (void)
+{
+  LsobsForkGuard *guard = own_guard;
+
+  if (guard != NULL)
+    g_mutex_unlock (&guard->gate);
+  return guard;
+}
+
+/* @self: (nullable) */
+void
+_lsobs_fork_guard_close (LsobsForkGuard *self)
+{
+  if (self != NULL)
+    g_mutex_lock (&self->gate);
+}
+
+/* Here a thread of ours may be when somebody forks; and in a function of the
+ * program. */
 static int
 poll_outside (GPollFD *fds,
               guint    n_fds,
               int      timeout)
 {
-  LsobsForkGuard *guard = own_guard;
-  int n;
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+  int n = g_poll (fds, n_fds, timeout);
 
-  if (guard == NULL)
-    return g_poll (fds, n_fds, timeout);
-  g_mutex_unlock (&guard->gate);
-  n = g_poll (fds, n_fds, timeout);
-  g_mutex_lock (&guard->gate);
+  _lsobs_fork_guard_close (guard);
   return n;
 }
 

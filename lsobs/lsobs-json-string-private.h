@@ -31,6 +31,10 @@ void        _lsobs_json_scratch_clear     (LsobsJsonScratch           *self);
 const char *_lsobs_json_string_scan       (const char                 *p,
                                            const char                 *end,
                                            LsobsJsonStringKind        *kind);
+const char *_lsobs_json_string_decode     (const char                 *raw,
+                                           gsize                      *len,
+                                           LsobsJsonStringKind         kind,
+                                           LsobsJsonScratch           *scratch);
 void        _lsobs_json_string_write      (LsobsBuffer                *out,
                                            const char                 *raw,
                                            gsize                       len,

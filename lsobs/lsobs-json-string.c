@@ -5,10 +5,6 @@
 #include "lsobs/lsobs-json-string-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 
-/* PCRE reads whole vectors, beyond the end of the text, and ignores what it finds
- * there: it had better be initialised, or memory checkers complain. */
-#define N_PADDING 32
-
 void
 _lsobs_json_scratch_clear (LsobsJsonScratch *self)
 {
@@ -191,7 +187,7 @@ append_code_point (LsobsBuffer *out,
 static void
 pad (LsobsBuffer *buffer)
 {
-  memset (_lsobs_buffer_reserve (buffer, N_PADDING), 0, N_PADDING);
+  memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
 }
 
 /* @p: a backslash; what follows was found to be an escape. */
@@ -287,6 +283,26 @@ write_sanitised (LsobsBuffer                *out,
   _lsobs_buffer_append_c (out, '"');
 }
 
+/* What the bytes @raw between the quotes stand for, which _lsobs_json_string_scan()
+ * has seen: themselves, or in @scratch as long as that is not used for another.
+ * @len: (inout) */
+const char *
+_lsobs_json_string_decode (const char          *raw,
+                           gsize               *len,
+                           LsobsJsonStringKind  kind,
+                           LsobsJsonScratch    *scratch)
+{
+  if (kind == LSOBS_JSON_STRING_PLAIN)
+    return raw;
+
+  _lsobs_buffer_truncate (&scratch->decoded, 0);
+  _lsobs_buffer_reserve (&scratch->decoded, *len + LSOBS_REDACT_PADDING);
+  append_decoded (&scratch->decoded, raw, *len);
+  pad (&scratch->decoded);
+  *len = scratch->decoded.len;
+  return scratch->decoded.data;
+}
+
 /* Writes the string whose bytes between the quotes (which are there) are @raw, and
  * which _lsobs_json_string_scan() has seen. */
 void
@@ -300,6 +316,8 @@ _lsobs_json_string_write (LsobsBuffer                *out,
   /* Decoding what is not broken never makes it longer: what is short enough
    * before need not be decoded to see that it is not to be cut. */
   gboolean short_enough = options->max_string_bytes == 0 || len <= options->max_string_bytes;
+  const char *text;
+  gsize text_len = len;
 
   if (kind != LSOBS_JSON_STRING_BROKEN && options->redactor == NULL && short_enough)
     {
@@ -307,18 +325,9 @@ _lsobs_json_string_write (LsobsBuffer                *out,
       return;
     }
 
-  if (kind == LSOBS_JSON_STRING_PLAIN)
-    {
-      write_sanitised (out, raw, len, raw, len, options, scratch);
-      return;
-    }
-
-  _lsobs_buffer_truncate (&scratch->decoded, 0);
-  _lsobs_buffer_reserve (&scratch->decoded, len + N_PADDING);
-  append_decoded (&scratch->decoded, raw, len);
-  pad (&scratch->decoded);
-  write_sanitised (out, scratch->decoded.data, scratch->decoded.len,
-                   kind == LSOBS_JSON_STRING_ESCAPED ? raw : NULL, len, options, scratch);
+  text = _lsobs_json_string_decode (raw, &text_len, kind, scratch);
+  write_sanitised (out, text, text_len, kind != LSOBS_JSON_STRING_BROKEN ? raw : NULL, len, options,
+                   scratch);
 }
 
 /* Writes any bytes as a string. */
@@ -331,7 +340,7 @@ _lsobs_json_string_write_text (LsobsBuffer                *out,
 {
   if (len == 0)
     text = "";
-  else if (!g_utf8_validate_len (text, len, NULL))
+  else if (options->redactor != NULL || !g_utf8_validate_len (text, len, NULL))
     {
       _lsobs_buffer_truncate (&scratch->decoded, 0);
       append_text (&scratch->decoded, text, text + len);

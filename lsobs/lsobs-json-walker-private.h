@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 /* How JSON text is sanitised. Keys of objects are never redacted or cut. */
 typedef struct
 {
-  LsobsRedactor *redactor;      /* (nullable) (unowned) applied to every string */
+  LsobsRedactor *redactor;      /* (nullable) (unowned) applied to every string, and
+                                 * to whole values by the names of members */
   gsize max_string_bytes;       /* cut strings to this many bytes of text, after
                                  * redaction, on a character's end; 0: no limit */
   gboolean wrap;                /* what is no object becomes {"value": …} */

@@ -23,6 +23,9 @@ typedef struct
   gsize depth;                          /* how many arrays and objects are open */
   char shallow[LSOBS_JSON_MAX_DEPTH];   /* what closes them */
   LsobsBuffer deep;                     /* and those that are not written */
+
+  gboolean hidden;                      /* inside the value of a member that is hidden */
+  gsize hidden_depth;                   /* how much is open outside of that value */
 } Walk;
 
 /* For keys, which are repaired only. */
@@ -31,7 +34,7 @@ static const LsobsJsonWalkOptions key_options = { NULL, 0, FALSE };
 static inline gboolean
 is_written (const Walk *walk)
 {
-  return walk->depth <= LSOBS_JSON_MAX_DEPTH;
+  return walk->depth <= LSOBS_JSON_MAX_DEPTH && !walk->hidden;
 }
 
 static inline void
@@ -80,7 +83,7 @@ push (Walk *walk,
     walk->shallow[walk->depth] = closing;
   else
     {
-      if (walk->depth == LSOBS_JSON_MAX_DEPTH)
+      if (walk->depth == LSOBS_JSON_MAX_DEPTH && !walk->hidden)
         _lsobs_buffer_append_str (walk->out, "\"" LSOBS_JSON_DEPTH_LIMIT "\"");
       _lsobs_buffer_append_c (&walk->deep, closing);
     }
@@ -104,19 +107,25 @@ pop (Walk *walk)
   walk->depth--;
 }
 
+/* @kind: (out) */
 static gboolean
 walk_string (Walk                       *walk,
-             const LsobsJsonWalkOptions *options)
+             const LsobsJsonWalkOptions *options,
+             LsobsJsonStringKind        *kind)
 {
   const char *raw = walk->p + 1;
-  LsobsJsonStringKind kind;
-  const char *after = _lsobs_json_string_scan (raw, walk->end, &kind);
+  const char *after = _lsobs_json_string_scan (raw, walk->end, kind);
 
   if (after == NULL)
     return FALSE;
 
+  /* The last ones are copied, to be padded. */
+  if (*kind == LSOBS_JSON_STRING_PLAIN && options->redactor != NULL &&
+      walk->end - after < LSOBS_REDACT_PADDING)
+    *kind = LSOBS_JSON_STRING_ESCAPED;
+
   if (is_written (walk))
-    _lsobs_json_string_write (walk->out, raw, (gsize) (after - 1 - raw), kind, options,
+    _lsobs_json_string_write (walk->out, raw, (gsize) (after - 1 - raw), *kind, options,
                               &walk->scratch);
   walk->p = after;
   return TRUE;
@@ -223,10 +232,12 @@ walk_token (Walk       *walk,
 static gboolean
 walk_scalar (Walk *walk)
 {
+  LsobsJsonStringKind kind;
+
   switch (*walk->p)
     {
     case '"':
-      return walk_string (walk, walk->options);
+      return walk_string (walk, walk->options, &kind);
 
     case 't':
       return walk_token (walk, "true", "true");
@@ -254,19 +265,49 @@ walk_scalar (Walk *walk)
     }
 }
 
+/* Writes what stands for the next value, which is then read only to find its end. */
+static void
+hide_value (Walk *walk)
+{
+  _lsobs_buffer_append_str (walk->out, "\"" LSOBS_REDACTED "\"");
+  walk->hidden = TRUE;
+  walk->hidden_depth = walk->depth;
+}
+
+static gboolean
+has_hidden_keys (const Walk *walk)
+{
+  return walk->options->redactor != NULL && _lsobs_redactor_has_keys (walk->options->redactor);
+}
+
 /* The name of a member and its colon. */
 static gboolean
 walk_key (Walk *walk)
 {
+  LsobsJsonStringKind kind;
+  const char *name;
+  gsize len;
+
   skip_space (walk);
-  if (!next_is (walk, '"') || !walk_string (walk, &key_options))
+  if (!next_is (walk, '"'))
     return FALSE;
 
+  name = walk->p + 1;
+  if (!walk_string (walk, &key_options, &kind))
+    return FALSE;
+
+  len = (gsize) (walk->p - 1 - name);
   skip_space (walk);
   if (!skip_token (walk, ":", 1))
     return FALSE;
 
   write_c (walk, ':');
+  if (!has_hidden_keys (walk) || !is_written (walk))
+    return TRUE;
+
+  name = _lsobs_json_string_decode (name, &len, kind, &walk->scratch);
+  if (_lsobs_redactor_hides_key (walk->options->redactor, name, len))
+    hide_value (walk);
   return TRUE;
 }
 
@@ -308,6 +349,10 @@ walk_up (Walk     *walk,
     {
       char closing = closing_of (walk);
 
+      /* Something has just ended: the value that is hidden, or a part of it. */
+      if (walk->depth == walk->hidden_depth)
+        walk->hidden = FALSE;
+
       skip_space (walk);
       if (skip_token (walk, ",", 1))
         {
@@ -338,7 +383,12 @@ walk_document (Walk *walk)
   skip_space (walk);
   wrapped = walk->options->wrap && !next_is (walk, '{');
   if (wrapped)
-    _lsobs_buffer_append_str (walk->out, "{\"value\":");
+    {
+      _lsobs_buffer_append_str (walk->out, "{\"value\":");
+      if (has_hidden_keys (walk) &&
+          _lsobs_redactor_hides_key (walk->options->redactor, "value", strlen ("value")))
+        hide_value (walk);
+    }
 
   while (!done)
     if (!walk_down (walk) || !walk_up (walk, &done))
@@ -352,7 +402,8 @@ walk_document (Walk *walk)
 }
 
 /* Appends a sanitised copy of JSON text. %FALSE: it was not JSON, and what was
- * appended is the whole of it as one string. Either way it is valid JSON. */
+ * appended is the whole of it as one string, or, when members are hidden by their
+ * names, nothing of it. Either way it is valid JSON. */
 gboolean
 _lsobs_json_walk (LsobsBuffer                *out,
                   const char                 *text,
@@ -384,7 +435,14 @@ _lsobs_json_walk (LsobsBuffer                *out,
       _lsobs_buffer_truncate (out, start);
       if (options->wrap)
         _lsobs_buffer_append_str (out, "{\"value\":");
-      _lsobs_json_string_write_text (out, text, len, options, &walk.scratch);
+      if (!has_hidden_keys (&walk))
+        _lsobs_json_string_write_text (out, text, len, options, &walk.scratch);
+      else
+        {
+          /* It may have members, and nobody knows where they end. */
+          _lsobs_buffer_append_str (out, "\"" LSOBS_REDACTED "\"");
+          _lsobs_redactor_count_failure (options->redactor);
+        }
       if (options->wrap)
         _lsobs_buffer_append_c (out, '}');
     }

@@ -3,160 +3,81 @@
 
 #include <stdatomic.h>
 
-#include "lsobs/lsobs-json-scan-private.h"
 #include "lsobs/lsobs-redactor-private.h"
+#include "lsobs/lsobs-secret-rules-private.h"
 
-/* How any pattern is kept from being slow on any text.
- *
- * PCRE bounds the backtracking of one attempt (LIMIT_MATCH), but neither the sum
- * over the attempts at each position of the text, nor the plain scanning of a
- * repeated character: a*[bc] on a text of a's takes quadratic time. So before a
- * long text is searched, the time that will take is estimated: at sampled places
- * an anchored copy of the pattern makes its attempt, on a short piece of text at
- * first. With partial matching on, PCRE says whether the attempt ran into the end
- * of the piece, which is doubled until it did not. An attempt that fails after
- * having run far stands for as many as there are places between two samples; one
- * that succeeds costs nothing, as it advances by what it has read. A text that
- * would take more than linear time is redacted altogether. No clock is asked: the
- * same text always comes out the same. */
-
-/* Up to this many bytes even quadratic time is short. */
-#define MAX_UNSAMPLED 512
-
-#define SAMPLE_DISTANCE 512
-#define SAMPLE_PIECE 64
-
-/* The backtracking allowed to one attempt: when it counts, and as a sample. */
-#define SEARCH_LIMIT "(*LIMIT_MATCH=100000)"
-#define SAMPLE_LIMIT "(*LIMIT_MATCH=2000)"
-#define SAMPLE_LIMIT_COST 2000
-
-/* What a text may cost: in bytes looked at, a fraction of a nanosecond each. */
-#define BUDGET_BASE (1 << 22)
-#define BUDGET_PER_BYTE 64
+/* Names of members that are longer are folded on the heap. */
+#define SHORT_KEY 128
 
 struct _LsobsRedactor
 {
   gatomicrefcount ref_count;
 
-  GRegex *search;       /* (owned) (nullable) NULL: every text is redacted */
-  GRegex *sample;       /* (owned) (nullable) the same, anchored */
-  char *replacement;    /* (owned) */
-  gsize replacement_len;
-  gboolean anchored;    /* matches begin where the search does: nothing to sample */
-  gboolean by_line;     /* only the beginnings of lines are tried by a search */
+  GPtrArray *rules;     /* (owned) (element-type LsobsRedactRule) in their order */
+  gboolean secrets;     /* the preset follows them */
+  GHashTable *keys;     /* (owned) (nullable) (element-type utf8) folded names */
   _Atomic guint64 n_failures;
+  _Atomic guint64 n_taken;
 };
 
-static GRegex *
-compile (const char         *limit,
-         const char         *pattern,
-         GRegexCompileFlags  compile_flags,
-         GRegexMatchFlags    match_flags,
-         GError            **error)
-{
-  g_autofree char *limited = g_strconcat (limit, pattern, NULL);
-  g_autoptr (GRegex) regex = g_regex_new (limited, compile_flags | G_REGEX_OPTIMIZE,
-                                          match_flags, error);
-
-  /* GRegex compiles to machine code when first matched with a set of flags, and
-   * takes no lock: so do it here, while nobody else knows of the regex. */
-  if (regex != NULL)
-    {
-      g_regex_match_full (regex, "", 0, 0, G_REGEX_MATCH_NOTEMPTY, NULL, NULL);
-      g_regex_match_full (regex, "", 0, 0,
-                          G_REGEX_MATCH_NOTEMPTY | G_REGEX_MATCH_PARTIAL_HARD, NULL, NULL);
-    }
-
-  return g_steal_pointer (&regex);
-}
-
-/* Whether PCRE tries the pattern only where a line begins, as it does when that
- * has a leading .* which nothing refers to. To be on the safe side, less is
- * recognised than PCRE does. */
-static gboolean
-begins_with_dot_star (const char *pattern)
-{
-  if (strchr (pattern, '|') != NULL || strstr (pattern, "(*") != NULL ||
-      strstr (pattern, "(?P") != NULL)
-    return FALSE;
-
-  for (const char *p = pattern; (p = strchr (p, '\\')) != NULL && p[1] != '\0'; p += 2)
-    if (g_ascii_isdigit (p[1]) || p[1] == 'g' || p[1] == 'k')
-      return FALSE;
-
-  /* Options alone may come before it. A group could be an optional one. */
-  while (g_str_has_prefix (pattern, "(?"))
-    {
-      pattern += 2 + strspn (pattern + 2, "ims");
-      if (*pattern++ != ')')
-        return FALSE;
-    }
-
-  return g_str_has_prefix (pattern, ".*");
-}
-
-static gboolean
-redactor_set_pattern (LsobsRedactor       *self,
-                      const char          *pattern,
-                      GRegexCompileFlags   compile_flags,
-                      GRegexMatchFlags     match_flags,
-                      GError             **error)
-{
-  match_flags &= ~(G_REGEX_MATCH_PARTIAL_SOFT | G_REGEX_MATCH_PARTIAL_HARD);
-
-  self->sample = compile (SAMPLE_LIMIT, pattern, compile_flags | G_REGEX_ANCHORED, match_flags,
-                          error);
-  if (self->sample == NULL)
-    return FALSE;
-
-  self->search = compile (SEARCH_LIMIT, pattern, compile_flags, match_flags, error);
-  self->anchored = (compile_flags & G_REGEX_ANCHORED) != 0 ||
-                   (match_flags & G_REGEX_MATCH_ANCHORED) != 0;
-  self->by_line = begins_with_dot_star (pattern);
-  return self->search != NULL;
-}
-
-static LsobsRedactor *
-redactor_alloc (const char *replacement)
+LsobsRedactor *
+_lsobs_redactor_new_empty (void)
 {
   LsobsRedactor *self = g_new0 (LsobsRedactor, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->replacement = g_strdup (replacement != NULL ? replacement : LSOBS_REDACTED);
-  self->replacement_len = strlen (self->replacement);
+  self->rules = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_redact_rule_unref);
   return self;
 }
 
-/* @replacement is taken literally; %NULL: "[REDACTED]". The error is GRegex's. */
+/* With one rule. @replacement is taken literally; %NULL: "[REDACTED]". The error
+ * is GRegex's. */
 LsobsRedactor *
 _lsobs_redactor_new (const char  *pattern,
                      const char  *replacement,
                      GError     **error)
 {
-  g_autoptr (GRegex) plain = NULL;
-  g_autoptr (LsobsRedactor) self = redactor_alloc (replacement);
+  LsobsRedactRule *rule = _lsobs_redact_rule_new (pattern, replacement, LSOBS_REPLACEMENT_LITERAL,
+                                                  error);
+  LsobsRedactor *self;
 
-  /* First without the limit, so that the offsets in an error message are those
-   * of the user's pattern. */
-  plain = g_regex_new (pattern, 0, 0, error);
-  if (plain == NULL || !redactor_set_pattern (self, pattern, 0, 0, error))
+  if (rule == NULL)
     return NULL;
 
-  return g_steal_pointer (&self);
+  self = _lsobs_redactor_new_empty ();
+  _lsobs_redactor_take_rule (self, rule);
+  return self;
 }
 
-/* Takes pattern and flags, not the regex itself: the limits must be compiled in,
- * and who made it may still be matching with it. Should that fail, everything
- * is redacted. */
 LsobsRedactor *
 _lsobs_redactor_new_for_regex (GRegex *regex)
 {
-  LsobsRedactor *self = redactor_alloc (NULL);
+  LsobsRedactor *self = _lsobs_redactor_new_empty ();
 
-  redactor_set_pattern (self, g_regex_get_pattern (regex), g_regex_get_compile_flags (regex),
-                        g_regex_get_match_flags (regex), NULL);
+  _lsobs_redactor_take_rule (self, _lsobs_redact_rule_new_for_regex (regex));
   return self;
+}
+
+/* Takes @rule over. */
+void
+_lsobs_redactor_take_rule (LsobsRedactor   *self,
+                           LsobsRedactRule *rule)
+{
+  g_ptr_array_add (self->rules, rule);
+}
+
+void
+_lsobs_redactor_add_secrets (LsobsRedactor *self)
+{
+  _lsobs_secret_rules_get (0);
+  self->secrets = TRUE;
+}
+
+/* Whether it leaves everything as it is. */
+gboolean
+_lsobs_redactor_is_empty (LsobsRedactor *self)
+{
+  return self->rules->len == 0 && !self->secrets && self->keys == NULL;
 }
 
 LsobsRedactor *
@@ -172,202 +93,214 @@ _lsobs_redactor_unref (LsobsRedactor *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  g_clear_pointer (&self->search, g_regex_unref);
-  g_clear_pointer (&self->sample, g_regex_unref);
-  g_free (self->replacement);
+  g_ptr_array_unref (self->rules);
+  g_clear_pointer (&self->keys, g_hash_table_unref);
   g_free (self);
 }
 
-/* How many texts were replaced as a whole because the pattern gave up. */
+/* Failures */
+
+void
+_lsobs_redactor_count_failure (LsobsRedactor *self)
+{
+  atomic_fetch_add_explicit (&self->n_failures, 1, memory_order_relaxed);
+}
+
+/* How many texts were replaced as a whole because a pattern gave up. */
 guint64
 _lsobs_redactor_get_n_failures (LsobsRedactor *self)
 {
   return atomic_load_explicit (&self->n_failures, memory_order_relaxed);
 }
 
-/* The end of a piece of text of at most @max bytes from @position on. */
-static gsize
-piece_end (const char *text,
-           gsize       len,
-           gsize       position,
-           gsize       max)
+/* Those that nobody has taken yet. With several takers at once a single answer
+ * may be wrong, even negative; their sum is right. */
+guint64
+_lsobs_redactor_take_failures (LsobsRedactor *self)
 {
-  gsize end = position + max;
+  guint64 n = _lsobs_redactor_get_n_failures (self);
 
-  if (len - position <= max)
-    return len;
-
-  while (_lsobs_utf8_is_continuation (text[end]))
-    end--;
-
-  return end;
+  return n - atomic_exchange_explicit (&self->n_taken, n, memory_order_relaxed);
 }
 
-/* What the attempt at @position costs beyond what any attempt may. */
-static gint64
-sample_cost (LsobsRedactor *self,
-             const char    *text,
-             gsize          len,
-             gsize          position,
-             gint64         enough)
+/* Texts */
+
+/* A text on its way through the rules. */
+typedef struct
 {
-  for (gsize piece = SAMPLE_PIECE;; piece *= 2)
-    {
-      g_autoptr (GMatchInfo) info = NULL;
-      gsize end = piece_end (text, len, position, piece);
-      gint64 cost = piece == SAMPLE_PIECE ? 0 : (gint64) (end - position);
-      GRegexMatchFlags flags = G_REGEX_MATCH_NOTEMPTY;
+  LsobsRedactor *redactor;
+  const char *text;     /* as it is now: what was given, or in @current */
+  gsize len;
+  LsobsBuffer current;
+  LsobsBuffer next;
+} Passage;
 
-      /* Lines do not overlap: all of them cost what the text is long. */
-      if (self->by_line)
-        cost /= SAMPLE_DISTANCE;
-
-      /* The end of the text is one, and no reason to go on. */
-      if (end < len)
-        flags |= G_REGEX_MATCH_PARTIAL_HARD;
-
-      if (g_regex_match_full (self->sample, text, (gssize) end, (gint) position, flags, &info,
-                              NULL))
-        return 0;
-
-      if (!g_match_info_is_partial_match (info))
-        return g_match_info_get_match_count (info) == 0 ? cost : cost + SAMPLE_LIMIT_COST;
-
-      if (cost >= enough)
-        return cost;
-    }
+static void
+pad (LsobsBuffer *buffer)
+{
+  memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
 }
 
-/* Whether searching the text takes about linear time. */
+/* %FALSE: the rule gave up; what is left needs no further one. */
 static gboolean
-is_affordable (LsobsRedactor *self,
-               const char    *text,
-               gsize          len)
+pass_rule (Passage               *passage,
+           const LsobsRedactRule *rule)
 {
-  gint64 budget = (BUDGET_BASE + BUDGET_PER_BYTE * (gint64) len) / SAMPLE_DISTANCE;
-  guint32 random = 1;
+  LsobsBuffer swapped;
+  LsobsRedactResult result;
 
-  for (gsize start = 0; start < len; start += SAMPLE_DISTANCE)
-    {
-      gsize position;
+  _lsobs_buffer_truncate (&passage->next, 0);
+  result = _lsobs_redact_rule_apply (rule, passage->text, passage->len, &passage->next);
+  if (result == LSOBS_REDACT_UNCHANGED)
+    return TRUE;
 
-      /* No fixed distance, so that no text with a period is sampled badly; but
-       * the same places each time. */
-      random = random * 1664525 + 1013904223;
-      position = start + (random >> 16) % SAMPLE_DISTANCE;
-      if (position >= len)
-        break;
+  pad (&passage->next);
+  swapped = passage->current;
+  passage->current = passage->next;
+  passage->next = swapped;
+  passage->text = passage->current.data;
+  passage->len = passage->current.len;
+  if (result == LSOBS_REDACT_CHANGED)
+    return TRUE;
 
-      if (self->by_line)
-        {
-          const char *newline = memchr (text + position, '\n', len - position);
-
-          if (newline == NULL)
-            break;
-
-          position = (gsize) (newline + 1 - text);
-          start = MAX (start, position - MIN (position, SAMPLE_DISTANCE));
-        }
-
-      while (position > 0 && position < len && _lsobs_utf8_is_continuation (text[position]))
-        position--;
-
-      if (position < len)
-        budget -= sample_cost (self, text, len, position, budget);
-      if (budget < 0)
-        return FALSE;
-    }
-
-  return TRUE;
+  _lsobs_redactor_count_failure (passage->redactor);
+  return FALSE;
 }
 
-/* Replaces the matches. @copied: how much of the text is in @out, redacted.
- * FALSE: the pattern gave up, or what it matched makes no sense. */
-static gboolean
-replace_matches (LsobsRedactor *self,
-                 const char    *text,
-                 gsize          len,
-                 LsobsBuffer   *out,
-                 gsize         *copied)
+static void
+pass_rules (Passage *passage)
 {
-  g_autoptr (GMatchInfo) info = NULL;
+  GPtrArray *rules = passage->redactor->rules;
+  guint32 secrets;
 
-  g_regex_match_full (self->search, text, (gssize) len, 0, G_REGEX_MATCH_NOTEMPTY, &info, NULL);
-  while (g_match_info_matches (info))
-    {
-      gint first;
-      gint last;
-      gsize start;
-      gsize end;
+  for (guint i = 0; i < rules->len; i++)
+    if (!pass_rule (passage, g_ptr_array_index (rules, i)))
+      return;
 
-      if (!g_match_info_fetch_pos (info, 0, &first, &last) || last <= first || last < 0)
-        return FALSE;
+  if (!passage->redactor->secrets)
+    return;
 
-      /* Raw patterns match single bytes: widen to whole characters. A \K
-       * may have the match begin anywhere. */
-      start = MAX ((gsize) MAX (first, 0), *copied);
-      end = MAX ((gsize) last, *copied);
-      while (start > *copied && _lsobs_utf8_is_continuation (text[start]))
-        start--;
-      while (end < len && _lsobs_utf8_is_continuation (text[end]))
-        end++;
-
-      if (end > start)
-        {
-          _lsobs_buffer_append (out, text + *copied, start - *copied);
-          _lsobs_buffer_append (out, self->replacement, self->replacement_len);
-          *copied = end;
-        }
-
-      g_match_info_next (info, NULL);
-    }
-
-  return g_match_info_get_match_count (info) == 0;
+  /* What the preset puts in makes no new secrets: one look will do. */
+  secrets = _lsobs_secret_rules_scan (passage->text, passage->len);
+  for (guint i = 0; secrets != 0; i++, secrets >>= 1)
+    if ((secrets & 1) != 0 && !pass_rule (passage, _lsobs_secret_rules_get (i)))
+      return;
 }
 
-static gboolean
-redact (LsobsRedactor *self,
-        const char    *text,
-        gsize          len,
-        LsobsBuffer   *out,
-        gsize         *copied)
-{
-  /* GRegex counts in int. */
-  if (self->search == NULL || len > G_MAXINT)
-    return FALSE;
-
-  if (len > MAX_UNSAMPLED && !self->anchored && !is_affordable (self, text, len))
-    return FALSE;
-
-  return replace_matches (self, text, len, out, copied);
-}
-
-/* @text is valid UTF-8. %TRUE: the text is another now, and was appended to
- * @out; %FALSE: nothing was. Matches of nothing are left alone. When the pattern
- * gives up, the whole text is replaced, and counted. */
+/* @text is valid UTF-8, and padded. %TRUE: the text is another now, and was appended to
+ * @out; %FALSE: nothing was. When a pattern gives up, the whole text is replaced,
+ * and counted. */
 gboolean
 _lsobs_redactor_apply (LsobsRedactor *self,
                        const char    *text,
                        gsize          len,
                        LsobsBuffer   *out)
 {
-  gsize out_start = out->len;
-  gsize copied = 0;
+  Passage passage = { self, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
+  gboolean changed;
 
-  if (len == 0)
+  pass_rules (&passage);
+  changed = passage.text != text;
+  if (changed)
+    _lsobs_buffer_append (out, passage.text, passage.len);
+
+  _lsobs_buffer_clear (&passage.current);
+  _lsobs_buffer_clear (&passage.next);
+  return changed;
+}
+
+/* For text that leaves the process in other ways than in a payload, such as the
+ * headers of a request: the same as for a string in a payload, but not cut.
+ * @self: (nullable)
+ * Returns: (transfer full): valid UTF-8 */
+char *
+_lsobs_redactor_apply_text (LsobsRedactor *self,
+                            const char    *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  g_auto (LsobsBuffer) padded = LSOBS_BUFFER_INIT;
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  if (self == NULL)
+    return g_steal_pointer (&valid);
+
+  _lsobs_buffer_append_str (&padded, valid);
+  pad (&padded);
+  if (!_lsobs_redactor_apply (self, padded.data, padded.len, &out))
+    return g_steal_pointer (&valid);
+
+  return g_strndup (out.len > 0 ? out.data : "", out.len);
+}
+
+/* Names of members */
+
+static void
+fold_ascii (char *p)
+{
+  for (; *p != '\0'; p++)
+    *p = *p == '-' ? '_' : g_ascii_tolower (*p);
+}
+
+/* Returns: (transfer full): what is the same for names that count as one */
+static char *
+fold_name (const char *name,
+           gsize       len)
+{
+  g_autofree char *folded = g_utf8_casefold (name, (gssize) len);
+  char *normal = g_utf8_normalize (folded, -1, G_NORMALIZE_ALL_COMPOSE);
+
+  if (normal == NULL)
+    normal = g_steal_pointer (&folded);
+  fold_ascii (normal);
+  return normal;
+}
+
+/* @name is valid UTF-8. */
+void
+_lsobs_redactor_add_key (LsobsRedactor *self,
+                         const char    *name)
+{
+  if (self->keys == NULL)
+    self->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_add (self->keys, fold_name (name, strlen (name)));
+}
+
+gboolean
+_lsobs_redactor_has_keys (LsobsRedactor *self)
+{
+  return self->keys != NULL;
+}
+
+/* Whether the value of a member of this name, valid UTF-8 without U+0000, is not to
+ * be seen. */
+gboolean
+_lsobs_redactor_hides_key (LsobsRedactor *self,
+                           const char    *key,
+                           gsize          len)
+{
+  g_autofree char *folded = NULL;
+  char copy[SHORT_KEY + 1];
+
+  if (self->keys == NULL)
     return FALSE;
 
-  if (!redact (self, text, len, out, &copied))
+  if (len <= SHORT_KEY)
     {
-      atomic_fetch_add_explicit (&self->n_failures, 1, memory_order_relaxed);
-      _lsobs_buffer_truncate (out, out_start);
-      _lsobs_buffer_append (out, self->replacement, self->replacement_len);
-      return TRUE;
+      gboolean ascii = TRUE;
+
+      for (gsize i = 0; i < len; i++)
+        {
+          copy[i] = key[i];
+          ascii = ascii && (guchar) key[i] < 0x80;
+        }
+      copy[len] = '\0';
+      if (ascii)
+        {
+          fold_ascii (copy);
+          return g_hash_table_contains (self->keys, copy);
+        }
     }
 
-  if (copied == 0)
-    return FALSE;
-
-  _lsobs_buffer_append (out, text + copied, len - copied);
-  return TRUE;
+  folded = fold_name (key, len);
+  return g_hash_table_contains (self->keys, folded);
 }

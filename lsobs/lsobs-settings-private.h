@@ -3,6 +3,7 @@
 
 #include "lsobs/lsobs-config.h"
 #include "lsobs/lsobs-id-private.h"
+#include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-redactor-private.h"
 
 G_BEGIN_DECLS
@@ -33,6 +34,10 @@ typedef struct
   char *project_name;      /* (owned) */
   char *workspace_id;      /* (owned) (nullable) */
   LsobsRedactor *redactor; /* (owned) (nullable) */
+  LsobsRedactHook *redact_hook; /* (owned) (nullable) goes before the redactor */
+  gboolean hide_inputs;
+  gboolean hide_outputs;
+  gboolean hide_metadata;
   LsobsSampler *sampler;   /* (owned) (nullable) goes before the rate */
   double sampling_rate;
   LsobsIngestMode ingest_mode;

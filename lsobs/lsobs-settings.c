@@ -246,6 +246,7 @@ take_regex (LsobsSettings  *self,
 {
   const char *pattern = lsobs_config_get_redact_regex (config);
   g_autoptr (GError) local_error = NULL;
+  LsobsRedactRule *rule;
 
   if (pattern == NULL || *pattern == '\0')
     return TRUE;
@@ -255,12 +256,92 @@ take_regex (LsobsSettings  *self,
                            _("Invalid redaction regex: it is not UTF-8"));
       return FALSE;
     }
-  self->redactor = _lsobs_redactor_new (pattern, NULL, &local_error);
-  if (self->redactor != NULL)
-    return TRUE;
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("Invalid redaction regex: %s"),
-               local_error->message);
-  return FALSE;
+  rule = _lsobs_redact_rule_new (pattern, NULL, LSOBS_REPLACEMENT_LITERAL, &local_error);
+  if (rule == NULL)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("Invalid redaction regex: %s"),
+                   local_error->message);
+      return FALSE;
+    }
+  _lsobs_redactor_take_rule (self->redactor, rule);
+  return TRUE;
+}
+
+/* The messages have the number of a rule only: its text may well be a secret. */
+static gboolean
+take_rules (LsobsSettings  *self,
+            GPtrArray      *rules,
+            GError        **error)
+{
+  for (guint i = 0; i < rules->len; i++)
+    {
+      const LsobsRuleText *text = g_ptr_array_index (rules, i);
+      g_autoptr (GError) local_error = NULL;
+      LsobsRedactRule *rule = NULL;
+      const char *problem = _("its pattern is not a regular expression");
+
+      if (*text->pattern == '\0')
+        problem = _("its pattern is empty");
+      else
+        rule = _lsobs_redact_rule_new (text->pattern, text->replacement, LSOBS_REPLACEMENT_TEMPLATE,
+                                       &local_error);
+      if (rule == NULL)
+        {
+          if (g_error_matches (local_error, G_REGEX_ERROR, G_REGEX_ERROR_REPLACE))
+            problem = _("its replacement is malformed, or refers to a group that is not there");
+          g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                       _("Invalid redaction rule %u: %s"), i + 1, problem);
+          return FALSE;
+        }
+      _lsobs_redactor_take_rule (self->redactor, rule);
+    }
+  return TRUE;
+}
+
+static gboolean
+take_keys (LsobsSettings  *self,
+           GPtrArray      *keys,
+           GError        **error)
+{
+  for (guint i = 0; i < keys->len; i++)
+    {
+      const char *name = g_ptr_array_index (keys, i);
+
+      if (!g_utf8_validate (name, -1, NULL))
+        {
+          g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                       _("Invalid redaction key %u: it is not UTF-8"), i + 1);
+          return FALSE;
+        }
+      _lsobs_redactor_add_key (self->redactor, name);
+    }
+  return TRUE;
+}
+
+static gboolean
+take_privacy (LsobsSettings  *self,
+              LsobsConfig    *config,
+              GError        **error)
+{
+  const LsobsPrivacy *privacy = _lsobs_config_peek_privacy (config);
+
+  self->redactor = _lsobs_redactor_new_empty ();
+  if (!take_regex (self, config, error) ||
+      !take_rules (self, privacy->rules, error) ||
+      !take_keys (self, privacy->keys, error))
+    return FALSE;
+  if (lsobs_config_get_redact_secrets (config))
+    _lsobs_redactor_add_secrets (self->redactor);
+  /* With nothing to look for, strings are not even looked at. */
+  if (_lsobs_redactor_is_empty (self->redactor))
+    g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
+
+  self->hide_inputs = lsobs_config_get_hide_inputs (config);
+  self->hide_outputs = lsobs_config_get_hide_outputs (config);
+  self->hide_metadata = lsobs_config_get_hide_metadata (config);
+  if (privacy->hook != NULL)
+    self->redact_hook = _lsobs_redact_hook_ref (privacy->hook);
+  return TRUE;
 }
 
 LsobsSettings *
@@ -278,7 +359,7 @@ _lsobs_settings_new (LsobsConfig       *config,
       !take_key (self, config, use, error) ||
       !take_names (self, config, error) ||
       !take_sampling (self, config, error) ||
-      !take_regex (self, config, error) ||
+      !take_privacy (self, config, error) ||
       !take_numbers (self, config, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -301,6 +382,7 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->project_name);
   g_free (self->workspace_id);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
+  g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_clear_object (&self->sampler);
   g_free (self);
 }

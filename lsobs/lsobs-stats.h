@@ -66,8 +66,9 @@ typedef enum
  *   string instead
  * @LSOBS_COUNTER_CUT_PAYLOADS: inputs or outputs that were too large and were
  *   replaced by a note of their size
- * @LSOBS_COUNTER_REDACTION_FAILURES: strings that were hidden whole because the
- *   regular expression gave up on them
+ * @LSOBS_COUNTER_REDACTION_FAILURES: strings that were hidden whole because a
+ *   regular expression gave up on them, and fields that were dropped because the
+ *   program's own function said so
  * @LSOBS_COUNTER_BATCHES: batches that were accepted
  * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
  * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again

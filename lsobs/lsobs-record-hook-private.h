@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-counters-private.h"
+#include "lsobs/lsobs-record-private.h"
+#include "lsobs/lsobs-settings-private.h"
+
+G_BEGIN_DECLS
+
+void _lsobs_record_run_hook (LsobsRecord   *self,
+                             LsobsSettings *settings,
+                             LsobsCounters *counters);
+
+G_END_DECLS

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/lsobs-json-walker-private.h"
+#include "lsobs/lsobs-json-writer-private.h"
+#include "lsobs/lsobs-record-hook-private.h"
+
+/* What stands for a field that the function has dropped. */
+#define DROPPED_KEY "lsobs_error"
+#define DROPPED(field) "Redaction failed; " field " dropped"
+
+/* Far more than the service takes. It is for values that contain themselves. */
+#define MAX_BYTES (64 * 1024 * 1024)
+
+/* A record on its way through the function. */
+typedef struct
+{
+  LsobsSettings *settings;
+  LsobsCounters *counters;
+} Visit;
+
+/* @value: (nullable): %NULL: the function cannot see what it is to judge
+ * Returns: (transfer full) (nullable) */
+static JsonNode *
+call (Visit      *visit,
+      const char *field,
+      JsonNode   *value)
+{
+  return value != NULL ? _lsobs_redact_hook_call (visit->settings->redact_hook, field, value) : NULL;
+}
+
+/* Goes through the walker first, so that what is parsed is JSON, and no deeper than
+ * what is sent. Returns: (transfer full) (nullable) */
+static JsonNode *
+parse (Visit    *visit,
+       GBytes   *json,
+       gboolean  wrap)
+{
+  const LsobsJsonWalkOptions repair = { NULL, 0, wrap };
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  gsize len;
+  const char *data = g_bytes_get_data (json, &len);
+
+  if (!_lsobs_json_walk (&text, data, len, &repair))
+    {
+      _lsobs_counters_add (visit->counters, LSOBS_COUNTER_BAD_PAYLOADS, 1);
+      /* What is hidden by name could be anywhere in it. */
+      if (visit->settings->redactor != NULL && _lsobs_redactor_has_keys (visit->settings->redactor))
+        return NULL;
+    }
+  if (!json_parser_load_from_data (parser, text.data, (gssize) text.len, NULL))
+    return NULL;
+  return json_parser_steal_root (parser);
+}
+
+/* Returns: (transfer full) (nullable): %NULL when it is not to be sent */
+static GBytes *
+write_node (JsonNode *node)
+{
+  LsobsBuffer text = LSOBS_BUFFER_INIT;
+
+  if (node != NULL && _lsobs_json_write_node (&text, node, MAX_BYTES))
+    return _lsobs_buffer_steal_bytes (&text);
+  _lsobs_buffer_clear (&text);
+  return NULL;
+}
+
+/* Takes @result (nullable) or, in its place, @dropped over. */
+static void
+take_result (Visit   *visit,
+             GBytes **member,
+             GBytes  *result,
+             char    *dropped)
+{
+  g_bytes_unref (*member);
+  *member = result;
+  if (result != NULL)
+    {
+      g_free (dropped);
+      return;
+    }
+  _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+  *member = g_bytes_new_take (dropped, strlen (dropped));
+}
+
+static void
+visit_value (Visit       *visit,
+             const char  *field,
+             GBytes     **member)
+{
+  g_autoptr (JsonNode) value = NULL;
+  g_autoptr (JsonNode) result = NULL;
+
+  if (*member == NULL)
+    return;
+  value = parse (visit, *member, FALSE);
+  result = call (visit, field, value);
+  take_result (visit, member, write_node (result),
+               g_strdup_printf ("{\"" DROPPED_KEY "\":\"" DROPPED ("%s") "\"}", field));
+}
+
+static gboolean
+is_array_of_strings (JsonNode *node)
+{
+  JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+
+  if (array == NULL)
+    return FALSE;
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    if (json_node_get_value_type (json_array_get_element (array, i)) != G_TYPE_STRING)
+      return FALSE;
+  return TRUE;
+}
+
+static void
+visit_tags (Visit       *visit,
+            LsobsRecord *record)
+{
+  g_autoptr (JsonNode) value = NULL;
+  g_autoptr (JsonNode) result = NULL;
+
+  if (record->tags == NULL)
+    return;
+  value = parse (visit, record->tags, FALSE);
+  result = call (visit, "tags", value);
+  take_result (visit, &record->tags, is_array_of_strings (result) ? write_node (result) : NULL,
+               g_strdup ("[\"" DROPPED_KEY ": " DROPPED ("tags") "\"]"));
+}
+
+static void
+visit_error (Visit       *visit,
+             LsobsRecord *record)
+{
+  g_autoptr (JsonNode) value = NULL;
+  g_autoptr (JsonNode) result = NULL;
+  g_autofree char *valid = NULL;
+
+  if (record->error == NULL)
+    return;
+  valid = g_utf8_make_valid (record->error, -1);
+  value = json_node_init_string (json_node_alloc (), valid);
+  result = call (visit, "error", value);
+  g_free (record->error);
+  record->error = result != NULL && json_node_get_value_type (result) == G_TYPE_STRING
+                      ? json_node_dup_string (result) : NULL;
+  if (record->error != NULL)
+    return;
+  _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+  record->error = g_strdup (DROPPED_KEY ": " DROPPED ("error"));
+}
+
+/* Events as the service sees them: the details with the name and the time.
+ * Returns: (transfer full) (nullable) */
+static JsonNode *
+build_event (Visit            *visit,
+             LsobsRecordEvent *event)
+{
+  g_autofree char *name = g_utf8_make_valid (event->name, -1);
+  JsonNode *node;
+  JsonObject *object;
+  char time[LSOBS_ISO_LEN + 1] = "";
+
+  if (event->details != NULL)
+    {
+      node = parse (visit, event->details, TRUE);
+    }
+  else
+    {
+      node = json_node_new (JSON_NODE_OBJECT);
+      json_node_take_object (node, json_object_new ());
+    }
+  if (node == NULL)
+    return NULL;
+  object = json_node_get_object (node);
+  _lsobs_time_write_iso (event->time, time);
+  json_object_set_string_member (object, "name", name);
+  json_object_set_string_member (object, "time", time);
+  return node;
+}
+
+/* Returns: (transfer full) (nullable) */
+static JsonNode *
+build_events (Visit     *visit,
+              GPtrArray *events)
+{
+  g_autoptr (JsonArray) array = json_array_sized_new (events->len);
+
+  for (guint i = 0; i < events->len; i++)
+    {
+      JsonNode *event = build_event (visit, g_ptr_array_index (events, i));
+
+      if (event == NULL)
+        return NULL;
+      json_array_add_element (array, event);
+    }
+  return json_node_init_array (json_node_alloc (), array);
+}
+
+/* The microsecond that GDateTime may have lost is found by writing it again. */
+static gboolean
+parse_time (const char *text,
+            gint64     *time)
+{
+  if (!_lsobs_time_parse_iso (text, time))
+    return FALSE;
+  for (int delta = -1; delta <= 1; delta++)
+    {
+      char again[LSOBS_ISO_LEN + 1] = "";
+
+      _lsobs_time_write_iso (*time + delta, again);
+      if (strcmp (again, text) == 0)
+        {
+          *time += delta;
+          break;
+        }
+    }
+  return TRUE;
+}
+
+/* All but the name and the time. Returns: (transfer full) (nullable) */
+static GBytes *
+read_details (JsonObject *event)
+{
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  JsonObject *details = json_object_new ();
+  JsonObjectIter iter;
+  const char *member;
+  JsonNode *value;
+
+  json_node_take_object (node, details);
+  json_object_iter_init_ordered (&iter, event);
+  while (json_object_iter_next_ordered (&iter, &member, &value))
+    if (strcmp (member, "name") != 0 && strcmp (member, "time") != 0)
+      json_object_set_member (details, member, json_node_copy (value));
+  return write_node (node);
+}
+
+/* Returns: (transfer none) (nullable): %NULL for what is no string */
+static const char *
+get_string (JsonObject *object,
+            const char *name)
+{
+  JsonNode *member = json_object_get_member (object, name);
+
+  return member != NULL && json_node_get_value_type (member) == G_TYPE_STRING
+             ? json_node_get_string (member) : NULL;
+}
+
+/* @time: (inout): of the event before, for one that has none
+ * Returns: (transfer full) (nullable) */
+static LsobsRecordEvent *
+read_event (JsonNode *node,
+            gint64   *time)
+{
+  JsonObject *object = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+  GBytes *details = object != NULL ? read_details (object) : NULL;
+  const char *name;
+  const char *text;
+
+  if (details == NULL)
+    return NULL;
+  name = get_string (object, "name");
+  text = get_string (object, "time");
+  if (text != NULL)
+    parse_time (text, time);
+  return _lsobs_record_event_new (name != NULL ? name : "", *time, details);
+}
+
+/* Returns: (transfer full) (nullable): (element-type LsobsRecordEvent) */
+static GPtrArray *
+read_events (JsonNode *node,
+             gint64    time)
+{
+  g_autoptr (GPtrArray) events =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+  JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+
+  if (array == NULL)
+    return NULL;
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    {
+      LsobsRecordEvent *event = read_event (json_array_get_element (array, i), &time);
+
+      if (event == NULL)
+        return NULL;
+      g_ptr_array_add (events, event);
+    }
+  return g_steal_pointer (&events);
+}
+
+static void
+visit_events (Visit       *visit,
+              LsobsRecord *record)
+{
+  g_autoptr (JsonNode) value = NULL;
+  g_autoptr (JsonNode) result = NULL;
+  GPtrArray *events;
+  gint64 time;
+
+  if (record->events == NULL || record->events->len == 0)
+    return;
+  time = ((LsobsRecordEvent *) g_ptr_array_index (record->events, 0))->time;
+  value = build_events (visit, record->events);
+  result = call (visit, "events", value);
+  events = read_events (result, time);
+  if (events == NULL)
+    {
+      static const char dropped[] = "{\"" DROPPED_KEY "\":\"" DROPPED ("events") "\"}";
+
+      _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+      events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+      g_ptr_array_add (events,
+                       _lsobs_record_event_new (DROPPED_KEY, time,
+                                                g_bytes_new_static (dropped, sizeof dropped - 1)));
+    }
+  g_ptr_array_unref (record->events);
+  record->events = events;
+}
+
+/* Has the program's function, if there is one, replace what @self holds. What is
+ * hidden anyway it does not see. Called in the thread that sends, without a lock,
+ * once for each record. */
+void
+_lsobs_record_run_hook (LsobsRecord   *self,
+                        LsobsSettings *settings,
+                        LsobsCounters *counters)
+{
+  Visit visit = { settings, counters };
+
+  if (settings->redact_hook == NULL)
+    return;
+  if (!settings->hide_inputs)
+    visit_value (&visit, "inputs", &self->inputs);
+  if (!settings->hide_outputs)
+    visit_value (&visit, "outputs", &self->outputs);
+  if (!settings->hide_metadata)
+    visit_value (&visit, "metadata", &self->metadata);
+  visit_error (&visit, self);
+  visit_tags (&visit, self);
+  visit_events (&visit, self);
+}
