@@ -18,6 +18,15 @@
 # endif
 #endif
 
+/* Its shadow makes each fork copy a hundred times as many page tables. */
+#if defined (__SANITIZE_ADDRESS__)
+# define HAS_ASAN 1
+#elif defined (__has_feature)
+# if __has_feature (address_sanitizer)
+#  define HAS_ASAN 1
+# endif
+#endif
+
 pid_t
 fork_start (ForkFunc    func,
             RunFixture *fixture,
@@ -93,9 +102,13 @@ fork_skip (void)
 gboolean
 fork_is_slow (void)
 {
+#ifdef HAS_ASAN
+  return TRUE;
+#else
   const char *preload = g_getenv ("LD_PRELOAD");
 
   return preload != NULL && strstr (preload, "vgpreload") != NULL;
+#endif
 }
 
 void
