@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-void _lsobs_client_set_counters (LsobsClient   *self,
-                                 LsobsCounters *counters);
+gboolean _lsobs_client_claim (LsobsClient   *self,
+                              LsobsCounters *counters);
 
 G_END_DECLS

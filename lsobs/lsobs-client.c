@@ -19,7 +19,7 @@
  *
  * The transport that speaks the ingestion protocol of LangSmith. An
  * #LsobsObserver makes its own; a program needs this class only to build a pipe
- * by hand.
+ * by hand. A client belongs to the first exporter or observer it is given to.
  *
  * A request that may succeed later is sent again, at most
  * #LsobsConfig:max-attempts times in all, after a delay that doubles; all
@@ -47,6 +47,7 @@ struct _LsobsClient
   LsobsConfig *config;      /* (owned) (nullable) construct-only, until initialised */
   LsobsSettings *settings;  /* (owned) */
   LsobsCounters *counters;  /* (owned) */
+  int claimed;              /* (atomic) an exporter has it */
   int mode;                 /* (atomic) LsobsIngestMode: what is used at present */
 
   /* All below belongs to the thread that sends. */
@@ -701,13 +702,17 @@ lsobs_client_init (LsobsClient *self)
   self->counters = _lsobs_counters_new ();
 }
 
-/* The exporter's counters, before anything is sent. */
-void
-_lsobs_client_set_counters (LsobsClient   *self,
-                            LsobsCounters *counters)
+/* An exporter takes the client for itself, before anything is sent: what is in it
+ * belongs to one flush thread. FALSE if another one has it. */
+gboolean
+_lsobs_client_claim (LsobsClient   *self,
+                     LsobsCounters *counters)
 {
+  if (!g_atomic_int_compare_and_exchange (&self->claimed, FALSE, TRUE))
+    return FALSE;
   _lsobs_counters_unref (self->counters);
   self->counters = _lsobs_counters_ref (counters);
+  return TRUE;
 }
 
 /**

@@ -17,7 +17,8 @@
  * is set later has no effect on them.
  *
  * The API key is a secret. It can be written and never read, is in no message,
- * and its memory is wiped when it is freed.
+ * and the memory of our copies of it is wiped when it is freed; what libsoup keeps
+ * of a request that was sent is out of our reach.
  *
  * A config may be used from any thread, from one at a time.
  */
@@ -304,7 +305,7 @@ install_number_properties (void)
    * LsobsConfig:max-queue-bytes:
    *
    * How much memory the waiting records take at the most, in bytes; then the
-   * oldest one is dropped. At least 1024.
+   * oldest one is dropped. At least 4096.
    *
    * Since: 0.1
    */

@@ -70,7 +70,10 @@ walk_text (Encoding   *e,
            const char *text)
 {
   const LsobsJsonWalkOptions options = {
-    e->settings->redactor, e->settings->max_string_bytes, FALSE
+    e->settings->redactor,
+    e->encoded->cut ? MIN (e->settings->max_string_bytes, MIN_NAME_BYTES)
+                    : e->settings->max_string_bytes,
+    FALSE
   };
 
   _lsobs_json_walk_text (e->out, text, strlen (text), &options);
@@ -128,7 +131,7 @@ write_main (Encoding *e)
   e->out->len += path_len;
   _lsobs_buffer_append_str (e->out, "\",\"name\":");
   write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed",
-              MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
+              e->encoded->cut ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, run_type_names[info->run_type]);
   _lsobs_buffer_append_str (e->out, "\",\"session_name\":");
@@ -136,13 +139,24 @@ write_main (Encoding *e)
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
   if (e->record->end_time != 0)
     write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));
-  if (e->record->tags != NULL)
+  if (e->record->tags != NULL && !e->encoded->cut)
     {
       _lsobs_buffer_append_str (e->out, ",\"tags\":");
       walk (e, e->record->tags, FALSE);
     }
   _lsobs_buffer_append_c (e->out, '}');
   end_field (e, LSOBS_FIELD_MAIN);
+}
+
+/* In place of what has no room. */
+static void
+write_size (Encoding *e,
+            GBytes   *json)
+{
+  _lsobs_buffer_append_str (e->out, "{\"__truncated__\":true,\"bytes\":");
+  _lsobs_buffer_append_int64 (e->out, (gint64) g_bytes_get_size (json));
+  _lsobs_buffer_append_c (e->out, '}');
+  _lsobs_counters_add (e->counters, LSOBS_COUNTER_CUT_PAYLOADS, 1);
 }
 
 static void
@@ -158,10 +172,7 @@ write_payload (Encoding   *e,
     }
   else if (e->encoded->cut)
     {
-      _lsobs_buffer_append_str (e->out, "{\"__truncated__\":true,\"bytes\":");
-      _lsobs_buffer_append_int64 (e->out, (gint64) g_bytes_get_size (json));
-      _lsobs_buffer_append_c (e->out, '}');
-      _lsobs_counters_add (e->counters, LSOBS_COUNTER_CUT_PAYLOADS, 1);
+      write_size (e, json);
     }
   else
     {
@@ -176,7 +187,7 @@ write_event (Encoding         *e,
 {
   gsize start = e->out->len;
 
-  if (event->details != NULL && !e->encoded->cut)
+  if (event->details != NULL)
     {
       walk (e, event->details, TRUE);
       /* Go on inside the object. */
@@ -268,6 +279,8 @@ write_extra (Encoding *e)
       _lsobs_buffer_append_str (e->out, "\"metadata\":");
       if (e->settings->hide_metadata)
         _lsobs_buffer_append_str (e->out, "{}");
+      else if (e->encoded->cut)
+        write_size (e, e->record->metadata);
       else
         walk (e, e->record->metadata, TRUE);
       _lsobs_buffer_append_c (e->out, ',');
@@ -303,7 +316,7 @@ encode (LsobsSettings *settings,
     }
   if (record->outputs != NULL)
     write_payload (&e, LSOBS_FIELD_OUTPUTS, record->outputs, settings->hide_outputs);
-  if (record->events != NULL && record->events->len > 0)
+  if (record->events != NULL && record->events->len > 0 && !encoded->cut)
     write_events (&e);
   if (has_extra (record))
     write_extra (&e);
@@ -343,8 +356,8 @@ _lsobs_encoder_again (LsobsSettings *settings,
   encode (settings, counters, encoded);
 }
 
-/* Writes it again with notes of their size in place of inputs and outputs, for a
- * record that is too large even alone. */
+/* Writes it again with notes of their size in place of inputs, outputs and
+ * metadata, and with little of the rest, for a record that is too large alone. */
 void
 _lsobs_encoder_cut (LsobsSettings *settings,
                     LsobsCounters *counters,

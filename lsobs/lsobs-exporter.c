@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-client-private.h"
 #include "lsobs/lsobs-exporter-private.h"
 #include "lsobs/lsobs-fork-private.h"
@@ -43,6 +45,7 @@ struct _LsobsExporter
   LsobsNotifier *notifier;   /* (owned) (nullable) set once, before any use */
   LsobsPipe *pipe;           /* (owned) (atomic) */
   int shut_down;             /* (atomic) */
+  guint renewed_in;          /* (atomic) the last process that has begun a pipe of its own */
 };
 
 typedef enum { PROP_CONFIG = 1, PROP_TRANSPORT, PROP_MAIN_CONTEXT } LsobsExporterProperty;
@@ -81,23 +84,29 @@ static LsobsPipe *
 get_pipe (LsobsExporter *self)
 {
   LsobsPipe *pipe = g_atomic_pointer_get (&self->pipe);
-  LsobsPipe *fresh;
+  guint epoch = _lsobs_fork_epoch ();
+  guint renewed_in;
 
   if (G_LIKELY (!_lsobs_pipe_is_foreign (pipe)))
     return pipe;
 
   /* In a forked child. The old pipe stays as it is for ever: its locks may be
-   * held by threads that do not exist here. */
-  fresh = make_pipe (self);
-  if (g_atomic_int_get (&self->shut_down))
-    _lsobs_pipe_close (fresh);
-  if (g_atomic_pointer_compare_and_exchange (&self->pipe, pipe, fresh))
+   * held by threads that do not exist here. One thread balances the books before
+   * others can write into them. */
+  renewed_in = (guint) g_atomic_int_get (&self->renewed_in);
+  if (renewed_in != epoch &&
+      g_atomic_int_compare_and_exchange ((int *) &self->renewed_in, (int) renewed_in, (int) epoch))
     {
       write_off_fork (self);
-      return fresh;
+      pipe = make_pipe (self);
+      if (g_atomic_int_get (&self->shut_down))
+        _lsobs_pipe_close (pipe);
+      g_atomic_pointer_set (&self->pipe, pipe);
+      return pipe;
     }
-  _lsobs_pipe_free (fresh);
-  return g_atomic_pointer_get (&self->pipe);
+  while (_lsobs_pipe_is_foreign (pipe = g_atomic_pointer_get (&self->pipe)))
+    g_thread_yield ();
+  return pipe;
 }
 
 LsobsSettings *
@@ -180,6 +189,7 @@ lsobs_exporter_enqueue (LsobsExporter  *self,
                         GError        **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (self->pipe != NULL, FALSE);
   g_return_val_if_fail (event != NULL, FALSE);
 
   return _lsobs_pipe_take_event (get_pipe (self), event, error);
@@ -197,8 +207,9 @@ lsobs_exporter_enqueue (LsobsExporter  *self,
  * lost. With an empty queue it returns at once. @stats is filled in any case.
  *
  * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT when the time is over: nothing is lost by
- * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when some records
- * were lost, or when sending is paused.
+ * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when records were
+ * tried and lost, or when sending is paused. Records that went for want of room are
+ * told by @stats alone.
  *
  * Needs no main loop. Where the sending happens in a context of the program, see
  * #LsobsExporter:main-context, this function runs that context while it waits, if
@@ -216,6 +227,7 @@ lsobs_exporter_flush (LsobsExporter    *self,
                       GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (self->pipe != NULL, FALSE);
 
   return _lsobs_pipe_flush (get_pipe (self), timeout, stats, error);
 }
@@ -245,6 +257,7 @@ lsobs_exporter_flush_async (LsobsExporter       *self,
   g_autoptr (GTask) task = NULL;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
+  g_return_if_fail (self->pipe != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
@@ -291,8 +304,8 @@ lsobs_exporter_flush_finish (LsobsExporter    *self,
  *
  * Takes no more records, sends what waits, and ends the thread. What is not
  * delivered when the time is over is lost, and counted by
- * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. A second call does
- * nothing.
+ * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. A second call only
+ * waits for what is still under way.
  *
  * Fails with %LSOBS_FLUSH_ERROR_PERMANENT or %LSOBS_FLUSH_ERROR_TIMEOUT when some
  * records were lost.
@@ -308,13 +321,11 @@ lsobs_exporter_shutdown (LsobsExporter    *self,
                          GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (self->pipe != NULL, FALSE);
 
+  /* The first call does the work; another one waits for what is left. */
   if (!g_atomic_int_compare_and_exchange (&self->shut_down, FALSE, TRUE))
-    {
-      if (stats != NULL)
-        memset (stats, 0, sizeof *stats);
-      return TRUE;
-    }
+    return _lsobs_pipe_flush (get_pipe (self), timeout, stats, error);
   return _lsobs_pipe_shut_down (get_pipe (self), timeout, stats, error);
 }
 
@@ -366,6 +377,7 @@ lsobs_exporter_shutdown_async (LsobsExporter       *self,
   ShutdownData *data;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
+  g_return_if_fail (self->pipe != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
@@ -440,8 +452,13 @@ lsobs_exporter_init_pipe (GInitable     *initable,
         return FALSE;
       self->transport = LSOBS_TRANSPORT (client);
     }
-  if (LSOBS_IS_CLIENT (self->transport))
-    _lsobs_client_set_counters (LSOBS_CLIENT (self->transport), self->counters);
+  if (LSOBS_IS_CLIENT (self->transport) &&
+      !_lsobs_client_claim (LSOBS_CLIENT (self->transport), self->counters))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _("The client belongs to another exporter already"));
+      return FALSE;
+    }
   g_clear_object (&self->config);
   self->pipe = make_pipe (self);
   return TRUE;
@@ -623,6 +640,7 @@ LsobsStats *
 lsobs_exporter_dup_stats (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
+  g_return_val_if_fail (self->pipe != NULL, NULL);
 
   return _lsobs_pipe_dup_stats (get_pipe (self));
 }
@@ -641,6 +659,7 @@ LsobsState
 lsobs_exporter_get_state (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
+  g_return_val_if_fail (self->pipe != NULL, LSOBS_STATE_OK);
 
   return _lsobs_pipe_get_state (get_pipe (self));
 }

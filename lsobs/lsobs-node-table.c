@@ -385,13 +385,25 @@ _lsobs_node_table_call_tool (LsobsNodeTable *self,
     abandon_call (self, surplus);
 }
 
-/* Called with the lock held. Returns: (transfer full) (nullable): the call that
- * the result is of, taken out of the table */
+static gboolean
+is_call (Call       *call,
+         const char *tool_name,
+         const char *call_id,
+         gboolean    any_id)
+{
+  if (any_id)
+    return g_str_equal (call->tool_name, tool_name) && (call_id == NULL || call->call_id == NULL);
+  return call->call_id != NULL && g_str_equal (call->call_id, call_id);
+}
+
+/* Called with the lock held. @any_id: the oldest call of the tool will do.
+ * Returns: (transfer full) (nullable): the call, taken out of the table */
 static Call *
 take_call (LsobsNodeTable *self,
            const char     *node_id,
            const char     *tool_name,
-           const char     *call_id)
+           const char     *call_id,
+           gboolean        any_id)
 {
   /* The oldest node first: results without an id go to the oldest call. */
   for (GList *l = self->nodes.tail; l != NULL; l = l->prev)
@@ -404,8 +416,7 @@ take_call (LsobsNodeTable *self,
         {
           Call *call = c->data;
 
-          if (call_id != NULL ? g_strcmp0 (call->call_id, call_id) != 0
-                              : !g_str_equal (call->tool_name, tool_name))
+          if (!is_call (call, tool_name, call_id, any_id))
             continue;
           g_queue_delete_link (&node->calls, c);
           self->n_calls--;
@@ -430,7 +441,10 @@ _lsobs_node_table_take_result (LsobsNodeTable *self,
   Call *call;
 
   g_mutex_lock (&self->lock);
-  call = take_call (self, node_id, tool_name, call_id);
+  call = call_id != NULL ? take_call (self, node_id, tool_name, call_id, FALSE) : NULL;
+  /* An engine may learn of the id only by the result. */
+  if (call == NULL)
+    call = take_call (self, node_id, tool_name, call_id, TRUE);
   g_mutex_unlock (&self->lock);
   if (call == NULL)
     {

@@ -6,7 +6,8 @@
 G_BEGIN_DECLS
 
 /* Of each kind, a run takes so many notes at the most: a run may last for ever. */
-#define LSOBS_MAX_NOTES 1000
+#define LSOBS_MAX_NOTES      1000
+#define LSOBS_MAX_NOTE_BYTES (4 * 1024 * 1024) /* of all kinds together */
 
 /* What a program notes on a run between its start and its end. Guarded by the
  * lock of the run; all zero is empty. */
@@ -16,6 +17,7 @@ typedef struct
   gboolean metadata_new; /* some of it came after the start */
   GPtrArray *tags;       /* (owned) (nullable) (element-type utf8) */
   GPtrArray *events;     /* (owned) (nullable) (element-type LsobsRecordEvent) */
+  gsize n_bytes;         /* of all of them */
 } LsobsNotes;
 
 void     _lsobs_notes_clear          (LsobsNotes       *self);

@@ -30,6 +30,17 @@ _lsobs_notes_clear (LsobsNotes *self)
   g_clear_pointer (&self->events, g_ptr_array_unref);
 }
 
+/* FALSE when there is no room for so many bytes more. */
+static gboolean
+take_room (LsobsNotes *self,
+           gsize       n_bytes)
+{
+  if (n_bytes > LSOBS_MAX_NOTE_BYTES - self->n_bytes)
+    return FALSE;
+  self->n_bytes += n_bytes;
+  return TRUE;
+}
+
 /* Takes @value over. FALSE when there is no room. */
 static gboolean
 put_metadata (LsobsNotes *self,
@@ -54,13 +65,23 @@ put_metadata (LsobsNotes *self,
 
       if (strcmp (known->key, key) == 0)
         {
+          gsize before = g_bytes_get_size (known->value);
+
+          self->n_bytes -= before;
+          if (!take_room (self, g_bytes_get_size (value)))
+            {
+              self->n_bytes += before;
+              g_bytes_unref (value);
+              return FALSE;
+            }
           g_bytes_unref (known->value);
           known->value = value;
           known->inherited = inherited;
           return TRUE;
         }
     }
-  if (self->metadata->len >= LSOBS_MAX_NOTES)
+  if (self->metadata->len >= LSOBS_MAX_NOTES ||
+      !take_room (self, strlen (key) + g_bytes_get_size (value)))
     {
       g_bytes_unref (value);
       return FALSE;
@@ -106,7 +127,7 @@ _lsobs_notes_add_tag (LsobsNotes *self,
     self->tags = g_ptr_array_new_with_free_func (g_free);
   if (g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
     return TRUE;
-  if (self->tags->len >= LSOBS_MAX_NOTES)
+  if (self->tags->len >= LSOBS_MAX_NOTES || !take_room (self, strlen (tag)))
     return FALSE;
   g_ptr_array_add (self->tags, g_strdup (tag));
   return TRUE;
@@ -121,7 +142,8 @@ _lsobs_notes_add_event (LsobsNotes *self,
 {
   if (self->events == NULL)
     self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
-  if (self->events->len >= LSOBS_MAX_NOTES)
+  if (self->events->len >= LSOBS_MAX_NOTES ||
+      !take_room (self, strlen (name) + (details != NULL ? g_bytes_get_size (details) : 0)))
     {
       g_clear_pointer (&details, g_bytes_unref);
       return FALSE;

@@ -28,6 +28,9 @@
  * first of them. Trouble shows in #LsobsObserver:state, in lsobs_observer_dup_stats()
  * and in one line of the log.
  *
+ * An observer is a #GInitable: bindings make one with `new` of this class, or with
+ * g_initable_new() where there are properties to set, and never as a plain object.
+ *
  * All functions may be called from any thread, and need no main loop. Signals are
  * emitted in the thread-default main context of the thread that made the observer.
  * When the last reference goes, what waits is sent for as long as
@@ -88,6 +91,8 @@ lsobs_observer_on_node_start (LsobsGraphObserver *graph,
                               const char         *node_id,
                               JsonNode           *input)
 {
+  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+
   _lsobs_node_table_start (get_nodes (graph), node_id, input);
 }
 
@@ -97,6 +102,8 @@ lsobs_observer_on_node_end (LsobsGraphObserver *graph,
                             JsonNode           *output,
                             gint64              duration_ms)
 {
+  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+
   _lsobs_node_table_end (get_nodes (graph), node_id, output, duration_ms);
 }
 
@@ -105,6 +112,8 @@ lsobs_observer_on_error (LsobsGraphObserver *graph,
                          const char         *node_id,
                          const GError       *error)
 {
+  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+
   _lsobs_node_table_fail (get_nodes (graph), node_id, error);
 }
 
@@ -115,6 +124,8 @@ lsobs_observer_on_tool_call (LsobsGraphObserver *graph,
                              const char         *call_id,
                              JsonNode           *args)
 {
+  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+
   _lsobs_node_table_call_tool (get_nodes (graph), node_id, tool_name, call_id, args);
 }
 
@@ -125,6 +136,8 @@ lsobs_observer_on_tool_result (LsobsGraphObserver *graph,
                                const char         *call_id,
                                JsonNode           *result)
 {
+  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+
   _lsobs_node_table_take_result (get_nodes (graph), node_id, tool_name, call_id, result);
 }
 
@@ -421,6 +434,7 @@ lsobs_observer_begin_invocation (LsobsObserver *self,
                                  JsonNode      *input)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
   g_return_val_if_fail (name != NULL, NULL);
 
   return _lsobs_invocation_new (self->exporter, name, input);
@@ -449,6 +463,7 @@ lsobs_observer_start_run (LsobsObserver *self,
   const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
@@ -478,6 +493,7 @@ lsobs_observer_start_run_bytes (LsobsObserver *self,
   const LsobsRunPayload payload = { .json = inputs, .duration_ms = -1 };
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
@@ -506,6 +522,7 @@ lsobs_observer_flush (LsobsObserver    *self,
                       GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
 
   return lsobs_exporter_flush (self->exporter, timeout, stats, error);
 }
@@ -592,6 +609,7 @@ lsobs_observer_flush_async (LsobsObserver       *self,
                             gpointer             user_data)
 {
   g_return_if_fail (LSOBS_IS_OBSERVER (self));
+  g_return_if_fail (self->exporter != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   lsobs_exporter_flush_async (self->exporter, timeout, cancellable, flushed_cb,
@@ -620,6 +638,7 @@ lsobs_observer_flush_finish (LsobsObserver    *self,
                              GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
 
   return finish_with_stats (self, result, lsobs_observer_flush_async, stats, error);
 }
@@ -646,6 +665,7 @@ lsobs_observer_shutdown (LsobsObserver    *self,
                          GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
 
   return lsobs_exporter_shutdown (self->exporter, timeout, stats, error);
 }
@@ -682,6 +702,7 @@ lsobs_observer_shutdown_async (LsobsObserver       *self,
                                gpointer             user_data)
 {
   g_return_if_fail (LSOBS_IS_OBSERVER (self));
+  g_return_if_fail (self->exporter != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   lsobs_exporter_shutdown_async (self->exporter, timeout, cancellable, shut_down_cb,
@@ -710,6 +731,7 @@ lsobs_observer_shutdown_finish (LsobsObserver    *self,
                                 GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
 
   return finish_with_stats (self, result, lsobs_observer_shutdown_async, stats, error);
 }
@@ -728,6 +750,7 @@ LsobsStats *
 lsobs_observer_dup_stats (LsobsObserver *self)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
 
   return lsobs_exporter_dup_stats (self->exporter);
 }
@@ -746,6 +769,7 @@ LsobsState
 lsobs_observer_get_state (LsobsObserver *self)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), LSOBS_STATE_OK);
+  g_return_val_if_fail (self->exporter != NULL, LSOBS_STATE_OK);
 
   return lsobs_exporter_get_state (self->exporter);
 }
@@ -764,6 +788,7 @@ LsobsExporter *
 lsobs_observer_get_exporter (LsobsObserver *self)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
 
   return self->exporter;
 }

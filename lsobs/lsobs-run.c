@@ -29,7 +29,8 @@
  * ]|
  *
  * A run takes a thousand tags, a thousand pieces of metadata and a thousand
- * events; more are counted by %LSOBS_COUNTER_DROPPED_NOTES.
+ * events, and 4 MiB of all of them; more are counted by
+ * %LSOBS_COUNTER_DROPPED_NOTES.
  *
  * Payloads are written out in the call, so that the program may change its tree
  * at once. A run that the sampler has left out has an id as any other, and costs

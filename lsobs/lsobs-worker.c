@@ -40,6 +40,7 @@ struct _LsobsWorker
 
   GMutex lock;               /* guards all down to the next comment */
   GThread *thread;           /* (owned) (nullable) */
+  gboolean stopping;         /* no thread is started any longer */
   gboolean stopped;
   GCond stopped_cond;
   char *problem;             /* (owned) (nullable) what went wrong last */
@@ -497,7 +498,7 @@ static void
 ensure_thread (LsobsWorker *self)
 {
   g_mutex_lock (&self->lock);
-  if (self->own_context && self->thread == NULL && !self->stopped)
+  if (self->own_context && self->thread == NULL && !self->stopping)
     {
       g_autoptr (GError) error = NULL;
 
@@ -627,6 +628,7 @@ _lsobs_worker_stop (LsobsWorker *self)
   GThread *thread;
 
   g_mutex_lock (&self->lock);
+  self->stopping = TRUE;
   thread = g_steal_pointer (&self->thread);
   if (self->own_context && thread == NULL)
     self->stopped = TRUE;
@@ -679,7 +681,7 @@ _lsobs_worker_dup_problem (LsobsWorker *self)
   char *problem;
 
   g_mutex_lock (&self->lock);
-  problem = g_strdup (self->problem != NULL ? self->problem : _("unknown"));
+  problem = g_strdup (self->problem != NULL ? self->problem : _("a record is larger than a request may be"));
   g_mutex_unlock (&self->lock);
   return problem;
 }

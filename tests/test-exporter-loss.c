@@ -160,6 +160,25 @@ test_too_large (TestFixture   *fixture,
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
 }
 
+/* What is not a payload can be too large, too. */
+static void
+test_large_rest (TestFixture   *fixture,
+                 gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autofree char *large = g_strnfill (90000, 'x');
+  g_autoptr (LsobsRun) run = NULL;
+
+  lsobs_config_set_max_batch_bytes (fixture->config, 65536);
+  test_fixture_start (fixture);
+  run = lsobs_observer_start_run (fixture->observer, large, LSOBS_RUN_TYPE_TOOL, NULL);
+  lsobs_run_set_metadata_string (run, "large", large);
+  lsobs_run_add_tag (run, large);
+  lsobs_run_add_event (run, large, NULL);
+  lsobs_run_fail_with_message (run, large);
+  test_assert_flush (fixture->exporter, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 1);
+}
+
 /* Our own limit is kept without asking the service. */
 static void
 test_max_batch_bytes (TestFixture   *fixture,
@@ -421,6 +440,7 @@ main (int    argc,
   ADD ("/exporter/too-large/halved", NULL, test_halved);
   ADD ("/exporter/too-large/cut", NULL, test_cut_for_server);
   ADD ("/exporter/too-large/lost", NULL, test_too_large);
+  ADD ("/exporter/too-large/rest", NULL, test_large_rest);
   ADD ("/exporter/max-batch-bytes/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART),
        test_max_batch_bytes);
   ADD ("/exporter/max-batch-bytes/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH),

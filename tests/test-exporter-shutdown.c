@@ -320,6 +320,85 @@ emit_thread (gpointer data)
   return NULL;
 }
 
+typedef struct
+{
+  LsobsObserver *observer; /* (unowned) */
+  int n_flushes;           /* (atomic) */
+  int stop;                /* (atomic) */
+} Flushers;
+
+static gpointer
+flush_thread (gpointer data)
+{
+  Flushers *flushers = data;
+
+  while (!g_atomic_int_get (&flushers->stop))
+    {
+      lsobs_observer_flush (flushers->observer, 1, NULL, NULL);
+      g_atomic_int_inc (&flushers->n_flushes);
+    }
+  return NULL;
+}
+
+static gboolean
+all_flush (gpointer data)
+{
+  return g_atomic_int_get (&((Flushers *) data)->n_flushes) >= 3;
+}
+
+/* Others flush while it ends: no second flush thread may come up beside the ending one. */
+static void
+test_flushing (TestFixture   *fixture,
+               gconstpointer  data G_GNUC_UNUSED)
+{
+  test_fixture_start (fixture);
+  test_server_hold (fixture->server);
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autoptr (LsobsObserver) observer = lsobs_observer_new (fixture->config, NULL);
+      g_autoptr (LsobsRun) run = lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_TOOL, NULL);
+      Flushers flushers = { observer, 0, FALSE };
+      GThread *threads[3];
+
+      for (guint j = 0; j < G_N_ELEMENTS (threads); j++)
+        threads[j] = g_thread_new ("flush", flush_thread, &flushers);
+      g_assert_true (test_wait_until (all_flush, &flushers, TEST_TIMEOUT_MS));
+      g_assert_false (lsobs_observer_shutdown (observer, 0, NULL, NULL));
+      g_atomic_int_set (&flushers.stop, TRUE);
+      for (guint j = 0; j < G_N_ELEMENTS (threads); j++)
+        g_thread_join (threads[j]);
+      test_assert_books (lsobs_observer_get_exporter (observer));
+    }
+  test_server_release (fixture->server);
+}
+
+static gpointer
+shutdown_thread (gpointer data)
+{
+  return GINT_TO_POINTER (lsobs_exporter_shutdown (data, TEST_TIMEOUT_MS, NULL, NULL));
+}
+
+/* The second call waits for what the first one has under way, as long as it was told to. */
+static void
+test_twice (TestFixture   *fixture,
+            gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+
+  test_fixture_start (fixture);
+  test_server_hold (fixture->server);
+  test_emit_many (fixture->exporter, 3);
+  thread = g_thread_new ("shutdown", shutdown_thread, fixture->exporter);
+  g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 10, NULL, &error));
+  g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
+  test_server_release (fixture->server);
+  g_assert_true (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  g_assert_true (GPOINTER_TO_INT (g_thread_join (thread)));
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 3);
+}
+
 /* While others still emit: each record is delivered or counted. */
 static void
 test_emitting (TestFixture   *fixture,
@@ -353,6 +432,8 @@ main (int    argc,
   ADD ("/exporter/shutdown/drain", NULL, test_drain);
   ADD ("/exporter/shutdown/after", NULL, test_after);
   ADD ("/exporter/shutdown/unused", NULL, test_unused);
+  ADD ("/exporter/shutdown/while-flushing", NULL, test_flushing);
+  ADD ("/exporter/shutdown/twice", NULL, test_twice);
   ADD ("/exporter/shutdown/hang", GINT_TO_POINTER (TROUBLE_HANG), test_bounded);
   ADD ("/exporter/shutdown/refused", GINT_TO_POINTER (TROUBLE_REFUSED), test_bounded);
   ADD ("/exporter/shutdown/busy", GINT_TO_POINTER (TROUBLE_BUSY), test_bounded);

@@ -239,6 +239,23 @@ test_parallel_without_ids (RunFixture    *fixture,
                      "  calc tool ok inputs={\"call\":3} outputs={\"result\":3}\n");
 }
 
+/* The engine learns of the id by the result only. */
+static void
+test_late_id (RunFixture    *fixture,
+              gconstpointer  data G_GNUC_UNUSED)
+{
+  graph_start (fixture->observer, "node", NULL);
+  graph_call (fixture->observer, "node", "calc", "call-1", "{\"call\":1}");
+  graph_call (fixture->observer, "node", "calc", NULL, "{\"call\":2}");
+  graph_result (fixture->observer, "node", "calc", "call-2", "{\"result\":2}");
+  graph_result (fixture->observer, "node", "calc", "call-1", "{\"result\":1}");
+  graph_end (fixture->observer, "node", NULL, -1);
+  graph_assert_tree (fixture, WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS,
+                     "node chain ok inputs={}\n"
+                     "  calc tool ok inputs={\"call\":1} outputs={\"result\":1}\n"
+                     "  calc tool ok inputs={\"call\":2} outputs={\"result\":2}\n");
+}
+
 /* The oldest call is that of the node that was restarted in the meantime. */
 static void
 test_oldest_of_restarted (RunFixture    *fixture,
@@ -539,6 +556,7 @@ main (int    argc,
   add ("/graph-observer/tool", test_tool);
   add ("/graph-observer/parallel/with-ids", test_parallel_with_ids);
   add ("/graph-observer/parallel/without-ids", test_parallel_without_ids);
+  add ("/graph-observer/parallel/late-id", test_late_id);
   add ("/graph-observer/parallel/oldest-of-restarted", test_oldest_of_restarted);
   g_test_add ("/graph-observer/result/after-end", RunFixture, GINT_TO_POINTER (FALSE), set_up,
               test_result_after_end, run_fixture_tear_down);

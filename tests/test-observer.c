@@ -372,6 +372,40 @@ set_up (RunFixture    *fixture,
   run_fixture_set_up (fixture, data);
 }
 
+/* A plain object is a mistake of the program's; it is told so, and goes on. */
+static void
+test_plain_object (RunFixture    *fixture,
+                   gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsObserver) observer =
+      g_object_new (LSOBS_TYPE_OBSERVER, "config", fixture->config, NULL);
+
+  for (guint i = 0; i < 3; i++)
+    g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*exporter != NULL*");
+  g_assert_null (lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL));
+  g_assert_false (lsobs_observer_flush (observer, 0, NULL, NULL));
+  lsobs_graph_observer_on_node_start (LSOBS_GRAPH_OBSERVER (observer), "node", NULL);
+  g_test_assert_expected_messages ();
+}
+
+/* What is in a client belongs to one flush thread. */
+static void
+test_shared_client (RunFixture    *fixture,
+                    gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsClient) client = lsobs_client_new (fixture->config, NULL);
+  g_autoptr (LsobsObserver) first = NULL;
+  g_autoptr (LsobsObserver) second = NULL;
+  g_autoptr (GError) error = NULL;
+
+  first = lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (client), &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (first);
+  second = lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (client), &error);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+  g_assert_null (second);
+}
+
 static void
 add (const char *path,
      void      (*test_func) (RunFixture *, gconstpointer))
@@ -394,6 +428,8 @@ main (int    argc,
     }
   add ("/observer/invalid/sampling-rate", test_invalid_rate);
   add ("/observer/no-key", test_no_key);
+  add ("/observer/plain-object", test_plain_object);
+  add ("/observer/shared-client", test_shared_client);
   add ("/observer/config-copied", test_config_copied);
   add ("/observer/transport", test_transport);
   add ("/observer/properties", test_properties);

@@ -69,6 +69,32 @@ test_tags (RunFixture    *fixture,
   run_assert_member (finish (fixture, child), "tags", NULL);
 }
 
+/* A run may last for ever; what is noted on it must not grow for ever. */
+static void
+test_bounded (RunFixture    *fixture,
+              gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start (fixture);
+  g_autofree char *large = g_strnfill (1024 * 1024, 'x');
+  g_autoptr (LsobsStats) stats = NULL;
+
+  for (guint i = 0; i < 10; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+      lsobs_run_set_metadata_string (run, key, large);
+    }
+  for (guint i = 0; i < 1100; i++)
+    {
+      g_autofree char *tag = g_strdup_printf ("tag-%u", i);
+
+      lsobs_run_add_tag (run, tag);
+    }
+  stats = lsobs_observer_dup_stats (fixture->observer);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_DROPPED_NOTES), ==, 7 + 100);
+  lsobs_run_end (run, NULL);
+}
+
 static void
 test_tags_in_patch (RunFixture    *fixture,
                     gconstpointer  data G_GNUC_UNUSED)
@@ -315,6 +341,7 @@ main (int    argc,
 
   add ("/run-details/tags", test_tags);
   add ("/run-details/tags-in-patch", test_tags_in_patch);
+  add ("/run-details/bounded", test_bounded);
   add ("/run-details/metadata", test_metadata);
   add ("/run-details/metadata-replaced", test_metadata_replaced);
   add ("/run-details/metadata-captured", test_metadata_captured);
