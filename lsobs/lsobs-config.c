@@ -23,6 +23,10 @@
  * A config may be used from any thread, from one at a time.
  */
 
+/* This file is long and flat: each setting has a property, a setter, a getter and
+ * their documentation, which gtk-doc and the bindings want spelt out. What is
+ * more than that lives in lsobs-settings.c and lsobs-environment.c. */
+
 /* The numbers, in the order of their properties. */
 typedef enum
 {
