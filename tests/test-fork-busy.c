@@ -11,7 +11,7 @@
 
 #define N_THREADS 6
 #define N_FORKS 20
-#define N_FORKS_SLOW 5
+#define N_FORKS_SLOW 3
 
 typedef struct
 {
