@@ -40,8 +40,8 @@ void           fork_run                   (ForkFunc    func,
 
 /* TRUE, and the test is marked as skipped, where a program with threads cannot fork */
 gboolean       fork_skip                  (void);
-/* under valgrind everything takes longer */
-gboolean       fork_is_slow               (void);
+/* the same, also where it cannot while other threads are busy */
+gboolean       fork_skip_busy             (void);
 
 /* In the child: delivers everything, which must take no time worth mentioning. */
 void           fork_child_flush           (RunFixture *fixture);

@@ -11,7 +11,6 @@
 
 #define N_THREADS 6
 #define N_FORKS 20
-#define N_FORKS_SLOW 3
 
 typedef struct
 {
@@ -84,11 +83,10 @@ fork_often (Busy     *busy,
             ForkFunc  func,
             gpointer  data)
 {
-  guint n = fork_is_slow () ? N_FORKS_SLOW : N_FORKS;
   guint n_failed = 0;
 
   test_wait_until (is_busy, busy, TEST_TIMEOUT_MS);
-  for (guint i = 0; i < n && n_failed == 0; i++)
+  for (guint i = 0; i < N_FORKS && n_failed == 0; i++)
     {
       n_failed += !fork_wait (fork_start (func, busy->fixture, data));
       /* To fork takes as long as there is memory. */
@@ -240,7 +238,7 @@ test_row (RunFixture    *fixture,
   const BusyRow *row = data;
   Busy busy = { .fixture = fixture };
 
-  if (fork_skip ())
+  if (fork_skip_busy ())
     return;
   start_threads (&busy, row->thread);
   fork_often (&busy, row->child, NULL);
@@ -253,7 +251,7 @@ test_run (RunFixture    *fixture,
   g_autoptr (LsobsRun) run = NULL;
   Busy busy = { .fixture = fixture };
 
-  if (fork_skip ())
+  if (fork_skip_busy ())
     return;
   run = busy.run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   start_threads (&busy, change_thread);
@@ -268,7 +266,7 @@ test_invocation (RunFixture    *fixture,
   g_autoptr (LsobsInvocation) turn = NULL;
   Busy busy = { .fixture = fixture };
 
-  if (fork_skip ())
+  if (fork_skip_busy ())
     return;
   turn = busy.turn = lsobs_observer_begin_invocation (fixture->observer, "turn", NULL);
   start_threads (&busy, graph_thread);

@@ -398,10 +398,14 @@ static void
 test_own_observers (RunFixture    *fixture,
                     gconstpointer  data G_GNUC_UNUSED)
 {
+  g_autoptr (GError) error = NULL;
   Crowd crowd;
 
   crowd_run (&crowd, fixture, own_observer_thread);
-  g_assert_cmpuint (test_server_count_ops (fixture->server), ==, (guint) crowd.n_runs);
+  fixture->tree = test_server_build_tree (fixture->server);
+  g_assert_cmpuint (wire_tree_get_n_runs (fixture->tree), ==, (guint) crowd.n_runs);
+  wire_tree_check (fixture->tree, WIRE_TREE_CHECK_ALL, &error);
+  g_assert_no_error (error);
   crowd_clear (&crowd);
 }
 
