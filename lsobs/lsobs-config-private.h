@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/lsobs-config.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 
 G_BEGIN_DECLS
@@ -39,6 +40,43 @@ LsobsPrivacy *_lsobs_config_peek_privacy        (LsobsConfig         *self);
 void          _lsobs_config_set_switch          (LsobsConfig         *self,
                                                  LsobsPrivacySwitch   which,
                                                  gboolean             value);
+
+/* The settings of the protocol, in the order of their properties. */
+typedef enum
+{
+  LSOBS_PROTOCOL_COMPRESSION,
+  LSOBS_PROTOCOL_COMPRESSION_LEVEL,
+  LSOBS_PROTOCOL_TRACING_ENABLED,
+  LSOBS_PROTOCOL_TRUST_INCOMING_HEADERS,
+  LSOBS_PROTOCOL_FAILED_TRACES_DIR,
+  LSOBS_PROTOCOL_FAILED_TRACES_MAX_BYTES,
+  LSOBS_PROTOCOL_REVISION_ID,
+  LSOBS_N_PROTOCOL_SETTINGS
+} LsobsProtocolSetting;
+
+/* What a config says about the way runs go through the protocol. */
+typedef struct
+{
+  LsobsCompression compression;
+  gint64 compression_level;
+  gboolean tracing_enabled;
+  gboolean trust_incoming_headers;
+  char *failed_traces_dir;        /* (owned) (nullable) */
+  gint64 failed_traces_max_bytes;
+  char *revision_id;              /* (owned) (nullable) */
+} LsobsProtocol;
+
+void           _lsobs_protocol_init               (LsobsProtocol         *self);
+void           _lsobs_protocol_clear              (LsobsProtocol         *self);
+void           _lsobs_protocol_install_properties (GParamSpec           **props);
+
+LsobsProtocol *_lsobs_config_peek_protocol        (LsobsConfig           *self);
+void           _lsobs_config_get_protocol_setting (LsobsConfig           *self,
+                                                   LsobsProtocolSetting   setting,
+                                                   GValue                *value);
+void           _lsobs_config_set_protocol_setting (LsobsConfig           *self,
+                                                   LsobsProtocolSetting   setting,
+                                                   const GValue          *value);
 
 /* (nullable) (transfer none): the secret itself; there is no public way to it. */
 const char *_lsobs_config_peek_api_key (LsobsConfig *self);

@@ -58,6 +58,7 @@ struct _LsobsConfig
   LsobsIngestMode ingest_mode;
   gboolean allow_plain_http;
   LsobsPrivacy privacy;
+  LsobsProtocol protocol;
   gint64 numbers[N_NUMBERS];
 };
 
@@ -76,6 +77,13 @@ typedef enum
   PROP_HIDE_INPUTS,
   PROP_HIDE_OUTPUTS,
   PROP_HIDE_METADATA,
+  PROP_COMPRESSION,
+  PROP_COMPRESSION_LEVEL,
+  PROP_TRACING_ENABLED,
+  PROP_TRUST_INCOMING_HEADERS,
+  PROP_FAILED_TRACES_DIR,
+  PROP_FAILED_TRACES_MAX_BYTES,
+  PROP_REVISION_ID,
   PROP_FLUSH_INTERVAL,
   PROP_MAX_BATCH_SIZE,
   PROP_MAX_BATCH_BYTES,
@@ -105,6 +113,7 @@ lsobs_config_finalize (GObject *object)
   g_free (self->redact_regex);
   g_clear_object (&self->sampler);
   _lsobs_privacy_clear (&self->privacy);
+  _lsobs_protocol_clear (&self->protocol);
 
   G_OBJECT_CLASS (lsobs_config_parent_class)->finalize (object);
 }
@@ -148,6 +157,16 @@ lsobs_config_get_property (GObject    *object,
     case PROP_HIDE_OUTPUTS:
     case PROP_HIDE_METADATA:
       g_value_set_boolean (value, self->privacy.switches[prop_id - PROP_REDACT_SECRETS]);
+      break;
+    case PROP_COMPRESSION:
+    case PROP_COMPRESSION_LEVEL:
+    case PROP_TRACING_ENABLED:
+    case PROP_TRUST_INCOMING_HEADERS:
+    case PROP_FAILED_TRACES_DIR:
+    case PROP_FAILED_TRACES_MAX_BYTES:
+    case PROP_REVISION_ID:
+      _lsobs_config_get_protocol_setting (self, (LsobsProtocolSetting) (prop_id - PROP_COMPRESSION),
+                                          value);
       break;
     case PROP_FLUSH_INTERVAL:
     case PROP_MAX_BATCH_SIZE:
@@ -235,6 +254,16 @@ lsobs_config_set_property (GObject      *object,
     case PROP_HIDE_METADATA:
       _lsobs_config_set_switch (self, (LsobsPrivacySwitch) (prop_id - PROP_REDACT_SECRETS),
                                 g_value_get_boolean (value));
+      break;
+    case PROP_COMPRESSION:
+    case PROP_COMPRESSION_LEVEL:
+    case PROP_TRACING_ENABLED:
+    case PROP_TRUST_INCOMING_HEADERS:
+    case PROP_FAILED_TRACES_DIR:
+    case PROP_FAILED_TRACES_MAX_BYTES:
+    case PROP_REVISION_ID:
+      _lsobs_config_set_protocol_setting (self, (LsobsProtocolSetting) (prop_id - PROP_COMPRESSION),
+                                          value);
       break;
     case PROP_FLUSH_INTERVAL:
     case PROP_MAX_BATCH_SIZE:
@@ -494,6 +523,7 @@ lsobs_config_class_init (LsobsConfigClass *klass)
   props[PROP_ALLOW_PLAIN_HTTP] = g_param_spec_boolean ("allow-plain-http", "", "", FALSE, flags);
 
   _lsobs_privacy_install_properties (&props[PROP_REDACT_SECRETS]);
+  _lsobs_protocol_install_properties (&props[PROP_COMPRESSION]);
   install_number_properties ();
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
 }
@@ -506,6 +536,7 @@ lsobs_config_init (LsobsConfig *self)
   self->sampling_rate = 1.0;
   self->ingest_mode = LSOBS_INGEST_MODE_AUTO;
   _lsobs_privacy_init (&self->privacy);
+  _lsobs_protocol_init (&self->protocol);
   self->numbers[NUMBER_FLUSH_INTERVAL] = LSOBS_DEFAULT_FLUSH_INTERVAL;
   self->numbers[NUMBER_MAX_BATCH_SIZE] = LSOBS_DEFAULT_MAX_BATCH_SIZE;
   self->numbers[NUMBER_MAX_BATCH_BYTES] = LSOBS_DEFAULT_MAX_BATCH_BYTES;
@@ -523,6 +554,12 @@ const char *
 _lsobs_config_peek_api_key (LsobsConfig *self)
 {
   return self->api_key;
+}
+
+LsobsProtocol *
+_lsobs_config_peek_protocol (LsobsConfig *self)
+{
+  return &self->protocol;
 }
 
 LsobsPrivacy *

@@ -195,4 +195,40 @@ void             lsobs_config_set_shutdown_timeout (LsobsConfig *self,
 LSOBS_AVAILABLE_IN_0_1
 gint64           lsobs_config_get_shutdown_timeout (LsobsConfig *self);
 
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_compression (LsobsConfig      *self,
+                                               LsobsCompression  compression);
+LSOBS_AVAILABLE_IN_0_1
+LsobsCompression lsobs_config_get_compression (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_compression_level (LsobsConfig *self,
+                                                     gint64       compression_level);
+LSOBS_AVAILABLE_IN_0_1
+gint64           lsobs_config_get_compression_level (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_tracing_enabled (LsobsConfig *self,
+                                                   gboolean     tracing_enabled);
+LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_config_get_tracing_enabled (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_trust_incoming_headers (LsobsConfig *self,
+                                                          gboolean     trust_incoming_headers);
+LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_config_get_trust_incoming_headers (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_failed_traces_dir (LsobsConfig *self,
+                                                     const char  *failed_traces_dir);
+LSOBS_AVAILABLE_IN_0_1
+const char      *lsobs_config_get_failed_traces_dir (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self,
+                                                           gint64       failed_traces_max_bytes);
+LSOBS_AVAILABLE_IN_0_1
+gint64           lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_set_revision_id (LsobsConfig *self,
+                                               const char  *revision_id);
+LSOBS_AVAILABLE_IN_0_1
+const char      *lsobs_config_get_revision_id (LsobsConfig *self);
+
 G_END_DECLS

@@ -21,6 +21,8 @@ G_BEGIN_DECLS
 #define LSOBS_DEFAULT_RETRY_DELAY      200
 #define LSOBS_DEFAULT_REQUEST_TIMEOUT  30000
 #define LSOBS_DEFAULT_SHUTDOWN_TIMEOUT 3000
+#define LSOBS_DEFAULT_COMPRESSION_LEVEL 1
+#define LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES (100 * 1024 * 1024)
 
 /* What a config says, checked and compiled, at the moment an object was made
  * from it. Immutable, so that every thread may read it. */
@@ -41,6 +43,13 @@ typedef struct
   LsobsSampler *sampler;   /* (owned) (nullable) goes before the rate */
   double sampling_rate;
   LsobsIngestMode ingest_mode;
+  LsobsCompression compression;
+  int compression_level;
+  gboolean tracing_enabled;
+  gboolean trust_incoming_headers;
+  char *failed_traces_dir; /* (owned) (nullable) */
+  gint64 failed_traces_max_bytes;
+  char *revision_id;       /* (owned) (nullable) */
 
   gint64 flush_interval;   /* ms */
   guint max_batch_size;

@@ -145,6 +145,8 @@ take_numbers (LsobsSettings  *self,
     { "retry-delay", lsobs_config_get_retry_delay (config), 1, 60000 },
     { "request-timeout", lsobs_config_get_request_timeout (config), 10, 3600000 },
     { "shutdown-timeout", lsobs_config_get_shutdown_timeout (config), 0, 3600000 },
+    { "compression-level", lsobs_config_get_compression_level (config), 1, 22 },
+    { "failed-traces-max-bytes", lsobs_config_get_failed_traces_max_bytes (config), 1, G_MAXINT64 / 2 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
@@ -162,6 +164,8 @@ take_numbers (LsobsSettings  *self,
   self->retry_delay = lsobs_config_get_retry_delay (config);
   self->request_timeout = lsobs_config_get_request_timeout (config);
   self->shutdown_timeout = lsobs_config_get_shutdown_timeout (config);
+  self->compression_level = (int) lsobs_config_get_compression_level (config);
+  self->failed_traces_max_bytes = lsobs_config_get_failed_traces_max_bytes (config);
   return TRUE;
 }
 
@@ -206,6 +210,12 @@ take_names (LsobsSettings  *self,
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            _("Invalid project name: it is not UTF-8"));
+      return FALSE;
+    }
+  if (self->revision_id != NULL && !g_utf8_validate (self->revision_id, -1, NULL))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _("Invalid revision id: it is not UTF-8"));
       return FALSE;
     }
 
@@ -353,6 +363,11 @@ _lsobs_settings_new (LsobsConfig       *config,
 
   g_atomic_ref_count_init (&self->ref_count);
   self->ingest_mode = lsobs_config_get_ingest_mode (config);
+  self->compression = lsobs_config_get_compression (config);
+  self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
+  self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
+  self->failed_traces_dir = g_strdup (lsobs_config_get_failed_traces_dir (config));
+  self->revision_id = g_strdup (lsobs_config_get_revision_id (config));
   self->api_url = check_url (lsobs_config_get_api_url (config),
                              lsobs_config_get_allow_plain_http (config), &self->loopback, error);
   if (self->api_url == NULL ||
@@ -381,6 +396,8 @@ _lsobs_settings_unref (LsobsSettings *self)
   _lsobs_secret_free (self->api_key);
   g_free (self->project_name);
   g_free (self->workspace_id);
+  g_free (self->failed_traces_dir);
+  g_free (self->revision_id);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_clear_object (&self->sampler);

@@ -31,6 +31,12 @@ G_DEFINE_ENUM_TYPE (LsobsIngestMode, lsobs_ingest_mode,
                     G_DEFINE_ENUM_VALUE (LSOBS_INGEST_MODE_BATCH, "batch"),
                     G_DEFINE_ENUM_VALUE (LSOBS_INGEST_MODE_RUNS, "runs"))
 
+G_DEFINE_ENUM_TYPE (LsobsCompression, lsobs_compression,
+                    G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_AUTO, "auto"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_NONE, "none"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_GZIP, "gzip"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_ZSTD, "zstd"))
+
 G_DEFINE_ENUM_TYPE (LsobsState, lsobs_state,
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_OK, "ok"),
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_DEGRADED, "degraded"),

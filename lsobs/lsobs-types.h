@@ -80,6 +80,27 @@ typedef enum
 #define LSOBS_TYPE_INGEST_MODE (lsobs_ingest_mode_get_type ())
 
 /**
+ * LsobsCompression:
+ * @LSOBS_COMPRESSION_AUTO: zstd or gzip, when the service offers it
+ * @LSOBS_COMPRESSION_NONE: never
+ * @LSOBS_COMPRESSION_GZIP: gzip, whether the service offers it or not
+ * @LSOBS_COMPRESSION_ZSTD: zstd, whether the service offers it or not
+ *
+ * How the bodies of requests are compressed.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_COMPRESSION_AUTO,
+  LSOBS_COMPRESSION_NONE,
+  LSOBS_COMPRESSION_GZIP,
+  LSOBS_COMPRESSION_ZSTD
+} LsobsCompression;
+
+#define LSOBS_TYPE_COMPRESSION (lsobs_compression_get_type ())
+
+/**
  * LsobsState:
  * @LSOBS_STATE_OK: the last batch was delivered, or none was sent yet
  * @LSOBS_STATE_DEGRADED: the last batch was lost; the next one is tried
@@ -106,6 +127,8 @@ LSOBS_AVAILABLE_IN_0_1
 GType lsobs_run_status_get_type  (void);
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_ingest_mode_get_type (void);
+LSOBS_AVAILABLE_IN_0_1
+GType lsobs_compression_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_state_get_type       (void);
 

@@ -218,6 +218,13 @@ test_regex (gconstpointer data)
   check_text (data, lsobs_config_set_redact_regex);
 }
 
+static const TextRow revision_rows[] = {
+  { "not-utf8", "\xff", "revision" },
+  { "commit", "0f1e2d3c", NULL },
+  { "empty", "", NULL },
+  { "none", NULL, NULL },
+};
+
 static const TextRow project_rows[] = {
   { "not-utf8", "\xff", "project" },
   { "cut-off", "caf\xc3", "project" },
@@ -231,6 +238,12 @@ static void
 test_project (gconstpointer data)
 {
   check_text (data, lsobs_config_set_project_name);
+}
+
+static void
+test_revision (gconstpointer data)
+{
+  check_text (data, lsobs_config_set_revision_id);
 }
 
 /* The first thing that is wrong is told, not the last one. */
@@ -527,6 +540,7 @@ main (int   argc,
   ADD_ROWS ("/config-values/workspace/", workspace_rows, test_workspace);
   ADD_ROWS ("/config-values/regex/", regex_rows, test_regex);
   ADD_ROWS ("/config-values/project/", project_rows, test_project);
+  ADD_ROWS ("/config-values/revision/", revision_rows, test_revision);
   g_test_add_func ("/config-values/no-place-for-error", test_no_place_for_error);
   g_test_add_func ("/config-values/tolerated", test_tolerated);
   g_test_add_func ("/config-values/no-key-no-header", test_no_key_no_header);

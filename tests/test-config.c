@@ -37,6 +37,8 @@ static const NumberRow number_rows[] = {
   NUMBER ("retry-delay", retry_delay, 200, 1, 60000),
   NUMBER ("request-timeout", request_timeout, 30000, 10, 3600000),
   NUMBER ("shutdown-timeout", shutdown_timeout, 3000, 0, 3600000),
+  NUMBER ("compression-level", compression_level, 1, 1, 22),
+  NUMBER ("failed-traces-max-bytes", failed_traces_max_bytes, 100 * 1024 * 1024, 1, G_MAXINT64 / 2),
 };
 
 typedef struct
@@ -51,6 +53,9 @@ static const StringRow string_rows[] = {
   { "api-url", lsobs_config_set_api_url, lsobs_config_get_api_url, "https://api.smith.langchain.com" },
   { "project-name", lsobs_config_set_project_name, lsobs_config_get_project_name, "default" },
   { "workspace-id", lsobs_config_set_workspace_id, lsobs_config_get_workspace_id, NULL },
+  { "failed-traces-dir", lsobs_config_set_failed_traces_dir, lsobs_config_get_failed_traces_dir,
+    NULL },
+  { "revision-id", lsobs_config_set_revision_id, lsobs_config_get_revision_id, NULL },
   { "redact-regex", lsobs_config_set_redact_regex, lsobs_config_get_redact_regex, NULL },
 };
 
@@ -211,6 +216,7 @@ test_property_number (gconstpointer data)
   guint n;
   gint64 value;
 
+  row->set (config, row->max);
   count_notify (config, row->name, &n);
   g_object_set (config, row->name, row->min, NULL);
   g_assert_cmpint (row->get (config), ==, row->min);
@@ -291,22 +297,59 @@ test_property_mode (void)
   g_assert_cmpuint (n, ==, 2);
 }
 
-static void
-test_property_plain_http (void)
+typedef struct
 {
+  const char *name;
+  void (*set) (LsobsConfig *config, gboolean value);
+  gboolean (*get) (LsobsConfig *config);
+  gboolean initial;
+} SwitchRow;
+
+static const SwitchRow switch_rows[] = {
+  { "allow-plain-http", lsobs_config_set_allow_plain_http, lsobs_config_get_allow_plain_http, FALSE },
+  { "tracing-enabled", lsobs_config_set_tracing_enabled, lsobs_config_get_tracing_enabled, TRUE },
+  { "trust-incoming-headers", lsobs_config_set_trust_incoming_headers,
+    lsobs_config_get_trust_incoming_headers, FALSE },
+};
+
+static void
+test_property_switch (gconstpointer data)
+{
+  const SwitchRow *row = data;
   g_autoptr (LsobsConfig) config = new_config ();
-  gboolean allowed;
+  gboolean value;
   guint n;
 
-  count_notify (config, "allow-plain-http", &n);
-  g_object_set (config, "allow-plain-http", TRUE, NULL);
-  g_assert_true (lsobs_config_get_allow_plain_http (config));
+  g_assert_cmpint (row->get (config), ==, row->initial);
+  row->set (config, FALSE);
+  count_notify (config, row->name, &n);
+  g_object_set (config, row->name, TRUE, NULL);
+  g_assert_true (row->get (config));
   /* Any true value is the same one. */
-  lsobs_config_set_allow_plain_http (config, 2);
+  row->set (config, 2);
   g_assert_cmpuint (n, ==, 1);
-  lsobs_config_set_allow_plain_http (config, FALSE);
-  g_object_get (config, "allow-plain-http", &allowed, NULL);
-  g_assert_false (allowed);
+  row->set (config, FALSE);
+  g_object_get (config, row->name, &value, NULL);
+  g_assert_false (value);
+  g_assert_cmpuint (n, ==, 2);
+}
+
+static void
+test_property_compression (void)
+{
+  g_autoptr (LsobsConfig) config = new_config ();
+  LsobsCompression compression;
+  guint n;
+
+  g_assert_cmpint (lsobs_config_get_compression (config), ==, LSOBS_COMPRESSION_AUTO);
+  count_notify (config, "compression", &n);
+  g_object_set (config, "compression", LSOBS_COMPRESSION_GZIP, NULL);
+  g_assert_cmpint (lsobs_config_get_compression (config), ==, LSOBS_COMPRESSION_GZIP);
+  lsobs_config_set_compression (config, LSOBS_COMPRESSION_GZIP);
+  g_assert_cmpuint (n, ==, 1);
+  lsobs_config_set_compression (config, LSOBS_COMPRESSION_NONE);
+  g_object_get (config, "compression", &compression, NULL);
+  g_assert_cmpint (compression, ==, LSOBS_COMPRESSION_NONE);
   g_assert_cmpuint (n, ==, 2);
 }
 
@@ -545,7 +588,13 @@ main (int   argc,
   ADD_ROWS ("/config/property/", string_rows, name, test_property_string);
   g_test_add_func ("/config/property/sampling-rate", test_property_rate);
   g_test_add_func ("/config/property/ingest-mode", test_property_mode);
-  g_test_add_func ("/config/property/allow-plain-http", test_property_plain_http);
+  for (guint i = 0; i < G_N_ELEMENTS (switch_rows); i++)
+    {
+      g_autofree char *path = g_strconcat ("/config/property/", switch_rows[i].name, NULL);
+
+      g_test_add_data_func (path, &switch_rows[i], test_property_switch);
+    }
+  g_test_add_func ("/config/property/compression", test_property_compression);
   g_test_add_func ("/config/property/sampler", test_property_sampler);
   g_test_add_func ("/config/property/api-key", test_property_key);
   g_test_add_func ("/config/key-unreadable", test_key_unreadable);
