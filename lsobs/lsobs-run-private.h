@@ -2,9 +2,21 @@
 #pragma once
 
 #include "lsobs/lsobs-exporter-private.h"
+#include "lsobs/lsobs-notes-private.h"
 #include "lsobs/lsobs-run.h"
 
 G_BEGIN_DECLS
+
+struct _LsobsRun
+{
+  gatomicrefcount ref_count;
+  LsobsExporter *exporter; /* (owned) */
+  LsobsRunInfo *info;      /* (owned) */
+  int status;              /* (atomic) LsobsRunStatus; leaves running under the lock */
+
+  GMutex lock;             /* guards all below */
+  LsobsNotes notes;        /* (owned) */
+};
 
 /* How a run is started or ended; what is not set is not there. */
 typedef struct
@@ -15,13 +27,20 @@ typedef struct
   gint64 duration_ms;  /* or -1 */
 } LsobsRunPayload;
 
-LsobsRun *_lsobs_run_start      (LsobsExporter         *exporter,
-                                 LsobsRun              *parent,
-                                 const char            *name,
-                                 LsobsRunType           run_type,
-                                 const LsobsRunPayload *inputs);
-void      _lsobs_run_finish     (LsobsRun              *self,
-                                 const LsobsRunPayload *outputs);
-gboolean  _lsobs_run_is_foreign (LsobsRun              *self);
+LsobsRun *_lsobs_run_start             (LsobsExporter         *exporter,
+                                        LsobsRun              *parent,
+                                        const char            *name,
+                                        LsobsRunType           run_type,
+                                        const LsobsRunPayload *inputs);
+void      _lsobs_run_finish            (LsobsRun              *self,
+                                        const LsobsRunPayload *outputs);
+gboolean  _lsobs_run_is_foreign        (LsobsRun              *self);
+
+/* for what is noted on a run */
+GBytes   *_lsobs_run_capture           (LsobsRun              *self,
+                                        const LsobsRunPayload *payload);
+gboolean  _lsobs_run_lock_if_running   (LsobsRun              *self);
+void      _lsobs_run_unlock_after_note (LsobsRun              *self,
+                                        gboolean               taken);
 
 G_END_DECLS

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <string.h>
-
 #include "lsobs/lsobs-capture-private.h"
-#include "lsobs/lsobs-clock-private.h"
 #include "lsobs/lsobs-fork-private.h"
-#include "lsobs/lsobs-json-writer-private.h"
-#include "lsobs/lsobs-notes-private.h"
 #include "lsobs/lsobs-run-private.h"
 
 /**
@@ -39,17 +34,6 @@
  * All functions may be called from any thread, for the same run too.
  */
 
-struct _LsobsRun
-{
-  gatomicrefcount ref_count;
-  LsobsExporter *exporter; /* (owned) */
-  LsobsRunInfo *info;      /* (owned) */
-  int status;              /* (atomic) LsobsRunStatus; leaves running under the lock */
-
-  GMutex lock;             /* guards all below */
-  LsobsNotes notes;        /* (owned) */
-};
-
 G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
 
 /* A forked child must not touch the locks of its parent's runs. */
@@ -59,9 +43,10 @@ _lsobs_run_is_foreign (LsobsRun *self)
   return self->info->epoch != _lsobs_fork_epoch ();
 }
 
-static GBytes *
-capture (LsobsRun              *self,
-         const LsobsRunPayload *payload)
+/* Returns: (transfer full) (nullable) */
+GBytes *
+_lsobs_run_capture (LsobsRun              *self,
+                    const LsobsRunPayload *payload)
 {
   gsize max_bytes = _lsobs_exporter_peek_settings (self->exporter)->max_queue_bytes;
   LsobsCounters *counters = _lsobs_exporter_peek_counters (self->exporter);
@@ -104,7 +89,7 @@ _lsobs_run_start (LsobsExporter         *exporter,
     }
 
   record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
-  record->inputs = capture (self, inputs);
+  record->inputs = _lsobs_run_capture (self, inputs);
   record->metadata = _lsobs_notes_write_metadata (&self->notes);
   _lsobs_exporter_push (exporter, record);
   return self;
@@ -117,7 +102,7 @@ finish_late (LsobsRun              *self,
 {
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
 
-  record->outputs = capture (self, outputs);
+  record->outputs = _lsobs_run_capture (self, outputs);
   if (record->outputs != NULL)
     {
       _lsobs_exporter_push_late (self->exporter, record);
@@ -166,7 +151,7 @@ _lsobs_run_finish (LsobsRun              *self,
       finish_late (self, outputs);
       return;
     }
-  record->outputs = capture (self, outputs);
+  record->outputs = _lsobs_run_capture (self, outputs);
   record->error = g_strdup (outputs->error);
   record->duration_ms = outputs->duration_ms;
   record->end_time = now;
@@ -175,8 +160,8 @@ _lsobs_run_finish (LsobsRun              *self,
 
 /* Whether something may still be set; locks @self then. What comes too late is
  * counted. */
-static gboolean
-lock_if_running (LsobsRun *self)
+gboolean
+_lsobs_run_lock_if_running (LsobsRun *self)
 {
   if (!self->info->sampled || _lsobs_run_is_foreign (self))
     return FALSE;
@@ -188,37 +173,13 @@ lock_if_running (LsobsRun *self)
   return FALSE;
 }
 
-static void
-unlock_after_note (LsobsRun *self,
-                   gboolean  taken)
+void
+_lsobs_run_unlock_after_note (LsobsRun *self,
+                              gboolean  taken)
 {
   g_mutex_unlock (&self->lock);
   if (!taken)
     _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_DROPPED_NOTES, 1);
-}
-
-/* Takes @value over. */
-static void
-set_metadata (LsobsRun   *self,
-              const char *key,
-              GBytes     *value,
-              gboolean    inherited)
-{
-  if (!lock_if_running (self))
-    {
-      g_bytes_unref (value);
-      return;
-    }
-  unlock_after_note (self, _lsobs_notes_set_metadata (&self->notes, key, value, inherited));
-}
-
-static GBytes *
-write_string (const char *text)
-{
-  g_auto (LsobsBuffer) buffer = LSOBS_BUFFER_INIT;
-
-  _lsobs_json_write_string (&buffer, text, strlen (text));
-  return _lsobs_buffer_steal_bytes (&buffer);
 }
 
 /**
@@ -406,215 +367,6 @@ lsobs_run_fail_with_message (LsobsRun   *self,
   g_return_if_fail (message != NULL);
 
   _lsobs_run_finish (self, &payload);
-}
-
-/**
- * lsobs_run_add_tag:
- * @self: a run
- * @tag: a word to find the run by
- *
- * Adds a tag. Children do not inherit it. A tag that is there already is not
- * added again.
- *
- * Since: 0.1
- */
-void
-lsobs_run_add_tag (LsobsRun   *self,
-                   const char *tag)
-{
-  g_return_if_fail (self != NULL);
-  g_return_if_fail (tag != NULL);
-
-  if (!lock_if_running (self))
-    return;
-  unlock_after_note (self, _lsobs_notes_add_tag (&self->notes, tag));
-}
-
-/**
- * lsobs_run_set_metadata:
- * @self: a run
- * @key: a name
- * @value: (nullable): what it stands for
- *
- * Sets a piece of metadata; another value of the same @key is replaced. Children
- * that start later inherit it.
- *
- * Since: 0.1
- */
-void
-lsobs_run_set_metadata (LsobsRun   *self,
-                        const char *key,
-                        JsonNode   *value)
-{
-  g_autoptr (JsonNode) null = NULL;
-  const LsobsRunPayload payload = {
-    .node = value != NULL ? value : (null = json_node_new (JSON_NODE_NULL)), .duration_ms = -1
-  };
-
-  g_return_if_fail (self != NULL);
-  g_return_if_fail (key != NULL);
-
-  if (self->info->sampled)
-    set_metadata (self, key, capture (self, &payload), TRUE);
-}
-
-/**
- * lsobs_run_set_metadata_string:
- * @self: a run
- * @key: a name, such as `thread_id`
- * @value: what it stands for
- *
- * Sets a piece of metadata that is text, as lsobs_run_set_metadata() does.
- *
- * Since: 0.1
- */
-void
-lsobs_run_set_metadata_string (LsobsRun   *self,
-                               const char *key,
-                               const char *value)
-{
-  g_return_if_fail (self != NULL);
-  g_return_if_fail (key != NULL);
-  g_return_if_fail (value != NULL);
-
-  if (self->info->sampled)
-    set_metadata (self, key, write_string (value), TRUE);
-}
-
-/* The name and the time of an event are its own; details of the same names would
- * be there twice. Returns: (transfer full) (nullable) */
-static JsonNode *
-strip_details (JsonNode *details)
-{
-  g_autoptr (JsonObject) stripped = NULL;
-  JsonNode *node;
-  JsonObject *object;
-  JsonObjectIter iter;
-  const char *member;
-  JsonNode *value;
-
-  if (details == NULL || !JSON_NODE_HOLDS_OBJECT (details))
-    return details != NULL ? json_node_ref (details) : NULL;
-  object = json_node_get_object (details);
-  if (!json_object_has_member (object, "name") && !json_object_has_member (object, "time"))
-    return json_node_ref (details);
-  stripped = json_object_new ();
-  json_object_iter_init_ordered (&iter, object);
-  while (json_object_iter_next_ordered (&iter, &member, &value))
-    if (!g_str_equal (member, "name") && !g_str_equal (member, "time"))
-      json_object_set_member (stripped, member, json_node_copy (value));
-  node = json_node_new (JSON_NODE_OBJECT);
-  json_node_set_object (node, stripped);
-  return node;
-}
-
-/**
- * lsobs_run_add_event:
- * @self: a run
- * @name: what happens, such as `new_token` for the first token of a stream
- * @details: (nullable): more about it, as an object; members called `name` and
- *   `time` are left out
- *
- * Notes that something happens now.
- *
- * Since: 0.1
- */
-void
-lsobs_run_add_event (LsobsRun   *self,
-                     const char *name,
-                     JsonNode   *details)
-{
-  LsobsRunPayload payload = { .duration_ms = -1 };
-  g_autoptr (JsonNode) stripped = NULL;
-  GBytes *json;
-  gint64 now;
-
-  g_return_if_fail (self != NULL);
-  g_return_if_fail (name != NULL);
-
-  if (!self->info->sampled)
-    return;
-  now = _lsobs_run_info_get_now (self->info);
-  payload.node = stripped = strip_details (details);
-  json = capture (self, &payload);
-  if (!lock_if_running (self))
-    {
-      g_clear_pointer (&json, g_bytes_unref);
-      return;
-    }
-  unlock_after_note (self, _lsobs_notes_add_event (&self->notes, name, now, json));
-}
-
-/**
- * lsobs_run_set_model:
- * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @provider: (nullable): who offers the model, such as `openai`
- * @model_name: the name of the model, as the provider has it
- *
- * Tells which model was called. The service computes costs by it.
- *
- * Since: 0.1
- */
-void
-lsobs_run_set_model (LsobsRun   *self,
-                     const char *provider,
-                     const char *model_name)
-{
-  g_return_if_fail (self != NULL);
-  g_return_if_fail (model_name != NULL);
-
-  if (!self->info->sampled)
-    return;
-  if (provider != NULL)
-    set_metadata (self, "ls_provider", write_string (provider), FALSE);
-  set_metadata (self, "ls_model_name", write_string (model_name), FALSE);
-  set_metadata (self, "ls_model_type", write_string ("chat"), FALSE);
-}
-
-static void
-append_tokens (GString    *text,
-               const char *key,
-               gint64      n)
-{
-  if (n >= 0)
-    g_string_append_printf (text, "%s\"%s\":%" G_GINT64_FORMAT, text->len > 1 ? "," : "", key, n);
-}
-
-/**
- * lsobs_run_set_usage:
- * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @input_tokens: how many tokens went in, or -1 if it is not known
- * @output_tokens: how many tokens came out, or -1 if it is not known
- * @total_tokens: both, or -1 for the sum of the two
- *
- * Tells how many tokens the call of a model has used.
- *
- * Since: 0.1
- */
-void
-lsobs_run_set_usage (LsobsRun *self,
-                     gint64    input_tokens,
-                     gint64    output_tokens,
-                     gint64    total_tokens)
-{
-  g_autoptr (GString) text = NULL;
-  gsize len;
-
-  g_return_if_fail (self != NULL);
-
-  if (!self->info->sampled)
-    return;
-  if (total_tokens < 0 && input_tokens >= 0 && output_tokens >= 0 &&
-      input_tokens <= G_MAXINT64 - output_tokens)
-    total_tokens = input_tokens + output_tokens;
-  text = g_string_new ("{");
-  append_tokens (text, "input_tokens", input_tokens);
-  append_tokens (text, "output_tokens", output_tokens);
-  append_tokens (text, "total_tokens", total_tokens);
-  g_string_append_c (text, '}');
-  len = text->len;
-  set_metadata (self, "usage_metadata",
-                g_bytes_new_take (g_string_free (g_steal_pointer (&text), FALSE), len), FALSE);
 }
 
 /**

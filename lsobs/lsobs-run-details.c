@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/lsobs-json-writer-private.h"
+#include "lsobs/lsobs-run-private.h"
+
+/* What is noted on a run between its start and its end. */
+
+/* Takes @value over. */
+static void
+set_metadata (LsobsRun   *self,
+              const char *key,
+              GBytes     *value,
+              gboolean    inherited)
+{
+  if (!_lsobs_run_lock_if_running (self))
+    {
+      g_bytes_unref (value);
+      return;
+    }
+  _lsobs_run_unlock_after_note (self, _lsobs_notes_set_metadata (&self->notes, key, value, inherited));
+}
+
+static GBytes *
+write_string (const char *text)
+{
+  g_auto (LsobsBuffer) buffer = LSOBS_BUFFER_INIT;
+
+  _lsobs_json_write_string (&buffer, text, strlen (text));
+  return _lsobs_buffer_steal_bytes (&buffer);
+}
+
+/**
+ * lsobs_run_add_tag:
+ * @self: a run
+ * @tag: a word to find the run by
+ *
+ * Adds a tag. Children do not inherit it. A tag that is there already is not
+ * added again.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_tag (LsobsRun   *self,
+                   const char *tag)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (tag != NULL);
+
+  if (!_lsobs_run_lock_if_running (self))
+    return;
+  _lsobs_run_unlock_after_note (self, _lsobs_notes_add_tag (&self->notes, tag));
+}
+
+/**
+ * lsobs_run_set_metadata:
+ * @self: a run
+ * @key: a name
+ * @value: (nullable): what it stands for
+ *
+ * Sets a piece of metadata; another value of the same @key is replaced. Children
+ * that start later inherit it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_metadata (LsobsRun   *self,
+                        const char *key,
+                        JsonNode   *value)
+{
+  g_autoptr (JsonNode) null = NULL;
+  const LsobsRunPayload payload = {
+    .node = value != NULL ? value : (null = json_node_new (JSON_NODE_NULL)), .duration_ms = -1
+  };
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+
+  if (self->info->sampled)
+    set_metadata (self, key, _lsobs_run_capture (self, &payload), TRUE);
+}
+
+/**
+ * lsobs_run_set_metadata_string:
+ * @self: a run
+ * @key: a name, such as `thread_id`
+ * @value: what it stands for
+ *
+ * Sets a piece of metadata that is text, as lsobs_run_set_metadata() does.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_metadata_string (LsobsRun   *self,
+                               const char *key,
+                               const char *value)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+  g_return_if_fail (value != NULL);
+
+  if (self->info->sampled)
+    set_metadata (self, key, write_string (value), TRUE);
+}
+
+/* The name and the time of an event are its own; details of the same names would
+ * be there twice. Returns: (transfer full) (nullable) */
+static JsonNode *
+strip_details (JsonNode *details)
+{
+  g_autoptr (JsonObject) stripped = NULL;
+  JsonNode *node;
+  JsonObject *object;
+  JsonObjectIter iter;
+  const char *member;
+  JsonNode *value;
+
+  if (details == NULL || !JSON_NODE_HOLDS_OBJECT (details))
+    return details != NULL ? json_node_ref (details) : NULL;
+  object = json_node_get_object (details);
+  if (!json_object_has_member (object, "name") && !json_object_has_member (object, "time"))
+    return json_node_ref (details);
+  stripped = json_object_new ();
+  json_object_iter_init_ordered (&iter, object);
+  while (json_object_iter_next_ordered (&iter, &member, &value))
+    if (!g_str_equal (member, "name") && !g_str_equal (member, "time"))
+      json_object_set_member (stripped, member, json_node_copy (value));
+  node = json_node_new (JSON_NODE_OBJECT);
+  json_node_set_object (node, stripped);
+  return node;
+}
+
+/**
+ * lsobs_run_add_event:
+ * @self: a run
+ * @name: what happens, such as `new_token` for the first token of a stream
+ * @details: (nullable): more about it, as an object; members called `name` and
+ *   `time` are left out
+ *
+ * Notes that something happens now.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_event (LsobsRun   *self,
+                     const char *name,
+                     JsonNode   *details)
+{
+  LsobsRunPayload payload = { .duration_ms = -1 };
+  g_autoptr (JsonNode) stripped = NULL;
+  GBytes *json;
+  gint64 now;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (name != NULL);
+
+  if (!self->info->sampled)
+    return;
+  now = _lsobs_run_info_get_now (self->info);
+  payload.node = stripped = strip_details (details);
+  json = _lsobs_run_capture (self, &payload);
+  if (!_lsobs_run_lock_if_running (self))
+    {
+      g_clear_pointer (&json, g_bytes_unref);
+      return;
+    }
+  _lsobs_run_unlock_after_note (self, _lsobs_notes_add_event (&self->notes, name, now, json));
+}
+
+/**
+ * lsobs_run_set_model:
+ * @self: a run of the type %LSOBS_RUN_TYPE_LLM
+ * @provider: (nullable): who offers the model, such as `openai`
+ * @model_name: the name of the model, as the provider has it
+ *
+ * Tells which model was called. The service computes costs by it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_model (LsobsRun   *self,
+                     const char *provider,
+                     const char *model_name)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (model_name != NULL);
+
+  if (!self->info->sampled)
+    return;
+  if (provider != NULL)
+    set_metadata (self, "ls_provider", write_string (provider), FALSE);
+  set_metadata (self, "ls_model_name", write_string (model_name), FALSE);
+  set_metadata (self, "ls_model_type", write_string ("chat"), FALSE);
+}
+
+static void
+append_tokens (GString    *text,
+               const char *key,
+               gint64      n)
+{
+  if (n >= 0)
+    g_string_append_printf (text, "%s\"%s\":%" G_GINT64_FORMAT, text->len > 1 ? "," : "", key, n);
+}
+
+/**
+ * lsobs_run_set_usage:
+ * @self: a run of the type %LSOBS_RUN_TYPE_LLM
+ * @input_tokens: how many tokens went in, or -1 if it is not known
+ * @output_tokens: how many tokens came out, or -1 if it is not known
+ * @total_tokens: both, or -1 for the sum of the two
+ *
+ * Tells how many tokens the call of a model has used.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_usage (LsobsRun *self,
+                     gint64    input_tokens,
+                     gint64    output_tokens,
+                     gint64    total_tokens)
+{
+  g_autoptr (GString) text = NULL;
+  gsize len;
+
+  g_return_if_fail (self != NULL);
+
+  if (!self->info->sampled)
+    return;
+  if (total_tokens < 0 && input_tokens >= 0 && output_tokens >= 0 &&
+      input_tokens <= G_MAXINT64 - output_tokens)
+    total_tokens = input_tokens + output_tokens;
+  text = g_string_new ("{");
+  append_tokens (text, "input_tokens", input_tokens);
+  append_tokens (text, "output_tokens", output_tokens);
+  append_tokens (text, "total_tokens", total_tokens);
+  g_string_append_c (text, '}');
+  len = text->len;
+  set_metadata (self, "usage_metadata",
+                g_bytes_new_take (g_string_free (g_steal_pointer (&text), FALSE), len), FALSE);
+}
