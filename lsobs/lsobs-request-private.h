@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-batch.h"
+#include "lsobs/lsobs-service-private.h"
+
+G_BEGIN_DECLS
+
+void _lsobs_request_send_task (LsobsService *service,
+                               LsobsBatch   *batch,
+                               GTask        *task);
+
+G_END_DECLS

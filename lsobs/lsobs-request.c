@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-batch-private.h"
+#include "lsobs/lsobs-body-private.h"
+#include "lsobs/lsobs-exchange-private.h"
+#include "lsobs/lsobs-request-private.h"
+#include "lsobs/lsobs-retry-private.h"
+
+/* How much of an answer is read. More than that is nothing for us. */
+#define MAX_ANSWER (16 * 1024)
+
+/* How long the rest of a good answer may take, in ms: we know what we need. */
+#define MAX_TAIL 1000
+
+/* Large bodies get this many more ms per KiB. */
+#define MS_PER_KIB 5
+
+/* One batch under way, in as many attempts as it takes. */
+typedef struct
+{
+  LsobsService *service;     /* (owned) */
+  LsobsBatch *batch;         /* (owned) */
+  GBytes *body;              /* (owned) (nullable) kept for retries */
+  LsobsIngestMode mode;      /* which shape body has */
+  char boundary[LSOBS_BOUNDARY_LEN + 1];
+  guint n_attempts;
+  gint64 began;              /* monotonic, µs */
+  SoupMessage *message;      /* (owned) (nullable) of the current attempt */
+} Request;
+
+static void start_attempt (GTask *task);
+
+static void
+request_free (gpointer user_data)
+{
+  Request *request = user_data;
+
+  _lsobs_service_unref (request->service);
+  lsobs_batch_unref (request->batch);
+  g_clear_pointer (&request->body, g_bytes_unref);
+  g_clear_object (&request->message);
+  g_free (request);
+}
+
+/* Where requests of the mode go, below the address of the service. */
+static const char *
+get_path (LsobsIngestMode mode)
+{
+  switch (mode)
+    {
+    case LSOBS_INGEST_MODE_BATCH:
+      return "runs/batch";
+    case LSOBS_INGEST_MODE_RUNS:
+      return "runs";
+    case LSOBS_INGEST_MODE_AUTO:
+    case LSOBS_INGEST_MODE_MULTIPART:
+    default:
+      return "runs/multipart";
+    }
+}
+
+static void
+write_body (Request         *request,
+            LsobsIngestMode  mode)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (request->batch);
+
+  g_clear_pointer (&request->body, g_bytes_unref);
+  request->mode = mode;
+  switch (mode)
+    {
+    case LSOBS_INGEST_MODE_RUNS:
+      request->body = _lsobs_body_write_run (g_ptr_array_index (records, 0));
+      break;
+    case LSOBS_INGEST_MODE_BATCH:
+      request->body = _lsobs_body_write_batch (records);
+      break;
+    case LSOBS_INGEST_MODE_AUTO:
+    case LSOBS_INGEST_MODE_MULTIPART:
+    default:
+      _lsobs_body_make_boundary (request->boundary);
+      request->body = _lsobs_body_write_multipart (records, request->boundary);
+      break;
+    }
+}
+
+/* Whether the request is the update of one run. */
+static gboolean
+is_single_update (Request *request)
+{
+  LsobsEncoded *first = g_ptr_array_index (_lsobs_batch_peek_records (request->batch), 0);
+
+  return request->mode == LSOBS_INGEST_MODE_RUNS && first->record->kind == LSOBS_RECORD_UPDATE;
+}
+
+/* Returns: (transfer full): a new one for each attempt */
+static SoupMessage *
+make_message (Request *request)
+{
+  LsobsEncoded *first = g_ptr_array_index (_lsobs_batch_peek_records (request->batch), 0);
+  gboolean update = is_single_update (request);
+  g_autofree char *path = g_strconcat (get_path (request->mode), update ? "/" : "",
+                                       update ? first->id : "", NULL);
+  g_autofree char *type = NULL;
+  SoupMessage *message = _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
+
+  if (request->mode == LSOBS_INGEST_MODE_RUNS && !update)
+    soup_message_headers_replace (soup_message_get_request_headers (message), "x-idempotency-key",
+                                  first->id);
+  if (request->mode == LSOBS_INGEST_MODE_MULTIPART)
+    type = g_strdup_printf ("multipart/form-data; boundary=%s", request->boundary);
+  soup_message_set_request_body_from_bytes (message, type != NULL ? type : "application/json",
+                                            request->body);
+  return message;
+}
+
+/* Called in the context of the task. */
+static gboolean
+wait_over_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+
+  if (!g_task_return_error_if_cancelled (task))
+    start_attempt (task);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+wake_cb (GCancellable *cancellable,
+         gpointer      user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+/* Goes on at @ready_time, or as soon as the task is cancelled. */
+static void
+wait_until (GTask  *task,
+            gint64  ready_time)
+{
+  g_autoptr (GSource) source = g_timeout_source_new (0);
+
+  g_source_set_static_name (source, "[lsobs] retry");
+  g_source_set_ready_time (source, ready_time);
+  if (g_task_get_cancellable (task) != NULL)
+    {
+      g_autoptr (GSource) child = g_cancellable_source_new (g_task_get_cancellable (task));
+
+      g_source_set_callback (child, G_SOURCE_FUNC (wake_cb), NULL, NULL);
+      g_source_add_child_source (source, child);
+    }
+  g_task_attach_source (task, source, wait_over_cb);
+}
+
+/* Sends the same again, or gives up. Takes @error over. */
+static void
+retry (GTask  *task,
+       GError *error,
+       gint64  retry_after)
+{
+  Request *request = g_task_get_task_data (task);
+  LsobsService *service = request->service;
+  gint64 now = g_get_monotonic_time ();
+  gint64 delay = _lsobs_retry_delay (service->settings->retry_delay, request->n_attempts,
+                                     g_random_double (), retry_after);
+
+  if (request->n_attempts >= service->settings->max_attempts ||
+      now + delay * 1000 > request->began + (gint64) LSOBS_RETRY_MAX_TOTAL * 1000)
+    {
+      /* What the service asks for holds for the next batch, too. */
+      if (retry_after > 0)
+        _lsobs_service_hold (service, now + retry_after * 1000);
+      g_task_return_error (task, error);
+      return;
+    }
+  g_debug ("Attempt %u failed, the next one comes in %" G_GINT64_FORMAT " ms: %s", request->n_attempts,
+           delay, error->message);
+  g_error_free (error);
+  _lsobs_service_hold (service, now + delay * 1000);
+  wait_until (task, service->not_before);
+}
+
+/* A server may say the key back to us; it must not get into a log from there. */
+static void
+hide_key (const char  *key,
+          char       **text)
+{
+  if (key != NULL && *text != NULL && strstr (*text, key) != NULL)
+    {
+      g_autoptr (GString) hidden = g_string_new (*text);
+
+      g_string_replace (hidden, key, LSOBS_REDACTED, 0);
+      g_free (*text);
+      *text = g_strdup (hidden->str);
+    }
+}
+
+/* Decides by the answer of an attempt. */
+static void
+judge_answer (GTask       *task,
+              guint        status,
+              const char  *answer,
+              const char  *retry_after)
+{
+  Request *request = g_task_get_task_data (task);
+  LsobsService *service = request->service;
+  LsobsVerdict verdict = _lsobs_retry_judge (status, answer);
+
+  switch (verdict)
+    {
+    case LSOBS_VERDICT_NOT_FOUND:
+      /* The update of a run that is not there: nothing is left to update. */
+      if (is_single_update (request))
+        verdict = LSOBS_VERDICT_DELIVERED;
+      break;
+    case LSOBS_VERDICT_CONFLICT:
+      /* An earlier attempt of ours came through; in a first attempt, the exporter
+       * has to find out which of the records it was, and what that means. */
+      if (request->n_attempts > 1)
+        verdict = LSOBS_VERDICT_DELIVERED;
+      break;
+    case LSOBS_VERDICT_DELIVERED:
+    case LSOBS_VERDICT_RETRY:
+    case LSOBS_VERDICT_TOO_LARGE:
+    case LSOBS_VERDICT_REJECTED:
+    case LSOBS_VERDICT_UNAUTHORIZED:
+    case LSOBS_VERDICT_QUOTA:
+    case LSOBS_VERDICT_REDIRECTED:
+    default:
+      break;
+    }
+
+  if (verdict == LSOBS_VERDICT_DELIVERED)
+    {
+      _lsobs_counters_add (service->counters, LSOBS_COUNTER_BYTES_SENT, g_bytes_get_size (request->body));
+      g_task_return_boolean (task, TRUE);
+    }
+  else if (verdict == LSOBS_VERDICT_RETRY)
+    {
+      retry (task, _lsobs_retry_make_error (verdict, status, answer),
+             _lsobs_retry_parse_after (retry_after, g_get_real_time () / G_USEC_PER_SEC));
+    }
+  else if (verdict == LSOBS_VERDICT_NOT_FOUND && _lsobs_service_fall_back (service, request->mode))
+    {
+      g_message ("The service has no %s; using %s", get_path (request->mode),
+                 get_path (_lsobs_service_get_mode (service)));
+      start_attempt (task);
+    }
+  else
+    {
+      g_task_return_error (task, _lsobs_retry_make_error (verdict, status, answer));
+    }
+}
+
+/* Called in the context of the task. */
+static void
+exchanged_cb (GObject      *object,
+              GAsyncResult *result,
+              gpointer      user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Request *request = g_task_get_task_data (task);
+  LsobsSettings *settings = request->service->settings;
+  g_autoptr (SoupMessage) message = g_steal_pointer (&request->message);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *answer = _lsobs_exchange_finish (result, NULL, &error);
+
+  if (answer != NULL)
+    {
+      hide_key (settings->api_key, &answer);
+      judge_answer (task, soup_message_get_status (message), answer,
+                    soup_message_headers_get_one (soup_message_get_response_headers (message),
+                                                  "Retry-After"));
+    }
+  else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+    }
+  else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    {
+      retry (task,
+             g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                          _("The service did not answer within %" G_GINT64_FORMAT " ms"),
+                          settings->request_timeout),
+             -1);
+    }
+  else
+    {
+      retry (task,
+             g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                          _("The service cannot be reached: %s"), error->message),
+             -1);
+    }
+}
+
+/* Every attempt goes through here. Called in the context of the task. */
+static void
+start_attempt (GTask *task)
+{
+  Request *request = g_task_get_task_data (task);
+  LsobsService *service = request->service;
+  SoupSession *session = _lsobs_service_peek_session (service);
+  LsobsExchangeLimits limits = { service->settings->request_timeout, MAX_TAIL, MAX_ANSWER };
+  LsobsIngestMode mode;
+
+  if (g_get_monotonic_time () < service->not_before)
+    {
+      wait_until (task, service->not_before);
+      return;
+    }
+  mode = _lsobs_service_choose_mode (service);
+  if (mode == LSOBS_INGEST_MODE_RUNS && lsobs_batch_get_n_records (request->batch) > 1)
+    {
+      g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
+                               _("The endpoint takes one run at a time"));
+      return;
+    }
+  if (request->body == NULL || request->mode != mode)
+    write_body (request, mode);
+
+  request->n_attempts++;
+  _lsobs_counters_add (service->counters, LSOBS_COUNTER_REQUESTS, 1);
+  if (request->n_attempts > 1)
+    _lsobs_counters_add (service->counters, LSOBS_COUNTER_RETRIES, 1);
+  request->message = make_message (request);
+  limits.timeout += (gint64) (g_bytes_get_size (request->body) / 1024) * MS_PER_KIB;
+
+  /* The program's context is not always the default one of the thread. */
+  g_main_context_push_thread_default (g_task_get_context (task));
+  _lsobs_exchange_async (session, request->message, &limits, g_task_get_cancellable (task),
+                         exchanged_cb, g_object_ref (task));
+  g_main_context_pop_thread_default (g_task_get_context (task));
+}
+
+/* Ends @task, which has no task data yet, when the batch is delivered or has
+ * failed. */
+void
+_lsobs_request_send_task (LsobsService *service,
+                          LsobsBatch   *batch,
+                          GTask        *task)
+{
+  Request *request = g_new0 (Request, 1);
+
+  request->service = _lsobs_service_ref (service);
+  request->batch = lsobs_batch_ref (batch);
+  request->began = g_get_monotonic_time ();
+  g_task_set_task_data (task, request, request_free);
+  /* What was delivered stays so when the cancellation comes a moment later. */
+  g_task_set_check_cancellable (task, FALSE);
+  if (!g_task_return_error_if_cancelled (task))
+    start_attempt (task);
+}
