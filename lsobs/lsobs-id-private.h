@@ -35,6 +35,8 @@ gboolean _lsobs_id_equal         (const LsobsId *a,
                                   const LsobsId *b);
 gboolean _lsobs_id_get_time      (const LsobsId *id,
                                   gint64        *time_ms);
+void     _lsobs_id_remap         (LsobsId       *id,
+                                  const char    *project);
 
 void     _lsobs_time_write_stamp (gint64         time_us,
                                   char          *text);
@@ -55,5 +57,8 @@ gboolean _lsobs_dotted_order_check (const char  *dotted_order,
                                     const char  *trace_id,
                                     const char  *parent_id,
                                     GError     **error);
+void     _lsobs_dotted_order_remap (char        *text,
+                                    gsize        len,
+                                    const char  *project);
 
 G_END_DECLS

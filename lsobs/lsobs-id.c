@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include <glib/gi18n-lib.h>
+#include <xxhash.h>
 
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-fork-private.h"
@@ -13,6 +14,9 @@
 
 /* The paths that a run may lie below; a longer one is somebody's mistake. */
 #define MAX_SEGMENTS 1024
+
+/* Names of projects that are longer are put together on the heap. */
+#define SHORT_PROJECT 128
 
 /* xoshiro256++, one state per thread: no lock, no syscall per id. The state
  * comes from the operating system; 74 bits of it go into each id. */
@@ -165,6 +169,33 @@ _lsobs_id_get_time (const LsobsId *id,
   for (guint i = 0; i < 6; i++)
     *time_ms = (*time_ms << 8) | id->bytes[i];
   return TRUE;
+}
+
+/* The id that a run has in a replica of its trace, in another @project: the same for
+ * every record of the run, and in every client that uses this method (XXH3-128 of
+ * "<id>:<project>"). Of version 7, and with the milliseconds of @id if that has
+ * some. */
+void
+_lsobs_id_remap (LsobsId    *id,
+                 const char *project)
+{
+  gsize len = strlen (project);
+  g_autofree char *heap = NULL;
+  char stack[LSOBS_UUID_LEN + 1 + SHORT_PROJECT];
+  char *text = len <= SHORT_PROJECT ? stack : (heap = g_malloc (LSOBS_UUID_LEN + 1 + len));
+  XXH128_canonical_t hash;
+
+  _lsobs_id_write (id, text);
+  text[LSOBS_UUID_LEN] = ':';
+  memcpy (text + LSOBS_UUID_LEN + 1, project, len);
+  XXH128_canonicalFromHash (&hash, XXH3_128bits (text, LSOBS_UUID_LEN + 1 + len));
+
+  if (id->bytes[6] >> 4 != 7)
+    memcpy (id->bytes, hash.digest + 10, 6);
+  id->bytes[6] = 0x70 | (hash.digest[0] & 0x0f);
+  id->bytes[7] = hash.digest[1];
+  id->bytes[8] = 0x80 | (hash.digest[2] & 0x3f);
+  memcpy (id->bytes + 9, hash.digest + 3, 7);
 }
 
 static void
@@ -398,4 +429,22 @@ _lsobs_dotted_order_check (const char  *dotted_order,
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("Invalid dotted order of run %s: %s"),
                id, broken);
   return FALSE;
+}
+
+/* Replaces every id of a valid path by that of the replica in @project; the stamps
+ * stay. */
+void
+_lsobs_dotted_order_remap (char       *text,
+                           gsize       len,
+                           const char *project)
+{
+  for (gsize at = LSOBS_STAMP_LEN; at < len; at += LSOBS_SEGMENT_LEN + 1)
+    {
+      LsobsId id;
+
+      if (!_lsobs_id_parse (&id, text + at))
+        g_return_if_reached ();
+      _lsobs_id_remap (&id, project);
+      _lsobs_id_write (&id, text + at);
+    }
 }

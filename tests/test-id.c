@@ -528,6 +528,83 @@ test_order_depth (void)
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
 }
 
+/* Replicas */
+
+typedef struct
+{
+  const char *name;
+  const char *id;
+  const char *project;
+  const char *remapped;
+} RemapRow;
+
+static const RemapRow remap_rows[] = {
+  { "ascii", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "projA", "01a203be-ab20-7a5c-869e-74ebe792ba15" },
+  { "word", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "demo", "01a203be-ab20-70a1-bf37-460693fa0669" },
+  { "spaces", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "project with space",
+    "01a203be-ab20-7c83-aaa1-f44857399382" },
+  { "utf-8", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "日本", "01a203be-ab20-7762-ad46-1038e76b4fec" },
+  { "empty", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "", "01a203be-ab20-7d43-8116-2d84f1cdbc09" },
+  { "upper-case", "01A203BE-AB20-7037-B2F4-E7E77F1765D6", "projA",
+    "01a203be-ab20-7a5c-869e-74ebe792ba15" },
+  /* The hash of this one is d63408ad3e36ba0a57504ef268f84aad. */
+  { "version-4", "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "projA",
+    "4ef268f8-4aad-7634-88ad-3e36ba0a5750" },
+  { "zeros", "00000000-0000-0000-0000-000000000000", "demo", "3fa39ff2-f0a3-7ccb-bcab-0e075b118fe6" },
+  { "ones", "ffffffff-ffff-ffff-ffff-ffffffffffff", "projA", "eaf2517e-225f-730a-a01a-32f0ddaa267d" },
+};
+
+static void
+test_remap (gconstpointer data)
+{
+  const RemapRow *row = data;
+  LsobsId id;
+  g_autofree char *remapped = NULL;
+
+  g_assert_true (_lsobs_id_parse (&id, row->id));
+  _lsobs_id_remap (&id, row->project);
+  remapped = write_id (&id);
+  g_assert_cmpstr (remapped, ==, row->remapped);
+}
+
+/* On the heap, it is no other method. */
+static void
+test_remap_long (void)
+{
+  g_autofree char *project = g_strnfill (300, 'p');
+  g_autofree char *remapped = NULL;
+  LsobsId id;
+
+  g_assert_true (_lsobs_id_parse (&id, "1b4e28ba-2fa1-41d2-883f-0016d3cca427"));
+  _lsobs_id_remap (&id, project);
+  remapped = write_id (&id);
+  g_assert_cmpstr (remapped, ==, "a46cb176-1b99-7fc0-b31a-0e67b176a3be");
+}
+
+static void
+test_remap_path (void)
+{
+  g_autofree char *path = g_strdup (R_SEGMENT "." L_SEGMENT "." T_SEGMENT);
+  g_autoptr (GString) expected = g_string_new (NULL);
+  static const char * const ids[] = { R, L, T };
+  static const char * const stamps[] = {
+    "20260301T093015250000Z", "20260301T093015262000Z", "20260301T093016750000Z"
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    {
+      g_autofree char *remapped = NULL;
+      LsobsId id;
+
+      g_assert_true (_lsobs_id_parse (&id, ids[i]));
+      _lsobs_id_remap (&id, "other");
+      remapped = write_id (&id);
+      g_string_append_printf (expected, "%s%s%s", i > 0 ? "." : "", stamps[i], remapped);
+    }
+  _lsobs_dotted_order_remap (path, strlen (path), "other");
+  g_assert_cmpstr (path, ==, expected->str);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -561,6 +638,14 @@ main (int   argc,
       g_test_add_data_func (path, &order_rows[i], test_order);
     }
   g_test_add_func ("/id/dotted-order/depth", test_order_depth);
+  for (guint i = 0; i < G_N_ELEMENTS (remap_rows); i++)
+    {
+      g_autofree char *path = g_strconcat ("/id/remap/", remap_rows[i].name, NULL);
+
+      g_test_add_data_func (path, &remap_rows[i], test_remap);
+    }
+  g_test_add_func ("/id/remap/long-project", test_remap_long);
+  g_test_add_func ("/id/remap/path", test_remap_path);
 
   return g_test_run ();
 }
