@@ -49,7 +49,7 @@ _lsobs_pipe_new (LsobsSettings  *settings,
   self->settings = _lsobs_settings_ref (settings);
   self->counters = _lsobs_counters_ref (counters);
   self->queue = _lsobs_queue_new (settings->queue_capacity, settings->max_queue_bytes,
-                                  settings->max_batch_size, settings->max_batch_bytes, counters);
+                                  settings->max_batch_size, settings->max_batch_bytes, counters, 0);
   self->store = lsobs_run_store_new (MAX (settings->queue_capacity, MIN_STORE_CAPACITY));
   self->worker = _lsobs_worker_new (settings, counters, self->queue, self->store, transport, context);
   _lsobs_worker_set_notifier (self->worker, notifier);

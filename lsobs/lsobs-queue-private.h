@@ -24,7 +24,8 @@ LsobsQueue *_lsobs_queue_new            (guint            capacity,
                                          gsize            max_bytes,
                                          guint            batch_size,
                                          gsize            batch_bytes,
-                                         LsobsCounters   *counters);
+                                         LsobsCounters   *counters,
+                                         guint            lane);
 LsobsQueue *_lsobs_queue_ref            (LsobsQueue      *self);
 void        _lsobs_queue_unref          (LsobsQueue      *self);
 

@@ -12,9 +12,10 @@ struct _LsobsQueue
   gsize max_bytes;
   guint batch_size;        /* so many waiting records are worth a wake-up */
   gsize batch_bytes;       /* so many waiting bytes are worth a wake-up */
+  guint lane;              /* which flow of a run is through here */
 
   /* (owned) of LsobsRecord, the oldest first. Its own lock guards all below, and
-   * the create_state and waiting of every run that goes through here. */
+   * the flow through here of every run. */
   GAsyncQueue *records;
   guint n_records;
   gsize n_bytes;
@@ -25,12 +26,14 @@ struct _LsobsQueue
   LsobsForkGuard guard;
 };
 
+/* @lane: which of the places that runs are written to the queue leads to, from 0 */
 LsobsQueue *
 _lsobs_queue_new (guint          capacity,
                   gsize          max_bytes,
                   guint          batch_size,
                   gsize          batch_bytes,
-                  LsobsCounters *counters)
+                  LsobsCounters *counters,
+                  guint          lane)
 {
   LsobsQueue *self = g_new0 (LsobsQueue, 1);
 
@@ -40,6 +43,7 @@ _lsobs_queue_new (guint          capacity,
   self->max_bytes = max_bytes;
   self->batch_size = MIN (batch_size, capacity);
   self->batch_bytes = MIN (batch_bytes, max_bytes / 2);
+  self->lane = lane;
   self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_free);
   _lsobs_fork_guard_add_queue (&self->guard, self->records);
   return self;
@@ -68,6 +72,14 @@ static void
 lock (LsobsQueue *self)
 {
   g_async_queue_lock (self->records);
+}
+
+/* Called with the lock held. */
+static LsobsFlow *
+get_flow (LsobsQueue  *self,
+          LsobsRecord *record)
+{
+  return _lsobs_run_info_peek_flow (record->info, self->lane);
 }
 
 /* Tickets are finished outside the lock: their functions are the program's. */
@@ -128,11 +140,13 @@ lose_waiting (LsobsQueue      *self,
               Fate             fate,
               GSList          *finished)
 {
+  LsobsFlow *flow = get_flow (self, record);
+
   self->n_records--;
   self->n_bytes -= record->size;
-  record->info->waiting = NULL;
+  flow->waiting = NULL;
   if (record->kind == LSOBS_RECORD_CREATE)
-    record->info->create_state = LSOBS_CREATE_LOST;
+    flow->create_state = LSOBS_CREATE_LOST;
   _lsobs_counters_drop (self->counters, reason, 1);
   finished = settle_tickets (self, record, fate, finished);
   _lsobs_record_free (record);
@@ -191,17 +205,18 @@ static void
 append (LsobsQueue  *self,
         LsobsRecord *record)
 {
+  LsobsFlow *flow = get_flow (self, record);
+
   if (record->kind == LSOBS_RECORD_UPDATE &&
-      (record->info->create_state == LSOBS_CREATE_LOST ||
-       record->info->create_state == LSOBS_CREATE_NONE))
+      (flow->create_state == LSOBS_CREATE_LOST || flow->create_state == LSOBS_CREATE_NONE))
     {
       record->kind = LSOBS_RECORD_CREATE;
       record->promoted = TRUE;
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
     }
   if (record->kind == LSOBS_RECORD_CREATE)
-    record->info->create_state = LSOBS_CREATE_QUEUED;
-  record->info->waiting = record;
+    flow->create_state = LSOBS_CREATE_QUEUED;
+  flow->waiting = record;
   record->size = _lsobs_record_measure (record);
   record->queued_at = g_get_monotonic_time ();
   self->n_records++;
@@ -223,7 +238,7 @@ _lsobs_queue_push (LsobsQueue  *self,
   lock (self);
   n_before = self->n_records;
   bytes_before = self->n_bytes;
-  waiting = record->info->waiting;
+  waiting = get_flow (self, record)->waiting;
   if (self->closed)
     {
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
@@ -268,7 +283,7 @@ _lsobs_queue_join_waiting (LsobsQueue  *self,
   gboolean joined;
 
   lock (self);
-  waiting = record->info->waiting;
+  waiting = get_flow (self, record)->waiting;
   joined = waiting != NULL && !self->closed;
   if (joined)
     {
@@ -299,6 +314,7 @@ _lsobs_queue_take (LsobsQueue *self,
   while (n < max_records && self->n_records > 0)
     {
       LsobsRecord *record = g_async_queue_try_pop_unlocked (self->records);
+      LsobsFlow *flow = get_flow (self, record);
 
       if (n > 0 && record->size > max_bytes - n_bytes)
         {
@@ -307,9 +323,9 @@ _lsobs_queue_take (LsobsQueue *self,
         }
       self->n_records--;
       self->n_bytes -= record->size;
-      record->info->waiting = NULL;
+      flow->waiting = NULL;
       if (record->kind == LSOBS_RECORD_CREATE)
-        record->info->create_state = LSOBS_CREATE_TAKEN;
+        flow->create_state = LSOBS_CREATE_TAKEN;
       g_ptr_array_add (records, record);
       n_bytes = MIN (n_bytes + record->size, max_bytes);
       n++;
@@ -358,7 +374,7 @@ _lsobs_queue_get_create_state (LsobsQueue   *self,
   LsobsCreateState state;
 
   lock (self);
-  state = info->create_state;
+  state = _lsobs_run_info_peek_flow (info, self->lane)->create_state;
   g_async_queue_unlock (self->records);
   return state;
 }
@@ -371,7 +387,7 @@ _lsobs_queue_promote (LsobsQueue  *self,
   lock (self);
   record->kind = LSOBS_RECORD_CREATE;
   record->promoted = TRUE;
-  record->info->create_state = LSOBS_CREATE_TAKEN;
+  get_flow (self, record)->create_state = LSOBS_CREATE_TAKEN;
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
   g_async_queue_unlock (self->records);
 }
@@ -384,7 +400,7 @@ _lsobs_queue_demote (LsobsQueue  *self,
   lock (self);
   record->kind = LSOBS_RECORD_UPDATE;
   record->promoted = FALSE;
-  record->info->create_state = LSOBS_CREATE_DELIVERED;
+  get_flow (self, record)->create_state = LSOBS_CREATE_DELIVERED;
   g_async_queue_unlock (self->records);
 }
 
@@ -397,7 +413,7 @@ _lsobs_queue_delivered (LsobsQueue  *self,
 
   lock (self);
   if (record->kind == LSOBS_RECORD_CREATE)
-    record->info->create_state = LSOBS_CREATE_DELIVERED;
+    get_flow (self, record)->create_state = LSOBS_CREATE_DELIVERED;
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DELIVERED, 1);
   finished = settle_tickets (self, record, FATE_DELIVERED, NULL);
@@ -414,7 +430,7 @@ _lsobs_queue_lost (LsobsQueue      *self,
 
   lock (self);
   if (record->kind == LSOBS_RECORD_CREATE)
-    record->info->create_state = LSOBS_CREATE_LOST;
+    get_flow (self, record)->create_state = LSOBS_CREATE_LOST;
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
   _lsobs_counters_drop (self->counters, reason, 1);
   finished = settle_tickets (self, record, FATE_LOST, NULL);

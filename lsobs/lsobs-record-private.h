@@ -19,8 +19,10 @@ typedef struct
   GBytes *details; /* (owned) (nullable) an object */
 } LsobsRecordEvent;
 
-/* What travels through the queue: one operation on one run. Payloads are JSON
- * text as it was captured, not yet redacted. Owned by one place at a time. */
+/* What travels through a queue: one operation on one run. Payloads are JSON text as
+ * it was captured, not yet redacted. Owned by one place at a time; but what is
+ * reference counted here is shared with the copies that go to other places, and so
+ * is replaced, never changed. _lsobs_record_copy() has to know of every member. */
 struct _LsobsRecord
 {
   LsobsRecordKind kind;
@@ -46,6 +48,7 @@ struct _LsobsRecord
 
 LsobsRecord      *_lsobs_record_new        (LsobsRecordKind   kind,
                                             LsobsRunInfo     *info);
+LsobsRecord      *_lsobs_record_copy       (LsobsRecord      *self);
 void              _lsobs_record_free       (LsobsRecord      *self);
 gsize             _lsobs_record_measure    (LsobsRecord      *self);
 void              _lsobs_record_join       (LsobsRecord      *self,

@@ -44,6 +44,30 @@ _lsobs_record_new (LsobsRecordKind  kind,
   return self;
 }
 
+static void
+ref_bytes (GBytes *bytes)
+{
+  if (bytes != NULL)
+    g_bytes_ref (bytes);
+}
+
+/* For another place that the run is written to. Payloads are shared. */
+LsobsRecord *
+_lsobs_record_copy (LsobsRecord *self)
+{
+  LsobsRecord *copy = g_memdup2 (self, sizeof *self);
+
+  _lsobs_run_info_ref (copy->info);
+  ref_bytes (copy->inputs);
+  ref_bytes (copy->outputs);
+  ref_bytes (copy->tags);
+  ref_bytes (copy->metadata);
+  if (copy->events != NULL)
+    g_ptr_array_ref (copy->events);
+  copy->error = g_strdup (self->error);
+  return copy;
+}
+
 void
 _lsobs_record_free (LsobsRecord *self)
 {

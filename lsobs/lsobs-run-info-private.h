@@ -19,6 +19,14 @@ typedef enum
   LSOBS_CREATE_LOST
 } LsobsCreateState;
 
+/* How far the records of a run have come on their way to one place. Guarded by the
+ * lock of the queue that leads there. */
+typedef struct
+{
+  LsobsCreateState create_state;
+  LsobsRecord *waiting; /* (unowned) (nullable) the record, while it waits */
+} LsobsFlow;
+
 /* Who a run is: fixed when it starts, and shared by its handle, its records and
  * its children, so that the chain up to the root needs no live parent. */
 typedef struct _LsobsRunInfo
@@ -34,9 +42,8 @@ typedef struct _LsobsRunInfo
   gboolean sampled;             /* of the whole trace; set before it is shared */
   char *name;                   /* (owned) (nullable) of a run known by its id alone */
 
-  /* Guarded by the lock of the queue that the records go through. */
-  LsobsCreateState create_state;
-  LsobsRecord *waiting;         /* (unowned) (nullable) the record, while it waits */
+  LsobsFlow flow;               /* to the first place */
+  LsobsFlow *more_flows;        /* (owned) (nullable) (atomic) to the places after it */
 } LsobsRunInfo;
 
 LsobsRunInfo       *_lsobs_run_info_new                (LsobsRunInfo       *parent,
@@ -49,11 +56,21 @@ LsobsRunInfo       *_lsobs_run_info_new_for_segments   (const LsobsSegment *segm
 LsobsRunInfo       *_lsobs_run_info_ref                (LsobsRunInfo       *self);
 void                _lsobs_run_info_unref              (LsobsRunInfo       *self);
 
+void                _lsobs_run_info_ensure_flows       (LsobsRunInfo       *self,
+                                                        guint               n_lanes);
 gint64              _lsobs_run_info_get_now            (LsobsRunInfo       *self);
 const LsobsId      *_lsobs_run_info_get_trace_id       (LsobsRunInfo       *self);
 gsize               _lsobs_run_info_get_path_len       (LsobsRunInfo       *self);
 void                _lsobs_run_info_write_path         (LsobsRunInfo       *self,
                                                         char               *text);
+
+/* @lane: which place, from 0; there must be a flow for it. */
+static inline LsobsFlow *
+_lsobs_run_info_peek_flow (LsobsRunInfo *self,
+                           guint         lane)
+{
+  return lane == 0 ? &self->flow : &((LsobsFlow *) g_atomic_pointer_get (&self->more_flows))[lane - 1];
+}
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunInfo, _lsobs_run_info_unref)
 

@@ -82,9 +82,25 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       LsobsRunInfo *parent = self->parent;
 
       g_free (self->name);
+      g_free (self->more_flows);
       g_free (self);
       self = parent;
     }
+}
+
+/* To be called before a record of the run goes to as many places. */
+void
+_lsobs_run_info_ensure_flows (LsobsRunInfo *self,
+                              guint         n_lanes)
+{
+  LsobsFlow *flows;
+
+  if (n_lanes < 2 || g_atomic_pointer_get (&self->more_flows) != NULL)
+    return;
+  flows = g_new0 (LsobsFlow, n_lanes - 1);
+  /* Two threads may report the same run by its id. */
+  if (!g_atomic_pointer_compare_and_exchange (&self->more_flows, NULL, flows))
+    g_free (flows);
 }
 
 /* The time in µs since 1970 for what happens to the run now: by the monotonic

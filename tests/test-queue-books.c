@@ -24,7 +24,7 @@ set_up (Fixture       *fixture,
   guint capacity = data != NULL ? GPOINTER_TO_UINT (data) : CAPACITY;
 
   fixture->counters = _lsobs_counters_new ();
-  fixture->queue = _lsobs_queue_new (capacity, MUCH, 3, MUCH, fixture->counters);
+  fixture->queue = _lsobs_queue_new (capacity, MUCH, 3, MUCH, fixture->counters, 0);
   fixture->taken = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_free);
 }
 
@@ -325,7 +325,7 @@ static void
 model_init (Model *model)
 {
   model->counters = _lsobs_counters_new ();
-  model->queue = _lsobs_queue_new (CAPACITY, MAX_BYTES, 3, 4000, model->counters);
+  model->queue = _lsobs_queue_new (CAPACITY, MAX_BYTES, 3, 4000, model->counters, 0);
   model->in_flight = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_free);
   model->expected = g_array_new (FALSE, FALSE, sizeof (LsobsRunInfo *));
   model->sizes = g_hash_table_new (NULL, NULL);
@@ -378,12 +378,12 @@ model_push (Model        *model,
   if (record->kind == LSOBS_RECORD_CREATE)
     record->inputs = g_bytes_new_take (g_malloc0 (payload), payload);
   else
-    record->error = g_strnfill (record->info->waiting != NULL && record->info->waiting->error != NULL
+    record->error = g_strnfill (info->flow.waiting != NULL && info->flow.waiting->error != NULL
                                 ? 0 : payload, 'e');
   if (!waits)
     g_array_append_val (model->expected, info);
   model_set_size (model, info,
-                  waits ? known + (info->waiting->error == NULL ? payload : 0)
+                  waits ? known + (info->flow.waiting->error == NULL ? payload : 0)
                         : _lsobs_record_measure (record));
   _lsobs_queue_push (model->queue, record);
   while (model->expected->len > CAPACITY || model->n_bytes > MAX_BYTES)

@@ -32,7 +32,7 @@ set_up (Fixture       *fixture,
 
   fixture->counters = _lsobs_counters_new ();
   fixture->queue = _lsobs_queue_new (bounds->capacity, bounds->max_bytes, bounds->batch_size,
-                                     bounds->batch_bytes, fixture->counters);
+                                     bounds->batch_bytes, fixture->counters, 0);
   fixture->taken = g_ptr_array_new ();
 }
 
@@ -324,6 +324,79 @@ test_no_join (Fixture       *fixture,
   g_assert_false (_lsobs_queue_join_waiting (fixture->queue, make_end (info)));
 }
 
+/* Places */
+
+/* A run that is written to two places joins its end in the one and not in the
+ * other, and is lost in the one and not in the other. */
+static void
+test_lanes (Fixture       *fixture,
+            gconstpointer  data)
+{
+  g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
+  g_autoptr (LsobsQueue) second = _lsobs_queue_new (1, MUCH, 10, MUCH, counters, 1);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN);
+  LsobsRecord *record = make_start (info);
+  LsobsRecord *end;
+
+  _lsobs_run_info_ensure_flows (info, 2);
+  _lsobs_run_info_ensure_flows (other, 2);
+  _lsobs_queue_push (second, _lsobs_record_copy (record));
+  _lsobs_queue_push (fixture->queue, record);
+  assert_taken (fixture, 10, MUCH, "a");
+  g_assert_cmpint (_lsobs_queue_get_create_state (fixture->queue, info), ==, LSOBS_CREATE_TAKEN);
+  g_assert_cmpint (_lsobs_queue_get_create_state (second, info), ==, LSOBS_CREATE_QUEUED);
+
+  end = make_end (info);
+  _lsobs_queue_push (second, _lsobs_record_copy (end));
+  _lsobs_queue_push (fixture->queue, end);
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_MERGED), ==, 0);
+  g_assert_cmpuint (_lsobs_counters_get (counters, LSOBS_COUNTER_MERGED), ==, 1);
+  assert_taken (fixture, 10, MUCH, "a");
+
+  _lsobs_queue_push (second, make_start (other));
+  g_assert_cmpint (_lsobs_queue_get_create_state (fixture->queue, info), ==, LSOBS_CREATE_TAKEN);
+  g_assert_cmpint (_lsobs_queue_get_create_state (second, info), ==, LSOBS_CREATE_LOST);
+}
+
+/* Whatever a record has, its copy has, and neither needs the other. */
+static void
+test_copy (Fixture       *fixture,
+           gconstpointer  data)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  LsobsRecord *record = make_end (info);
+  g_autoptr (LsobsRecord) copy = NULL;
+
+  record->inputs = make_payload (10);
+  record->tags = make_payload (11);
+  record->metadata = make_payload (12);
+  record->metadata_new = TRUE;
+  record->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+  g_ptr_array_add (record->events, _lsobs_record_event_new ("event", 7, make_payload (13)));
+  record->error = g_strdup ("error");
+  record->duration_ms = 5;
+  record->by_id = TRUE;
+
+  copy = _lsobs_record_copy (record);
+  g_assert_true (copy->inputs == record->inputs);
+  g_assert_cmpuint (_lsobs_record_measure (copy), ==, _lsobs_record_measure (record));
+  _lsobs_record_free (record);
+  g_assert_cmpint (copy->kind, ==, LSOBS_RECORD_UPDATE);
+  g_assert_true (copy->info == info);
+  g_assert_cmpuint (g_bytes_get_size (copy->inputs), ==, 10);
+  g_assert_cmpuint (g_bytes_get_size (copy->outputs), ==, 9);
+  g_assert_cmpuint (g_bytes_get_size (copy->tags), ==, 11);
+  g_assert_cmpuint (g_bytes_get_size (copy->metadata), ==, 12);
+  g_assert_true (copy->metadata_new);
+  g_assert_cmpuint (copy->events->len, ==, 1);
+  g_assert_cmpstr (((LsobsRecordEvent *) copy->events->pdata[0])->name, ==, "event");
+  g_assert_cmpstr (copy->error, ==, "error");
+  g_assert_cmpint (copy->end_time, ==, info->segment.start_time + 1);
+  g_assert_cmpint (copy->duration_ms, ==, 5);
+  g_assert_true (copy->by_id);
+}
+
 /* Promotion */
 
 static void
@@ -531,6 +604,8 @@ main (int   argc,
   ADD ("join/in-place", NULL, test_join);
   ADD ("join/rules", NULL, test_join_rules);
   ADD ("join/too-late", NULL, test_no_join);
+  ADD ("lanes/apart", NULL, test_lanes);
+  ADD ("lanes/copy", NULL, test_copy);
   ADD ("promote/evicted", &one, test_promote_evicted);
   ADD ("promote/unknown", NULL, test_promote_unknown);
   ADD ("promote/taken", NULL, test_promote_taken);
