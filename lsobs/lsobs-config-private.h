@@ -79,6 +79,7 @@ void           _lsobs_config_set_protocol_setting (LsobsConfig           *self,
                                                    const GValue          *value);
 
 /* (nullable) (transfer none): the secret itself; there is no public way to it. */
-const char *_lsobs_config_peek_api_key (LsobsConfig *self);
+const char   *_lsobs_config_peek_api_key        (LsobsConfig         *self);
+gboolean      _lsobs_config_has_api_url         (LsobsConfig         *self);
 
 G_END_DECLS

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "lsobs/lsobs-config-private.h"
-#include "lsobs/lsobs-environment-private.h"
 #include "lsobs/lsobs-secret-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
@@ -25,7 +24,7 @@
 
 /* This file is long and flat: each setting has a property, a setter, a getter and
  * their documentation, which gtk-doc and the bindings want spelt out. What is
- * more than that lives in lsobs-settings.c and lsobs-environment.c. */
+ * more than that lives in lsobs-settings.c and lsobs-config-sources.c. */
 
 /* The numbers, in the order of their properties. */
 typedef enum
@@ -49,6 +48,7 @@ struct _LsobsConfig
   GObject parent_instance;
 
   char *api_url;         /* (owned) (nullable) */
+  gboolean has_api_url;  /* somebody has set it */
   char *api_key;         /* (owned) (nullable) a secret */
   char *project_name;    /* (owned) (nullable) */
   char *workspace_id;    /* (owned) (nullable) */
@@ -562,6 +562,13 @@ _lsobs_config_peek_protocol (LsobsConfig *self)
   return &self->protocol;
 }
 
+/* Whether the address was set, were it to what it is by default. */
+gboolean
+_lsobs_config_has_api_url (LsobsConfig *self)
+{
+  return self->has_api_url;
+}
+
 LsobsPrivacy *
 _lsobs_config_peek_privacy (LsobsConfig *self)
 {
@@ -591,37 +598,6 @@ lsobs_config_new (const char *api_key,
   if (project_name != NULL)
     lsobs_config_set_project_name (self, project_name);
   return self;
-}
-
-/**
- * lsobs_config_new_from_environment:
- * @error: return location for a #GError, or %NULL
- *
- * Makes a config from the environment variables `LANGSMITH_ENDPOINT`,
- * `LANGSMITH_API_KEY`, `LANGSMITH_PROJECT`, `LANGSMITH_WORKSPACE_ID`,
- * `LANGSMITH_TRACING_SAMPLING_RATE`, `LANGSMITH_HIDE_INPUTS`,
- * `LANGSMITH_HIDE_OUTPUTS` and `LANGSMITH_HIDE_METADATA`; each of them may also
- * begin with `LANGCHAIN_`, which is read second. What is not set keeps its default.
- * A missing key is not an error here: lsobs_config_has_api_key() tells.
- *
- * The last three are `true`, `1`, `yes` or `on`, or else `false`, `0`, `no` or
- * `off`, in any case.
- *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
- * when a value makes no sense.
- *
- * Returns: (transfer full): a config, or %NULL
- *
- * Since: 0.1
- */
-LsobsConfig *
-lsobs_config_new_from_environment (GError **error)
-{
-  g_autoptr (LsobsConfig) self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
-
-  if (!_lsobs_environment_apply (self, error))
-    return NULL;
-  return g_steal_pointer (&self);
 }
 
 /**
@@ -704,6 +680,7 @@ lsobs_config_set_api_url (LsobsConfig *self,
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
+  self->has_api_url = api_url != NULL;
   set_string (self, &self->api_url, api_url, PROP_API_URL);
 }
 

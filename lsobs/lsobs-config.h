@@ -55,6 +55,11 @@ LsobsConfig     *lsobs_config_new                  (const char *api_key,
 LSOBS_AVAILABLE_IN_0_1
 LsobsConfig     *lsobs_config_new_from_environment (GError **error);
 LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_config_load_profile         (LsobsConfig  *self,
+                                                    const char   *path,
+                                                    const char   *name,
+                                                    GError      **error);
+LSOBS_AVAILABLE_IN_0_1
 gboolean         lsobs_config_validate             (LsobsConfig  *self,
                                                     GError      **error);
 

@@ -4,6 +4,9 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
 
 #include "lsobs/lsobs-client.h"
 #include "lsobs/lsobs-error.h"
@@ -246,6 +249,37 @@ use_client (const char *key)
   g_assert_finalize_object (g_steal_pointer (&client));
 }
 
+/* Written without a buffer, which would keep it. */
+static void
+write_to (int         fd,
+          const char *text)
+{
+  g_assert_cmpint (write (fd, text, strlen (text)), ==, (gssize) strlen (text));
+}
+
+static void
+use_profile (const char *key)
+{
+  g_autofree char *path = NULL;
+  int fd = g_file_open_tmp ("lsobs-XXXXXX", &path, NULL);
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
+
+  g_assert_cmpint (fd, >=, 0);
+  write_to (fd, "{\"profiles\":{\"other\":{\"api_key\":\"");
+  write_to (fd, key);
+  write_to (fd, "\"},\"default\":{\"oauth\":{\"access_token\":\"");
+  write_to (fd, key);
+  write_to (fd, "\"},\"api_key\":\"");
+  write_to (fd, key);
+  write_to (fd, "\"}}}");
+  close (fd);
+  g_assert_true (lsobs_config_load_profile (config, path, NULL, NULL));
+  g_assert_true (lsobs_config_has_api_key (config));
+  lsobs_config_set_api_key (config, NULL);
+  g_assert_cmpuint (count_pieces (), ==, 0);
+  g_remove (path);
+}
+
 typedef struct
 {
   const char *path;
@@ -266,6 +300,7 @@ static const SecretRow rows[] = {
   { "indented", use_indented },
   { "observer", use_observer },
   { "client", use_client },
+  { "profile", use_profile },
 };
 
 /* Whether what was freed stays in memory as it was. Otherwise there is nothing to

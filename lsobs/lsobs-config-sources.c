@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-config-private.h"
+#include "lsobs/lsobs-environment-private.h"
+#include "lsobs/lsobs-profile-private.h"
+
+/* Where the settings of a config come from, other than the program. #LsobsConfig is
+ * described in the file of its name. */
+
+/* Judges one value alone, so that the error can name the member; the value itself is
+ * in no message. @value: (nullable) */
+static gboolean
+check_member (LsobsConfig   *self,
+              LsobsProfile  *profile,
+              const char    *member,
+              void         (*set) (LsobsConfig *config, const char *value),
+              const char    *value,
+              GError       **error)
+{
+  g_autoptr (LsobsConfig) probe = NULL;
+  g_autofree char *path = NULL;
+
+  if (value == NULL)
+    return TRUE;
+  probe = lsobs_config_new (NULL, NULL);
+  lsobs_config_set_allow_plain_http (probe, lsobs_config_get_allow_plain_http (self));
+  set (probe, value);
+  if (lsobs_config_validate (probe, error))
+    return TRUE;
+  path = g_filename_display_name (profile->path);
+  g_prefix_error (error, "%s in %s: ", member, path);
+  return FALSE;
+}
+
+/**
+ * lsobs_config_load_profile:
+ * @self: a config
+ * @path: (type filename) (nullable): a file, or %NULL for `.langsmith/config.json` in
+ *   the home directory
+ * @name: (nullable): a profile in it, or %NULL for the one that the file calls its
+ *   `current_profile`, else `default`
+ * @error: return location for a #GError, or %NULL
+ *
+ * Completes a config by what a profile of the tools of LangSmith says: its `api_url`,
+ * `api_key` and `workspace_id`, as far as they have not been set before. For programs
+ * that leave the environment alone; lsobs_config_new_from_environment() does it, too.
+ *
+ * A file or a profile that is not there, or cannot be made sense of, is no error:
+ * lsobs_config_has_api_key() tells what came of it. Tokens of OAuth are not used.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG when a value of the profile makes no sense.
+ * The message names the member and the file, and @self is unchanged.
+ *
+ * This function reads a file, in the calling thread.
+ *
+ * Returns: %TRUE unless a value makes no sense
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_load_profile (LsobsConfig  *self,
+                           const char   *path,
+                           const char   *name,
+                           GError      **error)
+{
+  g_autoptr (LsobsProfile) profile = NULL;
+  const char *api_url;
+  const char *api_key;
+  const char *workspace_id;
+
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  profile = _lsobs_profile_load (path, name);
+  if (profile == NULL)
+    return TRUE;
+  api_url = _lsobs_config_has_api_url (self) ? NULL : profile->api_url;
+  api_key = lsobs_config_has_api_key (self) ? NULL : profile->api_key;
+  workspace_id = lsobs_config_get_workspace_id (self) != NULL ? NULL : profile->workspace_id;
+  if (!check_member (self, profile, "api_url", lsobs_config_set_api_url, api_url, error) ||
+      !check_member (self, profile, "api_key", lsobs_config_set_api_key, api_key, error) ||
+      !check_member (self, profile, "workspace_id", lsobs_config_set_workspace_id, workspace_id, error))
+    return FALSE;
+
+  if (api_url != NULL)
+    lsobs_config_set_api_url (self, api_url);
+  if (api_key != NULL)
+    lsobs_config_set_api_key (self, api_key);
+  if (workspace_id != NULL)
+    lsobs_config_set_workspace_id (self, workspace_id);
+  return TRUE;
+}
+
+/**
+ * lsobs_config_new_from_environment:
+ * @error: return location for a #GError, or %NULL
+ *
+ * Makes a config from the environment variables `LANGSMITH_ENDPOINT`,
+ * `LANGSMITH_API_KEY`, `LANGSMITH_PROJECT`, `LANGSMITH_WORKSPACE_ID`,
+ * `LANGSMITH_TRACING_SAMPLING_RATE`, `LANGSMITH_HIDE_INPUTS`,
+ * `LANGSMITH_HIDE_OUTPUTS` and `LANGSMITH_HIDE_METADATA`; each of them may also
+ * begin with `LANGCHAIN_`, which is read second. What is not set keeps its default.
+ * A missing key is not an error here: lsobs_config_has_api_key() tells.
+ *
+ * The last three are `true`, `1`, `yes` or `on`, or else `false`, `0`, `no` or
+ * `off`, in any case.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
+ * when a value makes no sense.
+ *
+ * Returns: (transfer full): a config, or %NULL
+ *
+ * Since: 0.1
+ */
+LsobsConfig *
+lsobs_config_new_from_environment (GError **error)
+{
+  g_autoptr (LsobsConfig) self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
+
+  if (!_lsobs_environment_apply (self, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
