@@ -7,6 +7,7 @@
 #include "lsobs/lsobs-encoder-private.h"
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
+#include "lsobs/lsobs-probability-sampler-private.h"
 #include "lsobs/lsobs-record-hook-private.h"
 
 /* A name is cut to no less than this, however short payloads are to be. */
@@ -263,6 +264,65 @@ has_extra (LsobsRecord *record)
          (record->metadata != NULL && record->metadata_new);
 }
 
+/* Whether the object that was written from @start on has a member of its own of
+ * this name. Next to none has the name in it anywhere. */
+static gboolean
+has_member (Encoding   *e,
+            gsize       start,
+            const char *name)
+{
+  g_autofree char *quoted = g_strconcat ("\"", name, "\"", NULL);
+  g_autoptr (JsonParser) parser = NULL;
+  const char *text = e->out->data + start;
+  gsize len = e->out->len - start;
+  JsonNode *root;
+
+  if (memmem (text, len, quoted, strlen (quoted)) == NULL)
+    return FALSE;
+  parser = json_parser_new ();
+  if (!json_parser_load_from_data (parser, text, (gssize) len, NULL))
+    return FALSE;
+  root = json_parser_get_root (parser);
+  return JSON_NODE_HOLDS_OBJECT (root) &&
+         json_object_has_member (json_node_get_object (root), name);
+}
+
+/* Tells of how many traces this one stands for. What the program has noted itself
+ * under this name stands. */
+static void
+add_sample_rate (Encoding *e,
+                 gsize     start)
+{
+  if (has_member (e, start, LSOBS_SAMPLE_RATE_KEY))
+    return;
+  e->out->len--;
+  _lsobs_buffer_append_str (e->out, e->out->len > start + 1 ? "," : "");
+  _lsobs_buffer_append_str (e->out, "\"" LSOBS_SAMPLE_RATE_KEY "\":");
+  _lsobs_buffer_append_str (e->out, e->settings->sample_rate);
+  _lsobs_buffer_append_c (e->out, '}');
+}
+
+static void
+write_metadata (Encoding *e)
+{
+  gsize start;
+
+  if (e->record->metadata == NULL &&
+      (e->settings->sample_rate == NULL || e->settings->hide_metadata))
+    return;
+  _lsobs_buffer_append_str (e->out, "\"metadata\":");
+  start = e->out->len;
+  if (e->record->metadata == NULL || e->settings->hide_metadata)
+    _lsobs_buffer_append_str (e->out, "{}");
+  else if (e->encoded->cut)
+    write_size (e, e->record->metadata);
+  else
+    walk (e, e->record->metadata, TRUE);
+  if (e->settings->sample_rate != NULL && !e->settings->hide_metadata)
+    add_sample_rate (e, start);
+  _lsobs_buffer_append_c (e->out, ',');
+}
+
 static void
 write_extra (Encoding *e)
 {
@@ -274,17 +334,7 @@ write_extra (Encoding *e)
       _lsobs_buffer_append_int64 (e->out, e->record->duration_ms);
       _lsobs_buffer_append_c (e->out, ',');
     }
-  if (e->record->metadata != NULL)
-    {
-      _lsobs_buffer_append_str (e->out, "\"metadata\":");
-      if (e->settings->hide_metadata)
-        _lsobs_buffer_append_str (e->out, "{}");
-      else if (e->encoded->cut)
-        write_size (e, e->record->metadata);
-      else
-        walk (e, e->record->metadata, TRUE);
-      _lsobs_buffer_append_c (e->out, ',');
-    }
+  write_metadata (e);
   _lsobs_buffer_append_str (e->out, "\"runtime\":");
   _lsobs_buffer_append_str (e->out, get_runtime ());
   _lsobs_buffer_append_c (e->out, '}');

@@ -16,6 +16,10 @@
  * of the trace's id, evenly spread whatever version the UUID is of: the same
  * trace is kept or left out in every process, and by every client that uses the
  * same method (a bucket of one in a million by XXH3-128 of the id's text).
+ *
+ * So that sums over what was sent can be scaled up, each run has the rate in its
+ * metadata, as `ls_tracing_sample_rate`, unless it is 1, the program has set
+ * metadata of that name itself, or metadata are hidden.
  */
 
 #define N_BUCKETS 1000000

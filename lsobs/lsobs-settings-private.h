@@ -42,6 +42,8 @@ typedef struct
   gboolean hide_metadata;
   LsobsSampler *sampler;   /* (owned) (nullable) goes before the rate */
   double sampling_rate;
+  char *sample_rate;       /* (owned) (nullable) JSON: the share of traces that is kept, if
+                            * it is known and not all of them */
   LsobsIngestMode ingest_mode;
   LsobsCompression compression;
   int compression_level;

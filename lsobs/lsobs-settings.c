@@ -8,6 +8,7 @@
 
 #include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-probability-sampler-private.h"
 #include "lsobs/lsobs-secret-private.h"
 #include "lsobs/lsobs-settings-private.h"
@@ -230,6 +231,25 @@ take_names (LsobsSettings  *self,
   return TRUE;
 }
 
+/* A sampler of the program's own has no rate that we know of. */
+static char *
+dup_sample_rate (LsobsSettings *self)
+{
+  g_autoptr (JsonNode) node = NULL;
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  double rate = self->sampling_rate;
+
+  if (LSOBS_IS_PROBABILITY_SAMPLER (self->sampler))
+    rate = lsobs_probability_sampler_get_rate (LSOBS_PROBABILITY_SAMPLER (self->sampler));
+  else if (self->sampler != NULL)
+    return NULL;
+  if (rate >= 1.0)
+    return NULL;
+  node = json_node_init_double (json_node_alloc (), rate);
+  _lsobs_json_write_node (&text, node, G_MAXSIZE);
+  return g_strndup (text.data, text.len);
+}
+
 static gboolean
 take_sampling (LsobsSettings  *self,
                LsobsConfig    *config,
@@ -246,6 +266,7 @@ take_sampling (LsobsSettings  *self,
       return FALSE;
     }
   g_set_object (&self->sampler, lsobs_config_get_sampler (config));
+  self->sample_rate = dup_sample_rate (self);
   return TRUE;
 }
 
@@ -401,6 +422,7 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_clear_object (&self->sampler);
+  g_free (self->sample_rate);
   g_free (self);
 }
 
