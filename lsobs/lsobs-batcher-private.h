@@ -24,6 +24,8 @@ LsobsBatch   *_lsobs_batcher_next      (LsobsBatcher    *self);
 gboolean      _lsobs_batcher_split     (LsobsBatcher    *self,
                                         LsobsBatch      *batch,
                                         const GError    *error);
+void          _lsobs_batcher_put_back  (LsobsBatcher    *self,
+                                        LsobsBatch      *batch);
 void          _lsobs_batcher_delivered (LsobsBatcher    *self,
                                         LsobsBatch      *batch);
 void          _lsobs_batcher_lost      (LsobsBatcher    *self,

@@ -261,10 +261,6 @@ _lsobs_batcher_split (LsobsBatcher *self,
   LsobsEncoded *only = g_ptr_array_index (records, 0);
   gboolean too_large = g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE);
 
-  if (!too_large &&
-      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REJECTED) &&
-      !g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT))
-    return FALSE;
   if (records->len > 1)
     {
       LsobsBatch *first;
@@ -290,6 +286,14 @@ _lsobs_batcher_split (LsobsBatcher *self,
       return TRUE;
     }
   return FALSE;
+}
+
+/* The batch is next in line again. */
+void
+_lsobs_batcher_put_back (LsobsBatcher *self,
+                         LsobsBatch   *batch)
+{
+  g_queue_push_head (&self->ready, lsobs_batch_ref (batch));
 }
 
 /* Everything that is in line, and everything in the queue, is lost. */

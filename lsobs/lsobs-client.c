@@ -13,11 +13,26 @@
  * #LsobsObserver makes its own; a program needs this class only to build a pipe
  * by hand. A client belongs to the first exporter or observer it is given to.
  *
- * A request that may succeed later is sent again, at most
- * #LsobsConfig:max-attempts times in all, after a delay that doubles; all
- * requests of a client wait together, and as long as the service asks with
- * `Retry-After`, up to a minute. Redirects are never followed, and of an answer
- * no more than 16 KiB are read.
+ * What the service answers decides:
+ *
+ * - 2xx: delivered. 409 as well, when an earlier attempt may have come through, or
+ *   when it is about one run alone;
+ * - no answer, 408, 425, 429, 499, 5xx but 501 and 505: the request is sent again,
+ *   at most #LsobsConfig:max-attempts times and for two minutes in all, after a
+ *   delay that doubles; all requests of a client wait together, and as long as the
+ *   service asks with `Retry-After`, up to a minute;
+ * - 400, 409, 413, 422 for several runs: each half of them is sent alone, until the
+ *   one to blame stands alone. That one is lost; if it is too large, it is tried once
+ *   more without its payloads;
+ * - 401, 403, 429 with a used-up limit of the month, 404 of every endpoint, 3xx: the
+ *   request is lost, and sending pauses for a minute, then for two, up to ten;
+ *   runs are still collected, and one request goes ahead when the pause is over.
+ *   Redirects are never followed;
+ * - 429 with a used-up limit of the hour: the same pause, but not beyond the hour, and
+ *   the request is kept;
+ * - any other: the request is lost.
+ *
+ * Of an answer no more than 16 KiB are read.
  */
 
 struct _LsobsClient

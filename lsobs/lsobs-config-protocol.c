@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lsobs/lsobs-config-private.h"
+#include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
 /* What a config says about the way runs go through the protocol. #LsobsConfig is
@@ -16,6 +17,7 @@ _lsobs_protocol_init (LsobsProtocol *self)
   self->compression_level = LSOBS_DEFAULT_COMPRESSION_LEVEL;
   self->tracing_enabled = TRUE;
   self->failed_traces_max_bytes = LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES;
+  self->first_pause = LSOBS_RETRY_FIRST_PAUSE;
 }
 
 void

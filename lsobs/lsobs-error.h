@@ -19,10 +19,14 @@ G_BEGIN_DECLS
  * @LSOBS_ERROR_INVALID_CONFIG: a setting has a value that cannot work
  * @LSOBS_ERROR_INVALID_RUN: the identity of a run breaks the protocol's rules
  * @LSOBS_ERROR_TOO_LARGE: the service does not take as much in one request
- * @LSOBS_ERROR_REJECTED: the service refuses the content (400, 422, other 4xx)
+ * @LSOBS_ERROR_REJECTED: the service refuses the content (400, 422)
+ * @LSOBS_ERROR_REFUSED: the service does not take such a request, whatever is in
+ *   it (other 4xx, 501, 505)
  * @LSOBS_ERROR_CONFLICT: the service has had one of the runs already (409)
  * @LSOBS_ERROR_UNAUTHORIZED: the service refuses the key (401, 403)
  * @LSOBS_ERROR_QUOTA: a monthly limit of the account is used up
+ * @LSOBS_ERROR_LIMITED: an hourly limit of the account is used up, and will be
+ *   there again with the next hour
  * @LSOBS_ERROR_NOT_FOUND: there is no such service at this address (404)
  * @LSOBS_ERROR_REDIRECTED: the address answers with a redirect, which is never
  *   followed, since the key would travel along
@@ -41,9 +45,11 @@ typedef enum
   LSOBS_ERROR_INVALID_RUN,
   LSOBS_ERROR_TOO_LARGE,
   LSOBS_ERROR_REJECTED,
+  LSOBS_ERROR_REFUSED,
   LSOBS_ERROR_CONFLICT,
   LSOBS_ERROR_UNAUTHORIZED,
   LSOBS_ERROR_QUOTA,
+  LSOBS_ERROR_LIMITED,
   LSOBS_ERROR_NOT_FOUND,
   LSOBS_ERROR_REDIRECTED,
   LSOBS_ERROR_UNAVAILABLE,

@@ -160,7 +160,8 @@ take_news (GObject    *object,
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
 
-  g_signal_emit (self, signals[SIGNAL_BATCH_FINISHED], 0, n_delivered, n_lost);
+  if (n_delivered > 0 || n_lost > 0)
+    g_signal_emit (self, signals[SIGNAL_BATCH_FINISHED], 0, n_delivered, n_lost);
   if (self->told_state != state)
     {
       self->told_state = state;

@@ -29,6 +29,7 @@ typedef struct
   LsobsIngestMode mode;      /* which shape body has */
   char boundary[LSOBS_BOUNDARY_LEN + 1];
   guint n_attempts;
+  gboolean unsure;           /* an attempt that failed may have come through all the same */
   gint64 began;              /* monotonic, µs */
   SoupMessage *message;      /* (owned) (nullable) of the current attempt */
 } Request;
@@ -165,11 +166,13 @@ retry (GTask  *task,
   Request *request = g_task_get_task_data (task);
   LsobsService *service = request->service;
   gint64 now = g_get_monotonic_time ();
-  gint64 delay = _lsobs_retry_delay (service->settings->retry_delay, request->n_attempts,
-                                     g_random_double (), retry_after);
+  const LsobsRetryPlan plan = {
+    service->settings->max_attempts, service->settings->retry_delay, request->n_attempts,
+    (now - request->began) / 1000, -1
+  };
+  gint64 delay = _lsobs_retry_next (&plan, g_random_double (), retry_after);
 
-  if (request->n_attempts >= service->settings->max_attempts ||
-      now + delay * 1000 > request->began + (gint64) LSOBS_RETRY_MAX_TOTAL * 1000)
+  if (delay < 0)
     {
       /* What the service asks for holds for the next batch, too. */
       if (retry_after > 0)
@@ -210,36 +213,21 @@ judge_answer (GTask       *task,
   LsobsService *service = request->service;
   LsobsVerdict verdict = _lsobs_retry_judge (status, answer);
 
-  switch (verdict)
-    {
-    case LSOBS_VERDICT_NOT_FOUND:
-      /* The update of a run that is not there: nothing is left to update. */
-      if (is_single_update (request))
-        verdict = LSOBS_VERDICT_DELIVERED;
-      break;
-    case LSOBS_VERDICT_CONFLICT:
-      /* An earlier attempt of ours came through; in a first attempt, the exporter
-       * has to find out which of the records it was, and what that means. */
-      if (request->n_attempts > 1)
-        verdict = LSOBS_VERDICT_DELIVERED;
-      break;
-    case LSOBS_VERDICT_DELIVERED:
-    case LSOBS_VERDICT_RETRY:
-    case LSOBS_VERDICT_TOO_LARGE:
-    case LSOBS_VERDICT_REJECTED:
-    case LSOBS_VERDICT_UNAUTHORIZED:
-    case LSOBS_VERDICT_QUOTA:
-    case LSOBS_VERDICT_REDIRECTED:
-    default:
-      break;
-    }
+  /* The update of a run that is not there: nothing is left to update. */
+  if (verdict == LSOBS_VERDICT_NOT_FOUND && is_single_update (request))
+    verdict = LSOBS_VERDICT_DELIVERED;
+  /* An earlier attempt of ours came through; if none did, the exporter has to find
+   * out which of the records it was, and what that means. */
+  if (verdict == LSOBS_VERDICT_CONFLICT && request->unsure)
+    verdict = LSOBS_VERDICT_DELIVERED;
+  request->unsure |= _lsobs_retry_get_policy (verdict)->unsure;
 
   if (verdict == LSOBS_VERDICT_DELIVERED)
     {
       _lsobs_counters_add (service->counters, LSOBS_COUNTER_BYTES_SENT, g_bytes_get_size (request->body));
       g_task_return_boolean (task, TRUE);
     }
-  else if (verdict == LSOBS_VERDICT_RETRY)
+  else if (_lsobs_retry_get_policy (verdict)->again)
     {
       retry (task, _lsobs_retry_make_error (verdict, status, answer),
              _lsobs_retry_parse_after (retry_after, g_get_real_time () / G_USEC_PER_SEC));
@@ -282,6 +270,7 @@ exchanged_cb (GObject      *object,
     }
   else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
     {
+      request->unsure = TRUE;
       retry (task,
              g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
                           _("The service did not answer within %" G_GINT64_FORMAT " ms"),
@@ -290,6 +279,7 @@ exchanged_cb (GObject      *object,
     }
   else
     {
+      request->unsure |= !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
       retry (task,
              g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
                           _("The service cannot be reached: %s"), error->message),

@@ -2,38 +2,91 @@
 #pragma once
 
 #include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-stats.h"
 
 G_BEGIN_DECLS
 
-/* What an answer means for the batch that was sent. Pure functions: they know
- * neither clock nor socket nor chance. */
+/* What an answer means for the batch that was sent, and what is done about it.
+ * Pure functions: they know neither clock nor socket nor chance. */
 typedef enum
 {
   LSOBS_VERDICT_DELIVERED,
-  LSOBS_VERDICT_RETRY,       /* may pass: send the same again */
-  LSOBS_VERDICT_CONFLICT,    /* one of the records was there already */
+  LSOBS_VERDICT_RETRY,        /* may pass: send the same again */
+  LSOBS_VERDICT_BUSY,         /* not taken for now: the same */
+  LSOBS_VERDICT_UNREACHABLE,  /* no answer: the same */
+  LSOBS_VERDICT_CONFLICT,     /* one of the records was there already */
   LSOBS_VERDICT_TOO_LARGE,
-  LSOBS_VERDICT_REJECTED,
+  LSOBS_VERDICT_REJECTED,     /* one of the records is bad */
+  LSOBS_VERDICT_REFUSED,      /* the request is, whatever is in it */
   LSOBS_VERDICT_UNAUTHORIZED,
-  LSOBS_VERDICT_QUOTA,
+  LSOBS_VERDICT_NO_WORKSPACE, /* the key needs one */
+  LSOBS_VERDICT_QUOTA,        /* until the next month */
+  LSOBS_VERDICT_LIMITED,      /* until the next hour */
   LSOBS_VERDICT_NOT_FOUND,
-  LSOBS_VERDICT_REDIRECTED
+  LSOBS_VERDICT_REDIRECTED,
+  LSOBS_N_VERDICTS
 } LsobsVerdict;
 
-#define LSOBS_RETRY_MAX_DELAY  30000  /* ms: the back-off grows no further */
-#define LSOBS_RETRY_MAX_AFTER  60000  /* ms: no server makes us wait longer */
-#define LSOBS_RETRY_MAX_TOTAL  120000 /* ms: from the first attempt to the last */
+typedef enum
+{
+  LSOBS_FATE_DELIVERED,
+  LSOBS_FATE_LOST,
+  LSOBS_FATE_KEPT             /* sent again when sending goes on */
+} LsobsFate;
 
-LsobsVerdict _lsobs_retry_judge       (guint         status,
-                                       const char   *body);
-gint64       _lsobs_retry_delay       (gint64        base,
-                                       guint         n_attempts,
-                                       double        chance,
-                                       gint64        retry_after);
-gint64       _lsobs_retry_parse_after (const char   *value,
-                                       gint64        now);
-GError      *_lsobs_retry_make_error  (LsobsVerdict  verdict,
-                                       guint         status,
-                                       const char   *body);
+/* One row of the table that everybody obeys. */
+typedef struct
+{
+  const char *name;
+  gboolean again;             /* the same is sent again, after a delay */
+  gboolean unsure;            /* it may have been taken all the same */
+  gboolean split;             /* it is halved until the record to blame stands alone */
+  LsobsFate fate;             /* of what is sent no more, and cannot be split */
+  LsobsState state;           /* what the service is in then; OK: the service is well */
+  LsobsError code;            /* what it is called on the way from client to worker */
+  LsobsDropReason reason;     /* how the loss is booked */
+  const char *explanation;    /* (nullable) for people, to be translated */
+} LsobsPolicy;
+
+/* What the next attempt depends on. */
+typedef struct
+{
+  guint max_attempts;
+  gint64 delay;               /* ms: the first delay, which doubles */
+  guint n_attempts;           /* so many have failed */
+  gint64 elapsed;             /* ms since the first one began */
+  gint64 remaining;           /* ms until all sending ends, or -1 for no end in sight */
+} LsobsRetryPlan;
+
+#define LSOBS_RETRY_MAX_DELAY    30000  /* ms: the back-off grows no further */
+#define LSOBS_RETRY_MAX_AFTER    60000  /* ms: no server makes us wait longer */
+#define LSOBS_RETRY_MAX_TOTAL    120000 /* ms: from the first attempt to the last */
+#define LSOBS_RETRY_FIRST_PAUSE  60000  /* ms: sending pauses when nothing is taken */
+#define LSOBS_RETRY_PAUSE_GROWTH 10     /* so many times the first pause is the longest */
+#define LSOBS_RETRY_HOUR_SPREAD  10000  /* ms: how late after the hour we may come */
+
+LsobsVerdict _lsobs_retry_judge         (guint                 status,
+                                         const char           *body);
+const LsobsPolicy *
+             _lsobs_retry_get_policy    (LsobsVerdict          verdict);
+const LsobsPolicy *
+             _lsobs_retry_find_policy   (const GError         *error);
+gint64       _lsobs_retry_delay         (gint64                base,
+                                         guint                 n_attempts,
+                                         double                chance,
+                                         gint64                retry_after);
+gint64       _lsobs_retry_next          (const LsobsRetryPlan *plan,
+                                         double                chance,
+                                         gint64                retry_after);
+gint64       _lsobs_retry_pause         (gint64                first,
+                                         gint64                last);
+gint64       _lsobs_retry_pause_to_hour (gint64                pause,
+                                         gint64                now,
+                                         double                chance);
+gint64       _lsobs_retry_parse_after   (const char           *value,
+                                         gint64                now);
+GError      *_lsobs_retry_make_error    (LsobsVerdict          verdict,
+                                         guint                 status,
+                                         const char           *body);
 
 G_END_DECLS

@@ -11,53 +11,175 @@
 /* How much of the server's own words goes into a message, in characters. */
 #define MAX_WORDS 200
 
+/* What each status says. The first row that fits decides. */
 static const struct
 {
   guint first;
   guint last;
   LsobsVerdict verdict;
 } verdicts[] = {
+  { 0, 0, LSOBS_VERDICT_UNREACHABLE },
   { 200, 299, LSOBS_VERDICT_DELIVERED },
   { 300, 399, LSOBS_VERDICT_REDIRECTED },
+  { 400, 400, LSOBS_VERDICT_REJECTED },
   { 401, 401, LSOBS_VERDICT_UNAUTHORIZED },
   { 403, 403, LSOBS_VERDICT_UNAUTHORIZED },
   { 404, 404, LSOBS_VERDICT_NOT_FOUND },
   { 408, 408, LSOBS_VERDICT_RETRY },
   { 409, 409, LSOBS_VERDICT_CONFLICT },
   { 413, 413, LSOBS_VERDICT_TOO_LARGE },
-  { 425, 425, LSOBS_VERDICT_RETRY },
-  { 429, 429, LSOBS_VERDICT_RETRY },
+  { 422, 422, LSOBS_VERDICT_REJECTED },
+  { 425, 425, LSOBS_VERDICT_BUSY },
+  { 429, 429, LSOBS_VERDICT_BUSY },
   { 499, 499, LSOBS_VERDICT_RETRY },
-  { 400, 499, LSOBS_VERDICT_REJECTED },
-  { 501, 501, LSOBS_VERDICT_REJECTED },
-  { 505, 505, LSOBS_VERDICT_REJECTED },
+  { 501, 501, LSOBS_VERDICT_REFUSED },
+  { 505, 505, LSOBS_VERDICT_REFUSED },
   { 500, 599, LSOBS_VERDICT_RETRY },
+  { 0, G_MAXUINT, LSOBS_VERDICT_REFUSED },
 };
 
-static gboolean
-contains (const char *body,
-          const char *words)
+/* What is done about it: the client obeys @again and @unsure, the worker the rest. */
+static const LsobsPolicy policies[LSOBS_N_VERDICTS] = {
+  [LSOBS_VERDICT_DELIVERED] = {
+    "success", FALSE, FALSE, FALSE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK, 0, 0, NULL,
+  },
+  [LSOBS_VERDICT_RETRY] = {
+    "retry", TRUE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE,
+    N_("The service is not available"),
+  },
+  [LSOBS_VERDICT_BUSY] = {
+    "busy", TRUE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE,
+    N_("The service does not take any more for now"),
+  },
+  [LSOBS_VERDICT_UNREACHABLE] = {
+    "no answer", TRUE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    LSOBS_ERROR_UNREACHABLE, LSOBS_DROP_REASON_UNAVAILABLE,
+    N_("The service cannot be reached"),
+  },
+  [LSOBS_VERDICT_CONFLICT] = {
+    "conflict", FALSE, FALSE, TRUE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK,
+    LSOBS_ERROR_CONFLICT, LSOBS_DROP_REASON_REJECTED,
+    N_("The service has had one of the runs already"),
+  },
+  [LSOBS_VERDICT_TOO_LARGE] = {
+    "too large", FALSE, FALSE, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK,
+    LSOBS_ERROR_TOO_LARGE, LSOBS_DROP_REASON_TOO_LARGE,
+    N_("The service does not take as much at a time"),
+  },
+  [LSOBS_VERDICT_REJECTED] = {
+    "bad data", FALSE, FALSE, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK,
+    LSOBS_ERROR_REJECTED, LSOBS_DROP_REASON_REJECTED,
+    N_("The service refused the data"),
+  },
+  [LSOBS_VERDICT_REFUSED] = {
+    "bad request", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    LSOBS_ERROR_REFUSED, LSOBS_DROP_REASON_REJECTED,
+    N_("The service does not take such a request"),
+  },
+  [LSOBS_VERDICT_UNAUTHORIZED] = {
+    "wrong key", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED,
+    N_("The service refused the API key; check the key, its region and its workspace"),
+  },
+  [LSOBS_VERDICT_NO_WORKSPACE] = {
+    "no workspace", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED,
+    N_("The API key belongs to a whole organization; set the workspace id as well (the property "
+       "workspace-id, or the environment variable LANGSMITH_WORKSPACE_ID)"),
+  },
+  [LSOBS_VERDICT_QUOTA] = {
+    "used-up quota", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_QUOTA, LSOBS_DROP_REASON_QUOTA,
+    N_("A usage limit of the account is used up"),
+  },
+  [LSOBS_VERDICT_LIMITED] = {
+    "used-up hour", FALSE, FALSE, FALSE, LSOBS_FATE_KEPT, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_LIMITED, LSOBS_DROP_REASON_QUOTA,
+    N_("The account's limit for this hour is used up"),
+  },
+  [LSOBS_VERDICT_NOT_FOUND] = {
+    "wrong address", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_NOT_FOUND, LSOBS_DROP_REASON_WRONG_ADDRESS,
+    N_("There is no such service at this address; check the API URL, which ends in /api "
+       "on one's own server"),
+  },
+  [LSOBS_VERDICT_REDIRECTED] = {
+    "redirect", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS,
+    N_("The service answered with a redirect, which is not followed; check the API URL"),
+  },
+};
+
+/* Sending was ended from our side; no answer says so. */
+static const LsobsPolicy cancelled_policy = {
+  "cancelled", FALSE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_OK, 0, LSOBS_DROP_REASON_SHUTDOWN, NULL,
+};
+
+const LsobsPolicy *
+_lsobs_retry_get_policy (LsobsVerdict verdict)
+{
+  return &policies[verdict];
+}
+
+/* @error: (nullable): what a transport ended with; NULL for success */
+const LsobsPolicy *
+_lsobs_retry_find_policy (const GError *error)
+{
+  if (error == NULL)
+    return &policies[LSOBS_VERDICT_DELIVERED];
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return &cancelled_policy;
+  for (guint i = LSOBS_VERDICT_DELIVERED + 1; i < LSOBS_N_VERDICTS; i++)
+    if (g_error_matches (error, LSOBS_ERROR, policies[i].code))
+      return &policies[i];
+  return &policies[LSOBS_VERDICT_UNREACHABLE];
+}
+
+/* Of 429, the words tell for how long: a limit of the month does not pass while we
+ * wait, one of the hour does with the next hour, and any other within a minute. */
+static LsobsVerdict
+judge_limit (const char *body)
 {
   g_autofree char *lower = g_ascii_strdown (body, -1);
 
-  return strstr (lower, words) != NULL;
+  if (strstr (lower, "monthly") != NULL)
+    return LSOBS_VERDICT_QUOTA;
+  if (strstr (lower, "hour") != NULL)
+    return LSOBS_VERDICT_LIMITED;
+  if (strstr (lower, "usage limit exceeded") != NULL)
+    return LSOBS_VERDICT_QUOTA;
+  return LSOBS_VERDICT_BUSY;
 }
 
-/* @status: of HTTP, or 0 for no answer */
+/* Whether the body is the one that stands for a key without a workspace. */
+static gboolean
+asks_for_workspace (const char *body)
+{
+  g_autoptr (GString) bare = g_string_new (NULL);
+
+  for (const char *at = body; *at != '\0'; at++)
+    if (!g_ascii_isspace (*at))
+      g_string_append_c (bare, *at);
+  return strstr (bare->str, "\"error\":\"org_scoped_key_requires_workspace\"") != NULL;
+}
+
+/* @status: of HTTP, or 0 for no answer
+ * @body: (nullable): the first words of the answer */
 LsobsVerdict
 _lsobs_retry_judge (guint       status,
                     const char *body)
 {
-  if (status == 0)
-    return LSOBS_VERDICT_RETRY;
-  /* A limit of the month does not pass while we wait. */
-  if (status == 429 && body != NULL &&
-      (contains (body, "usage limit exceeded") || contains (body, "monthly")))
-    return LSOBS_VERDICT_QUOTA;
-  for (guint i = 0; i < G_N_ELEMENTS (verdicts); i++)
-    if (status >= verdicts[i].first && status <= verdicts[i].last)
-      return verdicts[i].verdict;
-  return LSOBS_VERDICT_REJECTED;
+  guint i = 0;
+
+  if (status == 429 && body != NULL)
+    return judge_limit (body);
+  if (status == 403 && body != NULL && asks_for_workspace (body))
+    return LSOBS_VERDICT_NO_WORKSPACE;
+  while (status < verdicts[i].first || status > verdicts[i].last)
+    i++;
+  return verdicts[i].verdict;
 }
 
 /* How long to wait after so many attempts, in ms.
@@ -78,6 +200,49 @@ _lsobs_retry_delay (gint64 base,
   delay = MIN (delay, LSOBS_RETRY_MAX_DELAY);
   delay = (gint64) ((double) delay * (0.5 + 0.5 * CLAMP (chance, 0.0, 1.0)));
   return MAX (delay, MIN (retry_after, LSOBS_RETRY_MAX_AFTER));
+}
+
+/* Returns: how long to wait until the next attempt, in ms, or -1 if there is to be
+ * none */
+gint64
+_lsobs_retry_next (const LsobsRetryPlan *plan,
+                   double                chance,
+                   gint64                retry_after)
+{
+  gint64 delay = _lsobs_retry_delay (plan->delay, plan->n_attempts, chance, retry_after);
+
+  if (plan->n_attempts >= plan->max_attempts || plan->elapsed + delay > LSOBS_RETRY_MAX_TOTAL)
+    return -1;
+  /* What waits beyond the end is lost: there is nothing to spare by waiting. */
+  if (plan->remaining >= 0 && delay > plan->remaining / 2)
+    return plan->remaining / 2;
+  return delay;
+}
+
+/* How long sending pauses when the service takes nothing, in ms.
+ * @first: the first pause
+ * @last: the one before, or 0 */
+gint64
+_lsobs_retry_pause (gint64 first,
+                    gint64 last)
+{
+  return last == 0 ? first : MIN (2 * last, LSOBS_RETRY_PAUSE_GROWTH * first);
+}
+
+/* An hourly limit ends with the hour, in UTC: to wait longer than that makes no
+ * sense. Not all clients come back in the same second.
+ * @pause: ms
+ * @now: µs since 1970
+ * Returns: ms */
+gint64
+_lsobs_retry_pause_to_hour (gint64 pause,
+                            gint64 now,
+                            double chance)
+{
+  const gint64 hour = 3600 * 1000;
+  gint64 left = hour - (now / 1000) % hour;
+
+  return MIN (pause, left + (gint64) (LSOBS_RETRY_HOUR_SPREAD * CLAMP (chance, 0.0, 1.0)));
 }
 
 /* @value: (nullable): of the header, seconds or a date
@@ -108,59 +273,6 @@ _lsobs_retry_parse_after (const char *value,
   return CLAMP (wait, 0, LSOBS_RETRY_MAX_AFTER / 1000) * 1000;
 }
 
-static const char *
-explain (LsobsVerdict verdict)
-{
-  switch (verdict)
-    {
-    case LSOBS_VERDICT_CONFLICT:
-      return _("The service has had one of the runs already");
-    case LSOBS_VERDICT_TOO_LARGE:
-      return _("The service does not take as much at a time");
-    case LSOBS_VERDICT_REJECTED:
-      return _("The service refused the data");
-    case LSOBS_VERDICT_UNAUTHORIZED:
-      return _("The service refused the API key; check the key, its region and its workspace");
-    case LSOBS_VERDICT_QUOTA:
-      return _("A usage limit of the account is used up");
-    case LSOBS_VERDICT_NOT_FOUND:
-      return _("There is no such service at this address; check the API URL, which ends in /api "
-               "on one's own server");
-    case LSOBS_VERDICT_REDIRECTED:
-      return _("The service answered with a redirect, which is not followed; check the API URL");
-    case LSOBS_VERDICT_RETRY:
-    case LSOBS_VERDICT_DELIVERED:
-    default:
-      return _("The service is not available");
-    }
-}
-
-static LsobsError
-get_code (LsobsVerdict verdict)
-{
-  switch (verdict)
-    {
-    case LSOBS_VERDICT_CONFLICT:
-      return LSOBS_ERROR_CONFLICT;
-    case LSOBS_VERDICT_TOO_LARGE:
-      return LSOBS_ERROR_TOO_LARGE;
-    case LSOBS_VERDICT_REJECTED:
-      return LSOBS_ERROR_REJECTED;
-    case LSOBS_VERDICT_UNAUTHORIZED:
-      return LSOBS_ERROR_UNAUTHORIZED;
-    case LSOBS_VERDICT_QUOTA:
-      return LSOBS_ERROR_QUOTA;
-    case LSOBS_VERDICT_NOT_FOUND:
-      return LSOBS_ERROR_NOT_FOUND;
-    case LSOBS_VERDICT_REDIRECTED:
-      return LSOBS_ERROR_REDIRECTED;
-    case LSOBS_VERDICT_RETRY:
-    case LSOBS_VERDICT_DELIVERED:
-    default:
-      return LSOBS_ERROR_UNAVAILABLE;
-    }
-}
-
 /* What a terminal would take for a command, those of Latin-1 among it. */
 static void
 hide_controls (char *text)
@@ -175,13 +287,15 @@ hide_controls (char *text)
     }
 }
 
-/* Returns: (transfer full): an error with the status and the first words of the
+/* @verdict: any but that of success
+ * Returns: (transfer full): an error with the status and the first words of the
  * server, made fit for a log line */
 GError *
 _lsobs_retry_make_error (LsobsVerdict  verdict,
                          guint         status,
                          const char   *body)
 {
+  const LsobsPolicy *policy = &policies[verdict];
   g_autofree char *valid = g_utf8_make_valid (body != NULL ? body : "", -1);
   g_autofree char *words = NULL;
 
@@ -193,7 +307,8 @@ _lsobs_retry_make_error (LsobsVerdict  verdict,
   hide_controls (words);
 
   if (*words == '\0')
-    return g_error_new (LSOBS_ERROR, get_code (verdict), "%s (HTTP %u)", explain (verdict), status);
-  return g_error_new (LSOBS_ERROR, get_code (verdict), "%s (HTTP %u: %s)", explain (verdict), status,
-                      words);
+    return g_error_new (LSOBS_ERROR, (int) policy->code, "%s (HTTP %u)", _(policy->explanation),
+                        status);
+  return g_error_new (LSOBS_ERROR, (int) policy->code, "%s (HTTP %u: %s)", _(policy->explanation),
+                      status, words);
 }

@@ -17,8 +17,8 @@ G_BEGIN_DECLS
 #define LSOBS_DEFAULT_MAX_QUEUE_BYTES  (64 * 1024 * 1024)
 #define LSOBS_DEFAULT_MAX_STRING_BYTES 100000
 #define LSOBS_DEFAULT_MAX_IN_FLIGHT    4
-#define LSOBS_DEFAULT_MAX_ATTEMPTS     3
-#define LSOBS_DEFAULT_RETRY_DELAY      200
+#define LSOBS_DEFAULT_MAX_ATTEMPTS     5
+#define LSOBS_DEFAULT_RETRY_DELAY      500
 #define LSOBS_DEFAULT_REQUEST_TIMEOUT  30000
 #define LSOBS_DEFAULT_SHUTDOWN_TIMEOUT 3000
 #define LSOBS_DEFAULT_COMPRESSION_LEVEL 1
@@ -62,6 +62,7 @@ typedef struct
   guint max_in_flight;
   guint max_attempts;
   gint64 retry_delay;      /* ms */
+  gint64 first_pause;      /* ms: when nothing is taken, doubled each time */
   gint64 request_timeout;  /* ms */
   gint64 shutdown_timeout; /* ms */
 } LsobsSettings;

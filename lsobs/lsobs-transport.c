@@ -22,7 +22,10 @@
  *   alone that is to blame. Alone, it is lost; with a conflict it counts as
  *   delivered; when it is too large, it is tried once more without its payloads;
  * - %LSOBS_ERROR_UNAUTHORIZED, %LSOBS_ERROR_QUOTA, %LSOBS_ERROR_NOT_FOUND and
- *   %LSOBS_ERROR_REDIRECTED: the batch is lost, and sending pauses;
+ *   %LSOBS_ERROR_REDIRECTED: the batch is lost, and sending pauses, for a minute at
+ *   first, then for longer, up to ten;
+ * - %LSOBS_ERROR_LIMITED: the batch is kept, and sending pauses in the same way, but
+ *   never beyond the end of the hour;
  * - anything else: the batch is lost. A transport makes its own retries.
  */
 

@@ -9,11 +9,8 @@
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-worker-private.h"
-
-/* How long sending pauses when the service refuses everything, in µs. */
-#define FIRST_PAUSE (60 * G_USEC_PER_SEC)
-#define LAST_PAUSE  (600 * G_USEC_PER_SEC)
 
 /* How long requests that were cancelled get to end properly, in ms. */
 #define STOP_GRACE 100
@@ -53,7 +50,7 @@ struct _LsobsWorker
   GCancellable *cancellable; /* (owned) */
   LsobsBatcher *batcher;     /* (owned) */
   GQueue sending;            /* of Sending (unowned) */
-  gint64 pause;              /* µs: the current length of a pause, or 0 */
+  gint64 pause;              /* ms: the current length of a pause, or 0 */
   gint64 paused_until;       /* monotonic, µs, or 0 */
   gint64 logged_at;          /* monotonic, µs */
   LsobsState logged_state;
@@ -135,61 +132,39 @@ post_news (LsobsWorker *self,
 
 /* --- sending and learning; in the context --- */
 
-static LsobsDropReason
-get_drop_reason (const GError *error)
+static void
+begin_pause (LsobsWorker *self,
+             LsobsFate    fate)
 {
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE))
-    return LSOBS_DROP_REASON_TOO_LARGE;
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REJECTED))
-    return LSOBS_DROP_REASON_REJECTED;
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_UNAUTHORIZED))
-    return LSOBS_DROP_REASON_UNAUTHORIZED;
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_QUOTA))
-    return LSOBS_DROP_REASON_QUOTA;
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND) ||
-      g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REDIRECTED))
-    return LSOBS_DROP_REASON_WRONG_ADDRESS;
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return LSOBS_DROP_REASON_SHUTDOWN;
-  return LSOBS_DROP_REASON_UNAVAILABLE;
+  gint64 pause = self->pause = _lsobs_retry_pause (self->settings->first_pause, self->pause);
+
+  if (fate == LSOBS_FATE_KEPT)
+    pause = _lsobs_retry_pause_to_hour (pause, g_get_real_time (), g_random_double ());
+  self->paused_until = g_get_monotonic_time () + pause * 1000;
 }
 
+/* The batch has failed, and no part of it is tried again at once. */
 static void
-begin_pause (LsobsWorker *self)
+learn_from_failure (LsobsWorker       *self,
+                    const LsobsPolicy *policy,
+                    const GError      *error)
 {
-  self->pause = self->pause == 0 ? FIRST_PAUSE : MIN (2 * self->pause, LAST_PAUSE);
-  self->paused_until = g_get_monotonic_time () + self->pause;
-}
-
-/* The batch has failed, and no part of it will be tried again. */
-static void
-learn_from_loss (LsobsWorker     *self,
-                 LsobsDropReason  reason,
-                 const GError    *error)
-{
-  switch (reason)
+  switch (policy->state)
     {
-    case LSOBS_DROP_REASON_UNAUTHORIZED:
-    case LSOBS_DROP_REASON_QUOTA:
-    case LSOBS_DROP_REASON_WRONG_ADDRESS:
+    case LSOBS_STATE_PAUSED:
       /* Other batches that were under way belong to the same pause. */
       if (self->paused_until <= g_get_monotonic_time ())
-        begin_pause (self);
+        begin_pause (self, policy->fate);
       set_state (self, LSOBS_STATE_PAUSED, error);
       break;
-    case LSOBS_DROP_REASON_UNAVAILABLE:
+    case LSOBS_STATE_DEGRADED:
       set_state (self, LSOBS_STATE_DEGRADED, error);
       break;
-    case LSOBS_DROP_REASON_TOO_LARGE:
-    case LSOBS_DROP_REASON_REJECTED:
-      /* The service is well; it is the record. */
-      set_state (self, (LsobsState) g_atomic_int_get (&self->state), error);
-      break;
-    case LSOBS_DROP_REASON_QUEUE_FULL:
-    case LSOBS_DROP_REASON_QUEUE_BYTES:
-    case LSOBS_DROP_REASON_SHUTDOWN:
-    case LSOBS_DROP_REASON_FORK:
+    case LSOBS_STATE_OK:
     default:
+      /* The service is well; it is the record. */
+      if (policy->reason != LSOBS_DROP_REASON_SHUTDOWN)
+        set_state (self, (LsobsState) g_atomic_int_get (&self->state), error);
       break;
     }
 }
@@ -199,15 +174,14 @@ settle_batch (LsobsWorker  *self,
               LsobsBatch   *batch,
               const GError *error)
 {
+  const LsobsPolicy *policy = _lsobs_retry_find_policy (error);
   guint n = lsobs_batch_get_n_records (batch);
 
-  /* The service has had it: that is as good as now. */
-  gboolean had = n == 1 && g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT);
-
-  if (error != NULL && _lsobs_batcher_split (self->batcher, batch, error))
+  if (policy->split && _lsobs_batcher_split (self->batcher, batch, error))
     return;
-  if (error == NULL || had)
+  switch (policy->fate)
     {
+    case LSOBS_FATE_DELIVERED:
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
       self->pause = 0;
       self->paused_until = 0;
@@ -215,14 +189,18 @@ settle_batch (LsobsWorker  *self,
       set_state (self, LSOBS_STATE_OK, NULL);
       _lsobs_batcher_delivered (self->batcher, batch);
       post_news (self, n, 0);
-    }
-  else
-    {
-      LsobsDropReason reason = get_drop_reason (error);
-
-      learn_from_loss (self, reason, error);
-      _lsobs_batcher_lost (self->batcher, batch, reason);
+      break;
+    case LSOBS_FATE_KEPT:
+      learn_from_failure (self, policy, error);
+      _lsobs_batcher_put_back (self->batcher, batch);
+      post_news (self, 0, 0);
+      break;
+    case LSOBS_FATE_LOST:
+    default:
+      learn_from_failure (self, policy, error);
+      _lsobs_batcher_lost (self->batcher, batch, policy->reason);
       post_news (self, 0, n);
+      break;
     }
 }
 

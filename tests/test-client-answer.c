@@ -86,6 +86,19 @@ test_conflict_after_retry (TestFixture   *fixture,
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
 }
 
+/* After one that the service did not even look at, it tells no more than at first. */
+static void
+test_conflict_after_busy (TestFixture   *fixture,
+                          gconstpointer  data G_GNUC_UNUSED)
+{
+  test_fixture_start (fixture);
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 429 });
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 409 });
+  test_emit_many (fixture->exporter, 8);
+  test_assert_flush (fixture->exporter, 8);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 4);
+}
+
 /* --- 404 ----------------------------------------------------------------------------------- */
 
 /* There is nothing left to update. */
@@ -323,6 +336,7 @@ test_key_echo (TestFixture   *fixture,
 {
   guint status = GPOINTER_TO_UINT (data);
 
+  lsobs_config_set_max_attempts (fixture->config, 3);
   test_fixture_start (fixture);
   for (guint i = 0; i < G_N_ELEMENTS (echoes); i++)
     {
@@ -364,6 +378,7 @@ main (int    argc,
   ADD ("/client/conflict/many/multipart", multipart, test_conflict_batch);
   ADD ("/client/conflict/many/batch", batch, test_conflict_batch);
   ADD ("/client/conflict/after-retry", NULL, test_conflict_after_retry);
+  ADD ("/client/conflict/after-busy", NULL, test_conflict_after_busy);
   ADD ("/client/missing/on-update", NULL, test_missing_on_update);
   ADD ("/client/missing/fall-back/batch", batch, test_fall_back);
   ADD ("/client/missing/fall-back/runs", runs, test_fall_back);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lsobs/lsobs-retry-private.h"
+#include "lsobs/lsobs-settings-private.h"
 
 /* What each answer means. */
 typedef struct
@@ -13,8 +14,8 @@ typedef struct
 } StatusRow;
 
 static const StatusRow status_rows[] = {
-  { 0, LSOBS_VERDICT_RETRY },
-  { 100, LSOBS_VERDICT_REJECTED },
+  { 0, LSOBS_VERDICT_UNREACHABLE },
+  { 100, LSOBS_VERDICT_REFUSED },
   { 200, LSOBS_VERDICT_DELIVERED },
   { 201, LSOBS_VERDICT_DELIVERED },
   { 202, LSOBS_VERDICT_DELIVERED },
@@ -29,34 +30,34 @@ static const StatusRow status_rows[] = {
   { 308, LSOBS_VERDICT_REDIRECTED },
   { 400, LSOBS_VERDICT_REJECTED },
   { 401, LSOBS_VERDICT_UNAUTHORIZED },
-  { 402, LSOBS_VERDICT_REJECTED },
+  { 402, LSOBS_VERDICT_REFUSED },
   { 403, LSOBS_VERDICT_UNAUTHORIZED },
   { 404, LSOBS_VERDICT_NOT_FOUND },
-  { 405, LSOBS_VERDICT_REJECTED },
-  { 406, LSOBS_VERDICT_REJECTED },
+  { 405, LSOBS_VERDICT_REFUSED },
+  { 406, LSOBS_VERDICT_REFUSED },
   { 408, LSOBS_VERDICT_RETRY },
   { 409, LSOBS_VERDICT_CONFLICT },
-  { 410, LSOBS_VERDICT_REJECTED },
+  { 410, LSOBS_VERDICT_REFUSED },
   { 413, LSOBS_VERDICT_TOO_LARGE },
-  { 414, LSOBS_VERDICT_REJECTED },
-  { 415, LSOBS_VERDICT_REJECTED },
-  { 418, LSOBS_VERDICT_REJECTED },
+  { 414, LSOBS_VERDICT_REFUSED },
+  { 415, LSOBS_VERDICT_REFUSED },
+  { 418, LSOBS_VERDICT_REFUSED },
   { 422, LSOBS_VERDICT_REJECTED },
-  { 425, LSOBS_VERDICT_RETRY },
-  { 429, LSOBS_VERDICT_RETRY },
-  { 451, LSOBS_VERDICT_REJECTED },
+  { 425, LSOBS_VERDICT_BUSY },
+  { 429, LSOBS_VERDICT_BUSY },
+  { 451, LSOBS_VERDICT_REFUSED },
   { 499, LSOBS_VERDICT_RETRY },
   { 500, LSOBS_VERDICT_RETRY },
-  { 501, LSOBS_VERDICT_REJECTED },
+  { 501, LSOBS_VERDICT_REFUSED },
   { 502, LSOBS_VERDICT_RETRY },
   { 503, LSOBS_VERDICT_RETRY },
   { 504, LSOBS_VERDICT_RETRY },
-  { 505, LSOBS_VERDICT_REJECTED },
+  { 505, LSOBS_VERDICT_REFUSED },
   { 507, LSOBS_VERDICT_RETRY },
   { 520, LSOBS_VERDICT_RETRY },
   { 599, LSOBS_VERDICT_RETRY },
-  { 600, LSOBS_VERDICT_REJECTED },
-  { G_MAXUINT, LSOBS_VERDICT_REJECTED },
+  { 600, LSOBS_VERDICT_REFUSED },
+  { G_MAXUINT, LSOBS_VERDICT_REFUSED },
 };
 
 static void
@@ -66,35 +67,188 @@ test_status (gconstpointer data)
 
   g_assert_cmpint (_lsobs_retry_judge (row->status, NULL), ==, row->verdict);
   g_assert_cmpint (_lsobs_retry_judge (row->status, ""), ==, row->verdict);
-  /* Only of a 429 do the words matter. */
+  /* Only of these do the words matter. */
   if (row->status != 429)
     g_assert_cmpint (_lsobs_retry_judge (row->status, "Monthly usage limit exceeded"), ==,
                      row->verdict);
 }
 
+/* Where the words matter. */
 typedef struct
 {
   const char *path;
+  guint status;
   const char *body;
   LsobsVerdict verdict;
-} QuotaRow;
+} BodyRow;
 
-static const QuotaRow quota_rows[] = {
-  { "monthly", "{\"detail\":\"Monthly unique traces usage limit exceeded\"}", LSOBS_VERDICT_QUOTA },
-  { "admin", "Usage Limit Exceeded for this workspace", LSOBS_VERDICT_QUOTA },
-  { "upper", "MONTHLY LIMIT", LSOBS_VERDICT_QUOTA },
-  { "rate", "{\"detail\":\"Rate limit exceeded\"}", LSOBS_VERDICT_RETRY },
-  { "hourly", "Hourly events limit reached", LSOBS_VERDICT_RETRY },
-  { "html", "<html><h1>429 Too Many Requests</h1></html>", LSOBS_VERDICT_RETRY },
-  { "not-utf8", "\xff\xfe monthly", LSOBS_VERDICT_QUOTA },
+static const BodyRow body_rows[] = {
+  { "monthly", 429, "{\"detail\":\"Monthly unique traces usage limit exceeded\"}",
+    LSOBS_VERDICT_QUOTA },
+  { "admin", 429, "Usage Limit Exceeded for this workspace", LSOBS_VERDICT_QUOTA },
+  { "upper", 429, "MONTHLY LIMIT", LSOBS_VERDICT_QUOTA },
+  { "rate", 429, "{\"detail\":\"Rate limit exceeded\"}", LSOBS_VERDICT_BUSY },
+  { "hourly", 429, "Hourly events limit reached", LSOBS_VERDICT_LIMITED },
+  { "hourly-usage", 429, "{\"error\":\"Hourly usage limit exceeded\"}", LSOBS_VERDICT_LIMITED },
+  { "per-hour", 429, "Exceeded 50000 events per hour", LSOBS_VERDICT_LIMITED },
+  { "both", 429, "Monthly limit, not the hourly one", LSOBS_VERDICT_QUOTA },
+  { "html", 429, "<html><h1>429 Too Many Requests</h1></html>", LSOBS_VERDICT_BUSY },
+  { "not-utf8", 429, "\xff\xfe monthly", LSOBS_VERDICT_QUOTA },
+  { "workspace", 403, "{\"error\":\"org_scoped_key_requires_workspace\"}",
+    LSOBS_VERDICT_NO_WORKSPACE },
+  { "workspace-spaces", 403, " {\n  \"error\" : \"org_scoped_key_requires_workspace\"\n}\r\n",
+    LSOBS_VERDICT_NO_WORKSPACE },
+  { "workspace-details", 403,
+    "{\"error\":\"org_scoped_key_requires_workspace\",\"details\":null}", LSOBS_VERDICT_NO_WORKSPACE },
+  { "workspace-words", 403, "org_scoped_key_requires_workspace", LSOBS_VERDICT_UNAUTHORIZED },
+  { "workspace-other", 403, "{\"detail\":\"org_scoped_key_requires_workspace\"}",
+    LSOBS_VERDICT_UNAUTHORIZED },
+  { "workspace-401", 401, "{\"error\":\"org_scoped_key_requires_workspace\"}",
+    LSOBS_VERDICT_UNAUTHORIZED },
 };
 
 static void
-test_quota (gconstpointer data)
+test_body (gconstpointer data)
 {
-  const QuotaRow *row = data;
+  const BodyRow *row = data;
 
-  g_assert_cmpint (_lsobs_retry_judge (429, row->body), ==, row->verdict);
+  g_assert_cmpint (_lsobs_retry_judge (row->status, row->body), ==, row->verdict);
+}
+
+/* The table that client and worker obey, with the settings as they are unless
+ * changed. */
+typedef struct
+{
+  guint status;
+  const char *body;
+  guint n_attempts;
+  gboolean split;
+  LsobsFate fate;
+  LsobsState state;
+  LsobsError code;
+  LsobsDropReason reason;
+} PolicyRow;
+
+#define RETRIED(status) \
+  { status, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, \
+    LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE }
+#define BISECTED(status) \
+  { status, NULL, 1, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK, \
+    LSOBS_ERROR_REJECTED, LSOBS_DROP_REASON_REJECTED }
+#define DROPPED(status) \
+  { status, NULL, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, \
+    LSOBS_ERROR_REFUSED, LSOBS_DROP_REASON_REJECTED }
+#define PAUSED(status, body, error, reason) \
+  { status, body, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED, error, reason }
+
+static const PolicyRow policy_rows[] = {
+  { 0, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    LSOBS_ERROR_UNREACHABLE, LSOBS_DROP_REASON_UNAVAILABLE },
+  PAUSED (302, NULL, LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS),
+  BISECTED (400),
+  PAUSED (401, NULL, LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED),
+  DROPPED (402),
+  PAUSED (403, NULL, LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED),
+  PAUSED (403, "{\"error\":\"org_scoped_key_requires_workspace\"}", LSOBS_ERROR_UNAUTHORIZED,
+          LSOBS_DROP_REASON_UNAUTHORIZED),
+  PAUSED (404, NULL, LSOBS_ERROR_NOT_FOUND, LSOBS_DROP_REASON_WRONG_ADDRESS),
+  DROPPED (405),
+  RETRIED (408),
+  { 409, NULL, 1, TRUE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK,
+    LSOBS_ERROR_CONFLICT, LSOBS_DROP_REASON_REJECTED },
+  { 413, NULL, 1, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK,
+    LSOBS_ERROR_TOO_LARGE, LSOBS_DROP_REASON_TOO_LARGE },
+  DROPPED (415),
+  BISECTED (422),
+  RETRIED (425),
+  RETRIED (429),
+  PAUSED (429, "Monthly unique traces usage limit exceeded", LSOBS_ERROR_QUOTA, LSOBS_DROP_REASON_QUOTA),
+  { 429, "Hourly limit", 1, FALSE, LSOBS_FATE_KEPT, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_LIMITED, LSOBS_DROP_REASON_QUOTA },
+  RETRIED (499),
+  RETRIED (500),
+  DROPPED (501),
+  RETRIED (502),
+  RETRIED (503),
+  RETRIED (504),
+  DROPPED (505),
+  RETRIED (507),
+};
+
+/* How often the same is sent, and how long is waited in all between, in ms. */
+static guint
+count_attempts (const LsobsPolicy *policy,
+                double             chance,
+                gint64             retry_after,
+                gint64            *waited)
+{
+  LsobsRetryPlan plan = { LSOBS_DEFAULT_MAX_ATTEMPTS, LSOBS_DEFAULT_RETRY_DELAY, 1, 0, -1 };
+
+  while (policy->again)
+    {
+      gint64 delay = _lsobs_retry_next (&plan, chance, retry_after);
+
+      if (delay < 0)
+        break;
+      plan.elapsed += delay;
+      plan.n_attempts++;
+    }
+  *waited = plan.elapsed;
+  return plan.n_attempts;
+}
+
+static void
+test_policy (void)
+{
+  static const char * const fates[] = { "delivered", "lost", "kept" };
+  static const char * const states[] = { "", ", degraded", ", pause" };
+
+  g_test_message ("status | class | attempts | waited ms | fate");
+  for (guint i = 0; i < G_N_ELEMENTS (policy_rows); i++)
+    {
+      const PolicyRow *row = &policy_rows[i];
+      LsobsVerdict verdict = _lsobs_retry_judge (row->status, row->body);
+      const LsobsPolicy *policy = _lsobs_retry_get_policy (verdict);
+      g_autoptr (GError) error = _lsobs_retry_make_error (verdict, row->status, row->body);
+      gint64 shortest;
+      gint64 longest;
+      guint n_attempts = count_attempts (policy, 0.0, -1, &shortest);
+
+      g_assert_cmpuint (count_attempts (policy, 1.0, -1, &longest), ==, n_attempts);
+      g_test_message ("%u | %s | %u | %" G_GINT64_FORMAT "-%" G_GINT64_FORMAT " | %s%s%s",
+                      row->status, policy->name, n_attempts, shortest, longest,
+                      policy->split ? "split, then " : "", fates[policy->fate], states[policy->state]);
+      g_assert_cmpuint (n_attempts, ==, row->n_attempts);
+      g_assert_cmpint (shortest, ==, n_attempts > 1 ? 3750 : 0);
+      g_assert_cmpint (longest, ==, n_attempts > 1 ? 7500 : 0);
+      g_assert_true (policy->split == row->split);
+      g_assert_cmpint (policy->fate, ==, row->fate);
+      g_assert_cmpint (policy->state, ==, row->state);
+      g_assert_cmpint (policy->reason, ==, row->reason);
+      g_assert_error (error, LSOBS_ERROR, (int) row->code);
+      /* The worker finds the row by the error; where one code stands for two rows, they
+       * differ in their words only. */
+      policy = _lsobs_retry_find_policy (error);
+      g_assert_true (policy->split == row->split);
+      g_assert_cmpint (policy->fate, ==, row->fate);
+      g_assert_cmpint (policy->state, ==, row->state);
+      g_assert_cmpint (policy->reason, ==, row->reason);
+    }
+}
+
+/* Errors that no answer of ours stands for. */
+static void
+test_policy_of_others (void)
+{
+  g_autoptr (GError) cancelled = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "");
+  g_autoptr (GError) closed = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_CLOSED, "");
+  g_autoptr (GError) foreign = g_error_new_literal (G_FILE_ERROR, G_FILE_ERROR_NOSPC, "");
+
+  g_assert_cmpint (_lsobs_retry_find_policy (NULL)->fate, ==, LSOBS_FATE_DELIVERED);
+  g_assert_cmpint (_lsobs_retry_find_policy (cancelled)->reason, ==, LSOBS_DROP_REASON_SHUTDOWN);
+  g_assert_cmpint (_lsobs_retry_find_policy (closed)->reason, ==, LSOBS_DROP_REASON_UNAVAILABLE);
+  g_assert_cmpint (_lsobs_retry_find_policy (foreign)->reason, ==, LSOBS_DROP_REASON_UNAVAILABLE);
+  g_assert_false (_lsobs_retry_find_policy (foreign)->split);
 }
 
 /* Delays */
@@ -155,6 +309,79 @@ test_delay_after (void)
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, 86400000), ==, LSOBS_RETRY_MAX_AFTER);
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, G_MAXINT64), ==, LSOBS_RETRY_MAX_AFTER);
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, G_MININT64), ==, 100);
+}
+
+/* Attempts */
+
+static void
+test_next_ends (void)
+{
+  LsobsRetryPlan plan = { 5, 500, 1, 0, -1 };
+
+  for (; plan.n_attempts < 5; plan.n_attempts++)
+    g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, 500 << (plan.n_attempts - 1));
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, -1);
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 0), ==, -1);
+
+  /* Two minutes in all, however many attempts there may be. */
+  plan = (LsobsRetryPlan) { 100, 500, 2, 119000, -1 };
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, 1000);
+  plan.elapsed = 119001;
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, -1);
+  plan.elapsed = 60000;
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 86400000), ==, 60000);
+  plan.elapsed = 60001;
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 86400000), ==, -1);
+}
+
+/* What does not fit before the end of all sending is tried halfway to it. */
+static void
+test_next_before_end (void)
+{
+  LsobsRetryPlan plan = { 5, 500, 1, 0, 3000 };
+
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, 500);
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 1500), ==, 1500);
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 1501), ==, 1500);
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, 1500);
+  plan.remaining = 1;
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, 0);
+  plan.remaining = 0;
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, 0);
+  plan.n_attempts = 5;
+  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, -1);
+}
+
+/* Pauses */
+
+static void
+test_pause (void)
+{
+  static const gint64 expected[] = { 60, 120, 240, 480, 600, 600 };
+  gint64 pause = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
+    {
+      pause = _lsobs_retry_pause (LSOBS_RETRY_FIRST_PAUSE, pause);
+      g_assert_cmpint (pause, ==, expected[i] * 1000);
+    }
+}
+
+static void
+test_pause_to_hour (void)
+{
+  const gint64 hour = G_GINT64_CONSTANT (1772355600) * G_USEC_PER_SEC; /* 09:00:00 */
+  const gint64 minute = 60 * G_USEC_PER_SEC;
+
+  /* Far from the end of the hour it is a pause as any other. */
+  g_assert_cmpint (_lsobs_retry_pause_to_hour (60000, hour, 0.0), ==, 60000);
+  g_assert_cmpint (_lsobs_retry_pause_to_hour (600000, hour + 30 * minute, 1.0), ==, 600000);
+  /* Near it, it ends with the hour, or a little later. */
+  g_assert_cmpint (_lsobs_retry_pause_to_hour (600000, hour + 59 * minute, 0.0), ==, 60000);
+  g_assert_cmpint (_lsobs_retry_pause_to_hour (600000, hour + 59 * minute, 0.5), ==, 65000);
+  g_assert_cmpint (_lsobs_retry_pause_to_hour (600000, hour + 59 * minute, 1.0), ==, 70000);
+  g_assert_cmpint (_lsobs_retry_pause_to_hour (600000, hour + 60 * minute - 1, 0.0), ==, 1);
+  g_assert_cmpint (_lsobs_retry_pause_to_hour (20, hour + 60 * minute - 1, 1.0), ==, 20);
 }
 
 /* Retry-After; now is Sun, 01 Mar 2026 09:30:15 GMT */
@@ -222,11 +449,15 @@ typedef struct
 
 static const CodeRow code_rows[] = {
   { "retry", LSOBS_VERDICT_RETRY, 503, LSOBS_ERROR_UNAVAILABLE },
+  { "busy", LSOBS_VERDICT_BUSY, 429, LSOBS_ERROR_UNAVAILABLE },
   { "conflict", LSOBS_VERDICT_CONFLICT, 409, LSOBS_ERROR_CONFLICT },
   { "too-large", LSOBS_VERDICT_TOO_LARGE, 413, LSOBS_ERROR_TOO_LARGE },
   { "rejected", LSOBS_VERDICT_REJECTED, 422, LSOBS_ERROR_REJECTED },
+  { "refused", LSOBS_VERDICT_REFUSED, 405, LSOBS_ERROR_REFUSED },
   { "unauthorized", LSOBS_VERDICT_UNAUTHORIZED, 401, LSOBS_ERROR_UNAUTHORIZED },
+  { "no-workspace", LSOBS_VERDICT_NO_WORKSPACE, 403, LSOBS_ERROR_UNAUTHORIZED },
   { "quota", LSOBS_VERDICT_QUOTA, 429, LSOBS_ERROR_QUOTA },
+  { "limited", LSOBS_VERDICT_LIMITED, 429, LSOBS_ERROR_LIMITED },
   { "not-found", LSOBS_VERDICT_NOT_FOUND, 404, LSOBS_ERROR_NOT_FOUND },
   { "redirected", LSOBS_VERDICT_REDIRECTED, 301, LSOBS_ERROR_REDIRECTED },
 };
@@ -244,6 +475,10 @@ test_code (gconstpointer data)
   g_assert_nonnull (strstr (error->message, status));
   g_assert_nonnull (strstr (silent->message, status));
   g_assert_nonnull (strstr (error->message, "the server's words"));
+  /* It says what to do, in one line. */
+  if (row->verdict == LSOBS_VERDICT_NO_WORKSPACE)
+    g_assert_nonnull (strstr (error->message, "workspace-id"));
+  g_assert_null (strchr (error->message, '\n'));
 }
 
 /* What a server may say, and nobody wants in a log. */
@@ -330,11 +565,17 @@ main (int   argc,
 
       g_test_add_data_func (path, &status_rows[i], test_status);
     }
-  ADD_ROWS ("/retry/quota/", quota_rows, test_quota);
+  ADD_ROWS ("/retry/body/", body_rows, test_body);
+  g_test_add_func ("/retry/policy/table", test_policy);
+  g_test_add_func ("/retry/policy/others", test_policy_of_others);
   g_test_add_func ("/retry/delay/doubles", test_delay_doubles);
   g_test_add_func ("/retry/delay/jitter", test_delay_jitter);
   g_test_add_func ("/retry/delay/cap", test_delay_cap);
   g_test_add_func ("/retry/delay/after", test_delay_after);
+  g_test_add_func ("/retry/next/ends", test_next_ends);
+  g_test_add_func ("/retry/next/before-end", test_next_before_end);
+  g_test_add_func ("/retry/pause/doubles", test_pause);
+  g_test_add_func ("/retry/pause/to-hour", test_pause_to_hour);
   ADD_ROWS ("/retry/after/", after_rows, test_after);
   ADD_ROWS ("/retry/code/", code_rows, test_code);
   ADD_ROWS ("/retry/words/", words_rows, test_words);
