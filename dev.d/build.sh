@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2154
+#
+# Configuring and compiling. Read by ../dev.
+
+# build [VARIANT]: compiles in the build directory of the variant; setup was run
+build () {
+  local variant=${1:-} dir="$top/_build${1:+-$1}" options
+
+  case $variant in
+    asan)
+      # What the interpreters of the other tests load must not be sanitized.
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind
+               CFLAGS="-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined") ;;
+    clang)
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind CC=clang) ;;
+    install)
+      options=(--enable-introspection=yes --enable-vala=yes --disable-gtk-doc --disable-valgrind
+               --prefix="$dir/prefix") ;;
+    *)
+      options=(--enable-introspection=yes --enable-vala=yes --enable-gtk-doc) ;;
+  esac
+
+  [ -x "$top/configure" ] || { say "autoreconf"; (cd "$top" && autoreconf --force --install); }
+  mkdir -p "$dir"
+  [ -f "$dir/config.status" ] || { say "configure in ${dir##*/}"; (cd "$dir" && "$top/configure" -q "${options[@]}"); }
+  say "make in ${dir##*/}"
+  make -s -C "$dir" -j"$jobs"
+}
