@@ -48,14 +48,14 @@ _lsobs_batcher_free (LsobsBatcher *self)
   g_free (self);
 }
 
-/* The run store need not know a run any longer that has found its end. */
+/* The run store need not know a run any longer that has found its end, everywhere. */
 static void
 forget_ended (LsobsBatcher *self,
               LsobsRecord  *record)
 {
   char id[LSOBS_UUID_LEN + 1] = "";
 
-  if (!record->by_id || record->end_time == 0)
+  if (!record->by_id || record->end_time == 0 || !_lsobs_run_info_end_flow (record->info))
     return;
   _lsobs_id_write (&record->info->segment.id, id);
   lsobs_run_store_forget (self->store, id);

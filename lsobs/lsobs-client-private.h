@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-gboolean _lsobs_client_claim (LsobsClient   *self,
-                              LsobsCounters *counters);
+LsobsClient *_lsobs_client_new_for_settings (LsobsSettings *settings);
+gboolean     _lsobs_client_claim            (LsobsClient   *self,
+                                             LsobsCounters *counters);
 
 G_END_DECLS

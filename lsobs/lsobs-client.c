@@ -184,6 +184,16 @@ lsobs_client_init (LsobsClient *self)
 {
 }
 
+/* @settings: for HTTP */
+LsobsClient *
+_lsobs_client_new_for_settings (LsobsSettings *settings)
+{
+  LsobsClient *self = g_object_new (LSOBS_TYPE_CLIENT, NULL);
+
+  self->service = _lsobs_service_new (settings);
+  return self;
+}
+
 /* An exporter takes the client for itself, before anything is sent: what is in it
  * belongs to one flush thread. FALSE if another one has it. */
 gboolean

@@ -3,12 +3,10 @@
 
 #include <string.h>
 
-#include <glib/gi18n-lib.h>
-
-#include "lsobs/lsobs-client-private.h"
 #include "lsobs/lsobs-exporter-private.h"
+#include "lsobs/lsobs-fan-private.h"
+#include "lsobs/lsobs-flush-private.h"
 #include "lsobs/lsobs-fork-private.h"
-#include "lsobs/lsobs-pipe-private.h"
 
 /**
  * SECTION:lsobs-exporter
@@ -39,13 +37,14 @@ struct _LsobsExporter
 
   LsobsConfig *config;       /* (owned) (nullable) construct-only, until initialised */
   GMainContext *context;     /* (owned) (nullable) construct-only */
-  LsobsTransport *transport; /* (owned) construct-only */
-  LsobsSettings *settings;   /* (owned) */
-  LsobsCounters *counters;   /* (owned) */
+  LsobsTransport *transport; /* (owned) construct-only; that of the first place */
+  LsobsSettings *settings;   /* (owned) those of the first place */
+  LsobsCounters *counters;   /* (owned) of what concerns no single place */
+  GPtrArray *lanes;          /* (owned) (element-type LsobsLane) the places, at least one */
   LsobsNotifier *notifier;   /* (owned) (nullable) set once, before any use */
-  LsobsPipe *pipe;           /* (owned) (atomic) */
+  LsobsFan *fan;             /* (owned) (atomic) */
   int shut_down;             /* (atomic) */
-  guint renewed_in;          /* (atomic) the last process that has begun a pipe of its own */
+  guint renewed_in;          /* (atomic) the last process that has begun a fan of its own */
 };
 
 typedef enum { PROP_CONFIG = 1, PROP_TRANSPORT, PROP_MAIN_CONTEXT } LsobsExporterProperty;
@@ -56,57 +55,49 @@ static void lsobs_exporter_initable_init (GInitableIface *iface);
 G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsExporter, lsobs_exporter, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, lsobs_exporter_initable_init))
 
-static LsobsPipe *
-make_pipe (LsobsExporter *self)
+static LsobsFan *
+make_fan (LsobsExporter *self)
 {
-  return _lsobs_pipe_new (self->settings, self->counters, self->transport, self->context,
-                          self->notifier);
+  return _lsobs_fan_new (self->lanes, self->counters, self->context, self->notifier);
 }
 
-/* The parent's records are the parent's to send. Some thread of it may have been
- * in the middle of the books, so the loss is what the other numbers leave over. */
+/* In a forked child, in one thread of it, before others can do anything. */
 static void
-write_off_fork (LsobsExporter *self)
+renew (LsobsExporter *self)
 {
-  g_autoptr (LsobsStats) stats = _lsobs_counters_snapshot (self->counters);
-  guint64 settled = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                    lsobs_stats_get_total_dropped (stats);
-  guint64 enqueued = lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED);
-
-  if (enqueued > settled)
-    _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, (gsize) (enqueued - settled));
-  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, 0);
-  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES, 0);
-  _lsobs_counters_set (self->counters, LSOBS_COUNTER_IN_FLIGHT, 0);
+  for (guint i = 0; i < self->lanes->len; i++)
+    _lsobs_lane_write_off_fork (g_ptr_array_index (self->lanes, i));
+  if (self->notifier != NULL)
+    _lsobs_notifier_renew (self->notifier);
 }
 
-static LsobsPipe *
-get_pipe (LsobsExporter *self)
+static LsobsFan *
+get_fan (LsobsExporter *self)
 {
-  LsobsPipe *pipe = g_atomic_pointer_get (&self->pipe);
+  LsobsFan *fan = g_atomic_pointer_get (&self->fan);
   guint epoch = _lsobs_fork_epoch ();
   guint renewed_in;
 
-  if (G_LIKELY (!_lsobs_pipe_is_foreign (pipe)))
-    return pipe;
+  if (G_LIKELY (!_lsobs_fan_is_foreign (fan)))
+    return fan;
 
-  /* In a forked child. The old pipe stays as it is for ever: its locks may be
+  /* In a forked child. The old fan stays as it is for ever: its locks may be
    * held by threads that do not exist here. One thread balances the books before
    * others can write into them. */
   renewed_in = (guint) g_atomic_int_get (&self->renewed_in);
   if (renewed_in != epoch &&
       g_atomic_int_compare_and_exchange ((int *) &self->renewed_in, (int) renewed_in, (int) epoch))
     {
-      write_off_fork (self);
-      pipe = make_pipe (self);
+      renew (self);
+      fan = make_fan (self);
       if (g_atomic_int_get (&self->shut_down))
-        _lsobs_pipe_close (pipe);
-      g_atomic_pointer_set (&self->pipe, pipe);
-      return pipe;
+        _lsobs_fan_close (fan);
+      g_atomic_pointer_set (&self->fan, fan);
+      return fan;
     }
-  while (_lsobs_pipe_is_foreign (pipe = g_atomic_pointer_get (&self->pipe)))
+  while (_lsobs_fan_is_foreign (fan = g_atomic_pointer_get (&self->fan)))
     g_thread_yield ();
-  return pipe;
+  return fan;
 }
 
 LsobsSettings *
@@ -127,7 +118,7 @@ _lsobs_exporter_set_notifier (LsobsExporter *self,
                               LsobsNotifier *notifier)
 {
   self->notifier = _lsobs_notifier_ref (notifier);
-  _lsobs_pipe_set_notifier (get_pipe (self), notifier);
+  _lsobs_fan_set_notifier (get_fan (self), notifier);
 }
 
 /* TRUE, and @record gone, if its run belongs to another process. */
@@ -137,8 +128,8 @@ refuse_foreign (LsobsExporter *self,
 {
   if (record->info->epoch == _lsobs_fork_epoch ())
     return FALSE;
-  _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
-  _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, 1);
+  for (guint i = 0; i < self->lanes->len; i++)
+    _lsobs_lane_refuse_foreign (g_ptr_array_index (self->lanes, i));
   _lsobs_record_free (record);
   return TRUE;
 }
@@ -148,10 +139,10 @@ void
 _lsobs_exporter_push (LsobsExporter *self,
                       LsobsRecord   *record)
 {
-  LsobsPipe *pipe = get_pipe (self);
+  LsobsFan *fan = get_fan (self);
 
   if (!refuse_foreign (self, record))
-    _lsobs_pipe_push (pipe, record);
+    _lsobs_fan_push (fan, record);
 }
 
 /* Takes @record over: it only adds to a run that has ended. */
@@ -159,10 +150,10 @@ void
 _lsobs_exporter_push_late (LsobsExporter *self,
                            LsobsRecord   *record)
 {
-  LsobsPipe *pipe = get_pipe (self);
+  LsobsFan *fan = get_fan (self);
 
   if (!refuse_foreign (self, record))
-    _lsobs_pipe_push_late (pipe, record);
+    _lsobs_fan_push_late (fan, record);
 }
 
 /**
@@ -189,10 +180,10 @@ lsobs_exporter_enqueue (LsobsExporter  *self,
                         GError        **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
-  g_return_val_if_fail (self->pipe != NULL, FALSE);
+  g_return_val_if_fail (self->fan != NULL, FALSE);
   g_return_val_if_fail (event != NULL, FALSE);
 
-  return _lsobs_pipe_take_event (get_pipe (self), event, error);
+  return _lsobs_fan_take_event (get_fan (self), event, error);
 }
 
 /**
@@ -227,9 +218,9 @@ lsobs_exporter_flush (LsobsExporter    *self,
                       GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
-  g_return_val_if_fail (self->pipe != NULL, FALSE);
+  g_return_val_if_fail (self->fan != NULL, FALSE);
 
-  return _lsobs_pipe_flush (get_pipe (self), timeout, stats, error);
+  return _lsobs_fan_flush (get_fan (self), timeout, stats, error);
 }
 
 /**
@@ -257,12 +248,12 @@ lsobs_exporter_flush_async (LsobsExporter       *self,
   g_autoptr (GTask) task = NULL;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
-  g_return_if_fail (self->pipe != NULL);
+  g_return_if_fail (self->fan != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_exporter_flush_async);
-  _lsobs_pipe_flush_task (get_pipe (self), timeout, task);
+  _lsobs_fan_flush_task (get_fan (self), timeout, task);
 }
 
 /**
@@ -290,7 +281,7 @@ lsobs_exporter_flush_finish (LsobsExporter    *self,
   g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_exporter_flush_async), FALSE);
 
   if (stats != NULL)
-    *stats = *_lsobs_pipe_peek_task_stats (G_TASK (result));
+    *stats = *_lsobs_flush_peek_task_stats (G_TASK (result));
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
@@ -321,12 +312,12 @@ lsobs_exporter_shutdown (LsobsExporter    *self,
                          GError          **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
-  g_return_val_if_fail (self->pipe != NULL, FALSE);
+  g_return_val_if_fail (self->fan != NULL, FALSE);
 
   /* The first call does the work; another one waits for what is left. */
   if (!g_atomic_int_compare_and_exchange (&self->shut_down, FALSE, TRUE))
-    return _lsobs_pipe_flush (get_pipe (self), timeout, stats, error);
-  return _lsobs_pipe_shut_down (get_pipe (self), timeout, stats, error);
+    return _lsobs_fan_flush (get_fan (self), timeout, stats, error);
+  return _lsobs_fan_shut_down (get_fan (self), timeout, stats, error);
 }
 
 typedef struct
@@ -377,7 +368,7 @@ lsobs_exporter_shutdown_async (LsobsExporter       *self,
   ShutdownData *data;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
-  g_return_if_fail (self->pipe != NULL);
+  g_return_if_fail (self->fan != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
@@ -430,37 +421,23 @@ lsobs_exporter_shutdown_finish (LsobsExporter    *self,
 }
 
 static gboolean
-lsobs_exporter_init_pipe (GInitable     *initable,
+lsobs_exporter_init_lanes (GInitable     *initable,
                           GCancellable  *cancellable,
                           GError       **error)
 {
   LsobsExporter *self = LSOBS_EXPORTER (initable);
+  LsobsLane *first;
 
   g_return_val_if_fail (LSOBS_IS_CONFIG (self->config), FALSE);
 
-  self->settings = _lsobs_settings_new (self->config,
-                                        self->transport == NULL ? LSOBS_SETTINGS_FOR_HTTP
-                                                                : LSOBS_SETTINGS_ANY,
-                                        error);
-  if (self->settings == NULL)
+  self->lanes = _lsobs_lanes_new (self->config, self->transport, self->counters, error);
+  if (self->lanes == NULL)
     return FALSE;
-  if (self->transport == NULL)
-    {
-      LsobsClient *client = lsobs_client_new (self->config, error);
-
-      if (client == NULL)
-        return FALSE;
-      self->transport = LSOBS_TRANSPORT (client);
-    }
-  if (LSOBS_IS_CLIENT (self->transport) &&
-      !_lsobs_client_claim (LSOBS_CLIENT (self->transport), self->counters))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _("The client belongs to another exporter already"));
-      return FALSE;
-    }
+  first = g_ptr_array_index (self->lanes, 0);
+  self->settings = _lsobs_settings_ref (first->settings);
+  g_set_object (&self->transport, first->transport);
   g_clear_object (&self->config);
-  self->pipe = make_pipe (self);
+  self->fan = make_fan (self);
   return TRUE;
 }
 
@@ -469,7 +446,7 @@ lsobs_exporter_dispose (GObject *object)
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
-  if (self->pipe != NULL)
+  if (self->fan != NULL)
     lsobs_exporter_shutdown (self, self->settings->shutdown_timeout, NULL, NULL);
 
   G_OBJECT_CLASS (lsobs_exporter_parent_class)->dispose (object);
@@ -480,7 +457,8 @@ lsobs_exporter_finalize (GObject *object)
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
-  g_clear_pointer (&self->pipe, _lsobs_pipe_free);
+  g_clear_pointer (&self->fan, _lsobs_fan_free);
+  g_clear_pointer (&self->lanes, g_ptr_array_unref);
   g_clear_object (&self->config);
   g_clear_object (&self->transport);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -540,7 +518,7 @@ lsobs_exporter_set_property (GObject      *object,
 static void
 lsobs_exporter_initable_init (GInitableIface *iface)
 {
-  iface->init = lsobs_exporter_init_pipe;
+  iface->init = lsobs_exporter_init_lanes;
 }
 
 static void
@@ -640,9 +618,9 @@ LsobsStats *
 lsobs_exporter_dup_stats (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
-  g_return_val_if_fail (self->pipe != NULL, NULL);
+  g_return_val_if_fail (self->fan != NULL, NULL);
 
-  return _lsobs_pipe_dup_stats (get_pipe (self));
+  return _lsobs_fan_dup_stats (get_fan (self));
 }
 
 /**
@@ -659,9 +637,9 @@ LsobsState
 lsobs_exporter_get_state (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
-  g_return_val_if_fail (self->pipe != NULL, LSOBS_STATE_OK);
+  g_return_val_if_fail (self->fan != NULL, LSOBS_STATE_OK);
 
-  return _lsobs_pipe_get_state (get_pipe (self));
+  return _lsobs_fan_get_state (get_fan (self));
 }
 
 /**

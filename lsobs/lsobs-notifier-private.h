@@ -1,29 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-types.h"
+#include <glib-object.h>
 
 G_BEGIN_DECLS
 
-/* Carries news from the flush thread to an object in the context that it was
+/* Carries news from the flush threads to an object in the context that it was
  * made in. News that come faster than that context runs are added up, so that
  * what waits never grows. Thread-safe. */
 typedef struct _LsobsNotifier LsobsNotifier;
 
 /* Called in the context of the object. */
-typedef void (*LsobsNotifierFunc) (GObject    *object,
-                                   guint64     n_delivered,
-                                   guint64     n_lost,
-                                   LsobsState  state);
+typedef void (*LsobsNotifierFunc) (GObject *object,
+                                   guint64  n_delivered,
+                                   guint64  n_lost);
 
 LsobsNotifier *_lsobs_notifier_new   (GObject           *object,
                                       LsobsNotifierFunc  func);
 LsobsNotifier *_lsobs_notifier_ref   (LsobsNotifier     *self);
 void           _lsobs_notifier_unref (LsobsNotifier     *self);
+void           _lsobs_notifier_renew (LsobsNotifier     *self);
 void           _lsobs_notifier_post  (LsobsNotifier     *self,
                                       guint64            n_delivered,
-                                      guint64            n_lost,
-                                      LsobsState         state);
+                                      guint64            n_lost);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsNotifier, _lsobs_notifier_unref)
 

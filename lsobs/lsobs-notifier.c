@@ -16,7 +16,6 @@ struct _LsobsNotifier
   gboolean scheduled;
   guint64 n_delivered;
   guint64 n_lost;
-  LsobsState state;
 };
 
 LsobsNotifier *
@@ -61,7 +60,6 @@ deliver_cb (gpointer user_data)
   g_autoptr (GObject) object = NULL;
   guint64 n_delivered;
   guint64 n_lost;
-  LsobsState state;
 
   /* A parent's news are none of a child's business. */
   if (self->epoch != _lsobs_fork_epoch ())
@@ -71,39 +69,38 @@ deliver_cb (gpointer user_data)
   self->scheduled = FALSE;
   n_delivered = self->n_delivered;
   n_lost = self->n_lost;
-  state = self->state;
   self->n_delivered = 0;
   self->n_lost = 0;
   g_mutex_unlock (&self->lock);
 
   object = g_weak_ref_get (&self->object);
   if (object != NULL)
-    self->func (object, n_delivered, n_lost, state);
+    self->func (object, n_delivered, n_lost);
   return G_SOURCE_REMOVE;
 }
 
-/* Called in the flush thread. */
+/* In a forked child, before anybody posts: begins anew. */
+void
+_lsobs_notifier_renew (LsobsNotifier *self)
+{
+  g_mutex_init (&self->lock);
+  self->scheduled = FALSE;
+  self->n_delivered = 0;
+  self->n_lost = 0;
+  self->epoch = _lsobs_fork_epoch ();
+}
+
+/* Called in a flush thread. */
 void
 _lsobs_notifier_post (LsobsNotifier *self,
                       guint64        n_delivered,
-                      guint64        n_lost,
-                      LsobsState     state)
+                      guint64        n_lost)
 {
   gboolean schedule;
 
-  /* In a forked child, where this is the only thread that posts: begin anew. */
-  if (self->epoch != _lsobs_fork_epoch ())
-    {
-      g_mutex_init (&self->lock);
-      self->scheduled = FALSE;
-      self->n_delivered = 0;
-      self->n_lost = 0;
-      self->epoch = _lsobs_fork_epoch ();
-    }
   g_mutex_lock (&self->lock);
   self->n_delivered += n_delivered;
   self->n_lost += n_lost;
-  self->state = state;
   schedule = !self->scheduled;
   self->scheduled = TRUE;
   g_mutex_unlock (&self->lock);

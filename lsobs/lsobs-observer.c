@@ -153,12 +153,12 @@ lsobs_observer_graph_observer_init (LsobsGraphObserverInterface *iface)
 
 /* Called in the context that the observer was made in. */
 static void
-take_news (GObject    *object,
-           guint64     n_delivered,
-           guint64     n_lost,
-           LsobsState  state)
+take_news (GObject *object,
+           guint64  n_delivered,
+           guint64  n_lost)
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
+  LsobsState state = lsobs_observer_get_state (self);
 
   if (n_delivered > 0 || n_lost > 0)
     g_signal_emit (self, signals[SIGNAL_BATCH_FINISHED], 0, n_delivered, n_lost);

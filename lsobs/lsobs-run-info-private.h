@@ -27,6 +27,13 @@ typedef struct
   LsobsRecord *waiting; /* (unowned) (nullable) the record, while it waits */
 } LsobsFlow;
 
+/* The same for all places but the first. */
+typedef struct
+{
+  int n_open;           /* (atomic) places, the first one too, where no end has its fate */
+  LsobsFlow flows[];
+} LsobsMoreFlows;
+
 /* Who a run is: fixed when it starts, and shared by its handle, its records and
  * its children, so that the chain up to the root needs no live parent. */
 typedef struct _LsobsRunInfo
@@ -43,7 +50,7 @@ typedef struct _LsobsRunInfo
   char *name;                   /* (owned) (nullable) of a run known by its id alone */
 
   LsobsFlow flow;               /* to the first place */
-  LsobsFlow *more_flows;        /* (owned) (nullable) (atomic) to the places after it */
+  LsobsMoreFlows *more;         /* (owned) (nullable) (atomic) to the places after it */
 } LsobsRunInfo;
 
 LsobsRunInfo       *_lsobs_run_info_new                (LsobsRunInfo       *parent,
@@ -58,6 +65,7 @@ void                _lsobs_run_info_unref              (LsobsRunInfo       *self
 
 void                _lsobs_run_info_ensure_flows       (LsobsRunInfo       *self,
                                                         guint               n_lanes);
+gboolean            _lsobs_run_info_end_flow           (LsobsRunInfo       *self);
 gint64              _lsobs_run_info_get_now            (LsobsRunInfo       *self);
 const LsobsId      *_lsobs_run_info_get_trace_id       (LsobsRunInfo       *self);
 gsize               _lsobs_run_info_get_path_len       (LsobsRunInfo       *self);
@@ -69,7 +77,12 @@ static inline LsobsFlow *
 _lsobs_run_info_peek_flow (LsobsRunInfo *self,
                            guint         lane)
 {
-  return lane == 0 ? &self->flow : &((LsobsFlow *) g_atomic_pointer_get (&self->more_flows))[lane - 1];
+  LsobsMoreFlows *more;
+
+  if (lane == 0)
+    return &self->flow;
+  more = g_atomic_pointer_get (&self->more);
+  return &more->flows[lane - 1];
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunInfo, _lsobs_run_info_unref)

@@ -82,7 +82,7 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       LsobsRunInfo *parent = self->parent;
 
       g_free (self->name);
-      g_free (self->more_flows);
+      g_free (self->more);
       g_free (self);
       self = parent;
     }
@@ -93,14 +93,25 @@ void
 _lsobs_run_info_ensure_flows (LsobsRunInfo *self,
                               guint         n_lanes)
 {
-  LsobsFlow *flows;
+  LsobsMoreFlows *more;
 
-  if (n_lanes < 2 || g_atomic_pointer_get (&self->more_flows) != NULL)
+  if (n_lanes < 2 || g_atomic_pointer_get (&self->more) != NULL)
     return;
-  flows = g_new0 (LsobsFlow, n_lanes - 1);
+  more = g_malloc0 (sizeof *more + (n_lanes - 1) * sizeof *more->flows);
+  more->n_open = (int) n_lanes;
   /* Two threads may report the same run by its id. */
-  if (!g_atomic_pointer_compare_and_exchange (&self->more_flows, NULL, flows))
-    g_free (flows);
+  if (!g_atomic_pointer_compare_and_exchange (&self->more, NULL, more))
+    g_free (more);
+}
+
+/* To be called once for each place, when the end of the run has found its fate there.
+ * Returns: whether that was the last one */
+gboolean
+_lsobs_run_info_end_flow (LsobsRunInfo *self)
+{
+  LsobsMoreFlows *more = g_atomic_pointer_get (&self->more);
+
+  return more == NULL || g_atomic_int_dec_and_test (&more->n_open);
 }
 
 /* The time in µs since 1970 for what happens to the run now: by the monotonic

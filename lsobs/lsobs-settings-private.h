@@ -53,6 +53,10 @@ typedef struct
   gint64 failed_traces_max_bytes;
   char *revision_id;       /* (owned) (nullable) */
 
+  guint lane;              /* which of the places that runs are written to, from 0 */
+  char *label;             /* (owned) (nullable) what that place is called in messages,
+                            * if there are several */
+
   gint64 flush_interval;   /* ms */
   guint max_batch_size;
   gsize max_batch_bytes;

@@ -418,6 +418,7 @@ _lsobs_settings_unref (LsobsSettings *self)
   _lsobs_secret_free (self->api_key);
   g_free (self->project_name);
   g_free (self->workspace_id);
+  g_free (self->label);
   g_free (self->failed_traces_dir);
   g_free (self->revision_id);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);

@@ -71,6 +71,17 @@ _lsobs_stats_new (const guint64 *values,
   return self;
 }
 
+/* To be called before anybody else has @self. */
+void
+_lsobs_stats_add (LsobsStats *self,
+                  LsobsStats *other)
+{
+  for (guint i = 0; i < LSOBS_N_COUNTERS; i++)
+    self->values[i] += other->values[i];
+  for (guint i = 0; i < LSOBS_N_DROP_REASONS; i++)
+    self->dropped[i] += other->dropped[i];
+}
+
 /**
  * lsobs_stats_ref:
  * @self: a snapshot

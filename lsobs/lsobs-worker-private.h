@@ -30,7 +30,9 @@ GMainContext *
 gboolean     _lsobs_worker_wait          (LsobsWorker    *self,
                                           LsobsTicket    *ticket,
                                           gint64          deadline);
-void         _lsobs_worker_stop          (LsobsWorker    *self);
+void         _lsobs_worker_begin_stop    (LsobsWorker    *self);
+void         _lsobs_worker_end_stop      (LsobsWorker    *self,
+                                          gint64          began);
 
 LsobsState   _lsobs_worker_get_state     (LsobsWorker    *self);
 char        *_lsobs_worker_dup_problem   (LsobsWorker    *self);

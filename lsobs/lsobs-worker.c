@@ -126,8 +126,7 @@ post_news (LsobsWorker *self,
     notifier = _lsobs_notifier_ref (self->notifier);
   g_mutex_unlock (&self->lock);
   if (notifier != NULL)
-    _lsobs_notifier_post (notifier, n_delivered, n_lost,
-                          (LsobsState) g_atomic_int_get (&self->state));
+    _lsobs_notifier_post (notifier, n_delivered, n_lost);
 }
 
 /* --- sending and learning; in the context --- */
@@ -349,6 +348,14 @@ attach (LsobsWorker *self,
   g_source_attach (source, self->context);
 }
 
+/* In the context. */
+static void
+cancel_all (LsobsWorker *self)
+{
+  g_cancellable_cancel (self->cancellable);
+  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+}
+
 /* Called in the context: lets requests end, for a moment. */
 static gboolean
 stop_cb (gpointer user_data)
@@ -357,8 +364,7 @@ stop_cb (gpointer user_data)
 
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
-  g_cancellable_cancel (self->cancellable);
-  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  cancel_all (self);
   if (self->own_context && self->sending.length > 0)
     {
       self->grace = g_timeout_source_new (STOP_GRACE);
@@ -567,13 +573,14 @@ _lsobs_worker_wait (LsobsWorker *self,
 
 /* In the program's context, held by this thread. */
 static void
-stop_here (LsobsWorker *self)
+stop_here (LsobsWorker *self,
+           gint64       began)
 {
-  gint64 deadline = g_get_monotonic_time () + STOP_GRACE * 1000;
-  g_autoptr (GSource) alarm = g_timeout_source_new (STOP_GRACE);
+  gint64 deadline = began + STOP_GRACE * 1000;
+  g_autoptr (GSource) alarm = g_timeout_source_new (0);
 
-  g_cancellable_cancel (self->cancellable);
-  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  cancel_all (self);
+  g_source_set_ready_time (alarm, deadline);
   g_source_set_callback (alarm, deadline_cb, NULL, NULL);
   g_source_attach (alarm, self->context);
   while (self->sending.length > 0 && g_get_monotonic_time () < deadline)
@@ -585,9 +592,8 @@ stop_here (LsobsWorker *self)
 
 static gboolean
 wait_stopped (LsobsWorker *self,
-              gint64       grace_ms)
+              gint64       deadline)
 {
-  gint64 deadline = g_get_monotonic_time () + grace_ms * 1000;
   gboolean stopped;
 
   g_mutex_lock (&self->lock);
@@ -598,51 +604,76 @@ wait_stopped (LsobsWorker *self,
   return stopped;
 }
 
-/* Ends all sending: what is left is lost. Returns after a moment, whatever the
- * transport does. To be called once, from any thread. */
-void
-_lsobs_worker_stop (LsobsWorker *self)
+static void
+attach_stop (LsobsWorker *self)
 {
-  GThread *thread;
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_HIGH);
+  attach (self, source, stop_cb);
+}
+
+/* Ends all sending: what is left is lost. Does not wait for anything, so that
+ * several workers can be stopped together. To be called once, from any thread, and
+ * followed by _lsobs_worker_end_stop() in the same one. */
+void
+_lsobs_worker_begin_stop (LsobsWorker *self)
+{
+  gboolean never_ran;
 
   g_mutex_lock (&self->lock);
   self->stopping = TRUE;
-  thread = g_steal_pointer (&self->thread);
-  if (self->own_context && thread == NULL)
+  never_ran = self->own_context && self->thread == NULL;
+  if (never_ran)
     self->stopped = TRUE;
   g_mutex_unlock (&self->lock);
 
-  if (self->own_context && thread == NULL)
+  if (never_ran)
     {
-      /* It never ran. */
       _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
       g_source_destroy (self->source);
     }
   else if (self->own_context)
     {
-      g_autoptr (GSource) source = g_idle_source_new ();
+      attach_stop (self);
+    }
+  else if (acquire_context (self))
+    {
+      cancel_all (self);
+      release_context (self);
+    }
+}
 
-      g_source_set_priority (source, G_PRIORITY_HIGH);
-      attach (self, source, stop_cb);
+/* Returns after a moment, whatever the transport does.
+ * @began: monotonic, µs: when the stop began; the moment counts from there */
+void
+_lsobs_worker_end_stop (LsobsWorker *self,
+                        gint64       began)
+{
+  GThread *thread;
+
+  g_mutex_lock (&self->lock);
+  thread = g_steal_pointer (&self->thread);
+  g_mutex_unlock (&self->lock);
+
+  if (self->own_context && thread != NULL)
+    {
       /* The last reference may go in the flush thread itself. */
-      if (thread != g_thread_self () && wait_stopped (self, JOIN_GRACE))
+      if (thread != g_thread_self () && wait_stopped (self, began + JOIN_GRACE * 1000))
         g_thread_join (thread);
       else
         g_thread_unref (thread);
     }
-  else if (acquire_context (self))
+  else if (!self->own_context && acquire_context (self))
     {
-      stop_here (self);
+      stop_here (self, began);
       release_context (self);
     }
-  else
+  else if (!self->own_context)
     {
-      g_autoptr (GSource) source = g_idle_source_new ();
-
       _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
-      g_source_set_priority (source, G_PRIORITY_HIGH);
-      attach (self, source, stop_cb);
-      wait_stopped (self, STOP_GRACE);
+      attach_stop (self);
+      wait_stopped (self, began + STOP_GRACE * 1000);
     }
 }
 

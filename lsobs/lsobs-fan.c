@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-fan-private.h"
+#include "lsobs/lsobs-flush-private.h"
+#include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-intake-private.h"
+#include "lsobs/lsobs-stats-private.h"
+
+/* The store of runs that are reported by id knows so many at the least. */
+#define MIN_STORE_CAPACITY 1000
+
+struct _LsobsFan
+{
+  guint epoch;             /* the process that all of this belongs to */
+  LsobsSettings *settings; /* (owned) those of the first place */
+  LsobsCounters *counters; /* (owned) of what concerns no single place */
+  LsobsRunStore *store;    /* (owned) */
+  guint n_pipes;           /* at least 1 */
+  LsobsPipe **pipes;       /* (owned) (array length=n_pipes) (element-type LsobsPipe) */
+};
+
+/* @lanes: (element-type LsobsLane): at least one
+ * @counters: of what concerns no single place
+ * @context, @notifier: (nullable) */
+LsobsFan *
+_lsobs_fan_new (GPtrArray     *lanes,
+                LsobsCounters *counters,
+                GMainContext  *context,
+                LsobsNotifier *notifier)
+{
+  LsobsFan *self = g_new0 (LsobsFan, 1);
+  LsobsLane *first = g_ptr_array_index (lanes, 0);
+
+  self->epoch = _lsobs_fork_epoch ();
+  self->settings = _lsobs_settings_ref (first->settings);
+  self->counters = _lsobs_counters_ref (counters);
+  self->store = lsobs_run_store_new (MAX (self->settings->queue_capacity, MIN_STORE_CAPACITY));
+  self->n_pipes = lanes->len;
+  self->pipes = g_new0 (LsobsPipe *, lanes->len);
+  for (guint i = 0; i < lanes->len; i++)
+    self->pipes[i] = _lsobs_pipe_new (g_ptr_array_index (lanes, i), self->store, context, notifier);
+  return self;
+}
+
+static void
+stop (LsobsFan *self)
+{
+  gint64 began = g_get_monotonic_time ();
+  g_autofree gboolean *stopping = g_new0 (gboolean, self->n_pipes);
+
+  for (guint i = 0; i < self->n_pipes; i++)
+    stopping[i] = _lsobs_pipe_begin_stop (self->pipes[i]);
+  for (guint i = 0; i < self->n_pipes; i++)
+    if (stopping[i])
+      _lsobs_pipe_end_stop (self->pipes[i], began);
+}
+
+/* In a forked child, what is the parent's stays as it is: what it is made of may be
+ * locked, and half changed. */
+void
+_lsobs_fan_free (LsobsFan *self)
+{
+  if (_lsobs_fan_is_foreign (self))
+    return;
+  stop (self);
+  for (guint i = 0; i < self->n_pipes; i++)
+    _lsobs_pipe_free (self->pipes[i]);
+  g_free (self->pipes);
+  g_object_unref (self->store);
+  _lsobs_counters_unref (self->counters);
+  _lsobs_settings_unref (self->settings);
+  g_free (self);
+}
+
+gboolean
+_lsobs_fan_is_foreign (LsobsFan *self)
+{
+  return self->epoch != _lsobs_fork_epoch ();
+}
+
+static void
+close_pipes (LsobsFan *self)
+{
+  for (guint i = 0; i < self->n_pipes; i++)
+    _lsobs_pipe_close (self->pipes[i]);
+}
+
+/* Takes no more records, and sends nothing any longer. */
+void
+_lsobs_fan_close (LsobsFan *self)
+{
+  close_pipes (self);
+  stop (self);
+}
+
+void
+_lsobs_fan_set_notifier (LsobsFan      *self,
+                         LsobsNotifier *notifier)
+{
+  for (guint i = 0; i < self->n_pipes; i++)
+    _lsobs_pipe_set_notifier (self->pipes[i], notifier);
+}
+
+/* Takes @record over. */
+void
+_lsobs_fan_push (LsobsFan    *self,
+                 LsobsRecord *record)
+{
+  _lsobs_run_info_ensure_flows (record->info, self->n_pipes);
+  for (guint i = 1; i < self->n_pipes; i++)
+    _lsobs_pipe_push (self->pipes[i], _lsobs_record_copy (record));
+  _lsobs_pipe_push (self->pipes[0], record);
+}
+
+/* Takes @record over: it only adds to a run that has ended. */
+void
+_lsobs_fan_push_late (LsobsFan    *self,
+                      LsobsRecord *record)
+{
+  _lsobs_run_info_ensure_flows (record->info, self->n_pipes);
+  for (guint i = 1; i < self->n_pipes; i++)
+    _lsobs_pipe_push_late (self->pipes[i], _lsobs_record_copy (record));
+  _lsobs_pipe_push_late (self->pipes[0], record);
+}
+
+gboolean
+_lsobs_fan_take_event (LsobsFan       *self,
+                       LsobsRunEvent  *event,
+                       GError        **error)
+{
+  LsobsRecord *record;
+  gboolean late;
+
+  if (!_lsobs_intake_take (self->settings, self->counters, self->store, event, &record, &late, error))
+    return FALSE;
+  if (record != NULL && late)
+    _lsobs_fan_push_late (self, record);
+  else if (record != NULL)
+    _lsobs_fan_push (self, record);
+  return TRUE;
+}
+
+/* @timeout: ms, or negative for no limit */
+gboolean
+_lsobs_fan_flush (LsobsFan         *self,
+                  gint64            timeout,
+                  LsobsFlushStats  *stats,
+                  GError          **error)
+{
+  return _lsobs_flush_run (self->pipes, self->n_pipes, timeout, stats, error);
+}
+
+/* Ends @task, which has no task data yet, when the flush has ended; the numbers are
+ * those of _lsobs_flush_peek_task_stats() then. */
+void
+_lsobs_fan_flush_task (LsobsFan *self,
+                       gint64    timeout,
+                       GTask    *task)
+{
+  _lsobs_flush_run_task (self->pipes, self->n_pipes, timeout, task);
+}
+
+/* Takes no more records, sends what waits, and ends all sending. */
+gboolean
+_lsobs_fan_shut_down (LsobsFan         *self,
+                      gint64            timeout,
+                      LsobsFlushStats  *stats,
+                      GError          **error)
+{
+  gboolean flushed;
+
+  close_pipes (self);
+  flushed = _lsobs_fan_flush (self, timeout, stats, error);
+  stop (self);
+  return flushed;
+}
+
+/* Returns: (transfer full): the sum of all places. Each of them adds up by itself,
+ * and so does the sum, though the parts are of different moments. */
+LsobsStats *
+_lsobs_fan_dup_stats (LsobsFan *self)
+{
+  LsobsStats *sum;
+
+  if (self->n_pipes == 1)
+    return _lsobs_pipe_dup_stats (self->pipes[0]);
+  sum = _lsobs_counters_snapshot (self->counters);
+  for (guint i = 0; i < self->n_pipes; i++)
+    {
+      g_autoptr (LsobsStats) stats = _lsobs_pipe_dup_stats (self->pipes[i]);
+
+      _lsobs_stats_add (sum, stats);
+    }
+  return sum;
+}
+
+LsobsStats *
+_lsobs_fan_dup_lane_stats (LsobsFan *self,
+                           guint     lane)
+{
+  return _lsobs_pipe_dup_stats (self->pipes[lane]);
+}
+
+/* The worst of all places. */
+LsobsState
+_lsobs_fan_get_state (LsobsFan *self)
+{
+  LsobsState worst = LSOBS_STATE_OK;
+
+  for (guint i = 0; i < self->n_pipes; i++)
+    worst = MAX (worst, _lsobs_pipe_get_state (self->pipes[i]));
+  return worst;
+}
+
+LsobsState
+_lsobs_fan_get_lane_state (LsobsFan *self,
+                           guint     lane)
+{
+  return _lsobs_pipe_get_state (self->pipes[lane]);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-flush-stats.h"
+#include "lsobs/lsobs-pipe-private.h"
+
+G_BEGIN_DECLS
+
+/* One flush of several pipes: all of them are told at once, and share one deadline.
+ * The pipes must live until it has ended. */
+gboolean         _lsobs_flush_run             (LsobsPipe * const *pipes,
+                                               guint              n_pipes,
+                                               gint64             timeout,
+                                               LsobsFlushStats   *stats,
+                                               GError           **error);
+void             _lsobs_flush_run_task        (LsobsPipe * const *pipes,
+                                               guint              n_pipes,
+                                               gint64             timeout,
+                                               GTask             *task);
+LsobsFlushStats *_lsobs_flush_peek_task_stats (GTask             *task);
+
+G_END_DECLS

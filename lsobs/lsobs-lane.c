@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-client-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-lane-private.h"
+
+static void
+lane_free (LsobsLane *self)
+{
+  _lsobs_settings_unref (self->settings);
+  _lsobs_counters_unref (self->counters);
+  g_clear_object (&self->transport);
+  g_free (self);
+}
+
+/* An exporter of one place has its own counters for the books of that place. */
+static LsobsLane *
+lane_new (LsobsSettings *settings,
+          LsobsCounters *counters)
+{
+  LsobsLane *self = g_new0 (LsobsLane, 1);
+
+  self->settings = _lsobs_settings_ref (settings);
+  self->counters = _lsobs_counters_ref (counters);
+  return self;
+}
+
+static gboolean
+claim_client (LsobsLane  *self,
+              GError    **error)
+{
+  if (!LSOBS_IS_CLIENT (self->transport) ||
+      _lsobs_client_claim (LSOBS_CLIENT (self->transport), self->counters))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                       _("The client belongs to another exporter already"));
+  return FALSE;
+}
+
+/* @transport: (nullable): the one place to write to, whatever @config says
+ * Returns: (transfer full) (nullable) (element-type LsobsLane): at least one */
+GPtrArray *
+_lsobs_lanes_new (LsobsConfig     *config,
+                  LsobsTransport  *transport,
+                  LsobsCounters   *counters,
+                  GError         **error)
+{
+  g_autoptr (GPtrArray) lanes = g_ptr_array_new_with_free_func ((GDestroyNotify) lane_free);
+  g_autoptr (LsobsSettings) settings = NULL;
+  LsobsLane *lane;
+
+  settings = _lsobs_settings_new (config,
+                                  transport == NULL ? LSOBS_SETTINGS_FOR_HTTP : LSOBS_SETTINGS_ANY,
+                                  error);
+  if (settings == NULL)
+    return NULL;
+  lane = lane_new (settings, counters);
+  g_ptr_array_add (lanes, lane);
+  lane->transport = transport != NULL ? g_object_ref (transport)
+                                      : LSOBS_TRANSPORT (_lsobs_client_new_for_settings (settings));
+  if (!claim_client (lane, error))
+    return NULL;
+  return g_steal_pointer (&lanes);
+}
+
+/* Counts a record whose run belongs to another process. */
+void
+_lsobs_lane_refuse_foreign (LsobsLane *self)
+{
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
+  _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, 1);
+}
+
+/* In a forked child: the parent's records are the parent's to send. Some thread of
+ * it may have been in the middle of the books, so the loss is what the other numbers
+ * leave over. */
+void
+_lsobs_lane_write_off_fork (LsobsLane *self)
+{
+  g_autoptr (LsobsStats) stats = _lsobs_counters_snapshot (self->counters);
+  guint64 settled = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
+                    lsobs_stats_get_total_dropped (stats);
+  guint64 enqueued = lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED);
+
+  if (enqueued > settled)
+    _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, (gsize) (enqueued - settled));
+  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, 0);
+  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES, 0);
+  _lsobs_counters_set (self->counters, LSOBS_COUNTER_IN_FLIGHT, 0);
+}
