@@ -166,8 +166,10 @@ encode_record (LsobsBatcher *self,
                LsobsRecord  *record,
                gsize         max_bytes)
 {
-  g_autoptr (LsobsEncoded) encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
+  g_autoptr (LsobsEncoded) encoded = NULL;
 
+  _lsobs_queue_settle (self->queue, record);
+  encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
   if (_lsobs_body_measure (encoded) <= max_bytes)
     return g_steal_pointer (&encoded);
   _lsobs_encoder_cut (self->settings, self->counters, encoded);

@@ -261,7 +261,7 @@ static gboolean
 has_extra (LsobsRecord *record)
 {
   return record->kind == LSOBS_RECORD_CREATE || record->duration_ms >= 0 ||
-         (record->metadata != NULL && record->metadata_new);
+         (record->metadata != NULL && record->extra_new);
 }
 
 /* Whether the object that was written from @start on has a member of its own of
@@ -392,6 +392,7 @@ _lsobs_encoder_encode (LsobsSettings *settings,
   g_atomic_ref_count_init (&self->ref_count);
   self->record = record;
   _lsobs_id_write (&record->info->segment.id, self->id);
+  _lsobs_record_settle (record);
   _lsobs_record_run_hook (record, settings, counters);
   encode (settings, counters, self);
   return self;

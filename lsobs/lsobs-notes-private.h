@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-record-private.h"
+#include "lsobs/lsobs-record-event-private.h"
 
 G_BEGIN_DECLS
 
@@ -9,31 +9,40 @@ G_BEGIN_DECLS
 #define LSOBS_MAX_NOTES      1000
 #define LSOBS_MAX_NOTE_BYTES (4 * 1024 * 1024) /* of all kinds together */
 
-/* What a program notes on a run between its start and its end. Guarded by the
- * lock of the run; all zero is empty. */
+/* What a program notes on a run between its start and its end. The handle of the
+ * run and its records share it: what is noted while the create still waits leaves
+ * with it, and costs the program's thread no more than any other note. */
 typedef struct
 {
+  gatomicrefcount ref_count;
+
+  GMutex lock;           /* guards all below; the functions want it held */
   GArray *metadata;      /* (owned) (nullable) of a key, a value and who inherits it */
-  gboolean metadata_new; /* some of it came after the start */
+  guint extra_seq;       /* how often metadata were set after the start */
   GPtrArray *tags;       /* (owned) (nullable) (element-type utf8) */
   GPtrArray *events;     /* (owned) (nullable) (element-type LsobsRecordEvent) */
   gsize n_bytes;         /* of all of them */
 } LsobsNotes;
 
-void     _lsobs_notes_clear          (LsobsNotes       *self);
-void     _lsobs_notes_inherit        (LsobsNotes       *self,
-                                      const LsobsNotes *parent);
-gboolean _lsobs_notes_set_metadata   (LsobsNotes       *self,
-                                      const char       *key,
-                                      GBytes           *value,
-                                      gboolean          inherited);
-gboolean _lsobs_notes_add_tag        (LsobsNotes       *self,
-                                      const char       *tag);
-gboolean _lsobs_notes_add_event      (LsobsNotes       *self,
-                                      const char       *name,
-                                      gint64            time,
-                                      GBytes           *details);
-GBytes  *_lsobs_notes_write_metadata (const LsobsNotes *self);
-GBytes  *_lsobs_notes_write_tags     (const LsobsNotes *self);
+LsobsNotes *_lsobs_notes_new            (void);
+LsobsNotes *_lsobs_notes_ref            (LsobsNotes       *self);
+void        _lsobs_notes_unref          (LsobsNotes       *self);
+
+void        _lsobs_notes_inherit        (LsobsNotes       *self,
+                                         const LsobsNotes *parent);
+gboolean    _lsobs_notes_set_metadata   (LsobsNotes       *self,
+                                         const char       *key,
+                                         GBytes           *value,
+                                         gboolean          inherited);
+gboolean    _lsobs_notes_add_tag        (LsobsNotes       *self,
+                                         const char       *tag);
+gboolean    _lsobs_notes_add_event      (LsobsNotes       *self,
+                                         const char       *name,
+                                         gint64            time,
+                                         GBytes           *details);
+GBytes     *_lsobs_notes_write_metadata (const LsobsNotes *self);
+GBytes     *_lsobs_notes_write_tags     (const LsobsNotes *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsNotes, _lsobs_notes_unref)
 
 G_END_DECLS

@@ -3,8 +3,12 @@
 
 #include <string.h>
 
+#include "lsobs/lsobs-buffer-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-notes-private.h"
+
+/* What a note costs beside its text. */
+#define NOTE_OVERHEAD 64
 
 typedef struct
 {
@@ -22,12 +26,33 @@ metadatum_clear (gpointer data)
   g_bytes_unref (metadatum->value);
 }
 
-void
-_lsobs_notes_clear (LsobsNotes *self)
+LsobsNotes *
+_lsobs_notes_new (void)
 {
+  LsobsNotes *self = g_new0 (LsobsNotes, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  g_mutex_init (&self->lock);
+  return self;
+}
+
+LsobsNotes *
+_lsobs_notes_ref (LsobsNotes *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_notes_unref (LsobsNotes *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
   g_clear_pointer (&self->metadata, g_array_unref);
   g_clear_pointer (&self->tags, g_ptr_array_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
+  g_mutex_clear (&self->lock);
+  g_free (self);
 }
 
 /* FALSE when there is no room for so many bytes more. */
@@ -81,7 +106,7 @@ put_metadata (LsobsNotes *self,
         }
     }
   if (self->metadata->len >= LSOBS_MAX_NOTES ||
-      !take_room (self, strlen (key) + g_bytes_get_size (value)))
+      !take_room (self, NOTE_OVERHEAD + strlen (key) + g_bytes_get_size (value)))
     {
       g_bytes_unref (value);
       return FALSE;
@@ -114,7 +139,7 @@ _lsobs_notes_set_metadata (LsobsNotes *self,
 {
   if (!put_metadata (self, key, value, inherited))
     return FALSE;
-  self->metadata_new = TRUE;
+  self->extra_seq++;
   return TRUE;
 }
 
@@ -127,7 +152,7 @@ _lsobs_notes_add_tag (LsobsNotes *self,
     self->tags = g_ptr_array_new_with_free_func (g_free);
   if (g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
     return TRUE;
-  if (self->tags->len >= LSOBS_MAX_NOTES || !take_room (self, strlen (tag)))
+  if (self->tags->len >= LSOBS_MAX_NOTES || !take_room (self, NOTE_OVERHEAD + strlen (tag)))
     return FALSE;
   g_ptr_array_add (self->tags, g_strdup (tag));
   return TRUE;
@@ -143,7 +168,8 @@ _lsobs_notes_add_event (LsobsNotes *self,
   if (self->events == NULL)
     self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
   if (self->events->len >= LSOBS_MAX_NOTES ||
-      !take_room (self, strlen (name) + (details != NULL ? g_bytes_get_size (details) : 0)))
+      !take_room (self, NOTE_OVERHEAD + strlen (name) +
+                            (details != NULL ? g_bytes_get_size (details) : 0)))
     {
       g_clear_pointer (&details, g_bytes_unref);
       return FALSE;

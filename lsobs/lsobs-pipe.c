@@ -71,7 +71,9 @@ void
 _lsobs_pipe_push_late (LsobsPipe   *self,
                        LsobsRecord *record)
 {
-  if (!_lsobs_queue_join_waiting (self->queue, record))
+  gboolean is_update = record->outputs != NULL || record->end_time != 0;
+
+  if (!_lsobs_queue_join_waiting (self->queue, record) && is_update)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_LATE_UPDATES, 1);
 }
 

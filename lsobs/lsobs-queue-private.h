@@ -47,6 +47,8 @@ gboolean    _lsobs_queue_is_due         (LsobsQueue      *self,
 LsobsCreateState
             _lsobs_queue_get_create_state (LsobsQueue    *self,
                                            LsobsRunInfo  *info);
+void        _lsobs_queue_settle         (LsobsQueue      *self,
+                                         LsobsRecord     *record);
 void        _lsobs_queue_promote        (LsobsQueue      *self,
                                          LsobsRecord     *record);
 void        _lsobs_queue_demote         (LsobsQueue      *self,

@@ -379,6 +379,22 @@ _lsobs_queue_get_create_state (LsobsQueue   *self,
   return state;
 }
 
+/* Writes out what was noted on the run of a taken record, and finds out whether the
+ * create has left without some of it. */
+void
+_lsobs_queue_settle (LsobsQueue  *self,
+                     LsobsRecord *record)
+{
+  LsobsFlow *flow = get_flow (self, record);
+
+  _lsobs_record_settle (record);
+  lock (self);
+  record->extra_new = record->extra_seq != flow->extra_seq;
+  if (record->kind == LSOBS_RECORD_CREATE && !record->promoted)
+    flow->extra_seq = record->extra_seq;
+  g_async_queue_unlock (self->records);
+}
+
 /* A taken update whose create was lost becomes the create. */
 void
 _lsobs_queue_promote (LsobsQueue  *self,

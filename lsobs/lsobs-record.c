@@ -9,28 +9,6 @@
  * and the fields of fixed size that are written for it later. */
 #define FIXED_SIZE 1024
 
-/* Takes @details over. */
-LsobsRecordEvent *
-_lsobs_record_event_new (const char *name,
-                         gint64      time,
-                         GBytes     *details)
-{
-  LsobsRecordEvent *self = g_new0 (LsobsRecordEvent, 1);
-
-  self->name = g_strdup (name);
-  self->time = time;
-  self->details = details;
-  return self;
-}
-
-void
-_lsobs_record_event_free (LsobsRecordEvent *self)
-{
-  g_free (self->name);
-  g_clear_pointer (&self->details, g_bytes_unref);
-  g_free (self);
-}
-
 LsobsRecord *
 _lsobs_record_new (LsobsRecordKind  kind,
                    LsobsRunInfo    *info)
@@ -58,6 +36,8 @@ _lsobs_record_copy (LsobsRecord *self)
   LsobsRecord *copy = g_memdup2 (self, sizeof *self);
 
   _lsobs_run_info_ref (copy->info);
+  if (copy->notes != NULL)
+    _lsobs_notes_ref (copy->notes);
   ref_bytes (copy->inputs);
   ref_bytes (copy->outputs);
   ref_bytes (copy->tags);
@@ -71,6 +51,7 @@ _lsobs_record_copy (LsobsRecord *self)
 void
 _lsobs_record_free (LsobsRecord *self)
 {
+  g_clear_pointer (&self->notes, _lsobs_notes_unref);
   g_clear_pointer (&self->inputs, g_bytes_unref);
   g_clear_pointer (&self->outputs, g_bytes_unref);
   g_clear_pointer (&self->tags, g_bytes_unref);
@@ -107,6 +88,8 @@ _lsobs_record_measure (LsobsRecord *self)
   return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
          bytes_size (self->inputs) + bytes_size (self->outputs) + bytes_size (self->tags) +
          bytes_size (self->metadata) + events_size (self->events) +
+         /* Until the last note, they are the handle's. */
+         (self->notes != NULL && self->final ? self->notes->n_bytes : 0) +
          (self->error != NULL ? strlen (self->error) : 0) +
          (self->info->name != NULL ? strlen (self->info->name) : 0);
 }
@@ -121,8 +104,7 @@ replace_bytes (GBytes **member,
   *member = g_steal_pointer (with);
 }
 
-/* Makes a waiting create complete by the end of its run. The handle writes its
- * metadata and tags as a whole each time, so the later ones replace the earlier. */
+/* Makes a waiting create complete by the end of its run. The two share the notes. */
 void
 _lsobs_record_join (LsobsRecord *self,
                     LsobsRecord *end)
@@ -143,5 +125,24 @@ _lsobs_record_join (LsobsRecord *self,
     self->end_time = end->end_time;
   if (self->duration_ms < 0)
     self->duration_ms = end->duration_ms;
+  self->final |= end->final;
   self->by_id |= end->by_id;
+}
+
+/* Writes out what was noted on the run so far. Events are sent once, with the end.
+ * Called in the thread that sends. */
+void
+_lsobs_record_settle (LsobsRecord *self)
+{
+  g_autoptr (LsobsNotes) notes = g_steal_pointer (&self->notes);
+
+  if (notes == NULL)
+    return;
+  g_mutex_lock (&notes->lock);
+  self->metadata = _lsobs_notes_write_metadata (notes);
+  self->extra_seq = notes->extra_seq;
+  self->tags = _lsobs_notes_write_tags (notes);
+  if (self->final && notes->events != NULL)
+    self->events = g_ptr_array_ref (notes->events);
+  g_mutex_unlock (&notes->lock);
 }

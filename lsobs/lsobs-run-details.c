@@ -20,7 +20,7 @@ set_metadata (LsobsRun   *self,
       g_bytes_unref (value);
       return;
     }
-  _lsobs_run_unlock_after_note (self, _lsobs_notes_set_metadata (&self->notes, key, value, inherited));
+  _lsobs_run_unlock_after_note (self, _lsobs_notes_set_metadata (self->notes, key, value, inherited));
 }
 
 static GBytes *
@@ -51,7 +51,7 @@ lsobs_run_add_tag (LsobsRun   *self,
 
   if (!_lsobs_run_lock_if_running (self))
     return;
-  _lsobs_run_unlock_after_note (self, _lsobs_notes_add_tag (&self->notes, tag));
+  _lsobs_run_unlock_after_note (self, _lsobs_notes_add_tag (self->notes, tag));
 }
 
 /**
@@ -166,7 +166,7 @@ lsobs_run_add_event (LsobsRun   *self,
       g_clear_pointer (&json, g_bytes_unref);
       return;
     }
-  _lsobs_run_unlock_after_note (self, _lsobs_notes_add_event (&self->notes, name, now, json));
+  _lsobs_run_unlock_after_note (self, _lsobs_notes_add_event (self->notes, name, now, json));
 }
 
 /**

@@ -25,6 +25,7 @@ typedef struct
 {
   LsobsCreateState create_state;
   LsobsRecord *waiting; /* (unowned) (nullable) the record, while it waits */
+  guint extra_seq;      /* how much of its metadata the create has left with */
 } LsobsFlow;
 
 /* The same for all places but the first. */

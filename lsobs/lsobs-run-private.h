@@ -2,7 +2,6 @@
 #pragma once
 
 #include "lsobs/lsobs-exporter-private.h"
-#include "lsobs/lsobs-notes-private.h"
 #include "lsobs/lsobs-run.h"
 
 G_BEGIN_DECLS
@@ -12,10 +11,9 @@ struct _LsobsRun
   gatomicrefcount ref_count;
   LsobsExporter *exporter; /* (owned) */
   LsobsRunInfo *info;      /* (owned) */
-  int status;              /* (atomic) LsobsRunStatus; leaves running under the lock */
-
-  GMutex lock;             /* guards all below */
-  LsobsNotes notes;        /* (owned) */
+  int status;              /* (atomic) LsobsRunStatus; leaves running under the lock
+                            * of the notes */
+  LsobsNotes *notes;       /* (owned) (nullable) of a run that is sampled */
 };
 
 /* How a run is started or ended; what is not set is not there. */

@@ -70,7 +70,6 @@ _lsobs_run_start (LsobsExporter         *exporter,
   g_atomic_ref_count_init (&self->ref_count);
   self->exporter = g_object_ref (exporter);
   self->info = _lsobs_run_info_new (parent != NULL ? parent->info : NULL, name, run_type);
-  g_mutex_init (&self->lock);
 
   /* The sampler decides at the root, before anything costs. */
   self->info->sampled = parent != NULL ? parent->info->sampled
@@ -81,16 +80,17 @@ _lsobs_run_start (LsobsExporter         *exporter,
       _lsobs_counters_add (_lsobs_exporter_peek_counters (exporter), LSOBS_COUNTER_UNSAMPLED, 1);
       return self;
     }
+  self->notes = _lsobs_notes_new ();
   if (parent != NULL && !_lsobs_run_is_foreign (parent))
     {
-      g_mutex_lock (&parent->lock);
-      _lsobs_notes_inherit (&self->notes, &parent->notes);
-      g_mutex_unlock (&parent->lock);
+      g_mutex_lock (&parent->notes->lock);
+      _lsobs_notes_inherit (self->notes, parent->notes);
+      g_mutex_unlock (&parent->notes->lock);
     }
 
   record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
   record->inputs = _lsobs_run_capture (self, inputs);
-  record->metadata = _lsobs_notes_write_metadata (&self->notes);
+  record->notes = _lsobs_notes_ref (self->notes);
   _lsobs_exporter_push (exporter, record);
   return self;
 }
@@ -135,27 +135,37 @@ _lsobs_run_finish (LsobsRun              *self,
       return;
     }
 
-  g_mutex_lock (&self->lock);
+  /* From now on the notes do not change any more. */
+  g_mutex_lock (&self->notes->lock);
   first = g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
-  if (first)
-    {
-      record->metadata = _lsobs_notes_write_metadata (&self->notes);
-      record->metadata_new = self->notes.metadata_new;
-      record->tags = _lsobs_notes_write_tags (&self->notes);
-      record->events = g_steal_pointer (&self->notes.events);
-    }
-  g_mutex_unlock (&self->lock);
+  g_mutex_unlock (&self->notes->lock);
   if (!first)
     {
       _lsobs_record_free (record);
       finish_late (self, outputs);
       return;
     }
+  record->notes = _lsobs_notes_ref (self->notes);
+  record->final = TRUE;
   record->outputs = _lsobs_run_capture (self, outputs);
   record->error = g_strdup (outputs->error);
   record->duration_ms = outputs->duration_ms;
   record->end_time = now;
   _lsobs_exporter_push (self->exporter, record);
+}
+
+/* Nobody can end the run any more: its notes belong to the create, if that waits
+ * still, and their memory is counted there. */
+static void
+leave_open (LsobsRun *self)
+{
+  LsobsRecord *record;
+
+  if (self->notes->n_bytes == 0)
+    return;
+  record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
+  record->final = TRUE;
+  _lsobs_exporter_push_late (self->exporter, record);
 }
 
 /* Whether something may still be set; locks @self then. What comes too late is
@@ -165,10 +175,10 @@ _lsobs_run_lock_if_running (LsobsRun *self)
 {
   if (!self->info->sampled || _lsobs_run_is_foreign (self))
     return FALSE;
-  g_mutex_lock (&self->lock);
+  g_mutex_lock (&self->notes->lock);
   if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
     return TRUE;
-  g_mutex_unlock (&self->lock);
+  g_mutex_unlock (&self->notes->lock);
   _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES, 1);
   return FALSE;
 }
@@ -177,7 +187,7 @@ void
 _lsobs_run_unlock_after_note (LsobsRun *self,
                               gboolean  taken)
 {
-  g_mutex_unlock (&self->lock);
+  g_mutex_unlock (&self->notes->lock);
   if (!taken)
     _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_DROPPED_NOTES, 1);
 }
@@ -219,10 +229,11 @@ lsobs_run_unref (LsobsRun *self)
     return;
   /* In a forked child, a thread that is not there may hold the lock for ever, and
    * have left what it guards half changed. */
-  if (!_lsobs_run_is_foreign (self))
+  if (self->notes != NULL && !_lsobs_run_is_foreign (self))
     {
-      _lsobs_notes_clear (&self->notes);
-      g_mutex_clear (&self->lock);
+      if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
+        leave_open (self);
+      _lsobs_notes_unref (self->notes);
     }
   _lsobs_run_info_unref (self->info);
   g_object_unref (self->exporter);

@@ -318,7 +318,7 @@ random_record (void)
                            (LsobsRunType) g_test_rand_int_range (0, LSOBS_RUN_TYPE_PARSER + 1));
   LsobsRecord *record = _lsobs_record_new (g_test_rand_bit () ? LSOBS_RECORD_CREATE
                                                               : LSOBS_RECORD_UPDATE, info);
-  LsobsNotes notes = { NULL, };
+  g_autoptr (LsobsNotes) notes = _lsobs_notes_new ();
   g_autofree char *tag = random_text ();
 
   record->inputs = random_payload ();
@@ -328,16 +328,14 @@ random_record (void)
   if (g_test_rand_bit ())
     record->end_time = info->segment.start_time + g_test_rand_int ();
   if (g_test_rand_bit ())
-    _lsobs_notes_add_tag (&notes, tag);
+    _lsobs_notes_add_tag (notes, tag);
   if (g_test_rand_bit ())
-    _lsobs_notes_set_metadata (&notes, tag, g_bytes_new_static ("[1,\"two\"]", 9), TRUE);
+    _lsobs_notes_set_metadata (notes, tag, g_bytes_new_static ("[1,\"two\"]", 9), TRUE);
   if (g_test_rand_bit ())
-    _lsobs_notes_add_event (&notes, tag, info->segment.start_time, random_payload ());
-  record->tags = _lsobs_notes_write_tags (&notes);
-  record->metadata = _lsobs_notes_write_metadata (&notes);
-  record->metadata_new = notes.metadata_new;
-  record->events = g_steal_pointer (&notes.events);
-  _lsobs_notes_clear (&notes);
+    _lsobs_notes_add_event (notes, tag, info->segment.start_time, random_payload ());
+  record->notes = _lsobs_notes_ref (notes);
+  record->extra_new = g_test_rand_bit ();
+  record->final = TRUE;
   return record;
 }
 
@@ -422,7 +420,7 @@ test_hostile (Fixture       *fixture,
 {
   const char *text = data;
   LsobsRecord *record = make_record (LSOBS_RECORD_CREATE, L_PATH, text, LSOBS_RUN_TYPE_LLM);
-  LsobsNotes notes = { NULL, };
+  g_autoptr (LsobsNotes) notes = _lsobs_notes_new ();
   LsobsBuffer quoted = LSOBS_BUFFER_INIT;
   LsobsEncoded *encoded;
   g_autoptr (WireRequest) request = NULL;
@@ -431,13 +429,11 @@ test_hostile (Fixture       *fixture,
   record->inputs = json (text);
   record->outputs = json (text);
   _lsobs_json_walk_text (&quoted, text, strlen (text), &(LsobsJsonWalkOptions) { NULL, 0, FALSE });
-  _lsobs_notes_set_metadata (&notes, text, _lsobs_buffer_steal_bytes (&quoted), FALSE);
-  _lsobs_notes_add_tag (&notes, text);
-  _lsobs_notes_add_event (&notes, text, R_START + 650000, json (text));
-  record->tags = _lsobs_notes_write_tags (&notes);
-  record->metadata = _lsobs_notes_write_metadata (&notes);
-  record->events = g_steal_pointer (&notes.events);
-  _lsobs_notes_clear (&notes);
+  _lsobs_notes_set_metadata (notes, text, _lsobs_buffer_steal_bytes (&quoted), FALSE);
+  _lsobs_notes_add_tag (notes, text);
+  _lsobs_notes_add_event (notes, text, R_START + 650000, json (text));
+  record->notes = _lsobs_notes_ref (notes);
+  record->final = TRUE;
 
   encoded = add (fixture, record);
   g_assert_true (g_utf8_validate (encoded->text.data, (gssize) encoded->text.len, NULL));

@@ -20,7 +20,7 @@ typedef struct
   LsobsSettings *settings;
   LsobsCounters *counters;
   LsobsRecord *record; /* of the run R, until it is encoded */
-  LsobsNotes notes;
+  LsobsNotes *notes;
 } Fixture;
 
 static GBytes *
@@ -57,6 +57,7 @@ set_up (Fixture       *fixture,
 {
   fixture->config = lsobs_config_new (NULL, "helpdesk");
   fixture->counters = _lsobs_counters_new ();
+  fixture->notes = _lsobs_notes_new ();
   fixture->record = make_record (LSOBS_RECORD_CREATE, R_SEGMENT, "support-agent", LSOBS_RUN_TYPE_CHAIN);
 }
 
@@ -68,7 +69,7 @@ tear_down (Fixture       *fixture,
   g_clear_pointer (&fixture->settings, _lsobs_settings_unref);
   _lsobs_counters_unref (fixture->counters);
   g_clear_pointer (&fixture->record, _lsobs_record_free);
-  _lsobs_notes_clear (&fixture->notes);
+  _lsobs_notes_unref (fixture->notes);
 }
 
 static LsobsEncoded *
@@ -76,11 +77,8 @@ encode (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
 
-  if (fixture->notes.metadata != NULL)
-    fixture->record->metadata = _lsobs_notes_write_metadata (&fixture->notes);
-  if (fixture->notes.tags != NULL)
-    fixture->record->tags = _lsobs_notes_write_tags (&fixture->notes);
-  fixture->record->events = g_steal_pointer (&fixture->notes.events);
+  fixture->record->notes = _lsobs_notes_ref (fixture->notes);
+  fixture->record->final = TRUE;
   g_clear_pointer (&fixture->settings, _lsobs_settings_unref);
   fixture->settings = _lsobs_settings_new (fixture->config, LSOBS_SETTINGS_ANY, &error);
   g_assert_no_error (error);
@@ -143,7 +141,7 @@ test_main_root (Fixture       *fixture,
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
-  _lsobs_notes_add_tag (&fixture->notes, "prod");
+  _lsobs_notes_add_tag (fixture->notes, "prod");
   encoded = encode (fixture);
   assert_field (encoded, LSOBS_FIELD_MAIN,
                 "{\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"" R_SEGMENT "\","
@@ -279,8 +277,8 @@ test_cut (Fixture       *fixture,
   fixture->record->inputs = json ("{\"question\":\"Where is order 1138?\"}");
   fixture->record->outputs = json ("[1,2,3]");
   fixture->record->error = g_strdup ("upstream timed out");
-  _lsobs_notes_add_event (&fixture->notes, "retry", R_START, json ("{\"large\":\"details\"}"));
-  _lsobs_notes_set_metadata (&fixture->notes, "thread_id", json ("\"t-77\""), FALSE);
+  _lsobs_notes_add_event (fixture->notes, "retry", R_START, json ("{\"large\":\"details\"}"));
+  _lsobs_notes_set_metadata (fixture->notes, "thread_id", json ("\"t-77\""), FALSE);
   encoded = encode (fixture);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
   _lsobs_encoder_cut (fixture->settings, fixture->counters, encoded);
@@ -350,25 +348,25 @@ in_error (Fixture *fixture)
 static void
 in_metadata (Fixture *fixture)
 {
-  _lsobs_notes_set_metadata (&fixture->notes, "key", json ("{\"deep\":[\"" SECRET "\"]}"), TRUE);
+  _lsobs_notes_set_metadata (fixture->notes, "key", json ("{\"deep\":[\"" SECRET "\"]}"), TRUE);
 }
 
 static void
 in_tags (Fixture *fixture)
 {
-  _lsobs_notes_add_tag (&fixture->notes, "key=" SECRET);
+  _lsobs_notes_add_tag (fixture->notes, "key=" SECRET);
 }
 
 static void
 in_event_name (Fixture *fixture)
 {
-  _lsobs_notes_add_event (&fixture->notes, SECRET, R_START, NULL);
+  _lsobs_notes_add_event (fixture->notes, SECRET, R_START, NULL);
 }
 
 static void
 in_event_details (Fixture *fixture)
 {
-  _lsobs_notes_add_event (&fixture->notes, "new_token", R_START, json ("{\"token\":\"" SECRET "\"}"));
+  _lsobs_notes_add_event (fixture->notes, "new_token", R_START, json ("{\"token\":\"" SECRET "\"}"));
 }
 
 typedef struct
@@ -422,7 +420,7 @@ test_not_redacted (Fixture       *fixture,
   fixture->record->inputs = json ("{\"key 1\":1,\"n\":[2.5,true,null]}");
   fixture->record->end_time = R_START + 1;
   fixture->record->duration_ms = 123;
-  _lsobs_notes_add_event (&fixture->notes, "", R_START + 7, NULL);
+  _lsobs_notes_add_event (fixture->notes, "", R_START + 7, NULL);
   encoded = encode (fixture);
   assert_field (encoded, LSOBS_FIELD_MAIN,
                 "{\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"" R_SEGMENT "\","
@@ -471,7 +469,7 @@ typedef struct
   const char *path;
   LsobsRecordKind kind;
   const char *metadata;
-  gboolean metadata_new;
+  gboolean extra_new;
   gint64 duration_ms;
   const char *expected; /* before the runtime; NULL: there is no extra */
 } ExtraRow;
@@ -503,9 +501,9 @@ test_extra (Fixture       *fixture,
 
   fixture->record->kind = row->kind;
   fixture->record->duration_ms = row->duration_ms;
-  fixture->record->metadata_new = row->metadata_new;
+  fixture->record->extra_new = row->extra_new;
   if (row->metadata != NULL)
-    _lsobs_notes_set_metadata (&fixture->notes, "key", json (row->metadata), FALSE);
+    _lsobs_notes_set_metadata (fixture->notes, "key", json (row->metadata), FALSE);
   if (row->expected != NULL)
     expected = g_strconcat (row->expected, "\"runtime\":", runtime, "}", NULL);
   encoded = encode (fixture);

@@ -371,7 +371,11 @@ test_copy (Fixture       *fixture,
   record->inputs = make_payload (10);
   record->tags = make_payload (11);
   record->metadata = make_payload (12);
-  record->metadata_new = TRUE;
+  record->extra_new = TRUE;
+  record->extra_seq = 4;
+  record->notes = _lsobs_notes_new ();
+  _lsobs_notes_add_tag (record->notes, "tag");
+  record->final = TRUE;
   record->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
   g_ptr_array_add (record->events, _lsobs_record_event_new ("event", 7, make_payload (13)));
   record->error = g_strdup ("error");
@@ -388,13 +392,49 @@ test_copy (Fixture       *fixture,
   g_assert_cmpuint (g_bytes_get_size (copy->outputs), ==, 9);
   g_assert_cmpuint (g_bytes_get_size (copy->tags), ==, 11);
   g_assert_cmpuint (g_bytes_get_size (copy->metadata), ==, 12);
-  g_assert_true (copy->metadata_new);
+  g_assert_true (copy->extra_new);
+  g_assert_cmpuint (copy->extra_seq, ==, 4);
+  g_assert_cmpuint (copy->notes->tags->len, ==, 1);
+  g_assert_true (copy->final);
   g_assert_cmpuint (copy->events->len, ==, 1);
   g_assert_cmpstr (((LsobsRecordEvent *) copy->events->pdata[0])->name, ==, "event");
   g_assert_cmpstr (copy->error, ==, "error");
   g_assert_cmpint (copy->end_time, ==, info->segment.start_time + 1);
   g_assert_cmpint (copy->duration_ms, ==, 5);
   g_assert_true (copy->by_id);
+}
+
+/* Each place is told what its own create has left without. */
+static void
+test_settle (Fixture       *fixture,
+             gconstpointer  data)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
+  g_autoptr (LsobsQueue) second = _lsobs_queue_new (10, MUCH, 10, MUCH, counters, 1);
+  g_autoptr (LsobsNotes) notes = _lsobs_notes_new ();
+  g_autoptr (LsobsRecord) start = make_start (info);
+  g_autoptr (LsobsRecord) second_start = NULL;
+  g_autoptr (LsobsRecord) end = make_end (info);
+  g_autoptr (LsobsRecord) second_end = NULL;
+
+  _lsobs_run_info_ensure_flows (info, 2);
+  start->notes = _lsobs_notes_ref (notes);
+  second_start = _lsobs_record_copy (start);
+  _lsobs_queue_settle (fixture->queue, start);
+  g_assert_null (start->metadata);
+  _lsobs_notes_set_metadata (notes, "key", g_bytes_new_static ("1", 1), FALSE);
+  _lsobs_queue_settle (second, second_start);
+  g_assert_nonnull (second_start->metadata);
+
+  end->notes = _lsobs_notes_ref (notes);
+  second_end = _lsobs_record_copy (end);
+  _lsobs_queue_settle (fixture->queue, end);
+  _lsobs_queue_settle (second, second_end);
+  g_assert_true (end->extra_new);
+  g_assert_false (second_end->extra_new);
+  g_assert_nonnull (end->metadata);
+  g_assert_nonnull (second_end->metadata);
 }
 
 /* Promotion */
@@ -606,6 +646,7 @@ main (int   argc,
   ADD ("join/too-late", NULL, test_no_join);
   ADD ("lanes/apart", NULL, test_lanes);
   ADD ("lanes/copy", NULL, test_copy);
+  ADD ("lanes/settle", NULL, test_settle);
   ADD ("promote/evicted", &one, test_promote_evicted);
   ADD ("promote/unknown", NULL, test_promote_unknown);
   ADD ("promote/taken", NULL, test_promote_taken);

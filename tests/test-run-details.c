@@ -107,6 +107,137 @@ test_tags_in_patch (RunFixture    *fixture,
   run_assert_member (finish (fixture, run), "tags", "[\"early\",\"late\"]");
 }
 
+/* --- what is noted while the create still waits --- */
+
+static JsonObject *
+dup_operation (RunFixture *fixture,
+               LsobsRun   *run,
+               const char *operation)
+{
+  g_autofree char *id = lsobs_run_dup_id (run);
+  JsonObject *object = run_dup_operation (fixture->server, operation, id);
+
+  g_assert_nonnull (object);
+  return object;
+}
+
+static void
+assert_json (JsonObject *object,
+             const char *name,
+             const char *expected)
+{
+  g_autofree char *text = json_object_has_member (object, name)
+                              ? json_to_string (json_object_get_member (object, name), FALSE) : NULL;
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+test_early (RunFixture    *fixture,
+            gconstpointer  data)
+{
+  gboolean more = GPOINTER_TO_INT (data);
+  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (JsonObject) post = NULL;
+  g_autoptr (JsonObject) patch = NULL;
+
+  lsobs_run_add_tag (run, "early");
+  lsobs_run_set_metadata_string (run, "thread_id", "t-1");
+  add_event (run, "retry", NULL);
+  run_fixture_flush (fixture);
+  post = dup_operation (fixture, run, "post");
+  assert_json (post, "tags", "[\"early\"]");
+  assert_json (json_object_get_object_member (post, "extra"), "metadata", "{\"thread_id\":\"t-1\"}");
+  g_assert_false (json_object_has_member (post, "end_time"));
+  g_assert_false (json_object_has_member (post, "events"));
+
+  if (more)
+    lsobs_run_set_metadata_string (run, "mode", "late");
+  run_assert_member (finish (fixture, run), "extra.metadata",
+                     more ? "{\"thread_id\":\"t-1\",\"mode\":\"late\"}" : "{\"thread_id\":\"t-1\"}");
+  patch = dup_operation (fixture, run, "patch");
+  assert_json (patch, "tags", "[\"early\"]");
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (patch, "events")), ==, 1);
+  /* The create has told the metadata: they are not sent again for nothing. */
+  g_assert_true (json_object_has_member (patch, "extra") == more);
+}
+
+/* Nobody can end the run any more, but what it was told is not lost. */
+static void
+test_early_unended (RunFixture    *fixture,
+                    gconstpointer  data G_GNUC_UNUSED)
+{
+  LsobsRun *run = start (fixture);
+  g_autofree char *large = g_strnfill (100000, 'x');
+  WireRun *sent;
+
+  lsobs_run_add_tag (run, "early");
+  lsobs_run_set_metadata_string (run, "mode", "left");
+  add_event (run, "retry", NULL);
+  lsobs_run_set_metadata_string (run, "large", large);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES), <, 100000);
+  lsobs_run_unref (run);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES), >, 100000);
+  run_fixture_flush (fixture);
+  sent = run_fixture_find (fixture, "run");
+  run_assert_member (sent, "tags", "[\"early\"]");
+  run_assert_member (sent, "extra.metadata.mode", "\"left\"");
+  run_assert_member (sent, "end_time", NULL);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 1);
+}
+
+static void
+test_sent_unended (RunFixture    *fixture,
+                   gconstpointer  data G_GNUC_UNUSED)
+{
+  LsobsRun *run = start (fixture);
+
+  run_fixture_flush (fixture);
+  lsobs_run_add_tag (run, "late");
+  lsobs_run_unref (run);
+  run_fixture_flush (fixture);
+  run_assert_member (run_fixture_find (fixture, "run"), "tags", NULL);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_ENQUEUED), ==, 1);
+}
+
+static gpointer
+note_thread (gpointer data)
+{
+  LsobsRun *run = data;
+
+  for (guint i = 0; i < 200; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%p-%u", (void *) g_thread_self (), i);
+
+      lsobs_run_add_tag (run, text);
+      lsobs_run_set_metadata_string (run, text, text);
+      lsobs_run_add_event (run, text, NULL);
+    }
+  lsobs_run_unref (run);
+  return NULL;
+}
+
+/* The create leaves while several threads are at it. */
+static void
+test_noted_while_sent (RunFixture    *fixture,
+                       gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start (fixture);
+  GThread *threads[4];
+  WireRun *sent;
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("note", note_thread, lsobs_run_ref (run));
+  run_fixture_flush (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  sent = finish (fixture, run);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "tags")), ==, 800);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 800);
+  g_assert_cmpuint (json_object_get_size (json_node_get_object (wire_run_get (sent, "extra.metadata"))),
+                    ==, 800);
+}
+
 /* --- metadata --- */
 
 static void
@@ -342,6 +473,13 @@ main (int    argc,
   add ("/run-details/tags", test_tags);
   add ("/run-details/tags-in-patch", test_tags_in_patch);
   add ("/run-details/bounded", test_bounded);
+  g_test_add ("/run-details/early/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), set_up,
+              test_early, run_fixture_tear_down);
+  g_test_add ("/run-details/early/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), set_up,
+              test_early, run_fixture_tear_down);
+  add ("/run-details/early/unended", test_early_unended);
+  add ("/run-details/early/sent-unended", test_sent_unended);
+  add ("/run-details/early/while-sent", test_noted_while_sent);
   add ("/run-details/metadata", test_metadata);
   add ("/run-details/metadata-replaced", test_metadata_replaced);
   add ("/run-details/metadata-captured", test_metadata_captured);

@@ -170,7 +170,7 @@ test_update (void)
   lsobs_config_set_sampling_rate (config, 0.25);
   quiet = encode (config, make_record (LSOBS_RECORD_UPDATE, "{\"a\":1}"), FALSE);
   g_assert_null (parse_extra (quiet));
-  record->metadata_new = TRUE;
+  record->extra_new = TRUE;
   news = encode (config, record, FALSE);
   extra = parse_extra (news);
   assert_metadata (extra, "{\"a\":1,\"ls_tracing_sample_rate\":0.25}");
