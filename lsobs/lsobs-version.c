@@ -10,6 +10,16 @@
  *
  * The macros tell the version of the headers that a program was compiled with,
  * the functions the version of the library that it runs with.
+ *
+ * A program that is to compile with several versions says which, before it
+ * includes the header:
+ * |[<!-- language="C" -->
+ * #define LSOBS_VERSION_MIN_REQUIRED LSOBS_VERSION_0_1
+ * #define LSOBS_VERSION_MAX_ALLOWED  LSOBS_VERSION_0_1
+ * #include <lsobs/lsobs.h>
+ * ]|
+ * The compiler then warns of what was deprecated up to the first of these
+ * versions, and of what came after the second one.
  */
 
 /**

@@ -74,4 +74,45 @@ for std in c++11 c++17; do
   report "<lsobs/lsobs.h> alone, $std"
 done
 
+# rejects PATTERN OPTIONS...: the compiler must refuse the program on standard input, and say so
+rejects () {
+  pattern=$1
+  shift
+  # shellcheck disable=SC2086
+  if compile $CC -x c "$@"; then
+    echo "taken with $*" >> "$tmp/problems"
+  elif ! grep -q "$pattern" "$tmp/said"; then
+    { echo "with $*, not said: $pattern"; cat "$tmp/said"; } >> "$tmp/problems"
+  fi
+}
+
+# accepts OPTIONS...
+accepts () {
+  # shellcheck disable=SC2086
+  compile $CC -x c "$@" || { echo "refused with $*"; cat "$tmp/said"; } >> "$tmp/problems"
+}
+
+oldest=-DLSOBS_VERSION_MIN_REQUIRED
+newest=-DLSOBS_VERSION_MAX_ALLOWED
+
+echo "$program" | accepts $oldest=LSOBS_VERSION_0_1 $newest=LSOBS_VERSION_0_1
+echo "$program" | accepts $newest=LSOBS_VERSION_0_1
+echo "$program" | accepts $oldest=LSOBS_VERSION_CUR_STABLE
+echo "$program" | rejects 'MAX_ALLOWED must not be lower' \
+  "$oldest=LSOBS_VERSION_0_1" "$newest=G_ENCODE_VERSION(0,0)"
+echo "$program" | rejects 'MIN_REQUIRED must not be lower' "$oldest=G_ENCODE_VERSION(0,0)"
+report "the versions that a program wants"
+
+deprecated='#include <lsobs/lsobs.h>
+LSOBS_DEPRECATED_IN_0_1 int old (void);
+LSOBS_DEPRECATED_IN_0_1_FOR (better) int good (void);
+int main (void) { return OLD (); }'
+
+echo "$deprecated" | accepts -DOLD=main
+echo "$deprecated" | rejects deprecated -DOLD=old
+echo "$deprecated" | rejects 'better' -DOLD=good
+echo "$deprecated" | accepts -DOLD=old -DLSOBS_DISABLE_DEPRECATION_WARNINGS
+echo "$deprecated" | accepts -DOLD=good -DLSOBS_DISABLE_DEPRECATION_WARNINGS
+report "what is deprecated"
+
 echo "1..$n"
