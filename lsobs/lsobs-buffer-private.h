@@ -20,6 +20,7 @@ typedef struct
 #define LSOBS_BUFFER_INIT { NULL, 0, 0 }
 
 void    _lsobs_buffer_clear         (LsobsBuffer *self);
+void    _lsobs_buffer_wipe          (LsobsBuffer *self);
 void    _lsobs_buffer_grow          (LsobsBuffer *self,
                                      gsize        extra);
 void    _lsobs_buffer_append_int64  (LsobsBuffer *self,

@@ -13,6 +13,15 @@ _lsobs_buffer_clear (LsobsBuffer *self)
   *self = (LsobsBuffer) LSOBS_BUFFER_INIT;
 }
 
+/* The same for bytes that nobody may find in memory later. */
+void
+_lsobs_buffer_wipe (LsobsBuffer *self)
+{
+  if (self->data != NULL)
+    explicit_bzero (self->data, self->allocated);
+  _lsobs_buffer_clear (self);
+}
+
 /* The slow path of _lsobs_buffer_reserve(): doubles, so that appending stays
  * linear in the bytes appended. */
 void
