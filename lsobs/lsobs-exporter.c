@@ -58,7 +58,9 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsExporter, lsobs_exporter, G_TYPE_OBJECT,
 static LsobsFan *
 make_fan (LsobsExporter *self)
 {
-  return _lsobs_fan_new (self->lanes, self->counters, self->context, self->notifier);
+  /* When tracing is off nothing will ever happen in the context. */
+  return _lsobs_fan_new (self->lanes, self->counters,
+                         self->settings->tracing_enabled ? self->context : NULL, self->notifier);
 }
 
 /* In a forked child, in one thread of it, before others can do anything. */
@@ -326,7 +328,7 @@ typedef struct
   LsobsFlushStats stats;
 } ShutdownData;
 
-/* Called in a worker thread. */
+/* Called in a worker thread, if it may take time. */
 static void
 shutdown_in_thread (GTask        *task,
                     gpointer      source_object,
@@ -377,7 +379,11 @@ lsobs_exporter_shutdown_async (LsobsExporter       *self,
   data = g_new0 (ShutdownData, 1);
   data->timeout = timeout;
   g_task_set_task_data (task, data, g_free);
-  g_task_run_in_thread (task, shutdown_in_thread);
+  /* There is nothing to wait for when nothing was traced. */
+  if (self->settings->tracing_enabled)
+    g_task_run_in_thread (task, shutdown_in_thread);
+  else
+    shutdown_in_thread (task, self, data, cancellable);
 }
 
 /**

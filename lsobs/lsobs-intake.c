@@ -198,6 +198,12 @@ _lsobs_intake_take (LsobsSettings  *settings,
 {
   *record = NULL;
   *late = FALSE;
+  if (!settings->tracing_enabled)
+    {
+      if (event->kind == LSOBS_RUN_EVENT_KIND_START)
+        _lsobs_counters_add (counters, LSOBS_COUNTER_UNSAMPLED, 1);
+      return TRUE;
+    }
   if (event->kind == LSOBS_RUN_EVENT_KIND_START)
     return take_start (settings, counters, store, event, record, error);
   return take_update (settings, counters, store, event, record, late, error);

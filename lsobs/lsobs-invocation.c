@@ -37,7 +37,7 @@ struct _LsobsInvocation
   GObject parent_instance;
 
   LsobsRun *run;         /* (owned) the root */
-  LsobsNodeTable *table; /* (owned) */
+  LsobsNodeTable *table; /* (owned) (nullable) nothing is traced */
 };
 
 static void lsobs_invocation_graph_observer_init (LsobsGraphObserverInterface *iface);
@@ -46,13 +46,14 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsInvocation, lsobs_invocation, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
                                                       lsobs_invocation_graph_observer_init))
 
-/* In a forked child, the table and its lock are the parent's. */
+/* In a forked child, the table and its lock are the parent's.
+ * Returns: (nullable): %NULL: there is nothing to be done */
 static LsobsNodeTable *
 get_table (LsobsGraphObserver *graph)
 {
   LsobsInvocation *self = LSOBS_INVOCATION (graph);
 
-  return _lsobs_node_table_is_foreign (self->table) ? NULL : self->table;
+  return self->table == NULL || _lsobs_node_table_is_foreign (self->table) ? NULL : self->table;
 }
 
 static void
@@ -148,7 +149,7 @@ lsobs_invocation_dispose (GObject *object)
     {
       if (lsobs_run_get_status (self->run) == LSOBS_RUN_STATUS_RUNNING)
         finish (self, NULL, NULL);
-      else
+      else if (self->table != NULL)
         _lsobs_node_table_close (self->table);
     }
 
@@ -189,7 +190,8 @@ _lsobs_invocation_new (LsobsExporter *exporter,
   LsobsInvocation *self = g_object_new (LSOBS_TYPE_INVOCATION, NULL);
 
   self->run = _lsobs_run_start (exporter, NULL, name, LSOBS_RUN_TYPE_CHAIN, &payload);
-  self->table = _lsobs_node_table_new (exporter, self->run);
+  if (_lsobs_exporter_peek_settings (exporter)->tracing_enabled)
+    self->table = _lsobs_node_table_new (exporter, self->run);
   return self;
 }
 
@@ -254,7 +256,8 @@ lsobs_invocation_get_run (LsobsInvocation *self)
  * @node_id: the name of a node
  *
  * Gets the run of an open node, to start children of it by hand, such as the
- * calls of a model.
+ * calls of a model. When tracing is off, no nodes are kept, and the root stands for
+ * all of them.
  *
  * Returns: (transfer full) (nullable): a run, or %NULL when no such node is open
  *
@@ -269,6 +272,8 @@ lsobs_invocation_dup_node_run (LsobsInvocation *self,
   g_return_val_if_fail (LSOBS_IS_INVOCATION (self), NULL);
   g_return_val_if_fail (node_id != NULL, NULL);
 
+  if (self->table == NULL)
+    return lsobs_run_ref (self->run);
   table = get_table (LSOBS_GRAPH_OBSERVER (self));
   return table != NULL ? _lsobs_node_table_dup_run (table, node_id) : NULL;
 }

@@ -23,6 +23,10 @@
  * lsobs_run_end (run, response);
  * ]|
  *
+ * An observer made with #LsobsConfig:tracing-enabled off takes all the same calls and
+ * does nothing: no thread, no queue, no look at a payload. Its runs have ids as any
+ * others. So a program need not ask whether it is traced.
+ *
  * Nothing that a program calls to trace ever blocks on the network, fails for its
  * sake, or throws: runs are queued, and sent by a thread that is started with the
  * first of them. Trouble shows in #LsobsObserver:state, in lsobs_observer_dup_stats()
@@ -45,7 +49,7 @@ struct _LsobsObserver
   LsobsTransport *transport; /* (owned) (nullable) construct-only, until initialised */
   GMainContext *context;     /* (owned) (nullable) construct-only */
   LsobsExporter *exporter;   /* (owned) */
-  LsobsNodeTable *nodes;     /* (owned) (atomic) of callbacks without an invocation */
+  LsobsNodeTable *nodes;     /* (owned) (atomic) (nullable) of callbacks without an invocation */
   LsobsState told_state;     /* what the last notification was about */
 };
 
@@ -69,7 +73,8 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsObserver, lsobs_observer, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
                                                       lsobs_observer_graph_observer_init))
 
-/* A forked child gets a table of its own; the parent's may be locked for ever. */
+/* A forked child gets a table of its own; the parent's may be locked for ever.
+ * Returns: (nullable): %NULL: nothing is traced */
 static LsobsNodeTable *
 get_nodes (LsobsGraphObserver *graph)
 {
@@ -77,7 +82,9 @@ get_nodes (LsobsGraphObserver *graph)
   LsobsNodeTable *nodes = g_atomic_pointer_get (&self->nodes);
   LsobsNodeTable *fresh;
 
-  if (G_LIKELY (!_lsobs_node_table_is_foreign (nodes)))
+  g_return_val_if_fail (self->exporter != NULL, NULL);
+
+  if (nodes == NULL || G_LIKELY (!_lsobs_node_table_is_foreign (nodes)))
     return nodes;
   fresh = _lsobs_node_table_new (self->exporter, NULL);
   if (g_atomic_pointer_compare_and_exchange (&self->nodes, nodes, fresh))
@@ -91,9 +98,10 @@ lsobs_observer_on_node_start (LsobsGraphObserver *graph,
                               const char         *node_id,
                               JsonNode           *input)
 {
-  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+  LsobsNodeTable *nodes = get_nodes (graph);
 
-  _lsobs_node_table_start (get_nodes (graph), node_id, input);
+  if (nodes != NULL)
+    _lsobs_node_table_start (nodes, node_id, input);
 }
 
 static void
@@ -102,9 +110,10 @@ lsobs_observer_on_node_end (LsobsGraphObserver *graph,
                             JsonNode           *output,
                             gint64              duration_ms)
 {
-  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+  LsobsNodeTable *nodes = get_nodes (graph);
 
-  _lsobs_node_table_end (get_nodes (graph), node_id, output, duration_ms);
+  if (nodes != NULL)
+    _lsobs_node_table_end (nodes, node_id, output, duration_ms);
 }
 
 static void
@@ -112,9 +121,10 @@ lsobs_observer_on_error (LsobsGraphObserver *graph,
                          const char         *node_id,
                          const GError       *error)
 {
-  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+  LsobsNodeTable *nodes = get_nodes (graph);
 
-  _lsobs_node_table_fail (get_nodes (graph), node_id, error);
+  if (nodes != NULL)
+    _lsobs_node_table_fail (nodes, node_id, error);
 }
 
 static void
@@ -124,9 +134,10 @@ lsobs_observer_on_tool_call (LsobsGraphObserver *graph,
                              const char         *call_id,
                              JsonNode           *args)
 {
-  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+  LsobsNodeTable *nodes = get_nodes (graph);
 
-  _lsobs_node_table_call_tool (get_nodes (graph), node_id, tool_name, call_id, args);
+  if (nodes != NULL)
+    _lsobs_node_table_call_tool (nodes, node_id, tool_name, call_id, args);
 }
 
 static void
@@ -136,9 +147,10 @@ lsobs_observer_on_tool_result (LsobsGraphObserver *graph,
                                const char         *call_id,
                                JsonNode           *result)
 {
-  g_return_if_fail (LSOBS_OBSERVER (graph)->exporter != NULL);
+  LsobsNodeTable *nodes = get_nodes (graph);
 
-  _lsobs_node_table_take_result (get_nodes (graph), node_id, tool_name, call_id, result);
+  if (nodes != NULL)
+    _lsobs_node_table_take_result (nodes, node_id, tool_name, call_id, result);
 }
 
 static void
@@ -190,7 +202,8 @@ lsobs_observer_init_exporter (GInitable     *initable,
     return FALSE;
   notifier = _lsobs_notifier_new (G_OBJECT (self), take_news);
   _lsobs_exporter_set_notifier (self->exporter, notifier);
-  self->nodes = _lsobs_node_table_new (self->exporter, NULL);
+  if (_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+    self->nodes = _lsobs_node_table_new (self->exporter, NULL);
   return TRUE;
 }
 
@@ -375,7 +388,7 @@ lsobs_observer_init (LsobsObserver *self)
  *
  * Makes an observer. Nothing is started or sent yet. Fails with
  * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no
- * API key for a service on another machine.
+ * API key for a service on another machine; that does not matter when tracing is off.
  *
  * Returns: (transfer full): an observer, or %NULL
  *

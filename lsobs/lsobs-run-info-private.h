@@ -48,7 +48,7 @@ typedef struct _LsobsRunInfo
   guint epoch;                  /* the process that it belongs to */
   LsobsRunType run_type;
   gboolean sampled;             /* of the whole trace; set before it is shared */
-  char *name;                   /* (owned) (nullable) of a run known by its id alone */
+  const char *name;             /* (nullable) of a run known by its id alone */
 
   LsobsFlow flow;               /* to the first place */
   LsobsMoreFlows *more;         /* (owned) (nullable) (atomic) to the places after it */
@@ -57,6 +57,10 @@ typedef struct _LsobsRunInfo
 LsobsRunInfo       *_lsobs_run_info_new                (LsobsRunInfo       *parent,
                                                         const char         *name,
                                                         LsobsRunType        run_type);
+LsobsRunInfo       *_lsobs_run_info_new_with_room      (LsobsRunInfo       *parent,
+                                                        const char         *name,
+                                                        LsobsRunType        run_type,
+                                                        gsize               room);
 LsobsRunInfo       *_lsobs_run_info_new_for_segments   (const LsobsSegment *segments,
                                                         guint               n_segments,
                                                         const char         *name,

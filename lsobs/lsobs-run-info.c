@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <string.h>
+
 #include "lsobs/lsobs-clock-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-run-info-private.h"
@@ -8,12 +10,16 @@
 /* Offsets within this many µs are the same clock, read at different moments. */
 #define CLOCK_JITTER 10000
 
+/* @name: (nullable)
+ * @room: how many bytes to add behind the info, for whoever lives as long */
 static LsobsRunInfo *
 alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
             const char   *name,
-            LsobsRunType  run_type)
+            LsobsRunType  run_type,
+            gsize         room)
 {
-  LsobsRunInfo *self = g_new0 (LsobsRunInfo, 1);
+  gsize name_size = name != NULL ? strlen (name) + 1 : 0;
+  LsobsRunInfo *self = g_malloc0 (sizeof *self + room + name_size);
 
   g_atomic_ref_count_init (&self->ref_count);
   self->parent = parent;
@@ -21,18 +27,21 @@ alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
   self->epoch = _lsobs_fork_epoch ();
   self->run_type = run_type;
   self->sampled = TRUE;
-  self->name = g_strdup (name);
+  if (name != NULL)
+    self->name = memcpy ((char *) (self + 1) + room, name, name_size);
   return self;
 }
 
 /* A run that begins now. Its one reading of the clock gives the start time, the
- * milliseconds of the id and the stamp in the path. */
+ * milliseconds of the id and the stamp in the path. @room: as of alloc_info() */
 LsobsRunInfo *
-_lsobs_run_info_new (LsobsRunInfo *parent,
-                     const char   *name,
-                     LsobsRunType  run_type)
+_lsobs_run_info_new_with_room (LsobsRunInfo *parent,
+                               const char   *name,
+                               LsobsRunType  run_type,
+                               gsize         room)
 {
-  LsobsRunInfo *self = alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name, run_type);
+  LsobsRunInfo *self = alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name,
+                                   run_type, room);
 
   self->segment.start_time = _lsobs_clock_stamp ();
   self->clock_offset = self->segment.start_time - g_get_monotonic_time ();
@@ -45,6 +54,14 @@ _lsobs_run_info_new (LsobsRunInfo *parent,
     self->segment.start_time = parent->segment.start_time;
   _lsobs_id_make (&self->segment.id, self->segment.start_time);
   return self;
+}
+
+LsobsRunInfo *
+_lsobs_run_info_new (LsobsRunInfo *parent,
+                     const char   *name,
+                     LsobsRunType  run_type)
+{
+  return _lsobs_run_info_new_with_room (parent, name, run_type, 0);
 }
 
 /* A run whose path is known already, the root first. */
@@ -60,7 +77,7 @@ _lsobs_run_info_new_for_segments (const LsobsSegment *segments,
     {
       gboolean last = i + 1 == n_segments;
 
-      self = alloc_info (self, last ? name : NULL, last ? run_type : LSOBS_RUN_TYPE_CHAIN);
+      self = alloc_info (self, last ? name : NULL, last ? run_type : LSOBS_RUN_TYPE_CHAIN, 0);
       self->segment = segments[i];
     }
   return self;
@@ -81,7 +98,6 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
     {
       LsobsRunInfo *parent = self->parent;
 
-      g_free (self->name);
       g_free (self->more);
       g_free (self);
       self = parent;

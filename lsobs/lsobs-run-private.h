@@ -6,6 +6,7 @@
 
 G_BEGIN_DECLS
 
+/* It lies behind its info, in the same piece of memory. */
 struct _LsobsRun
 {
   gatomicrefcount ref_count;

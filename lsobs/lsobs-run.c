@@ -64,12 +64,14 @@ _lsobs_run_start (LsobsExporter         *exporter,
                   LsobsRunType           run_type,
                   const LsobsRunPayload *inputs)
 {
-  LsobsRun *self = g_new0 (LsobsRun, 1);
+  LsobsRunInfo *info = _lsobs_run_info_new_with_room (parent != NULL ? parent->info : NULL, name,
+                                                      run_type, sizeof (LsobsRun));
+  LsobsRun *self = (LsobsRun *) (info + 1);
   LsobsRecord *record;
 
   g_atomic_ref_count_init (&self->ref_count);
   self->exporter = g_object_ref (exporter);
-  self->info = _lsobs_run_info_new (parent != NULL ? parent->info : NULL, name, run_type);
+  self->info = info;
 
   /* The sampler decides at the root, before anything costs. */
   self->info->sampled = parent != NULL ? parent->info->sampled
@@ -116,10 +118,10 @@ void
 _lsobs_run_finish (LsobsRun              *self,
                    const LsobsRunPayload *outputs)
 {
-  gint64 now = _lsobs_run_info_get_now (self->info);
   LsobsRunStatus status = outputs->error != NULL ? LSOBS_RUN_STATUS_FAILED
                                                  : LSOBS_RUN_STATUS_COMPLETED;
   LsobsRecord *record;
+  gint64 now;
   gboolean first;
 
   if (!self->info->sampled)
@@ -127,6 +129,7 @@ _lsobs_run_finish (LsobsRun              *self,
       g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
       return;
     }
+  now = _lsobs_run_info_get_now (self->info);
   record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
   if (_lsobs_run_is_foreign (self))
     {
@@ -235,9 +238,8 @@ lsobs_run_unref (LsobsRun *self)
         leave_open (self);
       _lsobs_notes_unref (self->notes);
     }
-  _lsobs_run_info_unref (self->info);
   g_object_unref (self->exporter);
-  g_free (self);
+  _lsobs_run_info_unref (self->info);
 }
 
 /**
@@ -440,7 +442,7 @@ lsobs_run_get_status (LsobsRun *self)
  *
  * Tells whether the trace of this run is sent.
  *
- * Returns: %FALSE if the sampler has left the trace out
+ * Returns: %FALSE if the sampler has left the trace out, or tracing is off
  *
  * Since: 0.1
  */

@@ -178,7 +178,8 @@ take_key (LsobsSettings     *self,
           GError           **error)
 {
   self->api_key = dup_trimmed (_lsobs_config_peek_api_key (config));
-  if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback)
+  if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback &&
+      self->tracing_enabled)
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            _("No API key: set the property api-key, or the environment variable "
@@ -435,6 +436,8 @@ _lsobs_settings_keeps (LsobsSettings *self,
 {
   char text[LSOBS_UUID_LEN + 1] = "";
 
+  if (!self->tracing_enabled)
+    return FALSE;
   if (self->sampler == NULL && self->sampling_rate >= 1.0)
     return TRUE;
   if (self->sampler == NULL && self->sampling_rate <= 0.0)

@@ -55,7 +55,7 @@ typedef enum
  *   became a record
  * @LSOBS_COUNTER_PROMOTED: ends that were sent as a complete run, because their
  *   start was lost
- * @LSOBS_COUNTER_UNSAMPLED: runs that were left out by the sampler
+ * @LSOBS_COUNTER_UNSAMPLED: runs that were left out by the sampler, or because tracing is off
  * @LSOBS_COUNTER_LATE_UPDATES: updates of runs that had ended already; ignored
  * @LSOBS_COUNTER_UNKNOWN_UPDATES: updates of runs or nodes that never started
  * @LSOBS_COUNTER_ABANDONED: nodes and tool calls that were never ended and were

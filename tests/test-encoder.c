@@ -203,8 +203,7 @@ test_unnamed (Fixture       *fixture,
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (JsonObject) run = NULL;
 
-  g_free (fixture->record->info->name);
-  fixture->record->info->name = g_strdup (data);
+  fixture->record->info->name = data;
   encoded = encode (fixture);
   run = parse (encoded);
   g_assert_cmpstr (json_object_get_string_member (run, "name"), ==, "Unnamed");
