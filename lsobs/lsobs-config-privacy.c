@@ -74,7 +74,8 @@ _lsobs_privacy_install_properties (GParamSpec **props)
    * LsobsConfig:hide-metadata:
    *
    * Whether an empty object is sent in place of the metadata of every run, the
-   * model's name and the tokens that were used among it.
+   * model's name and the tokens that were used among it. What is set with
+   * lsobs_run_set_extra() is left out, too.
    *
    * Since: 0.1
    */

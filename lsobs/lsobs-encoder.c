@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include "lsobs/lsobs-encoder-private.h"
+#include "lsobs/lsobs-json-merge-private.h"
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-probability-sampler-private.h"
@@ -261,71 +262,63 @@ static gboolean
 has_extra (LsobsRecord *record)
 {
   return record->kind == LSOBS_RECORD_CREATE || record->duration_ms >= 0 ||
-         (record->metadata != NULL && record->extra_new);
+         ((record->metadata != NULL || record->extra != NULL) && record->extra_new);
 }
 
-/* Whether the object that was written from @start on has a member of its own of
- * this name. Next to none has the name in it anywhere. */
-static gboolean
-has_member (Encoding   *e,
-            gsize       start,
-            const char *name)
-{
-  g_autofree char *quoted = g_strconcat ("\"", name, "\"", NULL);
-  g_autoptr (JsonParser) parser = NULL;
-  const char *text = e->out->data + start;
-  gsize len = e->out->len - start;
-  JsonNode *root;
-
-  if (memmem (text, len, quoted, strlen (quoted)) == NULL)
-    return FALSE;
-  parser = json_parser_new ();
-  if (!json_parser_load_from_data (parser, text, (gssize) len, NULL))
-    return FALSE;
-  root = json_parser_get_root (parser);
-  return JSON_NODE_HOLDS_OBJECT (root) &&
-         json_object_has_member (json_node_get_object (root), name);
-}
-
-/* Tells of how many traces this one stands for. What the program has noted itself
- * under this name stands. */
+/* What was written from @start to @middle is what lsobs says by itself; what comes
+ * after is the program's, and wins. One object is made of the two. */
 static void
-add_sample_rate (Encoding *e,
-                 gsize     start)
+merge (Encoding *e,
+       gsize     start,
+       gsize     middle)
 {
-  if (has_member (e, start, LSOBS_SAMPLE_RATE_KEY))
-    return;
-  e->out->len--;
-  _lsobs_buffer_append_str (e->out, e->out->len > start + 1 ? "," : "");
-  _lsobs_buffer_append_str (e->out, "\"" LSOBS_SAMPLE_RATE_KEY "\":");
-  _lsobs_buffer_append_str (e->out, e->settings->sample_rate);
-  _lsobs_buffer_append_c (e->out, '}');
+  g_auto (LsobsBuffer) merged = LSOBS_BUFFER_INIT;
+  const char *text = e->out->data;
+
+  _lsobs_json_merge (&merged, text + start, middle - start, text + middle, e->out->len - middle);
+  _lsobs_buffer_truncate (e->out, start);
+  _lsobs_buffer_append (e->out, merged.data, merged.len);
 }
 
+/* The share of traces that is sent tells of how many traces this one stands for. */
 static void
 write_metadata (Encoding *e)
 {
+  gboolean hidden = e->settings->hide_metadata;
+  gboolean with_rate = e->settings->sample_rate != NULL && !hidden;
+  GBytes *metadata = e->record->metadata;
   gsize start;
+  gsize middle;
 
-  if (e->record->metadata == NULL &&
-      (e->settings->sample_rate == NULL || e->settings->hide_metadata))
+  if (metadata == NULL && !with_rate)
     return;
   _lsobs_buffer_append_str (e->out, "\"metadata\":");
   start = e->out->len;
-  if (e->record->metadata == NULL || e->settings->hide_metadata)
+  if (with_rate)
+    {
+      _lsobs_buffer_append_str (e->out, "{\"" LSOBS_SAMPLE_RATE_KEY "\":");
+      _lsobs_buffer_append_str (e->out, e->settings->sample_rate);
+      _lsobs_buffer_append_c (e->out, '}');
+    }
+  middle = e->out->len;
+  if (metadata != NULL && hidden)
     _lsobs_buffer_append_str (e->out, "{}");
-  else if (e->encoded->cut)
-    write_size (e, e->record->metadata);
-  else
-    walk (e, e->record->metadata, TRUE);
-  if (e->settings->sample_rate != NULL && !e->settings->hide_metadata)
-    add_sample_rate (e, start);
+  else if (metadata != NULL && e->encoded->cut)
+    write_size (e, metadata);
+  else if (metadata != NULL)
+    walk (e, metadata, TRUE);
+  if (with_rate && metadata != NULL)
+    merge (e, start, middle);
   _lsobs_buffer_append_c (e->out, ',');
 }
 
 static void
 write_extra (Encoding *e)
 {
+  GBytes *extra = e->settings->hide_metadata || e->encoded->cut ? NULL : e->record->extra;
+  gsize start = e->out->len;
+  gsize middle;
+
   begin_field (e, LSOBS_FIELD_EXTRA);
   _lsobs_buffer_append_c (e->out, '{');
   if (e->record->duration_ms >= 0)
@@ -338,6 +331,12 @@ write_extra (Encoding *e)
   _lsobs_buffer_append_str (e->out, "\"runtime\":");
   _lsobs_buffer_append_str (e->out, get_runtime ());
   _lsobs_buffer_append_c (e->out, '}');
+  if (extra != NULL)
+    {
+      middle = e->out->len;
+      walk (e, extra, TRUE);
+      merge (e, start, middle);
+    }
   end_field (e, LSOBS_FIELD_EXTRA);
 }
 

@@ -18,7 +18,8 @@ typedef struct
 
   GMutex lock;           /* guards all below; the functions want it held */
   GArray *metadata;      /* (owned) (nullable) of a key, a value and who inherits it */
-  guint extra_seq;       /* how often metadata were set after the start */
+  GArray *extra;         /* (owned) (nullable) the same, of extra beside metadata */
+  guint extra_seq;       /* how often one of the two was set after the start */
   GPtrArray *tags;       /* (owned) (nullable) (element-type utf8) */
   GPtrArray *events;     /* (owned) (nullable) (element-type LsobsRecordEvent) */
   gsize n_bytes;         /* of all of them */
@@ -34,6 +35,9 @@ gboolean    _lsobs_notes_set_metadata   (LsobsNotes       *self,
                                          const char       *key,
                                          GBytes           *value,
                                          gboolean          inherited);
+gboolean    _lsobs_notes_set_extra      (LsobsNotes       *self,
+                                         const char       *key,
+                                         GBytes           *value);
 gboolean    _lsobs_notes_add_tag        (LsobsNotes       *self,
                                          const char       *tag);
 gboolean    _lsobs_notes_add_event      (LsobsNotes       *self,
@@ -41,6 +45,7 @@ gboolean    _lsobs_notes_add_event      (LsobsNotes       *self,
                                          gint64            time,
                                          GBytes           *details);
 GBytes     *_lsobs_notes_write_metadata (const LsobsNotes *self);
+GBytes     *_lsobs_notes_write_extra    (const LsobsNotes *self);
 GBytes     *_lsobs_notes_write_tags     (const LsobsNotes *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsNotes, _lsobs_notes_unref)

@@ -10,20 +10,21 @@
 /* What a note costs beside its text. */
 #define NOTE_OVERHEAD 64
 
+/* A member of the metadata, or of extra beside them. */
 typedef struct
 {
   char *key;          /* (owned) */
   GBytes *value;      /* (owned) JSON */
   gboolean inherited; /* children get it too */
-} Metadatum;
+} Member;
 
 static void
-metadatum_clear (gpointer data)
+member_clear (gpointer data)
 {
-  Metadatum *metadatum = data;
+  Member *member = data;
 
-  g_free (metadatum->key);
-  g_bytes_unref (metadatum->value);
+  g_free (member->key);
+  g_bytes_unref (member->value);
 }
 
 LsobsNotes *
@@ -49,6 +50,7 @@ _lsobs_notes_unref (LsobsNotes *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   g_clear_pointer (&self->metadata, g_array_unref);
+  g_clear_pointer (&self->extra, g_array_unref);
   g_clear_pointer (&self->tags, g_ptr_array_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_mutex_clear (&self->lock);
@@ -66,53 +68,74 @@ take_room (LsobsNotes *self,
   return TRUE;
 }
 
+/* Returns: (nullable) */
+static Member *
+find_member (GArray     *members,
+             const char *key)
+{
+  for (guint i = 0; i < members->len; i++)
+    {
+      Member *member = &g_array_index (members, Member, i);
+
+      if (strcmp (member->key, key) == 0)
+        return member;
+    }
+  return NULL;
+}
+
+/* FALSE when there is no room. Takes @value over if there is. */
+static gboolean
+replace_value (LsobsNotes *self,
+               Member     *member,
+               GBytes     *value)
+{
+  gsize before = g_bytes_get_size (member->value);
+
+  self->n_bytes -= before;
+  if (!take_room (self, g_bytes_get_size (value)))
+    {
+      self->n_bytes += before;
+      return FALSE;
+    }
+  g_bytes_unref (member->value);
+  member->value = value;
+  return TRUE;
+}
+
 /* Takes @value over. FALSE when there is no room. */
 static gboolean
-put_metadata (LsobsNotes *self,
-              const char *key,
-              GBytes     *value,
-              gboolean    inherited)
+put (LsobsNotes *self,
+     GArray    **members,
+     const char *key,
+     GBytes     *value,
+     gboolean    inherited)
 {
-  Metadatum metadatum = { NULL, value, inherited };
+  Member member = { NULL, value, inherited };
   g_autofree char *valid = NULL;
+  Member *known;
 
   /* Two keys that are repaired to the same one must be one from the start. */
   if (!g_utf8_validate (key, -1, NULL))
     key = valid = g_utf8_make_valid (key, -1);
-  if (self->metadata == NULL)
+  if (*members == NULL)
     {
-      self->metadata = g_array_new (FALSE, FALSE, sizeof (Metadatum));
-      g_array_set_clear_func (self->metadata, metadatum_clear);
+      *members = g_array_new (FALSE, FALSE, sizeof (Member));
+      g_array_set_clear_func (*members, member_clear);
     }
-  for (guint i = 0; i < self->metadata->len; i++)
+  known = find_member (*members, key);
+  if (known != NULL && replace_value (self, known, value))
     {
-      Metadatum *known = &g_array_index (self->metadata, Metadatum, i);
-
-      if (strcmp (known->key, key) == 0)
-        {
-          gsize before = g_bytes_get_size (known->value);
-
-          self->n_bytes -= before;
-          if (!take_room (self, g_bytes_get_size (value)))
-            {
-              self->n_bytes += before;
-              g_bytes_unref (value);
-              return FALSE;
-            }
-          g_bytes_unref (known->value);
-          known->value = value;
-          known->inherited = inherited;
-          return TRUE;
-        }
+      known->inherited = inherited;
+      return TRUE;
     }
-  if (self->metadata->len >= LSOBS_MAX_NOTES ||
+  if (known != NULL || (*members)->len >= LSOBS_MAX_NOTES ||
       !take_room (self, NOTE_OVERHEAD + strlen (key) + g_bytes_get_size (value)))
     {
       g_bytes_unref (value);
       return FALSE;
     }
-  metadatum.key = g_strdup (key);
-  g_array_append_val (self->metadata, metadatum);
+  member.key = g_strdup (key);
+  g_array_append_val (*members, member);
   return TRUE;
 }
 
@@ -123,10 +146,10 @@ _lsobs_notes_inherit (LsobsNotes       *self,
 {
   for (guint i = 0; parent->metadata != NULL && i < parent->metadata->len; i++)
     {
-      Metadatum *metadatum = &g_array_index (parent->metadata, Metadatum, i);
+      Member *member = &g_array_index (parent->metadata, Member, i);
 
-      if (metadatum->inherited)
-        put_metadata (self, metadatum->key, g_bytes_ref (metadatum->value), TRUE);
+      if (member->inherited)
+        put (self, &self->metadata, member->key, g_bytes_ref (member->value), TRUE);
     }
 }
 
@@ -137,7 +160,19 @@ _lsobs_notes_set_metadata (LsobsNotes *self,
                            GBytes     *value,
                            gboolean    inherited)
 {
-  if (!put_metadata (self, key, value, inherited))
+  if (!put (self, &self->metadata, key, value, inherited))
+    return FALSE;
+  self->extra_seq++;
+  return TRUE;
+}
+
+/* Takes @value over. FALSE when there is no room. */
+gboolean
+_lsobs_notes_set_extra (LsobsNotes *self,
+                        const char *key,
+                        GBytes     *value)
+{
+  if (!put (self, &self->extra, key, value, FALSE))
     return FALSE;
   self->extra_seq++;
   return TRUE;
@@ -178,27 +213,44 @@ _lsobs_notes_add_event (LsobsNotes *self,
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): an object with all metadata */
-GBytes *
-_lsobs_notes_write_metadata (const LsobsNotes *self)
+/* @members: (nullable)
+ * Returns: (transfer full) (nullable): an object */
+static GBytes *
+write_members (GArray *members)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
-  if (self->metadata == NULL)
+  if (members == NULL)
     return NULL;
-  for (guint i = 0; i < self->metadata->len; i++)
+  _lsobs_buffer_append_c (&text, '{');
+  for (guint i = 0; i < members->len; i++)
     {
-      Metadatum *metadatum = &g_array_index (self->metadata, Metadatum, i);
+      Member *member = &g_array_index (members, Member, i);
       gsize len;
-      const char *value = g_bytes_get_data (metadatum->value, &len);
+      const char *value = g_bytes_get_data (member->value, &len);
 
-      _lsobs_buffer_append_c (&text, i == 0 ? '{' : ',');
-      _lsobs_json_write_string (&text, metadatum->key, strlen (metadatum->key));
+      if (i > 0)
+        _lsobs_buffer_append_c (&text, ',');
+      _lsobs_json_write_string (&text, member->key, strlen (member->key));
       _lsobs_buffer_append_c (&text, ':');
       _lsobs_buffer_append (&text, value, len);
     }
   _lsobs_buffer_append_c (&text, '}');
   return _lsobs_buffer_steal_bytes (&text);
+}
+
+/* Returns: (transfer full) (nullable): an object with all metadata */
+GBytes *
+_lsobs_notes_write_metadata (const LsobsNotes *self)
+{
+  return write_members (self->metadata);
+}
+
+/* Returns: (transfer full) (nullable): an object with what extra has beside them */
+GBytes *
+_lsobs_notes_write_extra (const LsobsNotes *self)
+{
+  return write_members (self->extra);
 }
 
 /* Returns: (transfer full) (nullable): an array of strings */
@@ -209,11 +261,13 @@ _lsobs_notes_write_tags (const LsobsNotes *self)
 
   if (self->tags == NULL)
     return NULL;
+  _lsobs_buffer_append_c (&text, '[');
   for (guint i = 0; i < self->tags->len; i++)
     {
       const char *tag = g_ptr_array_index (self->tags, i);
 
-      _lsobs_buffer_append_c (&text, i == 0 ? '[' : ',');
+      if (i > 0)
+        _lsobs_buffer_append_c (&text, ',');
       _lsobs_json_write_string (&text, tag, strlen (tag));
     }
   _lsobs_buffer_append_c (&text, ']');

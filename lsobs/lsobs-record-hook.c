@@ -87,6 +87,16 @@ take_result (Visit   *visit,
 }
 
 static void
+replace (Visit       *visit,
+         const char  *field,
+         GBytes     **member,
+         JsonNode    *result)
+{
+  take_result (visit, member, write_node (result),
+               g_strdup_printf ("{\"" DROPPED_KEY "\":\"" DROPPED ("%s") "\"}", field));
+}
+
+static void
 visit_value (Visit       *visit,
              const char  *field,
              GBytes     **member)
@@ -98,8 +108,23 @@ visit_value (Visit       *visit,
     return;
   value = parse (visit, *member, FALSE);
   result = call (visit, field, value);
-  take_result (visit, member, write_node (result),
-               g_strdup_printf ("{\"" DROPPED_KEY "\":\"" DROPPED ("%s") "\"}", field));
+  replace (visit, field, member, result);
+}
+
+/* The same for what must be an object. */
+static void
+visit_object (Visit       *visit,
+              const char  *field,
+              GBytes     **member)
+{
+  g_autoptr (JsonNode) value = NULL;
+  g_autoptr (JsonNode) result = NULL;
+
+  if (*member == NULL)
+    return;
+  value = parse (visit, *member, TRUE);
+  result = call (visit, field, value);
+  replace (visit, field, member, result != NULL && JSON_NODE_HOLDS_OBJECT (result) ? result : NULL);
 }
 
 static gboolean
@@ -337,7 +362,10 @@ _lsobs_record_run_hook (LsobsRecord   *self,
   if (!settings->hide_outputs)
     visit_value (&visit, "outputs", &self->outputs);
   if (!settings->hide_metadata)
-    visit_value (&visit, "metadata", &self->metadata);
+    {
+      visit_value (&visit, "metadata", &self->metadata);
+      visit_object (&visit, "extra", &self->extra);
+    }
   visit_error (&visit, self);
   visit_tags (&visit, self);
   visit_events (&visit, self);

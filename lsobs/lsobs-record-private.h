@@ -26,7 +26,8 @@ struct _LsobsRecord
   GBytes *outputs;      /* (owned) (nullable) */
   GBytes *tags;         /* (owned) (nullable) an array of strings */
   GBytes *metadata;     /* (owned) (nullable) an object: all that the run has */
-  guint extra_seq;      /* counts the changes of metadata up to this record */
+  GBytes *extra;        /* (owned) (nullable) an object: what extra has beside metadata */
+  guint extra_seq;      /* counts the changes of both up to this record */
   gboolean extra_new;   /* some of it was not in the create that has left */
   GPtrArray *events;    /* (owned) (nullable) (element-type LsobsRecordEvent) */
   char *error;          /* (owned) (nullable) text */

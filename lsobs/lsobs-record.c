@@ -42,6 +42,7 @@ _lsobs_record_copy (LsobsRecord *self)
   ref_bytes (copy->outputs);
   ref_bytes (copy->tags);
   ref_bytes (copy->metadata);
+  ref_bytes (copy->extra);
   if (copy->events != NULL)
     g_ptr_array_ref (copy->events);
   copy->error = g_strdup (self->error);
@@ -56,6 +57,7 @@ _lsobs_record_free (LsobsRecord *self)
   g_clear_pointer (&self->outputs, g_bytes_unref);
   g_clear_pointer (&self->tags, g_bytes_unref);
   g_clear_pointer (&self->metadata, g_bytes_unref);
+  g_clear_pointer (&self->extra, g_bytes_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_free (self->error);
   _lsobs_run_info_unref (self->info);
@@ -87,7 +89,7 @@ _lsobs_record_measure (LsobsRecord *self)
 {
   return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
          bytes_size (self->inputs) + bytes_size (self->outputs) + bytes_size (self->tags) +
-         bytes_size (self->metadata) + events_size (self->events) +
+         bytes_size (self->metadata) + bytes_size (self->extra) + events_size (self->events) +
          /* Until the last note, they are the handle's. */
          (self->notes != NULL && self->final ? self->notes->n_bytes : 0) +
          (self->error != NULL ? strlen (self->error) : 0) +
@@ -113,6 +115,7 @@ _lsobs_record_join (LsobsRecord *self,
   replace_bytes (&self->outputs, &end->outputs);
   replace_bytes (&self->tags, &end->tags);
   replace_bytes (&self->metadata, &end->metadata);
+  replace_bytes (&self->extra, &end->extra);
   if (end->events != NULL)
     {
       g_clear_pointer (&self->events, g_ptr_array_unref);
@@ -140,6 +143,7 @@ _lsobs_record_settle (LsobsRecord *self)
     return;
   g_mutex_lock (&notes->lock);
   self->metadata = _lsobs_notes_write_metadata (notes);
+  self->extra = _lsobs_notes_write_extra (notes);
   self->extra_seq = notes->extra_seq;
   self->tags = _lsobs_notes_write_tags (notes);
   if (self->final && notes->events != NULL)

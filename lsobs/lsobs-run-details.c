@@ -105,6 +105,74 @@ lsobs_run_set_metadata_string (LsobsRun   *self,
     set_metadata (self, key, write_string (value), TRUE);
 }
 
+/* What is no object there would make the service lose what has to be one. */
+static void
+set_extra_metadata (LsobsRun *self,
+                    JsonNode *value)
+{
+  JsonObjectIter iter;
+  const char *key;
+  JsonNode *member;
+
+  json_object_iter_init_ordered (&iter, json_node_get_object (value));
+  while (json_object_iter_next_ordered (&iter, &key, &member))
+    lsobs_run_set_metadata (self, key, member);
+}
+
+/**
+ * lsobs_run_set_extra:
+ * @self: a run
+ * @key: a name, such as `invocation_params`
+ * @value: (nullable): what it stands for
+ *
+ * Sets a member of `extra`, where the service keeps metadata and whatever else it
+ * is told of a run; another value of the same @key is replaced. Children do not
+ * inherit it.
+ *
+ * Two names have a meaning of their own, and their values must be objects; others are
+ * counted by %LSOBS_COUNTER_DROPPED_NOTES. The members of `metadata` are set as
+ * lsobs_run_set_metadata() does. Those of `runtime` are added to what lsobs tells of
+ * the program by itself (such as `sdk` and `platform`), and take its place where the
+ * names are the same.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_extra (LsobsRun   *self,
+                     const char *key,
+                     JsonNode   *value)
+{
+  g_autoptr (JsonNode) null = NULL;
+  LsobsRunPayload payload = { .node = value, .duration_ms = -1 };
+  gboolean is_metadata = g_strcmp0 (key, "metadata") == 0;
+  gboolean is_object = value != NULL && JSON_NODE_HOLDS_OBJECT (value);
+  GBytes *json;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+
+  if (!self->info->sampled)
+    return;
+  if (!is_object && (is_metadata || g_str_equal (key, "runtime")))
+    {
+      if (_lsobs_run_lock_if_running (self))
+        _lsobs_run_unlock_after_note (self, FALSE);
+      return;
+    }
+  if (is_metadata)
+    {
+      set_extra_metadata (self, value);
+      return;
+    }
+  if (value == NULL)
+    payload.node = null = json_node_new (JSON_NODE_NULL);
+  json = _lsobs_run_capture (self, &payload);
+  if (_lsobs_run_lock_if_running (self))
+    _lsobs_run_unlock_after_note (self, _lsobs_notes_set_extra (self->notes, key, json));
+  else
+    g_bytes_unref (json);
+}
+
 /* The name and the time of an event are its own; details of the same names would
  * be there twice. Returns: (transfer full) (nullable) */
 static JsonNode *

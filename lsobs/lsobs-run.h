@@ -58,6 +58,10 @@ void            lsobs_run_set_metadata_string (LsobsRun     *self,
                                                const char   *key,
                                                const char   *value);
 LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_set_extra           (LsobsRun     *self,
+                                               const char   *key,
+                                               JsonNode     *value);
+LSOBS_AVAILABLE_IN_0_1
 void            lsobs_run_add_event           (LsobsRun     *self,
                                                const char   *name,
                                                JsonNode     *details);

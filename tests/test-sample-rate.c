@@ -65,7 +65,7 @@ typedef struct
 static const MetadataRow metadata_rows[] = {
   { "alone", 0.25, NULL, FALSE, FALSE, "{\"ls_tracing_sample_rate\":0.25}" },
   { "empty", 0.25, "{}", FALSE, FALSE, "{\"ls_tracing_sample_rate\":0.25}" },
-  { "last", 0.5, "{\"a\":{}}", FALSE, FALSE, "{\"a\":{},\"ls_tracing_sample_rate\":0.5}" },
+  { "first", 0.5, "{\"a\":{}}", FALSE, FALSE, "{\"ls_tracing_sample_rate\":0.5,\"a\":{}}" },
   { "thousandth", 0.001, NULL, FALSE, FALSE, "{\"ls_tracing_sample_rate\":0.001}" },
   { "tiny", 1e-7, NULL, FALSE, FALSE, "{\"ls_tracing_sample_rate\":1e-07}" },
   { "all", 1.0, NULL, FALSE, FALSE, NULL },
@@ -73,12 +73,12 @@ static const MetadataRow metadata_rows[] = {
   /* What the program says itself stands, but nothing else of the name does. */
   { "own", 0.25, "{\"ls_tracing_sample_rate\":1}", FALSE, FALSE, "{\"ls_tracing_sample_rate\":1}" },
   { "below", 0.25, "{\"a\":{\"ls_tracing_sample_rate\":1}}", FALSE, FALSE,
-    "{\"a\":{\"ls_tracing_sample_rate\":1},\"ls_tracing_sample_rate\":0.25}" },
+    "{\"ls_tracing_sample_rate\":0.25,\"a\":{\"ls_tracing_sample_rate\":1}}" },
   { "as-a-value", 0.25, "{\"a\":\"ls_tracing_sample_rate\"}", FALSE, FALSE,
-    "{\"a\":\"ls_tracing_sample_rate\",\"ls_tracing_sample_rate\":0.25}" },
-  { "no-object", 0.25, "[1]", FALSE, FALSE, "{\"value\":[1],\"ls_tracing_sample_rate\":0.25}" },
+    "{\"ls_tracing_sample_rate\":0.25,\"a\":\"ls_tracing_sample_rate\"}" },
+  { "no-object", 0.25, "[1]", FALSE, FALSE, "{\"ls_tracing_sample_rate\":0.25,\"value\":[1]}" },
   { "cut", 0.25, "{\"a\":1}", FALSE, TRUE,
-    "{\"__truncated__\":true,\"bytes\":7,\"ls_tracing_sample_rate\":0.25}" },
+    "{\"ls_tracing_sample_rate\":0.25,\"__truncated__\":true,\"bytes\":7}" },
   { "cut-alone", 0.25, NULL, FALSE, TRUE, "{\"ls_tracing_sample_rate\":0.25}" },
   { "hidden", 0.25, "{\"a\":1}", TRUE, FALSE, "{}" },
   { "hidden-alone", 0.25, NULL, TRUE, FALSE, NULL },
@@ -173,7 +173,7 @@ test_update (void)
   record->extra_new = TRUE;
   news = encode (config, record, FALSE);
   extra = parse_extra (news);
-  assert_metadata (extra, "{\"a\":1,\"ls_tracing_sample_rate\":0.25}");
+  assert_metadata (extra, "{\"ls_tracing_sample_rate\":0.25,\"a\":1}");
 }
 
 typedef struct
@@ -280,9 +280,9 @@ test_runs (Fixture       *fixture,
   g_assert_cmpuint (events->len, ==, 3);
   assert_metadata (lsobs_run_event_get_extra (events->pdata[0]), "{\"ls_tracing_sample_rate\":0.5}");
   assert_metadata (lsobs_run_event_get_extra (events->pdata[1]),
-                   "{\"key\":\"value\",\"ls_tracing_sample_rate\":0.5}");
+                   "{\"ls_tracing_sample_rate\":0.5,\"key\":\"value\"}");
   assert_metadata (lsobs_run_event_get_extra (events->pdata[2]),
-                   "{\"late\":\"value\",\"ls_tracing_sample_rate\":0.5}");
+                   "{\"ls_tracing_sample_rate\":0.5,\"late\":\"value\"}");
 }
 
 static guint64
