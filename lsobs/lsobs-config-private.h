@@ -3,6 +3,7 @@
 
 #include "lsobs/lsobs-config.h"
 #include "lsobs/lsobs-redact-hook-private.h"
+#include "lsobs/lsobs-replica-private.h"
 
 G_BEGIN_DECLS
 
@@ -82,5 +83,10 @@ void           _lsobs_config_set_protocol_setting (LsobsConfig           *self,
 /* (nullable) (transfer none): the secret itself; there is no public way to it. */
 const char   *_lsobs_config_peek_api_key        (LsobsConfig         *self);
 gboolean      _lsobs_config_has_api_url         (LsobsConfig         *self);
+
+/* (transfer none) (element-type LsobsReplica) */
+GPtrArray    *_lsobs_config_peek_replicas       (LsobsConfig         *self);
+void          _lsobs_config_take_replica        (LsobsConfig         *self,
+                                                 LsobsReplica        *replica);
 
 G_END_DECLS

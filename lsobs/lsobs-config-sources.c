@@ -105,6 +105,12 @@ lsobs_config_load_profile (LsobsConfig  *self,
  * The last three are `true`, `1`, `yes` or `on`, or else `false`, `0`, `no` or
  * `off`, in any case.
  *
+ * `LANGSMITH_RUNS_ENDPOINTS` names several places, as lsobs_config_add_replica() does,
+ * and excludes `LANGSMITH_ENDPOINT`. It is JSON: an array of objects with an `api_url`,
+ * an `api_key` and, where they are needed, a `project_name`, a `workspace_id` and
+ * `primary`, which is true or false; or one object with a member `"<url>": "<key>"` for
+ * each place. An entry that makes no sense is left out, with a line in the log.
+ *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
  * when a value makes no sense.
  *

@@ -59,6 +59,7 @@ struct _LsobsConfig
   gboolean allow_plain_http;
   LsobsPrivacy privacy;
   LsobsProtocol protocol;
+  GPtrArray *replicas;   /* (owned) (element-type LsobsReplica) */
   gint64 numbers[N_NUMBERS];
 };
 
@@ -114,6 +115,7 @@ lsobs_config_finalize (GObject *object)
   g_clear_object (&self->sampler);
   _lsobs_privacy_clear (&self->privacy);
   _lsobs_protocol_clear (&self->protocol);
+  g_ptr_array_unref (self->replicas);
 
   G_OBJECT_CLASS (lsobs_config_parent_class)->finalize (object);
 }
@@ -537,6 +539,7 @@ lsobs_config_init (LsobsConfig *self)
   self->ingest_mode = LSOBS_INGEST_MODE_AUTO;
   _lsobs_privacy_init (&self->privacy);
   _lsobs_protocol_init (&self->protocol);
+  self->replicas = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_replica_free);
   self->numbers[NUMBER_FLUSH_INTERVAL] = LSOBS_DEFAULT_FLUSH_INTERVAL;
   self->numbers[NUMBER_MAX_BATCH_SIZE] = LSOBS_DEFAULT_MAX_BATCH_SIZE;
   self->numbers[NUMBER_MAX_BATCH_BYTES] = LSOBS_DEFAULT_MAX_BATCH_BYTES;
@@ -567,6 +570,12 @@ gboolean
 _lsobs_config_has_api_url (LsobsConfig *self)
 {
   return self->has_api_url;
+}
+
+GPtrArray *
+_lsobs_config_peek_replicas (LsobsConfig *self)
+{
+  return self->replicas;
 }
 
 LsobsPrivacy *
@@ -616,12 +625,12 @@ gboolean
 lsobs_config_validate (LsobsConfig  *self,
                        GError      **error)
 {
-  g_autoptr (LsobsSettings) settings = NULL;
+  g_autoptr (GPtrArray) places = NULL;
 
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  settings = _lsobs_settings_new (self, LSOBS_SETTINGS_ANY, error);
-  return settings != NULL;
+  places = _lsobs_settings_new_for_places (self, LSOBS_SETTINGS_ANY, error);
+  return places != NULL;
 }
 
 /**

@@ -24,7 +24,8 @@ G_BEGIN_DECLS
  *
  * It is called in the thread that sends: one of the library's, or that of the
  * observer's main context; never twice at once for one observer or exporter, but for
- * several of them it may be. It must not wait for that thread, as by flushing.
+ * several of them it may be. With replicas, it is called for each of them. It must not
+ * wait for that thread, as by flushing.
  *
  * Returns: (transfer full) (nullable): what is sent, such as another reference to
  *   @value; or %NULL to drop the field, when it cannot be made fit: a note takes its
@@ -108,6 +109,17 @@ void             lsobs_config_set_allow_plain_http (LsobsConfig *self,
                                                     gboolean     allow_plain_http);
 LSOBS_AVAILABLE_IN_0_1
 gboolean         lsobs_config_get_allow_plain_http (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_add_replica          (LsobsConfig      *self,
+                                                    const char       *api_url,
+                                                    const char       *api_key,
+                                                    const char       *project_name,
+                                                    const char       *workspace_id,
+                                                    LsobsReplicaRole  role);
+LSOBS_AVAILABLE_IN_0_1
+void             lsobs_config_clear_replicas       (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+guint            lsobs_config_get_n_replicas       (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
 void             lsobs_config_add_redact_rule      (LsobsConfig *self,
                                                     const char  *pattern,

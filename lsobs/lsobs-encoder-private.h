@@ -27,7 +27,7 @@ typedef struct
 {
   gatomicrefcount ref_count;
   LsobsRecord *record;              /* (owned) */
-  char id[LSOBS_UUID_LEN + 1];
+  char id[LSOBS_UUID_LEN + 1];      /* as it leaves: replicas have ids of their own */
   gboolean cut;                     /* payloads were replaced by notes of their size */
   LsobsBuffer text;                 /* (owned) all fields, one after the other */
   struct

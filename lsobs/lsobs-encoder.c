@@ -36,6 +36,8 @@ typedef struct
   LsobsEncoded *encoded;
   LsobsRecord *record;
   LsobsBuffer *out;
+  const char *project; /* (unowned) where the run goes */
+  const char *remap;   /* (unowned) (nullable) what its ids are made fit for */
 } Encoding;
 
 static void
@@ -93,13 +95,26 @@ write_name (Encoding   *e,
   _lsobs_json_walk_text (e->out, name, strlen (name), &options);
 }
 
+/* Every id that leaves goes through here, or through write_path(). */
+static void
+write_mapped_id (Encoding      *e,
+                 const LsobsId *id,
+                 char          *text)
+{
+  LsobsId mapped = *id;
+
+  if (e->remap != NULL)
+    _lsobs_id_remap (&mapped, e->remap);
+  _lsobs_id_write (&mapped, text);
+}
+
 static void
 write_id (Encoding      *e,
           const char    *key,
           const LsobsId *id)
 {
   _lsobs_buffer_append_str (e->out, key);
-  _lsobs_id_write (id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
+  write_mapped_id (e, id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
   e->out->len += LSOBS_UUID_LEN;
   _lsobs_buffer_append_c (e->out, '"');
 }
@@ -115,13 +130,24 @@ write_time (Encoding   *e,
   _lsobs_buffer_append_c (e->out, '"');
 }
 
+static void
+write_path (Encoding *e)
+{
+  gsize len = _lsobs_run_info_get_path_len (e->record->info);
+  char *text = _lsobs_buffer_reserve (e->out, len);
+
+  _lsobs_run_info_write_path (e->record->info, text);
+  if (e->remap != NULL)
+    _lsobs_dotted_order_remap (text, len, e->remap);
+  e->out->len += len;
+}
+
 /* Every record carries the whole identity, updates too: so an update that comes
  * before its create, or without it, can still be shown. */
 static void
 write_main (Encoding *e)
 {
   LsobsRunInfo *info = e->record->info;
-  gsize path_len = _lsobs_run_info_get_path_len (info);
 
   begin_field (e, LSOBS_FIELD_MAIN);
   write_id (e, "{\"id\":\"", &info->segment.id);
@@ -129,15 +155,14 @@ write_main (Encoding *e)
   if (info->parent != NULL)
     write_id (e, ",\"parent_run_id\":\"", &info->parent->segment.id);
   _lsobs_buffer_append_str (e->out, ",\"dotted_order\":\"");
-  _lsobs_run_info_write_path (info, _lsobs_buffer_reserve (e->out, path_len));
-  e->out->len += path_len;
+  write_path (e);
   _lsobs_buffer_append_str (e->out, "\",\"name\":");
   write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed",
               e->encoded->cut ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, run_type_names[info->run_type]);
   _lsobs_buffer_append_str (e->out, "\",\"session_name\":");
-  write_name (e, e->settings->project_name, 0);
+  write_name (e, e->project, 0);
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
   if (e->record->end_time != 0)
     write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));
@@ -346,11 +371,17 @@ encode (LsobsSettings *settings,
         LsobsEncoded  *encoded)
 {
   LsobsRecord *record = encoded->record;
-  Encoding e = { settings, counters, encoded, record, &encoded->text };
+  const char *own_project = settings->project_name;
+  Encoding e = {
+    settings, counters, encoded, record, &encoded->text,
+    _lsobs_settings_get_project (settings, own_project),
+    _lsobs_settings_get_remap_project (settings, own_project)
+  };
   gboolean create = record->kind == LSOBS_RECORD_CREATE;
 
   _lsobs_buffer_truncate (&encoded->text, 0);
   memset (encoded->fields, 0, sizeof encoded->fields);
+  write_mapped_id (&e, &record->info->segment.id, encoded->id);
 
   write_main (&e);
   if (record->inputs != NULL)
@@ -390,7 +421,6 @@ _lsobs_encoder_encode (LsobsSettings *settings,
 
   g_atomic_ref_count_init (&self->ref_count);
   self->record = record;
-  _lsobs_id_write (&record->info->segment.id, self->id);
   _lsobs_record_settle (record);
   _lsobs_record_run_hook (record, settings, counters);
   encode (settings, counters, self);

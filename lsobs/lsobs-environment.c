@@ -7,6 +7,7 @@
 
 #include "lsobs/lsobs-environment-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-replica-private.h"
 
 /* The only place that reads the environment. */
 
@@ -101,6 +102,26 @@ read_string (LsobsConfig  *config,
   return FALSE;
 }
 
+/* A list of places takes the place of the one address. */
+static gboolean
+read_replicas (LsobsConfig  *config,
+               GError      **error)
+{
+  g_autofree char *variable = NULL;
+  g_autofree char *endpoint = NULL;
+  const char *value = read_variable ("RUNS_ENDPOINTS", &variable);
+
+  if (value == NULL)
+    return TRUE;
+  if (read_variable ("ENDPOINT", &endpoint) != NULL)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   _("Only one of %s and %s can be set"), endpoint, variable);
+      return FALSE;
+    }
+  return _lsobs_replicas_read (config, value, variable, error);
+}
+
 gboolean
 _lsobs_environment_apply (LsobsConfig  *config,
                           GError      **error)
@@ -112,5 +133,6 @@ _lsobs_environment_apply (LsobsConfig  *config,
          read_rate (config, error) &&
          read_switch (config, "HIDE_INPUTS", lsobs_config_set_hide_inputs, error) &&
          read_switch (config, "HIDE_OUTPUTS", lsobs_config_set_hide_outputs, error) &&
-         read_switch (config, "HIDE_METADATA", lsobs_config_set_hide_metadata, error);
+         read_switch (config, "HIDE_METADATA", lsobs_config_set_hide_metadata, error) &&
+         read_replicas (config, error);
 }

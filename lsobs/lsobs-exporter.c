@@ -21,6 +21,9 @@
  * and never sees an error for it. Nothing is lost silently:
  * lsobs_exporter_dup_stats() counts every record and its fate.
  *
+ * With lsobs_config_add_replica(), an exporter writes to several places. Each of them
+ * has a queue, a thread and books of its own, so that none waits for another.
+ *
  * All functions may be called from any thread. When the last reference goes, what
  * waits is sent for as long as #LsobsConfig:shutdown-timeout allows.
  *
@@ -71,6 +74,8 @@ renew (LsobsExporter *self)
     _lsobs_lane_write_off_fork (g_ptr_array_index (self->lanes, i));
   if (self->notifier != NULL)
     _lsobs_notifier_renew (self->notifier);
+  if (self->settings->redact_hook != NULL)
+    _lsobs_redact_hook_renew (self->settings->redact_hook);
 }
 
 static LsobsFan *
@@ -202,7 +207,8 @@ lsobs_exporter_enqueue (LsobsExporter  *self,
  * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT when the time is over: nothing is lost by
  * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when records were
  * tried and lost, or when sending is paused. Records that went for want of room are
- * told by @stats alone.
+ * told by @stats alone. With replicas, all of them are flushed at once, within one
+ * @timeout; @stats are the sums, and the error is that of the worst of them.
  *
  * Needs no main loop. Where the sending happens in a context of the program, see
  * #LsobsExporter:main-context, this function runs that context while it waits, if
@@ -551,7 +557,9 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
   /**
    * LsobsExporter:transport:
    *
-   * What takes the batches away: an #LsobsClient unless it is given.
+   * What takes the batches away: an #LsobsClient unless it is given; with replicas,
+   * that of the first of them. One that is given is the only place that runs are
+   * written to, whatever the config says.
    *
    * Since: 0.1
    */
@@ -614,7 +622,8 @@ lsobs_exporter_new (LsobsConfig     *config,
  * lsobs_exporter_dup_stats:
  * @self: an exporter
  *
- * Gets all counters, as they are at this moment.
+ * Gets all counters, as they are at this moment. With replicas, these are the sums of
+ * all of them: a record is counted once for each place that it goes to.
  *
  * Returns: (transfer full): a snapshot
  *
@@ -630,10 +639,53 @@ lsobs_exporter_dup_stats (LsobsExporter *self)
 }
 
 /**
+ * lsobs_exporter_get_n_replicas:
+ * @self: an exporter
+ *
+ * Gets how many places runs are written to; see lsobs_config_add_replica().
+ *
+ * Returns: a number, at least 1
+ *
+ * Since: 0.1
+ */
+guint
+lsobs_exporter_get_n_replicas (LsobsExporter *self)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), 1);
+  g_return_val_if_fail (self->fan != NULL, 1);
+
+  return self->lanes->len;
+}
+
+/**
+ * lsobs_exporter_dup_replica_stats:
+ * @self: an exporter
+ * @index: which place, from 0, in the order in which they were added
+ *
+ * Gets the counters of one of the places that runs are written to, as they are at
+ * this moment. What concerns no single place, such as %LSOBS_COUNTER_UNSAMPLED, is in
+ * lsobs_exporter_dup_stats() alone when there are several.
+ *
+ * Returns: (transfer full): a snapshot
+ *
+ * Since: 0.1
+ */
+LsobsStats *
+lsobs_exporter_dup_replica_stats (LsobsExporter *self,
+                                  guint          index)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
+  g_return_val_if_fail (self->fan != NULL, NULL);
+  g_return_val_if_fail (index < self->lanes->len, NULL);
+
+  return _lsobs_fan_dup_lane_stats (get_fan (self), index);
+}
+
+/**
  * lsobs_exporter_get_state:
  * @self: an exporter
  *
- * Gets how delivery is going.
+ * Gets how delivery is going; with replicas, where it is going worst.
  *
  * Returns: a state
  *
@@ -649,10 +701,32 @@ lsobs_exporter_get_state (LsobsExporter *self)
 }
 
 /**
+ * lsobs_exporter_get_replica_state:
+ * @self: an exporter
+ * @index: which place, from 0, in the order in which they were added
+ *
+ * Gets how delivery to one of the places is going that runs are written to.
+ *
+ * Returns: a state
+ *
+ * Since: 0.1
+ */
+LsobsState
+lsobs_exporter_get_replica_state (LsobsExporter *self,
+                                  guint          index)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
+  g_return_val_if_fail (self->fan != NULL, LSOBS_STATE_OK);
+  g_return_val_if_fail (index < self->lanes->len, LSOBS_STATE_OK);
+
+  return _lsobs_fan_get_lane_state (get_fan (self), index);
+}
+
+/**
  * lsobs_exporter_get_transport:
  * @self: an exporter
  *
- * Gets what takes the batches away.
+ * Gets what takes the batches away; with replicas, to the first of them.
  *
  * Returns: (transfer none): a transport
  *

@@ -65,7 +65,15 @@ gboolean        lsobs_exporter_shutdown_finish (LsobsExporter        *self,
 LSOBS_AVAILABLE_IN_0_1
 LsobsStats     *lsobs_exporter_dup_stats       (LsobsExporter        *self);
 LSOBS_AVAILABLE_IN_0_1
+guint           lsobs_exporter_get_n_replicas  (LsobsExporter        *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsStats     *lsobs_exporter_dup_replica_stats (LsobsExporter      *self,
+                                                  guint               index);
+LSOBS_AVAILABLE_IN_0_1
 LsobsState      lsobs_exporter_get_state       (LsobsExporter        *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsState      lsobs_exporter_get_replica_state (LsobsExporter      *self,
+                                                  guint               index);
 LSOBS_AVAILABLE_IN_0_1
 LsobsTransport *lsobs_exporter_get_transport   (LsobsExporter        *self);
 

@@ -16,15 +16,16 @@ lane_free (LsobsLane *self)
   g_free (self);
 }
 
-/* An exporter of one place has its own counters for the books of that place. */
+/* An exporter of one place needs no other counters for the books of that place. */
 static LsobsLane *
 lane_new (LsobsSettings *settings,
-          LsobsCounters *counters)
+          LsobsCounters *counters,
+          gboolean       alone)
 {
   LsobsLane *self = g_new0 (LsobsLane, 1);
 
   self->settings = _lsobs_settings_ref (settings);
-  self->counters = _lsobs_counters_ref (counters);
+  self->counters = alone ? _lsobs_counters_ref (counters) : _lsobs_counters_new ();
   return self;
 }
 
@@ -41,6 +42,27 @@ claim_client (LsobsLane  *self,
 }
 
 /* @transport: (nullable): the one place to write to, whatever @config says
+ * Returns: (transfer full) (nullable) (element-type LsobsSettings) */
+static GPtrArray *
+get_places (LsobsConfig     *config,
+            LsobsTransport  *transport,
+            GError         **error)
+{
+  g_autoptr (GPtrArray) places = NULL;
+  LsobsSettings *settings;
+
+  if (transport == NULL)
+    return _lsobs_settings_new_for_places (config, LSOBS_SETTINGS_FOR_HTTP, error);
+  settings = _lsobs_settings_new (config, LSOBS_SETTINGS_ANY, error);
+  if (settings == NULL)
+    return NULL;
+  places = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
+  g_ptr_array_add (places, settings);
+  return g_steal_pointer (&places);
+}
+
+/* @transport: (nullable): the one place to write to, whatever @config says
+ * @counters: of what concerns no single place
  * Returns: (transfer full) (nullable) (element-type LsobsLane): at least one */
 GPtrArray *
 _lsobs_lanes_new (LsobsConfig     *config,
@@ -49,20 +71,21 @@ _lsobs_lanes_new (LsobsConfig     *config,
                   GError         **error)
 {
   g_autoptr (GPtrArray) lanes = g_ptr_array_new_with_free_func ((GDestroyNotify) lane_free);
-  g_autoptr (LsobsSettings) settings = NULL;
-  LsobsLane *lane;
+  g_autoptr (GPtrArray) places = get_places (config, transport, error);
 
-  settings = _lsobs_settings_new (config,
-                                  transport == NULL ? LSOBS_SETTINGS_FOR_HTTP : LSOBS_SETTINGS_ANY,
-                                  error);
-  if (settings == NULL)
+  if (places == NULL)
     return NULL;
-  lane = lane_new (settings, counters);
-  g_ptr_array_add (lanes, lane);
-  lane->transport = transport != NULL ? g_object_ref (transport)
-                                      : LSOBS_TRANSPORT (_lsobs_client_new_for_settings (settings));
-  if (!claim_client (lane, error))
-    return NULL;
+  for (guint i = 0; i < places->len; i++)
+    {
+      LsobsLane *lane = lane_new (g_ptr_array_index (places, i), counters, places->len == 1);
+
+      g_ptr_array_add (lanes, lane);
+      lane->transport = transport != NULL
+                            ? g_object_ref (transport)
+                            : LSOBS_TRANSPORT (_lsobs_client_new_for_settings (lane->settings));
+      if (!claim_client (lane, error))
+        return NULL;
+    }
   return g_steal_pointer (&lanes);
 }
 

@@ -11,6 +11,9 @@ typedef struct _LsobsRedactHook LsobsRedactHook;
 LsobsRedactHook *_lsobs_redact_hook_new   (LsobsRedactFunc  func,
                                            gpointer         user_data,
                                            GDestroyNotify   notify);
+LsobsRedactHook *_lsobs_redact_hook_new_turns
+                                          (LsobsRedactHook *inner);
+void             _lsobs_redact_hook_renew (LsobsRedactHook *self);
 LsobsRedactHook *_lsobs_redact_hook_ref   (LsobsRedactHook *self);
 void             _lsobs_redact_hook_unref (LsobsRedactHook *self);
 JsonNode        *_lsobs_redact_hook_call  (LsobsRedactHook *self,

@@ -11,6 +11,9 @@ struct _LsobsRedactHook
   LsobsRedactFunc func;
   gpointer user_data;
   GDestroyNotify notify;   /* (nullable) */
+
+  LsobsRedactHook *inner;  /* (owned) (nullable) whose function it is, called in turns */
+  GRecMutex turn;          /* with inner: held while the function is called */
 };
 
 LsobsRedactHook *
@@ -25,6 +28,27 @@ _lsobs_redact_hook_new (LsobsRedactFunc func,
   self->user_data = user_data;
   self->notify = notify;
   return self;
+}
+
+/* For the threads of one exporter, when it has several: its function is never called
+ * twice at once. */
+LsobsRedactHook *
+_lsobs_redact_hook_new_turns (LsobsRedactHook *inner)
+{
+  LsobsRedactHook *self = _lsobs_redact_hook_new (inner->func, inner->user_data, NULL);
+
+  self->inner = _lsobs_redact_hook_ref (inner);
+  g_rec_mutex_init (&self->turn);
+  return self;
+}
+
+/* In a forked child, before anybody calls it: a thread of the parent may have had its
+ * turn. */
+void
+_lsobs_redact_hook_renew (LsobsRedactHook *self)
+{
+  if (self->inner != NULL)
+    g_rec_mutex_init (&self->turn);
 }
 
 LsobsRedactHook *
@@ -42,6 +66,9 @@ _lsobs_redact_hook_unref (LsobsRedactHook *self)
 
   if (self->notify != NULL)
     self->notify (self->user_data);
+  if (self->inner != NULL)
+    g_rec_mutex_clear (&self->turn);
+  g_clear_pointer (&self->inner, _lsobs_redact_hook_unref);
   g_free (self);
 }
 
@@ -55,8 +82,13 @@ _lsobs_redact_hook_call (LsobsRedactHook *self,
                          JsonNode        *value)
 {
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
-  JsonNode *result = self->func (field, value, self->user_data);
+  JsonNode *result;
 
+  if (self->inner != NULL)
+    g_rec_mutex_lock (&self->turn);
+  result = self->func (field, value, self->user_data);
+  if (self->inner != NULL)
+    g_rec_mutex_unlock (&self->turn);
   _lsobs_fork_guard_close (guard);
   return result;
 }

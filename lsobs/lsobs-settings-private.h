@@ -5,6 +5,7 @@
 #include "lsobs/lsobs-id-private.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-redactor-private.h"
+#include "lsobs/lsobs-replica-private.h"
 
 G_BEGIN_DECLS
 
@@ -33,7 +34,9 @@ typedef struct
   char *api_url;           /* (owned) no slash at the end */
   gboolean loopback;       /* it is on this machine */
   char *api_key;           /* (owned) (nullable) a secret */
-  char *project_name;      /* (owned) */
+  char *project_name;      /* (owned) the runs' own */
+  char *replica_project;   /* (owned) (nullable) where they go instead */
+  LsobsReplicaRole role;   /* whether they keep their ids */
   char *workspace_id;      /* (owned) (nullable) */
   LsobsRedactor *redactor; /* (owned) (nullable) */
   LsobsRedactHook *redact_hook; /* (owned) (nullable) goes before the redactor */
@@ -81,10 +84,29 @@ typedef enum
 LsobsSettings *_lsobs_settings_new   (LsobsConfig       *config,
                                       LsobsSettingsUse   use,
                                       GError           **error);
+LsobsSettings *_lsobs_settings_new_for_replica
+                                     (LsobsConfig        *config,
+                                      const LsobsReplica *replica,
+                                      LsobsSettingsUse    use,
+                                      GError            **error);
+GPtrArray     *_lsobs_settings_new_for_places
+                                     (LsobsConfig       *config,
+                                      LsobsSettingsUse   use,
+                                      GError           **error);
+gboolean       _lsobs_settings_check_replica
+                                     (LsobsConfig        *config,
+                                      const LsobsReplica *replica,
+                                      GError            **error);
 LsobsSettings *_lsobs_settings_ref   (LsobsSettings     *self);
 void           _lsobs_settings_unref (LsobsSettings     *self);
 gboolean       _lsobs_settings_keeps (LsobsSettings     *self,
                                       const LsobsId     *trace_id);
+const char    *_lsobs_settings_get_project
+                                     (LsobsSettings     *self,
+                                      const char        *own);
+const char    *_lsobs_settings_get_remap_project
+                                     (LsobsSettings     *self,
+                                      const char        *own);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSettings, _lsobs_settings_unref)
 

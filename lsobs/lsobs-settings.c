@@ -172,18 +172,33 @@ take_numbers (LsobsSettings  *self,
 }
 
 static gboolean
-take_key (LsobsSettings     *self,
-          LsobsConfig       *config,
-          LsobsSettingsUse   use,
-          GError           **error)
+take_url (LsobsSettings      *self,
+          LsobsConfig        *config,
+          const LsobsReplica *replica,
+          GError            **error)
 {
-  self->api_key = dup_trimmed (_lsobs_config_peek_api_key (config));
+  self->api_url = check_url (replica != NULL ? replica->api_url : lsobs_config_get_api_url (config),
+                             lsobs_config_get_allow_plain_http (config), &self->loopback, error);
+  return self->api_url != NULL;
+}
+
+static gboolean
+take_key (LsobsSettings       *self,
+          LsobsConfig         *config,
+          const LsobsReplica  *replica,
+          LsobsSettingsUse     use,
+          GError             **error)
+{
+  /* A key is for its own place only. */
+  self->api_key = dup_trimmed (replica != NULL ? replica->api_key : _lsobs_config_peek_api_key (config));
   if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback &&
       self->tracing_enabled)
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _("No API key: set the property api-key, or the environment variable "
-                             "LANGSMITH_API_KEY"));
+                           replica != NULL
+                               ? _("It has no API key")
+                               : _("No API key: set the property api-key, or the environment variable "
+                                   "LANGSMITH_API_KEY"));
       return FALSE;
     }
   if (self->api_key != NULL && !is_visible_ascii (self->api_key))
@@ -197,32 +212,38 @@ take_key (LsobsSettings     *self,
 }
 
 static gboolean
-take_names (LsobsSettings  *self,
-            LsobsConfig    *config,
-            GError        **error)
+check_utf8 (const char  *text,
+            const char  *message,
+            GError     **error)
 {
+  if (text == NULL || g_utf8_validate (text, -1, NULL))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, message);
+  return FALSE;
+}
+
+static gboolean
+take_names (LsobsSettings       *self,
+            LsobsConfig         *config,
+            const LsobsReplica  *replica,
+            GError             **error)
+{
+  const char *project_name = lsobs_config_get_project_name (config);
+  const char *workspace_id = lsobs_config_get_workspace_id (config);
   LsobsId id;
 
-  self->project_name = g_strdup (lsobs_config_get_project_name (config));
-  if (self->project_name == NULL || *self->project_name == '\0')
-    {
-      g_free (self->project_name);
-      self->project_name = g_strdup (LSOBS_DEFAULT_PROJECT_NAME);
-    }
-  if (!g_utf8_validate (self->project_name, -1, NULL))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _("Invalid project name: it is not UTF-8"));
-      return FALSE;
-    }
-  if (self->revision_id != NULL && !g_utf8_validate (self->revision_id, -1, NULL))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _("Invalid revision id: it is not UTF-8"));
-      return FALSE;
-    }
+  self->project_name = g_strdup (project_name != NULL && *project_name != '\0'
+                                     ? project_name : LSOBS_DEFAULT_PROJECT_NAME);
+  if (replica != NULL && replica->project_name != NULL && *replica->project_name != '\0')
+    self->replica_project = g_strdup (replica->project_name);
+  if (!check_utf8 (self->project_name, _("Invalid project name: it is not UTF-8"), error) ||
+      !check_utf8 (self->replica_project, _("Invalid project name: it is not UTF-8"), error) ||
+      !check_utf8 (self->revision_id, _("Invalid revision id: it is not UTF-8"), error))
+    return FALSE;
 
-  self->workspace_id = dup_trimmed (lsobs_config_get_workspace_id (config));
+  if (replica != NULL && replica->workspace_id != NULL)
+    workspace_id = replica->workspace_id;
+  self->workspace_id = dup_trimmed (workspace_id);
   if (self->workspace_id != NULL &&
       (strlen (self->workspace_id) != LSOBS_UUID_LEN || !_lsobs_id_parse (&id, self->workspace_id)))
     {
@@ -231,6 +252,21 @@ take_names (LsobsSettings  *self,
       return FALSE;
     }
   return TRUE;
+}
+
+/* Where runs are sent to. @replica: (nullable): NULL for what the config itself says */
+static gboolean
+take_place (LsobsSettings       *self,
+            LsobsConfig         *config,
+            const LsobsReplica  *replica,
+            LsobsSettingsUse     use,
+            GError             **error)
+{
+  if (replica != NULL)
+    self->role = replica->role;
+  return take_url (self, config, replica, error) &&
+         take_key (self, config, replica, use, error) &&
+         take_names (self, config, replica, error);
 }
 
 /* A sampler of the program's own has no rate that we know of. */
@@ -377,10 +413,12 @@ take_privacy (LsobsSettings  *self,
   return TRUE;
 }
 
+/* @replica: (nullable): NULL for the place that the config itself names */
 LsobsSettings *
-_lsobs_settings_new (LsobsConfig       *config,
-                     LsobsSettingsUse   use,
-                     GError           **error)
+_lsobs_settings_new_for_replica (LsobsConfig         *config,
+                                 const LsobsReplica  *replica,
+                                 LsobsSettingsUse     use,
+                                 GError             **error)
 {
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
 
@@ -391,16 +429,34 @@ _lsobs_settings_new (LsobsConfig       *config,
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
   self->failed_traces_dir = g_strdup (lsobs_config_get_failed_traces_dir (config));
   self->revision_id = g_strdup (lsobs_config_get_revision_id (config));
-  self->api_url = check_url (lsobs_config_get_api_url (config),
-                             lsobs_config_get_allow_plain_http (config), &self->loopback, error);
-  if (self->api_url == NULL ||
-      !take_key (self, config, use, error) ||
-      !take_names (self, config, error) ||
+  if (!take_place (self, config, replica, use, error) ||
       !take_sampling (self, config, error) ||
       !take_privacy (self, config, error) ||
       !take_numbers (self, config, error))
     return NULL;
   return g_steal_pointer (&self);
+}
+
+/* For the place that the config itself names, even if it has replicas. */
+LsobsSettings *
+_lsobs_settings_new (LsobsConfig       *config,
+                     LsobsSettingsUse   use,
+                     GError           **error)
+{
+  return _lsobs_settings_new_for_replica (config, NULL, use, error);
+}
+
+/* Judges a replica alone. */
+gboolean
+_lsobs_settings_check_replica (LsobsConfig         *config,
+                               const LsobsReplica  *replica,
+                               GError             **error)
+{
+  g_autoptr (LsobsSettings) probe = g_new0 (LsobsSettings, 1);
+
+  g_atomic_ref_count_init (&probe->ref_count);
+  probe->tracing_enabled = lsobs_config_get_tracing_enabled (config);
+  return take_place (probe, config, replica, LSOBS_SETTINGS_FOR_HTTP, error);
 }
 
 LsobsSettings *
@@ -418,6 +474,7 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->api_url);
   _lsobs_secret_free (self->api_key);
   g_free (self->project_name);
+  g_free (self->replica_project);
   g_free (self->workspace_id);
   g_free (self->label);
   g_free (self->failed_traces_dir);

@@ -37,6 +37,11 @@ G_DEFINE_ENUM_TYPE (LsobsCompression, lsobs_compression,
                     G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_GZIP, "gzip"),
                     G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_ZSTD, "zstd"))
 
+G_DEFINE_ENUM_TYPE (LsobsReplicaRole, lsobs_replica_role,
+                    G_DEFINE_ENUM_VALUE (LSOBS_REPLICA_ROLE_AUTO, "auto"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_REPLICA_ROLE_PRIMARY, "primary"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_REPLICA_ROLE_SECONDARY, "secondary"))
+
 G_DEFINE_ENUM_TYPE (LsobsState, lsobs_state,
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_OK, "ok"),
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_DEGRADED, "degraded"),

@@ -101,6 +101,27 @@ typedef enum
 #define LSOBS_TYPE_COMPRESSION (lsobs_compression_get_type ())
 
 /**
+ * LsobsReplicaRole:
+ * @LSOBS_REPLICA_ROLE_AUTO: runs keep their ids if the project is their own, and get
+ *   others otherwise
+ * @LSOBS_REPLICA_ROLE_PRIMARY: runs keep their ids; one replica at the most can be this
+ * @LSOBS_REPLICA_ROLE_SECONDARY: runs get other ids, even if the project is their own
+ *
+ * Whether runs keep their ids in one of the places that they are written to. The same
+ * service would take two runs of one id for the same run.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  LSOBS_REPLICA_ROLE_AUTO,
+  LSOBS_REPLICA_ROLE_PRIMARY,
+  LSOBS_REPLICA_ROLE_SECONDARY
+} LsobsReplicaRole;
+
+#define LSOBS_TYPE_REPLICA_ROLE (lsobs_replica_role_get_type ())
+
+/**
  * LsobsState:
  * @LSOBS_STATE_OK: the last batch was delivered, or none was sent yet
  * @LSOBS_STATE_DEGRADED: the last batch was lost; the next one is tried
@@ -129,6 +150,8 @@ LSOBS_AVAILABLE_IN_0_1
 GType lsobs_ingest_mode_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_compression_get_type (void);
+LSOBS_AVAILABLE_IN_0_1
+GType lsobs_replica_role_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_state_get_type       (void);
 

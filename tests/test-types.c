@@ -21,6 +21,7 @@ static const EnumRow enum_rows[] = {
     { "chain", "llm", "tool", "retriever", "embedding", "prompt", "parser" } },
   { "run-status", lsobs_run_status_get_type, { "running", "completed", "failed" } },
   { "compression", lsobs_compression_get_type, { "auto", "none", "gzip", "zstd" } },
+  { "replica-role", lsobs_replica_role_get_type, { "auto", "primary", "secondary" } },
   { "ingest-mode", lsobs_ingest_mode_get_type, { "auto", "multipart", "batch", "runs" } },
   { "state", lsobs_state_get_type, { "ok", "degraded", "paused" } },
   { "run-event-kind", lsobs_run_event_kind_get_type, { "start", "update" } },

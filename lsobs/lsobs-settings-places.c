@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-config-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-settings-private.h"
+
+/* The settings of several places that runs are written to: each has its own, which
+ * differ in where runs go, and what their ids are there. */
+
+/* The project that a run goes to in this place. @own: that of the run */
+const char *
+_lsobs_settings_get_project (LsobsSettings *self,
+                             const char    *own)
+{
+  return self->replica_project != NULL ? self->replica_project : own;
+}
+
+/* Returns: (transfer none) (nullable): what _lsobs_id_remap() makes the ids of a run
+ * fit for in this place; NULL when they stay as they are */
+const char *
+_lsobs_settings_get_remap_project (LsobsSettings *self,
+                                   const char    *own)
+{
+  const char *project = _lsobs_settings_get_project (self, own);
+
+  switch (self->role)
+    {
+    case LSOBS_REPLICA_ROLE_PRIMARY:
+      return NULL;
+    case LSOBS_REPLICA_ROLE_SECONDARY:
+      return project;
+    case LSOBS_REPLICA_ROLE_AUTO:
+    default:
+      return strcmp (project, own) != 0 ? project : NULL;
+    }
+}
+
+/* Whether the same runs would go to the same project with the same key: a mistake, and
+ * a service that refuses half of what it gets. */
+static gboolean
+are_one_place (LsobsSettings *a,
+               LsobsSettings *b)
+{
+  return strcmp (a->api_url, b->api_url) == 0 &&
+         g_strcmp0 (a->api_key, b->api_key) == 0 &&
+         g_strcmp0 (a->workspace_id, b->workspace_id) == 0 &&
+         strcmp (_lsobs_settings_get_project (a, a->project_name),
+                 _lsobs_settings_get_project (b, b->project_name)) == 0 &&
+         g_strcmp0 (_lsobs_settings_get_remap_project (a, a->project_name),
+                    _lsobs_settings_get_remap_project (b, b->project_name)) == 0;
+}
+
+static gboolean
+check_places (GPtrArray  *places,
+              GError    **error)
+{
+  guint n_primary = 0;
+
+  for (guint i = 0; i < places->len; i++)
+    {
+      LsobsSettings *place = g_ptr_array_index (places, i);
+
+      if (place->role == LSOBS_REPLICA_ROLE_PRIMARY && ++n_primary > 1)
+        {
+          g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                               _("Invalid replicas: more than one is the primary"));
+          return FALSE;
+        }
+      for (guint k = 0; k < i; k++)
+        if (are_one_place (g_ptr_array_index (places, k), place))
+          {
+            g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                         _("Invalid replicas: %u and %u are the same place"), k + 1, i + 1);
+            return FALSE;
+          }
+    }
+  return TRUE;
+}
+
+/* What a replica is called in messages: its number and its host, never its key. */
+static char *
+make_label (LsobsSettings *self)
+{
+  g_autoptr (GUri) uri = g_uri_parse (self->api_url, G_URI_FLAGS_ENCODED, NULL);
+
+  if (g_uri_get_port (uri) == -1)
+    return g_strdup_printf ("replica %u at %s", self->lane + 1, g_uri_get_host (uri));
+  return g_strdup_printf ("replica %u at %s:%d", self->lane + 1, g_uri_get_host (uri),
+                          g_uri_get_port (uri));
+}
+
+/* The places have threads of their own, but the program's function expects one. */
+static void
+share_hook (GPtrArray *places)
+{
+  LsobsSettings *first = g_ptr_array_index (places, 0);
+  g_autoptr (LsobsRedactHook) turns = NULL;
+
+  if (places->len == 1 || first->redact_hook == NULL)
+    return;
+  turns = _lsobs_redact_hook_new_turns (first->redact_hook);
+  for (guint i = 0; i < places->len; i++)
+    {
+      LsobsSettings *place = g_ptr_array_index (places, i);
+
+      _lsobs_redact_hook_unref (place->redact_hook);
+      place->redact_hook = _lsobs_redact_hook_ref (turns);
+    }
+}
+
+/* Returns: (transfer full) (nullable) (element-type LsobsSettings): for each of the
+ * places that runs are written to, at least one */
+GPtrArray *
+_lsobs_settings_new_for_places (LsobsConfig       *config,
+                                LsobsSettingsUse   use,
+                                GError           **error)
+{
+  g_autoptr (GPtrArray) places = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
+  GPtrArray *replicas = _lsobs_config_peek_replicas (config);
+
+  if (replicas->len > LSOBS_MAX_REPLICAS)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   _("Invalid replicas: there are more than %d"), LSOBS_MAX_REPLICAS);
+      return NULL;
+    }
+  for (guint i = 0; i < MAX (replicas->len, 1); i++)
+    {
+      const LsobsReplica *replica = i < replicas->len ? g_ptr_array_index (replicas, i) : NULL;
+      LsobsSettings *place = _lsobs_settings_new_for_replica (config, replica, use, error);
+
+      if (place == NULL && replica != NULL)
+        g_prefix_error (error, _("Replica %u: "), i + 1);
+      if (place == NULL)
+        return NULL;
+      place->lane = i;
+      if (replicas->len > 1)
+        place->label = make_label (place);
+      g_ptr_array_add (places, place);
+    }
+  if (!check_places (places, error))
+    return NULL;
+  share_hook (places);
+  return g_steal_pointer (&places);
+}
