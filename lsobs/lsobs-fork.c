@@ -127,7 +127,8 @@ poll_outside (GPollFD *fds,
   return n;
 }
 
-/* Called in a thread that is ours, before it runs @context, which is its own. */
+/* Called in a thread that is ours, before it runs @context, which is its own.
+ * @context: (nullable) */
 void
 _lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
                                 GMainContext   *context)
@@ -136,7 +137,8 @@ _lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
   add_guard (self, &threads);
   own_guard = self;
   g_mutex_lock (&self->gate);
-  g_main_context_set_poll_func (context, poll_outside);
+  if (context != NULL)
+    g_main_context_set_poll_func (context, poll_outside);
 }
 
 void

@@ -69,6 +69,8 @@ typedef enum
  * @LSOBS_COUNTER_REDACTION_FAILURES: strings that were hidden whole because a
  *   regular expression gave up on them, and fields that were dropped because the
  *   program's own function said so
+ * @LSOBS_COUNTER_DUMPED: lost records that were written to
+ *   #LsobsConfig:failed-traces-dir; they count as lost all the same
  * @LSOBS_COUNTER_BATCHES: batches that were accepted
  * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
  * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again
@@ -96,6 +98,7 @@ typedef enum
   LSOBS_COUNTER_BAD_PAYLOADS,
   LSOBS_COUNTER_CUT_PAYLOADS,
   LSOBS_COUNTER_REDACTION_FAILURES,
+  LSOBS_COUNTER_DUMPED,
   LSOBS_COUNTER_BATCHES,
   LSOBS_COUNTER_REQUESTS,
   LSOBS_COUNTER_RETRIES,

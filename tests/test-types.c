@@ -35,7 +35,7 @@ static const EnumRow enum_rows[] = {
   { "counter", lsobs_counter_get_type,
     { "enqueued", "delivered", "queued", "queued-bytes", "in-flight", "merged", "promoted",
       "unsampled", "late-updates", "unknown-updates", "abandoned", "dropped-notes", "bad-payloads",
-      "cut-payloads", "redaction-failures", "batches", "requests", "retries", "bytes-sent" } },
+      "cut-payloads", "redaction-failures", "dumped", "batches", "requests", "retries", "bytes-sent" } },
 };
 
 static void
