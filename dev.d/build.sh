@@ -16,7 +16,7 @@ build () {
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind CC=clang) ;;
     install)
       options=(--enable-introspection=yes --enable-vala=yes --disable-gtk-doc --disable-valgrind
-               --prefix="$dir/prefix") ;;
+               --enable-installed-tests --prefix="$dir/prefix") ;;
     *)
       options=(--enable-introspection=yes --enable-vala=yes --enable-gtk-doc) ;;
   esac

@@ -3,10 +3,17 @@
 #
 # What a user of an installed lsobs does. Read by ../dev.
 
-# Installs, then compiles and runs the program of README, and the installed example.
+# runner_results LOG: what gnome-desktop-testing-runner said in the end, in our words
+runner_results () {
+  sed -nE 's/^SUMMARY: total=[0-9]+; passed=([0-9]+); skipped=([0-9]+); failed=([0-9]+);.*/\1 passed, \3 failed, \2 skipped/p' \
+    "$1" | sed 's/, 0 skipped$//'
+}
+
+# Installs, then compiles and runs the program of README and the installed example,
+# and runs the installed tests.
 install_test () {
-  local dir=$top/_build-install prefix=$top/_build-install/prefix program=$top/_build-install/program
-  setup
+  local dir=$top/_build-install prefix=$top/_build-install/prefix program=$top/_build-install/program rc=0
+  setup gnome-desktop-testing
   build install
   rm -rf "$prefix" "$program"
   mkdir "$program"
@@ -24,4 +31,11 @@ install_test () {
   cc -Wall -Werror -o "$program/react-agent" "$prefix"/share/doc/lsobs/examples/react-agent/*.c \
     $(pkg-config --cflags --libs lsobs libsoup-3.0)
   "$program/react-agent" --help > /dev/null
+
+  say "the installed tests"
+  GI_TYPELIB_PATH=$prefix/lib/girepository-1.0 XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
+    gnome-desktop-testing-runner --parallel="$jobs" lsobs/ < /dev/null > "$dir/installed-tests.log" 2>&1 || rc=$?
+  [ "$rc" = 0 ] || cat "$dir/installed-tests.log"
+  runner_results "$dir/installed-tests.log"
+  return "$rc"
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/gjs
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The API as JavaScript sees it through GObject Introspection.
@@ -113,6 +114,7 @@ function testErrors() {
 }
 
 const tests = {testRun, testGraph, testSampler, testFlushAsync, testErrors};
+let failed = false;
 print(`1..${Object.keys(tests).length}`);
 Object.entries(tests).forEach(([name, test], index) => {
     try {
@@ -121,5 +123,7 @@ Object.entries(tests).forEach(([name, test], index) => {
     } catch (e) {
         print(`# ${e}\n# ${(e.stack ?? '').trim().split('\n').join('\n# ')}`);
         print(`not ok ${index + 1} ${name}`);
+        failed = true;
     }
 });
+imports.system.exit(failed ? 1 : 0);

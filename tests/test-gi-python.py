@@ -1,8 +1,9 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The API as Python sees it through GObject Introspection."""
 
 import http.server
+import sys
 import threading
 
 import gi
@@ -227,6 +228,7 @@ def test_http():
 def main():
     tests = [test_run, test_graph, test_interface, test_sampler, test_flush_async, test_errors,
              test_json, test_http]
+    failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):
         try:
@@ -236,6 +238,8 @@ def main():
             line = problem.__traceback__.tb_next.tb_lineno
             print(f'# line {line}: {type(problem).__name__}: {problem}')
             print(f'not ok {number} {test.__name__}', flush=True)
+            failed = True
+    return failed
 
 
-main()
+sys.exit(main())
