@@ -223,5 +223,6 @@ lsobs_batch_dup_event (LsobsBatch *self,
   error_node = parse_field (encoded, LSOBS_FIELD_ERROR);
   if (error_node != NULL)
     event->error_text = json_node_dup_string (error_node);
+  _lsobs_attachments_unite (&event->attachments, _lsobs_encoded_get_attachments (encoded));
   return event;
 }

@@ -170,13 +170,13 @@ encode_record (LsobsBatcher *self,
 
   _lsobs_queue_settle (self->queue, record);
   encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
-  if (_lsobs_body_measure (encoded) <= max_bytes)
-    return g_steal_pointer (&encoded);
-  _lsobs_encoder_cut (self->settings, self->counters, encoded);
-  if (_lsobs_body_measure (encoded) <= max_bytes)
-    return g_steal_pointer (&encoded);
-  lose (self, encoded, LSOBS_DROP_REASON_TOO_LARGE);
-  return NULL;
+  while (_lsobs_body_measure (encoded) > max_bytes)
+    if (!_lsobs_encoder_cut (self->settings, self->counters, encoded))
+      {
+        lose (self, encoded, LSOBS_DROP_REASON_TOO_LARGE);
+        return NULL;
+      }
+  return g_steal_pointer (&encoded);
 }
 
 static GPtrArray *
@@ -273,9 +273,8 @@ _lsobs_batcher_split (LsobsBatcher *self,
       g_queue_push_head (&self->ready, first);
       return TRUE;
     }
-  if (too_large && !only->cut)
+  if (too_large && _lsobs_encoder_cut (self->settings, self->counters, only))
     {
-      _lsobs_encoder_cut (self->settings, self->counters, only);
       line_up_again (self, only);
       return TRUE;
     }

@@ -9,15 +9,57 @@
  * and known before a byte is written. */
 
 #define DISPOSITION  "\r\nContent-Disposition: form-data; name=\""
-#define TYPE         "\"\r\nContent-Type: application/json\r\nContent-Length: "
+#define TYPE         "\"\r\nContent-Type: "
+#define LENGTH       "\r\nContent-Length: "
 #define BATCH_POST   "{\"post\":["
 #define BATCH_PATCH  "],\"patch\":["
 #define BATCH_END    "]}"
+
+/* A part of a multipart body. */
+typedef struct
+{
+  const char *kind;    /* the first piece of its name, with a point */
+  const char *field;   /* (nullable) the last piece; in between is the id */
+  const char *type;
+  const char *payload; /* (nullable) when it is empty */
+  gsize len;
+} Part;
 
 static const char *
 get_operation (LsobsEncoded *encoded)
 {
   return encoded->record->kind == LSOBS_RECORD_CREATE ? "post." : "patch.";
+}
+
+/* @index: (inout): from 0 on
+ * FALSE after the last part */
+static gboolean
+next_part (LsobsEncoded *encoded,
+           guint        *index,
+           Part         *part)
+{
+  GPtrArray *attachments = _lsobs_encoded_get_attachments (encoded);
+  LsobsAttachment *attachment;
+  guint i;
+
+  while ((i = (*index)++) < LSOBS_N_FIELDS)
+    {
+      part->kind = get_operation (encoded);
+      part->field = i != LSOBS_FIELD_MAIN ? _lsobs_field_names[i] : NULL;
+      part->type = "application/json";
+      part->payload = _lsobs_encoded_get_field (encoded, (LsobsField) i, &part->len);
+      if (part->payload != NULL)
+        return TRUE;
+    }
+  i -= LSOBS_N_FIELDS;
+  if (attachments == NULL || i >= attachments->len)
+    return FALSE;
+  attachment = g_ptr_array_index (attachments, i);
+  part->kind = "attachment.";
+  part->field = attachment->name;
+  part->type = attachment->mime_type;
+  part->payload = g_bytes_get_data (attachment->data, &part->len);
+  return TRUE;
 }
 
 static gsize
@@ -45,18 +87,13 @@ gsize
 _lsobs_body_measure (LsobsEncoded *encoded)
 {
   gsize size = 0;
+  guint index = 0;
+  Part part;
 
-  for (guint i = 0; i < LSOBS_N_FIELDS; i++)
-    {
-      gsize len = encoded->fields[i].len;
-
-      if (len == 0)
-        continue;
-      size += 2 + LSOBS_BOUNDARY_LEN + strlen (DISPOSITION) + strlen (get_operation (encoded)) +
-              LSOBS_UUID_LEN + strlen (TYPE) + count_digits (len) + 4 + len + 2;
-      if (i != LSOBS_FIELD_MAIN)
-        size += 1 + strlen (_lsobs_field_names[i]);
-    }
+  while (next_part (encoded, &index, &part))
+    size += 2 + LSOBS_BOUNDARY_LEN + strlen (DISPOSITION) + strlen (part.kind) + LSOBS_UUID_LEN +
+            (part.field != NULL ? 1 + strlen (part.field) : 0) + strlen (TYPE) + strlen (part.type) +
+            strlen (LENGTH) + count_digits (part.len) + 4 + part.len + 2;
   return size;
 }
 
@@ -67,30 +104,27 @@ _lsobs_body_measure_end (void)
 }
 
 static void
-append_part (LsobsBuffer  *out,
-             const char   *boundary,
-             LsobsEncoded *encoded,
-             LsobsField    field)
+append_part (LsobsBuffer *out,
+             const char  *boundary,
+             const char  *id,
+             const Part  *part)
 {
-  gsize len;
-  const char *payload = _lsobs_encoded_get_field (encoded, field, &len);
-
-  if (payload == NULL)
-    return;
   _lsobs_buffer_append_str (out, "--");
   _lsobs_buffer_append_str (out, boundary);
   _lsobs_buffer_append_str (out, DISPOSITION);
-  _lsobs_buffer_append_str (out, get_operation (encoded));
-  _lsobs_buffer_append (out, encoded->id, LSOBS_UUID_LEN);
-  if (field != LSOBS_FIELD_MAIN)
+  _lsobs_buffer_append_str (out, part->kind);
+  _lsobs_buffer_append (out, id, LSOBS_UUID_LEN);
+  if (part->field != NULL)
     {
       _lsobs_buffer_append_c (out, '.');
-      _lsobs_buffer_append_str (out, _lsobs_field_names[field]);
+      _lsobs_buffer_append_str (out, part->field);
     }
   _lsobs_buffer_append_str (out, TYPE);
-  _lsobs_buffer_append_int64 (out, (gint64) len);
+  _lsobs_buffer_append_str (out, part->type);
+  _lsobs_buffer_append_str (out, LENGTH);
+  _lsobs_buffer_append_int64 (out, (gint64) part->len);
   _lsobs_buffer_append_str (out, "\r\n\r\n");
-  _lsobs_buffer_append (out, payload, len);
+  _lsobs_buffer_append (out, part->payload, part->len);
   _lsobs_buffer_append_str (out, "\r\n");
 }
 
@@ -106,8 +140,14 @@ _lsobs_body_write_multipart (GPtrArray  *records,
     size += _lsobs_body_measure (g_ptr_array_index (records, i));
   _lsobs_buffer_reserve (&out, size);
   for (guint i = 0; i < records->len; i++)
-    for (guint field = 0; field < LSOBS_N_FIELDS; field++)
-      append_part (&out, boundary, g_ptr_array_index (records, i), (LsobsField) field);
+    {
+      LsobsEncoded *encoded = g_ptr_array_index (records, i);
+      guint index = 0;
+      Part part;
+
+      while (next_part (encoded, &index, &part))
+        append_part (&out, boundary, encoded->id, &part);
+    }
   _lsobs_buffer_append_str (&out, "--");
   _lsobs_buffer_append_str (&out, boundary);
   _lsobs_buffer_append_str (&out, "--\r\n");

@@ -21,6 +21,15 @@ typedef enum
 
 extern const char * const _lsobs_field_names[LSOBS_N_FIELDS];
 
+/* What a record that is too large alone has had to give up; each step is also all of
+ * those before it. */
+typedef enum
+{
+  LSOBS_CUT_NOTHING,
+  LSOBS_CUT_ATTACHMENTS,
+  LSOBS_CUT_PAYLOADS     /* notes of their size are in their place */
+} LsobsCut;
+
 /* A record as JSON that may leave the process: redacted, cut, wrapped, repaired.
  * Immutable, apart from being cut once more. */
 typedef struct
@@ -28,7 +37,7 @@ typedef struct
   gatomicrefcount ref_count;
   LsobsRecord *record;              /* (owned) */
   char id[LSOBS_UUID_LEN + 1];      /* as it leaves: replicas have ids of their own */
-  gboolean cut;                     /* payloads were replaced by notes of their size */
+  LsobsCut cut;
   LsobsBuffer text;                 /* (owned) all fields, one after the other */
   struct
   {
@@ -43,7 +52,7 @@ LsobsEncoded *_lsobs_encoder_encode (LsobsSettings *settings,
 void          _lsobs_encoder_again  (LsobsSettings *settings,
                                      LsobsCounters *counters,
                                      LsobsEncoded  *encoded);
-void          _lsobs_encoder_cut    (LsobsSettings *settings,
+gboolean      _lsobs_encoder_cut    (LsobsSettings *settings,
                                      LsobsCounters *counters,
                                      LsobsEncoded  *encoded);
 LsobsEncoded *_lsobs_encoded_ref    (LsobsEncoded  *self);
@@ -56,6 +65,14 @@ _lsobs_encoded_get_field (const LsobsEncoded *self,
 {
   *len = self->fields[field].len;
   return *len > 0 ? self->text.data + self->fields[field].offset : NULL;
+}
+
+/* Returns: (transfer none) (nullable) (element-type LsobsAttachment): those that go
+ * along */
+static inline GPtrArray *
+_lsobs_encoded_get_attachments (const LsobsEncoded *self)
+{
+  return self->cut < LSOBS_CUT_ATTACHMENTS ? self->record->attachments : NULL;
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsEncoded, _lsobs_encoded_unref)

@@ -40,6 +40,12 @@ typedef struct
   const char *remap;   /* (unowned) (nullable) what its ids are made fit for */
 } Encoding;
 
+static gboolean
+is_cut (Encoding *e)
+{
+  return e->encoded->cut >= LSOBS_CUT_PAYLOADS;
+}
+
 static void
 begin_field (Encoding   *e,
              LsobsField  field)
@@ -75,7 +81,7 @@ walk_text (Encoding   *e,
 {
   const LsobsJsonWalkOptions options = {
     e->settings->redactor,
-    e->encoded->cut ? MIN (e->settings->max_string_bytes, MIN_NAME_BYTES)
+    is_cut (e) ? MIN (e->settings->max_string_bytes, MIN_NAME_BYTES)
                     : e->settings->max_string_bytes,
     FALSE
   };
@@ -158,7 +164,7 @@ write_main (Encoding *e)
   write_path (e);
   _lsobs_buffer_append_str (e->out, "\",\"name\":");
   write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed",
-              e->encoded->cut ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
+              is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, run_type_names[info->run_type]);
   _lsobs_buffer_append_str (e->out, "\",\"session_name\":");
@@ -166,7 +172,7 @@ write_main (Encoding *e)
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
   if (e->record->end_time != 0)
     write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));
-  if (e->record->tags != NULL && !e->encoded->cut)
+  if (e->record->tags != NULL && !is_cut (e))
     {
       _lsobs_buffer_append_str (e->out, ",\"tags\":");
       walk (e, e->record->tags, FALSE);
@@ -197,7 +203,7 @@ write_payload (Encoding   *e,
     {
       _lsobs_buffer_append_str (e->out, "{}");
     }
-  else if (e->encoded->cut)
+  else if (is_cut (e))
     {
       write_size (e, json);
     }
@@ -328,7 +334,7 @@ write_metadata (Encoding *e)
   middle = e->out->len;
   if (metadata != NULL && hidden)
     _lsobs_buffer_append_str (e->out, "{}");
-  else if (metadata != NULL && e->encoded->cut)
+  else if (metadata != NULL && is_cut (e))
     write_size (e, metadata);
   else if (metadata != NULL)
     walk (e, metadata, TRUE);
@@ -340,7 +346,7 @@ write_metadata (Encoding *e)
 static void
 write_extra (Encoding *e)
 {
-  GBytes *extra = e->settings->hide_metadata || e->encoded->cut ? NULL : e->record->extra;
+  GBytes *extra = e->settings->hide_metadata || is_cut (e) ? NULL : e->record->extra;
   gsize start = e->out->len;
   gsize middle;
 
@@ -396,7 +402,7 @@ encode (LsobsSettings *settings,
     }
   if (record->outputs != NULL)
     write_payload (&e, LSOBS_FIELD_OUTPUTS, record->outputs, settings->hide_outputs);
-  if (record->events != NULL && record->events->len > 0 && !encoded->cut)
+  if (record->events != NULL && record->events->len > 0 && !is_cut (&e))
     write_events (&e);
   if (has_extra (record))
     write_extra (&e);
@@ -436,16 +442,28 @@ _lsobs_encoder_again (LsobsSettings *settings,
   encode (settings, counters, encoded);
 }
 
-/* Writes it again with notes of their size in place of inputs, outputs and
- * metadata, and with little of the rest, for a record that is too large alone. */
-void
+/* Makes a record smaller that is too large alone: first without its attachments,
+ * then with notes of their size in place of inputs, outputs and metadata, and with
+ * little of the rest. FALSE when all of that is done already. */
+gboolean
 _lsobs_encoder_cut (LsobsSettings *settings,
                     LsobsCounters *counters,
                     LsobsEncoded  *encoded)
 {
-  encoded->cut = TRUE;
+  GPtrArray *attachments = _lsobs_encoded_get_attachments (encoded);
+
+  if (encoded->cut >= LSOBS_CUT_PAYLOADS)
+    return FALSE;
+  if (attachments != NULL)
+    {
+      encoded->cut = LSOBS_CUT_ATTACHMENTS;
+      _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, attachments->len);
+      return TRUE;
+    }
+  encoded->cut = LSOBS_CUT_PAYLOADS;
   _lsobs_buffer_clear (&encoded->text);
   encode (settings, counters, encoded);
+  return TRUE;
 }
 
 LsobsEncoded *

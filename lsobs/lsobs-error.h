@@ -34,6 +34,7 @@ G_BEGIN_DECLS
  *   (5xx, 429, 408 …) at every attempt
  * @LSOBS_ERROR_UNREACHABLE: no answer at any attempt
  * @LSOBS_ERROR_CLOSED: the object was shut down
+ * @LSOBS_ERROR_INVALID_ATTACHMENT: the name of an attachment cannot be sent
  *
  * Errors of settings, runs and the service.
  *
@@ -54,7 +55,8 @@ typedef enum
   LSOBS_ERROR_REDIRECTED,
   LSOBS_ERROR_UNAVAILABLE,
   LSOBS_ERROR_UNREACHABLE,
-  LSOBS_ERROR_CLOSED
+  LSOBS_ERROR_CLOSED,
+  LSOBS_ERROR_INVALID_ATTACHMENT
 } LsobsError;
 
 #define LSOBS_TYPE_ERROR (lsobs_error_get_type ())

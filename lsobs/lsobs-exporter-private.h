@@ -17,5 +17,8 @@ void           _lsobs_exporter_push          (LsobsExporter *self,
                                               LsobsRecord   *record);
 void           _lsobs_exporter_push_late     (LsobsExporter *self,
                                               LsobsRecord   *record);
+gboolean       _lsobs_exporter_attach        (LsobsExporter   *self,
+                                              LsobsRunInfo    *info,
+                                              LsobsAttachment *attachment);
 
 G_END_DECLS

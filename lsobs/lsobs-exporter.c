@@ -163,6 +163,15 @@ _lsobs_exporter_push_late (LsobsExporter *self,
     _lsobs_fan_push_late (fan, record);
 }
 
+/* Gives a run of this process a file. FALSE, and counted, when there is no room. */
+gboolean
+_lsobs_exporter_attach (LsobsExporter   *self,
+                        LsobsRunInfo    *info,
+                        LsobsAttachment *attachment)
+{
+  return _lsobs_fan_attach (get_fan (self), info, attachment);
+}
+
 /**
  * lsobs_exporter_enqueue:
  * @self: an exporter

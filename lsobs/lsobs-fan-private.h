@@ -28,6 +28,9 @@ void        _lsobs_fan_push           (LsobsFan         *self,
                                        LsobsRecord      *record);
 void        _lsobs_fan_push_late      (LsobsFan         *self,
                                        LsobsRecord      *record);
+gboolean    _lsobs_fan_attach         (LsobsFan         *self,
+                                       LsobsRunInfo     *info,
+                                       LsobsAttachment  *attachment);
 gboolean    _lsobs_fan_take_event     (LsobsFan         *self,
                                        LsobsRunEvent    *event,
                                        GError          **error);

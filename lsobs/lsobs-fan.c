@@ -124,6 +124,20 @@ _lsobs_fan_push_late (LsobsFan    *self,
   _lsobs_pipe_push_late (self->pipes[0], record);
 }
 
+/* FALSE, and counted, when there is no room on the way to any place. */
+gboolean
+_lsobs_fan_attach (LsobsFan        *self,
+                   LsobsRunInfo    *info,
+                   LsobsAttachment *attachment)
+{
+  gboolean taken = FALSE;
+
+  for (guint i = 0; i < self->n_pipes; i++)
+    if (_lsobs_pipe_attach (self->pipes[i], info, attachment))
+      taken = TRUE;
+  return taken;
+}
+
 gboolean
 _lsobs_fan_take_event (LsobsFan       *self,
                        LsobsRunEvent  *event,

@@ -111,6 +111,7 @@ make_record (LsobsSettings   *settings,
   record->inputs = _lsobs_capture_node (event->inputs, settings->max_queue_bytes, counters);
   record->outputs = _lsobs_capture_node (event->outputs, settings->max_queue_bytes, counters);
   record->error = g_strdup (event->error_text);
+  _lsobs_attachments_unite (&record->attachments, event->attachments);
   record->end_time = event->end_time;
   if (record->end_time == 0 && event->kind == LSOBS_RUN_EVENT_KIND_UPDATE)
     record->end_time = _lsobs_clock_stamp ();

@@ -25,6 +25,9 @@ void          _lsobs_pipe_push           (LsobsPipe       *self,
                                           LsobsRecord     *record);
 void          _lsobs_pipe_push_late      (LsobsPipe       *self,
                                           LsobsRecord     *record);
+gboolean      _lsobs_pipe_attach         (LsobsPipe       *self,
+                                          LsobsRunInfo    *info,
+                                          LsobsAttachment *attachment);
 
 /* for flushing */
 gboolean      _lsobs_pipe_add_ticket     (LsobsPipe       *self,

@@ -77,6 +77,19 @@ _lsobs_pipe_push_late (LsobsPipe   *self,
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_LATE_UPDATES, 1);
 }
 
+/* FALSE, and counted, when there is no room. */
+gboolean
+_lsobs_pipe_attach (LsobsPipe       *self,
+                    LsobsRunInfo    *info,
+                    LsobsAttachment *attachment)
+{
+  LsobsWake wake;
+  gboolean taken = _lsobs_queue_attach (self->queue, info, attachment, &wake);
+
+  _lsobs_worker_wake (self->worker, wake);
+  return taken;
+}
+
 /* Has what waits now sent at once; the ticket hears of it. FALSE when there is
  * nothing to wait for. */
 gboolean

@@ -34,6 +34,10 @@ LsobsWake   _lsobs_queue_push           (LsobsQueue      *self,
                                          LsobsRecord     *record);
 gboolean    _lsobs_queue_join_waiting   (LsobsQueue      *self,
                                          LsobsRecord     *record);
+gboolean    _lsobs_queue_attach         (LsobsQueue      *self,
+                                         LsobsRunInfo    *info,
+                                         LsobsAttachment *attachment,
+                                         LsobsWake       *wake);
 
 /* for the flush thread */
 guint       _lsobs_queue_take           (LsobsQueue      *self,

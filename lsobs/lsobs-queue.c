@@ -153,13 +153,30 @@ lose_waiting (LsobsQueue      *self,
   return finished;
 }
 
+/* Called with the lock held, after @record, which is in the queue, has grown. */
+static void
+measure_again (LsobsQueue  *self,
+               LsobsRecord *record)
+{
+  gsize size = _lsobs_record_measure (record);
+
+  self->n_bytes += size - record->size;
+  record->size = size;
+}
+
 /* Called with the lock held, after @latest has come in, or has grown. What can
- * never fit goes itself, and not all that waits before it. */
+ * never fit goes itself, its attachments first, and not all that waits before it. */
 static GSList *
 make_room (LsobsQueue  *self,
            LsobsRecord *latest,
            GSList      *finished)
 {
+  if (latest->size > self->max_bytes && latest->attachments != NULL)
+    {
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, latest->attachments->len);
+      g_clear_pointer (&latest->attachments, g_ptr_array_unref);
+      measure_again (self, latest);
+    }
   if (latest->size > self->max_bytes)
     {
       g_async_queue_remove_unlocked (self->records, latest);
@@ -190,12 +207,9 @@ join (LsobsQueue  *self,
       LsobsRecord *waiting,
       LsobsRecord *end)
 {
-  gsize size;
-
-  _lsobs_record_join (waiting, end);
-  size = _lsobs_record_measure (waiting);
-  self->n_bytes += size - waiting->size;
-  waiting->size = size;
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS,
+                       _lsobs_record_join (waiting, end));
+  measure_again (self, waiting);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_MERGED, 1);
   _lsobs_record_free (end);
 }
@@ -224,6 +238,34 @@ append (LsobsQueue  *self,
   g_async_queue_push_unlocked (self->records, record);
 }
 
+/* Called with the lock held: what came when no record waited goes with the end. */
+static void
+collect_attachments (LsobsQueue  *self,
+                     LsobsRecord *end)
+{
+  GPtrArray *collected = g_steal_pointer (&get_flow (self, end)->attachments);
+
+  if (G_LIKELY (collected == NULL))
+    return;
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS,
+                       _lsobs_attachments_unite (&collected, end->attachments));
+  g_clear_pointer (&end->attachments, g_ptr_array_unref);
+  end->attachments = collected;
+}
+
+/* Called with the lock held. Wake on edges only: the flush thread looks after itself
+ * in between. */
+static LsobsWake
+get_wake (LsobsQueue *self,
+          guint       n_before,
+          gsize       bytes_before)
+{
+  if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
+      (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes))
+    return LSOBS_WAKE_NOW;
+  return n_before == 0 && self->n_records > 0 ? LSOBS_WAKE_LATER : LSOBS_WAKE_NONE;
+}
+
 /* Takes @record over. An end whose start still waits joins it in its place. */
 LsobsWake
 _lsobs_queue_push (LsobsQueue  *self,
@@ -247,6 +289,8 @@ _lsobs_queue_push (LsobsQueue  *self,
     }
   else
     {
+      if (record->kind == LSOBS_RECORD_UPDATE)
+        collect_attachments (self, record);
       if (record->kind == LSOBS_RECORD_UPDATE && waiting != NULL)
         {
           join (self, waiting, record);
@@ -260,13 +304,7 @@ _lsobs_queue_push (LsobsQueue  *self,
           finished = make_room (self, record, finished);
         }
       write_gauges (self);
-
-      /* Wake on edges only: the flush thread looks after itself in between. */
-      if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
-          (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes))
-        wake = LSOBS_WAKE_NOW;
-      else if (n_before == 0 && self->n_records > 0)
-        wake = LSOBS_WAKE_LATER;
+      wake = get_wake (self, n_before, bytes_before);
     }
   unlock_and_finish (self, finished);
   return wake;
@@ -297,6 +335,50 @@ _lsobs_queue_join_waiting (LsobsQueue  *self,
     }
   unlock_and_finish (self, finished);
   return joined;
+}
+
+/* Gives the run a file: it goes with the record that waits, or else with the end that
+ * is still to come. FALSE, and counted, when there is no room for it. */
+gboolean
+_lsobs_queue_attach (LsobsQueue      *self,
+                     LsobsRunInfo    *info,
+                     LsobsAttachment *attachment,
+                     LsobsWake       *wake)
+{
+  GSList *finished = NULL;
+  gsize size = _lsobs_attachment_measure (attachment);
+  gboolean taken = FALSE;
+  LsobsFlow *flow;
+  LsobsRecord *waiting;
+
+  lock (self);
+  *wake = LSOBS_WAKE_NONE;
+  flow = _lsobs_run_info_peek_flow (info, self->lane);
+  waiting = flow->waiting;
+  if (self->closed)
+    {
+      taken = FALSE;
+    }
+  else if (waiting != NULL && flow->attachments == NULL && waiting->size < self->max_bytes &&
+           size <= self->max_bytes - waiting->size)
+    {
+      gsize bytes_before = self->n_bytes;
+
+      taken = _lsobs_attachments_put (&waiting->attachments, attachment);
+      measure_again (self, waiting);
+      finished = make_room (self, waiting, finished);
+      write_gauges (self);
+      *wake = get_wake (self, self->n_records, bytes_before);
+    }
+  else if (size <= self->max_bytes - MIN (_lsobs_attachments_measure (flow->attachments),
+                                          self->max_bytes))
+    {
+      taken = _lsobs_attachments_put (&flow->attachments, attachment);
+    }
+  if (!taken)
+    _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
+  unlock_and_finish (self, finished);
+  return taken;
 }
 
 /* Moves the oldest records to @records, in their order. More than @max_bytes

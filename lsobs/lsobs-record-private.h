@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/lsobs-attachment-private.h"
 #include "lsobs/lsobs-notes-private.h"
 #include "lsobs/lsobs-run-info-private.h"
 
@@ -30,6 +31,7 @@ struct _LsobsRecord
   guint extra_seq;      /* counts the changes of both up to this record */
   gboolean extra_new;   /* some of it was not in the create that has left */
   GPtrArray *events;    /* (owned) (nullable) (element-type LsobsRecordEvent) */
+  GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
   char *error;          /* (owned) (nullable) text */
   gint64 end_time;      /* µs since 1970, or 0 for none */
   gint64 duration_ms;   /* or -1 for none */
@@ -48,7 +50,7 @@ LsobsRecord      *_lsobs_record_new        (LsobsRecordKind   kind,
 LsobsRecord      *_lsobs_record_copy       (LsobsRecord      *self);
 void              _lsobs_record_free       (LsobsRecord      *self);
 gsize             _lsobs_record_measure    (LsobsRecord      *self);
-void              _lsobs_record_join       (LsobsRecord      *self,
+guint             _lsobs_record_join       (LsobsRecord      *self,
                                             LsobsRecord      *end);
 void              _lsobs_record_settle     (LsobsRecord      *self);
 

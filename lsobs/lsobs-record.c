@@ -45,6 +45,8 @@ _lsobs_record_copy (LsobsRecord *self)
   ref_bytes (copy->extra);
   if (copy->events != NULL)
     g_ptr_array_ref (copy->events);
+  copy->attachments = NULL;
+  _lsobs_attachments_unite (&copy->attachments, self->attachments);
   copy->error = g_strdup (self->error);
   return copy;
 }
@@ -59,6 +61,7 @@ _lsobs_record_free (LsobsRecord *self)
   g_clear_pointer (&self->metadata, g_bytes_unref);
   g_clear_pointer (&self->extra, g_bytes_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
+  g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self->error);
   _lsobs_run_info_unref (self->info);
   g_free (self);
@@ -92,6 +95,7 @@ _lsobs_record_measure (LsobsRecord *self)
          bytes_size (self->metadata) + bytes_size (self->extra) + events_size (self->events) +
          /* Until the last note, they are the handle's. */
          (self->notes != NULL && self->final ? self->notes->n_bytes : 0) +
+         _lsobs_attachments_measure (self->attachments) +
          (self->error != NULL ? strlen (self->error) : 0) +
          (self->info->name != NULL ? strlen (self->info->name) : 0);
 }
@@ -106,8 +110,9 @@ replace_bytes (GBytes **member,
   *member = g_steal_pointer (with);
 }
 
-/* Makes a waiting create complete by the end of its run. The two share the notes. */
-void
+/* Makes a waiting create complete by the end of its run. The two share the notes.
+ * Returns: for how many attachments there was no room */
+guint
 _lsobs_record_join (LsobsRecord *self,
                     LsobsRecord *end)
 {
@@ -130,6 +135,7 @@ _lsobs_record_join (LsobsRecord *self,
     self->duration_ms = end->duration_ms;
   self->final |= end->final;
   self->by_id |= end->by_id;
+  return _lsobs_attachments_unite (&self->attachments, end->attachments);
 }
 
 /* Writes out what was noted on the run so far. Events are sent once, with the end.

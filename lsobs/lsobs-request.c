@@ -202,6 +202,30 @@ hide_key (const char  *key,
     }
 }
 
+/* Only one shape has a place for files. */
+static void
+count_left_out (Request *request)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (request->batch);
+  LsobsService *service = request->service;
+  guint n = 0;
+
+  if (request->mode == LSOBS_INGEST_MODE_MULTIPART)
+    return;
+  for (guint i = 0; i < records->len; i++)
+    {
+      GPtrArray *attachments = _lsobs_encoded_get_attachments (g_ptr_array_index (records, i));
+
+      n += attachments != NULL ? attachments->len : 0;
+    }
+  if (n == 0)
+    return;
+  _lsobs_counters_add (service->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, n);
+  if (!service->told_of_files)
+    g_message ("Attachments are left out: %s takes none", get_path (request->mode));
+  service->told_of_files = TRUE;
+}
+
 /* Decides by the answer of an attempt. */
 static void
 judge_answer (GTask       *task,
@@ -225,6 +249,7 @@ judge_answer (GTask       *task,
   if (verdict == LSOBS_VERDICT_DELIVERED)
     {
       _lsobs_counters_add (service->counters, LSOBS_COUNTER_BYTES_SENT, g_bytes_get_size (request->body));
+      count_left_out (request);
       g_task_return_boolean (task, TRUE);
     }
   else if (_lsobs_retry_get_policy (verdict)->again)

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-run-private.h"
 
@@ -307,4 +310,81 @@ lsobs_run_set_usage (LsobsRun *self,
   len = text->len;
   set_metadata (self, "usage_metadata",
                 g_bytes_new_take (g_string_free (g_steal_pointer (&text), FALSE), len), FALSE);
+}
+
+/* Under the lock of the notes, so that the end cannot pass by. TRUE if it is taken, or
+ * ignored as all is that comes too late. */
+static gboolean
+attach (LsobsRun        *self,
+        LsobsAttachment *attachment)
+{
+  gboolean taken;
+
+  if (!_lsobs_run_lock_if_running (self))
+    return TRUE;
+  taken = _lsobs_exporter_attach (self->exporter, self->info, attachment);
+  g_mutex_unlock (&self->notes->lock);
+  return taken;
+}
+
+/**
+ * lsobs_run_add_attachment:
+ * @self: a run
+ * @name: a name of 1 to 100 bytes: letters and digits of any script, spaces, hyphens
+ *   and underscores
+ * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
+ *   with what is no such type, it is sent as `application/octet-stream`
+ * @data: the contents; they are referenced, not copied
+ * @error: return location for a #GError, or %NULL
+ *
+ * Adds a file, such as an image that a model was shown. One of the same name that has
+ * not left yet is replaced. It goes with the start of the run if that still waits, or
+ * else with its end; children do not inherit it.
+ *
+ * Attachments are sent as they are: nothing in them is redacted or cut. A hundred of
+ * them, and #LsobsConfig:max-queue-bytes of all, may wait with a run. When a run is
+ * larger than a request may be, its attachments go first. Some services take no
+ * attachments, see #LsobsIngestMode. All that are left out are counted by
+ * %LSOBS_COUNTER_DROPPED_ATTACHMENTS.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT when the name cannot be sent, and with
+ * %LSOBS_ERROR_TOO_LARGE when there is no room for the contents, or when they are
+ * more than #LsobsConfig:max-batch-bytes.
+ *
+ * Returns: %TRUE unless it was refused; after the end of the run it is ignored
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_add_attachment (LsobsRun    *self,
+                          const char  *name,
+                          const char  *mime_type,
+                          GBytes      *data,
+                          GError     **error)
+{
+  g_autoptr (LsobsAttachment) attachment = NULL;
+  LsobsSettings *settings;
+  LsobsCounters *counters;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (data != NULL, FALSE);
+
+  settings = _lsobs_exporter_peek_settings (self->exporter);
+  counters = _lsobs_exporter_peek_counters (self->exporter);
+  if (!settings->tracing_enabled)
+    return TRUE;
+  attachment = _lsobs_attachment_new (name, mime_type, data, error);
+  if (attachment == NULL)
+    {
+      _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
+      return FALSE;
+    }
+  if (g_bytes_get_size (data) > settings->max_batch_bytes)
+    _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
+  else if (attach (self, attachment))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
+                       _("There is no room for another attachment"));
+  return FALSE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/lsobs-attachment-private.h"
 #include "lsobs/lsobs-run-event.h"
 
 G_BEGIN_DECLS
@@ -26,6 +27,7 @@ struct _LsobsRunEvent
   JsonNode *outputs;    /* (owned) (nullable) our own copy */
   JsonNode *extra;      /* (owned) (nullable) */
   JsonNode *events;     /* (owned) (nullable) */
+  GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
 };
 
 LsobsRunEvent *_lsobs_run_event_alloc (LsobsRunEventKind  kind,

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-run-event-private.h"
@@ -163,6 +166,7 @@ lsobs_run_event_unref (LsobsRunEvent *self)
   g_clear_pointer (&self->outputs, json_node_unref);
   g_clear_pointer (&self->extra, json_node_unref);
   g_clear_pointer (&self->events, json_node_unref);
+  g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -547,4 +551,99 @@ lsobs_run_event_get_end_time (LsobsRunEvent *self)
   g_return_val_if_fail (self != NULL, 0);
 
   return self->end_time;
+}
+
+/**
+ * lsobs_run_event_add_attachment:
+ * @self: an event
+ * @name: a name of 1 to 100 bytes: letters and digits of any script, spaces, hyphens
+ *   and underscores
+ * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
+ *   with what is no such type, it is sent as `application/octet-stream`
+ * @data: the contents; they are referenced, not copied, and sent as they are
+ * @error: return location for a #GError, or %NULL
+ *
+ * Adds a file that goes with the run. One of the same name is replaced. See
+ * lsobs_run_add_attachment().
+ *
+ * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT when the name cannot be sent, and with
+ * %LSOBS_ERROR_TOO_LARGE when the event has a hundred attachments already.
+ *
+ * Returns: %TRUE if it was added
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_event_add_attachment (LsobsRunEvent  *self,
+                                const char     *name,
+                                const char     *mime_type,
+                                GBytes         *data,
+                                GError        **error)
+{
+  g_autoptr (LsobsAttachment) attachment = NULL;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (data != NULL, FALSE);
+
+  attachment = _lsobs_attachment_new (name, mime_type, data, error);
+  if (attachment == NULL)
+    return FALSE;
+  if (_lsobs_attachments_put (&self->attachments, attachment))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
+                       _("There is no room for another attachment"));
+  return FALSE;
+}
+
+/**
+ * lsobs_run_event_dup_attachment_names:
+ * @self: an event
+ *
+ * Gets the names of the files that go with the run.
+ *
+ * Returns: (transfer full): the names, which may be none
+ *
+ * Since: 0.1
+ */
+GStrv
+lsobs_run_event_dup_attachment_names (LsobsRunEvent *self)
+{
+  g_autoptr (GStrvBuilder) builder = NULL;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  builder = g_strv_builder_new ();
+  for (guint i = 0; self->attachments != NULL && i < self->attachments->len; i++)
+    g_strv_builder_add (builder, ((LsobsAttachment *) g_ptr_array_index (self->attachments, i))->name);
+  return g_strv_builder_end (builder);
+}
+
+/**
+ * lsobs_run_event_get_attachment:
+ * @self: an event
+ * @name: the name of a file
+ * @mime_type: (out) (optional) (nullable) (transfer none): return location for what kind
+ *   of file it is
+ *
+ * Gets a file that goes with the run.
+ *
+ * Returns: (transfer none) (nullable): the contents, or %NULL when there is no such file
+ *
+ * Since: 0.1
+ */
+GBytes *
+lsobs_run_event_get_attachment (LsobsRunEvent  *self,
+                                const char     *name,
+                                const char    **mime_type)
+{
+  LsobsAttachment *attachment;
+
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+
+  attachment = _lsobs_attachments_find (self->attachments, name);
+  if (mime_type != NULL)
+    *mime_type = attachment != NULL ? attachment->mime_type : NULL;
+  return attachment != NULL ? attachment->data : NULL;
 }

@@ -98,6 +98,19 @@ void               lsobs_run_event_set_end_time     (LsobsRunEvent *self,
 LSOBS_AVAILABLE_IN_0_1
 gint64             lsobs_run_event_get_end_time     (LsobsRunEvent *self);
 
+LSOBS_AVAILABLE_IN_0_1
+gboolean           lsobs_run_event_add_attachment   (LsobsRunEvent  *self,
+                                                     const char     *name,
+                                                     const char     *mime_type,
+                                                     GBytes         *data,
+                                                     GError        **error);
+LSOBS_AVAILABLE_IN_0_1
+GStrv              lsobs_run_event_dup_attachment_names (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+GBytes            *lsobs_run_event_get_attachment   (LsobsRunEvent  *self,
+                                                     const char     *name,
+                                                     const char    **mime_type);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunEvent, lsobs_run_event_unref)
 
 G_END_DECLS

@@ -24,14 +24,16 @@ typedef enum
 typedef struct
 {
   LsobsCreateState create_state;
-  LsobsRecord *waiting; /* (unowned) (nullable) the record, while it waits */
-  guint extra_seq;      /* how much of its metadata the create has left with */
+  LsobsRecord *waiting;   /* (unowned) (nullable) the record, while it waits */
+  guint extra_seq;        /* how much of its metadata the create has left with */
+  GPtrArray *attachments; /* (owned) (nullable) they came when none waited: for the end */
 } LsobsFlow;
 
 /* The same for all places but the first. */
 typedef struct
 {
   int n_open;           /* (atomic) places, the first one too, where no end has its fate */
+  guint n_flows;
   LsobsFlow flows[];
 } LsobsMoreFlows;
 

@@ -98,6 +98,9 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
     {
       LsobsRunInfo *parent = self->parent;
 
+      g_clear_pointer (&self->flow.attachments, g_ptr_array_unref);
+      for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
+        g_clear_pointer (&self->more->flows[i].attachments, g_ptr_array_unref);
       g_free (self->more);
       g_free (self);
       self = parent;
@@ -115,6 +118,7 @@ _lsobs_run_info_ensure_flows (LsobsRunInfo *self,
     return;
   more = g_malloc0 (sizeof *more + (n_lanes - 1) * sizeof *more->flows);
   more->n_open = (int) n_lanes;
+  more->n_flows = n_lanes - 1;
   /* Two threads may report the same run by its id. */
   if (!g_atomic_pointer_compare_and_exchange (&self->more, NULL, more))
     g_free (more);

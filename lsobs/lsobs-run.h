@@ -76,6 +76,13 @@ void            lsobs_run_set_usage           (LsobsRun     *self,
                                                gint64        total_tokens);
 
 LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_run_add_attachment      (LsobsRun     *self,
+                                               const char   *name,
+                                               const char   *mime_type,
+                                               GBytes       *data,
+                                               GError      **error);
+
+LSOBS_AVAILABLE_IN_0_1
 const char     *lsobs_run_get_name            (LsobsRun     *self);
 LSOBS_AVAILABLE_IN_0_1
 LsobsRunType    lsobs_run_get_run_type        (LsobsRun     *self);

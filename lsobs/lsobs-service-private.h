@@ -22,6 +22,7 @@ typedef struct
   guint epoch;             /* the process that session belongs to */
   gint64 not_before;       /* monotonic, µs: nothing is sent earlier */
   gint64 fallback_until;   /* monotonic, µs: then the best endpoint is tried again */
+  gboolean told_of_files;  /* that they are left out */
 } LsobsService;
 
 LsobsService    *_lsobs_service_new           (LsobsSettings   *settings);

@@ -62,6 +62,8 @@ typedef enum
  *   closed in the program's place
  * @LSOBS_COUNTER_DROPPED_NOTES: tags, metadata and events that a run had no room
  *   for
+ * @LSOBS_COUNTER_DROPPED_ATTACHMENTS: attachments that could not go with their run:
+ *   their names cannot be sent, there was no room for them, or the service takes none
  * @LSOBS_COUNTER_BAD_PAYLOADS: ready JSON that was not JSON, and was sent as a
  *   string instead
  * @LSOBS_COUNTER_CUT_PAYLOADS: inputs or outputs that were too large and were
@@ -95,6 +97,7 @@ typedef enum
   LSOBS_COUNTER_UNKNOWN_UPDATES,
   LSOBS_COUNTER_ABANDONED,
   LSOBS_COUNTER_DROPPED_NOTES,
+  LSOBS_COUNTER_DROPPED_ATTACHMENTS,
   LSOBS_COUNTER_BAD_PAYLOADS,
   LSOBS_COUNTER_CUT_PAYLOADS,
   LSOBS_COUNTER_REDACTION_FAILURES,

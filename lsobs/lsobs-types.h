@@ -65,7 +65,8 @@ typedef enum
  * @LSOBS_INGEST_MODE_BATCH: many runs per request, `POST /runs/batch`
  * @LSOBS_INGEST_MODE_RUNS: one run per request, `POST /runs` and `PATCH /runs/{id}`
  *
- * Which endpoints of the service the runs are sent to.
+ * Which endpoints of the service the runs are sent to. Attachments travel by
+ * `multipart` alone, and are left out otherwise.
  *
  * Since: 0.1
  */

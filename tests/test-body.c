@@ -144,7 +144,24 @@ canonical (WireOp *op)
   return wire_json_canonical (node);
 }
 
-/* All three shapes say the same. */
+static void
+assert_attachments (WireOp    *op,
+                    GPtrArray *attachments)
+{
+  g_assert_cmpuint (op->attachments->len, ==, attachments != NULL ? attachments->len : 0);
+  for (guint i = 0; i < op->attachments->len; i++)
+    {
+      WireAttachment *got = op->attachments->pdata[i];
+      LsobsAttachment *attachment = attachments->pdata[i];
+
+      g_assert_cmpstr (got->name, ==, attachment->name);
+      g_assert_cmpstr (got->content_type, ==, attachment->mime_type);
+      g_assert_true (g_bytes_equal (got->data, attachment->data));
+    }
+}
+
+/* All three shapes say the same, but for the attachments, for which only one has a
+ * place. */
 static void
 check_shapes (Fixture *fixture)
 {
@@ -164,6 +181,7 @@ check_shapes (Fixture *fixture)
 
       g_assert_cmpstr (((WireOp *) multipart->ops->pdata[i])->id, ==, encoded->id);
       g_assert_cmpstr (((WireOp *) multipart->ops->pdata[i])->op, ==, op);
+      assert_attachments (multipart->ops->pdata[i], _lsobs_encoded_get_attachments (encoded));
       expected = canonical (multipart->ops->pdata[i]);
       in_batch = canonical (wire_request_find (batch, op, encoded->id));
       g_assert_cmpstr (in_batch, ==, expected);
@@ -308,6 +326,19 @@ random_payload (void)
     }
 }
 
+static void
+add_attachment (LsobsRecord *record)
+{
+  static const char * const types[] = { NULL, "text/plain", "image/svg+xml; charset=utf-8" };
+  g_autofree char *name = g_strdup_printf ("file %d", g_test_rand_int_range (0, 1000));
+  g_autofree char *text = random_text ();
+  g_autoptr (GBytes) data = json (text);
+  g_autoptr (LsobsAttachment) attachment =
+      _lsobs_attachment_new (name, types[g_test_rand_int_range (0, G_N_ELEMENTS (types))], data, NULL);
+
+  _lsobs_attachments_put (&record->attachments, attachment);
+}
+
 static LsobsRecord *
 random_record (void)
 {
@@ -336,6 +367,8 @@ random_record (void)
   record->notes = _lsobs_notes_ref (notes);
   record->extra_new = g_test_rand_bit ();
   record->final = TRUE;
+  for (int i = g_test_rand_int_range (0, 4); i > 0; i--)
+    add_attachment (record);
   return record;
 }
 

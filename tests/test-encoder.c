@@ -280,14 +280,40 @@ test_cut (Fixture       *fixture,
   _lsobs_notes_set_metadata (fixture->notes, "thread_id", json ("\"t-77\""), FALSE);
   encoded = encode (fixture);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
-  _lsobs_encoder_cut (fixture->settings, fixture->counters, encoded);
+  g_assert_true (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 3);
   assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"__truncated__\":true,\"bytes\":35}");
   assert_field (encoded, LSOBS_FIELD_OUTPUTS, "{\"__truncated__\":true,\"bytes\":7}");
   assert_field (encoded, LSOBS_FIELD_ERROR, "\"upstream timed out\"");
   assert_field (encoded, LSOBS_FIELD_EVENTS, NULL);
-  g_assert_true (encoded->cut);
+  g_assert_false (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
   json_object_unref (parse (encoded));
+}
+
+/* The attachments go first, and then what is inside. */
+static void
+test_cut_attachments (Fixture       *fixture,
+                      gconstpointer  data)
+{
+  g_autoptr (LsobsEncoded) encoded = NULL;
+  g_autoptr (GBytes) bytes = json ("{}");
+  g_autoptr (LsobsAttachment) first = _lsobs_attachment_new ("first", NULL, bytes, NULL);
+  g_autoptr (LsobsAttachment) second = _lsobs_attachment_new ("second", NULL, bytes, NULL);
+
+  fixture->record->inputs = json ("{\"question\":\"Where is order 1138?\"}");
+  _lsobs_attachments_put (&fixture->record->attachments, first);
+  _lsobs_attachments_put (&fixture->record->attachments, second);
+  encoded = encode (fixture);
+  g_assert_cmpuint (_lsobs_encoded_get_attachments (encoded)->len, ==, 2);
+
+  g_assert_true (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  g_assert_null (_lsobs_encoded_get_attachments (encoded));
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
+  assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"question\":\"Where is order 1138?\"}");
+  g_assert_true (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"__truncated__\":true,\"bytes\":35}");
+  g_assert_false (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
 }
 
 static void
@@ -551,6 +577,7 @@ main (int   argc,
   ADD ("/encoder/end-before-start", NULL, test_end_before_start);
   ADD_ROWS ("/encoder/payload/", payload_rows, test_payload);
   ADD ("/encoder/cut", NULL, test_cut);
+  ADD ("/encoder/cut-attachments", NULL, test_cut_attachments);
   ADD ("/encoder/string-limit", NULL, test_string_limit);
   ADD_ROWS ("/encoder/redacted/", place_rows, test_redacted);
   ADD ("/encoder/not-redacted/digits", "[0-9]+", test_not_redacted);

@@ -27,15 +27,17 @@ static const EnumRow enum_rows[] = {
   { "run-event-kind", lsobs_run_event_kind_get_type, { "start", "update" } },
   { "error", lsobs_error_get_type,
     { "invalid-config", "invalid-run", "too-large", "rejected", "refused", "conflict", "unauthorized",
-      "quota", "limited", "not-found", "redirected", "unavailable", "unreachable", "closed" } },
+      "quota", "limited", "not-found", "redirected", "unavailable", "unreachable", "closed",
+      "invalid-attachment" } },
   { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent" } },
   { "drop-reason", lsobs_drop_reason_get_type,
     { "queue-full", "queue-bytes", "too-large", "rejected", "unauthorized", "quota", "wrong-address",
       "unavailable", "shutdown", "fork" } },
   { "counter", lsobs_counter_get_type,
     { "enqueued", "delivered", "queued", "queued-bytes", "in-flight", "merged", "promoted",
-      "unsampled", "late-updates", "unknown-updates", "abandoned", "dropped-notes", "bad-payloads",
-      "cut-payloads", "redaction-failures", "dumped", "batches", "requests", "retries", "bytes-sent" } },
+      "unsampled", "late-updates", "unknown-updates", "abandoned", "dropped-notes",
+      "dropped-attachments", "bad-payloads", "cut-payloads", "redaction-failures", "dumped", "batches",
+      "requests", "retries", "bytes-sent" } },
 };
 
 static void

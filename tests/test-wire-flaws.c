@@ -42,7 +42,9 @@ static const Part good_parts[] = {
     ",\"end_time\":\"2026-03-01T09:30:17.000000Z\"}" },
   { "patch." R ".outputs", JSON, "{}" },
   { "patch." R ".error", JSON, "\"late\"" },
-  { "feedback." F, JSON, "{\"id\":\"" F "\",\"run_id\":\"" L "\",\"trace_id\":\"" R "\",\"key\":\"helpful\"}" },
+  { "feedback." F, JSON, "{\"id\":\"" F "\",\"run_id\":\"" L "\",\"trace_id\":\"" R "\",\"key\":\"helpful\","
+    "\"score\":0.5,\"comment\":\"fine\",\"feedback_source\":{\"type\":\"api\",\"metadata\":{}},"
+    "\"created_at\":\"2026-03-01T09:30:17.650000Z\",\"modified_at\":\"2026-03-01T09:30:17.650000Z\"}" },
 };
 
 enum { POST_R, INPUTS_R, POST_L, INPUTS_L, OUTPUTS_L, EVENTS_L, EXTRA_L, ATTACHMENT_L, PATCH_R, OUTPUTS_R, ERROR_R,
@@ -101,6 +103,10 @@ static const Flaw flaws[] = {
   FLAW ("name/attachment-empty", ATTACHMENT_L, ".log", ".", PART_NAME),
   FLAW ("name/attachment-quote", ATTACHMENT_L, ".log", ".l\"og", PART_HEADER),
   FLAW ("name/attachment-control", ATTACHMENT_L, ".log", ".l\tog", PART_NAME),
+  FLAW ("name/attachment-line", ATTACHMENT_L, ".log", ".l\xe2\x80\xa8og", PART_NAME),
+  FLAW ("name/attachment-mark", ATTACHMENT_L, ".log", ".l/og", PART_NAME),
+  FLAW ("name/feedback", FEEDBACK, "feedback." F, "feedback." OTHER, ID),
+  FLAW ("order/attachment-loose", ATTACHMENT_L, L, OTHER, PART_ORDER),
   FLAW ("order/field-before-main", INPUTS_R, "post." R, "post." T, PART_ORDER),
   FLAW ("order/main-twice", POST_L, "post." L, "post." R, PART_ORDER),
   FLAW ("order/field-twice", OUTPUTS_L, ".outputs", ".inputs", PART_ORDER),
@@ -173,6 +179,13 @@ static const Flaw flaws[] = {
   FLAW ("shape/main", POST_R, "{", "[{", JSON),
   FLAW ("feedback/key", FEEDBACK, "\"key\"", "\"x\"", FEEDBACK),
   FLAW ("feedback/run", FEEDBACK, "\"run_id\":\"" L, "\"run_id\":\"1", FEEDBACK),
+  FLAW ("feedback/comment", FEEDBACK, "\"fine\"", "1", FEEDBACK),
+  FLAW ("feedback/score", FEEDBACK, "0.5", "\"0.5\"", FEEDBACK),
+  FLAW ("feedback/decimals", FEEDBACK, "0.5", "0.12345", FEEDBACK),
+  FLAW ("feedback/source", FEEDBACK, "\"api\"", "\"app\"", FEEDBACK),
+  FLAW ("feedback/source-metadata", FEEDBACK, ",\"metadata\":{}", "", FEEDBACK),
+  FLAW ("feedback/created", FEEDBACK, "\"created_at\"", "\"x\"", TIMESTAMP),
+  FLAW ("feedback/time", FEEDBACK, "17.650000Z", "17.651000Z", TIME_MISMATCH),
 };
 
 /* Replaces the first @from in @text. Returns FALSE when there is none. */

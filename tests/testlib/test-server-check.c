@@ -15,9 +15,15 @@ dup_op_key (WireOp *op)
 }
 
 static char *
-dup_op_text (WireOp *op)
+dup_feedback_key (JsonObject *feedback)
 {
-  g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), op->run);
+  return g_strconcat ("feedback.", json_object_get_string_member_with_default (feedback, "id", ""), NULL);
+}
+
+static char *
+dup_object_text (JsonObject *object)
+{
+  g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), object);
 
   return wire_json_canonical (node);
 }
@@ -60,7 +66,7 @@ test_server_build_tree (TestServer *self)
         {
           WireOp *op = g_ptr_array_index (request->wire->ops, j);
           g_autofree char *key = dup_op_key (op);
-          g_autofree char *text = dup_op_text (op);
+          g_autofree char *text = dup_object_text (op->run);
 
           /* a retry the service has already, but twice in one request is never a retry */
           if (g_hash_table_add (here, g_strdup (key)) &&
@@ -70,8 +76,12 @@ test_server_build_tree (TestServer *self)
           g_hash_table_replace (seen, g_steal_pointer (&key), g_steal_pointer (&text));
         }
       for (guint j = 0; j < request->wire->feedback->len; j++)
-        g_ptr_array_add (wire_tree_get_feedback (tree),
-                         json_object_ref (g_ptr_array_index (request->wire->feedback, j)));
+        {
+          JsonObject *feedback = g_ptr_array_index (request->wire->feedback, j);
+
+          if (g_hash_table_insert (seen, dup_feedback_key (feedback), NULL))
+            g_ptr_array_add (wire_tree_get_feedback (tree), json_object_ref (feedback));
+        }
     }
 
   return tree;
@@ -198,16 +208,16 @@ static gboolean
 check_again (TestServer  *self,
              GHashTable  *sent,
              TestRequest *request,
-             WireOp      *op,
+             char        *key,  /* (transfer full) */
+             JsonObject  *object,
              GError     **error)
 {
-  g_autofree char *key = dup_op_key (op);
   Sent *now = g_new0 (Sent, 1);
   Sent *before = g_hash_table_lookup (sent, key);
   gboolean ok = TRUE;
 
   now->request = request;
-  now->text = dup_op_text (op);
+  now->text = dup_object_text (object);
 
   if (before != NULL)
     {
@@ -224,7 +234,7 @@ check_again (TestServer  *self,
                strcmp (before->text, now->text) != 0)
         ok = refuse (request, error, "%s was sent again with other content", key);
     }
-  g_hash_table_replace (sent, g_steal_pointer (&key), now);
+  g_hash_table_replace (sent, key, now);
 
   return ok;
 }
@@ -248,8 +258,19 @@ test_server_check_conformant (TestServer *self,
         return FALSE;
 
       for (guint j = 0; j < request->wire->ops->len; j++)
-        if (!check_again (self, sent, request, g_ptr_array_index (request->wire->ops, j), error))
-          return FALSE;
+        {
+          WireOp *op = g_ptr_array_index (request->wire->ops, j);
+
+          if (!check_again (self, sent, request, dup_op_key (op), op->run, error))
+            return FALSE;
+        }
+      for (guint j = 0; j < request->wire->feedback->len; j++)
+        {
+          JsonObject *feedback = g_ptr_array_index (request->wire->feedback, j);
+
+          if (!check_again (self, sent, request, dup_feedback_key (feedback), feedback, error))
+            return FALSE;
+        }
     }
 
   return TRUE;

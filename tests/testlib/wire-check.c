@@ -471,43 +471,125 @@ wire_check_op (WireOp     *op,
          check_shapes (op, flags, error);
 }
 
-gboolean
-wire_check_feedback (JsonObject  *feedback,
-                     WireFlags    flags,
-                     GError     **error)
+G_GNUC_PRINTF (3, 4)
+static gboolean
+refuse_feedback (WireError   code,
+                 GError    **error,
+                 const char *format,
+                 ...)
 {
-  static const char * const names[] = { "id", "run_id", "trace_id", "key" };
-  static const char * const times[] = { "created_at", "modified_at" };
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, WIRE_ERROR, code, "feedback: %s", text);
+
+  return FALSE;
+}
+
+static gboolean
+check_feedback_texts (JsonObject  *feedback,
+                      GError     **error)
+{
+  static const char * const names[] = {
+    "id", "run_id", "trace_id", "key", "session_id", "comparative_experiment_id", "feedback_group_id",
+    "comment"
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       JsonNode *node = json_object_get_member (feedback, names[i]);
       gboolean is_string = node != NULL && json_node_get_value_type (node) == G_TYPE_STRING;
-      gboolean is_key = strcmp (names[i], "key") == 0;
+      gboolean is_uuid = g_str_has_suffix (names[i], "id");
 
-      if (!is_string || (is_key ? *json_node_get_string (node) == '\0'
-                                : !wire_is_uuid (json_node_get_string (node))))
-        {
-          g_set_error (error, WIRE_ERROR, WIRE_ERROR_FEEDBACK,
-                       "feedback: \"%s\" is missing or no %s", names[i],
-                       is_key ? "text" : "UUID");
-          return FALSE;
-        }
-    }
-
-  for (guint i = 0; i < G_N_ELEMENTS (times); i++)
-    {
-      JsonNode *node = json_object_get_member (feedback, times[i]);
-
-      if (node != NULL && wire_parse_time (node, flags) < 0)
-        {
-          g_set_error (error, WIRE_ERROR, WIRE_ERROR_TIMESTAMP, "feedback: \"%s\" is not readable",
-                       times[i]);
-          return FALSE;
-        }
+      if (node == NULL && i >= 4)
+        continue;
+      if (!is_string || (is_uuid && !wire_is_uuid (json_node_get_string (node))) ||
+          (strcmp (names[i], "key") == 0 && *json_node_get_string (node) == '\0'))
+        return refuse_feedback (WIRE_ERROR_FEEDBACK, error, "\"%s\" is missing or no %s", names[i],
+                                is_uuid ? "UUID" : "text");
     }
 
   return TRUE;
+}
+
+static gboolean
+check_feedback_score (JsonObject  *feedback,
+                      GError     **error)
+{
+  JsonNode *node = json_object_get_member (feedback, "score");
+  GType type = node != NULL ? json_node_get_value_type (node) : G_TYPE_NONE;
+  double score, rest;
+
+  if (node == NULL || type == G_TYPE_BOOLEAN || type == G_TYPE_INT64)
+    return TRUE;
+  if (type != G_TYPE_DOUBLE)
+    return refuse_feedback (WIRE_ERROR_FEEDBACK, error, "\"score\" is neither a number nor a boolean");
+  /* four decimals are kept */
+  score = ABS (json_node_get_double (node)) * 10000;
+  rest = score < 1e15 ? ABS (score - (double) (gint64) (score + 0.5)) : 0;
+  if (rest > 1e-6 * MAX (1, score))
+    return refuse_feedback (WIRE_ERROR_FEEDBACK, error, "\"score\" has more than four decimals");
+
+  return TRUE;
+}
+
+static gboolean
+check_feedback_source (JsonObject  *feedback,
+                       GError     **error)
+{
+  JsonNode *node = json_object_get_member (feedback, "feedback_source");
+  JsonObject *source = node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+  const char *type = source != NULL ? json_object_get_string_member_with_default (source, "type", "") : "";
+  JsonNode *metadata = source != NULL ? json_object_get_member (source, "metadata") : NULL;
+
+  if ((strcmp (type, "api") != 0 && strcmp (type, "model") != 0) ||
+      metadata == NULL || !JSON_NODE_HOLDS_OBJECT (metadata))
+    return refuse_feedback (WIRE_ERROR_FEEDBACK, error,
+                            "\"feedback_source\" is not {\"type\":\"api\" or \"model\",\"metadata\":{}}");
+
+  return TRUE;
+}
+
+static gboolean
+check_feedback_times (JsonObject  *feedback,
+                      WireFlags    flags,
+                      GError     **error)
+{
+  static const char * const names[] = { "created_at", "modified_at", "start_time" };
+  gboolean is_strict = (flags & WIRE_DIALECT) == 0;
+  gint64 created_us;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      JsonNode *node = json_object_get_member (feedback, names[i]);
+
+      if (node == NULL && (!is_strict || i == 2))
+        continue;
+      if (node == NULL || wire_parse_time (node, flags) < 0)
+        return refuse_feedback (WIRE_ERROR_TIMESTAMP, error, "\"%s\" is not readable", names[i]);
+    }
+  if (!is_strict)
+    return TRUE;
+
+  created_us = wire_parse_time (json_object_get_member (feedback, "created_at"), flags);
+  if (wire_uuid_get_ms (json_object_get_string_member (feedback, "id")) != created_us / 1000)
+    return refuse_feedback (WIRE_ERROR_TIME_MISMATCH, error, "the id is not of the time \"created_at\"");
+
+  return TRUE;
+}
+
+gboolean
+wire_check_feedback (JsonObject  *feedback,
+                     WireFlags    flags,
+                     GError     **error)
+{
+  return check_feedback_texts (feedback, error) &&
+         check_feedback_times (feedback, flags, error) &&
+         ((flags & WIRE_DIALECT) != 0 ||
+          (check_feedback_score (feedback, error) && check_feedback_source (feedback, error)));
 }
 
 gboolean

@@ -209,9 +209,14 @@ is_attachment_name (const char *name,
   if ((flags & WIRE_DIALECT) != 0)
     return TRUE;
 
-  for (const char *p = name; *p != '\0'; p++)
-    if ((guchar) *p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
-      return FALSE;
+  for (const char *p = name; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      if (c < 0x80 ? !g_ascii_isalnum ((char) c) && strchr ("_ -", (char) c) == NULL
+                   : c < 0xa0 || c == 0x2028 || c == 0x2029)
+        return FALSE;
+    }
 
   return strlen (name) <= 100;
 }
@@ -238,6 +243,18 @@ take_attachment (WireRequest  *self,
       if (strcmp (candidate->id, id) == 0)
         op = candidate;
     }
+
+  if (op == NULL && (flags & WIRE_DIALECT) == 0)
+    {
+      g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_ORDER, "part %s comes without its run", part->name);
+      return FALSE;
+    }
+  for (guint i = 0; op != NULL && i < op->attachments->len; i++)
+    if (strcmp (((WireAttachment *) g_ptr_array_index (op->attachments, i))->name, name) == 0)
+      {
+        g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_ORDER, "part %s is there twice", part->name);
+        return FALSE;
+      }
 
   attachment = g_atomic_rc_box_new0 (WireAttachment);
   attachment->run_id = g_strdup (id);
@@ -345,6 +362,11 @@ take_part (WireRequest  *self,
 
       if (feedback == NULL)
         return FALSE;
+      if (g_strcmp0 (json_object_get_string_member_with_default (feedback, "id", NULL), id) != 0)
+        {
+          g_set_error (error, WIRE_ERROR, WIRE_ERROR_ID, "part %s: the object has another id", part->name);
+          return FALSE;
+        }
       g_ptr_array_add (self->feedback, g_steal_pointer (&feedback));
       return TRUE;
     }

@@ -131,7 +131,7 @@ typedef struct
   WireEndpoint endpoint;
   GPtrArray *ops;               /* (owned) (element-type WireOp) in the order of the body */
   GPtrArray *feedback;          /* (owned) (element-type JsonObject) */
-  GPtrArray *loose_attachments; /* (owned) (element-type WireAttachment) of runs not in this request */
+  GPtrArray *loose_attachments; /* (owned) (element-type WireAttachment) of runs not in this request; dialect */
   gsize payload_bytes;
 } WireRequest;
 
