@@ -8,8 +8,8 @@
  *
  * Without OPENAI_BASE_URL a scripted model answers, so that no network is needed.
  *
- * With LANGSMITH_API_KEY set (and LANGSMITH_ENDPOINT, LANGSMITH_PROJECT where the defaults do not
- * fit) each question becomes a trace:
+ * With LANGSMITH_TRACING=true and LANGSMITH_API_KEY set (and LANGSMITH_ENDPOINT, LANGSMITH_PROJECT
+ * where the defaults do not fit) each question becomes a trace:
  *
  *   react-agent          the question and the answer: the invocation
  *     agent              one turn of the loop: a node of the graph
@@ -53,6 +53,7 @@ typedef struct
   const char *model;
   const char *provider;   /* as LangSmith calls it */
   gboolean is_verbose;
+  gboolean is_traced;
 } Agent;
 
 static JsonNode *
@@ -313,15 +314,6 @@ run_agent (Agent               *self,
 
 /* --- the program --------------------------------------------------------------------------- */
 
-/* An observer that looks away, so that the engine need not know whether it is watched. */
-#define TYPE_NOBODY (nobody_get_type ())
-G_DECLARE_FINAL_TYPE (Nobody, nobody, EXAMPLE, NOBODY, GObject)
-struct _Nobody { GObject parent_instance; };
-G_DEFINE_FINAL_TYPE_WITH_CODE (Nobody, nobody, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER, NULL))
-static void nobody_class_init (NobodyClass *klass G_GNUC_UNUSED) { }
-static void nobody_init (Nobody *self G_GNUC_UNUSED) { }
-
 static char *
 answer_question (Agent          *self,
                  LsobsObserver  *observer,
@@ -332,13 +324,6 @@ answer_question (Agent          *self,
   g_autoptr (LsobsInvocation) invocation = NULL;
   g_autoptr (GError) local_error = NULL;
   char *answer = NULL;
-
-  if (observer == NULL)
-    {
-      g_autoptr (LsobsGraphObserver) nobody = g_object_new (TYPE_NOBODY, NULL);
-
-      return run_agent (self, nobody, question, error);
-    }
 
   invocation = lsobs_observer_begin_invocation (observer, "react-agent", input);
   answer = run_agent (self, LSOBS_GRAPH_OBSERVER (invocation), question, &local_error);
@@ -357,23 +342,28 @@ answer_question (Agent          *self,
   return answer;
 }
 
-/* (nullable): NULL when there is nowhere to send a trace to, which is said */
+/* A program works the same whether it is traced or not: when the settings make no sense, which is
+ * said, by an observer that does nothing. */
 static LsobsObserver *
-open_observer (gboolean is_verbose)
+open_observer (Agent *self)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (LsobsConfig) config = lsobs_config_new_from_environment (&error);
-  LsobsObserver *observer = NULL;
-
-  if (config != NULL && !lsobs_config_has_api_key (config))
-    g_set_error_literal (&error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, "LANGSMITH_API_KEY is not set");
-  if (error == NULL)
-    observer = lsobs_observer_new (config, &error);
+  LsobsObserver *observer = config != NULL ? lsobs_observer_new (config, &error) : NULL;
 
   if (observer == NULL)
-    g_printerr ("Not traced: %s. A trace needs LANGSMITH_API_KEY, and LANGSMITH_ENDPOINT where the default "
-                "service is not meant.\n", error->message);
-  else if (is_verbose)
+    {
+      g_printerr ("Not traced: %s\n", error->message);
+      g_clear_object (&config);
+      config = lsobs_config_new (NULL, NULL);
+      lsobs_config_set_tracing_enabled (config, FALSE);
+      return lsobs_observer_new (config, NULL);
+    }
+
+  self->is_traced = lsobs_config_get_tracing_enabled (config);
+  if (!self->is_traced)
+    g_printerr ("Not traced: LANGSMITH_TRACING=true is not set.\n");
+  else if (self->is_verbose)
     g_printerr ("Traced to %s, project %s.\n",
                 lsobs_config_get_api_url (config), lsobs_config_get_project_name (config));
 
@@ -459,7 +449,7 @@ main (int   argc,
       return EXIT_USAGE;
     }
 
-  observer = open_observer (agent.is_verbose);
+  observer = open_observer (&agent);
   if (agent_init (&agent, &error))
     answer = answer_question (&agent, observer, question != NULL ? question : DEFAULT_QUESTION, &error);
 
@@ -468,7 +458,7 @@ main (int   argc,
   else
     g_printerr ("No answer: %s\n", error->message);
 
-  if (observer != NULL)
+  if (agent.is_traced)
     close_observer (observer);
   agent_clear (&agent);
 

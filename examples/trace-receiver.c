@@ -5,10 +5,10 @@
  *
  *   trace-receiver -- react-agent --question "What is 6 * 7?"
  *
- * runs the program with LANGSMITH_ENDPOINT, LANGSMITH_API_KEY and LANGSMITH_PROJECT in its
- * environment and prints what has come when it ends. It exits with the code of the program, or with
- * 1 if that is 0 but a run has not ended or a request was malformed. Without a program it serves
- * until Ctrl-C and prints each trace when it is complete.
+ * runs the program with LANGSMITH_TRACING_V2, LANGSMITH_ENDPOINT, LANGSMITH_API_KEY and
+ * LANGSMITH_PROJECT in its environment and prints what has come when it ends. It exits with the code
+ * of the program, or with 1 if that is 0 but a run has not ended or a request was malformed. Without
+ * a program it serves until Ctrl-C and prints each trace when it is complete.
  */
 
 #include <locale.h>
@@ -261,7 +261,10 @@ start_child (Receiver            *self,
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", self->url, TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_API_KEY", API_KEY, TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_PROJECT", PROJECT, TRUE);
-  g_subprocess_launcher_setenv (launcher, "LANGSMITH_TRACING", "true", TRUE);
+  /* the first of the variables that decide about it */
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_TRACING_V2", "true", TRUE);
+  /* no file: somebody's workspace is nothing to us */
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_CONFIG_FILE", "/dev/null", TRUE);
 
   self->child = g_subprocess_launcher_spawnv (launcher, argv, error);
   if (self->child == NULL)
@@ -411,8 +414,8 @@ main (int   argc,
     }
 
   if (command == NULL)
-    g_printerr ("Set LANGSMITH_ENDPOINT=%s LANGSMITH_API_KEY=%s in the programs to watch; Ctrl-C ends.\n",
-                self.url, API_KEY);
+    g_printerr ("Set LANGSMITH_TRACING=true LANGSMITH_ENDPOINT=%s LANGSMITH_API_KEY=%s in the programs to "
+                "watch; Ctrl-C ends.\n", self.url, API_KEY);
   serve (&self);
   receiver_clear (&self);
 

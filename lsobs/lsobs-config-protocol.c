@@ -61,7 +61,8 @@ _lsobs_protocol_install_properties (GParamSpec **props)
    * LsobsConfig:tracing-enabled:
    *
    * Whether anything is traced at all. An observer that is made with %FALSE here
-   * takes every call, does nothing, and needs no key.
+   * takes every call, does nothing, and needs no key. A config is made with %TRUE
+   * here, but lsobs_config_new_from_environment() wants to be asked for it.
    *
    * Since: 0.1
    */

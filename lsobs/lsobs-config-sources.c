@@ -79,7 +79,8 @@ lsobs_config_load_profile (LsobsConfig  *self,
   workspace_id = lsobs_config_get_workspace_id (self) != NULL ? NULL : profile->workspace_id;
   if (!check_member (self, profile, "api_url", lsobs_config_set_api_url, api_url, error) ||
       !check_member (self, profile, "api_key", lsobs_config_set_api_key, api_key, error) ||
-      !check_member (self, profile, "workspace_id", lsobs_config_set_workspace_id, workspace_id, error))
+      !check_member (self, profile, "workspace_id", lsobs_config_set_workspace_id, workspace_id,
+                     error))
     return FALSE;
 
   if (api_url != NULL)
@@ -95,15 +96,34 @@ lsobs_config_load_profile (LsobsConfig  *self,
  * lsobs_config_new_from_environment:
  * @error: return location for a #GError, or %NULL
  *
- * Makes a config from the environment variables `LANGSMITH_ENDPOINT`,
- * `LANGSMITH_API_KEY`, `LANGSMITH_PROJECT`, `LANGSMITH_WORKSPACE_ID`,
- * `LANGSMITH_TRACING_SAMPLING_RATE`, `LANGSMITH_HIDE_INPUTS`,
- * `LANGSMITH_HIDE_OUTPUTS` and `LANGSMITH_HIDE_METADATA`; each of them may also
- * begin with `LANGCHAIN_`, which is read second. What is not set keeps its default.
- * A missing key is not an error here: lsobs_config_has_api_key() tells.
+ * Makes a config from environment variables. They are read afresh with each call,
+ * and what is not set keeps its default, as does what is set to white space.
  *
- * The last three are `true`, `1`, `yes` or `on`, or else `false`, `0`, `no` or
- * `off`, in any case.
+ * Tracing is off unless the first one that is set of `LANGSMITH_TRACING_V2`,
+ * `LANGCHAIN_TRACING_V2`, `LANGSMITH_TRACING` and `LANGCHAIN_TRACING` says that it is
+ * on; see #LsobsConfig:tracing-enabled.
+ *
+ * The others begin with `LANGSMITH_` or else, read second, with `LANGCHAIN_`:
+ *
+ * - `ENDPOINT`, `API_KEY` and `WORKSPACE_ID` for #LsobsConfig:api-url,
+ *   #LsobsConfig:api-key and #LsobsConfig:workspace-id
+ * - `PROJECT`, or else `SESSION`, for #LsobsConfig:project-name; before them comes
+ *   `HOSTED_LANGSERVE_PROJECT_NAME`, also as it is
+ * - `TRACING_SAMPLING_RATE` for #LsobsConfig:sampling-rate
+ * - `HIDE_INPUTS`, `HIDE_OUTPUTS` and `HIDE_METADATA` for #LsobsConfig:hide-inputs,
+ *   #LsobsConfig:hide-outputs and #LsobsConfig:hide-metadata
+ * - `DISABLE_RUN_COMPRESSION` to set #LsobsConfig:compression to
+ *   %LSOBS_COMPRESSION_NONE, and `RUN_COMPRESSION_LEVEL` for
+ *   #LsobsConfig:compression-level
+ * - `BATCH_INGEST_SIZE_LIMIT`, `TRACING_QUEUE_MAX_SIZE` and `MAX_INGEST_MEMORY_BYTES`
+ *   for #LsobsConfig:max-batch-size, #LsobsConfig:queue-capacity and
+ *   #LsobsConfig:max-queue-bytes
+ * - `FAILED_TRACES_DIR` for #LsobsConfig:failed-traces-dir, and `FAILED_TRACES_MAX_MB`,
+ *   in units of 1048576, for #LsobsConfig:failed-traces-max-bytes
+ * - `REVISION_ID` for #LsobsConfig:revision-id
+ *
+ * A switch is on by `true`, `1`, `yes` or `on`, and off by `false`, `0`, `no` or `off`,
+ * in any case; there are no other words for it.
  *
  * `LANGSMITH_RUNS_ENDPOINTS` names several places, as lsobs_config_add_replica() does,
  * and excludes `LANGSMITH_ENDPOINT`. It is JSON: an array of objects with an `api_url`,
@@ -111,8 +131,16 @@ lsobs_config_load_profile (LsobsConfig  *self,
  * `primary`, which is true or false; or one object with a member `"<url>": "<key>"` for
  * each place. An entry that makes no sense is left out, with a line in the log.
  *
+ * Address, key and workspace that no variable has are looked up in a profile of
+ * LangSmith's own tools, as lsobs_config_load_profile() does it: in the file
+ * `LANGSMITH_CONFIG_FILE`, and there the profile `LANGSMITH_PROFILE`, each with the
+ * default of that function.
+ *
+ * A missing key is not an error here: lsobs_config_has_api_key() tells. Nothing of the
+ * environment is ever sent, but for what is named here.
+ *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
- * when a value makes no sense.
+ * or the member of a profile, when a value makes no sense. No text of a value is shown.
  *
  * Returns: (transfer full): a config, or %NULL
  *

@@ -9,29 +9,178 @@
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-replica-private.h"
 
-/* The only place that reads the environment. */
+/* The only place that reads the environment. Nothing is remembered: each config gets
+ * what is set when it is made. An error names the variable and never shows its value:
+ * people paste keys into the wrong one. */
 
-/* A value of white space is no value.
- * @variable: (out): the whole name of the variable that was found
+static const char * const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
+
+/* A value of white space is no value. Returns: (transfer none) (nullable) */
+static const char *
+read_exactly (const char *variable)
+{
+  const char *value = g_getenv (variable);
+
+  return value != NULL && value[strspn (value, " \t\r\n\v\f")] != '\0' ? value : NULL;
+}
+
+/* @variable: (out) (transfer full): the whole name of the variable that was found
  * Returns: (transfer none) (nullable) */
 static const char *
 read_variable (const char  *name,
                char       **variable)
 {
-  static const char * const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
-
   for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
     {
       g_autofree char *full = g_strconcat (prefixes[i], name, NULL);
-      const char *value = g_getenv (full);
+      const char *value = read_exactly (full);
 
-      if (value != NULL && value[strspn (value, " \t\r\n")] != '\0')
+      if (value != NULL)
         {
           *variable = g_steal_pointer (&full);
           return value;
         }
     }
   return NULL;
+}
+
+/* Looks at once whether what was set makes sense, so that the error can name the
+ * variable: all before it did. */
+static gboolean
+check (LsobsConfig  *config,
+       const char   *variable,
+       GError      **error)
+{
+  if (lsobs_config_validate (config, error))
+    return TRUE;
+  g_prefix_error (error, "%s: ", variable);
+  return FALSE;
+}
+
+typedef struct
+{
+  const char *name;
+  void (*set) (LsobsConfig *config,
+               const char  *value);
+} Text;
+
+static const Text texts[] = {
+  { "ENDPOINT", lsobs_config_set_api_url },
+  { "API_KEY", lsobs_config_set_api_key },
+  { "WORKSPACE_ID", lsobs_config_set_workspace_id },
+  { "FAILED_TRACES_DIR", lsobs_config_set_failed_traces_dir },
+  { "REVISION_ID", lsobs_config_set_revision_id },
+};
+
+static gboolean
+read_text (const Text   *text,
+           LsobsConfig  *config,
+           GError      **error)
+{
+  g_autofree char *variable = NULL;
+  const char *value = read_variable (text->name, &variable);
+
+  if (value == NULL)
+    return TRUE;
+  text->set (config, value);
+  return check (config, variable, error);
+}
+
+static gboolean
+parse_switch (const char  *variable,
+              const char  *value,
+              gboolean    *on,
+              GError     **error)
+{
+  static const char * const on_words[] = { "true", "1", "yes", "on", NULL };
+  static const char * const off_words[] = { "false", "0", "no", "off", NULL };
+  g_autofree char *word = g_strstrip (g_ascii_strdown (value, -1));
+
+  *on = g_strv_contains (on_words, word);
+  if (*on || g_strv_contains (off_words, word))
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be true or false"),
+               variable);
+  return FALSE;
+}
+
+static void
+set_uncompressed (LsobsConfig *config,
+                  gboolean     value)
+{
+  if (value)
+    lsobs_config_set_compression (config, LSOBS_COMPRESSION_NONE);
+}
+
+typedef struct
+{
+  const char *name;
+  void (*set) (LsobsConfig *config,
+               gboolean     value);
+} Switch;
+
+static const Switch switches[] = {
+  { "HIDE_INPUTS", lsobs_config_set_hide_inputs },
+  { "HIDE_OUTPUTS", lsobs_config_set_hide_outputs },
+  { "HIDE_METADATA", lsobs_config_set_hide_metadata },
+  { "DISABLE_RUN_COMPRESSION", set_uncompressed },
+};
+
+static gboolean
+read_switch (const Switch  *a_switch,
+             LsobsConfig   *config,
+             GError       **error)
+{
+  g_autofree char *variable = NULL;
+  const char *value = read_variable (a_switch->name, &variable);
+  gboolean on;
+
+  if (value == NULL)
+    return TRUE;
+  if (!parse_switch (variable, value, &on, error))
+    return FALSE;
+  a_switch->set (config, on);
+  return TRUE;
+}
+
+typedef struct
+{
+  const char *name;
+  gint64 unit;      /* of the variable, in that of the property */
+  void (*set) (LsobsConfig *config,
+               gint64       value);
+} Number;
+
+static const Number numbers[] = {
+  { "RUN_COMPRESSION_LEVEL", 1, lsobs_config_set_compression_level },
+  { "BATCH_INGEST_SIZE_LIMIT", 1, lsobs_config_set_max_batch_size },
+  { "TRACING_QUEUE_MAX_SIZE", 1, lsobs_config_set_queue_capacity },
+  { "MAX_INGEST_MEMORY_BYTES", 1, lsobs_config_set_max_queue_bytes },
+  { "FAILED_TRACES_MAX_MB", 1024 * 1024, lsobs_config_set_failed_traces_max_bytes },
+};
+
+static gboolean
+read_number (const Number  *number,
+             LsobsConfig   *config,
+             GError       **error)
+{
+  g_autofree char *variable = NULL;
+  const char *value = read_variable (number->name, &variable);
+  g_autofree char *stripped = NULL;
+  gint64 n;
+
+  if (value == NULL)
+    return TRUE;
+  stripped = g_strstrip (g_strdup (value));
+  if (!g_ascii_string_to_signed (stripped, 10, G_MININT64 / number->unit, G_MAXINT64 / number->unit,
+                                 &n, NULL))
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be a whole number"),
+                   variable);
+      return FALSE;
+    }
+  number->set (config, n * number->unit);
+  return check (config, variable, error);
 }
 
 static gboolean
@@ -58,48 +207,45 @@ read_rate (LsobsConfig  *config,
   return FALSE;
 }
 
+/* The first one that is set decides, even if it says no. */
 static gboolean
-read_switch (LsobsConfig  *config,
-             const char   *name,
-             void        (*set) (LsobsConfig *config, gboolean value),
-             GError      **error)
+read_tracing (LsobsConfig  *config,
+              GError      **error)
 {
-  static const char * const on[] = { "true", "1", "yes", "on", NULL };
-  static const char * const off[] = { "false", "0", "no", "off", NULL };
-  g_autofree char *variable = NULL;
-  const char *value = read_variable (name, &variable);
-  g_autofree char *word = NULL;
+  static const char * const variables[] = {
+    "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"
+  };
+  const char *value = NULL;
+  gboolean on = FALSE;
 
-  if (value == NULL)
-    return TRUE;
-  word = g_strstrip (g_ascii_strdown (value, -1));
-  if (g_strv_contains (on, word) || g_strv_contains (off, word))
+  for (guint i = 0; i < G_N_ELEMENTS (variables) && value == NULL; i++)
     {
-      set (config, g_strv_contains (on, word));
-      return TRUE;
+      value = read_exactly (variables[i]);
+      if (value != NULL && !parse_switch (variables[i], value, &on, error))
+        return FALSE;
     }
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be true or false"), variable);
-  return FALSE;
+  lsobs_config_set_tracing_enabled (config, on);
+  return TRUE;
 }
 
-/* Sets a string and looks at once whether it makes sense, so that the error can
- * name the variable. */
+/* A hosted deployment belongs to its project whatever else is set; a session is what
+ * a project was called once. */
 static gboolean
-read_string (LsobsConfig  *config,
-             const char   *name,
-             void        (*set) (LsobsConfig *config, const char *value),
-             GError      **error)
+read_project (LsobsConfig  *config,
+              GError      **error)
 {
+  static const char * const names[] = { "HOSTED_LANGSERVE_PROJECT_NAME", "PROJECT", "SESSION" };
   g_autofree char *variable = NULL;
-  const char *value = read_variable (name, &variable);
+  const char *value = read_exactly (names[0]);
 
+  if (value != NULL)
+    variable = g_strdup (names[0]);
+  for (guint i = 0; i < G_N_ELEMENTS (names) && value == NULL; i++)
+    value = read_variable (names[i], &variable);
   if (value == NULL)
     return TRUE;
-  set (config, value);
-  if (lsobs_config_validate (config, error))
-    return TRUE;
-  g_prefix_error (error, "%s: ", variable);
-  return FALSE;
+  lsobs_config_set_project_name (config, value);
+  return check (config, variable, error);
 }
 
 /* A list of places takes the place of the one address. */
@@ -122,17 +268,25 @@ read_replicas (LsobsConfig  *config,
   return _lsobs_replicas_read (config, value, variable, error);
 }
 
+/* The environment first; a profile of the tools fills the gaps. */
 gboolean
 _lsobs_environment_apply (LsobsConfig  *config,
                           GError      **error)
 {
-  return read_string (config, "ENDPOINT", lsobs_config_set_api_url, error) &&
-         read_string (config, "API_KEY", lsobs_config_set_api_key, error) &&
-         read_string (config, "PROJECT", lsobs_config_set_project_name, error) &&
-         read_string (config, "WORKSPACE_ID", lsobs_config_set_workspace_id, error) &&
-         read_rate (config, error) &&
-         read_switch (config, "HIDE_INPUTS", lsobs_config_set_hide_inputs, error) &&
-         read_switch (config, "HIDE_OUTPUTS", lsobs_config_set_hide_outputs, error) &&
-         read_switch (config, "HIDE_METADATA", lsobs_config_set_hide_metadata, error) &&
-         read_replicas (config, error);
+  if (!read_tracing (config, error) ||
+      !read_project (config, error) ||
+      !read_rate (config, error))
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    if (!read_text (&texts[i], config, error))
+      return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (switches); i++)
+    if (!read_switch (&switches[i], config, error))
+      return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    if (!read_number (&numbers[i], config, error))
+      return FALSE;
+  return read_replicas (config, error) &&
+         lsobs_config_load_profile (config, read_exactly ("LANGSMITH_CONFIG_FILE"),
+                                    read_exactly ("LANGSMITH_PROFILE"), error);
 }

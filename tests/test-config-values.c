@@ -8,8 +8,7 @@
 #include "testlib/test-server.h"
 #include "testlib/test-utils.h"
 
-/* The settings that are text, and where they come from: the program or the
- * environment. */
+/* The settings that are text. */
 
 #define SECRET  "lsv2_pt_5ec4e7"
 #define REMOTE  "https://traces.example.com"
@@ -362,164 +361,6 @@ test_missing_key (gconstpointer data)
   g_assert_nonnull (tested);
 }
 
-/* The environment */
-
-static TestEnv *
-new_environment (void)
-{
-  TestEnv *env = test_env_new ();
-
-  test_env_unset_prefix (env, "LANGSMITH_");
-  test_env_unset_prefix (env, "LANGCHAIN_");
-  return env;
-}
-
-static LsobsConfig *
-read_environment (void)
-{
-  g_autoptr (GError) error = NULL;
-  LsobsConfig *config = lsobs_config_new_from_environment (&error);
-
-  g_assert_no_error (error);
-  g_assert_true (LSOBS_IS_CONFIG (config));
-  return config;
-}
-
-static void
-test_environment_empty (void)
-{
-  g_autoptr (TestEnv) env = new_environment ();
-  g_autoptr (LsobsConfig) config = read_environment ();
-  g_autoptr (GError) error = NULL;
-
-  g_assert_nonnull (env);
-  g_assert_cmpstr (lsobs_config_get_api_url (config), ==, "https://api.smith.langchain.com");
-  g_assert_cmpstr (lsobs_config_get_project_name (config), ==, "default");
-  g_assert_null (lsobs_config_get_workspace_id (config));
-  g_assert_cmpfloat (lsobs_config_get_sampling_rate (config), ==, 1.0);
-  g_assert_false (lsobs_config_has_api_key (config));
-  g_assert_null (lsobs_observer_new (config, &error));
-  assert_message (error, "api key");
-}
-
-static void
-test_environment_all (gconstpointer data)
-{
-  const char *prefix = data;
-  g_autoptr (TestEnv) env = new_environment ();
-  g_autoptr (LsobsConfig) config = NULL;
-  const char * const values[] = {
-    "ENDPOINT", LOCAL "/api/", "API_KEY", SECRET, "PROJECT", "helpdesk",
-    "WORKSPACE_ID", "11111111-2222-4333-8444-555555555555", "TRACING_SAMPLING_RATE", " 0.25 ",
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (values); i += 2)
-    {
-      g_autofree char *name = g_strconcat (prefix, values[i], NULL);
-
-      test_env_set (env, name, values[i + 1]);
-    }
-  config = read_environment ();
-  g_assert_cmpstr (lsobs_config_get_api_url (config), ==, LOCAL "/api/");
-  g_assert_true (lsobs_config_has_api_key (config));
-  g_assert_cmpstr (lsobs_config_get_project_name (config), ==, "helpdesk");
-  g_assert_cmpstr (lsobs_config_get_workspace_id (config), ==, "11111111-2222-4333-8444-555555555555");
-  g_assert_cmpfloat (lsobs_config_get_sampling_rate (config), ==, 0.25);
-  assert_valid (config);
-}
-
-static void
-test_environment_precedence (void)
-{
-  g_autoptr (TestEnv) env = new_environment ();
-  g_autoptr (LsobsConfig) first = NULL;
-  g_autoptr (LsobsConfig) second = NULL;
-
-  test_env_set (env, "LANGCHAIN_PROJECT", "old");
-  test_env_set (env, "LANGSMITH_PROJECT", "new");
-  test_env_set (env, "LANGCHAIN_TRACING_SAMPLING_RATE", "garbage that nobody looks at");
-  test_env_set (env, "LANGSMITH_TRACING_SAMPLING_RATE", "0.5");
-  first = read_environment ();
-  g_assert_cmpstr (lsobs_config_get_project_name (first), ==, "new");
-  g_assert_cmpfloat (lsobs_config_get_sampling_rate (first), ==, 0.5);
-
-  /* White space is no value, and nothing is remembered. */
-  test_env_set (env, "LANGSMITH_PROJECT", " \t\n");
-  test_env_set (env, "LANGSMITH_TRACING_SAMPLING_RATE", "");
-  test_env_set (env, "LANGCHAIN_TRACING_SAMPLING_RATE", "0");
-  second = read_environment ();
-  g_assert_cmpstr (lsobs_config_get_project_name (second), ==, "old");
-  g_assert_cmpfloat (lsobs_config_get_sampling_rate (second), ==, 0.0);
-}
-
-static void
-test_environment_white (void)
-{
-  static const char * const names[] = {
-    "ENDPOINT", "API_KEY", "PROJECT", "WORKSPACE_ID", "TRACING_SAMPLING_RATE",
-  };
-  g_autoptr (TestEnv) env = new_environment ();
-  g_autoptr (LsobsConfig) config = NULL;
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    {
-      g_autofree char *name = g_strconcat ("LANGSMITH_", names[i], NULL);
-
-      test_env_set (env, name, "  \r\n\t ");
-    }
-  config = read_environment ();
-  g_assert_cmpstr (lsobs_config_get_api_url (config), ==, "https://api.smith.langchain.com");
-  g_assert_cmpstr (lsobs_config_get_project_name (config), ==, "default");
-  g_assert_null (lsobs_config_get_workspace_id (config));
-  g_assert_cmpfloat (lsobs_config_get_sampling_rate (config), ==, 1.0);
-  g_assert_false (lsobs_config_has_api_key (config));
-}
-
-/* A variable with a value that cannot work. */
-typedef struct
-{
-  const char *path;
-  const char *name;
-  const char *value;
-} BadRow;
-
-static const BadRow bad_rows[] = {
-  { "rate-word", "LANGSMITH_TRACING_SAMPLING_RATE", "half" },
-  { "rate-rest", "LANGSMITH_TRACING_SAMPLING_RATE", "0.5x" },
-  { "rate-comma", "LANGCHAIN_TRACING_SAMPLING_RATE", "0,5" },
-  { "rate-large", "LANGSMITH_TRACING_SAMPLING_RATE", "7" },
-  { "rate-negative", "LANGCHAIN_TRACING_SAMPLING_RATE", "-1" },
-  { "rate-nan", "LANGSMITH_TRACING_SAMPLING_RATE", "nan" },
-  { "rate-infinite", "LANGSMITH_TRACING_SAMPLING_RATE", "inf" },
-  { "rate-key", "LANGSMITH_TRACING_SAMPLING_RATE", SECRET },
-  { "endpoint-word", "LANGSMITH_ENDPOINT", "traces" },
-  { "endpoint-key", "LANGSMITH_ENDPOINT", SECRET },
-  { "endpoint-password", "LANGCHAIN_ENDPOINT", "https://user:" SECRET "@traces.example.com" },
-  { "endpoint-query", "LANGSMITH_ENDPOINT", "https://traces.example.com/?x-api-key=" SECRET },
-  { "endpoint-ftp", "LANGCHAIN_ENDPOINT", "ftp://traces.example.com" },
-  { "key-header", "LANGSMITH_API_KEY", SECRET "\r\nX-Evil: 1" },
-  { "key-old", "LANGCHAIN_API_KEY", SECRET " " SECRET },
-  { "workspace-word", "LANGSMITH_WORKSPACE_ID", "workspace" },
-  { "workspace-key", "LANGCHAIN_WORKSPACE_ID", SECRET },
-  { "project-bytes", "LANGSMITH_PROJECT", "\xff" },
-};
-
-static void
-test_environment_bad (gconstpointer data)
-{
-  const BadRow *row = data;
-  g_autoptr (TestEnv) env = new_environment ();
-  g_autoptr (GError) error = NULL;
-
-  test_env_set (env, "LANGSMITH_API_KEY", SECRET);
-  if (strcmp (row->name, "LANGCHAIN_API_KEY") == 0)
-    test_env_set (env, "LANGSMITH_API_KEY", NULL);
-  test_env_set (env, row->name, row->value);
-  g_assert_null (lsobs_config_new_from_environment (&error));
-  assert_message (error, row->name);
-  g_assert_null (lsobs_config_new_from_environment (NULL));
-}
-
 #define ADD_ROWS(prefix, rows, func) \
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
     { \
@@ -545,12 +386,6 @@ main (int   argc,
   g_test_add_func ("/config-values/tolerated", test_tolerated);
   g_test_add_func ("/config-values/no-key-no-header", test_no_key_no_header);
   ADD_ROWS ("/config-values/missing-key/", missing_rows, test_missing_key);
-  g_test_add_func ("/config-values/environment/empty", test_environment_empty);
-  g_test_add_data_func ("/config-values/environment/langsmith", "LANGSMITH_", test_environment_all);
-  g_test_add_data_func ("/config-values/environment/langchain", "LANGCHAIN_", test_environment_all);
-  g_test_add_func ("/config-values/environment/precedence", test_environment_precedence);
-  g_test_add_func ("/config-values/environment/white", test_environment_white);
-  ADD_ROWS ("/config-values/environment/bad/", bad_rows, test_environment_bad);
 
   return g_test_run ();
 }

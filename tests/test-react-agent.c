@@ -77,6 +77,7 @@ new_traced_launcher (const char *endpoint)
 {
   GSubprocessLauncher *launcher = new_launcher ();
 
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_TRACING", "true", TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", endpoint, TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_API_KEY", API_KEY, TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_PROJECT", PROJECT, TRUE);
@@ -378,7 +379,27 @@ test_untraced (Fixture       *fixture,
   run_agent (fixture, launcher, "what is (2+3)*4?");
   g_assert_cmpint (fixture->exit_code, ==, 0);
   g_assert_nonnull (strstr (fixture->output, "20"));
-  g_assert_nonnull (strstr (fixture->messages, "LANGSMITH_API_KEY is not set"));
+  g_assert_nonnull (strstr (fixture->messages, "Not traced: LANGSMITH_TRACING"));
+  g_assert_null (strstr (fixture->messages, "Traced"));
+
+  /* a key alone is not the wish to be traced */
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", test_server_get_url (fixture->langsmith),
+                                TRUE);
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_API_KEY", API_KEY, TRUE);
+  run_agent (fixture, launcher, "what is (2+3)*4?");
+  g_assert_cmpint (fixture->exit_code, ==, 0);
+  g_assert_nonnull (strstr (fixture->output, "20"));
+  g_assert_null (strstr (fixture->messages, "Traced"));
+  g_assert_cmpuint (test_server_count_connections (fixture->langsmith), ==, 0);
+
+  /* nor is the wish enough */
+  g_clear_object (&launcher);
+  launcher = new_launcher ();
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_TRACING", "true", TRUE);
+  run_agent (fixture, launcher, "what is (2+3)*4?");
+  g_assert_cmpint (fixture->exit_code, ==, 0);
+  g_assert_nonnull (strstr (fixture->output, "20"));
+  g_assert_nonnull (strstr (fixture->messages, "LANGSMITH_API_KEY"));
   g_assert_null (strstr (fixture->messages, "Traced"));
 
   /* a setting that makes no sense is no reason to be silent either */
