@@ -108,7 +108,8 @@ _lsobs_protocol_install_properties (GParamSpec **props)
    * LsobsConfig:revision-id:
    *
    * Which revision of the program this is. It goes into the metadata of every run
-   * as `revision_id`.
+   * as `revision_id`, unless the program has set metadata of that name itself, or
+   * metadata are hidden. White space around it is left out.
    *
    * Since: 0.1
    */

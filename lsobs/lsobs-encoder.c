@@ -14,6 +14,9 @@
 /* A name is cut to no less than this, however short payloads are to be. */
 #define MIN_NAME_BYTES 1000
 
+/* In the metadata of each run, when the program says what it is. */
+#define REVISION_ID_KEY "revision_id"
+
 const char * const _lsobs_field_names[LSOBS_N_FIELDS] = {
   "main", "inputs", "outputs", "events", "extra", "error"
 };
@@ -311,34 +314,62 @@ merge (Encoding *e,
   _lsobs_buffer_append (e->out, merged.data, merged.len);
 }
 
-/* The share of traces that is sent tells of how many traces this one stands for. */
+static gboolean
+has_common_metadata (const LsobsSettings *settings)
+{
+  return !settings->hide_metadata &&
+         (settings->sample_rate != NULL || settings->revision_id != NULL);
+}
+
+/* What is the same for all runs: the share of traces that is sent tells of how many
+ * traces this one stands for, the revision from which program it comes. */
+static void
+write_common_metadata (Encoding *e)
+{
+  LsobsRedactor *redactor = e->settings->redactor;
+  char separator = '{';
+
+  if (e->settings->sample_rate != NULL)
+    {
+      _lsobs_buffer_append_str (e->out, "{\"" LSOBS_SAMPLE_RATE_KEY "\":");
+      _lsobs_buffer_append_str (e->out, e->settings->sample_rate);
+      separator = ',';
+    }
+  if (e->settings->revision_id != NULL)
+    {
+      _lsobs_buffer_append_c (e->out, separator);
+      _lsobs_buffer_append_str (e->out, "\"" REVISION_ID_KEY "\":");
+      if (redactor != NULL &&
+          _lsobs_redactor_hides_key (redactor, REVISION_ID_KEY, strlen (REVISION_ID_KEY)))
+        _lsobs_buffer_append_str (e->out, "\"" LSOBS_REDACTED "\"");
+      else
+        walk_text (e, e->settings->revision_id);
+    }
+  _lsobs_buffer_append_c (e->out, '}');
+}
+
 static void
 write_metadata (Encoding *e)
 {
-  gboolean hidden = e->settings->hide_metadata;
-  gboolean with_rate = e->settings->sample_rate != NULL && !hidden;
+  gboolean with_common = has_common_metadata (e->settings);
   GBytes *metadata = e->record->metadata;
   gsize start;
   gsize middle;
 
-  if (metadata == NULL && !with_rate)
+  if (metadata == NULL && !with_common)
     return;
   _lsobs_buffer_append_str (e->out, "\"metadata\":");
   start = e->out->len;
-  if (with_rate)
-    {
-      _lsobs_buffer_append_str (e->out, "{\"" LSOBS_SAMPLE_RATE_KEY "\":");
-      _lsobs_buffer_append_str (e->out, e->settings->sample_rate);
-      _lsobs_buffer_append_c (e->out, '}');
-    }
+  if (with_common)
+    write_common_metadata (e);
   middle = e->out->len;
-  if (metadata != NULL && hidden)
+  if (metadata != NULL && e->settings->hide_metadata)
     _lsobs_buffer_append_str (e->out, "{}");
   else if (metadata != NULL && is_cut (e))
     write_size (e, metadata);
   else if (metadata != NULL)
     walk (e, metadata, TRUE);
-  if (with_rate && metadata != NULL)
+  if (with_common && metadata != NULL)
     merge (e, start, middle);
   _lsobs_buffer_append_c (e->out, ',');
 }

@@ -428,7 +428,7 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
   self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
   self->failed_traces_dir = g_strdup (lsobs_config_get_failed_traces_dir (config));
-  self->revision_id = g_strdup (lsobs_config_get_revision_id (config));
+  self->revision_id = dup_trimmed (lsobs_config_get_revision_id (config));
   if (!take_place (self, config, replica, use, error) ||
       !take_sampling (self, config, error) ||
       !take_privacy (self, config, error) ||
