@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-batcher-private.h"
 #include "lsobs/lsobs-body-private.h"
 #include "lsobs/lsobs-error.h"
@@ -220,26 +222,26 @@ line_up (LsobsBatcher *self,
     g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
 }
 
-/* Returns: (transfer full) (nullable): NULL when nothing should leave now */
-LsobsBatch *
-_lsobs_batcher_next (LsobsBatcher *self)
+/* Puts batches in line. FALSE when nothing should leave now. */
+static gboolean
+line_up_more (LsobsBatcher      *self,
+              const BatchLimits *limits)
 {
   while (self->ready.length == 0)
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
-      BatchLimits limits = get_limits (self);
       gint64 due_time;
 
-      release_held (self, records, limits.max_records);
-      if (records->len < limits.max_records &&
+      release_held (self, records, limits->max_records);
+      if (records->len < limits->max_records &&
           _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
                                g_get_monotonic_time (), &due_time))
-        _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes, records);
+        _lsobs_queue_take (self->queue, limits->max_records - records->len, limits->max_bytes, records);
       if (records->len == 0)
-        return NULL;
-      line_up (self, records, limits.max_bytes);
+        return FALSE;
+      line_up (self, records, limits->max_bytes);
     }
-  return g_queue_pop_head (&self->ready);
+  return TRUE;
 }
 
 static void
@@ -295,6 +297,29 @@ _lsobs_batcher_put_back (LsobsBatcher *self,
                          LsobsBatch   *batch)
 {
   g_queue_push_head (&self->ready, lsobs_batch_ref (batch));
+}
+
+/* Returns: (transfer full) (nullable): NULL when nothing should leave now */
+LsobsBatch *
+_lsobs_batcher_next (LsobsBatcher *self)
+{
+  BatchLimits limits = get_limits (self);
+
+  while (line_up_more (self, &limits))
+    {
+      g_autoptr (LsobsBatch) batch = g_queue_pop_head (&self->ready);
+      g_autoptr (GError) error = NULL;
+
+      if (lsobs_batch_get_n_records (batch) <= limits.max_records &&
+          lsobs_batch_get_n_bytes (batch) <= limits.max_bytes)
+        return g_steal_pointer (&batch);
+      /* The limits have become narrower while it was in line. */
+      error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
+                                   _("The service does not take as much at a time"));
+      if (!_lsobs_batcher_split (self, batch, error))
+        _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
+    }
+  return NULL;
 }
 
 /* Everything that is in line, and everything in the queue, is lost. */

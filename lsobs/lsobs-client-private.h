@@ -2,13 +2,15 @@
 #pragma once
 
 #include "lsobs/lsobs-client.h"
-#include "lsobs/lsobs-counters-private.h"
-#include "lsobs/lsobs-settings-private.h"
+#include "lsobs/lsobs-service-private.h"
 
 G_BEGIN_DECLS
 
 LsobsClient *_lsobs_client_new_for_settings (LsobsSettings *settings);
 gboolean     _lsobs_client_claim            (LsobsClient   *self,
                                              LsobsCounters *counters);
+LsobsService *
+             _lsobs_client_peek_service     (LsobsClient   *self);
+gboolean     _lsobs_client_takes_feedback   (LsobsClient   *self);
 
 G_END_DECLS

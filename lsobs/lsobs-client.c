@@ -33,6 +33,19 @@
  * - any other: the request is lost.
  *
  * Of an answer no more than 16 KiB are read.
+ *
+ * With the first request, the client asks the service in the background what it can
+ * do (`/info`), and nothing ever waits for the answer: until it is there, and for all
+ * that it does not say, a request holds at most 100 records and 20 MiB, and goes to
+ * the multipart endpoint. What the service says is believed within bounds: 1 to 10000
+ * records, 64 KiB to 100 MiB; the narrower limit counts, its own or the one of the
+ * config. An answer that is of no use, or takes longer than five seconds, means as
+ * much as none; the service is then asked again with a request that is sent a minute
+ * later at the earliest.
+ *
+ * With %LSOBS_INGEST_MODE_AUTO, an endpoint that is missing (404), or that the service
+ * does not want to be used, is given up for the next one: multipart, batch, single
+ * runs. After ten minutes the first one gets another chance.
  */
 
 struct _LsobsClient
@@ -83,9 +96,13 @@ lsobs_client_send_finish (LsobsTransport  *transport,
 static guint
 lsobs_client_get_max_records (LsobsTransport *transport)
 {
-  LsobsClient *self = LSOBS_CLIENT (transport);
+  return _lsobs_service_get_max_records (LSOBS_CLIENT (transport)->service);
+}
 
-  return _lsobs_service_get_mode (self->service) == LSOBS_INGEST_MODE_RUNS ? 1 : 0;
+static gsize
+lsobs_client_get_max_bytes (LsobsTransport *transport)
+{
+  return _lsobs_service_get_max_bytes (LSOBS_CLIENT (transport)->service);
 }
 
 static void
@@ -155,6 +172,7 @@ lsobs_client_transport_init (LsobsTransportInterface *iface)
   iface->send_async = lsobs_client_send_async;
   iface->send_finish = lsobs_client_send_finish;
   iface->get_max_records = lsobs_client_get_max_records;
+  iface->get_max_bytes = lsobs_client_get_max_bytes;
   iface->close = lsobs_client_close;
 }
 
@@ -204,6 +222,23 @@ _lsobs_client_claim (LsobsClient   *self,
     return FALSE;
   _lsobs_service_set_counters (self->service, counters);
   return TRUE;
+}
+
+/* Returns: (transfer none): what the client knows of the service; it belongs to the
+ * thread that sends */
+LsobsService *
+_lsobs_client_peek_service (LsobsClient *self)
+{
+  return self->service;
+}
+
+/* Whether feedback may travel with the runs. FALSE as long as the service has not
+ * said how old it is. Called in the thread that sends. */
+gboolean
+_lsobs_client_takes_feedback (LsobsClient *self)
+{
+  return _lsobs_service_get_mode (self->service) == LSOBS_INGEST_MODE_MULTIPART &&
+         _lsobs_server_info_is_at_least (&self->service->info, 0, 8, 10);
 }
 
 /**

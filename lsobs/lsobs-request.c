@@ -312,6 +312,20 @@ exchanged_cb (GObject      *object,
     }
 }
 
+/* What the service takes may have become less since the batch was made. What it may
+ * have had already is sent again as it was. */
+static gboolean
+is_too_large (Request         *request,
+              LsobsIngestMode  mode)
+{
+  guint n_records = lsobs_batch_get_n_records (request->batch);
+
+  if (request->n_attempts > 0)
+    return mode == LSOBS_INGEST_MODE_RUNS && n_records > 1;
+  return n_records > _lsobs_service_get_max_records (request->service) ||
+         lsobs_batch_get_n_bytes (request->batch) > _lsobs_service_get_max_bytes (request->service);
+}
+
 /* Every attempt goes through here. Called in the context of the task. */
 static void
 start_attempt (GTask *task)
@@ -328,10 +342,10 @@ start_attempt (GTask *task)
       return;
     }
   mode = _lsobs_service_choose_mode (service);
-  if (mode == LSOBS_INGEST_MODE_RUNS && lsobs_batch_get_n_records (request->batch) > 1)
+  if (is_too_large (request, mode))
     {
       g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                               _("The endpoint takes one run at a time"));
+                               _("The service does not take as much at a time"));
       return;
     }
   if (request->body == NULL || request->mode != mode)
@@ -348,6 +362,7 @@ start_attempt (GTask *task)
   g_main_context_push_thread_default (g_task_get_context (task));
   _lsobs_exchange_async (session, request->message, &limits, g_task_get_cancellable (task),
                          exchanged_cb, g_object_ref (task));
+  _lsobs_service_ask (service);
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 

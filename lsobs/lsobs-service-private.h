@@ -4,6 +4,7 @@
 #include <libsoup/soup.h>
 
 #include "lsobs/lsobs-counters-private.h"
+#include "lsobs/lsobs-server-info-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
 G_BEGIN_DECLS
@@ -16,33 +17,42 @@ typedef struct
   LsobsSettings *settings; /* (owned) */
   LsobsCounters *counters; /* (owned) */
   int mode;                /* (atomic) LsobsIngestMode: what is used at present */
+  guint max_records;       /* (atomic) that a request may hold */
+  gsize max_bytes;         /* (atomic) that it may hold, before it is compressed */
 
   /* All below belongs to the thread that sends. */
   SoupSession *session;    /* (owned) (nullable) */
-  guint epoch;             /* the process that session belongs to */
+  guint epoch;             /* the process that all of this belongs to */
   gint64 not_before;       /* monotonic, µs: nothing is sent earlier */
   gint64 fallback_until;   /* monotonic, µs: then the best endpoint is tried again */
   gboolean told_of_files;  /* that they are left out */
+  LsobsServerInfo info;    /* what is assumed, until the service has said it */
+  gboolean has_info;       /* it has */
+  gint64 ask_after;        /* monotonic, µs: then it may be asked again */
+  GCancellable *asking;    /* (owned) (nullable) of the question that is under way */
 } LsobsService;
 
-LsobsService    *_lsobs_service_new           (LsobsSettings   *settings);
-LsobsService    *_lsobs_service_ref           (LsobsService    *self);
-void             _lsobs_service_unref         (LsobsService    *self);
-void             _lsobs_service_set_counters  (LsobsService    *self,
-                                               LsobsCounters   *counters);
+LsobsService    *_lsobs_service_new             (LsobsSettings   *settings);
+LsobsService    *_lsobs_service_ref             (LsobsService    *self);
+void             _lsobs_service_unref           (LsobsService    *self);
+void             _lsobs_service_set_counters    (LsobsService    *self,
+                                                 LsobsCounters   *counters);
 
-SoupSession     *_lsobs_service_peek_session  (LsobsService    *self);
-SoupMessage     *_lsobs_service_new_message   (LsobsService    *self,
-                                               const char      *method,
-                                               const char      *path);
-void             _lsobs_service_close         (LsobsService    *self);
+SoupSession     *_lsobs_service_peek_session    (LsobsService    *self);
+SoupMessage     *_lsobs_service_new_message     (LsobsService    *self,
+                                                 const char      *method,
+                                                 const char      *path);
+void             _lsobs_service_ask             (LsobsService    *self);
+void             _lsobs_service_close           (LsobsService    *self);
 
-LsobsIngestMode  _lsobs_service_get_mode      (LsobsService    *self);
-LsobsIngestMode  _lsobs_service_choose_mode   (LsobsService    *self);
-gboolean         _lsobs_service_fall_back     (LsobsService    *self,
-                                               LsobsIngestMode  missing);
-void             _lsobs_service_hold          (LsobsService    *self,
-                                               gint64           until);
+guint            _lsobs_service_get_max_records (LsobsService    *self);
+gsize            _lsobs_service_get_max_bytes   (LsobsService    *self);
+LsobsIngestMode  _lsobs_service_get_mode        (LsobsService    *self);
+LsobsIngestMode  _lsobs_service_choose_mode     (LsobsService    *self);
+gboolean         _lsobs_service_fall_back       (LsobsService    *self,
+                                                 LsobsIngestMode  missing);
+void             _lsobs_service_hold            (LsobsService    *self,
+                                                 gint64           until);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsService, _lsobs_service_unref)
 

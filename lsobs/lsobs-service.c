@@ -1,17 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-exchange-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-service-private.h"
 
 /* How long a missing endpoint is believed to be missing, in µs. */
 #define FALLBACK_TIME (10 * 60 * G_USEC_PER_SEC)
 
+/* How long the service may take to say what it can do, in ms, how much of that is
+ * read, and how long it is left in peace when there was no use in what it said, in µs. */
+#define INFO_TIMEOUT 5000
+#define MAX_INFO     (64 * 1024)
+#define ASK_INTERVAL (60 * G_USEC_PER_SEC)
+
+/* How long a question that was cancelled gets to end properly, in ms. */
+#define CLOSE_GRACE 100
+
 static LsobsIngestMode
 get_first_mode (LsobsService *self)
 {
-  return self->settings->ingest_mode == LSOBS_INGEST_MODE_AUTO ? LSOBS_INGEST_MODE_MULTIPART
-                                                               : self->settings->ingest_mode;
+  if (self->settings->ingest_mode != LSOBS_INGEST_MODE_AUTO)
+    return self->settings->ingest_mode;
+  return self->info.use_multipart ? LSOBS_INGEST_MODE_MULTIPART : LSOBS_INGEST_MODE_BATCH;
+}
+
+/* The service has said what it can do. */
+static void
+learn (LsobsService *self)
+{
+  __atomic_store_n (&self->max_records, self->info.max_records, __ATOMIC_RELAXED);
+  __atomic_store_n (&self->max_bytes, self->info.max_bytes, __ATOMIC_RELAXED);
+  if (_lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART)
+    g_atomic_int_set (&self->mode, (int) get_first_mode (self));
 }
 
 LsobsService *
@@ -22,7 +43,10 @@ _lsobs_service_new (LsobsSettings *settings)
   g_atomic_ref_count_init (&self->ref_count);
   self->settings = _lsobs_settings_ref (settings);
   self->counters = _lsobs_counters_new ();
-  self->mode = (int) get_first_mode (self);
+  self->epoch = _lsobs_fork_epoch ();
+  self->mode = LSOBS_INGEST_MODE_MULTIPART;
+  _lsobs_server_info_init (&self->info);
+  learn (self);
   return self;
 }
 
@@ -54,31 +78,39 @@ _lsobs_service_set_counters (LsobsService  *self,
 }
 
 /* A session belongs to the thread and the process that use it. After a fork it
- * is left alone: its sockets are the parent's, and to close them would end the
- * parent's TLS sessions.
- * Returns: (transfer none) */
+ * is left alone, with all that is under way on it: its sockets are the parent's,
+ * and to close them would end the parent's TLS sessions. */
+static void
+leave_parent (LsobsService *self)
+{
+  if (self->epoch == _lsobs_fork_epoch ())
+    return;
+  self->epoch = _lsobs_fork_epoch ();
+  self->session = NULL;
+  self->not_before = 0;
+  self->asking = NULL;
+  self->ask_after = 0;
+}
+
+/* Returns: (transfer none) */
 SoupSession *
 _lsobs_service_peek_session (LsobsService *self)
 {
-  if (self->session != NULL && self->epoch != _lsobs_fork_epoch ())
-    {
-      self->session = NULL;
-      self->not_before = 0;
-    }
+  leave_parent (self);
   if (self->session == NULL)
     {
       if (_lsobs_fork_epoch () != 0)
         _lsobs_fork_revive_tasks ();
+      /* One more for the question what the service can do: no batch waits for it. */
       self->session = soup_session_new_with_options (
           "user-agent", "lsobs/" PACKAGE_VERSION,
-          "max-conns", (int) self->settings->max_in_flight,
-          "max-conns-per-host", (int) self->settings->max_in_flight,
+          "max-conns", (int) self->settings->max_in_flight + 1,
+          "max-conns-per-host", (int) self->settings->max_in_flight + 1,
           NULL);
       soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
       /* No proxy leads to this machine; to ask for one takes a thread each time. */
       if (self->settings->loopback)
         soup_session_set_proxy_resolver (self->session, NULL);
-      self->epoch = _lsobs_fork_epoch ();
     }
   return self->session;
 }
@@ -105,16 +137,101 @@ _lsobs_service_new_message (LsobsService *self,
   return message;
 }
 
+/* The question to the service that is under way. */
+typedef struct
+{
+  LsobsService *service;     /* (owned) */
+  guint epoch;               /* the process that has asked */
+  SoupMessage *message;      /* (owned) */
+} Question;
+
+/* Called in the context that the question was asked in. */
+static void
+answered_cb (GObject      *object,
+             GAsyncResult *result,
+             gpointer      user_data)
+{
+  g_autofree Question *question = user_data;
+  g_autoptr (LsobsService) self = question->service;
+  g_autoptr (SoupMessage) message = question->message;
+  gsize len;
+  g_autofree char *answer = _lsobs_exchange_finish (result, &len, NULL);
+
+  /* In a forked child that runs its parent's context, the answer is the parent's. */
+  if (question->epoch != _lsobs_fork_epoch ())
+    return;
+  g_clear_object (&self->asking);
+  if (answer == NULL || soup_message_get_status (message) != SOUP_STATUS_OK ||
+      !_lsobs_server_info_parse (&self->info, answer, len))
+    {
+      g_debug ("The service does not say what it can do (HTTP %u)", soup_message_get_status (message));
+      return;
+    }
+  self->has_info = TRUE;
+  learn (self);
+}
+
+/* Asks the service what it can do, unless that is known, or was asked a moment ago.
+ * Nobody waits for the answer, which comes in the thread-default context. */
+void
+_lsobs_service_ask (LsobsService *self)
+{
+  const LsobsExchangeLimits limits = {
+    MIN (INFO_TIMEOUT, self->settings->request_timeout), INFO_TIMEOUT, MAX_INFO
+  };
+  SoupSession *session = _lsobs_service_peek_session (self);
+  gint64 now = g_get_monotonic_time ();
+  Question *question;
+
+  if (self->has_info || self->asking != NULL || now < self->ask_after)
+    return;
+  self->ask_after = now + ASK_INTERVAL;
+  self->asking = g_cancellable_new ();
+  question = g_new0 (Question, 1);
+  question->service = _lsobs_service_ref (self);
+  question->epoch = _lsobs_fork_epoch ();
+  question->message = _lsobs_service_new_message (self, "GET", "info");
+  _lsobs_exchange_async (session, question->message, &limits, self->asking, answered_cb, question);
+}
+
+static gboolean
+wake_cb (gpointer user_data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+/* A question that was cancelled still has to end in its context. In one that only
+ * this thread runs, there is no other time for it than now. */
+static void
+let_question_end (LsobsService *self)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  gint64 deadline = g_get_monotonic_time () + CLOSE_GRACE * 1000;
+  g_autoptr (GSource) alarm = NULL;
+
+  if (!g_main_context_is_owner (context) || g_main_depth () > 0)
+    return;
+  alarm = g_timeout_source_new (CLOSE_GRACE);
+  g_source_set_callback (alarm, wake_cb, NULL, NULL);
+  g_source_attach (alarm, context);
+  while (self->asking != NULL && g_get_monotonic_time () < deadline)
+    g_main_context_iteration (context, TRUE);
+  g_source_destroy (alarm);
+}
+
 /* Lets go of connections; the next request makes new ones. */
 void
 _lsobs_service_close (LsobsService *self)
 {
-  if (self->session != NULL && self->epoch == _lsobs_fork_epoch ())
+  leave_parent (self);
+  if (self->asking != NULL)
     {
-      soup_session_abort (self->session);
-      g_object_unref (self->session);
+      g_cancellable_cancel (self->asking);
+      let_question_end (self);
     }
-  self->session = NULL;
+  if (self->session != NULL)
+    soup_session_abort (self->session);
+  g_clear_object (&self->session);
 }
 
 /* Called from any thread. */
@@ -122,6 +239,22 @@ LsobsIngestMode
 _lsobs_service_get_mode (LsobsService *self)
 {
   return (LsobsIngestMode) g_atomic_int_get (&self->mode);
+}
+
+/* Called from any thread. */
+guint
+_lsobs_service_get_max_records (LsobsService *self)
+{
+  if (_lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_RUNS)
+    return 1;
+  return __atomic_load_n (&self->max_records, __ATOMIC_RELAXED);
+}
+
+/* Called from any thread. */
+gsize
+_lsobs_service_get_max_bytes (LsobsService *self)
+{
+  return __atomic_load_n (&self->max_bytes, __ATOMIC_RELAXED);
 }
 
 /* The mode for a request that is about to be made. */
@@ -146,7 +279,7 @@ _lsobs_service_fall_back (LsobsService    *self,
   if (missing == LSOBS_INGEST_MODE_RUNS)
     {
       /* Not one of them is there: the address is wrong. Begin anew next time. */
-      g_atomic_int_set (&self->mode, LSOBS_INGEST_MODE_MULTIPART);
+      g_atomic_int_set (&self->mode, (int) get_first_mode (self));
       return FALSE;
     }
   g_atomic_int_set (&self->mode, missing == LSOBS_INGEST_MODE_MULTIPART ? LSOBS_INGEST_MODE_BATCH

@@ -230,7 +230,7 @@ test_promoted_conflict (TestFixture   *fixture,
   end_run (run);
   test_assert_flush (fixture->exporter, 1);
 
-  requests = test_server_dup_requests (fixture->server);
+  requests = test_server_dup_ingest (fixture->server);
   g_assert_cmpuint (requests->len, ==, 3);
   last = g_ptr_array_index (requests, 2);
   g_assert_cmpuint (last->wire->ops->len, ==, 1);

@@ -180,6 +180,55 @@ test_child_sends (RunFixture    *fixture,
                                      GUINT_TO_POINTER (((TestRequest *) g_ptr_array_index (requests, i))->connection)));
 }
 
+static gboolean
+knows_limit (gpointer data)
+{
+  LsobsExporter *exporter = data;
+
+  return lsobs_transport_get_max_records (lsobs_exporter_get_transport (exporter)) == 7;
+}
+
+/* The parent still waits to hear what the service can do: the child asks for itself, and stops well. */
+static void
+child_asks (RunFixture *fixture,
+            gpointer    data G_GNUC_UNUSED)
+{
+  record (fixture, "child", N_RUNS);
+  fork_child_flush (fixture);
+  child_assert (test_wait_until (knows_limit, fixture->exporter, TEST_TIMEOUT_MS));
+  g_clear_object (&fixture->observer);
+  g_clear_object (&fixture->exporter);
+}
+
+static gboolean
+was_asked (TestServer *server,
+           gpointer    data G_GNUC_UNUSED)
+{
+  return test_server_count_requests (server, "/info") > 0;
+}
+
+static void
+test_info_in_flight (RunFixture    *fixture,
+                     gconstpointer  data G_GNUC_UNUSED)
+{
+  if (fork_skip ())
+    return;
+  test_server_set_info (fixture->server, "{\"batch_ingest_config\":{\"size_limit\":7}}");
+  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG, .status = 200,
+                                                            .body = "{}" });
+  record (fixture, "parent", N_RUNS);
+  run_fixture_flush (fixture);
+  g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
+  fork_run (child_asks, fixture, NULL);
+  g_assert_false (knows_limit (fixture->exporter));
+  test_server_release_hanging (fixture->server);
+  record (fixture, "parent", N_RUNS);
+  run_fixture_flush (fixture);
+  g_assert_cmpuint (count_runs (fixture, "parent"), ==, 2 * N_RUNS);
+  g_assert_cmpuint (count_runs (fixture, "child"), ==, N_RUNS);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, "/info"), ==, 2);
+}
+
 static void
 child_forks (RunFixture *fixture,
              gpointer    data G_GNUC_UNUSED)
@@ -480,6 +529,7 @@ main (int    argc,
               run_fixture_tear_down);
   g_test_add ("/fork/child-sends/used", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_child_sends,
               run_fixture_tear_down);
+  add ("/fork/info-in-flight", set_up, test_info_in_flight);
   add ("/fork/grandchild", set_up, test_grandchild);
   add ("/fork/main-context", set_up_main_context, test_main_context);
   add ("/fork/ids", set_up, test_ids);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What the service says of itself. Pure: it knows neither clock nor socket. */
+typedef struct
+{
+  gboolean has_version;
+  guint version[3];
+  gboolean is_prerelease; /* of that version */
+  gboolean use_multipart;
+  gboolean takes_zstd;
+  gboolean takes_gzip;
+  guint max_records;      /* in a request */
+  gsize max_bytes;        /* of a request, before it is compressed */
+} LsobsServerInfo;
+
+void     _lsobs_server_info_init        (LsobsServerInfo       *self);
+gboolean _lsobs_server_info_parse       (LsobsServerInfo       *self,
+                                         const char            *text,
+                                         gsize                  len);
+gboolean _lsobs_server_info_is_at_least (const LsobsServerInfo *self,
+                                         guint                  major,
+                                         guint                  minor,
+                                         guint                  micro);
+
+G_END_DECLS
