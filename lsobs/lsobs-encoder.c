@@ -408,7 +408,8 @@ encode (LsobsSettings *settings,
         LsobsEncoded  *encoded)
 {
   LsobsRecord *record = encoded->record;
-  const char *own_project = settings->project_name;
+  const char *own_project = record->info->project_name != NULL ? record->info->project_name
+                                                               : settings->project_name;
   Encoding e = {
     settings, counters, encoded, record, &encoded->text,
     _lsobs_settings_get_project (settings, own_project),

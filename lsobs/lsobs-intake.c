@@ -92,8 +92,7 @@ identify (LsobsRunStore  *store,
     }
   segment.start_time = MAX (segment.start_time, parent->segment.start_time);
   info = _lsobs_run_info_new_for_segments (&segment, 1, event->name, event->run_type);
-  info->parent = g_steal_pointer (&parent);
-  info->depth = info->parent->depth + 1;
+  _lsobs_run_info_set_parent (info, g_steal_pointer (&parent));
   info->sampled = info->parent->sampled;
   return info;
 }

@@ -51,6 +51,8 @@ typedef struct _LsobsRunInfo
   LsobsRunType run_type;
   gboolean sampled;             /* of the whole trace; set before it is shared */
   const char *name;             /* (nullable) of a run known by its id alone */
+  char *project_name;           /* (owned) (nullable) a GRefString: of the whole trace, when
+                                 * another process has begun it; goes before the settings */
 
   LsobsFlow flow;               /* to the first place */
   LsobsMoreFlows *more;         /* (owned) (nullable) (atomic) to the places after it */
@@ -70,6 +72,10 @@ LsobsRunInfo       *_lsobs_run_info_new_for_segments   (const LsobsSegment *segm
 LsobsRunInfo       *_lsobs_run_info_ref                (LsobsRunInfo       *self);
 void                _lsobs_run_info_unref              (LsobsRunInfo       *self);
 
+void                _lsobs_run_info_set_parent         (LsobsRunInfo       *self,
+                                                        LsobsRunInfo       *parent);
+void                _lsobs_run_info_set_project_name   (LsobsRunInfo       *self,
+                                                        const char         *name);
 void                _lsobs_run_info_ensure_flows       (LsobsRunInfo       *self,
                                                         guint               n_lanes);
 gboolean            _lsobs_run_info_end_flow           (LsobsRunInfo       *self);

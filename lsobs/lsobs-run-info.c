@@ -10,6 +10,25 @@
 /* Offsets within this many µs are the same clock, read at different moments. */
 #define CLOCK_JITTER 10000
 
+/* Before it is shared; a run that has no parent yet. */
+void
+_lsobs_run_info_set_parent (LsobsRunInfo *self,
+                            LsobsRunInfo *parent) /* (transfer full) */
+{
+  self->parent = parent;
+  self->depth = parent->depth + 1;
+  if (parent->project_name != NULL)
+    self->project_name = g_ref_string_acquire (parent->project_name);
+}
+
+/* Once, before it is shared, and before it has children. */
+void
+_lsobs_run_info_set_project_name (LsobsRunInfo *self,
+                                  const char   *name)
+{
+  self->project_name = g_ref_string_new (name);
+}
+
 /* @name: (nullable)
  * @room: how many bytes to add behind the info, for whoever lives as long */
 static LsobsRunInfo *
@@ -22,8 +41,9 @@ alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
   LsobsRunInfo *self = g_malloc0 (sizeof *self + room + name_size);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->parent = parent;
-  self->depth = parent != NULL ? parent->depth + 1 : 1;
+  self->depth = 1;
+  if (parent != NULL)
+    _lsobs_run_info_set_parent (self, parent);
   self->epoch = _lsobs_fork_epoch ();
   self->run_type = run_type;
   self->sampled = TRUE;
@@ -101,6 +121,7 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       g_clear_pointer (&self->flow.attachments, g_ptr_array_unref);
       for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
         g_clear_pointer (&self->more->flows[i].attachments, g_ptr_array_unref);
+      g_clear_pointer (&self->project_name, g_ref_string_release);
       g_free (self->more);
       g_free (self);
       self = parent;

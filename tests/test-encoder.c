@@ -178,6 +178,19 @@ test_main_child (Fixture       *fixture,
   json_object_unref (parse (encoded));
 }
 
+static void
+test_project (Fixture       *fixture,
+              gconstpointer  data)
+{
+  g_autoptr (LsobsEncoded) encoded = NULL;
+  g_autoptr (JsonObject) run = NULL;
+
+  _lsobs_run_info_set_project_name (fixture->record->info, "of \"another\" process");
+  encoded = encode (fixture);
+  run = parse (encoded);
+  g_assert_cmpstr (json_object_get_string_member (run, "session_name"), ==, "of \"another\" process");
+}
+
 static const char * const run_types[] = {
   "chain", "llm", "tool", "retriever", "embedding", "prompt", "parser",
 };
@@ -566,6 +579,7 @@ main (int   argc,
     }
   ADD ("/encoder/main/root", NULL, test_main_root);
   ADD ("/encoder/main/child", NULL, test_main_child);
+  ADD ("/encoder/main/project", NULL, test_project);
   for (guint i = 0; i < G_N_ELEMENTS (run_types); i++)
     {
       g_autofree char *path = g_strconcat ("/encoder/run-type/", run_types[i], NULL);

@@ -435,6 +435,24 @@ test_clock_set_back (void)
   g_assert_cmpint (time_ms, ==, child->segment.start_time / 1000);
 }
 
+/* A trace that another process has begun may lie in a project of its own. */
+static void
+test_run_project (void)
+{
+  g_autoptr (LsobsRunInfo) parent = _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) child = NULL;
+  g_autoptr (LsobsRunInfo) grandchild = NULL;
+  g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "other", LSOBS_RUN_TYPE_CHAIN);
+
+  _lsobs_run_info_set_project_name (parent, "helpdesk");
+  child = _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_CHAIN);
+  g_clear_pointer (&parent, _lsobs_run_info_unref);
+  grandchild = _lsobs_run_info_new (child, "grandchild", LSOBS_RUN_TYPE_CHAIN);
+  g_clear_pointer (&child, _lsobs_run_info_unref);
+  g_assert_cmpstr (grandchild->project_name, ==, "helpdesk");
+  g_assert_null (other->project_name);
+}
+
 /* A path and who says to lie there. */
 typedef struct
 {
@@ -630,6 +648,7 @@ main (int   argc,
   g_test_add_func ("/id/time/iso-bad", test_iso_bad);
   g_test_add_func ("/id/clock", test_clock);
   g_test_add_func ("/id/run-info", test_run_info);
+  g_test_add_func ("/id/run-project", test_run_project);
   g_test_add_func ("/id/clock-set-back", test_clock_set_back);
   for (guint i = 0; i < G_N_ELEMENTS (order_rows); i++)
     {
