@@ -25,7 +25,9 @@ G_BEGIN_DECLS
  * It is called in the thread that sends: one of the library's, or that of the
  * observer's main context; never twice at once for one observer or exporter, but for
  * several of them it may be. With replicas, it is called for each of them. It must not
- * wait for that thread, as by flushing.
+ * wait for that thread, as by flushing. Apart from that, lsobs_run_to_headers() calls it
+ * in the program's own threads, at any time, for the metadata and the tags that go along
+ * in headers: an object and an array of strings, or they are left out.
  *
  * Returns: (transfer full) (nullable): what is sent, such as another reference to
  *   @value; or %NULL to drop the field, when it cannot be made fit: a note takes its

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/lsobs-propagation-private.h"
 #include "lsobs/lsobs-record-event-private.h"
 
 G_BEGIN_DECLS
@@ -21,32 +22,42 @@ typedef struct
   GArray *extra;         /* (owned) (nullable) the same, of extra beside metadata */
   guint extra_seq;       /* how often one of the two was set after the start */
   GPtrArray *tags;       /* (owned) (nullable) (element-type utf8) */
+  gboolean tags_propagated; /* other processes get them too */
   GPtrArray *events;     /* (owned) (nullable) (element-type LsobsRecordEvent) */
   gsize n_bytes;         /* of all of them */
 } LsobsNotes;
 
-LsobsNotes *_lsobs_notes_new            (void);
-LsobsNotes *_lsobs_notes_ref            (LsobsNotes       *self);
-void        _lsobs_notes_unref          (LsobsNotes       *self);
+LsobsNotes *_lsobs_notes_new                (void);
+LsobsNotes *_lsobs_notes_ref                (LsobsNotes              *self);
+void        _lsobs_notes_unref              (LsobsNotes              *self);
 
-void        _lsobs_notes_inherit        (LsobsNotes       *self,
-                                         const LsobsNotes *parent);
-gboolean    _lsobs_notes_set_metadata   (LsobsNotes       *self,
-                                         const char       *key,
-                                         GBytes           *value,
-                                         gboolean          inherited);
-gboolean    _lsobs_notes_set_extra      (LsobsNotes       *self,
-                                         const char       *key,
-                                         GBytes           *value);
-gboolean    _lsobs_notes_add_tag        (LsobsNotes       *self,
-                                         const char       *tag);
-gboolean    _lsobs_notes_add_event      (LsobsNotes       *self,
-                                         const char       *name,
-                                         gint64            time,
-                                         GBytes           *details);
-GBytes     *_lsobs_notes_write_metadata (const LsobsNotes *self);
-GBytes     *_lsobs_notes_write_extra    (const LsobsNotes *self);
-GBytes     *_lsobs_notes_write_tags     (const LsobsNotes *self);
+void        _lsobs_notes_inherit            (LsobsNotes              *self,
+                                             const LsobsNotes        *parent);
+void        _lsobs_notes_take_remote        (LsobsNotes              *self,
+                                             const LsobsRemoteParent *parent);
+gboolean    _lsobs_notes_set_metadata       (LsobsNotes              *self,
+                                             const char              *key,
+                                             GBytes                  *value,
+                                             gboolean                 inherited);
+gboolean    _lsobs_notes_propagate_metadata (LsobsNotes              *self,
+                                             const char              *key);
+gboolean    _lsobs_notes_propagates         (const LsobsNotes        *self,
+                                             const char              *key);
+gboolean    _lsobs_notes_set_extra          (LsobsNotes              *self,
+                                             const char              *key,
+                                             GBytes                  *value);
+gboolean    _lsobs_notes_add_tag            (LsobsNotes              *self,
+                                             const char              *tag);
+gboolean    _lsobs_notes_add_event          (LsobsNotes              *self,
+                                             const char              *name,
+                                             gint64                   time,
+                                             GBytes                  *details);
+GBytes     *_lsobs_notes_write_metadata     (const LsobsNotes        *self);
+GBytes     *_lsobs_notes_write_extra        (const LsobsNotes        *self);
+GBytes     *_lsobs_notes_write_tags         (const LsobsNotes        *self);
+GBytes     *_lsobs_notes_write_propagated   (const LsobsNotes        *self,
+                                             gsize                    max_bytes,
+                                             guint                   *n_left_out);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsNotes, _lsobs_notes_unref)
 

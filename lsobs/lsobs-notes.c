@@ -13,9 +13,10 @@
 /* A member of the metadata, or of extra beside them. */
 typedef struct
 {
-  char *key;          /* (owned) */
-  GBytes *value;      /* (owned) JSON */
-  gboolean inherited; /* children get it too */
+  char *key;           /* (owned) */
+  GBytes *value;       /* (owned) (nullable) JSON; NULL while there is only the mark */
+  gboolean inherited;  /* children get it too */
+  gboolean propagated; /* a mark: other processes get it too */
 } Member;
 
 static void
@@ -24,7 +25,7 @@ member_clear (gpointer data)
   Member *member = data;
 
   g_free (member->key);
-  g_bytes_unref (member->value);
+  g_clear_pointer (&member->value, g_bytes_unref);
 }
 
 LsobsNotes *
@@ -68,12 +69,19 @@ take_room (LsobsNotes *self,
   return TRUE;
 }
 
-/* Returns: (nullable) */
+static gsize
+value_size (GBytes *value)
+{
+  return value != NULL ? g_bytes_get_size (value) : 0;
+}
+
+/* @members: (nullable)
+ * Returns: (nullable) */
 static Member *
 find_member (GArray     *members,
              const char *key)
 {
-  for (guint i = 0; i < members->len; i++)
+  for (guint i = 0; members != NULL && i < members->len; i++)
     {
       Member *member = &g_array_index (members, Member, i);
 
@@ -89,17 +97,55 @@ replace_value (LsobsNotes *self,
                Member     *member,
                GBytes     *value)
 {
-  gsize before = g_bytes_get_size (member->value);
+  gsize before = value_size (member->value);
 
   self->n_bytes -= before;
-  if (!take_room (self, g_bytes_get_size (value)))
+  if (!take_room (self, value_size (value)))
     {
       self->n_bytes += before;
       return FALSE;
     }
-  g_bytes_unref (member->value);
+  g_clear_pointer (&member->value, g_bytes_unref);
   member->value = value;
   return TRUE;
+}
+
+/* Two keys that are repaired to the same one must be one from the start.
+ * @repaired: (out): what keeps the result alive */
+static const char *
+repair_key (const char  *key,
+            char       **repaired)
+{
+  if (g_utf8_validate (key, -1, NULL))
+    return key;
+  return *repaired = g_utf8_make_valid (key, -1);
+}
+
+/* Returns: (nullable): the member of this name, with no value yet if it is new; NULL
+ * when there is no room */
+static Member *
+ensure_member (LsobsNotes *self,
+               GArray    **members,
+               const char *key)
+{
+  g_autofree char *repaired = NULL;
+  Member member = { NULL, };
+  Member *known;
+
+  key = repair_key (key, &repaired);
+  if (*members == NULL)
+    {
+      *members = g_array_new (FALSE, FALSE, sizeof (Member));
+      g_array_set_clear_func (*members, member_clear);
+    }
+  known = find_member (*members, key);
+  if (known != NULL)
+    return known;
+  if ((*members)->len >= LSOBS_MAX_NOTES || !take_room (self, NOTE_OVERHEAD + strlen (key)))
+    return NULL;
+  member.key = g_strdup (key);
+  g_array_append_val (*members, member);
+  return &g_array_index (*members, Member, (*members)->len - 1);
 }
 
 /* Takes @value over. FALSE when there is no room. */
@@ -110,33 +156,21 @@ put (LsobsNotes *self,
      GBytes     *value,
      gboolean    inherited)
 {
-  Member member = { NULL, value, inherited };
-  g_autofree char *valid = NULL;
-  Member *known;
+  Member *member = ensure_member (self, members, key);
 
-  /* Two keys that are repaired to the same one must be one from the start. */
-  if (!g_utf8_validate (key, -1, NULL))
-    key = valid = g_utf8_make_valid (key, -1);
-  if (*members == NULL)
+  if (member != NULL && replace_value (self, member, value))
     {
-      *members = g_array_new (FALSE, FALSE, sizeof (Member));
-      g_array_set_clear_func (*members, member_clear);
-    }
-  known = find_member (*members, key);
-  if (known != NULL && replace_value (self, known, value))
-    {
-      known->inherited = inherited;
+      member->inherited = inherited;
       return TRUE;
     }
-  if (known != NULL || (*members)->len >= LSOBS_MAX_NOTES ||
-      !take_room (self, NOTE_OVERHEAD + strlen (key) + g_bytes_get_size (value)))
+  g_bytes_unref (value);
+  if (member != NULL && member->value == NULL && !member->propagated)
     {
-      g_bytes_unref (value);
-      return FALSE;
+      /* It was made for this. */
+      self->n_bytes -= NOTE_OVERHEAD + strlen (member->key);
+      g_array_set_size (*members, (*members)->len - 1);
     }
-  member.key = g_strdup (key);
-  g_array_append_val (*members, member);
-  return TRUE;
+  return FALSE;
 }
 
 /* What was noted on the parent so far, apart from what is its own alone. */
@@ -148,9 +182,57 @@ _lsobs_notes_inherit (LsobsNotes       *self,
     {
       Member *member = &g_array_index (parent->metadata, Member, i);
 
-      if (member->inherited)
+      if (member->inherited && member->value != NULL)
         put (self, &self->metadata, member->key, g_bytes_ref (member->value), TRUE);
+      if (member->propagated)
+        _lsobs_notes_propagate_metadata (self, member->key);
     }
+  self->tags_propagated = parent->tags_propagated;
+}
+
+/* Marks what is called so, now or later. FALSE when there is no room. */
+gboolean
+_lsobs_notes_propagate_metadata (LsobsNotes *self,
+                                 const char *key)
+{
+  Member *member = ensure_member (self, &self->metadata, key);
+
+  if (member == NULL)
+    return FALSE;
+  member->propagated = TRUE;
+  return TRUE;
+}
+
+gboolean
+_lsobs_notes_propagates (const LsobsNotes *self,
+                         const char       *key)
+{
+  g_autofree char *repaired = NULL;
+  Member *member = find_member (self->metadata, repair_key (key, &repaired));
+
+  return member != NULL && member->propagated;
+}
+
+/* What a run in another process has sent along. */
+void
+_lsobs_notes_take_remote (LsobsNotes              *self,
+                          const LsobsRemoteParent *parent)
+{
+  JsonObjectIter iter;
+  const char *key;
+  JsonNode *value;
+
+  if (parent->metadata != NULL)
+    json_object_iter_init_ordered (&iter, parent->metadata);
+  while (parent->metadata != NULL && json_object_iter_next_ordered (&iter, &key, &value))
+    {
+      LsobsBuffer text = LSOBS_BUFFER_INIT;
+
+      _lsobs_json_write_node (&text, value, G_MAXSIZE);
+      put (self, &self->metadata, key, _lsobs_buffer_steal_bytes (&text), TRUE);
+    }
+  for (guint i = 0; parent->tags != NULL && i < parent->tags->len; i++)
+    _lsobs_notes_add_tag (self, g_ptr_array_index (parent->tags, i));
 }
 
 /* Takes @value over. FALSE when there is no room. */
@@ -213,6 +295,29 @@ _lsobs_notes_add_event (LsobsNotes *self,
   return TRUE;
 }
 
+static void
+write_member (LsobsBuffer  *text,
+              const Member *member)
+{
+  gsize len;
+  const char *value = g_bytes_get_data (member->value, &len);
+
+  _lsobs_buffer_append_c (text, text->len == 0 ? '{' : ',');
+  _lsobs_json_write_string (text, member->key, strlen (member->key));
+  _lsobs_buffer_append_c (text, ':');
+  _lsobs_buffer_append (text, value, len);
+}
+
+/* Returns: (transfer full) (nullable): an object; NULL when there is nothing in it */
+static GBytes *
+close_object (LsobsBuffer *text)
+{
+  if (text->len == 0)
+    return NULL;
+  _lsobs_buffer_append_c (text, '}');
+  return _lsobs_buffer_steal_bytes (text);
+}
+
 /* @members: (nullable)
  * Returns: (transfer full) (nullable): an object */
 static GBytes *
@@ -220,23 +325,14 @@ write_members (GArray *members)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
-  if (members == NULL)
-    return NULL;
-  _lsobs_buffer_append_c (&text, '{');
-  for (guint i = 0; i < members->len; i++)
+  for (guint i = 0; members != NULL && i < members->len; i++)
     {
       Member *member = &g_array_index (members, Member, i);
-      gsize len;
-      const char *value = g_bytes_get_data (member->value, &len);
 
-      if (i > 0)
-        _lsobs_buffer_append_c (&text, ',');
-      _lsobs_json_write_string (&text, member->key, strlen (member->key));
-      _lsobs_buffer_append_c (&text, ':');
-      _lsobs_buffer_append (&text, value, len);
+      if (member->value != NULL)
+        write_member (&text, member);
     }
-  _lsobs_buffer_append_c (&text, '}');
-  return _lsobs_buffer_steal_bytes (&text);
+  return close_object (&text);
 }
 
 /* Returns: (transfer full) (nullable): an object with all metadata */
@@ -251,6 +347,30 @@ GBytes *
 _lsobs_notes_write_extra (const LsobsNotes *self)
 {
   return write_members (self->extra);
+}
+
+/* @max_bytes: of a key and its value; longer ones are left out
+ * @n_left_out: (inout): how many were
+ * Returns: (transfer full) (nullable): an object with the metadata that are marked */
+GBytes *
+_lsobs_notes_write_propagated (const LsobsNotes *self,
+                               gsize             max_bytes,
+                               guint            *n_left_out)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  for (guint i = 0; self->metadata != NULL && i < self->metadata->len; i++)
+    {
+      Member *member = &g_array_index (self->metadata, Member, i);
+
+      if (!member->propagated || member->value == NULL)
+        continue;
+      if (strlen (member->key) + value_size (member->value) <= max_bytes)
+        write_member (&text, member);
+      else
+        (*n_left_out)++;
+    }
+  return close_object (&text);
 }
 
 /* Returns: (transfer full) (nullable): an array of strings */

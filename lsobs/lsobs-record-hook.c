@@ -370,3 +370,28 @@ _lsobs_record_run_hook (LsobsRecord   *self,
   visit_tags (&visit, self);
   visit_events (&visit, self);
 }
+
+/* For what leaves in another way than in a record.
+ * Returns: (transfer full) (nullable): of the type @type; %NULL when nothing of it may
+ * be sent, which is counted */
+JsonNode *
+_lsobs_record_pass_by_hook (LsobsSettings *settings,
+                            LsobsCounters *counters,
+                            const char    *field,
+                            GBytes        *json,
+                            JsonNodeType   type)
+{
+  Visit visit = { settings, counters };
+  g_autoptr (JsonNode) node = parse (&visit, json, FALSE);
+
+  if (settings->redact_hook != NULL && node != NULL)
+    {
+      g_autoptr (JsonNode) given = g_steal_pointer (&node);
+
+      node = call (&visit, field, given);
+    }
+  if (node != NULL && JSON_NODE_TYPE (node) == type)
+    return g_steal_pointer (&node);
+  _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+  return NULL;
+}

@@ -81,7 +81,7 @@ lsobs_run_set_metadata (LsobsRun   *self,
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
 
-  if (self->info->sampled)
+  if (_lsobs_run_keeps_metadata (self, key))
     set_metadata (self, key, _lsobs_run_capture (self, &payload), TRUE);
 }
 
@@ -104,7 +104,7 @@ lsobs_run_set_metadata_string (LsobsRun   *self,
   g_return_if_fail (key != NULL);
   g_return_if_fail (value != NULL);
 
-  if (self->info->sampled)
+  if (_lsobs_run_keeps_metadata (self, key))
     set_metadata (self, key, write_string (value), TRUE);
 }
 

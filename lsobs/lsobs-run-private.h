@@ -14,7 +14,8 @@ struct _LsobsRun
   LsobsRunInfo *info;      /* (owned) */
   int status;              /* (atomic) LsobsRunStatus; leaves running under the lock
                             * of the notes */
-  LsobsNotes *notes;       /* (owned) (nullable) of a run that is sampled */
+  LsobsNotes *notes;       /* (owned) (nullable) (atomic) of a run that is sampled, or that
+                            * has something to go along to other processes even so */
 };
 
 /* How a run is started or ended; what is not set is not there. */
@@ -31,6 +32,11 @@ LsobsRun *_lsobs_run_start             (LsobsExporter         *exporter,
                                         const char            *name,
                                         LsobsRunType           run_type,
                                         const LsobsRunPayload *inputs);
+LsobsRun *_lsobs_run_start_remote      (LsobsExporter           *exporter,
+                                        const LsobsRemoteParent *parent,
+                                        const char              *name,
+                                        LsobsRunType             run_type,
+                                        const LsobsRunPayload   *inputs);
 void      _lsobs_run_finish            (LsobsRun              *self,
                                         const LsobsRunPayload *outputs);
 gboolean  _lsobs_run_is_foreign        (LsobsRun              *self);
@@ -38,6 +44,8 @@ gboolean  _lsobs_run_is_foreign        (LsobsRun              *self);
 /* for what is noted on a run */
 GBytes   *_lsobs_run_capture           (LsobsRun              *self,
                                         const LsobsRunPayload *payload);
+gboolean  _lsobs_run_keeps_metadata    (LsobsRun              *self,
+                                        const char            *key);
 gboolean  _lsobs_run_lock_if_running   (LsobsRun              *self);
 void      _lsobs_run_unlock_after_note (LsobsRun              *self,
                                         gboolean               taken);

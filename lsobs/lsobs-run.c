@@ -56,6 +56,41 @@ _lsobs_run_capture (LsobsRun              *self,
   return _lsobs_capture_node (payload->node, max_bytes, counters);
 }
 
+/* @info: (transfer full): with room for the run
+ * @noted: it has notes even if it is not sampled */
+static LsobsRun *
+new_run (LsobsExporter *exporter,
+         LsobsRunInfo  *info,
+         gboolean       sampled,
+         gboolean       noted)
+{
+  LsobsRun *self = (LsobsRun *) (info + 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->exporter = g_object_ref (exporter);
+  self->info = info;
+  self->info->sampled = sampled;
+  self->notes = sampled || noted ? _lsobs_notes_new () : NULL;
+  return self;
+}
+
+static void
+push_create (LsobsRun              *self,
+             const LsobsRunPayload *inputs)
+{
+  LsobsRecord *record;
+
+  if (!self->info->sampled)
+    {
+      _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_UNSAMPLED, 1);
+      return;
+    }
+  record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
+  record->inputs = _lsobs_run_capture (self, inputs);
+  record->notes = _lsobs_notes_ref (self->notes);
+  _lsobs_exporter_push (self->exporter, record);
+}
+
 /* @parent: (nullable) */
 LsobsRun *
 _lsobs_run_start (LsobsExporter         *exporter,
@@ -66,34 +101,48 @@ _lsobs_run_start (LsobsExporter         *exporter,
 {
   LsobsRunInfo *info = _lsobs_run_info_new_with_room (parent != NULL ? parent->info : NULL, name,
                                                       run_type, sizeof (LsobsRun));
-  LsobsRun *self = (LsobsRun *) (info + 1);
-  LsobsRecord *record;
-
-  g_atomic_ref_count_init (&self->ref_count);
-  self->exporter = g_object_ref (exporter);
-  self->info = info;
-
   /* The sampler decides at the root, before anything costs. */
-  self->info->sampled = parent != NULL ? parent->info->sampled
-                                       : _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
-                                                                &self->info->segment.id);
-  if (!self->info->sampled)
-    {
-      _lsobs_counters_add (_lsobs_exporter_peek_counters (exporter), LSOBS_COUNTER_UNSAMPLED, 1);
-      return self;
-    }
-  self->notes = _lsobs_notes_new ();
-  if (parent != NULL && !_lsobs_run_is_foreign (parent))
-    {
-      g_mutex_lock (&parent->notes->lock);
-      _lsobs_notes_inherit (self->notes, parent->notes);
-      g_mutex_unlock (&parent->notes->lock);
-    }
+  gboolean sampled = parent != NULL ? parent->info->sampled
+                                    : _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
+                                                             &info->segment.id);
+  LsobsNotes *inherited = parent != NULL && !_lsobs_run_is_foreign (parent)
+                              ? g_atomic_pointer_get (&parent->notes) : NULL;
+  LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
 
-  record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
-  record->inputs = _lsobs_run_capture (self, inputs);
-  record->notes = _lsobs_notes_ref (self->notes);
-  _lsobs_exporter_push (exporter, record);
+  if (inherited != NULL)
+    {
+      g_mutex_lock (&inherited->lock);
+      _lsobs_notes_inherit (self->notes, inherited);
+      g_mutex_unlock (&inherited->lock);
+    }
+  push_create (self, inputs);
+  return self;
+}
+
+/* The parent lives in another process, which sends it; nothing of it is sent from
+ * here. The id of the trace decides whether it is kept, as it does everywhere. */
+LsobsRun *
+_lsobs_run_start_remote (LsobsExporter           *exporter,
+                         const LsobsRemoteParent *parent,
+                         const char              *name,
+                         LsobsRunType             run_type,
+                         const LsobsRunPayload   *inputs)
+{
+  g_autoptr (LsobsRunInfo) parent_info =
+      _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) parent->segments->data,
+                                        parent->segments->len, NULL, LSOBS_RUN_TYPE_CHAIN);
+  LsobsRunInfo *info;
+  LsobsRun *self;
+
+  if (parent->project_name != NULL)
+    _lsobs_run_info_set_project_name (parent_info, parent->project_name);
+  info = _lsobs_run_info_new_with_room (parent_info, name, run_type, sizeof (LsobsRun));
+  self = new_run (exporter, info,
+                  _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
+                                         _lsobs_run_info_get_trace_id (info)),
+                  TRUE);
+  _lsobs_notes_take_remote (self->notes, parent);
+  push_create (self, inputs);
   return self;
 }
 
@@ -164,11 +213,30 @@ leave_open (LsobsRun *self)
 {
   LsobsRecord *record;
 
-  if (self->notes->n_bytes == 0)
+  if (!self->info->sampled || self->notes->n_bytes == 0)
     return;
   record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
   record->final = TRUE;
   _lsobs_exporter_push_late (self->exporter, record);
+}
+
+/* Whether @key is worth the trouble: a run that is left out keeps only what goes
+ * along to other processes. */
+gboolean
+_lsobs_run_keeps_metadata (LsobsRun   *self,
+                           const char *key)
+{
+  LsobsNotes *notes = g_atomic_pointer_get (&self->notes);
+  gboolean keeps;
+
+  if (self->info->sampled)
+    return TRUE;
+  if (notes == NULL || _lsobs_run_is_foreign (self))
+    return FALSE;
+  g_mutex_lock (&notes->lock);
+  keeps = _lsobs_notes_propagates (notes, key);
+  g_mutex_unlock (&notes->lock);
+  return keeps;
 }
 
 /* Whether something may still be set; locks @self then. What comes too late is
@@ -176,12 +244,14 @@ leave_open (LsobsRun *self)
 gboolean
 _lsobs_run_lock_if_running (LsobsRun *self)
 {
-  if (!self->info->sampled || _lsobs_run_is_foreign (self))
+  LsobsNotes *notes = g_atomic_pointer_get (&self->notes);
+
+  if (notes == NULL || _lsobs_run_is_foreign (self))
     return FALSE;
-  g_mutex_lock (&self->notes->lock);
+  g_mutex_lock (&notes->lock);
   if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
     return TRUE;
-  g_mutex_unlock (&self->notes->lock);
+  g_mutex_unlock (&notes->lock);
   _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES, 1);
   return FALSE;
 }

@@ -60,8 +60,8 @@ typedef enum
  * @LSOBS_COUNTER_UNKNOWN_UPDATES: updates of runs or nodes that never started
  * @LSOBS_COUNTER_ABANDONED: nodes and tool calls that were never ended and were
  *   closed in the program's place
- * @LSOBS_COUNTER_DROPPED_NOTES: tags, metadata and events that a run had no room
- *   for
+ * @LSOBS_COUNTER_DROPPED_NOTES: tags, metadata and events that a run, or the headers
+ *   that were made of it, had no room for
  * @LSOBS_COUNTER_DROPPED_ATTACHMENTS: attachments that could not go with their run:
  *   their names cannot be sent, there was no room for them, or the service takes none
  * @LSOBS_COUNTER_BAD_PAYLOADS: ready JSON that was not JSON, and was sent as a

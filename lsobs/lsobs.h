@@ -10,6 +10,7 @@
 #include <lsobs/lsobs-exporter.h>
 #include <lsobs/lsobs-flush-stats.h>
 #include <lsobs/lsobs-graph-observer.h>
+#include <lsobs/lsobs-headers.h>
 #include <lsobs/lsobs-invocation.h>
 #include <lsobs/lsobs-json.h>
 #include <lsobs/lsobs-memory-transport.h>
@@ -19,6 +20,7 @@
 #include <lsobs/lsobs-run-store.h>
 #include <lsobs/lsobs-run.h>
 #include <lsobs/lsobs-sampler.h>
+#include <lsobs/lsobs-soup.h>
 #include <lsobs/lsobs-stats.h>
 #include <lsobs/lsobs-transport.h>
 #include <lsobs/lsobs-types.h>
