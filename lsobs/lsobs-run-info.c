@@ -122,6 +122,9 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
         g_clear_pointer (&self->more->flows[i].attachments, g_ptr_array_unref);
       g_clear_pointer (&self->project_name, g_ref_string_release);
+      g_clear_pointer (&self->flow.attachments, g_ptr_array_unref);
+      for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
+        g_clear_pointer (&self->more->flows[i].attachments, g_ptr_array_unref);
       g_free (self->more);
       g_free (self);
       self = parent;

@@ -30,6 +30,7 @@ typedef struct
   gboolean has_info;       /* it has */
   gint64 ask_after;        /* monotonic, µs: then it may be asked again */
   GCancellable *asking;    /* (owned) (nullable) of the question that is under way */
+  gboolean told_of_files;  /* that they are left out */
 } LsobsService;
 
 LsobsService    *_lsobs_service_new             (LsobsSettings   *settings);
