@@ -118,9 +118,6 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
     {
       LsobsRunInfo *parent = self->parent;
 
-      g_clear_pointer (&self->flow.attachments, g_ptr_array_unref);
-      for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
-        g_clear_pointer (&self->more->flows[i].attachments, g_ptr_array_unref);
       g_clear_pointer (&self->project_name, g_ref_string_release);
       g_clear_pointer (&self->flow.attachments, g_ptr_array_unref);
       for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)

@@ -25,7 +25,6 @@ typedef struct
   guint epoch;             /* the process that all of this belongs to */
   gint64 not_before;       /* monotonic, µs: nothing is sent earlier */
   gint64 fallback_until;   /* monotonic, µs: then the best endpoint is tried again */
-  gboolean told_of_files;  /* that they are left out */
   LsobsServerInfo info;    /* what is assumed, until the service has said it */
   gboolean has_info;       /* it has */
   gint64 ask_after;        /* monotonic, µs: then it may be asked again */

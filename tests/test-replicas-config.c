@@ -216,6 +216,7 @@ new_environment (const char *endpoints)
   test_env_unset_prefix (env, "LANGSMITH_");
   test_env_unset_prefix (env, "LANGCHAIN_");
   test_env_set (env, "LANGSMITH_CONFIG_FILE", "/nonexistent");
+  test_env_set (env, "LANGSMITH_TRACING", "true");
   test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", endpoints);
   test_log_clear ();
   return env;
