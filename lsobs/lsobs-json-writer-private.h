@@ -15,11 +15,20 @@ G_BEGIN_DECLS
 /* Stands for what lies deeper. */
 #define LSOBS_JSON_DEPTH_LIMIT "[DEPTH LIMIT]"
 
+/* Returns: (transfer none) (nullable): NULL for what holds no object, or none yet */
+static inline JsonObject *
+_lsobs_json_peek_object (JsonNode *node)
+{
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+}
+
 gboolean _lsobs_json_write_node   (LsobsBuffer *out,
                                    JsonNode    *node,
                                    gsize        max_bytes);
 void     _lsobs_json_write_string (LsobsBuffer *out,
                                    const char  *text,
                                    gsize        len);
+void     _lsobs_json_write_double (LsobsBuffer *out,
+                                   double       value);
 
 G_END_DECLS

@@ -131,9 +131,9 @@ write_short_double (LsobsBuffer *out,
 
 /* The shortest form that is read back as the same number. It has a point or an
  * exponent, so that readers which tell whole numbers from others see a double. */
-static void
-write_double (LsobsBuffer *out,
-              double       value)
+void
+_lsobs_json_write_double (LsobsBuffer *out,
+                          double       value)
 {
   char digits[G_ASCII_DTOSTR_BUF_SIZE];
 
@@ -178,7 +178,7 @@ write_scalar (const Writer *writer,
   else if (type == G_TYPE_INT64)
     _lsobs_buffer_append_int64 (out, json_node_get_int (node));
   else if (type == G_TYPE_DOUBLE)
-    write_double (out, json_node_get_double (node));
+    _lsobs_json_write_double (out, json_node_get_double (node));
   else if (type == G_TYPE_BOOLEAN)
     _lsobs_buffer_append_str (out, json_node_get_boolean (node) ? "true" : "false");
   else

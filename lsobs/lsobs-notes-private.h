@@ -43,6 +43,8 @@ gboolean    _lsobs_notes_propagate_metadata (LsobsNotes              *self,
                                              const char              *key);
 gboolean    _lsobs_notes_propagates         (const LsobsNotes        *self,
                                              const char              *key);
+gboolean    _lsobs_notes_has_metadata       (const LsobsNotes        *self,
+                                             const char              *key);
 gboolean    _lsobs_notes_set_extra          (LsobsNotes              *self,
                                              const char              *key,
                                              GBytes                  *value);

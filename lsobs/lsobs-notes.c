@@ -248,6 +248,13 @@ _lsobs_notes_set_metadata (LsobsNotes *self,
   return TRUE;
 }
 
+gboolean
+_lsobs_notes_has_metadata (const LsobsNotes *self,
+                           const char       *key)
+{
+  return self->metadata != NULL && find_member (self->metadata, key) != NULL;
+}
+
 /* Takes @value over. FALSE when there is no room. */
 gboolean
 _lsobs_notes_set_extra (LsobsNotes *self,

@@ -12,11 +12,11 @@
 /* What is noted on a run between its start and its end. */
 
 /* Takes @value over. */
-static void
-set_metadata (LsobsRun   *self,
-              const char *key,
-              GBytes     *value,
-              gboolean    inherited)
+void
+_lsobs_run_take_metadata (LsobsRun   *self,
+                          const char *key,
+                          GBytes     *value,
+                          gboolean    inherited)
 {
   if (!_lsobs_run_lock_if_running (self))
     {
@@ -26,8 +26,9 @@ set_metadata (LsobsRun   *self,
   _lsobs_run_unlock_after_note (self, _lsobs_notes_set_metadata (self->notes, key, value, inherited));
 }
 
-static GBytes *
-write_string (const char *text)
+/* Returns: (transfer full) */
+GBytes *
+_lsobs_run_write_string (const char *text)
 {
   g_auto (LsobsBuffer) buffer = LSOBS_BUFFER_INIT;
 
@@ -82,7 +83,7 @@ lsobs_run_set_metadata (LsobsRun   *self,
   g_return_if_fail (key != NULL);
 
   if (_lsobs_run_keeps_metadata (self, key))
-    set_metadata (self, key, _lsobs_run_capture (self, &payload), TRUE);
+    _lsobs_run_take_metadata (self, key, _lsobs_run_capture (self, &payload), TRUE);
 }
 
 /**
@@ -105,19 +106,18 @@ lsobs_run_set_metadata_string (LsobsRun   *self,
   g_return_if_fail (value != NULL);
 
   if (_lsobs_run_keeps_metadata (self, key))
-    set_metadata (self, key, write_string (value), TRUE);
+    _lsobs_run_take_metadata (self, key, _lsobs_run_write_string (value), TRUE);
 }
 
-/* What is no object there would make the service lose what has to be one. */
 static void
-set_extra_metadata (LsobsRun *self,
-                    JsonNode *value)
+set_extra_metadata (LsobsRun   *self,
+                    JsonObject *metadata)
 {
   JsonObjectIter iter;
   const char *key;
   JsonNode *member;
 
-  json_object_iter_init_ordered (&iter, json_node_get_object (value));
+  json_object_iter_init_ordered (&iter, metadata);
   while (json_object_iter_next_ordered (&iter, &key, &member))
     lsobs_run_set_metadata (self, key, member);
 }
@@ -148,23 +148,23 @@ lsobs_run_set_extra (LsobsRun   *self,
   g_autoptr (JsonNode) null = NULL;
   LsobsRunPayload payload = { .node = value, .duration_ms = -1 };
   gboolean is_metadata = g_strcmp0 (key, "metadata") == 0;
-  gboolean is_object = value != NULL && JSON_NODE_HOLDS_OBJECT (value);
+  JsonObject *object = _lsobs_json_peek_object (value);
   GBytes *json;
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
 
+  if (is_metadata && object != NULL)
+    {
+      set_extra_metadata (self, object);
+      return;
+    }
   if (!self->info->sampled)
     return;
-  if (!is_object && (is_metadata || g_str_equal (key, "runtime")))
+  if (object == NULL && (is_metadata || g_str_equal (key, "runtime")))
     {
       if (_lsobs_run_lock_if_running (self))
         _lsobs_run_unlock_after_note (self, FALSE);
-      return;
-    }
-  if (is_metadata)
-    {
-      set_extra_metadata (self, value);
       return;
     }
   if (value == NULL)
@@ -174,6 +174,27 @@ lsobs_run_set_extra (LsobsRun   *self,
     _lsobs_run_unlock_after_note (self, _lsobs_notes_set_extra (self->notes, key, json));
   else
     g_bytes_unref (json);
+}
+
+/**
+ * lsobs_run_set_thread_id:
+ * @self: a run
+ * @thread_id: what the runs of one conversation have in common
+ *
+ * Tells which conversation the run belongs to, by the piece of metadata `thread_id`.
+ * The service shows the traces of a conversation together. Children that start later
+ * inherit it, so that it is best set on the root before anything else.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_thread_id (LsobsRun   *self,
+                         const char *thread_id)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (thread_id != NULL);
+
+  lsobs_run_set_metadata_string (self, "thread_id", thread_id);
 }
 
 /* The name and the time of an event are its own; details of the same names would
@@ -238,78 +259,6 @@ lsobs_run_add_event (LsobsRun   *self,
       return;
     }
   _lsobs_run_unlock_after_note (self, _lsobs_notes_add_event (self->notes, name, now, json));
-}
-
-/**
- * lsobs_run_set_model:
- * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @provider: (nullable): who offers the model, such as `openai`
- * @model_name: the name of the model, as the provider has it
- *
- * Tells which model was called. The service computes costs by it.
- *
- * Since: 0.1
- */
-void
-lsobs_run_set_model (LsobsRun   *self,
-                     const char *provider,
-                     const char *model_name)
-{
-  g_return_if_fail (self != NULL);
-  g_return_if_fail (model_name != NULL);
-
-  if (!self->info->sampled)
-    return;
-  if (provider != NULL)
-    set_metadata (self, "ls_provider", write_string (provider), FALSE);
-  set_metadata (self, "ls_model_name", write_string (model_name), FALSE);
-  set_metadata (self, "ls_model_type", write_string ("chat"), FALSE);
-}
-
-static void
-append_tokens (GString    *text,
-               const char *key,
-               gint64      n)
-{
-  if (n >= 0)
-    g_string_append_printf (text, "%s\"%s\":%" G_GINT64_FORMAT, text->len > 1 ? "," : "", key, n);
-}
-
-/**
- * lsobs_run_set_usage:
- * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @input_tokens: how many tokens went in, or -1 if it is not known
- * @output_tokens: how many tokens came out, or -1 if it is not known
- * @total_tokens: both, or -1 for the sum of the two
- *
- * Tells how many tokens the call of a model has used.
- *
- * Since: 0.1
- */
-void
-lsobs_run_set_usage (LsobsRun *self,
-                     gint64    input_tokens,
-                     gint64    output_tokens,
-                     gint64    total_tokens)
-{
-  g_autoptr (GString) text = NULL;
-  gsize len;
-
-  g_return_if_fail (self != NULL);
-
-  if (!self->info->sampled)
-    return;
-  if (total_tokens < 0 && input_tokens >= 0 && output_tokens >= 0 &&
-      input_tokens <= G_MAXINT64 - output_tokens)
-    total_tokens = input_tokens + output_tokens;
-  text = g_string_new ("{");
-  append_tokens (text, "input_tokens", input_tokens);
-  append_tokens (text, "output_tokens", output_tokens);
-  append_tokens (text, "total_tokens", total_tokens);
-  g_string_append_c (text, '}');
-  len = text->len;
-  set_metadata (self, "usage_metadata",
-                g_bytes_new_take (g_string_free (g_steal_pointer (&text), FALSE), len), FALSE);
 }
 
 /* Under the lock of the notes, so that the end cannot pass by. TRUE if it is taken, or

@@ -49,5 +49,10 @@ gboolean  _lsobs_run_keeps_metadata    (LsobsRun              *self,
 gboolean  _lsobs_run_lock_if_running   (LsobsRun              *self);
 void      _lsobs_run_unlock_after_note (LsobsRun              *self,
                                         gboolean               taken);
+void      _lsobs_run_take_metadata     (LsobsRun              *self,
+                                        const char            *key,
+                                        GBytes                *value,
+                                        gboolean               inherited);
+GBytes   *_lsobs_run_write_string      (const char            *text);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <lsobs/lsobs-types.h>
+#include <lsobs/lsobs-usage.h>
 
 G_BEGIN_DECLS
 
@@ -58,6 +58,9 @@ void            lsobs_run_set_metadata_string (LsobsRun     *self,
                                                const char   *key,
                                                const char   *value);
 LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_set_thread_id       (LsobsRun     *self,
+                                               const char   *thread_id);
+LSOBS_AVAILABLE_IN_0_1
 void            lsobs_run_set_extra           (LsobsRun     *self,
                                                const char   *key,
                                                JsonNode     *value);
@@ -70,10 +73,19 @@ void            lsobs_run_set_model           (LsobsRun     *self,
                                                const char   *provider,
                                                const char   *model_name);
 LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_set_model_type      (LsobsRun     *self,
+                                               const char   *model_type);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_set_invocation_params (LsobsRun   *self,
+                                                 JsonNode   *params);
+LSOBS_AVAILABLE_IN_0_1
 void            lsobs_run_set_usage           (LsobsRun     *self,
                                                gint64        input_tokens,
                                                gint64        output_tokens,
                                                gint64        total_tokens);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_set_usage_metadata  (LsobsRun     *self,
+                                               LsobsUsage   *usage);
 
 LSOBS_AVAILABLE_IN_0_1
 gboolean        lsobs_run_add_attachment      (LsobsRun     *self,

@@ -24,6 +24,7 @@
 #include <lsobs/lsobs-stats.h>
 #include <lsobs/lsobs-transport.h>
 #include <lsobs/lsobs-types.h>
+#include <lsobs/lsobs-usage.h>
 #include <lsobs/lsobs-version-macros.h>
 #include <lsobs/lsobs-version.h>
 

@@ -58,6 +58,36 @@ def test_run():
     assert text_of(events['parent'].get_outputs()) == '{"value":[42]}'
 
 
+def test_usage():
+    observer, transport = new_observer()
+    run = observer.start_run('call', Lsobs.RunType.LLM, None)
+    run.set_thread_id('t-1')
+    run.set_model('anthropic', 'claude')
+    run.set_invocation_params(node('{"temperature": 0, "api_key": "telltale", "top_k": 5}'))
+    usage = Lsobs.Usage.new_from_json(node('{"usage": {"input_tokens": 1, "output_tokens": 2,'
+                                           ' "cache_read_input_tokens": 9}}'))
+    assert usage.get_input_tokens() == 10
+    assert usage.set_total_cost(0.5)
+    try:
+        usage.set_input_token_detail('reasoning', 1)
+        raise AssertionError('nothing was raised')
+    except GLib.Error as error:
+        assert error.matches(Lsobs.error_quark(), Lsobs.Error.INVALID_VALUE), error
+    run.set_usage_metadata(usage)
+    run.set_extra('runtime', node('{"runtime": "python"}'))
+    run.end(None)
+    observer.flush(TIMEOUT)
+
+    extra = events_by_name(transport)['call'].get_extra().get_object()
+    assert extra.get_object_member('runtime').get_string_member('runtime') == 'python'
+    metadata = extra.get_object_member('metadata')
+    assert text_of(metadata.get_member('usage_metadata')) == (
+        '{"input_tokens":10,"output_tokens":2,"total_tokens":12,'
+        '"input_token_details":{"cache_read":9},"total_cost":0.5}')
+    assert metadata.get_int_member('ls_temperature') == 0
+    assert text_of(metadata.get_member('ls_invocation_params')) == '{"top_k":5}'
+
+
 def test_graph():
     observer, transport = new_observer()
     invocation = observer.begin_invocation('graph', None)
@@ -226,8 +256,8 @@ def test_http():
 
 
 def main():
-    tests = [test_run, test_graph, test_interface, test_sampler, test_flush_async, test_errors,
-             test_json, test_http]
+    tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_flush_async,
+             test_errors, test_json, test_http]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

@@ -28,7 +28,7 @@ static const EnumRow enum_rows[] = {
   { "error", lsobs_error_get_type,
     { "invalid-config", "invalid-run", "too-large", "rejected", "refused", "conflict", "unauthorized",
       "quota", "limited", "not-found", "redirected", "unavailable", "unreachable", "closed",
-      "invalid-attachment" } },
+      "invalid-attachment", "invalid-value" } },
   { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent" } },
   { "drop-reason", lsobs_drop_reason_get_type,
     { "queue-full", "queue-bytes", "too-large", "rejected", "unauthorized", "quota", "wrong-address",
