@@ -147,20 +147,22 @@ lsobs_run_set_extra (LsobsRun   *self,
 {
   g_autoptr (JsonNode) null = NULL;
   LsobsRunPayload payload = { .node = value, .duration_ms = -1 };
-  gboolean is_metadata = g_strcmp0 (key, "metadata") == 0;
-  JsonObject *object = _lsobs_json_peek_object (value);
+  gboolean is_metadata;
+  JsonObject *object;
   GBytes *json;
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
 
+  if (!self->info->sampled)
+    return;
+  is_metadata = g_str_equal (key, "metadata");
+  object = _lsobs_json_peek_object (value);
   if (is_metadata && object != NULL)
     {
       set_extra_metadata (self, object);
       return;
     }
-  if (!self->info->sampled)
-    return;
   if (object == NULL && (is_metadata || g_str_equal (key, "runtime")))
     {
       if (_lsobs_run_lock_if_running (self))

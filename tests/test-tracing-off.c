@@ -194,9 +194,11 @@ note_all (LsobsRun *run)
   lsobs_run_set_metadata (run, untouchable, untouchable);
   lsobs_run_set_metadata (run, untouchable, NULL);
   lsobs_run_set_metadata_string (run, untouchable, untouchable);
+  lsobs_run_set_extra (run, untouchable, untouchable);
   lsobs_run_add_event (run, untouchable, untouchable);
   lsobs_run_set_model (run, untouchable, untouchable);
   lsobs_run_set_usage (run, 1, 2, 3);
+  g_assert_true (lsobs_run_add_attachment (run, untouchable, untouchable, untouchable, NULL));
 }
 
 /* Returns how many runs it has started. */
@@ -468,6 +470,31 @@ test_service (void)
   g_assert_cmpuint (test_server_count_connections (server), ==, 0);
 }
 
+/* To several of them. */
+static void
+test_replicas (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (GError) error = NULL;
+  guint n_threads = count_threads ();
+  LsobsFlushStats stats;
+  guint n;
+
+  lsobs_config_set_tracing_enabled (config, FALSE);
+  lsobs_config_add_replica (config, REMOTE, NULL, "a", NULL, LSOBS_REPLICA_ROLE_AUTO);
+  lsobs_config_add_replica (config, REMOTE, NULL, "b", NULL, LSOBS_REPLICA_ROLE_AUTO);
+  observer = lsobs_observer_new (config, &error);
+  g_assert_no_error (error);
+  n = run_all (observer) + invoke_all (observer);
+  g_assert_true (lsobs_observer_flush (observer, -1, &stats, &error));
+  assert_zero (&stats);
+  g_assert_cmpuint (lsobs_exporter_get_n_replicas (lsobs_observer_get_exporter (observer)), ==, 2);
+  assert_counted (lsobs_observer_get_exporter (observer), n);
+  g_assert_finalize_object (g_steal_pointer (&observer));
+  g_assert_cmpuint (count_threads (), ==, n_threads);
+}
+
 /* --- settings --- */
 
 static void
@@ -608,6 +635,7 @@ main (int   argc,
   g_test_add_func ("/tracing-off/context", test_context);
   g_test_add_func ("/tracing-off/events", test_events);
   g_test_add_func ("/tracing-off/service", test_service);
+  g_test_add_func ("/tracing-off/replicas", test_replicas);
   g_test_add_func ("/tracing-off/key", test_key);
   for (guint i = 0; i < G_N_ELEMENTS (invalid_rows); i++)
     {
