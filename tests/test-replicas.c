@@ -8,6 +8,7 @@
 /* The same runs at several services: what they are there, and how it is told. */
 
 #define VECTOR_ID "01a203be-ab20-7037-b2f4-e7e77f1765d6"
+#define VECTOR_STAMP "20261122T145237024000Z"
 #define VECTOR_CHILD_ID "01a203be-ab21-7037-b2f4-e7e77f1765d6"
 
 static WireTree *
@@ -405,6 +406,101 @@ test_late (Replicas      *replicas,
     g_assert_cmpuint (replicas_get (replicas, i, LSOBS_COUNTER_LATE_UPDATES), ==, 1);
 }
 
+/* What comes with the headers of a request is remapped like anything else, by the project
+ * of its own trace. */
+static void
+test_distributed (Replicas      *replicas,
+                  gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (GHashTable) headers = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (LsobsRun) run = NULL;
+  g_autofree char *id = NULL;
+
+  lsobs_config_set_trust_incoming_headers (replicas->config, TRUE);
+  replicas_add (replicas, 0, NULL, LSOBS_REPLICA_ROLE_AUTO);
+  replicas_add (replicas, 1, "projA", LSOBS_REPLICA_ROLE_AUTO);
+  replicas_add (replicas, 2, "of the caller", LSOBS_REPLICA_ROLE_AUTO);
+  replicas_start (replicas);
+  g_hash_table_insert (headers, (gpointer) "langsmith-trace", (gpointer) VECTOR_STAMP VECTOR_ID);
+  g_hash_table_insert (headers, (gpointer) "baggage", (gpointer) "langsmith-project=of%20the%20caller");
+  run = lsobs_observer_start_run_from_headers (replicas->observer, headers, "served",
+                                               LSOBS_RUN_TYPE_TOOL, NULL);
+  id = lsobs_run_dup_id (run);
+  lsobs_run_end (run, NULL);
+  test_assert_flush (replicas->exporter, 3);
+  for (guint i = 0; i < REPLICA_MAX; i++)
+    {
+      g_autoptr (WireTree) tree = test_server_build_tree (replicas->servers[i]);
+      WireRun *wire = find (tree, "served");
+      const char *parent_id = i == 1 ? "01a203be-ab20-7a5c-869e-74ebe792ba15" : VECTOR_ID;
+
+      g_assert_cmpstr (wire->parent_id, ==, parent_id);
+      g_assert_cmpstr (wire->trace_id, ==, parent_id);
+      g_assert_true (g_str_has_prefix (wire->dotted_order, VECTOR_STAMP));
+      g_assert_cmpint (strncmp (wire->dotted_order + 22, parent_id, 36), ==, 0);
+      g_assert_true (g_str_has_suffix (wire->dotted_order, wire->id));
+      g_assert_true ((i == 1) != g_str_equal (wire->id, id));
+      g_assert_cmpstr (wire_run_get_string (wire, "session_name"), ==, i == 1 ? "projA" : "of the caller");
+    }
+}
+
+/* Files belong to runs by their ids. */
+static void
+test_attachments (Replicas      *replicas,
+                  gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (GBytes) bytes = run_bytes ("GET /orders/1138");
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (GError) error = NULL;
+
+  replicas_add_all (replicas);
+  replicas_start (replicas);
+  run = lsobs_observer_start_run (replicas->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_assert_true (lsobs_run_add_attachment (run, "log", "text/plain", bytes, &error));
+  lsobs_run_end (run, NULL);
+  test_assert_flush (replicas->exporter, 3);
+  for (guint i = 0; i < REPLICA_MAX; i++)
+    {
+      g_autoptr (WireTree) tree = build_tree (replicas, i);
+      WireRun *wire = find (tree, "run");
+      WireAttachment *attachment;
+
+      g_assert_cmpuint (wire->attachments->len, ==, 1);
+      attachment = g_ptr_array_index (wire->attachments, 0);
+      g_assert_cmpstr (attachment->run_id, ==, wire->id);
+      g_assert_true (g_bytes_equal (attachment->data, bytes));
+    }
+}
+
+/* The store of runs forgets one when its end has found its fate in every place. */
+static void
+test_forget (Replicas      *replicas,
+             gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRunEvent) start =
+      lsobs_run_event_new_start (VECTOR_ID, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRunEvent) end = lsobs_run_event_new_update (VECTOR_ID, NULL, NULL);
+  g_autoptr (GError) error = NULL;
+
+  replicas_add_all (replicas);
+  test_server_hold (replicas->servers[1]);
+  replicas_start (replicas);
+  g_assert_true (lsobs_exporter_enqueue (replicas->exporter, start, &error));
+  g_assert_true (lsobs_exporter_enqueue (replicas->exporter, end, &error));
+  g_assert_false (lsobs_exporter_flush (replicas->exporter, 100, NULL, NULL));
+  g_assert_cmpuint (replicas_get (replicas, 0, LSOBS_COUNTER_DELIVERED), ==, 1);
+  g_assert_cmpuint (replicas_get (replicas, 2, LSOBS_COUNTER_DELIVERED), ==, 1);
+  /* Known: it is under way to one of them. */
+  g_assert_true (lsobs_exporter_enqueue (replicas->exporter, end, &error));
+  g_assert_cmpuint (test_get_counter (replicas->exporter, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 0);
+  g_assert_cmpuint (test_get_counter (replicas->exporter, LSOBS_COUNTER_LATE_UPDATES), ==, 3);
+
+  test_server_release (replicas->servers[1]);
+  g_assert_true (lsobs_exporter_shutdown (replicas->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  g_assert_true (lsobs_exporter_enqueue (replicas->exporter, end, &error));
+  g_assert_cmpuint (test_get_counter (replicas->exporter, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 1);
+}
+
 /* --- environment --- */
 
 static void
@@ -480,6 +576,9 @@ main (int   argc,
   ADD ("sampling", test_sampling);
   ADD ("redact-func", test_redact_func);
   ADD ("late", test_late);
+  ADD ("distributed", test_distributed);
+  ADD ("attachments", test_attachments);
+  ADD ("forget", test_forget);
   ADD ("environment", test_environment);
   ADD ("workspaces", test_workspaces);
 
