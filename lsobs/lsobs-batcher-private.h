@@ -31,6 +31,8 @@ void          _lsobs_batcher_delivered (LsobsBatcher    *self,
 void          _lsobs_batcher_lost      (LsobsBatcher    *self,
                                         LsobsBatch      *batch,
                                         LsobsDropReason  reason);
+gboolean      _lsobs_batcher_lose_next (LsobsBatcher    *self,
+                                        LsobsDropReason  reason);
 void          _lsobs_batcher_drop_all  (LsobsBatcher    *self,
                                         LsobsDropReason  reason);
 

@@ -16,6 +16,7 @@ struct _LsobsBatcher
   LsobsTransport *transport; /* (owned) asked for its limits */
   GQueue ready;              /* of LsobsBatch (owned): next in line */
   GQueue held;               /* of LsobsRecord (owned): updates whose creates are under way */
+  gboolean ending;           /* nothing is sent any longer, and so nothing is held */
 };
 
 LsobsBatcher *
@@ -87,13 +88,41 @@ _lsobs_batcher_delivered (LsobsBatcher *self,
     }
 }
 
+/* An end that was promoted to a whole run, because its create was lost, is told as an
+ * end, where what is lost is kept: the create was told before, and the service takes
+ * only one create of a run.
+ * @kind: what they are told as */
+static void
+retell (LsobsBatcher    *self,
+        GPtrArray       *records,
+        LsobsRecordKind  kind)
+{
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsEncoded *encoded = g_ptr_array_index (records, i);
+
+      if (!encoded->record->promoted)
+        continue;
+      encoded->record->kind = kind;
+      if (kind == LSOBS_RECORD_UPDATE)
+        _lsobs_encoder_again (self->settings, self->counters, encoded);
+    }
+}
+
 void
 _lsobs_batcher_lost (LsobsBatcher    *self,
                      LsobsBatch      *batch,
                      LsobsDropReason  reason)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
+  gboolean kept = self->settings->failed_traces_dir != NULL;
 
+  /* Before the tickets hear of it: who waits may look for what was kept. */
+  if (kept)
+    retell (self, records, LSOBS_RECORD_UPDATE);
+  lsobs_transport_lost (self->transport, batch, reason);
+  if (kept)
+    retell (self, records, LSOBS_RECORD_CREATE);
   for (guint i = 0; i < records->len; i++)
     lose (self, g_ptr_array_index (records, i), reason);
 }
@@ -143,7 +172,7 @@ static gboolean
 hold_back (LsobsBatcher *self,
            LsobsRecord  *record)
 {
-  if (record->kind != LSOBS_RECORD_UPDATE)
+  if (record->kind != LSOBS_RECORD_UPDATE || self->ending)
     return FALSE;
   switch (_lsobs_queue_get_create_state (self->queue, record->info))
     {
@@ -161,6 +190,21 @@ hold_back (LsobsBatcher *self,
     }
 }
 
+static GPtrArray *
+new_encoded_array (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
+}
+
+static LsobsBatch *
+new_batch_of_one (LsobsEncoded *only)
+{
+  GPtrArray *records = new_encoded_array ();
+
+  g_ptr_array_add (records, _lsobs_encoded_ref (only));
+  return _lsobs_batch_new (records);
+}
+
 /* Encodes a record, cut if it must be. NULL if even so it is too large: it is
  * lost then. */
 static LsobsEncoded *
@@ -175,16 +219,12 @@ encode_record (LsobsBatcher *self,
   while (_lsobs_body_measure (encoded) > max_bytes)
     if (!_lsobs_encoder_cut (self->settings, self->counters, encoded))
       {
-        lose (self, encoded, LSOBS_DROP_REASON_TOO_LARGE);
+        g_autoptr (LsobsBatch) batch = new_batch_of_one (encoded);
+
+        _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
         return NULL;
       }
   return g_steal_pointer (&encoded);
-}
-
-static GPtrArray *
-new_encoded_array (void)
-{
-  return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
 }
 
 /* Cuts the records into batches of at most so many bytes, and puts them in line. */
@@ -244,16 +284,6 @@ line_up_more (LsobsBatcher      *self,
   return TRUE;
 }
 
-static void
-line_up_again (LsobsBatcher *self,
-               LsobsEncoded *only)
-{
-  GPtrArray *again = new_encoded_array ();
-
-  g_ptr_array_add (again, _lsobs_encoded_ref (only));
-  g_queue_push_head (&self->ready, _lsobs_batch_new (again));
-}
-
 /* Whether a part of the batch may be welcome where the whole was not; it is in
  * line then. */
 gboolean
@@ -277,7 +307,7 @@ _lsobs_batcher_split (LsobsBatcher *self,
     }
   if (too_large && _lsobs_encoder_cut (self->settings, self->counters, only))
     {
-      line_up_again (self, only);
+      g_queue_push_head (&self->ready, new_batch_of_one (only));
       return TRUE;
     }
   if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT) && only->record->promoted)
@@ -285,7 +315,7 @@ _lsobs_batcher_split (LsobsBatcher *self,
       /* The create seemed lost, but has arrived; only the end is missing there. */
       _lsobs_queue_demote (self->queue, only->record);
       _lsobs_encoder_again (self->settings, self->counters, only);
-      line_up_again (self, only);
+      g_queue_push_head (&self->ready, new_batch_of_one (only));
       return TRUE;
     }
   return FALSE;
@@ -320,6 +350,33 @@ _lsobs_batcher_next (LsobsBatcher *self)
         _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
     }
   return NULL;
+}
+
+/* Loses the next batch, which is made of whatever is left, so that the transport
+ * hears of it. FALSE when there is none. */
+gboolean
+_lsobs_batcher_lose_next (LsobsBatcher    *self,
+                          LsobsDropReason  reason)
+{
+  g_autoptr (LsobsBatch) batch = NULL;
+
+  self->ending = TRUE;
+  while (self->ready.length == 0)
+    {
+      g_autoptr (GPtrArray) records = g_ptr_array_new ();
+      BatchLimits limits = get_limits (self);
+
+      while (self->held.length > 0 && records->len < limits.max_records)
+        g_ptr_array_add (records, g_queue_pop_head (&self->held));
+      if (records->len < limits.max_records)
+        _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes, records);
+      if (records->len == 0)
+        return FALSE;
+      line_up (self, records, limits.max_bytes);
+    }
+  batch = g_queue_pop_head (&self->ready);
+  _lsobs_batcher_lost (self, batch, reason);
+  return TRUE;
 }
 
 /* Everything that is in line, and everything in the queue, is lost. */

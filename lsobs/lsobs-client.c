@@ -111,6 +111,32 @@ lsobs_client_close (LsobsTransport *transport)
   _lsobs_service_close (LSOBS_CLIENT (transport)->service);
 }
 
+static void
+lsobs_client_hurry (LsobsTransport *transport,
+                    gint64          deadline)
+{
+  _lsobs_service_hurry (LSOBS_CLIENT (transport)->service, deadline);
+}
+
+static void
+lsobs_client_lost (LsobsTransport  *transport,
+                   LsobsBatch      *batch,
+                   LsobsDropReason  reason)
+{
+  LsobsService *service = LSOBS_CLIENT (transport)->service;
+
+  if (service->settings->failed_traces_dir != NULL)
+    _lsobs_service_dump (service, _lsobs_request_new_lost (service, batch),
+                         lsobs_batch_get_n_records (batch));
+}
+
+static gboolean
+lsobs_client_settle (LsobsTransport *transport,
+                     gint64          deadline)
+{
+  return _lsobs_service_wait_dumped (LSOBS_CLIENT (transport)->service, deadline);
+}
+
 static gboolean
 lsobs_client_init_config (GInitable     *initable,
                           GCancellable  *cancellable,
@@ -174,6 +200,9 @@ lsobs_client_transport_init (LsobsTransportInterface *iface)
   iface->get_max_records = lsobs_client_get_max_records;
   iface->get_max_bytes = lsobs_client_get_max_bytes;
   iface->close = lsobs_client_close;
+  iface->hurry = lsobs_client_hurry;
+  iface->lost = lsobs_client_lost;
+  iface->settle = lsobs_client_settle;
 }
 
 static void

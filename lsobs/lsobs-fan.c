@@ -7,6 +7,13 @@
 #include "lsobs/lsobs-intake-private.h"
 #include "lsobs/lsobs-stats-private.h"
 
+/* Of the time for a shutdown, the last quarter is for what could not be delivered,
+ * if it is kept at all, but no more than this, in ms. */
+#define MAX_KEEP_TIME 1000
+
+/* Far enough away is as good as never, in ms. */
+#define LONGEST_TIMEOUT G_GINT64_CONSTANT (315360000000)
+
 /* The store of runs that are reported by id knows so many at the least. */
 #define MIN_STORE_CAPACITY 1000
 
@@ -43,14 +50,16 @@ _lsobs_fan_new (GPtrArray     *lanes,
   return self;
 }
 
+/* @deadline: monotonic, µs */
 static void
-stop (LsobsFan *self)
+stop (LsobsFan *self,
+      gint64    deadline)
 {
   gint64 began = g_get_monotonic_time ();
   g_autofree gboolean *stopping = g_new0 (gboolean, self->n_pipes);
 
   for (guint i = 0; i < self->n_pipes; i++)
-    stopping[i] = _lsobs_pipe_begin_stop (self->pipes[i]);
+    stopping[i] = _lsobs_pipe_begin_stop (self->pipes[i], deadline);
   for (guint i = 0; i < self->n_pipes; i++)
     if (stopping[i])
       _lsobs_pipe_end_stop (self->pipes[i], began);
@@ -63,7 +72,7 @@ _lsobs_fan_free (LsobsFan *self)
 {
   if (_lsobs_fan_is_foreign (self))
     return;
-  stop (self);
+  stop (self, 0);
   for (guint i = 0; i < self->n_pipes; i++)
     _lsobs_pipe_free (self->pipes[i]);
   g_free (self->pipes);
@@ -91,7 +100,7 @@ void
 _lsobs_fan_close (LsobsFan *self)
 {
   close_pipes (self);
-  stop (self);
+  stop (self, 0);
 }
 
 void
@@ -175,18 +184,26 @@ _lsobs_fan_flush_task (LsobsFan *self,
   _lsobs_flush_run_task (self->pipes, self->n_pipes, timeout, task);
 }
 
-/* Takes no more records, sends what waits, and ends all sending. */
+/* Takes no more records, sends what waits, and ends all sending.
+ * @timeout: ms, or negative for no limit */
 gboolean
 _lsobs_fan_shut_down (LsobsFan         *self,
                       gint64            timeout,
                       LsobsFlushStats  *stats,
                       GError          **error)
 {
+  gint64 now = g_get_monotonic_time ();
+  gint64 deadline = timeout < 0 ? G_MAXINT64 : now + MIN (timeout, LONGEST_TIMEOUT) * 1000;
+  gint64 flush_time = timeout;
   gboolean flushed;
 
   close_pipes (self);
-  flushed = _lsobs_fan_flush (self, timeout, stats, error);
-  stop (self);
+  if (timeout > 0 && self->settings->failed_traces_dir != NULL)
+    flush_time -= MIN (timeout / 4, MAX_KEEP_TIME);
+  for (guint i = 0; i < self->n_pipes && timeout >= 0; i++)
+    _lsobs_pipe_hurry (self->pipes[i], now + MIN (flush_time, LONGEST_TIMEOUT) * 1000);
+  flushed = _lsobs_fan_flush (self, flush_time, stats, error);
+  stop (self, deadline);
   return flushed;
 }
 

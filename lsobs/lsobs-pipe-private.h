@@ -44,7 +44,10 @@ char         *_lsobs_pipe_dup_problem    (LsobsPipe       *self);
 
 /* for the end */
 void          _lsobs_pipe_close          (LsobsPipe       *self);
-gboolean      _lsobs_pipe_begin_stop     (LsobsPipe       *self);
+void          _lsobs_pipe_hurry          (LsobsPipe       *self,
+                                          gint64           deadline);
+gboolean      _lsobs_pipe_begin_stop     (LsobsPipe       *self,
+                                          gint64           deadline);
 void          _lsobs_pipe_end_stop       (LsobsPipe       *self,
                                           gint64           began);
 

@@ -162,14 +162,23 @@ _lsobs_pipe_close (LsobsPipe *self)
   _lsobs_queue_close (self->queue);
 }
 
+/* All sending ends at @deadline, if not before. */
+void
+_lsobs_pipe_hurry (LsobsPipe *self,
+                   gint64     deadline)
+{
+  _lsobs_worker_hurry (self->worker, deadline);
+}
+
 /* Has all sending end. FALSE when somebody else has done so; otherwise
  * _lsobs_pipe_end_stop() waits for the end. */
 gboolean
-_lsobs_pipe_begin_stop (LsobsPipe *self)
+_lsobs_pipe_begin_stop (LsobsPipe *self,
+                        gint64     deadline)
 {
   if (!g_atomic_int_compare_and_exchange (&self->stopped, FALSE, TRUE))
     return FALSE;
-  _lsobs_worker_begin_stop (self->worker);
+  _lsobs_worker_begin_stop (self->worker, deadline);
   return TRUE;
 }
 

@@ -65,29 +65,36 @@ get_path (LsobsIngestMode mode)
     }
 }
 
-static void
-write_body (Request         *request,
-            LsobsIngestMode  mode)
+/* @boundary: room for one; written to when the mode needs it */
+static GBytes *
+write_body (LsobsBatch      *batch,
+            LsobsIngestMode  mode,
+            char            *boundary)
 {
-  GPtrArray *records = _lsobs_batch_peek_records (request->batch);
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
 
-  g_clear_pointer (&request->body, g_bytes_unref);
-  request->mode = mode;
   switch (mode)
     {
     case LSOBS_INGEST_MODE_RUNS:
-      request->body = _lsobs_body_write_run (g_ptr_array_index (records, 0));
-      break;
+      return _lsobs_body_write_run (g_ptr_array_index (records, 0));
     case LSOBS_INGEST_MODE_BATCH:
-      request->body = _lsobs_body_write_batch (records);
-      break;
+      return _lsobs_body_write_batch (records);
     case LSOBS_INGEST_MODE_AUTO:
     case LSOBS_INGEST_MODE_MULTIPART:
     default:
-      _lsobs_body_make_boundary (request->boundary);
-      request->body = _lsobs_body_write_multipart (records, request->boundary);
-      break;
+      _lsobs_body_make_boundary (boundary);
+      return _lsobs_body_write_multipart (records, boundary);
     }
+}
+
+/* Returns: (transfer full): what bodies of the mode are */
+static char *
+make_type (LsobsIngestMode  mode,
+           const char      *boundary)
+{
+  if (mode == LSOBS_INGEST_MODE_MULTIPART)
+    return g_strdup_printf ("multipart/form-data; boundary=%s", boundary);
+  return g_strdup ("application/json");
 }
 
 /* Whether the request is the update of one run. */
@@ -107,16 +114,13 @@ make_message (Request *request)
   gboolean update = is_single_update (request);
   g_autofree char *path = g_strconcat (get_path (request->mode), update ? "/" : "",
                                        update ? first->id : "", NULL);
-  g_autofree char *type = NULL;
+  g_autofree char *type = make_type (request->mode, request->boundary);
   SoupMessage *message = _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
 
   if (request->mode == LSOBS_INGEST_MODE_RUNS && !update)
     soup_message_headers_replace (soup_message_get_request_headers (message), "x-idempotency-key",
                                   first->id);
-  if (request->mode == LSOBS_INGEST_MODE_MULTIPART)
-    type = g_strdup_printf ("multipart/form-data; boundary=%s", request->boundary);
-  soup_message_set_request_body_from_bytes (message, type != NULL ? type : "application/json",
-                                            request->body);
+  soup_message_set_request_body_from_bytes (message, type, request->body);
   return message;
 }
 
@@ -138,22 +142,31 @@ wake_cb (GCancellable *cancellable,
   return G_SOURCE_CONTINUE;
 }
 
-/* Goes on at @ready_time, or as soon as the task is cancelled. */
+/* @cancellable: (nullable) */
 static void
-wait_until (GTask  *task,
-            gint64  ready_time)
+wake_with (GSource      *source,
+           GCancellable *cancellable)
 {
+  g_autoptr (GSource) child = NULL;
+
+  if (cancellable == NULL)
+    return;
+  child = g_cancellable_source_new (cancellable);
+  g_source_set_callback (child, G_SOURCE_FUNC (wake_cb), NULL, NULL);
+  g_source_add_child_source (source, child);
+}
+
+/* Goes on when the service may be asked again, or as soon as the task is cancelled. */
+static void
+wait_for_service (GTask *task)
+{
+  Request *request = g_task_get_task_data (task);
   g_autoptr (GSource) source = g_timeout_source_new (0);
 
   g_source_set_static_name (source, "[lsobs] retry");
-  g_source_set_ready_time (source, ready_time);
-  if (g_task_get_cancellable (task) != NULL)
-    {
-      g_autoptr (GSource) child = g_cancellable_source_new (g_task_get_cancellable (task));
-
-      g_source_set_callback (child, G_SOURCE_FUNC (wake_cb), NULL, NULL);
-      g_source_add_child_source (source, child);
-    }
+  g_source_set_ready_time (source, request->service->not_before);
+  wake_with (source, g_task_get_cancellable (task));
+  wake_with (source, _lsobs_service_peek_hurry (request->service));
   g_task_attach_source (task, source, wait_over_cb);
 }
 
@@ -168,7 +181,7 @@ retry (GTask  *task,
   gint64 now = g_get_monotonic_time ();
   const LsobsRetryPlan plan = {
     service->settings->max_attempts, service->settings->retry_delay, request->n_attempts,
-    (now - request->began) / 1000, -1
+    (now - request->began) / 1000
   };
   gint64 delay = _lsobs_retry_next (&plan, g_random_double (), retry_after);
 
@@ -184,7 +197,7 @@ retry (GTask  *task,
            delay, error->message);
   g_error_free (error);
   _lsobs_service_hold (service, now + delay * 1000);
-  wait_until (task, service->not_before);
+  wait_for_service (task);
 }
 
 /* A server may say the key back to us; it must not get into a log from there. */
@@ -338,7 +351,7 @@ start_attempt (GTask *task)
 
   if (g_get_monotonic_time () < service->not_before)
     {
-      wait_until (task, service->not_before);
+      wait_for_service (task);
       return;
     }
   mode = _lsobs_service_choose_mode (service);
@@ -349,7 +362,11 @@ start_attempt (GTask *task)
       return;
     }
   if (request->body == NULL || request->mode != mode)
-    write_body (request, mode);
+    {
+      g_clear_pointer (&request->body, g_bytes_unref);
+      request->body = write_body (request->batch, mode, request->boundary);
+      request->mode = mode;
+    }
 
   request->n_attempts++;
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_REQUESTS, 1);
@@ -383,4 +400,25 @@ _lsobs_request_send_task (LsobsService *service,
   g_task_set_check_cancellable (task, FALSE);
   if (!g_task_return_error_if_cancelled (task))
     start_attempt (task);
+}
+
+/* Returns: (transfer full): the request that would have been made of the batch now,
+ * and that anybody can make later. The update of a single run is none: its run is in
+ * its address. */
+LsobsLostRequest *
+_lsobs_request_new_lost (LsobsService *service,
+                         LsobsBatch   *batch)
+{
+  LsobsEncoded *first = g_ptr_array_index (_lsobs_batch_peek_records (batch), 0);
+  LsobsIngestMode mode = _lsobs_service_get_mode (service);
+  char boundary[LSOBS_BOUNDARY_LEN + 1] = "";
+  g_autoptr (GBytes) body = NULL;
+  g_autofree char *type = NULL;
+
+  if (mode == LSOBS_INGEST_MODE_RUNS &&
+      (lsobs_batch_get_n_records (batch) > 1 || first->record->kind == LSOBS_RECORD_UPDATE))
+    mode = LSOBS_INGEST_MODE_BATCH;
+  body = write_body (batch, mode, boundary);
+  type = make_type (mode, boundary);
+  return _lsobs_lost_request_new (get_path (mode), type, NULL, body);
 }

@@ -55,7 +55,6 @@ typedef struct
   gint64 delay;               /* ms: the first delay, which doubles */
   guint n_attempts;           /* so many have failed */
   gint64 elapsed;             /* ms since the first one began */
-  gint64 remaining;           /* ms until all sending ends, or -1 for no end in sight */
 } LsobsRetryPlan;
 
 #define LSOBS_RETRY_MAX_DELAY    30000  /* ms: the back-off grows no further */
@@ -78,6 +77,10 @@ gint64       _lsobs_retry_delay         (gint64                base,
 gint64       _lsobs_retry_next          (const LsobsRetryPlan *plan,
                                          double                chance,
                                          gint64                retry_after);
+gint64       _lsobs_retry_before_end    (gint64                until,
+                                         gint64                now,
+                                         gint64                end,
+                                         gint64               *last_chance);
 gint64       _lsobs_retry_pause         (gint64                first,
                                          gint64                last);
 gint64       _lsobs_retry_pause_to_hour (gint64                pause,

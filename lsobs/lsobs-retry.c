@@ -213,10 +213,25 @@ _lsobs_retry_next (const LsobsRetryPlan *plan,
 
   if (plan->n_attempts >= plan->max_attempts || plan->elapsed + delay > LSOBS_RETRY_MAX_TOTAL)
     return -1;
-  /* What waits beyond the end is lost: there is nothing to spare by waiting. */
-  if (plan->remaining >= 0 && delay > plan->remaining / 2)
-    return plan->remaining / 2;
   return delay;
+}
+
+/* What would wait beyond the end of all sending is lost then: it is tried once more,
+ * halfway to it, and so is everything else.
+ * @until: how long to wait; this and the others in µs, monotonic
+ * @last_chance: (inout): when that is, or 0 as long as nobody has had to know
+ * Returns: how long to wait instead */
+gint64
+_lsobs_retry_before_end (gint64  until,
+                         gint64  now,
+                         gint64  end,
+                         gint64 *last_chance)
+{
+  if (until < end)
+    return until;
+  if (*last_chance == 0)
+    *last_chance = now + MAX (end - now, 0) / 2;
+  return now < *last_chance ? *last_chance : until;
 }
 
 /* How long sending pauses when the service takes nothing, in ms.

@@ -4,6 +4,7 @@
 #include <libsoup/soup.h>
 
 #include "lsobs/lsobs-counters-private.h"
+#include "lsobs/lsobs-dump-private.h"
 #include "lsobs/lsobs-server-info-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
@@ -17,6 +18,7 @@ typedef struct
   LsobsSettings *settings; /* (owned) */
   LsobsCounters *counters; /* (owned) */
   int mode;                /* (atomic) LsobsIngestMode: what is used at present */
+  LsobsDump *dump;         /* (owned) (nullable) (atomic) where lost requests go */
   guint max_records;       /* (atomic) that a request may hold */
   gsize max_bytes;         /* (atomic) that it may hold, before it is compressed */
 
@@ -24,6 +26,9 @@ typedef struct
   SoupSession *session;    /* (owned) (nullable) */
   guint epoch;             /* the process that all of this belongs to */
   gint64 not_before;       /* monotonic, µs: nothing is sent earlier */
+  gint64 deadline;         /* monotonic, µs: all sending ends then, or 0 for no end in sight */
+  gint64 last_chance;      /* monotonic, µs: of what would wait for longer, or 0 */
+  GCancellable *hurry;     /* (owned) (nullable) wakes who waits */
   gint64 fallback_until;   /* monotonic, µs: then the best endpoint is tried again */
   LsobsServerInfo info;    /* what is assumed, until the service has said it */
   gboolean has_info;       /* it has */
@@ -53,6 +58,15 @@ gboolean         _lsobs_service_fall_back       (LsobsService    *self,
                                                  LsobsIngestMode  missing);
 void             _lsobs_service_hold            (LsobsService    *self,
                                                  gint64           until);
+void             _lsobs_service_hurry           (LsobsService    *self,
+                                                 gint64           deadline);
+GCancellable    *_lsobs_service_peek_hurry      (LsobsService    *self);
+
+void             _lsobs_service_dump            (LsobsService     *self,
+                                                 LsobsLostRequest *request,
+                                                 guint             n_records);
+gboolean         _lsobs_service_wait_dumped     (LsobsService    *self,
+                                                 gint64           deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsService, _lsobs_service_unref)
 

@@ -3,6 +3,7 @@
 
 #include "lsobs/lsobs-exchange-private.h"
 #include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-service-private.h"
 
 /* How long a missing endpoint is believed to be missing, in µs. */
@@ -63,6 +64,9 @@ _lsobs_service_unref (LsobsService *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_service_close (self);
+  g_clear_object (&self->hurry);
+  if (self->dump != NULL && !_lsobs_dump_is_foreign (self->dump))
+    _lsobs_dump_unref (self->dump);
   _lsobs_settings_unref (self->settings);
   _lsobs_counters_unref (self->counters);
   g_free (self);
@@ -88,6 +92,9 @@ leave_parent (LsobsService *self)
   self->epoch = _lsobs_fork_epoch ();
   self->session = NULL;
   self->not_before = 0;
+  self->deadline = 0;
+  self->last_chance = 0;
+  self->hurry = NULL;
   self->asking = NULL;
   self->ask_after = 0;
 }
@@ -294,5 +301,64 @@ void
 _lsobs_service_hold (LsobsService *self,
                      gint64        until)
 {
+  if (self->deadline != 0)
+    until = _lsobs_retry_before_end (until, g_get_monotonic_time (), self->deadline,
+                                     &self->last_chance);
   self->not_before = MAX (self->not_before, until);
+}
+
+/* All sending ends at @deadline: who waits for longer tries again before. */
+void
+_lsobs_service_hurry (LsobsService *self,
+                      gint64        deadline)
+{
+  g_autoptr (GCancellable) hurry = NULL;
+  gint64 not_before;
+
+  leave_parent (self);
+  hurry = g_steal_pointer (&self->hurry);
+  not_before = self->not_before;
+  self->deadline = deadline;
+  self->not_before = 0;
+  _lsobs_service_hold (self, not_before);
+  if (hurry != NULL)
+    g_cancellable_cancel (hurry);
+}
+
+/* Returns: (transfer none): is cancelled when it turns out that there is no time to
+ * wait for as long as it seemed */
+GCancellable *
+_lsobs_service_peek_hurry (LsobsService *self)
+{
+  if (self->hurry == NULL)
+    self->hurry = g_cancellable_new ();
+  return self->hurry;
+}
+
+/* Takes @request over, and keeps it where the settings say. */
+void
+_lsobs_service_dump (LsobsService     *self,
+                     LsobsLostRequest *request,
+                     guint             n_records)
+{
+  LsobsDump *dump = g_atomic_pointer_get (&self->dump);
+
+  /* That of a parent process is left alone. */
+  if (dump == NULL || _lsobs_dump_is_foreign (dump))
+    {
+      dump = _lsobs_dump_new (self->settings->failed_traces_dir, self->settings->failed_traces_max_bytes,
+                              self->counters);
+      g_atomic_pointer_set (&self->dump, dump);
+    }
+  _lsobs_dump_take (dump, request, n_records);
+}
+
+/* Called from any thread. FALSE at the deadline. */
+gboolean
+_lsobs_service_wait_dumped (LsobsService *self,
+                            gint64        deadline)
+{
+  LsobsDump *dump = g_atomic_pointer_get (&self->dump);
+
+  return dump == NULL || _lsobs_dump_is_foreign (dump) || _lsobs_dump_wait (dump, deadline);
 }

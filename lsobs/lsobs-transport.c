@@ -147,3 +147,81 @@ lsobs_transport_close (LsobsTransport *self)
   if (iface->close != NULL)
     iface->close (self);
 }
+
+/**
+ * lsobs_transport_hurry:
+ * @self: a transport
+ * @deadline: when all sending ends, by g_get_monotonic_time()
+ *
+ * Tells that a shutdown has begun: what waits to be tried again should be tried
+ * before @deadline, since it is lost then.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_transport_hurry (LsobsTransport *self,
+                       gint64          deadline)
+{
+  LsobsTransportInterface *iface;
+
+  g_return_if_fail (LSOBS_IS_TRANSPORT (self));
+
+  iface = LSOBS_TRANSPORT_GET_IFACE (self);
+  if (iface->hurry != NULL)
+    iface->hurry (self, deadline);
+}
+
+/**
+ * lsobs_transport_lost:
+ * @self: a transport
+ * @batch: what is lost
+ * @reason: why
+ *
+ * Tells that the records of @batch will not be sent any more. Each lost record is
+ * told once, unless it was lost before it was made part of a batch: one that a full
+ * queue has let go of, or that a shutdown finds waiting. Of the latter, as many as
+ * there is time for are made into batches and told if
+ * #LsobsConfig:failed-traces-dir is set.
+ *
+ * A transport that keeps them somewhere must not block here.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_transport_lost (LsobsTransport  *self,
+                      LsobsBatch      *batch,
+                      LsobsDropReason  reason)
+{
+  LsobsTransportInterface *iface;
+
+  g_return_if_fail (LSOBS_IS_TRANSPORT (self));
+  g_return_if_fail (batch != NULL);
+
+  iface = LSOBS_TRANSPORT_GET_IFACE (self);
+  if (iface->lost != NULL)
+    iface->lost (self, batch, reason);
+}
+
+/**
+ * lsobs_transport_settle:
+ * @self: a transport
+ * @deadline: how long to wait at the most, by g_get_monotonic_time()
+ *
+ * Waits until what lsobs_transport_lost() has begun is done. May be called from any
+ * thread; it is called at the end of a shutdown.
+ *
+ * Returns: %TRUE if it is done
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_transport_settle (LsobsTransport *self,
+                        gint64          deadline)
+{
+  LsobsTransportInterface *iface;
+
+  g_return_val_if_fail (LSOBS_IS_TRANSPORT (self), FALSE);
+
+  iface = LSOBS_TRANSPORT_GET_IFACE (self);
+  return iface->settle != NULL ? iface->settle (self, deadline) : TRUE;
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lsobs/lsobs-batch.h>
+#include <lsobs/lsobs-stats.h>
 
 G_BEGIN_DECLS
 
@@ -27,9 +28,12 @@ G_DECLARE_INTERFACE (LsobsTransport, lsobs_transport, LSOBS, TRANSPORT, GObject)
  * @get_max_bytes: how many bytes a batch may hold at present, or 0 for no limit
  *   of its own; optional
  * @close: lets go of connections; optional
+ * @hurry: hears that all sending ends soon, see lsobs_transport_hurry(); optional
+ * @lost: hears of a batch that is lost, see lsobs_transport_lost(); optional
+ * @settle: waits for what @lost has begun, see lsobs_transport_settle(); optional
  *
- * The functions of an #LsobsTransport. All of them are called in the flush
- * thread, one at a time.
+ * The functions of an #LsobsTransport. All of them but @settle are called in the
+ * flush thread, one at a time.
  *
  * Since: 0.1
  */
@@ -48,9 +52,16 @@ struct _LsobsTransportInterface
   guint    (*get_max_records) (LsobsTransport       *self);
   gsize    (*get_max_bytes)   (LsobsTransport       *self);
   void     (*close)           (LsobsTransport       *self);
+  void     (*hurry)           (LsobsTransport       *self,
+                               gint64                deadline);
+  void     (*lost)            (LsobsTransport       *self,
+                               LsobsBatch           *batch,
+                               LsobsDropReason       reason);
+  gboolean (*settle)          (LsobsTransport       *self,
+                               gint64                deadline);
 
   /*< private >*/
-  gpointer padding[8];
+  gpointer padding[5];
 };
 
 LSOBS_AVAILABLE_IN_0_1
@@ -69,5 +80,15 @@ LSOBS_AVAILABLE_IN_0_1
 gsize    lsobs_transport_get_max_bytes   (LsobsTransport       *self);
 LSOBS_AVAILABLE_IN_0_1
 void     lsobs_transport_close           (LsobsTransport       *self);
+LSOBS_AVAILABLE_IN_0_1
+void     lsobs_transport_hurry           (LsobsTransport       *self,
+                                          gint64                deadline);
+LSOBS_AVAILABLE_IN_0_1
+void     lsobs_transport_lost            (LsobsTransport       *self,
+                                          LsobsBatch           *batch,
+                                          LsobsDropReason       reason);
+LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_transport_settle          (LsobsTransport       *self,
+                                          gint64                deadline);
 
 G_END_DECLS

@@ -30,7 +30,10 @@ GMainContext *
 gboolean     _lsobs_worker_wait          (LsobsWorker    *self,
                                           LsobsTicket    *ticket,
                                           gint64          deadline);
-void         _lsobs_worker_begin_stop    (LsobsWorker    *self);
+void         _lsobs_worker_hurry         (LsobsWorker    *self,
+                                          gint64          deadline);
+void         _lsobs_worker_begin_stop    (LsobsWorker    *self,
+                                          gint64          deadline);
 void         _lsobs_worker_end_stop      (LsobsWorker    *self,
                                           gint64          began);
 

@@ -15,6 +15,9 @@
 /* How long requests that were cancelled get to end properly, in ms. */
 #define STOP_GRACE 100
 
+/* How long what is left at the end may be on its way to a disk, in ms. */
+#define MAX_KEEP_TIME 5000
+
 /* How long the thread gets to end, in ms; a transport may hold it up. */
 #define JOIN_GRACE 1000
 
@@ -54,6 +57,9 @@ struct _LsobsWorker
   gint64 paused_until;       /* monotonic, µs, or 0 */
   gint64 logged_at;          /* monotonic, µs */
   LsobsState logged_state;
+  GSource *hurry;            /* (owned) (nullable) tells of hurry_until */
+  gint64 hurry_until;        /* monotonic, µs: when all sending ends, set before it is read */
+  gint64 keep_until;         /* monotonic, µs: until then, what is left is kept; 0 for never */
 };
 
 /* One batch that the transport has. */
@@ -299,6 +305,15 @@ flush_cb (gpointer user_data)
 
 /* --- life --- */
 
+/* In the context: of what is left, one more batch is told to the transport. FALSE
+ * when nothing is left, or no time. */
+static gboolean
+keep_next (LsobsWorker *self)
+{
+  return g_get_monotonic_time () < self->keep_until &&
+         _lsobs_batcher_lose_next (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+}
+
 /* In the context, at the very end, when somebody else holds the worker, too: a
  * transport that does not let go in time keeps its batch for itself. */
 static void
@@ -314,7 +329,11 @@ give_up (LsobsWorker *self)
       _lsobs_batcher_lost (self->batcher, batch, LSOBS_DROP_REASON_SHUTDOWN);
       _lsobs_worker_unref (g_steal_pointer (&sending->worker));
     }
+  while (keep_next (self))
+    ;
   _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  if (self->hurry != NULL)
+    g_source_destroy (self->hurry);
   g_source_destroy (self->source);
   lsobs_transport_close (self->transport);
 }
@@ -355,7 +374,23 @@ static void
 cancel_all (LsobsWorker *self)
 {
   g_cancellable_cancel (self->cancellable);
-  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  if (self->keep_until == 0)
+    _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+}
+
+/* Called in the program's context, which has other things to do in between. */
+static gboolean
+keep_cb (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
+  if (keep_next (self))
+    return G_SOURCE_CONTINUE;
+  give_up (self);
+  mark_stopped (self);
+  return G_SOURCE_REMOVE;
 }
 
 /* Called in the context: lets requests end, for a moment. */
@@ -376,6 +411,13 @@ stop_cb (gpointer user_data)
   if (self->own_context)
     {
       g_main_loop_quit (self->loop);
+    }
+  else if (self->keep_until != 0)
+    {
+      g_autoptr (GSource) source = g_idle_source_new ();
+
+      g_source_set_priority (source, G_PRIORITY_DEFAULT);
+      attach (self, source, keep_cb);
     }
   else
     {
@@ -453,6 +495,7 @@ _lsobs_worker_unref (LsobsWorker *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   g_source_unref (self->source);
+  g_clear_pointer (&self->hurry, g_source_unref);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_main_context_unref (self->context);
   g_object_unref (self->cancellable);
@@ -615,14 +658,50 @@ attach_stop (LsobsWorker *self)
   attach (self, source, stop_cb);
 }
 
+/* Called in the context. */
+static gboolean
+hurry_cb (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+
+  if (self->epoch == _lsobs_fork_epoch ())
+    lsobs_transport_hurry (self->transport, self->hurry_until);
+  return G_SOURCE_REMOVE;
+}
+
+/* What waits to be tried again shall not wait any longer than to @deadline. To be
+ * called once, from any thread.
+ * @deadline: monotonic, µs */
+void
+_lsobs_worker_hurry (LsobsWorker *self,
+                     gint64       deadline)
+{
+  gboolean runs;
+
+  g_mutex_lock (&self->lock);
+  runs = !self->own_context || self->thread != NULL;
+  g_mutex_unlock (&self->lock);
+  if (!runs)
+    return;
+  self->hurry_until = deadline;
+  self->hurry = g_idle_source_new ();
+  g_source_set_priority (self->hurry, G_PRIORITY_HIGH);
+  attach (self, self->hurry, hurry_cb);
+}
+
 /* Ends all sending: what is left is lost. Does not wait for anything, so that
  * several workers can be stopped together. To be called once, from any thread, and
- * followed by _lsobs_worker_end_stop() in the same one. */
+ * followed by _lsobs_worker_end_stop() in the same one.
+ * @deadline: monotonic, µs: how long it may take to keep what is left */
 void
-_lsobs_worker_begin_stop (LsobsWorker *self)
+_lsobs_worker_begin_stop (LsobsWorker *self,
+                          gint64       deadline)
 {
+  gint64 now = g_get_monotonic_time ();
   gboolean never_ran;
 
+  if (self->settings->failed_traces_dir != NULL)
+    self->keep_until = CLAMP (deadline, now + STOP_GRACE * 1000, now + MAX_KEEP_TIME * 1000);
   g_mutex_lock (&self->lock);
   self->stopping = TRUE;
   never_ran = self->own_context && self->thread == NULL;
@@ -652,16 +731,19 @@ void
 _lsobs_worker_end_stop (LsobsWorker *self,
                         gint64       began)
 {
+  gint64 enough = MAX (began, self->keep_until);
+  gboolean inside;
   GThread *thread;
 
   g_mutex_lock (&self->lock);
   thread = g_steal_pointer (&self->thread);
   g_mutex_unlock (&self->lock);
+  /* The last reference may go in the flush thread itself. */
+  inside = thread == g_thread_self ();
 
   if (self->own_context && thread != NULL)
     {
-      /* The last reference may go in the flush thread itself. */
-      if (thread != g_thread_self () && wait_stopped (self, began + JOIN_GRACE * 1000))
+      if (!inside && wait_stopped (self, enough + JOIN_GRACE * 1000))
         g_thread_join (thread);
       else
         g_thread_unref (thread);
@@ -673,10 +755,14 @@ _lsobs_worker_end_stop (LsobsWorker *self,
     }
   else if (!self->own_context)
     {
-      _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+      if (self->keep_until == 0)
+        _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
       attach_stop (self);
-      wait_stopped (self, began + STOP_GRACE * 1000);
+      wait_stopped (self, MAX (began + STOP_GRACE * 1000, self->keep_until));
+      _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
     }
+  if (!inside)
+    lsobs_transport_settle (self->transport, MAX (began + STOP_GRACE * 1000, self->keep_until));
 }
 
 LsobsState

@@ -185,7 +185,8 @@ test_retry_after_absurd (TestFixture   *fixture,
 
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL,
+                    (TestReply) { .status = 429, .headers = header, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   g_assert_true (test_log_wait ("Attempt 1 failed, the next one comes in 60000 ms"));
 
@@ -199,6 +200,7 @@ test_retry_after_absurd (TestFixture   *fixture,
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 100, NULL, NULL));
   g_assert_cmpint (test_get_elapsed_ms (start), <=, 100 + test_get_slack_ms ());
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==, 1);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), <=, 2);
 }
 
 /* One batch was told to wait: so do all others. */

@@ -182,7 +182,7 @@ count_attempts (const LsobsPolicy *policy,
                 gint64             retry_after,
                 gint64            *waited)
 {
-  LsobsRetryPlan plan = { LSOBS_DEFAULT_MAX_ATTEMPTS, LSOBS_DEFAULT_RETRY_DELAY, 1, 0, -1 };
+  LsobsRetryPlan plan = { LSOBS_DEFAULT_MAX_ATTEMPTS, LSOBS_DEFAULT_RETRY_DELAY, 1, 0 };
 
   while (policy->again)
     {
@@ -316,7 +316,7 @@ test_delay_after (void)
 static void
 test_next_ends (void)
 {
-  LsobsRetryPlan plan = { 5, 500, 1, 0, -1 };
+  LsobsRetryPlan plan = { 5, 500, 1, 0 };
 
   for (; plan.n_attempts < 5; plan.n_attempts++)
     g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, 500 << (plan.n_attempts - 1));
@@ -324,7 +324,7 @@ test_next_ends (void)
   g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 0), ==, -1);
 
   /* Two minutes in all, however many attempts there may be. */
-  plan = (LsobsRetryPlan) { 100, 500, 2, 119000, -1 };
+  plan = (LsobsRetryPlan) { 100, 500, 2, 119000 };
   g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, 1000);
   plan.elapsed = 119001;
   g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, -1);
@@ -334,22 +334,28 @@ test_next_ends (void)
   g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 86400000), ==, -1);
 }
 
-/* What does not fit before the end of all sending is tried halfway to it. */
+/* What does not fit before the end of all sending is tried halfway to it, once. */
 static void
-test_next_before_end (void)
+test_before_end (void)
 {
-  LsobsRetryPlan plan = { 5, 500, 1, 0, 3000 };
+  gint64 chance = 0;
 
-  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, 500);
-  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 1500), ==, 1500);
-  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 1501), ==, 1500);
-  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, 1500);
-  plan.remaining = 1;
-  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, 0);
-  plan.remaining = 0;
-  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, 0);
-  plan.n_attempts = 5;
-  g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 60000), ==, -1);
+  g_assert_cmpint (_lsobs_retry_before_end (1999, 1000, 2000, &chance), ==, 1999);
+  g_assert_cmpint (_lsobs_retry_before_end (0, 1000, 2000, &chance), ==, 0);
+  g_assert_cmpint (chance, ==, 0);
+  g_assert_cmpint (_lsobs_retry_before_end (2000, 1000, 2000, &chance), ==, 1500);
+  g_assert_cmpint (chance, ==, 1500);
+  /* another one that has to wait at the same time has the same chance */
+  g_assert_cmpint (_lsobs_retry_before_end (90000, 1100, 2000, &chance), ==, 1500);
+  g_assert_cmpint (_lsobs_retry_before_end (90000, 1499, 2000, &chance), ==, 1500);
+  /* and that was it; short waits go on */
+  g_assert_cmpint (_lsobs_retry_before_end (90000, 1500, 2000, &chance), ==, 90000);
+  g_assert_cmpint (_lsobs_retry_before_end (1900, 1501, 2000, &chance), ==, 1900);
+  /* no time at all */
+  chance = 0;
+  g_assert_cmpint (_lsobs_retry_before_end (90000, 3000, 2000, &chance), ==, 90000);
+  chance = 0;
+  g_assert_cmpint (_lsobs_retry_before_end (90000, 2000, 2000, &chance), ==, 90000);
 }
 
 /* Pauses */
@@ -573,7 +579,7 @@ main (int   argc,
   g_test_add_func ("/retry/delay/cap", test_delay_cap);
   g_test_add_func ("/retry/delay/after", test_delay_after);
   g_test_add_func ("/retry/next/ends", test_next_ends);
-  g_test_add_func ("/retry/next/before-end", test_next_before_end);
+  g_test_add_func ("/retry/next/before-end", test_before_end);
   g_test_add_func ("/retry/pause/doubles", test_pause);
   g_test_add_func ("/retry/pause/to-hour", test_pause_to_hour);
   ADD_ROWS ("/retry/after/", after_rows, test_after);
