@@ -45,13 +45,15 @@
  * project; what is malformed is ignored.
  */
 
-/* Notes even of a run that the sampler has left out. Two threads may be here. */
+/* Notes even of a run that the sampler has left out, but not where nothing is traced.
+ * Two threads may be here. */
 static void
 ensure_notes (LsobsRun *self)
 {
   LsobsNotes *notes;
 
-  if (g_atomic_pointer_get (&self->notes) != NULL || _lsobs_run_is_foreign (self))
+  if (g_atomic_pointer_get (&self->notes) != NULL || _lsobs_run_is_foreign (self) ||
+      !_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
     return;
   notes = _lsobs_notes_new ();
   if (!g_atomic_pointer_compare_and_exchange (&self->notes, NULL, notes))
@@ -189,21 +191,40 @@ write_baggage (LsobsRun *self,
   return text;
 }
 
+/* Who does not trace is not there: the run in another process, if this one was called
+ * by any, stands for all that are below it.
+ * Returns: (nullable): %NULL: there is nothing to be told */
+static LsobsRunInfo *
+peek_visible (LsobsRun *self)
+{
+  LsobsRunInfo *info = self->info;
+
+  if (!_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+    while (info != NULL && info->name != NULL)
+      info = info->parent;
+  return info;
+}
+
 /* @trace, @baggage: (out) (transfer full) (nullable): the values of the two headers
- * Returns: %FALSE when there are none: nobody would follow so far down */
+ * Returns: %FALSE when there are none */
 gboolean
 _lsobs_run_write_headers (LsobsRun  *self,
                           gsize      max_baggage,
                           char     **trace,
                           char     **baggage)
 {
+  LsobsRunInfo *info = peek_visible (self);
+
   *trace = *baggage = NULL;
-  if (self->info->depth > LSOBS_MAX_REMOTE_DEPTH)
+  if (info == NULL)
+    return FALSE;
+  /* Nobody would follow so far down. */
+  if (info->depth > LSOBS_MAX_REMOTE_DEPTH)
     {
       g_debug ("The run “%s” lies too deep to go on in another process", self->info->name);
       return FALSE;
     }
-  *trace = lsobs_run_dup_dotted_order (self);
+  *trace = _lsobs_run_info_dup_path (info);
   *baggage = write_baggage (self, max_baggage);
   return TRUE;
 }
@@ -278,7 +299,9 @@ lsobs_run_propagate_tags (LsobsRun *self)
  * The headers of a run that the sampler has left out are as good as any: the other
  * service comes to the same decision, if it uses the same rate. In a forked child,
  * those of a run of its parent have no metadata and no tags. A run that lies more
- * than a hundred runs deep has no headers.
+ * than a hundred runs deep has no headers. When tracing is off, the headers are those
+ * of the run in another process that this one was called in, if it was, and none
+ * otherwise.
  *
  * Returns: (transfer full) (element-type utf8 utf8): values by the names of
  *   headers; free it with g_hash_table_unref()

@@ -84,6 +84,7 @@ const LsobsId      *_lsobs_run_info_get_trace_id       (LsobsRunInfo       *self
 gsize               _lsobs_run_info_get_path_len       (LsobsRunInfo       *self);
 void                _lsobs_run_info_write_path         (LsobsRunInfo       *self,
                                                         char               *text);
+char               *_lsobs_run_info_dup_path           (LsobsRunInfo       *self);
 
 /* @lane: which place, from 0; there must be a flow for it. */
 static inline LsobsFlow *

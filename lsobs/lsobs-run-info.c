@@ -191,3 +191,12 @@ _lsobs_run_info_write_path (LsobsRunInfo *self,
         at[-1] = '.';
     }
 }
+
+char *
+_lsobs_run_info_dup_path (LsobsRunInfo *self)
+{
+  char *text = g_malloc0 (_lsobs_run_info_get_path_len (self) + 1);
+
+  _lsobs_run_info_write_path (self, text);
+  return text;
+}

@@ -619,11 +619,7 @@ lsobs_run_dup_parent_id (LsobsRun *self)
 char *
 lsobs_run_dup_dotted_order (LsobsRun *self)
 {
-  char *text;
-
   g_return_val_if_fail (self != NULL, NULL);
 
-  text = g_malloc0 (_lsobs_run_info_get_path_len (self->info) + 1);
-  _lsobs_run_info_write_path (self->info, text);
-  return text;
+  return _lsobs_run_info_dup_path (self->info);
 }

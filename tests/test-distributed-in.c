@@ -391,6 +391,40 @@ test_passed_on (RunFixture    *fixture,
   finish (fixture, run);
 }
 
+/* --- tracing is off --- */
+
+/* Whoever does not trace leaves no gap: the next one continues the caller's run. */
+static void
+test_off (RunFixture    *fixture,
+          gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (LsobsRun) child = NULL;
+  g_autoptr (LsobsRun) root = NULL;
+  g_autoptr (GHashTable) headers = NULL;
+  g_autoptr (GHashTable) no_headers = NULL;
+
+  lsobs_config_set_tracing_enabled (fixture->config, FALSE);
+  run = start (fixture, PATH, BAGGAGE);
+  child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_LLM, NULL);
+  lsobs_run_propagate_metadata (child, "n");
+  lsobs_run_set_metadata_string (child, "private", "1");
+  headers = lsobs_run_to_headers (child);
+  g_assert_cmpuint (g_hash_table_size (headers), ==, 2);
+  g_assert_cmpstr (g_hash_table_lookup (headers, "langsmith-trace"), ==, PATH);
+  g_assert_cmpstr (g_hash_table_lookup (headers, "baggage"), ==,
+                   "langsmith-metadata=%7B%22n%22%3A1%7D,langsmith-project=of%20the%20caller");
+
+  root = start (fixture, NULL, NULL);
+  lsobs_run_propagate_metadata (root, "n");
+  lsobs_run_propagate_tags (root);
+  lsobs_run_set_metadata_string (root, "n", "1");
+  no_headers = lsobs_run_to_headers (root);
+  g_assert_cmpuint (g_hash_table_size (no_headers), ==, 0);
+  lsobs_run_end (child, NULL);
+  lsobs_run_end (run, NULL);
+}
+
 /* --- hostile --- */
 
 static void
@@ -505,6 +539,7 @@ main (int   argc,
   ADD ("redacted", NULL, test_redacted);
   ADD ("hidden", NULL, test_hidden);
   ADD ("passed-on", NULL, test_passed_on);
+  ADD ("off", NULL, test_off);
   ADD ("too-long", NULL, test_too_long);
   ADD ("deep", NULL, test_deep);
   ADD ("hostile", NULL, test_hostile);

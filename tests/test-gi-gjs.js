@@ -113,7 +113,22 @@ function testErrors() {
     assertEqual(error?.matches(Lsobs.Error, Lsobs.Error.INVALID_CONFIG), true);
 }
 
-const tests = {testRun, testGraph, testSampler, testFlushAsync, testErrors};
+function testHeaders() {
+    const config = new Lsobs.Config({project_name: 'gjs', trust_incoming_headers: true});
+    const observer = Lsobs.Observer.new_with_transport(config, Lsobs.MemoryTransport.new());
+    const run = observer.start_run('call', Lsobs.RunType.TOOL, null);
+    const headers = run.to_headers();
+    assertEqual(headers, {
+        'langsmith-trace': run.dup_dotted_order(),
+        'baggage': 'langsmith-project=gjs',
+    });
+    const served = observer.start_run_from_headers(headers, 'served', Lsobs.RunType.CHAIN, null);
+    assertEqual(served.dup_parent_id(), run.dup_id());
+    served.end(null);
+    run.end(null);
+}
+
+const tests = {testRun, testGraph, testSampler, testFlushAsync, testErrors, testHeaders};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);
 Object.entries(tests).forEach(([name, test], index) => {

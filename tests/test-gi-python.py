@@ -10,8 +10,9 @@ import gi
 
 gi.require_version('Lsobs', '1.0')
 gi.require_version('Json', '1.0')
+gi.require_version('Soup', '3.0')
 # pylint: disable=wrong-import-position
-from gi.repository import GLib, GObject, Json, Lsobs
+from gi.repository import GLib, GObject, Json, Lsobs, Soup
 
 TIMEOUT = 20000
 
@@ -212,6 +213,34 @@ def test_json():
     assert text_of(Lsobs.json_ensure_object(node('1'))) == '{"value":1}'
 
 
+def test_headers():
+    observer, transport = new_observer(trust_incoming_headers=True)
+    run = observer.start_run('call', Lsobs.RunType.TOOL, None)
+    run.propagate_metadata('thread_id')
+    run.set_metadata_string('thread_id', 't-77')
+    headers = run.to_headers()
+    assert headers['langsmith-trace'] == run.dup_dotted_order()
+    assert headers['baggage'].endswith('%22%7D,langsmith-project=python'), headers
+    served = observer.start_run_from_headers({'Baggage': headers['baggage'],
+                                              'Langsmith-Trace': headers['langsmith-trace'],
+                                              'Host': 'example.org'}, 'served', Lsobs.RunType.CHAIN, None)
+    assert served.dup_parent_id() == run.dup_id()
+    alone = observer.start_run_from_headers(None, 'alone', Lsobs.RunType.CHAIN, None)
+    assert alone.dup_parent_id() is None
+
+    message = Soup.Message.new('GET', 'http://127.0.0.1/')
+    run.add_to_message(message)
+    assert message.get_request_headers().get_one('baggage') == headers['baggage']
+    again = observer.start_run_from_message_headers(message.get_request_headers(), 'again',
+                                                    Lsobs.RunType.CHAIN, None)
+    assert again.dup_trace_id() == run.dup_id()
+    for one in (again, alone, served, run):
+        one.end(None)
+    observer.flush(TIMEOUT)
+    metadata = events_by_name(transport)['served'].get_extra().get_object().get_object_member('metadata')
+    assert metadata.get_string_member('thread_id') == 't-77'
+
+
 class Service(http.server.BaseHTTPRequestHandler):
     """Takes what it gets."""
 
@@ -257,7 +286,7 @@ def test_http():
 
 def main():
     tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_flush_async,
-             test_errors, test_json, test_http]
+             test_errors, test_json, test_headers, test_http]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

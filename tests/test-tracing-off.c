@@ -199,6 +199,8 @@ note_all (LsobsRun *run)
   lsobs_run_set_model (run, untouchable, untouchable);
   lsobs_run_set_usage (run, 1, 2, 3);
   g_assert_true (lsobs_run_add_attachment (run, untouchable, untouchable, untouchable, NULL));
+  lsobs_run_propagate_metadata (run, untouchable);
+  lsobs_run_propagate_tags (run);
 }
 
 /* Returns how many runs it has started. */

@@ -47,6 +47,25 @@ void test_sampler () throws Error {
   assert (transport.dup_events ().length == 0);
 }
 
+void test_headers () throws Error {
+  Lsobs.MemoryTransport transport;
+  var config = new Lsobs.Config ("key", "vala");
+  config.trust_incoming_headers = true;
+  var observer = new_observer (config, out transport);
+  var run = observer.start_run ("call", Lsobs.RunType.TOOL, null);
+  HashTable<string,string> headers = run.to_headers ();
+  assert (headers["langsmith-trace"] == run.dup_dotted_order ());
+  assert (headers["baggage"] == "langsmith-project=vala");
+  var served = observer.start_run_from_headers (headers, "served", Lsobs.RunType.CHAIN, null);
+  assert (served.dup_parent_id () == run.dup_id ());
+  var message = new Soup.Message ("GET", "http://127.0.0.1/");
+  run.add_to_message (message);
+  assert (message.request_headers.get_one ("baggage") == headers["baggage"]);
+  var again = observer.start_run_from_message_headers (message.request_headers, "again",
+                                                       Lsobs.RunType.CHAIN, null);
+  assert (again.dup_trace_id () == run.dup_id ());
+}
+
 async void run_flush_async () throws Error {
   Lsobs.MemoryTransport transport;
   Lsobs.FlushStats stats;
@@ -88,6 +107,7 @@ void main (string[] args) {
   add ("/vala/run", test_run);
   add ("/vala/graph", test_graph);
   add ("/vala/sampler", test_sampler);
+  add ("/vala/headers", test_headers);
   add ("/vala/flush-async", test_flush_async);
   Test.run ();
 }
