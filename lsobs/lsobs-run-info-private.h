@@ -64,6 +64,7 @@ LsobsRunInfo       *_lsobs_run_info_new                (LsobsRunInfo       *pare
 LsobsRunInfo       *_lsobs_run_info_new_with_room      (LsobsRunInfo       *parent,
                                                         const char         *name,
                                                         LsobsRunType        run_type,
+                                                        gboolean            timed,
                                                         gsize               room);
 LsobsRunInfo       *_lsobs_run_info_new_for_segments   (const LsobsSegment *segments,
                                                         guint               n_segments,

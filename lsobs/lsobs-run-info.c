@@ -53,18 +53,22 @@ alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
 }
 
 /* A run that begins now. Its one reading of the clock gives the start time, the
- * milliseconds of the id and the stamp in the path. @room: as of alloc_info() */
+ * milliseconds of the id and the stamp in the path.
+ * @timed: %FALSE: nobody will ask when anything else happens to it
+ * @room: as of alloc_info() */
 LsobsRunInfo *
 _lsobs_run_info_new_with_room (LsobsRunInfo *parent,
                                const char   *name,
                                LsobsRunType  run_type,
+                               gboolean      timed,
                                gsize         room)
 {
   LsobsRunInfo *self = alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name,
                                    run_type, room);
 
   self->segment.start_time = _lsobs_clock_stamp ();
-  self->clock_offset = self->segment.start_time - g_get_monotonic_time ();
+  if (timed)
+    self->clock_offset = self->segment.start_time - g_get_monotonic_time ();
   /* One offset for a trace, so that runs end in the order they are ended in;
    * unless somebody has set the clock in the meantime. */
   if (parent != NULL && ABS (self->clock_offset - parent->clock_offset) < CLOCK_JITTER)
@@ -81,7 +85,7 @@ _lsobs_run_info_new (LsobsRunInfo *parent,
                      const char   *name,
                      LsobsRunType  run_type)
 {
-  return _lsobs_run_info_new_with_room (parent, name, run_type, 0);
+  return _lsobs_run_info_new_with_room (parent, name, run_type, TRUE, 0);
 }
 
 /* A run whose path is known already, the root first. */

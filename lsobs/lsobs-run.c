@@ -99,12 +99,14 @@ _lsobs_run_start (LsobsExporter         *exporter,
                   LsobsRunType           run_type,
                   const LsobsRunPayload *inputs)
 {
-  LsobsRunInfo *info = _lsobs_run_info_new_with_room (parent != NULL ? parent->info : NULL, name,
-                                                      run_type, sizeof (LsobsRun));
+  LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
+  LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
+  gboolean may_be_sent = parent != NULL ? parent_info->sampled : settings->tracing_enabled;
+  LsobsRunInfo *info = _lsobs_run_info_new_with_room (parent_info, name, run_type, may_be_sent,
+                                                      sizeof (LsobsRun));
   /* The sampler decides at the root, before anything costs. */
-  gboolean sampled = parent != NULL ? parent->info->sampled
-                                    : _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
-                                                             &info->segment.id);
+  gboolean sampled = parent != NULL ? parent_info->sampled
+                                    : _lsobs_settings_keeps (settings, &info->segment.id);
   LsobsNotes *inherited = parent != NULL && !_lsobs_run_is_foreign (parent)
                               ? g_atomic_pointer_get (&parent->notes) : NULL;
   LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
@@ -136,7 +138,7 @@ _lsobs_run_start_remote (LsobsExporter           *exporter,
 
   if (parent->project_name != NULL)
     _lsobs_run_info_set_project_name (parent_info, parent->project_name);
-  info = _lsobs_run_info_new_with_room (parent_info, name, run_type, sizeof (LsobsRun));
+  info = _lsobs_run_info_new_with_room (parent_info, name, run_type, TRUE, sizeof (LsobsRun));
   self = new_run (exporter, info,
                   _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
                                          _lsobs_run_info_get_trace_id (info)),
