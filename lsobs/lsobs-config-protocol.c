@@ -85,7 +85,9 @@ _lsobs_protocol_install_properties (GParamSpec **props)
    * LsobsConfig:failed-traces-dir:
    *
    * A directory to which batches are written that could not be delivered, to be
-   * sent again later, or %NULL to lose them.
+   * sent again later, or %NULL to lose them. With several replicas, each has a
+   * directory of its own in it, `replica-1` and so on, and its share of
+   * #LsobsConfig:failed-traces-max-bytes.
    *
    * Since: 0.1
    */

@@ -87,11 +87,29 @@ static char *
 make_label (LsobsSettings *self)
 {
   g_autoptr (GUri) uri = g_uri_parse (self->api_url, G_URI_FLAGS_ENCODED, NULL);
+  const char *host = g_uri_get_host (uri);
+  gboolean is_ipv6 = strchr (host, ':') != NULL;
+  g_autofree char *port = NULL;
 
-  if (g_uri_get_port (uri) == -1)
-    return g_strdup_printf ("replica %u at %s", self->lane + 1, g_uri_get_host (uri));
-  return g_strdup_printf ("replica %u at %s:%d", self->lane + 1, g_uri_get_host (uri),
-                          g_uri_get_port (uri));
+  if (g_uri_get_port (uri) != -1)
+    port = g_strdup_printf (":%d", g_uri_get_port (uri));
+  return g_strdup_printf ("replica %u at %s%s%s%s", self->lane + 1, is_ipv6 ? "[" : "", host,
+                          is_ipv6 ? "]" : "", port != NULL ? port : "");
+}
+
+/* What could not be sent to one place is of no use to another: the ids are not the
+ * same. */
+static void
+tell_apart (LsobsSettings *self,
+            guint          n_places)
+{
+  g_autofree char *dir = g_steal_pointer (&self->failed_traces_dir);
+  g_autofree char *name = g_strdup_printf ("replica-%u", self->lane + 1);
+
+  self->label = make_label (self);
+  if (dir != NULL)
+    self->failed_traces_dir = g_build_filename (dir, name, NULL);
+  self->failed_traces_max_bytes = MAX (self->failed_traces_max_bytes / n_places, 1);
 }
 
 /* The places have threads of their own, but the program's function expects one. */
@@ -140,7 +158,7 @@ _lsobs_settings_new_for_places (LsobsConfig       *config,
         return NULL;
       place->lane = i;
       if (replicas->len > 1)
-        place->label = make_label (place);
+        tell_apart (place, replicas->len);
       g_ptr_array_add (places, place);
     }
   if (!check_places (places, error))

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/lsobs-config-private.h"
+#include "lsobs/lsobs-settings-private.h"
+
+/* What the settings of several places have in common, and what not. */
+
+static void
+add (LsobsConfig      *config,
+     const char       *api_url,
+     const char       *api_key,
+     const char       *project_name,
+     LsobsReplicaRole  role)
+{
+  lsobs_config_add_replica (config, api_url, api_key, project_name, NULL, role);
+}
+
+static LsobsConfig *
+new_config (void)
+{
+  LsobsConfig *config = lsobs_config_new ("own-key", "mine");
+
+  add (config, "https://a.example.com/api/", " 'key-a' ", NULL, LSOBS_REPLICA_ROLE_AUTO);
+  add (config, "https://b.example.com:8443", "key-b", "other", LSOBS_REPLICA_ROLE_AUTO);
+  add (config, "http://[::1]:1984", NULL, "", LSOBS_REPLICA_ROLE_SECONDARY);
+  return config;
+}
+
+static GPtrArray *
+make_places (LsobsConfig *config)
+{
+  g_autoptr (GError) error = NULL;
+  GPtrArray *places = _lsobs_settings_new_for_places (config, LSOBS_SETTINGS_FOR_HTTP, &error);
+
+  g_assert_no_error (error);
+  return places;
+}
+
+static LsobsSettings *
+get (GPtrArray *places,
+     guint      index)
+{
+  return g_ptr_array_index (places, index);
+}
+
+static void
+test_one (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new ("own-key", "mine");
+  g_autoptr (GPtrArray) places = NULL;
+
+  lsobs_config_set_failed_traces_dir (config, "/var/lost");
+  places = make_places (config);
+  g_assert_cmpuint (places->len, ==, 1);
+  g_assert_cmpstr (get (places, 0)->api_key, ==, "own-key");
+  g_assert_cmpstr (get (places, 0)->failed_traces_dir, ==, "/var/lost");
+  g_assert_cmpint (get (places, 0)->failed_traces_max_bytes, ==, LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES);
+  g_assert_null (get (places, 0)->label);
+
+  /* One replica is no less alone. */
+  g_clear_pointer (&places, g_ptr_array_unref);
+  add (config, "https://a.example.com", "key-a", "other", LSOBS_REPLICA_ROLE_AUTO);
+  places = make_places (config);
+  g_assert_cmpuint (places->len, ==, 1);
+  g_assert_cmpstr (get (places, 0)->api_key, ==, "key-a");
+  g_assert_cmpstr (get (places, 0)->failed_traces_dir, ==, "/var/lost");
+  g_assert_null (get (places, 0)->label);
+}
+
+static void
+test_several (void)
+{
+  static const char * const urls[] = {
+    "https://a.example.com/api", "https://b.example.com:8443", "http://[::1]:1984"
+  };
+  static const char * const keys[] = { "key-a", "key-b", NULL };
+  static const char * const projects[] = { "mine", "other", "mine" };
+  static const char * const remaps[] = { NULL, "other", "mine" };
+  static const char * const labels[] = {
+    "replica 1 at a.example.com", "replica 2 at b.example.com:8443", "replica 3 at [::1]:1984"
+  };
+  static const char * const dirs[] = { "/var/lost/replica-1", "/var/lost/replica-2", "/var/lost/replica-3" };
+  g_autoptr (LsobsConfig) config = new_config ();
+  g_autoptr (GPtrArray) places = NULL;
+
+  lsobs_config_set_failed_traces_dir (config, "/var/lost");
+  lsobs_config_set_failed_traces_max_bytes (config, 3000);
+  lsobs_config_set_redact_regex (config, "secret");
+  places = make_places (config);
+  g_assert_cmpuint (places->len, ==, 3);
+  for (guint i = 0; i < 3; i++)
+    {
+      LsobsSettings *place = get (places, i);
+
+      g_assert_cmpuint (place->lane, ==, i);
+      g_assert_cmpstr (place->api_url, ==, urls[i]);
+      g_assert_cmpstr (place->api_key, ==, keys[i]);
+      g_assert_cmpstr (place->project_name, ==, "mine");
+      g_assert_cmpstr (_lsobs_settings_get_project (place, "mine"), ==, projects[i]);
+      g_assert_cmpstr (_lsobs_settings_get_remap_project (place, "mine"), ==, remaps[i]);
+      g_assert_cmpstr (place->label, ==, labels[i]);
+      g_assert_cmpstr (place->failed_traces_dir, ==, dirs[i]);
+      g_assert_cmpint (place->failed_traces_max_bytes, ==, 1000);
+      g_assert_true (place->loopback == (i == 2));
+      /* They hide the same, and each counts for itself. */
+      g_assert_nonnull (place->redactor);
+      g_assert_true (i == 0 || place->redactor != get (places, 0)->redactor);
+    }
+}
+
+/* Of a trace that has a project of its own, that one decides. */
+static void
+test_other_project (void)
+{
+  g_autoptr (LsobsConfig) config = new_config ();
+  g_autoptr (GPtrArray) places = make_places (config);
+
+  g_assert_cmpstr (_lsobs_settings_get_project (get (places, 0), "theirs"), ==, "theirs");
+  g_assert_null (_lsobs_settings_get_remap_project (get (places, 0), "theirs"));
+  g_assert_cmpstr (_lsobs_settings_get_project (get (places, 1), "other"), ==, "other");
+  g_assert_null (_lsobs_settings_get_remap_project (get (places, 1), "other"));
+  g_assert_cmpstr (_lsobs_settings_get_remap_project (get (places, 2), "theirs"), ==, "theirs");
+}
+
+static JsonNode *
+pass_cb (const char *field,
+         JsonNode   *value,
+         gpointer    user_data)
+{
+  return json_node_ref (value);
+}
+
+static void
+freed_cb (gpointer user_data)
+{
+  ++*(guint *) user_data;
+}
+
+/* The function is the program's: one for all places, and freed once. */
+static void
+test_hook (void)
+{
+  g_autoptr (LsobsConfig) config = new_config ();
+  g_autoptr (GPtrArray) places = NULL;
+  guint n_freed = 0;
+
+  lsobs_config_set_redact_func (config, pass_cb, &n_freed, freed_cb);
+  places = make_places (config);
+  g_assert_nonnull (get (places, 0)->redact_hook);
+  g_assert_true (get (places, 1)->redact_hook == get (places, 0)->redact_hook);
+  g_clear_object (&config);
+  g_assert_cmpuint (n_freed, ==, 0);
+  g_clear_pointer (&places, g_ptr_array_unref);
+  g_assert_cmpuint (n_freed, ==, 1);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/settings-places/one", test_one);
+  g_test_add_func ("/settings-places/several", test_several);
+  g_test_add_func ("/settings-places/other-project", test_other_project);
+  g_test_add_func ("/settings-places/hook", test_hook);
+
+  return g_test_run ();
+}
