@@ -235,7 +235,8 @@ count_left_out (Request *request)
     return;
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, n);
   if (!service->told_of_files)
-    g_message ("Attachments are left out: %s takes none", get_path (request->mode));
+    g_message ("Attachments%s are left out: %s takes none", service->settings->direction,
+               get_path (request->mode));
   service->told_of_files = TRUE;
 }
 
@@ -272,8 +273,9 @@ judge_answer (GTask       *task,
     }
   else if (verdict == LSOBS_VERDICT_NOT_FOUND && _lsobs_service_fall_back (service, request->mode))
     {
-      g_message ("The service has no %s; using %s", get_path (request->mode),
-                 get_path (_lsobs_service_get_mode (service)));
+      g_message ("%s has no %s; using %s",
+                 service->settings->label != NULL ? service->settings->label : "The service",
+                 get_path (request->mode), get_path (_lsobs_service_get_mode (service)));
       start_attempt (task);
     }
   else

@@ -107,6 +107,8 @@ tell_apart (LsobsSettings *self,
   g_autofree char *name = g_strdup_printf ("replica-%u", self->lane + 1);
 
   self->label = make_label (self);
+  g_free (self->direction);
+  self->direction = g_strconcat (" to ", self->label, NULL);
   if (dir != NULL)
     self->failed_traces_dir = g_build_filename (dir, name, NULL);
   self->failed_traces_max_bytes = MAX (self->failed_traces_max_bytes / n_places, 1);

@@ -423,6 +423,7 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
+  self->direction = g_strdup ("");
   self->ingest_mode = lsobs_config_get_ingest_mode (config);
   self->compression = lsobs_config_get_compression (config);
   self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
@@ -478,6 +479,7 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->replica_project);
   g_free (self->workspace_id);
   g_free (self->label);
+  g_free (self->direction);
   g_free (self->failed_traces_dir);
   g_free (self->revision_id);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);

@@ -83,8 +83,6 @@ log_state (LsobsWorker *self,
 {
   gint64 now = g_get_monotonic_time ();
   gboolean quiet = self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL;
-  const char *label = self->settings->label != NULL ? self->settings->label : "";
-  const char *to = self->settings->label != NULL ? " to " : "";
 
   if (state == self->logged_state || (quiet && state < self->logged_state))
     return;
@@ -93,14 +91,14 @@ log_state (LsobsWorker *self,
   switch (state)
     {
     case LSOBS_STATE_PAUSED:
-      g_message ("Sending traces%s%s is paused: %s", to, label, problem);
+      g_message ("Sending traces%s is paused: %s", self->settings->direction, problem);
       break;
     case LSOBS_STATE_DEGRADED:
-      g_message ("Traces%s%s are being lost: %s", to, label, problem);
+      g_message ("Traces%s are being lost: %s", self->settings->direction, problem);
       break;
     case LSOBS_STATE_OK:
     default:
-      g_message ("Traces%s%s are being delivered again", to, label);
+      g_message ("Traces%s are being delivered again", self->settings->direction);
       break;
     }
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <glib/gstdio.h>
+
 #include "replica-helpers.h"
 
 /* One place in trouble, and the others that must not notice. */
@@ -234,6 +236,81 @@ test_slow (Replicas      *replicas,
   g_assert_cmpuint (test_server_count_ops (replicas->servers[0]), ==, 5);
 }
 
+/* One that is older than the others is spoken to in another way, and the log says which. */
+static void
+test_fall_back (Replicas      *replicas,
+                gconstpointer  data G_GNUC_UNUSED)
+{
+  replicas_add_all (replicas);
+  test_server_push (replicas->servers[1], "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  replicas_start (replicas);
+  lsobs_run_unref (replicas_record_tree (replicas, "agent"));
+  test_assert_flush (replicas->exporter, 15);
+  for (guint i = 0; i < REPLICA_MAX; i++)
+    g_assert_cmpuint (test_server_count_requests (replicas->servers[i], "/runs/batch"), ==, i == 1);
+  g_assert_true (test_log_contains ("replica 2 at 127.0.0.1:"));
+  g_assert_false (test_log_contains ("replica 1 at "));
+}
+
+/* (transfer full): the only file in a directory, decoded */
+static GBytes *
+read_lost_body (const char *dir)
+{
+  g_autoptr (GDir) files = g_dir_open (dir, 0, NULL);
+  g_autofree char *path = NULL;
+  g_autofree char *text = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  guchar *body;
+  gsize len;
+
+  g_assert_nonnull (files);
+  path = g_build_filename (dir, g_dir_read_name (files), NULL);
+  g_assert_null (g_dir_read_name (files));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  for (guint i = 0; i < REPLICA_MAX; i++)
+    g_assert_null (strstr (text, replicas_get_key (i)));
+  node = run_json (text);
+  body = g_base64_decode (json_object_get_string_member (json_node_get_object (node), "body_base64"),
+                          &len);
+  g_unlink (path);
+  return g_bytes_new_take (body, len);
+}
+
+/* What one of them does not get is kept for that one: the ids are those that it wants. */
+static void
+test_kept (Replicas      *replicas,
+           gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autofree char *dir = g_dir_make_tmp ("lsobs-replicas-XXXXXX", NULL);
+  g_autofree char *first_dir = g_build_filename (dir, "replica-1", NULL);
+  g_autofree char *second_dir = g_build_filename (dir, "replica-2", NULL);
+  g_autoptr (LsobsRun) root = NULL;
+  g_autoptr (GBytes) body = NULL;
+  g_autoptr (WireTree) third = NULL;
+  g_autofree char *id = NULL;
+
+  lsobs_config_set_failed_traces_dir (replicas->config, dir);
+  lsobs_config_set_compression (replicas->config, LSOBS_COMPRESSION_NONE);
+  lsobs_config_set_max_attempts (replicas->config, 1);
+  replicas_add (replicas, 0, NULL, LSOBS_REPLICA_ROLE_AUTO);
+  replicas_add (replicas, 1, "other", LSOBS_REPLICA_ROLE_AUTO);
+  replicas_add (replicas, 2, "other", LSOBS_REPLICA_ROLE_AUTO);
+  make_trouble (replicas->servers[1], TROUBLE_UNAVAILABLE);
+  replicas_start (replicas);
+  root = replicas_record_tree (replicas, "agent");
+  g_assert_false (lsobs_exporter_shutdown (replicas->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  assert_others_have (replicas, 1, 5);
+
+  g_assert_false (g_file_test (first_dir, G_FILE_TEST_EXISTS));
+  body = read_lost_body (second_dir);
+  id = lsobs_run_dup_id (root);
+  g_assert_false (test_bytes_contain (body, id));
+  third = test_server_build_tree (replicas->servers[2]);
+  g_assert_true (test_bytes_contain (body, wire_tree_get_root (third)->id));
+  g_assert_cmpint (g_rmdir (second_dir), ==, 0);
+  g_assert_cmpint (g_rmdir (dir), ==, 0);
+}
+
 /* --- asynchronous --- */
 
 static void
@@ -449,6 +526,8 @@ main (int   argc,
   ADD ("all-hang/main-context", test_all_hang, "");
   ADD ("eviction", test_eviction, NULL);
   ADD ("slow", test_slow, NULL);
+  ADD ("fall-back", test_fall_back, NULL);
+  ADD ("kept", test_kept, NULL);
   ADD ("flush-async", test_flush_async, NULL);
   ADD ("flush-async/main-context", test_flush_async, "");
   ADD ("shutdown-async", test_shutdown_async, NULL);
