@@ -9,6 +9,7 @@ debian_packages="
   libglib2.0-dev libsoup-3.0-dev libjson-glib-dev libxxhash-dev
   gobject-introspection libgirepository1.0-dev gir1.2-json-1.0 valac
   gtk-doc-tools
+  abigail-tools
   python3 python3-gi gjs"
 fedora_packages="
   gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel
@@ -16,6 +17,7 @@ fedora_packages="
   glib2-devel libsoup3-devel json-glib-devel xxhash-devel
   gobject-introspection-devel vala
   gtk-doc
+  libabigail
   python3 python3-gobject-base gjs"
 
 debian_missing () {

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2154
+#
+# The ABI against that of the last release. Read by ../dev.
+
+# abi [--update]
+abi () {
+  case ${1:-} in '' | --update) ;; *) usage >&2; die "abi: unknown option $1" ;; esac
+  setup
+  build
+  if [ "${1:-}" = --update ]; then
+    G_TEST_SRCDIR=$top/tests G_TEST_BUILDDIR=$top/_build/tests CC=gcc sh "$top/tests/test-abi.sh" --update
+    (cd "$top" && git diff --stat abi)
+  else
+    run_tests "$top/_build" check-am TESTS=tests/test-abi.sh
+  fi
+}
