@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2154
+#
+# RPM packages for Fedora: made and judged, and installed into an empty root. On
+# Debian there is no database of RPMs to ask what is installed, hence --nodeps.
+# Read by ../dev.
+
+rpm_dir=$top/_build-rpm
+
+setup_rpm () {
+  if command -v dnf > /dev/null; then
+    setup rpm-build rpmlint
+  else
+    setup rpm rpmlint
+  fi
+}
+
+rpm_packages () {
+  setup_rpm
+  build
+  say "the RPM packages"
+  local version rc=0 passed failed skipped
+  version=$(dist_version)
+  rm -rf "$rpm_dir"
+  mkdir "$rpm_dir"
+  RPM_BUILD_NCPUS=$jobs rpmbuild -ta --nodeps --define "_topdir $rpm_dir" "$top/_build/lsobs-$version.tar.xz" \
+    > "$rpm_dir/build.log" 2>&1 || rc=$?
+  show_failures "$rpm_dir/BUILD/lsobs-$version"
+  read -r passed failed skipped < <(results "$rpm_dir/BUILD/lsobs-$version")
+  if [ "$rc" = 0 ]; then
+    rpmlint --strict --config "$top/rpmlint.toml" "$rpm_dir"/RPMS/*/*.rpm "$rpm_dir"/SRPMS/*.rpm "$top/_build/lsobs.spec" || rc=$?
+    (cd "$rpm_dir/RPMS" && ls -- */*.rpm)
+  else
+    tail -n 100 "$rpm_dir/build.log"
+  fi
+  echo "$passed passed, $failed failed, $skipped skipped" | sed 's/, 0 skipped$//'
+  return "$rc"
+}
+
+# rpm_expect WHAT PATTERN: one line of the standard input is like that
+rpm_expect () {
+  grep -qE -- "$2" || { echo "$1: no $2"; return 1; }
+}
+
+rpm_test () {
+  local root=$rpm_dir/root program=$rpm_dir/program packages libdir
+  setup_rpm
+  build
+  compgen -G "$rpm_dir/RPMS/*/*.rpm" > /dev/null || rpm_packages
+  rm -rf "$root" "$program"
+  mkdir -p "$root" "$program"
+  packages=("$rpm_dir"/RPMS/*/*.rpm)
+
+  say "install into an empty root"
+  rpm --root "$root" --initdb
+  rpm --root "$root" --install --nodeps "${packages[@]}"
+  rpm --root "$root" --verify --nodeps -a
+  [ -z "$(rpm --root "$root" -qa --scripts)" ] || { echo "there are scripts, which nothing needs"; return 1; }
+  libdir=$(rpm --eval '%{_libdir}')
+
+  say "what the packages provide and require"
+  rpm -q --root "$root" --provides lsobs | rpm_expect provides '^liblsobs\.so\.0\(\)'
+  rpm -q --root "$root" --provides lsobs-devel | rpm_expect provides '^pkgconfig\(lsobs\) = '
+  rpm -q --root "$root" --requires lsobs | rpm_expect requires '^libsoup-3\.0\.so\.0\(\)'
+  rpm -q --root "$root" --requires lsobs-devel | rpm_expect requires '^pkgconfig\(json-glib-1\.0\) >= 1\.6'
+  rpm -q --root "$root" --requires lsobs-devel | rpm_expect requires '^lsobs(\(.*\))? = '
+  rpm -q --root "$root" --requires lsobs-tests | rpm_expect requires '^lsobs(\(.*\))? = '
+
+  say "compile and run the program of README"
+  # the root is not /: lsobs alone is in there
+  sed "s,=/usr,=$root/usr," "$root$libdir/pkgconfig/lsobs.pc" > "$program/lsobs.pc"
+  export PKG_CONFIG_PATH=$program LD_LIBRARY_PATH=$root$libdir
+  readme_first_trace "$top/README" "$program"
+  "$top/_build/examples/trace-receiver" -- "$program/first-trace" | tee "$program/trace"
+  grep -q first-trace "$program/trace"
+
+  say "erase"
+  # word splitting intended
+  # shellcheck disable=SC2046
+  rpm --root "$root" --erase --nodeps $(rpm --root "$root" -qa --qf '%{NAME} ')
+  [ -z "$(find "$root" -iname '*lsobs*' -print)" ] || { find "$root" -iname '*lsobs*'; return 1; }
+}
