@@ -220,6 +220,9 @@ lsobs_batch_dup_event (LsobsBatch *self,
   event->outputs = parse_field (encoded, LSOBS_FIELD_OUTPUTS);
   event->extra = parse_field (encoded, LSOBS_FIELD_EXTRA);
   event->events = parse_field (encoded, LSOBS_FIELD_EVENTS);
+  event->serialized = parse_field (encoded, LSOBS_FIELD_SERIALIZED);
+  event->example_id = g_strdup (json_object_get_string_member_with_default (main, "reference_example_id",
+                                                                            NULL));
   error_node = parse_field (encoded, LSOBS_FIELD_ERROR);
   if (error_node != NULL)
     event->error_text = json_node_dup_string (error_node);

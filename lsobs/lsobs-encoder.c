@@ -18,17 +18,7 @@
 #define REVISION_ID_KEY "revision_id"
 
 const char * const _lsobs_field_names[LSOBS_N_FIELDS] = {
-  "main", "inputs", "outputs", "events", "extra", "error"
-};
-
-static const char * const run_type_names[] = {
-  [LSOBS_RUN_TYPE_CHAIN] = "chain",
-  [LSOBS_RUN_TYPE_LLM] = "llm",
-  [LSOBS_RUN_TYPE_TOOL] = "tool",
-  [LSOBS_RUN_TYPE_RETRIEVER] = "retriever",
-  [LSOBS_RUN_TYPE_EMBEDDING] = "embedding",
-  [LSOBS_RUN_TYPE_PROMPT] = "prompt",
-  [LSOBS_RUN_TYPE_PARSER] = "parser",
+  "main", "inputs", "outputs", "events", "extra", "error", "serialized"
 };
 
 /* What all the writers below share while one record is encoded. */
@@ -128,6 +118,16 @@ write_id (Encoding      *e,
   _lsobs_buffer_append_c (e->out, '"');
 }
 
+/* The id of something that is at the service already: the same wherever the run goes. */
+static void
+write_example_id (Encoding *e)
+{
+  _lsobs_buffer_append_str (e->out, ",\"reference_example_id\":\"");
+  _lsobs_id_write (&e->record->example_id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
+  e->out->len += LSOBS_UUID_LEN;
+  _lsobs_buffer_append_c (e->out, '"');
+}
+
 static void
 write_time (Encoding   *e,
             const char *key,
@@ -169,12 +169,14 @@ write_main (Encoding *e)
   write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed",
               is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
-  _lsobs_buffer_append_str (e->out, run_type_names[info->run_type]);
+  _lsobs_buffer_append_str (e->out, lsobs_run_type_to_string (info->run_type));
   _lsobs_buffer_append_str (e->out, "\",\"session_name\":");
   write_name (e, e->project, 0);
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
   if (e->record->end_time != 0)
     write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));
+  if (e->record->has_example)
+    write_example_id (e);
   if (e->record->tags != NULL && !is_cut (e))
     {
       _lsobs_buffer_append_str (e->out, ",\"tags\":");
@@ -402,6 +404,29 @@ write_extra (Encoding *e)
   end_field (e, LSOBS_FIELD_EXTRA);
 }
 
+/* An empty text might be taken for none; but the run has failed. */
+static void
+write_error (Encoding *e)
+{
+  const char *error = e->record->error;
+
+  begin_field (e, LSOBS_FIELD_ERROR);
+  walk_text (e, *error != '\0' ? error : "Unknown error");
+  end_field (e, LSOBS_FIELD_ERROR);
+}
+
+/* Of a model or a prompt, and only when the run begins: the service has no use for it
+ * elsewhere. It may tell of both, what goes in and what is set. */
+static gboolean
+has_serialized (Encoding *e)
+{
+  LsobsRunType run_type = e->record->info->run_type;
+
+  return e->record->serialized != NULL && e->record->kind == LSOBS_RECORD_CREATE &&
+         (run_type == LSOBS_RUN_TYPE_LLM || run_type == LSOBS_RUN_TYPE_PROMPT) &&
+         !e->settings->hide_inputs && !e->settings->hide_metadata;
+}
+
 static void
 encode (LsobsSettings *settings,
         LsobsCounters *counters,
@@ -439,11 +464,9 @@ encode (LsobsSettings *settings,
   if (has_extra (record))
     write_extra (&e);
   if (record->error != NULL)
-    {
-      begin_field (&e, LSOBS_FIELD_ERROR);
-      walk_text (&e, record->error);
-      end_field (&e, LSOBS_FIELD_ERROR);
-    }
+    write_error (&e);
+  if (has_serialized (&e))
+    write_payload (&e, LSOBS_FIELD_SERIALIZED, record->serialized, FALSE);
   if (settings->redactor != NULL)
     _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES,
                          (gssize) _lsobs_redactor_take_failures (settings->redactor));

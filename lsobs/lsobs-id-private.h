@@ -29,6 +29,8 @@ void     _lsobs_id_make          (LsobsId       *id,
 void     _lsobs_id_make_token    (char          *text);
 gboolean _lsobs_id_parse         (LsobsId       *id,
                                   const char    *text);
+gboolean _lsobs_id_parse_text    (LsobsId       *id,
+                                  const char    *text);
 void     _lsobs_id_write         (const LsobsId *id,
                                   char          *text);
 gboolean _lsobs_id_equal         (const LsobsId *a,

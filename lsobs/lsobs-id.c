@@ -135,6 +135,14 @@ _lsobs_id_parse (LsobsId    *id,
   return TRUE;
 }
 
+/* The same for a text of which it must be the whole. */
+gboolean
+_lsobs_id_parse_text (LsobsId    *id,
+                      const char *text)
+{
+  return strlen (text) == LSOBS_UUID_LEN && _lsobs_id_parse (id, text);
+}
+
 /* Writes LSOBS_UUID_LEN characters, no NUL. */
 void
 _lsobs_id_write (const LsobsId *id,

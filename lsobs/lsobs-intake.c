@@ -16,7 +16,7 @@ check_id (const char  *id,
           LsobsId     *parsed,
           GError     **error)
 {
-  if (id != NULL && strlen (id) == LSOBS_UUID_LEN && _lsobs_id_parse (parsed, id))
+  if (id != NULL && _lsobs_id_parse_text (parsed, id))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("The id of a run must be a UUID"));
   return FALSE;

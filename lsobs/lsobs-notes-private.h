@@ -24,6 +24,11 @@ typedef struct
   GPtrArray *tags;       /* (owned) (nullable) (element-type utf8) */
   gboolean tags_propagated; /* other processes get them too */
   GPtrArray *events;     /* (owned) (nullable) (element-type LsobsRecordEvent) */
+  gboolean has_token;    /* one of them tells of the first token */
+  GBytes *serialized;    /* (owned) (nullable) an object */
+  guint serialized_seq;  /* how often it was set */
+  gboolean has_example;
+  LsobsId example_id;    /* of a data set, if there is one */
   gsize n_bytes;         /* of all of them */
 } LsobsNotes;
 
@@ -54,6 +59,8 @@ gboolean    _lsobs_notes_add_event          (LsobsNotes              *self,
                                              const char              *name,
                                              gint64                   time,
                                              GBytes                  *details);
+gboolean    _lsobs_notes_set_serialized     (LsobsNotes              *self,
+                                             GBytes                  *serialized);
 GBytes     *_lsobs_notes_write_metadata     (const LsobsNotes        *self);
 GBytes     *_lsobs_notes_write_extra        (const LsobsNotes        *self);
 GBytes     *_lsobs_notes_write_tags         (const LsobsNotes        *self);

@@ -54,6 +54,7 @@ _lsobs_notes_unref (LsobsNotes *self)
   g_clear_pointer (&self->extra, g_array_unref);
   g_clear_pointer (&self->tags, g_ptr_array_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
+  g_clear_pointer (&self->serialized, g_bytes_unref);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -73,6 +74,26 @@ static gsize
 value_size (GBytes *value)
 {
   return value != NULL ? g_bytes_get_size (value) : 0;
+}
+
+/* Takes @serialized over. FALSE when there is no room. */
+gboolean
+_lsobs_notes_set_serialized (LsobsNotes *self,
+                             GBytes     *serialized)
+{
+  gsize before = self->serialized != NULL ? g_bytes_get_size (self->serialized) : 0;
+
+  self->n_bytes -= before;
+  if (!take_room (self, g_bytes_get_size (serialized)))
+    {
+      self->n_bytes += before;
+      g_bytes_unref (serialized);
+      return FALSE;
+    }
+  g_clear_pointer (&self->serialized, g_bytes_unref);
+  self->serialized = serialized;
+  self->serialized_seq++;
+  return TRUE;
 }
 
 /* @members: (nullable)
@@ -289,6 +310,14 @@ _lsobs_notes_add_event (LsobsNotes *self,
                         gint64      time,
                         GBytes     *details)
 {
+  gboolean is_token = _lsobs_record_event_is_token (name);
+
+  /* The service wants to know when the first one came, and no more. */
+  if (is_token && self->has_token)
+    {
+      g_clear_pointer (&details, g_bytes_unref);
+      return TRUE;
+    }
   if (self->events == NULL)
     self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
   if (self->events->len >= LSOBS_MAX_NOTES ||
@@ -299,6 +328,7 @@ _lsobs_notes_add_event (LsobsNotes *self,
       return FALSE;
     }
   g_ptr_array_add (self->events, _lsobs_record_event_new (name, time, details));
+  self->has_token |= is_token;
   return TRUE;
 }
 

@@ -455,66 +455,6 @@ lsobs_observer_begin_invocation (LsobsObserver *self,
 }
 
 /**
- * lsobs_observer_start_run:
- * @self: an observer
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
- *
- * Starts a run, as the root of a new trace. The payload is written out in the
- * call.
- *
- * Returns: (transfer full): a run
- *
- * Since: 0.1
- */
-LsobsRun *
-lsobs_observer_start_run (LsobsObserver *self,
-                          const char    *name,
-                          LsobsRunType   run_type,
-                          JsonNode      *inputs)
-{
-  const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
-
-  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
-  g_return_val_if_fail (self->exporter != NULL, NULL);
-  g_return_val_if_fail (name != NULL, NULL);
-  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
-
-  return _lsobs_run_start (self->exporter, NULL, name, run_type, &payload);
-}
-
-/**
- * lsobs_observer_start_run_bytes:
- * @self: an observer
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
- *
- * Starts a run with ready JSON, as the root of a new trace. Text that is not JSON
- * is sent as a string.
- *
- * Returns: (transfer full): a run
- *
- * Since: 0.1
- */
-LsobsRun *
-lsobs_observer_start_run_bytes (LsobsObserver *self,
-                                const char    *name,
-                                LsobsRunType   run_type,
-                                GBytes        *inputs)
-{
-  const LsobsRunPayload payload = { .json = inputs, .duration_ms = -1 };
-
-  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
-  g_return_val_if_fail (self->exporter != NULL, NULL);
-  g_return_val_if_fail (name != NULL, NULL);
-  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
-
-  return _lsobs_run_start (self->exporter, NULL, name, run_type, &payload);
-}
-
-/**
  * lsobs_observer_flush:
  * @self: an observer
  * @timeout: how long to wait at the most, in milliseconds; negative for as long

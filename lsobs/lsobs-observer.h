@@ -41,6 +41,11 @@ LsobsRun        *lsobs_observer_start_run_bytes    (LsobsObserver        *self,
                                                     LsobsRunType          run_type,
                                                     GBytes               *inputs);
 LSOBS_AVAILABLE_IN_0_1
+LsobsRun        *lsobs_observer_start_run_of_kind  (LsobsObserver        *self,
+                                                    const char           *name,
+                                                    const char           *kind,
+                                                    JsonNode             *inputs);
+LSOBS_AVAILABLE_IN_0_1
 gboolean         lsobs_observer_flush              (LsobsObserver        *self,
                                                     gint64                timeout,
                                                     LsobsFlushStats      *stats,

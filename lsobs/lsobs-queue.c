@@ -473,7 +473,13 @@ _lsobs_queue_settle (LsobsQueue  *self,
   lock (self);
   record->extra_new = record->extra_seq != flow->extra_seq;
   if (record->kind == LSOBS_RECORD_CREATE && !record->promoted)
-    flow->extra_seq = record->extra_seq;
+    {
+      flow->extra_seq = record->extra_seq;
+      flow->serialized_seq = record->serialized_seq;
+    }
+  /* An update does not tell it. */
+  if (record->kind == LSOBS_RECORD_UPDATE && record->serialized_seq != flow->serialized_seq)
+    _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_NOTES, 1);
   g_async_queue_unlock (self->records);
 }
 

@@ -16,6 +16,8 @@ typedef struct
 LsobsRecordEvent *_lsobs_record_event_new  (const char       *name,
                                             gint64            time,
                                             GBytes           *details);
+gboolean          _lsobs_record_event_is_token
+                                           (const char       *name);
 void              _lsobs_record_event_free (LsobsRecordEvent *self);
 
 G_END_DECLS

@@ -365,6 +365,8 @@ _lsobs_record_run_hook (LsobsRecord   *self,
     {
       visit_value (&visit, "metadata", &self->metadata);
       visit_object (&visit, "extra", &self->extra);
+      if (!settings->hide_inputs)
+        visit_object (&visit, "serialized", &self->serialized);
     }
   visit_error (&visit, self);
   visit_tags (&visit, self);

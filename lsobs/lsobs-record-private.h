@@ -31,6 +31,10 @@ struct _LsobsRecord
   guint extra_seq;      /* counts the changes of both up to this record */
   gboolean extra_new;   /* some of it was not in the create that has left */
   GPtrArray *events;    /* (owned) (nullable) (element-type LsobsRecordEvent) */
+  GBytes *serialized;   /* (owned) (nullable) an object; a create tells it, and nothing else */
+  guint serialized_seq; /* counts its changes up to this record */
+  gboolean has_example;
+  LsobsId example_id;   /* of a data set, if there is one */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
   char *error;          /* (owned) (nullable) text */
   gint64 end_time;      /* µs since 1970, or 0 for none */

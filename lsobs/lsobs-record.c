@@ -43,6 +43,7 @@ _lsobs_record_copy (LsobsRecord *self)
   ref_bytes (copy->tags);
   ref_bytes (copy->metadata);
   ref_bytes (copy->extra);
+  ref_bytes (copy->serialized);
   if (copy->events != NULL)
     g_ptr_array_ref (copy->events);
   copy->attachments = NULL;
@@ -60,6 +61,7 @@ _lsobs_record_free (LsobsRecord *self)
   g_clear_pointer (&self->tags, g_bytes_unref);
   g_clear_pointer (&self->metadata, g_bytes_unref);
   g_clear_pointer (&self->extra, g_bytes_unref);
+  g_clear_pointer (&self->serialized, g_bytes_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self->error);
@@ -92,7 +94,8 @@ _lsobs_record_measure (LsobsRecord *self)
 {
   return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
          bytes_size (self->inputs) + bytes_size (self->outputs) + bytes_size (self->tags) +
-         bytes_size (self->metadata) + bytes_size (self->extra) + events_size (self->events) +
+         bytes_size (self->metadata) + bytes_size (self->extra) +
+         bytes_size (self->serialized) + events_size (self->events) +
          /* Until the last note, they are the handle's. */
          (self->notes != NULL && self->final ? self->notes->n_bytes : 0) +
          _lsobs_attachments_measure (self->attachments) +
@@ -121,6 +124,12 @@ _lsobs_record_join (LsobsRecord *self,
   replace_bytes (&self->tags, &end->tags);
   replace_bytes (&self->metadata, &end->metadata);
   replace_bytes (&self->extra, &end->extra);
+  replace_bytes (&self->serialized, &end->serialized);
+  if (end->has_example)
+    {
+      self->has_example = TRUE;
+      self->example_id = end->example_id;
+    }
   if (end->events != NULL)
     {
       g_clear_pointer (&self->events, g_ptr_array_unref);
@@ -154,5 +163,10 @@ _lsobs_record_settle (LsobsRecord *self)
   self->tags = _lsobs_notes_write_tags (notes);
   if (self->final && notes->events != NULL)
     self->events = g_ptr_array_ref (notes->events);
+  if (notes->serialized != NULL)
+    self->serialized = g_bytes_ref (notes->serialized);
+  self->serialized_seq = notes->serialized_seq;
+  self->has_example = notes->has_example;
+  self->example_id = notes->example_id;
   g_mutex_unlock (&notes->lock);
 }

@@ -229,11 +229,15 @@ strip_details (JsonNode *details)
 /**
  * lsobs_run_add_event:
  * @self: a run
- * @name: what happens, such as `new_token` for the first token of a stream
+ * @name: what happens, in any word
  * @details: (nullable): more about it, as an object; members called `name` and
  *   `time` are left out
  *
  * Notes that something happens now.
+ *
+ * The name `new_token` has a meaning of its own: from the first such event the service
+ * sees how long it took until a model began to answer. It may be noted with every token;
+ * only the first is sent, and without details, which would be a part of the outputs.
  *
  * Since: 0.1
  */
@@ -253,7 +257,8 @@ lsobs_run_add_event (LsobsRun   *self,
   if (!self->info->sampled)
     return;
   now = _lsobs_run_info_get_now (self->info);
-  payload.node = stripped = strip_details (details);
+  if (!_lsobs_record_event_is_token (name))
+    payload.node = stripped = strip_details (details);
   json = _lsobs_run_capture (self, &payload);
   if (!_lsobs_run_lock_if_running (self))
     {
@@ -261,6 +266,138 @@ lsobs_run_add_event (LsobsRun   *self,
       return;
     }
   _lsobs_run_unlock_after_note (self, _lsobs_notes_add_event (self->notes, name, now, json));
+}
+
+/**
+ * lsobs_run_add_text_event:
+ * @self: a run
+ * @message: what happens
+ *
+ * Notes that something happens now, in free text: an event called `event`, which has the
+ * text as its `message`.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_text_event (LsobsRun   *self,
+                          const char *message)
+{
+  g_auto (LsobsBuffer) details = LSOBS_BUFFER_INIT;
+  gint64 now;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (message != NULL);
+
+  if (!self->info->sampled)
+    return;
+  now = _lsobs_run_info_get_now (self->info);
+  _lsobs_buffer_append_str (&details, "{\"message\":");
+  _lsobs_json_write_string (&details, message, strlen (message));
+  _lsobs_buffer_append_c (&details, '}');
+  if (_lsobs_run_lock_if_running (self))
+    _lsobs_run_unlock_after_note (self,
+                                  _lsobs_notes_add_event (self->notes, "event", now,
+                                                          _lsobs_buffer_steal_bytes (&details)));
+}
+
+/* Returns: (transfer full) (nullable): NULL when there is no room for it */
+static GBytes *
+write_serialized (JsonObject *object)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *value;
+
+  _lsobs_buffer_append_c (&text, '{');
+  json_object_iter_init_ordered (&iter, object);
+  while (json_object_iter_next_ordered (&iter, &name, &value))
+    {
+      if (g_str_equal (name, "graph"))
+        continue;
+      if (text.len > 1)
+        _lsobs_buffer_append_c (&text, ',');
+      _lsobs_json_write_string (&text, name, strlen (name));
+      _lsobs_buffer_append_c (&text, ':');
+      if (text.len > LSOBS_MAX_NOTE_BYTES || !_lsobs_json_write_node (&text, value, LSOBS_MAX_NOTE_BYTES))
+        return NULL;
+    }
+  _lsobs_buffer_append_c (&text, '}');
+  return _lsobs_buffer_steal_bytes (&text);
+}
+
+/**
+ * lsobs_run_set_serialized:
+ * @self: a run of the type %LSOBS_RUN_TYPE_LLM or %LSOBS_RUN_TYPE_PROMPT
+ * @serialized: a description of the model or the prompt, as an object; its member
+ *   `graph` is left out
+ *
+ * Tells how the model or the prompt is made. It goes with the start of the run, so that
+ * it is best set at once: what comes when that has left is counted by
+ * %LSOBS_COUNTER_DROPPED_NOTES, as is what is no object, or of a run of another type.
+ *
+ * It is left out when #LsobsConfig:hide-inputs or #LsobsConfig:hide-metadata is set.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_serialized (LsobsRun *self,
+                          JsonNode *serialized)
+{
+  JsonObject *object = _lsobs_json_peek_object (serialized);
+  GBytes *json = NULL;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (serialized != NULL);
+
+  if (!self->info->sampled)
+    return;
+  if (object != NULL &&
+      (self->info->run_type == LSOBS_RUN_TYPE_LLM || self->info->run_type == LSOBS_RUN_TYPE_PROMPT))
+    json = write_serialized (object);
+  if (_lsobs_run_lock_if_running (self))
+    _lsobs_run_unlock_after_note (self,
+                                  json != NULL && _lsobs_notes_set_serialized (self->notes, json));
+  else
+    g_clear_pointer (&json, g_bytes_unref);
+}
+
+/**
+ * lsobs_run_set_reference_example_id:
+ * @self: a run
+ * @example_id: the id of an example of a data set, a UUID
+ * @error: return location for a #GError, or %NULL
+ *
+ * Tells which example of a data set the run was made with, for evaluations.
+ *
+ * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE if @example_id is no
+ *   UUID
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_set_reference_example_id (LsobsRun    *self,
+                                    const char  *example_id,
+                                    GError     **error)
+{
+  LsobsId id;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+  g_return_val_if_fail (example_id != NULL, FALSE);
+
+  if (!_lsobs_id_parse_text (&id, example_id))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+                           _("The id of an example must be a UUID"));
+      return FALSE;
+    }
+  if (self->info->sampled && _lsobs_run_lock_if_running (self))
+    {
+      self->notes->has_example = TRUE;
+      self->notes->example_id = id;
+      _lsobs_run_unlock_after_note (self, TRUE);
+    }
+  return TRUE;
 }
 
 /* Under the lock of the notes, so that the end cannot pass by. TRUE if it is taken, or

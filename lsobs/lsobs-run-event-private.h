@@ -27,6 +27,8 @@ struct _LsobsRunEvent
   JsonNode *outputs;    /* (owned) (nullable) our own copy */
   JsonNode *extra;      /* (owned) (nullable) */
   JsonNode *events;     /* (owned) (nullable) */
+  JsonNode *serialized; /* (owned) (nullable) */
+  char *example_id;     /* (owned) (nullable) */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
 };
 

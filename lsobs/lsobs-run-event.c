@@ -166,6 +166,8 @@ lsobs_run_event_unref (LsobsRunEvent *self)
   g_clear_pointer (&self->outputs, json_node_unref);
   g_clear_pointer (&self->extra, json_node_unref);
   g_clear_pointer (&self->events, json_node_unref);
+  g_clear_pointer (&self->serialized, json_node_unref);
+  g_free (self->example_id);
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self);
 }
@@ -354,6 +356,43 @@ lsobs_run_event_get_events (LsobsRunEvent *self)
   g_return_val_if_fail (self != NULL, NULL);
 
   return self->events;
+}
+
+/**
+ * lsobs_run_event_get_serialized:
+ * @self: an event
+ *
+ * Gets how the model or the prompt is made.
+ *
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or
+ * %NULL
+ *
+ * Since: 0.1
+ */
+JsonNode *
+lsobs_run_event_get_serialized (LsobsRunEvent *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->serialized;
+}
+
+/**
+ * lsobs_run_event_get_reference_example_id:
+ * @self: an event
+ *
+ * Gets which example of a data set the run was made with.
+ *
+ * Returns: (transfer none) (nullable): a UUID, or %NULL
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_run_event_get_reference_example_id (LsobsRunEvent *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->example_id;
 }
 
 /**

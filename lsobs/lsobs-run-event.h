@@ -73,6 +73,10 @@ JsonNode          *lsobs_run_event_get_extra        (LsobsRunEvent *self);
 LSOBS_AVAILABLE_IN_0_1
 JsonNode          *lsobs_run_event_get_events       (LsobsRunEvent *self);
 LSOBS_AVAILABLE_IN_0_1
+JsonNode          *lsobs_run_event_get_serialized   (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
+const char        *lsobs_run_event_get_reference_example_id (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
 GStrv              lsobs_run_event_get_tags         (LsobsRunEvent *self);
 LSOBS_AVAILABLE_IN_0_1
 const char        *lsobs_run_event_get_error_text   (LsobsRunEvent *self);

@@ -26,6 +26,7 @@ typedef struct
   LsobsCreateState create_state;
   LsobsRecord *waiting;   /* (unowned) (nullable) the record, while it waits */
   guint extra_seq;        /* how much of its metadata the create has left with */
+  guint serialized_seq;   /* ... and which version of that */
   GPtrArray *attachments; /* (owned) (nullable) they came when none waited: for the end */
 } LsobsFlow;
 

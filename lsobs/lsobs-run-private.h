@@ -24,6 +24,8 @@ typedef struct
   JsonNode *node;      /* (nullable) a payload as a tree */
   GBytes *json;        /* (nullable) a payload as text; one of the two at most */
   const char *error;   /* (nullable) */
+  const GError *cause; /* (nullable) what the error came from */
+  const char *kind;    /* (nullable) what the run does, in the program's own word */
   gint64 duration_ms;  /* or -1 */
 } LsobsRunPayload;
 
@@ -32,6 +34,11 @@ LsobsRun *_lsobs_run_start             (LsobsExporter         *exporter,
                                         const char            *name,
                                         LsobsRunType           run_type,
                                         const LsobsRunPayload *inputs);
+LsobsRun *_lsobs_run_start_of_kind     (LsobsExporter         *exporter,
+                                        LsobsRun              *parent,
+                                        const char            *name,
+                                        const char            *kind,
+                                        JsonNode              *inputs);
 LsobsRun *_lsobs_run_start_remote      (LsobsExporter           *exporter,
                                         const LsobsRemoteParent *parent,
                                         const char              *name,

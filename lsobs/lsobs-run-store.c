@@ -197,7 +197,7 @@ find_entry (LsobsRunStore *self,
 {
   LsobsId parsed;
 
-  if (strlen (id) != LSOBS_UUID_LEN || !_lsobs_id_parse (&parsed, id))
+  if (!_lsobs_id_parse_text (&parsed, id))
     return NULL;
   return g_hash_table_lookup (self->entries, &parsed);
 }
@@ -242,7 +242,7 @@ lsobs_run_store_start (LsobsRunStore *self,
   g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), FALSE);
   g_return_val_if_fail (id != NULL, FALSE);
 
-  if (strlen (id) != LSOBS_UUID_LEN || !_lsobs_id_parse (&parsed, id))
+  if (!_lsobs_id_parse_text (&parsed, id))
     return FALSE;
   g_mutex_lock (&self->lock);
   added = g_hash_table_lookup (self->entries, &parsed) == NULL;
@@ -277,7 +277,7 @@ lsobs_run_store_update (LsobsRunStore *self,
   g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), NULL);
   g_return_val_if_fail (id != NULL, NULL);
 
-  if (strlen (id) != LSOBS_UUID_LEN || !_lsobs_id_parse (&parsed, id))
+  if (!_lsobs_id_parse_text (&parsed, id))
     return NULL;
   decision = g_new0 (LsobsRunUpdateDecision, 1);
   g_mutex_lock (&self->lock);

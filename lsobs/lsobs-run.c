@@ -34,6 +34,9 @@
  * All functions may be called from any thread, for the same run too.
  */
 
+/* Where the program's own word for a kind of run is kept. */
+#define KIND_KEY "ls_run_kind"
+
 G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
 
 /* A forked child must not touch the locks of its parent's runs. */
@@ -117,8 +120,31 @@ _lsobs_run_start (LsobsExporter         *exporter,
       _lsobs_notes_inherit (self->notes, inherited);
       g_mutex_unlock (&inherited->lock);
     }
+  if (inputs->kind != NULL && sampled)
+    {
+      g_mutex_lock (&self->notes->lock);
+      _lsobs_notes_set_metadata (self->notes, KIND_KEY, _lsobs_run_write_string (inputs->kind), FALSE);
+      g_mutex_unlock (&self->notes->lock);
+    }
   push_create (self, inputs);
   return self;
+}
+
+/* A word that the service does not know is kept, in the metadata. */
+LsobsRun *
+_lsobs_run_start_of_kind (LsobsExporter *exporter,
+                          LsobsRun      *parent,
+                          const char    *name,
+                          const char    *kind,
+                          JsonNode      *inputs)
+{
+  LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
+  gboolean known;
+  LsobsRunType run_type = lsobs_run_type_from_string (kind, &known);
+
+  if (!known && *kind != '\0')
+    payload.kind = kind;
+  return _lsobs_run_start (exporter, parent, name, run_type, &payload);
 }
 
 /* The parent lives in another process, which sends it; nothing of it is sent from
@@ -165,6 +191,24 @@ finish_late (LsobsRun              *self,
   _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES, 1);
 }
 
+/* Called with the lock of the notes held. Traces can be found by these. What the
+ * program has said itself stands. */
+static void
+note_cause (LsobsRun     *self,
+            const GError *cause)
+{
+  const char *domain = g_quark_to_string (cause->domain);
+  g_auto (LsobsBuffer) code = LSOBS_BUFFER_INIT;
+
+  if (_lsobs_notes_has_metadata (self->notes, "error_domain") ||
+      _lsobs_notes_has_metadata (self->notes, "error_code"))
+    return;
+  _lsobs_buffer_append_int64 (&code, cause->code);
+  _lsobs_notes_set_metadata (self->notes, "error_domain",
+                             _lsobs_run_write_string (domain != NULL ? domain : ""), FALSE);
+  _lsobs_notes_set_metadata (self->notes, "error_code", _lsobs_buffer_steal_bytes (&code), FALSE);
+}
+
 void
 _lsobs_run_finish (LsobsRun              *self,
                    const LsobsRunPayload *outputs)
@@ -192,6 +236,8 @@ _lsobs_run_finish (LsobsRun              *self,
   /* From now on the notes do not change any more. */
   g_mutex_lock (&self->notes->lock);
   first = g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
+  if (first && outputs->cause != NULL)
+    note_cause (self, outputs->cause);
   g_mutex_unlock (&self->notes->lock);
   if (!first)
     {
@@ -373,6 +419,34 @@ lsobs_run_start_child_bytes (LsobsRun     *self,
 }
 
 /**
+ * lsobs_run_start_child_of_kind:
+ * @self: the parent
+ * @name: what the service shows the run as
+ * @kind: what the run does, in any word, such as `agent`
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run below @self, as lsobs_run_start_child() does. A @kind that is no type of
+ * the service's makes it an %LSOBS_RUN_TYPE_CHAIN; the word is kept as the metadata
+ * `ls_run_kind`, which children do not inherit.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_run_start_child_of_kind (LsobsRun   *self,
+                               const char *name,
+                               const char *kind,
+                               JsonNode   *inputs)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail (kind != NULL, NULL);
+
+  return _lsobs_run_start_of_kind (self->exporter, self, name, kind, inputs);
+}
+
+/**
  * lsobs_run_end:
  * @self: a run
  * @outputs: (nullable): what comes out; what is no object becomes `{"value": …}`
@@ -418,8 +492,9 @@ lsobs_run_end_bytes (LsobsRun *self,
  * @self: a run
  * @error: what went wrong
  *
- * Ends a run with an error. The first end stands: an error that comes after it
- * changes nothing.
+ * Ends a run with an error: its message is the error of the run, its domain and code
+ * are the metadata `error_domain` and `error_code`. The first end stands: an error that
+ * comes after it changes nothing.
  *
  * Since: 0.1
  */
@@ -427,10 +502,13 @@ void
 lsobs_run_fail (LsobsRun     *self,
                 const GError *error)
 {
+  LsobsRunPayload payload = { .cause = error, .duration_ms = -1 };
+
   g_return_if_fail (self != NULL);
   g_return_if_fail (error != NULL);
 
-  lsobs_run_fail_with_message (self, error->message);
+  payload.error = error->message;
+  _lsobs_run_finish (self, &payload);
 }
 
 /**
@@ -438,7 +516,8 @@ lsobs_run_fail (LsobsRun     *self,
  * @self: a run
  * @message: what went wrong
  *
- * Ends a run with an error, as lsobs_run_fail() does.
+ * Ends a run with an error that is known by its text alone. An empty one still makes
+ * the run a failed one.
  *
  * Since: 0.1
  */

@@ -34,6 +34,11 @@ LsobsRun       *lsobs_run_start_child_bytes   (LsobsRun     *self,
                                                LsobsRunType  run_type,
                                                GBytes       *inputs);
 LSOBS_AVAILABLE_IN_0_1
+LsobsRun       *lsobs_run_start_child_of_kind (LsobsRun     *self,
+                                               const char   *name,
+                                               const char   *kind,
+                                               JsonNode     *inputs);
+LSOBS_AVAILABLE_IN_0_1
 void            lsobs_run_end                 (LsobsRun     *self,
                                                JsonNode     *outputs);
 LSOBS_AVAILABLE_IN_0_1
@@ -68,6 +73,16 @@ LSOBS_AVAILABLE_IN_0_1
 void            lsobs_run_add_event           (LsobsRun     *self,
                                                const char   *name,
                                                JsonNode     *details);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_add_text_event      (LsobsRun     *self,
+                                               const char   *message);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_set_serialized      (LsobsRun     *self,
+                                               JsonNode     *serialized);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_run_set_reference_example_id (LsobsRun    *self,
+                                                    const char  *example_id,
+                                                    GError     **error);
 LSOBS_AVAILABLE_IN_0_1
 void            lsobs_run_set_model           (LsobsRun     *self,
                                                const char   *provider,

@@ -245,7 +245,7 @@ take_names (LsobsSettings       *self,
     workspace_id = replica->workspace_id;
   self->workspace_id = dup_trimmed (workspace_id);
   if (self->workspace_id != NULL &&
-      (strlen (self->workspace_id) != LSOBS_UUID_LEN || !_lsobs_id_parse (&id, self->workspace_id)))
+      !_lsobs_id_parse_text (&id, self->workspace_id))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            _("Invalid workspace id: it is not a UUID"));

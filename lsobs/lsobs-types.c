@@ -20,6 +20,16 @@ G_DEFINE_ENUM_TYPE (LsobsRunType, lsobs_run_type,
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_TYPE_PROMPT, "prompt"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_TYPE_PARSER, "parser"))
 
+static const char * const run_type_names[] = {
+  [LSOBS_RUN_TYPE_CHAIN] = "chain",
+  [LSOBS_RUN_TYPE_LLM] = "llm",
+  [LSOBS_RUN_TYPE_TOOL] = "tool",
+  [LSOBS_RUN_TYPE_RETRIEVER] = "retriever",
+  [LSOBS_RUN_TYPE_EMBEDDING] = "embedding",
+  [LSOBS_RUN_TYPE_PROMPT] = "prompt",
+  [LSOBS_RUN_TYPE_PARSER] = "parser",
+};
+
 G_DEFINE_ENUM_TYPE (LsobsRunStatus, lsobs_run_status,
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_STATUS_RUNNING, "running"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_STATUS_COMPLETED, "completed"),
@@ -46,3 +56,53 @@ G_DEFINE_ENUM_TYPE (LsobsState, lsobs_state,
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_OK, "ok"),
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_DEGRADED, "degraded"),
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_PAUSED, "paused"))
+
+/**
+ * lsobs_run_type_to_string:
+ * @run_type: a type
+ *
+ * Gets the word that the service knows a type by, such as `llm`.
+ *
+ * Returns: (transfer none): a word
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_run_type_to_string (LsobsRunType run_type)
+{
+  g_return_val_if_fail ((guint) run_type < G_N_ELEMENTS (run_type_names), "chain");
+
+  return run_type_names[run_type];
+}
+
+/**
+ * lsobs_run_type_from_string:
+ * @word: what a run does, in upper or lower case
+ * @known: (out) (optional): return location for whether the service knows the word
+ *
+ * Finds the type that goes by a word. The service knows seven; everything else, such as
+ * `agent` or `node`, is a step of some kind.
+ *
+ * Returns: the type, or %LSOBS_RUN_TYPE_CHAIN
+ *
+ * Since: 0.1
+ */
+LsobsRunType
+lsobs_run_type_from_string (const char *word,
+                            gboolean   *known)
+{
+  LsobsRunType run_type = LSOBS_RUN_TYPE_CHAIN;
+  gboolean found = FALSE;
+
+  g_return_val_if_fail (word != NULL, LSOBS_RUN_TYPE_CHAIN);
+
+  for (guint i = 0; i < G_N_ELEMENTS (run_type_names) && !found; i++)
+    {
+      found = g_ascii_strcasecmp (word, run_type_names[i]) == 0;
+      if (found)
+        run_type = (LsobsRunType) i;
+    }
+  if (known != NULL)
+    *known = found;
+  return run_type;
+}

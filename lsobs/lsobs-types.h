@@ -146,6 +146,11 @@ typedef enum
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_run_type_get_type    (void);
 LSOBS_AVAILABLE_IN_0_1
+const char   *lsobs_run_type_to_string   (LsobsRunType  run_type);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunType  lsobs_run_type_from_string (const char   *word,
+                                          gboolean     *known);
+LSOBS_AVAILABLE_IN_0_1
 GType lsobs_run_status_get_type  (void);
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_ingest_mode_get_type (void);

@@ -404,7 +404,7 @@ in_event_name (Fixture *fixture)
 static void
 in_event_details (Fixture *fixture)
 {
-  _lsobs_notes_add_event (fixture->notes, "new_token", R_START, json ("{\"token\":\"" SECRET "\"}"));
+  _lsobs_notes_add_event (fixture->notes, "token", R_START, json ("{\"token\":\"" SECRET "\"}"));
 }
 
 typedef struct

@@ -138,7 +138,7 @@ test_fail_with_empty_message (RunFixture    *fixture,
 
   lsobs_run_fail_with_message (run, "");
   g_assert_cmpint (lsobs_run_get_status (run), ==, LSOBS_RUN_STATUS_FAILED);
-  assert_run (fixture, "run", 0, NULL, "\"\"");
+  assert_run (fixture, "run", 0, NULL, "\"Unknown error\"");
 }
 
 static void
