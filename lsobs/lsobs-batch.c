@@ -174,39 +174,32 @@ take_tags (LsobsRunEvent *event,
   event->tags = g_strv_builder_end (builder);
 }
 
-/**
- * lsobs_batch_dup_event:
- * @self: a batch
- * @index: which record, from 0
- *
- * Gets a record of the batch as an event, with everything as it leaves the
- * process.
- *
- * Returns: (transfer full): an event
- *
- * Since: 0.1
- */
-LsobsRunEvent *
-lsobs_batch_dup_event (LsobsBatch *self,
-                       guint       index)
+/* The event says whom it is about; the rest is the object. */
+static LsobsRunEvent *
+make_feedback_event (LsobsEncoded *encoded)
 {
-  LsobsEncoded *encoded;
-  LsobsRecord *record;
-  LsobsRunEvent *event;
-  g_autoptr (JsonNode) main_node = NULL;
+  JsonNode *node = parse_field (encoded, LSOBS_FIELD_MAIN);
+  JsonObject *main = json_node_get_object (node);
+  LsobsRunEvent *event = _lsobs_run_event_alloc (LSOBS_RUN_EVENT_KIND_FEEDBACK,
+                                                 json_object_get_string_member (main, "run_id"));
+
+  event->trace_id = g_strdup (json_object_get_string_member (main, "trace_id"));
+  event->feedback = node;
+  return event;
+}
+
+static LsobsRunEvent *
+make_run_event (LsobsEncoded *encoded)
+{
+  LsobsRecord *record = encoded->record;
+  LsobsRunEvent *event =
+      _lsobs_run_event_alloc (record->kind == LSOBS_RECORD_CREATE ? LSOBS_RUN_EVENT_KIND_START
+                                                                  : LSOBS_RUN_EVENT_KIND_UPDATE,
+                              encoded->id);
+  g_autoptr (JsonNode) main_node = parse_field (encoded, LSOBS_FIELD_MAIN);
   g_autoptr (JsonNode) error_node = NULL;
-  JsonObject *main;
+  JsonObject *main = json_node_get_object (main_node);
 
-  g_return_val_if_fail (self != NULL, NULL);
-  g_return_val_if_fail (index < self->records->len, NULL);
-
-  encoded = g_ptr_array_index (self->records, index);
-  record = encoded->record;
-  event = _lsobs_run_event_alloc (record->kind == LSOBS_RECORD_CREATE ? LSOBS_RUN_EVENT_KIND_START
-                                                                      : LSOBS_RUN_EVENT_KIND_UPDATE,
-                                  encoded->id);
-  main_node = parse_field (encoded, LSOBS_FIELD_MAIN);
-  main = json_node_get_object (main_node);
   event->parent_id = g_strdup (json_object_get_string_member_with_default (main, "parent_run_id", NULL));
   event->trace_id = g_strdup (json_object_get_string_member (main, "trace_id"));
   event->dotted_order = g_strdup (json_object_get_string_member (main, "dotted_order"));
@@ -228,4 +221,29 @@ lsobs_batch_dup_event (LsobsBatch *self,
     event->error_text = json_node_dup_string (error_node);
   _lsobs_attachments_unite (&event->attachments, _lsobs_encoded_get_attachments (encoded));
   return event;
+}
+
+/**
+ * lsobs_batch_dup_event:
+ * @self: a batch
+ * @index: which record, from 0
+ *
+ * Gets a record of the batch as an event, with everything as it leaves the
+ * process.
+ *
+ * Returns: (transfer full): an event
+ *
+ * Since: 0.1
+ */
+LsobsRunEvent *
+lsobs_batch_dup_event (LsobsBatch *self,
+                       guint       index)
+{
+  LsobsEncoded *encoded;
+
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (index < self->records->len, NULL);
+
+  encoded = g_ptr_array_index (self->records, index);
+  return encoded->record->feedback != NULL ? make_feedback_event (encoded) : make_run_event (encoded);
 }

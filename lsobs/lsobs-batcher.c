@@ -147,7 +147,14 @@ get_limits (LsobsBatcher *self)
   return limits;
 }
 
-/* Updates whose creates have found their fate move to @records. */
+/* The run that the record is about. */
+static LsobsRunInfo *
+get_run (LsobsRecord *record)
+{
+  return record->run != NULL ? record->run : record->info;
+}
+
+/* Records whose creates have found their fate move to @records. */
 static void
 release_held (LsobsBatcher *self,
               GPtrArray    *records,
@@ -158,7 +165,7 @@ release_held (LsobsBatcher *self,
       GList *next = l->next;
       LsobsRecord *record = l->data;
 
-      if (_lsobs_queue_get_create_state (self->queue, record->info) != LSOBS_CREATE_TAKEN)
+      if (_lsobs_queue_get_create_state (self->queue, get_run (record)) != LSOBS_CREATE_TAKEN)
         {
           g_queue_delete_link (&self->held, l);
           g_ptr_array_add (records, record);
@@ -167,13 +174,41 @@ release_held (LsobsBatcher *self,
     }
 }
 
+/* @batch: (element-type LsobsEncoded) */
+static gboolean
+has_create (GPtrArray    *batch,
+            LsobsRunInfo *run)
+{
+  for (guint i = 0; i < batch->len; i++)
+    {
+      LsobsRecord *record = ((LsobsEncoded *) g_ptr_array_index (batch, i))->record;
+
+      if (record->kind == LSOBS_RECORD_CREATE && record->info == run)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Feedback waits for the create of its run, unless they travel together.
+ * @batch: (nullable): what it is to travel in */
+static gboolean
+hold_feedback_back (LsobsBatcher *self,
+                    LsobsRecord  *record,
+                    GPtrArray    *batch)
+{
+  if (record->run == NULL ||
+      _lsobs_queue_get_create_state (self->queue, record->run) != LSOBS_CREATE_TAKEN ||
+      (batch != NULL && has_create (batch, record->run)))
+    return FALSE;
+  g_queue_push_tail (&self->held, record);
+  return TRUE;
+}
+
 /* An update must not overtake the create of its run. TRUE if it has to wait. */
 static gboolean
-hold_back (LsobsBatcher *self,
-           LsobsRecord  *record)
+hold_update_back (LsobsBatcher *self,
+                  LsobsRecord  *record)
 {
-  if (record->kind != LSOBS_RECORD_UPDATE || self->ending)
-    return FALSE;
   switch (_lsobs_queue_get_create_state (self->queue, record->info))
     {
     case LSOBS_CREATE_TAKEN:
@@ -227,6 +262,47 @@ encode_record (LsobsBatcher *self,
   return g_steal_pointer (&encoded);
 }
 
+/* Whether the record is feedback that cannot travel with anything else. */
+static gboolean
+goes_alone (LsobsBatcher *self,
+            LsobsRecord  *record)
+{
+  return record->feedback != NULL &&
+         (record->feedback->keep_retention || !lsobs_transport_takes_feedback (self->transport));
+}
+
+/* @alone, @batch: as the record is to travel
+ * TRUE if it has to wait */
+static gboolean
+hold_back (LsobsBatcher *self,
+           LsobsRecord  *record,
+           gboolean      alone,
+           GPtrArray    *batch)
+{
+  if (self->ending)
+    return FALSE;
+  switch (record->kind)
+    {
+    case LSOBS_RECORD_UPDATE:
+      return hold_update_back (self, record);
+    case LSOBS_RECORD_FEEDBACK:
+      return hold_feedback_back (self, record, alone ? NULL : batch);
+    case LSOBS_RECORD_CREATE:
+    default:
+      return FALSE;
+    }
+}
+
+/* What travels alone follows the rest, so that it is not in its way.
+ * @records: (element-type LsobsEncoded) */
+static void
+line_up_alone (LsobsBatcher *self,
+               GPtrArray    *records)
+{
+  for (guint i = 0; i < records->len; i++)
+    g_queue_push_tail (&self->ready, new_batch_of_one (g_ptr_array_index (records, i)));
+}
+
 /* Cuts the records into batches of at most so many bytes, and puts them in line. */
 static void
 line_up (LsobsBatcher *self,
@@ -234,20 +310,27 @@ line_up (LsobsBatcher *self,
          gsize         max_bytes)
 {
   g_autoptr (GPtrArray) current = new_encoded_array ();
+  g_autoptr (GPtrArray) singles = new_encoded_array ();
   gsize room = max_bytes - _lsobs_body_measure_end ();
   gsize n_bytes = 0;
 
   for (guint i = 0; i < records->len; i++)
     {
       LsobsRecord *record = g_ptr_array_index (records, i);
+      gboolean alone = goes_alone (self, record);
       LsobsEncoded *encoded;
       gsize size;
 
-      if (hold_back (self, record))
+      if (hold_back (self, record, alone, current))
         continue;
       encoded = encode_record (self, record, room);
       if (encoded == NULL)
         continue;
+      if (alone)
+        {
+          g_ptr_array_add (singles, encoded);
+          continue;
+        }
       size = _lsobs_body_measure (encoded);
       if (current->len > 0 && n_bytes + size > room)
         {
@@ -260,6 +343,7 @@ line_up (LsobsBatcher *self,
     }
   if (current->len > 0)
     g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
+  line_up_alone (self, singles);
 }
 
 /* Puts batches in line. FALSE when nothing should leave now. */

@@ -14,6 +14,6 @@ gsize   _lsobs_body_measure_end      (void);
 GBytes *_lsobs_body_write_multipart  (GPtrArray    *records,
                                       const char   *boundary);
 GBytes *_lsobs_body_write_batch      (GPtrArray    *records);
-GBytes *_lsobs_body_write_run        (LsobsEncoded *encoded);
+GBytes *_lsobs_body_write_one        (LsobsEncoded *encoded);
 
 G_END_DECLS

@@ -28,7 +28,16 @@ typedef struct
 static const char *
 get_operation (LsobsEncoded *encoded)
 {
-  return encoded->record->kind == LSOBS_RECORD_CREATE ? "post." : "patch.";
+  switch (encoded->record->kind)
+    {
+    case LSOBS_RECORD_FEEDBACK:
+      return "feedback.";
+    case LSOBS_RECORD_UPDATE:
+      return "patch.";
+    case LSOBS_RECORD_CREATE:
+    default:
+      return "post.";
+    }
 }
 
 /* @index: (inout): from 0 on
@@ -212,15 +221,15 @@ _lsobs_body_write_batch (GPtrArray *records)
   return _lsobs_buffer_steal_bytes (&out);
 }
 
-/* One run alone. An update names its id in the URL, and so leaves it out here. */
+/* One record alone. An update names its id in the URL, and so leaves it out here. */
 GBytes *
-_lsobs_body_write_run (LsobsEncoded *encoded)
+_lsobs_body_write_one (LsobsEncoded *encoded)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
 
   append_run (&out, encoded,
-              encoded->record->kind == LSOBS_RECORD_CREATE
-                  ? 1
-                  : strlen ("{\"id\":\"") + LSOBS_UUID_LEN + strlen ("\","));
+              encoded->record->kind == LSOBS_RECORD_UPDATE
+                  ? strlen ("{\"id\":\"") + LSOBS_UUID_LEN + strlen ("\",")
+                  : 1);
   return _lsobs_buffer_steal_bytes (&out);
 }

@@ -33,18 +33,21 @@ get_chunk (void)
   return chunk;
 }
 
-/* What can never fit is replaced by a note of its size. */
+/* What can never fit is replaced by a note of its size.
+ * @counters: (nullable) */
 static GBytes *
 note_of_size (gsize          n_bytes,
               LsobsCounters *counters)
 {
   char *text = g_strdup_printf ("{\"__truncated__\":true,\"bytes\":%" G_GSIZE_FORMAT "}", n_bytes);
 
-  _lsobs_counters_add (counters, LSOBS_COUNTER_CUT_PAYLOADS, 1);
+  if (counters != NULL)
+    _lsobs_counters_add (counters, LSOBS_COUNTER_CUT_PAYLOADS, 1);
   return g_bytes_new_take (text, strlen (text));
 }
 
-/* Returns: (transfer full) (nullable): NULL for no node */
+/* @counters: (nullable)
+ * Returns: (transfer full) (nullable): NULL for no node */
 GBytes *
 _lsobs_capture_node (JsonNode      *node,
                      gsize          max_bytes,

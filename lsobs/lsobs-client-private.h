@@ -11,6 +11,5 @@ gboolean     _lsobs_client_claim            (LsobsClient   *self,
                                              LsobsCounters *counters);
 LsobsService *
              _lsobs_client_peek_service     (LsobsClient   *self);
-gboolean     _lsobs_client_takes_feedback   (LsobsClient   *self);
 
 G_END_DECLS

@@ -105,6 +105,12 @@ lsobs_client_get_max_bytes (LsobsTransport *transport)
   return _lsobs_service_get_max_bytes (LSOBS_CLIENT (transport)->service);
 }
 
+static gboolean
+lsobs_client_takes_feedback (LsobsTransport *transport)
+{
+  return _lsobs_service_takes_feedback (LSOBS_CLIENT (transport)->service);
+}
+
 static void
 lsobs_client_close (LsobsTransport *transport)
 {
@@ -203,6 +209,7 @@ lsobs_client_transport_init (LsobsTransportInterface *iface)
   iface->hurry = lsobs_client_hurry;
   iface->lost = lsobs_client_lost;
   iface->settle = lsobs_client_settle;
+  iface->takes_feedback = lsobs_client_takes_feedback;
 }
 
 static void
@@ -259,15 +266,6 @@ LsobsService *
 _lsobs_client_peek_service (LsobsClient *self)
 {
   return self->service;
-}
-
-/* Whether feedback may travel with the runs. FALSE as long as the service has not
- * said how old it is. Called in the thread that sends. */
-gboolean
-_lsobs_client_takes_feedback (LsobsClient *self)
-{
-  return _lsobs_service_get_mode (self->service) == LSOBS_INGEST_MODE_MULTIPART &&
-         _lsobs_server_info_is_at_least (&self->service->info, 0, 8, 10);
 }
 
 /**

@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 /**
  * LsobsRedactFunc:
  * @field: what @value is: `inputs`, `outputs`, `metadata`, `extra` (what was set with
- *   lsobs_run_set_extra()), `serialized`, `error`, `tags` or `events`
+ *   lsobs_run_set_extra()), `serialized`, `error`, `tags` or `events` of a run; `value`,
+ *   `comment`, `correction`, `metadata` (of the source), `extra` or `config` of feedback
  * @value: (transfer none): the value as the program gave it; it is the function's
  *   own, which may change it
  * @user_data: (closure): the data given to lsobs_config_set_redact_func()
@@ -17,10 +18,10 @@ G_BEGIN_DECLS
  * altogether, and sees a field before the rules of the config do, which are applied
  * to what it returns.
  *
- * An error is a string, tags are an array of strings, and events are an array of
- * objects, each with a `name` and a `time` and the members that were given; so must
- * be what is returned for them. Extra and serialized are objects and stay ones. Inputs,
- * outputs and metadata may be anything; text that is not JSON is a string.
+ * An error and a comment are strings, tags are an array of strings, and events are an
+ * array of objects, each with a `name` and a `time` and the members that were given; so
+ * must be what is returned for them. Extra, serialized and config are objects and stay
+ * such. The others may be anything; text that is not JSON is a string.
  *
  * It is called in the thread that sends: one of the library's, or that of the
  * observer's main context; never twice at once for one observer or exporter, but for

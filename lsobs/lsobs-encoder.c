@@ -17,6 +17,11 @@
 /* In the metadata of each run, when the program says what it is. */
 #define REVISION_ID_KEY "revision_id"
 
+/* Of a score four decimals are kept, as the official clients do; a larger one than
+ * MAX_SCORE has no more. */
+#define SCORE_SCALE 10000
+#define MAX_SCORE 1e11
+
 const char * const _lsobs_field_names[LSOBS_N_FIELDS] = {
   "main", "inputs", "outputs", "events", "extra", "error", "serialized"
 };
@@ -428,6 +433,147 @@ has_serialized (Encoding *e)
 }
 
 static void
+write_run (Encoding *e)
+{
+  LsobsRecord *record = e->record;
+
+  write_main (e);
+  if (record->inputs != NULL)
+    {
+      write_payload (e, LSOBS_FIELD_INPUTS, record->inputs, e->settings->hide_inputs);
+    }
+  else if (record->kind == LSOBS_RECORD_CREATE)
+    {
+      begin_field (e, LSOBS_FIELD_INPUTS);
+      _lsobs_buffer_append_str (e->out, "{}");
+      end_field (e, LSOBS_FIELD_INPUTS);
+    }
+  if (record->outputs != NULL)
+    write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, e->settings->hide_outputs);
+  if (record->events != NULL && record->events->len > 0 && !is_cut (e))
+    write_events (e);
+  if (has_extra (record))
+    write_extra (e);
+  if (record->error != NULL)
+    write_error (e);
+  if (has_serialized (e))
+    write_payload (e, LSOBS_FIELD_SERIALIZED, record->serialized, FALSE);
+}
+
+static void
+write_score (Encoding      *e,
+             LsobsFeedback *feedback)
+{
+  g_autoptr (JsonNode) node = json_node_alloc ();
+  double score = feedback->score;
+  gboolean large = score >= MAX_SCORE || score <= -MAX_SCORE;
+  gint64 scaled = large ? 0 : (gint64) (score * SCORE_SCALE + (score < 0 ? -0.5 : 0.5));
+
+  if (feedback->score_kind == LSOBS_SCORE_NONE)
+    return;
+  if (feedback->score_kind == LSOBS_SCORE_BOOLEAN)
+    json_node_init_boolean (node, score != 0);
+  else if (large)
+    json_node_init_double (node, score);
+  else if (scaled % SCORE_SCALE == 0)
+    json_node_init_int (node, scaled / SCORE_SCALE);
+  else
+    json_node_init_double (node, (double) scaled / SCORE_SCALE);
+  _lsobs_buffer_append_str (e->out, ",\"score\":");
+  _lsobs_json_write_node (e->out, node, G_MAXSSIZE);
+}
+
+/* @json: (nullable) */
+static void
+write_member (Encoding   *e,
+              const char *key,
+              GBytes     *json,
+              gboolean    wrap,
+              gboolean    hidden)
+{
+  if (json == NULL)
+    return;
+  _lsobs_buffer_append_str (e->out, key);
+  if (hidden)
+    _lsobs_buffer_append_str (e->out, "{}");
+  else if (is_cut (e))
+    write_size (e, json);
+  else
+    walk (e, json, wrap);
+}
+
+/* An id that the program knows from elsewhere. @text: (nullable) */
+static void
+write_foreign_id (Encoding   *e,
+                  const char *key,
+                  const char *text)
+{
+  LsobsId id;
+
+  if (text == NULL || !_lsobs_id_parse (&id, text))
+    return;
+  _lsobs_buffer_append_str (e->out, key);
+  _lsobs_id_write (&id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
+  e->out->len += LSOBS_UUID_LEN;
+  _lsobs_buffer_append_c (e->out, '"');
+}
+
+static void
+write_source (Encoding      *e,
+              LsobsFeedback *feedback)
+{
+  _lsobs_buffer_append_str (e->out, ",\"feedback_source\":{\"type\":\"");
+  _lsobs_buffer_append_str (e->out, feedback->source == LSOBS_FEEDBACK_SOURCE_MODEL ? "model" : "api");
+  _lsobs_buffer_append_c (e->out, '"');
+  if (feedback->metadata != NULL)
+    write_member (e, ",\"metadata\":", feedback->metadata, TRUE, e->settings->hide_metadata);
+  else
+    _lsobs_buffer_append_str (e->out, ",\"metadata\":{}");
+  _lsobs_buffer_append_c (e->out, '}');
+}
+
+static void
+write_feedback (Encoding *e)
+{
+  LsobsRunInfo *info = e->record->info;
+  LsobsFeedback *feedback = e->record->feedback;
+
+  begin_field (e, LSOBS_FIELD_MAIN);
+  write_id (e, "{\"id\":\"", &feedback->id);
+  write_id (e, ",\"run_id\":\"", &info->segment.id);
+  write_id (e, ",\"trace_id\":\"", _lsobs_run_info_get_trace_id (info));
+  _lsobs_buffer_append_str (e->out, ",\"key\":");
+  write_name (e, feedback->key, is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes,
+                                                                   MIN_NAME_BYTES));
+  write_score (e, feedback);
+  write_member (e, ",\"value\":", feedback->value, FALSE, FALSE);
+  if (feedback->comment != NULL)
+    {
+      _lsobs_buffer_append_str (e->out, ",\"comment\":");
+      walk_text (e, feedback->comment);
+    }
+  write_member (e, ",\"correction\":", feedback->correction, FALSE, e->settings->hide_outputs);
+  write_source (e, feedback);
+  /* Elsewhere the project is another one. */
+  if (e->settings->lane == 0)
+    write_foreign_id (e, ",\"session_id\":\"", feedback->project_id);
+  if (feedback->start_time != 0)
+    write_time (e, ",\"start_time\":\"", feedback->start_time);
+  write_time (e, ",\"created_at\":\"", feedback->created_at);
+  write_time (e, ",\"modified_at\":\"", feedback->created_at);
+  write_foreign_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
+  write_foreign_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
+  write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);
+  write_member (e, ",\"extra\":", e->settings->hide_metadata ? NULL : feedback->extra, TRUE, FALSE);
+  if (feedback->is_error)
+    _lsobs_buffer_append_str (e->out, ",\"error\":true");
+  if (feedback->keep_retention)
+    _lsobs_buffer_append_str (e->out, ",\"extend_trace_retention\":false");
+  _lsobs_buffer_append_c (e->out, '}');
+  end_field (e, LSOBS_FIELD_MAIN);
+}
+
+static void
 encode (LsobsSettings *settings,
         LsobsCounters *counters,
         LsobsEncoded  *encoded)
@@ -440,33 +586,16 @@ encode (LsobsSettings *settings,
     _lsobs_settings_get_project (settings, own_project),
     _lsobs_settings_get_remap_project (settings, own_project)
   };
-  gboolean create = record->kind == LSOBS_RECORD_CREATE;
 
   _lsobs_buffer_truncate (&encoded->text, 0);
   memset (encoded->fields, 0, sizeof encoded->fields);
-  write_mapped_id (&e, &record->info->segment.id, encoded->id);
+  write_mapped_id (&e, record->feedback != NULL ? &record->feedback->id : &record->info->segment.id,
+                   encoded->id);
 
-  write_main (&e);
-  if (record->inputs != NULL)
-    {
-      write_payload (&e, LSOBS_FIELD_INPUTS, record->inputs, settings->hide_inputs);
-    }
-  else if (create)
-    {
-      begin_field (&e, LSOBS_FIELD_INPUTS);
-      _lsobs_buffer_append_str (e.out, "{}");
-      end_field (&e, LSOBS_FIELD_INPUTS);
-    }
-  if (record->outputs != NULL)
-    write_payload (&e, LSOBS_FIELD_OUTPUTS, record->outputs, settings->hide_outputs);
-  if (record->events != NULL && record->events->len > 0 && !is_cut (&e))
-    write_events (&e);
-  if (has_extra (record))
-    write_extra (&e);
-  if (record->error != NULL)
-    write_error (&e);
-  if (has_serialized (&e))
-    write_payload (&e, LSOBS_FIELD_SERIALIZED, record->serialized, FALSE);
+  if (record->feedback != NULL)
+    write_feedback (&e);
+  else
+    write_run (&e);
   if (settings->redactor != NULL)
     _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES,
                          (gssize) _lsobs_redactor_take_failures (settings->redactor));

@@ -32,7 +32,8 @@ G_DEFINE_ENUM_TYPE (LsobsError, lsobs_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_UNREACHABLE, "unreachable"),
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_CLOSED, "closed"),
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_ATTACHMENT, "invalid-attachment"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_VALUE, "invalid-value"))
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_VALUE, "invalid-value"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_FEEDBACK, "invalid-feedback"))
 
 G_DEFINE_ENUM_TYPE (LsobsFlushError, lsobs_flush_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_TIMEOUT, "timeout"),

@@ -36,6 +36,7 @@ G_BEGIN_DECLS
  * @LSOBS_ERROR_CLOSED: the object was shut down
  * @LSOBS_ERROR_INVALID_ATTACHMENT: the name of an attachment cannot be sent
  * @LSOBS_ERROR_INVALID_VALUE: something is said of a run that cannot be
+ * @LSOBS_ERROR_INVALID_FEEDBACK: feedback breaks the protocol's rules
  *
  * Errors of settings, runs and the service.
  *
@@ -58,7 +59,8 @@ typedef enum
   LSOBS_ERROR_UNREACHABLE,
   LSOBS_ERROR_CLOSED,
   LSOBS_ERROR_INVALID_ATTACHMENT,
-  LSOBS_ERROR_INVALID_VALUE
+  LSOBS_ERROR_INVALID_VALUE,
+  LSOBS_ERROR_INVALID_FEEDBACK
 } LsobsError;
 
 #define LSOBS_TYPE_ERROR (lsobs_error_get_type ())

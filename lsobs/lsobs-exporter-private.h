@@ -17,6 +17,9 @@ void           _lsobs_exporter_push          (LsobsExporter *self,
                                               LsobsRecord   *record);
 void           _lsobs_exporter_push_late     (LsobsExporter *self,
                                               LsobsRecord   *record);
+gboolean       _lsobs_exporter_take_feedback (LsobsExporter  *self,
+                                              LsobsFeedback  *feedback,
+                                              GError        **error);
 gboolean       _lsobs_exporter_attach        (LsobsExporter   *self,
                                               LsobsRunInfo    *info,
                                               LsobsAttachment *attachment);

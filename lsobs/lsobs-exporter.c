@@ -172,6 +172,16 @@ _lsobs_exporter_attach (LsobsExporter   *self,
   return _lsobs_fan_attach (get_fan (self), info, attachment);
 }
 
+gboolean
+_lsobs_exporter_take_feedback (LsobsExporter  *self,
+                               LsobsFeedback  *feedback,
+                               GError        **error)
+{
+  g_return_val_if_fail (self->fan != NULL, FALSE);
+
+  return _lsobs_fan_take_feedback (get_fan (self), feedback, G_OBJECT (self), error);
+}
+
 /**
  * lsobs_exporter_enqueue:
  * @self: an exporter

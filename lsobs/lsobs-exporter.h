@@ -3,6 +3,7 @@
 
 #include <lsobs/lsobs-config.h>
 #include <lsobs/lsobs-error.h>
+#include <lsobs/lsobs-feedback.h>
 #include <lsobs/lsobs-flush-stats.h>
 #include <lsobs/lsobs-run-event.h>
 #include <lsobs/lsobs-stats.h>
@@ -29,6 +30,10 @@ LsobsExporter  *lsobs_exporter_new             (LsobsConfig          *config,
 LSOBS_AVAILABLE_IN_0_1
 gboolean        lsobs_exporter_enqueue         (LsobsExporter        *self,
                                                 LsobsRunEvent        *event,
+                                                GError              **error);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_exporter_add_feedback    (LsobsExporter        *self,
+                                                LsobsFeedback        *feedback,
                                                 GError              **error);
 LSOBS_AVAILABLE_IN_0_1
 gboolean        lsobs_exporter_flush           (LsobsExporter        *self,

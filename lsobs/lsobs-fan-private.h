@@ -34,6 +34,10 @@ gboolean    _lsobs_fan_attach         (LsobsFan         *self,
 gboolean    _lsobs_fan_take_event     (LsobsFan         *self,
                                        LsobsRunEvent    *event,
                                        GError          **error);
+gboolean    _lsobs_fan_take_feedback  (LsobsFan         *self,
+                                       LsobsFeedback    *feedback,
+                                       GObject          *exporter,
+                                       GError          **error);
 
 gboolean    _lsobs_fan_flush          (LsobsFan         *self,
                                        gint64            timeout,

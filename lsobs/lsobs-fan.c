@@ -117,6 +117,8 @@ _lsobs_fan_push (LsobsFan    *self,
                  LsobsRecord *record)
 {
   _lsobs_run_info_ensure_flows (record->info, self->n_pipes);
+  if (record->run != NULL)
+    _lsobs_run_info_ensure_flows (record->run, self->n_pipes);
   for (guint i = 1; i < self->n_pipes; i++)
     _lsobs_pipe_push (self->pipes[i], _lsobs_record_copy (record));
   _lsobs_pipe_push (self->pipes[0], record);
@@ -160,6 +162,23 @@ _lsobs_fan_take_event (LsobsFan       *self,
   if (record != NULL && late)
     _lsobs_fan_push_late (self, record);
   else if (record != NULL)
+    _lsobs_fan_push (self, record);
+  return TRUE;
+}
+
+/* @exporter: whose fan this is */
+gboolean
+_lsobs_fan_take_feedback (LsobsFan       *self,
+                          LsobsFeedback  *feedback,
+                          GObject        *exporter,
+                          GError        **error)
+{
+  LsobsRecord *record;
+
+  if (!_lsobs_intake_take_feedback (self->settings, self->counters, self->store, feedback, exporter,
+                                    &record, error))
+    return FALSE;
+  if (record != NULL)
     _lsobs_fan_push (self, record);
   return TRUE;
 }

@@ -17,5 +17,13 @@ gboolean _lsobs_intake_take (LsobsSettings  *settings,
                              LsobsRecord   **record,
                              gboolean       *late,
                              GError        **error);
+gboolean _lsobs_intake_take_feedback
+                             (LsobsSettings  *settings,
+                              LsobsCounters  *counters,
+                              LsobsRunStore  *store,
+                              LsobsFeedback  *feedback,
+                              GObject        *exporter,
+                              LsobsRecord   **record,
+                              GError        **error);
 
 G_END_DECLS

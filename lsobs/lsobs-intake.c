@@ -8,6 +8,7 @@
 #include "lsobs/lsobs-capture-private.h"
 #include "lsobs/lsobs-clock-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-intake-private.h"
 #include "lsobs/lsobs-run-event-private.h"
 
@@ -198,6 +199,12 @@ _lsobs_intake_take (LsobsSettings  *settings,
 {
   *record = NULL;
   *late = FALSE;
+  if (event->kind == LSOBS_RUN_EVENT_KIND_FEEDBACK)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   _("Feedback is not added as an event, but with %s"), "lsobs_exporter_add_feedback()");
+      return FALSE;
+    }
   if (!settings->tracing_enabled)
     {
       if (event->kind == LSOBS_RUN_EVENT_KIND_START)
@@ -207,4 +214,69 @@ _lsobs_intake_take (LsobsSettings  *settings,
   if (event->kind == LSOBS_RUN_EVENT_KIND_START)
     return take_start (settings, counters, store, event, record, error);
   return take_update (settings, counters, store, event, record, late, error);
+}
+
+/* Returns: (transfer full) (nullable): the run, if what became of its create can be
+ * asked here */
+static LsobsRunInfo *
+find_run (LsobsRunStore *store,
+          LsobsFeedback *feedback,
+          GObject       *exporter)
+{
+  if (feedback->exporter == exporter && feedback->run->epoch == _lsobs_fork_epoch ())
+    return _lsobs_run_info_ref (feedback->run);
+  return _lsobs_run_store_dup_info (store, feedback->run_id);
+}
+
+/* Returns: (transfer full): names the run to the queue, which tells it from the run
+ * @segments: of the root and of the run
+ * @known: (nullable): the run, if there is more to know of it */
+static LsobsRunInfo *
+make_feedback_info (const LsobsSegment *segments,
+                    LsobsRunInfo       *known)
+{
+  gboolean root = _lsobs_id_equal (&segments[0].id, &segments[1].id);
+  LsobsRunInfo *info = _lsobs_run_info_new_for_segments (segments, root ? 1 : 2, NULL,
+                                                         LSOBS_RUN_TYPE_CHAIN);
+
+  /* The ids that a run has elsewhere depend on it. */
+  if (known != NULL && known->project_name != NULL)
+    _lsobs_run_info_set_project_name (info, known->project_name);
+  return info;
+}
+
+/* @exporter: the one that this is for
+ * @record: (out) (transfer full) (nullable): what to push, if anything */
+gboolean
+_lsobs_intake_take_feedback (LsobsSettings  *settings,
+                             LsobsCounters  *counters,
+                             LsobsRunStore  *store,
+                             LsobsFeedback  *feedback,
+                             GObject        *exporter,
+                             LsobsRecord   **record,
+                             GError        **error)
+{
+  g_autoptr (LsobsRunInfo) info = NULL;
+  g_autoptr (LsobsRunInfo) run = NULL;
+  LsobsSegment segments[2] = { { 0, }, };
+  LsobsRunInfo *known;
+
+  *record = NULL;
+  if (!settings->tracing_enabled)
+    return TRUE;
+  if (!_lsobs_feedback_check (feedback, &segments[1].id, &segments[0].id, error))
+    return FALSE;
+  run = find_run (store, feedback, exporter);
+  known = feedback->run != NULL ? feedback->run : run;
+  /* The sampler decides by the trace, as it has done for the run. */
+  if (known != NULL ? !known->sampled : !_lsobs_settings_keeps (settings, &segments[0].id))
+    {
+      _lsobs_counters_add (counters, LSOBS_COUNTER_UNSAMPLED, 1);
+      return TRUE;
+    }
+  info = make_feedback_info (segments, known);
+  *record = _lsobs_record_new (LSOBS_RECORD_FEEDBACK, info);
+  (*record)->run = g_steal_pointer (&run);
+  (*record)->feedback = _lsobs_feedback_copy (feedback);
+  return TRUE;
 }

@@ -46,6 +46,10 @@ LsobsRun        *lsobs_observer_start_run_of_kind  (LsobsObserver        *self,
                                                     const char           *kind,
                                                     JsonNode             *inputs);
 LSOBS_AVAILABLE_IN_0_1
+gboolean         lsobs_observer_add_feedback       (LsobsObserver        *self,
+                                                    LsobsFeedback        *feedback,
+                                                    GError              **error);
+LSOBS_AVAILABLE_IN_0_1
 gboolean         lsobs_observer_flush              (LsobsObserver        *self,
                                                     gint64                timeout,
                                                     LsobsFlushStats      *stats,

@@ -156,25 +156,26 @@ visit_tags (Visit       *visit,
 }
 
 static void
-visit_error (Visit       *visit,
-             LsobsRecord *record)
+visit_text (Visit       *visit,
+            const char  *field,
+            char       **member)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
   g_autofree char *valid = NULL;
 
-  if (record->error == NULL)
+  if (*member == NULL)
     return;
-  valid = g_utf8_make_valid (record->error, -1);
+  valid = g_utf8_make_valid (*member, -1);
   value = json_node_init_string (json_node_alloc (), valid);
-  result = call (visit, "error", value);
-  g_free (record->error);
-  record->error = result != NULL && json_node_get_value_type (result) == G_TYPE_STRING
-                      ? json_node_dup_string (result) : NULL;
-  if (record->error != NULL)
+  result = call (visit, field, value);
+  g_free (*member);
+  *member = result != NULL && json_node_get_value_type (result) == G_TYPE_STRING
+                ? json_node_dup_string (result) : NULL;
+  if (*member != NULL)
     return;
   _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
-  record->error = g_strdup (DROPPED_KEY ": " DROPPED ("error"));
+  *member = g_strdup_printf (DROPPED_KEY ": " DROPPED ("%s"), field);
 }
 
 /* Events as the service sees them: the details with the name and the time.
@@ -345,6 +346,27 @@ visit_events (Visit       *visit,
   record->events = events;
 }
 
+/* Copies of the record share the feedback. */
+static void
+visit_feedback (Visit       *visit,
+                LsobsRecord *record)
+{
+  LsobsFeedback *feedback = _lsobs_feedback_copy (record->feedback);
+
+  visit_value (visit, "value", &feedback->value);
+  visit_text (visit, "comment", &feedback->comment);
+  if (!visit->settings->hide_outputs)
+    visit_value (visit, "correction", &feedback->correction);
+  if (!visit->settings->hide_metadata)
+    {
+      visit_value (visit, "metadata", &feedback->metadata);
+      visit_object (visit, "extra", &feedback->extra);
+    }
+  visit_object (visit, "config", &feedback->config);
+  lsobs_feedback_unref (record->feedback);
+  record->feedback = feedback;
+}
+
 /* Has the program's function, if there is one, replace what @self holds. What is
  * hidden anyway it does not see. Called in the thread that sends, without a lock,
  * once for each record. */
@@ -357,6 +379,11 @@ _lsobs_record_run_hook (LsobsRecord   *self,
 
   if (settings->redact_hook == NULL)
     return;
+  if (self->feedback != NULL)
+    {
+      visit_feedback (&visit, self);
+      return;
+    }
   if (!settings->hide_inputs)
     visit_value (&visit, "inputs", &self->inputs);
   if (!settings->hide_outputs)
@@ -368,7 +395,7 @@ _lsobs_record_run_hook (LsobsRecord   *self,
       if (!settings->hide_inputs)
         visit_object (&visit, "serialized", &self->serialized);
     }
-  visit_error (&visit, self);
+  visit_text (&visit, "error", &self->error);
   visit_tags (&visit, self);
   visit_events (&visit, self);
 }

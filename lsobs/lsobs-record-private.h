@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lsobs/lsobs-attachment-private.h"
+#include "lsobs/lsobs-feedback-private.h"
 #include "lsobs/lsobs-notes-private.h"
 #include "lsobs/lsobs-run-info-private.h"
 
@@ -10,7 +11,8 @@ G_BEGIN_DECLS
 typedef enum
 {
   LSOBS_RECORD_CREATE, /* a run begins; with an end time: a complete run */
-  LSOBS_RECORD_UPDATE  /* a run that was created by an earlier record ends */
+  LSOBS_RECORD_UPDATE, /* a run that was created by an earlier record ends */
+  LSOBS_RECORD_FEEDBACK /* a run gets feedback */
 } LsobsRecordKind;
 
 /* What travels through a queue: one operation on one run. Payloads are JSON text as
@@ -20,7 +22,9 @@ typedef enum
 struct _LsobsRecord
 {
   LsobsRecordKind kind;
-  LsobsRunInfo *info;   /* (owned) */
+  LsobsRunInfo *info;   /* (owned) with feedback: names the run, and flows by itself */
+  LsobsRunInfo *run;    /* (owned) (nullable) with feedback: the run, if it is known */
+  LsobsFeedback *feedback; /* (owned) (nullable) with feedback: all there is */
 
   LsobsNotes *notes;    /* (owned) (nullable) until they are written out, below */
   GBytes *inputs;       /* (owned) (nullable) */

@@ -36,6 +36,10 @@ _lsobs_record_copy (LsobsRecord *self)
   LsobsRecord *copy = g_memdup2 (self, sizeof *self);
 
   _lsobs_run_info_ref (copy->info);
+  if (copy->run != NULL)
+    _lsobs_run_info_ref (copy->run);
+  if (copy->feedback != NULL)
+    lsobs_feedback_ref (copy->feedback);
   if (copy->notes != NULL)
     _lsobs_notes_ref (copy->notes);
   ref_bytes (copy->inputs);
@@ -65,6 +69,8 @@ _lsobs_record_free (LsobsRecord *self)
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self->error);
+  g_clear_pointer (&self->feedback, lsobs_feedback_unref);
+  _lsobs_run_info_unref (self->run);
   _lsobs_run_info_unref (self->info);
   g_free (self);
 }
@@ -99,6 +105,7 @@ _lsobs_record_measure (LsobsRecord *self)
          /* Until the last note, they are the handle's. */
          (self->notes != NULL && self->final ? self->notes->n_bytes : 0) +
          _lsobs_attachments_measure (self->attachments) +
+         (self->feedback != NULL ? _lsobs_feedback_measure (self->feedback) : 0) +
          (self->error != NULL ? strlen (self->error) : 0) +
          (self->info->name != NULL ? strlen (self->info->name) : 0);
 }

@@ -20,13 +20,24 @@
 /* Large bodies get this many more ms per KiB. */
 #define MS_PER_KIB 5
 
+/* What a request is: the modes that a batch may be sent in, and an endpoint for one
+ * piece of feedback. */
+typedef enum
+{
+  SHAPE_MULTIPART,
+  SHAPE_BATCH,
+  SHAPE_RUN,
+  SHAPE_FEEDBACK
+} Shape;
+
 /* One batch under way, in as many attempts as it takes. */
 typedef struct
 {
   LsobsService *service;     /* (owned) */
   LsobsBatch *batch;         /* (owned) */
   GBytes *body;              /* (owned) (nullable) kept for retries */
-  LsobsIngestMode mode;      /* which shape body has */
+  LsobsIngestMode mode;      /* what body was made for */
+  Shape shape;               /* what it is */
   char boundary[LSOBS_BOUNDARY_LEN + 1];
   guint n_attempts;
   gboolean unsure;           /* an attempt that failed may have come through all the same */
@@ -48,51 +59,85 @@ request_free (gpointer user_data)
   g_free (request);
 }
 
-/* Where requests of the mode go, below the address of the service. */
-static const char *
-get_path (LsobsIngestMode mode)
+static LsobsEncoded *
+peek_first (LsobsBatch *batch)
+{
+  return g_ptr_array_index (_lsobs_batch_peek_records (batch), 0);
+}
+
+static Shape
+get_mode_shape (LsobsIngestMode mode)
 {
   switch (mode)
     {
     case LSOBS_INGEST_MODE_BATCH:
-      return "runs/batch";
+      return SHAPE_BATCH;
     case LSOBS_INGEST_MODE_RUNS:
-      return "runs";
+      return SHAPE_RUN;
     case LSOBS_INGEST_MODE_AUTO:
     case LSOBS_INGEST_MODE_MULTIPART:
+    default:
+      return SHAPE_MULTIPART;
+    }
+}
+
+static Shape
+get_shape (LsobsService    *service,
+           LsobsBatch      *batch,
+           LsobsIngestMode  mode)
+{
+  LsobsFeedback *feedback = peek_first (batch)->record->feedback;
+
+  if (lsobs_batch_get_n_records (batch) == 1 && feedback != NULL &&
+      (feedback->keep_retention || !_lsobs_service_takes_feedback (service)))
+    return SHAPE_FEEDBACK;
+  return get_mode_shape (mode);
+}
+
+/* Where requests go, below the address of the service. */
+static const char *
+get_path (Shape shape)
+{
+  switch (shape)
+    {
+    case SHAPE_BATCH:
+      return "runs/batch";
+    case SHAPE_RUN:
+      return "runs";
+    case SHAPE_FEEDBACK:
+      return "feedback";
+    case SHAPE_MULTIPART:
     default:
       return "runs/multipart";
     }
 }
 
-/* @boundary: room for one; written to when the mode needs it */
+/* @boundary: room for one; written to when the shape needs it */
 static GBytes *
-write_body (LsobsBatch      *batch,
-            LsobsIngestMode  mode,
-            char            *boundary)
+write_body (LsobsBatch *batch,
+            Shape       shape,
+            char       *boundary)
 {
-  GPtrArray *records = _lsobs_batch_peek_records (batch);
-
-  switch (mode)
+  switch (shape)
     {
-    case LSOBS_INGEST_MODE_RUNS:
-      return _lsobs_body_write_run (g_ptr_array_index (records, 0));
-    case LSOBS_INGEST_MODE_BATCH:
-      return _lsobs_body_write_batch (records);
-    case LSOBS_INGEST_MODE_AUTO:
-    case LSOBS_INGEST_MODE_MULTIPART:
+    case SHAPE_RUN:
+    case SHAPE_FEEDBACK:
+      return _lsobs_body_write_one (peek_first (batch));
+    case SHAPE_BATCH:
+      return _lsobs_body_write_batch (_lsobs_batch_peek_records (batch));
+    case SHAPE_MULTIPART:
     default:
       _lsobs_body_make_boundary (boundary);
-      return _lsobs_body_write_multipart (records, boundary);
+      return _lsobs_body_write_multipart (_lsobs_batch_peek_records (batch), boundary);
     }
 }
 
-/* Returns: (transfer full): what bodies of the mode are */
+/* Returns: (transfer full): what bodies of the shape are */
 static char *
-make_type (LsobsIngestMode  mode,
-           const char      *boundary)
+make_type (Shape       shape,
+           const char *boundary)
 {
-  if (mode == LSOBS_INGEST_MODE_MULTIPART)
+  if (shape == SHAPE_MULTIPART)
     return g_strdup_printf ("multipart/form-data; boundary=%s", boundary);
   return g_strdup ("application/json");
 }
@@ -101,25 +146,22 @@ make_type (LsobsIngestMode  mode,
 static gboolean
 is_single_update (Request *request)
 {
-  LsobsEncoded *first = g_ptr_array_index (_lsobs_batch_peek_records (request->batch), 0);
-
-  return request->mode == LSOBS_INGEST_MODE_RUNS && first->record->kind == LSOBS_RECORD_UPDATE;
+  return request->shape == SHAPE_RUN && peek_first (request->batch)->record->kind == LSOBS_RECORD_UPDATE;
 }
 
 /* Returns: (transfer full): a new one for each attempt */
 static SoupMessage *
 make_message (Request *request)
 {
-  LsobsEncoded *first = g_ptr_array_index (_lsobs_batch_peek_records (request->batch), 0);
+  const char *id = peek_first (request->batch)->id;
   gboolean update = is_single_update (request);
-  g_autofree char *path = g_strconcat (get_path (request->mode), update ? "/" : "",
-                                       update ? first->id : "", NULL);
-  g_autofree char *type = make_type (request->mode, request->boundary);
+  g_autofree char *path = g_strconcat (get_path (request->shape), update ? "/" : "", update ? id : "",
+                                       NULL);
+  g_autofree char *type = make_type (request->shape, request->boundary);
   SoupMessage *message = _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
 
-  if (request->mode == LSOBS_INGEST_MODE_RUNS && !update)
-    soup_message_headers_replace (soup_message_get_request_headers (message), "x-idempotency-key",
-                                  first->id);
+  if (request->shape == SHAPE_RUN && !update)
+    soup_message_headers_replace (soup_message_get_request_headers (message), "x-idempotency-key", id);
   soup_message_set_request_body_from_bytes (message, type, request->body);
   return message;
 }
@@ -223,7 +265,7 @@ count_left_out (Request *request)
   LsobsService *service = request->service;
   guint n = 0;
 
-  if (request->mode == LSOBS_INGEST_MODE_MULTIPART)
+  if (request->shape == SHAPE_MULTIPART)
     return;
   for (guint i = 0; i < records->len; i++)
     {
@@ -236,7 +278,7 @@ count_left_out (Request *request)
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, n);
   if (!service->told_of_files)
     g_message ("Attachments%s are left out: %s takes none", service->settings->direction,
-               get_path (request->mode));
+               get_path (request->shape));
   service->told_of_files = TRUE;
 }
 
@@ -254,6 +296,9 @@ judge_answer (GTask       *task,
   /* The update of a run that is not there: nothing is left to update. */
   if (verdict == LSOBS_VERDICT_NOT_FOUND && is_single_update (request))
     verdict = LSOBS_VERDICT_DELIVERED;
+  /* It may be the run that is not there: that says nothing of the address. */
+  if (verdict == LSOBS_VERDICT_NOT_FOUND && request->shape == SHAPE_FEEDBACK)
+    verdict = LSOBS_VERDICT_REJECTED;
   /* An earlier attempt of ours came through; if none did, the exporter has to find
    * out which of the records it was, and what that means. */
   if (verdict == LSOBS_VERDICT_CONFLICT && request->unsure)
@@ -275,7 +320,8 @@ judge_answer (GTask       *task,
     {
       g_message ("%s has no %s; using %s",
                  service->settings->label != NULL ? service->settings->label : "The service",
-                 get_path (request->mode), get_path (_lsobs_service_get_mode (service)));
+                 get_path (request->shape),
+                 get_path (get_mode_shape (_lsobs_service_get_mode (service))));
       start_attempt (task);
     }
   else
@@ -327,6 +373,18 @@ exchanged_cb (GObject      *object,
     }
 }
 
+/* Whether there is feedback among other records. */
+static gboolean
+has_mixed_feedback (LsobsBatch *batch)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; records->len > 1 && i < records->len; i++)
+    if (((LsobsEncoded *) g_ptr_array_index (records, i))->record->feedback != NULL)
+      return TRUE;
+  return FALSE;
+}
+
 /* What the service takes may have become less since the batch was made. What it may
  * have had already is sent again as it was. */
 static gboolean
@@ -335,6 +393,8 @@ is_too_large (Request         *request,
 {
   guint n_records = lsobs_batch_get_n_records (request->batch);
 
+  if (!_lsobs_service_takes_feedback (request->service) && has_mixed_feedback (request->batch))
+    return TRUE;
   if (request->n_attempts > 0)
     return mode == LSOBS_INGEST_MODE_RUNS && n_records > 1;
   return n_records > _lsobs_service_get_max_records (request->service) ||
@@ -366,8 +426,9 @@ start_attempt (GTask *task)
   if (request->body == NULL || request->mode != mode)
     {
       g_clear_pointer (&request->body, g_bytes_unref);
-      request->body = write_body (request->batch, mode, request->boundary);
       request->mode = mode;
+      request->shape = get_shape (service, request->batch, mode);
+      request->body = write_body (request->batch, request->shape, request->boundary);
     }
 
   request->n_attempts++;
@@ -406,21 +467,22 @@ _lsobs_request_send_task (LsobsService *service,
 
 /* Returns: (transfer full): the request that would have been made of the batch now,
  * and that anybody can make later. The update of a single run is none: its run is in
- * its address. */
+ * its address. Feedback among runs needs the shape that has a place for it. */
 LsobsLostRequest *
 _lsobs_request_new_lost (LsobsService *service,
                          LsobsBatch   *batch)
 {
-  LsobsEncoded *first = g_ptr_array_index (_lsobs_batch_peek_records (batch), 0);
-  LsobsIngestMode mode = _lsobs_service_get_mode (service);
+  Shape shape = get_shape (service, batch, _lsobs_service_get_mode (service));
   char boundary[LSOBS_BOUNDARY_LEN + 1] = "";
   g_autoptr (GBytes) body = NULL;
   g_autofree char *type = NULL;
 
-  if (mode == LSOBS_INGEST_MODE_RUNS &&
-      (lsobs_batch_get_n_records (batch) > 1 || first->record->kind == LSOBS_RECORD_UPDATE))
-    mode = LSOBS_INGEST_MODE_BATCH;
-  body = write_body (batch, mode, boundary);
-  type = make_type (mode, boundary);
-  return _lsobs_lost_request_new (get_path (mode), type, NULL, body);
+  if (has_mixed_feedback (batch))
+    shape = SHAPE_MULTIPART;
+  else if (shape == SHAPE_RUN && (lsobs_batch_get_n_records (batch) > 1 ||
+                                  peek_first (batch)->record->kind == LSOBS_RECORD_UPDATE))
+    shape = SHAPE_BATCH;
+  body = write_body (batch, shape, boundary);
+  type = make_type (shape, boundary);
+  return _lsobs_lost_request_new (get_path (shape), type, NULL, body);
 }

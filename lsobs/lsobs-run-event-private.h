@@ -30,6 +30,7 @@ struct _LsobsRunEvent
   JsonNode *serialized; /* (owned) (nullable) */
   char *example_id;     /* (owned) (nullable) */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
+  JsonNode *feedback;   /* (owned) (nullable) */
 };
 
 LsobsRunEvent *_lsobs_run_event_alloc (LsobsRunEventKind  kind,

@@ -23,7 +23,8 @@
 
 G_DEFINE_ENUM_TYPE (LsobsRunEventKind, lsobs_run_event_kind,
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_EVENT_KIND_START, "start"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_RUN_EVENT_KIND_UPDATE, "update"))
+                    G_DEFINE_ENUM_VALUE (LSOBS_RUN_EVENT_KIND_UPDATE, "update"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_RUN_EVENT_KIND_FEEDBACK, "feedback"))
 
 G_DEFINE_BOXED_TYPE (LsobsRunEvent, lsobs_run_event, lsobs_run_event_ref, lsobs_run_event_unref)
 
@@ -169,6 +170,7 @@ lsobs_run_event_unref (LsobsRunEvent *self)
   g_clear_pointer (&self->serialized, json_node_unref);
   g_free (self->example_id);
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
+  g_clear_pointer (&self->feedback, json_node_unref);
   g_free (self);
 }
 
@@ -590,6 +592,25 @@ lsobs_run_event_get_end_time (LsobsRunEvent *self)
   g_return_val_if_fail (self != NULL, 0);
 
   return self->end_time;
+}
+
+/**
+ * lsobs_run_event_get_feedback:
+ * @self: an event
+ *
+ * Gets the feedback that a run has got, as the object that leaves the process.
+ *
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL for
+ * an event of another kind
+ *
+ * Since: 0.1
+ */
+JsonNode *
+lsobs_run_event_get_feedback (LsobsRunEvent *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->feedback;
 }
 
 /**

@@ -9,6 +9,8 @@ G_BEGIN_DECLS
  * LsobsRunEventKind:
  * @LSOBS_RUN_EVENT_KIND_START: a run begins; with an end time: a complete run
  * @LSOBS_RUN_EVENT_KIND_UPDATE: a run that has begun earlier ends
+ * @LSOBS_RUN_EVENT_KIND_FEEDBACK: a run has got feedback; such events only come from an
+ *   #LsobsBatch
  *
  * What an #LsobsRunEvent tells.
  *
@@ -17,7 +19,8 @@ G_BEGIN_DECLS
 typedef enum
 {
   LSOBS_RUN_EVENT_KIND_START,
-  LSOBS_RUN_EVENT_KIND_UPDATE
+  LSOBS_RUN_EVENT_KIND_UPDATE,
+  LSOBS_RUN_EVENT_KIND_FEEDBACK
 } LsobsRunEventKind;
 
 #define LSOBS_TYPE_RUN_EVENT_KIND (lsobs_run_event_kind_get_type ())
@@ -101,6 +104,9 @@ void               lsobs_run_event_set_end_time     (LsobsRunEvent *self,
                                                      gint64         end_time);
 LSOBS_AVAILABLE_IN_0_1
 gint64             lsobs_run_event_get_end_time     (LsobsRunEvent *self);
+
+LSOBS_AVAILABLE_IN_0_1
+JsonNode          *lsobs_run_event_get_feedback     (LsobsRunEvent *self);
 
 LSOBS_AVAILABLE_IN_0_1
 gboolean           lsobs_run_event_add_attachment   (LsobsRunEvent  *self,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <lsobs/lsobs-feedback.h>
 #include <lsobs/lsobs-usage.h>
 
 G_BEGIN_DECLS
@@ -107,6 +108,16 @@ gboolean        lsobs_run_add_attachment      (LsobsRun     *self,
                                                const char   *name,
                                                const char   *mime_type,
                                                GBytes       *data,
+                                               GError      **error);
+
+LSOBS_AVAILABLE_IN_0_1
+LsobsFeedback  *lsobs_run_new_feedback        (LsobsRun     *self,
+                                               const char   *key);
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_run_add_feedback        (LsobsRun     *self,
+                                               const char   *key,
+                                               double        score,
+                                               const char   *comment,
                                                GError      **error);
 
 LSOBS_AVAILABLE_IN_0_1

@@ -54,6 +54,7 @@ guint            _lsobs_service_get_max_records (LsobsService    *self);
 gsize            _lsobs_service_get_max_bytes   (LsobsService    *self);
 LsobsIngestMode  _lsobs_service_get_mode        (LsobsService    *self);
 LsobsIngestMode  _lsobs_service_choose_mode     (LsobsService    *self);
+gboolean         _lsobs_service_takes_feedback  (LsobsService    *self);
 gboolean         _lsobs_service_fall_back       (LsobsService    *self,
                                                  LsobsIngestMode  missing);
 void             _lsobs_service_hold            (LsobsService    *self,

@@ -276,6 +276,16 @@ _lsobs_service_choose_mode (LsobsService *self)
   return _lsobs_service_get_mode (self);
 }
 
+/* Whether feedback may be in one request with runs. Otherwise it goes to an endpoint of
+ * its own, as long as the service has not said how old it is. Called in the thread that
+ * sends. */
+gboolean
+_lsobs_service_takes_feedback (LsobsService *self)
+{
+  return _lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART &&
+         _lsobs_server_info_is_at_least (&self->info, 0, 8, 10);
+}
+
 /* The missing endpoint is given up for the next best one. FALSE at the end. */
 gboolean
 _lsobs_service_fall_back (LsobsService    *self,

@@ -55,7 +55,8 @@ typedef enum
  *   became a record
  * @LSOBS_COUNTER_PROMOTED: ends that were sent as a complete run, because their
  *   start was lost
- * @LSOBS_COUNTER_UNSAMPLED: runs that were left out by the sampler, or because tracing is off
+ * @LSOBS_COUNTER_UNSAMPLED: runs that were left out by the sampler, or because tracing is off;
+ *   and feedback to such runs
  * @LSOBS_COUNTER_LATE_UPDATES: updates of runs that had ended already; ignored
  * @LSOBS_COUNTER_UNKNOWN_UPDATES: updates of runs or nodes that never started
  * @LSOBS_COUNTER_ABANDONED: nodes and tool calls that were never ended and were
@@ -79,7 +80,8 @@ typedef enum
  * @LSOBS_COUNTER_BYTES_SENT: bytes of request bodies that were accepted
  *
  * The counters of an #LsobsStats. A record is what the service counts: the
- * creation of a run, its update, or both in one when the run was short.
+ * creation of a run, its update, or both in one when the run was short; or a piece of
+ * feedback.
  *
  * Since: 0.1
  */

@@ -225,3 +225,25 @@ lsobs_transport_settle (LsobsTransport *self,
   iface = LSOBS_TRANSPORT_GET_IFACE (self);
   return iface->settle != NULL ? iface->settle (self, deadline) : TRUE;
 }
+
+/**
+ * lsobs_transport_takes_feedback:
+ * @self: a transport
+ *
+ * Gets whether feedback may be in one batch with runs at present. Otherwise each piece
+ * of it is given to the transport in a batch of its own.
+ *
+ * Returns: %TRUE if it may
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_transport_takes_feedback (LsobsTransport *self)
+{
+  LsobsTransportInterface *iface;
+
+  g_return_val_if_fail (LSOBS_IS_TRANSPORT (self), TRUE);
+
+  iface = LSOBS_TRANSPORT_GET_IFACE (self);
+  return iface->takes_feedback != NULL ? iface->takes_feedback (self) : TRUE;
+}

@@ -31,6 +31,8 @@ G_DECLARE_INTERFACE (LsobsTransport, lsobs_transport, LSOBS, TRANSPORT, GObject)
  * @hurry: hears that all sending ends soon, see lsobs_transport_hurry(); optional
  * @lost: hears of a batch that is lost, see lsobs_transport_lost(); optional
  * @settle: waits for what @lost has begun, see lsobs_transport_settle(); optional
+ * @takes_feedback: whether feedback may be in one batch with runs at present; without
+ *   it: yes; optional
  *
  * The functions of an #LsobsTransport. All of them but @settle are called in the
  * flush thread, one at a time.
@@ -59,9 +61,10 @@ struct _LsobsTransportInterface
                                LsobsDropReason       reason);
   gboolean (*settle)          (LsobsTransport       *self,
                                gint64                deadline);
+  gboolean (*takes_feedback)  (LsobsTransport       *self);
 
   /*< private >*/
-  gpointer padding[5];
+  gpointer padding[4];
 };
 
 LSOBS_AVAILABLE_IN_0_1
@@ -90,5 +93,7 @@ void     lsobs_transport_lost            (LsobsTransport       *self,
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_transport_settle          (LsobsTransport       *self,
                                           gint64                deadline);
+LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_transport_takes_feedback  (LsobsTransport       *self);
 
 G_END_DECLS

@@ -8,6 +8,7 @@
 #include <lsobs/lsobs-config.h>
 #include <lsobs/lsobs-error.h>
 #include <lsobs/lsobs-exporter.h>
+#include <lsobs/lsobs-feedback.h>
 #include <lsobs/lsobs-flush-stats.h>
 #include <lsobs/lsobs-graph-observer.h>
 #include <lsobs/lsobs-headers.h>

@@ -720,6 +720,36 @@ test_threads (RunFixture    *fixture,
     }
 }
 
+/* To each place they go with what waits on the way there. */
+static void
+test_replicas (RunFixture    *fixture,
+               gconstpointer  data)
+{
+  g_autoptr (TestServer) second = test_server_new ();
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (LsobsRun) never_ended = NULL;
+  g_autoptr (WireTree) tree = NULL;
+
+  run_fixture_set_up (fixture, data);
+  lsobs_config_add_replica (fixture->config, test_server_get_url (fixture->server), RUN_API_KEY, NULL, NULL,
+                            LSOBS_REPLICA_ROLE_AUTO);
+  lsobs_config_add_replica (fixture->config, test_server_get_url (second), RUN_API_KEY, "other", NULL,
+                            LSOBS_REPLICA_ROLE_SECONDARY);
+  run_fixture_start (fixture);
+  run = start (fixture, "run");
+  never_ended = start (fixture, "never ended");
+  attach (run, "a", "1");
+  run_fixture_flush (fixture);
+  attach (run, "b", "2");
+  attach (never_ended, "c", "3");
+  lsobs_run_end (run, NULL);
+  assert_attachments (fixture, "run", "a=1 b=2");
+  test_server_assert_conformant (second);
+  tree = test_server_build_tree (second);
+  g_assert_cmpuint (wire_tree_find (tree, "run")->attachments->len, ==, 2);
+  g_assert_cmpuint (wire_tree_find (tree, "run")->n_patches, ==, 1);
+}
+
 static void
 child_attaches (RunFixture *fixture,
                 gpointer    data)
@@ -786,6 +816,7 @@ main (int   argc,
   g_test_add_func ("/attachment/event/values", test_events);
   g_test_add_func ("/attachment/event/refusals", test_event_refusals);
   ADD ("/attachment/threads", NULL, set_up, test_threads);
+  ADD ("/attachment/replicas", NULL, NULL, test_replicas);
   ADD ("/attachment/fork", NULL, set_up, test_fork);
 
   return g_test_run ();

@@ -15,6 +15,7 @@
 #define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
 #define L "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
 #define T "019ca8bb-f72e-7c32-ae50-7d9f41b2c3e6"
+#define F "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
 
 #define R_PATH "20260301T093015250000Z" R
 #define L_PATH R_PATH ".20260301T093015262000Z" L
@@ -128,18 +129,25 @@ check_batch (Fixture *fixture)
 static WireRequest *
 check_run (LsobsEncoded *encoded)
 {
-  g_autoptr (GBytes) body = _lsobs_body_write_run (encoded);
+  g_autoptr (GBytes) body = _lsobs_body_write_one (encoded);
   g_autofree char *path = g_strconcat ("/runs/", encoded->id, NULL);
 
-  if (encoded->record->kind == LSOBS_RECORD_CREATE)
-    return check ("POST", "/runs", "application/json", body);
-  return check ("PATCH", path, "application/json", body);
+  switch (encoded->record->kind)
+    {
+    case LSOBS_RECORD_CREATE:
+      return check ("POST", "/runs", "application/json", body);
+    case LSOBS_RECORD_FEEDBACK:
+      return check ("POST", "/feedback", "application/json", body);
+    case LSOBS_RECORD_UPDATE:
+    default:
+      return check ("PATCH", path, "application/json", body);
+    }
 }
 
 static char *
-canonical (WireOp *op)
+canonical (JsonObject *object)
 {
-  g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), op->run);
+  g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), object);
 
   return wire_json_canonical (node);
 }
@@ -160,38 +168,65 @@ assert_attachments (WireOp    *op,
     }
 }
 
-/* All three shapes say the same, but for the attachments, for which only one has a
- * place. */
+/* @op: the next one of the multipart body */
+static void
+check_run_shapes (LsobsEncoded *encoded,
+                  WireOp       *op,
+                  WireRequest  *batch)
+{
+  const char *name = encoded->record->kind == LSOBS_RECORD_CREATE ? "post" : "patch";
+  g_autoptr (WireRequest) single = check_run (encoded);
+  WireOp *only = single->ops->pdata[0];
+  g_autofree char *expected = canonical (op->run);
+  g_autofree char *in_batch = canonical (wire_request_find (batch, name, encoded->id)->run);
+  g_autofree char *alone = NULL;
+
+  g_assert_cmpstr (op->id, ==, encoded->id);
+  g_assert_cmpstr (op->op, ==, name);
+  assert_attachments (op, _lsobs_encoded_get_attachments (encoded));
+  g_assert_cmpstr (in_batch, ==, expected);
+  /* The id of an update is in the URL. */
+  g_assert_cmpint (json_object_has_member (only->sent, "id"), ==,
+                   encoded->record->kind == LSOBS_RECORD_CREATE);
+  json_object_set_string_member (only->run, "id", encoded->id);
+  alone = canonical (only->run);
+  g_assert_cmpstr (alone, ==, expected);
+}
+
+static void
+check_feedback_shapes (LsobsEncoded *encoded,
+                       JsonObject   *feedback)
+{
+  g_autoptr (WireRequest) single = check_run (encoded);
+  g_autofree char *expected = canonical (feedback);
+  g_autofree char *alone = canonical (single->feedback->pdata[0]);
+
+  g_assert_cmpstr (json_object_get_string_member (feedback, "id"), ==, encoded->id);
+  g_assert_cmpstr (alone, ==, expected);
+}
+
+/* All shapes say the same, but for the attachments and the feedback, for which not all
+ * have a place. */
 static void
 check_shapes (Fixture *fixture)
 {
   g_autoptr (WireRequest) multipart = check_multipart (fixture);
   g_autoptr (WireRequest) batch = check_batch (fixture);
+  guint n_runs = 0;
+  guint n_feedback = 0;
 
-  g_assert_cmpuint (multipart->ops->len, ==, fixture->records->len);
-  g_assert_cmpuint (batch->ops->len, ==, fixture->records->len);
   for (guint i = 0; i < fixture->records->len; i++)
     {
       LsobsEncoded *encoded = fixture->records->pdata[i];
-      const char *op = encoded->record->kind == LSOBS_RECORD_CREATE ? "post" : "patch";
-      g_autoptr (WireRequest) single = check_run (encoded);
-      g_autofree char *expected = NULL;
-      g_autofree char *in_batch = NULL;
-      g_autofree char *alone = NULL;
 
-      g_assert_cmpstr (((WireOp *) multipart->ops->pdata[i])->id, ==, encoded->id);
-      g_assert_cmpstr (((WireOp *) multipart->ops->pdata[i])->op, ==, op);
-      assert_attachments (multipart->ops->pdata[i], _lsobs_encoded_get_attachments (encoded));
-      expected = canonical (multipart->ops->pdata[i]);
-      in_batch = canonical (wire_request_find (batch, op, encoded->id));
-      g_assert_cmpstr (in_batch, ==, expected);
-      /* The id of an update is in the URL. */
-      g_assert_cmpint (json_object_has_member (((WireOp *) single->ops->pdata[0])->sent, "id"), ==,
-                       encoded->record->kind == LSOBS_RECORD_CREATE);
-      json_object_set_string_member (((WireOp *) single->ops->pdata[0])->run, "id", encoded->id);
-      alone = canonical (single->ops->pdata[0]);
-      g_assert_cmpstr (alone, ==, expected);
+      if (encoded->record->kind == LSOBS_RECORD_FEEDBACK)
+        check_feedback_shapes (encoded, multipart->feedback->pdata[n_feedback++]);
+      else
+        check_run_shapes (encoded, multipart->ops->pdata[n_runs++], batch);
     }
+  g_assert_cmpuint (multipart->ops->len, ==, n_runs);
+  g_assert_cmpuint (batch->ops->len, ==, n_runs);
+  g_assert_cmpuint (multipart->feedback->len, ==, n_feedback);
 }
 
 /* The example of the protocol */
@@ -202,6 +237,9 @@ add_example (Fixture *fixture)
   LsobsRecord *r = make_record (LSOBS_RECORD_CREATE, R_PATH, "support-agent", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *l = make_record (LSOBS_RECORD_CREATE, L_PATH, "chat-completion", LSOBS_RUN_TYPE_LLM);
   LsobsRecord *t = make_record (LSOBS_RECORD_UPDATE, T_PATH, "order_lookup", LSOBS_RUN_TYPE_TOOL);
+  LsobsRecord *f = make_record (LSOBS_RECORD_FEEDBACK, L_PATH, NULL, LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (GBytes) log = json ("GET /orders/1138\n504\n");
+  g_autoptr (LsobsAttachment) attachment = _lsobs_attachment_new ("log", "text/plain", log, NULL);
 
   r->inputs = json ("{\"question\":\"Where is order 1138?\"}");
   r->tags = json ("[\"prod\"]");
@@ -220,10 +258,28 @@ add_example (Fixture *fixture)
 
   t->end_time = R_START + 1980000;
   t->error = g_strdup ("upstream timed out");
+  _lsobs_attachments_put (&t->attachments, attachment);
+
+  f->feedback = lsobs_feedback_new (L, R, "helpful");
+  lsobs_feedback_set_score (f->feedback, 1);
+  f->feedback->created_at = R_START + 2400000;
+  g_assert_true (_lsobs_id_parse (&f->feedback->id, F));
 
   add (fixture, r);
   add (fixture, l);
   add (fixture, t);
+  add (fixture, f);
+}
+
+static char *
+get_platform (void)
+{
+  struct utsname name;
+  g_autofree char *system = NULL;
+
+  g_assert_cmpint (uname (&name), ==, 0);
+  system = g_ascii_strdown (name.sysname, -1);
+  return g_strdup_printf ("%s-%s", system, name.machine);
 }
 
 /* The example was written by version 0.1.0 on one kind of machine. */
@@ -231,15 +287,10 @@ static void
 adapt (GString    *text,
        guint       length)
 {
-  struct utsname name;
-  g_autofree char *system = NULL;
   g_autofree char *old_length = g_strdup_printf ("Content-Length: %u\r\n", length);
   g_autofree char *new_length = NULL;
-  g_autofree char *platform = NULL;
+  g_autofree char *platform = get_platform ();
 
-  g_assert_cmpint (uname (&name), ==, 0);
-  system = g_ascii_strdown (name.sysname, -1);
-  platform = g_strdup_printf ("%s-%s", system, name.machine);
   length += (guint) (strlen (platform) + strlen (PACKAGE_VERSION) - strlen ("linux-x86_64" "0.1.0"));
   new_length = g_strdup_printf ("Content-Length: %u\r\n", length);
   g_assert_cmpuint (g_string_replace (text, old_length, new_length, 0), ==, 1);
@@ -247,27 +298,74 @@ adapt (GString    *text,
   g_string_replace (text, "linux-x86_64", platform, 0);
 }
 
+/* The table of the protocol: where each part begins, how long its headers are, and how
+ * long it is itself. */
+static void
+assert_parts (GBytes *body)
+{
+  static const struct
+  {
+    gsize offset;
+    gsize header_length;
+    gsize payload_length;
+    const char *name;
+  } expected[] = {
+    { 0, 163, 298, "post." R },
+    { 463, 169, 35, "post." R ".inputs" },
+    { 669, 169, 139, "post." R ".extra" },
+    { 979, 163, 437, "post." L },
+    { 1581, 169, 63, "post." L ".inputs" },
+    { 1815, 170, 76, "post." L ".outputs" },
+    { 2063, 169, 59, "post." L ".events" },
+    { 2293, 169, 310, "post." L ".extra" },
+    { 2774, 164, 435, "patch." T },
+    { 3375, 169, 20, "patch." T ".error" },
+    { 3566, 166, 21, "attachment." T ".log" },
+    { 3755, 167, 303, "feedback." F },
+  };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) parts =
+      wire_multipart_parse ("multipart/form-data; boundary=lsobs-7f3a9c51d2e84b06", body, WIRE_STRICT,
+                            &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (parts->len, ==, G_N_ELEMENTS (expected));
+  for (guint i = 0; i < parts->len; i++)
+    {
+      WirePart *part = parts->pdata[i];
+
+      g_assert_cmpstr (part->name, ==, expected[i].name);
+      g_assert_cmpuint (part->offset, ==, expected[i].offset);
+      g_assert_cmpuint (part->header_length, ==, expected[i].header_length);
+      g_assert_cmpuint (part->payload_length, ==, expected[i].payload_length);
+    }
+}
+
 static void
 test_example (Fixture       *fixture,
               gconstpointer  data)
 {
-  /* The attachment and the feedback that follow are nothing that we send. */
-  const gsize n_ours = 3566;
-  const char *boundary = "lsobs-7f3a9c51d2e84b06";
   g_autoptr (GBytes) example = test_data_load ("example-c-multipart.bin");
-  g_autoptr (GString) expected = NULL;
+  g_autoptr (GString) expected = g_string_new_len (g_bytes_get_data (example, NULL),
+                                                   (gssize) g_bytes_get_size (example));
+  g_autofree char *platform = get_platform ();
   g_autoptr (GBytes) body = NULL;
 
-  g_assert_cmpuint (g_bytes_get_size (example), ==, 4255);
-  expected = g_string_new_len (g_bytes_get_data (example, NULL), (gssize) n_ours);
   adapt (expected, 139);
   adapt (expected, 310);
-  g_string_append (expected, "--lsobs-7f3a9c51d2e84b06--\r\n");
-
   add_example (fixture);
-  body = _lsobs_body_write_multipart (fixture->records, boundary);
+  body = _lsobs_body_write_multipart (fixture->records, "lsobs-7f3a9c51d2e84b06");
   g_assert_cmpmem (g_bytes_get_data (body, NULL), g_bytes_get_size (body),
                    expected->str, expected->len);
+
+  if (strcmp (platform, "linux-x86_64") == 0 && strcmp (PACKAGE_VERSION, "0.1.0") == 0)
+    {
+      g_autofree char *digest = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, body);
+
+      g_assert_cmpuint (g_bytes_get_size (body), ==, 4255);
+      g_assert_cmpstr (digest, ==, "bc5d002d8919ec0e685d749c926c90feae9cca7a63782a7a0fe6b641a4ed2e2a");
+      assert_parts (body);
+    }
 }
 
 static void
@@ -407,15 +505,15 @@ test_batch_size (Fixture       *fixture,
   body = _lsobs_body_write_multipart (fixture->records, boundary);
   batch = _lsobs_batch_new (g_steal_pointer (&fixture->records));
   g_assert_cmpuint (lsobs_batch_get_n_bytes (batch), ==, g_bytes_get_size (body));
-  g_assert_cmpuint (lsobs_batch_get_n_records (batch), ==, 3);
+  g_assert_cmpuint (lsobs_batch_get_n_records (batch), ==, 4);
 
   _lsobs_batch_halve (batch, &first, &second);
-  g_assert_cmpuint (lsobs_batch_get_n_records (first), ==, 1);
+  g_assert_cmpuint (lsobs_batch_get_n_records (first), ==, 2);
   g_assert_cmpuint (lsobs_batch_get_n_records (second), ==, 2);
   g_assert_cmpuint (lsobs_batch_get_n_bytes (first) + lsobs_batch_get_n_bytes (second), ==,
                     g_bytes_get_size (body) + _lsobs_body_measure_end ());
   g_assert_true (_lsobs_batch_peek_records (second)->pdata[1] ==
-                 _lsobs_batch_peek_records (batch)->pdata[2]);
+                 _lsobs_batch_peek_records (batch)->pdata[3]);
   fixture->records = g_ptr_array_new ();
 }
 

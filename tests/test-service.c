@@ -235,9 +235,10 @@ test_feedback (Fixture       *fixture,
   lsobs_config_set_ingest_mode (fixture->config, abilities[i].mode);
   test_server_set_info (fixture->server, abilities[i].info);
   start (fixture);
-  g_assert_false (_lsobs_client_takes_feedback (fixture->client));
+  g_assert_false (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (fixture->client)));
   send_one (fixture);
-  g_assert_cmpint (_lsobs_client_takes_feedback (fixture->client), ==, abilities[i].takes_feedback);
+  g_assert_cmpint (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (fixture->client)), ==,
+                   abilities[i].takes_feedback);
 }
 
 /* A batch that waited while the limits became narrower is given back; what was sent once is sent again as

@@ -5,6 +5,7 @@
 
 #include "lsobs/lsobs-counters-private.h"
 #include "lsobs/lsobs-error-private.h"
+#include "lsobs/lsobs-feedback.h"
 #include "lsobs/lsobs-run-event.h"
 #include "lsobs/lsobs-types.h"
 
@@ -24,11 +25,12 @@ static const EnumRow enum_rows[] = {
   { "replica-role", lsobs_replica_role_get_type, { "auto", "primary", "secondary" } },
   { "ingest-mode", lsobs_ingest_mode_get_type, { "auto", "multipart", "batch", "runs" } },
   { "state", lsobs_state_get_type, { "ok", "degraded", "paused" } },
-  { "run-event-kind", lsobs_run_event_kind_get_type, { "start", "update" } },
+  { "run-event-kind", lsobs_run_event_kind_get_type, { "start", "update", "feedback" } },
+  { "feedback-source", lsobs_feedback_source_get_type, { "api", "model" } },
   { "error", lsobs_error_get_type,
     { "invalid-config", "invalid-run", "too-large", "rejected", "refused", "conflict", "unauthorized",
       "quota", "limited", "not-found", "redirected", "unavailable", "unreachable", "closed",
-      "invalid-attachment", "invalid-value" } },
+      "invalid-attachment", "invalid-value", "invalid-feedback" } },
   { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent" } },
   { "drop-reason", lsobs_drop_reason_get_type,
     { "queue-full", "queue-bytes", "too-large", "rejected", "unauthorized", "quota", "wrong-address",
