@@ -64,7 +64,7 @@ static void
 add_guard (LsobsForkGuard *self,
            GQueue         *guards)
 {
-  self->link.data = self;
+  self->link = (GList) { self, NULL, NULL };
   g_mutex_lock (&registry_lock);
   g_queue_push_tail_link (guards, &self->link);
   g_mutex_unlock (&registry_lock);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <glib/gstdio.h>
+
 #include <lsobs/lsobs.h>
 
 #include "fork-helpers.h"
@@ -924,6 +926,63 @@ test_leaves_run_alone (Memory        *memory,
   g_assert_cmpint (lsobs_run_event_get_kind (events->pdata[2]), ==, LSOBS_RUN_EVENT_KIND_FEEDBACK);
 }
 
+/* --- what is kept in a file --- */
+
+/* The only file in @dir, which goes: (transfer full) where the request was to go, and what it was. */
+static char *
+take_kept (const char  *dir_path,
+           GBytes     **body)
+{
+  g_autoptr (GDir) dir = g_dir_open (dir_path, 0, NULL);
+  g_autofree char *path = g_build_filename (dir_path, g_dir_read_name (dir), NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  JsonObject *object;
+  guchar *data;
+  gsize len;
+
+  g_assert_null (g_dir_read_name (dir));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  node = run_json (text);
+  object = json_node_get_object (node);
+  data = g_base64_decode (json_object_get_string_member (object, "body_base64"), &len);
+  *body = g_bytes_new_take (data, len);
+  g_unlink (path);
+  g_rmdir (dir_path);
+  return g_strdup (json_object_get_string_member (object, "endpoint"));
+}
+
+static void
+test_kept (RunFixture    *fixture,
+           gconstpointer  data)
+{
+  const gboolean together = GPOINTER_TO_INT (data);
+  g_autofree char *dir = g_dir_make_tmp ("lsobs-feedback-XXXXXX", NULL);
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (GBytes) body = NULL;
+  g_autofree char *endpoint = NULL;
+
+  run_fixture_set_up (fixture, data);
+  lsobs_config_set_failed_traces_dir (fixture->config, dir);
+  lsobs_config_set_max_attempts (fixture->config, 1);
+  lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_NONE);
+  test_server_set_info (fixture->server, together ? "{\"version\":\"0.8.10\"}" : "{\"version\":\"0.8.9\"}");
+  run_fixture_start (fixture);
+  run = start (fixture, "run");
+  run_fixture_flush (fixture);
+  if (together)
+    wait_for_info (fixture);
+  add_to_run (run, "key");
+  if (together)
+    lsobs_run_end (run, NULL);
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 503, .repeat = -1 });
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  endpoint = take_kept (dir, &body);
+  g_assert_cmpstr (endpoint, ==, together ? "runs/multipart" : "feedback");
+  g_assert_true (test_bytes_contain (body, "\"key\":\"key\""));
+  g_assert_true (g_str_has_prefix (g_bytes_get_data (body, NULL), together ? "--" : "{\"id\":"));
+}
+
 /* --- several places and processes --- */
 
 static void
@@ -1072,6 +1131,8 @@ main (int   argc,
   ADD ("/feedback/fate/413", GUINT_TO_POINTER (1), set_up, test_too_large);
   ADD ("/feedback/fate/413-again", GUINT_TO_POINTER (2), set_up, test_too_large);
   ADD ("/feedback/fate/dies-alone", NULL, set_up_known, test_dies_alone);
+  ADD ("/feedback/fate/kept-alone", GINT_TO_POINTER (FALSE), NULL, test_kept);
+  ADD ("/feedback/fate/kept-together", GINT_TO_POINTER (TRUE), NULL, test_kept);
   ADD ("/feedback/queue/bytes", NULL, NULL, test_queue_full);
   ADD_MEMORY ("/feedback/queue/evicted", test_evicted);
   ADD_MEMORY ("/feedback/queue/leaves-run-alone", test_leaves_run_alone);

@@ -206,6 +206,44 @@ def test_errors():
     assert stats.get_total_dropped() == 1
 
 
+def test_attachment():
+    observer, transport = new_observer()
+    run = observer.start_run('run', Lsobs.RunType.CHAIN, None)
+    assert run.add_attachment('log', 'text/plain', GLib.Bytes.new(b'line'))
+    try:
+        run.add_attachment('log.txt', None, GLib.Bytes.new(b'line'))
+        raise AssertionError('a wrong name was taken')
+    except GLib.Error as error:
+        assert error.matches(Lsobs.error_quark(), Lsobs.Error.INVALID_ATTACHMENT), error
+    run.end(None)
+    observer.flush(TIMEOUT)
+    event = events_by_name(transport)['run']
+    assert event.dup_attachment_names() == ['log']
+    data, mime_type = event.get_attachment('log')
+    assert data.get_data() == b'line' and mime_type == 'text/plain'
+    assert event.get_attachment('other') == (None, None)
+
+
+def test_feedback():
+    observer, transport = new_observer()
+    run = observer.start_run('run', Lsobs.RunType.CHAIN, None)
+    run.end(None)
+    assert run.add_feedback('helpful', 0.5, None)
+    feedback = Lsobs.Feedback.new(run.dup_id(), run.dup_trace_id(), 'right')
+    feedback.set_score_boolean(True)
+    feedback.set_correction(node('{"answer": 43}'))
+    feedback.set_source(Lsobs.FeedbackSource.MODEL, None)
+    assert observer.add_feedback(feedback)
+    observer.flush(TIMEOUT)
+    sent = [event.get_feedback().get_object() for event in transport.dup_events()
+            if event.get_kind() == Lsobs.RunEventKind.FEEDBACK]
+    assert [one.get_string_member('key') for one in sent] == ['helpful', 'right']
+    assert sent[0].get_double_member('score') == 0.5
+    assert sent[1].get_boolean_member('score') is True
+    assert sent[1].get_string_member('id') == feedback.get_id()
+    assert sent[1].get_string_member('run_id') == run.dup_id()
+
+
 def test_json():
     assert text_of(Lsobs.json_redact(node('{"a": ["my secret"]}'), GLib.Regex.new(
         'secret', GLib.RegexCompileFlags.DEFAULT, GLib.RegexMatchFlags.DEFAULT))) == '{"a":["my [REDACTED]"]}'
@@ -286,7 +324,7 @@ def test_http():
 
 def main():
     tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_flush_async,
-             test_errors, test_json, test_headers, test_http]
+             test_errors, test_attachment, test_feedback, test_json, test_headers, test_http]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):
