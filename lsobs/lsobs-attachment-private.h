@@ -32,6 +32,7 @@ guint            _lsobs_attachments_unite   (GPtrArray       **attachments,
                                              GPtrArray        *others);
 LsobsAttachment *_lsobs_attachments_find    (GPtrArray        *attachments,
                                              const char       *name);
+gboolean         _lsobs_attachments_drop    (GPtrArray       **attachments);
 gsize            _lsobs_attachments_measure (GPtrArray        *attachments);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsAttachment, _lsobs_attachment_unref)

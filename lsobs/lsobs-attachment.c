@@ -199,6 +199,31 @@ _lsobs_attachments_find (GPtrArray  *attachments,
   return g_ptr_array_index (attachments, index);
 }
 
+/* The largest one goes, so that few have to. FALSE when there is none. */
+gboolean
+_lsobs_attachments_drop (GPtrArray **attachments)
+{
+  gsize largest = 0;
+  guint index = 0;
+
+  if (*attachments == NULL)
+    return FALSE;
+  for (guint i = 0; i < (*attachments)->len; i++)
+    {
+      gsize size = _lsobs_attachment_measure (g_ptr_array_index (*attachments, i));
+
+      if (size > largest)
+        {
+          largest = size;
+          index = i;
+        }
+    }
+  g_ptr_array_remove_index (*attachments, index);
+  if ((*attachments)->len == 0)
+    g_clear_pointer (attachments, g_ptr_array_unref);
+  return TRUE;
+}
+
 gsize
 _lsobs_attachments_measure (GPtrArray *attachments)
 {

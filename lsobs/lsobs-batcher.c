@@ -251,6 +251,8 @@ encode_record (LsobsBatcher *self,
 
   _lsobs_queue_settle (self->queue, record);
   encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
+  while (_lsobs_body_measure (encoded) > max_bytes && _lsobs_attachments_drop (&record->attachments))
+    _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
   while (_lsobs_body_measure (encoded) > max_bytes)
     if (!_lsobs_encoder_cut (self->settings, self->counters, encoded))
       {

@@ -563,7 +563,8 @@ write_feedback (Encoding *e)
   write_time (e, ",\"modified_at\":\"", feedback->created_at);
   write_foreign_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
   write_foreign_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
-  write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);
+  /* The note of a size would be no config. */
+  write_member (e, ",\"feedback_config\":", is_cut (e) ? NULL : feedback->config, TRUE, FALSE);
   write_member (e, ",\"extra\":", e->settings->hide_metadata ? NULL : feedback->extra, TRUE, FALSE);
   if (feedback->is_error)
     _lsobs_buffer_append_str (e->out, ",\"error\":true");

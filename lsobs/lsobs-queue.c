@@ -171,10 +171,9 @@ make_room (LsobsQueue  *self,
            LsobsRecord *latest,
            GSList      *finished)
 {
-  if (latest->size > self->max_bytes && latest->attachments != NULL)
+  while (latest->size > self->max_bytes && _lsobs_attachments_drop (&latest->attachments))
     {
-      _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, latest->attachments->len);
-      g_clear_pointer (&latest->attachments, g_ptr_array_unref);
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
       measure_again (self, latest);
     }
   if (latest->size > self->max_bytes)

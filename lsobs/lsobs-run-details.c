@@ -431,7 +431,8 @@ attach (LsobsRun        *self,
  *
  * Attachments are sent as they are: nothing in them is redacted or cut. A hundred of
  * them, and #LsobsConfig:max-queue-bytes of all, may wait with a run. When a run is
- * larger than a request may be, its attachments go first. Some services take no
+ * larger than a request may be, its attachments go first, the largest first of all; a
+ * service that still finds it too large gets none of them. Some services take no
  * attachments, see #LsobsIngestMode. All that are left out are counted by
  * %LSOBS_COUNTER_DROPPED_ATTACHMENTS.
  *

@@ -381,6 +381,29 @@ test_too_large (RunFixture    *fixture,
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
 }
 
+/* As many go as must. */
+static void
+test_largest_first (RunFixture    *fixture,
+                    gconstpointer  data)
+{
+  g_autoptr (LsobsRun) run = NULL;
+
+  run_fixture_set_up (fixture, data);
+  lsobs_config_set_max_batch_bytes (fixture->config, 2 * MIB);
+  run_fixture_start (fixture);
+  run = start (fixture, "run");
+  attach (run, "first", "1");
+  g_assert_true (attach_large (run, "large", 2 * MIB - MIB / 8, NULL));
+  g_assert_true (attach_large (run, "larger", 2 * MIB - MIB / 16, NULL));
+  attach (run, "last", "2");
+  lsobs_run_end (run, NULL);
+  run_fixture_flush (fixture);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
+  g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 3);
+  g_assert_cmpstr (((WireAttachment *) run_fixture_find (fixture, "run")->attachments->pdata[1])->name, ==,
+                   "large");
+}
+
 /* Those that wait for the end of the run are bounded, too. */
 static void
 test_queue_bytes (RunFixture    *fixture,
@@ -803,6 +826,7 @@ main (int   argc,
   ADD ("/attachment/unsampled", NULL, NULL, test_unsampled);
   ADD ("/attachment/too-many", NULL, set_up, test_too_many);
   ADD ("/attachment/too-large", NULL, NULL, test_too_large);
+  ADD ("/attachment/largest-first", NULL, NULL, test_largest_first);
   ADD ("/attachment/queue-bytes", NULL, NULL, test_queue_bytes);
   ADD ("/attachment/no-room-at-end", NULL, NULL, test_no_room_at_end);
   ADD ("/attachment/413/once", GUINT_TO_POINTER (1), set_up, test_413);

@@ -628,6 +628,105 @@ test_due (Fixture       *fixture,
   g_assert_true (_lsobs_queue_is_due (fixture->queue, interval, before, &due_time));
 }
 
+/* --- files, and what they go with --- */
+
+static gboolean
+attach (Fixture      *fixture,
+        LsobsRunInfo *info,
+        const char   *name,
+        gsize         n_bytes,
+        LsobsWake    *wake)
+{
+  g_autoptr (GBytes) data = make_payload (n_bytes);
+  g_autoptr (LsobsAttachment) attachment = _lsobs_attachment_new (name, NULL, data, NULL);
+
+  return _lsobs_queue_attach (fixture->queue, info, attachment, wake);
+}
+
+/* With the create while it waits, and else with the end, which may have some itself. */
+static void
+test_attach (Fixture       *fixture,
+             gconstpointer  data)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsAttachment) own = NULL;
+  g_autoptr (GBytes) own_data = make_payload (1);
+  LsobsRecord *end = make_end (info);
+  LsobsRecord *record;
+  LsobsWake wake;
+
+  _lsobs_queue_push (fixture->queue, make_start (info));
+  g_assert_true (attach (fixture, info, "first", 100, &wake));
+  g_assert_cmpint (wake, ==, LSOBS_WAKE_NONE);
+  assert_taken (fixture, 10, MUCH, "a");
+  record = fixture->taken->pdata[0];
+  g_assert_cmpuint (record->attachments->len, ==, 1);
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
+
+  g_assert_true (attach (fixture, info, "second", 100, &wake));
+  g_assert_true (attach (fixture, info, "third", 100, &wake));
+  own = _lsobs_attachment_new ("third", NULL, own_data, NULL);
+  _lsobs_attachments_put (&end->attachments, own);
+  _lsobs_queue_push (fixture->queue, end);
+  assert_taken (fixture, 10, MUCH, "a");
+  g_assert_cmpuint (end->attachments->len, ==, 2);
+  g_assert_true (end->attachments->pdata[1] == own);
+  g_assert_null (info->flow.attachments);
+  g_assert_cmpuint (record->attachments->len, ==, 1);
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
+}
+
+static void
+test_attach_bounds (Fixture       *fixture,
+                    gconstpointer  data)
+{
+  g_autoptr (LsobsRunInfo) old = _lsobs_run_info_new (NULL, "old", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  LsobsRecord *record;
+  LsobsWake wake;
+
+  _lsobs_queue_push (fixture->queue, make_start (old));
+  _lsobs_queue_push (fixture->queue, make_start (info));
+  /* More than the queue holds of anything. */
+  g_assert_false (attach (fixture, info, "a", 20000, &wake));
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
+  /* So much that something else has to go. */
+  g_assert_true (attach (fixture, info, "a", 8500, &wake));
+  g_assert_cmpuint (dropped (fixture, LSOBS_DROP_REASON_QUEUE_BYTES), ==, 1);
+  /* No room with the create: it waits for the end, where there is none either. */
+  g_assert_true (attach (fixture, info, "b", 5000, &wake));
+  g_assert_cmpuint (info->flow.attachments->len, ==, 1);
+  g_assert_false (attach (fixture, info, "c", 5000, &wake));
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
+  _lsobs_queue_push (fixture->queue, make_end (info));
+  /* The largest one goes, as it is enough. */
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 3);
+  assert_taken (fixture, 10, MUCH, "a");
+  record = fixture->taken->pdata[0];
+  g_assert_cmpuint (record->attachments->len, ==, 1);
+  g_assert_cmpstr (((LsobsAttachment *) record->attachments->pdata[0])->name, ==, "b");
+  assert_books (fixture);
+
+  _lsobs_queue_close (fixture->queue);
+  g_assert_false (attach (fixture, info, "d", 1, &wake));
+}
+
+static void
+test_attach_wake (Fixture       *fixture,
+                  gconstpointer  data)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  LsobsWake wake;
+
+  _lsobs_queue_push (fixture->queue, make_start (info));
+  g_assert_true (attach (fixture, info, "a", 1000, &wake));
+  g_assert_cmpint (wake, ==, LSOBS_WAKE_NONE);
+  g_assert_true (attach (fixture, info, "b", 3000, &wake));
+  g_assert_cmpint (wake, ==, LSOBS_WAKE_NOW);
+  g_assert_true (attach (fixture, info, "c", 3000, &wake));
+  g_assert_cmpint (wake, ==, LSOBS_WAKE_NONE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -654,6 +753,9 @@ main (int   argc,
   ADD ("wake/join", &batch_of_three, test_wake_join);
   ADD ("wake/bytes", &batch_of_bytes, test_wake_bytes);
   ADD ("wake/before-full", &batch_too_big, test_wake_before_full);
+  ADD ("attach/ways", NULL, test_attach);
+  ADD ("attach/bounds", &bytes, test_attach_bounds);
+  ADD ("attach/wake", &batch_of_bytes, test_attach_wake);
   ADD ("take/limits", NULL, test_take_limits);
   ADD ("take/big-first", NULL, test_take_big_first);
   ADD ("take/due", &batch_of_three, test_due);
