@@ -5,6 +5,7 @@
 
 # abi [--update]
 abi () {
+  local rc=0
   case ${1:-} in '' | --update) ;; *) usage >&2; die "abi: unknown option $1" ;; esac
   setup
   build
@@ -12,6 +13,8 @@ abi () {
     G_TEST_SRCDIR=$top/tests G_TEST_BUILDDIR=$top/_build/tests CC=gcc sh "$top/tests/test-abi.sh" --update
     (cd "$top" && git diff --stat abi)
   else
-    run_tests "$top/_build" check-am TESTS=tests/test-abi.sh
+    run_tests "$top/_build" check-am TESTS=tests/test-abi.sh || rc=$?
+    sed -n 's/^# added:/added:/p' "$top/_build/tests/test-abi.log"
+    return "$rc"
   fi
 }
