@@ -22,6 +22,7 @@ dist_version () {
 # deb_source DIR: unpacks the source package below DIR, and prints its directory
 deb_source () {
   local dir=$1 version
+  [ -d "$top/debian" ] || die "debian/ is in a git checkout, not in the tarball"
   version=$(dist_version)
   rm -rf "$dir"
   mkdir "$dir"
