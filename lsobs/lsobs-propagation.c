@@ -271,8 +271,10 @@ parse_metadata (const char *text)
   if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
     return NULL;
   object = json_node_get_object (root);
-  /* How the other process samples is nothing that was noted. */
+  /* How the other process samples, and what a model has cost there, is not ours: costs
+   * would be counted once more for each run. */
   json_object_remove_member (object, LSOBS_SAMPLE_RATE_KEY);
+  json_object_remove_member (object, "usage_metadata");
   return json_object_get_size (object) <= MAX_NOTES ? json_object_ref (object) : NULL;
 }
 

@@ -204,6 +204,8 @@ static const BaggageRow baggage_rows[] = {
   { "escaped-nul", "langsmith-metadata=%7B%22a%22%3A%22%5Cu0000%22%7D", "{\"a\":\"\xef\xbf\xbd\"} " },
   { "sample-rate", "langsmith-metadata=%7B%22ls_tracing_sample_rate%22%3A0.5%2C%22a%22%3A1%7D",
     "{\"a\":1} " },
+  { "usage", "langsmith-metadata=%7B%22usage_metadata%22%3A%7B%22total_tokens%22%3A9%7D%2C%22a%22%3A1%7D",
+    "{\"a\":1} " },
   { "replicas",
     "langsmith-replicas=%5B%7B%22api_url%22%3A%22http%3A//evil%22%2C%22project_name%22%3A%22x%22%7D%5D,"
     "langsmith-project=a", "@a " },
