@@ -56,12 +56,8 @@ static void
 forget_ended (LsobsBatcher *self,
               LsobsRecord  *record)
 {
-  char id[LSOBS_UUID_LEN + 1] = "";
-
-  if (!record->by_id || record->end_time == 0 || !_lsobs_run_info_end_flow (record->info))
-    return;
-  _lsobs_id_write (&record->info->segment.id, id);
-  lsobs_run_store_forget (self->store, id);
+  if (record->by_id && record->end_time != 0 && _lsobs_run_info_end_flow (record->info))
+    _lsobs_run_store_bury (self->store, &record->info->segment.id);
 }
 
 static void

@@ -420,15 +420,12 @@ write_error (Encoding *e)
   end_field (e, LSOBS_FIELD_ERROR);
 }
 
-/* Of a model or a prompt, and only when the run begins: the service has no use for it
- * elsewhere. It may tell of both, what goes in and what is set. */
+/* Only when the run begins: the service has no use for it later. It may tell of both,
+ * what goes in and what is set. */
 static gboolean
 has_serialized (Encoding *e)
 {
-  LsobsRunType run_type = e->record->info->run_type;
-
   return e->record->serialized != NULL && e->record->kind == LSOBS_RECORD_CREATE &&
-         (run_type == LSOBS_RUN_TYPE_LLM || run_type == LSOBS_RUN_TYPE_PROMPT) &&
          !e->settings->hide_inputs && !e->settings->hide_metadata;
 }
 

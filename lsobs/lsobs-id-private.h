@@ -31,6 +31,9 @@ gboolean _lsobs_id_parse         (LsobsId       *id,
                                   const char    *text);
 gboolean _lsobs_id_parse_text    (LsobsId       *id,
                                   const char    *text);
+gboolean _lsobs_id_parse_example (LsobsId       *id,
+                                  const char    *text,
+                                  GError       **error);
 void     _lsobs_id_write         (const LsobsId *id,
                                   char          *text);
 gboolean _lsobs_id_equal         (const LsobsId *a,

@@ -143,6 +143,18 @@ _lsobs_id_parse_text (LsobsId    *id,
   return strlen (text) == LSOBS_UUID_LEN && _lsobs_id_parse (id, text);
 }
 
+gboolean
+_lsobs_id_parse_example (LsobsId     *id,
+                         const char  *text,
+                         GError     **error)
+{
+  if (_lsobs_id_parse_text (id, text))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+                       _("The id of an example must be a UUID"));
+  return FALSE;
+}
+
 /* Writes LSOBS_UUID_LEN characters, no NUL. */
 void
 _lsobs_id_write (const LsobsId *id,

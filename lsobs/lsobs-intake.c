@@ -9,6 +9,7 @@
 #include "lsobs/lsobs-clock-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-intake-notes-private.h"
 #include "lsobs/lsobs-intake-private.h"
 #include "lsobs/lsobs-run-event-private.h"
 
@@ -64,9 +65,9 @@ identify_by_path (LsobsRunEvent  *event,
 /* Returns: (transfer full) (nullable): who the run is, checked by the rules that
  * the service would refuse a whole batch for */
 static LsobsRunInfo *
-identify (LsobsRunStore  *store,
-          LsobsRunEvent  *event,
-          GError        **error)
+identify_in_trace (LsobsRunStore  *store,
+                   LsobsRunEvent  *event,
+                   GError        **error)
 {
   g_autoptr (LsobsRunInfo) parent = NULL;
   LsobsRunInfo *info;
@@ -98,9 +99,55 @@ identify (LsobsRunStore  *store,
   return info;
 }
 
+/* Returns: (transfer full) (nullable) */
+static LsobsRunInfo *
+identify (LsobsRunStore  *store,
+          LsobsRunEvent  *event,
+          GError        **error)
+{
+  LsobsRunInfo *info = identify_in_trace (store, event, error);
+
+  if (info != NULL && event->project_name != NULL && *event->project_name != '\0')
+    _lsobs_run_info_set_project_name (info, event->project_name);
+  return info;
+}
+
+/* The notes are shared with the records of the run that came before. */
+static void
+take_notes (LsobsCounters *counters,
+            LsobsRunStore *store,
+            LsobsRunEvent *event,
+            LsobsRecord   *record)
+{
+  gboolean has_notes = _lsobs_intake_has_notes (event);
+  gboolean forgotten;
+  g_autoptr (LsobsNotes) notes = _lsobs_run_store_dup_notes (store, event->id, has_notes, &forgotten);
+  guint n_dropped = 0;
+
+  record->final = record->end_time != 0;
+  if (notes == NULL && !has_notes)
+    return;
+  if (notes == NULL)
+    notes = _lsobs_notes_new ();
+  g_mutex_lock (&notes->lock);
+  if (has_notes)
+    n_dropped = _lsobs_intake_take_notes (notes, event, record->info->run_type, !forgotten,
+                                          record->info->segment.start_time);
+  record->notes_bytes = notes->n_bytes;
+  g_mutex_unlock (&notes->lock);
+  _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_NOTES, n_dropped);
+  record->notes = g_steal_pointer (&notes);
+  /* Those that are not shared must not take the place of what a waiting record has. */
+  if (forgotten)
+    _lsobs_record_settle (record);
+  else
+    _lsobs_run_store_weigh (store, event->id, record->notes_bytes);
+}
+
 static LsobsRecord *
 make_record (LsobsSettings   *settings,
              LsobsCounters   *counters,
+             LsobsRunStore   *store,
              LsobsRunEvent   *event,
              LsobsRunInfo    *info,
              LsobsRecordKind  kind)
@@ -115,6 +162,7 @@ make_record (LsobsSettings   *settings,
   record->end_time = event->end_time;
   if (record->end_time == 0 && event->kind == LSOBS_RUN_EVENT_KIND_UPDATE)
     record->end_time = _lsobs_clock_stamp ();
+  take_notes (counters, store, event, record);
   return record;
 }
 
@@ -130,7 +178,7 @@ take_start (LsobsSettings  *settings,
 
   if (info == NULL)
     return FALSE;
-  if (!lsobs_run_store_start (store, event->id))
+  if (_lsobs_run_store_is_buried (store, event->id) || !lsobs_run_store_start (store, event->id))
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("Run %s has started already"),
                    event->id);
@@ -143,7 +191,7 @@ take_start (LsobsSettings  *settings,
   if (event->end_time != 0)
     lsobs_run_update_decision_free (lsobs_run_store_update (store, event->id, event->error_text));
   if (info->sampled)
-    *record = make_record (settings, counters, event, info, LSOBS_RECORD_CREATE);
+    *record = make_record (settings, counters, store, event, info, LSOBS_RECORD_CREATE);
   else
     _lsobs_counters_add (counters, LSOBS_COUNTER_UNSAMPLED, 1);
   return TRUE;
@@ -161,6 +209,12 @@ take_update (LsobsSettings  *settings,
   g_autoptr (LsobsRunUpdateDecision) decision = NULL;
   g_autoptr (LsobsRunInfo) info = _lsobs_run_store_dup_info (store, event->id);
 
+  if (info == NULL && _lsobs_run_store_is_buried (store, event->id))
+    {
+      /* The service takes one end per run, and it has had that. */
+      _lsobs_counters_add (counters, LSOBS_COUNTER_LATE_UPDATES, 1);
+      return TRUE;
+    }
   if (info == NULL)
     {
       /* A run that we have never seen: one complete record shows all we know. */
@@ -178,7 +232,7 @@ take_update (LsobsSettings  *settings,
       lsobs_run_store_forget (store, event->id);
       return TRUE;
     }
-  *record = make_record (settings, counters, event, info, LSOBS_RECORD_UPDATE);
+  *record = make_record (settings, counters, store, event, info, LSOBS_RECORD_UPDATE);
   *late = !decision->first;
   /* The state stands; outputs may still be added. */
   if (*late)

@@ -22,6 +22,10 @@ _lsobs_json_peek_object (JsonNode *node)
   return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
 }
 
+gboolean _lsobs_json_write_object (LsobsBuffer        *out,
+                                   JsonObject         *object,
+                                   const char * const *except,
+                                   gsize               max_bytes);
 gboolean _lsobs_json_write_node   (LsobsBuffer *out,
                                    JsonNode    *node,
                                    gsize        max_bytes);

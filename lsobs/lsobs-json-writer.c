@@ -209,9 +209,22 @@ write_array (const Writer *writer,
 }
 
 static gboolean
-write_object (const Writer *writer,
-              JsonObject   *object,
-              guint         depth)
+is_among (const char         *name,
+          const char * const *names)
+{
+  for (; names != NULL && *names != NULL; names++)
+    if (strcmp (name, *names) == 0)
+      return TRUE;
+
+  return FALSE;
+}
+
+/* @except: (nullable): names of members to leave out */
+static gboolean
+write_object (const Writer       *writer,
+              JsonObject         *object,
+              const char * const *except,
+              guint               depth)
 {
   LsobsBuffer *out = writer->out;
   JsonObjectIter iter;
@@ -222,6 +235,9 @@ write_object (const Writer *writer,
   json_object_iter_init_ordered (&iter, object);
   while (json_object_iter_next_ordered (&iter, &name, &member))
     {
+      if (is_among (name, except))
+        continue;
+
       _lsobs_buffer_append_c (out, separator);
       separator = ',';
       _lsobs_json_write_string (out, name, strlen (name));
@@ -266,8 +282,37 @@ write_value (const Writer *writer,
       return fits (writer);
     }
 
-  return object != NULL ? write_object (writer, object, depth + 1)
+  return object != NULL ? write_object (writer, object, NULL, depth + 1)
                         : write_array (writer, array, depth + 1);
+}
+
+static void
+start_writing (Writer      *writer,
+               LsobsBuffer *out,
+               gsize        max_bytes)
+{
+  writer->out = out;
+  if (!g_size_checked_add (&writer->limit, out->len, max_bytes))
+    writer->limit = G_MAXSIZE;
+}
+
+/* Appends @object, apart from some of its members, as _lsobs_json_write_node() does.
+ * @except: (nullable): their names */
+gboolean
+_lsobs_json_write_object (LsobsBuffer        *out,
+                          JsonObject         *object,
+                          const char * const *except,
+                          gsize               max_bytes)
+{
+  gsize start = out->len;
+  Writer writer;
+
+  start_writing (&writer, out, max_bytes);
+  if (write_object (&writer, object, except, 1))
+    return TRUE;
+
+  _lsobs_buffer_truncate (out, start);
+  return FALSE;
 }
 
 /* Appends @node as JSON text. %FALSE when that would be more than @max_bytes;
@@ -279,11 +324,9 @@ _lsobs_json_write_node (LsobsBuffer *out,
                         gsize        max_bytes)
 {
   gsize start = out->len;
-  Writer writer = { .out = out };
+  Writer writer;
 
-  if (!g_size_checked_add (&writer.limit, start, max_bytes))
-    writer.limit = G_MAXSIZE;
-
+  start_writing (&writer, out, max_bytes);
   if (write_value (&writer, node, 0))
     return TRUE;
 

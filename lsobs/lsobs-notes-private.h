@@ -3,6 +3,7 @@
 
 #include "lsobs/lsobs-propagation-private.h"
 #include "lsobs/lsobs-record-event-private.h"
+#include "lsobs/lsobs-types.h"
 
 G_BEGIN_DECLS
 
@@ -59,6 +60,16 @@ gboolean    _lsobs_notes_add_event          (LsobsNotes              *self,
                                              const char              *name,
                                              gint64                   time,
                                              GBytes                  *details);
+void        _lsobs_notes_clear_tags         (LsobsNotes              *self);
+void        _lsobs_notes_clear_events       (LsobsNotes              *self);
+gboolean    _lsobs_notes_merge_metadata     (LsobsNotes              *self,
+                                             const char              *key,
+                                             GBytes                  *value);
+gboolean    _lsobs_notes_merge_extra        (LsobsNotes              *self,
+                                             const char              *key,
+                                             GBytes                  *value);
+GBytes     *_lsobs_notes_capture_serialized (JsonNode                *serialized,
+                                             LsobsRunType             run_type);
 gboolean    _lsobs_notes_set_serialized     (LsobsNotes              *self,
                                              GBytes                  *serialized);
 GBytes     *_lsobs_notes_write_metadata     (const LsobsNotes        *self);

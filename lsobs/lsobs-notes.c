@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lsobs/lsobs-buffer-private.h"
+#include "lsobs/lsobs-json-merge-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-notes-private.h"
 
@@ -76,12 +77,28 @@ value_size (GBytes *value)
   return value != NULL ? g_bytes_get_size (value) : 0;
 }
 
+/* Only a model or a prompt has one, and not the graph of it.
+ * Returns: (transfer full) (nullable): %NULL when it cannot be sent */
+GBytes *
+_lsobs_notes_capture_serialized (JsonNode     *serialized,
+                                 LsobsRunType  run_type)
+{
+  static const char * const except[] = { "graph", NULL };
+  JsonObject *object = _lsobs_json_peek_object (serialized);
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  if (object == NULL || (run_type != LSOBS_RUN_TYPE_LLM && run_type != LSOBS_RUN_TYPE_PROMPT) ||
+      !_lsobs_json_write_object (&text, object, except, LSOBS_MAX_NOTE_BYTES))
+    return NULL;
+  return _lsobs_buffer_steal_bytes (&text);
+}
+
 /* Takes @serialized over. FALSE when there is no room. */
 gboolean
 _lsobs_notes_set_serialized (LsobsNotes *self,
                              GBytes     *serialized)
 {
-  gsize before = self->serialized != NULL ? g_bytes_get_size (self->serialized) : 0;
+  gsize before = value_size (self->serialized);
 
   self->n_bytes -= before;
   if (!take_room (self, g_bytes_get_size (serialized)))
@@ -288,6 +305,76 @@ _lsobs_notes_set_extra (LsobsNotes *self,
   return TRUE;
 }
 
+/* Takes @value over. FALSE when there is no room. */
+static gboolean
+merge (LsobsNotes *self,
+       GArray    **members,
+       const char *key,
+       GBytes     *value)
+{
+  g_autofree char *repaired = NULL;
+  Member *known = find_member (*members, repair_key (key, &repaired));
+
+  if (known != NULL && known->value != NULL)
+    {
+      GBytes *merged = _lsobs_json_merge_bytes (known->value, value);
+
+      g_bytes_unref (value);
+      value = merged;
+    }
+  if (!put (self, members, key, value, FALSE))
+    return FALSE;
+  self->extra_seq++;
+  return TRUE;
+}
+
+/* As the two above, but objects take up the members of those that were there before.
+ * For runs that are known by their ids, which nobody inherits from. */
+gboolean
+_lsobs_notes_merge_metadata (LsobsNotes *self,
+                             const char *key,
+                             GBytes     *value)
+{
+  return merge (self, &self->metadata, key, value);
+}
+
+gboolean
+_lsobs_notes_merge_extra (LsobsNotes *self,
+                          const char *key,
+                          GBytes     *value)
+{
+  return merge (self, &self->extra, key, value);
+}
+
+void
+_lsobs_notes_clear_tags (LsobsNotes *self)
+{
+  for (guint i = 0; self->tags != NULL && i < self->tags->len; i++)
+    self->n_bytes -= NOTE_OVERHEAD + strlen (g_ptr_array_index (self->tags, i));
+  g_clear_pointer (&self->tags, g_ptr_array_unref);
+}
+
+static gsize
+event_size (const char *name,
+            GBytes     *details)
+{
+  return NOTE_OVERHEAD + strlen (name) + value_size (details);
+}
+
+/* A record may go on using those that were there. */
+void
+_lsobs_notes_clear_events (LsobsNotes *self)
+{
+  for (guint i = 0; self->events != NULL && i < self->events->len; i++)
+    {
+      LsobsRecordEvent *event = g_ptr_array_index (self->events, i);
+
+      self->n_bytes -= event_size (event->name, event->details);
+    }
+  g_clear_pointer (&self->events, g_ptr_array_unref);
+  self->has_token = FALSE;
+}
+
 /* FALSE when there is no room. */
 gboolean
 _lsobs_notes_add_tag (LsobsNotes *self,
@@ -320,9 +407,9 @@ _lsobs_notes_add_event (LsobsNotes *self,
     }
   if (self->events == NULL)
     self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
-  if (self->events->len >= LSOBS_MAX_NOTES ||
-      !take_room (self, NOTE_OVERHEAD + strlen (name) +
-                            (details != NULL ? g_bytes_get_size (details) : 0)))
+  if (is_token)
+    g_clear_pointer (&details, g_bytes_unref);
+  if (self->events->len >= LSOBS_MAX_NOTES || !take_room (self, event_size (name, details)))
     {
       g_clear_pointer (&details, g_bytes_unref);
       return FALSE;

@@ -225,76 +225,6 @@ build_events (Visit     *visit,
   return json_node_init_array (json_node_alloc (), array);
 }
 
-/* The microsecond that GDateTime may have lost is found by writing it again. */
-static gboolean
-parse_time (const char *text,
-            gint64     *time)
-{
-  if (!_lsobs_time_parse_iso (text, time))
-    return FALSE;
-  for (int delta = -1; delta <= 1; delta++)
-    {
-      char again[LSOBS_ISO_LEN + 1] = "";
-
-      _lsobs_time_write_iso (*time + delta, again);
-      if (strcmp (again, text) == 0)
-        {
-          *time += delta;
-          break;
-        }
-    }
-  return TRUE;
-}
-
-/* All but the name and the time. Returns: (transfer full) (nullable) */
-static GBytes *
-read_details (JsonObject *event)
-{
-  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
-  JsonObject *details = json_object_new ();
-  JsonObjectIter iter;
-  const char *member;
-  JsonNode *value;
-
-  json_node_take_object (node, details);
-  json_object_iter_init_ordered (&iter, event);
-  while (json_object_iter_next_ordered (&iter, &member, &value))
-    if (strcmp (member, "name") != 0 && strcmp (member, "time") != 0)
-      json_object_set_member (details, member, json_node_copy (value));
-  return write_node (node);
-}
-
-/* Returns: (transfer none) (nullable): %NULL for what is no string */
-static const char *
-get_string (JsonObject *object,
-            const char *name)
-{
-  JsonNode *member = json_object_get_member (object, name);
-
-  return member != NULL && json_node_get_value_type (member) == G_TYPE_STRING
-             ? json_node_get_string (member) : NULL;
-}
-
-/* @time: (inout): of the event before, for one that has none
- * Returns: (transfer full) (nullable) */
-static LsobsRecordEvent *
-read_event (JsonNode *node,
-            gint64   *time)
-{
-  JsonObject *object = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-  GBytes *details = object != NULL ? read_details (object) : NULL;
-  const char *name;
-  const char *text;
-
-  if (details == NULL)
-    return NULL;
-  name = get_string (object, "name");
-  text = get_string (object, "time");
-  if (text != NULL)
-    parse_time (text, time);
-  return _lsobs_record_event_new (name != NULL ? name : "", *time, details);
-}
-
 /* Returns: (transfer full) (nullable): (element-type LsobsRecordEvent) */
 static GPtrArray *
 read_events (JsonNode *node,
@@ -308,7 +238,8 @@ read_events (JsonNode *node,
     return NULL;
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
-      LsobsRecordEvent *event = read_event (json_array_get_element (array, i), &time);
+      LsobsRecordEvent *event = _lsobs_record_event_new_from_json (json_array_get_element (array, i),
+                                                                   &time, MAX_BYTES);
 
       if (event == NULL)
         return NULL;

@@ -102,8 +102,7 @@ _lsobs_record_measure (LsobsRecord *self)
          bytes_size (self->inputs) + bytes_size (self->outputs) + bytes_size (self->tags) +
          bytes_size (self->metadata) + bytes_size (self->extra) +
          bytes_size (self->serialized) + events_size (self->events) +
-         /* Until the last note, they are the handle's. */
-         (self->notes != NULL && self->final ? self->notes->n_bytes : 0) +
+         (self->notes != NULL ? self->notes_bytes : 0) +
          _lsobs_attachments_measure (self->attachments) +
          (self->feedback != NULL ? _lsobs_feedback_measure (self->feedback) : 0) +
          (self->error != NULL ? strlen (self->error) : 0) +
@@ -120,12 +119,16 @@ replace_bytes (GBytes **member,
   *member = g_steal_pointer (with);
 }
 
-/* Makes a waiting create complete by the end of its run. The two share the notes.
+/* Makes a waiting create complete by the end of its run. The two share the notes, if
+ * they have any.
  * Returns: for how many attachments there was no room */
 guint
 _lsobs_record_join (LsobsRecord *self,
                     LsobsRecord *end)
 {
+  if (self->notes == NULL)
+    self->notes = g_steal_pointer (&end->notes);
+  self->notes_bytes = MAX (self->notes_bytes, end->notes_bytes);
   replace_bytes (&self->inputs, &end->inputs);
   replace_bytes (&self->outputs, &end->outputs);
   replace_bytes (&self->tags, &end->tags);
@@ -154,7 +157,19 @@ _lsobs_record_join (LsobsRecord *self,
   return _lsobs_attachments_unite (&self->attachments, end->attachments);
 }
 
-/* Writes out what was noted on the run so far. Events are sent once, with the end.
+/* Takes @text over, unless there is one already: that is the later. */
+static void
+take_text (GBytes **member,
+           GBytes  *text)
+{
+  if (*member == NULL)
+    *member = text;
+  else
+    g_clear_pointer (&text, g_bytes_unref);
+}
+
+/* Writes out what was noted on the run so far. What happens during a run is sent once,
+ * with its end, unless the program itself sends it when the run begins.
  * Called in the thread that sends. */
 void
 _lsobs_record_settle (LsobsRecord *self)
@@ -164,16 +179,19 @@ _lsobs_record_settle (LsobsRecord *self)
   if (notes == NULL)
     return;
   g_mutex_lock (&notes->lock);
-  self->metadata = _lsobs_notes_write_metadata (notes);
-  self->extra = _lsobs_notes_write_extra (notes);
+  take_text (&self->metadata, _lsobs_notes_write_metadata (notes));
+  take_text (&self->extra, _lsobs_notes_write_extra (notes));
   self->extra_seq = notes->extra_seq;
-  self->tags = _lsobs_notes_write_tags (notes);
-  if (self->final && notes->events != NULL)
+  take_text (&self->tags, _lsobs_notes_write_tags (notes));
+  if (self->events == NULL && notes->events != NULL && (self->final || self->by_id))
     self->events = g_ptr_array_ref (notes->events);
   if (notes->serialized != NULL)
-    self->serialized = g_bytes_ref (notes->serialized);
+    take_text (&self->serialized, g_bytes_ref (notes->serialized));
   self->serialized_seq = notes->serialized_seq;
-  self->has_example = notes->has_example;
-  self->example_id = notes->example_id;
+  if (!self->has_example)
+    {
+      self->has_example = notes->has_example;
+      self->example_id = notes->example_id;
+    }
   g_mutex_unlock (&notes->lock);
 }

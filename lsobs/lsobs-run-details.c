@@ -154,7 +154,8 @@ lsobs_run_set_extra (LsobsRun   *self,
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
 
-  if (!self->info->sampled)
+  /* Metadata may go along to other processes even so. */
+  if (!self->info->sampled && g_atomic_pointer_get (&self->notes) == NULL)
     return;
   is_metadata = g_str_equal (key, "metadata");
   object = _lsobs_json_peek_object (value);
@@ -163,6 +164,8 @@ lsobs_run_set_extra (LsobsRun   *self,
       set_extra_metadata (self, object);
       return;
     }
+  if (!self->info->sampled)
+    return;
   if (object == NULL && (is_metadata || g_str_equal (key, "runtime")))
     {
       if (_lsobs_run_lock_if_running (self))
@@ -199,33 +202,6 @@ lsobs_run_set_thread_id (LsobsRun   *self,
   lsobs_run_set_metadata_string (self, "thread_id", thread_id);
 }
 
-/* The name and the time of an event are its own; details of the same names would
- * be there twice. Returns: (transfer full) (nullable) */
-static JsonNode *
-strip_details (JsonNode *details)
-{
-  g_autoptr (JsonObject) stripped = NULL;
-  JsonNode *node;
-  JsonObject *object;
-  JsonObjectIter iter;
-  const char *member;
-  JsonNode *value;
-
-  if (details == NULL || !JSON_NODE_HOLDS_OBJECT (details))
-    return details != NULL ? json_node_ref (details) : NULL;
-  object = json_node_get_object (details);
-  if (!json_object_has_member (object, "name") && !json_object_has_member (object, "time"))
-    return json_node_ref (details);
-  stripped = json_object_new ();
-  json_object_iter_init_ordered (&iter, object);
-  while (json_object_iter_next_ordered (&iter, &member, &value))
-    if (!g_str_equal (member, "name") && !g_str_equal (member, "time"))
-      json_object_set_member (stripped, member, json_node_copy (value));
-  node = json_node_new (JSON_NODE_OBJECT);
-  json_node_set_object (node, stripped);
-  return node;
-}
-
 /**
  * lsobs_run_add_event:
  * @self: a run
@@ -246,9 +222,11 @@ lsobs_run_add_event (LsobsRun   *self,
                      const char *name,
                      JsonNode   *details)
 {
-  LsobsRunPayload payload = { .duration_ms = -1 };
-  g_autoptr (JsonNode) stripped = NULL;
-  GBytes *json;
+  const LsobsRunPayload payload = { .node = details, .duration_ms = -1 };
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  JsonObject *object;
+  GBytes *json = NULL;
+  gboolean fits = TRUE;
   gint64 now;
 
   g_return_if_fail (self != NULL);
@@ -257,15 +235,25 @@ lsobs_run_add_event (LsobsRun   *self,
   if (!self->info->sampled)
     return;
   now = _lsobs_run_info_get_now (self->info);
-  if (!_lsobs_record_event_is_token (name))
-    payload.node = stripped = strip_details (details);
-  json = _lsobs_run_capture (self, &payload);
+  object = _lsobs_json_peek_object (details);
+  if (object != NULL && !_lsobs_record_event_is_token (name))
+    {
+      fits = _lsobs_record_event_write_details (&text, object, LSOBS_MAX_NOTE_BYTES);
+      json = _lsobs_buffer_steal_bytes (&text);
+    }
+  else if (object == NULL)
+    {
+      json = _lsobs_run_capture (self, &payload);
+    }
   if (!_lsobs_run_lock_if_running (self))
     {
       g_clear_pointer (&json, g_bytes_unref);
       return;
     }
-  _lsobs_run_unlock_after_note (self, _lsobs_notes_add_event (self->notes, name, now, json));
+  if (fits)
+    fits = _lsobs_notes_add_event (self->notes, name, now, g_steal_pointer (&json));
+  _lsobs_run_unlock_after_note (self, fits);
+  g_clear_pointer (&json, g_bytes_unref);
 }
 
 /**
@@ -300,32 +288,6 @@ lsobs_run_add_text_event (LsobsRun   *self,
                                                           _lsobs_buffer_steal_bytes (&details)));
 }
 
-/* Returns: (transfer full) (nullable): NULL when there is no room for it */
-static GBytes *
-write_serialized (JsonObject *object)
-{
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
-  JsonObjectIter iter;
-  const char *name;
-  JsonNode *value;
-
-  _lsobs_buffer_append_c (&text, '{');
-  json_object_iter_init_ordered (&iter, object);
-  while (json_object_iter_next_ordered (&iter, &name, &value))
-    {
-      if (g_str_equal (name, "graph"))
-        continue;
-      if (text.len > 1)
-        _lsobs_buffer_append_c (&text, ',');
-      _lsobs_json_write_string (&text, name, strlen (name));
-      _lsobs_buffer_append_c (&text, ':');
-      if (text.len > LSOBS_MAX_NOTE_BYTES || !_lsobs_json_write_node (&text, value, LSOBS_MAX_NOTE_BYTES))
-        return NULL;
-    }
-  _lsobs_buffer_append_c (&text, '}');
-  return _lsobs_buffer_steal_bytes (&text);
-}
-
 /**
  * lsobs_run_set_serialized:
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM or %LSOBS_RUN_TYPE_PROMPT
@@ -344,17 +306,14 @@ void
 lsobs_run_set_serialized (LsobsRun *self,
                           JsonNode *serialized)
 {
-  JsonObject *object = _lsobs_json_peek_object (serialized);
-  GBytes *json = NULL;
+  GBytes *json;
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (serialized != NULL);
 
   if (!self->info->sampled)
     return;
-  if (object != NULL &&
-      (self->info->run_type == LSOBS_RUN_TYPE_LLM || self->info->run_type == LSOBS_RUN_TYPE_PROMPT))
-    json = write_serialized (object);
+  json = _lsobs_notes_capture_serialized (serialized, self->info->run_type);
   if (_lsobs_run_lock_if_running (self))
     _lsobs_run_unlock_after_note (self,
                                   json != NULL && _lsobs_notes_set_serialized (self->notes, json));
@@ -385,12 +344,10 @@ lsobs_run_set_reference_example_id (LsobsRun    *self,
   g_return_val_if_fail (self != NULL, FALSE);
   g_return_val_if_fail (example_id != NULL, FALSE);
 
-  if (!_lsobs_id_parse_text (&id, example_id))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
-                           _("The id of an example must be a UUID"));
-      return FALSE;
-    }
+  if (!_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+    return TRUE;
+  if (!_lsobs_id_parse_example (&id, example_id, error))
+    return FALSE;
   if (self->info->sampled && _lsobs_run_lock_if_running (self))
     {
       self->notes->has_example = TRUE;

@@ -35,5 +35,6 @@ struct _LsobsRunEvent
 
 LsobsRunEvent *_lsobs_run_event_alloc (LsobsRunEventKind  kind,
                                        const char        *id);
+JsonNode      *_lsobs_run_event_copy_node (JsonNode *node);
 
 G_END_DECLS

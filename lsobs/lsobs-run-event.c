@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <glib/gi18n-lib.h>
-
-#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
 #include "lsobs/lsobs-run-event-private.h"
@@ -41,8 +38,8 @@ _lsobs_run_event_alloc (LsobsRunEventKind  kind,
 }
 
 /* json_node_copy() is shallow, and the program may change its tree. */
-static JsonNode *
-copy_node (JsonNode *node)
+JsonNode *
+_lsobs_run_event_copy_node (JsonNode *node)
 {
   const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
   g_auto (LsobsBuffer) raw = LSOBS_BUFFER_INIT;
@@ -89,7 +86,7 @@ lsobs_run_event_new_start (const char   *id,
   self->parent_id = g_strdup (parent_id);
   self->name = g_strdup (name);
   self->run_type = run_type;
-  self->inputs = copy_node (inputs);
+  self->inputs = _lsobs_run_event_copy_node (inputs);
   return self;
 }
 
@@ -115,7 +112,7 @@ lsobs_run_event_new_update (const char *id,
   g_return_val_if_fail (id != NULL, NULL);
 
   self = _lsobs_run_event_alloc (LSOBS_RUN_EVENT_KIND_UPDATE, id);
-  self->outputs = copy_node (outputs);
+  self->outputs = _lsobs_run_event_copy_node (outputs);
   self->error_text = g_strdup (error_text);
   return self;
 }
@@ -248,6 +245,29 @@ lsobs_run_event_get_name (LsobsRunEvent *self)
 }
 
 /**
+ * lsobs_run_event_set_name:
+ * @self: an event
+ * @name: the name of the run
+ *
+ * Sets the name of the run. An update needs none, unless the start of the run was
+ * reported elsewhere.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_event_set_name (LsobsRunEvent *self,
+                          const char    *name)
+{
+  g_autofree char *before = NULL;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (name != NULL);
+
+  before = g_steal_pointer (&self->name);
+  self->name = g_strdup (name);
+}
+
+/**
  * lsobs_run_event_get_run_type:
  * @self: an event
  *
@@ -266,13 +286,33 @@ lsobs_run_event_get_run_type (LsobsRunEvent *self)
 }
 
 /**
+ * lsobs_run_event_set_run_type:
+ * @self: an event
+ * @run_type: what the run does
+ *
+ * Sets what the run does. An update need not tell, unless the start of the run was
+ * reported elsewhere.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_event_set_run_type (LsobsRunEvent *self,
+                              LsobsRunType   run_type)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER);
+
+  self->run_type = run_type;
+}
+
+/**
  * lsobs_run_event_get_project_name:
  * @self: an event
  *
- * Gets the project that the run was sent to.
+ * Gets the project that the run goes to.
  *
- * Returns: (transfer none) (nullable): the name; %NULL in events made by the
- * program, which go to the project of the config
+ * Returns: (transfer none) (nullable): the name; %NULL in events made by the program
+ *   that do not name one
  *
  * Since: 0.1
  */
@@ -285,152 +325,26 @@ lsobs_run_event_get_project_name (LsobsRunEvent *self)
 }
 
 /**
- * lsobs_run_event_get_inputs:
+ * lsobs_run_event_set_project_name:
  * @self: an event
+ * @project_name: (nullable): the name of a project
  *
- * Gets what went in.
- *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
+ * Sets the project that the run goes to. Without it, a run goes where its parent goes if
+ * that is known here, and otherwise to the project of the config. All runs of a trace
+ * belong in one project, and an update of a run cannot move it.
  *
  * Since: 0.1
  */
-JsonNode *
-lsobs_run_event_get_inputs (LsobsRunEvent *self)
+void
+lsobs_run_event_set_project_name (LsobsRunEvent *self,
+                                  const char    *project_name)
 {
-  g_return_val_if_fail (self != NULL, NULL);
+  g_autofree char *before = NULL;
 
-  return self->inputs;
-}
+  g_return_if_fail (self != NULL);
 
-/**
- * lsobs_run_event_get_outputs:
- * @self: an event
- *
- * Gets what came out.
- *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
- *
- * Since: 0.1
- */
-JsonNode *
-lsobs_run_event_get_outputs (LsobsRunEvent *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  return self->outputs;
-}
-
-/**
- * lsobs_run_event_get_extra:
- * @self: an event
- *
- * Gets the metadata and the description of the runtime.
- *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
- *
- * Since: 0.1
- */
-JsonNode *
-lsobs_run_event_get_extra (LsobsRunEvent *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  return self->extra;
-}
-
-/**
- * lsobs_run_event_get_events:
- * @self: an event
- *
- * Gets what happened during the run.
- *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
- *
- * Since: 0.1
- */
-JsonNode *
-lsobs_run_event_get_events (LsobsRunEvent *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  return self->events;
-}
-
-/**
- * lsobs_run_event_get_serialized:
- * @self: an event
- *
- * Gets how the model or the prompt is made.
- *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
- *
- * Since: 0.1
- */
-JsonNode *
-lsobs_run_event_get_serialized (LsobsRunEvent *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  return self->serialized;
-}
-
-/**
- * lsobs_run_event_get_reference_example_id:
- * @self: an event
- *
- * Gets which example of a data set the run was made with.
- *
- * Returns: (transfer none) (nullable): a UUID, or %NULL
- *
- * Since: 0.1
- */
-const char *
-lsobs_run_event_get_reference_example_id (LsobsRunEvent *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  return self->example_id;
-}
-
-/**
- * lsobs_run_event_get_tags:
- * @self: an event
- *
- * Gets the tags.
- *
- * Returns: (transfer none) (nullable): the tags, or %NULL
- *
- * Since: 0.1
- */
-GStrv
-lsobs_run_event_get_tags (LsobsRunEvent *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  return self->tags;
-}
-
-/**
- * lsobs_run_event_get_error_text:
- * @self: an event
- *
- * Gets the error that the run has failed with.
- *
- * Returns: (transfer none) (nullable): a text, or %NULL
- *
- * Since: 0.1
- */
-const char *
-lsobs_run_event_get_error_text (LsobsRunEvent *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  return self->error_text;
+  before = g_steal_pointer (&self->project_name);
+  self->project_name = g_strdup (project_name);
 }
 
 /**
@@ -611,99 +525,4 @@ lsobs_run_event_get_feedback (LsobsRunEvent *self)
   g_return_val_if_fail (self != NULL, NULL);
 
   return self->feedback;
-}
-
-/**
- * lsobs_run_event_add_attachment:
- * @self: an event
- * @name: a name of 1 to 100 bytes: letters and digits of any script, spaces, hyphens
- *   and underscores
- * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
- *   with what is no such type, it is sent as `application/octet-stream`
- * @data: the contents; they are referenced, not copied, and sent as they are
- * @error: return location for a #GError, or %NULL
- *
- * Adds a file that goes with the run. One of the same name is replaced. See
- * lsobs_run_add_attachment().
- *
- * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT when the name cannot be sent, and with
- * %LSOBS_ERROR_TOO_LARGE when the event has a hundred attachments already.
- *
- * Returns: %TRUE if it was added
- *
- * Since: 0.1
- */
-gboolean
-lsobs_run_event_add_attachment (LsobsRunEvent  *self,
-                                const char     *name,
-                                const char     *mime_type,
-                                GBytes         *data,
-                                GError        **error)
-{
-  g_autoptr (LsobsAttachment) attachment = NULL;
-
-  g_return_val_if_fail (self != NULL, FALSE);
-  g_return_val_if_fail (name != NULL, FALSE);
-  g_return_val_if_fail (data != NULL, FALSE);
-
-  attachment = _lsobs_attachment_new (name, mime_type, data, error);
-  if (attachment == NULL)
-    return FALSE;
-  if (_lsobs_attachments_put (&self->attachments, attachment))
-    return TRUE;
-  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                       _("There is no room for another attachment"));
-  return FALSE;
-}
-
-/**
- * lsobs_run_event_dup_attachment_names:
- * @self: an event
- *
- * Gets the names of the files that go with the run.
- *
- * Returns: (transfer full): the names, which may be none
- *
- * Since: 0.1
- */
-GStrv
-lsobs_run_event_dup_attachment_names (LsobsRunEvent *self)
-{
-  g_autoptr (GStrvBuilder) builder = NULL;
-
-  g_return_val_if_fail (self != NULL, NULL);
-
-  builder = g_strv_builder_new ();
-  for (guint i = 0; self->attachments != NULL && i < self->attachments->len; i++)
-    g_strv_builder_add (builder, ((LsobsAttachment *) g_ptr_array_index (self->attachments, i))->name);
-  return g_strv_builder_end (builder);
-}
-
-/**
- * lsobs_run_event_get_attachment:
- * @self: an event
- * @name: the name of a file
- * @mime_type: (out) (optional) (nullable) (transfer none): return location for what kind
- *   of file it is
- *
- * Gets a file that goes with the run.
- *
- * Returns: (transfer none) (nullable): the contents, or %NULL when there is no such file
- *
- * Since: 0.1
- */
-GBytes *
-lsobs_run_event_get_attachment (LsobsRunEvent  *self,
-                                const char     *name,
-                                const char    **mime_type)
-{
-  LsobsAttachment *attachment;
-
-  g_return_val_if_fail (self != NULL, NULL);
-  g_return_val_if_fail (name != NULL, NULL);
-
-  attachment = _lsobs_attachments_find (self->attachments, name);
-  if (mime_type != NULL)
-    *mime_type = attachment != NULL ? attachment->mime_type : NULL;
-  return attachment != NULL ? attachment->data : NULL;
 }

@@ -87,6 +87,45 @@ LSOBS_AVAILABLE_IN_0_1
 LsobsRunStatus     lsobs_run_event_get_status       (LsobsRunEvent *self);
 
 LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_name         (LsobsRunEvent *self,
+                                                     const char    *name);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_run_type     (LsobsRunEvent *self,
+                                                     LsobsRunType   run_type);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_project_name (LsobsRunEvent *self,
+                                                     const char    *project_name);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_inputs       (LsobsRunEvent *self,
+                                                     JsonNode      *inputs);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_outputs      (LsobsRunEvent *self,
+                                                     JsonNode      *outputs);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_error_text   (LsobsRunEvent *self,
+                                                     const char    *error_text);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_tags         (LsobsRunEvent      *self,
+                                                     const char * const *tags);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_extra        (LsobsRunEvent *self,
+                                                     JsonNode      *extra);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_metadata     (LsobsRunEvent *self,
+                                                     const char    *key,
+                                                     JsonNode      *value);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_events       (LsobsRunEvent *self,
+                                                     JsonNode      *events);
+LSOBS_AVAILABLE_IN_0_1
+void               lsobs_run_event_set_serialized   (LsobsRunEvent *self,
+                                                     JsonNode      *serialized);
+LSOBS_AVAILABLE_IN_0_1
+gboolean           lsobs_run_event_set_reference_example_id (LsobsRunEvent  *self,
+                                                             const char     *example_id,
+                                                             GError        **error);
+
+LSOBS_AVAILABLE_IN_0_1
 void               lsobs_run_event_set_trace        (LsobsRunEvent *self,
                                                      const char    *trace_id,
                                                      const char    *dotted_order);

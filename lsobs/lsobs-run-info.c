@@ -26,6 +26,7 @@ void
 _lsobs_run_info_set_project_name (LsobsRunInfo *self,
                                   const char   *name)
 {
+  g_clear_pointer (&self->project_name, g_ref_string_release);
   self->project_name = g_ref_string_new (name);
 }
 

@@ -286,8 +286,8 @@ lsobs_run_set_invocation_params (LsobsRun *self,
     "systemInstruction", "instructions", NULL
   };
   g_auto (LsobsBuffer) rest = LSOBS_BUFFER_INIT;
-  JsonObject *object = _lsobs_json_peek_object (params);
-  gboolean fits = object != NULL;
+  JsonObject *object;
+  gboolean fits;
   JsonObjectIter iter;
   const char *name;
   JsonNode *value;
@@ -297,6 +297,8 @@ lsobs_run_set_invocation_params (LsobsRun *self,
 
   if (!self->info->sampled)
     return;
+  object = _lsobs_json_peek_object (params);
+  fits = object != NULL;
   _lsobs_buffer_append_c (&rest, '{');
   if (object != NULL)
     {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/lsobs-notes-private.h"
 #include "lsobs/lsobs-run-info-private.h"
 #include "lsobs/lsobs-run-store.h"
 
@@ -11,5 +12,17 @@ void          _lsobs_run_store_set_info (LsobsRunStore *self,
                                          LsobsRunInfo  *info);
 LsobsRunInfo *_lsobs_run_store_dup_info (LsobsRunStore *self,
                                          const char    *id);
+
+LsobsNotes   *_lsobs_run_store_dup_notes (LsobsRunStore *self,
+                                          const char    *id,
+                                          gboolean       add,
+                                          gboolean      *forgotten);
+void          _lsobs_run_store_weigh     (LsobsRunStore *self,
+                                          const char    *id,
+                                          gsize          n_bytes);
+void          _lsobs_run_store_bury      (LsobsRunStore *self,
+                                          const LsobsId *id);
+gboolean      _lsobs_run_store_is_buried (LsobsRunStore *self,
+                                          const char    *id);
 
 G_END_DECLS

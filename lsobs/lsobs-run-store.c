@@ -22,12 +22,23 @@
  * forgotten, those that have ended first. It may be used from any thread.
  */
 
+/* So many runs are remembered, by their ids alone, when they have found their end. */
+#define N_GRAVES 1000
+
+/* So much memory all notes may take. */
+#define MAX_NOTE_BYTES (16 * 1024 * 1024)
+
 typedef struct
 {
   LsobsId id;
   LsobsRunStatus status;
   char *error_text;   /* (owned) (nullable) */
   LsobsRunInfo *info; /* (owned) (nullable) */
+  LsobsNotes *notes;  /* (owned) (nullable) shared with the records of the run */
+  gsize n_bytes;      /* of the notes */
+  gboolean forgotten; /* it had notes, but there was no room for them */
+  GList noted;        /* in the list of those that have notes */
+  LsobsRunStore *store; /* (unowned) */
   GQueue *list;       /* (unowned) the one the entry is in */
   GList link;
 } Entry;
@@ -41,6 +52,13 @@ struct _LsobsRunStore
   GHashTable *entries; /* (element-type LsobsId Entry) (owned) guarded by lock */
   GQueue running;      /* of Entry, guarded by lock: touched longest ago first */
   GQueue ended;        /* of Entry, guarded by lock: touched longest ago first */
+  GQueue noted;        /* of Entry, guarded by lock: noted on longest ago first */
+  gsize n_bytes;       /* of all notes, guarded by lock */
+
+  /* Runs that have ended and were forgotten, guarded by lock. */
+  LsobsId *graves;     /* (owned) (nullable) (array length=N_GRAVES) */
+  guint next_grave;
+  GHashTable *buried;  /* (element-type LsobsId) (owned) of the graves in use */
 };
 
 typedef enum { PROP_CAPACITY = 1 } LsobsRunStoreProperty;
@@ -55,11 +73,24 @@ G_DEFINE_BOXED_TYPE (LsobsRunMetadata, lsobs_run_metadata,
 
 #define DEFAULT_CAPACITY 10000
 
+/* Called with the lock held. */
+static void
+drop_notes (LsobsRunStore *self,
+            Entry         *entry)
+{
+  if (entry->notes == NULL)
+    return;
+  g_queue_unlink (&self->noted, &entry->noted);
+  self->n_bytes -= entry->n_bytes;
+  g_clear_pointer (&entry->notes, _lsobs_notes_unref);
+}
+
 static void
 entry_free (gpointer data)
 {
   Entry *entry = data;
 
+  drop_notes (entry->store, entry);
   g_queue_unlink (entry->list, &entry->link);
   g_free (entry->error_text);
   g_clear_pointer (&entry->info, _lsobs_run_info_unref);
@@ -89,6 +120,8 @@ lsobs_run_store_finalize (GObject *object)
   LsobsRunStore *self = LSOBS_RUN_STORE (object);
 
   g_hash_table_unref (self->entries);
+  g_hash_table_unref (self->buried);
+  g_free (self->graves);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (lsobs_run_store_parent_class)->finalize (object);
@@ -157,6 +190,7 @@ lsobs_run_store_init (LsobsRunStore *self)
 {
   g_mutex_init (&self->lock);
   self->entries = g_hash_table_new_full (id_hash, id_equal, NULL, entry_free);
+  self->buried = g_hash_table_new (id_hash, id_equal);
 }
 
 /* Called with the lock held. */
@@ -183,7 +217,9 @@ add_entry (LsobsRunStore *self,
       g_hash_table_remove (self->entries, &((Entry *) list->head->data)->id);
     }
   entry->id = *id;
+  entry->store = self;
   entry->link.data = entry;
+  entry->noted.data = entry;
   entry->list = &self->running;
   g_queue_push_tail_link (entry->list, &entry->link);
   g_hash_table_add (self->entries, entry);
@@ -431,6 +467,101 @@ _lsobs_run_store_dup_info (LsobsRunStore *self,
     info = _lsobs_run_info_ref (entry->info);
   g_mutex_unlock (&self->lock);
   return info;
+}
+
+/* What was noted on the run so far.
+ * @add: make some if there are none
+ * @forgotten: (out): there were some, which could not be kept
+ * Returns: (transfer full) (nullable) */
+LsobsNotes *
+_lsobs_run_store_dup_notes (LsobsRunStore *self,
+                            const char    *id,
+                            gboolean       add,
+                            gboolean      *forgotten)
+{
+  LsobsNotes *notes = NULL;
+  Entry *entry;
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  *forgotten = entry != NULL && entry->forgotten;
+  if (entry != NULL && entry->notes == NULL && add && !entry->forgotten)
+    {
+      entry->notes = _lsobs_notes_new ();
+      entry->n_bytes = 0;
+      g_queue_push_tail_link (&self->noted, &entry->noted);
+    }
+  if (entry != NULL && entry->notes != NULL)
+    notes = _lsobs_notes_ref (entry->notes);
+  g_mutex_unlock (&self->lock);
+  return notes;
+}
+
+/* Tells how large the notes of a run have become. When there is no room for all, those
+ * go that nobody has added to for longest. */
+void
+_lsobs_run_store_weigh (LsobsRunStore *self,
+                        const char    *id,
+                        gsize          n_bytes)
+{
+  Entry *entry;
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  if (entry != NULL && entry->notes != NULL)
+    {
+      self->n_bytes += n_bytes - entry->n_bytes;
+      entry->n_bytes = n_bytes;
+      g_queue_unlink (&self->noted, &entry->noted);
+      g_queue_push_tail_link (&self->noted, &entry->noted);
+    }
+  while (self->n_bytes > MAX_NOTE_BYTES)
+    {
+      Entry *oldest = self->noted.head->data;
+
+      drop_notes (self, oldest);
+      oldest->forgotten = TRUE;
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* Forgets a run that has found its end, apart from that. */
+void
+_lsobs_run_store_bury (LsobsRunStore *self,
+                       const LsobsId *id)
+{
+  LsobsId *grave;
+
+  g_mutex_lock (&self->lock);
+  g_hash_table_remove (self->entries, id);
+  if (!g_hash_table_contains (self->buried, id))
+    {
+      if (self->graves == NULL)
+        self->graves = g_new0 (LsobsId, N_GRAVES);
+      grave = &self->graves[self->next_grave];
+      self->next_grave = (self->next_grave + 1) % N_GRAVES;
+      if (g_hash_table_size (self->buried) == N_GRAVES)
+        g_hash_table_remove (self->buried, grave);
+      *grave = *id;
+      g_hash_table_add (self->buried, grave);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* Whether the run has ended so that the service knows of it. */
+gboolean
+_lsobs_run_store_is_buried (LsobsRunStore *self,
+                            const char    *id)
+{
+  LsobsId parsed;
+  gboolean buried;
+
+  if (!_lsobs_id_parse_text (&parsed, id))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  buried = g_hash_table_contains (self->buried, &parsed);
+  g_mutex_unlock (&self->lock);
+  return buried;
 }
 
 /**

@@ -174,6 +174,16 @@ _lsobs_run_start_remote (LsobsExporter           *exporter,
   return self;
 }
 
+/* From now on the notes do not change any more, and their memory is the record's. */
+static void
+take_final_notes (LsobsRun    *self,
+                  LsobsRecord *record)
+{
+  record->notes = _lsobs_notes_ref (self->notes);
+  record->notes_bytes = self->notes->n_bytes;
+  record->final = TRUE;
+}
+
 /* After the end, only outputs are still of use. */
 static void
 finish_late (LsobsRun              *self,
@@ -245,8 +255,7 @@ _lsobs_run_finish (LsobsRun              *self,
       finish_late (self, outputs);
       return;
     }
-  record->notes = _lsobs_notes_ref (self->notes);
-  record->final = TRUE;
+  take_final_notes (self, record);
   record->outputs = _lsobs_run_capture (self, outputs);
   record->error = g_strdup (outputs->error);
   record->duration_ms = outputs->duration_ms;
@@ -264,7 +273,7 @@ leave_open (LsobsRun *self)
   if (!self->info->sampled || self->notes->n_bytes == 0)
     return;
   record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
-  record->final = TRUE;
+  take_final_notes (self, record);
   _lsobs_exporter_push_late (self->exporter, record);
 }
 

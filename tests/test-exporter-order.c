@@ -329,9 +329,10 @@ enqueue (LsobsExporter     *exporter,
   return lsobs_exporter_enqueue (exporter, event, error);
 }
 
-/* A run that has ended and arrived is forgotten: its id might start anew. */
+/* A run that has ended and arrived is remembered, so that it does not become a second
+ * one of the same id. */
 static void
-test_forgotten (TestFixture   *fixture,
+test_remembered (TestFixture   *fixture,
                 gconstpointer  data G_GNUC_UNUSED)
 {
   static const char id[] = "019a0000-0000-7000-8000-000000000001";
@@ -346,8 +347,9 @@ test_forgotten (TestFixture   *fixture,
   g_clear_error (&error);
   g_assert_true (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_UPDATE, id, &error));
   test_assert_flush (fixture->exporter, 1);
-  g_assert_true (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_START, id, &error));
-  test_assert_flush (fixture->exporter, 1);
+  g_assert_false (enqueue (fixture->exporter, LSOBS_RUN_EVENT_KIND_START, id, &error));
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
+  test_assert_flush (fixture->exporter, 0);
 }
 
 /* An update of a run that never started is shown as a complete run. */
@@ -388,7 +390,7 @@ main (int    argc,
   ADD ("/exporter/promoted/in-flight", NULL, test_promoted_in_flight);
   ADD ("/exporter/promoted/evicted", NULL, test_promoted_after_eviction);
   ADD ("/exporter/merged", NULL, test_merged);
-  ADD ("/exporter/by-id/forgotten", NULL, test_forgotten);
+  ADD ("/exporter/by-id/remembered", NULL, test_remembered);
   ADD ("/exporter/by-id/unknown-update", NULL, test_unknown_update);
 
   return g_test_run ();

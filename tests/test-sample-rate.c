@@ -322,6 +322,7 @@ test_by_trace (Fixture       *fixture,
       g_autofree char *path = NULL;
       g_autoptr (LsobsRunEvent) start = NULL;
       g_autoptr (LsobsRunEvent) end = NULL;
+      g_autoptr (LsobsRunEvent) lone_end = NULL;
       g_autoptr (GPtrArray) events = NULL;
       g_autoptr (GError) error = NULL;
       guint64 unsampled = get_unsampled (fixture);
@@ -345,9 +346,14 @@ test_by_trace (Fixture       *fixture,
         assert_metadata (lsobs_run_event_get_extra (events->pdata[0]),
                          "{\"ls_tracing_sample_rate\":0.5}");
 
-      /* An end alone, of a run that is not known any longer. */
+      /* An end alone, of a run that is not known here. */
+      id[34] = id[34] == '0' ? '1' : '0';
+      g_free (path);
+      path = g_strdup_printf ("20260301T093015250000Z%s.20260301T093015262000Z%s", row->root, id);
+      lone_end = lsobs_run_event_new_update (id, NULL, NULL);
+      lsobs_run_event_set_trace (lone_end, row->root, path);
       lsobs_memory_transport_clear (fixture->transport);
-      lsobs_exporter_enqueue (exporter, end, &error);
+      lsobs_exporter_enqueue (exporter, lone_end, &error);
       g_assert_no_error (error);
       g_clear_pointer (&events, g_ptr_array_unref);
       events = flush (fixture);

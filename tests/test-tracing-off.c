@@ -196,7 +196,14 @@ note_all (LsobsRun *run)
   lsobs_run_set_metadata_string (run, untouchable, untouchable);
   lsobs_run_set_extra (run, untouchable, untouchable);
   lsobs_run_add_event (run, untouchable, untouchable);
+  lsobs_run_add_text_event (run, untouchable);
+  lsobs_run_set_thread_id (run, untouchable);
+  lsobs_run_set_serialized (run, untouchable);
+  g_assert_true (lsobs_run_set_reference_example_id (run, untouchable, NULL));
   lsobs_run_set_model (run, untouchable, untouchable);
+  lsobs_run_set_model_type (run, untouchable);
+  lsobs_run_set_invocation_params (run, untouchable);
+  lsobs_run_set_usage_metadata (run, untouchable);
   lsobs_run_set_usage (run, 1, 2, 3);
   g_assert_true (lsobs_run_add_attachment (run, untouchable, untouchable, untouchable, NULL));
   lsobs_run_propagate_metadata (run, untouchable);
