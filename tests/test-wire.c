@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "testlib/test-utils.h"
-#include "testlib/wire.h"
+#include "testlib/wire-capture.h"
 
 /* The judge itself on trial: it must take what real clients sent, and see the right runs in it.
  * What it must refuse is in test-wire-flaws.c. */
@@ -141,126 +141,6 @@ static const Capture captures[] = {
     "  remote-child tool ok\n" },
 };
 
-/* Returns (transfer full) (nullable): the value of a header in a list of "Name: value". */
-static char *
-find_header (JsonArray  *headers,
-             const char *name)
-{
-  gsize length = strlen (name);
-
-  for (guint i = 0; i < json_array_get_length (headers); i++)
-    {
-      const char *line = json_array_get_string_element (headers, i);
-
-      if (g_ascii_strncasecmp (line, name, length) == 0 && line[length] == ':')
-        return g_strdup (line + length + 2);
-    }
-
-  return NULL;
-}
-
-/* The payload of a stored part; the white space of its JSON was not kept. */
-static GBytes *
-restore_payload (JsonObject *part)
-{
-  gsize size;
-  char *text;
-
-  if (json_object_has_member (part, "json"))
-    text = json_to_string (json_object_get_member (part, "json"), FALSE);
-  else if (json_object_has_member (part, "text"))
-    text = g_strdup (json_object_get_string_member (part, "text"));
-  else
-    {
-      guchar *data = g_base64_decode (json_object_get_string_member (part, "base64"), &size);
-
-      return g_bytes_new_take (data, size);
-    }
-  size = strlen (text);
-
-  return g_bytes_new_take (text, size);
-}
-
-static GBytes *
-restore_multipart (JsonArray  *parts,
-                   const char *content_type)
-{
-  GByteArray *body = g_byte_array_new ();
-  const char *boundary = strchr (content_type, '=') + 1;
-  g_autoptr (GRegex) length = g_regex_new ("length(=|: )[0-9]+", G_REGEX_CASELESS, 0, NULL);
-  g_autofree char *end = g_strdup_printf ("--%s--\r\n", boundary);
-
-  for (guint i = 0; i < json_array_get_length (parts); i++)
-    {
-      JsonObject *part = json_array_get_object_element (parts, i);
-      JsonArray *headers = json_object_get_array_member (part, "headers");
-      g_autoptr (GBytes) payload = restore_payload (part);
-      g_autofree char *right = g_strdup_printf ("Length\\g<1>%" G_GSIZE_FORMAT,
-                                                g_bytes_get_size (payload));
-      g_autoptr (GString) head = g_string_new (NULL);
-      g_autofree char *fixed = NULL;
-
-      for (guint j = 0; j < json_array_get_length (headers); j++)
-        g_string_append_printf (head, "%s\r\n", json_array_get_string_element (headers, j));
-      fixed = g_regex_replace (length, head->str, -1, 0, right, 0, NULL);
-      if (strstr (fixed, "; Length=") != NULL)
-        memcpy (strstr (fixed, "; Length="), "; length=", strlen ("; length="));
-
-      g_string_printf (head, "--%s\r\n%s\r\n", boundary, fixed);
-      g_byte_array_append (body, (const guint8 *) head->str, (guint) head->len);
-      g_byte_array_append (body, g_bytes_get_data (payload, NULL),
-                           (guint) g_bytes_get_size (payload));
-      g_byte_array_append (body, (const guint8 *) "\r\n", 2);
-    }
-  g_byte_array_append (body, (const guint8 *) end, (guint) strlen (end));
-
-  return g_byte_array_free_to_bytes (body);
-}
-
-/* Returns whether the strict mode would take the request, too. */
-static gboolean
-add_capture_request (WireTree   *tree,
-                     JsonObject *object)
-{
-  g_auto (GStrv) line = g_strsplit (json_object_get_string_member (object, "request"), " ", 3);
-  g_autofree char *type = find_header (json_object_get_array_member (object, "headers"),
-                                       "Content-Type");
-  g_autoptr (GBytes) body = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (WireRequest) request = NULL;
-
-  if (strcmp (line[0], "GET") == 0)
-    return TRUE;
-
-  if (json_object_has_member (object, "parts"))
-    body = restore_multipart (json_object_get_array_member (object, "parts"), type);
-  else
-    body = restore_payload (object);
-
-  request = wire_request_parse (line[0], line[1], type, body, WIRE_DIALECT, &error);
-  g_assert_no_error (error);
-  wire_check_request (request, WIRE_DIALECT, &error);
-  g_assert_no_error (error);
-
-  wire_tree_add_request (tree, request);
-
-  return wire_check_request (request, WIRE_STRICT, NULL);
-}
-
-static JsonNode *
-load_capture (const char *file)
-{
-  g_autofree char *name = g_strconcat ("captures/", file, ".json", NULL);
-  g_autoptr (GBytes) bytes = test_data_load (name);
-  g_autoptr (GError) error = NULL;
-  JsonNode *node = wire_json_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
-                                    &error);
-
-  g_assert_no_error (error);
-
-  return node;
-}
-
 static void
 assert_tree (WireTree   *tree,
              const char *expected)
@@ -278,13 +158,20 @@ static void
 test_capture (gconstpointer data)
 {
   const Capture *capture = data;
-  g_autoptr (JsonNode) node = load_capture (capture->file);
-  JsonArray *requests = json_object_get_array_member (json_node_get_object (node), "requests");
+  g_autoptr (GPtrArray) requests = wire_capture_load (capture->file);
   g_autoptr (WireTree) tree = wire_tree_new ();
   gboolean is_strict = TRUE;
 
-  for (guint i = 0; i < json_array_get_length (requests); i++)
-    is_strict &= add_capture_request (tree, json_array_get_object_element (requests, i));
+  for (guint i = 0; i < requests->len; i++)
+    {
+      WireRequest *request = g_ptr_array_index (requests, i);
+      g_autoptr (GError) error = NULL;
+
+      wire_check_request (request, WIRE_DIALECT, &error);
+      g_assert_no_error (error);
+      wire_tree_add_request (tree, request);
+      is_strict &= wire_check_request (request, WIRE_STRICT, NULL);
+    }
 
   /* no official client writes times as we must: the modes do differ */
   g_assert_false (is_strict);
