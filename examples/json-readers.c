@@ -78,16 +78,6 @@ get_string (JsonObject *object,
   return text != NULL && *text != '\0' ? text : NULL;
 }
 
-gint64
-get_int (JsonObject *object,
-         const char *name,
-         gint64      fallback)
-{
-  JsonNode *node = json_object_get_member (object, name);
-
-  return node != NULL && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_int (node) : fallback;
-}
-
 JsonObject *
 as_object (JsonNode *node)
 {

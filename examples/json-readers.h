@@ -19,9 +19,6 @@ JsonArray  *get_array       (JsonObject  *object,
                              const char  *name);
 const char *get_string      (JsonObject  *object,
                              const char  *name);
-gint64      get_int         (JsonObject  *object,
-                             const char  *name,
-                             gint64       fallback);
 
 /* (nullable) (transfer none): the object that @node is */
 JsonObject *as_object       (JsonNode    *node);

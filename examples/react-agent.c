@@ -114,21 +114,18 @@ new_request (Agent     *self,
 
 /* Model and tokens go to the run as LangSmith counts them. */
 static void
-record_usage (Agent      *self,
-              LsobsRun   *run,
-              JsonObject *answer)
+record_usage (Agent    *self,
+              LsobsRun *run,
+              JsonNode *answer)
 {
-  const char *model = get_string (answer, "model");
-  JsonObject *usage = get_object (answer, "usage");
+  const char *model = get_string (json_node_get_object (answer), "model");
+  /* without an error: the service need not tell */
+  g_autoptr (LsobsUsage) usage = lsobs_usage_new_from_json (answer, NULL);
 
   if (model != NULL)
     lsobs_run_set_model (run, self->provider, model);
-  /* -1: the service has not told */
   if (usage != NULL)
-    lsobs_run_set_usage (run,
-                         get_int (usage, "prompt_tokens", -1),
-                         get_int (usage, "completion_tokens", -1),
-                         get_int (usage, "total_tokens", -1));
+    lsobs_run_set_usage_metadata (run, usage);
 }
 
 /* The interface of graph engines knows nodes and tools only. The call of a model is a run of its
@@ -148,6 +145,7 @@ start_model_run (Agent              *self,
 
   run = lsobs_run_start_child (parent, "chat", LSOBS_RUN_TYPE_LLM, request);
   lsobs_run_set_model (run, self->provider, self->model);
+  lsobs_run_set_invocation_params (run, request);
 
   return run;
 }
@@ -169,7 +167,7 @@ ask_model (Agent               *self,
     message = chat_client_get_message (answer, &local_error);
 
   if (run != NULL && answer != NULL)
-    record_usage (self, run, json_node_get_object (answer));
+    record_usage (self, run, answer);
   if (run != NULL && message != NULL)
     lsobs_run_end (run, answer);
   if (run != NULL && message == NULL)
