@@ -12,8 +12,8 @@ G_BEGIN_DECLS
 #define LSOBS_MAX_NOTE_BYTES (4 * 1024 * 1024) /* of all kinds together */
 
 /* What a program notes on a run between its start and its end. The handle of the
- * run and its records share it: what is noted while the create still waits leaves
- * with it, and costs the program's thread no more than any other note. */
+ * run and its waiting create share it: what is noted while that waits leaves with it,
+ * and costs the program's thread no more than any other note. */
 typedef struct
 {
   gatomicrefcount ref_count;

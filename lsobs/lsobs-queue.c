@@ -461,7 +461,7 @@ _lsobs_queue_get_create_state (LsobsQueue   *self,
 }
 
 /* Writes out what was noted on the run of a taken record, and finds out whether the
- * create has left without some of it. */
+ * create has left without some of it. No lock: that is for the flush thread alone. */
 void
 _lsobs_queue_settle (LsobsQueue  *self,
                      LsobsRecord *record)
@@ -469,7 +469,6 @@ _lsobs_queue_settle (LsobsQueue  *self,
   LsobsFlow *flow = get_flow (self, record);
 
   _lsobs_record_settle (record);
-  lock (self);
   record->extra_new = record->extra_seq != flow->extra_seq;
   if (record->kind == LSOBS_RECORD_CREATE && !record->promoted)
     {
@@ -479,7 +478,6 @@ _lsobs_queue_settle (LsobsQueue  *self,
   /* An update does not tell it. */
   if (record->kind == LSOBS_RECORD_UPDATE && record->serialized_seq != flow->serialized_seq)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_NOTES, 1);
-  g_async_queue_unlock (self->records);
 }
 
 /* A taken update whose create was lost becomes the create. */

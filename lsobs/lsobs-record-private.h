@@ -27,8 +27,8 @@ struct _LsobsRecord
   LsobsFeedback *feedback; /* (owned) (nullable) with feedback: all there is */
 
   LsobsNotes *notes;    /* (owned) (nullable) until they are written out, below */
-  gsize notes_bytes;    /* what they were when the record was made, or 0 while they are
-                         * the handle's */
+  gsize notes_bytes;    /* what they were when the record was made, or 0 if they are the
+                         * handle's */
   GBytes *inputs;       /* (owned) (nullable) */
   GBytes *outputs;      /* (owned) (nullable) */
   GBytes *tags;         /* (owned) (nullable) an array of strings */

@@ -119,16 +119,32 @@ replace_bytes (GBytes **member,
   *member = g_steal_pointer (with);
 }
 
-/* Makes a waiting create complete by the end of its run. The two share the notes, if
- * they have any.
+/* What was noted on a run with a handle is written out with its end, and so is in @end;
+ * the notes of one that is reported by id are shared. */
+static void
+join_notes (LsobsRecord *self,
+            LsobsRecord *end)
+{
+  if (end->final && !end->by_id)
+    {
+      g_clear_pointer (&self->notes, _lsobs_notes_unref);
+      self->extra_seq = end->extra_seq;
+      self->serialized_seq = end->serialized_seq;
+    }
+  else if (self->notes == NULL)
+    {
+      self->notes = g_steal_pointer (&end->notes);
+    }
+  self->notes_bytes = MAX (self->notes_bytes, end->notes_bytes);
+}
+
+/* Makes a waiting create complete by the end of its run.
  * Returns: for how many attachments there was no room */
 guint
 _lsobs_record_join (LsobsRecord *self,
                     LsobsRecord *end)
 {
-  if (self->notes == NULL)
-    self->notes = g_steal_pointer (&end->notes);
-  self->notes_bytes = MAX (self->notes_bytes, end->notes_bytes);
+  join_notes (self, end);
   replace_bytes (&self->inputs, &end->inputs);
   replace_bytes (&self->outputs, &end->outputs);
   replace_bytes (&self->tags, &end->tags);
@@ -169,8 +185,7 @@ take_text (GBytes **member,
 }
 
 /* Writes out what was noted on the run so far. What happens during a run is sent once,
- * with its end, unless the program itself sends it when the run begins.
- * Called in the thread that sends. */
+ * with its end, unless the program itself sends it when the run begins. */
 void
 _lsobs_record_settle (LsobsRecord *self)
 {

@@ -20,13 +20,13 @@ typedef enum
 } LsobsCreateState;
 
 /* How far the records of a run have come on their way to one place. Guarded by the
- * lock of the queue that leads there. */
+ * lock of the queue that leads there, but for what only its flush thread uses. */
 typedef struct
 {
   LsobsCreateState create_state;
   LsobsRecord *waiting;   /* (unowned) (nullable) the record, while it waits */
-  guint extra_seq;        /* how much of its metadata the create has left with */
-  guint serialized_seq;   /* ... and which version of that */
+  guint extra_seq;        /* flush thread: how much of its metadata the create has left with */
+  guint serialized_seq;   /* flush thread: and which version of that */
   GPtrArray *attachments; /* (owned) (nullable) they came when none waited: for the end */
 } LsobsFlow;
 

@@ -174,14 +174,16 @@ _lsobs_run_start_remote (LsobsExporter           *exporter,
   return self;
 }
 
-/* From now on the notes do not change any more, and their memory is the record's. */
+/* The notes do not change any more. They are written out here, and not where they are
+ * sent, so that the thread that has made their many pieces also frees them: threads that
+ * free what others allocate get into each other's way. */
 static void
 take_final_notes (LsobsRun    *self,
                   LsobsRecord *record)
 {
   record->notes = _lsobs_notes_ref (self->notes);
-  record->notes_bytes = self->notes->n_bytes;
   record->final = TRUE;
+  _lsobs_record_settle (record);
 }
 
 /* After the end, only outputs are still of use. */
