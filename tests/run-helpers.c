@@ -42,6 +42,14 @@ run_fixture_start (RunFixture *fixture)
   fixture->exporter = g_object_ref (lsobs_observer_get_exporter (fixture->observer));
 }
 
+void
+run_fixture_set_up_started (RunFixture    *fixture,
+                            gconstpointer  data)
+{
+  run_fixture_set_up (fixture, data);
+  run_fixture_start (fixture);
+}
+
 WireTree *
 run_fixture_flush (RunFixture *fixture)
 {
@@ -68,6 +76,15 @@ run_fixture_find (RunFixture *fixture,
     g_test_message ("There is no run %s", name);
   g_assert_nonnull (run);
   return run;
+}
+
+WireRun *
+run_fixture_finish (RunFixture *fixture,
+                    LsobsRun   *run)
+{
+  lsobs_run_end (run, NULL);
+  run_fixture_flush (fixture);
+  return run_fixture_find (fixture, lsobs_run_get_name (run));
 }
 
 guint64

@@ -32,6 +32,9 @@ void           run_fixture_set_up         (RunFixture    *fixture,
 /* Everything that came must have been right. */
 void           run_fixture_tear_down      (RunFixture    *fixture,
                                            gconstpointer  data);
+/* ... with the observer made, too */
+void           run_fixture_set_up_started (RunFixture    *fixture,
+                                           gconstpointer  data);
 /* makes the observer of the settings as they are now */
 void           run_fixture_start          (RunFixture    *fixture);
 /* Delivers everything; returns the tree of what has come so far. */
@@ -39,6 +42,9 @@ WireTree *     run_fixture_flush          (RunFixture    *fixture);
 /* (transfer none): a run by its name, which must have come */
 WireRun *      run_fixture_find           (RunFixture    *fixture,
                                            const char    *name);
+/* (transfer none): ends and delivers the run */
+WireRun *      run_fixture_finish         (RunFixture    *fixture,
+                                           LsobsRun      *run);
 guint64        run_fixture_get            (RunFixture    *fixture,
                                            LsobsCounter   counter);
 guint64        run_fixture_get_dropped    (RunFixture    *fixture,

@@ -7,14 +7,6 @@
 
 /* Tags, metadata, events, model and usage. */
 
-static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
-{
-  run_fixture_set_up (fixture, data);
-  run_fixture_start (fixture);
-}
-
 static LsobsRun *
 start (RunFixture *fixture)
 {
@@ -41,16 +33,6 @@ add_event (LsobsRun   *run,
   lsobs_run_add_event (run, name, node);
 }
 
-/* Ends and delivers the run. */
-static WireRun *
-finish (RunFixture *fixture,
-        LsobsRun   *run)
-{
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  return run_fixture_find (fixture, lsobs_run_get_name (run));
-}
-
 /* --- tags --- */
 
 static void
@@ -65,8 +47,8 @@ test_tags (RunFixture    *fixture,
   lsobs_run_add_tag (run, "b");
   lsobs_run_add_tag (run, "");
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
-  run_assert_member (finish (fixture, run), "tags", "[\"b\",\"a\",\"\"]");
-  run_assert_member (finish (fixture, child), "tags", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "tags", "[\"b\",\"a\",\"\"]");
+  run_assert_member (run_fixture_finish (fixture, child), "tags", NULL);
 }
 
 /* A run may last for ever; what is noted on it must not grow for ever. */
@@ -104,7 +86,7 @@ test_tags_in_patch (RunFixture    *fixture,
   lsobs_run_add_tag (run, "early");
   run_fixture_flush (fixture);
   lsobs_run_add_tag (run, "late");
-  run_assert_member (finish (fixture, run), "tags", "[\"early\",\"late\"]");
+  run_assert_member (run_fixture_finish (fixture, run), "tags", "[\"early\",\"late\"]");
 }
 
 /* --- what is noted while the create still waits --- */
@@ -153,7 +135,7 @@ test_early (RunFixture    *fixture,
 
   if (more)
     lsobs_run_set_metadata_string (run, "mode", "late");
-  run_assert_member (finish (fixture, run), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
                      more ? "{\"thread_id\":\"t-1\",\"mode\":\"late\"}" : "{\"thread_id\":\"t-1\"}");
   patch = dup_operation (fixture, run, "patch");
   assert_json (patch, "tags", "[\"early\"]");
@@ -231,7 +213,7 @@ test_noted_while_sent (RunFixture    *fixture,
   run_fixture_flush (fixture);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "tags")), ==, 800);
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 800);
   g_assert_cmpuint (json_object_get_size (json_node_get_object (wire_run_get (sent, "extra.metadata"))),
@@ -250,7 +232,7 @@ test_metadata (RunFixture    *fixture,
   set_json (run, "nothing", NULL);
   lsobs_run_set_metadata_string (run, "text", "a \"b\"");
   lsobs_run_set_metadata_string (run, "", "no name");
-  run_assert_member (finish (fixture, run), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
                      "{\"list\":[1,\"two\",null],\"nothing\":null,\"text\":\"a \\\"b\\\"\",\"\":\"no name\"}");
 }
 
@@ -264,7 +246,7 @@ test_metadata_replaced (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "b", "2");
   lsobs_run_set_metadata_string (run, "a", "3");
   set_json (run, "b", "{\"c\":4}");
-  run_assert_member (finish (fixture, run), "extra.metadata", "{\"a\":\"3\",\"b\":{\"c\":4}}");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", "{\"a\":\"3\",\"b\":{\"c\":4}}");
 }
 
 /* The tree is the caller's again as soon as the call has returned. */
@@ -278,7 +260,7 @@ test_metadata_captured (RunFixture    *fixture,
   lsobs_run_set_metadata (run, "key", node);
   lsobs_run_add_event (run, "event", node);
   json_object_set_int_member (json_node_get_object (node), "a", 2);
-  run_assert_member (finish (fixture, run), "extra.metadata", "{\"key\":{\"a\":1}}");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", "{\"key\":{\"a\":1}}");
   g_assert_cmpint (json_node_get_int (wire_run_get (run_fixture_find (fixture, "run"),
                                                     "extra.metadata.key.a")), ==, 1);
 }
@@ -301,12 +283,12 @@ test_metadata_inherited (RunFixture    *fixture,
   below = lsobs_run_start_child (after, "below", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_run_set_metadata_string (run, "mode", "too late");
 
-  run_assert_member (finish (fixture, before), "extra.metadata", NULL);
-  run_assert_member (finish (fixture, after), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, before), "extra.metadata", NULL);
+  run_assert_member (run_fixture_finish (fixture, after), "extra.metadata",
                      "{\"thread_id\":\"t-1\",\"mode\":\"after\"}");
-  run_assert_member (finish (fixture, below), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, below), "extra.metadata",
                      "{\"thread_id\":\"t-1\",\"mode\":\"after\"}");
-  run_assert_member (finish (fixture, run), "extra.metadata.mode", "\"too late\"");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.mode", "\"too late\"");
 }
 
 /* Keys that only their broken bytes tell apart must not become the same key twice. */
@@ -318,7 +300,7 @@ test_metadata_broken_keys (RunFixture    *fixture,
 
   lsobs_run_set_metadata_string (run, "a\xff", "1");
   lsobs_run_set_metadata_string (run, "a\xfe", "2");
-  g_assert_nonnull (wire_run_get (finish (fixture, run), "extra.metadata.a\xef\xbf\xbd"));
+  g_assert_nonnull (wire_run_get (run_fixture_finish (fixture, run), "extra.metadata.a\xef\xbf\xbd"));
 }
 
 /* --- events --- */
@@ -335,7 +317,7 @@ test_events (RunFixture    *fixture,
   add_event (run, "new_token", NULL);
   add_event (run, "retry", "{\"attempt\":2}");
   add_event (run, "note", "\"text\"");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   events = json_object_get_array_member (sent->run, "events");
   g_assert_cmpuint (json_array_get_length (events), ==, 3);
 
@@ -365,7 +347,7 @@ test_events_in_patch (RunFixture    *fixture,
   add_event (run, "early", "{}");
   run_fixture_flush (fixture);
   add_event (run, "late", "{}");
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (finish (fixture, run)->run,
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (run_fixture_finish (fixture, run)->run,
                                                                          "events")), ==, 2);
 }
 
@@ -378,7 +360,7 @@ test_event_with_own_name (RunFixture    *fixture,
   JsonObject *event;
 
   add_event (run, "real", "{\"name\":\"false\",\"time\":\"never\",\"other\":1}");
-  event = json_array_get_object_element (json_object_get_array_member (finish (fixture, run)->run,
+  event = json_array_get_object_element (json_object_get_array_member (run_fixture_finish (fixture, run)->run,
                                                                        "events"), 0);
   g_assert_cmpstr (json_object_get_string_member (event, "name"), ==, "real");
   g_assert_cmpint (wire_parse_time (json_object_get_member (event, "time"), WIRE_STRICT), >, 0);
@@ -394,7 +376,7 @@ test_model (RunFixture    *fixture,
 
   lsobs_run_set_model (run, "openai", "gpt-5.4-mini");
   lsobs_run_set_usage (run, 21, 9, 30);
-  run_assert_member (finish (fixture, run), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
                      "{\"ls_provider\":\"openai\",\"ls_model_name\":\"gpt-5.4-mini\","
                      "\"ls_model_type\":\"chat\",\"usage_metadata\":{\"input_tokens\":21,"
                      "\"output_tokens\":9,\"total_tokens\":30}}");
@@ -407,7 +389,7 @@ test_model_without_provider (RunFixture    *fixture,
   g_autoptr (LsobsRun) run = start (fixture);
 
   lsobs_run_set_model (run, NULL, "local");
-  run_assert_member (finish (fixture, run), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
                      "{\"ls_model_name\":\"local\",\"ls_model_type\":\"chat\"}");
 }
 
@@ -420,7 +402,7 @@ test_model_in_patch (RunFixture    *fixture,
   run_fixture_flush (fixture);
   lsobs_run_set_model (run, "p", "m");
   lsobs_run_set_usage (run, 1, 1, 2);
-  run_assert_member (finish (fixture, run), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
                      "{\"ls_provider\":\"p\",\"ls_model_name\":\"m\",\"ls_model_type\":\"chat\","
                      "\"usage_metadata\":{\"input_tokens\":1,\"output_tokens\":1,\"total_tokens\":2}}");
 }
@@ -453,14 +435,15 @@ test_usage (RunFixture    *fixture,
 
   lsobs_run_set_usage (run, 100, 100, 100);
   lsobs_run_set_usage (run, row->input, row->output, row->total);
-  run_assert_member (finish (fixture, run), "extra.metadata.usage_metadata", row->expected);
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata", row->expected);
 }
 
 static void
 add (const char *path,
      void      (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
 }
 
 int
@@ -473,9 +456,9 @@ main (int    argc,
   add ("/run-details/tags", test_tags);
   add ("/run-details/tags-in-patch", test_tags_in_patch);
   add ("/run-details/bounded", test_bounded);
-  g_test_add ("/run-details/early/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), set_up,
+  g_test_add ("/run-details/early/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started,
               test_early, run_fixture_tear_down);
-  g_test_add ("/run-details/early/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), set_up,
+  g_test_add ("/run-details/early/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started,
               test_early, run_fixture_tear_down);
   add ("/run-details/early/unended", test_early_unended);
   add ("/run-details/early/sent-unended", test_sent_unended);
@@ -495,7 +478,8 @@ main (int    argc,
     {
       g_autofree char *path = g_strdup_printf ("/run-details/usage/%s", usage_rows[i].name);
 
-      g_test_add (path, RunFixture, &usage_rows[i], set_up, test_usage, run_fixture_tear_down);
+      g_test_add (path, RunFixture, &usage_rows[i], run_fixture_set_up_started, test_usage,
+              run_fixture_tear_down);
     }
   return g_test_run ();
 }

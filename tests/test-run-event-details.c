@@ -13,14 +13,6 @@
 #define EXAMPLE "0b3c5d7e-1f2a-4b6c-8d9e-0a1b2c3d4e5f"
 #define R_START G_GINT64_CONSTANT (1772357415250000)
 
-static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
-{
-  run_fixture_set_up (fixture, data);
-  run_fixture_start (fixture);
-}
-
 static LsobsRunEvent *
 make_start (const char *id,
             const char *parent_id)
@@ -619,7 +611,8 @@ static void
 add (const char *path,
      void      (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
 }
 
 static void
@@ -629,8 +622,10 @@ add_both (const char *path,
   g_autofree char *first = g_strconcat (path, "/queued", NULL);
   g_autofree char *second = g_strconcat (path, "/sent", NULL);
 
-  g_test_add (first, RunFixture, GINT_TO_POINTER (FALSE), set_up, test_func, run_fixture_tear_down);
-  g_test_add (second, RunFixture, GINT_TO_POINTER (TRUE), set_up, test_func, run_fixture_tear_down);
+  g_test_add (first, RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
+  g_test_add (second, RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
 }
 
 int
@@ -647,7 +642,8 @@ main (int    argc,
     {
       g_autofree char *path = g_strdup_printf ("/run-event-details/extra/%s", extra_rows[i].name);
 
-      g_test_add (path, RunFixture, &extra_rows[i], set_up, test_extra, run_fixture_tear_down);
+      g_test_add (path, RunFixture, &extra_rows[i], run_fixture_set_up_started, test_extra,
+              run_fixture_tear_down);
     }
   add ("/run-event-details/events", test_events);
   add ("/run-event-details/bounded", test_bounded);

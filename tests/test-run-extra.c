@@ -9,14 +9,6 @@
  * must never be sent in part. */
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
-{
-  run_fixture_set_up (fixture, data);
-  run_fixture_start (fixture);
-}
-
-static void
 set_up_hidden (RunFixture    *fixture,
                gconstpointer  data)
 {
@@ -50,15 +42,6 @@ set_extra (LsobsRun   *run,
   lsobs_run_set_extra (run, key, node);
 }
 
-static WireRun *
-finish (RunFixture *fixture,
-        LsobsRun   *run)
-{
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  return run_fixture_find (fixture, lsobs_run_get_name (run));
-}
-
 static void
 test_members (RunFixture    *fixture,
               gconstpointer  data G_GNUC_UNUSED)
@@ -74,14 +57,14 @@ test_members (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
 
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "extra.invocation_params", "{\"model\":\"gpt\",\"stop\":[\"a\"]}");
   run_assert_member (sent, "extra.nothing", "null");
   run_assert_member (sent, "extra.duration_ms", "7");
   run_assert_member (sent, "extra.metadata", "{\"thread_id\":\"t-1\"}");
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
   g_assert_cmpuint (json_object_get_size (json_object_get_object_member (sent->run, "extra")), ==, 6);
-  sent = finish (fixture, child);
+  sent = run_fixture_finish (fixture, child);
   run_assert_member (sent, "extra.invocation_params", NULL);
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
 }
@@ -94,7 +77,7 @@ test_replaced (RunFixture    *fixture,
 
   set_extra (run, "a", "{\"old\":1}");
   set_extra (run, "a", "{\"new\":2}");
-  run_assert_member (finish (fixture, run), "extra.a", "{\"new\":2}");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.a", "{\"new\":2}");
 }
 
 static void
@@ -105,7 +88,7 @@ test_runtime (RunFixture    *fixture,
   WireRun *sent;
 
   set_extra (run, "runtime", "{\"library\":\"agent\",\"agent_version\":\"2.1\",\"deep\":{\"a\":1}}");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "extra.runtime.library", "\"agent\"");
   run_assert_member (sent, "extra.runtime.agent_version", "\"2.1\"");
   run_assert_member (sent, "extra.runtime.deep", "{\"a\":1}");
@@ -126,7 +109,7 @@ test_no_objects (RunFixture    *fixture,
   set_extra (run, "runtime", NULL);
   set_extra (run, "metadata", "[1]");
   set_extra (run, "metadata", NULL);
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "extra.metadata", "{\"thread_id\":\"t-1\"}");
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 4);
@@ -143,9 +126,9 @@ test_metadata (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "mode", "old");
   set_extra (run, "metadata", "{\"mode\":\"new\",\"n\":3}");
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
-  run_assert_member (finish (fixture, run), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
                      "{\"thread_id\":\"t-1\",\"mode\":\"new\",\"n\":3}");
-  run_assert_member (finish (fixture, child), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, child), "extra.metadata",
                      "{\"thread_id\":\"t-1\",\"mode\":\"new\",\"n\":3}");
 }
 
@@ -169,7 +152,7 @@ test_patch (RunFixture    *fixture,
   g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (post, "extra"), "early"), ==, 1);
   if (with_news)
     set_extra (run, "late", "2");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   patch = run_dup_operation (fixture->server, "patch", id);
   g_assert_true (json_object_has_member (patch, "extra") == with_news);
   run_assert_member (sent, "extra.early", "1");
@@ -188,7 +171,7 @@ test_captured (RunFixture    *fixture,
 
   lsobs_run_set_extra (run, "key", node);
   json_object_set_int_member (json_node_get_object (node), "a", 2);
-  run_assert_member (finish (fixture, run), "extra.key", "{\"a\":1}");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.key", "{\"a\":1}");
 }
 
 static void
@@ -213,7 +196,7 @@ test_bounded (RunFixture    *fixture,
       set_extra (run, key, "1");
     }
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 104);
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   g_assert_cmpuint (json_object_get_size (json_object_get_object_member (sent->run, "extra")), ==, 1001);
   run_assert_member (sent, "tags", "[]");
   run_assert_member (sent, "extra.metadata", NULL);
@@ -230,7 +213,7 @@ test_hidden (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
   set_extra (run, "invocation_params", "{\"a\":1}");
   set_extra (run, "runtime", "{\"mine\":true}");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "extra.metadata", "{}");
   run_assert_member (sent, "extra.invocation_params", NULL);
   run_assert_member (sent, "extra.runtime.mine", NULL);
@@ -246,7 +229,7 @@ test_redacted (RunFixture    *fixture,
 
   set_extra (run, "text", "[\"a secret\"]");
   set_extra (run, "runtime", "{\"mine\":\"secret\"}");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "extra.text", "[\"a [REDACTED]\"]");
   run_assert_member (sent, "extra.runtime.mine", "\"[REDACTED]\"");
 }
@@ -288,7 +271,7 @@ test_redact_func (RunFixture    *fixture,
   run = start (fixture);
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
   set_extra (run, "runtime", "{\"mine\":\"telltale\"}");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "extra.runtime.mine", row->mine);
   run_assert_member (sent, "extra.lsobs_error", row->error);
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
@@ -336,7 +319,8 @@ static void
 add (const char *path,
      void      (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
 }
 
 int
@@ -351,9 +335,9 @@ main (int    argc,
   add ("/run-extra/runtime", test_runtime);
   add ("/run-extra/no-objects", test_no_objects);
   add ("/run-extra/metadata", test_metadata);
-  g_test_add ("/run-extra/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), set_up, test_patch,
+  g_test_add ("/run-extra/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_patch,
               run_fixture_tear_down);
-  g_test_add ("/run-extra/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_patch,
+  g_test_add ("/run-extra/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_patch,
               run_fixture_tear_down);
   add ("/run-extra/captured", test_captured);
   add ("/run-extra/bounded", test_bounded);

@@ -9,28 +9,11 @@
 
 #define EXAMPLE "0b3c5d7e-1f2a-4b6c-8d9e-0a1b2c3d4e5f"
 
-static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
-{
-  run_fixture_set_up (fixture, data);
-  run_fixture_start (fixture);
-}
-
 static LsobsRun *
 start (RunFixture   *fixture,
        LsobsRunType  run_type)
 {
   return lsobs_observer_start_run (fixture->observer, "run", run_type, NULL);
-}
-
-static WireRun *
-finish (RunFixture *fixture,
-        LsobsRun   *run)
-{
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  return run_fixture_find (fixture, lsobs_run_get_name (run));
 }
 
 /* --- kinds --- */
@@ -74,18 +57,18 @@ test_kind (RunFixture    *fixture,
   run_fixture_flush (fixture);
   /* The create tells it already. */
   run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata", "{\"ls_run_kind\":\"agent\"}");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "run_type", "\"chain\"");
   run_assert_member (sent, "inputs", "{\"a\":1}");
   run_assert_member (sent, "extra.metadata", "{\"ls_run_kind\":\"agent\"}");
-  sent = finish (fixture, known);
+  sent = run_fixture_finish (fixture, known);
   run_assert_member (sent, "run_type", "\"retriever\"");
   run_assert_member (sent, "inputs", "{\"a\":1}");
   run_assert_member (sent, "extra.metadata", NULL);
-  sent = finish (fixture, child);
+  sent = run_fixture_finish (fixture, child);
   run_assert_member (sent, "run_type", "\"chain\"");
   run_assert_member (sent, "extra.metadata", "{\"ls_run_kind\":\"no\xef\xbf\xbd" "de\"}");
-  sent = finish (fixture, unnamed);
+  sent = run_fixture_finish (fixture, unnamed);
   run_assert_member (sent, "extra.metadata", NULL);
 }
 
@@ -145,7 +128,7 @@ test_no_error (RunFixture    *fixture,
 {
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_TOOL);
 
-  run_assert_member (finish (fixture, run), "error", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "error", NULL);
 }
 
 /* --- events --- */
@@ -175,7 +158,7 @@ test_first_token (RunFixture    *fixture,
         run_fixture_flush (fixture);
     }
   lsobs_run_add_event (run, "new_tokens", NULL);
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 3);
   g_assert_cmpstr (json_object_get_string_member (get_event (sent, 1), "name"), ==, "new_token");
   g_assert_cmpuint (json_object_get_size (get_event (sent, 1)), ==, 2);
@@ -194,7 +177,7 @@ test_text_event (RunFixture    *fixture,
   lsobs_run_add_text_event (run, "half-way \"there\"\n");
   lsobs_run_add_text_event (run, "\xff");
   lsobs_run_add_text_event (run, "");
-  sent = finish (fixture, run);
+  sent = run_fixture_finish (fixture, run);
   event = get_event (sent, 0);
   g_assert_cmpuint (json_object_get_size (event), ==, 3);
   g_assert_cmpstr (json_object_get_string_member (event, "name"), ==, "event");
@@ -246,7 +229,7 @@ test_serialized (RunFixture    *fixture,
   g_autoptr (LsobsRun) run = start (fixture, row->run_type);
 
   set_serialized (run, row->serialized);
-  run_assert_member (finish (fixture, run), "serialized", row->expected);
+  run_assert_member (run_fixture_finish (fixture, run), "serialized", row->expected);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, row->n_dropped);
 }
 
@@ -264,7 +247,7 @@ test_serialized_early (RunFixture    *fixture,
   set_serialized (run, "{\"new\":2}");
   run_fixture_flush (fixture);
   lsobs_run_end (run, NULL);
-  run_assert_member (finish (fixture, run), "serialized", "{\"new\":2}");
+  run_assert_member (run_fixture_finish (fixture, run), "serialized", "{\"new\":2}");
   post = run_dup_operation (fixture->server, "post", id);
   patch = run_dup_operation (fixture->server, "patch", id);
   g_assert_true (json_object_has_member (post, "serialized"));
@@ -280,7 +263,7 @@ test_serialized_late (RunFixture    *fixture,
 
   run_fixture_flush (fixture);
   set_serialized (run, "{\"late\":1}");
-  run_assert_member (finish (fixture, run), "serialized", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "serialized", NULL);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 1);
 }
 
@@ -298,7 +281,7 @@ test_serialized_bounded (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "large", large);
   set_serialized (run, json);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 2);
-  run_assert_member (finish (fixture, run), "serialized", "{\"small\":1}");
+  run_assert_member (run_fixture_finish (fixture, run), "serialized", "{\"small\":1}");
 }
 
 static void
@@ -311,7 +294,7 @@ test_serialized_hidden (RunFixture    *fixture,
   run_fixture_start (fixture);
   run = start (fixture, LSOBS_RUN_TYPE_PROMPT);
   set_serialized (run, "{\"template\":\"telltale\"}");
-  run_assert_member (finish (fixture, run), "serialized", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "serialized", NULL);
 }
 
 static void
@@ -324,7 +307,7 @@ test_serialized_redacted (RunFixture    *fixture,
   run_fixture_start (fixture);
   run = start (fixture, LSOBS_RUN_TYPE_PROMPT);
   set_serialized (run, "{\"kwargs\":{\"template\":\"a telltale\"}}");
-  run_assert_member (finish (fixture, run), "serialized", "{\"kwargs\":{\"template\":\"a [REDACTED]\"}}");
+  run_assert_member (run_fixture_finish (fixture, run), "serialized", "{\"kwargs\":{\"template\":\"a [REDACTED]\"}}");
 }
 
 /* @user_data: what it becomes */
@@ -347,7 +330,7 @@ test_serialized_redact_func (RunFixture    *fixture,
   run_fixture_start (fixture);
   run = start (fixture, LSOBS_RUN_TYPE_PROMPT);
   set_serialized (run, "{\"template\":\"telltale\"}");
-  run_assert_member (finish (fixture, run), "serialized",
+  run_assert_member (run_fixture_finish (fixture, run), "serialized",
                      dropped ? "{\"lsobs_error\":\"Redaction failed; serialized dropped\"}" : data);
 }
 
@@ -368,8 +351,8 @@ test_example (RunFixture    *fixture,
   g_assert_true (lsobs_run_set_reference_example_id (run, upper, &error));
   g_assert_no_error (error);
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
-  run_assert_member (finish (fixture, run), "reference_example_id", "\"" EXAMPLE "\"");
-  run_assert_member (finish (fixture, child), "reference_example_id", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "reference_example_id", "\"" EXAMPLE "\"");
+  run_assert_member (run_fixture_finish (fixture, child), "reference_example_id", NULL);
   /* Too late, but right. */
   g_assert_true (lsobs_run_set_reference_example_id (run, EXAMPLE, &error));
 }
@@ -389,7 +372,7 @@ test_bad_example (RunFixture    *fixture,
       g_assert_false (lsobs_run_set_reference_example_id (run, ids[i], &error));
       g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE);
     }
-  run_assert_member (finish (fixture, run), "reference_example_id", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "reference_example_id", NULL);
 }
 
 /* A program's own tests see all of it. */
@@ -420,7 +403,8 @@ static void
 add (const char *path,
      void      (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
 }
 
 static void
@@ -430,8 +414,10 @@ add_both (const char *path,
   g_autofree char *sent = g_strconcat (path, "/sent", NULL);
   g_autofree char *queued = g_strconcat (path, "/queued", NULL);
 
-  g_test_add (queued, RunFixture, GINT_TO_POINTER (FALSE), set_up, test_func, run_fixture_tear_down);
-  g_test_add (sent, RunFixture, GINT_TO_POINTER (TRUE), set_up, test_func, run_fixture_tear_down);
+  g_test_add (queued, RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
+  g_test_add (sent, RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
 }
 
 int
@@ -453,7 +439,8 @@ main (int    argc,
     {
       g_autofree char *path = g_strdup_printf ("/run-kind/serialized/%s", serialized_rows[i].name);
 
-      g_test_add (path, RunFixture, &serialized_rows[i], set_up, test_serialized, run_fixture_tear_down);
+      g_test_add (path, RunFixture, &serialized_rows[i], run_fixture_set_up_started, test_serialized,
+              run_fixture_tear_down);
     }
   add ("/run-kind/serialized/early", test_serialized_early);
   add ("/run-kind/serialized/late", test_serialized_late);

@@ -10,27 +10,10 @@
 
 /* What a run says of the model: which, how it was called, what it has used. */
 
-static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
-{
-  run_fixture_set_up (fixture, data);
-  run_fixture_start (fixture);
-}
-
 static LsobsRun *
 start (RunFixture *fixture)
 {
   return lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, NULL);
-}
-
-static WireRun *
-finish (RunFixture *fixture,
-        LsobsRun   *run)
-{
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  return run_fixture_find (fixture, lsobs_run_get_name (run));
 }
 
 static void
@@ -41,7 +24,7 @@ test_type (RunFixture    *fixture,
 
   lsobs_run_set_model_type (run, "llm");
   lsobs_run_set_model (run, NULL, "davinci");
-  run_assert_member (finish (fixture, run), "extra.metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
                      "{\"ls_model_name\":\"davinci\",\"ls_model_type\":\"llm\"}");
 }
 
@@ -53,7 +36,7 @@ test_type_after (RunFixture    *fixture,
 
   lsobs_run_set_model (run, "openai", "davinci");
   lsobs_run_set_model_type (run, "llm");
-  run_assert_member (finish (fixture, run), "extra.metadata.ls_model_type", "\"llm\"");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.ls_model_type", "\"llm\"");
 }
 
 /* --- thread --- */
@@ -69,9 +52,9 @@ test_thread (RunFixture    *fixture,
   lsobs_run_set_thread_id (run, "t-77");
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
   grandchild = lsobs_run_start_child (child, "grandchild", LSOBS_RUN_TYPE_TOOL, NULL);
-  run_assert_member (finish (fixture, grandchild), "extra.metadata", "{\"thread_id\":\"t-77\"}");
-  run_assert_member (finish (fixture, child), "extra.metadata", "{\"thread_id\":\"t-77\"}");
-  run_assert_member (finish (fixture, run), "extra.metadata", "{\"thread_id\":\"t-77\"}");
+  run_assert_member (run_fixture_finish (fixture, grandchild), "extra.metadata", "{\"thread_id\":\"t-77\"}");
+  run_assert_member (run_fixture_finish (fixture, child), "extra.metadata", "{\"thread_id\":\"t-77\"}");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", "{\"thread_id\":\"t-77\"}");
 }
 
 /* --- how it was called --- */
@@ -130,8 +113,8 @@ test_params (RunFixture    *fixture,
   after = json_to_string (params, FALSE);
   g_assert_cmpstr (after, ==, before);
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
-  run_assert_member (finish (fixture, run), "extra.metadata", row->expected);
-  run_assert_member (finish (fixture, child), "extra.metadata", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", row->expected);
+  run_assert_member (run_fixture_finish (fixture, child), "extra.metadata", NULL);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 0);
 }
 
@@ -148,7 +131,7 @@ test_params_no_object (RunFixture    *fixture,
   lsobs_run_set_invocation_params (run, nothing);
   lsobs_run_set_invocation_params (run, empty);
   lsobs_run_set_extra (run, "metadata", empty);
-  run_assert_member (finish (fixture, run), "extra.metadata", NULL);
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", NULL);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 4);
 }
 
@@ -212,11 +195,11 @@ test_usage (RunFixture    *fixture,
   lsobs_run_set_usage_metadata (run, usage);
   g_assert_true (lsobs_usage_set_input_tokens (usage, 99, NULL));
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
-  run_assert_member (finish (fixture, run), "extra.metadata.usage_metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata",
                      "{\"input_tokens\":12,\"output_tokens\":5,\"total_tokens\":17,"
                      "\"input_token_details\":{\"cache_read\":4},\"output_token_details\":{\"reasoning\":2},"
                      "\"total_cost\":0.0125}");
-  run_assert_member (finish (fixture, child), "extra.metadata", NULL);
+  run_assert_member (run_fixture_finish (fixture, child), "extra.metadata", NULL);
 }
 
 static void
@@ -231,7 +214,7 @@ test_usage_from_response (RunFixture    *fixture,
 
   g_assert_no_error (error);
   lsobs_run_set_usage_metadata (run, usage);
-  run_assert_member (finish (fixture, run), "extra.metadata.usage_metadata",
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata",
                      "{\"input_tokens\":100,\"output_tokens\":5,\"total_tokens\":105,"
                      "\"input_token_details\":{\"cache_read\":90}}");
 }
@@ -240,7 +223,8 @@ static void
 add (const char *path,
      void      (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
+              run_fixture_tear_down);
 }
 
 int
@@ -257,13 +241,14 @@ main (int    argc,
     {
       g_autofree char *path = g_strdup_printf ("/run-model/params/%s", params_rows[i].name);
 
-      g_test_add (path, RunFixture, &params_rows[i], set_up, test_params, run_fixture_tear_down);
+      g_test_add (path, RunFixture, &params_rows[i], run_fixture_set_up_started, test_params,
+              run_fixture_tear_down);
     }
   add ("/run-model/params/no-object", test_params_no_object);
   add ("/run-model/params/odd-nodes", test_params_odd_nodes);
-  g_test_add ("/run-model/usage", RunFixture, GINT_TO_POINTER (FALSE), set_up, test_usage,
+  g_test_add ("/run-model/usage", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_usage,
               run_fixture_tear_down);
-  g_test_add ("/run-model/usage-in-patch", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_usage,
+  g_test_add ("/run-model/usage-in-patch", RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_usage,
               run_fixture_tear_down);
   add ("/run-model/usage-from-response", test_usage_from_response);
   return g_test_run ();
