@@ -85,9 +85,22 @@ _lsobs_protocol_install_properties (GParamSpec **props)
    * LsobsConfig:failed-traces-dir:
    *
    * A directory to which batches are written that could not be delivered, to be
-   * sent again later, or %NULL to lose them. With several replicas, each has a
-   * directory of its own in it, `replica-1` and so on, and its share of
-   * #LsobsConfig:failed-traces-max-bytes.
+   * sent again later by lsobs_client_replay_async(), or %NULL to lose them. It is made
+   * when it is needed, for this user alone. A relative path begins where the program is
+   * when the observer is made.
+   *
+   * Each batch is a file `trace_*.json` that only this user can read. It holds the
+   * request as it would have been sent: what is redacted is redacted there as well, and
+   * no key is among it. The service's own clients can send it, too. Records count as
+   * lost all the same; %LSOBS_COUNTER_DUMPED counts them beside. What goes for want of
+   * room in the queue is not kept. A shutdown keeps what it cannot deliver, as far as
+   * there is time.
+   *
+   * Files are written in a thread of the library's own, so that nobody waits for the
+   * disk.
+   *
+   * With several replicas, each has a directory of its own in it, `replica-1` and so
+   * on, and its share of #LsobsConfig:failed-traces-max-bytes.
    *
    * Since: 0.1
    */
@@ -98,7 +111,7 @@ _lsobs_protocol_install_properties (GParamSpec **props)
    * LsobsConfig:failed-traces-max-bytes:
    *
    * How large the files in #LsobsConfig:failed-traces-dir may become, all together,
-   * in bytes; what comes after is lost. At least 1.
+   * in bytes; what would make them larger is lost. At least 1.
    *
    * Since: 0.1
    */

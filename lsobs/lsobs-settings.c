@@ -107,6 +107,15 @@ check_url (const char  *given,
   return NULL;
 }
 
+/* The program may be somewhere else when the path is used.
+ * @path: (nullable)
+ * Returns: (transfer full) (nullable): NULL for nothing */
+static char *
+dup_path (const char *path)
+{
+  return path != NULL && *path != '\0' ? g_canonicalize_filename (path, NULL) : NULL;
+}
+
 static gboolean
 check_number (gint64        value,
               const char   *name,
@@ -428,7 +437,7 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
   self->compression = lsobs_config_get_compression (config);
   self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
-  self->failed_traces_dir = g_strdup (lsobs_config_get_failed_traces_dir (config));
+  self->failed_traces_dir = dup_path (lsobs_config_get_failed_traces_dir (config));
   self->revision_id = dup_trimmed (lsobs_config_get_revision_id (config));
   if (!take_place (self, config, replica, use, error) ||
       !take_sampling (self, config, error) ||
