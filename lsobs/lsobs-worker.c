@@ -698,8 +698,9 @@ _lsobs_worker_begin_stop (LsobsWorker *self,
   gint64 now = g_get_monotonic_time ();
   gboolean never_ran;
 
+  /* The first moment may go by until requests have ended. */
   if (self->settings->failed_traces_dir != NULL)
-    self->keep_until = CLAMP (deadline, now + STOP_GRACE * 1000, now + MAX_KEEP_TIME * 1000);
+    self->keep_until = CLAMP (deadline, now + 2 * STOP_GRACE * 1000, now + MAX_KEEP_TIME * 1000);
   g_mutex_lock (&self->lock);
   self->stopping = TRUE;
   never_ran = self->own_context && self->thread == NULL;
