@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/lsobs-attempt-private.h"
+#include "lsobs/lsobs-exchange-private.h"
+
+/* How much of an answer is read. More than that is nothing for us. */
+#define MAX_ANSWER (16 * 1024)
+
+/* How long the rest of a good answer may take, in ms: we know what we need. */
+#define MAX_TAIL 1000
+
+/* Large bodies get this many more ms per KiB. */
+#define MS_PER_KIB 5
+
+void
+_lsobs_attempts_init (LsobsAttempts *self,
+                      LsobsService  *service)
+{
+  memset (self, 0, sizeof *self);
+  self->service = _lsobs_service_ref (service);
+  self->began = g_get_monotonic_time ();
+}
+
+void
+_lsobs_attempts_clear (LsobsAttempts *self)
+{
+  g_clear_object (&self->message);
+  g_clear_pointer (&self->service, _lsobs_service_unref);
+}
+
+void
+_lsobs_outcome_clear (LsobsOutcome *self)
+{
+  g_clear_pointer (&self->answer, g_free);
+  g_clear_error (&self->error);
+}
+
+static gboolean
+wake_cb (GCancellable *cancellable,
+         gpointer      user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+/* @cancellable: (nullable) */
+static void
+wake_with (GSource      *source,
+           GCancellable *cancellable)
+{
+  g_autoptr (GSource) child = NULL;
+
+  if (cancellable == NULL)
+    return;
+  child = g_cancellable_source_new (cancellable);
+  g_source_set_callback (child, G_SOURCE_FUNC (wake_cb), NULL, NULL);
+  g_source_add_child_source (source, child);
+}
+
+/* Has @func called with the task when the service may be asked again, or as soon as
+ * the task is cancelled. FALSE when there is no need to wait. */
+gboolean
+_lsobs_attempts_wait (LsobsAttempts *self,
+                      GTask         *task,
+                      GSourceFunc    func)
+{
+  g_autoptr (GSource) source = NULL;
+
+  if (g_get_monotonic_time () >= self->service->not_before)
+    return FALSE;
+  source = g_timeout_source_new (0);
+  g_source_set_static_name (source, "[lsobs] retry");
+  g_source_set_ready_time (source, self->service->not_before);
+  wake_with (source, g_task_get_cancellable (task));
+  wake_with (source, _lsobs_service_peek_hurry (self->service));
+  g_task_attach_source (task, source, func);
+  return TRUE;
+}
+
+/* Takes @message over. Called in the context of the task; @callback is given a
+ * reference to it.
+ * @n_bytes: how large the body is */
+void
+_lsobs_attempts_begin (LsobsAttempts       *self,
+                       GTask               *task,
+                       SoupMessage         *message,
+                       gsize                n_bytes,
+                       GAsyncReadyCallback  callback)
+{
+  LsobsService *service = self->service;
+  LsobsExchangeLimits limits = { service->settings->request_timeout, MAX_TAIL, MAX_ANSWER };
+
+  self->n++;
+  self->message = message;
+  _lsobs_counters_add (service->counters, LSOBS_COUNTER_REQUESTS, 1);
+  if (self->n > 1)
+    _lsobs_counters_add (service->counters, LSOBS_COUNTER_RETRIES, 1);
+  limits.timeout += (gint64) (n_bytes / 1024) * MS_PER_KIB;
+
+  /* The program's context is not always the default one of the thread. */
+  g_main_context_push_thread_default (g_task_get_context (task));
+  _lsobs_exchange_async (_lsobs_service_peek_session (service), message, &limits,
+                         g_task_get_cancellable (task), callback, g_object_ref (task));
+  g_main_context_pop_thread_default (g_task_get_context (task));
+}
+
+/* A server may say the key back to us; it must not get into a log from there. */
+static void
+hide_key (const char  *key,
+          char       **text)
+{
+  if (key != NULL && strstr (*text, key) != NULL)
+    {
+      g_autoptr (GString) hidden = g_string_new (*text);
+
+      g_string_replace (hidden, key, LSOBS_REDACTED, 0);
+      g_free (*text);
+      *text = g_strdup (hidden->str);
+    }
+}
+
+static void
+take_answer (LsobsAttempts *self,
+             SoupMessage   *message,
+             LsobsOutcome  *outcome)
+{
+  SoupMessageHeaders *headers = soup_message_get_response_headers (message);
+
+  hide_key (self->service->settings->api_key, &outcome->answer);
+  outcome->status = soup_message_get_status (message);
+  outcome->verdict = _lsobs_retry_judge (outcome->status, outcome->answer);
+  outcome->retry_after = _lsobs_retry_parse_after (soup_message_headers_get_one (headers, "Retry-After"),
+                                                   g_get_real_time () / G_USEC_PER_SEC);
+}
+
+/* FALSE, and G_IO_ERROR_CANCELLED, if the task was cancelled.
+ * @outcome: empty */
+gboolean
+_lsobs_attempts_end (LsobsAttempts  *self,
+                     GAsyncResult   *result,
+                     LsobsOutcome   *outcome,
+                     GError        **error)
+{
+  g_autoptr (SoupMessage) message = g_steal_pointer (&self->message);
+  g_autoptr (GError) problem = NULL;
+  gint64 timeout = self->service->settings->request_timeout;
+
+  outcome->answer = _lsobs_exchange_finish (result, NULL, &problem);
+  if (outcome->answer != NULL)
+    {
+      take_answer (self, message, outcome);
+      self->unsure |= _lsobs_retry_get_policy (outcome->verdict)->unsure;
+      return TRUE;
+    }
+  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
+  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    outcome->error = g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                                  _("The service did not answer within %" G_GINT64_FORMAT " ms"), timeout);
+  else
+    outcome->error = g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                                  _("The service cannot be reached: %s"), problem->message);
+  self->unsure |= !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+  return TRUE;
+}
+
+/* After an attempt that was no success: whether there is to be another one. If not,
+ * @error is what to tell.
+ * @outcome: its verdict may have been changed by who knows better */
+gboolean
+_lsobs_attempts_go_on (LsobsAttempts  *self,
+                       LsobsOutcome   *outcome,
+                       GError        **error)
+{
+  LsobsSettings *settings = self->service->settings;
+  gint64 now = g_get_monotonic_time ();
+  const LsobsRetryPlan plan = {
+    settings->max_attempts, settings->retry_delay, self->n, (now - self->began) / 1000
+  };
+  gint64 delay = -1;
+
+  if (outcome->error == NULL)
+    outcome->error = _lsobs_retry_make_error (outcome->verdict, outcome->status, outcome->answer);
+  if (_lsobs_retry_get_policy (outcome->verdict)->again)
+    {
+      delay = _lsobs_retry_next (&plan, g_random_double (), outcome->retry_after);
+      /* What the service asks for holds for the next batch, too. */
+      if (delay >= 0 || outcome->retry_after > 0)
+        _lsobs_service_hold (self->service, now + (delay >= 0 ? delay : outcome->retry_after) * 1000);
+    }
+  if (delay < 0)
+    {
+      g_propagate_error (error, g_steal_pointer (&outcome->error));
+      return FALSE;
+    }
+  g_debug ("Attempt %u failed, the next one comes in %" G_GINT64_FORMAT " ms: %s", self->n, delay,
+           outcome->error->message);
+  return TRUE;
+}
