@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-client-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-replay-private.h"
 #include "lsobs/lsobs-request-private.h"
 
 /**
@@ -33,6 +37,9 @@
  * - any other: the request is lost.
  *
  * Of an answer no more than 16 KiB are read.
+ *
+ * What is lost is kept in #LsobsConfig:failed-traces-dir, if that is set;
+ * lsobs_client_replay_async() sends it again.
  *
  * With the first request, the client asks the service in the background what it can
  * do (`/info`), and nothing ever waits for the answer: until it is there, and for all
@@ -306,4 +313,105 @@ lsobs_client_get_ingest_mode (LsobsClient *self)
   g_return_val_if_fail (LSOBS_IS_CLIENT (self), LSOBS_INGEST_MODE_MULTIPART);
 
   return _lsobs_service_get_mode (self->service);
+}
+
+/**
+ * lsobs_client_replay_async:
+ * @self: a client
+ * @directory: (nullable) (type filename): a directory of lost traces, or %NULL for the
+ *   #LsobsConfig:failed-traces-dir of the config
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when every file was looked at
+ * @user_data: data for @callback
+ *
+ * Sends what was kept of lost traces, with the address, the key and the retries of
+ * this client: every regular file `trace_*.json` in @directory, the oldest one first.
+ * What other clients of the service have kept is sent, too. A file is deleted when the
+ * service has taken what is in it, or has had it already; it stays otherwise, and the
+ * next one follows. Nothing in a file says where it is sent to, and one that is no lost
+ * request, or larger than 140 MiB, is left alone.
+ *
+ * When the service takes nothing at all, because of the key, a used-up limit or the
+ * address, or because it is not there, this ends early, and can be called again later.
+ *
+ * May be called from any thread, also while an exporter uses the client: it has
+ * connections of its own. @callback runs in the thread-default main context of the
+ * caller, where the requests are made; files are read and deleted in a thread of
+ * GLib's. To cancel ends it between two files, or a request under way, whose file stays.
+ *
+ * |[<!-- language="C" -->
+ * g_autoptr (LsobsClient) client = lsobs_client_new (config, &error);
+ *
+ * lsobs_client_replay_async (client, NULL, NULL, replayed_cb, NULL);
+ * ]|
+ *
+ * Since: 0.1
+ */
+void
+lsobs_client_replay_async (LsobsClient         *self,
+                           const char          *directory,
+                           GCancellable        *cancellable,
+                           GAsyncReadyCallback  callback,
+                           gpointer             user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  LsobsSettings *settings;
+
+  g_return_if_fail (LSOBS_IS_CLIENT (self));
+  g_return_if_fail (self->service != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  settings = self->service->settings;
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_client_replay_async);
+  if (directory == NULL && settings->failed_traces_dir == NULL)
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                             _("No directory of lost traces: set the property failed-traces-dir"));
+  else if (directory != NULL)
+    _lsobs_replay_task (settings, directory, FALSE, task);
+  else
+    _lsobs_replay_task (settings, settings->failed_traces_dir, TRUE, task);
+}
+
+/**
+ * lsobs_client_replay_finish:
+ * @self: a client
+ * @result: what the callback was given
+ * @n_delivered: (out) (optional): return location for how many files were delivered,
+ *   and deleted
+ * @n_failed: (out) (optional): return location for how many files were looked at, and
+ *   stay
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_client_replay_async() began. Both numbers are right in any case.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG when there is no directory, with a code of
+ * %G_IO_ERROR when it cannot be read (the one of the config may be missing), with
+ * another code of %LSOBS_ERROR when the service takes nothing, or with
+ * %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: %TRUE if every file was looked at
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_client_replay_finish (LsobsClient   *self,
+                            GAsyncResult  *result,
+                            guint         *n_delivered,
+                            guint         *n_failed,
+                            GError       **error)
+{
+  guint delivered;
+  guint failed;
+
+  g_return_val_if_fail (LSOBS_IS_CLIENT (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_client_replay_async), FALSE);
+
+  _lsobs_replay_peek_counts (G_TASK (result), &delivered, &failed);
+  if (n_delivered != NULL)
+    *n_delivered = delivered;
+  if (n_failed != NULL)
+    *n_failed = failed;
+  return g_task_propagate_boolean (G_TASK (result), error);
 }
