@@ -147,7 +147,6 @@ _lsobs_attempts_end (LsobsAttempts  *self,
 {
   g_autoptr (SoupMessage) message = g_steal_pointer (&self->message);
   g_autoptr (GError) problem = NULL;
-  gint64 timeout = self->service->settings->request_timeout;
 
   outcome->answer = _lsobs_exchange_finish (result, NULL, &problem);
   if (outcome->answer != NULL)
@@ -161,13 +160,9 @@ _lsobs_attempts_end (LsobsAttempts  *self,
       g_propagate_error (error, g_steal_pointer (&problem));
       return FALSE;
     }
-  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
-    outcome->error = g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
-                                  _("The service did not answer within %" G_GINT64_FORMAT " ms"), timeout);
-  else
-    outcome->error = g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
-                                  _("The service cannot be reached: %s"), problem->message);
-  self->unsure |= !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+  outcome->error = g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                                _("The service cannot be reached: %s"), problem->message);
+  self->unsure |= !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
   return TRUE;
 }
 

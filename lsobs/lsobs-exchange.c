@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-exchange-private.h"
+
+/* How long it may take to be connected, TLS and all, in ms. */
+#define CONNECT_TIMEOUT 5000
 
 typedef struct
 {
@@ -10,6 +15,11 @@ typedef struct
   GCancellable *cancellable; /* (owned) ends with the task's, or in time */
   gulong cancelled_id;
   GSource *timeout;          /* (owned) (nullable) until the end */
+  gint64 deadline;           /* monotonic, µs: for all of it */
+  gboolean connecting;       /* and the time for that runs */
+  gboolean sent;             /* the server may have got something of it */
+  gulong event_id;
+  gulong starting_id;
   char *answer;              /* (owned) (nullable) */
   gsize len;
 } Exchange;
@@ -34,6 +44,8 @@ end (GTask *task)
   if (exchange->cancelled_id != 0)
     g_cancellable_disconnect (g_task_get_cancellable (task), exchange->cancelled_id);
   exchange->cancelled_id = 0;
+  g_clear_signal_handler (&exchange->event_id, exchange->message);
+  g_clear_signal_handler (&exchange->starting_id, exchange->message);
   if (exchange->timeout != NULL)
     g_source_destroy (exchange->timeout);
   g_clear_pointer (&exchange->timeout, g_source_unref);
@@ -78,8 +90,7 @@ sent_cb (GObject      *object,
         {
           gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
 
-          g_source_set_ready_time (exchange->timeout,
-                                   MIN (g_source_get_ready_time (exchange->timeout), soon));
+          g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
         }
       exchange->answer = g_malloc (exchange->limits.max_answer + 1);
       g_input_stream_read_all_async (stream, exchange->answer, exchange->limits.max_answer,
@@ -92,9 +103,16 @@ sent_cb (GObject      *object,
   if (g_task_return_error_if_cancelled (task))
     return;
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s", error->message);
-  else
+    {
+      g_clear_error (&error);
+      error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                                   exchange->connecting ? _("it takes too long to connect")
+                                                        : _("there is no answer in time"));
+    }
+  if (exchange->sent)
     g_task_return_error (task, g_steal_pointer (&error));
+  else
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED, "%s", error->message);
 }
 
 /* Called in the context of the task. */
@@ -113,6 +131,34 @@ cancelled_cb (GCancellable *cancellable,
   g_cancellable_cancel (G_CANCELLABLE (user_data));
 }
 
+/* Called in the context of the task, for what happens on a new connection. */
+static void
+network_event_cb (SoupMessage        *message,
+                  GSocketClientEvent  event,
+                  GIOStream          *connection,
+                  gpointer            user_data)
+{
+  Exchange *exchange = user_data;
+  gint64 soon = g_get_monotonic_time () + CONNECT_TIMEOUT * 1000;
+
+  if (exchange->connecting || event == G_SOCKET_CLIENT_COMPLETE)
+    return;
+  exchange->connecting = TRUE;
+  g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
+}
+
+/* Called in the context of the task, when the message goes out. */
+static void
+starting_cb (SoupMessage *message,
+             gpointer     user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->connecting = FALSE;
+  exchange->sent = TRUE;
+  g_source_set_ready_time (exchange->timeout, exchange->deadline);
+}
+
 static void
 arm (GTask *task)
 {
@@ -126,11 +172,15 @@ arm (GTask *task)
                                                     g_object_unref);
   exchange->timeout = g_timeout_source_new (0);
   g_source_set_static_name (exchange->timeout, "[lsobs] request timeout");
-  g_source_set_ready_time (exchange->timeout,
-                           g_get_monotonic_time () + exchange->limits.timeout * 1000);
+  exchange->deadline = g_get_monotonic_time () + exchange->limits.timeout * 1000;
+  g_source_set_ready_time (exchange->timeout, exchange->deadline);
   g_source_set_callback (exchange->timeout, timed_out_cb, g_object_ref (exchange->cancellable),
                          g_object_unref);
   g_source_attach (exchange->timeout, g_task_get_context (task));
+  exchange->event_id = g_signal_connect (exchange->message, "network-event",
+                                         G_CALLBACK (network_event_cb), exchange);
+  exchange->starting_id = g_signal_connect (exchange->message, "starting", G_CALLBACK (starting_cb),
+                                            exchange);
 }
 
 /* Sends @message, in the thread-default context. */
@@ -156,8 +206,8 @@ _lsobs_exchange_async (SoupSession               *session,
                            g_object_ref (task));
 }
 
-/* Fails with G_IO_ERROR_TIMED_OUT when there was no answer in time, with
- * G_IO_ERROR_CANCELLED, or with what went wrong with the connection.
+/* Fails with G_IO_ERROR_NOT_CONNECTED when nothing of the message has left, with
+ * G_IO_ERROR_CANCELLED, or with what went wrong else.
  * @len: (out) (optional)
  * Returns: (transfer full): the beginning of the answer, with a NUL behind it; the
  *   message has the rest */

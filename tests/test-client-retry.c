@@ -4,6 +4,8 @@
 
 #include "config.h"
 
+#include <string.h>
+
 #include "test-helpers.h"
 
 /* The delays of a policy that waits as little as it may. */
@@ -303,6 +305,39 @@ test_refused (TestFixture   *fixture,
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
+/* Who takes the connection, and never says a word of TLS: that is given up long before the request would
+ * be. */
+static void
+test_mute (TestFixture   *fixture,
+           gconstpointer  data G_GNUC_UNUSED)
+{
+  gint64 start = g_get_monotonic_time ();
+  g_autofree char *plain = NULL;
+  g_autofree char *url = NULL;
+  g_autoptr (GSocket) socket = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!g_tls_backend_supports_tls (g_tls_backend_get_default ()))
+    {
+      g_test_skip ("there is no TLS");
+      return;
+    }
+  socket = test_refusing_socket_new (&plain);
+  g_socket_listen (socket, &error);
+  g_assert_no_error (error);
+  url = g_strconcat ("https", plain + strlen ("http"), NULL);
+  lsobs_config_set_api_url (fixture->config, url);
+  lsobs_config_set_max_attempts (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_emit (fixture->exporter, "run");
+  error = test_flush_with_loss (fixture->exporter, 1);
+
+  g_assert_nonnull (strstr (error->message, "connect"));
+  g_assert_cmpint (test_get_elapsed_ms (start), >=, 5000);
+  g_assert_cmpint (test_get_elapsed_ms (start), <=, 5000 + test_get_slack_ms ());
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_BYTES_SENT), ==, 0);
+}
+
 static void
 test_reset (TestFixture   *fixture,
             gconstpointer  data G_GNUC_UNUSED)
@@ -394,6 +429,7 @@ main (int    argc,
   ADD ("/client/no-answer/hang", NULL, test_hang);
   ADD ("/client/no-answer/hang-once", NULL, test_hang_once);
   ADD ("/client/no-answer/refused", NULL, test_refused);
+  ADD ("/client/no-answer/mute", NULL, test_mute);
   ADD ("/client/no-answer/reset", NULL, test_reset);
   ADD ("/client/no-answer/reset-for-ever", NULL, test_reset_for_ever);
 
