@@ -11,14 +11,18 @@ build () {
     asan)
       # What the interpreters of the other tests load must not be sanitized.
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind
+               --with-zstd
                CFLAGS="-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined") ;;
     clang)
-      options=(--disable-introspection --disable-gtk-doc --disable-valgrind CC=clang) ;;
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd CC=clang) ;;
     install)
       options=(--enable-introspection=yes --enable-vala=yes --disable-gtk-doc --disable-valgrind
-               --enable-installed-tests --prefix="$dir/prefix") ;;
+               --enable-installed-tests --with-zstd --prefix="$dir/prefix") ;;
+    minimal)
+      # with nothing that can be left out
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --without-zstd) ;;
     *)
-      options=(--enable-introspection=yes --enable-vala=yes --enable-gtk-doc) ;;
+      options=(--enable-introspection=yes --enable-vala=yes --enable-gtk-doc --with-zstd) ;;
   esac
 
   [ -x "$top/configure" ] || { say "autoreconf"; (cd "$top" && autoreconf --force --install); }

@@ -43,7 +43,7 @@ run_tests () {
 check () {
   local option='' target=check argument
   case ${1:-} in
-    --asan | --clang | --valgrind) option=${1#--}; shift ;;
+    --asan | --clang | --minimal | --valgrind) option=${1#--}; shift ;;
     --*) usage >&2; die "check: unknown option $1" ;;
   esac
   # A choice of tests makes sense in the top directory only.
@@ -71,6 +71,10 @@ check () {
       setup clang
       build clang
       run_tests "$top/_build-clang" "$target" "$@" ;;
+    minimal)
+      setup
+      build minimal
+      run_tests "$top/_build-minimal" "$target" "$@" ;;
     *)
       setup
       build

@@ -11,6 +11,7 @@ G_BEGIN_DECLS
 void    _lsobs_body_make_boundary    (char         *boundary);
 gsize   _lsobs_body_measure          (LsobsEncoded *encoded);
 gsize   _lsobs_body_measure_end      (void);
+gsize   _lsobs_body_measure_payload  (GPtrArray    *records);
 GBytes *_lsobs_body_write_multipart  (GPtrArray    *records,
                                       const char   *boundary);
 GBytes *_lsobs_body_write_batch      (GPtrArray    *records);

@@ -112,6 +112,24 @@ _lsobs_body_measure_end (void)
   return 2 + LSOBS_BOUNDARY_LEN + 4;
 }
 
+/* What is in the parts of a multipart body, without their heads.
+ * @records: (element-type LsobsEncoded) */
+gsize
+_lsobs_body_measure_payload (GPtrArray *records)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      guint index = 0;
+      Part part;
+
+      while (next_part (g_ptr_array_index (records, i), &index, &part))
+        size += part.len;
+    }
+  return size;
+}
+
 static void
 append_part (LsobsBuffer *out,
              const char  *boundary,

@@ -53,6 +53,16 @@
  * With %LSOBS_INGEST_MODE_AUTO, an endpoint that is missing (404), or that the service
  * does not want to be used, is given up for the next one: multipart, batch, single
  * runs. After ten minutes the first one gets another chance.
+ *
+ * With %LSOBS_COMPRESSION_AUTO, the bodies of multipart requests are compressed by what
+ * the service offers, zstd before gzip; until it has said so, and below 1 KiB, they are
+ * sent as they are, as is what would not become smaller. A kind that the config names
+ * is used at once, for requests of every mode, whether it is offered or not. A batch is
+ * compressed once: another attempt sends the same bytes. When a compressed request is
+ * answered with 415 or 400, the same is sent once more as it is; with 415, or when the
+ * service takes it then, nothing is compressed any more as long as the client lives.
+ * Where compressed requests have been taken before, a 400 for several runs means that
+ * one of them is to blame, as it does without compression.
  */
 
 struct _LsobsClient
@@ -313,6 +323,27 @@ lsobs_client_get_ingest_mode (LsobsClient *self)
   g_return_val_if_fail (LSOBS_IS_CLIENT (self), LSOBS_INGEST_MODE_MULTIPART);
 
   return _lsobs_service_get_mode (self->service);
+}
+
+/**
+ * lsobs_client_get_compression:
+ * @self: a client
+ *
+ * Gets what requests are compressed with at present. With %LSOBS_COMPRESSION_AUTO in
+ * the config that is nothing until the service has said what it takes; and it is
+ * nothing again, for good, when the service refuses a compressed request. May be
+ * called from any thread.
+ *
+ * Returns: one of the kinds other than %LSOBS_COMPRESSION_AUTO
+ *
+ * Since: 0.1
+ */
+LsobsCompression
+lsobs_client_get_compression (LsobsClient *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CLIENT (self), LSOBS_COMPRESSION_NONE);
+
+  return _lsobs_service_get_compression (self->service);
 }
 
 /**

@@ -24,6 +24,8 @@ LsobsClient     *lsobs_client_new             (LsobsConfig  *config,
 LSOBS_AVAILABLE_IN_0_1
 LsobsIngestMode  lsobs_client_get_ingest_mode (LsobsClient *self);
 LSOBS_AVAILABLE_IN_0_1
+LsobsCompression lsobs_client_get_compression (LsobsClient *self);
+LSOBS_AVAILABLE_IN_0_1
 void             lsobs_client_replay_async    (LsobsClient          *self,
                                                const char           *directory,
                                                GCancellable         *cancellable,

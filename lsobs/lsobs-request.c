@@ -29,6 +29,9 @@ typedef struct
   GBytes *body;              /* (owned) (nullable) kept for retries */
   LsobsIngestMode mode;      /* what body was made for */
   Shape shape;               /* what it is */
+  LsobsCompression packed;   /* what it is compressed with */
+  gsize payload;             /* bytes in it before, without the framing */
+  gboolean plain;            /* never compress it again: it was refused so */
   char boundary[LSOBS_BOUNDARY_LEN + 1];
 } Request;
 
@@ -128,6 +131,26 @@ make_type (Shape       shape,
   return g_strdup ("application/json");
 }
 
+/* Once for all attempts, as long as the service does not want it otherwise. */
+static void
+prepare_body (Request         *request,
+              LsobsIngestMode  mode)
+{
+  LsobsService *service = request->service;
+  g_autoptr (GBytes) body = NULL;
+
+  g_clear_pointer (&request->body, g_bytes_unref);
+  request->mode = mode;
+  request->shape = get_shape (service, request->batch, mode);
+  body = write_body (request->batch, request->shape, request->boundary);
+  request->payload = request->shape == SHAPE_MULTIPART
+                         ? _lsobs_body_measure_payload (_lsobs_batch_peek_records (request->batch))
+                         : g_bytes_get_size (body);
+  request->packed = LSOBS_COMPRESSION_NONE;
+  request->body = request->plain ? g_steal_pointer (&body)
+                                 : _lsobs_service_compress (service, body, &request->packed);
+}
+
 /* Whether the request is the update of one run. */
 static gboolean
 is_single_update (Request *request)
@@ -145,9 +168,18 @@ make_message (Request *request)
                                        NULL);
   g_autofree char *type = make_type (request->shape, request->boundary);
   SoupMessage *message = _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
+  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
 
   if (request->shape == SHAPE_RUN && !update)
-    soup_message_headers_replace (soup_message_get_request_headers (message), "x-idempotency-key", id);
+    soup_message_headers_replace (headers, "x-idempotency-key", id);
+  if (request->packed != LSOBS_COMPRESSION_NONE)
+    {
+      g_autofree char *size = g_strdup_printf ("%" G_GSIZE_FORMAT, request->payload);
+
+      soup_message_headers_replace (headers, "Content-Encoding",
+                                    _lsobs_compression_get_name (request->packed));
+      soup_message_headers_replace (headers, "X-Pre-Compressed-Size", size);
+    }
   soup_message_set_request_body_from_bytes (message, type, request->body);
   return message;
 }
@@ -188,6 +220,38 @@ count_left_out (Request *request)
   service->told_of_files = TRUE;
 }
 
+/* The answer may be about the compression, not about what was compressed. TRUE: the
+ * same goes out again as it is. */
+static gboolean
+unpack (Request *request,
+        guint    status)
+{
+  LsobsService *service = request->service;
+
+  if (request->packed == LSOBS_COMPRESSION_NONE)
+    return FALSE;
+  if (status == SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE)
+    _lsobs_service_refuse_compression (service);
+  else if (status != SOUP_STATUS_BAD_REQUEST)
+    return FALSE;
+  /* Where it works, it will be one of the records; it is found without that. */
+  else if (service->compression_works && lsobs_batch_get_n_records (request->batch) > 1)
+    return FALSE;
+  request->plain = TRUE;
+  g_clear_pointer (&request->body, g_bytes_unref);
+  return TRUE;
+}
+
+/* The service has understood what was sent. */
+static void
+note_understood (Request *request)
+{
+  if (request->packed != LSOBS_COMPRESSION_NONE)
+    request->service->compression_works = TRUE;
+  else if (request->plain)
+    _lsobs_service_refuse_compression (request->service);
+}
+
 /* Called in the context of the task. */
 static void
 attempted_cb (GObject      *object,
@@ -206,6 +270,11 @@ attempted_cb (GObject      *object,
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  if (outcome.answer != NULL && unpack (request, outcome.status))
+    {
+      start_attempt (task);
+      return;
+    }
   /* The update of a run that is not there: nothing is left to update. */
   if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND && is_single_update (request))
     outcome.verdict = LSOBS_VERDICT_DELIVERED;
@@ -216,6 +285,8 @@ attempted_cb (GObject      *object,
    * out which of the records it was, and what that means. */
   if (outcome.verdict == LSOBS_VERDICT_CONFLICT && unsure)
     outcome.verdict = LSOBS_VERDICT_DELIVERED;
+  if (outcome.verdict == LSOBS_VERDICT_DELIVERED || outcome.verdict == LSOBS_VERDICT_CONFLICT)
+    note_understood (request);
 
   if (outcome.verdict == LSOBS_VERDICT_DELIVERED)
     {
@@ -287,13 +358,10 @@ start_attempt (GTask *task)
                                _("The service does not take as much at a time"));
       return;
     }
+  if (request->packed != LSOBS_COMPRESSION_NONE && service->compression_refused)
+    g_clear_pointer (&request->body, g_bytes_unref);
   if (request->body == NULL || request->mode != mode)
-    {
-      g_clear_pointer (&request->body, g_bytes_unref);
-      request->mode = mode;
-      request->shape = get_shape (service, request->batch, mode);
-      request->body = write_body (request->batch, request->shape, request->boundary);
-    }
+    prepare_body (request, mode);
 
   _lsobs_attempts_begin (&request->attempts, task, make_message (request),
                          g_bytes_get_size (request->body), attempted_cb);

@@ -3,6 +3,7 @@
 
 #include <libsoup/soup.h>
 
+#include "lsobs/lsobs-compress-private.h"
 #include "lsobs/lsobs-counters-private.h"
 #include "lsobs/lsobs-dump-private.h"
 #include "lsobs/lsobs-server-info-private.h"
@@ -21,6 +22,7 @@ typedef struct
   LsobsDump *dump;         /* (owned) (nullable) (atomic) where lost requests go */
   guint max_records;       /* (atomic) that a request may hold */
   gsize max_bytes;         /* (atomic) that it may hold, before it is compressed */
+  int compression;         /* (atomic) LsobsCompression: what bodies are compressed with */
 
   /* All below belongs to the thread that sends. */
   SoupSession *session;    /* (owned) (nullable) */
@@ -34,21 +36,24 @@ typedef struct
   gboolean has_info;       /* it has */
   gint64 ask_after;        /* monotonic, µs: then it may be asked again */
   GCancellable *asking;    /* (owned) (nullable) of the question that is under way */
+  LsobsCompressor *compressor;  /* (owned) (nullable) */
+  gboolean compression_works;   /* the service has taken a compressed request */
+  gboolean compression_refused; /* it takes none, whatever it says */
   gboolean told_of_files;  /* that they are left out */
 } LsobsService;
 
-LsobsService    *_lsobs_service_new             (LsobsSettings   *settings);
-LsobsService    *_lsobs_service_ref             (LsobsService    *self);
-void             _lsobs_service_unref           (LsobsService    *self);
-void             _lsobs_service_set_counters    (LsobsService    *self,
-                                                 LsobsCounters   *counters);
+LsobsService    *_lsobs_service_new                (LsobsSettings    *settings);
+LsobsService    *_lsobs_service_ref                (LsobsService     *self);
+void             _lsobs_service_unref              (LsobsService     *self);
+void             _lsobs_service_set_counters       (LsobsService     *self,
+                                                    LsobsCounters    *counters);
 
-SoupSession     *_lsobs_service_peek_session    (LsobsService    *self);
-SoupMessage     *_lsobs_service_new_message     (LsobsService    *self,
-                                                 const char      *method,
-                                                 const char      *path);
-void             _lsobs_service_ask             (LsobsService    *self);
-void             _lsobs_service_close           (LsobsService    *self);
+SoupSession     *_lsobs_service_peek_session       (LsobsService     *self);
+SoupMessage     *_lsobs_service_new_message        (LsobsService     *self,
+                                                    const char       *method,
+                                                    const char       *path);
+void             _lsobs_service_ask                (LsobsService     *self);
+void             _lsobs_service_close              (LsobsService     *self);
 
 guint            _lsobs_service_get_max_records (LsobsService    *self);
 gsize            _lsobs_service_get_max_bytes   (LsobsService    *self);
@@ -68,6 +73,12 @@ void             _lsobs_service_dump            (LsobsService     *self,
                                                  guint             n_records);
 gboolean         _lsobs_service_wait_dumped     (LsobsService    *self,
                                                  gint64           deadline);
+
+LsobsCompression _lsobs_service_get_compression    (LsobsService     *self);
+GBytes          *_lsobs_service_compress           (LsobsService     *self,
+                                                    GBytes           *body,
+                                                    LsobsCompression *kind);
+void             _lsobs_service_refuse_compression (LsobsService     *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsService, _lsobs_service_unref)
 

@@ -26,10 +26,23 @@ get_first_mode (LsobsService *self)
   return self->info.use_multipart ? LSOBS_INGEST_MODE_MULTIPART : LSOBS_INGEST_MODE_BATCH;
 }
 
+static LsobsCompression
+get_best_compression (LsobsService *self)
+{
+  if (self->compression_refused)
+    return LSOBS_COMPRESSION_NONE;
+  if (self->settings->compression != LSOBS_COMPRESSION_AUTO)
+    return self->settings->compression;
+  if (self->info.takes_zstd && _lsobs_compression_is_built_in (LSOBS_COMPRESSION_ZSTD))
+    return LSOBS_COMPRESSION_ZSTD;
+  return self->info.takes_gzip ? LSOBS_COMPRESSION_GZIP : LSOBS_COMPRESSION_NONE;
+}
+
 /* The service has said what it can do. */
 static void
 learn (LsobsService *self)
 {
+  g_atomic_int_set (&self->compression, (int) get_best_compression (self));
   __atomic_store_n (&self->max_records, self->info.max_records, __ATOMIC_RELAXED);
   __atomic_store_n (&self->max_bytes, self->info.max_bytes, __ATOMIC_RELAXED);
   if (_lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART)
@@ -67,6 +80,7 @@ _lsobs_service_unref (LsobsService *self)
   g_clear_object (&self->hurry);
   if (self->dump != NULL && !_lsobs_dump_is_foreign (self->dump))
     _lsobs_dump_unref (self->dump);
+  g_clear_pointer (&self->compressor, _lsobs_compressor_free);
   _lsobs_settings_unref (self->settings);
   _lsobs_counters_unref (self->counters);
   g_free (self);
@@ -97,6 +111,8 @@ leave_parent (LsobsService *self)
   self->hurry = NULL;
   self->asking = NULL;
   self->ask_after = 0;
+  /* It may be in the middle of something. */
+  self->compressor = NULL;
 }
 
 /* Returns: (transfer none) */
@@ -303,6 +319,53 @@ _lsobs_service_fall_back (LsobsService    *self,
                                                                         : LSOBS_INGEST_MODE_RUNS);
   self->fallback_until = g_get_monotonic_time () + FALLBACK_TIME;
   return TRUE;
+}
+
+/* Called from any thread. What the service offers, it offers for the multipart
+ * endpoint; who forces it means every one.
+ * Returns: one of the kinds other than LSOBS_COMPRESSION_AUTO */
+LsobsCompression
+_lsobs_service_get_compression (LsobsService *self)
+{
+  if (self->settings->compression == LSOBS_COMPRESSION_AUTO &&
+      _lsobs_service_get_mode (self) != LSOBS_INGEST_MODE_MULTIPART)
+    return LSOBS_COMPRESSION_NONE;
+  return (LsobsCompression) g_atomic_int_get (&self->compression);
+}
+
+/* @kind: (out)
+ * Returns: (transfer full): the body, compressed if that is of use */
+GBytes *
+_lsobs_service_compress (LsobsService     *self,
+                         GBytes           *body,
+                         LsobsCompression *kind)
+{
+  GBytes *compressed;
+
+  *kind = _lsobs_service_get_compression (self);
+  if (*kind == LSOBS_COMPRESSION_NONE)
+    return g_bytes_ref (body);
+
+  if (self->compressor == NULL)
+    self->compressor = _lsobs_compressor_new (*kind, self->settings->compression_level);
+  compressed = _lsobs_compressor_run (self->compressor, body);
+  if (compressed != NULL)
+    return compressed;
+  *kind = LSOBS_COMPRESSION_NONE;
+  return g_bytes_ref (body);
+}
+
+/* The service refuses what is compressed, whatever it has said. */
+void
+_lsobs_service_refuse_compression (LsobsService *self)
+{
+  if (self->compression_refused)
+    return;
+  self->compression_refused = TRUE;
+  g_atomic_int_set (&self->compression, LSOBS_COMPRESSION_NONE);
+  g_clear_pointer (&self->compressor, _lsobs_compressor_free);
+  g_message ("%s takes no compressed requests; they are sent as they are from now on",
+             self->settings->label != NULL ? self->settings->label : "The service");
 }
 
 /* One for all: while one request has to wait, others would only be refused as well.

@@ -6,6 +6,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/lsobs-compress-private.h"
 #include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-json-writer-private.h"
@@ -422,6 +423,22 @@ take_privacy (LsobsSettings  *self,
   return TRUE;
 }
 
+static gboolean
+take_compression (LsobsSettings  *self,
+                  LsobsConfig    *config,
+                  GError        **error)
+{
+  self->compression = lsobs_config_get_compression (config);
+  if (self->compression == LSOBS_COMPRESSION_AUTO ||
+      self->compression == LSOBS_COMPRESSION_NONE ||
+      _lsobs_compression_is_built_in (self->compression))
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               _("Invalid compression: lsobs was built without %s"),
+               _lsobs_compression_get_name (self->compression));
+  return FALSE;
+}
+
 /* @replica: (nullable): NULL for the place that the config itself names */
 LsobsSettings *
 _lsobs_settings_new_for_replica (LsobsConfig         *config,
@@ -434,7 +451,6 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
   g_atomic_ref_count_init (&self->ref_count);
   self->direction = g_strdup ("");
   self->ingest_mode = lsobs_config_get_ingest_mode (config);
-  self->compression = lsobs_config_get_compression (config);
   self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
   self->failed_traces_dir = dup_path (lsobs_config_get_failed_traces_dir (config));
@@ -442,6 +458,7 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
   if (!take_place (self, config, replica, use, error) ||
       !take_sampling (self, config, error) ||
       !take_privacy (self, config, error) ||
+      !take_compression (self, config, error) ||
       !take_numbers (self, config, error))
     return NULL;
   return g_steal_pointer (&self);

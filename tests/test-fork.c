@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fork-helpers.h"
+#include "zstd-helpers.h"
 
 /* What fork () does to an observer: the parent sends its own, the child its own, nothing is sent twice. */
 
@@ -17,6 +18,21 @@ set_up (RunFixture    *fixture,
         gconstpointer  data)
 {
   run_fixture_set_up (fixture, data);
+  run_fixture_start (fixture);
+}
+
+/* @data: whether it is the best compression there is, or gzip */
+static void
+set_up_compressed (RunFixture    *fixture,
+                   gconstpointer  data)
+{
+  run_fixture_set_up (fixture, data);
+  lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
+#ifdef HAVE_ZSTD
+  if (GPOINTER_TO_INT (data))
+    lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_ZSTD);
+#endif
+  test_server_set_decoder (fixture->server, "zstd", test_unzstd);
   run_fixture_start (fixture);
 }
 
@@ -530,6 +546,10 @@ main (int    argc,
   g_test_add ("/fork/child-sends/used", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_child_sends,
               run_fixture_tear_down);
   add ("/fork/info-in-flight", set_up, test_info_in_flight);
+  g_test_add ("/fork/compressed/best", RunFixture, GINT_TO_POINTER (TRUE), set_up_compressed,
+              test_child_sends, run_fixture_tear_down);
+  g_test_add ("/fork/compressed/gzip", RunFixture, GINT_TO_POINTER (FALSE), set_up_compressed,
+              test_child_sends, run_fixture_tear_down);
   add ("/fork/grandchild", set_up, test_grandchild);
   add ("/fork/main-context", set_up_main_context, test_main_context);
   add ("/fork/ids", set_up, test_ids);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-types.h"
+
+G_BEGIN_DECLS
+
+/* Compresses bodies, one after the other, with what it takes for that made once. For
+ * one thread at a time. */
+typedef struct _LsobsCompressor LsobsCompressor;
+
+gboolean         _lsobs_compression_is_built_in (LsobsCompression  kind);
+const char      *_lsobs_compression_get_name    (LsobsCompression  kind);
+
+LsobsCompressor *_lsobs_compressor_new          (LsobsCompression  kind,
+                                                 int               level);
+void             _lsobs_compressor_free         (LsobsCompressor  *self);
+GBytes          *_lsobs_compressor_run          (LsobsCompressor  *self,
+                                                 GBytes           *body);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsCompressor, _lsobs_compressor_free)
+
+G_END_DECLS
