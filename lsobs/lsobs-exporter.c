@@ -320,10 +320,12 @@ lsobs_exporter_flush_finish (LsobsExporter    *self,
  * @stats: (out caller-allocates) (optional): return location for what was done
  * @error: return location for a #GError, or %NULL
  *
- * Takes no more records, sends what waits, and ends the thread. What is not
- * delivered when the time is over is lost, and counted by
- * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. A second call only
- * waits for what is still under way.
+ * Takes no more records, sends what waits, and ends the thread. What would have to
+ * wait for another attempt beyond the end is tried once more, halfway to it. What is
+ * not delivered when the time is over is lost, and counted by
+ * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. With
+ * #LsobsConfig:failed-traces-dir, the last quarter of the time, up to a second, is for
+ * writing it down. A second call only waits for what is still under way.
  *
  * Fails with %LSOBS_FLUSH_ERROR_PERMANENT or %LSOBS_FLUSH_ERROR_TIMEOUT when some
  * records were lost.

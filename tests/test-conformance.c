@@ -411,6 +411,61 @@ test_info (TestFixture   *fixture,
   g_assert_cmpuint (n_info, ==, 1);
 }
 
+/* --- 9 --------------------------------------------------------------------------------------- */
+
+/* Called in the server's thread. */
+static gboolean
+refuse_encoded_cb (TestRequest *request,
+                   TestReply   *reply,
+                   gpointer     data G_GNUC_UNUSED)
+{
+  if (test_request_get_header (request, "Content-Encoding") == NULL)
+    return FALSE;
+  reply->status = 415;
+  return TRUE;
+}
+
+/* Without the boundary, which may be a new one. */
+static char *
+dup_without_boundary (TestRequest *request,
+                      GBytes      *body)
+{
+  const char *type = test_request_get_header (request, "Content-Type");
+  const char *boundary = strstr (type, "boundary=") + strlen ("boundary=");
+  gsize size;
+  const char *text = g_bytes_get_data (body, &size);
+  g_autoptr (GString) string = g_string_new_len (text, (gssize) size);
+
+  g_string_replace (string, boundary, "", 0);
+  return g_strdup (string->str);
+}
+
+static void
+test_compressed (TestFixture   *fixture,
+                 gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (TestRequest) encoded = NULL;
+  g_autoptr (TestRequest) plain = NULL;
+  g_autofree char *decoded_text = NULL;
+  g_autofree char *plain_text = NULL;
+
+  ITEM ("9", "the compressed body equals the uncompressed one after decoding");
+  lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
+  test_fixture_start (fixture);
+  test_server_set_handler (fixture->server, refuse_encoded_cb, NULL);
+  test_emit_many (fixture->exporter, 20);
+  test_assert_flush (fixture->exporter, 20);
+
+  encoded = test_get_request (fixture->server, 0);
+  plain = test_get_request (fixture->server, 1);
+  g_assert_cmpstr (test_request_get_header (encoded, "Content-Encoding"), ==, "gzip");
+  g_assert_null (test_request_get_header (plain, "Content-Encoding"));
+  g_assert_cmpuint (g_bytes_get_size (encoded->raw_body), <, g_bytes_get_size (plain->raw_body));
+  decoded_text = dup_without_boundary (encoded, encoded->body);
+  plain_text = dup_without_boundary (plain, plain->raw_body);
+  g_assert_cmpstr (decoded_text, ==, plain_text);
+}
+
 /* --- 10 -------------------------------------------------------------------------------------- */
 
 static gpointer
@@ -529,6 +584,7 @@ main (int    argc,
       g_test_add (path, TestFixture, &info_rows[i], test_fixture_set_up, test_info,
                   test_fixture_tear_down);
     }
+  ADD ("9/compressed", NULL, test_compressed);
   ADD ("10/flush/threads", NULL, test_flush_threads);
   ADD ("10/flush/timeout-0", NULL, test_flush_zero);
   ADD ("10/exit-without-close", NULL, test_exit);

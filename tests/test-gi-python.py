@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The API as Python sees it through GObject Introspection."""
 
+import base64
 import http.server
+import json
+import os
 import sys
+import tempfile
 import threading
 
 import gi
@@ -280,14 +284,14 @@ def test_headers():
 
 
 class Service(http.server.BaseHTTPRequestHandler):
-    """Takes what it gets."""
+    """Takes what it gets, unless it is out of order."""
 
     def answer(self):
         length = int(self.headers.get('Content-Length') or 0)
         body = self.rfile.read(length)
         self.server.requests.append((self.command, self.path, self.headers, body))
         answer = b'{}'
-        self.send_response(404 if self.command == 'GET' else 202)
+        self.send_response(404 if self.command == 'GET' else self.server.status)
         self.send_header('Content-Length', str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -298,33 +302,92 @@ class Service(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Served:
+    """A service on this machine, as long as the block is run."""
+
+    def __enter__(self):
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Service)
+        self.server.daemon_threads = True
+        self.server.requests = []
+        self.server.status = 202
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        return self.server
+
+    def __exit__(self, *_problem):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def new_served_config(server):
+    config = Lsobs.Config.new('the-key', 'python')
+    config.set_api_url(f'http://127.0.0.1:{server.server_address[1]}')
+    return config
+
+
+def get_posts(server):
+    return [request for request in server.requests if request[0] == 'POST']
+
+
 def test_http():
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Service)
-    server.daemon_threads = True
-    server.requests = []
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        config = Lsobs.Config.new('the-key', 'python')
-        config.set_api_url(f'http://127.0.0.1:{server.server_address[1]}')
+    with Served() as server:
+        config = new_served_config(server)
         config.set_ingest_mode(Lsobs.IngestMode.RUNS)
         observer = Lsobs.Observer.new(config)
         observer.start_run('over-http', Lsobs.RunType.CHAIN, None).end(None)
         ok, stats = observer.shutdown(TIMEOUT)
         assert ok and stats.runs_flushed == 1
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    posts = [request for request in server.requests if request[0] == 'POST']
+    posts = get_posts(server)
     assert [path for _, path, _, _ in posts] == ['/runs'], posts
     assert posts[0][2]['x-api-key'] == 'the-key'
     assert b'"over-http"' in posts[0][3]
 
 
+def replay(client):
+    loop = GLib.MainLoop()
+    answers = []
+
+    def done(source, result):
+        answers.append(source.replay_finish(result))
+        loop.quit()
+
+    client.replay_async(None, None, done)
+    loop.run()
+    return answers[0]
+
+
+def test_replay():
+    with Served() as server, tempfile.TemporaryDirectory() as directory:
+        config = new_served_config(server)
+        config.set_failed_traces_dir(directory)
+        observer = Lsobs.Observer.new(config)
+        server.status = 405
+        observer.start_run('lost', Lsobs.RunType.CHAIN, None).end(None)
+        try:
+            observer.shutdown(TIMEOUT)
+            assert False
+        except GLib.Error as error:
+            assert error.matches(Lsobs.flush_error_quark(), Lsobs.FlushError.PERMANENT)
+        with open(os.path.join(directory, os.listdir(directory)[0]), encoding='utf-8') as file:
+            kept = json.load(file)
+        assert kept['version'] == 1 and kept['endpoint'] == 'runs/multipart'
+        body = base64.b64decode(kept['body_base64'])
+        assert b'"lost"' in body
+
+        client = Lsobs.Client.new(config)
+        answer = replay(client)
+        assert (answer.n_delivered, answer.n_failed) == (0, 1)
+        server.status = 202
+        answer = replay(client)
+        assert (answer.n_delivered, answer.n_failed) == (1, 0)
+        assert not os.listdir(directory)
+        assert get_posts(server)[-1][3] == body
+
+
 def main():
     tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_flush_async,
-             test_errors, test_attachment, test_feedback, test_json, test_headers, test_http]
+             test_errors, test_attachment, test_feedback, test_json, test_headers, test_http, test_replay]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):
