@@ -104,6 +104,8 @@ set_up (TestFixture   *fixture,
   test_fixture_set_up (fixture, data);
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_MULTIPART);
   lsobs_config_set_retry_delay (fixture->config, RETRY_DELAY);
+  /* Otherwise some statuses may be about that. */
+  lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_NONE);
   _lsobs_config_peek_protocol (fixture->config)->first_pause = FIRST_PAUSE;
 }
 
