@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <inttypes.h>
+
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-error-private.h"
@@ -80,8 +82,8 @@ _lsobs_flush_error_set_timeout (GError  **error,
   if (error == NULL)
     return;
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
-               _("Flushing took longer than %" G_GINT64_FORMAT " ms; "
-                 "%" G_GUINT64_FORMAT " records are still to be sent"),
+               _("Flushing took longer than %" PRId64 " ms; "
+                 "%" PRIu64 " records are still to be sent"),
                waited_ms, n_pending);
   priv = lsobs_flush_error_get_private (*error);
   priv->waited_ms = waited_ms;
@@ -100,8 +102,8 @@ _lsobs_flush_error_set_permanent (GError     **error,
   if (error == NULL)
     return;
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
-               _("Not everything could be delivered: %" G_GUINT64_FORMAT " records lost, "
-                 "%" G_GUINT64_FORMAT " kept: %s"),
+               _("Not everything could be delivered: %" PRIu64 " records lost, "
+                 "%" PRIu64 " kept: %s"),
                n_dropped, n_pending, reason);
   priv = lsobs_flush_error_get_private (*error);
   priv->waited_ms = waited_ms;

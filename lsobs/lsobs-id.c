@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -374,8 +375,8 @@ _lsobs_dotted_order_parse (const char  *text,
   if ((len + 1) % (LSOBS_SEGMENT_LEN + 1) != 0)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
-                   _("Invalid dotted order: %" G_GSIZE_FORMAT " characters cannot be a path of "
-                     "segments of 58 characters each"), len);
+                   _("Invalid dotted order: %" PRIu64 " characters cannot be a path of "
+                     "segments of 58 characters each"), (guint64) len);
       return NULL;
     }
   if ((len + 1) / (LSOBS_SEGMENT_LEN + 1) > MAX_SEGMENTS)

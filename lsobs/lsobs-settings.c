@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -127,8 +128,7 @@ check_number (gint64        value,
   if (value >= min && value <= max)
     return TRUE;
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-               _("Invalid %s: %" G_GINT64_FORMAT " is not between %" G_GINT64_FORMAT
-                 " and %" G_GINT64_FORMAT),
+               _("Invalid %s: %" PRId64 " is not between %" PRId64 " and %" PRId64),
                name, value, min, max);
   return FALSE;
 }
