@@ -340,7 +340,9 @@ install_number_properties (void)
    * LsobsConfig:max-queue-bytes:
    *
    * How much memory the waiting records take at the most, in bytes; then the
-   * oldest one is dropped. At least 4096.
+   * oldest one is dropped. Attachments that wait for the end of a run, the start of
+   * which has left, take as much again at the most; then no more of them are
+   * taken. With replicas, this is for each of them. At least 4096.
    *
    * Since: 0.1
    */

@@ -8,6 +8,7 @@ struct _LsobsQueue
 {
   gatomicrefcount ref_count;
   LsobsCounters *counters; /* (owned) those of the flow change under the lock only */
+  LsobsHeldAccount *held;  /* (owned) of the attachments that wait for the end of their run */
   guint capacity;
   gsize max_bytes;
   guint batch_size;        /* so many waiting records are worth a wake-up */
@@ -39,6 +40,7 @@ _lsobs_queue_new (guint          capacity,
 
   g_atomic_ref_count_init (&self->ref_count);
   self->counters = _lsobs_counters_ref (counters);
+  self->held = _lsobs_held_account_new (max_bytes, counters);
   self->capacity = capacity;
   self->max_bytes = max_bytes;
   self->batch_size = MIN (batch_size, capacity);
@@ -64,6 +66,7 @@ _lsobs_queue_unref (LsobsQueue *self)
   _lsobs_fork_guard_remove_queue (&self->guard);
   g_async_queue_unref (self->records);
   g_slist_free_full (self->tickets, (GDestroyNotify) _lsobs_ticket_unref);
+  _lsobs_held_account_unref (self->held);
   _lsobs_counters_unref (self->counters);
   g_free (self);
 }
@@ -242,10 +245,12 @@ static void
 collect_attachments (LsobsQueue  *self,
                      LsobsRecord *end)
 {
-  GPtrArray *collected = g_steal_pointer (&get_flow (self, end)->attachments);
+  LsobsHeld *held = g_steal_pointer (&get_flow (self, end)->held);
+  GPtrArray *collected;
 
-  if (G_LIKELY (collected == NULL))
+  if (G_LIKELY (held == NULL))
     return;
+  collected = _lsobs_held_finish (held);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS,
                        _lsobs_attachments_unite (&collected, end->attachments));
   g_clear_pointer (&end->attachments, g_ptr_array_unref);
@@ -358,7 +363,7 @@ _lsobs_queue_attach (LsobsQueue      *self,
     {
       taken = FALSE;
     }
-  else if (waiting != NULL && flow->attachments == NULL && waiting->size < self->max_bytes &&
+  else if (waiting != NULL && flow->held == NULL && waiting->size < self->max_bytes &&
            size <= self->max_bytes - waiting->size)
     {
       gsize bytes_before = self->n_bytes;
@@ -369,10 +374,9 @@ _lsobs_queue_attach (LsobsQueue      *self,
       write_gauges (self);
       *wake = get_wake (self, self->n_records, bytes_before);
     }
-  else if (size <= self->max_bytes - MIN (_lsobs_attachments_measure (flow->attachments),
-                                          self->max_bytes))
+  else
     {
-      taken = _lsobs_attachments_put (&flow->attachments, attachment);
+      taken = _lsobs_held_put (&flow->held, self->held, attachment);
     }
   if (!taken)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);

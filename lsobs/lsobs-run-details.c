@@ -387,7 +387,8 @@ attach (LsobsRun        *self,
  * else with its end; children do not inherit it.
  *
  * Attachments are sent as they are: nothing in them is redacted or cut. A hundred of
- * them, and #LsobsConfig:max-queue-bytes of all, may wait with a run. When a run is
+ * them may wait with a run, and #LsobsConfig:max-queue-bytes of all runs for an end;
+ * those of a run that is let go without an end are dropped. When a run is
  * larger than a request may be, its attachments go first, the largest first of all; a
  * service that still finds it too large gets none of them. Some services take no
  * attachments, see #LsobsIngestMode. All that are left out are counted by

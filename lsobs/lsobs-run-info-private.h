@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lsobs/lsobs-buffer-private.h"
+#include "lsobs/lsobs-held-private.h"
 #include "lsobs/lsobs-id-private.h"
 #include "lsobs/lsobs-types.h"
 
@@ -27,7 +28,7 @@ typedef struct
   LsobsRecord *waiting;   /* (unowned) (nullable) the record, while it waits */
   guint extra_seq;        /* flush thread: how much of its metadata the create has left with */
   guint serialized_seq;   /* flush thread: and which version of that */
-  GPtrArray *attachments; /* (owned) (nullable) they came when none waited: for the end */
+  LsobsHeld *held;        /* (owned) (nullable) what came when none waited: for the end */
 } LsobsFlow;
 
 /* The same for all places but the first. */

@@ -124,9 +124,9 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       LsobsRunInfo *parent = self->parent;
 
       g_clear_pointer (&self->project_name, g_ref_string_release);
-      g_clear_pointer (&self->flow.attachments, g_ptr_array_unref);
+      g_clear_pointer (&self->flow.held, _lsobs_held_free);
       for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
-        g_clear_pointer (&self->more->flows[i].attachments, g_ptr_array_unref);
+        g_clear_pointer (&self->more->flows[i].held, _lsobs_held_free);
       g_free (self->more);
       g_free (self);
       self = parent;

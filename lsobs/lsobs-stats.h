@@ -64,7 +64,8 @@ typedef enum
  * @LSOBS_COUNTER_DROPPED_NOTES: tags, metadata and events that a run, or the headers
  *   that were made of it, had no room for
  * @LSOBS_COUNTER_DROPPED_ATTACHMENTS: attachments that could not go with their run:
- *   their names cannot be sent, there was no room for them, or the service takes none
+ *   their names cannot be sent, there was no room for them, the service takes none,
+ *   or the run was let go before the end that they waited for
  * @LSOBS_COUNTER_BAD_PAYLOADS: ready JSON that was not JSON, and was sent as a
  *   string instead
  * @LSOBS_COUNTER_CUT_PAYLOADS: inputs or outputs that were too large and were

@@ -410,6 +410,7 @@ test_queue_bytes (RunFixture    *fixture,
                   gconstpointer  data)
 {
   g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (LsobsRun) other = NULL;
   g_autoptr (GError) error = NULL;
   guint64 n_bytes;
 
@@ -434,6 +435,16 @@ test_queue_bytes (RunFixture    *fixture,
     }
   assert_refused (attach_large (run, "more", MIB, &error), &error, LSOBS_ERROR_TOO_LARGE);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
+  /* Not for each run anew, and not for ever. */
+  other = start (fixture, "other");
+  run_fixture_flush (fixture);
+  assert_refused (attach_large (other, "more", MIB, &error), &error, LSOBS_ERROR_TOO_LARGE);
+  g_assert_true (attach_large (other, "less", MIB / 2, NULL));
+  g_clear_pointer (&other, lsobs_run_unref);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 3);
+  other = start (fixture, "another");
+  run_fixture_flush (fixture);
+  g_assert_true (attach_large (other, "less", MIB / 2, NULL));
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
   g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 1 + 3);
@@ -752,6 +763,7 @@ test_replicas (RunFixture    *fixture,
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (LsobsRun) never_ended = NULL;
   g_autoptr (WireTree) tree = NULL;
+  WireRun *there;
 
   run_fixture_set_up (fixture, data);
   lsobs_config_add_replica (fixture->config, test_server_get_url (fixture->server), RUN_API_KEY, NULL, NULL,
@@ -769,8 +781,18 @@ test_replicas (RunFixture    *fixture,
   assert_attachments (fixture, "run", "a=1 b=2");
   test_server_assert_conformant (second);
   tree = test_server_build_tree (second);
-  g_assert_cmpuint (wire_tree_find (tree, "run")->attachments->len, ==, 2);
-  g_assert_cmpuint (wire_tree_find (tree, "run")->n_patches, ==, 1);
+  there = wire_tree_find (tree, "run");
+  g_assert_cmpuint (there->attachments->len, ==, 2);
+  g_assert_cmpuint (there->n_patches, ==, 1);
+  g_assert_cmpstr (there->id, !=, run_fixture_find (fixture, "run")->id);
+  for (guint i = 0; i < there->attachments->len; i++)
+    {
+      WireAttachment *attachment = g_ptr_array_index (there->attachments, i);
+
+      g_assert_cmpstr (attachment->name, ==, i == 0 ? "a" : "b");
+      g_assert_true (g_bytes_get_size (attachment->data) == 1 &&
+                     *(const char *) g_bytes_get_data (attachment->data, NULL) == "12"[i]);
+    }
 }
 
 static void

@@ -671,7 +671,7 @@ test_attach (Fixture       *fixture,
   assert_taken (fixture, 10, MUCH, "a");
   g_assert_cmpuint (end->attachments->len, ==, 2);
   g_assert_true (end->attachments->pdata[1] == own);
-  g_assert_null (info->flow.attachments);
+  g_assert_null (info->flow.held);
   g_assert_cmpuint (record->attachments->len, ==, 1);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
 }
@@ -695,7 +695,7 @@ test_attach_bounds (Fixture       *fixture,
   g_assert_cmpuint (dropped (fixture, LSOBS_DROP_REASON_QUEUE_BYTES), ==, 1);
   /* No room with the create: it waits for the end, where there is none either. */
   g_assert_true (attach (fixture, info, "b", 5000, &wake));
-  g_assert_cmpuint (info->flow.attachments->len, ==, 1);
+  g_assert_nonnull (info->flow.held);
   g_assert_false (attach (fixture, info, "c", 5000, &wake));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
   _lsobs_queue_push (fixture->queue, make_end (info));
@@ -709,6 +709,38 @@ test_attach_bounds (Fixture       *fixture,
 
   _lsobs_queue_close (fixture->queue);
   g_assert_false (attach (fixture, info, "d", 1, &wake));
+}
+
+/* What waits for ends is bounded for all runs together, and an end that never comes
+ * makes room again. */
+static void
+test_attach_bounds_of_all (Fixture       *fixture,
+                           gconstpointer  data)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  LsobsRunInfo *other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN);
+  LsobsWake wake;
+
+  _lsobs_queue_push (fixture->queue, make_start (info));
+  _lsobs_queue_push (fixture->queue, make_start (other));
+  assert_taken (fixture, 10, MUCH, "a b");
+  g_assert_true (attach (fixture, info, "a", 5000, &wake));
+  g_assert_false (attach (fixture, other, "a", 5000, &wake));
+  g_assert_true (attach (fixture, other, "b", 3000, &wake));
+  g_assert_true (attach (fixture, other, "b", 1000, &wake));
+  g_assert_true (attach (fixture, other, "c", 2000, &wake));
+  g_assert_false (attach (fixture, info, "b", 3000, &wake));
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
+
+  _lsobs_record_free (g_ptr_array_remove_index (fixture->taken, 1));
+  _lsobs_run_info_unref (other);
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 4);
+  g_assert_true (attach (fixture, info, "b", 3000, &wake));
+  g_assert_false (attach (fixture, info, "c", 5000, &wake));
+  _lsobs_queue_push (fixture->queue, make_end (info));
+  assert_taken (fixture, 10, MUCH, "a");
+  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 5);
+  assert_books (fixture);
 }
 
 static void
@@ -755,6 +787,7 @@ main (int   argc,
   ADD ("wake/before-full", &batch_too_big, test_wake_before_full);
   ADD ("attach/ways", NULL, test_attach);
   ADD ("attach/bounds", &bytes, test_attach_bounds);
+  ADD ("attach/bounds-of-all", &bytes, test_attach_bounds_of_all);
   ADD ("attach/wake", &batch_of_bytes, test_attach_wake);
   ADD ("take/limits", NULL, test_take_limits);
   ADD ("take/big-first", NULL, test_take_big_first);
