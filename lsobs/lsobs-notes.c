@@ -290,7 +290,10 @@ gboolean
 _lsobs_notes_has_metadata (const LsobsNotes *self,
                            const char       *key)
 {
-  return self->metadata != NULL && find_member (self->metadata, key) != NULL;
+  Member *member = find_member (self->metadata, key);
+
+  /* A mark alone is none. */
+  return member != NULL && member->value != NULL;
 }
 
 /* Takes @value over. FALSE when there is no room. */

@@ -39,6 +39,18 @@ test_type_after (RunFixture    *fixture,
   run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.ls_model_type", "\"llm\"");
 }
 
+/* That it is to go along says nothing yet of what it is. */
+static void
+test_type_marked (RunFixture    *fixture,
+                  gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start (fixture);
+
+  lsobs_run_propagate_metadata (run, "ls_model_type");
+  lsobs_run_set_model (run, "openai", "davinci");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.ls_model_type", "\"chat\"");
+}
+
 /* --- thread --- */
 
 static void
@@ -236,6 +248,7 @@ main (int    argc,
 
   add ("/run-model/type", test_type);
   add ("/run-model/type-after", test_type_after);
+  add ("/run-model/type-marked", test_type_marked);
   add ("/run-model/thread", test_thread);
   for (guint i = 0; i < G_N_ELEMENTS (params_rows); i++)
     {
