@@ -15,7 +15,9 @@
  *
  * The transport that speaks the ingestion protocol of LangSmith. An
  * #LsobsObserver makes its own; a program needs this class only to build a pipe
- * by hand. A client belongs to the first exporter or observer it is given to.
+ * by hand. A client belongs to the first exporter or observer it is given to, and
+ * sends to #LsobsConfig:api-url alone: the replicas of a config are for an exporter or
+ * observer that makes its clients itself.
  *
  * What the service answers decides:
  *
@@ -290,8 +292,11 @@ _lsobs_client_peek_service (LsobsClient *self)
  * @config: where to send to; it is copied
  * @error: return location for a #GError, or %NULL
  *
- * Makes a client. Nothing is sent yet. Fails with %LSOBS_ERROR_INVALID_CONFIG
- * when a setting makes no sense, or when there is no key for another machine.
+ * Makes a client for #LsobsConfig:api-url. It takes no notice of replicas, see
+ * lsobs_config_add_replica(): for several places, make no client, and let the exporter
+ * or the observer make them. Nothing is sent yet. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no key
+ * for another machine.
  *
  * Returns: (transfer full): a client, or %NULL
  *
