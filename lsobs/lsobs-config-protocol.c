@@ -27,9 +27,8 @@ _lsobs_protocol_clear (LsobsProtocol *self)
   g_clear_pointer (&self->revision_id, g_free);
 }
 
-/* @props: (out) (array fixed-size=7): in the order of LsobsProtocolSetting */
-void
-_lsobs_protocol_install_properties (GParamSpec **props)
+static void
+install_sending_properties (GParamSpec **props)
 {
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
 
@@ -80,6 +79,12 @@ _lsobs_protocol_install_properties (GParamSpec **props)
    */
   props[LSOBS_PROTOCOL_TRUST_INCOMING_HEADERS] =
       g_param_spec_boolean ("trust-incoming-headers", "", "", FALSE, flags);
+}
+
+static void
+install_keeping_properties (GParamSpec **props)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
 
   /**
    * LsobsConfig:failed-traces-dir:
@@ -130,7 +135,14 @@ _lsobs_protocol_install_properties (GParamSpec **props)
    */
   props[LSOBS_PROTOCOL_REVISION_ID] =
       g_param_spec_string ("revision-id", "", "", NULL, flags);
+}
 
+/* @props: (out) (array fixed-size=7): in the order of LsobsProtocolSetting */
+void
+_lsobs_protocol_install_properties (GParamSpec **props)
+{
+  install_sending_properties (props);
+  install_keeping_properties (props);
   for (guint i = 0; i < LSOBS_N_PROTOCOL_SETTINGS; i++)
     protocol_props[i] = props[i];
 }

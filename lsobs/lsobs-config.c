@@ -286,7 +286,7 @@ lsobs_config_set_property (GObject      *object,
 }
 
 static void
-install_number_properties (void)
+install_queue_properties (void)
 {
   /**
    * LsobsConfig:flush-interval:
@@ -361,7 +361,11 @@ install_number_properties (void)
   props[PROP_MAX_STRING_BYTES] =
       g_param_spec_int64 ("max-string-bytes", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_STRING_BYTES,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+}
 
+static void
+install_request_properties (void)
+{
   /**
    * LsobsConfig:max-in-flight:
    *
@@ -424,14 +428,9 @@ install_number_properties (void)
 }
 
 static void
-lsobs_config_class_init (LsobsConfigClass *klass)
+install_service_properties (void)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
-
-  object_class->finalize = lsobs_config_finalize;
-  object_class->get_property = lsobs_config_get_property;
-  object_class->set_property = lsobs_config_set_property;
 
   /**
    * LsobsConfig:api-url:
@@ -474,6 +473,12 @@ lsobs_config_class_init (LsobsConfigClass *klass)
    * Since: 0.1
    */
   props[PROP_WORKSPACE_ID] = g_param_spec_string ("workspace-id", "", "", NULL, flags);
+}
+
+static void
+install_sending_properties (void)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
 
   /**
    * LsobsConfig:redact-regex:
@@ -525,10 +530,23 @@ lsobs_config_class_init (LsobsConfigClass *klass)
    * Since: 0.1
    */
   props[PROP_ALLOW_PLAIN_HTTP] = g_param_spec_boolean ("allow-plain-http", "", "", FALSE, flags);
+}
 
+static void
+lsobs_config_class_init (LsobsConfigClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = lsobs_config_finalize;
+  object_class->get_property = lsobs_config_get_property;
+  object_class->set_property = lsobs_config_set_property;
+
+  install_service_properties ();
+  install_sending_properties ();
   _lsobs_privacy_install_properties (&props[PROP_REDACT_SECRETS]);
   _lsobs_protocol_install_properties (&props[PROP_COMPRESSION]);
-  install_number_properties ();
+  install_queue_properties ();
+  install_request_properties ();
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
 }
 

@@ -293,6 +293,26 @@ lsobs_observer_set_property (GObject      *object,
 }
 
 static void
+install_signals (LsobsObserverClass *klass)
+{
+  /**
+   * LsobsObserver::batch-finished:
+   * @self: the observer
+   * @n_delivered: how many records were delivered
+   * @n_lost: how many records were lost in the attempt
+   *
+   * Emitted when a batch has found its fate, in the main context that the
+   * observer was made in. When that context runs seldom, one emission stands for
+   * several batches.
+   *
+   * Since: 0.1
+   */
+  signals[SIGNAL_BATCH_FINISHED] =
+      g_signal_new ("batch-finished", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                    NULL, G_TYPE_NONE, 2, G_TYPE_UINT64, G_TYPE_UINT64);
+}
+
+static void
 lsobs_observer_class_init (LsobsObserverClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -358,22 +378,7 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
       g_param_spec_enum ("state", "", "", LSOBS_TYPE_STATE, LSOBS_STATE_OK,
                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
-
-  /**
-   * LsobsObserver::batch-finished:
-   * @self: the observer
-   * @n_delivered: how many records were delivered
-   * @n_lost: how many records were lost in the attempt
-   *
-   * Emitted when a batch has found its fate, in the main context that the
-   * observer was made in. When that context runs seldom, one emission stands for
-   * several batches.
-   *
-   * Since: 0.1
-   */
-  signals[SIGNAL_BATCH_FINISHED] =
-      g_signal_new ("batch-finished", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
-                    NULL, G_TYPE_NONE, 2, G_TYPE_UINT64, G_TYPE_UINT64);
+  install_signals (klass);
 }
 
 static void
