@@ -1018,6 +1018,9 @@ test_replicas (RunFixture    *fixture,
   g_assert_cmpstr (json_object_get_string_member (here, "run_id"), !=,
                    json_object_get_string_member (there, "run_id"));
   g_assert_cmpstr (json_object_get_string_member (here, "id"), !=, json_object_get_string_member (there, "id"));
+  /* Remade, not made anew: the milliseconds stay. */
+  g_assert_cmpint (strncmp (json_object_get_string_member (here, "id"),
+                            json_object_get_string_member (there, "id"), 14), ==, 0);
   g_assert_cmpstr (json_object_get_string_member (here, "trace_id"), ==,
                    run_fixture_find (fixture, "run")->trace_id);
   g_assert_cmpstr (json_object_get_string_member (there, "trace_id"), ==, wire_tree_find (tree, "run")->trace_id);
