@@ -12,15 +12,14 @@ typedef struct _LsobsHeldAccount LsobsHeldAccount;
 /* The attachments of one run that wait for its end. */
 typedef struct _LsobsHeld LsobsHeld;
 
-LsobsHeldAccount *_lsobs_held_account_new       (gsize              max_bytes,
-                                                 LsobsCounters     *counters);
-void              _lsobs_held_account_unref     (LsobsHeldAccount  *self);
-gsize             _lsobs_held_account_get_bytes (LsobsHeldAccount  *self);
+LsobsHeldAccount *_lsobs_held_account_new   (gsize              max_bytes,
+                                             LsobsCounters     *counters);
+void              _lsobs_held_account_unref (LsobsHeldAccount  *self);
 
-gboolean          _lsobs_held_put               (LsobsHeld        **self,
-                                                 LsobsHeldAccount  *account,
-                                                 LsobsAttachment   *attachment);
-GPtrArray        *_lsobs_held_finish            (LsobsHeld         *self);
-void              _lsobs_held_free              (LsobsHeld         *self);
+gboolean          _lsobs_held_put           (LsobsHeld        **self,
+                                             LsobsHeldAccount  *account,
+                                             LsobsAttachment   *attachment);
+GPtrArray        *_lsobs_held_finish        (LsobsHeld         *self);
+void              _lsobs_held_free          (LsobsHeld         *self);
 
 G_END_DECLS

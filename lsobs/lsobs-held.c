@@ -40,12 +40,6 @@ _lsobs_held_account_unref (LsobsHeldAccount *self)
   g_free (self);
 }
 
-gsize
-_lsobs_held_account_get_bytes (LsobsHeldAccount *self)
-{
-  return __atomic_load_n (&self->n_bytes, __ATOMIC_RELAXED);
-}
-
 static void
 measure_again (LsobsHeld *self)
 {
@@ -64,7 +58,7 @@ _lsobs_held_put (LsobsHeld        **self,
                  LsobsAttachment   *attachment)
 {
   LsobsHeldAccount *charged = *self != NULL ? (*self)->account : account;
-  gsize n_bytes = _lsobs_held_account_get_bytes (charged);
+  gsize n_bytes = __atomic_load_n (&charged->n_bytes, __ATOMIC_RELAXED);
   gboolean taken;
 
   if (_lsobs_attachment_measure (attachment) > charged->max_bytes - MIN (n_bytes, charged->max_bytes))

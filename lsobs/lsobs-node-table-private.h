@@ -36,7 +36,6 @@ void            _lsobs_node_table_take_result (LsobsNodeTable *self,
                                                JsonNode       *result);
 LsobsRun       *_lsobs_node_table_dup_run     (LsobsNodeTable *self,
                                                const char     *node_id);
-guint           _lsobs_node_table_get_size    (LsobsNodeTable *self);
 void            _lsobs_node_table_close       (LsobsNodeTable *self);
 
 G_END_DECLS

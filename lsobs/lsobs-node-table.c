@@ -471,18 +471,6 @@ _lsobs_node_table_dup_run (LsobsNodeTable *self,
   return run;
 }
 
-/* How many nodes are in mind, open or not. */
-guint
-_lsobs_node_table_get_size (LsobsNodeTable *self)
-{
-  guint size;
-
-  g_mutex_lock (&self->lock);
-  size = self->nodes.length + self->failed.length;
-  g_mutex_unlock (&self->lock);
-  return size;
-}
-
 /* The execution of the graph is over: what is open was forgotten. */
 void
 _lsobs_node_table_close (LsobsNodeTable *self)

@@ -36,13 +36,12 @@ LsobsRedactRule   *_lsobs_redact_rule_new           (const char            *patt
                                                      LsobsReplacementKind   kind,
                                                      GError               **error);
 LsobsRedactRule   *_lsobs_redact_rule_new_for_regex (GRegex                *regex);
-LsobsRedactRule   *_lsobs_redact_rule_ref           (LsobsRedactRule       *self);
-void               _lsobs_redact_rule_unref         (LsobsRedactRule       *self);
+void               _lsobs_redact_rule_free          (LsobsRedactRule       *self);
 LsobsRedactResult  _lsobs_redact_rule_apply         (const LsobsRedactRule *self,
                                                      const char            *text,
                                                      gsize                  len,
                                                      LsobsBuffer           *out);
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRedactRule, _lsobs_redact_rule_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRedactRule, _lsobs_redact_rule_free)
 
 G_END_DECLS

@@ -35,8 +35,6 @@
 
 struct _LsobsRedactRule
 {
-  gatomicrefcount ref_count;
-
   GRegex *search;       /* (owned) (nullable) NULL: every text is redacted */
   GRegex *sample;       /* (owned) (nullable) the same, anchored */
   char *replacement;    /* (owned) of a match, or of a text on which the pattern gave up */
@@ -120,7 +118,6 @@ alloc_rule (const char *replacement)
 {
   LsobsRedactRule *self = g_new0 (LsobsRedactRule, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
   self->replacement = g_strdup (replacement != NULL ? replacement : LSOBS_REDACTED);
   self->replacement_len = strlen (self->replacement);
   return self;
@@ -262,19 +259,9 @@ _lsobs_redact_rule_new_for_regex (GRegex *regex)
   return self;
 }
 
-LsobsRedactRule *
-_lsobs_redact_rule_ref (LsobsRedactRule *self)
-{
-  g_atomic_ref_count_inc (&self->ref_count);
-  return self;
-}
-
 void
-_lsobs_redact_rule_unref (LsobsRedactRule *self)
+_lsobs_redact_rule_free (LsobsRedactRule *self)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    return;
-
   g_clear_pointer (&self->search, g_regex_unref);
   g_clear_pointer (&self->sample, g_regex_unref);
   g_free (self->replacement);

@@ -26,7 +26,7 @@ _lsobs_redactor_new_empty (void)
   LsobsRedactor *self = g_new0 (LsobsRedactor, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->rules = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_redact_rule_unref);
+  self->rules = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_redact_rule_free);
   return self;
 }
 
