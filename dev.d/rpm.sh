@@ -15,15 +15,21 @@ setup_rpm () {
   fi
 }
 
+# rpm_packages [--nocheck]
 rpm_packages () {
+  local version rc=0 passed failed skipped options=()
+  case ${1:-} in
+    --nocheck) options=(--nocheck) ;;
+    '') ;;
+    *) usage >&2; die "rpm: unknown option $1" ;;
+  esac
   setup_rpm
   build
   say "the RPM packages"
-  local version rc=0 passed failed skipped
   version=$(dist_version)
   rm -rf "$rpm_dir"
   mkdir "$rpm_dir"
-  RPM_BUILD_NCPUS=$jobs rpmbuild -ta --nodeps --define "_topdir $rpm_dir" "$top/_build/lsobs-$version.tar.xz" \
+  RPM_BUILD_NCPUS=$jobs rpmbuild -ta --nodeps "${options[@]}" --define "_topdir $rpm_dir" "$top/_build/lsobs-$version.tar.xz" \
     > "$rpm_dir/build.log" 2>&1 || rc=$?
   if [ "$rc" = 0 ]; then
     # what was built is removed then, but this is left
