@@ -15,7 +15,8 @@ struct _LsobsBatcher
   LsobsRunStore *store;      /* (owned) */
   LsobsTransport *transport; /* (owned) asked for its limits */
   GQueue ready;              /* of LsobsBatch (owned): next in line */
-  GQueue held;               /* of LsobsRecord (owned): updates whose creates are under way */
+  GQueue held;               /* of LsobsRecord (owned): what follows creates that are under way */
+  gsize n_held_bytes;        /* of memory: what is held */
   gboolean ending;           /* nothing is sent any longer, and so nothing is held */
 };
 
@@ -150,6 +151,37 @@ get_run (LsobsRecord *record)
   return record->run != NULL ? record->run : record->info;
 }
 
+static void
+hold (LsobsBatcher *self,
+      LsobsRecord  *record)
+{
+  g_queue_push_tail (&self->held, record);
+  self->n_held_bytes += record->size;
+}
+
+/* Returns: (transfer full): the record of a link of those that are held */
+static LsobsRecord *
+let_go (LsobsBatcher *self,
+        GList        *link)
+{
+  LsobsRecord *record = link->data;
+
+  g_queue_delete_link (&self->held, link);
+  self->n_held_bytes -= record->size;
+  return record;
+}
+
+/* Whether there is room for more that has to wait for creates which do not get on. If
+ * not, the queue is left alone, which knows its bounds: nothing ends up here without
+ * one. The creates are under way, so that there will be room again. */
+static gboolean
+may_hold_more (LsobsBatcher      *self,
+               const BatchLimits *limits)
+{
+  return self->held.length < (guint64) self->settings->max_in_flight * limits->max_records &&
+         self->n_held_bytes < self->settings->max_queue_bytes;
+}
+
 /* Records whose creates have found their fate move to @records. */
 static void
 release_held (LsobsBatcher *self,
@@ -162,10 +194,7 @@ release_held (LsobsBatcher *self,
       LsobsRecord *record = l->data;
 
       if (_lsobs_queue_get_create_state (self->queue, get_run (record)) != LSOBS_CREATE_TAKEN)
-        {
-          g_queue_delete_link (&self->held, l);
-          g_ptr_array_add (records, record);
-        }
+        g_ptr_array_add (records, let_go (self, l));
       l = next;
     }
 }
@@ -196,7 +225,7 @@ hold_feedback_back (LsobsBatcher *self,
       _lsobs_queue_get_create_state (self->queue, record->run) != LSOBS_CREATE_TAKEN ||
       (batch != NULL && has_create (batch, record->run)))
     return FALSE;
-  g_queue_push_tail (&self->held, record);
+  hold (self, record);
   return TRUE;
 }
 
@@ -208,7 +237,7 @@ hold_update_back (LsobsBatcher *self,
   switch (_lsobs_queue_get_create_state (self->queue, record->info))
     {
     case LSOBS_CREATE_TAKEN:
-      g_queue_push_tail (&self->held, record);
+      hold (self, record);
       return TRUE;
     case LSOBS_CREATE_LOST:
       _lsobs_queue_promote (self->queue, record);
@@ -355,7 +384,7 @@ line_up_more (LsobsBatcher      *self,
       gint64 due_time;
 
       release_held (self, records, limits->max_records);
-      if (records->len < limits->max_records &&
+      if (records->len < limits->max_records && may_hold_more (self, limits) &&
           _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
                                g_get_monotonic_time (), &due_time))
         _lsobs_queue_take (self->queue, limits->max_records - records->len, limits->max_bytes, records);
@@ -449,7 +478,7 @@ _lsobs_batcher_lose_next (LsobsBatcher    *self,
       BatchLimits limits = get_limits (self);
 
       while (self->held.length > 0 && records->len < limits.max_records)
-        g_ptr_array_add (records, g_queue_pop_head (&self->held));
+        g_ptr_array_add (records, let_go (self, self->held.head));
       if (records->len < limits.max_records)
         _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes, records);
       if (records->len == 0)
@@ -466,7 +495,6 @@ void
 _lsobs_batcher_drop_all (LsobsBatcher    *self,
                          LsobsDropReason  reason)
 {
-  LsobsRecord *record;
   LsobsBatch *batch;
 
   while ((batch = g_queue_pop_head (&self->ready)) != NULL)
@@ -474,8 +502,10 @@ _lsobs_batcher_drop_all (LsobsBatcher    *self,
       _lsobs_batcher_lost (self, batch, reason);
       lsobs_batch_unref (batch);
     }
-  while ((record = g_queue_pop_head (&self->held)) != NULL)
+  while (self->held.length > 0)
     {
+      LsobsRecord *record = let_go (self, self->held.head);
+
       forget_ended (self, record);
       _lsobs_queue_lost (self->queue, record, reason);
       _lsobs_record_free (record);

@@ -81,6 +81,60 @@ test_held_back (TestFixture   *fixture,
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
 }
 
+static void
+run_context (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+/* A create that does not get on, and no end of what has to wait for it: that is kept in the queue, which has
+ * its bounds. */
+static void
+test_held_back_bounds (gconstpointer data)
+{
+  const gsize comment_len = GPOINTER_TO_SIZE (data);
+  g_autofree char *comment = g_strnfill (comment_len, 'x');
+  g_autoptr (LsobsConfig) config = lsobs_config_new ("key", "project");
+  g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (LsobsRun) run = NULL;
+  LsobsExporter *exporter;
+
+  lsobs_memory_transport_set_delay (transport, 1000 * TEST_TIMEOUT_MS);
+  lsobs_config_set_max_in_flight (config, 2);
+  lsobs_config_set_max_batch_size (config, 3);
+  lsobs_config_set_queue_capacity (config, 10);
+  lsobs_config_set_max_queue_bytes (config, 10000);
+  observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", config, "transport", transport,
+                             "main-context", g_main_context_default (), NULL);
+  g_assert_no_error (error);
+  exporter = lsobs_observer_get_exporter (observer);
+  run = lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_TOOL, NULL);
+  lsobs_exporter_flush (exporter, 0, NULL, NULL);
+  run_context ();
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_IN_FLIGHT), ==, 1);
+
+  for (guint i = 0; i < 100; i++)
+    {
+      g_assert_true (lsobs_run_add_feedback (run, "key", 1, comment, NULL));
+      lsobs_exporter_flush (exporter, 0, NULL, NULL);
+      run_context ();
+    }
+  /* Two requests' worth of records, or as many bytes as the queue has, and what was taken at once. */
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_IN_FLIGHT), <=,
+                    comment_len == 0 ? 1 + 2 * 3 : 1 + 10000 / comment_len + 1);
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_QUEUED), >, 0);
+  test_assert_books (exporter);
+
+  /* The rest is not forgotten. */
+  lsobs_exporter_shutdown (exporter, 0, NULL, NULL);
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_QUEUED), ==, 0);
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
+  test_assert_books (exporter);
+}
+
 /* The creates of all updates in a request must have been answered before. */
 typedef struct
 {
@@ -383,6 +437,8 @@ main (int    argc,
   ADD ("/exporter/order/held-back/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_held_back);
   ADD ("/exporter/order/held-back/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_held_back);
   ADD ("/exporter/order/held-back/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), test_held_back);
+  g_test_add_data_func ("/exporter/order/held-back/bounds/records", GSIZE_TO_POINTER (0), test_held_back_bounds);
+  g_test_add_data_func ("/exporter/order/held-back/bounds/bytes", GSIZE_TO_POINTER (4000), test_held_back_bounds);
   ADD ("/exporter/order/under-load", NULL, test_order_under_load);
   ADD ("/exporter/promoted/unavailable", GUINT_TO_POINTER (503), test_promoted);
   ADD ("/exporter/promoted/rejected", GUINT_TO_POINTER (422), test_promoted);
