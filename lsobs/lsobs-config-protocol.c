@@ -36,7 +36,8 @@ install_sending_properties (GParamSpec **props)
    * LsobsConfig:compression:
    *
    * How the bodies of requests are compressed: by what the service offers, unless
-   * it is forced or forbidden.
+   * it is forced or forbidden. Less than 1 KiB never is, nor what would not become
+   * smaller. A kind that lsobs was built without is refused when an observer is made.
    *
    * Since: 0.1
    */

@@ -147,8 +147,12 @@ prepare_body (Request         *request,
                          ? _lsobs_body_measure_payload (_lsobs_batch_peek_records (request->batch))
                          : g_bytes_get_size (body);
   request->packed = LSOBS_COMPRESSION_NONE;
-  request->body = request->plain ? g_steal_pointer (&body)
-                                 : _lsobs_service_compress (service, body, &request->packed);
+  /* What the service offers is about runs. */
+  if (request->plain || (request->shape == SHAPE_FEEDBACK &&
+                         service->settings->compression == LSOBS_COMPRESSION_AUTO))
+    request->body = g_steal_pointer (&body);
+  else
+    request->body = _lsobs_service_compress (service, body, &request->packed);
 }
 
 /* Whether the request is the update of one run. */

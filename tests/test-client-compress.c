@@ -481,6 +481,30 @@ test_bad_run (TestFixture   *fixture,
   assert_request (fixture, 9, LSOBS_COMPRESSION_GZIP);
 }
 
+/* Feedback that has a request of its own is no run, and only forced to be compressed. */
+static void
+test_feedback (TestFixture   *fixture,
+               gconstpointer  data)
+{
+  LsobsCompression kind = (LsobsCompression) GPOINTER_TO_INT (data);
+  g_autofree char *comment = g_strnfill (LARGE, 'x');
+  g_autoptr (TestRequest) request = NULL;
+  g_autoptr (LsobsRun) run = NULL;
+
+  lsobs_config_set_compression (fixture->config, kind);
+  /* too old for feedback beside runs */
+  learn (fixture, "{\"version\":\"0.8.9\",\"batch_ingest_config\":{\"size_limit\":77},"
+                  "\"instance_flags\":{\"gzip_body_enabled\":true}}");
+  run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
+  lsobs_run_end (run, NULL);
+  test_assert_flush (fixture->exporter, 1);
+  lsobs_run_add_feedback (run, "helpful", 1.0, comment, NULL);
+  test_assert_flush (fixture->exporter, 1);
+  request = test_get_request (fixture->server, 2);
+  g_assert_cmpstr (request->path, ==, "/feedback");
+  g_assert_cmpstr (test_request_get_header (request, "Content-Encoding"), ==, get_name (kind));
+}
+
 #define ADD(path, data, test) \
   g_test_add (path, TestFixture, data, set_up, test, test_fixture_tear_down)
 
@@ -521,6 +545,8 @@ main (int    argc,
   ADD ("/client/compress/never/415", GUINT_TO_POINTER (415), test_never);
   ADD ("/client/compress/never/400", GUINT_TO_POINTER (400), test_never);
   ADD ("/client/compress/bad-run", NULL, test_bad_run);
+  ADD ("/client/compress/feedback/auto", GINT_TO_POINTER (LSOBS_COMPRESSION_AUTO), test_feedback);
+  ADD ("/client/compress/feedback/gzip", gzip, test_feedback);
 
   return g_test_run ();
 }
