@@ -252,8 +252,8 @@ thread_main (gpointer user_data)
   self->running = FALSE;
   g_cond_broadcast (&self->cond);
   g_mutex_unlock (&self->lock);
-  _lsobs_fork_guard_leave_thread (&guard);
   _lsobs_dump_unref (self);
+  _lsobs_fork_guard_leave_thread (&guard);
   return NULL;
 }
 
@@ -267,7 +267,7 @@ ensure_thread (LsobsDump *self)
   if (self->running)
     return;
   _lsobs_dump_ref (self);
-  thread = g_thread_try_new ("lsobs-dump", thread_main, self, &error);
+  thread = _lsobs_fork_guard_start_thread ("lsobs-dump", thread_main, self, &error);
   self->running = thread != NULL;
   if (thread != NULL)
     {

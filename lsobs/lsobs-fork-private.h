@@ -28,6 +28,11 @@ typedef struct
 void _lsobs_fork_guard_add_queue    (LsobsForkGuard *self,
                                      GAsyncQueue    *queue);
 void _lsobs_fork_guard_remove_queue (LsobsForkGuard *self);
+GThread *
+     _lsobs_fork_guard_start_thread (const char      *name,
+                                     GThreadFunc      func,
+                                     gpointer         data,
+                                     GError         **error);
 void _lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
                                      GMainContext   *context);
 void _lsobs_fork_guard_leave_thread (LsobsForkGuard *self);

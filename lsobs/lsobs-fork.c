@@ -12,18 +12,29 @@
 
 guint _lsobs_fork_epoch_value;
 
+/* How long a fork waits for threads that begin, in µs: they do nothing that lasts. */
+#define START_TIME G_USEC_PER_SEC
+
 static GMutex registry_lock;
+static GCond started_cond;
+static guint n_starting;              /* threads of ours to come, guarded by registry_lock */
 static GQueue threads = G_QUEUE_INIT; /* of LsobsForkGuard (unowned), guarded by registry_lock */
 static GQueue queues = G_QUEUE_INIT;  /* of LsobsForkGuard (unowned), guarded by registry_lock */
 
 /* The gate of this thread, if it is one of ours. */
 static __thread LsobsForkGuard *own_guard;
 
-/* Threads first: one that is let go on may want a queue. */
+/* Threads first: one that is let go on may want a queue. One that begins may hold what
+ * its birth takes, and is not known yet. */
 static void
 before_fork_cb (void)
 {
+  gint64 deadline = g_get_monotonic_time () + START_TIME;
+
   g_mutex_lock (&registry_lock);
+  while (n_starting > 0)
+    if (!g_cond_wait_until (&started_cond, &registry_lock, deadline))
+      break;
   for (GList *l = threads.head; l != NULL; l = l->next)
     if (l->data != own_guard)
       g_mutex_lock (&((LsobsForkGuard *) l->data)->gate);
@@ -50,6 +61,8 @@ forked_cb (void)
   g_queue_init (&threads);
   g_queue_init (&queues);
   g_mutex_init (&registry_lock);
+  g_cond_init (&started_cond);
+  n_starting = 0;
   own_guard = NULL;
   __atomic_fetch_add (&_lsobs_fork_epoch_value, 1, __ATOMIC_RELAXED);
 }
@@ -58,16 +71,6 @@ __attribute__ ((constructor)) static void
 watch_forks (void)
 {
   pthread_atfork (before_fork_cb, after_fork_cb, forked_cb);
-}
-
-static void
-add_guard (LsobsForkGuard *self,
-           GQueue         *guards)
-{
-  self->link = (GList) { self, NULL, NULL };
-  g_mutex_lock (&registry_lock);
-  g_queue_push_tail_link (guards, &self->link);
-  g_mutex_unlock (&registry_lock);
 }
 
 static void
@@ -84,7 +87,10 @@ _lsobs_fork_guard_add_queue (LsobsForkGuard *self,
                              GAsyncQueue    *queue)
 {
   self->queue = queue;
-  add_guard (self, &queues);
+  self->link = (GList) { self, NULL, NULL };
+  g_mutex_lock (&registry_lock);
+  g_queue_push_tail_link (&queues, &self->link);
+  g_mutex_unlock (&registry_lock);
 }
 
 void
@@ -127,6 +133,39 @@ poll_outside (GPollFD *fds,
   return n;
 }
 
+/* Called with the lock held. A thread that was in the making at a fork is none of the
+ * child's. */
+static void
+count_started (void)
+{
+  if (n_starting > 0)
+    n_starting--;
+  g_cond_broadcast (&started_cond);
+}
+
+/* Returns: (transfer full) (nullable): a thread whose function calls
+ * _lsobs_fork_guard_enter_thread(), before all else that may wait */
+GThread *
+_lsobs_fork_guard_start_thread (const char   *name,
+                                GThreadFunc   func,
+                                gpointer      data,
+                                GError      **error)
+{
+  GThread *thread;
+
+  g_mutex_lock (&registry_lock);
+  n_starting++;
+  g_mutex_unlock (&registry_lock);
+  thread = g_thread_try_new (name, func, data, error);
+  if (thread != NULL)
+    return thread;
+
+  g_mutex_lock (&registry_lock);
+  count_started ();
+  g_mutex_unlock (&registry_lock);
+  return NULL;
+}
+
 /* Called in a thread that is ours, before it runs @context, which is its own.
  * @context: (nullable) */
 void
@@ -134,13 +173,18 @@ _lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
                                 GMainContext   *context)
 {
   g_mutex_init (&self->gate);
-  add_guard (self, &threads);
+  self->link = (GList) { self, NULL, NULL };
+  g_mutex_lock (&registry_lock);
+  g_queue_push_tail_link (&threads, &self->link);
+  count_started ();
+  g_mutex_unlock (&registry_lock);
   own_guard = self;
   g_mutex_lock (&self->gate);
   if (context != NULL)
     g_main_context_set_poll_func (context, poll_outside);
 }
 
+/* Called last: after that, the thread may be anywhere when somebody forks. */
 void
 _lsobs_fork_guard_leave_thread (LsobsForkGuard *self)
 {

@@ -48,7 +48,6 @@ struct _LsobsWorker
 
   /* All below belongs to whoever runs the context. */
   GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
-  LsobsForkGuard guard;      /* of that thread */
   GSource *grace;            /* (owned) (nullable) ends that thread in time */
   GCancellable *cancellable; /* (owned) */
   LsobsBatcher *batcher;     /* (owned) */
@@ -430,13 +429,14 @@ static gpointer
 thread_main (gpointer user_data)
 {
   LsobsWorker *self = user_data;
+  LsobsForkGuard guard;
   sigset_t all;
 
   /* The program's signal handlers shall not run on a thread that it has not made. */
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, NULL);
 
-  _lsobs_fork_guard_enter_thread (&self->guard, self->context);
+  _lsobs_fork_guard_enter_thread (&guard, self->context);
   g_main_context_push_thread_default (self->context);
   g_main_loop_run (self->loop);
   /* It holds the worker, and nobody will run this context again. */
@@ -445,9 +445,10 @@ thread_main (gpointer user_data)
   g_clear_pointer (&self->grace, g_source_unref);
   give_up (self);
   g_main_context_pop_thread_default (self->context);
-  _lsobs_fork_guard_leave_thread (&self->guard);
   mark_stopped (self);
+  /* This lets go of the context, for which GLib has a lock of its own. */
   _lsobs_worker_unref (self);
+  _lsobs_fork_guard_leave_thread (&guard);
   return NULL;
 }
 
@@ -530,7 +531,7 @@ ensure_thread (LsobsWorker *self)
       g_autoptr (GError) error = NULL;
 
       g_atomic_ref_count_inc (&self->ref_count);
-      self->thread = g_thread_try_new ("lsobs-flush", thread_main, self, &error);
+      self->thread = _lsobs_fork_guard_start_thread ("lsobs-flush", thread_main, self, &error);
       if (self->thread == NULL)
         {
           /* Tried again with the next wake-up; until then the queue keeps what it can. */
