@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The code in README, in the guides and in the comments of the reference compiles;
+# the first traces in Python and JavaScript run, untraced, too. The index that
+# Devhelp reads is well-formed.
+set -u
+
+srcdir=$G_TEST_SRCDIR/..
+builddir=$G_TEST_BUILDDIR/..
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+n=0
+
+# report NAME STATUS: what was said is in $tmp/said
+report () {
+  n=$((n + 1))
+  if [ "$2" = 0 ]; then
+    echo "ok $n $1"
+  else
+    sed 's/^/# /' "$tmp/said"
+    echo "not ok $n $1"
+  fi
+}
+
+skip () {
+  n=$((n + 1))
+  echo "ok $n $1 # SKIP $2"
+}
+
+# The three extractors write one file FILE-LINE.LANGUAGE for each piece of code.
+
+extract_markdown () {
+  awk -v stem="$tmp/code/${1##*/}" '
+    /^```/ { if (inside) { inside = 0; close (out) }
+             else if ($0 == "```c") { inside = 1; out = stem "-" NR ".c"; printf "" > out }
+             next }
+    inside { print > out }' "$1"
+}
+
+extract_comments () {
+  awk -v stem="$tmp/code/${1##*/}" '
+    /\|\[<!-- language="C" -->/ { inside = 1; out = stem "-" NR ".c"; printf "" > out; next }
+    inside && /\]\|/ { inside = 0; close (out) }
+    inside { sub (/^ *\* ?/, ""); print > out }' "$1"
+}
+
+# Code is in a CDATA section, which begins and ends with the programlisting.
+extract_docbook () {
+  awk -v stem="$tmp/code/${1##*/}" '
+    match ($0, /<programlisting language="[A-Za-z]+"><!\[CDATA\[/) {
+      split ($0, part, "\"")
+      inside = 1; out = stem "-" NR "." tolower (part[2])
+      sub (/^.*<!\[CDATA\[/, "")
+    }
+    inside && sub (/\]\]><\/programlisting>.*/, "") { if ($0 != "") print > out; inside = 0; close (out); next }
+    inside { print > out }' "$1"
+}
+
+check_c () {
+  code=$1
+  {
+    if grep -q '^#include' "$code"; then
+      cat "$code"
+    elif grep -q '^static ' "$code"; then
+      cat "$srcdir/docs/snippet-preamble.h"
+      echo "#line 1 \"${code##*/}\""
+      cat "$code"
+    else
+      cat "$srcdir/docs/snippet-preamble.h"
+      echo 'void snippet (void);'
+      echo 'void snippet (void) {'
+      echo "#line 1 \"${code##*/}\""
+      cat "$code"
+      echo '}'
+    fi
+  } > "$tmp/snippet.c"
+  # word splitting intended: these are lists of arguments
+  # shellcheck disable=SC2086
+  $CC -I"$srcdir" -I"$builddir" $LSOBS_CFLAGS -fsyntax-only -Wall -Werror -Wno-unused-function \
+    "$tmp/snippet.c" > "$tmp/said" 2>&1
+  report "${code##*/}" $?
+}
+
+check_vala () {
+  if [ -z "$VALAC" ] || ! [ -f "$builddir/lsobs/lsobs.vapi" ]; then
+    skip "${1##*/}" "no Vala"
+    return
+  fi
+  "$VALAC" -C -d "$tmp" --vapidir "$builddir/lsobs" --girdir "$builddir/lsobs" --pkg lsobs "$1" \
+    > "$tmp/said" 2>&1
+  report "${1##*/}" $?
+}
+
+# run_untraced FILE INTERPRETER: nothing of the environment turns tracing on
+run_untraced () {
+  if [ "$2" = no ] || [ -z "$2" ] || ! ls "$builddir"/lsobs/Lsobs-*.typelib > "$tmp/said" 2>&1; then
+    skip "${1##*/}" "no GObject Introspection for it"
+    return
+  fi
+  # word splitting intended: the interpreter may have arguments
+  # shellcheck disable=SC2086
+  PYTHONDONTWRITEBYTECODE=1 $2 "$1" > "$tmp/said" 2>&1
+  report "${1##*/}" $?
+}
+
+mkdir "$tmp/code"
+extract_markdown "$srcdir/README.md"
+for file in "$srcdir"/lsobs/*.[ch]; do
+  extract_comments "$file"
+done
+for file in "$srcdir"/docs/reference/guide-*.xml; do
+  extract_docbook "$file"
+  # an extractor that overlooks a listing must not pass for one that found none
+  expected=$(grep -c '<programlisting' "$file")
+  found=$(find "$tmp/code" -name "${file##*/}-*" | grep -c .)
+  echo "$expected listings, but $found with a language and a CDATA section" > "$tmp/said"
+  [ "$expected" = "$found" ]
+  report "${file##*/}: every listing is tested" $?
+done
+
+for code in "$tmp"/code/*; do
+  case $code in
+    *.c) check_c "$code" ;;
+    *.vala) check_vala "$code" ;;
+    *.python) run_untraced "$code" "$PYTHON" ;;
+    *.javascript) run_untraced "$code" "$GJS" ;;
+    *) echo "nothing is known of this language" > "$tmp/said"; report "${code##*/}" 1 ;;
+  esac
+done
+
+index=$builddir/docs/reference/html/lsobs.devhelp2
+if ! [ -f "$index" ]; then
+  skip "the index for Devhelp" "the reference is not built yet"
+elif ! command -v xmllint > "$tmp/said" 2>&1; then
+  skip "the index for Devhelp" "no xmllint"
+else
+  xmllint --nonet --noout "$index" > "$tmp/said" 2>&1
+  report "the index for Devhelp" $?
+fi
+
+echo "1..$n"
