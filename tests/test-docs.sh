@@ -104,7 +104,7 @@ run_untraced () {
 }
 
 mkdir "$tmp/code"
-extract_markdown "$srcdir/README.md"
+extract_markdown "$srcdir/README"
 for file in "$srcdir"/lsobs/*.[ch]; do
   extract_comments "$file"
 done
