@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What makes lsobs feel at home in Python: PyGObject loads this along with the typelib.
+
+    with observer.run('answer', {'question': '6*7'}) as run:
+        with observer.run('model', run_type='llm') as call:
+            call.outputs = {'text': '42'}
+        run.outputs = {'answer': 42}
+
+The whole of the C API stays as it is: a `Json.Node` is taken wherever a dict is.
+"""
+
+import atexit
+import contextvars
+import functools
+import inspect
+import json
+import time
+import weakref
+
+from gi.repository import GLib, Json
+
+from ..module import get_introspection_module
+from ..overrides import override
+
+Lsobs = get_introspection_module('Lsobs')
+
+__all__ = []
+
+# How long the end of the program may wait for what is still to be sent, in all.
+EXIT_TIMEOUT_MS = 5000
+
+# What is nested deeper is told as text. json-glib recurses, so this bounds its stack.
+MAX_DEPTH = 100
+
+INT64 = range(-2**63, 2**63)
+
+
+def describe(value):
+    """Any value as text; the value of somebody else's class may not even manage that."""
+    try:
+        return repr(value)
+    except Exception as problem:  # pylint: disable=broad-except
+        return f'<{type(value).__name__}: no text, {type(problem).__name__}>'
+
+
+def to_plain(value, above=()):
+    """What JSON knows; all else as text, and so are a cycle and what is too deep."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return int(value) if value in INT64 else str(int(value))
+    if isinstance(value, float):
+        return value if abs(value) < float('inf') else str(value)
+    if isinstance(value, (dict, list, tuple, set, frozenset)):
+        if len(above) >= MAX_DEPTH or id(value) in above:
+            return f'<{type(value).__name__}>'
+        above = above + (id(value),)
+        if isinstance(value, dict):
+            return {key if isinstance(key, str) else describe(key): to_plain(member, above)
+                    for key, member in list(value.items())}
+        return [to_plain(member, above) for member in list(value)]
+    return describe(value)
+
+
+def to_text(value):
+    """The value as UTF-8 JSON. No value is refused, since tracing must not break a program."""
+    try:
+        text = json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False)
+    except Exception:  # pylint: disable=broad-except
+        text = json.dumps(describe(value), ensure_ascii=False)
+    return text.encode('utf-8', 'replace')
+
+
+def to_node(value):
+    if value is None or isinstance(value, Json.Node):
+        return value
+    return Json.from_string(to_text(value).decode('utf-8'))
+
+
+def to_payload(value):
+    """As to_node(), but with the text left to the library, which need not parse it."""
+    if value is None or isinstance(value, Json.Node):
+        return value
+    return GLib.Bytes.new(to_text(value))
+
+
+RUN_TYPES = {kind.value_nick: kind for kind in (
+    Lsobs.RunType.CHAIN, Lsobs.RunType.LLM, Lsobs.RunType.TOOL, Lsobs.RunType.RETRIEVER,
+    Lsobs.RunType.EMBEDDING, Lsobs.RunType.PROMPT, Lsobs.RunType.PARSER)}
+
+
+def start(by_node, by_bytes, by_kind, name, inputs, run_type):
+    if isinstance(inputs, Lsobs.RunType):
+        # the order of the C API
+        inputs, run_type = run_type, inputs
+    if run_type is None:
+        run_type = Lsobs.RunType.CHAIN
+    elif isinstance(run_type, str) and run_type not in RUN_TYPES:
+        return by_kind(name, run_type, to_node(inputs))
+    elif isinstance(run_type, str):
+        run_type = RUN_TYPES[run_type]
+    elif not isinstance(run_type, int):
+        raise TypeError(f'run_type is a word or an Lsobs.RunType, not {type(run_type).__name__}')
+    payload = to_payload(inputs)
+    if isinstance(payload, GLib.Bytes):
+        return by_bytes(name, run_type, payload)
+    return by_node(name, run_type, payload)
+
+
+class Run(Lsobs.Run):
+    """A run that takes plain values."""
+
+    # What the end of the `with` block records.
+    outputs = None
+
+    def start_child(self, name, inputs=None, run_type=None):
+        """Start a run below this one; the type is a word or an Lsobs.RunType."""
+        return start(super().start_child, super().start_child_bytes, super().start_child_of_kind,
+                     name, inputs, run_type)
+
+    def end(self, outputs=None):
+        payload = to_payload(outputs)
+        if isinstance(payload, GLib.Bytes):
+            super().end_bytes(payload)
+        else:
+            super().end(payload)
+
+    def fail_with_exception(self, problem):
+        """End the run with the type and the text of an exception."""
+        try:
+            text = str(problem)
+        except Exception:  # pylint: disable=broad-except
+            text = ''
+        text = text.encode('utf-8', 'replace').decode('utf-8').replace('\0', '\ufffd')
+        name = type(problem).__name__
+        self.fail_with_message(f'{name}: {text}' if text else name)
+
+    def set_metadata(self, key, value):
+        super().set_metadata(key, to_node(value))
+
+    def set_extra(self, key, value):
+        super().set_extra(key, to_node(value))
+
+    def add_event(self, name, details=None):
+        super().add_event(name, to_node(details))
+
+    def set_serialized(self, serialized):
+        super().set_serialized(to_node(serialized))
+
+    def set_invocation_params(self, params):
+        super().set_invocation_params(to_node(params))
+
+
+Run = override(Run)
+__all__.append('Run')
+
+
+# The innermost `with` block of this task or thread: (observer, run, the one around it).
+current_block = contextvars.ContextVar('lsobs_current_block', default=None)
+
+
+def find_current_run(observer):
+    block = current_block.get()
+    while block is not None:
+        if block[0] == observer:
+            return block[1]
+        block = block[2]
+    return None
+
+
+class Block:
+    """The `with` block of a run."""
+
+    def __init__(self, observer, start_arguments, tags, metadata):
+        self.observer = observer
+        self.start_arguments = start_arguments
+        self.tags = tags
+        self.metadata = metadata
+        self.run = None
+        self.around = None
+
+    def __enter__(self):
+        if self.run is not None:
+            raise RuntimeError('the block of a run is entered once')
+        parent = find_current_run(self.observer)
+        if parent is None:
+            self.run = self.observer.start_run(*self.start_arguments)
+        else:
+            self.run = parent.start_child(*self.start_arguments)
+        for tag in self.tags:
+            self.run.add_tag(tag)
+        for key, value in self.metadata.items():
+            self.run.set_metadata(key, value)
+        self.around = current_block.get()
+        current_block.set((self.observer, self.run, self.around))
+        return self.run
+
+    def __exit__(self, _kind, problem, _traceback):
+        # not by a token: a generator may be closed in another context than its own
+        block = current_block.get()
+        if block is not None and block[1] is self.run:
+            current_block.set(self.around)
+        # the block may have ended it
+        if self.run.get_status() == Lsobs.RunStatus.RUNNING:
+            if problem is None:
+                self.run.end(self.run.outputs)
+            else:
+                self.run.fail_with_exception(problem)
+        return False
+
+
+def get_arguments(signature, arguments, keywords):
+    """The arguments by their names; None if they do not fit, which the call itself will tell."""
+    try:
+        bound = dict(signature.bind(*arguments, **keywords).arguments)
+    except TypeError:
+        return None
+    for name in ('self', 'cls'):
+        if next(iter(bound), None) == name:
+            del bound[name]
+    return bound
+
+
+def trace_function(function, observer, name, options):
+    signature = inspect.signature(function)
+    name = name or function.__name__
+
+    if inspect.iscoroutinefunction(function):
+        @functools.wraps(function)
+        async def traced_function(*arguments, **keywords):
+            with observer.run(name, get_arguments(signature, arguments, keywords), **options) as run:
+                run.outputs = await function(*arguments, **keywords)
+                return run.outputs
+    else:
+        @functools.wraps(function)
+        def traced_function(*arguments, **keywords):
+            with observer.run(name, get_arguments(signature, arguments, keywords), **options) as run:
+                run.outputs = function(*arguments, **keywords)
+                return run.outputs
+
+    return traced_function
+
+
+def traced(observer, name=None, **options):
+    """Decorate a function, be it async: each call is a run with its arguments and its value.
+
+    The options are those of observer.run(): run_type, tags, metadata.
+    """
+    return lambda function: trace_function(function, observer, name, options)
+
+
+__all__.append('traced')
+
+
+# What is still there at the end of the program is shut down then: Python does not
+# drop the variables of modules.
+observers = weakref.WeakSet()
+
+
+def shutdown_observers():
+    deadline = time.monotonic() + EXIT_TIMEOUT_MS / 1000
+    for observer in list(observers):
+        try:
+            observer.shutdown(max(0, int((deadline - time.monotonic()) * 1000)))
+        except GLib.Error:
+            # the library has said so, and there is nobody left to handle it
+            pass
+
+
+atexit.register(shutdown_observers)
+
+
+class Observer(Lsobs.Observer):
+    """An observer that takes plain values, and knows blocks and functions."""
+
+    @classmethod
+    def new(cls, config):
+        observer = Lsobs.Observer.new(config)
+        observers.add(observer)
+        return observer
+
+    @classmethod
+    def new_with_transport(cls, config, transport):
+        observer = Lsobs.Observer.new_with_transport(config, transport)
+        observers.add(observer)
+        return observer
+
+    def start_run(self, name, inputs=None, run_type=None):
+        """Start a root run; the type is a word or an Lsobs.RunType."""
+        return start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
+                     name, inputs, run_type)
+
+    def run(self, name, inputs=None, run_type=None, tags=(), metadata=None):
+        """A `with` block that is a run, below that of the block around it.
+
+        The end of the block ends the run with its `outputs`; an exception fails it, and
+        goes on. Tasks of asyncio have the block that they were made in around them, threads
+        have none.
+        """
+        return Block(self, (name, inputs, run_type), tags or (), metadata or {})
+
+    def traced(self, function=None, *, name=None, **options):
+        """Decorate a function, as @observer.traced or @observer.traced(run_type='tool')."""
+        if function is None:
+            return traced(self, name, **options)
+        return trace_function(function, self, name, options)
+
+    def begin_invocation(self, name, inputs=None):
+        return super().begin_invocation(name, to_node(inputs))
+
+
+Observer = override(Observer)
+__all__.append('Observer')

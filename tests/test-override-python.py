@@ -1,0 +1,325 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the override for Python adds to the API."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import gi
+
+gi.require_version('Lsobs', '1.0')
+gi.require_version('Json', '1.0')
+# pylint: disable=wrong-import-position
+from gi.repository import Json, Lsobs
+
+TIMEOUT = 20000
+
+
+def text_of(json_node):
+    return Json.to_string(json_node, False)
+
+
+def new_observer():
+    transport = Lsobs.MemoryTransport.new()
+    return Lsobs.Observer.new_with_transport(Lsobs.Config.new('key', 'python'), transport), transport
+
+
+def flush(observer, transport):
+    """All runs by their names."""
+    ok, _ = observer.flush(TIMEOUT)
+    assert ok
+    return {event.get_name(): event for event in transport.dup_events()}
+
+
+def get_metadata(event):
+    return event.get_extra().get_object().get_object_member('metadata')
+
+
+def test_plain_values():
+    observer, transport = new_observer()
+    values = {'dict': ({'a': [1, 2.5, None, True, 'ü\n']}, '{"a":[1,2.5,null,true,"ü\\n"]}'),
+              'list': ([1, 'two'], '{"value":[1,"two"]}'),
+              'tuple': ((1,), '{"value":[1]}'),
+              'string': ('text', '{"value":"text"}'),
+              'empty': ('', '{"value":""}'),
+              'number': (7, '{"value":7}'),
+              'node': (Json.from_string('{"b": 1}'), '{"b":1}')}
+    for name, (value, _) in values.items():
+        run = observer.start_run(name, value)
+        run.start_child(f'{name}-child', value, 'tool').end(value)
+        run.end(value)
+    observer.start_run('nothing', None).end(None)
+    observer.start_run('nothing-at-all').end()
+    events = flush(observer, transport)
+    for name, (_, text) in values.items():
+        for event in (events[name], events[f'{name}-child']):
+            assert text_of(event.get_inputs()) == text, (name, text_of(event.get_inputs()))
+            assert text_of(event.get_outputs()) == text, (name, text_of(event.get_outputs()))
+        assert events[f'{name}-child'].get_parent_id() == events[name].get_id()
+    for name in ('nothing', 'nothing-at-all'):
+        empty = events[name].get_outputs()
+        assert empty is None or text_of(empty) == '{}'
+
+
+class Mute:
+    def __repr__(self):
+        raise RuntimeError('no')
+
+
+def test_awkward_values():
+    observer, transport = new_observer()
+    cycle = {}
+    cycle['again'] = cycle
+    deep = []
+    for _ in range(100000):
+        deep = [deep]
+    values = {'cycle': cycle, 'deep': deep, 'mute': Mute(), 'nan': float('nan'), 'huge': 10**30,
+              'keys': {1: 'one', None: 2}, 'surrogate': 'a\ud800b', 'nul': 'a\0b',
+              'bytes': b'\xff', 'set': {1}, 'digits': 10**6000}
+    for name, value in values.items():
+        run = observer.start_run(name, value, 'llm')
+        run.set_metadata('value', value)
+        run.set_extra('value', value)
+        run.add_event('new_token', {'value': value})
+        run.end({'value': value})
+    # or freeing it would be the end of this program's stack
+    while deep:
+        deep = deep.pop()
+    events = flush(observer, transport)
+    assert set(events) == set(values)
+    assert text_of(events['cycle'].get_inputs()) == '{"again":"<dict>"}'
+    assert text_of(events['mute'].get_inputs()) == '{"value":"<Mute: no text, RuntimeError>"}'
+    assert text_of(events['nan'].get_inputs()) == '{"value":"nan"}'
+    assert text_of(events['huge'].get_inputs()) == '{"value":"' + str(10**30) + '"}'
+    assert text_of(events['keys'].get_inputs()) == '{"1":"one","None":2}'
+    assert text_of(events['surrogate'].get_inputs()) == '{"value":"a?b"}'
+    assert text_of(events['bytes'].get_outputs()) == '{"value":"b\'\\\\xff\'"}'
+
+
+def test_run_types():
+    observer, transport = new_observer()
+    types = {'default': None, 'word': 'retriever', 'member': Lsobs.RunType.PARSER}
+    for name, run_type in types.items():
+        observer.start_run(name, {}, run_type).end()
+    observer.start_run('c-order', Lsobs.RunType.TOOL, {'a': 1}).end()
+    observer.start_run('keyword', run_type='embedding', inputs=[1]).end()
+    observer.start_run('other', {'b': 2}, 'agent').end()
+    try:
+        observer.start_run('wrong', {}, {})
+        raise AssertionError('a dict was taken as a type')
+    except TypeError:
+        pass
+    events = flush(observer, transport)
+    assert {name: event.get_run_type().value_nick for name, event in events.items()} == {
+        'default': 'chain', 'word': 'retriever', 'member': 'parser', 'c-order': 'tool',
+        'keyword': 'embedding', 'other': 'chain'}
+    assert text_of(events['c-order'].get_inputs()) == '{"a":1}'
+    assert text_of(events['other'].get_inputs()) == '{"b":2}'
+    assert get_metadata(events['other']).get_string_member('ls_run_kind') == 'agent'
+
+
+def test_notes():
+    observer, transport = new_observer()
+    run = observer.start_run('run', run_type='llm')
+    run.set_metadata('list', [1, {'a': None}])
+    run.set_metadata('text', 'word')
+    run.set_metadata('node', Json.from_string('[7]'))
+    run.set_invocation_params({'temperature': 0.5})
+    run.end()
+    metadata = get_metadata(flush(observer, transport)['run'])
+    assert text_of(metadata.get_member('list')) == '[1,{"a":null}]'
+    assert metadata.get_string_member('text') == 'word'
+    assert text_of(metadata.get_member('node')) == '[7]'
+    assert metadata.get_double_member('ls_temperature') == 0.5
+
+
+def test_with():
+    observer, transport = new_observer()
+    with observer.run('outer', {'q': 1}, tags=['t'], metadata={'k': [1]}) as outer:
+        with observer.run('inner', inputs=[1], run_type='llm') as inner:
+            inner.outputs = {'text': 'a'}
+        with observer.run('by-hand') as by_hand:
+            by_hand.fail_with_message('so it is')
+        other, other_transport = new_observer()
+        with other.run('elsewhere'), observer.run('within'):
+            pass
+        outer.outputs = 'done'
+    with observer.run('later'):
+        pass
+    events = flush(observer, transport)
+    outer = events['outer']
+    for name in ('inner', 'by-hand', 'within'):
+        assert events[name].get_parent_id() == outer.get_id(), name
+    assert outer.get_parent_id() is None and events['later'].get_parent_id() is None
+    assert flush(other, other_transport)['elsewhere'].get_parent_id() is None
+    assert text_of(outer.get_outputs()) == '{"value":"done"}'
+    assert text_of(events['inner'].get_outputs()) == '{"text":"a"}'
+    assert events['inner'].get_run_type() == Lsobs.RunType.LLM
+    assert events['by-hand'].get_error_text() == 'so it is'
+    assert outer.get_extra() is not None
+    assert text_of(get_metadata(outer).get_member('k')) == '[1]'
+    assert list(outer.get_tags()) == ['t']
+
+
+def test_exception():
+    observer, transport = new_observer()
+    for problem in (ValueError('not so'), KeyboardInterrupt(), OSError('\ud800\0')):
+        try:
+            with observer.run('outer'):
+                with observer.run(type(problem).__name__):
+                    raise problem
+            raise AssertionError('it was swallowed')
+        except type(problem) as caught:
+            assert caught is problem
+    with observer.run('after'):
+        pass
+    events = flush(observer, transport)
+    assert events['ValueError'].get_error_text() == 'ValueError: not so'
+    assert events['KeyboardInterrupt'].get_error_text() == 'KeyboardInterrupt'
+    assert events['OSError'].get_error_text().startswith('OSError: ?')
+    assert events['outer'].get_status() == Lsobs.RunStatus.FAILED
+    assert events['after'].get_parent_id() is None
+
+
+def test_threads():
+    observer, transport = new_observer()
+    n_threads = 8
+    barrier = threading.Barrier(n_threads)
+
+    def work(number):
+        with observer.run(f'root-{number}'):
+            barrier.wait()
+            with observer.run(f'child-{number}'):
+                barrier.wait()
+
+    with observer.run('main'):
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(n_threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    events = flush(observer, transport)
+    for number in range(n_threads):
+        assert events[f'root-{number}'].get_parent_id() is None
+        assert events[f'child-{number}'].get_parent_id() == events[f'root-{number}'].get_id()
+
+
+def test_asyncio():
+    observer, transport = new_observer()
+
+    async def work(number, turns):
+        with observer.run(f'task-{number}'):
+            await turns.wait()
+            with observer.run(f'step-{number}'):
+                await asyncio.sleep(0)
+
+    async def work_all():
+        turns = asyncio.Event()
+        with observer.run('all'):
+            tasks = [asyncio.ensure_future(work(number, turns)) for number in range(5)]
+            await asyncio.sleep(0)
+            turns.set()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(work_all())
+    events = flush(observer, transport)
+    for number in range(5):
+        assert events[f'task-{number}'].get_parent_id() == events['all'].get_id()
+        assert events[f'step-{number}'].get_parent_id() == events[f'task-{number}'].get_id()
+
+
+def test_decorator():
+    observer, transport = new_observer()
+
+    @observer.traced
+    def add(a, b=2):
+        """Adds."""
+        return a + b
+
+    @observer.traced(run_type='tool', name='ask', metadata={'k': 1})
+    async def ask_service(question, *more, **options):
+        await asyncio.sleep(0)
+        return [add(1), question, more, options]
+
+    @Lsobs.traced(observer, run_type='retriever')
+    def fail():
+        raise LookupError('nothing')
+
+    class Agent:
+        @observer.traced
+        def step(self, value):
+            return value
+
+    assert add.__name__ == 'add' and add.__doc__ == 'Adds.'
+    assert asyncio.run(ask_service('q', 3, c=4)) == [3, 'q', (3,), {'c': 4}]
+    assert Agent().step(5) == 5
+    for wrong, problem in ((fail, LookupError), (lambda: add(b=1), TypeError)):
+        try:
+            wrong()
+            raise AssertionError('it was swallowed')
+        except problem:
+            pass
+    ok, _ = observer.flush(TIMEOUT)
+    assert ok
+    events = transport.dup_events()
+    by_name = {event.get_name(): event for event in events if event.get_status() != Lsobs.RunStatus.FAILED}
+    failed = {event.get_name(): event for event in events if event.get_status() == Lsobs.RunStatus.FAILED}
+    assert text_of(by_name['ask'].get_inputs()) == '{"question":"q","more":[3],"options":{"c":4}}'
+    assert text_of(by_name['ask'].get_outputs()) == '{"value":[3,"q",[3],{"c":4}]}'
+    assert by_name['ask'].get_run_type() == Lsobs.RunType.TOOL
+    assert by_name['add'].get_parent_id() == by_name['ask'].get_id()
+    assert text_of(by_name['add'].get_inputs()) == '{"a":1}'
+    assert text_of(by_name['add'].get_outputs()) == '{"value":3}'
+    assert text_of(by_name['step'].get_inputs()) == '{"value":5}'
+    assert failed['fail'].get_error_text() == 'LookupError: nothing'
+    assert failed['add'].get_error_text().startswith('TypeError: ')
+
+
+# Its own function is registered before the override is loaded, so it is called after all
+# has been shut down.
+EXIT_PROGRAM = '''
+import atexit
+
+def report():
+    print('sent:', [event.get_name() for event in memory.dup_events()])
+
+atexit.register(report)
+
+import gi
+gi.require_version('Lsobs', '1.0')
+from gi.repository import Lsobs
+memory = Lsobs.MemoryTransport.new()
+observer = Lsobs.Observer.new_with_transport(Lsobs.Config.new('key', 'python'), memory)
+with observer.run('last'):
+    pass
+'''
+
+
+def test_exit():
+    answer = subprocess.run([sys.executable, '-c', EXIT_PROGRAM], capture_output=True, text=True,
+                            timeout=60, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == "sent: ['last']\n", answer.stdout
+    assert answer.stderr == '', answer.stderr
+
+
+def main():
+    tests = [test_plain_values, test_awkward_values, test_run_types, test_notes, test_with,
+             test_exception, test_threads, test_asyncio, test_decorator, test_exit]
+    failed = False
+    print(f'1..{len(tests)}', flush=True)
+    for number, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f'ok {number} {test.__name__}', flush=True)
+        except Exception as problem:  # pylint: disable=broad-except
+            line = problem.__traceback__.tb_next.tb_lineno
+            print(f'# line {line}: {type(problem).__name__}: {problem}')
+            print(f'not ok {number} {test.__name__}', flush=True)
+            failed = True
+    return failed
+
+
+sys.exit(main())
