@@ -118,6 +118,13 @@ for file in "$srcdir"/docs/reference/guide-*.xml; do
   report "${file##*/}: every listing is tested" $?
 done
 
+# a promise that names its test
+grep -ho 'tests/test-[a-z-]*\.[a-z]*' "$srcdir"/docs/reference/guide-*.xml | sort -u | while read -r file; do
+  [ -f "$srcdir/$file" ] || echo "$file is not there"
+done > "$tmp/said"
+! [ -s "$tmp/said" ]
+report "the tests that the guides name" $?
+
 for code in "$tmp"/code/*; do
   case $code in
     *.c) check_c "$code" ;;
