@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What makes lsobs feel at home in JavaScript: GJS loads this along with the typelib.
+//
+//   const answer = await observer.run('answer', {question: '6*7'}, async run => {
+//       return await run.run('model', {}, askModel, {runType: 'llm'});
+//   });
+//
+// The whole of the C API stays as it is: a Json.Node is taken wherever an object is.
+
+const {GLib, GObject, Json} = imports.gi;
+
+// What is nested deeper is told as text. json-glib recurses, so this bounds its stack.
+const MAX_DEPTH = 100;
+
+const LONE_SURROGATES = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+let Lsobs = null;
+
+// Any value as text; the value of somebody else's class may not even manage that.
+function describe(value) {
+    try {
+        return String(value).replace(LONE_SURROGATES, '\ufffd');
+    } catch (e) {
+        return `<${typeof value}>`;
+    }
+}
+
+// What JSON knows; all else as text, and so are a cycle and what is too deep.
+function toPlain(value, above = []) {
+    if (value === null || value === undefined)
+        return null;
+    if (typeof value === 'boolean' || Number.isFinite(value))
+        return value;
+    if (typeof value !== 'object' || value instanceof GObject.Object)
+        return describe(value);
+    if (above.length >= MAX_DEPTH || above.includes(value))
+        return Array.isArray(value) ? '<array>' : '<object>';
+    const within = [...above, value];
+    if (typeof value.toJSON === 'function')
+        return toPlain(value.toJSON(), within);
+    if (Array.isArray(value) || value instanceof Set)
+        return [...value].map(member => toPlain(member, within));
+    const plain = Object.create(null);
+    for (const [key, member] of value instanceof Map ? value : Object.entries(value)) {
+        if (member !== undefined)
+            plain[describe(key)] = toPlain(member, within);
+    }
+    return plain;
+}
+
+// No value is refused, since tracing must not break a program.
+function toText(value) {
+    try {
+        return JSON.stringify(toPlain(value));
+    } catch (e) {
+        return JSON.stringify(describe(value));
+    }
+}
+
+function isReady(value) {
+    return value === null || value === undefined || value instanceof Json.Node;
+}
+
+function toNode(value) {
+    return isReady(value) ? value ?? null : Json.from_string(toText(value));
+}
+
+function toBytes(value) {
+    return new GLib.Bytes(new TextEncoder().encode(toText(value)));
+}
+
+// Replaces METHOD, which also has a form for JSON text and one for any word.
+function wrapStart(prototype, method) {
+    const byNode = prototype[method];
+    const byBytes = prototype[`${method}_bytes`];
+    const byKind = prototype[`${method}_of_kind`];
+
+    prototype[method] = function (name, inputs, runType) {
+        // the order of the C API; there the inputs are nothing else
+        if (arguments.length === 3 && typeof inputs === 'number' && isReady(runType))
+            return byNode.call(this, name, inputs, runType ?? null);
+        runType ??= Lsobs.RunType.CHAIN;
+        if (typeof runType === 'string') {
+            const member = Lsobs.RunType[runType.toUpperCase()];
+            if (typeof member !== 'number')
+                return byKind.call(this, name, runType, toNode(inputs));
+            runType = member;
+        }
+        if (isReady(inputs))
+            return byNode.call(this, name, runType, inputs ?? null);
+        return byBytes.call(this, name, runType, toBytes(inputs));
+    };
+}
+
+// Replaces METHOD, whose argument at INDEX is JSON.
+function wrapNode(prototype, method, index) {
+    const original = prototype[method];
+
+    prototype[method] = function (...args) {
+        args[index] = toNode(args[index]);
+        return original.apply(this, args);
+    };
+}
+
+function getErrorText(error) {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : error?.message ?? error;
+    return describe(text).replaceAll('\0', '\ufffd');
+}
+
+// Ends RUN with what CALL returns or fails it with what CALL throws, now or as a promise.
+function follow(run, call, {tags = [], metadata = {}}) {
+    const isRunning = () => run.get_status() === Lsobs.RunStatus.RUNNING;
+    const end = value => {
+        if (isRunning())
+            run.end(value);
+        return value;
+    };
+    const fail = error => {
+        if (isRunning())
+            run.fail_with_message(getErrorText(error));
+        throw error;
+    };
+
+    let value;
+    for (const tag of tags)
+        run.add_tag(tag);
+    for (const [key, member] of Object.entries(metadata))
+        run.set_metadata(key, member);
+    try {
+        value = call(run);
+    } catch (error) {
+        return fail(error);
+    }
+    return typeof value?.then === 'function' ? value.then(end, fail) : end(value);
+}
+
+function _init() {
+    Lsobs = this;
+    const run = Lsobs.Run.prototype;
+    const observer = Lsobs.Observer.prototype;
+
+    wrapStart(observer, 'start_run');
+    wrapNode(observer, 'begin_invocation', 1);
+    wrapStart(run, 'start_child');
+    wrapNode(run, 'set_metadata', 1);
+    wrapNode(run, 'set_extra', 1);
+    wrapNode(run, 'add_event', 1);
+    wrapNode(run, 'set_serialized', 0);
+    wrapNode(run, 'set_invocation_params', 0);
+
+    const {end, end_bytes: endBytes} = run;
+    run.end = function (outputs) {
+        if (isReady(outputs))
+            end.call(this, outputs ?? null);
+        else
+            endBytes.call(this, toBytes(outputs));
+    };
+
+    // CALL gets the run; OPTIONS are runType, tags and metadata.
+    observer.run = function (name, inputs, call, options = {}) {
+        return follow(this.start_run(name, inputs, options.runType ?? 'chain'), call, options);
+    };
+    run.run = function (name, inputs, call, options = {}) {
+        return follow(this.start_child(name, inputs, options.runType ?? 'chain'), call, options);
+    };
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/gjs
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What the override for GJS adds to the API.
+
+imports.gi.versions.Json = '1.0';
+imports.gi.versions.Lsobs = '1.0';
+const {GLib, Json, Lsobs} = imports.gi;
+
+const TIMEOUT = 20000;
+
+const textOf = jsonNode => Json.to_string(jsonNode, false);
+
+function assertEqual(actual, expected) {
+    const a = JSON.stringify(actual);
+    const e = JSON.stringify(expected);
+    if (a !== e)
+        throw new Error(`${a} is not ${e}`);
+}
+
+function newObserver() {
+    const config = Lsobs.Config.new('key', 'gjs');
+    const transport = Lsobs.MemoryTransport.new();
+    return [Lsobs.Observer.new_with_transport(config, transport), transport];
+}
+
+function flush(observer, transport) {
+    const events = {};
+    observer.flush(TIMEOUT);
+    for (const event of transport.dup_events())
+        events[event.get_name()] = event;
+    return events;
+}
+
+const getMetadata = event => event.get_extra().get_object().get_object_member('metadata');
+
+function testPlainValues() {
+    const [observer, transport] = newObserver();
+    const values = {
+        object: [{a: [1, 2.5, null, true, 'ü']}, '{"a":[1,2.5,null,true,"ü"]}'],
+        array: [[1, 'two'], '{"value":[1,"two"]}'],
+        string: ['text', '{"value":"text"}'],
+        number: [7, '{"value":7}'],
+        map: [new Map([['k', new Set([1])]]), '{"k":[1]}'],
+        node: [Json.from_string('{"b": 1}'), '{"b":1}'],
+    };
+    for (const [name, [value]] of Object.entries(values)) {
+        const run = observer.start_run(name, value);
+        run.start_child(`${name}-child`, value, 'tool').end(value);
+        run.set_metadata('value', value);
+        run.end(value);
+    }
+    observer.start_run('nothing').end();
+    const events = flush(observer, transport);
+    for (const [name, [, text]] of Object.entries(values)) {
+        for (const event of [events[name], events[`${name}-child`]]) {
+            assertEqual(textOf(event.get_inputs()), text);
+            assertEqual(textOf(event.get_outputs()), text);
+        }
+        assertEqual(events[`${name}-child`].get_parent_id(), events[name].get_id());
+    }
+    assertEqual(textOf(getMetadata(events.array).get_member('value')), '[1,"two"]');
+    assertEqual('nothing' in events, true);
+}
+
+function testAwkwardValues() {
+    const [observer, transport] = newObserver();
+    const cycle = {};
+    cycle.again = cycle;
+    let deep = [];
+    for (let i = 0; i < 100000; i++)
+        deep = [deep];
+    const values = {
+        cycle, deep, nan: NaN, big: 10n ** 30n, surrogate: 'a\ud800b', nul: 'a\0b',
+        symbol: Symbol('s'), mute: {toJSON() {
+            throw new Error('no');
+        }}, proto: JSON.parse('{"__proto__": 1}'), object: observer,
+    };
+    for (const [name, value] of Object.entries(values)) {
+        const run = observer.start_run(name, value, 'llm');
+        run.set_metadata('value', value);
+        run.add_event('new_token', {value});
+        run.end({value});
+    }
+    const events = flush(observer, transport);
+    assertEqual(Object.keys(events).sort(), Object.keys(values).sort());
+    assertEqual(textOf(events.cycle.get_inputs()), '{"again":"<object>"}');
+    assertEqual(textOf(events.nan.get_inputs()), '{"value":"NaN"}');
+    assertEqual(textOf(events.surrogate.get_inputs()), '{"value":"a\ufffdb"}');
+    assertEqual(textOf(events.mute.get_inputs()), '{"value":"[object Object]"}');
+    assertEqual(textOf(events.proto.get_inputs()), '{"__proto__":1}');
+}
+
+function testRunTypes() {
+    const [observer, transport] = newObserver();
+    observer.start_run('c-order', Lsobs.RunType.TOOL, null).end(null);
+    observer.start_run('word', {}, 'retriever').end();
+    observer.start_run('member', {}, Lsobs.RunType.PARSER).end();
+    observer.start_run('number', 1, 'llm').end();
+    observer.start_run('other', {b: 2}, 'agent').end();
+    const events = flush(observer, transport);
+    const types = Object.fromEntries(Object.entries(events).map(([name, event]) => [name, event.get_run_type()]));
+    assertEqual(types, {
+        'c-order': Lsobs.RunType.TOOL, word: Lsobs.RunType.RETRIEVER, member: Lsobs.RunType.PARSER,
+        number: Lsobs.RunType.LLM, other: Lsobs.RunType.CHAIN,
+    });
+    assertEqual(textOf(events.number.get_inputs()), '{"value":1}');
+    assertEqual(getMetadata(events.other).get_string_member('ls_run_kind'), 'agent');
+}
+
+function testRun() {
+    const [observer, transport] = newObserver();
+    const answer = observer.run('outer', {q: 1}, run => {
+        run.run('by-hand', null, child => child.fail_with_message('so it is'));
+        return run.run('inner', [1], () => 42, {runType: 'tool'});
+    }, {tags: ['t'], metadata: {k: [1]}});
+    assertEqual(answer, 42);
+    const problems = {
+        plain: new TypeError('not so'), text: 'thrown',
+        glib: new GLib.Error(Lsobs.Error, Lsobs.Error.REJECTED, 'broken'),
+    };
+    for (const [name, problem] of Object.entries(problems)) {
+        let caught = null;
+        try {
+            observer.run(name, null, () => {
+                throw problem;
+            });
+        } catch (e) {
+            caught = e;
+        }
+        assertEqual(caught === problem, true);
+    }
+    const events = flush(observer, transport);
+    assertEqual(events.inner.get_parent_id(), events.outer.get_id());
+    assertEqual(events.inner.get_run_type(), Lsobs.RunType.TOOL);
+    assertEqual(textOf(events.outer.get_outputs()), '{"value":42}');
+    assertEqual(events.outer.get_tags(), ['t']);
+    assertEqual(textOf(getMetadata(events.outer).get_member('k')), '[1]');
+    assertEqual(events['by-hand'].get_error_text(), 'so it is');
+    assertEqual(events.plain.get_error_text(), 'TypeError: not so');
+    assertEqual(events.text.get_error_text(), 'thrown');
+    assertEqual(events.glib.get_error_text().includes('broken'), true);
+}
+
+function testPromise() {
+    const [observer, transport] = newObserver();
+    const loop = GLib.MainLoop.new(null, false);
+    const turn = () => new Promise(resolve => GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
+        resolve();
+        return GLib.SOURCE_REMOVE;
+    }));
+    let answer = null;
+    let caught = null;
+    observer.run('outer', null, async run => {
+        await turn();
+        assertEqual(run.get_status(), Lsobs.RunStatus.RUNNING);
+        await run.run('lost', null, async () => {
+            await turn();
+            throw new RangeError('too far');
+        }).catch(e => (caught = e));
+        return {done: true};
+    }).then(value => (answer = value)).finally(() => loop.quit());
+    loop.run();
+    assertEqual(answer, {done: true});
+    assertEqual(caught?.message, 'too far');
+    const events = flush(observer, transport);
+    assertEqual(textOf(events.outer.get_outputs()), '{"done":true}');
+    assertEqual(events.lost.get_error_text(), 'RangeError: too far');
+    assertEqual(events.lost.get_parent_id(), events.outer.get_id());
+}
+
+const tests = {testPlainValues, testAwkwardValues, testRunTypes, testRun, testPromise};
+let failed = false;
+print(`1..${Object.keys(tests).length}`);
+Object.entries(tests).forEach(([name, test], index) => {
+    try {
+        test();
+        print(`ok ${index + 1} ${name}`);
+    } catch (e) {
+        print(`# ${e}\n# ${(e.stack ?? '').trim().split('\n').join('\n# ')}`);
+        print(`not ok ${index + 1} ${name}`);
+        failed = true;
+    }
+});
+imports.system.exit(failed ? 1 : 0);
