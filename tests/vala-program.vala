@@ -89,6 +89,35 @@ void test_flush_async () throws Error {
   loop.run ();
 }
 
+void test_errors () throws Error {
+  Lsobs.MemoryTransport transport;
+  bool caught = false;
+  var config = new Lsobs.Config ("key", "vala");
+  config.redact_regex = "(";
+  try {
+    config.validate ();
+  } catch (Lsobs.Error e) {
+    assert (e is Lsobs.Error.INVALID_CONFIG);
+    caught = true;
+  }
+  assert (caught);
+
+  config = new Lsobs.Config ("key", "vala");
+  config.max_attempts = 1;
+  var observer = new_observer (config, out transport);
+  transport.fail_next (1, new Lsobs.Error.UNAVAILABLE ("broken"));
+  observer.start_run ("lost", Lsobs.RunType.CHAIN, null).end (null);
+  caught = false;
+  try {
+    observer.flush (20000, null);
+  } catch (Lsobs.FlushError e) {
+    assert (e is Lsobs.FlushError.PERMANENT);
+    assert (Lsobs.FlushError.get_dropped (e) == 1);
+    caught = true;
+  }
+  assert (caught);
+}
+
 delegate void TestFunc () throws Error;
 
 void add (string path, owned TestFunc func) {
@@ -109,5 +138,6 @@ void main (string[] args) {
   add ("/vala/sampler", test_sampler);
   add ("/vala/headers", test_headers);
   add ("/vala/flush-async", test_flush_async);
+  add ("/vala/errors", test_errors);
   Test.run ();
 }
