@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The code in README, in the guides and in the comments of the reference compiles;
-# the first traces in Python and JavaScript run, untraced, too. The index that
-# Devhelp reads is well-formed.
+# what is in Python or JavaScript runs, untraced. What README and the guides refer
+# to is there, and the index that Devhelp reads is well-formed.
 set -u
 
 srcdir=$G_TEST_SRCDIR/..
@@ -32,7 +32,9 @@ skip () {
 extract_markdown () {
   awk -v stem="$tmp/code/${1##*/}" '
     /^```/ { if (inside) { inside = 0; close (out) }
-             else if ($0 == "```c") { inside = 1; out = stem "-" NR ".c"; printf "" > out }
+             else if ($0 == "```c" || $0 == "```python") {
+               inside = 1; out = stem "-" NR "." substr ($0, 4); printf "" > out
+             }
              next }
     inside { print > out }' "$1"
 }
@@ -117,6 +119,12 @@ for file in "$srcdir"/docs/reference/guide-*.xml; do
   [ "$expected" = "$found" ]
   report "${file##*/}: every listing is tested" $?
 done
+
+sed -n 's/^!\[.*](\(.*\))$/\1/p' "$srcdir/README" | while read -r file; do
+  [ -f "$srcdir/$file" ] || echo "$file is not there"
+done > "$tmp/said"
+! [ -s "$tmp/said" ]
+report "the pictures of README" $?
 
 # a promise that names its test
 grep -ho 'tests/test-[a-z-]*\.[a-z]*' "$srcdir"/docs/reference/guide-*.xml | sort -u | while read -r file; do
