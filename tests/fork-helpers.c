@@ -40,6 +40,42 @@ end_child (void)
   _exit (0);
 }
 
+#ifdef HAS_ASAN
+/* Whether every other thread sleeps. */
+static gboolean
+others_sleep (void)
+{
+  g_autoptr (GDir) tasks = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *name;
+
+  while (tasks != NULL && (name = g_dir_read_name (tasks)) != NULL)
+    {
+      g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/stat", name);
+      g_autofree char *stat = NULL;
+      const char *state;
+
+      /* The first thread of the program is the one that asks, and the only one that runs. */
+      if (g_ascii_strtoll (name, NULL, 10) == getpid () || !g_file_get_contents (path, &stat, NULL, NULL))
+        continue;
+      state = strrchr (stat, ')');
+      if (state != NULL && strlen (state) > 2 && state[2] != 'S')
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* A thread that is preempted in the middle of malloc () holds locks of AddressSanitizer's allocator, which
+ * lets no child have them: the C library's does. So nobody else may be at it. */
+static void
+wait_until_others_sleep (void)
+{
+  gint64 deadline = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+
+  while (!(others_sleep () && others_sleep ()) && g_get_monotonic_time () < deadline)
+    g_thread_yield ();
+}
+#endif
+
 pid_t
 fork_start (ForkFunc    func,
             RunFixture *fixture,
@@ -58,6 +94,9 @@ fork_start (ForkFunc    func,
   parked = getpid () == owner;
   if (parked)
     test_server_park (fixture->server);
+#ifdef HAS_ASAN
+  wait_until_others_sleep ();
+#endif
   pid = fork ();
   if (parked && pid != 0)
     test_server_unpark (fixture->server);
