@@ -26,7 +26,7 @@ run_tests () {
   shift
   find "$dir" -name '*.trs' -delete
   say "make $* in ${dir##*/}"
-  make -s -C "$dir" -k -j"$jobs" "$@" || rc=$?
+  make -s -C "$dir" -k -j"$test_jobs" "$@" || rc=$?
   show_failures "$dir"
   read -r passed failed skipped < <(results "$dir")
   say "the tests of ${dir##*/}"

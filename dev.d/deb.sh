@@ -54,7 +54,7 @@ deb () {
   (cd "$source" && dpkg-checkbuilddeps) \
     || install apt-get -q -y --no-install-recommends build-dep "$source"
 
-  (cd "$source" && DEB_BUILD_PROFILES=$profiles DEB_BUILD_OPTIONS="parallel=$jobs $options" \
+  (cd "$source" && DEB_BUILD_PROFILES=$profiles DEB_BUILD_OPTIONS="parallel=$test_jobs $options" \
     dpkg-buildpackage -us -uc --build="$scope") > "$dir/build.log" 2>&1 || rc=$?
   show_failures "$source"
   read -r passed failed skipped < <(results "$source")
@@ -160,8 +160,9 @@ deb_test () {
   for keyring in /usr/share/keyrings/{debian,ubuntu}-archive-keyring.gpg; do
     [ ! -f "$keyring" ] || keyrings+=(--keyring="$keyring")
   done
+  # nobody wants it back after a power cut
   # shellcheck disable=SC1091
-  mmdebstrap --quiet --variant=minbase --aptopt="$deb_test_dir/apt.conf" "${keyrings[@]}" \
+  mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io --aptopt="$deb_test_dir/apt.conf" "${keyrings[@]}" \
     --skip=cleanup/apt/lists "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$deb_root" "$deb_test_dir/debian.list"
   mkdir "$deb_root/srv/lsobs"
   cp "$deb_dir"/*.deb "$deb_root/srv/lsobs"

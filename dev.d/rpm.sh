@@ -31,7 +31,7 @@ rpm_packages () {
   mkdir "$rpm_dir"
   # a macro that comes with Fedora's python3-devel
   [ "$(rpm --eval '%{?python3_sitelib}')" ] || options+=(--define "python3_sitelib /usr/lib/python3/site-packages")
-  RPM_BUILD_NCPUS=$jobs rpmbuild -ta --nodeps "${options[@]}" --define "_topdir $rpm_dir" "$top/_build/lsobs-$version.tar.xz" \
+  RPM_BUILD_NCPUS=$test_jobs rpmbuild -ta --nodeps "${options[@]}" --define "_topdir $rpm_dir" "$top/_build/lsobs-$version.tar.xz" \
     > "$rpm_dir/build.log" 2>&1 || rc=$?
   if [ "$rc" = 0 ]; then
     # what was built is removed then, but this is left
