@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   LsobsService *service;  /* (owned) */
+  guint epoch;            /* the process that makes them */
   guint n;
   gboolean unsure;        /* one that failed may have come through all the same */
   gint64 began;           /* monotonic, µs */
@@ -31,6 +32,8 @@ typedef struct
 void      _lsobs_attempts_init    (LsobsAttempts       *self,
                                    LsobsService        *service);
 void      _lsobs_attempts_clear   (LsobsAttempts       *self);
+gboolean  _lsobs_attempts_are_foreign
+                                  (LsobsAttempts       *self);
 
 gboolean  _lsobs_attempts_wait    (LsobsAttempts       *self,
                                    GTask               *task,

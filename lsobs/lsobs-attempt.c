@@ -7,6 +7,7 @@
 
 #include "lsobs/lsobs-attempt-private.h"
 #include "lsobs/lsobs-exchange-private.h"
+#include "lsobs/lsobs-fork-private.h"
 
 /* How much of an answer is read. More than that is nothing for us. */
 #define MAX_ANSWER (16 * 1024)
@@ -23,6 +24,7 @@ _lsobs_attempts_init (LsobsAttempts *self,
 {
   memset (self, 0, sizeof *self);
   self->service = _lsobs_service_ref (service);
+  self->epoch = _lsobs_fork_epoch ();
   self->began = g_get_monotonic_time ();
 }
 
@@ -31,6 +33,13 @@ _lsobs_attempts_clear (LsobsAttempts *self)
 {
   g_clear_object (&self->message);
   g_clear_pointer (&self->service, _lsobs_service_unref);
+}
+
+/* In a forked child that runs its parent's context, they are the parent's. */
+gboolean
+_lsobs_attempts_are_foreign (LsobsAttempts *self)
+{
+  return self->epoch != _lsobs_fork_epoch ();
 }
 
 void

@@ -11,7 +11,6 @@
 
 #include "lsobs/lsobs-attempt-private.h"
 #include "lsobs/lsobs-file-private.h"
-#include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-lost-request-private.h"
 #include "lsobs/lsobs-replay-private.h"
 
@@ -23,7 +22,6 @@
 
 typedef struct
 {
-  guint epoch;               /* the process that has begun it */
   LsobsService *service;     /* (owned) with connections and waits of its own */
   char *path;                /* (owned) of the directory */
   gboolean may_be_missing;   /* that directory */
@@ -173,13 +171,6 @@ use_disk (GTask               *task,
 
 /* --- in the context of the task --- */
 
-/* In a forked child that runs its parent's context, all of it is the parent's. */
-static gboolean
-is_foreign (Replay *replay)
-{
-  return replay->epoch != _lsobs_fork_epoch ();
-}
-
 /* The connections go in the thread that has used them, whoever frees the task.
  * @error: (nullable) (transfer full) */
 static void
@@ -262,7 +253,7 @@ attempted_cb (GObject      *object,
   g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
   GError *error = NULL;
 
-  if (is_foreign (replay))
+  if (_lsobs_attempts_are_foreign (&replay->attempts))
     return;
   if (!_lsobs_attempts_end (&replay->attempts, result, &outcome, &error))
     {
@@ -285,8 +276,9 @@ static gboolean
 wait_over_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
+  Replay *replay = g_task_get_task_data (task);
 
-  if (!is_foreign (g_task_get_task_data (task)) && !finish_if_cancelled (task))
+  if (!_lsobs_attempts_are_foreign (&replay->attempts) && !finish_if_cancelled (task))
     start_attempt (task);
   return G_SOURCE_REMOVE;
 }
@@ -383,7 +375,6 @@ _lsobs_replay_task (LsobsSettings *settings,
 {
   Replay *replay = g_new0 (Replay, 1);
 
-  replay->epoch = _lsobs_fork_epoch ();
   replay->service = _lsobs_service_new (settings);
   replay->path = g_strdup (path);
   replay->may_be_missing = may_be_missing;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <glib/gi18n-lib.h>
@@ -188,13 +189,26 @@ make_message (Request *request)
   return message;
 }
 
+/* In a forked child, the parent goes on with it, and nobody here waits for it. TRUE
+ * when the task has ended. */
+static gboolean
+leave_to_parent (GTask *task)
+{
+  Request *request = g_task_get_task_data (task);
+
+  if (!_lsobs_attempts_are_foreign (&request->attempts))
+    return FALSE;
+  g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s", g_strerror (ECANCELED));
+  return TRUE;
+}
+
 /* Called in the context of the task. */
 static gboolean
 wait_over_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
 
-  if (!g_task_return_error_if_cancelled (task))
+  if (!leave_to_parent (task) && !g_task_return_error_if_cancelled (task))
     start_attempt (task);
   return G_SOURCE_REMOVE;
 }
@@ -269,6 +283,8 @@ attempted_cb (GObject      *object,
   g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
   g_autoptr (GError) error = NULL;
 
+  if (leave_to_parent (task))
+    return;
   if (!_lsobs_attempts_end (&request->attempts, result, &outcome, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));

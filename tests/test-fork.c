@@ -13,6 +13,9 @@
 #define N_RUNS 5
 #define N_IDS 200
 
+/* ms; chance takes away half of it at the most */
+#define RETRY_DELAY 400
+
 static void
 set_up (RunFixture    *fixture,
         gconstpointer  data)
@@ -278,6 +281,24 @@ child_is_in_context (RunFixture *fixture,
   child_sends (fixture, data);
 }
 
+static gboolean
+stop_cb (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* Runs the default context for so many ms. */
+static void
+run_context (guint ms)
+{
+  gboolean done = FALSE;
+
+  g_timeout_add (ms, stop_cb, &done);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 static void
 set_up_main_context (RunFixture    *fixture,
                      gconstpointer  data)
@@ -285,6 +306,7 @@ set_up_main_context (RunFixture    *fixture,
   g_autoptr (GError) error = NULL;
 
   run_fixture_set_up (fixture, data);
+  lsobs_config_set_retry_delay (fixture->config, RETRY_DELAY);
   fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
                                       "config", fixture->config,
                                       "main-context", g_main_context_default (),
@@ -302,6 +324,38 @@ test_main_context (RunFixture    *fixture,
   record (fixture, "parent", N_RUNS);
   fork_run (child_is_in_context, fixture, NULL);
   run_fixture_flush (fixture);
+  g_assert_cmpuint (count_runs (fixture, "parent"), ==, N_RUNS);
+  g_assert_cmpuint (count_runs (fixture, "child"), ==, N_RUNS);
+}
+
+/* What the parent is about to try again in this context is not the child's. */
+static void
+child_waits_in_context (RunFixture *fixture,
+                        gpointer    data)
+{
+  run_context (2 * RETRY_DELAY);
+  child_assert (run_fixture_get (fixture, LSOBS_COUNTER_REQUESTS) == 1);
+  child_sends (fixture, data);
+}
+
+static void
+test_main_context_retry (RunFixture    *fixture,
+                         gconstpointer  data G_GNUC_UNUSED)
+{
+  if (fork_skip ())
+    return;
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 503 });
+  record (fixture, "parent", N_RUNS);
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  while (!test_server_wait_requests (fixture->server, 1, 1))
+    g_main_context_iteration (NULL, FALSE);
+  /* until the answer has been read */
+  run_context (RETRY_DELAY / 4);
+  fork_run (child_waits_in_context, fixture, NULL);
+  /* of the child, and no other */
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
+  run_fixture_flush (fixture);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
   g_assert_cmpuint (count_runs (fixture, "parent"), ==, N_RUNS);
   g_assert_cmpuint (count_runs (fixture, "child"), ==, N_RUNS);
 }
@@ -552,6 +606,7 @@ main (int    argc,
               test_child_sends, run_fixture_tear_down);
   add ("/fork/grandchild", set_up, test_grandchild);
   add ("/fork/main-context", set_up_main_context, test_main_context);
+  add ("/fork/main-context-retry", set_up_main_context, test_main_context_retry);
   add ("/fork/ids", set_up, test_ids);
   add ("/fork/run-of-parent", set_up, test_run_of_parent);
   add ("/fork/invocation-of-parent", set_up, test_invocation_of_parent);
