@@ -15,6 +15,7 @@ struct _LsobsBatcher
   LsobsRunStore *store;      /* (owned) */
   LsobsTransport *transport; /* (owned) asked for its limits */
   GQueue ready;              /* of LsobsBatch (owned): next in line */
+  GQueue apart;              /* of LsobsBatch (owned): what was split from creates that are under way */
   GQueue held;               /* of LsobsRecord (owned): what follows creates that are under way */
   gsize n_held_bytes;        /* of memory: what is held */
   gboolean ending;           /* nothing is sent any longer, and so nothing is held */
@@ -35,6 +36,7 @@ _lsobs_batcher_new (LsobsSettings  *settings,
   self->store = g_object_ref (store);
   self->transport = g_object_ref (transport);
   g_queue_init (&self->ready);
+  g_queue_init (&self->apart);
   g_queue_init (&self->held);
   return self;
 }
@@ -43,6 +45,7 @@ void
 _lsobs_batcher_free (LsobsBatcher *self)
 {
   g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
+  g_queue_clear_full (&self->apart, (GDestroyNotify) lsobs_batch_unref);
   g_queue_clear_full (&self->held, (GDestroyNotify) _lsobs_record_free);
   g_object_unref (self->transport);
   g_object_unref (self->store);
@@ -217,16 +220,60 @@ has_create (GPtrArray    *batch,
 /* Feedback waits for the create of its run, unless they travel together.
  * @batch: (nullable): what it is to travel in */
 static gboolean
+precedes_create (LsobsBatcher *self,
+                 LsobsRecord  *feedback,
+                 GPtrArray    *batch)
+{
+  return feedback->run != NULL &&
+         _lsobs_queue_get_create_state (self->queue, feedback->run) == LSOBS_CREATE_TAKEN &&
+         (batch == NULL || !has_create (batch, feedback->run));
+}
+
+/* @batch: (nullable): as above
+ * TRUE if it has to wait */
+static gboolean
 hold_feedback_back (LsobsBatcher *self,
                     LsobsRecord  *record,
                     GPtrArray    *batch)
 {
-  if (record->run == NULL ||
-      _lsobs_queue_get_create_state (self->queue, record->run) != LSOBS_CREATE_TAKEN ||
-      (batch != NULL && has_create (batch, record->run)))
+  if (!precedes_create (self, record, batch))
     return FALSE;
   hold (self, record);
   return TRUE;
+}
+
+/* The same for what has travelled together, and does no longer. */
+static gboolean
+has_to_wait (LsobsBatcher *self,
+             LsobsBatch   *batch)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsRecord *record = ((LsobsEncoded *) g_ptr_array_index (records, i))->record;
+
+      if (record->kind == LSOBS_RECORD_FEEDBACK && precedes_create (self, record, records))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Batches whose creates have found their fate are in line again, in their order. */
+static void
+release_apart (LsobsBatcher *self)
+{
+  for (GList *l = self->apart.tail; l != NULL;)
+    {
+      GList *previous = l->prev;
+
+      if (self->ending || !has_to_wait (self, l->data))
+        {
+          g_queue_unlink (&self->apart, l);
+          g_queue_push_head_link (&self->ready, l);
+        }
+      l = previous;
+    }
 }
 
 /* An update must not overtake the create of its run. TRUE if it has to wait. */
@@ -412,7 +459,8 @@ _lsobs_batcher_split (LsobsBatcher *self,
       LsobsBatch *second;
 
       _lsobs_batch_halve (batch, &first, &second);
-      g_queue_push_head (&self->ready, second);
+      /* There is only one half that the other one can depend on, and it is in line. */
+      g_queue_push_head (has_to_wait (self, second) ? &self->apart : &self->ready, second);
       g_queue_push_head (&self->ready, first);
       return TRUE;
     }
@@ -446,6 +494,7 @@ _lsobs_batcher_next (LsobsBatcher *self)
 {
   BatchLimits limits = get_limits (self);
 
+  release_apart (self);
   while (line_up_more (self, &limits))
     {
       g_autoptr (LsobsBatch) batch = g_queue_pop_head (&self->ready);
@@ -472,6 +521,7 @@ _lsobs_batcher_lose_next (LsobsBatcher    *self,
   g_autoptr (LsobsBatch) batch = NULL;
 
   self->ending = TRUE;
+  release_apart (self);
   while (self->ready.length == 0)
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
@@ -497,6 +547,8 @@ _lsobs_batcher_drop_all (LsobsBatcher    *self,
 {
   LsobsBatch *batch;
 
+  self->ending = TRUE;
+  release_apart (self);
   while ((batch = g_queue_pop_head (&self->ready)) != NULL)
     {
       _lsobs_batcher_lost (self, batch, reason);

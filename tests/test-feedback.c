@@ -733,6 +733,54 @@ test_after_create_by_id (RunFixture    *fixture,
   g_assert_cmpuint (last->wire->feedback->len, ==, 1);
 }
 
+/* Attempts until the create is taken. */
+#define N_CREATES 5
+
+typedef struct
+{
+  guint status;          /* for what has both in one request */
+  guint n_creates;       /* that have come alone */
+} Apart;
+
+/* Called in the server's thread: takes a create at last, and feedback only after that. */
+static gboolean
+take_apart_cb (TestRequest *request,
+               TestReply   *reply,
+               gpointer     data)
+{
+  Apart *apart = data;
+  gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
+  gboolean has_feedback = test_bytes_contain (request->body, "\"feedback_source\"");
+
+  if (has_create && has_feedback)
+    reply->status = apart->status;
+  else if (has_create && ++apart->n_creates < N_CREATES)
+    reply->status = 503;
+  else if (has_feedback && apart->n_creates < N_CREATES)
+    reply->status = strcmp (request->path, "/feedback") == 0 ? 404 : 422;
+  else
+    return FALSE;
+  return TRUE;
+}
+
+/* Both were in one request, which is not taken: the feedback follows its create all the same. */
+static void
+test_apart (RunFixture    *fixture,
+            gconstpointer  data)
+{
+  Apart apart = { GPOINTER_TO_UINT (data), 0 };
+  g_autoptr (LsobsRun) run = start (fixture, "run");
+
+  test_server_set_handler (fixture->server, take_apart_cb, &apart);
+  add_to_run (run, "one");
+  add_to_run (run, "two");
+  run_fixture_flush (fixture);
+  find (fixture, "one");
+  find (fixture, "two");
+  run_fixture_find (fixture, "run");
+  test_server_set_handler (fixture->server, NULL, NULL);
+}
+
 /* --- what becomes of it --- */
 
 static void
@@ -1129,6 +1177,10 @@ main (int   argc,
   ADD ("/feedback/way/fall-back", NULL, set_up_known, test_fall_back);
   ADD ("/feedback/way/after-create", NULL, set_up_known, test_after_create);
   ADD ("/feedback/way/after-create-by-id", NULL, set_up_known, test_after_create_by_id);
+  ADD ("/feedback/way/apart/404", GUINT_TO_POINTER (404), set_up_known, test_apart);
+  ADD ("/feedback/way/apart/413", GUINT_TO_POINTER (413), set_up_known, test_apart);
+  ADD ("/feedback/way/apart/400", GUINT_TO_POINTER (400), set_up_known, test_apart);
+  ADD ("/feedback/way/apart/409", GUINT_TO_POINTER (409), set_up_known, test_apart);
   ADD ("/feedback/fate/400", GUINT_TO_POINTER (400), set_up, test_status);
   ADD ("/feedback/fate/404", GUINT_TO_POINTER (404), set_up, test_status);
   ADD ("/feedback/fate/422", GUINT_TO_POINTER (422), set_up, test_status);
