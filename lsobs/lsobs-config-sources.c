@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-environment-private.h"
 #include "lsobs/lsobs-profile-private.h"
@@ -19,6 +21,7 @@ check_member (LsobsConfig   *self,
               GError       **error)
 {
   g_autoptr (LsobsConfig) probe = NULL;
+  g_autoptr (GError) problem = NULL;
   g_autofree char *path = NULL;
 
   if (value == NULL)
@@ -26,10 +29,12 @@ check_member (LsobsConfig   *self,
   probe = lsobs_config_new (NULL, NULL);
   lsobs_config_set_allow_plain_http (probe, lsobs_config_get_allow_plain_http (self));
   set (probe, value);
-  if (lsobs_config_validate (probe, error))
+  if (lsobs_config_validate (probe, &problem))
     return TRUE;
   path = g_filename_display_name (profile->path);
-  g_prefix_error (error, "%s in %s: ", member, path);
+  /* TRANSLATORS: a setting, the file that has it, and what is wrong with it. */
+  g_set_error (error, problem->domain, problem->code, _("%s in %s: %s"), member, path,
+               problem->message);
   return FALSE;
 }
 

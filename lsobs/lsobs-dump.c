@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-dump-private.h"
 #include "lsobs/lsobs-fork-private.h"
 
@@ -202,10 +204,12 @@ complain (LsobsDump *self,
     return;
   self->logged_at = now;
   if (problem == EDQUOT)
-    g_message ("Lost traces are not kept any longer: the files in %s are as large as they may become",
+    /* TRANSLATORS: the text is a directory. */
+    g_message (_("Lost traces are not kept any longer: the files in %s are as large as they may become"),
                self->path);
   else
-    g_message ("Lost traces cannot be kept in %s: %s", self->path, g_strerror (problem));
+    /* TRANSLATORS: the first text is a directory, the second what the system says of it. */
+    g_message (_("Lost traces cannot be kept in %s: %s"), self->path, g_strerror (problem));
 }
 
 static void

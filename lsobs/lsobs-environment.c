@@ -51,9 +51,11 @@ check (LsobsConfig  *config,
        const char   *variable,
        GError      **error)
 {
-  if (lsobs_config_validate (config, error))
+  g_autoptr (GError) problem = NULL;
+
+  if (lsobs_config_validate (config, &problem))
     return TRUE;
-  g_prefix_error (error, "%s: ", variable);
+  g_set_error (error, problem->domain, problem->code, _("%s: %s"), variable, problem->message);
   return FALSE;
 }
 
@@ -99,6 +101,7 @@ parse_switch (const char  *variable,
   *on = g_strv_contains (on_words, word);
   if (*on || g_strv_contains (off_words, word))
     return TRUE;
+  /* TRANSLATORS: the text is a variable of the environment. */
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be true or false"),
                variable);
   return FALSE;
@@ -175,6 +178,7 @@ read_number (const Number  *number,
   if (!g_ascii_string_to_signed (stripped, 10, G_MININT64 / number->unit, G_MAXINT64 / number->unit,
                                  &n, NULL))
     {
+      /* TRANSLATORS: the text is a variable of the environment. */
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be a whole number"),
                    variable);
       return FALSE;
@@ -203,6 +207,7 @@ read_rate (LsobsConfig  *config,
       return TRUE;
     }
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               /* TRANSLATORS: the text is a variable of the environment. */
                _("%s must be a number between 0 and 1"), variable);
   return FALSE;
 }
@@ -262,10 +267,11 @@ read_replicas (LsobsConfig  *config,
   if (read_variable ("ENDPOINT", &endpoint) != NULL)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   /* TRANSLATORS: both are variables of the environment. */
                    _("Only one of %s and %s can be set"), endpoint, variable);
       return FALSE;
     }
-  return _lsobs_replicas_read (config, value, variable, error);
+  return _lsobs_replicas_read (config, value, variable, error) && check (config, variable, error);
 }
 
 /* The environment first; a profile of the tools fills the gaps. */

@@ -82,8 +82,13 @@ _lsobs_flush_error_set_timeout (GError  **error,
   if (error == NULL)
     return;
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
-               _("Flushing took longer than %" PRId64 " ms; "
-                 "%" PRIu64 " records are still to be sent"),
+               g_dngettext (GETTEXT_PACKAGE,
+                            /* TRANSLATORS: the plural is that of the records. */
+                            "Flushing took longer than %" PRId64 " ms; "
+                            "%" PRIu64 " record is still to be sent",
+                            "Flushing took longer than %" PRId64 " ms; "
+                            "%" PRIu64 " records are still to be sent",
+                            (gulong) MIN (n_pending, G_MAXULONG)),
                waited_ms, n_pending);
   priv = lsobs_flush_error_get_private (*error);
   priv->waited_ms = waited_ms;
@@ -102,8 +107,13 @@ _lsobs_flush_error_set_permanent (GError     **error,
   if (error == NULL)
     return;
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
-               _("Not everything could be delivered: %" PRIu64 " records lost, "
-                 "%" PRIu64 " kept: %s"),
+               g_dngettext (GETTEXT_PACKAGE,
+                            /* TRANSLATORS: the plural is that of what is lost; the text says why. */
+                            "Not everything could be delivered: %" PRIu64 " record lost, "
+                            "%" PRIu64 " kept: %s",
+                            "Not everything could be delivered: %" PRIu64 " records lost, "
+                            "%" PRIu64 " kept: %s",
+                            (gulong) MIN (n_dropped, G_MAXULONG)),
                n_dropped, n_pending, reason);
   priv = lsobs_flush_error_get_private (*error);
   priv->waited_ms = waited_ms;

@@ -105,6 +105,7 @@ sent_cb (GObject      *object,
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     {
       g_clear_error (&error);
+      /* TRANSLATORS: both can follow “The service cannot be reached: ”. */
       error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                                    exchange->connecting ? _("it takes too long to connect")
                                                         : _("there is no answer in time"));

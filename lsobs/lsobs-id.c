@@ -375,8 +375,12 @@ _lsobs_dotted_order_parse (const char  *text,
   if ((len + 1) % (LSOBS_SEGMENT_LEN + 1) != 0)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
-                   _("Invalid dotted order: %" PRIu64 " characters cannot be a path of "
-                     "segments of 58 characters each"), (guint64) len);
+                   g_dngettext (GETTEXT_PACKAGE,
+                                "Invalid dotted order: %" PRIu64 " character cannot be a path of "
+                                "segments of 58 characters each",
+                                "Invalid dotted order: %" PRIu64 " characters cannot be a path of "
+                                "segments of 58 characters each", (gulong) len),
+                   (guint64) len);
       return NULL;
     }
   if ((len + 1) / (LSOBS_SEGMENT_LEN + 1) > MAX_SEGMENTS)
@@ -436,14 +440,19 @@ _lsobs_dotted_order_check (const char  *dotted_order,
   if (segments == NULL)
     return FALSE;
   if (parent_id == NULL && segments->len != 1)
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
     broken = _("a run without a parent must have a path of one segment");
   else if (parent_id != NULL && segments->len < 2)
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
     broken = _("a run with a parent must have a path of two segments at least");
   else if (!segment_is (segments, 0, trace_id))
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
     broken = _("the path must begin with the trace id");
   else if (!segment_is (segments, segments->len - 1, id))
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
     broken = _("the path must end with the id of the run");
   else if (parent_id != NULL && !segment_is (segments, segments->len - 2, parent_id))
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
     broken = _("the last but one id of the path must be the parent's");
   if (broken == NULL)
     return TRUE;

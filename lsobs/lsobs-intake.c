@@ -87,6 +87,7 @@ identify_in_trace (LsobsRunStore  *store,
   if (parent == NULL)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   /* TRANSLATORS: two ids, and the name of a function. */
                    _("The parent %s of run %s is not known here; set the path with "
                      "lsobs_run_event_set_trace()"),
                    event->parent_id, event->id);
@@ -256,6 +257,7 @@ _lsobs_intake_take (LsobsSettings  *settings,
   if (event->kind == LSOBS_RUN_EVENT_KIND_FEEDBACK)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   /* TRANSLATORS: the text is the name of a function. */
                    _("Feedback is not added as an event, but with %s"), "lsobs_exporter_add_feedback()");
       return FALSE;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-memory-transport.h"
 
@@ -80,7 +82,7 @@ accept_batch (LsobsMemoryTransport *self,
     }
   else if (self->rejected_name != NULL && has_run (batch, self->rejected_name))
     {
-      error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REJECTED, "Rejected on command");
+      error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REJECTED, _("Rejected on command"));
     }
   else
     {

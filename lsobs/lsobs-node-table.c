@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <glib/gi18n-lib.h>
-
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-node-table-private.h"
 
@@ -147,12 +145,13 @@ find_node (LsobsNodeTable *self,
   return only_open ? NULL : ended;
 }
 
-/* The program has forgotten the call. Called without the lock; frees @call. */
+/* The program has forgotten the call. What is sent is in English, whoever's program
+ * it is: the error is for all who look at the project. Called without the lock; frees @call. */
 static void
 abandon_call (LsobsNodeTable *self,
               Call           *call)
 {
-  lsobs_run_fail_with_message (call->run, _("The tool never answered"));
+  lsobs_run_fail_with_message (call->run, "The tool never answered");
   count (self, LSOBS_COUNTER_ABANDONED);
   call_free (call);
 }
@@ -169,7 +168,7 @@ abandon (LsobsNodeTable *self,
     abandon_call (self, call);
   if (!node->ended)
     {
-      lsobs_run_fail_with_message (node->run, _("The node was never ended"));
+      lsobs_run_fail_with_message (node->run, "The node was never ended");
       count (self, LSOBS_COUNTER_ABANDONED);
     }
   node_free (node);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/lsobs-pipe-private.h"
 #include "lsobs/lsobs-queue-private.h"
 #include "lsobs/lsobs-worker-private.h"
@@ -152,7 +154,8 @@ _lsobs_pipe_dup_problem (LsobsPipe *self)
 
   if (self->label == NULL)
     return g_steal_pointer (&problem);
-  return g_strdup_printf ("%s: %s", self->label, problem);
+  /* TRANSLATORS: a “replica %u at %s”, or a variable of the environment, and what is wrong. */
+  return g_strdup_printf (_("%s: %s"), self->label, problem);
 }
 
 /* Takes no more records. */

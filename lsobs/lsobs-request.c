@@ -9,6 +9,7 @@
 #include "lsobs/lsobs-attempt-private.h"
 #include "lsobs/lsobs-batch-private.h"
 #include "lsobs/lsobs-body-private.h"
+#include "lsobs/lsobs-log-private.h"
 #include "lsobs/lsobs-request-private.h"
 
 /* What a request is: the modes that a batch may be sent in, and an endpoint for one
@@ -233,8 +234,7 @@ count_left_out (Request *request)
     return;
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, n);
   if (!service->told_of_files)
-    g_message ("Attachments%s are left out: %s takes none", service->settings->direction,
-               get_path (request->shape));
+    _lsobs_log_left_out (get_path (request->shape), service->settings->label);
   service->told_of_files = TRUE;
 }
 
@@ -316,10 +316,9 @@ attempted_cb (GObject      *object,
     }
   else if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND && _lsobs_service_fall_back (service, request->mode))
     {
-      g_message ("%s has no %s; using %s",
-                 service->settings->label != NULL ? service->settings->label : "The service",
-                 get_path (request->shape),
-                 get_path (get_mode_shape (_lsobs_service_get_mode (service))));
+      _lsobs_log_fallen_back (get_path (request->shape),
+                              get_path (get_mode_shape (_lsobs_service_get_mode (service))),
+                              service->settings->label);
       start_attempt (task);
     }
   else if (_lsobs_attempts_go_on (&request->attempts, &outcome, &error))

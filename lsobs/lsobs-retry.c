@@ -322,8 +322,10 @@ _lsobs_retry_make_error (LsobsVerdict  verdict,
   hide_controls (words);
 
   if (*words == '\0')
-    return g_error_new (LSOBS_ERROR, (int) policy->code, "%s (HTTP %u)", _(policy->explanation),
+    /* TRANSLATORS: a sentence, such as “The service refused the data”, and the status of HTTP. */
+    return g_error_new (LSOBS_ERROR, (int) policy->code, _("%s (HTTP %u)"), _(policy->explanation),
                         status);
-  return g_error_new (LSOBS_ERROR, (int) policy->code, "%s (HTTP %u: %s)", _(policy->explanation),
+  /* TRANSLATORS: a sentence, the status of HTTP, and what the service said, in its own words. */
+  return g_error_new (LSOBS_ERROR, (int) policy->code, _("%s (HTTP %u: %s)"), _(policy->explanation),
                       status, words);
 }

@@ -3,6 +3,7 @@
 
 #include "lsobs/lsobs-exchange-private.h"
 #include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-log-private.h"
 #include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-service-private.h"
 
@@ -364,8 +365,7 @@ _lsobs_service_refuse_compression (LsobsService *self)
   self->compression_refused = TRUE;
   g_atomic_int_set (&self->compression, LSOBS_COMPRESSION_NONE);
   g_clear_pointer (&self->compressor, _lsobs_compressor_free);
-  g_message ("%s takes no compressed requests; they are sent as they are from now on",
-             self->settings->label != NULL ? self->settings->label : "The service");
+  _lsobs_log_uncompressed (self->settings->label);
 }
 
 /* One for all: while one request has to wait, others would only be refused as well.

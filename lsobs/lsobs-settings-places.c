@@ -90,11 +90,13 @@ make_label (LsobsSettings *self)
   const char *host = g_uri_get_host (uri);
   gboolean is_ipv6 = strchr (host, ':') != NULL;
   g_autofree char *port = NULL;
+  g_autofree char *server = NULL;
 
   if (g_uri_get_port (uri) != -1)
     port = g_strdup_printf (":%d", g_uri_get_port (uri));
-  return g_strdup_printf ("replica %u at %s%s%s%s", self->lane + 1, is_ipv6 ? "[" : "", host,
-                          is_ipv6 ? "]" : "", port != NULL ? port : "");
+  server = g_strconcat (is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", port, NULL);
+  /* TRANSLATORS: the name of a service in other messages, such as “Traces to %s are being lost”. */
+  return g_strdup_printf (_("replica %u at %s"), self->lane + 1, server);
 }
 
 /* What could not be sent to one place is of no use to another: the ids are not the
@@ -107,8 +109,6 @@ tell_apart (LsobsSettings *self,
   g_autofree char *name = g_strdup_printf ("replica-%u", self->lane + 1);
 
   self->label = make_label (self);
-  g_free (self->direction);
-  self->direction = g_strconcat (" to ", self->label, NULL);
   if (dir != NULL)
     self->failed_traces_dir = g_build_filename (dir, name, NULL);
   self->failed_traces_max_bytes = MAX (self->failed_traces_max_bytes / n_places, 1);
@@ -152,10 +152,15 @@ _lsobs_settings_new_for_places (LsobsConfig       *config,
   for (guint i = 0; i < MAX (replicas->len, 1); i++)
     {
       const LsobsReplica *replica = i < replicas->len ? g_ptr_array_index (replicas, i) : NULL;
-      LsobsSettings *place = _lsobs_settings_new_for_replica (config, replica, use, error);
+      g_autoptr (GError) problem = NULL;
+      LsobsSettings *place = _lsobs_settings_new_for_replica (config, replica, use, &problem);
 
       if (place == NULL && replica != NULL)
-        g_prefix_error (error, _("Replica %u: "), i + 1);
+        /* TRANSLATORS: its number, from 1, and what is wrong with it. */
+        g_set_error (error, problem->domain, problem->code, _("Replica %u: %s"), i + 1,
+                     problem->message);
+      else if (place == NULL)
+        g_propagate_error (error, g_steal_pointer (&problem));
       if (place == NULL)
         return NULL;
       place->lane = i;

@@ -59,7 +59,6 @@ typedef struct
   guint lane;              /* which of the places that runs are written to, from 0 */
   char *label;             /* (owned) (nullable) what that place is called in messages,
                             * if there are several */
-  char *direction;         /* (owned) " to " and the label, or nothing */
 
   gint64 flush_interval;   /* ms */
   guint max_batch_size;

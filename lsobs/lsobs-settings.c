@@ -84,21 +84,28 @@ check_url (const char  *given,
     uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
 
   if (url == NULL || *url == '\0')
+    /* TRANSLATORS: “it” is an API URL. */
     problem = _("it is empty");
   else if (uri == NULL)
+    /* TRANSLATORS: “it” is an API URL. */
     problem = _("it is not a URL");
   else if (strcmp (g_uri_get_scheme (uri), "https") != 0 && strcmp (g_uri_get_scheme (uri), "http") != 0)
+    /* TRANSLATORS: “it” is an API URL. */
     problem = _("it must begin with https://");
   else if (g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0')
+    /* TRANSLATORS: “it” is an API URL. */
     problem = _("it has no host");
   else if (g_uri_get_userinfo (uri) != NULL)
+    /* TRANSLATORS: “it” is an API URL. */
     problem = _("it must not hold a user name or a password");
   else if (g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL)
+    /* TRANSLATORS: “it” is an API URL. */
     problem = _("it must not hold a query or a fragment");
   else
     {
       *loopback = is_loopback (g_uri_get_host (uri));
       if (strcmp (g_uri_get_scheme (uri), "http") == 0 && !*loopback && !allow_plain_http)
+        /* TRANSLATORS: “it” is an API URL. */
         problem = _("plain http would show the API key to everybody on the way; use https, or "
                     "allow plain http explicitly");
     }
@@ -128,6 +135,7 @@ check_number (gint64        value,
   if (value >= min && value <= max)
     return TRUE;
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               /* TRANSLATORS: the name of a property, its value, and the limits of that. */
                _("Invalid %s: %" PRId64 " is not between %" PRId64 " and %" PRId64),
                name, value, min, max);
   return FALSE;
@@ -206,6 +214,7 @@ take_key (LsobsSettings       *self,
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            replica != NULL
+                               /* TRANSLATORS: “It” is a replica. */
                                ? _("It has no API key")
                                : _("No API key: set the property api-key, or the environment variable "
                                    "LANGSMITH_API_KEY"));
@@ -357,9 +366,11 @@ take_rules (LsobsSettings  *self,
       const LsobsRuleText *text = g_ptr_array_index (rules, i);
       g_autoptr (GError) local_error = NULL;
       LsobsRedactRule *rule = NULL;
+      /* TRANSLATORS: “its” is of a rule. */
       const char *problem = _("its pattern is not a regular expression");
 
       if (*text->pattern == '\0')
+        /* TRANSLATORS: “its” is of a rule. */
         problem = _("its pattern is empty");
       else
         rule = _lsobs_redact_rule_new (text->pattern, text->replacement, LSOBS_REPLACEMENT_TEMPLATE,
@@ -367,8 +378,10 @@ take_rules (LsobsSettings  *self,
       if (rule == NULL)
         {
           if (g_error_matches (local_error, G_REGEX_ERROR, G_REGEX_ERROR_REPLACE))
+            /* TRANSLATORS: “its” is of a rule. */
             problem = _("its replacement is malformed, or refers to a group that is not there");
           g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                       /* TRANSLATORS: its number, and what is wrong with it. */
                        _("Invalid redaction rule %u: %s"), i + 1, problem);
           return FALSE;
         }
@@ -434,6 +447,7 @@ take_compression (LsobsSettings  *self,
       _lsobs_compression_is_built_in (self->compression))
     return TRUE;
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               /* TRANSLATORS: the name of a compression, such as zstd. */
                _("Invalid compression: lsobs was built without %s"),
                _lsobs_compression_get_name (self->compression));
   return FALSE;
@@ -449,7 +463,6 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->direction = g_strdup ("");
   self->ingest_mode = lsobs_config_get_ingest_mode (config);
   self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
@@ -505,7 +518,6 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->replica_project);
   g_free (self->workspace_id);
   g_free (self->label);
-  g_free (self->direction);
   g_free (self->failed_traces_dir);
   g_free (self->revision_id);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);

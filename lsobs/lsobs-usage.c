@@ -84,6 +84,7 @@ check_detail (LsobsUsageItem   first,
     return TRUE;
   valid = g_utf8_make_valid (key, -1);
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+               /* TRANSLATORS: the text is what was given as the kind of tokens. */
                _("Invalid usage: %s is no kind of tokens that the service knows"), valid);
   return FALSE;
 }
@@ -99,6 +100,7 @@ _lsobs_usage_set_tokens (LsobsUsage      *self,
   if (n_tokens < 0)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+                   /* TRANSLATORS: the text names the one it was given for. */
                    _("Invalid usage: %s is no number of tokens"), name);
       return FALSE;
     }
@@ -116,6 +118,7 @@ _lsobs_usage_set_cost (LsobsUsage      *self,
 {
   if (!isfinite (cost) || cost < 0)
     {
+      /* TRANSLATORS: the text names the one it was given for. */
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE, _("Invalid usage: %s is no cost"),
                    name);
       return FALSE;

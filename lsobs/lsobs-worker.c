@@ -9,6 +9,7 @@
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-log-private.h"
 #include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-worker-private.h"
 
@@ -87,19 +88,7 @@ log_state (LsobsWorker *self,
     return;
   self->logged_state = state;
   self->logged_at = now;
-  switch (state)
-    {
-    case LSOBS_STATE_PAUSED:
-      g_message ("Sending traces%s is paused: %s", self->settings->direction, problem);
-      break;
-    case LSOBS_STATE_DEGRADED:
-      g_message ("Traces%s are being lost: %s", self->settings->direction, problem);
-      break;
-    case LSOBS_STATE_OK:
-    default:
-      g_message ("Traces%s are being delivered again", self->settings->direction);
-      break;
-    }
+  _lsobs_log_state (state, self->settings->label, problem);
 }
 
 static void
