@@ -238,6 +238,20 @@ count_left_out (Request *request)
   service->told_of_files = TRUE;
 }
 
+/* Once for each: it is looked for again every few minutes. */
+static void
+tell_of_missing (Request *request)
+{
+  LsobsService *service = request->service;
+
+  if ((service->told_of_missing & (1u << request->mode)) != 0)
+    return;
+  service->told_of_missing |= 1u << request->mode;
+  _lsobs_log_fallen_back (get_path (request->shape),
+                          get_path (get_mode_shape (_lsobs_service_get_mode (service))),
+                          service->settings->label);
+}
+
 /* The answer may be about the compression, not about what was compressed. TRUE: the
  * same goes out again as it is. */
 static gboolean
@@ -316,9 +330,7 @@ attempted_cb (GObject      *object,
     }
   else if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND && _lsobs_service_fall_back (service, request->mode))
     {
-      _lsobs_log_fallen_back (get_path (request->shape),
-                              get_path (get_mode_shape (_lsobs_service_get_mode (service))),
-                              service->settings->label);
+      tell_of_missing (request);
       start_attempt (task);
     }
   else if (_lsobs_attempts_go_on (&request->attempts, &outcome, &error))

@@ -40,6 +40,7 @@ typedef struct
   gboolean compression_works;   /* the service has taken a compressed request */
   gboolean compression_refused; /* it takes none, whatever it says */
   gboolean told_of_files;  /* that they are left out */
+  guint told_of_missing;   /* bits of LsobsIngestMode: whose endpoints are not there */
 } LsobsService;
 
 LsobsService    *_lsobs_service_new                (LsobsSettings    *settings);

@@ -303,7 +303,8 @@ _lsobs_service_takes_feedback (LsobsService *self)
          _lsobs_server_info_is_at_least (&self->info, 0, 8, 10);
 }
 
-/* The missing endpoint is given up for the next best one. FALSE at the end. */
+/* The missing endpoint is given up for the one that is used from now on. FALSE at the
+ * end. */
 gboolean
 _lsobs_service_fall_back (LsobsService    *self,
                           LsobsIngestMode  missing)
@@ -316,6 +317,9 @@ _lsobs_service_fall_back (LsobsService    *self,
       g_atomic_int_set (&self->mode, (int) get_first_mode (self));
       return FALSE;
     }
+  /* Another request that was under way at the same time may have got further. */
+  if (_lsobs_service_get_mode (self) != missing)
+    return TRUE;
   g_atomic_int_set (&self->mode, missing == LSOBS_INGEST_MODE_MULTIPART ? LSOBS_INGEST_MODE_BATCH
                                                                         : LSOBS_INGEST_MODE_RUNS);
   self->fallback_until = g_get_monotonic_time () + FALLBACK_TIME;

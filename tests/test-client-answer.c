@@ -164,9 +164,14 @@ test_fall_back_in_flight (TestFixture   *fixture,
   test_fixture_start (fixture);
   test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
   test_server_push (fixture->server, "/runs/batch", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 40);
+  g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
+  test_server_release (fixture->server);
   g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_cmpint (get_mode (fixture), ==, LSOBS_INGEST_MODE_RUNS);
+  /* one line for each endpoint that is missing */
+  g_assert_cmpuint (test_log_count (), ==, 2);
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==, 40);
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/multipart"), <=, 4);
 }
