@@ -13,7 +13,7 @@ typedef struct
   guint epoch;            /* the process that makes them */
   guint n;
   gboolean unsure;        /* one that failed may have come through all the same */
-  gint64 began;           /* monotonic, µs */
+  gint64 began;           /* monotonic, µs: the first one */
   SoupMessage *message;   /* (owned) (nullable) of the current one */
 } LsobsAttempts;
 

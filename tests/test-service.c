@@ -5,14 +5,12 @@
 
 #include "config.h"
 
+#include "lsobs/lsobs-attempt-private.h"
 #include "lsobs/lsobs-batch-private.h"
 #include "lsobs/lsobs-client-private.h"
 #include "lsobs/lsobs-encoder-private.h"
 #include "lsobs/lsobs-error.h"
-#include "testlib/test-server.h"
-#include "testlib/test-utils.h"
-
-#define TEST_KEY "lsv2_pt_0123456789abcdef_fedcba98"
+#include "test-helpers.h"
 
 #define MINUTE (60 * G_USEC_PER_SEC)
 
@@ -32,6 +30,7 @@ set_up (Fixture       *fixture,
   fixture->config = lsobs_config_new (TEST_KEY, "tests");
   lsobs_config_set_api_url (fixture->config, test_server_get_url (fixture->server));
   lsobs_config_set_retry_delay (fixture->config, 1);
+  test_log_clear ();
 }
 
 static void
@@ -301,6 +300,8 @@ test_fallback_time (Fixture       *fixture,
   send_one (fixture);
   g_assert_cmpint (get_mode (fixture), ==, first);
   g_assert_cmpint (fixture->service->fallback_until, ==, 0);
+  /* said once, however often it is found */
+  g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
 /* Not one of them is there: the address is wrong, and the next attempt begins anew. */
@@ -339,6 +340,53 @@ test_conflict (Fixture       *fixture,
   g_assert_no_error (error);
 }
 
+/* --- time ---------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  LsobsAttempts attempts;
+  gboolean again;        /* there is to be another one */
+} Trial;
+
+static void
+tried_cb (GObject      *object G_GNUC_UNUSED,
+          GAsyncResult *result,
+          gpointer      user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Trial *trial = g_task_get_task_data (task);
+  g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (_lsobs_attempts_end (&trial->attempts, result, &outcome, NULL));
+  trial->again = _lsobs_attempts_go_on (&trial->attempts, &outcome, &error);
+  g_task_return_boolean (task, TRUE);
+}
+
+/* What has waited for its turn because of others has all of its time still before it.
+ * @data: for how many attempts it has been tried all the while */
+static void
+test_time (Fixture       *fixture,
+           gconstpointer  data)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, test_result_cb, &result);
+  guint n_before = GPOINTER_TO_UINT (data);
+  Trial trial = { .again = FALSE };
+
+  test_server_push (fixture->server, "/info", (TestReply) { .status = 503 });
+  start (fixture);
+  _lsobs_attempts_init (&trial.attempts, fixture->service);
+  trial.attempts.n = n_before;
+  trial.attempts.began = g_get_monotonic_time () - 2 * MINUTE;
+  g_task_set_task_data (task, &trial, NULL);
+  _lsobs_attempts_begin (&trial.attempts, task, _lsobs_service_new_message (fixture->service, "GET", "info"),
+                         0, tried_cb);
+  test_result_wait (&result);
+  g_assert_true (trial.again == (n_before == 0));
+  _lsobs_attempts_clear (&trial.attempts);
+}
+
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
@@ -346,6 +394,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  test_log_install ();
 
   ADD ("/service/ask/again", NULL, test_ask_again);
   ADD ("/service/ask/once", NULL, test_ask_once);
@@ -359,6 +408,8 @@ main (int    argc,
   ADD ("/service/too-large", NULL, test_too_large);
   ADD ("/service/fallback/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_fallback_time);
   ADD ("/service/fallback/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_fallback_time);
+  ADD ("/service/time/waited", GUINT_TO_POINTER (0), test_time);
+  ADD ("/service/time/tried", GUINT_TO_POINTER (1), test_time);
   ADD ("/service/fallback/none", NULL, test_none);
   ADD ("/service/fallback/conflict", NULL, test_conflict);
 
