@@ -21,8 +21,8 @@
 /* How far apart complaints are at the least, in µs. */
 #define LOG_INTERVAL (60 * G_USEC_PER_SEC)
 
-/* What files are called while they are being written. */
-#define UNFINISHED_PREFIX ".trace_"
+/* After so many seconds without a change, nobody writes to an unfinished file. */
+#define MAX_UNFINISHED_AGE 3600
 
 struct _LsobsDump
 {
@@ -105,8 +105,26 @@ _lsobs_dump_is_foreign (LsobsDump *self)
 
 /* --- the disk; in the thread, with the gate for forks open --- */
 
-/* Everything in the directory that is ours, unfinished files among it: a program that
- * dies while it writes leaves one behind. */
+/* As files are called while they are being written. */
+static gboolean
+is_unfinished_name (const char *name)
+{
+  return name[0] == '.' && _lsobs_lost_request_is_name (name + 1);
+}
+
+/* A program that dies while it writes leaves a file behind, which nobody can use and
+ * which would take its room for ever. TRUE when it is gone. */
+static gboolean
+remove_if_stale (int                dir,
+                 const char        *name,
+                 const struct stat *info)
+{
+  gint64 age = g_get_real_time () / G_USEC_PER_SEC - (gint64) info->st_mtime;
+
+  return age > MAX_UNFINISHED_AGE && unlinkat (dir, name, 0) == 0;
+}
+
+/* Everything in the directory that is ours, unfinished files among it. */
 static gboolean
 measure_directory (int      dir,
                    guint64 *n_bytes)
@@ -124,11 +142,12 @@ measure_directory (int      dir,
     }
   while ((entry = readdir (entries)) != NULL)
     {
+      gboolean unfinished = is_unfinished_name (entry->d_name);
       struct stat info;
 
-      if ((_lsobs_lost_request_is_name (entry->d_name) ||
-           g_str_has_prefix (entry->d_name, UNFINISHED_PREFIX)) &&
-          fstatat (dir, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG (info.st_mode))
+      if ((unfinished || _lsobs_lost_request_is_name (entry->d_name)) &&
+          fstatat (dir, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG (info.st_mode) &&
+          !(unfinished && remove_if_stale (dir, entry->d_name, &info)))
         *n_bytes += (guint64) info.st_size;
     }
   closedir (entries);

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include <glib/gstdio.h>
 
@@ -245,6 +247,57 @@ test_budget_of_others (Fixture       *fixture,
   dump_assert_size (unfinished, 9000);
 }
 
+static void
+set_age (const char *path,
+         time_t      seconds)
+{
+  time_t then = time (NULL) - seconds;
+  struct utimbuf times = { then, then };
+
+  g_assert_cmpint (g_utime (path, &times), ==, 0);
+}
+
+/* What a program has left half written takes no room for ever. */
+static void
+test_unfinished (Fixture       *fixture,
+                 gconstpointer  data G_GNUC_UNUSED)
+{
+  static const struct
+  {
+    const char *name;
+    time_t age;            /* s */
+    gboolean stays;
+  } files[] = {
+    { ".trace_1.000000_00000000.json", 100000, FALSE },
+    { ".trace_2.000000_00000000.json", 10, TRUE },
+    { ".trace_3.000000_00000000.json", -100000, TRUE },
+    { ".trace_4.000000_00000000.txt", 100000, TRUE },
+    { "trace_5.000000_00000000.json", 100000, TRUE },
+    { ".notes", 100000, TRUE },
+  };
+  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 20000, fixture->counters);
+  g_autofree char *large = g_strnfill (15000, 'x');
+  g_autofree char *link = g_build_filename (fixture->base, ".trace_6.000000_00000000.json", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *path = g_build_filename (fixture->base, files[i].name, NULL);
+
+      dump_write (fixture->base, files[i].name, i == 0 ? large : "x");
+      set_age (path, files[i].age);
+    }
+  g_assert_cmpint (symlink (".notes", link), ==, 0);
+  take (dump, 1, 6000);
+  g_assert_cmpuint (get_dumped (fixture), ==, 3);
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *path = g_build_filename (fixture->base, files[i].name, NULL);
+
+      g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS) == files[i].stays);
+    }
+  g_assert_true (g_file_test (link, G_FILE_TEST_IS_SYMLINK));
+}
+
 /* --- a disk that does not want ------------------------------------------------------------- */
 
 static void
@@ -263,6 +316,46 @@ test_no_directory (Fixture       *fixture,
   g_assert_cmpuint (test_log_count (), ==, 1);
   g_assert_true (test_log_contains (fixture->path));
   dump_assert_size (parent, 6);
+}
+
+/* Somebody takes it away in between. */
+static void
+test_vanished (Fixture       *fixture,
+               gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
+
+  take (dump, 2, 100);
+  dump_remove_dir (fixture->path);
+  take (dump, 2, 100);
+  g_assert_cmpuint (get_dumped (fixture), ==, 12);
+  g_assert_cmpuint (dump_count_entries (fixture->path), ==, 2);
+}
+
+/* The disk is full in the middle of a file: nothing of it stays, and nobody is ended by a signal. */
+static void
+test_full (Fixture       *fixture,
+           gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
+  struct rlimit before;
+  struct rlimit limit;
+
+  /* For the kernel, a file that may not grow is a disk that is full. Nothing is told meanwhile: it may be
+   * a file that this is written to. */
+  fflush (NULL);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  limit = before;
+  limit.rlim_cur = 100000;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  for (guint i = 0; i < 3; i++)
+    _lsobs_dump_take (dump, new_request (200000), 3);
+  _lsobs_dump_take (dump, new_request (100), 3);
+  g_assert_true (_lsobs_dump_wait (dump, get_deadline ()));
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  g_assert_cmpuint (get_dumped (fixture), ==, 3);
+  g_assert_cmpuint (dump_count_entries (fixture->path), ==, 1);
+  g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
 static void
@@ -366,6 +459,9 @@ main (int    argc,
   ADD ("/dump/budget/one", test_budget_of_one);
   ADD ("/dump/budget/others", test_budget_of_others);
   ADD ("/dump/no-directory", test_no_directory);
+  ADD ("/dump/budget/unfinished", test_unfinished);
+  ADD ("/dump/vanished", test_vanished);
+  ADD ("/dump/full", test_full);
   ADD ("/dump/dangling-link", test_dangling_link);
   ADD ("/dump/read-only", test_read_only);
   ADD ("/dump/pipe", test_pipe);
