@@ -4,7 +4,7 @@
 # What has to be installed. Read by ../dev.
 
 debian_packages="
-  gcc g++ make autoconf autoconf-archive automake libtool gettext autopoint
+  gcc g++ make autoconf autoconf-archive automake libtool gettext autopoint locales
   pkg-config xz-utils
   libglib2.0-dev libsoup-3.0-dev libjson-glib-dev libxxhash-dev libzstd-dev
   gobject-introspection libgirepository1.0-dev gir1.2-json-1.0 valac
@@ -12,7 +12,7 @@ debian_packages="
   abigail-tools
   python3 python3-gi gjs"
 fedora_packages="
-  gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel
+  gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel glibc-locale-source
   pkgconf-pkg-config xz diffutils libasan libubsan
   glib2-devel libsoup3-devel json-glib-devel xxhash-devel libzstd-devel
   gobject-introspection-devel vala

@@ -47,10 +47,10 @@ _lsobs_log_left_out (const char *path,
                      const char *label)
 {
   if (label == NULL)
-    /* TRANSLATORS: the text is a path below the API URL, such as /runs/batch. */
+    /* TRANSLATORS: the text is a path below the API URL, such as runs/batch. */
     g_message (_("Attachments are left out: %s takes none"), path);
   else
-    /* TRANSLATORS: a “replica %u at %s”, and a path below its API URL, such as /runs/batch. */
+    /* TRANSLATORS: a “replica %u at %s”, and a path below its API URL, such as runs/batch. */
     g_message (_("Attachments to %s are left out: %s takes none"), label, path);
 }
 
@@ -60,10 +60,10 @@ _lsobs_log_fallen_back (const char *missing,
                         const char *label)
 {
   if (label == NULL)
-    /* TRANSLATORS: both are paths below the API URL, such as /runs/batch. */
+    /* TRANSLATORS: both are paths below the API URL, such as runs/batch. */
     g_message (_("The service has no %s; using %s"), missing, used);
   else
-    /* TRANSLATORS: a “replica %u at %s”, and two paths below its API URL, such as /runs/batch. */
+    /* TRANSLATORS: a “replica %u at %s”, and two paths below its API URL, such as runs/batch. */
     g_message (_("%s has no %s; using %s"), label, missing, used);
 }
 

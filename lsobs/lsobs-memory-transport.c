@@ -98,11 +98,8 @@ decide_cb (gpointer user_data)
   GTask *task = G_TASK (user_data);
   GError *error;
 
-  if (g_cancellable_is_cancelled (g_task_get_cancellable (task)))
-    {
-      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Cancelled");
-      return G_SOURCE_REMOVE;
-    }
+  if (g_task_return_error_if_cancelled (task))
+    return G_SOURCE_REMOVE;
   error = accept_batch (g_task_get_source_object (task), g_task_get_task_data (task));
   if (error != NULL)
     g_task_return_error (task, error);

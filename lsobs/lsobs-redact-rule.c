@@ -177,7 +177,8 @@ has_groups (GRegex     *regex,
   return TRUE;
 }
 
-/* The error is one of GRegex, with the code %G_REGEX_ERROR_REPLACE. */
+/* The error is one of GRegex, with the code %G_REGEX_ERROR_REPLACE; its message is shown
+ * to nobody. */
 static gboolean
 set_template (LsobsRedactRule  *self,
               GRegex           *regex,

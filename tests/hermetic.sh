@@ -12,6 +12,7 @@ done
 XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}; export XDG_CACHE_HOME
 HOME=/dev/null; export HOME
 LC_ALL=C.UTF-8; export LC_ALL
+unset LANGUAGE
 GIO_USE_VFS=local; export GIO_USE_VFS
 GSETTINGS_BACKEND=memory; export GSETTINGS_BACKEND
 G_DEBUG=fatal-warnings,gc-friendly; export G_DEBUG

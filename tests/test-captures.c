@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <locale.h>
 #include <string.h>
 
 #include <lsobs/lsobs.h>
@@ -503,6 +504,7 @@ int
 main (int    argc,
       char **argv)
 {
+  setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What official clients tell of a trace, lsobs tells too.");
 

@@ -3,6 +3,7 @@
 
 #include <lsobs/lsobs.h>
 
+#include <locale.h>
 #include <string.h>
 
 #include "fork-helpers.h"
@@ -543,6 +544,7 @@ int
 main (int   argc,
       char *argv[])
 {
+  setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);
   main_thread = g_thread_self ();
 

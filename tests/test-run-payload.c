@@ -3,6 +3,7 @@
 
 #include <lsobs/lsobs.h>
 
+#include <locale.h>
 #include <math.h>
 #include <string.h>
 
@@ -573,6 +574,7 @@ int
 main (int    argc,
       char **argv)
 {
+  setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("Payloads and texts arrive as they were in the call: valid, bounded, without secrets.");
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <locale.h>
 #include <math.h>
 
 #include <lsobs/lsobs.h>
@@ -356,6 +357,7 @@ int
 main (int    argc,
       char **argv)
 {
+  setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("Tokens and costs, set by hand or read from what providers answer.");
 
