@@ -253,6 +253,11 @@ typedef struct
   LsobsDropReason reason;
 } RefusalRow;
 
+#define REDIRECT(code) \
+  { "redirect-" #code, "a redirect (" #code "): one line in the log, not followed, and no hammering", \
+    { .status = code, .headers = "Location: /elsewhere", .repeat = -1 }, \
+    LSOBS_DROP_REASON_WRONG_ADDRESS }
+
 static const RefusalRow refusal_rows[] = {
   { "401", "401: one line in the log, and no hammering",
     { .status = 401, .body = "{\"error\":\"Invalid token " TEST_KEY "\"}", .repeat = -1 },
@@ -263,9 +268,11 @@ static const RefusalRow refusal_rows[] = {
   { "monthly", "429 for a monthly limit: one line in the log, and no hammering",
     { .status = 429, .body = "{\"detail\":\"Monthly unique traces usage limit exceeded\"}", .repeat = -1 },
     LSOBS_DROP_REASON_QUOTA },
-  { "redirect", "a redirect: one line in the log, not followed, and no hammering",
-    { .status = 307, .headers = "Location: /elsewhere", .repeat = -1 },
-    LSOBS_DROP_REASON_WRONG_ADDRESS },
+  REDIRECT (301),
+  REDIRECT (302),
+  REDIRECT (303),
+  REDIRECT (307),
+  REDIRECT (308),
 };
 
 static void
@@ -301,6 +308,32 @@ test_refusal (TestFixture   *fixture,
   g_assert_cmpuint (count_requests (fixture), ==, n_requests);
   g_assert_cmpuint (test_log_count (), ==, 1);
   g_assert_false (test_log_contains (TEST_KEY));
+}
+
+static gboolean
+has_none_in_flight (gpointer data)
+{
+  return test_get_counter (data, LSOBS_COUNTER_IN_FLIGHT) == 0;
+}
+
+/* As many requests as there can be find it out together. */
+static void
+test_refusal_in_flight (TestFixture   *fixture,
+                        gconstpointer  data G_GNUC_UNUSED)
+{
+  g_test_message (ITEM "401 for several requests at once: one line in the log");
+  lsobs_config_set_max_batch_size (fixture->config, ALL);
+  lsobs_config_set_max_in_flight (fixture->config, 4);
+  test_fixture_start (fixture);
+  test_server_push (fixture->server, NULL, (TestReply) { .status = 401, .repeat = -1 });
+  test_server_hold (fixture->server);
+  test_emit_many (fixture->exporter, 4 * ALL);
+  g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
+  test_server_release (fixture->server);
+  g_assert_true (test_wait_until (has_none_in_flight, fixture->exporter, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_requests (fixture), ==, 4);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAUTHORIZED), ==, 4 * ALL);
+  g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
 /* --- nobody there ---------------------------------------------------------------------------- */
@@ -378,6 +411,7 @@ main (int    argc,
 
       ADD (path, &refusal_rows[i], test_refusal);
     }
+  ADD ("/conformance/7/401-in-flight", NULL, test_refusal_in_flight);
   ADD ("/conformance/7/connection-refused", NULL, test_refused);
   ADD ("/conformance/7/accept-and-hang", NULL, test_hang);
 
