@@ -89,4 +89,7 @@ GPtrArray    *_lsobs_config_peek_replicas       (LsobsConfig         *self);
 void          _lsobs_config_take_replica        (LsobsConfig         *self,
                                                  LsobsReplica        *replica);
 
+const char   *_lsobs_config_trim                (const char          *text,
+                                                 gsize               *len);
+
 G_END_DECLS

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <string.h>
+
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-config-private.h"
@@ -9,6 +11,41 @@
 
 /* Where the settings of a config come from, other than the program. #LsobsConfig is
  * described in the file of its name. */
+
+static gboolean
+is_space (char c)
+{
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* White space around a value and one pair of quotes are what people copy along.
+ * @text: (nullable)
+ * @len: (out): 0 for nothing
+ * Returns: (nullable): where the rest begins */
+const char *
+_lsobs_config_trim (const char *text,
+                    gsize      *len)
+{
+  const char *end;
+
+  *len = 0;
+  if (text == NULL)
+    return NULL;
+  end = text + strlen (text);
+  for (guint quotes = 0; quotes < 2; quotes++)
+    {
+      while (text < end && is_space (*text))
+        text++;
+      while (text < end && is_space (end[-1]))
+        end--;
+      if (quotes > 0 || end - text < 2 || (*text != '"' && *text != '\'') || end[-1] != *text)
+        break;
+      text++;
+      end--;
+    }
+  *len = (gsize) (end - text);
+  return text;
+}
 
 /* Judges one value alone, so that the error can name the member; the value itself is
  * in no message. @value: (nullable) */

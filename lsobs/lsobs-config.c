@@ -680,7 +680,8 @@ lsobs_config_set_api_key (LsobsConfig *self,
  * lsobs_config_has_api_key:
  * @self: a config
  *
- * Tells whether a key is set. There is no way to read it.
+ * Tells whether a key is set; white space is none, nor is a pair of quotes with nothing
+ * in it. There is no way to read it.
  *
  * Returns: %TRUE if there is a key
  *
@@ -689,9 +690,12 @@ lsobs_config_set_api_key (LsobsConfig *self,
 gboolean
 lsobs_config_has_api_key (LsobsConfig *self)
 {
+  gsize len;
+
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->api_key != NULL && *self->api_key != '\0';
+  _lsobs_config_trim (self->api_key, &len);
+  return len > 0;
 }
 
 /**

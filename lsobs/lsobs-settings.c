@@ -15,35 +15,15 @@
 #include "lsobs/lsobs-secret-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
-static gboolean
-is_space (char c)
-{
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-/* White space around a value and one pair of quotes are what people copy along.
- * What is left is copied as it is: a key that is moved about in memory leaves
- * pieces behind. Returns: (transfer full) (nullable): NULL for nothing */
+/* What is left is copied as it is: a key that is moved about in memory leaves pieces
+ * behind. Returns: (transfer full) (nullable): NULL for nothing */
 static char *
 dup_trimmed (const char *text)
 {
-  const char *end;
+  gsize len;
+  const char *start = _lsobs_config_trim (text, &len);
 
-  if (text == NULL)
-    return NULL;
-  end = text + strlen (text);
-  for (guint quotes = 0; quotes < 2; quotes++)
-    {
-      while (text < end && is_space (*text))
-        text++;
-      while (text < end && is_space (end[-1]))
-        end--;
-      if (quotes > 0 || end - text < 2 || (*text != '"' && *text != '\'') || end[-1] != *text)
-        break;
-      text++;
-      end--;
-    }
-  return text < end ? g_strndup (text, (gsize) (end - text)) : NULL;
+  return len > 0 ? g_strndup (start, len) : NULL;
 }
 
 /* What goes into a header must not be able to end it. */

@@ -297,6 +297,11 @@ test_set_before (Fixture       *fixture,
   g_assert_true (lsobs_config_load_profile (config, fixture->path, NULL, NULL));
   assert_config (config, URL "/x", OTHER_KEY, WORKSPACE);
 
+  /* What is nothing leaves room. */
+  lsobs_config_set_api_key (config, " \"\" ");
+  g_assert_true (lsobs_config_load_profile (config, fixture->path, NULL, NULL));
+  assert_config (config, URL "/x", KEY, WORKSPACE);
+
   /* To take it back makes room again. */
   lsobs_config_set_api_url (config, NULL);
   lsobs_config_set_api_key (config, NULL);
