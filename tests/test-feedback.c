@@ -9,8 +9,8 @@
 
 #include <lsobs/lsobs.h>
 
+#include "dump-helpers.h"
 #include "fork-helpers.h"
-#include "test-helpers.h"
 
 /* What somebody thinks of a run: what it says, which way it goes, and what becomes of it when it is not
  * wanted. */
@@ -782,6 +782,57 @@ test_apart (RunFixture    *fixture,
   test_server_set_handler (fixture->server, NULL, NULL);
 }
 
+/* Called in the server's thread. */
+static gboolean
+hang_apart_cb (TestRequest *request,
+               TestReply   *reply,
+               gpointer     data)
+{
+  gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
+
+  if (has_create && test_bytes_contain (request->body, "\"feedback_source\""))
+    reply->status = 413;
+  else if (has_create)
+    reply->mode = TEST_REPLY_HANG;
+  else
+    g_atomic_int_inc ((int *) data);
+  return TRUE;
+}
+
+/* At the end, what waits for its create is lost with it, and kept where that is wanted. */
+static void
+test_apart_at_end (RunFixture    *fixture,
+                   gconstpointer  data)
+{
+  g_autofree char *dir = g_dir_make_tmp ("lsobs-XXXXXX", NULL);
+  int n_feedback = 0;
+  guint n_before;
+  g_autoptr (LsobsRun) run = NULL;
+
+  run_fixture_set_up (fixture, NULL);
+  test_server_set_info (fixture->server, "{\"version\":\"0.8.10\"}");
+  if (data != NULL)
+    lsobs_config_set_failed_traces_dir (fixture->config, dir);
+  run_fixture_start (fixture);
+  lsobs_run_unref (start (fixture, "first"));
+  run_fixture_flush (fixture);
+  wait_for_info (fixture);
+  n_before = test_server_count_requests (fixture->server, NULL);
+  test_server_set_handler (fixture->server, hang_apart_cb, &n_feedback);
+  run = start (fixture, "run");
+  add_to_run (run, "one");
+  add_to_run (run, "two");
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  g_assert_true (test_server_wait_requests (fixture->server, n_before + 2, TEST_TIMEOUT_MS));
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 300, NULL, NULL));
+  g_assert_cmpint (g_atomic_int_get (&n_feedback), ==, 0);
+  g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
+  run_assert_balanced (fixture->exporter);
+  if (data != NULL)
+    g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DUMPED, 3));
+  dump_remove_dir (dir);
+}
+
 /* --- what becomes of it --- */
 
 static void
@@ -1183,6 +1234,9 @@ main (int   argc,
   ADD ("/feedback/way/apart/413", GUINT_TO_POINTER (413), set_up_known, test_apart);
   ADD ("/feedback/way/apart/400", GUINT_TO_POINTER (400), set_up_known, test_apart);
   ADD ("/feedback/way/apart/409", GUINT_TO_POINTER (409), set_up_known, test_apart);
+  g_test_add ("/feedback/way/apart/end", RunFixture, NULL, NULL, test_apart_at_end, run_fixture_tear_down);
+  g_test_add ("/feedback/way/apart/end-kept", RunFixture, GINT_TO_POINTER (TRUE), NULL, test_apart_at_end,
+              run_fixture_tear_down);
   ADD ("/feedback/fate/400", GUINT_TO_POINTER (400), set_up, test_status);
   ADD ("/feedback/fate/404", GUINT_TO_POINTER (404), set_up, test_status);
   ADD ("/feedback/fate/422", GUINT_TO_POINTER (422), set_up, test_status);
