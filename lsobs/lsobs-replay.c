@@ -11,6 +11,7 @@
 
 #include "lsobs/lsobs-attempt-private.h"
 #include "lsobs/lsobs-file-private.h"
+#include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-lost-request-private.h"
 #include "lsobs/lsobs-replay-private.h"
 
@@ -22,6 +23,7 @@
 
 typedef struct
 {
+  guint epoch;               /* the process that has begun it */
   LsobsService *service;     /* (owned) with connections and waits of its own */
   char *path;                /* (owned) of the directory */
   gboolean may_be_missing;   /* that directory */
@@ -172,6 +174,15 @@ use_disk (GTask               *task,
 
 /* --- in the context of the task --- */
 
+/* In a forked child that runs its parent's context, all of it is the parent's. */
+static gboolean
+is_foreign (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+
+  return replay->epoch != _lsobs_fork_epoch ();
+}
+
 /* The connections go in the thread that has used them, whoever frees the task.
  * @error: (nullable) (transfer full) */
 static void
@@ -206,6 +217,8 @@ removed_cb (GObject      *object,
   g_autoptr (GTask) task = G_TASK (user_data);
   Replay *replay = g_task_get_task_data (task);
 
+  if (is_foreign (task))
+    return;
   replay->n_delivered++;
   end_file (replay);
   go_on (task);
@@ -254,7 +267,7 @@ attempted_cb (GObject      *object,
   g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
   GError *error = NULL;
 
-  if (_lsobs_attempts_are_foreign (&replay->attempts))
+  if (is_foreign (task))
     return;
   if (!_lsobs_attempts_end (&replay->attempts, result, &outcome, &error))
     {
@@ -277,9 +290,8 @@ static gboolean
 wait_over_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
-  Replay *replay = g_task_get_task_data (task);
 
-  if (!_lsobs_attempts_are_foreign (&replay->attempts) && !finish_if_cancelled (task))
+  if (!is_foreign (task) && !finish_if_cancelled (task))
     start_attempt (task);
   return G_SOURCE_REMOVE;
 }
@@ -311,6 +323,8 @@ loaded_cb (GObject      *object,
   Replay *replay = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
 
+  if (is_foreign (task))
+    return;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
       /* Somebody else may have sent it. */
@@ -359,6 +373,8 @@ listed_cb (GObject      *object,
   g_autoptr (GTask) task = G_TASK (user_data);
   GError *error = NULL;
 
+  if (is_foreign (task))
+    return;
   if (g_task_propagate_boolean (G_TASK (result), &error))
     go_on (task);
   else
@@ -376,6 +392,7 @@ _lsobs_replay_task (LsobsSettings *settings,
 {
   Replay *replay = g_new0 (Replay, 1);
 
+  replay->epoch = _lsobs_fork_epoch ();
   replay->service = _lsobs_service_new (settings);
   replay->path = g_strdup (path);
   replay->may_be_missing = may_be_missing;

@@ -676,6 +676,64 @@ test_fork (Fixture       *fixture,
   fixture->base.is_free = TRUE;
 }
 
+static gboolean
+stop_cb (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Runs the default context for so many ms. */
+static void
+run_context (guint ms)
+{
+  gboolean done = FALSE;
+
+  g_timeout_add (ms, stop_cb, &done);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+child_runs_context (RunFixture *run_fixture G_GNUC_UNUSED,
+                    gpointer    data G_GNUC_UNUSED)
+{
+  run_context (600);
+}
+
+/* A child that runs the context of its parent does nothing of what the parent has begun.
+ * @data: whether it waits for another attempt, or for the disk */
+static void
+test_fork_context (Fixture       *fixture,
+                   gconstpointer  data)
+{
+  RunFixture run_fixture = { .server = fixture->base.server };
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  guint n_delivered = 0;
+  guint n_before = data != NULL ? 1 : 0;
+
+  if (fork_skip ())
+    return;
+  lsobs_config_set_retry_delay (fixture->base.config, 300);
+  write_batch (fixture, "trace_1.000000_00000000.json");
+  write_batch (fixture, "trace_2.000000_00000000.json");
+  test_server_push (fixture->base.server, NULL, (TestReply) { .status = data != NULL ? 503 : 202 });
+  lsobs_client_replay_async (get_client (fixture), NULL, NULL, test_result_cb, &result);
+  if (data != NULL)
+    {
+      while (!test_server_wait_requests (fixture->base.server, 1, 1))
+        g_main_context_iteration (NULL, FALSE);
+      g_assert_true (test_log_wait ("Attempt 1 failed"));
+    }
+  fork_run (child_runs_context, &run_fixture, NULL);
+  g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, n_before);
+  g_assert_true (lsobs_client_replay_finish (fixture->client, test_result_wait (&result), &n_delivered,
+                                             NULL, NULL));
+  g_assert_cmpuint (n_delivered, ==, 2);
+  fixture->base.is_free = TRUE;
+}
+
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
@@ -710,6 +768,8 @@ main (int    argc,
   ADD ("/replay/threads", NULL, test_threads);
   ADD ("/replay/early-unref", NULL, test_early_unref);
   ADD ("/replay/fork", NULL, test_fork);
+  ADD ("/replay/fork-context/disk", NULL, test_fork_context);
+  ADD ("/replay/fork-context/retry", GINT_TO_POINTER (TRUE), test_fork_context);
 
   return g_test_run ();
 }
