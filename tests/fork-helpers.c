@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "fork-helpers.h"
+#include "test-helpers.h"
 
 /* How long a child may take. */
 #define CHILD_TIMEOUT_MS 20000
@@ -176,4 +177,27 @@ void
 fork_child_flush (RunFixture *fixture)
 {
   child_assert (lsobs_exporter_flush (fixture->exporter, get_timeout () / 2, NULL, NULL));
+}
+
+static gboolean
+stop_cb (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+void
+fork_run_context (guint ms)
+{
+  gboolean done = FALSE;
+
+  g_timeout_add (ms, stop_cb, &done);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+guint
+fork_get_retry_delay (void)
+{
+  return test_is_instrumented () ? 2000 : 400;
 }

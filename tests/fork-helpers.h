@@ -43,6 +43,13 @@ gboolean       fork_skip                  (void);
 /* the same, also where it cannot while other threads are busy */
 gboolean       fork_skip_busy             (void);
 
+/* Runs the default context for so many ms. */
+void           fork_run_context           (guint       ms);
+
+/* A delay in ms in which an answer is read for certain, and that a child can wait for; chance takes away
+ * half of it at the most. */
+guint          fork_get_retry_delay       (void);
+
 /* In the child: delivers everything, which must take no time worth mentioning. */
 void           fork_child_flush           (RunFixture *fixture);
 

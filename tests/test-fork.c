@@ -13,9 +13,6 @@
 #define N_RUNS 5
 #define N_IDS 200
 
-/* ms; chance takes away half of it at the most */
-#define RETRY_DELAY 400
-
 static void
 set_up (RunFixture    *fixture,
         gconstpointer  data)
@@ -281,24 +278,6 @@ child_is_in_context (RunFixture *fixture,
   child_sends (fixture, data);
 }
 
-static gboolean
-stop_cb (gpointer data)
-{
-  *(gboolean *) data = TRUE;
-  return G_SOURCE_REMOVE;
-}
-
-/* Runs the default context for so many ms. */
-static void
-run_context (guint ms)
-{
-  gboolean done = FALSE;
-
-  g_timeout_add (ms, stop_cb, &done);
-  while (!done)
-    g_main_context_iteration (NULL, TRUE);
-}
-
 static void
 set_up_main_context (RunFixture    *fixture,
                      gconstpointer  data)
@@ -306,7 +285,7 @@ set_up_main_context (RunFixture    *fixture,
   g_autoptr (GError) error = NULL;
 
   run_fixture_set_up (fixture, data);
-  lsobs_config_set_retry_delay (fixture->config, RETRY_DELAY);
+  lsobs_config_set_retry_delay (fixture->config, fork_get_retry_delay ());
   fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
                                       "config", fixture->config,
                                       "main-context", g_main_context_default (),
@@ -333,7 +312,7 @@ static void
 child_waits_in_context (RunFixture *fixture,
                         gpointer    data)
 {
-  run_context (2 * RETRY_DELAY);
+  fork_run_context (2 * fork_get_retry_delay ());
   child_assert (run_fixture_get (fixture, LSOBS_COUNTER_REQUESTS) == 1);
   child_sends (fixture, data);
 }
@@ -350,7 +329,7 @@ test_main_context_retry (RunFixture    *fixture,
   while (!test_server_wait_requests (fixture->server, 1, 1))
     g_main_context_iteration (NULL, FALSE);
   /* until the answer has been read */
-  run_context (RETRY_DELAY / 4);
+  fork_run_context (fork_get_retry_delay () / 4);
   fork_run (child_waits_in_context, fixture, NULL);
   /* of the child, and no other */
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);

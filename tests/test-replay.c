@@ -676,30 +676,11 @@ test_fork (Fixture       *fixture,
   fixture->base.is_free = TRUE;
 }
 
-static gboolean
-stop_cb (gpointer data)
-{
-  *(gboolean *) data = TRUE;
-
-  return G_SOURCE_REMOVE;
-}
-
-/* Runs the default context for so many ms. */
-static void
-run_context (guint ms)
-{
-  gboolean done = FALSE;
-
-  g_timeout_add (ms, stop_cb, &done);
-  while (!done)
-    g_main_context_iteration (NULL, TRUE);
-}
-
 static void
 child_runs_context (RunFixture *run_fixture G_GNUC_UNUSED,
                     gpointer    data G_GNUC_UNUSED)
 {
-  run_context (600);
+  fork_run_context (2 * fork_get_retry_delay ());
 }
 
 /* A child that runs the context of its parent does nothing of what the parent has begun.
@@ -715,7 +696,7 @@ test_fork_context (Fixture       *fixture,
 
   if (fork_skip ())
     return;
-  lsobs_config_set_retry_delay (fixture->base.config, 300);
+  lsobs_config_set_retry_delay (fixture->base.config, fork_get_retry_delay ());
   write_batch (fixture, "trace_1.000000_00000000.json");
   write_batch (fixture, "trace_2.000000_00000000.json");
   test_server_push (fixture->base.server, NULL, (TestReply) { .status = data != NULL ? 503 : 202 });
