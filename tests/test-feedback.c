@@ -833,6 +833,77 @@ test_apart_at_end (RunFixture    *fixture,
   dump_remove_dir (dir);
 }
 
+/* What a service that takes little at a time, and fails often, has taken. */
+typedef struct
+{
+  guint n_requests;
+  GHashTable *runs;      /* (owned) (element-type utf8) by id */
+  guint n_early;         /* feedback on runs that it did not know */
+} Moody;
+
+/* Called in the server's thread. */
+static gboolean
+moody_cb (TestRequest *request,
+          TestReply   *reply,
+          gpointer     data)
+{
+  Moody *moody = data;
+  WireRequest *wire = request->wire;
+
+  if (wire == NULL)
+    return FALSE;
+  moody->n_requests++;
+  if (wire->ops->len + wire->feedback->len > 2 && moody->n_requests % 2 == 0)
+    reply->status = moody->n_requests % 4 == 0 ? 413 : 400;
+  else if (moody->n_requests % 5 == 0)
+    reply->status = 503;
+  if (reply->status != 0 && reply->status != 202)
+    return TRUE;
+  for (guint i = 0; i < wire->ops->len; i++)
+    g_hash_table_add (moody->runs, g_strdup (((WireOp *) g_ptr_array_index (wire->ops, i))->id));
+  for (guint i = 0; i < wire->feedback->len; i++)
+    {
+      JsonObject *feedback = g_ptr_array_index (wire->feedback, i);
+
+      if (!g_hash_table_contains (moody->runs, json_object_get_string_member (feedback, "run_id")))
+        moody->n_early++;
+    }
+  /* so that answers overtake each other */
+  reply->delay_ms = moody->n_requests % 3;
+  return TRUE;
+}
+
+static void
+test_moody (RunFixture    *fixture,
+            gconstpointer  data)
+{
+  Moody moody = { 0, g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL), 0 };
+  const guint n = 60;
+
+  set_up_known (fixture, data);
+  if (data != NULL)
+    test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_set_handler (fixture->server, moody_cb, &moody);
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr (LsobsRun) run = start (fixture, "run");
+
+      add_to_run (run, "one");
+      if (i % 2 == 0)
+        lsobs_run_end (run, NULL);
+      add_to_run (run, "two");
+      if (i % 7 == 0)
+        lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+      lsobs_run_end (run, NULL);
+    }
+  run_fixture_flush (fixture);
+  g_assert_cmpuint (wire_tree_get_n_feedback (fixture->tree), ==, 2 * n);
+  g_assert_cmpuint (wire_tree_get_n_runs (fixture->tree), ==, n + 1);
+  g_assert_cmpuint (moody.n_early, ==, 0);
+  test_server_set_handler (fixture->server, NULL, NULL);
+  g_hash_table_unref (moody.runs);
+}
+
 /* --- what becomes of it --- */
 
 static void
@@ -1234,6 +1305,9 @@ main (int   argc,
   ADD ("/feedback/way/apart/413", GUINT_TO_POINTER (413), set_up_known, test_apart);
   ADD ("/feedback/way/apart/400", GUINT_TO_POINTER (400), set_up_known, test_apart);
   ADD ("/feedback/way/apart/409", GUINT_TO_POINTER (409), set_up_known, test_apart);
+  g_test_add ("/feedback/way/moody/multipart", RunFixture, NULL, NULL, test_moody, run_fixture_tear_down);
+  g_test_add ("/feedback/way/moody/batch", RunFixture, GINT_TO_POINTER (TRUE), NULL, test_moody,
+              run_fixture_tear_down);
   g_test_add ("/feedback/way/apart/end", RunFixture, NULL, NULL, test_apart_at_end, run_fixture_tear_down);
   g_test_add ("/feedback/way/apart/end-kept", RunFixture, GINT_TO_POINTER (TRUE), NULL, test_apart_at_end,
               run_fixture_tear_down);
