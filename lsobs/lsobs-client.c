@@ -95,8 +95,11 @@ lsobs_client_send_async (LsobsTransport      *transport,
                          gpointer             user_data)
 {
   LsobsClient *self = LSOBS_CLIENT (transport);
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = NULL;
 
+  g_return_if_fail (self->service != NULL);
+
+  task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_client_send_async);
   _lsobs_request_send_task (self->service, batch, task);
 }
@@ -115,32 +118,52 @@ lsobs_client_send_finish (LsobsTransport  *transport,
 static guint
 lsobs_client_get_max_records (LsobsTransport *transport)
 {
-  return _lsobs_service_get_max_records (LSOBS_CLIENT (transport)->service);
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, 1);
+
+  return _lsobs_service_get_max_records (self->service);
 }
 
 static gsize
 lsobs_client_get_max_bytes (LsobsTransport *transport)
 {
-  return _lsobs_service_get_max_bytes (LSOBS_CLIENT (transport)->service);
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, 0);
+
+  return _lsobs_service_get_max_bytes (self->service);
 }
 
 static gboolean
 lsobs_client_takes_feedback (LsobsTransport *transport)
 {
-  return _lsobs_service_takes_feedback (LSOBS_CLIENT (transport)->service);
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, FALSE);
+
+  return _lsobs_service_takes_feedback (self->service);
 }
 
 static void
 lsobs_client_close (LsobsTransport *transport)
 {
-  _lsobs_service_close (LSOBS_CLIENT (transport)->service);
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_if_fail (self->service != NULL);
+
+  _lsobs_service_close (self->service);
 }
 
 static void
 lsobs_client_hurry (LsobsTransport *transport,
                     gint64          deadline)
 {
-  _lsobs_service_hurry (LSOBS_CLIENT (transport)->service, deadline);
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_if_fail (self->service != NULL);
+
+  _lsobs_service_hurry (self->service, deadline);
 }
 
 static void
@@ -149,6 +172,8 @@ lsobs_client_lost (LsobsTransport  *transport,
                    LsobsDropReason  reason)
 {
   LsobsService *service = LSOBS_CLIENT (transport)->service;
+
+  g_return_if_fail (service != NULL);
 
   if (service->settings->failed_traces_dir != NULL)
     _lsobs_service_dump (service, _lsobs_request_new_lost (service, batch),
@@ -159,7 +184,11 @@ static gboolean
 lsobs_client_settle (LsobsTransport *transport,
                      gint64          deadline)
 {
-  return _lsobs_service_wait_dumped (LSOBS_CLIENT (transport)->service, deadline);
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, TRUE);
+
+  return _lsobs_service_wait_dumped (self->service, deadline);
 }
 
 static gboolean
@@ -273,6 +302,8 @@ gboolean
 _lsobs_client_claim (LsobsClient   *self,
                      LsobsCounters *counters)
 {
+  g_return_val_if_fail (self->service != NULL, FALSE);
+
   if (!g_atomic_int_compare_and_exchange (&self->claimed, FALSE, TRUE))
     return FALSE;
   _lsobs_service_set_counters (self->service, counters);
@@ -326,6 +357,7 @@ LsobsIngestMode
 lsobs_client_get_ingest_mode (LsobsClient *self)
 {
   g_return_val_if_fail (LSOBS_IS_CLIENT (self), LSOBS_INGEST_MODE_MULTIPART);
+  g_return_val_if_fail (self->service != NULL, LSOBS_INGEST_MODE_MULTIPART);
 
   return _lsobs_service_get_mode (self->service);
 }
@@ -347,6 +379,7 @@ LsobsCompression
 lsobs_client_get_compression (LsobsClient *self)
 {
   g_return_val_if_fail (LSOBS_IS_CLIENT (self), LSOBS_COMPRESSION_NONE);
+  g_return_val_if_fail (self->service != NULL, LSOBS_COMPRESSION_NONE);
 
   return _lsobs_service_get_compression (self->service);
 }

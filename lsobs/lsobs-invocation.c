@@ -36,7 +36,7 @@ struct _LsobsInvocation
 {
   GObject parent_instance;
 
-  LsobsRun *run;         /* (owned) the root */
+  LsobsRun *run;         /* (owned) (nullable) the root; none if no observer began it */
   LsobsNodeTable *table; /* (owned) (nullable) nothing is traced */
 };
 
@@ -209,6 +209,7 @@ lsobs_invocation_end (LsobsInvocation *self,
                       JsonNode        *output)
 {
   g_return_if_fail (LSOBS_IS_INVOCATION (self));
+  g_return_if_fail (self->run != NULL);
 
   finish (self, output, NULL);
 }
@@ -227,6 +228,7 @@ lsobs_invocation_fail (LsobsInvocation *self,
                        const GError    *error)
 {
   g_return_if_fail (LSOBS_IS_INVOCATION (self));
+  g_return_if_fail (self->run != NULL);
   g_return_if_fail (error != NULL);
 
   finish (self, NULL, error->message);
@@ -246,6 +248,7 @@ LsobsRun *
 lsobs_invocation_get_run (LsobsInvocation *self)
 {
   g_return_val_if_fail (LSOBS_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (self->run != NULL, NULL);
 
   return self->run;
 }
@@ -270,6 +273,7 @@ lsobs_invocation_dup_node_run (LsobsInvocation *self,
   LsobsNodeTable *table;
 
   g_return_val_if_fail (LSOBS_IS_INVOCATION (self), NULL);
+  g_return_val_if_fail (self->run != NULL, NULL);
   g_return_val_if_fail (node_id != NULL, NULL);
 
   if (self->table == NULL)

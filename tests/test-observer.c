@@ -388,6 +388,48 @@ test_plain_object (RunFixture    *fixture,
   g_test_assert_expected_messages ();
 }
 
+static void
+test_plain_client (RunFixture    *fixture,
+                   gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsClient) client =
+      g_object_new (LSOBS_TYPE_CLIENT, "config", fixture->config, NULL);
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < 9; i++)
+    g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*service != NULL*");
+  lsobs_client_get_ingest_mode (client);
+  g_assert_cmpint (lsobs_client_get_compression (client), ==, LSOBS_COMPRESSION_NONE);
+  lsobs_client_replay_async (client, NULL, NULL, NULL, NULL);
+  lsobs_transport_get_max_records (LSOBS_TRANSPORT (client));
+  lsobs_transport_get_max_bytes (LSOBS_TRANSPORT (client));
+  g_assert_false (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (client)));
+  lsobs_transport_hurry (LSOBS_TRANSPORT (client), 0);
+  lsobs_transport_close (LSOBS_TRANSPORT (client));
+  observer = lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (client), &error);
+  g_test_assert_expected_messages ();
+  g_assert_null (observer);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+}
+
+static void
+test_plain_invocation (RunFixture    *fixture G_GNUC_UNUSED,
+                       gconstpointer  data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsInvocation) invocation = g_object_new (LSOBS_TYPE_INVOCATION, NULL);
+  g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "broken");
+
+  lsobs_graph_observer_on_node_start (LSOBS_GRAPH_OBSERVER (invocation), "node", NULL);
+  for (guint i = 0; i < 4; i++)
+    g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*run != NULL*");
+  lsobs_invocation_end (invocation, NULL);
+  lsobs_invocation_fail (invocation, error);
+  g_assert_null (lsobs_invocation_get_run (invocation));
+  g_assert_null (lsobs_invocation_dup_node_run (invocation, "node"));
+  g_test_assert_expected_messages ();
+}
+
 /* What is in a client belongs to one flush thread. */
 static void
 test_shared_client (RunFixture    *fixture,
@@ -429,6 +471,8 @@ main (int    argc,
   add ("/observer/invalid/sampling-rate", test_invalid_rate);
   add ("/observer/no-key", test_no_key);
   add ("/observer/plain-object", test_plain_object);
+  add ("/observer/plain-client", test_plain_client);
+  add ("/observer/plain-invocation", test_plain_invocation);
   add ("/observer/shared-client", test_shared_client);
   add ("/observer/config-copied", test_config_copied);
   add ("/observer/transport", test_transport);
