@@ -169,7 +169,68 @@ function testPromise() {
     assertEqual(events.lost.get_parent_id(), events.outer.get_id());
 }
 
-const tests = {testPlainValues, testAwkwardValues, testRunTypes, testRun, testPromise};
+function testInvocation() {
+    const [observer, transport] = newObserver();
+    const graph = observer.begin_invocation('graph', {q: 1});
+    graph.on_node_start('node', {a: 2});
+    graph.on_tool_call('node', 'tool', 'call-1', [3]);
+    graph.on_tool_result('node', 'tool', 'call-1', {b: 4});
+    graph.on_node_end('node', 'done', -1);
+    graph.on_node_start('broken');
+    graph.on_error('broken', new RangeError('too far'));
+    graph.end({c: 5});
+    observer.begin_invocation('failed').fail('a word');
+    observer.start_run('error').fail(new GLib.Error(Lsobs.Error, Lsobs.Error.QUOTA, 'as it was'));
+    const run = observer.start_run('nul \0');
+    run.add_tag(9);
+    run.add_attachment('log', 'text/plain', new TextEncoder().encode('line'));
+    const feedback = run.new_feedback('thumbs');
+    feedback.set_value({up: true});
+    feedback.set_source(Lsobs.FeedbackSource.MODEL, {model: 'm'});
+    observer.add_feedback(feedback);
+    run.fail(new TypeError('wrong'));
+    assertEqual(Lsobs.Usage.new_from_json({usage: {prompt_tokens: 3, completion_tokens: 4}})
+        .get_total_tokens(), 7);
+    const events = flush(observer, transport);
+    assertEqual(textOf(events.node.get_inputs()), '{"a":2}');
+    assertEqual(textOf(events.node.get_outputs()), '{"value":"done"}');
+    assertEqual(textOf(events.tool.get_inputs()), '{"value":[3]}');
+    assertEqual(textOf(events.tool.get_outputs()), '{"b":4}');
+    assertEqual(textOf(events.graph.get_outputs()), '{"c":5}');
+    assertEqual(events.broken.get_error_text(), 'RangeError: too far');
+    assertEqual(events.failed.get_error_text(), 'a word');
+    assertEqual(events.error.get_error_text(), 'as it was');
+    assertEqual(events['nul \ufffd'].get_error_text(), 'TypeError: wrong');
+    assertEqual(events['nul \ufffd'].get_tags(), ['9']);
+}
+
+function testConstruction() {
+    const transport = new Lsobs.MemoryTransport();
+    const observer = new Lsobs.Observer({config: Lsobs.Config.new('key', 'gjs'), transport});
+    assertEqual(observer.run('run', {}, () => 1, null), 1);
+    assertEqual(observer.run('tag', {}, () => 2, {tags: 'word', metadata: null}), 2);
+    assertEqual(flush(observer, transport).tag.get_tags(), ['word']);
+    new Lsobs.Client({config: Lsobs.Config.new('key', 'gjs')}).get_ingest_mode();
+    const config = Lsobs.Config.new('key', 'gjs');
+    config.redact_regex = '(';
+    for (const type of [Lsobs.Observer, Lsobs.Exporter, Lsobs.Client]) {
+        let caught = null;
+        try {
+            new type({config});
+        } catch (e) {
+            caught = e;
+        }
+        assertEqual(caught?.matches?.(Lsobs.Error, Lsobs.Error.INVALID_CONFIG), true);
+        try {
+            caught = new type();
+        } catch (e) {
+            caught = e;
+        }
+        assertEqual(caught instanceof TypeError, true);
+    }
+}
+
+const tests = {testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testPromise};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);
 Object.entries(tests).forEach(([name, test], index) => {

@@ -3,6 +3,7 @@
 """What the override for Python adds to the API."""
 
 import asyncio
+import http
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import gi
 gi.require_version('Lsobs', '1.0')
 gi.require_version('Json', '1.0')
 # pylint: disable=wrong-import-position
-from gi.repository import Json, Lsobs
+from gi.repository import GLib, Json, Lsobs
 
 TIMEOUT = 20000
 
@@ -77,7 +78,8 @@ def test_awkward_values():
         deep = [deep]
     values = {'cycle': cycle, 'deep': deep, 'mute': Mute(), 'nan': float('nan'), 'huge': 10**30,
               'keys': {1: 'one', None: 2}, 'surrogate': 'a\ud800b', 'nul': 'a\0b',
-              'bytes': b'\xff', 'set': {1}, 'digits': 10**6000}
+              'bytes': b'\xff', 'set': {1}, 'digits': 10**6000, 'member': http.HTTPStatus.OK,
+              'name \ud800\0': None}
     for name, value in values.items():
         run = observer.start_run(name, value, 'llm')
         run.set_metadata('value', value)
@@ -88,7 +90,8 @@ def test_awkward_values():
     while deep:
         deep = deep.pop()
     events = flush(observer, transport)
-    assert set(events) == set(values)
+    assert set(events) == set(values) - {'name \ud800\0'} | {'name ?\ufffd'}
+    assert text_of(events['member'].get_inputs()) == '{"value":200}'
     assert text_of(events['cycle'].get_inputs()) == '{"again":"<dict>"}'
     assert text_of(events['mute'].get_inputs()) == '{"value":"<Mute: no text, RuntimeError>"}'
     assert text_of(events['nan'].get_inputs()) == '{"value":"nan"}'
@@ -126,13 +129,78 @@ def test_notes():
     run.set_metadata('list', [1, {'a': None}])
     run.set_metadata('text', 'word')
     run.set_metadata('node', Json.from_string('[7]'))
+    run.set_metadata(8, 'number')
+    run.add_tag(9)
+    assert run.add_attachment('log', 'text/plain', b'line')
+    assert run.add_feedback('score', 1.0)
+    usage = Lsobs.Usage.new_from_json({'usage': {'prompt_tokens': 3, 'completion_tokens': 4}})
+    assert usage.get_total_tokens() == 7
+    feedback = run.new_feedback('thumbs')
+    feedback.set_value({'up': True})
+    feedback.set_correction({'text': 'b'})
+    feedback.set_source(Lsobs.FeedbackSource.MODEL, {'model': 'm'})
+    assert observer.add_feedback(feedback)
     run.set_invocation_params({'temperature': 0.5})
     run.end()
-    metadata = get_metadata(flush(observer, transport)['run'])
+    event = flush(observer, transport)['run']
+    metadata = get_metadata(event)
+    assert metadata.get_string_member('8') == 'number'
+    assert list(event.get_tags()) == ['9']
+    assert event.get_attachment('log')[0].get_data() == b'line'
     assert text_of(metadata.get_member('list')) == '[1,{"a":null}]'
     assert metadata.get_string_member('text') == 'word'
     assert text_of(metadata.get_member('node')) == '[7]'
     assert metadata.get_double_member('ls_temperature') == 0.5
+
+
+def test_invocation():
+    observer, transport = new_observer()
+    graph = observer.begin_invocation('graph', {'q': 1})
+    graph.on_node_start('node', {'a': 2})
+    graph.on_tool_call('node', 'tool', 'call-1', [3])
+    graph.on_tool_result('node', 'tool', 'call-1', {'b': 4})
+    graph.on_node_end('node', 'done')
+    graph.on_node_start('broken')
+    graph.on_error('broken', ValueError('not so'))
+    graph.end({'c': 5})
+    observer.begin_invocation('failed').fail(LookupError('\ud800'))
+    run = observer.start_run('run')
+    run.fail(GLib.Error('as it was'))
+    run = observer.start_run('exception')
+    run.fail(OSError('gone'))
+    events = flush(observer, transport)
+    assert text_of(events['node'].get_inputs()) == '{"a":2}'
+    assert text_of(events['node'].get_outputs()) == '{"value":"done"}'
+    assert text_of(events['tool'].get_inputs()) == '{"value":[3]}'
+    assert text_of(events['tool'].get_outputs()) == '{"b":4}'
+    assert text_of(events['graph'].get_outputs()) == '{"c":5}'
+    assert events['broken'].get_error_text() == 'ValueError: not so'
+    assert events['failed'].get_error_text() == 'LookupError: ?'
+    assert events['run'].get_error_text() == 'as it was'
+    assert events['exception'].get_error_text() == 'OSError: gone'
+
+
+def test_construction():
+    memory = Lsobs.MemoryTransport()
+    observer = Lsobs.Observer(config=Lsobs.Config.new('key', 'python'), transport=memory)
+    observer.start_run('run').end()
+    assert observer.flush()[0]
+    assert [event.get_name() for event in memory.dup_events()] == ['run']
+    assert Lsobs.Exporter(Lsobs.Config.new('key', 'python')).flush(TIMEOUT)[0]
+    assert Lsobs.Client(Lsobs.Config.new('key', 'python')).get_max_records() > 0
+    for make in (Lsobs.Observer, Lsobs.Exporter, Lsobs.Client):
+        config = Lsobs.Config.new('key', 'python')
+        config.set_redact_regex('(')
+        try:
+            make(config)
+            raise AssertionError('a pattern that is none was taken')
+        except GLib.Error as problem:
+            assert problem.matches(Lsobs.Error.quark(), Lsobs.Error.INVALID_CONFIG)
+        try:
+            make()
+            raise AssertionError('none needs a config')
+        except TypeError:
+            pass
 
 
 def test_with():
@@ -146,6 +214,8 @@ def test_with():
         with other.run('elsewhere'), observer.run('within'):
             pass
         outer.outputs = 'done'
+    with observer.run('tag', tags='word'):
+        pass
     with observer.run('later'):
         pass
     events = flush(observer, transport)
@@ -161,6 +231,7 @@ def test_with():
     assert outer.get_extra() is not None
     assert text_of(get_metadata(outer).get_member('k')) == '[1]'
     assert list(outer.get_tags()) == ['t']
+    assert list(events['tag'].get_tags()) == ['word']
 
 
 def test_exception():
@@ -261,6 +332,8 @@ def test_decorator():
             raise AssertionError('it was swallowed')
         except problem:
             pass
+    traced_dict = observer.traced(dict, name='dict')
+    assert traced_dict(a=1) == {'a': 1}
     ok, _ = observer.flush(TIMEOUT)
     assert ok
     events = transport.dup_events()
@@ -306,7 +379,8 @@ def test_exit():
 
 
 def main():
-    tests = [test_plain_values, test_awkward_values, test_run_types, test_notes, test_with,
+    tests = [test_plain_values, test_awkward_values, test_run_types, test_notes,
+             test_invocation, test_construction, test_with,
              test_exception, test_threads, test_asyncio, test_decorator, test_exit]
     failed = False
     print(f'1..{len(tests)}', flush=True)

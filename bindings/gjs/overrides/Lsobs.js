@@ -8,7 +8,7 @@
 //
 // The whole of the C API stays as it is: a Json.Node is taken wherever an object is.
 
-const {GLib, GObject, Json} = imports.gi;
+const {Gio, GLib, GObject, Json} = imports.gi;
 
 // What is nested deeper is told as text. json-glib recurses, so this bounds its stack.
 const MAX_DEPTH = 100;
@@ -70,6 +70,11 @@ function toBytes(value) {
     return new GLib.Bytes(new TextEncoder().encode(toText(value)));
 }
 
+// What C takes for a text.
+function clean(value) {
+    return describe(value).replaceAll('\0', '\ufffd');
+}
+
 // Replaces METHOD, which also has a form for JSON text and one for any word.
 function wrapStart(prototype, method) {
     const byNode = prototype[method];
@@ -77,6 +82,8 @@ function wrapStart(prototype, method) {
     const byKind = prototype[`${method}_of_kind`];
 
     prototype[method] = function (name, inputs, runType) {
+        if (typeof name === 'string')
+            name = clean(name);
         // the order of the C API; there the inputs are nothing else
         if (arguments.length === 3 && typeof inputs === 'number' && isReady(runType))
             return byNode.call(this, name, inputs, runType ?? null);
@@ -105,11 +112,34 @@ function wrapNode(prototype, method, index) {
 
 function getErrorText(error) {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : error?.message ?? error;
-    return describe(text).replaceAll('\0', '\ufffd');
+    return clean(text);
+}
+
+// Replaces METHOD, whose argument at INDEX is an error, so that it takes whatever is thrown.
+function wrapError(prototype, method, index) {
+    const original = prototype[method];
+
+    prototype[method] = function (...args) {
+        if (!(args[index] instanceof GLib.Error)) {
+            args[index] = new GLib.Error(Gio.io_error_quark(), Gio.IOErrorEnum.FAILED,
+                getErrorText(args[index]));
+        }
+        return original.apply(this, args);
+    };
+}
+
+// Lets `new` of a class that may fail do what its new() does.
+function wrapConstruction(prototype) {
+    prototype._init = function (properties = {}) {
+        if (!(properties.config instanceof Lsobs.Config))
+            throw new TypeError('config is missing');
+        GObject.Object.prototype._init.call(this, properties);
+        this.init(null);
+    };
 }
 
 // Ends RUN with what CALL returns or fails it with what CALL throws, now or as a promise.
-function follow(run, call, {tags = [], metadata = {}}) {
+function follow(run, call, {tags, metadata}) {
     const isRunning = () => run.get_status() === Lsobs.RunStatus.RUNNING;
     const end = value => {
         if (isRunning())
@@ -123,9 +153,9 @@ function follow(run, call, {tags = [], metadata = {}}) {
     };
 
     let value;
-    for (const tag of tags)
+    for (const tag of typeof tags === 'string' ? [tags] : tags ?? [])
         run.add_tag(tag);
-    for (const [key, member] of Object.entries(metadata))
+    for (const [key, member] of Object.entries(metadata ?? {}))
         run.set_metadata(key, member);
     try {
         value = call(run);
@@ -148,6 +178,33 @@ function _init() {
     wrapNode(run, 'add_event', 1);
     wrapNode(run, 'set_serialized', 0);
     wrapNode(run, 'set_invocation_params', 0);
+    wrapError(run, 'fail', 0);
+
+    const addTag = run.add_tag;
+    run.add_tag = function (tag) {
+        addTag.call(this, clean(tag));
+    };
+
+    const invocation = Lsobs.Invocation.prototype;
+    wrapNode(invocation, 'on_node_start', 1);
+    wrapNode(invocation, 'on_node_end', 1);
+    wrapError(invocation, 'on_error', 1);
+    wrapNode(invocation, 'on_tool_call', 3);
+    wrapNode(invocation, 'on_tool_result', 3);
+    wrapNode(invocation, 'end', 0);
+    wrapError(invocation, 'fail', 0);
+
+    const feedback = Lsobs.Feedback.prototype;
+    wrapNode(feedback, 'set_value', 0);
+    wrapNode(feedback, 'set_correction', 0);
+    wrapNode(feedback, 'set_config', 0);
+    wrapNode(feedback, 'set_extra', 0);
+    wrapNode(feedback, 'set_source', 1);
+    wrapNode(Lsobs.Usage, 'new_from_json', 0);
+
+    wrapConstruction(observer);
+    wrapConstruction(Lsobs.Exporter.prototype);
+    wrapConstruction(Lsobs.Client.prototype);
 
     const {end, end_bytes: endBytes} = run;
     run.end = function (outputs) {
@@ -158,10 +215,10 @@ function _init() {
     };
 
     // CALL gets the run; OPTIONS are runType, tags and metadata.
-    observer.run = function (name, inputs, call, options = {}) {
-        return follow(this.start_run(name, inputs, options.runType ?? 'chain'), call, options);
+    observer.run = function (name, inputs, call, options) {
+        return follow(this.start_run(name, inputs, options?.runType ?? 'chain'), call, options ?? {});
     };
-    run.run = function (name, inputs, call, options = {}) {
-        return follow(this.start_child(name, inputs, options.runType ?? 'chain'), call, options);
+    run.run = function (name, inputs, call, options) {
+        return follow(this.start_child(name, inputs, options?.runType ?? 'chain'), call, options ?? {});
     };
 }

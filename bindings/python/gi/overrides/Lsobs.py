@@ -17,7 +17,7 @@ import json
 import time
 import weakref
 
-from gi.repository import GLib, Json
+from gi.repository import GLib, Gio, Json
 
 from ..module import get_introspection_module
 from ..overrides import override
@@ -48,7 +48,9 @@ def to_plain(value, above=()):
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, int):
-        return int(value) if value in INT64 else str(int(value))
+        # of the class int itself: a range looks for a member of an enum number by number
+        number = int(value)
+        return number if number in INT64 else str(number)
     if isinstance(value, float):
         return value if abs(value) < float('inf') else str(value)
     if isinstance(value, (dict, list, tuple, set, frozenset)):
@@ -84,6 +86,29 @@ def to_payload(value):
     return GLib.Bytes.new(to_text(value))
 
 
+def clean(text):
+    """What C takes for a text, of whatever a program has for one."""
+    text = text if isinstance(text, str) else describe(text)
+    return text.encode('utf-8', 'replace').decode('utf-8').replace('\0', '\ufffd')
+
+
+def get_problem_text(problem):
+    """The type and the text of an exception."""
+    try:
+        text = str(problem)
+    except Exception:  # pylint: disable=broad-except
+        text = ''
+    name = type(problem).__name__
+    return clean(f'{name}: {text}' if text else name)
+
+
+def to_error(problem):
+    if isinstance(problem, GLib.Error):
+        return problem
+    return GLib.Error.new_literal(Gio.io_error_quark(), get_problem_text(problem),
+                                  Gio.IOErrorEnum.FAILED)
+
+
 RUN_TYPES = {kind.value_nick: kind for kind in (
     Lsobs.RunType.CHAIN, Lsobs.RunType.LLM, Lsobs.RunType.TOOL, Lsobs.RunType.RETRIEVER,
     Lsobs.RunType.EMBEDDING, Lsobs.RunType.PROMPT, Lsobs.RunType.PARSER)}
@@ -93,6 +118,8 @@ def start(by_node, by_bytes, by_kind, name, inputs, run_type):
     if isinstance(inputs, Lsobs.RunType):
         # the order of the C API
         inputs, run_type = run_type, inputs
+    if isinstance(name, str):
+        name = clean(name)
     if run_type is None:
         run_type = Lsobs.RunType.CHAIN
     elif isinstance(run_type, str) and run_type not in RUN_TYPES:
@@ -125,21 +152,34 @@ class Run(Lsobs.Run):
         else:
             super().end(payload)
 
+    def fail(self, error):
+        """End the run with a GLib.Error or with any exception."""
+        if isinstance(error, GLib.Error):
+            super().fail(error)
+        else:
+            self.fail_with_exception(error)
+
     def fail_with_exception(self, problem):
         """End the run with the type and the text of an exception."""
-        try:
-            text = str(problem)
-        except Exception:  # pylint: disable=broad-except
-            text = ''
-        text = text.encode('utf-8', 'replace').decode('utf-8').replace('\0', '\ufffd')
-        name = type(problem).__name__
-        self.fail_with_message(f'{name}: {text}' if text else name)
+        self.fail_with_message(get_problem_text(problem))
+
+    def add_tag(self, tag):
+        super().add_tag(clean(tag))
+
+    def add_attachment(self, name, mime_type, data):
+        """Attach a file, as bytes or GLib.Bytes."""
+        if not isinstance(data, GLib.Bytes):
+            data = GLib.Bytes.new(bytes(data))
+        return super().add_attachment(name, mime_type, data)
+
+    def add_feedback(self, key, score, comment=None):
+        return super().add_feedback(key, score, comment)
 
     def set_metadata(self, key, value):
-        super().set_metadata(key, to_node(value))
+        super().set_metadata(clean(key), to_node(value))
 
     def set_extra(self, key, value):
-        super().set_extra(key, to_node(value))
+        super().set_extra(clean(key), to_node(value))
 
     def add_event(self, name, details=None):
         super().add_event(name, to_node(details))
@@ -210,7 +250,11 @@ class Block:
 
 
 def get_arguments(signature, arguments, keywords):
-    """The arguments by their names; None if they do not fit, which the call itself will tell."""
+    """The arguments by their names; None if they do not fit, which the call itself will tell,
+    and if there are no names.
+    """
+    if signature is None:
+        return None
     try:
         bound = dict(signature.bind(*arguments, **keywords).arguments)
     except TypeError:
@@ -222,8 +266,12 @@ def get_arguments(signature, arguments, keywords):
 
 
 def trace_function(function, observer, name, options):
-    signature = inspect.signature(function)
-    name = name or function.__name__
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        # a function in C may have none that Python knows
+        signature = None
+    name = name or getattr(function, '__name__', type(function).__name__)
 
     if inspect.iscoroutinefunction(function):
         @functools.wraps(function)
@@ -273,6 +321,12 @@ atexit.register(shutdown_observers)
 class Observer(Lsobs.Observer):
     """An observer that takes plain values, and knows blocks and functions."""
 
+    def __init__(self, config, **properties):
+        super().__init__(config=config, **properties)
+        # raises what is wrong with the config, as new() does
+        self.init(None)
+        observers.add(self)
+
     @classmethod
     def new(cls, config):
         observer = Lsobs.Observer.new(config)
@@ -297,7 +351,8 @@ class Observer(Lsobs.Observer):
         goes on. Tasks of asyncio have the block that they were made in around them, threads
         have none.
         """
-        return Block(self, (name, inputs, run_type), tags or (), metadata or {})
+        tags = (tags,) if isinstance(tags, str) else tags or ()
+        return Block(self, (name, inputs, run_type), tags, metadata or {})
 
     def traced(self, function=None, *, name=None, **options):
         """Decorate a function, as @observer.traced or @observer.traced(run_type='tool')."""
@@ -306,8 +361,99 @@ class Observer(Lsobs.Observer):
         return trace_function(function, self, name, options)
 
     def begin_invocation(self, name, inputs=None):
-        return super().begin_invocation(name, to_node(inputs))
+        return super().begin_invocation(clean(name), to_node(inputs))
+
+    def flush(self, timeout=EXIT_TIMEOUT_MS):
+        """Wait for what is to be sent, for so many milliseconds; (done, Lsobs.FlushStats)."""
+        return super().flush(timeout)
+
+    def shutdown(self, timeout=EXIT_TIMEOUT_MS):
+        """As flush(), and take no more after it."""
+        return super().shutdown(timeout)
 
 
 Observer = override(Observer)
 __all__.append('Observer')
+
+
+class Client(Lsobs.Client):
+    def __init__(self, config, **properties):
+        super().__init__(config=config, **properties)
+        self.init(None)
+
+
+Client = override(Client)
+__all__.append('Client')
+
+
+class Exporter(Lsobs.Exporter):
+    def __init__(self, config, **properties):
+        super().__init__(config=config, **properties)
+        self.init(None)
+
+
+Exporter = override(Exporter)
+__all__.append('Exporter')
+
+
+class Invocation(Lsobs.Invocation):
+    """The execution of a graph that takes plain values, and exceptions for errors."""
+
+    def on_node_start(self, node_id, input=None):  # pylint: disable=redefined-builtin
+        super().on_node_start(node_id, to_node(input))
+
+    def on_node_end(self, node_id, output=None, duration_ms=-1):
+        super().on_node_end(node_id, to_node(output), duration_ms)
+
+    def on_error(self, node_id, error):
+        super().on_error(node_id, to_error(error))
+
+    def on_tool_call(self, node_id, tool_name, call_id=None, args=None):
+        super().on_tool_call(node_id, tool_name, call_id, to_node(args))
+
+    def on_tool_result(self, node_id, tool_name, call_id=None, result=None):
+        super().on_tool_result(node_id, tool_name, call_id, to_node(result))
+
+    def end(self, output=None):
+        super().end(to_node(output))
+
+    def fail(self, error):
+        super().fail(to_error(error))
+
+
+Invocation = override(Invocation)
+__all__.append('Invocation')
+
+
+class Feedback(Lsobs.Feedback):
+    """Feedback that takes plain values."""
+
+    def set_value(self, value):
+        super().set_value(to_node(value))
+
+    def set_correction(self, correction):
+        super().set_correction(to_node(correction))
+
+    def set_config(self, config):
+        super().set_config(to_node(config))
+
+    def set_extra(self, extra):
+        super().set_extra(to_node(extra))
+
+    def set_source(self, source, metadata=None):
+        super().set_source(source, to_node(metadata))
+
+
+Feedback = override(Feedback)
+__all__.append('Feedback')
+
+
+class Usage(Lsobs.Usage):
+    @staticmethod
+    def new_from_json(value):
+        """The tokens that the answer of a model tells of, be it a dict or a Json.Node."""
+        return Lsobs.Usage.new_from_json(to_node(value))
+
+
+Usage = override(Usage)
+__all__.append('Usage')
