@@ -10,6 +10,7 @@
 #include <lsobs/lsobs.h>
 
 #include "dump-helpers.h"
+#include "feedback-helpers.h"
 #include "fork-helpers.h"
 
 /* What somebody thinks of a run: what it says, which way it goes, and what becomes of it when it is not
@@ -20,110 +21,12 @@
 #define OTHER "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
 #define R_START G_GINT64_CONSTANT (1772357415250000)
 
-static LsobsRun *
-start (RunFixture *fixture,
-       const char *name)
-{
-  return lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
-}
-
-static void
-set_up_with_info (RunFixture *fixture,
-                  const char *info)
-{
-  run_fixture_set_up (fixture, NULL);
-  lsobs_config_set_retry_delay (fixture->config, 1);
-  test_server_set_info (fixture->server, info);
-  run_fixture_start (fixture);
-}
-
 /* The service is too old for feedback among runs. */
 static void
 set_up (RunFixture    *fixture,
         gconstpointer  data)
 {
-  set_up_with_info (fixture, "{\"version\":\"0.8.9\"}");
-}
-
-static void
-wait_for_info (RunFixture *fixture)
-{
-  gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
-  LsobsTransport *client = lsobs_exporter_get_transport (fixture->exporter);
-
-  while (!lsobs_transport_takes_feedback (client) && g_get_monotonic_time () < deadline)
-    g_thread_yield ();
-  g_assert_true (lsobs_transport_takes_feedback (client));
-}
-
-/* The service has told that it is not. */
-static void
-set_up_known (RunFixture    *fixture,
-              gconstpointer  data)
-{
-  g_autoptr (LsobsRun) run = NULL;
-
-  set_up_with_info (fixture, "{\"version\":\"0.8.10\"}");
-  run = start (fixture, "first");
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  wait_for_info (fixture);
-}
-
-/* Takes @feedback over. */
-static void
-add (RunFixture    *fixture,
-     LsobsFeedback *feedback)
-{
-  g_autoptr (GError) error = NULL;
-  gboolean added = lsobs_observer_add_feedback (fixture->observer, feedback, &error);
-
-  g_assert_no_error (error);
-  g_assert_true (added);
-  lsobs_feedback_unref (feedback);
-}
-
-static void
-add_to_run (LsobsRun   *run,
-            const char *key)
-{
-  g_autoptr (GError) error = NULL;
-  gboolean added = lsobs_run_add_feedback (run, key, 1, NULL, &error);
-
-  g_assert_no_error (error);
-  g_assert_true (added);
-}
-
-/* (transfer none): the only feedback that has come with this key */
-static JsonObject *
-find (RunFixture *fixture,
-      const char *key)
-{
-  GPtrArray *all = wire_tree_get_feedback (fixture->tree);
-  JsonObject *found = NULL;
-
-  for (guint i = 0; i < all->len; i++)
-    {
-      JsonObject *feedback = g_ptr_array_index (all, i);
-
-      if (g_strcmp0 (json_object_get_string_member (feedback, "key"), key) != 0)
-        continue;
-      g_assert_null (found);
-      found = feedback;
-    }
-  g_assert_nonnull (found);
-  return found;
-}
-
-static void
-assert_member (JsonObject *feedback,
-               const char *name,
-               const char *expected)
-{
-  JsonNode *node = json_object_get_member (feedback, name);
-  g_autofree char *got = node != NULL ? wire_json_canonical (node) : NULL;
-
-  g_assert_cmpstr (got, ==, expected);
+  feedback_set_up_with_info (fixture, "{\"version\":\"0.8.9\"}");
 }
 
 /* --- what it says --- */
@@ -221,7 +124,7 @@ test_least (Memory        *memory,
   for (GList *l = members; l != NULL; l = l->next)
     g_string_append_printf (names, "%s ", (char *) l->data);
   g_assert_cmpstr (names->str, ==, "id run_id trace_id key feedback_source created_at modified_at ");
-  assert_member (object, "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
+  feedback_assert_member (object, "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
 }
 
 static void
@@ -266,19 +169,19 @@ test_most (Memory        *memory,
                    "id run_id trace_id key score value comment correction feedback_source session_id "
                    "start_time created_at modified_at comparative_experiment_id feedback_group_id "
                    "feedback_config extra error extend_trace_retention ");
-  assert_member (object, "score", "0.75");
-  assert_member (object, "value", "\"good\"");
-  assert_member (object, "comment", "\"fine\"");
-  assert_member (object, "correction", "{\"answer\":43}");
-  assert_member (object, "feedback_source", "{\"metadata\":{\"model\":\"judge-1\"},\"type\":\"model\"}");
-  assert_member (object, "session_id", "\"" OTHER "\"");
-  assert_member (object, "start_time", "\"2026-03-01T09:30:15.250000Z\"");
-  assert_member (object, "comparative_experiment_id", "\"" OTHER "\"");
-  assert_member (object, "feedback_group_id", "\"" OTHER "\"");
-  assert_member (object, "feedback_config", "{\"min\":0,\"type\":\"continuous\"}");
-  assert_member (object, "extra", "{\"value\":[1]}");
-  assert_member (object, "error", "true");
-  assert_member (object, "extend_trace_retention", "false");
+  feedback_assert_member (object, "score", "0.75");
+  feedback_assert_member (object, "value", "\"good\"");
+  feedback_assert_member (object, "comment", "\"fine\"");
+  feedback_assert_member (object, "correction", "{\"answer\":43}");
+  feedback_assert_member (object, "feedback_source", "{\"metadata\":{\"model\":\"judge-1\"},\"type\":\"model\"}");
+  feedback_assert_member (object, "session_id", "\"" OTHER "\"");
+  feedback_assert_member (object, "start_time", "\"2026-03-01T09:30:15.250000Z\"");
+  feedback_assert_member (object, "comparative_experiment_id", "\"" OTHER "\"");
+  feedback_assert_member (object, "feedback_group_id", "\"" OTHER "\"");
+  feedback_assert_member (object, "feedback_config", "{\"min\":0,\"type\":\"continuous\"}");
+  feedback_assert_member (object, "extra", "{\"value\":[1]}");
+  feedback_assert_member (object, "error", "true");
+  feedback_assert_member (object, "extend_trace_retention", "false");
 }
 
 static void
@@ -301,7 +204,7 @@ test_unset (Memory        *memory,
   g_assert_false (json_object_has_member (peek_object (event), "value"));
   g_assert_false (json_object_has_member (peek_object (event), "comment"));
   g_assert_false (json_object_has_member (peek_object (event), "session_id"));
-  assert_member (peek_object (event), "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
+  feedback_assert_member (peek_object (event), "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
 }
 
 static void
@@ -339,12 +242,12 @@ test_boolean_scores (Memory        *memory,
   lsobs_feedback_set_score (feedback, NAN);
   lsobs_feedback_set_score_boolean (feedback, 7);
   yes = send_feedback (memory, lsobs_feedback_ref (feedback));
-  assert_member (peek_object (yes), "score", "true");
+  feedback_assert_member (peek_object (yes), "score", "true");
   /* What was added is a copy. */
   lsobs_feedback_set_score_boolean (feedback, FALSE);
-  assert_member (peek_object (yes), "score", "true");
+  feedback_assert_member (peek_object (yes), "score", "true");
   no = send_feedback (memory, feedback);
-  assert_member (peek_object (no), "score", "false");
+  feedback_assert_member (peek_object (no), "score", "false");
 }
 
 typedef struct
@@ -413,7 +316,7 @@ test_hostile_text (Memory        *memory,
 
   lsobs_feedback_set_comment (feedback, long_text);
   event = send_feedback (memory, feedback);
-  assert_member (peek_object (event), "key", "\"ke\xef\xbf\xbdy\\\"\\r\\n\"");
+  feedback_assert_member (peek_object (event), "key", "\"ke\xef\xbf\xbdy\\\"\\r\\n\"");
   comment = json_object_get_string_member (peek_object (event), "comment");
   g_assert_cmpuint (strlen (comment), ==, 100000);
 }
@@ -446,13 +349,13 @@ test_redacted (Memory        *memory,
   event = send_feedback (memory, make_telling_feedback ());
   object = peek_object (event);
   /* A key is a name: what feedback is found by. */
-  assert_member (object, "key", "\"secret-key\"");
-  assert_member (object, "value", "{\"a\":\"[REDACTED] value\"}");
-  assert_member (object, "comment", "\"a [REDACTED] comment\"");
-  assert_member (object, "correction", "{\"a\":\"[REDACTED] value\"}");
-  assert_member (object, "feedback_source", "{\"metadata\":{\"a\":\"[REDACTED] value\"},\"type\":\"api\"}");
-  assert_member (object, "feedback_config", "{\"a\":\"[REDACTED] value\"}");
-  assert_member (object, "extra", "{\"a\":\"[REDACTED] value\"}");
+  feedback_assert_member (object, "key", "\"secret-key\"");
+  feedback_assert_member (object, "value", "{\"a\":\"[REDACTED] value\"}");
+  feedback_assert_member (object, "comment", "\"a [REDACTED] comment\"");
+  feedback_assert_member (object, "correction", "{\"a\":\"[REDACTED] value\"}");
+  feedback_assert_member (object, "feedback_source", "{\"metadata\":{\"a\":\"[REDACTED] value\"},\"type\":\"api\"}");
+  feedback_assert_member (object, "feedback_config", "{\"a\":\"[REDACTED] value\"}");
+  feedback_assert_member (object, "extra", "{\"a\":\"[REDACTED] value\"}");
 }
 
 static void
@@ -466,10 +369,10 @@ test_hidden (Memory        *memory,
   lsobs_config_set_hide_metadata (memory->config, TRUE);
   event = send_feedback (memory, make_telling_feedback ());
   object = peek_object (event);
-  assert_member (object, "comment", "\"a secret comment\"");
-  assert_member (object, "correction", "{}");
-  assert_member (object, "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
-  assert_member (object, "extra", NULL);
+  feedback_assert_member (object, "comment", "\"a secret comment\"");
+  feedback_assert_member (object, "correction", "{}");
+  feedback_assert_member (object, "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
+  feedback_assert_member (object, "extra", NULL);
 }
 
 static JsonNode *
@@ -508,9 +411,9 @@ test_redact_func (Memory        *memory,
                    "value={\"a\":\"secret value\"} comment=\"a secret comment\" "
                    "correction={\"a\":\"secret value\"} metadata={\"a\":\"secret value\"} "
                    "extra={\"a\":\"secret value\"} config={\"a\":\"secret value\"} ");
-  assert_member (peek_object (event), "comment", "\"another\"");
-  assert_member (peek_object (event), "extra", "{\"lsobs_error\":\"Redaction failed; extra dropped\"}");
-  assert_member (peek_object (event), "value", "{\"a\":\"secret value\"}");
+  feedback_assert_member (peek_object (event), "comment", "\"another\"");
+  feedback_assert_member (peek_object (event), "extra", "{\"lsobs_error\":\"Redaction failed; extra dropped\"}");
+  feedback_assert_member (peek_object (event), "value", "{\"a\":\"secret value\"}");
   g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer),
                                       LSOBS_COUNTER_REDACTION_FAILURES), ==, 1);
   g_clear_pointer (&event, lsobs_run_event_unref);
@@ -536,7 +439,7 @@ test_sampled (Memory        *memory,
       g_autoptr (GPtrArray) events = NULL;
 
       /* By the run and by its ids: what becomes of it is the same. */
-      add_to_run (run, "key");
+      feedback_add_to_run (run, "key");
       g_object_ref (memory->observer);
       lsobs_memory_transport_clear (memory->transport);
       {
@@ -587,21 +490,21 @@ static void
 test_alone (RunFixture    *fixture,
             gconstpointer  data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autofree char *id = lsobs_run_dup_id (run);
   g_autofree char *trace_id = lsobs_run_dup_trace_id (run);
   g_autoptr (TestRequest) first = NULL;
   g_autoptr (TestRequest) second = NULL;
 
-  add_to_run (run, "first");
-  add_to_run (run, "second");
+  feedback_add_to_run (run, "first");
+  feedback_add_to_run (run, "second");
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 2);
-  assert_member (find (fixture, "first"), "score", "1");
-  g_assert_cmpstr (json_object_get_string_member (find (fixture, "second"), "run_id"), ==, id);
-  g_assert_cmpstr (json_object_get_string_member (find (fixture, "second"), "trace_id"), ==, trace_id);
+  feedback_assert_member (feedback_find (fixture, "first"), "score", "1");
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "second"), "run_id"), ==, id);
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "second"), "trace_id"), ==, trace_id);
   /* After the run, though four requests may be under way at once. */
   first = test_get_request (fixture->server, 0);
   second = test_get_request (fixture->server, 1);
@@ -615,20 +518,20 @@ static void
 test_together (RunFixture    *fixture,
                gconstpointer  data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autoptr (TestRequest) request = NULL;
   guint n_before = test_server_count_requests (fixture->server, NULL);
 
-  add_to_run (run, "first");
-  add_to_run (run, "second");
+  feedback_add_to_run (run, "first");
+  feedback_add_to_run (run, "second");
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, n_before + 1);
   request = test_get_request (fixture->server, n_before);
   g_assert_cmpuint (request->wire->ops->len, ==, 1);
   g_assert_cmpuint (request->wire->feedback->len, ==, 2);
-  find (fixture, "first");
-  find (fixture, "second");
+  feedback_find (fixture, "first");
+  feedback_find (fixture, "second");
 }
 
 /* What is not to make the trace be kept longer has to be told the endpoint. */
@@ -636,16 +539,16 @@ static void
 test_retention (RunFixture    *fixture,
                 gconstpointer  data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   LsobsFeedback *feedback = lsobs_run_new_feedback (run, "key");
 
   lsobs_feedback_set_extend_retention (feedback, FALSE);
-  add (fixture, feedback);
-  add_to_run (run, "other");
+  feedback_add (fixture, feedback);
+  feedback_add_to_run (run, "other");
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 1);
-  assert_member (find (fixture, "key"), "extend_trace_retention", "false");
-  assert_member (find (fixture, "other"), "extend_trace_retention", NULL);
+  feedback_assert_member (feedback_find (fixture, "key"), "extend_trace_retention", "false");
+  feedback_assert_member (feedback_find (fixture, "other"), "extend_trace_retention", NULL);
 }
 
 static void
@@ -657,12 +560,12 @@ test_mode (RunFixture    *fixture,
   run_fixture_set_up (fixture, data);
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   run_fixture_start (fixture);
-  run = start (fixture, "run");
-  add_to_run (run, "key");
+  run = feedback_start_run (fixture, "run");
+  feedback_add_to_run (run, "key");
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 1);
-  find (fixture, "key");
+  feedback_find (fixture, "key");
   run_fixture_find (fixture, "run");
 }
 
@@ -671,237 +574,18 @@ static void
 test_fall_back (RunFixture    *fixture,
                 gconstpointer  data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) first = start (fixture, "one");
-  g_autoptr (LsobsRun) second = start (fixture, "two");
+  g_autoptr (LsobsRun) first = feedback_start_run (fixture, "one");
+  g_autoptr (LsobsRun) second = feedback_start_run (fixture, "two");
 
-  add_to_run (first, "first");
-  add_to_run (second, "second");
+  feedback_add_to_run (first, "first");
+  feedback_add_to_run (second, "second");
   test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 2);
-  find (fixture, "first");
-  find (fixture, "second");
+  feedback_find (fixture, "first");
+  feedback_find (fixture, "second");
   run_fixture_find (fixture, "one");
   run_fixture_find (fixture, "two");
-}
-
-/* The create of its run is under way: the feedback waits for it. */
-static void
-test_after_create (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
-{
-  g_autoptr (LsobsRun) run = start (fixture, "run");
-  g_autoptr (LsobsRun) other = NULL;
-  g_autoptr (TestRequest) last = NULL;
-  guint n_before = test_server_count_requests (fixture->server, NULL);
-
-  test_server_hold (fixture->server);
-  g_assert_false (lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL));
-  g_assert_true (test_server_wait_requests (fixture->server, n_before + 1, TEST_TIMEOUT_MS));
-  add_to_run (run, "key");
-  add (fixture, lsobs_feedback_new (L, R, "of somebody else"));
-  other = start (fixture, "other");
-  g_assert_false (lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL));
-  g_assert_true (test_server_wait_requests (fixture->server, n_before + 2, TEST_TIMEOUT_MS));
-  test_server_release (fixture->server);
-  run_fixture_flush (fixture);
-  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, n_before + 3);
-  last = test_get_request (fixture->server, n_before + 2);
-  g_assert_cmpuint (last->wire->feedback->len, ==, 1);
-  assert_member (g_ptr_array_index (last->wire->feedback, 0), "key", "\"key\"");
-  find (fixture, "of somebody else");
-}
-
-/* The same for a run that is reported by its id. */
-static void
-test_after_create_by_id (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
-{
-  g_autoptr (LsobsRunEvent) event = lsobs_run_event_new_start (R, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
-  g_autoptr (TestRequest) last = NULL;
-  guint n_before = test_server_count_requests (fixture->server, NULL);
-
-  g_assert_true (lsobs_exporter_enqueue (fixture->exporter, event, NULL));
-  test_server_hold (fixture->server);
-  g_assert_false (lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL));
-  g_assert_true (test_server_wait_requests (fixture->server, n_before + 1, TEST_TIMEOUT_MS));
-  add (fixture, lsobs_feedback_new (R, R, "key"));
-  g_assert_false (lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL));
-  test_server_release (fixture->server);
-  run_fixture_flush (fixture);
-  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, n_before + 2);
-  last = test_get_request (fixture->server, n_before + 1);
-  g_assert_cmpuint (last->wire->feedback->len, ==, 1);
-}
-
-/* Attempts until the create is taken. */
-#define N_CREATES 5
-
-typedef struct
-{
-  guint status;          /* for what has both in one request */
-  guint n_creates;       /* that have come alone */
-} Apart;
-
-/* Called in the server's thread: takes a create at last, and feedback only after that. */
-static gboolean
-take_apart_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
-{
-  Apart *apart = data;
-  gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
-  gboolean has_feedback = test_bytes_contain (request->body, "\"feedback_source\"");
-
-  if (has_create && has_feedback)
-    reply->status = apart->status;
-  else if (has_create && ++apart->n_creates < N_CREATES)
-    reply->status = 503;
-  else if (has_feedback && apart->n_creates < N_CREATES)
-    reply->status = strcmp (request->path, "/feedback") == 0 ? 404 : 422;
-  else
-    return FALSE;
-  return TRUE;
-}
-
-/* Both were in one request, which is not taken: the feedback follows its create all the same. */
-static void
-test_apart (RunFixture    *fixture,
-            gconstpointer  data)
-{
-  Apart apart = { GPOINTER_TO_UINT (data), 0 };
-  g_autoptr (LsobsRun) run = start (fixture, "run");
-
-  test_server_set_handler (fixture->server, take_apart_cb, &apart);
-  add_to_run (run, "one");
-  add_to_run (run, "two");
-  run_fixture_flush (fixture);
-  find (fixture, "one");
-  find (fixture, "two");
-  run_fixture_find (fixture, "run");
-  test_server_set_handler (fixture->server, NULL, NULL);
-}
-
-/* Called in the server's thread. */
-static gboolean
-hang_apart_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
-{
-  gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
-
-  if (has_create && test_bytes_contain (request->body, "\"feedback_source\""))
-    reply->status = 413;
-  else if (has_create)
-    reply->mode = TEST_REPLY_HANG;
-  else
-    g_atomic_int_inc ((int *) data);
-  return TRUE;
-}
-
-/* At the end, what waits for its create is lost with it, and kept where that is wanted. */
-static void
-test_apart_at_end (RunFixture    *fixture,
-                   gconstpointer  data)
-{
-  g_autofree char *dir = g_dir_make_tmp ("lsobs-XXXXXX", NULL);
-  int n_feedback = 0;
-  guint n_before;
-  g_autoptr (LsobsRun) run = NULL;
-
-  run_fixture_set_up (fixture, NULL);
-  test_server_set_info (fixture->server, "{\"version\":\"0.8.10\"}");
-  if (data != NULL)
-    lsobs_config_set_failed_traces_dir (fixture->config, dir);
-  run_fixture_start (fixture);
-  lsobs_run_unref (start (fixture, "first"));
-  run_fixture_flush (fixture);
-  wait_for_info (fixture);
-  n_before = test_server_count_requests (fixture->server, NULL);
-  test_server_set_handler (fixture->server, hang_apart_cb, &n_feedback);
-  run = start (fixture, "run");
-  add_to_run (run, "one");
-  add_to_run (run, "two");
-  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
-  g_assert_true (test_server_wait_requests (fixture->server, n_before + 2, TEST_TIMEOUT_MS));
-  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 300, NULL, NULL));
-  g_assert_cmpint (g_atomic_int_get (&n_feedback), ==, 0);
-  g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
-  run_assert_balanced (fixture->exporter);
-  if (data != NULL)
-    g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DUMPED, 3));
-  dump_remove_dir (dir);
-}
-
-/* What a service that takes little at a time, and fails often, has taken. */
-typedef struct
-{
-  guint n_requests;
-  GHashTable *runs;      /* (owned) (element-type utf8) by id */
-  guint n_early;         /* feedback on runs that it did not know */
-} Moody;
-
-/* Called in the server's thread. */
-static gboolean
-moody_cb (TestRequest *request,
-          TestReply   *reply,
-          gpointer     data)
-{
-  Moody *moody = data;
-  WireRequest *wire = request->wire;
-
-  if (wire == NULL)
-    return FALSE;
-  moody->n_requests++;
-  if (wire->ops->len + wire->feedback->len > 2 && moody->n_requests % 2 == 0)
-    reply->status = moody->n_requests % 4 == 0 ? 413 : 400;
-  else if (moody->n_requests % 5 == 0)
-    reply->status = 503;
-  if (reply->status != 0 && reply->status != 202)
-    return TRUE;
-  for (guint i = 0; i < wire->ops->len; i++)
-    g_hash_table_add (moody->runs, g_strdup (((WireOp *) g_ptr_array_index (wire->ops, i))->id));
-  for (guint i = 0; i < wire->feedback->len; i++)
-    {
-      JsonObject *feedback = g_ptr_array_index (wire->feedback, i);
-
-      if (!g_hash_table_contains (moody->runs, json_object_get_string_member (feedback, "run_id")))
-        moody->n_early++;
-    }
-  /* so that answers overtake each other */
-  reply->delay_ms = moody->n_requests % 3;
-  return TRUE;
-}
-
-static void
-test_moody (RunFixture    *fixture,
-            gconstpointer  data)
-{
-  Moody moody = { 0, g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL), 0 };
-  const guint n = 60;
-
-  set_up_known (fixture, data);
-  if (data != NULL)
-    test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
-  test_server_set_handler (fixture->server, moody_cb, &moody);
-  for (guint i = 0; i < n; i++)
-    {
-      g_autoptr (LsobsRun) run = start (fixture, "run");
-
-      add_to_run (run, "one");
-      if (i % 2 == 0)
-        lsobs_run_end (run, NULL);
-      add_to_run (run, "two");
-      if (i % 7 == 0)
-        lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
-      lsobs_run_end (run, NULL);
-    }
-  run_fixture_flush (fixture);
-  g_assert_cmpuint (wire_tree_get_n_feedback (fixture->tree), ==, 2 * n);
-  g_assert_cmpuint (wire_tree_get_n_runs (fixture->tree), ==, n + 1);
-  g_assert_cmpuint (moody.n_early, ==, 0);
-  test_server_set_handler (fixture->server, NULL, NULL);
-  g_hash_table_unref (moody.runs);
 }
 
 /* --- what becomes of it --- */
@@ -911,11 +595,11 @@ test_status (RunFixture    *fixture,
              gconstpointer  data)
 {
   const guint status = GPOINTER_TO_UINT (data);
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autoptr (LsobsRun) next = NULL;
   g_autoptr (GError) error = NULL;
 
-  add_to_run (run, "bad");
+  feedback_add_to_run (run, "bad");
   lsobs_run_end (run, NULL);
   test_server_push (fixture->server, "/feedback", (TestReply) { .status = status, .repeat = -1 });
   error = test_flush_with_loss (fixture->exporter, 1);
@@ -923,7 +607,7 @@ test_status (RunFixture    *fixture,
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_REJECTED), ==, 1);
   /* It says nothing of the service. */
   g_assert_cmpint (lsobs_exporter_get_state (fixture->exporter), ==, LSOBS_STATE_OK);
-  next = start (fixture, "next");
+  next = feedback_start_run (fixture, "next");
   run_fixture_flush (fixture);
   run_fixture_find (fixture, "run");
   run_fixture_find (fixture, "next");
@@ -934,7 +618,7 @@ static void
 test_conflict (RunFixture    *fixture,
                gconstpointer  data G_GNUC_UNUSED)
 {
-  add (fixture, lsobs_feedback_new (L, R, "key"));
+  feedback_add (fixture, lsobs_feedback_new (L, R, "key"));
   test_server_push (fixture->server, "/feedback", (TestReply) { .status = 409 });
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 1);
@@ -949,13 +633,13 @@ test_retried (RunFixture    *fixture,
   g_autoptr (TestRequest) request = NULL;
 
   lsobs_feedback_set_score (feedback, 1.0 / 3);
-  add (fixture, feedback);
+  feedback_add (fixture, feedback);
   test_server_push (fixture->server, "/feedback", (TestReply) { .status = 503 });
   run_fixture_flush (fixture);
   request = test_get_request (fixture->server, 1);
   g_assert_true (test_bytes_contain (request->body, "\"score\":0.3333,"));
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 2);
-  find (fixture, "key");
+  feedback_find (fixture, "key");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_RETRIES), ==, 1);
 }
 
@@ -970,7 +654,7 @@ test_too_large (RunFixture    *fixture,
 
   lsobs_feedback_set_value (feedback, value);
   lsobs_feedback_set_comment (feedback, text);
-  add (fixture, feedback);
+  feedback_add (fixture, feedback);
   test_server_push (fixture->server, "/feedback", (TestReply) { .status = 413, .repeat = (int) n_refusals });
   if (n_refusals == 2)
     {
@@ -980,8 +664,8 @@ test_too_large (RunFixture    *fixture,
       return;
     }
   run_fixture_flush (fixture);
-  assert_member (find (fixture, "key"), "value", "{\"__truncated__\":true,\"bytes\":5011}");
-  g_assert_cmpuint (strlen (json_object_get_string_member (find (fixture, "key"), "comment")), ==, 1000);
+  feedback_assert_member (feedback_find (fixture, "key"), "value", "{\"__truncated__\":true,\"bytes\":5011}");
+  g_assert_cmpuint (strlen (json_object_get_string_member (feedback_find (fixture, "key"), "comment")), ==, 1000);
 }
 
 /* One that the service does not like, among others in one request. */
@@ -998,7 +682,7 @@ static void
 test_dies_alone (RunFixture    *fixture,
                  gconstpointer  data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autoptr (GError) error = NULL;
 
   test_server_set_handler (fixture->server, refuse_bad_cb, NULL);
@@ -1006,7 +690,7 @@ test_dies_alone (RunFixture    *fixture,
     {
       g_autofree char *key = i == 4 ? g_strdup ("bad") : g_strdup_printf ("good-%u", i);
 
-      add_to_run (run, key);
+      feedback_add_to_run (run, key);
     }
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_REJECTED), ==, 1);
@@ -1028,14 +712,14 @@ test_queue_full (RunFixture    *fixture,
   lsobs_config_set_max_batch_size (fixture->config, 50);
   run_fixture_start (fixture);
   test_server_hold (fixture->server);
-  add (fixture, lsobs_feedback_new (L, R, "first"));
+  feedback_add (fixture, lsobs_feedback_new (L, R, "first"));
   n_bytes = run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES);
   {
     LsobsFeedback *feedback = lsobs_feedback_new (L, R, "second");
     g_autofree char *text = g_strnfill (5000, 'x');
 
     lsobs_feedback_set_comment (feedback, text);
-    add (fixture, feedback);
+    feedback_add (fixture, feedback);
   }
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES), >=, 2 * n_bytes + 5000);
   test_server_release (fixture->server);
@@ -1070,7 +754,7 @@ test_evicted (Memory        *memory,
   test_assert_flush (exporter, 3);
   events = lsobs_memory_transport_dup_events (memory->transport);
   g_assert_cmpuint (events->len, ==, 3);
-  assert_member (peek_object (events->pdata[0]), "key", "\"key-2\"");
+  feedback_assert_member (peek_object (events->pdata[0]), "key", "\"key-2\"");
   g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_PROMOTED), ==, 0);
   g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_MERGED), ==, 0);
 }
@@ -1085,9 +769,9 @@ test_leaves_run_alone (Memory        *memory,
 
   memory_start (memory);
   run = lsobs_observer_start_run (memory->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
-  add_to_run (run, "before");
+  feedback_add_to_run (run, "before");
   lsobs_run_end (run, NULL);
-  add_to_run (run, "after");
+  feedback_add_to_run (run, "after");
   test_assert_flush (lsobs_observer_get_exporter (memory->observer), 3);
   events = lsobs_memory_transport_dup_events (memory->transport);
   g_assert_cmpuint (events->len, ==, 3);
@@ -1139,11 +823,11 @@ test_kept (RunFixture    *fixture,
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_NONE);
   test_server_set_info (fixture->server, together ? "{\"version\":\"0.8.10\"}" : "{\"version\":\"0.8.9\"}");
   run_fixture_start (fixture);
-  run = start (fixture, "run");
+  run = feedback_start_run (fixture, "run");
   run_fixture_flush (fixture);
   if (together)
-    wait_for_info (fixture);
-  add_to_run (run, "key");
+    feedback_wait_for_info (fixture);
+  feedback_add_to_run (run, "key");
   if (together)
     lsobs_run_end (run, NULL);
   test_server_push (fixture->server, NULL, (TestReply) { .status = 503, .repeat = -1 });
@@ -1173,15 +857,15 @@ test_replicas (RunFixture    *fixture,
   lsobs_config_add_replica (fixture->config, test_server_get_url (second), RUN_API_KEY, "other", NULL,
                             LSOBS_REPLICA_ROLE_SECONDARY);
   run_fixture_start (fixture);
-  run = start (fixture, "run");
+  run = feedback_start_run (fixture, "run");
   feedback = lsobs_run_new_feedback (run, "key");
   lsobs_feedback_set_project_id (feedback, OTHER);
-  add (fixture, feedback);
+  feedback_add (fixture, feedback);
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
   test_server_assert_conformant (second);
   tree = test_server_build_tree (second);
-  here = find (fixture, "key");
+  here = feedback_find (fixture, "key");
   g_assert_cmpuint (wire_tree_get_n_feedback (tree), ==, 1);
   there = g_ptr_array_index (wire_tree_get_feedback (tree), 0);
   g_assert_cmpstr (json_object_get_string_member (here, "run_id"), ==, run_fixture_find (fixture, "run")->id);
@@ -1195,8 +879,8 @@ test_replicas (RunFixture    *fixture,
   g_assert_cmpstr (json_object_get_string_member (here, "trace_id"), ==,
                    run_fixture_find (fixture, "run")->trace_id);
   g_assert_cmpstr (json_object_get_string_member (there, "trace_id"), ==, wire_tree_find (tree, "run")->trace_id);
-  assert_member (here, "session_id", "\"" OTHER "\"");
-  assert_member (there, "session_id", NULL);
+  feedback_assert_member (here, "session_id", "\"" OTHER "\"");
+  feedback_assert_member (there, "session_id", NULL);
 }
 
 static void
@@ -1218,13 +902,13 @@ test_fork (RunFixture    *fixture,
 
   if (fork_skip ())
     return;
-  run = start (fixture, "run");
-  add_to_run (run, "parent");
+  run = feedback_start_run (fixture, "run");
+  feedback_add_to_run (run, "parent");
   fork_run (child_adds, fixture, run);
   run_fixture_flush (fixture);
   id = run_fixture_find (fixture, "run")->id;
-  g_assert_cmpstr (json_object_get_string_member (find (fixture, "child"), "run_id"), ==, id);
-  g_assert_cmpstr (json_object_get_string_member (find (fixture, "parent"), "run_id"), ==, id);
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "child"), "run_id"), ==, id);
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "parent"), "run_id"), ==, id);
 }
 
 #define N_THREADS 4
@@ -1234,7 +918,7 @@ static gpointer
 add_many (gpointer data)
 {
   for (guint i = 0; i < N_EACH; i++)
-    add_to_run (data, "key");
+    feedback_add_to_run (data, "key");
   return NULL;
 }
 
@@ -1242,7 +926,7 @@ static void
 test_threads (RunFixture    *fixture,
               gconstpointer  data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   GThread *threads[N_THREADS];
 
   for (guint i = 0; i < N_THREADS; i++)
@@ -1294,23 +978,11 @@ main (int   argc,
   ADD_MEMORY ("/feedback/left-out/sampled", test_sampled);
   ADD_MEMORY ("/feedback/left-out/tracing-off", test_tracing_off);
   ADD ("/feedback/way/alone", NULL, set_up, test_alone);
-  ADD ("/feedback/way/together", NULL, set_up_known, test_together);
-  ADD ("/feedback/way/retention", NULL, set_up_known, test_retention);
+  ADD ("/feedback/way/together", NULL, feedback_set_up_known, test_together);
+  ADD ("/feedback/way/retention", NULL, feedback_set_up_known, test_retention);
   ADD ("/feedback/way/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), NULL, test_mode);
   ADD ("/feedback/way/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), NULL, test_mode);
-  ADD ("/feedback/way/fall-back", NULL, set_up_known, test_fall_back);
-  ADD ("/feedback/way/after-create", NULL, set_up_known, test_after_create);
-  ADD ("/feedback/way/after-create-by-id", NULL, set_up_known, test_after_create_by_id);
-  ADD ("/feedback/way/apart/404", GUINT_TO_POINTER (404), set_up_known, test_apart);
-  ADD ("/feedback/way/apart/413", GUINT_TO_POINTER (413), set_up_known, test_apart);
-  ADD ("/feedback/way/apart/400", GUINT_TO_POINTER (400), set_up_known, test_apart);
-  ADD ("/feedback/way/apart/409", GUINT_TO_POINTER (409), set_up_known, test_apart);
-  g_test_add ("/feedback/way/moody/multipart", RunFixture, NULL, NULL, test_moody, run_fixture_tear_down);
-  g_test_add ("/feedback/way/moody/batch", RunFixture, GINT_TO_POINTER (TRUE), NULL, test_moody,
-              run_fixture_tear_down);
-  g_test_add ("/feedback/way/apart/end", RunFixture, NULL, NULL, test_apart_at_end, run_fixture_tear_down);
-  g_test_add ("/feedback/way/apart/end-kept", RunFixture, GINT_TO_POINTER (TRUE), NULL, test_apart_at_end,
-              run_fixture_tear_down);
+  ADD ("/feedback/way/fall-back", NULL, feedback_set_up_known, test_fall_back);
   ADD ("/feedback/fate/400", GUINT_TO_POINTER (400), set_up, test_status);
   ADD ("/feedback/fate/404", GUINT_TO_POINTER (404), set_up, test_status);
   ADD ("/feedback/fate/422", GUINT_TO_POINTER (422), set_up, test_status);
@@ -1318,7 +990,7 @@ main (int   argc,
   ADD ("/feedback/fate/503", NULL, set_up, test_retried);
   ADD ("/feedback/fate/413", GUINT_TO_POINTER (1), set_up, test_too_large);
   ADD ("/feedback/fate/413-again", GUINT_TO_POINTER (2), set_up, test_too_large);
-  ADD ("/feedback/fate/dies-alone", NULL, set_up_known, test_dies_alone);
+  ADD ("/feedback/fate/dies-alone", NULL, feedback_set_up_known, test_dies_alone);
   ADD ("/feedback/fate/kept-alone", GINT_TO_POINTER (FALSE), NULL, test_kept);
   ADD ("/feedback/fate/kept-together", GINT_TO_POINTER (TRUE), NULL, test_kept);
   ADD ("/feedback/queue/bytes", NULL, NULL, test_queue_full);
@@ -1326,7 +998,7 @@ main (int   argc,
   ADD_MEMORY ("/feedback/queue/leaves-run-alone", test_leaves_run_alone);
   ADD_MEMORY ("/feedback/other-observer", test_other_observer);
   ADD ("/feedback/replicas", NULL, NULL, test_replicas);
-  ADD ("/feedback/threads", NULL, set_up_known, test_threads);
+  ADD ("/feedback/threads", NULL, feedback_set_up_known, test_threads);
   ADD ("/feedback/fork", NULL, set_up, test_fork);
 
   return g_test_run ();
