@@ -46,6 +46,21 @@ LsobsRun        *lsobs_observer_start_run_of_kind  (LsobsObserver        *self,
                                                     const char           *kind,
                                                     JsonNode             *inputs);
 LSOBS_AVAILABLE_IN_0_1
+LsobsRun        *lsobs_observer_start_nested_run   (LsobsObserver        *self,
+                                                    const char           *name,
+                                                    LsobsRunType          run_type,
+                                                    JsonNode             *inputs);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRun        *lsobs_observer_start_nested_run_bytes (LsobsObserver    *self,
+                                                    const char           *name,
+                                                    LsobsRunType          run_type,
+                                                    GBytes               *inputs);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRun        *lsobs_observer_start_nested_run_of_kind (LsobsObserver  *self,
+                                                    const char           *name,
+                                                    const char           *kind,
+                                                    JsonNode             *inputs);
+LSOBS_AVAILABLE_IN_0_1
 gboolean         lsobs_observer_add_feedback       (LsobsObserver        *self,
                                                     LsobsFeedback        *feedback,
                                                     GError              **error);

@@ -17,6 +17,7 @@
 #include <lsobs/lsobs-memory-transport.h>
 #include <lsobs/lsobs-observer.h>
 #include <lsobs/lsobs-probability-sampler.h>
+#include <lsobs/lsobs-run-context.h>
 #include <lsobs/lsobs-run-event.h>
 #include <lsobs/lsobs-run-store.h>
 #include <lsobs/lsobs-run.h>

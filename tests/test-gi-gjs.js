@@ -5,7 +5,7 @@
 
 imports.gi.versions.Json = '1.0';
 imports.gi.versions.Lsobs = '1.0';
-const {GLib, GObject, Json, Lsobs} = imports.gi;
+const {Gio, GLib, GObject, Json, Lsobs} = imports.gi;
 
 const TIMEOUT = 20000;
 
@@ -87,6 +87,29 @@ function testSampler() {
     assertEqual(Object.keys(eventsByName(transport)).sort(), ['one', 'three']);
 }
 
+function testCurrentRun() {
+    const [observer, transport] = newObserver();
+    assertEqual(Lsobs.Run.get_thread_default(), null);
+    const run = observer.start_nested_run('outer', Lsobs.RunType.CHAIN, null);
+    run.push_thread_default();
+    assertEqual(Lsobs.Run.get_thread_default().dup_id(), run.dup_id());
+    observer.start_nested_run('inner', Lsobs.RunType.TOOL, null).end(null);
+    run.pop_thread_default();
+    assertEqual(Lsobs.Run.ref_thread_default(), null);
+    const task = Gio.Task.new(null, null, null);
+    assertEqual(Lsobs.task_get_run(task), null);
+    Lsobs.task_set_run(task, run);
+    assertEqual(Lsobs.task_get_run(task).dup_id(), run.dup_id());
+    run.wrap(wrapped => {
+        assertEqual(Lsobs.Run.get_thread_default().dup_id(), run.dup_id());
+        assertEqual(wrapped.dup_id(), run.dup_id());
+    });
+    observer.flush(TIMEOUT);
+    const events = eventsByName(transport);
+    assertEqual(events.inner.get_parent_id(), run.dup_id());
+    assertEqual(events.outer.get_status(), Lsobs.RunStatus.COMPLETED);
+}
+
 function testFlushAsync() {
     const [observer, transport] = newObserver();
     const loop = GLib.MainLoop.new(null, false);
@@ -128,7 +151,7 @@ function testHeaders() {
     run.end(null);
 }
 
-const tests = {testRun, testGraph, testSampler, testFlushAsync, testErrors, testHeaders};
+const tests = {testRun, testGraph, testSampler, testCurrentRun, testFlushAsync, testErrors, testHeaders};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);
 Object.entries(tests).forEach(([name, test], index) => {

@@ -16,7 +16,7 @@ gi.require_version('Lsobs', '1.0')
 gi.require_version('Json', '1.0')
 gi.require_version('Soup', '3.0')
 # pylint: disable=wrong-import-position
-from gi.repository import GLib, GObject, Json, Lsobs, Soup
+from gi.repository import Gio, GLib, GObject, Json, Lsobs, Soup
 
 TIMEOUT = 20000
 
@@ -168,6 +168,33 @@ def test_sampler():
     assert transport.dup_events() == []
     assert never.asked == [run.dup_trace_id()]
     assert observer.dup_stats().get(Lsobs.Counter.UNSAMPLED) == 2
+
+
+def test_current_run():
+    observer, transport = new_observer()
+    assert Lsobs.Run.get_thread_default() is None
+    run = observer.start_nested_run('outer', Lsobs.RunType.CHAIN, None)
+    run.push_thread_default()
+    assert Lsobs.Run.get_thread_default() == run
+    observer.start_nested_run_of_kind('inner', 'agent', None).end(None)
+    threads = []
+    thread = threading.Thread(target=lambda: threads.append(Lsobs.Run.ref_thread_default()))
+    thread.start()
+    thread.join()
+    assert threads == [None]
+    run.pop_thread_default()
+    assert Lsobs.Run.get_thread_default() is None
+
+    task = Gio.Task.new(None, None, None, None)
+    assert Lsobs.task_get_run(task) is None
+    Lsobs.task_set_run(task, run)
+    assert Lsobs.task_get_run(task) == run
+    observer.start_nested_run('root', Lsobs.RunType.CHAIN, None).end(None)
+    run.end(None)
+    observer.flush(TIMEOUT)
+    events = events_by_name(transport)
+    assert events['inner'].get_parent_id() == run.dup_id()
+    assert events['root'].get_parent_id() is None
 
 
 def test_flush_async():
@@ -386,8 +413,8 @@ def test_replay():
 
 
 def main():
-    tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_flush_async,
-             test_errors, test_attachment, test_feedback, test_json, test_headers, test_http, test_replay]
+    tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_current_run,
+             test_flush_async, test_errors, test_attachment, test_feedback, test_json, test_headers, test_http, test_replay]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

@@ -26,6 +26,76 @@ void test_run () throws Error {
     assert (event.get_name () == "parent" || event.get_parent_id () == run.dup_id ());
 }
 
+int count_to (int n) throws Error {
+  if (n < 0)
+    throw new IOError.INVALID_ARGUMENT ("below zero");
+  return n;
+}
+
+void test_wrap () throws Error {
+  Lsobs.MemoryTransport transport;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  int counted = 0;
+  bool caught = false;
+  observer.start_nested_run ("outer", Lsobs.RunType.CHAIN, null).wrap (outer => {
+    assert (Lsobs.Run.get_thread_default () == outer);
+    observer.start_nested_run ("inner", Lsobs.RunType.TOOL, null).wrap (inner => {
+      assert (Lsobs.Run.get_thread_default () == inner);
+      counted = count_to (3);
+      inner.end (Json.from_string ("[3]"));
+    });
+    assert (Lsobs.Run.get_thread_default () == outer);
+  });
+  assert (counted == 3);
+  try {
+    observer.start_nested_run ("failed", Lsobs.RunType.CHAIN, null).wrap (() => { count_to (-1); });
+  } catch (IOError e) {
+    assert (e is IOError.INVALID_ARGUMENT);
+    caught = true;
+  }
+  assert (caught);
+  assert (Lsobs.Run.get_thread_default () == null);
+  observer.flush (20000, null);
+  var events = new HashTable<string,Lsobs.RunEvent> (str_hash, str_equal);
+  foreach (var event in transport.dup_events ())
+    events[event.get_name ()] = event;
+  assert (events["inner"].get_parent_id () == events["outer"].get_id ());
+  assert (events["outer"].get_status () == Lsobs.RunStatus.COMPLETED);
+  assert (events["failed"].get_error_text () == "below zero");
+  assert (events["failed"].get_parent_id () == null);
+}
+
+Lsobs.Run? leave_early (Lsobs.Observer observer, Lsobs.Run run) {
+  var pusher = new Lsobs.RunPusher (run);
+  if (Lsobs.Run.get_thread_default () == run)
+    return observer.start_nested_run ("nested", Lsobs.RunType.CHAIN, null);
+  return null;
+}
+
+// The end of a block pops, however it comes.
+void test_pusher () throws Error {
+  Lsobs.MemoryTransport transport;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  var run = observer.start_nested_run ("run", Lsobs.RunType.CHAIN, null);
+  assert (leave_early (observer, run).dup_parent_id () == run.dup_id ());
+  assert (Lsobs.Run.get_thread_default () == null);
+  {
+    var pusher = new Lsobs.RunPusher (run);
+    {
+      var none = new Lsobs.RunPusher (null);
+      assert (Lsobs.Run.get_thread_default () == null);
+    }
+    assert (Lsobs.Run.get_thread_default () == run);
+  }
+  try {
+    var pusher = new Lsobs.RunPusher (run);
+    count_to (-1);
+  } catch (IOError e) {
+    assert (Lsobs.Run.get_thread_default () == null);
+  }
+  assert (Lsobs.Run.get_thread_default () == null);
+}
+
 void test_graph () throws Error {
   Lsobs.MemoryTransport transport;
   var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
@@ -134,6 +204,8 @@ void add (string path, owned TestFunc func) {
 void main (string[] args) {
   Test.init (ref args);
   add ("/vala/run", test_run);
+  add ("/vala/wrap", test_wrap);
+  add ("/vala/pusher", test_pusher);
   add ("/vala/graph", test_graph);
   add ("/vala/sampler", test_sampler);
   add ("/vala/headers", test_headers);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <lsobs/lsobs-run.h>
+
+G_BEGIN_DECLS
+
+/**
+ * LsobsRunPusher:
+ *
+ * Something that makes a run the current one of a thread until it is freed, which
+ * `g_autoptr` does at the end of a block.
+ *
+ * Since: 0.1
+ */
+typedef struct _LsobsRunPusher LsobsRunPusher;
+
+/**
+ * LsobsRunFunc:
+ * @run: the run that it is the work of
+ * @user_data: what was given along with the function
+ * @error: return location for a #GError
+ *
+ * The work of a run; see lsobs_run_wrap().
+ *
+ * Since: 0.1
+ */
+typedef void (*LsobsRunFunc) (LsobsRun  *run,
+                              gpointer   user_data,
+                              GError   **error);
+
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_push_thread_default (LsobsRun        *self);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_pop_thread_default  (LsobsRun        *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRun       *lsobs_run_get_thread_default  (void);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRun       *lsobs_run_ref_thread_default  (void);
+
+LSOBS_AVAILABLE_IN_0_1
+LsobsRunPusher *lsobs_run_pusher_new          (LsobsRun        *run);
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_run_pusher_free         (LsobsRunPusher  *self);
+
+LSOBS_AVAILABLE_IN_0_1
+gboolean        lsobs_run_wrap                (LsobsRun        *self,
+                                               LsobsRunFunc     func,
+                                               gpointer         user_data,
+                                               GError         **error);
+
+LSOBS_AVAILABLE_IN_0_1
+void            lsobs_task_set_run            (GTask           *task,
+                                               LsobsRun        *run);
+LSOBS_AVAILABLE_IN_0_1
+LsobsRun       *lsobs_task_get_run            (GTask           *task);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunPusher, lsobs_run_pusher_free)
+
+G_END_DECLS
