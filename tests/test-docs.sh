@@ -8,24 +8,8 @@ set -u
 
 srcdir=$G_TEST_SRCDIR/..
 builddir=$G_TEST_BUILDDIR/..
-tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
-n=0
-
-# report NAME STATUS: what was said is in $tmp/said
-report () {
-  n=$((n + 1))
-  if [ "$2" = 0 ]; then
-    echo "ok $n $1"
-  else
-    sed 's/^/# /' "$tmp/said"
-    echo "not ok $n $1"
-  fi
-}
-
-skip () {
-  n=$((n + 1))
-  echo "ok $n $1 # SKIP $2"
-}
+# shellcheck source=tests/report.sh
+. "$G_TEST_SRCDIR/report.sh"
 
 # The three extractors write one file FILE-LINE.LANGUAGE for each piece of code.
 

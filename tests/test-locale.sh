@@ -9,24 +9,8 @@ set -u
 LC_ALL=C; export LC_ALL
 
 top=$(cd "$G_TEST_SRCDIR/.." && pwd)
-tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
-n=0
-
-# report NAME STATUS: what was said is in $tmp/said
-report () {
-  n=$((n + 1))
-  if [ "$2" = 0 ]; then
-    echo "ok $n $1"
-  else
-    sed 's/^/# /' "$tmp/said"
-    echo "not ok $n $1"
-  fi
-}
-
-skip () {
-  n=$((n + 1))
-  echo "ok $n $1 # SKIP $2"
-}
+# shellcheck source=tests/report.sh
+. "$G_TEST_SRCDIR/report.sh"
 
 for tool in msgcat msgcmp msgfmt xgettext; do
   if ! command -v "$tool" > "$tmp/said"; then
@@ -45,23 +29,23 @@ grep '^[^#]' "$top/po/POTFILES.in" > "$tmp/listed"
 diff "$tmp/listed" "$tmp/sources" > "$tmp/said"
 report "the sources with messages are those of POTFILES.in" $?
 
+# none_of REGEX BUT: no call in a source is like the one, unless like the other
+none_of () {
+  while read -r file; do
+    tr '\n' ' ' < "$top/$file" | grep -oE "$1" | grep -vE "$2" | sed "s,^,$file: ,"
+  done < "$tmp/all" > "$tmp/said"
+  [ ! -s "$tmp/said" ]
+}
+
 # xgettext ends a message at a macro that it does not know, and knows those of C only.
-while read -r file; do
-  tr '\n' ' ' < "$top/$file" \
-    | grep -oE '[^A-Za-z0-9_](N?_|g_dngettext) ?\(("([^"\\]|\\.)*"|[^")])*' \
-    | grep -E 'G_G[A-Z0-9]*_(FORMAT|MODIFIER)' | sed "s,^,$file: ,"
-done < "$tmp/sources" > "$tmp/said"
-[ ! -s "$tmp/said" ]
+none_of '[^A-Za-z0-9_](N?_|g_dngettext) ?\(("([^"\\]|\\.)*"|[^")])*G_G[A-Z0-9]*_(FORMAT|MODIFIER)' '^$'
 report "no message has a macro of GLib in it" $?
 
 # What the log or an error says is for people, but for the log of debugging. Nobody is
 # shown the two messages that are excepted.
-while read -r file; do
-  tr '\n' ' ' < "$top/$file" \
-    | grep -oE 'g_(message|warning|info|print|printerr|set_error|set_error_literal|prefix_error|error_new|error_new_literal|task_return_new_error) \([^()"]*"([^"\\]|\\.)*"' \
-    | grep -vE '"(%s|bad replacement|not UTF-8)"' | sed "s,^,$file: ,"
-done < "$tmp/all" > "$tmp/said"
-[ ! -s "$tmp/said" ]
+says='message|warning|info|print|printerr|task_return_new_error|prefix_error'
+says="$says|set_error|set_error_literal|error_new|error_new_literal"
+none_of "g_($says) \\([^()\"]*\"([^\"\\\\]|\\\\.)*\"" '"(%s|bad replacement|not UTF-8)"'
 report "no message is left out" $?
 
 # --- the translations
