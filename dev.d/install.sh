@@ -25,12 +25,19 @@ install_test () {
   "$dir/examples/trace-receiver" -- "$program/first-trace" | tee "$program/trace"
   grep -q first-trace "$program/trace"
 
-  say "compile the installed example"
+  say "compile the installed examples"
   # word splitting intended: pkg-config prints arguments
   # shellcheck disable=SC2046
   cc -Wall -Werror -o "$program/react-agent" "$prefix"/share/doc/lsobs/examples/react-agent/*.c \
     $(pkg-config --cflags --libs lsobs libsoup-3.0)
   "$program/react-agent" --help > /dev/null
+  # shellcheck disable=SC2046
+  cc -Wall -Werror -o "$program/tiny-agent" "$prefix/share/doc/lsobs/examples/tiny-agent/tiny-agent.c" \
+    $(pkg-config --cflags --libs lsobs)
+  "$program/tiny-agent"
+  XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
+    valac --pkg lsobs -X -w -o "$program/tiny-agent-vala" "$prefix/share/doc/lsobs/examples/tiny-agent/tiny-agent.vala"
+  "$program/tiny-agent-vala"
 
   say "the installed tests"
   # the folder that Python has below the prefix differs from system to system
