@@ -1,11 +1,33 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Compiles vala-program.vala against the fresh vapi, and runs its tests.
+# Compiles vala-program.vala against the fresh vapi, without a warning, and runs its
+# tests. The vapi says of properties and fields, too, whether they may be null.
 set -u
 
 builddir=$G_TEST_BUILDDIR/..
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+
+cat > "$tmp/null.vala" <<'END'
+void clear (Lsobs.Config config, Lsobs.RunMetadata metadata) {
+  string? error_text = metadata.error_text;
+  config.api_key = null;
+  config.api_url = null;
+  config.failed_traces_dir = null;
+  config.project_name = null;
+  config.redact_regex = null;
+  config.revision_id = null;
+  config.sampler = null;
+  config.workspace_id = error_text;
+}
+END
+if ! "$VALAC" -C -d "$tmp" --enable-experimental-non-null --vapidir "$builddir/lsobs" \
+     --girdir "$builddir/lsobs" --pkg lsobs "$tmp/null.vala" > "$tmp/said" 2>&1; then
+  sed 's/^/# /' "$tmp/said"
+  echo "1..1"
+  echo "not ok 1 null is not taken where it may be"
+  exit 0
+fi
 
 if ! "$VALAC" --vapidir "$builddir/lsobs" --girdir "$builddir/lsobs" --pkg lsobs --cc "$CC" \
      -X -w -X -I"$G_TEST_SRCDIR/.." -X -I"$builddir" -X -L"$builddir/lsobs/.libs" -X -llsobs \
@@ -13,6 +35,13 @@ if ! "$VALAC" --vapidir "$builddir/lsobs" --girdir "$builddir/lsobs" --pkg lsobs
   sed 's/^/# /' "$tmp/said"
   echo "1..1"
   echo "not ok 1 the program does not compile"
+  exit 0
+fi
+# a guard is there for what its end does
+if grep 'warning:' "$tmp/said" | grep -v 'declared but never used' > "$tmp/warned"; then
+  sed 's/^/# /' "$tmp/warned"
+  echo "1..1"
+  echo "not ok 1 the program compiles with warnings"
   exit 0
 fi
 "$tmp/program"
