@@ -4,6 +4,8 @@
 
 import asyncio
 import http
+import inspect
+import json
 import subprocess
 import sys
 import threading
@@ -350,6 +352,246 @@ def test_decorator():
     assert failed['add'].get_error_text().startswith('TypeError: ')
 
 
+def get_events(observer, transport):
+    ok, _ = observer.flush(TIMEOUT)
+    assert ok
+    return transport.dup_events()
+
+
+def test_generators():
+    observer, transport = new_observer()
+
+    @observer.traced(run_type='retriever')
+    def count(n):
+        with observer.run('open'):
+            for number in range(n):
+                with observer.run('step'):
+                    pass
+                got = yield {'n': number}
+                if got is not None:
+                    yield [got]
+        return 'all'
+
+    def delegate():
+        return (yield from count(2))
+
+    with observer.run('consumer') as consumer:
+        generator = count(3)
+        assert next(generator) == {'n': 0}
+        with observer.run('between'):
+            pass
+        assert generator.send('sent') == ['sent']
+        assert [item['n'] for item in generator] == [1, 2]
+        other = delegate()
+        assert [next(other), next(other)] == [{'n': 0}, {'n': 1}]
+        try:
+            next(other)
+            raise AssertionError('it did not end')
+        except StopIteration as end:
+            assert end.value == 'all'
+        with observer.run('after'):
+            pass
+    assert inspect.isgeneratorfunction(count) and count.__name__ == 'count'
+    # never begun
+    count(7)
+    events = get_events(observer, transport)
+    named = {event.get_name(): event for event in events}
+    counts = [event for event in events if event.get_name() == 'count']
+    assert len(counts) == 2
+    assert text_of(counts[0].get_inputs()) == '{"n":3}'
+    assert counts[0].get_run_type() == Lsobs.RunType.RETRIEVER
+    assert text_of(counts[0].get_outputs()) == '{"value":[{"n":0},["sent"],{"n":1},{"n":2}]}'
+    assert text_of(counts[1].get_outputs()) == '{"value":[{"n":0},{"n":1}]}'
+    opens = [event for event in events if event.get_name() == 'open']
+    assert {event.get_parent_id() for event in opens} == {event.get_id() for event in counts}
+    steps = [event for event in events if event.get_name() == 'step']
+    assert {event.get_parent_id() for event in steps} == {event.get_id() for event in opens}
+    for event in counts + [named['between'], named['after']]:
+        assert event.get_parent_id() == consumer.dup_id(), event.get_name()
+
+
+def test_generator_ends():
+    observer, transport = new_observer()
+    events = []
+
+    @observer.traced
+    def count(what):
+        try:
+            for number in range(3):
+                yield number
+                if what == 'fail':
+                    raise LookupError('nothing')
+        except KeyError:
+            yield 'caught'
+        finally:
+            events.append(what)
+
+    for number in count('break'):
+        break
+    closed = count('close')
+    next(closed)
+    closed.close()
+    thrown = count('throw')
+    next(thrown)
+    assert thrown.throw(KeyError('k')) == 'caught'
+    assert list(thrown) == []
+    through = count('through')
+    next(through)
+    for wrong, problem in ((lambda: list(count('fail')), LookupError), (lambda: list(count()), TypeError),
+                           (lambda: through.throw(ValueError('v')), ValueError)):
+        try:
+            wrong()
+            raise AssertionError('it was swallowed')
+        except problem:
+            pass
+    assert events == ['break', 'close', 'throw', 'fail', 'through']
+    assert Lsobs.Run.get_thread_default() is None
+    found = {}
+    for event in get_events(observer, transport):
+        inputs = event.get_inputs()
+        what = inputs.get_object() if inputs is not None else None
+        name = what.get_string_member('what') if what is not None and what.get_size() > 0 else None
+        found[name] = event.get_error_text() or text_of(event.get_outputs())
+    assert found[None].startswith('TypeError: ')
+    del found[None]
+    assert found == {'break': '{"value":[0]}', 'close': '{"value":[0]}', 'throw': '{"value":[0,"caught"]}',
+                     'fail': 'LookupError: nothing', 'through': 'ValueError: v'}, found
+
+
+def test_generator_bounds():
+    observer, transport = new_observer()
+    shared = {}
+
+    @observer.traced
+    def many():
+        for number in range(1500):
+            shared['n'] = number
+            yield shared
+
+    @observer.traced
+    def large():
+        for _ in range(5):
+            yield 'x' * 1024 * 1024
+
+    assert sum(1 for _ in many()) == 1500 and sum(1 for _ in large()) == 5
+    events = flush(observer, transport)
+    items = events['many'].get_outputs().get_object().get_array_member('value')
+    # each as it was then
+    assert items.get_length() == 1000
+    assert items.get_object_element(999).get_int_member('n') == 999
+    assert get_metadata(events['many']).get_int_member('items_left_out') == 500
+    assert get_metadata(events['large']).get_int_member('items_left_out') == 2
+
+
+def test_async_generators():
+    observer, transport = new_observer()
+
+    @observer.traced
+    async def stream(name, n):
+        for number in range(n):
+            with observer.run(f'{name}-step'):
+                await asyncio.sleep(0)
+            yield f'{name}{number}'
+        if name == 'bad':
+            raise LookupError('nothing')
+
+    async def consume(name):
+        with observer.run(f'{name}-consumer'):
+            async for _ in stream(name, 3):
+                with observer.run(f'{name}-between'):
+                    await asyncio.sleep(0)
+
+    async def consume_all():
+        await asyncio.gather(consume('a'), consume('b'))
+        broken = stream('broken', 3)
+        async for _ in broken:
+            break
+        await broken.aclose()
+        try:
+            async for _ in stream('bad', 1):
+                pass
+            raise AssertionError('it was swallowed')
+        except LookupError:
+            pass
+        slow = stream('late', 3)
+        await slow.__anext__()
+        task = asyncio.ensure_future(slow.__anext__())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(consume_all())
+    events = get_events(observer, transport)
+    named = {event.get_name(): event for event in events}
+    streams = {json.loads(text_of(event.get_inputs()))['name']: event
+               for event in events if event.get_name() == 'stream'}
+    for name in 'ab':
+        consumer = named[f'{name}-consumer'].get_id()
+        assert streams[name].get_parent_id() == consumer
+        assert named[f'{name}-between'].get_parent_id() == consumer
+        assert named[f'{name}-step'].get_parent_id() == streams[name].get_id()
+        assert text_of(streams[name].get_outputs()) == f'{{"value":["{name}0","{name}1","{name}2"]}}'
+    assert text_of(streams['broken'].get_outputs()) == '{"value":["broken0"]}'
+    assert streams['bad'].get_error_text() == 'LookupError: nothing'
+    assert streams['late'].get_error_text() == 'CancelledError'
+
+
+def test_current_run():
+    observer, transport = new_observer()
+
+    def start_in_c(name):
+        """As C does it: it knows nothing of blocks."""
+        run = start_nested(observer, name, Lsobs.RunType.CHAIN, None)
+        run.end()
+        return run
+
+    start_nested = Lsobs.Observer.__mro__[1].start_nested_run
+
+    @observer.traced
+    def call_c():
+        start_in_c('in-function')
+
+    # a program in C that calls
+    host = observer.start_run('host')
+    host.push_thread_default()
+    with observer.run('block') as block:
+        assert block.dup_parent_id() == host.dup_id()
+        # and one in C that calls back
+        called = block.start_child('called')
+        called.push_thread_default()
+        with observer.run('back') as back:
+            assert back.dup_parent_id() == called.dup_id()
+        called.pop_thread_default()
+        with observer.run('inner') as inner:
+            assert inner.dup_parent_id() == block.dup_id()
+        nested = observer.start_nested_run('nested', {'a': 1}, 'tool')
+        assert nested.dup_parent_id() == block.dup_id()
+        call_c()
+        assert Lsobs.Run.get_thread_default() == host
+        # a block is not the current run of the thread
+        assert start_in_c('in-block').dup_parent_id() == host.dup_id()
+    host.pop_thread_default()
+    nested = observer.start_nested_run('alone', {'a': 1}, 'tool')
+    assert nested.dup_parent_id() is None
+    nested.end([2])
+    events = flush(observer, transport)
+    assert events['in-function'].get_parent_id() == events['call_c'].get_id()
+    assert events['call_c'].get_parent_id() == events['block'].get_id()
+    assert text_of(events['alone'].get_inputs()) == '{"a":1}'
+    assert text_of(events['alone'].get_outputs()) == '{"value":[2]}'
+
+    @observer.traced
+    def leave_pushed():
+        other = observer.start_nested_run('left')
+        other.push_thread_default()
+        return other
+
+    left = leave_pushed()
+    left.pop_thread_default()
+    Lsobs.Run.get_thread_default().pop_thread_default()
+    assert Lsobs.Run.get_thread_default() is None
+
+
 # Its own function is registered before the override is loaded, so it is called after all
 # has been shut down.
 EXIT_PROGRAM = '''
@@ -381,7 +623,9 @@ def test_exit():
 def main():
     tests = [test_plain_values, test_awkward_values, test_run_types, test_notes,
              test_invocation, test_construction, test_with,
-             test_exception, test_threads, test_asyncio, test_decorator, test_exit]
+             test_exception, test_threads, test_asyncio, test_decorator,
+             test_generators, test_generator_ends, test_generator_bounds, test_async_generators,
+             test_current_run, test_exit]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

@@ -200,12 +200,39 @@ current_block = contextvars.ContextVar('lsobs_current_block', default=None)
 
 
 def find_current_run(observer):
+    """The run of the innermost block of an observer, or what was pushed within it: by C that
+    the block has called, and that has called back.
+    """
     block = current_block.get()
-    while block is not None:
-        if block[0] == observer:
-            return block[1]
+    while block is not None and block[0] != observer:
         block = block[2]
-    return None
+    if block is None:
+        return None
+    pushed = Lsobs.Run.get_thread_default()
+    if pushed is not None and pushed != block[1]:
+        within = block[1].dup_dotted_order() + '.'
+        if pushed.dup_dotted_order().startswith(within):
+            return pushed
+    return block[1]
+
+
+class Pushed:
+    """Makes a run the current one of the thread, for what C starts.
+
+    Only where nothing else can happen in the thread before the end: a block in a coroutine or
+    a generator stays open while others have their turns, and so would get into theirs.
+    """
+
+    def __init__(self, run):
+        self.run = run
+
+    def __enter__(self):
+        self.run.push_thread_default()
+
+    def __exit__(self, *_problem):
+        # what was left above it by others is not ours to pop
+        if Lsobs.Run.get_thread_default() == self.run:
+            self.run.pop_thread_default()
 
 
 class Block:
@@ -222,11 +249,7 @@ class Block:
     def __enter__(self):
         if self.run is not None:
             raise RuntimeError('the block of a run is entered once')
-        parent = find_current_run(self.observer)
-        if parent is None:
-            self.run = self.observer.start_run(*self.start_arguments)
-        else:
-            self.run = parent.start_child(*self.start_arguments)
+        self.run = self.observer.start_nested_run(*self.start_arguments)
         for tag in self.tags:
             self.run.add_tag(tag)
         for key, value in self.metadata.items():
@@ -247,6 +270,138 @@ class Block:
             else:
                 self.run.fail_with_exception(problem)
         return False
+
+
+# What is kept of the items of a generator: the first ones, as they were.
+MAX_ITEMS = 1000
+MAX_ITEM_BYTES = 4 * 1024 * 1024
+
+
+class Stream:
+    """The run of a generator, which is around each of its steps, but not around what its
+    consumer does in between.
+    """
+
+    def __init__(self, block, pushes):
+        self.block = block
+        self.pushes = pushes
+        self.pushed = None
+        self.inside = None
+        self.outside = None
+        self.items = []
+        self.n_bytes = 0
+        self.n_left_out = 0
+
+    def __enter__(self):
+        self.outside = current_block.get()
+        if self.block.run is None:
+            self.block.__enter__()
+        else:
+            current_block.set(self.inside)
+        if self.pushes:
+            self.pushed = Pushed(self.block.run)
+            self.pushed.__enter__()
+
+    def __exit__(self, *_problem):
+        if self.pushed is not None:
+            self.pushed.__exit__()
+        self.inside = current_block.get()
+        current_block.set(self.outside)
+        return False
+
+    def take(self, item):
+        if not self.block.run.is_sampled():
+            return
+        if self.n_left_out == 0 and len(self.items) < MAX_ITEMS:
+            if isinstance(item, Json.Node):
+                text = Json.to_string(item, False).encode('utf-8')
+            else:
+                text = to_text(item)
+            if self.n_bytes + len(text) <= MAX_ITEM_BYTES:
+                self.items.append(text)
+                self.n_bytes += len(text)
+                return
+        self.n_left_out += 1
+
+    def end(self):
+        run = self.block.run
+        if run.get_status() == Lsobs.RunStatus.RUNNING:
+            if self.n_left_out > 0:
+                run.set_metadata('items_left_out', self.n_left_out)
+            run.end_bytes(GLib.Bytes.new(b'[' + b','.join(self.items) + b']'))
+        self.block.__exit__(None, None, None)
+
+    def fail(self, problem):
+        # or it has not even begun
+        if self.block.run is not None:
+            self.block.__exit__(type(problem), problem, problem.__traceback__)
+
+
+def trace_generator(function, start_block):
+    @functools.wraps(function)
+    def traced_function(*arguments, **keywords):
+        stream = Stream(start_block(arguments, keywords), True)
+        try:
+            with stream:
+                generator = function(*arguments, **keywords)
+                item = next(generator)
+            while True:
+                stream.take(item)
+                try:
+                    resume = functools.partial(generator.send, (yield item))
+                except GeneratorExit:
+                    with stream:
+                        generator.close()
+                    raise
+                except BaseException as problem:  # pylint: disable=broad-except
+                    resume = functools.partial(generator.throw, problem)
+                with stream:
+                    item = resume()
+        except StopIteration as end:
+            stream.end()
+            return end.value
+        except GeneratorExit:
+            # its consumer has had enough
+            stream.end()
+            raise
+        except BaseException as problem:
+            stream.fail(problem)
+            raise
+
+    return traced_function
+
+
+def trace_async_generator(function, start_block):
+    @functools.wraps(function)
+    async def traced_function(*arguments, **keywords):
+        stream = Stream(start_block(arguments, keywords), False)
+        try:
+            with stream:
+                generator = function(*arguments, **keywords)
+                item = await generator.__anext__()
+            while True:
+                stream.take(item)
+                try:
+                    resume = functools.partial(generator.asend, (yield item))
+                except GeneratorExit:
+                    with stream:
+                        await generator.aclose()
+                    raise
+                except BaseException as problem:  # pylint: disable=broad-except
+                    resume = functools.partial(generator.athrow, problem)
+                with stream:
+                    item = await resume()
+        except StopAsyncIteration:
+            stream.end()
+        except GeneratorExit:
+            # its consumer has had enough
+            stream.end()
+            raise
+        except BaseException as problem:
+            stream.fail(problem)
+            raise
+
+    return traced_function
 
 
 def get_arguments(signature, arguments, keywords):
@@ -273,16 +428,23 @@ def trace_function(function, observer, name, options):
         signature = None
     name = name or getattr(function, '__name__', type(function).__name__)
 
+    def start_block(arguments, keywords):
+        return observer.run(name, get_arguments(signature, arguments, keywords), **options)
+
+    if inspect.isgeneratorfunction(function):
+        return trace_generator(function, start_block)
+    if inspect.isasyncgenfunction(function):
+        return trace_async_generator(function, start_block)
     if inspect.iscoroutinefunction(function):
         @functools.wraps(function)
         async def traced_function(*arguments, **keywords):
-            with observer.run(name, get_arguments(signature, arguments, keywords), **options) as run:
+            with start_block(arguments, keywords) as run:
                 run.outputs = await function(*arguments, **keywords)
                 return run.outputs
     else:
         @functools.wraps(function)
         def traced_function(*arguments, **keywords):
-            with observer.run(name, get_arguments(signature, arguments, keywords), **options) as run:
+            with start_block(arguments, keywords) as run, Pushed(run):
                 run.outputs = function(*arguments, **keywords)
                 return run.outputs
 
@@ -291,6 +453,10 @@ def trace_function(function, observer, name, options):
 
 def traced(observer, name=None, **options):
     """Decorate a function, be it async: each call is a run with its arguments and its value.
+
+    The run of a generator begins with its first step and lasts until it is exhausted, closed
+    or failed; its value is the list of the first 1000 items, or fewer if they have more than
+    4 MiB as JSON, and the metadata `items_left_out` tells how many more there were.
 
     The options are those of observer.run(): run_type, tags, metadata.
     """
@@ -344,12 +510,25 @@ class Observer(Lsobs.Observer):
         return start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
                      name, inputs, run_type)
 
+    def start_nested_run(self, name, inputs=None, run_type=None):
+        """Start a run below that of the block around it, or below the current run of the
+        thread; else it is a root.
+        """
+        parent = find_current_run(self)
+        if parent is not None:
+            return parent.start_child(name, inputs, run_type)
+        return start(super().start_nested_run, super().start_nested_run_bytes,
+                     super().start_nested_run_of_kind, name, inputs, run_type)
+
     def run(self, name, inputs=None, run_type=None, tags=(), metadata=None):
         """A `with` block that is a run, below that of the block around it.
 
         The end of the block ends the run with its `outputs`; an exception fails it, and
         goes on. Tasks of asyncio have the block that they were made in around them, threads
-        have none.
+        have none. Where there is none, the current run of the thread is taken, which is
+        that of a program in C that has called. What C starts finds the runs of decorated
+        functions that are not async, but not those of blocks: tasks take turns in one
+        thread, with their blocks open.
         """
         tags = (tags,) if isinstance(tags, str) else tags or ()
         return Block(self, (name, inputs, run_type), tags, metadata or {})
