@@ -67,11 +67,10 @@ async function searchNotes() {
 async function askModel(parent, messages, turn) {
     const {message} = await parent.run('model', {messages}, async run => {
         const answer = ANSWERS[turn];
-        const {input_tokens, output_tokens, total_tokens} = answer.usage;
         // LangSmith counts tokens and costs by these three ...
         run.set_model('example', PARAMS.model);
         run.set_invocation_params(PARAMS);
-        run.set_usage(input_tokens, output_tokens, total_tokens);
+        run.set_usage_metadata(Lsobs.Usage.new_from_json(answer));
         // ... and the time to the first token by the first event of this name.
         run.add_event('new_token');
         return answer;
@@ -109,7 +108,7 @@ async function answerQuestion(run, question) {
 
 async function main() {
     const config = Lsobs.Config.new_from_environment();
-    const observer = Lsobs.Observer.new(config);
+    const observer = new Lsobs.Observer({config});
     let root = null;
 
     const {answer} = await observer.run('tiny-agent', {question: QUESTION}, async run => {

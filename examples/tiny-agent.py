@@ -36,7 +36,7 @@ ANSWERS = [
 
 try:
     config = Lsobs.Config.new_from_environment()
-    observer = Lsobs.Observer.new(config)
+    observer = Lsobs.Observer(config)
 except GLib.Error as problem:
     sys.exit(problem.message)
 
@@ -73,11 +73,10 @@ def ask_model(messages, turn):
     # A block is a run as well, for what there is more to say about than inputs and outputs.
     with observer.run('model', {'messages': messages}, 'llm') as run:
         answer = ANSWERS[turn]
-        usage = answer['usage']
         # LangSmith counts tokens and costs by these three ...
         run.set_model('example', PARAMS['model'])
         run.set_invocation_params(PARAMS)
-        run.set_usage(usage['input_tokens'], usage['output_tokens'], usage['total_tokens'])
+        run.set_usage_metadata(Lsobs.Usage.new_from_json(answer))
         # ... and the time to the first token by the first event of this name.
         run.add_event('new_token')
         run.outputs = answer

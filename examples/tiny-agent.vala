@@ -51,20 +51,21 @@ void add_message (Json.Array messages, string role, Json.Node content, string? c
   messages.add_element (message);
 }
 
-// One call of the model is one run, below that of the agent.
-Json.Node ask_model (Lsobs.Run parent, Json.Array messages, int turn) throws Error {
-  var list = new Json.Node.alloc ().init_array (messages);
-  var run = parent.start_child ("model", Lsobs.RunType.LLM, new_object ("messages", list));
+// A run starts below the one that is being wrapped: functions need not hand runs to each
+// other. One call of the model is one run.
+Json.Node ask_model (Lsobs.Observer observer, Json.Array messages, int turn) throws Error {
+  var inputs = new_object ("messages", new Json.Node.alloc ().init_array (messages));
   var answer = Json.from_string (ANSWERS[turn]);
 
-  // LangSmith counts tokens and costs by these three …
-  run.set_model ("example", "scripted-1");
-  run.set_invocation_params (Json.from_string (PARAMS));
-  run.set_usage_metadata (new Lsobs.Usage.from_json (answer));
-  // … and the time to the first token by the first event of this name.
-  run.add_event ("new_token", null);
-  run.end (answer);
-
+  observer.start_nested_run ("model", Lsobs.RunType.LLM, inputs).wrap (run => {
+    // LangSmith counts tokens and costs by these three …
+    run.set_model ("example", "scripted-1");
+    run.set_invocation_params (Json.from_string (PARAMS));
+    run.set_usage_metadata (new Lsobs.Usage.from_json (answer));
+    // … and the time to the first token by the first event of this name.
+    run.add_event ("new_token", null);
+    run.end (answer);
+  });
   return answer.get_object ().get_member ("message");
 }
 
@@ -75,42 +76,43 @@ Json.Node use_tool (string name, Json.Object args) throws Error {
   return Json.from_string ("""{"millimetres": 4.2}""");
 }
 
-// A tool that fails makes its run a failed one. The model is told so, and the agent goes on.
-Json.Node call_tool (Lsobs.Run parent, string name, Json.Node args) {
-  var run = parent.start_child (name, Lsobs.RunType.TOOL, args);
+// What is thrown fails the run, and is caught here: the model is told so, and the agent goes on.
+Json.Node call_tool (Lsobs.Observer observer, string name, Json.Node args) {
+  Json.Node? value = null;
   try {
-    var value = use_tool (name, args.get_object ());
-    run.end (value);
+    observer.start_nested_run (name, Lsobs.RunType.TOOL, args).wrap (run => {
+      value = use_tool (name, args.get_object ());
+      run.end (value);
+    });
     return value;
   } catch (Error e) {
-    run.fail (e);
     return new_object ("error", new_string (e.message));
   }
 }
 
-Json.Node search_notes (Lsobs.Run parent, string question) throws Error {
-  var query = new_object ("query", new_string (question));
-  var run = parent.start_child ("notes", Lsobs.RunType.RETRIEVER, query);
+Json.Node search_notes (Lsobs.Observer observer, string query) throws Error {
   var found = Json.from_string (NOTES);
+  var inputs = new_object ("query", new_string (query));
+  var run = observer.start_nested_run ("notes", Lsobs.RunType.RETRIEVER, inputs);
   run.end (found);
   return found;
 }
 
-string answer_question (Lsobs.Run run, string question) throws Error {
-  var documents = search_notes (run, question).get_object ().get_array_member ("documents");
+string answer_question (Lsobs.Observer observer, string question) throws Error {
+  var documents = search_notes (observer, question).get_object ().get_array_member ("documents");
   var messages = new Json.Array ();
   add_message (messages, "system", documents.get_object_element (0).get_member ("page_content"));
   add_message (messages, "user", new_string (question));
 
   for (int turn = 0; ; turn++) {
-    var message = ask_model (run, messages, turn);
+    var message = ask_model (observer, messages, turn);
     if (!message.get_object ().has_member ("tool_calls"))
       return message.get_object ().get_string_member ("content");
 
     messages.add_element (message);
     foreach (var call in message.get_object ().get_array_member ("tool_calls").get_elements ()) {
       var wanted = call.get_object ();
-      var content = call_tool (run, wanted.get_string_member ("name"), wanted.get_member ("args"));
+      var content = call_tool (observer, wanted.get_string_member ("name"), wanted.get_member ("args"));
       add_message (messages, "tool", content, wanted.get_string_member ("id"));
     }
   }
@@ -120,17 +122,19 @@ async void run_agent () throws Error {
   var config = new Lsobs.Config.from_environment ();
   var observer = new Lsobs.Observer (config);
   var inputs = new_object ("question", new_string (QUESTION));
-  var run = observer.start_run ("tiny-agent", Lsobs.RunType.CHAIN, inputs);
-  run.add_tag ("weather");
-  run.set_metadata_string ("app_version", "1.0");
+  var root = observer.start_run ("tiny-agent", Lsobs.RunType.CHAIN, inputs);
+  root.add_tag ("weather");
+  root.set_metadata_string ("app_version", "1.0");
   // Traces with one thread id are one conversation in LangSmith.
-  run.set_thread_id ("conversation-1");
-  var answer = answer_question (run, QUESTION);
-  run.end (new_object ("answer", new_string (answer)));
-  stdout.printf ("%s\n", answer);
+  root.set_thread_id ("conversation-1");
+  root.wrap (run => {
+    var answer = answer_question (observer, QUESTION);
+    run.end (new_object ("answer", new_string (answer)));
+    stdout.printf ("%s\n", answer);
+  });
 
   // What the user says of the answer may come long after it.
-  run.add_feedback ("user_score", 1, "Good that I took one along.");
+  root.add_feedback ("user_score", 1, "Good that I took one along.");
 
   if (!config.tracing_enabled) {
     stderr.printf ("Not traced: LANGSMITH_TRACING is not on.\n");
