@@ -169,6 +169,63 @@ function testPromise() {
     assertEqual(events.lost.get_parent_id(), events.outer.get_id());
 }
 
+function testNested() {
+    const [observer, transport] = newObserver();
+    const [other] = newObserver();
+    const multiply = (a, b) => observer.run('multiply', {a, b}, () => a * b, {runType: 'tool'});
+    const answer = observer.run('outer', null, outer => {
+        assertEqual(Lsobs.Run.get_thread_default().dup_id(), outer.dup_id());
+        other.run('elsewhere', null, run => assertEqual(run.dup_parent_id(), null));
+        observer.start_nested_run('by-hand', {a: 1}, 'tool').end([2]);
+        try {
+            observer.run('failed', null, () => {
+                throw new Error('no');
+            });
+        } catch (e) {
+            assertEqual(Lsobs.Run.get_thread_default().dup_id(), outer.dup_id());
+        }
+        return multiply(6, 7);
+    });
+    assertEqual(answer, 42);
+    assertEqual(Lsobs.Run.get_thread_default(), null);
+    const events = flush(observer, transport);
+    for (const name of ['multiply', 'by-hand', 'failed'])
+        assertEqual(events[name].get_parent_id(), events.outer.get_id());
+    assertEqual(events.outer.get_parent_id(), null);
+    assertEqual(textOf(events['by-hand'].get_inputs()), '{"a":1}');
+    assertEqual(textOf(events['by-hand'].get_outputs()), '{"value":[2]}');
+    assertEqual(events['by-hand'].get_run_type(), Lsobs.RunType.TOOL);
+}
+
+// Before its first wait as after it, an async function is no parent but by its run.
+function testNestedAsync() {
+    const [observer, transport] = newObserver();
+    const loop = GLib.MainLoop.new(null, false);
+    const work = async run => {
+        for (const name of ['early', 'late']) {
+            assertEqual(Lsobs.Run.get_thread_default(), null);
+            observer.run(name, null, () => 1);
+            run.run(`${name}-child-of-${run.get_name()}`, null, () => 2);
+            // eslint-disable-next-line no-await-in-loop
+            await new Promise(resolve => GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
+                resolve();
+                return GLib.SOURCE_REMOVE;
+            }));
+        }
+    };
+    let problem = null;
+    Promise.all([observer.run('a', null, work), observer.run('b', null, work)])
+        .catch(e => (problem = e)).finally(() => loop.quit());
+    loop.run();
+    assertEqual(problem, null);
+    const events = flush(observer, transport);
+    for (const name of ['early', 'late']) {
+        assertEqual(events[name].get_parent_id(), null);
+        for (const outer of ['a', 'b'])
+            assertEqual(events[`${name}-child-of-${outer}`].get_parent_id(), events[outer].get_id());
+    }
+}
+
 function testInvocation() {
     const [observer, transport] = newObserver();
     const graph = observer.begin_invocation('graph', {q: 1});
@@ -230,7 +287,8 @@ function testConstruction() {
     }
 }
 
-const tests = {testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testPromise};
+const tests = {testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
+    testNestedAsync, testPromise};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);
 Object.entries(tests).forEach(([name, test], index) => {

@@ -138,6 +138,22 @@ function wrapConstruction(prototype) {
     };
 }
 
+const AsyncFunction = (async () => {}).constructor;
+
+// Calls CALL with RUN as the current run of the thread, so that what it starts is below. An
+// async function goes on when others have had their turns: it hands its run on itself, all
+// the way, and not only up to where it first waits.
+function callWithin(run, call) {
+    if (call instanceof AsyncFunction)
+        return call(run);
+    run.push_thread_default();
+    try {
+        return call(run);
+    } finally {
+        run.pop_thread_default();
+    }
+}
+
 // Ends RUN with what CALL returns or fails it with what CALL throws, now or as a promise.
 function follow(run, call, {tags, metadata}) {
     const isRunning = () => run.get_status() === Lsobs.RunStatus.RUNNING;
@@ -158,7 +174,7 @@ function follow(run, call, {tags, metadata}) {
     for (const [key, member] of Object.entries(metadata ?? {}))
         run.set_metadata(key, member);
     try {
-        value = call(run);
+        value = callWithin(run, call);
     } catch (error) {
         return fail(error);
     }
@@ -171,6 +187,7 @@ function _init() {
     const observer = Lsobs.Observer.prototype;
 
     wrapStart(observer, 'start_run');
+    wrapStart(observer, 'start_nested_run');
     wrapNode(observer, 'begin_invocation', 1);
     wrapStart(run, 'start_child');
     wrapNode(run, 'set_metadata', 1);
@@ -214,9 +231,10 @@ function _init() {
             endBytes.call(this, toBytes(outputs));
     };
 
-    // CALL gets the run; OPTIONS are runType, tags and metadata.
+    // CALL gets the run; OPTIONS are runType, tags and metadata. The parent is the run of the
+    // function that has called this one, unless that is async: see callWithin().
     observer.run = function (name, inputs, call, options) {
-        return follow(this.start_run(name, inputs, options?.runType ?? 'chain'), call, options ?? {});
+        return follow(this.start_nested_run(name, inputs, options?.runType ?? 'chain'), call, options ?? {});
     };
     run.run = function (name, inputs, call, options) {
         return follow(this.start_child(name, inputs, options?.runType ?? 'chain'), call, options ?? {});
