@@ -11,7 +11,8 @@
  * @short_description: one unit of work in a trace
  *
  * A handle for a run: a call of a model, of a tool, a step of an agent. It is
- * started with lsobs_observer_start_run() or lsobs_run_start_child(), and ended
+ * started with lsobs_observer_start_run() or lsobs_run_start_child(), or with
+ * lsobs_observer_start_nested_run(), which finds the parent by itself, and ended
  * once, with lsobs_run_end() or lsobs_run_fail(). What is set in between goes
  * with the end.
  *

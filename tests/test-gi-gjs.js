@@ -104,6 +104,16 @@ function testCurrentRun() {
         assertEqual(Lsobs.Run.get_thread_default().dup_id(), run.dup_id());
         assertEqual(wrapped.dup_id(), run.dup_id());
     });
+    const broken = observer.start_nested_run('broken', Lsobs.RunType.CHAIN, null);
+    let caught = null;
+    try {
+        broken.wrap(() => {
+            throw new Error('no');
+        });
+    } catch (e) {
+        caught = e;
+    }
+    assertEqual([caught?.message, broken.get_status()], ['no', Lsobs.RunStatus.FAILED]);
     observer.flush(TIMEOUT);
     const events = eventsByName(transport);
     assertEqual(events.inner.get_parent_id(), run.dup_id());

@@ -586,6 +586,26 @@ def test_current_run():
         other.push_thread_default()
         return other
 
+    def work(run, outputs, problem=None):
+        assert Lsobs.Run.get_thread_default() == run
+        with observer.run('wrapped-child') as child:
+            assert child.dup_parent_id() == run.dup_id()
+        run.outputs = outputs
+        if problem is not None:
+            raise problem
+
+    assert observer.start_run('wrapped').wrap(work, [3])
+    for problem in (KeyError('k'), GLib.Error('broken')):
+        try:
+            observer.start_run(type(problem).__name__).wrap(work, None, problem)
+            raise AssertionError('it was swallowed')
+        except type(problem) as caught:
+            assert caught is problem
+    events = flush(observer, transport)
+    assert text_of(events['wrapped'].get_outputs()) == '{"value":[3]}'
+    assert events['KeyError'].get_error_text() == "KeyError: 'k'"
+    assert events['Error'].get_error_text() == 'broken'
+
     left = leave_pushed()
     left.pop_thread_default()
     Lsobs.Run.get_thread_default().pop_thread_default()

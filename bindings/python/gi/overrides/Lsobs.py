@@ -163,6 +163,22 @@ class Run(Lsobs.Run):
         """End the run with the type and the text of an exception."""
         self.fail_with_message(get_problem_text(problem))
 
+    def wrap(self, function, *data):
+        """Call a function with this run, which ends with it, or fails with what it raises.
+
+        PyGObject passes on no exception through C but a GLib.Error.
+        """
+        try:
+            with Pushed(self):
+                function(self, *data)
+        except BaseException as problem:
+            if self.get_status() == Lsobs.RunStatus.RUNNING:
+                self.fail(problem)
+            raise
+        if self.get_status() == Lsobs.RunStatus.RUNNING:
+            self.end(self.outputs)
+        return True
+
     def add_tag(self, tag):
         super().add_tag(clean(tag))
 
