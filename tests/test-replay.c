@@ -425,9 +425,12 @@ test_missing_endpoint (Fixture       *fixture,
   dump_write (fixture->dir, "trace_2.000000_00000000.json", multipart);
   write_batch (fixture, "trace_3.000000_00000000.json");
   dump_write (fixture->dir, "trace_4.000000_00000000.json", feedback);
+  dump_write (fixture->dir, "trace_5.000000_00000000.json", feedback);
   test_server_push (fixture->base.server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
-  test_server_push (fixture->base.server, "/feedback", (TestReply) { .status = 404, .repeat = -1 });
-  error = replay_dir (fixture, NULL, 1, 3);
+  /* this is about one run, and no other */
+  test_server_push (fixture->base.server, "/feedback", (TestReply) { .status = 404 });
+  test_server_push (fixture->base.server, "/feedback", (TestReply) { .status = 202 });
+  error = replay_dir (fixture, NULL, 2, 3);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/runs/multipart"), ==, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/runs/batch"), ==, 1);

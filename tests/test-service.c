@@ -192,6 +192,24 @@ test_ask_once (Fixture       *fixture,
   g_assert_true (fixture->service->has_info);
 }
 
+/* A service that does not answer is not waited for as long as for a request. */
+static void
+test_ask_hang (Fixture       *fixture,
+               gconstpointer  data G_GNUC_UNUSED)
+{
+  gint64 began = g_get_monotonic_time ();
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  start (fixture);
+  error = send_batch (fixture, 1, 10);
+  g_assert_no_error (error);
+  g_assert_nonnull (fixture->service->asking);
+  g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpint (test_get_elapsed_ms (began), >=, 4900);
+  g_assert_cmpint (test_get_elapsed_ms (began), <=, 5000 + test_get_slack_ms ());
+}
+
 /* A client that the program drops with a question under way. */
 static void
 test_early_free (Fixture       *fixture,
@@ -398,6 +416,7 @@ main (int    argc,
 
   ADD ("/service/ask/again", NULL, test_ask_again);
   ADD ("/service/ask/once", NULL, test_ask_once);
+  ADD ("/service/ask/hang", NULL, test_ask_hang);
   ADD ("/service/ask/early-free", NULL, test_early_free);
   for (guint i = 0; i < G_N_ELEMENTS (abilities); i++)
     {
