@@ -103,7 +103,8 @@ install_keeping_properties (GParamSpec **props)
    * there is time.
    *
    * Files are written in a thread of the library's own, so that nobody waits for the
-   * disk.
+   * disk. One that a program has left half written, by the name of `.trace_*.json`, is
+   * removed an hour later when another one is written.
    *
    * With several replicas, each has a directory of its own in it, `replica-1` and so
    * on, and its share of #LsobsConfig:failed-traces-max-bytes.
