@@ -424,6 +424,39 @@ test_pipe (Fixture       *fixture,
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
+typedef struct
+{
+  GMutex gate;
+  int n_logged;            /* (atomic) */
+  int n_freed;             /* (atomic) bodies */
+} Bounds;
+
+/* Called in the thread that writes, which gets no further while the gate is closed. */
+static void
+wait_at_gate (const char     *domain G_GNUC_UNUSED,
+              GLogLevelFlags  level G_GNUC_UNUSED,
+              const char     *message G_GNUC_UNUSED,
+              gpointer        data)
+{
+  Bounds *bounds = data;
+
+  g_atomic_int_inc (&bounds->n_logged);
+  g_mutex_lock (&bounds->gate);
+  g_mutex_unlock (&bounds->gate);
+}
+
+static gboolean
+has_logged (gpointer data)
+{
+  return g_atomic_int_get (&((Bounds *) data)->n_logged) > 0;
+}
+
+static void
+count_freed (gpointer data)
+{
+  g_atomic_int_inc (&((Bounds *) data)->n_freed);
+}
+
 /* What is in hand is bounded: what the disk cannot take in time is lost, and said. A single large one
  * is taken. */
 static void
@@ -432,14 +465,31 @@ test_bounded (Fixture       *fixture,
 {
   const gsize size = 20 * 1024 * 1024;
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1, fixture->counters);
-  g_autoptr (LsobsLostRequest) request = new_request (size);
+  g_autofree char *text = g_strnfill (size, 'x');
+  Bounds bounds = { .n_logged = 0 };
+  guint handler;
 
+  g_mutex_init (&bounds.gate);
+  g_mutex_lock (&bounds.gate);
+  handler = g_log_set_handler ("Lsobs", G_LOG_LEVEL_MESSAGE, wait_at_gate, &bounds);
   /* each shares the bytes of the first; none fits the budget, so that the disk is left alone */
   for (guint i = 0; i < 1000; i++)
-    _lsobs_dump_take (dump, _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, request->body), 1);
+    {
+      g_autoptr (GBytes) body = g_bytes_new_with_free_func (text, size, count_freed, &bounds);
+
+      _lsobs_dump_take (dump, _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body), 1);
+      if (i == 0)
+        g_assert_true (test_wait_until (has_logged, &bounds, TEST_TIMEOUT_MS));
+    }
+  /* one is being written, and there is room for three */
+  g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000 - 4);
+  g_mutex_unlock (&bounds.gate);
   g_assert_true (_lsobs_dump_wait (dump, get_deadline ()));
+  g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000);
   g_assert_cmpuint (get_dumped (fixture), ==, 0);
-  g_assert_cmpuint (test_log_count (), ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&bounds.n_logged), ==, 1);
+  g_log_remove_handler ("Lsobs", handler);
+  g_mutex_clear (&bounds.gate);
 }
 
 #define ADD(path, test) g_test_add (path, Fixture, NULL, set_up, test, tear_down)
