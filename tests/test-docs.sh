@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The code in README, in the guides and in the comments of the reference compiles;
-# what is in Python or JavaScript runs, untraced. What README and the guides refer
+# what is in Python or JavaScript runs, untraced, and what is for a shell is such. What README and the guides refer
 # to is there, and the index that Devhelp reads is well-formed.
 set -u
 
@@ -16,11 +16,18 @@ builddir=$G_TEST_BUILDDIR/..
 extract_markdown () {
   awk -v stem="$tmp/code/${1##*/}" '
     /^```/ { if (inside) { inside = 0; close (out) }
+             else if ($0 == "```js") {
+               inside = 1; out = stem "-" NR ".fragment-js"; printf "" > out
+             }
              else if ($0 == "```c" || $0 == "```python") {
                inside = 1; out = stem "-" NR "." substr ($0, 4); printf "" > out
              }
              next }
-    inside { print > out }' "$1"
+    inside { print > out; next }
+    # what is set in is for a shell, if it is not JSON
+    /^    [^ []/ && !set_in { set_in = 1; out = stem "-" NR ".sh" }
+    set_in && /^    / { print substr ($0, 5) > out; next }
+    set_in { set_in = 0; close (out) }' "$1"
 }
 
 extract_comments () {
@@ -77,20 +84,58 @@ check_vala () {
   report "${1##*/}" $?
 }
 
-# run_untraced FILE INTERPRETER: nothing of the environment turns tracing on
+# run_untraced FILE INTERPRETER [NAME]: nothing of the environment turns tracing on
 run_untraced () {
   if [ "$2" = no ] || [ -z "$2" ] || ! ls "$builddir"/lsobs/Lsobs-*.typelib > "$tmp/said" 2>&1; then
-    skip "${1##*/}" "no GObject Introspection for it"
+    skip "${3:-${1##*/}}" "no GObject Introspection for it"
     return
   fi
   # word splitting intended: the interpreter may have arguments
   # shellcheck disable=SC2086
   PYTHONDONTWRITEBYTECODE=1 $2 "$1" > "$tmp/said" 2>&1
+  report "${3:-${1##*/}}" $?
+}
+
+# A piece of JavaScript that awaits something, in a program that has what it takes.
+run_js_fragment () {
+  {
+    cat <<'END'
+imports.gi.versions.Lsobs = '1.0';
+const {GLib, Lsobs} = imports.gi;
+const loop = GLib.MainLoop.new(null, false);
+const observer = Lsobs.Observer.new_with_transport(Lsobs.Config.new('key', 'docs'),
+    Lsobs.MemoryTransport.new());
+const askModel = () => Promise.resolve({text: '42'});
+let problem = null;
+(async () => {
+END
+    cat "$1"
+    cat <<'END'
+})().catch(e => (problem = e)).finally(() => loop.quit());
+loop.run();
+if (problem)
+    throw problem;
+END
+  } > "$tmp/fragment.js"
+  run_untraced "$tmp/fragment.js" "$GJS" "${1##*/}"
+}
+
+# Commands are read, not run: some of them install things, and dev.d/readme.sh runs
+# what compiles. What they call of ../dev is there.
+check_shell () {
+  {
+    sh -n "$1" || echo "this is no shell"
+    grep -o '\./dev [a-z-]*' "$1" | while read -r _ command; do
+      grep -q "^  $command\( \|$\)" "$srcdir/dev" || echo "./dev knows no $command"
+    done
+  } > "$tmp/said" 2>&1
+  ! [ -s "$tmp/said" ]
   report "${1##*/}" $?
 }
 
 mkdir "$tmp/code"
 extract_markdown "$srcdir/README"
+extract_markdown "$srcdir/CONTRIBUTING"
 for file in "$srcdir"/lsobs/*.[ch]; do
   extract_comments "$file"
 done
@@ -121,19 +166,43 @@ for code in "$tmp"/code/*; do
   case $code in
     *.c) check_c "$code" ;;
     *.vala) check_vala "$code" ;;
+    *.fragment-js) run_js_fragment "$code" ;;
+    *.sh) check_shell "$code" ;;
     *.python) run_untraced "$code" "$PYTHON" ;;
     *.javascript) run_untraced "$code" "$GJS" ;;
     *) echo "nothing is known of this language" > "$tmp/said"; report "${code##*/}" 1 ;;
   esac
 done
 
-index=$builddir/docs/reference/html/lsobs.devhelp2
+# xsltproc says nothing of a link that leads nowhere
+html=$builddir/docs/reference/html
+if ! [ -f "$html/index.html" ]; then
+  skip "the links of the guides" "the reference is not built yet"
+else
+  cat "$html"/*.html | grep -o '\(name\|id\)="[^"]*"' | sed 's/.*="//; s/"//' | sort -u > "$tmp/targets"
+  grep -ho 'linkend="[^"]*"' "$srcdir"/docs/reference/*.xml | sed 's/.*="//; s/"//' | sort -u \
+    | grep -vxFf "$tmp/targets" | sed 's/^/no target for /' > "$tmp/said"
+  ! [ -s "$tmp/said" ]
+  report "the links of the guides" $?
+fi
+
+index=$html/lsobs.devhelp2
 if ! [ -f "$index" ]; then
   skip "the index for Devhelp" "the reference is not built yet"
 elif ! command -v xmllint > "$tmp/said" 2>&1; then
   skip "the index for Devhelp" "no xmllint"
 else
-  xmllint --nonet --noout "$index" > "$tmp/said" 2>&1
+  {
+    xmllint --nonet --noout "$index" 2>&1
+    sed -n 's/.* link="\([^"]*\)".*/\1/p' "$index" | sed 's/&amp;/\&/g' | sort -u | while IFS='#' read -r page target; do
+      if ! [ -f "$html/$page" ]; then
+        echo "$page is not there"
+      elif [ -n "$target" ] && ! grep -qxF "$target" "$tmp/targets"; then
+        echo "no target for $page#$target"
+      fi
+    done
+  } > "$tmp/said"
+  ! [ -s "$tmp/said" ]
   report "the index for Devhelp" $?
 fi
 
