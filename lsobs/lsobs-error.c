@@ -16,6 +16,15 @@
  * %LSOBS_FLUSH_ERROR how a flush has ended. No message ever holds the API key.
  */
 
+/**
+ * lsobs_error_quark:
+ *
+ * Gets the domain of #LsobsError, which is %LSOBS_ERROR.
+ *
+ * Returns: a quark
+ *
+ * Since: 0.1
+ */
 G_DEFINE_QUARK (lsobs-error-quark, lsobs_error)
 
 G_DEFINE_ENUM_TYPE (LsobsError, lsobs_error,
@@ -70,6 +79,15 @@ lsobs_flush_error_private_clear (LsobsFlushErrorPrivate *priv)
   lsobs_flush_error_private_init (priv);
 }
 
+/**
+ * lsobs_flush_error_quark:
+ *
+ * Gets the domain of #LsobsFlushError, which is %LSOBS_FLUSH_ERROR.
+ *
+ * Returns: a quark
+ *
+ * Since: 0.1
+ */
 G_DEFINE_EXTENDED_ERROR (LsobsFlushError, lsobs_flush_error)
 
 void

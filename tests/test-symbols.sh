@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What the library exports is what the public headers declare, what the reference
-# documents, and what the Debian package promises (where debian/ is there).
+# documents, and what the Debian package promises (where debian/ is there); and each of it
+# says since when it has been there.
 set -u
 export LC_ALL=C
 
@@ -20,7 +21,7 @@ compare () {
   fi
 }
 
-echo 1..4
+echo 1..5
 
 # word splitting intended: NM may have arguments
 # shellcheck disable=SC2086
@@ -51,4 +52,17 @@ if [ -f "$top/debian/liblsobs0.symbols" ]; then
   compare "$tmp/promised" "$tmp/exported" 4 "exported = promised to Debian"
 else
   echo "ok 4 exported = promised to Debian # SKIP no debian/ here"
+fi
+
+# A virtual function is as old as what calls it, and a structure of a class as the class.
+gir=$build/lsobs/Lsobs-1.0.gir
+if [ -f "$gir" ]; then
+  awk 'BEGIN { RS = ">" }
+       /<(method|function|constructor|class|interface|record|enumeration|constant|property|glib:signal)[ \n]/ &&
+       !/ version="/ && !/is-gtype-struct-for=/ {
+         match ($0, / name="[^"]*"/); print substr ($0, RSTART + 1, RLENGTH - 1)
+       }' "$gir" > "$tmp/undated"
+  compare "$tmp/nothing" "$tmp/undated" 5 "all that is public says since when"
+else
+  echo "ok 5 all that is public says since when # SKIP no GObject Introspection"
 fi

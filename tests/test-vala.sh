@@ -29,6 +29,13 @@ if ! "$VALAC" -C -d "$tmp" --enable-experimental-non-null --vapidir "$builddir/l
   exit 0
 fi
 
+if grep -A3 'replacement = ' "$builddir/lsobs/lsobs.vapi" > "$tmp/said"; then
+  sed 's/^/# /' "$tmp/said"
+  echo "1..1"
+  echo "not ok 1 members of types are there a second time"
+  exit 0
+fi
+
 if ! "$VALAC" --vapidir "$builddir/lsobs" --girdir "$builddir/lsobs" --pkg lsobs --cc "$CC" \
      -X -w -X -I"$G_TEST_SRCDIR/.." -X -I"$builddir" -X -L"$builddir/lsobs/.libs" -X -llsobs \
      -o "$tmp/program" "$G_TEST_SRCDIR/vala-program.vala" > "$tmp/said" 2>&1; then
