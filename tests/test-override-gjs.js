@@ -287,7 +287,19 @@ function testConstruction() {
     }
 }
 
-const tests = {testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
+// A function is called in the thread that sends, which for GJS has to be this one.
+function testRedactFunc() {
+    const transport = new Lsobs.MemoryTransport();
+    const config = Lsobs.Config.new('key', 'gjs');
+    config.set_redact_func((field, value) => field === 'inputs' ? Json.from_string('{"a":0}') : value);
+    const observer = new Lsobs.Observer({config, transport, main_context: GLib.MainContext.default()});
+    observer.start_run('run', {a: 1}).end({b: 2});
+    const {run} = flush(observer, transport);
+    assertEqual(textOf(run.get_inputs()), '{"a":0}');
+    assertEqual(textOf(run.get_outputs()), '{"b":2}');
+}
+
+const tests = {testRedactFunc, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);
