@@ -299,7 +299,21 @@ function testRedactFunc() {
     assertEqual(textOf(run.get_outputs()), '{"b":2}');
 }
 
-const tests = {testRedactFunc, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
+function testLeftOut() {
+    const config = Lsobs.Config.new('key', 'gjs');
+    config.tracing_enabled = false;
+    const observer = new Lsobs.Observer({config, transport: new Lsobs.MemoryTransport()});
+    let looks = 0;
+    const value = {toJSON: () => ++looks};
+    observer.start_run('run').end({value});
+    assertEqual(looks, 0);
+    const [other, transport] = newObserver();
+    other.start_run('run').end({value});
+    assertEqual(looks, 1);
+    assertEqual(textOf(flush(other, transport).run.get_outputs()), '{"value":1}');
+}
+
+const tests = {testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);

@@ -103,6 +103,26 @@ def test_awkward_values():
     assert text_of(events['bytes'].get_outputs()) == '{"value":"b\'\\\\xff\'"}'
 
 
+class Counted:
+    n_looks = 0
+
+    def __repr__(self):
+        Counted.n_looks += 1
+        return 'looked at'
+
+
+def test_left_out():
+    config = Lsobs.Config.new('key', 'python')
+    config.set_tracing_enabled(False)
+    observer = Lsobs.Observer.new_with_transport(config, Lsobs.MemoryTransport.new())
+    observer.start_run('run').end({'value': Counted()})
+    assert Counted.n_looks == 0
+    observer, transport = new_observer()
+    observer.start_run('run').end({'value': Counted()})
+    assert Counted.n_looks == 1
+    assert text_of(flush(observer, transport)['run'].get_outputs()) == '{"value":"looked at"}'
+
+
 def test_run_types():
     observer, transport = new_observer()
     types = {'default': None, 'word': 'retriever', 'member': Lsobs.RunType.PARSER}
@@ -641,7 +661,7 @@ def test_exit():
 
 
 def main():
-    tests = [test_plain_values, test_awkward_values, test_run_types, test_notes,
+    tests = [test_plain_values, test_awkward_values, test_left_out, test_run_types, test_notes,
              test_invocation, test_construction, test_with,
              test_exception, test_threads, test_asyncio, test_decorator,
              test_generators, test_generator_ends, test_generator_bounds, test_async_generators,

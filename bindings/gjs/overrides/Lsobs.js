@@ -225,8 +225,9 @@ function _init() {
 
     const {end, end_bytes: endBytes} = run;
     run.end = function (outputs) {
-        if (isReady(outputs))
-            end.call(this, outputs ?? null);
+        // what is not sent is not looked at
+        if (isReady(outputs) || !this.is_sampled())
+            end.call(this, isReady(outputs) ? outputs ?? null : null);
         else
             endBytes.call(this, toBytes(outputs));
     };

@@ -146,7 +146,8 @@ class Run(Lsobs.Run):
                      name, inputs, run_type)
 
     def end(self, outputs=None):
-        payload = to_payload(outputs)
+        # what is not sent is not looked at
+        payload = to_payload(outputs) if self.is_sampled() else None
         if isinstance(payload, GLib.Bytes):
             super().end_bytes(payload)
         else:
