@@ -69,6 +69,7 @@ deb () {
   blhc --bindnow "$dir/build.log"
   lintian --allow-root --tag-display-limit 0 --display-info --pedantic \
     --suppress-tags hardening-no-fortify-functions --fail-on error,warning,info,pedantic "$dir"/*.changes
+  echo "blhc and lintian: nothing to say"
   (cd "$dir" && ls -- *.deb)
   [ "$((passed + failed))" = 0 ] || echo "$passed passed, $failed failed, $skipped skipped" | sed 's/, 0 skipped$//'
 }

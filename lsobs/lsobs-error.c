@@ -16,6 +16,7 @@
  * %LSOBS_FLUSH_ERROR how a flush has ended. No message ever holds the API key.
  */
 
+/* clang-format off */
 /**
  * lsobs_error_quark:
  *
@@ -26,6 +27,7 @@
  * Since: 0.1
  */
 G_DEFINE_QUARK (lsobs-error-quark, lsobs_error)
+/* clang-format on */
 
 G_DEFINE_ENUM_TYPE (LsobsError, lsobs_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_CONFIG, "invalid-config"),

@@ -37,7 +37,12 @@ for header in "$top"/lsobs/*.h "$build"/lsobs/lsobs-version.h; do
   case $header in *-private.h) continue ;; esac
   awk '
     /^LSOBS_AVAILABLE_IN_/ { declaration = 1; next }
-    declaration && /^G_DECLARE_/ { split ($0, word, /[(, ]+/); print word[3] "_get_type"; declaration = 0 }
+    declaration && /^G_DECLARE_/ {
+      macro = $0
+      while (macro !~ /\)/ && (getline line) > 0)
+        macro = macro line
+      split (macro, word, /[(, ]+/); print word[3] "_get_type"; declaration = 0
+    }
     declaration && match ($0, /lsobs_[a-z0-9_]+ *\(/) {
       name = substr ($0, RSTART, RLENGTH); sub (/ *\($/, "", name); print name; declaration = 0
     }' "$header"
