@@ -8,14 +8,14 @@
 #include "json-readers.h"
 
 #define DESCRIPTIONS \
-  "[{\"type\":\"function\",\"function\":{\"name\":\"calculator\"," \
-  "\"description\":\"Computes an expression of numbers, + - * / and parentheses.\"," \
-  "\"parameters\":{\"type\":\"object\",\"required\":[\"expression\"],\"properties\":{" \
-  "\"expression\":{\"type\":\"string\",\"description\":\"such as (2 + 3) * 4\"}}}}}," \
-  "{\"type\":\"function\",\"function\":{\"name\":\"clock\"," \
-  "\"description\":\"Tells the date and the time.\"," \
-  "\"parameters\":{\"type\":\"object\",\"properties\":{" \
-  "\"timezone\":{\"type\":\"string\",\"description\":\"such as Europe/Berlin; UTC when left out\"}}}}}]"
+ "[{\"type\":\"function\",\"function\":{\"name\":\"calculator\"," \
+ "\"description\":\"Computes an expression of numbers, + - * / and parentheses.\"," \
+ "\"parameters\":{\"type\":\"object\",\"required\":[\"expression\"],\"properties\":{" \
+ "\"expression\":{\"type\":\"string\",\"description\":\"such as (2 + 3) * 4\"}}}}}," \
+ "{\"type\":\"function\",\"function\":{\"name\":\"clock\"," \
+ "\"description\":\"Tells the date and the time.\"," \
+ "\"parameters\":{\"type\":\"object\",\"properties\":{" \
+ "\"timezone\":{\"type\":\"string\",\"description\":\"such as Europe/Berlin; UTC when left out\"}}}}}]"
 
 JsonNode *
 agent_tools_describe (void)
@@ -24,16 +24,15 @@ agent_tools_describe (void)
 }
 
 static gboolean
-run_calculator (JsonObject  *args,
-                JsonObject  *result,
-                GError     **error)
+run_calculator (JsonObject *args, JsonObject *result, GError **error)
 {
   const char *expression = get_string (args, "expression");
   double value = 0;
 
   if (expression == NULL)
     {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "there is no expression");
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           "there is no expression");
       return FALSE;
     }
   if (!calculator_evaluate (expression, &value, error))
@@ -49,9 +48,7 @@ run_calculator (JsonObject  *args,
 }
 
 static gboolean
-run_clock (JsonObject  *args,
-           JsonObject  *result,
-           GError     **error)
+run_clock (JsonObject *args, JsonObject *result, GError **error)
 {
   const char *name = get_string (args, "timezone");
   g_autoptr (GTimeZone) zone = g_time_zone_new_identifier (name != NULL ? name : "UTC");
@@ -72,14 +69,14 @@ run_clock (JsonObject  *args,
 }
 
 JsonNode *
-agent_tools_run (const char *name,
-                 JsonNode   *args)
+agent_tools_run (const char *name, JsonNode *args)
 {
   JsonObject *result = json_object_new ();
   g_autoptr (GError) error = NULL;
 
   if (as_object (args) == NULL)
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "the arguments are no JSON object");
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                         "the arguments are no JSON object");
   else if (g_str_equal (name, "calculator"))
     run_calculator (json_node_get_object (args), result, &error);
   else if (g_str_equal (name, "clock"))

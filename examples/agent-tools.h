@@ -12,7 +12,6 @@ JsonNode *agent_tools_describe (void);
 
 /* (transfer full): the result, an object. A tool that fails is no failure of the agent: the model is
  * told in the member `error`, and may try again. */
-JsonNode *agent_tools_run      (const char *name,
-                                JsonNode   *args);
+JsonNode *agent_tools_run (const char *name, JsonNode *args);
 
 G_END_DECLS

@@ -27,15 +27,9 @@ typedef struct
 static gboolean parse_sum (Parser *self, double *result, GError **error);
 
 static gboolean
-fail (Parser      *self,
-      const char  *what,
-      GError     **error)
+fail (Parser *self, const char *what, GError **error)
 {
-  g_set_error (error,
-               G_IO_ERROR,
-               G_IO_ERROR_INVALID_ARGUMENT,
-               "%s at character %ld",
-               what,
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s at character %ld", what,
                g_utf8_pointer_to_offset (self->start, self->position) + 1);
   return FALSE;
 }
@@ -51,16 +45,15 @@ peek (Parser *self)
 }
 
 static gboolean
-parse_number (Parser  *self,
-              double  *result,
-              GError **error)
+parse_number (Parser *self, double *result, GError **error)
 {
   const char *text = self->position;
   char *end = NULL;
 
   /* g_ascii_strtod () also knows "inf", "nan" and "0x1f", which are no numbers here. */
   if (!g_ascii_isdigit (text[0]) && !(text[0] == '.' && g_ascii_isdigit (text[1])))
-    return fail (self, text[0] == '\0' ? "the expression ends too early" : "expected a number", error);
+    return fail (self, text[0] == '\0' ? "the expression ends too early" : "expected a number",
+                 error);
   if (text[0] == '0' && g_ascii_tolower (text[1]) == 'x')
     return fail (self, "only decimal numbers are known", error);
 
@@ -71,9 +64,7 @@ parse_number (Parser  *self,
 }
 
 static gboolean
-parse_nested (Parser  *self,
-              double  *result,
-              GError **error)
+parse_nested (Parser *self, double *result, GError **error)
 {
   self->position++;
   if (!parse_sum (self, result, error))
@@ -87,9 +78,7 @@ parse_nested (Parser  *self,
 }
 
 static gboolean
-parse_factor (Parser  *self,
-              double  *result,
-              GError **error)
+parse_factor (Parser *self, double *result, GError **error)
 {
   char c = peek (self);
   gboolean parsed = FALSE;
@@ -118,9 +107,7 @@ parse_factor (Parser  *self,
 }
 
 static gboolean
-parse_product (Parser  *self,
-               double  *result,
-               GError **error)
+parse_product (Parser *self, double *result, GError **error)
 {
   if (!parse_factor (self, result, error))
     return FALSE;
@@ -145,9 +132,7 @@ parse_product (Parser  *self,
 }
 
 static gboolean
-parse_sum (Parser  *self,
-           double  *result,
-           GError **error)
+parse_sum (Parser *self, double *result, GError **error)
 {
   if (!parse_product (self, result, error))
     return FALSE;
@@ -166,9 +151,7 @@ parse_sum (Parser  *self,
 }
 
 gboolean
-calculator_evaluate (const char  *expression,
-                     double      *result,
-                     GError     **error)
+calculator_evaluate (const char *expression, double *result, GError **error)
 {
   Parser parser = { expression, expression, 0 };
   double value = 0;
@@ -182,7 +165,8 @@ calculator_evaluate (const char  *expression,
     return fail (&parser, "expected an operator", error);
   if (!isfinite (value))
     {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "the result is too large");
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           "the result is too large");
       return FALSE;
     }
 

@@ -7,8 +7,6 @@ G_BEGIN_DECLS
 
 /* Computes an expression of numbers, + - * /, signs and parentheses. Returns FALSE and sets @error,
  * in words that a language model understands, when there is no finite result. */
-gboolean calculator_evaluate (const char  *expression,
-                              double      *result,
-                              GError     **error);
+gboolean calculator_evaluate (const char *expression, double *result, GError **error);
 
 G_END_DECLS

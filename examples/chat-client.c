@@ -19,13 +19,13 @@ struct _ChatClient
 };
 
 ChatClient *
-chat_client_new (const char *base_url,
-                 const char *api_key)
+chat_client_new (const char *base_url, const char *api_key)
 {
   ChatClient *self = g_new0 (ChatClient, 1);
 
   self->session = soup_session_new_with_options ("timeout", TIMEOUT_S, NULL);
-  self->url = g_strconcat (base_url, g_str_has_suffix (base_url, "/") ? "" : "/", "chat/completions", NULL);
+  self->url =
+      g_strconcat (base_url, g_str_has_suffix (base_url, "/") ? "" : "/", "chat/completions", NULL);
   if (api_key != NULL && *api_key != '\0')
     self->credentials = g_strconcat ("Bearer ", api_key, NULL);
 
@@ -43,9 +43,7 @@ chat_client_free (ChatClient *self)
 
 /* (nullable) (transfer full) */
 static SoupMessage *
-new_message (ChatClient  *self,
-             JsonNode    *request,
-             GError     **error)
+new_message (ChatClient *self, JsonNode *request, GError **error)
 {
   g_autoptr (SoupMessage) message = soup_message_new (SOUP_METHOD_POST, self->url);
   char *text = NULL;
@@ -53,7 +51,8 @@ new_message (ChatClient  *self,
 
   if (message == NULL)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s is no address of a model", self->url);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s is no address of a model",
+                   self->url);
       return NULL;
     }
 
@@ -63,16 +62,15 @@ new_message (ChatClient  *self,
   /* The key is for this service only. */
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
   if (self->credentials != NULL)
-    soup_message_headers_replace (soup_message_get_request_headers (message), "Authorization", self->credentials);
+    soup_message_headers_replace (soup_message_get_request_headers (message), "Authorization",
+                                  self->credentials);
 
   return g_steal_pointer (&message);
 }
 
 /* Says what the service says: {"error": {"message": "…"}}, or {"error": "…"}. */
 static void
-set_status_error (guint      status,
-                  JsonNode  *answer,
-                  GError   **error)
+set_status_error (guint status, JsonNode *answer, GError **error)
 {
   JsonObject *object = as_object (answer);
   JsonObject *details = object != NULL ? get_object (object, "error") : NULL;
@@ -83,19 +81,12 @@ set_status_error (guint      status,
   else if (object != NULL)
     reason = get_string (object, "error");
 
-  g_set_error (error,
-               G_IO_ERROR,
-               G_IO_ERROR_FAILED,
-               "the model answered %u%s%s",
-               status,
-               reason != NULL ? ": " : "",
-               reason != NULL ? reason : "");
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "the model answered %u%s%s", status,
+               reason != NULL ? ": " : "", reason != NULL ? reason : "");
 }
 
 JsonNode *
-chat_client_complete (ChatClient  *self,
-                      JsonNode    *request,
-                      GError     **error)
+chat_client_complete (ChatClient *self, JsonNode *request, GError **error)
 {
   g_autoptr (SoupMessage) message = new_message (self, request, error);
   g_autoptr (GBytes) body = NULL;
@@ -120,11 +111,8 @@ chat_client_complete (ChatClient  *self,
     }
   if (as_object (answer) == NULL)
     {
-      g_set_error (error,
-                   G_IO_ERROR,
-                   G_IO_ERROR_INVALID_DATA,
-                   "the model's answer is no JSON object%s%s",
-                   parse_error != NULL ? ": " : "",
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                   "the model's answer is no JSON object%s%s", parse_error != NULL ? ": " : "",
                    parse_error != NULL ? parse_error->message : "");
       return NULL;
     }
@@ -133,8 +121,7 @@ chat_client_complete (ChatClient  *self,
 }
 
 JsonObject *
-chat_client_get_message (JsonNode  *answer,
-                         GError   **error)
+chat_client_get_message (JsonNode *answer, GError **error)
 {
   JsonArray *choices = get_array (json_node_get_object (answer), "choices");
   JsonObject *choice = NULL;
@@ -145,7 +132,8 @@ chat_client_get_message (JsonNode  *answer,
   if (choice != NULL)
     message = get_object (choice, "message");
   if (message == NULL)
-    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the model's answer holds no message");
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                         "the model's answer holds no message");
 
   return message;
 }

@@ -8,8 +8,7 @@
 #define MAX_DEPTH 200
 
 static gboolean
-is_nested_too_deeply (const char *data,
-                      gsize       length)
+is_nested_too_deeply (const char *data, gsize length)
 {
   guint depth = 0;
   gboolean in_string = FALSE;
@@ -30,15 +29,14 @@ is_nested_too_deeply (const char *data,
 }
 
 JsonNode *
-parse_json (const char  *data,
-            gsize        length,
-            GError     **error)
+parse_json (const char *data, gsize length, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
 
   if (is_nested_too_deeply (data, length))
     {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the JSON is nested too deeply");
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                           "the JSON is nested too deeply");
       return NULL;
     }
   if (!json_parser_load_from_data (parser, data, (gssize) length, error))
@@ -53,15 +51,13 @@ parse_json (const char  *data,
 }
 
 JsonObject *
-get_object (JsonObject *object,
-            const char *name)
+get_object (JsonObject *object, const char *name)
 {
   return as_object (json_object_get_member (object, name));
 }
 
 JsonArray *
-get_array (JsonObject *object,
-           const char *name)
+get_array (JsonObject *object, const char *name)
 {
   JsonNode *node = json_object_get_member (object, name);
 
@@ -69,11 +65,11 @@ get_array (JsonObject *object,
 }
 
 const char *
-get_string (JsonObject *object,
-            const char *name)
+get_string (JsonObject *object, const char *name)
 {
   JsonNode *node = json_object_get_member (object, name);
-  const char *text = node != NULL && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_string (node) : NULL;
+  const char *text =
+      node != NULL && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_string (node) : NULL;
 
   return text != NULL && *text != '\0' ? text : NULL;
 }

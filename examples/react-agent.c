@@ -34,8 +34,8 @@
 #include "json-readers.h"
 #include "scripted-model.h"
 
-#define NODE_ID "agent"
-#define MAX_TURNS 8
+#define NODE_ID             "agent"
+#define MAX_TURNS           8
 #define SHUTDOWN_TIMEOUT_MS 5000
 
 #define EXIT_USAGE 2
@@ -43,22 +43,21 @@
 #define DEFAULT_QUESTION "What is (17 + 25) * 3, and what time is it?"
 
 #define SYSTEM_PROMPT \
-  "You answer questions in one or two sentences. Do no arithmetic yourself, call the calculator; " \
-  "call the clock for the date and the time."
+ "You answer questions in one or two sentences. Do no arithmetic yourself, call the calculator; " \
+ "call the clock for the date and the time."
 
 typedef struct
 {
-  ChatClient *client;     /* (owned) */
-  ScriptedModel *script;  /* (owned) (nullable) the model itself, when there is no other */
+  ChatClient *client;    /* (owned) */
+  ScriptedModel *script; /* (owned) (nullable) the model itself, when there is no other */
   const char *model;
-  const char *provider;   /* as LangSmith calls it */
+  const char *provider; /* as LangSmith calls it */
   gboolean is_verbose;
   gboolean is_traced;
 } Agent;
 
 static JsonNode *
-new_string_object_node (const char *name,
-                        const char *value)
+new_string_object_node (const char *name, const char *value)
 {
   JsonObject *object = json_object_new ();
 
@@ -68,8 +67,7 @@ new_string_object_node (const char *name,
 
 /* {"messages": […]} with the messages from number @first on */
 static JsonNode *
-new_messages_node (JsonArray *messages,
-                   guint      first)
+new_messages_node (JsonArray *messages, guint first)
 {
   JsonObject *object = json_object_new ();
   JsonArray *part = json_array_new ();
@@ -82,10 +80,7 @@ new_messages_node (JsonArray *messages,
 }
 
 static void
-add_message (JsonArray  *messages,
-             const char *role,
-             const char *content,
-             const char *tool_call_id)
+add_message (JsonArray *messages, const char *role, const char *content, const char *tool_call_id)
 {
   JsonObject *message = json_object_new ();
 
@@ -101,8 +96,7 @@ add_message (JsonArray  *messages,
 
 /* {"model": …, "messages": […], "tools": […]} */
 static JsonNode *
-new_request (Agent     *self,
-             JsonArray *messages)
+new_request (Agent *self, JsonArray *messages)
 {
   JsonNode *request = new_messages_node (messages, 0);
 
@@ -114,9 +108,7 @@ new_request (Agent     *self,
 
 /* Model and tokens go to the run as LangSmith counts them. */
 static void
-record_usage (Agent    *self,
-              LsobsRun *run,
-              JsonNode *answer)
+record_usage (Agent *self, LsobsRun *run, JsonNode *answer)
 {
   const char *model = get_string (json_node_get_object (answer), "model");
   /* without an error: the service need not tell */
@@ -131,9 +123,7 @@ record_usage (Agent    *self,
 /* The interface of graph engines knows nodes and tools only. The call of a model is a run of its
  * own, a child of the node's run, where the observer has such runs. */
 static LsobsRun *
-start_model_run (Agent              *self,
-                 LsobsGraphObserver *observer,
-                 JsonNode           *request)
+start_model_run (Agent *self, LsobsGraphObserver *observer, JsonNode *request)
 {
   g_autoptr (LsobsRun) parent = NULL;
   LsobsRun *run = NULL;
@@ -152,10 +142,7 @@ start_model_run (Agent              *self,
 
 /* (nullable) (transfer full): the model's next message */
 static JsonObject *
-ask_model (Agent               *self,
-           LsobsGraphObserver  *observer,
-           JsonArray           *messages,
-           GError             **error)
+ask_model (Agent *self, LsobsGraphObserver *observer, JsonArray *messages, GError **error)
 {
   g_autoptr (JsonNode) request = new_request (self, messages);
   g_autoptr (LsobsRun) run = start_model_run (self, observer, request);
@@ -202,10 +189,7 @@ dup_arguments (JsonObject *function)
 }
 
 static void
-call_tool (Agent              *self,
-           LsobsGraphObserver *observer,
-           JsonNode           *call_node,
-           JsonArray          *messages)
+call_tool (Agent *self, LsobsGraphObserver *observer, JsonNode *call_node, JsonArray *messages)
 {
   JsonObject *call = as_object (call_node);
   JsonObject *function = call != NULL ? get_object (call, "function") : NULL;
@@ -236,11 +220,11 @@ call_tool (Agent              *self,
 /* One turn: the model speaks, and gets the tools that it asks for. @answer is set when it asks for
  * none. */
 static gboolean
-run_turn (Agent               *self,
-          LsobsGraphObserver  *observer,
-          JsonArray           *messages,
-          char               **answer,
-          GError             **error)
+run_turn (Agent *self,
+          LsobsGraphObserver *observer,
+          JsonArray *messages,
+          char **answer,
+          GError **error)
 {
   gint64 start = g_get_monotonic_time ();
   guint n_old = json_array_get_length (messages);
@@ -269,7 +253,8 @@ run_turn (Agent               *self,
     }
   else if (message != NULL && *answer == NULL)
     {
-      g_set_error_literal (&local_error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the model said nothing");
+      g_set_error_literal (&local_error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                           "the model said nothing");
     }
 
   if (local_error != NULL)
@@ -280,16 +265,14 @@ run_turn (Agent               *self,
     }
 
   output = new_messages_node (messages, n_old);
-  lsobs_graph_observer_on_node_end (observer, NODE_ID, output, (g_get_monotonic_time () - start) / 1000);
+  lsobs_graph_observer_on_node_end (observer, NODE_ID, output,
+                                    (g_get_monotonic_time () - start) / 1000);
   return TRUE;
 }
 
 /* (nullable) (transfer full): the answer. @observer may be anything that implements the interface. */
 static char *
-run_agent (Agent               *self,
-           LsobsGraphObserver  *observer,
-           const char          *question,
-           GError             **error)
+run_agent (Agent *self, LsobsGraphObserver *observer, const char *question, GError **error)
 {
   g_autoptr (JsonArray) messages = json_array_new ();
 
@@ -313,10 +296,7 @@ run_agent (Agent               *self,
 /* --- the program --------------------------------------------------------------------------- */
 
 static char *
-answer_question (Agent          *self,
-                 LsobsObserver  *observer,
-                 const char     *question,
-                 GError        **error)
+answer_question (Agent *self, LsobsObserver *observer, const char *question, GError **error)
 {
   g_autoptr (JsonNode) input = new_string_object_node ("question", question);
   g_autoptr (LsobsInvocation) invocation = NULL;
@@ -362,8 +342,8 @@ open_observer (Agent *self)
   if (!self->is_traced)
     g_printerr ("Not traced: LANGSMITH_TRACING=true is not set.\n");
   else if (self->is_verbose)
-    g_printerr ("Traced to %s, project %s.\n",
-                lsobs_config_get_api_url (config), lsobs_config_get_project_name (config));
+    g_printerr ("Traced to %s, project %s.\n", lsobs_config_get_api_url (config),
+                lsobs_config_get_project_name (config));
 
   return observer;
 }
@@ -372,7 +352,7 @@ open_observer (Agent *self)
 static void
 close_observer (LsobsObserver *observer)
 {
-  LsobsFlushStats flush_stats = { 0, };
+  LsobsFlushStats flush_stats = { 0 };
   g_autoptr (LsobsStats) stats = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -381,13 +361,13 @@ close_observer (LsobsObserver *observer)
   /* The flush counts its own records only; earlier ones have left in the background. */
   stats = lsobs_observer_dup_stats (observer);
   g_printerr ("Traced: %" G_GUINT64_FORMAT " records flushed, %" G_GUINT64_FORMAT " failed%s%s\n",
-              lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED), lsobs_stats_get_total_dropped (stats),
-              error != NULL ? ": " : "", error != NULL ? error->message : "");
+              lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED),
+              lsobs_stats_get_total_dropped (stats), error != NULL ? ": " : "",
+              error != NULL ? error->message : "");
 }
 
 static gboolean
-agent_init (Agent   *self,
-            GError **error)
+agent_init (Agent *self, GError **error)
 {
   const char *base_url = g_getenv ("OPENAI_BASE_URL");
   const char *model = g_getenv ("OPENAI_MODEL");
@@ -419,20 +399,22 @@ agent_clear (Agent *self)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   Agent agent = { .is_verbose = FALSE };
   g_autofree char *question = NULL;
   g_autofree char *answer = NULL;
   g_autoptr (LsobsObserver) observer = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GOptionContext) options = g_option_context_new ("— answers a question with the help of tools");
+  g_autoptr (GOptionContext) options =
+      g_option_context_new ("— answers a question with the help of tools");
+  /* clang-format off */
   const GOptionEntry entries[] = {
     { "question", 'q', 0, G_OPTION_ARG_STRING, &question, "What to ask", "TEXT" },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &agent.is_verbose, "Tell what the tools are doing", NULL },
     G_OPTION_ENTRY_NULL
   };
+  /* clang-format on */
 
   setlocale (LC_ALL, "");
   g_option_context_add_main_entries (options, entries, NULL);
@@ -449,7 +431,8 @@ main (int   argc,
 
   observer = open_observer (&agent);
   if (agent_init (&agent, &error))
-    answer = answer_question (&agent, observer, question != NULL ? question : DEFAULT_QUESTION, &error);
+    answer =
+        answer_question (&agent, observer, question != NULL ? question : DEFAULT_QUESTION, &error);
 
   if (answer != NULL)
     g_print ("%s\n", answer);

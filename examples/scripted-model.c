@@ -10,7 +10,7 @@
 #include "json-readers.h"
 
 #define CALCULATOR_CALL_ID "call_calculator"
-#define CLOCK_CALL_ID "call_clock"
+#define CLOCK_CALL_ID      "call_clock"
 
 struct _ScriptedModel
 {
@@ -18,11 +18,11 @@ struct _ScriptedModel
   GMainContext *context; /* (owned) of the thread */
   GMainLoop *loop;       /* (owned) */
 
-  GMutex mutex;          /* for the members below */
+  GMutex mutex; /* for the members below */
   GCond started;
   gboolean has_started;
-  char *url;             /* (owned) (nullable) not changed once started */
-  GError *error;         /* (owned) (nullable) why there is no URL */
+  char *url;     /* (owned) (nullable) not changed once started */
+  GError *error; /* (owned) (nullable) why there is no URL */
 };
 
 /* --- the script ---------------------------------------------------------------------------- */
@@ -40,7 +40,8 @@ dup_expression (const char *question)
       gsize length = strspn (p, letters);
       g_autofree char *piece = g_strndup (p, length);
 
-      if (length > best_length && strpbrk (piece, "+-*/") != NULL && strpbrk (piece, "0123456789") != NULL)
+      if (length > best_length && strpbrk (piece, "+-*/") != NULL &&
+          strpbrk (piece, "0123456789") != NULL)
         {
           best = p;
           best_length = length;
@@ -59,10 +60,7 @@ dup_expression (const char *question)
 }
 
 static JsonObject *
-new_tool_call (const char *id,
-               const char *name,
-               const char *argument,
-               const char *value)
+new_tool_call (const char *id, const char *name, const char *argument, const char *value)
 {
   JsonObject *call = json_object_new ();
   JsonObject *function = json_object_new ();
@@ -89,8 +87,8 @@ call_tools (const char *question)
   g_autofree char *expression = dup_expression (question);
 
   if (expression != NULL)
-    json_array_add_object_element (calls,
-                                   new_tool_call (CALCULATOR_CALL_ID, "calculator", "expression", expression));
+    json_array_add_object_element (calls, new_tool_call (CALCULATOR_CALL_ID, "calculator",
+                                                         "expression", expression));
   json_array_add_object_element (calls, new_tool_call (CLOCK_CALL_ID, "clock", "timezone", "UTC"));
 
   json_object_set_string_member (message, "role", "assistant");
@@ -102,10 +100,7 @@ call_tools (const char *question)
 
 /* Adds a sentence about the answer of a tool. */
 static void
-quote_tool (GString    *sentences,
-            const char *call_id,
-            const char *content,
-            const char *question)
+quote_tool (GString *sentences, const char *call_id, const char *content, const char *question)
 {
   g_autofree char *expression = dup_expression (question);
   g_autoptr (JsonNode) node = parse_json (content, strlen (content), NULL);
@@ -118,7 +113,8 @@ quote_tool (GString    *sentences,
     {
       g_string_append_printf (sentences, "The tool failed: %s.", get_string (result, "error"));
     }
-  else if (result != NULL && g_strcmp0 (call_id, CALCULATOR_CALL_ID) == 0 && json_object_has_member (result, "result"))
+  else if (result != NULL && g_strcmp0 (call_id, CALCULATOR_CALL_ID) == 0 &&
+           json_object_has_member (result, "result"))
     {
       g_autofree char *value = json_to_string (json_object_get_member (result, "result"), FALSE);
 
@@ -174,8 +170,7 @@ continue_script (JsonArray *messages)
 
 /* No tokenizer: four bytes are about one token. */
 static JsonObject *
-new_usage (gsize request_length,
-           gsize message_length)
+new_usage (gsize request_length, gsize message_length)
 {
   JsonObject *usage = json_object_new ();
   gint64 prompt = (gint64) request_length / 4 + 1;
@@ -190,9 +185,7 @@ new_usage (gsize request_length,
 
 /* @message: (transfer full) */
 static char *
-complete (JsonObject *message,
-          const char *model,
-          gsize       request_length)
+complete (JsonObject *message, const char *model, gsize request_length)
 {
   JsonObject *completion = json_object_new ();
   g_autoptr (JsonNode) root = new_object_node (completion);
@@ -220,24 +213,25 @@ complete (JsonObject *message,
 }
 
 static void
-respond (SoupServerMessage *message,
-         guint              status,
-         const char        *json)
+respond (SoupServerMessage *message, guint status, const char *json)
 {
   soup_server_message_set_status (message, status, NULL);
-  soup_server_message_set_response (message, "application/json", SOUP_MEMORY_COPY, json, strlen (json));
+  soup_server_message_set_response (message, "application/json", SOUP_MEMORY_COPY, json,
+                                    strlen (json));
 }
 
 /* Called in the service's thread. */
 static void
-chat_completions_cb (SoupServer        *server G_GNUC_UNUSED,
+chat_completions_cb (SoupServer *server G_GNUC_UNUSED,
                      SoupServerMessage *message,
-                     const char        *path G_GNUC_UNUSED,
-                     GHashTable        *query G_GNUC_UNUSED,
-                     gpointer           user_data G_GNUC_UNUSED)
+                     const char *path G_GNUC_UNUSED,
+                     GHashTable *query G_GNUC_UNUSED,
+                     gpointer user_data G_GNUC_UNUSED)
 {
-  g_autoptr (GBytes) body = soup_message_body_flatten (soup_server_message_get_request_body (message));
-  g_autoptr (JsonNode) root = parse_json (g_bytes_get_data (body, NULL), g_bytes_get_size (body), NULL);
+  g_autoptr (GBytes) body =
+      soup_message_body_flatten (soup_server_message_get_request_body (message));
+  g_autoptr (JsonNode) root =
+      parse_json (g_bytes_get_data (body, NULL), g_bytes_get_size (body), NULL);
   JsonArray *messages = as_object (root) != NULL ? get_array (as_object (root), "messages") : NULL;
   const char *model = NULL;
   g_autofree char *answer = NULL;
@@ -250,13 +244,13 @@ chat_completions_cb (SoupServer        *server G_GNUC_UNUSED,
 
   if (messages == NULL)
     {
-      respond (message, SOUP_STATUS_BAD_REQUEST, "{\"error\":{\"message\":\"there are no messages\"}}");
+      respond (message, SOUP_STATUS_BAD_REQUEST,
+               "{\"error\":{\"message\":\"there are no messages\"}}");
       return;
     }
 
   model = get_string (json_node_get_object (root), "model");
-  answer = complete (continue_script (messages),
-                     model != NULL ? model : "scripted",
+  answer = complete (continue_script (messages), model != NULL ? model : "scripted",
                      g_bytes_get_size (body));
   respond (message, SOUP_STATUS_OK, answer);
 }
@@ -302,7 +296,8 @@ serve (gpointer data)
   soup_server_disconnect (server);
   g_clear_object (&server);
   /* What the closed connections still have to say. */
-  while (g_main_context_iteration (self->context, FALSE));
+  while (g_main_context_iteration (self->context, FALSE))
+    ;
 
   g_main_context_pop_thread_default (self->context);
   return NULL;

@@ -15,10 +15,10 @@ G_BEGIN_DECLS
  */
 typedef struct _ScriptedModel ScriptedModel;
 
-ScriptedModel *scripted_model_new     (GError        **error);
-void           scripted_model_free    (ScriptedModel  *self);
+ScriptedModel *scripted_model_new (GError **error);
+void scripted_model_free (ScriptedModel *self);
 /* to be used as the base URL; no slash at the end */
-const char    *scripted_model_get_url (ScriptedModel  *self);
+const char *scripted_model_get_url (ScriptedModel *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ScriptedModel, scripted_model_free)
 

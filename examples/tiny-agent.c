@@ -17,7 +17,7 @@
 #include <gio/gio.h>
 #include <lsobs/lsobs.h>
 
-#define QUESTION "Do I need an umbrella in Ålesund today?"
+#define QUESTION         "Do I need an umbrella in Ålesund today?"
 #define FLUSH_TIMEOUT_MS 5000
 
 static const char notes[] =
@@ -38,8 +38,7 @@ static const char *answers[] = {
 
 /* {name: value}; takes the value */
 static JsonNode *
-new_object (const char *name,
-            JsonNode   *value)
+new_object (const char *name, JsonNode *value)
 {
   JsonObject *object = json_object_new ();
 
@@ -54,10 +53,7 @@ new_string (const char *text)
 }
 
 static void
-add_message (JsonArray  *messages,
-             const char *role,
-             JsonNode   *content,
-             const char *call_id)
+add_message (JsonArray *messages, const char *role, JsonNode *content, const char *call_id)
 {
   JsonNode *message = new_object ("role", new_string (role));
 
@@ -69,9 +65,7 @@ add_message (JsonArray  *messages,
 
 /* One call of the model is one run, below that of the agent. */
 static JsonNode *
-ask_model (LsobsRun  *parent,
-           JsonArray *messages,
-           guint      turn)
+ask_model (LsobsRun *parent, JsonArray *messages, guint turn)
 {
   JsonNode *list = json_node_init_array (json_node_alloc (), messages);
   g_autoptr (JsonNode) inputs = new_object ("messages", list);
@@ -93,8 +87,7 @@ ask_model (LsobsRun  *parent,
 
 /* A tool that fails makes its run a failed one. The model is told so, and the agent goes on. */
 static JsonNode *
-call_tool (LsobsRun   *parent,
-           JsonObject *call)
+call_tool (LsobsRun *parent, JsonObject *call)
 {
   const char *name = json_object_get_string_member (call, "name");
   JsonNode *args = json_object_get_member (call, "args");
@@ -140,7 +133,7 @@ run_agent (LsobsRun *run)
 {
   g_autoptr (JsonArray) messages = search_notes (run);
 
-  for (guint turn = 0; ; turn++)
+  for (guint turn = 0;; turn++)
     {
       g_autoptr (JsonNode) answer = ask_model (run, messages, turn);
       JsonNode *message = json_object_get_member (json_node_get_object (answer), "message");
@@ -193,8 +186,8 @@ main (void)
   if (!lsobs_config_get_tracing_enabled (config))
     fprintf (stderr, "Not traced: LANGSMITH_TRACING is not on.\n");
   else if (lsobs_observer_flush (observer, FLUSH_TIMEOUT_MS, NULL, &error))
-    fprintf (stderr, "Traced: project %s at %s.\n",
-             lsobs_config_get_project_name (config), lsobs_config_get_api_url (config));
+    fprintf (stderr, "Traced: project %s at %s.\n", lsobs_config_get_project_name (config),
+             lsobs_config_get_api_url (config));
   else
     fprintf (stderr, "Not traced: %s\n", error->message);
 

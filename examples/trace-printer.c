@@ -25,6 +25,7 @@ typedef enum
   COLOUR_ERROR
 } Colour;
 
+/* clang-format off */
 static const char *colours[] = {
   [COLOUR_FAINT] = "\033[2m",
   [COLOUR_TYPE] = "\033[36m",
@@ -33,6 +34,7 @@ static const char *colours[] = {
   [COLOUR_PENDING] = "\033[33m",
   [COLOUR_ERROR] = "\033[31m",
 };
+/* clang-format on */
 
 TracePrinter *
 trace_printer_new (FILE *file)
@@ -74,9 +76,7 @@ trace_printer_clean (const char *text)
 }
 
 static void
-print_coloured (TracePrinter *self,
-                Colour        colour,
-                const char   *text)
+print_coloured (TracePrinter *self, Colour colour, const char *text)
 {
   if (self->has_colours)
     fprintf (self->file, "%s%s\033[0m", colours[colour], text);
@@ -85,10 +85,7 @@ print_coloured (TracePrinter *self,
 }
 
 static void
-print_detail (TracePrinter *self,
-              const char   *prefix,
-              const char   *label,
-              const char   *text)
+print_detail (TracePrinter *self, const char *prefix, const char *label, const char *text)
 {
   g_autofree char *padded = g_strdup_printf ("%-5s  ", label);
 
@@ -115,10 +112,7 @@ dup_short (JsonNode *node)
 }
 
 static void
-print_value (TracePrinter *self,
-             const char   *prefix,
-             const char   *label,
-             JsonNode     *node)
+print_value (TracePrinter *self, const char *prefix, const char *label, JsonNode *node)
 {
   g_autofree char *text = NULL;
 
@@ -131,9 +125,7 @@ print_value (TracePrinter *self,
 
 /* Model and tokens, where there are any. */
 static void
-print_model (TracePrinter *self,
-             const char   *prefix,
-             WireRun      *run)
+print_model (TracePrinter *self, const char *prefix, WireRun *run)
 {
   const char *provider = wire_run_get_string (run, "extra.metadata.ls_provider");
   const char *model = wire_run_get_string (run, "extra.metadata.ls_model_name");
@@ -150,11 +142,10 @@ print_model (TracePrinter *self,
   if (total != NULL && JSON_NODE_HOLDS_VALUE (total))
     {
       g_string_append (line, line->len > 0 ? ", " : "");
-      if (input != NULL && JSON_NODE_HOLDS_VALUE (input) && output != NULL && JSON_NODE_HOLDS_VALUE (output))
-        g_string_append_printf (line,
-                                "%" G_GINT64_FORMAT " + %" G_GINT64_FORMAT " = ",
-                                json_node_get_int (input),
-                                json_node_get_int (output));
+      if (input != NULL && JSON_NODE_HOLDS_VALUE (input) && output != NULL &&
+          JSON_NODE_HOLDS_VALUE (output))
+        g_string_append_printf (line, "%" G_GINT64_FORMAT " + %" G_GINT64_FORMAT " = ",
+                                json_node_get_int (input), json_node_get_int (output));
       g_string_append_printf (line, "%" G_GINT64_FORMAT " tokens", json_node_get_int (total));
     }
 
@@ -167,9 +158,7 @@ print_model (TracePrinter *self,
 
 /* In full, line by line. */
 static void
-print_error (TracePrinter *self,
-             const char   *prefix,
-             WireRun      *run)
+print_error (TracePrinter *self, const char *prefix, WireRun *run)
 {
   const char *error = wire_run_get_string (run, "error");
   g_auto (GStrv) lines = NULL;
@@ -189,10 +178,7 @@ print_error (TracePrinter *self,
 /* --- the tree ------------------------------------------------------------------------------ */
 
 static void
-print_head (TracePrinter *self,
-            WireTree     *tree,
-            WireRun      *run,
-            WireRun      *top)
+print_head (TracePrinter *self, WireTree *tree, WireRun *run, WireRun *top)
 {
   g_autofree char *type = trace_printer_clean (*run->run_type != '\0' ? run->run_type : "?");
   g_autofree char *name = trace_printer_clean (*run->name != '\0' ? run->name : "?");
@@ -221,11 +207,7 @@ print_head (TracePrinter *self,
 
 /* @prefix: what stands before the lines below the run's first one */
 static void
-print_run (TracePrinter *self,
-           WireTree     *tree,
-           WireRun      *run,
-           WireRun      *top,
-           const char   *prefix)
+print_run (TracePrinter *self, WireTree *tree, WireRun *run, WireRun *top, const char *prefix)
 {
   g_autoptr (GPtrArray) children = wire_tree_dup_children (tree, run->id);
   g_autofree char *detail_prefix = g_strconcat (prefix, children->len > 0 ? "│  " : "   ", NULL);
@@ -247,9 +229,7 @@ print_run (TracePrinter *self,
 }
 
 void
-trace_printer_print (TracePrinter *self,
-                     WireTree     *tree,
-                     WireRun      *top)
+trace_printer_print (TracePrinter *self, WireTree *tree, WireRun *top)
 {
   g_autofree char *id = trace_printer_clean (top->trace_id != NULL ? top->trace_id : top->id);
   const char *project = wire_run_get_string (top, "session_name");

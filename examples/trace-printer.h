@@ -19,14 +19,12 @@ G_BEGIN_DECLS
  * In colours when the file is a terminal and NO_COLOR is not set. */
 typedef struct _TracePrinter TracePrinter;
 
-TracePrinter *trace_printer_new   (FILE         *file);
-void          trace_printer_free  (TracePrinter *self);
+TracePrinter *trace_printer_new (FILE *file);
+void trace_printer_free (TracePrinter *self);
 /* @top: the root, or what has lost its parent */
-void          trace_printer_print (TracePrinter *self,
-                                   WireTree     *tree,
-                                   WireRun      *top);
+void trace_printer_print (TracePrinter *self, WireTree *tree, WireRun *top);
 
 /* (transfer full): @text without what could play tricks on a terminal */
-char         *trace_printer_clean (const char   *text);
+char *trace_printer_clean (const char *text);
 
 G_END_DECLS

@@ -27,30 +27,30 @@
 #define API_KEY "a-key-for-the-local-receiver"
 #define PROJECT "trace-receiver"
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE      2
 #define EXIT_CANNOT_RUN 127
 
 /* No request is larger than 20 MiB by the limits below; a compressed one may pretend to be. */
 #define MAX_BODY_BYTES (100 * 1024 * 1024)
 
 #define INFO \
-  "{\"version\":\"0.12.1\"," \
-  "\"instance_flags\":{\"zstd_compression_enabled\":false,\"gzip_body_enabled\":true}," \
-  "\"batch_ingest_config\":{\"use_multipart_endpoint\":true,\"size_limit\":100,\"size_limit_bytes\":20971520}}"
+ "{\"version\":\"0.12.1\"," \
+ "\"instance_flags\":{\"zstd_compression_enabled\":false,\"gzip_body_enabled\":true}," \
+ "\"batch_ingest_config\":{\"use_multipart_endpoint\":true,\"size_limit\":100,\"size_limit_bytes\":20971520}}"
 
 typedef struct
 {
-  GMainLoop *loop;      /* (owned) */
-  SoupServer *server;   /* (owned) */
-  char *url;            /* (owned) */
-  WireTree *tree;       /* (owned) everything that came */
+  GMainLoop *loop;    /* (owned) */
+  SoupServer *server; /* (owned) */
+  char *url;          /* (owned) */
+  WireTree *tree;     /* (owned) everything that came */
   WireFlags wire_flags;
   TracePrinter *printer; /* (owned) */
-  GHashTable *printed;  /* (owned) (element-type utf8) ids of roots */
+  GHashTable *printed;   /* (owned) (element-type utf8) ids of roots */
   guint n_requests;
   guint n_malformed;
 
-  GSubprocess *child;   /* (owned) (nullable) */
+  GSubprocess *child; /* (owned) (nullable) */
   int exit_code;
 } Receiver;
 
@@ -58,12 +58,13 @@ typedef struct
 
 /* (nullable) (transfer full): the body as it was before compression */
 static GBytes *
-dup_body (SoupServerMessage  *message,
-          GError            **error)
+dup_body (SoupServerMessage *message, GError **error)
 {
-  g_autoptr (GBytes) raw = soup_message_body_flatten (soup_server_message_get_request_body (message));
-  const char *encoding = soup_message_headers_get_one (soup_server_message_get_request_headers (message),
-                                                       "Content-Encoding");
+  g_autoptr (GBytes) raw =
+      soup_message_body_flatten (soup_server_message_get_request_body (message));
+  const char *encoding =
+      soup_message_headers_get_one (soup_server_message_get_request_headers (message),
+                                    "Content-Encoding");
   g_autoptr (GInputStream) compressed = NULL;
   g_autoptr (GZlibDecompressor) decompressor = NULL;
   g_autoptr (GInputStream) plain = NULL;
@@ -75,7 +76,8 @@ dup_body (SoupServerMessage  *message,
     return g_steal_pointer (&raw);
   if (g_ascii_strcasecmp (encoding, "gzip") != 0)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "Content-Encoding %s was not offered", encoding);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                   "Content-Encoding %s was not offered", encoding);
       return NULL;
     }
 
@@ -87,7 +89,8 @@ dup_body (SoupServerMessage  *message,
       g_byte_array_append (body, chunk, (guint) n_read);
       if (body->len > MAX_BODY_BYTES)
         {
-          g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE, "the body is too large");
+          g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                               "the body is too large");
           return NULL;
         }
     }
@@ -97,10 +100,7 @@ dup_body (SoupServerMessage  *message,
 
 /* @error: what is wrong with the request */
 static void
-complain (Receiver          *self,
-          SoupServerMessage *message,
-          const char        *path,
-          const GError      *error)
+complain (Receiver *self, SoupServerMessage *message, const char *path, const GError *error)
 {
   g_autofree char *text = trace_printer_clean (error->message);
 
@@ -110,12 +110,11 @@ complain (Receiver          *self,
 
 /* Returns the status to answer with. What can be read at all is shown, even if it breaks a rule. */
 static guint
-take_request (Receiver          *self,
-              SoupServerMessage *message,
-              const char        *path)
+take_request (Receiver *self, SoupServerMessage *message, const char *path)
 {
-  const char *content_type = soup_message_headers_get_one (soup_server_message_get_request_headers (message),
-                                                           "Content-Type");
+  const char *content_type =
+      soup_message_headers_get_one (soup_server_message_get_request_headers (message),
+                                    "Content-Type");
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) body = dup_body (message, &error);
   g_autoptr (WireRequest) request = NULL;
@@ -123,12 +122,8 @@ take_request (Receiver          *self,
   self->n_requests++;
 
   if (body != NULL)
-    request = wire_request_parse (soup_server_message_get_method (message),
-                                  path,
-                                  content_type,
-                                  body,
-                                  self->wire_flags,
-                                  &error);
+    request = wire_request_parse (soup_server_message_get_method (message), path, content_type,
+                                  body, self->wire_flags, &error);
   if (request == NULL)
     {
       complain (self, message, path, error);
@@ -143,8 +138,7 @@ take_request (Receiver          *self,
 }
 
 static gboolean
-has_pending_child (Receiver *self,
-                   WireRun  *run)
+has_pending_child (Receiver *self, WireRun *run)
 {
   g_autoptr (GPtrArray) children = wire_tree_dup_children (self->tree, run->id);
 
@@ -161,8 +155,7 @@ has_pending_child (Receiver *self,
 
 /* Prints the traces that were not printed yet: the complete ones, or all of them. */
 static void
-print_traces (Receiver *self,
-              gboolean  all)
+print_traces (Receiver *self, gboolean all)
 {
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (self->tree);
 
@@ -175,7 +168,8 @@ print_traces (Receiver *self,
           g_hash_table_contains (self->printed, run->id))
         continue;
       /* A parent may still come. */
-      if (!all && (is_orphan || run->n_posts == 0 || run->end_us < 0 || has_pending_child (self, run)))
+      if (!all &&
+          (is_orphan || run->n_posts == 0 || run->end_us < 0 || has_pending_child (self, run)))
         continue;
 
       trace_printer_print (self->printer, self->tree, run);
@@ -186,11 +180,11 @@ print_traces (Receiver *self,
 }
 
 static void
-request_cb (SoupServer        *server G_GNUC_UNUSED,
+request_cb (SoupServer *server G_GNUC_UNUSED,
             SoupServerMessage *message,
-            const char        *path,
-            GHashTable        *query G_GNUC_UNUSED,
-            gpointer           user_data)
+            const char *path,
+            GHashTable *query G_GNUC_UNUSED,
+            gpointer user_data)
 {
   Receiver *self = user_data;
   const char *method = soup_server_message_get_method (message);
@@ -208,16 +202,15 @@ request_cb (SoupServer        *server G_GNUC_UNUSED,
     }
 
   soup_server_message_set_status (message, status, NULL);
-  soup_server_message_set_response (message, "application/json", SOUP_MEMORY_COPY, answer, strlen (answer));
+  soup_server_message_set_response (message, "application/json", SOUP_MEMORY_COPY, answer,
+                                    strlen (answer));
 
   if (self->child == NULL)
     print_traces (self, FALSE);
 }
 
 static gboolean
-start_listening (Receiver  *self,
-                 guint      port,
-                 GError   **error)
+start_listening (Receiver *self, guint port, GError **error)
 {
   GSList *uris = NULL;
 
@@ -236,9 +229,7 @@ start_listening (Receiver  *self,
 /* --- the program to watch ------------------------------------------------------------------ */
 
 static void
-child_ended_cb (GObject      *object,
-                GAsyncResult *result,
-                gpointer      user_data)
+child_ended_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   Receiver *self = user_data;
 
@@ -252,11 +243,10 @@ child_ended_cb (GObject      *object,
 }
 
 static gboolean
-start_child (Receiver            *self,
-             const char * const  *argv,
-             GError             **error)
+start_child (Receiver *self, const char *const *argv, GError **error)
 {
-  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDIN_INHERIT);
+  g_autoptr (GSubprocessLauncher) launcher =
+      g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDIN_INHERIT);
 
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", self->url, TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_API_KEY", API_KEY, TRUE);
@@ -326,9 +316,8 @@ finish (Receiver *self)
       g_printerr ("malformed: %s\n", text);
     }
 
-  printf ("%u run%s in %u trace%s, %u pending, %u request%s",
-          n_runs, plural (n_runs), roots->len, plural (roots->len), n_pending, self->n_requests,
-          plural (self->n_requests));
+  printf ("%u run%s in %u trace%s, %u pending, %u request%s", n_runs, plural (n_runs), roots->len,
+          plural (roots->len), n_pending, self->n_requests, plural (self->n_requests));
   if (self->n_malformed > 0)
     printf (", %u malformed", self->n_malformed);
   printf ("\n");
@@ -346,7 +335,8 @@ serve (Receiver *self)
 
   g_main_loop_run (self->loop);
   /* What the program sent and did not wait for. */
-  while (g_main_context_iteration (NULL, FALSE));
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
 
   soup_server_disconnect (self->server);
   finish (self);
@@ -368,8 +358,7 @@ receiver_clear (Receiver *self)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   Receiver self = { .exit_code = EXIT_SUCCESS };
   g_auto (GStrv) command = NULL;
@@ -380,7 +369,8 @@ main (int   argc,
       g_option_context_new ("[-- PROGRAM ARGUMENT…] — receives traces, prints them");
   const GOptionEntry entries[] = {
     { "port", 'p', 0, G_OPTION_ARG_INT, &port, "Listen on port N instead of a free one", "N" },
-    { "strict", 0, 0, G_OPTION_ARG_NONE, &is_strict, "Insist on the exact forms that lsobs sends", NULL },
+    { "strict", 0, 0, G_OPTION_ARG_NONE, &is_strict, "Insist on the exact forms that lsobs sends",
+      NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &command, NULL, NULL },
     G_OPTION_ENTRY_NULL
   };
@@ -406,7 +396,7 @@ main (int   argc,
   self.printed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   if (!start_listening (&self, (guint) port, &error) ||
-      (command != NULL && !start_child (&self, (const char * const *) command, &error)))
+      (command != NULL && !start_child (&self, (const char *const *) command, &error)))
     {
       g_printerr ("%s\n", error->message);
       receiver_clear (&self);
@@ -414,8 +404,10 @@ main (int   argc,
     }
 
   if (command == NULL)
-    g_printerr ("Set LANGSMITH_TRACING=true LANGSMITH_ENDPOINT=%s LANGSMITH_API_KEY=%s in the programs to "
-                "watch; Ctrl-C ends.\n", self.url, API_KEY);
+    g_printerr (
+        "Set LANGSMITH_TRACING=true LANGSMITH_ENDPOINT=%s LANGSMITH_API_KEY=%s in the programs to "
+        "watch; Ctrl-C ends.\n",
+        self.url, API_KEY);
   serve (&self);
   receiver_clear (&self);
 

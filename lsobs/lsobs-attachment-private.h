@@ -17,23 +17,20 @@ typedef struct
   GBytes *data;    /* (owned) */
 } LsobsAttachment;
 
-LsobsAttachment *_lsobs_attachment_new      (const char       *name,
-                                             const char       *mime_type,
-                                             GBytes           *data,
-                                             GError          **error);
-LsobsAttachment *_lsobs_attachment_ref      (LsobsAttachment  *self);
-void             _lsobs_attachment_unref    (LsobsAttachment  *self);
-gsize            _lsobs_attachment_measure  (LsobsAttachment  *self);
+LsobsAttachment *_lsobs_attachment_new (const char *name,
+                                        const char *mime_type,
+                                        GBytes *data,
+                                        GError **error);
+LsobsAttachment *_lsobs_attachment_ref (LsobsAttachment *self);
+void _lsobs_attachment_unref (LsobsAttachment *self);
+gsize _lsobs_attachment_measure (LsobsAttachment *self);
 
 /* lists of them, in which each name is there once; NULL is empty */
-gboolean         _lsobs_attachments_put     (GPtrArray       **attachments,
-                                             LsobsAttachment  *attachment);
-guint            _lsobs_attachments_unite   (GPtrArray       **attachments,
-                                             GPtrArray        *others);
-LsobsAttachment *_lsobs_attachments_find    (GPtrArray        *attachments,
-                                             const char       *name);
-gboolean         _lsobs_attachments_drop    (GPtrArray       **attachments);
-gsize            _lsobs_attachments_measure (GPtrArray        *attachments);
+gboolean _lsobs_attachments_put (GPtrArray **attachments, LsobsAttachment *attachment);
+guint _lsobs_attachments_unite (GPtrArray **attachments, GPtrArray *others);
+LsobsAttachment *_lsobs_attachments_find (GPtrArray *attachments, const char *name);
+gboolean _lsobs_attachments_drop (GPtrArray **attachments);
+gsize _lsobs_attachments_measure (GPtrArray *attachments);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsAttachment, _lsobs_attachment_unref)
 

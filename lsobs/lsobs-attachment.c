@@ -97,24 +97,23 @@ is_mime_type (const char *type)
 /* @mime_type: (nullable): what is none is replaced
  * Returns: (transfer full) (nullable) */
 LsobsAttachment *
-_lsobs_attachment_new (const char  *name,
-                       const char  *mime_type,
-                       GBytes      *data,
-                       GError     **error)
+_lsobs_attachment_new (const char *name, const char *mime_type, GBytes *data, GError **error)
 {
   LsobsAttachment *self;
 
   if (!is_name (name))
     {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_ATTACHMENT,
-                           _("The name of an attachment must be 1 to 100 bytes of letters, digits, "
-                             "spaces, hyphens and underscores"));
+      g_set_error_literal (
+          error, LSOBS_ERROR, LSOBS_ERROR_INVALID_ATTACHMENT,
+          _ ("The name of an attachment must be 1 to 100 bytes of letters, digits, "
+             "spaces, hyphens and underscores"));
       return NULL;
     }
   self = g_new0 (LsobsAttachment, 1);
   g_atomic_ref_count_init (&self->ref_count);
   self->name = g_strdup (name);
-  self->mime_type = g_strdup (mime_type != NULL && is_mime_type (mime_type) ? mime_type : DEFAULT_TYPE);
+  self->mime_type =
+      g_strdup (mime_type != NULL && is_mime_type (mime_type) ? mime_type : DEFAULT_TYPE);
   self->data = g_bytes_ref (data);
   return self;
 }
@@ -141,20 +140,19 @@ _lsobs_attachment_unref (LsobsAttachment *self)
 gsize
 _lsobs_attachment_measure (LsobsAttachment *self)
 {
-  return sizeof *self + strlen (self->name) + strlen (self->mime_type) + g_bytes_get_size (self->data);
+  return sizeof *self + strlen (self->name) + strlen (self->mime_type) +
+         g_bytes_get_size (self->data);
 }
 
 static gboolean
-has_name (gconstpointer attachment,
-          gconstpointer name)
+has_name (gconstpointer attachment, gconstpointer name)
 {
   return strcmp (((const LsobsAttachment *) attachment)->name, name) == 0;
 }
 
 /* One of the same name makes way for it. FALSE when there is no room. */
 gboolean
-_lsobs_attachments_put (GPtrArray       **attachments,
-                        LsobsAttachment  *attachment)
+_lsobs_attachments_put (GPtrArray **attachments, LsobsAttachment *attachment)
 {
   guint index;
 
@@ -175,8 +173,7 @@ _lsobs_attachments_put (GPtrArray       **attachments,
 /* Those of @others (nullable) are put in, and stay in it.
  * Returns: for how many there was no room */
 guint
-_lsobs_attachments_unite (GPtrArray **attachments,
-                          GPtrArray  *others)
+_lsobs_attachments_unite (GPtrArray **attachments, GPtrArray *others)
 {
   guint n_left = 0;
 
@@ -188,8 +185,7 @@ _lsobs_attachments_unite (GPtrArray **attachments,
 
 /* Returns: (transfer none) (nullable) */
 LsobsAttachment *
-_lsobs_attachments_find (GPtrArray  *attachments,
-                         const char *name)
+_lsobs_attachments_find (GPtrArray *attachments, const char *name)
 {
   guint index;
 

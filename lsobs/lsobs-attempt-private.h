@@ -9,49 +9,46 @@ G_BEGIN_DECLS
 /* All attempts so far at one request, which belongs to a task. */
 typedef struct
 {
-  LsobsService *service;  /* (owned) */
-  guint epoch;            /* the process that makes them */
+  LsobsService *service; /* (owned) */
+  guint epoch;           /* the process that makes them */
   guint n;
-  gboolean unsure;        /* one that failed may have come through all the same */
-  gint64 began;           /* monotonic, µs: the first one */
-  SoupMessage *message;   /* (owned) (nullable) of the current one */
+  gboolean unsure;      /* one that failed may have come through all the same */
+  gint64 began;         /* monotonic, µs: the first one */
+  SoupMessage *message; /* (owned) (nullable) of the current one */
 } LsobsAttempts;
 
 /* What has become of one of them. */
 typedef struct
 {
-  guint status;           /* of HTTP, or 0 for no answer */
+  guint status; /* of HTTP, or 0 for no answer */
   LsobsVerdict verdict;
-  char *answer;           /* (owned) (nullable) its first words; the key is not among them */
-  GError *error;          /* (owned) (nullable) of the connection */
-  gint64 retry_after;     /* ms, or -1 */
+  char *answer;       /* (owned) (nullable) its first words; the key is not among them */
+  GError *error;      /* (owned) (nullable) of the connection */
+  gint64 retry_after; /* ms, or -1 */
 } LsobsOutcome;
 
-#define LSOBS_OUTCOME_INIT { 0, LSOBS_VERDICT_UNREACHABLE, NULL, NULL, -1 }
+#define LSOBS_OUTCOME_INIT \
+ { \
+  0, LSOBS_VERDICT_UNREACHABLE, NULL, NULL, -1 \
+ }
 
-void      _lsobs_attempts_init    (LsobsAttempts       *self,
-                                   LsobsService        *service);
-void      _lsobs_attempts_clear   (LsobsAttempts       *self);
-gboolean  _lsobs_attempts_are_foreign
-                                  (LsobsAttempts       *self);
+void _lsobs_attempts_init (LsobsAttempts *self, LsobsService *service);
+void _lsobs_attempts_clear (LsobsAttempts *self);
+gboolean _lsobs_attempts_are_foreign (LsobsAttempts *self);
 
-gboolean  _lsobs_attempts_wait    (LsobsAttempts       *self,
-                                   GTask               *task,
-                                   GSourceFunc          func);
-void      _lsobs_attempts_begin   (LsobsAttempts       *self,
-                                   GTask               *task,
-                                   SoupMessage         *message,
-                                   gsize                n_bytes,
-                                   GAsyncReadyCallback  callback);
-gboolean  _lsobs_attempts_end     (LsobsAttempts       *self,
-                                   GAsyncResult        *result,
-                                   LsobsOutcome        *outcome,
-                                   GError             **error);
-gboolean  _lsobs_attempts_go_on   (LsobsAttempts       *self,
-                                   LsobsOutcome        *outcome,
-                                   GError             **error);
+gboolean _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func);
+void _lsobs_attempts_begin (LsobsAttempts *self,
+                            GTask *task,
+                            SoupMessage *message,
+                            gsize n_bytes,
+                            GAsyncReadyCallback callback);
+gboolean _lsobs_attempts_end (LsobsAttempts *self,
+                              GAsyncResult *result,
+                              LsobsOutcome *outcome,
+                              GError **error);
+gboolean _lsobs_attempts_go_on (LsobsAttempts *self, LsobsOutcome *outcome, GError **error);
 
-void      _lsobs_outcome_clear    (LsobsOutcome        *self);
+void _lsobs_outcome_clear (LsobsOutcome *self);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsOutcome, _lsobs_outcome_clear)
 

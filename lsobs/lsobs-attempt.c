@@ -19,8 +19,7 @@
 #define MS_PER_KIB 5
 
 void
-_lsobs_attempts_init (LsobsAttempts *self,
-                      LsobsService  *service)
+_lsobs_attempts_init (LsobsAttempts *self, LsobsService *service)
 {
   memset (self, 0, sizeof *self);
   self->service = _lsobs_service_ref (service);
@@ -49,16 +48,14 @@ _lsobs_outcome_clear (LsobsOutcome *self)
 }
 
 static gboolean
-wake_cb (GCancellable *cancellable,
-         gpointer      user_data)
+wake_cb (GCancellable *cancellable, gpointer user_data)
 {
   return G_SOURCE_CONTINUE;
 }
 
 /* @cancellable: (nullable) */
 static void
-wake_with (GSource      *source,
-           GCancellable *cancellable)
+wake_with (GSource *source, GCancellable *cancellable)
 {
   g_autoptr (GSource) child = NULL;
 
@@ -72,9 +69,7 @@ wake_with (GSource      *source,
 /* Has @func called with the task when the service may be asked again, or as soon as
  * the task is cancelled. FALSE when there is no need to wait. */
 gboolean
-_lsobs_attempts_wait (LsobsAttempts *self,
-                      GTask         *task,
-                      GSourceFunc    func)
+_lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func)
 {
   g_autoptr (GSource) source = NULL;
 
@@ -93,11 +88,11 @@ _lsobs_attempts_wait (LsobsAttempts *self,
  * reference to it.
  * @n_bytes: how large the body is */
 void
-_lsobs_attempts_begin (LsobsAttempts       *self,
-                       GTask               *task,
-                       SoupMessage         *message,
-                       gsize                n_bytes,
-                       GAsyncReadyCallback  callback)
+_lsobs_attempts_begin (LsobsAttempts *self,
+                       GTask *task,
+                       SoupMessage *message,
+                       gsize n_bytes,
+                       GAsyncReadyCallback callback)
 {
   LsobsService *service = self->service;
   LsobsExchangeLimits limits = { service->settings->request_timeout, MAX_TAIL, MAX_ANSWER };
@@ -121,8 +116,7 @@ _lsobs_attempts_begin (LsobsAttempts       *self,
 
 /* A server may say the key back to us; it must not get into a log from there. */
 static void
-hide_key (const char  *key,
-          char       **text)
+hide_key (const char *key, char **text)
 {
   if (key != NULL && strstr (*text, key) != NULL)
     {
@@ -135,26 +129,25 @@ hide_key (const char  *key,
 }
 
 static void
-take_answer (LsobsAttempts *self,
-             SoupMessage   *message,
-             LsobsOutcome  *outcome)
+take_answer (LsobsAttempts *self, SoupMessage *message, LsobsOutcome *outcome)
 {
   SoupMessageHeaders *headers = soup_message_get_response_headers (message);
 
   hide_key (self->service->settings->api_key, &outcome->answer);
   outcome->status = soup_message_get_status (message);
   outcome->verdict = _lsobs_retry_judge (outcome->status, outcome->answer);
-  outcome->retry_after = _lsobs_retry_parse_after (soup_message_headers_get_one (headers, "Retry-After"),
-                                                   g_get_real_time () / G_USEC_PER_SEC);
+  outcome->retry_after =
+      _lsobs_retry_parse_after (soup_message_headers_get_one (headers, "Retry-After"),
+                                g_get_real_time () / G_USEC_PER_SEC);
 }
 
 /* FALSE, and G_IO_ERROR_CANCELLED, if the task was cancelled.
  * @outcome: empty */
 gboolean
-_lsobs_attempts_end (LsobsAttempts  *self,
-                     GAsyncResult   *result,
-                     LsobsOutcome   *outcome,
-                     GError        **error)
+_lsobs_attempts_end (LsobsAttempts *self,
+                     GAsyncResult *result,
+                     LsobsOutcome *outcome,
+                     GError **error)
 {
   g_autoptr (SoupMessage) message = g_steal_pointer (&self->message);
   g_autoptr (GError) problem = NULL;
@@ -172,7 +165,7 @@ _lsobs_attempts_end (LsobsAttempts  *self,
       return FALSE;
     }
   outcome->error = g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
-                                _("The service cannot be reached: %s"), problem->message);
+                                _ ("The service cannot be reached: %s"), problem->message);
   self->unsure |= !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
   return TRUE;
 }
@@ -181,15 +174,12 @@ _lsobs_attempts_end (LsobsAttempts  *self,
  * @error is what to tell.
  * @outcome: its verdict may have been changed by who knows better */
 gboolean
-_lsobs_attempts_go_on (LsobsAttempts  *self,
-                       LsobsOutcome   *outcome,
-                       GError        **error)
+_lsobs_attempts_go_on (LsobsAttempts *self, LsobsOutcome *outcome, GError **error)
 {
   LsobsSettings *settings = self->service->settings;
   gint64 now = g_get_monotonic_time ();
-  const LsobsRetryPlan plan = {
-    settings->max_attempts, settings->retry_delay, self->n, (now - self->began) / 1000
-  };
+  const LsobsRetryPlan plan = { settings->max_attempts, settings->retry_delay, self->n,
+                                (now - self->began) / 1000 };
   gint64 delay = -1;
 
   if (outcome->error == NULL)
@@ -199,7 +189,8 @@ _lsobs_attempts_go_on (LsobsAttempts  *self,
       delay = _lsobs_retry_next (&plan, g_random_double (), outcome->retry_after);
       /* What the service asks for holds for the next batch, too. */
       if (delay >= 0 || outcome->retry_after > 0)
-        _lsobs_service_hold (self->service, now + (delay >= 0 ? delay : outcome->retry_after) * 1000);
+        _lsobs_service_hold (self->service,
+                             now + (delay >= 0 ? delay : outcome->retry_after) * 1000);
     }
   if (delay < 0)
     {

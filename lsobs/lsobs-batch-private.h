@@ -6,10 +6,8 @@
 
 G_BEGIN_DECLS
 
-LsobsBatch *_lsobs_batch_new          (GPtrArray   *records);
-GPtrArray  *_lsobs_batch_peek_records (LsobsBatch  *self);
-void        _lsobs_batch_halve        (LsobsBatch  *self,
-                                       LsobsBatch **first,
-                                       LsobsBatch **second);
+LsobsBatch *_lsobs_batch_new (GPtrArray *records);
+GPtrArray *_lsobs_batch_peek_records (LsobsBatch *self);
+void _lsobs_batch_halve (LsobsBatch *self, LsobsBatch **first, LsobsBatch **second);
 
 G_END_DECLS

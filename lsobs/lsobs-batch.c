@@ -48,9 +48,7 @@ _lsobs_batch_peek_records (LsobsBatch *self)
 }
 
 static LsobsBatch *
-slice (LsobsBatch *self,
-       guint       start,
-       guint       end)
+slice (LsobsBatch *self, guint start, guint end)
 {
   GPtrArray *records = g_ptr_array_new_full (end - start, (GDestroyNotify) _lsobs_encoded_unref);
 
@@ -61,9 +59,7 @@ slice (LsobsBatch *self,
 
 /* Of two records at least. The order is kept. */
 void
-_lsobs_batch_halve (LsobsBatch  *self,
-                    LsobsBatch **first,
-                    LsobsBatch **second)
+_lsobs_batch_halve (LsobsBatch *self, LsobsBatch **first, LsobsBatch **second)
 {
   g_assert (self->records->len >= 2);
 
@@ -147,8 +143,7 @@ lsobs_batch_get_n_bytes (LsobsBatch *self)
 
 /* Returns: (transfer full) (nullable) */
 static JsonNode *
-parse_field (LsobsEncoded *encoded,
-             LsobsField    field)
+parse_field (LsobsEncoded *encoded, LsobsField field)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   gsize len;
@@ -160,11 +155,10 @@ parse_field (LsobsEncoded *encoded,
 }
 
 static void
-take_tags (LsobsRunEvent *event,
-           JsonObject    *main)
+take_tags (LsobsRunEvent *event, JsonObject *main)
 {
-  JsonArray *tags = json_object_has_member (main, "tags") ? json_object_get_array_member (main, "tags")
-                                                          : NULL;
+  JsonArray *tags =
+      json_object_has_member (main, "tags") ? json_object_get_array_member (main, "tags") : NULL;
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 
   if (tags == NULL)
@@ -200,7 +194,8 @@ make_run_event (LsobsEncoded *encoded)
   g_autoptr (JsonNode) error_node = NULL;
   JsonObject *main = json_node_get_object (main_node);
 
-  event->parent_id = g_strdup (json_object_get_string_member_with_default (main, "parent_run_id", NULL));
+  event->parent_id =
+      g_strdup (json_object_get_string_member_with_default (main, "parent_run_id", NULL));
   event->trace_id = g_strdup (json_object_get_string_member (main, "trace_id"));
   event->dotted_order = g_strdup (json_object_get_string_member (main, "dotted_order"));
   event->name = g_strdup (json_object_get_string_member (main, "name"));
@@ -214,8 +209,8 @@ make_run_event (LsobsEncoded *encoded)
   event->extra = parse_field (encoded, LSOBS_FIELD_EXTRA);
   event->events = parse_field (encoded, LSOBS_FIELD_EVENTS);
   event->serialized = parse_field (encoded, LSOBS_FIELD_SERIALIZED);
-  event->example_id = g_strdup (json_object_get_string_member_with_default (main, "reference_example_id",
-                                                                            NULL));
+  event->example_id =
+      g_strdup (json_object_get_string_member_with_default (main, "reference_example_id", NULL));
   error_node = parse_field (encoded, LSOBS_FIELD_ERROR);
   if (error_node != NULL)
     event->error_text = json_node_dup_string (error_node);
@@ -236,8 +231,7 @@ make_run_event (LsobsEncoded *encoded)
  * Since: 0.1
  */
 LsobsRunEvent *
-lsobs_batch_dup_event (LsobsBatch *self,
-                       guint       index)
+lsobs_batch_dup_event (LsobsBatch *self, guint index)
 {
   LsobsEncoded *encoded;
 
@@ -245,5 +239,6 @@ lsobs_batch_dup_event (LsobsBatch *self,
   g_return_val_if_fail (index < self->records->len, NULL);
 
   encoded = g_ptr_array_index (self->records, index);
-  return encoded->record->feedback != NULL ? make_feedback_event (encoded) : make_run_event (encoded);
+  return encoded->record->feedback != NULL ? make_feedback_event (encoded)
+                                           : make_run_event (encoded);
 }

@@ -18,18 +18,17 @@ G_BEGIN_DECLS
 typedef struct _LsobsBatch LsobsBatch;
 
 LSOBS_AVAILABLE_IN_0_1
-GType          lsobs_batch_get_type      (void);
+GType lsobs_batch_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-LsobsBatch    *lsobs_batch_ref           (LsobsBatch *self);
+LsobsBatch *lsobs_batch_ref (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_batch_unref         (LsobsBatch *self);
+void lsobs_batch_unref (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
-guint          lsobs_batch_get_n_records (LsobsBatch *self);
+guint lsobs_batch_get_n_records (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
-gsize          lsobs_batch_get_n_bytes   (LsobsBatch *self);
+gsize lsobs_batch_get_n_bytes (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunEvent *lsobs_batch_dup_event     (LsobsBatch *self,
-                                          guint       index);
+LsobsRunEvent *lsobs_batch_dup_event (LsobsBatch *self, guint index);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsBatch, lsobs_batch_unref)
 

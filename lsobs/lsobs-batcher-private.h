@@ -13,27 +13,19 @@ G_BEGIN_DECLS
  * Belongs to whoever runs the context of the worker. */
 typedef struct _LsobsBatcher LsobsBatcher;
 
-LsobsBatcher *_lsobs_batcher_new       (LsobsSettings   *settings,
-                                        LsobsCounters   *counters,
-                                        LsobsQueue      *queue,
-                                        LsobsRunStore   *store,
-                                        LsobsTransport  *transport);
-void          _lsobs_batcher_free      (LsobsBatcher    *self);
+LsobsBatcher *_lsobs_batcher_new (LsobsSettings *settings,
+                                  LsobsCounters *counters,
+                                  LsobsQueue *queue,
+                                  LsobsRunStore *store,
+                                  LsobsTransport *transport);
+void _lsobs_batcher_free (LsobsBatcher *self);
 
-LsobsBatch   *_lsobs_batcher_next      (LsobsBatcher    *self);
-gboolean      _lsobs_batcher_split     (LsobsBatcher    *self,
-                                        LsobsBatch      *batch,
-                                        const GError    *error);
-void          _lsobs_batcher_put_back  (LsobsBatcher    *self,
-                                        LsobsBatch      *batch);
-void          _lsobs_batcher_delivered (LsobsBatcher    *self,
-                                        LsobsBatch      *batch);
-void          _lsobs_batcher_lost      (LsobsBatcher    *self,
-                                        LsobsBatch      *batch,
-                                        LsobsDropReason  reason);
-gboolean      _lsobs_batcher_lose_next (LsobsBatcher    *self,
-                                        LsobsDropReason  reason);
-void          _lsobs_batcher_drop_all  (LsobsBatcher    *self,
-                                        LsobsDropReason  reason);
+LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self);
+gboolean _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error);
+void _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch);
+void _lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch);
+void _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason);
+gboolean _lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason);
+void _lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason);
 
 G_END_DECLS

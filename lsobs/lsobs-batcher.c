@@ -15,17 +15,17 @@ struct _LsobsBatcher
   LsobsRunStore *store;      /* (owned) */
   LsobsTransport *transport; /* (owned) asked for its limits */
   GQueue ready;              /* of LsobsBatch (owned): next in line */
-  GQueue apart;              /* of LsobsBatch (owned): what was split from creates that are under way */
-  GQueue held;               /* of LsobsRecord (owned): what follows creates that are under way */
-  gsize n_held_bytes;        /* of memory: what is held */
-  gboolean ending;           /* nothing is sent any longer, and so nothing is held */
+  GQueue apart;       /* of LsobsBatch (owned): what was split from creates that are under way */
+  GQueue held;        /* of LsobsRecord (owned): what follows creates that are under way */
+  gsize n_held_bytes; /* of memory: what is held */
+  gboolean ending;    /* nothing is sent any longer, and so nothing is held */
 };
 
 LsobsBatcher *
-_lsobs_batcher_new (LsobsSettings  *settings,
-                    LsobsCounters  *counters,
-                    LsobsQueue     *queue,
-                    LsobsRunStore  *store,
+_lsobs_batcher_new (LsobsSettings *settings,
+                    LsobsCounters *counters,
+                    LsobsQueue *queue,
+                    LsobsRunStore *store,
                     LsobsTransport *transport)
 {
   LsobsBatcher *self = g_new0 (LsobsBatcher, 1);
@@ -57,25 +57,21 @@ _lsobs_batcher_free (LsobsBatcher *self)
 
 /* The run store need not know a run any longer that has found its end, everywhere. */
 static void
-forget_ended (LsobsBatcher *self,
-              LsobsRecord  *record)
+forget_ended (LsobsBatcher *self, LsobsRecord *record)
 {
   if (record->by_id && record->end_time != 0 && _lsobs_run_info_end_flow (record->info))
     _lsobs_run_store_bury (self->store, &record->info->segment.id);
 }
 
 static void
-lose (LsobsBatcher    *self,
-      LsobsEncoded    *encoded,
-      LsobsDropReason  reason)
+lose (LsobsBatcher *self, LsobsEncoded *encoded, LsobsDropReason reason)
 {
   forget_ended (self, encoded->record);
   _lsobs_queue_lost (self->queue, encoded->record, reason);
 }
 
 void
-_lsobs_batcher_delivered (LsobsBatcher *self,
-                          LsobsBatch   *batch)
+_lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
 
@@ -93,9 +89,7 @@ _lsobs_batcher_delivered (LsobsBatcher *self,
  * only one create of a run.
  * @kind: what they are told as */
 static void
-retell (LsobsBatcher    *self,
-        GPtrArray       *records,
-        LsobsRecordKind  kind)
+retell (LsobsBatcher *self, GPtrArray *records, LsobsRecordKind kind)
 {
   for (guint i = 0; i < records->len; i++)
     {
@@ -110,9 +104,7 @@ retell (LsobsBatcher    *self,
 }
 
 void
-_lsobs_batcher_lost (LsobsBatcher    *self,
-                     LsobsBatch      *batch,
-                     LsobsDropReason  reason)
+_lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
   gboolean kept = self->settings->failed_traces_dir != NULL;
@@ -155,8 +147,7 @@ get_run (LsobsRecord *record)
 }
 
 static void
-hold (LsobsBatcher *self,
-      LsobsRecord  *record)
+hold (LsobsBatcher *self, LsobsRecord *record)
 {
   g_queue_push_tail (&self->held, record);
   self->n_held_bytes += record->size;
@@ -164,8 +155,7 @@ hold (LsobsBatcher *self,
 
 /* Returns: (transfer full): the record of a link of those that are held */
 static LsobsRecord *
-let_go (LsobsBatcher *self,
-        GList        *link)
+let_go (LsobsBatcher *self, GList *link)
 {
   LsobsRecord *record = link->data;
 
@@ -178,8 +168,7 @@ let_go (LsobsBatcher *self,
  * not, the queue is left alone, which knows its bounds: nothing ends up here without
  * one. The creates are under way, so that there will be room again. */
 static gboolean
-may_hold_more (LsobsBatcher      *self,
-               const BatchLimits *limits)
+may_hold_more (LsobsBatcher *self, const BatchLimits *limits)
 {
   return self->held.length < (guint64) self->settings->max_in_flight * limits->max_records &&
          self->n_held_bytes < self->settings->max_queue_bytes;
@@ -187,9 +176,7 @@ may_hold_more (LsobsBatcher      *self,
 
 /* Records whose creates have found their fate move to @records. */
 static void
-release_held (LsobsBatcher *self,
-              GPtrArray    *records,
-              guint         max_records)
+release_held (LsobsBatcher *self, GPtrArray *records, guint max_records)
 {
   for (GList *l = self->held.head; l != NULL && records->len < max_records;)
     {
@@ -204,8 +191,7 @@ release_held (LsobsBatcher *self,
 
 /* @batch: (element-type LsobsEncoded) */
 static gboolean
-has_create (GPtrArray    *batch,
-            LsobsRunInfo *run)
+has_create (GPtrArray *batch, LsobsRunInfo *run)
 {
   for (guint i = 0; i < batch->len; i++)
     {
@@ -220,9 +206,7 @@ has_create (GPtrArray    *batch,
 /* Feedback waits for the create of its run, unless they travel together.
  * @batch: (nullable): what it is to travel in */
 static gboolean
-precedes_create (LsobsBatcher *self,
-                 LsobsRecord  *feedback,
-                 GPtrArray    *batch)
+precedes_create (LsobsBatcher *self, LsobsRecord *feedback, GPtrArray *batch)
 {
   return feedback->run != NULL &&
          _lsobs_queue_get_create_state (self->queue, feedback->run) == LSOBS_CREATE_TAKEN &&
@@ -232,9 +216,7 @@ precedes_create (LsobsBatcher *self,
 /* @batch: (nullable): as above
  * TRUE if it has to wait */
 static gboolean
-hold_feedback_back (LsobsBatcher *self,
-                    LsobsRecord  *record,
-                    GPtrArray    *batch)
+hold_feedback_back (LsobsBatcher *self, LsobsRecord *record, GPtrArray *batch)
 {
   if (!precedes_create (self, record, batch))
     return FALSE;
@@ -244,8 +226,7 @@ hold_feedback_back (LsobsBatcher *self,
 
 /* The same for what has travelled together, and does no longer. */
 static gboolean
-has_to_wait (LsobsBatcher *self,
-             LsobsBatch   *batch)
+has_to_wait (LsobsBatcher *self, LsobsBatch *batch)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
 
@@ -278,8 +259,7 @@ release_apart (LsobsBatcher *self)
 
 /* An update must not overtake the create of its run. TRUE if it has to wait. */
 static gboolean
-hold_update_back (LsobsBatcher *self,
-                  LsobsRecord  *record)
+hold_update_back (LsobsBatcher *self, LsobsRecord *record)
 {
   switch (_lsobs_queue_get_create_state (self->queue, record->info))
     {
@@ -315,15 +295,14 @@ new_batch_of_one (LsobsEncoded *only)
 /* Encodes a record, cut if it must be. NULL if even so it is too large: it is
  * lost then. */
 static LsobsEncoded *
-encode_record (LsobsBatcher *self,
-               LsobsRecord  *record,
-               gsize         max_bytes)
+encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
   _lsobs_queue_settle (self->queue, record);
   encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
-  while (_lsobs_body_measure (encoded) > max_bytes && _lsobs_attachments_drop (&record->attachments))
+  while (_lsobs_body_measure (encoded) > max_bytes &&
+         _lsobs_attachments_drop (&record->attachments))
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
   while (_lsobs_body_measure (encoded) > max_bytes)
     if (!_lsobs_encoder_cut (self->settings, self->counters, encoded))
@@ -338,8 +317,7 @@ encode_record (LsobsBatcher *self,
 
 /* Whether the record is feedback that cannot travel with anything else. */
 static gboolean
-goes_alone (LsobsBatcher *self,
-            LsobsRecord  *record)
+goes_alone (LsobsBatcher *self, LsobsRecord *record)
 {
   return record->feedback != NULL &&
          (record->feedback->keep_retention || !lsobs_transport_takes_feedback (self->transport));
@@ -348,10 +326,7 @@ goes_alone (LsobsBatcher *self,
 /* @alone, @batch: as the record is to travel
  * TRUE if it has to wait */
 static gboolean
-hold_back (LsobsBatcher *self,
-           LsobsRecord  *record,
-           gboolean      alone,
-           GPtrArray    *batch)
+hold_back (LsobsBatcher *self, LsobsRecord *record, gboolean alone, GPtrArray *batch)
 {
   if (self->ending)
     return FALSE;
@@ -370,8 +345,7 @@ hold_back (LsobsBatcher *self,
 /* What travels alone follows the rest, so that it is not in its way.
  * @records: (element-type LsobsEncoded) */
 static void
-line_up_alone (LsobsBatcher *self,
-               GPtrArray    *records)
+line_up_alone (LsobsBatcher *self, GPtrArray *records)
 {
   for (guint i = 0; i < records->len; i++)
     g_queue_push_tail (&self->ready, new_batch_of_one (g_ptr_array_index (records, i)));
@@ -379,9 +353,7 @@ line_up_alone (LsobsBatcher *self,
 
 /* Cuts the records into batches of at most so many bytes, and puts them in line. */
 static void
-line_up (LsobsBatcher *self,
-         GPtrArray    *records,
-         gsize         max_bytes)
+line_up (LsobsBatcher *self, GPtrArray *records, gsize max_bytes)
 {
   g_autoptr (GPtrArray) current = new_encoded_array ();
   g_autoptr (GPtrArray) singles = new_encoded_array ();
@@ -422,8 +394,7 @@ line_up (LsobsBatcher *self,
 
 /* Puts batches in line. FALSE when nothing should leave now. */
 static gboolean
-line_up_more (LsobsBatcher      *self,
-              const BatchLimits *limits)
+line_up_more (LsobsBatcher *self, const BatchLimits *limits)
 {
   while (self->ready.length == 0)
     {
@@ -434,7 +405,8 @@ line_up_more (LsobsBatcher      *self,
       if (records->len < limits->max_records && may_hold_more (self, limits) &&
           _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
                                g_get_monotonic_time (), &due_time))
-        _lsobs_queue_take (self->queue, limits->max_records - records->len, limits->max_bytes, records);
+        _lsobs_queue_take (self->queue, limits->max_records - records->len, limits->max_bytes,
+                           records);
       if (records->len == 0)
         return FALSE;
       line_up (self, records, limits->max_bytes);
@@ -445,9 +417,7 @@ line_up_more (LsobsBatcher      *self,
 /* Whether a part of the batch may be welcome where the whole was not; it is in
  * line then. */
 gboolean
-_lsobs_batcher_split (LsobsBatcher *self,
-                      LsobsBatch   *batch,
-                      const GError *error)
+_lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
   LsobsEncoded *only = g_ptr_array_index (records, 0);
@@ -482,8 +452,7 @@ _lsobs_batcher_split (LsobsBatcher *self,
 
 /* The batch is next in line again. */
 void
-_lsobs_batcher_put_back (LsobsBatcher *self,
-                         LsobsBatch   *batch)
+_lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch)
 {
   g_queue_push_head (&self->ready, lsobs_batch_ref (batch));
 }
@@ -505,7 +474,7 @@ _lsobs_batcher_next (LsobsBatcher *self)
         return g_steal_pointer (&batch);
       /* The limits have become narrower while it was in line. */
       error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                                   _("The service does not take as much at a time"));
+                                   _ ("The service does not take as much at a time"));
       if (!_lsobs_batcher_split (self, batch, error))
         _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
     }
@@ -515,8 +484,7 @@ _lsobs_batcher_next (LsobsBatcher *self)
 /* Loses the next batch, which is made of whatever is left, so that the transport
  * hears of it. FALSE when there is none. */
 gboolean
-_lsobs_batcher_lose_next (LsobsBatcher    *self,
-                          LsobsDropReason  reason)
+_lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason)
 {
   g_autoptr (LsobsBatch) batch = NULL;
 
@@ -530,7 +498,8 @@ _lsobs_batcher_lose_next (LsobsBatcher    *self,
       while (self->held.length > 0 && records->len < limits.max_records)
         g_ptr_array_add (records, let_go (self, self->held.head));
       if (records->len < limits.max_records)
-        _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes, records);
+        _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes,
+                           records);
       if (records->len == 0)
         return FALSE;
       line_up (self, records, limits.max_bytes);
@@ -542,8 +511,7 @@ _lsobs_batcher_lose_next (LsobsBatcher    *self,
 
 /* Everything that is in line, and everything in the queue, is lost. */
 void
-_lsobs_batcher_drop_all (LsobsBatcher    *self,
-                         LsobsDropReason  reason)
+_lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason)
 {
   LsobsBatch *batch;
 

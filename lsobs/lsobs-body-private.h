@@ -8,13 +8,12 @@ G_BEGIN_DECLS
 /* Boundaries have this length, so that sizes are known before one is made. */
 #define LSOBS_BOUNDARY_LEN (6 + LSOBS_TOKEN_LEN)
 
-void    _lsobs_body_make_boundary    (char         *boundary);
-gsize   _lsobs_body_measure          (LsobsEncoded *encoded);
-gsize   _lsobs_body_measure_end      (void);
-gsize   _lsobs_body_measure_payload  (GPtrArray    *records);
-GBytes *_lsobs_body_write_multipart  (GPtrArray    *records,
-                                      const char   *boundary);
-GBytes *_lsobs_body_write_batch      (GPtrArray    *records);
-GBytes *_lsobs_body_write_one        (LsobsEncoded *encoded);
+void _lsobs_body_make_boundary (char *boundary);
+gsize _lsobs_body_measure (LsobsEncoded *encoded);
+gsize _lsobs_body_measure_end (void);
+gsize _lsobs_body_measure_payload (GPtrArray *records);
+GBytes *_lsobs_body_write_multipart (GPtrArray *records, const char *boundary);
+GBytes *_lsobs_body_write_batch (GPtrArray *records);
+GBytes *_lsobs_body_write_one (LsobsEncoded *encoded);
 
 G_END_DECLS

@@ -8,18 +8,18 @@
 /* The three shapes of a request body, made of encoded records. Sizes are exact,
  * and known before a byte is written. */
 
-#define DISPOSITION  "\r\nContent-Disposition: form-data; name=\""
-#define TYPE         "\"\r\nContent-Type: "
-#define LENGTH       "\r\nContent-Length: "
-#define BATCH_POST   "{\"post\":["
-#define BATCH_PATCH  "],\"patch\":["
-#define BATCH_END    "]}"
+#define DISPOSITION "\r\nContent-Disposition: form-data; name=\""
+#define TYPE        "\"\r\nContent-Type: "
+#define LENGTH      "\r\nContent-Length: "
+#define BATCH_POST  "{\"post\":["
+#define BATCH_PATCH "],\"patch\":["
+#define BATCH_END   "]}"
 
 /* A part of a multipart body. */
 typedef struct
 {
-  const char *kind;    /* the first piece of its name, with a point */
-  const char *field;   /* (nullable) the last piece; in between is the id */
+  const char *kind;  /* the first piece of its name, with a point */
+  const char *field; /* (nullable) the last piece; in between is the id */
   const char *type;
   const char *payload; /* (nullable) when it is empty */
   gsize len;
@@ -43,9 +43,7 @@ get_operation (LsobsEncoded *encoded)
 /* @index: (inout): from 0 on
  * FALSE after the last part */
 static gboolean
-next_part (LsobsEncoded *encoded,
-           guint        *index,
-           Part         *part)
+next_part (LsobsEncoded *encoded, guint *index, Part *part)
 {
   GPtrArray *attachments = _lsobs_encoded_get_attachments (encoded);
   LsobsAttachment *attachment;
@@ -101,8 +99,8 @@ _lsobs_body_measure (LsobsEncoded *encoded)
 
   while (next_part (encoded, &index, &part))
     size += 2 + LSOBS_BOUNDARY_LEN + strlen (DISPOSITION) + strlen (part.kind) + LSOBS_UUID_LEN +
-            (part.field != NULL ? 1 + strlen (part.field) : 0) + strlen (TYPE) + strlen (part.type) +
-            strlen (LENGTH) + count_digits (part.len) + 4 + part.len + 2;
+            (part.field != NULL ? 1 + strlen (part.field) : 0) + strlen (TYPE) +
+            strlen (part.type) + strlen (LENGTH) + count_digits (part.len) + 4 + part.len + 2;
   return size;
 }
 
@@ -131,10 +129,7 @@ _lsobs_body_measure_payload (GPtrArray *records)
 }
 
 static void
-append_part (LsobsBuffer *out,
-             const char  *boundary,
-             const char  *id,
-             const Part  *part)
+append_part (LsobsBuffer *out, const char *boundary, const char *id, const Part *part)
 {
   _lsobs_buffer_append_str (out, "--");
   _lsobs_buffer_append_str (out, boundary);
@@ -157,8 +152,7 @@ append_part (LsobsBuffer *out,
 
 /* @records: (element-type LsobsEncoded) */
 GBytes *
-_lsobs_body_write_multipart (GPtrArray  *records,
-                             const char *boundary)
+_lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   gsize size = _lsobs_body_measure_end ();
@@ -183,9 +177,7 @@ _lsobs_body_write_multipart (GPtrArray  *records,
 
 /* The whole run as one object: the other fields go back into the main one. */
 static void
-append_run (LsobsBuffer  *out,
-            LsobsEncoded *encoded,
-            gsize         skip)
+append_run (LsobsBuffer *out, LsobsEncoded *encoded, gsize skip)
 {
   gsize len;
   const char *payload = _lsobs_encoded_get_field (encoded, LSOBS_FIELD_MAIN, &len);
@@ -206,9 +198,7 @@ append_run (LsobsBuffer  *out,
 }
 
 static void
-append_runs (LsobsBuffer     *out,
-             GPtrArray       *records,
-             LsobsRecordKind  kind)
+append_runs (LsobsBuffer *out, GPtrArray *records, LsobsRecordKind kind)
 {
   gboolean first = TRUE;
 

@@ -12,27 +12,27 @@ G_BEGIN_DECLS
  * plain value of whoever declares it: not thread-safe. */
 typedef struct
 {
-  char *data;           /* (owned) (nullable) g_malloc()ed */
-  gsize len;            /* bytes in use */
-  gsize allocated;      /* bytes of room at @data */
+  char *data;      /* (owned) (nullable) g_malloc()ed */
+  gsize len;       /* bytes in use */
+  gsize allocated; /* bytes of room at @data */
 } LsobsBuffer;
 
-#define LSOBS_BUFFER_INIT { NULL, 0, 0 }
+#define LSOBS_BUFFER_INIT \
+ { \
+  NULL, 0, 0 \
+ }
 
-void    _lsobs_buffer_clear         (LsobsBuffer *self);
-void    _lsobs_buffer_wipe          (LsobsBuffer *self);
-void    _lsobs_buffer_grow          (LsobsBuffer *self,
-                                     gsize        extra);
-void    _lsobs_buffer_append_int64  (LsobsBuffer *self,
-                                     gint64       value);
-GBytes *_lsobs_buffer_steal_bytes   (LsobsBuffer *self);
+void _lsobs_buffer_clear (LsobsBuffer *self);
+void _lsobs_buffer_wipe (LsobsBuffer *self);
+void _lsobs_buffer_grow (LsobsBuffer *self, gsize extra);
+void _lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value);
+GBytes *_lsobs_buffer_steal_bytes (LsobsBuffer *self);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsBuffer, _lsobs_buffer_clear)
 
 /* Forgets what comes after @len, keeps the room. */
 static inline void
-_lsobs_buffer_truncate (LsobsBuffer *self,
-                        gsize        len)
+_lsobs_buffer_truncate (LsobsBuffer *self, gsize len)
 {
   g_assert (len <= self->len);
 
@@ -42,8 +42,7 @@ _lsobs_buffer_truncate (LsobsBuffer *self,
 /* Room for @extra more bytes, at the address returned. The caller adds to
  * @len what it has written there. */
 static inline char *
-_lsobs_buffer_reserve (LsobsBuffer *self,
-                       gsize        extra)
+_lsobs_buffer_reserve (LsobsBuffer *self, gsize extra)
 {
   if (G_UNLIKELY (self->allocated - self->len < extra))
     _lsobs_buffer_grow (self, extra);
@@ -53,9 +52,7 @@ _lsobs_buffer_reserve (LsobsBuffer *self,
 
 /* @data must not point into the buffer itself. */
 static inline void
-_lsobs_buffer_append (LsobsBuffer *self,
-                      const char  *data,
-                      gsize        len)
+_lsobs_buffer_append (LsobsBuffer *self, const char *data, gsize len)
 {
   /* memcpy() from or to NULL is undefined even for no bytes. */
   if (len == 0)
@@ -66,8 +63,7 @@ _lsobs_buffer_append (LsobsBuffer *self,
 }
 
 static inline void
-_lsobs_buffer_append_c (LsobsBuffer *self,
-                        char         c)
+_lsobs_buffer_append_c (LsobsBuffer *self, char c)
 {
   *_lsobs_buffer_reserve (self, 1) = c;
   self->len++;
@@ -75,8 +71,7 @@ _lsobs_buffer_append_c (LsobsBuffer *self,
 
 /* @text is NUL-terminated. */
 static inline void
-_lsobs_buffer_append_str (LsobsBuffer *self,
-                          const char  *text)
+_lsobs_buffer_append_str (LsobsBuffer *self, const char *text)
 {
   _lsobs_buffer_append (self, text, strlen (text));
 }

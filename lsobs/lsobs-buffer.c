@@ -25,8 +25,7 @@ _lsobs_buffer_wipe (LsobsBuffer *self)
 /* The slow path of _lsobs_buffer_reserve(): doubles, so that appending stays
  * linear in the bytes appended. */
 void
-_lsobs_buffer_grow (LsobsBuffer *self,
-                    gsize        extra)
+_lsobs_buffer_grow (LsobsBuffer *self, gsize extra)
 {
   gsize needed;
   gsize wanted;
@@ -43,8 +42,7 @@ _lsobs_buffer_grow (LsobsBuffer *self,
 }
 
 void
-_lsobs_buffer_append_int64 (LsobsBuffer *self,
-                            gint64       value)
+_lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value)
 {
   char digits[20];
   char *p = digits + sizeof digits;

@@ -5,11 +5,7 @@
 
 G_BEGIN_DECLS
 
-GBytes *_lsobs_capture_node  (JsonNode      *node,
-                              gsize          max_bytes,
-                              LsobsCounters *counters);
-GBytes *_lsobs_capture_bytes (GBytes        *json,
-                              gsize          max_bytes,
-                              LsobsCounters *counters);
+GBytes *_lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters);
+GBytes *_lsobs_capture_bytes (GBytes *json, gsize max_bytes, LsobsCounters *counters);
 
 G_END_DECLS

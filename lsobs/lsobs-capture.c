@@ -36,8 +36,7 @@ get_chunk (void)
 /* What can never fit is replaced by a note of its size.
  * @counters: (nullable) */
 static GBytes *
-note_of_size (gsize          n_bytes,
-              LsobsCounters *counters)
+note_of_size (gsize n_bytes, LsobsCounters *counters)
 {
   char *text = g_strdup_printf ("{\"__truncated__\":true,\"bytes\":%" G_GSIZE_FORMAT "}", n_bytes);
 
@@ -49,9 +48,7 @@ note_of_size (gsize          n_bytes,
 /* @counters: (nullable)
  * Returns: (transfer full) (nullable): NULL for no node */
 GBytes *
-_lsobs_capture_node (JsonNode      *node,
-                     gsize          max_bytes,
-                     LsobsCounters *counters)
+_lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
 {
   LsobsBuffer *chunk;
   GBytes *bytes;
@@ -72,9 +69,7 @@ _lsobs_capture_node (JsonNode      *node,
 /* Ready JSON is taken as it is; the encoder judges it later.
  * Returns: (transfer full) (nullable): NULL for no JSON */
 GBytes *
-_lsobs_capture_bytes (GBytes        *json,
-                      gsize          max_bytes,
-                      LsobsCounters *counters)
+_lsobs_capture_bytes (GBytes *json, gsize max_bytes, LsobsCounters *counters)
 {
   if (json == NULL)
     return NULL;

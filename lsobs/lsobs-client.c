@@ -76,23 +76,28 @@ struct _LsobsClient
   int claimed;           /* (atomic) an exporter has it */
 };
 
-typedef enum { PROP_CONFIG = 1 } LsobsClientProperty;
-static GParamSpec *props[PROP_CONFIG + 1] = { NULL, };
+typedef enum
+{
+  PROP_CONFIG = 1
+} LsobsClientProperty;
+static GParamSpec *props[PROP_CONFIG + 1] = { NULL };
 
-static void lsobs_client_initable_init  (GInitableIface          *iface);
+static void lsobs_client_initable_init (GInitableIface *iface);
 static void lsobs_client_transport_init (LsobsTransportInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsClient, lsobs_client, G_TYPE_OBJECT,
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsClient,
+                               lsobs_client,
+                               G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, lsobs_client_initable_init)
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
-                                                      lsobs_client_transport_init))
+                                   G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
+                                                          lsobs_client_transport_init))
 
 static void
-lsobs_client_send_async (LsobsTransport      *transport,
-                         LsobsBatch          *batch,
-                         GCancellable        *cancellable,
-                         GAsyncReadyCallback  callback,
-                         gpointer             user_data)
+lsobs_client_send_async (LsobsTransport *transport,
+                         LsobsBatch *batch,
+                         GCancellable *cancellable,
+                         GAsyncReadyCallback callback,
+                         gpointer user_data)
 {
   LsobsClient *self = LSOBS_CLIENT (transport);
   g_autoptr (GTask) task = NULL;
@@ -105,9 +110,7 @@ lsobs_client_send_async (LsobsTransport      *transport,
 }
 
 static gboolean
-lsobs_client_send_finish (LsobsTransport  *transport,
-                          GAsyncResult    *result,
-                          GError         **error)
+lsobs_client_send_finish (LsobsTransport *transport, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, transport), FALSE);
   g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_client_send_async), FALSE);
@@ -156,8 +159,7 @@ lsobs_client_close (LsobsTransport *transport)
 }
 
 static void
-lsobs_client_hurry (LsobsTransport *transport,
-                    gint64          deadline)
+lsobs_client_hurry (LsobsTransport *transport, gint64 deadline)
 {
   LsobsClient *self = LSOBS_CLIENT (transport);
 
@@ -167,9 +169,7 @@ lsobs_client_hurry (LsobsTransport *transport,
 }
 
 static void
-lsobs_client_lost (LsobsTransport  *transport,
-                   LsobsBatch      *batch,
-                   LsobsDropReason  reason)
+lsobs_client_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReason reason)
 {
   LsobsService *service = LSOBS_CLIENT (transport)->service;
 
@@ -181,8 +181,7 @@ lsobs_client_lost (LsobsTransport  *transport,
 }
 
 static gboolean
-lsobs_client_settle (LsobsTransport *transport,
-                     gint64          deadline)
+lsobs_client_settle (LsobsTransport *transport, gint64 deadline)
 {
   LsobsClient *self = LSOBS_CLIENT (transport);
 
@@ -192,9 +191,7 @@ lsobs_client_settle (LsobsTransport *transport,
 }
 
 static gboolean
-lsobs_client_init_config (GInitable     *initable,
-                          GCancellable  *cancellable,
-                          GError       **error)
+lsobs_client_init_config (GInitable *initable, GCancellable *cancellable, GError **error)
 {
   LsobsClient *self = LSOBS_CLIENT (initable);
   g_autoptr (LsobsSettings) settings = NULL;
@@ -223,10 +220,7 @@ lsobs_client_finalize (GObject *object)
 }
 
 static void
-lsobs_client_set_property (GObject      *object,
-                           guint         prop_id,
-                           const GValue *value,
-                           GParamSpec   *pspec)
+lsobs_client_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
   LsobsClient *self = LSOBS_CLIENT (object);
 
@@ -299,8 +293,7 @@ _lsobs_client_new_for_settings (LsobsSettings *settings)
 /* An exporter takes the client for itself, before anything is sent: what is in it
  * belongs to one flush thread. FALSE if another one has it. */
 gboolean
-_lsobs_client_claim (LsobsClient   *self,
-                     LsobsCounters *counters)
+_lsobs_client_claim (LsobsClient *self, LsobsCounters *counters)
 {
   g_return_val_if_fail (self->service != NULL, FALSE);
 
@@ -334,8 +327,7 @@ _lsobs_client_peek_service (LsobsClient *self)
  * Since: 0.1
  */
 LsobsClient *
-lsobs_client_new (LsobsConfig  *config,
-                  GError      **error)
+lsobs_client_new (LsobsConfig *config, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
 
@@ -417,11 +409,11 @@ lsobs_client_get_compression (LsobsClient *self)
  * Since: 0.1
  */
 void
-lsobs_client_replay_async (LsobsClient         *self,
-                           const char          *directory,
-                           GCancellable        *cancellable,
-                           GAsyncReadyCallback  callback,
-                           gpointer             user_data)
+lsobs_client_replay_async (LsobsClient *self,
+                           const char *directory,
+                           GCancellable *cancellable,
+                           GAsyncReadyCallback callback,
+                           gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
   LsobsSettings *settings;
@@ -435,7 +427,7 @@ lsobs_client_replay_async (LsobsClient         *self,
   g_task_set_source_tag (task, lsobs_client_replay_async);
   if (directory == NULL && settings->failed_traces_dir == NULL)
     g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                             _("No directory of lost traces: set the property failed-traces-dir"));
+                             _ ("No directory of lost traces: set the property failed-traces-dir"));
   else if (directory != NULL)
     _lsobs_replay_task (settings, directory, FALSE, task);
   else
@@ -464,11 +456,11 @@ lsobs_client_replay_async (LsobsClient         *self,
  * Since: 0.1
  */
 gboolean
-lsobs_client_replay_finish (LsobsClient   *self,
-                            GAsyncResult  *result,
-                            guint         *n_delivered,
-                            guint         *n_failed,
-                            GError       **error)
+lsobs_client_replay_finish (LsobsClient *self,
+                            GAsyncResult *result,
+                            guint *n_delivered,
+                            guint *n_failed,
+                            GError **error)
 {
   guint delivered;
   guint failed;

@@ -19,23 +19,22 @@ LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsClient, lsobs_client, LSOBS, CLIENT, GObject)
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsClient     *lsobs_client_new             (LsobsConfig  *config,
-                                               GError      **error);
+LsobsClient *lsobs_client_new (LsobsConfig *config, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-LsobsIngestMode  lsobs_client_get_ingest_mode (LsobsClient *self);
+LsobsIngestMode lsobs_client_get_ingest_mode (LsobsClient *self);
 LSOBS_AVAILABLE_IN_0_1
 LsobsCompression lsobs_client_get_compression (LsobsClient *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_client_replay_async    (LsobsClient          *self,
-                                               const char           *directory,
-                                               GCancellable         *cancellable,
-                                               GAsyncReadyCallback   callback,
-                                               gpointer              user_data);
+void lsobs_client_replay_async (LsobsClient *self,
+                                const char *directory,
+                                GCancellable *cancellable,
+                                GAsyncReadyCallback callback,
+                                gpointer user_data);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_client_replay_finish   (LsobsClient          *self,
-                                               GAsyncResult         *result,
-                                               guint                *n_delivered,
-                                               guint                *n_failed,
-                                               GError              **error);
+gboolean lsobs_client_replay_finish (LsobsClient *self,
+                                     GAsyncResult *result,
+                                     guint *n_delivered,
+                                     guint *n_failed,
+                                     GError **error);
 
 G_END_DECLS

@@ -15,7 +15,7 @@ _lsobs_clock_stamp (void)
 {
   gint64 stamp;
 
-#if defined (__GCC_HAVE_SYNC_COMPARE_AND_SWAP_8)
+#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_8)
   gint64 last = __atomic_load_n (&last_stamp, __ATOMIC_RELAXED);
   gint64 now = g_get_real_time ();
 
@@ -24,8 +24,8 @@ _lsobs_clock_stamp (void)
     {
       stamp = (now > last || last - now > CLOCK_STEP_US) ? now : last + 1;
     }
-  while (!__atomic_compare_exchange_n (&last_stamp, &last, stamp, TRUE,
-                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  while (!__atomic_compare_exchange_n (&last_stamp, &last, stamp, TRUE, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED));
 #else
   gint64 now = g_get_real_time ();
 

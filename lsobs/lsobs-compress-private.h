@@ -9,14 +9,12 @@ G_BEGIN_DECLS
  * one thread at a time. */
 typedef struct _LsobsCompressor LsobsCompressor;
 
-gboolean         _lsobs_compression_is_built_in (LsobsCompression  kind);
-const char      *_lsobs_compression_get_name    (LsobsCompression  kind);
+gboolean _lsobs_compression_is_built_in (LsobsCompression kind);
+const char *_lsobs_compression_get_name (LsobsCompression kind);
 
-LsobsCompressor *_lsobs_compressor_new          (LsobsCompression  kind,
-                                                 int               level);
-void             _lsobs_compressor_free         (LsobsCompressor  *self);
-GBytes          *_lsobs_compressor_run          (LsobsCompressor  *self,
-                                                 GBytes           *body);
+LsobsCompressor *_lsobs_compressor_new (LsobsCompression kind, int level);
+void _lsobs_compressor_free (LsobsCompressor *self);
+GBytes *_lsobs_compressor_run (LsobsCompressor *self, GBytes *body);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsCompressor, _lsobs_compressor_free)
 

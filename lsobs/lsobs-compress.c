@@ -21,9 +21,9 @@ struct _LsobsCompressor
 {
   LsobsCompression kind;
   int level;
-  GConverter *gzip;    /* (owned) (nullable) */
+  GConverter *gzip; /* (owned) (nullable) */
 #ifdef HAVE_ZSTD
-  ZSTD_CCtx *zstd;     /* (owned) (nullable) */
+  ZSTD_CCtx *zstd; /* (owned) (nullable) */
 #endif
 };
 
@@ -48,8 +48,7 @@ _lsobs_compression_get_name (LsobsCompression kind)
 /* @kind: one that is built in
  * @level: of zstd, from 1 to 22 */
 LsobsCompressor *
-_lsobs_compressor_new (LsobsCompression kind,
-                       int              level)
+_lsobs_compressor_new (LsobsCompression kind, int level)
 {
   LsobsCompressor *self = g_new0 (LsobsCompressor, 1);
 
@@ -71,10 +70,7 @@ _lsobs_compressor_free (LsobsCompressor *self)
 
 /* Writes at most @size bytes. Returns: how many it were, or 0: they are too few */
 static gsize
-run_gzip (LsobsCompressor *self,
-          GBytes          *body,
-          guint8          *out,
-          gsize            size)
+run_gzip (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
 {
   gsize len;
   const guint8 *data = g_bytes_get_data (body, &len);
@@ -83,8 +79,8 @@ run_gzip (LsobsCompressor *self,
   gsize n_written = 0;
 
   if (self->gzip == NULL)
-    self->gzip = G_CONVERTER (g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP,
-                                                     MIN (self->level, MAX_GZIP_LEVEL)));
+    self->gzip = G_CONVERTER (
+        g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP, MIN (self->level, MAX_GZIP_LEVEL)));
   g_converter_reset (self->gzip);
   while (result == G_CONVERTER_CONVERTED && n_written < size)
     {
@@ -104,10 +100,7 @@ run_gzip (LsobsCompressor *self,
 #ifdef HAVE_ZSTD
 /* The same. */
 static gsize
-run_zstd (LsobsCompressor *self,
-          GBytes          *body,
-          guint8          *out,
-          gsize            size)
+run_zstd (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
 {
   gsize len;
   const guint8 *data = g_bytes_get_data (body, &len);
@@ -134,8 +127,7 @@ run_zstd (LsobsCompressor *self,
 
 /* Returns: (transfer full) (nullable): NULL when it would not be smaller */
 GBytes *
-_lsobs_compressor_run (LsobsCompressor *self,
-                       GBytes          *body)
+_lsobs_compressor_run (LsobsCompressor *self, GBytes *body)
 {
   gsize size = g_bytes_get_size (body);
   g_autofree guint8 *out = NULL;

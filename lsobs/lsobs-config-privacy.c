@@ -6,7 +6,7 @@
 /* What a config says about privacy. #LsobsConfig is described in the file of its
  * name. */
 
-static GParamSpec *switch_props[LSOBS_N_SWITCHES] = { NULL, };
+static GParamSpec *switch_props[LSOBS_N_SWITCHES] = { NULL };
 
 static void
 rule_text_free (LsobsRuleText *self)
@@ -49,7 +49,8 @@ _lsobs_privacy_install_properties (GParamSpec **props)
    *
    * Since: 0.1
    */
-  props[LSOBS_SWITCH_REDACT_SECRETS] = g_param_spec_boolean ("redact-secrets", "", "", FALSE, flags);
+  props[LSOBS_SWITCH_REDACT_SECRETS] =
+      g_param_spec_boolean ("redact-secrets", "", "", FALSE, flags);
 
   /**
    * LsobsConfig:hide-inputs:
@@ -86,9 +87,7 @@ _lsobs_privacy_install_properties (GParamSpec **props)
 }
 
 void
-_lsobs_config_set_switch (LsobsConfig        *self,
-                          LsobsPrivacySwitch  which,
-                          gboolean            value)
+_lsobs_config_set_switch (LsobsConfig *self, LsobsPrivacySwitch which, gboolean value)
 {
   LsobsPrivacy *privacy = _lsobs_config_peek_privacy (self);
 
@@ -123,9 +122,7 @@ _lsobs_config_set_switch (LsobsConfig        *self,
  * Since: 0.1
  */
 void
-lsobs_config_add_redact_rule (LsobsConfig *self,
-                              const char  *pattern,
-                              const char  *replacement)
+lsobs_config_add_redact_rule (LsobsConfig *self, const char *pattern, const char *replacement)
 {
   LsobsRuleText *rule;
 
@@ -171,8 +168,7 @@ lsobs_config_clear_redact_rules (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_add_redact_key (LsobsConfig *self,
-                             const char  *name)
+lsobs_config_add_redact_key (LsobsConfig *self, const char *name)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
   g_return_if_fail (name != NULL);
@@ -214,10 +210,10 @@ lsobs_config_clear_redact_keys (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_redact_func (LsobsConfig     *self,
-                              LsobsRedactFunc  func,
-                              gpointer         user_data,
-                              GDestroyNotify   notify)
+lsobs_config_set_redact_func (LsobsConfig *self,
+                              LsobsRedactFunc func,
+                              gpointer user_data,
+                              GDestroyNotify notify)
 {
   g_autoptr (LsobsRedactHook) previous = NULL;
   LsobsPrivacy *privacy;
@@ -243,8 +239,7 @@ lsobs_config_set_redact_func (LsobsConfig     *self,
  * Since: 0.1
  */
 void
-lsobs_config_set_redact_secrets (LsobsConfig *self,
-                                 gboolean     redact_secrets)
+lsobs_config_set_redact_secrets (LsobsConfig *self, gboolean redact_secrets)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -280,8 +275,7 @@ lsobs_config_get_redact_secrets (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_hide_inputs (LsobsConfig *self,
-                              gboolean     hide_inputs)
+lsobs_config_set_hide_inputs (LsobsConfig *self, gboolean hide_inputs)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -317,8 +311,7 @@ lsobs_config_get_hide_inputs (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_hide_outputs (LsobsConfig *self,
-                               gboolean     hide_outputs)
+lsobs_config_set_hide_outputs (LsobsConfig *self, gboolean hide_outputs)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -354,8 +347,7 @@ lsobs_config_get_hide_outputs (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_hide_metadata (LsobsConfig *self,
-                                gboolean     hide_metadata)
+lsobs_config_set_hide_metadata (LsobsConfig *self, gboolean hide_metadata)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 

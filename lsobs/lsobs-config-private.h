@@ -20,8 +20,8 @@ typedef enum
 /* A rule as it was given. */
 typedef struct
 {
-  char *pattern;         /* (owned) */
-  char *replacement;     /* (owned) (nullable) */
+  char *pattern;     /* (owned) */
+  char *replacement; /* (owned) (nullable) */
 } LsobsRuleText;
 
 /* What a config says about privacy, beside the one regular expression. */
@@ -33,14 +33,12 @@ typedef struct
   LsobsRedactHook *hook; /* (owned) (nullable) */
 } LsobsPrivacy;
 
-void          _lsobs_privacy_init               (LsobsPrivacy        *self);
-void          _lsobs_privacy_clear              (LsobsPrivacy        *self);
-void          _lsobs_privacy_install_properties (GParamSpec         **props);
+void _lsobs_privacy_init (LsobsPrivacy *self);
+void _lsobs_privacy_clear (LsobsPrivacy *self);
+void _lsobs_privacy_install_properties (GParamSpec **props);
 
-LsobsPrivacy *_lsobs_config_peek_privacy        (LsobsConfig         *self);
-void          _lsobs_config_set_switch          (LsobsConfig         *self,
-                                                 LsobsPrivacySwitch   which,
-                                                 gboolean             value);
+LsobsPrivacy *_lsobs_config_peek_privacy (LsobsConfig *self);
+void _lsobs_config_set_switch (LsobsConfig *self, LsobsPrivacySwitch which, gboolean value);
 
 /* The settings of the protocol, in the order of their properties. */
 typedef enum
@@ -62,34 +60,32 @@ typedef struct
   gint64 compression_level;
   gboolean tracing_enabled;
   gboolean trust_incoming_headers;
-  char *failed_traces_dir;        /* (owned) (nullable) */
+  char *failed_traces_dir; /* (owned) (nullable) */
   gint64 failed_traces_max_bytes;
-  char *revision_id;              /* (owned) (nullable) */
-  gint64 first_pause;             /* ms; no property, for tests that cannot wait */
+  char *revision_id;  /* (owned) (nullable) */
+  gint64 first_pause; /* ms; no property, for tests that cannot wait */
 } LsobsProtocol;
 
-void           _lsobs_protocol_init               (LsobsProtocol         *self);
-void           _lsobs_protocol_clear              (LsobsProtocol         *self);
-void           _lsobs_protocol_install_properties (GParamSpec           **props);
+void _lsobs_protocol_init (LsobsProtocol *self);
+void _lsobs_protocol_clear (LsobsProtocol *self);
+void _lsobs_protocol_install_properties (GParamSpec **props);
 
-LsobsProtocol *_lsobs_config_peek_protocol        (LsobsConfig           *self);
-void           _lsobs_config_get_protocol_setting (LsobsConfig           *self,
-                                                   LsobsProtocolSetting   setting,
-                                                   GValue                *value);
-void           _lsobs_config_set_protocol_setting (LsobsConfig           *self,
-                                                   LsobsProtocolSetting   setting,
-                                                   const GValue          *value);
+LsobsProtocol *_lsobs_config_peek_protocol (LsobsConfig *self);
+void _lsobs_config_get_protocol_setting (LsobsConfig *self,
+                                         LsobsProtocolSetting setting,
+                                         GValue *value);
+void _lsobs_config_set_protocol_setting (LsobsConfig *self,
+                                         LsobsProtocolSetting setting,
+                                         const GValue *value);
 
 /* (nullable) (transfer none): the secret itself; there is no public way to it. */
-const char   *_lsobs_config_peek_api_key        (LsobsConfig         *self);
-gboolean      _lsobs_config_has_api_url         (LsobsConfig         *self);
+const char *_lsobs_config_peek_api_key (LsobsConfig *self);
+gboolean _lsobs_config_has_api_url (LsobsConfig *self);
 
 /* (transfer none) (element-type LsobsReplica) */
-GPtrArray    *_lsobs_config_peek_replicas       (LsobsConfig         *self);
-void          _lsobs_config_take_replica        (LsobsConfig         *self,
-                                                 LsobsReplica        *replica);
+GPtrArray *_lsobs_config_peek_replicas (LsobsConfig *self);
+void _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica);
 
-const char   *_lsobs_config_trim                (const char          *text,
-                                                 gsize               *len);
+const char *_lsobs_config_trim (const char *text, gsize *len);
 
 G_END_DECLS

@@ -8,7 +8,7 @@
 /* What a config says about the way runs go through the protocol. #LsobsConfig is
  * described in the file of its name. */
 
-static GParamSpec *protocol_props[LSOBS_N_PROTOCOL_SETTINGS] = { NULL, };
+static GParamSpec *protocol_props[LSOBS_N_PROTOCOL_SETTINGS] = { NULL };
 
 void
 _lsobs_protocol_init (LsobsProtocol *self)
@@ -42,8 +42,8 @@ install_sending_properties (GParamSpec **props)
    * Since: 0.1
    */
   props[LSOBS_PROTOCOL_COMPRESSION] =
-      g_param_spec_enum ("compression", "", "", LSOBS_TYPE_COMPRESSION,
-                         LSOBS_COMPRESSION_AUTO, flags);
+      g_param_spec_enum ("compression", "", "", LSOBS_TYPE_COMPRESSION, LSOBS_COMPRESSION_AUTO,
+                         flags);
 
   /**
    * LsobsConfig:compression-level:
@@ -135,8 +135,7 @@ install_keeping_properties (GParamSpec **props)
    *
    * Since: 0.1
    */
-  props[LSOBS_PROTOCOL_REVISION_ID] =
-      g_param_spec_string ("revision-id", "", "", NULL, flags);
+  props[LSOBS_PROTOCOL_REVISION_ID] = g_param_spec_string ("revision-id", "", "", NULL, flags);
 }
 
 /* @props: (out) (array fixed-size=7): in the order of LsobsProtocolSetting */
@@ -150,9 +149,7 @@ _lsobs_protocol_install_properties (GParamSpec **props)
 }
 
 void
-_lsobs_config_get_protocol_setting (LsobsConfig          *self,
-                                    LsobsProtocolSetting  setting,
-                                    GValue               *value)
+_lsobs_config_get_protocol_setting (LsobsConfig *self, LsobsProtocolSetting setting, GValue *value)
 {
   const LsobsProtocol *protocol = _lsobs_config_peek_protocol (self);
 
@@ -186,9 +183,9 @@ _lsobs_config_get_protocol_setting (LsobsConfig          *self,
 }
 
 void
-_lsobs_config_set_protocol_setting (LsobsConfig          *self,
-                                    LsobsProtocolSetting  setting,
-                                    const GValue         *value)
+_lsobs_config_set_protocol_setting (LsobsConfig *self,
+                                    LsobsProtocolSetting setting,
+                                    const GValue *value)
 {
   switch (setting)
     {
@@ -220,17 +217,13 @@ _lsobs_config_set_protocol_setting (LsobsConfig          *self,
 }
 
 static void
-notify (LsobsConfig          *self,
-        LsobsProtocolSetting  setting)
+notify (LsobsConfig *self, LsobsProtocolSetting setting)
 {
   g_object_notify_by_pspec (G_OBJECT (self), protocol_props[setting]);
 }
 
 static void
-set_switch (LsobsConfig          *self,
-            gboolean             *member,
-            gboolean              value,
-            LsobsProtocolSetting  setting)
+set_switch (LsobsConfig *self, gboolean *member, gboolean value, LsobsProtocolSetting setting)
 {
   if (*member == !!value)
     return;
@@ -239,10 +232,7 @@ set_switch (LsobsConfig          *self,
 }
 
 static void
-set_number (LsobsConfig          *self,
-            gint64               *member,
-            gint64                value,
-            LsobsProtocolSetting  setting)
+set_number (LsobsConfig *self, gint64 *member, gint64 value, LsobsProtocolSetting setting)
 {
   if (*member == value)
     return;
@@ -251,10 +241,7 @@ set_number (LsobsConfig          *self,
 }
 
 static void
-set_string (LsobsConfig           *self,
-            char                 **member,
-            const char            *value,
-            LsobsProtocolSetting   setting)
+set_string (LsobsConfig *self, char **member, const char *value, LsobsProtocolSetting setting)
 {
   if (g_strcmp0 (*member, value) == 0)
     return;
@@ -273,8 +260,7 @@ set_string (LsobsConfig           *self,
  * Since: 0.1
  */
 void
-lsobs_config_set_compression (LsobsConfig      *self,
-                              LsobsCompression  compression)
+lsobs_config_set_compression (LsobsConfig *self, LsobsCompression compression)
 {
   LsobsProtocol *protocol;
 
@@ -316,13 +302,12 @@ lsobs_config_get_compression (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_compression_level (LsobsConfig *self,
-                                    gint64       compression_level)
+lsobs_config_set_compression_level (LsobsConfig *self, gint64 compression_level)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &_lsobs_config_peek_protocol (self)->compression_level,
-              compression_level, LSOBS_PROTOCOL_COMPRESSION_LEVEL);
+  set_number (self, &_lsobs_config_peek_protocol (self)->compression_level, compression_level,
+              LSOBS_PROTOCOL_COMPRESSION_LEVEL);
 }
 
 /**
@@ -353,13 +338,12 @@ lsobs_config_get_compression_level (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_tracing_enabled (LsobsConfig *self,
-                                  gboolean     tracing_enabled)
+lsobs_config_set_tracing_enabled (LsobsConfig *self, gboolean tracing_enabled)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &_lsobs_config_peek_protocol (self)->tracing_enabled,
-              tracing_enabled, LSOBS_PROTOCOL_TRACING_ENABLED);
+  set_switch (self, &_lsobs_config_peek_protocol (self)->tracing_enabled, tracing_enabled,
+              LSOBS_PROTOCOL_TRACING_ENABLED);
 }
 
 /**
@@ -390,8 +374,7 @@ lsobs_config_get_tracing_enabled (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_trust_incoming_headers (LsobsConfig *self,
-                                         gboolean     trust_incoming_headers)
+lsobs_config_set_trust_incoming_headers (LsobsConfig *self, gboolean trust_incoming_headers)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -427,13 +410,12 @@ lsobs_config_get_trust_incoming_headers (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_failed_traces_dir (LsobsConfig *self,
-                                    const char  *failed_traces_dir)
+lsobs_config_set_failed_traces_dir (LsobsConfig *self, const char *failed_traces_dir)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_string (self, &_lsobs_config_peek_protocol (self)->failed_traces_dir,
-              failed_traces_dir, LSOBS_PROTOCOL_FAILED_TRACES_DIR);
+  set_string (self, &_lsobs_config_peek_protocol (self)->failed_traces_dir, failed_traces_dir,
+              LSOBS_PROTOCOL_FAILED_TRACES_DIR);
 }
 
 /**
@@ -464,8 +446,7 @@ lsobs_config_get_failed_traces_dir (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self,
-                                          gint64       failed_traces_max_bytes)
+lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self, gint64 failed_traces_max_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -501,13 +482,12 @@ lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_revision_id (LsobsConfig *self,
-                              const char  *revision_id)
+lsobs_config_set_revision_id (LsobsConfig *self, const char *revision_id)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_string (self, &_lsobs_config_peek_protocol (self)->revision_id,
-              revision_id, LSOBS_PROTOCOL_REVISION_ID);
+  set_string (self, &_lsobs_config_peek_protocol (self)->revision_id, revision_id,
+              LSOBS_PROTOCOL_REVISION_ID);
 }
 
 /**

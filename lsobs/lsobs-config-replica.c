@@ -7,8 +7,7 @@
 
 /* Takes @replica over. */
 void
-_lsobs_config_take_replica (LsobsConfig  *self,
-                            LsobsReplica *replica)
+_lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica)
 {
   g_ptr_array_add (_lsobs_config_peek_replicas (self), replica);
 }
@@ -42,19 +41,19 @@ _lsobs_config_take_replica (LsobsConfig  *self,
  * Since: 0.1
  */
 void
-lsobs_config_add_replica (LsobsConfig      *self,
-                          const char       *api_url,
-                          const char       *api_key,
-                          const char       *project_name,
-                          const char       *workspace_id,
-                          LsobsReplicaRole  role)
+lsobs_config_add_replica (LsobsConfig *self,
+                          const char *api_url,
+                          const char *api_key,
+                          const char *project_name,
+                          const char *workspace_id,
+                          LsobsReplicaRole role)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
   g_return_if_fail (api_url != NULL);
   g_return_if_fail ((guint) role <= LSOBS_REPLICA_ROLE_SECONDARY);
 
-  _lsobs_config_take_replica (self, _lsobs_replica_new (api_url, api_key, project_name, workspace_id,
-                                                        role));
+  _lsobs_config_take_replica (self, _lsobs_replica_new (api_url, api_key, project_name,
+                                                        workspace_id, role));
 }
 
 /**

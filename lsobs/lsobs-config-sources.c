@@ -23,8 +23,7 @@ is_space (char c)
  * @len: (out): 0 for nothing
  * Returns: (nullable): where the rest begins */
 const char *
-_lsobs_config_trim (const char *text,
-                    gsize      *len)
+_lsobs_config_trim (const char *text, gsize *len)
 {
   const char *end;
 
@@ -50,12 +49,12 @@ _lsobs_config_trim (const char *text,
 /* Judges one value alone, so that the error can name the member; the value itself is
  * in no message. @value: (nullable) */
 static gboolean
-check_member (LsobsConfig   *self,
-              LsobsProfile  *profile,
-              const char    *member,
-              void         (*set) (LsobsConfig *config, const char *value),
-              const char    *value,
-              GError       **error)
+check_member (LsobsConfig *self,
+              LsobsProfile *profile,
+              const char *member,
+              void (*set) (LsobsConfig *config, const char *value),
+              const char *value,
+              GError **error)
 {
   g_autoptr (LsobsConfig) probe = NULL;
   g_autoptr (GError) problem = NULL;
@@ -70,7 +69,7 @@ check_member (LsobsConfig   *self,
     return TRUE;
   path = g_filename_display_name (profile->path);
   /* TRANSLATORS: a setting, the file that has it, and what is wrong with it. */
-  g_set_error (error, problem->domain, problem->code, _("%s in %s: %s"), member, path,
+  g_set_error (error, problem->domain, problem->code, _ ("%s in %s: %s"), member, path,
                problem->message);
   return FALSE;
 }
@@ -101,10 +100,7 @@ check_member (LsobsConfig   *self,
  * Since: 0.1
  */
 gboolean
-lsobs_config_load_profile (LsobsConfig  *self,
-                           const char   *path,
-                           const char   *name,
-                           GError      **error)
+lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name, GError **error)
 {
   g_autoptr (LsobsProfile) profile = NULL;
   const char *api_url;

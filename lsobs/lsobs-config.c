@@ -59,7 +59,7 @@ struct _LsobsConfig
   gboolean allow_plain_http;
   LsobsPrivacy privacy;
   LsobsProtocol protocol;
-  GPtrArray *replicas;   /* (owned) (element-type LsobsReplica) */
+  GPtrArray *replicas; /* (owned) (element-type LsobsReplica) */
   gint64 numbers[N_NUMBERS];
 };
 
@@ -98,7 +98,7 @@ typedef enum
   PROP_SHUTDOWN_TIMEOUT
 } LsobsConfigProperty;
 
-static GParamSpec *props[PROP_SHUTDOWN_TIMEOUT + 1] = { NULL, };
+static GParamSpec *props[PROP_SHUTDOWN_TIMEOUT + 1] = { NULL };
 
 G_DEFINE_FINAL_TYPE (LsobsConfig, lsobs_config, G_TYPE_OBJECT)
 
@@ -121,10 +121,7 @@ lsobs_config_finalize (GObject *object)
 }
 
 static void
-lsobs_config_get_property (GObject    *object,
-                           guint       prop_id,
-                           GValue     *value,
-                           GParamSpec *pspec)
+lsobs_config_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
 {
   LsobsConfig *self = LSOBS_CONFIG (object);
 
@@ -190,9 +187,7 @@ lsobs_config_get_property (GObject    *object,
 }
 
 static void
-set_number (LsobsConfig  *self,
-            ConfigNumber  number,
-            gint64        value)
+set_number (LsobsConfig *self, ConfigNumber number, gint64 value)
 {
   if (self->numbers[number] == value)
     return;
@@ -201,10 +196,7 @@ set_number (LsobsConfig  *self,
 }
 
 static void
-set_string (LsobsConfig          *self,
-            char                **member,
-            const char           *value,
-            LsobsConfigProperty   property)
+set_string (LsobsConfig *self, char **member, const char *value, LsobsConfigProperty property)
 {
   if (g_strcmp0 (*member, value) == 0)
     return;
@@ -214,10 +206,7 @@ set_string (LsobsConfig          *self,
 }
 
 static void
-lsobs_config_set_property (GObject      *object,
-                           guint         prop_id,
-                           const GValue *value,
-                           GParamSpec   *pspec)
+lsobs_config_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
   LsobsConfig *self = LSOBS_CONFIG (object);
 
@@ -297,7 +286,8 @@ install_queue_properties (void)
    * Since: 0.1
    */
   props[PROP_FLUSH_INTERVAL] =
-      g_param_spec_int64 ("flush-interval", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_FLUSH_INTERVAL,
+      g_param_spec_int64 ("flush-interval", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_FLUSH_INTERVAL,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -309,7 +299,8 @@ install_queue_properties (void)
    * Since: 0.1
    */
   props[PROP_MAX_BATCH_SIZE] =
-      g_param_spec_int64 ("max-batch-size", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_BATCH_SIZE,
+      g_param_spec_int64 ("max-batch-size", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_MAX_BATCH_SIZE,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -321,7 +312,8 @@ install_queue_properties (void)
    * Since: 0.1
    */
   props[PROP_MAX_BATCH_BYTES] =
-      g_param_spec_int64 ("max-batch-bytes", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_BATCH_BYTES,
+      g_param_spec_int64 ("max-batch-bytes", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_MAX_BATCH_BYTES,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -333,7 +325,8 @@ install_queue_properties (void)
    * Since: 0.1
    */
   props[PROP_QUEUE_CAPACITY] =
-      g_param_spec_int64 ("queue-capacity", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_QUEUE_CAPACITY,
+      g_param_spec_int64 ("queue-capacity", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_QUEUE_CAPACITY,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -347,7 +340,8 @@ install_queue_properties (void)
    * Since: 0.1
    */
   props[PROP_MAX_QUEUE_BYTES] =
-      g_param_spec_int64 ("max-queue-bytes", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_QUEUE_BYTES,
+      g_param_spec_int64 ("max-queue-bytes", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_MAX_QUEUE_BYTES,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -359,7 +353,8 @@ install_queue_properties (void)
    * Since: 0.1
    */
   props[PROP_MAX_STRING_BYTES] =
-      g_param_spec_int64 ("max-string-bytes", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_STRING_BYTES,
+      g_param_spec_int64 ("max-string-bytes", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_MAX_STRING_BYTES,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 }
 
@@ -375,7 +370,8 @@ install_request_properties (void)
    * Since: 0.1
    */
   props[PROP_MAX_IN_FLIGHT] =
-      g_param_spec_int64 ("max-in-flight", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_IN_FLIGHT,
+      g_param_spec_int64 ("max-in-flight", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_MAX_IN_FLIGHT,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -387,7 +383,8 @@ install_request_properties (void)
    * Since: 0.1
    */
   props[PROP_MAX_ATTEMPTS] =
-      g_param_spec_int64 ("max-attempts", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_MAX_ATTEMPTS,
+      g_param_spec_int64 ("max-attempts", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_MAX_ATTEMPTS,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -411,7 +408,8 @@ install_request_properties (void)
    * Since: 0.1
    */
   props[PROP_REQUEST_TIMEOUT] =
-      g_param_spec_int64 ("request-timeout", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_REQUEST_TIMEOUT,
+      g_param_spec_int64 ("request-timeout", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_REQUEST_TIMEOUT,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
@@ -423,7 +421,8 @@ install_request_properties (void)
    * Since: 0.1
    */
   props[PROP_SHUTDOWN_TIMEOUT] =
-      g_param_spec_int64 ("shutdown-timeout", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_SHUTDOWN_TIMEOUT,
+      g_param_spec_int64 ("shutdown-timeout", "", "", G_MININT64, G_MAXINT64,
+                          LSOBS_DEFAULT_SHUTDOWN_TIMEOUT,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 }
 
@@ -451,9 +450,9 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_API_KEY] = g_param_spec_string ("api-key", "", "", NULL,
-                                             G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS |
-                                             G_PARAM_EXPLICIT_NOTIFY);
+  props[PROP_API_KEY] =
+      g_param_spec_string ("api-key", "", "", NULL,
+                           G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
    * LsobsConfig:project-name:
@@ -462,8 +461,8 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_PROJECT_NAME] = g_param_spec_string ("project-name", "", "",
-                                                  LSOBS_DEFAULT_PROJECT_NAME, flags);
+  props[PROP_PROJECT_NAME] =
+      g_param_spec_string ("project-name", "", "", LSOBS_DEFAULT_PROJECT_NAME, flags);
 
   /**
    * LsobsConfig:workspace-id:
@@ -508,8 +507,8 @@ install_sending_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_SAMPLING_RATE] = g_param_spec_double ("sampling-rate", "", "", -G_MAXDOUBLE,
-                                                   G_MAXDOUBLE, 1.0, flags);
+  props[PROP_SAMPLING_RATE] =
+      g_param_spec_double ("sampling-rate", "", "", -G_MAXDOUBLE, G_MAXDOUBLE, 1.0, flags);
 
   /**
    * LsobsConfig:ingest-mode:
@@ -617,8 +616,7 @@ _lsobs_config_peek_privacy (LsobsConfig *self)
  * Since: 0.1
  */
 LsobsConfig *
-lsobs_config_new (const char *api_key,
-                  const char *project_name)
+lsobs_config_new (const char *api_key, const char *project_name)
 {
   LsobsConfig *self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
 
@@ -642,8 +640,7 @@ lsobs_config_new (const char *api_key,
  * Since: 0.1
  */
 gboolean
-lsobs_config_validate (LsobsConfig  *self,
-                       GError      **error)
+lsobs_config_validate (LsobsConfig *self, GError **error)
 {
   g_autoptr (GPtrArray) places = NULL;
 
@@ -663,8 +660,7 @@ lsobs_config_validate (LsobsConfig  *self,
  * Since: 0.1
  */
 void
-lsobs_config_set_api_key (LsobsConfig *self,
-                          const char  *api_key)
+lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
 {
   char *copy;
 
@@ -708,8 +704,7 @@ lsobs_config_has_api_key (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_api_url (LsobsConfig *self,
-                          const char  *api_url)
+lsobs_config_set_api_url (LsobsConfig *self, const char *api_url)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -745,8 +740,7 @@ lsobs_config_get_api_url (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_project_name (LsobsConfig *self,
-                               const char  *project_name)
+lsobs_config_set_project_name (LsobsConfig *self, const char *project_name)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -781,8 +775,7 @@ lsobs_config_get_project_name (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_workspace_id (LsobsConfig *self,
-                               const char  *workspace_id)
+lsobs_config_set_workspace_id (LsobsConfig *self, const char *workspace_id)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -817,8 +810,7 @@ lsobs_config_get_workspace_id (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_redact_regex (LsobsConfig *self,
-                               const char  *redact_regex)
+lsobs_config_set_redact_regex (LsobsConfig *self, const char *redact_regex)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -853,8 +845,7 @@ lsobs_config_get_redact_regex (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_sampling_rate (LsobsConfig *self,
-                                double       sampling_rate)
+lsobs_config_set_sampling_rate (LsobsConfig *self, double sampling_rate)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -892,8 +883,7 @@ lsobs_config_get_sampling_rate (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_sampler (LsobsConfig  *self,
-                          LsobsSampler *sampler)
+lsobs_config_set_sampler (LsobsConfig *self, LsobsSampler *sampler)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -929,8 +919,7 @@ lsobs_config_get_sampler (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_ingest_mode (LsobsConfig    *self,
-                              LsobsIngestMode ingest_mode)
+lsobs_config_set_ingest_mode (LsobsConfig *self, LsobsIngestMode ingest_mode)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
   g_return_if_fail ((guint) ingest_mode <= LSOBS_INGEST_MODE_RUNS);
@@ -969,8 +958,7 @@ lsobs_config_get_ingest_mode (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_allow_plain_http (LsobsConfig *self,
-                                   gboolean     allow_plain_http)
+lsobs_config_set_allow_plain_http (LsobsConfig *self, gboolean allow_plain_http)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1008,8 +996,7 @@ lsobs_config_get_allow_plain_http (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_flush_interval (LsobsConfig *self,
-                                 gint64       flush_interval)
+lsobs_config_set_flush_interval (LsobsConfig *self, gint64 flush_interval)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1044,8 +1031,7 @@ lsobs_config_get_flush_interval (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_max_batch_size (LsobsConfig *self,
-                                 gint64       max_batch_size)
+lsobs_config_set_max_batch_size (LsobsConfig *self, gint64 max_batch_size)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1080,8 +1066,7 @@ lsobs_config_get_max_batch_size (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_max_batch_bytes (LsobsConfig *self,
-                                  gint64       max_batch_bytes)
+lsobs_config_set_max_batch_bytes (LsobsConfig *self, gint64 max_batch_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1116,8 +1101,7 @@ lsobs_config_get_max_batch_bytes (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_queue_capacity (LsobsConfig *self,
-                                 gint64       queue_capacity)
+lsobs_config_set_queue_capacity (LsobsConfig *self, gint64 queue_capacity)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1152,8 +1136,7 @@ lsobs_config_get_queue_capacity (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_max_queue_bytes (LsobsConfig *self,
-                                  gint64       max_queue_bytes)
+lsobs_config_set_max_queue_bytes (LsobsConfig *self, gint64 max_queue_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1188,8 +1171,7 @@ lsobs_config_get_max_queue_bytes (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_max_string_bytes (LsobsConfig *self,
-                                   gint64       max_string_bytes)
+lsobs_config_set_max_string_bytes (LsobsConfig *self, gint64 max_string_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1224,8 +1206,7 @@ lsobs_config_get_max_string_bytes (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_max_in_flight (LsobsConfig *self,
-                                gint64       max_in_flight)
+lsobs_config_set_max_in_flight (LsobsConfig *self, gint64 max_in_flight)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1260,8 +1241,7 @@ lsobs_config_get_max_in_flight (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_max_attempts (LsobsConfig *self,
-                               gint64       max_attempts)
+lsobs_config_set_max_attempts (LsobsConfig *self, gint64 max_attempts)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1296,8 +1276,7 @@ lsobs_config_get_max_attempts (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_retry_delay (LsobsConfig *self,
-                              gint64       retry_delay)
+lsobs_config_set_retry_delay (LsobsConfig *self, gint64 retry_delay)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1332,8 +1311,7 @@ lsobs_config_get_retry_delay (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_request_timeout (LsobsConfig *self,
-                                  gint64       request_timeout)
+lsobs_config_set_request_timeout (LsobsConfig *self, gint64 request_timeout)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
@@ -1368,8 +1346,7 @@ lsobs_config_get_request_timeout (LsobsConfig *self)
  * Since: 0.1
  */
 void
-lsobs_config_set_shutdown_timeout (LsobsConfig *self,
-                                   gint64       shutdown_timeout)
+lsobs_config_set_shutdown_timeout (LsobsConfig *self, gint64 shutdown_timeout)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 

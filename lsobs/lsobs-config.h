@@ -38,9 +38,7 @@ G_BEGIN_DECLS
  *
  * Since: 0.1
  */
-typedef JsonNode *(*LsobsRedactFunc) (const char *field,
-                                      JsonNode   *value,
-                                      gpointer    user_data);
+typedef JsonNode *(*LsobsRedactFunc) (const char *field, JsonNode *value, gpointer user_data);
 
 #define LSOBS_TYPE_CONFIG (lsobs_config_get_type ())
 
@@ -55,201 +53,165 @@ LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsConfig, lsobs_config, LSOBS, CONFIG, GObject)
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsConfig     *lsobs_config_new                  (const char *api_key,
-                                                    const char *project_name);
+LsobsConfig *lsobs_config_new (const char *api_key, const char *project_name);
 LSOBS_AVAILABLE_IN_0_1
-LsobsConfig     *lsobs_config_new_from_environment (GError **error);
+LsobsConfig *lsobs_config_new_from_environment (GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_load_profile         (LsobsConfig  *self,
-                                                    const char   *path,
-                                                    const char   *name,
-                                                    GError      **error);
+gboolean lsobs_config_load_profile (LsobsConfig *self,
+                                    const char *path,
+                                    const char *name,
+                                    GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_validate             (LsobsConfig  *self,
-                                                    GError      **error);
+gboolean lsobs_config_validate (LsobsConfig *self, GError **error);
 
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_api_url          (LsobsConfig *self,
-                                                    const char  *api_url);
+void lsobs_config_set_api_url (LsobsConfig *self, const char *api_url);
 LSOBS_AVAILABLE_IN_0_1
-const char      *lsobs_config_get_api_url          (LsobsConfig *self);
+const char *lsobs_config_get_api_url (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_api_key          (LsobsConfig *self,
-                                                    const char  *api_key);
+void lsobs_config_set_api_key (LsobsConfig *self, const char *api_key);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_has_api_key          (LsobsConfig *self);
+gboolean lsobs_config_has_api_key (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_project_name     (LsobsConfig *self,
-                                                    const char  *project_name);
+void lsobs_config_set_project_name (LsobsConfig *self, const char *project_name);
 LSOBS_AVAILABLE_IN_0_1
-const char      *lsobs_config_get_project_name     (LsobsConfig *self);
+const char *lsobs_config_get_project_name (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_workspace_id     (LsobsConfig *self,
-                                                    const char  *workspace_id);
+void lsobs_config_set_workspace_id (LsobsConfig *self, const char *workspace_id);
 LSOBS_AVAILABLE_IN_0_1
-const char      *lsobs_config_get_workspace_id     (LsobsConfig *self);
+const char *lsobs_config_get_workspace_id (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_redact_regex     (LsobsConfig *self,
-                                                    const char  *redact_regex);
+void lsobs_config_set_redact_regex (LsobsConfig *self, const char *redact_regex);
 LSOBS_AVAILABLE_IN_0_1
-const char      *lsobs_config_get_redact_regex     (LsobsConfig *self);
+const char *lsobs_config_get_redact_regex (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_sampling_rate    (LsobsConfig *self,
-                                                    double       sampling_rate);
+void lsobs_config_set_sampling_rate (LsobsConfig *self, double sampling_rate);
 LSOBS_AVAILABLE_IN_0_1
-double           lsobs_config_get_sampling_rate    (LsobsConfig *self);
+double lsobs_config_get_sampling_rate (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_sampler          (LsobsConfig  *self,
-                                                    LsobsSampler *sampler);
+void lsobs_config_set_sampler (LsobsConfig *self, LsobsSampler *sampler);
 LSOBS_AVAILABLE_IN_0_1
-LsobsSampler    *lsobs_config_get_sampler          (LsobsConfig *self);
+LsobsSampler *lsobs_config_get_sampler (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_ingest_mode      (LsobsConfig     *self,
-                                                    LsobsIngestMode  ingest_mode);
+void lsobs_config_set_ingest_mode (LsobsConfig *self, LsobsIngestMode ingest_mode);
 LSOBS_AVAILABLE_IN_0_1
-LsobsIngestMode  lsobs_config_get_ingest_mode      (LsobsConfig *self);
+LsobsIngestMode lsobs_config_get_ingest_mode (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_allow_plain_http (LsobsConfig *self,
-                                                    gboolean     allow_plain_http);
+void lsobs_config_set_allow_plain_http (LsobsConfig *self, gboolean allow_plain_http);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_get_allow_plain_http (LsobsConfig *self);
+gboolean lsobs_config_get_allow_plain_http (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_add_replica          (LsobsConfig      *self,
-                                                    const char       *api_url,
-                                                    const char       *api_key,
-                                                    const char       *project_name,
-                                                    const char       *workspace_id,
-                                                    LsobsReplicaRole  role);
+void lsobs_config_add_replica (LsobsConfig *self,
+                               const char *api_url,
+                               const char *api_key,
+                               const char *project_name,
+                               const char *workspace_id,
+                               LsobsReplicaRole role);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_clear_replicas       (LsobsConfig *self);
+void lsobs_config_clear_replicas (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-guint            lsobs_config_get_n_replicas       (LsobsConfig *self);
+guint lsobs_config_get_n_replicas (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_add_redact_rule      (LsobsConfig *self,
-                                                    const char  *pattern,
-                                                    const char  *replacement);
+void lsobs_config_add_redact_rule (LsobsConfig *self, const char *pattern, const char *replacement);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_clear_redact_rules   (LsobsConfig *self);
+void lsobs_config_clear_redact_rules (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_add_redact_key       (LsobsConfig *self,
-                                                    const char  *name);
+void lsobs_config_add_redact_key (LsobsConfig *self, const char *name);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_clear_redact_keys    (LsobsConfig *self);
+void lsobs_config_clear_redact_keys (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_redact_func      (LsobsConfig     *self,
-                                                    LsobsRedactFunc  func,
-                                                    gpointer         user_data,
-                                                    GDestroyNotify   notify);
+void lsobs_config_set_redact_func (LsobsConfig *self,
+                                   LsobsRedactFunc func,
+                                   gpointer user_data,
+                                   GDestroyNotify notify);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_redact_secrets    (LsobsConfig *self,
-                                                    gboolean     redact_secrets);
+void lsobs_config_set_redact_secrets (LsobsConfig *self, gboolean redact_secrets);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_get_redact_secrets    (LsobsConfig *self);
+gboolean lsobs_config_get_redact_secrets (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_hide_inputs       (LsobsConfig *self,
-                                                    gboolean     hide_inputs);
+void lsobs_config_set_hide_inputs (LsobsConfig *self, gboolean hide_inputs);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_get_hide_inputs       (LsobsConfig *self);
+gboolean lsobs_config_get_hide_inputs (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_hide_outputs      (LsobsConfig *self,
-                                                    gboolean     hide_outputs);
+void lsobs_config_set_hide_outputs (LsobsConfig *self, gboolean hide_outputs);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_get_hide_outputs      (LsobsConfig *self);
+gboolean lsobs_config_get_hide_outputs (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_hide_metadata     (LsobsConfig *self,
-                                                    gboolean     hide_metadata);
+void lsobs_config_set_hide_metadata (LsobsConfig *self, gboolean hide_metadata);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_get_hide_metadata     (LsobsConfig *self);
+gboolean lsobs_config_get_hide_metadata (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_flush_interval   (LsobsConfig *self,
-                                                    gint64       flush_interval);
+void lsobs_config_set_flush_interval (LsobsConfig *self, gint64 flush_interval);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_flush_interval   (LsobsConfig *self);
+gint64 lsobs_config_get_flush_interval (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_max_batch_size   (LsobsConfig *self,
-                                                    gint64       max_batch_size);
+void lsobs_config_set_max_batch_size (LsobsConfig *self, gint64 max_batch_size);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_max_batch_size   (LsobsConfig *self);
+gint64 lsobs_config_get_max_batch_size (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_max_batch_bytes  (LsobsConfig *self,
-                                                    gint64       max_batch_bytes);
+void lsobs_config_set_max_batch_bytes (LsobsConfig *self, gint64 max_batch_bytes);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_max_batch_bytes  (LsobsConfig *self);
+gint64 lsobs_config_get_max_batch_bytes (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_queue_capacity   (LsobsConfig *self,
-                                                    gint64       queue_capacity);
+void lsobs_config_set_queue_capacity (LsobsConfig *self, gint64 queue_capacity);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_queue_capacity   (LsobsConfig *self);
+gint64 lsobs_config_get_queue_capacity (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_max_queue_bytes  (LsobsConfig *self,
-                                                    gint64       max_queue_bytes);
+void lsobs_config_set_max_queue_bytes (LsobsConfig *self, gint64 max_queue_bytes);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_max_queue_bytes  (LsobsConfig *self);
+gint64 lsobs_config_get_max_queue_bytes (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_max_string_bytes (LsobsConfig *self,
-                                                    gint64       max_string_bytes);
+void lsobs_config_set_max_string_bytes (LsobsConfig *self, gint64 max_string_bytes);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_max_string_bytes (LsobsConfig *self);
+gint64 lsobs_config_get_max_string_bytes (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_max_in_flight    (LsobsConfig *self,
-                                                    gint64       max_in_flight);
+void lsobs_config_set_max_in_flight (LsobsConfig *self, gint64 max_in_flight);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_max_in_flight    (LsobsConfig *self);
+gint64 lsobs_config_get_max_in_flight (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_max_attempts     (LsobsConfig *self,
-                                                    gint64       max_attempts);
+void lsobs_config_set_max_attempts (LsobsConfig *self, gint64 max_attempts);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_max_attempts     (LsobsConfig *self);
+gint64 lsobs_config_get_max_attempts (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_retry_delay      (LsobsConfig *self,
-                                                    gint64       retry_delay);
+void lsobs_config_set_retry_delay (LsobsConfig *self, gint64 retry_delay);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_retry_delay      (LsobsConfig *self);
+gint64 lsobs_config_get_retry_delay (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_request_timeout  (LsobsConfig *self,
-                                                    gint64       request_timeout);
+void lsobs_config_set_request_timeout (LsobsConfig *self, gint64 request_timeout);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_request_timeout  (LsobsConfig *self);
+gint64 lsobs_config_get_request_timeout (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_shutdown_timeout (LsobsConfig *self,
-                                                    gint64       shutdown_timeout);
+void lsobs_config_set_shutdown_timeout (LsobsConfig *self, gint64 shutdown_timeout);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_shutdown_timeout (LsobsConfig *self);
+gint64 lsobs_config_get_shutdown_timeout (LsobsConfig *self);
 
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_compression (LsobsConfig      *self,
-                                               LsobsCompression  compression);
+void lsobs_config_set_compression (LsobsConfig *self, LsobsCompression compression);
 LSOBS_AVAILABLE_IN_0_1
 LsobsCompression lsobs_config_get_compression (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_compression_level (LsobsConfig *self,
-                                                     gint64       compression_level);
+void lsobs_config_set_compression_level (LsobsConfig *self, gint64 compression_level);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_compression_level (LsobsConfig *self);
+gint64 lsobs_config_get_compression_level (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_tracing_enabled (LsobsConfig *self,
-                                                   gboolean     tracing_enabled);
+void lsobs_config_set_tracing_enabled (LsobsConfig *self, gboolean tracing_enabled);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_get_tracing_enabled (LsobsConfig *self);
+gboolean lsobs_config_get_tracing_enabled (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_trust_incoming_headers (LsobsConfig *self,
-                                                          gboolean     trust_incoming_headers);
+void lsobs_config_set_trust_incoming_headers (LsobsConfig *self, gboolean trust_incoming_headers);
 LSOBS_AVAILABLE_IN_0_1
-gboolean         lsobs_config_get_trust_incoming_headers (LsobsConfig *self);
+gboolean lsobs_config_get_trust_incoming_headers (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_failed_traces_dir (LsobsConfig *self,
-                                                     const char  *failed_traces_dir);
+void lsobs_config_set_failed_traces_dir (LsobsConfig *self, const char *failed_traces_dir);
 LSOBS_AVAILABLE_IN_0_1
-const char      *lsobs_config_get_failed_traces_dir (LsobsConfig *self);
+const char *lsobs_config_get_failed_traces_dir (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self,
-                                                           gint64       failed_traces_max_bytes);
+void lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self, gint64 failed_traces_max_bytes);
 LSOBS_AVAILABLE_IN_0_1
-gint64           lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self);
+gint64 lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_config_set_revision_id (LsobsConfig *self,
-                                               const char  *revision_id);
+void lsobs_config_set_revision_id (LsobsConfig *self, const char *revision_id);
 LSOBS_AVAILABLE_IN_0_1
-const char      *lsobs_config_get_revision_id (LsobsConfig *self);
+const char *lsobs_config_get_revision_id (LsobsConfig *self);
 
 G_END_DECLS

@@ -20,38 +20,31 @@ typedef struct
   gsize dropped[LSOBS_N_DROP_REASONS];
 } LsobsCounters;
 
-LsobsCounters *_lsobs_counters_new      (void);
-LsobsCounters *_lsobs_counters_ref      (LsobsCounters *self);
-void           _lsobs_counters_unref    (LsobsCounters *self);
-LsobsStats    *_lsobs_counters_snapshot (LsobsCounters *self);
+LsobsCounters *_lsobs_counters_new (void);
+LsobsCounters *_lsobs_counters_ref (LsobsCounters *self);
+void _lsobs_counters_unref (LsobsCounters *self);
+LsobsStats *_lsobs_counters_snapshot (LsobsCounters *self);
 
 static inline void
-_lsobs_counters_add (LsobsCounters *self,
-                     LsobsCounter   counter,
-                     gssize         n)
+_lsobs_counters_add (LsobsCounters *self, LsobsCounter counter, gssize n)
 {
   __atomic_fetch_add (&self->values[counter], (gsize) n, __ATOMIC_RELAXED);
 }
 
 static inline gsize
-_lsobs_counters_get (LsobsCounters *self,
-                     LsobsCounter   counter)
+_lsobs_counters_get (LsobsCounters *self, LsobsCounter counter)
 {
   return __atomic_load_n (&self->values[counter], __ATOMIC_RELAXED);
 }
 
 static inline void
-_lsobs_counters_set (LsobsCounters *self,
-                     LsobsCounter   counter,
-                     gsize          n)
+_lsobs_counters_set (LsobsCounters *self, LsobsCounter counter, gsize n)
 {
   __atomic_store_n (&self->values[counter], n, __ATOMIC_RELAXED);
 }
 
 static inline void
-_lsobs_counters_drop (LsobsCounters   *self,
-                      LsobsDropReason  reason,
-                      gsize            n)
+_lsobs_counters_drop (LsobsCounters *self, LsobsDropReason reason, gsize n)
 {
   __atomic_fetch_add (&self->dropped[reason], n, __ATOMIC_RELAXED);
 }

@@ -12,18 +12,13 @@ G_BEGIN_DECLS
  * the process that made it. */
 typedef struct _LsobsDump LsobsDump;
 
-LsobsDump *_lsobs_dump_new        (const char       *path,
-                                   gint64            max_bytes,
-                                   LsobsCounters    *counters);
-LsobsDump *_lsobs_dump_ref        (LsobsDump        *self);
-void       _lsobs_dump_unref      (LsobsDump        *self);
-gboolean   _lsobs_dump_is_foreign (LsobsDump        *self);
+LsobsDump *_lsobs_dump_new (const char *path, gint64 max_bytes, LsobsCounters *counters);
+LsobsDump *_lsobs_dump_ref (LsobsDump *self);
+void _lsobs_dump_unref (LsobsDump *self);
+gboolean _lsobs_dump_is_foreign (LsobsDump *self);
 
-void       _lsobs_dump_take       (LsobsDump        *self,
-                                   LsobsLostRequest *request,
-                                   guint             n_records);
-gboolean   _lsobs_dump_wait       (LsobsDump        *self,
-                                   gint64            deadline);
+void _lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records);
+gboolean _lsobs_dump_wait (LsobsDump *self, gint64 deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsDump, _lsobs_dump_unref)
 

@@ -32,15 +32,15 @@ struct _LsobsDump
   guint64 max_bytes;       /* of all files in it */
   LsobsCounters *counters; /* (owned) */
 
-  GMutex lock;             /* guards all down to the next comment */
+  GMutex lock; /* guards all down to the next comment */
   GCond cond;
-  GQueue jobs;             /* of Job (owned) */
-  gsize n_bytes;           /* of bodies in jobs */
-  gboolean running;        /* there is a thread */
-  guint n_refused;         /* records that there was no room for in jobs */
+  GQueue jobs;      /* of Job (owned) */
+  gsize n_bytes;    /* of bodies in jobs */
+  gboolean running; /* there is a thread */
+  guint n_refused;  /* records that there was no room for in jobs */
 
   /* All below belongs to the thread. */
-  gint64 logged_at;        /* monotonic, µs */
+  gint64 logged_at; /* monotonic, µs */
 };
 
 typedef struct
@@ -59,9 +59,7 @@ job_free (gpointer user_data)
 }
 
 LsobsDump *
-_lsobs_dump_new (const char    *path,
-                 gint64         max_bytes,
-                 LsobsCounters *counters)
+_lsobs_dump_new (const char *path, gint64 max_bytes, LsobsCounters *counters)
 {
   LsobsDump *self = g_new0 (LsobsDump, 1);
 
@@ -115,9 +113,7 @@ is_unfinished_name (const char *name)
 /* A program that dies while it writes leaves a file behind, which nobody can use and
  * which would take its room for ever. TRUE when it is gone. */
 static gboolean
-remove_if_stale (int                dir,
-                 const char        *name,
-                 const struct stat *info)
+remove_if_stale (int dir, const char *name, const struct stat *info)
 {
   gint64 age = g_get_real_time () / G_USEC_PER_SEC - (gint64) info->st_mtime;
 
@@ -126,8 +122,7 @@ remove_if_stale (int                dir,
 
 /* Everything in the directory that is ours, unfinished files among it. */
 static gboolean
-measure_directory (int      dir,
-                   guint64 *n_bytes)
+measure_directory (int dir, guint64 *n_bytes)
 {
   int fd = openat (dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *entries = fd >= 0 ? fdopendir (fd) : NULL;
@@ -157,8 +152,7 @@ measure_directory (int      dir,
 /* Nobody sees a file that is half written, and nobody can have put a link in its
  * place. */
 static gboolean
-write_file (int               dir,
-            LsobsLostRequest *request)
+write_file (int dir, LsobsLostRequest *request)
 {
   g_autofree char *name = _lsobs_lost_request_make_name (g_get_real_time ());
   g_autofree char *unfinished = g_strconcat (".", name, NULL);
@@ -188,8 +182,7 @@ write_file (int               dir,
 
 /* Returns: 0, or the errno of what went wrong */
 static int
-store (LsobsDump        *self,
-       LsobsLostRequest *request)
+store (LsobsDump *self, LsobsLostRequest *request)
 {
   guint64 n_bytes;
   int problem = 0;
@@ -214,8 +207,7 @@ store (LsobsDump        *self,
 /* --- the thread --- */
 
 static void
-complain (LsobsDump *self,
-          int        problem)
+complain (LsobsDump *self, int problem)
 {
   gint64 now = g_get_monotonic_time ();
 
@@ -224,16 +216,16 @@ complain (LsobsDump *self,
   self->logged_at = now;
   if (problem == EDQUOT)
     /* TRANSLATORS: the text is a directory. */
-    g_message (_("Lost traces are not kept any longer: the files in %s are as large as they may become"),
-               self->path);
+    g_message (
+        _ ("Lost traces are not kept any longer: the files in %s are as large as they may become"),
+        self->path);
   else
     /* TRANSLATORS: the first text is a directory, the second what the system says of it. */
-    g_message (_("Lost traces cannot be kept in %s: %s"), self->path, g_strerror (problem));
+    g_message (_ ("Lost traces cannot be kept in %s: %s"), self->path, g_strerror (problem));
 }
 
 static void
-do_job (LsobsDump *self,
-        Job       *job)
+do_job (LsobsDump *self, Job *job)
 {
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int problem = store (self, job->request);
@@ -305,9 +297,7 @@ ensure_thread (LsobsDump *self)
 
 /* Takes @request over. Returns at once. */
 void
-_lsobs_dump_take (LsobsDump        *self,
-                  LsobsLostRequest *request,
-                  guint             n_records)
+_lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
 {
   gsize size = g_bytes_get_size (request->body);
   Job *job = g_new0 (Job, 1);
@@ -332,8 +322,7 @@ _lsobs_dump_take (LsobsDump        *self,
 /* Waits until everything is written. FALSE at the deadline.
  * @deadline: monotonic, µs */
 gboolean
-_lsobs_dump_wait (LsobsDump *self,
-                  gint64     deadline)
+_lsobs_dump_wait (LsobsDump *self, gint64 deadline)
 {
   gboolean done;
 

@@ -20,7 +20,7 @@ typedef enum
   LSOBS_N_FIELDS
 } LsobsField;
 
-extern const char * const _lsobs_field_names[LSOBS_N_FIELDS];
+extern const char *const _lsobs_field_names[LSOBS_N_FIELDS];
 
 /* What a record that is too large alone has had to give up; each step is also all of
  * those before it. */
@@ -28,7 +28,7 @@ typedef enum
 {
   LSOBS_CUT_NOTHING,
   LSOBS_CUT_ATTACHMENTS,
-  LSOBS_CUT_PAYLOADS     /* notes of their size are in their place */
+  LSOBS_CUT_PAYLOADS /* notes of their size are in their place */
 } LsobsCut;
 
 /* A record as JSON that may leave the process: redacted, cut, wrapped, repaired.
@@ -36,33 +36,29 @@ typedef enum
 typedef struct
 {
   gatomicrefcount ref_count;
-  LsobsRecord *record;              /* (owned) */
-  char id[LSOBS_UUID_LEN + 1];      /* as it leaves: replicas have ids of their own */
+  LsobsRecord *record;         /* (owned) */
+  char id[LSOBS_UUID_LEN + 1]; /* as it leaves: replicas have ids of their own */
   LsobsCut cut;
-  LsobsBuffer text;                 /* (owned) all fields, one after the other */
+  LsobsBuffer text; /* (owned) all fields, one after the other */
   struct
   {
     gsize offset;
-    gsize len;                      /* 0: absent */
+    gsize len; /* 0: absent */
   } fields[LSOBS_N_FIELDS];
 } LsobsEncoded;
 
 LsobsEncoded *_lsobs_encoder_encode (LsobsSettings *settings,
                                      LsobsCounters *counters,
-                                     LsobsRecord   *record);
-void          _lsobs_encoder_again  (LsobsSettings *settings,
-                                     LsobsCounters *counters,
-                                     LsobsEncoded  *encoded);
-gboolean      _lsobs_encoder_cut    (LsobsSettings *settings,
-                                     LsobsCounters *counters,
-                                     LsobsEncoded  *encoded);
-LsobsEncoded *_lsobs_encoded_ref    (LsobsEncoded  *self);
-void          _lsobs_encoded_unref  (LsobsEncoded  *self);
+                                     LsobsRecord *record);
+void _lsobs_encoder_again (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded);
+gboolean _lsobs_encoder_cut (LsobsSettings *settings,
+                             LsobsCounters *counters,
+                             LsobsEncoded *encoded);
+LsobsEncoded *_lsobs_encoded_ref (LsobsEncoded *self);
+void _lsobs_encoded_unref (LsobsEncoded *self);
 
 static inline const char *
-_lsobs_encoded_get_field (const LsobsEncoded *self,
-                          LsobsField          field,
-                          gsize              *len)
+_lsobs_encoded_get_field (const LsobsEncoded *self, LsobsField field, gsize *len)
 {
   *len = self->fields[field].len;
   return *len > 0 ? self->text.data + self->fields[field].offset : NULL;

@@ -20,11 +20,10 @@
 /* Of a score four decimals are kept, as the official clients do; a larger one than
  * MAX_SCORE has no more. */
 #define SCORE_SCALE 10000
-#define MAX_SCORE 1e11
+#define MAX_SCORE   1e11
 
-const char * const _lsobs_field_names[LSOBS_N_FIELDS] = {
-  "main", "inputs", "outputs", "events", "extra", "error", "serialized"
-};
+const char *const _lsobs_field_names[LSOBS_N_FIELDS] = { "main",  "inputs", "outputs",   "events",
+                                                         "extra", "error",  "serialized" };
 
 /* What all the writers below share while one record is encoded. */
 typedef struct
@@ -45,27 +44,22 @@ is_cut (Encoding *e)
 }
 
 static void
-begin_field (Encoding   *e,
-             LsobsField  field)
+begin_field (Encoding *e, LsobsField field)
 {
   e->encoded->fields[field].offset = e->out->len;
 }
 
 static void
-end_field (Encoding   *e,
-           LsobsField  field)
+end_field (Encoding *e, LsobsField field)
 {
   e->encoded->fields[field].len = e->out->len - e->encoded->fields[field].offset;
 }
 
 static void
-walk (Encoding *e,
-      GBytes   *json,
-      gboolean  wrap)
+walk (Encoding *e, GBytes *json, gboolean wrap)
 {
-  const LsobsJsonWalkOptions options = {
-    e->settings->redactor, e->settings->max_string_bytes, wrap
-  };
+  const LsobsJsonWalkOptions options = { e->settings->redactor, e->settings->max_string_bytes,
+                                         wrap };
   gsize len;
   const char *text = g_bytes_get_data (json, &len);
 
@@ -74,15 +68,16 @@ walk (Encoding *e,
 }
 
 static void
-walk_text (Encoding   *e,
-           const char *text)
+walk_text (Encoding *e, const char *text)
 {
+  /* clang-format off */
   const LsobsJsonWalkOptions options = {
     e->settings->redactor,
     is_cut (e) ? MIN (e->settings->max_string_bytes, MIN_NAME_BYTES)
                     : e->settings->max_string_bytes,
     FALSE
   };
+  /* clang-format on */
 
   _lsobs_json_walk_text (e->out, text, strlen (text), &options);
 }
@@ -90,9 +85,7 @@ walk_text (Encoding   *e,
 /* Names are what traces are found by: repaired and cut, but not redacted, and not
  * cut as short as payloads may be. */
 static void
-write_name (Encoding   *e,
-            const char *name,
-            gsize       max_bytes)
+write_name (Encoding *e, const char *name, gsize max_bytes)
 {
   const LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE };
 
@@ -101,9 +94,7 @@ write_name (Encoding   *e,
 
 /* Every id that leaves goes through here, or through write_path(). */
 static void
-write_mapped_id (Encoding      *e,
-                 const LsobsId *id,
-                 char          *text)
+write_mapped_id (Encoding *e, const LsobsId *id, char *text)
 {
   LsobsId mapped = *id;
 
@@ -113,9 +104,7 @@ write_mapped_id (Encoding      *e,
 }
 
 static void
-write_id (Encoding      *e,
-          const char    *key,
-          const LsobsId *id)
+write_id (Encoding *e, const char *key, const LsobsId *id)
 {
   _lsobs_buffer_append_str (e->out, key);
   write_mapped_id (e, id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
@@ -134,9 +123,7 @@ write_example_id (Encoding *e)
 }
 
 static void
-write_time (Encoding   *e,
-            const char *key,
-            gint64      time_us)
+write_time (Encoding *e, const char *key, gint64 time_us)
 {
   _lsobs_buffer_append_str (e->out, key);
   _lsobs_time_write_iso (time_us, _lsobs_buffer_reserve (e->out, LSOBS_ISO_LEN));
@@ -193,8 +180,7 @@ write_main (Encoding *e)
 
 /* In place of what has no room. */
 static void
-write_size (Encoding *e,
-            GBytes   *json)
+write_size (Encoding *e, GBytes *json)
 {
   _lsobs_buffer_append_str (e->out, "{\"__truncated__\":true,\"bytes\":");
   _lsobs_buffer_append_int64 (e->out, (gint64) g_bytes_get_size (json));
@@ -203,10 +189,7 @@ write_size (Encoding *e,
 }
 
 static void
-write_payload (Encoding   *e,
-               LsobsField  field,
-               GBytes     *json,
-               gboolean    hidden)
+write_payload (Encoding *e, LsobsField field, GBytes *json, gboolean hidden)
 {
   begin_field (e, field);
   if (hidden)
@@ -225,8 +208,7 @@ write_payload (Encoding   *e,
 }
 
 static void
-write_event (Encoding         *e,
-             LsobsRecordEvent *event)
+write_event (Encoding *e, LsobsRecordEvent *event)
 {
   gsize start = e->out->len;
 
@@ -309,9 +291,7 @@ has_extra (LsobsRecord *record)
 /* What was written from @start to @middle is what lsobs says by itself; what comes
  * after is the program's, and wins. One object is made of the two. */
 static void
-merge (Encoding *e,
-       gsize     start,
-       gsize     middle)
+merge (Encoding *e, gsize start, gsize middle)
 {
   g_auto (LsobsBuffer) merged = LSOBS_BUFFER_INIT;
   const char *text = e->out->data;
@@ -458,8 +438,7 @@ write_run (Encoding *e)
 }
 
 static void
-write_score (Encoding      *e,
-             LsobsFeedback *feedback)
+write_score (Encoding *e, LsobsFeedback *feedback)
 {
   g_autoptr (JsonNode) node = json_node_alloc ();
   double score = feedback->score;
@@ -482,11 +461,7 @@ write_score (Encoding      *e,
 
 /* @json: (nullable) */
 static void
-write_member (Encoding   *e,
-              const char *key,
-              GBytes     *json,
-              gboolean    wrap,
-              gboolean    hidden)
+write_member (Encoding *e, const char *key, GBytes *json, gboolean wrap, gboolean hidden)
 {
   if (json == NULL)
     return;
@@ -501,9 +476,7 @@ write_member (Encoding   *e,
 
 /* An id that the program knows from elsewhere. @text: (nullable) */
 static void
-write_foreign_id (Encoding   *e,
-                  const char *key,
-                  const char *text)
+write_foreign_id (Encoding *e, const char *key, const char *text)
 {
   LsobsId id;
 
@@ -516,11 +489,11 @@ write_foreign_id (Encoding   *e,
 }
 
 static void
-write_source (Encoding      *e,
-              LsobsFeedback *feedback)
+write_source (Encoding *e, LsobsFeedback *feedback)
 {
   _lsobs_buffer_append_str (e->out, ",\"feedback_source\":{\"type\":\"");
-  _lsobs_buffer_append_str (e->out, feedback->source == LSOBS_FEEDBACK_SOURCE_MODEL ? "model" : "api");
+  _lsobs_buffer_append_str (e->out,
+                            feedback->source == LSOBS_FEEDBACK_SOURCE_MODEL ? "model" : "api");
   _lsobs_buffer_append_c (e->out, '"');
   if (feedback->metadata != NULL)
     write_member (e, ",\"metadata\":", feedback->metadata, TRUE, e->settings->hide_metadata);
@@ -540,8 +513,8 @@ write_feedback (Encoding *e)
   write_id (e, ",\"run_id\":\"", &info->segment.id);
   write_id (e, ",\"trace_id\":\"", _lsobs_run_info_get_trace_id (info));
   _lsobs_buffer_append_str (e->out, ",\"key\":");
-  write_name (e, feedback->key, is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes,
-                                                                   MIN_NAME_BYTES));
+  write_name (e, feedback->key,
+              is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   write_score (e, feedback);
   write_member (e, ",\"value\":", feedback->value, FALSE, FALSE);
   if (feedback->comment != NULL)
@@ -572,18 +545,18 @@ write_feedback (Encoding *e)
 }
 
 static void
-encode (LsobsSettings *settings,
-        LsobsCounters *counters,
-        LsobsEncoded  *encoded)
+encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
 {
   LsobsRecord *record = encoded->record;
-  const char *own_project = record->info->project_name != NULL ? record->info->project_name
-                                                               : settings->project_name;
+  const char *own_project =
+      record->info->project_name != NULL ? record->info->project_name : settings->project_name;
+  /* clang-format off */
   Encoding e = {
     settings, counters, encoded, record, &encoded->text,
     _lsobs_settings_get_project (settings, own_project),
     _lsobs_settings_get_remap_project (settings, own_project)
   };
+  /* clang-format on */
 
   _lsobs_buffer_truncate (&encoded->text, 0);
   memset (encoded->fields, 0, sizeof encoded->fields);
@@ -601,9 +574,7 @@ encode (LsobsSettings *settings,
 
 /* Takes @record over. */
 LsobsEncoded *
-_lsobs_encoder_encode (LsobsSettings *settings,
-                       LsobsCounters *counters,
-                       LsobsRecord   *record)
+_lsobs_encoder_encode (LsobsSettings *settings, LsobsCounters *counters, LsobsRecord *record)
 {
   LsobsEncoded *self = g_new0 (LsobsEncoded, 1);
 
@@ -617,9 +588,7 @@ _lsobs_encoder_encode (LsobsSettings *settings,
 
 /* Writes it again, since the record has changed. */
 void
-_lsobs_encoder_again (LsobsSettings *settings,
-                      LsobsCounters *counters,
-                      LsobsEncoded  *encoded)
+_lsobs_encoder_again (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
 {
   encode (settings, counters, encoded);
 }
@@ -628,9 +597,7 @@ _lsobs_encoder_again (LsobsSettings *settings,
  * then with notes of their size in place of inputs, outputs and metadata, and with
  * little of the rest. FALSE when all of that is done already. */
 gboolean
-_lsobs_encoder_cut (LsobsSettings *settings,
-                    LsobsCounters *counters,
-                    LsobsEncoded  *encoded)
+_lsobs_encoder_cut (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
 {
   GPtrArray *attachments = _lsobs_encoded_get_attachments (encoded);
 

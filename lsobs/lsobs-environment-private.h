@@ -5,7 +5,6 @@
 
 G_BEGIN_DECLS
 
-gboolean _lsobs_environment_apply (LsobsConfig  *config,
-                                   GError      **error);
+gboolean _lsobs_environment_apply (LsobsConfig *config, GError **error);
 
 G_END_DECLS

@@ -13,7 +13,7 @@
  * what is set when it is made. An error names the variable and never shows its value:
  * people paste keys into the wrong one. */
 
-static const char * const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
+static const char *const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
 
 /* A value of white space is no value. Returns: (transfer none) (nullable) */
 static const char *
@@ -27,8 +27,7 @@ read_exactly (const char *variable)
 /* @variable: (out) (transfer full): the whole name of the variable that was found
  * Returns: (transfer none) (nullable) */
 static const char *
-read_variable (const char  *name,
-               char       **variable)
+read_variable (const char *name, char **variable)
 {
   for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
     {
@@ -47,23 +46,20 @@ read_variable (const char  *name,
 /* Looks at once whether what was set makes sense, so that the error can name the
  * variable: all before it did. */
 static gboolean
-check (LsobsConfig  *config,
-       const char   *variable,
-       GError      **error)
+check (LsobsConfig *config, const char *variable, GError **error)
 {
   g_autoptr (GError) problem = NULL;
 
   if (lsobs_config_validate (config, &problem))
     return TRUE;
-  g_set_error (error, problem->domain, problem->code, _("%s: %s"), variable, problem->message);
+  g_set_error (error, problem->domain, problem->code, _ ("%s: %s"), variable, problem->message);
   return FALSE;
 }
 
 typedef struct
 {
   const char *name;
-  void (*set) (LsobsConfig *config,
-               const char  *value);
+  void (*set) (LsobsConfig *config, const char *value);
 } Text;
 
 static const Text texts[] = {
@@ -75,9 +71,7 @@ static const Text texts[] = {
 };
 
 static gboolean
-read_text (const Text   *text,
-           LsobsConfig  *config,
-           GError      **error)
+read_text (const Text *text, LsobsConfig *config, GError **error)
 {
   g_autofree char *variable = NULL;
   const char *value = read_variable (text->name, &variable);
@@ -89,27 +83,23 @@ read_text (const Text   *text,
 }
 
 static gboolean
-parse_switch (const char  *variable,
-              const char  *value,
-              gboolean    *on,
-              GError     **error)
+parse_switch (const char *variable, const char *value, gboolean *on, GError **error)
 {
-  static const char * const on_words[] = { "true", "1", "yes", "on", NULL };
-  static const char * const off_words[] = { "false", "0", "no", "off", NULL };
+  static const char *const on_words[] = { "true", "1", "yes", "on", NULL };
+  static const char *const off_words[] = { "false", "0", "no", "off", NULL };
   g_autofree char *word = g_strstrip (g_ascii_strdown (value, -1));
 
   *on = g_strv_contains (on_words, word);
   if (*on || g_strv_contains (off_words, word))
     return TRUE;
   /* TRANSLATORS: the text is a variable of the environment. */
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be true or false"),
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _ ("%s must be true or false"),
                variable);
   return FALSE;
 }
 
 static void
-set_uncompressed (LsobsConfig *config,
-                  gboolean     value)
+set_uncompressed (LsobsConfig *config, gboolean value)
 {
   if (value)
     lsobs_config_set_compression (config, LSOBS_COMPRESSION_NONE);
@@ -118,8 +108,7 @@ set_uncompressed (LsobsConfig *config,
 typedef struct
 {
   const char *name;
-  void (*set) (LsobsConfig *config,
-               gboolean     value);
+  void (*set) (LsobsConfig *config, gboolean value);
 } Switch;
 
 static const Switch switches[] = {
@@ -130,9 +119,7 @@ static const Switch switches[] = {
 };
 
 static gboolean
-read_switch (const Switch  *a_switch,
-             LsobsConfig   *config,
-             GError       **error)
+read_switch (const Switch *a_switch, LsobsConfig *config, GError **error)
 {
   g_autofree char *variable = NULL;
   const char *value = read_variable (a_switch->name, &variable);
@@ -149,9 +136,8 @@ read_switch (const Switch  *a_switch,
 typedef struct
 {
   const char *name;
-  gint64 unit;      /* of the variable, in that of the property */
-  void (*set) (LsobsConfig *config,
-               gint64       value);
+  gint64 unit; /* of the variable, in that of the property */
+  void (*set) (LsobsConfig *config, gint64 value);
 } Number;
 
 static const Number numbers[] = {
@@ -163,9 +149,7 @@ static const Number numbers[] = {
 };
 
 static gboolean
-read_number (const Number  *number,
-             LsobsConfig   *config,
-             GError       **error)
+read_number (const Number *number, LsobsConfig *config, GError **error)
 {
   g_autofree char *variable = NULL;
   const char *value = read_variable (number->name, &variable);
@@ -179,7 +163,7 @@ read_number (const Number  *number,
                                  &n, NULL))
     {
       /* TRANSLATORS: the text is a variable of the environment. */
-      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("%s must be a whole number"),
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _ ("%s must be a whole number"),
                    variable);
       return FALSE;
     }
@@ -188,8 +172,7 @@ read_number (const Number  *number,
 }
 
 static gboolean
-read_rate (LsobsConfig  *config,
-           GError      **error)
+read_rate (LsobsConfig *config, GError **error)
 {
   g_autofree char *variable = NULL;
   const char *value = read_variable ("TRACING_SAMPLING_RATE", &variable);
@@ -208,18 +191,16 @@ read_rate (LsobsConfig  *config,
     }
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                /* TRANSLATORS: the text is a variable of the environment. */
-               _("%s must be a number between 0 and 1"), variable);
+               _ ("%s must be a number between 0 and 1"), variable);
   return FALSE;
 }
 
 /* The first one that is set decides, even if it says no. */
 static gboolean
-read_tracing (LsobsConfig  *config,
-              GError      **error)
+read_tracing (LsobsConfig *config, GError **error)
 {
-  static const char * const variables[] = {
-    "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"
-  };
+  static const char *const variables[] = { "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2",
+                                           "LANGSMITH_TRACING", "LANGCHAIN_TRACING" };
   const char *value = NULL;
   gboolean on = FALSE;
 
@@ -236,10 +217,9 @@ read_tracing (LsobsConfig  *config,
 /* A hosted deployment belongs to its project whatever else is set; a session is what
  * a project was called once. */
 static gboolean
-read_project (LsobsConfig  *config,
-              GError      **error)
+read_project (LsobsConfig *config, GError **error)
 {
-  static const char * const names[] = { "HOSTED_LANGSERVE_PROJECT_NAME", "PROJECT", "SESSION" };
+  static const char *const names[] = { "HOSTED_LANGSERVE_PROJECT_NAME", "PROJECT", "SESSION" };
   g_autofree char *variable = NULL;
   const char *value = read_exactly (names[0]);
 
@@ -255,8 +235,7 @@ read_project (LsobsConfig  *config,
 
 /* A list of places takes the place of the one address. */
 static gboolean
-read_replicas (LsobsConfig  *config,
-               GError      **error)
+read_replicas (LsobsConfig *config, GError **error)
 {
   g_autofree char *variable = NULL;
   g_autofree char *endpoint = NULL;
@@ -268,7 +247,7 @@ read_replicas (LsobsConfig  *config,
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                    /* TRANSLATORS: both are variables of the environment. */
-                   _("Only one of %s and %s can be set"), endpoint, variable);
+                   _ ("Only one of %s and %s can be set"), endpoint, variable);
       return FALSE;
     }
   return _lsobs_replicas_read (config, value, variable, error) && check (config, variable, error);
@@ -276,12 +255,9 @@ read_replicas (LsobsConfig  *config,
 
 /* The environment first; a profile of the tools fills the gaps. */
 gboolean
-_lsobs_environment_apply (LsobsConfig  *config,
-                          GError      **error)
+_lsobs_environment_apply (LsobsConfig *config, GError **error)
 {
-  if (!read_tracing (config, error) ||
-      !read_project (config, error) ||
-      !read_rate (config, error))
+  if (!read_tracing (config, error) || !read_project (config, error) || !read_rate (config, error))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     if (!read_text (&texts[i], config, error))

@@ -29,7 +29,8 @@
 G_DEFINE_QUARK (lsobs-error-quark, lsobs_error)
 /* clang-format on */
 
-G_DEFINE_ENUM_TYPE (LsobsError, lsobs_error,
+G_DEFINE_ENUM_TYPE (LsobsError,
+                    lsobs_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_CONFIG, "invalid-config"),
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_RUN, "invalid-run"),
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_TOO_LARGE, "too-large"),
@@ -48,7 +49,8 @@ G_DEFINE_ENUM_TYPE (LsobsError, lsobs_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_VALUE, "invalid-value"),
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_FEEDBACK, "invalid-feedback"))
 
-G_DEFINE_ENUM_TYPE (LsobsFlushError, lsobs_flush_error,
+G_DEFINE_ENUM_TYPE (LsobsFlushError,
+                    lsobs_flush_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_TIMEOUT, "timeout"),
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_PERMANENT, "permanent"))
 
@@ -69,8 +71,7 @@ lsobs_flush_error_private_init (LsobsFlushErrorPrivate *priv)
 }
 
 static void
-lsobs_flush_error_private_copy (const LsobsFlushErrorPrivate *src,
-                                LsobsFlushErrorPrivate       *dest)
+lsobs_flush_error_private_copy (const LsobsFlushErrorPrivate *src, LsobsFlushErrorPrivate *dest)
 {
   *dest = *src;
 }
@@ -93,9 +94,7 @@ lsobs_flush_error_private_clear (LsobsFlushErrorPrivate *priv)
 G_DEFINE_EXTENDED_ERROR (LsobsFlushError, lsobs_flush_error)
 
 void
-_lsobs_flush_error_set_timeout (GError  **error,
-                                gint64    waited_ms,
-                                guint64   n_pending)
+_lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pending)
 {
   LsobsFlushErrorPrivate *priv;
 
@@ -116,25 +115,26 @@ _lsobs_flush_error_set_timeout (GError  **error,
 }
 
 void
-_lsobs_flush_error_set_permanent (GError     **error,
-                                  gint64       waited_ms,
-                                  guint64      n_pending,
-                                  guint64      n_dropped,
-                                  const char  *reason)
+_lsobs_flush_error_set_permanent (GError **error,
+                                  gint64 waited_ms,
+                                  guint64 n_pending,
+                                  guint64 n_dropped,
+                                  const char *reason)
 {
   LsobsFlushErrorPrivate *priv;
 
   if (error == NULL)
     return;
-  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
-               g_dngettext (GETTEXT_PACKAGE,
-                            /* TRANSLATORS: the plural is that of what is lost; the text says why. */
-                            "Not everything could be delivered: %" PRIu64 " record lost, "
-                            "%" PRIu64 " kept: %s",
-                            "Not everything could be delivered: %" PRIu64 " records lost, "
-                            "%" PRIu64 " kept: %s",
-                            (gulong) MIN (n_dropped, G_MAXULONG)),
-               n_dropped, n_pending, reason);
+  g_set_error (
+      error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
+      g_dngettext (GETTEXT_PACKAGE,
+                   /* TRANSLATORS: the plural is that of what is lost; the text says why. */
+                   "Not everything could be delivered: %" PRIu64 " record lost, "
+                   "%" PRIu64 " kept: %s",
+                   "Not everything could be delivered: %" PRIu64 " records lost, "
+                   "%" PRIu64 " kept: %s",
+                   (gulong) MIN (n_dropped, G_MAXULONG)),
+      n_dropped, n_pending, reason);
   priv = lsobs_flush_error_get_private (*error);
   priv->waited_ms = waited_ms;
   priv->n_pending = n_pending;

@@ -96,16 +96,16 @@ typedef enum
 #define LSOBS_TYPE_FLUSH_ERROR (lsobs_flush_error_get_type ())
 
 LSOBS_AVAILABLE_IN_0_1
-GQuark  lsobs_error_quark             (void);
+GQuark lsobs_error_quark (void);
 LSOBS_AVAILABLE_IN_0_1
-GType   lsobs_error_get_type          (void);
+GType lsobs_error_get_type (void);
 
 LSOBS_AVAILABLE_IN_0_1
-GQuark  lsobs_flush_error_quark       (void);
+GQuark lsobs_flush_error_quark (void);
 LSOBS_AVAILABLE_IN_0_1
-GType   lsobs_flush_error_get_type    (void);
+GType lsobs_flush_error_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-gint64  lsobs_flush_error_get_waited  (const GError *error);
+gint64 lsobs_flush_error_get_waited (const GError *error);
 LSOBS_AVAILABLE_IN_0_1
 guint64 lsobs_flush_error_get_pending (const GError *error);
 LSOBS_AVAILABLE_IN_0_1

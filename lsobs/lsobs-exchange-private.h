@@ -14,14 +14,12 @@ typedef struct
   gsize max_answer; /* bytes: what comes after is not read */
 } LsobsExchangeLimits;
 
-void  _lsobs_exchange_async  (SoupSession                *session,
-                              SoupMessage                *message,
-                              const LsobsExchangeLimits  *limits,
-                              GCancellable               *cancellable,
-                              GAsyncReadyCallback         callback,
-                              gpointer                    user_data);
-char *_lsobs_exchange_finish (GAsyncResult               *result,
-                              gsize                      *len,
-                              GError                    **error);
+void _lsobs_exchange_async (SoupSession *session,
+                            SoupMessage *message,
+                            const LsobsExchangeLimits *limits,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
+char *_lsobs_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
 
 G_END_DECLS

@@ -10,17 +10,17 @@
 
 typedef struct
 {
-  SoupMessage *message;      /* (owned) */
+  SoupMessage *message; /* (owned) */
   LsobsExchangeLimits limits;
   GCancellable *cancellable; /* (owned) ends with the task's, or in time */
   gulong cancelled_id;
-  GSource *timeout;          /* (owned) (nullable) until the end */
-  gint64 deadline;           /* monotonic, µs: for all of it */
-  gboolean connecting;       /* and the time for that runs */
-  gboolean sent;             /* the server may have got something of it */
+  GSource *timeout;    /* (owned) (nullable) until the end */
+  gint64 deadline;     /* monotonic, µs: for all of it */
+  gboolean connecting; /* and the time for that runs */
+  gboolean sent;       /* the server may have got something of it */
   gulong event_id;
   gulong starting_id;
-  char *answer;              /* (owned) (nullable) */
+  char *answer; /* (owned) (nullable) */
   gsize len;
 } Exchange;
 
@@ -53,9 +53,7 @@ end (GTask *task)
 
 /* Called in the context of the task. */
 static void
-answer_read_cb (GObject      *object,
-                GAsyncResult *result,
-                gpointer      user_data)
+answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   GInputStream *stream = G_INPUT_STREAM (object);
@@ -74,9 +72,7 @@ answer_read_cb (GObject      *object,
 
 /* Called in the context of the task. */
 static void
-sent_cb (GObject      *object,
-         GAsyncResult *result,
-         gpointer      user_data)
+sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Exchange *exchange = g_task_get_task_data (task);
@@ -107,8 +103,8 @@ sent_cb (GObject      *object,
       g_clear_error (&error);
       /* TRANSLATORS: both can follow “The service cannot be reached: ”. */
       error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                   exchange->connecting ? _("it takes too long to connect")
-                                                        : _("there is no answer in time"));
+                                   exchange->connecting ? _ ("it takes too long to connect")
+                                                        : _ ("there is no answer in time"));
     }
   if (exchange->sent)
     g_task_return_error (task, g_steal_pointer (&error));
@@ -126,18 +122,17 @@ timed_out_cb (gpointer user_data)
 
 /* Called in whatever thread cancels. */
 static void
-cancelled_cb (GCancellable *cancellable,
-              gpointer      user_data)
+cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
   g_cancellable_cancel (G_CANCELLABLE (user_data));
 }
 
 /* Called in the context of the task, for what happens on a new connection. */
 static void
-network_event_cb (SoupMessage        *message,
-                  GSocketClientEvent  event,
-                  GIOStream          *connection,
-                  gpointer            user_data)
+network_event_cb (SoupMessage *message,
+                  GSocketClientEvent event,
+                  GIOStream *connection,
+                  gpointer user_data)
 {
   Exchange *exchange = user_data;
   gint64 soon = g_get_monotonic_time () + CONNECT_TIMEOUT * 1000;
@@ -150,8 +145,7 @@ network_event_cb (SoupMessage        *message,
 
 /* Called in the context of the task, when the message goes out. */
 static void
-starting_cb (SoupMessage *message,
-             gpointer     user_data)
+starting_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
 
@@ -167,10 +161,9 @@ arm (GTask *task)
 
   exchange->cancellable = g_cancellable_new ();
   if (g_task_get_cancellable (task) != NULL)
-    exchange->cancelled_id = g_cancellable_connect (g_task_get_cancellable (task),
-                                                    G_CALLBACK (cancelled_cb),
-                                                    g_object_ref (exchange->cancellable),
-                                                    g_object_unref);
+    exchange->cancelled_id =
+        g_cancellable_connect (g_task_get_cancellable (task), G_CALLBACK (cancelled_cb),
+                               g_object_ref (exchange->cancellable), g_object_unref);
   exchange->timeout = g_timeout_source_new (0);
   g_source_set_static_name (exchange->timeout, "[lsobs] request timeout");
   exchange->deadline = g_get_monotonic_time () + exchange->limits.timeout * 1000;
@@ -180,18 +173,18 @@ arm (GTask *task)
   g_source_attach (exchange->timeout, g_task_get_context (task));
   exchange->event_id = g_signal_connect (exchange->message, "network-event",
                                          G_CALLBACK (network_event_cb), exchange);
-  exchange->starting_id = g_signal_connect (exchange->message, "starting", G_CALLBACK (starting_cb),
-                                            exchange);
+  exchange->starting_id =
+      g_signal_connect (exchange->message, "starting", G_CALLBACK (starting_cb), exchange);
 }
 
 /* Sends @message, in the thread-default context. */
 void
-_lsobs_exchange_async (SoupSession               *session,
-                       SoupMessage               *message,
+_lsobs_exchange_async (SoupSession *session,
+                       SoupMessage *message,
                        const LsobsExchangeLimits *limits,
-                       GCancellable              *cancellable,
-                       GAsyncReadyCallback        callback,
-                       gpointer                   user_data)
+                       GCancellable *cancellable,
+                       GAsyncReadyCallback callback,
+                       gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (session, cancellable, callback, user_data);
   Exchange *exchange = g_new0 (Exchange, 1);
@@ -213,9 +206,7 @@ _lsobs_exchange_async (SoupSession               *session,
  * Returns: (transfer full): the beginning of the answer, with a NUL behind it; the
  *   message has the rest */
 char *
-_lsobs_exchange_finish (GAsyncResult  *result,
-                        gsize         *len,
-                        GError       **error)
+_lsobs_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
 {
   g_return_val_if_fail (g_async_result_is_tagged (result, _lsobs_exchange_async), NULL);
 

@@ -11,17 +11,14 @@ G_BEGIN_DECLS
 
 LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);
-void           _lsobs_exporter_set_notifier  (LsobsExporter *self,
-                                              LsobsNotifier *notifier);
-void           _lsobs_exporter_push          (LsobsExporter *self,
-                                              LsobsRecord   *record);
-void           _lsobs_exporter_push_late     (LsobsExporter *self,
-                                              LsobsRecord   *record);
-gboolean       _lsobs_exporter_take_feedback (LsobsExporter  *self,
-                                              LsobsFeedback  *feedback,
-                                              GError        **error);
-gboolean       _lsobs_exporter_attach        (LsobsExporter   *self,
-                                              LsobsRunInfo    *info,
-                                              LsobsAttachment *attachment);
+void _lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier);
+void _lsobs_exporter_push (LsobsExporter *self, LsobsRecord *record);
+void _lsobs_exporter_push_late (LsobsExporter *self, LsobsRecord *record);
+gboolean _lsobs_exporter_take_feedback (LsobsExporter *self,
+                                        LsobsFeedback *feedback,
+                                        GError **error);
+gboolean _lsobs_exporter_attach (LsobsExporter *self,
+                                 LsobsRunInfo *info,
+                                 LsobsAttachment *attachment);
 
 G_END_DECLS

@@ -50,13 +50,21 @@ struct _LsobsExporter
   guint renewed_in;          /* (atomic) the last process that has begun a fan of its own */
 };
 
-typedef enum { PROP_CONFIG = 1, PROP_TRANSPORT, PROP_MAIN_CONTEXT } LsobsExporterProperty;
-static GParamSpec *props[PROP_MAIN_CONTEXT + 1] = { NULL, };
+typedef enum
+{
+  PROP_CONFIG = 1,
+  PROP_TRANSPORT,
+  PROP_MAIN_CONTEXT
+} LsobsExporterProperty;
+static GParamSpec *props[PROP_MAIN_CONTEXT + 1] = { NULL };
 
 static void lsobs_exporter_initable_init (GInitableIface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsExporter, lsobs_exporter, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, lsobs_exporter_initable_init))
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsExporter,
+                               lsobs_exporter,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE,
+                                                      lsobs_exporter_initable_init))
 
 static LsobsFan *
 make_fan (LsobsExporter *self)
@@ -121,8 +129,7 @@ _lsobs_exporter_peek_counters (LsobsExporter *self)
 
 /* Once, before any use. */
 void
-_lsobs_exporter_set_notifier (LsobsExporter *self,
-                              LsobsNotifier *notifier)
+_lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier)
 {
   self->notifier = _lsobs_notifier_ref (notifier);
   _lsobs_fan_set_notifier (get_fan (self), notifier);
@@ -130,8 +137,7 @@ _lsobs_exporter_set_notifier (LsobsExporter *self,
 
 /* TRUE, and @record gone, if its run belongs to another process. */
 static gboolean
-refuse_foreign (LsobsExporter *self,
-                LsobsRecord   *record)
+refuse_foreign (LsobsExporter *self, LsobsRecord *record)
 {
   if (record->info->epoch == _lsobs_fork_epoch ())
     return FALSE;
@@ -143,8 +149,7 @@ refuse_foreign (LsobsExporter *self,
 
 /* Takes @record over. */
 void
-_lsobs_exporter_push (LsobsExporter *self,
-                      LsobsRecord   *record)
+_lsobs_exporter_push (LsobsExporter *self, LsobsRecord *record)
 {
   LsobsFan *fan = get_fan (self);
 
@@ -154,8 +159,7 @@ _lsobs_exporter_push (LsobsExporter *self,
 
 /* Takes @record over: it only adds to a run that has ended. */
 void
-_lsobs_exporter_push_late (LsobsExporter *self,
-                           LsobsRecord   *record)
+_lsobs_exporter_push_late (LsobsExporter *self, LsobsRecord *record)
 {
   LsobsFan *fan = get_fan (self);
 
@@ -165,17 +169,13 @@ _lsobs_exporter_push_late (LsobsExporter *self,
 
 /* Gives a run of this process a file. FALSE, and counted, when there is no room. */
 gboolean
-_lsobs_exporter_attach (LsobsExporter   *self,
-                        LsobsRunInfo    *info,
-                        LsobsAttachment *attachment)
+_lsobs_exporter_attach (LsobsExporter *self, LsobsRunInfo *info, LsobsAttachment *attachment)
 {
   return _lsobs_fan_attach (get_fan (self), info, attachment);
 }
 
 gboolean
-_lsobs_exporter_take_feedback (LsobsExporter  *self,
-                               LsobsFeedback  *feedback,
-                               GError        **error)
+_lsobs_exporter_take_feedback (LsobsExporter *self, LsobsFeedback *feedback, GError **error)
 {
   g_return_val_if_fail (self->fan != NULL, FALSE);
 
@@ -201,9 +201,7 @@ _lsobs_exporter_take_feedback (LsobsExporter  *self,
  * Since: 0.1
  */
 gboolean
-lsobs_exporter_enqueue (LsobsExporter  *self,
-                        LsobsRunEvent  *event,
-                        GError        **error)
+lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->fan != NULL, FALSE);
@@ -239,10 +237,7 @@ lsobs_exporter_enqueue (LsobsExporter  *self,
  * Since: 0.1
  */
 gboolean
-lsobs_exporter_flush (LsobsExporter    *self,
-                      gint64            timeout,
-                      LsobsFlushStats  *stats,
-                      GError          **error)
+lsobs_exporter_flush (LsobsExporter *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->fan != NULL, FALSE);
@@ -266,11 +261,11 @@ lsobs_exporter_flush (LsobsExporter    *self,
  * Since: 0.1
  */
 void
-lsobs_exporter_flush_async (LsobsExporter       *self,
-                            gint64               timeout,
-                            GCancellable        *cancellable,
-                            GAsyncReadyCallback  callback,
-                            gpointer             user_data)
+lsobs_exporter_flush_async (LsobsExporter *self,
+                            gint64 timeout,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
 
@@ -298,10 +293,10 @@ lsobs_exporter_flush_async (LsobsExporter       *self,
  * Since: 0.1
  */
 gboolean
-lsobs_exporter_flush_finish (LsobsExporter    *self,
-                             GAsyncResult     *result,
-                             LsobsFlushStats  *stats,
-                             GError          **error)
+lsobs_exporter_flush_finish (LsobsExporter *self,
+                             GAsyncResult *result,
+                             LsobsFlushStats *stats,
+                             GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
@@ -335,10 +330,10 @@ lsobs_exporter_flush_finish (LsobsExporter    *self,
  * Since: 0.1
  */
 gboolean
-lsobs_exporter_shutdown (LsobsExporter    *self,
-                         gint64            timeout,
-                         LsobsFlushStats  *stats,
-                         GError          **error)
+lsobs_exporter_shutdown (LsobsExporter *self,
+                         gint64 timeout,
+                         LsobsFlushStats *stats,
+                         GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->fan != NULL, FALSE);
@@ -357,9 +352,9 @@ typedef struct
 
 /* Called in a worker thread, if it may take time. */
 static void
-shutdown_in_thread (GTask        *task,
-                    gpointer      source_object,
-                    gpointer      task_data,
+shutdown_in_thread (GTask *task,
+                    gpointer source_object,
+                    gpointer task_data,
                     GCancellable *cancellable)
 {
   ShutdownData *data = task_data;
@@ -387,11 +382,11 @@ shutdown_in_thread (GTask        *task,
  * Since: 0.1
  */
 void
-lsobs_exporter_shutdown_async (LsobsExporter       *self,
-                               gint64               timeout,
-                               GCancellable        *cancellable,
-                               GAsyncReadyCallback  callback,
-                               gpointer             user_data)
+lsobs_exporter_shutdown_async (LsobsExporter *self,
+                               gint64 timeout,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
   ShutdownData *data;
@@ -428,10 +423,10 @@ lsobs_exporter_shutdown_async (LsobsExporter       *self,
  * Since: 0.1
  */
 gboolean
-lsobs_exporter_shutdown_finish (LsobsExporter    *self,
-                                GAsyncResult     *result,
-                                LsobsFlushStats  *stats,
-                                GError          **error)
+lsobs_exporter_shutdown_finish (LsobsExporter *self,
+                                GAsyncResult *result,
+                                LsobsFlushStats *stats,
+                                GError **error)
 {
   g_autoptr (GError) local_error = NULL;
   gboolean done;
@@ -454,9 +449,7 @@ lsobs_exporter_shutdown_finish (LsobsExporter    *self,
 }
 
 static gboolean
-lsobs_exporter_init_lanes (GInitable     *initable,
-                          GCancellable  *cancellable,
-                          GError       **error)
+lsobs_exporter_init_lanes (GInitable *initable, GCancellable *cancellable, GError **error)
 {
   LsobsExporter *self = LSOBS_EXPORTER (initable);
   LsobsLane *first;
@@ -503,10 +496,7 @@ lsobs_exporter_finalize (GObject *object)
 }
 
 static void
-lsobs_exporter_get_property (GObject    *object,
-                             guint       prop_id,
-                             GValue     *value,
-                             GParamSpec *pspec)
+lsobs_exporter_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
@@ -525,10 +515,7 @@ lsobs_exporter_get_property (GObject    *object,
 }
 
 static void
-lsobs_exporter_set_property (GObject      *object,
-                             guint         prop_id,
-                             const GValue *value,
-                             GParamSpec   *pspec)
+lsobs_exporter_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
@@ -626,16 +613,12 @@ lsobs_exporter_init (LsobsExporter *self)
  * Since: 0.1
  */
 LsobsExporter *
-lsobs_exporter_new (LsobsConfig     *config,
-                    LsobsTransport  *transport,
-                    GError         **error)
+lsobs_exporter_new (LsobsConfig *config, LsobsTransport *transport, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
   g_return_val_if_fail (transport == NULL || LSOBS_IS_TRANSPORT (transport), NULL);
 
-  return g_initable_new (LSOBS_TYPE_EXPORTER, NULL, error,
-                         "config", config,
-                         "transport", transport,
+  return g_initable_new (LSOBS_TYPE_EXPORTER, NULL, error, "config", config, "transport", transport,
                          NULL);
 }
 
@@ -692,8 +675,7 @@ lsobs_exporter_get_n_replicas (LsobsExporter *self)
  * Since: 0.1
  */
 LsobsStats *
-lsobs_exporter_dup_replica_stats (LsobsExporter *self,
-                                  guint          index)
+lsobs_exporter_dup_replica_stats (LsobsExporter *self, guint index)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
   g_return_val_if_fail (self->fan != NULL, NULL);
@@ -733,8 +715,7 @@ lsobs_exporter_get_state (LsobsExporter *self)
  * Since: 0.1
  */
 LsobsState
-lsobs_exporter_get_replica_state (LsobsExporter *self,
-                                  guint          index)
+lsobs_exporter_get_replica_state (LsobsExporter *self, guint index)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
   g_return_val_if_fail (self->fan != NULL, LSOBS_STATE_OK);

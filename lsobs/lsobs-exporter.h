@@ -24,62 +24,54 @@ LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsExporter, lsobs_exporter, LSOBS, EXPORTER, GObject)
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsExporter  *lsobs_exporter_new             (LsobsConfig          *config,
-                                                LsobsTransport       *transport,
-                                                GError              **error);
+LsobsExporter *lsobs_exporter_new (LsobsConfig *config, LsobsTransport *transport, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gboolean        lsobs_exporter_enqueue         (LsobsExporter        *self,
-                                                LsobsRunEvent        *event,
-                                                GError              **error);
+gboolean lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gboolean        lsobs_exporter_add_feedback    (LsobsExporter        *self,
-                                                LsobsFeedback        *feedback,
-                                                GError              **error);
+gboolean lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gboolean        lsobs_exporter_flush           (LsobsExporter        *self,
-                                                gint64                timeout,
-                                                LsobsFlushStats      *stats,
-                                                GError              **error);
+gboolean lsobs_exporter_flush (LsobsExporter *self,
+                               gint64 timeout,
+                               LsobsFlushStats *stats,
+                               GError **error);
 LSOBS_AVAILABLE_IN_0_1
-void            lsobs_exporter_flush_async     (LsobsExporter        *self,
-                                                gint64                timeout,
-                                                GCancellable         *cancellable,
-                                                GAsyncReadyCallback   callback,
-                                                gpointer              user_data);
+void lsobs_exporter_flush_async (LsobsExporter *self,
+                                 gint64 timeout,
+                                 GCancellable *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer user_data);
 LSOBS_AVAILABLE_IN_0_1
-gboolean        lsobs_exporter_flush_finish    (LsobsExporter        *self,
-                                                GAsyncResult         *result,
-                                                LsobsFlushStats      *stats,
-                                                GError              **error);
+gboolean lsobs_exporter_flush_finish (LsobsExporter *self,
+                                      GAsyncResult *result,
+                                      LsobsFlushStats *stats,
+                                      GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gboolean        lsobs_exporter_shutdown        (LsobsExporter        *self,
-                                                gint64                timeout,
-                                                LsobsFlushStats      *stats,
-                                                GError              **error);
+gboolean lsobs_exporter_shutdown (LsobsExporter *self,
+                                  gint64 timeout,
+                                  LsobsFlushStats *stats,
+                                  GError **error);
 LSOBS_AVAILABLE_IN_0_1
-void            lsobs_exporter_shutdown_async  (LsobsExporter        *self,
-                                                gint64                timeout,
-                                                GCancellable         *cancellable,
-                                                GAsyncReadyCallback   callback,
-                                                gpointer              user_data);
+void lsobs_exporter_shutdown_async (LsobsExporter *self,
+                                    gint64 timeout,
+                                    GCancellable *cancellable,
+                                    GAsyncReadyCallback callback,
+                                    gpointer user_data);
 LSOBS_AVAILABLE_IN_0_1
-gboolean        lsobs_exporter_shutdown_finish (LsobsExporter        *self,
-                                                GAsyncResult         *result,
-                                                LsobsFlushStats      *stats,
-                                                GError              **error);
+gboolean lsobs_exporter_shutdown_finish (LsobsExporter *self,
+                                         GAsyncResult *result,
+                                         LsobsFlushStats *stats,
+                                         GError **error);
 LSOBS_AVAILABLE_IN_0_1
-LsobsStats     *lsobs_exporter_dup_stats       (LsobsExporter        *self);
+LsobsStats *lsobs_exporter_dup_stats (LsobsExporter *self);
 LSOBS_AVAILABLE_IN_0_1
-guint           lsobs_exporter_get_n_replicas  (LsobsExporter        *self);
+guint lsobs_exporter_get_n_replicas (LsobsExporter *self);
 LSOBS_AVAILABLE_IN_0_1
-LsobsStats     *lsobs_exporter_dup_replica_stats (LsobsExporter      *self,
-                                                  guint               index);
+LsobsStats *lsobs_exporter_dup_replica_stats (LsobsExporter *self, guint index);
 LSOBS_AVAILABLE_IN_0_1
-LsobsState      lsobs_exporter_get_state       (LsobsExporter        *self);
+LsobsState lsobs_exporter_get_state (LsobsExporter *self);
 LSOBS_AVAILABLE_IN_0_1
-LsobsState      lsobs_exporter_get_replica_state (LsobsExporter      *self,
-                                                  guint               index);
+LsobsState lsobs_exporter_get_replica_state (LsobsExporter *self, guint index);
 LSOBS_AVAILABLE_IN_0_1
-LsobsTransport *lsobs_exporter_get_transport   (LsobsExporter        *self);
+LsobsTransport *lsobs_exporter_get_transport (LsobsExporter *self);
 
 G_END_DECLS

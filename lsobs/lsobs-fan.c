@@ -31,9 +31,9 @@ struct _LsobsFan
  * @counters: of what concerns no single place
  * @context, @notifier: (nullable) */
 LsobsFan *
-_lsobs_fan_new (GPtrArray     *lanes,
+_lsobs_fan_new (GPtrArray *lanes,
                 LsobsCounters *counters,
-                GMainContext  *context,
+                GMainContext *context,
                 LsobsNotifier *notifier)
 {
   LsobsFan *self = g_new0 (LsobsFan, 1);
@@ -52,8 +52,7 @@ _lsobs_fan_new (GPtrArray     *lanes,
 
 /* @deadline: monotonic, µs */
 static void
-stop (LsobsFan *self,
-      gint64    deadline)
+stop (LsobsFan *self, gint64 deadline)
 {
   gint64 began = g_get_monotonic_time ();
   g_autofree gboolean *stopping = g_new0 (gboolean, self->n_pipes);
@@ -104,8 +103,7 @@ _lsobs_fan_close (LsobsFan *self)
 }
 
 void
-_lsobs_fan_set_notifier (LsobsFan      *self,
-                         LsobsNotifier *notifier)
+_lsobs_fan_set_notifier (LsobsFan *self, LsobsNotifier *notifier)
 {
   for (guint i = 0; i < self->n_pipes; i++)
     _lsobs_pipe_set_notifier (self->pipes[i], notifier);
@@ -113,8 +111,7 @@ _lsobs_fan_set_notifier (LsobsFan      *self,
 
 /* Takes @record over. */
 void
-_lsobs_fan_push (LsobsFan    *self,
-                 LsobsRecord *record)
+_lsobs_fan_push (LsobsFan *self, LsobsRecord *record)
 {
   _lsobs_run_info_ensure_flows (record->info, self->n_pipes);
   if (record->run != NULL)
@@ -126,8 +123,7 @@ _lsobs_fan_push (LsobsFan    *self,
 
 /* Takes @record over: it only adds to a run that has ended. */
 void
-_lsobs_fan_push_late (LsobsFan    *self,
-                      LsobsRecord *record)
+_lsobs_fan_push_late (LsobsFan *self, LsobsRecord *record)
 {
   _lsobs_run_info_ensure_flows (record->info, self->n_pipes);
   for (guint i = 1; i < self->n_pipes; i++)
@@ -137,9 +133,7 @@ _lsobs_fan_push_late (LsobsFan    *self,
 
 /* FALSE, and counted, when there is no room on the way to any place. */
 gboolean
-_lsobs_fan_attach (LsobsFan        *self,
-                   LsobsRunInfo    *info,
-                   LsobsAttachment *attachment)
+_lsobs_fan_attach (LsobsFan *self, LsobsRunInfo *info, LsobsAttachment *attachment)
 {
   gboolean taken = FALSE;
 
@@ -150,14 +144,13 @@ _lsobs_fan_attach (LsobsFan        *self,
 }
 
 gboolean
-_lsobs_fan_take_event (LsobsFan       *self,
-                       LsobsRunEvent  *event,
-                       GError        **error)
+_lsobs_fan_take_event (LsobsFan *self, LsobsRunEvent *event, GError **error)
 {
   LsobsRecord *record;
   gboolean late;
 
-  if (!_lsobs_intake_take (self->settings, self->counters, self->store, event, &record, &late, error))
+  if (!_lsobs_intake_take (self->settings, self->counters, self->store, event, &record, &late,
+                           error))
     return FALSE;
   if (record != NULL && late)
     _lsobs_fan_push_late (self, record);
@@ -168,10 +161,10 @@ _lsobs_fan_take_event (LsobsFan       *self,
 
 /* @exporter: whose fan this is */
 gboolean
-_lsobs_fan_take_feedback (LsobsFan       *self,
-                          LsobsFeedback  *feedback,
-                          GObject        *exporter,
-                          GError        **error)
+_lsobs_fan_take_feedback (LsobsFan *self,
+                          LsobsFeedback *feedback,
+                          GObject *exporter,
+                          GError **error)
 {
   LsobsRecord *record;
 
@@ -185,10 +178,7 @@ _lsobs_fan_take_feedback (LsobsFan       *self,
 
 /* @timeout: ms, or negative for no limit */
 gboolean
-_lsobs_fan_flush (LsobsFan         *self,
-                  gint64            timeout,
-                  LsobsFlushStats  *stats,
-                  GError          **error)
+_lsobs_fan_flush (LsobsFan *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
   return _lsobs_flush_run (self->pipes, self->n_pipes, timeout, stats, error);
 }
@@ -196,9 +186,7 @@ _lsobs_fan_flush (LsobsFan         *self,
 /* Ends @task, which has no task data yet, when the flush has ended; the numbers are
  * those of _lsobs_flush_peek_task_stats() then. */
 void
-_lsobs_fan_flush_task (LsobsFan *self,
-                       gint64    timeout,
-                       GTask    *task)
+_lsobs_fan_flush_task (LsobsFan *self, gint64 timeout, GTask *task)
 {
   _lsobs_flush_run_task (self->pipes, self->n_pipes, timeout, task);
 }
@@ -206,10 +194,7 @@ _lsobs_fan_flush_task (LsobsFan *self,
 /* Takes no more records, sends what waits, and ends all sending.
  * @timeout: ms, or negative for no limit */
 gboolean
-_lsobs_fan_shut_down (LsobsFan         *self,
-                      gint64            timeout,
-                      LsobsFlushStats  *stats,
-                      GError          **error)
+_lsobs_fan_shut_down (LsobsFan *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
   gint64 now = g_get_monotonic_time ();
   gint64 deadline = timeout < 0 ? G_MAXINT64 : now + MIN (timeout, LONGEST_TIMEOUT) * 1000;
@@ -246,8 +231,7 @@ _lsobs_fan_dup_stats (LsobsFan *self)
 }
 
 LsobsStats *
-_lsobs_fan_dup_lane_stats (LsobsFan *self,
-                           guint     lane)
+_lsobs_fan_dup_lane_stats (LsobsFan *self, guint lane)
 {
   return _lsobs_pipe_dup_stats (self->pipes[lane]);
 }
@@ -264,8 +248,7 @@ _lsobs_fan_get_state (LsobsFan *self)
 }
 
 LsobsState
-_lsobs_fan_get_lane_state (LsobsFan *self,
-                           guint     lane)
+_lsobs_fan_get_lane_state (LsobsFan *self, guint lane)
 {
   return _lsobs_pipe_get_state (self->pipes[lane]);
 }

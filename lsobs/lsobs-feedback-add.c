@@ -24,9 +24,7 @@
  * Since: 0.1
  */
 gboolean
-lsobs_exporter_add_feedback (LsobsExporter  *self,
-                             LsobsFeedback  *feedback,
-                             GError        **error)
+lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (feedback != NULL, FALSE);
@@ -51,9 +49,7 @@ lsobs_exporter_add_feedback (LsobsExporter  *self,
  * Since: 0.1
  */
 gboolean
-lsobs_observer_add_feedback (LsobsObserver  *self,
-                             LsobsFeedback  *feedback,
-                             GError        **error)
+lsobs_observer_add_feedback (LsobsObserver *self, LsobsFeedback *feedback, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (feedback != NULL, FALSE);
@@ -74,8 +70,7 @@ lsobs_observer_add_feedback (LsobsObserver  *self,
  * Since: 0.1
  */
 LsobsFeedback *
-lsobs_run_new_feedback (LsobsRun   *self,
-                        const char *key)
+lsobs_run_new_feedback (LsobsRun *self, const char *key)
 {
   g_return_val_if_fail (self != NULL, NULL);
   g_return_val_if_fail (key != NULL, NULL);
@@ -102,11 +97,11 @@ lsobs_run_new_feedback (LsobsRun   *self,
  * Since: 0.1
  */
 gboolean
-lsobs_run_add_feedback (LsobsRun    *self,
-                        const char  *key,
-                        double       score,
-                        const char  *comment,
-                        GError     **error)
+lsobs_run_add_feedback (LsobsRun *self,
+                        const char *key,
+                        double score,
+                        const char *comment,
+                        GError **error)
 {
   g_autoptr (LsobsFeedback) feedback = NULL;
 

@@ -20,39 +20,37 @@ struct _LsobsFeedback
 
   LsobsId id;
   char id_text[LSOBS_UUID_LEN + 1];
-  gint64 created_at;            /* µs since 1970 */
-  char *run_id;                 /* (owned) */
-  char *trace_id;               /* (owned) */
-  char *key;                    /* (owned) */
+  gint64 created_at; /* µs since 1970 */
+  char *run_id;      /* (owned) */
+  char *trace_id;    /* (owned) */
+  char *key;         /* (owned) */
 
   LsobsScoreKind score_kind;
-  double score;                 /* a boolean is 0 or 1 */
-  GBytes *value;                /* (owned) (nullable) */
-  char *comment;                /* (owned) (nullable) */
-  GBytes *correction;           /* (owned) (nullable) */
+  double score;       /* a boolean is 0 or 1 */
+  GBytes *value;      /* (owned) (nullable) */
+  char *comment;      /* (owned) (nullable) */
+  GBytes *correction; /* (owned) (nullable) */
   LsobsFeedbackSource source;
-  GBytes *metadata;             /* (owned) (nullable) of the source */
-  char *project_id;             /* (owned) (nullable) */
-  gint64 start_time;            /* µs since 1970, or 0: of the run */
-  char *experiment_id;          /* (owned) (nullable) */
-  char *group_id;               /* (owned) (nullable) */
-  GBytes *config;               /* (owned) (nullable) */
-  GBytes *extra;                /* (owned) (nullable) */
+  GBytes *metadata;    /* (owned) (nullable) of the source */
+  char *project_id;    /* (owned) (nullable) */
+  gint64 start_time;   /* µs since 1970, or 0: of the run */
+  char *experiment_id; /* (owned) (nullable) */
+  char *group_id;      /* (owned) (nullable) */
+  GBytes *config;      /* (owned) (nullable) */
+  GBytes *extra;       /* (owned) (nullable) */
   gboolean is_error;
-  gboolean keep_retention;      /* the trace is not to be kept longer for it */
+  gboolean keep_retention; /* the trace is not to be kept longer for it */
 
-  LsobsRunInfo *run;            /* (owned) (nullable) of a run that has a handle ... */
-  GObject *exporter;            /* (owned) (nullable) ... and where its records go */
+  LsobsRunInfo *run; /* (owned) (nullable) of a run that has a handle ... */
+  GObject *exporter; /* (owned) (nullable) ... and where its records go */
 };
 
-LsobsFeedback *_lsobs_feedback_new_for_run (LsobsRunInfo   *run,
-                                            GObject        *exporter,
-                                            const char     *key);
-LsobsFeedback *_lsobs_feedback_copy        (LsobsFeedback  *self);
-gboolean       _lsobs_feedback_check       (LsobsFeedback  *self,
-                                            LsobsId        *run_id,
-                                            LsobsId        *trace_id,
-                                            GError        **error);
-gsize          _lsobs_feedback_measure     (LsobsFeedback  *self);
+LsobsFeedback *_lsobs_feedback_new_for_run (LsobsRunInfo *run, GObject *exporter, const char *key);
+LsobsFeedback *_lsobs_feedback_copy (LsobsFeedback *self);
+gboolean _lsobs_feedback_check (LsobsFeedback *self,
+                                LsobsId *run_id,
+                                LsobsId *trace_id,
+                                GError **error);
+gsize _lsobs_feedback_measure (LsobsFeedback *self);
 
 G_END_DECLS

@@ -45,7 +45,8 @@
 /* Far more than the service takes. It is for values that contain themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
-G_DEFINE_ENUM_TYPE (LsobsFeedbackSource, lsobs_feedback_source,
+G_DEFINE_ENUM_TYPE (LsobsFeedbackSource,
+                    lsobs_feedback_source,
                     G_DEFINE_ENUM_VALUE (LSOBS_FEEDBACK_SOURCE_API, "api"),
                     G_DEFINE_ENUM_VALUE (LSOBS_FEEDBACK_SOURCE_MODEL, "model"))
 
@@ -67,9 +68,7 @@ alloc_feedback (const char *key)
 
 /* @exporter: where the records of the run go */
 LsobsFeedback *
-_lsobs_feedback_new_for_run (LsobsRunInfo *run,
-                             GObject      *exporter,
-                             const char   *key)
+_lsobs_feedback_new_for_run (LsobsRunInfo *run, GObject *exporter, const char *key)
 {
   LsobsFeedback *self = alloc_feedback (key);
 
@@ -114,26 +113,21 @@ _lsobs_feedback_copy (LsobsFeedback *self)
 }
 
 static gboolean
-check_id (const char  *id,
-          LsobsId     *parsed,
-          GError     **error)
+check_id (const char *id, LsobsId *parsed, GError **error)
 {
   if (strlen (id) == LSOBS_UUID_LEN && _lsobs_id_parse (parsed, id))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK,
-                       _("Each id in feedback must be a UUID"));
+                       _ ("Each id in feedback must be a UUID"));
   return FALSE;
 }
 
 /* What the service would refuse a whole request for.
  * @run_id, @trace_id: (out) */
 gboolean
-_lsobs_feedback_check (LsobsFeedback  *self,
-                       LsobsId        *run_id,
-                       LsobsId        *trace_id,
-                       GError        **error)
+_lsobs_feedback_check (LsobsFeedback *self, LsobsId *run_id, LsobsId *trace_id, GError **error)
 {
-  const char * const others[] = { self->project_id, self->experiment_id, self->group_id };
+  const char *const others[] = { self->project_id, self->experiment_id, self->group_id };
   LsobsId other;
 
   if (!check_id (self->run_id, run_id, error) || !check_id (self->trace_id, trace_id, error))
@@ -144,13 +138,13 @@ _lsobs_feedback_check (LsobsFeedback  *self,
   if (*self->key == '\0')
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK,
-                           _("The key of feedback must not be empty"));
+                           _ ("The key of feedback must not be empty"));
       return FALSE;
     }
   if (!isfinite (self->score))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK,
-                           _("A score must be a finite number"));
+                           _ ("A score must be a finite number"));
       return FALSE;
     }
   return TRUE;
@@ -179,16 +173,14 @@ _lsobs_feedback_measure (LsobsFeedback *self)
 
 /* The program may change its tree. */
 static void
-set_json (GBytes   **member,
-          JsonNode  *node)
+set_json (GBytes **member, JsonNode *node)
 {
   g_clear_pointer (member, g_bytes_unref);
   *member = _lsobs_capture_node (node, MAX_BYTES, NULL);
 }
 
 static void
-set_string (char       **member,
-            const char  *text)
+set_string (char **member, const char *text)
 {
   g_free (*member);
   *member = g_strdup (text);
@@ -207,9 +199,7 @@ set_string (char       **member,
  * Since: 0.1
  */
 LsobsFeedback *
-lsobs_feedback_new (const char *run_id,
-                    const char *trace_id,
-                    const char *key)
+lsobs_feedback_new (const char *run_id, const char *trace_id, const char *key)
 {
   LsobsFeedback *self;
 
@@ -358,8 +348,7 @@ lsobs_feedback_get_key (LsobsFeedback *self)
  * Since: 0.1
  */
 void
-lsobs_feedback_set_score (LsobsFeedback *self,
-                          double         score)
+lsobs_feedback_set_score (LsobsFeedback *self, double score)
 {
   g_return_if_fail (self != NULL);
 
@@ -377,8 +366,7 @@ lsobs_feedback_set_score (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_score_boolean (LsobsFeedback *self,
-                                  gboolean       score)
+lsobs_feedback_set_score_boolean (LsobsFeedback *self, gboolean score)
 {
   g_return_if_fail (self != NULL);
 
@@ -396,8 +384,7 @@ lsobs_feedback_set_score_boolean (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_value (LsobsFeedback *self,
-                          JsonNode      *value)
+lsobs_feedback_set_value (LsobsFeedback *self, JsonNode *value)
 {
   g_return_if_fail (self != NULL);
 
@@ -414,8 +401,7 @@ lsobs_feedback_set_value (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_comment (LsobsFeedback *self,
-                            const char    *comment)
+lsobs_feedback_set_comment (LsobsFeedback *self, const char *comment)
 {
   g_return_if_fail (self != NULL);
 
@@ -432,8 +418,7 @@ lsobs_feedback_set_comment (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_correction (LsobsFeedback *self,
-                               JsonNode      *correction)
+lsobs_feedback_set_correction (LsobsFeedback *self, JsonNode *correction)
 {
   g_return_if_fail (self != NULL);
 
@@ -452,9 +437,7 @@ lsobs_feedback_set_correction (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_source (LsobsFeedback       *self,
-                           LsobsFeedbackSource  source,
-                           JsonNode            *metadata)
+lsobs_feedback_set_source (LsobsFeedback *self, LsobsFeedbackSource source, JsonNode *metadata)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail ((guint) source <= LSOBS_FEEDBACK_SOURCE_MODEL);
@@ -474,8 +457,7 @@ lsobs_feedback_set_source (LsobsFeedback       *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_project_id (LsobsFeedback *self,
-                               const char    *project_id)
+lsobs_feedback_set_project_id (LsobsFeedback *self, const char *project_id)
 {
   g_return_if_fail (self != NULL);
 
@@ -493,8 +475,7 @@ lsobs_feedback_set_project_id (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_start_time (LsobsFeedback *self,
-                               gint64         start_time)
+lsobs_feedback_set_start_time (LsobsFeedback *self, gint64 start_time)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (start_time > 0);
@@ -512,8 +493,7 @@ lsobs_feedback_set_start_time (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_experiment_id (LsobsFeedback *self,
-                                  const char    *experiment_id)
+lsobs_feedback_set_experiment_id (LsobsFeedback *self, const char *experiment_id)
 {
   g_return_if_fail (self != NULL);
 
@@ -530,8 +510,7 @@ lsobs_feedback_set_experiment_id (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_group_id (LsobsFeedback *self,
-                             const char    *group_id)
+lsobs_feedback_set_group_id (LsobsFeedback *self, const char *group_id)
 {
   g_return_if_fail (self != NULL);
 
@@ -548,8 +527,7 @@ lsobs_feedback_set_group_id (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_config (LsobsFeedback *self,
-                           JsonNode      *config)
+lsobs_feedback_set_config (LsobsFeedback *self, JsonNode *config)
 {
   g_return_if_fail (self != NULL);
 
@@ -566,8 +544,7 @@ lsobs_feedback_set_config (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_extra (LsobsFeedback *self,
-                          JsonNode      *extra)
+lsobs_feedback_set_extra (LsobsFeedback *self, JsonNode *extra)
 {
   g_return_if_fail (self != NULL);
 
@@ -584,8 +561,7 @@ lsobs_feedback_set_extra (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_is_error (LsobsFeedback *self,
-                             gboolean       is_error)
+lsobs_feedback_set_is_error (LsobsFeedback *self, gboolean is_error)
 {
   g_return_if_fail (self != NULL);
 
@@ -603,8 +579,7 @@ lsobs_feedback_set_is_error (LsobsFeedback *self,
  * Since: 0.1
  */
 void
-lsobs_feedback_set_extend_retention (LsobsFeedback *self,
-                                     gboolean       extend_retention)
+lsobs_feedback_set_extend_retention (LsobsFeedback *self, gboolean extend_retention)
 {
   g_return_if_fail (self != NULL);
 

@@ -33,71 +33,56 @@ typedef enum
 typedef struct _LsobsFeedback LsobsFeedback;
 
 LSOBS_AVAILABLE_IN_0_1
-GType          lsobs_feedback_source_get_type      (void);
+GType lsobs_feedback_source_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-GType          lsobs_feedback_get_type             (void);
+GType lsobs_feedback_get_type (void);
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsFeedback *lsobs_feedback_new                  (const char          *run_id,
-                                                    const char          *trace_id,
-                                                    const char          *key);
+LsobsFeedback *lsobs_feedback_new (const char *run_id, const char *trace_id, const char *key);
 LSOBS_AVAILABLE_IN_0_1
-LsobsFeedback *lsobs_feedback_ref                  (LsobsFeedback       *self);
+LsobsFeedback *lsobs_feedback_ref (LsobsFeedback *self);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_unref                (LsobsFeedback       *self);
+void lsobs_feedback_unref (LsobsFeedback *self);
 
 LSOBS_AVAILABLE_IN_0_1
-const char    *lsobs_feedback_get_id               (LsobsFeedback       *self);
+const char *lsobs_feedback_get_id (LsobsFeedback *self);
 LSOBS_AVAILABLE_IN_0_1
-const char    *lsobs_feedback_get_run_id           (LsobsFeedback       *self);
+const char *lsobs_feedback_get_run_id (LsobsFeedback *self);
 LSOBS_AVAILABLE_IN_0_1
-const char    *lsobs_feedback_get_trace_id         (LsobsFeedback       *self);
+const char *lsobs_feedback_get_trace_id (LsobsFeedback *self);
 LSOBS_AVAILABLE_IN_0_1
-const char    *lsobs_feedback_get_key              (LsobsFeedback       *self);
+const char *lsobs_feedback_get_key (LsobsFeedback *self);
 
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_score            (LsobsFeedback       *self,
-                                                    double               score);
+void lsobs_feedback_set_score (LsobsFeedback *self, double score);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_score_boolean    (LsobsFeedback       *self,
-                                                    gboolean             score);
+void lsobs_feedback_set_score_boolean (LsobsFeedback *self, gboolean score);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_value            (LsobsFeedback       *self,
-                                                    JsonNode            *value);
+void lsobs_feedback_set_value (LsobsFeedback *self, JsonNode *value);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_comment          (LsobsFeedback       *self,
-                                                    const char          *comment);
+void lsobs_feedback_set_comment (LsobsFeedback *self, const char *comment);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_correction       (LsobsFeedback       *self,
-                                                    JsonNode            *correction);
+void lsobs_feedback_set_correction (LsobsFeedback *self, JsonNode *correction);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_source           (LsobsFeedback       *self,
-                                                    LsobsFeedbackSource  source,
-                                                    JsonNode            *metadata);
+void lsobs_feedback_set_source (LsobsFeedback *self,
+                                LsobsFeedbackSource source,
+                                JsonNode *metadata);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_project_id       (LsobsFeedback       *self,
-                                                    const char          *project_id);
+void lsobs_feedback_set_project_id (LsobsFeedback *self, const char *project_id);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_start_time       (LsobsFeedback       *self,
-                                                    gint64               start_time);
+void lsobs_feedback_set_start_time (LsobsFeedback *self, gint64 start_time);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_experiment_id    (LsobsFeedback       *self,
-                                                    const char          *experiment_id);
+void lsobs_feedback_set_experiment_id (LsobsFeedback *self, const char *experiment_id);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_group_id         (LsobsFeedback       *self,
-                                                    const char          *group_id);
+void lsobs_feedback_set_group_id (LsobsFeedback *self, const char *group_id);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_config           (LsobsFeedback       *self,
-                                                    JsonNode            *config);
+void lsobs_feedback_set_config (LsobsFeedback *self, JsonNode *config);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_extra            (LsobsFeedback       *self,
-                                                    JsonNode            *extra);
+void lsobs_feedback_set_extra (LsobsFeedback *self, JsonNode *extra);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_is_error         (LsobsFeedback       *self,
-                                                    gboolean             is_error);
+void lsobs_feedback_set_is_error (LsobsFeedback *self, gboolean is_error);
 LSOBS_AVAILABLE_IN_0_1
-void           lsobs_feedback_set_extend_retention (LsobsFeedback       *self,
-                                                    gboolean             extend_retention);
+void lsobs_feedback_set_extend_retention (LsobsFeedback *self, gboolean extend_retention);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsFeedback, lsobs_feedback_unref)
 

@@ -6,10 +6,10 @@
 G_BEGIN_DECLS
 
 /* Files that somebody else may have written. Blocks as long as the disk does. */
-gboolean _lsobs_file_read (int          dir,
-                           const char  *path,
-                           int          flags,
-                           gsize        max_bytes,
+gboolean _lsobs_file_read (int dir,
+                           const char *path,
+                           int flags,
+                           gsize max_bytes,
                            LsobsBuffer *text);
 
 G_END_DECLS

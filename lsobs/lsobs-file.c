@@ -10,9 +10,7 @@
 
 /* FALSE if it is more than was announced: somebody is writing to it. */
 static gboolean
-read_all (int          fd,
-          gsize        size,
-          LsobsBuffer *text)
+read_all (int fd, gsize size, LsobsBuffer *text)
 {
   char *room = _lsobs_buffer_reserve (text, size + 1);
   gssize n;
@@ -35,11 +33,7 @@ read_all (int          fd,
  * @flags: more of those of open()
  * @text: empty */
 gboolean
-_lsobs_file_read (int          dir,
-                  const char  *path,
-                  int          flags,
-                  gsize        max_bytes,
-                  LsobsBuffer *text)
+_lsobs_file_read (int dir, const char *path, int flags, gsize max_bytes, LsobsBuffer *text)
 {
   int fd = openat (dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
   struct stat info;

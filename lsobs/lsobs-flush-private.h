@@ -8,15 +8,12 @@ G_BEGIN_DECLS
 
 /* One flush of several pipes: all of them are told at once, and share one deadline.
  * The pipes must live until it has ended. */
-gboolean         _lsobs_flush_run             (LsobsPipe * const *pipes,
-                                               guint              n_pipes,
-                                               gint64             timeout,
-                                               LsobsFlushStats   *stats,
-                                               GError           **error);
-void             _lsobs_flush_run_task        (LsobsPipe * const *pipes,
-                                               guint              n_pipes,
-                                               gint64             timeout,
-                                               GTask             *task);
-LsobsFlushStats *_lsobs_flush_peek_task_stats (GTask             *task);
+gboolean _lsobs_flush_run (LsobsPipe *const *pipes,
+                           guint n_pipes,
+                           gint64 timeout,
+                           LsobsFlushStats *stats,
+                           GError **error);
+void _lsobs_flush_run_task (LsobsPipe *const *pipes, guint n_pipes, gint64 timeout, GTask *task);
+LsobsFlushStats *_lsobs_flush_peek_task_stats (GTask *task);
 
 G_END_DECLS

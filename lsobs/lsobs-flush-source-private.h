@@ -10,7 +10,6 @@ G_BEGIN_DECLS
 typedef struct _LsobsFlushSource LsobsFlushSource;
 
 GSource *_lsobs_flush_source_new (void);
-void     _lsobs_flush_source_arm (GSource *source,
-                                  gint64   ready_time);
+void _lsobs_flush_source_arm (GSource *source, gint64 ready_time);
 
 G_END_DECLS

@@ -13,9 +13,7 @@ struct _LsobsFlushSource
 
 /* Called in the context the source is attached to. */
 static gboolean
-lsobs_flush_source_dispatch (GSource     *source,
-                             GSourceFunc  callback,
-                             gpointer     user_data)
+lsobs_flush_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   LsobsFlushSource *self = (LsobsFlushSource *) source;
 
@@ -56,8 +54,7 @@ _lsobs_flush_source_new (void)
 /* Fires at @ready_time (monotonic, µs; 0: at once) or when it was to fire already,
  * whatever is earlier. */
 void
-_lsobs_flush_source_arm (GSource *source,
-                         gint64   ready_time)
+_lsobs_flush_source_arm (GSource *source, gint64 ready_time)
 {
   LsobsFlushSource *self = (LsobsFlushSource *) source;
 

@@ -12,7 +12,10 @@
  * members are zero when there was nothing to flush.
  */
 
-G_DEFINE_BOXED_TYPE (LsobsFlushStats, lsobs_flush_stats, lsobs_flush_stats_copy, lsobs_flush_stats_free)
+G_DEFINE_BOXED_TYPE (LsobsFlushStats,
+                     lsobs_flush_stats,
+                     lsobs_flush_stats_copy,
+                     lsobs_flush_stats_free)
 
 /**
  * lsobs_flush_stats_copy:

@@ -32,11 +32,11 @@ struct _LsobsFlushStats
 };
 
 LSOBS_AVAILABLE_IN_0_1
-GType            lsobs_flush_stats_get_type (void);
+GType lsobs_flush_stats_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-LsobsFlushStats *lsobs_flush_stats_copy     (const LsobsFlushStats *self);
+LsobsFlushStats *lsobs_flush_stats_copy (const LsobsFlushStats *self);
 LSOBS_AVAILABLE_IN_0_1
-void             lsobs_flush_stats_free     (LsobsFlushStats *self);
+void lsobs_flush_stats_free (LsobsFlushStats *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsFlushStats, lsobs_flush_stats_free)
 

@@ -18,16 +18,14 @@ typedef struct
 
 typedef struct
 {
-  gint64 began;        /* monotonic, µs */
+  gint64 began; /* monotonic, µs */
   guint n_legs;
-  Leg *legs;           /* (owned) */
+  Leg *legs; /* (owned) */
 } Flush;
 
 /* Each leg still needs its ticket. */
 static void
-flush_init (Flush              *self,
-            LsobsPipe * const  *pipes,
-            guint               n_pipes)
+flush_init (Flush *self, LsobsPipe *const *pipes, guint n_pipes)
 {
   self->began = g_get_monotonic_time ();
   self->n_legs = n_pipes;
@@ -49,9 +47,7 @@ flush_clear (Flush *self)
 
 /* All tickets are finished, or removed from their queues. */
 static gboolean
-report (Flush            *self,
-        LsobsFlushStats  *stats,
-        GError          **error)
+report (Flush *self, LsobsFlushStats *stats, GError **error)
 {
   gint64 waited_ms = (g_get_monotonic_time () - self->began) / 1000;
   LsobsPipe *worst = NULL;
@@ -103,19 +99,18 @@ get_deadline (gint64 timeout)
 
 /* Called wherever the last record found its fate. */
 static void
-wake_context_cb (LsobsTicket *ticket,
-                 gpointer     user_data)
+wake_context_cb (LsobsTicket *ticket, gpointer user_data)
 {
   g_main_context_wakeup (user_data);
 }
 
 /* @timeout: ms, or negative for no limit */
 gboolean
-_lsobs_flush_run (LsobsPipe * const  *pipes,
-                  guint               n_pipes,
-                  gint64              timeout,
-                  LsobsFlushStats    *stats,
-                  GError            **error)
+_lsobs_flush_run (LsobsPipe *const *pipes,
+                  guint n_pipes,
+                  gint64 timeout,
+                  LsobsFlushStats *stats,
+                  GError **error)
 {
   gint64 deadline = get_deadline (timeout);
   gboolean done;
@@ -147,11 +142,11 @@ _lsobs_flush_run (LsobsPipe * const  *pipes,
  * of the task. */
 typedef struct
 {
-  guint epoch;           /* the process that has begun it */
+  guint epoch; /* the process that has begun it */
   Flush flush;
-  int n_open;            /* (atomic) tickets that are not finished */
-  GSource *alarm;        /* (owned) (nullable) */
-  GSource *cancel;       /* (owned) (nullable) */
+  int n_open;      /* (atomic) tickets that are not finished */
+  GSource *alarm;  /* (owned) (nullable) */
+  GSource *cancel; /* (owned) (nullable) */
   gboolean finished;
   LsobsFlushStats stats;
 } FlushData;
@@ -206,8 +201,7 @@ finish_flush_cb (gpointer user_data)
 }
 
 static gboolean
-flush_cancelled_cb (GCancellable *cancellable,
-                    gpointer      user_data)
+flush_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
   return finish_flush_cb (user_data);
 }
@@ -215,8 +209,7 @@ flush_cancelled_cb (GCancellable *cancellable,
 /* Called wherever the last record of a pipe found its fate, holding a reference to
  * the task. */
 static void
-flush_ticket_cb (LsobsTicket *ticket,
-                 gpointer     user_data)
+flush_ticket_cb (LsobsTicket *ticket, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   FlushData *data = g_task_get_task_data (task);
@@ -232,9 +225,7 @@ flush_ticket_cb (LsobsTicket *ticket,
 
 /* @func: as of GSourceFunc, or of GCancellableSourceFunc for a cancellable source */
 static GSource *
-watch_flush (GTask       *task,
-             GSource     *source,
-             GSourceFunc  func)
+watch_flush (GTask *task, GSource *source, GSourceFunc func)
 {
   g_source_set_static_name (source, "[lsobs] flush timeout");
   g_source_set_callback (source, func, g_object_ref (task), g_object_unref);
@@ -244,10 +235,7 @@ watch_flush (GTask       *task,
 
 /* Ends @task, which has no task data yet, when the flush has ended. */
 void
-_lsobs_flush_run_task (LsobsPipe * const *pipes,
-                       guint              n_pipes,
-                       gint64             timeout,
-                       GTask             *task)
+_lsobs_flush_run_task (LsobsPipe *const *pipes, guint n_pipes, gint64 timeout, GTask *task)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
   FlushData *data = g_new0 (FlushData, 1);

@@ -21,24 +21,20 @@ _lsobs_fork_epoch (void)
 typedef struct
 {
   GList link;
-  GMutex gate;          /* of a thread: held while it does anything but poll */
-  GAsyncQueue *queue;   /* (unowned) of a queue: locked, so that nobody allocates in it */
+  GMutex gate;        /* of a thread: held while it does anything but poll */
+  GAsyncQueue *queue; /* (unowned) of a queue: locked, so that nobody allocates in it */
 } LsobsForkGuard;
 
-void _lsobs_fork_guard_add_queue    (LsobsForkGuard *self,
-                                     GAsyncQueue    *queue);
+void _lsobs_fork_guard_add_queue (LsobsForkGuard *self, GAsyncQueue *queue);
 void _lsobs_fork_guard_remove_queue (LsobsForkGuard *self);
-GThread *
-     _lsobs_fork_guard_start_thread (const char      *name,
-                                     GThreadFunc      func,
-                                     gpointer         data,
-                                     GError         **error);
-void _lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
-                                     GMainContext   *context);
+GThread *_lsobs_fork_guard_start_thread (const char *name,
+                                         GThreadFunc func,
+                                         gpointer data,
+                                         GError **error);
+void _lsobs_fork_guard_enter_thread (LsobsForkGuard *self, GMainContext *context);
 void _lsobs_fork_guard_leave_thread (LsobsForkGuard *self);
-LsobsForkGuard *
-     _lsobs_fork_guard_open         (void);
-void _lsobs_fork_guard_close        (LsobsForkGuard *self);
-void _lsobs_fork_revive_tasks       (void);
+LsobsForkGuard *_lsobs_fork_guard_open (void);
+void _lsobs_fork_guard_close (LsobsForkGuard *self);
+void _lsobs_fork_revive_tasks (void);
 
 G_END_DECLS

@@ -74,8 +74,7 @@ watch_forks (void)
 }
 
 static void
-remove_guard (LsobsForkGuard *self,
-              GQueue         *guards)
+remove_guard (LsobsForkGuard *self, GQueue *guards)
 {
   g_mutex_lock (&registry_lock);
   g_queue_unlink (guards, &self->link);
@@ -83,11 +82,10 @@ remove_guard (LsobsForkGuard *self,
 }
 
 void
-_lsobs_fork_guard_add_queue (LsobsForkGuard *self,
-                             GAsyncQueue    *queue)
+_lsobs_fork_guard_add_queue (LsobsForkGuard *self, GAsyncQueue *queue)
 {
   self->queue = queue;
-  self->link = (GList) { self, NULL, NULL };
+  self->link = (GList){ self, NULL, NULL };
   g_mutex_lock (&registry_lock);
   g_queue_push_tail_link (&queues, &self->link);
   g_mutex_unlock (&registry_lock);
@@ -122,9 +120,7 @@ _lsobs_fork_guard_close (LsobsForkGuard *self)
 /* Here a thread of ours may be when somebody forks; and in a function of the
  * program. */
 static int
-poll_outside (GPollFD *fds,
-              guint    n_fds,
-              int      timeout)
+poll_outside (GPollFD *fds, guint n_fds, int timeout)
 {
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int n = g_poll (fds, n_fds, timeout);
@@ -146,10 +142,7 @@ count_started (void)
 /* Returns: (transfer full) (nullable): a thread whose function calls
  * _lsobs_fork_guard_enter_thread(), before all else that may wait */
 GThread *
-_lsobs_fork_guard_start_thread (const char   *name,
-                                GThreadFunc   func,
-                                gpointer      data,
-                                GError      **error)
+_lsobs_fork_guard_start_thread (const char *name, GThreadFunc func, gpointer data, GError **error)
 {
   GThread *thread;
 
@@ -169,11 +162,10 @@ _lsobs_fork_guard_start_thread (const char   *name,
 /* Called in a thread that is ours, before it runs @context, which is its own.
  * @context: (nullable) */
 void
-_lsobs_fork_guard_enter_thread (LsobsForkGuard *self,
-                                GMainContext   *context)
+_lsobs_fork_guard_enter_thread (LsobsForkGuard *self, GMainContext *context)
 {
   g_mutex_init (&self->gate);
-  self->link = (GList) { self, NULL, NULL };
+  self->link = (GList){ self, NULL, NULL };
   g_mutex_lock (&registry_lock);
   g_queue_push_tail_link (&threads, &self->link);
   count_started ();
@@ -196,10 +188,7 @@ _lsobs_fork_guard_leave_thread (LsobsForkGuard *self)
 }
 
 static void
-do_nothing (GTask        *task,
-            gpointer      source_object,
-            gpointer      task_data,
-            GCancellable *cancellable)
+do_nothing (GTask *task, gpointer source_object, gpointer task_data, GCancellable *cancellable)
 {
 }
 

@@ -39,9 +39,7 @@ lsobs_graph_observer_default_init (LsobsGraphObserverInterface *iface)
  * Since: 0.1
  */
 void
-lsobs_graph_observer_on_node_start (LsobsGraphObserver *self,
-                                    const char         *node_id,
-                                    JsonNode           *input)
+lsobs_graph_observer_on_node_start (LsobsGraphObserver *self, const char *node_id, JsonNode *input)
 {
   LsobsGraphObserverInterface *iface;
 
@@ -67,9 +65,9 @@ lsobs_graph_observer_on_node_start (LsobsGraphObserver *self,
  */
 void
 lsobs_graph_observer_on_node_end (LsobsGraphObserver *self,
-                                  const char         *node_id,
-                                  JsonNode           *output,
-                                  gint64              duration_ms)
+                                  const char *node_id,
+                                  JsonNode *output,
+                                  gint64 duration_ms)
 {
   LsobsGraphObserverInterface *iface;
 
@@ -93,9 +91,7 @@ lsobs_graph_observer_on_node_end (LsobsGraphObserver *self,
  * Since: 0.1
  */
 void
-lsobs_graph_observer_on_error (LsobsGraphObserver *self,
-                               const char         *node_id,
-                               const GError       *error)
+lsobs_graph_observer_on_error (LsobsGraphObserver *self, const char *node_id, const GError *error)
 {
   LsobsGraphObserverInterface *iface;
 
@@ -123,10 +119,10 @@ lsobs_graph_observer_on_error (LsobsGraphObserver *self,
  */
 void
 lsobs_graph_observer_on_tool_call (LsobsGraphObserver *self,
-                                   const char         *node_id,
-                                   const char         *tool_name,
-                                   const char         *call_id,
-                                   JsonNode           *args)
+                                   const char *node_id,
+                                   const char *tool_name,
+                                   const char *call_id,
+                                   JsonNode *args)
 {
   LsobsGraphObserverInterface *iface;
 
@@ -155,10 +151,10 @@ lsobs_graph_observer_on_tool_call (LsobsGraphObserver *self,
  */
 void
 lsobs_graph_observer_on_tool_result (LsobsGraphObserver *self,
-                                     const char         *node_id,
-                                     const char         *tool_name,
-                                     const char         *call_id,
-                                     JsonNode           *result)
+                                     const char *node_id,
+                                     const char *tool_name,
+                                     const char *call_id,
+                                     JsonNode *result)
 {
   LsobsGraphObserverInterface *iface;
 

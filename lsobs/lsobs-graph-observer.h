@@ -35,55 +35,51 @@ struct _LsobsGraphObserverInterface
 {
   GTypeInterface parent_iface;
 
-  void (*on_node_start)  (LsobsGraphObserver *self,
-                          const char         *node_id,
-                          JsonNode           *input);
-  void (*on_node_end)    (LsobsGraphObserver *self,
-                          const char         *node_id,
-                          JsonNode           *output,
-                          gint64              duration_ms);
-  void (*on_error)       (LsobsGraphObserver *self,
-                          const char         *node_id,
-                          const GError       *error);
-  void (*on_tool_call)   (LsobsGraphObserver *self,
-                          const char         *node_id,
-                          const char         *tool_name,
-                          const char         *call_id,
-                          JsonNode           *args);
+  void (*on_node_start) (LsobsGraphObserver *self, const char *node_id, JsonNode *input);
+  void (*on_node_end) (LsobsGraphObserver *self,
+                       const char *node_id,
+                       JsonNode *output,
+                       gint64 duration_ms);
+  void (*on_error) (LsobsGraphObserver *self, const char *node_id, const GError *error);
+  void (*on_tool_call) (LsobsGraphObserver *self,
+                        const char *node_id,
+                        const char *tool_name,
+                        const char *call_id,
+                        JsonNode *args);
   void (*on_tool_result) (LsobsGraphObserver *self,
-                          const char         *node_id,
-                          const char         *tool_name,
-                          const char         *call_id,
-                          JsonNode           *result);
+                          const char *node_id,
+                          const char *tool_name,
+                          const char *call_id,
+                          JsonNode *result);
 
   /*< private >*/
   gpointer padding[8];
 };
 
 LSOBS_AVAILABLE_IN_0_1
-void lsobs_graph_observer_on_node_start  (LsobsGraphObserver *self,
-                                          const char         *node_id,
-                                          JsonNode           *input);
+void lsobs_graph_observer_on_node_start (LsobsGraphObserver *self,
+                                         const char *node_id,
+                                         JsonNode *input);
 LSOBS_AVAILABLE_IN_0_1
-void lsobs_graph_observer_on_node_end    (LsobsGraphObserver *self,
-                                          const char         *node_id,
-                                          JsonNode           *output,
-                                          gint64              duration_ms);
+void lsobs_graph_observer_on_node_end (LsobsGraphObserver *self,
+                                       const char *node_id,
+                                       JsonNode *output,
+                                       gint64 duration_ms);
 LSOBS_AVAILABLE_IN_0_1
-void lsobs_graph_observer_on_error       (LsobsGraphObserver *self,
-                                          const char         *node_id,
-                                          const GError       *error);
+void lsobs_graph_observer_on_error (LsobsGraphObserver *self,
+                                    const char *node_id,
+                                    const GError *error);
 LSOBS_AVAILABLE_IN_0_1
-void lsobs_graph_observer_on_tool_call   (LsobsGraphObserver *self,
-                                          const char         *node_id,
-                                          const char         *tool_name,
-                                          const char         *call_id,
-                                          JsonNode           *args);
+void lsobs_graph_observer_on_tool_call (LsobsGraphObserver *self,
+                                        const char *node_id,
+                                        const char *tool_name,
+                                        const char *call_id,
+                                        JsonNode *args);
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_graph_observer_on_tool_result (LsobsGraphObserver *self,
-                                          const char         *node_id,
-                                          const char         *tool_name,
-                                          const char         *call_id,
-                                          JsonNode           *result);
+                                          const char *node_id,
+                                          const char *tool_name,
+                                          const char *call_id,
+                                          JsonNode *result);
 
 G_END_DECLS

@@ -71,13 +71,10 @@ typedef struct
 
 /* Redacted as in a payload, but each for itself, so that it fits or does not. */
 static void
-pack_metadatum (Packing    *packing,
-                const char *key,
-                JsonNode   *value)
+pack_metadatum (Packing *packing, const char *key, JsonNode *value)
 {
-  const LsobsJsonWalkOptions options = {
-    packing->settings->redactor, packing->settings->max_string_bytes, FALSE
-  };
+  const LsobsJsonWalkOptions options = { packing->settings->redactor,
+                                         packing->settings->max_string_bytes, FALSE };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
   gboolean fits;
@@ -94,12 +91,10 @@ pack_metadatum (Packing    *packing,
 
 /* @metadata: an object */
 static void
-pack_metadata (Packing *packing,
-               GBytes  *metadata)
+pack_metadata (Packing *packing, GBytes *metadata)
 {
-  g_autoptr (JsonNode) node =
-      _lsobs_record_pass_by_hook (packing->settings, packing->counters, "metadata", metadata,
-                                  JSON_NODE_OBJECT);
+  g_autoptr (JsonNode) node = _lsobs_record_pass_by_hook (packing->settings, packing->counters,
+                                                          "metadata", metadata, JSON_NODE_OBJECT);
   JsonObjectIter iter;
   const char *key;
   JsonNode *value;
@@ -112,8 +107,7 @@ pack_metadata (Packing *packing,
 }
 
 static void
-pack_tag (Packing    *packing,
-          const char *tag)
+pack_tag (Packing *packing, const char *tag)
 {
   g_autofree char *text = NULL;
 
@@ -126,11 +120,10 @@ pack_tag (Packing    *packing,
 
 /* @tags: an array of strings */
 static void
-pack_tags (Packing *packing,
-           GBytes  *tags)
+pack_tags (Packing *packing, GBytes *tags)
 {
-  g_autoptr (JsonNode) node =
-      _lsobs_record_pass_by_hook (packing->settings, packing->counters, "tags", tags, JSON_NODE_ARRAY);
+  g_autoptr (JsonNode) node = _lsobs_record_pass_by_hook (packing->settings, packing->counters,
+                                                          "tags", tags, JSON_NODE_ARRAY);
   JsonArray *array = node != NULL ? json_node_get_array (node) : NULL;
 
   for (guint i = 0; array != NULL && i < json_array_get_length (array); i++)
@@ -146,15 +139,13 @@ pack_tags (Packing *packing,
 
 /* The project first: without it, the trace falls apart. */
 static char *
-write_baggage (LsobsRun *self,
-               gsize     max_bytes)
+write_baggage (LsobsRun *self, gsize max_bytes)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (self->exporter);
-  Packing packing = {
-    settings, _lsobs_exporter_peek_counters (self->exporter), LSOBS_BAGGAGE_INIT (max_bytes), 0
-  };
-  const char *project_name = self->info->project_name != NULL ? self->info->project_name
-                                                              : settings->project_name;
+  Packing packing = { settings, _lsobs_exporter_peek_counters (self->exporter),
+                      LSOBS_BAGGAGE_INIT (max_bytes), 0 };
+  const char *project_name =
+      self->info->project_name != NULL ? self->info->project_name : settings->project_name;
   LsobsNotes *notes = g_atomic_pointer_get (&self->notes);
   g_autoptr (GBytes) metadata = NULL;
   g_autoptr (GBytes) tags = NULL;
@@ -168,7 +159,8 @@ write_baggage (LsobsRun *self,
     {
       g_mutex_lock (&notes->lock);
       if (!settings->hide_metadata)
-        metadata = _lsobs_notes_write_propagated (notes, LSOBS_MAX_BAGGAGE_BYTES, &packing.n_left_out);
+        metadata =
+            _lsobs_notes_write_propagated (notes, LSOBS_MAX_BAGGAGE_BYTES, &packing.n_left_out);
       if (notes->tags_propagated)
         tags = _lsobs_notes_write_tags (notes);
       g_mutex_unlock (&notes->lock);
@@ -208,10 +200,7 @@ peek_visible (LsobsRun *self)
 /* @trace, @baggage: (out) (transfer full) (nullable): the values of the two headers
  * Returns: %FALSE when there are none */
 gboolean
-_lsobs_run_write_headers (LsobsRun  *self,
-                          gsize      max_baggage,
-                          char     **trace,
-                          char     **baggage)
+_lsobs_run_write_headers (LsobsRun *self, gsize max_baggage, char **trace, char **baggage)
 {
   LsobsRunInfo *info = peek_visible (self);
 
@@ -245,8 +234,7 @@ _lsobs_run_write_headers (LsobsRun  *self,
  * Since: 0.1
  */
 void
-lsobs_run_propagate_metadata (LsobsRun   *self,
-                              const char *key)
+lsobs_run_propagate_metadata (LsobsRun *self, const char *key)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
@@ -331,11 +319,11 @@ lsobs_run_to_headers (LsobsRun *self)
  * Returns: (transfer full) */
 LsobsRun *
 _lsobs_observer_start_run_from_values (LsobsObserver *self,
-                                       const char    *trace,
-                                       const char    *baggage,
-                                       const char    *name,
-                                       LsobsRunType   run_type,
-                                       JsonNode      *inputs)
+                                       const char *trace,
+                                       const char *baggage,
+                                       const char *name,
+                                       LsobsRunType run_type,
+                                       JsonNode *inputs)
 {
   const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
@@ -350,8 +338,7 @@ _lsobs_observer_start_run_from_values (LsobsObserver *self,
 /* The case of names does not matter; of two that differ in it alone, the one in
  * lower case counts. */
 static const char *
-find_header (GHashTable *headers,
-             const char *name)
+find_header (GHashTable *headers, const char *name)
 {
   const char *found = NULL;
   GHashTableIter iter;
@@ -397,10 +384,10 @@ find_header (GHashTable *headers,
  */
 LsobsRun *
 lsobs_observer_start_run_from_headers (LsobsObserver *self,
-                                       GHashTable    *headers,
-                                       const char    *name,
-                                       LsobsRunType   run_type,
-                                       JsonNode      *inputs)
+                                       GHashTable *headers,
+                                       const char *name,
+                                       LsobsRunType run_type,
+                                       JsonNode *inputs)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (lsobs_observer_get_exporter (self) != NULL, NULL);

@@ -12,14 +12,11 @@ typedef struct _LsobsHeldAccount LsobsHeldAccount;
 /* The attachments of one run that wait for its end. */
 typedef struct _LsobsHeld LsobsHeld;
 
-LsobsHeldAccount *_lsobs_held_account_new   (gsize              max_bytes,
-                                             LsobsCounters     *counters);
-void              _lsobs_held_account_unref (LsobsHeldAccount  *self);
+LsobsHeldAccount *_lsobs_held_account_new (gsize max_bytes, LsobsCounters *counters);
+void _lsobs_held_account_unref (LsobsHeldAccount *self);
 
-gboolean          _lsobs_held_put           (LsobsHeld        **self,
-                                             LsobsHeldAccount  *account,
-                                             LsobsAttachment   *attachment);
-GPtrArray        *_lsobs_held_finish        (LsobsHeld         *self);
-void              _lsobs_held_free          (LsobsHeld         *self);
+gboolean _lsobs_held_put (LsobsHeld **self, LsobsHeldAccount *account, LsobsAttachment *attachment);
+GPtrArray *_lsobs_held_finish (LsobsHeld *self);
+void _lsobs_held_free (LsobsHeld *self);
 
 G_END_DECLS

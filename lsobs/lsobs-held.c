@@ -8,7 +8,7 @@ struct _LsobsHeldAccount
   gatomicrefcount ref_count;
   LsobsCounters *counters; /* (owned) */
   gsize max_bytes;
-  gsize n_bytes;           /* (atomic) grows under the lock of a queue only */
+  gsize n_bytes; /* (atomic) grows under the lock of a queue only */
 };
 
 struct _LsobsHeld
@@ -20,8 +20,7 @@ struct _LsobsHeld
 
 /* @counters: of those that are dropped */
 LsobsHeldAccount *
-_lsobs_held_account_new (gsize          max_bytes,
-                         LsobsCounters *counters)
+_lsobs_held_account_new (gsize max_bytes, LsobsCounters *counters)
 {
   LsobsHeldAccount *self = g_new0 (LsobsHeldAccount, 1);
 
@@ -53,15 +52,14 @@ measure_again (LsobsHeld *self)
 /* @self: (inout) (nullable): made when it is the first; it stays with its account.
  * FALSE when there is no room. */
 gboolean
-_lsobs_held_put (LsobsHeld        **self,
-                 LsobsHeldAccount  *account,
-                 LsobsAttachment   *attachment)
+_lsobs_held_put (LsobsHeld **self, LsobsHeldAccount *account, LsobsAttachment *attachment)
 {
   LsobsHeldAccount *charged = *self != NULL ? (*self)->account : account;
   gsize n_bytes = __atomic_load_n (&charged->n_bytes, __ATOMIC_RELAXED);
   gboolean taken;
 
-  if (_lsobs_attachment_measure (attachment) > charged->max_bytes - MIN (n_bytes, charged->max_bytes))
+  if (_lsobs_attachment_measure (attachment) >
+      charged->max_bytes - MIN (n_bytes, charged->max_bytes))
     return FALSE;
   if (*self == NULL)
     {

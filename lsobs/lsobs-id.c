@@ -52,8 +52,7 @@ seed_generator (IdGenerator *self)
 }
 
 static inline guint64
-rotate_left (guint64 x,
-             guint   k)
+rotate_left (guint64 x, guint k)
 {
   return (x << k) | (x >> (64 - k));
 }
@@ -92,8 +91,7 @@ _lsobs_id_make_token (char *text)
 
 /* A UUID version 7 whose milliseconds are those of start_time (µs). */
 void
-_lsobs_id_make (LsobsId *id,
-                gint64   start_time)
+_lsobs_id_make (LsobsId *id, gint64 start_time)
 {
   guint64 ms = (guint64) (start_time / 1000);
   guint64 a = random_bits ();
@@ -109,8 +107,7 @@ _lsobs_id_make (LsobsId *id,
 
 /* Accepts upper case, which the service does not; writing makes it lower. */
 gboolean
-_lsobs_id_parse (LsobsId    *id,
-                 const char *text)
+_lsobs_id_parse (LsobsId *id, const char *text)
 {
   guint n = 0;
 
@@ -138,28 +135,24 @@ _lsobs_id_parse (LsobsId    *id,
 
 /* The same for a text of which it must be the whole. */
 gboolean
-_lsobs_id_parse_text (LsobsId    *id,
-                      const char *text)
+_lsobs_id_parse_text (LsobsId *id, const char *text)
 {
   return strlen (text) == LSOBS_UUID_LEN && _lsobs_id_parse (id, text);
 }
 
 gboolean
-_lsobs_id_parse_example (LsobsId     *id,
-                         const char  *text,
-                         GError     **error)
+_lsobs_id_parse_example (LsobsId *id, const char *text, GError **error)
 {
   if (_lsobs_id_parse_text (id, text))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
-                       _("The id of an example must be a UUID"));
+                       _ ("The id of an example must be a UUID"));
   return FALSE;
 }
 
 /* Writes LSOBS_UUID_LEN characters, no NUL. */
 void
-_lsobs_id_write (const LsobsId *id,
-                 char          *text)
+_lsobs_id_write (const LsobsId *id, char *text)
 {
   static const char digits[] = "0123456789abcdef";
 
@@ -173,16 +166,14 @@ _lsobs_id_write (const LsobsId *id,
 }
 
 gboolean
-_lsobs_id_equal (const LsobsId *a,
-                 const LsobsId *b)
+_lsobs_id_equal (const LsobsId *a, const LsobsId *b)
 {
   return memcmp (a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
 /* FALSE when the id is not of version 7 and so knows no time. */
 gboolean
-_lsobs_id_get_time (const LsobsId *id,
-                    gint64        *time_ms)
+_lsobs_id_get_time (const LsobsId *id, gint64 *time_ms)
 {
   if (id->bytes[6] >> 4 != 7)
     return FALSE;
@@ -197,8 +188,7 @@ _lsobs_id_get_time (const LsobsId *id,
  * "<id>:<project>"). Of version 7, and with the milliseconds of @id if that has
  * some. */
 void
-_lsobs_id_remap (LsobsId    *id,
-                 const char *project)
+_lsobs_id_remap (LsobsId *id, const char *project)
 {
   gsize len = strlen (project);
   g_autofree char *heap = NULL;
@@ -220,9 +210,7 @@ _lsobs_id_remap (LsobsId    *id,
 }
 
 static void
-write_digits (char   *text,
-              guint   n_digits,
-              guint64 value)
+write_digits (char *text, guint n_digits, guint64 value)
 {
   while (n_digits > 0)
     {
@@ -240,8 +228,7 @@ typedef struct
  * in March, so that the leap day comes last. GDateTime costs fifty times more,
  * and this runs several times per record. */
 static void
-split_time (gint64     time_us,
-            CivilTime *civil)
+split_time (gint64 time_us, CivilTime *civil)
 {
   gint64 seconds;
   gint64 days;
@@ -265,8 +252,7 @@ split_time (gint64     time_us,
 
 /* Writes LSOBS_STAMP_LEN characters, no NUL. */
 void
-_lsobs_time_write_stamp (gint64  time_us,
-                         char   *text)
+_lsobs_time_write_stamp (gint64 time_us, char *text)
 {
   CivilTime civil;
 
@@ -284,8 +270,7 @@ _lsobs_time_write_stamp (gint64  time_us,
 
 /* Writes LSOBS_ISO_LEN characters, no NUL. */
 void
-_lsobs_time_write_iso (gint64  time_us,
-                       char   *text)
+_lsobs_time_write_iso (gint64 time_us, char *text)
 {
   CivilTime civil;
 
@@ -308,8 +293,7 @@ _lsobs_time_write_iso (gint64  time_us,
 
 /* The strict form that _lsobs_time_write_iso() writes. */
 gboolean
-_lsobs_time_parse_iso (const char *text,
-                       gint64     *time_us)
+_lsobs_time_parse_iso (const char *text, gint64 *time_us)
 {
   g_autoptr (GDateTime) parsed = NULL;
 
@@ -324,8 +308,7 @@ _lsobs_time_parse_iso (const char *text,
 
 /* Takes LSOBS_SEGMENT_LEN characters; the stamp must have six fraction digits. */
 gboolean
-_lsobs_segment_parse (LsobsSegment *segment,
-                      const char   *text)
+_lsobs_segment_parse (LsobsSegment *segment, const char *text)
 {
   static const int deltas[] = { 0, -1, 1 };
   char iso[LSOBS_ISO_LEN + 1];
@@ -356,8 +339,7 @@ _lsobs_segment_parse (LsobsSegment *segment,
 
 /* Writes LSOBS_SEGMENT_LEN characters, no NUL. */
 void
-_lsobs_segment_write (const LsobsSegment *segment,
-                      char               *text)
+_lsobs_segment_write (const LsobsSegment *segment, char *text)
 {
   _lsobs_time_write_stamp (segment->start_time, text);
   _lsobs_id_write (&segment->id, text + LSOBS_STAMP_LEN);
@@ -366,8 +348,7 @@ _lsobs_segment_write (const LsobsSegment *segment,
 /* (element-type LsobsSegment) (transfer full): the root first. Checks what can
  * be seen in the order alone: form and rising time. */
 GArray *
-_lsobs_dotted_order_parse (const char  *text,
-                           GError     **error)
+_lsobs_dotted_order_parse (const char *text, GError **error)
 {
   g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (LsobsSegment));
   gsize len = strlen (text);
@@ -379,14 +360,15 @@ _lsobs_dotted_order_parse (const char  *text,
                                 "Invalid dotted order: %" PRIu64 " character cannot be a path of "
                                 "segments of 58 characters each",
                                 "Invalid dotted order: %" PRIu64 " characters cannot be a path of "
-                                "segments of 58 characters each", (gulong) len),
+                                "segments of 58 characters each",
+                                (gulong) len),
                    (guint64) len);
       return NULL;
     }
   if ((len + 1) / (LSOBS_SEGMENT_LEN + 1) > MAX_SEGMENTS)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
-                   _("Invalid dotted order: deeper than %d segments"), MAX_SEGMENTS);
+                   _ ("Invalid dotted order: deeper than %d segments"), MAX_SEGMENTS);
       return NULL;
     }
   for (gsize at = 0; at < len; at += LSOBS_SEGMENT_LEN + 1)
@@ -397,15 +379,16 @@ _lsobs_dotted_order_parse (const char  *text,
           (text[at + LSOBS_SEGMENT_LEN] != '\0' && text[at + LSOBS_SEGMENT_LEN] != '.'))
         {
           g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
-                       _("Invalid dotted order: segment %u is not a time with six fraction "
-                         "digits and a UUID"), segments->len + 1);
+                       _ ("Invalid dotted order: segment %u is not a time with six fraction "
+                          "digits and a UUID"),
+                       segments->len + 1);
           return NULL;
         }
       if (segments->len > 0 &&
           segment.start_time < g_array_index (segments, LsobsSegment, segments->len - 1).start_time)
         {
           g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
-                       _("Invalid dotted order: segment %u is earlier than its parent"),
+                       _ ("Invalid dotted order: segment %u is earlier than its parent"),
                        segments->len + 1);
           return NULL;
         }
@@ -415,9 +398,7 @@ _lsobs_dotted_order_parse (const char  *text,
 }
 
 static gboolean
-segment_is (GArray     *segments,
-            guint       index,
-            const char *id)
+segment_is (GArray *segments, guint index, const char *id)
 {
   char text[LSOBS_UUID_LEN];
 
@@ -428,11 +409,11 @@ segment_is (GArray     *segments,
 /* The rules by which the service judges a path; it refuses a whole request for
  * one run that breaks one of them. */
 gboolean
-_lsobs_dotted_order_check (const char  *dotted_order,
-                           const char  *id,
-                           const char  *trace_id,
-                           const char  *parent_id,
-                           GError     **error)
+_lsobs_dotted_order_check (const char *dotted_order,
+                           const char *id,
+                           const char *trace_id,
+                           const char *parent_id,
+                           GError **error)
 {
   g_autoptr (GArray) segments = _lsobs_dotted_order_parse (dotted_order, error);
   const char *broken = NULL;
@@ -441,32 +422,30 @@ _lsobs_dotted_order_check (const char  *dotted_order,
     return FALSE;
   if (parent_id == NULL && segments->len != 1)
     /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
-    broken = _("a run without a parent must have a path of one segment");
+    broken = _ ("a run without a parent must have a path of one segment");
   else if (parent_id != NULL && segments->len < 2)
     /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
-    broken = _("a run with a parent must have a path of two segments at least");
+    broken = _ ("a run with a parent must have a path of two segments at least");
   else if (!segment_is (segments, 0, trace_id))
     /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
-    broken = _("the path must begin with the trace id");
+    broken = _ ("the path must begin with the trace id");
   else if (!segment_is (segments, segments->len - 1, id))
     /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
-    broken = _("the path must end with the id of the run");
+    broken = _ ("the path must end with the id of the run");
   else if (parent_id != NULL && !segment_is (segments, segments->len - 2, parent_id))
     /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
-    broken = _("the last but one id of the path must be the parent's");
+    broken = _ ("the last but one id of the path must be the parent's");
   if (broken == NULL)
     return TRUE;
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("Invalid dotted order of run %s: %s"),
-               id, broken);
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+               _ ("Invalid dotted order of run %s: %s"), id, broken);
   return FALSE;
 }
 
 /* Replaces every id of a valid path by that of the replica in @project; the stamps
  * stay. */
 void
-_lsobs_dotted_order_remap (char       *text,
-                           gsize       len,
-                           const char *project)
+_lsobs_dotted_order_remap (char *text, gsize len, const char *project)
 {
   for (gsize at = LSOBS_STAMP_LEN; at < len; at += LSOBS_SEGMENT_LEN + 1)
     {

@@ -6,8 +6,7 @@
 
 /* Runs when the library is loaded, before any of its messages can be asked for.
  * Without it gettext finds the translations of an installation in /usr only. */
-static void __attribute__ ((constructor))
-init_translations (void)
+static void __attribute__ ((constructor)) init_translations (void)
 {
   bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");

@@ -6,11 +6,11 @@
 
 G_BEGIN_DECLS
 
-gboolean _lsobs_intake_has_notes  (LsobsRunEvent *event);
-guint    _lsobs_intake_take_notes (LsobsNotes    *notes,
-                                   LsobsRunEvent *event,
-                                   LsobsRunType   run_type,
-                                   gboolean       with_extra,
-                                   gint64         time);
+gboolean _lsobs_intake_has_notes (LsobsRunEvent *event);
+guint _lsobs_intake_take_notes (LsobsNotes *notes,
+                                LsobsRunEvent *event,
+                                LsobsRunType run_type,
+                                gboolean with_extra,
+                                gint64 time);
 
 G_END_DECLS

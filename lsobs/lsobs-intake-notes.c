@@ -17,16 +17,11 @@ _lsobs_intake_has_notes (LsobsRunEvent *event)
          event->serialized != NULL || event->example_id != NULL;
 }
 
-typedef gboolean (*MergeFunc) (LsobsNotes *notes,
-                               const char *key,
-                               GBytes     *value);
+typedef gboolean (*MergeFunc) (LsobsNotes *notes, const char *key, GBytes *value);
 
 /* Returns how many members there was no room for. */
 static guint
-take_member (LsobsNotes *notes,
-             MergeFunc   merge,
-             const char *key,
-             JsonNode   *value)
+take_member (LsobsNotes *notes, MergeFunc merge, const char *key, JsonNode *value)
 {
   LsobsBuffer text = LSOBS_BUFFER_INIT;
 
@@ -37,9 +32,7 @@ take_member (LsobsNotes *notes,
 }
 
 static guint
-take_members (LsobsNotes *notes,
-              MergeFunc   merge,
-              JsonObject *object)
+take_members (LsobsNotes *notes, MergeFunc merge, JsonObject *object)
 {
   guint n_dropped = 0;
   JsonObjectIter iter;
@@ -54,8 +47,7 @@ take_members (LsobsNotes *notes,
 
 /* Two members must be objects, see lsobs_run_set_extra(). */
 static guint
-take_extra (LsobsNotes *notes,
-            JsonNode   *extra)
+take_extra (LsobsNotes *notes, JsonNode *extra)
 {
   JsonObject *object = _lsobs_json_peek_object (extra);
   guint n_dropped = 0;
@@ -82,8 +74,7 @@ take_extra (LsobsNotes *notes,
 }
 
 static guint
-take_tags (LsobsNotes *notes,
-           GStrv       tags)
+take_tags (LsobsNotes *notes, GStrv tags)
 {
   guint n_dropped = 0;
 
@@ -95,9 +86,7 @@ take_tags (LsobsNotes *notes,
 }
 
 static guint
-take_events (LsobsNotes *notes,
-             JsonNode   *events,
-             gint64      time)
+take_events (LsobsNotes *notes, JsonNode *events, gint64 time)
 {
   JsonArray *array = JSON_NODE_HOLDS_ARRAY (events) ? json_node_get_array (events) : NULL;
   guint n_dropped = 0;
@@ -111,8 +100,8 @@ take_events (LsobsNotes *notes,
           _lsobs_record_event_new_from_json (json_array_get_element (array, i), &time,
                                              LSOBS_MAX_NOTE_BYTES);
 
-      if (event == NULL ||
-          !_lsobs_notes_add_event (notes, event->name, event->time, g_steal_pointer (&event->details)))
+      if (event == NULL || !_lsobs_notes_add_event (notes, event->name, event->time,
+                                                    g_steal_pointer (&event->details)))
         n_dropped++;
     }
   return n_dropped;
@@ -133,11 +122,11 @@ drop_extra (JsonNode *extra)
  * @time: of events that have none
  * Returns: how many notes were dropped */
 guint
-_lsobs_intake_take_notes (LsobsNotes    *notes,
+_lsobs_intake_take_notes (LsobsNotes *notes,
                           LsobsRunEvent *event,
-                          LsobsRunType   run_type,
-                          gboolean       with_extra,
-                          gint64         time)
+                          LsobsRunType run_type,
+                          gboolean with_extra,
+                          gint64 time)
 {
   guint n_dropped = 0;
 

@@ -10,20 +10,19 @@
 G_BEGIN_DECLS
 
 /* Makes records of events that name their runs by id. */
-gboolean _lsobs_intake_take (LsobsSettings  *settings,
-                             LsobsCounters  *counters,
-                             LsobsRunStore  *store,
-                             LsobsRunEvent  *event,
-                             LsobsRecord   **record,
-                             gboolean       *late,
-                             GError        **error);
-gboolean _lsobs_intake_take_feedback
-                             (LsobsSettings  *settings,
-                              LsobsCounters  *counters,
-                              LsobsRunStore  *store,
-                              LsobsFeedback  *feedback,
-                              GObject        *exporter,
-                              LsobsRecord   **record,
-                              GError        **error);
+gboolean _lsobs_intake_take (LsobsSettings *settings,
+                             LsobsCounters *counters,
+                             LsobsRunStore *store,
+                             LsobsRunEvent *event,
+                             LsobsRecord **record,
+                             gboolean *late,
+                             GError **error);
+gboolean _lsobs_intake_take_feedback (LsobsSettings *settings,
+                                      LsobsCounters *counters,
+                                      LsobsRunStore *store,
+                                      LsobsFeedback *feedback,
+                                      GObject *exporter,
+                                      LsobsRecord **record,
+                                      GError **error);
 
 G_END_DECLS

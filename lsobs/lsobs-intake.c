@@ -14,20 +14,18 @@
 #include "lsobs/lsobs-run-event-private.h"
 
 static gboolean
-check_id (const char  *id,
-          LsobsId     *parsed,
-          GError     **error)
+check_id (const char *id, LsobsId *parsed, GError **error)
 {
   if (id != NULL && _lsobs_id_parse_text (parsed, id))
     return TRUE;
-  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("The id of a run must be a UUID"));
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                       _ ("The id of a run must be a UUID"));
   return FALSE;
 }
 
 /* The segment of an event that does not say where it lies. */
 static LsobsSegment
-guess_segment (LsobsRunEvent *event,
-               const LsobsId *id)
+guess_segment (LsobsRunEvent *event, const LsobsId *id)
 {
   LsobsSegment segment = { event->start_time, *id };
   gint64 time_ms;
@@ -42,8 +40,7 @@ guess_segment (LsobsRunEvent *event,
 /* An update does not name its parent; the path does.
  * Returns: (transfer full) (nullable) */
 static LsobsRunInfo *
-identify_by_path (LsobsRunEvent  *event,
-                  GError        **error)
+identify_by_path (LsobsRunEvent *event, GError **error)
 {
   g_autoptr (GArray) segments = _lsobs_dotted_order_parse (event->dotted_order, error);
   char parent_id[LSOBS_UUID_LEN + 1] = "";
@@ -58,16 +55,14 @@ identify_by_path (LsobsRunEvent  *event,
     }
   if (!_lsobs_dotted_order_check (event->dotted_order, event->id, event->trace_id, parent, error))
     return NULL;
-  return _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data, segments->len,
-                                           event->name, event->run_type);
+  return _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data,
+                                           segments->len, event->name, event->run_type);
 }
 
 /* Returns: (transfer full) (nullable): who the run is, checked by the rules that
  * the service would refuse a whole batch for */
 static LsobsRunInfo *
-identify_in_trace (LsobsRunStore  *store,
-                   LsobsRunEvent  *event,
-                   GError        **error)
+identify_in_trace (LsobsRunStore *store, LsobsRunEvent *event, GError **error)
 {
   g_autoptr (LsobsRunInfo) parent = NULL;
   LsobsRunInfo *info;
@@ -88,8 +83,8 @@ identify_in_trace (LsobsRunStore  *store,
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
                    /* TRANSLATORS: two ids, and the name of a function. */
-                   _("The parent %s of run %s is not known here; set the path with "
-                     "lsobs_run_event_set_trace()"),
+                   _ ("The parent %s of run %s is not known here; set the path with "
+                      "lsobs_run_event_set_trace()"),
                    event->parent_id, event->id);
       return NULL;
     }
@@ -102,9 +97,7 @@ identify_in_trace (LsobsRunStore  *store,
 
 /* Returns: (transfer full) (nullable) */
 static LsobsRunInfo *
-identify (LsobsRunStore  *store,
-          LsobsRunEvent  *event,
-          GError        **error)
+identify (LsobsRunStore *store, LsobsRunEvent *event, GError **error)
 {
   LsobsRunInfo *info = identify_in_trace (store, event, error);
 
@@ -118,11 +111,12 @@ static void
 take_notes (LsobsCounters *counters,
             LsobsRunStore *store,
             LsobsRunEvent *event,
-            LsobsRecord   *record)
+            LsobsRecord *record)
 {
   gboolean has_notes = _lsobs_intake_has_notes (event);
   gboolean forgotten;
-  g_autoptr (LsobsNotes) notes = _lsobs_run_store_dup_notes (store, event->id, has_notes, &forgotten);
+  g_autoptr (LsobsNotes) notes =
+      _lsobs_run_store_dup_notes (store, event->id, has_notes, &forgotten);
   guint n_dropped = 0;
 
   record->final = record->end_time != 0;
@@ -146,12 +140,12 @@ take_notes (LsobsCounters *counters,
 }
 
 static LsobsRecord *
-make_record (LsobsSettings   *settings,
-             LsobsCounters   *counters,
-             LsobsRunStore   *store,
-             LsobsRunEvent   *event,
-             LsobsRunInfo    *info,
-             LsobsRecordKind  kind)
+make_record (LsobsSettings *settings,
+             LsobsCounters *counters,
+             LsobsRunStore *store,
+             LsobsRunEvent *event,
+             LsobsRunInfo *info,
+             LsobsRecordKind kind)
 {
   LsobsRecord *record = _lsobs_record_new (kind, info);
 
@@ -168,12 +162,12 @@ make_record (LsobsSettings   *settings,
 }
 
 static gboolean
-take_start (LsobsSettings  *settings,
-            LsobsCounters  *counters,
-            LsobsRunStore  *store,
-            LsobsRunEvent  *event,
-            LsobsRecord   **record,
-            GError        **error)
+take_start (LsobsSettings *settings,
+            LsobsCounters *counters,
+            LsobsRunStore *store,
+            LsobsRunEvent *event,
+            LsobsRecord **record,
+            GError **error)
 {
   g_autoptr (LsobsRunInfo) info = identify (store, event, error);
 
@@ -181,7 +175,7 @@ take_start (LsobsSettings  *settings,
     return FALSE;
   if (_lsobs_run_store_is_buried (store, event->id) || !lsobs_run_store_start (store, event->id))
     {
-      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _("Run %s has started already"),
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN, _ ("Run %s has started already"),
                    event->id);
       return FALSE;
     }
@@ -199,13 +193,13 @@ take_start (LsobsSettings  *settings,
 }
 
 static gboolean
-take_update (LsobsSettings  *settings,
-             LsobsCounters  *counters,
-             LsobsRunStore  *store,
-             LsobsRunEvent  *event,
-             LsobsRecord   **record,
-             gboolean       *late,
-             GError        **error)
+take_update (LsobsSettings *settings,
+             LsobsCounters *counters,
+             LsobsRunStore *store,
+             LsobsRunEvent *event,
+             LsobsRecord **record,
+             gboolean *late,
+             GError **error)
 {
   g_autoptr (LsobsRunUpdateDecision) decision = NULL;
   g_autoptr (LsobsRunInfo) info = _lsobs_run_store_dup_info (store, event->id);
@@ -244,13 +238,13 @@ take_update (LsobsSettings  *settings,
 /* @record: (out) (transfer full) (nullable): what to push, if anything
  * @late: (out): it only adds to a run that has ended */
 gboolean
-_lsobs_intake_take (LsobsSettings  *settings,
-                    LsobsCounters  *counters,
-                    LsobsRunStore  *store,
-                    LsobsRunEvent  *event,
-                    LsobsRecord   **record,
-                    gboolean       *late,
-                    GError        **error)
+_lsobs_intake_take (LsobsSettings *settings,
+                    LsobsCounters *counters,
+                    LsobsRunStore *store,
+                    LsobsRunEvent *event,
+                    LsobsRecord **record,
+                    gboolean *late,
+                    GError **error)
 {
   *record = NULL;
   *late = FALSE;
@@ -258,7 +252,8 @@ _lsobs_intake_take (LsobsSettings  *settings,
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
                    /* TRANSLATORS: the text is the name of a function. */
-                   _("Feedback is not added as an event, but with %s"), "lsobs_exporter_add_feedback()");
+                   _ ("Feedback is not added as an event, but with %s"),
+                   "lsobs_exporter_add_feedback()");
       return FALSE;
     }
   if (!settings->tracing_enabled)
@@ -275,9 +270,7 @@ _lsobs_intake_take (LsobsSettings  *settings,
 /* Returns: (transfer full) (nullable): the run, if what became of its create can be
  * asked here */
 static LsobsRunInfo *
-find_run (LsobsRunStore *store,
-          LsobsFeedback *feedback,
-          GObject       *exporter)
+find_run (LsobsRunStore *store, LsobsFeedback *feedback, GObject *exporter)
 {
   if (feedback->exporter == exporter && feedback->run->epoch == _lsobs_fork_epoch ())
     return _lsobs_run_info_ref (feedback->run);
@@ -288,12 +281,11 @@ find_run (LsobsRunStore *store,
  * @segments: of the root and of the run
  * @known: (nullable): the run, if there is more to know of it */
 static LsobsRunInfo *
-make_feedback_info (const LsobsSegment *segments,
-                    LsobsRunInfo       *known)
+make_feedback_info (const LsobsSegment *segments, LsobsRunInfo *known)
 {
   gboolean root = _lsobs_id_equal (&segments[0].id, &segments[1].id);
-  LsobsRunInfo *info = _lsobs_run_info_new_for_segments (segments, root ? 1 : 2, NULL,
-                                                         LSOBS_RUN_TYPE_CHAIN);
+  LsobsRunInfo *info =
+      _lsobs_run_info_new_for_segments (segments, root ? 1 : 2, NULL, LSOBS_RUN_TYPE_CHAIN);
 
   /* The ids that a run has elsewhere depend on it. */
   if (known != NULL && known->project_name != NULL)
@@ -304,17 +296,19 @@ make_feedback_info (const LsobsSegment *segments,
 /* @exporter: the one that this is for
  * @record: (out) (transfer full) (nullable): what to push, if anything */
 gboolean
-_lsobs_intake_take_feedback (LsobsSettings  *settings,
-                             LsobsCounters  *counters,
-                             LsobsRunStore  *store,
-                             LsobsFeedback  *feedback,
-                             GObject        *exporter,
-                             LsobsRecord   **record,
-                             GError        **error)
+_lsobs_intake_take_feedback (LsobsSettings *settings,
+                             LsobsCounters *counters,
+                             LsobsRunStore *store,
+                             LsobsFeedback *feedback,
+                             GObject *exporter,
+                             LsobsRecord **record,
+                             GError **error)
 {
   g_autoptr (LsobsRunInfo) info = NULL;
   g_autoptr (LsobsRunInfo) run = NULL;
-  LsobsSegment segments[2] = { { 0, }, };
+  LsobsSegment segments[2] = {
+    { 0 },
+  };
   LsobsRunInfo *known;
 
   *record = NULL;

@@ -6,8 +6,6 @@
 
 G_BEGIN_DECLS
 
-LsobsInvocation *_lsobs_invocation_new (LsobsExporter *exporter,
-                                        const char    *name,
-                                        JsonNode      *input);
+LsobsInvocation *_lsobs_invocation_new (LsobsExporter *exporter, const char *name, JsonNode *input);
 
 G_END_DECLS

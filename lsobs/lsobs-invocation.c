@@ -42,7 +42,9 @@ struct _LsobsInvocation
 
 static void lsobs_invocation_graph_observer_init (LsobsGraphObserverInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsInvocation, lsobs_invocation, G_TYPE_OBJECT,
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsInvocation,
+                               lsobs_invocation,
+                               G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
                                                       lsobs_invocation_graph_observer_init))
 
@@ -57,9 +59,7 @@ get_table (LsobsGraphObserver *graph)
 }
 
 static void
-lsobs_invocation_on_node_start (LsobsGraphObserver *graph,
-                                const char         *node_id,
-                                JsonNode           *input)
+lsobs_invocation_on_node_start (LsobsGraphObserver *graph, const char *node_id, JsonNode *input)
 {
   LsobsNodeTable *table = get_table (graph);
 
@@ -69,9 +69,9 @@ lsobs_invocation_on_node_start (LsobsGraphObserver *graph,
 
 static void
 lsobs_invocation_on_node_end (LsobsGraphObserver *graph,
-                              const char         *node_id,
-                              JsonNode           *output,
-                              gint64              duration_ms)
+                              const char *node_id,
+                              JsonNode *output,
+                              gint64 duration_ms)
 {
   LsobsNodeTable *table = get_table (graph);
 
@@ -80,9 +80,7 @@ lsobs_invocation_on_node_end (LsobsGraphObserver *graph,
 }
 
 static void
-lsobs_invocation_on_error (LsobsGraphObserver *graph,
-                           const char         *node_id,
-                           const GError       *error)
+lsobs_invocation_on_error (LsobsGraphObserver *graph, const char *node_id, const GError *error)
 {
   LsobsNodeTable *table = get_table (graph);
 
@@ -92,10 +90,10 @@ lsobs_invocation_on_error (LsobsGraphObserver *graph,
 
 static void
 lsobs_invocation_on_tool_call (LsobsGraphObserver *graph,
-                               const char         *node_id,
-                               const char         *tool_name,
-                               const char         *call_id,
-                               JsonNode           *args)
+                               const char *node_id,
+                               const char *tool_name,
+                               const char *call_id,
+                               JsonNode *args)
 {
   LsobsNodeTable *table = get_table (graph);
 
@@ -105,10 +103,10 @@ lsobs_invocation_on_tool_call (LsobsGraphObserver *graph,
 
 static void
 lsobs_invocation_on_tool_result (LsobsGraphObserver *graph,
-                                 const char         *node_id,
-                                 const char         *tool_name,
-                                 const char         *call_id,
-                                 JsonNode           *result)
+                                 const char *node_id,
+                                 const char *tool_name,
+                                 const char *call_id,
+                                 JsonNode *result)
 {
   LsobsNodeTable *table = get_table (graph);
 
@@ -127,9 +125,7 @@ lsobs_invocation_graph_observer_init (LsobsGraphObserverInterface *iface)
 }
 
 static void
-finish (LsobsInvocation *self,
-        JsonNode        *output,
-        const char      *error)
+finish (LsobsInvocation *self, JsonNode *output, const char *error)
 {
   const LsobsRunPayload payload = { .node = output, .error = error, .duration_ms = -1 };
   LsobsNodeTable *table = get_table (LSOBS_GRAPH_OBSERVER (self));
@@ -182,9 +178,7 @@ lsobs_invocation_init (LsobsInvocation *self)
 }
 
 LsobsInvocation *
-_lsobs_invocation_new (LsobsExporter *exporter,
-                       const char    *name,
-                       JsonNode      *input)
+_lsobs_invocation_new (LsobsExporter *exporter, const char *name, JsonNode *input)
 {
   const LsobsRunPayload payload = { .node = input, .duration_ms = -1 };
   LsobsInvocation *self = g_object_new (LSOBS_TYPE_INVOCATION, NULL);
@@ -205,8 +199,7 @@ _lsobs_invocation_new (LsobsExporter *exporter,
  * Since: 0.1
  */
 void
-lsobs_invocation_end (LsobsInvocation *self,
-                      JsonNode        *output)
+lsobs_invocation_end (LsobsInvocation *self, JsonNode *output)
 {
   g_return_if_fail (LSOBS_IS_INVOCATION (self));
   g_return_if_fail (self->run != NULL);
@@ -224,8 +217,7 @@ lsobs_invocation_end (LsobsInvocation *self,
  * Since: 0.1
  */
 void
-lsobs_invocation_fail (LsobsInvocation *self,
-                       const GError    *error)
+lsobs_invocation_fail (LsobsInvocation *self, const GError *error)
 {
   g_return_if_fail (LSOBS_IS_INVOCATION (self));
   g_return_if_fail (self->run != NULL);
@@ -267,8 +259,7 @@ lsobs_invocation_get_run (LsobsInvocation *self)
  * Since: 0.1
  */
 LsobsRun *
-lsobs_invocation_dup_node_run (LsobsInvocation *self,
-                               const char      *node_id)
+lsobs_invocation_dup_node_run (LsobsInvocation *self, const char *node_id)
 {
   LsobsNodeTable *table;
 

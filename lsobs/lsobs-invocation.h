@@ -19,15 +19,12 @@ LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsInvocation, lsobs_invocation, LSOBS, INVOCATION, GObject)
 
 LSOBS_AVAILABLE_IN_0_1
-void      lsobs_invocation_end          (LsobsInvocation *self,
-                                         JsonNode        *output);
+void lsobs_invocation_end (LsobsInvocation *self, JsonNode *output);
 LSOBS_AVAILABLE_IN_0_1
-void      lsobs_invocation_fail         (LsobsInvocation *self,
-                                         const GError    *error);
+void lsobs_invocation_fail (LsobsInvocation *self, const GError *error);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRun *lsobs_invocation_get_run      (LsobsInvocation *self);
+LsobsRun *lsobs_invocation_get_run (LsobsInvocation *self);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRun *lsobs_invocation_dup_node_run (LsobsInvocation *self,
-                                         const char      *node_id);
+LsobsRun *lsobs_invocation_dup_node_run (LsobsInvocation *self, const char *node_id);
 
 G_END_DECLS

@@ -14,23 +14,20 @@ typedef struct
   LsobsJsonScratch scratch; /* (owned) */
 } LsobsJsonDocument;
 
-#define LSOBS_JSON_DOCUMENT_INIT { LSOBS_BUFFER_INIT, LSOBS_JSON_SCRATCH_INIT }
+#define LSOBS_JSON_DOCUMENT_INIT \
+ { \
+  LSOBS_BUFFER_INIT, LSOBS_JSON_SCRATCH_INIT \
+ }
 
-gboolean    _lsobs_json_document_load        (LsobsJsonDocument *self,
-                                              const char        *text,
-                                              gsize              len);
-gboolean    _lsobs_json_document_load_secret (LsobsJsonDocument *self,
-                                              const char        *text,
-                                              gsize              len);
-void        _lsobs_json_document_clear       (LsobsJsonDocument *self);
-void        _lsobs_json_document_wipe        (LsobsJsonDocument *self);
+gboolean _lsobs_json_document_load (LsobsJsonDocument *self, const char *text, gsize len);
+gboolean _lsobs_json_document_load_secret (LsobsJsonDocument *self, const char *text, gsize len);
+void _lsobs_json_document_clear (LsobsJsonDocument *self);
+void _lsobs_json_document_wipe (LsobsJsonDocument *self);
 
-const char *_lsobs_json_document_find        (LsobsJsonDocument *self,
-                                              const char        *object,
-                                              const char        *name);
-const char *_lsobs_json_document_decode      (LsobsJsonDocument *self,
-                                              const char        *value,
-                                              gsize             *len);
+const char *_lsobs_json_document_find (LsobsJsonDocument *self,
+                                       const char *object,
+                                       const char *name);
+const char *_lsobs_json_document_decode (LsobsJsonDocument *self, const char *value, gsize *len);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsJsonDocument, _lsobs_json_document_clear)
 

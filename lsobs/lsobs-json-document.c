@@ -10,9 +10,7 @@
 
 /* FALSE when @text is no JSON. */
 gboolean
-_lsobs_json_document_load (LsobsJsonDocument *self,
-                           const char        *text,
-                           gsize              len)
+_lsobs_json_document_load (LsobsJsonDocument *self, const char *text, gsize len)
 {
   const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
 
@@ -25,9 +23,7 @@ _lsobs_json_document_load (LsobsJsonDocument *self,
 /* The same for a text that is to be wiped: buffers are made large enough at once,
  * since one that grows leaves copies behind. */
 gboolean
-_lsobs_json_document_load_secret (LsobsJsonDocument *self,
-                                  const char        *text,
-                                  gsize              len)
+_lsobs_json_document_load_secret (LsobsJsonDocument *self, const char *text, gsize len)
 {
   _lsobs_buffer_reserve (&self->text, MAX_GROWTH * len + sizeof "\"\"");
   if (!_lsobs_json_document_load (self, text, len))
@@ -53,16 +49,13 @@ _lsobs_json_document_wipe (LsobsJsonDocument *self)
 
 /* @at: an opening quote. Returns what follows the string. */
 static const char *
-skip_string (LsobsJsonDocument   *self,
-             const char          *at,
-             LsobsJsonStringKind *kind)
+skip_string (LsobsJsonDocument *self, const char *at, LsobsJsonStringKind *kind)
 {
   return _lsobs_json_string_scan (at + 1, self->text.data + self->text.len - 1, kind);
 }
 
 static const char *
-skip_value (LsobsJsonDocument *self,
-            const char        *at)
+skip_value (LsobsJsonDocument *self, const char *at)
 {
   LsobsJsonStringKind kind;
   guint depth = 0;
@@ -88,9 +81,7 @@ skip_value (LsobsJsonDocument *self,
  * Returns: (nullable): the @len bytes of text of the string, valid until the next
  *   call of anything here; %NULL if it is no string */
 const char *
-_lsobs_json_document_decode (LsobsJsonDocument *self,
-                             const char        *value,
-                             gsize             *len)
+_lsobs_json_document_decode (LsobsJsonDocument *self, const char *value, gsize *len)
 {
   LsobsJsonStringKind kind;
 
@@ -104,9 +95,7 @@ _lsobs_json_document_decode (LsobsJsonDocument *self,
  * @object: (nullable): a value of any type; the text itself is the outermost one
  * Returns: (nullable): the value */
 const char *
-_lsobs_json_document_find (LsobsJsonDocument *self,
-                           const char        *object,
-                           const char        *name)
+_lsobs_json_document_find (LsobsJsonDocument *self, const char *object, const char *name)
 {
   const char *found = NULL;
   const char *at;

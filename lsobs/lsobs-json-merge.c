@@ -12,12 +12,12 @@
 
 typedef struct
 {
-  const char *key;      /* with its quotes */
+  const char *key; /* with its quotes */
   gsize key_len;
   const char *value;
   gsize value_len;
-  guint first;          /* its first member, if it is an object that has some; or 0 */
-  guint next;           /* the next member of the object that it is in, or 0 */
+  guint first; /* its first member, if it is an object that has some; or 0 */
+  guint next;  /* the next member of the object that it is in, or 0 */
   gboolean is_object;
   gboolean used;
 } Member;
@@ -29,21 +29,16 @@ typedef struct
   const char *end;
 } Index;
 
-static const char *index_value (Index      *index,
-                                guint       member,
-                                const char *p,
-                                guint       depth);
+static const char *index_value (Index *index, guint member, const char *p, guint depth);
 
 static Member *
-get (const Index *index,
-     guint        member)
+get (const Index *index, guint member)
 {
   return &g_array_index (index->members, Member, member);
 }
 
 static const char *
-skip_space (const Index *index,
-            const char  *p)
+skip_space (const Index *index, const char *p)
 {
   while (p < index->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
     p++;
@@ -52,8 +47,7 @@ skip_space (const Index *index,
 
 /* @p: a quote. All of these return what follows, or %NULL when the text ends before. */
 static const char *
-skip_string (const Index *index,
-             const char  *p)
+skip_string (const Index *index, const char *p)
 {
   for (p++; p < index->end; p++)
     {
@@ -66,8 +60,7 @@ skip_string (const Index *index,
 }
 
 static const char *
-skip_nested (const Index *index,
-             const char  *p)
+skip_nested (const Index *index, const char *p)
 {
   gsize depth = 0;
 
@@ -98,8 +91,7 @@ skip_nested (const Index *index,
 }
 
 static const char *
-skip_scalar (const Index *index,
-             const char  *p)
+skip_scalar (const Index *index, const char *p)
 {
   const char *start = p;
 
@@ -110,11 +102,7 @@ skip_scalar (const Index *index,
 
 /* @p: where the key of a member of @object should be; @last: the one before it, or 0. */
 static const char *
-index_member (Index      *index,
-              guint       object,
-              guint      *last,
-              const char *p,
-              guint       depth)
+index_member (Index *index, guint object, guint *last, const char *p, guint depth)
 {
   guint number = index->members->len;
   Member member = { .key = p };
@@ -138,10 +126,7 @@ index_member (Index      *index,
 }
 
 static const char *
-index_object (Index      *index,
-              guint       object,
-              const char *p,
-              guint       depth)
+index_object (Index *index, guint object, const char *p, guint depth)
 {
   guint last = 0;
 
@@ -167,10 +152,7 @@ index_object (Index      *index,
 
 /* @depth bounds the recursion: what lies deeper counts as a whole. */
 static const char *
-index_value (Index      *index,
-             guint       member,
-             const char *p,
-             guint       depth)
+index_value (Index *index, guint member, const char *p, guint depth)
 {
   const char *start = p;
 
@@ -194,11 +176,9 @@ index_value (Index      *index,
 
 /* FALSE when it is no object. */
 static gboolean
-index_text (Index      *index,
-            const char *text,
-            gsize       len)
+index_text (Index *index, const char *text, gsize len)
 {
-  const Member root = { NULL, };
+  const Member root = { NULL };
   const char *p;
 
   index->members = g_array_new (FALSE, FALSE, sizeof (Member));
@@ -223,8 +203,7 @@ key_hash (gconstpointer data)
 }
 
 static gboolean
-key_equal (gconstpointer a,
-           gconstpointer b)
+key_equal (gconstpointer a, gconstpointer b)
 {
   const Member *first = a;
   const Member *second = b;
@@ -234,8 +213,7 @@ key_equal (gconstpointer a,
 
 /* Returns: (transfer full) (nullable): NULL when there are few members */
 static GHashTable *
-hash_members (const Index *index,
-              guint        object)
+hash_members (const Index *index, guint object)
 {
   GHashTable *table = NULL;
   guint n = 0;
@@ -252,10 +230,7 @@ hash_members (const Index *index,
 
 /* Returns: (nullable) */
 static Member *
-find_member (const Index  *index,
-             guint         object,
-             GHashTable   *table,
-             const Member *like)
+find_member (const Index *index, guint object, GHashTable *table, const Member *like)
 {
   if (table != NULL)
     return g_hash_table_lookup (table, like);
@@ -266,9 +241,7 @@ find_member (const Index  *index,
 }
 
 static void
-write_key (LsobsBuffer  *out,
-           gsize         start,
-           const Member *member)
+write_key (LsobsBuffer *out, gsize start, const Member *member)
 {
   if (out->len > start)
     _lsobs_buffer_append_c (out, ',');
@@ -279,9 +252,9 @@ write_key (LsobsBuffer  *out,
 static void
 merge_objects (LsobsBuffer *out,
                const Index *base,
-               guint        base_object,
+               guint base_object,
                const Index *over,
-               guint        over_object)
+               guint over_object)
 {
   g_autoptr (GHashTable) table = hash_members (over, over_object);
   gsize start;
@@ -322,10 +295,10 @@ merge_objects (LsobsBuffer *out,
  * our own writer or walker has written; what is no object gives way to @over. */
 void
 _lsobs_json_merge (LsobsBuffer *out,
-                   const char  *base,
-                   gsize        base_len,
-                   const char  *over,
-                   gsize        over_len)
+                   const char *base,
+                   gsize base_len,
+                   const char *over,
+                   gsize over_len)
 {
   Index base_index;
   Index over_index;
@@ -343,8 +316,7 @@ _lsobs_json_merge (LsobsBuffer *out,
 
 /* @base, @over: (nullable). Returns: (transfer full) (nullable) */
 GBytes *
-_lsobs_json_merge_bytes (GBytes *base,
-                         GBytes *over)
+_lsobs_json_merge_bytes (GBytes *base, GBytes *over)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   gsize base_len;

@@ -6,7 +6,7 @@
 #include <glib.h>
 
 #ifdef __SSE2__
-#include <emmintrin.h>
+# include <emmintrin.h>
 #endif
 
 G_BEGIN_DECLS
@@ -15,8 +15,7 @@ G_BEGIN_DECLS
 
 /* Whether @c cannot stand in a JSON string as it is. */
 static inline gboolean
-_lsobs_json_is_special (char     c,
-                        gboolean or_high)
+_lsobs_json_is_special (char c, gboolean or_high)
 {
   return (guchar) c < 0x20 || c == '"' || c == '\\' || (or_high && (guchar) c >= 0x80);
 }
@@ -25,9 +24,7 @@ _lsobs_json_is_special (char     c,
  * or (@or_high) no ASCII; @end when there is none. @or_high is a constant at
  * each call. */
 static inline const char *
-_lsobs_json_scan (const char *p,
-                  const char *end,
-                  gboolean    or_high)
+_lsobs_json_scan (const char *p, const char *end, gboolean or_high)
 {
 #ifdef __SSE2__
   const __m128i quote = _mm_set1_epi8 ('"');
@@ -37,8 +34,8 @@ _lsobs_json_scan (const char *p,
   for (; end - p >= 16; p += 16)
     {
       __m128i bytes = _mm_loadu_si128 ((const __m128i *) (const void *) p);
-      __m128i hits = _mm_or_si128 (_mm_cmpeq_epi8 (bytes, quote),
-                                   _mm_cmpeq_epi8 (bytes, backslash));
+      __m128i hits =
+          _mm_or_si128 (_mm_cmpeq_epi8 (bytes, quote), _mm_cmpeq_epi8 (bytes, backslash));
       guint mask;
 
       hits = _mm_or_si128 (hits, _mm_cmpeq_epi8 (_mm_min_epu8 (bytes, control), bytes));
@@ -87,8 +84,7 @@ _lsobs_utf8_is_continuation (char c)
 
 /* The range that the second byte after the lead @c must lie in. */
 static inline gboolean
-_lsobs_utf8_is_second (guchar c,
-                       guchar second)
+_lsobs_utf8_is_second (guchar c, guchar second)
 {
   guchar low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
   guchar high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
@@ -99,8 +95,7 @@ _lsobs_utf8_is_second (guchar c,
 /* How many bytes the character at @p (which is < @end) has; 0 when it is not
  * valid UTF-8. Surrogates and overlong forms are not, noncharacters and NUL are. */
 static inline gsize
-_lsobs_utf8_length (const char *p,
-                    const char *end)
+_lsobs_utf8_length (const char *p, const char *end)
 {
   guchar c = (guchar) *p;
   gsize len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
@@ -119,9 +114,7 @@ _lsobs_utf8_length (const char *p,
 /* How much of @len bytes of valid UTF-8 to keep so that at most @max are left
  * and no character is broken. */
 static inline gsize
-_lsobs_utf8_cut (const char *text,
-                 gsize       len,
-                 gsize       max)
+_lsobs_utf8_cut (const char *text, gsize len, gsize max)
 {
   if (len <= max)
     return len;

@@ -14,8 +14,7 @@ _lsobs_json_scratch_clear (LsobsJsonScratch *self)
 
 /* The value of the four hexadecimal digits at @p, or -1. */
 static gint32
-parse_hex4 (const char *p,
-            const char *end)
+parse_hex4 (const char *p, const char *end)
 {
   gint32 value = 0;
 
@@ -38,9 +37,7 @@ parse_hex4 (const char *p,
 /* Looks at the string whose opening quote is before @p. Returns what follows its
  * closing quote, or %NULL when it has none or an escape that is not JSON. */
 const char *
-_lsobs_json_string_scan (const char          *p,
-                         const char          *end,
-                         LsobsJsonStringKind *kind)
+_lsobs_json_string_scan (const char *p, const char *end, LsobsJsonStringKind *kind)
 {
   *kind = LSOBS_JSON_STRING_PLAIN;
   for (;;)
@@ -97,9 +94,7 @@ _lsobs_json_string_scan (const char          *p,
 /* Appends the character at @p, or U+FFFD for what is none, and returns what
  * follows it. */
 static const char *
-append_repaired (LsobsBuffer *out,
-                 const char  *p,
-                 const char  *end)
+append_repaired (LsobsBuffer *out, const char *p, const char *end)
 {
   guchar lead = (guchar) *p;
   gsize len = _lsobs_utf8_length (p, end);
@@ -131,15 +126,13 @@ append_repaired (LsobsBuffer *out,
 
 /* Any bytes in, valid UTF-8 without U+0000 out. */
 static void
-append_text (LsobsBuffer *out,
-             const char  *p,
-             const char  *end)
+append_text (LsobsBuffer *out, const char *p, const char *end)
 {
   while (p < end)
     {
       const char *next = p;
 
-      while (next < end && *next > 0)
+      while (next<end && * next> 0)
         next++;
 
       _lsobs_buffer_append (out, p, (gsize) (next - p));
@@ -148,8 +141,7 @@ append_text (LsobsBuffer *out,
 }
 
 static void
-append_code_point (LsobsBuffer *out,
-                   guint32      code)
+append_code_point (LsobsBuffer *out, guint32 code)
 {
   char *p = _lsobs_buffer_reserve (out, 4);
 
@@ -192,9 +184,7 @@ pad (LsobsBuffer *buffer)
 
 /* @p: a backslash; what follows was found to be an escape. */
 static const char *
-append_escape (LsobsBuffer *out,
-               const char  *p,
-               const char  *end)
+append_escape (LsobsBuffer *out, const char *p, const char *end)
 {
   static const char from[] = "bfnrt";
   static const char to[] = "\b\f\n\r\t";
@@ -225,9 +215,7 @@ append_escape (LsobsBuffer *out,
 }
 
 static void
-append_decoded (LsobsBuffer *out,
-                const char  *raw,
-                gsize        len)
+append_decoded (LsobsBuffer *out, const char *raw, gsize len)
 {
   const char *p = raw;
   const char *end = raw + len;
@@ -247,13 +235,13 @@ append_decoded (LsobsBuffer *out,
 /* Redacts and cuts @text, which is valid UTF-8, and writes what is left; or, when
  * nothing is to be changed and the caller has it, its ready form @raw. */
 static void
-write_sanitised (LsobsBuffer                *out,
-                 const char                 *text,
-                 gsize                       len,
-                 const char                 *raw,
-                 gsize                       raw_len,
+write_sanitised (LsobsBuffer *out,
+                 const char *text,
+                 gsize len,
+                 const char *raw,
+                 gsize raw_len,
                  const LsobsJsonWalkOptions *options,
-                 LsobsJsonScratch           *scratch)
+                 LsobsJsonScratch *scratch)
 {
   _lsobs_buffer_truncate (&scratch->redacted, 0);
   if (options->redactor != NULL &&
@@ -287,10 +275,10 @@ write_sanitised (LsobsBuffer                *out,
  * has seen: themselves, or in @scratch as long as that is not used for another.
  * @len: (inout) */
 const char *
-_lsobs_json_string_decode (const char          *raw,
-                           gsize               *len,
-                           LsobsJsonStringKind  kind,
-                           LsobsJsonScratch    *scratch)
+_lsobs_json_string_decode (const char *raw,
+                           gsize *len,
+                           LsobsJsonStringKind kind,
+                           LsobsJsonScratch *scratch)
 {
   if (kind == LSOBS_JSON_STRING_PLAIN)
     return raw;
@@ -306,12 +294,12 @@ _lsobs_json_string_decode (const char          *raw,
 /* Writes the string whose bytes between the quotes (which are there) are @raw, and
  * which _lsobs_json_string_scan() has seen. */
 void
-_lsobs_json_string_write (LsobsBuffer                *out,
-                          const char                 *raw,
-                          gsize                       len,
-                          LsobsJsonStringKind         kind,
+_lsobs_json_string_write (LsobsBuffer *out,
+                          const char *raw,
+                          gsize len,
+                          LsobsJsonStringKind kind,
                           const LsobsJsonWalkOptions *options,
-                          LsobsJsonScratch           *scratch)
+                          LsobsJsonScratch *scratch)
 {
   /* Decoding what is not broken never makes it longer: what is short enough
    * before need not be decoded to see that it is not to be cut. */
@@ -332,11 +320,11 @@ _lsobs_json_string_write (LsobsBuffer                *out,
 
 /* Writes any bytes as a string. */
 void
-_lsobs_json_string_write_text (LsobsBuffer                *out,
-                               const char                 *text,
-                               gsize                       len,
+_lsobs_json_string_write_text (LsobsBuffer *out,
+                               const char *text,
+                               gsize len,
                                const LsobsJsonWalkOptions *options,
-                               LsobsJsonScratch           *scratch)
+                               LsobsJsonScratch *scratch)
 {
   if (len == 0)
     text = "";

@@ -11,20 +11,20 @@ G_BEGIN_DECLS
 /* How JSON text is sanitised. Keys of objects are never redacted or cut. */
 typedef struct
 {
-  LsobsRedactor *redactor;      /* (nullable) (unowned) applied to every string, and
+  LsobsRedactor *redactor; /* (nullable) (unowned) applied to every string, and
                                  * to whole values by the names of members */
-  gsize max_string_bytes;       /* cut strings to this many bytes of text, after
+  gsize max_string_bytes;  /* cut strings to this many bytes of text, after
                                  * redaction, on a character's end; 0: no limit */
-  gboolean wrap;                /* what is no object becomes {"value": …} */
+  gboolean wrap;           /* what is no object becomes {"value": …} */
 } LsobsJsonWalkOptions;
 
-gboolean _lsobs_json_walk       (LsobsBuffer                *out,
-                                 const char                 *text,
-                                 gsize                       len,
-                                 const LsobsJsonWalkOptions *options);
-void     _lsobs_json_walk_text  (LsobsBuffer                *out,
-                                 const char                 *text,
-                                 gsize                       len,
-                                 const LsobsJsonWalkOptions *options);
+gboolean _lsobs_json_walk (LsobsBuffer *out,
+                           const char *text,
+                           gsize len,
+                           const LsobsJsonWalkOptions *options);
+void _lsobs_json_walk_text (LsobsBuffer *out,
+                            const char *text,
+                            gsize len,
+                            const LsobsJsonWalkOptions *options);
 
 G_END_DECLS

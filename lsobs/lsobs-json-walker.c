@@ -15,17 +15,17 @@
 typedef struct
 {
   LsobsBuffer *out;
-  const char *p;                        /* what comes next */
+  const char *p; /* what comes next */
   const char *end;
   const LsobsJsonWalkOptions *options;
   LsobsJsonScratch scratch;
 
-  gsize depth;                          /* how many arrays and objects are open */
-  char shallow[LSOBS_JSON_MAX_DEPTH];   /* what closes them */
-  LsobsBuffer deep;                     /* and those that are not written */
+  gsize depth;                        /* how many arrays and objects are open */
+  char shallow[LSOBS_JSON_MAX_DEPTH]; /* what closes them */
+  LsobsBuffer deep;                   /* and those that are not written */
 
-  gboolean hidden;                      /* inside the value of a member that is hidden */
-  gsize hidden_depth;                   /* how much is open outside of that value */
+  gboolean hidden;    /* inside the value of a member that is hidden */
+  gsize hidden_depth; /* how much is open outside of that value */
 } Walk;
 
 /* For keys, which are repaired only. */
@@ -38,8 +38,7 @@ is_written (const Walk *walk)
 }
 
 static inline void
-write_c (Walk *walk,
-         char  c)
+write_c (Walk *walk, char c)
 {
   if (is_written (walk))
     _lsobs_buffer_append_c (walk->out, c);
@@ -57,16 +56,13 @@ skip_space (Walk *walk)
 }
 
 static inline gboolean
-next_is (Walk *walk,
-         char  c)
+next_is (Walk *walk, char c)
 {
   return walk->p < walk->end && *walk->p == c;
 }
 
 static inline gboolean
-skip_token (Walk       *walk,
-            const char *token,
-            gsize       len)
+skip_token (Walk *walk, const char *token, gsize len)
 {
   if ((gsize) (walk->end - walk->p) < len || memcmp (walk->p, token, len) != 0)
     return FALSE;
@@ -76,8 +72,7 @@ skip_token (Walk       *walk,
 }
 
 static void
-push (Walk *walk,
-      char  closing)
+push (Walk *walk, char closing)
 {
   if (walk->depth < LSOBS_JSON_MAX_DEPTH)
     walk->shallow[walk->depth] = closing;
@@ -109,9 +104,7 @@ pop (Walk *walk)
 
 /* @kind: (out) */
 static gboolean
-walk_string (Walk                       *walk,
-             const LsobsJsonWalkOptions *options,
-             LsobsJsonStringKind        *kind)
+walk_string (Walk *walk, const LsobsJsonWalkOptions *options, LsobsJsonStringKind *kind)
 {
   const char *raw = walk->p + 1;
   const char *after = _lsobs_json_string_scan (raw, walk->end, kind);
@@ -144,9 +137,7 @@ skip_digits (Walk *walk)
 
 /* Of @len digits without leading zeros. */
 static gboolean
-is_int64 (const char *digits,
-          gsize       len,
-          gboolean    negative)
+is_int64 (const char *digits, gsize len, gboolean negative)
 {
   if (len != 19)
     return len < 19;
@@ -155,8 +146,7 @@ is_int64 (const char *digits,
 }
 
 static gboolean
-is_finite (const char *number,
-           gsize       len)
+is_finite (const char *number, gsize len)
 {
   g_autofree char *copy = g_strndup (number, len);
 
@@ -217,9 +207,7 @@ walk_number (Walk *walk)
 
 /* @token is known to begin with the right letter. */
 static gboolean
-walk_token (Walk       *walk,
-            const char *token,
-            const char *written)
+walk_token (Walk *walk, const char *token, const char *written)
 {
   if (!skip_token (walk, token, strlen (token)))
     return FALSE;
@@ -342,8 +330,7 @@ walk_down (Walk *walk)
 /* Closes what ends here, up to where the next value begins (*@done is then
  * FALSE) or nothing is open. */
 static gboolean
-walk_up (Walk     *walk,
-         gboolean *done)
+walk_up (Walk *walk, gboolean *done)
 {
   while (walk->depth > 0)
     {
@@ -405,9 +392,9 @@ walk_document (Walk *walk)
  * appended is the whole of it as one string, or, when members are hidden by their
  * names, nothing of it. Either way it is valid JSON. */
 gboolean
-_lsobs_json_walk (LsobsBuffer                *out,
-                  const char                 *text,
-                  gsize                       len,
+_lsobs_json_walk (LsobsBuffer *out,
+                  const char *text,
+                  gsize len,
                   const LsobsJsonWalkOptions *options)
 {
   gsize start = out->len;
@@ -454,9 +441,9 @@ _lsobs_json_walk (LsobsBuffer                *out,
 
 /* Appends any bytes as one JSON string: repaired, redacted, cut. */
 void
-_lsobs_json_walk_text (LsobsBuffer                *out,
-                       const char                 *text,
-                       gsize                       len,
+_lsobs_json_walk_text (LsobsBuffer *out,
+                       const char *text,
+                       gsize len,
                        const LsobsJsonWalkOptions *options)
 {
   g_auto (LsobsJsonScratch) scratch = LSOBS_JSON_SCRATCH_INIT;

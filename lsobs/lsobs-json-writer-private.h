@@ -22,17 +22,12 @@ _lsobs_json_peek_object (JsonNode *node)
   return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
 }
 
-gboolean _lsobs_json_write_object (LsobsBuffer        *out,
-                                   JsonObject         *object,
-                                   const char * const *except,
-                                   gsize               max_bytes);
-gboolean _lsobs_json_write_node   (LsobsBuffer *out,
-                                   JsonNode    *node,
-                                   gsize        max_bytes);
-void     _lsobs_json_write_string (LsobsBuffer *out,
-                                   const char  *text,
-                                   gsize        len);
-void     _lsobs_json_write_double (LsobsBuffer *out,
-                                   double       value);
+gboolean _lsobs_json_write_object (LsobsBuffer *out,
+                                   JsonObject *object,
+                                   const char *const *except,
+                                   gsize max_bytes);
+gboolean _lsobs_json_write_node (LsobsBuffer *out, JsonNode *node, gsize max_bytes);
+void _lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len);
+void _lsobs_json_write_double (LsobsBuffer *out, double value);
 
 G_END_DECLS

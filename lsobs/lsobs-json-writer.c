@@ -8,18 +8,16 @@
 
 /* Up to here any whole number is exact as a double, and so is any power of ten up
  * to MAX_DECIMALS. */
-#define MAX_EXACT 1e15
+#define MAX_EXACT    1e15
 #define MAX_DECIMALS 15
 
 typedef struct
 {
   LsobsBuffer *out;
-  gsize limit;          /* what out->len must not exceed */
+  gsize limit; /* what out->len must not exceed */
 } Writer;
 
-static gboolean write_value (const Writer *writer,
-                             JsonNode     *node,
-                             guint         depth);
+static gboolean write_value (const Writer *writer, JsonNode *node, guint depth);
 
 static inline gboolean
 fits (const Writer *writer)
@@ -28,8 +26,7 @@ fits (const Writer *writer)
 }
 
 static void
-write_escape (LsobsBuffer *out,
-              char         c)
+write_escape (LsobsBuffer *out, char c)
 {
   static const char hex[] = "0123456789abcdef";
   /* What stands for the control characters that have a short form. */
@@ -64,9 +61,7 @@ write_escape (LsobsBuffer *out,
 
 /* Bytes of 0x80 and above are copied as they are. */
 void
-_lsobs_json_write_string (LsobsBuffer *out,
-                          const char  *text,
-                          gsize        len)
+_lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len)
 {
   const char *p = text;
   const char *end = text + len;
@@ -91,8 +86,7 @@ _lsobs_json_write_string (LsobsBuffer *out,
  * bring forth: one that is a whole number divided by a power of ten. Both being
  * exact, so is the division, as reading the digits back is. FALSE: it is another. */
 static gboolean
-write_short_double (LsobsBuffer *out,
-                    double       value)
+write_short_double (LsobsBuffer *out, double value)
 {
   double positive = fabs (value);
   double scale = 1;
@@ -132,8 +126,7 @@ write_short_double (LsobsBuffer *out,
 /* The shortest form that is read back as the same number. It has a point or an
  * exponent, so that readers which tell whole numbers from others see a double. */
 void
-_lsobs_json_write_double (LsobsBuffer *out,
-                          double       value)
+_lsobs_json_write_double (LsobsBuffer *out, double value)
 {
   char digits[G_ASCII_DTOSTR_BUF_SIZE];
 
@@ -158,8 +151,7 @@ _lsobs_json_write_double (LsobsBuffer *out,
 }
 
 static gboolean
-write_scalar (const Writer *writer,
-              JsonNode     *node)
+write_scalar (const Writer *writer, JsonNode *node)
 {
   LsobsBuffer *out = writer->out;
   GType type = json_node_get_value_type (node);
@@ -188,9 +180,7 @@ write_scalar (const Writer *writer,
 }
 
 static gboolean
-write_array (const Writer *writer,
-             JsonArray    *array,
-             guint         depth)
+write_array (const Writer *writer, JsonArray *array, guint depth)
 {
   LsobsBuffer *out = writer->out;
   guint n_elements = json_array_get_length (array);
@@ -209,8 +199,7 @@ write_array (const Writer *writer,
 }
 
 static gboolean
-is_among (const char         *name,
-          const char * const *names)
+is_among (const char *name, const char *const *names)
 {
   for (; names != NULL && *names != NULL; names++)
     if (strcmp (name, *names) == 0)
@@ -221,10 +210,7 @@ is_among (const char         *name,
 
 /* @except: (nullable): names of members to leave out */
 static gboolean
-write_object (const Writer       *writer,
-              JsonObject         *object,
-              const char * const *except,
-              guint               depth)
+write_object (const Writer *writer, JsonObject *object, const char *const *except, guint depth)
 {
   LsobsBuffer *out = writer->out;
   JsonObjectIter iter;
@@ -255,9 +241,7 @@ write_object (const Writer       *writer,
 /* @depth: how many arrays and objects are open around @node. It bounds the
  * recursion, also for a node that contains itself. */
 static gboolean
-write_value (const Writer *writer,
-             JsonNode     *node,
-             guint         depth)
+write_value (const Writer *writer, JsonNode *node, guint depth)
 {
   JsonArray *array = NULL;
   JsonObject *object = NULL;
@@ -287,9 +271,7 @@ write_value (const Writer *writer,
 }
 
 static void
-start_writing (Writer      *writer,
-               LsobsBuffer *out,
-               gsize        max_bytes)
+start_writing (Writer *writer, LsobsBuffer *out, gsize max_bytes)
 {
   writer->out = out;
   if (!g_size_checked_add (&writer->limit, out->len, max_bytes))
@@ -299,10 +281,10 @@ start_writing (Writer      *writer,
 /* Appends @object, apart from some of its members, as _lsobs_json_write_node() does.
  * @except: (nullable): their names */
 gboolean
-_lsobs_json_write_object (LsobsBuffer        *out,
-                          JsonObject         *object,
-                          const char * const *except,
-                          gsize               max_bytes)
+_lsobs_json_write_object (LsobsBuffer *out,
+                          JsonObject *object,
+                          const char *const *except,
+                          gsize max_bytes)
 {
   gsize start = out->len;
   Writer writer;
@@ -319,9 +301,7 @@ _lsobs_json_write_object (LsobsBuffer        *out,
  * @out is then as it was before. The bound is also what ends the writing of
  * nodes that contain themselves many times over. */
 gboolean
-_lsobs_json_write_node (LsobsBuffer *out,
-                        JsonNode    *node,
-                        gsize        max_bytes)
+_lsobs_json_write_node (LsobsBuffer *out, JsonNode *node, gsize max_bytes)
 {
   gsize start = out->len;
   Writer writer;

@@ -33,8 +33,7 @@
 
 /* Goes the way of a payload that is sent, so that the result is the same. */
 static JsonNode *
-sanitise (JsonNode                   *node,
-          const LsobsJsonWalkOptions *options)
+sanitise (JsonNode *node, const LsobsJsonWalkOptions *options)
 {
   g_auto (LsobsBuffer) written = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
@@ -73,8 +72,7 @@ sanitise (JsonNode                   *node,
  * Since: 0.1
  */
 JsonNode *
-lsobs_json_redact (JsonNode *node,
-                   GRegex   *regex)
+lsobs_json_redact (JsonNode *node, GRegex *regex)
 {
   g_autoptr (LsobsRedactor) redactor = NULL;
   LsobsJsonWalkOptions options = { NULL, 0, FALSE };
@@ -101,8 +99,7 @@ lsobs_json_redact (JsonNode *node,
  * Since: 0.1
  */
 JsonNode *
-lsobs_json_truncate (JsonNode *node,
-                     gsize     max_bytes)
+lsobs_json_truncate (JsonNode *node, gsize max_bytes)
 {
   LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE };
 

@@ -6,11 +6,9 @@
 G_BEGIN_DECLS
 
 LSOBS_AVAILABLE_IN_0_1
-JsonNode *lsobs_json_redact        (JsonNode *node,
-                                    GRegex   *regex);
+JsonNode *lsobs_json_redact (JsonNode *node, GRegex *regex);
 LSOBS_AVAILABLE_IN_0_1
-JsonNode *lsobs_json_truncate      (JsonNode *node,
-                                    gsize     max_bytes);
+JsonNode *lsobs_json_truncate (JsonNode *node, gsize max_bytes);
 LSOBS_AVAILABLE_IN_0_1
 JsonNode *lsobs_json_ensure_object (JsonNode *node);
 

@@ -16,11 +16,11 @@ typedef struct
   LsobsTransport *transport; /* (owned) */
 } LsobsLane;
 
-GPtrArray *_lsobs_lanes_new           (LsobsConfig     *config,
-                                       LsobsTransport  *transport,
-                                       LsobsCounters   *counters,
-                                       GError         **error);
-void       _lsobs_lane_refuse_foreign (LsobsLane       *self);
-void       _lsobs_lane_write_off_fork (LsobsLane       *self);
+GPtrArray *_lsobs_lanes_new (LsobsConfig *config,
+                             LsobsTransport *transport,
+                             LsobsCounters *counters,
+                             GError **error);
+void _lsobs_lane_refuse_foreign (LsobsLane *self);
+void _lsobs_lane_write_off_fork (LsobsLane *self);
 
 G_END_DECLS

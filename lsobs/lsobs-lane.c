@@ -18,9 +18,7 @@ lane_free (LsobsLane *self)
 
 /* An exporter of one place needs no other counters for the books of that place. */
 static LsobsLane *
-lane_new (LsobsSettings *settings,
-          LsobsCounters *counters,
-          gboolean       alone)
+lane_new (LsobsSettings *settings, LsobsCounters *counters, gboolean alone)
 {
   LsobsLane *self = g_new0 (LsobsLane, 1);
 
@@ -30,23 +28,20 @@ lane_new (LsobsSettings *settings,
 }
 
 static gboolean
-claim_client (LsobsLane  *self,
-              GError    **error)
+claim_client (LsobsLane *self, GError **error)
 {
   if (!LSOBS_IS_CLIENT (self->transport) ||
       _lsobs_client_claim (LSOBS_CLIENT (self->transport), self->counters))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                       _("The client belongs to another exporter already"));
+                       _ ("The client belongs to another exporter already"));
   return FALSE;
 }
 
 /* @transport: (nullable): the one place to write to, whatever @config says
  * Returns: (transfer full) (nullable) (element-type LsobsSettings) */
 static GPtrArray *
-get_places (LsobsConfig     *config,
-            LsobsTransport  *transport,
-            GError         **error)
+get_places (LsobsConfig *config, LsobsTransport *transport, GError **error)
 {
   g_autoptr (GPtrArray) places = NULL;
   LsobsSettings *settings;
@@ -65,10 +60,10 @@ get_places (LsobsConfig     *config,
  * @counters: of what concerns no single place
  * Returns: (transfer full) (nullable) (element-type LsobsLane): at least one */
 GPtrArray *
-_lsobs_lanes_new (LsobsConfig     *config,
-                  LsobsTransport  *transport,
-                  LsobsCounters   *counters,
-                  GError         **error)
+_lsobs_lanes_new (LsobsConfig *config,
+                  LsobsTransport *transport,
+                  LsobsCounters *counters,
+                  GError **error)
 {
   g_autoptr (GPtrArray) lanes = g_ptr_array_new_with_free_func ((GDestroyNotify) lane_free);
   g_autoptr (GPtrArray) places = get_places (config, transport, error);
@@ -104,8 +99,8 @@ void
 _lsobs_lane_write_off_fork (LsobsLane *self)
 {
   g_autoptr (LsobsStats) stats = _lsobs_counters_snapshot (self->counters);
-  guint64 settled = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                    lsobs_stats_get_total_dropped (stats);
+  guint64 settled =
+      lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) + lsobs_stats_get_total_dropped (stats);
   guint64 enqueued = lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED);
 
   if (enqueued > settled)

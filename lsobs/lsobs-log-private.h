@@ -9,17 +9,12 @@ G_BEGIN_DECLS
  * several */
 
 /* @problem: (nullable): why, unless all is well */
-void _lsobs_log_state        (LsobsState  state,
-                              const char *label,
-                              const char *problem);
+void _lsobs_log_state (LsobsState state, const char *label, const char *problem);
 /* @path: what takes no attachments */
-void _lsobs_log_left_out     (const char *path,
-                              const char *label);
+void _lsobs_log_left_out (const char *path, const char *label);
 /* @missing: the path that is not there
  * @used: the one that is taken instead */
-void _lsobs_log_fallen_back  (const char *missing,
-                              const char *used,
-                              const char *label);
+void _lsobs_log_fallen_back (const char *missing, const char *used, const char *label);
 void _lsobs_log_uncompressed (const char *label);
 
 G_END_DECLS

@@ -16,21 +16,18 @@ typedef struct
   GBytes *body;       /* (owned) */
 } LsobsLostRequest;
 
-LsobsLostRequest *_lsobs_lost_request_new     (const char       *endpoint,
-                                               const char       *content_type,
-                                               const char       *encoding,
-                                               GBytes           *body);
-void              _lsobs_lost_request_free    (LsobsLostRequest *self);
+LsobsLostRequest *_lsobs_lost_request_new (const char *endpoint,
+                                           const char *content_type,
+                                           const char *encoding,
+                                           GBytes *body);
+void _lsobs_lost_request_free (LsobsLostRequest *self);
 
-gsize             _lsobs_lost_request_measure (LsobsLostRequest *self);
-gboolean          _lsobs_lost_request_write   (LsobsLostRequest *self,
-                                               int               fd);
-LsobsLostRequest *_lsobs_lost_request_parse   (const char       *text,
-                                               gsize             len,
-                                               GError          **error);
+gsize _lsobs_lost_request_measure (LsobsLostRequest *self);
+gboolean _lsobs_lost_request_write (LsobsLostRequest *self, int fd);
+LsobsLostRequest *_lsobs_lost_request_parse (const char *text, gsize len, GError **error);
 
-char             *_lsobs_lost_request_make_name (gint64          now);
-gboolean          _lsobs_lost_request_is_name (const char       *name);
+char *_lsobs_lost_request_make_name (gint64 now);
+gboolean _lsobs_lost_request_is_name (const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsLostRequest, _lsobs_lost_request_free)
 

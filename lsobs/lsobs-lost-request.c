@@ -35,7 +35,7 @@ LsobsLostRequest *
 _lsobs_lost_request_new (const char *endpoint,
                          const char *content_type,
                          const char *encoding,
-                         GBytes     *body)
+                         GBytes *body)
 {
   LsobsLostRequest *self = g_new0 (LsobsLostRequest, 1);
 
@@ -59,9 +59,7 @@ _lsobs_lost_request_free (LsobsLostRequest *self)
 /* --- writing --- */
 
 static void
-append_string (LsobsBuffer *out,
-               const char  *before,
-               const char  *text)
+append_string (LsobsBuffer *out, const char *before, const char *text)
 {
   _lsobs_buffer_append_str (out, before);
   _lsobs_json_write_string (out, text, strlen (text));
@@ -69,8 +67,7 @@ append_string (LsobsBuffer *out,
 
 /* Everything up to the body. */
 static void
-write_head (LsobsLostRequest *self,
-            LsobsBuffer      *out)
+write_head (LsobsLostRequest *self, LsobsBuffer *out)
 {
   _lsobs_buffer_append_str (out, "{\"version\":" FORMAT_VERSION);
   append_string (out, ",\"endpoint\":", self->endpoint);
@@ -91,9 +88,7 @@ _lsobs_lost_request_measure (LsobsLostRequest *self)
 }
 
 static gboolean
-write_all (int         fd,
-           const char *data,
-           gsize       len)
+write_all (int fd, const char *data, gsize len)
 {
   while (len > 0)
     {
@@ -111,8 +106,7 @@ write_all (int         fd,
 
 /* Blocks as long as the disk does. On failure, errno tells why. */
 gboolean
-_lsobs_lost_request_write (LsobsLostRequest *self,
-                           int               fd)
+_lsobs_lost_request_write (LsobsLostRequest *self, int fd)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   gsize left;
@@ -144,8 +138,7 @@ _lsobs_lost_request_write (LsobsLostRequest *self,
 /* --- reading: whoever has written the file may mean us no good --- */
 
 static gboolean
-fail (GError     **error,
-      const char  *problem)
+fail (GError **error, const char *problem)
 {
   g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, problem);
   return FALSE;
@@ -154,8 +147,7 @@ fail (GError     **error,
 /* Returns: (transfer full) (nullable): a text that may stand in a header; empty if it
  * may not, and %NULL if there is none */
 static char *
-dup_word (LsobsJsonDocument *document,
-          const char        *value)
+dup_word (LsobsJsonDocument *document, const char *value)
 {
   gsize len = 0;
   const char *text = _lsobs_json_document_decode (document, value, &len);
@@ -169,8 +161,7 @@ dup_word (LsobsJsonDocument *document,
 /* Names of headers have no case, but nobody writes more than these two.
  * Returns: (transfer full) (nullable) */
 static char *
-dup_header (LsobsJsonDocument *document,
-            const char        *name)
+dup_header (LsobsJsonDocument *document, const char *name)
 {
   g_autofree char *lower = g_ascii_strdown (name, -1);
   const char *headers = _lsobs_json_document_find (document, document->text.data, "headers");
@@ -192,8 +183,7 @@ is_boundary (const char *text)
 
 /* The two types of body that there are, in the spellings that clients use. */
 static gboolean
-is_content_type (const char *text,
-                 gboolean    multipart)
+is_content_type (const char *text, gboolean multipart)
 {
   static const char prefix[] = "multipart/form-data; boundary=";
 
@@ -204,8 +194,7 @@ is_content_type (const char *text,
 }
 
 static gboolean
-check_head (LsobsLostRequest  *self,
-            GError           **error)
+check_head (LsobsLostRequest *self, GError **error)
 {
   guint i = 0;
 
@@ -225,8 +214,7 @@ check_head (LsobsLostRequest  *self,
 
 /* Returns: (transfer full) (nullable): %NULL if it is no base64 as it should be */
 static GBytes *
-decode_body (const char *text,
-             gsize       len)
+decode_body (const char *text, gsize len)
 {
   g_autofree guchar *data = NULL;
   gsize n_padding = 0;
@@ -249,9 +237,7 @@ decode_body (const char *text,
 /* Fails with G_IO_ERROR_INVALID_DATA; the message is for a debugging log.
  * Returns: (transfer full) (nullable) */
 LsobsLostRequest *
-_lsobs_lost_request_parse (const char  *text,
-                           gsize        len,
-                           GError     **error)
+_lsobs_lost_request_parse (const char *text, gsize len, GError **error)
 {
   g_auto (LsobsJsonDocument) document = LSOBS_JSON_DOCUMENT_INIT;
   g_autoptr (LsobsLostRequest) self = NULL;
@@ -273,8 +259,8 @@ _lsobs_lost_request_parse (const char  *text,
     }
 
   self = g_new0 (LsobsLostRequest, 1);
-  self->endpoint = dup_word (&document,
-                             _lsobs_json_document_find (&document, document.text.data, "endpoint"));
+  self->endpoint =
+      dup_word (&document, _lsobs_json_document_find (&document, document.text.data, "endpoint"));
   self->content_type = dup_header (&document, "Content-Type");
   self->encoding = dup_header (&document, "Content-Encoding");
   body = _lsobs_json_document_find (&document, document.text.data, "body_base64");

@@ -25,17 +25,19 @@ struct _LsobsMemoryTransport
 {
   GObject parent_instance;
 
-  GMutex lock;           /* guards all below */
-  GPtrArray *batches;    /* (owned) (element-type LsobsBatch) */
-  guint n_failures;      /* so many batches fail with error */
-  GError *error;         /* (owned) (nullable) */
-  char *rejected_name;   /* (owned) (nullable) */
-  guint delay;           /* ms */
+  GMutex lock;         /* guards all below */
+  GPtrArray *batches;  /* (owned) (element-type LsobsBatch) */
+  guint n_failures;    /* so many batches fail with error */
+  GError *error;       /* (owned) (nullable) */
+  char *rejected_name; /* (owned) (nullable) */
+  guint delay;         /* ms */
 };
 
 static void lsobs_memory_transport_transport_init (LsobsTransportInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsMemoryTransport, lsobs_memory_transport, G_TYPE_OBJECT,
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsMemoryTransport,
+                               lsobs_memory_transport,
+                               G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
                                                       lsobs_memory_transport_transport_init))
 
@@ -54,8 +56,7 @@ lsobs_memory_transport_finalize (GObject *object)
 
 /* Called with the lock held. */
 static gboolean
-has_run (LsobsBatch *batch,
-         const char *name)
+has_run (LsobsBatch *batch, const char *name)
 {
   for (guint i = 0; i < lsobs_batch_get_n_records (batch); i++)
     {
@@ -69,8 +70,7 @@ has_run (LsobsBatch *batch,
 
 /* Returns: (transfer full) (nullable): why the batch fails */
 static GError *
-accept_batch (LsobsMemoryTransport *self,
-              LsobsBatch           *batch)
+accept_batch (LsobsMemoryTransport *self, LsobsBatch *batch)
 {
   GError *error = NULL;
 
@@ -82,7 +82,7 @@ accept_batch (LsobsMemoryTransport *self,
     }
   else if (self->rejected_name != NULL && has_run (batch, self->rejected_name))
     {
-      error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REJECTED, _("Rejected on command"));
+      error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REJECTED, _ ("Rejected on command"));
     }
   else
     {
@@ -109,18 +109,17 @@ decide_cb (gpointer user_data)
 }
 
 static gboolean
-cancelled_cb (GCancellable *cancellable,
-              gpointer      user_data)
+cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
   return G_SOURCE_CONTINUE;
 }
 
 static void
-lsobs_memory_transport_send_async (LsobsTransport      *transport,
-                                   LsobsBatch          *batch,
-                                   GCancellable        *cancellable,
-                                   GAsyncReadyCallback  callback,
-                                   gpointer             user_data)
+lsobs_memory_transport_send_async (LsobsTransport *transport,
+                                   LsobsBatch *batch,
+                                   GCancellable *cancellable,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data)
 {
   LsobsMemoryTransport *self = LSOBS_MEMORY_TRANSPORT (transport);
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
@@ -148,12 +147,11 @@ lsobs_memory_transport_send_async (LsobsTransport      *transport,
 }
 
 static gboolean
-lsobs_memory_transport_send_finish (LsobsTransport  *transport,
-                                    GAsyncResult    *result,
-                                    GError         **error)
+lsobs_memory_transport_send_finish (LsobsTransport *transport, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, transport), FALSE);
-  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_memory_transport_send_async), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_memory_transport_send_async),
+                        FALSE);
 
   return g_task_propagate_boolean (G_TASK (result), error);
 }
@@ -258,9 +256,7 @@ lsobs_memory_transport_get_n_batches (LsobsMemoryTransport *self)
  * Since: 0.1
  */
 void
-lsobs_memory_transport_fail_next (LsobsMemoryTransport *self,
-                                  guint                 n_batches,
-                                  const GError         *error)
+lsobs_memory_transport_fail_next (LsobsMemoryTransport *self, guint n_batches, const GError *error)
 {
   g_return_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self));
   g_return_if_fail (error != NULL);
@@ -283,8 +279,7 @@ lsobs_memory_transport_fail_next (LsobsMemoryTransport *self,
  * Since: 0.1
  */
 void
-lsobs_memory_transport_reject_run (LsobsMemoryTransport *self,
-                                   const char           *run_name)
+lsobs_memory_transport_reject_run (LsobsMemoryTransport *self, const char *run_name)
 {
   g_return_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self));
 
@@ -304,8 +299,7 @@ lsobs_memory_transport_reject_run (LsobsMemoryTransport *self,
  * Since: 0.1
  */
 void
-lsobs_memory_transport_set_delay (LsobsMemoryTransport *self,
-                                  guint                 delay)
+lsobs_memory_transport_set_delay (LsobsMemoryTransport *self, guint delay)
 {
   g_return_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self));
 

@@ -25,8 +25,8 @@ typedef struct
 /* A node that is open, or has open calls, or has failed a short while ago. */
 typedef struct
 {
-  char *node_id;   /* (owned) */
-  LsobsRun *run;   /* (owned) */
+  char *node_id; /* (owned) */
+  LsobsRun *run; /* (owned) */
   gboolean ended;
   gboolean failed; /* outputs may still come */
   GQueue calls;    /* of Call (owned), the oldest first */
@@ -38,10 +38,10 @@ struct _LsobsNodeTable
   LsobsRun *root;          /* (owned) (nullable) the parent of all nodes */
   guint epoch;
 
-  GMutex lock;             /* guards all below */
-  GQueue nodes;            /* of Node (owned), the newest first */
-  guint n_calls;           /* of all nodes in it */
-  GQueue failed;           /* of Node (owned), the newest first */
+  GMutex lock;   /* guards all below */
+  GQueue nodes;  /* of Node (owned), the newest first */
+  guint n_calls; /* of all nodes in it */
+  GQueue failed; /* of Node (owned), the newest first */
 };
 
 static void
@@ -68,8 +68,7 @@ node_free (gpointer data)
 
 /* @root: (nullable): without it, each node is a trace of its own */
 LsobsNodeTable *
-_lsobs_node_table_new (LsobsExporter *exporter,
-                       LsobsRun      *root)
+_lsobs_node_table_new (LsobsExporter *exporter, LsobsRun *root)
 {
   LsobsNodeTable *self = g_new0 (LsobsNodeTable, 1);
 
@@ -105,18 +104,17 @@ _lsobs_node_table_is_foreign (LsobsNodeTable *self)
 }
 
 static void
-count (LsobsNodeTable *self,
-       LsobsCounter    counter)
+count (LsobsNodeTable *self, LsobsCounter counter)
 {
   _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), counter, 1);
 }
 
 static LsobsRun *
 start_run (LsobsNodeTable *self,
-           LsobsRun       *parent,
-           const char     *name,
-           LsobsRunType    run_type,
-           JsonNode       *inputs)
+           LsobsRun *parent,
+           const char *name,
+           LsobsRunType run_type,
+           JsonNode *inputs)
 {
   const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
 
@@ -125,9 +123,7 @@ start_run (LsobsNodeTable *self,
 
 /* Called with the lock held: the newest node of this name, open ones first. */
 static GList *
-find_node (LsobsNodeTable *self,
-           const char     *node_id,
-           gboolean        only_open)
+find_node (LsobsNodeTable *self, const char *node_id, gboolean only_open)
 {
   GList *ended = NULL;
 
@@ -148,8 +144,7 @@ find_node (LsobsNodeTable *self,
 /* The program has forgotten the call. What is sent is in English, whoever's program
  * it is: the error is for all who look at the project. Called without the lock; frees @call. */
 static void
-abandon_call (LsobsNodeTable *self,
-              Call           *call)
+abandon_call (LsobsNodeTable *self, Call *call)
 {
   lsobs_run_fail_with_message (call->run, "The tool never answered");
   count (self, LSOBS_COUNTER_ABANDONED);
@@ -159,8 +154,7 @@ abandon_call (LsobsNodeTable *self,
 /* The program has forgotten the node: its runs shall not stay pending for ever.
  * Called without the lock; frees @node. */
 static void
-abandon (LsobsNodeTable *self,
-         Node           *node)
+abandon (LsobsNodeTable *self, Node *node)
 {
   Call *call;
 
@@ -178,9 +172,9 @@ abandon (LsobsNodeTable *self,
  * one too many */
 static Node *
 add_node (LsobsNodeTable *self,
-          const char     *node_id,
-          LsobsRun       *run, /* (transfer full) */
-          gboolean        ended)
+          const char *node_id,
+          LsobsRun *run, /* (transfer full) */
+          gboolean ended)
 {
   Node *node = g_new0 (Node, 1);
 
@@ -197,9 +191,7 @@ add_node (LsobsNodeTable *self,
 }
 
 void
-_lsobs_node_table_start (LsobsNodeTable *self,
-                         const char     *node_id,
-                         JsonNode       *input)
+_lsobs_node_table_start (LsobsNodeTable *self, const char *node_id, JsonNode *input)
 {
   LsobsRun *run = start_run (self, self->root, node_id, LSOBS_RUN_TYPE_CHAIN, input);
   Node *forgotten;
@@ -215,9 +207,7 @@ _lsobs_node_table_start (LsobsNodeTable *self,
  * in the table while tools have not answered. Returns: (transfer full) (nullable):
  * its run */
 static LsobsRun *
-close_node (LsobsNodeTable *self,
-            const char     *node_id,
-            gboolean        failed)
+close_node (LsobsNodeTable *self, const char *node_id, gboolean failed)
 {
   GList *link = find_node (self, node_id, TRUE);
   LsobsRun *run;
@@ -245,9 +235,7 @@ close_node (LsobsNodeTable *self,
 /* Called with the lock held. Returns: (transfer full) (nullable): the run of the
  * newest node of this name that has failed; @forget: and whose end has come now */
 static LsobsRun *
-find_failed (LsobsNodeTable *self,
-             const char     *node_id,
-             gboolean        forget)
+find_failed (LsobsNodeTable *self, const char *node_id, gboolean forget)
 {
   for (GList *l = self->nodes.head; l != NULL; l = l->next)
     {
@@ -279,9 +267,9 @@ find_failed (LsobsNodeTable *self,
 
 void
 _lsobs_node_table_end (LsobsNodeTable *self,
-                       const char     *node_id,
-                       JsonNode       *output,
-                       gint64          duration_ms)
+                       const char *node_id,
+                       JsonNode *output,
+                       gint64 duration_ms)
 {
   const LsobsRunPayload payload = { .node = output, .duration_ms = MAX (duration_ms, -1) };
   g_autoptr (LsobsRun) run = NULL;
@@ -298,9 +286,7 @@ _lsobs_node_table_end (LsobsNodeTable *self,
 }
 
 void
-_lsobs_node_table_fail (LsobsNodeTable *self,
-                        const char     *node_id,
-                        const GError   *error)
+_lsobs_node_table_fail (LsobsNodeTable *self, const char *node_id, const GError *error)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -340,10 +326,10 @@ take_surplus_call (LsobsNodeTable *self)
 
 void
 _lsobs_node_table_call_tool (LsobsNodeTable *self,
-                             const char     *node_id,
-                             const char     *tool_name,
-                             const char     *call_id,
-                             JsonNode       *args)
+                             const char *node_id,
+                             const char *tool_name,
+                             const char *call_id,
+                             JsonNode *args)
 {
   g_autoptr (LsobsRun) parent = NULL;
   Call *call = g_new0 (Call, 1);
@@ -371,7 +357,8 @@ _lsobs_node_table_call_tool (LsobsNodeTable *self,
   link = find_node (self, node_id, FALSE);
   if (link == NULL)
     {
-      forgotten = add_node (self, node_id, lsobs_run_ref (parent != NULL ? parent : call->run), TRUE);
+      forgotten =
+          add_node (self, node_id, lsobs_run_ref (parent != NULL ? parent : call->run), TRUE);
       link = self->nodes.head;
     }
   g_queue_push_tail (&((Node *) link->data)->calls, call);
@@ -385,10 +372,7 @@ _lsobs_node_table_call_tool (LsobsNodeTable *self,
 }
 
 static gboolean
-is_call (Call       *call,
-         const char *tool_name,
-         const char *call_id,
-         gboolean    any_id)
+is_call (Call *call, const char *tool_name, const char *call_id, gboolean any_id)
 {
   if (any_id)
     return g_str_equal (call->tool_name, tool_name) && (call_id == NULL || call->call_id == NULL);
@@ -399,10 +383,10 @@ is_call (Call       *call,
  * Returns: (transfer full) (nullable): the call, taken out of the table */
 static Call *
 take_call (LsobsNodeTable *self,
-           const char     *node_id,
-           const char     *tool_name,
-           const char     *call_id,
-           gboolean        any_id)
+           const char *node_id,
+           const char *tool_name,
+           const char *call_id,
+           gboolean any_id)
 {
   /* The oldest node first: results without an id go to the oldest call. */
   for (GList *l = self->nodes.tail; l != NULL; l = l->prev)
@@ -432,10 +416,10 @@ take_call (LsobsNodeTable *self,
 
 void
 _lsobs_node_table_take_result (LsobsNodeTable *self,
-                               const char     *node_id,
-                               const char     *tool_name,
-                               const char     *call_id,
-                               JsonNode       *result)
+                               const char *node_id,
+                               const char *tool_name,
+                               const char *call_id,
+                               JsonNode *result)
 {
   Call *call;
 
@@ -456,8 +440,7 @@ _lsobs_node_table_take_result (LsobsNodeTable *self,
 
 /* Returns: (transfer full) (nullable): the newest run of the node */
 LsobsRun *
-_lsobs_node_table_dup_run (LsobsNodeTable *self,
-                           const char     *node_id)
+_lsobs_node_table_dup_run (LsobsNodeTable *self, const char *node_id)
 {
   LsobsRun *run = NULL;
   GList *link;

@@ -62,8 +62,7 @@ _lsobs_notes_unref (LsobsNotes *self)
 
 /* FALSE when there is no room for so many bytes more. */
 static gboolean
-take_room (LsobsNotes *self,
-           gsize       n_bytes)
+take_room (LsobsNotes *self, gsize n_bytes)
 {
   if (n_bytes > LSOBS_MAX_NOTE_BYTES - self->n_bytes)
     return FALSE;
@@ -80,10 +79,9 @@ value_size (GBytes *value)
 /* Only a model or a prompt has one, and not the graph of it.
  * Returns: (transfer full) (nullable): %NULL when it cannot be sent */
 GBytes *
-_lsobs_notes_capture_serialized (JsonNode     *serialized,
-                                 LsobsRunType  run_type)
+_lsobs_notes_capture_serialized (JsonNode *serialized, LsobsRunType run_type)
 {
-  static const char * const except[] = { "graph", NULL };
+  static const char *const except[] = { "graph", NULL };
   JsonObject *object = _lsobs_json_peek_object (serialized);
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
@@ -95,8 +93,7 @@ _lsobs_notes_capture_serialized (JsonNode     *serialized,
 
 /* Takes @serialized over. FALSE when there is no room. */
 gboolean
-_lsobs_notes_set_serialized (LsobsNotes *self,
-                             GBytes     *serialized)
+_lsobs_notes_set_serialized (LsobsNotes *self, GBytes *serialized)
 {
   gsize before = value_size (self->serialized);
 
@@ -116,8 +113,7 @@ _lsobs_notes_set_serialized (LsobsNotes *self,
 /* @members: (nullable)
  * Returns: (nullable) */
 static Member *
-find_member (GArray     *members,
-             const char *key)
+find_member (GArray *members, const char *key)
 {
   for (guint i = 0; members != NULL && i < members->len; i++)
     {
@@ -131,9 +127,7 @@ find_member (GArray     *members,
 
 /* FALSE when there is no room. Takes @value over if there is. */
 static gboolean
-replace_value (LsobsNotes *self,
-               Member     *member,
-               GBytes     *value)
+replace_value (LsobsNotes *self, Member *member, GBytes *value)
 {
   gsize before = value_size (member->value);
 
@@ -151,8 +145,7 @@ replace_value (LsobsNotes *self,
 /* Two keys that are repaired to the same one must be one from the start.
  * @repaired: (out): what keeps the result alive */
 static const char *
-repair_key (const char  *key,
-            char       **repaired)
+repair_key (const char *key, char **repaired)
 {
   if (g_utf8_validate (key, -1, NULL))
     return key;
@@ -162,12 +155,10 @@ repair_key (const char  *key,
 /* Returns: (nullable): the member of this name, with no value yet if it is new; NULL
  * when there is no room */
 static Member *
-ensure_member (LsobsNotes *self,
-               GArray    **members,
-               const char *key)
+ensure_member (LsobsNotes *self, GArray **members, const char *key)
 {
   g_autofree char *repaired = NULL;
-  Member member = { NULL, };
+  Member member = { NULL };
   Member *known;
 
   key = repair_key (key, &repaired);
@@ -188,11 +179,7 @@ ensure_member (LsobsNotes *self,
 
 /* Takes @value over. FALSE when there is no room. */
 static gboolean
-put (LsobsNotes *self,
-     GArray    **members,
-     const char *key,
-     GBytes     *value,
-     gboolean    inherited)
+put (LsobsNotes *self, GArray **members, const char *key, GBytes *value, gboolean inherited)
 {
   Member *member = ensure_member (self, members, key);
 
@@ -213,8 +200,7 @@ put (LsobsNotes *self,
 
 /* What was noted on the parent so far, apart from what is its own alone. */
 void
-_lsobs_notes_inherit (LsobsNotes       *self,
-                      const LsobsNotes *parent)
+_lsobs_notes_inherit (LsobsNotes *self, const LsobsNotes *parent)
 {
   for (guint i = 0; parent->metadata != NULL && i < parent->metadata->len; i++)
     {
@@ -230,8 +216,7 @@ _lsobs_notes_inherit (LsobsNotes       *self,
 
 /* Marks what is called so, now or later. FALSE when there is no room. */
 gboolean
-_lsobs_notes_propagate_metadata (LsobsNotes *self,
-                                 const char *key)
+_lsobs_notes_propagate_metadata (LsobsNotes *self, const char *key)
 {
   Member *member = ensure_member (self, &self->metadata, key);
 
@@ -242,8 +227,7 @@ _lsobs_notes_propagate_metadata (LsobsNotes *self,
 }
 
 gboolean
-_lsobs_notes_propagates (const LsobsNotes *self,
-                         const char       *key)
+_lsobs_notes_propagates (const LsobsNotes *self, const char *key)
 {
   g_autofree char *repaired = NULL;
   Member *member = find_member (self->metadata, repair_key (key, &repaired));
@@ -253,8 +237,7 @@ _lsobs_notes_propagates (const LsobsNotes *self,
 
 /* What a run in another process has sent along. */
 void
-_lsobs_notes_take_remote (LsobsNotes              *self,
-                          const LsobsRemoteParent *parent)
+_lsobs_notes_take_remote (LsobsNotes *self, const LsobsRemoteParent *parent)
 {
   JsonObjectIter iter;
   const char *key;
@@ -275,10 +258,7 @@ _lsobs_notes_take_remote (LsobsNotes              *self,
 
 /* Takes @value over. FALSE when there is no room. */
 gboolean
-_lsobs_notes_set_metadata (LsobsNotes *self,
-                           const char *key,
-                           GBytes     *value,
-                           gboolean    inherited)
+_lsobs_notes_set_metadata (LsobsNotes *self, const char *key, GBytes *value, gboolean inherited)
 {
   if (!put (self, &self->metadata, key, value, inherited))
     return FALSE;
@@ -287,8 +267,7 @@ _lsobs_notes_set_metadata (LsobsNotes *self,
 }
 
 gboolean
-_lsobs_notes_has_metadata (const LsobsNotes *self,
-                           const char       *key)
+_lsobs_notes_has_metadata (const LsobsNotes *self, const char *key)
 {
   Member *member = find_member (self->metadata, key);
 
@@ -298,9 +277,7 @@ _lsobs_notes_has_metadata (const LsobsNotes *self,
 
 /* Takes @value over. FALSE when there is no room. */
 gboolean
-_lsobs_notes_set_extra (LsobsNotes *self,
-                        const char *key,
-                        GBytes     *value)
+_lsobs_notes_set_extra (LsobsNotes *self, const char *key, GBytes *value)
 {
   if (!put (self, &self->extra, key, value, FALSE))
     return FALSE;
@@ -310,10 +287,7 @@ _lsobs_notes_set_extra (LsobsNotes *self,
 
 /* Takes @value over. FALSE when there is no room. */
 static gboolean
-merge (LsobsNotes *self,
-       GArray    **members,
-       const char *key,
-       GBytes     *value)
+merge (LsobsNotes *self, GArray **members, const char *key, GBytes *value)
 {
   g_autofree char *repaired = NULL;
   Member *known = find_member (*members, repair_key (key, &repaired));
@@ -334,17 +308,13 @@ merge (LsobsNotes *self,
 /* As the two above, but objects take up the members of those that were there before.
  * For runs that are known by their ids, which nobody inherits from. */
 gboolean
-_lsobs_notes_merge_metadata (LsobsNotes *self,
-                             const char *key,
-                             GBytes     *value)
+_lsobs_notes_merge_metadata (LsobsNotes *self, const char *key, GBytes *value)
 {
   return merge (self, &self->metadata, key, value);
 }
 
 gboolean
-_lsobs_notes_merge_extra (LsobsNotes *self,
-                          const char *key,
-                          GBytes     *value)
+_lsobs_notes_merge_extra (LsobsNotes *self, const char *key, GBytes *value)
 {
   return merge (self, &self->extra, key, value);
 }
@@ -358,8 +328,7 @@ _lsobs_notes_clear_tags (LsobsNotes *self)
 }
 
 static gsize
-event_size (const char *name,
-            GBytes     *details)
+event_size (const char *name, GBytes *details)
 {
   return NOTE_OVERHEAD + strlen (name) + value_size (details);
 }
@@ -380,8 +349,7 @@ _lsobs_notes_clear_events (LsobsNotes *self)
 
 /* FALSE when there is no room. */
 gboolean
-_lsobs_notes_add_tag (LsobsNotes *self,
-                      const char *tag)
+_lsobs_notes_add_tag (LsobsNotes *self, const char *tag)
 {
   if (self->tags == NULL)
     self->tags = g_ptr_array_new_with_free_func (g_free);
@@ -395,10 +363,7 @@ _lsobs_notes_add_tag (LsobsNotes *self,
 
 /* Takes @details over. FALSE when there is no room. */
 gboolean
-_lsobs_notes_add_event (LsobsNotes *self,
-                        const char *name,
-                        gint64      time,
-                        GBytes     *details)
+_lsobs_notes_add_event (LsobsNotes *self, const char *name, gint64 time, GBytes *details)
 {
   gboolean is_token = _lsobs_record_event_is_token (name);
 
@@ -423,8 +388,7 @@ _lsobs_notes_add_event (LsobsNotes *self,
 }
 
 static void
-write_member (LsobsBuffer  *text,
-              const Member *member)
+write_member (LsobsBuffer *text, const Member *member)
 {
   gsize len;
   const char *value = g_bytes_get_data (member->value, &len);
@@ -480,9 +444,7 @@ _lsobs_notes_write_extra (const LsobsNotes *self)
  * @n_left_out: (inout): how many were
  * Returns: (transfer full) (nullable): an object with the metadata that are marked */
 GBytes *
-_lsobs_notes_write_propagated (const LsobsNotes *self,
-                               gsize             max_bytes,
-                               guint            *n_left_out)
+_lsobs_notes_write_propagated (const LsobsNotes *self, gsize max_bytes, guint *n_left_out)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 

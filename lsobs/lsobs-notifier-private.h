@@ -11,18 +11,13 @@ G_BEGIN_DECLS
 typedef struct _LsobsNotifier LsobsNotifier;
 
 /* Called in the context of the object. */
-typedef void (*LsobsNotifierFunc) (GObject *object,
-                                   guint64  n_delivered,
-                                   guint64  n_lost);
+typedef void (*LsobsNotifierFunc) (GObject *object, guint64 n_delivered, guint64 n_lost);
 
-LsobsNotifier *_lsobs_notifier_new   (GObject           *object,
-                                      LsobsNotifierFunc  func);
-LsobsNotifier *_lsobs_notifier_ref   (LsobsNotifier     *self);
-void           _lsobs_notifier_unref (LsobsNotifier     *self);
-void           _lsobs_notifier_renew (LsobsNotifier     *self);
-void           _lsobs_notifier_post  (LsobsNotifier     *self,
-                                      guint64            n_delivered,
-                                      guint64            n_lost);
+LsobsNotifier *_lsobs_notifier_new (GObject *object, LsobsNotifierFunc func);
+LsobsNotifier *_lsobs_notifier_ref (LsobsNotifier *self);
+void _lsobs_notifier_unref (LsobsNotifier *self);
+void _lsobs_notifier_renew (LsobsNotifier *self);
+void _lsobs_notifier_post (LsobsNotifier *self, guint64 n_delivered, guint64 n_lost);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsNotifier, _lsobs_notifier_unref)
 

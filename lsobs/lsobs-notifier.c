@@ -10,17 +10,16 @@ struct _LsobsNotifier
   GWeakRef object;
   GMainContext *context; /* (owned) that of the thread that made the object */
   LsobsNotifierFunc func;
-  guint epoch;           /* the process that lock and context belong to */
+  guint epoch; /* the process that lock and context belong to */
 
-  GMutex lock;           /* guards all below */
+  GMutex lock; /* guards all below */
   gboolean scheduled;
   guint64 n_delivered;
   guint64 n_lost;
 };
 
 LsobsNotifier *
-_lsobs_notifier_new (GObject           *object,
-                     LsobsNotifierFunc  func)
+_lsobs_notifier_new (GObject *object, LsobsNotifierFunc func)
 {
   LsobsNotifier *self = g_new0 (LsobsNotifier, 1);
 
@@ -92,9 +91,7 @@ _lsobs_notifier_renew (LsobsNotifier *self)
 
 /* Called in a flush thread. */
 void
-_lsobs_notifier_post (LsobsNotifier *self,
-                      guint64        n_delivered,
-                      guint64        n_lost)
+_lsobs_notifier_post (LsobsNotifier *self, guint64 n_delivered, guint64 n_lost)
 {
   gboolean schedule;
 

@@ -23,9 +23,9 @@
  */
 LsobsRun *
 lsobs_observer_start_run (LsobsObserver *self,
-                          const char    *name,
-                          LsobsRunType   run_type,
-                          JsonNode      *inputs)
+                          const char *name,
+                          LsobsRunType run_type,
+                          JsonNode *inputs)
 {
   const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
@@ -54,9 +54,9 @@ lsobs_observer_start_run (LsobsObserver *self,
  */
 LsobsRun *
 lsobs_observer_start_run_bytes (LsobsObserver *self,
-                                const char    *name,
-                                LsobsRunType   run_type,
-                                GBytes        *inputs)
+                                const char *name,
+                                LsobsRunType run_type,
+                                GBytes *inputs)
 {
   const LsobsRunPayload payload = { .json = inputs, .duration_ms = -1 };
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
@@ -85,9 +85,9 @@ lsobs_observer_start_run_bytes (LsobsObserver *self,
  */
 LsobsRun *
 lsobs_observer_start_run_of_kind (LsobsObserver *self,
-                                  const char    *name,
-                                  const char    *kind,
-                                  JsonNode      *inputs)
+                                  const char *name,
+                                  const char *kind,
+                                  JsonNode *inputs)
 {
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
 
@@ -116,9 +116,9 @@ lsobs_observer_start_run_of_kind (LsobsObserver *self,
  */
 LsobsRun *
 lsobs_observer_start_nested_run (LsobsObserver *self,
-                                 const char    *name,
-                                 LsobsRunType   run_type,
-                                 JsonNode      *inputs)
+                                 const char *name,
+                                 LsobsRunType run_type,
+                                 JsonNode *inputs)
 {
   const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
@@ -147,9 +147,9 @@ lsobs_observer_start_nested_run (LsobsObserver *self,
  */
 LsobsRun *
 lsobs_observer_start_nested_run_bytes (LsobsObserver *self,
-                                       const char    *name,
-                                       LsobsRunType   run_type,
-                                       GBytes        *inputs)
+                                       const char *name,
+                                       LsobsRunType run_type,
+                                       GBytes *inputs)
 {
   const LsobsRunPayload payload = { .json = inputs, .duration_ms = -1 };
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
@@ -179,9 +179,9 @@ lsobs_observer_start_nested_run_bytes (LsobsObserver *self,
  */
 LsobsRun *
 lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
-                                         const char    *name,
-                                         const char    *kind,
-                                         JsonNode      *inputs)
+                                         const char *name,
+                                         const char *kind,
+                                         JsonNode *inputs)
 {
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
 
@@ -190,5 +190,6 @@ lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail (kind != NULL, NULL);
 
-  return _lsobs_run_start_of_kind (exporter, _lsobs_run_context_find (exporter), name, kind, inputs);
+  return _lsobs_run_start_of_kind (exporter, _lsobs_run_context_find (exporter), name, kind,
+                                   inputs);
 }

@@ -60,18 +60,23 @@ typedef enum
   PROP_MAIN_CONTEXT,
   PROP_STATE
 } LsobsObserverProperty;
-static GParamSpec *props[PROP_STATE + 1] = { NULL, };
+static GParamSpec *props[PROP_STATE + 1] = { NULL };
 
-typedef enum { SIGNAL_BATCH_FINISHED } LsobsObserverSignal;
-static guint signals[SIGNAL_BATCH_FINISHED + 1] = { 0, };
+typedef enum
+{
+  SIGNAL_BATCH_FINISHED
+} LsobsObserverSignal;
+static guint signals[SIGNAL_BATCH_FINISHED + 1] = { 0 };
 
-static void lsobs_observer_initable_init       (GInitableIface              *iface);
+static void lsobs_observer_initable_init (GInitableIface *iface);
 static void lsobs_observer_graph_observer_init (LsobsGraphObserverInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsObserver, lsobs_observer, G_TYPE_OBJECT,
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsObserver,
+                               lsobs_observer,
+                               G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, lsobs_observer_initable_init)
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
-                                                      lsobs_observer_graph_observer_init))
+                                   G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
+                                                          lsobs_observer_graph_observer_init))
 
 /* A forked child gets a table of its own; the parent's may be locked for ever.
  * Returns: (nullable): %NULL: nothing is traced */
@@ -94,9 +99,7 @@ get_nodes (LsobsGraphObserver *graph)
 }
 
 static void
-lsobs_observer_on_node_start (LsobsGraphObserver *graph,
-                              const char         *node_id,
-                              JsonNode           *input)
+lsobs_observer_on_node_start (LsobsGraphObserver *graph, const char *node_id, JsonNode *input)
 {
   LsobsNodeTable *nodes = get_nodes (graph);
 
@@ -106,9 +109,9 @@ lsobs_observer_on_node_start (LsobsGraphObserver *graph,
 
 static void
 lsobs_observer_on_node_end (LsobsGraphObserver *graph,
-                            const char         *node_id,
-                            JsonNode           *output,
-                            gint64              duration_ms)
+                            const char *node_id,
+                            JsonNode *output,
+                            gint64 duration_ms)
 {
   LsobsNodeTable *nodes = get_nodes (graph);
 
@@ -117,9 +120,7 @@ lsobs_observer_on_node_end (LsobsGraphObserver *graph,
 }
 
 static void
-lsobs_observer_on_error (LsobsGraphObserver *graph,
-                         const char         *node_id,
-                         const GError       *error)
+lsobs_observer_on_error (LsobsGraphObserver *graph, const char *node_id, const GError *error)
 {
   LsobsNodeTable *nodes = get_nodes (graph);
 
@@ -129,10 +130,10 @@ lsobs_observer_on_error (LsobsGraphObserver *graph,
 
 static void
 lsobs_observer_on_tool_call (LsobsGraphObserver *graph,
-                             const char         *node_id,
-                             const char         *tool_name,
-                             const char         *call_id,
-                             JsonNode           *args)
+                             const char *node_id,
+                             const char *tool_name,
+                             const char *call_id,
+                             JsonNode *args)
 {
   LsobsNodeTable *nodes = get_nodes (graph);
 
@@ -142,10 +143,10 @@ lsobs_observer_on_tool_call (LsobsGraphObserver *graph,
 
 static void
 lsobs_observer_on_tool_result (LsobsGraphObserver *graph,
-                               const char         *node_id,
-                               const char         *tool_name,
-                               const char         *call_id,
-                               JsonNode           *result)
+                               const char *node_id,
+                               const char *tool_name,
+                               const char *call_id,
+                               JsonNode *result)
 {
   LsobsNodeTable *nodes = get_nodes (graph);
 
@@ -165,9 +166,7 @@ lsobs_observer_graph_observer_init (LsobsGraphObserverInterface *iface)
 
 /* Called in the context that the observer was made in. */
 static void
-take_news (GObject *object,
-           guint64  n_delivered,
-           guint64  n_lost)
+take_news (GObject *object, guint64 n_delivered, guint64 n_lost)
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
   LsobsState state = lsobs_observer_get_state (self);
@@ -182,20 +181,16 @@ take_news (GObject *object,
 }
 
 static gboolean
-lsobs_observer_init_exporter (GInitable     *initable,
-                              GCancellable  *cancellable,
-                              GError       **error)
+lsobs_observer_init_exporter (GInitable *initable, GCancellable *cancellable, GError **error)
 {
   LsobsObserver *self = LSOBS_OBSERVER (initable);
   g_autoptr (LsobsNotifier) notifier = NULL;
 
   g_return_val_if_fail (LSOBS_IS_CONFIG (self->config), FALSE);
 
-  self->exporter = g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error,
-                                   "config", self->config,
-                                   "transport", self->transport,
-                                   "main-context", self->context,
-                                   NULL);
+  self->exporter =
+      g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config", self->config, "transport",
+                      self->transport, "main-context", self->context, NULL);
   g_clear_object (&self->config);
   g_clear_object (&self->transport);
   if (self->exporter == NULL)
@@ -224,8 +219,8 @@ lsobs_observer_dispose (GObject *object)
     _lsobs_node_table_close (get_nodes (LSOBS_GRAPH_OBSERVER (self)));
   if (self->exporter != NULL)
     lsobs_exporter_shutdown (self->exporter,
-                             _lsobs_exporter_peek_settings (self->exporter)->shutdown_timeout,
-                             NULL, NULL);
+                             _lsobs_exporter_peek_settings (self->exporter)->shutdown_timeout, NULL,
+                             NULL);
 
   G_OBJECT_CLASS (lsobs_observer_parent_class)->dispose (object);
 }
@@ -245,10 +240,7 @@ lsobs_observer_finalize (GObject *object)
 }
 
 static void
-lsobs_observer_get_property (GObject    *object,
-                             guint       prop_id,
-                             GValue     *value,
-                             GParamSpec *pspec)
+lsobs_observer_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
 
@@ -268,10 +260,7 @@ lsobs_observer_get_property (GObject    *object,
 }
 
 static void
-lsobs_observer_set_property (GObject      *object,
-                             guint         prop_id,
-                             const GValue *value,
-                             GParamSpec   *pspec)
+lsobs_observer_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
 
@@ -400,8 +389,7 @@ lsobs_observer_init (LsobsObserver *self)
  * Since: 0.1
  */
 LsobsObserver *
-lsobs_observer_new (LsobsConfig  *config,
-                    GError      **error)
+lsobs_observer_new (LsobsConfig *config, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
 
@@ -422,16 +410,12 @@ lsobs_observer_new (LsobsConfig  *config,
  * Since: 0.1
  */
 LsobsObserver *
-lsobs_observer_new_with_transport (LsobsConfig     *config,
-                                   LsobsTransport  *transport,
-                                   GError         **error)
+lsobs_observer_new_with_transport (LsobsConfig *config, LsobsTransport *transport, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
   g_return_val_if_fail (LSOBS_IS_TRANSPORT (transport), NULL);
 
-  return g_initable_new (LSOBS_TYPE_OBSERVER, NULL, error,
-                         "config", config,
-                         "transport", transport,
+  return g_initable_new (LSOBS_TYPE_OBSERVER, NULL, error, "config", config, "transport", transport,
                          NULL);
 }
 
@@ -448,9 +432,7 @@ lsobs_observer_new_with_transport (LsobsConfig     *config,
  * Since: 0.1
  */
 LsobsInvocation *
-lsobs_observer_begin_invocation (LsobsObserver *self,
-                                 const char    *name,
-                                 JsonNode      *input)
+lsobs_observer_begin_invocation (LsobsObserver *self, const char *name, JsonNode *input)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (self->exporter != NULL, NULL);
@@ -475,10 +457,7 @@ lsobs_observer_begin_invocation (LsobsObserver *self,
  * Since: 0.1
  */
 gboolean
-lsobs_observer_flush (LsobsObserver    *self,
-                      gint64            timeout,
-                      LsobsFlushStats  *stats,
-                      GError          **error)
+lsobs_observer_flush (LsobsObserver *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->exporter != NULL, FALSE);
@@ -487,16 +466,13 @@ lsobs_observer_flush (LsobsObserver    *self,
 }
 
 /* The exporter does the work; this task answers for the observer. */
-typedef gboolean (*ExporterFinish) (LsobsExporter    *exporter,
-                                    GAsyncResult     *result,
-                                    LsobsFlushStats  *stats,
-                                    GError          **error);
+typedef gboolean (*ExporterFinish) (LsobsExporter *exporter,
+                                    GAsyncResult *result,
+                                    LsobsFlushStats *stats,
+                                    GError **error);
 
 static void
-pass_on (GTask          *task,
-         LsobsExporter  *exporter,
-         GAsyncResult   *result,
-         ExporterFinish  finish)
+pass_on (GTask *task, LsobsExporter *exporter, GAsyncResult *result, ExporterFinish finish)
 {
   LsobsFlushStats *stats = g_task_get_task_data (task);
   GError *error = NULL;
@@ -508,11 +484,11 @@ pass_on (GTask          *task,
 }
 
 static gboolean
-finish_with_stats (LsobsObserver    *self,
-                   GAsyncResult     *result,
-                   gpointer          tag,
-                   LsobsFlushStats  *stats,
-                   GError          **error)
+finish_with_stats (LsobsObserver *self,
+                   GAsyncResult *result,
+                   gpointer tag,
+                   LsobsFlushStats *stats,
+                   GError **error)
 {
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
   g_return_val_if_fail (g_async_result_is_tagged (result, tag), FALSE);
@@ -523,11 +499,11 @@ finish_with_stats (LsobsObserver    *self,
 }
 
 static GTask *
-new_task (LsobsObserver       *self,
-          gpointer             tag,
-          GCancellable        *cancellable,
-          GAsyncReadyCallback  callback,
-          gpointer             user_data)
+new_task (LsobsObserver *self,
+          gpointer tag,
+          GCancellable *cancellable,
+          GAsyncReadyCallback callback,
+          gpointer user_data)
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
@@ -537,9 +513,7 @@ new_task (LsobsObserver       *self,
 }
 
 static void
-flushed_cb (GObject      *object,
-            GAsyncResult *result,
-            gpointer      user_data)
+flushed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
 
@@ -561,11 +535,11 @@ flushed_cb (GObject      *object,
  * Since: 0.1
  */
 void
-lsobs_observer_flush_async (LsobsObserver       *self,
-                            gint64               timeout,
-                            GCancellable        *cancellable,
-                            GAsyncReadyCallback  callback,
-                            gpointer             user_data)
+lsobs_observer_flush_async (LsobsObserver *self,
+                            gint64 timeout,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data)
 {
   g_return_if_fail (LSOBS_IS_OBSERVER (self));
   g_return_if_fail (self->exporter != NULL);
@@ -591,10 +565,10 @@ lsobs_observer_flush_async (LsobsObserver       *self,
  * Since: 0.1
  */
 gboolean
-lsobs_observer_flush_finish (LsobsObserver    *self,
-                             GAsyncResult     *result,
-                             LsobsFlushStats  *stats,
-                             GError          **error)
+lsobs_observer_flush_finish (LsobsObserver *self,
+                             GAsyncResult *result,
+                             LsobsFlushStats *stats,
+                             GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->exporter != NULL, FALSE);
@@ -618,10 +592,10 @@ lsobs_observer_flush_finish (LsobsObserver    *self,
  * Since: 0.1
  */
 gboolean
-lsobs_observer_shutdown (LsobsObserver    *self,
-                         gint64            timeout,
-                         LsobsFlushStats  *stats,
-                         GError          **error)
+lsobs_observer_shutdown (LsobsObserver *self,
+                         gint64 timeout,
+                         LsobsFlushStats *stats,
+                         GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->exporter != NULL, FALSE);
@@ -630,9 +604,7 @@ lsobs_observer_shutdown (LsobsObserver    *self,
 }
 
 static void
-shut_down_cb (GObject      *object,
-              GAsyncResult *result,
-              gpointer      user_data)
+shut_down_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
 
@@ -654,19 +626,19 @@ shut_down_cb (GObject      *object,
  * Since: 0.1
  */
 void
-lsobs_observer_shutdown_async (LsobsObserver       *self,
-                               gint64               timeout,
-                               GCancellable        *cancellable,
-                               GAsyncReadyCallback  callback,
-                               gpointer             user_data)
+lsobs_observer_shutdown_async (LsobsObserver *self,
+                               gint64 timeout,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data)
 {
   g_return_if_fail (LSOBS_IS_OBSERVER (self));
   g_return_if_fail (self->exporter != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   lsobs_exporter_shutdown_async (self->exporter, timeout, cancellable, shut_down_cb,
-                                 new_task (self, lsobs_observer_shutdown_async, cancellable, callback,
-                                           user_data));
+                                 new_task (self, lsobs_observer_shutdown_async, cancellable,
+                                           callback, user_data));
 }
 
 /**
@@ -684,10 +656,10 @@ lsobs_observer_shutdown_async (LsobsObserver       *self,
  * Since: 0.1
  */
 gboolean
-lsobs_observer_shutdown_finish (LsobsObserver    *self,
-                                GAsyncResult     *result,
-                                LsobsFlushStats  *stats,
-                                GError          **error)
+lsobs_observer_shutdown_finish (LsobsObserver *self,
+                                GAsyncResult *result,
+                                LsobsFlushStats *stats,
+                                GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->exporter != NULL, FALSE);

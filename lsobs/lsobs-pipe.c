@@ -20,9 +20,9 @@ struct _LsobsPipe
 /* @context, @notifier: (nullable) */
 LsobsPipe *
 _lsobs_pipe_new (const LsobsLane *lane,
-                 LsobsRunStore   *store,
-                 GMainContext    *context,
-                 LsobsNotifier   *notifier)
+                 LsobsRunStore *store,
+                 GMainContext *context,
+                 LsobsNotifier *notifier)
 {
   LsobsPipe *self = g_new0 (LsobsPipe, 1);
   LsobsSettings *settings = lane->settings;
@@ -31,8 +31,8 @@ _lsobs_pipe_new (const LsobsLane *lane,
   self->queue = _lsobs_queue_new (settings->queue_capacity, settings->max_queue_bytes,
                                   settings->max_batch_size, settings->max_batch_bytes,
                                   lane->counters, settings->lane);
-  self->worker = _lsobs_worker_new (settings, lane->counters, self->queue, store, lane->transport,
-                                    context);
+  self->worker =
+      _lsobs_worker_new (settings, lane->counters, self->queue, store, lane->transport, context);
   self->label = g_strdup (settings->label);
   _lsobs_worker_set_notifier (self->worker, notifier);
   /* Those of a parent process are not ours to tell. */
@@ -52,16 +52,14 @@ _lsobs_pipe_free (LsobsPipe *self)
 }
 
 void
-_lsobs_pipe_set_notifier (LsobsPipe     *self,
-                          LsobsNotifier *notifier)
+_lsobs_pipe_set_notifier (LsobsPipe *self, LsobsNotifier *notifier)
 {
   _lsobs_worker_set_notifier (self->worker, notifier);
 }
 
 /* Takes @record over. */
 void
-_lsobs_pipe_push (LsobsPipe   *self,
-                  LsobsRecord *record)
+_lsobs_pipe_push (LsobsPipe *self, LsobsRecord *record)
 {
   _lsobs_worker_wake (self->worker, _lsobs_queue_push (self->queue, record));
 }
@@ -70,8 +68,7 @@ _lsobs_pipe_push (LsobsPipe   *self,
  * not left yet. The service takes one end per run, so that otherwise it is too
  * late. */
 void
-_lsobs_pipe_push_late (LsobsPipe   *self,
-                       LsobsRecord *record)
+_lsobs_pipe_push_late (LsobsPipe *self, LsobsRecord *record)
 {
   gboolean is_update = record->outputs != NULL || record->end_time != 0;
 
@@ -81,9 +78,7 @@ _lsobs_pipe_push_late (LsobsPipe   *self,
 
 /* FALSE, and counted, when there is no room. */
 gboolean
-_lsobs_pipe_attach (LsobsPipe       *self,
-                    LsobsRunInfo    *info,
-                    LsobsAttachment *attachment)
+_lsobs_pipe_attach (LsobsPipe *self, LsobsRunInfo *info, LsobsAttachment *attachment)
 {
   LsobsWake wake;
   gboolean taken = _lsobs_queue_attach (self->queue, info, attachment, &wake);
@@ -95,8 +90,7 @@ _lsobs_pipe_attach (LsobsPipe       *self,
 /* Has what waits now sent at once; the ticket hears of it. FALSE when there is
  * nothing to wait for. */
 gboolean
-_lsobs_pipe_add_ticket (LsobsPipe   *self,
-                        LsobsTicket *ticket)
+_lsobs_pipe_add_ticket (LsobsPipe *self, LsobsTicket *ticket)
 {
   if (!_lsobs_queue_add_ticket (self->queue, ticket))
     return FALSE;
@@ -107,9 +101,7 @@ _lsobs_pipe_add_ticket (LsobsPipe   *self,
 /* Waits for a ticket whose function wakes the context of the pipe.
  * @deadline: monotonic, µs */
 void
-_lsobs_pipe_wait (LsobsPipe   *self,
-                  LsobsTicket *ticket,
-                  gint64       deadline)
+_lsobs_pipe_wait (LsobsPipe *self, LsobsTicket *ticket, gint64 deadline)
 {
   _lsobs_worker_wait (self->worker, ticket, deadline);
 }
@@ -117,8 +109,7 @@ _lsobs_pipe_wait (LsobsPipe   *self,
 /* The numbers of the ticket are constant from now on. FALSE when it is finished,
  * or just being so, or was never added. */
 gboolean
-_lsobs_pipe_remove_ticket (LsobsPipe   *self,
-                           LsobsTicket *ticket)
+_lsobs_pipe_remove_ticket (LsobsPipe *self, LsobsTicket *ticket)
 {
   return _lsobs_queue_remove_ticket (self->queue, ticket);
 }
@@ -155,7 +146,7 @@ _lsobs_pipe_dup_problem (LsobsPipe *self)
   if (self->label == NULL)
     return g_steal_pointer (&problem);
   /* TRANSLATORS: a “replica %u at %s”, or a variable of the environment, and what is wrong. */
-  return g_strdup_printf (_("%s: %s"), self->label, problem);
+  return g_strdup_printf (_ ("%s: %s"), self->label, problem);
 }
 
 /* Takes no more records. */
@@ -167,8 +158,7 @@ _lsobs_pipe_close (LsobsPipe *self)
 
 /* All sending ends at @deadline, if not before. */
 void
-_lsobs_pipe_hurry (LsobsPipe *self,
-                   gint64     deadline)
+_lsobs_pipe_hurry (LsobsPipe *self, gint64 deadline)
 {
   _lsobs_worker_hurry (self->worker, deadline);
 }
@@ -176,8 +166,7 @@ _lsobs_pipe_hurry (LsobsPipe *self,
 /* Has all sending end. FALSE when somebody else has done so; otherwise
  * _lsobs_pipe_end_stop() waits for the end. */
 gboolean
-_lsobs_pipe_begin_stop (LsobsPipe *self,
-                        gint64     deadline)
+_lsobs_pipe_begin_stop (LsobsPipe *self, gint64 deadline)
 {
   if (!g_atomic_int_compare_and_exchange (&self->stopped, FALSE, TRUE))
     return FALSE;
@@ -186,8 +175,7 @@ _lsobs_pipe_begin_stop (LsobsPipe *self,
 }
 
 void
-_lsobs_pipe_end_stop (LsobsPipe *self,
-                      gint64     began)
+_lsobs_pipe_end_stop (LsobsPipe *self, gint64 began)
 {
   _lsobs_worker_end_stop (self->worker, began);
 }

@@ -8,8 +8,7 @@ G_BEGIN_DECLS
 /* In the metadata of each run that is sent, when not all traces are. */
 #define LSOBS_SAMPLE_RATE_KEY "ls_tracing_sample_rate"
 
-guint    _lsobs_probability_sampler_bucket (const char *trace_id);
-gboolean _lsobs_probability_sampler_keeps  (double      rate,
-                                            const char *trace_id);
+guint _lsobs_probability_sampler_bucket (const char *trace_id);
+gboolean _lsobs_probability_sampler_keeps (double rate, const char *trace_id);
 
 G_END_DECLS

@@ -31,12 +31,17 @@ struct _LsobsProbabilitySampler
   double rate; /* construct-only */
 };
 
-typedef enum { PROP_RATE = 1 } LsobsProbabilitySamplerProperty;
-static GParamSpec *props[PROP_RATE + 1] = { NULL, };
+typedef enum
+{
+  PROP_RATE = 1
+} LsobsProbabilitySamplerProperty;
+static GParamSpec *props[PROP_RATE + 1] = { NULL };
 
 static void lsobs_probability_sampler_sampler_init (LsobsSamplerInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsProbabilitySampler, lsobs_probability_sampler, G_TYPE_OBJECT,
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsProbabilitySampler,
+                               lsobs_probability_sampler,
+                               G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER,
                                                       lsobs_probability_sampler_sampler_init))
 
@@ -52,8 +57,7 @@ _lsobs_probability_sampler_bucket (const char *trace_id)
 }
 
 gboolean
-_lsobs_probability_sampler_keeps (double      rate,
-                                  const char *trace_id)
+_lsobs_probability_sampler_keeps (double rate, const char *trace_id)
 {
   if (rate >= 1.0)
     return TRUE;
@@ -63,16 +67,15 @@ _lsobs_probability_sampler_keeps (double      rate,
 }
 
 static gboolean
-lsobs_probability_sampler_should_sample (LsobsSampler *sampler,
-                                         const char   *trace_id)
+lsobs_probability_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
 {
   return _lsobs_probability_sampler_keeps (LSOBS_PROBABILITY_SAMPLER (sampler)->rate, trace_id);
 }
 
 static void
-lsobs_probability_sampler_get_property (GObject    *object,
-                                        guint       prop_id,
-                                        GValue     *value,
+lsobs_probability_sampler_get_property (GObject *object,
+                                        guint prop_id,
+                                        GValue *value,
                                         GParamSpec *pspec)
 {
   LsobsProbabilitySampler *self = LSOBS_PROBABILITY_SAMPLER (object);
@@ -88,10 +91,10 @@ lsobs_probability_sampler_get_property (GObject    *object,
 }
 
 static void
-lsobs_probability_sampler_set_property (GObject      *object,
-                                        guint         prop_id,
+lsobs_probability_sampler_set_property (GObject *object,
+                                        guint prop_id,
                                         const GValue *value,
-                                        GParamSpec   *pspec)
+                                        GParamSpec *pspec)
 {
   LsobsProbabilitySampler *self = LSOBS_PROBABILITY_SAMPLER (object);
 
@@ -152,8 +155,7 @@ LsobsProbabilitySampler *
 lsobs_probability_sampler_new (double rate)
 {
   /* What is no number keeps nothing; GObject takes no infinite ones. */
-  return g_object_new (LSOBS_TYPE_PROBABILITY_SAMPLER,
-                       "rate", rate > 0.0 ? MIN (rate, 1.0) : 0.0,
+  return g_object_new (LSOBS_TYPE_PROBABILITY_SAMPLER, "rate", rate > 0.0 ? MIN (rate, 1.0) : 0.0,
                        NULL);
 }
 

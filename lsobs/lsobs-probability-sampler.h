@@ -15,11 +15,15 @@ G_BEGIN_DECLS
  * Since: 0.1
  */
 LSOBS_AVAILABLE_IN_0_1
-G_DECLARE_FINAL_TYPE (LsobsProbabilitySampler, lsobs_probability_sampler, LSOBS, PROBABILITY_SAMPLER, GObject)
+G_DECLARE_FINAL_TYPE (LsobsProbabilitySampler,
+                      lsobs_probability_sampler,
+                      LSOBS,
+                      PROBABILITY_SAMPLER,
+                      GObject)
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsProbabilitySampler *lsobs_probability_sampler_new      (double rate);
+LsobsProbabilitySampler *lsobs_probability_sampler_new (double rate);
 LSOBS_AVAILABLE_IN_0_1
-double                   lsobs_probability_sampler_get_rate (LsobsProbabilitySampler *self);
+double lsobs_probability_sampler_get_rate (LsobsProbabilitySampler *self);
 
 G_END_DECLS

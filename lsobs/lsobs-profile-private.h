@@ -14,9 +14,8 @@ typedef struct
   char *workspace_id; /* (owned) (nullable) */
 } LsobsProfile;
 
-LsobsProfile *_lsobs_profile_load (const char   *path,
-                                   const char   *name);
-void          _lsobs_profile_free (LsobsProfile *self);
+LsobsProfile *_lsobs_profile_load (const char *path, const char *name);
+void _lsobs_profile_free (LsobsProfile *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsProfile, _lsobs_profile_free)
 

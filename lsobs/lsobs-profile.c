@@ -17,9 +17,7 @@
 /* Returns: (transfer full) (nullable): %NULL if there is no such member, or nothing
  * but white space in it */
 static char *
-dup_text (LsobsJsonDocument *self,
-          const char        *object,
-          const char        *name)
+dup_text (LsobsJsonDocument *self, const char *object, const char *name)
 {
   gsize len = 0;
   const char *value = _lsobs_json_document_find (self, object, name);
@@ -33,8 +31,7 @@ dup_text (LsobsJsonDocument *self,
 
 /* Returns: (nullable): the profile, of any type */
 static const char *
-find_profile (LsobsJsonDocument *self,
-              const char        *name)
+find_profile (LsobsJsonDocument *self, const char *name)
 {
   g_autofree char *current = NULL;
   const char *profiles = _lsobs_json_document_find (self, self->text.data, "profiles");
@@ -49,8 +46,7 @@ find_profile (LsobsJsonDocument *self,
  * @name: (nullable): %NULL for the one that the file calls the current one
  * Returns: (transfer full) (nullable) */
 LsobsProfile *
-_lsobs_profile_load (const char *path,
-                     const char *name)
+_lsobs_profile_load (const char *path, const char *name)
 {
   g_autofree char *home_path = NULL;
   LsobsBuffer raw = LSOBS_BUFFER_INIT;

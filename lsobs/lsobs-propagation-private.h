@@ -11,15 +11,15 @@ G_BEGIN_DECLS
 /* The headers that a trace goes from one process to another by. Everything here is
  * a pure function of text: what comes in is anybody's. */
 
-#define LSOBS_TRACE_HEADER      "langsmith-trace"
-#define LSOBS_BAGGAGE_HEADER    "baggage"
+#define LSOBS_TRACE_HEADER   "langsmith-trace"
+#define LSOBS_BAGGAGE_HEADER "baggage"
 
 /* Longer ones are not looked at. */
-#define LSOBS_MAX_HEADER_BYTES  8192
+#define LSOBS_MAX_HEADER_BYTES 8192
 /* So much is sent: the program and other libraries have baggage, too. */
 #define LSOBS_MAX_BAGGAGE_BYTES 4096
 /* So many segments a path from outside may have, and one that is sent. */
-#define LSOBS_MAX_REMOTE_DEPTH  100
+#define LSOBS_MAX_REMOTE_DEPTH 100
 
 /* A baggage header that is being written. */
 typedef struct
@@ -31,18 +31,16 @@ typedef struct
 } LsobsBaggage;
 
 #define LSOBS_BAGGAGE_INIT(max_bytes) \
-  { (max_bytes) + 1, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT }
+ { \
+  (max_bytes) + 1, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT \
+ }
 
-void               _lsobs_baggage_clear         (LsobsBaggage *self);
-gboolean           _lsobs_baggage_set_project   (LsobsBaggage *self,
-                                                 const char   *name);
-gboolean           _lsobs_baggage_add_metadatum (LsobsBaggage *self,
-                                                 const char   *member,
-                                                 gsize         len);
-gboolean           _lsobs_baggage_add_tag       (LsobsBaggage *self,
-                                                 const char   *tag);
-char              *_lsobs_baggage_write         (LsobsBaggage *self);
-char              *_lsobs_baggage_dup_foreign   (const char   *header);
+void _lsobs_baggage_clear (LsobsBaggage *self);
+gboolean _lsobs_baggage_set_project (LsobsBaggage *self, const char *name);
+gboolean _lsobs_baggage_add_metadatum (LsobsBaggage *self, const char *member, gsize len);
+gboolean _lsobs_baggage_add_tag (LsobsBaggage *self, const char *tag);
+char *_lsobs_baggage_write (LsobsBaggage *self);
+char *_lsobs_baggage_dup_foreign (const char *header);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsBaggage, _lsobs_baggage_clear)
 
@@ -55,9 +53,8 @@ typedef struct
   char *project_name;   /* (owned) (nullable) */
 } LsobsRemoteParent;
 
-LsobsRemoteParent *_lsobs_remote_parent_parse   (const char        *trace,
-                                                 const char        *baggage);
-void               _lsobs_remote_parent_free    (LsobsRemoteParent *self);
+LsobsRemoteParent *_lsobs_remote_parent_parse (const char *trace, const char *baggage);
+void _lsobs_remote_parent_free (LsobsRemoteParent *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRemoteParent, _lsobs_remote_parent_free)
 

@@ -32,8 +32,7 @@ is_plain (char c)
 }
 
 static gsize
-count_encoded (const char *text,
-               gsize       len)
+count_encoded (const char *text, gsize len)
 {
   gsize n = len;
 
@@ -44,9 +43,7 @@ count_encoded (const char *text,
 }
 
 static void
-append_encoded (LsobsBuffer *out,
-                const char  *text,
-                gsize        len)
+append_encoded (LsobsBuffer *out, const char *text, gsize len)
 {
   static const char digits[] = "0123456789ABCDEF";
 
@@ -75,11 +72,11 @@ _lsobs_baggage_clear (LsobsBaggage *self)
  * for the comma before it. FALSE, and nothing is added, when there is no room. */
 static gboolean
 add_piece (LsobsBaggage *self,
-           LsobsBuffer  *item,
-           const char   *opening,
-           const char   *closing,
-           const char   *text,
-           gsize         len)
+           LsobsBuffer *item,
+           const char *opening,
+           const char *closing,
+           const char *text,
+           gsize len)
 {
   const char *before = item->len == 0 ? opening : COMMA;
   gsize size = strlen (before) + count_encoded (text, len);
@@ -96,17 +93,14 @@ add_piece (LsobsBaggage *self,
 
 /* Once. @name is valid UTF-8, and not empty. */
 gboolean
-_lsobs_baggage_set_project (LsobsBaggage *self,
-                            const char   *name)
+_lsobs_baggage_set_project (LsobsBaggage *self, const char *name)
 {
   return add_piece (self, &self->project, PROJECT_KEY "=", "", name, strlen (name));
 }
 
 /* @member: a key and a value, as they stand in an object */
 gboolean
-_lsobs_baggage_add_metadatum (LsobsBaggage *self,
-                              const char   *member,
-                              gsize         len)
+_lsobs_baggage_add_metadatum (LsobsBaggage *self, const char *member, gsize len)
 {
   return add_piece (self, &self->metadata, METADATA_KEY "=" OPENING, CLOSING, member, len);
 }
@@ -114,16 +108,13 @@ _lsobs_baggage_add_metadatum (LsobsBaggage *self,
 /* @tag is valid UTF-8. A comma in it makes two of it at the other end, since all
  * clients join tags so. */
 gboolean
-_lsobs_baggage_add_tag (LsobsBaggage *self,
-                        const char   *tag)
+_lsobs_baggage_add_tag (LsobsBaggage *self, const char *tag)
 {
   return *tag == '\0' || add_piece (self, &self->tags, TAGS_KEY "=", "", tag, strlen (tag));
 }
 
 static void
-write_item (LsobsBuffer       *out,
-            const LsobsBuffer *item,
-            const char        *closing)
+write_item (LsobsBuffer *out, const LsobsBuffer *item, const char *closing)
 {
   if (item->len == 0)
     return;
@@ -155,8 +146,7 @@ typedef struct
 } Slice;
 
 static Slice
-trim (const char *text,
-      gsize       len)
+trim (const char *text, gsize len)
 {
   Slice slice = { text, len };
 
@@ -172,8 +162,7 @@ trim (const char *text,
 
 /* Takes @rest up to @separator, which is dropped, or up to its end. */
 static Slice
-cut (Slice *rest,
-     char   separator)
+cut (Slice *rest, char separator)
 {
   const char *at = rest->len > 0 ? memchr (rest->text, separator, rest->len) : NULL;
   gsize len = at != NULL ? (gsize) (at - rest->text) : rest->len;
@@ -190,8 +179,7 @@ cut (Slice *rest,
 }
 
 static gboolean
-slice_is (Slice       slice,
-          const char *text)
+slice_is (Slice slice, const char *text)
 {
   return slice.len == strlen (text) && memcmp (slice.text, text, slice.len) == 0;
 }
@@ -286,8 +274,7 @@ split_tags (const char *text)
   g_auto (GStrv) words = g_strsplit (text, ",", 0);
 
   for (guint i = 0; words[i] != NULL && tags->len < MAX_NOTES; i++)
-    if (*words[i] != '\0' &&
-        !g_ptr_array_find_with_equal_func (tags, words[i], g_str_equal, NULL))
+    if (*words[i] != '\0' && !g_ptr_array_find_with_equal_func (tags, words[i], g_str_equal, NULL))
       g_ptr_array_add (tags, g_strdup (words[i]));
   return tags->len > 0 ? g_steal_pointer (&tags) : NULL;
 }
@@ -305,9 +292,7 @@ is_project_name (const char *text)
 
 /* An item that makes no sense leaves what an earlier one has said. */
 static void
-take_item (LsobsRemoteParent *self,
-           Slice              key,
-           Slice              value)
+take_item (LsobsRemoteParent *self, Slice key, Slice value)
 {
   g_autofree char *text = is_own_key (key) ? decode (value) : NULL;
 
@@ -339,8 +324,7 @@ take_item (LsobsRemoteParent *self,
 }
 
 static void
-parse_baggage (LsobsRemoteParent *self,
-               const char        *header)
+parse_baggage (LsobsRemoteParent *self, const char *header)
 {
   Slice rest = { header, strlen (header) };
 
@@ -359,8 +343,7 @@ parse_baggage (LsobsRemoteParent *self,
 
 /* Six digits make a fraction in this library; other clients write fewer. */
 static gboolean
-parse_segment (Slice         slice,
-               LsobsSegment *segment)
+parse_segment (Slice slice, LsobsSegment *segment)
 {
   char text[LSOBS_SEGMENT_LEN + 1];
   gsize n_digits = slice.len - LSOBS_UUID_LEN - SECONDS_LEN - 1;
@@ -406,8 +389,7 @@ parse_trace (const char *header)
 /* @trace, @baggage: (nullable): the values of the two headers
  * Returns: (transfer full) (nullable): %NULL when there is no trace to go on with */
 LsobsRemoteParent *
-_lsobs_remote_parent_parse (const char *trace,
-                            const char *baggage)
+_lsobs_remote_parent_parse (const char *trace, const char *baggage)
 {
   GArray *segments = trace != NULL ? parse_trace (trace) : NULL;
   LsobsRemoteParent *self;

@@ -20,60 +20,41 @@ typedef enum
   LSOBS_WAKE_NOW    /* a full batch waits, or much memory is in use */
 } LsobsWake;
 
-LsobsQueue *_lsobs_queue_new            (guint            capacity,
-                                         gsize            max_bytes,
-                                         guint            batch_size,
-                                         gsize            batch_bytes,
-                                         LsobsCounters   *counters,
-                                         guint            lane);
-LsobsQueue *_lsobs_queue_ref            (LsobsQueue      *self);
-void        _lsobs_queue_unref          (LsobsQueue      *self);
+LsobsQueue *_lsobs_queue_new (guint capacity,
+                              gsize max_bytes,
+                              guint batch_size,
+                              gsize batch_bytes,
+                              LsobsCounters *counters,
+                              guint lane);
+LsobsQueue *_lsobs_queue_ref (LsobsQueue *self);
+void _lsobs_queue_unref (LsobsQueue *self);
 
 /* for producers */
-LsobsWake   _lsobs_queue_push           (LsobsQueue      *self,
-                                         LsobsRecord     *record);
-gboolean    _lsobs_queue_join_waiting   (LsobsQueue      *self,
-                                         LsobsRecord     *record);
-gboolean    _lsobs_queue_attach         (LsobsQueue      *self,
-                                         LsobsRunInfo    *info,
-                                         LsobsAttachment *attachment,
-                                         LsobsWake       *wake);
+LsobsWake _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record);
+gboolean _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record);
+gboolean _lsobs_queue_attach (LsobsQueue *self,
+                              LsobsRunInfo *info,
+                              LsobsAttachment *attachment,
+                              LsobsWake *wake);
 
 /* for the flush thread */
-guint       _lsobs_queue_take           (LsobsQueue      *self,
-                                         guint            max_records,
-                                         gsize            max_bytes,
-                                         GPtrArray       *records);
-gboolean    _lsobs_queue_is_due         (LsobsQueue      *self,
-                                         gint64           interval_us,
-                                         gint64           now,
-                                         gint64          *due_time);
-LsobsCreateState
-            _lsobs_queue_get_create_state (LsobsQueue    *self,
-                                           LsobsRunInfo  *info);
-void        _lsobs_queue_settle         (LsobsQueue      *self,
-                                         LsobsRecord     *record);
-void        _lsobs_queue_promote        (LsobsQueue      *self,
-                                         LsobsRecord     *record);
-void        _lsobs_queue_demote         (LsobsQueue      *self,
-                                         LsobsRecord     *record);
-void        _lsobs_queue_delivered      (LsobsQueue      *self,
-                                         LsobsRecord     *record);
-void        _lsobs_queue_lost           (LsobsQueue      *self,
-                                         LsobsRecord     *record,
-                                         LsobsDropReason  reason);
+guint _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArray *records);
+gboolean _lsobs_queue_is_due (LsobsQueue *self, gint64 interval_us, gint64 now, gint64 *due_time);
+LsobsCreateState _lsobs_queue_get_create_state (LsobsQueue *self, LsobsRunInfo *info);
+void _lsobs_queue_settle (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_promote (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 
 /* for flushing and closing */
-gboolean    _lsobs_queue_add_ticket     (LsobsQueue      *self,
-                                         LsobsTicket     *ticket);
-gboolean    _lsobs_queue_remove_ticket  (LsobsQueue      *self,
-                                         LsobsTicket     *ticket);
-void        _lsobs_queue_refuse_tickets (LsobsQueue      *self);
-void        _lsobs_queue_close          (LsobsQueue      *self);
-gboolean    _lsobs_queue_is_closed      (LsobsQueue      *self);
-void        _lsobs_queue_drop_waiting   (LsobsQueue      *self,
-                                         LsobsDropReason  reason);
-LsobsStats *_lsobs_queue_snapshot       (LsobsQueue      *self);
+gboolean _lsobs_queue_add_ticket (LsobsQueue *self, LsobsTicket *ticket);
+gboolean _lsobs_queue_remove_ticket (LsobsQueue *self, LsobsTicket *ticket);
+void _lsobs_queue_refuse_tickets (LsobsQueue *self);
+void _lsobs_queue_close (LsobsQueue *self);
+gboolean _lsobs_queue_is_closed (LsobsQueue *self);
+void _lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason);
+LsobsStats *_lsobs_queue_snapshot (LsobsQueue *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsQueue, _lsobs_queue_unref)
 

@@ -11,9 +11,9 @@ struct _LsobsQueue
   LsobsHeldAccount *held;  /* (owned) of the attachments that wait for the end of their run */
   guint capacity;
   gsize max_bytes;
-  guint batch_size;        /* so many waiting records are worth a wake-up */
-  gsize batch_bytes;       /* so many waiting bytes are worth a wake-up */
-  guint lane;              /* which flow of a run is through here */
+  guint batch_size;  /* so many waiting records are worth a wake-up */
+  gsize batch_bytes; /* so many waiting bytes are worth a wake-up */
+  guint lane;        /* which flow of a run is through here */
 
   /* (owned) of LsobsRecord, the oldest first. Its own lock guards all below, and
    * the flow through here of every run. */
@@ -21,20 +21,20 @@ struct _LsobsQueue
   guint n_records;
   gsize n_bytes;
   guint64 last_seq;
-  guint64 flush_seq;       /* records up to here were asked for by a flush */
+  guint64 flush_seq; /* records up to here were asked for by a flush */
   gboolean closed;
-  GSList *tickets;         /* (element-type LsobsTicket) (owned) */
+  GSList *tickets; /* (element-type LsobsTicket) (owned) */
   LsobsForkGuard guard;
 };
 
 /* @lane: which of the places that runs are written to the queue leads to, from 0 */
 LsobsQueue *
-_lsobs_queue_new (guint          capacity,
-                  gsize          max_bytes,
-                  guint          batch_size,
-                  gsize          batch_bytes,
+_lsobs_queue_new (guint capacity,
+                  gsize max_bytes,
+                  guint batch_size,
+                  gsize batch_bytes,
                   LsobsCounters *counters,
-                  guint          lane)
+                  guint lane)
 {
   LsobsQueue *self = g_new0 (LsobsQueue, 1);
 
@@ -79,16 +79,14 @@ lock (LsobsQueue *self)
 
 /* Called with the lock held. */
 static LsobsFlow *
-get_flow (LsobsQueue  *self,
-          LsobsRecord *record)
+get_flow (LsobsQueue *self, LsobsRecord *record)
 {
   return _lsobs_run_info_peek_flow (record->info, self->lane);
 }
 
 /* Tickets are finished outside the lock: their functions are the program's. */
 static void
-unlock_and_finish (LsobsQueue *self,
-                   GSList     *finished)
+unlock_and_finish (LsobsQueue *self, GSList *finished)
 {
   g_async_queue_unlock (self->records);
   if (G_LIKELY (finished == NULL))
@@ -101,17 +99,14 @@ unlock_and_finish (LsobsQueue *self,
 typedef enum
 {
   FATE_DELIVERED,
-  FATE_LOST,    /* tried, and lost */
-  FATE_EVICTED  /* lost for want of room */
+  FATE_LOST,   /* tried, and lost */
+  FATE_EVICTED /* lost for want of room */
 } Fate;
 
 /* Called with the lock held. Tells the tickets about a record, and returns those
  * that are done now in front of @finished. */
 static GSList *
-settle_tickets (LsobsQueue  *self,
-                LsobsRecord *record,
-                Fate         fate,
-                GSList      *finished)
+settle_tickets (LsobsQueue *self, LsobsRecord *record, Fate fate, GSList *finished)
 {
   for (GSList *l = self->tickets; l != NULL;)
     {
@@ -137,11 +132,11 @@ settle_tickets (LsobsQueue  *self,
 
 /* Called with the lock held; frees @record, which is in the queue no more. */
 static GSList *
-lose_waiting (LsobsQueue      *self,
-              LsobsRecord     *record,
-              LsobsDropReason  reason,
-              Fate             fate,
-              GSList          *finished)
+lose_waiting (LsobsQueue *self,
+              LsobsRecord *record,
+              LsobsDropReason reason,
+              Fate fate,
+              GSList *finished)
 {
   LsobsFlow *flow = get_flow (self, record);
 
@@ -158,8 +153,7 @@ lose_waiting (LsobsQueue      *self,
 
 /* Called with the lock held, after @record, which is in the queue, has grown. */
 static void
-measure_again (LsobsQueue  *self,
-               LsobsRecord *record)
+measure_again (LsobsQueue *self, LsobsRecord *record)
 {
   gsize size = _lsobs_record_measure (record);
 
@@ -170,9 +164,7 @@ measure_again (LsobsQueue  *self,
 /* Called with the lock held, after @latest has come in, or has grown. What can
  * never fit goes itself, its attachments first, and not all that waits before it. */
 static GSList *
-make_room (LsobsQueue  *self,
-           LsobsRecord *latest,
-           GSList      *finished)
+make_room (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
 {
   while (latest->size > self->max_bytes && _lsobs_attachments_drop (&latest->attachments))
     {
@@ -184,7 +176,8 @@ make_room (LsobsQueue  *self,
       g_async_queue_remove_unlocked (self->records, latest);
       finished = lose_waiting (self, latest, LSOBS_DROP_REASON_QUEUE_BYTES, FATE_EVICTED, finished);
     }
-  while (self->n_records > self->capacity || (self->n_bytes > self->max_bytes && self->n_records > 0))
+  while (self->n_records > self->capacity ||
+         (self->n_bytes > self->max_bytes && self->n_records > 0))
     {
       LsobsDropReason reason = self->n_records > self->capacity ? LSOBS_DROP_REASON_QUEUE_FULL
                                                                 : LSOBS_DROP_REASON_QUEUE_BYTES;
@@ -205,9 +198,7 @@ write_gauges (LsobsQueue *self)
 
 /* Called with the lock held. Adds what came later to the record that waits. */
 static void
-join (LsobsQueue  *self,
-      LsobsRecord *waiting,
-      LsobsRecord *end)
+join (LsobsQueue *self, LsobsRecord *waiting, LsobsRecord *end)
 {
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS,
                        _lsobs_record_join (waiting, end));
@@ -218,8 +209,7 @@ join (LsobsQueue  *self,
 
 /* Called with the lock held. */
 static void
-append (LsobsQueue  *self,
-        LsobsRecord *record)
+append (LsobsQueue *self, LsobsRecord *record)
 {
   LsobsFlow *flow = get_flow (self, record);
 
@@ -242,8 +232,7 @@ append (LsobsQueue  *self,
 
 /* Called with the lock held: what came when no record waited goes with the end. */
 static void
-collect_attachments (LsobsQueue  *self,
-                     LsobsRecord *end)
+collect_attachments (LsobsQueue *self, LsobsRecord *end)
 {
   LsobsHeld *held = g_steal_pointer (&get_flow (self, end)->held);
   GPtrArray *collected;
@@ -260,9 +249,7 @@ collect_attachments (LsobsQueue  *self,
 /* Called with the lock held. Wake on edges only: the flush thread looks after itself
  * in between. */
 static LsobsWake
-get_wake (LsobsQueue *self,
-          guint       n_before,
-          gsize       bytes_before)
+get_wake (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
       (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes))
@@ -272,8 +259,7 @@ get_wake (LsobsQueue *self,
 
 /* Takes @record over. An end whose start still waits joins it in its place. */
 LsobsWake
-_lsobs_queue_push (LsobsQueue  *self,
-                   LsobsRecord *record)
+_lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
 {
   LsobsRecord *waiting;
   LsobsWake wake = LSOBS_WAKE_NONE;
@@ -317,8 +303,7 @@ _lsobs_queue_push (LsobsQueue  *self,
 /* Takes @record over. Adds it to what waits of its run; if nothing does, it is
  * gone, and the answer FALSE. */
 gboolean
-_lsobs_queue_join_waiting (LsobsQueue  *self,
-                           LsobsRecord *record)
+_lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record)
 {
   LsobsRecord *waiting;
   GSList *finished = NULL;
@@ -344,10 +329,10 @@ _lsobs_queue_join_waiting (LsobsQueue  *self,
 /* Gives the run a file: it goes with the record that waits, or else with the end that
  * is still to come. FALSE, and counted, when there is no room for it. */
 gboolean
-_lsobs_queue_attach (LsobsQueue      *self,
-                     LsobsRunInfo    *info,
+_lsobs_queue_attach (LsobsQueue *self,
+                     LsobsRunInfo *info,
                      LsobsAttachment *attachment,
-                     LsobsWake       *wake)
+                     LsobsWake *wake)
 {
   GSList *finished = NULL;
   gsize size = _lsobs_attachment_measure (attachment);
@@ -387,10 +372,7 @@ _lsobs_queue_attach (LsobsQueue      *self,
 /* Moves the oldest records to @records, in their order. More than @max_bytes
  * only if the first one alone is larger. */
 guint
-_lsobs_queue_take (LsobsQueue *self,
-                   guint       max_records,
-                   gsize       max_bytes,
-                   GPtrArray  *records)
+_lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArray *records)
 {
   guint n = 0;
   gsize n_bytes = 0;
@@ -424,10 +406,7 @@ _lsobs_queue_take (LsobsQueue *self,
 /* Whether records should leave now: a full batch, much memory, an old record, a
  * flush or the end. Otherwise @due_time says when, or -1 for an empty queue. */
 gboolean
-_lsobs_queue_is_due (LsobsQueue *self,
-                     gint64      interval_us,
-                     gint64      now,
-                     gint64     *due_time)
+_lsobs_queue_is_due (LsobsQueue *self, gint64 interval_us, gint64 now, gint64 *due_time)
 {
   gboolean due = FALSE;
 
@@ -453,8 +432,7 @@ _lsobs_queue_is_due (LsobsQueue *self,
 }
 
 LsobsCreateState
-_lsobs_queue_get_create_state (LsobsQueue   *self,
-                               LsobsRunInfo *info)
+_lsobs_queue_get_create_state (LsobsQueue *self, LsobsRunInfo *info)
 {
   LsobsCreateState state;
 
@@ -467,8 +445,7 @@ _lsobs_queue_get_create_state (LsobsQueue   *self,
 /* Writes out what was noted on the run of a taken record, and finds out whether the
  * create has left without some of it. No lock: that is for the flush thread alone. */
 void
-_lsobs_queue_settle (LsobsQueue  *self,
-                     LsobsRecord *record)
+_lsobs_queue_settle (LsobsQueue *self, LsobsRecord *record)
 {
   LsobsFlow *flow = get_flow (self, record);
 
@@ -486,8 +463,7 @@ _lsobs_queue_settle (LsobsQueue  *self,
 
 /* A taken update whose create was lost becomes the create. */
 void
-_lsobs_queue_promote (LsobsQueue  *self,
-                      LsobsRecord *record)
+_lsobs_queue_promote (LsobsQueue *self, LsobsRecord *record)
 {
   lock (self);
   record->kind = LSOBS_RECORD_CREATE;
@@ -499,8 +475,7 @@ _lsobs_queue_promote (LsobsQueue  *self,
 
 /* The create was not lost after all: the record is an update again. */
 void
-_lsobs_queue_demote (LsobsQueue  *self,
-                     LsobsRecord *record)
+_lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record)
 {
   lock (self);
   record->kind = LSOBS_RECORD_UPDATE;
@@ -511,8 +486,7 @@ _lsobs_queue_demote (LsobsQueue  *self,
 
 /* The record stays the caller's. */
 void
-_lsobs_queue_delivered (LsobsQueue  *self,
-                        LsobsRecord *record)
+_lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
 {
   GSList *finished;
 
@@ -527,9 +501,7 @@ _lsobs_queue_delivered (LsobsQueue  *self,
 
 /* A taken record is lost. It stays the caller's. */
 void
-_lsobs_queue_lost (LsobsQueue      *self,
-                   LsobsRecord     *record,
-                   LsobsDropReason  reason)
+_lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason)
 {
   GSList *finished;
 
@@ -544,16 +516,15 @@ _lsobs_queue_lost (LsobsQueue      *self,
 
 /* FALSE when there is nothing to wait for; the ticket is done then. */
 gboolean
-_lsobs_queue_add_ticket (LsobsQueue  *self,
-                         LsobsTicket *ticket)
+_lsobs_queue_add_ticket (LsobsQueue *self, LsobsTicket *ticket)
 {
   gboolean added;
 
   lock (self);
   ticket->last_seq = self->last_seq;
   self->flush_seq = self->last_seq;
-  ticket->n_remaining = self->n_records +
-                        _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT);
+  ticket->n_remaining =
+      self->n_records + _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT);
   added = ticket->n_remaining > 0;
   if (added)
     self->tickets = g_slist_prepend (self->tickets, _lsobs_ticket_ref (ticket));
@@ -564,8 +535,7 @@ _lsobs_queue_add_ticket (LsobsQueue  *self,
 /* The numbers of the ticket are constant from now on. FALSE when it is finished,
  * or just being so. */
 gboolean
-_lsobs_queue_remove_ticket (LsobsQueue  *self,
-                            LsobsTicket *ticket)
+_lsobs_queue_remove_ticket (LsobsQueue *self, LsobsTicket *ticket)
 {
   GSList *link;
 
@@ -613,15 +583,14 @@ _lsobs_queue_is_closed (LsobsQueue *self)
 }
 
 void
-_lsobs_queue_drop_waiting (LsobsQueue      *self,
-                           LsobsDropReason  reason)
+_lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason)
 {
   GSList *finished = NULL;
 
   lock (self);
   while (self->n_records > 0)
-    finished = lose_waiting (self, g_async_queue_try_pop_unlocked (self->records), reason, FATE_LOST,
-                             finished);
+    finished = lose_waiting (self, g_async_queue_try_pop_unlocked (self->records), reason,
+                             FATE_LOST, finished);
   write_gauges (self);
   unlock_and_finish (self, finished);
 }

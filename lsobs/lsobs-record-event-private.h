@@ -15,20 +15,11 @@ typedef struct
   GBytes *details; /* (owned) (nullable) an object */
 } LsobsRecordEvent;
 
-LsobsRecordEvent *_lsobs_record_event_new  (const char       *name,
-                                            gint64            time,
-                                            GBytes           *details);
-LsobsRecordEvent *_lsobs_record_event_new_from_json
-                                           (JsonNode         *node,
-                                            gint64           *time,
-                                            gsize             max_bytes);
-gboolean          _lsobs_record_event_is_token
-                                           (const char       *name);
-void              _lsobs_record_event_free (LsobsRecordEvent *self);
-gboolean          _lsobs_record_event_write_details
-                                           (LsobsBuffer      *out,
-                                            JsonObject       *details,
-                                            gsize             max_bytes);
+LsobsRecordEvent *_lsobs_record_event_new (const char *name, gint64 time, GBytes *details);
+LsobsRecordEvent *_lsobs_record_event_new_from_json (JsonNode *node, gint64 *time, gsize max_bytes);
+gboolean _lsobs_record_event_is_token (const char *name);
+void _lsobs_record_event_free (LsobsRecordEvent *self);
+gboolean _lsobs_record_event_write_details (LsobsBuffer *out, JsonObject *details, gsize max_bytes);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRecordEvent, _lsobs_record_event_free)
 

@@ -19,9 +19,7 @@ _lsobs_record_event_is_token (const char *name)
 
 /* Takes @details over. */
 LsobsRecordEvent *
-_lsobs_record_event_new (const char *name,
-                         gint64      time,
-                         GBytes     *details)
+_lsobs_record_event_new (const char *name, gint64 time, GBytes *details)
 {
   LsobsRecordEvent *self = g_new0 (LsobsRecordEvent, 1);
 
@@ -44,19 +42,16 @@ _lsobs_record_event_free (LsobsRecordEvent *self)
 /* The name and the time of an event are its own; details of the same names would be
  * there twice. FALSE when there is no room. */
 gboolean
-_lsobs_record_event_write_details (LsobsBuffer *out,
-                                   JsonObject  *details,
-                                   gsize        max_bytes)
+_lsobs_record_event_write_details (LsobsBuffer *out, JsonObject *details, gsize max_bytes)
 {
-  static const char * const except[] = { "name", "time", NULL };
+  static const char *const except[] = { "name", "time", NULL };
 
   return _lsobs_json_write_object (out, details, except, max_bytes);
 }
 
 /* The microsecond that GDateTime may have lost is found by writing it again. */
 static gboolean
-parse_strict_time (const char *text,
-                   gint64     *time)
+parse_strict_time (const char *text, gint64 *time)
 {
   if (!_lsobs_time_parse_iso (text, time))
     return FALSE;
@@ -77,8 +72,7 @@ parse_strict_time (const char *text,
 /* Text of any form of ISO 8601, or a number of milliseconds, as other clients write it.
  * Anything else leaves @time as it is. */
 static void
-parse_time (JsonNode *node,
-            gint64   *time)
+parse_time (JsonNode *node, gint64 *time)
 {
   const gint64 max_ms = G_GINT64_CONSTANT (253402300799999); /* the year 9999 ends */
   const char *text;
@@ -102,16 +96,15 @@ parse_time (JsonNode *node,
       g_autoptr (GDateTime) parsed = g_date_time_new_from_iso8601 (text, utc);
 
       if (parsed != NULL)
-        *time = g_date_time_to_unix (parsed) * G_USEC_PER_SEC + g_date_time_get_microsecond (parsed);
+        *time =
+            g_date_time_to_unix (parsed) * G_USEC_PER_SEC + g_date_time_get_microsecond (parsed);
     }
 }
 
 /* @time: (inout): of the event before, for one that has none
  * Returns: (transfer full) (nullable): %NULL for what is no object, or too large */
 LsobsRecordEvent *
-_lsobs_record_event_new_from_json (JsonNode *node,
-                                   gint64   *time,
-                                   gsize     max_bytes)
+_lsobs_record_event_new_from_json (JsonNode *node, gint64 *time, gsize max_bytes)
 {
   JsonObject *object = _lsobs_json_peek_object (node);
   LsobsBuffer details = LSOBS_BUFFER_INIT;
@@ -129,5 +122,6 @@ _lsobs_record_event_new_from_json (JsonNode *node,
   if (name_node != NULL && json_node_get_value_type (name_node) == G_TYPE_STRING)
     name = json_node_get_string (name_node);
   parse_time (json_object_get_member (object, "time"), time);
-  return _lsobs_record_event_new (name != NULL ? name : "", *time, _lsobs_buffer_steal_bytes (&details));
+  return _lsobs_record_event_new (name != NULL ? name : "", *time,
+                                  _lsobs_buffer_steal_bytes (&details));
 }

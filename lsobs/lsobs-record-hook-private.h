@@ -7,13 +7,11 @@
 
 G_BEGIN_DECLS
 
-void      _lsobs_record_run_hook     (LsobsRecord   *self,
-                                      LsobsSettings *settings,
-                                      LsobsCounters *counters);
+void _lsobs_record_run_hook (LsobsRecord *self, LsobsSettings *settings, LsobsCounters *counters);
 JsonNode *_lsobs_record_pass_by_hook (LsobsSettings *settings,
                                       LsobsCounters *counters,
-                                      const char    *field,
-                                      GBytes        *json,
-                                      JsonNodeType   type);
+                                      const char *field,
+                                      GBytes *json,
+                                      JsonNodeType type);
 
 G_END_DECLS

@@ -8,7 +8,7 @@
 #include "lsobs/lsobs-record-hook-private.h"
 
 /* What stands for a field that the function has dropped. */
-#define DROPPED_KEY "lsobs_error"
+#define DROPPED_KEY    "lsobs_error"
 #define DROPPED(field) "Redaction failed; " field " dropped"
 
 /* Far more than the service takes. It is for values that contain themselves. */
@@ -24,19 +24,16 @@ typedef struct
 /* @value: (nullable): %NULL: the function cannot see what it is to judge
  * Returns: (transfer full) (nullable) */
 static JsonNode *
-call (Visit      *visit,
-      const char *field,
-      JsonNode   *value)
+call (Visit *visit, const char *field, JsonNode *value)
 {
-  return value != NULL ? _lsobs_redact_hook_call (visit->settings->redact_hook, field, value) : NULL;
+  return value != NULL ? _lsobs_redact_hook_call (visit->settings->redact_hook, field, value)
+                       : NULL;
 }
 
 /* Goes through the walker first, so that what is parsed is JSON, and no deeper than
  * what is sent. Returns: (transfer full) (nullable) */
 static JsonNode *
-parse (Visit    *visit,
-       GBytes   *json,
-       gboolean  wrap)
+parse (Visit *visit, GBytes *json, gboolean wrap)
 {
   const LsobsJsonWalkOptions repair = { NULL, 0, wrap };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
@@ -70,10 +67,7 @@ write_node (JsonNode *node)
 
 /* Takes @result (nullable) or, in its place, @dropped over. */
 static void
-take_result (Visit   *visit,
-             GBytes **member,
-             GBytes  *result,
-             char    *dropped)
+take_result (Visit *visit, GBytes **member, GBytes *result, char *dropped)
 {
   g_bytes_unref (*member);
   *member = result;
@@ -87,19 +81,14 @@ take_result (Visit   *visit,
 }
 
 static void
-replace (Visit       *visit,
-         const char  *field,
-         GBytes     **member,
-         JsonNode    *result)
+replace (Visit *visit, const char *field, GBytes **member, JsonNode *result)
 {
   take_result (visit, member, write_node (result),
                g_strdup_printf ("{\"" DROPPED_KEY "\":\"" DROPPED ("%s") "\"}", field));
 }
 
 static void
-visit_value (Visit       *visit,
-             const char  *field,
-             GBytes     **member)
+visit_value (Visit *visit, const char *field, GBytes **member)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
@@ -113,9 +102,7 @@ visit_value (Visit       *visit,
 
 /* The same for what must be an object. */
 static void
-visit_object (Visit       *visit,
-              const char  *field,
-              GBytes     **member)
+visit_object (Visit *visit, const char *field, GBytes **member)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
@@ -130,7 +117,8 @@ visit_object (Visit       *visit,
 static gboolean
 is_array_of_strings (JsonNode *node)
 {
-  JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  JsonArray *array =
+      node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
 
   if (array == NULL)
     return FALSE;
@@ -141,8 +129,7 @@ is_array_of_strings (JsonNode *node)
 }
 
 static void
-visit_tags (Visit       *visit,
-            LsobsRecord *record)
+visit_tags (Visit *visit, LsobsRecord *record)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
@@ -156,9 +143,7 @@ visit_tags (Visit       *visit,
 }
 
 static void
-visit_text (Visit       *visit,
-            const char  *field,
-            char       **member)
+visit_text (Visit *visit, const char *field, char **member)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
@@ -171,7 +156,8 @@ visit_text (Visit       *visit,
   result = call (visit, field, value);
   g_free (*member);
   *member = result != NULL && json_node_get_value_type (result) == G_TYPE_STRING
-                ? json_node_dup_string (result) : NULL;
+                ? json_node_dup_string (result)
+                : NULL;
   if (*member != NULL)
     return;
   _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
@@ -181,8 +167,7 @@ visit_text (Visit       *visit,
 /* Events as the service sees them: the details with the name and the time.
  * Returns: (transfer full) (nullable) */
 static JsonNode *
-build_event (Visit            *visit,
-             LsobsRecordEvent *event)
+build_event (Visit *visit, LsobsRecordEvent *event)
 {
   g_autofree char *name = g_utf8_make_valid (event->name, -1);
   JsonNode *node;
@@ -209,8 +194,7 @@ build_event (Visit            *visit,
 
 /* Returns: (transfer full) (nullable) */
 static JsonNode *
-build_events (Visit     *visit,
-              GPtrArray *events)
+build_events (Visit *visit, GPtrArray *events)
 {
   g_autoptr (JsonArray) array = json_array_sized_new (events->len);
 
@@ -227,19 +211,19 @@ build_events (Visit     *visit,
 
 /* Returns: (transfer full) (nullable): (element-type LsobsRecordEvent) */
 static GPtrArray *
-read_events (JsonNode *node,
-             gint64    time)
+read_events (JsonNode *node, gint64 time)
 {
   g_autoptr (GPtrArray) events =
       g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
-  JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  JsonArray *array =
+      node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
 
   if (array == NULL)
     return NULL;
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
-      LsobsRecordEvent *event = _lsobs_record_event_new_from_json (json_array_get_element (array, i),
-                                                                   &time, MAX_BYTES);
+      LsobsRecordEvent *event =
+          _lsobs_record_event_new_from_json (json_array_get_element (array, i), &time, MAX_BYTES);
 
       if (event == NULL)
         return NULL;
@@ -249,8 +233,7 @@ read_events (JsonNode *node,
 }
 
 static void
-visit_events (Visit       *visit,
-              LsobsRecord *record)
+visit_events (Visit *visit, LsobsRecord *record)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
@@ -279,8 +262,7 @@ visit_events (Visit       *visit,
 
 /* Copies of the record share the feedback. */
 static void
-visit_feedback (Visit       *visit,
-                LsobsRecord *record)
+visit_feedback (Visit *visit, LsobsRecord *record)
 {
   LsobsFeedback *feedback = _lsobs_feedback_copy (record->feedback);
 
@@ -302,9 +284,7 @@ visit_feedback (Visit       *visit,
  * hidden anyway it does not see. Called in the thread that sends, without a lock,
  * once for each record. */
 void
-_lsobs_record_run_hook (LsobsRecord   *self,
-                        LsobsSettings *settings,
-                        LsobsCounters *counters)
+_lsobs_record_run_hook (LsobsRecord *self, LsobsSettings *settings, LsobsCounters *counters)
 {
   Visit visit = { settings, counters };
 
@@ -337,9 +317,9 @@ _lsobs_record_run_hook (LsobsRecord   *self,
 JsonNode *
 _lsobs_record_pass_by_hook (LsobsSettings *settings,
                             LsobsCounters *counters,
-                            const char    *field,
-                            GBytes        *json,
-                            JsonNodeType   type)
+                            const char *field,
+                            GBytes *json,
+                            JsonNodeType type)
 {
   Visit visit = { settings, counters };
   g_autoptr (JsonNode) node = parse (&visit, json, FALSE);

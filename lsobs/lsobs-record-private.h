@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  LSOBS_RECORD_CREATE, /* a run begins; with an end time: a complete run */
-  LSOBS_RECORD_UPDATE, /* a run that was created by an earlier record ends */
+  LSOBS_RECORD_CREATE,  /* a run begins; with an end time: a complete run */
+  LSOBS_RECORD_UPDATE,  /* a run that was created by an earlier record ends */
   LSOBS_RECORD_FEEDBACK /* a run gets feedback */
 } LsobsRecordKind;
 
@@ -22,8 +22,8 @@ typedef enum
 struct _LsobsRecord
 {
   LsobsRecordKind kind;
-  LsobsRunInfo *info;   /* (owned) with feedback: names the run, and flows by itself */
-  LsobsRunInfo *run;    /* (owned) (nullable) with feedback: the run, if it is known */
+  LsobsRunInfo *info;      /* (owned) with feedback: names the run, and flows by itself */
+  LsobsRunInfo *run;       /* (owned) (nullable) with feedback: the run, if it is known */
   LsobsFeedback *feedback; /* (owned) (nullable) with feedback: all there is */
 
   LsobsNotes *notes;    /* (owned) (nullable) until they are written out, below */
@@ -40,29 +40,27 @@ struct _LsobsRecord
   GBytes *serialized;   /* (owned) (nullable) an object; a create tells it, and nothing else */
   guint serialized_seq; /* counts its changes up to this record */
   gboolean has_example;
-  LsobsId example_id;   /* of a data set, if there is one */
+  LsobsId example_id;     /* of a data set, if there is one */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
-  char *error;          /* (owned) (nullable) text */
-  gint64 end_time;      /* µs since 1970, or 0 for none */
-  gint64 duration_ms;   /* or -1 for none */
-  gboolean promoted;    /* a create that was an update, because its create was lost */
-  gboolean final;       /* nothing is noted on the run any more */
-  gboolean by_id;       /* the run store knows the run, and may forget it after */
+  char *error;            /* (owned) (nullable) text */
+  gint64 end_time;        /* µs since 1970, or 0 for none */
+  gint64 duration_ms;     /* or -1 for none */
+  gboolean promoted;      /* a create that was an update, because its create was lost */
+  gboolean final;         /* nothing is noted on the run any more */
+  gboolean by_id;         /* the run store knows the run, and may forget it after */
 
   /* Set by the queue. */
   guint64 seq;
-  gint64 queued_at;     /* monotonic, µs */
-  gsize size;           /* bytes of memory, as counted */
+  gint64 queued_at; /* monotonic, µs */
+  gsize size;       /* bytes of memory, as counted */
 };
 
-LsobsRecord      *_lsobs_record_new        (LsobsRecordKind   kind,
-                                            LsobsRunInfo     *info);
-LsobsRecord      *_lsobs_record_copy       (LsobsRecord      *self);
-void              _lsobs_record_free       (LsobsRecord      *self);
-gsize             _lsobs_record_measure    (LsobsRecord      *self);
-guint             _lsobs_record_join       (LsobsRecord      *self,
-                                            LsobsRecord      *end);
-void              _lsobs_record_settle     (LsobsRecord      *self);
+LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);
+LsobsRecord *_lsobs_record_copy (LsobsRecord *self);
+void _lsobs_record_free (LsobsRecord *self);
+gsize _lsobs_record_measure (LsobsRecord *self);
+guint _lsobs_record_join (LsobsRecord *self, LsobsRecord *end);
+void _lsobs_record_settle (LsobsRecord *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRecord, _lsobs_record_free)
 

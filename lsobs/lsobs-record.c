@@ -10,8 +10,7 @@
 #define FIXED_SIZE 1024
 
 LsobsRecord *
-_lsobs_record_new (LsobsRecordKind  kind,
-                   LsobsRunInfo    *info)
+_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info)
 {
   /* Not of GSlice, whose locks are not safe across a fork. */
   LsobsRecord *self = g_new0 (LsobsRecord, 1);
@@ -98,10 +97,9 @@ events_size (GPtrArray *events)
 gsize
 _lsobs_record_measure (LsobsRecord *self)
 {
-  return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
-         bytes_size (self->inputs) + bytes_size (self->outputs) + bytes_size (self->tags) +
-         bytes_size (self->metadata) + bytes_size (self->extra) +
-         bytes_size (self->serialized) + events_size (self->events) +
+  return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) + bytes_size (self->inputs) +
+         bytes_size (self->outputs) + bytes_size (self->tags) + bytes_size (self->metadata) +
+         bytes_size (self->extra) + bytes_size (self->serialized) + events_size (self->events) +
          (self->notes != NULL ? self->notes_bytes : 0) +
          _lsobs_attachments_measure (self->attachments) +
          (self->feedback != NULL ? _lsobs_feedback_measure (self->feedback) : 0) +
@@ -110,8 +108,7 @@ _lsobs_record_measure (LsobsRecord *self)
 }
 
 static void
-replace_bytes (GBytes **member,
-               GBytes **with)
+replace_bytes (GBytes **member, GBytes **with)
 {
   if (*with == NULL)
     return;
@@ -122,8 +119,7 @@ replace_bytes (GBytes **member,
 /* What was noted on a run with a handle is written out with its end, and so is in @end;
  * the notes of one that is reported by id are shared. */
 static void
-join_notes (LsobsRecord *self,
-            LsobsRecord *end)
+join_notes (LsobsRecord *self, LsobsRecord *end)
 {
   if (end->final && !end->by_id)
     {
@@ -141,8 +137,7 @@ join_notes (LsobsRecord *self,
 /* Makes a waiting create complete by the end of its run.
  * Returns: for how many attachments there was no room */
 guint
-_lsobs_record_join (LsobsRecord *self,
-                    LsobsRecord *end)
+_lsobs_record_join (LsobsRecord *self, LsobsRecord *end)
 {
   join_notes (self, end);
   replace_bytes (&self->inputs, &end->inputs);
@@ -175,8 +170,7 @@ _lsobs_record_join (LsobsRecord *self,
 
 /* Takes @text over, unless there is one already: that is the later. */
 static void
-take_text (GBytes **member,
-           GBytes  *text)
+take_text (GBytes **member, GBytes *text)
 {
   if (*member == NULL)
     *member = text;

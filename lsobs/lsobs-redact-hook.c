@@ -10,16 +10,14 @@ struct _LsobsRedactHook
 
   LsobsRedactFunc func;
   gpointer user_data;
-  GDestroyNotify notify;   /* (nullable) */
+  GDestroyNotify notify; /* (nullable) */
 
-  LsobsRedactHook *inner;  /* (owned) (nullable) whose function it is, called in turns */
-  GRecMutex turn;          /* with inner: held while the function is called */
+  LsobsRedactHook *inner; /* (owned) (nullable) whose function it is, called in turns */
+  GRecMutex turn;         /* with inner: held while the function is called */
 };
 
 LsobsRedactHook *
-_lsobs_redact_hook_new (LsobsRedactFunc func,
-                        gpointer        user_data,
-                        GDestroyNotify  notify)
+_lsobs_redact_hook_new (LsobsRedactFunc func, gpointer user_data, GDestroyNotify notify)
 {
   LsobsRedactHook *self = g_new0 (LsobsRedactHook, 1);
 
@@ -77,9 +75,7 @@ _lsobs_redact_hook_unref (LsobsRedactHook *self)
  * @value: the function's own, which it may change
  * Returns: (transfer full) (nullable): %NULL: nothing of it may be sent */
 JsonNode *
-_lsobs_redact_hook_call (LsobsRedactHook *self,
-                         const char      *field,
-                         JsonNode        *value)
+_lsobs_redact_hook_call (LsobsRedactHook *self, const char *field, JsonNode *value)
 {
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   JsonNode *result;

@@ -19,28 +19,28 @@ typedef struct _LsobsRedactRule LsobsRedactRule;
 
 typedef enum
 {
-  LSOBS_REDACT_UNCHANGED,       /* no match: nothing was appended */
-  LSOBS_REDACT_CHANGED,         /* the text without the matches was appended */
-  LSOBS_REDACT_FAILED           /* something for the whole of the text was appended */
+  LSOBS_REDACT_UNCHANGED, /* no match: nothing was appended */
+  LSOBS_REDACT_CHANGED,   /* the text without the matches was appended */
+  LSOBS_REDACT_FAILED     /* something for the whole of the text was appended */
 } LsobsRedactResult;
 
 /* What a replacement is. */
 typedef enum
 {
   LSOBS_REPLACEMENT_LITERAL,
-  LSOBS_REPLACEMENT_TEMPLATE    /* may refer to groups, as that of g_regex_replace() */
+  LSOBS_REPLACEMENT_TEMPLATE /* may refer to groups, as that of g_regex_replace() */
 } LsobsReplacementKind;
 
-LsobsRedactRule   *_lsobs_redact_rule_new           (const char            *pattern,
-                                                     const char            *replacement,
-                                                     LsobsReplacementKind   kind,
-                                                     GError               **error);
-LsobsRedactRule   *_lsobs_redact_rule_new_for_regex (GRegex                *regex);
-void               _lsobs_redact_rule_free          (LsobsRedactRule       *self);
-LsobsRedactResult  _lsobs_redact_rule_apply         (const LsobsRedactRule *self,
-                                                     const char            *text,
-                                                     gsize                  len,
-                                                     LsobsBuffer           *out);
+LsobsRedactRule *_lsobs_redact_rule_new (const char *pattern,
+                                         const char *replacement,
+                                         LsobsReplacementKind kind,
+                                         GError **error);
+LsobsRedactRule *_lsobs_redact_rule_new_for_regex (GRegex *regex);
+void _lsobs_redact_rule_free (LsobsRedactRule *self);
+LsobsRedactResult _lsobs_redact_rule_apply (const LsobsRedactRule *self,
+                                            const char *text,
+                                            gsize len,
+                                            LsobsBuffer *out);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRedactRule, _lsobs_redact_rule_free)
 

@@ -22,46 +22,46 @@
 #define MAX_UNSAMPLED 512
 
 #define SAMPLE_DISTANCE 512
-#define SAMPLE_PIECE 64
+#define SAMPLE_PIECE    64
 
 /* The backtracking allowed to one attempt: when it counts, and as a sample. */
-#define SEARCH_LIMIT "(*LIMIT_MATCH=100000)"
-#define SAMPLE_LIMIT "(*LIMIT_MATCH=2000)"
+#define SEARCH_LIMIT      "(*LIMIT_MATCH=100000)"
+#define SAMPLE_LIMIT      "(*LIMIT_MATCH=2000)"
 #define SAMPLE_LIMIT_COST 2000
 
 /* What a text may cost: in bytes looked at, a fraction of a nanosecond each. */
-#define BUDGET_BASE (1 << 22)
+#define BUDGET_BASE     (1 << 22)
 #define BUDGET_PER_BYTE 64
 
 struct _LsobsRedactRule
 {
-  GRegex *search;       /* (owned) (nullable) NULL: every text is redacted */
-  GRegex *sample;       /* (owned) (nullable) the same, anchored */
-  char *replacement;    /* (owned) of a match, or of a text on which the pattern gave up */
+  GRegex *search;    /* (owned) (nullable) NULL: every text is redacted */
+  GRegex *sample;    /* (owned) (nullable) the same, anchored */
+  char *replacement; /* (owned) of a match, or of a text on which the pattern gave up */
   gsize replacement_len;
-  char *template;       /* (owned) (nullable) makes the replacement of a match instead */
-  gboolean anchored;    /* matches begin where the search does: nothing to sample */
-  gboolean by_line;     /* only the beginnings of lines are tried by a search */
+  char *template;    /* (owned) (nullable) makes the replacement of a match instead */
+  gboolean anchored; /* matches begin where the search does: nothing to sample */
+  gboolean by_line;  /* only the beginnings of lines are tried by a search */
 };
 
 static GRegex *
-compile (const char         *limit,
-         const char         *pattern,
-         GRegexCompileFlags  compile_flags,
-         GRegexMatchFlags    match_flags,
-         GError            **error)
+compile (const char *limit,
+         const char *pattern,
+         GRegexCompileFlags compile_flags,
+         GRegexMatchFlags match_flags,
+         GError **error)
 {
   g_autofree char *limited = g_strconcat (limit, pattern, NULL);
-  g_autoptr (GRegex) regex = g_regex_new (limited, compile_flags | G_REGEX_OPTIMIZE,
-                                          match_flags, error);
+  g_autoptr (GRegex) regex =
+      g_regex_new (limited, compile_flags | G_REGEX_OPTIMIZE, match_flags, error);
 
   /* GRegex compiles to machine code when first matched with a set of flags, and
    * takes no lock: so do it here, while nobody else knows of the regex. */
   if (regex != NULL)
     {
       g_regex_match_full (regex, "", 0, 0, G_REGEX_MATCH_NOTEMPTY, NULL, NULL);
-      g_regex_match_full (regex, "", 0, 0,
-                          G_REGEX_MATCH_NOTEMPTY | G_REGEX_MATCH_PARTIAL_HARD, NULL, NULL);
+      g_regex_match_full (regex, "", 0, 0, G_REGEX_MATCH_NOTEMPTY | G_REGEX_MATCH_PARTIAL_HARD,
+                          NULL, NULL);
     }
 
   return g_steal_pointer (&regex);
@@ -93,22 +93,22 @@ begins_with_dot_star (const char *pattern)
 }
 
 static gboolean
-set_pattern (LsobsRedactRule     *self,
-             const char          *pattern,
-             GRegexCompileFlags   compile_flags,
-             GRegexMatchFlags     match_flags,
-             GError             **error)
+set_pattern (LsobsRedactRule *self,
+             const char *pattern,
+             GRegexCompileFlags compile_flags,
+             GRegexMatchFlags match_flags,
+             GError **error)
 {
   match_flags &= ~(G_REGEX_MATCH_PARTIAL_SOFT | G_REGEX_MATCH_PARTIAL_HARD);
 
-  self->sample = compile (SAMPLE_LIMIT, pattern, compile_flags | G_REGEX_ANCHORED, match_flags,
-                          error);
+  self->sample =
+      compile (SAMPLE_LIMIT, pattern, compile_flags | G_REGEX_ANCHORED, match_flags, error);
   if (self->sample == NULL)
     return FALSE;
 
   self->search = compile (SEARCH_LIMIT, pattern, compile_flags, match_flags, error);
-  self->anchored = (compile_flags & G_REGEX_ANCHORED) != 0 ||
-                   (match_flags & G_REGEX_MATCH_ANCHORED) != 0;
+  self->anchored =
+      (compile_flags & G_REGEX_ANCHORED) != 0 || (match_flags & G_REGEX_MATCH_ANCHORED) != 0;
   self->by_line = begins_with_dot_star (pattern);
   return self->search != NULL;
 }
@@ -128,8 +128,7 @@ alloc_rule (const char *replacement)
  * @group: (out): the group, or 0 for a character, and for the whole match
  * Returns: what follows */
 static const char *
-read_group_number (const char *p,
-                   int        *group)
+read_group_number (const char *p, int *group)
 {
   gboolean character = p[0] == '0' && g_ascii_isdigit (p[1]);
   int n_octal = (int) strspn (p, "01234567");
@@ -146,8 +145,7 @@ read_group_number (const char *p,
 /* Whether every group that is referred to is there: GRegex takes a missing one
  * for an empty one. The template was found to be well-formed. */
 static gboolean
-has_groups (GRegex     *regex,
-            const char *template)
+has_groups (GRegex *regex, const char *template)
 {
   for (const char *p = template; (p = strchr (p, '\\')) != NULL;)
     {
@@ -180,10 +178,7 @@ has_groups (GRegex     *regex,
 /* The error is one of GRegex, with the code %G_REGEX_ERROR_REPLACE; its message is shown
  * to nobody. */
 static gboolean
-set_template (LsobsRedactRule  *self,
-              GRegex           *regex,
-              const char       *template,
-              GError          **error)
+set_template (LsobsRedactRule *self, GRegex *regex, const char *template, GError **error)
 {
   g_autoptr (GRegex) nothing = g_regex_new ("", 0, 0, NULL);
   g_autoptr (GMatchInfo) info = NULL;
@@ -219,10 +214,10 @@ set_template (LsobsRedactRule  *self,
 
 /* @replacement: (nullable): "[REDACTED]". The error is GRegex's, or one like it. */
 LsobsRedactRule *
-_lsobs_redact_rule_new (const char            *pattern,
-                        const char            *replacement,
-                        LsobsReplacementKind   kind,
-                        GError               **error)
+_lsobs_redact_rule_new (const char *pattern,
+                        const char *replacement,
+                        LsobsReplacementKind kind,
+                        GError **error)
 {
   g_autoptr (GRegex) plain = NULL;
   g_autoptr (LsobsRedactRule) self =
@@ -272,10 +267,7 @@ _lsobs_redact_rule_free (LsobsRedactRule *self)
 
 /* The end of a piece of text of at most @max bytes from @position on. */
 static gsize
-piece_end (const char *text,
-           gsize       len,
-           gsize       position,
-           gsize       max)
+piece_end (const char *text, gsize len, gsize position, gsize max)
 {
   gsize end = position + max;
 
@@ -291,10 +283,10 @@ piece_end (const char *text,
 /* What the attempt at @position costs beyond what any attempt may. */
 static gint64
 sample_cost (const LsobsRedactRule *self,
-             const char            *text,
-             gsize                  len,
-             gsize                  position,
-             gint64                 enough)
+             const char *text,
+             gsize len,
+             gsize position,
+             gint64 enough)
 {
   for (gsize piece = SAMPLE_PIECE;; piece *= 2)
     {
@@ -325,9 +317,7 @@ sample_cost (const LsobsRedactRule *self,
 
 /* Whether searching the text takes about linear time. */
 static gboolean
-is_affordable (const LsobsRedactRule *self,
-               const char            *text,
-               gsize                  len)
+is_affordable (const LsobsRedactRule *self, const char *text, gsize len)
 {
   gint64 budget = (BUDGET_BASE + BUDGET_PER_BYTE * (gint64) len) / SAMPLE_DISTANCE;
   guint32 random = 1;
@@ -367,9 +357,7 @@ is_affordable (const LsobsRedactRule *self,
 }
 
 static gboolean
-append_replacement (const LsobsRedactRule *self,
-                    GMatchInfo            *info,
-                    LsobsBuffer           *out)
+append_replacement (const LsobsRedactRule *self, GMatchInfo *info, LsobsBuffer *out)
 {
   g_autofree char *expanded = NULL;
 
@@ -392,10 +380,10 @@ append_replacement (const LsobsRedactRule *self,
  * FALSE: the pattern gave up, or what it matched makes no sense. */
 static gboolean
 replace_matches (const LsobsRedactRule *self,
-                 const char            *text,
-                 gsize                  len,
-                 LsobsBuffer           *out,
-                 gsize                 *copied)
+                 const char *text,
+                 gsize len,
+                 LsobsBuffer *out,
+                 gsize *copied)
 {
   g_autoptr (GMatchInfo) info = NULL;
 
@@ -434,11 +422,7 @@ replace_matches (const LsobsRedactRule *self,
 }
 
 static gboolean
-redact (const LsobsRedactRule *self,
-        const char            *text,
-        gsize                  len,
-        LsobsBuffer           *out,
-        gsize                 *copied)
+redact (const LsobsRedactRule *self, const char *text, gsize len, LsobsBuffer *out, gsize *copied)
 {
   /* GRegex counts in int. */
   if (self->search == NULL || len > G_MAXINT)
@@ -454,9 +438,9 @@ redact (const LsobsRedactRule *self,
  * put in their place is not searched again. Matches of nothing are left alone. */
 LsobsRedactResult
 _lsobs_redact_rule_apply (const LsobsRedactRule *self,
-                          const char            *text,
-                          gsize                  len,
-                          LsobsBuffer           *out)
+                          const char *text,
+                          gsize len,
+                          LsobsBuffer *out)
 {
   gsize out_start = out->len;
   gsize copied = 0;

@@ -13,9 +13,9 @@ struct _LsobsRedactor
 {
   gatomicrefcount ref_count;
 
-  GPtrArray *rules;     /* (owned) (element-type LsobsRedactRule) in their order */
-  gboolean secrets;     /* the preset follows them */
-  GHashTable *keys;     /* (owned) (nullable) (element-type utf8) folded names */
+  GPtrArray *rules; /* (owned) (element-type LsobsRedactRule) in their order */
+  gboolean secrets; /* the preset follows them */
+  GHashTable *keys; /* (owned) (nullable) (element-type utf8) folded names */
   _Atomic guint64 n_failures;
   _Atomic guint64 n_taken;
 };
@@ -33,12 +33,10 @@ _lsobs_redactor_new_empty (void)
 /* With one rule. @replacement is taken literally; %NULL: "[REDACTED]". The error
  * is GRegex's. */
 LsobsRedactor *
-_lsobs_redactor_new (const char  *pattern,
-                     const char  *replacement,
-                     GError     **error)
+_lsobs_redactor_new (const char *pattern, const char *replacement, GError **error)
 {
-  LsobsRedactRule *rule = _lsobs_redact_rule_new (pattern, replacement, LSOBS_REPLACEMENT_LITERAL,
-                                                  error);
+  LsobsRedactRule *rule =
+      _lsobs_redact_rule_new (pattern, replacement, LSOBS_REPLACEMENT_LITERAL, error);
   LsobsRedactor *self;
 
   if (rule == NULL)
@@ -60,8 +58,7 @@ _lsobs_redactor_new_for_regex (GRegex *regex)
 
 /* Takes @rule over. */
 void
-_lsobs_redactor_take_rule (LsobsRedactor   *self,
-                           LsobsRedactRule *rule)
+_lsobs_redactor_take_rule (LsobsRedactor *self, LsobsRedactRule *rule)
 {
   g_ptr_array_add (self->rules, rule);
 }
@@ -129,7 +126,7 @@ _lsobs_redactor_take_failures (LsobsRedactor *self)
 typedef struct
 {
   LsobsRedactor *redactor;
-  const char *text;     /* as it is now: what was given, or in @current */
+  const char *text; /* as it is now: what was given, or in @current */
   gsize len;
   LsobsBuffer current;
   LsobsBuffer next;
@@ -143,8 +140,7 @@ pad (LsobsBuffer *buffer)
 
 /* %FALSE: the rule gave up; what is left needs no further one. */
 static gboolean
-pass_rule (Passage               *passage,
-           const LsobsRedactRule *rule)
+pass_rule (Passage *passage, const LsobsRedactRule *rule)
 {
   LsobsBuffer swapped;
   LsobsRedactResult result;
@@ -191,10 +187,7 @@ pass_rules (Passage *passage)
  * @out; %FALSE: nothing was. When a pattern gives up, the whole text is replaced,
  * and counted. */
 gboolean
-_lsobs_redactor_apply (LsobsRedactor *self,
-                       const char    *text,
-                       gsize          len,
-                       LsobsBuffer   *out)
+_lsobs_redactor_apply (LsobsRedactor *self, const char *text, gsize len, LsobsBuffer *out)
 {
   Passage passage = { self, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
   gboolean changed;
@@ -214,8 +207,7 @@ _lsobs_redactor_apply (LsobsRedactor *self,
  * @self: (nullable)
  * Returns: (transfer full): valid UTF-8 */
 char *
-_lsobs_redactor_apply_text (LsobsRedactor *self,
-                            const char    *text)
+_lsobs_redactor_apply_text (LsobsRedactor *self, const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
   g_auto (LsobsBuffer) padded = LSOBS_BUFFER_INIT;
@@ -243,8 +235,7 @@ fold_ascii (char *p)
 
 /* Returns: (transfer full): what is the same for names that count as one */
 static char *
-fold_name (const char *name,
-           gsize       len)
+fold_name (const char *name, gsize len)
 {
   g_autofree char *folded = g_utf8_casefold (name, (gssize) len);
   char *normal = g_utf8_normalize (folded, -1, G_NORMALIZE_ALL_COMPOSE);
@@ -257,8 +248,7 @@ fold_name (const char *name,
 
 /* @name is valid UTF-8. */
 void
-_lsobs_redactor_add_key (LsobsRedactor *self,
-                         const char    *name)
+_lsobs_redactor_add_key (LsobsRedactor *self, const char *name)
 {
   if (self->keys == NULL)
     self->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -274,9 +264,7 @@ _lsobs_redactor_has_keys (LsobsRedactor *self)
 /* Whether the value of a member of this name, valid UTF-8 without U+0000, is not to
  * be seen. */
 gboolean
-_lsobs_redactor_hides_key (LsobsRedactor *self,
-                           const char    *key,
-                           gsize          len)
+_lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len)
 {
   g_autofree char *folded = NULL;
   char copy[SHORT_KEY + 1];

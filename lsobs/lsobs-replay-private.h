@@ -6,12 +6,10 @@
 G_BEGIN_DECLS
 
 /* Sends again what was kept of lost requests, one file after the other. */
-void _lsobs_replay_task        (LsobsSettings *settings,
-                                const char    *path,
-                                gboolean       may_be_missing,
-                                GTask         *task);
-void _lsobs_replay_peek_counts (GTask         *task,
-                                guint         *n_delivered,
-                                guint         *n_failed);
+void _lsobs_replay_task (LsobsSettings *settings,
+                         const char *path,
+                         gboolean may_be_missing,
+                         GTask *task);
+void _lsobs_replay_peek_counts (GTask *task, guint *n_delivered, guint *n_failed);
 
 G_END_DECLS

@@ -23,15 +23,15 @@
 
 typedef struct
 {
-  guint epoch;               /* the process that has begun it */
-  LsobsService *service;     /* (owned) with connections and waits of its own */
-  char *path;                /* (owned) of the directory */
-  gboolean may_be_missing;   /* that directory */
-  int dir;                   /* (owned) or -1 */
-  GPtrArray *names;          /* (owned) (element-type utf8) of files, in their order */
-  guint next;                /* the first of them that was not looked at */
-  GHashTable *missing;       /* (owned) (element-type utf8) endpoints that are not there */
-  GError *problem;           /* (owned) (nullable) what went wrong with more than one file */
+  guint epoch;             /* the process that has begun it */
+  LsobsService *service;   /* (owned) with connections and waits of its own */
+  char *path;              /* (owned) of the directory */
+  gboolean may_be_missing; /* that directory */
+  int dir;                 /* (owned) or -1 */
+  GPtrArray *names;        /* (owned) (element-type utf8) of files, in their order */
+  guint next;              /* the first of them that was not looked at */
+  GHashTable *missing;     /* (owned) (element-type utf8) endpoints that are not there */
+  GError *problem;         /* (owned) (nullable) what went wrong with more than one file */
   guint n_delivered;
   guint n_failed;
 
@@ -41,7 +41,7 @@ typedef struct
 } Replay;
 
 static void start_attempt (GTask *task);
-static void go_on         (GTask *task);
+static void go_on (GTask *task);
 
 static void
 end_file (Replay *replay)
@@ -75,10 +75,9 @@ peek_name (Replay *replay)
 /* --- the disk; in a thread, while nobody else has the replay --- */
 
 static int
-compare_names (gconstpointer a,
-               gconstpointer b)
+compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(char * const *) a, *(char * const *) b);
+  return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
 /* Names begin with the time: what was lost first is sent first. */
@@ -105,9 +104,9 @@ list (Replay *replay)
 }
 
 static void
-list_in_thread (GTask        *disk_task,
-                gpointer      source_object,
-                gpointer      task_data,
+list_in_thread (GTask *disk_task,
+                gpointer source_object,
+                gpointer task_data,
                 GCancellable *cancellable)
 {
   Replay *replay = task_data;
@@ -117,13 +116,14 @@ list_in_thread (GTask        *disk_task,
   else
     g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (errno),
                              /* TRANSLATORS: the text is what the system says of it. */
-                             _("The directory of lost traces cannot be read: %s"), g_strerror (errno));
+                             _ ("The directory of lost traces cannot be read: %s"),
+                             g_strerror (errno));
 }
 
 static void
-load_in_thread (GTask        *disk_task,
-                gpointer      source_object,
-                gpointer      task_data,
+load_in_thread (GTask *disk_task,
+                gpointer source_object,
+                gpointer task_data,
                 GCancellable *cancellable)
 {
   Replay *replay = task_data;
@@ -144,9 +144,9 @@ load_in_thread (GTask        *disk_task,
 }
 
 static void
-remove_in_thread (GTask        *disk_task,
-                  gpointer      source_object,
-                  gpointer      task_data,
+remove_in_thread (GTask *disk_task,
+                  gpointer source_object,
+                  gpointer task_data,
                   GCancellable *cancellable)
 {
   Replay *replay = task_data;
@@ -159,9 +159,7 @@ remove_in_thread (GTask        *disk_task,
 
 /* @callback is given a reference to @task, in its context. */
 static void
-use_disk (GTask               *task,
-          GTaskThreadFunc      func,
-          GAsyncReadyCallback  callback)
+use_disk (GTask *task, GTaskThreadFunc func, GAsyncReadyCallback callback)
 {
   g_autoptr (GTask) disk_task = NULL;
 
@@ -186,8 +184,7 @@ is_foreign (GTask *task)
 /* The connections go in the thread that has used them, whoever frees the task.
  * @error: (nullable) (transfer full) */
 static void
-finish (GTask  *task,
-        GError *error)
+finish (GTask *task, GError *error)
 {
   Replay *replay = g_task_get_task_data (task);
 
@@ -210,9 +207,7 @@ finish_if_cancelled (GTask *task)
 }
 
 static void
-removed_cb (GObject      *object,
-            GAsyncResult *result,
-            gpointer      user_data)
+removed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Replay *replay = g_task_get_task_data (task);
@@ -233,8 +228,7 @@ is_about_one (const LsobsPolicy *policy)
 
 /* The current file stays where it is. Takes @error over. */
 static void
-keep (GTask  *task,
-      GError *error)
+keep (GTask *task, GError *error)
 {
   Replay *replay = g_task_get_task_data (task);
   const LsobsPolicy *policy = _lsobs_retry_find_policy (error);
@@ -258,9 +252,7 @@ keep (GTask  *task,
 }
 
 static void
-attempted_cb (GObject      *object,
-              GAsyncResult *result,
-              gpointer      user_data)
+attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Replay *replay = g_task_get_task_data (task);
@@ -275,7 +267,8 @@ attempted_cb (GObject      *object,
       return;
     }
   /* It may be the run that is not there. */
-  if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND && strcmp (replay->request->endpoint, "feedback") == 0)
+  if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND &&
+      strcmp (replay->request->endpoint, "feedback") == 0)
     outcome.verdict = LSOBS_VERDICT_REJECTED;
 
   if (outcome.verdict == LSOBS_VERDICT_DELIVERED || outcome.verdict == LSOBS_VERDICT_CONFLICT)
@@ -315,9 +308,7 @@ start_attempt (GTask *task)
 }
 
 static void
-loaded_cb (GObject      *object,
-           GAsyncResult *result,
-           gpointer      user_data)
+loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Replay *replay = g_task_get_task_data (task);
@@ -366,9 +357,7 @@ go_on (GTask *task)
 }
 
 static void
-listed_cb (GObject      *object,
-           GAsyncResult *result,
-           gpointer      user_data)
+listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   GError *error = NULL;
@@ -385,10 +374,7 @@ listed_cb (GObject      *object,
  * @path: of the directory
  * @may_be_missing: that is as good as empty */
 void
-_lsobs_replay_task (LsobsSettings *settings,
-                    const char    *path,
-                    gboolean       may_be_missing,
-                    GTask         *task)
+_lsobs_replay_task (LsobsSettings *settings, const char *path, gboolean may_be_missing, GTask *task)
 {
   Replay *replay = g_new0 (Replay, 1);
 
@@ -411,9 +397,7 @@ _lsobs_replay_task (LsobsSettings *settings,
 
 /* @task: has ended */
 void
-_lsobs_replay_peek_counts (GTask *task,
-                           guint *n_delivered,
-                           guint *n_failed)
+_lsobs_replay_peek_counts (GTask *task, guint *n_delivered, guint *n_failed)
 {
   Replay *replay = g_task_get_task_data (task);
 

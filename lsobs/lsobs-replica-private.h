@@ -18,17 +18,17 @@ typedef struct
   LsobsReplicaRole role;
 } LsobsReplica;
 
-LsobsReplica *_lsobs_replica_new      (const char        *api_url,
-                                       const char        *api_key,
-                                       const char        *project_name,
-                                       const char        *workspace_id,
-                                       LsobsReplicaRole   role);
-void          _lsobs_replica_free     (LsobsReplica      *self);
+LsobsReplica *_lsobs_replica_new (const char *api_url,
+                                  const char *api_key,
+                                  const char *project_name,
+                                  const char *workspace_id,
+                                  LsobsReplicaRole role);
+void _lsobs_replica_free (LsobsReplica *self);
 
-gboolean      _lsobs_replicas_read    (LsobsConfig       *config,
-                                       const char        *text,
-                                       const char        *variable,
-                                       GError           **error);
+gboolean _lsobs_replicas_read (LsobsConfig *config,
+                               const char *text,
+                               const char *variable,
+                               GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsReplica, _lsobs_replica_free)
 

@@ -16,11 +16,11 @@
 #define MAX_TEXT (64 * 1024)
 
 LsobsReplica *
-_lsobs_replica_new (const char       *api_url,
-                    const char       *api_key,
-                    const char       *project_name,
-                    const char       *workspace_id,
-                    LsobsReplicaRole  role)
+_lsobs_replica_new (const char *api_url,
+                    const char *api_key,
+                    const char *project_name,
+                    const char *workspace_id,
+                    LsobsReplicaRole role)
 {
   LsobsReplica *self = g_new0 (LsobsReplica, 1);
 
@@ -65,9 +65,7 @@ parse (const char *text)
 /* @value: (out): the string, or NULL for none
  * FALSE: it is something else */
 static gboolean
-get_string (JsonObject  *entry,
-            const char  *member,
-            const char **value)
+get_string (JsonObject *entry, const char *member, const char **value)
 {
   JsonNode *node = json_object_get_member (entry, member);
 
@@ -81,8 +79,7 @@ get_string (JsonObject  *entry,
 }
 
 static gboolean
-get_role (JsonObject       *entry,
-          LsobsReplicaRole *role)
+get_role (JsonObject *entry, LsobsReplicaRole *role)
 {
   JsonNode *node = json_object_get_member (entry, "primary");
 
@@ -98,8 +95,7 @@ get_role (JsonObject       *entry,
 /* An entry of the array form. The messages quote nothing of it: people put keys into
  * the wrong place. Returns: (transfer full) (nullable) */
 static LsobsReplica *
-read_entry (JsonNode  *node,
-            GError   **error)
+read_entry (JsonNode *node, GError **error)
 {
   const char *problem = NULL;
   const char *api_url = NULL;
@@ -110,22 +106,22 @@ read_entry (JsonNode  *node,
 
   if (!JSON_NODE_HOLDS_OBJECT (node))
     /* TRANSLATORS: “it” is an entry of a list of replicas. */
-    problem = _("it is not an object");
+    problem = _ ("it is not an object");
   else if (!get_string (json_node_get_object (node), "api_url", &api_url) || api_url == NULL)
     /* TRANSLATORS: “it” is an entry of a list of replicas. */
-    problem = _("its api_url is not a string");
+    problem = _ ("its api_url is not a string");
   else if (!get_string (json_node_get_object (node), "api_key", &api_key))
     /* TRANSLATORS: “it” is an entry of a list of replicas. */
-    problem = _("its api_key is not a string");
+    problem = _ ("its api_key is not a string");
   else if (!get_string (json_node_get_object (node), "project_name", &project_name))
     /* TRANSLATORS: “it” is an entry of a list of replicas. */
-    problem = _("its project_name is not a string");
+    problem = _ ("its project_name is not a string");
   else if (!get_string (json_node_get_object (node), "workspace_id", &workspace_id))
     /* TRANSLATORS: “it” is an entry of a list of replicas. */
-    problem = _("its workspace_id is not a string");
+    problem = _ ("its workspace_id is not a string");
   else if (!get_role (json_node_get_object (node), &role))
     /* TRANSLATORS: “it” is an entry of a list of replicas. */
-    problem = _("its primary is not true or false");
+    problem = _ ("its primary is not true or false");
   if (problem == NULL)
     return _lsobs_replica_new (api_url, api_key, project_name, workspace_id, role);
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, problem);
@@ -134,15 +130,14 @@ read_entry (JsonNode  *node,
 
 /* A member of the object form. Returns: (transfer full) (nullable) */
 static LsobsReplica *
-read_member (const char  *api_url,
-             JsonNode    *api_key,
-             GError     **error)
+read_member (const char *api_url, JsonNode *api_key, GError **error)
 {
   if (json_node_get_value_type (api_key) == G_TYPE_STRING)
     return _lsobs_replica_new (api_url, json_node_get_string (api_key), NULL, NULL,
                                LSOBS_REPLICA_ROLE_AUTO);
   /* TRANSLATORS: “its” is of an entry of a list of replicas. */
-  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("its key is not a string"));
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                       _ ("its key is not a string"));
   return NULL;
 }
 
@@ -157,9 +152,7 @@ typedef struct
 
 /* Takes @replica (nullable) over, and @error in its place. */
 static void
-take (Reading      *reading,
-      LsobsReplica *replica,
-      GError       *error)
+take (Reading *reading, LsobsReplica *replica, GError *error)
 {
   reading->n_entries++;
   if (replica != NULL && _lsobs_settings_check_replica (reading->config, replica, &error))
@@ -169,14 +162,14 @@ take (Reading      *reading,
     }
   reading->n_bad++;
   /* TRANSLATORS: a variable of the environment, which entry of its list, and what is wrong with it. */
-  g_message (_("%s: entry %u is ignored: %s"), reading->variable, reading->n_entries, error->message);
+  g_message (_ ("%s: entry %u is ignored: %s"), reading->variable, reading->n_entries,
+             error->message);
   g_clear_pointer (&replica, _lsobs_replica_free);
   g_error_free (error);
 }
 
 static void
-read_array (Reading   *reading,
-            JsonArray *array)
+read_array (Reading *reading, JsonArray *array)
 {
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
@@ -188,8 +181,7 @@ read_array (Reading   *reading,
 }
 
 static void
-read_object (Reading    *reading,
-             JsonObject *object)
+read_object (Reading *reading, JsonObject *object)
 {
   JsonObjectIter iter;
   const char *member;
@@ -210,10 +202,7 @@ read_object (Reading    *reading,
  * line in the log; but if that is all of them, the runs would go where nobody wants
  * them. @variable: where the text comes from */
 gboolean
-_lsobs_replicas_read (LsobsConfig  *config,
-                      const char   *text,
-                      const char   *variable,
-                      GError      **error)
+_lsobs_replicas_read (LsobsConfig *config, const char *text, const char *variable, GError **error)
 {
   g_autoptr (JsonNode) root = parse (text);
   Reading reading = { config, variable, 0, 0 };
@@ -230,14 +219,14 @@ _lsobs_replicas_read (LsobsConfig  *config,
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                    /* TRANSLATORS: the text is a variable of the environment. */
-                   _("%s must be an array or an object, in JSON"), variable);
+                   _ ("%s must be an array or an object, in JSON"), variable);
       return FALSE;
     }
   if (reading.n_bad > 0 && reading.n_bad == reading.n_entries)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                    /* TRANSLATORS: the text is a variable of the environment. */
-                   _("%s has no entry that makes sense"), variable);
+                   _ ("%s has no entry that makes sense"), variable);
       return FALSE;
     }
   return TRUE;

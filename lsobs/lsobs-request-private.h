@@ -6,10 +6,7 @@
 
 G_BEGIN_DECLS
 
-void              _lsobs_request_send_task (LsobsService *service,
-                                            LsobsBatch   *batch,
-                                            GTask        *task);
-LsobsLostRequest *_lsobs_request_new_lost  (LsobsService *service,
-                                            LsobsBatch   *batch);
+void _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task);
+LsobsLostRequest *_lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch);
 
 G_END_DECLS

@@ -25,15 +25,15 @@ typedef enum
 /* One batch under way, in as many attempts as it takes. */
 typedef struct
 {
-  LsobsService *service;     /* (unowned) that of attempts */
+  LsobsService *service; /* (unowned) that of attempts */
   LsobsAttempts attempts;
-  LsobsBatch *batch;         /* (owned) */
-  GBytes *body;              /* (owned) (nullable) kept for retries */
-  LsobsIngestMode mode;      /* what body was made for */
-  Shape shape;               /* what it is */
-  LsobsCompression packed;   /* what it is compressed with */
-  gsize payload;             /* bytes in it before, without the framing */
-  gboolean plain;            /* never compress it again: it was refused so */
+  LsobsBatch *batch;       /* (owned) */
+  GBytes *body;            /* (owned) (nullable) kept for retries */
+  LsobsIngestMode mode;    /* what body was made for */
+  Shape shape;             /* what it is */
+  LsobsCompression packed; /* what it is compressed with */
+  gsize payload;           /* bytes in it before, without the framing */
+  gboolean plain;          /* never compress it again: it was refused so */
   char boundary[LSOBS_BOUNDARY_LEN + 1];
 } Request;
 
@@ -73,9 +73,7 @@ get_mode_shape (LsobsIngestMode mode)
 }
 
 static Shape
-get_shape (LsobsService    *service,
-           LsobsBatch      *batch,
-           LsobsIngestMode  mode)
+get_shape (LsobsService *service, LsobsBatch *batch, LsobsIngestMode mode)
 {
   LsobsFeedback *feedback = peek_first (batch)->record->feedback;
 
@@ -105,9 +103,7 @@ get_path (Shape shape)
 
 /* @boundary: room for one; written to when the shape needs it */
 static GBytes *
-write_body (LsobsBatch *batch,
-            Shape       shape,
-            char       *boundary)
+write_body (LsobsBatch *batch, Shape shape, char *boundary)
 {
   switch (shape)
     {
@@ -125,8 +121,7 @@ write_body (LsobsBatch *batch,
 
 /* Returns: (transfer full): what bodies of the shape are */
 static char *
-make_type (Shape       shape,
-           const char *boundary)
+make_type (Shape shape, const char *boundary)
 {
   if (shape == SHAPE_MULTIPART)
     return g_strdup_printf ("multipart/form-data; boundary=%s", boundary);
@@ -135,8 +130,7 @@ make_type (Shape       shape,
 
 /* Once for all attempts, as long as the service does not want it otherwise. */
 static void
-prepare_body (Request         *request,
-              LsobsIngestMode  mode)
+prepare_body (Request *request, LsobsIngestMode mode)
 {
   LsobsService *service = request->service;
   g_autoptr (GBytes) body = NULL;
@@ -161,7 +155,8 @@ prepare_body (Request         *request,
 static gboolean
 is_single_update (Request *request)
 {
-  return request->shape == SHAPE_RUN && peek_first (request->batch)->record->kind == LSOBS_RECORD_UPDATE;
+  return request->shape == SHAPE_RUN &&
+         peek_first (request->batch)->record->kind == LSOBS_RECORD_UPDATE;
 }
 
 /* Returns: (transfer full): a new one for each attempt */
@@ -170,10 +165,11 @@ make_message (Request *request)
 {
   const char *id = peek_first (request->batch)->id;
   gboolean update = is_single_update (request);
-  g_autofree char *path = g_strconcat (get_path (request->shape), update ? "/" : "", update ? id : "",
-                                       NULL);
+  g_autofree char *path =
+      g_strconcat (get_path (request->shape), update ? "/" : "", update ? id : "", NULL);
   g_autofree char *type = make_type (request->shape, request->boundary);
-  SoupMessage *message = _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
+  SoupMessage *message =
+      _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
 
   if (request->shape == SHAPE_RUN && !update)
@@ -255,8 +251,7 @@ tell_of_missing (Request *request)
 /* The answer may be about the compression, not about what was compressed. TRUE: the
  * same goes out again as it is. */
 static gboolean
-unpack (Request *request,
-        guint    status)
+unpack (Request *request, guint status)
 {
   LsobsService *service = request->service;
 
@@ -286,9 +281,7 @@ note_understood (Request *request)
 
 /* Called in the context of the task. */
 static void
-attempted_cb (GObject      *object,
-              GAsyncResult *result,
-              gpointer      user_data)
+attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Request *request = g_task_get_task_data (task);
@@ -324,11 +317,13 @@ attempted_cb (GObject      *object,
 
   if (outcome.verdict == LSOBS_VERDICT_DELIVERED)
     {
-      _lsobs_counters_add (service->counters, LSOBS_COUNTER_BYTES_SENT, g_bytes_get_size (request->body));
+      _lsobs_counters_add (service->counters, LSOBS_COUNTER_BYTES_SENT,
+                           g_bytes_get_size (request->body));
       count_left_out (request);
       g_task_return_boolean (task, TRUE);
     }
-  else if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND && _lsobs_service_fall_back (service, request->mode))
+  else if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND &&
+           _lsobs_service_fall_back (service, request->mode))
     {
       tell_of_missing (request);
       start_attempt (task);
@@ -358,8 +353,7 @@ has_mixed_feedback (LsobsBatch *batch)
 /* What the service takes may have become less since the batch was made. What it may
  * have had already is sent again as it was. */
 static gboolean
-is_too_large (Request         *request,
-              LsobsIngestMode  mode)
+is_too_large (Request *request, LsobsIngestMode mode)
 {
   guint n_records = lsobs_batch_get_n_records (request->batch);
 
@@ -386,7 +380,7 @@ start_attempt (GTask *task)
   if (is_too_large (request, mode))
     {
       g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                               _("The service does not take as much at a time"));
+                               _ ("The service does not take as much at a time"));
       return;
     }
   if (request->packed != LSOBS_COMPRESSION_NONE && service->compression_refused)
@@ -404,9 +398,7 @@ start_attempt (GTask *task)
 /* Ends @task, which has no task data yet, when the batch is delivered or has
  * failed. */
 void
-_lsobs_request_send_task (LsobsService *service,
-                          LsobsBatch   *batch,
-                          GTask        *task)
+_lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
 {
   Request *request = g_new0 (Request, 1);
 
@@ -424,8 +416,7 @@ _lsobs_request_send_task (LsobsService *service,
  * and that anybody can make later. The update of a single run is none: its run is in
  * its address. Feedback among runs needs the shape that has a place for it. */
 LsobsLostRequest *
-_lsobs_request_new_lost (LsobsService *service,
-                         LsobsBatch   *batch)
+_lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch)
 {
   Shape shape = get_shape (service, batch, _lsobs_service_get_mode (service));
   char boundary[LSOBS_BOUNDARY_LEN + 1] = "";

@@ -11,13 +11,13 @@ G_BEGIN_DECLS
 typedef enum
 {
   LSOBS_VERDICT_DELIVERED,
-  LSOBS_VERDICT_RETRY,        /* may pass: send the same again */
-  LSOBS_VERDICT_BUSY,         /* not taken for now: the same */
-  LSOBS_VERDICT_UNREACHABLE,  /* no answer: the same */
-  LSOBS_VERDICT_CONFLICT,     /* one of the records was there already */
+  LSOBS_VERDICT_RETRY,       /* may pass: send the same again */
+  LSOBS_VERDICT_BUSY,        /* not taken for now: the same */
+  LSOBS_VERDICT_UNREACHABLE, /* no answer: the same */
+  LSOBS_VERDICT_CONFLICT,    /* one of the records was there already */
   LSOBS_VERDICT_TOO_LARGE,
-  LSOBS_VERDICT_REJECTED,     /* one of the records is bad */
-  LSOBS_VERDICT_REFUSED,      /* the request is, whatever is in it */
+  LSOBS_VERDICT_REJECTED, /* one of the records is bad */
+  LSOBS_VERDICT_REFUSED,  /* the request is, whatever is in it */
   LSOBS_VERDICT_UNAUTHORIZED,
   LSOBS_VERDICT_NO_WORKSPACE, /* the key needs one */
   LSOBS_VERDICT_QUOTA,        /* until the next month */
@@ -31,30 +31,30 @@ typedef enum
 {
   LSOBS_FATE_DELIVERED,
   LSOBS_FATE_LOST,
-  LSOBS_FATE_KEPT             /* sent again when sending goes on */
+  LSOBS_FATE_KEPT /* sent again when sending goes on */
 } LsobsFate;
 
 /* One row of the table that everybody obeys. */
 typedef struct
 {
   const char *name;
-  gboolean again;             /* the same is sent again, after a delay */
-  gboolean unsure;            /* it may have been taken all the same */
-  gboolean split;             /* it is halved until the record to blame stands alone */
-  LsobsFate fate;             /* of what is sent no more, and cannot be split */
-  LsobsState state;           /* what the service is in then; OK: the service is well */
-  LsobsError code;            /* what it is called on the way from client to worker */
-  LsobsDropReason reason;     /* how the loss is booked */
-  const char *explanation;    /* (nullable) for people, to be translated */
+  gboolean again;          /* the same is sent again, after a delay */
+  gboolean unsure;         /* it may have been taken all the same */
+  gboolean split;          /* it is halved until the record to blame stands alone */
+  LsobsFate fate;          /* of what is sent no more, and cannot be split */
+  LsobsState state;        /* what the service is in then; OK: the service is well */
+  LsobsError code;         /* what it is called on the way from client to worker */
+  LsobsDropReason reason;  /* how the loss is booked */
+  const char *explanation; /* (nullable) for people, to be translated */
 } LsobsPolicy;
 
 /* What the next attempt depends on. */
 typedef struct
 {
   guint max_attempts;
-  gint64 delay;               /* ms: the first delay, which doubles */
-  guint n_attempts;           /* so many have failed */
-  gint64 elapsed;             /* ms since the first one began */
+  gint64 delay;     /* ms: the first delay, which doubles */
+  guint n_attempts; /* so many have failed */
+  gint64 elapsed;   /* ms since the first one began */
 } LsobsRetryPlan;
 
 #define LSOBS_RETRY_MAX_DELAY    30000  /* ms: the back-off grows no further */
@@ -64,32 +64,15 @@ typedef struct
 #define LSOBS_RETRY_PAUSE_GROWTH 10     /* so many times the first pause is the longest */
 #define LSOBS_RETRY_HOUR_SPREAD  10000  /* ms: how late after the hour we may come */
 
-LsobsVerdict _lsobs_retry_judge         (guint                 status,
-                                         const char           *body);
-const LsobsPolicy *
-             _lsobs_retry_get_policy    (LsobsVerdict          verdict);
-const LsobsPolicy *
-             _lsobs_retry_find_policy   (const GError         *error);
-gint64       _lsobs_retry_delay         (gint64                base,
-                                         guint                 n_attempts,
-                                         double                chance,
-                                         gint64                retry_after);
-gint64       _lsobs_retry_next          (const LsobsRetryPlan *plan,
-                                         double                chance,
-                                         gint64                retry_after);
-gint64       _lsobs_retry_before_end    (gint64                until,
-                                         gint64                now,
-                                         gint64                end,
-                                         gint64               *last_chance);
-gint64       _lsobs_retry_pause         (gint64                first,
-                                         gint64                last);
-gint64       _lsobs_retry_pause_to_hour (gint64                pause,
-                                         gint64                now,
-                                         double                chance);
-gint64       _lsobs_retry_parse_after   (const char           *value,
-                                         gint64                now);
-GError      *_lsobs_retry_make_error    (LsobsVerdict          verdict,
-                                         guint                 status,
-                                         const char           *body);
+LsobsVerdict _lsobs_retry_judge (guint status, const char *body);
+const LsobsPolicy *_lsobs_retry_get_policy (LsobsVerdict verdict);
+const LsobsPolicy *_lsobs_retry_find_policy (const GError *error);
+gint64 _lsobs_retry_delay (gint64 base, guint n_attempts, double chance, gint64 retry_after);
+gint64 _lsobs_retry_next (const LsobsRetryPlan *plan, double chance, gint64 retry_after);
+gint64 _lsobs_retry_before_end (gint64 until, gint64 now, gint64 end, gint64 *last_chance);
+gint64 _lsobs_retry_pause (gint64 first, gint64 last);
+gint64 _lsobs_retry_pause_to_hour (gint64 pause, gint64 now, double chance);
+gint64 _lsobs_retry_parse_after (const char *value, gint64 now);
+GError *_lsobs_retry_make_error (LsobsVerdict verdict, guint status, const char *body);
 
 G_END_DECLS

@@ -12,6 +12,7 @@
 #define MAX_WORDS 200
 
 /* What each status says. The first row that fits decides. */
+/* clang-format off */
 static const struct
 {
   guint first;
@@ -37,6 +38,7 @@ static const struct
   { 500, 599, LSOBS_VERDICT_RETRY },
   { 0, G_MAXUINT, LSOBS_VERDICT_REFUSED },
 };
+/* clang-format on */
 
 /* What is done about it: the client obeys @again and @unsure, the worker the rest. */
 static const LsobsPolicy policies[LSOBS_N_VERDICTS] = {
@@ -114,7 +116,8 @@ static const LsobsPolicy policies[LSOBS_N_VERDICTS] = {
 
 /* Sending was ended from our side; no answer says so. */
 static const LsobsPolicy cancelled_policy = {
-  "cancelled", FALSE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_OK, 0, LSOBS_DROP_REASON_SHUTDOWN, NULL,
+  "cancelled", FALSE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_OK, 0, LSOBS_DROP_REASON_SHUTDOWN,
+  NULL,
 };
 
 const LsobsPolicy *
@@ -168,8 +171,7 @@ asks_for_workspace (const char *body)
 /* @status: of HTTP, or 0 for no answer
  * @body: (nullable): the first words of the answer */
 LsobsVerdict
-_lsobs_retry_judge (guint       status,
-                    const char *body)
+_lsobs_retry_judge (guint status, const char *body)
 {
   guint i = 0;
 
@@ -188,10 +190,7 @@ _lsobs_retry_judge (guint       status,
  *   together
  * @retry_after: in ms, or -1 */
 gint64
-_lsobs_retry_delay (gint64 base,
-                    guint  n_attempts,
-                    double chance,
-                    gint64 retry_after)
+_lsobs_retry_delay (gint64 base, guint n_attempts, double chance, gint64 retry_after)
 {
   gint64 delay = base;
 
@@ -205,9 +204,7 @@ _lsobs_retry_delay (gint64 base,
 /* Returns: how long to wait until the next attempt, in ms, or -1 if there is to be
  * none */
 gint64
-_lsobs_retry_next (const LsobsRetryPlan *plan,
-                   double                chance,
-                   gint64                retry_after)
+_lsobs_retry_next (const LsobsRetryPlan *plan, double chance, gint64 retry_after)
 {
   gint64 delay = _lsobs_retry_delay (plan->delay, plan->n_attempts, chance, retry_after);
 
@@ -222,10 +219,7 @@ _lsobs_retry_next (const LsobsRetryPlan *plan,
  * @last_chance: (inout): when that is, or 0 as long as nobody has had to know
  * Returns: how long to wait instead */
 gint64
-_lsobs_retry_before_end (gint64  until,
-                         gint64  now,
-                         gint64  end,
-                         gint64 *last_chance)
+_lsobs_retry_before_end (gint64 until, gint64 now, gint64 end, gint64 *last_chance)
 {
   if (until < end)
     return until;
@@ -238,8 +232,7 @@ _lsobs_retry_before_end (gint64  until,
  * @first: the first pause
  * @last: the one before, or 0 */
 gint64
-_lsobs_retry_pause (gint64 first,
-                    gint64 last)
+_lsobs_retry_pause (gint64 first, gint64 last)
 {
   return last == 0 ? first : MIN (2 * last, LSOBS_RETRY_PAUSE_GROWTH * first);
 }
@@ -250,9 +243,7 @@ _lsobs_retry_pause (gint64 first,
  * @now: µs since 1970
  * Returns: ms */
 gint64
-_lsobs_retry_pause_to_hour (gint64 pause,
-                            gint64 now,
-                            double chance)
+_lsobs_retry_pause_to_hour (gint64 pause, gint64 now, double chance)
 {
   const gint64 hour = 3600 * 1000;
   gint64 left = hour - (now / 1000) % hour;
@@ -264,8 +255,7 @@ _lsobs_retry_pause_to_hour (gint64 pause,
  * @now: seconds since 1970
  * Returns: ms, at most LSOBS_RETRY_MAX_AFTER, or -1 when there is no sense in it */
 gint64
-_lsobs_retry_parse_after (const char *value,
-                          gint64      now)
+_lsobs_retry_parse_after (const char *value, gint64 now)
 {
   g_autofree char *stripped = NULL;
   g_autoptr (GDateTime) date = NULL;
@@ -306,9 +296,7 @@ hide_controls (char *text)
  * Returns: (transfer full): an error with the status and the first words of the
  * server, made fit for a log line */
 GError *
-_lsobs_retry_make_error (LsobsVerdict  verdict,
-                         guint         status,
-                         const char   *body)
+_lsobs_retry_make_error (LsobsVerdict verdict, guint status, const char *body)
 {
   const LsobsPolicy *policy = &policies[verdict];
   g_autofree char *valid = g_utf8_make_valid (body != NULL ? body : "", -1);
@@ -323,9 +311,9 @@ _lsobs_retry_make_error (LsobsVerdict  verdict,
 
   if (*words == '\0')
     /* TRANSLATORS: a sentence, such as “The service refused the data”, and the status of HTTP. */
-    return g_error_new (LSOBS_ERROR, (int) policy->code, _("%s (HTTP %u)"), _(policy->explanation),
-                        status);
+    return g_error_new (LSOBS_ERROR, (int) policy->code, _ ("%s (HTTP %u)"),
+                        _ (policy->explanation), status);
   /* TRANSLATORS: a sentence, the status of HTTP, and what the service said, in its own words. */
-  return g_error_new (LSOBS_ERROR, (int) policy->code, _("%s (HTTP %u: %s)"), _(policy->explanation),
-                      status, words);
+  return g_error_new (LSOBS_ERROR, (int) policy->code, _ ("%s (HTTP %u: %s)"),
+                      _ (policy->explanation), status, words);
 }

@@ -183,8 +183,7 @@ pop (LsobsRunPusher *entry)
 LsobsRun *
 _lsobs_run_context_find (LsobsExporter *exporter)
 {
-  for (LsobsRunPusher *entry = g_private_get (&innermost);
-       entry != NULL && entry->run != NULL;
+  for (LsobsRunPusher *entry = g_private_get (&innermost); entry != NULL && entry->run != NULL;
        entry = entry->below)
     if (entry->run->exporter == exporter)
       return entry->run;
@@ -333,10 +332,7 @@ lsobs_run_pusher_free (LsobsRunPusher *self)
  * Since: 0.1
  */
 gboolean
-lsobs_run_wrap (LsobsRun      *self,
-                LsobsRunFunc   func,
-                gpointer       user_data,
-                GError       **error)
+lsobs_run_wrap (LsobsRun *self, LsobsRunFunc func, gpointer user_data, GError **error)
 {
   g_autoptr (LsobsRunPusher) pusher = NULL;
   GError *problem = NULL;
@@ -361,9 +357,9 @@ lsobs_run_wrap (LsobsRun      *self,
   return FALSE;
 }
 
-static G_DEFINE_QUARK (lsobs-task-run, task_run)
+static G_DEFINE_QUARK (lsobs - task - run, task_run)
 
-/**
+    /**
  * lsobs_task_set_run:
  * @task: a #GTask
  * @run: (nullable): a run; lsobs_run_get_thread_default() for the current one of this
@@ -374,9 +370,7 @@ static G_DEFINE_QUARK (lsobs-task-run, task_run)
  *
  * Since: 0.1
  */
-void
-lsobs_task_set_run (GTask    *task,
-                    LsobsRun *run)
+    void lsobs_task_set_run (GTask *task, LsobsRun *run)
 {
   g_return_if_fail (G_IS_TASK (task));
 

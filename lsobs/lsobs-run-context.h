@@ -25,35 +25,29 @@ typedef struct _LsobsRunPusher LsobsRunPusher;
  *
  * Since: 0.1
  */
-typedef void (*LsobsRunFunc) (LsobsRun  *run,
-                              gpointer   user_data,
-                              GError   **error);
+typedef void (*LsobsRunFunc) (LsobsRun *run, gpointer user_data, GError **error);
 
 LSOBS_AVAILABLE_IN_0_1
-void            lsobs_run_push_thread_default (LsobsRun        *self);
+void lsobs_run_push_thread_default (LsobsRun *self);
 LSOBS_AVAILABLE_IN_0_1
-void            lsobs_run_pop_thread_default  (LsobsRun        *self);
+void lsobs_run_pop_thread_default (LsobsRun *self);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRun       *lsobs_run_get_thread_default  (void);
+LsobsRun *lsobs_run_get_thread_default (void);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRun       *lsobs_run_ref_thread_default  (void);
+LsobsRun *lsobs_run_ref_thread_default (void);
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunPusher *lsobs_run_pusher_new          (LsobsRun        *run);
+LsobsRunPusher *lsobs_run_pusher_new (LsobsRun *run);
 LSOBS_AVAILABLE_IN_0_1
-void            lsobs_run_pusher_free         (LsobsRunPusher  *self);
+void lsobs_run_pusher_free (LsobsRunPusher *self);
 
 LSOBS_AVAILABLE_IN_0_1
-gboolean        lsobs_run_wrap                (LsobsRun        *self,
-                                               LsobsRunFunc     func,
-                                               gpointer         user_data,
-                                               GError         **error);
+gboolean lsobs_run_wrap (LsobsRun *self, LsobsRunFunc func, gpointer user_data, GError **error);
 
 LSOBS_AVAILABLE_IN_0_1
-void            lsobs_task_set_run            (GTask           *task,
-                                               LsobsRun        *run);
+void lsobs_task_set_run (GTask *task, LsobsRun *run);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRun       *lsobs_task_get_run            (GTask           *task);
+LsobsRun *lsobs_task_get_run (GTask *task);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunPusher, lsobs_run_pusher_free)
 

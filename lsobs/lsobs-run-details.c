@@ -13,17 +13,15 @@
 
 /* Takes @value over. */
 void
-_lsobs_run_take_metadata (LsobsRun   *self,
-                          const char *key,
-                          GBytes     *value,
-                          gboolean    inherited)
+_lsobs_run_take_metadata (LsobsRun *self, const char *key, GBytes *value, gboolean inherited)
 {
   if (!_lsobs_run_lock_if_running (self))
     {
       g_bytes_unref (value);
       return;
     }
-  _lsobs_run_unlock_after_note (self, _lsobs_notes_set_metadata (self->notes, key, value, inherited));
+  _lsobs_run_unlock_after_note (self,
+                                _lsobs_notes_set_metadata (self->notes, key, value, inherited));
 }
 
 /* Returns: (transfer full) */
@@ -47,8 +45,7 @@ _lsobs_run_write_string (const char *text)
  * Since: 0.1
  */
 void
-lsobs_run_add_tag (LsobsRun   *self,
-                   const char *tag)
+lsobs_run_add_tag (LsobsRun *self, const char *tag)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (tag != NULL);
@@ -70,14 +67,12 @@ lsobs_run_add_tag (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_metadata (LsobsRun   *self,
-                        const char *key,
-                        JsonNode   *value)
+lsobs_run_set_metadata (LsobsRun *self, const char *key, JsonNode *value)
 {
   g_autoptr (JsonNode) null = NULL;
-  const LsobsRunPayload payload = {
-    .node = value != NULL ? value : (null = json_node_new (JSON_NODE_NULL)), .duration_ms = -1
-  };
+  const LsobsRunPayload payload = { .node = value != NULL ? value
+                                                          : (null = json_node_new (JSON_NODE_NULL)),
+                                    .duration_ms = -1 };
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
@@ -97,9 +92,7 @@ lsobs_run_set_metadata (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_metadata_string (LsobsRun   *self,
-                               const char *key,
-                               const char *value)
+lsobs_run_set_metadata_string (LsobsRun *self, const char *key, const char *value)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
@@ -110,8 +103,7 @@ lsobs_run_set_metadata_string (LsobsRun   *self,
 }
 
 static void
-set_extra_metadata (LsobsRun   *self,
-                    JsonObject *metadata)
+set_extra_metadata (LsobsRun *self, JsonObject *metadata)
 {
   JsonObjectIter iter;
   const char *key;
@@ -141,9 +133,7 @@ set_extra_metadata (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_extra (LsobsRun   *self,
-                     const char *key,
-                     JsonNode   *value)
+lsobs_run_set_extra (LsobsRun *self, const char *key, JsonNode *value)
 {
   g_autoptr (JsonNode) null = NULL;
   LsobsRunPayload payload = { .node = value, .duration_ms = -1 };
@@ -193,8 +183,7 @@ lsobs_run_set_extra (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_thread_id (LsobsRun   *self,
-                         const char *thread_id)
+lsobs_run_set_thread_id (LsobsRun *self, const char *thread_id)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (thread_id != NULL);
@@ -218,9 +207,7 @@ lsobs_run_set_thread_id (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_add_event (LsobsRun   *self,
-                     const char *name,
-                     JsonNode   *details)
+lsobs_run_add_event (LsobsRun *self, const char *name, JsonNode *details)
 {
   const LsobsRunPayload payload = { .node = details, .duration_ms = -1 };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
@@ -267,8 +254,7 @@ lsobs_run_add_event (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_add_text_event (LsobsRun   *self,
-                          const char *message)
+lsobs_run_add_text_event (LsobsRun *self, const char *message)
 {
   g_auto (LsobsBuffer) details = LSOBS_BUFFER_INIT;
   gint64 now;
@@ -303,8 +289,7 @@ lsobs_run_add_text_event (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_serialized (LsobsRun *self,
-                          JsonNode *serialized)
+lsobs_run_set_serialized (LsobsRun *self, JsonNode *serialized)
 {
   GBytes *json;
 
@@ -335,9 +320,7 @@ lsobs_run_set_serialized (LsobsRun *self,
  * Since: 0.1
  */
 gboolean
-lsobs_run_set_reference_example_id (LsobsRun    *self,
-                                    const char  *example_id,
-                                    GError     **error)
+lsobs_run_set_reference_example_id (LsobsRun *self, const char *example_id, GError **error)
 {
   LsobsId id;
 
@@ -360,8 +343,7 @@ lsobs_run_set_reference_example_id (LsobsRun    *self,
 /* Under the lock of the notes, so that the end cannot pass by. TRUE if it is taken, or
  * ignored as all is that comes too late. */
 static gboolean
-attach (LsobsRun        *self,
-        LsobsAttachment *attachment)
+attach (LsobsRun *self, LsobsAttachment *attachment)
 {
   gboolean taken;
 
@@ -403,11 +385,11 @@ attach (LsobsRun        *self,
  * Since: 0.1
  */
 gboolean
-lsobs_run_add_attachment (LsobsRun    *self,
-                          const char  *name,
-                          const char  *mime_type,
-                          GBytes      *data,
-                          GError     **error)
+lsobs_run_add_attachment (LsobsRun *self,
+                          const char *name,
+                          const char *mime_type,
+                          GBytes *data,
+                          GError **error)
 {
   g_autoptr (LsobsAttachment) attachment = NULL;
   LsobsSettings *settings;
@@ -432,6 +414,6 @@ lsobs_run_add_attachment (LsobsRun    *self,
   else if (attach (self, attachment))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                       _("There is no room for another attachment"));
+                       _ ("There is no room for another attachment"));
   return FALSE;
 }

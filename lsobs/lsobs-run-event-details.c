@@ -20,8 +20,7 @@
  * Since: 0.1
  */
 void
-lsobs_run_event_set_inputs (LsobsRunEvent *self,
-                            JsonNode      *inputs)
+lsobs_run_event_set_inputs (LsobsRunEvent *self, JsonNode *inputs)
 {
   g_autoptr (JsonNode) before = NULL;
 
@@ -60,8 +59,7 @@ lsobs_run_event_get_inputs (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_outputs (LsobsRunEvent *self,
-                             JsonNode      *outputs)
+lsobs_run_event_set_outputs (LsobsRunEvent *self, JsonNode *outputs)
 {
   g_autoptr (JsonNode) before = NULL;
 
@@ -100,8 +98,7 @@ lsobs_run_event_get_outputs (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_error_text (LsobsRunEvent *self,
-                                const char    *error_text)
+lsobs_run_event_set_error_text (LsobsRunEvent *self, const char *error_text)
 {
   g_autofree char *before = NULL;
 
@@ -139,8 +136,7 @@ lsobs_run_event_get_error_text (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_tags (LsobsRunEvent      *self,
-                          const char * const *tags)
+lsobs_run_event_set_tags (LsobsRunEvent *self, const char *const *tags)
 {
   g_auto (GStrv) before = NULL;
 
@@ -181,8 +177,7 @@ lsobs_run_event_get_tags (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_extra (LsobsRunEvent *self,
-                           JsonNode      *extra)
+lsobs_run_event_set_extra (LsobsRunEvent *self, JsonNode *extra)
 {
   g_autoptr (JsonNode) before = NULL;
 
@@ -203,9 +198,7 @@ lsobs_run_event_set_extra (LsobsRunEvent *self,
  * Since: 0.1
  */
 void
-lsobs_run_event_set_metadata (LsobsRunEvent *self,
-                              const char    *key,
-                              JsonNode      *value)
+lsobs_run_event_set_metadata (LsobsRunEvent *self, const char *key, JsonNode *value)
 {
   JsonObject *metadata;
   JsonNode *copy;
@@ -219,8 +212,8 @@ lsobs_run_event_set_metadata (LsobsRunEvent *self,
       self->extra = json_node_new (JSON_NODE_OBJECT);
       json_node_take_object (self->extra, json_object_new ());
     }
-  metadata = _lsobs_json_peek_object (json_object_get_member (json_node_get_object (self->extra),
-                                                              "metadata"));
+  metadata = _lsobs_json_peek_object (
+      json_object_get_member (json_node_get_object (self->extra), "metadata"));
   if (metadata == NULL)
     {
       metadata = json_object_new ();
@@ -263,8 +256,7 @@ lsobs_run_event_get_extra (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_events (LsobsRunEvent *self,
-                            JsonNode      *events)
+lsobs_run_event_set_events (LsobsRunEvent *self, JsonNode *events)
 {
   g_autoptr (JsonNode) before = NULL;
 
@@ -304,8 +296,7 @@ lsobs_run_event_get_events (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_serialized (LsobsRunEvent *self,
-                                JsonNode      *serialized)
+lsobs_run_event_set_serialized (LsobsRunEvent *self, JsonNode *serialized)
 {
   g_autoptr (JsonNode) before = NULL;
 
@@ -348,9 +339,9 @@ lsobs_run_event_get_serialized (LsobsRunEvent *self)
  * Since: 0.1
  */
 gboolean
-lsobs_run_event_set_reference_example_id (LsobsRunEvent  *self,
-                                          const char     *example_id,
-                                          GError        **error)
+lsobs_run_event_set_reference_example_id (LsobsRunEvent *self,
+                                          const char *example_id,
+                                          GError **error)
 {
   LsobsId id;
 
@@ -403,11 +394,11 @@ lsobs_run_event_get_reference_example_id (LsobsRunEvent *self)
  * Since: 0.1
  */
 gboolean
-lsobs_run_event_add_attachment (LsobsRunEvent  *self,
-                                const char     *name,
-                                const char     *mime_type,
-                                GBytes         *data,
-                                GError        **error)
+lsobs_run_event_add_attachment (LsobsRunEvent *self,
+                                const char *name,
+                                const char *mime_type,
+                                GBytes *data,
+                                GError **error)
 {
   g_autoptr (LsobsAttachment) attachment = NULL;
 
@@ -421,7 +412,7 @@ lsobs_run_event_add_attachment (LsobsRunEvent  *self,
   if (_lsobs_attachments_put (&self->attachments, attachment))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                       _("There is no room for another attachment"));
+                       _ ("There is no room for another attachment"));
   return FALSE;
 }
 
@@ -444,7 +435,8 @@ lsobs_run_event_dup_attachment_names (LsobsRunEvent *self)
 
   builder = g_strv_builder_new ();
   for (guint i = 0; self->attachments != NULL && i < self->attachments->len; i++)
-    g_strv_builder_add (builder, ((LsobsAttachment *) g_ptr_array_index (self->attachments, i))->name);
+    g_strv_builder_add (builder,
+                        ((LsobsAttachment *) g_ptr_array_index (self->attachments, i))->name);
   return g_strv_builder_end (builder);
 }
 
@@ -462,9 +454,7 @@ lsobs_run_event_dup_attachment_names (LsobsRunEvent *self)
  * Since: 0.1
  */
 GBytes *
-lsobs_run_event_get_attachment (LsobsRunEvent  *self,
-                                const char     *name,
-                                const char    **mime_type)
+lsobs_run_event_get_attachment (LsobsRunEvent *self, const char *name, const char **mime_type)
 {
   LsobsAttachment *attachment;
 

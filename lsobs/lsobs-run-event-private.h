@@ -12,29 +12,28 @@ struct _LsobsRunEvent
   gatomicrefcount ref_count;
 
   LsobsRunEventKind kind;
-  char *id;             /* (owned) */
-  char *parent_id;      /* (owned) (nullable) */
-  char *trace_id;       /* (owned) (nullable) */
-  char *dotted_order;   /* (owned) (nullable) */
-  char *name;           /* (owned) (nullable) */
-  char *project_name;   /* (owned) (nullable) */
+  char *id;           /* (owned) */
+  char *parent_id;    /* (owned) (nullable) */
+  char *trace_id;     /* (owned) (nullable) */
+  char *dotted_order; /* (owned) (nullable) */
+  char *name;         /* (owned) (nullable) */
+  char *project_name; /* (owned) (nullable) */
   LsobsRunType run_type;
-  char *error_text;     /* (owned) (nullable) */
-  gint64 start_time;    /* µs since 1970, or 0 */
-  gint64 end_time;      /* µs since 1970, or 0 */
-  GStrv tags;           /* (owned) (nullable) */
-  JsonNode *inputs;     /* (owned) (nullable) our own copy */
-  JsonNode *outputs;    /* (owned) (nullable) our own copy */
-  JsonNode *extra;      /* (owned) (nullable) */
-  JsonNode *events;     /* (owned) (nullable) */
-  JsonNode *serialized; /* (owned) (nullable) */
-  char *example_id;     /* (owned) (nullable) */
+  char *error_text;       /* (owned) (nullable) */
+  gint64 start_time;      /* µs since 1970, or 0 */
+  gint64 end_time;        /* µs since 1970, or 0 */
+  GStrv tags;             /* (owned) (nullable) */
+  JsonNode *inputs;       /* (owned) (nullable) our own copy */
+  JsonNode *outputs;      /* (owned) (nullable) our own copy */
+  JsonNode *extra;        /* (owned) (nullable) */
+  JsonNode *events;       /* (owned) (nullable) */
+  JsonNode *serialized;   /* (owned) (nullable) */
+  char *example_id;       /* (owned) (nullable) */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
-  JsonNode *feedback;   /* (owned) (nullable) */
+  JsonNode *feedback;     /* (owned) (nullable) */
 };
 
-LsobsRunEvent *_lsobs_run_event_alloc (LsobsRunEventKind  kind,
-                                       const char        *id);
-JsonNode      *_lsobs_run_event_copy_node (JsonNode *node);
+LsobsRunEvent *_lsobs_run_event_alloc (LsobsRunEventKind kind, const char *id);
+JsonNode *_lsobs_run_event_copy_node (JsonNode *node);
 
 G_END_DECLS

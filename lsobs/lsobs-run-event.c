@@ -18,7 +18,8 @@
  * then on it must not be changed.
  */
 
-G_DEFINE_ENUM_TYPE (LsobsRunEventKind, lsobs_run_event_kind,
+G_DEFINE_ENUM_TYPE (LsobsRunEventKind,
+                    lsobs_run_event_kind,
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_EVENT_KIND_START, "start"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_EVENT_KIND_UPDATE, "update"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_EVENT_KIND_FEEDBACK, "feedback"))
@@ -26,8 +27,7 @@ G_DEFINE_ENUM_TYPE (LsobsRunEventKind, lsobs_run_event_kind,
 G_DEFINE_BOXED_TYPE (LsobsRunEvent, lsobs_run_event, lsobs_run_event_ref, lsobs_run_event_unref)
 
 LsobsRunEvent *
-_lsobs_run_event_alloc (LsobsRunEventKind  kind,
-                        const char        *id)
+_lsobs_run_event_alloc (LsobsRunEventKind kind, const char *id)
 {
   LsobsRunEvent *self = g_new0 (LsobsRunEvent, 1);
 
@@ -71,11 +71,11 @@ _lsobs_run_event_copy_node (JsonNode *node)
  * Since: 0.1
  */
 LsobsRunEvent *
-lsobs_run_event_new_start (const char   *id,
-                           const char   *parent_id,
-                           const char   *name,
-                           LsobsRunType  run_type,
-                           JsonNode     *inputs)
+lsobs_run_event_new_start (const char *id,
+                           const char *parent_id,
+                           const char *name,
+                           LsobsRunType run_type,
+                           JsonNode *inputs)
 {
   LsobsRunEvent *self;
 
@@ -103,9 +103,7 @@ lsobs_run_event_new_start (const char   *id,
  * Since: 0.1
  */
 LsobsRunEvent *
-lsobs_run_event_new_update (const char *id,
-                            JsonNode   *outputs,
-                            const char *error_text)
+lsobs_run_event_new_update (const char *id, JsonNode *outputs, const char *error_text)
 {
   LsobsRunEvent *self;
 
@@ -255,8 +253,7 @@ lsobs_run_event_get_name (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_name (LsobsRunEvent *self,
-                          const char    *name)
+lsobs_run_event_set_name (LsobsRunEvent *self, const char *name)
 {
   g_autofree char *before = NULL;
 
@@ -296,8 +293,7 @@ lsobs_run_event_get_run_type (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_run_type (LsobsRunEvent *self,
-                              LsobsRunType   run_type)
+lsobs_run_event_set_run_type (LsobsRunEvent *self, LsobsRunType run_type)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER);
@@ -336,8 +332,7 @@ lsobs_run_event_get_project_name (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_project_name (LsobsRunEvent *self,
-                                  const char    *project_name)
+lsobs_run_event_set_project_name (LsobsRunEvent *self, const char *project_name)
 {
   g_autofree char *before = NULL;
 
@@ -382,9 +377,7 @@ lsobs_run_event_get_status (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_trace (LsobsRunEvent *self,
-                           const char    *trace_id,
-                           const char    *dotted_order)
+lsobs_run_event_set_trace (LsobsRunEvent *self, const char *trace_id, const char *dotted_order)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (trace_id != NULL);
@@ -443,8 +436,7 @@ lsobs_run_event_get_dotted_order (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_start_time (LsobsRunEvent *self,
-                                gint64         start_time)
+lsobs_run_event_set_start_time (LsobsRunEvent *self, gint64 start_time)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (start_time > 0);
@@ -481,8 +473,7 @@ lsobs_run_event_get_start_time (LsobsRunEvent *self)
  * Since: 0.1
  */
 void
-lsobs_run_event_set_end_time (LsobsRunEvent *self,
-                              gint64         end_time)
+lsobs_run_event_set_end_time (LsobsRunEvent *self, gint64 end_time)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (end_time > 0);

@@ -25,16 +25,16 @@ typedef enum
 typedef struct
 {
   LsobsCreateState create_state;
-  LsobsRecord *waiting;   /* (unowned) (nullable) the record, while it waits */
-  guint extra_seq;        /* flush thread: how much of its metadata the create has left with */
-  guint serialized_seq;   /* flush thread: and which version of that */
-  LsobsHeld *held;        /* (owned) (nullable) what came when none waited: for the end */
+  LsobsRecord *waiting; /* (unowned) (nullable) the record, while it waits */
+  guint extra_seq;      /* flush thread: how much of its metadata the create has left with */
+  guint serialized_seq; /* flush thread: and which version of that */
+  LsobsHeld *held;      /* (owned) (nullable) what came when none waited: for the end */
 } LsobsFlow;
 
 /* The same for all places but the first. */
 typedef struct
 {
-  int n_open;           /* (atomic) places, the first one too, where no end has its fate */
+  int n_open; /* (atomic) places, the first one too, where no end has its fate */
   guint n_flows;
   LsobsFlow flows[];
 } LsobsMoreFlows;
@@ -47,52 +47,45 @@ typedef struct _LsobsRunInfo
 
   struct _LsobsRunInfo *parent; /* (owned) (nullable) */
   LsobsSegment segment;
-  gint64 clock_offset;          /* µs: from monotonic to wall-clock time */
-  guint depth;                  /* number of segments of the path */
-  guint epoch;                  /* the process that it belongs to */
+  gint64 clock_offset; /* µs: from monotonic to wall-clock time */
+  guint depth;         /* number of segments of the path */
+  guint epoch;         /* the process that it belongs to */
   LsobsRunType run_type;
-  gboolean sampled;             /* of the whole trace; set before it is shared */
-  const char *name;             /* (nullable) of a run known by its id alone */
-  char *project_name;           /* (owned) (nullable) a GRefString: of the whole trace, when
+  gboolean sampled;   /* of the whole trace; set before it is shared */
+  const char *name;   /* (nullable) of a run known by its id alone */
+  char *project_name; /* (owned) (nullable) a GRefString: of the whole trace, when
                                  * another process has begun it; goes before the settings */
 
-  LsobsFlow flow;               /* to the first place */
-  LsobsMoreFlows *more;         /* (owned) (nullable) (atomic) to the places after it */
+  LsobsFlow flow;       /* to the first place */
+  LsobsMoreFlows *more; /* (owned) (nullable) (atomic) to the places after it */
 } LsobsRunInfo;
 
-LsobsRunInfo       *_lsobs_run_info_new                (LsobsRunInfo       *parent,
-                                                        const char         *name,
-                                                        LsobsRunType        run_type);
-LsobsRunInfo       *_lsobs_run_info_new_with_room      (LsobsRunInfo       *parent,
-                                                        const char         *name,
-                                                        LsobsRunType        run_type,
-                                                        gboolean            timed,
-                                                        gsize               room);
-LsobsRunInfo       *_lsobs_run_info_new_for_segments   (const LsobsSegment *segments,
-                                                        guint               n_segments,
-                                                        const char         *name,
-                                                        LsobsRunType        run_type);
-LsobsRunInfo       *_lsobs_run_info_ref                (LsobsRunInfo       *self);
-void                _lsobs_run_info_unref              (LsobsRunInfo       *self);
+LsobsRunInfo *_lsobs_run_info_new (LsobsRunInfo *parent, const char *name, LsobsRunType run_type);
+LsobsRunInfo *_lsobs_run_info_new_with_room (LsobsRunInfo *parent,
+                                             const char *name,
+                                             LsobsRunType run_type,
+                                             gboolean timed,
+                                             gsize room);
+LsobsRunInfo *_lsobs_run_info_new_for_segments (const LsobsSegment *segments,
+                                                guint n_segments,
+                                                const char *name,
+                                                LsobsRunType run_type);
+LsobsRunInfo *_lsobs_run_info_ref (LsobsRunInfo *self);
+void _lsobs_run_info_unref (LsobsRunInfo *self);
 
-void                _lsobs_run_info_set_parent         (LsobsRunInfo       *self,
-                                                        LsobsRunInfo       *parent);
-void                _lsobs_run_info_set_project_name   (LsobsRunInfo       *self,
-                                                        const char         *name);
-void                _lsobs_run_info_ensure_flows       (LsobsRunInfo       *self,
-                                                        guint               n_lanes);
-gboolean            _lsobs_run_info_end_flow           (LsobsRunInfo       *self);
-gint64              _lsobs_run_info_get_now            (LsobsRunInfo       *self);
-const LsobsId      *_lsobs_run_info_get_trace_id       (LsobsRunInfo       *self);
-gsize               _lsobs_run_info_get_path_len       (LsobsRunInfo       *self);
-void                _lsobs_run_info_write_path         (LsobsRunInfo       *self,
-                                                        char               *text);
-char               *_lsobs_run_info_dup_path           (LsobsRunInfo       *self);
+void _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent);
+void _lsobs_run_info_set_project_name (LsobsRunInfo *self, const char *name);
+void _lsobs_run_info_ensure_flows (LsobsRunInfo *self, guint n_lanes);
+gboolean _lsobs_run_info_end_flow (LsobsRunInfo *self);
+gint64 _lsobs_run_info_get_now (LsobsRunInfo *self);
+const LsobsId *_lsobs_run_info_get_trace_id (LsobsRunInfo *self);
+gsize _lsobs_run_info_get_path_len (LsobsRunInfo *self);
+void _lsobs_run_info_write_path (LsobsRunInfo *self, char *text);
+char *_lsobs_run_info_dup_path (LsobsRunInfo *self);
 
 /* @lane: which place, from 0; there must be a flow for it. */
 static inline LsobsFlow *
-_lsobs_run_info_peek_flow (LsobsRunInfo *self,
-                           guint         lane)
+_lsobs_run_info_peek_flow (LsobsRunInfo *self, guint lane)
 {
   LsobsMoreFlows *more;
 

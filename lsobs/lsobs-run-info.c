@@ -12,8 +12,7 @@
 
 /* Before it is shared; a run that has no parent yet. */
 void
-_lsobs_run_info_set_parent (LsobsRunInfo *self,
-                            LsobsRunInfo *parent) /* (transfer full) */
+_lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent) /* (transfer full) */
 {
   self->parent = parent;
   self->depth = parent->depth + 1;
@@ -23,8 +22,7 @@ _lsobs_run_info_set_parent (LsobsRunInfo *self,
 
 /* Once, before it is shared, and before it has children. */
 void
-_lsobs_run_info_set_project_name (LsobsRunInfo *self,
-                                  const char   *name)
+_lsobs_run_info_set_project_name (LsobsRunInfo *self, const char *name)
 {
   g_clear_pointer (&self->project_name, g_ref_string_release);
   self->project_name = g_ref_string_new (name);
@@ -34,9 +32,9 @@ _lsobs_run_info_set_project_name (LsobsRunInfo *self,
  * @room: how many bytes to add behind the info, for whoever lives as long */
 static LsobsRunInfo *
 alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
-            const char   *name,
-            LsobsRunType  run_type,
-            gsize         room)
+            const char *name,
+            LsobsRunType run_type,
+            gsize room)
 {
   gsize name_size = name != NULL ? strlen (name) + 1 : 0;
   LsobsRunInfo *self = g_malloc0 (sizeof *self + room + name_size);
@@ -59,13 +57,13 @@ alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
  * @room: as of alloc_info() */
 LsobsRunInfo *
 _lsobs_run_info_new_with_room (LsobsRunInfo *parent,
-                               const char   *name,
-                               LsobsRunType  run_type,
-                               gboolean      timed,
-                               gsize         room)
+                               const char *name,
+                               LsobsRunType run_type,
+                               gboolean timed,
+                               gsize room)
 {
-  LsobsRunInfo *self = alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name,
-                                   run_type, room);
+  LsobsRunInfo *self =
+      alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name, run_type, room);
 
   self->segment.start_time = _lsobs_clock_stamp ();
   if (timed)
@@ -82,9 +80,7 @@ _lsobs_run_info_new_with_room (LsobsRunInfo *parent,
 }
 
 LsobsRunInfo *
-_lsobs_run_info_new (LsobsRunInfo *parent,
-                     const char   *name,
-                     LsobsRunType  run_type)
+_lsobs_run_info_new (LsobsRunInfo *parent, const char *name, LsobsRunType run_type)
 {
   return _lsobs_run_info_new_with_room (parent, name, run_type, TRUE, 0);
 }
@@ -92,9 +88,9 @@ _lsobs_run_info_new (LsobsRunInfo *parent,
 /* A run whose path is known already, the root first. */
 LsobsRunInfo *
 _lsobs_run_info_new_for_segments (const LsobsSegment *segments,
-                                  guint               n_segments,
-                                  const char         *name,
-                                  LsobsRunType        run_type)
+                                  guint n_segments,
+                                  const char *name,
+                                  LsobsRunType run_type)
 {
   LsobsRunInfo *self = NULL;
 
@@ -135,8 +131,7 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
 
 /* To be called before a record of the run goes to as many places. */
 void
-_lsobs_run_info_ensure_flows (LsobsRunInfo *self,
-                              guint         n_lanes)
+_lsobs_run_info_ensure_flows (LsobsRunInfo *self, guint n_lanes)
 {
   LsobsMoreFlows *more;
 
@@ -184,8 +179,7 @@ _lsobs_run_info_get_path_len (LsobsRunInfo *self)
 
 /* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. */
 void
-_lsobs_run_info_write_path (LsobsRunInfo *self,
-                            char         *text)
+_lsobs_run_info_write_path (LsobsRunInfo *self, char *text)
 {
   for (; self != NULL; self = self->parent)
     {

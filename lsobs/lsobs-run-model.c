@@ -13,9 +13,7 @@
  * itself has, under names that the service knows. */
 
 static void
-set_string (LsobsRun   *self,
-            const char *key,
-            const char *value)
+set_string (LsobsRun *self, const char *key, const char *value)
 {
   _lsobs_run_take_metadata (self, key, _lsobs_run_write_string (value), FALSE);
 }
@@ -29,8 +27,8 @@ set_default_type (LsobsRun *self)
   if (!_lsobs_run_lock_if_running (self))
     return;
   if (!_lsobs_notes_has_metadata (self->notes, "ls_model_type"))
-    taken = _lsobs_notes_set_metadata (self->notes, "ls_model_type", _lsobs_run_write_string ("chat"),
-                                       FALSE);
+    taken = _lsobs_notes_set_metadata (self->notes, "ls_model_type",
+                                       _lsobs_run_write_string ("chat"), FALSE);
   _lsobs_run_unlock_after_note (self, taken);
 }
 
@@ -47,9 +45,7 @@ set_default_type (LsobsRun *self)
  * Since: 0.1
  */
 void
-lsobs_run_set_model (LsobsRun   *self,
-                     const char *provider,
-                     const char *model_name)
+lsobs_run_set_model (LsobsRun *self, const char *provider, const char *model_name)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (model_name != NULL);
@@ -72,8 +68,7 @@ lsobs_run_set_model (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_model_type (LsobsRun   *self,
-                          const char *model_type)
+lsobs_run_set_model_type (LsobsRun *self, const char *model_type)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (model_type != NULL);
@@ -83,8 +78,7 @@ lsobs_run_set_model_type (LsobsRun   *self,
 }
 
 static gboolean
-is_among (const char         *name,
-          const char * const *names)
+is_among (const char *name, const char *const *names)
 {
   for (; *names != NULL; names++)
     if (strcmp (name, *names) == 0)
@@ -98,15 +92,17 @@ write_node (JsonNode *node)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
-  return _lsobs_json_write_node (&text, node, LSOBS_MAX_NOTE_BYTES) ? _lsobs_buffer_steal_bytes (&text)
-                                                                    : NULL;
+  return _lsobs_json_write_node (&text, node, LSOBS_MAX_NOTE_BYTES)
+             ? _lsobs_buffer_steal_bytes (&text)
+             : NULL;
 }
 
 static gboolean
 is_number (JsonNode *node)
 {
   return json_node_get_value_type (node) == G_TYPE_INT64 ||
-         (json_node_get_value_type (node) == G_TYPE_DOUBLE && isfinite (json_node_get_double (node)));
+         (json_node_get_value_type (node) == G_TYPE_DOUBLE &&
+          isfinite (json_node_get_double (node)));
 }
 
 static gboolean
@@ -143,15 +139,14 @@ write_stop (JsonNode *node)
 /* Parameters that the service has names of its own for, whatever the provider calls
  * them. FALSE when it is none of them, or has a value that it cannot have there. */
 static gboolean
-set_known_param (LsobsRun   *self,
-                 const char *name,
-                 JsonNode   *value)
+set_known_param (LsobsRun *self, const char *name, JsonNode *value)
 {
-  static const char * const limits[] = {
-    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens",
-    "max_tokens_to_sample", "maxTokens", "maxOutputTokens", "num_predict", NULL
+  static const char *const limits[] = {
+    "max_tokens",      "max_completion_tokens", "max_output_tokens",
+    "max_new_tokens",  "max_tokens_to_sample",  "maxTokens",
+    "maxOutputTokens", "num_predict",           NULL
   };
-  static const char * const stops[] = { "stop", "stop_sequences", "stopSequences", NULL };
+  static const char *const stops[] = { "stop", "stop_sequences", "stopSequences", NULL };
   const char *key = NULL;
   GBytes *json = NULL;
 
@@ -176,17 +171,11 @@ set_known_param (LsobsRun   *self,
   return TRUE;
 }
 
-static gboolean write_params (LsobsBuffer *out,
-                              JsonNode    *node,
-                              guint        depth);
+static gboolean write_params (LsobsBuffer *out, JsonNode *node, guint depth);
 
 /* Appends a member that is not secret. FALSE when there is no room. */
 static gboolean
-write_param (LsobsBuffer *out,
-             gsize        start,
-             const char  *name,
-             JsonNode    *value,
-             guint        depth)
+write_param (LsobsBuffer *out, gsize start, const char *name, JsonNode *value, guint depth)
 {
   if (_lsobs_secret_name_is (name) ||
       (json_node_get_value_type (value) == G_TYPE_STRING &&
@@ -200,9 +189,7 @@ write_param (LsobsBuffer *out,
 }
 
 static gboolean
-write_object (LsobsBuffer *out,
-              JsonObject  *object,
-              guint        depth)
+write_object (LsobsBuffer *out, JsonObject *object, guint depth)
 {
   JsonObjectIter iter;
   const char *name;
@@ -220,9 +207,7 @@ write_object (LsobsBuffer *out,
 }
 
 static gboolean
-write_array (LsobsBuffer *out,
-             JsonArray   *array,
-             guint        depth)
+write_array (LsobsBuffer *out, JsonArray *array, guint depth)
 {
   _lsobs_buffer_append_c (out, '[');
   for (guint i = 0; i < json_array_get_length (array); i++)
@@ -238,9 +223,7 @@ write_array (LsobsBuffer *out,
 
 /* Appends a value without the secrets in it. FALSE when there is no room. */
 static gboolean
-write_params (LsobsBuffer *out,
-              JsonNode    *node,
-              guint        depth)
+write_params (LsobsBuffer *out, JsonNode *node, guint depth)
 {
   JsonObject *object = _lsobs_json_peek_object (node);
   JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
@@ -255,7 +238,8 @@ write_params (LsobsBuffer *out,
       _lsobs_json_write_string (out, LSOBS_JSON_DEPTH_LIMIT, strlen (LSOBS_JSON_DEPTH_LIMIT));
       return TRUE;
     }
-  return object != NULL ? write_object (out, object, depth + 1) : write_array (out, array, depth + 1);
+  return object != NULL ? write_object (out, object, depth + 1)
+                        : write_array (out, array, depth + 1);
 }
 
 /**
@@ -278,13 +262,14 @@ write_params (LsobsBuffer *out,
  * Since: 0.1
  */
 void
-lsobs_run_set_invocation_params (LsobsRun *self,
-                                 JsonNode *params)
+lsobs_run_set_invocation_params (LsobsRun *self, JsonNode *params)
 {
+  /* clang-format off */
   static const char * const inputs[] = {
     "messages", "prompt", "prompts", "input", "inputs", "contents", "system", "system_instruction",
     "systemInstruction", "instructions", NULL
   };
+  /* clang-format on */
   g_auto (LsobsBuffer) rest = LSOBS_BUFFER_INIT;
   JsonObject *object;
   gboolean fits;
@@ -332,10 +317,7 @@ lsobs_run_set_invocation_params (LsobsRun *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_usage (LsobsRun *self,
-                     gint64    input_tokens,
-                     gint64    output_tokens,
-                     gint64    total_tokens)
+lsobs_run_set_usage (LsobsRun *self, gint64 input_tokens, gint64 output_tokens, gint64 total_tokens)
 {
   g_autoptr (LsobsUsage) usage = NULL;
 
@@ -361,8 +343,7 @@ lsobs_run_set_usage (LsobsRun *self,
  * Since: 0.1
  */
 void
-lsobs_run_set_usage_metadata (LsobsRun   *self,
-                              LsobsUsage *usage)
+lsobs_run_set_usage_metadata (LsobsRun *self, LsobsUsage *usage)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 

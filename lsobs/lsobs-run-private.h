@@ -29,37 +29,30 @@ typedef struct
   gint64 duration_ms;  /* or -1 */
 } LsobsRunPayload;
 
-LsobsRun *_lsobs_run_start             (LsobsExporter         *exporter,
-                                        LsobsRun              *parent,
-                                        const char            *name,
-                                        LsobsRunType           run_type,
-                                        const LsobsRunPayload *inputs);
-LsobsRun *_lsobs_run_start_of_kind     (LsobsExporter         *exporter,
-                                        LsobsRun              *parent,
-                                        const char            *name,
-                                        const char            *kind,
-                                        JsonNode              *inputs);
-LsobsRun *_lsobs_run_start_remote      (LsobsExporter           *exporter,
-                                        const LsobsRemoteParent *parent,
-                                        const char              *name,
-                                        LsobsRunType             run_type,
-                                        const LsobsRunPayload   *inputs);
-void      _lsobs_run_finish            (LsobsRun              *self,
-                                        const LsobsRunPayload *outputs);
-gboolean  _lsobs_run_is_foreign        (LsobsRun              *self);
+LsobsRun *_lsobs_run_start (LsobsExporter *exporter,
+                            LsobsRun *parent,
+                            const char *name,
+                            LsobsRunType run_type,
+                            const LsobsRunPayload *inputs);
+LsobsRun *_lsobs_run_start_of_kind (LsobsExporter *exporter,
+                                    LsobsRun *parent,
+                                    const char *name,
+                                    const char *kind,
+                                    JsonNode *inputs);
+LsobsRun *_lsobs_run_start_remote (LsobsExporter *exporter,
+                                   const LsobsRemoteParent *parent,
+                                   const char *name,
+                                   LsobsRunType run_type,
+                                   const LsobsRunPayload *inputs);
+void _lsobs_run_finish (LsobsRun *self, const LsobsRunPayload *outputs);
+gboolean _lsobs_run_is_foreign (LsobsRun *self);
 
 /* for what is noted on a run */
-GBytes   *_lsobs_run_capture           (LsobsRun              *self,
-                                        const LsobsRunPayload *payload);
-gboolean  _lsobs_run_keeps_metadata    (LsobsRun              *self,
-                                        const char            *key);
-gboolean  _lsobs_run_lock_if_running   (LsobsRun              *self);
-void      _lsobs_run_unlock_after_note (LsobsRun              *self,
-                                        gboolean               taken);
-void      _lsobs_run_take_metadata     (LsobsRun              *self,
-                                        const char            *key,
-                                        GBytes                *value,
-                                        gboolean               inherited);
-GBytes   *_lsobs_run_write_string      (const char            *text);
+GBytes *_lsobs_run_capture (LsobsRun *self, const LsobsRunPayload *payload);
+gboolean _lsobs_run_keeps_metadata (LsobsRun *self, const char *key);
+gboolean _lsobs_run_lock_if_running (LsobsRun *self);
+void _lsobs_run_unlock_after_note (LsobsRun *self, gboolean taken);
+void _lsobs_run_take_metadata (LsobsRun *self, const char *key, GBytes *value, gboolean inherited);
+GBytes *_lsobs_run_write_string (const char *text);
 
 G_END_DECLS

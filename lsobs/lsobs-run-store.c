@@ -32,14 +32,14 @@ typedef struct
 {
   LsobsId id;
   LsobsRunStatus status;
-  char *error_text;   /* (owned) (nullable) */
-  LsobsRunInfo *info; /* (owned) (nullable) */
-  LsobsNotes *notes;  /* (owned) (nullable) shared with the records of the run */
-  gsize n_bytes;      /* of the notes */
-  gboolean forgotten; /* it had notes, but there was no room for them */
-  GList noted;        /* in the list of those that have notes */
+  char *error_text;     /* (owned) (nullable) */
+  LsobsRunInfo *info;   /* (owned) (nullable) */
+  LsobsNotes *notes;    /* (owned) (nullable) shared with the records of the run */
+  gsize n_bytes;        /* of the notes */
+  gboolean forgotten;   /* it had notes, but there was no room for them */
+  GList noted;          /* in the list of those that have notes */
   LsobsRunStore *store; /* (unowned) */
-  GQueue *list;       /* (unowned) the one the entry is in */
+  GQueue *list;         /* (unowned) the one the entry is in */
   GList link;
 } Entry;
 
@@ -47,7 +47,7 @@ struct _LsobsRunStore
 {
   GObject parent_instance;
 
-  guint capacity;      /* construct-only */
+  guint capacity; /* construct-only */
   GMutex lock;
   GHashTable *entries; /* (element-type LsobsId Entry) (owned) guarded by lock */
   GQueue running;      /* of Entry, guarded by lock: touched longest ago first */
@@ -56,27 +56,33 @@ struct _LsobsRunStore
   gsize n_bytes;       /* of all notes, guarded by lock */
 
   /* Runs that have ended and were forgotten, guarded by lock. */
-  LsobsId *graves;     /* (owned) (nullable) (array length=N_GRAVES) */
+  LsobsId *graves; /* (owned) (nullable) (array length=N_GRAVES) */
   guint next_grave;
-  GHashTable *buried;  /* (element-type LsobsId) (owned) of the graves in use */
+  GHashTable *buried; /* (element-type LsobsId) (owned) of the graves in use */
 };
 
-typedef enum { PROP_CAPACITY = 1 } LsobsRunStoreProperty;
-static GParamSpec *props[PROP_CAPACITY + 1] = { NULL, };
+typedef enum
+{
+  PROP_CAPACITY = 1
+} LsobsRunStoreProperty;
+static GParamSpec *props[PROP_CAPACITY + 1] = { NULL };
 
 G_DEFINE_FINAL_TYPE (LsobsRunStore, lsobs_run_store, G_TYPE_OBJECT)
 
-G_DEFINE_BOXED_TYPE (LsobsRunUpdateDecision, lsobs_run_update_decision,
-                     lsobs_run_update_decision_copy, lsobs_run_update_decision_free)
-G_DEFINE_BOXED_TYPE (LsobsRunMetadata, lsobs_run_metadata,
-                     lsobs_run_metadata_copy, lsobs_run_metadata_free)
+G_DEFINE_BOXED_TYPE (LsobsRunUpdateDecision,
+                     lsobs_run_update_decision,
+                     lsobs_run_update_decision_copy,
+                     lsobs_run_update_decision_free)
+G_DEFINE_BOXED_TYPE (LsobsRunMetadata,
+                     lsobs_run_metadata,
+                     lsobs_run_metadata_copy,
+                     lsobs_run_metadata_free)
 
 #define DEFAULT_CAPACITY 10000
 
 /* Called with the lock held. */
 static void
-drop_notes (LsobsRunStore *self,
-            Entry         *entry)
+drop_notes (LsobsRunStore *self, Entry *entry)
 {
   if (entry->notes == NULL)
     return;
@@ -108,8 +114,7 @@ id_hash (gconstpointer key)
 }
 
 static gboolean
-id_equal (gconstpointer a,
-          gconstpointer b)
+id_equal (gconstpointer a, gconstpointer b)
 {
   return _lsobs_id_equal (a, b);
 }
@@ -128,10 +133,7 @@ lsobs_run_store_finalize (GObject *object)
 }
 
 static void
-lsobs_run_store_get_property (GObject    *object,
-                              guint       prop_id,
-                              GValue     *value,
-                              GParamSpec *pspec)
+lsobs_run_store_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
 {
   LsobsRunStore *self = LSOBS_RUN_STORE (object);
 
@@ -146,10 +148,10 @@ lsobs_run_store_get_property (GObject    *object,
 }
 
 static void
-lsobs_run_store_set_property (GObject      *object,
-                              guint         prop_id,
+lsobs_run_store_set_property (GObject *object,
+                              guint prop_id,
                               const GValue *value,
-                              GParamSpec   *pspec)
+                              GParamSpec *pspec)
 {
   LsobsRunStore *self = LSOBS_RUN_STORE (object);
 
@@ -195,8 +197,7 @@ lsobs_run_store_init (LsobsRunStore *self)
 
 /* Called with the lock held. */
 static void
-put_last (LsobsRunStore *self,
-          Entry         *entry)
+put_last (LsobsRunStore *self, Entry *entry)
 {
   g_queue_unlink (entry->list, &entry->link);
   entry->list = entry->status == LSOBS_RUN_STATUS_RUNNING ? &self->running : &self->ended;
@@ -205,8 +206,7 @@ put_last (LsobsRunStore *self,
 
 /* Called with the lock held. */
 static Entry *
-add_entry (LsobsRunStore *self,
-           const LsobsId *id)
+add_entry (LsobsRunStore *self, const LsobsId *id)
 {
   Entry *entry = g_new0 (Entry, 1);
 
@@ -228,8 +228,7 @@ add_entry (LsobsRunStore *self,
 
 /* Called with the lock held. */
 static Entry *
-find_entry (LsobsRunStore *self,
-            const char    *id)
+find_entry (LsobsRunStore *self, const char *id)
 {
   LsobsId parsed;
 
@@ -269,8 +268,7 @@ lsobs_run_store_new (guint capacity)
  * Since: 0.1
  */
 gboolean
-lsobs_run_store_start (LsobsRunStore *self,
-                       const char    *id)
+lsobs_run_store_start (LsobsRunStore *self, const char *id)
 {
   LsobsId parsed;
   gboolean added;
@@ -302,9 +300,7 @@ lsobs_run_store_start (LsobsRunStore *self,
  * Since: 0.1
  */
 LsobsRunUpdateDecision *
-lsobs_run_store_update (LsobsRunStore *self,
-                        const char    *id,
-                        const char    *error_text)
+lsobs_run_store_update (LsobsRunStore *self, const char *id, const char *error_text)
 {
   LsobsRunUpdateDecision *decision;
   LsobsId parsed;
@@ -346,8 +342,7 @@ lsobs_run_store_update (LsobsRunStore *self,
  * Since: 0.1
  */
 LsobsRunMetadata *
-lsobs_run_store_lookup (LsobsRunStore *self,
-                        const char    *id)
+lsobs_run_store_lookup (LsobsRunStore *self, const char *id)
 {
   LsobsRunMetadata *metadata = NULL;
   Entry *entry;
@@ -379,8 +374,7 @@ lsobs_run_store_lookup (LsobsRunStore *self,
  * Since: 0.1
  */
 gboolean
-lsobs_run_store_forget (LsobsRunStore *self,
-                        const char    *id)
+lsobs_run_store_forget (LsobsRunStore *self, const char *id)
 {
   Entry *entry;
 
@@ -437,9 +431,7 @@ lsobs_run_store_get_capacity (LsobsRunStore *self)
 }
 
 void
-_lsobs_run_store_set_info (LsobsRunStore *self,
-                           const char    *id,
-                           LsobsRunInfo  *info)
+_lsobs_run_store_set_info (LsobsRunStore *self, const char *id, LsobsRunInfo *info)
 {
   Entry *entry;
 
@@ -455,8 +447,7 @@ _lsobs_run_store_set_info (LsobsRunStore *self,
 
 /* Returns: (transfer full) (nullable) */
 LsobsRunInfo *
-_lsobs_run_store_dup_info (LsobsRunStore *self,
-                           const char    *id)
+_lsobs_run_store_dup_info (LsobsRunStore *self, const char *id)
 {
   LsobsRunInfo *info = NULL;
   Entry *entry;
@@ -474,10 +465,7 @@ _lsobs_run_store_dup_info (LsobsRunStore *self,
  * @forgotten: (out): there were some, which could not be kept
  * Returns: (transfer full) (nullable) */
 LsobsNotes *
-_lsobs_run_store_dup_notes (LsobsRunStore *self,
-                            const char    *id,
-                            gboolean       add,
-                            gboolean      *forgotten)
+_lsobs_run_store_dup_notes (LsobsRunStore *self, const char *id, gboolean add, gboolean *forgotten)
 {
   LsobsNotes *notes = NULL;
   Entry *entry;
@@ -500,9 +488,7 @@ _lsobs_run_store_dup_notes (LsobsRunStore *self,
 /* Tells how large the notes of a run have become. When there is no room for all, those
  * go that nobody has added to for longest. */
 void
-_lsobs_run_store_weigh (LsobsRunStore *self,
-                        const char    *id,
-                        gsize          n_bytes)
+_lsobs_run_store_weigh (LsobsRunStore *self, const char *id, gsize n_bytes)
 {
   Entry *entry;
 
@@ -527,8 +513,7 @@ _lsobs_run_store_weigh (LsobsRunStore *self,
 
 /* Forgets a run that has found its end, apart from that. */
 void
-_lsobs_run_store_bury (LsobsRunStore *self,
-                       const LsobsId *id)
+_lsobs_run_store_bury (LsobsRunStore *self, const LsobsId *id)
 {
   LsobsId *grave;
 
@@ -550,8 +535,7 @@ _lsobs_run_store_bury (LsobsRunStore *self,
 
 /* Whether the run has ended so that the service knows of it. */
 gboolean
-_lsobs_run_store_is_buried (LsobsRunStore *self,
-                            const char    *id)
+_lsobs_run_store_is_buried (LsobsRunStore *self, const char *id)
 {
   LsobsId parsed;
   gboolean buried;

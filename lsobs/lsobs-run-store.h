@@ -57,38 +57,35 @@ LSOBS_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (LsobsRunStore, lsobs_run_store, LSOBS, RUN_STORE, GObject)
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunStore          *lsobs_run_store_new                (guint capacity);
+LsobsRunStore *lsobs_run_store_new (guint capacity);
 LSOBS_AVAILABLE_IN_0_1
-gboolean                lsobs_run_store_start              (LsobsRunStore *self,
-                                                            const char    *id);
+gboolean lsobs_run_store_start (LsobsRunStore *self, const char *id);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunUpdateDecision *lsobs_run_store_update             (LsobsRunStore *self,
-                                                            const char    *id,
-                                                            const char    *error_text);
+LsobsRunUpdateDecision *lsobs_run_store_update (LsobsRunStore *self,
+                                                const char *id,
+                                                const char *error_text);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunMetadata       *lsobs_run_store_lookup             (LsobsRunStore *self,
-                                                            const char    *id);
+LsobsRunMetadata *lsobs_run_store_lookup (LsobsRunStore *self, const char *id);
 LSOBS_AVAILABLE_IN_0_1
-gboolean                lsobs_run_store_forget             (LsobsRunStore *self,
-                                                            const char    *id);
+gboolean lsobs_run_store_forget (LsobsRunStore *self, const char *id);
 LSOBS_AVAILABLE_IN_0_1
-guint                   lsobs_run_store_get_size           (LsobsRunStore *self);
+guint lsobs_run_store_get_size (LsobsRunStore *self);
 LSOBS_AVAILABLE_IN_0_1
-guint                   lsobs_run_store_get_capacity       (LsobsRunStore *self);
+guint lsobs_run_store_get_capacity (LsobsRunStore *self);
 
 LSOBS_AVAILABLE_IN_0_1
-GType                   lsobs_run_update_decision_get_type (void);
+GType lsobs_run_update_decision_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunUpdateDecision *lsobs_run_update_decision_copy     (const LsobsRunUpdateDecision *self);
+LsobsRunUpdateDecision *lsobs_run_update_decision_copy (const LsobsRunUpdateDecision *self);
 LSOBS_AVAILABLE_IN_0_1
-void                    lsobs_run_update_decision_free     (LsobsRunUpdateDecision *self);
+void lsobs_run_update_decision_free (LsobsRunUpdateDecision *self);
 
 LSOBS_AVAILABLE_IN_0_1
-GType                   lsobs_run_metadata_get_type        (void);
+GType lsobs_run_metadata_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunMetadata       *lsobs_run_metadata_copy            (const LsobsRunMetadata *self);
+LsobsRunMetadata *lsobs_run_metadata_copy (const LsobsRunMetadata *self);
 LSOBS_AVAILABLE_IN_0_1
-void                    lsobs_run_metadata_free            (LsobsRunMetadata *self);
+void lsobs_run_metadata_free (LsobsRunMetadata *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunUpdateDecision, lsobs_run_update_decision_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRunMetadata, lsobs_run_metadata_free)

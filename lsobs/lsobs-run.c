@@ -49,8 +49,7 @@ _lsobs_run_is_foreign (LsobsRun *self)
 
 /* Returns: (transfer full) (nullable) */
 GBytes *
-_lsobs_run_capture (LsobsRun              *self,
-                    const LsobsRunPayload *payload)
+_lsobs_run_capture (LsobsRun *self, const LsobsRunPayload *payload)
 {
   gsize max_bytes = _lsobs_exporter_peek_settings (self->exporter)->max_queue_bytes;
   LsobsCounters *counters = _lsobs_exporter_peek_counters (self->exporter);
@@ -63,10 +62,7 @@ _lsobs_run_capture (LsobsRun              *self,
 /* @info: (transfer full): with room for the run
  * @noted: it has notes even if it is not sampled */
 static LsobsRun *
-new_run (LsobsExporter *exporter,
-         LsobsRunInfo  *info,
-         gboolean       sampled,
-         gboolean       noted)
+new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled, gboolean noted)
 {
   LsobsRun *self = (LsobsRun *) (info + 1);
 
@@ -79,14 +75,14 @@ new_run (LsobsExporter *exporter,
 }
 
 static void
-push_create (LsobsRun              *self,
-             const LsobsRunPayload *inputs)
+push_create (LsobsRun *self, const LsobsRunPayload *inputs)
 {
   LsobsRecord *record;
 
   if (!self->info->sampled)
     {
-      _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_UNSAMPLED, 1);
+      _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_UNSAMPLED,
+                           1);
       return;
     }
   record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
@@ -97,22 +93,23 @@ push_create (LsobsRun              *self,
 
 /* @parent: (nullable) */
 LsobsRun *
-_lsobs_run_start (LsobsExporter         *exporter,
-                  LsobsRun              *parent,
-                  const char            *name,
-                  LsobsRunType           run_type,
+_lsobs_run_start (LsobsExporter *exporter,
+                  LsobsRun *parent,
+                  const char *name,
+                  LsobsRunType run_type,
                   const LsobsRunPayload *inputs)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
   LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
   gboolean may_be_sent = parent != NULL ? parent_info->sampled : settings->tracing_enabled;
-  LsobsRunInfo *info = _lsobs_run_info_new_with_room (parent_info, name, run_type, may_be_sent,
-                                                      sizeof (LsobsRun));
+  LsobsRunInfo *info =
+      _lsobs_run_info_new_with_room (parent_info, name, run_type, may_be_sent, sizeof (LsobsRun));
   /* The sampler decides at the root, before anything costs. */
-  gboolean sampled = parent != NULL ? parent_info->sampled
-                                    : _lsobs_settings_keeps (settings, &info->segment.id);
+  gboolean sampled =
+      parent != NULL ? parent_info->sampled : _lsobs_settings_keeps (settings, &info->segment.id);
   LsobsNotes *inherited = parent != NULL && !_lsobs_run_is_foreign (parent)
-                              ? g_atomic_pointer_get (&parent->notes) : NULL;
+                              ? g_atomic_pointer_get (&parent->notes)
+                              : NULL;
   LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
 
   if (inherited != NULL)
@@ -124,7 +121,8 @@ _lsobs_run_start (LsobsExporter         *exporter,
   if (inputs->kind != NULL && sampled)
     {
       g_mutex_lock (&self->notes->lock);
-      _lsobs_notes_set_metadata (self->notes, KIND_KEY, _lsobs_run_write_string (inputs->kind), FALSE);
+      _lsobs_notes_set_metadata (self->notes, KIND_KEY, _lsobs_run_write_string (inputs->kind),
+                                 FALSE);
       g_mutex_unlock (&self->notes->lock);
     }
   push_create (self, inputs);
@@ -134,10 +132,10 @@ _lsobs_run_start (LsobsExporter         *exporter,
 /* A word that the service does not know is kept, in the metadata. */
 LsobsRun *
 _lsobs_run_start_of_kind (LsobsExporter *exporter,
-                          LsobsRun      *parent,
-                          const char    *name,
-                          const char    *kind,
-                          JsonNode      *inputs)
+                          LsobsRun *parent,
+                          const char *name,
+                          const char *kind,
+                          JsonNode *inputs)
 {
   LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
   gboolean known;
@@ -151,11 +149,11 @@ _lsobs_run_start_of_kind (LsobsExporter *exporter,
 /* The parent lives in another process, which sends it; nothing of it is sent from
  * here. The id of the trace decides whether it is kept, as it does everywhere. */
 LsobsRun *
-_lsobs_run_start_remote (LsobsExporter           *exporter,
+_lsobs_run_start_remote (LsobsExporter *exporter,
                          const LsobsRemoteParent *parent,
-                         const char              *name,
-                         LsobsRunType             run_type,
-                         const LsobsRunPayload   *inputs)
+                         const char *name,
+                         LsobsRunType run_type,
+                         const LsobsRunPayload *inputs)
 {
   g_autoptr (LsobsRunInfo) parent_info =
       _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) parent->segments->data,
@@ -179,8 +177,7 @@ _lsobs_run_start_remote (LsobsExporter           *exporter,
  * sent, so that the thread that has made their many pieces also frees them: threads that
  * free what others allocate get into each other's way. */
 static void
-take_final_notes (LsobsRun    *self,
-                  LsobsRecord *record)
+take_final_notes (LsobsRun *self, LsobsRecord *record)
 {
   record->notes = _lsobs_notes_ref (self->notes);
   record->final = TRUE;
@@ -189,8 +186,7 @@ take_final_notes (LsobsRun    *self,
 
 /* After the end, only outputs are still of use. */
 static void
-finish_late (LsobsRun              *self,
-             const LsobsRunPayload *outputs)
+finish_late (LsobsRun *self, const LsobsRunPayload *outputs)
 {
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
 
@@ -201,14 +197,14 @@ finish_late (LsobsRun              *self,
       return;
     }
   _lsobs_record_free (record);
-  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES, 1);
+  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES,
+                       1);
 }
 
 /* Called with the lock of the notes held. Traces can be found by these. What the
  * program has said itself stands. */
 static void
-note_cause (LsobsRun     *self,
-            const GError *cause)
+note_cause (LsobsRun *self, const GError *cause)
 {
   const char *domain = g_quark_to_string (cause->domain);
   g_auto (LsobsBuffer) code = LSOBS_BUFFER_INIT;
@@ -223,11 +219,10 @@ note_cause (LsobsRun     *self,
 }
 
 void
-_lsobs_run_finish (LsobsRun              *self,
-                   const LsobsRunPayload *outputs)
+_lsobs_run_finish (LsobsRun *self, const LsobsRunPayload *outputs)
 {
-  LsobsRunStatus status = outputs->error != NULL ? LSOBS_RUN_STATUS_FAILED
-                                                 : LSOBS_RUN_STATUS_COMPLETED;
+  LsobsRunStatus status =
+      outputs->error != NULL ? LSOBS_RUN_STATUS_FAILED : LSOBS_RUN_STATUS_COMPLETED;
   LsobsRecord *record;
   gint64 now;
   gboolean first;
@@ -283,8 +278,7 @@ leave_open (LsobsRun *self)
 /* Whether @key is worth the trouble: a run that is left out keeps only what goes
  * along to other processes. */
 gboolean
-_lsobs_run_keeps_metadata (LsobsRun   *self,
-                           const char *key)
+_lsobs_run_keeps_metadata (LsobsRun *self, const char *key)
 {
   LsobsNotes *notes = g_atomic_pointer_get (&self->notes);
   gboolean keeps;
@@ -312,17 +306,18 @@ _lsobs_run_lock_if_running (LsobsRun *self)
   if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
     return TRUE;
   g_mutex_unlock (&notes->lock);
-  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES, 1);
+  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES,
+                       1);
   return FALSE;
 }
 
 void
-_lsobs_run_unlock_after_note (LsobsRun *self,
-                              gboolean  taken)
+_lsobs_run_unlock_after_note (LsobsRun *self, gboolean taken)
 {
   g_mutex_unlock (&self->notes->lock);
   if (!taken)
-    _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_DROPPED_NOTES, 1);
+    _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter),
+                         LSOBS_COUNTER_DROPPED_NOTES, 1);
 }
 
 /**
@@ -387,10 +382,7 @@ lsobs_run_unref (LsobsRun *self)
  * Since: 0.1
  */
 LsobsRun *
-lsobs_run_start_child (LsobsRun     *self,
-                       const char   *name,
-                       LsobsRunType  run_type,
-                       JsonNode     *inputs)
+lsobs_run_start_child (LsobsRun *self, const char *name, LsobsRunType run_type, JsonNode *inputs)
 {
   const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
 
@@ -416,10 +408,10 @@ lsobs_run_start_child (LsobsRun     *self,
  * Since: 0.1
  */
 LsobsRun *
-lsobs_run_start_child_bytes (LsobsRun     *self,
-                             const char   *name,
-                             LsobsRunType  run_type,
-                             GBytes       *inputs)
+lsobs_run_start_child_bytes (LsobsRun *self,
+                             const char *name,
+                             LsobsRunType run_type,
+                             GBytes *inputs)
 {
   const LsobsRunPayload payload = { .json = inputs, .duration_ms = -1 };
 
@@ -446,10 +438,7 @@ lsobs_run_start_child_bytes (LsobsRun     *self,
  * Since: 0.1
  */
 LsobsRun *
-lsobs_run_start_child_of_kind (LsobsRun   *self,
-                               const char *name,
-                               const char *kind,
-                               JsonNode   *inputs)
+lsobs_run_start_child_of_kind (LsobsRun *self, const char *name, const char *kind, JsonNode *inputs)
 {
   g_return_val_if_fail (self != NULL, NULL);
   g_return_val_if_fail (name != NULL, NULL);
@@ -469,8 +458,7 @@ lsobs_run_start_child_of_kind (LsobsRun   *self,
  * Since: 0.1
  */
 void
-lsobs_run_end (LsobsRun *self,
-               JsonNode *outputs)
+lsobs_run_end (LsobsRun *self, JsonNode *outputs)
 {
   const LsobsRunPayload payload = { .node = outputs, .duration_ms = -1 };
 
@@ -489,8 +477,7 @@ lsobs_run_end (LsobsRun *self,
  * Since: 0.1
  */
 void
-lsobs_run_end_bytes (LsobsRun *self,
-                     GBytes   *outputs)
+lsobs_run_end_bytes (LsobsRun *self, GBytes *outputs)
 {
   const LsobsRunPayload payload = { .json = outputs, .duration_ms = -1 };
 
@@ -511,8 +498,7 @@ lsobs_run_end_bytes (LsobsRun *self,
  * Since: 0.1
  */
 void
-lsobs_run_fail (LsobsRun     *self,
-                const GError *error)
+lsobs_run_fail (LsobsRun *self, const GError *error)
 {
   LsobsRunPayload payload = { .cause = error, .duration_ms = -1 };
 
@@ -534,8 +520,7 @@ lsobs_run_fail (LsobsRun     *self,
  * Since: 0.1
  */
 void
-lsobs_run_fail_with_message (LsobsRun   *self,
-                             const char *message)
+lsobs_run_fail_with_message (LsobsRun *self, const char *message)
 {
   const LsobsRunPayload payload = { .error = message, .duration_ms = -1 };
 

@@ -33,8 +33,7 @@ lsobs_sampler_default_init (LsobsSamplerInterface *iface)
  * Since: 0.1
  */
 gboolean
-lsobs_sampler_should_sample (LsobsSampler *self,
-                             const char   *trace_id)
+lsobs_sampler_should_sample (LsobsSampler *self, const char *trace_id)
 {
   LsobsSamplerInterface *iface;
 

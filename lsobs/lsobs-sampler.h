@@ -31,15 +31,13 @@ struct _LsobsSamplerInterface
 {
   GTypeInterface parent_iface;
 
-  gboolean (*should_sample) (LsobsSampler *self,
-                             const char   *trace_id);
+  gboolean (*should_sample) (LsobsSampler *self, const char *trace_id);
 
   /*< private >*/
   gpointer padding[4];
 };
 
 LSOBS_AVAILABLE_IN_0_1
-gboolean lsobs_sampler_should_sample (LsobsSampler *self,
-                                      const char   *trace_id);
+gboolean lsobs_sampler_should_sample (LsobsSampler *self, const char *trace_id);
 
 G_END_DECLS

@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-gboolean _lsobs_secret_name_is         (const char *name);
+gboolean _lsobs_secret_name_is (const char *name);
 gboolean _lsobs_secret_name_introduces (const char *value);
 
 G_END_DECLS

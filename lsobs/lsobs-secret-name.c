@@ -20,8 +20,7 @@ typedef struct
 } Words;
 
 static gboolean
-begins_word (const char *name,
-             const char *p)
+begins_word (const char *name, const char *p)
 {
   if (p == name || !g_ascii_isalnum (p[-1]))
     return TRUE;
@@ -29,9 +28,7 @@ begins_word (const char *name,
 }
 
 static void
-add_word (Words      *self,
-          const char *start,
-          gsize       len)
+add_word (Words *self, const char *start, gsize len)
 {
   char *word;
 
@@ -48,8 +45,7 @@ add_word (Words      *self,
 }
 
 static void
-split (Words      *self,
-       const char *name)
+split (Words *self, const char *name)
 {
   const char *start = NULL;
   const char *p;
@@ -70,8 +66,7 @@ split (Words      *self,
 }
 
 static gboolean
-is_among (const char         *word,
-          const char * const *words)
+is_among (const char *word, const char *const *words)
 {
   for (; *words != NULL; words++)
     if (strcmp (word, *words) == 0)
@@ -84,15 +79,20 @@ is_among (const char         *word,
 gboolean
 _lsobs_secret_name_is (const char *name)
 {
-  static const char * const secrets[] = {
-    "authorization", "auth", "oauth", "password", "passwords", "passwd", "passphrase", "pwd",
-    "secret", "secrets", "credential", "credentials", "bearer", "cookie", "cookies", "jwt", NULL
+  static const char *const secrets[] = {
+    "authorization", "auth",   "oauth",   "password", "passwords",  "passwd",
+    "passphrase",    "pwd",    "secret",  "secrets",  "credential", "credentials",
+    "bearer",        "cookie", "cookies", "jwt",      NULL
   };
-  static const char * const of_keys[] = { "api", "access", "private", "account", "subscription", NULL };
+  static const char *const of_keys[] = {
+    "api", "access", "private", "account", "subscription", NULL
+  };
+  /* clang-format off */
   static const char * const of_tokens[] = {
     "access", "api", "auth", "bearer", "client", "csrf", "github", "hf", "id", "refresh", "security",
     "service", "session", "user", NULL
   };
+  /* clang-format on */
   Words words;
 
   split (&words, name);
@@ -101,8 +101,8 @@ _lsobs_secret_name_is (const char *name)
       const char *word = words.words[i];
       gboolean is_last = i + 1 == words.n_words;
 
-      if (is_among (word, secrets) || strstr (word, "apikey") != NULL || strstr (word, "secret") != NULL ||
-          strstr (word, "password") != NULL)
+      if (is_among (word, secrets) || strstr (word, "apikey") != NULL ||
+          strstr (word, "secret") != NULL || strstr (word, "password") != NULL)
         return TRUE;
       if ((strcmp (word, "key") == 0 || strcmp (word, "keys") == 0) &&
           (is_last || (i > 0 && is_among (words.words[i - 1], of_keys))))
@@ -118,7 +118,7 @@ _lsobs_secret_name_is (const char *name)
 gboolean
 _lsobs_secret_name_introduces (const char *value)
 {
-  static const char * const schemes[] = { "bearer ", "basic ", "digest ", "token " };
+  static const char *const schemes[] = { "bearer ", "basic ", "digest ", "token " };
 
   if (value == NULL)
     return FALSE;

@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 /* A string that must not outlive its use: its memory is wiped before it is given
  * back. (nullable) everywhere: no secret. */
-char *_lsobs_secret_dup  (const char *secret);
-void  _lsobs_secret_free (char       *secret);
+char *_lsobs_secret_dup (const char *secret);
+void _lsobs_secret_free (char *secret);
 
 G_END_DECLS

@@ -10,8 +10,7 @@ G_BEGIN_DECLS
 /* The preset: what keys, tokens and passwords of well-known services look like. */
 #define LSOBS_N_SECRET_RULES 24
 
-guint32                _lsobs_secret_rules_scan (const char *text,
-                                                 gsize       len);
-const LsobsRedactRule *_lsobs_secret_rules_get  (guint       index);
+guint32 _lsobs_secret_rules_scan (const char *text, gsize len);
+const LsobsRedactRule *_lsobs_secret_rules_get (guint index);
 
 G_END_DECLS

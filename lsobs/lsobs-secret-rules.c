@@ -11,8 +11,8 @@
 #define WORD  "[0-9A-Za-z_-]"
 
 /* A quote, which in JSON that is the text of a string comes with backslashes. */
-#define QUOTE "[\"'\\\\]{0,8}+"
-#define SPACE "\\s{0,16}+"
+#define QUOTE     "[\"'\\\\]{0,8}+"
+#define SPACE     "\\s{0,16}+"
 #define SEPARATOR QUOTE SPACE "[:=]{1,2}+>?+" SPACE QUOTE
 
 #define TOKEN "[0-9A-Za-z._~+/=-]"
@@ -26,6 +26,7 @@
 
 /* Numbered as they are applied: what an earlier rule has hidden, a later one does
  * not find any more. */
+/* clang-format off */
 static const char * const patterns[LSOBS_N_SECRET_RULES] = {
   /* Anthropic */
   "sk-ant-" WORD "{20,}+",
@@ -77,17 +78,19 @@ static const char * const patterns[LSOBS_N_SECRET_RULES] = {
   /* Passwords in addresses; all else stays */
   ALNUM "://" USER "*+:\\K(?:" PASSWORD "++(?=@)|@(?=" PASSWORD "*+@))++",
 };
+/* clang-format on */
 
 /* A text in which none of the words of a rule occurs need not be searched by it. */
 typedef struct
 {
   const char *word;
-  guint32 rules;        /* bits */
+  guint32 rules; /* bits */
   gboolean any_case;
 } SecretWord;
 
-#define RULE(number) (1u << ((number) - 1))
+#define RULE(number) (1u << (number - 1))
 
+/* clang-format off */
 static const SecretWord words[] = {
   { "sk-", RULE (3), FALSE },
   { "sk-ant-", RULE (1), FALSE },
@@ -144,6 +147,7 @@ static const SecretWord words[] = {
   { "bearer", RULE (23), TRUE },
   { "://", RULE (24), FALSE },
 };
+/* clang-format on */
 
 /* The words are looked up by their first three characters, without case. */
 #define HASH_BITS 12
@@ -157,8 +161,7 @@ typedef struct
 } Preset;
 
 static inline guint32
-add_to_gram (guint32 gram,
-             char    c)
+add_to_gram (guint32 gram, char c)
 {
   /* Letters lose their case; what else becomes the same is told apart later. */
   return gram >> 8 | (guint32) ((guchar) c | 0x20) << 16;
@@ -183,7 +186,8 @@ get_preset (void)
       for (guint i = 0; i < G_N_ELEMENTS (words); i++)
         {
           const char *word = words[i].word;
-          guint hash = hash_gram (add_to_gram (add_to_gram (add_to_gram (0, word[0]), word[1]), word[2]));
+          guint hash =
+              hash_gram (add_to_gram (add_to_gram (add_to_gram (0, word[0]), word[1]), word[2]));
 
           made->lengths[i] = strlen (word);
           made->next[i + 1] = made->first[hash];
@@ -203,10 +207,7 @@ get_preset (void)
 }
 
 static gboolean
-is_word (const SecretWord *word,
-         gsize             word_len,
-         const char       *text,
-         gsize             len)
+is_word (const SecretWord *word, gsize word_len, const char *text, gsize len)
 {
   if (len < word_len)
     return FALSE;
@@ -217,8 +218,7 @@ is_word (const SecretWord *word,
 /* Which of the rules may match in the text, as bits: a quick look, which takes much
  * less time than the rules would. */
 guint32
-_lsobs_secret_rules_scan (const char *text,
-                          gsize       len)
+_lsobs_secret_rules_scan (const char *text, gsize len)
 {
   const Preset *preset = get_preset ();
   guint32 rules = 0;

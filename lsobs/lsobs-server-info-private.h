@@ -14,17 +14,15 @@ typedef struct
   gboolean use_multipart;
   gboolean takes_zstd;
   gboolean takes_gzip;
-  guint max_records;      /* in a request */
-  gsize max_bytes;        /* of a request, before it is compressed */
+  guint max_records; /* in a request */
+  gsize max_bytes;   /* of a request, before it is compressed */
 } LsobsServerInfo;
 
-void     _lsobs_server_info_init        (LsobsServerInfo       *self);
-gboolean _lsobs_server_info_parse       (LsobsServerInfo       *self,
-                                         const char            *text,
-                                         gsize                  len);
+void _lsobs_server_info_init (LsobsServerInfo *self);
+gboolean _lsobs_server_info_parse (LsobsServerInfo *self, const char *text, gsize len);
 gboolean _lsobs_server_info_is_at_least (const LsobsServerInfo *self,
-                                         guint                  major,
-                                         guint                  minor,
-                                         guint                  micro);
+                                         guint major,
+                                         guint minor,
+                                         guint micro);
 
 G_END_DECLS

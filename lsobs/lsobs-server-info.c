@@ -21,7 +21,7 @@
 void
 _lsobs_server_info_init (LsobsServerInfo *self)
 {
-  *self = (LsobsServerInfo) {
+  *self = (LsobsServerInfo){
     .use_multipart = TRUE,
     .max_records = DEFAULT_RECORDS,
     .max_bytes = DEFAULT_BYTES,
@@ -30,9 +30,7 @@ _lsobs_server_info_init (LsobsServerInfo *self)
 
 /* Of the member, if it has that very type. Returns: (transfer none) (nullable) */
 static JsonNode *
-get_value (JsonObject *object,
-           const char *name,
-           GType       type)
+get_value (JsonObject *object, const char *name, GType type)
 {
   JsonNode *node = object != NULL ? json_object_get_member (object, name) : NULL;
 
@@ -43,8 +41,7 @@ get_value (JsonObject *object,
 
 /* Returns: (transfer none) (nullable) */
 static JsonObject *
-get_object (JsonObject *object,
-            const char *name)
+get_object (JsonObject *object, const char *name)
 {
   JsonNode *node = json_object_get_member (object, name);
 
@@ -52,9 +49,7 @@ get_object (JsonObject *object,
 }
 
 static gboolean
-get_boolean (JsonObject *object,
-             const char *name,
-             gboolean    fallback)
+get_boolean (JsonObject *object, const char *name, gboolean fallback)
 {
   JsonNode *node = get_value (object, name, G_TYPE_BOOLEAN);
 
@@ -63,11 +58,7 @@ get_boolean (JsonObject *object,
 
 /* A limit that is not even positive is none that anybody meant. */
 static gint64
-get_limit (JsonObject *object,
-           const char *name,
-           gint64      min,
-           gint64      max,
-           gint64      fallback)
+get_limit (JsonObject *object, const char *name, gint64 min, gint64 max, gint64 fallback)
 {
   JsonNode *node = get_value (object, name, G_TYPE_INT64);
   gint64 value = node != NULL ? json_node_get_int (node) : 0;
@@ -78,10 +69,9 @@ get_limit (JsonObject *object,
 /* One, two or three numbers; what follows says that it comes before the release,
  * or which build it is. */
 static void
-take_version (LsobsServerInfo *self,
-              const char      *text)
+take_version (LsobsServerInfo *self, const char *text)
 {
-  guint version[G_N_ELEMENTS (self->version)] = { 0, };
+  guint version[G_N_ELEMENTS (self->version)] = { 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (version); i++)
     {
@@ -100,7 +90,8 @@ take_version (LsobsServerInfo *self,
       text++;
     }
   /* A fourth number is a build, too. */
-  self->is_prerelease = *text != '\0' && *text != '+' && !(*text == '.' && g_ascii_isdigit (text[1]));
+  self->is_prerelease =
+      *text != '\0' && *text != '+' && !(*text == '.' && g_ascii_isdigit (text[1]));
   self->has_version = TRUE;
   memcpy (self->version, version, sizeof version);
 }
@@ -108,9 +99,7 @@ take_version (LsobsServerInfo *self,
 /* Takes over what there is of use in the answer of a service; all else is as if it
  * had not been said. FALSE: the answer is none, and @self is unchanged. */
 gboolean
-_lsobs_server_info_parse (LsobsServerInfo *self,
-                          const char      *text,
-                          gsize            len)
+_lsobs_server_info_parse (LsobsServerInfo *self, const char *text, gsize len)
 {
   const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
@@ -138,16 +127,14 @@ _lsobs_server_info_parse (LsobsServerInfo *self,
   self->takes_zstd = get_boolean (flags, "zstd_compression_enabled", FALSE);
   self->takes_gzip = get_boolean (flags, "gzip_body_enabled", FALSE);
   self->max_records = (guint) get_limit (limits, "size_limit", 1, MAX_RECORDS, DEFAULT_RECORDS);
-  self->max_bytes = (gsize) get_limit (limits, "size_limit_bytes", MIN_BYTES, MAX_BYTES, DEFAULT_BYTES);
+  self->max_bytes =
+      (gsize) get_limit (limits, "size_limit_bytes", MIN_BYTES, MAX_BYTES, DEFAULT_BYTES);
   return TRUE;
 }
 
 /* FALSE also for a service that has not said what it is. */
 gboolean
-_lsobs_server_info_is_at_least (const LsobsServerInfo *self,
-                                guint                  major,
-                                guint                  minor,
-                                guint                  micro)
+_lsobs_server_info_is_at_least (const LsobsServerInfo *self, guint major, guint minor, guint micro)
 {
   const guint wanted[] = { major, minor, micro };
 

@@ -25,61 +25,50 @@ typedef struct
   int compression;         /* (atomic) LsobsCompression: what bodies are compressed with */
 
   /* All below belongs to the thread that sends. */
-  SoupSession *session;    /* (owned) (nullable) */
-  guint epoch;             /* the process that all of this belongs to */
-  gint64 not_before;       /* monotonic, µs: nothing is sent earlier */
-  gint64 deadline;         /* monotonic, µs: all sending ends then, or 0 for no end in sight */
-  gint64 last_chance;      /* monotonic, µs: of what would wait for longer, or 0 */
-  GCancellable *hurry;     /* (owned) (nullable) wakes who waits */
-  gint64 fallback_until;   /* monotonic, µs: then the best endpoint is tried again */
-  LsobsServerInfo info;    /* what is assumed, until the service has said it */
-  gboolean has_info;       /* it has */
-  gint64 ask_after;        /* monotonic, µs: then it may be asked again */
-  GCancellable *asking;    /* (owned) (nullable) of the question that is under way */
-  LsobsCompressor *compressor;  /* (owned) (nullable) */
-  gboolean compression_works;   /* the service has taken a compressed request */
+  SoupSession *session;        /* (owned) (nullable) */
+  guint epoch;                 /* the process that all of this belongs to */
+  gint64 not_before;           /* monotonic, µs: nothing is sent earlier */
+  gint64 deadline;             /* monotonic, µs: all sending ends then, or 0 for no end in sight */
+  gint64 last_chance;          /* monotonic, µs: of what would wait for longer, or 0 */
+  GCancellable *hurry;         /* (owned) (nullable) wakes who waits */
+  gint64 fallback_until;       /* monotonic, µs: then the best endpoint is tried again */
+  LsobsServerInfo info;        /* what is assumed, until the service has said it */
+  gboolean has_info;           /* it has */
+  gint64 ask_after;            /* monotonic, µs: then it may be asked again */
+  GCancellable *asking;        /* (owned) (nullable) of the question that is under way */
+  LsobsCompressor *compressor; /* (owned) (nullable) */
+  gboolean compression_works;  /* the service has taken a compressed request */
   gboolean compression_refused; /* it takes none, whatever it says */
-  gboolean told_of_files;  /* that they are left out */
-  guint told_of_missing;   /* bits of LsobsIngestMode: whose endpoints are not there */
+  gboolean told_of_files;       /* that they are left out */
+  guint told_of_missing;        /* bits of LsobsIngestMode: whose endpoints are not there */
 } LsobsService;
 
-LsobsService    *_lsobs_service_new                (LsobsSettings    *settings);
-LsobsService    *_lsobs_service_ref                (LsobsService     *self);
-void             _lsobs_service_unref              (LsobsService     *self);
-void             _lsobs_service_set_counters       (LsobsService     *self,
-                                                    LsobsCounters    *counters);
+LsobsService *_lsobs_service_new (LsobsSettings *settings);
+LsobsService *_lsobs_service_ref (LsobsService *self);
+void _lsobs_service_unref (LsobsService *self);
+void _lsobs_service_set_counters (LsobsService *self, LsobsCounters *counters);
 
-SoupSession     *_lsobs_service_peek_session       (LsobsService     *self);
-SoupMessage     *_lsobs_service_new_message        (LsobsService     *self,
-                                                    const char       *method,
-                                                    const char       *path);
-void             _lsobs_service_ask                (LsobsService     *self);
-void             _lsobs_service_close              (LsobsService     *self);
+SoupSession *_lsobs_service_peek_session (LsobsService *self);
+SoupMessage *_lsobs_service_new_message (LsobsService *self, const char *method, const char *path);
+void _lsobs_service_ask (LsobsService *self);
+void _lsobs_service_close (LsobsService *self);
 
-guint            _lsobs_service_get_max_records (LsobsService    *self);
-gsize            _lsobs_service_get_max_bytes   (LsobsService    *self);
-LsobsIngestMode  _lsobs_service_get_mode        (LsobsService    *self);
-LsobsIngestMode  _lsobs_service_choose_mode     (LsobsService    *self);
-gboolean         _lsobs_service_takes_feedback  (LsobsService    *self);
-gboolean         _lsobs_service_fall_back       (LsobsService    *self,
-                                                 LsobsIngestMode  missing);
-void             _lsobs_service_hold            (LsobsService    *self,
-                                                 gint64           until);
-void             _lsobs_service_hurry           (LsobsService    *self,
-                                                 gint64           deadline);
-GCancellable    *_lsobs_service_peek_hurry      (LsobsService    *self);
+guint _lsobs_service_get_max_records (LsobsService *self);
+gsize _lsobs_service_get_max_bytes (LsobsService *self);
+LsobsIngestMode _lsobs_service_get_mode (LsobsService *self);
+LsobsIngestMode _lsobs_service_choose_mode (LsobsService *self);
+gboolean _lsobs_service_takes_feedback (LsobsService *self);
+gboolean _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing);
+void _lsobs_service_hold (LsobsService *self, gint64 until);
+void _lsobs_service_hurry (LsobsService *self, gint64 deadline);
+GCancellable *_lsobs_service_peek_hurry (LsobsService *self);
 
-void             _lsobs_service_dump            (LsobsService     *self,
-                                                 LsobsLostRequest *request,
-                                                 guint             n_records);
-gboolean         _lsobs_service_wait_dumped     (LsobsService    *self,
-                                                 gint64           deadline);
+void _lsobs_service_dump (LsobsService *self, LsobsLostRequest *request, guint n_records);
+gboolean _lsobs_service_wait_dumped (LsobsService *self, gint64 deadline);
 
-LsobsCompression _lsobs_service_get_compression    (LsobsService     *self);
-GBytes          *_lsobs_service_compress           (LsobsService     *self,
-                                                    GBytes           *body,
-                                                    LsobsCompression *kind);
-void             _lsobs_service_refuse_compression (LsobsService     *self);
+LsobsCompression _lsobs_service_get_compression (LsobsService *self);
+GBytes *_lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kind);
+void _lsobs_service_refuse_compression (LsobsService *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsService, _lsobs_service_unref)
 

@@ -89,8 +89,7 @@ _lsobs_service_unref (LsobsService *self)
 
 /* Before anything is sent. */
 void
-_lsobs_service_set_counters (LsobsService  *self,
-                             LsobsCounters *counters)
+_lsobs_service_set_counters (LsobsService *self, LsobsCounters *counters)
 {
   _lsobs_counters_unref (self->counters);
   self->counters = _lsobs_counters_ref (counters);
@@ -126,11 +125,11 @@ _lsobs_service_peek_session (LsobsService *self)
       if (_lsobs_fork_epoch () != 0)
         _lsobs_fork_revive_tasks ();
       /* One more for the question what the service can do: no batch waits for it. */
-      self->session = soup_session_new_with_options (
-          "user-agent", "lsobs/" PACKAGE_VERSION,
-          "max-conns", (int) self->settings->max_in_flight + 1,
-          "max-conns-per-host", (int) self->settings->max_in_flight + 1,
-          NULL);
+      self->session =
+          soup_session_new_with_options ("user-agent", "lsobs/" PACKAGE_VERSION, "max-conns",
+                                         (int) self->settings->max_in_flight + 1,
+                                         "max-conns-per-host",
+                                         (int) self->settings->max_in_flight + 1, NULL);
       soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
       /* No proxy leads to this machine; to ask for one takes a thread each time. */
       if (self->settings->loopback)
@@ -142,9 +141,7 @@ _lsobs_service_peek_session (LsobsService *self)
 /* Returns: (transfer full): with the headers of every request. A message cannot be
  * sent twice. */
 SoupMessage *
-_lsobs_service_new_message (LsobsService *self,
-                            const char   *method,
-                            const char   *path)
+_lsobs_service_new_message (LsobsService *self, const char *method, const char *path)
 {
   g_autofree char *url = g_strconcat (self->settings->api_url, "/", path, NULL);
   SoupMessage *message = soup_message_new (method, url);
@@ -164,16 +161,14 @@ _lsobs_service_new_message (LsobsService *self,
 /* The question to the service that is under way. */
 typedef struct
 {
-  LsobsService *service;     /* (owned) */
-  guint epoch;               /* the process that has asked */
-  SoupMessage *message;      /* (owned) */
+  LsobsService *service; /* (owned) */
+  guint epoch;           /* the process that has asked */
+  SoupMessage *message;  /* (owned) */
 } Question;
 
 /* Called in the context that the question was asked in. */
 static void
-answered_cb (GObject      *object,
-             GAsyncResult *result,
-             gpointer      user_data)
+answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autofree Question *question = user_data;
   g_autoptr (LsobsService) self = question->service;
@@ -188,7 +183,8 @@ answered_cb (GObject      *object,
   if (answer == NULL || soup_message_get_status (message) != SOUP_STATUS_OK ||
       !_lsobs_server_info_parse (&self->info, answer, len))
     {
-      g_debug ("The service does not say what it can do (HTTP %u)", soup_message_get_status (message));
+      g_debug ("The service does not say what it can do (HTTP %u)",
+               soup_message_get_status (message));
       return;
     }
   self->has_info = TRUE;
@@ -200,9 +196,8 @@ answered_cb (GObject      *object,
 void
 _lsobs_service_ask (LsobsService *self)
 {
-  const LsobsExchangeLimits limits = {
-    MIN (INFO_TIMEOUT, self->settings->request_timeout), INFO_TIMEOUT, MAX_INFO
-  };
+  const LsobsExchangeLimits limits = { MIN (INFO_TIMEOUT, self->settings->request_timeout),
+                                       INFO_TIMEOUT, MAX_INFO };
   SoupSession *session = _lsobs_service_peek_session (self);
   gint64 now = g_get_monotonic_time ();
   Question *question;
@@ -306,8 +301,7 @@ _lsobs_service_takes_feedback (LsobsService *self)
 /* The missing endpoint is given up for the one that is used from now on. FALSE at the
  * end. */
 gboolean
-_lsobs_service_fall_back (LsobsService    *self,
-                          LsobsIngestMode  missing)
+_lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
 {
   if (self->settings->ingest_mode != LSOBS_INGEST_MODE_AUTO)
     return FALSE;
@@ -341,9 +335,7 @@ _lsobs_service_get_compression (LsobsService *self)
 /* @kind: (out)
  * Returns: (transfer full): the body, compressed if that is of use */
 GBytes *
-_lsobs_service_compress (LsobsService     *self,
-                         GBytes           *body,
-                         LsobsCompression *kind)
+_lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kind)
 {
   GBytes *compressed;
 
@@ -375,8 +367,7 @@ _lsobs_service_refuse_compression (LsobsService *self)
 /* One for all: while one request has to wait, others would only be refused as well.
  * @until: monotonic, µs */
 void
-_lsobs_service_hold (LsobsService *self,
-                     gint64        until)
+_lsobs_service_hold (LsobsService *self, gint64 until)
 {
   if (self->deadline != 0)
     until = _lsobs_retry_before_end (until, g_get_monotonic_time (), self->deadline,
@@ -386,8 +377,7 @@ _lsobs_service_hold (LsobsService *self,
 
 /* All sending ends at @deadline: who waits for longer tries again before. */
 void
-_lsobs_service_hurry (LsobsService *self,
-                      gint64        deadline)
+_lsobs_service_hurry (LsobsService *self, gint64 deadline)
 {
   g_autoptr (GCancellable) hurry = NULL;
   gint64 not_before;
@@ -414,17 +404,15 @@ _lsobs_service_peek_hurry (LsobsService *self)
 
 /* Takes @request over, and keeps it where the settings say. */
 void
-_lsobs_service_dump (LsobsService     *self,
-                     LsobsLostRequest *request,
-                     guint             n_records)
+_lsobs_service_dump (LsobsService *self, LsobsLostRequest *request, guint n_records)
 {
   LsobsDump *dump = g_atomic_pointer_get (&self->dump);
 
   /* That of a parent process is left alone. */
   if (dump == NULL || _lsobs_dump_is_foreign (dump))
     {
-      dump = _lsobs_dump_new (self->settings->failed_traces_dir, self->settings->failed_traces_max_bytes,
-                              self->counters);
+      dump = _lsobs_dump_new (self->settings->failed_traces_dir,
+                              self->settings->failed_traces_max_bytes, self->counters);
       g_atomic_pointer_set (&self->dump, dump);
     }
   _lsobs_dump_take (dump, request, n_records);
@@ -432,8 +420,7 @@ _lsobs_service_dump (LsobsService     *self,
 
 /* Called from any thread. FALSE at the deadline. */
 gboolean
-_lsobs_service_wait_dumped (LsobsService *self,
-                            gint64        deadline)
+_lsobs_service_wait_dumped (LsobsService *self, gint64 deadline)
 {
   LsobsDump *dump = g_atomic_pointer_get (&self->dump);
 

@@ -14,8 +14,7 @@
 
 /* The project that a run goes to in this place. @own: that of the run */
 const char *
-_lsobs_settings_get_project (LsobsSettings *self,
-                             const char    *own)
+_lsobs_settings_get_project (LsobsSettings *self, const char *own)
 {
   return self->replica_project != NULL ? self->replica_project : own;
 }
@@ -23,8 +22,7 @@ _lsobs_settings_get_project (LsobsSettings *self,
 /* Returns: (transfer none) (nullable): what _lsobs_id_remap() makes the ids of a run
  * fit for in this place; NULL when they stay as they are */
 const char *
-_lsobs_settings_get_remap_project (LsobsSettings *self,
-                                   const char    *own)
+_lsobs_settings_get_remap_project (LsobsSettings *self, const char *own)
 {
   const char *project = _lsobs_settings_get_project (self, own);
 
@@ -43,11 +41,9 @@ _lsobs_settings_get_remap_project (LsobsSettings *self,
 /* Whether the same runs would go to the same project with the same key: a mistake, and
  * a service that refuses half of what it gets. */
 static gboolean
-are_one_place (LsobsSettings *a,
-               LsobsSettings *b)
+are_one_place (LsobsSettings *a, LsobsSettings *b)
 {
-  return strcmp (a->api_url, b->api_url) == 0 &&
-         g_strcmp0 (a->api_key, b->api_key) == 0 &&
+  return strcmp (a->api_url, b->api_url) == 0 && g_strcmp0 (a->api_key, b->api_key) == 0 &&
          g_strcmp0 (a->workspace_id, b->workspace_id) == 0 &&
          strcmp (_lsobs_settings_get_project (a, a->project_name),
                  _lsobs_settings_get_project (b, b->project_name)) == 0 &&
@@ -56,8 +52,7 @@ are_one_place (LsobsSettings *a,
 }
 
 static gboolean
-check_places (GPtrArray  *places,
-              GError    **error)
+check_places (GPtrArray *places, GError **error)
 {
   guint n_primary = 0;
 
@@ -68,14 +63,14 @@ check_places (GPtrArray  *places,
       if (place->role == LSOBS_REPLICA_ROLE_PRIMARY && ++n_primary > 1)
         {
           g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                               _("Invalid replicas: more than one is the primary"));
+                               _ ("Invalid replicas: more than one is the primary"));
           return FALSE;
         }
       for (guint k = 0; k < i; k++)
         if (are_one_place (g_ptr_array_index (places, k), place))
           {
             g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                         _("Invalid replicas: %u and %u are the same place"), k + 1, i + 1);
+                         _ ("Invalid replicas: %u and %u are the same place"), k + 1, i + 1);
             return FALSE;
           }
     }
@@ -96,14 +91,13 @@ make_label (LsobsSettings *self)
     port = g_strdup_printf (":%d", g_uri_get_port (uri));
   server = g_strconcat (is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", port, NULL);
   /* TRANSLATORS: the name of a service in other messages, such as “Traces to %s are being lost”. */
-  return g_strdup_printf (_("replica %u at %s"), self->lane + 1, server);
+  return g_strdup_printf (_ ("replica %u at %s"), self->lane + 1, server);
 }
 
 /* What could not be sent to one place is of no use to another: the ids are not the
  * same. */
 static void
-tell_apart (LsobsSettings *self,
-            guint          n_places)
+tell_apart (LsobsSettings *self, guint n_places)
 {
   g_autofree char *dir = g_steal_pointer (&self->failed_traces_dir);
   g_autofree char *name = g_strdup_printf ("replica-%u", self->lane + 1);
@@ -136,17 +130,16 @@ share_hook (GPtrArray *places)
 /* Returns: (transfer full) (nullable) (element-type LsobsSettings): for each of the
  * places that runs are written to, at least one */
 GPtrArray *
-_lsobs_settings_new_for_places (LsobsConfig       *config,
-                                LsobsSettingsUse   use,
-                                GError           **error)
+_lsobs_settings_new_for_places (LsobsConfig *config, LsobsSettingsUse use, GError **error)
 {
-  g_autoptr (GPtrArray) places = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
+  g_autoptr (GPtrArray) places =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
   GPtrArray *replicas = _lsobs_config_peek_replicas (config);
 
   if (replicas->len > LSOBS_MAX_REPLICAS)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                   _("Invalid replicas: there are more than %d"), LSOBS_MAX_REPLICAS);
+                   _ ("Invalid replicas: there are more than %d"), LSOBS_MAX_REPLICAS);
       return NULL;
     }
   for (guint i = 0; i < MAX (replicas->len, 1); i++)
@@ -157,7 +150,7 @@ _lsobs_settings_new_for_places (LsobsConfig       *config,
 
       if (place == NULL && replica != NULL)
         /* TRANSLATORS: its number, from 1, and what is wrong with it. */
-        g_set_error (error, problem->domain, problem->code, _("Replica %u: %s"), i + 1,
+        g_set_error (error, problem->domain, problem->code, _ ("Replica %u: %s"), i + 1,
                      problem->message);
       else if (place == NULL)
         g_propagate_error (error, g_steal_pointer (&problem));

@@ -9,20 +9,20 @@
 
 G_BEGIN_DECLS
 
-#define LSOBS_DEFAULT_API_URL          "https://api.smith.langchain.com"
-#define LSOBS_DEFAULT_PROJECT_NAME     "default"
-#define LSOBS_DEFAULT_FLUSH_INTERVAL   2000
-#define LSOBS_DEFAULT_MAX_BATCH_SIZE   50
-#define LSOBS_DEFAULT_MAX_BATCH_BYTES  (20 * 1024 * 1024)
-#define LSOBS_DEFAULT_QUEUE_CAPACITY   1000
-#define LSOBS_DEFAULT_MAX_QUEUE_BYTES  (64 * 1024 * 1024)
-#define LSOBS_DEFAULT_MAX_STRING_BYTES 100000
-#define LSOBS_DEFAULT_MAX_IN_FLIGHT    4
-#define LSOBS_DEFAULT_MAX_ATTEMPTS     5
-#define LSOBS_DEFAULT_RETRY_DELAY      500
-#define LSOBS_DEFAULT_REQUEST_TIMEOUT  30000
-#define LSOBS_DEFAULT_SHUTDOWN_TIMEOUT 3000
-#define LSOBS_DEFAULT_COMPRESSION_LEVEL 1
+#define LSOBS_DEFAULT_API_URL                 "https://api.smith.langchain.com"
+#define LSOBS_DEFAULT_PROJECT_NAME            "default"
+#define LSOBS_DEFAULT_FLUSH_INTERVAL          2000
+#define LSOBS_DEFAULT_MAX_BATCH_SIZE          50
+#define LSOBS_DEFAULT_MAX_BATCH_BYTES         (20 * 1024 * 1024)
+#define LSOBS_DEFAULT_QUEUE_CAPACITY          1000
+#define LSOBS_DEFAULT_MAX_QUEUE_BYTES         (64 * 1024 * 1024)
+#define LSOBS_DEFAULT_MAX_STRING_BYTES        100000
+#define LSOBS_DEFAULT_MAX_IN_FLIGHT           4
+#define LSOBS_DEFAULT_MAX_ATTEMPTS            5
+#define LSOBS_DEFAULT_RETRY_DELAY             500
+#define LSOBS_DEFAULT_REQUEST_TIMEOUT         30000
+#define LSOBS_DEFAULT_SHUTDOWN_TIMEOUT        3000
+#define LSOBS_DEFAULT_COMPRESSION_LEVEL       1
 #define LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES (100 * 1024 * 1024)
 
 /* What a config says, checked and compiled, at the moment an object was made
@@ -31,21 +31,21 @@ typedef struct
 {
   gatomicrefcount ref_count;
 
-  char *api_url;           /* (owned) no slash at the end */
-  gboolean loopback;       /* it is on this machine */
-  char *api_key;           /* (owned) (nullable) a secret */
-  char *project_name;      /* (owned) the runs' own */
-  char *replica_project;   /* (owned) (nullable) where they go instead */
-  LsobsReplicaRole role;   /* whether they keep their ids */
-  char *workspace_id;      /* (owned) (nullable) */
-  LsobsRedactor *redactor; /* (owned) (nullable) */
+  char *api_url;                /* (owned) no slash at the end */
+  gboolean loopback;            /* it is on this machine */
+  char *api_key;                /* (owned) (nullable) a secret */
+  char *project_name;           /* (owned) the runs' own */
+  char *replica_project;        /* (owned) (nullable) where they go instead */
+  LsobsReplicaRole role;        /* whether they keep their ids */
+  char *workspace_id;           /* (owned) (nullable) */
+  LsobsRedactor *redactor;      /* (owned) (nullable) */
   LsobsRedactHook *redact_hook; /* (owned) (nullable) goes before the redactor */
   gboolean hide_inputs;
   gboolean hide_outputs;
   gboolean hide_metadata;
-  LsobsSampler *sampler;   /* (owned) (nullable) goes before the rate */
+  LsobsSampler *sampler; /* (owned) (nullable) goes before the rate */
   double sampling_rate;
-  char *sample_rate;       /* (owned) (nullable) JSON: the share of traces that is kept, if
+  char *sample_rate; /* (owned) (nullable) JSON: the share of traces that is kept, if
                             * it is known and not all of them */
   LsobsIngestMode ingest_mode;
   LsobsCompression compression;
@@ -54,13 +54,13 @@ typedef struct
   gboolean trust_incoming_headers;
   char *failed_traces_dir; /* (owned) (nullable) */
   gint64 failed_traces_max_bytes;
-  char *revision_id;       /* (owned) (nullable) */
+  char *revision_id; /* (owned) (nullable) */
 
-  guint lane;              /* which of the places that runs are written to, from 0 */
-  char *label;             /* (owned) (nullable) what that place is called in messages,
+  guint lane;  /* which of the places that runs are written to, from 0 */
+  char *label; /* (owned) (nullable) what that place is called in messages,
                             * if there are several */
 
-  gint64 flush_interval;   /* ms */
+  gint64 flush_interval; /* ms */
   guint max_batch_size;
   gsize max_batch_bytes;
   guint queue_capacity;
@@ -81,32 +81,22 @@ typedef enum
   LSOBS_SETTINGS_FOR_HTTP
 } LsobsSettingsUse;
 
-LsobsSettings *_lsobs_settings_new   (LsobsConfig       *config,
-                                      LsobsSettingsUse   use,
-                                      GError           **error);
-LsobsSettings *_lsobs_settings_new_for_replica
-                                     (LsobsConfig        *config,
-                                      const LsobsReplica *replica,
-                                      LsobsSettingsUse    use,
-                                      GError            **error);
-GPtrArray     *_lsobs_settings_new_for_places
-                                     (LsobsConfig       *config,
-                                      LsobsSettingsUse   use,
-                                      GError           **error);
-gboolean       _lsobs_settings_check_replica
-                                     (LsobsConfig        *config,
-                                      const LsobsReplica *replica,
-                                      GError            **error);
-LsobsSettings *_lsobs_settings_ref   (LsobsSettings     *self);
-void           _lsobs_settings_unref (LsobsSettings     *self);
-gboolean       _lsobs_settings_keeps (LsobsSettings     *self,
-                                      const LsobsId     *trace_id);
-const char    *_lsobs_settings_get_project
-                                     (LsobsSettings     *self,
-                                      const char        *own);
-const char    *_lsobs_settings_get_remap_project
-                                     (LsobsSettings     *self,
-                                      const char        *own);
+LsobsSettings *_lsobs_settings_new (LsobsConfig *config, LsobsSettingsUse use, GError **error);
+LsobsSettings *_lsobs_settings_new_for_replica (LsobsConfig *config,
+                                                const LsobsReplica *replica,
+                                                LsobsSettingsUse use,
+                                                GError **error);
+GPtrArray *_lsobs_settings_new_for_places (LsobsConfig *config,
+                                           LsobsSettingsUse use,
+                                           GError **error);
+gboolean _lsobs_settings_check_replica (LsobsConfig *config,
+                                        const LsobsReplica *replica,
+                                        GError **error);
+LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
+void _lsobs_settings_unref (LsobsSettings *self);
+gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);
+const char *_lsobs_settings_get_project (LsobsSettings *self, const char *own);
+const char *_lsobs_settings_get_remap_project (LsobsSettings *self, const char *own);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSettings, _lsobs_settings_unref)
 

@@ -49,10 +49,7 @@ is_loopback (const char *host)
 
 /* Returns: (transfer full): the URL without slashes at its end */
 static char *
-check_url (const char  *given,
-           gboolean     allow_plain_http,
-           gboolean    *loopback,
-           GError     **error)
+check_url (const char *given, gboolean allow_plain_http, gboolean *loopback, GError **error)
 {
   g_autofree char *url = dup_trimmed (given);
   g_autoptr (GUri) uri = NULL;
@@ -65,34 +62,35 @@ check_url (const char  *given,
 
   if (url == NULL || *url == '\0')
     /* TRANSLATORS: “it” is an API URL. */
-    problem = _("it is empty");
+    problem = _ ("it is empty");
   else if (uri == NULL)
     /* TRANSLATORS: “it” is an API URL. */
-    problem = _("it is not a URL");
-  else if (strcmp (g_uri_get_scheme (uri), "https") != 0 && strcmp (g_uri_get_scheme (uri), "http") != 0)
+    problem = _ ("it is not a URL");
+  else if (strcmp (g_uri_get_scheme (uri), "https") != 0 &&
+           strcmp (g_uri_get_scheme (uri), "http") != 0)
     /* TRANSLATORS: “it” is an API URL. */
-    problem = _("it must begin with https://");
+    problem = _ ("it must begin with https://");
   else if (g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0')
     /* TRANSLATORS: “it” is an API URL. */
-    problem = _("it has no host");
+    problem = _ ("it has no host");
   else if (g_uri_get_userinfo (uri) != NULL)
     /* TRANSLATORS: “it” is an API URL. */
-    problem = _("it must not hold a user name or a password");
+    problem = _ ("it must not hold a user name or a password");
   else if (g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL)
     /* TRANSLATORS: “it” is an API URL. */
-    problem = _("it must not hold a query or a fragment");
+    problem = _ ("it must not hold a query or a fragment");
   else
     {
       *loopback = is_loopback (g_uri_get_host (uri));
       if (strcmp (g_uri_get_scheme (uri), "http") == 0 && !*loopback && !allow_plain_http)
         /* TRANSLATORS: “it” is an API URL. */
-        problem = _("plain http would show the API key to everybody on the way; use https, or "
-                    "allow plain http explicitly");
+        problem = _ ("plain http would show the API key to everybody on the way; use https, or "
+                     "allow plain http explicitly");
     }
   if (problem == NULL)
     return g_steal_pointer (&url);
   /* The text itself is left out: people paste keys into the wrong field. */
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("Invalid API URL: %s"), problem);
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _ ("Invalid API URL: %s"), problem);
   return NULL;
 }
 
@@ -106,25 +104,19 @@ dup_path (const char *path)
 }
 
 static gboolean
-check_number (gint64        value,
-              const char   *name,
-              gint64        min,
-              gint64        max,
-              GError      **error)
+check_number (gint64 value, const char *name, gint64 min, gint64 max, GError **error)
 {
   if (value >= min && value <= max)
     return TRUE;
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                /* TRANSLATORS: the name of a property, its value, and the limits of that. */
-               _("Invalid %s: %" PRId64 " is not between %" PRId64 " and %" PRId64),
-               name, value, min, max);
+               _ ("Invalid %s: %" PRId64 " is not between %" PRId64 " and %" PRId64), name, value,
+               min, max);
   return FALSE;
 }
 
 static gboolean
-take_numbers (LsobsSettings  *self,
-              LsobsConfig    *config,
-              GError        **error)
+take_numbers (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
   const struct
   {
@@ -145,7 +137,8 @@ take_numbers (LsobsSettings  *self,
     { "request-timeout", lsobs_config_get_request_timeout (config), 10, 3600000 },
     { "shutdown-timeout", lsobs_config_get_shutdown_timeout (config), 0, 3600000 },
     { "compression-level", lsobs_config_get_compression_level (config), 1, 22 },
-    { "failed-traces-max-bytes", lsobs_config_get_failed_traces_max_bytes (config), 1, G_MAXINT64 / 2 },
+    { "failed-traces-max-bytes", lsobs_config_get_failed_traces_max_bytes (config), 1,
+      G_MAXINT64 / 2 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
@@ -170,10 +163,7 @@ take_numbers (LsobsSettings  *self,
 }
 
 static gboolean
-take_url (LsobsSettings      *self,
-          LsobsConfig        *config,
-          const LsobsReplica *replica,
-          GError            **error)
+take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
   self->api_url = check_url (replica != NULL ? replica->api_url : lsobs_config_get_api_url (config),
                              lsobs_config_get_allow_plain_http (config), &self->loopback, error);
@@ -181,39 +171,39 @@ take_url (LsobsSettings      *self,
 }
 
 static gboolean
-take_key (LsobsSettings       *self,
-          LsobsConfig         *config,
-          const LsobsReplica  *replica,
-          LsobsSettingsUse     use,
-          GError             **error)
+take_key (LsobsSettings *self,
+          LsobsConfig *config,
+          const LsobsReplica *replica,
+          LsobsSettingsUse use,
+          GError **error)
 {
   /* A key is for its own place only. */
-  self->api_key = dup_trimmed (replica != NULL ? replica->api_key : _lsobs_config_peek_api_key (config));
+  self->api_key =
+      dup_trimmed (replica != NULL ? replica->api_key : _lsobs_config_peek_api_key (config));
   if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback &&
       self->tracing_enabled)
     {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           replica != NULL
-                               /* TRANSLATORS: “It” is a replica. */
-                               ? _("It has no API key")
-                               : _("No API key: set the property api-key, or the environment variable "
-                                   "LANGSMITH_API_KEY"));
+      g_set_error_literal (
+          error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+          replica != NULL
+              /* TRANSLATORS: “It” is a replica. */
+              ? _ ("It has no API key")
+              : _ ("No API key: set the property api-key, or the environment variable "
+                   "LANGSMITH_API_KEY"));
       return FALSE;
     }
   if (self->api_key != NULL && !is_visible_ascii (self->api_key))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _("Invalid API key: it holds a line break, a space or another "
-                             "character that no key has"));
+                           _ ("Invalid API key: it holds a line break, a space or another "
+                              "character that no key has"));
       return FALSE;
     }
   return TRUE;
 }
 
 static gboolean
-check_utf8 (const char  *text,
-            const char  *message,
-            GError     **error)
+check_utf8 (const char *text, const char *message, GError **error)
 {
   if (text == NULL || g_utf8_validate (text, -1, NULL))
     return TRUE;
@@ -222,32 +212,28 @@ check_utf8 (const char  *text,
 }
 
 static gboolean
-take_names (LsobsSettings       *self,
-            LsobsConfig         *config,
-            const LsobsReplica  *replica,
-            GError             **error)
+take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
   const char *project_name = lsobs_config_get_project_name (config);
   const char *workspace_id = lsobs_config_get_workspace_id (config);
   LsobsId id;
 
-  self->project_name = g_strdup (project_name != NULL && *project_name != '\0'
-                                     ? project_name : LSOBS_DEFAULT_PROJECT_NAME);
+  self->project_name = g_strdup (
+      project_name != NULL && *project_name != '\0' ? project_name : LSOBS_DEFAULT_PROJECT_NAME);
   if (replica != NULL && replica->project_name != NULL && *replica->project_name != '\0')
     self->replica_project = g_strdup (replica->project_name);
-  if (!check_utf8 (self->project_name, _("Invalid project name: it is not UTF-8"), error) ||
-      !check_utf8 (self->replica_project, _("Invalid project name: it is not UTF-8"), error) ||
-      !check_utf8 (self->revision_id, _("Invalid revision id: it is not UTF-8"), error))
+  if (!check_utf8 (self->project_name, _ ("Invalid project name: it is not UTF-8"), error) ||
+      !check_utf8 (self->replica_project, _ ("Invalid project name: it is not UTF-8"), error) ||
+      !check_utf8 (self->revision_id, _ ("Invalid revision id: it is not UTF-8"), error))
     return FALSE;
 
   if (replica != NULL && replica->workspace_id != NULL)
     workspace_id = replica->workspace_id;
   self->workspace_id = dup_trimmed (workspace_id);
-  if (self->workspace_id != NULL &&
-      !_lsobs_id_parse_text (&id, self->workspace_id))
+  if (self->workspace_id != NULL && !_lsobs_id_parse_text (&id, self->workspace_id))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _("Invalid workspace id: it is not a UUID"));
+                           _ ("Invalid workspace id: it is not a UUID"));
       return FALSE;
     }
   return TRUE;
@@ -255,16 +241,15 @@ take_names (LsobsSettings       *self,
 
 /* Where runs are sent to. @replica: (nullable): NULL for what the config itself says */
 static gboolean
-take_place (LsobsSettings       *self,
-            LsobsConfig         *config,
-            const LsobsReplica  *replica,
-            LsobsSettingsUse     use,
-            GError             **error)
+take_place (LsobsSettings *self,
+            LsobsConfig *config,
+            const LsobsReplica *replica,
+            LsobsSettingsUse use,
+            GError **error)
 {
   if (replica != NULL)
     self->role = replica->role;
-  return take_url (self, config, replica, error) &&
-         take_key (self, config, replica, use, error) &&
+  return take_url (self, config, replica, error) && take_key (self, config, replica, use, error) &&
          take_names (self, config, replica, error);
 }
 
@@ -288,9 +273,7 @@ dup_sample_rate (LsobsSettings *self)
 }
 
 static gboolean
-take_sampling (LsobsSettings  *self,
-               LsobsConfig    *config,
-               GError        **error)
+take_sampling (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
   self->sampling_rate = lsobs_config_get_sampling_rate (config);
   if (!(self->sampling_rate >= 0.0 && self->sampling_rate <= 1.0))
@@ -298,7 +281,7 @@ take_sampling (LsobsSettings  *self,
       char text[G_ASCII_DTOSTR_BUF_SIZE];
 
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                   _("Invalid sampling rate: %s is not between 0 and 1"),
+                   _ ("Invalid sampling rate: %s is not between 0 and 1"),
                    g_ascii_dtostr (text, sizeof text, self->sampling_rate));
       return FALSE;
     }
@@ -308,9 +291,7 @@ take_sampling (LsobsSettings  *self,
 }
 
 static gboolean
-take_regex (LsobsSettings  *self,
-            LsobsConfig    *config,
-            GError        **error)
+take_regex (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
   const char *pattern = lsobs_config_get_redact_regex (config);
   g_autoptr (GError) local_error = NULL;
@@ -321,14 +302,14 @@ take_regex (LsobsSettings  *self,
   if (!g_utf8_validate (pattern, -1, NULL))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _("Invalid redaction regex: it is not UTF-8"));
+                           _ ("Invalid redaction regex: it is not UTF-8"));
       return FALSE;
     }
   rule = _lsobs_redact_rule_new (pattern, NULL, LSOBS_REPLACEMENT_LITERAL, &local_error);
   if (rule == NULL)
     {
-      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _("Invalid redaction regex: %s"),
-                   local_error->message);
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   _ ("Invalid redaction regex: %s"), local_error->message);
       return FALSE;
     }
   _lsobs_redactor_take_rule (self->redactor, rule);
@@ -337,9 +318,7 @@ take_regex (LsobsSettings  *self,
 
 /* The messages have the number of a rule only: its text may well be a secret. */
 static gboolean
-take_rules (LsobsSettings  *self,
-            GPtrArray      *rules,
-            GError        **error)
+take_rules (LsobsSettings *self, GPtrArray *rules, GError **error)
 {
   for (guint i = 0; i < rules->len; i++)
     {
@@ -347,11 +326,11 @@ take_rules (LsobsSettings  *self,
       g_autoptr (GError) local_error = NULL;
       LsobsRedactRule *rule = NULL;
       /* TRANSLATORS: “its” is of a rule. */
-      const char *problem = _("its pattern is not a regular expression");
+      const char *problem = _ ("its pattern is not a regular expression");
 
       if (*text->pattern == '\0')
         /* TRANSLATORS: “its” is of a rule. */
-        problem = _("its pattern is empty");
+        problem = _ ("its pattern is empty");
       else
         rule = _lsobs_redact_rule_new (text->pattern, text->replacement, LSOBS_REPLACEMENT_TEMPLATE,
                                        &local_error);
@@ -359,10 +338,10 @@ take_rules (LsobsSettings  *self,
         {
           if (g_error_matches (local_error, G_REGEX_ERROR, G_REGEX_ERROR_REPLACE))
             /* TRANSLATORS: “its” is of a rule. */
-            problem = _("its replacement is malformed, or refers to a group that is not there");
+            problem = _ ("its replacement is malformed, or refers to a group that is not there");
           g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                        /* TRANSLATORS: its number, and what is wrong with it. */
-                       _("Invalid redaction rule %u: %s"), i + 1, problem);
+                       _ ("Invalid redaction rule %u: %s"), i + 1, problem);
           return FALSE;
         }
       _lsobs_redactor_take_rule (self->redactor, rule);
@@ -371,9 +350,7 @@ take_rules (LsobsSettings  *self,
 }
 
 static gboolean
-take_keys (LsobsSettings  *self,
-           GPtrArray      *keys,
-           GError        **error)
+take_keys (LsobsSettings *self, GPtrArray *keys, GError **error)
 {
   for (guint i = 0; i < keys->len; i++)
     {
@@ -382,7 +359,7 @@ take_keys (LsobsSettings  *self,
       if (!g_utf8_validate (name, -1, NULL))
         {
           g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                       _("Invalid redaction key %u: it is not UTF-8"), i + 1);
+                       _ ("Invalid redaction key %u: it is not UTF-8"), i + 1);
           return FALSE;
         }
       _lsobs_redactor_add_key (self->redactor, name);
@@ -391,15 +368,12 @@ take_keys (LsobsSettings  *self,
 }
 
 static gboolean
-take_privacy (LsobsSettings  *self,
-              LsobsConfig    *config,
-              GError        **error)
+take_privacy (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
   const LsobsPrivacy *privacy = _lsobs_config_peek_privacy (config);
 
   self->redactor = _lsobs_redactor_new_empty ();
-  if (!take_regex (self, config, error) ||
-      !take_rules (self, privacy->rules, error) ||
+  if (!take_regex (self, config, error) || !take_rules (self, privacy->rules, error) ||
       !take_keys (self, privacy->keys, error))
     return FALSE;
   if (lsobs_config_get_redact_secrets (config))
@@ -417,28 +391,25 @@ take_privacy (LsobsSettings  *self,
 }
 
 static gboolean
-take_compression (LsobsSettings  *self,
-                  LsobsConfig    *config,
-                  GError        **error)
+take_compression (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
   self->compression = lsobs_config_get_compression (config);
-  if (self->compression == LSOBS_COMPRESSION_AUTO ||
-      self->compression == LSOBS_COMPRESSION_NONE ||
+  if (self->compression == LSOBS_COMPRESSION_AUTO || self->compression == LSOBS_COMPRESSION_NONE ||
       _lsobs_compression_is_built_in (self->compression))
     return TRUE;
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                /* TRANSLATORS: the name of a compression, such as zstd. */
-               _("Invalid compression: lsobs was built without %s"),
+               _ ("Invalid compression: lsobs was built without %s"),
                _lsobs_compression_get_name (self->compression));
   return FALSE;
 }
 
 /* @replica: (nullable): NULL for the place that the config itself names */
 LsobsSettings *
-_lsobs_settings_new_for_replica (LsobsConfig         *config,
-                                 const LsobsReplica  *replica,
-                                 LsobsSettingsUse     use,
-                                 GError             **error)
+_lsobs_settings_new_for_replica (LsobsConfig *config,
+                                 const LsobsReplica *replica,
+                                 LsobsSettingsUse use,
+                                 GError **error)
 {
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
 
@@ -448,10 +419,8 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
   self->failed_traces_dir = dup_path (lsobs_config_get_failed_traces_dir (config));
   self->revision_id = dup_trimmed (lsobs_config_get_revision_id (config));
-  if (!take_place (self, config, replica, use, error) ||
-      !take_sampling (self, config, error) ||
-      !take_privacy (self, config, error) ||
-      !take_compression (self, config, error) ||
+  if (!take_place (self, config, replica, use, error) || !take_sampling (self, config, error) ||
+      !take_privacy (self, config, error) || !take_compression (self, config, error) ||
       !take_numbers (self, config, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -459,18 +428,14 @@ _lsobs_settings_new_for_replica (LsobsConfig         *config,
 
 /* For the place that the config itself names, even if it has replicas. */
 LsobsSettings *
-_lsobs_settings_new (LsobsConfig       *config,
-                     LsobsSettingsUse   use,
-                     GError           **error)
+_lsobs_settings_new (LsobsConfig *config, LsobsSettingsUse use, GError **error)
 {
   return _lsobs_settings_new_for_replica (config, NULL, use, error);
 }
 
 /* Judges a replica alone. */
 gboolean
-_lsobs_settings_check_replica (LsobsConfig         *config,
-                               const LsobsReplica  *replica,
-                               GError             **error)
+_lsobs_settings_check_replica (LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
   g_autoptr (LsobsSettings) probe = g_new0 (LsobsSettings, 1);
 
@@ -509,8 +474,7 @@ _lsobs_settings_unref (LsobsSettings *self)
 
 /* Whether the trace is sent. Asked at the root of a trace, before anything costs. */
 gboolean
-_lsobs_settings_keeps (LsobsSettings *self,
-                       const LsobsId *trace_id)
+_lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
 {
   char text[LSOBS_UUID_LEN + 1] = "";
 

@@ -20,9 +20,7 @@
 
 /* @value: (nullable): %NULL to have no such header */
 static void
-set_header (SoupMessageHeaders *headers,
-            const char         *name,
-            const char         *value)
+set_header (SoupMessageHeaders *headers, const char *name, const char *value)
 {
   if (value != NULL)
     soup_message_headers_replace (headers, name, value);
@@ -41,8 +39,7 @@ dup_foreign_baggage (SoupMessageHeaders *headers)
 
 /* From http to https is no move. */
 static gboolean
-is_same_host (GUri *a,
-              GUri *b)
+is_same_host (GUri *a, GUri *b)
 {
   int port_a = g_uri_get_port (a);
   int port_b = g_uri_get_port (b);
@@ -54,13 +51,13 @@ is_same_host (GUri *a,
 /* Called in the context of the session, before the request is sent again. A redirect
  * may lead to a host that the program has not chosen. */
 static void
-restarted_cb (SoupMessage *message,
-              gpointer     user_data)
+restarted_cb (SoupMessage *message, gpointer user_data)
 {
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
   g_autofree char *foreign = NULL;
 
-  if (is_same_host (g_object_get_data (G_OBJECT (message), ORIGIN_KEY), soup_message_get_uri (message)))
+  if (is_same_host (g_object_get_data (G_OBJECT (message), ORIGIN_KEY),
+                    soup_message_get_uri (message)))
     return;
   foreign = dup_foreign_baggage (headers);
   set_header (headers, LSOBS_TRACE_HEADER, NULL);
@@ -73,8 +70,8 @@ guard_redirects (SoupMessage *message)
 {
   if (g_object_get_data (G_OBJECT (message), ORIGIN_KEY) == NULL)
     g_signal_connect (message, "restarted", G_CALLBACK (restarted_cb), NULL);
-  g_object_set_data_full (G_OBJECT (message), ORIGIN_KEY, g_uri_ref (soup_message_get_uri (message)),
-                          (GDestroyNotify) g_uri_unref);
+  g_object_set_data_full (G_OBJECT (message), ORIGIN_KEY,
+                          g_uri_ref (soup_message_get_uri (message)), (GDestroyNotify) g_uri_unref);
 }
 
 /**
@@ -94,8 +91,7 @@ guard_redirects (SoupMessage *message)
  * Since: 0.1
  */
 void
-lsobs_run_add_to_message (LsobsRun    *self,
-                          SoupMessage *message)
+lsobs_run_add_to_message (LsobsRun *self, SoupMessage *message)
 {
   SoupMessageHeaders *headers;
   g_autofree char *foreign = NULL;
@@ -116,7 +112,9 @@ lsobs_run_add_to_message (LsobsRun    *self,
     joined = g_strconcat (foreign, ",", baggage, NULL);
   set_header (headers, LSOBS_TRACE_HEADER, trace);
   set_header (headers, LSOBS_BAGGAGE_HEADER,
-              joined != NULL ? joined : baggage != NULL ? baggage : foreign);
+              joined != NULL    ? joined
+              : baggage != NULL ? baggage
+                                : foreign);
   guard_redirects (message);
 }
 
@@ -137,11 +135,11 @@ lsobs_run_add_to_message (LsobsRun    *self,
  * Since: 0.1
  */
 LsobsRun *
-lsobs_observer_start_run_from_message_headers (LsobsObserver      *self,
+lsobs_observer_start_run_from_message_headers (LsobsObserver *self,
                                                SoupMessageHeaders *headers,
-                                               const char         *name,
-                                               LsobsRunType        run_type,
-                                               JsonNode           *inputs)
+                                               const char *name,
+                                               LsobsRunType run_type,
+                                               JsonNode *inputs)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (lsobs_observer_get_exporter (self) != NULL, NULL);
@@ -149,8 +147,7 @@ lsobs_observer_start_run_from_message_headers (LsobsObserver      *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return _lsobs_observer_start_run_from_values (self,
-                                                soup_message_headers_get_one (headers, LSOBS_TRACE_HEADER),
-                                                soup_message_headers_get_list (headers, LSOBS_BAGGAGE_HEADER),
-                                                name, run_type, inputs);
+  return _lsobs_observer_start_run_from_values (
+      self, soup_message_headers_get_one (headers, LSOBS_TRACE_HEADER),
+      soup_message_headers_get_list (headers, LSOBS_BAGGAGE_HEADER), name, run_type, inputs);
 }

@@ -8,13 +8,12 @@
 G_BEGIN_DECLS
 
 LSOBS_AVAILABLE_IN_0_1
-void      lsobs_run_add_to_message                      (LsobsRun           *self,
-                                                         SoupMessage        *message);
+void lsobs_run_add_to_message (LsobsRun *self, SoupMessage *message);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRun *lsobs_observer_start_run_from_message_headers (LsobsObserver      *self,
+LsobsRun *lsobs_observer_start_run_from_message_headers (LsobsObserver *self,
                                                          SoupMessageHeaders *headers,
-                                                         const char         *name,
-                                                         LsobsRunType        run_type,
-                                                         JsonNode           *inputs);
+                                                         const char *name,
+                                                         LsobsRunType run_type,
+                                                         JsonNode *inputs);
 
 G_END_DECLS

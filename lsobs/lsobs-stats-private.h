@@ -5,9 +5,7 @@
 
 G_BEGIN_DECLS
 
-LsobsStats *_lsobs_stats_new (const guint64 *values,
-                              const guint64 *dropped);
-void        _lsobs_stats_add (LsobsStats    *self,
-                              LsobsStats    *other);
+LsobsStats *_lsobs_stats_new (const guint64 *values, const guint64 *dropped);
+void _lsobs_stats_add (LsobsStats *self, LsobsStats *other);
 
 G_END_DECLS

@@ -24,7 +24,8 @@ struct _LsobsStats
 
 G_DEFINE_BOXED_TYPE (LsobsStats, lsobs_stats, lsobs_stats_ref, lsobs_stats_unref)
 
-G_DEFINE_ENUM_TYPE (LsobsDropReason, lsobs_drop_reason,
+G_DEFINE_ENUM_TYPE (LsobsDropReason,
+                    lsobs_drop_reason,
                     G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_QUEUE_FULL, "queue-full"),
                     G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_QUEUE_BYTES, "queue-bytes"),
                     G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_TOO_LARGE, "too-large"),
@@ -36,7 +37,8 @@ G_DEFINE_ENUM_TYPE (LsobsDropReason, lsobs_drop_reason,
                     G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_SHUTDOWN, "shutdown"),
                     G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_FORK, "fork"))
 
-G_DEFINE_ENUM_TYPE (LsobsCounter, lsobs_counter,
+G_DEFINE_ENUM_TYPE (LsobsCounter,
+                    lsobs_counter,
                     G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_ENQUEUED, "enqueued"),
                     G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_DELIVERED, "delivered"),
                     G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_QUEUED, "queued"),
@@ -60,8 +62,7 @@ G_DEFINE_ENUM_TYPE (LsobsCounter, lsobs_counter,
                     G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_BYTES_SENT, "bytes-sent"))
 
 LsobsStats *
-_lsobs_stats_new (const guint64 *values,
-                  const guint64 *dropped)
+_lsobs_stats_new (const guint64 *values, const guint64 *dropped)
 {
   LsobsStats *self = g_new0 (LsobsStats, 1);
 
@@ -75,8 +76,7 @@ _lsobs_stats_new (const guint64 *values,
 
 /* To be called before anybody else has @self. */
 void
-_lsobs_stats_add (LsobsStats *self,
-                  LsobsStats *other)
+_lsobs_stats_add (LsobsStats *self, LsobsStats *other)
 {
   for (guint i = 0; i < LSOBS_N_COUNTERS; i++)
     self->values[i] += other->values[i];
@@ -133,8 +133,7 @@ lsobs_stats_unref (LsobsStats *self)
  * Since: 0.1
  */
 guint64
-lsobs_stats_get (LsobsStats   *self,
-                 LsobsCounter  counter)
+lsobs_stats_get (LsobsStats *self, LsobsCounter counter)
 {
   g_return_val_if_fail (self != NULL, 0);
   g_return_val_if_fail ((guint) counter < LSOBS_N_COUNTERS, 0);
@@ -154,8 +153,7 @@ lsobs_stats_get (LsobsStats   *self,
  * Since: 0.1
  */
 guint64
-lsobs_stats_get_dropped (LsobsStats      *self,
-                         LsobsDropReason  reason)
+lsobs_stats_get_dropped (LsobsStats *self, LsobsDropReason reason)
 {
   g_return_val_if_fail (self != NULL, 0);
   g_return_val_if_fail ((guint) reason < LSOBS_N_DROP_REASONS, 0);

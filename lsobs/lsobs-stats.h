@@ -124,25 +124,23 @@ typedef enum
 typedef struct _LsobsStats LsobsStats;
 
 LSOBS_AVAILABLE_IN_0_1
-GType       lsobs_drop_reason_get_type    (void);
+GType lsobs_drop_reason_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-GType       lsobs_counter_get_type        (void);
+GType lsobs_counter_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-GType       lsobs_stats_get_type          (void);
+GType lsobs_stats_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-LsobsStats *lsobs_stats_ref               (LsobsStats *self);
+LsobsStats *lsobs_stats_ref (LsobsStats *self);
 LSOBS_AVAILABLE_IN_0_1
-void        lsobs_stats_unref             (LsobsStats *self);
+void lsobs_stats_unref (LsobsStats *self);
 LSOBS_AVAILABLE_IN_0_1
-guint64     lsobs_stats_get               (LsobsStats   *self,
-                                           LsobsCounter  counter);
+guint64 lsobs_stats_get (LsobsStats *self, LsobsCounter counter);
 LSOBS_AVAILABLE_IN_0_1
-guint64     lsobs_stats_get_dropped       (LsobsStats      *self,
-                                           LsobsDropReason  reason);
+guint64 lsobs_stats_get_dropped (LsobsStats *self, LsobsDropReason reason);
 LSOBS_AVAILABLE_IN_0_1
-guint64     lsobs_stats_get_total_dropped (LsobsStats *self);
+guint64 lsobs_stats_get_total_dropped (LsobsStats *self);
 LSOBS_AVAILABLE_IN_0_1
-char       *lsobs_stats_to_string         (LsobsStats *self);
+char *lsobs_stats_to_string (LsobsStats *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsStats, lsobs_stats_unref)
 

@@ -9,8 +9,7 @@ typedef struct _LsobsTicket LsobsTicket;
 
 /* Called once, without any lock held, in whatever thread decided the last
  * record. */
-typedef void (*LsobsTicketFunc) (LsobsTicket *ticket,
-                                 gpointer     user_data);
+typedef void (*LsobsTicketFunc) (LsobsTicket *ticket, gpointer user_data);
 
 /* What a flush holds while the records that were there when it began find their
  * fate. The numbers are guarded by the queue's lock until the ticket is done,
@@ -19,29 +18,27 @@ struct _LsobsTicket
 {
   gatomicrefcount ref_count;
 
-  guint64 last_seq;      /* records up to here count */
+  guint64 last_seq; /* records up to here count */
   guint64 n_remaining;
   guint64 n_delivered;
   guint64 n_failed;
-  gboolean refused;      /* ended early, because nothing is being sent */
+  gboolean refused; /* ended early, because nothing is being sent */
 
-  LsobsTicketFunc func;  /* (nullable) */
+  LsobsTicketFunc func; /* (nullable) */
   gpointer user_data;
   GDestroyNotify destroy; /* (nullable) for user_data */
 
   GMutex lock;
   GCond cond;
-  gboolean done;         /* guarded by lock */
+  gboolean done; /* guarded by lock */
 };
 
-LsobsTicket *_lsobs_ticket_new        (LsobsTicketFunc  func,
-                                       gpointer         user_data);
-LsobsTicket *_lsobs_ticket_ref        (LsobsTicket     *self);
-void         _lsobs_ticket_unref      (LsobsTicket     *self);
-void         _lsobs_ticket_finish     (LsobsTicket     *self);
-gboolean     _lsobs_ticket_is_done    (LsobsTicket     *self);
-gboolean     _lsobs_ticket_wait_until (LsobsTicket     *self,
-                                       gint64           deadline);
+LsobsTicket *_lsobs_ticket_new (LsobsTicketFunc func, gpointer user_data);
+LsobsTicket *_lsobs_ticket_ref (LsobsTicket *self);
+void _lsobs_ticket_unref (LsobsTicket *self);
+void _lsobs_ticket_finish (LsobsTicket *self);
+gboolean _lsobs_ticket_is_done (LsobsTicket *self);
+gboolean _lsobs_ticket_wait_until (LsobsTicket *self, gint64 deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsTicket, _lsobs_ticket_unref)
 

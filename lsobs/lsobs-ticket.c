@@ -4,8 +4,7 @@
 #include "lsobs/lsobs-ticket-private.h"
 
 LsobsTicket *
-_lsobs_ticket_new (LsobsTicketFunc  func,
-                   gpointer         user_data)
+_lsobs_ticket_new (LsobsTicketFunc func, gpointer user_data)
 {
   LsobsTicket *self = g_new0 (LsobsTicket, 1);
 
@@ -61,8 +60,7 @@ _lsobs_ticket_is_done (LsobsTicket *self)
 
 /* @deadline: monotonic, µs. Returns whether the ticket is done. */
 gboolean
-_lsobs_ticket_wait_until (LsobsTicket *self,
-                          gint64       deadline)
+_lsobs_ticket_wait_until (LsobsTicket *self, gint64 deadline)
 {
   gboolean done;
 

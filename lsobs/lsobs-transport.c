@@ -49,11 +49,11 @@ lsobs_transport_default_init (LsobsTransportInterface *iface)
  * Since: 0.1
  */
 void
-lsobs_transport_send_async (LsobsTransport      *self,
-                            LsobsBatch          *batch,
-                            GCancellable        *cancellable,
-                            GAsyncReadyCallback  callback,
-                            gpointer             user_data)
+lsobs_transport_send_async (LsobsTransport *self,
+                            LsobsBatch *batch,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data)
 {
   g_return_if_fail (LSOBS_IS_TRANSPORT (self));
   g_return_if_fail (batch != NULL);
@@ -76,9 +76,7 @@ lsobs_transport_send_async (LsobsTransport      *self,
  * Since: 0.1
  */
 gboolean
-lsobs_transport_send_finish (LsobsTransport  *self,
-                             GAsyncResult    *result,
-                             GError         **error)
+lsobs_transport_send_finish (LsobsTransport *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_TRANSPORT (self), FALSE);
   g_return_val_if_fail (G_IS_ASYNC_RESULT (result), FALSE);
@@ -159,8 +157,7 @@ lsobs_transport_close (LsobsTransport *self)
  * Since: 0.1
  */
 void
-lsobs_transport_hurry (LsobsTransport *self,
-                       gint64          deadline)
+lsobs_transport_hurry (LsobsTransport *self, gint64 deadline)
 {
   LsobsTransportInterface *iface;
 
@@ -188,9 +185,7 @@ lsobs_transport_hurry (LsobsTransport *self,
  * Since: 0.1
  */
 void
-lsobs_transport_lost (LsobsTransport  *self,
-                      LsobsBatch      *batch,
-                      LsobsDropReason  reason)
+lsobs_transport_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   LsobsTransportInterface *iface;
 
@@ -215,8 +210,7 @@ lsobs_transport_lost (LsobsTransport  *self,
  * Since: 0.1
  */
 gboolean
-lsobs_transport_settle (LsobsTransport *self,
-                        gint64          deadline)
+lsobs_transport_settle (LsobsTransport *self, gint64 deadline)
 {
   LsobsTransportInterface *iface;
 

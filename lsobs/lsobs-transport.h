@@ -43,57 +43,45 @@ struct _LsobsTransportInterface
 {
   GTypeInterface parent_iface;
 
-  void     (*send_async)      (LsobsTransport       *self,
-                               LsobsBatch           *batch,
-                               GCancellable         *cancellable,
-                               GAsyncReadyCallback   callback,
-                               gpointer              user_data);
-  gboolean (*send_finish)     (LsobsTransport       *self,
-                               GAsyncResult         *result,
-                               GError              **error);
-  guint    (*get_max_records) (LsobsTransport       *self);
-  gsize    (*get_max_bytes)   (LsobsTransport       *self);
-  void     (*close)           (LsobsTransport       *self);
-  void     (*hurry)           (LsobsTransport       *self,
-                               gint64                deadline);
-  void     (*lost)            (LsobsTransport       *self,
-                               LsobsBatch           *batch,
-                               LsobsDropReason       reason);
-  gboolean (*settle)          (LsobsTransport       *self,
-                               gint64                deadline);
-  gboolean (*takes_feedback)  (LsobsTransport       *self);
+  void (*send_async) (LsobsTransport *self,
+                      LsobsBatch *batch,
+                      GCancellable *cancellable,
+                      GAsyncReadyCallback callback,
+                      gpointer user_data);
+  gboolean (*send_finish) (LsobsTransport *self, GAsyncResult *result, GError **error);
+  guint (*get_max_records) (LsobsTransport *self);
+  gsize (*get_max_bytes) (LsobsTransport *self);
+  void (*close) (LsobsTransport *self);
+  void (*hurry) (LsobsTransport *self, gint64 deadline);
+  void (*lost) (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason);
+  gboolean (*settle) (LsobsTransport *self, gint64 deadline);
+  gboolean (*takes_feedback) (LsobsTransport *self);
 
   /*< private >*/
   gpointer padding[4];
 };
 
 LSOBS_AVAILABLE_IN_0_1
-void     lsobs_transport_send_async      (LsobsTransport       *self,
-                                          LsobsBatch           *batch,
-                                          GCancellable         *cancellable,
-                                          GAsyncReadyCallback   callback,
-                                          gpointer              user_data);
+void lsobs_transport_send_async (LsobsTransport *self,
+                                 LsobsBatch *batch,
+                                 GCancellable *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer user_data);
 LSOBS_AVAILABLE_IN_0_1
-gboolean lsobs_transport_send_finish     (LsobsTransport       *self,
-                                          GAsyncResult         *result,
-                                          GError              **error);
+gboolean lsobs_transport_send_finish (LsobsTransport *self, GAsyncResult *result, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-guint    lsobs_transport_get_max_records (LsobsTransport       *self);
+guint lsobs_transport_get_max_records (LsobsTransport *self);
 LSOBS_AVAILABLE_IN_0_1
-gsize    lsobs_transport_get_max_bytes   (LsobsTransport       *self);
+gsize lsobs_transport_get_max_bytes (LsobsTransport *self);
 LSOBS_AVAILABLE_IN_0_1
-void     lsobs_transport_close           (LsobsTransport       *self);
+void lsobs_transport_close (LsobsTransport *self);
 LSOBS_AVAILABLE_IN_0_1
-void     lsobs_transport_hurry           (LsobsTransport       *self,
-                                          gint64                deadline);
+void lsobs_transport_hurry (LsobsTransport *self, gint64 deadline);
 LSOBS_AVAILABLE_IN_0_1
-void     lsobs_transport_lost            (LsobsTransport       *self,
-                                          LsobsBatch           *batch,
-                                          LsobsDropReason       reason);
+void lsobs_transport_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason);
 LSOBS_AVAILABLE_IN_0_1
-gboolean lsobs_transport_settle          (LsobsTransport       *self,
-                                          gint64                deadline);
+gboolean lsobs_transport_settle (LsobsTransport *self, gint64 deadline);
 LSOBS_AVAILABLE_IN_0_1
-gboolean lsobs_transport_takes_feedback  (LsobsTransport       *self);
+gboolean lsobs_transport_takes_feedback (LsobsTransport *self);
 
 G_END_DECLS

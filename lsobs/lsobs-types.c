@@ -11,7 +11,8 @@
  * Small types that more than one class uses.
  */
 
-G_DEFINE_ENUM_TYPE (LsobsRunType, lsobs_run_type,
+G_DEFINE_ENUM_TYPE (LsobsRunType,
+                    lsobs_run_type,
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_TYPE_CHAIN, "chain"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_TYPE_LLM, "llm"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_TYPE_TOOL, "tool"),
@@ -20,6 +21,7 @@ G_DEFINE_ENUM_TYPE (LsobsRunType, lsobs_run_type,
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_TYPE_PROMPT, "prompt"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_TYPE_PARSER, "parser"))
 
+/* clang-format off */
 static const char * const run_type_names[] = {
   [LSOBS_RUN_TYPE_CHAIN] = "chain",
   [LSOBS_RUN_TYPE_LLM] = "llm",
@@ -29,30 +31,36 @@ static const char * const run_type_names[] = {
   [LSOBS_RUN_TYPE_PROMPT] = "prompt",
   [LSOBS_RUN_TYPE_PARSER] = "parser",
 };
+/* clang-format on */
 
-G_DEFINE_ENUM_TYPE (LsobsRunStatus, lsobs_run_status,
+G_DEFINE_ENUM_TYPE (LsobsRunStatus,
+                    lsobs_run_status,
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_STATUS_RUNNING, "running"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_STATUS_COMPLETED, "completed"),
                     G_DEFINE_ENUM_VALUE (LSOBS_RUN_STATUS_FAILED, "failed"))
 
-G_DEFINE_ENUM_TYPE (LsobsIngestMode, lsobs_ingest_mode,
+G_DEFINE_ENUM_TYPE (LsobsIngestMode,
+                    lsobs_ingest_mode,
                     G_DEFINE_ENUM_VALUE (LSOBS_INGEST_MODE_AUTO, "auto"),
                     G_DEFINE_ENUM_VALUE (LSOBS_INGEST_MODE_MULTIPART, "multipart"),
                     G_DEFINE_ENUM_VALUE (LSOBS_INGEST_MODE_BATCH, "batch"),
                     G_DEFINE_ENUM_VALUE (LSOBS_INGEST_MODE_RUNS, "runs"))
 
-G_DEFINE_ENUM_TYPE (LsobsCompression, lsobs_compression,
+G_DEFINE_ENUM_TYPE (LsobsCompression,
+                    lsobs_compression,
                     G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_AUTO, "auto"),
                     G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_NONE, "none"),
                     G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_GZIP, "gzip"),
                     G_DEFINE_ENUM_VALUE (LSOBS_COMPRESSION_ZSTD, "zstd"))
 
-G_DEFINE_ENUM_TYPE (LsobsReplicaRole, lsobs_replica_role,
+G_DEFINE_ENUM_TYPE (LsobsReplicaRole,
+                    lsobs_replica_role,
                     G_DEFINE_ENUM_VALUE (LSOBS_REPLICA_ROLE_AUTO, "auto"),
                     G_DEFINE_ENUM_VALUE (LSOBS_REPLICA_ROLE_PRIMARY, "primary"),
                     G_DEFINE_ENUM_VALUE (LSOBS_REPLICA_ROLE_SECONDARY, "secondary"))
 
-G_DEFINE_ENUM_TYPE (LsobsState, lsobs_state,
+G_DEFINE_ENUM_TYPE (LsobsState,
+                    lsobs_state,
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_OK, "ok"),
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_DEGRADED, "degraded"),
                     G_DEFINE_ENUM_VALUE (LSOBS_STATE_PAUSED, "paused"))
@@ -88,8 +96,7 @@ lsobs_run_type_to_string (LsobsRunType run_type)
  * Since: 0.1
  */
 LsobsRunType
-lsobs_run_type_from_string (const char *word,
-                            gboolean   *known)
+lsobs_run_type_from_string (const char *word, gboolean *known)
 {
   LsobsRunType run_type = LSOBS_RUN_TYPE_CHAIN;
   gboolean found = FALSE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#if !defined (LSOBS_INSIDE) && !defined (LSOBS_COMPILATION)
+#if !defined(LSOBS_INSIDE) && !defined(LSOBS_COMPILATION)
 # error "Only <lsobs/lsobs.h> can be included directly."
 #endif
 
@@ -144,14 +144,13 @@ typedef enum
 #define LSOBS_TYPE_STATE (lsobs_state_get_type ())
 
 LSOBS_AVAILABLE_IN_0_1
-GType lsobs_run_type_get_type    (void);
+GType lsobs_run_type_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-const char   *lsobs_run_type_to_string   (LsobsRunType  run_type);
+const char *lsobs_run_type_to_string (LsobsRunType run_type);
 LSOBS_AVAILABLE_IN_0_1
-LsobsRunType  lsobs_run_type_from_string (const char   *word,
-                                          gboolean     *known);
+LsobsRunType lsobs_run_type_from_string (const char *word, gboolean *known);
 LSOBS_AVAILABLE_IN_0_1
-GType lsobs_run_status_get_type  (void);
+GType lsobs_run_status_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_ingest_mode_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
@@ -159,6 +158,6 @@ GType lsobs_compression_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_replica_role_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
-GType lsobs_state_get_type       (void);
+GType lsobs_state_get_type (void);
 
 G_END_DECLS

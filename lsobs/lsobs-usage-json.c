@@ -13,10 +13,10 @@
  * one name, apart from what Anthropic calls the input: see add_caches(). */
 typedef struct
 {
-  const char *outer;    /* (nullable) the object that it is in */
+  const char *outer; /* (nullable) the object that it is in */
   const char *name;
   LsobsUsageItem item;
-  gboolean adds;        /* to what another of them says */
+  gboolean adds; /* to what another of them says */
 } UsageField;
 
 static const UsageField token_fields[] = {
@@ -91,9 +91,7 @@ static const UsageField cost_fields[] = {
 
 /* Returns: (transfer none) (nullable): NULL also for a null */
 static JsonNode *
-find_member (JsonObject *object,
-             const char *outer,
-             const char *name)
+find_member (JsonObject *object, const char *outer, const char *name)
 {
   JsonNode *node;
 
@@ -132,24 +130,21 @@ get_cost (JsonNode *node)
 
 /* Sets the item, or adds to what it is already. */
 static gboolean
-take_tokens (LsobsUsage        *self,
-             const UsageField  *field,
-             gint64             n_tokens,
-             GError           **error)
+take_tokens (LsobsUsage *self, const UsageField *field, gint64 n_tokens, GError **error)
 {
   gint64 before = field->adds ? MAX (self->tokens[field->item], 0) : 0;
 
   /* What is more than fits becomes an error, too. */
   return _lsobs_usage_set_tokens (self, field->item,
-                                  n_tokens >= 0 && before <= G_MAXINT64 - n_tokens ? before + n_tokens : -1,
+                                  n_tokens >= 0 && before <= G_MAXINT64 - n_tokens
+                                      ? before + n_tokens
+                                      : -1,
                                   field->name, error);
 }
 
 /* Returns how many of the fields are there, or -1 with @error. */
 static int
-read_fields (LsobsUsage  *self,
-             JsonObject  *object,
-             GError     **error)
+read_fields (LsobsUsage *self, JsonObject *object, GError **error)
 {
   int n = 0;
 
@@ -182,13 +177,10 @@ read_fields (LsobsUsage  *self,
  * not with it; and what is written once as a whole, and once by how long it is kept.
  * Its proxies that speak as OpenAI does have it in their `prompt_tokens` already. */
 static gboolean
-add_caches (LsobsUsage  *self,
-            JsonObject  *object,
-            GError     **error)
+add_caches (LsobsUsage *self, JsonObject *object, GError **error)
 {
-  static const char * const names[] = {
-    "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"
-  };
+  static const char *const names[] = { "cache_read_input_tokens", "cache_creation_input_tokens",
+                                       "cache_creation" };
   static const UsageField input = { NULL, "input_tokens", LSOBS_USAGE_INPUT, TRUE };
   gint64 *tokens = self->tokens;
   gboolean found = FALSE;
@@ -215,7 +207,7 @@ add_caches (LsobsUsage  *self,
 static JsonObject *
 find_usage (JsonObject *response)
 {
-  static const char * const names[] = { "usage", "usage_metadata", "usageMetadata" };
+  static const char *const names[] = { "usage", "usage_metadata", "usageMetadata" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -247,8 +239,7 @@ find_usage (JsonObject *response)
  * Since: 0.1
  */
 LsobsUsage *
-lsobs_usage_new_from_json (JsonNode  *json,
-                           GError   **error)
+lsobs_usage_new_from_json (JsonNode *json, GError **error)
 {
   g_autoptr (LsobsUsage) self = NULL;
   JsonObject *response = _lsobs_json_peek_object (json);
@@ -266,7 +257,7 @@ lsobs_usage_new_from_json (JsonNode  *json,
     }
   if (n_found == 0)
     g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
-                         _("Invalid usage: there are no tokens and no costs in it"));
+                         _ ("Invalid usage: there are no tokens and no costs in it"));
   if (n_found <= 0 || !add_caches (self, usage, error))
     return NULL;
   return g_steal_pointer (&self);

@@ -43,7 +43,7 @@ G_DEFINE_BOXED_TYPE (LsobsUsage, lsobs_usage, lsobs_usage_ref, lsobs_usage_unref
 #define FIRST_OUTPUT_DETAIL LSOBS_USAGE_OUTPUT_AUDIO
 
 /* The keys of details, as the service knows them. */
-static const char * const detail_keys[LSOBS_N_USAGE_ITEMS] = {
+static const char *const detail_keys[LSOBS_N_USAGE_ITEMS] = {
   [LSOBS_USAGE_INPUT_AUDIO] = "audio",
   [LSOBS_USAGE_INPUT_CACHE_READ] = "cache_read",
   [LSOBS_USAGE_INPUT_CACHE_CREATION] = "cache_creation",
@@ -60,8 +60,7 @@ static const char * const detail_keys[LSOBS_N_USAGE_ITEMS] = {
 
 /* Returns: the item, or LSOBS_N_USAGE_ITEMS for a key that is none of them */
 static LsobsUsageItem
-find_detail (LsobsUsageItem  first,
-             const char     *key)
+find_detail (LsobsUsageItem first, const char *key)
 {
   LsobsUsageItem end = first == FIRST_INPUT_DETAIL ? FIRST_OUTPUT_DETAIL : LSOBS_N_USAGE_ITEMS;
 
@@ -72,10 +71,7 @@ find_detail (LsobsUsageItem  first,
 }
 
 static gboolean
-check_detail (LsobsUsageItem   first,
-              const char      *key,
-              LsobsUsageItem  *item,
-              GError         **error)
+check_detail (LsobsUsageItem first, const char *key, LsobsUsageItem *item, GError **error)
 {
   g_autofree char *valid = NULL;
 
@@ -85,23 +81,23 @@ check_detail (LsobsUsageItem   first,
   valid = g_utf8_make_valid (key, -1);
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
                /* TRANSLATORS: the text is what was given as the kind of tokens. */
-               _("Invalid usage: %s is no kind of tokens that the service knows"), valid);
+               _ ("Invalid usage: %s is no kind of tokens that the service knows"), valid);
   return FALSE;
 }
 
 /* @name: for the message */
 gboolean
-_lsobs_usage_set_tokens (LsobsUsage      *self,
-                         LsobsUsageItem   item,
-                         gint64           n_tokens,
-                         const char      *name,
-                         GError         **error)
+_lsobs_usage_set_tokens (LsobsUsage *self,
+                         LsobsUsageItem item,
+                         gint64 n_tokens,
+                         const char *name,
+                         GError **error)
 {
   if (n_tokens < 0)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
                    /* TRANSLATORS: the text names the one it was given for. */
-                   _("Invalid usage: %s is no number of tokens"), name);
+                   _ ("Invalid usage: %s is no number of tokens"), name);
       return FALSE;
     }
   self->tokens[item] = n_tokens;
@@ -110,17 +106,17 @@ _lsobs_usage_set_tokens (LsobsUsage      *self,
 
 /* @name: for the message */
 gboolean
-_lsobs_usage_set_cost (LsobsUsage      *self,
-                       LsobsUsageItem   item,
-                       double           cost,
-                       const char      *name,
-                       GError         **error)
+_lsobs_usage_set_cost (LsobsUsage *self,
+                       LsobsUsageItem item,
+                       double cost,
+                       const char *name,
+                       GError **error)
 {
   if (!isfinite (cost) || cost < 0)
     {
       /* TRANSLATORS: the text names the one it was given for. */
-      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE, _("Invalid usage: %s is no cost"),
-                   name);
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+                   _ ("Invalid usage: %s is no cost"), name);
       return FALSE;
     }
   /* Not -0, which is as good as 0 but looks odd. */
@@ -134,8 +130,8 @@ get_total_tokens (LsobsUsage *self)
 {
   const gint64 *tokens = self->tokens;
 
-  if (tokens[LSOBS_USAGE_TOTAL] < 0 &&
-      tokens[LSOBS_USAGE_INPUT] >= 0 && tokens[LSOBS_USAGE_OUTPUT] >= 0 &&
+  if (tokens[LSOBS_USAGE_TOTAL] < 0 && tokens[LSOBS_USAGE_INPUT] >= 0 &&
+      tokens[LSOBS_USAGE_OUTPUT] >= 0 &&
       tokens[LSOBS_USAGE_INPUT] <= G_MAXINT64 - tokens[LSOBS_USAGE_OUTPUT])
     return tokens[LSOBS_USAGE_INPUT] + tokens[LSOBS_USAGE_OUTPUT];
   return tokens[LSOBS_USAGE_TOTAL];
@@ -146,8 +142,8 @@ get_total_cost (LsobsUsage *self)
 {
   const double *costs = self->costs;
 
-  if (costs[LSOBS_USAGE_TOTAL] < 0 &&
-      costs[LSOBS_USAGE_INPUT] >= 0 && costs[LSOBS_USAGE_OUTPUT] >= 0 &&
+  if (costs[LSOBS_USAGE_TOTAL] < 0 && costs[LSOBS_USAGE_INPUT] >= 0 &&
+      costs[LSOBS_USAGE_OUTPUT] >= 0 &&
       isfinite (costs[LSOBS_USAGE_INPUT] + costs[LSOBS_USAGE_OUTPUT]))
     return costs[LSOBS_USAGE_INPUT] + costs[LSOBS_USAGE_OUTPUT];
   return costs[LSOBS_USAGE_TOTAL];
@@ -155,9 +151,7 @@ get_total_cost (LsobsUsage *self)
 
 /* @start: where the object begins */
 static void
-write_key (LsobsBuffer *out,
-           gsize        start,
-           const char  *key)
+write_key (LsobsBuffer *out, gsize start, const char *key)
 {
   if (out->len > start + 1)
     _lsobs_buffer_append_c (out, ',');
@@ -167,10 +161,7 @@ write_key (LsobsBuffer *out,
 }
 
 static void
-write_tokens (LsobsBuffer *out,
-              gsize        start,
-              const char  *key,
-              gint64       n_tokens)
+write_tokens (LsobsBuffer *out, gsize start, const char *key, gint64 n_tokens)
 {
   if (n_tokens < 0)
     return;
@@ -179,10 +170,7 @@ write_tokens (LsobsBuffer *out,
 }
 
 static void
-write_cost (LsobsBuffer *out,
-            gsize        start,
-            const char  *key,
-            double       cost)
+write_cost (LsobsBuffer *out, gsize start, const char *key, double cost)
 {
   if (cost < 0)
     return;
@@ -192,12 +180,12 @@ write_cost (LsobsBuffer *out,
 
 /* Details of tokens or of costs; none when there are none. */
 static void
-write_details (LsobsUsage     *self,
-               LsobsBuffer    *out,
-               gsize           start,
-               const char     *key,
-               LsobsUsageItem  first,
-               gboolean        are_costs)
+write_details (LsobsUsage *self,
+               LsobsBuffer *out,
+               gsize start,
+               const char *key,
+               LsobsUsageItem first,
+               gboolean are_costs)
 {
   LsobsUsageItem end = first == FIRST_INPUT_DETAIL ? FIRST_OUTPUT_DETAIL : LSOBS_N_USAGE_ITEMS;
   gsize before = out->len;
@@ -221,8 +209,7 @@ write_details (LsobsUsage     *self,
 
 /* Appends it as the service reads it. */
 void
-_lsobs_usage_write (LsobsUsage  *self,
-                    LsobsBuffer *out)
+_lsobs_usage_write (LsobsUsage *self, LsobsBuffer *out)
 {
   gsize start = out->len;
 
@@ -338,9 +325,7 @@ lsobs_usage_to_json (LsobsUsage *self)
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_input_tokens (LsobsUsage  *self,
-                              gint64       n_tokens,
-                              GError     **error)
+lsobs_usage_set_input_tokens (LsobsUsage *self, gint64 n_tokens, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
@@ -379,9 +364,7 @@ lsobs_usage_get_input_tokens (LsobsUsage *self)
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_output_tokens (LsobsUsage  *self,
-                               gint64       n_tokens,
-                               GError     **error)
+lsobs_usage_set_output_tokens (LsobsUsage *self, gint64 n_tokens, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
@@ -421,9 +404,7 @@ lsobs_usage_get_output_tokens (LsobsUsage *self)
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_total_tokens (LsobsUsage  *self,
-                              gint64       n_tokens,
-                              GError     **error)
+lsobs_usage_set_total_tokens (LsobsUsage *self, gint64 n_tokens, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
@@ -463,10 +444,10 @@ lsobs_usage_get_total_tokens (LsobsUsage *self)
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_input_token_detail (LsobsUsage  *self,
-                                    const char  *key,
-                                    gint64       n_tokens,
-                                    GError     **error)
+lsobs_usage_set_input_token_detail (LsobsUsage *self,
+                                    const char *key,
+                                    gint64 n_tokens,
+                                    GError **error)
 {
   LsobsUsageItem item;
 
@@ -489,8 +470,7 @@ lsobs_usage_set_input_token_detail (LsobsUsage  *self,
  * Since: 0.1
  */
 gint64
-lsobs_usage_get_input_token_detail (LsobsUsage *self,
-                                    const char *key)
+lsobs_usage_get_input_token_detail (LsobsUsage *self, const char *key)
 {
   LsobsUsageItem item;
 
@@ -516,10 +496,10 @@ lsobs_usage_get_input_token_detail (LsobsUsage *self,
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_output_token_detail (LsobsUsage  *self,
-                                     const char  *key,
-                                     gint64       n_tokens,
-                                     GError     **error)
+lsobs_usage_set_output_token_detail (LsobsUsage *self,
+                                     const char *key,
+                                     gint64 n_tokens,
+                                     GError **error)
 {
   LsobsUsageItem item;
 
@@ -542,8 +522,7 @@ lsobs_usage_set_output_token_detail (LsobsUsage  *self,
  * Since: 0.1
  */
 gint64
-lsobs_usage_get_output_token_detail (LsobsUsage *self,
-                                     const char *key)
+lsobs_usage_get_output_token_detail (LsobsUsage *self, const char *key)
 {
   LsobsUsageItem item;
 
@@ -568,9 +547,7 @@ lsobs_usage_get_output_token_detail (LsobsUsage *self,
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_input_cost (LsobsUsage  *self,
-                            double       cost,
-                            GError     **error)
+lsobs_usage_set_input_cost (LsobsUsage *self, double cost, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
@@ -609,9 +586,7 @@ lsobs_usage_get_input_cost (LsobsUsage *self)
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_output_cost (LsobsUsage  *self,
-                             double       cost,
-                             GError     **error)
+lsobs_usage_set_output_cost (LsobsUsage *self, double cost, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
@@ -650,9 +625,7 @@ lsobs_usage_get_output_cost (LsobsUsage *self)
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_total_cost (LsobsUsage  *self,
-                            double       cost,
-                            GError     **error)
+lsobs_usage_set_total_cost (LsobsUsage *self, double cost, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
@@ -692,10 +665,7 @@ lsobs_usage_get_total_cost (LsobsUsage *self)
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_input_cost_detail (LsobsUsage  *self,
-                                   const char  *key,
-                                   double       cost,
-                                   GError     **error)
+lsobs_usage_set_input_cost_detail (LsobsUsage *self, const char *key, double cost, GError **error)
 {
   LsobsUsageItem item;
 
@@ -718,8 +688,7 @@ lsobs_usage_set_input_cost_detail (LsobsUsage  *self,
  * Since: 0.1
  */
 double
-lsobs_usage_get_input_cost_detail (LsobsUsage *self,
-                                   const char *key)
+lsobs_usage_get_input_cost_detail (LsobsUsage *self, const char *key)
 {
   LsobsUsageItem item;
 
@@ -745,10 +714,7 @@ lsobs_usage_get_input_cost_detail (LsobsUsage *self,
  * Since: 0.1
  */
 gboolean
-lsobs_usage_set_output_cost_detail (LsobsUsage  *self,
-                                    const char  *key,
-                                    double       cost,
-                                    GError     **error)
+lsobs_usage_set_output_cost_detail (LsobsUsage *self, const char *key, double cost, GError **error)
 {
   LsobsUsageItem item;
 
@@ -771,8 +737,7 @@ lsobs_usage_set_output_cost_detail (LsobsUsage  *self,
  * Since: 0.1
  */
 double
-lsobs_usage_get_output_cost_detail (LsobsUsage *self,
-                                    const char *key)
+lsobs_usage_get_output_cost_detail (LsobsUsage *self, const char *key)
 {
   LsobsUsageItem item;
 

@@ -17,89 +17,72 @@ G_BEGIN_DECLS
 typedef struct _LsobsUsage LsobsUsage;
 
 LSOBS_AVAILABLE_IN_0_1
-GType       lsobs_usage_get_type                (void);
+GType lsobs_usage_get_type (void);
 
 LSOBS_AVAILABLE_IN_0_1
-LsobsUsage *lsobs_usage_new                     (void);
+LsobsUsage *lsobs_usage_new (void);
 LSOBS_AVAILABLE_IN_0_1
-LsobsUsage *lsobs_usage_new_from_json           (JsonNode    *json,
-                                                 GError     **error);
+LsobsUsage *lsobs_usage_new_from_json (JsonNode *json, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-LsobsUsage *lsobs_usage_ref                     (LsobsUsage  *self);
+LsobsUsage *lsobs_usage_ref (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-void        lsobs_usage_unref                   (LsobsUsage  *self);
+void lsobs_usage_unref (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-JsonNode   *lsobs_usage_to_json                 (LsobsUsage  *self);
+JsonNode *lsobs_usage_to_json (LsobsUsage *self);
 
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_input_tokens        (LsobsUsage  *self,
-                                                 gint64       n_tokens,
-                                                 GError     **error);
+gboolean lsobs_usage_set_input_tokens (LsobsUsage *self, gint64 n_tokens, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gint64      lsobs_usage_get_input_tokens        (LsobsUsage  *self);
+gint64 lsobs_usage_get_input_tokens (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_output_tokens       (LsobsUsage  *self,
-                                                 gint64       n_tokens,
-                                                 GError     **error);
+gboolean lsobs_usage_set_output_tokens (LsobsUsage *self, gint64 n_tokens, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gint64      lsobs_usage_get_output_tokens       (LsobsUsage  *self);
+gint64 lsobs_usage_get_output_tokens (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_total_tokens        (LsobsUsage  *self,
-                                                 gint64       n_tokens,
-                                                 GError     **error);
+gboolean lsobs_usage_set_total_tokens (LsobsUsage *self, gint64 n_tokens, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gint64      lsobs_usage_get_total_tokens        (LsobsUsage  *self);
+gint64 lsobs_usage_get_total_tokens (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_input_token_detail  (LsobsUsage  *self,
-                                                 const char  *key,
-                                                 gint64       n_tokens,
-                                                 GError     **error);
+gboolean lsobs_usage_set_input_token_detail (LsobsUsage *self,
+                                             const char *key,
+                                             gint64 n_tokens,
+                                             GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gint64      lsobs_usage_get_input_token_detail  (LsobsUsage  *self,
-                                                 const char  *key);
+gint64 lsobs_usage_get_input_token_detail (LsobsUsage *self, const char *key);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_output_token_detail (LsobsUsage  *self,
-                                                 const char  *key,
-                                                 gint64       n_tokens,
-                                                 GError     **error);
+gboolean lsobs_usage_set_output_token_detail (LsobsUsage *self,
+                                              const char *key,
+                                              gint64 n_tokens,
+                                              GError **error);
 LSOBS_AVAILABLE_IN_0_1
-gint64      lsobs_usage_get_output_token_detail (LsobsUsage  *self,
-                                                 const char  *key);
+gint64 lsobs_usage_get_output_token_detail (LsobsUsage *self, const char *key);
 
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_input_cost          (LsobsUsage  *self,
-                                                 double       cost,
-                                                 GError     **error);
+gboolean lsobs_usage_set_input_cost (LsobsUsage *self, double cost, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-double      lsobs_usage_get_input_cost          (LsobsUsage  *self);
+double lsobs_usage_get_input_cost (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_output_cost         (LsobsUsage  *self,
-                                                 double       cost,
-                                                 GError     **error);
+gboolean lsobs_usage_set_output_cost (LsobsUsage *self, double cost, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-double      lsobs_usage_get_output_cost         (LsobsUsage  *self);
+double lsobs_usage_get_output_cost (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_total_cost          (LsobsUsage  *self,
-                                                 double       cost,
-                                                 GError     **error);
+gboolean lsobs_usage_set_total_cost (LsobsUsage *self, double cost, GError **error);
 LSOBS_AVAILABLE_IN_0_1
-double      lsobs_usage_get_total_cost          (LsobsUsage  *self);
+double lsobs_usage_get_total_cost (LsobsUsage *self);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_input_cost_detail   (LsobsUsage  *self,
-                                                 const char  *key,
-                                                 double       cost,
-                                                 GError     **error);
+gboolean lsobs_usage_set_input_cost_detail (LsobsUsage *self,
+                                            const char *key,
+                                            double cost,
+                                            GError **error);
 LSOBS_AVAILABLE_IN_0_1
-double      lsobs_usage_get_input_cost_detail   (LsobsUsage  *self,
-                                                 const char  *key);
+double lsobs_usage_get_input_cost_detail (LsobsUsage *self, const char *key);
 LSOBS_AVAILABLE_IN_0_1
-gboolean    lsobs_usage_set_output_cost_detail  (LsobsUsage  *self,
-                                                 const char  *key,
-                                                 double       cost,
-                                                 GError     **error);
+gboolean lsobs_usage_set_output_cost_detail (LsobsUsage *self,
+                                             const char *key,
+                                             double cost,
+                                             GError **error);
 LSOBS_AVAILABLE_IN_0_1
-double      lsobs_usage_get_output_cost_detail  (LsobsUsage  *self,
-                                                 const char  *key);
+double lsobs_usage_get_output_cost_detail (LsobsUsage *self, const char *key);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsUsage, lsobs_usage_unref)
 

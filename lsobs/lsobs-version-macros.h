@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#if !defined (LSOBS_INSIDE) && !defined (LSOBS_COMPILATION)
+#if !defined(LSOBS_INSIDE) && !defined(LSOBS_COMPILATION)
 # error "Only <lsobs/lsobs.h> can be included directly."
 #endif
 
 #include <glib.h>
 
 #ifndef _LSOBS_EXTERN
-# if defined (LSOBS_COMPILATION) && defined (__GNUC__)
+# if defined(LSOBS_COMPILATION) && defined(__GNUC__)
 #  define _LSOBS_EXTERN __attribute__ ((visibility ("default"))) extern
 # else
 #  define _LSOBS_EXTERN extern
@@ -61,7 +61,7 @@
  * Since: 0.1
  */
 #ifndef LSOBS_VERSION_MIN_REQUIRED
-# if defined (LSOBS_VERSION_MAX_ALLOWED) && LSOBS_VERSION_MAX_ALLOWED < LSOBS_VERSION_CUR_STABLE
+# if defined(LSOBS_VERSION_MAX_ALLOWED) && LSOBS_VERSION_MAX_ALLOWED < LSOBS_VERSION_CUR_STABLE
 #  define LSOBS_VERSION_MIN_REQUIRED LSOBS_VERSION_MAX_ALLOWED
 # else
 #  define LSOBS_VERSION_MIN_REQUIRED LSOBS_VERSION_CUR_STABLE

@@ -35,9 +35,7 @@
  * Since: 0.1
  */
 gboolean
-lsobs_check_version (guint major,
-                     guint minor,
-                     guint micro)
+lsobs_check_version (guint major, guint minor, guint micro)
 {
   /* In variables, since the compiler would warn of unsigned < 0. */
   const guint own_major = LSOBS_MAJOR_VERSION;

@@ -13,31 +13,23 @@ G_BEGIN_DECLS
  * answers. Runs in a thread of its own, or in the context of the program. */
 typedef struct _LsobsWorker LsobsWorker;
 
-LsobsWorker *_lsobs_worker_new           (LsobsSettings  *settings,
-                                          LsobsCounters  *counters,
-                                          LsobsQueue     *queue,
-                                          LsobsRunStore  *store,
-                                          LsobsTransport *transport,
-                                          GMainContext   *context);
-void         _lsobs_worker_unref         (LsobsWorker    *self);
-void         _lsobs_worker_set_notifier  (LsobsWorker    *self,
-                                          LsobsNotifier  *notifier);
+LsobsWorker *_lsobs_worker_new (LsobsSettings *settings,
+                                LsobsCounters *counters,
+                                LsobsQueue *queue,
+                                LsobsRunStore *store,
+                                LsobsTransport *transport,
+                                GMainContext *context);
+void _lsobs_worker_unref (LsobsWorker *self);
+void _lsobs_worker_set_notifier (LsobsWorker *self, LsobsNotifier *notifier);
 
-void         _lsobs_worker_wake          (LsobsWorker    *self,
-                                          LsobsWake       wake);
-GMainContext *
-             _lsobs_worker_peek_context  (LsobsWorker    *self);
-gboolean     _lsobs_worker_wait          (LsobsWorker    *self,
-                                          LsobsTicket    *ticket,
-                                          gint64          deadline);
-void         _lsobs_worker_hurry         (LsobsWorker    *self,
-                                          gint64          deadline);
-void         _lsobs_worker_begin_stop    (LsobsWorker    *self,
-                                          gint64          deadline);
-void         _lsobs_worker_end_stop      (LsobsWorker    *self,
-                                          gint64          began);
+void _lsobs_worker_wake (LsobsWorker *self, LsobsWake wake);
+GMainContext *_lsobs_worker_peek_context (LsobsWorker *self);
+gboolean _lsobs_worker_wait (LsobsWorker *self, LsobsTicket *ticket, gint64 deadline);
+void _lsobs_worker_hurry (LsobsWorker *self, gint64 deadline);
+void _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline);
+void _lsobs_worker_end_stop (LsobsWorker *self, gint64 began);
 
-LsobsState   _lsobs_worker_get_state     (LsobsWorker    *self);
-char        *_lsobs_worker_dup_problem   (LsobsWorker    *self);
+LsobsState _lsobs_worker_get_state (LsobsWorker *self);
+char *_lsobs_worker_dup_problem (LsobsWorker *self);
 
 G_END_DECLS

@@ -39,13 +39,13 @@ struct _LsobsWorker
   int state;                 /* (atomic) LsobsState */
   GThread *home;             /* (atomic) (unowned) (nullable) who runs the program's context */
 
-  GMutex lock;               /* guards all down to the next comment */
-  GThread *thread;           /* (owned) (nullable) */
-  gboolean stopping;         /* no thread is started any longer */
+  GMutex lock;       /* guards all down to the next comment */
+  GThread *thread;   /* (owned) (nullable) */
+  gboolean stopping; /* no thread is started any longer */
   gboolean stopped;
   GCond stopped_cond;
-  char *problem;             /* (owned) (nullable) what went wrong last */
-  LsobsNotifier *notifier;   /* (owned) (nullable) */
+  char *problem;           /* (owned) (nullable) what went wrong last */
+  LsobsNotifier *notifier; /* (owned) (nullable) */
 
   /* All below belongs to whoever runs the context. */
   GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
@@ -57,9 +57,9 @@ struct _LsobsWorker
   gint64 paused_until;       /* monotonic, µs, or 0 */
   gint64 logged_at;          /* monotonic, µs */
   LsobsState logged_state;
-  GSource *hurry;            /* (owned) (nullable) tells of hurry_until */
-  gint64 hurry_until;        /* monotonic, µs: when all sending ends, set before it is read */
-  gint64 keep_until;         /* monotonic, µs: until then, what is left is kept; 0 for never */
+  GSource *hurry;     /* (owned) (nullable) tells of hurry_until */
+  gint64 hurry_until; /* monotonic, µs: when all sending ends, set before it is read */
+  gint64 keep_until;  /* monotonic, µs: until then, what is left is kept; 0 for never */
 };
 
 /* One batch that the transport has. */
@@ -77,9 +77,7 @@ static void pump (LsobsWorker *self);
 /* One line per change of state, and not many of them: the program's log is not
  * ours. */
 static void
-log_state (LsobsWorker *self,
-           LsobsState   state,
-           const char  *problem)
+log_state (LsobsWorker *self, LsobsState state, const char *problem)
 {
   gint64 now = g_get_monotonic_time ();
   gboolean quiet = self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL;
@@ -92,9 +90,7 @@ log_state (LsobsWorker *self,
 }
 
 static void
-set_state (LsobsWorker  *self,
-           LsobsState    state,
-           const GError *error)
+set_state (LsobsWorker *self, LsobsState state, const GError *error)
 {
   if (error != NULL)
     {
@@ -109,9 +105,7 @@ set_state (LsobsWorker  *self,
 }
 
 static void
-post_news (LsobsWorker *self,
-           guint        n_delivered,
-           guint        n_lost)
+post_news (LsobsWorker *self, guint n_delivered, guint n_lost)
 {
   g_autoptr (LsobsNotifier) notifier = NULL;
 
@@ -126,8 +120,7 @@ post_news (LsobsWorker *self,
 /* --- sending and learning; in the context --- */
 
 static void
-begin_pause (LsobsWorker *self,
-             LsobsFate    fate)
+begin_pause (LsobsWorker *self, LsobsFate fate)
 {
   gint64 pause = self->pause = _lsobs_retry_pause (self->settings->first_pause, self->pause);
 
@@ -138,9 +131,7 @@ begin_pause (LsobsWorker *self,
 
 /* The batch has failed, and no part of it is tried again at once. */
 static void
-learn_from_failure (LsobsWorker       *self,
-                    const LsobsPolicy *policy,
-                    const GError      *error)
+learn_from_failure (LsobsWorker *self, const LsobsPolicy *policy, const GError *error)
 {
   switch (policy->state)
     {
@@ -163,9 +154,7 @@ learn_from_failure (LsobsWorker       *self,
 }
 
 static void
-settle_batch (LsobsWorker  *self,
-              LsobsBatch   *batch,
-              const GError *error)
+settle_batch (LsobsWorker *self, LsobsBatch *batch, const GError *error)
 {
   const LsobsPolicy *policy = _lsobs_retry_find_policy (error);
   guint n = lsobs_batch_get_n_records (batch);
@@ -199,9 +188,7 @@ settle_batch (LsobsWorker  *self,
 
 /* Called in the context. */
 static void
-sent_cb (GObject      *object,
-         GAsyncResult *result,
-         gpointer      user_data)
+sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autofree Sending *sending = user_data;
   LsobsWorker *self = sending->worker;
@@ -210,7 +197,8 @@ sent_cb (GObject      *object,
   if (lsobs_transport_send_finish (LSOBS_TRANSPORT (object), result, &error))
     g_clear_error (&error);
   else if (error == NULL)
-    error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE, _("The transport has failed"));
+    error =
+        g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE, _ ("The transport has failed"));
 
   /* In a forked child that runs its parent's context, the rest is the parent's. */
   if (self == NULL || self->epoch != _lsobs_fork_epoch ())
@@ -218,7 +206,8 @@ sent_cb (GObject      *object,
   g_queue_unlink (&self->sending, &sending->link);
   settle_batch (self, sending->batch, error);
   lsobs_batch_unref (sending->batch);
-  if (self->loop != NULL && self->sending.length == 0 && g_cancellable_is_cancelled (self->cancellable))
+  if (self->loop != NULL && self->sending.length == 0 &&
+      g_cancellable_is_cancelled (self->cancellable))
     g_main_loop_quit (self->loop);
   else
     pump (self);
@@ -227,8 +216,7 @@ sent_cb (GObject      *object,
 
 /* Takes @batch over. */
 static void
-send_batch (LsobsWorker *self,
-            LsobsBatch  *batch)
+send_batch (LsobsWorker *self, LsobsBatch *batch)
 {
   Sending *sending = g_new0 (Sending, 1);
 
@@ -345,9 +333,7 @@ grace_over_cb (gpointer user_data)
 }
 
 static void
-attach (LsobsWorker *self,
-        GSource     *source,
-        GSourceFunc  func)
+attach (LsobsWorker *self, GSource *source, GSourceFunc func)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   g_source_set_static_name (source, "[lsobs] stop");
@@ -443,12 +429,12 @@ thread_main (gpointer user_data)
 
 /* @context: (nullable): the program's, or NULL for a thread of our own */
 LsobsWorker *
-_lsobs_worker_new (LsobsSettings  *settings,
-                   LsobsCounters  *counters,
-                   LsobsQueue     *queue,
-                   LsobsRunStore  *store,
+_lsobs_worker_new (LsobsSettings *settings,
+                   LsobsCounters *counters,
+                   LsobsQueue *queue,
+                   LsobsRunStore *store,
                    LsobsTransport *transport,
-                   GMainContext   *context)
+                   GMainContext *context)
 {
   LsobsWorker *self = g_new0 (LsobsWorker, 1);
 
@@ -501,8 +487,7 @@ _lsobs_worker_unref (LsobsWorker *self)
 }
 
 void
-_lsobs_worker_set_notifier (LsobsWorker   *self,
-                            LsobsNotifier *notifier)
+_lsobs_worker_set_notifier (LsobsWorker *self, LsobsNotifier *notifier)
 {
   g_mutex_lock (&self->lock);
   g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
@@ -533,8 +518,7 @@ ensure_thread (LsobsWorker *self)
 
 /* Called from any thread. */
 void
-_lsobs_worker_wake (LsobsWorker *self,
-                    LsobsWake    wake)
+_lsobs_worker_wake (LsobsWorker *self, LsobsWake wake)
 {
   if (wake == LSOBS_WAKE_NONE)
     return;
@@ -584,9 +568,7 @@ release_context (LsobsWorker *self)
 /* Waits in whatever thread this is; where the sending happens in this thread, by
  * running its context. The function of the ticket has to wake that context. */
 gboolean
-_lsobs_worker_wait (LsobsWorker *self,
-                    LsobsTicket *ticket,
-                    gint64       deadline)
+_lsobs_worker_wait (LsobsWorker *self, LsobsTicket *ticket, gint64 deadline)
 {
   g_autoptr (GSource) alarm = NULL;
 
@@ -606,8 +588,7 @@ _lsobs_worker_wait (LsobsWorker *self,
 
 /* In the program's context, held by this thread. */
 static void
-stop_here (LsobsWorker *self,
-           gint64       began)
+stop_here (LsobsWorker *self, gint64 began)
 {
   gint64 deadline = began + STOP_GRACE * 1000;
   g_autoptr (GSource) alarm = g_timeout_source_new (0);
@@ -624,8 +605,7 @@ stop_here (LsobsWorker *self,
 }
 
 static gboolean
-wait_stopped (LsobsWorker *self,
-              gint64       deadline)
+wait_stopped (LsobsWorker *self, gint64 deadline)
 {
   gboolean stopped;
 
@@ -661,8 +641,7 @@ hurry_cb (gpointer user_data)
  * called once, from any thread.
  * @deadline: monotonic, µs */
 void
-_lsobs_worker_hurry (LsobsWorker *self,
-                     gint64       deadline)
+_lsobs_worker_hurry (LsobsWorker *self, gint64 deadline)
 {
   gboolean runs;
 
@@ -682,8 +661,7 @@ _lsobs_worker_hurry (LsobsWorker *self,
  * followed by _lsobs_worker_end_stop() in the same one.
  * @deadline: monotonic, µs: how long it may take to keep what is left */
 void
-_lsobs_worker_begin_stop (LsobsWorker *self,
-                          gint64       deadline)
+_lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline)
 {
   gint64 now = g_get_monotonic_time ();
   gboolean never_ran;
@@ -717,8 +695,7 @@ _lsobs_worker_begin_stop (LsobsWorker *self,
 /* Returns after a moment, whatever the transport does.
  * @began: monotonic, µs: when the stop began; the moment counts from there */
 void
-_lsobs_worker_end_stop (LsobsWorker *self,
-                        gint64       began)
+_lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
 {
   gint64 enough = MAX (began, self->keep_until);
   gboolean inside;
@@ -767,7 +744,8 @@ _lsobs_worker_dup_problem (LsobsWorker *self)
   char *problem;
 
   g_mutex_lock (&self->lock);
-  problem = g_strdup (self->problem != NULL ? self->problem : _("a record is larger than a request may be"));
+  problem = g_strdup (self->problem != NULL ? self->problem
+                                            : _ ("a record is larger than a request may be"));
   g_mutex_unlock (&self->lock);
   return problem;
 }

@@ -51,10 +51,9 @@ dump_remove_dir (const char *path)
 }
 
 static int
-compare_names (gconstpointer a,
-               gconstpointer b)
+compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(char * const *) a, *(char * const *) b);
+  return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
 GPtrArray *
@@ -80,8 +79,7 @@ dump_count_entries (const char *dir)
 }
 
 void
-dump_remove (const char *dir,
-             const char *name)
+dump_remove (const char *dir, const char *name)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL);
 
@@ -89,8 +87,7 @@ dump_remove (const char *dir,
 }
 
 void
-dump_assert_size (const char *path,
-                  gsize       n_bytes)
+dump_assert_size (const char *path, gsize n_bytes)
 {
   GStatBuf info;
 
@@ -99,9 +96,7 @@ dump_assert_size (const char *path,
 }
 
 void
-dump_write (const char *dir,
-            const char *name,
-            const char *text)
+dump_write (const char *dir, const char *name, const char *text)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL);
   g_autoptr (GError) error = NULL;
@@ -113,15 +108,13 @@ dump_write (const char *dir,
 /* --- files --------------------------------------------------------------------------------- */
 
 static char *
-dup_member (JsonObject *object,
-            const char *name)
+dup_member (JsonObject *object, const char *name)
 {
   return g_strdup (json_object_get_string_member_with_default (object, name, NULL));
 }
 
 DumpFile *
-dump_file_load (const char *dir,
-                const char *name)
+dump_file_load (const char *dir, const char *name)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL);
   g_autofree char *text = NULL;
@@ -167,8 +160,7 @@ dump_file_free (DumpFile *self)
 }
 
 WireTree *
-dump_build_tree (const char *dir,
-                 const char *server)
+dump_build_tree (const char *dir, const char *server)
 {
   g_autoptr (GPtrArray) names = dump_list (dir);
   WireTree *tree = wire_tree_new ();
@@ -184,7 +176,8 @@ dump_build_tree (const char *dir,
       g_assert_false (test_bytes_contain (file->body, TEST_KEY));
       if (server != NULL)
         g_assert_false (test_bytes_contain (file->body, server));
-      request = wire_request_parse ("POST", path, file->content_type, file->body, WIRE_STRICT, &error);
+      request =
+          wire_request_parse ("POST", path, file->content_type, file->body, WIRE_STRICT, &error);
       g_assert_no_error (error);
       wire_check_request (request, WIRE_STRICT, &error);
       g_assert_no_error (error);

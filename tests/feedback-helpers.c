@@ -4,15 +4,13 @@
 #include "feedback-helpers.h"
 
 LsobsRun *
-feedback_start_run (RunFixture *fixture,
-                    const char *name)
+feedback_start_run (RunFixture *fixture, const char *name)
 {
   return lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
 }
 
 void
-feedback_set_up_with_info (RunFixture *fixture,
-                           const char *info)
+feedback_set_up_with_info (RunFixture *fixture, const char *info)
 {
   run_fixture_set_up (fixture, NULL);
   lsobs_config_set_retry_delay (fixture->config, 1);
@@ -32,8 +30,7 @@ feedback_wait_for_info (RunFixture *fixture)
 }
 
 void
-feedback_set_up_known (RunFixture    *fixture,
-                       gconstpointer  data)
+feedback_set_up_known (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -45,8 +42,7 @@ feedback_set_up_known (RunFixture    *fixture,
 }
 
 void
-feedback_add_to_run (LsobsRun   *run,
-                     const char *key)
+feedback_add_to_run (LsobsRun *run, const char *key)
 {
   g_autoptr (GError) error = NULL;
   gboolean added = lsobs_run_add_feedback (run, key, 1, NULL, &error);
@@ -56,8 +52,7 @@ feedback_add_to_run (LsobsRun   *run,
 }
 
 JsonObject *
-feedback_find (RunFixture *fixture,
-               const char *key)
+feedback_find (RunFixture *fixture, const char *key)
 {
   GPtrArray *all = wire_tree_get_feedback (fixture->tree);
   JsonObject *found = NULL;
@@ -76,8 +71,7 @@ feedback_find (RunFixture *fixture,
 }
 
 void
-feedback_add (RunFixture    *fixture,
-              LsobsFeedback *feedback)
+feedback_add (RunFixture *fixture, LsobsFeedback *feedback)
 {
   g_autoptr (GError) error = NULL;
   gboolean added = lsobs_observer_add_feedback (fixture->observer, feedback, &error);
@@ -88,9 +82,7 @@ feedback_add (RunFixture    *fixture,
 }
 
 void
-feedback_assert_member (JsonObject *feedback,
-                        const char *name,
-                        const char *expected)
+feedback_assert_member (JsonObject *feedback, const char *name, const char *expected)
 {
   JsonNode *node = json_object_get_member (feedback, name);
   g_autofree char *got = node != NULL ? wire_json_canonical (node) : NULL;

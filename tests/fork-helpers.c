@@ -11,14 +11,14 @@
 /* How long a child may take. */
 #define CHILD_TIMEOUT_MS 20000
 
-#if defined (__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__)
 # define HAS_TSAN 1
-#elif defined (__SANITIZE_ADDRESS__)
+#elif defined(__SANITIZE_ADDRESS__)
 # define HAS_ASAN 1
-#elif defined (__has_feature)
-# if __has_feature (thread_sanitizer)
+#elif defined(__has_feature)
+# if __has_feature(thread_sanitizer)
 #  define HAS_TSAN 1
-# elif __has_feature (address_sanitizer)
+# elif __has_feature(address_sanitizer)
 #  define HAS_ASAN 1
 # endif
 #endif
@@ -56,7 +56,8 @@ others_sleep (void)
       const char *state;
 
       /* The first thread of the program is the one that asks, and the only one that runs. */
-      if (g_ascii_strtoll (name, NULL, 10) == getpid () || !g_file_get_contents (path, &stat, NULL, NULL))
+      if (g_ascii_strtoll (name, NULL, 10) == getpid () ||
+          !g_file_get_contents (path, &stat, NULL, NULL))
         continue;
       state = strrchr (stat, ')');
       if (state != NULL && strlen (state) > 2 && state[2] != 'S')
@@ -78,9 +79,7 @@ wait_until_others_sleep (void)
 #endif
 
 pid_t
-fork_start (ForkFunc    func,
-            RunFixture *fixture,
-            gpointer    data)
+fork_start (ForkFunc func, RunFixture *fixture, gpointer data)
 {
   static pid_t owner; /* who has the thread of the server */
   gboolean parked;
@@ -139,9 +138,7 @@ fork_wait (pid_t pid)
 }
 
 void
-fork_run (ForkFunc    func,
-          RunFixture *fixture,
-          gpointer    data)
+fork_run (ForkFunc func, RunFixture *fixture, gpointer data)
 {
   g_assert_true (fork_wait (fork_start (func, fixture, data)));
 }
@@ -168,7 +165,8 @@ fork_skip_busy (void)
 #else
   if (!is_under_valgrind ())
     return FALSE;
-  g_test_skip ("Valgrind runs one thread at a time, and the child would wait too long for its turn");
+  g_test_skip (
+      "Valgrind runs one thread at a time, and the child would wait too long for its turn");
   return TRUE;
 #endif
 }

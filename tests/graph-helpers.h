@@ -9,9 +9,7 @@
 G_BEGIN_DECLS
 
 static inline void
-graph_start (gpointer    graph,
-             const char *node_id,
-             const char *input)
+graph_start (gpointer graph, const char *node_id, const char *input)
 {
   g_autoptr (JsonNode) node = run_json (input);
 
@@ -19,10 +17,7 @@ graph_start (gpointer    graph,
 }
 
 static inline void
-graph_end (gpointer    graph,
-           const char *node_id,
-           const char *output,
-           gint64      duration_ms)
+graph_end (gpointer graph, const char *node_id, const char *output, gint64 duration_ms)
 {
   g_autoptr (JsonNode) node = run_json (output);
 
@@ -30,9 +25,7 @@ graph_end (gpointer    graph,
 }
 
 static inline void
-graph_error (gpointer    graph,
-             const char *node_id,
-             const char *message)
+graph_error (gpointer graph, const char *node_id, const char *message)
 {
   g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, message);
 
@@ -40,7 +33,7 @@ graph_error (gpointer    graph,
 }
 
 static inline void
-graph_call (gpointer    graph,
+graph_call (gpointer graph,
             const char *node_id,
             const char *tool_name,
             const char *call_id,
@@ -48,11 +41,12 @@ graph_call (gpointer    graph,
 {
   g_autoptr (JsonNode) node = run_json (args);
 
-  lsobs_graph_observer_on_tool_call (LSOBS_GRAPH_OBSERVER (graph), node_id, tool_name, call_id, node);
+  lsobs_graph_observer_on_tool_call (LSOBS_GRAPH_OBSERVER (graph), node_id, tool_name, call_id,
+                                     node);
 }
 
 static inline void
-graph_result (gpointer    graph,
+graph_result (gpointer graph,
               const char *node_id,
               const char *tool_name,
               const char *call_id,
@@ -60,14 +54,13 @@ graph_result (gpointer    graph,
 {
   g_autoptr (JsonNode) node = run_json (result);
 
-  lsobs_graph_observer_on_tool_result (LSOBS_GRAPH_OBSERVER (graph), node_id, tool_name, call_id, node);
+  lsobs_graph_observer_on_tool_result (LSOBS_GRAPH_OBSERVER (graph), node_id, tool_name, call_id,
+                                       node);
 }
 
 /* Delivers everything, and compares the tree of all that has come. */
 static inline void
-graph_assert_tree (RunFixture        *fixture,
-                   WireTreeTextFlags  flags,
-                   const char        *expected)
+graph_assert_tree (RunFixture *fixture, WireTreeTextFlags flags, const char *expected)
 {
   g_autofree char *text = wire_tree_to_string (run_fixture_flush (fixture), flags);
 

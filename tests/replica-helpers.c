@@ -5,13 +5,12 @@
 
 #include "replica-helpers.h"
 
-static const char * const keys[REPLICA_MAX] = {
-  "lsv2_pt_first0first0first0", "lsv2_pt_second0second0second0", "lsv2_pt_third0third0third0"
-};
+static const char *const keys[REPLICA_MAX] = { "lsv2_pt_first0first0first0",
+                                               "lsv2_pt_second0second0second0",
+                                               "lsv2_pt_third0third0third0" };
 
 void
-replicas_set_up (Replicas      *self,
-                 gconstpointer  data G_GNUC_UNUSED)
+replicas_set_up (Replicas *self, gconstpointer data G_GNUC_UNUSED)
 {
   for (guint i = 0; i < REPLICA_MAX; i++)
     self->servers[i] = test_server_new ();
@@ -25,8 +24,7 @@ replicas_set_up (Replicas      *self,
 
 /* A key is in the header of a request to its own service, and nowhere else. */
 static void
-assert_keys (Replicas *self,
-             guint     server)
+assert_keys (Replicas *self, guint server)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_requests (self->servers[server]);
 
@@ -49,8 +47,7 @@ assert_keys (Replicas *self,
 }
 
 void
-replicas_tear_down (Replicas      *self,
-                    gconstpointer  data G_GNUC_UNUSED)
+replicas_tear_down (Replicas *self, gconstpointer data G_GNUC_UNUSED)
 {
   if (self->exporter != NULL)
     replicas_assert_books (self);
@@ -80,10 +77,7 @@ replicas_get_key (guint server)
 }
 
 void
-replicas_add (Replicas         *self,
-              guint             server,
-              const char       *project_name,
-              LsobsReplicaRole  role)
+replicas_add (Replicas *self, guint server, const char *project_name, LsobsReplicaRole role)
 {
   lsobs_config_add_replica (self->config, test_server_get_url (self->servers[server]), keys[server],
                             project_name, NULL, role);
@@ -98,15 +92,12 @@ replicas_add_all (Replicas *self)
 }
 
 void
-replicas_start_in (Replicas     *self,
-                   GMainContext *context)
+replicas_start_in (Replicas *self, GMainContext *context)
 {
   g_autoptr (GError) error = NULL;
 
-  self->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                                   "config", self->config,
-                                   "main-context", context,
-                                   NULL);
+  self->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", self->config,
+                                   "main-context", context, NULL);
   g_assert_no_error (error);
   self->exporter = g_object_ref (lsobs_observer_get_exporter (self->observer));
 }
@@ -118,9 +109,7 @@ replicas_start (Replicas *self)
 }
 
 guint64
-replicas_get (Replicas     *self,
-              guint         index,
-              LsobsCounter  counter)
+replicas_get (Replicas *self, guint index, LsobsCounter counter)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_replica_stats (self->exporter, index);
 
@@ -128,9 +117,7 @@ replicas_get (Replicas     *self,
 }
 
 guint64
-replicas_get_dropped (Replicas        *self,
-                      guint            index,
-                      LsobsDropReason  reason)
+replicas_get_dropped (Replicas *self, guint index, LsobsDropReason reason)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_replica_stats (self->exporter, index);
 
@@ -154,10 +141,7 @@ has_counted (gpointer data)
 }
 
 gboolean
-replicas_wait (Replicas     *self,
-               guint         index,
-               LsobsCounter  counter,
-               guint64       at_least)
+replicas_wait (Replicas *self, guint index, LsobsCounter counter, guint64 at_least)
 {
   Wait wait = { self, index, counter, at_least };
 
@@ -169,9 +153,9 @@ assert_balanced (LsobsStats *stats)
 {
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                     lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
-                    lsobs_stats_get_total_dropped (stats));
+                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                        lsobs_stats_get_total_dropped (stats));
 }
 
 void
@@ -189,8 +173,7 @@ replicas_assert_books (Replicas *self)
 }
 
 static void
-end (LsobsRun   *run,
-     const char *outputs)
+end (LsobsRun *run, const char *outputs)
 {
   g_autoptr (JsonNode) node = run_json (outputs);
 
@@ -198,8 +181,7 @@ end (LsobsRun   *run,
 }
 
 LsobsRun *
-replicas_record_tree (Replicas   *self,
-                      const char *name)
+replicas_record_tree (Replicas *self, const char *name)
 {
   g_autoptr (JsonNode) inputs = run_json ("{\"question\":\"6 * 7\"}");
   LsobsRun *root = lsobs_observer_start_run (self->observer, name, LSOBS_RUN_TYPE_CHAIN, inputs);
@@ -222,14 +204,12 @@ replicas_record_tree (Replicas   *self,
 }
 
 void
-replicas_record (Replicas   *self,
-                 const char *name,
-                 guint       n)
+replicas_record (Replicas *self, const char *name, guint n)
 {
   for (guint i = 0; i < n; i++)
     {
-      g_autoptr (LsobsRun) run = lsobs_observer_start_run (self->observer, name, LSOBS_RUN_TYPE_CHAIN,
-                                                           NULL);
+      g_autoptr (LsobsRun) run =
+          lsobs_observer_start_run (self->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
 
       lsobs_run_end (run, NULL);
     }

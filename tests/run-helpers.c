@@ -6,8 +6,7 @@
 #include "run-helpers.h"
 
 void
-run_fixture_set_up (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+run_fixture_set_up (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   fixture->server = test_server_new ();
   fixture->config = lsobs_config_new (RUN_API_KEY, RUN_PROJECT);
@@ -18,8 +17,7 @@ run_fixture_set_up (RunFixture    *fixture,
 }
 
 void
-run_fixture_tear_down (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+run_fixture_tear_down (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_clear_object (&fixture->observer);
   if (fixture->exporter != NULL)
@@ -43,8 +41,7 @@ run_fixture_start (RunFixture *fixture)
 }
 
 void
-run_fixture_set_up_started (RunFixture    *fixture,
-                            gconstpointer  data)
+run_fixture_set_up_started (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
@@ -67,8 +64,7 @@ run_fixture_flush (RunFixture *fixture)
 }
 
 WireRun *
-run_fixture_find (RunFixture *fixture,
-                  const char *name)
+run_fixture_find (RunFixture *fixture, const char *name)
 {
   WireRun *run = wire_tree_find (fixture->tree, name);
 
@@ -79,8 +75,7 @@ run_fixture_find (RunFixture *fixture,
 }
 
 WireRun *
-run_fixture_finish (RunFixture *fixture,
-                    LsobsRun   *run)
+run_fixture_finish (RunFixture *fixture, LsobsRun *run)
 {
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
@@ -88,8 +83,7 @@ run_fixture_finish (RunFixture *fixture,
 }
 
 guint64
-run_fixture_get (RunFixture   *fixture,
-                 LsobsCounter  counter)
+run_fixture_get (RunFixture *fixture, LsobsCounter counter)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (fixture->exporter);
 
@@ -97,8 +91,7 @@ run_fixture_get (RunFixture   *fixture,
 }
 
 guint64
-run_fixture_get_dropped (RunFixture      *fixture,
-                         LsobsDropReason  reason)
+run_fixture_get_dropped (RunFixture *fixture, LsobsDropReason reason)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (fixture->exporter);
 
@@ -112,9 +105,9 @@ run_assert_balanced (LsobsExporter *exporter)
 
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                     lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
-                    lsobs_stats_get_total_dropped (stats));
+                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                        lsobs_stats_get_total_dropped (stats));
 }
 
 JsonNode *
@@ -137,9 +130,7 @@ run_bytes (const char *text)
 }
 
 void
-run_assert_member (WireRun    *run,
-                   const char *path,
-                   const char *json)
+run_assert_member (WireRun *run, const char *path, const char *json)
 {
   JsonNode *node = wire_run_get (run, path);
   g_autoptr (JsonNode) expected = run_json (json);
@@ -152,9 +143,7 @@ run_assert_member (WireRun    *run,
 }
 
 JsonObject *
-run_dup_operation (TestServer *server,
-                   const char *operation,
-                   const char *id)
+run_dup_operation (TestServer *server, const char *operation, const char *id)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
 
@@ -172,8 +161,7 @@ run_dup_operation (TestServer *server,
 }
 
 void
-run_barrier_init (RunBarrier *self,
-                  guint       n_threads)
+run_barrier_init (RunBarrier *self, guint n_threads)
 {
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);

@@ -27,42 +27,31 @@ typedef struct
   WireTree *tree;          /* (owned) (nullable) what had come at the last run_fixture_flush () */
 } RunFixture;
 
-void           run_fixture_set_up         (RunFixture    *fixture,
-                                           gconstpointer  data);
+void run_fixture_set_up (RunFixture *fixture, gconstpointer data);
 /* Everything that came must have been right. */
-void           run_fixture_tear_down      (RunFixture    *fixture,
-                                           gconstpointer  data);
+void run_fixture_tear_down (RunFixture *fixture, gconstpointer data);
 /* ... with the observer made, too */
-void           run_fixture_set_up_started (RunFixture    *fixture,
-                                           gconstpointer  data);
+void run_fixture_set_up_started (RunFixture *fixture, gconstpointer data);
 /* makes the observer of the settings as they are now */
-void           run_fixture_start          (RunFixture    *fixture);
+void run_fixture_start (RunFixture *fixture);
 /* Delivers everything; returns the tree of what has come so far. */
-WireTree *     run_fixture_flush          (RunFixture    *fixture);
+WireTree *run_fixture_flush (RunFixture *fixture);
 /* (transfer none): a run by its name, which must have come */
-WireRun *      run_fixture_find           (RunFixture    *fixture,
-                                           const char    *name);
+WireRun *run_fixture_find (RunFixture *fixture, const char *name);
 /* (transfer none): ends and delivers the run */
-WireRun *      run_fixture_finish         (RunFixture    *fixture,
-                                           LsobsRun      *run);
-guint64        run_fixture_get            (RunFixture    *fixture,
-                                           LsobsCounter   counter);
-guint64        run_fixture_get_dropped    (RunFixture    *fixture,
-                                           LsobsDropReason reason);
+WireRun *run_fixture_finish (RunFixture *fixture, LsobsRun *run);
+guint64 run_fixture_get (RunFixture *fixture, LsobsCounter counter);
+guint64 run_fixture_get_dropped (RunFixture *fixture, LsobsDropReason reason);
 
 /* enqueued = delivered + queued + in flight + everything dropped */
-void           run_assert_balanced        (LsobsExporter *exporter);
+void run_assert_balanced (LsobsExporter *exporter);
 /* (transfer full): JSON that is known to be right; NULL for NULL */
-JsonNode *     run_json                   (const char    *text);
-GBytes *       run_bytes                  (const char    *text);
+JsonNode *run_json (const char *text);
+GBytes *run_bytes (const char *text);
 /* compares a member of what came, NULL for none, whatever the order of its own members is */
-void           run_assert_member          (WireRun       *run,
-                                           const char    *path,
-                                           const char    *json);
+void run_assert_member (WireRun *run, const char *path, const char *json);
 /* (transfer full): the last operation on a run in what was accepted; NULL when there is none */
-JsonObject *   run_dup_operation          (TestServer    *server,
-                                           const char    *operation,
-                                           const char    *id);
+JsonObject *run_dup_operation (TestServer *server, const char *operation, const char *id);
 
 /* --- threads --- */
 
@@ -73,10 +62,9 @@ typedef struct
   guint n_missing;
 } RunBarrier;
 
-void           run_barrier_init           (RunBarrier    *self,
-                                           guint          n_threads);
-void           run_barrier_clear          (RunBarrier    *self);
+void run_barrier_init (RunBarrier *self, guint n_threads);
+void run_barrier_clear (RunBarrier *self);
 /* returns when as many threads have come */
-void           run_barrier_wait           (RunBarrier    *self);
+void run_barrier_wait (RunBarrier *self);
 
 G_END_DECLS

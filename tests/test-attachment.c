@@ -14,24 +14,20 @@
 #define MIB (1024 * 1024)
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
 }
 
 static LsobsRun *
-start (RunFixture *fixture,
-       const char *name)
+start (RunFixture *fixture, const char *name)
 {
   return lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
 }
 
 static void
-attach (LsobsRun   *run,
-        const char *name,
-        const char *text)
+attach (LsobsRun *run, const char *name, const char *text)
 {
   g_autoptr (GBytes) data = run_bytes (text);
   g_autoptr (GError) error = NULL;
@@ -43,10 +39,7 @@ attach (LsobsRun   *run,
 
 /* So many bytes, all of them zero. */
 static gboolean
-attach_large (LsobsRun   *run,
-              const char *name,
-              gsize       n_bytes,
-              GError    **error)
+attach_large (LsobsRun *run, const char *name, gsize n_bytes, GError **error)
 {
   g_autoptr (GBytes) data = g_bytes_new_take (g_malloc0 (n_bytes), n_bytes);
 
@@ -54,9 +47,7 @@ attach_large (LsobsRun   *run,
 }
 
 static void
-assert_refused (gboolean    added,
-                GError    **error,
-                LsobsError  code)
+assert_refused (gboolean added, GError **error, LsobsError code)
 {
   g_assert_false (added);
   g_assert_error (*error, LSOBS_ERROR, (int) code);
@@ -65,9 +56,7 @@ assert_refused (gboolean    added,
 
 /* Delivers, and compares all that has come for the run: "name=text" each, in their order. */
 static void
-assert_attachments (RunFixture *fixture,
-                    const char *name,
-                    const char *expected)
+assert_attachments (RunFixture *fixture, const char *name, const char *expected)
 {
   g_autoptr (GString) got = g_string_new (NULL);
   WireRun *run;
@@ -88,9 +77,7 @@ assert_attachments (RunFixture *fixture,
 
 /* The last operation of a kind on a run. */
 static guint
-count_in_operation (RunFixture *fixture,
-                    const char *operation,
-                    const char *id)
+count_in_operation (RunFixture *fixture, const char *operation, const char *id)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_ingest (fixture->server);
 
@@ -107,23 +94,59 @@ count_in_operation (RunFixture *fixture,
 
 /* --- what they are called --- */
 
-#define TEN "0123456789"
+#define TEN     "0123456789"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
-static const char * const good_names[] = {
-  "a", "log", "A_b-c d", " ", "-", "0", HUNDRED, "\xc3\xa9t\xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x98\x80",
+static const char *const good_names[] = {
+  "a",
+  "log",
+  "A_b-c d",
+  " ",
+  "-",
+  "0",
+  HUNDRED,
+  "\xc3\xa9t\xc3\xa9",
+  "\xe6\x97\xa5\xe6\x9c\xac",
+  "\xf0\x9f\x98\x80",
   "\xc2\xa0",
 };
 
-static const char * const bad_names[] = {
-  "", ".", "a.b", "log.txt", HUNDRED "0", "a\"b", "a\\b", "a\r\nContent-Type: text/html", "a\nb", "a\rb", "a\tb",
-  "a;b", "a/b", "a=b", "a:b", "a%22b", "a,b", "\x7f", "\x01", "\xff", "caf\xc3", "\xc0\x80", "\xed\xa0\x80",
-  "a\xe2\x80\xa8" "b", "a\xe2\x80\xa9" "b", "a\xc2\x85" "b", "a\xc2\x80" "b",
+static const char *const bad_names[] = {
+  "",
+  ".",
+  "a.b",
+  "log.txt",
+  HUNDRED "0",
+  "a\"b",
+  "a\\b",
+  "a\r\nContent-Type: text/html",
+  "a\nb",
+  "a\rb",
+  "a\tb",
+  "a;b",
+  "a/b",
+  "a=b",
+  "a:b",
+  "a%22b",
+  "a,b",
+  "\x7f",
+  "\x01",
+  "\xff",
+  "caf\xc3",
+  "\xc0\x80",
+  "\xed\xa0\x80",
+  "a\xe2\x80\xa8"
+  "b",
+  "a\xe2\x80\xa9"
+  "b",
+  "a\xc2\x85"
+  "b",
+  "a\xc2\x80"
+  "b",
 };
 
 static void
-test_good_names (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_good_names (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   WireRun *got;
@@ -135,13 +158,13 @@ test_good_names (RunFixture    *fixture,
   got = run_fixture_find (fixture, "run");
   g_assert_cmpuint (got->attachments->len, ==, G_N_ELEMENTS (good_names));
   for (guint i = 0; i < G_N_ELEMENTS (good_names); i++)
-    g_assert_cmpstr (((WireAttachment *) g_ptr_array_index (got->attachments, i))->name, ==, good_names[i]);
+    g_assert_cmpstr (((WireAttachment *) g_ptr_array_index (got->attachments, i))->name, ==,
+                     good_names[i]);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
 }
 
 static void
-test_bad_names (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_bad_names (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autoptr (GBytes) bytes = run_bytes ("text");
@@ -149,8 +172,8 @@ test_bad_names (RunFixture    *fixture,
 
   for (guint i = 0; i < G_N_ELEMENTS (bad_names); i++)
     {
-      assert_refused (lsobs_run_add_attachment (run, bad_names[i], "text/plain", bytes, &error), &error,
-                      LSOBS_ERROR_INVALID_ATTACHMENT);
+      assert_refused (lsobs_run_add_attachment (run, bad_names[i], "text/plain", bytes, &error),
+                      &error, LSOBS_ERROR_INVALID_ATTACHMENT);
       g_assert_false (lsobs_run_add_attachment (run, bad_names[i], "text/plain", bytes, NULL));
     }
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==,
@@ -159,9 +182,9 @@ test_bad_names (RunFixture    *fixture,
 }
 
 static void
-test_types (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_types (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+  /* clang-format off */
   static const struct { const char *given; const char *sent; } types[] = {
     { "image/png", "image/png" },
     { "application/vnd.api+json", "application/vnd.api+json" },
@@ -174,6 +197,7 @@ test_types (RunFixture    *fixture,
     { "text/plain\r\nX-Other: 1", NULL }, { "text/plain\n", NULL }, { "text/pl\xc3\xa4in", NULL }, { "text/\xff", NULL },
     { "*/*", "*/*" }, { "text/plain; lengths=3", "text/plain; lengths=3" },
   };
+  /* clang-format on */
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autoptr (GBytes) bytes = run_bytes ("text");
   WireRun *got;
@@ -195,8 +219,7 @@ test_types (RunFixture    *fixture,
 /* --- when they leave --- */
 
 static void
-test_short_run (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_short_run (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -209,8 +232,7 @@ test_short_run (RunFixture    *fixture,
 
 /* With the create as long as that waits: the run may last for hours. */
 static void
-test_with_create (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_with_create (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autofree char *id = lsobs_run_dup_id (run);
@@ -224,8 +246,7 @@ test_with_create (RunFixture    *fixture,
 }
 
 static void
-test_with_end (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_with_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autofree char *id = lsobs_run_dup_id (run);
@@ -242,8 +263,7 @@ test_with_end (RunFixture    *fixture,
 }
 
 static void
-test_same_name (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_same_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -258,8 +278,7 @@ test_same_name (RunFixture    *fixture,
 }
 
 static void
-test_empty (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_empty (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -268,8 +287,7 @@ test_empty (RunFixture    *fixture,
 }
 
 static void
-test_children (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_children (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autoptr (LsobsRun) child = NULL;
@@ -282,11 +300,11 @@ test_children (RunFixture    *fixture,
 
 /* What is in them is nobody's business. */
 static void
-test_any_bytes (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_any_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char bytes[] = "\r\n--lsobs-\r\nContent-Disposition: form-data; name=\"post.1\"\r\n\r\n{}\r\n"
-                              "--lsobs---\r\n\0\xff\xfe\r\n--";
+  static const char bytes[] =
+      "\r\n--lsobs-\r\nContent-Disposition: form-data; name=\"post.1\"\r\n\r\n{}\r\n"
+      "--lsobs---\r\n\0\xff\xfe\r\n--";
   g_autoptr (GBytes) binary = g_bytes_new_static (bytes, sizeof bytes - 1);
   g_autoptr (LsobsRun) run = start (fixture, "run");
   WireAttachment *got;
@@ -299,8 +317,7 @@ test_any_bytes (RunFixture    *fixture,
 }
 
 static void
-test_late (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_late (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -311,8 +328,7 @@ test_late (RunFixture    *fixture,
 }
 
 static void
-test_unsampled (RunFixture    *fixture,
-                gconstpointer  data)
+test_unsampled (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GBytes) bytes = run_bytes ("text");
@@ -332,8 +348,7 @@ test_unsampled (RunFixture    *fixture,
 /* --- no room --- */
 
 static void
-test_too_many (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_too_many (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autoptr (GBytes) bytes = run_bytes ("text");
@@ -360,8 +375,7 @@ test_too_many (RunFixture    *fixture,
 }
 
 static void
-test_too_large (RunFixture    *fixture,
-                gconstpointer  data)
+test_too_large (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GError) error = NULL;
@@ -383,8 +397,7 @@ test_too_large (RunFixture    *fixture,
 
 /* As many go as must. */
 static void
-test_largest_first (RunFixture    *fixture,
-                    gconstpointer  data)
+test_largest_first (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -400,8 +413,9 @@ test_largest_first (RunFixture    *fixture,
   run_fixture_flush (fixture);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
   g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 3);
-  g_assert_cmpstr (((WireAttachment *) run_fixture_find (fixture, "run")->attachments->pdata[1])->name, ==,
-                   "large");
+  g_assert_cmpstr (
+      ((WireAttachment *) run_fixture_find (fixture, "run")->attachments->pdata[1])->name, ==,
+      "large");
 }
 
 static gboolean
@@ -412,8 +426,7 @@ has_dropped_three (gpointer data)
 
 /* Those that wait for the end of the run are bounded, too. */
 static void
-test_queue_bytes (RunFixture    *fixture,
-                  gconstpointer  data)
+test_queue_bytes (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (LsobsRun) other = NULL;
@@ -459,8 +472,7 @@ test_queue_bytes (RunFixture    *fixture,
 
 /* When the end makes too much of it, the files go, and nothing else. */
 static void
-test_no_room_at_end (RunFixture    *fixture,
-                     gconstpointer  data)
+test_no_room_at_end (RunFixture *fixture, gconstpointer data)
 {
   g_autofree char *text = g_strnfill (3 * MIB / 2, 'x');
   g_autoptr (JsonNode) outputs = test_new_payload (text);
@@ -482,16 +494,17 @@ test_no_room_at_end (RunFixture    *fixture,
 /* --- what the service will not have --- */
 
 static void
-test_413 (RunFixture    *fixture,
-          gconstpointer  data)
+test_413 (RunFixture *fixture, gconstpointer data)
 {
   const guint n_refusals = GPOINTER_TO_UINT (data);
   g_autoptr (JsonNode) inputs = test_new_payload ("in");
-  g_autoptr (LsobsRun) run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
 
   attach (run, "a", "1");
   attach (run, "b", "2");
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 413, .repeat = (int) n_refusals });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .status = 413, .repeat = (int) n_refusals });
   if (n_refusals == 3)
     {
       g_autoptr (GError) error = test_flush_with_loss (fixture->exporter, 1);
@@ -502,23 +515,24 @@ test_413 (RunFixture    *fixture,
     {
       assert_attachments (fixture, "run", "");
       run_assert_member (run_fixture_find (fixture, "run"), "inputs",
-                         n_refusals == 1 ? "{\"text\":\"in\"}" : "{\"__truncated__\":true,\"bytes\":13}");
+                         n_refusals == 1 ? "{\"text\":\"in\"}"
+                                         : "{\"__truncated__\":true,\"bytes\":13}");
     }
-  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, MIN (n_refusals + 1, 3));
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==,
+                    MIN (n_refusals + 1, 3));
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
 }
 
 /* Another run in the same request keeps what it has. */
 static void
-test_413_of_two (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_413_of_two (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) first = start (fixture, "first");
   g_autoptr (LsobsRun) second = start (fixture, "second");
 
   attach (first, "a", "1");
   attach (second, "b", "2");
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 413 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 413 });
   assert_attachments (fixture, "first", "a=1");
   assert_attachments (fixture, "second", "b=2");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
@@ -526,8 +540,7 @@ test_413_of_two (RunFixture    *fixture,
 
 /* As large as it may be. */
 static void
-test_20_mib (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_20_mib (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const gsize n_bytes = 20 * MIB - 4096;
   g_autoptr (LsobsRun) run = start (fixture, "run");
@@ -542,7 +555,8 @@ test_20_mib (RunFixture    *fixture,
   run_fixture_flush (fixture);
   got = run_fixture_find (fixture, "run");
   g_assert_cmpuint (got->attachments->len, ==, 1);
-  g_assert_cmpuint (g_bytes_get_size (((WireAttachment *) got->attachments->pdata[0])->data), ==, n_bytes);
+  g_assert_cmpuint (g_bytes_get_size (((WireAttachment *) got->attachments->pdata[0])->data), ==,
+                    n_bytes);
   requests = test_server_dup_ingest (fixture->server);
   for (guint i = 0; i < requests->len; i++)
     g_assert_cmpuint (g_bytes_get_size (((TestRequest *) requests->pdata[i])->body), <=, 20 * MIB);
@@ -562,14 +576,14 @@ check_left_out (RunFixture *fixture)
       attach (run, "b", "2");
       lsobs_run_end (run, NULL);
       assert_attachments (fixture, name, "");
-      g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2 * (i + 1));
+      g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==,
+                        2 * (i + 1));
     }
   g_assert_true (test_log_contains ("Attachments are left out"));
 }
 
 static void
-test_mode (RunFixture    *fixture,
-           gconstpointer  data)
+test_mode (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
@@ -580,10 +594,9 @@ test_mode (RunFixture    *fixture,
 }
 
 static void
-test_fall_back (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_fall_back (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
   check_left_out (fixture);
   /* That, and the change of the endpoint. */
   g_assert_cmpuint (test_log_count (), ==, 2);
@@ -595,8 +608,7 @@ test_fall_back (RunFixture    *fixture,
 
 /* Takes @event over. */
 static void
-enqueue (LsobsExporter *exporter,
-         LsobsRunEvent *event)
+enqueue (LsobsExporter *exporter, LsobsRunEvent *event)
 {
   g_autoptr (GError) error = NULL;
 
@@ -606,9 +618,7 @@ enqueue (LsobsExporter *exporter,
 }
 
 static void
-attach_to_event (LsobsRunEvent *event,
-                 const char    *name,
-                 GBytes        *bytes)
+attach_to_event (LsobsRunEvent *event, const char *name, GBytes *bytes)
 {
   g_autoptr (GError) error = NULL;
 
@@ -618,9 +628,7 @@ attach_to_event (LsobsRunEvent *event,
 
 /* What has left since the last time: one event, with files of these names. */
 static LsobsRunEvent *
-flush_event (LsobsExporter        *exporter,
-             LsobsMemoryTransport *transport,
-             const char           *names)
+flush_event (LsobsExporter *exporter, LsobsMemoryTransport *transport, const char *names)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) events = NULL;
@@ -644,11 +652,9 @@ test_events (void)
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "project");
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
   g_autoptr (GMainContext) context = g_main_context_new ();
-  g_autoptr (LsobsExporter) exporter = g_initable_new (LSOBS_TYPE_EXPORTER, NULL, NULL,
-                                                       "config", config,
-                                                       "transport", transport,
-                                                       "main-context", context,
-                                                       NULL);
+  g_autoptr (LsobsExporter) exporter =
+      g_initable_new (LSOBS_TYPE_EXPORTER, NULL, NULL, "config", config, "transport", transport,
+                      "main-context", context, NULL);
   LsobsRunEvent *event = lsobs_run_event_new_start (R, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRunEvent) got = NULL;
   g_autoptr (GBytes) one = run_bytes ("1");
@@ -705,7 +711,7 @@ test_event_refusals (void)
 /* --- threads and processes --- */
 
 #define N_THREADS 4
-#define N_FILES 20
+#define N_FILES   20
 
 typedef struct
 {
@@ -731,8 +737,7 @@ attach_many (gpointer data)
 
 /* None is lost on the way but those that come too late, which are counted. */
 static void
-test_threads (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   for (guint round = 0; round < 20; round++)
     {
@@ -763,8 +768,7 @@ test_threads (RunFixture    *fixture,
 
 /* To each place they go with what waits on the way there. */
 static void
-test_replicas (RunFixture    *fixture,
-               gconstpointer  data)
+test_replicas (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (TestServer) second = test_server_new ();
   g_autoptr (LsobsRun) run = NULL;
@@ -773,10 +777,10 @@ test_replicas (RunFixture    *fixture,
   WireRun *there;
 
   run_fixture_set_up (fixture, data);
-  lsobs_config_add_replica (fixture->config, test_server_get_url (fixture->server), RUN_API_KEY, NULL, NULL,
-                            LSOBS_REPLICA_ROLE_AUTO);
-  lsobs_config_add_replica (fixture->config, test_server_get_url (second), RUN_API_KEY, "other", NULL,
-                            LSOBS_REPLICA_ROLE_SECONDARY);
+  lsobs_config_add_replica (fixture->config, test_server_get_url (fixture->server), RUN_API_KEY,
+                            NULL, NULL, LSOBS_REPLICA_ROLE_AUTO);
+  lsobs_config_add_replica (fixture->config, test_server_get_url (second), RUN_API_KEY, "other",
+                            NULL, LSOBS_REPLICA_ROLE_SECONDARY);
   run_fixture_start (fixture);
   run = start (fixture, "run");
   never_ended = start (fixture, "never ended");
@@ -803,8 +807,7 @@ test_replicas (RunFixture    *fixture,
 }
 
 static void
-child_attaches (RunFixture *fixture,
-                gpointer    data)
+child_attaches (RunFixture *fixture, gpointer data)
 {
   LsobsRun *inherited = data;
   g_autoptr (LsobsRun) own = start (fixture, "own");
@@ -818,8 +821,7 @@ child_attaches (RunFixture *fixture,
 }
 
 static void
-test_fork (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -833,14 +835,13 @@ test_fork (RunFixture    *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
 #define ADD(path, data, set_up, func) \
-  g_test_add (path, RunFixture, data, set_up, func, run_fixture_tear_down)
+ g_test_add (path, RunFixture, data, set_up, func, run_fixture_tear_down)
   ADD ("/attachment/name/good", NULL, set_up, test_good_names);
   ADD ("/attachment/name/bad", NULL, set_up, test_bad_names);
   ADD ("/attachment/type", NULL, set_up, test_types);

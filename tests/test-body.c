@@ -31,8 +31,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "helpdesk");
 
@@ -42,8 +41,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_ptr_array_unref (fixture->records);
   _lsobs_counters_unref (fixture->counters);
@@ -57,10 +55,7 @@ json (const char *text)
 }
 
 static LsobsRecord *
-make_record (LsobsRecordKind  kind,
-             const char      *path,
-             const char      *name,
-             LsobsRunType     run_type)
+make_record (LsobsRecordKind kind, const char *path, const char *name, LsobsRunType run_type)
 {
   g_autoptr (GArray) segments = _lsobs_dotted_order_parse (path, NULL);
   g_autoptr (LsobsRunInfo) info =
@@ -71,8 +66,7 @@ make_record (LsobsRecordKind  kind,
 }
 
 static LsobsEncoded *
-add (Fixture     *fixture,
-     LsobsRecord *record)
+add (Fixture *fixture, LsobsRecord *record)
 {
   LsobsEncoded *encoded = _lsobs_encoder_encode (fixture->settings, fixture->counters, record);
 
@@ -81,10 +75,7 @@ add (Fixture     *fixture,
 }
 
 static WireRequest *
-check (const char *method,
-       const char *path,
-       const char *content_type,
-       GBytes     *body)
+check (const char *method, const char *path, const char *content_type, GBytes *body)
 {
   WireRequest *request;
   g_autoptr (GError) error = NULL;
@@ -153,8 +144,7 @@ canonical (JsonObject *object)
 }
 
 static void
-assert_attachments (WireOp    *op,
-                    GPtrArray *attachments)
+assert_attachments (WireOp *op, GPtrArray *attachments)
 {
   g_assert_cmpuint (op->attachments->len, ==, attachments != NULL ? attachments->len : 0);
   for (guint i = 0; i < op->attachments->len; i++)
@@ -170,9 +160,7 @@ assert_attachments (WireOp    *op,
 
 /* @op: the next one of the multipart body */
 static void
-check_run_shapes (LsobsEncoded *encoded,
-                  WireOp       *op,
-                  WireRequest  *batch)
+check_run_shapes (LsobsEncoded *encoded, WireOp *op, WireRequest *batch)
 {
   const char *name = encoded->record->kind == LSOBS_RECORD_CREATE ? "post" : "patch";
   g_autoptr (WireRequest) single = check_run (encoded);
@@ -194,8 +182,7 @@ check_run_shapes (LsobsEncoded *encoded,
 }
 
 static void
-check_feedback_shapes (LsobsEncoded *encoded,
-                       JsonObject   *feedback)
+check_feedback_shapes (LsobsEncoded *encoded, JsonObject *feedback)
 {
   g_autoptr (WireRequest) single = check_run (encoded);
   g_autofree char *expected = canonical (feedback);
@@ -284,17 +271,19 @@ get_platform (void)
 
 /* The example was written by version 0.1.0 on one kind of machine. */
 static void
-adapt (GString    *text,
-       guint       length)
+adapt (GString *text, guint length)
 {
   g_autofree char *old_length = g_strdup_printf ("Content-Length: %u\r\n", length);
   g_autofree char *new_length = NULL;
   g_autofree char *platform = get_platform ();
 
-  length += (guint) (strlen (platform) + strlen (PACKAGE_VERSION) - strlen ("linux-x86_64" "0.1.0"));
+  length += (guint) (strlen (platform) + strlen (PACKAGE_VERSION) -
+                     strlen ("linux-x86_64"
+                             "0.1.0"));
   new_length = g_strdup_printf ("Content-Length: %u\r\n", length);
   g_assert_cmpuint (g_string_replace (text, old_length, new_length, 0), ==, 1);
-  g_string_replace (text, "\"sdk_version\":\"0.1.0\"", "\"sdk_version\":\"" PACKAGE_VERSION "\"", 0);
+  g_string_replace (text, "\"sdk_version\":\"0.1.0\"", "\"sdk_version\":\"" PACKAGE_VERSION "\"",
+                    0);
   g_string_replace (text, "linux-x86_64", platform, 0);
 }
 
@@ -325,8 +314,8 @@ assert_parts (GBytes *body)
   };
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) parts =
-      wire_multipart_parse ("multipart/form-data; boundary=lsobs-7f3a9c51d2e84b06", body, WIRE_STRICT,
-                            &error);
+      wire_multipart_parse ("multipart/form-data; boundary=lsobs-7f3a9c51d2e84b06", body,
+                            WIRE_STRICT, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (parts->len, ==, G_N_ELEMENTS (expected));
@@ -342,12 +331,11 @@ assert_parts (GBytes *body)
 }
 
 static void
-test_example (Fixture       *fixture,
-              gconstpointer  data)
+test_example (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GBytes) example = test_data_load ("example-c-multipart.bin");
-  g_autoptr (GString) expected = g_string_new_len (g_bytes_get_data (example, NULL),
-                                                   (gssize) g_bytes_get_size (example));
+  g_autoptr (GString) expected =
+      g_string_new_len (g_bytes_get_data (example, NULL), (gssize) g_bytes_get_size (example));
   g_autofree char *platform = get_platform ();
   g_autoptr (GBytes) body = NULL;
 
@@ -355,37 +343,37 @@ test_example (Fixture       *fixture,
   adapt (expected, 310);
   add_example (fixture);
   body = _lsobs_body_write_multipart (fixture->records, "lsobs-7f3a9c51d2e84b06");
-  g_assert_cmpmem (g_bytes_get_data (body, NULL), g_bytes_get_size (body),
-                   expected->str, expected->len);
+  g_assert_cmpmem (g_bytes_get_data (body, NULL), g_bytes_get_size (body), expected->str,
+                   expected->len);
 
   if (strcmp (platform, "linux-x86_64") == 0 && strcmp (PACKAGE_VERSION, "0.1.0") == 0)
     {
       g_autofree char *digest = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, body);
 
       g_assert_cmpuint (g_bytes_get_size (body), ==, 4255);
-      g_assert_cmpstr (digest, ==, "bc5d002d8919ec0e685d749c926c90feae9cca7a63782a7a0fe6b641a4ed2e2a");
+      g_assert_cmpstr (digest, ==,
+                       "bc5d002d8919ec0e685d749c926c90feae9cca7a63782a7a0fe6b641a4ed2e2a");
       assert_parts (body);
     }
 }
 
 static void
-test_example_shapes (Fixture       *fixture,
-                     gconstpointer  data)
+test_example_shapes (Fixture *fixture, gconstpointer data)
 {
   add_example (fixture);
   check_shapes (fixture);
 }
 
 static void
-test_empty (Fixture       *fixture,
-            gconstpointer  data)
+test_empty (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GBytes) batch = _lsobs_body_write_batch (fixture->records);
   g_autoptr (GBytes) multipart = _lsobs_body_write_multipart (fixture->records, "b");
 
   g_assert_cmpmem (g_bytes_get_data (batch, NULL), g_bytes_get_size (batch),
                    "{\"post\":[],\"patch\":[]}", 22);
-  g_assert_cmpmem (g_bytes_get_data (multipart, NULL), g_bytes_get_size (multipart), "--b--\r\n", 7);
+  g_assert_cmpmem (g_bytes_get_data (multipart, NULL), g_bytes_get_size (multipart), "--b--\r\n",
+                   7);
 }
 
 /* Random records */
@@ -393,8 +381,9 @@ test_empty (Fixture       *fixture,
 static char *
 random_text (void)
 {
-  static const char * const pieces[] = {
-    "a", "word ", "\"", "\\", "\n", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xff", "\x01", "--lsobs-", "\r\n",
+  static const char *const pieces[] = {
+    "a",    "word ", "\"",       "\\",   "\n", "\xc3\xa9", "\xf0\x9f\x98\x80",
+    "\xff", "\x01",  "--lsobs-", "\r\n",
   };
   GString *text = g_string_new (NULL);
   int n = g_test_rand_int_range (0, 60);
@@ -418,7 +407,7 @@ random_payload (void)
       return json (text);
     default:
       _lsobs_buffer_append_str (&out, "{\"text\":");
-      _lsobs_json_walk_text (&out, text, strlen (text), &(LsobsJsonWalkOptions) { NULL, 0, FALSE });
+      _lsobs_json_walk_text (&out, text, strlen (text), &(LsobsJsonWalkOptions){ NULL, 0, FALSE });
       _lsobs_buffer_append_c (&out, '}');
       return _lsobs_buffer_steal_bytes (&out);
     }
@@ -427,12 +416,13 @@ random_payload (void)
 static void
 add_attachment (LsobsRecord *record)
 {
-  static const char * const types[] = { NULL, "text/plain", "image/svg+xml; charset=utf-8" };
+  static const char *const types[] = { NULL, "text/plain", "image/svg+xml; charset=utf-8" };
   g_autofree char *name = g_strdup_printf ("file %d", g_test_rand_int_range (0, 1000));
   g_autofree char *text = random_text ();
   g_autoptr (GBytes) data = json (text);
   g_autoptr (LsobsAttachment) attachment =
-      _lsobs_attachment_new (name, types[g_test_rand_int_range (0, G_N_ELEMENTS (types))], data, NULL);
+      _lsobs_attachment_new (name, types[g_test_rand_int_range (0, G_N_ELEMENTS (types))], data,
+                             NULL);
 
   _lsobs_attachments_put (&record->attachments, attachment);
 }
@@ -445,8 +435,8 @@ random_record (void)
   g_autoptr (LsobsRunInfo) info =
       _lsobs_run_info_new (g_test_rand_bit () ? parent : NULL, name,
                            (LsobsRunType) g_test_rand_int_range (0, LSOBS_RUN_TYPE_PARSER + 1));
-  LsobsRecord *record = _lsobs_record_new (g_test_rand_bit () ? LSOBS_RECORD_CREATE
-                                                              : LSOBS_RECORD_UPDATE, info);
+  LsobsRecord *record =
+      _lsobs_record_new (g_test_rand_bit () ? LSOBS_RECORD_CREATE : LSOBS_RECORD_UPDATE, info);
   g_autoptr (LsobsNotes) notes = _lsobs_notes_new ();
   g_autofree char *tag = random_text ();
 
@@ -471,8 +461,7 @@ random_record (void)
 }
 
 static void
-test_random (Fixture       *fixture,
-             gconstpointer  data)
+test_random (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 0; i < 200; i++)
     {
@@ -491,8 +480,7 @@ test_random (Fixture       *fixture,
 }
 
 static void
-test_batch_size (Fixture       *fixture,
-                 gconstpointer  data)
+test_batch_size (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsBatch) batch = NULL;
   g_autoptr (LsobsBatch) first = NULL;
@@ -539,15 +527,30 @@ test_boundary (void)
 
 /* Hostile bytes, in every string at once */
 
-static const char * const hostile[] = {
-  "\xff", "caf\xc3", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\"", "\\", "\"}", "\n\r\t",
-  "\x01\x1f\x7f", "\r\n--lsobs-\r\nContent-Disposition: form-data", "\xe2\x80\xa8\xe2\x80\xa9",
-  "</script>", "\\u0000", "\\ud800", "%s%n", "\xef\xbb\xbf", "\xf0\x9f\x98\x80", " ",
+static const char *const hostile[] = {
+  "\xff",
+  "caf\xc3",
+  "\xed\xa0\x80",
+  "\xc0\x80",
+  "\xf4\x90\x80\x80",
+  "\"",
+  "\\",
+  "\"}",
+  "\n\r\t",
+  "\x01\x1f\x7f",
+  "\r\n--lsobs-\r\nContent-Disposition: form-data",
+  "\xe2\x80\xa8\xe2\x80\xa9",
+  "</script>",
+  "\\u0000",
+  "\\ud800",
+  "%s%n",
+  "\xef\xbb\xbf",
+  "\xf0\x9f\x98\x80",
+  " ",
 };
 
 static void
-test_hostile (Fixture       *fixture,
-              gconstpointer  data)
+test_hostile (Fixture *fixture, gconstpointer data)
 {
   const char *text = data;
   LsobsRecord *record = make_record (LSOBS_RECORD_CREATE, L_PATH, text, LSOBS_RUN_TYPE_LLM);
@@ -559,7 +562,7 @@ test_hostile (Fixture       *fixture,
   record->error = g_strdup (text);
   record->inputs = json (text);
   record->outputs = json (text);
-  _lsobs_json_walk_text (&quoted, text, strlen (text), &(LsobsJsonWalkOptions) { NULL, 0, FALSE });
+  _lsobs_json_walk_text (&quoted, text, strlen (text), &(LsobsJsonWalkOptions){ NULL, 0, FALSE });
   _lsobs_notes_set_metadata (notes, text, _lsobs_buffer_steal_bytes (&quoted), FALSE);
   _lsobs_notes_add_tag (notes, text);
   _lsobs_notes_add_event (notes, text, R_START + 650000, json (text));
@@ -584,16 +587,14 @@ test_hostile (Fixture       *fixture,
 /* What is captured: never more than there is room for */
 
 static void
-assert_bytes (GBytes     *bytes,
-              const char *expected)
+assert_bytes (GBytes *bytes, const char *expected)
 {
-  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
-                   expected, strlen (expected));
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), expected,
+                   strlen (expected));
 }
 
 static void
-test_capture_node (Fixture       *fixture,
-                   gconstpointer  data)
+test_capture_node (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (JsonNode) node = json_from_string ("{\"key\":\"value\"}", NULL);
   g_autoptr (GBytes) fits = _lsobs_capture_node (node, 15, fixture->counters);
@@ -603,7 +604,8 @@ test_capture_node (Fixture       *fixture,
   assert_bytes (fits, "{\"key\":\"value\"}");
   g_assert_cmpuint (_lsobs_counters_get (fixture->counters, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
   not = _lsobs_capture_node (node, 14, fixture->counters);
-  g_assert_true (g_str_has_prefix (g_bytes_get_data (not, NULL), "{\"__truncated__\":true,\"bytes\":"));
+  g_assert_true (
+      g_str_has_prefix (g_bytes_get_data (not, NULL), "{\"__truncated__\":true,\"bytes\":"));
   g_assert_cmpuint (_lsobs_counters_get (fixture->counters, LSOBS_COUNTER_CUT_PAYLOADS), ==, 1);
   /* The caller may change its tree. */
   json_object_set_string_member (json_node_get_object (node), "key", "other");
@@ -611,8 +613,7 @@ test_capture_node (Fixture       *fixture,
 }
 
 static void
-test_capture_bytes (Fixture       *fixture,
-                    gconstpointer  data)
+test_capture_bytes (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GBytes) text = json ("{\"key\":\"value\"}");
   g_autoptr (GBytes) fits = _lsobs_capture_bytes (text, 15, fixture->counters);
@@ -625,13 +626,11 @@ test_capture_bytes (Fixture       *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(path, data, func) \
-  g_test_add (path, Fixture, data, set_up, func, tear_down)
+#define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
   ADD ("/body/example/bytes", NULL, test_example);
   ADD ("/body/example/shapes", NULL, test_example_shapes);
   ADD ("/body/empty", NULL, test_empty);

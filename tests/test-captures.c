@@ -17,9 +17,9 @@
 
 typedef enum
 {
-  AT_ONCE,    /* all runs are sent when they have ended */
-  SLOW_ROOT,  /* the root is sent when it begins, and when it ends */
-  SLOW        /* every run is sent when it begins, and when it ends */
+  AT_ONCE,   /* all runs are sent when they have ended */
+  SLOW_ROOT, /* the root is sent when it begins, and when it ends */
+  SLOW       /* every run is sent when it begins, and when it ends */
 } Pace;
 
 typedef struct
@@ -29,18 +29,14 @@ typedef struct
 } Scenario;
 
 static void
-pause_run (Scenario *self,
-           Pace      pace)
+pause_run (Scenario *self, Pace pace)
 {
   if (self->pace >= pace)
     run_fixture_flush (self->fixture);
 }
 
 static LsobsRun *
-start_child (LsobsRun     *root,
-             const char   *name,
-             LsobsRunType  run_type,
-             const char   *inputs)
+start_child (LsobsRun *root, const char *name, LsobsRunType run_type, const char *inputs)
 {
   g_autoptr (JsonNode) node = run_json (inputs);
 
@@ -48,8 +44,7 @@ start_child (LsobsRun     *root,
 }
 
 static void
-end_run (LsobsRun   *run,
-         const char *outputs)
+end_run (LsobsRun *run, const char *outputs)
 {
   g_autoptr (JsonNode) node = run_json (outputs);
 
@@ -57,8 +52,7 @@ end_run (LsobsRun   *run,
 }
 
 static void
-run_search (Scenario *self,
-            LsobsRun *root)
+run_search (Scenario *self, LsobsRun *root)
 {
   g_autoptr (LsobsRun) run = start_child (root, "search", LSOBS_RUN_TYPE_TOOL, "{\"q\":\"6*7\"}");
 
@@ -69,8 +63,7 @@ run_search (Scenario *self,
 }
 
 static void
-run_calc (Scenario *self,
-          LsobsRun *root)
+run_calc (Scenario *self, LsobsRun *root)
 {
   g_autoptr (LsobsRun) run = start_child (root, "calc", LSOBS_RUN_TYPE_TOOL, "{\"expr\":\"6*/7\"}");
 
@@ -80,11 +73,11 @@ run_calc (Scenario *self,
 }
 
 static void
-run_model (Scenario *self,
-           LsobsRun *root)
+run_model (Scenario *self, LsobsRun *root)
 {
-  g_autoptr (LsobsRun) run = start_child (root, "ChatModel", LSOBS_RUN_TYPE_LLM,
-                                          "{\"messages\":[{\"role\":\"user\",\"content\":\"what is 6*7?\"}]}");
+  g_autoptr (LsobsRun) run =
+      start_child (root, "ChatModel", LSOBS_RUN_TYPE_LLM,
+                   "{\"messages\":[{\"role\":\"user\",\"content\":\"what is 6*7?\"}]}");
   g_autoptr (JsonNode) manifest = run_json ("{\"name\":\"ChatModel\"}");
   g_autoptr (JsonNode) params = run_json ("{\"model\":\"gpt-x\",\"temperature\":0}");
   g_autoptr (JsonNode) answer =
@@ -113,8 +106,8 @@ run_scenario (Scenario *self)
   g_autoptr (JsonNode) inputs = run_json ("{\"question\":\"what is 6*7?\"}");
   g_autoptr (JsonNode) number = run_json ("3");
   g_autoptr (GBytes) outputs = run_bytes ("{\"answer\":\"42 \xf0\x9f\x98\x80 \\u0000 nul\"}");
-  g_autoptr (LsobsRun) root = lsobs_observer_start_run (self->fixture->observer, "agent",
-                                                        LSOBS_RUN_TYPE_CHAIN, inputs);
+  g_autoptr (LsobsRun) root =
+      lsobs_observer_start_run (self->fixture->observer, "agent", LSOBS_RUN_TYPE_CHAIN, inputs);
 
   lsobs_run_add_tag (root, "demo");
   lsobs_run_add_tag (root, "a b,c");
@@ -140,7 +133,7 @@ typedef enum
 
 typedef struct
 {
-  const char *path;     /* with all that is below it */
+  const char *path; /* with all that is below it */
   When when;
   const char *reason;
 } Exception;
@@ -171,20 +164,32 @@ static const Exception exceptions[] = {
 
 /* What is the same whoever sends it, apart from who that is. */
 static const char *const same_values[] = {
-  "name", "run_type", "inputs", "tags", "outputs.hits", "outputs.choices", THEIR_USAGE, "extra.invocation_params",
-  "extra.metadata.user_id", "extra.metadata.n", "extra.metadata.ls_provider", "extra.metadata.ls_model_name",
-  "extra.metadata.ls_model_type", "extra.metadata.ls_temperature", "events[].message",
+  "name",
+  "run_type",
+  "inputs",
+  "tags",
+  "outputs.hits",
+  "outputs.choices",
+  THEIR_USAGE,
+  "extra.invocation_params",
+  "extra.metadata.user_id",
+  "extra.metadata.n",
+  "extra.metadata.ls_provider",
+  "extra.metadata.ls_model_name",
+  "extra.metadata.ls_model_type",
+  "extra.metadata.ls_temperature",
+  "events[].message",
 };
 
 /* --- comparing ----------------------------------------------------------------------------- */
 
 static gboolean
-is_below (const char *path,
-          const char *top)
+is_below (const char *path, const char *top)
 {
   gsize len = strlen (top);
 
-  return strncmp (path, top, len) == 0 && (path[len] == '\0' || path[len] == '.' || path[len] == '[');
+  return strncmp (path, top, len) == 0 &&
+         (path[len] == '\0' || path[len] == '.' || path[len] == '[');
 }
 
 static const char *
@@ -197,25 +202,24 @@ type_of (JsonNode *node)
   if (JSON_NODE_HOLDS_ARRAY (node))
     return "array";
   type = json_node_get_value_type (node);
-  return type == G_TYPE_STRING ? "string" : type == G_TYPE_BOOLEAN ? "boolean"
-         : type == G_TYPE_INT64 || type == G_TYPE_DOUBLE           ? "number"
-                                                                   : "null";
+  return type == G_TYPE_STRING                           ? "string"
+         : type == G_TYPE_BOOLEAN                        ? "boolean"
+         : type == G_TYPE_INT64 || type == G_TYPE_DOUBLE ? "number"
+                                                         : "null";
 }
 
 static gboolean
 is_empty (JsonNode *node)
 {
   return JSON_NODE_HOLDS_NULL (node) ||
-         (JSON_NODE_HOLDS_OBJECT (node) && json_object_get_size (json_node_get_object (node)) == 0) ||
+         (JSON_NODE_HOLDS_OBJECT (node) &&
+          json_object_get_size (json_node_get_object (node)) == 0) ||
          (JSON_NODE_HOLDS_ARRAY (node) && json_array_get_length (json_node_get_array (node)) == 0);
 }
 
 /* All paths in @node, the elements of an array as one; the values are the first ones. */
 static void
-collect (GHashTable *paths,
-         GPtrArray  *order,
-         const char *path,
-         JsonNode   *node)
+collect (GHashTable *paths, GPtrArray *order, const char *path, JsonNode *node)
 {
   if (*path != '\0' && !g_hash_table_contains (paths, path))
     {
@@ -255,8 +259,7 @@ typedef struct
 } Fields;
 
 static void
-fields_init (Fields     *self,
-             JsonObject *run)
+fields_init (Fields *self, JsonObject *run)
 {
   self->paths = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->order = g_ptr_array_new ();
@@ -274,10 +277,7 @@ fields_clear (Fields *self)
 
 /* Returns: (nullable) */
 static const char *
-find_exception (Fields     *theirs,
-                const char *path,
-                WireOp     *op,
-                gboolean    is_sent)
+find_exception (Fields *theirs, const char *path, WireOp *op, gboolean is_sent)
 {
   for (guint i = 0; i < G_N_ELEMENTS (exceptions); i++)
     {
@@ -287,7 +287,8 @@ find_exception (Fields     *theirs,
         continue;
       if (exception->when == ALWAYS ||
           (exception->when == IN_PATCHES && strcmp (op->op, "patch") == 0 && !is_sent) ||
-          (exception->when == IF_EMPTY && is_empty (g_hash_table_lookup (theirs->paths, exception->path))))
+          (exception->when == IF_EMPTY &&
+           is_empty (g_hash_table_lookup (theirs->paths, exception->path))))
         return exception->reason;
     }
   return NULL;
@@ -303,17 +304,15 @@ has_same_value (const char *path)
 }
 
 static void
-compare_field (Fields     *theirs,
-               Fields     *ours,
-               const char *path,
-               WireOp     *op)
+compare_field (Fields *theirs, Fields *ours, const char *path, WireOp *op)
 {
   JsonNode *their_node = g_hash_table_lookup (theirs->paths, path);
   g_autofree char *our_path = is_below (path, THEIR_USAGE)
                                   ? g_strconcat (OUR_USAGE, path + strlen (THEIR_USAGE), NULL)
                                   : g_strdup (path);
   JsonNode *our_node = g_hash_table_lookup (ours->paths, our_path);
-  const char *reason = find_exception (theirs, path, op, g_hash_table_contains (ours->paths, "extra"));
+  const char *reason =
+      find_exception (theirs, path, op, g_hash_table_contains (ours->paths, "extra"));
   gboolean is_time = g_str_has_suffix (path, "_time") || g_str_has_suffix (path, ".time");
 
   if (reason != NULL)
@@ -324,7 +323,8 @@ compare_field (Fields     *theirs,
   if (our_node == NULL)
     g_test_message ("  %s: is missing", our_path);
   g_assert_nonnull (our_node);
-  g_test_message ("  %s: %s%s%s", path, type_of (our_node), strcmp (path, our_path) != 0 ? ", as " : "",
+  g_test_message ("  %s: %s%s%s", path, type_of (our_node),
+                  strcmp (path, our_path) != 0 ? ", as " : "",
                   strcmp (path, our_path) != 0 ? our_path : "");
   if (is_time)
     {
@@ -345,12 +345,10 @@ compare_field (Fields     *theirs,
 
 /* Whatever the others do: what the service needs, and what it had better have. */
 static void
-check_needed (WireOp *op,
-              Fields *ours)
+check_needed (WireOp *op, Fields *ours)
 {
-  static const char *const needed[] = {
-    "trace_id", "dotted_order", "name", "run_type", "start_time", "session_name", NULL
-  };
+  static const char *const needed[] = { "trace_id",   "dotted_order", "name", "run_type",
+                                        "start_time", "session_name", NULL };
   static const char *const of_posts[] = { "id", "inputs", "extra", "extra.runtime", NULL };
   static const char *const of_patches[] = { "end_time", NULL };
   gboolean is_patch = strcmp (op->op, "patch") == 0;
@@ -370,8 +368,7 @@ check_needed (WireOp *op,
 }
 
 static void
-compare_ops (WireOp *their_op,
-             WireOp *our_op)
+compare_ops (WireOp *their_op, WireOp *our_op)
 {
   Fields theirs;
   Fields ours;
@@ -402,9 +399,7 @@ compare_ops (WireOp *their_op,
 
 /* Returns: (nullable): the operation on the run of this name */
 static WireOp *
-find_op (GPtrArray  *requests,
-         const char *op,
-         const char *name)
+find_op (GPtrArray *requests, const char *op, const char *name)
 {
   for (guint i = 0; i < requests->len; i++)
     {
@@ -423,8 +418,7 @@ find_op (GPtrArray  *requests,
 }
 
 static const char *
-find_name (GPtrArray  *captured,
-           const char *id)
+find_name (GPtrArray *captured, const char *id)
 {
   for (guint i = 0; i < captured->len; i++)
     {
@@ -446,17 +440,19 @@ typedef struct
 } Row;
 
 static const Row rows[] = {
-  { "js-a-runtree-merged-multipart", LSOBS_INGEST_MODE_MULTIPART, WIRE_ENDPOINT_MULTIPART, AT_ONCE, 4 },
-  { "js-a-runtree-slow-create-then-patch", LSOBS_INGEST_MODE_MULTIPART, WIRE_ENDPOINT_MULTIPART, SLOW_ROOT, 5 },
+  { "js-a-runtree-merged-multipart", LSOBS_INGEST_MODE_MULTIPART, WIRE_ENDPOINT_MULTIPART, AT_ONCE,
+    4 },
+  { "js-a-runtree-slow-create-then-patch", LSOBS_INGEST_MODE_MULTIPART, WIRE_ENDPOINT_MULTIPART,
+    SLOW_ROOT, 5 },
   { "js-a-batch-json", LSOBS_INGEST_MODE_BATCH, WIRE_ENDPOINT_BATCH, AT_ONCE, 4 },
-  { "py-a-runtree-merged-multipart", LSOBS_INGEST_MODE_MULTIPART, WIRE_ENDPOINT_MULTIPART, AT_ONCE, 4 },
+  { "py-a-runtree-merged-multipart", LSOBS_INGEST_MODE_MULTIPART, WIRE_ENDPOINT_MULTIPART, AT_ONCE,
+    4 },
   { "py-a-runtree-slow-zstd", LSOBS_INGEST_MODE_MULTIPART, WIRE_ENDPOINT_MULTIPART, SLOW, 8 },
   { "py-a-single-post-patch", LSOBS_INGEST_MODE_RUNS, WIRE_ENDPOINT_RUN, SLOW, 8 },
 };
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   const Row *row = data;
 
@@ -466,8 +462,7 @@ set_up (RunFixture    *fixture,
 }
 
 static void
-test_capture (RunFixture    *fixture,
-              gconstpointer  data)
+test_capture (RunFixture *fixture, gconstpointer data)
 {
   const Row *row = data;
   Scenario scenario = { fixture, row->pace };
@@ -501,8 +496,7 @@ test_capture (RunFixture    *fixture,
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);

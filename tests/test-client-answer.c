@@ -12,12 +12,11 @@
 /* --- 409 ----------------------------------------------------------------------------------- */
 
 static void
-test_conflict_single (TestFixture   *fixture,
-                      gconstpointer  data)
+test_conflict_single (TestFixture *fixture, gconstpointer data)
 {
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 409, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 409, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
@@ -26,9 +25,7 @@ test_conflict_single (TestFixture   *fixture,
 
 /* Called in the server's thread. */
 static gboolean
-conflict_with_cb (TestRequest *request,
-                  TestReply   *reply,
-                  gpointer     data)
+conflict_with_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   if (!test_bytes_contain (request->body, data))
     return FALSE;
@@ -38,8 +35,7 @@ conflict_with_cb (TestRequest *request,
 }
 
 static void
-assert_all_alone_or_accepted (TestServer *server,
-                              guint       n_runs)
+assert_all_alone_or_accepted (TestServer *server, guint n_runs)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
   guint n_settled = 0;
@@ -60,8 +56,7 @@ assert_all_alone_or_accepted (TestServer *server,
 static char run_5[] = "\"run-5\"";
 
 static void
-test_conflict_batch (TestFixture   *fixture,
-                     gconstpointer  data)
+test_conflict_batch (TestFixture *fixture, gconstpointer data)
 {
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   test_fixture_start (fixture);
@@ -75,12 +70,11 @@ test_conflict_batch (TestFixture   *fixture,
 
 /* After a retry a conflict tells that the first attempt had come through. */
 static void
-test_conflict_after_retry (TestFixture   *fixture,
-                           gconstpointer  data G_GNUC_UNUSED)
+test_conflict_after_retry (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 502 });
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 409, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 502 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 409, .repeat = -1 });
   test_emit_many (fixture->exporter, 8);
   test_assert_flush (fixture->exporter, 8);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
@@ -88,12 +82,11 @@ test_conflict_after_retry (TestFixture   *fixture,
 
 /* After one that the service did not even look at, it tells no more than at first. */
 static void
-test_conflict_after_busy (TestFixture   *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_conflict_after_busy (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429 });
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 409 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 429 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 409 });
   test_emit_many (fixture->exporter, 8);
   test_assert_flush (fixture->exporter, 8);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 4);
@@ -103,8 +96,7 @@ test_conflict_after_busy (TestFixture   *fixture,
 
 /* There is nothing left to update. */
 static void
-test_missing_on_update (TestFixture   *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_missing_on_update (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -112,7 +104,7 @@ test_missing_on_update (TestFixture   *fixture,
   test_fixture_start (fixture);
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   test_assert_flush (fixture->exporter, 1);
-  test_server_push (fixture->server, "/runs/", (TestReply) { .status = 404 });
+  test_server_push (fixture->server, "/runs/", (TestReply){ .status = 404 });
   lsobs_run_end (run, NULL);
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
@@ -122,13 +114,13 @@ test_missing_on_update (TestFixture   *fixture,
 static LsobsIngestMode
 get_mode (TestFixture *fixture)
 {
-  return lsobs_client_get_ingest_mode (LSOBS_CLIENT (lsobs_exporter_get_transport (fixture->exporter)));
+  return lsobs_client_get_ingest_mode (
+      LSOBS_CLIENT (lsobs_exporter_get_transport (fixture->exporter)));
 }
 
 /* The best endpoint that there is, found once. */
 static void
-test_fall_back (TestFixture   *fixture,
-                gconstpointer  data)
+test_fall_back (TestFixture *fixture, gconstpointer data)
 {
   LsobsIngestMode mode = (LsobsIngestMode) GPOINTER_TO_INT (data);
   guint n_runs = 0;
@@ -136,9 +128,9 @@ test_fall_back (TestFixture   *fixture,
   lsobs_config_set_max_in_flight (fixture->config, 1);
   test_fixture_start (fixture);
   g_assert_cmpint (get_mode (fixture), ==, LSOBS_INGEST_MODE_MULTIPART);
-  test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
   if (mode == LSOBS_INGEST_MODE_RUNS)
-    test_server_push (fixture->server, "/runs/batch", (TestReply) { .status = 404, .repeat = -1 });
+    test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 404, .repeat = -1 });
 
   for (guint i = 0; i < 3; i++, n_runs += 10)
     {
@@ -156,14 +148,13 @@ test_fall_back (TestFixture   *fixture,
 
 /* Batches that are under way together find it out together. */
 static void
-test_fall_back_in_flight (TestFixture   *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_fall_back_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_in_flight (fixture->config, 4);
   lsobs_config_set_max_batch_size (fixture->config, 5);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
-  test_server_push (fixture->server, "/runs/batch", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 404, .repeat = -1 });
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 40);
   g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
@@ -178,14 +169,13 @@ test_fall_back_in_flight (TestFixture   *fixture,
 
 /* Who names the endpoint wants that one. */
 static void
-test_missing_explicit (TestFixture   *fixture,
-                       gconstpointer  data)
+test_missing_explicit (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 404, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_nonnull (strstr (error->message, "404"));
@@ -197,16 +187,17 @@ test_missing_explicit (TestFixture   *fixture,
 /* --- redirects ----------------------------------------------------------------------------- */
 
 static void
-test_redirect (TestFixture   *fixture,
-               gconstpointer  data)
+test_redirect (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (TestServer) thief = test_server_new ();
-  g_autofree char *header = g_strconcat ("Location: ", test_server_get_url (thief), "/runs/multipart", NULL);
+  g_autofree char *header =
+      g_strconcat ("Location: ", test_server_get_url (thief), "/runs/multipart", NULL);
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = GPOINTER_TO_UINT (data), .headers = header, .repeat = -1 });
+                    (TestReply){
+                        .status = GPOINTER_TO_UINT (data), .headers = header, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
 
@@ -220,13 +211,13 @@ test_redirect (TestFixture   *fixture,
 /* --- bodies -------------------------------------------------------------------------------- */
 
 static void
-test_large_success (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_large_success (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .body_length = 10 * 1000 * 1000, .repeat = -1 });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .body_length = 10 * 1000 * 1000, .repeat = -1 });
   for (guint i = 0; i < 5; i++)
     {
       test_emit (fixture->exporter, "run");
@@ -238,15 +229,15 @@ test_large_success (TestFixture   *fixture,
 
 /* The status says all: the body need not be waited for, and must not block the next one. */
 static void
-test_slow_success (TestFixture   *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_slow_success (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
 
   lsobs_config_set_max_in_flight (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .mode = TEST_REPLY_SLOW_BODY, .body_length = 100000, .delay_ms = 20 });
+                    (TestReply){
+                        .mode = TEST_REPLY_SLOW_BODY, .body_length = 100000, .delay_ms = 20 });
   test_emit (fixture->exporter, "first");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, 1000 + test_get_slack_ms ());
@@ -257,8 +248,7 @@ test_slow_success (TestFixture   *fixture,
 }
 
 static void
-test_slow_error (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_slow_error (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
   g_autoptr (GError) error = NULL;
@@ -266,8 +256,11 @@ test_slow_error (TestFixture   *fixture,
   lsobs_config_set_request_timeout (fixture->config, 300);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .mode = TEST_REPLY_SLOW_BODY, .status = 422, .body_length = 100000,
-                                  .delay_ms = 20, .repeat = -1 });
+                    (TestReply){ .mode = TEST_REPLY_SLOW_BODY,
+                                 .status = 422,
+                                 .body_length = 100000,
+                                 .delay_ms = 20,
+                                 .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_nonnull (strstr (error->message, "422"));
@@ -276,23 +269,21 @@ test_slow_error (TestFixture   *fixture,
 }
 
 static void
-test_early_close (TestFixture   *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_early_close (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .mode = TEST_REPLY_EARLY_CLOSE, .body_length = 1000 });
+                    (TestReply){ .mode = TEST_REPLY_EARLY_CLOSE, .body_length = 1000 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 1);
 }
 
 static void
-test_no_content (TestFixture   *fixture,
-                 gconstpointer  data)
+test_no_content (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = GPOINTER_TO_UINT (data) });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = GPOINTER_TO_UINT (data) });
   test_emit_many (fixture->exporter, 3);
   test_assert_flush (fixture->exporter, 3);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
@@ -300,18 +291,21 @@ test_no_content (TestFixture   *fixture,
 
 /* What a proxy says on its own account: long, and not meant for a log. */
 static void
-test_html_error (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_html_error (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GString) page = g_string_new ("\r\n<html>\n<head>\t<title>Bad\001 Request</title>\033[2J");
+  g_autoptr (GString) page =
+      g_string_new ("\r\n<html>\n<head>\t<title>Bad\001 Request</title>\033[2J");
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < 100000; i++)
     g_string_append (page, "<p>\xff\xfe caf\xc3\xa9</p>\n");
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 400, .headers = "Content-Type: text/html",
-                                  .body = page->str, .body_length = page->len, .repeat = -1 });
+                    (TestReply){ .status = 400,
+                                 .headers = "Content-Type: text/html",
+                                 .body = page->str,
+                                 .body_length = page->len,
+                                 .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
 
@@ -324,6 +318,7 @@ test_html_error (TestFixture   *fixture,
 
 /* --- the key in what the service says ------------------------------------------------------ */
 
+/* clang-format off */
 static const char * const echoes[] = {
   "{\"detail\":\"bad key " TEST_KEY "\"}",
   TEST_KEY,
@@ -334,10 +329,10 @@ static const char * const echoes[] = {
   "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234"
   TEST_KEY,
 };
+/* clang-format on */
 
 static void
-test_key_echo (TestFixture   *fixture,
-               gconstpointer  data)
+test_key_echo (TestFixture *fixture, gconstpointer data)
 {
   guint status = GPOINTER_TO_UINT (data);
 
@@ -348,9 +343,10 @@ test_key_echo (TestFixture   *fixture,
       g_autoptr (GError) error = NULL;
 
       test_server_push (fixture->server, NULL,
-                        (TestReply) { .status = status, .body = echoes[i],
-                                      .headers = "X-Echo: " TEST_KEY,
-                                      .repeat = status == 503 ? 3 : 1 });
+                        (TestReply){ .status = status,
+                                     .body = echoes[i],
+                                     .headers = "X-Echo: " TEST_KEY,
+                                     .repeat = status == 503 ? 3 : 1 });
       test_emit (fixture->exporter, "run");
       g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, &error));
       g_assert_null (strstr (error->message, TEST_KEY));
@@ -363,11 +359,10 @@ test_key_echo (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   static const guint redirects[] = { 300, 301, 302, 303, 307, 308 };
   gpointer multipart = GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART);

@@ -11,22 +11,21 @@
 
 #ifdef HAVE_ZSTD
 # define HAS_ZSTD TRUE
-# define BEST LSOBS_COMPRESSION_ZSTD
+# define BEST     LSOBS_COMPRESSION_ZSTD
 #else
 # define HAS_ZSTD FALSE
-# define BEST LSOBS_COMPRESSION_GZIP
+# define BEST     LSOBS_COMPRESSION_GZIP
 #endif
 
 /* The limit tells that the answer has come. */
 #define INFO(zstd, gzip) \
-  "{\"version\":\"0.12.1\",\"batch_ingest_config\":{\"size_limit\":77}," \
-  "\"instance_flags\":{\"zstd_compression_enabled\":" zstd ",\"gzip_body_enabled\":" gzip "}}"
+ "{\"version\":\"0.12.1\",\"batch_ingest_config\":{\"size_limit\":77}," \
+ "\"instance_flags\":{\"zstd_compression_enabled\":" zstd ",\"gzip_body_enabled\":" gzip "}}"
 
 #define LARGE 5000
 
 static void
-set_up (TestFixture   *fixture,
-        gconstpointer  data)
+set_up (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (fixture, data);
   if (HAS_ZSTD)
@@ -54,8 +53,7 @@ send_large (TestFixture *fixture)
 
 /* Starts, sends a small run, and waits until the service has said what it takes. */
 static void
-learn (TestFixture *fixture,
-       const char  *info)
+learn (TestFixture *fixture, const char *info)
 {
   test_server_set_info (fixture->server, info);
   test_fixture_start (fixture);
@@ -82,13 +80,12 @@ get_name (LsobsCompression kind)
 
 /* The request is compressed with @kind, with all that belongs to that. */
 static void
-assert_request (TestFixture      *fixture,
-                guint             index,
-                LsobsCompression  kind)
+assert_request (TestFixture *fixture, guint index, LsobsCompression kind)
 {
   g_autoptr (TestRequest) request = test_get_request (fixture->server, index);
   const char *payload = test_request_get_header (request, "X-Pre-Compressed-Size");
-  g_autofree char *length = g_strdup_printf ("%" G_GSIZE_FORMAT, g_bytes_get_size (request->raw_body));
+  g_autofree char *length =
+      g_strdup_printf ("%" G_GSIZE_FORMAT, g_bytes_get_size (request->raw_body));
   gsize n_bytes = 0;
 
   g_assert_cmpstr (test_request_get_header (request, "Content-Encoding"), ==, get_name (kind));
@@ -149,8 +146,7 @@ static const struct
 };
 
 static void
-test_offer (TestFixture   *fixture,
-            gconstpointer  data)
+test_offer (TestFixture *fixture, gconstpointer data)
 {
   guint i = GPOINTER_TO_UINT (data);
 
@@ -168,8 +164,7 @@ test_offer (TestFixture   *fixture,
 
 /* Single runs are small enough as they are, unless it is asked for. */
 static void
-test_runs (TestFixture   *fixture,
-           gconstpointer  data)
+test_runs (TestFixture *fixture, gconstpointer data)
 {
   LsobsCompression kind = (LsobsCompression) GPOINTER_TO_INT (data);
 
@@ -182,10 +177,9 @@ test_runs (TestFixture   *fixture,
 
 /* As long as the service has not said what it takes, nothing is compressed. */
 static void
-test_before_answer (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_before_answer (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
   test_fixture_start (fixture);
   for (guint i = 0; i < 3; i++)
     {
@@ -197,8 +191,7 @@ test_before_answer (TestFixture   *fixture,
 
 /* What is forced is not waited for. */
 static void
-test_forced (TestFixture   *fixture,
-             gconstpointer  data)
+test_forced (TestFixture *fixture, gconstpointer data)
 {
   LsobsCompression kind = (LsobsCompression) GPOINTER_TO_INT (data);
 
@@ -215,7 +208,7 @@ test_forced (TestFixture   *fixture,
       g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
       return;
     }
-  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
   test_fixture_start (fixture);
   g_assert_cmpint (lsobs_client_get_compression (get_client (fixture)), ==, kind);
   for (guint i = 0; i < 3; i++)
@@ -227,8 +220,7 @@ test_forced (TestFixture   *fixture,
 
 /* A batch of many, and one that is too small to be worth it. */
 static void
-test_sizes (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_sizes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) small = NULL;
 
@@ -247,8 +239,7 @@ test_sizes (TestFixture   *fixture,
 
 /* Limits are about what is inside. */
 static void
-test_limit (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_limit (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
   lsobs_config_set_max_batch_bytes (fixture->config, 65536);
@@ -267,8 +258,7 @@ test_limit (TestFixture   *fixture,
 }
 
 static void
-test_bytes_sent (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_bytes_sent (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) request = NULL;
 
@@ -282,10 +272,9 @@ test_bytes_sent (TestFixture   *fixture,
 
 /* The level makes a difference where there is one. */
 static gsize
-measure (LsobsCompression kind,
-         gint64           level)
+measure (LsobsCompression kind, gint64 level)
 {
-  TestFixture fixture = { NULL, };
+  TestFixture fixture = { NULL };
   g_autoptr (TestRequest) request = NULL;
   g_autoptr (GString) text = g_string_new (NULL);
   g_autoptr (GRand) rand = g_rand_new_with_seed (1);
@@ -327,8 +316,7 @@ test_level (gconstpointer data)
 
 /* Compressed once: the same bytes each time. */
 static void
-test_retry (TestFixture   *fixture,
-            gconstpointer  data)
+test_retry (TestFixture *fixture, gconstpointer data)
 {
   LsobsCompression kind = (LsobsCompression) GPOINTER_TO_INT (data);
   g_autoptr (TestRequest) first = NULL;
@@ -340,7 +328,7 @@ test_retry (TestFixture   *fixture,
     }
   lsobs_config_set_compression (fixture->config, kind);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });
   send_large (fixture);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
   first = test_get_request (fixture->server, 0);
@@ -357,9 +345,7 @@ test_retry (TestFixture   *fixture,
 
 /* Called in the server's thread. */
 static gboolean
-refuse_packed_cb (TestRequest *request,
-                  TestReply   *reply,
-                  gpointer     data)
+refuse_packed_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   if (test_request_get_header (request, "Content-Encoding") == NULL)
     return FALSE;
@@ -369,8 +355,7 @@ refuse_packed_cb (TestRequest *request,
 
 /* Refused once: sent once more as it is, and nothing is compressed any more. */
 static void
-test_refused (TestFixture   *fixture,
-              gconstpointer  data)
+test_refused (TestFixture *fixture, gconstpointer data)
 {
   test_server_set_handler (fixture->server, refuse_packed_cb, (gpointer) data);
   learn (fixture, INFO ("true", "true"));
@@ -392,8 +377,7 @@ test_refused (TestFixture   *fixture,
 
 /* Even where it is forced, and at the last attempt: better sent as it is than lost. */
 static void
-test_refused_forced (TestFixture   *fixture,
-                     gconstpointer  data)
+test_refused_forced (TestFixture *fixture, gconstpointer data)
 {
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
   lsobs_config_set_max_attempts (fixture->config, 1);
@@ -407,8 +391,7 @@ test_refused_forced (TestFixture   *fixture,
 
 /* Several that are under way find it out together, and each is sent once more. */
 static void
-test_refused_in_flight (TestFixture   *fixture,
-                        gconstpointer  data)
+test_refused_in_flight (TestFixture *fixture, gconstpointer data)
 {
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
   lsobs_config_set_max_batch_size (fixture->config, 10);
@@ -427,14 +410,14 @@ test_refused_in_flight (TestFixture   *fixture,
 
 /* A service that answers so whatever it gets: no more than one attempt more. */
 static void
-test_never (TestFixture   *fixture,
-            gconstpointer  data)
+test_never (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = GPOINTER_TO_UINT (data), .repeat = 2 });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .status = GPOINTER_TO_UINT (data), .repeat = 2 });
   test_emit_large (fixture->exporter, "large", LARGE);
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
@@ -443,15 +426,13 @@ test_never (TestFixture   *fixture,
 
   /* with 400 it may have been the run */
   send_large (fixture);
-  assert_request (fixture, 2, GPOINTER_TO_UINT (data) == 400 ? LSOBS_COMPRESSION_GZIP
-                                                             : LSOBS_COMPRESSION_NONE);
+  assert_request (fixture, 2,
+                  GPOINTER_TO_UINT (data) == 400 ? LSOBS_COMPRESSION_GZIP : LSOBS_COMPRESSION_NONE);
 }
 
 /* Called in the server's thread. */
 static gboolean
-refuse_bad_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data G_GNUC_UNUSED)
+refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data G_GNUC_UNUSED)
 {
   if (!test_bytes_contain (request->body, "\"bad\""))
     return FALSE;
@@ -461,8 +442,7 @@ refuse_bad_cb (TestRequest *request,
 
 /* One bad run does not put an end to it, and costs no request more than it does without, but the last. */
 static void
-test_bad_run (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_bad_run (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
@@ -483,8 +463,7 @@ test_bad_run (TestFixture   *fixture,
 
 /* Feedback that has a request of its own is no run, and only forced to be compressed. */
 static void
-test_feedback (TestFixture   *fixture,
-               gconstpointer  data)
+test_feedback (TestFixture *fixture, gconstpointer data)
 {
   LsobsCompression kind = (LsobsCompression) GPOINTER_TO_INT (data);
   g_autofree char *comment = g_strnfill (LARGE, 'x');
@@ -506,11 +485,10 @@ test_feedback (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   gpointer gzip = GINT_TO_POINTER (LSOBS_COMPRESSION_GZIP);
   gpointer zstd = GINT_TO_POINTER (LSOBS_COMPRESSION_ZSTD);

@@ -12,8 +12,9 @@
 
 /* What nobody would take for the defaults. */
 #define SMALL_INFO \
-  "{\"version\":\"0.12.1\",\"batch_ingest_config\":{\"size_limit\":7,\"size_limit_bytes\":65536}}"
-#define OLD_INFO "{\"version\":\"0.2.1\",\"batch_ingest_config\":{\"use_multipart_endpoint\":false}}"
+ "{\"version\":\"0.12.1\",\"batch_ingest_config\":{\"size_limit\":7,\"size_limit_bytes\":65536}}"
+#define OLD_INFO \
+ "{\"version\":\"0.2.1\",\"batch_ingest_config\":{\"use_multipart_endpoint\":false}}"
 
 static LsobsTransport *
 get_transport (TestFixture *fixture)
@@ -30,7 +31,8 @@ knows_small_info (gpointer data)
 static gboolean
 uses_batch (gpointer data)
 {
-  return lsobs_client_get_ingest_mode (LSOBS_CLIENT (get_transport (data))) == LSOBS_INGEST_MODE_BATCH;
+  return lsobs_client_get_ingest_mode (LSOBS_CLIENT (get_transport (data))) ==
+         LSOBS_INGEST_MODE_BATCH;
 }
 
 /* (transfer full): the questions, in the order of arrival */
@@ -60,8 +62,7 @@ count_questions (TestServer *server)
 }
 
 static gboolean
-was_asked (TestServer *server,
-           gpointer    data G_GNUC_UNUSED)
+was_asked (TestServer *server, gpointer data G_GNUC_UNUSED)
 {
   return count_questions (server) > 0;
 }
@@ -75,8 +76,7 @@ send_one (TestFixture *fixture)
 
 /* Sends something, and waits until @predicate tells that the answer has come. */
 static void
-learn (TestFixture *fixture,
-       gboolean   (*predicate) (gpointer data))
+learn (TestFixture *fixture, gboolean (*predicate) (gpointer data))
 {
   send_one (fixture);
   g_assert_true (test_wait_until (predicate, fixture, TEST_TIMEOUT_MS));
@@ -85,10 +85,10 @@ learn (TestFixture *fixture,
 /* --- the question -------------------------------------------------------------------------- */
 
 static void
-test_request (TestFixture   *fixture,
-              gconstpointer  data)
+test_request (TestFixture *fixture, gconstpointer data)
 {
-  g_autofree char *url = g_strconcat (test_server_get_url (fixture->server), (const char *) data, NULL);
+  g_autofree char *url =
+      g_strconcat (test_server_get_url (fixture->server), (const char *) data, NULL);
   g_autofree char *path = NULL;
   g_autoptr (GPtrArray) questions = NULL;
   TestRequest *question;
@@ -124,8 +124,7 @@ test_request (TestFixture   *fixture,
 
 /* Who sends nothing asks nothing. */
 static void
-test_unused (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_unused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
   g_assert_true (lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL));
@@ -135,14 +134,13 @@ test_unused (TestFixture   *fixture,
 
 /* While the service wants to be left alone, it is not asked either. */
 static void
-test_paused (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_paused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, "/info", (TestReply) { .status = 401 });
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 401 });
+  test_server_push (fixture->server, "/info", (TestReply){ .status = 401 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 401 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
@@ -156,15 +154,20 @@ test_paused (TestFixture   *fixture,
 
 static const TestReply useless[] = {
   { .status = 404, .body = "{\"detail\":\"Not Found\"}" },
-  { .status = 200, .headers = "Content-Type: text/html", .body = "<html><body>It works!</body></html>" },
+  { .status = 200,
+    .headers = "Content-Type: text/html",
+    .body = "<html><body>It works!</body></html>" },
   { .status = 200, .body = "{}" },
   { .status = 200, .body = "[]" },
   { .status = 200, .body = "null" },
   { .status = 200, .body = "\xff\xfe\xfd" },
   { .status = 200, .body_length = 10 * 1000 * 1000 },
-  { .status = 200, .body = "{\"version\":[],\"instance_flags\":7,\"batch_ingest_config\":\"all\"}" },
-  { .status = 200, .body = "{\"batch_ingest_config\":{\"size_limit\":-7,\"size_limit_bytes\":-65536}}" },
-  { .status = 200, .body = "{\"batch_ingest_config\":{\"size_limit\":\"7\",\"size_limit_bytes\":true}}" },
+  { .status = 200,
+    .body = "{\"version\":[],\"instance_flags\":7,\"batch_ingest_config\":\"all\"}" },
+  { .status = 200,
+    .body = "{\"batch_ingest_config\":{\"size_limit\":-7,\"size_limit_bytes\":-65536}}" },
+  { .status = 200,
+    .body = "{\"batch_ingest_config\":{\"size_limit\":\"7\",\"size_limit_bytes\":true}}" },
   /* what is right in it, it may not say with that status */
   { .status = 202, .body = SMALL_INFO },
   { .status = 203, .body = SMALL_INFO },
@@ -182,8 +185,7 @@ static const TestReply useless[] = {
 
 /* Nothing of it is noticed by what is sent: not even by the only slot that there is. */
 static void
-test_useless (TestFixture   *fixture,
-              gconstpointer  data)
+test_useless (TestFixture *fixture, gconstpointer data)
 {
   const TestReply *reply = data;
   gint64 start;
@@ -208,14 +210,13 @@ test_useless (TestFixture   *fixture,
 }
 
 static void
-test_redirect (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_redirect (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestServer) thief = test_server_new ();
   g_autofree char *header = g_strconcat ("Location: ", test_server_get_url (thief), "/info", NULL);
 
   test_server_set_info (thief, SMALL_INFO);
-  test_server_push (fixture->server, "/info", (TestReply) { .status = 307, .headers = header });
+  test_server_push (fixture->server, "/info", (TestReply){ .status = 307, .headers = header });
   test_fixture_start (fixture);
   send_one (fixture);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
@@ -226,11 +227,10 @@ test_redirect (TestFixture   *fixture,
 }
 
 static void
-test_key_echo (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_key_echo (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_server_push (fixture->server, "/info",
-                    (TestReply) { .status = 401, .body = "{\"detail\":\"bad key " TEST_KEY "\"}" });
+                    (TestReply){ .status = 401, .body = "{\"detail\":\"bad key " TEST_KEY "\"}" });
   test_fixture_start (fixture);
   send_one (fixture);
   g_assert_true (test_log_wait ("does not say what it can do"));
@@ -241,8 +241,7 @@ test_key_echo (TestFixture   *fixture,
 
 /* @data: whether it is the shutdown that sends everything */
 static void
-test_max_records (TestFixture   *fixture,
-                  gconstpointer  data)
+test_max_records (TestFixture *fixture, gconstpointer data)
 {
   gboolean by_shutdown = GPOINTER_TO_INT (data);
 
@@ -269,8 +268,7 @@ test_max_records (TestFixture   *fixture,
 }
 
 static void
-test_max_bytes (TestFixture   *fixture,
-                gconstpointer  data)
+test_max_bytes (TestFixture *fixture, gconstpointer data)
 {
   gboolean by_shutdown = GPOINTER_TO_INT (data);
   gsize most = 0;
@@ -301,8 +299,7 @@ test_max_bytes (TestFixture   *fixture,
 
 /* What the program wants is the narrower limit. */
 static void
-test_own_limits (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_own_limits (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_batch_size (fixture->config, 3);
   test_server_set_info (fixture->server, SMALL_INFO);
@@ -320,11 +317,10 @@ test_own_limits (TestFixture   *fixture,
 
 /* A service that does not say takes a hundred. */
 static void
-test_default_limit (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_default_limit (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_batch_size (fixture->config, 10000);
-  test_server_push (fixture->server, "/info", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/info", (TestReply){ .status = 404, .repeat = -1 });
   test_fixture_start (fixture);
   test_emit_many (fixture->exporter, 250);
   test_assert_flush (fixture->exporter, 250);
@@ -333,8 +329,7 @@ test_default_limit (TestFixture   *fixture,
 
 /* A record that is larger than a request may be now is cut, not lost. */
 static void
-test_too_large (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_too_large (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) request = NULL;
 
@@ -351,14 +346,13 @@ test_too_large (TestFixture   *fixture,
 /* Batches that were made before the answer came, and wait, are cut as well: no request that is begun
  * later is too large. */
 static void
-test_narrowed (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_narrowed (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_in_flight (fixture->config, 1);
   lsobs_config_set_max_batch_size (fixture->config, 50);
   test_server_set_info (fixture->server, SMALL_INFO);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 413 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 413 });
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 50);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
@@ -380,8 +374,7 @@ test_narrowed (TestFixture   *fixture,
 
 /* A service that wants no multipart gets none from then on. */
 static void
-test_no_multipart (TestFixture   *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_no_multipart (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   guint n_before;
 
@@ -397,12 +390,12 @@ test_no_multipart (TestFixture   *fixture,
 
 /* ... unless the program insists. */
 static void
-test_insist (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_insist (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_MULTIPART);
-  test_server_set_info (fixture->server,
-                        "{\"batch_ingest_config\":{\"use_multipart_endpoint\":false,\"size_limit\":7}}");
+  test_server_set_info (
+      fixture->server,
+      "{\"batch_ingest_config\":{\"use_multipart_endpoint\":false,\"size_limit\":7}}");
   test_fixture_start (fixture);
   learn (fixture, knows_small_info);
   send_one (fixture);
@@ -411,8 +404,7 @@ test_insist (TestFixture   *fixture,
 
 /* Single runs are still one at a time, whatever the service says. */
 static void
-test_runs (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_runs (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_RUNS);
   test_server_set_info (fixture->server, SMALL_INFO);
@@ -427,8 +419,7 @@ test_runs (TestFixture   *fixture,
 
 /* A question without an answer does not hold up the end. */
 static void
-test_shutdown (TestFixture   *fixture,
-               gconstpointer  data)
+test_shutdown (TestFixture *fixture, gconstpointer data)
 {
   const TestReply *reply = data;
   gint64 start;
@@ -445,12 +436,11 @@ test_shutdown (TestFixture   *fixture,
 
 /* In a context of the program's: what is under way ends in its time. */
 static void
-test_context (TestFixture   *fixture,
-              gconstpointer  data)
+test_context (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GMainContext) context = data != NULL ? g_main_context_new () : NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
   test_fixture_start_in (fixture, context != NULL ? context : g_main_context_default ());
   for (guint i = 0; i < 3; i++)
     send_one (fixture);
@@ -464,8 +454,7 @@ test_context (TestFixture   *fixture,
 }
 
 static void
-test_context_answer (TestFixture   *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_context_answer (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_server_set_info (fixture->server, SMALL_INFO);
   test_fixture_start_in (fixture, g_main_context_default ());
@@ -476,11 +465,10 @@ test_context_answer (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   static const TestReply hang = { .mode = TEST_REPLY_HANG };
   static const TestReply slow = {

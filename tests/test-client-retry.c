@@ -34,14 +34,14 @@ typedef struct
 
 /* Twice no, then yes. */
 static void
-test_then_accepted (TestFixture   *fixture,
-                    gconstpointer  data)
+test_then_accepted (TestFixture *fixture, gconstpointer data)
 {
   const Answer *answer = data;
 
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = answer->status, .headers = answer->headers, .repeat = 2 });
+                    (TestReply){
+                        .status = answer->status, .headers = answer->headers, .repeat = 2 });
   test_emit_many (fixture->exporter, 3);
   test_assert_flush (fixture->exporter, 3);
 
@@ -55,15 +55,15 @@ test_then_accepted (TestFixture   *fixture,
 }
 
 static void
-test_for_ever (TestFixture   *fixture,
-               gconstpointer  data)
+test_for_ever (TestFixture *fixture, gconstpointer data)
 {
   guint max_attempts = GPOINTER_TO_UINT (data);
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_max_attempts (fixture->config, max_attempts);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 503, .body = "too busy", .repeat = -1 });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .status = 503, .body = "too busy", .repeat = -1 });
   test_emit_many (fixture->exporter, 4);
   error = test_flush_with_loss (fixture->exporter, 4);
 
@@ -78,8 +78,7 @@ test_for_ever (TestFixture   *fixture,
 
 /* Another attempt could not change these. */
 static void
-test_at_once (TestFixture   *fixture,
-              gconstpointer  data)
+test_at_once (TestFixture *fixture, gconstpointer data)
 {
   guint status = GPOINTER_TO_UINT (data);
   g_autofree char *number = g_strdup_printf ("%u", status);
@@ -88,7 +87,8 @@ test_at_once (TestFixture   *fixture,
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_RUNS);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = status, .body = "{\"error\":\"no good\"}", .repeat = -1 });
+                    (TestReply){
+                        .status = status, .body = "{\"error\":\"no good\"}", .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
 
@@ -99,15 +99,14 @@ test_at_once (TestFixture   *fixture,
 }
 
 static void
-test_backoff (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_backoff (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
 
   lsobs_config_set_retry_delay (fixture->config, 100);
   lsobs_config_set_max_attempts (fixture->config, 3);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 500, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 500, .repeat = 2 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
 
@@ -129,11 +128,11 @@ get_gap (TestServer *server)
 }
 
 static void
-test_retry_after_seconds (TestFixture   *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_retry_after_seconds (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = "Retry-After: 1" });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
 
@@ -142,8 +141,7 @@ test_retry_after_seconds (TestFixture   *fixture,
 }
 
 static void
-test_retry_after_date (TestFixture   *fixture,
-                       gconstpointer  data)
+test_retry_after_date (TestFixture *fixture, gconstpointer data)
 {
   gint64 seconds = GPOINTER_TO_INT (data);
   g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
@@ -152,7 +150,7 @@ test_retry_after_date (TestFixture   *fixture,
   g_autofree char *header = g_strconcat ("Retry-After: ", date, NULL);
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
 
@@ -164,13 +162,12 @@ test_retry_after_date (TestFixture   *fixture,
 
 /* What makes no sense is as good as no header. */
 static void
-test_retry_after_garbage (TestFixture   *fixture,
-                          gconstpointer  data)
+test_retry_after_garbage (TestFixture *fixture, gconstpointer data)
 {
   g_autofree char *header = g_strconcat ("Retry-After: ", (const char *) data, NULL);
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpint (get_gap (fixture->server), <=, test_get_slack_ms ());
@@ -178,8 +175,7 @@ test_retry_after_garbage (TestFixture   *fixture,
 
 /* The wait is capped, or the batch would be given up at once as one that cannot be sent in time. */
 static void
-test_retry_after_absurd (TestFixture   *fixture,
-                         gconstpointer  data)
+test_retry_after_absurd (TestFixture *fixture, gconstpointer data)
 {
   g_autofree char *header = g_strconcat ("Retry-After: ", (const char *) data, NULL);
   g_autoptr (GError) error = NULL;
@@ -188,7 +184,7 @@ test_retry_after_absurd (TestFixture   *fixture,
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 429, .headers = header, .repeat = -1 });
+                    (TestReply){ .status = 429, .headers = header, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   g_assert_true (test_log_wait ("Attempt 1 failed, the next one comes in 60000 ms"));
 
@@ -207,14 +203,14 @@ test_retry_after_absurd (TestFixture   *fixture,
 
 /* One batch was told to wait: so do all others. */
 static void
-test_shared_wait (TestFixture   *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_shared_wait (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) first = NULL;
 
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = "Retry-After: 1" });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
   test_emit (fixture->exporter, "first");
   g_assert_true (test_log_wait ("Attempt 1 failed"));
 
@@ -232,14 +228,14 @@ test_shared_wait (TestFixture   *fixture,
 
 /* The wait outlives the batch that was told to: here it had but one attempt. */
 static void
-test_shared_wait_after_loss (TestFixture   *fixture,
-                             gconstpointer  data G_GNUC_UNUSED)
+test_shared_wait_after_loss (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = "Retry-After: 1" });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
   test_emit (fixture->exporter, "first");
   error = test_flush_with_loss (fixture->exporter, 1);
   test_emit (fixture->exporter, "second");
@@ -251,8 +247,7 @@ test_shared_wait_after_loss (TestFixture   *fixture,
 /* --- no answer ----------------------------------------------------------------------------- */
 
 static void
-test_hang (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
   g_autoptr (GError) error = NULL;
@@ -260,7 +255,7 @@ test_hang (TestFixture   *fixture,
   lsobs_config_set_request_timeout (fixture->config, 100);
   lsobs_config_set_max_attempts (fixture->config, 2);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, 2);
   error = test_flush_with_loss (fixture->exporter, 2);
 
@@ -271,21 +266,19 @@ test_hang (TestFixture   *fixture,
 }
 
 static void
-test_hang_once (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_hang_once (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_request_timeout (fixture->config, test_is_instrumented () ? 3000 : 500);
   lsobs_config_set_max_attempts (fixture->config, 10);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_RETRIES), >=, 1);
 }
 
 static void
-test_refused (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *url = NULL;
   g_autoptr (GSocket) socket = NULL;
@@ -308,8 +301,7 @@ test_refused (TestFixture   *fixture,
 /* Who takes the connection, and never says a word of TLS: that is given up long before the request would
  * be. */
 static void
-test_mute (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_mute (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
   g_autofree char *plain = NULL;
@@ -345,28 +337,26 @@ test_mute (TestFixture   *fixture,
 }
 
 static void
-test_reset (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_reset (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_attempts (fixture->config, 4);
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "before");
   test_assert_flush (fixture->exporter, 1);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_RESET, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = 2 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 4);
 }
 
 static void
-test_reset_for_ever (TestFixture   *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_reset_for_ever (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_max_attempts (fixture->config, 3);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_RESET, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
@@ -374,15 +364,23 @@ test_reset_for_ever (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 static void
 add_statuses (void)
 {
   static const Answer answers[] = {
-    { 408, NULL }, { 425, NULL }, { 429, NULL }, { 499, NULL }, { 500, NULL },
-    { 502, NULL }, { 503, NULL }, { 504, NULL }, { 599, NULL },
-    { 429, "Retry-After: 0" }, { 503, "Retry-After: 0" },
+    { 408, NULL },
+    { 425, NULL },
+    { 429, NULL },
+    { 499, NULL },
+    { 500, NULL },
+    { 502, NULL },
+    { 503, NULL },
+    { 504, NULL },
+    { 599, NULL },
+    { 429, "Retry-After: 0" },
+    { 503, "Retry-After: 0" },
   };
   static const guint refusals[] = {
     400, 402, 405, 406, 410, 411, 415, 418, 422, 431, 451, 501, 505,
@@ -390,8 +388,9 @@ add_statuses (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
     {
-      g_autofree char *path = g_strdup_printf ("/client/retry/then-accepted/%u%s", answers[i].status,
-                                               answers[i].headers != NULL ? "-retry-after" : "");
+      g_autofree char *path =
+          g_strdup_printf ("/client/retry/then-accepted/%u%s", answers[i].status,
+                           answers[i].headers != NULL ? "-retry-after" : "");
 
       ADD (path, &answers[i], test_then_accepted);
     }
@@ -404,10 +403,9 @@ add_statuses (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
-  static const char * const garbage[] = {
+  static const char *const garbage[] = {
     "soon", "-5", "1.5", "0x10", "1 second", "Xyz, 99 Foo 2026 99:99:99 GMT", "",
   };
 

@@ -14,8 +14,7 @@
 
 /* Sends a run's create, then its update. */
 static void
-send_run (TestFixture *fixture,
-          char       **id)
+send_run (TestFixture *fixture, char **id)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (JsonNode) inputs = test_new_payload ("in");
@@ -32,13 +31,11 @@ send_run (TestFixture *fixture,
 
 /* Checks what is the same in all requests. */
 static TestRequest *
-get_checked (TestFixture *fixture,
-             guint        index,
-             const char  *method,
-             const char  *path)
+get_checked (TestFixture *fixture, guint index, const char *method, const char *path)
 {
   g_autoptr (TestRequest) request = test_get_request (fixture->server, index);
-  g_autofree char *length = g_strdup_printf ("%" G_GSIZE_FORMAT, g_bytes_get_size (request->raw_body));
+  g_autofree char *length =
+      g_strdup_printf ("%" G_GSIZE_FORMAT, g_bytes_get_size (request->raw_body));
 
   g_assert_cmpstr (request->method, ==, method);
   g_assert_cmpstr (request->path, ==, path);
@@ -55,8 +52,7 @@ get_checked (TestFixture *fixture,
 }
 
 static void
-assert_create (WireOp     *op,
-               const char *id)
+assert_create (WireOp *op, const char *id)
 {
   g_assert_cmpstr (op->op, ==, "post");
   g_assert_cmpstr (op->id, ==, id);
@@ -72,8 +68,7 @@ assert_create (WireOp     *op,
 
 /* Only what the end has brought, beside the identity. */
 static void
-assert_update (WireOp     *op,
-               const char *id)
+assert_update (WireOp *op, const char *id)
 {
   g_assert_cmpstr (op->op, ==, "patch");
   g_assert_cmpstr (op->id, ==, id);
@@ -87,8 +82,7 @@ assert_update (WireOp     *op,
 }
 
 static void
-test_mode_runs (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_mode_runs (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *id = NULL;
   g_autofree char *path = NULL;
@@ -109,15 +103,16 @@ test_mode_runs (TestFixture   *fixture,
   g_assert_null (test_request_get_header (update, "x-idempotency-key"));
   g_assert_cmpstr (test_request_get_header (update, "Content-Type"), ==, "application/json");
   assert_update (g_ptr_array_index (update->wire->ops, 0), id);
-  g_assert_false (json_object_has_member (((WireOp *) g_ptr_array_index (update->wire->ops, 0))->sent, "id"));
+  g_assert_false (
+      json_object_has_member (((WireOp *) g_ptr_array_index (update->wire->ops, 0))->sent, "id"));
 }
 
 static void
-check_bulk (TestFixture  *fixture,
-            const char   *id,
-            const char   *path,
-            const char   *type,
-            WireEndpoint  endpoint)
+check_bulk (TestFixture *fixture,
+            const char *id,
+            const char *path,
+            const char *type,
+            WireEndpoint endpoint)
 {
   for (guint i = 0; i < 2; i++)
     {
@@ -135,8 +130,7 @@ check_bulk (TestFixture  *fixture,
 }
 
 static void
-test_mode_batch (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_mode_batch (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *id = NULL;
 
@@ -147,8 +141,7 @@ test_mode_batch (TestFixture   *fixture,
 
 /* Auto begins with multipart. */
 static void
-test_mode_multipart (TestFixture   *fixture,
-                     gconstpointer  data)
+test_mode_multipart (TestFixture *fixture, gconstpointer data)
 {
   g_autofree char *id = NULL;
   g_autoptr (TestRequest) first = NULL;
@@ -156,8 +149,8 @@ test_mode_multipart (TestFixture   *fixture,
 
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   send_run (fixture, &id);
-  check_bulk (fixture, id, "/runs/multipart", "multipart/form-data; boundary=",
-              WIRE_ENDPOINT_MULTIPART);
+  check_bulk (fixture, id, "/runs/multipart",
+              "multipart/form-data; boundary=", WIRE_ENDPOINT_MULTIPART);
 
   /* a new boundary each time */
   first = test_get_request (fixture->server, 0);
@@ -169,10 +162,10 @@ test_mode_multipart (TestFixture   *fixture,
 /* --- address and headers ------------------------------------------------------------------- */
 
 static void
-test_trailing_slashes (TestFixture   *fixture,
-                       gconstpointer  data)
+test_trailing_slashes (TestFixture *fixture, gconstpointer data)
 {
-  g_autofree char *url = g_strconcat (test_server_get_url (fixture->server), (const char *) data, NULL);
+  g_autofree char *url =
+      g_strconcat (test_server_get_url (fixture->server), (const char *) data, NULL);
   g_autofree char *id = NULL;
   g_autoptr (TestRequest) request = NULL;
   gboolean is_below = strstr (data, "api") != NULL;
@@ -184,8 +177,7 @@ test_trailing_slashes (TestFixture   *fixture,
 }
 
 static void
-test_workspace (TestFixture   *fixture,
-                gconstpointer  data)
+test_workspace (TestFixture *fixture, gconstpointer data)
 {
   const char *workspace = data;
   g_autofree char *id = NULL;
@@ -202,8 +194,7 @@ test_workspace (TestFixture   *fixture,
 
 /* A service on this machine may go without a key. */
 static void
-test_no_key (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_no_key (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) request = NULL;
 
@@ -219,8 +210,7 @@ test_no_key (TestFixture   *fixture,
 
 /* The config was copied: it may change without any effect. */
 static void
-test_config_is_copied (TestFixture   *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_config_is_copied (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) request = NULL;
 
@@ -235,8 +225,7 @@ test_config_is_copied (TestFixture   *fixture,
 }
 
 static void
-test_bytes_sent (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_bytes_sent (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gsize n_bytes = 0;
 
@@ -262,8 +251,7 @@ test_bytes_sent (TestFixture   *fixture,
 /* However many requests there are, as many connections as may be in flight, and one for the question
  * what the service can do. */
 static void
-test_keep_alive (TestFixture   *fixture,
-                 gconstpointer  data)
+test_keep_alive (TestFixture *fixture, gconstpointer data)
 {
   guint max_in_flight = GPOINTER_TO_UINT (data);
 
@@ -294,8 +282,7 @@ count_open (TestServer *server)
 
 /* A service that is slow to answer never has more requests than it may have. */
 static void
-test_max_in_flight (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_max_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_batch_size (fixture->config, 1);
   lsobs_config_set_max_in_flight (fixture->config, 3);
@@ -316,18 +303,18 @@ test_max_in_flight (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
   ADD ("/client/mode/runs", NULL, test_mode_runs);
   ADD ("/client/mode/batch", NULL, test_mode_batch);
-  ADD ("/client/mode/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_mode_multipart);
+  ADD ("/client/mode/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART),
+       test_mode_multipart);
   ADD ("/client/mode/auto", GINT_TO_POINTER (LSOBS_INGEST_MODE_AUTO), test_mode_multipart);
   ADD ("/client/url/slash", "/", test_trailing_slashes);
   ADD ("/client/url/slashes", "///", test_trailing_slashes);

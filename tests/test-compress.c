@@ -28,8 +28,7 @@ skip_missing (const Kind *kind)
 }
 
 static GBytes *
-unpack (LsobsCompression  kind,
-        GBytes           *packed)
+unpack (LsobsCompression kind, GBytes *packed)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) bytes = NULL;
@@ -55,9 +54,7 @@ unpack (LsobsCompression  kind,
 }
 
 static void
-assert_round_trip (LsobsCompressor *compressor,
-                   const Kind      *kind,
-                   GBytes          *body)
+assert_round_trip (LsobsCompressor *compressor, const Kind *kind, GBytes *body)
 {
   g_autoptr (GBytes) packed = _lsobs_compressor_run (compressor, body);
   g_autoptr (GBytes) again = NULL;
@@ -70,8 +67,7 @@ assert_round_trip (LsobsCompressor *compressor,
 
 /* (transfer full): text that a body could be made of, the same for the same number */
 static GBytes *
-make_body (gsize   size,
-           guint32 seed)
+make_body (gsize size, guint32 seed)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
   GString *text = g_string_sized_new (size + 100);
@@ -204,19 +200,16 @@ test_unused (gconstpointer data)
 }
 
 static void
-add (const char *name,
-     const Kind *kind,
-     void      (*test) (gconstpointer data))
+add (const char *name, const Kind *kind, void (*test) (gconstpointer data))
 {
-  g_autofree char *path =
-      g_strdup_printf ("/compress/%s/%s-%d", name, _lsobs_compression_get_name (kind->kind), kind->level);
+  g_autofree char *path = g_strdup_printf ("/compress/%s/%s-%d", name,
+                                           _lsobs_compression_get_name (kind->kind), kind->level);
 
   g_test_add_data_func (path, kind, test);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   static const Kind kinds[] = {
     { LSOBS_COMPRESSION_GZIP, 1 }, { LSOBS_COMPRESSION_GZIP, 9 }, { LSOBS_COMPRESSION_GZIP, 22 },

@@ -10,13 +10,12 @@
 
 /* The settings that are text. */
 
-#define SECRET  "lsv2_pt_5ec4e7"
-#define REMOTE  "https://traces.example.com"
-#define LOCAL   "http://127.0.0.1:9"
+#define SECRET "lsv2_pt_5ec4e7"
+#define REMOTE "https://traces.example.com"
+#define LOCAL  "http://127.0.0.1:9"
 
 static void
-assert_message (const GError *error,
-                const char   *words)
+assert_message (const GError *error, const char *words)
 {
   g_autofree char *message = NULL;
 
@@ -30,8 +29,7 @@ assert_message (const GError *error,
 }
 
 static void
-assert_invalid (LsobsConfig *config,
-                const char  *words)
+assert_invalid (LsobsConfig *config, const char *words)
 {
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
   g_autoptr (GError) error = NULL;
@@ -124,8 +122,7 @@ static const TextRow url_rows[] = {
 };
 
 static void
-check_text (const TextRow  *row,
-            void          (*set) (LsobsConfig *config, const char *value))
+check_text (const TextRow *row, void (*set) (LsobsConfig *config, const char *value))
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (SECRET, NULL);
 
@@ -260,10 +257,7 @@ test_no_place_for_error (void)
 /* What is tolerated is not sent as it was written. */
 
 static TestRequest *
-send_one (TestServer *server,
-          const char *url_format,
-          const char *key,
-          const char *workspace_id)
+send_one (TestServer *server, const char *url_format, const char *key, const char *workspace_id)
 {
   g_autofree char *url = NULL;
   g_autoptr (LsobsConfig) config = lsobs_config_new (key, NULL);
@@ -362,16 +356,15 @@ test_missing_key (gconstpointer data)
 }
 
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
 \
-      g_test_add_data_func (path, &rows[i], func); \
-    }
+   g_test_add_data_func (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

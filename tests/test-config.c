@@ -23,7 +23,9 @@ typedef struct
 } NumberRow;
 
 #define NUMBER(name, id, initial, min, max) \
-  { name, lsobs_config_set_##id, lsobs_config_get_##id, initial, min, max }
+ { \
+  name, lsobs_config_set_##id, lsobs_config_get_##id, initial, min, max \
+ }
 
 static const NumberRow number_rows[] = {
   NUMBER ("flush-interval", flush_interval, 2000, 1, 86400000),
@@ -50,7 +52,8 @@ typedef struct
 } StringRow;
 
 static const StringRow string_rows[] = {
-  { "api-url", lsobs_config_set_api_url, lsobs_config_get_api_url, "https://api.smith.langchain.com" },
+  { "api-url", lsobs_config_set_api_url, lsobs_config_get_api_url,
+    "https://api.smith.langchain.com" },
   { "project-name", lsobs_config_set_project_name, lsobs_config_get_project_name, "default" },
   { "workspace-id", lsobs_config_set_workspace_id, lsobs_config_get_workspace_id, NULL },
   { "failed-traces-dir", lsobs_config_set_failed_traces_dir, lsobs_config_get_failed_traces_dir,
@@ -73,8 +76,7 @@ in_words (const char *message)
 }
 
 static void
-assert_message (const GError *error,
-                const char   *setting)
+assert_message (const GError *error, const char *setting)
 {
   g_autofree char *words = in_words (error->message);
 
@@ -87,8 +89,7 @@ assert_message (const GError *error,
 
 /* No object is made, of any kind. */
 static void
-assert_no_observer (LsobsConfig *config,
-                    const char  *setting)
+assert_no_observer (LsobsConfig *config, const char *setting)
 {
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
   g_autoptr (GError) error = NULL;
@@ -112,8 +113,7 @@ assert_no_observer (LsobsConfig *config,
 }
 
 static void
-assert_invalid (LsobsConfig *config,
-                const char  *setting)
+assert_invalid (LsobsConfig *config, const char *setting)
 {
   g_autoptr (GError) error = NULL;
 
@@ -189,17 +189,13 @@ test_new (void)
 /* Properties: each is set by both ways, and told of when it changes */
 
 static void
-count_cb (GObject    *object,
-          GParamSpec *pspec,
-          gpointer    user_data)
+count_cb (GObject *object, GParamSpec *pspec, gpointer user_data)
 {
   (*(guint *) user_data)++;
 }
 
 static guint *
-count_notify (LsobsConfig *config,
-              const char  *name,
-              guint       *n)
+count_notify (LsobsConfig *config, const char *name, guint *n)
 {
   g_autofree char *signal = g_strconcat ("notify::", name, NULL);
 
@@ -306,7 +302,8 @@ typedef struct
 } SwitchRow;
 
 static const SwitchRow switch_rows[] = {
-  { "allow-plain-http", lsobs_config_set_allow_plain_http, lsobs_config_get_allow_plain_http, FALSE },
+  { "allow-plain-http", lsobs_config_set_allow_plain_http, lsobs_config_get_allow_plain_http,
+    FALSE },
   { "tracing-enabled", lsobs_config_set_tracing_enabled, lsobs_config_get_tracing_enabled, TRUE },
   { "trust-incoming-headers", lsobs_config_set_trust_incoming_headers,
     lsobs_config_get_trust_incoming_headers, FALSE },
@@ -458,16 +455,13 @@ test_number (gconstpointer data)
 }
 
 static void
-add_number_case (const NumberRow *row,
-                 const char      *name,
-                 gint64           value,
-                 gboolean         valid)
+add_number_case (const NumberRow *row, const char *name, gint64 value, gboolean valid)
 {
   g_autofree char *path = g_strdup_printf ("/config/number/%s/%s", row->name, name);
   NumberCase *test = &number_cases[n_number_cases++];
 
   g_assert_cmpuint (n_number_cases, <=, G_N_ELEMENTS (number_cases));
-  *test = (NumberCase) { row, value, valid };
+  *test = (NumberCase){ row, value, valid };
   g_test_add_data_func (path, test, test_number);
 }
 
@@ -567,16 +561,15 @@ test_later_changes (void)
 }
 
 #define ADD_ROWS(prefix, rows, name, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].name, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].name, NULL); \
 \
-      g_test_add_data_func (path, &rows[i], func); \
-    }
+   g_test_add_data_func (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -8,18 +8,17 @@
 /* The conformance list, item 10: parent and child send their own, and nothing is sent twice. */
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
 }
 
 static void
-trace (RunFixture *fixture,
-       const char *name)
+trace (RunFixture *fixture, const char *name)
 {
-  g_autoptr (LsobsRun) run = lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRun) child = lsobs_run_start_child (run, name, LSOBS_RUN_TYPE_TOOL, NULL);
 
   lsobs_run_end (child, NULL);
@@ -27,16 +26,14 @@ trace (RunFixture *fixture,
 }
 
 static void
-trace_in_child (RunFixture *fixture,
-                gpointer    data G_GNUC_UNUSED)
+trace_in_child (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   trace (fixture, "child");
   fork_child_flush (fixture);
 }
 
 static void
-test_fork (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *text = NULL;
 
@@ -60,8 +57,7 @@ test_fork (RunFixture    *fixture,
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -9,7 +9,7 @@
 #include "test-helpers.h"
 
 #define ITEM "item 7: "
-#define ALL 10
+#define ALL  10
 
 /* A time in ms that any wait in here is shorter than, and a minute is not. */
 #define SOON_MS 20000
@@ -25,46 +25,75 @@ count_requests (TestFixture *fixture)
 typedef struct
 {
   const char *path;
-  const char *what;      /* the item's words */
+  const char *what; /* the item's words */
   TestReply reply;
-  guint n_requests;      /* how many it takes, the good one counted */
-  gint64 min_ms;         /* how long that takes at the least */
+  guint n_requests; /* how many it takes, the good one counted */
+  gint64 min_ms;    /* how long that takes at the least */
 } GoodRow;
 
 static const GoodRow good_rows[] = {
-  { "202", "202 is delivered at once",
-    { .status = 202 }, 1, 0 },
-  { "429", "429 without Retry-After is tried again",
-    { .status = 429, .body = "{\"detail\":\"Rate limit exceeded\"}" }, 2, 0 },
-  { "429-retry-after-1", "429 with Retry-After: 1 waits a second",
-    { .status = 429, .headers = "Retry-After: 1" }, 2, 1000 },
-  { "429-retry-after-garbage", "429 with garbage in Retry-After waits as without it",
-    { .status = 429, .headers = "Retry-After: soon, I hope" }, 2, 0 },
-  { "429-retry-after-negative", "429 with a negative Retry-After waits as without it",
-    { .status = 429, .headers = "Retry-After: -5" }, 2, 0 },
-  { "429-retry-after-past-date", "429 with an HTTP date in the past is tried again",
-    { .status = 429, .headers = "Retry-After: Sun, 01 Mar 2026 09:30:15 GMT" }, 2, 0 },
-  { "500-500-202", "500 twice, then 202",
-    { .status = 500, .repeat = 2 }, 3, 0 },
-  { "reset", "a connection that is reset is tried again",
-    { .mode = TEST_REPLY_RESET }, 2, 0 },
-  { "slow-body", "a slow body of a good answer is delivered",
-    { .mode = TEST_REPLY_SLOW_BODY, .status = 202, .body_length = 200, .delay_ms = 1 }, 1, 0 },
-  { "endless-body", "a good answer whose body takes for ever is delivered",
-    { .mode = TEST_REPLY_SLOW_BODY, .status = 202, .body_length = 10 * 1024 * 1024, .delay_ms = 50 },
-    1, 0 },
-  { "early-close", "a good answer that breaks off is delivered",
-    { .mode = TEST_REPLY_EARLY_CLOSE, .status = 202, .body_length = 4096 }, 1, 0 },
-  { "html-503", "an HTML error of a load balancer is tried again",
-    { .status = 503, .headers = "Content-Type: text/html",
-      .body = "<html><h1>503 Service Temporarily Unavailable</h1></html>" }, 2, 0 },
-  { "202-large", "202 with a body of 10 MB is delivered",
-    { .status = 202, .body_length = 10 * 1024 * 1024 }, 1, 0 },
+  { "202", "202 is delivered at once", { .status = 202 }, 1, 0 },
+  { "429",
+    "429 without Retry-After is tried again",
+    { .status = 429, .body = "{\"detail\":\"Rate limit exceeded\"}" },
+    2,
+    0 },
+  { "429-retry-after-1",
+    "429 with Retry-After: 1 waits a second",
+    { .status = 429, .headers = "Retry-After: 1" },
+    2,
+    1000 },
+  { "429-retry-after-garbage",
+    "429 with garbage in Retry-After waits as without it",
+    { .status = 429, .headers = "Retry-After: soon, I hope" },
+    2,
+    0 },
+  { "429-retry-after-negative",
+    "429 with a negative Retry-After waits as without it",
+    { .status = 429, .headers = "Retry-After: -5" },
+    2,
+    0 },
+  { "429-retry-after-past-date",
+    "429 with an HTTP date in the past is tried again",
+    { .status = 429, .headers = "Retry-After: Sun, 01 Mar 2026 09:30:15 GMT" },
+    2,
+    0 },
+  { "500-500-202", "500 twice, then 202", { .status = 500, .repeat = 2 }, 3, 0 },
+  { "reset", "a connection that is reset is tried again", { .mode = TEST_REPLY_RESET }, 2, 0 },
+  { "slow-body",
+    "a slow body of a good answer is delivered",
+    { .mode = TEST_REPLY_SLOW_BODY, .status = 202, .body_length = 200, .delay_ms = 1 },
+    1,
+    0 },
+  { "endless-body",
+    "a good answer whose body takes for ever is delivered",
+    { .mode = TEST_REPLY_SLOW_BODY,
+      .status = 202,
+      .body_length = 10 * 1024 * 1024,
+      .delay_ms = 50 },
+    1,
+    0 },
+  { "early-close",
+    "a good answer that breaks off is delivered",
+    { .mode = TEST_REPLY_EARLY_CLOSE, .status = 202, .body_length = 4096 },
+    1,
+    0 },
+  { "html-503",
+    "an HTML error of a load balancer is tried again",
+    { .status = 503,
+      .headers = "Content-Type: text/html",
+      .body = "<html><h1>503 Service Temporarily Unavailable</h1></html>" },
+    2,
+    0 },
+  { "202-large",
+    "202 with a body of 10 MB is delivered",
+    { .status = 202, .body_length = 10 * 1024 * 1024 },
+    1,
+    0 },
 };
 
 static void
-test_good (TestFixture   *fixture,
-           gconstpointer  data)
+test_good (TestFixture *fixture, gconstpointer data)
 {
   const GoodRow *row = data;
   gint64 start = g_get_monotonic_time ();
@@ -83,17 +112,17 @@ test_good (TestFixture   *fixture,
 
 /* A date has whole seconds, so that it may be over at once. */
 static void
-test_retry_after_date (TestFixture   *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_retry_after_date (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GDateTime) date = g_date_time_new_from_unix_utc (g_get_real_time () / G_USEC_PER_SEC + 2);
+  g_autoptr (GDateTime) date =
+      g_date_time_new_from_unix_utc (g_get_real_time () / G_USEC_PER_SEC + 2);
   g_autofree char *text = g_date_time_format (date, "%a, %d %b %Y %H:%M:%S GMT");
   g_autofree char *header = g_strconcat ("Retry-After: ", text, NULL);
   gint64 start = g_get_monotonic_time ();
 
   g_test_message (ITEM "429 with an HTTP date in Retry-After waits until then");
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
   test_emit_many (fixture->exporter, ALL);
   test_assert_flush (fixture->exporter, ALL);
   g_assert_cmpuint (count_requests (fixture), ==, 2);
@@ -103,8 +132,7 @@ test_retry_after_date (TestFixture   *fixture,
 
 /* Nobody waits for a day, and nothing is lost by not waiting. */
 static void
-test_retry_after_absurd (TestFixture   *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_retry_after_absurd (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
   g_autoptr (GError) error = NULL;
@@ -112,7 +140,7 @@ test_retry_after_absurd (TestFixture   *fixture,
   g_test_message (ITEM "429 with Retry-After: 86400 holds up neither a flush nor the end");
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 429, .headers = "Retry-After: 86400", .repeat = -1 });
+                    (TestReply){ .status = 429, .headers = "Retry-After: 86400", .repeat = -1 });
   test_emit_many (fixture->exporter, ALL);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 300, NULL, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
@@ -129,9 +157,7 @@ test_retry_after_absurd (TestFixture   *fixture,
 
 /* Called in the server's thread. */
 static gboolean
-refuse_bad_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
+refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   if (!test_bytes_contain (request->body, "\"bad\""))
     return FALSE;
@@ -141,8 +167,7 @@ refuse_bad_cb (TestRequest *request,
 }
 
 static void
-test_one_bad (TestFixture   *fixture,
-              gconstpointer  data)
+test_one_bad (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (WireTree) tree = NULL;
   g_autoptr (GError) error = NULL;
@@ -164,9 +189,7 @@ test_one_bad (TestFixture   *fixture,
 }
 
 static gboolean
-refuse_many_cb (TestRequest *request,
-                TestReply   *reply,
-                gpointer     data)
+refuse_many_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   if (test_request_get_n_ops (request) <= GPOINTER_TO_UINT (data))
     return FALSE;
@@ -177,8 +200,7 @@ refuse_many_cb (TestRequest *request,
 }
 
 static void
-test_too_large (TestFixture   *fixture,
-                gconstpointer  data)
+test_too_large (TestFixture *fixture, gconstpointer data)
 {
   guint n = GPOINTER_TO_UINT (data);
 
@@ -192,9 +214,7 @@ test_too_large (TestFixture   *fixture,
 }
 
 static gboolean
-conflict_cb (TestRequest *request,
-             TestReply   *reply,
-             gpointer     data)
+conflict_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   /* One of them is there already; whether the others are is not told. */
   if (!test_bytes_contain (request->body, "\"run-3\""))
@@ -205,8 +225,7 @@ conflict_cb (TestRequest *request,
 }
 
 static void
-test_conflict (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_conflict (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_test_message (ITEM "409 for one run of ten: all of them count as delivered");
   test_fixture_start (fixture);
@@ -220,8 +239,7 @@ test_conflict (TestFixture   *fixture,
 /* --- a service that is not the one ----------------------------------------------------------- */
 
 static void
-test_fall_back (TestFixture   *fixture,
-                gconstpointer  data)
+test_fall_back (TestFixture *fixture, gconstpointer data)
 {
   gboolean runs = GPOINTER_TO_INT (data);
   LsobsTransport *transport;
@@ -230,9 +248,9 @@ test_fall_back (TestFixture   *fixture,
                   runs ? " and batch" : "");
   test_fixture_start (fixture);
   transport = lsobs_exporter_get_transport (fixture->exporter);
-  test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
   if (runs)
-    test_server_push (fixture->server, "/runs/batch", (TestReply) { .status = 404, .repeat = -1 });
+    test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 404, .repeat = -1 });
   test_emit_many (fixture->exporter, ALL);
   test_assert_flush (fixture->exporter, ALL);
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==, ALL);
@@ -254,19 +272,27 @@ typedef struct
 } RefusalRow;
 
 #define REDIRECT(code) \
-  { "redirect-" #code, "a redirect (" #code "): one line in the log, not followed, and no hammering", \
-    { .status = code, .headers = "Location: /elsewhere", .repeat = -1 }, \
-    LSOBS_DROP_REASON_WRONG_ADDRESS }
+ { \
+  "redirect-" #code, \
+      "a redirect (" #code "): one line in the log, not followed, and no hammering", \
+      { .status = code, .headers = "Location: /elsewhere", .repeat = -1 }, \
+      LSOBS_DROP_REASON_WRONG_ADDRESS \
+ }
 
 static const RefusalRow refusal_rows[] = {
-  { "401", "401: one line in the log, and no hammering",
+  { "401",
+    "401: one line in the log, and no hammering",
     { .status = 401, .body = "{\"error\":\"Invalid token " TEST_KEY "\"}", .repeat = -1 },
     LSOBS_DROP_REASON_UNAUTHORIZED },
-  { "403", "403: one line in the log, and no hammering",
+  { "403",
+    "403: one line in the log, and no hammering",
     { .status = 403, .body = "{\"error\":\"Forbidden\"}", .repeat = -1 },
     LSOBS_DROP_REASON_UNAUTHORIZED },
-  { "monthly", "429 for a monthly limit: one line in the log, and no hammering",
-    { .status = 429, .body = "{\"detail\":\"Monthly unique traces usage limit exceeded\"}", .repeat = -1 },
+  { "monthly",
+    "429 for a monthly limit: one line in the log, and no hammering",
+    { .status = 429,
+      .body = "{\"detail\":\"Monthly unique traces usage limit exceeded\"}",
+      .repeat = -1 },
     LSOBS_DROP_REASON_QUOTA },
   REDIRECT (301),
   REDIRECT (302),
@@ -276,8 +302,7 @@ static const RefusalRow refusal_rows[] = {
 };
 
 static void
-test_refusal (TestFixture   *fixture,
-              gconstpointer  data)
+test_refusal (TestFixture *fixture, gconstpointer data)
 {
   const RefusalRow *row = data;
   g_autoptr (GError) error = NULL;
@@ -318,29 +343,28 @@ has_none_in_flight (gpointer data)
 
 /* As many requests as there can be find it out together. */
 static void
-test_refusal_in_flight (TestFixture   *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_refusal_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_test_message (ITEM "401 for several requests at once: one line in the log");
   lsobs_config_set_max_batch_size (fixture->config, ALL);
   lsobs_config_set_max_in_flight (fixture->config, 4);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 401, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 401, .repeat = -1 });
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 4 * ALL);
   g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
   test_server_release (fixture->server);
   g_assert_true (test_wait_until (has_none_in_flight, fixture->exporter, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_requests (fixture), ==, 4);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAUTHORIZED), ==, 4 * ALL);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAUTHORIZED), ==,
+                    4 * ALL);
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
 /* --- nobody there ---------------------------------------------------------------------------- */
 
 static void
-test_refused (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *url = NULL;
   g_autoptr (GSocket) socket = test_refusing_socket_new (&url);
@@ -361,15 +385,14 @@ test_refused (TestFixture   *fixture,
 }
 
 static void
-test_hang (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start;
   g_autoptr (GError) error = NULL;
 
   g_test_message (ITEM "a service that accepts and never answers: the end is bounded");
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, ALL);
   start = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 200, NULL, &error));
@@ -381,11 +404,10 @@ test_hang (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

@@ -31,9 +31,10 @@ static void
 trace_agent (TestFixture *fixture)
 {
   g_autoptr (JsonNode) question = parse ("{\"question\":\"Where is order 1138?\"}");
-  g_autoptr (JsonNode) messages = parse ("{\"messages\":[{\"role\":\"user\",\"content\":\"Where?\"}]}");
-  g_autoptr (LsobsRun) agent = lsobs_observer_start_run (fixture->observer, "agent",
-                                                         LSOBS_RUN_TYPE_CHAIN, question);
+  g_autoptr (JsonNode) messages =
+      parse ("{\"messages\":[{\"role\":\"user\",\"content\":\"Where?\"}]}");
+  g_autoptr (LsobsRun) agent =
+      lsobs_observer_start_run (fixture->observer, "agent", LSOBS_RUN_TYPE_CHAIN, question);
   g_autoptr (LsobsRun) model = NULL;
   g_autoptr (LsobsRun) search = NULL;
   g_autoptr (LsobsRun) lookup = NULL;
@@ -54,13 +55,11 @@ trace_agent (TestFixture *fixture)
   g_assert_true (lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL));
 }
 
-typedef void (*OpFunc) (TestRequest *request,
-                        WireOp      *op);
+typedef void (*OpFunc) (TestRequest *request, WireOp *op);
 
 /* Returns the number of operations. */
 static guint
-for_each_op (TestFixture *fixture,
-             OpFunc       func)
+for_each_op (TestFixture *fixture, OpFunc func)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_ingest (fixture->server);
   guint n = 0;
@@ -79,8 +78,7 @@ for_each_op (TestFixture *fixture,
 /* --- 1 --------------------------------------------------------------------------------------- */
 
 static void
-test_headers (TestFixture   *fixture,
-              gconstpointer  data)
+test_headers (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GPtrArray) requests = NULL;
 
@@ -89,7 +87,8 @@ test_headers (TestFixture   *fixture,
   test_fixture_start (fixture);
   /* Even a service that says it back does not bring it into the log. */
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 503, .body = "{\"error\":\"key " TEST_KEY " is busy\"}" });
+                    (TestReply){ .status = 503,
+                                 .body = "{\"error\":\"key " TEST_KEY " is busy\"}" });
   trace_agent (fixture);
 
   requests = test_server_dup_requests (fixture->server);
@@ -111,8 +110,7 @@ test_headers (TestFixture   *fixture,
 
 /* The judge has parsed the body strictly; what is left is what it is lenient about elsewhere. */
 static void
-test_multipart (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_multipart (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) requests = NULL;
   guint n_parts = 0;
@@ -129,7 +127,8 @@ test_multipart (TestFixture   *fixture,
       TestRequest *request = g_ptr_array_index (requests, i);
       const char *type = test_request_get_header (request, "Content-Type");
       g_autoptr (GError) error = NULL;
-      g_autoptr (GPtrArray) parts = wire_multipart_parse (type, request->raw_body, WIRE_STRICT, &error);
+      g_autoptr (GPtrArray) parts =
+          wire_multipart_parse (type, request->raw_body, WIRE_STRICT, &error);
       gsize size;
       const char *body = g_bytes_get_data (request->raw_body, &size);
 
@@ -151,15 +150,12 @@ test_multipart (TestFixture   *fixture,
 }
 
 static void
-check_main (TestRequest *request G_GNUC_UNUSED,
-            WireOp      *op)
+check_main (TestRequest *request G_GNUC_UNUSED, WireOp *op)
 {
-  static const char * const needed[] = {
-    "id", "trace_id", "dotted_order", "name", "run_type", "start_time", "session_name"
-  };
-  static const char * const out_of_band[] = {
-    "inputs", "outputs", "events", "extra", "error", "serialized"
-  };
+  static const char *const needed[] = { "id",       "trace_id",   "dotted_order", "name",
+                                        "run_type", "start_time", "session_name" };
+  static const char *const out_of_band[] = { "inputs", "outputs", "events",
+                                             "extra",  "error",   "serialized" };
 
   for (guint i = 0; i < G_N_ELEMENTS (needed); i++)
     g_assert_cmpstr (json_object_get_string_member_with_default (op->sent, needed[i], ""), !=, "");
@@ -171,8 +167,7 @@ check_main (TestRequest *request G_GNUC_UNUSED,
 }
 
 static void
-test_main_part (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_main_part (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   ITEM ("3", "the main part has its identity, and none of the six out-of-band fields");
   test_fixture_start (fixture);
@@ -192,8 +187,7 @@ parse_stamp (const char *segment)
 }
 
 static void
-check_place (TestRequest *request G_GNUC_UNUSED,
-             WireOp      *op)
+check_place (TestRequest *request G_GNUC_UNUSED, WireOp *op)
 {
   const char *path = json_object_get_string_member (op->sent, "dotted_order");
   const char *parent = json_object_get_string_member_with_default (op->sent, "parent_run_id", NULL);
@@ -203,21 +197,21 @@ check_place (TestRequest *request G_GNUC_UNUSED,
 
   for (guint i = 0; i < n; i++)
     g_assert_cmpuint (strlen (segments[i]), ==, 22 + 36);
-  g_assert_true ((parent == NULL) == (n == 1));                                            /* D1, D2 */
-  g_assert_cmpstr (segments[0] + 22, ==, json_object_get_string_member (op->sent, "trace_id")); /* D3 */
-  g_assert_cmpstr (segments[n - 1] + 22, ==, op->id);                                          /* D4 */
+  g_assert_true ((parent == NULL) == (n == 1)); /* D1, D2 */
+  g_assert_cmpstr (segments[0] + 22, ==,
+                   json_object_get_string_member (op->sent, "trace_id")); /* D3 */
+  g_assert_cmpstr (segments[n - 1] + 22, ==, op->id);                     /* D4 */
   if (parent != NULL)
-    g_assert_cmpstr (segments[n - 2] + 22, ==, parent);                                        /* D5 */
+    g_assert_cmpstr (segments[n - 2] + 22, ==, parent); /* D5 */
   for (guint i = 1; i < n; i++)
-    g_assert_cmpint (parse_stamp (segments[i]), >=, parse_stamp (segments[i - 1]));            /* D6 */
-  g_assert_true (segments[n - 1][21] == 'Z');                                                  /* D7 */
+    g_assert_cmpint (parse_stamp (segments[i]), >=, parse_stamp (segments[i - 1])); /* D6 */
+  g_assert_true (segments[n - 1][21] == 'Z');                                       /* D7 */
   g_assert_cmpint (parse_stamp (segments[n - 1]), ==, start);
   g_assert_cmpint (wire_uuid_get_ms (op->id), ==, start / 1000);
 }
 
 static void
-test_place (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_place (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   ITEM ("4", "D1 to D7; the time in the id, the start time and the stamp are one");
   test_fixture_start (fixture);
@@ -227,11 +221,11 @@ test_place (TestFixture   *fixture,
 
 /* --- 5 --------------------------------------------------------------------------------------- */
 
-#define LIMIT_OPS 7
+#define LIMIT_OPS   7
 #define LIMIT_BYTES 65536
 #define LIMIT_INFO \
-  "{\"version\":\"0.12.1\",\"batch_ingest_config\":{\"use_multipart_endpoint\":true," \
-  "\"size_limit\":7,\"size_limit_bytes\":65536}}"
+ "{\"version\":\"0.12.1\",\"batch_ingest_config\":{\"use_multipart_endpoint\":true," \
+ "\"size_limit\":7,\"size_limit_bytes\":65536}}"
 
 static gboolean
 knows_limits (gpointer data)
@@ -270,8 +264,7 @@ start_with_limits (TestFixture *fixture)
 }
 
 static void
-test_limit_ops (TestFixture   *fixture,
-                gconstpointer  data)
+test_limit_ops (TestFixture *fixture, gconstpointer data)
 {
   ITEM ("5", "no more operations in a request than size_limit, in a flush and at the end");
   start_with_limits (fixture);
@@ -285,8 +278,7 @@ test_limit_ops (TestFixture   *fixture,
 }
 
 static void
-test_limit_bytes (TestFixture   *fixture,
-                  gconstpointer  data)
+test_limit_bytes (TestFixture *fixture, gconstpointer data)
 {
   ITEM ("5", "no more bytes in a request than size_limit_bytes, in a flush and at the end");
   start_with_limits (fixture);
@@ -304,9 +296,7 @@ test_limit_bytes (TestFixture   *fixture,
 
 /* Called in the server's thread. */
 static gboolean
-fail_often_cb (TestRequest *request G_GNUC_UNUSED,
-               TestReply   *reply,
-               gpointer     data)
+fail_often_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
 {
   guint n = ++*(guint *) data;
 
@@ -317,8 +307,7 @@ fail_often_cb (TestRequest *request G_GNUC_UNUSED,
 }
 
 static void
-test_never_twice (TestFixture   *fixture,
-                  gconstpointer  data)
+test_never_twice (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GPtrArray) runs = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -360,31 +349,41 @@ typedef struct
 static const InfoRow info_rows[] = {
   { "404", { .status = 404, .body = "{\"detail\":\"Not Found\"}", .repeat = -1 } },
   { "500", { .status = 500, .repeat = -1 } },
-  { "html", { .status = 200, .headers = "Content-Type: text/html", .body = "<html>Sign in</html>",
-              .repeat = -1 } },
+  { "html",
+    { .status = 200,
+      .headers = "Content-Type: text/html",
+      .body = "<html>Sign in</html>",
+      .repeat = -1 } },
   { "empty-object", { .status = 200, .body = "{}", .repeat = -1 } },
   { "blank", { .status = 200, .body = " ", .repeat = -1 } },
   { "wrong-types",
-    { .status = 200, .repeat = -1,
-      .body = "{\"version\":[1],\"instance_flags\":\"yes\",\"batch_ingest_config\":{"
-              "\"size_limit\":\"100\",\"size_limit_bytes\":{},\"use_multipart_endpoint\":\"no\"}}" } },
+    { .status = 200,
+      .repeat = -1,
+      .body =
+          "{\"version\":[1],\"instance_flags\":\"yes\",\"batch_ingest_config\":{"
+          "\"size_limit\":\"100\",\"size_limit_bytes\":{},\"use_multipart_endpoint\":\"no\"}}" } },
   { "negative-numbers",
-    { .status = 200, .repeat = -1,
+    { .status = 200,
+      .repeat = -1,
       .body = "{\"batch_ingest_config\":{\"size_limit\":-1,\"size_limit_bytes\":-20971520}}" } },
   { "huge-numbers",
-    { .status = 200, .repeat = -1,
-      .body = "{\"batch_ingest_config\":{\"size_limit\":1e300,\"size_limit_bytes\":99999999999999999999}}" } },
+    { .status = 200,
+      .repeat = -1,
+      .body =
+          "{\"batch_ingest_config\":{\"size_limit\":1e300,\"size_limit_bytes\":99999999999999999999}}" } },
   { "hang", { .mode = TEST_REPLY_HANG, .repeat = -1 } },
   { "reset", { .mode = TEST_REPLY_RESET, .repeat = -1 } },
-  { "endless", { .mode = TEST_REPLY_SLOW_BODY, .status = 200, .body_length = 10 * 1024 * 1024,
-                 .repeat = -1 } },
+  { "endless",
+    { .mode = TEST_REPLY_SLOW_BODY,
+      .status = 200,
+      .body_length = 10 * 1024 * 1024,
+      .repeat = -1 } },
   { "10-mb", { .status = 200, .body_length = 10 * 1024 * 1024, .repeat = -1 } },
 };
 
 /* Whatever it says, sending goes on, at once and by the defaults. */
 static void
-test_info (TestFixture   *fixture,
-           gconstpointer  data)
+test_info (TestFixture *fixture, gconstpointer data)
 {
   const InfoRow *row = data;
   gint64 start = g_get_monotonic_time ();
@@ -417,9 +416,7 @@ test_info (TestFixture   *fixture,
 
 /* Called in the server's thread. */
 static gboolean
-refuse_encoded_cb (TestRequest *request,
-                   TestReply   *reply,
-                   gpointer     data G_GNUC_UNUSED)
+refuse_encoded_cb (TestRequest *request, TestReply *reply, gpointer data G_GNUC_UNUSED)
 {
   if (test_request_get_header (request, "Content-Encoding") == NULL)
     return FALSE;
@@ -429,8 +426,7 @@ refuse_encoded_cb (TestRequest *request,
 
 /* Without the boundary, which may be a new one. */
 static char *
-dup_without_boundary (TestRequest *request,
-                      GBytes      *body)
+dup_without_boundary (TestRequest *request, GBytes *body)
 {
   const char *type = test_request_get_header (request, "Content-Type");
   const char *boundary = strstr (type, "boundary=") + strlen ("boundary=");
@@ -443,8 +439,7 @@ dup_without_boundary (TestRequest *request,
 }
 
 static void
-test_compressed (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_compressed (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) encoded = NULL;
   g_autoptr (TestRequest) plain = NULL;
@@ -484,8 +479,7 @@ flush_thread (gpointer data)
 }
 
 static void
-test_flush_threads (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_flush_threads (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   GThread *threads[4];
 
@@ -499,8 +493,7 @@ test_flush_threads (TestFixture   *fixture,
 }
 
 static void
-test_flush_zero (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_flush_zero (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start;
   g_autoptr (GError) error = NULL;
@@ -539,29 +532,28 @@ forget_to_close (void)
 }
 
 static void
-test_exit (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_exit (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start;
 
   ITEM ("10", "exit without close: the program ends, whatever the service does");
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   g_setenv (URL_VARIABLE, test_server_get_url (fixture->server), TRUE);
   start = g_get_monotonic_time ();
-  g_test_trap_subprocess ("/conformance/subprocess/forget-to-close", (guint64) TEST_TIMEOUT_MS * 1000,
-                          G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_subprocess ("/conformance/subprocess/forget-to-close",
+                          (guint64) TEST_TIMEOUT_MS * 1000, G_TEST_SUBPROCESS_DEFAULT);
   g_unsetenv (URL_VARIABLE);
   g_test_trap_assert_passed ();
   g_assert_cmpint (test_get_elapsed_ms (start), <, 5000 + test_get_slack_ms ());
 }
 
 #define ADD(path, data, test) \
-  g_test_add ("/conformance/" path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add ("/conformance/" path, TestFixture, data, test_fixture_set_up, test, \
+             test_fixture_tear_down)
 #define MODE(mode) GINT_TO_POINTER (LSOBS_INGEST_MODE_##mode)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);

@@ -11,15 +11,14 @@
 
 typedef struct
 {
-  RunFixture caller;        /* the server in it is where both send their runs */
-  TestServer *service;      /* (owned) what is called */
-  LsobsObserver *observer;  /* (owned) (nullable) that of the service */
-  SoupSession *session;     /* (owned) */
+  RunFixture caller;       /* the server in it is where both send their runs */
+  TestServer *service;     /* (owned) what is called */
+  LsobsObserver *observer; /* (owned) (nullable) that of the service */
+  SoupSession *session;    /* (owned) */
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (&fixture->caller, data);
   fixture->service = test_server_new ();
@@ -27,8 +26,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_clear_object (&fixture->observer);
   g_assert_finalize_object (fixture->session);
@@ -52,9 +50,7 @@ start_service (Fixture *fixture)
 
 /* Called in the thread of the service. */
 static gboolean
-serve (TestRequest *request,
-       TestReply   *reply,
-       gpointer     data)
+serve (TestRequest *request, TestReply *reply, gpointer data)
 {
   Fixture *fixture = data;
   g_autoptr (LsobsRun) run =
@@ -69,8 +65,7 @@ serve (TestRequest *request,
 }
 
 static SoupMessage *
-make_message (Fixture    *fixture,
-              const char *path)
+make_message (Fixture *fixture, const char *path)
 {
   g_autofree char *url = g_strconcat (test_server_get_url (fixture->service), path, NULL);
 
@@ -78,8 +73,7 @@ make_message (Fixture    *fixture,
 }
 
 static void
-send_message (Fixture     *fixture,
-              SoupMessage *message)
+send_message (Fixture *fixture, SoupMessage *message)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = soup_session_send_and_read (fixture->session, message, NULL, &error);
@@ -102,8 +96,7 @@ flush_both (Fixture *fixture)
 }
 
 static void
-test_round_trip (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_round_trip (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) root = NULL;
   g_autoptr (GError) error = NULL;
@@ -153,8 +146,7 @@ test_round_trip (Fixture       *fixture,
 
 /* Both keep the same traces, and each of them whole. */
 static void
-test_sampled (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_sampled (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) roots = NULL;
@@ -166,8 +158,8 @@ test_sampled (Fixture       *fixture,
   run_fixture_start (&fixture->caller);
   for (guint i = 0; i < 40; i++)
     {
-      g_autoptr (LsobsRun) root = lsobs_observer_start_run (fixture->caller.observer, "agent",
-                                                            LSOBS_RUN_TYPE_CHAIN, NULL);
+      g_autoptr (LsobsRun) root =
+          lsobs_observer_start_run (fixture->caller.observer, "agent", LSOBS_RUN_TYPE_CHAIN, NULL);
       g_autoptr (SoupMessage) message = make_message (fixture, "/serve");
 
       n_sampled += lsobs_run_is_sampled (root) ? 1 : 0;
@@ -188,7 +180,7 @@ test_sampled (Fixture       *fixture,
 typedef struct
 {
   const char *path;
-  const char *before;    /* the header before, or NULL */
+  const char *before; /* the header before, or NULL */
   const char *expected;
 } MessageRow;
 
@@ -217,9 +209,7 @@ start_marked (Fixture *fixture)
 }
 
 static void
-assert_headers (SoupMessageHeaders *headers,
-                LsobsRun           *run,
-                const char         *baggage)
+assert_headers (SoupMessageHeaders *headers, LsobsRun *run, const char *baggage)
 {
   g_autofree char *path = run != NULL ? lsobs_run_dup_dotted_order (run) : NULL;
 
@@ -228,8 +218,7 @@ assert_headers (SoupMessageHeaders *headers,
 }
 
 static void
-test_message (Fixture       *fixture,
-              gconstpointer  data)
+test_message (Fixture *fixture, gconstpointer data)
 {
   const MessageRow *row = data;
   g_autoptr (LsobsRun) run = start_marked (fixture);
@@ -250,8 +239,7 @@ test_message (Fixture       *fixture,
 }
 
 static void
-test_several_headers (Fixture       *fixture,
-                      gconstpointer  data G_GNUC_UNUSED)
+test_several_headers (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_marked (fixture);
   g_autoptr (SoupMessage) message = make_message (fixture, "/");
@@ -266,8 +254,7 @@ test_several_headers (Fixture       *fixture,
 
 /* Others have baggage, too: theirs stays, and ours is what has room beside it. */
 static void
-test_crowded (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_crowded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_marked (fixture);
 
@@ -298,7 +285,7 @@ test_crowded (Fixture       *fixture,
 typedef struct
 {
   const char *path;
-  const char *host;     /* where it leads to: on the same port, unless it has one */
+  const char *host; /* where it leads to: on the same port, unless it has one */
   gboolean same;
 } RedirectRow;
 
@@ -308,20 +295,20 @@ static const RedirectRow redirect_rows[] = {
 };
 
 static void
-test_redirect (Fixture       *fixture,
-               gconstpointer  data)
+test_redirect (Fixture *fixture, gconstpointer data)
 {
   const RedirectRow *row = data;
   g_autoptr (LsobsRun) run = start_marked (fixture);
   g_autoptr (SoupMessage) message = make_message (fixture, "/first");
-  g_autoptr (GUri) uri = g_uri_parse (test_server_get_url (fixture->service), G_URI_FLAGS_NONE, NULL);
+  g_autoptr (GUri) uri =
+      g_uri_parse (test_server_get_url (fixture->service), G_URI_FLAGS_NONE, NULL);
   g_autofree char *location =
-      g_strdup_printf ("Location: http://%s:%d/second", row->host != NULL ? row->host : g_uri_get_host (uri),
-                       g_uri_get_port (uri));
+      g_strdup_printf ("Location: http://%s:%d/second",
+                       row->host != NULL ? row->host : g_uri_get_host (uri), g_uri_get_port (uri));
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->service, "/first", (TestReply) { .status = 302, .headers = location });
-  test_server_push (fixture->service, "/second", (TestReply) { .status = 200 });
+  test_server_push (fixture->service, "/first", (TestReply){ .status = 302, .headers = location });
+  test_server_push (fixture->service, "/second", (TestReply){ .status = 200 });
   soup_message_headers_append (soup_message_get_request_headers (message), "baggage", "a=1");
   lsobs_run_add_to_message (run, message);
   lsobs_run_add_to_message (run, message);
@@ -338,8 +325,7 @@ test_redirect (Fixture       *fixture,
 
 /* To another port of the same host is to another service. */
 static void
-test_redirect_to_port (Fixture       *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_redirect_to_port (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestServer) other = test_server_new ();
   g_autoptr (LsobsRun) run = start_marked (fixture);
@@ -347,8 +333,8 @@ test_redirect_to_port (Fixture       *fixture,
   g_autofree char *location = g_strdup_printf ("Location: %s/second", test_server_get_url (other));
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->service, "/first", (TestReply) { .status = 307, .headers = location });
-  test_server_push (other, "/second", (TestReply) { .status = 200 });
+  test_server_push (fixture->service, "/first", (TestReply){ .status = 307, .headers = location });
+  test_server_push (other, "/second", (TestReply){ .status = 200 });
   lsobs_run_add_to_message (run, message);
   send_message (fixture, message);
   requests = test_server_dup_requests (other);
@@ -361,8 +347,7 @@ test_redirect_to_port (Fixture       *fixture,
 
 /* Returns: (transfer full): what the client has said on a line that begins so */
 static JsonObject *
-load_said (const char *name,
-           const char *beginning)
+load_said (const char *name, const char *beginning)
 {
   g_autoptr (GBytes) bytes = test_data_load (name);
   gsize len;
@@ -372,8 +357,9 @@ load_said (const char *name,
   g_auto (GStrv) lines = NULL;
 
   g_assert_true (json_parser_load_from_data (parser, data, (gssize) len, NULL));
-  lines = g_strsplit (json_object_get_string_member (json_node_get_object (json_parser_get_root (parser)),
-                                                     "stdout"), "\n", 0);
+  lines = g_strsplit (json_object_get_string_member (
+                          json_node_get_object (json_parser_get_root (parser)), "stdout"),
+                      "\n", 0);
   for (guint i = 0; lines[i] != NULL; i++)
     if (g_str_has_prefix (lines[i], beginning))
       node = run_json (lines[i] + strlen (beginning));
@@ -382,8 +368,7 @@ load_said (const char *name,
 }
 
 static LsobsRun *
-continue_said (Fixture    *fixture,
-               JsonObject *said)
+continue_said (Fixture *fixture, JsonObject *said)
 {
   g_autoptr (GHashTable) headers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   JsonObjectIter iter;
@@ -401,12 +386,12 @@ continue_said (Fixture    *fixture,
 
 /* We read of their headers what they read of them themselves. */
 static void
-test_capture_in (Fixture       *fixture,
-                 gconstpointer  data)
+test_capture_in (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (JsonObject) said = load_said (data, "HEADERS ");
   g_autoptr (JsonObject) remote = load_said (data, "REMOTE ");
-  const char *project = json_object_has_member (remote, "session_name") ? "session_name" : "project_name";
+  const char *project =
+      json_object_has_member (remote, "session_name") ? "session_name" : "project_name";
   g_autoptr (LsobsRun) run = continue_said (fixture, said);
   g_autofree char *trace_id = lsobs_run_dup_trace_id (run);
   g_autofree char *parent_id = lsobs_run_dup_parent_id (run);
@@ -427,8 +412,7 @@ test_capture_in (Fixture       *fixture,
 
 /* Of the same run, our headers are those of theirs, to the letter. */
 static void
-test_capture_out (Fixture       *fixture,
-                  gconstpointer  data)
+test_capture_out (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (JsonObject) said = load_said (data, "HEADERS ");
   g_autoptr (JsonNode) one = run_json ("1");
@@ -457,20 +441,19 @@ test_capture_out (Fixture       *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
 #define ADD(path, data, func) \
-  g_test_add ("/distributed-http/" path, Fixture, data, set_up, func, tear_down)
+ g_test_add ("/distributed-http/" path, Fixture, data, set_up, func, tear_down)
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat ("/distributed-http/" prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat ("/distributed-http/" prefix, rows[i].path, NULL); \
 \
-      g_test_add (path, Fixture, &rows[i], set_up, func, tear_down); \
-    }
+   g_test_add (path, Fixture, &rows[i], set_up, func, tear_down); \
+  }
   ADD ("round-trip", NULL, test_round_trip);
   ADD ("sampled", NULL, test_sampled);
   ADD_ROWS ("message/", message_rows, test_message);

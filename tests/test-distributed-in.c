@@ -17,12 +17,11 @@
 #define PATH      R_SEGMENT "." L_SEGMENT
 
 #define BAGGAGE \
-  "langsmith-metadata=%7B%22thread_id%22%3A%22t-77%22%2C%22n%22%3A1%7D,langsmith-tags=prod%2Ceu," \
-  "langsmith-project=of%20the%20caller"
+ "langsmith-metadata=%7B%22thread_id%22%3A%22t-77%22%2C%22n%22%3A1%7D,langsmith-tags=prod%2Ceu," \
+ "langsmith-project=of%20the%20caller"
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_trust_incoming_headers (fixture->config, TRUE);
@@ -30,8 +29,7 @@ set_up (RunFixture    *fixture,
 
 /* @trace, @baggage: (nullable) */
 static GHashTable *
-make_headers (const char *trace,
-              const char *baggage)
+make_headers (const char *trace, const char *baggage)
 {
   GHashTable *headers = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, NULL);
 
@@ -42,8 +40,7 @@ make_headers (const char *trace,
 }
 
 static LsobsRun *
-start_for (RunFixture *fixture,
-           GHashTable *headers)
+start_for (RunFixture *fixture, GHashTable *headers)
 {
   g_autoptr (JsonNode) inputs = run_json ("{\"q\":1}");
 
@@ -54,9 +51,7 @@ start_for (RunFixture *fixture,
 }
 
 static LsobsRun *
-start (RunFixture *fixture,
-       const char *trace,
-       const char *baggage)
+start (RunFixture *fixture, const char *trace, const char *baggage)
 {
   g_autoptr (GHashTable) headers = make_headers (trace, baggage);
 
@@ -64,8 +59,7 @@ start (RunFixture *fixture,
 }
 
 static WireRun *
-finish (RunFixture *fixture,
-        LsobsRun   *run)
+finish (RunFixture *fixture, LsobsRun *run)
 {
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
@@ -74,10 +68,7 @@ finish (RunFixture *fixture,
 
 /* Whether the run lies below the one of the headers. */
 static void
-assert_below (LsobsRun   *run,
-              const char *trace_id,
-              const char *parent_id,
-              const char *path)
+assert_below (LsobsRun *run, const char *trace_id, const char *parent_id, const char *path)
 {
   g_autofree char *run_trace_id = lsobs_run_dup_trace_id (run);
   g_autofree char *run_parent_id = lsobs_run_dup_parent_id (run);
@@ -104,8 +95,7 @@ assert_root (LsobsRun *run)
 /* --- the place in the trace --- */
 
 static void
-test_continued (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_continued (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, PATH, BAGGAGE);
   g_autoptr (LsobsRun) child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_LLM, NULL);
@@ -132,8 +122,7 @@ test_continued (RunFixture    *fixture,
 
 /* An update says the same as the create. */
 static void
-test_updated (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_updated (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, PATH, BAGGAGE);
   g_autofree char *id = lsobs_run_dup_id (run);
@@ -152,8 +141,7 @@ test_updated (RunFixture    *fixture,
 }
 
 static void
-test_local_on_top (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_local_on_top (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, PATH, BAGGAGE);
   WireRun *wire;
@@ -168,8 +156,7 @@ test_local_on_top (RunFixture    *fixture,
 }
 
 static void
-test_no_baggage (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_no_baggage (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, R_SEGMENT, NULL);
   WireRun *wire;
@@ -183,11 +170,11 @@ test_no_baggage (RunFixture    *fixture,
 
 /* The service wants six digits, whatever came in. */
 static void
-test_rewritten (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_rewritten (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run =
-      start (fixture, " 20260301T09301525Z" R ".20260301T093015262Z019CA8BB-F15E-7B21-9D4F-6C8E30A1B2D5\t",
+      start (fixture,
+             " 20260301T09301525Z" R ".20260301T093015262Z019CA8BB-F15E-7B21-9D4F-6C8E30A1B2D5\t",
              NULL);
 
   assert_below (run, R, L, PATH);
@@ -197,8 +184,7 @@ test_rewritten (RunFixture    *fixture,
 /* The clock of the caller is ahead: no child begins before its parent, and the id
  * must have the same time. The judge of the requests looks at both. */
 static void
-test_clock_ahead (RunFixture    *fixture,
-                  gconstpointer  data)
+test_clock_ahead (RunFixture *fixture, gconstpointer data)
 {
   const char *path = data;
   g_autoptr (LsobsRun) run = start (fixture, path, NULL);
@@ -213,8 +199,7 @@ test_clock_ahead (RunFixture    *fixture,
 /* --- what is no place in a trace --- */
 
 static void
-test_not_trusted (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_not_trusted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   WireRun *wire;
@@ -246,8 +231,7 @@ static const HeadersRow malformed_rows[] = {
 };
 
 static void
-test_malformed (RunFixture    *fixture,
-                gconstpointer  data)
+test_malformed (RunFixture *fixture, gconstpointer data)
 {
   const HeadersRow *row = data;
   g_autoptr (LsobsRun) run = start (fixture, row->trace, row->baggage);
@@ -260,8 +244,7 @@ test_malformed (RunFixture    *fixture,
 }
 
 static void
-test_no_headers (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_no_headers (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_for (fixture, NULL);
 
@@ -272,8 +255,7 @@ test_no_headers (RunFixture    *fixture,
 /* --- names of headers --- */
 
 static void
-test_names (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_names (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GHashTable) headers = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (LsobsRun) run = NULL;
@@ -310,11 +292,11 @@ static const SampledRow sampled_rows[] = {
 
 /* The trace decides, wherever its root is. */
 static void
-test_sampled (RunFixture    *fixture,
-              gconstpointer  data)
+test_sampled (RunFixture *fixture, gconstpointer data)
 {
   const SampledRow *row = data;
-  g_autofree char *trace = g_strconcat ("20260301T093015250000Z", row->trace_id, ".", L_SEGMENT, NULL);
+  g_autofree char *trace =
+      g_strconcat ("20260301T093015250000Z", row->trace_id, ".", L_SEGMENT, NULL);
 
   lsobs_config_set_sampling_rate (fixture->config, 0.1);
   for (guint i = 0; i < 20; i++)
@@ -345,8 +327,7 @@ test_sampled (RunFixture    *fixture,
 /* --- privacy --- */
 
 static void
-test_redacted (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_redacted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   WireRun *wire;
@@ -355,13 +336,13 @@ test_redacted (RunFixture    *fixture,
   lsobs_config_add_redact_key (fixture->config, "n");
   run = start (fixture, PATH, BAGGAGE ",langsmith-tags=t-77");
   wire = finish (fixture, run);
-  run_assert_member (wire, "extra.metadata", "{\"thread_id\":\"[REDACTED]7\",\"n\":\"[REDACTED]\"}");
+  run_assert_member (wire, "extra.metadata",
+                     "{\"thread_id\":\"[REDACTED]7\",\"n\":\"[REDACTED]\"}");
   run_assert_member (wire, "tags", "[\"[REDACTED]7\"]");
 }
 
 static void
-test_hidden (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_hidden (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -372,8 +353,7 @@ test_hidden (RunFixture    *fixture,
 
 /* What came in goes no further unless the program says so; the project does. */
 static void
-test_passed_on (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_passed_on (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, PATH, BAGGAGE);
   g_autoptr (GHashTable) headers = lsobs_run_to_headers (run);
@@ -381,7 +361,8 @@ test_passed_on (RunFixture    *fixture,
   g_autofree char *path = lsobs_run_dup_dotted_order (run);
 
   g_assert_cmpstr (g_hash_table_lookup (headers, "langsmith-trace"), ==, path);
-  g_assert_cmpstr (g_hash_table_lookup (headers, "baggage"), ==, "langsmith-project=of%20the%20caller");
+  g_assert_cmpstr (g_hash_table_lookup (headers, "baggage"), ==,
+                   "langsmith-project=of%20the%20caller");
   lsobs_run_propagate_metadata (run, "n");
   lsobs_run_propagate_tags (run);
   marked = lsobs_run_to_headers (run);
@@ -395,8 +376,7 @@ test_passed_on (RunFixture    *fixture,
 
 /* Whoever does not trace leaves no gap: the next one continues the caller's run. */
 static void
-test_off (RunFixture    *fixture,
-          gconstpointer  data G_GNUC_UNUSED)
+test_off (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (LsobsRun) child = NULL;
@@ -428,8 +408,7 @@ test_off (RunFixture    *fixture,
 /* --- hostile --- */
 
 static void
-test_too_long (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_too_long (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *spaces = g_strnfill (8192, ' ');
   g_autofree char *trace = g_strconcat (PATH, spaces, NULL);
@@ -449,8 +428,7 @@ test_too_long (RunFixture    *fixture,
 
 /* Deep, but not too deep to send: the judge of the requests sees it. */
 static void
-test_deep (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_deep (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GString) trace = g_string_new (R_SEGMENT);
   g_autoptr (GString) baggage = g_string_new ("langsmith-metadata={\"a\":");
@@ -473,8 +451,7 @@ test_deep (RunFixture    *fixture,
 
 /* Somebody tries to have traces sent elsewhere, or a header into a header. */
 static void
-test_hostile (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_hostile (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run =
       start (fixture, PATH,
@@ -497,8 +474,7 @@ test_hostile (RunFixture    *fixture,
 
 /* The project is that of one trace. */
 static void
-test_other_traces (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_other_traces (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, PATH, BAGGAGE);
   g_autoptr (LsobsRun) other = NULL;
@@ -510,20 +486,19 @@ test_other_traces (RunFixture    *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
 #define ADD(path, data, func) \
-  g_test_add ("/distributed-in/" path, RunFixture, data, set_up, func, run_fixture_tear_down)
+ g_test_add ("/distributed-in/" path, RunFixture, data, set_up, func, run_fixture_tear_down)
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat ("/distributed-in/" prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat ("/distributed-in/" prefix, rows[i].path, NULL); \
 \
-      g_test_add (path, RunFixture, &rows[i], set_up, func, run_fixture_tear_down); \
-    }
+   g_test_add (path, RunFixture, &rows[i], set_up, func, run_fixture_tear_down); \
+  }
   ADD ("continued", NULL, test_continued);
   ADD ("updated", NULL, test_updated);
   ADD ("local-on-top", NULL, test_local_on_top);

@@ -11,8 +11,7 @@
 /* The headers that a run sends along to other services. */
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_project_name (fixture->config, "helpdesk");
@@ -33,9 +32,7 @@ start_child (LsobsRun *parent)
 }
 
 static void
-set_json (LsobsRun   *run,
-          const char *key,
-          const char *json)
+set_json (LsobsRun *run, const char *key, const char *json)
 {
   g_autoptr (JsonNode) node = run_json (json);
 
@@ -43,17 +40,14 @@ set_json (LsobsRun   *run,
 }
 
 static void
-set_marked (LsobsRun   *run,
-            const char *key,
-            const char *value)
+set_marked (LsobsRun *run, const char *key, const char *value)
 {
   lsobs_run_propagate_metadata (run, key);
   lsobs_run_set_metadata_string (run, key, value);
 }
 
 static void
-assert_baggage (LsobsRun   *run,
-                const char *expected)
+assert_baggage (LsobsRun *run, const char *expected)
 {
   g_autoptr (GHashTable) headers = lsobs_run_to_headers (run);
   g_autofree char *path = lsobs_run_dup_dotted_order (run);
@@ -63,14 +57,13 @@ assert_baggage (LsobsRun   *run,
   g_assert_cmpuint (g_hash_table_size (headers), ==, 2);
 }
 
-#define PROJECT "langsmith-project=helpdesk"
+#define PROJECT        "langsmith-project=helpdesk"
 #define METADATA(text) "langsmith-metadata=%7B" text "%7D,"
 
 /* --- what goes along --- */
 
 static void
-test_form (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_form (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -81,13 +74,14 @@ test_form (RunFixture    *fixture,
                        "langsmith-project=helpdesk");
   lsobs_run_add_tag (run, "a b");
   set_json (run, "thread_id", "{\"a\":[1,2.5,true,null]}");
-  assert_baggage (run, METADATA ("%22thread_id%22%3A%7B%22a%22%3A%5B1%2C2.5%2Ctrue%2Cnull%5D%7D")
-                       "langsmith-tags=prod%2Ca%20b," PROJECT);
+  assert_baggage (
+      run,
+      METADATA (
+          "%22thread_id%22%3A%7B%22a%22%3A%5B1%2C2.5%2Ctrue%2Cnull%5D%7D") "langsmith-tags=prod%2Ca%20b," PROJECT);
 }
 
 static void
-test_private (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_private (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (LsobsRun) child = NULL;
@@ -103,8 +97,7 @@ test_private (RunFixture    *fixture,
 }
 
 static void
-test_marks (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_marks (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -127,8 +120,7 @@ test_marks (RunFixture    *fixture,
 }
 
 static void
-test_only_marks (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_only_marks (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -141,8 +133,7 @@ test_only_marks (RunFixture    *fixture,
 }
 
 static void
-test_inherited (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_inherited (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (LsobsRun) early = start_child (run);
@@ -161,17 +152,19 @@ test_inherited (RunFixture    *fixture,
   lsobs_run_end (run, NULL);
   grandchild = start_child (child);
   assert_baggage (early, PROJECT);
-  assert_baggage (run, METADATA ("%22a%22%3A%221%22%2C%22ls_provider%22%3A%22openai%22")
-                       "langsmith-tags=of-the-parent," PROJECT);
+  assert_baggage (
+      run,
+      METADATA (
+          "%22a%22%3A%221%22%2C%22ls_provider%22%3A%22openai%22") "langsmith-tags=of-the-parent," PROJECT);
   /* What is a run's own alone, its model, is not its child's. */
-  assert_baggage (child, METADATA ("%22a%22%3A%221%22%2C%22b%22%3A%223%22")
-                         "langsmith-tags=of-the-child," PROJECT);
+  assert_baggage (
+      child,
+      METADATA ("%22a%22%3A%221%22%2C%22b%22%3A%223%22") "langsmith-tags=of-the-child," PROJECT);
   assert_baggage (grandchild, METADATA ("%22a%22%3A%221%22%2C%22b%22%3A%223%22") PROJECT);
 }
 
 static void
-test_bytes (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -180,15 +173,16 @@ test_bytes (RunFixture    *fixture,
   lsobs_run_add_tag (run, "");
   lsobs_run_add_tag (run, "b\r\nX-Evil: 1");
   set_marked (run, "k\xff", "v\xff\r\n");
-  assert_baggage (run, METADATA ("%22k%EF%BF%BD%22%3A%22v%EF%BF%BD%5Cr%5Cn%22")
-                       "langsmith-tags=a%EF%BF%BD%2Cb%0D%0AX-Evil%3A%201," PROJECT);
+  assert_baggage (
+      run,
+      METADATA (
+          "%22k%EF%BF%BD%22%3A%22v%EF%BF%BD%5Cr%5Cn%22") "langsmith-tags=a%EF%BF%BD%2Cb%0D%0AX-Evil%3A%201," PROJECT);
 }
 
 /* --- secrets --- */
 
 static void
-test_redacted (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_redacted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GHashTable) headers = NULL;
@@ -206,18 +200,17 @@ test_redacted (RunFixture    *fixture,
   lsobs_run_propagate_tags (run);
   lsobs_run_add_tag (run, "telltale-tag");
   headers = lsobs_run_to_headers (run);
-  g_assert_cmpstr (g_hash_table_lookup (headers, "baggage"), ==,
-                   METADATA ("%22a%22%3A%22a%20%5BREDACTED%5D%2C%20%23%23%23%23%22%2C"
-                             "%22password%22%3A%22%5BREDACTED%5D%22%2C"
-                             "%22token%22%3A%22%5BSECRET_DETECTED%5D%22%2C"
-                             "%22deep%22%3A%7B%22x%22%3A%5B%7B%22Password%22%3A%22%5BREDACTED%5D%22%7D%5D%2C"
-                             "%22z%22%3A%22%5BREDACTED%5D%22%7D")
-                   "langsmith-tags=%5BREDACTED%5D-tag," PROJECT);
+  g_assert_cmpstr (
+      g_hash_table_lookup (headers, "baggage"), ==,
+      METADATA ("%22a%22%3A%22a%20%5BREDACTED%5D%2C%20%23%23%23%23%22%2C"
+                "%22password%22%3A%22%5BREDACTED%5D%22%2C"
+                "%22token%22%3A%22%5BSECRET_DETECTED%5D%22%2C"
+                "%22deep%22%3A%7B%22x%22%3A%5B%7B%22Password%22%3A%22%5BREDACTED%5D%22%7D%5D%2C"
+                "%22z%22%3A%22%5BREDACTED%5D%22%7D") "langsmith-tags=%5BREDACTED%5D-tag," PROJECT);
 }
 
 static void
-test_hidden (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_hidden (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -231,8 +224,7 @@ test_hidden (RunFixture    *fixture,
 
 /* A regular expression that gives up hides the whole text. */
 static void
-test_gives_up (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_gives_up (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *text = g_strnfill (2000, 'a');
   g_autoptr (LsobsRun) run = NULL;
@@ -242,15 +234,16 @@ test_gives_up (RunFixture    *fixture,
   set_marked (run, "a", text);
   lsobs_run_propagate_tags (run);
   lsobs_run_add_tag (run, text);
-  assert_baggage (run, METADATA ("%22a%22%3A%22%5BREDACTED%5D%22")
-                       "langsmith-tags=%5BREDACTED%5D," PROJECT);
+  assert_baggage (run,
+                  METADATA (
+                      "%22a%22%3A%22%5BREDACTED%5D%22") "langsmith-tags=%5BREDACTED%5D," PROJECT);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 2);
 }
 
 typedef struct
 {
   const char *path;
-  const char *metadata;   /* what the function makes of them; NULL: nothing */
+  const char *metadata; /* what the function makes of them; NULL: nothing */
   const char *tags;
   const char *expected;
   guint n_failures;
@@ -258,7 +251,9 @@ typedef struct
 
 static const HookRow hook_rows[] = {
   { "changed", "{\"c\":\"telltale\",\"d\":2}", "[\"x\",\"telltale\"]",
-    METADATA ("%22c%22%3A%22%5BREDACTED%5D%22%2C%22d%22%3A2") "langsmith-tags=x%2C%5BREDACTED%5D," PROJECT, 0 },
+    METADATA (
+        "%22c%22%3A%22%5BREDACTED%5D%22%2C%22d%22%3A2") "langsmith-tags=x%2C%5BREDACTED%5D," PROJECT,
+    0 },
   { "emptied", "{}", "[]", PROJECT, 0 },
   { "dropped", NULL, NULL, PROJECT, 2 },
   { "dropped-metadata", NULL, "[\"x\"]", "langsmith-tags=x," PROJECT, 1 },
@@ -270,9 +265,7 @@ static GThread *main_thread;
 
 /* In the other threads, it is about what is sent to the service. */
 static JsonNode *
-judge (const char *field,
-       JsonNode   *value,
-       gpointer    user_data)
+judge (const char *field, JsonNode *value, gpointer user_data)
 {
   const HookRow *row = user_data;
   g_autofree char *text = json_to_string (value, FALSE);
@@ -292,8 +285,7 @@ judge (const char *field,
 /* The function of the program sees what goes along, and nothing else; the rules come
  * after it. */
 static void
-test_hook (RunFixture    *fixture,
-           gconstpointer  data)
+test_hook (RunFixture *fixture, gconstpointer data)
 {
   const HookRow *row = data;
   g_autoptr (LsobsRun) run = NULL;
@@ -308,14 +300,14 @@ test_hook (RunFixture    *fixture,
   lsobs_run_add_tag (run, "one");
   lsobs_run_add_tag (run, "two");
   assert_baggage (run, row->expected);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, row->n_failures);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==,
+                    row->n_failures);
 }
 
 /* --- limits --- */
 
 static void
-test_too_long (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_too_long (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *long_text = g_strnfill (1500, ' ');
   g_autofree char *longer_text = g_strnfill (5000, 'x');
@@ -331,13 +323,13 @@ test_too_long (RunFixture    *fixture,
   lsobs_run_add_tag (run, long_text);
   lsobs_run_add_tag (run, longest_text);
   lsobs_run_add_tag (run, "prod");
-  assert_baggage (run, METADATA ("%22a%22%3A%221%22%2C%22e%22%3A%222%22") "langsmith-tags=prod," PROJECT);
+  assert_baggage (run, METADATA (
+                           "%22a%22%3A%221%22%2C%22e%22%3A%222%22") "langsmith-tags=prod," PROJECT);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 5);
 }
 
 static void
-test_many (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_many (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (GHashTable) headers = NULL;
@@ -360,8 +352,7 @@ test_many (RunFixture    *fixture,
 }
 
 static void
-test_long_project (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_long_project (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *name = g_strnfill (5000, 'x');
   g_autoptr (LsobsRun) run = NULL;
@@ -375,8 +366,7 @@ test_long_project (RunFixture    *fixture,
 }
 
 static void
-test_deep (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_deep (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (GHashTable) headers = NULL;
@@ -401,8 +391,7 @@ test_deep (RunFixture    *fixture,
 /* --- any run, anywhere --- */
 
 static void
-test_unsampled (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_unsampled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (LsobsRun) child = NULL;
@@ -429,8 +418,7 @@ test_unsampled (RunFixture    *fixture,
 }
 
 static void
-test_ended (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_ended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -443,8 +431,7 @@ test_ended (RunFixture    *fixture,
 }
 
 static void
-test_without_observer (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_without_observer (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -484,8 +471,7 @@ write_notes (gpointer data)
 }
 
 static void
-test_threads (RunFixture    *fixture,
-              gconstpointer  data)
+test_threads (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
   GThread *threads[4];
@@ -502,8 +488,7 @@ test_threads (RunFixture    *fixture,
 }
 
 static void
-child_looks (RunFixture *fixture,
-             gpointer    data)
+child_looks (RunFixture *fixture, gpointer data)
 {
   g_autoptr (GHashTable) headers = lsobs_run_to_headers (data);
   g_autofree char *path = lsobs_run_dup_dotted_order (data);
@@ -523,8 +508,7 @@ child_looks (RunFixture *fixture,
 }
 
 static void
-test_fork (RunFixture    *fixture,
-           gconstpointer  data)
+test_fork (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -541,15 +525,14 @@ test_fork (RunFixture    *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);
   main_thread = g_thread_self ();
 
 #define ADD(path, data, func) \
-  g_test_add ("/distributed/" path, RunFixture, data, set_up, func, run_fixture_tear_down)
+ g_test_add ("/distributed/" path, RunFixture, data, set_up, func, run_fixture_tear_down)
   ADD ("form", NULL, test_form);
   ADD ("private", NULL, test_private);
   ADD ("marks", NULL, test_marks);

@@ -12,20 +12,18 @@
 static char *dir;
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   dir = dump_make_dir ();
   lsobs_config_set_failed_traces_dir (fixture->config, dir);
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_MULTIPART);
   run_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 405, .repeat = -1 });
 }
 
 static void
-tear_down (RunFixture    *fixture,
-           gconstpointer  data)
+tear_down (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_tear_down (fixture, data);
   dump_remove_dir (dir);
@@ -33,17 +31,16 @@ tear_down (RunFixture    *fixture,
 }
 
 static void
-record (RunFixture *fixture,
-        const char *name)
+record (RunFixture *fixture, const char *name)
 {
-  g_autoptr (LsobsRun) run = lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
 
   lsobs_run_end (run, NULL);
 }
 
 static void
-lose (RunFixture *fixture,
-      const char *name)
+lose (RunFixture *fixture, const char *name)
 {
   record (fixture, name);
   lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL);
@@ -51,8 +48,7 @@ lose (RunFixture *fixture,
 
 /* In the child. */
 static void
-child_lose (RunFixture *fixture,
-            gpointer    data)
+child_lose (RunFixture *fixture, gpointer data)
 {
   guint64 before = run_fixture_get (fixture, LSOBS_COUNTER_DUMPED);
 
@@ -71,8 +67,7 @@ count_runs (void)
 }
 
 static void
-test_child (RunFixture    *fixture,
-            gconstpointer  data)
+test_child (RunFixture *fixture, gconstpointer data)
 {
   if (fork_skip ())
     return;
@@ -89,8 +84,7 @@ test_child (RunFixture    *fixture,
 
 /* The parent is writing all the time. */
 static void
-test_busy (RunFixture    *fixture,
-           gconstpointer  data)
+test_busy (RunFixture *fixture, gconstpointer data)
 {
   pid_t children[N_FORKS];
   guint64 n_kept;
@@ -114,8 +108,7 @@ test_busy (RunFixture    *fixture,
 #define ADD(path, test) g_test_add (path, RunFixture, NULL, set_up, test, tear_down)
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

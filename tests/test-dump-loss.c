@@ -14,13 +14,12 @@
 typedef struct
 {
   TestFixture base;
-  char *dir;             /* (owned) not there yet */
-  char *parent;          /* (owned) */
+  char *dir;    /* (owned) not there yet */
+  char *parent; /* (owned) */
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (&fixture->base, data);
   fixture->parent = dump_make_dir ();
@@ -29,8 +28,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   test_fixture_tear_down (&fixture->base, data);
   g_assert_false (test_log_contains (TEST_KEY));
@@ -41,8 +39,7 @@ tear_down (Fixture       *fixture,
 
 /* Everything that was lost was kept, as the rules of the protocol want it. */
 static WireTree *
-get_kept (Fixture *fixture,
-          guint    n_records)
+get_kept (Fixture *fixture, guint n_records)
 {
   WireTree *tree;
 
@@ -78,8 +75,7 @@ static const Row rows[] = {
 };
 
 static void
-test_refused (Fixture       *fixture,
-              gconstpointer  data)
+test_refused (Fixture *fixture, gconstpointer data)
 {
   const Row *row = data;
   g_autoptr (GPtrArray) names = NULL;
@@ -104,15 +100,14 @@ test_refused (Fixture       *fixture,
 
 /* The body is the one that was refused, but for its boundary. */
 static void
-test_same_body (Fixture       *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_same_body (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) names = NULL;
   g_autoptr (DumpFile) file = NULL;
   g_autoptr (TestRequest) request = NULL;
 
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 20);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 20));
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED, 20));
@@ -127,9 +122,7 @@ test_same_body (Fixture       *fixture,
 
 /* Called in the server's thread. */
 static gboolean
-refuse_bad_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data G_GNUC_UNUSED)
+refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data G_GNUC_UNUSED)
 {
   if (!test_bytes_contain (request->body, "\"bad\""))
     return FALSE;
@@ -140,8 +133,7 @@ refuse_bad_cb (TestRequest *request,
 
 /* Only what is lost is kept. */
 static void
-test_one_bad (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_one_bad (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (WireTree) tree = NULL;
 
@@ -158,11 +150,10 @@ test_one_bad (Fixture       *fixture,
 
 /* Nothing is lost, and nothing is written. */
 static void
-test_nothing_lost (Fixture       *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_nothing_lost (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 503, .repeat = 2 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 503, .repeat = 2 });
   test_emit_many (fixture->base.exporter, 5);
   test_assert_flush (fixture->base.exporter, 5);
   test_fixture_stop (&fixture->base);
@@ -171,12 +162,11 @@ test_nothing_lost (Fixture       *fixture,
 
 /* Without a directory, as it is unless somebody sets one. */
 static void
-test_off (Fixture       *fixture,
-          gconstpointer  data)
+test_off (Fixture *fixture, gconstpointer data)
 {
   lsobs_config_set_failed_traces_dir (fixture->base.config, data);
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 5);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 5));
   test_fixture_stop (&fixture->base);
@@ -187,8 +177,7 @@ test_off (Fixture       *fixture,
 /* --- what is in it ------------------------------------------------------------------------- */
 
 static void
-test_redacted (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_redacted (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) inputs = test_new_payload ("the password is " SECRET);
   g_autoptr (LsobsRun) run = NULL;
@@ -197,7 +186,7 @@ test_redacted (Fixture       *fixture,
 
   lsobs_config_set_redact_regex (fixture->base.config, SECRET);
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
   lsobs_run_add_tag (run, SECRET);
   lsobs_run_fail_with_message (run, SECRET " was wrong");
@@ -213,8 +202,7 @@ test_redacted (Fixture       *fixture,
 
 /* Whichever endpoint is used, the rest of the world can make something of it. */
 static void
-test_modes (Fixture       *fixture,
-            gconstpointer  data)
+test_modes (Fixture *fixture, gconstpointer data)
 {
   LsobsIngestMode mode = (LsobsIngestMode) GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = NULL;
@@ -227,7 +215,7 @@ test_modes (Fixture       *fixture,
   test_fixture_start (&fixture->base);
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   test_assert_flush (fixture->base.exporter, 1);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
   test_emit (fixture->base.exporter, "other");
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   lsobs_run_end (run, NULL);
@@ -252,8 +240,7 @@ test_modes (Fixture       *fixture,
 /* The start is lost and kept. The end would stand for the whole run if it could be delivered; kept, it
  * is an end, since the service takes only one create of a run. */
 static void
-test_promoted (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_promoted (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) inputs = test_new_payload ("question");
   g_autoptr (JsonNode) outputs = test_new_payload ("answer");
@@ -262,7 +249,7 @@ test_promoted (Fixture       *fixture,
   WireRun *kept;
 
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   lsobs_run_end (run, outputs);
@@ -281,14 +268,13 @@ test_promoted (Fixture       *fixture,
 }
 
 static void
-test_budget (Fixture       *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_budget (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_failed_traces_max_bytes (fixture->base.config, 20000);
   lsobs_config_set_max_batch_size (fixture->base.config, 1);
   lsobs_config_set_shutdown_timeout (fixture->base.config, TEST_TIMEOUT_MS);
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
   for (guint i = 0; i < 10; i++)
     test_emit_large (fixture->base.exporter, "run", 6000);
   /* Each is a full batch, which does not wait for the flush, and may be lost before. */
@@ -309,9 +295,9 @@ test_budget (Fixture       *fixture,
 
 typedef enum
 {
-  END_THREAD,          /* sending has a thread of its own */
-  END_CONTEXT,         /* it happens in a context that the thread which ends it can run */
-  END_OTHER_CONTEXT,   /* or in one that another thread runs */
+  END_THREAD,        /* sending has a thread of its own */
+  END_CONTEXT,       /* it happens in a context that the thread which ends it can run */
+  END_OTHER_CONTEXT, /* or in one that another thread runs */
 } End;
 
 typedef struct
@@ -368,9 +354,7 @@ is_running (gpointer data)
 }
 
 static void
-start_for_end (Fixture *fixture,
-               End      end,
-               Runner  *runner)
+start_for_end (Fixture *fixture, End end, Runner *runner)
 {
   if (end != END_THREAD)
     {
@@ -400,8 +384,7 @@ stop_runner (Runner *runner)
 /* Some are on their way to a service that does not answer, the others wait: all are kept, within the
  * time of the shutdown. */
 static void
-test_shutdown (Fixture       *fixture,
-               gconstpointer  data)
+test_shutdown (Fixture *fixture, gconstpointer data)
 {
   Runner runner = { NULL, NULL, NULL, 0, 0 };
   gint64 timeout = test_is_instrumented () ? 20000 : 2000;
@@ -411,7 +394,8 @@ test_shutdown (Fixture       *fixture,
   lsobs_config_set_max_batch_size (fixture->base.config, 10);
   lsobs_config_set_max_in_flight (fixture->base.config, 2);
   start_for_end (fixture, (End) GPOINTER_TO_INT (data), &runner);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL,
+                    (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 95);
   start = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_shutdown (fixture->base.exporter, timeout, NULL, NULL));
@@ -429,20 +413,20 @@ test_shutdown (Fixture       *fixture,
 
 /* With the last reference. */
 static void
-test_last_unref (Fixture       *fixture,
-                 gconstpointer  data)
+test_last_unref (Fixture *fixture, gconstpointer data)
 {
   Runner runner = { NULL, NULL, NULL, 0, 0 };
   g_autoptr (WireTree) tree = NULL;
 
   lsobs_config_set_shutdown_timeout (fixture->base.config, test_is_instrumented () ? 20000 : 1000);
   start_for_end (fixture, (End) GPOINTER_TO_INT (data), &runner);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 401, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 401, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 7);
   g_assert_false (lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL));
   /* these come while sending is paused */
   test_emit_many (fixture->base.exporter, 30);
-  lsobs_exporter_shutdown (fixture->base.exporter, test_is_instrumented () ? 20000 : 1000, NULL, NULL);
+  lsobs_exporter_shutdown (fixture->base.exporter, test_is_instrumented () ? 20000 : 1000, NULL,
+                           NULL);
   tree = get_kept (fixture, 37);
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 37);
   stop_runner (&runner);
@@ -450,8 +434,7 @@ test_last_unref (Fixture       *fixture,
 
 /* A start that is on its way and its end that waits for it: the end comes after the start, as an end. */
 static void
-test_shutdown_order (Fixture       *fixture,
-                     gconstpointer  data)
+test_shutdown_order (Fixture *fixture, gconstpointer data)
 {
   Runner runner = { NULL, NULL, NULL, 0, 0 };
   g_autoptr (LsobsRun) run = NULL;
@@ -462,7 +445,8 @@ test_shutdown_order (Fixture       *fixture,
 
   lsobs_config_set_max_batch_size (fixture->base.config, 1);
   start_for_end (fixture, (End) GPOINTER_TO_INT (data), &runner);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL,
+                    (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   /* Where nobody else runs the context, the request gets out while this does. */
   deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
@@ -489,8 +473,7 @@ test_shutdown_order (Fixture       *fixture,
 /* More waits than there is time for: what can be kept is, and the end comes in time. The loop of the
  * program goes on meanwhile. */
 static void
-test_no_time (Fixture       *fixture,
-              gconstpointer  data)
+test_no_time (Fixture *fixture, gconstpointer data)
 {
   End end = (End) GPOINTER_TO_INT (data);
   Runner runner = { NULL, NULL, NULL, 0, 0 };
@@ -501,7 +484,7 @@ test_no_time (Fixture       *fixture,
   lsobs_config_set_queue_capacity (fixture->base.config, 20000);
   lsobs_config_set_redact_regex (fixture->base.config, "([a-z]+)*=x");
   start_for_end (fixture, end, &runner);
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 401, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 401, .repeat = -1 });
   test_emit (fixture->base.exporter, "first");
   g_assert_false (lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL));
   for (guint i = 0; i < 2000; i++)
@@ -513,9 +496,10 @@ test_no_time (Fixture       *fixture,
   stop_runner (&runner);
 
   n_kept = test_get_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED);
-  g_test_message ("%" G_GUINT64_FORMAT " of 2001 were kept in %" G_GINT64_FORMAT " ms; the loop was held up "
-                  "for %" G_GINT64_FORMAT " ms", n_kept, test_get_elapsed_ms (start),
-                  runner.longest / 1000);
+  g_test_message ("%" G_GUINT64_FORMAT " of 2001 were kept in %" G_GINT64_FORMAT
+                  " ms; the loop was held up "
+                  "for %" G_GINT64_FORMAT " ms",
+                  n_kept, test_get_elapsed_ms (start), runner.longest / 1000);
   g_assert_cmpuint (n_kept, >=, 1);
   g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 2001);
   if (end == END_OTHER_CONTEXT)
@@ -531,23 +515,23 @@ struct _TestTransport
 {
   GObject parent_instance;
 
-  LsobsError code;          /* what everything fails with */
-  gboolean is_stubborn;     /* never answers */
+  LsobsError code;      /* what everything fails with */
+  gboolean is_stubborn; /* never answers */
 
-  GMutex lock;              /* guards all below */
-  GPtrArray *stuck;         /* (owned) (element-type GTask) */
-  GHashTable *lost;         /* (owned) (element-type utf8) the ids of what is lost */
+  GMutex lock;      /* guards all below */
+  GPtrArray *stuck; /* (owned) (element-type GTask) */
+  GHashTable *lost; /* (owned) (element-type utf8) the ids of what is lost */
   guint n_hurries;
   guint n_settled;
   LsobsDropReason reason;
 };
 
 static void
-test_transport_send_async (LsobsTransport      *transport,
-                           LsobsBatch          *batch G_GNUC_UNUSED,
-                           GCancellable        *cancellable,
-                           GAsyncReadyCallback  callback,
-                           gpointer             user_data)
+test_transport_send_async (LsobsTransport *transport,
+                           LsobsBatch *batch G_GNUC_UNUSED,
+                           GCancellable *cancellable,
+                           GAsyncReadyCallback callback,
+                           gpointer user_data)
 {
   TestTransport *self = TEST_TRANSPORT (transport);
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
@@ -559,17 +543,15 @@ test_transport_send_async (LsobsTransport      *transport,
 }
 
 static gboolean
-test_transport_send_finish (LsobsTransport  *transport G_GNUC_UNUSED,
-                            GAsyncResult    *result,
-                            GError         **error)
+test_transport_send_finish (LsobsTransport *transport G_GNUC_UNUSED,
+                            GAsyncResult *result,
+                            GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 static void
-test_transport_lost (LsobsTransport  *transport,
-                     LsobsBatch      *batch,
-                     LsobsDropReason  reason)
+test_transport_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReason reason)
 {
   TestTransport *self = TEST_TRANSPORT (transport);
 
@@ -585,16 +567,14 @@ test_transport_lost (LsobsTransport  *transport,
 }
 
 static void
-test_transport_hurry (LsobsTransport *transport,
-                      gint64          deadline)
+test_transport_hurry (LsobsTransport *transport, gint64 deadline)
 {
   g_assert_cmpint (deadline, >, 0);
   TEST_TRANSPORT (transport)->n_hurries++;
 }
 
 static gboolean
-test_transport_settle (LsobsTransport *transport,
-                       gint64          deadline)
+test_transport_settle (LsobsTransport *transport, gint64 deadline)
 {
   g_assert_cmpint (deadline, >, 0);
   TEST_TRANSPORT (transport)->n_settled++;
@@ -612,8 +592,11 @@ test_transport_iface_init (LsobsTransportInterface *iface)
   iface->settle = test_transport_settle;
 }
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestTransport, test_transport, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT, test_transport_iface_init))
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestTransport,
+                               test_transport,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
+                                                      test_transport_iface_init))
 
 static void
 test_transport_finalize (GObject *object)
@@ -643,8 +626,7 @@ test_transport_init (TestTransport *self)
 
 /* Each record once, whatever happens to it. */
 static void
-test_told (Fixture       *fixture,
-           gconstpointer  data)
+test_told (Fixture *fixture, gconstpointer data)
 {
   TestTransport *transport = g_object_new (TEST_TYPE_TRANSPORT, NULL);
   guint n_lost = data != NULL ? 30 : 20;
@@ -659,7 +641,8 @@ test_told (Fixture       *fixture,
   test_emit_many (fixture->base.exporter, 10);
   /* A full batch does not wait for the flush, and may be lost before. */
   lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
-  g_assert_cmpuint (test_get_dropped (fixture->base.exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, 10);
+  g_assert_cmpuint (test_get_dropped (fixture->base.exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==,
+                    10);
   g_assert_cmpuint (g_hash_table_size (transport->lost), ==, 10);
   g_assert_cmpint (transport->reason, ==, LSOBS_DROP_REASON_UNAVAILABLE);
 
@@ -687,8 +670,7 @@ test_told (Fixture       *fixture,
 
 /* Without an implementation, nothing happens. */
 static void
-test_untold (Fixture       *fixture G_GNUC_UNUSED,
-             gconstpointer  data G_GNUC_UNUSED)
+test_untold (Fixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsMemoryTransport) memory = lsobs_memory_transport_new ();
 
@@ -699,15 +681,16 @@ test_untold (Fixture       *fixture G_GNUC_UNUSED,
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 #define ADD_ENDS(path, test) \
-  G_STMT_START { \
-    ADD (path "/thread", GINT_TO_POINTER (END_THREAD), test); \
-    ADD (path "/context", GINT_TO_POINTER (END_CONTEXT), test); \
-    ADD (path "/other-context", GINT_TO_POINTER (END_OTHER_CONTEXT), test); \
-  } G_STMT_END
+ G_STMT_START \
+ { \
+  ADD (path "/thread", GINT_TO_POINTER (END_THREAD), test); \
+  ADD (path "/context", GINT_TO_POINTER (END_CONTEXT), test); \
+  ADD (path "/other-context", GINT_TO_POINTER (END_OTHER_CONTEXT), test); \
+ } \
+ G_STMT_END
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

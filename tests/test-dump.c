@@ -27,8 +27,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data G_GNUC_UNUSED)
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   fixture->base = dump_make_dir ();
   fixture->path = g_build_filename (fixture->base, "lost", "traces", NULL);
@@ -37,8 +36,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   dump_remove_dir (fixture->base);
   g_free (fixture->base);
@@ -68,9 +66,7 @@ get_dumped (Fixture *fixture)
 
 /* Takes some requests of so many bytes, and waits. */
 static void
-take (LsobsDump *dump,
-      guint      n,
-      gsize      n_bytes)
+take (LsobsDump *dump, guint n, gsize n_bytes)
 {
   for (guint i = 0; i < n; i++)
     _lsobs_dump_take (dump, new_request (n_bytes), 3);
@@ -88,8 +84,7 @@ get_mode (const char *path)
 
 /* Only for the user, whatever the umask is. */
 static void
-test_files (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
   g_autofree char *parent = g_path_get_dirname (fixture->path);
@@ -112,7 +107,8 @@ test_files (Fixture       *fixture,
       g_autofree char *path = g_build_filename (fixture->path, name, NULL);
       g_autoptr (DumpFile) file = dump_file_load (fixture->path, name);
 
-      g_assert_true (g_regex_match_simple ("^trace_[0-9]{10}\\.[0-9]{6}_[0-9a-f]{8}\\.json$", name, 0, 0));
+      g_assert_true (
+          g_regex_match_simple ("^trace_[0-9]{10}\\.[0-9]{6}_[0-9a-f]{8}\\.json$", name, 0, 0));
       g_assert_cmpuint (get_mode (path), ==, 0600);
       g_assert_cmpuint (g_bytes_get_size (file->body), ==, 100);
       g_assert_cmpstr (file->endpoint, ==, "runs/multipart");
@@ -124,8 +120,7 @@ test_files (Fixture       *fixture,
 
 /* A directory that is there already stays as it is. */
 static void
-test_existing (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_existing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 1000000, fixture->counters);
 
@@ -137,8 +132,7 @@ test_existing (Fixture       *fixture,
 
 /* The thread goes when it has nothing to do, and comes back. */
 static void
-test_again (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
 
@@ -157,8 +151,7 @@ has_dumped_20 (gpointer data)
 
 /* The last reference may go while it is at work. */
 static void
-test_early_free (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsDump *dump = _lsobs_dump_new (fixture->path, 10000000, fixture->counters);
 
@@ -171,12 +164,12 @@ test_early_free (Fixture       *fixture,
 /* --- the budget ---------------------------------------------------------------------------- */
 
 static void
-test_budget (Fixture       *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_budget (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsLostRequest) one = new_request (3000);
   gsize size = _lsobs_lost_request_measure (one);
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 3 * (gint64) size, fixture->counters);
+  g_autoptr (LsobsDump) dump =
+      _lsobs_dump_new (fixture->path, 3 * (gint64) size, fixture->counters);
   g_autoptr (GPtrArray) names = NULL;
 
   take (dump, 2, 3000);
@@ -200,8 +193,7 @@ test_budget (Fixture       *fixture,
 }
 
 static void
-test_budget_of_one (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_budget_of_one (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsLostRequest) one = new_request (3000);
   gint64 size = (gint64) _lsobs_lost_request_measure (one);
@@ -217,14 +209,14 @@ test_budget_of_one (Fixture       *fixture,
 /* Files that somebody else has put there count, if they look like ours; links do not, wherever they
  * lead to. */
 static void
-test_budget_of_others (Fixture       *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_budget_of_others (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 10000, fixture->counters);
   g_autofree char *other = g_build_filename (fixture->base, "notes.txt", NULL);
   g_autofree char *link = g_build_filename (fixture->base, "trace_1.000000_00000000.json", NULL);
   g_autofree char *folder = g_build_filename (fixture->base, "trace_2.000000_00000000.json", NULL);
-  g_autofree char *unfinished = g_build_filename (fixture->base, ".trace_3.000000_00000000.json", NULL);
+  g_autofree char *unfinished =
+      g_build_filename (fixture->base, ".trace_3.000000_00000000.json", NULL);
   g_autofree char *large = g_strnfill (1000000, 'x');
   g_autoptr (GError) error = NULL;
 
@@ -248,8 +240,7 @@ test_budget_of_others (Fixture       *fixture,
 }
 
 static void
-set_age (const char *path,
-         time_t      seconds)
+set_age (const char *path, time_t seconds)
 {
   time_t then = time (NULL) - seconds;
   struct utimbuf times = { then, then };
@@ -259,13 +250,12 @@ set_age (const char *path,
 
 /* What a program has left half written takes no room for ever. */
 static void
-test_unfinished (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_unfinished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const struct
   {
     const char *name;
-    time_t age;            /* s */
+    time_t age; /* s */
     gboolean stays;
   } files[] = {
     { ".trace_1.000000_00000000.json", 100000, FALSE },
@@ -301,8 +291,7 @@ test_unfinished (Fixture       *fixture,
 /* --- a disk that does not want ------------------------------------------------------------- */
 
 static void
-test_no_directory (Fixture       *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_no_directory (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
@@ -320,8 +309,7 @@ test_no_directory (Fixture       *fixture,
 
 /* Somebody takes it away in between. */
 static void
-test_vanished (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
 
@@ -334,8 +322,7 @@ test_vanished (Fixture       *fixture,
 
 /* The disk is full in the middle of a file: nothing of it stays, and nobody is ended by a signal. */
 static void
-test_full (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
   struct rlimit before;
@@ -359,8 +346,7 @@ test_full (Fixture       *fixture,
 }
 
 static void
-test_dangling_link (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_dangling_link (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
   g_autofree char *target = g_build_filename (fixture->base, "elsewhere", NULL);
@@ -374,8 +360,7 @@ test_dangling_link (Fixture       *fixture,
 }
 
 static void
-test_read_only (Fixture       *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 1000000, fixture->counters);
 
@@ -396,8 +381,7 @@ test_read_only (Fixture       *fixture,
 
 /* A pipe in place of the directory keeps nobody waiting; and a deadline is one. */
 static void
-test_deadline (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_deadline (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000000, fixture->counters);
   gint64 start;
@@ -412,8 +396,7 @@ test_deadline (Fixture       *fixture,
 }
 
 static void
-test_pipe (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_pipe (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (parent, 1000000, fixture->counters);
@@ -427,16 +410,16 @@ test_pipe (Fixture       *fixture,
 typedef struct
 {
   GMutex gate;
-  int n_logged;            /* (atomic) */
-  int n_freed;             /* (atomic) bodies */
+  int n_logged; /* (atomic) */
+  int n_freed;  /* (atomic) bodies */
 } Bounds;
 
 /* Called in the thread that writes, which gets no further while the gate is closed. */
 static void
-wait_at_gate (const char     *domain G_GNUC_UNUSED,
-              GLogLevelFlags  level G_GNUC_UNUSED,
-              const char     *message G_GNUC_UNUSED,
-              gpointer        data)
+wait_at_gate (const char *domain G_GNUC_UNUSED,
+              GLogLevelFlags level G_GNUC_UNUSED,
+              const char *message G_GNUC_UNUSED,
+              gpointer data)
 {
   Bounds *bounds = data;
 
@@ -460,8 +443,7 @@ count_freed (gpointer data)
 /* What is in hand is bounded: what the disk cannot take in time is lost, and said. A single large one
  * is taken. */
 static void
-test_bounded (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_bounded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const gsize size = 20 * 1024 * 1024;
   g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1, fixture->counters);
@@ -495,8 +477,7 @@ test_bounded (Fixture       *fixture,
 #define ADD(path, test) g_test_add (path, Fixture, NULL, set_up, test, tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

@@ -30,21 +30,16 @@ json (const char *text)
 }
 
 static LsobsRunInfo *
-make_info (const char   *path,
-           const char   *name,
-           LsobsRunType  run_type)
+make_info (const char *path, const char *name, LsobsRunType run_type)
 {
   g_autoptr (GArray) segments = _lsobs_dotted_order_parse (path, NULL);
 
-  return _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data, segments->len,
-                                           name, run_type);
+  return _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) segments->data,
+                                           segments->len, name, run_type);
 }
 
 static LsobsRecord *
-make_record (LsobsRecordKind  kind,
-             const char      *path,
-             const char      *name,
-             LsobsRunType     run_type)
+make_record (LsobsRecordKind kind, const char *path, const char *name, LsobsRunType run_type)
 {
   g_autoptr (LsobsRunInfo) info = make_info (path, name, run_type);
 
@@ -52,18 +47,17 @@ make_record (LsobsRecordKind  kind,
 }
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->config = lsobs_config_new (NULL, "helpdesk");
   fixture->counters = _lsobs_counters_new ();
   fixture->notes = _lsobs_notes_new ();
-  fixture->record = make_record (LSOBS_RECORD_CREATE, R_SEGMENT, "support-agent", LSOBS_RUN_TYPE_CHAIN);
+  fixture->record =
+      make_record (LSOBS_RECORD_CREATE, R_SEGMENT, "support-agent", LSOBS_RUN_TYPE_CHAIN);
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_object_unref (fixture->config);
   g_clear_pointer (&fixture->settings, _lsobs_settings_unref);
@@ -87,8 +81,7 @@ encode (Fixture *fixture)
 }
 
 static char *
-get_field (LsobsEncoded *encoded,
-           LsobsField    field)
+get_field (LsobsEncoded *encoded, LsobsField field)
 {
   gsize len;
   const char *text = _lsobs_encoded_get_field (encoded, field, &len);
@@ -98,9 +91,7 @@ get_field (LsobsEncoded *encoded,
 }
 
 static void
-assert_field (LsobsEncoded *encoded,
-              LsobsField    field,
-              const char   *expected)
+assert_field (LsobsEncoded *encoded, LsobsField field, const char *expected)
 {
   g_autofree char *text = get_field (encoded, field);
 
@@ -108,8 +99,7 @@ assert_field (LsobsEncoded *encoded,
 }
 
 static guint64
-count (Fixture      *fixture,
-       LsobsCounter  counter)
+count (Fixture *fixture, LsobsCounter counter)
 {
   return _lsobs_counters_get (fixture->counters, counter);
 }
@@ -125,7 +115,8 @@ parse (LsobsEncoded *encoded)
 
   g_ptr_array_add (records, encoded);
   body = _lsobs_body_write_batch (records);
-  request = wire_request_parse ("POST", "/runs/batch", "application/json", body, WIRE_STRICT, &error);
+  request =
+      wire_request_parse ("POST", "/runs/batch", "application/json", body, WIRE_STRICT, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (request->ops->len, ==, 1);
   wire_check_request (request, WIRE_STRICT, &error);
@@ -136,8 +127,7 @@ parse (LsobsEncoded *encoded)
 /* The identity */
 
 static void
-test_main_root (Fixture       *fixture,
-                gconstpointer  data)
+test_main_root (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
@@ -156,8 +146,7 @@ test_main_root (Fixture       *fixture,
 }
 
 static void
-test_main_child (Fixture       *fixture,
-                 gconstpointer  data)
+test_main_child (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
@@ -179,8 +168,7 @@ test_main_child (Fixture       *fixture,
 }
 
 static void
-test_project (Fixture       *fixture,
-              gconstpointer  data)
+test_project (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (JsonObject) run = NULL;
@@ -188,16 +176,16 @@ test_project (Fixture       *fixture,
   _lsobs_run_info_set_project_name (fixture->record->info, "of \"another\" process");
   encoded = encode (fixture);
   run = parse (encoded);
-  g_assert_cmpstr (json_object_get_string_member (run, "session_name"), ==, "of \"another\" process");
+  g_assert_cmpstr (json_object_get_string_member (run, "session_name"), ==,
+                   "of \"another\" process");
 }
 
-static const char * const run_types[] = {
+static const char *const run_types[] = {
   "chain", "llm", "tool", "retriever", "embedding", "prompt", "parser",
 };
 
 static void
-test_run_type (Fixture       *fixture,
-               gconstpointer  data)
+test_run_type (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (JsonObject) run = NULL;
@@ -210,8 +198,7 @@ test_run_type (Fixture       *fixture,
 }
 
 static void
-test_unnamed (Fixture       *fixture,
-              gconstpointer  data)
+test_unnamed (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (JsonObject) run = NULL;
@@ -223,8 +210,7 @@ test_unnamed (Fixture       *fixture,
 }
 
 static void
-test_end_before_start (Fixture       *fixture,
-                       gconstpointer  data)
+test_end_before_start (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (JsonObject) run = NULL;
@@ -232,7 +218,8 @@ test_end_before_start (Fixture       *fixture,
   fixture->record->end_time = R_START - 5000000;
   encoded = encode (fixture);
   run = parse (encoded);
-  g_assert_cmpstr (json_object_get_string_member (run, "end_time"), ==, "2026-03-01T09:30:15.250000Z");
+  g_assert_cmpstr (json_object_get_string_member (run, "end_time"), ==,
+                   "2026-03-01T09:30:15.250000Z");
 }
 
 /* Payloads */
@@ -265,8 +252,7 @@ static const PayloadRow payload_rows[] = {
 };
 
 static void
-test_payload (Fixture       *fixture,
-              gconstpointer  data)
+test_payload (Fixture *fixture, gconstpointer data)
 {
   const PayloadRow *row = data;
   g_autoptr (LsobsEncoded) encoded = NULL;
@@ -281,8 +267,7 @@ test_payload (Fixture       *fixture,
 }
 
 static void
-test_cut (Fixture       *fixture,
-          gconstpointer  data)
+test_cut (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
@@ -305,8 +290,7 @@ test_cut (Fixture       *fixture,
 
 /* The attachments go first, and then what is inside. */
 static void
-test_cut_attachments (Fixture       *fixture,
-                      gconstpointer  data)
+test_cut_attachments (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (GBytes) bytes = json ("{}");
@@ -330,8 +314,7 @@ test_cut_attachments (Fixture       *fixture,
 }
 
 static void
-test_string_limit (Fixture       *fixture,
-                   gconstpointer  data)
+test_string_limit (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
@@ -426,8 +409,7 @@ static const PlaceRow place_rows[] = {
 };
 
 static void
-test_redacted (Fixture       *fixture,
-               gconstpointer  data)
+test_redacted (Fixture *fixture, gconstpointer data)
 {
   const PlaceRow *row = data;
   g_autoptr (LsobsEncoded) encoded = NULL;
@@ -448,8 +430,7 @@ test_redacted (Fixture       *fixture,
 
 /* What a trace is found by, and what orders it, stay as they are. */
 static void
-test_not_redacted (Fixture       *fixture,
-                   gconstpointer  data)
+test_not_redacted (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autofree char *extra = NULL;
@@ -474,8 +455,7 @@ test_not_redacted (Fixture       *fixture,
 }
 
 static void
-test_gives_up (Fixture       *fixture,
-               gconstpointer  data)
+test_gives_up (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autofree char *text = g_strnfill (5000, 'a');
@@ -514,7 +494,8 @@ typedef struct
 
 static const ExtraRow extra_rows[] = {
   { "create", LSOBS_RECORD_CREATE, NULL, FALSE, -1, "{" },
-  { "create-metadata", LSOBS_RECORD_CREATE, "\"t-77\"", FALSE, -1, "{\"metadata\":{\"key\":\"t-77\"}," },
+  { "create-metadata", LSOBS_RECORD_CREATE, "\"t-77\"", FALSE, -1,
+    "{\"metadata\":{\"key\":\"t-77\"}," },
   { "create-duration", LSOBS_RECORD_CREATE, NULL, FALSE, 0, "{\"duration_ms\":0," },
   { "update", LSOBS_RECORD_UPDATE, NULL, FALSE, -1, NULL },
   { "update-old-metadata", LSOBS_RECORD_UPDATE, "1", FALSE, -1, NULL },
@@ -524,13 +505,12 @@ static const ExtraRow extra_rows[] = {
   /* Replaced as a whole by the service, so what is old comes along. */
   { "update-duration-old-metadata", LSOBS_RECORD_UPDATE, "1", FALSE, 42,
     "{\"duration_ms\":42,\"metadata\":{\"key\":1}," },
-  { "numbers", LSOBS_RECORD_CREATE, "[0,-1,0.2,1e300,9223372036854775807,true,false,null]", FALSE, -1,
-    "{\"metadata\":{\"key\":[0,-1,0.2,1e300,9223372036854775807,true,false,null]}," },
+  { "numbers", LSOBS_RECORD_CREATE, "[0,-1,0.2,1e300,9223372036854775807,true,false,null]", FALSE,
+    -1, "{\"metadata\":{\"key\":[0,-1,0.2,1e300,9223372036854775807,true,false,null]}," },
 };
 
 static void
-test_extra (Fixture       *fixture,
-            gconstpointer  data)
+test_extra (Fixture *fixture, gconstpointer data)
 {
   const ExtraRow *row = data;
   g_autoptr (LsobsEncoded) encoded = NULL;
@@ -551,8 +531,7 @@ test_extra (Fixture       *fixture,
 
 /* Nothing of the environment travels along. */
 static void
-test_environment (Fixture       *fixture,
-                  gconstpointer  data)
+test_environment (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
@@ -563,20 +542,18 @@ test_environment (Fixture       *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(path, data, func) \
-  g_test_add (path, Fixture, data, set_up, func, tear_down)
+#define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
 \
-      ADD (path, &rows[i], func); \
-    }
+   ADD (path, &rows[i], func); \
+  }
   ADD ("/encoder/main/root", NULL, test_main_root);
   ADD ("/encoder/main/child", NULL, test_main_child);
   ADD ("/encoder/main/project", NULL, test_project);

@@ -17,7 +17,7 @@
 #define LOCAL     "http://127.0.0.1:9"
 #define WORKSPACE "11111111-2222-4333-8444-555555555555"
 
-static const char * const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
+static const char *const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
 
 /* An environment that says nothing, and a home where there is nothing. */
 static TestEnv *
@@ -65,8 +65,7 @@ assert_bad (const char *variable)
 
 /* What a property is, as text. */
 static char *
-dup_contents (LsobsConfig *config,
-              const char  *property)
+dup_contents (LsobsConfig *config, const char *property)
 {
   g_auto (GValue) value = G_VALUE_INIT;
 
@@ -84,9 +83,7 @@ dup_contents (LsobsConfig *config,
 }
 
 static void
-assert_contents (LsobsConfig *config,
-                 const char  *property,
-                 const char  *expected)
+assert_contents (LsobsConfig *config, const char *property, const char *expected)
 {
   g_autofree char *contents = dup_contents (config, property);
 
@@ -210,9 +207,8 @@ typedef struct
   int expected;          /* or of which one it says, from 4 on, that it is bad */
 } TracingRow;
 
-static const char * const tracing_variables[] = {
-  "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"
-};
+static const char *const tracing_variables[] = { "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2",
+                                                 "LANGSMITH_TRACING", "LANGCHAIN_TRACING" };
 
 #define BAD(i) (4 + (i))
 
@@ -268,9 +264,13 @@ static void
 test_project (void)
 {
   /* from the weakest to the strongest */
-  static const char * const variables[] = {
-    "LANGCHAIN_SESSION", "LANGSMITH_SESSION", "LANGCHAIN_PROJECT", "LANGSMITH_PROJECT",
-    "LANGCHAIN_HOSTED_LANGSERVE_PROJECT_NAME", "LANGSMITH_HOSTED_LANGSERVE_PROJECT_NAME",
+  static const char *const variables[] = {
+    "LANGCHAIN_SESSION",
+    "LANGSMITH_SESSION",
+    "LANGCHAIN_PROJECT",
+    "LANGSMITH_PROJECT",
+    "LANGCHAIN_HOSTED_LANGSERVE_PROJECT_NAME",
+    "LANGSMITH_HOSTED_LANGSERVE_PROJECT_NAME",
     "HOSTED_LANGSERVE_PROJECT_NAME",
   };
   g_autoptr (TestEnv) env = new_environment ();
@@ -373,16 +373,14 @@ test_bad (gconstpointer data)
 /* --- profiles --- */
 
 #define PROFILES \
-  "{\"current_profile\":\"work\",\"profiles\":{" \
-  "\"work\":{\"api_url\":\"https://work.example.com\",\"api_key\":\"lsv2_work\"," \
-  "\"workspace_id\":\"" WORKSPACE "\"}," \
-  "\"home\":{\"api_url\":\"https://home.example.com\",\"api_key\":\"lsv2_home\"}," \
-  "\"bad\":{\"api_url\":\"" SECRET "\",\"api_key\":\"" SECRET " x\"}}}"
+ "{\"current_profile\":\"work\",\"profiles\":{" \
+ "\"work\":{\"api_url\":\"https://work.example.com\",\"api_key\":\"lsv2_work\"," \
+ "\"workspace_id\":\"" WORKSPACE "\"}," \
+ "\"home\":{\"api_url\":\"https://home.example.com\",\"api_key\":\"lsv2_home\"}," \
+ "\"bad\":{\"api_url\":\"" SECRET "\",\"api_key\":\"" SECRET " x\"}}}"
 
 static void
-assert_profile (const char *url,
-                const char *key,
-                const char *workspace)
+assert_profile (const char *url, const char *key, const char *workspace)
 {
   g_autoptr (LsobsConfig) config = read_environment ();
 
@@ -465,16 +463,15 @@ test_all (void)
 }
 
 #define ADD_ROWS(prefix, rows, member, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].member, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].member, NULL); \
 \
-      g_test_add_data_func (path, &rows[i], func); \
-    }
+   g_test_add_data_func (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

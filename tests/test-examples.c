@@ -13,7 +13,7 @@
 
 #define API_KEY "lsv2_pt_0123456789abcdef"
 #define PROJECT "tiny agents"
-#define ANSWER "Yes: 4.2 mm of rain are on their way.\n"
+#define ANSWER  "Yes: 4.2 mm of rain are on their way.\n"
 
 /* More than what a program waits for the flush and at its end, and far from a hang. */
 #define MAX_SECONDS_WHEN_DOWN 20
@@ -51,8 +51,7 @@ typedef struct
 
 /* (transfer full) (nullable): how to start it, or NULL with the reason in @why_not */
 static char **
-dup_command (const Program  *program,
-             const char    **why_not)
+dup_command (const Program *program, const char **why_not)
 {
   g_autoptr (GStrvBuilder) command = g_strv_builder_new ();
   const char *interpreter = program->interpreter != NULL ? g_getenv (program->interpreter) : NULL;
@@ -90,9 +89,7 @@ dup_command (const Program  *program,
 
 /* (transfer full) (nullable): a program under way, or NULL if there is none in this language */
 static Job *
-start (const Program *program,
-       gboolean       is_traced,
-       const char    *endpoint)
+start (const Program *program, gboolean is_traced, const char *endpoint)
 {
   g_autoptr (GSubprocessLauncher) launcher =
       g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
@@ -124,7 +121,7 @@ start (const Program *program,
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_PROJECT", PROJECT, TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", endpoint, TRUE);
 
-  job->process = g_subprocess_launcher_spawnv (launcher, (const char * const *) command, &error);
+  job->process = g_subprocess_launcher_spawnv (launcher, (const char *const *) command, &error);
   g_assert_no_error (error);
   g_subprocess_communicate_utf8_async (job->process, NULL, NULL, test_result_cb, &job->result);
 
@@ -149,8 +146,8 @@ finish (Job *job)
 {
   g_autoptr (GError) error = NULL;
 
-  g_subprocess_communicate_utf8_finish (job->process, test_result_wait (&job->result),
-                                        &job->output, &job->messages, &error);
+  g_subprocess_communicate_utf8_finish (job->process, test_result_wait (&job->result), &job->output,
+                                        &job->messages, &error);
   g_assert_no_error (error);
   g_test_message ("%s: %s%s", job->program->language, job->output, job->messages);
 
@@ -161,8 +158,7 @@ finish (Job *job)
 
 /* (element-type Job) (transfer full): every program there is, all under way */
 static GPtrArray *
-start_all (gboolean    is_traced,
-           const char *endpoint)
+start_all (gboolean is_traced, const char *endpoint)
 {
   GPtrArray *jobs = g_ptr_array_new_with_free_func ((GDestroyNotify) job_free);
 
@@ -181,8 +177,7 @@ start_all (gboolean    is_traced,
 /* --- what came ----------------------------------------------------------------------------- */
 
 static void
-remove_members (JsonObject        *object,
-                const char *const *names)
+remove_members (JsonObject *object, const char *const *names)
 {
   for (; *names != NULL; names++)
     {
@@ -193,10 +188,9 @@ remove_members (JsonObject        *object,
 
 /* An error of GLib's is told with its domain and code, an exception with its class. */
 static void
-normalize_error (JsonObject    *run,
-                 const Program *program)
+normalize_error (JsonObject *run, const Program *program)
 {
-  static const char * const glib_names[] = { "error_domain", "error_code", NULL };
+  static const char *const glib_names[] = { "error_domain", "error_code", NULL };
   const char *text = json_object_get_string_member_with_default (run, "error", NULL);
   g_autofree char *plain = NULL;
 
@@ -221,15 +215,12 @@ normalize_error (JsonObject    *run,
 /* All that the service got of a run and of those below it, but for what is new each time. Where it
  * is in the trace is told by where it is in here. */
 static JsonNode *
-dup_plain_run (WireTree      *tree,
-               WireRun       *wire_run,
-               const Program *program)
+dup_plain_run (WireTree *tree, WireRun *wire_run, const Program *program)
 {
-  static const char * const new_names[] = {
-    "id", "trace_id", "dotted_order", "start_time", "end_time", NULL
-  };
-  static const char * const parent_names[] = { "parent_run_id", NULL };
-  static const char * const event_names[] = { "time", NULL };
+  static const char *const new_names[] = { "id",         "trace_id", "dotted_order",
+                                           "start_time", "end_time", NULL };
+  static const char *const parent_names[] = { "parent_run_id", NULL };
+  static const char *const event_names[] = { "time", NULL };
   g_autoptr (GPtrArray) children = wire_tree_dup_children (tree, wire_run->id);
   JsonNode *node = json_node_init_object (json_node_alloc (), wire_run->run);
   g_autofree char *text = json_to_string (node, FALSE);
@@ -264,9 +255,8 @@ dup_plain_run (WireTree      *tree,
 static JsonNode *
 dup_plain_trace (Job *job)
 {
-  static const char * const new_names[] = {
-    "id", "run_id", "trace_id", "start_time", "created_at", "modified_at", NULL
-  };
+  static const char *const new_names[] = { "id",         "run_id",      "trace_id", "start_time",
+                                           "created_at", "modified_at", NULL };
   g_autoptr (WireTree) tree = test_server_build_tree (job->server);
   g_autoptr (GError) error = NULL;
   JsonObject *trace = json_object_new ();
@@ -299,10 +289,7 @@ dup_plain_trace (Job *job)
 
 /* Adds a line to @report for each field that differs. NULL is a field that is not there. */
 static void
-compare (const char *path,
-         JsonNode   *expected,
-         JsonNode   *got,
-         GString    *report)
+compare (const char *path, JsonNode *expected, JsonNode *got, GString *report)
 {
   gboolean are_both = expected != NULL && got != NULL;
 
@@ -318,7 +305,8 @@ compare (const char *path,
           const char *name = l->data;
           g_autofree char *member = g_strconcat (path, ".", name, NULL);
 
-          compare (member, json_object_get_member (a, name), json_object_get_member (b, name), report);
+          compare (member, json_object_get_member (a, name), json_object_get_member (b, name),
+                   report);
         }
       for (GList *l = b_names; l != NULL; l = l->next)
         {
@@ -340,10 +328,8 @@ compare (const char *path,
         {
           g_autofree char *element = g_strdup_printf ("%s[%u]", path, i);
 
-          compare (element,
-                   i < n_a ? json_array_get_element (a, i) : NULL,
-                   i < n_b ? json_array_get_element (b, i) : NULL,
-                   report);
+          compare (element, i < n_a ? json_array_get_element (a, i) : NULL,
+                   i < n_b ? json_array_get_element (b, i) : NULL, report);
         }
     }
   else
@@ -357,10 +343,7 @@ compare (const char *path,
 }
 
 static void
-assert_same (const char *expected_name,
-             JsonNode   *expected,
-             const char *name,
-             JsonNode   *got)
+assert_same (const char *expected_name, JsonNode *expected, const char *name, JsonNode *got)
 {
   g_autoptr (GString) report = g_string_new (NULL);
 
@@ -373,7 +356,7 @@ assert_same (const char *expected_name,
 static void
 remove_runtime (JsonNode *run)
 {
-  static const char * const names[] = { "runtime", NULL };
+  static const char *const names[] = { "runtime", NULL };
   JsonObject *object = json_node_get_object (run);
   JsonArray *children = json_object_get_array_member (object, "children");
 
@@ -454,8 +437,7 @@ test_untraced (void)
 
 /* Waits for all, none of which may take long or have been traced. */
 static void
-assert_end_untraced (GPtrArray *jobs,
-                     gint64     start_time)
+assert_end_untraced (GPtrArray *jobs, gint64 start_time)
 {
   for (guint i = 0; i < jobs->len; i++)
     {
@@ -498,8 +480,7 @@ test_missing (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -20,9 +20,7 @@ typedef struct
 
 /* Called in the server's thread. */
 static gboolean
-refuse_bad_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
+refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   const Refusal *refusal = data;
 
@@ -36,8 +34,7 @@ refuse_bad_cb (TestRequest *request,
 
 /* It dies alone. */
 static void
-test_bad_run (TestFixture   *fixture,
-              gconstpointer  data)
+test_bad_run (TestFixture *fixture, gconstpointer data)
 {
   const Refusal *refusal = data;
   g_autoptr (GMainContext) context = g_main_context_new ();
@@ -71,13 +68,12 @@ test_bad_run (TestFixture   *fixture,
 }
 
 static void
-test_all_bad (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_all_bad (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 422, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 422, .repeat = -1 });
   test_emit_many (fixture->exporter, 8);
   error = test_flush_with_loss (fixture->exporter, 8);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 15);
@@ -87,9 +83,7 @@ test_all_bad (TestFixture   *fixture,
 /* --- 413 ----------------------------------------------------------------------------------- */
 
 static gboolean
-refuse_many_cb (TestRequest *request,
-                TestReply   *reply,
-                gpointer     data)
+refuse_many_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   if (test_request_get_n_ops (request) <= GPOINTER_TO_UINT (data))
     return FALSE;
@@ -99,9 +93,7 @@ refuse_many_cb (TestRequest *request,
 }
 
 static gboolean
-refuse_large_cb (TestRequest *request,
-                 TestReply   *reply,
-                 gpointer     data)
+refuse_large_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   if (g_bytes_get_size (request->body) <= GPOINTER_TO_UINT (data))
     return FALSE;
@@ -111,8 +103,7 @@ refuse_large_cb (TestRequest *request,
 }
 
 static void
-test_halved (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_halved (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
   test_server_set_handler (fixture->server, refuse_many_cb, GUINT_TO_POINTER (3));
@@ -124,8 +115,7 @@ test_halved (TestFixture   *fixture,
 
 /* Too large even alone: the payload goes, the run arrives. */
 static void
-test_cut_for_server (TestFixture   *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_cut_for_server (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (WireTree) tree = NULL;
   WireRun *run;
@@ -147,13 +137,12 @@ test_cut_for_server (TestFixture   *fixture,
 }
 
 static void
-test_too_large (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_too_large (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 413, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 413, .repeat = -1 });
   test_emit_large (fixture->exporter, "large", 20000);
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_TOO_LARGE), ==, 1);
@@ -162,8 +151,7 @@ test_too_large (TestFixture   *fixture,
 
 /* What is not a payload can be too large, too. */
 static void
-test_large_rest (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_large_rest (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *large = g_strnfill (90000, 'x');
   g_autoptr (LsobsRun) run = NULL;
@@ -183,8 +171,7 @@ test_large_rest (TestFixture   *fixture,
 
 /* Our own limit is kept without asking the service. */
 static void
-test_max_batch_bytes (TestFixture   *fixture,
-                      gconstpointer  data)
+test_max_batch_bytes (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GPtrArray) requests = NULL;
 
@@ -212,7 +199,7 @@ test_max_batch_bytes (TestFixture   *fixture,
 
 typedef struct
 {
-  LsobsState state;       /* at the last notification */
+  LsobsState state; /* at the last notification */
   guint n_calls;
   guint64 n_delivered;
   guint64 n_lost;
@@ -220,9 +207,7 @@ typedef struct
 } News;
 
 static void
-state_cb (LsobsObserver *observer,
-          GParamSpec    *pspec G_GNUC_UNUSED,
-          gpointer       user_data)
+state_cb (LsobsObserver *observer, GParamSpec *pspec G_GNUC_UNUSED, gpointer user_data)
 {
   News *news = user_data;
 
@@ -233,9 +218,9 @@ state_cb (LsobsObserver *observer,
 
 static void
 batch_cb (LsobsObserver *observer G_GNUC_UNUSED,
-          guint64        n_delivered,
-          guint64        n_lost,
-          gpointer       user_data)
+          guint64 n_delivered,
+          guint64 n_lost,
+          gpointer user_data)
 {
   News *news = user_data;
 
@@ -245,8 +230,7 @@ batch_cb (LsobsObserver *observer G_GNUC_UNUSED,
 }
 
 static void
-listen_to (TestFixture *fixture,
-           News        *news)
+listen_to (TestFixture *fixture, News *news)
 {
   g_signal_connect (fixture->observer, "notify::state", G_CALLBACK (state_cb), news);
   g_signal_connect (fixture->observer, "batch-finished", G_CALLBACK (batch_cb), news);
@@ -259,8 +243,7 @@ has_news (gpointer data)
 }
 
 static void
-assert_paused (TestFixture *fixture,
-               News        *news)
+assert_paused (TestFixture *fixture, News *news)
 {
   g_autoptr (GError) error = NULL;
   LsobsFlushStats stats;
@@ -304,8 +287,7 @@ typedef struct
 } Pause;
 
 static void
-test_pause (TestFixture   *fixture,
-            gconstpointer  data)
+test_pause (TestFixture *fixture, gconstpointer data)
 {
   const Pause *pause = data;
   News news = { UNHEARD, 0, 0, 0, NULL };
@@ -326,8 +308,7 @@ test_pause (TestFixture   *fixture,
 
 /* Several batches hear the bad news together: one line all the same. */
 static void
-test_pause_in_flight (TestFixture   *fixture,
-                      gconstpointer  data G_GNUC_UNUSED)
+test_pause_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   guint64 n_lost;
 
@@ -335,7 +316,7 @@ test_pause_in_flight (TestFixture   *fixture,
   lsobs_config_set_max_in_flight (fixture->config, 4);
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 401, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 401, .repeat = -1 });
   test_emit_many (fixture->exporter, 10);
   g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
   test_server_release (fixture->server);
@@ -356,15 +337,14 @@ has_good_news (gpointer data)
 }
 
 static void
-test_recovery (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_recovery (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   News news = { UNHEARD, 0, 0, 0, NULL };
 
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   listen_to (fixture, &news);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });
 
   for (guint i = 0; i < 2; i++)
     {
@@ -392,15 +372,14 @@ test_recovery (TestFixture   *fixture,
 
 /* A service that comes and goes does not fill the log. */
 static void
-test_flapping (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_flapping (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   for (guint i = 0; i < 20; i++)
     {
-      test_server_push (fixture->server, NULL, (TestReply) { .status = 503 });
-      test_server_push (fixture->server, NULL, (TestReply) { .status = 202 });
+      test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
+      test_server_push (fixture->server, NULL, (TestReply){ .status = 202 });
     }
   for (guint i = 0; i < 40; i++)
     {
@@ -413,26 +392,28 @@ test_flapping (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   static const Refusal bad_multipart = { 422, LSOBS_INGEST_MODE_MULTIPART };
   static const Refusal bad_batch = { 400, LSOBS_INGEST_MODE_BATCH };
   static const Refusal bad_runs = { 422, LSOBS_INGEST_MODE_RUNS };
   static const Pause unauthorized = {
-    { .status = 401, .body = "{\"error\":\"Invalid token\"}", .repeat = -1 }, LSOBS_DROP_REASON_UNAUTHORIZED
+    { .status = 401, .body = "{\"error\":\"Invalid token\"}", .repeat = -1 },
+    LSOBS_DROP_REASON_UNAUTHORIZED
   };
   static const Pause forbidden = {
     { .status = 403, .body = "{\"error\":\"org_scoped_key_requires_workspace\"}", .repeat = -1 },
     LSOBS_DROP_REASON_UNAUTHORIZED
   };
+  /* clang-format off */
   static const Pause quota = {
     { .status = 429, .body = "{\"detail\":\"Monthly unique traces usage limit exceeded\"}", .repeat = -1 },
     LSOBS_DROP_REASON_QUOTA
   };
+  /* clang-format on */
   static const Pause redirected = {
     { .status = 302, .headers = "Location: http://127.0.0.1:1/", .repeat = -1 },
     LSOBS_DROP_REASON_WRONG_ADDRESS

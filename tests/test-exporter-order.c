@@ -10,9 +10,7 @@
 
 /* (nullable) (transfer full): the first request with the operation */
 static TestRequest *
-find_request (TestServer *server,
-              const char *op,
-              const char *id)
+find_request (TestServer *server, const char *op, const char *id)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
 
@@ -28,8 +26,7 @@ find_request (TestServer *server,
 }
 
 static LsobsRun *
-start_run (TestFixture *fixture,
-           const char  *name)
+start_run (TestFixture *fixture, const char *name)
 {
   g_autoptr (JsonNode) inputs = test_new_payload ("in");
 
@@ -48,8 +45,7 @@ end_run (LsobsRun *run)
 
 /* The create is under way when the run ends: the end waits, what comes after it does not. */
 static void
-test_held_back (TestFixture   *fixture,
-                gconstpointer  data)
+test_held_back (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autofree char *id = NULL;
@@ -107,8 +103,8 @@ test_held_back_bounds (gconstpointer data)
   lsobs_config_set_max_batch_size (config, 3);
   lsobs_config_set_queue_capacity (config, 10);
   lsobs_config_set_max_queue_bytes (config, 10000);
-  observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", config, "transport", transport,
-                             "main-context", g_main_context_default (), NULL);
+  observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", config, "transport",
+                             transport, "main-context", g_main_context_default (), NULL);
   g_assert_no_error (error);
   exporter = lsobs_observer_get_exporter (observer);
   run = lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_TOOL, NULL);
@@ -138,9 +134,9 @@ test_held_back_bounds (gconstpointer data)
 /* The creates of all updates in a request must have been answered before. */
 typedef struct
 {
-  GMutex lock;          /* guards all below */
-  GHashTable *creates;  /* (owned) (element-type utf8 TestRequest) by id */
-  guint n_early;        /* updates that did not wait */
+  GMutex lock;         /* guards all below */
+  GHashTable *creates; /* (owned) (element-type utf8 TestRequest) by id */
+  guint n_early;       /* updates that did not wait */
 } OrderCheck;
 
 static gboolean
@@ -151,9 +147,7 @@ is_answered (TestRequest *request)
 
 /* Called in the server's thread. */
 static gboolean
-check_order_cb (TestRequest *request,
-                TestReply   *reply,
-                gpointer     data)
+check_order_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   OrderCheck *check = data;
 
@@ -175,8 +169,7 @@ check_order_cb (TestRequest *request,
 }
 
 static void
-test_order_under_load (TestFixture   *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_order_under_load (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   OrderCheck check = { .n_early = 0 };
   g_autoptr (WireTree) tree = NULL;
@@ -184,8 +177,8 @@ test_order_under_load (TestFixture   *fixture,
   g_autoptr (GPtrArray) open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
 
   g_mutex_init (&check.lock);
-  check.creates = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
-                                         (GDestroyNotify) test_request_unref);
+  check.creates =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) test_request_unref);
   lsobs_config_set_max_batch_size (fixture->config, 3);
   test_fixture_start (fixture);
   test_server_set_handler (fixture->server, check_order_cb, &check);
@@ -219,8 +212,7 @@ test_order_under_load (TestFixture   *fixture,
 /* --- promotion ----------------------------------------------------------------------------- */
 
 static void
-assert_promoted (TestFixture *fixture,
-                 const char  *id)
+assert_promoted (TestFixture *fixture, const char *id)
 {
   g_autoptr (WireTree) tree = test_server_build_tree (fixture->server);
   WireRun *run = wire_tree_lookup (tree, id);
@@ -242,8 +234,7 @@ assert_promoted (TestFixture *fixture,
 
 /* The create was refused before the run ended. */
 static void
-test_promoted (TestFixture   *fixture,
-               gconstpointer  data)
+test_promoted (TestFixture *fixture, gconstpointer data)
 {
   guint status = GPOINTER_TO_UINT (data);
   g_autoptr (LsobsRun) run = NULL;
@@ -253,7 +244,7 @@ test_promoted (TestFixture   *fixture,
   fixture->is_free = TRUE; /* the same id in a second create is the very point */
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = status });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = status });
   run = start_run (fixture, "run");
   id = lsobs_run_dup_id (run);
   error = test_flush_with_loss (fixture->exporter, 1);
@@ -265,8 +256,7 @@ test_promoted (TestFixture   *fixture,
 /* The service took the create, but said so too late: the promoted one is a conflict, and the end still
  * has to get there. */
 static void
-test_promoted_conflict (TestFixture   *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_promoted_conflict (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GError) error = NULL;
@@ -277,8 +267,8 @@ test_promoted_conflict (TestFixture   *fixture,
   fixture->is_free = TRUE;
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 504 });
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 409 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 504 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 409 });
   run = start_run (fixture, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   end_run (run);
@@ -295,8 +285,7 @@ test_promoted_conflict (TestFixture   *fixture,
 
 /* The create is lost while the end waits for it. */
 static void
-test_promoted_in_flight (TestFixture   *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_promoted_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GError) error = NULL;
@@ -309,14 +298,15 @@ test_promoted_in_flight (TestFixture   *fixture,
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 503 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
   run = start_run (fixture, "run");
   id = lsobs_run_dup_id (run);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   end_run (run);
   lsobs_exporter_flush_async (fixture->exporter, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
   test_server_release (fixture->server);
-  g_assert_false (lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), &stats, &error));
+  g_assert_false (
+      lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), &stats, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT);
   g_assert_cmpuint (stats.runs_flushed, ==, 1);
   g_assert_cmpuint (stats.runs_failed, ==, 1);
@@ -325,8 +315,7 @@ test_promoted_in_flight (TestFixture   *fixture,
 
 /* The create had to make room in the queue. */
 static void
-test_promoted_after_eviction (TestFixture   *fixture,
-                              gconstpointer  data G_GNUC_UNUSED)
+test_promoted_after_eviction (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (LsobsRun) run = NULL;
@@ -345,8 +334,7 @@ test_promoted_after_eviction (TestFixture   *fixture,
 
 /* An end that finds its start still waiting makes one record of it. */
 static void
-test_merged (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_merged (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (WireTree) tree = NULL;
   g_autoptr (LsobsRun) run = NULL;
@@ -370,10 +358,7 @@ test_merged (TestFixture   *fixture,
 /* --- by id --------------------------------------------------------------------------------- */
 
 static gboolean
-enqueue (LsobsExporter     *exporter,
-         LsobsRunEventKind  kind,
-         const char        *id,
-         GError           **error)
+enqueue (LsobsExporter *exporter, LsobsRunEventKind kind, const char *id, GError **error)
 {
   g_autoptr (LsobsRunEvent) event =
       kind == LSOBS_RUN_EVENT_KIND_START
@@ -386,8 +371,7 @@ enqueue (LsobsExporter     *exporter,
 /* A run that has ended and arrived is remembered, so that it does not become a second
  * one of the same id. */
 static void
-test_remembered (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_remembered (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char id[] = "019a0000-0000-7000-8000-000000000001";
   g_autoptr (GError) error = NULL;
@@ -408,8 +392,7 @@ test_remembered (TestFixture   *fixture,
 
 /* An update of a run that never started is shown as a complete run. */
 static void
-test_unknown_update (TestFixture   *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_unknown_update (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char id[] = "019a0000-0000-7000-8000-000000000002";
   g_autoptr (WireTree) tree = NULL;
@@ -425,20 +408,23 @@ test_unknown_update (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
-  ADD ("/exporter/order/held-back/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_held_back);
-  ADD ("/exporter/order/held-back/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_held_back);
+  ADD ("/exporter/order/held-back/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART),
+       test_held_back);
+  ADD ("/exporter/order/held-back/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH),
+       test_held_back);
   ADD ("/exporter/order/held-back/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), test_held_back);
-  g_test_add_data_func ("/exporter/order/held-back/bounds/records", GSIZE_TO_POINTER (0), test_held_back_bounds);
-  g_test_add_data_func ("/exporter/order/held-back/bounds/bytes", GSIZE_TO_POINTER (4000), test_held_back_bounds);
+  g_test_add_data_func ("/exporter/order/held-back/bounds/records", GSIZE_TO_POINTER (0),
+                        test_held_back_bounds);
+  g_test_add_data_func ("/exporter/order/held-back/bounds/bytes", GSIZE_TO_POINTER (4000),
+                        test_held_back_bounds);
   ADD ("/exporter/order/under-load", NULL, test_order_under_load);
   ADD ("/exporter/promoted/unavailable", GUINT_TO_POINTER (503), test_promoted);
   ADD ("/exporter/promoted/rejected", GUINT_TO_POINTER (422), test_promoted);

@@ -11,8 +11,7 @@
 /* --- a good end ---------------------------------------------------------------------------- */
 
 static void
-test_drain (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_drain (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   LsobsFlushStats stats;
@@ -31,8 +30,7 @@ test_drain (TestFixture   *fixture,
 
 /* A second call does nothing; what comes after the first is counted. */
 static void
-test_after (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_after (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (LsobsRun) late = NULL;
@@ -70,8 +68,7 @@ test_after (TestFixture   *fixture,
 
 /* It was never needed: no thread, no wait. */
 static void
-test_unused (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_unused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
 
@@ -95,8 +92,7 @@ typedef enum
 
 /* Returns (transfer full) (nullable): what must live as long as the trouble */
 static GSocket *
-make_trouble (TestFixture *fixture,
-              Trouble      trouble)
+make_trouble (TestFixture *fixture, Trouble trouble)
 {
   GSocket *socket = NULL;
   TestReply reply = { .repeat = -1 };
@@ -142,8 +138,7 @@ make_trouble (TestFixture *fixture,
 }
 
 static void
-test_bounded (TestFixture   *fixture,
-              gconstpointer  data)
+test_bounded (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GSocket) socket = NULL;
   g_autoptr (GError) error = NULL;
@@ -166,8 +161,7 @@ test_bounded (TestFixture   *fixture,
 }
 
 static void
-test_zero (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_zero (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start;
 
@@ -184,8 +178,7 @@ test_zero (TestFixture   *fixture,
 /* --- the last reference -------------------------------------------------------------------- */
 
 static void
-test_unref (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_unref (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_shutdown_timeout (fixture->config, TEST_TIMEOUT_MS);
   test_fixture_start (fixture);
@@ -195,8 +188,7 @@ test_unref (TestFixture   *fixture,
 }
 
 static void
-test_unref_bounded (TestFixture   *fixture,
-                    gconstpointer  data)
+test_unref_bounded (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GSocket) socket = NULL;
   gint64 start;
@@ -213,8 +205,7 @@ test_unref_bounded (TestFixture   *fixture,
 
 /* The same for an exporter alone. */
 static void
-test_unref_exporter (TestFixture   *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_unref_exporter (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   LsobsExporter *exporter;
@@ -229,8 +220,7 @@ test_unref_exporter (TestFixture   *fixture,
 
 /* A run that the program forgot to drop does not keep the end from coming. */
 static void
-test_unref_with_run (TestFixture   *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_unref_with_run (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -246,8 +236,7 @@ test_unref_with_run (TestFixture   *fixture,
 /* --- without blocking ---------------------------------------------------------------------- */
 
 static void
-test_async (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_async (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
@@ -262,13 +251,13 @@ test_async (TestFixture   *fixture,
   test_result_clear (&result);
 
   lsobs_observer_shutdown_async (fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
-  g_assert_true (lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), &stats, &error));
+  g_assert_true (lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result),
+                                                 &stats, &error));
   g_assert_cmpuint (stats.runs_flushed, ==, 0);
 }
 
 static void
-test_async_bounded (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_async_bounded (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
@@ -280,7 +269,8 @@ test_async_bounded (TestFixture   *fixture,
   start = g_get_monotonic_time ();
   lsobs_observer_shutdown_async (fixture->observer, LIMIT_MS, NULL, test_result_cb, &result);
   g_assert_cmpint (test_get_elapsed_ms (start), <, LIMIT_MS);
-  g_assert_false (lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), NULL, &error));
+  g_assert_false (
+      lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), NULL, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, LIMIT_MS + test_get_slack_ms ());
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==, 30);
@@ -289,8 +279,7 @@ test_async_bounded (TestFixture   *fixture,
 
 /* Ends the waiting, not the shutdown. */
 static void
-test_async_cancel (TestFixture   *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_async_cancel (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (TestResult) result = TEST_RESULT_INIT;
@@ -299,10 +288,12 @@ test_async_cancel (TestFixture   *fixture,
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 30);
-  lsobs_observer_shutdown_async (fixture->observer, TEST_TIMEOUT_MS, cancellable, test_result_cb, &result);
+  lsobs_observer_shutdown_async (fixture->observer, TEST_TIMEOUT_MS, cancellable, test_result_cb,
+                                 &result);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   g_cancellable_cancel (cancellable);
-  g_assert_false (lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), NULL, &error));
+  g_assert_false (
+      lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   test_result_clear (&result);
   test_server_release (fixture->server);
@@ -348,15 +339,15 @@ all_flush (gpointer data)
 
 /* Others flush while it ends: no second flush thread may come up beside the ending one. */
 static void
-test_flushing (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_flushing (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
   for (guint i = 0; i < 20; i++)
     {
       g_autoptr (LsobsObserver) observer = lsobs_observer_new (fixture->config, NULL);
-      g_autoptr (LsobsRun) run = lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_TOOL, NULL);
+      g_autoptr (LsobsRun) run =
+          lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_TOOL, NULL);
       Flushers flushers = { observer, 0, FALSE };
       GThread *threads[3];
 
@@ -380,8 +371,7 @@ shutdown_thread (gpointer data)
 
 /* The second call waits for what the first one has under way, as long as it was told to. */
 static void
-test_twice (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_twice (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   GThread *thread;
@@ -401,8 +391,7 @@ test_twice (TestFixture   *fixture,
 
 /* While others still emit: each record is delivered or counted. */
 static void
-test_emitting (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_emitting (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   GThread *threads[3];
 
@@ -420,11 +409,10 @@ test_emitting (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

@@ -9,8 +9,7 @@
 /* --- the clock and the full batch ---------------------------------------------------------- */
 
 static void
-test_interval (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_interval (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start;
 
@@ -32,8 +31,7 @@ test_interval (TestFixture   *fixture,
 
 /* The first record sets the time, however many follow it. */
 static void
-test_interval_from_first (TestFixture   *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_interval_from_first (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) request = NULL;
   gint64 start = g_get_monotonic_time ();
@@ -55,8 +53,7 @@ test_interval_from_first (TestFixture   *fixture,
 }
 
 static void
-test_batch_size (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_batch_size (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestRequest) request = NULL;
 
@@ -78,8 +75,7 @@ test_batch_size (TestFixture   *fixture,
 }
 
 static void
-test_batch_bytes (TestFixture   *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_batch_bytes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_batch_bytes (fixture->config, 65536);
   test_fixture_start (fixture);
@@ -90,8 +86,7 @@ test_batch_bytes (TestFixture   *fixture,
 
 /* Nothing to do: no thread, no request, no wake-up. */
 static void
-test_idle (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_idle (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_flush_interval (fixture->config, 1);
   test_fixture_start (fixture);
@@ -104,8 +99,7 @@ test_idle (TestFixture   *fixture,
 
 /* The loop of this thread does it all. */
 static void
-test_own_loop (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_own_loop (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_flush_interval (fixture->config, 20);
   test_fixture_start_in (fixture, g_main_context_default ());
@@ -120,12 +114,11 @@ test_own_loop (TestFixture   *fixture,
 
 /* Nobody runs it but flush, in the thread that owns it. */
 static void
-test_blocking_in_owner (TestFixture   *fixture,
-                        gconstpointer  data)
+test_blocking_in_owner (TestFixture *fixture, gconstpointer data)
 {
   gboolean is_own = GPOINTER_TO_INT (data);
-  g_autoptr (GMainContext) context = is_own ? g_main_context_new ()
-                                            : g_main_context_ref (g_main_context_default ());
+  g_autoptr (GMainContext) context =
+      is_own ? g_main_context_new () : g_main_context_ref (g_main_context_default ());
 
   lsobs_config_set_max_batch_size (fixture->config, 10);
   test_fixture_start_in (fixture, context);
@@ -154,8 +147,7 @@ flush_cb (gpointer user_data)
 
 /* A callback that flushes runs the loop it is called from. */
 static void
-test_blocking_in_callback (TestFixture   *fixture,
-                           gconstpointer  data G_GNUC_UNUSED)
+test_blocking_in_callback (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start_in (fixture, g_main_context_default ());
   g_idle_add (flush_cb, fixture);
@@ -163,8 +155,7 @@ test_blocking_in_callback (TestFixture   *fixture,
 }
 
 static void
-test_async_in_own_loop (TestFixture   *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_async_in_own_loop (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   LsobsFlushStats stats;
@@ -172,13 +163,15 @@ test_async_in_own_loop (TestFixture   *fixture,
   test_fixture_start_in (fixture, g_main_context_default ());
   test_emit_many (fixture->exporter, 10);
   lsobs_observer_flush_async (fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
-  g_assert_true (lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), &stats, NULL));
+  g_assert_true (
+      lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), &stats, NULL));
   g_assert_cmpuint (stats.runs_flushed, ==, 10);
   test_result_clear (&result);
 
   test_emit_many (fixture->exporter, 5);
   lsobs_observer_shutdown_async (fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
-  g_assert_true (lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), &stats, NULL));
+  g_assert_true (
+      lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), &stats, NULL));
   g_assert_cmpuint (stats.runs_flushed, ==, 5);
 }
 
@@ -228,8 +221,7 @@ runner_stop (Runner *self)
 }
 
 static void
-test_other_thread (TestFixture   *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_other_thread (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   Runner runner;
 
@@ -256,8 +248,7 @@ test_other_thread (TestFixture   *fixture,
 
 /* A service that hangs, and a loop that is not ours: the shutdown returns in time all the same. */
 static void
-test_other_thread_hang (TestFixture   *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_other_thread_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   Runner runner;
   gint64 start;
@@ -276,11 +267,10 @@ test_other_thread_hang (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

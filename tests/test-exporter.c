@@ -10,10 +10,10 @@
 
 static void
 assert_stats (const LsobsFlushStats *stats,
-              guint64                n_flushed,
-              guint64                n_failed,
-              guint64                n_batches,
-              guint64                n_dropped)
+              guint64 n_flushed,
+              guint64 n_failed,
+              guint64 n_batches,
+              guint64 n_dropped)
 {
   g_assert_cmpuint (stats->runs_flushed, ==, n_flushed);
   g_assert_cmpuint (stats->runs_failed, ==, n_failed);
@@ -24,8 +24,7 @@ assert_stats (const LsobsFlushStats *stats,
 /* --- the answer ---------------------------------------------------------------------------- */
 
 static void
-test_stats (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_stats (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (GError) error = NULL;
@@ -50,8 +49,7 @@ test_stats (TestFixture   *fixture,
 }
 
 static void
-test_empty (TestFixture   *fixture,
-            gconstpointer  data)
+test_empty (TestFixture *fixture, gconstpointer data)
 {
   gint64 start = g_get_monotonic_time ();
   LsobsFlushStats stats;
@@ -68,8 +66,7 @@ test_empty (TestFixture   *fixture,
 }
 
 static void
-test_capacity (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_capacity (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (TestRequest) request = NULL;
@@ -88,8 +85,7 @@ test_capacity (TestFixture   *fixture,
 }
 
 static void
-test_queue_bytes (TestFixture   *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_queue_bytes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   guint64 n_queued;
@@ -99,7 +95,8 @@ test_queue_bytes (TestFixture   *fixture,
   for (guint i = 0; i < 50; i++)
     {
       test_emit_large (fixture->exporter, "run", 20000);
-      g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED_BYTES), <=, 100000);
+      g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED_BYTES), <=,
+                        100000);
     }
   n_queued = test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED);
   g_assert_cmpuint (n_queued, ==, 4);
@@ -110,15 +107,14 @@ test_queue_bytes (TestFixture   *fixture,
 /* --- timeouts ------------------------------------------------------------------------------ */
 
 static void
-test_timeout (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_timeout (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   LsobsFlushStats stats;
   gint64 start;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, 7);
   start = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 100, &stats, &error));
@@ -140,8 +136,7 @@ test_timeout (TestFixture   *fixture,
 
 /* Asks for it and does not wait: it is sent all the same. */
 static void
-test_timeout_zero (TestFixture   *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_timeout_zero (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   gint64 start = g_get_monotonic_time ();
@@ -156,8 +151,7 @@ test_timeout_zero (TestFixture   *fixture,
 
 /* More than fits into flight when the time is over: the rest follows by itself. */
 static void
-test_timeout_with_rest (TestFixture   *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_timeout_with_rest (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
@@ -196,8 +190,7 @@ flush_thread (gpointer data)
 }
 
 static void
-test_threads (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   GThread *threads[6];
 
@@ -222,8 +215,7 @@ wait_thread (gpointer data)
 }
 
 static void
-test_same_records (TestFixture   *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_same_records (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   GThread *threads[4];
   g_auto (TestResult) result = TEST_RESULT_INIT;
@@ -238,7 +230,8 @@ test_same_records (TestFixture   *fixture,
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   test_server_release (fixture->server);
 
-  g_assert_true (lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), &stats, NULL));
+  g_assert_true (
+      lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), &stats, NULL));
   assert_stats (&stats, 9, 0, 1, 0);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     {
@@ -252,8 +245,7 @@ test_same_records (TestFixture   *fixture,
 /* --- without blocking ---------------------------------------------------------------------- */
 
 static void
-test_async (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_async (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
@@ -278,9 +270,7 @@ test_async (TestFixture   *fixture,
 }
 
 static void
-thread_cb (GObject      *object,
-           GAsyncResult *result,
-           gpointer      user_data)
+thread_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   GThread **thread = user_data;
 
@@ -305,8 +295,7 @@ async_thread (gpointer data)
 }
 
 static void
-test_async_context (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_async_context (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
   test_emit_many (fixture->exporter, 5);
@@ -315,8 +304,7 @@ test_async_context (TestFixture   *fixture,
 }
 
 static void
-test_async_timeout (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_async_timeout (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
@@ -326,7 +314,8 @@ test_async_timeout (TestFixture   *fixture,
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 5);
   lsobs_exporter_flush_async (fixture->exporter, 50, NULL, test_result_cb, &result);
-  g_assert_false (lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), &stats, &error));
+  g_assert_false (
+      lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), &stats, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpuint (lsobs_flush_error_get_pending (error), ==, 5);
   g_assert_cmpint (lsobs_flush_error_get_waited (error), >=, 50);
@@ -337,8 +326,7 @@ test_async_timeout (TestFixture   *fixture,
 
 /* Ends the waiting, not the sending. */
 static void
-test_async_cancel (TestFixture   *fixture,
-                   gconstpointer  data)
+test_async_cancel (TestFixture *fixture, gconstpointer data)
 {
   gboolean is_before = GPOINTER_TO_INT (data);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
@@ -350,13 +338,15 @@ test_async_cancel (TestFixture   *fixture,
   test_emit_many (fixture->exporter, 5);
   if (is_before)
     g_cancellable_cancel (cancellable);
-  lsobs_observer_flush_async (fixture->observer, TEST_TIMEOUT_MS, cancellable, test_result_cb, &result);
+  lsobs_observer_flush_async (fixture->observer, TEST_TIMEOUT_MS, cancellable, test_result_cb,
+                              &result);
   if (!is_before)
     {
       g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
       g_cancellable_cancel (cancellable);
     }
-  g_assert_false (lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), NULL, &error));
+  g_assert_false (
+      lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   test_server_release (fixture->server);
   g_assert_true (test_server_wait_ops (fixture->server, 5, 3000));
@@ -365,16 +355,17 @@ test_async_cancel (TestFixture   *fixture,
 
 /* A cancellable that outlives the flush has no hold on it. */
 static void
-test_async_cancel_after (TestFixture   *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_async_cancel_after (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (TestResult) result = TEST_RESULT_INIT;
 
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "run");
-  lsobs_exporter_flush_async (fixture->exporter, TEST_TIMEOUT_MS, cancellable, test_result_cb, &result);
-  g_assert_true (lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), NULL, NULL));
+  lsobs_exporter_flush_async (fixture->exporter, TEST_TIMEOUT_MS, cancellable, test_result_cb,
+                              &result);
+  g_assert_true (
+      lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), NULL, NULL));
   g_cancellable_cancel (cancellable);
   test_drain_context ();
   g_assert_cmpuint (result.n_calls, ==, 1);
@@ -382,8 +373,7 @@ test_async_cancel_after (TestFixture   *fixture,
 
 /* A flush keeps what it works for. */
 static void
-test_async_unref (TestFixture   *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_async_unref (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   LsobsObserver *observer;
@@ -400,7 +390,8 @@ test_async_unref (TestFixture   *fixture,
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   test_server_release (fixture->server);
   test_result_wait (&result);
-  g_assert_true (lsobs_observer_flush_finish (LSOBS_OBSERVER (result.source), result.result, NULL, NULL));
+  g_assert_true (
+      lsobs_observer_flush_finish (LSOBS_OBSERVER (result.source), result.result, NULL, NULL));
   test_result_clear (&result);
   test_drain_context ();
   g_assert_null (fixture->observer);
@@ -408,11 +399,10 @@ test_async_unref (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

@@ -16,8 +16,7 @@
 
 /* The create of its run is under way: the feedback waits for it. */
 static void
-test_after_create (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_after_create (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autoptr (LsobsRun) other = NULL;
@@ -43,10 +42,10 @@ test_after_create (RunFixture    *fixture,
 
 /* The same for a run that is reported by its id. */
 static void
-test_after_create_by_id (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_after_create_by_id (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRunEvent) event = lsobs_run_event_new_start (R, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRunEvent) event =
+      lsobs_run_event_new_start (R, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (TestRequest) last = NULL;
   guint n_before = test_server_count_requests (fixture->server, NULL);
 
@@ -68,15 +67,13 @@ test_after_create_by_id (RunFixture    *fixture,
 
 typedef struct
 {
-  guint status;          /* for what has both in one request */
-  guint n_creates;       /* that have come alone */
+  guint status;    /* for what has both in one request */
+  guint n_creates; /* that have come alone */
 } Apart;
 
 /* Called in the server's thread: takes a create at last, and feedback only after that. */
 static gboolean
-take_apart_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
+take_apart_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   Apart *apart = data;
   gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
@@ -95,8 +92,7 @@ take_apart_cb (TestRequest *request,
 
 /* Both were in one request, which is not taken: the feedback follows its create all the same. */
 static void
-test_apart (RunFixture    *fixture,
-            gconstpointer  data)
+test_apart (RunFixture *fixture, gconstpointer data)
 {
   Apart apart = { GPOINTER_TO_UINT (data), 0 };
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
@@ -113,9 +109,7 @@ test_apart (RunFixture    *fixture,
 
 /* Called in the server's thread. */
 static gboolean
-hang_apart_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
+hang_apart_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
 
@@ -130,8 +124,7 @@ hang_apart_cb (TestRequest *request,
 
 /* At the end, what waits for its create is lost with it, and kept where that is wanted. */
 static void
-test_apart_at_end (RunFixture    *fixture,
-                   gconstpointer  data)
+test_apart_at_end (RunFixture *fixture, gconstpointer data)
 {
   g_autofree char *dir = g_dir_make_tmp ("lsobs-XXXXXX", NULL);
   int n_feedback = 0;
@@ -166,15 +159,13 @@ test_apart_at_end (RunFixture    *fixture,
 typedef struct
 {
   guint n_requests;
-  GHashTable *runs;      /* (owned) (element-type utf8) by id */
-  guint n_early;         /* feedback on runs that it did not know */
+  GHashTable *runs; /* (owned) (element-type utf8) by id */
+  guint n_early;    /* feedback on runs that it did not know */
 } Moody;
 
 /* Called in the server's thread. */
 static gboolean
-moody_cb (TestRequest *request,
-          TestReply   *reply,
-          gpointer     data)
+moody_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   Moody *moody = data;
   WireRequest *wire = request->wire;
@@ -203,15 +194,15 @@ moody_cb (TestRequest *request,
 }
 
 static void
-test_moody (RunFixture    *fixture,
-            gconstpointer  data)
+test_moody (RunFixture *fixture, gconstpointer data)
 {
   Moody moody = { 0, g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL), 0 };
   const guint n = 60;
 
   feedback_set_up_known (fixture, data);
   if (data != NULL)
-    test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+    test_server_push (fixture->server, "/runs/multipart",
+                      (TestReply){ .status = 404, .repeat = -1 });
   test_server_set_handler (fixture->server, moody_cb, &moody);
   for (guint i = 0; i < n; i++)
     {
@@ -234,11 +225,10 @@ test_moody (RunFixture    *fixture,
 }
 
 #define ADD(path, data, set_up, func) \
-  g_test_add (path, RunFixture, data, set_up, func, run_fixture_tear_down)
+ g_test_add (path, RunFixture, data, set_up, func, run_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

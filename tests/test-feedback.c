@@ -16,15 +16,14 @@
 /* What somebody thinks of a run: what it says, which way it goes, and what becomes of it when it is not
  * wanted. */
 
-#define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
-#define L "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
-#define OTHER "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
+#define R       "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
+#define L       "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
+#define OTHER   "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
 #define R_START G_GINT64_CONSTANT (1772357415250000)
 
 /* The service is too old for feedback among runs. */
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   feedback_set_up_with_info (fixture, "{\"version\":\"0.8.9\"}");
 }
@@ -40,8 +39,7 @@ typedef struct
 } Memory;
 
 static void
-memory_set_up (Memory        *memory,
-               gconstpointer  data)
+memory_set_up (Memory *memory, gconstpointer data)
 {
   memory->config = lsobs_config_new (NULL, "project");
   lsobs_config_set_flush_interval (memory->config, TEST_NEVER_MS);
@@ -53,14 +51,14 @@ memory_start (Memory *memory)
 {
   g_autoptr (GError) error = NULL;
 
-  memory->observer = lsobs_observer_new_with_transport (memory->config, LSOBS_TRANSPORT (memory->transport),
-                                                        &error);
+  memory->observer =
+      lsobs_observer_new_with_transport (memory->config, LSOBS_TRANSPORT (memory->transport),
+                                         &error);
   g_assert_no_error (error);
 }
 
 static void
-memory_tear_down (Memory        *memory,
-                  gconstpointer  data)
+memory_tear_down (Memory *memory, gconstpointer data)
 {
   g_clear_object (&memory->observer);
   g_object_unref (memory->transport);
@@ -69,8 +67,7 @@ memory_tear_down (Memory        *memory,
 
 /* Adds the feedback; (transfer full): as it leaves, or NULL when it does not. Takes @feedback over. */
 static LsobsRunEvent *
-send_feedback (Memory        *memory,
-               LsobsFeedback *feedback)
+send_feedback (Memory *memory, LsobsFeedback *feedback)
 {
   g_autoptr (GPtrArray) events = NULL;
   g_autoptr (GError) error = NULL;
@@ -95,8 +92,7 @@ peek_object (LsobsRunEvent *event)
 }
 
 static void
-test_least (Memory        *memory,
-            gconstpointer  data G_GNUC_UNUSED)
+test_least (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before = g_get_real_time ();
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "helpful");
@@ -123,13 +119,13 @@ test_least (Memory        *memory,
   members = json_object_get_members (object);
   for (GList *l = members; l != NULL; l = l->next)
     g_string_append_printf (names, "%s ", (char *) l->data);
-  g_assert_cmpstr (names->str, ==, "id run_id trace_id key feedback_source created_at modified_at ");
+  g_assert_cmpstr (names->str, ==,
+                   "id run_id trace_id key feedback_source created_at modified_at ");
   feedback_assert_member (object, "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
 }
 
 static void
-test_most (Memory        *memory,
-           gconstpointer  data G_GNUC_UNUSED)
+test_most (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "quality");
   g_autoptr (JsonNode) value = run_json ("\"good\"");
@@ -165,15 +161,17 @@ test_most (Memory        *memory,
   members = json_object_get_members (object);
   for (GList *l = members; l != NULL; l = l->next)
     g_string_append_printf (names, "%s ", (char *) l->data);
-  g_assert_cmpstr (names->str, ==,
-                   "id run_id trace_id key score value comment correction feedback_source session_id "
-                   "start_time created_at modified_at comparative_experiment_id feedback_group_id "
-                   "feedback_config extra error extend_trace_retention ");
+  g_assert_cmpstr (
+      names->str, ==,
+      "id run_id trace_id key score value comment correction feedback_source session_id "
+      "start_time created_at modified_at comparative_experiment_id feedback_group_id "
+      "feedback_config extra error extend_trace_retention ");
   feedback_assert_member (object, "score", "0.75");
   feedback_assert_member (object, "value", "\"good\"");
   feedback_assert_member (object, "comment", "\"fine\"");
   feedback_assert_member (object, "correction", "{\"answer\":43}");
-  feedback_assert_member (object, "feedback_source", "{\"metadata\":{\"model\":\"judge-1\"},\"type\":\"model\"}");
+  feedback_assert_member (object, "feedback_source",
+                          "{\"metadata\":{\"model\":\"judge-1\"},\"type\":\"model\"}");
   feedback_assert_member (object, "session_id", "\"" OTHER "\"");
   feedback_assert_member (object, "start_time", "\"2026-03-01T09:30:15.250000Z\"");
   feedback_assert_member (object, "comparative_experiment_id", "\"" OTHER "\"");
@@ -185,8 +183,7 @@ test_most (Memory        *memory,
 }
 
 static void
-test_unset (Memory        *memory,
-            gconstpointer  data G_GNUC_UNUSED)
+test_unset (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "quality");
   g_autoptr (JsonNode) value = run_json ("\"good\"");
@@ -204,18 +201,20 @@ test_unset (Memory        *memory,
   g_assert_false (json_object_has_member (peek_object (event), "value"));
   g_assert_false (json_object_has_member (peek_object (event), "comment"));
   g_assert_false (json_object_has_member (peek_object (event), "session_id"));
-  feedback_assert_member (peek_object (event), "feedback_source", "{\"metadata\":{},\"type\":\"api\"}");
+  feedback_assert_member (peek_object (event), "feedback_source",
+                          "{\"metadata\":{},\"type\":\"api\"}");
 }
 
 static void
-test_scores (Memory        *memory,
-             gconstpointer  data G_GNUC_UNUSED)
+test_scores (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
+  /* clang-format off */
   static const struct { double score; const char *sent; } scores[] = {
     { 0, "0" }, { -0.0, "0" }, { 1, "1" }, { -1, "-1" }, { 0.5, "0.5" }, { 0.1, "0.1" }, { 1.0 / 3, "0.3333" },
     { 2.0 / 3, "0.6667" }, { -2.0 / 3, "-0.6667" }, { 0.00004, "0" }, { -0.00004, "0" }, { 0.99999, "1" },
     { 4.5, "4.5" }, { 1e10, "10000000000" }, { 1e300, "1e+300" }, { -1e300, "-1e+300" },
   };
+  /* clang-format on */
 
   for (guint i = 0; i < G_N_ELEMENTS (scores); i++)
     {
@@ -232,8 +231,7 @@ test_scores (Memory        *memory,
 }
 
 static void
-test_boolean_scores (Memory        *memory,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_boolean_scores (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "key");
   g_autoptr (LsobsRunEvent) yes = NULL;
@@ -260,13 +258,14 @@ typedef struct
 } BadRow;
 
 static void
-test_refused (Memory        *memory,
-              gconstpointer  data G_GNUC_UNUSED)
+test_refused (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   static const BadRow rows[] = {
-    { "", R, "key", 1, NULL }, { "run", R, "key", 1, NULL }, { L "0", R, "key", 1, NULL },
-    { L, "", "key", 1, NULL }, { L, R "\r\n", "key", 1, NULL }, { L, R, "", 1, NULL }, { L, R, "key", NAN, NULL },
-    { L, R, "key", INFINITY, NULL }, { L, R, "key", -INFINITY, NULL }, { L, R, "key", 1, "project" },
+    { "", R, "key", 1, NULL },        { "run", R, "key", 1, NULL },
+    { L "0", R, "key", 1, NULL },     { L, "", "key", 1, NULL },
+    { L, R "\r\n", "key", 1, NULL },  { L, R, "", 1, NULL },
+    { L, R, "key", NAN, NULL },       { L, R, "key", INFINITY, NULL },
+    { L, R, "key", -INFINITY, NULL }, { L, R, "key", 1, "project" },
     { L, R, "key", 1, "" },
   };
 
@@ -274,7 +273,8 @@ test_refused (Memory        *memory,
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     for (guint j = 0; j < (rows[i].other_id != NULL ? 3 : 1); j++)
       {
-        g_autoptr (LsobsFeedback) feedback = lsobs_feedback_new (rows[i].run_id, rows[i].trace_id, rows[i].key);
+        g_autoptr (LsobsFeedback) feedback =
+            lsobs_feedback_new (rows[i].run_id, rows[i].trace_id, rows[i].key);
         g_autoptr (GError) error = NULL;
 
         lsobs_feedback_set_score (feedback, rows[i].score);
@@ -286,28 +286,28 @@ test_refused (Memory        *memory,
           lsobs_feedback_set_group_id (feedback, rows[i].other_id);
         g_assert_false (lsobs_observer_add_feedback (memory->observer, feedback, &error));
         g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK);
-        g_assert_false (lsobs_exporter_add_feedback (lsobs_observer_get_exporter (memory->observer), feedback,
-                                                     NULL));
+        g_assert_false (lsobs_exporter_add_feedback (lsobs_observer_get_exporter (memory->observer),
+                                                     feedback, NULL));
       }
-  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer), LSOBS_COUNTER_ENQUEUED),
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer),
+                                      LSOBS_COUNTER_ENQUEUED),
                     ==, 0);
 }
 
 /* An event of feedback is for looking at only. */
 static void
-test_not_enqueued (Memory        *memory,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_not_enqueued (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRunEvent) event = send_feedback (memory, lsobs_feedback_new (L, R, "key"));
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (lsobs_exporter_enqueue (lsobs_observer_get_exporter (memory->observer), event, &error));
+  g_assert_false (
+      lsobs_exporter_enqueue (lsobs_observer_get_exporter (memory->observer), event, &error));
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
 }
 
 static void
-test_hostile_text (Memory        *memory,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_hostile_text (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "ke\xffy\"\r\n");
   g_autofree char *long_text = g_strnfill (300000, 'x');
@@ -339,8 +339,7 @@ make_telling_feedback (void)
 }
 
 static void
-test_redacted (Memory        *memory,
-               gconstpointer  data G_GNUC_UNUSED)
+test_redacted (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
   JsonObject *object;
@@ -353,14 +352,14 @@ test_redacted (Memory        *memory,
   feedback_assert_member (object, "value", "{\"a\":\"[REDACTED] value\"}");
   feedback_assert_member (object, "comment", "\"a [REDACTED] comment\"");
   feedback_assert_member (object, "correction", "{\"a\":\"[REDACTED] value\"}");
-  feedback_assert_member (object, "feedback_source", "{\"metadata\":{\"a\":\"[REDACTED] value\"},\"type\":\"api\"}");
+  feedback_assert_member (object, "feedback_source",
+                          "{\"metadata\":{\"a\":\"[REDACTED] value\"},\"type\":\"api\"}");
   feedback_assert_member (object, "feedback_config", "{\"a\":\"[REDACTED] value\"}");
   feedback_assert_member (object, "extra", "{\"a\":\"[REDACTED] value\"}");
 }
 
 static void
-test_hidden (Memory        *memory,
-             gconstpointer  data G_GNUC_UNUSED)
+test_hidden (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
   JsonObject *object;
@@ -376,9 +375,7 @@ test_hidden (Memory        *memory,
 }
 
 static JsonNode *
-judge_cb (const char *field,
-          JsonNode   *value,
-          gpointer    user_data)
+judge_cb (const char *field, JsonNode *value, gpointer user_data)
 {
   GString *seen = user_data;
   g_autofree char *text = json_to_string (value, FALSE);
@@ -398,8 +395,7 @@ free_string (gpointer data)
 }
 
 static void
-test_redact_func (Memory        *memory,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_redact_func (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   GString *seen = g_string_new (NULL);
   g_autoptr (LsobsRunEvent) event = NULL;
@@ -412,10 +408,12 @@ test_redact_func (Memory        *memory,
                    "correction={\"a\":\"secret value\"} metadata={\"a\":\"secret value\"} "
                    "extra={\"a\":\"secret value\"} config={\"a\":\"secret value\"} ");
   feedback_assert_member (peek_object (event), "comment", "\"another\"");
-  feedback_assert_member (peek_object (event), "extra", "{\"lsobs_error\":\"Redaction failed; extra dropped\"}");
+  feedback_assert_member (peek_object (event), "extra",
+                          "{\"lsobs_error\":\"Redaction failed; extra dropped\"}");
   feedback_assert_member (peek_object (event), "value", "{\"a\":\"secret value\"}");
   g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer),
-                                      LSOBS_COUNTER_REDACTION_FAILURES), ==, 1);
+                                      LSOBS_COUNTER_REDACTION_FAILURES),
+                    ==, 1);
   g_clear_pointer (&event, lsobs_run_event_unref);
   /* The program's own is as it was. */
   event = send_feedback (memory, feedback);
@@ -423,8 +421,7 @@ test_redact_func (Memory        *memory,
 }
 
 static void
-test_sampled (Memory        *memory,
-              gconstpointer  data G_GNUC_UNUSED)
+test_sampled (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   guint n_kept = 0;
 
@@ -432,7 +429,8 @@ test_sampled (Memory        *memory,
   memory_start (memory);
   for (guint i = 0; i < 100; i++)
     {
-      g_autoptr (LsobsRun) root = lsobs_observer_start_run (memory->observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
+      g_autoptr (LsobsRun) root =
+          lsobs_observer_start_run (memory->observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
       g_autoptr (LsobsRun) run = lsobs_run_start_child (root, "run", LSOBS_RUN_TYPE_TOOL, NULL);
       g_autofree char *id = lsobs_run_dup_id (run);
       g_autofree char *trace_id = lsobs_run_dup_trace_id (run);
@@ -455,13 +453,13 @@ test_sampled (Memory        *memory,
     }
   g_assert_cmpuint (n_kept, >, 20);
   g_assert_cmpuint (n_kept, <, 80);
-  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer), LSOBS_COUNTER_UNSAMPLED),
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer),
+                                      LSOBS_COUNTER_UNSAMPLED),
                     ==, 4 * (100 - n_kept));
 }
 
 static void
-test_tracing_off (Memory        *memory,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_tracing_off (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsFeedback) nonsense = lsobs_feedback_new ("run", "trace", "");
   g_autoptr (LsobsRun) run = NULL;
@@ -474,7 +472,8 @@ test_tracing_off (Memory        *memory,
   g_assert_true (lsobs_observer_add_feedback (memory->observer, nonsense, NULL));
   g_assert_true (lsobs_run_add_feedback (run, "", NAN, NULL, NULL));
   g_assert_true (lsobs_run_add_attachment (run, "a.b", NULL, bytes, NULL));
-  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer), LSOBS_COUNTER_ENQUEUED),
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer),
+                                      LSOBS_COUNTER_ENQUEUED),
                     ==, 0);
 }
 
@@ -487,8 +486,7 @@ count_feedback_requests (RunFixture *fixture)
 }
 
 static void
-test_alone (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_alone (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autofree char *id = lsobs_run_dup_id (run);
@@ -503,8 +501,10 @@ test_alone (RunFixture    *fixture,
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 2);
   feedback_assert_member (feedback_find (fixture, "first"), "score", "1");
-  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "second"), "run_id"), ==, id);
-  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "second"), "trace_id"), ==, trace_id);
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "second"), "run_id"), ==,
+                   id);
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "second"), "trace_id"),
+                   ==, trace_id);
   /* After the run, though four requests may be under way at once. */
   first = test_get_request (fixture->server, 0);
   second = test_get_request (fixture->server, 1);
@@ -515,8 +515,7 @@ test_alone (RunFixture    *fixture,
 }
 
 static void
-test_together (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_together (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autoptr (TestRequest) request = NULL;
@@ -536,8 +535,7 @@ test_together (RunFixture    *fixture,
 
 /* What is not to make the trace be kept longer has to be told the endpoint. */
 static void
-test_retention (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_retention (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   LsobsFeedback *feedback = lsobs_run_new_feedback (run, "key");
@@ -552,8 +550,7 @@ test_retention (RunFixture    *fixture,
 }
 
 static void
-test_mode (RunFixture    *fixture,
-           gconstpointer  data)
+test_mode (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -571,15 +568,14 @@ test_mode (RunFixture    *fixture,
 
 /* The endpoint for both goes away while they are on their way. */
 static void
-test_fall_back (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_fall_back (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) first = feedback_start_run (fixture, "one");
   g_autoptr (LsobsRun) second = feedback_start_run (fixture, "two");
 
   feedback_add_to_run (first, "first");
   feedback_add_to_run (second, "second");
-  test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 2);
   feedback_find (fixture, "first");
@@ -591,8 +587,7 @@ test_fall_back (RunFixture    *fixture,
 /* --- what becomes of it --- */
 
 static void
-test_status (RunFixture    *fixture,
-             gconstpointer  data)
+test_status (RunFixture *fixture, gconstpointer data)
 {
   const guint status = GPOINTER_TO_UINT (data);
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
@@ -601,7 +596,7 @@ test_status (RunFixture    *fixture,
 
   feedback_add_to_run (run, "bad");
   lsobs_run_end (run, NULL);
-  test_server_push (fixture->server, "/feedback", (TestReply) { .status = status, .repeat = -1 });
+  test_server_push (fixture->server, "/feedback", (TestReply){ .status = status, .repeat = -1 });
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_REJECTED), ==, 1);
@@ -615,26 +610,24 @@ test_status (RunFixture    *fixture,
 }
 
 static void
-test_conflict (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_conflict (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   feedback_add (fixture, lsobs_feedback_new (L, R, "key"));
-  test_server_push (fixture->server, "/feedback", (TestReply) { .status = 409 });
+  test_server_push (fixture->server, "/feedback", (TestReply){ .status = 409 });
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 1);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
 }
 
 static void
-test_retried (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_retried (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "key");
   g_autoptr (TestRequest) request = NULL;
 
   lsobs_feedback_set_score (feedback, 1.0 / 3);
   feedback_add (fixture, feedback);
-  test_server_push (fixture->server, "/feedback", (TestReply) { .status = 503 });
+  test_server_push (fixture->server, "/feedback", (TestReply){ .status = 503 });
   run_fixture_flush (fixture);
   request = test_get_request (fixture->server, 1);
   g_assert_true (test_bytes_contain (request->body, "\"score\":0.3333,"));
@@ -644,8 +637,7 @@ test_retried (RunFixture    *fixture,
 }
 
 static void
-test_too_large (RunFixture    *fixture,
-                gconstpointer  data)
+test_too_large (RunFixture *fixture, gconstpointer data)
 {
   const guint n_refusals = GPOINTER_TO_UINT (data);
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "key");
@@ -655,7 +647,8 @@ test_too_large (RunFixture    *fixture,
   lsobs_feedback_set_value (feedback, value);
   lsobs_feedback_set_comment (feedback, text);
   feedback_add (fixture, feedback);
-  test_server_push (fixture->server, "/feedback", (TestReply) { .status = 413, .repeat = (int) n_refusals });
+  test_server_push (fixture->server, "/feedback",
+                    (TestReply){ .status = 413, .repeat = (int) n_refusals });
   if (n_refusals == 2)
     {
       g_autoptr (GError) error = test_flush_with_loss (fixture->exporter, 1);
@@ -664,23 +657,23 @@ test_too_large (RunFixture    *fixture,
       return;
     }
   run_fixture_flush (fixture);
-  feedback_assert_member (feedback_find (fixture, "key"), "value", "{\"__truncated__\":true,\"bytes\":5011}");
-  g_assert_cmpuint (strlen (json_object_get_string_member (feedback_find (fixture, "key"), "comment")), ==, 1000);
+  feedback_assert_member (feedback_find (fixture, "key"), "value",
+                          "{\"__truncated__\":true,\"bytes\":5011}");
+  g_assert_cmpuint (strlen (
+                        json_object_get_string_member (feedback_find (fixture, "key"), "comment")),
+                    ==, 1000);
 }
 
 /* One that the service does not like, among others in one request. */
 static gboolean
-refuse_bad_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
+refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   reply->status = test_bytes_contain (request->body, "\"key\":\"bad\"") ? 422 : 202;
   return TRUE;
 }
 
 static void
-test_dies_alone (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_dies_alone (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   g_autoptr (GError) error = NULL;
@@ -701,8 +694,7 @@ test_dies_alone (RunFixture    *fixture,
 
 /* It takes its place in the queue as anything does, and goes as anything does. */
 static void
-test_queue_full (RunFixture    *fixture,
-                 gconstpointer  data)
+test_queue_full (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
   guint64 n_bytes;
@@ -728,8 +720,7 @@ test_queue_full (RunFixture    *fixture,
 }
 
 static void
-test_evicted (Memory        *memory,
-              gconstpointer  data G_GNUC_UNUSED)
+test_evicted (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (LsobsExporter) exporter = NULL;
@@ -737,11 +728,8 @@ test_evicted (Memory        *memory,
 
   /* Nothing leaves before it is flushed. */
   lsobs_config_set_queue_capacity (memory->config, 3);
-  exporter = g_initable_new (LSOBS_TYPE_EXPORTER, NULL, NULL,
-                             "config", memory->config,
-                             "transport", memory->transport,
-                             "main-context", context,
-                             NULL);
+  exporter = g_initable_new (LSOBS_TYPE_EXPORTER, NULL, NULL, "config", memory->config, "transport",
+                             memory->transport, "main-context", context, NULL);
   for (guint i = 0; i < 5; i++)
     {
       g_autofree char *key = g_strdup_printf ("key-%u", i);
@@ -761,8 +749,7 @@ test_evicted (Memory        *memory,
 
 /* Neither the start nor the end of a run is touched by what is said of it in between. */
 static void
-test_leaves_run_alone (Memory        *memory,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_leaves_run_alone (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GPtrArray) events = NULL;
@@ -785,8 +772,7 @@ test_leaves_run_alone (Memory        *memory,
 
 /* The only file in @dir, which goes: (transfer full) where the request was to go, and what it was. */
 static char *
-take_kept (const char  *dir_path,
-           GBytes     **body)
+take_kept (const char *dir_path, GBytes **body)
 {
   g_autoptr (GDir) dir = g_dir_open (dir_path, 0, NULL);
   g_autofree char *path = g_build_filename (dir_path, g_dir_read_name (dir), NULL);
@@ -808,8 +794,7 @@ take_kept (const char  *dir_path,
 }
 
 static void
-test_kept (RunFixture    *fixture,
-           gconstpointer  data)
+test_kept (RunFixture *fixture, gconstpointer data)
 {
   const gboolean together = GPOINTER_TO_INT (data);
   g_autofree char *dir = g_dir_make_tmp ("lsobs-feedback-XXXXXX", NULL);
@@ -821,7 +806,8 @@ test_kept (RunFixture    *fixture,
   lsobs_config_set_failed_traces_dir (fixture->config, dir);
   lsobs_config_set_max_attempts (fixture->config, 1);
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_NONE);
-  test_server_set_info (fixture->server, together ? "{\"version\":\"0.8.10\"}" : "{\"version\":\"0.8.9\"}");
+  test_server_set_info (fixture->server,
+                        together ? "{\"version\":\"0.8.10\"}" : "{\"version\":\"0.8.9\"}");
   run_fixture_start (fixture);
   run = feedback_start_run (fixture, "run");
   run_fixture_flush (fixture);
@@ -830,7 +816,7 @@ test_kept (RunFixture    *fixture,
   feedback_add_to_run (run, "key");
   if (together)
     lsobs_run_end (run, NULL);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 503, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = -1 });
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   endpoint = take_kept (dir, &body);
   g_assert_cmpstr (endpoint, ==, together ? "runs/multipart" : "feedback");
@@ -841,8 +827,7 @@ test_kept (RunFixture    *fixture,
 /* --- several places and processes --- */
 
 static void
-test_replicas (RunFixture    *fixture,
-               gconstpointer  data)
+test_replicas (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (TestServer) second = test_server_new ();
   g_autoptr (WireTree) tree = NULL;
@@ -852,10 +837,10 @@ test_replicas (RunFixture    *fixture,
   JsonObject *there;
 
   run_fixture_set_up (fixture, data);
-  lsobs_config_add_replica (fixture->config, test_server_get_url (fixture->server), RUN_API_KEY, NULL, NULL,
-                            LSOBS_REPLICA_ROLE_PRIMARY);
-  lsobs_config_add_replica (fixture->config, test_server_get_url (second), RUN_API_KEY, "other", NULL,
-                            LSOBS_REPLICA_ROLE_SECONDARY);
+  lsobs_config_add_replica (fixture->config, test_server_get_url (fixture->server), RUN_API_KEY,
+                            NULL, NULL, LSOBS_REPLICA_ROLE_PRIMARY);
+  lsobs_config_add_replica (fixture->config, test_server_get_url (second), RUN_API_KEY, "other",
+                            NULL, LSOBS_REPLICA_ROLE_SECONDARY);
   run_fixture_start (fixture);
   run = feedback_start_run (fixture, "run");
   feedback = lsobs_run_new_feedback (run, "key");
@@ -868,24 +853,28 @@ test_replicas (RunFixture    *fixture,
   here = feedback_find (fixture, "key");
   g_assert_cmpuint (wire_tree_get_n_feedback (tree), ==, 1);
   there = g_ptr_array_index (wire_tree_get_feedback (tree), 0);
-  g_assert_cmpstr (json_object_get_string_member (here, "run_id"), ==, run_fixture_find (fixture, "run")->id);
-  g_assert_cmpstr (json_object_get_string_member (there, "run_id"), ==, wire_tree_find (tree, "run")->id);
+  g_assert_cmpstr (json_object_get_string_member (here, "run_id"), ==,
+                   run_fixture_find (fixture, "run")->id);
+  g_assert_cmpstr (json_object_get_string_member (there, "run_id"), ==,
+                   wire_tree_find (tree, "run")->id);
   g_assert_cmpstr (json_object_get_string_member (here, "run_id"), !=,
                    json_object_get_string_member (there, "run_id"));
-  g_assert_cmpstr (json_object_get_string_member (here, "id"), !=, json_object_get_string_member (there, "id"));
+  g_assert_cmpstr (json_object_get_string_member (here, "id"), !=,
+                   json_object_get_string_member (there, "id"));
   /* Remade, not made anew: the milliseconds stay. */
   g_assert_cmpint (strncmp (json_object_get_string_member (here, "id"),
-                            json_object_get_string_member (there, "id"), 14), ==, 0);
+                            json_object_get_string_member (there, "id"), 14),
+                   ==, 0);
   g_assert_cmpstr (json_object_get_string_member (here, "trace_id"), ==,
                    run_fixture_find (fixture, "run")->trace_id);
-  g_assert_cmpstr (json_object_get_string_member (there, "trace_id"), ==, wire_tree_find (tree, "run")->trace_id);
+  g_assert_cmpstr (json_object_get_string_member (there, "trace_id"), ==,
+                   wire_tree_find (tree, "run")->trace_id);
   feedback_assert_member (here, "session_id", "\"" OTHER "\"");
   feedback_assert_member (there, "session_id", NULL);
 }
 
 static void
-child_adds (RunFixture *fixture,
-            gpointer    data)
+child_adds (RunFixture *fixture, gpointer data)
 {
   /* The run is the parent's, but anybody may say what they think of it. */
   child_assert (lsobs_run_add_feedback (data, "child", 1, NULL, NULL));
@@ -894,8 +883,7 @@ child_adds (RunFixture *fixture,
 }
 
 static void
-test_fork (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   const char *id;
@@ -907,12 +895,14 @@ test_fork (RunFixture    *fixture,
   fork_run (child_adds, fixture, run);
   run_fixture_flush (fixture);
   id = run_fixture_find (fixture, "run")->id;
-  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "child"), "run_id"), ==, id);
-  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "parent"), "run_id"), ==, id);
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "child"), "run_id"), ==,
+                   id);
+  g_assert_cmpstr (json_object_get_string_member (feedback_find (fixture, "parent"), "run_id"), ==,
+                   id);
 }
 
 #define N_THREADS 4
-#define N_EACH 50
+#define N_EACH    50
 
 static gpointer
 add_many (gpointer data)
@@ -923,8 +913,7 @@ add_many (gpointer data)
 }
 
 static void
-test_threads (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = feedback_start_run (fixture, "run");
   GThread *threads[N_THREADS];
@@ -940,12 +929,12 @@ test_threads (RunFixture    *fixture,
 
 /* A run's feedback may be given to another observer, which knows nothing of it. */
 static void
-test_other_observer (Memory        *memory,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_other_observer (Memory *memory, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "project");
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
-  g_autoptr (LsobsObserver) other = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
+  g_autoptr (LsobsObserver) other =
+      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
   g_autoptr (LsobsRun) run = lsobs_observer_start_run (other, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRunEvent) event = send_feedback (memory, lsobs_run_new_feedback (run, "key"));
   g_autofree char *id = lsobs_run_dup_id (run);
@@ -954,16 +943,15 @@ test_other_observer (Memory        *memory,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);
 
 #define ADD(path, data, set_up, func) \
-  g_test_add (path, RunFixture, data, set_up, func, run_fixture_tear_down)
+ g_test_add (path, RunFixture, data, set_up, func, run_fixture_tear_down)
 #define ADD_MEMORY(path, func) \
-  g_test_add (path, Memory, NULL, memory_set_up, func, memory_tear_down)
+ g_test_add (path, Memory, NULL, memory_set_up, func, memory_tear_down)
   ADD_MEMORY ("/feedback/says/least", test_least);
   ADD_MEMORY ("/feedback/says/most", test_most);
   ADD_MEMORY ("/feedback/says/unset", test_unset);

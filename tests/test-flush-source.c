@@ -20,9 +20,7 @@ static guint n_polls;
 static int last_timeout;
 
 static gint
-poll_func (GPollFD *fds,
-           guint    n_fds,
-           gint     timeout)
+poll_func (GPollFD *fds, guint n_fds, gint timeout)
 {
   n_polls++;
   last_timeout = timeout;
@@ -45,8 +43,7 @@ flush_cb (gpointer user_data)
 }
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->context = g_main_context_new ();
   fixture->source = _lsobs_flush_source_new ();
@@ -57,8 +54,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_source_destroy (fixture->source);
   g_source_unref (fixture->source);
@@ -73,8 +69,7 @@ iterate (Fixture *fixture)
 }
 
 static void
-test_unarmed (Fixture       *fixture,
-              gconstpointer  data)
+test_unarmed (Fixture *fixture, gconstpointer data)
 {
   g_assert_cmpint (g_source_get_ready_time (fixture->source), ==, -1);
   iterate (fixture);
@@ -83,8 +78,7 @@ test_unarmed (Fixture       *fixture,
 }
 
 static void
-test_fires (Fixture       *fixture,
-            gconstpointer  data)
+test_fires (Fixture *fixture, gconstpointer data)
 {
   _lsobs_flush_source_arm (fixture->source, 0);
   iterate (fixture);
@@ -101,8 +95,7 @@ test_fires (Fixture       *fixture,
 
 /* At its time, and not before. */
 static void
-test_waits (Fixture       *fixture,
-            gconstpointer  data)
+test_waits (Fixture *fixture, gconstpointer data)
 {
   gint64 ready_time = g_get_monotonic_time () + 20 * 1000;
 
@@ -114,8 +107,7 @@ test_waits (Fixture       *fixture,
 
 /* The alarm only ever moves closer. */
 static void
-test_earliest (Fixture       *fixture,
-               gconstpointer  data)
+test_earliest (Fixture *fixture, gconstpointer data)
 {
   gint64 now = g_get_monotonic_time ();
 
@@ -138,8 +130,7 @@ test_earliest (Fixture       *fixture,
 }
 
 static void
-test_armed_in_callback (Fixture       *fixture,
-                        gconstpointer  data)
+test_armed_in_callback (Fixture *fixture, gconstpointer data)
 {
   gint64 later = g_get_monotonic_time () + HOUR;
 
@@ -161,8 +152,7 @@ test_armed_in_callback (Fixture       *fixture,
 
 /* However often it is armed, it fires once. */
 static void
-test_armed_often (Fixture       *fixture,
-                  gconstpointer  data)
+test_armed_often (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 0; i < 1000; i++)
     _lsobs_flush_source_arm (fixture->source, i % 3);
@@ -171,8 +161,7 @@ test_armed_often (Fixture       *fixture,
 }
 
 static void
-test_removed (Fixture       *fixture,
-              gconstpointer  data)
+test_removed (Fixture *fixture, gconstpointer data)
 {
   fixture->answer = G_SOURCE_REMOVE;
   _lsobs_flush_source_arm (fixture->source, 0);
@@ -186,8 +175,7 @@ test_removed (Fixture       *fixture,
 }
 
 static void
-test_no_callback (Fixture       *fixture,
-                  gconstpointer  data)
+test_no_callback (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GSource) bare = _lsobs_flush_source_new ();
 
@@ -206,8 +194,7 @@ arm_thread (gpointer data)
 }
 
 static void
-test_other_thread (Fixture       *fixture,
-                   gconstpointer  data)
+test_other_thread (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 1; i <= 200; i++)
     {
@@ -233,8 +220,7 @@ arm_often_thread (gpointer data)
 
 /* None of many is lost: after the last one, it fires once more. */
 static void
-test_other_threads (Fixture       *fixture,
-                    gconstpointer  data)
+test_other_threads (Fixture *fixture, gconstpointer data)
 {
   GThread *threads[N_THREADS];
 
@@ -253,8 +239,7 @@ test_other_threads (Fixture       *fixture,
 
 /* Idle means asleep. */
 static void
-test_idle (Fixture       *fixture,
-           gconstpointer  data)
+test_idle (Fixture *fixture, gconstpointer data)
 {
   g_main_context_set_poll_func (fixture->context, poll_func);
   _lsobs_flush_source_arm (fixture->source, 0);
@@ -279,13 +264,11 @@ test_idle (Fixture       *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(path, func) \
-  g_test_add ("/flush-source/" path, Fixture, NULL, set_up, func, tear_down)
+#define ADD(path, func) g_test_add ("/flush-source/" path, Fixture, NULL, set_up, func, tear_down)
   ADD ("unarmed", test_unarmed);
   ADD ("fires", test_fires);
   ADD ("waits", test_waits);

@@ -10,7 +10,7 @@
 /* Forks while other threads are in the middle of everything: whatever they hold, the child goes on. */
 
 #define N_THREADS 6
-#define N_FORKS 20
+#define N_FORKS   20
 
 typedef struct
 {
@@ -23,8 +23,7 @@ typedef struct
 } Busy;
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   /* The oldest may go: what counts is that nobody waits. */
@@ -34,8 +33,7 @@ set_up (RunFixture    *fixture,
 }
 
 static void
-tear_down (RunFixture    *fixture,
-           gconstpointer  data)
+tear_down (RunFixture *fixture, gconstpointer data)
 {
   if (fixture->observer != NULL)
     lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL);
@@ -43,8 +41,7 @@ tear_down (RunFixture    *fixture,
 }
 
 static void
-record (LsobsObserver *observer,
-        const char    *name)
+record (LsobsObserver *observer, const char *name)
 {
   g_autoptr (LsobsRun) run = lsobs_observer_start_run (observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRun) child = lsobs_run_start_child (run, name, LSOBS_RUN_TYPE_TOOL, NULL);
@@ -56,8 +53,7 @@ record (LsobsObserver *observer,
 }
 
 static void
-start_threads (Busy        *busy,
-               GThreadFunc  func)
+start_threads (Busy *busy, GThreadFunc func)
 {
   for (guint i = 0; i < N_THREADS; i++)
     busy->threads[i] = g_thread_new ("busy", func, busy);
@@ -79,9 +75,7 @@ is_busy (gpointer user_data)
 
 /* Forks again and again, one child at a time. */
 static void
-fork_often (Busy     *busy,
-            ForkFunc  func,
-            gpointer  data)
+fork_often (Busy *busy, ForkFunc func, gpointer data)
 {
   guint n_failed = 0;
 
@@ -160,23 +154,20 @@ graph_thread (gpointer user_data)
 /* --- what the children do --- */
 
 static void
-child_records (RunFixture *fixture,
-               gpointer    data G_GNUC_UNUSED)
+child_records (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   record (fixture->observer, "child");
 }
 
 static void
-child_flushes (RunFixture *fixture,
-               gpointer    data G_GNUC_UNUSED)
+child_flushes (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   record (fixture->observer, "child");
   fork_child_flush (fixture);
 }
 
 static void
-child_ends (RunFixture *fixture,
-            gpointer    data G_GNUC_UNUSED)
+child_ends (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   record (fixture->observer, "child");
   g_clear_object (&fixture->observer);
@@ -184,8 +175,7 @@ child_ends (RunFixture *fixture,
 }
 
 static void
-child_frees_run (RunFixture *fixture G_GNUC_UNUSED,
-                 gpointer    data)
+child_frees_run (RunFixture *fixture G_GNUC_UNUSED, gpointer data)
 {
   LsobsRun *run = data;
 
@@ -196,8 +186,7 @@ child_frees_run (RunFixture *fixture G_GNUC_UNUSED,
 }
 
 static void
-child_frees_invocation (RunFixture *fixture G_GNUC_UNUSED,
-                        gpointer    data)
+child_frees_invocation (RunFixture *fixture G_GNUC_UNUSED, gpointer data)
 {
   graph_start (data, "child", NULL);
   lsobs_invocation_end (data, NULL);
@@ -205,8 +194,7 @@ child_frees_invocation (RunFixture *fixture G_GNUC_UNUSED,
 }
 
 static void
-child_uses_nodes (RunFixture *fixture,
-                  gpointer    data G_GNUC_UNUSED)
+child_uses_nodes (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "child", NULL);
   graph_end (fixture->observer, "child", NULL, -1);
@@ -232,8 +220,7 @@ static const BusyRow rows[] = {
 };
 
 static void
-test_row (RunFixture    *fixture,
-          gconstpointer  data)
+test_row (RunFixture *fixture, gconstpointer data)
 {
   const BusyRow *row = data;
   Busy busy = { .fixture = fixture };
@@ -245,8 +232,7 @@ test_row (RunFixture    *fixture,
 }
 
 static void
-test_run (RunFixture    *fixture,
-          gconstpointer  data G_GNUC_UNUSED)
+test_run (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   Busy busy = { .fixture = fixture };
@@ -260,8 +246,7 @@ test_run (RunFixture    *fixture,
 }
 
 static void
-test_invocation (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_invocation (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = NULL;
   Busy busy = { .fixture = fixture };
@@ -275,8 +260,7 @@ test_invocation (RunFixture    *fixture,
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("No lock that another thread holds at a fork keeps the child.");

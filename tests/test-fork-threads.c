@@ -15,9 +15,9 @@ typedef struct
 {
   GMutex lock;
   GCond cond;
-  gboolean begun;    /* guarded by lock */
-  GMutex of_birth;   /* something that the child wants, too */
-  gboolean entered;  /* atomic */
+  gboolean begun;   /* guarded by lock */
+  GMutex of_birth;  /* something that the child wants, too */
+  gboolean entered; /* atomic */
 } Birth;
 
 static gpointer
@@ -59,7 +59,7 @@ fork_and_look (Birth *birth)
 static void
 test_start (void)
 {
-  Birth birth = { 0, };
+  Birth birth = { 0 };
   g_autoptr (GError) error = NULL;
   GThread *thread;
 
@@ -84,8 +84,7 @@ test_start (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("A fork waits for threads that begin.");

@@ -11,11 +11,10 @@
 /* What fork () does to an observer: the parent sends its own, the child its own, nothing is sent twice. */
 
 #define N_RUNS 5
-#define N_IDS 200
+#define N_IDS  200
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
@@ -23,8 +22,7 @@ set_up (RunFixture    *fixture,
 
 /* @data: whether it is the best compression there is, or gzip */
 static void
-set_up_compressed (RunFixture    *fixture,
-                   gconstpointer  data)
+set_up_compressed (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
@@ -37,16 +35,13 @@ set_up_compressed (RunFixture    *fixture,
 }
 
 static LsobsRun *
-start (RunFixture *fixture,
-       const char *name)
+start (RunFixture *fixture, const char *name)
 {
   return lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
 }
 
 static void
-record (RunFixture *fixture,
-        const char *name,
-        guint       n)
+record (RunFixture *fixture, const char *name, guint n)
 {
   for (guint i = 0; i < n; i++)
     {
@@ -63,15 +58,14 @@ child_assert_balanced (RunFixture *fixture)
 
   child_assert (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED) ==
                 lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
-                lsobs_stats_get_total_dropped (stats));
+                    lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                    lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                    lsobs_stats_get_total_dropped (stats));
 }
 
 /* How many runs of a name the service has got. */
 static guint
-count_runs (RunFixture *fixture,
-            const char *name)
+count_runs (RunFixture *fixture, const char *name)
 {
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (fixture->tree);
   guint n = 0;
@@ -84,8 +78,7 @@ count_runs (RunFixture *fixture,
 /* --- what waits at the fork --- */
 
 static void
-child_looks (RunFixture *fixture,
-             gpointer    data)
+child_looks (RunFixture *fixture, gpointer data)
 {
   guint n_lost = GPOINTER_TO_UINT (data);
 
@@ -99,8 +92,7 @@ child_looks (RunFixture *fixture,
 }
 
 static void
-test_queued (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_queued (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
@@ -119,8 +111,7 @@ is_in_flight (gpointer user_data)
 }
 
 static void
-child_looks_in_flight (RunFixture *fixture,
-                       gpointer    data G_GNUC_UNUSED)
+child_looks_in_flight (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   child_assert (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT) == 0);
   child_assert (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_FORK) == N_RUNS);
@@ -129,8 +120,7 @@ child_looks_in_flight (RunFixture *fixture,
 }
 
 static void
-test_in_flight (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_in_flight (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
@@ -151,8 +141,7 @@ test_in_flight (RunFixture    *fixture,
 /* --- a child of its own --- */
 
 static void
-child_sends (RunFixture *fixture,
-             gpointer    data G_GNUC_UNUSED)
+child_sends (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   guint64 n_before = run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED);
 
@@ -167,8 +156,7 @@ child_sends (RunFixture *fixture,
 
 /* @data: whether the parent has sent something before, and so has a thread and a connection */
 static void
-test_child_sends (RunFixture    *fixture,
-                  gconstpointer  data)
+test_child_sends (RunFixture *fixture, gconstpointer data)
 {
   gboolean used = GPOINTER_TO_INT (data);
   g_autoptr (GPtrArray) requests = NULL;
@@ -192,8 +180,9 @@ test_child_sends (RunFixture    *fixture,
   requests = test_server_dup_ingest (fixture->server);
   g_assert_cmpuint (requests->len, ==, 3);
   for (guint i = 0; i < requests->len; i++)
-    g_assert_true (g_hash_table_add (connections,
-                                     GUINT_TO_POINTER (((TestRequest *) g_ptr_array_index (requests, i))->connection)));
+    g_assert_true (g_hash_table_add (
+        connections,
+        GUINT_TO_POINTER (((TestRequest *) g_ptr_array_index (requests, i))->connection)));
 }
 
 static gboolean
@@ -206,8 +195,7 @@ knows_limit (gpointer data)
 
 /* The parent still waits to hear what the service can do: the child asks for itself, and stops well. */
 static void
-child_asks (RunFixture *fixture,
-            gpointer    data G_GNUC_UNUSED)
+child_asks (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   record (fixture, "child", N_RUNS);
   fork_child_flush (fixture);
@@ -217,21 +205,19 @@ child_asks (RunFixture *fixture,
 }
 
 static gboolean
-was_asked (TestServer *server,
-           gpointer    data G_GNUC_UNUSED)
+was_asked (TestServer *server, gpointer data G_GNUC_UNUSED)
 {
   return test_server_count_requests (server, "/info") > 0;
 }
 
 static void
-test_info_in_flight (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_info_in_flight (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
   test_server_set_info (fixture->server, "{\"batch_ingest_config\":{\"size_limit\":7}}");
-  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG, .status = 200,
-                                                            .body = "{}" });
+  test_server_push (fixture->server, "/info",
+                    (TestReply){ .mode = TEST_REPLY_HANG, .status = 200, .body = "{}" });
   record (fixture, "parent", N_RUNS);
   run_fixture_flush (fixture);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
@@ -246,8 +232,7 @@ test_info_in_flight (RunFixture    *fixture,
 }
 
 static void
-child_forks (RunFixture *fixture,
-             gpointer    data G_GNUC_UNUSED)
+child_forks (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   record (fixture, "child", N_RUNS);
   child_assert (fork_wait (fork_start (child_sends, fixture, NULL)));
@@ -255,8 +240,7 @@ child_forks (RunFixture *fixture,
 }
 
 static void
-test_grandchild (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_grandchild (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
@@ -268,8 +252,7 @@ test_grandchild (RunFixture    *fixture,
 }
 
 static void
-child_is_in_context (RunFixture *fixture,
-                     gpointer    data)
+child_is_in_context (RunFixture *fixture, gpointer data)
 {
   /* What the parent has left in this context does nothing here. */
   test_drain_context ();
@@ -279,24 +262,20 @@ child_is_in_context (RunFixture *fixture,
 }
 
 static void
-set_up_main_context (RunFixture    *fixture,
-                     gconstpointer  data)
+set_up_main_context (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
   run_fixture_set_up (fixture, data);
   lsobs_config_set_retry_delay (fixture->config, fork_get_retry_delay ());
-  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                                      "config", fixture->config,
-                                      "main-context", g_main_context_default (),
-                                      NULL);
+  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", fixture->config,
+                                      "main-context", g_main_context_default (), NULL);
   g_assert_no_error (error);
   fixture->exporter = g_object_ref (lsobs_observer_get_exporter (fixture->observer));
 }
 
 static void
-test_main_context (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_main_context (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
@@ -309,8 +288,7 @@ test_main_context (RunFixture    *fixture,
 
 /* What the parent is about to try again in this context is not the child's. */
 static void
-child_waits_in_context (RunFixture *fixture,
-                        gpointer    data)
+child_waits_in_context (RunFixture *fixture, gpointer data)
 {
   fork_run_context (2 * fork_get_retry_delay ());
   child_assert (run_fixture_get (fixture, LSOBS_COUNTER_REQUESTS) == 1);
@@ -318,12 +296,11 @@ child_waits_in_context (RunFixture *fixture,
 }
 
 static void
-test_main_context_retry (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_main_context_retry (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 503 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
   record (fixture, "parent", N_RUNS);
   lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
   while (!test_server_wait_requests (fixture->server, 1, 1))
@@ -342,8 +319,7 @@ test_main_context_retry (RunFixture    *fixture,
 /* --- ids --- */
 
 static void
-child_writes_ids (RunFixture *fixture,
-                  gpointer    data)
+child_writes_ids (RunFixture *fixture, gpointer data)
 {
   int *fds = data;
 
@@ -357,8 +333,7 @@ child_writes_ids (RunFixture *fixture,
 }
 
 static void
-test_ids (RunFixture    *fixture,
-          gconstpointer  data G_GNUC_UNUSED)
+test_ids (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GHashTable) ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   pid_t children[3];
@@ -396,8 +371,7 @@ test_ids (RunFixture    *fixture,
 /* --- handles of the parent --- */
 
 static void
-child_uses_run (RunFixture *fixture,
-                gpointer    data)
+child_uses_run (RunFixture *fixture, gpointer data)
 {
   LsobsRun *run = data;
   g_autoptr (LsobsRun) below = NULL;
@@ -419,8 +393,7 @@ child_uses_run (RunFixture *fixture,
 }
 
 static void
-test_run_of_parent (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_run_of_parent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -437,8 +410,7 @@ test_run_of_parent (RunFixture    *fixture,
 }
 
 static void
-child_uses_invocation (RunFixture *fixture,
-                       gpointer    data)
+child_uses_invocation (RunFixture *fixture, gpointer data)
 {
   LsobsInvocation *turn = data;
 
@@ -457,8 +429,7 @@ child_uses_invocation (RunFixture *fixture,
 }
 
 static void
-test_invocation_of_parent (RunFixture    *fixture,
-                           gconstpointer  data G_GNUC_UNUSED)
+test_invocation_of_parent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = NULL;
 
@@ -473,8 +444,7 @@ test_invocation_of_parent (RunFixture    *fixture,
 }
 
 static void
-child_uses_nodes (RunFixture *fixture,
-                  gpointer    data G_GNUC_UNUSED)
+child_uses_nodes (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   guint64 n_unknown = run_fixture_get (fixture, LSOBS_COUNTER_UNKNOWN_UPDATES);
 
@@ -490,8 +460,7 @@ child_uses_nodes (RunFixture *fixture,
 }
 
 static void
-test_nodes_of_parent (RunFixture    *fixture,
-                      gconstpointer  data G_GNUC_UNUSED)
+test_nodes_of_parent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
@@ -504,8 +473,7 @@ test_nodes_of_parent (RunFixture    *fixture,
 /* --- the end of an observer --- */
 
 static void
-child_unrefs (RunFixture *fixture,
-              gpointer    data G_GNUC_UNUSED)
+child_unrefs (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   gint64 began = g_get_monotonic_time ();
 
@@ -516,8 +484,7 @@ child_unrefs (RunFixture *fixture,
 
 /* Even when the parent's records are stuck. */
 static void
-test_unref (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_unref (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
@@ -532,8 +499,7 @@ test_unref (RunFixture    *fixture,
 }
 
 static void
-child_is_late (RunFixture *fixture,
-               gpointer    data G_GNUC_UNUSED)
+child_is_late (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
 {
   record (fixture, "child", 1);
   child_assert (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED) == 0);
@@ -544,8 +510,7 @@ child_is_late (RunFixture *fixture,
 
 /* What was shut down stays so. */
 static void
-test_after_shutdown (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_after_shutdown (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
@@ -559,25 +524,24 @@ test_after_shutdown (RunFixture    *fixture,
 
 static void
 add (const char *path,
-     void      (*set_up_func) (RunFixture *, gconstpointer),
-     void      (*test_func) (RunFixture *, gconstpointer))
+     void (*set_up_func) (RunFixture *, gconstpointer),
+     void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("A forked child sends its own runs, and leaves its parent's alone.");
 
   add ("/fork/queued", set_up, test_queued);
   add ("/fork/in-flight", set_up, test_in_flight);
-  g_test_add ("/fork/child-sends/unused", RunFixture, GINT_TO_POINTER (FALSE), set_up, test_child_sends,
-              run_fixture_tear_down);
-  g_test_add ("/fork/child-sends/used", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_child_sends,
-              run_fixture_tear_down);
+  g_test_add ("/fork/child-sends/unused", RunFixture, GINT_TO_POINTER (FALSE), set_up,
+              test_child_sends, run_fixture_tear_down);
+  g_test_add ("/fork/child-sends/used", RunFixture, GINT_TO_POINTER (TRUE), set_up,
+              test_child_sends, run_fixture_tear_down);
   add ("/fork/info-in-flight", set_up, test_info_in_flight);
   g_test_add ("/fork/compressed/best", RunFixture, GINT_TO_POINTER (TRUE), set_up_compressed,
               test_child_sends, run_fixture_tear_down);

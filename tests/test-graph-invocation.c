@@ -8,30 +8,28 @@
 /* One execution of a graph: all runs below one root, and never a run of another execution. */
 
 #define N_THREADS 8
-#define N_TURNS 20
+#define N_TURNS   20
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
 }
 
 static LsobsInvocation *
-begin (RunFixture *fixture,
-       const char *name)
+begin (RunFixture *fixture, const char *name)
 {
   return lsobs_observer_begin_invocation (fixture->observer, name, NULL);
 }
 
 static void
-test_tree (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_tree (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) question = run_json ("\"question\"");
   g_autoptr (JsonNode) answer = run_json ("{\"answer\":42}");
-  g_autoptr (LsobsInvocation) turn = lsobs_observer_begin_invocation (fixture->observer, "turn", question);
+  g_autoptr (LsobsInvocation) turn =
+      lsobs_observer_begin_invocation (fixture->observer, "turn", question);
 
   graph_start (turn, "agent", "{\"n\":1}");
   graph_call (turn, "agent", "calc", "1", "{\"a\":1}");
@@ -48,20 +46,20 @@ test_tree (RunFixture    *fixture,
 }
 
 static void
-test_fail (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_fail (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
   g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "broken");
 
   lsobs_invocation_fail (turn, error);
-  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (turn)), ==, LSOBS_RUN_STATUS_FAILED);
-  graph_assert_tree (fixture, WIRE_TREE_OUTPUTS | WIRE_TREE_ERRORS, "turn chain error error=\"broken\"\n");
+  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (turn)), ==,
+                   LSOBS_RUN_STATUS_FAILED);
+  graph_assert_tree (fixture, WIRE_TREE_OUTPUTS | WIRE_TREE_ERRORS,
+                     "turn chain error error=\"broken\"\n");
 }
 
 static void
-test_second_end (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_second_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsInvocation *turn = begin (fixture, "turn");
   g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "late");
@@ -77,8 +75,7 @@ test_second_end (RunFixture    *fixture,
 }
 
 static void
-test_outputs_after_failure (RunFixture    *fixture,
-                            gconstpointer  data G_GNUC_UNUSED)
+test_outputs_after_failure (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
   g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "broken");
@@ -115,8 +112,7 @@ assert_left_open (RunFixture *fixture)
 }
 
 static void
-test_abandoned (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_abandoned (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
 
@@ -126,8 +122,7 @@ test_abandoned (RunFixture    *fixture,
 }
 
 static void
-test_unref_without_end (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_unref_without_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsInvocation *turn = begin (fixture, "turn");
 
@@ -138,8 +133,7 @@ test_unref_without_end (RunFixture    *fixture,
 
 /* The service draws them on one time line. */
 static void
-test_children_end_first (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_children_end_first (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
   gint64 end_us;
@@ -155,16 +149,14 @@ test_children_end_first (RunFixture    *fixture,
 }
 
 static void
-test_unref_of_nothing (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_unref_of_nothing (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_assert_finalize_object (begin (fixture, "turn"));
   graph_assert_tree (fixture, WIRE_TREE_PLAIN, "turn chain ok\n");
 }
 
 static void
-test_callbacks_after_end (RunFixture    *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_callbacks_after_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
 
@@ -174,31 +166,32 @@ test_callbacks_after_end (RunFixture    *fixture,
   graph_start (turn, "later", NULL);
   graph_error (turn, "unknown", "broken");
   g_clear_object (&turn);
-  graph_assert_tree (fixture, WIRE_TREE_PLAIN,
-                     "turn chain ok\n  late chain ok\n  later chain error\n  unknown chain error\n");
+  graph_assert_tree (
+      fixture, WIRE_TREE_PLAIN,
+      "turn chain ok\n  late chain ok\n  later chain error\n  unknown chain error\n");
 }
 
 /* Languages with a collector may dispose of an object that others still use. */
 static void
-test_disposed_before_end (RunFixture    *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_disposed_before_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
 
   graph_start (turn, "node", NULL);
   g_object_run_dispose (G_OBJECT (turn));
-  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (turn)), ==, LSOBS_RUN_STATUS_COMPLETED);
+  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (turn)), ==,
+                   LSOBS_RUN_STATUS_COMPLETED);
   graph_start (turn, "late", NULL);
   graph_end (turn, "late", NULL, -1);
   lsobs_invocation_end (turn, NULL);
   g_object_run_dispose (G_OBJECT (turn));
-  graph_assert_tree (fixture, WIRE_TREE_PLAIN, "turn chain ok\n  node chain error\n  late chain ok\n");
+  graph_assert_tree (fixture, WIRE_TREE_PLAIN,
+                     "turn chain ok\n  node chain error\n  late chain ok\n");
 }
 
 /* The observer is gone first: what comes later is harmless, and counted. */
 static void
-test_observer_freed (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_observer_freed (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
 
@@ -216,8 +209,7 @@ test_observer_freed (RunFixture    *fixture,
 /* --- runs by hand --- */
 
 static void
-test_node_run (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_node_run (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
   g_autoptr (LsobsRun) first = NULL;
@@ -252,8 +244,7 @@ test_node_run (RunFixture    *fixture,
 }
 
 static void
-test_node_run_ended (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_node_run_ended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
   g_autoptr (LsobsRun) run = NULL;
@@ -264,13 +255,13 @@ test_node_run_ended (RunFixture    *fixture,
   lsobs_run_end (lsobs_invocation_get_run (turn), NULL);
   graph_error (turn, "node", "late");
   lsobs_invocation_end (turn, NULL);
-  graph_assert_tree (fixture, WIRE_TREE_ERRORS, "turn chain ok\n  node chain error error=\"by hand\"\n");
+  graph_assert_tree (fixture, WIRE_TREE_ERRORS,
+                     "turn chain ok\n  node chain error error=\"by hand\"\n");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 2);
 }
 
 static void
-test_metadata (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_metadata (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
 
@@ -281,15 +272,16 @@ test_metadata (RunFixture    *fixture,
   graph_end (turn, "node", NULL, -1);
   lsobs_invocation_end (turn, NULL);
   run_fixture_flush (fixture);
-  run_assert_member (run_fixture_find (fixture, "node"), "extra.metadata", "{\"thread_id\":\"t-1\"}");
-  run_assert_member (run_fixture_find (fixture, "calc"), "extra.metadata", "{\"thread_id\":\"t-1\"}");
+  run_assert_member (run_fixture_find (fixture, "node"), "extra.metadata",
+                     "{\"thread_id\":\"t-1\"}");
+  run_assert_member (run_fixture_find (fixture, "calc"), "extra.metadata",
+                     "{\"thread_id\":\"t-1\"}");
 }
 
 /* --- sampling --- */
 
 static void
-set_up_unsampled (RunFixture    *fixture,
-                  gconstpointer  data)
+set_up_unsampled (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_sampling_rate (fixture->config, 0.0);
@@ -297,8 +289,7 @@ set_up_unsampled (RunFixture    *fixture,
 }
 
 static void
-test_unsampled (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_unsampled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
   g_autoptr (LsobsRun) run = NULL;
@@ -334,12 +325,13 @@ struct _TestSampler
 
 static void test_sampler_iface_init (LsobsSamplerInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler, test_sampler, G_TYPE_OBJECT,
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler,
+                               test_sampler,
+                               G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER, test_sampler_iface_init))
 
 static gboolean
-test_sampler_should_sample (LsobsSampler *sampler,
-                            const char   *trace_id)
+test_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
 {
   TestSampler *self = TEST_SAMPLER (sampler);
 
@@ -374,8 +366,7 @@ test_sampler_init (TestSampler *self)
 }
 
 static void
-set_up_sampler (RunFixture    *fixture,
-                gconstpointer  data)
+set_up_sampler (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (TestSampler) sampler = g_object_new (TEST_TYPE_SAMPLER, NULL);
 
@@ -386,8 +377,7 @@ set_up_sampler (RunFixture    *fixture,
 
 /* Asked once for each execution, by the id of its trace. */
 static void
-test_sampler_asked (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_sampler_asked (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   TestSampler *sampler = TEST_SAMPLER (lsobs_config_get_sampler (fixture->config));
 
@@ -402,14 +392,14 @@ test_sampler_asked (RunFixture    *fixture,
       g_assert_cmpuint (sampler->n_asked, ==, i + 1);
       g_assert_cmpstr (sampler->last_id, ==, id);
     }
-  graph_assert_tree (fixture, WIRE_TREE_PLAIN, "kept chain ok\n  node chain ok\nkept chain ok\n  node chain ok\n");
+  graph_assert_tree (fixture, WIRE_TREE_PLAIN,
+                     "kept chain ok\n  node chain ok\nkept chain ok\n  node chain ok\n");
 }
 
 /* --- several at once --- */
 
 static void
-test_interleaved (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_interleaved (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) a = begin (fixture, "a");
   g_autoptr (LsobsInvocation) b = begin (fixture, "b");
@@ -440,14 +430,15 @@ typedef struct
   RunFixture *fixture;   /* (unowned) */
   LsobsInvocation *turn; /* (unowned) (nullable) the one of all threads */
   RunBarrier barrier;
-  int n_threads;         /* (atomic) */
+  int n_threads; /* (atomic) */
 } Shared;
 
 static gpointer
 turn_thread (gpointer user_data)
 {
   Shared *shared = user_data;
-  g_autofree char *json = g_strdup_printf ("{\"thread\":%d}", g_atomic_int_add (&shared->n_threads, 1));
+  g_autofree char *json =
+      g_strdup_printf ("{\"thread\":%d}", g_atomic_int_add (&shared->n_threads, 1));
 
   run_barrier_wait (&shared->barrier);
   for (guint i = 0; i < N_TURNS; i++)
@@ -468,8 +459,7 @@ turn_thread (gpointer user_data)
 }
 
 static void
-run_threads (Shared      *shared,
-             GThreadFunc  func)
+run_threads (Shared *shared, GThreadFunc func)
 {
   GThread *threads[N_THREADS];
 
@@ -482,10 +472,7 @@ run_threads (Shared      *shared,
 }
 
 static void
-assert_all_alike (WireTree   *tree,
-                  WireRun    *run,
-                  const char *inputs,
-                  guint      *n_runs)
+assert_all_alike (WireTree *tree, WireRun *run, const char *inputs, guint *n_runs)
 {
   g_autoptr (GPtrArray) children = wire_tree_dup_children (tree, run->id);
 
@@ -498,8 +485,7 @@ assert_all_alike (WireTree   *tree,
 
 /* Each trace holds what one thread has said. */
 static void
-test_threads (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   Shared shared = { .fixture = fixture };
   g_autoptr (GPtrArray) roots = NULL;
@@ -543,8 +529,7 @@ share_turn_thread (gpointer user_data)
 
 /* Parallel branches of one execution. */
 static void
-test_branches (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_branches (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
   Shared shared = { .fixture = fixture, .turn = turn };
@@ -564,18 +549,18 @@ test_branches (RunFixture    *fixture,
 
 static void
 add (const char *path,
-     void      (*set_up_func) (RunFixture *, gconstpointer),
-     void      (*test_func) (RunFixture *, gconstpointer))
+     void (*set_up_func) (RunFixture *, gconstpointer),
+     void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("Executions of a graph, one after the other or at once, are one whole tree each.");
+  g_test_summary (
+      "Executions of a graph, one after the other or at once, are one whole tree each.");
 
   add ("/graph-invocation/tree", set_up, test_tree);
   add ("/graph-invocation/fail", set_up, test_fail);

@@ -13,8 +13,7 @@
 #define N_BOUND 4096
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
@@ -23,8 +22,7 @@ set_up (RunFixture    *fixture,
 /* --- nodes --- */
 
 static void
-test_node (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_node (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   WireRun *run;
 
@@ -40,8 +38,7 @@ test_node (RunFixture    *fixture,
 }
 
 static void
-test_node_wrapped (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_node_wrapped (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", "\"in\"");
   graph_end (fixture->observer, "node", "[2]", 0);
@@ -51,8 +48,7 @@ test_node_wrapped (RunFixture    *fixture,
 }
 
 static void
-test_node_without_payload (RunFixture    *fixture,
-                           gconstpointer  data G_GNUC_UNUSED)
+test_node_without_payload (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_end (fixture->observer, "node", NULL, -1);
@@ -65,8 +61,7 @@ test_node_without_payload (RunFixture    *fixture,
 }
 
 static void
-test_node_patched (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_node_patched (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   WireRun *run;
 
@@ -82,8 +77,7 @@ test_node_patched (RunFixture    *fixture,
 }
 
 static void
-test_unknown_end (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_unknown_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_end (fixture->observer, "never", "{}", 1);
   graph_start (fixture->observer, "node", NULL);
@@ -95,8 +89,7 @@ test_unknown_end (RunFixture    *fixture,
 
 /* The newest of several nodes of one name is meant. */
 static void
-test_restarted (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_restarted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", "{\"n\":1}");
   graph_start (fixture->observer, "node", "{\"n\":2}");
@@ -114,8 +107,7 @@ test_restarted (RunFixture    *fixture,
 /* --- errors --- */
 
 static void
-test_error (RunFixture    *fixture,
-            gconstpointer  data)
+test_error (RunFixture *fixture, gconstpointer data)
 {
   gboolean sent = GPOINTER_TO_INT (data);
   WireRun *run;
@@ -132,8 +124,7 @@ test_error (RunFixture    *fixture,
 }
 
 static void
-test_unknown_error (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_unknown_error (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   WireRun *run;
 
@@ -149,8 +140,7 @@ test_unknown_error (RunFixture    *fixture,
 
 /* The first error of a node stands, and makes one run, however often it is told. */
 static void
-test_second_error (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_second_error (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_error (fixture->observer, "node", "first");
@@ -159,8 +149,7 @@ test_second_error (RunFixture    *fixture,
 }
 
 static void
-test_outputs_after_error (RunFixture    *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_outputs_after_error (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_error (fixture->observer, "node", "broken");
@@ -172,8 +161,7 @@ test_outputs_after_error (RunFixture    *fixture,
 
 /* A tool that has not answered yet changes nothing about that. */
 static void
-test_outputs_after_error_with_tool (RunFixture    *fixture,
-                                    gconstpointer  data G_GNUC_UNUSED)
+test_outputs_after_error_with_tool (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_call (fixture->observer, "node", "tool", "1", NULL);
@@ -189,8 +177,7 @@ test_outputs_after_error_with_tool (RunFixture    *fixture,
 /* --- tools --- */
 
 static void
-test_tool (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_tool (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_call (fixture->observer, "node", "calc", "c1", "{\"a\":1}");
@@ -202,8 +189,7 @@ test_tool (RunFixture    *fixture,
 }
 
 static void
-test_parallel_with_ids (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_parallel_with_ids (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_call (fixture->observer, "node", "calc", "a", "{\"call\":\"a\"}");
@@ -221,8 +207,7 @@ test_parallel_with_ids (RunFixture    *fixture,
 }
 
 static void
-test_parallel_without_ids (RunFixture    *fixture,
-                           gconstpointer  data G_GNUC_UNUSED)
+test_parallel_without_ids (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_call (fixture->observer, "node", "calc", NULL, "{\"call\":1}");
@@ -241,8 +226,7 @@ test_parallel_without_ids (RunFixture    *fixture,
 
 /* The engine learns of the id by the result only. */
 static void
-test_late_id (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_late_id (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   graph_call (fixture->observer, "node", "calc", "call-1", "{\"call\":1}");
@@ -258,8 +242,7 @@ test_late_id (RunFixture    *fixture,
 
 /* The oldest call is that of the node that was restarted in the meantime. */
 static void
-test_oldest_of_restarted (RunFixture    *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_oldest_of_restarted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", "{\"n\":1}");
   graph_call (fixture->observer, "node", "calc", NULL, NULL);
@@ -277,8 +260,7 @@ test_oldest_of_restarted (RunFixture    *fixture,
 }
 
 static void
-test_result_after_end (RunFixture    *fixture,
-                       gconstpointer  data)
+test_result_after_end (RunFixture *fixture, gconstpointer data)
 {
   gboolean failed = GPOINTER_TO_INT (data);
 
@@ -301,8 +283,7 @@ test_result_after_end (RunFixture    *fixture,
 }
 
 static void
-test_unknown_result (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_unknown_result (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_result (fixture->observer, "never", "calc", NULL, NULL);
   graph_start (fixture->observer, "node", NULL);
@@ -314,14 +295,14 @@ test_unknown_result (RunFixture    *fixture,
   graph_result (fixture->observer, "node", "calc", "1", "{\"result\":1}");
   graph_result (fixture->observer, "node", "calc", "1", "{\"result\":2}");
   graph_end (fixture->observer, "node", NULL, -1);
-  graph_assert_tree (fixture, WIRE_TREE_OUTPUTS, "node chain ok\n  calc tool ok outputs={\"result\":1}\n");
+  graph_assert_tree (fixture, WIRE_TREE_OUTPUTS,
+                     "node chain ok\n  calc tool ok outputs={\"result\":1}\n");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 6);
 }
 
 /* A call of a node that never began is counted, and not lost. */
 static void
-test_unknown_caller (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_unknown_caller (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_call (fixture->observer, "never", "calc", "1", "{\"a\":1}");
   graph_result (fixture->observer, "never", "calc", "1", "{\"result\":1}");
@@ -341,8 +322,7 @@ typedef struct
 } ManyFixture;
 
 static void
-set_up_many (ManyFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+set_up_many (ManyFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, RUN_PROJECT);
   g_autoptr (GError) error = NULL;
@@ -358,8 +338,7 @@ set_up_many (ManyFixture   *fixture,
 }
 
 static void
-tear_down_many (ManyFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+tear_down_many (ManyFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_clear_object (&fixture->observer);
   run_assert_balanced (fixture->exporter);
@@ -368,8 +347,7 @@ tear_down_many (ManyFixture   *fixture,
 }
 
 static guint64
-get (ManyFixture  *fixture,
-     LsobsCounter  counter)
+get (ManyFixture *fixture, LsobsCounter counter)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (fixture->exporter);
 
@@ -389,15 +367,15 @@ assert_all_failed (ManyFixture *fixture)
     {
       LsobsRunEvent *event = g_ptr_array_index (events, i);
 
-      if (lsobs_run_event_get_end_time (event) != 0 && lsobs_run_event_get_error_text (event) != NULL)
+      if (lsobs_run_event_get_end_time (event) != 0 &&
+          lsobs_run_event_get_error_text (event) != NULL)
         g_hash_table_add (failed, g_strdup (lsobs_run_event_get_id (event)));
     }
   g_assert_cmpuint (g_hash_table_size (failed), ==, N_MANY);
 }
 
 static void
-test_many_failures (ManyFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_many_failures (ManyFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   for (guint i = 0; i < N_MANY; i++)
     {
@@ -417,8 +395,7 @@ test_many_failures (ManyFixture   *fixture,
 
 /* Those that are too many fail at once, the others with the observer. */
 static void
-test_many_never_ended (ManyFixture   *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_many_never_ended (ManyFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   guint64 n_abandoned;
 
@@ -437,8 +414,7 @@ test_many_never_ended (ManyFixture   *fixture,
 
 /* Calls that are never answered are bounded too, however long their node lasts. */
 static void
-test_many_never_answered (ManyFixture   *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_many_never_answered (ManyFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   graph_start (fixture->observer, "node", NULL);
   for (guint i = 0; i < N_MANY; i++)
@@ -459,23 +435,25 @@ struct _TestGraph
 
 static void test_graph_iface_init (LsobsGraphObserverInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestGraph, test_graph, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER, test_graph_iface_init))
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestGraph,
+                               test_graph,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
+                                                      test_graph_iface_init))
 
 static void
-test_graph_on_node_start (LsobsGraphObserver *graph,
-                          const char         *node_id,
-                          JsonNode           *input)
+test_graph_on_node_start (LsobsGraphObserver *graph, const char *node_id, JsonNode *input)
 {
-  g_string_append_printf (TEST_GRAPH (graph)->log, "start %s %s;", node_id, input != NULL ? "input" : "-");
+  g_string_append_printf (TEST_GRAPH (graph)->log, "start %s %s;", node_id,
+                          input != NULL ? "input" : "-");
 }
 
 static void
 test_graph_on_tool_result (LsobsGraphObserver *graph,
-                           const char         *node_id,
-                           const char         *tool_name,
-                           const char         *call_id,
-                           JsonNode           *result G_GNUC_UNUSED)
+                           const char *node_id,
+                           const char *tool_name,
+                           const char *call_id,
+                           JsonNode *result G_GNUC_UNUSED)
 {
   g_string_append_printf (TEST_GRAPH (graph)->log, "result %s %s %s;", node_id, tool_name,
                           call_id != NULL ? call_id : "-");
@@ -526,18 +504,17 @@ test_partial_implementation (void)
 }
 
 static void
-add (const char *path,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("Each callback of a graph engine has its effect, however carelessly it is called.");
+  g_test_summary (
+      "Each callback of a graph engine has its effect, however carelessly it is called.");
 
   add ("/graph-observer/node", test_node);
   add ("/graph-observer/node-wrapped", test_node_wrapped);
@@ -545,8 +522,8 @@ main (int    argc,
   add ("/graph-observer/node-patched", test_node_patched);
   add ("/graph-observer/unknown-end", test_unknown_end);
   add ("/graph-observer/restarted", test_restarted);
-  g_test_add ("/graph-observer/error/queued", RunFixture, GINT_TO_POINTER (FALSE), set_up, test_error,
-              run_fixture_tear_down);
+  g_test_add ("/graph-observer/error/queued", RunFixture, GINT_TO_POINTER (FALSE), set_up,
+              test_error, run_fixture_tear_down);
   g_test_add ("/graph-observer/error/sent", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_error,
               run_fixture_tear_down);
   add ("/graph-observer/error/unknown", test_unknown_error);
@@ -566,10 +543,10 @@ main (int    argc,
   add ("/graph-observer/unknown-caller", test_unknown_caller);
   g_test_add ("/graph-observer/many/failures", ManyFixture, NULL, set_up_many, test_many_failures,
               tear_down_many);
-  g_test_add ("/graph-observer/many/never-ended", ManyFixture, NULL, set_up_many, test_many_never_ended,
-              tear_down_many);
-  g_test_add ("/graph-observer/many/never-answered", ManyFixture, NULL, set_up_many, test_many_never_answered,
-              tear_down_many);
+  g_test_add ("/graph-observer/many/never-ended", ManyFixture, NULL, set_up_many,
+              test_many_never_ended, tear_down_many);
+  g_test_add ("/graph-observer/many/never-answered", ManyFixture, NULL, set_up_many,
+              test_many_never_answered, tear_down_many);
   g_test_add_func ("/graph-observer/partial-implementation", test_partial_implementation);
   return g_test_run ();
 }

@@ -7,14 +7,14 @@
 #include "test-helpers.h"
 
 #ifndef __has_feature
-#define __has_feature(feature) 0
+# define __has_feature(feature) 0
 #endif
 
 gboolean
 test_is_instrumented (void)
 {
-#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__) || \
-    __has_feature (address_sanitizer) || __has_feature (thread_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
   return TRUE;
 #else
   const char *preload = g_getenv ("LD_PRELOAD");
@@ -38,8 +38,7 @@ test_get_elapsed_ms (gint64 start)
 /* --- fixture ------------------------------------------------------------------------------- */
 
 void
-test_fixture_set_up (TestFixture   *self,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_fixture_set_up (TestFixture *self, gconstpointer data G_GNUC_UNUSED)
 {
   self->server = test_server_new ();
   self->config = lsobs_config_new (TEST_KEY, TEST_PROJECT);
@@ -52,18 +51,13 @@ test_fixture_set_up (TestFixture   *self,
 }
 
 LsobsExporter *
-test_fixture_start_with (TestFixture    *self,
-                         LsobsTransport *transport,
-                         GMainContext   *context)
+test_fixture_start_with (TestFixture *self, LsobsTransport *transport, GMainContext *context)
 {
   g_autoptr (GError) error = NULL;
 
   g_assert_null (self->observer);
-  self->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                                   "config", self->config,
-                                   "transport", transport,
-                                   "main-context", context,
-                                   NULL);
+  self->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", self->config,
+                                   "transport", transport, "main-context", context, NULL);
   g_assert_no_error (error);
   g_set_object (&self->exporter, lsobs_observer_get_exporter (self->observer));
 
@@ -71,8 +65,7 @@ test_fixture_start_with (TestFixture    *self,
 }
 
 LsobsExporter *
-test_fixture_start_in (TestFixture  *self,
-                       GMainContext *context)
+test_fixture_start_in (TestFixture *self, GMainContext *context)
 {
   return test_fixture_start_with (self, NULL, context);
 }
@@ -93,8 +86,7 @@ test_fixture_stop (TestFixture *self)
 
 /* Called wherever the object is disposed of. */
 static void
-died_cb (gpointer  user_data,
-         GObject  *object G_GNUC_UNUSED)
+died_cb (gpointer user_data, GObject *object G_GNUC_UNUSED)
 {
   g_atomic_int_set ((int *) user_data, TRUE);
 }
@@ -106,10 +98,7 @@ is_dead (gpointer data)
 }
 
 void
-test_assert_dies_at (gpointer    object,
-                     const char *file,
-                     int         line,
-                     const char *function)
+test_assert_dies_at (gpointer object, const char *file, int line, const char *function)
 {
   int dead = FALSE;
 
@@ -120,8 +109,7 @@ test_assert_dies_at (gpointer    object,
 }
 
 void
-test_fixture_tear_down (TestFixture   *self,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_fixture_tear_down (TestFixture *self, gconstpointer data G_GNUC_UNUSED)
 {
   test_drain_context ();
   if (self->exporter != NULL)
@@ -147,18 +135,16 @@ test_fixture_tear_down (TestFixture   *self,
 /* --- records ------------------------------------------------------------------------------- */
 
 static void
-emit (LsobsExporter *exporter,
-      const char    *name,
-      JsonNode      *inputs)
+emit (LsobsExporter *exporter, const char *name, JsonNode *inputs)
 {
   gint64 now = g_get_real_time ();
   guint64 ms = (guint64) (now / 1000);
-  g_autofree char *id = g_strdup_printf ("%08x-%04x-7%03x-8%03x-%04x%08x", (guint) (ms >> 16),
-                                         (guint) (ms & 0xffff), g_random_int () & 0xfff,
-                                         g_random_int () & 0xfff, g_random_int () & 0xffff,
-                                         g_random_int ());
-  g_autoptr (LsobsRunEvent) event = lsobs_run_event_new_start (id, NULL, name, LSOBS_RUN_TYPE_CHAIN,
-                                                               inputs);
+  g_autofree char *id =
+      g_strdup_printf ("%08x-%04x-7%03x-8%03x-%04x%08x", (guint) (ms >> 16), (guint) (ms & 0xffff),
+                       g_random_int () & 0xfff, g_random_int () & 0xfff, g_random_int () & 0xffff,
+                       g_random_int ());
+  g_autoptr (LsobsRunEvent) event =
+      lsobs_run_event_new_start (id, NULL, name, LSOBS_RUN_TYPE_CHAIN, inputs);
   g_autoptr (GError) error = NULL;
 
   lsobs_run_event_set_start_time (event, now);
@@ -168,16 +154,13 @@ emit (LsobsExporter *exporter,
 }
 
 void
-test_emit (LsobsExporter *exporter,
-           const char    *name)
+test_emit (LsobsExporter *exporter, const char *name)
 {
   emit (exporter, name, NULL);
 }
 
 void
-test_emit_large (LsobsExporter *exporter,
-                 const char    *name,
-                 gsize          n_bytes)
+test_emit_large (LsobsExporter *exporter, const char *name, gsize n_bytes)
 {
   g_autofree char *text = g_strnfill (n_bytes, 'x');
   g_autoptr (JsonNode) inputs = test_new_payload (text);
@@ -186,8 +169,7 @@ test_emit_large (LsobsExporter *exporter,
 }
 
 void
-test_emit_many (LsobsExporter *exporter,
-                guint          n)
+test_emit_many (LsobsExporter *exporter, guint n)
 {
   for (guint i = 0; i < n; i++)
     {
@@ -212,8 +194,7 @@ test_new_payload (const char *text)
 /* --- books --------------------------------------------------------------------------------- */
 
 guint64
-test_get_counter (LsobsExporter *exporter,
-                  LsobsCounter   counter)
+test_get_counter (LsobsExporter *exporter, LsobsCounter counter)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (exporter);
 
@@ -221,8 +202,7 @@ test_get_counter (LsobsExporter *exporter,
 }
 
 guint64
-test_get_dropped (LsobsExporter   *exporter,
-                  LsobsDropReason  reason)
+test_get_dropped (LsobsExporter *exporter, LsobsDropReason reason)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (exporter);
 
@@ -253,9 +233,7 @@ has_counted (gpointer data)
 }
 
 gboolean
-test_wait_counter (LsobsExporter *exporter,
-                   LsobsCounter   counter,
-                   guint64        at_least)
+test_wait_counter (LsobsExporter *exporter, LsobsCounter counter, guint64 at_least)
 {
   CounterWait wait = { exporter, counter, at_least };
 
@@ -263,10 +241,7 @@ test_wait_counter (LsobsExporter *exporter,
 }
 
 void
-test_assert_books_at (LsobsExporter *exporter,
-                      const char    *file,
-                      int            line,
-                      const char    *function)
+test_assert_books_at (LsobsExporter *exporter, const char *file, int line, const char *function)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (exporter);
   g_autofree char *text = lsobs_stats_to_string (stats);
@@ -285,10 +260,10 @@ test_assert_books_at (LsobsExporter *exporter,
 
 void
 test_assert_flush_at (LsobsExporter *exporter,
-                      guint64        n,
-                      const char    *file,
-                      int            line,
-                      const char    *function)
+                      guint64 n,
+                      const char *file,
+                      int line,
+                      const char *function)
 {
   LsobsFlushStats stats;
   g_autoptr (GError) error = NULL;
@@ -298,17 +273,17 @@ test_assert_flush_at (LsobsExporter *exporter,
     g_assertion_message (G_LOG_DOMAIN, file, line, function, error->message);
   if (stats.runs_flushed != n || stats.runs_failed != 0)
     {
-      g_autofree char *message = g_strdup_printf ("%" G_GUINT64_FORMAT " delivered and %" G_GUINT64_FORMAT
-                                                  " lost instead of %" G_GUINT64_FORMAT " delivered",
-                                                  stats.runs_flushed, stats.runs_failed, n);
+      g_autofree char *message =
+          g_strdup_printf ("%" G_GUINT64_FORMAT " delivered and %" G_GUINT64_FORMAT
+                           " lost instead of %" G_GUINT64_FORMAT " delivered",
+                           stats.runs_flushed, stats.runs_failed, n);
 
       g_assertion_message (G_LOG_DOMAIN, file, line, function, message);
     }
 }
 
 GError *
-test_flush_with_loss (LsobsExporter *exporter,
-                      guint64        n)
+test_flush_with_loss (LsobsExporter *exporter, guint64 n)
 {
   LsobsFlushStats stats;
   GError *error = NULL;
@@ -324,8 +299,7 @@ test_flush_with_loss (LsobsExporter *exporter,
 /* --- requests ------------------------------------------------------------------------------ */
 
 TestRequest *
-test_get_request (TestServer *server,
-                  guint       index)
+test_get_request (TestServer *server, guint index)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
 
@@ -335,8 +309,7 @@ test_get_request (TestServer *server,
 }
 
 gboolean
-test_bytes_contain (GBytes     *bytes,
-                    const char *text)
+test_bytes_contain (GBytes *bytes, const char *text)
 {
   gsize size;
   const char *data = g_bytes_get_data (bytes, &size);
@@ -351,8 +324,8 @@ test_refusing_socket_new (char **url)
   g_autoptr (GSocketAddress) any_port = g_inet_socket_address_new (loopback, 0);
   g_autoptr (GSocketAddress) address = NULL;
   g_autoptr (GError) error = NULL;
-  GSocket *socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP,
-                                  &error);
+  GSocket *socket =
+      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, &error);
 
   /* bound, so that nobody else gets the port, but not listening */
   g_assert_no_error (error);
@@ -374,10 +347,10 @@ static guint log_n_visible;
 
 /* Called in any thread. */
 static GLogWriterOutput
-keep_cb (GLogLevelFlags   level,
+keep_cb (GLogLevelFlags level,
          const GLogField *fields,
-         gsize            n_fields,
-         gpointer         user_data G_GNUC_UNUSED)
+         gsize n_fields,
+         gpointer user_data G_GNUC_UNUSED)
 {
   const char *domain = "";
   const char *message = "";

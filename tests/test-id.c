@@ -29,8 +29,7 @@ write_id (const LsobsId *id)
 }
 
 static void
-assert_stamp (gint64      time_us,
-              const char *expected)
+assert_stamp (gint64 time_us, const char *expected)
 {
   char text[LSOBS_STAMP_LEN + 2];
 
@@ -42,8 +41,7 @@ assert_stamp (gint64      time_us,
 }
 
 static void
-assert_iso (gint64      time_us,
-            const char *expected)
+assert_iso (gint64 time_us, const char *expected)
 {
   char text[LSOBS_ISO_LEN + 2];
 
@@ -60,7 +58,7 @@ static void
 test_version_7 (void)
 {
   guint8 ones[16];
-  guint8 zeros[16] = { 0, };
+  guint8 zeros[16] = { 0 };
 
   memset (ones, 0xff, sizeof ones);
   for (guint i = 0; i < 1000; i++)
@@ -142,11 +140,18 @@ test_round_trip (void)
     }
 }
 
-static const char * const bad_ids[] = {
-  "", "0", "019ca8bb", "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c", "019ca8bbf1527a108c3e5b7d2f90a1c4",
-  "019ca8bb_f152-7a10-8c3e-5b7d2f90a1c4", "019ca8bbf-152-7a10-8c3e-5b7d2f90a1c4",
-  "{19ca8bb-f152-7a10-8c3e-5b7d2f90a1c4", "g19ca8bb-f152-7a10-8c3e-5b7d2f90a1c4",
-  "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c-", " 19ca8bb-f152-7a10-8c3e-5b7d2f90a1c4",
+static const char *const bad_ids[] = {
+  "",
+  "0",
+  "019ca8bb",
+  "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c",
+  "019ca8bbf1527a108c3e5b7d2f90a1c4",
+  "019ca8bb_f152-7a10-8c3e-5b7d2f90a1c4",
+  "019ca8bbf-152-7a10-8c3e-5b7d2f90a1c4",
+  "{19ca8bb-f152-7a10-8c3e-5b7d2f90a1c4",
+  "g19ca8bb-f152-7a10-8c3e-5b7d2f90a1c4",
+  "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c-",
+  " 19ca8bb-f152-7a10-8c3e-5b7d2f90a1c4",
   "019ca8bb-f152-7a10-8c3e-5b7d2f90a1\xc3\xa4",
 };
 
@@ -173,8 +178,7 @@ id_hash (gconstpointer key)
 }
 
 static gboolean
-id_equal (gconstpointer a,
-          gconstpointer b)
+id_equal (gconstpointer a, gconstpointer b)
 {
   return _lsobs_id_equal (a, b);
 }
@@ -245,7 +249,8 @@ static const TimeRow time_rows[] = {
   { "20240229T120000000000Z", G_GINT64_CONSTANT (1709208000000000), "2024-02-29T12:00:00.000000Z" },
   { "21000228T235959000000Z", G_GINT64_CONSTANT (4107542399000000), "2100-02-28T23:59:59.000000Z" },
   { "21000301T000000000000Z", G_GINT64_CONSTANT (4107542400000000), "2100-03-01T00:00:00.000000Z" },
-  { "99991231T235959999999Z", G_GINT64_CONSTANT (253402300799999999), "9999-12-31T23:59:59.999999Z" },
+  { "99991231T235959999999Z", G_GINT64_CONSTANT (253402300799999999),
+    "9999-12-31T23:59:59.999999Z" },
 };
 
 static void
@@ -275,8 +280,7 @@ test_time_out_of_range (void)
 }
 
 static void
-check_against_glib (gint64 seconds,
-                    guint  usec)
+check_against_glib (gint64 seconds, guint usec)
 {
   g_autoptr (GDateTime) date = g_date_time_new_from_unix_utc (seconds);
   g_autofree char *date_time = g_date_time_format (date, "%Y%m%dT%H%M%S");
@@ -325,10 +329,17 @@ test_time_random (void)
     }
 }
 
-static const char * const bad_isos[] = {
-  "", "2026-03-01T09:30:15Z", "2026-03-01T09:30:15.25Z", "2026-03-01T09:30:15.250000",
-  "2026-03-01T09:30:15.250000+00:00", "2026-13-01T09:30:15.250000Z", "2026-02-29T09:30:15.250000Z",
-  "2026-03-01T24:30:15.250000Z", "2026-03-01T09:30:15.25000xZ", "2026-03-01T09:30:15,250000Z",
+static const char *const bad_isos[] = {
+  "",
+  "2026-03-01T09:30:15Z",
+  "2026-03-01T09:30:15.25Z",
+  "2026-03-01T09:30:15.250000",
+  "2026-03-01T09:30:15.250000+00:00",
+  "2026-13-01T09:30:15.250000Z",
+  "2026-02-29T09:30:15.250000Z",
+  "2026-03-01T24:30:15.250000Z",
+  "2026-03-01T09:30:15.25000xZ",
+  "2026-03-01T09:30:15,250000Z",
   "2026-03-01T09:30:15.2500000Z",
 };
 
@@ -356,8 +367,7 @@ take_stamps (gpointer data)
 }
 
 static int
-compare_stamps (gconstpointer a,
-                gconstpointer b)
+compare_stamps (gconstpointer a, gconstpointer b)
 {
   gint64 x = *(const gint64 *) a;
   gint64 y = *(const gint64 *) b;
@@ -500,14 +510,18 @@ static const OrderRow order_rows[] = {
   { "form-other-separator", R_SEGMENT "/" L_SEGMENT, L, R, R, FALSE },
   { "form-space", R_SEGMENT " ", R, R, NULL, FALSE },
   { "form-no-id", "20260301T093015250000Z", R, R, NULL, FALSE },
-  { "form-bad-id", "20260301T093015250000Z019ca8bb-f152-7a10-8c3e-5b7d2f90a1cx", R, R, NULL, FALSE },
+  { "form-bad-id", "20260301T093015250000Z019ca8bb-f152-7a10-8c3e-5b7d2f90a1cx", R, R, NULL,
+    FALSE },
   { "form-month", "20261301T093015250000Z" R, R, R, NULL, FALSE },
   { "form-day", "20260230T093015250000Z" R, R, R, NULL, FALSE },
   { "form-hour", "20260301T243015250000Z" R, R, R, NULL, FALSE },
   { "form-second", "20260301T093060250000Z" R, R, R, NULL, FALSE },
   { "form-year", "00000301T093015250000Z" R, R, R, NULL, FALSE },
   { "form-local", "20260301T093015250000+" R, R, R, NULL, FALSE },
-  { "form-bytes", "2026030\xff""T093015250000Z" R, R, R, NULL, FALSE },
+  { "form-bytes",
+    "2026030\xff"
+    "T093015250000Z" R,
+    R, R, NULL, FALSE },
 };
 
 static void
@@ -515,8 +529,8 @@ test_order (gconstpointer data)
 {
   const OrderRow *row = data;
   g_autoptr (GError) error = NULL;
-  gboolean valid = _lsobs_dotted_order_check (row->order, row->id, row->trace_id, row->parent_id,
-                                              &error);
+  gboolean valid =
+      _lsobs_dotted_order_check (row->order, row->id, row->trace_id, row->parent_id, &error);
 
   if (row->valid)
     g_assert_no_error (error);
@@ -524,7 +538,8 @@ test_order (gconstpointer data)
     g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
   g_assert_cmpint (valid, ==, row->valid);
   g_assert_cmpint (_lsobs_dotted_order_check (row->order, row->id, row->trace_id, row->parent_id,
-                                              NULL), ==, valid);
+                                              NULL),
+                   ==, valid);
 }
 
 static void
@@ -557,19 +572,24 @@ typedef struct
 } RemapRow;
 
 static const RemapRow remap_rows[] = {
-  { "ascii", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "projA", "01a203be-ab20-7a5c-869e-74ebe792ba15" },
-  { "word", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "demo", "01a203be-ab20-70a1-bf37-460693fa0669" },
+  { "ascii", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "projA",
+    "01a203be-ab20-7a5c-869e-74ebe792ba15" },
+  { "word", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "demo",
+    "01a203be-ab20-70a1-bf37-460693fa0669" },
   { "spaces", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "project with space",
     "01a203be-ab20-7c83-aaa1-f44857399382" },
-  { "utf-8", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "日本", "01a203be-ab20-7762-ad46-1038e76b4fec" },
+  { "utf-8", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "日本",
+    "01a203be-ab20-7762-ad46-1038e76b4fec" },
   { "empty", "01a203be-ab20-7037-b2f4-e7e77f1765d6", "", "01a203be-ab20-7d43-8116-2d84f1cdbc09" },
   { "upper-case", "01A203BE-AB20-7037-B2F4-E7E77F1765D6", "projA",
     "01a203be-ab20-7a5c-869e-74ebe792ba15" },
   /* The hash of this one is d63408ad3e36ba0a57504ef268f84aad. */
   { "version-4", "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "projA",
     "4ef268f8-4aad-7634-88ad-3e36ba0a5750" },
-  { "zeros", "00000000-0000-0000-0000-000000000000", "demo", "3fa39ff2-f0a3-7ccb-bcab-0e075b118fe6" },
-  { "ones", "ffffffff-ffff-ffff-ffff-ffffffffffff", "projA", "eaf2517e-225f-730a-a01a-32f0ddaa267d" },
+  { "zeros", "00000000-0000-0000-0000-000000000000", "demo",
+    "3fa39ff2-f0a3-7ccb-bcab-0e075b118fe6" },
+  { "ones", "ffffffff-ffff-ffff-ffff-ffffffffffff", "projA",
+    "eaf2517e-225f-730a-a01a-32f0ddaa267d" },
 };
 
 static void
@@ -604,10 +624,9 @@ test_remap_path (void)
 {
   g_autofree char *path = g_strdup (R_SEGMENT "." L_SEGMENT "." T_SEGMENT);
   g_autoptr (GString) expected = g_string_new (NULL);
-  static const char * const ids[] = { R, L, T };
-  static const char * const stamps[] = {
-    "20260301T093015250000Z", "20260301T093015262000Z", "20260301T093016750000Z"
-  };
+  static const char *const ids[] = { R, L, T };
+  static const char *const stamps[] = { "20260301T093015250000Z", "20260301T093015262000Z",
+                                        "20260301T093016750000Z" };
 
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
     {
@@ -624,8 +643,7 @@ test_remap_path (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -29,10 +29,11 @@ static const Row rows[] = {
   { "object-over-array", "{\"a\":[1]}", "{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}" },
   { "array-over-object", "{\"a\":{\"b\":1}}", "{\"a\":[]}", "{\"a\":[]}" },
   { "empty-object-keeps", "{\"a\":{\"b\":1}}", "{\"a\":{}}", "{\"a\":{\"b\":1}}" },
-  { "brackets-in-strings", "{\"a\":\"}],{\\\"\",\"b\":[\"]\",\"\\\\\"]}", "{\"c}\":\"{\",\"a\":\"\\\\\"}",
-    "{\"a\":\"\\\\\",\"b\":[\"]\",\"\\\\\"],\"c}\":\"{\"}" },
+  { "brackets-in-strings", "{\"a\":\"}],{\\\"\",\"b\":[\"]\",\"\\\\\"]}",
+    "{\"c}\":\"{\",\"a\":\"\\\\\"}", "{\"a\":\"\\\\\",\"b\":[\"]\",\"\\\\\"],\"c}\":\"{\"}" },
   { "empty-key", "{\"\":1}", "{\"\":{\"\":2}}", "{\"\":{\"\":2}}" },
-  { "spaces", " { \"a\" : { \"b\" : 1 } , \"c\" : 2 } ", "\n{\t\"a\" : {\"d\":3}}", "{\"a\":{\"b\":1,\"d\":3},\"c\":2}" },
+  { "spaces", " { \"a\" : { \"b\" : 1 } , \"c\" : 2 } ", "\n{\t\"a\" : {\"d\":3}}",
+    "{\"a\":{\"b\":1,\"d\":3},\"c\":2}" },
   { "prefix-of-key", "{\"ab\":1,\"a\":2}", "{\"abc\":3,\"a\":4}", "{\"ab\":1,\"a\":4,\"abc\":3}" },
   { "many", "{\"0\":0,\"1\":1,\"2\":2,\"3\":3,\"4\":4,\"5\":5,\"6\":6,\"7\":7,\"8\":8,\"9\":9}",
     "{\"9\":\"n\",\"x\":1,\"1\":\"o\",\"y\":2,\"a\":3,\"b\":4,\"c\":5,\"d\":6,\"e\":7,\"f\":8}",
@@ -69,8 +70,7 @@ take_bytes (char *text)
 }
 
 static char *
-merge_texts (char *base,
-             char *over)
+merge_texts (char *base, char *over)
 {
   g_autoptr (GBytes) base_bytes = take_bytes (base);
   g_autoptr (GBytes) over_bytes = take_bytes (over);
@@ -109,8 +109,9 @@ random_tree (guint depth)
   object = json_object_new ();
   for (gint i = g_test_rand_int_range (0, 12); i > 0; i--)
     {
-      g_autofree char *key = g_strdup_printf ("%s%d", keys[g_test_rand_int_range (0, G_N_ELEMENTS (keys))],
-                                              g_test_rand_int_range (0, 3));
+      g_autofree char *key =
+          g_strdup_printf ("%s%d", keys[g_test_rand_int_range (0, G_N_ELEMENTS (keys))],
+                           g_test_rand_int_range (0, 3));
 
       json_object_set_member (object, key, random_tree (depth - 1));
     }
@@ -121,8 +122,7 @@ random_tree (guint depth)
 
 /* The same by trees. */
 static void
-merge_trees (JsonObject *base,
-             JsonObject *over)
+merge_trees (JsonObject *base, JsonObject *over)
 {
   JsonObjectIter iter;
   const char *key;
@@ -184,7 +184,7 @@ test_deep (void)
         }
       merged = merge_texts (g_strdup (base->str), g_strdup (over->str));
       g_assert_true (_lsobs_json_walk (&out, merged, strlen (merged),
-                                       &(LsobsJsonWalkOptions) { NULL, 0, FALSE }));
+                                       &(LsobsJsonWalkOptions){ NULL, 0, FALSE }));
       g_assert_true (g_str_has_suffix (merged, ",\"base\":1,\"over\":1}"));
     }
 }
@@ -214,8 +214,7 @@ test_large (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("Two objects of JSON text are merged.");

@@ -15,8 +15,7 @@ take_string (LsobsBuffer *buffer)
 }
 
 static JsonNode *
-parse (const char *text,
-       gsize       len)
+parse (const char *text, gsize len)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) error = NULL;
@@ -36,8 +35,7 @@ write_node (JsonNode *node)
 }
 
 static void
-assert_written (JsonNode   *node,
-                const char *expected)
+assert_written (JsonNode *node, const char *expected)
 {
   g_autofree char *text = write_node (node);
 
@@ -51,7 +49,7 @@ typedef struct
   const char *name;
   const char *pattern;
   const char *text;
-  const char *expected;         /* NULL: unchanged */
+  const char *expected; /* NULL: unchanged */
 } RedactRow;
 
 static const RedactRow redact_rows[] = {
@@ -65,7 +63,10 @@ static const RedactRow redact_rows[] = {
   { "line-begin", "^a", "aaa", "#aa" },
   { "word", "\\ba", "aa a", "#a #" },
   { "end", "a$", "aa", "a#" },
-  { "unicode", "[\xc3\xa4\xe2\x82\xac]+", "x\xc3\xa4\xe2\x82\xac" "y", "x#y" },
+  { "unicode", "[\xc3\xa4\xe2\x82\xac]+",
+    "x\xc3\xa4\xe2\x82\xac"
+    "y",
+    "x#y" },
   { "keep-out", "key=\\Kx+", "key=xx", "key=#" },
   { "own-verbs", "(*ANYCRLF)a.b", "a\nb axb", "a\nb #" },
 };
@@ -100,7 +101,7 @@ test_redactor_bad_pattern (void)
 
 /* Patterns that would take from seconds to ages on a text of a's. */
 static const char *const catastrophic_patterns[] = {
-  "(a+)+$", "(a|aa)+$", "(a|a)*[xy]", "(?:a|b)*[cd]", "a*[bc]", "(a*)*[bc]",
+  "(a+)+$",        "(a|aa)+$",       "(a|a)*[xy]",    "(?:a|b)*[cd]",     "a*[bc]",    "(a*)*[bc]",
   "[a-z]+@[a-z]+", "(?:a?){30}[bc]", "(.*a){12}[bc]", "(a+)(a+)(a+)[bc]", "(.*)?[bc]",
 };
 
@@ -138,8 +139,8 @@ test_redactor_long_text (gconstpointer data)
     g_string_append (text, "The quick brown fox mailed jo@example.org, \xe2\x82\xac 4111-1111; "
                            "\"password\": \"h\xc3\xbc\xc3\xbc\", jumps over 13 lazy dogs.\n");
 
-  expected = g_regex_replace_literal (regex, text->str, (gssize) text->len, 0, LSOBS_REDACTED, 0,
-                                      NULL);
+  expected =
+      g_regex_replace_literal (regex, text->str, (gssize) text->len, 0, LSOBS_REDACTED, 0, NULL);
   g_assert_true (_lsobs_redactor_apply (redactor, text->str, text->len, &out));
   g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
   g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 0);
@@ -147,8 +148,15 @@ test_redactor_long_text (gconstpointer data)
 }
 
 static const char *const harmless_patterns[] = {
-  "fox", "\\bfox\\b", "(?i)FOX|DOGS", "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}",
-  "[0-9]{4}-[0-9]{4}", "\"password\": *\"[^\"]*\"", ".*password.*", "(?m)^The", "(?s)fox.{0,400}dogs",
+  "fox",
+  "\\bfox\\b",
+  "(?i)FOX|DOGS",
+  "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}",
+  "[0-9]{4}-[0-9]{4}",
+  "\"password\": *\"[^\"]*\"",
+  ".*password.*",
+  "(?m)^The",
+  "(?s)fox.{0,400}dogs",
 };
 
 static gpointer
@@ -265,25 +273,24 @@ test_helpers_null (void)
   g_test_assert_expected_messages ();
 }
 
-#define ADD_ROWS(prefix, rows, function)                                     \
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)                            \
-    {                                                                        \
-      g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL);    \
-                                                                             \
-      g_test_add_data_func (path, &(rows)[i], function);                     \
-    }
+#define ADD_ROWS(prefix, rows, function) \
+ for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL); \
+\
+   g_test_add_data_func (path, &(rows)[i], function); \
+  }
 
-#define ADD_PATTERNS(prefix, patterns, function)                             \
-  for (gsize i = 0; i < G_N_ELEMENTS (patterns); i++)                        \
-    {                                                                        \
-      g_autofree char *path = g_strdup_printf (prefix "%" G_GSIZE_FORMAT, i); \
-                                                                             \
-      g_test_add_data_func (path, (patterns)[i], function);                  \
-    }
+#define ADD_PATTERNS(prefix, patterns, function) \
+ for (gsize i = 0; i < G_N_ELEMENTS (patterns); i++) \
+  { \
+   g_autofree char *path = g_strdup_printf (prefix "%" G_GSIZE_FORMAT, i); \
+\
+   g_test_add_data_func (path, (patterns)[i], function); \
+  }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -18,8 +18,7 @@ take_string (LsobsBuffer *buffer)
 }
 
 static JsonNode *
-parse (const char *text,
-       gsize       len)
+parse (const char *text, gsize len)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) error = NULL;
@@ -39,8 +38,7 @@ write_node (JsonNode *node)
 }
 
 static void
-assert_written (JsonNode   *node,
-                const char *expected)
+assert_written (JsonNode *node, const char *expected)
 {
   g_autofree char *text = write_node (node);
 
@@ -71,8 +69,8 @@ test_buffer (void)
   _lsobs_buffer_append_c (&buffer, '!');
   _lsobs_buffer_truncate (&buffer, buffer.len - 1);
   bytes = _lsobs_buffer_steal_bytes (&buffer);
-  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
-                   expected->str, expected->len);
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), expected->str,
+                   expected->len);
   g_assert_null (buffer.data);
   g_assert_cmpuint (buffer.len, ==, 0);
 }
@@ -167,8 +165,8 @@ test_writer_values (void)
   g_autoptr (JsonNode) no_object = json_node_new (JSON_NODE_OBJECT);
   g_autoptr (JsonNode) no_array = json_node_new (JSON_NODE_ARRAY);
   g_autoptr (JsonNode) no_string = json_node_init_string (json_node_alloc (), NULL);
-  g_autoptr (JsonNode) string = json_node_init_string (json_node_alloc (),
-                                                       "\"\\/\b\f\n\r\t\x01\x1f\x7f\xc3\xa4");
+  g_autoptr (JsonNode) string =
+      json_node_init_string (json_node_alloc (), "\"\\/\b\f\n\r\t\x01\x1f\x7f\xc3\xa4");
   g_autoptr (JsonNode) least = json_node_init_int (json_node_alloc (), G_MININT64);
   const char *mixed = "{\"z\":[1,true,false,null,\"s\"],\"a\":{},\"m\":[],\"\\\"\":-1}";
   g_autoptr (JsonNode) tree = parse (mixed, strlen (mixed));
@@ -307,7 +305,8 @@ random_tree (guint depth)
 
       for (gint i = g_test_rand_int_range (0, 6); i > 0; i--)
         {
-          g_autofree char *name = g_strdup_printf ("%c\"%d", 'a' + g_test_rand_int_range (0, 26), i);
+          g_autofree char *name =
+              g_strdup_printf ("%c\"%d", 'a' + g_test_rand_int_range (0, 26), i);
 
           json_object_set_member (object, name, random_tree (depth + 1));
         }
@@ -345,12 +344,12 @@ typedef struct
   const char *text;
   const char *expected;
   gboolean is_json;
-  const char *pattern;          /* (nullable) */
+  const char *pattern; /* (nullable) */
   gsize limit;
   gboolean wrap;
 } WalkRow;
 
-#define BAD "\xef\xbf\xbd"
+#define BAD   "\xef\xbf\xbd"
 #define EMOJI "\xf0\x9f\x98\x80"
 
 static const WalkRow walk_rows[] = {
@@ -382,7 +381,10 @@ static const WalkRow walk_rows[] = {
   { "high-before-escape", "\"\\ud83d\\u0041\\ud83d\\n\"", "\"" BAD "A" BAD "\\n\"", TRUE, NULL, 0,
     FALSE },
   { "cesu", "\"\xed\xa0\xbd\xed\xb8\x80\"", "\"" BAD BAD "\"", TRUE, NULL, 0, FALSE },
-  { "invalid-bytes", "\"a\xff" "b\xc3\"", "\"a" BAD "b" BAD "\"", TRUE, NULL, 0, FALSE },
+  { "invalid-bytes",
+    "\"a\xff"
+    "b\xc3\"",
+    "\"a" BAD "b" BAD "\"", TRUE, NULL, 0, FALSE },
   { "overlong", "\"\xc0\x80\"", "\"" BAD BAD "\"", TRUE, NULL, 0, FALSE },
   { "truncated-character", "\"\xf0\x9f\x98\"", "\"" BAD "\"", TRUE, NULL, 0, FALSE },
   { "too-high", "\"\xf4\x90\x80\x80\"", "\"" BAD BAD BAD BAD "\"", TRUE, NULL, 0, FALSE },
@@ -391,7 +393,8 @@ static const WalkRow walk_rows[] = {
   { "raw-control", "\"a\nb\x01\"", "\"a\\nb\\u0001\"", TRUE, NULL, 0, FALSE },
   { "keys-repaired", "{\"\\u0061\xff\":1}", "{\"a" BAD "\":1}", TRUE, NULL, 0, FALSE },
   { "keys-kept", "{\"secret\":\"secret\"}", "{\"secret\":\"[R\"}", TRUE, "secret", 2, FALSE },
-  { "redact", "[\"a secret b\",\"none\"]", "[\"a [REDACTED] b\",\"none\"]", TRUE, "secret", 0, FALSE },
+  { "redact", "[\"a secret b\",\"none\"]", "[\"a [REDACTED] b\",\"none\"]", TRUE, "secret", 0,
+    FALSE },
   { "redact-then-cut", "{\"token\":\"secret-secret-secret\"}", "{\"token\":\"[REDACTED]\"}", TRUE,
     "secret", 10, FALSE },
   { "redact-escaped", "\"\\u0073ecret\"", "\"[REDACTED]\"", TRUE, "secret", 0, FALSE },
@@ -462,8 +465,8 @@ test_walker_depth (void)
   const char *deep[] = { "[{\"a\":[1,\"x\"]},2]", "[{\"a\":[1,\"x\"},2]" };
   g_autofree char *open = g_strnfill (LSOBS_JSON_MAX_DEPTH, '[');
   g_autofree char *close = g_strnfill (LSOBS_JSON_MAX_DEPTH, ']');
-  g_autofree char *expected = g_strconcat ("{\"value\":", open, "\"[DEPTH LIMIT]\",3", close, "}",
-                                           NULL);
+  g_autofree char *expected =
+      g_strconcat ("{\"value\":", open, "\"[DEPTH LIMIT]\",3", close, "}", NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (deep); i++)
     {
@@ -532,17 +535,16 @@ test_walker_mutations (void)
     }
 }
 
-#define ADD_ROWS(prefix, rows, function)                                     \
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)                            \
-    {                                                                        \
-      g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL);    \
-                                                                             \
-      g_test_add_data_func (path, &(rows)[i], function);                     \
-    }
+#define ADD_ROWS(prefix, rows, function) \
+ for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL); \
+\
+   g_test_add_data_func (path, &(rows)[i], function); \
+  }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

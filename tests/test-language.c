@@ -16,16 +16,15 @@
 
 /* Where the translations are, and which of them it has to be. */
 #define DIRECTORY_VARIABLE "LSOBS_TEST_TRANSLATIONS"
-#define LANGUAGE_VARIABLE "LSOBS_TEST_LANGUAGE"
+#define LANGUAGE_VARIABLE  "LSOBS_TEST_LANGUAGE"
 
 #define DOMAIN "lsobs"
 
-static const char * check_translation (const char *english,
-                                       const char *translation) G_GNUC_FORMAT (2);
+static const char *check_translation (const char *english, const char *translation)
+    G_GNUC_FORMAT (2);
 
 static const char *
-check_translation (const char *english,
-                   const char *translation)
+check_translation (const char *english, const char *translation)
 {
   g_assert_true (g_utf8_validate (translation, -1, NULL));
   if (g_getenv (LANGUAGE_VARIABLE) != NULL)
@@ -36,7 +35,7 @@ check_translation (const char *english,
 }
 
 /* What the person is to read in place of @english. */
-static const char * translate (const char *english) G_GNUC_FORMAT (1);
+static const char *translate (const char *english) G_GNUC_FORMAT (1);
 
 static const char *
 translate (const char *english)
@@ -45,9 +44,7 @@ translate (const char *english)
 }
 
 static void
-assert_error (const GError *error,
-              int           code,
-              const char   *message)
+assert_error (const GError *error, int code, const char *message)
 {
   g_assert_error (error, LSOBS_ERROR, code);
   g_assert_cmpstr (error->message, ==, message);
@@ -91,7 +88,8 @@ test_number (void)
 
   lsobs_config_set_sampling_rate (config, 1.5);
   g_assert_false (lsobs_config_validate (config, &error));
-  expected = g_strdup_printf (translate ("Invalid sampling rate: %s is not between 0 and 1"), "1.5");
+  expected =
+      g_strdup_printf (translate ("Invalid sampling rate: %s is not between 0 and 1"), "1.5");
   assert_error (error, LSOBS_ERROR_INVALID_CONFIG, expected);
 }
 
@@ -144,14 +142,13 @@ test_entry (void)
   config = lsobs_config_new_from_environment (&error);
   g_unsetenv ("LANGSMITH_RUNS_ENDPOINTS");
   g_assert_no_error (error);
-  expected = g_strdup_printf (translate ("%s: entry %u is ignored: %s"), "LANGSMITH_RUNS_ENDPOINTS", 1u,
-                              translate ("its api_url is not a string"));
+  expected = g_strdup_printf (translate ("%s: entry %u is ignored: %s"), "LANGSMITH_RUNS_ENDPOINTS",
+                              1u, translate ("its api_url is not a string"));
   g_assert_true (test_log_contains (expected));
 }
 
 static void
-test_plural (TestFixture   *fixture,
-             gconstpointer  data)
+test_plural (TestFixture *fixture, gconstpointer data)
 {
   static const char singular[] = "Flushing took longer than %" PRId64 " ms; "
                                  "%" PRIu64 " record is still to be sent";
@@ -176,8 +173,7 @@ test_plural (TestFixture   *fixture,
 
 /* What the service says stays as it is. */
 static void
-test_status (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_status (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *reason = NULL;
@@ -185,27 +181,28 @@ test_status (TestFixture   *fixture,
 
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 401, .body = "Who are you?", .repeat = -1 });
+                    (TestReply){ .status = 401, .body = "Who are you?", .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
 
-  reason = g_strdup_printf (g_dgettext (DOMAIN, "%s (HTTP %u: %s)"),
-                            translate ("The service refused the API key; check the key, its region and "
-                                       "its workspace"),
-                            401u, "Who are you?");
+  reason =
+      g_strdup_printf (g_dgettext (DOMAIN, "%s (HTTP %u: %s)"),
+                       translate ("The service refused the API key; check the key, its region and "
+                                  "its workspace"),
+                       401u, "Who are you?");
   paused = g_strdup_printf (translate ("Sending traces is paused: %s"), reason);
   g_assert_nonnull (strstr (error->message, reason));
   g_assert_true (test_log_contains (paused));
 }
 
 static void
-test_refused (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *url = NULL;
   g_autoptr (GSocket) socket = test_refusing_socket_new (&url);
   g_autoptr (GError) error = NULL;
-  g_autofree char *pattern = g_strdup_printf (translate ("The service cannot be reached: %s"), "\n");
+  g_autofree char *pattern =
+      g_strdup_printf (translate ("The service cannot be reached: %s"), "\n");
   g_auto (GStrv) parts = g_strsplit (pattern, "\n", 2);
 
   /* the rest is GLib's, whose translations may be there or not */
@@ -219,8 +216,7 @@ test_refused (TestFixture   *fixture,
 }
 
 static void
-test_unanswered (TestFixture   *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_unanswered (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *expected = NULL;
@@ -228,7 +224,7 @@ test_unanswered (TestFixture   *fixture,
   lsobs_config_set_request_timeout (fixture->config, 50);
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   expected = g_strdup_printf (translate ("The service cannot be reached: %s"),
@@ -240,8 +236,7 @@ test_unanswered (TestFixture   *fixture,
 
 /* An event of a transport that keeps them, by the name of the run. */
 static LsobsRunEvent *
-dup_event (LsobsMemoryTransport *transport,
-           const char           *name)
+dup_event (LsobsMemoryTransport *transport, const char *name)
 {
   g_autoptr (GPtrArray) events = lsobs_memory_transport_dup_events (transport);
   guint i = 0;
@@ -277,11 +272,15 @@ test_sent_errors (void)
 
 /* A point is a point, be it in the program's JSON or in what lsobs puts there. */
 static void
-test_sent_numbers (TestFixture   *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_sent_numbers (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char *const expected[] = {
-    "0.1", "-2.5e-07", "1.0", "12345678.9", "\"total_cost\":0.25", "\"score\":0.75",
+    "0.1",
+    "-2.5e-07",
+    "1.0",
+    "12345678.9",
+    "\"total_cost\":0.25",
+    "\"score\":0.75",
     "\"ls_tracing_sample_rate\":0.999",
   };
   g_autoptr (JsonNode) numbers = run_json ("[0.1, -2.5e-07, 1.0, 12345678.9]");
@@ -295,8 +294,8 @@ test_sent_numbers (TestFixture   *fixture,
   /* one in a thousand traces is not sent, which not all of ten are */
   for (guint i = 0; i < 10; i++)
     {
-      g_autoptr (LsobsRun) run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM,
-                                                           numbers);
+      g_autoptr (LsobsRun) run =
+          lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, numbers);
 
       lsobs_run_set_usage_metadata (run, usage);
       lsobs_run_end (run, numbers);
@@ -319,8 +318,7 @@ test_sent_numbers (TestFixture   *fixture,
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   const char *directory = g_getenv (DIRECTORY_VARIABLE);
 
@@ -332,7 +330,8 @@ main (int    argc,
   test_log_install ();
 
 #define ADD(path, data, test) \
-  g_test_add ("/language/" path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add ("/language/" path, TestFixture, data, test_fixture_set_up, test, \
+             test_fixture_tear_down)
 
   g_test_add_func ("/language/which", test_language);
   g_test_add_func ("/language/config", test_config);

@@ -53,16 +53,16 @@ test_text (void)
 {
   g_autoptr (GBytes) body = g_bytes_new_static ("--lsobs-7f3a", 12);
   g_autoptr (LsobsLostRequest) plain = _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body);
-  g_autoptr (LsobsLostRequest) packed = _lsobs_lost_request_new ("runs/batch", "application/json",
-                                                                 "zstd", body);
+  g_autoptr (LsobsLostRequest) packed =
+      _lsobs_lost_request_new ("runs/batch", "application/json", "zstd", body);
   g_autoptr (GBytes) plain_text = write_out (plain);
   g_autoptr (GBytes) packed_text = write_out (packed);
   static const char expected_plain[] =
-    "{\"version\":1,\"endpoint\":\"runs/multipart\",\"headers\":{\"Content-Type\":\"" TYPE "\"},"
-    "\"body_base64\":\"LS1sc29icy03ZjNh\"}";
+      "{\"version\":1,\"endpoint\":\"runs/multipart\",\"headers\":{\"Content-Type\":\"" TYPE "\"},"
+      "\"body_base64\":\"LS1sc29icy03ZjNh\"}";
   static const char expected_packed[] =
-    "{\"version\":1,\"endpoint\":\"runs/batch\",\"headers\":{\"Content-Type\":\"application/json\","
-    "\"Content-Encoding\":\"zstd\"},\"body_base64\":\"LS1sc29icy03ZjNh\"}";
+      "{\"version\":1,\"endpoint\":\"runs/batch\",\"headers\":{\"Content-Type\":\"application/json\","
+      "\"Content-Encoding\":\"zstd\"},\"body_base64\":\"LS1sc29icy03ZjNh\"}";
 
   g_assert_cmpmem (g_bytes_get_data (plain_text, NULL), g_bytes_get_size (plain_text),
                    expected_plain, strlen (expected_plain));
@@ -97,7 +97,8 @@ test_round_trip (void)
       node = wire_json_parse (g_bytes_get_data (text, NULL), g_bytes_get_size (text), &error);
       g_assert_no_error (error);
 
-      again = _lsobs_lost_request_parse (g_bytes_get_data (text, NULL), g_bytes_get_size (text), &error);
+      again = _lsobs_lost_request_parse (g_bytes_get_data (text, NULL), g_bytes_get_size (text),
+                                         &error);
       g_assert_no_error (error);
       g_assert_cmpstr (again->endpoint, ==, "runs/multipart");
       g_assert_cmpstr (again->content_type, ==, TYPE);
@@ -111,7 +112,8 @@ static void
 test_write_fails (void)
 {
   g_autoptr (GBytes) body = g_bytes_new_take (g_malloc0 (100000), 100000);
-  g_autoptr (LsobsLostRequest) request = _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body);
+  g_autoptr (LsobsLostRequest) request =
+      _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body);
   int full = open ("/dev/full", O_WRONLY | O_CLOEXEC);
 
   g_assert_false (_lsobs_lost_request_write (request, -1));
@@ -130,20 +132,24 @@ typedef struct
 } Good;
 
 static const Good good[] = {
-  { "python", "{\"version\": 1, \"endpoint\": \"runs/multipart\", \"headers\": {\"Content-Type\": "
-              "\"multipart/form-data; boundary=0123456789abcdef0123456789abcdef\", \"Content-Encoding\": "
-              "\"zstd\", \"X-Pre-Compressed-Size\": \"2196\"}, \"body_base64\": \"dGVzdA==\"}",
+  { "python",
+    "{\"version\": 1, \"endpoint\": \"runs/multipart\", \"headers\": {\"Content-Type\": "
+    "\"multipart/form-data; boundary=0123456789abcdef0123456789abcdef\", \"Content-Encoding\": "
+    "\"zstd\", \"X-Pre-Compressed-Size\": \"2196\"}, \"body_base64\": \"dGVzdA==\"}",
     "runs/multipart", "zstd" },
-  { "js", "{\"version\":1,\"endpoint\":\"runs/multipart\",\"headers\":{\"Content-Type\":"
-          "\"multipart/form-data; boundary=----LangSmithFormBoundaryak8sso76b4w\"},"
-          "\"body_base64\":\"dGVzdA==\"}",
+  { "js",
+    "{\"version\":1,\"endpoint\":\"runs/multipart\",\"headers\":{\"Content-Type\":"
+    "\"multipart/form-data; boundary=----LangSmithFormBoundaryak8sso76b4w\"},"
+    "\"body_base64\":\"dGVzdA==\"}",
     "runs/multipart", NULL },
-  { "batch", "{\"version\":1,\"endpoint\":\"runs/batch\",\"headers\":{\"Content-Type\":"
-             "\"application/json\"},\"body_base64\":\"dGVzdA==\"}",
+  { "batch",
+    "{\"version\":1,\"endpoint\":\"runs/batch\",\"headers\":{\"Content-Type\":"
+    "\"application/json\"},\"body_base64\":\"dGVzdA==\"}",
     "runs/batch", NULL },
-  { "order", "\n{ \"body_base64\":\"dGVz\\u0064A==\",\t\"headers\":{\"content-encoding\":\"gzip\","
-             "\"content-type\":\"application/json; charset=utf-8\"},\"endpoint\":\"runs\\/batch\","
-             "\"more\":[{\"version\":2}],\"version\":1}\n",
+  { "order",
+    "\n{ \"body_base64\":\"dGVz\\u0064A==\",\t\"headers\":{\"content-encoding\":\"gzip\","
+    "\"content-type\":\"application/json; charset=utf-8\"},\"endpoint\":\"runs\\/batch\","
+    "\"more\":[{\"version\":2}],\"version\":1}\n",
     "runs/batch", "gzip" },
 };
 
@@ -155,20 +161,23 @@ test_good (gconstpointer data)
 
   g_assert_cmpstr (request->endpoint, ==, row->endpoint);
   g_assert_cmpstr (request->encoding, ==, row->encoding);
-  g_assert_cmpmem (g_bytes_get_data (request->body, NULL), g_bytes_get_size (request->body), "test", 4);
+  g_assert_cmpmem (g_bytes_get_data (request->body, NULL), g_bytes_get_size (request->body), "test",
+                   4);
 }
 
-#define HEAD "\"version\":1,\"endpoint\":\"runs/batch\",\"headers\":{\"Content-Type\":\"application/json\"}"
+#define HEAD \
+ "\"version\":1,\"endpoint\":\"runs/batch\",\"headers\":{\"Content-Type\":\"application/json\"}"
 #define OF_TYPE(type) \
-  "{\"version\":1,\"endpoint\":\"runs/multipart\",\"headers\":{\"Content-Type\":\"" type "\"}," \
-  "\"body_base64\":\"dGVzdA==\"}"
+ "{\"version\":1,\"endpoint\":\"runs/multipart\",\"headers\":{\"Content-Type\":\"" type "\"}," \
+ "\"body_base64\":\"dGVzdA==\"}"
 #define TO_ENDPOINT(endpoint) \
-  "{\"version\":1,\"endpoint\":\"" endpoint "\",\"headers\":{\"Content-Type\":\"application/json\"}," \
-  "\"body_base64\":\"dGVzdA==\"}"
+ "{\"version\":1,\"endpoint\":\"" endpoint \
+ "\",\"headers\":{\"Content-Type\":\"application/json\"}," \
+ "\"body_base64\":\"dGVzdA==\"}"
 #define OF_BODY(body) "{" HEAD ",\"body_base64\":" body "}"
 
 /* What somebody may have put there to see what we do. */
-static const char * const bad[] = {
+static const char *const bad[] = {
   "",
   "garbage",
   "[]",
@@ -234,7 +243,8 @@ test_bad (void)
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (LsobsLostRequest) request = _lsobs_lost_request_parse (bad[i], strlen (bad[i]), &error);
+      g_autoptr (LsobsLostRequest) request =
+          _lsobs_lost_request_parse (bad[i], strlen (bad[i]), &error);
 
       if (request != NULL)
         g_error ("Taken for a request: %s", bad[i]);
@@ -282,7 +292,8 @@ test_name (void)
   g_autofree char *name = _lsobs_lost_request_make_name (G_GINT64_CONSTANT (1772357415000042));
   g_autofree char *other = _lsobs_lost_request_make_name (G_GINT64_CONSTANT (1772357415000042));
 
-  g_assert_true (g_regex_match_simple ("^trace_1772357415\\.000042_[0-9a-f]{8}\\.json$", name, 0, 0));
+  g_assert_true (
+      g_regex_match_simple ("^trace_1772357415\\.000042_[0-9a-f]{8}\\.json$", name, 0, 0));
   g_assert_cmpstr (name, !=, other);
   g_assert_true (_lsobs_lost_request_is_name (name));
   g_assert_true (_lsobs_lost_request_is_name ("trace_1772357415000_0a1b2c3d.json"));
@@ -293,8 +304,7 @@ test_name (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

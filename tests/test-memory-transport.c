@@ -10,15 +10,14 @@
 
 typedef struct
 {
-  LsobsConfig *config;              /* (owned) */
-  LsobsMemoryTransport *memory;     /* (owned) */
-  LsobsObserver *observer;          /* (owned) (nullable) */
-  LsobsExporter *exporter;          /* (unowned) */
+  LsobsConfig *config;          /* (owned) */
+  LsobsMemoryTransport *memory; /* (owned) */
+  LsobsObserver *observer;      /* (owned) (nullable) */
+  LsobsExporter *exporter;      /* (unowned) */
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data G_GNUC_UNUSED)
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   /* no address is ever asked, and no key needed */
   fixture->config = lsobs_config_new (NULL, TEST_PROJECT);
@@ -40,8 +39,7 @@ start (Fixture *fixture)
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_drain_context ();
   test_assert_books (fixture->exporter);
@@ -53,8 +51,7 @@ tear_down (Fixture       *fixture,
 /* --- events -------------------------------------------------------------------------------- */
 
 static void
-assert_text (JsonNode   *node,
-             const char *text)
+assert_text (JsonNode *node, const char *text)
 {
   g_assert_nonnull (node);
   g_assert_cmpstr (json_object_get_string_member (json_node_get_object (node), "text"), ==, text);
@@ -62,8 +59,7 @@ assert_text (JsonNode   *node,
 
 /* As they leave the process: redacted, cut, complete. */
 static void
-test_events (Fixture       *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_events (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) inputs = test_new_payload ("my secret and more than sixteen bytes");
   g_autoptr (JsonNode) outputs = test_new_payload ("no secrets");
@@ -123,8 +119,7 @@ test_events (Fixture       *fixture,
 }
 
 static void
-test_update (Fixture       *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_update (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GPtrArray) events = NULL;
@@ -145,12 +140,12 @@ test_update (Fixture       *fixture,
   event = g_ptr_array_index (events, 1);
   g_assert_cmpint (lsobs_run_event_get_kind (event), ==, LSOBS_RUN_EVENT_KIND_UPDATE);
   g_assert_cmpint (lsobs_run_event_get_status (event), ==, LSOBS_RUN_STATUS_COMPLETED);
-  g_assert_cmpint (lsobs_run_event_get_end_time (event), >=, lsobs_run_event_get_start_time (event));
+  g_assert_cmpint (lsobs_run_event_get_end_time (event), >=,
+                   lsobs_run_event_get_start_time (event));
 }
 
 static void
-test_clear (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_clear (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   start (fixture);
   for (guint i = 0; i < 2; i++)
@@ -187,8 +182,7 @@ typedef struct
 } Failure;
 
 static void
-test_fail_next (Fixture       *fixture,
-                gconstpointer  data)
+test_fail_next (Fixture *fixture, gconstpointer data)
 {
   const Failure *failure = data;
   g_autoptr (GError) told = g_error_new (LSOBS_ERROR, failure->code, "failing on command");
@@ -212,8 +206,7 @@ test_fail_next (Fixture       *fixture,
 
 /* A batch that fails is halved; the halves are not told to fail. */
 static void
-test_fail_halved (Fixture       *fixture,
-                  gconstpointer  data)
+test_fail_halved (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) told = g_error_new (LSOBS_ERROR, GPOINTER_TO_INT (data), "halve it");
 
@@ -225,8 +218,7 @@ test_fail_halved (Fixture       *fixture,
 }
 
 static void
-test_fail_cut (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_fail_cut (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) told = g_error_new (LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE, "too large");
   g_autoptr (GPtrArray) events = NULL;
@@ -243,8 +235,7 @@ test_fail_cut (Fixture       *fixture,
 }
 
 static void
-test_reject_run (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_reject_run (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) events = NULL;
   g_autoptr (GError) error = NULL;
@@ -268,8 +259,7 @@ test_reject_run (Fixture       *fixture,
 }
 
 static void
-test_delay (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_delay (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   gint64 began = g_get_monotonic_time ();
@@ -295,8 +285,7 @@ test_delay (Fixture       *fixture,
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   static const Failure failures[] = {
     { LSOBS_ERROR_REJECTED, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_OK },
@@ -321,9 +310,12 @@ main (int    argc,
 
       ADD (path, &failures[i], test_fail_next);
     }
-  ADD ("/memory-transport/fail/halved-rejected", GINT_TO_POINTER (LSOBS_ERROR_REJECTED), test_fail_halved);
-  ADD ("/memory-transport/fail/halved-too-large", GINT_TO_POINTER (LSOBS_ERROR_TOO_LARGE), test_fail_halved);
-  ADD ("/memory-transport/fail/halved-conflict", GINT_TO_POINTER (LSOBS_ERROR_CONFLICT), test_fail_halved);
+  ADD ("/memory-transport/fail/halved-rejected", GINT_TO_POINTER (LSOBS_ERROR_REJECTED),
+       test_fail_halved);
+  ADD ("/memory-transport/fail/halved-too-large", GINT_TO_POINTER (LSOBS_ERROR_TOO_LARGE),
+       test_fail_halved);
+  ADD ("/memory-transport/fail/halved-conflict", GINT_TO_POINTER (LSOBS_ERROR_CONFLICT),
+       test_fail_halved);
   ADD ("/memory-transport/fail/cut", NULL, test_fail_cut);
   ADD ("/memory-transport/reject-run", NULL, test_reject_run);
   ADD ("/memory-transport/delay", NULL, test_delay);

@@ -10,33 +10,28 @@
 /* Which threads and main contexts an observer uses, and when it leaves them alone. */
 
 #define INTERVAL_MS 20
-#define N_BATCHES 20
+#define N_BATCHES   20
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
 }
 
 /* @context: (nullable): where all of the sending happens, or NULL for a thread */
 static void
-start_in_context (RunFixture   *fixture,
-                  GMainContext *context)
+start_in_context (RunFixture *fixture, GMainContext *context)
 {
   g_autoptr (GError) error = NULL;
 
-  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                                      "config", fixture->config,
-                                      "main-context", context,
-                                      NULL);
+  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", fixture->config,
+                                      "main-context", context, NULL);
   g_assert_no_error (error);
   fixture->exporter = g_object_ref (lsobs_observer_get_exporter (fixture->observer));
 }
 
 static void
-record (RunFixture *fixture,
-        const char *name)
+record (RunFixture *fixture, const char *name)
 {
   g_autoptr (LsobsRun) run =
       lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
@@ -98,8 +93,7 @@ has_no_thread (gpointer user_data G_GNUC_UNUSED)
 }
 
 static void
-test_lazy_thread (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_lazy_thread (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (skip_without_proc ())
     return;
@@ -119,8 +113,7 @@ test_lazy_thread (RunFixture    *fixture,
 }
 
 static void
-test_unsampled_thread (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_unsampled_thread (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (skip_without_proc ())
     return;
@@ -132,8 +125,7 @@ test_unsampled_thread (RunFixture    *fixture,
 }
 
 static void
-test_no_thread (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_no_thread (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (skip_without_proc ())
     return;
@@ -167,12 +159,10 @@ work_elsewhere (void)
   while (g_get_monotonic_time () < end)
     {
       g_autoptr (LsobsObserver) observer =
-          g_initable_new (LSOBS_TYPE_OBSERVER, NULL, NULL,
-                          "config", config,
-                          "transport", transport,
-                          "main-context", g_main_context_default (),
-                          NULL);
-      g_autoptr (LsobsRun) run = lsobs_observer_start_run (observer, "other", LSOBS_RUN_TYPE_CHAIN, NULL);
+          g_initable_new (LSOBS_TYPE_OBSERVER, NULL, NULL, "config", config, "transport", transport,
+                          "main-context", g_main_context_default (), NULL);
+      g_autoptr (LsobsRun) run =
+          lsobs_observer_start_run (observer, "other", LSOBS_RUN_TYPE_CHAIN, NULL);
 
       lsobs_run_end (run, NULL);
       lsobs_observer_flush (observer, TEST_TIMEOUT_MS, NULL, NULL);
@@ -182,8 +172,7 @@ work_elsewhere (void)
 
 /* Idle means asleep. What a delivery leaves to do may still go on at first. */
 static void
-test_idle (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_idle (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *tid = NULL;
   guint n_tries = 0;
@@ -236,9 +225,9 @@ listener_note (Listener *listener)
 
 static void
 batch_finished_cb (LsobsObserver *observer G_GNUC_UNUSED,
-                   guint64        n_delivered,
-                   guint64        n_lost,
-                   gpointer       user_data)
+                   guint64 n_delivered,
+                   guint64 n_lost,
+                   gpointer user_data)
 {
   Listener *listener = user_data;
 
@@ -251,9 +240,7 @@ batch_finished_cb (LsobsObserver *observer G_GNUC_UNUSED,
 }
 
 static void
-notify_state_cb (GObject    *object G_GNUC_UNUSED,
-                 GParamSpec *pspec G_GNUC_UNUSED,
-                 gpointer    user_data)
+notify_state_cb (GObject *object G_GNUC_UNUSED, GParamSpec *pspec G_GNUC_UNUSED, gpointer user_data)
 {
   Listener *listener = user_data;
 
@@ -266,8 +253,10 @@ notify_state_cb (GObject    *object G_GNUC_UNUSED,
 static void
 listen (Listener *listener)
 {
-  g_signal_connect (listener->fixture->observer, "batch-finished", G_CALLBACK (batch_finished_cb), listener);
-  g_signal_connect (listener->fixture->observer, "notify::state", G_CALLBACK (notify_state_cb), listener);
+  g_signal_connect (listener->fixture->observer, "batch-finished", G_CALLBACK (batch_finished_cb),
+                    listener);
+  g_signal_connect (listener->fixture->observer, "notify::state", G_CALLBACK (notify_state_cb),
+                    listener);
 }
 
 /* Makes the observer, waits for the word to go, and then runs its context. */
@@ -297,8 +286,7 @@ listener_thread (gpointer user_data)
 }
 
 static GThread *
-listener_start (Listener   *listener,
-                RunFixture *fixture)
+listener_start (Listener *listener, RunFixture *fixture)
 {
   GThread *thread;
 
@@ -317,8 +305,7 @@ listener_start (Listener   *listener,
 
 /* Lets the context run until so many records were told of. */
 static gboolean
-listener_wait (Listener *listener,
-               guint64   n_records)
+listener_wait (Listener *listener, guint64 n_records)
 {
   gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
   gboolean in_time = TRUE;
@@ -333,8 +320,7 @@ listener_wait (Listener *listener,
 }
 
 static void
-listener_stop (Listener *listener,
-               GThread  *thread)
+listener_stop (Listener *listener, GThread *thread)
 {
   g_mutex_lock (&listener->lock);
   listener->run_now = TRUE;
@@ -350,8 +336,7 @@ listener_stop (Listener *listener,
 }
 
 static void
-test_signal_context (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_signal_context (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   Listener listener;
   GThread *thread = listener_start (&listener, fixture);
@@ -372,8 +357,7 @@ test_signal_context (RunFixture    *fixture,
 
 /* News for a context that does not run are added up. */
 static void
-test_signal_backlog (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_signal_backlog (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   Listener listener;
   GThread *thread = listener_start (&listener, fixture);
@@ -400,8 +384,7 @@ has_news (gpointer user_data)
 
 /* Changes of state only, each told once. */
 static void
-test_state (RunFixture    *fixture,
-            gconstpointer  data)
+test_state (RunFixture *fixture, gconstpointer data)
 {
   Listener listener = { .fixture = fixture, .thread = g_thread_self () };
 
@@ -411,7 +394,7 @@ test_state (RunFixture    *fixture,
   start_in_context (fixture, data != NULL ? g_main_context_default () : NULL);
   listen (&listener);
 
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 500 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 500 });
   record (fixture, "lost");
   g_assert_false (lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_true (test_wait_until (has_news, &listener, TEST_TIMEOUT_MS));
@@ -438,9 +421,9 @@ test_state (RunFixture    *fixture,
 
 static void
 end_observer_cb (LsobsObserver *observer,
-                 guint64        n_delivered G_GNUC_UNUSED,
-                 guint64        n_lost G_GNUC_UNUSED,
-                 gpointer       user_data)
+                 guint64 n_delivered G_GNUC_UNUSED,
+                 guint64 n_lost G_GNUC_UNUSED,
+                 gpointer user_data)
 {
   RunFixture *fixture = user_data;
 
@@ -455,8 +438,7 @@ observer_is_gone (gpointer user_data)
 }
 
 static void
-test_end_in_handler (RunFixture    *fixture,
-                     gconstpointer  data)
+test_end_in_handler (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) open = NULL;
 
@@ -497,8 +479,7 @@ record_tree (RunFixture *fixture)
 
 /* Thread or context, the service sees the same. */
 static void
-test_same_tree (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_same_tree (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const WireTreeTextFlags flags = WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS | WIRE_TREE_ERRORS;
   g_autofree char *in_thread = NULL;
@@ -524,8 +505,7 @@ is_delivered (gpointer user_data)
 
 /* The loop alone is enough: by interval, and by a full batch. */
 static void
-test_loop (RunFixture    *fixture,
-           gconstpointer  data)
+test_loop (RunFixture *fixture, gconstpointer data)
 {
   if (data != NULL)
     lsobs_config_set_max_batch_size (fixture->config, 2);
@@ -547,8 +527,7 @@ flush_thread (gpointer user_data)
 
 /* Another thread flushes; where nobody runs the context, it does so itself. */
 static void
-test_flush_from_thread (RunFixture    *fixture,
-                        gconstpointer  data)
+test_flush_from_thread (RunFixture *fixture, gconstpointer data)
 {
   gboolean run_context = data != NULL;
   g_autoptr (GMainContext) context = g_main_context_new ();
@@ -565,21 +544,19 @@ test_flush_from_thread (RunFixture    *fixture,
 }
 
 static void
-add (const char    *path,
-     gconstpointer  data,
-     void         (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, gconstpointer data, void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, data, set_up, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   const gconstpointer yes = GINT_TO_POINTER (TRUE);
 
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("An observer has the threads it needs, and speaks in the context it was made in.");
+  g_test_summary (
+      "An observer has the threads it needs, and speaks in the context it was made in.");
 
   add ("/observer-context/thread/lazy", NULL, test_lazy_thread);
   add ("/observer-context/thread/unsampled", NULL, test_unsampled_thread);

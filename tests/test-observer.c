@@ -53,8 +53,7 @@ static const InvalidRow invalid_rows[] = {
 
 /* NULL is returned, the error names the setting but never the key, and nothing is sent. */
 static void
-test_invalid (RunFixture    *fixture,
-              gconstpointer  data)
+test_invalid (RunFixture *fixture, gconstpointer data)
 {
   const InvalidRow *row = data;
   g_autoptr (GError) error = NULL;
@@ -70,15 +69,15 @@ test_invalid (RunFixture    *fixture,
   g_assert_null (strstr (error->message, "X-Evil"));
   g_assert_null (strstr (error->message, "pass@"));
   g_clear_error (&error);
-  g_assert_null (lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (transport), &error));
+  g_assert_null (
+      lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (transport), &error));
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
   g_assert_null (lsobs_observer_new (fixture->config, NULL));
   g_assert_cmpuint (test_server_count_requests (fixture->server, ""), ==, 0);
 }
 
 static void
-test_invalid_rate (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_invalid_rate (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const double rates[] = { -0.1, 1.1, NAN, INFINITY };
 
@@ -97,8 +96,7 @@ test_invalid_rate (RunFixture    *fixture,
 }
 
 static void
-test_no_key (RunFixture    *fixture G_GNUC_UNUSED,
-             gconstpointer  data G_GNUC_UNUSED)
+test_no_key (RunFixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, RUN_PROJECT);
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
@@ -118,8 +116,7 @@ test_no_key (RunFixture    *fixture G_GNUC_UNUSED,
 
 /* The settings are those at the time of construction. */
 static void
-test_config_copied (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_config_copied (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -134,8 +131,7 @@ test_config_copied (RunFixture    *fixture,
 }
 
 static void
-test_transport (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_transport (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
   g_autoptr (GError) error = NULL;
@@ -158,18 +154,15 @@ test_transport (RunFixture    *fixture,
 }
 
 static void
-test_properties (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_properties (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (GMainContext) got = NULL;
   g_autoptr (GError) error = NULL;
   LsobsState state = LSOBS_STATE_PAUSED;
 
-  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                                      "config", fixture->config,
-                                      "main-context", context,
-                                      NULL);
+  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", fixture->config,
+                                      "main-context", context, NULL);
   g_assert_no_error (error);
   g_object_get (fixture->observer, "main-context", &got, "state", &state, NULL);
   g_assert_true (got == context);
@@ -203,8 +196,7 @@ assert_no_key_in (GObject *object)
 
 /* Even a service that says it back does not bring it into an error, the statistics or a log. */
 static void
-test_key (RunFixture    *fixture,
-          gconstpointer  data G_GNUC_UNUSED)
+test_key (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsExporter *exporter;
   g_autoptr (LsobsRun) run = NULL;
@@ -213,7 +205,8 @@ test_key (RunFixture    *fixture,
   g_autofree char *text = NULL;
 
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 401, .body = "key " RUN_API_KEY " is unknown", .repeat = -1 });
+                    (TestReply){
+                        .status = 401, .body = "key " RUN_API_KEY " is unknown", .repeat = -1 });
   g_test_expect_message ("Lsobs", G_LOG_LEVEL_MESSAGE, "*paused*[REDACTED]*");
   run_fixture_start (fixture);
   exporter = lsobs_observer_get_exporter (fixture->observer);
@@ -235,22 +228,22 @@ test_key (RunFixture    *fixture,
 /* --- flush and end --- */
 
 static void
-test_flush_nothing (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_flush_nothing (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  LsobsFlushStats stats = { 1, 1, 1, 1, { 0, } };
+  LsobsFlushStats stats = { 1, 1, 1, 1, { 0 } };
   g_autoptr (GError) error = NULL;
 
   run_fixture_start (fixture);
   g_assert_true (lsobs_observer_flush (fixture->observer, 0, &stats, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (stats.runs_flushed + stats.runs_failed + stats.batches_sent + stats.dropped_events, ==, 0);
+  g_assert_cmpuint (stats.runs_flushed + stats.runs_failed + stats.batches_sent +
+                        stats.dropped_events,
+                    ==, 0);
   g_assert_true (lsobs_observer_flush (fixture->observer, -1, NULL, NULL));
 }
 
 static void
-test_flush_async (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_flush_async (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (LsobsRun) run = NULL;
@@ -261,7 +254,8 @@ test_flush_async (RunFixture    *fixture,
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_observer_flush_async (fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
   g_assert_cmpuint (result.n_calls, ==, 0);
-  g_assert_true (lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), &stats, &error));
+  g_assert_true (
+      lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), &stats, &error));
   g_assert_no_error (error);
   g_assert_true (result.source == G_OBJECT (fixture->observer));
   g_assert_cmpuint (stats.runs_flushed, ==, 1);
@@ -270,8 +264,7 @@ test_flush_async (RunFixture    *fixture,
 
 /* As a language with coroutines does it: the only reference is that of the call. */
 static void
-test_flush_async_then_unref (RunFixture    *fixture,
-                             gconstpointer  data G_GNUC_UNUSED)
+test_flush_async_then_unref (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (LsobsRun) run = NULL;
@@ -289,8 +282,7 @@ test_flush_async_then_unref (RunFixture    *fixture,
 }
 
 static void
-test_flush_async_cancelled (RunFixture    *fixture,
-                            gconstpointer  data G_GNUC_UNUSED)
+test_flush_async_cancelled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
@@ -303,7 +295,8 @@ test_flush_async_cancelled (RunFixture    *fixture,
   lsobs_observer_flush_async (fixture->observer, -1, cancellable, test_result_cb, &result);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   g_cancellable_cancel (cancellable);
-  g_assert_false (lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), NULL, &error));
+  g_assert_false (
+      lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   test_server_release (fixture->server);
   run_fixture_flush (fixture);
@@ -311,8 +304,7 @@ test_flush_async_cancelled (RunFixture    *fixture,
 }
 
 static void
-test_shutdown (RunFixture    *fixture,
-               gconstpointer  data)
+test_shutdown (RunFixture *fixture, gconstpointer data)
 {
   gboolean is_async = GPOINTER_TO_INT (data);
   g_auto (TestResult) result = TEST_RESULT_INIT;
@@ -324,8 +316,10 @@ test_shutdown (RunFixture    *fixture,
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   if (is_async)
     {
-      lsobs_observer_shutdown_async (fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
-      lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), &stats, &error);
+      lsobs_observer_shutdown_async (fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb,
+                                     &result);
+      lsobs_observer_shutdown_finish (fixture->observer, test_result_wait (&result), &stats,
+                                      &error);
     }
   else
     {
@@ -344,8 +338,7 @@ test_shutdown (RunFixture    *fixture,
 
 /* Handles outlive their observer, and do no harm. */
 static void
-test_freed_before_runs (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_freed_before_runs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (LsobsRun) child = NULL;
@@ -366,16 +359,14 @@ test_freed_before_runs (RunFixture    *fixture,
 }
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
 }
 
 /* A plain object is a mistake of the program's; it is told so, and goes on. */
 static void
-test_plain_object (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_plain_object (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsObserver) observer =
       g_object_new (LSOBS_TYPE_OBSERVER, "config", fixture->config, NULL);
@@ -389,8 +380,7 @@ test_plain_object (RunFixture    *fixture,
 }
 
 static void
-test_plain_client (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_plain_client (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsClient) client =
       g_object_new (LSOBS_TYPE_CLIENT, "config", fixture->config, NULL);
@@ -414,8 +404,7 @@ test_plain_client (RunFixture    *fixture,
 }
 
 static void
-test_plain_invocation (RunFixture    *fixture G_GNUC_UNUSED,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_plain_invocation (RunFixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) invocation = g_object_new (LSOBS_TYPE_INVOCATION, NULL);
   g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "broken");
@@ -432,8 +421,7 @@ test_plain_invocation (RunFixture    *fixture G_GNUC_UNUSED,
 
 /* What is in a client belongs to one flush thread. */
 static void
-test_shared_client (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_shared_client (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsClient) client = lsobs_client_new (fixture->config, NULL);
   g_autoptr (LsobsObserver) first = NULL;
@@ -449,18 +437,17 @@ test_shared_client (RunFixture    *fixture,
 }
 
 static void
-add (const char *path,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("How an observer is made, flushed and freed, and that it keeps the key to itself.");
+  g_test_summary (
+      "How an observer is made, flushed and freed, and that it keeps the key to itself.");
 
   for (guint i = 0; i < G_N_ELEMENTS (invalid_rows); i++)
     {

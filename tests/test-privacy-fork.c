@@ -19,9 +19,7 @@ typedef struct
 } ForkData;
 
 static JsonNode *
-wait_for_fork_cb (const char *field,
-                  JsonNode   *value,
-                  gpointer    user_data)
+wait_for_fork_cb (const char *field, JsonNode *value, gpointer user_data)
 {
   ForkData *data = user_data;
 
@@ -76,8 +74,7 @@ test_func (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -17,17 +17,16 @@ typedef struct
 
   /* What the function of the program does and has seen. It is read when nothing is
    * on its way. */
-  GHashTable *seen;                /* (owned) (element-type utf8 utf8) */
+  GHashTable *seen; /* (owned) (element-type utf8 utf8) */
   guint n_calls;
   guint n_notified;
   GThread *thread;
-  const char *field;               /* the one that it changes, or NULL for all */
-  const char *answer;              /* in JSON; NULL drops; "same" keeps */
+  const char *field;  /* the one that it changes, or NULL for all */
+  const char *answer; /* in JSON; NULL drops; "same" keeps */
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->config = lsobs_config_new (NULL, NULL);
   lsobs_config_set_flush_interval (fixture->config, 3600000);
@@ -37,8 +36,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_clear_pointer (&fixture->sent, lsobs_run_event_unref);
   if (fixture->observer != NULL)
@@ -70,8 +68,7 @@ to_text (JsonNode *node)
 }
 
 static void
-assert_node (JsonNode   *node,
-             const char *expected)
+assert_node (JsonNode *node, const char *expected)
 {
   g_autofree char *text = to_text (node);
 
@@ -83,8 +80,9 @@ start (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
 
-  fixture->observer = lsobs_observer_new_with_transport (fixture->config,
-                                                         LSOBS_TRANSPORT (fixture->transport), &error);
+  fixture->observer =
+      lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (fixture->transport),
+                                         &error);
   g_assert_no_error (error);
 }
 
@@ -125,8 +123,7 @@ send_run (Fixture *fixture)
 }
 
 static guint64
-get_counter (Fixture      *fixture,
-             LsobsCounter  counter)
+get_counter (Fixture *fixture, LsobsCounter counter)
 {
   g_autoptr (LsobsStats) stats = lsobs_observer_dup_stats (fixture->observer);
 
@@ -160,7 +157,7 @@ dup_events (Fixture *fixture)
 }
 
 static void
-assert_sent (Fixture    *fixture,
+assert_sent (Fixture *fixture,
              const char *inputs,
              const char *metadata,
              const char *tag,
@@ -181,22 +178,21 @@ assert_sent (Fixture    *fixture,
 
 static const char plain_inputs[] = "{\"in\":[\"telltale\",{\"key\":1}]}";
 static const char plain_metadata[] = "{\"meta\":\"telltale\",\"key\":\"3\"}";
-static const char plain_events[] = "[{\"token\":\"telltale\",\"key\":[2],\"name\":\"telltale event\"},"
-                                   "{\"name\":\"second\"}]";
+static const char plain_events[] =
+    "[{\"token\":\"telltale\",\"key\":[2],\"name\":\"telltale event\"},"
+    "{\"name\":\"second\"}]";
 
 /* Rules and names */
 
 static void
-test_plain (Fixture       *fixture,
-            gconstpointer  data)
+test_plain (Fixture *fixture, gconstpointer data)
 {
   send_run (fixture);
   assert_sent (fixture, plain_inputs, plain_metadata, "telltale", plain_events, "telltale error");
 }
 
 static void
-test_rules (Fixture       *fixture,
-            gconstpointer  data)
+test_rules (Fixture *fixture, gconstpointer data)
 {
   lsobs_config_add_redact_rule (fixture->config, "tell(tale)", "<\\1>");
   lsobs_config_add_redact_key (fixture->config, "Key");
@@ -204,15 +200,15 @@ test_rules (Fixture       *fixture,
   assert_sent (fixture, "{\"in\":[\"<tale>\",{\"key\":\"[REDACTED]\"}]}",
                "{\"meta\":\"<tale>\",\"key\":\"[REDACTED]\"}", "<tale>",
                "[{\"token\":\"<tale>\",\"key\":\"[REDACTED]\",\"name\":\"<tale> event\"},"
-               "{\"name\":\"second\"}]", "<tale> error");
+               "{\"name\":\"second\"}]",
+               "<tale> error");
   assert_node (lsobs_run_event_get_outputs (fixture->sent), "{\"value\":\"<tale>\"}");
   g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 0);
 }
 
 /* Every field is a failure of its own. */
 static void
-test_rules_fail (Fixture       *fixture,
-                 gconstpointer  data)
+test_rules_fail (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *as = g_strnfill (20000, 'a');
   g_autofree char *text = g_strconcat (as, "!", NULL);
@@ -235,36 +231,35 @@ test_rules_fail (Fixture       *fixture,
 /* Hiding */
 
 static void
-test_hide (Fixture       *fixture,
-           gconstpointer  data)
+test_hide (Fixture *fixture, gconstpointer data)
 {
-  g_object_set (fixture->config, "hide-inputs", TRUE, "hide-outputs", TRUE, "hide-metadata", TRUE, NULL);
+  g_object_set (fixture->config, "hide-inputs", TRUE, "hide-outputs", TRUE, "hide-metadata", TRUE,
+                NULL);
   send_run (fixture);
   assert_sent (fixture, "{}", "{}", "telltale", plain_events, "telltale error");
   assert_node (lsobs_run_event_get_outputs (fixture->sent), "{}");
 }
 
 static void
-test_hide_one (Fixture       *fixture,
-               gconstpointer  data)
+test_hide_one (Fixture *fixture, gconstpointer data)
 {
   g_object_set (fixture->config, data, TRUE, NULL);
   send_run (fixture);
   assert_sent (fixture, strcmp (data, "hide-inputs") == 0 ? "{}" : plain_inputs,
-               strcmp (data, "hide-metadata") == 0 ? "{}" : plain_metadata, "telltale", plain_events,
-               "telltale error");
+               strcmp (data, "hide-metadata") == 0 ? "{}" : plain_metadata, "telltale",
+               plain_events, "telltale error");
   assert_node (lsobs_run_event_get_outputs (fixture->sent),
                strcmp (data, "hide-outputs") == 0 ? "{}" : "{\"value\":\"telltale\"}");
 }
 
 /* What is not there is not made up, in an update neither. */
 static void
-test_hide_nothing (Fixture       *fixture,
-                   gconstpointer  data)
+test_hide_nothing (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
-  g_object_set (fixture->config, "hide-inputs", TRUE, "hide-outputs", TRUE, "hide-metadata", TRUE, NULL);
+  g_object_set (fixture->config, "hide-inputs", TRUE, "hide-outputs", TRUE, "hide-metadata", TRUE,
+                NULL);
   start (fixture);
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   flush (fixture);
@@ -280,9 +275,7 @@ test_hide_nothing (Fixture       *fixture,
 /* The function of the program */
 
 static JsonNode *
-redact_cb (const char *field,
-           JsonNode   *value,
-           gpointer    user_data)
+redact_cb (const char *field, JsonNode *value, gpointer user_data)
 {
   Fixture *fixture = user_data;
 
@@ -308,16 +301,13 @@ set_func (Fixture *fixture)
 }
 
 static void
-assert_seen (Fixture    *fixture,
-             const char *field,
-             const char *expected)
+assert_seen (Fixture *fixture, const char *field, const char *expected)
 {
   g_assert_cmpstr (g_hash_table_lookup (fixture->seen, field), ==, expected);
 }
 
 static void
-test_func_same (Fixture       *fixture,
-                gconstpointer  data)
+test_func_same (Fixture *fixture, gconstpointer data)
 {
   set_func (fixture);
   send_run (fixture);
@@ -328,8 +318,9 @@ test_func_same (Fixture       *fixture,
   assert_seen (fixture, "metadata", plain_metadata);
   assert_seen (fixture, "error", "\"telltale error\"");
   assert_seen (fixture, "tags", "[\"telltale\"]");
-  g_assert_true (g_str_has_prefix (g_hash_table_lookup (fixture->seen, "events"),
-                                   "[{\"token\":\"telltale\",\"key\":[2],\"name\":\"telltale event\",\"time\":\""));
+  g_assert_true (g_str_has_prefix (
+      g_hash_table_lookup (fixture->seen, "events"),
+      "[{\"token\":\"telltale\",\"key\":[2],\"name\":\"telltale event\",\"time\":\""));
   assert_sent (fixture, plain_inputs, plain_metadata, "telltale", plain_events, "telltale error");
   g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 0);
 }
@@ -338,8 +329,8 @@ typedef struct
 {
   const char *name;
   const char *field;
-  const char *answer;   /* what the function gives */
-  const char *sent;     /* NULL: it was dropped */
+  const char *answer; /* what the function gives */
+  const char *sent;   /* NULL: it was dropped */
 } FuncRow;
 
 static const FuncRow func_rows[] = {
@@ -359,7 +350,8 @@ static const FuncRow func_rows[] = {
   { "tags-object", "tags", "{\"a\":\"b\"}", NULL },
   { "tags-numbers", "tags", "[1]", NULL },
   { "tags-dropped", "tags", NULL, NULL },
-  { "events", "events", "[{\"name\":\"b\",\"x\":\"b\",\"time\":\"2026-03-01T09:30:15.250001Z\"},{\"y\":1}]",
+  { "events", "events",
+    "[{\"name\":\"b\",\"x\":\"b\",\"time\":\"2026-03-01T09:30:15.250001Z\"},{\"y\":1}]",
     "[{\"x\":\"#\",\"name\":\"#\"},{\"y\":1,\"name\":\"\"}]" },
   { "events-odd-members", "events", "[{\"name\":1,\"time\":[]},{\"name\":null,\"time\":\"never\"}]",
     "[{\"name\":\"\"},{\"name\":\"\"}]" },
@@ -369,12 +361,13 @@ static const FuncRow func_rows[] = {
 };
 
 static void
-test_func_answer (Fixture       *fixture,
-                  gconstpointer  data)
+test_func_answer (Fixture *fixture, gconstpointer data)
 {
   const FuncRow *row = data;
-  g_autofree char *note = g_strdup_printf ("{\"lsobs_error\":\"Redaction failed; %s dropped\"}", row->field);
-  g_autofree char *text_note = g_strdup_printf ("lsobs_error: Redaction failed; %s dropped", row->field);
+  g_autofree char *note =
+      g_strdup_printf ("{\"lsobs_error\":\"Redaction failed; %s dropped\"}", row->field);
+  g_autofree char *text_note =
+      g_strdup_printf ("lsobs_error: Redaction failed; %s dropped", row->field);
   const char *events_note = "[{\"lsobs_error\":\"Redaction failed; events dropped\","
                             "\"name\":\"lsobs_error\"}]";
   const char *object = row->sent != NULL ? row->sent : note;
@@ -389,16 +382,18 @@ test_func_answer (Fixture       *fixture,
   assert_sent (fixture, strcmp (row->field, "inputs") == 0 ? object : plain_inputs,
                strcmp (row->field, "metadata") == 0 ? object : plain_metadata,
                strcmp (row->field, "tags") == 0 ? text : "telltale",
-               strcmp (row->field, "events") != 0 ? plain_events : row->sent != NULL ? row->sent : events_note,
+               strcmp (row->field, "events") != 0 ? plain_events
+               : row->sent != NULL                ? row->sent
+                                                  : events_note,
                strcmp (row->field, "error") == 0 ? text : "telltale error");
   assert_node (lsobs_run_event_get_outputs (fixture->sent),
                strcmp (row->field, "outputs") == 0 ? object : "{\"value\":\"telltale\"}");
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, row->sent == NULL ? 1 : 0);
+  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==,
+                    row->sent == NULL ? 1 : 0);
 }
 
 static void
-test_func_drops_all (Fixture       *fixture,
-                     gconstpointer  data)
+test_func_drops_all (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *events = NULL;
 
@@ -412,10 +407,10 @@ test_func_drops_all (Fixture       *fixture,
 
 /* What is hidden, it does not see. */
 static void
-test_func_hidden (Fixture       *fixture,
-                  gconstpointer  data)
+test_func_hidden (Fixture *fixture, gconstpointer data)
 {
-  g_object_set (fixture->config, "hide-inputs", TRUE, "hide-outputs", TRUE, "hide-metadata", TRUE, NULL);
+  g_object_set (fixture->config, "hide-inputs", TRUE, "hide-outputs", TRUE, "hide-metadata", TRUE,
+                NULL);
   set_func (fixture);
   send_run (fixture);
   g_assert_cmpuint (fixture->n_calls, ==, 3);
@@ -424,8 +419,7 @@ test_func_hidden (Fixture       *fixture,
 }
 
 static void
-send_bytes (Fixture    *fixture,
-            const char *text)
+send_bytes (Fixture *fixture, const char *text)
 {
   g_autoptr (GBytes) bytes = g_bytes_new (text, strlen (text));
   g_autoptr (LsobsRun) run = NULL;
@@ -438,13 +432,13 @@ send_bytes (Fixture    *fixture,
 }
 
 static void
-test_func_not_json (Fixture       *fixture,
-                    gconstpointer  data)
+test_func_not_json (Fixture *fixture, gconstpointer data)
 {
   set_func (fixture);
   send_bytes (fixture, "{\"no\": json\xff");
   assert_seen (fixture, "inputs", "\"{\\\"no\\\": json\xef\xbf\xbd\"");
-  assert_node (lsobs_run_event_get_inputs (fixture->sent), "{\"value\":\"{\\\"no\\\": json\xef\xbf\xbd\"}");
+  assert_node (lsobs_run_event_get_inputs (fixture->sent),
+               "{\"value\":\"{\\\"no\\\": json\xef\xbf\xbd\"}");
   g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_BAD_PAYLOADS), ==, 1);
   send_bytes (fixture, "");
   assert_seen (fixture, "inputs", "null");
@@ -452,8 +446,7 @@ test_func_not_json (Fixture       *fixture,
 
 /* Members that are hidden by name would slip through as text. */
 static void
-test_func_not_json_keys (Fixture       *fixture,
-                         gconstpointer  data)
+test_func_not_json_keys (Fixture *fixture, gconstpointer data)
 {
   lsobs_config_add_redact_key (fixture->config, "key");
   set_func (fixture);
@@ -466,8 +459,7 @@ test_func_not_json_keys (Fixture       *fixture,
 
 /* A record that is written anew, because it is too large, is not asked about again. */
 static void
-test_func_once (Fixture       *fixture,
-                gconstpointer  data)
+test_func_once (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GString) text = g_string_new ("[\"");
 
@@ -478,14 +470,13 @@ test_func_once (Fixture       *fixture,
   set_func (fixture);
   send_bytes (fixture, text->str);
   g_assert_cmpuint (fixture->n_calls, ==, 1);
-  g_assert_true (json_object_has_member (json_node_get_object (lsobs_run_event_get_inputs (fixture->sent)),
-                                         "__truncated__"));
+  g_assert_true (
+      json_object_has_member (json_node_get_object (lsobs_run_event_get_inputs (fixture->sent)),
+                              "__truncated__"));
 }
 
 static JsonNode *
-change_cb (const char *field,
-           JsonNode   *value,
-           gpointer    user_data)
+change_cb (const char *field, JsonNode *value, gpointer user_data)
 {
   if (strcmp (field, "inputs") == 0)
     json_object_set_string_member (json_node_get_object (value), "in", "changed");
@@ -493,18 +484,17 @@ change_cb (const char *field,
 }
 
 static void
-test_func_changes (Fixture       *fixture,
-                   gconstpointer  data)
+test_func_changes (Fixture *fixture, gconstpointer data)
 {
   lsobs_config_set_redact_func (fixture->config, change_cb, NULL, NULL);
   send_run (fixture);
-  assert_sent (fixture, "{\"in\":\"changed\"}", plain_metadata, "telltale", plain_events, "telltale error");
+  assert_sent (fixture, "{\"in\":\"changed\"}", plain_metadata, "telltale", plain_events,
+               "telltale error");
 }
 
 /* The data lives as long as anybody may use it. */
 static void
-test_func_notify (Fixture       *fixture,
-                  gconstpointer  data)
+test_func_notify (Fixture *fixture, gconstpointer data)
 {
   set_func (fixture);
   g_assert_true (lsobs_config_validate (fixture->config, NULL));
@@ -521,11 +511,11 @@ test_func_notify (Fixture       *fixture,
   g_assert_cmpuint (fixture->n_notified, ==, 3);
 }
 
-#define ADD(path, data, function) g_test_add ("/privacy/run/" path, Fixture, data, set_up, function, tear_down)
+#define ADD(path, data, function) \
+ g_test_add ("/privacy/run/" path, Fixture, data, set_up, function, tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

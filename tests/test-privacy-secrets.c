@@ -11,7 +11,7 @@
  * and `$` is what takes the place of a secret. */
 typedef struct
 {
-  guint rule;           /* from 1 */
+  guint rule; /* from 1 */
   const char *name;
   const char *text;
   const char *expected; /* NULL: nothing is found in it */
@@ -117,16 +117,25 @@ static const SecretRow rows[] = {
 
   { 20, "plain", "a\n-----BEGIN~ PRIVATE KEY-----\n{64}\n{12}==\n-----END~ PRIVATE KEY-----\nb",
     "a\n$\nb" },
-  { 20, "rsa", "-----BEGIN~ RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{64}\n"
-    "-----END~ RSA PRIVATE KEY-----", "$" },
-  { 20, "openssh", "-----BEGIN~ OPENSSH PRIVATE KEY-----{64}-----END~ OPENSSH PRIVATE KEY-----", "$" },
-  { 20, "pgp", "-----BEGIN~ PGP PRIVATE KEY BLOCK-----\n\n{64}\n=abcd\n"
-    "-----END~ PGP PRIVATE KEY BLOCK-----", "$" },
-  { 20, "two", "-----BEGIN~ PRIVATE KEY-----{64}-----END~ PRIVATE KEY----- and "
-    "-----BEGIN~ EC PRIVATE KEY-----{64}-----END~ EC PRIVATE KEY-----", "$ and $" },
-  { 20, "escaped", "-----BEGIN~ PRIVATE KEY-----\\n{64}\\n{12}==\\n-----END~ PRIVATE KEY-----\\n", "$\\n" },
+  { 20, "rsa",
+    "-----BEGIN~ RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{64}\n"
+    "-----END~ RSA PRIVATE KEY-----",
+    "$" },
+  { 20, "openssh", "-----BEGIN~ OPENSSH PRIVATE KEY-----{64}-----END~ OPENSSH PRIVATE KEY-----",
+    "$" },
+  { 20, "pgp",
+    "-----BEGIN~ PGP PRIVATE KEY BLOCK-----\n\n{64}\n=abcd\n"
+    "-----END~ PGP PRIVATE KEY BLOCK-----",
+    "$" },
+  { 20, "two",
+    "-----BEGIN~ PRIVATE KEY-----{64}-----END~ PRIVATE KEY----- and "
+    "-----BEGIN~ EC PRIVATE KEY-----{64}-----END~ EC PRIVATE KEY-----",
+    "$ and $" },
+  { 20, "escaped", "-----BEGIN~ PRIVATE KEY-----\\n{64}\\n{12}==\\n-----END~ PRIVATE KEY-----\\n",
+    "$\\n" },
   { 20, "cut", "-----BEGIN~ PRIVATE KEY-----\n{64}\n{64}\n{20}", "$" },
-  { 20, "cut-encrypted", "-----BEGIN~ RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{64}\n{20}", "$" },
+  { 20, "cut-encrypted", "-----BEGIN~ RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{64}\n{20}",
+    "$" },
   { 20, "public", "-----BEGIN~ PUBLIC KEY-----\n{64}\n-----END~ PUBLIC KEY-----", NULL },
   { 20, "certificate", "-----BEGIN~ CERTIFICATE-----\n{64}\n-----END~ CERTIFICATE-----", NULL },
   { 20, "four-dashes", "----BEGIN~ PRIVATE KEY----\n{64}", NULL },
@@ -167,7 +176,8 @@ static const SecretRow rows[] = {
   { 23, "short", "Bea~rer {9}", NULL },
   { 23, "inside-word", "forbea~rer {10}", NULL },
 
-  { 24, "database", "postgres://me:{8}@db.example.com:5432/x", "postgres://me:$@db.example.com:5432/x" },
+  { 24, "database", "postgres://me:{8}@db.example.com:5432/x",
+    "postgres://me:$@db.example.com:5432/x" },
   { 24, "no-user", "redis://:{8}@localhost", "redis://:$@localhost" },
   { 24, "at-sign", "https://me:p@{4}@example.com/", "https://me:$@example.com/" },
   { 24, "short", "x://u:p@h", "x://u:$@h" },
@@ -218,8 +228,7 @@ expand (const char *template)
 }
 
 static char *
-apply (LsobsRedactor *redactor,
-       const char    *text)
+apply (LsobsRedactor *redactor, const char *text)
 {
   g_autofree char *result = _lsobs_redactor_apply_text (redactor, text);
 
@@ -247,15 +256,18 @@ test_row (gconstpointer data)
   /* It is this rule that finds it, and the quick look does not miss it. */
   if (row->expected != NULL)
     {
-      g_assert_cmpuint (_lsobs_secret_rules_scan (text, strlen (text)) >> (row->rule - 1) & 1, ==, 1);
+      g_assert_cmpuint (_lsobs_secret_rules_scan (text, strlen (text)) >> (row->rule - 1) & 1, ==,
+                        1);
       g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), text,
-                                                 strlen (text), &out), ==, LSOBS_REDACT_CHANGED);
+                                                 strlen (text), &out),
+                       ==, LSOBS_REDACT_CHANGED);
       g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
     }
   else
     {
       g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), text,
-                                                 strlen (text), &out), ==, LSOBS_REDACT_UNCHANGED);
+                                                 strlen (text), &out),
+                       ==, LSOBS_REDACT_UNCHANGED);
     }
 }
 
@@ -272,9 +284,12 @@ test_pairs (void)
         g_autofree char *first = expand (rows[i].text);
         g_autofree char *second = expand (rows[j].text);
         g_autofree char *both = g_strdup_printf ("%s \xe2\x82\xac\n\"%s", first, second);
-        g_autofree char *expected_first = expand (rows[i].expected != NULL ? rows[i].expected : rows[i].text);
-        g_autofree char *expected_second = expand (rows[j].expected != NULL ? rows[j].expected : rows[j].text);
-        g_autofree char *expected = g_strdup_printf ("%s \xe2\x82\xac\n\"%s", expected_first, expected_second);
+        g_autofree char *expected_first =
+            expand (rows[i].expected != NULL ? rows[i].expected : rows[i].text);
+        g_autofree char *expected_second =
+            expand (rows[j].expected != NULL ? rows[j].expected : rows[j].text);
+        g_autofree char *expected =
+            g_strdup_printf ("%s \xe2\x82\xac\n\"%s", expected_first, expected_second);
         g_autofree char *result = apply (redactor, both);
 
         if (rows[i].rule != 20 && rows[j].rule != 20)
@@ -292,8 +307,10 @@ test_ordinary (void)
 
   _lsobs_redactor_add_secrets (redactor);
   while (text->len < 300 * 1000)
-    g_string_append (text, "The model took 1423 tokens; its secret is to ask twice. See https://example.com/a?b=c "
-                           "and task-3 at 12:30, bearer of bad news. A password must be long.\n");
+    g_string_append (
+        text,
+        "The model took 1423 tokens; its secret is to ask twice. See https://example.com/a?b=c "
+        "and task-3 at 12:30, bearer of bad news. A password must be long.\n");
   result = apply (redactor, text->str);
   g_assert_cmpstr (result, ==, text->str);
 }
@@ -316,9 +333,25 @@ test_long (gconstpointer data)
   g_assert_nonnull (result);
 }
 
-static const char * const long_pieces[] = {
-  "ey~J", "ey~Ja.", "-----BEGIN~ PRIVATE KEY-----", "a://b", "a://b:", "a://b:@", "tok~en", "tok~en-", "tok~en='",
-  "author~ization:a ", "bea~rer ", "sk~-ant-", "SG~.", "pass~word:\\", "A~3T", "-", "a", "ls~v2_pt_",
+static const char *const long_pieces[] = {
+  "ey~J",
+  "ey~Ja.",
+  "-----BEGIN~ PRIVATE KEY-----",
+  "a://b",
+  "a://b:",
+  "a://b:@",
+  "tok~en",
+  "tok~en-",
+  "tok~en='",
+  "author~ization:a ",
+  "bea~rer ",
+  "sk~-ant-",
+  "SG~.",
+  "pass~word:\\",
+  "A~3T",
+  "-",
+  "a",
+  "ls~v2_pt_",
 };
 
 /* A secret as long as a book. */
@@ -335,16 +368,15 @@ test_huge_secret (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      g_autofree char *path = g_strdup_printf ("/privacy/secrets/%u/%s/%s", rows[i].rule,
-                                               rows[i].expected != NULL ? "found" : "near-miss",
-                                               rows[i].name);
+      g_autofree char *path =
+          g_strdup_printf ("/privacy/secrets/%u/%s/%s", rows[i].rule,
+                           rows[i].expected != NULL ? "found" : "near-miss", rows[i].name);
 
       g_test_add_data_func (path, &rows[i], test_row);
     }

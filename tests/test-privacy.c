@@ -22,9 +22,7 @@ compile (LsobsConfig *config)
 
 /* What becomes of a payload; @text need not be JSON. */
 static char *
-walk (LsobsSettings *settings,
-      const char    *text,
-      gboolean       wrap)
+walk (LsobsSettings *settings, const char *text, gboolean wrap)
 {
   const LsobsJsonWalkOptions options = { settings->redactor, settings->max_string_bytes, wrap };
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
@@ -48,7 +46,7 @@ get_failures (LsobsSettings *settings)
 typedef struct
 {
   const char *name;
-  const char *regex;            /* redact-regex */
+  const char *regex; /* redact-regex */
   const char *rules[3][2];
   const char *text;
   const char *expected;
@@ -74,7 +72,11 @@ static const RuleRow rule_rows[] = {
   { "upper-case", NULL, { { "(a+)", "\\U\\1" } }, "baab", "bAAb" },
   { "escape", NULL, { { "b", "\\x41\\\\" } }, "abc", "aA\\c" },
   { "octal", NULL, { { "b", "\\101" } }, "abc", "aAc" },
-  { "group-of-text", NULL, { { "<(.)>", "\\1" } }, "<\xc3\xa4><\xe2\x82\xac>", "\xc3\xa4\xe2\x82\xac" },
+  { "group-of-text",
+    NULL,
+    { { "<(.)>", "\\1" } },
+    "<\xc3\xa4><\xe2\x82\xac>",
+    "\xc3\xa4\xe2\x82\xac" },
   { "group-not-again", NULL, { { "x(.*)", "\\1" } }, "xxx", "xx" },
 };
 
@@ -100,7 +102,8 @@ test_rule_before_preset (void)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
   g_autoptr (LsobsSettings) settings = NULL;
-  g_autofree char *secret = g_strconcat ("gh", "p_", "0123456789012345678901234567890123456789", NULL);
+  g_autofree char *secret =
+      g_strconcat ("gh", "p_", "0123456789012345678901234567890123456789", NULL);
   g_autofree char *text = g_strconcat ("X", secret, " Y", secret + 1, NULL);
   g_autofree char *result = NULL;
 
@@ -242,26 +245,55 @@ typedef struct
 
 static const KeyRow key_rows[] = {
   { "string", { "k" }, "{\"k\":\"v\"}", "{\"k\":" R "}", FALSE },
-  { "number", { "k" }, "{\"a\":1, \"k\" : -1.5e3 ,\"b\":2}", "{\"a\":1,\"k\":" R ",\"b\":2}", FALSE },
-  { "words", { "k" }, "[{\"k\":true},{\"k\":false},{\"k\":null},{\"k\":NaN}]",
-    "[{\"k\":" R "},{\"k\":" R "},{\"k\":" R "},{\"k\":" R "}]", FALSE },
+  { "number",
+    { "k" },
+    "{\"a\":1, \"k\" : -1.5e3 ,\"b\":2}",
+    "{\"a\":1,\"k\":" R ",\"b\":2}",
+    FALSE },
+  { "words",
+    { "k" },
+    "[{\"k\":true},{\"k\":false},{\"k\":null},{\"k\":NaN}]",
+    "[{\"k\":" R "},{\"k\":" R "},{\"k\":" R "},{\"k\":" R "}]",
+    FALSE },
   { "array", { "k" }, "{\"k\":[1,[2],{\"x\":3}],\"b\":[4]}", "{\"k\":" R ",\"b\":[4]}", FALSE },
-  { "object", { "k" }, "{\"k\":{\"k\":{\"x\":[]},\"y\":1},\"b\":{\"k\":{}}}", "{\"k\":" R ",\"b\":{\"k\":" R "}}", FALSE },
-  { "empty-values", { "k" }, "[{\"k\":[]},{\"k\":{}},{\"k\":\"\"},[],{}]",
-    "[{\"k\":" R "},{\"k\":" R "},{\"k\":" R "},[],{}]", FALSE },
+  { "object",
+    { "k" },
+    "{\"k\":{\"k\":{\"x\":[]},\"y\":1},\"b\":{\"k\":{}}}",
+    "{\"k\":" R ",\"b\":{\"k\":" R "}}",
+    FALSE },
+  { "empty-values",
+    { "k" },
+    "[{\"k\":[]},{\"k\":{}},{\"k\":\"\"},[],{}]",
+    "[{\"k\":" R "},{\"k\":" R "},{\"k\":" R "},[],{}]",
+    FALSE },
   { "twice", { "k" }, "{\"k\":1,\"k\":2}", "{\"k\":" R ",\"k\":" R "}", FALSE },
-  { "any-case", { "Api_Key" }, "{\"api-key\":1,\"API_KEY\":2,\"apikey\":3}",
-    "{\"api-key\":" R ",\"API_KEY\":" R ",\"apikey\":3}", FALSE },
+  { "any-case",
+    { "Api_Key" },
+    "{\"api-key\":1,\"API_KEY\":2,\"apikey\":3}",
+    "{\"api-key\":" R ",\"API_KEY\":" R ",\"apikey\":3}",
+    FALSE },
   { "dash", { "api-key" }, "{\"Api_Key\":1}", "{\"Api_Key\":" R "}", FALSE },
-  { "not-english", { "\xc3\x84nderung" }, "{\"\xc3\xa4nderung\":1,\"a\xcc\x88NDERUNG\":2,\"anderung\":3}",
-    "{\"\xc3\xa4nderung\":" R ",\"a\xcc\x88NDERUNG\":" R ",\"anderung\":3}", FALSE },
-  { "escaped", { "password", "a\"b" }, "{\"\\u0070assword\":1,\"pass\\u0057ord\":2,\"a\\\"b\":3}",
-    "{\"password\":" R ",\"passWord\":" R ",\"a\\\"b\":" R "}", FALSE },
-  { "part-of-name", { "pass" }, "{\"password\":1,\"my_pass\":2,\"pas\":3}",
-    "{\"password\":1,\"my_pass\":2,\"pas\":3}", FALSE },
+  { "not-english",
+    { "\xc3\x84nderung" },
+    "{\"\xc3\xa4nderung\":1,\"a\xcc\x88NDERUNG\":2,\"anderung\":3}",
+    "{\"\xc3\xa4nderung\":" R ",\"a\xcc\x88NDERUNG\":" R ",\"anderung\":3}",
+    FALSE },
+  { "escaped",
+    { "password", "a\"b" },
+    "{\"\\u0070assword\":1,\"pass\\u0057ord\":2,\"a\\\"b\":3}",
+    "{\"password\":" R ",\"passWord\":" R ",\"a\\\"b\":" R "}",
+    FALSE },
+  { "part-of-name",
+    { "pass" },
+    "{\"password\":1,\"my_pass\":2,\"pas\":3}",
+    "{\"password\":1,\"my_pass\":2,\"pas\":3}",
+    FALSE },
   { "no-name", { "" }, "{\"\":1,\"a\":2}", "{\"\":" R ",\"a\":2}", FALSE },
-  { "several", { "a", "b", "c" }, "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}",
-    "{\"a\":" R ",\"b\":" R ",\"c\":" R ",\"d\":4}", FALSE },
+  { "several",
+    { "a", "b", "c" },
+    "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}",
+    "{\"a\":" R ",\"b\":" R ",\"c\":" R ",\"d\":4}",
+    FALSE },
   { "value-no-name", { "k" }, "[\"k\",{\"a\":\"k\"}]", "[\"k\",{\"a\":\"k\"}]", FALSE },
   { "text-is-text", { "k" }, "[\"{\\\"k\\\":1}\"]", "[\"{\\\"k\\\":1}\"]", FALSE },
   { "wrapped", { "k" }, "[{\"k\":1}]", "{\"value\":[{\"k\":" R "}]}", TRUE },
@@ -362,14 +394,16 @@ test_disguise (void)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
   g_autoptr (LsobsSettings) settings = NULL;
-  g_autofree char *text = g_strdup_printf ("[\"\\u0073k-a\\u006Et-%s\",\"\\ud83d\\ude00 http:\\/\\/me:\\u0070w@h\\/\"]",
-                                           "abcdefghijklmnopqrstuvwxyz");
+  g_autofree char *text =
+      g_strdup_printf ("[\"\\u0073k-a\\u006Et-%s\",\"\\ud83d\\ude00 http:\\/\\/me:\\u0070w@h\\/\"]",
+                       "abcdefghijklmnopqrstuvwxyz");
   g_autofree char *result = NULL;
 
   lsobs_config_set_redact_secrets (config, TRUE);
   settings = compile (config);
   result = walk (settings, text, FALSE);
-  g_assert_cmpstr (result, ==, "[\"[SECRET_DETECTED]\",\"\xf0\x9f\x98\x80 http://me:[SECRET_DETECTED]@h/\"]");
+  g_assert_cmpstr (result, ==,
+                   "[\"[SECRET_DETECTED]\",\"\xf0\x9f\x98\x80 http://me:[SECRET_DETECTED]@h/\"]");
 }
 
 /* No secret is left where a string is cut. */
@@ -444,13 +478,12 @@ static const SwitchRow switch_rows[] = {
   { "redact-secrets", NULL, lsobs_config_set_redact_secrets, lsobs_config_get_redact_secrets },
   { "hide-inputs", "HIDE_INPUTS", lsobs_config_set_hide_inputs, lsobs_config_get_hide_inputs },
   { "hide-outputs", "HIDE_OUTPUTS", lsobs_config_set_hide_outputs, lsobs_config_get_hide_outputs },
-  { "hide-metadata", "HIDE_METADATA", lsobs_config_set_hide_metadata, lsobs_config_get_hide_metadata },
+  { "hide-metadata", "HIDE_METADATA", lsobs_config_set_hide_metadata,
+    lsobs_config_get_hide_metadata },
 };
 
 static void
-count_cb (GObject    *object,
-          GParamSpec *pspec,
-          gpointer    user_data)
+count_cb (GObject *object, GParamSpec *pspec, gpointer user_data)
 {
   (*(guint *) user_data)++;
 }
@@ -482,18 +515,18 @@ test_switch (gconstpointer data)
 static const struct
 {
   const char *value;
-  int expected;         /* or -1 for an error */
+  int expected; /* or -1 for an error */
 } words[] = {
-  { "true", TRUE }, { "TRUE", TRUE }, { "1", TRUE }, { "Yes", TRUE }, { " on\n", TRUE },
-  { "false", FALSE }, { "0", FALSE }, { "NO", FALSE }, { "off", FALSE }, { "", FALSE }, { "  ", FALSE },
-  { "2", -1 }, { "maybe", -1 }, { "true false", -1 }, { "tru", -1 },
+  { "true", TRUE },   { "TRUE", TRUE }, { "1", TRUE },   { "Yes", TRUE },      { " on\n", TRUE },
+  { "false", FALSE }, { "0", FALSE },   { "NO", FALSE }, { "off", FALSE },     { "", FALSE },
+  { "  ", FALSE },    { "2", -1 },      { "maybe", -1 }, { "true false", -1 }, { "tru", -1 },
 };
 
 static void
 test_environment (gconstpointer data)
 {
   const SwitchRow *row = data;
-  const char * const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
+  const char *const prefixes[] = { "LANGSMITH_", "LANGCHAIN_" };
   g_autoptr (TestEnv) env = test_env_new ();
 
   test_env_unset_prefix (env, "LANGSMITH_");
@@ -538,17 +571,16 @@ test_environment_order (void)
   g_assert_false (lsobs_config_get_hide_metadata (config));
 }
 
-#define ADD_ROWS(prefix, rows, function)                                     \
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)                            \
-    {                                                                        \
-      g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL);    \
-                                                                             \
-      g_test_add_data_func (path, &(rows)[i], function);                     \
-    }
+#define ADD_ROWS(prefix, rows, function) \
+ for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL); \
+\
+   g_test_add_data_func (path, &(rows)[i], function); \
+  }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -14,14 +14,14 @@
 
 #include "test-helpers.h"
 
-#define KEY "lsv2_pt_5ec4e7"
+#define KEY       "lsv2_pt_5ec4e7"
 #define OTHER_KEY "lsv2_pt_0th3r"
-#define URL "https://eu.api.smith.langchain.com"
+#define URL       "https://eu.api.smith.langchain.com"
 #define WORKSPACE "11111111-2222-4333-8444-555555555555"
 
 #define PROFILE(url, key, workspace) \
-  "{\"api_url\":\"" url "\",\"api_key\":\"" key "\",\"workspace_id\":\"" workspace "\"}"
-#define FULL PROFILE (URL, KEY, WORKSPACE)
+ "{\"api_url\":\"" url "\",\"api_key\":\"" key "\",\"workspace_id\":\"" workspace "\"}"
+#define FULL              PROFILE (URL, KEY, WORKSPACE)
 #define FILE_OF(profiles) "{\"profiles\":{" profiles "}}"
 
 /* A directory of one's own that is the home directory, too. */
@@ -33,16 +33,14 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data G_GNUC_UNUSED)
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   fixture->path = g_build_filename (home, "settings.json", NULL);
   test_log_clear ();
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_remove (fixture->path);
   g_free (fixture->path);
@@ -52,9 +50,7 @@ tear_down (Fixture       *fixture,
 }
 
 static void
-write_bytes (const char *path,
-             const char *text,
-             gsize       len)
+write_bytes (const char *path, const char *text, gsize len)
 {
   g_autoptr (GError) error = NULL;
 
@@ -63,8 +59,7 @@ write_bytes (const char *path,
 }
 
 static LsobsConfig *
-load (const char *path,
-      const char *name)
+load (const char *path, const char *name)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
   g_autoptr (GError) error = NULL;
@@ -76,10 +71,7 @@ load (const char *path,
 
 /* NULL for what the config has by itself */
 static void
-assert_config (LsobsConfig *config,
-               const char  *url,
-               const char  *key,
-               const char  *workspace)
+assert_config (LsobsConfig *config, const char *url, const char *key, const char *workspace)
 {
   g_assert_cmpstr (lsobs_config_get_api_url (config), ==,
                    url != NULL ? url : "https://api.smith.langchain.com");
@@ -88,8 +80,7 @@ assert_config (LsobsConfig *config,
 }
 
 static void
-assert_nothing (const char *path,
-                const char *name)
+assert_nothing (const char *path, const char *name)
 {
   g_autoptr (LsobsConfig) config = load (path, name);
 
@@ -112,18 +103,20 @@ static const FileRow file_rows[] = {
   { "default", FILE_OF ("\"default\":" FULL), NULL, URL, KEY, WORKSPACE },
   { "current", "{\"current_profile\":\"work\",\"profiles\":{\"default\":{},\"work\":" FULL "}}",
     NULL, URL, KEY, WORKSPACE },
-  { "current-last", "{\"profiles\":{\"work\":" FULL ",\"default\":{}},\"current_profile\":\"work\"}",
-    NULL, URL, KEY, WORKSPACE },
-  { "current-white", "{\"current_profile\":\" \",\"profiles\":{\"default\":" FULL "}}",
-    NULL, URL, KEY, WORKSPACE },
-  { "current-number", "{\"current_profile\":7,\"profiles\":{\"default\":" FULL "}}",
-    NULL, URL, KEY, WORKSPACE },
-  { "current-missing", "{\"current_profile\":\"gone\",\"profiles\":{\"default\":" FULL "}}",
-    NULL, NULL, NULL, NULL },
+  { "current-last",
+    "{\"profiles\":{\"work\":" FULL ",\"default\":{}},\"current_profile\":\"work\"}", NULL, URL,
+    KEY, WORKSPACE },
+  { "current-white", "{\"current_profile\":\" \",\"profiles\":{\"default\":" FULL "}}", NULL, URL,
+    KEY, WORKSPACE },
+  { "current-number", "{\"current_profile\":7,\"profiles\":{\"default\":" FULL "}}", NULL, URL, KEY,
+    WORKSPACE },
+  { "current-missing", "{\"current_profile\":\"gone\",\"profiles\":{\"default\":" FULL "}}", NULL,
+    NULL, NULL, NULL },
   { "named", "{\"current_profile\":\"x\",\"profiles\":{\"x\":{},\"default\":{},\"work\":" FULL "}}",
     "work", URL, KEY, WORKSPACE },
-  { "named-missing", "{\"current_profile\":\"x\",\"profiles\":{\"x\":" FULL ",\"default\":" FULL "}}",
-    "work", NULL, NULL, NULL },
+  { "named-missing",
+    "{\"current_profile\":\"x\",\"profiles\":{\"x\":" FULL ",\"default\":" FULL "}}", "work", NULL,
+    NULL, NULL },
   { "named-empty", FILE_OF ("\"\":" FULL), "", URL, KEY, WORKSPACE },
   { "named-bytes", FILE_OF ("\"default\":" FULL), "\xff\xfe", NULL, NULL, NULL },
   { "named-prefix", FILE_OF ("\"work2\":" FULL ",\"wor\":" FULL), "work", NULL, NULL, NULL },
@@ -131,35 +124,44 @@ static const FileRow file_rows[] = {
 
   { "url-alone", FILE_OF ("\"default\":{\"api_url\":\"" URL "\"}"), NULL, URL, NULL, NULL },
   { "key-alone", FILE_OF ("\"default\":{\"api_key\":\"" KEY "\"}"), NULL, NULL, KEY, NULL },
-  { "workspace-alone", FILE_OF ("\"default\":{\"workspace_id\":\"" WORKSPACE "\"}"),
-    NULL, NULL, NULL, WORKSPACE },
-  { "oauth", FILE_OF ("\"default\":{\"api_url\":\"" URL "\",\"oauth\":{\"access_token\":\"" KEY "\","
-                      "\"refresh_token\":\"r\",\"expires_at\":\"2026-03-01T10:00:00Z\"}}"),
+  { "workspace-alone", FILE_OF ("\"default\":{\"workspace_id\":\"" WORKSPACE "\"}"), NULL, NULL,
+    NULL, WORKSPACE },
+  { "oauth",
+    FILE_OF ("\"default\":{\"api_url\":\"" URL "\",\"oauth\":{\"access_token\":\"" KEY "\","
+             "\"refresh_token\":\"r\",\"expires_at\":\"2026-03-01T10:00:00Z\"}}"),
     NULL, URL, NULL, NULL },
-  { "nested", FILE_OF ("\"default\":{\"oauth\":" FULL ",\"x\":[" FULL "]}"), NULL, NULL, NULL, NULL },
-  { "outside", "{\"api_key\":\"" KEY "\",\"default\":" FULL ",\"profiles\":{}}", NULL, NULL, NULL, NULL },
-  { "between", FILE_OF ("\"default\":{\"a\":[1,{\"b\":\"}]\\\"\"},-2.5e3],\"api_key\":\"" KEY "\",\"z\":{}}"),
+  { "nested", FILE_OF ("\"default\":{\"oauth\":" FULL ",\"x\":[" FULL "]}"), NULL, NULL, NULL,
+    NULL },
+  { "outside", "{\"api_key\":\"" KEY "\",\"default\":" FULL ",\"profiles\":{}}", NULL, NULL, NULL,
+    NULL },
+  { "between",
+    FILE_OF ("\"default\":{\"a\":[1,{\"b\":\"}]\\\"\"},-2.5e3],\"api_key\":\"" KEY "\",\"z\":{}}"),
     NULL, NULL, KEY, NULL },
-  { "escaped", FILE_OF ("\"default\":{\"api\\u005fkey\":\"lsv2\\u005fpt_5ec4e7\","
-                        "\"api_url\":\"https:\\/\\/eu.api.smith.langchain.com\"}"),
+  { "escaped",
+    FILE_OF ("\"default\":{\"api\\u005fkey\":\"lsv2\\u005fpt_5ec4e7\","
+             "\"api_url\":\"https:\\/\\/eu.api.smith.langchain.com\"}"),
     NULL, URL, KEY, NULL },
-  { "twice", FILE_OF ("\"default\":{\"api_key\":\"" OTHER_KEY "\",\"api_key\":\"" KEY "\"}"),
+  { "twice", FILE_OF ("\"default\":{\"api_key\":\"" OTHER_KEY "\",\"api_key\":\"" KEY "\"}"), NULL,
+    NULL, KEY, NULL },
+  { "spaced",
+    "\xef\xbb\xbf\n{ \"profiles\" :\t{\r\n \"default\" : { \"api_key\" : \"" KEY "\" } } }\n\n",
     NULL, NULL, KEY, NULL },
-  { "spaced", "\xef\xbb\xbf\n{ \"profiles\" :\t{\r\n \"default\" : { \"api_key\" : \"" KEY "\" } } }\n\n",
-    NULL, NULL, KEY, NULL },
-  { "types", FILE_OF ("\"default\":{\"api_url\":7,\"api_key\":[\"" KEY "\"],\"workspace_id\":null}"),
-    NULL, NULL, NULL, NULL },
-  { "types-2", FILE_OF ("\"default\":{\"api_url\":{},\"api_key\":true,\"workspace_id\":1e9}"),
-    NULL, NULL, NULL, NULL },
-  { "white", FILE_OF ("\"default\":{\"api_url\":\"\",\"api_key\":\" \\t\\n\",\"workspace_id\":\" \"}"),
-    NULL, NULL, NULL, NULL },
+  { "types",
+    FILE_OF ("\"default\":{\"api_url\":7,\"api_key\":[\"" KEY "\"],\"workspace_id\":null}"), NULL,
+    NULL, NULL, NULL },
+  { "types-2", FILE_OF ("\"default\":{\"api_url\":{},\"api_key\":true,\"workspace_id\":1e9}"), NULL,
+    NULL, NULL, NULL },
+  { "white",
+    FILE_OF ("\"default\":{\"api_url\":\"\",\"api_key\":\" \\t\\n\",\"workspace_id\":\" \"}"), NULL,
+    NULL, NULL, NULL },
   { "profile-number", FILE_OF ("\"default\":7"), NULL, NULL, NULL, NULL },
   { "profile-null", FILE_OF ("\"default\":null"), NULL, NULL, NULL, NULL },
   { "profile-text", FILE_OF ("\"default\":\"api_key\""), NULL, NULL, NULL, NULL },
   { "profile-array", FILE_OF ("\"default\":[" FULL "]"), NULL, NULL, NULL, NULL },
   { "profiles-array", "{\"profiles\":[{\"default\":" FULL "}]}", NULL, NULL, NULL, NULL },
   { "profiles-missing", "{\"current_profile\":\"default\"}", NULL, NULL, NULL, NULL },
-  { "profiles-twice", "{\"profiles\":{},\"profiles\":{\"default\":" FULL "}}", NULL, URL, KEY, WORKSPACE },
+  { "profiles-twice", "{\"profiles\":{},\"profiles\":{\"default\":" FULL "}}", NULL, URL, KEY,
+    WORKSPACE },
 
   { "empty", "", NULL, NULL, NULL, NULL },
   { "space", " \n", NULL, NULL, NULL, NULL },
@@ -176,8 +178,7 @@ static const FileRow file_rows[] = {
 };
 
 static void
-test_file (Fixture       *fixture,
-           gconstpointer  data)
+test_file (Fixture *fixture, gconstpointer data)
 {
   const FileRow *row = data;
   g_autoptr (LsobsConfig) config = NULL;
@@ -199,7 +200,8 @@ typedef struct
 static const BadRow bad_rows[] = {
   { "url-word", PROFILE ("hello-5ec4e7", KEY, WORKSPACE), "api_url" },
   { "url-key", PROFILE (KEY, KEY, WORKSPACE), "api_url" },
-  { "url-password", PROFILE ("https://user:" KEY "@traces.example.com", KEY, WORKSPACE), "api_url" },
+  { "url-password", PROFILE ("https://user:" KEY "@traces.example.com", KEY, WORKSPACE),
+    "api_url" },
   { "url-plain", PROFILE ("http://traces.example.com", KEY, WORKSPACE), "api_url" },
   { "url-bytes", PROFILE ("https://traces.example.com/\xff", KEY, WORKSPACE), "api_url" },
   { "key-header", PROFILE (URL, KEY "\\r\\nX-Evil: 1", WORKSPACE), "api_key" },
@@ -210,8 +212,7 @@ static const BadRow bad_rows[] = {
 };
 
 static void
-test_bad (Fixture       *fixture,
-          gconstpointer  data)
+test_bad (Fixture *fixture, gconstpointer data)
 {
   const BadRow *row = data;
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
@@ -230,8 +231,7 @@ test_bad (Fixture       *fixture,
 
 /* What nobody uses is not judged. */
 static void
-test_bad_unused (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_bad_unused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *text = FILE_OF ("\"default\":" PROFILE ("hello", KEY "\\n" KEY, "word"));
   g_autoptr (LsobsConfig) config = lsobs_config_new (OTHER_KEY, NULL);
@@ -247,8 +247,7 @@ test_bad_unused (Fixture       *fixture,
 
 /* Other settings of the program are not blamed on the profile. */
 static void
-test_bad_config (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_bad_config (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *text = FILE_OF ("\"default\":" PROFILE ("http://traces.example.com", KEY, WORKSPACE));
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
@@ -265,8 +264,7 @@ test_bad_config (Fixture       *fixture,
 /* What the program says goes first */
 
 static void
-test_set_before (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_set_before (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *text = FILE_OF ("\"default\":" FULL);
   const char *other_workspace = "99999999-2222-4333-8444-555555555555";
@@ -312,8 +310,7 @@ test_set_before (Fixture       *fixture,
 /* The file in the home directory */
 
 static void
-test_home (Fixture       *fixture G_GNUC_UNUSED,
-           gconstpointer  data G_GNUC_UNUSED)
+test_home (Fixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *dir = g_build_filename (home, ".langsmith", NULL);
   g_autofree char *path = g_build_filename (dir, "config.json", NULL);
@@ -339,8 +336,7 @@ test_home (Fixture       *fixture G_GNUC_UNUSED,
 /* What is no file, or no fitting one */
 
 static void
-test_missing (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_missing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *below = g_build_filename (fixture->path, "config.json", NULL);
   const char *text = FILE_OF ("\"default\":" FULL);
@@ -356,8 +352,7 @@ test_missing (Fixture       *fixture,
 }
 
 static void
-test_pipe (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_pipe (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *text = FILE_OF ("\"default\":" FULL);
   int fd;
@@ -373,8 +368,7 @@ test_pipe (Fixture       *fixture,
 }
 
 static void
-test_link (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_link (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *target = g_build_filename (home, "target.json", NULL);
   const char *text = FILE_OF ("\"default\":" FULL);
@@ -389,8 +383,7 @@ test_link (Fixture       *fixture,
 }
 
 static void
-test_unreadable (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_unreadable (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *text = FILE_OF ("\"default\":" FULL);
 
@@ -404,9 +397,7 @@ test_unreadable (Fixture       *fixture,
 
 /* @len in all, mostly white space */
 static void
-write_padded (const char *path,
-              const char *text,
-              gsize       len)
+write_padded (const char *path, const char *text, gsize len)
 {
   g_autofree char *padded = g_malloc (len);
 
@@ -416,8 +407,7 @@ write_padded (const char *path,
 }
 
 static void
-test_size (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_size (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *text = FILE_OF ("\"default\":" FULL);
   g_autoptr (LsobsConfig) config = NULL;
@@ -434,8 +424,7 @@ test_size (Fixture       *fixture,
 
 /* Deeper than a parser with a stack survives. */
 static void
-test_depth (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_depth (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const gsize depth = 200000;
   g_autoptr (GString) text = g_string_new ("{\"x\":");
@@ -455,8 +444,7 @@ test_depth (Fixture       *fixture,
 
 /* Any bytes, and every beginning of a file that is right. */
 static void
-test_garbage (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_garbage (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *text = FILE_OF ("\"default\":" FULL);
   char bytes[256];
@@ -480,16 +468,15 @@ test_garbage (Fixture       *fixture,
 
 #define ADD(name, data, func) g_test_add (name, Fixture, data, set_up, func, tear_down)
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
 \
-      ADD (path, &rows[i], func); \
-    }
+   ADD (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   int result;
 

@@ -163,7 +163,8 @@ static const BaggageRow baggage_rows[] = {
   { "everything",
     "langsmith-metadata=%7B%22thread_id%22%3A%22t-77%22%7D,langsmith-tags=prod,langsmith-project=helpdesk",
     "{\"thread_id\":\"t-77\"} #prod @helpdesk " },
-  { "mixed", " foo=1 , langsmith-project=my%20proj;p=1,langsmith-tags=a%2Cb,junk", "#a #b @my proj " },
+  { "mixed", " foo=1 , langsmith-project=my%20proj;p=1,langsmith-tags=a%2Cb,junk",
+    "#a #b @my proj " },
   { "properties", "langsmith-project=a;b=c;d , langsmith-tags = x ; y=z", "#x @a " },
   { "property-of-foreign", "foo;langsmith-project=a,langsmith-tags=b", "#b " },
   { "tabs", "\tlangsmith-project\t=\ta b\t", "@a b " },
@@ -184,7 +185,8 @@ static const BaggageRow baggage_rows[] = {
   { "no-hex", "langsmith-project=a%2gb,langsmith-tags=b", "#b " },
   { "signed-hex", "langsmith-project=a%+1b,langsmith-tags=b", "#b " },
   { "nul", "langsmith-project=a%00b,langsmith-tags=a%00b,langsmith-metadata=%7B%7D%00", "" },
-  { "not-utf-8", "langsmith-project=%ff,langsmith-tags=%c3,langsmith-metadata=%7B%22a%22:%22%ff%22%7D", "" },
+  { "not-utf-8",
+    "langsmith-project=%ff,langsmith-tags=%c3,langsmith-metadata=%7B%22a%22:%22%ff%22%7D", "" },
   { "raw-not-utf-8", "langsmith-project=\xff,langsmith-tags=a", "#a " },
   { "surrogate", "langsmith-tags=%ed%a0%80,langsmith-project=a", "@a " },
   { "line-break-in-project", "langsmith-project=a%0d%0ab", "" },
@@ -201,14 +203,17 @@ static const BaggageRow baggage_rows[] = {
   { "no-json", "langsmith-metadata=%7B,langsmith-tags=a", "#a " },
   { "json-and-more", "langsmith-metadata=%7B%7D%7B%7D", "" },
   { "same-member-twice", "langsmith-metadata=%7B%22a%22%3A1%2C%22a%22%3A2%7D", "{\"a\":2} " },
-  { "escaped-nul", "langsmith-metadata=%7B%22a%22%3A%22%5Cu0000%22%7D", "{\"a\":\"\xef\xbf\xbd\"} " },
+  { "escaped-nul", "langsmith-metadata=%7B%22a%22%3A%22%5Cu0000%22%7D",
+    "{\"a\":\"\xef\xbf\xbd\"} " },
   { "sample-rate", "langsmith-metadata=%7B%22ls_tracing_sample_rate%22%3A0.5%2C%22a%22%3A1%7D",
     "{\"a\":1} " },
-  { "usage", "langsmith-metadata=%7B%22usage_metadata%22%3A%7B%22total_tokens%22%3A9%7D%2C%22a%22%3A1%7D",
+  { "usage",
+    "langsmith-metadata=%7B%22usage_metadata%22%3A%7B%22total_tokens%22%3A9%7D%2C%22a%22%3A1%7D",
     "{\"a\":1} " },
   { "replicas",
     "langsmith-replicas=%5B%7B%22api_url%22%3A%22http%3A//evil%22%2C%22project_name%22%3A%22x%22%7D%5D,"
-    "langsmith-project=a", "@a " },
+    "langsmith-project=a",
+    "@a " },
 };
 
 static void
@@ -224,8 +229,7 @@ test_baggage (gconstpointer data)
 }
 
 static char *
-repeat (const char *text,
-        guint       n)
+repeat (const char *text, guint n)
 {
   g_autoptr (GString) out = g_string_new (NULL);
 
@@ -320,12 +324,56 @@ test_deep_metadata (void)
 
 /* Anything at all: what is understood obeys the rules, and nothing breaks. */
 
-static const char * const pieces[] = {
-  "langsmith-metadata", "langsmith-tags", "langsmith-project", "langsmith-replicas", "=", "=", ",",
-  ",", ";", " ", "\t", "%", "%2C", "%7B", "%7D", "%22", "%3A", "%5B", "%5D", "%00", "%ff", "%C3%BC",
-  "{", "}", "[", "]", "\"", ":", "a", "0", "-", "1e999", "\\u0000", "\\ud800", "\xff", "\xc3\xbc",
-  "null", "{\"a\":1}", "%7B%22a%22%3A1%7D", ".", "Z", "T", R, L, R_SEGMENT, L_SEGMENT,
-  "20260301T093015Z", "20260301T0930151Z" R, "99999999T999999999999Z" R,
+static const char *const pieces[] = {
+  "langsmith-metadata",
+  "langsmith-tags",
+  "langsmith-project",
+  "langsmith-replicas",
+  "=",
+  "=",
+  ",",
+  ",",
+  ";",
+  " ",
+  "\t",
+  "%",
+  "%2C",
+  "%7B",
+  "%7D",
+  "%22",
+  "%3A",
+  "%5B",
+  "%5D",
+  "%00",
+  "%ff",
+  "%C3%BC",
+  "{",
+  "}",
+  "[",
+  "]",
+  "\"",
+  ":",
+  "a",
+  "0",
+  "-",
+  "1e999",
+  "\\u0000",
+  "\\ud800",
+  "\xff",
+  "\xc3\xbc",
+  "null",
+  "{\"a\":1}",
+  "%7B%22a%22%3A1%7D",
+  ".",
+  "Z",
+  "T",
+  R,
+  L,
+  R_SEGMENT,
+  L_SEGMENT,
+  "20260301T093015Z",
+  "20260301T0930151Z" R,
+  "99999999T999999999999Z" R,
 };
 
 static char *
@@ -428,15 +476,13 @@ test_mutations (void)
 /* Baggage that goes out */
 
 static void
-add_metadatum (LsobsBaggage *baggage,
-               const char   *member)
+add_metadatum (LsobsBaggage *baggage, const char *member)
 {
   g_assert_true (_lsobs_baggage_add_metadatum (baggage, member, strlen (member)));
 }
 
 static void
-assert_written (LsobsBaggage *baggage,
-                const char   *expected)
+assert_written (LsobsBaggage *baggage, const char *expected)
 {
   g_autofree char *text = _lsobs_baggage_write (baggage);
 
@@ -467,8 +513,9 @@ test_write (void)
   add_metadatum (&encoded, "\"l\":[1]");
   g_assert_true (_lsobs_baggage_add_tag (&encoded, "a b"));
   g_assert_true (_lsobs_baggage_add_tag (&encoded, "c\r\n;"));
-  assert_written (&encoded, "langsmith-metadata=%7B%22k%22%3A%22a%2Cb%3Dc%2F%C3%BC%22%2C%22l%22%3A%5B1%5D%7D,"
-                            "langsmith-tags=a%20b%2Cc%0D%0A%3B");
+  assert_written (&encoded,
+                  "langsmith-metadata=%7B%22k%22%3A%22a%2Cb%3Dc%2F%C3%BC%22%2C%22l%22%3A%5B1%5D%7D,"
+                  "langsmith-tags=a%20b%2Cc%0D%0A%3B");
 
   g_assert_true (_lsobs_baggage_set_project (&plain, "AZaz09-_.~!*'()+/"));
   assert_written (&plain, "langsmith-project=AZaz09-_.~%21%2A%27%28%29%2B%2F");
@@ -556,16 +603,15 @@ test_foreign (gconstpointer data)
 }
 
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
 \
-      g_test_add_data_func (path, &rows[i], func); \
-    }
+   g_test_add_data_func (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
@@ -575,8 +621,10 @@ main (int   argc,
   g_test_add_func ("/propagation/baggage-length", test_baggage_length);
   g_test_add_func ("/propagation/project-length", test_project_length);
   g_test_add_func ("/propagation/many-tags", test_many_tags);
-  g_test_add_data_func ("/propagation/many-metadata/100", GUINT_TO_POINTER (100), test_many_metadata);
-  g_test_add_data_func ("/propagation/many-metadata/101", GUINT_TO_POINTER (101), test_many_metadata);
+  g_test_add_data_func ("/propagation/many-metadata/100", GUINT_TO_POINTER (100),
+                        test_many_metadata);
+  g_test_add_data_func ("/propagation/many-metadata/101", GUINT_TO_POINTER (101),
+                        test_many_metadata);
   g_test_add_func ("/propagation/deep-metadata", test_deep_metadata);
   g_test_add_func ("/propagation/garbage", test_garbage);
   g_test_add_func ("/propagation/mutations", test_mutations);

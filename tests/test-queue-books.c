@@ -18,8 +18,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   guint capacity = data != NULL ? GPOINTER_TO_UINT (data) : CAPACITY;
 
@@ -29,8 +28,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_ptr_array_unref (fixture->taken);
   _lsobs_queue_unref (fixture->queue);
@@ -44,9 +42,9 @@ assert_books (LsobsQueue *queue)
 
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                     lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
-                    lsobs_stats_get_total_dropped (stats));
+                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                        lsobs_stats_get_total_dropped (stats));
 }
 
 static LsobsRecord *
@@ -82,18 +80,14 @@ take_one (Fixture *fixture)
 /* Tickets */
 
 static void
-count_cb (LsobsTicket *ticket,
-          gpointer     user_data)
+count_cb (LsobsTicket *ticket, gpointer user_data)
 {
   (*(guint *) user_data)++;
   g_assert_true (_lsobs_ticket_is_done (ticket));
 }
 
 static void
-assert_ticket (LsobsTicket *ticket,
-               guint64      remaining,
-               guint64      delivered,
-               guint64      failed)
+assert_ticket (LsobsTicket *ticket, guint64 remaining, guint64 delivered, guint64 failed)
 {
   g_assert_cmpuint (ticket->n_remaining, ==, remaining);
   g_assert_cmpuint (ticket->n_delivered, ==, delivered);
@@ -101,8 +95,7 @@ assert_ticket (LsobsTicket *ticket,
 }
 
 static void
-test_ticket_empty (Fixture       *fixture,
-                   gconstpointer  data)
+test_ticket_empty (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (count_cb, &n_calls);
@@ -114,8 +107,7 @@ test_ticket_empty (Fixture       *fixture,
 }
 
 static void
-test_ticket_fates (Fixture       *fixture,
-                   gconstpointer  data)
+test_ticket_fates (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (count_cb, &n_calls);
@@ -149,8 +141,7 @@ test_ticket_fates (Fixture       *fixture,
 
 /* What is lost for want of room was neither delivered nor tried. */
 static void
-test_ticket_evicted (Fixture       *fixture,
-                     gconstpointer  data)
+test_ticket_evicted (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (count_cb, &n_calls);
@@ -163,8 +154,7 @@ test_ticket_evicted (Fixture       *fixture,
 }
 
 static void
-test_ticket_several (Fixture       *fixture,
-                     gconstpointer  data)
+test_ticket_several (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsTicket) first = _lsobs_ticket_new (count_cb, &n_calls);
@@ -187,8 +177,7 @@ test_ticket_several (Fixture       *fixture,
 }
 
 static void
-test_ticket_removed (Fixture       *fixture,
-                     gconstpointer  data)
+test_ticket_removed (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (count_cb, &n_calls);
@@ -204,8 +193,7 @@ test_ticket_removed (Fixture       *fixture,
 }
 
 static void
-test_ticket_refused (Fixture       *fixture,
-                     gconstpointer  data)
+test_ticket_refused (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (count_cb, &n_calls);
@@ -224,8 +212,7 @@ test_ticket_refused (Fixture       *fixture,
 
 /* A joined end is no record of its own: nobody waits for it twice. */
 static void
-test_ticket_joined (Fixture       *fixture,
-                    gconstpointer  data)
+test_ticket_joined (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (NULL, NULL);
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
@@ -247,8 +234,7 @@ wait_thread (gpointer data)
 }
 
 static void
-test_ticket_wait (Fixture       *fixture,
-                  gconstpointer  data)
+test_ticket_wait (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (NULL, NULL);
   GThread *thread;
@@ -263,8 +249,7 @@ test_ticket_wait (Fixture       *fixture,
 /* Closing */
 
 static void
-test_close (Fixture       *fixture,
-            gconstpointer  data)
+test_close (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
   g_autoptr (LsobsStats) stats = NULL;
@@ -285,8 +270,7 @@ test_close (Fixture       *fixture,
 }
 
 static void
-test_drop_waiting (Fixture       *fixture,
-                   gconstpointer  data)
+test_drop_waiting (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsTicket) ticket = _lsobs_ticket_new (count_cb, &n_calls);
@@ -315,9 +299,9 @@ typedef struct
   LsobsCounters *counters;
   LsobsQueue *queue;
   LsobsRunInfo *infos[N_RUNS];
-  GPtrArray *in_flight;   /* (owned) (element-type LsobsRecord) */
-  GArray *expected;       /* (owned) of LsobsRunInfo *, the oldest first */
-  GHashTable *sizes;      /* (owned) LsobsRunInfo * to the size of what waits */
+  GPtrArray *in_flight; /* (owned) (element-type LsobsRecord) */
+  GArray *expected;     /* (owned) of LsobsRunInfo *, the oldest first */
+  GHashTable *sizes;    /* (owned) LsobsRunInfo * to the size of what waits */
   gsize n_bytes;
 } Model;
 
@@ -347,9 +331,7 @@ model_clear (Model *model)
 }
 
 static void
-model_set_size (Model        *model,
-                LsobsRunInfo *info,
-                gsize         size)
+model_set_size (Model *model, LsobsRunInfo *info, gsize size)
 {
   model->n_bytes -= GPOINTER_TO_SIZE (g_hash_table_lookup (model->sizes, info));
   model->n_bytes += size;
@@ -367,9 +349,7 @@ model_remove_oldest (Model *model)
 }
 
 static void
-model_push (Model        *model,
-            LsobsRunInfo *info,
-            LsobsRecord  *record)
+model_push (Model *model, LsobsRunInfo *info, LsobsRecord *record)
 {
   gboolean waits = g_hash_table_contains (model->sizes, info);
   gsize payload = (gsize) g_test_rand_int_range (0, 2000);
@@ -378,8 +358,9 @@ model_push (Model        *model,
   if (record->kind == LSOBS_RECORD_CREATE)
     record->inputs = g_bytes_new_take (g_malloc0 (payload), payload);
   else
-    record->error = g_strnfill (info->flow.waiting != NULL && info->flow.waiting->error != NULL
-                                ? 0 : payload, 'e');
+    record->error =
+        g_strnfill (info->flow.waiting != NULL && info->flow.waiting->error != NULL ? 0 : payload,
+                    'e');
   if (!waits)
     g_array_append_val (model->expected, info);
   model_set_size (model, info,
@@ -512,8 +493,7 @@ take_some (Fixture *fixture)
 }
 
 static void
-test_threads (Fixture       *fixture,
-              gconstpointer  data)
+test_threads (Fixture *fixture, gconstpointer data)
 {
   GThread *threads[2];
   g_autoptr (LsobsStats) stats = NULL;
@@ -536,18 +516,17 @@ test_threads (Fixture       *fixture,
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
   /* Each start was a record, each end either joined it or was one. */
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_MERGED), ==,
-                    2 * N_PUSHED * G_N_ELEMENTS (threads));
+                        lsobs_stats_get (stats, LSOBS_COUNTER_MERGED),
+                    ==, 2 * N_PUSHED * G_N_ELEMENTS (threads));
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
 #define ADD(path, capacity, func) \
-  g_test_add ("/queue-books/" path, Fixture, GUINT_TO_POINTER (capacity), set_up, func, tear_down)
+ g_test_add ("/queue-books/" path, Fixture, GUINT_TO_POINTER (capacity), set_up, func, tear_down)
   ADD ("ticket/empty", 10, test_ticket_empty);
   ADD ("ticket/fates", 10, test_ticket_fates);
   ADD ("ticket/evicted", 1, test_ticket_evicted);

@@ -24,8 +24,7 @@ typedef struct
 } Bounds;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   static const Bounds wide = { 100, MUCH, 10, MUCH };
   const Bounds *bounds = data != NULL ? data : &wide;
@@ -37,8 +36,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_ptr_array_set_free_func (fixture->taken, (GDestroyNotify) _lsobs_record_free);
   g_ptr_array_unref (fixture->taken);
@@ -47,15 +45,13 @@ tear_down (Fixture       *fixture,
 }
 
 static guint64
-count (Fixture      *fixture,
-       LsobsCounter  counter)
+count (Fixture *fixture, LsobsCounter counter)
 {
   return _lsobs_counters_get (fixture->counters, counter);
 }
 
 static guint64
-dropped (Fixture         *fixture,
-         LsobsDropReason  reason)
+dropped (Fixture *fixture, LsobsDropReason reason)
 {
   g_autoptr (LsobsStats) stats = _lsobs_queue_snapshot (fixture->queue);
 
@@ -69,9 +65,9 @@ assert_books (Fixture *fixture)
 
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                     lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
-                    lsobs_stats_get_total_dropped (stats));
+                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                        lsobs_stats_get_total_dropped (stats));
 }
 
 static GBytes *
@@ -101,8 +97,7 @@ make_end (LsobsRunInfo *info)
 
 /* Starts a run and lets go of it. */
 static LsobsWake
-push_run (Fixture    *fixture,
-          const char *name)
+push_run (Fixture *fixture, const char *name)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN);
 
@@ -111,9 +106,7 @@ push_run (Fixture    *fixture,
 
 /* Names of what is taken, joined by spaces. */
 static char *
-take (Fixture *fixture,
-      guint    max_records,
-      gsize    max_bytes)
+take (Fixture *fixture, guint max_records, gsize max_bytes)
 {
   guint before = fixture->taken->len;
   guint n = _lsobs_queue_take (fixture->queue, max_records, max_bytes, fixture->taken);
@@ -130,10 +123,7 @@ take (Fixture *fixture,
 }
 
 static void
-assert_taken (Fixture    *fixture,
-              guint       max_records,
-              gsize       max_bytes,
-              const char *expected)
+assert_taken (Fixture *fixture, guint max_records, gsize max_bytes, const char *expected)
 {
   g_autofree char *names = take (fixture, max_records, max_bytes);
 
@@ -148,8 +138,7 @@ static const Bounds three = { 3, MUCH, 50, MUCH };
 static const Bounds bytes = { 1000, 10000, 1000, MUCH };
 
 static void
-test_capacity_one (Fixture       *fixture,
-                   gconstpointer  data)
+test_capacity_one (Fixture *fixture, gconstpointer data)
 {
   push_run (fixture, "a");
   push_run (fixture, "b");
@@ -160,8 +149,7 @@ test_capacity_one (Fixture       *fixture,
 }
 
 static void
-test_drop_oldest (Fixture       *fixture,
-                  gconstpointer  data)
+test_drop_oldest (Fixture *fixture, gconstpointer data)
 {
   for (const char *name = "abcdefg"; *name != '\0'; name++)
     {
@@ -178,9 +166,7 @@ test_drop_oldest (Fixture       *fixture,
 }
 
 static void
-push_sized (Fixture    *fixture,
-            const char *name,
-            gsize       payload)
+push_sized (Fixture *fixture, const char *name, gsize payload)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
@@ -190,8 +176,7 @@ push_sized (Fixture    *fixture,
 }
 
 static void
-test_bytes (Fixture       *fixture,
-            gconstpointer  data)
+test_bytes (Fixture *fixture, gconstpointer data)
 {
   gsize size;
 
@@ -215,8 +200,7 @@ test_bytes (Fixture       *fixture,
 
 /* One that can never fit, whatever becomes of it, takes nobody along. */
 static void
-test_bytes_never_fits (Fixture       *fixture,
-                       gconstpointer  data)
+test_bytes_never_fits (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *names = NULL;
 
@@ -230,8 +214,7 @@ test_bytes_never_fits (Fixture       *fixture,
 }
 
 static void
-test_bytes_by_end (Fixture       *fixture,
-                   gconstpointer  data)
+test_bytes_by_end (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = NULL;
   LsobsRecord *end;
@@ -253,8 +236,7 @@ test_bytes_by_end (Fixture       *fixture,
 /* Joining */
 
 static void
-test_join (Fixture       *fixture,
-           gconstpointer  data)
+test_join (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *record;
@@ -274,8 +256,7 @@ test_join (Fixture       *fixture,
 }
 
 static void
-test_join_rules (Fixture       *fixture,
-                 gconstpointer  data)
+test_join_rules (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *failed = make_end (info);
@@ -301,8 +282,7 @@ test_join_rules (Fixture       *fixture,
 
 /* The start has left already: the end is a record of its own. */
 static void
-test_no_join (Fixture       *fixture,
-              gconstpointer  data)
+test_no_join (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *record;
@@ -329,8 +309,7 @@ test_no_join (Fixture       *fixture,
 /* A run that is written to two places joins its end in the one and not in the
  * other, and is lost in the one and not in the other. */
 static void
-test_lanes (Fixture       *fixture,
-            gconstpointer  data)
+test_lanes (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (LsobsQueue) second = _lsobs_queue_new (1, MUCH, 10, MUCH, counters, 1);
@@ -361,8 +340,7 @@ test_lanes (Fixture       *fixture,
 
 /* Whatever a record has, its copy has, and neither needs the other. */
 static void
-test_copy (Fixture       *fixture,
-           gconstpointer  data)
+test_copy (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *record = make_end (info);
@@ -406,8 +384,7 @@ test_copy (Fixture       *fixture,
 
 /* Each place is told what its own create has left without. */
 static void
-test_settle (Fixture       *fixture,
-             gconstpointer  data)
+test_settle (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
@@ -440,8 +417,7 @@ test_settle (Fixture       *fixture,
 /* Promotion */
 
 static void
-test_promote_evicted (Fixture       *fixture,
-                      gconstpointer  data)
+test_promote_evicted (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *record;
@@ -461,8 +437,7 @@ test_promote_evicted (Fixture       *fixture,
 }
 
 static void
-test_promote_unknown (Fixture       *fixture,
-                      gconstpointer  data)
+test_promote_unknown (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
 
@@ -474,8 +449,7 @@ test_promote_unknown (Fixture       *fixture,
 
 /* The start is lost on its way, while the end waits. */
 static void
-test_promote_taken (Fixture       *fixture,
-                    gconstpointer  data)
+test_promote_taken (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *end;
@@ -493,7 +467,8 @@ test_promote_taken (Fixture       *fixture,
   g_assert_cmpint (end->kind, ==, LSOBS_RECORD_CREATE);
   g_assert_cmpint (_lsobs_queue_get_create_state (fixture->queue, info), ==, LSOBS_CREATE_TAKEN);
   _lsobs_queue_delivered (fixture->queue, end);
-  g_assert_cmpint (_lsobs_queue_get_create_state (fixture->queue, info), ==, LSOBS_CREATE_DELIVERED);
+  g_assert_cmpint (_lsobs_queue_get_create_state (fixture->queue, info), ==,
+                   LSOBS_CREATE_DELIVERED);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
   assert_books (fixture);
 }
@@ -505,12 +480,11 @@ static const Bounds batch_of_bytes = { 100, 100000, 100, 4000 };
 static const Bounds batch_too_big = { 2, 8000, 50, MUCH };
 
 static void
-test_wake_count (Fixture       *fixture,
-                 gconstpointer  data)
+test_wake_count (Fixture *fixture, gconstpointer data)
 {
   static const LsobsWake expected[] = {
-    LSOBS_WAKE_LATER, LSOBS_WAKE_NONE, LSOBS_WAKE_NOW, LSOBS_WAKE_NONE, LSOBS_WAKE_NONE,
-    LSOBS_WAKE_NONE, LSOBS_WAKE_NONE,
+    LSOBS_WAKE_LATER, LSOBS_WAKE_NONE, LSOBS_WAKE_NOW,  LSOBS_WAKE_NONE,
+    LSOBS_WAKE_NONE,  LSOBS_WAKE_NONE, LSOBS_WAKE_NONE,
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
@@ -523,8 +497,7 @@ test_wake_count (Fixture       *fixture,
 }
 
 static void
-test_wake_join (Fixture       *fixture,
-                gconstpointer  data)
+test_wake_join (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
 
@@ -533,8 +506,7 @@ test_wake_join (Fixture       *fixture,
 }
 
 static void
-test_wake_bytes (Fixture       *fixture,
-                 gconstpointer  data)
+test_wake_bytes (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN);
   LsobsRecord *end = make_end (info);
@@ -550,8 +522,7 @@ test_wake_bytes (Fixture       *fixture,
 
 /* A batch that the queue could never hold is no reason to wait for it. */
 static void
-test_wake_before_full (Fixture       *fixture,
-                       gconstpointer  data)
+test_wake_before_full (Fixture *fixture, gconstpointer data)
 {
   gint64 due_time;
 
@@ -566,8 +537,7 @@ test_wake_before_full (Fixture       *fixture,
 /* Taking */
 
 static void
-test_take_limits (Fixture       *fixture,
-                  gconstpointer  data)
+test_take_limits (Fixture *fixture, gconstpointer data)
 {
   gsize size;
 
@@ -588,8 +558,7 @@ test_take_limits (Fixture       *fixture,
 }
 
 static void
-test_take_big_first (Fixture       *fixture,
-                     gconstpointer  data)
+test_take_big_first (Fixture *fixture, gconstpointer data)
 {
   push_sized (fixture, "a", 5000);
   push_sized (fixture, "b", 0);
@@ -600,8 +569,7 @@ test_take_big_first (Fixture       *fixture,
 }
 
 static void
-test_due (Fixture       *fixture,
-          gconstpointer  data)
+test_due (Fixture *fixture, gconstpointer data)
 {
   const gint64 interval = 1000;
   gint64 due_time = 0;
@@ -631,11 +599,7 @@ test_due (Fixture       *fixture,
 /* --- files, and what they go with --- */
 
 static gboolean
-attach (Fixture      *fixture,
-        LsobsRunInfo *info,
-        const char   *name,
-        gsize         n_bytes,
-        LsobsWake    *wake)
+attach (Fixture *fixture, LsobsRunInfo *info, const char *name, gsize n_bytes, LsobsWake *wake)
 {
   g_autoptr (GBytes) data = make_payload (n_bytes);
   g_autoptr (LsobsAttachment) attachment = _lsobs_attachment_new (name, NULL, data, NULL);
@@ -645,8 +609,7 @@ attach (Fixture      *fixture,
 
 /* With the create while it waits, and else with the end, which may have some itself. */
 static void
-test_attach (Fixture       *fixture,
-             gconstpointer  data)
+test_attach (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   g_autoptr (LsobsAttachment) own = NULL;
@@ -677,8 +640,7 @@ test_attach (Fixture       *fixture,
 }
 
 static void
-test_attach_bounds (Fixture       *fixture,
-                    gconstpointer  data)
+test_attach_bounds (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) old = _lsobs_run_info_new (NULL, "old", LSOBS_RUN_TYPE_CHAIN);
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
@@ -714,8 +676,7 @@ test_attach_bounds (Fixture       *fixture,
 /* What waits for ends is bounded for all runs together, and an end that never comes
  * makes room again. */
 static void
-test_attach_bounds_of_all (Fixture       *fixture,
-                           gconstpointer  data)
+test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   LsobsRunInfo *other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN);
@@ -744,8 +705,7 @@ test_attach_bounds_of_all (Fixture       *fixture,
 }
 
 static void
-test_attach_wake (Fixture       *fixture,
-                  gconstpointer  data)
+test_attach_wake (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
   LsobsWake wake;
@@ -760,13 +720,12 @@ test_attach_wake (Fixture       *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
 #define ADD(path, bounds, func) \
-  g_test_add ("/queue/" path, Fixture, bounds, set_up, func, tear_down)
+ g_test_add ("/queue/" path, Fixture, bounds, set_up, func, tear_down)
   ADD ("bound/one", &one, test_capacity_one);
   ADD ("bound/drop-oldest", &three, test_drop_oldest);
   ADD ("bound/bytes", &bytes, test_bytes);

@@ -19,20 +19,19 @@
 
 typedef struct
 {
-  char *agent;          /* (owned) path of the program */
-  char *receiver;       /* (owned) */
+  char *agent;           /* (owned) path of the program */
+  char *receiver;        /* (owned) */
   TestServer *langsmith; /* (owned) */
-  TestServer *model;    /* (owned) (nullable) NULL for the scripted one */
+  TestServer *model;     /* (owned) (nullable) NULL for the scripted one */
 
   int exit_code;
-  char *output;         /* (owned) of the last run */
-  char *messages;       /* (owned) what it said on stderr */
+  char *output;   /* (owned) of the last run */
+  char *messages; /* (owned) what it said on stderr */
   double seconds;
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data G_GNUC_UNUSED)
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *dir = g_getenv ("LSOBS_EXAMPLES_DIR");
 
@@ -42,8 +41,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_server_free (fixture->langsmith);
   g_clear_pointer (&fixture->model, test_server_free);
@@ -87,9 +85,7 @@ new_traced_launcher (const char *endpoint)
 
 /* Waits for the end of a program; test_result_wait () limits the time. */
 static void
-run (Fixture             *fixture,
-     GSubprocessLauncher *launcher,
-     const char * const  *argv)
+run (Fixture *fixture, GSubprocessLauncher *launcher, const char *const *argv)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GSubprocess) process = g_subprocess_launcher_spawnv (launcher, argv, &error);
@@ -101,21 +97,20 @@ run (Fixture             *fixture,
   g_clear_pointer (&fixture->messages, g_free);
 
   g_subprocess_communicate_utf8_async (process, NULL, NULL, test_result_cb, &result);
-  g_subprocess_communicate_utf8_finish (process, test_result_wait (&result), &fixture->output, &fixture->messages,
-                                        &error);
+  g_subprocess_communicate_utf8_finish (process, test_result_wait (&result), &fixture->output,
+                                        &fixture->messages, &error);
   g_assert_no_error (error);
 
   fixture->seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
-  g_test_message ("%s: %.2f s\n%s%s", argv[0], fixture->seconds, fixture->output, fixture->messages);
+  g_test_message ("%s: %.2f s\n%s%s", argv[0], fixture->seconds, fixture->output,
+                  fixture->messages);
   /* A crash is a signal. */
   g_assert_true (g_subprocess_get_if_exited (process));
   fixture->exit_code = g_subprocess_get_exit_status (process);
 }
 
 static void
-run_agent (Fixture             *fixture,
-           GSubprocessLauncher *launcher,
-           const char          *question)
+run_agent (Fixture *fixture, GSubprocessLauncher *launcher, const char *question)
 {
   const char *argv[] = { fixture->agent, "--question", question, NULL };
 
@@ -126,10 +121,10 @@ run_agent (Fixture             *fixture,
 
 /* Runs it against a model that answers @reply for ever. */
 static void
-run_agent_with_model (Fixture   *fixture,
-                      TestReply  reply)
+run_agent_with_model (Fixture *fixture, TestReply reply)
 {
-  g_autoptr (GSubprocessLauncher) launcher = new_traced_launcher (test_server_get_url (fixture->langsmith));
+  g_autoptr (GSubprocessLauncher) launcher =
+      new_traced_launcher (test_server_get_url (fixture->langsmith));
   g_autofree char *base_url = NULL;
 
   if (fixture->model == NULL)
@@ -145,8 +140,7 @@ run_agent_with_model (Fixture   *fixture,
 }
 
 static void
-assert_matches (const char *text,
-                const char *pattern)
+assert_matches (const char *text, const char *pattern)
 {
   if (!g_regex_match_simple (pattern, text, G_REGEX_MULTILINE, 0))
     g_error ("no /%s/ in: %s", pattern, text);
@@ -156,8 +150,7 @@ assert_matches (const char *text,
 
 /* (transfer container) (element-type WireRun) */
 static GPtrArray *
-dup_runs_of_type (WireTree   *tree,
-                  const char *run_type)
+dup_runs_of_type (WireTree *tree, const char *run_type)
 {
   GPtrArray *runs = wire_tree_dup_runs (tree);
 
@@ -197,8 +190,7 @@ build_trace (Fixture *fixture)
 }
 
 static WireRun *
-get_parent (WireTree *tree,
-            WireRun  *wire_run)
+get_parent (WireTree *tree, WireRun *wire_run)
 {
   WireRun *parent = wire_tree_lookup (tree, wire_run->parent_id);
 
@@ -207,8 +199,7 @@ get_parent (WireTree *tree,
 }
 
 static gint64
-get_int (WireRun    *wire_run,
-         const char *path)
+get_int (WireRun *wire_run, const char *path)
 {
   JsonNode *node = wire_run_get (wire_run, path);
 
@@ -219,9 +210,7 @@ get_int (WireRun    *wire_run,
 
 /* Each call of the model is a child of the agent's run, with its model and tokens. */
 static void
-assert_model_runs (WireTree   *tree,
-                   guint       n,
-                   const char *model_name)
+assert_model_runs (WireTree *tree, guint n, const char *model_name)
 {
   g_autoptr (GPtrArray) runs = dup_runs_of_type (tree, "llm");
 
@@ -231,11 +220,11 @@ assert_model_runs (WireTree   *tree,
       WireRun *wire_run = g_ptr_array_index (runs, i);
 
       g_assert_cmpstr (get_parent (tree, wire_run)->name, ==, "agent");
-      g_assert_cmpstr (wire_run_get_string (wire_run, "extra.metadata.ls_model_name"), ==, model_name);
+      g_assert_cmpstr (wire_run_get_string (wire_run, "extra.metadata.ls_model_name"), ==,
+                       model_name);
       g_assert_cmpint (get_int (wire_run, "extra.metadata.usage_metadata.input_tokens"), >, 0);
       g_assert_cmpint (get_int (wire_run, "extra.metadata.usage_metadata.output_tokens"), >, 0);
-      g_assert_cmpint (get_int (wire_run, "extra.metadata.usage_metadata.total_tokens"),
-                       ==,
+      g_assert_cmpint (get_int (wire_run, "extra.metadata.usage_metadata.total_tokens"), ==,
                        get_int (wire_run, "extra.metadata.usage_metadata.input_tokens") +
                            get_int (wire_run, "extra.metadata.usage_metadata.output_tokens"));
       g_assert_nonnull (wire_run_get (wire_run, "inputs.messages"));
@@ -246,8 +235,7 @@ assert_model_runs (WireTree   *tree,
 /* --- tests --------------------------------------------------------------------------------- */
 
 static void
-test_trace (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_trace (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -288,8 +276,7 @@ test_trace (Fixture       *fixture,
 }
 
 static void
-test_calculation (Fixture       *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_calculation (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -301,14 +288,15 @@ test_calculation (Fixture       *fixture,
 
   tree = build_trace (fixture);
   g_assert_cmpint (get_int (wire_tree_find (tree, "calculator"), "outputs.result"), ==, 20);
-  g_assert_nonnull (strstr (wire_run_get_string (wire_tree_get_root (tree), "outputs.answer"), "20"));
+  g_assert_nonnull (
+      strstr (wire_run_get_string (wire_tree_get_root (tree), "outputs.answer"), "20"));
 }
 
 /* What the calculator makes of expressions, as the model gets to know it. */
 static void
-test_expressions (Fixture       *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_expressions (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+  /* clang-format off */
   static const struct { const char *question; const char *answer; } cases[] = {
     { "2 + 3 * 4", "2 + 3 * 4 = 14." },
     { "8 / 4 / 2", "8 / 4 / 2 = 1." },
@@ -323,6 +311,7 @@ test_expressions (Fixture       *fixture,
     { "2 (3) + 1", "The tool failed: expected an operator at character 3." },
     { "no sums today", "The time is " },
   };
+  /* clang-format on */
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -335,8 +324,7 @@ test_expressions (Fixture       *fixture,
 }
 
 static void
-test_endpoint_down (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_endpoint_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
   g_autoptr (TestServer) gone = NULL;
@@ -354,12 +342,11 @@ test_endpoint_down (Fixture       *fixture,
 }
 
 static void
-test_unauthorized (Fixture       *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_unauthorized (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
 
-  test_server_push (fixture->langsmith, NULL, (TestReply) { .status = 401, .repeat = -1 });
+  test_server_push (fixture->langsmith, NULL, (TestReply){ .status = 401, .repeat = -1 });
   launcher = new_traced_launcher (test_server_get_url (fixture->langsmith));
   run_agent (fixture, launcher, "what is (2+3)*4?");
   g_assert_cmpint (fixture->exit_code, ==, 0);
@@ -370,8 +357,7 @@ test_unauthorized (Fixture       *fixture,
 }
 
 static void
-test_untraced (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_untraced (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
 
@@ -383,8 +369,8 @@ test_untraced (Fixture       *fixture,
   g_assert_null (strstr (fixture->messages, "Traced"));
 
   /* a key alone is not the wish to be traced */
-  g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", test_server_get_url (fixture->langsmith),
-                                TRUE);
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT",
+                                test_server_get_url (fixture->langsmith), TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_API_KEY", API_KEY, TRUE);
   run_agent (fixture, launcher, "what is (2+3)*4?");
   g_assert_cmpint (fixture->exit_code, ==, 0);
@@ -413,8 +399,7 @@ test_untraced (Fixture       *fixture,
 
 /* The root, the agent and the call of the model have failed, all with @text. */
 static void
-assert_failed_trace (Fixture    *fixture,
-                     const char *text)
+assert_failed_trace (Fixture *fixture, const char *text)
 {
   g_autoptr (WireTree) tree = build_trace (fixture);
   const char *names[] = { "react-agent", "agent", "chat" };
@@ -437,25 +422,26 @@ assert_failed_trace (Fixture    *fixture,
 }
 
 static void
-test_model_fails (Fixture       *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_model_fails (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) requests = NULL;
 
   run_agent_with_model (fixture,
-                        (TestReply) { .status = 500, .body = "{\"error\":{\"message\":\"out of memory\"}}" });
+                        (TestReply){ .status = 500,
+                                     .body = "{\"error\":{\"message\":\"out of memory\"}}" });
   assert_failed_trace (fixture, "the model answered 500: out of memory");
 
   requests = test_server_dup_requests (fixture->model);
   g_assert_cmpuint (requests->len, ==, 1);
-  g_assert_cmpstr (test_request_get_header (g_ptr_array_index (requests, 0), "Authorization"), ==, "Bearer sk-test");
+  g_assert_cmpstr (test_request_get_header (g_ptr_array_index (requests, 0), "Authorization"), ==,
+                   "Bearer sk-test");
 }
 
 static void
-test_model_is_malformed (Fixture       *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_model_is_malformed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *deep = g_strnfill (1000 * 1000, '[');
+  /* clang-format off */
   const struct { const char *body; const char *text; } cases[] = {
     { "{\"choices\":[", "no JSON object" },
     { " ", "no JSON object" },
@@ -471,10 +457,11 @@ test_model_is_malformed (Fixture       *fixture,
     { "{\"choices\":[{\"message\":{\"content\":[1],\"tool_calls\":7}}],\"usage\":{\"total_tokens\":{}}}",
       "said nothing" },
   };
+  /* clang-format on */
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      run_agent_with_model (fixture, (TestReply) { .status = 200, .body = cases[i].body });
+      run_agent_with_model (fixture, (TestReply){ .status = 200, .body = cases[i].body });
       g_assert_cmpint (fixture->exit_code, ==, 1);
       assert_matches (fixture->messages, "^No answer: ");
       g_assert_nonnull (strstr (fixture->messages, cases[i].text));
@@ -487,25 +474,23 @@ test_model_is_malformed (Fixture       *fixture,
 }
 
 static void
-test_model_is_gone (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_model_is_gone (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  run_agent_with_model (fixture, (TestReply) { .mode = TEST_REPLY_RESET });
+  run_agent_with_model (fixture, (TestReply){ .mode = TEST_REPLY_RESET });
   assert_failed_trace (fixture, "the model cannot be asked");
 }
 
 static void
-test_endless_calls (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_endless_calls (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char answer[] =
-    "{\"model\":\"test-model\",\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":["
-    "{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"clock\",\"arguments\":\"{}\"}}]}}],"
-    "\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}";
+      "{\"model\":\"test-model\",\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":["
+      "{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"clock\",\"arguments\":\"{}\"}}]}}],"
+      "\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}";
   g_autoptr (WireTree) tree = NULL;
   g_autoptr (GPtrArray) tools = NULL;
 
-  run_agent_with_model (fixture, (TestReply) { .status = 200, .body = answer });
+  run_agent_with_model (fixture, (TestReply){ .status = 200, .body = answer });
   g_assert_cmpint (fixture->exit_code, ==, 1);
   g_assert_nonnull (strstr (fixture->messages, "no answer after 8 turns"));
 
@@ -520,29 +505,32 @@ test_endless_calls (Fixture       *fixture,
 
 /* Calls that no tool can serve are answered with an error that the model can read. */
 static void
-test_tool_errors (Fixture       *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_tool_errors (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char answer[] =
-    "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"tool_calls\":["
-    "{\"id\":\"a\",\"function\":{\"name\":\"calculator\",\"arguments\":\"{\\\"expression\\\":\\\"1/0\\\"}\"}},"
-    "{\"id\":\"b\",\"function\":{\"name\":\"calculator\",\"arguments\":{\"expression\":\"6*7\"}}},"
-    "{\"id\":\"c\",\"function\":{\"name\":\"calculator\",\"arguments\":\"{broken\"}},"
-    "{\"id\":\"d\",\"function\":{\"name\":\"teleport\"}},"
-    "{\"function\":{\"name\":\"clock\",\"arguments\":\"{\\\"timezone\\\":\\\"Mars/Olympus\\\"}\"}},"
-    "null]}}]}";
+      "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"tool_calls\":["
+      "{\"id\":\"a\",\"function\":{\"name\":\"calculator\",\"arguments\":\"{\\\"expression\\\":\\\"1/0\\\"}\"}},"
+      "{\"id\":\"b\",\"function\":{\"name\":\"calculator\",\"arguments\":{\"expression\":\"6*7\"}}},"
+      "{\"id\":\"c\",\"function\":{\"name\":\"calculator\",\"arguments\":\"{broken\"}},"
+      "{\"id\":\"d\",\"function\":{\"name\":\"teleport\"}},"
+      "{\"function\":{\"name\":\"clock\",\"arguments\":\"{\\\"timezone\\\":\\\"Mars/Olympus\\\"}\"}},"
+      "null]}}]}";
+  /* clang-format off */
   static const char *errors[] = {
     "division by zero", "no JSON object", "no tool named teleport", "unknown time zone Mars/Olympus",
     "no tool named unknown"
   };
-  static const char final[] = "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"I give up.\"}}]}";
+  /* clang-format on */
+  static const char final[] =
+      "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"I give up.\"}}]}";
   g_autoptr (WireTree) tree = NULL;
   g_autoptr (GPtrArray) tools = NULL;
   g_autofree char *text = NULL;
 
   fixture->model = test_server_new ();
-  test_server_push (fixture->model, "/v1/chat/completions", (TestReply) { .status = 200, .body = answer });
-  run_agent_with_model (fixture, (TestReply) { .status = 200, .body = final });
+  test_server_push (fixture->model, "/v1/chat/completions",
+                    (TestReply){ .status = 200, .body = answer });
+  run_agent_with_model (fixture, (TestReply){ .status = 200, .body = final });
   g_assert_cmpint (fixture->exit_code, ==, 0);
   g_assert_cmpstr (fixture->output, ==, "I give up.\n");
 
@@ -566,20 +554,20 @@ test_tool_errors (Fixture       *fixture,
 }
 
 static void
-test_options (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_options (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
 
   launcher = new_launcher ();
-  run (fixture, launcher, (const char *[]) { fixture->agent, "--help", NULL });
+  run (fixture, launcher, (const char *[]){ fixture->agent, "--help", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 0);
   g_assert_nonnull (strstr (fixture->output, "--question"));
-  run (fixture, launcher, (const char *[]) { fixture->agent, "--nonsense", NULL });
+  run (fixture, launcher, (const char *[]){ fixture->agent, "--nonsense", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 2);
-  run (fixture, launcher, (const char *[]) { fixture->agent, "question", NULL });
+  run (fixture, launcher, (const char *[]){ fixture->agent, "question", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 2);
-  run (fixture, launcher, (const char *[]) { fixture->agent, "--verbose", "--question", "1+1", NULL });
+  run (fixture, launcher,
+       (const char *[]){ fixture->agent, "--verbose", "--question", "1+1", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 0);
   g_assert_nonnull (strstr (fixture->messages, "calculator {\"expression\":\"1+1\"}"));
 }
@@ -587,16 +575,14 @@ test_options (Fixture       *fixture,
 /* --- the receiver -------------------------------------------------------------------------- */
 
 static void
-test_receiver (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_receiver (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
 
   launcher = new_launcher ();
-  run (fixture,
-       launcher,
-       (const char *[]) { fixture->receiver, "--strict", "--",
-                          fixture->agent, "--question", "what is (2+3)*4?", NULL });
+  run (fixture, launcher,
+       (const char *[]){ fixture->receiver, "--strict", "--", fixture->agent, "--question",
+                         "what is (2+3)*4?", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 0);
 
   assert_matches (fixture->output, "^trace [0-9a-f-]{36}  project trace-receiver$");
@@ -604,7 +590,8 @@ test_receiver (Fixture       *fixture,
   assert_matches (fixture->output, "^│  in +\\{\"question\":\"what is \\(2\\+3\\)\\*4\\?\"\\}$");
   assert_matches (fixture->output, "^├─ chain agent ok \\+[0-9.]+ ms [0-9.]+ ms$");
   assert_matches (fixture->output, "^│  ├─ llm chat ok \\+[0-9.]+ ms [0-9.]+ ms$");
-  assert_matches (fixture->output, "^│  │ +model +scripted scripted, [0-9]+ \\+ [0-9]+ = [0-9]+ tokens$");
+  assert_matches (fixture->output,
+                  "^│  │ +model +scripted scripted, [0-9]+ \\+ [0-9]+ = [0-9]+ tokens$");
   assert_matches (fixture->output, "^│  ├─ tool calculator ok \\+[0-9.]+ ms [0-9.]+ ms$");
   assert_matches (fixture->output, "^│  │ +out +\\{\"result\":20\\}$");
   assert_matches (fixture->output, "^│  └─ tool clock ok ");
@@ -616,28 +603,28 @@ test_receiver (Fixture       *fixture,
 }
 
 static void
-test_receiver_exit_code (Fixture       *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_receiver_exit_code (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
   g_autofree char *base_url = NULL;
 
   launcher = new_launcher ();
-  run (fixture, launcher, (const char *[]) { fixture->receiver, "--", "sh", "-c", "exit 7", NULL });
+  run (fixture, launcher, (const char *[]){ fixture->receiver, "--", "sh", "-c", "exit 7", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 7);
   g_assert_cmpstr (fixture->output, ==, "0 runs in 0 traces, 0 pending, 0 requests\n");
 
-  run (fixture, launcher, (const char *[]) { fixture->receiver, "--", "/nonexistent/program", NULL });
+  run (fixture, launcher,
+       (const char *[]){ fixture->receiver, "--", "/nonexistent/program", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 127);
-  run (fixture, launcher, (const char *[]) { fixture->receiver, "--port", "70000", NULL });
+  run (fixture, launcher, (const char *[]){ fixture->receiver, "--port", "70000", NULL });
   g_assert_cmpint (fixture->exit_code, ==, 2);
 
   /* a trace of a failure is shown with the whole error */
   fixture->model = test_server_new ();
-  test_server_push (fixture->model, NULL, (TestReply) { .status = 503, .repeat = -1 });
+  test_server_push (fixture->model, NULL, (TestReply){ .status = 503, .repeat = -1 });
   base_url = g_strconcat (test_server_get_url (fixture->model), "/v1", NULL);
   g_subprocess_launcher_setenv (launcher, "OPENAI_BASE_URL", base_url, TRUE);
-  run (fixture, launcher, (const char *[]) { fixture->receiver, "--", fixture->agent, NULL });
+  run (fixture, launcher, (const char *[]){ fixture->receiver, "--", fixture->agent, NULL });
   g_assert_cmpint (fixture->exit_code, ==, 1);
   assert_matches (fixture->output, "^chain react-agent error ");
   assert_matches (fixture->output, "^   └─ llm chat error ");
@@ -647,11 +634,10 @@ test_receiver_exit_code (Fixture       *fixture,
 
 /* Posts @body to @url; returns the status of the answer. */
 static guint
-post (const char *url,
-      const char *content_type,
-      const char *body)
+post (const char *url, const char *content_type, const char *body)
 {
-  g_autoptr (SoupSession) session = soup_session_new_with_options ("timeout", TEST_TIMEOUT_MS / 1000, NULL);
+  g_autoptr (SoupSession) session =
+      soup_session_new_with_options ("timeout", TEST_TIMEOUT_MS / 1000, NULL);
   g_autoptr (SoupMessage) message = soup_message_new (SOUP_METHOD_POST, url);
   g_autoptr (GBytes) bytes = g_bytes_new (body, strlen (body));
   g_autoptr (GBytes) answer = NULL;
@@ -666,15 +652,15 @@ post (const char *url,
 
 /* A receiver of its own, that serves until it is interrupted. Returns (transfer full) its URL. */
 static char *
-start_receiver (Fixture      *fixture,
-                GSubprocess **process)
+start_receiver (Fixture *fixture, GSubprocess **process)
 {
   g_autoptr (GSubprocessLauncher) launcher = new_launcher ();
   g_autoptr (GDataInputStream) messages = NULL;
   g_autoptr (GError) error = NULL;
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autofree char *line = NULL;
-  g_autoptr (GRegex) regex = g_regex_new ("LANGSMITH_ENDPOINT=(http://127\\.0\\.0\\.1:[0-9]+) ", 0, 0, NULL);
+  g_autoptr (GRegex) regex =
+      g_regex_new ("LANGSMITH_ENDPOINT=(http://127\\.0\\.0\\.1:[0-9]+) ", 0, 0, NULL);
   g_autoptr (GMatchInfo) match = NULL;
 
   *process = g_subprocess_launcher_spawn (launcher, &error, fixture->receiver, NULL);
@@ -683,7 +669,8 @@ start_receiver (Fixture      *fixture,
   messages = g_data_input_stream_new (g_subprocess_get_stderr_pipe (*process));
   g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (messages), FALSE);
   g_data_input_stream_read_line_async (messages, G_PRIORITY_DEFAULT, NULL, test_result_cb, &result);
-  line = g_data_input_stream_read_line_finish_utf8 (messages, test_result_wait (&result), NULL, &error);
+  line = g_data_input_stream_read_line_finish_utf8 (messages, test_result_wait (&result), NULL,
+                                                    &error);
   g_assert_no_error (error);
   g_assert_true (g_regex_match (regex, line, 0, &match));
 
@@ -692,16 +679,15 @@ start_receiver (Fixture      *fixture,
 
 /* Presses Ctrl-C. */
 static void
-interrupt_receiver (Fixture     *fixture,
-                    GSubprocess *process)
+interrupt_receiver (Fixture *fixture, GSubprocess *process)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
 
   g_subprocess_send_signal (process, SIGINT);
   g_subprocess_communicate_utf8_async (process, NULL, NULL, test_result_cb, &result);
-  g_subprocess_communicate_utf8_finish (process, test_result_wait (&result), &fixture->output, &fixture->messages,
-                                        &error);
+  g_subprocess_communicate_utf8_finish (process, test_result_wait (&result), &fixture->output,
+                                        &fixture->messages, &error);
   g_assert_no_error (error);
   g_test_message ("%s%s", fixture->output, fixture->messages);
   g_assert_true (g_subprocess_get_if_exited (process));
@@ -709,14 +695,13 @@ interrupt_receiver (Fixture     *fixture,
 }
 
 static void
-test_receiver_live (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_receiver_live (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char pending[] =
-    "{\"id\":\"019a1f6f-4f80-7000-8000-000000000001\",\"trace_id\":\"019a1f6f-4f80-7000-8000-000000000001\","
-    "\"dotted_order\":\"20251026T091500000000Z019a1f6f-4f80-7000-8000-000000000001\",\"name\":\"evil\\u001b[31m\","
-    "\"run_type\":\"chain\",\"start_time\":\"2025-10-26T09:15:00.000000Z\",\"inputs\":{\"q\":\"a\\u202eb\"},"
-    "\"session_name\":\"p\"}";
+      "{\"id\":\"019a1f6f-4f80-7000-8000-000000000001\",\"trace_id\":\"019a1f6f-4f80-7000-8000-000000000001\","
+      "\"dotted_order\":\"20251026T091500000000Z019a1f6f-4f80-7000-8000-000000000001\",\"name\":\"evil\\u001b[31m\","
+      "\"run_type\":\"chain\",\"start_time\":\"2025-10-26T09:15:00.000000Z\",\"inputs\":{\"q\":\"a\\u202eb\"},"
+      "\"session_name\":\"p\"}";
   g_autoptr (GSubprocess) process = NULL;
   g_autofree char *url = NULL;
   g_autofree char *runs_url = NULL;
@@ -742,8 +727,7 @@ test_receiver_live (Fixture       *fixture,
 
 /* Two agents, one after the other, in one receiver. */
 static void
-test_receiver_many (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_receiver_many (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocess) process = NULL;
   g_autofree char *url = NULL;
@@ -771,8 +755,7 @@ test_missing (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -25,67 +25,98 @@ typedef enum
 {
   FATE_DELIVERED,
   FATE_LOST,
-  FATE_KEPT,     /* and delivered when the service takes them again */
+  FATE_KEPT, /* and delivered when the service takes them again */
 } Fate;
 
-static const char * const fate_names[] = { "delivered", "lost", "kept" };
+static const char *const fate_names[] = { "delivered", "lost", "kept" };
 
 typedef struct
 {
   const char *path;
   TestReply reply;
-  guint n_requests;        /* while the service refuses everything */
-  gint64 shortest;         /* ms from the first of them to the last */
+  guint n_requests; /* while the service refuses everything */
+  gint64 shortest;  /* ms from the first of them to the last */
   gint64 longest;
   Fate fate;
-  LsobsDropReason reason;  /* of what is lost */
-  LsobsState state;        /* then */
-  guint n_passing;         /* delivered when only the first two requests are refused */
-  const char *message;     /* (nullable) what the user is told */
+  LsobsDropReason reason; /* of what is lost */
+  LsobsState state;       /* then */
+  guint n_passing;        /* delivered when only the first two requests are refused */
+  const char *message;    /* (nullable) what the user is told */
 } Row;
 
 /* Five attempts with 20, 40, 80 and 160 ms between, of which chance takes half at the most. */
 #define RETRIED(status) \
-  5, 150, 300, FATE_LOST, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_DEGRADED, N_RUNS, status
+ 5, 150, 300, FATE_LOST, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_DEGRADED, N_RUNS, status
 #define BISECTED(status) \
-  N_HALVINGS, 0, 0, FATE_LOST, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_OK, N_RUNS, NULL
+ N_HALVINGS, 0, 0, FATE_LOST, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_OK, N_RUNS, NULL
 #define DROPPED(status) \
-  1, 0, 0, FATE_LOST, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_DEGRADED, 0, status
-#define PAUSED(reason, message) \
-  1, 0, 0, FATE_LOST, reason, LSOBS_STATE_PAUSED, 0, message
+ 1, 0, 0, FATE_LOST, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_DEGRADED, 0, status
+#define PAUSED(reason, message) 1, 0, 0, FATE_LOST, reason, LSOBS_STATE_PAUSED, 0, message
 
 static const Row rows[] = {
-  { "302", { .status = 302, .headers = "Location: http://127.0.0.1:1/" },
+  { "302",
+    { .status = 302, .headers = "Location: http://127.0.0.1:1/" },
     PAUSED (LSOBS_DROP_REASON_WRONG_ADDRESS, "redirect") },
-  { "307", { .status = 307, .headers = "Location: http://127.0.0.1:1/" },
+  { "307",
+    { .status = 307, .headers = "Location: http://127.0.0.1:1/" },
     PAUSED (LSOBS_DROP_REASON_WRONG_ADDRESS, "redirect") },
   { "400", { .status = 400 }, BISECTED ("400") },
   { "401", { .status = 401 }, PAUSED (LSOBS_DROP_REASON_UNAUTHORIZED, "API key") },
   { "402", { .status = 402 }, DROPPED ("402") },
-  { "403", { .status = 403, .body = "<html>Forbidden</html>" },
+  { "403",
+    { .status = 403, .body = "<html>Forbidden</html>" },
     PAUSED (LSOBS_DROP_REASON_UNAUTHORIZED, "API key") },
-  { "403-workspace", { .status = 403, .body = "{\"error\":\"org_scoped_key_requires_workspace\"}" },
+  { "403-workspace",
+    { .status = 403, .body = "{\"error\":\"org_scoped_key_requires_workspace\"}" },
     PAUSED (LSOBS_DROP_REASON_UNAUTHORIZED, "set the workspace id") },
   { "405", { .status = 405 }, DROPPED ("405") },
   { "408", { .status = 408 }, RETRIED ("408") },
-  { "409", { .status = 409 }, N_HALVINGS, 0, 0, FATE_DELIVERED, LSOBS_DROP_REASON_REJECTED,
-    LSOBS_STATE_OK, N_RUNS, NULL },
+  { "409",
+    { .status = 409 },
+    N_HALVINGS,
+    0,
+    0,
+    FATE_DELIVERED,
+    LSOBS_DROP_REASON_REJECTED,
+    LSOBS_STATE_OK,
+    N_RUNS,
+    NULL },
   /* each alone is tried once more without its payloads */
-  { "413", { .status = 413 }, N_HALVINGS + N_RUNS, 0, 0, FATE_LOST, LSOBS_DROP_REASON_TOO_LARGE,
-    LSOBS_STATE_OK, N_RUNS, NULL },
+  { "413",
+    { .status = 413 },
+    N_HALVINGS + N_RUNS,
+    0,
+    0,
+    FATE_LOST,
+    LSOBS_DROP_REASON_TOO_LARGE,
+    LSOBS_STATE_OK,
+    N_RUNS,
+    NULL },
   { "415", { .status = 415 }, DROPPED ("415") },
   { "422", { .status = 422 }, BISECTED ("422") },
   { "425", { .status = 425 }, RETRIED ("425") },
   { "429", { .status = 429 }, RETRIED ("429") },
   { "429-retry-after-0", { .status = 429, .headers = "Retry-After: 0" }, RETRIED ("429") },
-  { "429-retry-after-past", { .status = 429, .headers = "Retry-After: Thu, 01 Jan 1970 00:00:00 GMT" },
+  { "429-retry-after-past",
+    { .status = 429, .headers = "Retry-After: Thu, 01 Jan 1970 00:00:00 GMT" },
     RETRIED ("429") },
   { "429-retry-after-garbage", { .status = 429, .headers = "Retry-After: soon" }, RETRIED ("429") },
-  { "429-rate", { .status = 429, .body = "{\"detail\":\"Rate limit exceeded\"}" }, RETRIED ("429") },
-  { "429-quota", { .status = 429, .body = "{\"detail\":\"Monthly unique traces usage limit exceeded\"}" },
+  { "429-rate",
+    { .status = 429, .body = "{\"detail\":\"Rate limit exceeded\"}" },
+    RETRIED ("429") },
+  { "429-quota",
+    { .status = 429, .body = "{\"detail\":\"Monthly unique traces usage limit exceeded\"}" },
     PAUSED (LSOBS_DROP_REASON_QUOTA, "usage limit") },
-  { "429-hour", { .status = 429, .body = "{\"detail\":\"Hourly events limit exceeded\"}" },
-    1, 0, 0, FATE_KEPT, LSOBS_DROP_REASON_QUOTA, LSOBS_STATE_PAUSED, N_RUNS, "this hour" },
+  { "429-hour",
+    { .status = 429, .body = "{\"detail\":\"Hourly events limit exceeded\"}" },
+    1,
+    0,
+    0,
+    FATE_KEPT,
+    LSOBS_DROP_REASON_QUOTA,
+    LSOBS_STATE_PAUSED,
+    N_RUNS,
+    "this hour" },
   { "499", { .status = 499 }, RETRIED ("499") },
   { "500", { .status = 500 }, RETRIED ("500") },
   { "501", { .status = 501 }, DROPPED ("501") },
@@ -98,8 +129,7 @@ static const Row rows[] = {
 };
 
 static void
-set_up (TestFixture   *fixture,
-        gconstpointer  data)
+set_up (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (fixture, data);
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_MULTIPART);
@@ -129,15 +159,15 @@ is_flushed (gpointer data)
 /* The service is well again: what comes now arrives, and so does what was kept, when the pause is over,
  * if there is one. */
 static void
-assert_recovers (TestFixture *fixture,
-                 guint        n_before)
+assert_recovers (TestFixture *fixture, guint n_before)
 {
   g_autoptr (WireTree) tree = NULL;
 
   for (guint i = 0; i < N_RUNS; i++)
     test_emit (fixture->exporter, "later");
   g_assert_true (test_wait_until (is_flushed, fixture->exporter, TEST_TIMEOUT_MS));
-  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, n_before + N_RUNS);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==,
+                    n_before + N_RUNS);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
   test_assert_books (fixture->exporter);
   tree = test_server_build_tree (fixture->server);
@@ -145,18 +175,14 @@ assert_recovers (TestFixture *fixture,
 }
 
 static void
-print_row (const char *label,
-           guint       n_attempts,
-           gint64      waited,
-           const char *fate)
+print_row (const char *label, guint n_attempts, gint64 waited, const char *fate)
 {
   g_test_message ("%s | %u | %" G_GINT64_FORMAT " | %s", label, n_attempts, waited, fate);
 }
 
 /* Nothing is taken until the fate is decided. */
 static void
-test_refused (TestFixture   *fixture,
-              gconstpointer  data)
+test_refused (TestFixture *fixture, gconstpointer data)
 {
   const Row *row = data;
   TestReply reply = row->reply;
@@ -202,7 +228,7 @@ test_refused (TestFixture   *fixture,
     }
 
   test_server_clear (fixture->server);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 202, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 202, .repeat = -1 });
   fixture->is_free = TRUE;
   for (guint i = 0; i < N_RUNS; i++)
     test_emit (fixture->exporter, "later");
@@ -214,8 +240,7 @@ test_refused (TestFixture   *fixture,
 
 /* Only the first two requests meet with a refusal. */
 static void
-test_passing (TestFixture   *fixture,
-              gconstpointer  data)
+test_passing (TestFixture *fixture, gconstpointer data)
 {
   const Row *row = data;
   TestReply reply = row->reply;
@@ -247,14 +272,13 @@ test_passing (TestFixture   *fixture,
 
 /* Not one endpoint is there: each run is tried alone at last. */
 static void
-test_not_found (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_not_found (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_AUTO);
   lsobs_config_set_max_in_flight (fixture->config, 1);
   _lsobs_config_peek_protocol (fixture->config)->first_pause = 2000;
   test_fixture_start (fixture);
-  test_server_push (fixture->server, "/runs", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs", (TestReply){ .status = 404, .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   print_row ("404 everywhere", test_server_count_requests (fixture->server, NULL),
@@ -277,20 +301,18 @@ test_not_found (TestFixture   *fixture,
 typedef struct
 {
   guint status;
-  guint n;          /* runs */
-  guint bad;        /* which one of them */
+  guint n;   /* runs */
+  guint bad; /* which one of them */
 } BadRun;
 
 static const BadRun bad_runs[] = {
-  { 400, 1, 0 }, { 400, 2, 0 }, { 400, 2, 1 }, { 422, 3, 1 }, { 422, 7, 6 }, { 400, 10, 0 },
-  { 422, 10, 4 }, { 400, 50, 0 }, { 422, 50, 17 }, { 400, 50, 49 },
+  { 400, 1, 0 },  { 400, 2, 0 },  { 400, 2, 1 },  { 422, 3, 1 },   { 422, 7, 6 },
+  { 400, 10, 0 }, { 422, 10, 4 }, { 400, 50, 0 }, { 422, 50, 17 }, { 400, 50, 49 },
 };
 
 /* Called in the server's thread. */
 static gboolean
-refuse_bad_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
+refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   if (!test_bytes_contain (request->body, "\"bad\""))
     return FALSE;
@@ -301,8 +323,7 @@ refuse_bad_cb (TestRequest *request,
 
 /* It dies alone, and to find it takes no more requests than there are halves. */
 static void
-test_bad_run (TestFixture   *fixture,
-              gconstpointer  data)
+test_bad_run (TestFixture *fixture, gconstpointer data)
 {
   const BadRun *row = data;
   g_autofree char *label = g_strdup_printf ("%u for run %u of %u", row->status, row->bad, row->n);
@@ -334,7 +355,7 @@ typedef struct
 {
   const char *path;
   const char *retry_after;
-  gint64 delay;            /* ms */
+  gint64 delay; /* ms */
 } AfterRow;
 
 static const AfterRow after_rows[] = {
@@ -347,20 +368,20 @@ static const AfterRow after_rows[] = {
 /* Others wait as well, a flush does not wait that long, and nothing is lost by it: the last attempt
  * comes before the end of a shutdown. */
 static void
-test_retry_after (TestFixture   *fixture,
-                  gconstpointer  data)
+test_retry_after (TestFixture *fixture, gconstpointer data)
 {
   const AfterRow *row = data;
   g_autofree char *header = g_strconcat ("Retry-After: ", row->retry_after, NULL);
   g_autofree char *label = g_strconcat ("429, ", header, NULL);
-  g_autofree char *message = g_strdup_printf ("Attempt 1 failed, the next one comes in %" G_GINT64_FORMAT
-                                              " ms", row->delay);
+  g_autofree char *message =
+      g_strdup_printf ("Attempt 1 failed, the next one comes in %" G_GINT64_FORMAT " ms",
+                       row->delay);
   g_autoptr (GError) error = NULL;
   gint64 timeout = test_is_instrumented () ? 10000 : 1000;
   gint64 start;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 50, NULL, &error));
   g_assert_true (test_log_wait (message));
@@ -378,12 +399,11 @@ test_retry_after (TestFixture   *fixture,
 }
 
 static void
-test_retry_after_1 (TestFixture   *fixture,
-                    gconstpointer  data)
+test_retry_after_1 (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = GPOINTER_TO_UINT (data), .headers = "Retry-After: 1" });
+                    (TestReply){ .status = GPOINTER_TO_UINT (data), .headers = "Retry-After: 1" });
   test_emit_many (fixture->exporter, N_RUNS);
   test_assert_flush (fixture->exporter, N_RUNS);
   print_row ("429, Retry-After: 1", test_server_count_requests (fixture->server, NULL),
@@ -396,8 +416,7 @@ test_retry_after_1 (TestFixture   *fixture,
 /* --- nobody there -------------------------------------------------------------------------- */
 
 static void
-test_hang (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
   gint64 timeout = test_is_instrumented () ? 1000 : 100;
@@ -405,25 +424,26 @@ test_hang (TestFixture   *fixture,
 
   lsobs_config_set_request_timeout (fixture->config, timeout);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = 5 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = 5 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   n_requests = (guint) test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS);
   print_row ("no answer", n_requests, test_get_elapsed_ms (start), "lost");
   g_assert_cmpuint (n_requests, ==, 5);
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 5 * timeout + 150);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, N_RUNS);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==,
+                    N_RUNS);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_DEGRADED);
   assert_recovers (fixture, 0);
 }
 
 /* Called in the thread of the test. */
 static void
-accept_cb (SoupServer        *server G_GNUC_UNUSED,
+accept_cb (SoupServer *server G_GNUC_UNUSED,
            SoupServerMessage *message,
-           const char        *path G_GNUC_UNUSED,
-           GHashTable        *query G_GNUC_UNUSED,
-           gpointer           user_data)
+           const char *path G_GNUC_UNUSED,
+           GHashTable *query G_GNUC_UNUSED,
+           gpointer user_data)
 {
   guint *n_requests = user_data;
 
@@ -432,8 +452,7 @@ accept_cb (SoupServer        *server G_GNUC_UNUSED,
 }
 
 static void
-test_connection_refused (TestFixture   *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_connection_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *url = NULL;
   g_autoptr (GSocket) socket = test_refusing_socket_new (&url);
@@ -452,7 +471,8 @@ test_connection_refused (TestFixture   *fixture,
              test_get_elapsed_ms (start), "lost");
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 5);
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 150);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, N_RUNS);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==,
+                    N_RUNS);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_DEGRADED);
 
   /* Somebody comes home. */
@@ -464,7 +484,8 @@ test_connection_refused (TestFixture   *fixture,
   g_assert_no_error (error);
   test_emit_many (fixture->exporter, N_RUNS);
   lsobs_exporter_flush_async (fixture->exporter, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
-  g_assert_true (lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), NULL, &error));
+  g_assert_true (
+      lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (n_requests, ==, 1);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
@@ -475,15 +496,14 @@ test_connection_refused (TestFixture   *fixture,
 
 /* One request goes ahead after each pause, which is twice as long as the one before. */
 static void
-test_pause_doubles (TestFixture   *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_pause_doubles (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 gaps[3];
 
   lsobs_config_set_max_batch_size (fixture->config, 1);
   lsobs_config_set_max_in_flight (fixture->config, 4);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 401, .repeat = 4 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 401, .repeat = 4 });
   test_emit (fixture->exporter, "first");
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   g_assert_true (test_wait_until (is_flushed, fixture->exporter, TEST_TIMEOUT_MS) ||
@@ -507,15 +527,14 @@ test_pause_doubles (TestFixture   *fixture,
 
 /* A limit of the hour costs nothing but time, however often it is met; the queue stays bounded. */
 static void
-test_hour (TestFixture   *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_hour (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   _lsobs_config_peek_protocol (fixture->config)->first_pause = 20;
   lsobs_config_set_max_batch_size (fixture->config, 2);
   lsobs_config_set_queue_capacity (fixture->config, 100);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 429, .body = "hourly limit", .repeat = 7 });
+                    (TestReply){ .status = 429, .body = "hourly limit", .repeat = 7 });
   test_emit_many (fixture->exporter, 20);
   g_assert_true (test_wait_until (is_flushed, fixture->exporter, TEST_TIMEOUT_MS));
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 20);
@@ -525,28 +544,28 @@ test_hour (TestFixture   *fixture,
 
 /* What waits for the hour to end is lost with the observer, and counted. */
 static void
-test_hour_at_shutdown (TestFixture   *fixture,
-                       gconstpointer  data)
+test_hour_at_shutdown (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GMainContext) context = data != NULL ? g_main_context_new () : NULL;
 
   _lsobs_config_peek_protocol (fixture->config)->first_pause = TEST_NEVER_MS;
   test_fixture_start_in (fixture, context);
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .status = 429, .body = "hourly limit", .repeat = -1 });
+                    (TestReply){ .status = 429, .body = "hourly limit", .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT), ==, N_RUNS);
   test_emit (fixture->exporter, "later");
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 1000, NULL, NULL));
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==, N_RUNS + 1);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==,
+                    N_RUNS + 1);
 }
 
-#define ADD(path, data, test) g_test_add (path, TestFixture, data, set_up, test, test_fixture_tear_down)
+#define ADD(path, data, test) \
+ g_test_add (path, TestFixture, data, set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

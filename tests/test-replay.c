@@ -16,13 +16,12 @@
 typedef struct
 {
   TestFixture base;
-  char *dir;             /* (owned) */
-  LsobsClient *client;   /* (owned) (nullable) */
+  char *dir;           /* (owned) */
+  LsobsClient *client; /* (owned) (nullable) */
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (&fixture->base, data);
   fixture->dir = dump_make_dir ();
@@ -31,8 +30,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   if (fixture->client != NULL)
     g_assert_finalize_object (fixture->client);
@@ -56,10 +54,7 @@ get_client (Fixture *fixture)
 
 /* Returns (transfer full) (nullable) the error. */
 static GError *
-replay_dir (Fixture    *fixture,
-            const char *dir,
-            guint       n_delivered,
-            guint       n_failed)
+replay_dir (Fixture *fixture, const char *dir, guint n_delivered, guint n_failed)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   GError *error = NULL;
@@ -68,8 +63,8 @@ replay_dir (Fixture    *fixture,
   gboolean done;
 
   lsobs_client_replay_async (get_client (fixture), dir, NULL, test_result_cb, &result);
-  done = lsobs_client_replay_finish (fixture->client, test_result_wait (&result), &delivered, &failed,
-                                     &error);
+  done = lsobs_client_replay_finish (fixture->client, test_result_wait (&result), &delivered,
+                                     &failed, &error);
   g_assert_true (done == (error == NULL));
   g_assert_cmpuint (delivered, ==, n_delivered);
   g_assert_cmpuint (failed, ==, n_failed);
@@ -78,9 +73,7 @@ replay_dir (Fixture    *fixture,
 }
 
 static void
-assert_replay (Fixture *fixture,
-               guint    n_delivered,
-               guint    n_failed)
+assert_replay (Fixture *fixture, guint n_delivered, guint n_failed)
 {
   g_autoptr (GError) error = replay_dir (fixture, NULL, n_delivered, n_failed);
 
@@ -88,9 +81,7 @@ assert_replay (Fixture *fixture,
 }
 
 static void
-start_run (Fixture     *fixture,
-           LsobsRun   **run,
-           const char  *name)
+start_run (Fixture *fixture, LsobsRun **run, const char *name)
 {
   g_autoptr (JsonNode) inputs = test_new_payload ("question");
 
@@ -112,7 +103,7 @@ lose_trace (Fixture *fixture)
   g_autoptr (LsobsRun) tool = NULL;
   g_autoptr (LsobsRun) broken = NULL;
 
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
   start_run (fixture, &agent, "agent");
   flush_in_vain (fixture);
   tool = lsobs_run_start_child (agent, "tool", LSOBS_RUN_TYPE_TOOL, NULL);
@@ -130,14 +121,12 @@ lose_trace (Fixture *fixture)
 
 /* --- the way there and back ---------------------------------------------------------------- */
 
-static const char trace[] =
-  "agent chain ok\n"
-  "  tool tool ok\n"
-  "  broken tool error\n";
+static const char trace[] = "agent chain ok\n"
+                            "  tool tool ok\n"
+                            "  broken tool error\n";
 
 static void
-test_round_trip (Fixture       *fixture,
-                 gconstpointer  data)
+test_round_trip (Fixture *fixture, gconstpointer data)
 {
   LsobsIngestMode mode = (LsobsIngestMode) GPOINTER_TO_INT (data);
   g_autoptr (WireTree) tree = NULL;
@@ -173,15 +162,15 @@ test_round_trip (Fixture       *fixture,
 
 /* The observer's own client may do it, while the observer goes on. */
 static void
-test_own_client (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_own_client (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) names = NULL;
 
   test_fixture_start (&fixture->base);
   lose_trace (fixture);
   names = dump_list (fixture->dir);
-  fixture->client = g_object_ref (LSOBS_CLIENT (lsobs_exporter_get_transport (fixture->base.exporter)));
+  fixture->client =
+      g_object_ref (LSOBS_CLIENT (lsobs_exporter_get_transport (fixture->base.exporter)));
   test_emit_many (fixture->base.exporter, 20);
   assert_replay (fixture, names->len, 0);
   test_assert_flush (fixture->base.exporter, 20);
@@ -191,10 +180,10 @@ test_own_client (Fixture       *fixture,
 /* --- files --------------------------------------------------------------------------------- */
 
 #define RUN \
-  "{\"id\":\"019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4\",\"trace_id\":\"019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4\"," \
-  "\"dotted_order\":\"20260301T093015250000Z019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4\"," \
-  "\"name\":\"support-agent\",\"run_type\":\"chain\",\"session_name\":\"helpdesk\"," \
-  "\"start_time\":\"2026-03-01T09:30:15.250000Z\",\"end_time\":\"2026-03-01T09:30:15.250000Z\"}"
+ "{\"id\":\"019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4\",\"trace_id\":\"019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4\"," \
+ "\"dotted_order\":\"20260301T093015250000Z019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4\"," \
+ "\"name\":\"support-agent\",\"run_type\":\"chain\",\"session_name\":\"helpdesk\"," \
+ "\"start_time\":\"2026-03-01T09:30:15.250000Z\",\"end_time\":\"2026-03-01T09:30:15.250000Z\"}"
 
 #define BATCH "{\"post\":[" RUN "],\"patch\":[]}"
 
@@ -210,25 +199,24 @@ make_python_text (const char *boundary)
                                            boundary, (guint) strlen (RUN), boundary);
   g_autofree char *base64 = g_base64_encode ((const guchar *) body, strlen (body));
 
-  return g_strdup_printf ("{\"version\": 1, \"endpoint\": \"runs/multipart\", \"headers\": {\"Content-Type\": "
-                          "\"multipart/form-data; boundary=%s\"}, \"body_base64\": \"%s\"}",
-                          boundary, base64);
+  return g_strdup_printf (
+      "{\"version\": 1, \"endpoint\": \"runs/multipart\", \"headers\": {\"Content-Type\": "
+      "\"multipart/form-data; boundary=%s\"}, \"body_base64\": \"%s\"}",
+      boundary, base64);
 }
 
 static char *
-make_text (const char *endpoint,
-           const char *encoding,
-           const char *body)
+make_text (const char *endpoint, const char *encoding, const char *body)
 {
   g_autofree char *base64 = g_base64_encode ((const guchar *) body, strlen (body));
 
   return g_strdup_printf ("{\"version\":1,\"endpoint\":\"%s\",\"headers\":{\"Content-Type\":"
-                          "\"application/json\"%s},\"body_base64\":\"%s\"}", endpoint, encoding, base64);
+                          "\"application/json\"%s},\"body_base64\":\"%s\"}",
+                          endpoint, encoding, base64);
 }
 
 static void
-write_batch (Fixture    *fixture,
-             const char *name)
+write_batch (Fixture *fixture, const char *name)
 {
   g_autofree char *text = make_text ("runs/batch", "", BATCH);
 
@@ -236,8 +224,7 @@ write_batch (Fixture    *fixture,
 }
 
 static void
-test_foreign (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_foreign (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *python = make_python_text ("0123456789abcdef0123456789abcdef");
   g_autofree char *js = make_python_text ("----LangSmithFormBoundaryak8sso76b4w");
@@ -263,8 +250,7 @@ test_foreign (Fixture       *fixture,
 
 /* What is compressed goes as it is. */
 static void
-test_encoded (Fixture       *fixture,
-              gconstpointer  data)
+test_encoded (Fixture *fixture, gconstpointer data)
 {
   const char *encoding = data;
   g_autofree char *header = g_strdup_printf (",\"Content-Encoding\":\"%s\"", encoding);
@@ -282,13 +268,13 @@ test_encoded (Fixture       *fixture,
 
 /* The workspace is that of the client, the headers are no others. */
 static void
-test_headers (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_headers (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char workspace[] = "11111111-2222-4333-8444-555555555555";
   g_autofree char *text = make_text ("runs/batch",
                                      ",\"Host\":\"evil.example\",\"x-api-key\":\"other\","
-                                     "\"X-Tenant-Id\":\"other\",\"Cookie\":\"a=b\"", BATCH);
+                                     "\"X-Tenant-Id\":\"other\",\"Cookie\":\"a=b\"",
+                                     BATCH);
   g_autoptr (TestRequest) request = NULL;
 
   lsobs_config_set_workspace_id (fixture->base.config, workspace);
@@ -303,11 +289,14 @@ test_headers (Fixture       *fixture,
 
 /* Files that are none of ours, and such as mean no good. */
 static void
-test_garbage (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_garbage (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char * const garbage[] = {
-    "", "{}", "[]", "garbage", "{\"version\":1}",
+  static const char *const garbage[] = {
+    "",
+    "{}",
+    "[]",
+    "garbage",
+    "{\"version\":1}",
     "{\"version\":1,\"endpoint\":\"http://evil.example/runs\",\"headers\":{\"Content-Type\":"
     "\"application/json\"},\"body_base64\":\"e30=\"}",
     "{\"version\":1,\"endpoint\":\"runs\\r\\nX-Evil: 1\",\"headers\":{\"Content-Type\":"
@@ -360,10 +349,10 @@ typedef struct
   const char *path;
   guint status;
   const char *body;
-  guint n_requests;    /* for three files, when the first is met with this for ever */
+  guint n_requests; /* for three files, when the first is met with this for ever */
   guint n_delivered;
   guint n_failed;
-  int code;            /* LsobsError, or -1 */
+  int code; /* LsobsError, or -1 */
 } Row;
 
 static const Row rows[] = {
@@ -382,8 +371,7 @@ static const Row rows[] = {
 };
 
 static void
-test_answers (Fixture       *fixture,
-              gconstpointer  data)
+test_answers (Fixture *fixture, gconstpointer data)
 {
   const Row *row = data;
   g_autoptr (GPtrArray) names = NULL;
@@ -393,8 +381,9 @@ test_answers (Fixture       *fixture,
   write_batch (fixture, "trace_2.000000_00000000.json");
   write_batch (fixture, "trace_3.000000_00000000.json");
   test_server_push (fixture->base.server, NULL,
-                    (TestReply) { .status = row->status, .body = row->body,
-                                  .repeat = row->code == LSOBS_ERROR_UNAVAILABLE ? 3 : 1 });
+                    (TestReply){ .status = row->status,
+                                 .body = row->body,
+                                 .repeat = row->code == LSOBS_ERROR_UNAVAILABLE ? 3 : 1 });
   error = replay_dir (fixture, NULL, row->n_delivered, row->n_failed);
   if (row->code >= 0)
     g_assert_error (error, LSOBS_ERROR, row->code);
@@ -414,8 +403,7 @@ test_answers (Fixture       *fixture,
 
 /* One endpoint is not there: what goes to the other one is sent. */
 static void
-test_missing_endpoint (Fixture       *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_missing_endpoint (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *multipart = make_python_text ("0123456789abcdef0123456789abcdef");
   g_autofree char *feedback = make_text ("feedback", "", "{}");
@@ -426,10 +414,11 @@ test_missing_endpoint (Fixture       *fixture,
   write_batch (fixture, "trace_3.000000_00000000.json");
   dump_write (fixture->dir, "trace_4.000000_00000000.json", feedback);
   dump_write (fixture->dir, "trace_5.000000_00000000.json", feedback);
-  test_server_push (fixture->base.server, "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (fixture->base.server, "/runs/multipart",
+                    (TestReply){ .status = 404, .repeat = -1 });
   /* this is about one run, and no other */
-  test_server_push (fixture->base.server, "/feedback", (TestReply) { .status = 404 });
-  test_server_push (fixture->base.server, "/feedback", (TestReply) { .status = 202 });
+  test_server_push (fixture->base.server, "/feedback", (TestReply){ .status = 404 });
+  test_server_push (fixture->base.server, "/feedback", (TestReply){ .status = 202 });
   error = replay_dir (fixture, NULL, 2, 3);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/runs/multipart"), ==, 1);
@@ -439,17 +428,17 @@ test_missing_endpoint (Fixture       *fixture,
 }
 
 static void
-test_retried (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_retried (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
 
   write_batch (fixture, "trace_1.000000_00000000.json");
   write_batch (fixture, "trace_2.000000_00000000.json");
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 500 });
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 429, .headers = "Retry-After: 1" });
-  test_server_push (fixture->base.server, NULL, (TestReply) { .mode = TEST_REPLY_ANSWER });
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 503 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 500 });
+  test_server_push (fixture->base.server, NULL,
+                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .mode = TEST_REPLY_ANSWER });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 503 });
   assert_replay (fixture, 2, 0);
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 999);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 5);
@@ -457,8 +446,7 @@ test_retried (Fixture       *fixture,
 }
 
 static void
-test_nobody_there (Fixture       *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_nobody_there (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *url = NULL;
   g_autoptr (GSocket) socket = test_refusing_socket_new (&url);
@@ -475,8 +463,7 @@ test_nobody_there (Fixture       *fixture,
 /* --- directories --------------------------------------------------------------------------- */
 
 static void
-test_directories (Fixture       *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_directories (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *missing = g_build_filename (fixture->dir, "missing", NULL);
   g_autofree char *file = g_build_filename (fixture->dir, "file", NULL);
@@ -508,8 +495,7 @@ test_directories (Fixture       *fixture,
 /* --- cancellation, contexts ---------------------------------------------------------------- */
 
 static void
-test_cancelled_before (Fixture       *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_cancelled_before (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (TestResult) result = TEST_RESULT_INIT;
@@ -518,8 +504,8 @@ test_cancelled_before (Fixture       *fixture,
   write_batch (fixture, "trace_1.000000_00000000.json");
   g_cancellable_cancel (cancellable);
   lsobs_client_replay_async (get_client (fixture), NULL, cancellable, test_result_cb, &result);
-  g_assert_false (lsobs_client_replay_finish (fixture->client, test_result_wait (&result), NULL, NULL,
-                                              &error));
+  g_assert_false (
+      lsobs_client_replay_finish (fixture->client, test_result_wait (&result), NULL, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 0);
   g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 1);
@@ -533,8 +519,7 @@ is_under_way (gpointer data)
 
 /* While the second request is under way, or waits for another attempt. */
 static void
-test_cancelled (Fixture       *fixture,
-                gconstpointer  data)
+test_cancelled (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (TestResult) result = TEST_RESULT_INIT;
@@ -545,20 +530,20 @@ test_cancelled (Fixture       *fixture,
   write_batch (fixture, "trace_1.000000_00000000.json");
   write_batch (fixture, "trace_2.000000_00000000.json");
   write_batch (fixture, "trace_3.000000_00000000.json");
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = 202 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 202 });
   if (data != NULL)
     test_server_push (fixture->base.server, NULL,
-                      (TestReply) { .status = 429, .headers = "Retry-After: 60" });
+                      (TestReply){ .status = 429, .headers = "Retry-After: 60" });
   else
-    test_server_push (fixture->base.server, NULL, (TestReply) { .mode = TEST_REPLY_HANG });
+    test_server_push (fixture->base.server, NULL, (TestReply){ .mode = TEST_REPLY_HANG });
   lsobs_client_replay_async (get_client (fixture), NULL, cancellable, test_result_cb, &result);
   g_assert_true (test_wait_until (is_under_way, fixture->base.server, TEST_TIMEOUT_MS));
   if (data != NULL)
     g_assert_true (test_log_wait ("Attempt 1 failed"));
   start = g_get_monotonic_time ();
   g_cancellable_cancel (cancellable);
-  g_assert_false (lsobs_client_replay_finish (fixture->client, test_result_wait (&result), &n_delivered,
-                                              NULL, &error));
+  g_assert_false (lsobs_client_replay_finish (fixture->client, test_result_wait (&result),
+                                              &n_delivered, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, test_get_slack_ms ());
   g_assert_cmpuint (n_delivered, ==, 1);
@@ -569,18 +554,17 @@ test_cancelled (Fixture       *fixture,
 typedef struct
 {
   Fixture *fixture;
-  GThread *thread;      /* (unowned) that of the callback */
+  GThread *thread; /* (unowned) that of the callback */
   guint n_delivered;
 } ThreadData;
 
 static void
-noted_cb (GObject      *source,
-          GAsyncResult *result,
-          gpointer      user_data)
+noted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   ThreadData *data = user_data;
 
-  g_assert_true (lsobs_client_replay_finish (LSOBS_CLIENT (source), result, &data->n_delivered, NULL, NULL));
+  g_assert_true (
+      lsobs_client_replay_finish (LSOBS_CLIENT (source), result, &data->n_delivered, NULL, NULL));
   data->thread = g_thread_self ();
 }
 
@@ -602,8 +586,7 @@ replay_thread (gpointer user_data)
 
 /* Several at once, over the same files: each file goes once, or is found to be there already. */
 static void
-test_threads (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   ThreadData threads[4];
   GThread *handles[4];
@@ -618,7 +601,7 @@ test_threads (Fixture       *fixture,
   get_client (fixture);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     {
-      threads[i] = (ThreadData) { fixture, NULL, 0 };
+      threads[i] = (ThreadData){ fixture, NULL, 0 };
       handles[i] = g_thread_new ("replay", replay_thread, &threads[i]);
     }
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
@@ -634,8 +617,7 @@ test_threads (Fixture       *fixture,
 
 /* The client may go while it is at work; the task holds it. */
 static void
-test_early_unref (Fixture       *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_early_unref (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   LsobsClient *client = get_client (fixture);
@@ -647,8 +629,7 @@ test_early_unref (Fixture       *fixture,
 }
 
 static void
-child_replay (RunFixture *run_fixture G_GNUC_UNUSED,
-              gpointer    data)
+child_replay (RunFixture *run_fixture G_GNUC_UNUSED, gpointer data)
 {
   Fixture *fixture = data;
   g_autoptr (GMainContext) context = g_main_context_new ();
@@ -663,8 +644,7 @@ child_replay (RunFixture *run_fixture G_GNUC_UNUSED,
 
 /* A child can do it, too, after its parent has. */
 static void
-test_fork (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_fork (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   RunFixture run_fixture = { .server = fixture->base.server };
 
@@ -680,8 +660,7 @@ test_fork (Fixture       *fixture,
 }
 
 static void
-child_runs_context (RunFixture *run_fixture G_GNUC_UNUSED,
-                    gpointer    data G_GNUC_UNUSED)
+child_runs_context (RunFixture *run_fixture G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
   fork_run_context (2 * fork_get_retry_delay ());
 }
@@ -689,8 +668,7 @@ child_runs_context (RunFixture *run_fixture G_GNUC_UNUSED,
 /* A child that runs the context of its parent does nothing of what the parent has begun.
  * @data: whether it waits for another attempt, or for the disk */
 static void
-test_fork_context (Fixture       *fixture,
-                   gconstpointer  data)
+test_fork_context (Fixture *fixture, gconstpointer data)
 {
   RunFixture run_fixture = { .server = fixture->base.server };
   g_auto (TestResult) result = TEST_RESULT_INIT;
@@ -702,7 +680,7 @@ test_fork_context (Fixture       *fixture,
   lsobs_config_set_retry_delay (fixture->base.config, fork_get_retry_delay ());
   write_batch (fixture, "trace_1.000000_00000000.json");
   write_batch (fixture, "trace_2.000000_00000000.json");
-  test_server_push (fixture->base.server, NULL, (TestReply) { .status = data != NULL ? 503 : 202 });
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = data != NULL ? 503 : 202 });
   lsobs_client_replay_async (get_client (fixture), NULL, NULL, test_result_cb, &result);
   if (data != NULL)
     {
@@ -712,8 +690,8 @@ test_fork_context (Fixture       *fixture,
     }
   fork_run (child_runs_context, &run_fixture, NULL);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, n_before);
-  g_assert_true (lsobs_client_replay_finish (fixture->client, test_result_wait (&result), &n_delivered,
-                                             NULL, NULL));
+  g_assert_true (lsobs_client_replay_finish (fixture->client, test_result_wait (&result),
+                                             &n_delivered, NULL, NULL));
   g_assert_cmpuint (n_delivered, ==, 2);
   fixture->base.is_free = TRUE;
 }
@@ -721,13 +699,13 @@ test_fork_context (Fixture       *fixture,
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
-  ADD ("/replay/round-trip/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_round_trip);
+  ADD ("/replay/round-trip/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART),
+       test_round_trip);
   ADD ("/replay/round-trip/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_round_trip);
   ADD ("/replay/round-trip/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), test_round_trip);
   ADD ("/replay/own-client", NULL, test_own_client);

@@ -13,8 +13,7 @@
 #define URL_B "https://b.example.com"
 
 static void
-assert_invalid (LsobsConfig *config,
-                const char  *text)
+assert_invalid (LsobsConfig *config, const char *text)
 {
   g_autoptr (GError) error = NULL;
 
@@ -27,11 +26,11 @@ assert_invalid (LsobsConfig *config,
 }
 
 static void
-add (LsobsConfig      *config,
-     const char       *api_url,
-     const char       *api_key,
-     const char       *project_name,
-     LsobsReplicaRole  role)
+add (LsobsConfig *config,
+     const char *api_url,
+     const char *api_key,
+     const char *project_name,
+     LsobsReplicaRole role)
 {
   lsobs_config_add_replica (config, api_url, api_key, project_name, NULL, role);
 }
@@ -106,8 +105,8 @@ test_bad (gconstpointer data)
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
 
   add (config, URL_A, KEY_B, NULL, LSOBS_REPLICA_ROLE_AUTO);
-  lsobs_config_add_replica (config, row->api_url, row->api_key, row->project_name, row->workspace_id,
-                            LSOBS_REPLICA_ROLE_AUTO);
+  lsobs_config_add_replica (config, row->api_url, row->api_key, row->project_name,
+                            row->workspace_id, LSOBS_REPLICA_ROLE_AUTO);
   assert_invalid (config, row->says);
 }
 
@@ -266,8 +265,10 @@ static const ListRow list_rows[] = {
   { "array", "[" ENTRY_A "," ENTRY_B "}]", 2, 0 },
   { "object", "{\"" URL_A "\":\"" KEY_A "\",\"" URL_B "/\":\"" KEY_B "\"}", 2, 0 },
   { "byte-order-mark", "\xef\xbb\xbf [" ENTRY_A "]", 1, 0 },
-  { "all-members", "[" ENTRY_B ",\"project_name\":\"p\",\"primary\":true,"
-                   "\"workspace_id\":\"11111111-2222-4333-8444-555555555555\",\"more\":[{}]}]", 1, 0 },
+  { "all-members",
+    "[" ENTRY_B ",\"project_name\":\"p\",\"primary\":true,"
+    "\"workspace_id\":\"11111111-2222-4333-8444-555555555555\",\"more\":[{}]}]",
+    1, 0 },
   { "nulls", "[" ENTRY_B ",\"project_name\":null,\"primary\":null,\"workspace_id\":null}]", 1, 0 },
   { "this-machine", "[{\"api_url\":\"http://127.0.0.1:1984\"}]", 1, 0 },
   /* Bad entries beside a good one. */
@@ -280,7 +281,8 @@ static const ListRow list_rows[] = {
   { "plain-http", "[{\"api_url\":\"http://b.example.com\",\"api_key\":\"x\"}," ENTRY_A "]", 1, 1 },
   { "no-key", "[{\"api_url\":\"" URL_B "\"}," ENTRY_A "]", 1, 1 },
   { "key-type", "[{\"api_url\":\"" URL_B "\",\"api_key\":7}," ENTRY_A "]", 1, 1 },
-  { "key-line-break", "[{\"api_url\":\"" URL_B "\",\"api_key\":\"aaaaaaaa\\r\\nX: y\"}," ENTRY_A "]", 1, 1 },
+  { "key-line-break",
+    "[{\"api_url\":\"" URL_B "\",\"api_key\":\"aaaaaaaa\\r\\nX: y\"}," ENTRY_A "]", 1, 1 },
   { "project-type", "[" ENTRY_B ",\"project_name\":[]}," ENTRY_A "]", 1, 1 },
   { "primary-type", "[" ENTRY_B ",\"primary\":\"true\"}," ENTRY_A "]", 1, 1 },
   { "workspace-type", "[" ENTRY_B ",\"workspace_id\":7}," ENTRY_A "]", 1, 1 },
@@ -330,7 +332,8 @@ static const WrongRow wrong_rows[] = {
   { "null", "null", "LANGSMITH_RUNS_ENDPOINTS" },
   { "only-bad-entries", "[7,{\"api_key\":\"aaaaaaaa\"}]", "LANGSMITH_RUNS_ENDPOINTS" },
   { "only-bad-members", "{\"aaaaaaaa\":\"x\"}", "LANGSMITH_RUNS_ENDPOINTS" },
-  { "two-primaries", "[" ENTRY_B ",\"primary\":true}," ENTRY_B ",\"project_name\":\"p\",\"primary\":true}]",
+  { "two-primaries",
+    "[" ENTRY_B ",\"primary\":true}," ENTRY_B ",\"project_name\":\"p\",\"primary\":true}]",
     "LANGSMITH_RUNS_ENDPOINTS" },
   { "same-place", "[" ENTRY_A "," ENTRY_A "]", "LANGSMITH_RUNS_ENDPOINTS" },
 };
@@ -364,8 +367,8 @@ test_environment_prefixes (void)
 static void
 test_environment_both (void)
 {
-  static const char * const endpoints[] = { "LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT" };
-  static const char * const lists[] = { "LANGSMITH_RUNS_ENDPOINTS", "LANGCHAIN_RUNS_ENDPOINTS" };
+  static const char *const endpoints[] = { "LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT" };
+  static const char *const lists[] = { "LANGSMITH_RUNS_ENDPOINTS", "LANGCHAIN_RUNS_ENDPOINTS" };
 
   for (guint i = 0; i < 4; i++)
     {
@@ -415,8 +418,7 @@ test_environment_rest (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
@@ -437,13 +439,15 @@ main (int   argc,
   g_test_add_func ("/replicas-config/transport", test_transport);
   for (guint i = 0; i < G_N_ELEMENTS (list_rows); i++)
     {
-      g_autofree char *path = g_strconcat ("/replicas-config/environment/", list_rows[i].name, NULL);
+      g_autofree char *path =
+          g_strconcat ("/replicas-config/environment/", list_rows[i].name, NULL);
 
       g_test_add_data_func (path, &list_rows[i], test_environment);
     }
   for (guint i = 0; i < G_N_ELEMENTS (wrong_rows); i++)
     {
-      g_autofree char *path = g_strconcat ("/replicas-config/environment-wrong/", wrong_rows[i].name, NULL);
+      g_autofree char *path =
+          g_strconcat ("/replicas-config/environment-wrong/", wrong_rows[i].name, NULL);
 
       g_test_add_data_func (path, &wrong_rows[i], test_environment_wrong);
     }

@@ -12,8 +12,7 @@
 #define N_RUNS 5
 
 static void
-set_up (Replicas      *replicas,
-        gconstpointer  data)
+set_up (Replicas *replicas, gconstpointer data)
 {
   replicas_set_up (replicas, data);
   replicas_add_all (replicas);
@@ -21,12 +20,10 @@ set_up (Replicas      *replicas,
 
 /* All of the services stand still while the process forks, as fork_start () wants it. */
 static void
-fork_replicas (Replicas *replicas,
-               ForkFunc  func)
+fork_replicas (Replicas *replicas, ForkFunc func)
 {
-  RunFixture fixture = {
-    replicas->servers[0], replicas->config, replicas->observer, replicas->exporter, NULL
-  };
+  RunFixture fixture = { replicas->servers[0], replicas->config, replicas->observer,
+                         replicas->exporter, NULL };
   pid_t pid;
 
   for (guint i = 1; i < REPLICA_MAX; i++)
@@ -38,9 +35,7 @@ fork_replicas (Replicas *replicas,
 }
 
 static guint
-count_runs (Replicas   *replicas,
-            guint       server,
-            const char *name)
+count_runs (Replicas *replicas, guint server, const char *name)
 {
   g_autoptr (WireTree) tree = test_server_build_tree (replicas->servers[server]);
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (tree);
@@ -57,14 +52,13 @@ child_assert_balanced (Replicas *replicas)
   for (guint i = 0; i < REPLICA_MAX; i++)
     child_assert (replicas_get (replicas, i, LSOBS_COUNTER_ENQUEUED) ==
                   replicas_get (replicas, i, LSOBS_COUNTER_DELIVERED) +
-                  replicas_get (replicas, i, LSOBS_COUNTER_QUEUED) +
-                  replicas_get (replicas, i, LSOBS_COUNTER_IN_FLIGHT) +
-                  replicas_get_dropped (replicas, i, LSOBS_DROP_REASON_FORK));
+                      replicas_get (replicas, i, LSOBS_COUNTER_QUEUED) +
+                      replicas_get (replicas, i, LSOBS_COUNTER_IN_FLIGHT) +
+                      replicas_get_dropped (replicas, i, LSOBS_DROP_REASON_FORK));
 }
 
 static void
-child_sends (RunFixture *fixture,
-             gpointer    data)
+child_sends (RunFixture *fixture, gpointer data)
 {
   Replicas *replicas = data;
 
@@ -80,8 +74,7 @@ child_sends (RunFixture *fixture,
 
 /* What waits at the fork. */
 static void
-test_queued (Replicas      *replicas,
-             gconstpointer  data G_GNUC_UNUSED)
+test_queued (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
@@ -98,19 +91,17 @@ test_queued (Replicas      *replicas,
 
 /* The function sees those. */
 static void
-record_with_inputs (Replicas   *replicas,
-                    const char *name)
+record_with_inputs (Replicas *replicas, const char *name)
 {
   g_autoptr (JsonNode) inputs = run_json ("{\"a\":1}");
-  g_autoptr (LsobsRun) run = lsobs_observer_start_run (replicas->observer, name, LSOBS_RUN_TYPE_CHAIN,
-                                                       inputs);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (replicas->observer, name, LSOBS_RUN_TYPE_CHAIN, inputs);
 
   lsobs_run_end (run, NULL);
 }
 
 static void
-child_sends_with_func (RunFixture *fixture,
-                       gpointer    data)
+child_sends_with_func (RunFixture *fixture, gpointer data)
 {
   Replicas *replicas = data;
 
@@ -124,8 +115,8 @@ typedef struct
 {
   GMutex lock;
   GCond cond;
-  gboolean inside;  /* guarded by lock */
-  gboolean go_on;   /* guarded by lock */
+  gboolean inside; /* guarded by lock */
+  gboolean go_on;  /* guarded by lock */
 } Gate;
 
 static pid_t parent;
@@ -133,9 +124,7 @@ static Gate gate;
 
 /* In the parent, stays inside until it may go on. */
 static JsonNode *
-redact_cb (const char *field G_GNUC_UNUSED,
-           JsonNode   *value,
-           gpointer    user_data G_GNUC_UNUSED)
+redact_cb (const char *field G_GNUC_UNUSED, JsonNode *value, gpointer user_data G_GNUC_UNUSED)
 {
   if (getpid () == parent)
     {
@@ -152,8 +141,7 @@ redact_cb (const char *field G_GNUC_UNUSED,
 /* Some thread of the parent is in the program's function, and the others wait for their turn: the child
  * has a turn of its own. */
 static void
-test_in_func (Replicas      *replicas,
-              gconstpointer  data G_GNUC_UNUSED)
+test_in_func (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip_busy ())
     return;
@@ -182,8 +170,7 @@ test_in_func (Replicas      *replicas,
 
 /* A run of the parent's ends in the child: it is the parent's in every place. */
 static void
-child_ends (RunFixture *fixture,
-            gpointer    data)
+child_ends (RunFixture *fixture, gpointer data)
 {
   Replicas *replicas = data;
   LsobsRun *run = g_object_get_data (G_OBJECT (replicas->config), "run");
@@ -202,8 +189,7 @@ child_ends (RunFixture *fixture,
 }
 
 static void
-test_foreign_run (Replicas      *replicas,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_foreign_run (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -227,14 +213,13 @@ test_foreign_run (Replicas      *replicas,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
 #define ADD(path, func) \
-  g_test_add ("/replicas-fork/" path, Replicas, NULL, set_up, func, replicas_tear_down)
+ g_test_add ("/replicas-fork/" path, Replicas, NULL, set_up, func, replicas_tear_down)
   ADD ("queued", test_queued);
   ADD ("foreign-run", test_foreign_run);
   ADD ("in-func", test_in_func);

@@ -14,8 +14,8 @@
 
 typedef enum
 {
-  TROUBLE_HANG,         /* accepts, and never answers */
-  TROUBLE_REFUSED,      /* nobody listens */
+  TROUBLE_HANG,    /* accepts, and never answers */
+  TROUBLE_REFUSED, /* nobody listens */
   TROUBLE_UNAUTHORIZED,
   TROUBLE_RESET,
   TROUBLE_UNAVAILABLE,
@@ -27,12 +27,15 @@ typedef struct
 {
   const char *name;
   Trouble trouble;
-  guint server;         /* which one has it */
-  LsobsState state;     /* what comes of it */
+  guint server;     /* which one has it */
+  LsobsState state; /* what comes of it */
 } TroubleRow;
 
 #define ROWS(name, trouble, state) \
-  { name "/first", trouble, 0, state }, { name "/last", trouble, 2, state }
+ { name "/first", trouble, 0, state }, \
+ { \
+  name "/last", trouble, 2, state \
+ }
 
 static const TroubleRow rows[] = {
   ROWS ("hang", TROUBLE_HANG, LSOBS_STATE_OK),
@@ -45,29 +48,28 @@ static const TroubleRow rows[] = {
 };
 
 static void
-make_trouble (TestServer *server,
-              Trouble     trouble)
+make_trouble (TestServer *server, Trouble trouble)
 {
   switch (trouble)
     {
     case TROUBLE_HANG:
-      test_server_push (server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+      test_server_push (server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
       break;
     case TROUBLE_UNAUTHORIZED:
-      test_server_push (server, NULL, (TestReply) { .status = 401, .repeat = -1 });
+      test_server_push (server, NULL, (TestReply){ .status = 401, .repeat = -1 });
       break;
     case TROUBLE_RESET:
-      test_server_push (server, NULL, (TestReply) { .mode = TEST_REPLY_RESET, .repeat = -1 });
+      test_server_push (server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
       break;
     case TROUBLE_UNAVAILABLE:
-      test_server_push (server, NULL, (TestReply) { .status = 503, .repeat = -1 });
+      test_server_push (server, NULL, (TestReply){ .status = 503, .repeat = -1 });
       break;
     case TROUBLE_ASKS_TO_WAIT:
       test_server_push (server, NULL,
-                        (TestReply) { .status = 503, .headers = "Retry-After: 60", .repeat = -1 });
+                        (TestReply){ .status = 503, .headers = "Retry-After: 60", .repeat = -1 });
       break;
     case TROUBLE_REJECTS:
-      test_server_push (server, NULL, (TestReply) { .status = 422, .repeat = -1 });
+      test_server_push (server, NULL, (TestReply){ .status = 422, .repeat = -1 });
       break;
     case TROUBLE_REFUSED:
     default:
@@ -83,22 +85,20 @@ keeps_trying (Trouble trouble)
 }
 
 static void
-assert_others_have (Replicas *replicas,
-                    guint     troubled,
-                    guint     n_ops)
+assert_others_have (Replicas *replicas, guint troubled, guint n_ops)
 {
   for (guint i = 0; i < REPLICA_MAX; i++)
     if (i != troubled)
       {
         g_assert_cmpuint (test_server_count_ops (replicas->servers[i]), ==, n_ops);
         g_assert_cmpuint (replicas_get (replicas, i, LSOBS_COUNTER_DELIVERED), ==, n_ops);
-        g_assert_cmpint (lsobs_exporter_get_replica_state (replicas->exporter, i), ==, LSOBS_STATE_OK);
+        g_assert_cmpint (lsobs_exporter_get_replica_state (replicas->exporter, i), ==,
+                         LSOBS_STATE_OK);
       }
 }
 
 static void
-test_trouble (Replicas      *replicas,
-              gconstpointer  data)
+test_trouble (Replicas *replicas, gconstpointer data)
 {
   const TroubleRow *row = data;
   g_autoptr (GSocket) refusing = NULL;
@@ -141,14 +141,15 @@ test_trouble (Replicas      *replicas,
       g_assert_cmpuint (stats.runs_failed, ==, 5);
       /* The message names the place. */
       g_assert_nonnull (strstr (error->message, row->server == 0 ? "replica 1 at 127.0.0.1:"
-                                                                  : "replica 3 at 127.0.0.1:"));
+                                                                 : "replica 3 at 127.0.0.1:"));
     }
   assert_others_have (replicas, row->server, 5);
-  g_assert_cmpint (lsobs_exporter_get_replica_state (replicas->exporter, row->server), ==, row->state);
+  g_assert_cmpint (lsobs_exporter_get_replica_state (replicas->exporter, row->server), ==,
+                   row->state);
   g_assert_cmpint (lsobs_observer_get_state (replicas->observer), ==, row->state);
   if (row->state != LSOBS_STATE_OK)
     g_assert_true (test_log_contains (row->server == 0 ? "replica 1 at 127.0.0.1:"
-                                                        : "replica 3 at 127.0.0.1:"));
+                                                       : "replica 3 at 127.0.0.1:"));
 
   /* Again, now that the one is known to be in trouble. */
   lsobs_run_unref (replicas_record_tree (replicas, "agent"));
@@ -168,8 +169,7 @@ test_trouble (Replicas      *replicas,
 
 /* All of them hang: the end takes one deadline, not one for each. */
 static void
-test_all_hang (Replicas      *replicas,
-               gconstpointer  data)
+test_all_hang (Replicas *replicas, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   LsobsFlushStats stats;
@@ -193,8 +193,7 @@ test_all_hang (Replicas      *replicas,
 
 /* What waits for a place that hangs is bounded, and only there. */
 static void
-test_eviction (Replicas      *replicas,
-               gconstpointer  data G_GNUC_UNUSED)
+test_eviction (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsFlushStats stats;
 
@@ -222,8 +221,7 @@ test_eviction (Replicas      *replicas,
 
 /* A place that is slow is waited for, and gets it all. */
 static void
-test_slow (Replicas      *replicas,
-           gconstpointer  data G_GNUC_UNUSED)
+test_slow (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   replicas_add_all (replicas);
   test_server_hold (replicas->servers[0]);
@@ -238,11 +236,11 @@ test_slow (Replicas      *replicas,
 
 /* One that is older than the others is spoken to in another way, and the log says which. */
 static void
-test_fall_back (Replicas      *replicas,
-                gconstpointer  data G_GNUC_UNUSED)
+test_fall_back (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   replicas_add_all (replicas);
-  test_server_push (replicas->servers[1], "/runs/multipart", (TestReply) { .status = 404, .repeat = -1 });
+  test_server_push (replicas->servers[1], "/runs/multipart",
+                    (TestReply){ .status = 404, .repeat = -1 });
   replicas_start (replicas);
   lsobs_run_unref (replicas_record_tree (replicas, "agent"));
   test_assert_flush (replicas->exporter, 15);
@@ -270,16 +268,16 @@ read_lost_body (const char *dir)
   for (guint i = 0; i < REPLICA_MAX; i++)
     g_assert_null (strstr (text, replicas_get_key (i)));
   node = run_json (text);
-  body = g_base64_decode (json_object_get_string_member (json_node_get_object (node), "body_base64"),
-                          &len);
+  body =
+      g_base64_decode (json_object_get_string_member (json_node_get_object (node), "body_base64"),
+                       &len);
   g_unlink (path);
   return g_bytes_new_take (body, len);
 }
 
 /* What one of them does not get is kept for that one: the ids are those that it wants. */
 static void
-test_kept (Replicas      *replicas,
-           gconstpointer  data G_GNUC_UNUSED)
+test_kept (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *dir = g_dir_make_tmp ("lsobs-replicas-XXXXXX", NULL);
   g_autofree char *first_dir = g_build_filename (dir, "replica-1", NULL);
@@ -314,8 +312,7 @@ test_kept (Replicas      *replicas,
 /* --- asynchronous --- */
 
 static void
-test_flush_async (Replicas      *replicas,
-                  gconstpointer  data)
+test_flush_async (Replicas *replicas, gconstpointer data)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
@@ -326,8 +323,8 @@ test_flush_async (Replicas      *replicas,
   replicas_start_in (replicas, data != NULL ? g_main_context_default () : NULL);
   replicas_record (replicas, "run", 4);
   lsobs_exporter_flush_async (replicas->exporter, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
-  g_assert_true (lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats,
-                                              &error));
+  g_assert_true (
+      lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (stats.runs_flushed, ==, 12);
   g_assert_cmpuint (stats.batches_sent, ==, 3);
@@ -335,8 +332,8 @@ test_flush_async (Replicas      *replicas,
   /* Nothing to do anywhere. */
   test_result_clear (&result);
   lsobs_exporter_flush_async (replicas->exporter, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
-  g_assert_true (lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats,
-                                              &error));
+  g_assert_true (
+      lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats, &error));
   g_assert_cmpuint (stats.runs_flushed, ==, 0);
 
   /* One of them does not answer: the time is over, or the caller has enough. */
@@ -344,22 +341,21 @@ test_flush_async (Replicas      *replicas,
   replicas_record (replicas, "run", 4);
   test_result_clear (&result);
   lsobs_exporter_flush_async (replicas->exporter, FLUSH_MS, NULL, test_result_cb, &result);
-  g_assert_false (lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats,
-                                               &error));
+  g_assert_false (
+      lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpuint (stats.runs_flushed, ==, 8);
   g_clear_error (&error);
   test_result_clear (&result);
   lsobs_exporter_flush_async (replicas->exporter, -1, cancellable, test_result_cb, &result);
   g_cancellable_cancel (cancellable);
-  g_assert_false (lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats,
-                                               &error));
+  g_assert_false (
+      lsobs_exporter_flush_finish (replicas->exporter, test_result_wait (&result), &stats, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
 static void
-test_shutdown_async (Replicas      *replicas,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_shutdown_async (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
@@ -370,8 +366,8 @@ test_shutdown_async (Replicas      *replicas,
   replicas_start (replicas);
   replicas_record (replicas, "run", 4);
   lsobs_exporter_shutdown_async (replicas->exporter, FLUSH_MS, NULL, test_result_cb, &result);
-  g_assert_false (lsobs_exporter_shutdown_finish (replicas->exporter, test_result_wait (&result), &stats,
-                                                  &error));
+  g_assert_false (lsobs_exporter_shutdown_finish (replicas->exporter, test_result_wait (&result),
+                                                  &stats, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpuint (stats.runs_flushed, ==, 8);
   test_emit (replicas->exporter, "late");
@@ -390,9 +386,9 @@ typedef struct
 
 static void
 batch_finished_cb (LsobsObserver *observer G_GNUC_UNUSED,
-                   guint64        n_delivered,
-                   guint64        n_lost,
-                   gpointer       user_data)
+                   guint64 n_delivered,
+                   guint64 n_lost,
+                   gpointer user_data)
 {
   News *news = user_data;
 
@@ -401,9 +397,7 @@ batch_finished_cb (LsobsObserver *observer G_GNUC_UNUSED,
 }
 
 static void
-state_cb (LsobsObserver *observer,
-          GParamSpec    *pspec G_GNUC_UNUSED,
-          gpointer       user_data)
+state_cb (LsobsObserver *observer, GParamSpec *pspec G_GNUC_UNUSED, gpointer user_data)
 {
   News *news = user_data;
 
@@ -420,8 +414,7 @@ has_all_news (gpointer user_data)
 }
 
 static void
-test_news (Replicas      *replicas,
-           gconstpointer  data G_GNUC_UNUSED)
+test_news (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   News news = { 0, 0, 0, LSOBS_STATE_OK };
 
@@ -443,8 +436,7 @@ test_news (Replicas      *replicas,
 /* --- where it happens --- */
 
 static void
-test_main_context (Replicas      *replicas,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_main_context (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   replicas_add_all (replicas);
   make_trouble (replicas->servers[0], TROUBLE_HANG);
@@ -457,7 +449,7 @@ test_main_context (Replicas      *replicas,
 /* --- many threads --- */
 
 #define N_THREADS 4
-#define N_TREES 25
+#define N_TREES   25
 
 static gpointer
 record_trees (gpointer user_data)
@@ -470,8 +462,7 @@ record_trees (gpointer user_data)
 }
 
 static void
-test_threads (Replicas      *replicas,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   GThread *threads[N_THREADS];
   g_autoptr (GError) error = NULL;
@@ -494,8 +485,9 @@ test_threads (Replicas      *replicas,
   for (guint i = 0; i < REPLICA_MAX; i++)
     {
       g_autoptr (WireTree) tree = test_server_build_tree (replicas->servers[i]);
-      g_autofree char *text = wire_tree_to_string (tree, WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS |
-                                                         WIRE_TREE_DURATIONS | WIRE_TREE_ERRORS);
+      g_autofree char *text =
+          wire_tree_to_string (tree, WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS | WIRE_TREE_DURATIONS |
+                                         WIRE_TREE_ERRORS);
 
       wire_tree_check (tree, WIRE_TREE_CHECK_ALL, &error);
       g_assert_no_error (error);
@@ -508,14 +500,13 @@ test_threads (Replicas      *replicas,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
 #define ADD(path, func, data) \
-  g_test_add ("/replicas-trouble/" path, Replicas, data, replicas_set_up, func, replicas_tear_down)
+ g_test_add ("/replicas-trouble/" path, Replicas, data, replicas_set_up, func, replicas_tear_down)
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autofree char *path = g_strconcat ("/replicas-trouble/one/", rows[i].name, NULL);

@@ -7,13 +7,12 @@
 
 /* The same runs at several services: what they are there, and how it is told. */
 
-#define VECTOR_ID "01a203be-ab20-7037-b2f4-e7e77f1765d6"
-#define VECTOR_STAMP "20261122T145237024000Z"
+#define VECTOR_ID       "01a203be-ab20-7037-b2f4-e7e77f1765d6"
+#define VECTOR_STAMP    "20261122T145237024000Z"
 #define VECTOR_CHILD_ID "01a203be-ab21-7037-b2f4-e7e77f1765d6"
 
 static WireTree *
-build_tree (Replicas *replicas,
-            guint     server)
+build_tree (Replicas *replicas, guint server)
 {
   g_autoptr (GError) error = NULL;
   WireTree *tree = test_server_build_tree (replicas->servers[server]);
@@ -24,8 +23,7 @@ build_tree (Replicas *replicas,
 }
 
 static WireRun *
-find (WireTree   *tree,
-      const char *name)
+find (WireTree *tree, const char *name)
 {
   WireRun *run = wire_tree_find (tree, name);
 
@@ -45,25 +43,24 @@ dup_stamps (const char *dotted_order)
 }
 
 static void
-assert_project (WireTree   *tree,
-                const char *project_name)
+assert_project (WireTree *tree, const char *project_name)
 {
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (tree);
 
   for (guint i = 0; i < runs->len; i++)
-    g_assert_cmpstr (wire_run_get_string (g_ptr_array_index (runs, i), "session_name"), ==, project_name);
+    g_assert_cmpstr (wire_run_get_string (g_ptr_array_index (runs, i), "session_name"), ==,
+                     project_name);
 }
 
 /* --- ids --- */
 
 static void
-test_tree (Replicas      *replicas,
-           gconstpointer  data G_GNUC_UNUSED)
+test_tree (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char * const names[] = { "agent", "first", "tool", "below", "second" };
-  static const char * const projects[] = { REPLICA_PROJECT, "other", "third" };
-  const WireTreeTextFlags all = WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS | WIRE_TREE_DURATIONS |
-                                WIRE_TREE_ERRORS;
+  static const char *const names[] = { "agent", "first", "tool", "below", "second" };
+  static const char *const projects[] = { REPLICA_PROJECT, "other", "third" };
+  const WireTreeTextFlags all =
+      WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS | WIRE_TREE_DURATIONS | WIRE_TREE_ERRORS;
   g_autoptr (LsobsRun) root = NULL;
   g_autoptr (WireTree) own = NULL;
   g_autofree char *own_text = NULL;
@@ -105,14 +102,14 @@ test_tree (Replicas      *replicas,
 
 /* The known answer, by the public way to choose ids. */
 static void
-test_vector (Replicas      *replicas,
-             gconstpointer  data G_GNUC_UNUSED)
+test_vector (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRunEvent) start =
       lsobs_run_event_new_start (VECTOR_ID, NULL, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRunEvent) child =
       lsobs_run_event_new_start (VECTOR_CHILD_ID, VECTOR_ID, "child", LSOBS_RUN_TYPE_TOOL, NULL);
-  g_autoptr (LsobsRunEvent) child_end = lsobs_run_event_new_update (VECTOR_CHILD_ID, NULL, "broken");
+  g_autoptr (LsobsRunEvent) child_end =
+      lsobs_run_event_new_update (VECTOR_CHILD_ID, NULL, "broken");
   g_autoptr (LsobsRunEvent) end = lsobs_run_event_new_update (VECTOR_ID, NULL, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -140,8 +137,7 @@ test_vector (Replicas      *replicas,
 /* One that is primary keeps the ids in another project, one that is not changes them
  * in the runs' own. */
 static void
-test_roles (Replicas      *replicas,
-            gconstpointer  data G_GNUC_UNUSED)
+test_roles (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) root = NULL;
   g_autoptr (WireTree) primary = NULL;
@@ -170,8 +166,7 @@ test_roles (Replicas      *replicas,
 
 /* One service, two projects: what it gets twice it can tell apart. */
 static void
-test_same_service (Replicas      *replicas,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_same_service (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) root = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -190,8 +185,7 @@ test_same_service (Replicas      *replicas,
 
 /* The endpoints for single runs have ids in the path, too. */
 static void
-test_single_runs (Replicas      *replicas,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_single_runs (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -219,8 +213,7 @@ test_single_runs (Replicas      *replicas,
 
 /* In one place the start waits until the end comes, in another it has left. */
 static void
-test_join_apart (Replicas      *replicas,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_join_apart (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -229,10 +222,11 @@ test_join_apart (Replicas      *replicas,
   replicas_add (replicas, 1, "other", LSOBS_REPLICA_ROLE_AUTO);
   replicas_start (replicas);
   /* The second one refuses the key, and is left alone for a while. */
-  test_server_push (replicas->servers[1], NULL, (TestReply) { .status = 401 });
+  test_server_push (replicas->servers[1], NULL, (TestReply){ .status = 401 });
   replicas_record (replicas, "before", 1);
   lsobs_exporter_flush (replicas->exporter, TEST_TIMEOUT_MS, NULL, NULL);
-  g_assert_cmpint (lsobs_exporter_get_replica_state (replicas->exporter, 1), ==, LSOBS_STATE_PAUSED);
+  g_assert_cmpint (lsobs_exporter_get_replica_state (replicas->exporter, 1), ==,
+                   LSOBS_STATE_PAUSED);
 
   run = lsobs_observer_start_run (replicas->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_exporter_flush (replicas->exporter, TEST_TIMEOUT_MS, NULL, NULL);
@@ -261,8 +255,7 @@ typedef GObjectClass CountingSamplerClass;
 static GType counting_sampler_get_type (void);
 
 static gboolean
-counting_sampler_should_sample (LsobsSampler *sampler,
-                                const char   *trace_id)
+counting_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
 {
   CountingSampler *self = (CountingSampler *) sampler;
   guint n;
@@ -282,7 +275,9 @@ counting_sampler_iface_init (LsobsSamplerInterface *iface)
   iface->should_sample = counting_sampler_should_sample;
 }
 
-G_DEFINE_TYPE_WITH_CODE (CountingSampler, counting_sampler, G_TYPE_OBJECT,
+G_DEFINE_TYPE_WITH_CODE (CountingSampler,
+                         counting_sampler,
+                         G_TYPE_OBJECT,
                          G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER, counting_sampler_iface_init))
 
 static void
@@ -310,8 +305,7 @@ counting_sampler_init (CountingSampler *self)
 
 /* The sampler is asked once for a trace, with its own id, and all places obey. */
 static void
-test_sampling (Replicas      *replicas,
-               gconstpointer  data G_GNUC_UNUSED)
+test_sampling (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GObject) sampler = g_object_new (counting_sampler_get_type (), NULL);
   CountingSampler *counting = (CountingSampler *) sampler;
@@ -348,9 +342,7 @@ typedef struct
 } HookCalls;
 
 static JsonNode *
-redact_cb (const char *field G_GNUC_UNUSED,
-           JsonNode   *value,
-           gpointer    user_data)
+redact_cb (const char *field G_GNUC_UNUSED, JsonNode *value, gpointer user_data)
 {
   HookCalls *calls = user_data;
 
@@ -365,8 +357,7 @@ redact_cb (const char *field G_GNUC_UNUSED,
 
 /* However many threads there are, the program's function is called by one at a time. */
 static void
-test_redact_func (Replicas      *replicas,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_redact_func (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   HookCalls calls = { 0, 0, 0 };
 
@@ -382,8 +373,7 @@ test_redact_func (Replicas      *replicas,
 
 /* An update that comes after the end joins it where it waits, and is late elsewhere. */
 static void
-test_late (Replicas      *replicas,
-           gconstpointer  data G_GNUC_UNUSED)
+test_late (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (JsonNode) outputs = run_json ("{\"late\":true}");
@@ -409,8 +399,7 @@ test_late (Replicas      *replicas,
 /* What comes with the headers of a request is remapped like anything else, by the project
  * of its own trace. */
 static void
-test_distributed (Replicas      *replicas,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_distributed (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GHashTable) headers = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (LsobsRun) run = NULL;
@@ -422,7 +411,8 @@ test_distributed (Replicas      *replicas,
   replicas_add (replicas, 2, "of the caller", LSOBS_REPLICA_ROLE_AUTO);
   replicas_start (replicas);
   g_hash_table_insert (headers, (gpointer) "langsmith-trace", (gpointer) VECTOR_STAMP VECTOR_ID);
-  g_hash_table_insert (headers, (gpointer) "baggage", (gpointer) "langsmith-project=of%20the%20caller");
+  g_hash_table_insert (headers, (gpointer) "baggage",
+                       (gpointer) "langsmith-project=of%20the%20caller");
   run = lsobs_observer_start_run_from_headers (replicas->observer, headers, "served",
                                                LSOBS_RUN_TYPE_TOOL, NULL);
   id = lsobs_run_dup_id (run);
@@ -440,14 +430,14 @@ test_distributed (Replicas      *replicas,
       g_assert_cmpint (strncmp (wire->dotted_order + 22, parent_id, 36), ==, 0);
       g_assert_true (g_str_has_suffix (wire->dotted_order, wire->id));
       g_assert_true ((i == 1) != g_str_equal (wire->id, id));
-      g_assert_cmpstr (wire_run_get_string (wire, "session_name"), ==, i == 1 ? "projA" : "of the caller");
+      g_assert_cmpstr (wire_run_get_string (wire, "session_name"), ==,
+                       i == 1 ? "projA" : "of the caller");
     }
 }
 
 /* Files belong to runs by their ids. */
 static void
-test_attachments (Replicas      *replicas,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_attachments (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GBytes) bytes = run_bytes ("GET /orders/1138");
   g_autoptr (LsobsRun) run = NULL;
@@ -475,8 +465,7 @@ test_attachments (Replicas      *replicas,
 /* The store of runs needs one until its end has found its fate in every place; then it
  * remembers that it has ended. */
 static void
-test_forget (Replicas      *replicas,
-             gconstpointer  data G_GNUC_UNUSED)
+test_forget (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRunEvent) start =
       lsobs_run_event_new_start (VECTOR_ID, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
@@ -506,8 +495,7 @@ test_forget (Replicas      *replicas,
 /* --- environment --- */
 
 static void
-test_environment (Replicas      *replicas,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_environment (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *endpoints =
       g_strdup_printf ("{\"%s\":\"%s\",\"%s\":\"%s\"}", test_server_get_url (replicas->servers[0]),
@@ -537,17 +525,18 @@ test_environment (Replicas      *replicas,
 /* --- workspaces --- */
 
 static void
-test_workspaces (Replicas      *replicas,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_workspaces (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char * const expected[] = {
-    "11111111-2222-4333-8444-555555555555", "66666666-2222-4333-8444-555555555555", NULL
-  };
+  static const char *const expected[] = { "11111111-2222-4333-8444-555555555555",
+                                          "66666666-2222-4333-8444-555555555555", NULL };
 
   lsobs_config_set_workspace_id (replicas->config, expected[0]);
   for (guint i = 0; i < REPLICA_MAX; i++)
     lsobs_config_add_replica (replicas->config, test_server_get_url (replicas->servers[i]),
-                              replicas_get_key (i), NULL, i == 0 ? NULL : i == 1 ? expected[1] : "",
+                              replicas_get_key (i), NULL,
+                              i == 0   ? NULL
+                              : i == 1 ? expected[1]
+                                       : "",
                               LSOBS_REPLICA_ROLE_AUTO);
   replicas_start (replicas);
   replicas_record (replicas, "run", 1);
@@ -561,14 +550,13 @@ test_workspaces (Replicas      *replicas,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
 #define ADD(path, func) \
-  g_test_add ("/replicas/" path, Replicas, NULL, replicas_set_up, func, replicas_tear_down)
+ g_test_add ("/replicas/" path, Replicas, NULL, replicas_set_up, func, replicas_tear_down)
   ADD ("tree", test_tree);
   ADD ("vector", test_vector);
   ADD ("roles", test_roles);

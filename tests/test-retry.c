@@ -13,6 +13,7 @@ typedef struct
   LsobsVerdict verdict;
 } StatusRow;
 
+/* clang-format off */
 static const StatusRow status_rows[] = {
   { 0, LSOBS_VERDICT_UNREACHABLE },
   { 100, LSOBS_VERDICT_REFUSED },
@@ -59,6 +60,7 @@ static const StatusRow status_rows[] = {
   { 600, LSOBS_VERDICT_REFUSED },
   { G_MAXUINT, LSOBS_VERDICT_REFUSED },
 };
+/* clang-format on */
 
 static void
 test_status (gconstpointer data)
@@ -98,8 +100,8 @@ static const BodyRow body_rows[] = {
     LSOBS_VERDICT_NO_WORKSPACE },
   { "workspace-spaces", 403, " {\n  \"error\" : \"org_scoped_key_requires_workspace\"\n}\r\n",
     LSOBS_VERDICT_NO_WORKSPACE },
-  { "workspace-details", 403,
-    "{\"error\":\"org_scoped_key_requires_workspace\",\"details\":null}", LSOBS_VERDICT_NO_WORKSPACE },
+  { "workspace-details", 403, "{\"error\":\"org_scoped_key_requires_workspace\",\"details\":null}",
+    LSOBS_VERDICT_NO_WORKSPACE },
   { "workspace-words", 403, "org_scoped_key_requires_workspace", LSOBS_VERDICT_UNAUTHORIZED },
   { "workspace-other", 403, "{\"detail\":\"org_scoped_key_requires_workspace\"}",
     LSOBS_VERDICT_UNAUTHORIZED },
@@ -130,41 +132,54 @@ typedef struct
 } PolicyRow;
 
 #define RETRIED(status) \
-  { status, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, \
-    LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE }
+ { \
+  status, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, LSOBS_ERROR_UNAVAILABLE, \
+      LSOBS_DROP_REASON_UNAVAILABLE \
+ }
 #define BISECTED(status) \
-  { status, NULL, 1, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK, \
-    LSOBS_ERROR_REJECTED, LSOBS_DROP_REASON_REJECTED }
+ { \
+  status, NULL, 1, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK, LSOBS_ERROR_REJECTED, \
+      LSOBS_DROP_REASON_REJECTED \
+ }
 #define DROPPED(status) \
-  { status, NULL, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, \
-    LSOBS_ERROR_REFUSED, LSOBS_DROP_REASON_REJECTED }
+ { \
+  status, NULL, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, LSOBS_ERROR_REFUSED, \
+      LSOBS_DROP_REASON_REJECTED \
+ }
 #define PAUSED(status, body, error, reason) \
-  { status, body, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED, error, reason }
+ { \
+  status, body, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED, error, reason \
+ }
 
 static const PolicyRow policy_rows[] = {
-  { 0, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
-    LSOBS_ERROR_UNREACHABLE, LSOBS_DROP_REASON_UNAVAILABLE },
+  { 0, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, LSOBS_ERROR_UNREACHABLE,
+    LSOBS_DROP_REASON_UNAVAILABLE },
   PAUSED (302, NULL, LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS),
   BISECTED (400),
   PAUSED (401, NULL, LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED),
   DROPPED (402),
   PAUSED (403, NULL, LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED),
-  PAUSED (403, "{\"error\":\"org_scoped_key_requires_workspace\"}", LSOBS_ERROR_UNAUTHORIZED,
+  PAUSED (403,
+          "{\"error\":\"org_scoped_key_requires_workspace\"}",
+          LSOBS_ERROR_UNAUTHORIZED,
           LSOBS_DROP_REASON_UNAUTHORIZED),
   PAUSED (404, NULL, LSOBS_ERROR_NOT_FOUND, LSOBS_DROP_REASON_WRONG_ADDRESS),
   DROPPED (405),
   RETRIED (408),
-  { 409, NULL, 1, TRUE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK,
-    LSOBS_ERROR_CONFLICT, LSOBS_DROP_REASON_REJECTED },
-  { 413, NULL, 1, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK,
-    LSOBS_ERROR_TOO_LARGE, LSOBS_DROP_REASON_TOO_LARGE },
+  { 409, NULL, 1, TRUE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK, LSOBS_ERROR_CONFLICT,
+    LSOBS_DROP_REASON_REJECTED },
+  { 413, NULL, 1, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK, LSOBS_ERROR_TOO_LARGE,
+    LSOBS_DROP_REASON_TOO_LARGE },
   DROPPED (415),
   BISECTED (422),
   RETRIED (425),
   RETRIED (429),
-  PAUSED (429, "Monthly unique traces usage limit exceeded", LSOBS_ERROR_QUOTA, LSOBS_DROP_REASON_QUOTA),
-  { 429, "Hourly limit", 1, FALSE, LSOBS_FATE_KEPT, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_LIMITED, LSOBS_DROP_REASON_QUOTA },
+  PAUSED (429,
+          "Monthly unique traces usage limit exceeded",
+          LSOBS_ERROR_QUOTA,
+          LSOBS_DROP_REASON_QUOTA),
+  { 429, "Hourly limit", 1, FALSE, LSOBS_FATE_KEPT, LSOBS_STATE_PAUSED, LSOBS_ERROR_LIMITED,
+    LSOBS_DROP_REASON_QUOTA },
   RETRIED (499),
   RETRIED (500),
   DROPPED (501),
@@ -177,10 +192,7 @@ static const PolicyRow policy_rows[] = {
 
 /* How often the same is sent, and how long is waited in all between, in ms. */
 static guint
-count_attempts (const LsobsPolicy *policy,
-                double             chance,
-                gint64             retry_after,
-                gint64            *waited)
+count_attempts (const LsobsPolicy *policy, double chance, gint64 retry_after, gint64 *waited)
 {
   LsobsRetryPlan plan = { LSOBS_DEFAULT_MAX_ATTEMPTS, LSOBS_DEFAULT_RETRY_DELAY, 1, 0 };
 
@@ -200,8 +212,8 @@ count_attempts (const LsobsPolicy *policy,
 static void
 test_policy (void)
 {
-  static const char * const fates[] = { "delivered", "lost", "kept" };
-  static const char * const states[] = { "", ", degraded", ", pause" };
+  static const char *const fates[] = { "delivered", "lost", "kept" };
+  static const char *const states[] = { "", ", degraded", ", pause" };
 
   g_test_message ("status | class | attempts | waited ms | fate");
   for (guint i = 0; i < G_N_ELEMENTS (policy_rows); i++)
@@ -217,7 +229,8 @@ test_policy (void)
       g_assert_cmpuint (count_attempts (policy, 1.0, -1, &longest), ==, n_attempts);
       g_test_message ("%u | %s | %u | %" G_GINT64_FORMAT "-%" G_GINT64_FORMAT " | %s%s%s",
                       row->status, policy->name, n_attempts, shortest, longest,
-                      policy->split ? "split, then " : "", fates[policy->fate], states[policy->state]);
+                      policy->split ? "split, then " : "", fates[policy->fate],
+                      states[policy->state]);
       g_assert_cmpuint (n_attempts, ==, row->n_attempts);
       g_assert_cmpint (shortest, ==, n_attempts > 1 ? 3750 : 0);
       g_assert_cmpint (longest, ==, n_attempts > 1 ? 7500 : 0);
@@ -305,7 +318,8 @@ test_delay_after (void)
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 1.0, 5000), ==, 5000);
   g_assert_cmpint (_lsobs_retry_delay (200, 5, 1.0, 1000), ==, 3200);
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 1.0, 0), ==, 200);
-  g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, LSOBS_RETRY_MAX_AFTER), ==, LSOBS_RETRY_MAX_AFTER);
+  g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, LSOBS_RETRY_MAX_AFTER), ==,
+                   LSOBS_RETRY_MAX_AFTER);
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, 86400000), ==, LSOBS_RETRY_MAX_AFTER);
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, G_MAXINT64), ==, LSOBS_RETRY_MAX_AFTER);
   g_assert_cmpint (_lsobs_retry_delay (200, 1, 0.0, G_MININT64), ==, 100);
@@ -324,7 +338,7 @@ test_next_ends (void)
   g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, 0), ==, -1);
 
   /* Two minutes in all, however many attempts there may be. */
-  plan = (LsobsRetryPlan) { 100, 500, 2, 119000 };
+  plan = (LsobsRetryPlan){ 100, 500, 2, 119000 };
   g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, 1000);
   plan.elapsed = 119001;
   g_assert_cmpint (_lsobs_retry_next (&plan, 1.0, -1), ==, -1);
@@ -472,7 +486,8 @@ static void
 test_code (gconstpointer data)
 {
   const CodeRow *row = data;
-  g_autoptr (GError) error = _lsobs_retry_make_error (row->verdict, row->status, "the server's words");
+  g_autoptr (GError) error =
+      _lsobs_retry_make_error (row->verdict, row->status, "the server's words");
   g_autoptr (GError) silent = _lsobs_retry_make_error (row->verdict, row->status, NULL);
   g_autofree char *status = g_strdup_printf ("%u", row->status);
 
@@ -502,11 +517,25 @@ static const WordsRow words_rows[] = {
   { "around", "\n  trimmed  \n", ": trimmed)" },
   { "lines", "first\r\nsecond\nthird", "first  second third" },
   { "escape", "\x1b[31mred\x1b[0m", "[31mred" },
-  { "bell", "a\x07""b\x08""c\x7f""d", "a b c d" },
-  { "c1-control", "a\xc2\x9b""31mb", "31mb" },
-  { "next-line", "a\xc2\x85""b", NULL },
+  { "bell",
+    "a\x07"
+    "b\x08"
+    "c\x7f"
+    "d",
+    "a b c d" },
+  { "c1-control",
+    "a\xc2\x9b"
+    "31mb",
+    "31mb" },
+  { "next-line",
+    "a\xc2\x85"
+    "b",
+    NULL },
   { "utf8", "caf\xc3\xa9 \xe2\x98\x95", "caf\xc3\xa9 \xe2\x98\x95" },
-  { "not-utf8", "a\xff\xfe\xc3""b", "b" },
+  { "not-utf8",
+    "a\xff\xfe\xc3"
+    "b",
+    "b" },
   { "percent", "%s%n%d", "%s%n%d" },
 };
 
@@ -533,7 +562,7 @@ test_words (gconstpointer data)
 static void
 test_words_bounded (void)
 {
-  static const char * const pieces[] = { "x", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xff", "\n", "<p>" };
+  static const char *const pieces[] = { "x", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xff", "\n", "<p>" };
 
   for (guint i = 0; i < G_N_ELEMENTS (pieces); i++)
     {
@@ -552,16 +581,15 @@ test_words_bounded (void)
 }
 
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
 \
-      g_test_add_data_func (path, &rows[i], func); \
-    }
+   g_test_add_data_func (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -32,12 +32,12 @@ static const RevisionRow revision_rows[] = {
   { "own-null", "v1.2", "revision_id", "null", "{\"revision_id\":null}" },
   { "below", "v1.2", "a", "{\"revision_id\":1}",
     "{\"a\":{\"revision_id\":1},\"revision_id\":\"v1.2\"}" },
-  { "as-a-value", "v1.2", "a", "\"revision_id\"", "{\"a\":\"revision_id\",\"revision_id\":\"v1.2\"}" },
+  { "as-a-value", "v1.2", "a", "\"revision_id\"",
+    "{\"a\":\"revision_id\",\"revision_id\":\"v1.2\"}" },
 };
 
 static void
-start_row (RunFixture        *fixture,
-           const RevisionRow *row)
+start_row (RunFixture *fixture, const RevisionRow *row)
 {
   g_autoptr (JsonNode) value = run_json (row->value);
   g_autoptr (LsobsRun) root = NULL;
@@ -56,8 +56,7 @@ start_row (RunFixture        *fixture,
 
 /* Every run of the trace has it. */
 static void
-test_row (RunFixture    *fixture,
-          gconstpointer  data)
+test_row (RunFixture *fixture, gconstpointer data)
 {
   const RevisionRow *row = data;
 
@@ -68,8 +67,7 @@ test_row (RunFixture    *fixture,
 
 /* It is text that leaves the process, as any other. */
 static void
-test_redacted (RunFixture    *fixture,
-               gconstpointer  data)
+test_redacted (RunFixture *fixture, gconstpointer data)
 {
   const RevisionRow row = { "", "v1.2-secret-7", "a", "\"secret\"", NULL };
   const char *rule = data;
@@ -85,17 +83,16 @@ test_redacted (RunFixture    *fixture,
   start_row (fixture, &row);
   run_assert_member (run_fixture_find (fixture, "root"), "extra.metadata",
                      strcmp (rule, "regex") == 0
-                       ? "{\"a\":\"[REDACTED]\",\"revision_id\":\"v1.2-[REDACTED]-7\"}"
+                         ? "{\"a\":\"[REDACTED]\",\"revision_id\":\"v1.2-[REDACTED]-7\"}"
                      : strcmp (rule, "key") == 0
-                       ? "{\"a\":\"secret\",\"revision_id\":\"[REDACTED]\"}"
+                         ? "{\"a\":\"secret\",\"revision_id\":\"[REDACTED]\"}"
                      : strcmp (rule, "cut") == 0 ? "{\"a\":\"secr\",\"revision_id\":\"v1.2\"}"
-                     : "{}");
+                                                 : "{}");
 }
 
 /* The two that the library adds do not get into each other's way. */
 static void
-test_with_rate (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_with_rate (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const RevisionRow row = { "", "v1.2", NULL, NULL, NULL };
   g_autoptr (LsobsRun) run = NULL;
@@ -117,8 +114,7 @@ test_with_rate (RunFixture    *fixture,
 
 /* A run whose create has left already, and a run that is known by its id alone. */
 static void
-test_later (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_later (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const char *id = "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4";
   g_autoptr (LsobsRunEvent) event =
@@ -137,15 +133,15 @@ test_later (RunFixture    *fixture,
   run_fixture_flush (fixture);
   run_assert_member (run_fixture_find (fixture, "slow"), "extra.metadata",
                      "{\"a\":\"b\",\"revision_id\":\"v1.2\"}");
-  run_assert_member (run_fixture_find (fixture, "by-id"), "extra.metadata", "{\"revision_id\":\"v1.2\"}");
+  run_assert_member (run_fixture_find (fixture, "by-id"), "extra.metadata",
+                     "{\"revision_id\":\"v1.2\"}");
 }
 
 #define ADD(name, data, func) \
-  g_test_add (name, RunFixture, data, run_fixture_set_up, func, run_fixture_tear_down)
+ g_test_add (name, RunFixture, data, run_fixture_set_up, func, run_fixture_tear_down)
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -9,16 +9,14 @@
 #define N_STEPS 3
 
 static LsobsRun *
-start (LsobsObserver *observer,
-       const char    *name)
+start (LsobsObserver *observer, const char *name)
 {
   return lsobs_observer_start_nested_run (observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
 }
 
 /* @parent: (nullable): or a root */
 static void
-assert_below (LsobsRun *run,
-              LsobsRun *parent)
+assert_below (LsobsRun *run, LsobsRun *parent)
 {
   g_autofree char *found = lsobs_run_dup_parent_id (run);
   g_autofree char *expected = parent != NULL ? lsobs_run_dup_id (parent) : NULL;
@@ -28,8 +26,7 @@ assert_below (LsobsRun *run,
 
 /* What is started here and now is below @parent. */
 static void
-assert_nests (LsobsObserver *observer,
-              LsobsRun      *parent)
+assert_nests (LsobsObserver *observer, LsobsRun *parent)
 {
   g_autoptr (LsobsRun) run = start (observer, "probe");
 
@@ -49,8 +46,7 @@ new_observer (void)
 /* --- one thread --- */
 
 static void
-test_stack (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_stack (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) outer = start (fixture->observer, "outer");
   g_autoptr (LsobsRun) inner = NULL;
@@ -85,8 +81,7 @@ test_stack (RunFixture    *fixture,
 }
 
 static void
-test_pusher (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_pusher (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture->observer, "run");
 
@@ -110,8 +105,7 @@ test_pusher (RunFixture    *fixture,
 
 /* The stack holds its own references. */
 static void
-test_reference (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_reference (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRun *run = start (fixture->observer, "run");
   g_autoptr (LsobsRunPusher) pusher = lsobs_run_pusher_new (run);
@@ -123,15 +117,15 @@ test_reference (RunFixture    *fixture,
 }
 
 static void
-test_forms (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_forms (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) parent = start (fixture->observer, "parent");
   g_autoptr (LsobsRunPusher) pusher = lsobs_run_pusher_new (parent);
   g_autoptr (GBytes) bytes = run_bytes ("{\"a\":1}");
   g_autoptr (JsonNode) node = run_json ("[2]");
   g_autoptr (LsobsRun) by_bytes =
-      lsobs_observer_start_nested_run_bytes (fixture->observer, "bytes", LSOBS_RUN_TYPE_TOOL, bytes);
+      lsobs_observer_start_nested_run_bytes (fixture->observer, "bytes", LSOBS_RUN_TYPE_TOOL,
+                                             bytes);
   g_autoptr (LsobsRun) by_kind =
       lsobs_observer_start_nested_run_of_kind (fixture->observer, "kind", "agent", node);
 
@@ -148,8 +142,7 @@ test_forms (RunFixture    *fixture,
 
 /* Each observer finds its own, wherever it lies. */
 static void
-test_observers (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_observers (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsObserver) other = new_observer ();
   g_autoptr (LsobsRun) run = start (fixture->observer, "run");
@@ -176,8 +169,7 @@ test_observers (RunFixture    *fixture,
 
 /* Its run stays where it is, and is nobody else's. */
 static void
-test_observer_gone (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_observer_gone (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsObserver *gone = new_observer ();
   LsobsExporter *exporter = lsobs_observer_get_exporter (gone);
@@ -233,8 +225,7 @@ pop_elsewhere (gpointer run)
 }
 
 static void
-test_mistakes (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_mistakes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) outer = start (fixture->observer, "outer");
   g_autoptr (LsobsRun) inner = start (fixture->observer, "inner");
@@ -277,9 +268,7 @@ typedef struct
 } Work;
 
 static void
-do_work (LsobsRun  *run,
-         gpointer   user_data,
-         GError   **error)
+do_work (LsobsRun *run, gpointer user_data, GError **error)
 {
   const Work *work = user_data;
   g_autoptr (JsonNode) outputs = run_json ("{\"done\":true}");
@@ -300,8 +289,7 @@ static const Work works[] = {
 };
 
 static void
-test_wrap (RunFixture    *fixture,
-           gconstpointer  data)
+test_wrap (RunFixture *fixture, gconstpointer data)
 {
   Work work = *(const Work *) data;
   g_autoptr (LsobsRun) run = start (fixture->observer, "run");
@@ -353,8 +341,7 @@ nest_in_thread (gpointer user_data)
 }
 
 static void
-test_threads (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture->observer, "main");
   g_autoptr (LsobsRunPusher) pusher = lsobs_run_pusher_new (run);
@@ -402,9 +389,9 @@ test_thread_end (void)
 
 /* Called in a worker thread. */
 static void
-nest_in_task (GTask        *task,
-              gpointer      source_object,
-              gpointer      task_data G_GNUC_UNUSED,
+nest_in_task (GTask *task,
+              gpointer source_object,
+              gpointer task_data G_GNUC_UNUSED,
               GCancellable *cancellable G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRunPusher) pusher = lsobs_run_pusher_new (lsobs_task_get_run (task));
@@ -414,8 +401,7 @@ nest_in_task (GTask        *task,
 
 /* @data: whether the task has a run */
 static void
-test_task_thread (RunFixture    *fixture,
-                  gconstpointer  data)
+test_task_thread (RunFixture *fixture, gconstpointer data)
 {
   gboolean has_run = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = start (fixture->observer, "run");
@@ -492,9 +478,7 @@ step_cb (gpointer user_data)
 }
 
 static void
-flow_async (LsobsObserver       *observer,
-            GAsyncReadyCallback  callback,
-            gpointer             user_data)
+flow_async (LsobsObserver *observer, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (observer, NULL, callback, user_data);
   g_autoptr (LsobsRun) run = start (observer, "flow");
@@ -508,8 +492,7 @@ flow_async (LsobsObserver       *observer,
 }
 
 static void
-test_flows (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_flows (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   TestResult results[3] = { TEST_RESULT_INIT, TEST_RESULT_INIT, TEST_RESULT_INIT };
   g_autoptr (LsobsRun) run = start (fixture->observer, "run");
@@ -535,8 +518,7 @@ test_flows (RunFixture    *fixture,
 /* --- forks --- */
 
 static void
-child_nests (RunFixture *fixture,
-             gpointer    run)
+child_nests (RunFixture *fixture, gpointer run)
 {
   g_autofree char *id = lsobs_run_dup_id (run);
   g_autoptr (LsobsRun) nested = start (fixture->observer, "nested");
@@ -553,8 +535,7 @@ child_nests (RunFixture *fixture,
 }
 
 static void
-test_fork (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture->observer, "run");
   g_autoptr (LsobsRunPusher) pusher = NULL;
@@ -570,16 +551,13 @@ test_fork (RunFixture    *fixture,
 }
 
 static void
-add (const char    *path,
-     gconstpointer  data,
-     void         (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, gconstpointer data, void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, data, run_fixture_set_up_started, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("How runs find their parent: the current run of threads and tasks.");

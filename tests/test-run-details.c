@@ -14,9 +14,7 @@ start (RunFixture *fixture)
 }
 
 static void
-set_json (LsobsRun   *run,
-          const char *key,
-          const char *json)
+set_json (LsobsRun *run, const char *key, const char *json)
 {
   g_autoptr (JsonNode) node = run_json (json);
 
@@ -24,9 +22,7 @@ set_json (LsobsRun   *run,
 }
 
 static void
-add_event (LsobsRun   *run,
-           const char *name,
-           const char *details)
+add_event (LsobsRun *run, const char *name, const char *details)
 {
   g_autoptr (JsonNode) node = run_json (details);
 
@@ -36,8 +32,7 @@ add_event (LsobsRun   *run,
 /* --- tags --- */
 
 static void
-test_tags (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_tags (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (LsobsRun) child = NULL;
@@ -53,8 +48,7 @@ test_tags (RunFixture    *fixture,
 
 /* A run may last for ever; what is noted on it must not grow for ever. */
 static void
-test_bounded (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autofree char *large = g_strnfill (1024 * 1024, 'x');
@@ -78,8 +72,7 @@ test_bounded (RunFixture    *fixture,
 }
 
 static void
-test_tags_in_patch (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_tags_in_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -92,9 +85,7 @@ test_tags_in_patch (RunFixture    *fixture,
 /* --- what is noted while the create still waits --- */
 
 static JsonObject *
-dup_operation (RunFixture *fixture,
-               LsobsRun   *run,
-               const char *operation)
+dup_operation (RunFixture *fixture, LsobsRun *run, const char *operation)
 {
   g_autofree char *id = lsobs_run_dup_id (run);
   JsonObject *object = run_dup_operation (fixture->server, operation, id);
@@ -104,19 +95,17 @@ dup_operation (RunFixture *fixture,
 }
 
 static void
-assert_json (JsonObject *object,
-             const char *name,
-             const char *expected)
+assert_json (JsonObject *object, const char *name, const char *expected)
 {
   g_autofree char *text = json_object_has_member (object, name)
-                              ? json_to_string (json_object_get_member (object, name), FALSE) : NULL;
+                              ? json_to_string (json_object_get_member (object, name), FALSE)
+                              : NULL;
 
   g_assert_cmpstr (text, ==, expected);
 }
 
 static void
-test_early (RunFixture    *fixture,
-            gconstpointer  data)
+test_early (RunFixture *fixture, gconstpointer data)
 {
   gboolean more = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = start (fixture);
@@ -129,14 +118,16 @@ test_early (RunFixture    *fixture,
   run_fixture_flush (fixture);
   post = dup_operation (fixture, run, "post");
   assert_json (post, "tags", "[\"early\"]");
-  assert_json (json_object_get_object_member (post, "extra"), "metadata", "{\"thread_id\":\"t-1\"}");
+  assert_json (json_object_get_object_member (post, "extra"), "metadata",
+               "{\"thread_id\":\"t-1\"}");
   g_assert_false (json_object_has_member (post, "end_time"));
   g_assert_false (json_object_has_member (post, "events"));
 
   if (more)
     lsobs_run_set_metadata_string (run, "mode", "late");
   run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
-                     more ? "{\"thread_id\":\"t-1\",\"mode\":\"late\"}" : "{\"thread_id\":\"t-1\"}");
+                     more ? "{\"thread_id\":\"t-1\",\"mode\":\"late\"}"
+                          : "{\"thread_id\":\"t-1\"}");
   patch = dup_operation (fixture, run, "patch");
   assert_json (patch, "tags", "[\"early\"]");
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (patch, "events")), ==, 1);
@@ -146,8 +137,7 @@ test_early (RunFixture    *fixture,
 
 /* Nobody can end the run any more, but what it was told is not lost. */
 static void
-test_early_unended (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_early_unended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRun *run = start (fixture);
   g_autofree char *large = g_strnfill (100000, 'x');
@@ -165,12 +155,12 @@ test_early_unended (RunFixture    *fixture,
   run_assert_member (sent, "tags", "[\"early\"]");
   run_assert_member (sent, "extra.metadata.mode", "\"left\"");
   run_assert_member (sent, "end_time", NULL);
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 1);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==,
+                    1);
 }
 
 static void
-test_sent_unended (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_sent_unended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRun *run = start (fixture);
 
@@ -201,8 +191,7 @@ note_thread (gpointer data)
 
 /* The create leaves while several threads are at it. */
 static void
-test_noted_while_sent (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_noted_while_sent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   GThread *threads[4];
@@ -214,17 +203,19 @@ test_noted_while_sent (RunFixture    *fixture,
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
   sent = run_fixture_finish (fixture, run);
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "tags")), ==, 800);
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 800);
-  g_assert_cmpuint (json_object_get_size (json_node_get_object (wire_run_get (sent, "extra.metadata"))),
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "tags")), ==,
+                    800);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==,
+                    800);
+  g_assert_cmpuint (json_object_get_size (
+                        json_node_get_object (wire_run_get (sent, "extra.metadata"))),
                     ==, 800);
 }
 
 /* --- metadata --- */
 
 static void
-test_metadata (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_metadata (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -232,13 +223,13 @@ test_metadata (RunFixture    *fixture,
   set_json (run, "nothing", NULL);
   lsobs_run_set_metadata_string (run, "text", "a \"b\"");
   lsobs_run_set_metadata_string (run, "", "no name");
-  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
-                     "{\"list\":[1,\"two\",null],\"nothing\":null,\"text\":\"a \\\"b\\\"\",\"\":\"no name\"}");
+  run_assert_member (
+      run_fixture_finish (fixture, run), "extra.metadata",
+      "{\"list\":[1,\"two\",null],\"nothing\":null,\"text\":\"a \\\"b\\\"\",\"\":\"no name\"}");
 }
 
 static void
-test_metadata_replaced (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_metadata_replaced (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -246,13 +237,13 @@ test_metadata_replaced (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "b", "2");
   lsobs_run_set_metadata_string (run, "a", "3");
   set_json (run, "b", "{\"c\":4}");
-  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", "{\"a\":\"3\",\"b\":{\"c\":4}}");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
+                     "{\"a\":\"3\",\"b\":{\"c\":4}}");
 }
 
 /* The tree is the caller's again as soon as the call has returned. */
 static void
-test_metadata_captured (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_metadata_captured (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (JsonNode) node = run_json ("{\"a\":1}");
@@ -261,13 +252,13 @@ test_metadata_captured (RunFixture    *fixture,
   lsobs_run_add_event (run, "event", node);
   json_object_set_int_member (json_node_get_object (node), "a", 2);
   run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", "{\"key\":{\"a\":1}}");
-  g_assert_cmpint (json_node_get_int (wire_run_get (run_fixture_find (fixture, "run"),
-                                                    "extra.metadata.key.a")), ==, 1);
+  g_assert_cmpint (json_node_get_int (
+                       wire_run_get (run_fixture_find (fixture, "run"), "extra.metadata.key.a")),
+                   ==, 1);
 }
 
 static void
-test_metadata_inherited (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_metadata_inherited (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (LsobsRun) before = lsobs_run_start_child (run, "before", LSOBS_RUN_TYPE_CHAIN, NULL);
@@ -293,21 +284,20 @@ test_metadata_inherited (RunFixture    *fixture,
 
 /* Keys that only their broken bytes tell apart must not become the same key twice. */
 static void
-test_metadata_broken_keys (RunFixture    *fixture,
-                           gconstpointer  data G_GNUC_UNUSED)
+test_metadata_broken_keys (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
   lsobs_run_set_metadata_string (run, "a\xff", "1");
   lsobs_run_set_metadata_string (run, "a\xfe", "2");
-  g_assert_nonnull (wire_run_get (run_fixture_finish (fixture, run), "extra.metadata.a\xef\xbf\xbd"));
+  g_assert_nonnull (
+      wire_run_get (run_fixture_finish (fixture, run), "extra.metadata.a\xef\xbf\xbd"));
 }
 
 /* --- events --- */
 
 static void
-test_events (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_events (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   JsonArray *events;
@@ -331,37 +321,41 @@ test_events (RunFixture    *fixture,
       last = time;
     }
   g_assert_cmpint (last, <=, sent->end_us);
-  g_assert_cmpstr (json_object_get_string_member (json_array_get_object_element (events, 0), "name"), ==,
-                   "new_token");
-  g_assert_cmpint (json_object_get_int_member (json_array_get_object_element (events, 1), "attempt"), ==, 2);
-  g_assert_cmpstr (json_object_get_string_member (json_array_get_object_element (events, 2), "value"), ==,
-                   "text");
+  g_assert_cmpstr (json_object_get_string_member (json_array_get_object_element (events, 0),
+                                                  "name"),
+                   ==, "new_token");
+  g_assert_cmpint (json_object_get_int_member (json_array_get_object_element (events, 1),
+                                               "attempt"),
+                   ==, 2);
+  g_assert_cmpstr (json_object_get_string_member (json_array_get_object_element (events, 2),
+                                                  "value"),
+                   ==, "text");
 }
 
 static void
-test_events_in_patch (RunFixture    *fixture,
-                      gconstpointer  data G_GNUC_UNUSED)
+test_events_in_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
   add_event (run, "early", "{}");
   run_fixture_flush (fixture);
   add_event (run, "late", "{}");
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (run_fixture_finish (fixture, run)->run,
-                                                                         "events")), ==, 2);
+  g_assert_cmpuint (json_array_get_length (
+                        json_object_get_array_member (run_fixture_finish (fixture, run)->run,
+                                                      "events")),
+                    ==, 2);
 }
 
 /* What an event is called is not for its details to say. */
 static void
-test_event_with_own_name (RunFixture    *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_event_with_own_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   JsonObject *event;
 
   add_event (run, "real", "{\"name\":\"false\",\"time\":\"never\",\"other\":1}");
-  event = json_array_get_object_element (json_object_get_array_member (run_fixture_finish (fixture, run)->run,
-                                                                       "events"), 0);
+  event = json_array_get_object_element (
+      json_object_get_array_member (run_fixture_finish (fixture, run)->run, "events"), 0);
   g_assert_cmpstr (json_object_get_string_member (event, "name"), ==, "real");
   g_assert_cmpint (wire_parse_time (json_object_get_member (event, "time"), WIRE_STRICT), >, 0);
 }
@@ -369,8 +363,7 @@ test_event_with_own_name (RunFixture    *fixture,
 /* --- model and usage --- */
 
 static void
-test_model (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_model (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -383,8 +376,7 @@ test_model (RunFixture    *fixture,
 }
 
 static void
-test_model_without_provider (RunFixture    *fixture,
-                             gconstpointer  data G_GNUC_UNUSED)
+test_model_without_provider (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -394,17 +386,17 @@ test_model_without_provider (RunFixture    *fixture,
 }
 
 static void
-test_model_in_patch (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_model_in_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
   run_fixture_flush (fixture);
   lsobs_run_set_model (run, "p", "m");
   lsobs_run_set_usage (run, 1, 1, 2);
-  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
-                     "{\"ls_provider\":\"p\",\"ls_model_name\":\"m\",\"ls_model_type\":\"chat\","
-                     "\"usage_metadata\":{\"input_tokens\":1,\"output_tokens\":1,\"total_tokens\":2}}");
+  run_assert_member (
+      run_fixture_finish (fixture, run), "extra.metadata",
+      "{\"ls_provider\":\"p\",\"ls_model_name\":\"m\",\"ls_model_type\":\"chat\","
+      "\"usage_metadata\":{\"input_tokens\":1,\"output_tokens\":1,\"total_tokens\":2}}");
 }
 
 typedef struct
@@ -427,28 +419,25 @@ static const UsageRow usage_rows[] = {
 };
 
 static void
-test_usage (RunFixture    *fixture,
-            gconstpointer  data)
+test_usage (RunFixture *fixture, gconstpointer data)
 {
   const UsageRow *row = data;
   g_autoptr (LsobsRun) run = start (fixture);
 
   lsobs_run_set_usage (run, 100, 100, 100);
   lsobs_run_set_usage (run, row->input, row->output, row->total);
-  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata", row->expected);
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata",
+                     row->expected);
 }
 
 static void
-add (const char *path,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What a program says about a run while it goes on.");
@@ -456,10 +445,10 @@ main (int    argc,
   add ("/run-details/tags", test_tags);
   add ("/run-details/tags-in-patch", test_tags_in_patch);
   add ("/run-details/bounded", test_bounded);
-  g_test_add ("/run-details/early/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started,
-              test_early, run_fixture_tear_down);
-  g_test_add ("/run-details/early/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started,
-              test_early, run_fixture_tear_down);
+  g_test_add ("/run-details/early/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE),
+              run_fixture_set_up_started, test_early, run_fixture_tear_down);
+  g_test_add ("/run-details/early/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE),
+              run_fixture_set_up_started, test_early, run_fixture_tear_down);
   add ("/run-details/early/unended", test_early_unended);
   add ("/run-details/early/sent-unended", test_sent_unended);
   add ("/run-details/early/while-sent", test_noted_while_sent);
@@ -479,7 +468,7 @@ main (int    argc,
       g_autofree char *path = g_strdup_printf ("/run-details/usage/%s", usage_rows[i].name);
 
       g_test_add (path, RunFixture, &usage_rows[i], run_fixture_set_up_started, test_usage,
-              run_fixture_tear_down);
+                  run_fixture_tear_down);
     }
   return g_test_run ();
 }

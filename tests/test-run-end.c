@@ -8,8 +8,7 @@
 /* How a run ends: once, in the record of its start or in one of its own. */
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
@@ -17,8 +16,7 @@ set_up (RunFixture    *fixture,
 
 /* A run whose create waits. */
 static LsobsRun *
-start (RunFixture *fixture,
-       const char *name)
+start (RunFixture *fixture, const char *name)
 {
   g_autoptr (JsonNode) inputs = run_json ("{\"in\":1}");
 
@@ -27,8 +25,7 @@ start (RunFixture *fixture,
 
 /* A run whose create has left. */
 static LsobsRun *
-start_and_send (RunFixture *fixture,
-                const char *name)
+start_and_send (RunFixture *fixture, const char *name)
 {
   LsobsRun *run = start (fixture, name);
 
@@ -37,8 +34,7 @@ start_and_send (RunFixture *fixture,
 }
 
 static void
-end (LsobsRun   *run,
-     const char *outputs)
+end (LsobsRun *run, const char *outputs)
 {
   g_autoptr (JsonNode) node = run_json (outputs);
 
@@ -49,7 +45,7 @@ end (LsobsRun   *run,
 static void
 assert_run (RunFixture *fixture,
             const char *name,
-            guint       n_patches,
+            guint n_patches,
             const char *outputs,
             const char *error)
 {
@@ -65,8 +61,7 @@ assert_run (RunFixture *fixture,
 }
 
 static void
-test_end (RunFixture    *fixture,
-          gconstpointer  data G_GNUC_UNUSED)
+test_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -77,8 +72,7 @@ test_end (RunFixture    *fixture,
 }
 
 static void
-test_end_bytes (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_end_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autoptr (GBytes) outputs = run_bytes ("{ \"out\" : [ 1, 2 ] }");
@@ -88,8 +82,7 @@ test_end_bytes (RunFixture    *fixture,
 }
 
 static void
-test_end_without_outputs (RunFixture    *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_end_without_outputs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -98,8 +91,7 @@ test_end_without_outputs (RunFixture    *fixture,
 }
 
 static void
-test_end_bytes_without_outputs (RunFixture    *fixture,
-                                gconstpointer  data G_GNUC_UNUSED)
+test_end_bytes_without_outputs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -108,8 +100,7 @@ test_end_bytes_without_outputs (RunFixture    *fixture,
 }
 
 static void
-test_fail (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_fail (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
   g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "no \"luck\"\n");
@@ -121,8 +112,7 @@ test_fail (RunFixture    *fixture,
 }
 
 static void
-test_fail_with_message (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_fail_with_message (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_and_send (fixture, "run");
 
@@ -131,8 +121,7 @@ test_fail_with_message (RunFixture    *fixture,
 }
 
 static void
-test_fail_with_empty_message (RunFixture    *fixture,
-                              gconstpointer  data G_GNUC_UNUSED)
+test_fail_with_empty_message (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -142,8 +131,7 @@ test_fail_with_empty_message (RunFixture    *fixture,
 }
 
 static void
-test_merged (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_merged (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) first = start (fixture, "first");
   g_autoptr (LsobsRun) second = start (fixture, "second");
@@ -159,9 +147,7 @@ test_merged (RunFixture    *fixture,
 }
 
 static void
-assert_same_member (JsonObject *create,
-                    JsonObject *patch,
-                    const char *name)
+assert_same_member (JsonObject *create, JsonObject *patch, const char *name)
 {
   g_assert_true (json_object_has_member (create, name));
   g_assert_true (json_object_has_member (patch, name));
@@ -171,12 +157,10 @@ assert_same_member (JsonObject *create,
 
 /* A patch can be shown even when its create never came. */
 static void
-test_separate (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_separate (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char *identity[] = {
-    "id", "trace_id", "parent_run_id", "dotted_order", "name", "run_type", "session_name", "start_time"
-  };
+  static const char *identity[] = { "id",   "trace_id", "parent_run_id", "dotted_order",
+                                    "name", "run_type", "session_name",  "start_time" };
   g_autoptr (LsobsRun) root = start (fixture, "root");
   g_autoptr (LsobsRun) child = lsobs_run_start_child (root, "child", LSOBS_RUN_TYPE_LLM, NULL);
   g_autofree char *id = lsobs_run_dup_id (child);
@@ -204,8 +188,7 @@ test_separate (RunFixture    *fixture,
 
 /* The service replaces extra as a whole: all of it, or nothing. */
 static void
-test_patch_metadata (RunFixture    *fixture,
-                     gconstpointer  data)
+test_patch_metadata (RunFixture *fixture, gconstpointer data)
 {
   gboolean with_news = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) root = start (fixture, "root");
@@ -229,15 +212,15 @@ test_patch_metadata (RunFixture    *fixture,
   g_assert_true (json_object_has_member (patch, "extra") == with_news);
   sent = run_fixture_find (fixture, "child");
   run_assert_member (sent, "extra.metadata",
-                     with_news ? "{\"thread_id\":\"t-1\",\"late\":\"l\"}" : "{\"thread_id\":\"t-1\"}");
+                     with_news ? "{\"thread_id\":\"t-1\",\"late\":\"l\"}"
+                               : "{\"thread_id\":\"t-1\"}");
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
 }
 
 /* --- ends after the end --- */
 
 static void
-test_second_end (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_second_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_and_send (fixture, "run");
 
@@ -254,8 +237,7 @@ test_second_end (RunFixture    *fixture,
 
 /* A complete record that has left takes nothing any more. */
 static void
-test_second_end_merged (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_second_end_merged (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -267,8 +249,7 @@ test_second_end_merged (RunFixture    *fixture,
 }
 
 static void
-test_end_then_fail (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_end_then_fail (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -280,8 +261,7 @@ test_end_then_fail (RunFixture    *fixture,
 }
 
 static void
-test_fail_then_fail (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_fail_then_fail (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -291,8 +271,7 @@ test_fail_then_fail (RunFixture    *fixture,
 }
 
 static void
-test_fail_then_end (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_fail_then_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -305,8 +284,7 @@ test_fail_then_end (RunFixture    *fixture,
 
 /* The same when the end waits in a record of its own. */
 static void
-test_fail_then_end_separate (RunFixture    *fixture,
-                             gconstpointer  data G_GNUC_UNUSED)
+test_fail_then_end_separate (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_and_send (fixture, "run");
 
@@ -317,8 +295,7 @@ test_fail_then_end_separate (RunFixture    *fixture,
 }
 
 static void
-test_late_details (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_late_details (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, "run");
 
@@ -335,8 +312,7 @@ test_late_details (RunFixture    *fixture,
 }
 
 static void
-test_never_ended (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_never_ended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRun *run = start (fixture, "run");
   WireRun *sent;
@@ -352,8 +328,7 @@ test_never_ended (RunFixture    *fixture,
 /* --- a start that was evicted --- */
 
 static void
-set_up_tiny (RunFixture    *fixture,
-             gconstpointer  data)
+set_up_tiny (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_queue_capacity (fixture->config, 1);
@@ -385,8 +360,7 @@ block_sending (RunFixture *fixture)
 }
 
 static void
-test_promoted (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_promoted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   guint n_blockers = block_sending (fixture);
   g_autoptr (LsobsRun) lost = start (fixture, "lost");
@@ -414,8 +388,7 @@ test_promoted (RunFixture    *fixture,
 
 /* Two starts in a queue of one: the caller sees nothing, the books do. */
 static void
-test_evicted (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_evicted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) lost = NULL;
   g_autoptr (LsobsRun) kept = NULL;
@@ -437,18 +410,18 @@ test_evicted (RunFixture    *fixture,
 
 static void
 add (const char *path,
-     void      (*set_up_func) (RunFixture *, gconstpointer),
-     void      (*test_func) (RunFixture *, gconstpointer))
+     void (*set_up_func) (RunFixture *, gconstpointer),
+     void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("The first end of a run stands, and is sent once, wherever its start is by then.");
+  g_test_summary (
+      "The first end of a run stands, and is sent once, wherever its start is by then.");
 
   add ("/run-end/end", set_up, test_end);
   add ("/run-end/end-bytes", set_up, test_end_bytes);

@@ -7,15 +7,14 @@
 
 /* Runs that are reported by id carry as much as those that have handles. */
 
-#define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
-#define L "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
-#define OTHER "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
+#define R       "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
+#define L       "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
+#define OTHER   "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
 #define EXAMPLE "0b3c5d7e-1f2a-4b6c-8d9e-0a1b2c3d4e5f"
 #define R_START G_GINT64_CONSTANT (1772357415250000)
 
 static LsobsRunEvent *
-make_start (const char *id,
-            const char *parent_id)
+make_start (const char *id, const char *parent_id)
 {
   return lsobs_run_event_new_start (id, parent_id, "run", LSOBS_RUN_TYPE_LLM, NULL);
 }
@@ -27,9 +26,7 @@ make_end (const char *id)
 }
 
 static void
-set (LsobsRunEvent  *event,
-     void          (*setter) (LsobsRunEvent *, JsonNode *),
-     const char     *json)
+set (LsobsRunEvent *event, void (*setter) (LsobsRunEvent *, JsonNode *), const char *json)
 {
   g_autoptr (JsonNode) node = run_json (json);
 
@@ -37,17 +34,14 @@ set (LsobsRunEvent  *event,
 }
 
 static LsobsRunEvent *
-with_extra (LsobsRunEvent *event,
-            const char    *json)
+with_extra (LsobsRunEvent *event, const char *json)
 {
   set (event, lsobs_run_event_set_extra, json);
   return event;
 }
 
 static LsobsRunEvent *
-with_tags (LsobsRunEvent *event,
-           const char    *first,
-           const char    *second)
+with_tags (LsobsRunEvent *event, const char *first, const char *second)
 {
   const char *tags[] = { first, second, NULL };
 
@@ -57,8 +51,7 @@ with_tags (LsobsRunEvent *event,
 
 /* Takes @event over. */
 static void
-enqueue (RunFixture    *fixture,
-         LsobsRunEvent *event)
+enqueue (RunFixture *fixture, LsobsRunEvent *event)
 {
   g_autoptr (GError) error = NULL;
 
@@ -86,19 +79,21 @@ dup_patch (RunFixture *fixture)
 /* --- one event --- */
 
 static void
-test_everything (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_everything (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRunEvent *event = with_tags (make_start (R, NULL), "a", "b");
   g_autoptr (JsonNode) thread = run_json ("\"t-1\"");
   g_autoptr (GError) error = NULL;
   WireRun *sent;
 
-  with_extra (event, "{\"invocation_params\":{\"n\":1},\"runtime\":{\"mine\":true},\"metadata\":{\"m\":2}}");
+  with_extra (
+      event,
+      "{\"invocation_params\":{\"n\":1},\"runtime\":{\"mine\":true},\"metadata\":{\"m\":2}}");
   lsobs_run_event_set_metadata (event, "thread_id", thread);
   set (event, lsobs_run_event_set_inputs, "{\"in\":1}");
   set (event, lsobs_run_event_set_outputs, "[1]");
-  set (event, lsobs_run_event_set_events, "[{\"name\":\"retry\",\"time\":\"2026-03-01T09:30:15.300000Z\",\"n\":1}]");
+  set (event, lsobs_run_event_set_events,
+       "[{\"name\":\"retry\",\"time\":\"2026-03-01T09:30:15.300000Z\",\"n\":1}]");
   set (event, lsobs_run_event_set_serialized, "{\"lc\":1,\"graph\":{}}");
   g_assert_true (lsobs_run_event_set_reference_example_id (event, EXAMPLE, &error));
   lsobs_run_event_set_error_text (event, "failed");
@@ -109,7 +104,8 @@ test_everything (RunFixture    *fixture,
   run_assert_member (sent, "tags", "[\"a\",\"b\"]");
   run_assert_member (sent, "inputs", "{\"in\":1}");
   run_assert_member (sent, "outputs", "{\"value\":[1]}");
-  run_assert_member (sent, "events", "[{\"name\":\"retry\",\"time\":\"2026-03-01T09:30:15.300000Z\",\"n\":1}]");
+  run_assert_member (sent, "events",
+                     "[{\"name\":\"retry\",\"time\":\"2026-03-01T09:30:15.300000Z\",\"n\":1}]");
   run_assert_member (sent, "serialized", "{\"lc\":1}");
   run_assert_member (sent, "reference_example_id", "\"" EXAMPLE "\"");
   run_assert_member (sent, "error", "\"failed\"");
@@ -124,8 +120,7 @@ test_everything (RunFixture    *fixture,
 
 /* The project of a trace is that of its root, also for updates. */
 static void
-test_project (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_project (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRunEvent *event = make_start (R, NULL);
 
@@ -150,8 +145,7 @@ test_project (RunFixture    *fixture,
 
 /* An update of a run that began elsewhere can say all of it. */
 static void
-test_unknown_update (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_unknown_update (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRunEvent *event = with_extra (make_end (R), "{\"metadata\":{\"a\":1}}");
   WireRun *sent;
@@ -170,7 +164,7 @@ typedef struct
   const char *name;
   const char *extra;
   guint n_dropped;
-  const char *metadata;  /* (nullable) */
+  const char *metadata; /* (nullable) */
 } ExtraRow;
 
 static const ExtraRow extra_rows[] = {
@@ -184,8 +178,7 @@ static const ExtraRow extra_rows[] = {
 };
 
 static void
-test_extra (RunFixture    *fixture,
-            gconstpointer  data)
+test_extra (RunFixture *fixture, gconstpointer data)
 {
   const ExtraRow *row = data;
   WireRun *sent;
@@ -198,8 +191,7 @@ test_extra (RunFixture    *fixture,
 }
 
 static void
-test_events (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_events (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRunEvent *event = make_start (R, NULL);
 
@@ -226,14 +218,14 @@ test_events (RunFixture    *fixture,
 }
 
 static void
-test_bounded (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRunEvent *event = make_start (R, NULL);
   g_autoptr (GStrvBuilder) tags = g_strv_builder_new ();
   g_auto (GStrv) all = NULL;
   g_autofree char *large = g_strnfill (3 * 1024 * 1024, 'x');
-  g_autofree char *extra = g_strdup_printf ("{\"metadata\":{\"a\":\"%s\",\"b\":\"%s\",\"c\":1}}", large, large);
+  g_autofree char *extra =
+      g_strdup_printf ("{\"metadata\":{\"a\":\"%s\",\"b\":\"%s\",\"c\":1}}", large, large);
   WireRun *sent;
 
   for (guint i = 0; i < 1100; i++)
@@ -243,21 +235,23 @@ test_bounded (RunFixture    *fixture,
       g_strv_builder_add (tags, tag);
     }
   all = g_strv_builder_end (tags);
-  lsobs_run_event_set_tags (event, (const char * const *) all);
+  lsobs_run_event_set_tags (event, (const char *const *) all);
   set (event, lsobs_run_event_set_events, "{\"name\":\"no array\"}");
   with_extra (event, extra);
   enqueue (fixture, event);
   sent = flush (fixture);
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "tags")), ==, 1000);
-  g_assert_cmpuint (json_object_get_size (json_node_get_object (wire_run_get (sent, "extra.metadata"))), ==, 2);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "tags")), ==,
+                    1000);
+  g_assert_cmpuint (json_object_get_size (
+                        json_node_get_object (wire_run_get (sent, "extra.metadata"))),
+                    ==, 2);
   run_assert_member (sent, "events", NULL);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 100 + 1 + 1);
 }
 
 /* A manifest is for models and prompts. */
 static void
-test_serialized_tool (RunFixture    *fixture,
-                      gconstpointer  data G_GNUC_UNUSED)
+test_serialized_tool (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRunEvent *event = make_start (R, NULL);
 
@@ -276,8 +270,10 @@ make_full_start (void)
   LsobsRunEvent *event = with_tags (make_start (R, NULL), "old", "both");
 
   set (event, lsobs_run_event_set_events, "[{\"name\":\"old\"}]");
-  return with_extra (event, "{\"metadata\":{\"keep\":1,\"deep\":{\"a\":{\"x\":1},\"list\":[1,2]},\"old\":{\"a\":1}},"
-                            "\"runtime\":{\"mine\":{\"a\":1}},\"params\":{\"p\":1}}");
+  return with_extra (
+      event,
+      "{\"metadata\":{\"keep\":1,\"deep\":{\"a\":{\"x\":1},\"list\":[1,2]},\"old\":{\"a\":1}},"
+      "\"runtime\":{\"mine\":{\"a\":1}},\"params\":{\"p\":1}}");
 }
 
 static LsobsRunEvent *
@@ -286,14 +282,14 @@ make_full_end (void)
   LsobsRunEvent *event = with_tags (make_end (R), "both", "new");
 
   set (event, lsobs_run_event_set_events, "[{\"name\":\"new\"},{\"name\":\"newer\"}]");
-  return with_extra (event, "{\"metadata\":{\"deep\":{\"a\":{\"y\":2},\"list\":[3]},\"old\":7,\"late\":null},"
-                            "\"runtime\":{\"mine\":{\"b\":2}},\"params\":{\"q\":2},\"more\":[1]}");
+  return with_extra (
+      event, "{\"metadata\":{\"deep\":{\"a\":{\"y\":2},\"list\":[3]},\"old\":7,\"late\":null},"
+             "\"runtime\":{\"mine\":{\"b\":2}},\"params\":{\"q\":2},\"more\":[1]}");
 }
 
 /* Whether they meet here or at the service, what comes of it is the same. */
 static void
-test_joined (RunFixture    *fixture,
-             gconstpointer  data)
+test_joined (RunFixture *fixture, gconstpointer data)
 {
   gboolean sent_between = GPOINTER_TO_INT (data);
   WireRun *sent;
@@ -309,9 +305,11 @@ test_joined (RunFixture    *fixture,
   sent = flush (fixture);
   g_assert_cmpuint (sent->n_patches, ==, sent_between ? 1 : 0);
   run_assert_member (sent, "tags", "[\"both\",\"new\"]");
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 2);
-  run_assert_member (sent, "extra.metadata",
-                     "{\"keep\":1,\"deep\":{\"a\":{\"x\":1,\"y\":2},\"list\":[3]},\"old\":7,\"late\":null}");
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==,
+                    2);
+  run_assert_member (
+      sent, "extra.metadata",
+      "{\"keep\":1,\"deep\":{\"a\":{\"x\":1,\"y\":2},\"list\":[3]},\"old\":7,\"late\":null}");
   run_assert_member (sent, "extra.params", "{\"p\":1,\"q\":2}");
   run_assert_member (sent, "extra.more", "[1]");
   run_assert_member (sent, "extra.runtime.mine", "{\"a\":1,\"b\":2}");
@@ -320,8 +318,7 @@ test_joined (RunFixture    *fixture,
 
 /* What the start has told is not told again for nothing; what is not told stays. */
 static void
-test_patch_without_news (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_patch_without_news (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonObject) patch = NULL;
   WireRun *sent;
@@ -339,8 +336,7 @@ test_patch_without_news (RunFixture    *fixture,
 
 /* An update that comes after the end, but before that has left, still adds to it. */
 static void
-test_two_updates (RunFixture    *fixture,
-                  gconstpointer  data)
+test_two_updates (RunFixture *fixture, gconstpointer data)
 {
   gboolean sent_before = GPOINTER_TO_INT (data);
   LsobsRunEvent *second = with_extra (make_end (R), "{\"metadata\":{\"a\":{\"y\":2}}}");
@@ -350,7 +346,8 @@ test_two_updates (RunFixture    *fixture,
   if (sent_before)
     run_fixture_flush (fixture);
   enqueue (fixture, with_tags (with_extra (lsobs_run_event_new_update (R, NULL, "first"),
-                                           "{\"metadata\":{\"a\":{\"x\":1}}}"), "t", "u"));
+                                           "{\"metadata\":{\"a\":{\"x\":1}}}"),
+                               "t", "u"));
   set (second, lsobs_run_event_set_outputs, "{\"out\":1}");
   lsobs_run_event_set_error_text (second, "second");
   enqueue (fixture, second);
@@ -366,8 +363,7 @@ test_two_updates (RunFixture    *fixture,
 /* The service takes one end of a run. A second one that comes when the first is there
  * must not become a run of its own, with the same id. */
 static void
-test_update_after_delivery (RunFixture    *fixture,
-                            gconstpointer  data)
+test_update_after_delivery (RunFixture *fixture, gconstpointer data)
 {
   gboolean merged = GPOINTER_TO_INT (data);
   guint64 n_enqueued;
@@ -382,7 +378,8 @@ test_update_after_delivery (RunFixture    *fixture,
   run_fixture_flush (fixture);
   n_enqueued = run_fixture_get (fixture, LSOBS_COUNTER_ENQUEUED);
   for (guint i = 0; i < 3; i++)
-    enqueue (fixture, with_extra (lsobs_run_event_new_update (R, NULL, "late"), "{\"metadata\":{\"late\":1}}"));
+    enqueue (fixture, with_extra (lsobs_run_event_new_update (R, NULL, "late"),
+                                  "{\"metadata\":{\"late\":1}}"));
   again = make_start (R, NULL);
   g_assert_false (lsobs_exporter_enqueue (fixture->exporter, again, &error));
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
@@ -415,19 +412,18 @@ make_large_start (guint number)
 }
 
 static void
-end_with_extra (RunFixture *fixture,
-                guint       number)
+end_with_extra (RunFixture *fixture, guint number)
 {
   g_autofree char *id = make_id (number);
 
-  enqueue (fixture, with_tags (with_extra (make_end (id), "{\"metadata\":{\"late\":1},\"more\":2}"), "x", "y"));
+  enqueue (fixture, with_tags (with_extra (make_end (id), "{\"metadata\":{\"late\":1},\"more\":2}"),
+                               "x", "y"));
 }
 
 /* What is kept of runs that go on is bounded. Extra that is not known any more is left
  * as the service has it: in part it would take the place of the whole. */
 static void
-test_forgotten (RunFixture    *fixture,
-                gconstpointer  data)
+test_forgotten (RunFixture *fixture, gconstpointer data)
 {
   gboolean sent_before = GPOINTER_TO_INT (data);
   const guint n_runs = 20;
@@ -460,8 +456,7 @@ test_forgotten (RunFixture    *fixture,
 /* More ends than are remembered: those of before count as unknown again, and nothing
  * worse happens. */
 static void
-test_many_ends (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_many_ends (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   for (guint i = 0; i < 2500; i++)
     {
@@ -495,8 +490,8 @@ update_thread (gpointer data)
   run_barrier_wait (&race->barrier);
   for (guint i = 0; i < 100; i++)
     {
-      g_autofree char *extra = g_strdup_printf ("{\"metadata\":{\"%p-%u\":{\"a\":1}}}",
-                                                (void *) g_thread_self (), i);
+      g_autofree char *extra =
+          g_strdup_printf ("{\"metadata\":{\"%p-%u\":{\"a\":1}}}", (void *) g_thread_self (), i);
 
       enqueue (race->fixture, with_tags (with_extra (make_end (R), extra), "a", "b"));
     }
@@ -504,8 +499,7 @@ update_thread (gpointer data)
 }
 
 static void
-test_threads (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   Race race = { .fixture = fixture };
   GThread *threads[4];
@@ -529,8 +523,7 @@ test_threads (RunFixture    *fixture,
 /* --- values --- */
 
 static void
-assert_node (JsonNode   *node,
-             const char *expected)
+assert_node (JsonNode *node, const char *expected)
 {
   g_autofree char *text = node != NULL ? json_to_string (node, FALSE) : NULL;
 
@@ -608,16 +601,13 @@ test_set_metadata (void)
 }
 
 static void
-add (const char *path,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
 }
 
 static void
-add_both (const char *path,
-          void      (*test_func) (RunFixture *, gconstpointer))
+add_both (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
   g_autofree char *first = g_strconcat (path, "/queued", NULL);
   g_autofree char *second = g_strconcat (path, "/sent", NULL);
@@ -629,8 +619,7 @@ add_both (const char *path,
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What runs that are reported by id carry, and how it is joined.");
@@ -643,7 +632,7 @@ main (int    argc,
       g_autofree char *path = g_strdup_printf ("/run-event-details/extra/%s", extra_rows[i].name);
 
       g_test_add (path, RunFixture, &extra_rows[i], run_fixture_set_up_started, test_extra,
-              run_fixture_tear_down);
+                  run_fixture_tear_down);
     }
   add ("/run-event-details/events", test_events);
   add ("/run-event-details/bounded", test_bounded);

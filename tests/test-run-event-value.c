@@ -22,8 +22,7 @@ parse (const char *text)
 }
 
 static void
-assert_node (JsonNode   *node,
-             const char *expected)
+assert_node (JsonNode *node, const char *expected)
 {
   g_autofree char *text = node != NULL ? json_to_string (node, FALSE) : NULL;
 
@@ -78,7 +77,8 @@ test_update (void)
 static void
 test_setters (void)
 {
-  g_autoptr (LsobsRunEvent) event = lsobs_run_event_new_start (L, R, "chat", LSOBS_RUN_TYPE_LLM, NULL);
+  g_autoptr (LsobsRunEvent) event =
+      lsobs_run_event_new_start (L, R, "chat", LSOBS_RUN_TYPE_LLM, NULL);
   LsobsRunEvent *boxed;
 
   lsobs_run_event_set_trace (event, "x", "y");
@@ -120,8 +120,9 @@ test_deep_copy (void)
   g_assert_cmpstr (lsobs_run_event_get_error_text (end), ==, "name");
 }
 
-static const char * const payloads[] = {
-  "null", "true", "42", "-9223372036854775808", "0.5", "\"text\"", "[]", "{}", "[null,[],{\"a\":null}]",
+static const char *const payloads[] = {
+  "null",     "true", "42", "-9223372036854775808",   "0.5",
+  "\"text\"", "[]",   "{}", "[null,[],{\"a\":null}]",
 };
 
 static void
@@ -167,12 +168,12 @@ test_broken_strings (void)
 
   json_node_set_string (node, "caf\xc3");
   event = lsobs_run_event_new_start ("\xff", NULL, "\xff", LSOBS_RUN_TYPE_CHAIN, node);
-  g_assert_cmpstr (json_node_get_string (lsobs_run_event_get_inputs (event)), ==, "caf\xef\xbf\xbd");
+  g_assert_cmpstr (json_node_get_string (lsobs_run_event_get_inputs (event)), ==,
+                   "caf\xef\xbf\xbd");
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -7,9 +7,9 @@
 
 #include "testlib/test-utils.h"
 
-#define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
-#define L "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
-#define T "019ca8bb-f72e-7c32-ae50-7d9f41b2c3e6"
+#define R     "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
+#define L     "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
+#define T     "019ca8bb-f72e-7c32-ae50-7d9f41b2c3e6"
 #define OTHER "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
 
 #define R_PATH "20260301T093015250000Z" R
@@ -28,8 +28,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up_at_rate (Fixture *fixture,
-                double   rate)
+set_up_at_rate (Fixture *fixture, double rate)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "helpdesk");
   g_autoptr (GError) error = NULL;
@@ -37,31 +36,26 @@ set_up_at_rate (Fixture *fixture,
   lsobs_config_set_sampling_rate (config, rate);
   fixture->context = g_main_context_new ();
   fixture->transport = lsobs_memory_transport_new ();
-  fixture->exporter = g_initable_new (LSOBS_TYPE_EXPORTER, NULL, &error,
-                                      "config", config,
-                                      "transport", fixture->transport,
-                                      "main-context", fixture->context,
-                                      NULL);
+  fixture->exporter =
+      g_initable_new (LSOBS_TYPE_EXPORTER, NULL, &error, "config", config, "transport",
+                      fixture->transport, "main-context", fixture->context, NULL);
   g_assert_no_error (error);
 }
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   set_up_at_rate (fixture, 1.0);
 }
 
 static void
-set_up_unsampled (Fixture       *fixture,
-                  gconstpointer  data)
+set_up_unsampled (Fixture *fixture, gconstpointer data)
 {
   set_up_at_rate (fixture, 0.0);
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_assert_finalize_object (fixture->exporter);
   g_assert_finalize_object (fixture->transport);
@@ -69,8 +63,7 @@ tear_down (Fixture       *fixture,
 }
 
 static guint64
-count (Fixture      *fixture,
-       LsobsCounter  counter)
+count (Fixture *fixture, LsobsCounter counter)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (fixture->exporter);
 
@@ -100,8 +93,7 @@ flush_one (Fixture *fixture)
 
 /* Takes @event over. */
 static void
-enqueue (Fixture       *fixture,
-         LsobsRunEvent *event)
+enqueue (Fixture *fixture, LsobsRunEvent *event)
 {
   g_autoptr (GError) error = NULL;
   gboolean accepted = lsobs_exporter_enqueue (fixture->exporter, event, &error);
@@ -113,8 +105,7 @@ enqueue (Fixture       *fixture,
 
 /* Takes @event over. */
 static void
-refuse (Fixture       *fixture,
-        LsobsRunEvent *event)
+refuse (Fixture *fixture, LsobsRunEvent *event)
 {
   guint64 n_before = count (fixture, LSOBS_COUNTER_ENQUEUED);
   g_autoptr (GError) error = NULL;
@@ -137,8 +128,7 @@ parse (const char *text)
 }
 
 static LsobsRunEvent *
-make_start (const char *id,
-            const char *parent_id)
+make_start (const char *id, const char *parent_id)
 {
   g_autoptr (JsonNode) inputs = parse ("{\"in\":1}");
 
@@ -146,8 +136,7 @@ make_start (const char *id,
 }
 
 static LsobsRunEvent *
-make_end (const char *id,
-          const char *error_text)
+make_end (const char *id, const char *error_text)
 {
   g_autoptr (JsonNode) outputs = parse ("{\"out\":2}");
 
@@ -155,17 +144,14 @@ make_end (const char *id,
 }
 
 static LsobsRunEvent *
-in_trace (LsobsRunEvent *event,
-          const char    *trace_id,
-          const char    *dotted_order)
+in_trace (LsobsRunEvent *event, const char *trace_id, const char *dotted_order)
 {
   lsobs_run_event_set_trace (event, trace_id, dotted_order);
   return event;
 }
 
 static void
-assert_node (JsonNode   *node,
-             const char *expected)
+assert_node (JsonNode *node, const char *expected)
 {
   g_autofree char *text = node != NULL ? json_to_string (node, FALSE) : NULL;
 
@@ -175,8 +161,7 @@ assert_node (JsonNode   *node,
 /* By id through an exporter */
 
 static void
-test_start_and_end (Fixture       *fixture,
-                    gconstpointer  data)
+test_start_and_end (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
 
@@ -201,8 +186,7 @@ test_start_and_end (Fixture       *fixture,
 }
 
 static void
-test_end_later (Fixture       *fixture,
-                gconstpointer  data)
+test_end_later (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) start = NULL;
   g_autoptr (LsobsRunEvent) end = NULL;
@@ -226,8 +210,7 @@ test_end_later (Fixture       *fixture,
 }
 
 static void
-test_complete_start (Fixture       *fixture,
-                     gconstpointer  data)
+test_complete_start (Fixture *fixture, gconstpointer data)
 {
   LsobsRunEvent *start = make_start (R, NULL);
   g_autoptr (LsobsRunEvent) event = NULL;
@@ -243,8 +226,7 @@ test_complete_start (Fixture       *fixture,
 
 /* An id that knows no time. */
 static void
-test_version_4 (Fixture       *fixture,
-                gconstpointer  data)
+test_version_4 (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
   gint64 before = g_get_real_time ();
@@ -255,8 +237,7 @@ test_version_4 (Fixture       *fixture,
 }
 
 static void
-test_upper_case (Fixture       *fixture,
-                 gconstpointer  data)
+test_upper_case (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *upper = g_ascii_strup (R, -1);
   g_autoptr (LsobsRunEvent) event = NULL;
@@ -269,8 +250,7 @@ test_upper_case (Fixture       *fixture,
 }
 
 static void
-test_unknown_update (Fixture       *fixture,
-                     gconstpointer  data)
+test_unknown_update (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
 
@@ -288,8 +268,7 @@ test_unknown_update (Fixture       *fixture,
 
 /* The path tells the parent, since an update has no other way to. */
 static void
-test_unknown_child_update (Fixture       *fixture,
-                           gconstpointer  data)
+test_unknown_child_update (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
 
@@ -302,8 +281,7 @@ test_unknown_child_update (Fixture       *fixture,
 }
 
 static void
-test_start_twice (Fixture       *fixture,
-                  gconstpointer  data)
+test_start_twice (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
 
@@ -318,8 +296,7 @@ test_start_twice (Fixture       *fixture,
 /* Children */
 
 static void
-test_children (Fixture       *fixture,
-               gconstpointer  data)
+test_children (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GPtrArray) events = NULL;
   LsobsRunEvent *early = make_start (T, L);
@@ -341,8 +318,7 @@ test_children (Fixture       *fixture,
 }
 
 static void
-test_unknown_parent (Fixture       *fixture,
-                     gconstpointer  data)
+test_unknown_parent (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
 
@@ -356,8 +332,7 @@ test_unknown_parent (Fixture       *fixture,
 }
 
 static void
-test_below_unknown_parent (Fixture       *fixture,
-                           gconstpointer  data)
+test_below_unknown_parent (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GPtrArray) events = NULL;
 
@@ -403,8 +378,7 @@ static const BadRow bad_rows[] = {
 };
 
 static void
-test_bad (Fixture       *fixture,
-          gconstpointer  data)
+test_bad (Fixture *fixture, gconstpointer data)
 {
   const BadRow *row = data;
   LsobsRunEvent *bad = make_start (row->id, row->parent_id);
@@ -426,8 +400,7 @@ test_bad (Fixture       *fixture,
 /* After the end */
 
 static void
-test_outputs_after_failure (Fixture       *fixture,
-                            gconstpointer  data)
+test_outputs_after_failure (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
 
@@ -442,8 +415,7 @@ test_outputs_after_failure (Fixture       *fixture,
 
 /* The same, when the start has left already. */
 static void
-test_outputs_after_taken (Fixture       *fixture,
-                          gconstpointer  data)
+test_outputs_after_taken (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) start = NULL;
   g_autoptr (LsobsRunEvent) event = NULL;
@@ -459,8 +431,7 @@ test_outputs_after_taken (Fixture       *fixture,
 }
 
 static void
-test_error_after_completion (Fixture       *fixture,
-                             gconstpointer  data)
+test_error_after_completion (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunEvent) event = NULL;
 
@@ -474,8 +445,7 @@ test_error_after_completion (Fixture       *fixture,
 }
 
 static void
-test_after_shutdown (Fixture       *fixture,
-                     gconstpointer  data)
+test_after_shutdown (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsStats) stats = NULL;
 
@@ -486,8 +456,7 @@ test_after_shutdown (Fixture       *fixture,
 }
 
 static void
-test_unsampled (Fixture       *fixture,
-                gconstpointer  data)
+test_unsampled (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GPtrArray) events = NULL;
 
@@ -504,13 +473,11 @@ test_unsampled (Fixture       *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(path, data, func) \
-  g_test_add (path, Fixture, data, set_up, func, tear_down)
+#define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
   ADD ("/run-event/by-id/start-and-end", NULL, test_start_and_end);
   ADD ("/run-event/by-id/end-later", NULL, test_end_later);
   ADD ("/run-event/by-id/complete-start", NULL, test_complete_start);

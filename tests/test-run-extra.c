@@ -9,8 +9,7 @@
  * must never be sent in part. */
 
 static void
-set_up_hidden (RunFixture    *fixture,
-               gconstpointer  data)
+set_up_hidden (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_hide_metadata (fixture->config, TRUE);
@@ -18,8 +17,7 @@ set_up_hidden (RunFixture    *fixture,
 }
 
 static void
-set_up_redacting (RunFixture    *fixture,
-                  gconstpointer  data)
+set_up_redacting (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_redact_regex (fixture->config, "secret");
@@ -33,9 +31,7 @@ start (RunFixture *fixture)
 }
 
 static void
-set_extra (LsobsRun   *run,
-           const char *key,
-           const char *json)
+set_extra (LsobsRun *run, const char *key, const char *json)
 {
   g_autoptr (JsonNode) node = run_json (json);
 
@@ -43,8 +39,7 @@ set_extra (LsobsRun   *run,
 }
 
 static void
-test_members (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_members (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (LsobsRun) child = NULL;
@@ -63,15 +58,15 @@ test_members (RunFixture    *fixture,
   run_assert_member (sent, "extra.duration_ms", "7");
   run_assert_member (sent, "extra.metadata", "{\"thread_id\":\"t-1\"}");
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
-  g_assert_cmpuint (json_object_get_size (json_object_get_object_member (sent->run, "extra")), ==, 6);
+  g_assert_cmpuint (json_object_get_size (json_object_get_object_member (sent->run, "extra")), ==,
+                    6);
   sent = run_fixture_finish (fixture, child);
   run_assert_member (sent, "extra.invocation_params", NULL);
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
 }
 
 static void
-test_replaced (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_replaced (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -81,13 +76,13 @@ test_replaced (RunFixture    *fixture,
 }
 
 static void
-test_runtime (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_runtime (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   WireRun *sent;
 
-  set_extra (run, "runtime", "{\"library\":\"agent\",\"agent_version\":\"2.1\",\"deep\":{\"a\":1}}");
+  set_extra (run, "runtime",
+             "{\"library\":\"agent\",\"agent_version\":\"2.1\",\"deep\":{\"a\":1}}");
   sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "extra.runtime.library", "\"agent\"");
   run_assert_member (sent, "extra.runtime.agent_version", "\"2.1\"");
@@ -98,8 +93,7 @@ test_runtime (RunFixture    *fixture,
 
 /* What must be objects there cannot be anything else. */
 static void
-test_no_objects (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_no_objects (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   WireRun *sent;
@@ -116,8 +110,7 @@ test_no_objects (RunFixture    *fixture,
 }
 
 static void
-test_metadata (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_metadata (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (LsobsRun) child = NULL;
@@ -134,8 +127,7 @@ test_metadata (RunFixture    *fixture,
 
 /* A patch that has extra has all of it; one without news has none. */
 static void
-test_patch (RunFixture    *fixture,
-            gconstpointer  data)
+test_patch (RunFixture *fixture, gconstpointer data)
 {
   gboolean with_news = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = start (fixture);
@@ -149,7 +141,9 @@ test_patch (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
   run_fixture_flush (fixture);
   post = run_dup_operation (fixture->server, "post", id);
-  g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (post, "extra"), "early"), ==, 1);
+  g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (post, "extra"),
+                                               "early"),
+                   ==, 1);
   if (with_news)
     set_extra (run, "late", "2");
   sent = run_fixture_finish (fixture, run);
@@ -163,8 +157,7 @@ test_patch (RunFixture    *fixture,
 }
 
 static void
-test_captured (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_captured (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (JsonNode) node = run_json ("{\"a\":1}");
@@ -175,8 +168,7 @@ test_captured (RunFixture    *fixture,
 }
 
 static void
-test_bounded (RunFixture    *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autofree char *large = g_strnfill (5 * 1024 * 1024, 'x');
@@ -197,15 +189,15 @@ test_bounded (RunFixture    *fixture,
     }
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 104);
   sent = run_fixture_finish (fixture, run);
-  g_assert_cmpuint (json_object_get_size (json_object_get_object_member (sent->run, "extra")), ==, 1001);
+  g_assert_cmpuint (json_object_get_size (json_object_get_object_member (sent->run, "extra")), ==,
+                    1001);
   run_assert_member (sent, "tags", "[]");
   run_assert_member (sent, "extra.metadata", NULL);
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
 }
 
 static void
-test_hidden (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_hidden (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   WireRun *sent;
@@ -221,8 +213,7 @@ test_hidden (RunFixture    *fixture,
 }
 
 static void
-test_redacted (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_redacted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   WireRun *sent;
@@ -236,9 +227,7 @@ test_redacted (RunFixture    *fixture,
 
 /* @user_data: what extra becomes */
 static JsonNode *
-redact_cb (const char *field,
-           JsonNode   *value,
-           gpointer    user_data)
+redact_cb (const char *field, JsonNode *value, gpointer user_data)
 {
   return g_str_equal (field, "extra") ? run_json (user_data) : json_node_ref (value);
 }
@@ -247,8 +236,8 @@ typedef struct
 {
   const char *name;
   const char *answer;
-  const char *mine;     /* (nullable) */
-  const char *error;    /* (nullable) */
+  const char *mine;  /* (nullable) */
+  const char *error; /* (nullable) */
 } RedactRow;
 
 static const RedactRow redact_rows[] = {
@@ -259,8 +248,7 @@ static const RedactRow redact_rows[] = {
 };
 
 static void
-test_redact_func (RunFixture    *fixture,
-                  gconstpointer  data)
+test_redact_func (RunFixture *fixture, gconstpointer data)
 {
   const RedactRow *row = data;
   g_autoptr (LsobsRun) run = NULL;
@@ -276,13 +264,13 @@ test_redact_func (RunFixture    *fixture,
   run_assert_member (sent, "extra.lsobs_error", row->error);
   run_assert_member (sent, "extra.runtime.sdk", "\"lsobs\"");
   run_assert_member (sent, "extra.metadata", "{\"thread_id\":\"t-1\"}");
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, row->error != NULL);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==,
+                    row->error != NULL);
 }
 
 /* Settings are nobody's business but ours. */
 static void
-test_no_secrets (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_no_secrets (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GPtrArray) requests = NULL;
@@ -316,16 +304,13 @@ test_no_secrets (RunFixture    *fixture,
 }
 
 static void
-add (const char *path,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What a run's extra holds beside metadata.");
@@ -335,13 +320,14 @@ main (int    argc,
   add ("/run-extra/runtime", test_runtime);
   add ("/run-extra/no-objects", test_no_objects);
   add ("/run-extra/metadata", test_metadata);
-  g_test_add ("/run-extra/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_patch,
-              run_fixture_tear_down);
-  g_test_add ("/run-extra/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_patch,
-              run_fixture_tear_down);
+  g_test_add ("/run-extra/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE),
+              run_fixture_set_up_started, test_patch, run_fixture_tear_down);
+  g_test_add ("/run-extra/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE),
+              run_fixture_set_up_started, test_patch, run_fixture_tear_down);
   add ("/run-extra/captured", test_captured);
   add ("/run-extra/bounded", test_bounded);
-  g_test_add ("/run-extra/hidden", RunFixture, NULL, set_up_hidden, test_hidden, run_fixture_tear_down);
+  g_test_add ("/run-extra/hidden", RunFixture, NULL, set_up_hidden, test_hidden,
+              run_fixture_tear_down);
   g_test_add ("/run-extra/redacted", RunFixture, NULL, set_up_redacting, test_redacted,
               run_fixture_tear_down);
   for (guint i = 0; i < G_N_ELEMENTS (redact_rows); i++)

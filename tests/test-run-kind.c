@@ -10,8 +10,7 @@
 #define EXAMPLE "0b3c5d7e-1f2a-4b6c-8d9e-0a1b2c3d4e5f"
 
 static LsobsRun *
-start (RunFixture   *fixture,
-       LsobsRunType  run_type)
+start (RunFixture *fixture, LsobsRunType run_type)
 {
   return lsobs_observer_start_run (fixture->observer, "run", run_type, NULL);
 }
@@ -21,8 +20,11 @@ start (RunFixture   *fixture,
 static void
 test_types (void)
 {
-  static const char *const words[] = { "chain", "llm", "tool", "retriever", "embedding", "prompt", "parser" };
-  static const char *const others[] = { "agent", "graph", "node", "", "llms", "ll", "\xff", "chain " };
+  static const char *const words[] = { "chain",     "llm",    "tool",  "retriever",
+                                       "embedding", "prompt", "parser" };
+  static const char *const others[] = {
+    "agent", "graph", "node", "", "llms", "ll", "\xff", "chain "
+  };
   gboolean known = FALSE;
 
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
@@ -43,20 +45,24 @@ test_types (void)
 }
 
 static void
-test_kind (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_kind (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) inputs = run_json ("{\"a\":1}");
-  g_autoptr (LsobsRun) run = lsobs_observer_start_run_of_kind (fixture->observer, "run", "agent", inputs);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run_of_kind (fixture->observer, "run", "agent", inputs);
   g_autoptr (LsobsRun) known = lsobs_run_start_child_of_kind (run, "known", "Retriever", inputs);
-  g_autoptr (LsobsRun) child = lsobs_run_start_child_of_kind (run, "child", "no\xff" "de", NULL);
+  g_autoptr (LsobsRun) child = lsobs_run_start_child_of_kind (run, "child",
+                                                              "no\xff"
+                                                              "de",
+                                                              NULL);
   g_autoptr (LsobsRun) unnamed = lsobs_run_start_child_of_kind (run, "unnamed", "", NULL);
   WireRun *sent;
 
   g_assert_cmpint (lsobs_run_get_run_type (known), ==, LSOBS_RUN_TYPE_RETRIEVER);
   run_fixture_flush (fixture);
   /* The create tells it already. */
-  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata", "{\"ls_run_kind\":\"agent\"}");
+  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata",
+                     "{\"ls_run_kind\":\"agent\"}");
   sent = run_fixture_finish (fixture, run);
   run_assert_member (sent, "run_type", "\"chain\"");
   run_assert_member (sent, "inputs", "{\"a\":1}");
@@ -67,7 +73,9 @@ test_kind (RunFixture    *fixture,
   run_assert_member (sent, "extra.metadata", NULL);
   sent = run_fixture_finish (fixture, child);
   run_assert_member (sent, "run_type", "\"chain\"");
-  run_assert_member (sent, "extra.metadata", "{\"ls_run_kind\":\"no\xef\xbf\xbd" "de\"}");
+  run_assert_member (sent, "extra.metadata",
+                     "{\"ls_run_kind\":\"no\xef\xbf\xbd"
+                     "de\"}");
   sent = run_fixture_finish (fixture, unnamed);
   run_assert_member (sent, "extra.metadata", NULL);
 }
@@ -75,11 +83,11 @@ test_kind (RunFixture    *fixture,
 /* --- errors --- */
 
 static void
-test_cause (RunFixture    *fixture,
-            gconstpointer  data)
+test_cause (RunFixture *fixture, gconstpointer data)
 {
   gboolean sent_before = GPOINTER_TO_INT (data);
-  g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "refused");
+  g_autoptr (GError) error =
+      g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "refused");
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_TOOL);
   WireRun *sent;
 
@@ -92,13 +100,13 @@ test_cause (RunFixture    *fixture,
   run_fixture_flush (fixture);
   sent = run_fixture_find (fixture, "run");
   run_assert_member (sent, "error", "\"refused\"");
-  run_assert_member (sent, "extra.metadata",
-                     "{\"thread_id\":\"t-1\",\"error_domain\":\"g-io-error-quark\",\"error_code\":39}");
+  run_assert_member (
+      sent, "extra.metadata",
+      "{\"thread_id\":\"t-1\",\"error_domain\":\"g-io-error-quark\",\"error_code\":39}");
 }
 
 static void
-test_cause_of_own (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_cause_of_own (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REJECTED, "no");
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_TOOL);
@@ -106,13 +114,13 @@ test_cause_of_own (RunFixture    *fixture,
   lsobs_run_set_metadata_string (run, "error_code", "E42");
   lsobs_run_fail (run, error);
   run_fixture_flush (fixture);
-  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata", "{\"error_code\":\"E42\"}");
+  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata",
+                     "{\"error_code\":\"E42\"}");
 }
 
 /* A failure without a word is one all the same. */
 static void
-test_empty_error (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_empty_error (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_TOOL);
 
@@ -123,8 +131,7 @@ test_empty_error (RunFixture    *fixture,
 }
 
 static void
-test_no_error (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_no_error (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_TOOL);
 
@@ -134,20 +141,19 @@ test_no_error (RunFixture    *fixture,
 /* --- events --- */
 
 static JsonObject *
-get_event (WireRun *sent,
-           guint    number)
+get_event (WireRun *sent, guint number)
 {
   return json_array_get_object_element (json_object_get_array_member (sent->run, "events"), number);
 }
 
 /* A model streams: what counts is when it began. */
 static void
-test_first_token (RunFixture    *fixture,
-                  gconstpointer  data)
+test_first_token (RunFixture *fixture, gconstpointer data)
 {
   gboolean sent_between = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_LLM);
-  g_autoptr (JsonNode) details = run_json ("{\"kwargs\":{\"token\":\"telltale\"},\"token\":\"telltale\"}");
+  g_autoptr (JsonNode) details =
+      run_json ("{\"kwargs\":{\"token\":\"telltale\"},\"token\":\"telltale\"}");
   WireRun *sent;
 
   lsobs_run_add_event (run, "start", details);
@@ -159,7 +165,8 @@ test_first_token (RunFixture    *fixture,
     }
   lsobs_run_add_event (run, "new_tokens", NULL);
   sent = run_fixture_finish (fixture, run);
-  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==, 3);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "events")), ==,
+                    3);
   g_assert_cmpstr (json_object_get_string_member (get_event (sent, 1), "name"), ==, "new_token");
   g_assert_cmpuint (json_object_get_size (get_event (sent, 1)), ==, 2);
   g_assert_true (json_object_has_member (get_event (sent, 0), "kwargs"));
@@ -167,8 +174,7 @@ test_first_token (RunFixture    *fixture,
 }
 
 static void
-test_text_event (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_text_event (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_LLM);
   WireRun *sent;
@@ -182,16 +188,17 @@ test_text_event (RunFixture    *fixture,
   g_assert_cmpuint (json_object_get_size (event), ==, 3);
   g_assert_cmpstr (json_object_get_string_member (event, "name"), ==, "event");
   g_assert_cmpstr (json_object_get_string_member (event, "message"), ==, "half-way \"there\"\n");
-  g_assert_cmpint (wire_parse_time (json_object_get_member (event, "time"), WIRE_STRICT), >=, sent->start_us);
-  g_assert_cmpstr (json_object_get_string_member (get_event (sent, 1), "message"), ==, "\xef\xbf\xbd");
+  g_assert_cmpint (wire_parse_time (json_object_get_member (event, "time"), WIRE_STRICT), >=,
+                   sent->start_us);
+  g_assert_cmpstr (json_object_get_string_member (get_event (sent, 1), "message"), ==,
+                   "\xef\xbf\xbd");
   g_assert_cmpstr (json_object_get_string_member (get_event (sent, 2), "message"), ==, "");
 }
 
 /* --- serialized --- */
 
 static void
-set_serialized (LsobsRun   *run,
-                const char *json)
+set_serialized (LsobsRun *run, const char *json)
 {
   g_autoptr (JsonNode) node = run_json (json);
 
@@ -203,12 +210,13 @@ typedef struct
   const char *name;
   LsobsRunType run_type;
   const char *serialized;
-  const char *expected;   /* (nullable) */
+  const char *expected; /* (nullable) */
   guint n_dropped;
 } SerializedRow;
 
 static const SerializedRow serialized_rows[] = {
-  { "llm", LSOBS_RUN_TYPE_LLM, "{\"lc\":1,\"id\":[\"ChatOpenAI\"]}", "{\"lc\":1,\"id\":[\"ChatOpenAI\"]}", 0 },
+  { "llm", LSOBS_RUN_TYPE_LLM, "{\"lc\":1,\"id\":[\"ChatOpenAI\"]}",
+    "{\"lc\":1,\"id\":[\"ChatOpenAI\"]}", 0 },
   { "prompt", LSOBS_RUN_TYPE_PROMPT, "{\"lc\":1}", "{\"lc\":1}", 0 },
   { "graph", LSOBS_RUN_TYPE_LLM, "{\"graph\":{\"nodes\":[]},\"lc\":1,\"kwargs\":{\"graph\":2}}",
     "{\"lc\":1,\"kwargs\":{\"graph\":2}}", 0 },
@@ -222,8 +230,7 @@ static const SerializedRow serialized_rows[] = {
 };
 
 static void
-test_serialized (RunFixture    *fixture,
-                 gconstpointer  data)
+test_serialized (RunFixture *fixture, gconstpointer data)
 {
   const SerializedRow *row = data;
   g_autoptr (LsobsRun) run = start (fixture, row->run_type);
@@ -235,8 +242,7 @@ test_serialized (RunFixture    *fixture,
 
 /* It goes with the create, and never with an update. */
 static void
-test_serialized_early (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_serialized_early (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_LLM);
   g_autofree char *id = lsobs_run_dup_id (run);
@@ -256,8 +262,7 @@ test_serialized_early (RunFixture    *fixture,
 }
 
 static void
-test_serialized_late (RunFixture    *fixture,
-                      gconstpointer  data G_GNUC_UNUSED)
+test_serialized_late (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_LLM);
 
@@ -268,8 +273,7 @@ test_serialized_late (RunFixture    *fixture,
 }
 
 static void
-test_serialized_bounded (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_serialized_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_LLM);
   g_autofree char *large = g_strnfill (3 * 1024 * 1024, 'x');
@@ -285,8 +289,7 @@ test_serialized_bounded (RunFixture    *fixture,
 }
 
 static void
-test_serialized_hidden (RunFixture    *fixture,
-                        gconstpointer  data)
+test_serialized_hidden (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -298,8 +301,7 @@ test_serialized_hidden (RunFixture    *fixture,
 }
 
 static void
-test_serialized_redacted (RunFixture    *fixture,
-                          gconstpointer  data)
+test_serialized_redacted (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -307,26 +309,25 @@ test_serialized_redacted (RunFixture    *fixture,
   run_fixture_start (fixture);
   run = start (fixture, LSOBS_RUN_TYPE_PROMPT);
   set_serialized (run, "{\"kwargs\":{\"template\":\"a telltale\"}}");
-  run_assert_member (run_fixture_finish (fixture, run), "serialized", "{\"kwargs\":{\"template\":\"a [REDACTED]\"}}");
+  run_assert_member (run_fixture_finish (fixture, run), "serialized",
+                     "{\"kwargs\":{\"template\":\"a [REDACTED]\"}}");
 }
 
 /* @user_data: what it becomes */
 static JsonNode *
-redact_cb (const char *field,
-           JsonNode   *value,
-           gpointer    user_data)
+redact_cb (const char *field, JsonNode *value, gpointer user_data)
 {
   return g_str_equal (field, "serialized") ? run_json (user_data) : json_node_ref (value);
 }
 
 static void
-test_serialized_redact_func (RunFixture    *fixture,
-                             gconstpointer  data)
+test_serialized_redact_func (RunFixture *fixture, gconstpointer data)
 {
   gboolean dropped = data == NULL;
   g_autoptr (LsobsRun) run = NULL;
 
-  lsobs_config_set_redact_func (fixture->config, redact_cb, (gpointer) (dropped ? "[1]" : data), NULL);
+  lsobs_config_set_redact_func (fixture->config, redact_cb, (gpointer) (dropped ? "[1]" : data),
+                                NULL);
   run_fixture_start (fixture);
   run = start (fixture, LSOBS_RUN_TYPE_PROMPT);
   set_serialized (run, "{\"template\":\"telltale\"}");
@@ -337,8 +338,7 @@ test_serialized_redact_func (RunFixture    *fixture,
 /* --- examples --- */
 
 static void
-test_example (RunFixture    *fixture,
-              gconstpointer  data)
+test_example (RunFixture *fixture, gconstpointer data)
 {
   gboolean sent_before = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_CHAIN);
@@ -358,11 +358,14 @@ test_example (RunFixture    *fixture,
 }
 
 static void
-test_bad_example (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_bad_example (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char *const ids[] = { "", "x", EXAMPLE "0", "0b3c5d7e1f2a4b6c8d9e0a1b2c3d4e5f",
-                                     "0b3c5d7e-1f2a-4b6c-8d9e-0a1b2c3d4e5g", "\xff" };
+  static const char *const ids[] = { "",
+                                     "x",
+                                     EXAMPLE "0",
+                                     "0b3c5d7e1f2a4b6c8d9e0a1b2c3d4e5f",
+                                     "0b3c5d7e-1f2a-4b6c-8d9e-0a1b2c3d4e5g",
+                                     "\xff" };
   g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_CHAIN);
 
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
@@ -400,16 +403,13 @@ test_memory (void)
 }
 
 static void
-add (const char *path,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
 }
 
 static void
-add_both (const char *path,
-          void      (*test_func) (RunFixture *, gconstpointer))
+add_both (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
   g_autofree char *sent = g_strconcat (path, "/sent", NULL);
   g_autofree char *queued = g_strconcat (path, "/queued", NULL);
@@ -421,8 +421,7 @@ add_both (const char *path,
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("Kinds, errors, first tokens, manifests and examples of runs.");
@@ -439,8 +438,8 @@ main (int    argc,
     {
       g_autofree char *path = g_strdup_printf ("/run-kind/serialized/%s", serialized_rows[i].name);
 
-      g_test_add (path, RunFixture, &serialized_rows[i], run_fixture_set_up_started, test_serialized,
-              run_fixture_tear_down);
+      g_test_add (path, RunFixture, &serialized_rows[i], run_fixture_set_up_started,
+                  test_serialized, run_fixture_tear_down);
     }
   add ("/run-kind/serialized/early", test_serialized_early);
   add ("/run-kind/serialized/late", test_serialized_late);

@@ -17,8 +17,7 @@ start (RunFixture *fixture)
 }
 
 static void
-test_type (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_type (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -29,8 +28,7 @@ test_type (RunFixture    *fixture,
 }
 
 static void
-test_type_after (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_type_after (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -41,8 +39,7 @@ test_type_after (RunFixture    *fixture,
 
 /* That it is to go along says nothing yet of what it is. */
 static void
-test_type_marked (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_type_marked (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
 
@@ -54,8 +51,7 @@ test_type_marked (RunFixture    *fixture,
 /* --- thread --- */
 
 static void
-test_thread (RunFixture    *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_thread (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (LsobsRun) child = NULL;
@@ -64,9 +60,12 @@ test_thread (RunFixture    *fixture,
   lsobs_run_set_thread_id (run, "t-77");
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
   grandchild = lsobs_run_start_child (child, "grandchild", LSOBS_RUN_TYPE_TOOL, NULL);
-  run_assert_member (run_fixture_finish (fixture, grandchild), "extra.metadata", "{\"thread_id\":\"t-77\"}");
-  run_assert_member (run_fixture_finish (fixture, child), "extra.metadata", "{\"thread_id\":\"t-77\"}");
-  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata", "{\"thread_id\":\"t-77\"}");
+  run_assert_member (run_fixture_finish (fixture, grandchild), "extra.metadata",
+                     "{\"thread_id\":\"t-77\"}");
+  run_assert_member (run_fixture_finish (fixture, child), "extra.metadata",
+                     "{\"thread_id\":\"t-77\"}");
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
+                     "{\"thread_id\":\"t-77\"}");
 }
 
 /* --- how it was called --- */
@@ -97,7 +96,8 @@ static const ParamsRow params_rows[] = {
     "{\"ls_invocation_params\":{\"temperature\":null,\"max_tokens\":null,\"stop\":null}}" },
   { "inputs",
     "{\"messages\":[1],\"prompt\":\"x\",\"input\":1,\"contents\":[],\"system\":\"s\",\"instructions\":\"i\","
-    "\"seed\":1}", "{\"ls_invocation_params\":{\"seed\":1}}" },
+    "\"seed\":1}",
+    "{\"ls_invocation_params\":{\"seed\":1}}" },
   { "secrets",
     "{\"api_key\":\"telltale\",\"n\":1,\"Authorization\":\"telltale\","
     "\"extra_headers\":{\"X-Api-Key\":\"telltale\",\"X-Other\":\"Bearer telltale\",\"X-Fine\":\"yes\"},"
@@ -111,8 +111,7 @@ static const ParamsRow params_rows[] = {
 };
 
 static void
-test_params (RunFixture    *fixture,
-             gconstpointer  data)
+test_params (RunFixture *fixture, gconstpointer data)
 {
   const ParamsRow *row = data;
   g_autoptr (LsobsRun) run = start (fixture);
@@ -131,8 +130,7 @@ test_params (RunFixture    *fixture,
 }
 
 static void
-test_params_no_object (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_params_no_object (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (JsonNode) array = run_json ("[1]");
@@ -149,8 +147,7 @@ test_params_no_object (RunFixture    *fixture,
 
 /* Trees that no text can hold: in themselves, too large, not finite, unset. */
 static void
-test_params_odd_nodes (RunFixture    *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_params_odd_nodes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
   g_autoptr (JsonNode) params = run_json ("{}");
@@ -188,8 +185,7 @@ test_params_odd_nodes (RunFixture    *fixture,
 /* --- what it has used --- */
 
 static void
-test_usage (RunFixture    *fixture,
-            gconstpointer  data)
+test_usage (RunFixture *fixture, gconstpointer data)
 {
   gboolean in_patch = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = start (fixture);
@@ -207,20 +203,20 @@ test_usage (RunFixture    *fixture,
   lsobs_run_set_usage_metadata (run, usage);
   g_assert_true (lsobs_usage_set_input_tokens (usage, 99, NULL));
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
-  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata",
-                     "{\"input_tokens\":12,\"output_tokens\":5,\"total_tokens\":17,"
-                     "\"input_token_details\":{\"cache_read\":4},\"output_token_details\":{\"reasoning\":2},"
-                     "\"total_cost\":0.0125}");
+  run_assert_member (
+      run_fixture_finish (fixture, run), "extra.metadata.usage_metadata",
+      "{\"input_tokens\":12,\"output_tokens\":5,\"total_tokens\":17,"
+      "\"input_token_details\":{\"cache_read\":4},\"output_token_details\":{\"reasoning\":2},"
+      "\"total_cost\":0.0125}");
   run_assert_member (run_fixture_finish (fixture, child), "extra.metadata", NULL);
 }
 
 static void
-test_usage_from_response (RunFixture    *fixture,
-                          gconstpointer  data G_GNUC_UNUSED)
+test_usage_from_response (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start (fixture);
-  g_autoptr (JsonNode) response =
-      run_json ("{\"usage\":{\"input_tokens\":10,\"cache_read_input_tokens\":90,\"output_tokens\":5}}");
+  g_autoptr (JsonNode) response = run_json (
+      "{\"usage\":{\"input_tokens\":10,\"cache_read_input_tokens\":90,\"output_tokens\":5}}");
   g_autoptr (GError) error = NULL;
   g_autoptr (LsobsUsage) usage = lsobs_usage_new_from_json (response, &error);
 
@@ -232,16 +228,13 @@ test_usage_from_response (RunFixture    *fixture,
 }
 
 static void
-add (const char *path,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
 {
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
+  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What a run says of the model that it calls.");
@@ -255,14 +248,14 @@ main (int    argc,
       g_autofree char *path = g_strdup_printf ("/run-model/params/%s", params_rows[i].name);
 
       g_test_add (path, RunFixture, &params_rows[i], run_fixture_set_up_started, test_params,
-              run_fixture_tear_down);
+                  run_fixture_tear_down);
     }
   add ("/run-model/params/no-object", test_params_no_object);
   add ("/run-model/params/odd-nodes", test_params_odd_nodes);
-  g_test_add ("/run-model/usage", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_usage,
-              run_fixture_tear_down);
-  g_test_add ("/run-model/usage-in-patch", RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_usage,
-              run_fixture_tear_down);
+  g_test_add ("/run-model/usage", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started,
+              test_usage, run_fixture_tear_down);
+  g_test_add ("/run-model/usage-in-patch", RunFixture, GINT_TO_POINTER (TRUE),
+              run_fixture_set_up_started, test_usage, run_fixture_tear_down);
   add ("/run-model/usage-from-response", test_usage_from_response);
   return g_test_run ();
 }

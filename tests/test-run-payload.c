@@ -14,17 +14,14 @@
 #define REPLACEMENT "\xef\xbf\xbd"
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
 }
 
 static LsobsRun *
-start_json (RunFixture *fixture,
-            const char *name,
-            const char *inputs)
+start_json (RunFixture *fixture, const char *name, const char *inputs)
 {
   g_autoptr (JsonNode) node = run_json (inputs);
 
@@ -33,8 +30,7 @@ start_json (RunFixture *fixture,
 
 /* A complete run of ready JSON; returns what the service got as its inputs. */
 static JsonNode *
-send_bytes (RunFixture *fixture,
-            GBytes     *bytes)
+send_bytes (RunFixture *fixture, GBytes *bytes)
 {
   g_autoptr (LsobsRun) run =
       lsobs_observer_start_run_bytes (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, bytes);
@@ -49,8 +45,7 @@ send_bytes (RunFixture *fixture,
 /* --- capture --- */
 
 static void
-test_changed_node (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_changed_node (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) node = run_json ("{\"list\":[1,2],\"text\":\"old\"}");
   JsonObject *object = json_node_get_object (node);
@@ -64,13 +59,14 @@ test_changed_node (RunFixture    *fixture,
   json_object_remove_member (object, "text");
 
   run_fixture_flush (fixture);
-  run_assert_member (run_fixture_find (fixture, "run"), "inputs", "{\"list\":[1,2],\"text\":\"old\"}");
-  run_assert_member (run_fixture_find (fixture, "run"), "outputs", "{\"list\":[1,2,3],\"text\":\"newer\"}");
+  run_assert_member (run_fixture_find (fixture, "run"), "inputs",
+                     "{\"list\":[1,2],\"text\":\"old\"}");
+  run_assert_member (run_fixture_find (fixture, "run"), "outputs",
+                     "{\"list\":[1,2,3],\"text\":\"newer\"}");
 }
 
 static void
-test_freed_node (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_freed_node (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_json (fixture, "run", "{\"a\":\"freed\"}");
   JsonNode *node = run_json ("{\"b\":\"freed too\"}");
@@ -83,13 +79,13 @@ test_freed_node (RunFixture    *fixture,
 }
 
 static void
-test_freed_bytes (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_freed_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   GBytes *bytes = run_bytes ("{\"a\":1}");
   g_autoptr (LsobsRun) run =
       lsobs_observer_start_run_bytes (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, bytes);
-  g_autoptr (LsobsRun) child = lsobs_run_start_child_bytes (run, "child", LSOBS_RUN_TYPE_CHAIN, bytes);
+  g_autoptr (LsobsRun) child =
+      lsobs_run_start_child_bytes (run, "child", LSOBS_RUN_TYPE_CHAIN, bytes);
 
   lsobs_run_end_bytes (child, bytes);
   g_bytes_unref (bytes);
@@ -100,8 +96,7 @@ test_freed_bytes (RunFixture    *fixture,
 }
 
 static void
-test_not_finite (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_not_finite (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) node = run_json ("{}");
   g_autoptr (LsobsRun) run = NULL;
@@ -110,15 +105,16 @@ test_not_finite (RunFixture    *fixture,
   json_object_set_double_member (json_node_get_object (node), "infinity", -INFINITY);
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, node);
   run_fixture_flush (fixture);
-  run_assert_member (run_fixture_find (fixture, "run"), "inputs", "{\"nan\":null,\"infinity\":null}");
+  run_assert_member (run_fixture_find (fixture, "run"), "inputs",
+                     "{\"nan\":null,\"infinity\":null}");
 }
 
 typedef struct
 {
   const char *name;
-  const char *json;     /* NULL: no payload */
+  const char *json; /* NULL: no payload */
   const char *expected;
-  guint n_bad;          /* how many of two payloads of this kind are counted as bad */
+  guint n_bad; /* how many of two payloads of this kind are counted as bad */
 } PayloadRow;
 
 static const PayloadRow node_rows[] = {
@@ -134,8 +130,7 @@ static const PayloadRow node_rows[] = {
 };
 
 static void
-test_node_row (RunFixture    *fixture,
-               gconstpointer  data)
+test_node_row (RunFixture *fixture, gconstpointer data)
 {
   const PayloadRow *row = data;
   g_autoptr (LsobsRun) run = start_json (fixture, "run", row->json);
@@ -148,7 +143,8 @@ test_node_row (RunFixture    *fixture,
   run_fixture_flush (fixture);
   run_assert_member (run_fixture_find (fixture, "run"), "inputs", row->expected);
   run_assert_member (run_fixture_find (fixture, "child"), "inputs", row->expected);
-  run_assert_member (run_fixture_find (fixture, "run"), "outputs", row->json != NULL ? row->expected : NULL);
+  run_assert_member (run_fixture_find (fixture, "run"), "outputs",
+                     row->json != NULL ? row->expected : NULL);
 }
 
 /* --- ready JSON --- */
@@ -163,7 +159,8 @@ static const PayloadRow bytes_rows[] = {
   { "half", "{\"a\":", "{\"value\":\"{\\\"a\\\":\"}", 2 },
   { "trailing", "{\"a\":1} x", "{\"value\":\"{\\\"a\\\":1} x\"}", 2 },
   { "blank", "  ", "{\"value\":\"  \"}", 2 },
-  { "injection", "{\"a\":1},\"error\":\"x\"", "{\"value\":\"{\\\"a\\\":1},\\\"error\\\":\\\"x\\\"\"}", 2 },
+  { "injection", "{\"a\":1},\"error\":\"x\"",
+    "{\"value\":\"{\\\"a\\\":1},\\\"error\\\":\\\"x\\\"\"}", 2 },
   { "not-finite", "{\"a\":NaN,\"b\":-Infinity}", "{\"a\":null,\"b\":null}", 0 },
   { "large-integer", "{\"a\":18446744073709551616}", "{\"a\":\"18446744073709551616\"}", 0 },
   { "broken-text", "{\"a\":\"\xff\"}", "{\"a\":\"" REPLACEMENT "\"}", 0 },
@@ -171,8 +168,7 @@ static const PayloadRow bytes_rows[] = {
 };
 
 static void
-test_bytes_row (RunFixture    *fixture,
-                gconstpointer  data)
+test_bytes_row (RunFixture *fixture, gconstpointer data)
 {
   const PayloadRow *row = data;
   g_autoptr (GBytes) bytes = run_bytes (row->json);
@@ -184,8 +180,7 @@ test_bytes_row (RunFixture    *fixture,
 
 /* A number that is a number, but not one that anybody can hold. */
 static void
-test_bytes_huge_number (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_bytes_huge_number (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GBytes) bytes = run_bytes ("{\"a\":1e999,\"b\":-2.5E+400}");
 
@@ -193,8 +188,7 @@ test_bytes_huge_number (RunFixture    *fixture,
 }
 
 static void
-test_bytes_with_nul (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_bytes_with_nul (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GBytes) bytes = g_bytes_new_static ("{\"a\":\"b\0c\"}", 11);
 
@@ -202,8 +196,7 @@ test_bytes_with_nul (RunFixture    *fixture,
 }
 
 static void
-test_bytes_deep (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_bytes_deep (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GString) text = g_string_new (NULL);
   g_autoptr (GBytes) bytes = NULL;
@@ -218,8 +211,7 @@ test_bytes_deep (RunFixture    *fixture,
 }
 
 static void
-test_bytes_large (RunFixture    *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_bytes_large (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const guint n = 1000;
   g_autofree char *padding = g_strnfill (10000, 'x');
@@ -248,8 +240,7 @@ test_bytes_large (RunFixture    *fixture,
 
 /* 10 MB in one string are cut, on a boundary of UTF-8. */
 static void
-test_bytes_large_string (RunFixture    *fixture,
-                         gconstpointer  data G_GNUC_UNUSED)
+test_bytes_large_string (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GString) text = g_string_new ("{\"text\":\"x");
   g_autoptr (GBytes) bytes = NULL;
@@ -267,8 +258,7 @@ test_bytes_large_string (RunFixture    *fixture,
 /* --- names --- */
 
 static void
-test_empty_name (RunFixture    *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_empty_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_json (fixture, "", NULL);
 
@@ -278,8 +268,7 @@ test_empty_name (RunFixture    *fixture,
 }
 
 static void
-test_long_name (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_long_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *name = g_strnfill (1000000, 'n');
   g_autoptr (LsobsRun) run = start_json (fixture, name, NULL);
@@ -292,8 +281,7 @@ test_long_name (RunFixture    *fixture,
 }
 
 static void
-set_up_tiny_strings (RunFixture    *fixture,
-                     gconstpointer  data)
+set_up_tiny_strings (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_max_string_bytes (fixture->config, 1);
@@ -302,8 +290,7 @@ set_up_tiny_strings (RunFixture    *fixture,
 
 /* Not even a limit of one byte makes a name empty. */
 static void
-test_tiny_name (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_tiny_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_json (fixture, "\xc3\xa4", "{\"key\":\"value\"}");
   g_autoptr (GPtrArray) runs = NULL;
@@ -318,8 +305,7 @@ test_tiny_name (RunFixture    *fixture,
 
 /* Nor does it send a run to another project. */
 static void
-test_tiny_project (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_tiny_project (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_json (fixture, "r", NULL);
 
@@ -330,10 +316,25 @@ test_tiny_project (RunFixture    *fixture,
 
 /* --- hostile text, anywhere --- */
 
-static const char * const hostile_texts[] = {
-  "\xff\xfe", "\xc3", "a\xc3(", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
-  "\x01\x02\x1b[31m\x1f\x7f", "\r\n\r\n--lsobs-\r\n", "\"}\\", "</script>", "\xe2\x80\xa8\xe2\x80\xa9",
-  "\xef\xbb\xbf", "%s%n", "\xf0\x9f\x98\x80", "\xef\xbf\xbe", "\xc2\x80", "\xe2\x80\xaeghi",
+static const char *const hostile_texts[] = {
+  "\xff\xfe",
+  "\xc3",
+  "a\xc3(",
+  "\xed\xa0\x80",
+  "\xc0\xaf",
+  "\xf4\x90\x80\x80",
+  "\xf8\x88\x80\x80\x80",
+  "\x01\x02\x1b[31m\x1f\x7f",
+  "\r\n\r\n--lsobs-\r\n",
+  "\"}\\",
+  "</script>",
+  "\xe2\x80\xa8\xe2\x80\xa9",
+  "\xef\xbb\xbf",
+  "%s%n",
+  "\xf0\x9f\x98\x80",
+  "\xef\xbf\xbe",
+  "\xc2\x80",
+  "\xe2\x80\xaeghi",
 };
 
 typedef enum
@@ -353,16 +354,14 @@ typedef enum
   N_PLACES
 } Place;
 
-static const char * const place_names[N_PLACES] = {
-  "name", "tag", "metadata-key", "metadata-value", "metadata-node", "event-name", "event-details",
-  "error", "input", "input-key", "output", "model"
+static const char *const place_names[N_PLACES] = {
+  "name",          "tag",   "metadata-key", "metadata-value", "metadata-node", "event-name",
+  "event-details", "error", "input",        "input-key",      "output",        "model"
 };
 
 /* A complete run with @text in one place. */
 static void
-send_text (RunFixture *fixture,
-           Place       place,
-           const char *text)
+send_text (RunFixture *fixture, Place place, const char *text)
 {
   g_autoptr (JsonNode) value = run_json ("{}");
   g_autoptr (JsonNode) keyed = run_json ("{}");
@@ -372,7 +371,9 @@ send_text (RunFixture *fixture,
   json_object_set_int_member (json_node_get_object (keyed), text, 1);
   run = lsobs_observer_start_run (fixture->observer, place == PLACE_NAME ? text : "run",
                                   LSOBS_RUN_TYPE_LLM,
-                                  place == PLACE_INPUT ? value : place == PLACE_INPUT_KEY ? keyed : NULL);
+                                  place == PLACE_INPUT       ? value
+                                  : place == PLACE_INPUT_KEY ? keyed
+                                                             : NULL);
   if (place == PLACE_TAG)
     lsobs_run_add_tag (run, text);
   if (place == PLACE_METADATA_KEY || place == PLACE_METADATA_VALUE)
@@ -393,8 +394,7 @@ send_text (RunFixture *fixture,
 
 /* That the bodies are right is asserted with every flush; valid text must be the same after. */
 static void
-test_hostile (RunFixture    *fixture,
-              gconstpointer  data)
+test_hostile (RunFixture *fixture, gconstpointer data)
 {
   Place place = (Place) GPOINTER_TO_UINT (data);
   g_autoptr (GPtrArray) runs = NULL;
@@ -422,9 +422,7 @@ test_hostile (RunFixture    *fixture,
 /* --- redaction --- */
 
 static void
-start_redacting (RunFixture *fixture,
-                 const char *regex,
-                 gint64      max_string_bytes)
+start_redacting (RunFixture *fixture, const char *regex, gint64 max_string_bytes)
 {
   lsobs_config_set_redact_regex (fixture->config, regex);
   lsobs_config_set_max_string_bytes (fixture->config, max_string_bytes);
@@ -432,16 +430,14 @@ start_redacting (RunFixture *fixture,
 }
 
 static void
-set_up_redacting (RunFixture    *fixture,
-                  gconstpointer  data)
+set_up_redacting (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   start_redacting (fixture, "secret[0-9]*", 1000);
 }
 
 static gboolean
-server_has (TestServer *server,
-            const char *text)
+server_has (TestServer *server, const char *text)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
 
@@ -459,8 +455,7 @@ server_has (TestServer *server,
 
 /* Names and keys are what a run is found by; everything else is hidden. */
 static void
-test_redacted (RunFixture    *fixture,
-               gconstpointer  data)
+test_redacted (RunFixture *fixture, gconstpointer data)
 {
   Place place = (Place) GPOINTER_TO_UINT (data);
   gboolean kept = place == PLACE_NAME || place == PLACE_METADATA_KEY || place == PLACE_INPUT_KEY;
@@ -473,8 +468,7 @@ test_redacted (RunFixture    *fixture,
 }
 
 static void
-test_redacted_bytes (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_redacted_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GBytes) json = run_bytes ("{\"a\":[\"secret1\",{\"b\":\"\\u0073ecret2\"}]}");
   g_autoptr (GBytes) text = run_bytes ("not JSON, secret3");
@@ -490,8 +484,7 @@ test_redacted_bytes (RunFixture    *fixture,
 }
 
 static void
-test_redacted_patch (RunFixture    *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_redacted_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_json (fixture, "run", "{\"a\":\"secret\"}");
 
@@ -507,8 +500,7 @@ test_redacted_patch (RunFixture    *fixture,
 
 /* Redaction comes before the cut, or half a secret would be left over. */
 static void
-test_redacted_then_cut (RunFixture    *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_redacted_then_cut (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -521,24 +513,24 @@ test_redacted_then_cut (RunFixture    *fixture,
 
 /* An expression that gives up hides all of the text. */
 static void
-test_redaction_fails_closed (RunFixture    *fixture,
-                             gconstpointer  data G_GNUC_UNUSED)
+test_redaction_fails_closed (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
   start_redacting (fixture, "^(a+)+$", 1000);
   run = start_json (fixture, "run", NULL);
-  lsobs_run_fail_with_message (run, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab");
+  lsobs_run_fail_with_message (
+      run, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab");
   run_fixture_flush (fixture);
   run_assert_member (run_fixture_find (fixture, "run"), "error", "\"[REDACTED]\"");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 1);
 }
 
 static void
-add_rows (const char       *folder,
+add_rows (const char *folder,
           const PayloadRow *rows,
-          guint             n_rows,
-          void            (*test_func) (RunFixture *, gconstpointer))
+          guint n_rows,
+          void (*test_func) (RunFixture *, gconstpointer))
 {
   for (guint i = 0; i < n_rows; i++)
     {
@@ -556,7 +548,8 @@ add_places (void)
       g_autofree char *hostile = g_strdup_printf ("/run-payload/hostile/%s", place_names[i]);
       g_autofree char *redacted = g_strdup_printf ("/run-payload/redacted/%s", place_names[i]);
 
-      g_test_add (hostile, RunFixture, GUINT_TO_POINTER (i), set_up, test_hostile, run_fixture_tear_down);
+      g_test_add (hostile, RunFixture, GUINT_TO_POINTER (i), set_up, test_hostile,
+                  run_fixture_tear_down);
       g_test_add (redacted, RunFixture, GUINT_TO_POINTER (i), set_up_redacting, test_redacted,
                   run_fixture_tear_down);
     }
@@ -564,19 +557,19 @@ add_places (void)
 
 static void
 add (const char *path,
-     void      (*set_up_func) (RunFixture *, gconstpointer),
-     void      (*test_func) (RunFixture *, gconstpointer))
+     void (*set_up_func) (RunFixture *, gconstpointer),
+     void (*test_func) (RunFixture *, gconstpointer))
 {
   g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("Payloads and texts arrive as they were in the call: valid, bounded, without secrets.");
+  g_test_summary (
+      "Payloads and texts arrive as they were in the call: valid, bounded, without secrets.");
 
   add ("/run-payload/changed-node", set_up, test_changed_node);
   add ("/run-payload/freed-node", set_up, test_freed_node);

@@ -14,29 +14,28 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->store = lsobs_run_store_new (3);
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_assert_finalize_object (fixture->store);
 }
 
 static void
-assert_update (Fixture        *fixture,
-               const char     *id,
-               const char     *error_text,
-               LsobsRunStatus  status,
-               const char     *stored_error,
-               gboolean        first,
-               gboolean        known)
+assert_update (Fixture *fixture,
+               const char *id,
+               const char *error_text,
+               LsobsRunStatus status,
+               const char *stored_error,
+               gboolean first,
+               gboolean known)
 {
-  g_autoptr (LsobsRunUpdateDecision) decision = lsobs_run_store_update (fixture->store, id, error_text);
+  g_autoptr (LsobsRunUpdateDecision) decision =
+      lsobs_run_store_update (fixture->store, id, error_text);
 
   g_assert_nonnull (decision);
   g_assert_cmpint (decision->status, ==, status);
@@ -46,10 +45,7 @@ assert_update (Fixture        *fixture,
 }
 
 static void
-assert_known (Fixture        *fixture,
-              const char     *id,
-              LsobsRunStatus  status,
-              const char     *error_text)
+assert_known (Fixture *fixture, const char *id, LsobsRunStatus status, const char *error_text)
 {
   g_autoptr (LsobsRunMetadata) metadata = lsobs_run_store_lookup (fixture->store, id);
 
@@ -59,8 +55,7 @@ assert_known (Fixture        *fixture,
 }
 
 static gboolean
-is_known (Fixture    *fixture,
-          const char *id)
+is_known (Fixture *fixture, const char *id)
 {
   g_autoptr (LsobsRunMetadata) metadata = lsobs_run_store_lookup (fixture->store, id);
 
@@ -70,16 +65,14 @@ is_known (Fixture    *fixture,
 /* The rules */
 
 static void
-test_running (Fixture       *fixture,
-              gconstpointer  data)
+test_running (Fixture *fixture, gconstpointer data)
 {
   g_assert_true (lsobs_run_store_start (fixture->store, A));
   assert_known (fixture, A, LSOBS_RUN_STATUS_RUNNING, NULL);
 }
 
 static void
-test_completes (Fixture       *fixture,
-                gconstpointer  data)
+test_completes (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   assert_update (fixture, A, NULL, LSOBS_RUN_STATUS_COMPLETED, NULL, TRUE, TRUE);
@@ -87,8 +80,7 @@ test_completes (Fixture       *fixture,
 }
 
 static void
-test_fails (Fixture       *fixture,
-            gconstpointer  data)
+test_fails (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   assert_update (fixture, A, "no luck", LSOBS_RUN_STATUS_FAILED, "no luck", TRUE, TRUE);
@@ -97,16 +89,14 @@ test_fails (Fixture       *fixture,
 
 /* An empty text is an error, too. */
 static void
-test_fails_silently (Fixture       *fixture,
-                     gconstpointer  data)
+test_fails_silently (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   assert_update (fixture, A, "", LSOBS_RUN_STATUS_FAILED, "", TRUE, TRUE);
 }
 
 static void
-test_stays_failed (Fixture       *fixture,
-                   gconstpointer  data)
+test_stays_failed (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   lsobs_run_update_decision_free (lsobs_run_store_update (fixture->store, A, "first"));
@@ -117,8 +107,7 @@ test_stays_failed (Fixture       *fixture,
 }
 
 static void
-test_stays_completed (Fixture       *fixture,
-                      gconstpointer  data)
+test_stays_completed (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   lsobs_run_update_decision_free (lsobs_run_store_update (fixture->store, A, NULL));
@@ -128,8 +117,7 @@ test_stays_completed (Fixture       *fixture,
 }
 
 static void
-test_unknown_completes (Fixture       *fixture,
-                        gconstpointer  data)
+test_unknown_completes (Fixture *fixture, gconstpointer data)
 {
   assert_update (fixture, A, NULL, LSOBS_RUN_STATUS_COMPLETED, NULL, TRUE, FALSE);
   assert_known (fixture, A, LSOBS_RUN_STATUS_COMPLETED, NULL);
@@ -137,16 +125,14 @@ test_unknown_completes (Fixture       *fixture,
 }
 
 static void
-test_unknown_fails (Fixture       *fixture,
-                    gconstpointer  data)
+test_unknown_fails (Fixture *fixture, gconstpointer data)
 {
   assert_update (fixture, A, "no luck", LSOBS_RUN_STATUS_FAILED, "no luck", TRUE, FALSE);
   assert_known (fixture, A, LSOBS_RUN_STATUS_FAILED, "no luck");
 }
 
 static void
-test_start_twice (Fixture       *fixture,
-                  gconstpointer  data)
+test_start_twice (Fixture *fixture, gconstpointer data)
 {
   g_assert_true (lsobs_run_store_start (fixture->store, A));
   g_assert_false (lsobs_run_store_start (fixture->store, A));
@@ -158,8 +144,7 @@ test_start_twice (Fixture       *fixture,
 }
 
 static void
-test_separate (Fixture       *fixture,
-               gconstpointer  data)
+test_separate (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   lsobs_run_store_start (fixture->store, B);
@@ -170,13 +155,13 @@ test_separate (Fixture       *fixture,
 
 /* Ids */
 
-static const char * const bad_ids[] = {
-  "", "run", "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c", A "0", "019ca8bbf1527a108c3e5b7d2f90a1c4", "\xff",
+static const char *const bad_ids[] = {
+  "",     "run", "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c", A "0", "019ca8bbf1527a108c3e5b7d2f90a1c4",
+  "\xff",
 };
 
 static void
-test_bad_id (Fixture       *fixture,
-             gconstpointer  data)
+test_bad_id (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 0; i < G_N_ELEMENTS (bad_ids); i++)
     {
@@ -189,8 +174,7 @@ test_bad_id (Fixture       *fixture,
 }
 
 static void
-test_upper_case (Fixture       *fixture,
-                 gconstpointer  data)
+test_upper_case (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *upper = g_ascii_strup (A, -1);
 
@@ -202,8 +186,7 @@ test_upper_case (Fixture       *fixture,
 /* The bound */
 
 static void
-test_forget (Fixture       *fixture,
-             gconstpointer  data)
+test_forget (Fixture *fixture, gconstpointer data)
 {
   g_assert_false (lsobs_run_store_forget (fixture->store, A));
   lsobs_run_store_start (fixture->store, A);
@@ -217,8 +200,7 @@ test_forget (Fixture       *fixture,
 }
 
 static void
-test_oldest_running (Fixture       *fixture,
-                     gconstpointer  data)
+test_oldest_running (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   lsobs_run_store_start (fixture->store, B);
@@ -232,8 +214,7 @@ test_oldest_running (Fixture       *fixture,
 
 /* Those that have ended go before those that run. */
 static void
-test_ended_first (Fixture       *fixture,
-                  gconstpointer  data)
+test_ended_first (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_store_start (fixture->store, A);
   lsobs_run_store_start (fixture->store, B);
@@ -248,8 +229,7 @@ test_ended_first (Fixture       *fixture,
 
 /* To touch a run that has ended makes it the youngest. */
 static void
-test_touched (Fixture       *fixture,
-              gconstpointer  data)
+test_touched (Fixture *fixture, gconstpointer data)
 {
   lsobs_run_update_decision_free (lsobs_run_store_update (fixture->store, A, NULL));
   lsobs_run_update_decision_free (lsobs_run_store_update (fixture->store, B, NULL));
@@ -340,7 +320,7 @@ test_copies (void)
 #define N_THREADS 4
 #define N_RUNS    2000
 
-static guint n_first; /* (atomic) */
+static guint n_first;  /* (atomic) */
 static guint n_starts; /* (atomic) */
 
 static gpointer
@@ -378,13 +358,11 @@ test_threads (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(path, func) \
-  g_test_add ("/run-store/" path, Fixture, NULL, set_up, func, tear_down)
+#define ADD(path, func) g_test_add ("/run-store/" path, Fixture, NULL, set_up, func, tear_down)
   ADD ("rule/running", test_running);
   ADD ("rule/completes", test_completes);
   ADD ("rule/fails", test_fails);

@@ -9,27 +9,24 @@
 
 /* Who a run is, and how it begins and ends. */
 
-#define N_DEEP 500
+#define N_DEEP     500
 #define N_SIBLINGS 1000
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   run_fixture_start (fixture);
 }
 
 static LsobsRun *
-start_root (RunFixture *fixture,
-            const char *name)
+start_root (RunFixture *fixture, const char *name)
 {
   return lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
 }
 
 static LsobsRun *
-start_child (LsobsRun   *parent,
-             const char *name)
+start_child (LsobsRun *parent, const char *name)
 {
   return lsobs_run_start_child (parent, name, LSOBS_RUN_TYPE_TOOL, NULL);
 }
@@ -48,8 +45,7 @@ make_stamp (gint64 time_us)
 
 /* @parent: (nullable) */
 static void
-assert_identity (LsobsRun *run,
-                 LsobsRun *parent)
+assert_identity (LsobsRun *run, LsobsRun *parent)
 {
   g_autofree char *id = lsobs_run_dup_id (run);
   g_autofree char *trace_id = lsobs_run_dup_trace_id (run);
@@ -81,8 +77,7 @@ assert_identity (LsobsRun *run,
 
 /* What the service has is what the handle says. */
 static void
-assert_sent (RunFixture *fixture,
-             LsobsRun   *run)
+assert_sent (RunFixture *fixture, LsobsRun *run)
 {
   g_autofree char *id = lsobs_run_dup_id (run);
   g_autofree char *trace_id = lsobs_run_dup_trace_id (run);
@@ -99,8 +94,7 @@ assert_sent (RunFixture *fixture,
 }
 
 static void
-test_root (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_root (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before = g_get_real_time ();
   g_autoptr (LsobsRun) run = start_root (fixture, "root");
@@ -124,8 +118,7 @@ test_root (RunFixture    *fixture,
 }
 
 static void
-test_child (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_child (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) root = start_root (fixture, "root");
   g_autoptr (LsobsRun) child = start_child (root, "child");
@@ -147,12 +140,10 @@ test_child (RunFixture    *fixture,
 }
 
 static void
-test_types (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_types (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char *names[] = {
-    "chain", "llm", "tool", "retriever", "embedding", "prompt", "parser"
-  };
+  static const char *names[] = { "chain",     "llm",    "tool",  "retriever",
+                                 "embedding", "prompt", "parser" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -169,8 +160,7 @@ test_types (RunFixture    *fixture,
 
 /* However fast they follow each other, the paths sort as the runs began. */
 static void
-test_siblings (RunFixture    *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_siblings (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) root = start_root (fixture, "root");
   g_autoptr (GHashTable) ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -192,8 +182,7 @@ test_siblings (RunFixture    *fixture,
 }
 
 static void
-test_ended_parent (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_ended_parent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) root = start_root (fixture, "root");
   g_autoptr (LsobsRun) queued = NULL;
@@ -214,8 +203,7 @@ test_ended_parent (RunFixture    *fixture,
 }
 
 static void
-test_freed_parent (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_freed_parent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRun *root = start_root (fixture, "root");
   LsobsRun *child = start_child (root, "child");
@@ -238,8 +226,7 @@ test_freed_parent (RunFixture    *fixture,
 }
 
 static void
-test_deep (RunFixture    *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_deep (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) chain = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
   g_autofree char *order = NULL;
@@ -264,8 +251,7 @@ test_deep (RunFixture    *fixture,
 }
 
 static void
-test_boxed (RunFixture    *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_boxed (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsRun *run = start_root (fixture, "boxed");
   g_auto (GValue) value = G_VALUE_INIT;
@@ -284,8 +270,7 @@ test_boxed (RunFixture    *fixture,
 /* --- unsampled --- */
 
 static void
-set_up_unsampled (RunFixture    *fixture,
-                  gconstpointer  data)
+set_up_unsampled (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_sampling_rate (fixture->config, 0.0);
@@ -310,8 +295,7 @@ use_everything (LsobsRun *run)
 }
 
 static void
-test_unsampled (RunFixture    *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_unsampled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (JsonNode) node = run_json ("{\"a\":1}");
   g_autoptr (LsobsRun) root =
@@ -331,15 +315,15 @@ test_unsampled (RunFixture    *fixture,
 
   stats = lsobs_observer_dup_stats (fixture->observer);
   for (guint i = LSOBS_COUNTER_ENQUEUED; i <= LSOBS_COUNTER_BYTES_SENT; i++)
-    g_assert_cmpuint (lsobs_stats_get (stats, (LsobsCounter) i), ==, i == LSOBS_COUNTER_UNSAMPLED ? 2 : 0);
+    g_assert_cmpuint (lsobs_stats_get (stats, (LsobsCounter) i), ==,
+                      i == LSOBS_COUNTER_UNSAMPLED ? 2 : 0);
   g_assert_cmpuint (lsobs_stats_get_total_dropped (stats), ==, 0);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 0);
 }
 
 /* A trace is kept or left out as a whole. */
 static void
-set_up_half (RunFixture    *fixture,
-             gconstpointer  data)
+set_up_half (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_sampling_rate (fixture->config, 0.5);
@@ -347,8 +331,7 @@ set_up_half (RunFixture    *fixture,
 }
 
 static void
-test_half_sampled (RunFixture    *fixture,
-                   gconstpointer  data G_GNUC_UNUSED)
+test_half_sampled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   guint n_sampled = 0;
@@ -374,7 +357,7 @@ test_half_sampled (RunFixture    *fixture,
 /* --- one run, many threads --- */
 
 #define N_THREADS 8
-#define N_ROUNDS 50
+#define N_ROUNDS  50
 
 typedef struct
 {
@@ -414,8 +397,7 @@ share_thread (gpointer user_data)
 
 /* @data: whether the create has left before */
 static void
-test_shared (RunFixture    *fixture,
-             gconstpointer  data)
+test_shared (RunFixture *fixture, gconstpointer data)
 {
   gboolean separate = GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) root = start_root (fixture, "root");
@@ -434,7 +416,8 @@ test_shared (RunFixture    *fixture,
     g_thread_join (threads[i]);
   run_barrier_clear (&shared.barrier);
 
-  g_assert_cmpuint (wire_tree_get_n_runs (run_fixture_flush (fixture)), ==, 1 + N_THREADS * N_ROUNDS);
+  g_assert_cmpuint (wire_tree_get_n_runs (run_fixture_flush (fixture)), ==,
+                    1 + N_THREADS * N_ROUNDS);
   wire_tree_check (fixture->tree, WIRE_TREE_CHECK_ALL, &error);
   g_assert_no_error (error);
   sent = run_fixture_find (fixture, "root");
@@ -448,8 +431,7 @@ test_shared (RunFixture    *fixture,
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("Who a run is: ids, paths, parents, sampling, use by several threads.");
@@ -458,12 +440,16 @@ main (int    argc,
   g_test_add ("/run/child", RunFixture, NULL, set_up, test_child, run_fixture_tear_down);
   g_test_add ("/run/types", RunFixture, NULL, set_up, test_types, run_fixture_tear_down);
   g_test_add ("/run/siblings", RunFixture, NULL, set_up, test_siblings, run_fixture_tear_down);
-  g_test_add ("/run/ended-parent", RunFixture, NULL, set_up, test_ended_parent, run_fixture_tear_down);
-  g_test_add ("/run/freed-parent", RunFixture, NULL, set_up, test_freed_parent, run_fixture_tear_down);
+  g_test_add ("/run/ended-parent", RunFixture, NULL, set_up, test_ended_parent,
+              run_fixture_tear_down);
+  g_test_add ("/run/freed-parent", RunFixture, NULL, set_up, test_freed_parent,
+              run_fixture_tear_down);
   g_test_add ("/run/deep", RunFixture, NULL, set_up, test_deep, run_fixture_tear_down);
   g_test_add ("/run/boxed", RunFixture, NULL, set_up, test_boxed, run_fixture_tear_down);
-  g_test_add ("/run/unsampled", RunFixture, NULL, set_up_unsampled, test_unsampled, run_fixture_tear_down);
-  g_test_add ("/run/half-sampled", RunFixture, NULL, set_up_half, test_half_sampled, run_fixture_tear_down);
+  g_test_add ("/run/unsampled", RunFixture, NULL, set_up_unsampled, test_unsampled,
+              run_fixture_tear_down);
+  g_test_add ("/run/half-sampled", RunFixture, NULL, set_up_half, test_half_sampled,
+              run_fixture_tear_down);
   g_test_add ("/run/shared/queued", RunFixture, GINT_TO_POINTER (FALSE), set_up, test_shared,
               run_fixture_tear_down);
   g_test_add ("/run/shared/sent", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_shared,

@@ -25,8 +25,7 @@ struct _TestSampler
 };
 
 static gboolean
-test_sampler_should_sample (LsobsSampler *sampler,
-                            const char   *trace_id)
+test_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
 {
   return TRUE;
 }
@@ -37,8 +36,11 @@ test_sampler_sampler_init (LsobsSamplerInterface *iface)
   iface->should_sample = test_sampler_should_sample;
 }
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler, test_sampler, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER, test_sampler_sampler_init))
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler,
+                               test_sampler,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER,
+                                                      test_sampler_sampler_init))
 
 static void
 test_sampler_class_init (TestSamplerClass *klass)
@@ -85,8 +87,7 @@ static const MetadataRow metadata_rows[] = {
 };
 
 static void
-assert_metadata (JsonNode   *extra,
-                 const char *expected)
+assert_metadata (JsonNode *extra, const char *expected)
 {
   JsonNode *metadata = json_object_get_member (json_node_get_object (extra), "metadata");
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
@@ -101,10 +102,9 @@ assert_metadata (JsonNode   *extra,
 }
 
 static LsobsRecord *
-make_record (LsobsRecordKind  kind,
-             const char      *metadata)
+make_record (LsobsRecordKind kind, const char *metadata)
 {
-  LsobsSegment segment = { START, { { 0, } } };
+  LsobsSegment segment = { START, { { 0 } } };
   g_autoptr (LsobsRunInfo) info = NULL;
   LsobsRecord *record;
 
@@ -116,9 +116,7 @@ make_record (LsobsRecordKind  kind,
 }
 
 static LsobsEncoded *
-encode (LsobsConfig *config,
-        LsobsRecord *record,
-        gboolean     cut)
+encode (LsobsConfig *config, LsobsRecord *record, gboolean cut)
 {
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (GError) error = NULL;
@@ -179,8 +177,8 @@ test_update (void)
 typedef struct
 {
   const char *path;
-  double rate;          /* of the config */
-  double sampler_rate;  /* or -1 for a sampler without one */
+  double rate;         /* of the config */
+  double sampler_rate; /* or -1 for a sampler without one */
   const char *expected;
 } SamplerRow;
 
@@ -218,8 +216,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
   g_autoptr (GError) error = NULL;
@@ -227,14 +224,13 @@ set_up (Fixture       *fixture,
   fixture->transport = lsobs_memory_transport_new ();
   lsobs_config_set_sampling_rate (config, 0.5);
   lsobs_config_set_flush_interval (config, 3600000);
-  fixture->observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (fixture->transport),
-                                                         &error);
+  fixture->observer =
+      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (fixture->transport), &error);
   g_assert_no_error (error);
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_assert_finalize_object (fixture->observer);
   g_assert_finalize_object (fixture->transport);
@@ -253,7 +249,8 @@ start_sampled (Fixture *fixture)
 {
   for (;;)
     {
-      LsobsRun *run = lsobs_observer_start_run (fixture->observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
+      LsobsRun *run =
+          lsobs_observer_start_run (fixture->observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
 
       if (lsobs_run_is_sampled (run))
         return run;
@@ -263,8 +260,7 @@ start_sampled (Fixture *fixture)
 
 /* Every run tells it, joined with its end or not. */
 static void
-test_runs (Fixture       *fixture,
-           gconstpointer  data)
+test_runs (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) root = start_sampled (fixture);
   g_autoptr (LsobsRun) child = NULL;
@@ -278,7 +274,8 @@ test_runs (Fixture       *fixture,
   lsobs_run_end (root, NULL);
   events = flush (fixture);
   g_assert_cmpuint (events->len, ==, 3);
-  assert_metadata (lsobs_run_event_get_extra (events->pdata[0]), "{\"ls_tracing_sample_rate\":0.5}");
+  assert_metadata (lsobs_run_event_get_extra (events->pdata[0]),
+                   "{\"ls_tracing_sample_rate\":0.5}");
   assert_metadata (lsobs_run_event_get_extra (events->pdata[1]),
                    "{\"ls_tracing_sample_rate\":0.5,\"key\":\"value\"}");
   assert_metadata (lsobs_run_event_get_extra (events->pdata[2]),
@@ -309,8 +306,7 @@ static const TraceRow trace_rows[] = {
 /* A run by its id that is not the root: the id of its trace decides, whoever has
  * started the root, and for the end as well. */
 static void
-test_by_trace (Fixture       *fixture,
-               gconstpointer  data)
+test_by_trace (Fixture *fixture, gconstpointer data)
 {
   const TraceRow *row = data;
   LsobsExporter *exporter = lsobs_observer_get_exporter (fixture->observer);
@@ -364,8 +360,7 @@ test_by_trace (Fixture       *fixture,
 /* A late child, a late end and late outputs of a trace that is left out: nothing of
  * it is ever sent. */
 static void
-test_no_orphans (Fixture       *fixture,
-                 gconstpointer  data)
+test_no_orphans (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (JsonNode) outputs = json_from_string ("{\"a\":1}", NULL);
   g_autoptr (LsobsRun) root = NULL;
@@ -395,16 +390,15 @@ test_no_orphans (Fixture       *fixture,
 }
 
 #define ADD_ROWS(prefix, rows, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
 \
-      g_test_add_data_func (path, &rows[i], func); \
-    }
+   g_test_add_data_func (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
@@ -412,7 +406,7 @@ main (int   argc,
   g_test_add_func ("/sample-rate/update", test_update);
   ADD_ROWS ("/sample-rate/sampler/", sampler_rows, test_sampler);
 #define ADD(path, data, func) \
-  g_test_add ("/sample-rate/" path, Fixture, data, set_up, func, tear_down)
+ g_test_add ("/sample-rate/" path, Fixture, data, set_up, func, tear_down)
   ADD ("runs", NULL, test_runs);
   ADD ("by-trace/kept", &trace_rows[0], test_by_trace);
   ADD ("by-trace/left-out", &trace_rows[1], test_by_trace);

@@ -24,8 +24,7 @@ struct _TestSampler
 };
 
 static gboolean
-test_sampler_should_sample (LsobsSampler *sampler,
-                            const char   *trace_id)
+test_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
 {
   TestSampler *self = TEST_SAMPLER (sampler);
 
@@ -39,8 +38,11 @@ test_sampler_sampler_init (LsobsSamplerInterface *iface)
   iface->should_sample = test_sampler_should_sample;
 }
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler, test_sampler, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER, test_sampler_sampler_init))
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler,
+                               test_sampler,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER,
+                                                      test_sampler_sampler_init))
 
 static void
 test_sampler_finalize (GObject *object)
@@ -78,8 +80,7 @@ static const BucketRow bucket_rows[] = {
 };
 
 static gboolean
-asks (double      rate,
-      const char *id)
+asks (double rate, const char *id)
 {
   g_autoptr (LsobsProbabilitySampler) sampler = lsobs_probability_sampler_new (rate);
 
@@ -105,6 +106,7 @@ typedef struct
   gboolean kept;
 } RateRow;
 
+/* clang-format off */
 static const RateRow rate_rows[] = {
   { "zero", 0.0, FALSE },
   { "minus-zero", -0.0, FALSE },
@@ -116,6 +118,7 @@ static const RateRow rate_rows[] = {
   { "seven", 7.0, TRUE },
   { "infinite", INFINITY, TRUE },
 };
+/* clang-format on */
 
 static void
 test_rate (gconstpointer data)
@@ -174,8 +177,7 @@ test_pure (void)
 #define N_CELLS 100
 
 static void
-make_v4 (guint i,
-         char *text)
+make_v4 (guint i, char *text)
 {
   g_autofree char *id = g_uuid_string_random ();
 
@@ -183,8 +185,7 @@ make_v4 (guint i,
 }
 
 static void
-make_v7 (guint i,
-         char *text)
+make_v7 (guint i, char *text)
 {
   LsobsId id;
 
@@ -195,8 +196,7 @@ make_v7 (guint i,
 
 /* With next to no random bits: only the counter at the end differs. */
 static void
-make_counted (guint i,
-              char *text)
+make_counted (guint i, char *text)
 {
   g_autofree char *id = g_strdup_printf ("019ca8bb-f152-7000-8000-%012x", i);
 
@@ -219,7 +219,7 @@ static void
 test_uniform (gconstpointer data)
 {
   const UniformRow *row = data;
-  guint cells[N_CELLS] = { 0, };
+  guint cells[N_CELLS] = { 0 };
   guint n_kept = 0;
   double chi_square = 0.0;
 
@@ -258,8 +258,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
   g_autoptr (GError) error = NULL;
@@ -270,14 +269,13 @@ set_up (Fixture       *fixture,
   lsobs_config_set_sampler (config, LSOBS_SAMPLER (fixture->sampler));
   /* The program's own sampler goes before the rate. */
   lsobs_config_set_sampling_rate (config, fixture->sampler->answer ? 0.0 : 1.0);
-  fixture->observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (fixture->transport),
-                                                         &error);
+  fixture->observer =
+      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (fixture->transport), &error);
   g_assert_no_error (error);
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_assert_finalize_object (fixture->observer);
   g_assert_finalize_object (fixture->transport);
@@ -285,8 +283,7 @@ tear_down (Fixture       *fixture,
 }
 
 static guint64
-get_counter (Fixture      *fixture,
-             LsobsCounter  counter)
+get_counter (Fixture *fixture, LsobsCounter counter)
 {
   g_autoptr (LsobsStats) stats = lsobs_observer_dup_stats (fixture->observer);
 
@@ -310,8 +307,8 @@ run_trace (Fixture *fixture)
 {
   /* More than the whole queue may hold: to write it out would count a cut. */
   g_autoptr (JsonNode) large = make_payload (70 * 1024 * 1024);
-  g_autoptr (LsobsRun) root = lsobs_observer_start_run (fixture->observer, "root",
-                                                        LSOBS_RUN_TYPE_CHAIN, large);
+  g_autoptr (LsobsRun) root =
+      lsobs_observer_start_run (fixture->observer, "root", LSOBS_RUN_TYPE_CHAIN, large);
   g_autoptr (LsobsRun) child = lsobs_run_start_child (root, "child", LSOBS_RUN_TYPE_LLM, NULL);
   g_autoptr (LsobsRun) tool = lsobs_run_start_child (child, "tool", LSOBS_RUN_TYPE_TOOL, NULL);
   g_autofree char *trace_id = lsobs_run_dup_id (root);
@@ -334,8 +331,7 @@ run_trace (Fixture *fixture)
 }
 
 static void
-test_says_yes (Fixture       *fixture,
-               gconstpointer  data)
+test_says_yes (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GPtrArray) events = NULL;
 
@@ -349,8 +345,7 @@ test_says_yes (Fixture       *fixture,
 }
 
 static void
-test_says_no (Fixture       *fixture,
-              gconstpointer  data)
+test_says_no (Fixture *fixture, gconstpointer data)
 {
   LsobsFlushStats stats;
 
@@ -368,11 +363,10 @@ test_says_no (Fixture       *fixture,
 
 /* Services further down still need correct ids. */
 static void
-test_identity (Fixture       *fixture,
-               gconstpointer  data)
+test_identity (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRun) root = lsobs_observer_start_run (fixture->observer, "root",
-                                                        LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRun) root =
+      lsobs_observer_start_run (fixture->observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRun) child = lsobs_run_start_child (root, "child", LSOBS_RUN_TYPE_TOOL, NULL);
   g_autofree char *root_id = lsobs_run_dup_id (root);
   g_autofree char *child_id = lsobs_run_dup_id (child);
@@ -397,8 +391,7 @@ test_identity (Fixture       *fixture,
 
 /* One question per trace, whatever way the trace is begun. */
 static void
-test_graph (Fixture       *fixture,
-            gconstpointer  data)
+test_graph (Fixture *fixture, gconstpointer data)
 {
   for (guint i = 0; i < 3; i++)
     {
@@ -420,13 +413,12 @@ test_graph (Fixture       *fixture,
 
 /* By id, a child of a run that is known follows it. */
 static void
-test_by_id (Fixture       *fixture,
-            gconstpointer  data)
+test_by_id (Fixture *fixture, gconstpointer data)
 {
   LsobsExporter *exporter = lsobs_observer_get_exporter (fixture->observer);
   const char *root_id = "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4";
-  g_autoptr (LsobsRunEvent) root = lsobs_run_event_new_start (root_id, NULL, "root",
-                                                              LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRunEvent) root =
+      lsobs_run_event_new_start (root_id, NULL, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRunEvent) child =
       lsobs_run_event_new_start ("019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5", root_id, "child",
                                  LSOBS_RUN_TYPE_TOOL, NULL);
@@ -446,16 +438,15 @@ test_by_id (Fixture       *fixture,
 }
 
 #define ADD_ROWS(prefix, rows, member, func) \
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-    { \
-      g_autofree char *path = g_strconcat (prefix, rows[i].member, NULL); \
+ for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, rows[i].member, NULL); \
 \
-      g_test_add_data_func (path, &rows[i], func); \
-    }
+   g_test_add_data_func (path, &rows[i], func); \
+  }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
@@ -465,7 +456,7 @@ main (int   argc,
   g_test_add_func ("/sampler/pure", test_pure);
   ADD_ROWS ("/sampler/uniform/", uniform_rows, path, test_uniform);
 #define ADD(path, answer, func) \
-  g_test_add ("/sampler/own/" path, Fixture, GINT_TO_POINTER (answer), set_up, func, tear_down)
+ g_test_add ("/sampler/own/" path, Fixture, GINT_TO_POINTER (answer), set_up, func, tear_down)
   ADD ("yes", TRUE, test_says_yes);
   ADD ("no", FALSE, test_says_no);
   ADD ("identity", FALSE, test_identity);

@@ -37,12 +37,15 @@ emit_chunk (TestFixture *fixture)
 
   for (guint i = 0; i < CHUNK / 5; i++)
     {
-      g_autoptr (LsobsInvocation) invocation = lsobs_observer_begin_invocation (fixture->observer, "graph", payload);
+      g_autoptr (LsobsInvocation) invocation =
+          lsobs_observer_begin_invocation (fixture->observer, "graph", payload);
       g_autofree char *node = g_strdup_printf ("node-%u", i);
 
-      lsobs_run_unref (lsobs_observer_start_run (fixture->observer, "open", LSOBS_RUN_TYPE_LLM, payload));
+      lsobs_run_unref (
+          lsobs_observer_start_run (fixture->observer, "open", LSOBS_RUN_TYPE_LLM, payload));
       lsobs_graph_observer_on_node_start (LSOBS_GRAPH_OBSERVER (invocation), "node", payload);
-      lsobs_graph_observer_on_tool_call (LSOBS_GRAPH_OBSERVER (invocation), "node", "tool", NULL, payload);
+      lsobs_graph_observer_on_tool_call (LSOBS_GRAPH_OBSERVER (invocation), "node", "tool", NULL,
+                                         payload);
       lsobs_invocation_end (invocation, payload);
       lsobs_graph_observer_on_node_start (graph, node, payload);
       lsobs_graph_observer_on_node_end (graph, node, payload, 1);
@@ -51,8 +54,7 @@ emit_chunk (TestFixture *fixture)
 }
 
 static void
-run_chunks (TestFixture *fixture,
-            guint        n)
+run_chunks (TestFixture *fixture, guint n)
 {
   for (guint i = 0; i < n; i++)
     {
@@ -70,8 +72,7 @@ run_chunks (TestFixture *fixture,
 }
 
 static void
-test_day (TestFixture   *fixture,
-          gconstpointer  data G_GNUC_UNUSED)
+test_day (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const guint n_chunks = test_is_instrumented () ? 8 : 50000 / CHUNK;
   gsize before, after;
@@ -93,9 +94,9 @@ test_day (TestFixture   *fixture,
 
 /* --- a flood ------------------------------------------------------------------------------- */
 
-#define CAPACITY 500
-#define N_THREADS 4
-#define BATCH_SIZE 20
+#define CAPACITY      500
+#define N_THREADS     4
+#define BATCH_SIZE    20
 #define MAX_IN_FLIGHT 2
 
 static gpointer
@@ -110,12 +111,13 @@ flood_thread (gpointer data)
       test_emit (fixture->exporter, "run");
       stats = lsobs_exporter_dup_stats (fixture->exporter);
       g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), <=, CAPACITY);
-      g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), <=, MAX_IN_FLIGHT * BATCH_SIZE);
+      g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), <=,
+                        MAX_IN_FLIGHT * BATCH_SIZE);
       g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                         lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
-                        lsobs_stats_get_total_dropped (stats));
+                            lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                            lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                            lsobs_stats_get_total_dropped (stats));
     }
 
   return NULL;
@@ -123,8 +125,7 @@ flood_thread (gpointer data)
 
 /* The service hangs, and four threads have more to say than there is room for. */
 static void
-test_flood (TestFixture   *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_flood (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   GThread *threads[N_THREADS];
   LsobsFlushStats stats;
@@ -141,7 +142,8 @@ test_flood (TestFixture   *fixture,
     g_thread_join (threads[i]);
 
   g_assert_true (test_server_wait_requests (fixture->server, MAX_IN_FLIGHT, TEST_TIMEOUT_MS));
-  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED), ==, 10 * CAPACITY);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED), ==,
+                    10 * CAPACITY);
   n_kept = test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED) +
            test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT);
   g_assert_cmpuint (n_kept, >=, CAPACITY);
@@ -158,8 +160,7 @@ test_flood (TestFixture   *fixture,
 /* --- one string ---------------------------------------------------------------------------- */
 
 static void
-test_huge_string (TestFixture   *fixture,
-                  gconstpointer  data)
+test_huge_string (TestFixture *fixture, gconstpointer data)
 {
   gsize n_bytes = GPOINTER_TO_SIZE (data);
   g_autofree char *text = g_strnfill (n_bytes, 'a');
@@ -187,8 +188,7 @@ test_huge_string (TestFixture   *fixture,
 
 /* Larger than the whole queue may be: the run arrives, with a note in place of the payload. */
 static void
-test_larger_than_queue (TestFixture   *fixture,
-                        gconstpointer  data G_GNUC_UNUSED)
+test_larger_than_queue (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (WireTree) tree = NULL;
 
@@ -202,11 +202,10 @@ test_larger_than_queue (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

@@ -47,7 +47,8 @@ run_react_agent (TestFixture *fixture)
   for (int i = 0; i < 3; i++)
     {
       g_autoptr (LsobsRun) node = lsobs_invocation_dup_node_run (invocation, "agent");
-      g_autoptr (LsobsRun) model = lsobs_run_start_child (node, "model", LSOBS_RUN_TYPE_LLM, question);
+      g_autoptr (LsobsRun) model =
+          lsobs_run_start_child (node, "model", LSOBS_RUN_TYPE_LLM, question);
       g_autofree char *call_id = g_strdup_printf ("call-%d", i);
       g_autoptr (JsonNode) number = new_number (41 + i);
       LsobsFlushStats stats;
@@ -69,8 +70,7 @@ run_react_agent (TestFixture *fixture)
 }
 
 static void
-test_react (TestFixture   *fixture,
-            gconstpointer  data)
+test_react (TestFixture *fixture, gconstpointer data)
 {
   LsobsIngestMode mode = (LsobsIngestMode) GPOINTER_TO_INT (data);
   g_autoptr (WireTree) tree = NULL;
@@ -117,10 +117,12 @@ test_react (TestFixture   *fixture,
       guint n_patch_requests = 0;
 
       for (guint i = 0; i < requests->len; i++)
-        n_patch_requests += strcmp (((TestRequest *) g_ptr_array_index (requests, i))->method, "PATCH") == 0;
+        n_patch_requests +=
+            strcmp (((TestRequest *) g_ptr_array_index (requests, i))->method, "PATCH") == 0;
       g_assert_cmpuint (n_patch_requests, ==, 4);
     }
-  g_assert_cmpint (json_node_get_int (wire_run_get (wire_tree_find (tree, "agent"), "extra.duration_ms")),
+  g_assert_cmpint (json_node_get_int (
+                       wire_run_get (wire_tree_find (tree, "agent"), "extra.duration_ms")),
                    ==, 12);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_ABANDONED), ==, 0);
 }
@@ -131,9 +133,7 @@ test_react (TestFixture   *fixture,
 
 /* One step of an invocation; the names are the same in all of them. */
 static void
-take_step (LsobsInvocation *invocation,
-           const char      *name,
-           guint            step)
+take_step (LsobsInvocation *invocation, const char *name, guint step)
 {
   LsobsGraphObserver *graph = LSOBS_GRAPH_OBSERVER (invocation);
   g_autoptr (JsonNode) payload = test_new_payload (name);
@@ -158,8 +158,7 @@ take_step (LsobsInvocation *invocation,
 
 /* Every root has its own node, and the node its own tool. */
 static void
-assert_not_mixed (TestFixture *fixture,
-                  guint        n)
+assert_not_mixed (TestFixture *fixture, guint n)
 {
   g_autoptr (WireTree) tree = build_checked_tree (fixture);
   g_autoptr (GPtrArray) roots = wire_tree_dup_roots (tree);
@@ -185,8 +184,7 @@ assert_not_mixed (TestFixture *fixture,
 }
 
 static void
-test_interleaved (TestFixture   *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_interleaved (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsInvocation *invocations[20];
   char *names[G_N_ELEMENTS (invocations)];
@@ -228,8 +226,7 @@ invoke_thread (gpointer data)
 }
 
 static void
-test_threads (TestFixture   *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_threads (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   GThread *threads[4];
 
@@ -248,8 +245,7 @@ test_threads (TestFixture   *fixture,
 #define N_CHILDREN 9
 
 static void
-test_many_runs (TestFixture   *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_many_runs (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const guint n_traces = test_is_instrumented () ? 100 : 1000;
   const guint n_runs = n_traces * (1 + N_CHILDREN);
@@ -264,12 +260,13 @@ test_many_runs (TestFixture   *fixture,
   for (guint i = 0; i < n_traces; i++)
     {
       g_autoptr (JsonNode) payload = test_new_payload ("short");
-      g_autoptr (LsobsRun) root = lsobs_observer_start_run (fixture->observer, "root",
-                                                            LSOBS_RUN_TYPE_CHAIN, payload);
+      g_autoptr (LsobsRun) root =
+          lsobs_observer_start_run (fixture->observer, "root", LSOBS_RUN_TYPE_CHAIN, payload);
 
       for (guint j = 0; j < N_CHILDREN; j++)
         {
-          g_autoptr (LsobsRun) child = lsobs_run_start_child (root, "child", LSOBS_RUN_TYPE_TOOL, payload);
+          g_autoptr (LsobsRun) child =
+              lsobs_run_start_child (root, "child", LSOBS_RUN_TYPE_TOOL, payload);
 
           lsobs_run_end (child, payload);
         }
@@ -286,7 +283,8 @@ test_many_runs (TestFixture   *fixture,
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==,
                     test_server_count_ops (fixture->server));
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED) +
-                    test_get_counter (fixture->exporter, LSOBS_COUNTER_MERGED), ==, 2 * n_runs);
+                        test_get_counter (fixture->exporter, LSOBS_COUNTER_MERGED),
+                    ==, 2 * n_runs);
 
   tree = build_checked_tree (fixture);
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, n_runs);
@@ -296,11 +294,10 @@ test_many_runs (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

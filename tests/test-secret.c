@@ -18,18 +18,18 @@
 /* What is left of a key in the memory of the process once all that had it is gone:
  * a core dump would show it. */
 
-#define KEY_LEN    64
-#define MASK       0x5a
+#define KEY_LEN 64
+#define MASK    0x5a
 
 /* The allocator writes into the beginning of what is freed. A piece is enough to
  * know the key by. */
-#define PIECE_LEN  12
+#define PIECE_LEN 12
 
-#if defined (__SANITIZE_ADDRESS__) || defined (__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 # define HAVE_SANITIZER 1
-#elif defined (__has_feature)
-# if __has_feature (address_sanitizer) || __has_feature (thread_sanitizer) || \
-     __has_feature (memory_sanitizer)
+#elif defined(__has_feature)
+# if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+     __has_feature(memory_sanitizer)
 #  define HAVE_SANITIZER 1
 # endif
 #endif
@@ -52,8 +52,7 @@ make_key (char *key)
 
 /* Byte by byte, without a copy of anything that is looked at. */
 static gboolean
-is_piece (const volatile guint8 *at,
-          guint                  start)
+is_piece (const volatile guint8 *at, guint start)
 {
   for (guint i = 0; i < PIECE_LEN; i++)
     if ((at[i] ^ MASK) != veiled[start + i])
@@ -62,8 +61,7 @@ is_piece (const volatile guint8 *at,
 }
 
 static guint
-count_in (const volatile guint8 *begin,
-          const volatile guint8 *end)
+count_in (const volatile guint8 *begin, const volatile guint8 *end)
 {
   guint n = 0;
 
@@ -89,9 +87,8 @@ count_pieces (void)
       unsigned long begin, end;
       char flags[8];
 
-      if (sscanf (line, "%lx-%lx %7s", &begin, &end, flags) != 3 ||
-          flags[0] != 'r' || flags[1] != 'w' ||
-          strstr (line, "[stack") != NULL || strstr (line, "/dev/") != NULL)
+      if (sscanf (line, "%lx-%lx %7s", &begin, &end, flags) != 3 || flags[0] != 'r' ||
+          flags[1] != 'w' || strstr (line, "[stack") != NULL || strstr (line, "/dev/") != NULL)
         continue;
       n += count_in ((const guint8 *) begin, (const guint8 *) end);
     }
@@ -194,9 +191,7 @@ use_bad_key (const char *key)
 }
 
 static void
-use_padded (const char *key,
-            const char *before,
-            const char *after)
+use_padded (const char *key, const char *before, const char *after)
 {
   char text[4 * KEY_LEN];
   g_autoptr (LsobsConfig) config = NULL;
@@ -251,8 +246,7 @@ use_client (const char *key)
 
 /* Written without a buffer, which would keep it. */
 static void
-write_to (int         fd,
-          const char *text)
+write_to (int fd, const char *text)
 {
   g_assert_cmpint (write (fd, text, strlen (text)), ==, (gssize) strlen (text));
 }
@@ -286,6 +280,7 @@ typedef struct
   void (*use) (const char *key);
 } SecretRow;
 
+/* clang-format off */
 static const SecretRow rows[] = {
   { "nothing", use_nothing },
   { "secret", use_secret },
@@ -302,6 +297,7 @@ static const SecretRow rows[] = {
   { "client", use_client },
   { "profile", use_profile },
 };
+/* clang-format on */
 
 /* Whether what was freed stays in memory as it was. Otherwise there is nothing to
  * see, and nothing to be tested. */
@@ -357,8 +353,7 @@ test_search (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   /* Tests run with freed memory overwritten, which would hide what we look for. */

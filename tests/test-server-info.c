@@ -15,7 +15,7 @@
 
 /* --- what is no answer --------------------------------------------------------------------- */
 
-static const char * const refused[] = {
+static const char *const refused[] = {
   "",
   " ",
   "\n",
@@ -108,31 +108,34 @@ static const Row rows[] = {
   { LIMITS ("\"size_limit_bytes\":-65536"), 100, 20 * MIB, TRUE, FALSE, FALSE },
 
   /* wrong types */
-  { LIMITS ("\"size_limit\":\"7\",\"size_limit_bytes\":\"65536\""), 100, 20 * MIB, TRUE, FALSE, FALSE },
+  { LIMITS ("\"size_limit\":\"7\",\"size_limit_bytes\":\"65536\""), 100, 20 * MIB, TRUE, FALSE,
+    FALSE },
   { LIMITS ("\"size_limit\":null,\"size_limit_bytes\":null"), 100, 20 * MIB, TRUE, FALSE, FALSE },
   { LIMITS ("\"size_limit\":true,\"size_limit_bytes\":false"), 100, 20 * MIB, TRUE, FALSE, FALSE },
-  { LIMITS ("\"size_limit\":[7],\"size_limit_bytes\":{\"a\":1}"), 100, 20 * MIB, TRUE, FALSE, FALSE },
+  { LIMITS ("\"size_limit\":[7],\"size_limit_bytes\":{\"a\":1}"), 100, 20 * MIB, TRUE, FALSE,
+    FALSE },
   { LIMITS ("\"use_multipart_endpoint\":0"), 100, 20 * MIB, TRUE, FALSE, FALSE },
   { LIMITS ("\"use_multipart_endpoint\":null"), 100, 20 * MIB, TRUE, FALSE, FALSE },
   { LIMITS ("\"use_multipart_endpoint\":\"false\""), 100, 20 * MIB, TRUE, FALSE, FALSE },
-  { FLAGS ("\"zstd_compression_enabled\":1,\"gzip_body_enabled\":\"true\""),
-    100, 20 * MIB, TRUE, FALSE, FALSE },
-  { FLAGS ("\"zstd_compression_enabled\":null,\"gzip_body_enabled\":[true]"),
-    100, 20 * MIB, TRUE, FALSE, FALSE },
+  { FLAGS ("\"zstd_compression_enabled\":1,\"gzip_body_enabled\":\"true\""), 100, 20 * MIB, TRUE,
+    FALSE, FALSE },
+  { FLAGS ("\"zstd_compression_enabled\":null,\"gzip_body_enabled\":[true]"), 100, 20 * MIB, TRUE,
+    FALSE, FALSE },
   { "{\"batch_ingest_config\":[],\"instance_flags\":\"all\"}", 100, 20 * MIB, TRUE, FALSE, FALSE },
   { "{\"batch_ingest_config\":null,\"instance_flags\":true}", 100, 20 * MIB, TRUE, FALSE, FALSE },
-  { "{\"batch_ingest_config\":7,\"instance_flags\":[{\"gzip_body_enabled\":true}]}",
-    100, 20 * MIB, TRUE, FALSE, FALSE },
+  { "{\"batch_ingest_config\":7,\"instance_flags\":[{\"gzip_body_enabled\":true}]}", 100, 20 * MIB,
+    TRUE, FALSE, FALSE },
 
   /* one is wrong, the others count */
   { LIMITS ("\"size_limit\":\"x\",\"size_limit_bytes\":70000"), 100, 70000, TRUE, FALSE, FALSE },
-  { "{\"version\":12,\"instance_flags\":{\"gzip_body_enabled\":true}}", 100, 20 * MIB, TRUE, FALSE, TRUE },
+  { "{\"version\":12,\"instance_flags\":{\"gzip_body_enabled\":true}}", 100, 20 * MIB, TRUE, FALSE,
+    TRUE },
 
   /* flags */
   { FLAGS ("\"zstd_compression_enabled\":true"), 100, 20 * MIB, TRUE, TRUE, FALSE },
   { FLAGS ("\"gzip_body_enabled\":true"), 100, 20 * MIB, TRUE, FALSE, TRUE },
-  { FLAGS ("\"zstd_compression_enabled\":false,\"gzip_body_enabled\":false"),
-    100, 20 * MIB, TRUE, FALSE, FALSE },
+  { FLAGS ("\"zstd_compression_enabled\":false,\"gzip_body_enabled\":false"), 100, 20 * MIB, TRUE,
+    FALSE, FALSE },
   { LIMITS ("\"use_multipart_endpoint\":false"), 100, 20 * MIB, FALSE, FALSE, FALSE },
   { LIMITS ("\"use_multipart_endpoint\":true"), 100, 20 * MIB, TRUE, FALSE, FALSE },
 
@@ -164,9 +167,12 @@ test_row (gconstpointer data)
 static void
 test_huge_numbers (void)
 {
-  static const char * const numbers[] = {
-    "9223372036854775808", "18446744073709551615", "18446744073709551616",
-    "-9223372036854775809", "99999999999999999999999999999999999999",
+  static const char *const numbers[] = {
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "99999999999999999999999999999999999999",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
@@ -188,12 +194,13 @@ test_huge_numbers (void)
 static void
 test_deep (void)
 {
-  static const char * const opening[] = { "[", "{\"a\":", "{\"batch_ingest_config\":" };
-  static const char * const closing[] = { "]", "}", "}" };
+  static const char *const opening[] = { "[", "{\"a\":", "{\"batch_ingest_config\":" };
+  static const char *const closing[] = { "]", "}", "}" };
 
   for (guint i = 0; i < G_N_ELEMENTS (opening); i++)
     {
-      g_autoptr (GString) text = g_string_new ("{\"instance_flags\":{\"gzip_body_enabled\":true},\"x\":");
+      g_autoptr (GString) text =
+          g_string_new ("{\"instance_flags\":{\"gzip_body_enabled\":true},\"x\":");
       LsobsServerInfo info;
 
       for (guint j = 0; j < 100000; j++)
@@ -301,8 +308,7 @@ test_versions (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 

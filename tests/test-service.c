@@ -23,8 +23,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data G_GNUC_UNUSED)
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   fixture->server = test_server_new ();
   fixture->config = lsobs_config_new (TEST_KEY, "tests");
@@ -50,8 +49,7 @@ is_not_asking (gpointer data)
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fixture->client != NULL)
     {
@@ -67,9 +65,7 @@ tear_down (Fixture       *fixture,
 
 /* (transfer full): complete runs, each a root with so many bytes of inputs */
 static LsobsBatch *
-make_batch (Fixture *fixture,
-            guint    n_records,
-            gsize    n_bytes)
+make_batch (Fixture *fixture, guint n_records, gsize n_bytes)
 {
   GPtrArray *records = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
   g_autofree char *filling = g_strnfill (n_bytes, 'x');
@@ -91,16 +87,16 @@ make_batch (Fixture *fixture,
 
 /* Returns (transfer full) (nullable): what went wrong */
 static GError *
-send_batch (Fixture *fixture,
-            guint    n_records,
-            gsize    n_bytes)
+send_batch (Fixture *fixture, guint n_records, gsize n_bytes)
 {
   g_autoptr (LsobsBatch) batch = make_batch (fixture, n_records, n_bytes);
   g_auto (TestResult) result = TEST_RESULT_INIT;
   GError *error = NULL;
 
-  lsobs_transport_send_async (LSOBS_TRANSPORT (fixture->client), batch, NULL, test_result_cb, &result);
-  lsobs_transport_send_finish (LSOBS_TRANSPORT (fixture->client), test_result_wait (&result), &error);
+  lsobs_transport_send_async (LSOBS_TRANSPORT (fixture->client), batch, NULL, test_result_cb,
+                              &result);
+  lsobs_transport_send_finish (LSOBS_TRANSPORT (fixture->client), test_result_wait (&result),
+                               &error);
 
   return error;
 }
@@ -131,12 +127,11 @@ get_mode (Fixture *fixture)
 
 /* No sooner than after a minute, and only when something is sent. */
 static void
-test_ask_again (Fixture       *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_ask_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before;
 
-  test_server_push (fixture->server, "/info", (TestReply) { .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, "/info", (TestReply){ .status = 503, .repeat = 2 });
   start (fixture);
   before = g_get_monotonic_time ();
   send_one (fixture);
@@ -169,12 +164,11 @@ test_ask_again (Fixture       *fixture,
 
 /* It is not asked twice at a time. */
 static void
-test_ask_once (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
   start (fixture);
   for (guint i = 0; i < 3; i++)
     {
@@ -194,13 +188,12 @@ test_ask_once (Fixture       *fixture,
 
 /* A service that does not answer is not waited for as long as for a request. */
 static void
-test_ask_hang (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_ask_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 began = g_get_monotonic_time ();
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
@@ -212,12 +205,11 @@ test_ask_hang (Fixture       *fixture,
 
 /* A client that the program drops with a question under way. */
 static void
-test_early_free (Fixture       *fixture,
-                 gconstpointer  data G_GNUC_UNUSED)
+test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply) { .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
@@ -244,8 +236,7 @@ static const struct
 };
 
 static void
-test_feedback (Fixture       *fixture,
-               gconstpointer  data)
+test_feedback (Fixture *fixture, gconstpointer data)
 {
   guint i = GPOINTER_TO_UINT (data);
 
@@ -261,12 +252,12 @@ test_feedback (Fixture       *fixture,
 /* A batch that waited while the limits became narrower is given back; what was sent once is sent again as
  * it was. */
 static void
-test_too_large (Fixture       *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_too_large (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_set_info (fixture->server, "{\"batch_ingest_config\":{\"size_limit\":7,\"size_limit_bytes\":65536}}");
+  test_server_set_info (fixture->server,
+                        "{\"batch_ingest_config\":{\"size_limit\":7,\"size_limit_bytes\":65536}}");
   start (fixture);
   send_one (fixture);
   error = send_batch (fixture, 8, 10);
@@ -284,8 +275,7 @@ test_too_large (Fixture       *fixture,
 
 /* The best one is tried again after ten minutes. */
 static void
-test_fallback_time (Fixture       *fixture,
-                    gconstpointer  data)
+test_fallback_time (Fixture *fixture, gconstpointer data)
 {
   LsobsIngestMode first = (LsobsIngestMode) GPOINTER_TO_INT (data);
   gint64 before;
@@ -297,14 +287,16 @@ test_fallback_time (Fixture       *fixture,
   send_one (fixture);
   g_assert_cmpint (get_mode (fixture), ==, first);
 
-  test_server_push (fixture->server, first == LSOBS_INGEST_MODE_BATCH ? "/runs/batch" : "/runs/multipart",
-                    (TestReply) { .status = 404, .repeat = 2 });
+  test_server_push (fixture->server,
+                    first == LSOBS_INGEST_MODE_BATCH ? "/runs/batch" : "/runs/multipart",
+                    (TestReply){ .status = 404, .repeat = 2 });
   before = g_get_monotonic_time ();
   for (guint i = 0; i < 2; i++)
     {
       send_one (fixture);
-      g_assert_cmpint (get_mode (fixture), ==, first == LSOBS_INGEST_MODE_BATCH ? LSOBS_INGEST_MODE_RUNS
-                                                                                : LSOBS_INGEST_MODE_BATCH);
+      g_assert_cmpint (get_mode (fixture), ==,
+                       first == LSOBS_INGEST_MODE_BATCH ? LSOBS_INGEST_MODE_RUNS
+                                                        : LSOBS_INGEST_MODE_BATCH);
     }
   g_assert_cmpint (fixture->service->fallback_until, >=, before + 10 * MINUTE);
   g_assert_cmpint (fixture->service->fallback_until, <=, g_get_monotonic_time () + 10 * MINUTE);
@@ -324,12 +316,11 @@ test_fallback_time (Fixture       *fixture,
 
 /* Not one of them is there: the address is wrong, and the next attempt begins anew. */
 static void
-test_none (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_none (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 404, .repeat = 3 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 404, .repeat = 3 });
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND);
@@ -340,20 +331,19 @@ test_none (Fixture       *fixture,
 
 /* A conflict after an endpoint was missing is one of the first attempt. */
 static void
-test_conflict (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_conflict (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/runs/multipart", (TestReply) { .status = 404 });
-  test_server_push (fixture->server, "/runs/batch", (TestReply) { .status = 409 });
+  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404 });
+  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 409 });
   start (fixture);
   error = send_batch (fixture, 2, 10);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT);
   g_clear_error (&error);
 
-  test_server_push (fixture->server, "/runs/batch", (TestReply) { .status = 500 });
-  test_server_push (fixture->server, "/runs/batch", (TestReply) { .status = 409 });
+  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 500 });
+  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 409 });
   error = send_batch (fixture, 2, 10);
   g_assert_no_error (error);
 }
@@ -363,13 +353,11 @@ test_conflict (Fixture       *fixture,
 typedef struct
 {
   LsobsAttempts attempts;
-  gboolean again;        /* there is to be another one */
+  gboolean again; /* there is to be another one */
 } Trial;
 
 static void
-tried_cb (GObject      *object G_GNUC_UNUSED,
-          GAsyncResult *result,
-          gpointer      user_data)
+tried_cb (GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Trial *trial = g_task_get_task_data (task);
@@ -384,22 +372,21 @@ tried_cb (GObject      *object G_GNUC_UNUSED,
 /* What has waited for its turn because of others has all of its time still before it.
  * @data: for how many attempts it has been tried all the while */
 static void
-test_time (Fixture       *fixture,
-           gconstpointer  data)
+test_time (Fixture *fixture, gconstpointer data)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GTask) task = g_task_new (NULL, NULL, test_result_cb, &result);
   guint n_before = GPOINTER_TO_UINT (data);
   Trial trial = { .again = FALSE };
 
-  test_server_push (fixture->server, "/info", (TestReply) { .status = 503 });
+  test_server_push (fixture->server, "/info", (TestReply){ .status = 503 });
   start (fixture);
   _lsobs_attempts_init (&trial.attempts, fixture->service);
   trial.attempts.n = n_before;
   trial.attempts.began = g_get_monotonic_time () - 2 * MINUTE;
   g_task_set_task_data (task, &trial, NULL);
-  _lsobs_attempts_begin (&trial.attempts, task, _lsobs_service_new_message (fixture->service, "GET", "info"),
-                         0, tried_cb);
+  _lsobs_attempts_begin (&trial.attempts, task,
+                         _lsobs_service_new_message (fixture->service, "GET", "info"), 0, tried_cb);
   test_result_wait (&result);
   g_assert_true (trial.again == (n_before == 0));
   _lsobs_attempts_clear (&trial.attempts);
@@ -408,8 +395,7 @@ test_time (Fixture       *fixture,
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
@@ -425,7 +411,8 @@ main (int    argc,
       ADD (path, GUINT_TO_POINTER (i), test_feedback);
     }
   ADD ("/service/too-large", NULL, test_too_large);
-  ADD ("/service/fallback/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_fallback_time);
+  ADD ("/service/fallback/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART),
+       test_fallback_time);
   ADD ("/service/fallback/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_fallback_time);
   ADD ("/service/time/waited", GUINT_TO_POINTER (0), test_time);
   ADD ("/service/time/tried", GUINT_TO_POINTER (1), test_time);

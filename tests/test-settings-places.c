@@ -9,11 +9,11 @@
 /* What the settings of several places have in common, and what not. */
 
 static void
-add (LsobsConfig      *config,
-     const char       *api_url,
-     const char       *api_key,
-     const char       *project_name,
-     LsobsReplicaRole  role)
+add (LsobsConfig *config,
+     const char *api_url,
+     const char *api_key,
+     const char *project_name,
+     LsobsReplicaRole role)
 {
   lsobs_config_add_replica (config, api_url, api_key, project_name, NULL, role);
 }
@@ -40,8 +40,7 @@ make_places (LsobsConfig *config)
 }
 
 static LsobsSettings *
-get (GPtrArray *places,
-     guint      index)
+get (GPtrArray *places, guint index)
 {
   return g_ptr_array_index (places, index);
 }
@@ -57,7 +56,8 @@ test_one (void)
   g_assert_cmpuint (places->len, ==, 1);
   g_assert_cmpstr (get (places, 0)->api_key, ==, "own-key");
   g_assert_cmpstr (get (places, 0)->failed_traces_dir, ==, "/var/lost");
-  g_assert_cmpint (get (places, 0)->failed_traces_max_bytes, ==, LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES);
+  g_assert_cmpint (get (places, 0)->failed_traces_max_bytes, ==,
+                   LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES);
   g_assert_null (get (places, 0)->label);
 
   /* One replica is no less alone. */
@@ -73,16 +73,16 @@ test_one (void)
 static void
 test_several (void)
 {
-  static const char * const urls[] = {
-    "https://a.example.com/api", "https://b.example.com:8443", "http://[::1]:1984"
-  };
-  static const char * const keys[] = { "key-a", "key-b", NULL };
-  static const char * const projects[] = { "mine", "other", "mine" };
-  static const char * const remaps[] = { NULL, "other", "mine" };
-  static const char * const labels[] = {
-    "replica 1 at a.example.com", "replica 2 at b.example.com:8443", "replica 3 at [::1]:1984"
-  };
-  static const char * const dirs[] = { "/var/lost/replica-1", "/var/lost/replica-2", "/var/lost/replica-3" };
+  static const char *const urls[] = { "https://a.example.com/api", "https://b.example.com:8443",
+                                      "http://[::1]:1984" };
+  static const char *const keys[] = { "key-a", "key-b", NULL };
+  static const char *const projects[] = { "mine", "other", "mine" };
+  static const char *const remaps[] = { NULL, "other", "mine" };
+  static const char *const labels[] = { "replica 1 at a.example.com",
+                                        "replica 2 at b.example.com:8443",
+                                        "replica 3 at [::1]:1984" };
+  static const char *const dirs[] = { "/var/lost/replica-1", "/var/lost/replica-2",
+                                      "/var/lost/replica-3" };
   g_autoptr (LsobsConfig) config = new_config ();
   g_autoptr (GPtrArray) places = NULL;
 
@@ -126,9 +126,7 @@ test_other_project (void)
 }
 
 static JsonNode *
-pass_cb (const char *field,
-         JsonNode   *value,
-         gpointer    user_data)
+pass_cb (const char *field, JsonNode *value, gpointer user_data)
 {
   return json_node_ref (value);
 }
@@ -158,8 +156,7 @@ test_hook (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -18,8 +18,7 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
+set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->context = g_main_context_new ();
   fixture->config = lsobs_config_new (NULL, NULL);
@@ -27,8 +26,7 @@ set_up (Fixture       *fixture,
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
+tear_down (Fixture *fixture, gconstpointer data)
 {
   g_clear_object (&fixture->observer);
   g_object_unref (fixture->config);
@@ -41,19 +39,17 @@ start (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
 
-  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                                      "config", fixture->config,
-                                      "transport", fixture->transport,
-                                      "main-context", fixture->context,
-                                      NULL);
+  fixture->observer =
+      g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", fixture->config, "transport",
+                      fixture->transport, "main-context", fixture->context, NULL);
   g_assert_no_error (error);
 }
 
 static void
 run_one (Fixture *fixture)
 {
-  g_autoptr (LsobsRun) run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN,
-                                                       NULL);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
 
   lsobs_run_end (run, NULL);
 }
@@ -74,13 +70,12 @@ assert_books (LsobsStats *stats)
   g_assert_cmpuint (lsobs_stats_get_total_dropped (stats), ==, total);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                     lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                    lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) + total);
+                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) + total);
 }
 
 static void
-assert_text (Fixture    *fixture,
-             const char *expected)
+assert_text (Fixture *fixture, const char *expected)
 {
   g_autoptr (LsobsStats) stats = lsobs_observer_dup_stats (fixture->observer);
   g_autofree char *text = lsobs_stats_to_string (stats);
@@ -90,8 +85,7 @@ assert_text (Fixture    *fixture,
 }
 
 static void
-test_fresh (Fixture       *fixture,
-            gconstpointer  data)
+test_fresh (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsStats) stats = NULL;
 
@@ -105,8 +99,7 @@ test_fresh (Fixture       *fixture,
 }
 
 static void
-test_way_of_a_run (Fixture       *fixture,
-                   gconstpointer  data)
+test_way_of_a_run (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsStats) before = NULL;
   g_autoptr (LsobsStats) after = NULL;
@@ -132,8 +125,7 @@ test_way_of_a_run (Fixture       *fixture,
 }
 
 static void
-test_references (Fixture       *fixture,
-                 gconstpointer  data)
+test_references (Fixture *fixture, gconstpointer data)
 {
   LsobsStats *stats;
   LsobsStats *boxed;
@@ -150,8 +142,7 @@ test_references (Fixture       *fixture,
 }
 
 static void
-test_out_of_range (Fixture       *fixture,
-                   gconstpointer  data)
+test_out_of_range (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsStats) stats = NULL;
 
@@ -168,8 +159,7 @@ test_out_of_range (Fixture       *fixture,
 /* Counters of what happens before the queue */
 
 static void
-test_payloads (Fixture       *fixture,
-               gconstpointer  data)
+test_payloads (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GBytes) bad = g_bytes_new_static ("{ not JSON", 10);
   g_autoptr (GBytes) large = g_bytes_new_take (g_strnfill (5000, '1'), 5000);
@@ -184,8 +174,7 @@ test_payloads (Fixture       *fixture,
 }
 
 static void
-test_late (Fixture       *fixture,
-           gconstpointer  data)
+test_late (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -200,8 +189,7 @@ test_late (Fixture       *fixture,
 }
 
 static void
-test_unsampled (Fixture       *fixture,
-                gconstpointer  data)
+test_unsampled (Fixture *fixture, gconstpointer data)
 {
   lsobs_config_set_sampling_rate (fixture->config, 0.0);
   start (fixture);
@@ -211,8 +199,7 @@ test_unsampled (Fixture       *fixture,
 }
 
 static void
-test_redaction_failure (Fixture       *fixture,
-                        gconstpointer  data)
+test_redaction_failure (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *text = g_strnfill (5000, 'a');
   g_autofree char *message = g_strconcat (text, "b", NULL);
@@ -229,8 +216,7 @@ test_redaction_failure (Fixture       *fixture,
 /* Each way to lose a record has its reason */
 
 static void
-test_queue_full (Fixture       *fixture,
-                 gconstpointer  data)
+test_queue_full (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) lost = NULL;
   g_autoptr (LsobsStats) before = NULL;
@@ -249,27 +235,26 @@ test_queue_full (Fixture       *fixture,
   /* The end of it comes through. */
   lsobs_run_end (lost, NULL);
   g_assert_true (flush (fixture));
-  assert_text (fixture, "enqueued=3 delivered=2 merged=1 promoted=1 batches=2 dropped-queue-full=1");
+  assert_text (fixture,
+               "enqueued=3 delivered=2 merged=1 promoted=1 batches=2 dropped-queue-full=1");
 }
 
 static void
-test_queue_bytes (Fixture       *fixture,
-                  gconstpointer  data)
+test_queue_bytes (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GBytes) inputs = g_bytes_new_take (g_strnfill (2500, '1'), 2500);
 
   lsobs_config_set_max_queue_bytes (fixture->config, 4096);
   start (fixture);
   for (guint i = 0; i < 3; i++)
-    lsobs_run_unref (lsobs_observer_start_run_bytes (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN,
-                                                     inputs));
+    lsobs_run_unref (
+        lsobs_observer_start_run_bytes (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs));
   g_assert_true (flush (fixture));
   assert_text (fixture, "enqueued=3 delivered=1 batches=1 dropped-queue-bytes=2");
 }
 
 static void
-test_shutdown (Fixture       *fixture,
-               gconstpointer  data)
+test_shutdown (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -292,7 +277,8 @@ typedef struct
 static const LossRow loss_rows[] = {
   { "rejected", LSOBS_ERROR_REJECTED, 1, "enqueued=1 merged=1 dropped-rejected=1" },
   /* Without its payloads it is tried once more. */
-  { "too-large", LSOBS_ERROR_TOO_LARGE, 2, "enqueued=1 merged=1 cut-payloads=1 dropped-too-large=1" },
+  { "too-large", LSOBS_ERROR_TOO_LARGE, 2,
+    "enqueued=1 merged=1 cut-payloads=1 dropped-too-large=1" },
   { "unauthorized", LSOBS_ERROR_UNAUTHORIZED, 1, "enqueued=1 merged=1 dropped-unauthorized=1" },
   { "quota", LSOBS_ERROR_QUOTA, 1, "enqueued=1 merged=1 dropped-quota=1" },
   { "not-found", LSOBS_ERROR_NOT_FOUND, 1, "enqueued=1 merged=1 dropped-wrong-address=1" },
@@ -303,8 +289,7 @@ static const LossRow loss_rows[] = {
 };
 
 static void
-test_loss (Fixture       *fixture,
-           gconstpointer  data)
+test_loss (Fixture *fixture, gconstpointer data)
 {
   const LossRow *row = data;
   g_autoptr (GError) failure = g_error_new_literal (LSOBS_ERROR, (int) row->code, "on command");
@@ -335,7 +320,7 @@ test_loss (Fixture       *fixture,
 static void
 test_flush_stats (void)
 {
-  const LsobsFlushStats stats = { 1, 2, 3, 4, { 0, } };
+  const LsobsFlushStats stats = { 1, 2, 3, 4, { 0 } };
   g_autoptr (LsobsFlushStats) copy = lsobs_flush_stats_copy (&stats);
   LsobsFlushStats *boxed = g_boxed_copy (LSOBS_TYPE_FLUSH_STATS, copy);
 
@@ -346,10 +331,9 @@ test_flush_stats (void)
 }
 
 static void
-test_flush_nothing (Fixture       *fixture,
-                    gconstpointer  data)
+test_flush_nothing (Fixture *fixture, gconstpointer data)
 {
-  const LsobsFlushStats zeros = { 0, };
+  const LsobsFlushStats zeros = { 0 };
   LsobsFlushStats stats;
 
   start (fixture);
@@ -359,13 +343,11 @@ test_flush_nothing (Fixture       *fixture,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(path, data, func) \
-  g_test_add (path, Fixture, data, set_up, func, tear_down)
+#define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
   ADD ("/stats/fresh", NULL, test_fresh);
   ADD ("/stats/way-of-a-run", NULL, test_way_of_a_run);
   ADD ("/stats/references", NULL, test_references);

@@ -10,13 +10,13 @@
 
 /* Each misbehaviour of the test server once, seen by a plain client. */
 
-#define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
+#define R            "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
 #define EXAMPLE_TYPE "multipart/form-data; boundary=lsobs-7f3a9c51d2e84b06"
 
 #define RUN(name) \
-  "{\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"20260301T093015250000Z" R "\"," \
-  "\"name\":\"" name "\",\"run_type\":\"chain\",\"session_name\":\"helpdesk\"," \
-  "\"start_time\":\"2026-03-01T09:30:15.250000Z\"}"
+ "{\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"20260301T093015250000Z" R "\"," \
+ "\"name\":\"" name "\",\"run_type\":\"chain\",\"session_name\":\"helpdesk\"," \
+ "\"start_time\":\"2026-03-01T09:30:15.250000Z\"}"
 
 typedef struct
 {
@@ -25,16 +25,14 @@ typedef struct
 } Fixture;
 
 static void
-set_up (Fixture       *fixture,
-        gconstpointer  data G_GNUC_UNUSED)
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   fixture->server = test_server_new ();
   fixture->session = soup_session_new_with_options ("user-agent", "lsobs/0.1.0", NULL);
 }
 
 static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   soup_session_abort (fixture->session);
   test_drain_context ();
@@ -43,9 +41,7 @@ tear_down (Fixture       *fixture,
 }
 
 static SoupMessage *
-make_message (Fixture    *fixture,
-              const char *method,
-              const char *path)
+make_message (Fixture *fixture, const char *method, const char *path)
 {
   g_autofree char *url = g_strconcat (test_server_get_url (fixture->server), path, NULL);
   SoupMessage *msg = soup_message_new (method, url);
@@ -60,8 +56,7 @@ make_message (Fixture    *fixture,
 
 /* (transfer full): a POST of one run */
 static SoupMessage *
-make_post (Fixture    *fixture,
-           const char *body)
+make_post (Fixture *fixture, const char *body)
 {
   SoupMessage *msg = make_message (fixture, "POST", "/runs");
   g_autoptr (GBytes) bytes = g_bytes_new (body, strlen (body));
@@ -73,9 +68,7 @@ make_post (Fixture    *fixture,
 
 /* Sends and reads the whole answer. Returns (transfer full) (nullable). */
 static GBytes *
-exchange (Fixture      *fixture,
-          SoupMessage  *msg,
-          GError      **error)
+exchange (Fixture *fixture, SoupMessage *msg, GError **error)
 {
   g_auto (TestResult) result = TEST_RESULT_INIT;
 
@@ -86,8 +79,7 @@ exchange (Fixture      *fixture,
 }
 
 static guint
-post (Fixture    *fixture,
-      const char *body)
+post (Fixture *fixture, const char *body)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, body);
   g_autoptr (GError) error = NULL;
@@ -100,15 +92,13 @@ post (Fixture    *fixture,
 }
 
 static void
-assert_body (GBytes     *bytes,
-             const char *text)
+assert_body (GBytes *bytes, const char *text)
 {
   g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), text, strlen (text));
 }
 
 static void
-test_default (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_default (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (SoupMessage) info = make_message (fixture, "GET", "/info");
@@ -149,18 +139,18 @@ test_default (Fixture       *fixture,
 }
 
 static void
-test_script (Fixture       *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_script (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
 
-  test_server_push (fixture->server, "/elsewhere", (TestReply) { .status = 500, .repeat = -1 });
-  test_server_push (fixture->server, NULL, (TestReply) { .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, "/elsewhere", (TestReply){ .status = 500, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });
   test_server_push (fixture->server, "/runs",
-                    (TestReply) { .status = 307, .headers = "Retry-After: 7\nLocation: /x\nContent-Type: text/html",
-                                  .body = "<html>" });
+                    (TestReply){ .status = 307,
+                                 .headers = "Retry-After: 7\nLocation: /x\nContent-Type: text/html",
+                                 .body = "<html>" });
 
   g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 503);
   g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 503);
@@ -168,10 +158,11 @@ test_script (Fixture       *fixture,
   g_assert_no_error (error);
   g_assert_cmpuint (soup_message_get_status (msg), ==, 307);
   g_assert_cmpstr (soup_message_headers_get_one (soup_message_get_response_headers (msg),
-                                                 "Retry-After"), ==, "7");
+                                                 "Retry-After"),
+                   ==, "7");
   g_assert_cmpstr (soup_message_headers_get_one (soup_message_get_response_headers (msg),
-                                                 "Content-Type"), ==,
-                   "text/html");
+                                                 "Content-Type"),
+                   ==, "text/html");
   assert_body (answer, "<html>");
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==, 0);
   g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 202);
@@ -180,26 +171,24 @@ test_script (Fixture       *fixture,
 }
 
 static void
-test_big_body (Fixture       *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_big_body (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply) { .body_length = 10 * 1024 * 1024 });
+  test_server_push (fixture->server, NULL, (TestReply){ .body_length = 10 * 1024 * 1024 });
   answer = exchange (fixture, msg, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (g_bytes_get_size (answer), ==, 10 * 1024 * 1024);
 }
 
 static void
-test_delay (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_delay (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
 
-  test_server_push (fixture->server, NULL, (TestReply) { .delay_ms = 30 });
+  test_server_push (fixture->server, NULL, (TestReply){ .delay_ms = 30 });
   g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 202);
   g_assert_cmpint (g_get_monotonic_time () - start, >=, 30000);
 }
@@ -211,8 +200,7 @@ has_come (gpointer data)
 }
 
 static void
-test_hang (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (GError) error = NULL;
@@ -220,7 +208,7 @@ test_hang (Fixture       *fixture,
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .status = 201 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .status = 201 });
   soup_session_send_and_read_async (fixture->session, msg, G_PRIORITY_DEFAULT, NULL, test_result_cb,
                                     &result);
   g_assert_true (test_wait_until (has_come, fixture->server, TEST_TIMEOUT_MS));
@@ -237,15 +225,14 @@ test_hang (Fixture       *fixture,
 
 /* The server must be able to go while a request hangs. */
 static void
-test_hang_for_ever (Fixture       *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_hang_for_ever (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   soup_session_send_and_read_async (fixture->session, msg, G_PRIORITY_DEFAULT, NULL, test_result_cb,
                                     &result);
   g_assert_true (test_wait_until (has_come, fixture->server, TEST_TIMEOUT_MS));
@@ -258,15 +245,14 @@ test_hang_for_ever (Fixture       *fixture,
 }
 
 static void
-test_reset (Fixture       *fixture,
-            gconstpointer  data G_GNUC_UNUSED)
+test_reset (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_RESET });
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET });
   answer = exchange (fixture, msg, &error);
   g_assert_null (answer);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
@@ -279,8 +265,7 @@ test_reset (Fixture       *fixture,
 }
 
 static void
-test_slow_body (Fixture       *fixture,
-                gconstpointer  data G_GNUC_UNUSED)
+test_slow_body (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (GError) error = NULL;
@@ -288,7 +273,8 @@ test_slow_body (Fixture       *fixture,
   gint64 start = g_get_monotonic_time ();
 
   test_server_push (fixture->server, NULL,
-                    (TestReply) { .mode = TEST_REPLY_SLOW_BODY, .body = "0123456789", .delay_ms = 3 });
+                    (TestReply){
+                        .mode = TEST_REPLY_SLOW_BODY, .body = "0123456789", .delay_ms = 3 });
   answer = exchange (fixture, msg, &error);
   g_assert_no_error (error);
   assert_body (answer, "0123456789");
@@ -296,15 +282,14 @@ test_slow_body (Fixture       *fixture,
 }
 
 static void
-test_early_close (Fixture       *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_early_close (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply) { .mode = TEST_REPLY_EARLY_CLOSE,
-                    .body = "0123456789" });
+  test_server_push (fixture->server, NULL,
+                    (TestReply){ .mode = TEST_REPLY_EARLY_CLOSE, .body = "0123456789" });
   answer = exchange (fixture, msg, &error);
   g_assert_cmpuint (soup_message_get_status (msg), ==, 202);
   /* libsoup 3.2 gives the half body without an error, later ones give the error */
@@ -317,8 +302,7 @@ test_early_close (Fixture       *fixture,
 }
 
 static void
-test_hold (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_hold (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (SoupMessage) msg = make_post (fixture, RUN ("agent"));
   g_autoptr (GError) error = NULL;
@@ -340,9 +324,7 @@ test_hold (Fixture       *fixture,
 }
 
 static gboolean
-refuse_bad_cb (TestRequest *request,
-               TestReply   *reply,
-               gpointer     data)
+refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
 {
   WireOp *op = request->wire != NULL ? wire_request_find (request->wire, "post", data) : NULL;
 
@@ -355,8 +337,7 @@ refuse_bad_cb (TestRequest *request,
 }
 
 static void
-test_handler (Fixture       *fixture,
-              gconstpointer  data G_GNUC_UNUSED)
+test_handler (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_server_set_handler (fixture->server, refuse_bad_cb, (gpointer) R);
   g_assert_cmpuint (post (fixture, RUN ("bad")), ==, 400);
@@ -364,12 +345,11 @@ test_handler (Fixture       *fixture,
 }
 
 static void
-test_gzip (Fixture       *fixture,
-           gconstpointer  data G_GNUC_UNUSED)
+test_gzip (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GBytes) body = test_data_load ("example-c-multipart.bin");
-  g_autoptr (GConverter) zip = G_CONVERTER (g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP,
-                                                                   -1));
+  g_autoptr (GConverter) zip =
+      G_CONVERTER (g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP, -1));
   g_autoptr (SoupMessage) msg = make_message (fixture, "POST", "/runs/multipart");
   g_autoptr (GPtrArray) requests = NULL;
   g_autoptr (GError) error = NULL;
@@ -380,8 +360,8 @@ test_gzip (Fixture       *fixture,
   TestRequest *request;
 
   g_assert_cmpint (g_converter_convert (zip, g_bytes_get_data (body, NULL), g_bytes_get_size (body),
-                                        buffer,
-                                        sizeof buffer, G_CONVERTER_INPUT_AT_END, &n_read, &n_written, &error),
+                                        buffer, sizeof buffer, G_CONVERTER_INPUT_AT_END, &n_read,
+                                        &n_written, &error),
                    ==, G_CONVERTER_FINISHED);
   zipped = g_bytes_new (buffer, n_written);
   soup_message_headers_append (soup_message_get_request_headers (msg), "Content-Encoding", "gzip");
@@ -401,16 +381,28 @@ test_gzip (Fixture       *fixture,
 
 /* --- what is not conformant ---------------------------------------------------------------- */
 
-typedef enum { WITHOUT_KEY, OTHER_AGENT, WITHOUT_ACCEPT, KEY_IN_BODY, BROKEN_BODY, BROKEN_RUN, SENT_TWICE,
-               SENT_AGAIN_CHANGED, BAD_GZIP, UNKNOWN_ENCODING } Offence;
+typedef enum
+{
+  WITHOUT_KEY,
+  OTHER_AGENT,
+  WITHOUT_ACCEPT,
+  KEY_IN_BODY,
+  BROKEN_BODY,
+  BROKEN_RUN,
+  SENT_TWICE,
+  SENT_AGAIN_CHANGED,
+  BAD_GZIP,
+  UNKNOWN_ENCODING
+} Offence;
 
 static void
-test_offence (Fixture       *fixture,
-              gconstpointer  data)
+test_offence (Fixture *fixture, gconstpointer data)
 {
   Offence offence = (Offence) GPOINTER_TO_UINT (data);
-  const char *body = offence == KEY_IN_BODY ? RUN ("lsv2_pt_EXAMPLE")
-                     : offence == BROKEN_BODY ? "{" : offence == BROKEN_RUN ? "{}" : RUN ("agent");
+  const char *body = offence == KEY_IN_BODY   ? RUN ("lsv2_pt_EXAMPLE")
+                     : offence == BROKEN_BODY ? "{"
+                     : offence == BROKEN_RUN  ? "{}"
+                                              : RUN ("agent");
   g_autoptr (SoupMessage) msg = make_post (fixture, body);
   SoupMessageHeaders *headers = soup_message_get_request_headers (msg);
   g_autoptr (GError) error = NULL;
@@ -425,7 +417,7 @@ test_offence (Fixture       *fixture,
   else if (offence == BAD_GZIP || offence == UNKNOWN_ENCODING)
     soup_message_headers_append (headers, "Content-Encoding", offence == BAD_GZIP ? "gzip" : "br");
   else if (offence == SENT_AGAIN_CHANGED)
-    test_server_push (fixture->server, NULL, (TestReply) { .status = 500 });
+    test_server_push (fixture->server, NULL, (TestReply){ .status = 500 });
 
   answer = exchange (fixture, msg, &error);
   g_assert_no_error (error);
@@ -476,16 +468,13 @@ test_wait_deadline (void)
 }
 
 static void
-add (const char *path,
-     void      (*test) (Fixture *, gconstpointer),
-     guint       data)
+add (const char *path, void (*test) (Fixture *, gconstpointer), guint data)
 {
   g_test_add (path, Fixture, GUINT_TO_POINTER (data), set_up, test, tear_down);
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);

@@ -10,23 +10,22 @@
 /* Everything at once: many threads on one observer, with flushes and the end in between. */
 
 #define N_THREADS 8
-#define N_TREES 25
-#define MAX_RUNS 12
+#define N_TREES   25
+#define MAX_RUNS  12
 
 typedef struct
 {
-  RunFixture *fixture;  /* (unowned) */
+  RunFixture *fixture; /* (unowned) */
   RunBarrier barrier;
-  int n_started;        /* (atomic) */
-  int n_running;        /* (atomic) */
-  int n_runs;           /* (atomic) */
+  int n_started; /* (atomic) */
+  int n_running; /* (atomic) */
+  int n_runs;    /* (atomic) */
   GMutex lock;
-  GHashTable *parents;  /* (owned) id → id of the parent, or ""; guarded by lock */
+  GHashTable *parents; /* (owned) id → id of the parent, or ""; guarded by lock */
 } Crowd;
 
 static void
-set_up (RunFixture    *fixture,
-        gconstpointer  data)
+set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
   lsobs_config_set_flush_interval (fixture->config, 1);
@@ -34,15 +33,13 @@ set_up (RunFixture    *fixture,
 
 /* @data: (nullable): not NULL for the default main context */
 static void
-start (RunFixture    *fixture,
-       gconstpointer  data)
+start (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
-  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                                      "config", fixture->config,
-                                      "main-context", data != NULL ? g_main_context_default () : NULL,
-                                      NULL);
+  fixture->observer =
+      g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", fixture->config, "main-context",
+                      data != NULL ? g_main_context_default () : NULL, NULL);
   g_assert_no_error (error);
   fixture->exporter = g_object_ref (lsobs_observer_get_exporter (fixture->observer));
 }
@@ -57,9 +54,7 @@ crowd_is_done (gpointer user_data)
 
 /* Runs @func in all threads, and the default main context in this one. */
 static void
-crowd_run (Crowd       *crowd,
-           RunFixture  *fixture,
-           GThreadFunc  func)
+crowd_run (Crowd *crowd, RunFixture *fixture, GThreadFunc func)
 {
   GThread *threads[N_THREADS];
 
@@ -102,20 +97,19 @@ crowd_leave (Crowd *crowd)
 }
 
 static void
-note_run (Crowd    *crowd,
-          LsobsRun *run)
+note_run (Crowd *crowd, LsobsRun *run)
 {
   char *id = lsobs_run_dup_id (run);
   char *parent_id = lsobs_run_dup_parent_id (run);
 
   g_mutex_lock (&crowd->lock);
-  g_assert_true (g_hash_table_insert (crowd->parents, id, parent_id != NULL ? parent_id : g_strdup ("")));
+  g_assert_true (
+      g_hash_table_insert (crowd->parents, id, parent_id != NULL ? parent_id : g_strdup ("")));
   g_mutex_unlock (&crowd->lock);
 }
 
 static void
-end_somehow (GRand    *rand,
-             LsobsRun *run)
+end_somehow (GRand *rand, LsobsRun *run)
 {
   g_autoptr (JsonNode) node = run_json ("{\"out\":1}");
 
@@ -133,13 +127,13 @@ end_somehow (GRand    *rand,
 
 /* A tree of random shape, ended in random order. */
 static void
-record_tree (Crowd *crowd,
-             GRand *rand)
+record_tree (Crowd *crowd, GRand *rand)
 {
   g_autoptr (GPtrArray) runs = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
   guint n = (guint) g_rand_int_range (rand, 1, MAX_RUNS);
 
-  g_ptr_array_add (runs, lsobs_observer_start_run (crowd->fixture->observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL));
+  g_ptr_array_add (runs, lsobs_observer_start_run (crowd->fixture->observer, "root",
+                                                   LSOBS_RUN_TYPE_CHAIN, NULL));
   while (runs->len < n)
     {
       LsobsRun *parent = g_ptr_array_index (runs, g_rand_int_range (rand, 0, (gint32) runs->len));
@@ -216,12 +210,12 @@ assert_complete (Crowd *crowd)
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_ENQUEUED), ==,
                     run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED));
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_ENQUEUED) +
-                    run_fixture_get (fixture, LSOBS_COUNTER_MERGED), ==, 2 * (guint64) crowd->n_runs);
+                        run_fixture_get (fixture, LSOBS_COUNTER_MERGED),
+                    ==, 2 * (guint64) crowd->n_runs);
 }
 
 static void
-test_record (RunFixture    *fixture,
-             gconstpointer  data)
+test_record (RunFixture *fixture, gconstpointer data)
 {
   Crowd crowd;
 
@@ -232,8 +226,7 @@ test_record (RunFixture    *fixture,
 }
 
 static void
-test_flush (RunFixture    *fixture,
-            gconstpointer  data)
+test_flush (RunFixture *fixture, gconstpointer data)
 {
   Crowd crowd;
 
@@ -245,8 +238,7 @@ test_flush (RunFixture    *fixture,
 
 /* Too much for the queue: whatever is lost is in the books, and what came is whole. */
 static void
-test_overflow (RunFixture    *fixture,
-               gconstpointer  data)
+test_overflow (RunFixture *fixture, gconstpointer data)
 {
   Crowd crowd;
 
@@ -257,7 +249,7 @@ test_overflow (RunFixture    *fixture,
   run_fixture_flush (fixture);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_ENQUEUED), ==,
                     run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED) +
-                    run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_QUEUE_FULL));
+                        run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_QUEUE_FULL));
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==,
                     run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED));
   crowd_clear (&crowd);
@@ -266,9 +258,7 @@ test_overflow (RunFixture    *fixture,
 /* --- a service that misbehaves --- */
 
 static gboolean
-misbehave (TestRequest *request G_GNUC_UNUSED,
-           TestReply   *reply,
-           gpointer     data)
+misbehave (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
 {
   int n = g_atomic_int_add ((int *) data, 1);
 
@@ -280,8 +270,7 @@ misbehave (TestRequest *request G_GNUC_UNUSED,
 }
 
 static void
-test_failures (RunFixture    *fixture,
-               gconstpointer  data)
+test_failures (RunFixture *fixture, gconstpointer data)
 {
   int n_requests = 0;
   Crowd crowd;
@@ -316,8 +305,7 @@ record_and_shut_down_thread (gpointer user_data)
 }
 
 static void
-test_shutdown (RunFixture    *fixture,
-               gconstpointer  data)
+test_shutdown (RunFixture *fixture, gconstpointer data)
 {
   Crowd crowd;
 
@@ -348,9 +336,11 @@ asynchronous_thread (gpointer user_data)
       LsobsFlushStats stats;
 
       record_tree (crowd, rand);
-      lsobs_observer_flush_async (crowd->fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb, &result);
+      lsobs_observer_flush_async (crowd->fixture->observer, TEST_TIMEOUT_MS, NULL, test_result_cb,
+                                  &result);
       record_tree (crowd, rand);
-      lsobs_observer_flush_finish (crowd->fixture->observer, test_result_wait (&result), &stats, &error);
+      lsobs_observer_flush_finish (crowd->fixture->observer, test_result_wait (&result), &stats,
+                                   &error);
       g_assert_no_error (error);
     }
   g_main_context_pop_thread_default (context);
@@ -358,8 +348,7 @@ asynchronous_thread (gpointer user_data)
 }
 
 static void
-test_flush_async (RunFixture    *fixture,
-                  gconstpointer  data)
+test_flush_async (RunFixture *fixture, gconstpointer data)
 {
   Crowd crowd;
 
@@ -395,8 +384,7 @@ own_observer_thread (gpointer user_data)
 }
 
 static void
-test_own_observers (RunFixture    *fixture,
-                    gconstpointer  data G_GNUC_UNUSED)
+test_own_observers (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
   Crowd crowd;
@@ -425,8 +413,7 @@ unref_thread (gpointer user_data)
 }
 
 static void
-test_unref (RunFixture    *fixture,
-            gconstpointer  data)
+test_unref (RunFixture *fixture, gconstpointer data)
 {
   Crowd crowd;
 
@@ -446,22 +433,22 @@ test_unref (RunFixture    *fixture,
 }
 
 static void
-add (const char *name,
-     void      (*test_func) (RunFixture *, gconstpointer))
+add (const char *name, void (*test_func) (RunFixture *, gconstpointer))
 {
   g_autofree char *in_thread = g_strdup_printf ("/threads/%s/thread", name);
   g_autofree char *in_context = g_strdup_printf ("/threads/%s/main-context", name);
 
   g_test_add (in_thread, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
-  g_test_add (in_context, RunFixture, GINT_TO_POINTER (TRUE), set_up, test_func, run_fixture_tear_down);
+  g_test_add (in_context, RunFixture, GINT_TO_POINTER (TRUE), set_up, test_func,
+              run_fixture_tear_down);
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("Many threads on one observer: each run arrives once, in its place, or is in the books.");
+  g_test_summary (
+      "Many threads on one observer: each run arrives once, in its place, or is in the books.");
 
   add ("record", test_record);
   add ("flush", test_flush);
@@ -470,6 +457,7 @@ main (int    argc,
   add ("failures", test_failures);
   add ("shutdown", test_shutdown);
   add ("unref", test_unref);
-  g_test_add ("/threads/own-observers", RunFixture, NULL, set_up, test_own_observers, run_fixture_tear_down);
+  g_test_add ("/threads/own-observers", RunFixture, NULL, set_up, test_own_observers,
+              run_fixture_tear_down);
   return g_test_run ();
 }

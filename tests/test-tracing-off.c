@@ -28,11 +28,11 @@ typedef struct
 } NeverTransportClass;
 
 static void
-never_transport_send_async (LsobsTransport      *transport G_GNUC_UNUSED,
-                            LsobsBatch          *batch G_GNUC_UNUSED,
-                            GCancellable        *cancellable G_GNUC_UNUSED,
-                            GAsyncReadyCallback  callback G_GNUC_UNUSED,
-                            gpointer             user_data G_GNUC_UNUSED)
+never_transport_send_async (LsobsTransport *transport G_GNUC_UNUSED,
+                            LsobsBatch *batch G_GNUC_UNUSED,
+                            GCancellable *cancellable G_GNUC_UNUSED,
+                            GAsyncReadyCallback callback G_GNUC_UNUSED,
+                            gpointer user_data G_GNUC_UNUSED)
 {
   g_error ("Something was sent");
 }
@@ -44,7 +44,9 @@ never_transport_iface_init (LsobsTransportInterface *iface)
 }
 
 static GType never_transport_get_type (void);
-G_DEFINE_TYPE_WITH_CODE (NeverTransport, never_transport, G_TYPE_OBJECT,
+G_DEFINE_TYPE_WITH_CODE (NeverTransport,
+                         never_transport,
+                         G_TYPE_OBJECT,
                          G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT, never_transport_iface_init))
 
 static void
@@ -69,7 +71,7 @@ typedef struct
 
 static gboolean
 never_sampler_should_sample (LsobsSampler *sampler G_GNUC_UNUSED,
-                             const char   *trace_id G_GNUC_UNUSED)
+                             const char *trace_id G_GNUC_UNUSED)
 {
   g_error ("The sampler was asked");
   return TRUE;
@@ -82,7 +84,9 @@ never_sampler_iface_init (LsobsSamplerInterface *iface)
 }
 
 static GType never_sampler_get_type (void);
-G_DEFINE_TYPE_WITH_CODE (NeverSampler, never_sampler, G_TYPE_OBJECT,
+G_DEFINE_TYPE_WITH_CODE (NeverSampler,
+                         never_sampler,
+                         G_TYPE_OBJECT,
                          G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER, never_sampler_iface_init))
 
 static void
@@ -96,9 +100,7 @@ never_sampler_init (NeverSampler *self G_GNUC_UNUSED)
 }
 
 static JsonNode *
-never_redact_cb (const char *field,
-                 JsonNode   *value G_GNUC_UNUSED,
-                 gpointer    user_data G_GNUC_UNUSED)
+never_redact_cb (const char *field, JsonNode *value G_GNUC_UNUSED, gpointer user_data G_GNUC_UNUSED)
 {
   g_error ("The %s were looked at", field);
   return NULL;
@@ -125,8 +127,7 @@ count_threads (void)
 
 /* All counters but one are zero. */
 static void
-assert_counted (LsobsExporter *exporter,
-                guint64        n_runs)
+assert_counted (LsobsExporter *exporter, guint64 n_runs)
 {
   g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (exporter);
   GEnumClass *counters = g_type_class_ref (LSOBS_TYPE_COUNTER);
@@ -169,9 +170,8 @@ new_observer (GMainContext *context)
   lsobs_config_set_max_queue_bytes (config, 4096);
   lsobs_config_set_max_batch_size (config, 1);
   lsobs_config_set_flush_interval (config, 1);
-  observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
-                             "config", config, "transport", transport, "main-context", context,
-                             NULL);
+  observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", config, "transport",
+                             transport, "main-context", context, NULL);
   g_assert_no_error (error);
   g_signal_connect (observer, "batch-finished", G_CALLBACK (never_signal_cb), NULL);
   g_signal_connect (observer, "notify::state", G_CALLBACK (never_signal_cb), NULL);
@@ -258,9 +258,11 @@ static guint
 invoke_all (LsobsObserver *observer)
 {
   g_autoptr (GError) problem = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "problem");
-  g_autoptr (LsobsInvocation) good = lsobs_observer_begin_invocation (observer, "good", untouchable);
+  g_autoptr (LsobsInvocation) good =
+      lsobs_observer_begin_invocation (observer, "good", untouchable);
   g_autoptr (LsobsInvocation) bad = lsobs_observer_begin_invocation (observer, "bad", untouchable);
-  g_autoptr (LsobsInvocation) open = lsobs_observer_begin_invocation (observer, "open", untouchable);
+  g_autoptr (LsobsInvocation) open =
+      lsobs_observer_begin_invocation (observer, "open", untouchable);
   g_autoptr (LsobsRun) node = NULL;
   g_autoptr (LsobsRun) child = NULL;
 
@@ -273,8 +275,10 @@ invoke_all (LsobsObserver *observer)
   child = lsobs_run_start_child (node, "child", LSOBS_RUN_TYPE_LLM, untouchable);
   lsobs_invocation_end (good, untouchable);
   lsobs_invocation_fail (bad, problem);
-  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (good)), ==, LSOBS_RUN_STATUS_COMPLETED);
-  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (bad)), ==, LSOBS_RUN_STATUS_FAILED);
+  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (good)), ==,
+                   LSOBS_RUN_STATUS_COMPLETED);
+  g_assert_cmpint (lsobs_run_get_status (lsobs_invocation_get_run (bad)), ==,
+                   LSOBS_RUN_STATUS_FAILED);
   call_all (LSOBS_GRAPH_OBSERVER (good));
   return 4;
 }
@@ -323,7 +327,8 @@ test_ids (void)
 {
   g_autoptr (LsobsObserver) observer = new_observer (NULL);
   gint64 before = g_get_real_time ();
-  g_autoptr (LsobsRun) root = lsobs_observer_start_run (observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRun) root =
+      lsobs_observer_start_run (observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRun) child = lsobs_run_start_child (root, "child", LSOBS_RUN_TYPE_TOOL, NULL);
   g_autofree char *root_id = lsobs_run_dup_id (root);
   g_autofree char *child_id = lsobs_run_dup_id (child);
@@ -388,21 +393,24 @@ test_async (void)
   run_all (observer);
   lsobs_observer_flush_async (observer, -1, NULL, test_result_cb, &result);
   g_assert_cmpuint (result.n_calls, ==, 0);
-  g_assert_true (lsobs_observer_flush_finish (observer, test_result_wait (&result), &stats, &error));
+  g_assert_true (
+      lsobs_observer_flush_finish (observer, test_result_wait (&result), &stats, &error));
   g_assert_no_error (error);
   assert_zero (&stats);
 
   test_result_clear (&result);
   lsobs_observer_shutdown_async (observer, -1, NULL, test_result_cb, &result);
   g_assert_cmpuint (result.n_calls, ==, 0);
-  g_assert_true (lsobs_observer_shutdown_finish (observer, test_result_wait (&result), &stats, &error));
+  g_assert_true (
+      lsobs_observer_shutdown_finish (observer, test_result_wait (&result), &stats, &error));
   g_assert_no_error (error);
   assert_zero (&stats);
 
   test_result_clear (&result);
   g_cancellable_cancel (cancellable);
   lsobs_observer_shutdown_async (observer, -1, cancellable, test_result_cb, &result);
-  g_assert_false (lsobs_observer_shutdown_finish (observer, test_result_wait (&result), &stats, &error));
+  g_assert_false (
+      lsobs_observer_shutdown_finish (observer, test_result_wait (&result), &stats, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   assert_zero (&stats);
 
@@ -439,13 +447,13 @@ test_events (void)
   g_autoptr (LsobsObserver) observer = new_observer (NULL);
   LsobsExporter *exporter = lsobs_observer_get_exporter (observer);
   g_autoptr (JsonNode) inputs = run_json ("{\"a\":1}");
-  const char * const ids[] = { id, id, "no id at all" };
+  const char *const ids[] = { id, id, "no id at all" };
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
     {
-      g_autoptr (LsobsRunEvent) begin = lsobs_run_event_new_start (ids[i], "nor a parent", "run",
-                                                                   LSOBS_RUN_TYPE_CHAIN, inputs);
+      g_autoptr (LsobsRunEvent) begin =
+          lsobs_run_event_new_start (ids[i], "nor a parent", "run", LSOBS_RUN_TYPE_CHAIN, inputs);
       g_autoptr (LsobsRunEvent) end = lsobs_run_event_new_update (ids[i], inputs, "error");
 
       g_assert_true (lsobs_exporter_enqueue (exporter, begin, &error));
@@ -473,7 +481,8 @@ test_service (void)
   run_all (observer);
   invoke_all (observer);
   g_assert_true (lsobs_observer_flush (observer, -1, NULL, NULL));
-  g_assert_true (LSOBS_IS_CLIENT (lsobs_exporter_get_transport (lsobs_observer_get_exporter (observer))));
+  g_assert_true (
+      LSOBS_IS_CLIENT (lsobs_exporter_get_transport (lsobs_observer_get_exporter (observer))));
   g_assert_cmpuint (count_threads (), ==, n_threads);
   g_assert_finalize_object (g_steal_pointer (&observer));
   g_assert_cmpuint (test_server_count_connections (server), ==, 0);
@@ -567,8 +576,7 @@ test_invalid (gconstpointer data)
 
 /* In the child. */
 static void
-use_in_child (RunFixture *fixture,
-              gpointer    data)
+use_in_child (RunFixture *fixture, gpointer data)
 {
   LsobsRun *parents = data;
   LsobsFlushStats stats;
@@ -630,11 +638,11 @@ test_threads (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
-  untouchable = mmap (NULL, (gsize) sysconf (_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  untouchable =
+      mmap (NULL, (gsize) sysconf (_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   g_assert_true (untouchable != MAP_FAILED);
 
   g_test_add_func ("/tracing-off/calls", test_calls);

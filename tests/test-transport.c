@@ -12,11 +12,11 @@
 
 typedef enum
 {
-  HABIT_AT_ONCE,    /* answers before send_async () returns */
-  HABIT_IDLE,       /* answers from the context */
-  HABIT_STUBBORN,   /* never answers, whoever cancels */
-  HABIT_MUTE,       /* fails without an error */
-  HABIT_STRANGE,    /* fails with an error of its own domain */
+  HABIT_AT_ONCE,  /* answers before send_async () returns */
+  HABIT_IDLE,     /* answers from the context */
+  HABIT_STUBBORN, /* never answers, whoever cancels */
+  HABIT_MUTE,     /* fails without an error */
+  HABIT_STRANGE,  /* fails with an error of its own domain */
 } Habit;
 
 #define TEST_TYPE_TRANSPORT (test_transport_get_type ())
@@ -26,23 +26,26 @@ struct _TestTransport
 {
   GObject parent_instance;
 
-  Habit habit;              /* set before it is used */
-  guint max_records;        /* set before it is used */
-  gsize max_bytes;          /* set before it is used */
+  Habit habit;       /* set before it is used */
+  guint max_records; /* set before it is used */
+  gsize max_bytes;   /* set before it is used */
 
-  GMutex lock;              /* guards all below */
-  GPtrArray *stuck;         /* (owned) (element-type GTask) */
-  GArray *sizes;            /* (owned) (element-type guint) records of each batch */
-  gsize largest;            /* bytes of the largest batch */
+  GMutex lock;      /* guards all below */
+  GPtrArray *stuck; /* (owned) (element-type GTask) */
+  GArray *sizes;    /* (owned) (element-type guint) records of each batch */
+  gsize largest;    /* bytes of the largest batch */
   guint n_closed;
-  GThread *thread;          /* (unowned) of the first call */
-  gboolean is_mixed;        /* it was called in two threads */
+  GThread *thread;   /* (unowned) of the first call */
+  gboolean is_mixed; /* it was called in two threads */
 };
 
 static void test_transport_iface_init (LsobsTransportInterface *iface);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestTransport, test_transport, G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT, test_transport_iface_init))
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestTransport,
+                               test_transport,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
+                                                      test_transport_iface_init))
 
 /* Called with the lock held. */
 static void
@@ -62,11 +65,11 @@ answer_cb (gpointer user_data)
 }
 
 static void
-test_transport_send_async (LsobsTransport      *transport,
-                           LsobsBatch          *batch,
-                           GCancellable        *cancellable,
-                           GAsyncReadyCallback  callback,
-                           gpointer             user_data)
+test_transport_send_async (LsobsTransport *transport,
+                           LsobsBatch *batch,
+                           GCancellable *cancellable,
+                           GAsyncReadyCallback callback,
+                           gpointer user_data)
 {
   TestTransport *self = TEST_TRANSPORT (transport);
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
@@ -107,9 +110,9 @@ test_transport_send_async (LsobsTransport      *transport,
 }
 
 static gboolean
-test_transport_send_finish (LsobsTransport  *transport G_GNUC_UNUSED,
-                            GAsyncResult    *result,
-                            GError         **error)
+test_transport_send_finish (LsobsTransport *transport G_GNUC_UNUSED,
+                            GAsyncResult *result,
+                            GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
 }
@@ -195,8 +198,7 @@ answer_late (TestTransport *self)
 }
 
 static TestTransport *
-start (TestFixture *fixture,
-       Habit        habit)
+start (TestFixture *fixture, Habit habit)
 {
   TestTransport *transport = g_object_new (TEST_TYPE_TRANSPORT, NULL);
 
@@ -210,8 +212,7 @@ start (TestFixture *fixture,
 /* --- tests --------------------------------------------------------------------------------- */
 
 static void
-test_answers (TestFixture   *fixture,
-              gconstpointer  data)
+test_answers (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (TestTransport) transport = start (fixture, (Habit) GPOINTER_TO_INT (data));
 
@@ -227,8 +228,7 @@ test_answers (TestFixture   *fixture,
 }
 
 static void
-test_fails (TestFixture   *fixture,
-            gconstpointer  data)
+test_fails (TestFixture *fixture, gconstpointer data)
 {
   Habit habit = (Habit) GPOINTER_TO_INT (data);
   g_autoptr (TestTransport) transport = NULL;
@@ -245,8 +245,7 @@ test_fails (TestFixture   *fixture,
 
 /* Its limits count beside the config's. */
 static void
-test_limits (TestFixture   *fixture,
-             gconstpointer  data G_GNUC_UNUSED)
+test_limits (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestTransport) transport = start (fixture, HABIT_IDLE);
 
@@ -259,8 +258,7 @@ test_limits (TestFixture   *fixture,
 }
 
 static void
-test_limit_bytes (TestFixture   *fixture,
-                  gconstpointer  data G_GNUC_UNUSED)
+test_limit_bytes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestTransport) transport = start (fixture, HABIT_IDLE);
 
@@ -275,8 +273,7 @@ test_limit_bytes (TestFixture   *fixture,
 
 /* It does not let go, but the books are closed in time. */
 static void
-test_stubborn (TestFixture   *fixture,
-               gconstpointer  data G_GNUC_UNUSED)
+test_stubborn (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestTransport) transport = start (fixture, HABIT_STUBBORN);
   g_autoptr (GError) error = NULL;
@@ -298,8 +295,7 @@ test_stubborn (TestFixture   *fixture,
 }
 
 static void
-test_stubborn_unref (TestFixture   *fixture,
-                     gconstpointer  data G_GNUC_UNUSED)
+test_stubborn_unref (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestTransport) transport = NULL;
   gint64 began;
@@ -318,8 +314,7 @@ test_stubborn_unref (TestFixture   *fixture,
 
 /* The same where the program runs the context. */
 static void
-test_stubborn_in_loop (TestFixture   *fixture,
-                       gconstpointer  data G_GNUC_UNUSED)
+test_stubborn_in_loop (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (TestTransport) transport = g_object_new (TEST_TYPE_TRANSPORT, NULL);
   gint64 began;
@@ -338,11 +333,10 @@ test_stubborn_in_loop (TestFixture   *fixture,
 }
 
 #define ADD(path, data, test) \
-  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

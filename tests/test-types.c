@@ -18,7 +18,8 @@ typedef struct
 } EnumRow;
 
 static const EnumRow enum_rows[] = {
-  { "run-type", lsobs_run_type_get_type,
+  { "run-type",
+    lsobs_run_type_get_type,
     { "chain", "llm", "tool", "retriever", "embedding", "prompt", "parser" } },
   { "run-status", lsobs_run_status_get_type, { "running", "completed", "failed" } },
   { "compression", lsobs_compression_get_type, { "auto", "none", "gzip", "zstd" } },
@@ -27,19 +28,39 @@ static const EnumRow enum_rows[] = {
   { "state", lsobs_state_get_type, { "ok", "degraded", "paused" } },
   { "run-event-kind", lsobs_run_event_kind_get_type, { "start", "update", "feedback" } },
   { "feedback-source", lsobs_feedback_source_get_type, { "api", "model" } },
-  { "error", lsobs_error_get_type,
-    { "invalid-config", "invalid-run", "too-large", "rejected", "refused", "conflict", "unauthorized",
-      "quota", "limited", "not-found", "redirected", "unavailable", "unreachable", "closed",
-      "invalid-attachment", "invalid-value", "invalid-feedback" } },
+  { "error",
+    lsobs_error_get_type,
+    { "invalid-config", "invalid-run", "too-large", "rejected", "refused", "conflict",
+      "unauthorized", "quota", "limited", "not-found", "redirected", "unavailable", "unreachable",
+      "closed", "invalid-attachment", "invalid-value", "invalid-feedback" } },
   { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent" } },
-  { "drop-reason", lsobs_drop_reason_get_type,
-    { "queue-full", "queue-bytes", "too-large", "rejected", "unauthorized", "quota", "wrong-address",
-      "unavailable", "shutdown", "fork" } },
-  { "counter", lsobs_counter_get_type,
-    { "enqueued", "delivered", "queued", "queued-bytes", "in-flight", "merged", "promoted",
-      "unsampled", "late-updates", "unknown-updates", "abandoned", "dropped-notes",
-      "dropped-attachments", "bad-payloads", "cut-payloads", "redaction-failures", "dumped", "batches",
-      "requests", "retries", "bytes-sent" } },
+  { "drop-reason",
+    lsobs_drop_reason_get_type,
+    { "queue-full", "queue-bytes", "too-large", "rejected", "unauthorized", "quota",
+      "wrong-address", "unavailable", "shutdown", "fork" } },
+  { "counter",
+    lsobs_counter_get_type,
+    { "enqueued",
+      "delivered",
+      "queued",
+      "queued-bytes",
+      "in-flight",
+      "merged",
+      "promoted",
+      "unsampled",
+      "late-updates",
+      "unknown-updates",
+      "abandoned",
+      "dropped-notes",
+      "dropped-attachments",
+      "bad-payloads",
+      "cut-payloads",
+      "redaction-failures",
+      "dumped",
+      "batches",
+      "requests",
+      "retries",
+      "bytes-sent" } },
 };
 
 static void
@@ -83,10 +104,7 @@ test_domains (void)
 /* Errors */
 
 static void
-assert_numbers (const GError *error,
-                gint64        waited,
-                guint64       pending,
-                guint64       dropped)
+assert_numbers (const GError *error, gint64 waited, guint64 pending, guint64 dropped)
 {
   g_assert_cmpint (lsobs_flush_error_get_waited (error), ==, waited);
   g_assert_cmpuint (lsobs_flush_error_get_pending (error), ==, pending);
@@ -144,7 +162,8 @@ test_flush_copy (void)
 static void
 test_flush_foreign (void)
 {
-  g_autoptr (GError) error = g_error_new_literal (LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT, "own");
+  g_autoptr (GError) error =
+      g_error_new_literal (LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT, "own");
 
   assert_numbers (error, 0, 0, 0);
 }
@@ -189,8 +208,7 @@ test_wrong_domain (gconstpointer data)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 

@@ -8,10 +8,12 @@
 
 #include "run-helpers.h"
 
+/* clang-format off */
 static const char *const input_keys[] = {
   "audio", "cache_read", "cache_creation", "cache_read_over_200k", "ephemeral_5m_input_tokens",
   "ephemeral_1h_input_tokens", "text", "image"
 };
+/* clang-format on */
 static const char *const output_keys[] = { "audio", "reasoning", "text", "image" };
 
 static char *
@@ -23,8 +25,7 @@ to_text (LsobsUsage *usage)
 }
 
 static void
-assert_usage (LsobsUsage *usage,
-              const char *expected)
+assert_usage (LsobsUsage *usage, const char *expected)
 {
   g_autofree char *text = to_text (usage);
 
@@ -139,8 +140,7 @@ test_totals (void)
 }
 
 static void
-assert_refused (gboolean   done,
-                GError   **error)
+assert_refused (gboolean done, GError **error)
 {
   g_assert_false (done);
   g_assert_error (*error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE);
@@ -193,7 +193,9 @@ test_costs (void)
   g_assert_true (lsobs_usage_set_input_cost (usage, -0.0, NULL));
   g_assert_true (lsobs_usage_set_output_cost (usage, 0.0005, NULL));
   g_assert_true (lsobs_usage_set_total_cost (usage, 0.1 + 0.2, NULL));
-  assert_usage (usage, "{\"input_cost\":0.0,\"output_cost\":0.00050000000000000001,\"total_cost\":0.30000000000000004}");
+  assert_usage (
+      usage,
+      "{\"input_cost\":0.0,\"output_cost\":0.00050000000000000001,\"total_cost\":0.30000000000000004}");
 }
 
 static void
@@ -283,16 +285,20 @@ static const JsonRow json_rows[] = {
     "\"input_token_details\":{\"cache_read\":60},\"output_token_details\":{\"reasoning\":30}}" },
   { "google-thoughts-only", "{\"promptTokenCount\":1,\"thoughtsTokenCount\":30}",
     "{\"input_tokens\":1,\"output_tokens\":30,\"total_tokens\":31,\"output_token_details\":{\"reasoning\":30}}" },
-  { "response-openai", "{\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}",
+  { "response-openai",
+    "{\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}",
     "{\"input_tokens\":1,\"output_tokens\":2,\"total_tokens\":3}" },
-  { "response-google", "{\"candidates\":[],\"usageMetadata\":{\"promptTokenCount\":1}}", "{\"input_tokens\":1}" },
+  { "response-google", "{\"candidates\":[],\"usageMetadata\":{\"promptTokenCount\":1}}",
+    "{\"input_tokens\":1}" },
   { "response-own", "{\"usage_metadata\":{\"total_cost\":2}}", "{\"total_cost\":2.0}" },
   { "whole-doubles", "{\"prompt_tokens\":1e3,\"completion_tokens\":2.0}",
     "{\"input_tokens\":1000,\"output_tokens\":2,\"total_tokens\":1002}" },
-  { "largest", "{\"prompt_tokens\":9223372036854775807}", "{\"input_tokens\":9223372036854775807}" },
+  { "largest", "{\"prompt_tokens\":9223372036854775807}",
+    "{\"input_tokens\":9223372036854775807}" },
   { "costs", "{\"input_cost\":1,\"output_cost_details\":{\"reasoning\":0.5,\"unknown\":\"x\"}}",
     "{\"input_cost\":1.0,\"output_cost_details\":{\"reasoning\":0.5}}" },
-  { "odd-details", "{\"prompt_tokens\":1,\"prompt_tokens_details\":[7],\"completion_tokens_details\":\"x\"}",
+  { "odd-details",
+    "{\"prompt_tokens\":1,\"prompt_tokens_details\":[7],\"completion_tokens_details\":\"x\"}",
     "{\"input_tokens\":1}" },
   { "empty", "{}", NULL },
   { "foreign", "{\"tokens\":7}", NULL },
@@ -306,11 +312,13 @@ static const JsonRow json_rows[] = {
   { "fraction", "{\"prompt_tokens\":1.5}", NULL },
   { "huge", "{\"prompt_tokens\":1e300}", NULL },
   { "nested-object", "{\"prompt_tokens\":{\"a\":1}}", NULL },
-  { "negative-detail", "{\"prompt_tokens\":1,\"prompt_tokens_details\":{\"cached_tokens\":-1}}", NULL },
+  { "negative-detail", "{\"prompt_tokens\":1,\"prompt_tokens_details\":{\"cached_tokens\":-1}}",
+    NULL },
   { "negative-cost", "{\"total_cost\":-1}", NULL },
   { "string-cost", "{\"total_cost\":\"1\"}", NULL },
   { "overflow", "{\"input_tokens\":9223372036854775807,\"cache_read_input_tokens\":1}", NULL },
-  { "overflow-google", "{\"candidatesTokenCount\":9223372036854775807,\"thoughtsTokenCount\":1}", NULL },
+  { "overflow-google", "{\"candidatesTokenCount\":9223372036854775807,\"thoughtsTokenCount\":1}",
+    NULL },
 };
 
 static void
@@ -354,8 +362,7 @@ test_from_odd_nodes (void)
 }
 
 int
-main (int    argc,
-      char **argv)
+main (int argc, char **argv)
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);

@@ -9,10 +9,10 @@
 
 /* The judge must refuse every way to be wrong, one by one, and name the rule. */
 
-#define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
-#define L "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
-#define T "019ca8bb-f72e-7c32-ae50-7d9f41b2c3e6"
-#define F "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
+#define R     "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
+#define L     "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
+#define T     "019ca8bb-f72e-7c32-ae50-7d9f41b2c3e6"
+#define F     "019ca8bb-fab2-7d43-bf61-8ea052c3d4f7"
 #define OTHER "019ca8bb-f152-7a10-8c3e-000000000000"
 
 typedef struct
@@ -23,45 +23,69 @@ typedef struct
 } Part;
 
 #define JSON "application/json"
-#define IDS_R "\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"20260301T093015250000Z" R "\","
-#define IDS_L "\"id\":\"" L "\",\"trace_id\":\"" R "\",\"parent_run_id\":\"" R "\"," \
-  "\"dotted_order\":\"20260301T093015250000Z" R ".20260301T093015262000Z" L "\","
+#define IDS_R \
+ "\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"20260301T093015250000Z" R "\","
+#define IDS_L \
+ "\"id\":\"" L "\",\"trace_id\":\"" R "\",\"parent_run_id\":\"" R "\"," \
+ "\"dotted_order\":\"20260301T093015250000Z" R ".20260301T093015262000Z" L "\","
 #define START_R "\"session_name\":\"helpdesk\",\"start_time\":\"2026-03-01T09:30:15.250000Z\""
 
 static const Part good_parts[] = {
-  { "post." R, JSON, "{" IDS_R "\"name\":\"agent\",\"run_type\":\"chain\"," START_R ",\"tags\":[\"prod\"]}" },
+  { "post." R, JSON,
+    "{" IDS_R "\"name\":\"agent\",\"run_type\":\"chain\"," START_R ",\"tags\":[\"prod\"]}" },
   { "post." R ".inputs", JSON, "{\"question\":\"where?\"}" },
-  { "post." L, JSON, "{" IDS_L "\"name\":\"model\",\"run_type\":\"llm\",\"session_name\":\"helpdesk\","
+  { "post." L, JSON,
+    "{" IDS_L "\"name\":\"model\",\"run_type\":\"llm\",\"session_name\":\"helpdesk\","
     "\"start_time\":\"2026-03-01T09:30:15.262000Z\",\"end_time\":\"2026-03-01T09:30:16.700000Z\"}" },
   { "post." L ".inputs", JSON, "{\"messages\":[1.5,true,null]}" },
   { "post." L ".outputs", JSON, "{\"text\":\"h\\u00e9 \\ud83d\\ude00\"}" },
-  { "post." L ".events", JSON, "[{\"name\":\"new_token\",\"time\":\"2026-03-01T09:30:15.900000Z\"}]" },
+  { "post." L ".events", JSON,
+    "[{\"name\":\"new_token\",\"time\":\"2026-03-01T09:30:15.900000Z\"}]" },
   { "post." L ".extra", JSON, "{\"metadata\":{\"n\":1}}" },
   { "attachment." L ".log", "text/plain; charset=utf-8", "\r\n--boundar" },
-  { "patch." R, JSON, "{" IDS_R "\"name\":\"agent\",\"run_type\":\"chain\"," START_R
+  { "patch." R, JSON,
+    "{" IDS_R "\"name\":\"agent\",\"run_type\":\"chain\"," START_R
     ",\"end_time\":\"2026-03-01T09:30:17.000000Z\"}" },
   { "patch." R ".outputs", JSON, "{}" },
   { "patch." R ".error", JSON, "\"late\"" },
-  { "feedback." F, JSON, "{\"id\":\"" F "\",\"run_id\":\"" L "\",\"trace_id\":\"" R "\",\"key\":\"helpful\","
+  { "feedback." F, JSON,
+    "{\"id\":\"" F "\",\"run_id\":\"" L "\",\"trace_id\":\"" R "\",\"key\":\"helpful\","
     "\"score\":0.5,\"comment\":\"fine\",\"feedback_source\":{\"type\":\"api\",\"metadata\":{}},"
     "\"created_at\":\"2026-03-01T09:30:17.650000Z\",\"modified_at\":\"2026-03-01T09:30:17.650000Z\"}" },
 };
 
-enum { POST_R, INPUTS_R, POST_L, INPUTS_L, OUTPUTS_L, EVENTS_L, EXTRA_L, ATTACHMENT_L, PATCH_R, OUTPUTS_R, ERROR_R,
-       FEEDBACK, RAW = 100 };
+enum
+{
+  POST_R,
+  INPUTS_R,
+  POST_L,
+  INPUTS_L,
+  OUTPUTS_L,
+  EVENTS_L,
+  EXTRA_L,
+  ATTACHMENT_L,
+  PATCH_R,
+  OUTPUTS_R,
+  ERROR_R,
+  FEEDBACK,
+  RAW = 100
+};
 
 typedef struct
 {
   const char *path;
-  int part;             /* whose name, type or payload; RAW: the finished body */
+  int part; /* whose name, type or payload; RAW: the finished body */
   const char *from;
   const char *to;
   WireError code;
-  const char *from2;    /* (nullable) a second change of the same payload */
+  const char *from2; /* (nullable) a second change of the same payload */
   const char *to2;
 } Flaw;
 
-#define FLAW(path, part, from, to, code) { path, part, from, to, WIRE_ERROR_ ## code, NULL, NULL }
+#define FLAW(path, part, from, to, code) \
+ { \
+  path, part, from, to, WIRE_ERROR_##code, NULL, NULL \
+ }
 
 /* Each takes a good body, replaces the first @from by @to, and must break exactly that rule. */
 static const Flaw flaws[] = {
@@ -79,17 +103,32 @@ static const Flaw flaws[] = {
   FLAW ("part/length-long", RAW, "Content-Length: 21", "Content-Length: 22", PART_LENGTH),
   FLAW ("part/length-garbage", RAW, "Content-Length: 21", "Content-Length: 21 ", PART_LENGTH),
   FLAW ("part/length-missing", RAW, "Content-Length: 21\r\n", "", PART_LENGTH),
-  FLAW ("part/length-contradicts", RAW, "json\r\nContent-Length: 21",
-        "json; length=20\r\nContent-Length: 21", PART_LENGTH),
+  FLAW ("part/length-contradicts",
+        RAW,
+        "json\r\nContent-Length: 21",
+        "json; length=20\r\nContent-Length: 21",
+        PART_LENGTH),
   FLAW ("part/filename", RAW, ".inputs\"\r\n", ".inputs\"; filename=\"a\"\r\n", PART_FILENAME),
-  FLAW ("part/encoding", RAW, "Content-Length: 21",
-        "Content-Encoding: gzip\r\nContent-Length: 21", PART_ENCODING),
-  FLAW ("part/other-header", RAW, "Content-Length: 21", "X-Other: 1\r\nContent-Length: 21",
+  FLAW ("part/encoding",
+        RAW,
+        "Content-Length: 21",
+        "Content-Encoding: gzip\r\nContent-Length: 21",
+        PART_ENCODING),
+  FLAW ("part/other-header",
+        RAW,
+        "Content-Length: 21",
+        "X-Other: 1\r\nContent-Length: 21",
         PART_HEADER),
-  FLAW ("part/header-twice", RAW, "Content-Length: 21",
-        "Content-Length: 21\r\nContent-Length: 21", PART_HEADER),
-  FLAW ("part/no-disposition", RAW,
-        "Content-Disposition: form-data; name=\"post." R ".inputs\"\r\n", "", PART_HEADER),
+  FLAW ("part/header-twice",
+        RAW,
+        "Content-Length: 21",
+        "Content-Length: 21\r\nContent-Length: 21",
+        PART_HEADER),
+  FLAW ("part/no-disposition",
+        RAW,
+        "Content-Disposition: form-data; name=\"post." R ".inputs\"\r\n",
+        "",
+        PART_HEADER),
   FLAW ("part/no-name", RAW, "form-data; name=\"post." R "\"", "form-data", PART_HEADER),
   FLAW ("part/no-type", RAW, "Content-Type: application/json\r\n", "", PART_HEADER),
   FLAW ("part/wrong-type", INPUTS_R, JSON, "text/plain", PART_HEADER),
@@ -142,7 +181,10 @@ static const Flaw flaws[] = {
   FLAW ("out-of-band/extra", POST_R, "\"tags\":[\"prod\"]", "\"extra\":{}", OUT_OF_BAND),
   FLAW ("out-of-band/error", POST_R, "\"tags\":[\"prod\"]", "\"error\":\"x\"", OUT_OF_BAND),
   FLAW ("out-of-band/serialized", POST_R, "\"tags\":[\"prod\"]", "\"serialized\":{}", OUT_OF_BAND),
-  FLAW ("out-of-band/attachments", POST_R, "\"tags\":[\"prod\"]", "\"attachments\":{}",
+  FLAW ("out-of-band/attachments",
+        POST_R,
+        "\"tags\":[\"prod\"]",
+        "\"attachments\":{}",
         OUT_OF_BAND),
   FLAW ("run-type", POST_R, "\"chain\"", "\"agent\"", RUN_TYPE),
   FLAW ("time/offset", POST_R, "15.250000Z", "15.250000+00:00", TIMESTAMP),
@@ -151,10 +193,13 @@ static const Flaw flaws[] = {
   FLAW ("time/integer-end", POST_L, "\"2026-03-01T09:30:16.700000Z\"", "1772357416700", TIMESTAMP),
   FLAW ("time/event", EVENTS_L, "15.900000Z", "15.9Z", TIMESTAMP),
   FLAW ("time/end-before-start", POST_L, "09:30:16.700000Z", "09:30:15.261999Z", TIME_ORDER),
-  FLAW ("time/start-differs-from-stamp", POST_R, "15.250000Z\",\"tags", "15.250001Z\",\"tags",
+  FLAW ("time/start-differs-from-stamp",
+        POST_R,
+        "15.250000Z\",\"tags",
+        "15.250001Z\",\"tags",
         TIME_MISMATCH),
   { "time/id-differs-by-1-ms", POST_L, "15.262000Z", "15.263000Z", WIRE_ERROR_TIME_MISMATCH,
-        "T093015262000Z", "T093015263000Z" },
+    "T093015262000Z", "T093015263000Z" },
   FLAW ("d1", POST_R, "Z" R, "Z" R ".20260301T093015250000Z" R, D1),
   FLAW ("d1/parent-lost", POST_L, "\"parent_run_id\"", "\"x\"", D1),
   FLAW ("d2", POST_L, "20260301T093015250000Z" R ".", "", D2),
@@ -190,9 +235,7 @@ static const Flaw flaws[] = {
 
 /* Replaces the first @from in @text. Returns FALSE when there is none. */
 static gboolean
-replace_first (GString    *text,
-               const char *from,
-               const char *to)
+replace_first (GString *text, const char *from, const char *to)
 {
   const char *at = strstr (text->str, from);
   gssize pos = at != NULL ? at - text->str : -1;
@@ -218,13 +261,15 @@ build_body (const Flaw *flaw)
       g_autoptr (GString) payload = g_string_new (good_parts[i].payload);
 
       if (flaw != NULL && flaw->part == (int) i)
-        is_done = replace_first (name, flaw->from, flaw->to) || replace_first (type, flaw->from,
-                                                                               flaw->to) ||
+        is_done = replace_first (name, flaw->from, flaw->to) ||
+                  replace_first (type, flaw->from, flaw->to) ||
                   replace_first (payload, flaw->from, flaw->to);
       if (flaw != NULL && flaw->part == (int) i && flaw->from2 != NULL)
         is_done = is_done && replace_first (payload, flaw->from2, flaw->to2);
-      g_string_append_printf (body, "--boundary\r\nContent-Disposition: form-data; name=\"%s\"\r\n"
-                              "Content-Type: %s\r\nContent-Length: %" G_GSIZE_FORMAT "\r\n\r\n%s\r\n",
+      g_string_append_printf (body,
+                              "--boundary\r\nContent-Disposition: form-data; name=\"%s\"\r\n"
+                              "Content-Type: %s\r\nContent-Length: %" G_GSIZE_FORMAT
+                              "\r\n\r\n%s\r\n",
                               name->str, type->str, payload->len, payload->str);
     }
   g_string_append (body, "--boundary--\r\n");
@@ -236,13 +281,11 @@ build_body (const Flaw *flaw)
 }
 
 static WireRequest *
-judge (const char  *type,
-       GString     *text,
-       GError     **error)
+judge (const char *type, GString *text, GError **error)
 {
   g_autoptr (GBytes) body = g_bytes_new (text->str, text->len);
-  g_autoptr (WireRequest) request = wire_request_parse ("POST", "/runs/multipart", type, body,
-                                                        WIRE_STRICT, error);
+  g_autoptr (WireRequest) request =
+      wire_request_parse ("POST", "/runs/multipart", type, body, WIRE_STRICT, error);
 
   if (request == NULL || !wire_check_request (request, WIRE_STRICT, error))
     return NULL;
@@ -296,11 +339,11 @@ typedef struct
   const char *url;
   const char *type;
   const char *body;
-  int code;             /* -1: it is right */
+  int code; /* -1: it is right */
 } Plain;
 
 #define RUN_R "{" IDS_R "\"name\":\"agent\",\"run_type\":\"chain\"," START_R "}"
-#define V4 "11111111-2222-4333-8444-555555555555"
+#define V4    "11111111-2222-4333-8444-555555555555"
 
 static const Plain plains[] = {
   { "post", "POST", "/runs", JSON, RUN_R, -1 },
@@ -314,12 +357,16 @@ static const Plain plains[] = {
   { "no-object", "POST", "/runs", JSON, "[]", WIRE_ERROR_SHAPE },
   { "id-version-4", "POST", "/runs", JSON,
     "{\"id\":\"" V4 "\",\"trace_id\":\"" V4 "\",\"dotted_order\":\"20260301T093015250000Z" V4 "\","
-    "\"name\":\"agent\",\"run_type\":\"chain\"," START_R "}", WIRE_ERROR_ID },
+    "\"name\":\"agent\",\"run_type\":\"chain\"," START_R "}",
+    WIRE_ERROR_ID },
   { "batch", "POST", "/runs/batch", JSON, "{\"post\":[" RUN_R "],\"patch\":[" RUN_R "]}", -1 },
   { "batch-empty", "POST", "/runs/batch", JSON, "{\"post\":[],\"patch\":[]}", -1 },
-  { "batch-without-patch", "POST", "/runs/batch", JSON, "{\"post\":[" RUN_R "]}", WIRE_ERROR_SHAPE },
-  { "batch-other-key", "POST", "/runs/batch", JSON, "{\"post\":[],\"patch\":[],\"x\":1}", WIRE_ERROR_SHAPE },
-  { "batch-no-object", "POST", "/runs/batch", JSON, "{\"post\":[1],\"patch\":[]}", WIRE_ERROR_SHAPE },
+  { "batch-without-patch", "POST", "/runs/batch", JSON, "{\"post\":[" RUN_R "]}",
+    WIRE_ERROR_SHAPE },
+  { "batch-other-key", "POST", "/runs/batch", JSON, "{\"post\":[],\"patch\":[],\"x\":1}",
+    WIRE_ERROR_SHAPE },
+  { "batch-no-object", "POST", "/runs/batch", JSON, "{\"post\":[1],\"patch\":[]}",
+    WIRE_ERROR_SHAPE },
   { "batch-no-id", "POST", "/runs/batch", JSON, "{\"post\":[{}],\"patch\":[]}", WIRE_ERROR_ID },
   { "feedback", "POST", "/feedback", JSON, "{}", WIRE_ERROR_FEEDBACK },
 };
@@ -355,9 +402,7 @@ test_deep (void)
 /* --- trees --------------------------------------------------------------------------------- */
 
 static void
-add_good (WireTree   *tree,
-          const char *op,
-          const char *id)
+add_good (WireTree *tree, const char *op, const char *id)
 {
   g_autoptr (GString) text = build_body (NULL);
   g_autoptr (GError) error = NULL;
@@ -368,8 +413,7 @@ add_good (WireTree   *tree,
 }
 
 static void
-assert_tree_error (WireTree *tree,
-                   int       code)
+assert_tree_error (WireTree *tree, int code)
 {
   g_autoptr (GError) error = NULL;
 
@@ -427,13 +471,12 @@ test_incomplete (void)
 }
 
 static void
-add_batch (WireTree   *tree,
-           const char *text)
+add_batch (WireTree *tree, const char *text)
 {
   g_autoptr (GBytes) body = g_bytes_new_static (text, strlen (text));
   g_autoptr (GError) error = NULL;
-  g_autoptr (WireRequest) request = wire_request_parse ("POST", "/runs/batch", JSON, body,
-                                                        WIRE_STRICT, &error);
+  g_autoptr (WireRequest) request =
+      wire_request_parse ("POST", "/runs/batch", JSON, body, WIRE_STRICT, &error);
 
   g_assert_no_error (error);
   wire_tree_add_request (tree, request);
@@ -444,12 +487,13 @@ static void
 test_merge (void)
 {
   static const char post[] =
-    "{\"post\":[{" IDS_R "\"name\":\"a\",\"run_type\":\"chain\"," START_R ",\"inputs\":{\"i\":1},"
-    "\"extra\":{\"metadata\":{\"a\":1,\"b\":1},\"runtime\":{\"sdk\":\"x\"}}}],\"patch\":[]}";
+      "{\"post\":[{" IDS_R "\"name\":\"a\",\"run_type\":\"chain\"," START_R ",\"inputs\":{\"i\":1},"
+      "\"extra\":{\"metadata\":{\"a\":1,\"b\":1},\"runtime\":{\"sdk\":\"x\"}}}],\"patch\":[]}";
   static const char patch[] =
-    "{\"post\":[],\"patch\":[{\"id\":\"" R "\",\"start_time\":\"2026-03-01T09:30:16.000000Z\",\"name\":\"b\","
-    "\"end_time\":\"2026-03-01T09:30:16.250000Z\",\"inputs\":null,\"outputs\":{\"o\":1},"
-    "\"extra\":{\"metadata\":{\"b\":2}}}]}";
+      "{\"post\":[],\"patch\":[{\"id\":\"" R
+      "\",\"start_time\":\"2026-03-01T09:30:16.000000Z\",\"name\":\"b\","
+      "\"end_time\":\"2026-03-01T09:30:16.250000Z\",\"inputs\":null,\"outputs\":{\"o\":1},"
+      "\"extra\":{\"metadata\":{\"b\":2}}}]}";
 
   for (guint i = 0; i < 2; i++)
     {
@@ -467,8 +511,7 @@ test_merge (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);

@@ -23,12 +23,14 @@ static const char example_type[] = "multipart/form-data; boundary=lsobs-7f3a9c51
 static void
 test_example_parts (void)
 {
+  /* clang-format off */
   static const struct { gsize offset, header_length, payload_length; const char *name; } expected[] = {
     { 0, 163, 298, "post." R }, { 463, 169, 35, "post." R ".inputs" }, { 669, 169, 139, "post." R ".extra" },
     { 979, 163, 437, "post." L }, { 1581, 169, 63, "post." L ".inputs" }, { 1815, 170, 76, "post." L ".outputs" },
     { 2063, 169, 59, "post." L ".events" }, { 2293, 169, 310, "post." L ".extra" }, { 2774, 164, 435, "patch." T },
     { 3375, 169, 20, "patch." T ".error" }, { 3566, 166, 21, "attachment." T ".log" }, { 3755, 167, 303, "feedback." F },
   };
+  /* clang-format on */
   g_autoptr (GBytes) body = test_data_load ("example-c-multipart.bin");
   g_autofree char *digest = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, body);
   g_autoptr (GError) error = NULL;
@@ -79,11 +81,12 @@ test_example_runs (void)
   g_assert_error (error, WIRE_ERROR, WIRE_ERROR_INCOMPLETE);
 
   text = wire_tree_to_string (tree, WIRE_TREE_DURATIONS | WIRE_TREE_INPUTS | WIRE_TREE_ERRORS);
-  g_assert_cmpstr (text, ==,
-                   "support-agent chain pending inputs={\"question\":\"Where is order 1138?\"}\n"
-                   "  chat-completion llm ok 1438000us inputs={\"messages\":[{\"content\":\"Where is order 1138?\","
-                   "\"role\":\"user\"}]}\n"
-                   "  order_lookup tool error 480000us error=\"upstream timed out\"\n");
+  g_assert_cmpstr (
+      text, ==,
+      "support-agent chain pending inputs={\"question\":\"Where is order 1138?\"}\n"
+      "  chat-completion llm ok 1438000us inputs={\"messages\":[{\"content\":\"Where is order 1138?\","
+      "\"role\":\"user\"}]}\n"
+      "  order_lookup tool error 480000us error=\"upstream timed out\"\n");
 
   pending = wire_tree_dup_pending (tree);
   g_assert_cmpuint (pending->len, ==, 1);
@@ -112,11 +115,12 @@ typedef struct
 } Capture;
 
 #define RUNTREE \
-  "agent chain ok\n" \
-  "  search tool ok\n" \
-  "  calc tool error\n" \
-  "  ChatModel llm ok\n"
+ "agent chain ok\n" \
+ "  search tool ok\n" \
+ "  calc tool error\n" \
+ "  ChatModel llm ok\n"
 
+/* clang-format off */
 static const Capture captures[] = {
   { "js-a-batch-json", RUNTREE },
   { "js-a-runtree-merged-multipart", RUNTREE },
@@ -140,10 +144,10 @@ static const Capture captures[] = {
     "client-side chain ok\n"
     "  remote-child tool ok\n" },
 };
+/* clang-format on */
 
 static void
-assert_tree (WireTree   *tree,
-             const char *expected)
+assert_tree (WireTree *tree, const char *expected)
 {
   g_autofree char *text = wire_tree_to_string (tree, WIRE_TREE_PLAIN);
   g_autoptr (GError) error = NULL;
@@ -180,8 +184,7 @@ test_capture (gconstpointer data)
 }
 
 static void
-check_raw (const char *file,
-           const char *type)
+check_raw (const char *file, const char *type)
 {
   g_autofree char *name = g_strconcat ("captures/", file, NULL);
   g_autoptr (GBytes) body = test_data_load (name);
@@ -220,8 +223,7 @@ test_raw_py (void)
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   setlocale (LC_ALL, "");
   g_test_init (&argc, &argv, NULL);

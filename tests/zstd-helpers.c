@@ -6,12 +6,11 @@
 
 #ifdef HAVE_ZSTD
 
-#include <zstd.h>
+# include <zstd.h>
 
 /* As a stream, as a service would; it also tells when the data goes on behind the end, or ends early. */
 GBytes *
-test_unzstd (GBytes  *bytes,
-             GError **error)
+test_unzstd (GBytes *bytes, GError **error)
 {
   ZSTD_DCtx *context = ZSTD_createDCtx ();
   g_autoptr (GByteArray) out = g_byte_array_new ();
@@ -40,8 +39,7 @@ test_unzstd (GBytes  *bytes,
 #else
 
 GBytes *
-test_unzstd (GBytes  *bytes G_GNUC_UNUSED,
-             GError **error)
+test_unzstd (GBytes *bytes G_GNUC_UNUSED, GError **error)
 {
   g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "there is no zstd here");
   return NULL;

@@ -9,7 +9,6 @@
 G_BEGIN_DECLS
 
 /* A TestServerDecoder. */
-GBytes *       test_unzstd                (GBytes        *bytes,
-                                           GError       **error);
+GBytes *test_unzstd (GBytes *bytes, GError **error);
 
 G_END_DECLS

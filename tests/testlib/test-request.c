@@ -59,18 +59,17 @@ test_request_get_n_ops (TestRequest *self)
 }
 
 const char *
-test_request_get_header (TestRequest *self,
-                         const char  *name)
+test_request_get_header (TestRequest *self, const char *name)
 {
   return soup_message_headers_get_one (self->headers, name);
 }
 
 /* Unlike a stream it also tells when the data goes on behind the end, or ends too early. */
 static GBytes *
-gunzip (GBytes  *bytes,
-        GError **error)
+gunzip (GBytes *bytes, GError **error)
 {
-  g_autoptr (GConverter) converter = G_CONVERTER (g_zlib_decompressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP));
+  g_autoptr (GConverter) converter =
+      G_CONVERTER (g_zlib_decompressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP));
   g_autoptr (GByteArray) out = g_byte_array_new ();
   gsize size, n_read, n_written, pos = 0;
   const guint8 *data = g_bytes_get_data (bytes, &size);
@@ -98,10 +97,7 @@ gunzip (GBytes  *bytes,
 }
 
 static GBytes *
-decode (GBytes      *raw,
-        const char  *encoding,
-        GHashTable  *decoders,
-        GError     **error)
+decode (GBytes *raw, const char *encoding, GHashTable *decoders, GError **error)
 {
   TestServerDecoder decoder;
 
@@ -121,17 +117,13 @@ decode (GBytes      *raw,
 }
 
 static void
-copy_header_cb (const char *name,
-                const char *value,
-                gpointer    user_data)
+copy_header_cb (const char *name, const char *value, gpointer user_data)
 {
   soup_message_headers_append (user_data, name, value);
 }
 
 TestRequest *
-_test_request_new (SoupServerMessage *msg,
-                   guint              connection,
-                   GHashTable        *decoders)
+_test_request_new (SoupServerMessage *msg, guint connection, GHashTable *decoders)
 {
   TestRequest *self = (TestRequest *) g_atomic_rc_box_new0 (TestRequestState);
   SoupMessageBody *body = soup_server_message_get_request_body (msg);
@@ -139,8 +131,8 @@ _test_request_new (SoupServerMessage *msg,
 
   self->method = g_strdup (soup_server_message_get_method (msg));
   self->path = g_uri_get_query (uri) != NULL
-               ? g_strconcat (g_uri_get_path (uri), "?", g_uri_get_query (uri), NULL)
-               : g_strdup (g_uri_get_path (uri));
+                   ? g_strconcat (g_uri_get_path (uri), "?", g_uri_get_query (uri), NULL)
+                   : g_strdup (g_uri_get_path (uri));
   /* a copy: the message's own may be touched by libsoup while a test reads them */
   self->headers = soup_message_headers_new (SOUP_MESSAGE_HEADERS_REQUEST);
   soup_message_headers_foreach (soup_server_message_get_request_headers (msg), copy_header_cb,
@@ -153,8 +145,8 @@ _test_request_new (SoupServerMessage *msg,
                        &self->wire_error);
   if (self->body != NULL && !test_request_is_info (self))
     self->wire = wire_request_parse (self->method, self->path,
-                                     test_request_get_header (self, "Content-Type"),
-                                     self->body, WIRE_STRICT, &self->wire_error);
+                                     test_request_get_header (self, "Content-Type"), self->body,
+                                     WIRE_STRICT, &self->wire_error);
 
   return self;
 }

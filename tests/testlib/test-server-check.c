@@ -17,7 +17,8 @@ dup_op_key (WireOp *op)
 static char *
 dup_feedback_key (JsonObject *feedback)
 {
-  return g_strconcat ("feedback.", json_object_get_string_member_with_default (feedback, "id", ""), NULL);
+  return g_strconcat ("feedback.", json_object_get_string_member_with_default (feedback, "id", ""),
+                      NULL);
 }
 
 static char *
@@ -91,10 +92,7 @@ test_server_build_tree (TestServer *self)
 
 G_GNUC_PRINTF (3, 4)
 static gboolean
-refuse (TestRequest *request,
-        GError     **error,
-        const char  *format,
-        ...)
+refuse (TestRequest *request, GError **error, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -109,8 +107,7 @@ refuse (TestRequest *request,
 }
 
 static gboolean
-contains (GBytes     *bytes,
-          const char *needle)
+contains (GBytes *bytes, const char *needle)
 {
   gsize size, length = strlen (needle);
   const char *data = g_bytes_get_data (bytes, &size);
@@ -128,8 +125,7 @@ contains (GBytes     *bytes,
 }
 
 static gboolean
-check_headers (TestRequest *request,
-               GError     **error)
+check_headers (TestRequest *request, GError **error)
 {
   const char *key = test_request_get_header (request, "x-api-key");
   const char *agent = test_request_get_header (request, "User-Agent");
@@ -152,8 +148,7 @@ check_headers (TestRequest *request,
 }
 
 static gboolean
-check_body (TestRequest *request,
-            GError     **error)
+check_body (TestRequest *request, GError **error)
 {
   const char *size = test_request_get_header (request, "X-Pre-Compressed-Size");
 
@@ -176,8 +171,8 @@ check_body (TestRequest *request,
 /* The last request that carried an operation. */
 typedef struct
 {
-  TestRequest *request;     /* (unowned) */
-  char *text;               /* (owned) */
+  TestRequest *request; /* (unowned) */
+  char *text;           /* (owned) */
 } Sent;
 
 static void
@@ -191,8 +186,7 @@ sent_free (gpointer data)
 
 /* Had the client any reason to send the operation again? Called with the server's lock held. */
 static gboolean
-may_send_again (TestRequest *earlier,
-                TestRequest *later)
+may_send_again (TestRequest *earlier, TestRequest *later)
 {
   TestRequestState *state = (TestRequestState *) earlier;
   guint status = test_request_get_status (earlier);
@@ -205,12 +199,12 @@ may_send_again (TestRequest *earlier,
 }
 
 static gboolean
-check_again (TestServer  *self,
-             GHashTable  *sent,
+check_again (TestServer *self,
+             GHashTable *sent,
              TestRequest *request,
-             char        *key,  /* (transfer full) */
-             JsonObject  *object,
-             GError     **error)
+             char *key, /* (transfer full) */
+             JsonObject *object,
+             GError **error)
 {
   Sent *now = g_new0 (Sent, 1);
   Sent *before = g_hash_table_lookup (sent, key);
@@ -240,8 +234,7 @@ check_again (TestServer  *self,
 }
 
 gboolean
-test_server_check_conformant (TestServer *self,
-                              GError    **error)
+test_server_check_conformant (TestServer *self, GError **error)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_requests (self);
   g_autoptr (GHashTable) sent = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, sent_free);
@@ -279,7 +272,7 @@ test_server_check_conformant (TestServer *self,
 void
 test_server_assert_conformant_at (TestServer *self,
                                   const char *file,
-                                  int         line,
+                                  int line,
                                   const char *function)
 {
   g_autoptr (GError) error = NULL;

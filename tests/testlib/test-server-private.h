@@ -13,9 +13,9 @@ G_BEGIN_DECLS
 typedef struct
 {
   TestRequest public;
-  int status;           /* (atomic) */
-  gint64 answer_time;   /* monotonic, µs; 0 while unanswered */
-  gboolean is_lost;     /* the client cannot have read the whole answer */
+  int status;         /* (atomic) */
+  gint64 answer_time; /* monotonic, µs; 0 while unanswered */
+  gboolean is_lost;   /* the client cannot have read the whole answer */
 } TestRequestState;
 
 /* A reply that owns its strings. */
@@ -23,8 +23,8 @@ typedef struct
 {
   TestReplyMode mode;
   guint status;
-  char *headers;    /* (owned) (nullable) */
-  GBytes *body;     /* (owned) */
+  char *headers; /* (owned) (nullable) */
+  GBytes *body;  /* (owned) */
   guint delay_ms;
 } TestReplyCopy;
 
@@ -32,60 +32,57 @@ typedef struct
 typedef struct
 {
   TestServer *server;
-  TestRequest *request;     /* (owned) */
-  SoupServerMessage *msg;   /* (owned) (nullable) until its connection is stolen */
+  TestRequest *request;   /* (owned) */
+  SoupServerMessage *msg; /* (owned) (nullable) until its connection is stolen */
   gulong finished_id;
-  GSocket *socket;          /* (owned) (nullable) */
-  TestReplyCopy reply;      /* (owned) */
-  GSource *timer;           /* (owned) (nullable) */
-  GIOStream *stream;        /* (owned) (nullable) the stolen connection */
-  GBytes *slow;             /* (owned) (nullable) what is left to trickle */
+  GSocket *socket;     /* (owned) (nullable) */
+  TestReplyCopy reply; /* (owned) */
+  GSource *timer;      /* (owned) (nullable) */
+  GIOStream *stream;   /* (owned) (nullable) the stolen connection */
+  GBytes *slow;        /* (owned) (nullable) what is left to trickle */
   gboolean is_held;
 } TestExchange;
 
 struct _TestServer
 {
-  GThread *thread;          /* (owned) */
-  GMainContext *context;    /* (owned) the thread's */
-  GMainLoop *loop;          /* (owned) */
-  SoupServer *soup;         /* (owned) used in the thread only */
-  char *url;                /* (owned) set before the constructor returns, then constant */
-  GPtrArray *exchanges;     /* (owned) (element-type TestExchange) used in the thread only */
-  guint n_sockets;          /* used in the thread only */
+  GThread *thread;       /* (owned) */
+  GMainContext *context; /* (owned) the thread's */
+  GMainLoop *loop;       /* (owned) */
+  SoupServer *soup;      /* (owned) used in the thread only */
+  char *url;             /* (owned) set before the constructor returns, then constant */
+  GPtrArray *exchanges;  /* (owned) (element-type TestExchange) used in the thread only */
+  guint n_sockets;       /* used in the thread only */
 
-  GMutex lock;              /* guards everything below, and the states of requests */
-  GCond cond;               /* something below changed */
+  GMutex lock; /* guards everything below, and the states of requests */
+  GCond cond;  /* something below changed */
   gboolean is_running;
   gboolean is_parked;
   gboolean may_go_on;
-  guint serial;             /* counts the changes */
+  guint serial; /* counts the changes */
   gboolean is_held;
-  GPtrArray *requests;      /* (owned) (element-type TestRequest) */
-  GQueue script;            /* (element-type ScriptEntry) (owned) */
+  GPtrArray *requests; /* (owned) (element-type TestRequest) */
+  GQueue script;       /* (element-type ScriptEntry) (owned) */
   TestServerHandler handler;
   gpointer handler_data;
-  char *info;               /* (owned) */
-  GHashTable *decoders;     /* (owned) (element-type utf8 TestServerDecoder) */
+  char *info;           /* (owned) */
+  GHashTable *decoders; /* (owned) (element-type utf8 TestServerDecoder) */
 };
 
 /* Called in the server's thread. */
-TestRequest * _test_request_new         (SoupServerMessage *msg,
-                                         guint              connection,
-                                         GHashTable        *decoders);
+TestRequest *_test_request_new (SoupServerMessage *msg, guint connection, GHashTable *decoders);
 
-void          _test_reply_copy_init     (TestReplyCopy     *self,
-                                         const TestReply   *reply);
-void          _test_reply_copy_clear    (TestReplyCopy     *self);
+void _test_reply_copy_init (TestReplyCopy *self, const TestReply *reply);
+void _test_reply_copy_clear (TestReplyCopy *self);
 
 /* Called in the server's thread; takes what @reply owns. */
-void          _test_server_reply        (TestServer        *self,
-                                         SoupServerMessage *msg,
-                                         TestRequest       *request,
-                                         TestReplyCopy     *reply,
-                                         gboolean           is_held);
-void          _test_exchange_free       (TestExchange      *self);
+void _test_server_reply (TestServer *self,
+                         SoupServerMessage *msg,
+                         TestRequest *request,
+                         TestReplyCopy *reply,
+                         gboolean is_held);
+void _test_exchange_free (TestExchange *self);
 /* Called in the server's thread; @data is the server. */
-gboolean      _test_server_release_cb   (gpointer           data);
-gboolean      _test_server_unhang_cb    (gpointer           data);
+gboolean _test_server_release_cb (gpointer data);
+gboolean _test_server_unhang_cb (gpointer data);
 
 G_END_DECLS

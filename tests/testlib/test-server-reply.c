@@ -13,8 +13,7 @@
 #define WRITE_TIMEOUT_S 2
 
 void
-_test_reply_copy_init (TestReplyCopy   *self,
-                       const TestReply *reply)
+_test_reply_copy_init (TestReplyCopy *self, const TestReply *reply)
 {
   gsize length = reply->body_length;
 
@@ -69,10 +68,7 @@ drop (TestExchange *self)
 
 /* @status 0: there will be no answer */
 static void
-note_answer (TestServer  *server,
-             TestRequest *request,
-             guint        status,
-             gboolean     is_lost)
+note_answer (TestServer *server, TestRequest *request, guint status, gboolean is_lost)
 {
   TestRequestState *state = (TestRequestState *) request;
 
@@ -95,8 +91,7 @@ client_is_gone (GSocket *socket)
 }
 
 static void
-apply_headers (SoupMessageHeaders *headers,
-               const char         *lines)
+apply_headers (SoupMessageHeaders *headers, const char *lines)
 {
   g_auto (GStrv) list = g_strsplit (lines != NULL ? lines : "", "\n", -1);
 
@@ -112,8 +107,7 @@ apply_headers (SoupMessageHeaders *headers,
 }
 
 static void
-set_response (SoupServerMessage *msg,
-              TestReplyCopy     *reply)
+set_response (SoupServerMessage *msg, TestReplyCopy *reply)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (msg);
 
@@ -168,8 +162,10 @@ dup_head (TestReplyCopy *reply)
   g_auto (GStrv) lines = g_strsplit (reply->headers != NULL ? reply->headers : "", "\n", -1);
 
   g_string_append_printf (head,
-                          "HTTP/1.1 %u %s\r\nContent-Length: %" G_GSIZE_FORMAT "\r\nConnection: close\r\n",
-                          reply->status, soup_status_get_phrase (reply->status), g_bytes_get_size (reply->body));
+                          "HTTP/1.1 %u %s\r\nContent-Length: %" G_GSIZE_FORMAT
+                          "\r\nConnection: close\r\n",
+                          reply->status, soup_status_get_phrase (reply->status),
+                          g_bytes_get_size (reply->body));
   for (guint i = 0; lines[i] != NULL; i++)
     if (*lines[i] != '\0')
       g_string_append_printf (head, "%s\r\n", lines[i]);
@@ -179,9 +175,7 @@ dup_head (TestReplyCopy *reply)
 }
 
 static gboolean
-send_bytes (TestExchange *self,
-            const char   *data,
-            gsize         size)
+send_bytes (TestExchange *self, const char *data, gsize size)
 {
   while (size > 0)
     {
@@ -233,9 +227,7 @@ trickle_cb (gpointer user_data)
 }
 
 static void
-set_timer (TestExchange *self,
-           guint         ms,
-           GSourceFunc   func)
+set_timer (TestExchange *self, guint ms, GSourceFunc func)
 {
   if (self->timer != NULL)
     g_source_destroy (self->timer);
@@ -302,8 +294,7 @@ schedule (TestExchange *self)
 
 /* The connection broke while the request waited for its answer. */
 static void
-finished_cb (SoupServerMessage *msg G_GNUC_UNUSED,
-             gpointer           user_data)
+finished_cb (SoupServerMessage *msg G_GNUC_UNUSED, gpointer user_data)
 {
   TestExchange *self = user_data;
 
@@ -312,11 +303,11 @@ finished_cb (SoupServerMessage *msg G_GNUC_UNUSED,
 }
 
 void
-_test_server_reply (TestServer        *self,
+_test_server_reply (TestServer *self,
                     SoupServerMessage *msg,
-                    TestRequest       *request,
-                    TestReplyCopy     *reply,
-                    gboolean           is_held)
+                    TestRequest *request,
+                    TestReplyCopy *reply,
+                    gboolean is_held)
 {
   TestExchange *exchange;
 

@@ -8,15 +8,15 @@
 
 typedef struct
 {
-  char *path_prefix;        /* (owned) (nullable) */
-  TestReply reply;          /* its strings are (owned) */
-  int n_left;               /* -1 for ever */
+  char *path_prefix; /* (owned) (nullable) */
+  TestReply reply;   /* its strings are (owned) */
+  int n_left;        /* -1 for ever */
 } ScriptEntry;
 
 static const char default_info[] =
-  "{\"version\":\"0.12.1\",\"instance_flags\":{\"zstd_compression_enabled\":false,\"gzip_body_enabled\":true},"
-  "\"batch_ingest_config\":{\"use_multipart_endpoint\":true,\"size_limit\":100,\"size_limit_bytes\":20971520,"
-  "\"scale_up_qsize_trigger\":1000,\"scale_up_nthreads_limit\":16,\"scale_down_nempty_trigger\":4}}";
+    "{\"version\":\"0.12.1\",\"instance_flags\":{\"zstd_compression_enabled\":false,\"gzip_body_enabled\":true},"
+    "\"batch_ingest_config\":{\"use_multipart_endpoint\":true,\"size_limit\":100,\"size_limit_bytes\":20971520,"
+    "\"scale_up_qsize_trigger\":1000,\"scale_up_nthreads_limit\":16,\"scale_down_nempty_trigger\":4}}";
 
 static void
 script_entry_free (gpointer data)
@@ -33,8 +33,7 @@ script_entry_free (gpointer data)
 
 /* Called with the lock held. Returns (transfer none) (nullable). */
 static GList *
-find_script_entry (TestServer  *self,
-                   TestRequest *request)
+find_script_entry (TestServer *self, TestRequest *request)
 {
   for (GList *l = self->script.head; l != NULL; l = l->next)
     {
@@ -49,14 +48,12 @@ find_script_entry (TestServer  *self,
 }
 
 static void
-choose_reply (TestServer    *self,
-              TestRequest   *request,
-              TestReplyCopy *copy)
+choose_reply (TestServer *self, TestRequest *request, TestReplyCopy *copy)
 {
   gboolean is_info = test_request_is_info (request);
   TestServerHandler handler;
   gpointer handler_data;
-  TestReply reply = { 0, };
+  TestReply reply = { 0 };
   GList *link;
 
   g_mutex_lock (&self->lock);
@@ -85,16 +82,15 @@ choose_reply (TestServer    *self,
     }
   else
     {
-      reply = (TestReply) { .status = is_info ? SOUP_STATUS_OK : SOUP_STATUS_ACCEPTED,
-                            .body = is_info ? self->info : NULL };
+      reply = (TestReply){ .status = is_info ? SOUP_STATUS_OK : SOUP_STATUS_ACCEPTED,
+                           .body = is_info ? self->info : NULL };
       _test_reply_copy_init (copy, &reply);
     }
   g_mutex_unlock (&self->lock);
 }
 
 static guint
-number_connection (TestServer        *self,
-                   SoupServerMessage *msg)
+number_connection (TestServer *self, SoupServerMessage *msg)
 {
   static const char key[] = "test-server-connection";
   GSocket *socket = soup_server_message_get_socket (msg);
@@ -114,15 +110,15 @@ number_connection (TestServer        *self,
 }
 
 static void
-request_cb (SoupServer        *server G_GNUC_UNUSED,
+request_cb (SoupServer *server G_GNUC_UNUSED,
             SoupServerMessage *msg,
-            const char        *path G_GNUC_UNUSED,
-            GHashTable        *query G_GNUC_UNUSED,
-            gpointer           user_data)
+            const char *path G_GNUC_UNUSED,
+            GHashTable *query G_GNUC_UNUSED,
+            gpointer user_data)
 {
   TestServer *self = user_data;
-  g_autoptr (TestRequest) request = _test_request_new (msg, number_connection (self, msg),
-                                                       self->decoders);
+  g_autoptr (TestRequest) request =
+      _test_request_new (msg, number_connection (self, msg), self->decoders);
   TestReplyCopy reply;
   gboolean is_held;
 
@@ -163,8 +159,7 @@ quit_cb (gpointer user_data)
 }
 
 static void
-invoke (TestServer  *self,
-        GSourceFunc  func)
+invoke (TestServer *self, GSourceFunc func)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
 
@@ -298,9 +293,7 @@ test_server_get_url (TestServer *self)
 /* --- commands ------------------------------------------------------------------------------ */
 
 void
-test_server_push (TestServer *self,
-                  const char *path_prefix,
-                  TestReply   reply)
+test_server_push (TestServer *self, const char *path_prefix, TestReply reply)
 {
   ScriptEntry *entry = g_new0 (ScriptEntry, 1);
   gsize length = reply.body_length;
@@ -324,9 +317,7 @@ test_server_push (TestServer *self,
 }
 
 void
-test_server_set_handler (TestServer        *self,
-                         TestServerHandler  handler,
-                         gpointer           data)
+test_server_set_handler (TestServer *self, TestServerHandler handler, gpointer data)
 {
   g_mutex_lock (&self->lock);
   self->handler = handler;
@@ -335,8 +326,7 @@ test_server_set_handler (TestServer        *self,
 }
 
 void
-test_server_set_info (TestServer *self,
-                      const char *json)
+test_server_set_info (TestServer *self, const char *json)
 {
   g_mutex_lock (&self->lock);
   g_free (self->info);
@@ -345,9 +335,7 @@ test_server_set_info (TestServer *self,
 }
 
 void
-test_server_set_decoder (TestServer        *self,
-                         const char        *encoding,
-                         TestServerDecoder  decoder)
+test_server_set_decoder (TestServer *self, const char *encoding, TestServerDecoder decoder)
 {
   g_hash_table_replace (self->decoders, g_strdup (encoding), (gpointer) decoder);
 }
@@ -393,10 +381,7 @@ test_server_clear (TestServer *self)
 /* --- waiting ------------------------------------------------------------------------------- */
 
 gboolean
-test_server_wait (TestServer          *self,
-                  TestServerPredicate  predicate,
-                  gpointer             data,
-                  guint                timeout_ms)
+test_server_wait (TestServer *self, TestServerPredicate predicate, gpointer data, guint timeout_ms)
 {
   gint64 deadline = g_get_monotonic_time () + timeout_ms * (gint64) 1000;
   gboolean is_in_time = TRUE;
@@ -422,31 +407,25 @@ test_server_wait (TestServer          *self,
 }
 
 static gboolean
-has_requests (TestServer *self,
-              gpointer    data)
+has_requests (TestServer *self, gpointer data)
 {
   return test_server_count_requests (self, NULL) >= GPOINTER_TO_UINT (data);
 }
 
 gboolean
-test_server_wait_requests (TestServer *self,
-                           guint       n,
-                           guint       timeout_ms)
+test_server_wait_requests (TestServer *self, guint n, guint timeout_ms)
 {
   return test_server_wait (self, has_requests, GUINT_TO_POINTER (n), timeout_ms);
 }
 
 static gboolean
-has_ops (TestServer *self,
-         gpointer    data)
+has_ops (TestServer *self, gpointer data)
 {
   return test_server_count_ops (self) >= GPOINTER_TO_UINT (data);
 }
 
 gboolean
-test_server_wait_ops (TestServer *self,
-                      guint       n_ops,
-                      guint       timeout_ms)
+test_server_wait_ops (TestServer *self, guint n_ops, guint timeout_ms)
 {
   return test_server_wait (self, has_ops, GUINT_TO_POINTER (n_ops), timeout_ms);
 }
@@ -454,8 +433,7 @@ test_server_wait_ops (TestServer *self,
 /* --- what came ----------------------------------------------------------------------------- */
 
 static GPtrArray *
-dup_requests (TestServer *self,
-              gboolean    with_info)
+dup_requests (TestServer *self, gboolean with_info)
 {
   GPtrArray *copy = g_ptr_array_new_with_free_func ((GDestroyNotify) test_request_unref);
 
@@ -485,8 +463,7 @@ test_server_dup_ingest (TestServer *self)
 }
 
 guint
-test_server_count_requests (TestServer *self,
-                            const char *path_prefix)
+test_server_count_requests (TestServer *self, const char *path_prefix)
 {
   g_autoptr (GPtrArray) requests = dup_requests (self, path_prefix != NULL);
   guint n = 0;

@@ -15,9 +15,9 @@ keep_cb (gpointer user_data G_GNUC_UNUSED)
 
 static gboolean
 wait_in_context (GMainContext *context,
-                 gboolean    (*predicate) (gpointer data),
-                 gpointer      data,
-                 guint         timeout_ms)
+                 gboolean (*predicate) (gpointer data),
+                 gpointer data,
+                 guint timeout_ms)
 {
   gint64 deadline = g_get_monotonic_time () + timeout_ms * (gint64) 1000;
   g_autoptr (GSource) tick = g_timeout_source_new (TICK_MS);
@@ -36,9 +36,7 @@ wait_in_context (GMainContext *context,
 }
 
 gboolean
-test_wait_until (gboolean (*predicate) (gpointer data),
-                 gpointer   data,
-                 guint      timeout_ms)
+test_wait_until (gboolean (*predicate) (gpointer data), gpointer data, guint timeout_ms)
 {
   return wait_in_context (NULL, predicate, data, timeout_ms);
 }
@@ -53,9 +51,7 @@ test_drain_context (void)
 /* --- asynchronous results ------------------------------------------------------------------ */
 
 void
-test_result_cb (GObject      *source,
-                GAsyncResult *result,
-                gpointer      user_data)
+test_result_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   TestResult *self = user_data;
 
@@ -91,7 +87,7 @@ test_result_clear (TestResult *self)
 
 struct _TestEnv
 {
-  GHashTable *before;   /* (owned) (element-type utf8 utf8) name → value, NULL when it was not set */
+  GHashTable *before; /* (owned) (element-type utf8 utf8) name → value, NULL when it was not set */
 };
 
 TestEnv *
@@ -105,8 +101,7 @@ test_env_new (void)
 }
 
 static void
-set_variable (const char *name,
-              const char *value)
+set_variable (const char *name, const char *value)
 {
   if (value != NULL)
     g_setenv (name, value, TRUE);
@@ -129,9 +124,7 @@ test_env_free (TestEnv *self)
 }
 
 void
-test_env_set (TestEnv    *self,
-              const char *name,
-              const char *value)
+test_env_set (TestEnv *self, const char *name, const char *value)
 {
   if (!g_hash_table_contains (self->before, name))
     g_hash_table_insert (self->before, g_strdup (name), g_strdup (g_getenv (name)));
@@ -139,8 +132,7 @@ test_env_set (TestEnv    *self,
 }
 
 void
-test_env_unset_prefix (TestEnv    *self,
-                       const char *prefix)
+test_env_unset_prefix (TestEnv *self, const char *prefix)
 {
   g_auto (GStrv) names = g_listenv ();
 

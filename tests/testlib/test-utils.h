@@ -16,12 +16,10 @@ G_BEGIN_DECLS
 /* Iterates the default main context until @predicate is true. Returns FALSE at the deadline. The
  * predicate may depend on other threads: it is asked again every few ms even when nothing wakes
  * the context. Call it in the thread that may own the default context. */
-gboolean       test_wait_until            (gboolean   (*predicate) (gpointer data),
-                                           gpointer     data,
-                                           guint        timeout_ms);
+gboolean test_wait_until (gboolean (*predicate) (gpointer data), gpointer data, guint timeout_ms);
 
 /* Dispatches what is ready in the default main context, without blocking. */
-void           test_drain_context         (void);
+void test_drain_context (void);
 
 /* --- asynchronous results ------------------------------------------------------------------ */
 
@@ -38,17 +36,18 @@ typedef struct
   guint n_calls;
 } TestResult;
 
-#define TEST_RESULT_INIT { NULL, NULL, 0 }
+#define TEST_RESULT_INIT \
+ { \
+  NULL, NULL, 0 \
+ }
 
 /* a #GAsyncReadyCallback; @user_data is the TestResult */
-void           test_result_cb             (GObject      *source,
-                                           GAsyncResult *result,
-                                           gpointer      user_data);
+void test_result_cb (GObject *source, GAsyncResult *result, gpointer user_data);
 /* (transfer none): iterates the thread-default context (else the default one) until the result
  * came; aborts the test after TEST_TIMEOUT_MS */
-GAsyncResult * test_result_wait           (TestResult   *self);
+GAsyncResult *test_result_wait (TestResult *self);
 /* makes it ready for another call */
-void           test_result_clear          (TestResult   *self);
+void test_result_clear (TestResult *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TestResult, test_result_clear)
 
 /* --- environment --------------------------------------------------------------------------- */
@@ -56,23 +55,20 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TestResult, test_result_clear)
 /* Remembers what it changes and puts it back when freed. Only while no other thread runs. */
 typedef struct _TestEnv TestEnv;
 
-TestEnv *      test_env_new               (void);
-void           test_env_free              (TestEnv    *self);
+TestEnv *test_env_new (void);
+void test_env_free (TestEnv *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestEnv, test_env_free)
 
 /* @value NULL: unset */
-void           test_env_set               (TestEnv    *self,
-                                           const char *name,
-                                           const char *value);
+void test_env_set (TestEnv *self, const char *name, const char *value);
 /* unsets every variable whose name starts with @prefix */
-void           test_env_unset_prefix      (TestEnv    *self,
-                                           const char *prefix);
+void test_env_unset_prefix (TestEnv *self, const char *prefix);
 
 /* --- test data ----------------------------------------------------------------------------- */
 
 /* (transfer none): tests/data in the source tree */
-const char *   test_data_dir              (void);
+const char *test_data_dir (void);
 /* a file below it; aborts the test when it cannot be read */
-GBytes *       test_data_load             (const char *name);
+GBytes *test_data_load (const char *name);
 
 G_END_DECLS

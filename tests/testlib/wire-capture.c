@@ -9,8 +9,7 @@
 
 /* Returns (transfer full) (nullable): the value of a header in a list of "Name: value". */
 static char *
-find_header (JsonArray  *headers,
-             const char *name)
+find_header (JsonArray *headers, const char *name)
 {
   gsize length = strlen (name);
 
@@ -48,8 +47,7 @@ restore_payload (JsonObject *part)
 }
 
 static GBytes *
-restore_multipart (JsonArray  *parts,
-                   const char *content_type)
+restore_multipart (JsonArray *parts, const char *content_type)
 {
   GByteArray *body = g_byte_array_new ();
   const char *boundary = strchr (content_type, '=') + 1;
@@ -61,8 +59,8 @@ restore_multipart (JsonArray  *parts,
       JsonObject *part = json_array_get_object_element (parts, i);
       JsonArray *headers = json_object_get_array_member (part, "headers");
       g_autoptr (GBytes) payload = restore_payload (part);
-      g_autofree char *right = g_strdup_printf ("Length\\g<1>%" G_GSIZE_FORMAT,
-                                                g_bytes_get_size (payload));
+      g_autofree char *right =
+          g_strdup_printf ("Length\\g<1>%" G_GSIZE_FORMAT, g_bytes_get_size (payload));
       g_autoptr (GString) head = g_string_new (NULL);
       g_autofree char *fixed = NULL;
 
@@ -88,8 +86,8 @@ static WireRequest *
 restore_request (JsonObject *object)
 {
   g_auto (GStrv) line = g_strsplit (json_object_get_string_member (object, "request"), " ", 3);
-  g_autofree char *type = find_header (json_object_get_array_member (object, "headers"),
-                                       "Content-Type");
+  g_autofree char *type =
+      find_header (json_object_get_array_member (object, "headers"), "Content-Type");
   g_autoptr (GBytes) body = NULL;
   g_autoptr (GError) error = NULL;
   WireRequest *request;
@@ -114,8 +112,8 @@ wire_capture_load (const char *file)
   g_autofree char *name = g_strconcat ("captures/", file, ".json", NULL);
   g_autoptr (GBytes) bytes = test_data_load (name);
   g_autoptr (GError) error = NULL;
-  g_autoptr (JsonNode) node = wire_json_parse (g_bytes_get_data (bytes, NULL),
-                                               g_bytes_get_size (bytes), &error);
+  g_autoptr (JsonNode) node =
+      wire_json_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), &error);
   GPtrArray *requests = g_ptr_array_new_with_free_func ((GDestroyNotify) wire_request_free);
   JsonArray *array;
 

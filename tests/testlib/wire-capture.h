@@ -10,6 +10,6 @@ G_BEGIN_DECLS
 
 /* (element-type WireRequest) (transfer full): all requests of tests/data/captures/@file.json but
  * GET /info; aborts the test when they cannot be read */
-GPtrArray *   wire_capture_load           (const char *file);
+GPtrArray *wire_capture_load (const char *file);
 
 G_END_DECLS

@@ -14,7 +14,7 @@
 typedef struct
 {
   gint64 us;
-  char *uuid;   /* (owned) */
+  char *uuid; /* (owned) */
 } Segment;
 
 static void
@@ -27,11 +27,7 @@ segment_clear (gpointer data)
 
 G_GNUC_PRINTF (4, 5)
 static gboolean
-refuse (WireOp     *op,
-        WireError   code,
-        GError    **error,
-        const char *format,
-        ...)
+refuse (WireOp *op, WireError code, GError **error, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -46,9 +42,7 @@ refuse (WireOp     *op,
 
 /* (nullable): NULL when absent, and in the dialect when null, too */
 static JsonNode *
-peek (WireOp     *op,
-      const char *name,
-      WireFlags   flags)
+peek (WireOp *op, const char *name, WireFlags flags)
 {
   JsonNode *node = json_object_get_member (op->run, name);
 
@@ -60,8 +54,7 @@ peek (WireOp     *op,
 
 /* (nullable): NULL when it is absent or no string */
 static const char *
-peek_string (WireOp     *op,
-             const char *name)
+peek_string (WireOp *op, const char *name)
 {
   JsonNode *node = json_object_get_member (op->run, name);
 
@@ -72,8 +65,7 @@ peek_string (WireOp     *op,
 }
 
 static gboolean
-check_id (WireOp  *op,
-          GError **error)
+check_id (WireOp *op, GError **error)
 {
   JsonNode *node = json_object_get_member (op->sent, "id");
   gboolean is_optional = !op->is_multipart && strcmp (op->op, "patch") == 0;
@@ -92,11 +84,9 @@ check_id (WireOp  *op,
 }
 
 static gboolean
-check_out_of_band (WireOp     *op,
-                   WireFlags   flags,
-                   GError    **error)
+check_out_of_band (WireOp *op, WireFlags flags, GError **error)
 {
-  static const char * const names[] = {
+  static const char *const names[] = {
     "inputs", "outputs", "events", "extra", "error", "serialized"
   };
 
@@ -112,8 +102,7 @@ check_out_of_band (WireOp     *op,
 }
 
 static gboolean
-check_nulls (WireOp  *op,
-             GError **error)
+check_nulls (WireOp *op, GError **error)
 {
   g_autoptr (GList) names = json_object_get_members (op->run);
 
@@ -126,13 +115,10 @@ check_nulls (WireOp  *op,
 }
 
 static gboolean
-check_required (WireOp     *op,
-                WireFlags   flags,
-                GError    **error)
+check_required (WireOp *op, WireFlags flags, GError **error)
 {
-  static const char * const names[] = {
-    "trace_id", "dotted_order", "name", "run_type", "start_time", "session_name"
-  };
+  static const char *const names[] = { "trace_id", "dotted_order", "name",
+                                       "run_type", "start_time",   "session_name" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -153,10 +139,7 @@ check_required (WireOp     *op,
 }
 
 static gboolean
-check_uuid_member (WireOp      *op,
-                   const char  *name,
-                   WireFlags    flags,
-                   GError     **error)
+check_uuid_member (WireOp *op, const char *name, WireFlags flags, GError **error)
 {
   JsonNode *node = peek (op, name, flags);
   const char *text = peek_string (op, name);
@@ -172,12 +155,10 @@ check_uuid_member (WireOp      *op,
 }
 
 static gboolean
-check_run_type (WireOp  *op,
-                GError **error)
+check_run_type (WireOp *op, GError **error)
 {
-  static const char * const types[] = {
-    "tool", "chain", "llm", "retriever", "embedding", "prompt", "parser", NULL
-  };
+  static const char *const types[] = { "tool",      "chain",  "llm",    "retriever",
+                                       "embedding", "prompt", "parser", NULL };
   const char *type = peek_string (op, "run_type");
 
   return g_strv_contains (types, type) ||
@@ -185,11 +166,7 @@ check_run_type (WireOp  *op,
 }
 
 static gboolean
-check_time_member (WireOp      *op,
-                   const char  *name,
-                   WireFlags    flags,
-                   gint64      *us,
-                   GError     **error)
+check_time_member (WireOp *op, const char *name, WireFlags flags, gint64 *us, GError **error)
 {
   JsonNode *node = peek (op, name, flags);
   g_autofree char *text = NULL;
@@ -208,10 +185,7 @@ check_time_member (WireOp      *op,
 }
 
 static gboolean
-check_times (WireOp     *op,
-             WireFlags   flags,
-             gint64     *start_us,
-             GError    **error)
+check_times (WireOp *op, WireFlags flags, gint64 *start_us, GError **error)
 {
   gint64 end_us;
   /* one official client counts siblings in the µs of the start and ends runs in whole ms */
@@ -222,8 +196,7 @@ check_times (WireOp     *op,
     return FALSE;
   if (end_us >= 0 && end_us / unit < *start_us / unit)
     return refuse (op, WIRE_ERROR_TIME_ORDER, error,
-                   "it ends %" G_GINT64_FORMAT " µs before it starts",
-                   *start_us - end_us);
+                   "it ends %" G_GINT64_FORMAT " µs before it starts", *start_us - end_us);
 
   return TRUE;
 }
@@ -231,10 +204,7 @@ check_times (WireOp     *op,
 /* --- dotted order -------------------------------------------------------------------------- */
 
 static gboolean
-parse_segment (WireOp      *op,
-               const char  *text,
-               Segment     *segment,
-               GError     **error)
+parse_segment (WireOp *op, const char *text, Segment *segment, GError **error)
 {
   gsize length = strlen (text);
   const char *uuid, *p = text + strlen ("YYYYMMDDTHHMMSS");
@@ -260,8 +230,7 @@ parse_segment (WireOp      *op,
                    "segment \"%s\" of dotted_order has no fraction", text);
   if (n_digits != 6)
     return refuse (op, WIRE_ERROR_D7, error,
-                   "segment \"%s\" of dotted_order has %u fraction digits, not 6",
-                   text, n_digits);
+                   "segment \"%s\" of dotted_order has %u fraction digits, not 6", text, n_digits);
 
   segment->us = _wire_make_time (field, fraction);
   if (segment->us < 0)
@@ -274,8 +243,7 @@ parse_segment (WireOp      *op,
 
 /* Returns (transfer full) (element-type Segment). */
 static GArray *
-parse_dotted_order (WireOp  *op,
-                    GError **error)
+parse_dotted_order (WireOp *op, GError **error)
 {
   g_autoptr (GArray) segments = g_array_new (FALSE, TRUE, sizeof (Segment));
   g_auto (GStrv) parts = g_strsplit (peek_string (op, "dotted_order"), ".", -1);
@@ -294,15 +262,12 @@ parse_dotted_order (WireOp  *op,
 }
 
 static gboolean
-check_dotted_order (WireOp     *op,
-                    WireFlags   flags,
-                    gint64     *stamp_us,
-                    GError    **error)
+check_dotted_order (WireOp *op, WireFlags flags, gint64 *stamp_us, GError **error)
 {
   g_autoptr (GArray) segments = parse_dotted_order (op, error);
   const char *trace = peek_string (op, "trace_id");
-  const char *parent = peek (op, "parent_run_id", flags) != NULL ? peek_string (op,
-                                                                                "parent_run_id") : NULL;
+  const char *parent =
+      peek (op, "parent_run_id", flags) != NULL ? peek_string (op, "parent_run_id") : NULL;
   const Segment *first, *last;
 
   if (segments == NULL)
@@ -331,8 +296,9 @@ check_dotted_order (WireOp     *op,
 
       if (here < before)
         return refuse (op, WIRE_ERROR_D6, error,
-                       "D6: segment %u of dotted_order is %" G_GINT64_FORMAT " µs earlier than its parent", i,
-                       before - here);
+                       "D6: segment %u of dotted_order is %" G_GINT64_FORMAT
+                       " µs earlier than its parent",
+                       i, before - here);
     }
   *stamp_us = last->us;
 
@@ -342,10 +308,7 @@ check_dotted_order (WireOp     *op,
 /* --- the rest ------------------------------------------------------------------------------ */
 
 static gboolean
-check_time_match (WireOp  *op,
-                  gint64   start_us,
-                  gint64   stamp_us,
-                  GError **error)
+check_time_match (WireOp *op, gint64 start_us, gint64 stamp_us, GError **error)
 {
   gint64 id_ms = wire_uuid_get_ms (op->id);
 
@@ -364,9 +327,7 @@ check_time_match (WireOp  *op,
 }
 
 static gboolean
-check_events (WireOp     *op,
-              WireFlags   flags,
-              GError    **error)
+check_events (WireOp *op, WireFlags flags, GError **error)
 {
   JsonNode *node = peek (op, "events", flags);
   JsonArray *events;
@@ -396,9 +357,7 @@ check_events (WireOp     *op,
 }
 
 static gboolean
-check_tags (WireOp     *op,
-            WireFlags   flags,
-            GError    **error)
+check_tags (WireOp *op, WireFlags flags, GError **error)
 {
   JsonNode *node = peek (op, "tags", flags);
   JsonArray *tags;
@@ -417,12 +376,10 @@ check_tags (WireOp     *op,
 }
 
 static gboolean
-check_shapes (WireOp     *op,
-              WireFlags   flags,
-              GError    **error)
+check_shapes (WireOp *op, WireFlags flags, GError **error)
 {
-  static const char * const objects[] = { "inputs", "outputs", "extra", "serialized" };
-  static const char * const in_extra[] = { "metadata", "runtime" };
+  static const char *const objects[] = { "inputs", "outputs", "extra", "serialized" };
+  static const char *const in_extra[] = { "metadata", "runtime" };
   JsonNode *extra = peek (op, "extra", flags);
   JsonNode *text = peek (op, "error", flags);
 
@@ -449,23 +406,18 @@ check_shapes (WireOp     *op,
 }
 
 gboolean
-wire_check_op (WireOp     *op,
-               WireFlags   flags,
-               GError    **error)
+wire_check_op (WireOp *op, WireFlags flags, GError **error)
 {
   gboolean is_strict = (flags & WIRE_DIALECT) == 0;
   gint64 start_us = -1, stamp_us = -1;
 
-  return check_id (op, error) &&
-         check_out_of_band (op, flags, error) &&
-         (!is_strict || check_nulls (op, error)) &&
-         check_required (op, flags, error) &&
+  return check_id (op, error) && check_out_of_band (op, flags, error) &&
+         (!is_strict || check_nulls (op, error)) && check_required (op, flags, error) &&
          check_uuid_member (op, "trace_id", flags, error) &&
          check_uuid_member (op, "parent_run_id", flags, error) &&
          check_uuid_member (op, "session_id", flags, error) &&
          check_uuid_member (op, "reference_example_id", flags, error) &&
-         check_run_type (op, error) &&
-         check_times (op, flags, &start_us, error) &&
+         check_run_type (op, error) && check_times (op, flags, &start_us, error) &&
          check_dotted_order (op, flags, &stamp_us, error) &&
          (!is_strict || check_time_match (op, start_us, stamp_us, error)) &&
          check_shapes (op, flags, error);
@@ -473,10 +425,7 @@ wire_check_op (WireOp     *op,
 
 G_GNUC_PRINTF (3, 4)
 static gboolean
-refuse_feedback (WireError   code,
-                 GError    **error,
-                 const char *format,
-                 ...)
+refuse_feedback (WireError code, GError **error, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -490,13 +439,14 @@ refuse_feedback (WireError   code,
 }
 
 static gboolean
-check_feedback_texts (JsonObject  *feedback,
-                      GError     **error)
+check_feedback_texts (JsonObject *feedback, GError **error)
 {
+  /* clang-format off */
   static const char * const names[] = {
     "id", "run_id", "trace_id", "key", "session_id", "comparative_experiment_id", "feedback_group_id",
     "comment"
   };
+  /* clang-format on */
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -516,8 +466,7 @@ check_feedback_texts (JsonObject  *feedback,
 }
 
 static gboolean
-check_feedback_score (JsonObject  *feedback,
-                      GError     **error)
+check_feedback_score (JsonObject *feedback, GError **error)
 {
   JsonNode *node = json_object_get_member (feedback, "score");
   GType type = node != NULL ? json_node_get_value_type (node) : G_TYPE_NONE;
@@ -526,7 +475,8 @@ check_feedback_score (JsonObject  *feedback,
   if (node == NULL || type == G_TYPE_BOOLEAN || type == G_TYPE_INT64)
     return TRUE;
   if (type != G_TYPE_DOUBLE)
-    return refuse_feedback (WIRE_ERROR_FEEDBACK, error, "\"score\" is neither a number nor a boolean");
+    return refuse_feedback (WIRE_ERROR_FEEDBACK, error,
+                            "\"score\" is neither a number nor a boolean");
   /* four decimals are kept */
   score = ABS (json_node_get_double (node)) * 10000;
   rest = score < 1e15 ? ABS (score - (double) (gint64) (score + 0.5)) : 0;
@@ -537,28 +487,28 @@ check_feedback_score (JsonObject  *feedback,
 }
 
 static gboolean
-check_feedback_source (JsonObject  *feedback,
-                       GError     **error)
+check_feedback_source (JsonObject *feedback, GError **error)
 {
   JsonNode *node = json_object_get_member (feedback, "feedback_source");
-  JsonObject *source = node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-  const char *type = source != NULL ? json_object_get_string_member_with_default (source, "type", "") : "";
+  JsonObject *source =
+      node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+  const char *type =
+      source != NULL ? json_object_get_string_member_with_default (source, "type", "") : "";
   JsonNode *metadata = source != NULL ? json_object_get_member (source, "metadata") : NULL;
 
-  if ((strcmp (type, "api") != 0 && strcmp (type, "model") != 0) ||
-      metadata == NULL || !JSON_NODE_HOLDS_OBJECT (metadata))
-    return refuse_feedback (WIRE_ERROR_FEEDBACK, error,
-                            "\"feedback_source\" is not {\"type\":\"api\" or \"model\",\"metadata\":{}}");
+  if ((strcmp (type, "api") != 0 && strcmp (type, "model") != 0) || metadata == NULL ||
+      !JSON_NODE_HOLDS_OBJECT (metadata))
+    return refuse_feedback (
+        WIRE_ERROR_FEEDBACK, error,
+        "\"feedback_source\" is not {\"type\":\"api\" or \"model\",\"metadata\":{}}");
 
   return TRUE;
 }
 
 static gboolean
-check_feedback_times (JsonObject  *feedback,
-                      WireFlags    flags,
-                      GError     **error)
+check_feedback_times (JsonObject *feedback, WireFlags flags, GError **error)
 {
-  static const char * const names[] = { "created_at", "modified_at", "start_time" };
+  static const char *const names[] = { "created_at", "modified_at", "start_time" };
   gboolean is_strict = (flags & WIRE_DIALECT) == 0;
   gint64 created_us;
 
@@ -576,26 +526,22 @@ check_feedback_times (JsonObject  *feedback,
 
   created_us = wire_parse_time (json_object_get_member (feedback, "created_at"), flags);
   if (wire_uuid_get_ms (json_object_get_string_member (feedback, "id")) != created_us / 1000)
-    return refuse_feedback (WIRE_ERROR_TIME_MISMATCH, error, "the id is not of the time \"created_at\"");
+    return refuse_feedback (WIRE_ERROR_TIME_MISMATCH, error,
+                            "the id is not of the time \"created_at\"");
 
   return TRUE;
 }
 
 gboolean
-wire_check_feedback (JsonObject  *feedback,
-                     WireFlags    flags,
-                     GError     **error)
+wire_check_feedback (JsonObject *feedback, WireFlags flags, GError **error)
 {
-  return check_feedback_texts (feedback, error) &&
-         check_feedback_times (feedback, flags, error) &&
+  return check_feedback_texts (feedback, error) && check_feedback_times (feedback, flags, error) &&
          ((flags & WIRE_DIALECT) != 0 ||
           (check_feedback_score (feedback, error) && check_feedback_source (feedback, error)));
 }
 
 gboolean
-wire_check_request (WireRequest  *self,
-                    WireFlags     flags,
-                    GError      **error)
+wire_check_request (WireRequest *self, WireFlags flags, GError **error)
 {
   for (guint i = 0; i < self->ops->len; i++)
     if (!wire_check_op (g_ptr_array_index (self->ops, i), flags, error))

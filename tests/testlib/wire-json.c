@@ -18,15 +18,13 @@ typedef struct
   const char *p;
   const char *end;
   guint depth;
-  GError *error;    /* (owned) (nullable) the first one */
+  GError *error; /* (owned) (nullable) the first one */
 } Scanner;
 
 static gboolean scan_value (Scanner *s);
 
 static gboolean
-fail (Scanner    *s,
-      WireError   code,
-      const char *what)
+fail (Scanner *s, WireError code, const char *what)
 {
   if (s->error == NULL)
     s->error = g_error_new (WIRE_ERROR, code, "JSON: %s at byte %" G_GSIZE_FORMAT, what,
@@ -43,15 +41,13 @@ skip_space (Scanner *s)
 }
 
 static gboolean
-at (Scanner *s,
-    char     c)
+at (Scanner *s, char c)
 {
   return s->p < s->end && *s->p == c;
 }
 
 static gboolean
-starts_with (Scanner    *s,
-             const char *word)
+starts_with (Scanner *s, const char *word)
 {
   gsize length = strlen (word);
 
@@ -60,8 +56,7 @@ starts_with (Scanner    *s,
 
 /* Reads the four digits of \uXXXX; the scanner is at the first of them. */
 static gboolean
-scan_hex4 (Scanner *s,
-           guint   *value)
+scan_hex4 (Scanner *s, guint *value)
 {
   *value = 0;
 
@@ -182,8 +177,8 @@ scan_number (Scanner *s)
 static gboolean
 scan_word (Scanner *s)
 {
-  static const char * const words[] = { "true", "false", "null" };
-  static const char * const not_finite[] = { "NaN", "nan", "Infinity", "inf" };
+  static const char *const words[] = { "true", "false", "null" };
+  static const char *const not_finite[] = { "NaN", "nan", "Infinity", "inf" };
 
   for (guint i = 0; i < G_N_ELEMENTS (not_finite); i++)
     if (starts_with (s, not_finite[i]))
@@ -200,8 +195,7 @@ scan_word (Scanner *s)
 }
 
 static gboolean
-scan_member (Scanner    *s,
-             GHashTable *keys)
+scan_member (Scanner *s, GHashTable *keys)
 {
   const char *from = s->p;
 
@@ -220,9 +214,7 @@ scan_member (Scanner    *s,
 
 /* An object when @keys is given, else an array; the scanner is behind the opening bracket. */
 static gboolean
-scan_items (Scanner    *s,
-            char        close,
-            GHashTable *keys)
+scan_items (Scanner *s, char close, GHashTable *keys)
 {
   skip_space (s);
   if (at (s, close))
@@ -284,9 +276,7 @@ scan_value (Scanner *s)
 }
 
 JsonNode *
-wire_json_parse (const char  *data,
-                 gsize        length,
-                 GError     **error)
+wire_json_parse (const char *data, gsize length, GError **error)
 {
   Scanner s = { .start = data, .p = data, .end = data + length };
   g_autoptr (JsonParser) parser = json_parser_new ();
@@ -296,8 +286,7 @@ wire_json_parse (const char  *data,
   if (!g_utf8_validate_len (data, length, &bad))
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_UTF8,
-                   "JSON: invalid UTF-8 at byte %" G_GSIZE_FORMAT,
-                   (gsize) (bad - data));
+                   "JSON: invalid UTF-8 at byte %" G_GSIZE_FORMAT, (gsize) (bad - data));
       return NULL;
     }
 
@@ -323,18 +312,15 @@ wire_json_parse (const char  *data,
 }
 
 static int
-compare_names (gconstpointer a,
-               gconstpointer b)
+compare_names (gconstpointer a, gconstpointer b)
 {
   return strcmp (a, b);
 }
 
-static void append_canonical (GString  *out,
-                              JsonNode *node);
+static void append_canonical (GString *out, JsonNode *node);
 
 static void
-append_canonical_object (GString    *out,
-                         JsonObject *object)
+append_canonical_object (GString *out, JsonObject *object)
 {
   g_autoptr (GList) names = g_list_sort (json_object_get_members (object), compare_names);
 
@@ -353,8 +339,7 @@ append_canonical_object (GString    *out,
 }
 
 static void
-append_canonical (GString  *out,
-                  JsonNode *node)
+append_canonical (GString *out, JsonNode *node)
 {
   if (JSON_NODE_HOLDS_OBJECT (node))
     {

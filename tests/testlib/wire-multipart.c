@@ -14,16 +14,16 @@ typedef struct
   const char *data;
   gsize size;
   gsize pos;
-  char *delimiter;      /* (owned) "--" and the boundary */
+  char *delimiter; /* (owned) "--" and the boundary */
   gsize delimiter_length;
   WireFlags flags;
 } Reader;
 
 typedef struct
 {
-  char *disposition;    /* (owned) (nullable) */
-  char *type;           /* (owned) (nullable) */
-  char *length;         /* (owned) (nullable) */
+  char *disposition; /* (owned) (nullable) */
+  char *type;        /* (owned) (nullable) */
+  char *length;      /* (owned) (nullable) */
 } PartHeaders;
 
 static void
@@ -48,9 +48,7 @@ wire_part_free (WirePart *self)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (WirePart, wire_part_free)
 
 static gboolean
-looking_at (Reader     *r,
-            gsize       pos,
-            const char *text)
+looking_at (Reader *r, gsize pos, const char *text)
 {
   gsize length = strlen (text);
 
@@ -59,8 +57,7 @@ looking_at (Reader     *r,
 
 /* Returns (transfer full): "--" and the boundary, or NULL. */
 static char *
-read_delimiter (const char  *content_type,
-                GError     **error)
+read_delimiter (const char *content_type, GError **error)
 {
   static const char prefix[] = "multipart/form-data; boundary=";
   const char *boundary;
@@ -68,8 +65,7 @@ read_delimiter (const char  *content_type,
 
   if (content_type == NULL || g_ascii_strncasecmp (content_type, prefix, strlen (prefix)) != 0)
     {
-      g_set_error (error, WIRE_ERROR, WIRE_ERROR_BOUNDARY,
-                   "Content-Type is \"%s\", not \"%s…\"",
+      g_set_error (error, WIRE_ERROR, WIRE_ERROR_BOUNDARY, "Content-Type is \"%s\", not \"%s…\"",
                    content_type != NULL ? content_type : "(none)", prefix);
       return NULL;
     }
@@ -87,8 +83,7 @@ read_delimiter (const char  *content_type,
 }
 
 static gboolean
-parse_length (const char *text,
-              gsize      *length)
+parse_length (const char *text, gsize *length)
 {
   guint64 value;
 
@@ -101,9 +96,7 @@ parse_length (const char *text,
 
 /* Takes the length parameter out of the media type @type. FALSE: it is there and no number. */
 static gboolean
-take_length_parameter (char     **type,
-                       gboolean  *has_length,
-                       gsize     *length)
+take_length_parameter (char **type, gboolean *has_length, gsize *length)
 {
   g_auto (GStrv) items = g_strsplit (*type, ";", -1);
   g_autoptr (GString) rest = g_string_new (NULL);
@@ -133,9 +126,7 @@ take_length_parameter (char     **type,
 
 /* Stores one header line. */
 static gboolean
-take_header (PartHeaders  *headers,
-             const char   *line,
-             GError      **error)
+take_header (PartHeaders *headers, const char *line, GError **error)
 {
   const char *colon = strchr (line, ':');
   g_autofree char *name = NULL;
@@ -179,9 +170,7 @@ take_header (PartHeaders  *headers,
 
 /* From the line behind the delimiter to behind the empty line. */
 static gboolean
-read_headers (Reader       *r,
-              PartHeaders  *headers,
-              GError      **error)
+read_headers (Reader *r, PartHeaders *headers, GError **error)
 {
   while (!looking_at (r, r->pos, "\r\n"))
     {
@@ -215,9 +204,7 @@ read_headers (Reader       *r,
 
 /* Returns (transfer full): the value of name="…", or NULL. */
 static char *
-read_disposition (const char  *disposition,
-                  WireFlags    flags,
-                  GError     **error)
+read_disposition (const char *disposition, WireFlags flags, GError **error)
 {
   static const char prefix[] = "form-data; name=\"";
   const char *name, *quote;
@@ -243,8 +230,7 @@ read_disposition (const char  *disposition,
   if (quote == NULL || quote == name || quote[1] != '\0')
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_HEADER,
-                   "\"%s\" does not end with the quoted name",
-                   disposition);
+                   "\"%s\" does not end with the quoted name", disposition);
       return NULL;
     }
 
@@ -253,8 +239,7 @@ read_disposition (const char  *disposition,
 
 /* Returns the position of the CRLF before the next delimiter line, or the size of the body. */
 static gsize
-find_delimiter (Reader *r,
-                gsize   from)
+find_delimiter (Reader *r, gsize from)
 {
   const char *p = r->data + from;
 
@@ -273,10 +258,7 @@ find_delimiter (Reader *r,
 }
 
 static gboolean
-check_length (PartHeaders  *headers,
-              const char   *name,
-              gsize         found,
-              GError      **error)
+check_length (PartHeaders *headers, const char *name, gsize found, GError **error)
 {
   gboolean has_parameter;
   gsize parameter = 0, header = 0;
@@ -296,8 +278,9 @@ check_length (PartHeaders  *headers,
   if ((has_parameter && parameter != found) || (headers->length != NULL && header != found))
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_LENGTH,
-                   "part %s: it gives length %" G_GSIZE_FORMAT ", but has %" G_GSIZE_FORMAT " bytes", name,
-                   headers->length != NULL && header != found ? header : parameter, found);
+                   "part %s: it gives length %" G_GSIZE_FORMAT ", but has %" G_GSIZE_FORMAT
+                   " bytes",
+                   name, headers->length != NULL && header != found ? header : parameter, found);
       return FALSE;
     }
 
@@ -306,9 +289,7 @@ check_length (PartHeaders  *headers,
 
 /* The reader is at a delimiter line; afterwards it is at the next one. */
 static WirePart *
-read_part (Reader  *r,
-           GBytes  *body,
-           GError **error)
+read_part (Reader *r, GBytes *body, GError **error)
 {
   g_autoptr (WirePart) part = g_new0 (WirePart, 1);
   g_auto (PartHeaders) headers = { NULL, NULL, NULL };
@@ -349,9 +330,7 @@ read_part (Reader  *r,
 }
 
 static GPtrArray *
-read_parts (Reader  *r,
-            GBytes  *body,
-            GError **error)
+read_parts (Reader *r, GBytes *body, GError **error)
 {
   g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func ((GDestroyNotify) wire_part_free);
 
@@ -375,8 +354,10 @@ read_parts (Reader  *r,
       r->pos + r->delimiter_length + 4 != r->size)
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_FRAMING,
-                   "the delimiter at byte %" G_GSIZE_FORMAT " is neither followed by CRLF nor, at the end of "
-                   "the body, by \"--\" CRLF", r->pos);
+                   "the delimiter at byte %" G_GSIZE_FORMAT
+                   " is neither followed by CRLF nor, at the end of "
+                   "the body, by \"--\" CRLF",
+                   r->pos);
       return NULL;
     }
   if (parts->len == 0)
@@ -389,10 +370,7 @@ read_parts (Reader  *r,
 }
 
 GPtrArray *
-wire_multipart_parse (const char  *content_type,
-                      GBytes      *body,
-                      WireFlags    flags,
-                      GError     **error)
+wire_multipart_parse (const char *content_type, GBytes *body, WireFlags flags, GError **error)
 {
   g_autofree char *delimiter = read_delimiter (content_type, error);
   Reader r = { .flags = flags };

@@ -9,9 +9,7 @@
 /* Readers of times, for JSON and for dotted orders. */
 
 gboolean
-_wire_read_digits (const char *text,
-                   guint       n,
-                   int        *value)
+_wire_read_digits (const char *text, guint n, int *value)
 {
   *value = 0;
 
@@ -26,8 +24,7 @@ _wire_read_digits (const char *text,
 }
 
 gint64
-_wire_make_time (const int field[6],
-                 gint64    fraction_us)
+_wire_make_time (const int field[6], gint64 fraction_us)
 {
   g_autoptr (GDateTime) time = NULL;
 
@@ -41,8 +38,7 @@ _wire_make_time (const int field[6],
 }
 
 gint64
-_wire_read_fraction (const char **text,
-                     guint       *n_digits)
+_wire_read_fraction (const char **text, guint *n_digits)
 {
   gint64 us = 0;
 
@@ -56,22 +52,19 @@ _wire_read_fraction (const char **text,
 }
 
 static gint64
-parse_iso_time (const char *text,
-                WireFlags   flags)
+parse_iso_time (const char *text, WireFlags flags)
 {
   gboolean is_strict = (flags & WIRE_DIALECT) == 0;
   int field[6], hours = 0, minutes = 0;
   guint n_digits = 0;
   gint64 us = 0;
 
-  if (strlen (text) < strlen ("YYYY-MM-DDTHH:MM:SSZ") ||
-      !_wire_read_digits (text, 4, &field[0]) || text[4] != '-' || !_wire_read_digits (text + 5, 2,
-                                                                                       &field[1]) ||
-      text[7] != '-' || !_wire_read_digits (text + 8, 2, &field[2]) || text[10] != 'T' ||
-      !_wire_read_digits (text + 11, 2,
-                          &field[3]) || text[13] != ':' || !_wire_read_digits (text + 14, 2,
-                                                                               &field[4]) ||
-      text[16] != ':' || !_wire_read_digits (text + 17, 2, &field[5]))
+  if (strlen (text) < strlen ("YYYY-MM-DDTHH:MM:SSZ") || !_wire_read_digits (text, 4, &field[0]) ||
+      text[4] != '-' || !_wire_read_digits (text + 5, 2, &field[1]) || text[7] != '-' ||
+      !_wire_read_digits (text + 8, 2, &field[2]) || text[10] != 'T' ||
+      !_wire_read_digits (text + 11, 2, &field[3]) || text[13] != ':' ||
+      !_wire_read_digits (text + 14, 2, &field[4]) || text[16] != ':' ||
+      !_wire_read_digits (text + 17, 2, &field[5]))
     return -1;
 
   text += 19;
@@ -88,8 +81,8 @@ parse_iso_time (const char *text,
   if (strcmp (text, "Z") == 0)
     return _wire_make_time (field, us);
   if (is_strict || (*text != '+' && *text != '-') || strlen (text) != 6 ||
-      !_wire_read_digits (text + 1, 2, &hours) || text[3] != ':' || !_wire_read_digits (text + 4, 2,
-                                                                                        &minutes))
+      !_wire_read_digits (text + 1, 2, &hours) || text[3] != ':' ||
+      !_wire_read_digits (text + 4, 2, &minutes))
     return -1;
 
   us -= (*text == '-' ? -1 : 1) * (hours * 60 + minutes) * 60 * (gint64) G_USEC_PER_SEC;
@@ -98,8 +91,7 @@ parse_iso_time (const char *text,
 }
 
 gint64
-wire_parse_time (JsonNode  *node,
-                 WireFlags  flags)
+wire_parse_time (JsonNode *node, WireFlags flags)
 {
   if (json_node_get_value_type (node) == G_TYPE_STRING)
     return parse_iso_time (json_node_get_string (node), flags);

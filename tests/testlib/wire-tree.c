@@ -10,9 +10,9 @@
 
 struct _WireTree
 {
-  GHashTable *runs;     /* (owned) (element-type utf8 WireRun) id → run; the run owns the id */
-  GHashTable *ops;      /* (owned) (element-type WireRun GPtrArray<JsonObject>) updates not merged yet */
-  GPtrArray *feedback;  /* (owned) (element-type JsonObject) */
+  GHashTable *runs; /* (owned) (element-type utf8 WireRun) id → run; the run owns the id */
+  GHashTable *ops; /* (owned) (element-type WireRun GPtrArray<JsonObject>) updates not merged yet */
+  GPtrArray *feedback; /* (owned) (element-type JsonObject) */
 };
 
 static void
@@ -34,8 +34,8 @@ wire_tree_new (void)
 {
   WireTree *self = g_new0 (WireTree, 1);
 
-  self->runs = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
-                                      (GDestroyNotify) wire_run_free);
+  self->runs =
+      g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) wire_run_free);
   self->ops = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
   self->feedback = g_ptr_array_new_with_free_func ((GDestroyNotify) json_object_unref);
 
@@ -55,8 +55,7 @@ wire_tree_free (WireTree *self)
 
 /* Returns (transfer full): @base with @over on top, objects merged, anything else replaced. */
 static JsonObject *
-merge_objects (JsonObject *base,
-               JsonObject *over)
+merge_objects (JsonObject *base, JsonObject *over)
 {
   JsonObject *merged = json_object_new ();
   g_autoptr (GList) old = json_object_get_members (base);
@@ -84,12 +83,10 @@ merge_objects (JsonObject *base,
 
 /* Merges @update into @run. An update never moves a run to another place or time. */
 static void
-apply (JsonObject *run,
-       JsonObject *update)
+apply (JsonObject *run, JsonObject *update)
 {
-  static const char * const fixed[] = {
-    "id", "trace_id", "dotted_order", "parent_run_id", "start_time", NULL
-  };
+  static const char *const fixed[] = { "id",         "trace_id", "dotted_order", "parent_run_id",
+                                       "start_time", NULL };
   g_autoptr (GList) names = json_object_get_members (update);
 
   for (GList *l = names; l != NULL; l = l->next)
@@ -102,16 +99,16 @@ apply (JsonObject *run,
         continue;
       if (strcmp (name, "extra") == 0 && below != NULL && JSON_NODE_HOLDS_OBJECT (below) &&
           JSON_NODE_HOLDS_OBJECT (above))
-        json_object_set_object_member (run, name, merge_objects (json_node_get_object (below),
-                                                                 json_node_get_object (above)));
+        json_object_set_object_member (run, name,
+                                       merge_objects (json_node_get_object (below),
+                                                      json_node_get_object (above)));
       else
         json_object_set_member (run, name, json_node_copy (above));
     }
 }
 
 static char *
-dup_string (JsonObject *object,
-            const char *name)
+dup_string (JsonObject *object, const char *name)
 {
   JsonNode *node = json_object_get_member (object, name);
 
@@ -128,8 +125,7 @@ or_empty (char *text)
 }
 
 static gint64
-get_time (JsonObject *object,
-          const char *name)
+get_time (JsonObject *object, const char *name)
 {
   JsonNode *node = json_object_get_member (object, name);
 
@@ -154,8 +150,7 @@ read_members (WireRun *run)
 }
 
 static WireRun *
-ensure_run (WireTree   *self,
-            const char *id)
+ensure_run (WireTree *self, const char *id)
 {
   WireRun *run = g_hash_table_lookup (self->runs, id);
 
@@ -174,8 +169,7 @@ ensure_run (WireTree   *self,
 }
 
 void
-wire_tree_add_op (WireTree *self,
-                  WireOp   *op)
+wire_tree_add_op (WireTree *self, WireOp *op)
 {
   WireRun *run = ensure_run (self, op->id);
   GPtrArray *ops = g_hash_table_lookup (self->ops, run);
@@ -201,8 +195,7 @@ wire_tree_add_op (WireTree *self,
 }
 
 void
-wire_tree_add_request (WireTree    *self,
-                       WireRequest *request)
+wire_tree_add_request (WireTree *self, WireRequest *request)
 {
   for (guint i = 0; i < request->ops->len; i++)
     wire_tree_add_op (self, g_ptr_array_index (request->ops, i));
@@ -213,23 +206,19 @@ wire_tree_add_request (WireTree    *self,
 /* --- reading ------------------------------------------------------------------------------- */
 
 static int
-compare_runs (gconstpointer a,
-              gconstpointer b)
+compare_runs (gconstpointer a, gconstpointer b)
 {
-  const WireRun *left = *(const WireRun * const *) a;
-  const WireRun *right = *(const WireRun * const *) b;
+  const WireRun *left = *(const WireRun *const *) a;
+  const WireRun *right = *(const WireRun *const *) b;
   int order = strcmp (left->dotted_order, right->dotted_order);
 
   return order != 0 ? order : strcmp (left->id, right->id);
 }
 
-typedef gboolean (*RunFilter) (WireRun    *run,
-                               const char *id);
+typedef gboolean (*RunFilter) (WireRun *run, const char *id);
 
 static GPtrArray *
-dup_filtered (WireTree   *self,
-              RunFilter   filter,
-              const char *id)
+dup_filtered (WireTree *self, RunFilter filter, const char *id)
 {
   GPtrArray *runs = g_ptr_array_new ();
   GHashTableIter iter;
@@ -245,22 +234,19 @@ dup_filtered (WireTree   *self,
 }
 
 static gboolean
-is_root (WireRun    *run,
-         const char *id G_GNUC_UNUSED)
+is_root (WireRun *run, const char *id G_GNUC_UNUSED)
 {
   return run->parent_id == NULL;
 }
 
 static gboolean
-is_pending (WireRun    *run,
-            const char *id G_GNUC_UNUSED)
+is_pending (WireRun *run, const char *id G_GNUC_UNUSED)
 {
   return run->end_us < 0;
 }
 
 static gboolean
-is_child_of (WireRun    *run,
-             const char *id)
+is_child_of (WireRun *run, const char *id)
 {
   return g_strcmp0 (run->parent_id, id) == 0;
 }
@@ -284,8 +270,7 @@ wire_tree_dup_pending (WireTree *self)
 }
 
 GPtrArray *
-wire_tree_dup_children (WireTree   *self,
-                        const char *id)
+wire_tree_dup_children (WireTree *self, const char *id)
 {
   return dup_filtered (self, is_child_of, id);
 }
@@ -317,8 +302,7 @@ wire_tree_get_feedback (WireTree *self)
 }
 
 WireRun *
-wire_tree_find (WireTree   *self,
-                const char *name)
+wire_tree_find (WireTree *self, const char *name)
 {
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (self);
 
@@ -334,8 +318,7 @@ wire_tree_find (WireTree   *self,
 }
 
 WireRun *
-wire_tree_lookup (WireTree   *self,
-                  const char *id)
+wire_tree_lookup (WireTree *self, const char *id)
 {
   return g_hash_table_lookup (self->runs, id);
 }
@@ -349,8 +332,7 @@ wire_tree_get_root (WireTree *self)
 }
 
 JsonNode *
-wire_run_get (WireRun    *run,
-              const char *path)
+wire_run_get (WireRun *run, const char *path)
 {
   g_auto (GStrv) names = g_strsplit (path, ".", -1);
   JsonObject *object = run->run;
@@ -368,20 +350,19 @@ wire_run_get (WireRun    *run,
 }
 
 const char *
-wire_run_get_string (WireRun    *run,
-                     const char *path)
+wire_run_get_string (WireRun *run, const char *path)
 {
   JsonNode *node = wire_run_get (run, path);
 
-  return node != NULL && json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
+  return node != NULL && json_node_get_value_type (node) == G_TYPE_STRING
+             ? json_node_get_string (node)
+             : NULL;
 }
 
 /* --- checks -------------------------------------------------------------------------------- */
 
 static gboolean
-check_parent (WireTree  *self,
-              WireRun   *run,
-              GError   **error)
+check_parent (WireTree *self, WireRun *run, GError **error)
 {
   WireRun *parent = run->parent_id != NULL ? wire_tree_lookup (self, run->parent_id) : NULL;
 
@@ -391,8 +372,7 @@ check_parent (WireTree  *self,
   if (parent == NULL)
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_ORPHAN, "\"%s\" (%s): its parent %s never came",
-                   run->name,
-                   run->id, run->parent_id);
+                   run->name, run->id, run->parent_id);
       return FALSE;
     }
 
@@ -401,8 +381,8 @@ check_parent (WireTree  *self,
       run->dotted_order[strlen (parent->dotted_order)] != '.')
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_ORPHAN,
-                   "\"%s\" (%s): its dotted_order does not continue that of its parent \"%s\"", run->name, run->id,
-                   parent->name);
+                   "\"%s\" (%s): its dotted_order does not continue that of its parent \"%s\"",
+                   run->name, run->id, parent->name);
       return FALSE;
     }
 
@@ -410,10 +390,7 @@ check_parent (WireTree  *self,
 }
 
 static gboolean
-check_run (WireTree        *self,
-           WireRun         *run,
-           WireTreeChecks   checks,
-           GError         **error)
+check_run (WireTree *self, WireRun *run, WireTreeChecks checks, GError **error)
 {
   if ((checks & WIRE_TREE_CHECK_PARENTS) != 0 && !check_parent (self, run, error))
     return FALSE;
@@ -421,22 +398,19 @@ check_run (WireTree        *self,
   if ((checks & WIRE_TREE_CHECK_POSTS) != 0 && run->n_posts > 1)
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_POSTED_TWICE, "\"%s\" (%s) was posted %u times",
-                   run->name,
-                   run->id, run->n_posts);
+                   run->name, run->id, run->n_posts);
       return FALSE;
     }
   if ((checks & WIRE_TREE_CHECK_PATCHES) != 0 && run->n_patches > 1)
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_PATCHED_TWICE, "\"%s\" (%s) was patched %u times",
-                   run->name,
-                   run->id, run->n_patches);
+                   run->name, run->id, run->n_patches);
       return FALSE;
     }
   if ((checks & WIRE_TREE_CHECK_ENDED) != 0 && (run->n_posts == 0 || run->end_us < 0))
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_INCOMPLETE, "\"%s\" (%s) was never %s", run->name,
-                   run->id,
-                   run->n_posts == 0 ? "posted" : "ended");
+                   run->id, run->n_posts == 0 ? "posted" : "ended");
       return FALSE;
     }
 
@@ -444,9 +418,7 @@ check_run (WireTree        *self,
 }
 
 gboolean
-wire_tree_check (WireTree        *self,
-                 WireTreeChecks   checks,
-                 GError         **error)
+wire_tree_check (WireTree *self, WireTreeChecks checks, GError **error)
 {
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (self);
 
@@ -460,9 +432,7 @@ wire_tree_check (WireTree        *self,
 /* --- text ---------------------------------------------------------------------------------- */
 
 static void
-append_member (GString    *out,
-               WireRun    *run,
-               const char *name)
+append_member (GString *out, WireRun *run, const char *name)
 {
   JsonNode *node = wire_run_get (run, name);
   g_autofree char *text = node != NULL ? wire_json_canonical (node) : NULL;
@@ -473,15 +443,12 @@ append_member (GString    *out,
 
 /* @families: (element-type utf8 GPtrArray<WireRun>) id → its children in order */
 static void
-append_run (GHashTable        *families,
-            GString           *out,
-            WireRun           *run,
-            guint              depth,
-            WireTreeTextFlags  flags)
+append_run (GHashTable *families, GString *out, WireRun *run, guint depth, WireTreeTextFlags flags)
 {
   GPtrArray *children = g_hash_table_lookup (families, run->id);
-  const char *status = wire_run_get_string (run,
-                                            "error") != NULL ? "error" : run->end_us < 0 ? "pending" : "ok";
+  const char *status = wire_run_get_string (run, "error") != NULL ? "error"
+                       : run->end_us < 0                          ? "pending"
+                                                                  : "ok";
 
   g_string_append_printf (out, "%*s%s %s %s", (int) depth * 2, "", run->name, run->run_type,
                           status);
@@ -502,13 +469,12 @@ append_run (GHashTable        *families,
 }
 
 char *
-wire_tree_to_string (WireTree          *self,
-                     WireTreeTextFlags  flags)
+wire_tree_to_string (WireTree *self, WireTreeTextFlags flags)
 {
   GString *out = g_string_new (NULL);
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (self);
-  g_autoptr (GHashTable) families = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
-                                                           (GDestroyNotify) g_ptr_array_unref);
+  g_autoptr (GHashTable) families =
+      g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
 
   for (guint i = 0; i < runs->len; i++)
     {

@@ -10,11 +10,10 @@
 
 #define UUID_LENGTH 36
 
-static const char * const out_of_band[] = {
-  "inputs", "outputs", "events", "extra", "error", "serialized", NULL
-};
+static const char *const out_of_band[] = { "inputs", "outputs",    "events", "extra",
+                                           "error",  "serialized", NULL };
 
-G_DEFINE_QUARK (wire-error-quark, wire_error)
+G_DEFINE_QUARK (wire - error - quark, wire_error)
 
 static void
 wire_attachment_clear (gpointer data)
@@ -72,9 +71,7 @@ wire_request_new (WireEndpoint endpoint)
 }
 
 WireOp *
-wire_request_find (WireRequest *self,
-                   const char  *op,
-                   const char  *id)
+wire_request_find (WireRequest *self, const char *op, const char *id)
 {
   for (guint i = 0; i < self->ops->len; i++)
     {
@@ -136,11 +133,7 @@ copy_object (JsonObject *object)
 }
 
 static WireOp *
-add_op (WireRequest *self,
-        const char  *op,
-        const char  *id,
-        JsonObject  *object,
-        gsize        payload_bytes)
+add_op (WireRequest *self, const char *op, const char *id, JsonObject *object, gsize payload_bytes)
 {
   WireOp *added = g_new0 (WireOp, 1);
 
@@ -162,14 +155,14 @@ peek_id (JsonObject *object)
 {
   JsonNode *node = json_object_get_member (object, "id");
 
-  return node != NULL && json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : "";
+  return node != NULL && json_node_get_value_type (node) == G_TYPE_STRING
+             ? json_node_get_string (node)
+             : "";
 }
 
 /* Returns (transfer full): the object that is the whole of @bytes. */
 static JsonObject *
-parse_object (GBytes      *bytes,
-              const char  *what,
-              GError     **error)
+parse_object (GBytes *bytes, const char *what, GError **error)
 {
   gsize size;
   const char *data = g_bytes_get_data (bytes, &size);
@@ -192,8 +185,7 @@ parse_object (GBytes      *bytes,
 /* --- multipart ----------------------------------------------------------------------------- */
 
 static gboolean
-bad_name (WirePart  *part,
-          GError   **error)
+bad_name (WirePart *part, GError **error)
 {
   g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_NAME, "\"%s\" is no name of a part", part->name);
 
@@ -201,8 +193,7 @@ bad_name (WirePart  *part,
 }
 
 static gboolean
-is_attachment_name (const char *name,
-                    WireFlags   flags)
+is_attachment_name (const char *name, WireFlags flags)
 {
   if (*name == '\0' || strchr (name, '.') != NULL)
     return FALSE;
@@ -222,12 +213,12 @@ is_attachment_name (const char *name,
 }
 
 static gboolean
-take_attachment (WireRequest  *self,
-                 WirePart     *part,
-                 const char   *id,
-                 const char   *name,
-                 WireFlags     flags,
-                 GError      **error)
+take_attachment (WireRequest *self,
+                 WirePart *part,
+                 const char *id,
+                 const char *name,
+                 WireFlags flags,
+                 GError **error)
 {
   WireAttachment *attachment;
   WireOp *op = NULL;
@@ -246,13 +237,15 @@ take_attachment (WireRequest  *self,
 
   if (op == NULL && (flags & WIRE_DIALECT) == 0)
     {
-      g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_ORDER, "part %s comes without its run", part->name);
+      g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_ORDER, "part %s comes without its run",
+                   part->name);
       return FALSE;
     }
   for (guint i = 0; op != NULL && i < op->attachments->len; i++)
     if (strcmp (((WireAttachment *) g_ptr_array_index (op->attachments, i))->name, name) == 0)
       {
-        g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_ORDER, "part %s is there twice", part->name);
+        g_set_error (error, WIRE_ERROR, WIRE_ERROR_PART_ORDER, "part %s is there twice",
+                     part->name);
         return FALSE;
       }
 
@@ -269,11 +262,7 @@ take_attachment (WireRequest  *self,
 }
 
 static gboolean
-take_main (WireRequest  *self,
-           WirePart     *part,
-           const char   *op,
-           const char   *id,
-           GError      **error)
+take_main (WireRequest *self, WirePart *part, const char *op, const char *id, GError **error)
 {
   g_autoptr (JsonObject) object = parse_object (part->payload, part->name, error);
 
@@ -290,12 +279,12 @@ take_main (WireRequest  *self,
 }
 
 static gboolean
-take_field (WireRequest  *self,
-            WirePart     *part,
-            const char   *op,
-            const char   *id,
-            const char   *field,
-            GError      **error)
+take_field (WireRequest *self,
+            WirePart *part,
+            const char *op,
+            const char *id,
+            const char *field,
+            GError **error)
 {
   WireOp *owner = wire_request_find (self, op, id);
   gsize size;
@@ -328,10 +317,7 @@ take_field (WireRequest  *self,
 }
 
 static gboolean
-take_part (WireRequest  *self,
-           WirePart     *part,
-           WireFlags     flags,
-           GError      **error)
+take_part (WireRequest *self, WirePart *part, WireFlags flags, GError **error)
 {
   const char *dot = strchr (part->name, '.');
   g_autofree char *kind = dot != NULL ? g_strndup (part->name, (gsize) (dot - part->name)) : NULL;
@@ -364,7 +350,8 @@ take_part (WireRequest  *self,
         return FALSE;
       if (g_strcmp0 (json_object_get_string_member_with_default (feedback, "id", NULL), id) != 0)
         {
-          g_set_error (error, WIRE_ERROR, WIRE_ERROR_ID, "part %s: the object has another id", part->name);
+          g_set_error (error, WIRE_ERROR, WIRE_ERROR_ID, "part %s: the object has another id",
+                       part->name);
           return FALSE;
         }
       g_ptr_array_add (self->feedback, g_steal_pointer (&feedback));
@@ -380,10 +367,7 @@ take_part (WireRequest  *self,
 }
 
 static WireRequest *
-parse_multipart (const char  *content_type,
-                 GBytes      *body,
-                 WireFlags    flags,
-                 GError     **error)
+parse_multipart (const char *content_type, GBytes *body, WireFlags flags, GError **error)
 {
   g_autoptr (WireRequest) self = wire_request_new (WIRE_ENDPOINT_MULTIPART);
   g_autoptr (GPtrArray) parts = wire_multipart_parse (content_type, body, flags, error);
@@ -406,10 +390,7 @@ parse_multipart (const char  *content_type,
 /* --- plain JSON ---------------------------------------------------------------------------- */
 
 static gboolean
-take_list (WireRequest  *self,
-           JsonObject   *batch,
-           const char   *op,
-           GError      **error)
+take_list (WireRequest *self, JsonObject *batch, const char *op, GError **error)
 {
   JsonNode *list = json_object_get_member (batch, op);
   JsonArray *array;
@@ -442,8 +423,7 @@ take_list (WireRequest  *self,
 }
 
 static WireRequest *
-parse_batch (GBytes  *body,
-             GError **error)
+parse_batch (GBytes *body, GError **error)
 {
   g_autoptr (WireRequest) self = wire_request_new (WIRE_ENDPOINT_BATCH);
   g_autoptr (JsonObject) batch = parse_object (body, "the batch", error);
@@ -465,9 +445,7 @@ parse_batch (GBytes  *body,
 
 /* @id NULL: a create */
 static WireRequest *
-parse_single (GBytes      *body,
-              const char  *id,
-              GError     **error)
+parse_single (GBytes *body, const char *id, GError **error)
 {
   g_autoptr (WireRequest) self = wire_request_new (WIRE_ENDPOINT_RUN);
   g_autoptr (JsonObject) run = parse_object (body, "the run", error);
@@ -482,8 +460,7 @@ parse_single (GBytes      *body,
 }
 
 static WireRequest *
-parse_feedback (GBytes  *body,
-                GError **error)
+parse_feedback (GBytes *body, GError **error)
 {
   g_autoptr (WireRequest) self = wire_request_new (WIRE_ENDPOINT_FEEDBACK);
   JsonObject *feedback = parse_object (body, "the feedback", error);
@@ -497,12 +474,12 @@ parse_feedback (GBytes  *body,
 }
 
 WireRequest *
-wire_request_parse (const char  *method,
-                    const char  *path,
-                    const char  *content_type,
-                    GBytes      *body,
-                    WireFlags    flags,
-                    GError     **error)
+wire_request_parse (const char *method,
+                    const char *path,
+                    const char *content_type,
+                    GBytes *body,
+                    WireFlags flags,
+                    GError **error)
 {
   gboolean is_post = strcmp (method, "POST") == 0;
   const char *slash = strrchr (path, '/');
@@ -513,8 +490,7 @@ wire_request_parse (const char  *method,
   if (content_type == NULL || strcmp (content_type, "application/json") != 0)
     {
       g_set_error (error, WIRE_ERROR, WIRE_ERROR_ENDPOINT, "%s %s has Content-Type \"%s\"", method,
-                   path,
-                   content_type != NULL ? content_type : "(none)");
+                   path, content_type != NULL ? content_type : "(none)");
       return NULL;
     }
 
