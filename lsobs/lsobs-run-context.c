@@ -139,6 +139,9 @@
  * below a run of its parent process is in the trace of that.
  */
 
+/* Where a task keeps its run. */
+#define TASK_RUN_KEY "lsobs-task-run"
+
 /* An entry of a thread's stack. */
 struct _LsobsRunPusher
 {
@@ -357,9 +360,7 @@ lsobs_run_wrap (LsobsRun *self, LsobsRunFunc func, gpointer user_data, GError **
   return FALSE;
 }
 
-static G_DEFINE_QUARK (lsobs - task - run, task_run)
-
-    /**
+/**
  * lsobs_task_set_run:
  * @task: a #GTask
  * @run: (nullable): a run; lsobs_run_get_thread_default() for the current one of this
@@ -370,13 +371,13 @@ static G_DEFINE_QUARK (lsobs - task - run, task_run)
  *
  * Since: 0.1
  */
-    void lsobs_task_set_run (GTask *task, LsobsRun *run)
+void
+lsobs_task_set_run (GTask *task, LsobsRun *run)
 {
   g_return_if_fail (G_IS_TASK (task));
 
-  g_object_set_qdata_full (G_OBJECT (task), task_run_quark (),
-                           run != NULL ? lsobs_run_ref (run) : NULL,
-                           run != NULL ? (GDestroyNotify) lsobs_run_unref : NULL);
+  g_object_set_data_full (G_OBJECT (task), TASK_RUN_KEY, run != NULL ? lsobs_run_ref (run) : NULL,
+                          run != NULL ? (GDestroyNotify) lsobs_run_unref : NULL);
 }
 
 /**
@@ -395,5 +396,5 @@ lsobs_task_get_run (GTask *task)
 {
   g_return_val_if_fail (G_IS_TASK (task), NULL);
 
-  return g_object_get_qdata (G_OBJECT (task), task_run_quark ());
+  return g_object_get_data (G_OBJECT (task), TASK_RUN_KEY);
 }
