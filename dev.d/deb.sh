@@ -34,19 +34,23 @@ deb_source () {
   echo "$dir/lsobs-$version"
 }
 
-# deb [--nocheck | --arch | --indep]
+# deb [--nocheck | --bootstrap | --arch | --indep]
 deb () {
   local option=${1:-} dir source profiles='' options='' scope=full rc=0 passed failed skipped
   case $option in
     '') ;;
-    # as in a bootstrap: no tests, no documentation, nothing that is not needed
-    --nocheck) profiles='nocheck nodoc noinsttest' options='nocheck nodoc' scope=binary ;;
+    --nocheck) options=nocheck ;;
+    # no tests, no documentation, nothing that is not needed
+    --bootstrap) profiles='nocheck nodoc noinsttest' options='nocheck nodoc' scope=binary ;;
     --arch) options=nocheck scope=any ;;
     --indep) options=nocheck scope=all ;;
     *) usage >&2; die "deb: unknown option $option" ;;
   esac
 
-  dir=$deb_dir${option/--/-}
+  dir=$deb_dir
+  case $option in
+    --bootstrap | --arch | --indep) dir=$deb_dir${option/--/-} ;;
+  esac
   setup_debian dpkg-dev debhelper lintian blhc
   build
   say "the Debian packages, in ${dir##*/}"
