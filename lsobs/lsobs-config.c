@@ -275,7 +275,7 @@ lsobs_config_set_property (GObject *object, guint prop_id, const GValue *value, 
 }
 
 static void
-install_queue_properties (void)
+install_batch_properties (void)
 {
   /**
    * LsobsConfig:flush-interval:
@@ -315,7 +315,11 @@ install_queue_properties (void)
       g_param_spec_int64 ("max-batch-bytes", "", "", G_MININT64, G_MAXINT64,
                           LSOBS_DEFAULT_MAX_BATCH_BYTES,
                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+}
 
+static void
+install_queue_properties (void)
+{
   /**
    * LsobsConfig:queue-capacity:
    *
@@ -544,6 +548,7 @@ lsobs_config_class_init (LsobsConfigClass *klass)
   install_sending_properties ();
   _lsobs_privacy_install_properties (&props[PROP_REDACT_SECRETS]);
   _lsobs_protocol_install_properties (&props[PROP_COMPRESSION]);
+  install_batch_properties ();
   install_queue_properties ();
   install_request_properties ();
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);

@@ -706,6 +706,27 @@ lsobs_observer_get_state (LsobsObserver *self)
 }
 
 /**
+ * lsobs_observer_get_tracing_enabled:
+ * @self: an observer
+ *
+ * Tells whether the observer traces at all, as #LsobsConfig:tracing-enabled was when it
+ * was made. If not, what goes into a run need not even be put together. Of a run,
+ * lsobs_run_is_sampled() tells. This takes no lock.
+ *
+ * Returns: %FALSE if everything is left out
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_get_tracing_enabled (LsobsObserver *self)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
+
+  return _lsobs_exporter_peek_settings (self->exporter)->tracing_enabled;
+}
+
+/**
  * lsobs_observer_get_exporter:
  * @self: an observer
  *

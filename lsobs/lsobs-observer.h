@@ -98,6 +98,8 @@ LsobsStats *lsobs_observer_dup_stats (LsobsObserver *self);
 LSOBS_AVAILABLE_IN_0_1
 LsobsState lsobs_observer_get_state (LsobsObserver *self);
 LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_observer_get_tracing_enabled (LsobsObserver *self);
+LSOBS_AVAILABLE_IN_0_1
 LsobsExporter *lsobs_observer_get_exporter (LsobsObserver *self);
 
 G_END_DECLS

@@ -5,75 +5,10 @@
 
 #include <lsobs/lsobs.h>
 
+#include "attachment-helpers.h"
 #include "fork-helpers.h"
-#include "test-helpers.h"
 
-/* Files that go with a run: what they may be called, when they leave, and what becomes of those for which
- * there is no room. */
-
-#define MIB (1024 * 1024)
-
-static void
-set_up (RunFixture *fixture, gconstpointer data)
-{
-  run_fixture_set_up (fixture, data);
-  run_fixture_start (fixture);
-}
-
-static LsobsRun *
-start (RunFixture *fixture, const char *name)
-{
-  return lsobs_observer_start_run (fixture->observer, name, LSOBS_RUN_TYPE_CHAIN, NULL);
-}
-
-static void
-attach (LsobsRun *run, const char *name, const char *text)
-{
-  g_autoptr (GBytes) data = run_bytes (text);
-  g_autoptr (GError) error = NULL;
-  gboolean added = lsobs_run_add_attachment (run, name, "text/plain", data, &error);
-
-  g_assert_no_error (error);
-  g_assert_true (added);
-}
-
-/* So many bytes, all of them zero. */
-static gboolean
-attach_large (LsobsRun *run, const char *name, gsize n_bytes, GError **error)
-{
-  g_autoptr (GBytes) data = g_bytes_new_take (g_malloc0 (n_bytes), n_bytes);
-
-  return lsobs_run_add_attachment (run, name, NULL, data, error);
-}
-
-static void
-assert_refused (gboolean added, GError **error, LsobsError code)
-{
-  g_assert_false (added);
-  g_assert_error (*error, LSOBS_ERROR, (int) code);
-  g_clear_error (error);
-}
-
-/* Delivers, and compares all that has come for the run: "name=text" each, in their order. */
-static void
-assert_attachments (RunFixture *fixture, const char *name, const char *expected)
-{
-  g_autoptr (GString) got = g_string_new (NULL);
-  WireRun *run;
-
-  run_fixture_flush (fixture);
-  run = run_fixture_find (fixture, name);
-  for (guint i = 0; i < run->attachments->len; i++)
-    {
-      WireAttachment *attachment = g_ptr_array_index (run->attachments, i);
-
-      g_assert_cmpstr (attachment->content_type, ==, "text/plain");
-      g_string_append_printf (got, "%s%s=", i > 0 ? " " : "", attachment->name);
-      g_string_append_len (got, g_bytes_get_data (attachment->data, NULL),
-                           (gssize) g_bytes_get_size (attachment->data));
-    }
-  g_assert_cmpstr (got->str, ==, expected);
-}
+/* Files that go with a run: what they may be called, and when they leave. */
 
 /* The last operation of a kind on a run. */
 static guint
@@ -148,11 +83,11 @@ static const char *const bad_names[] = {
 static void
 test_good_names (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
   WireRun *got;
 
   for (guint i = 0; i < G_N_ELEMENTS (good_names); i++)
-    attach (run, good_names[i], "text");
+    attachment_add (run, good_names[i], "text");
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
   got = run_fixture_find (fixture, "run");
@@ -166,19 +101,20 @@ test_good_names (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_bad_names (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
   g_autoptr (GBytes) bytes = run_bytes ("text");
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (bad_names); i++)
     {
-      assert_refused (lsobs_run_add_attachment (run, bad_names[i], "text/plain", bytes, &error),
-                      &error, LSOBS_ERROR_INVALID_ATTACHMENT);
+      attachment_assert_refused (lsobs_run_add_attachment (run, bad_names[i], "text/plain", bytes,
+                                                           &error),
+                                 &error, LSOBS_ERROR_INVALID_ATTACHMENT);
       g_assert_false (lsobs_run_add_attachment (run, bad_names[i], "text/plain", bytes, NULL));
     }
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==,
                     2 * G_N_ELEMENTS (bad_names));
-  assert_attachments (fixture, "run", "");
+  attachment_assert_got (fixture, "run", "");
 }
 
 static void
@@ -198,7 +134,7 @@ test_types (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     { "*/*", "*/*" }, { "text/plain; lengths=3", "text/plain; lengths=3" },
   };
   /* clang-format on */
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
   g_autoptr (GBytes) bytes = run_bytes ("text");
   WireRun *got;
 
@@ -221,12 +157,12 @@ test_types (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_short_run (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
 
-  attach (run, "a", "1");
-  attach (run, "b", "2");
+  attachment_add (run, "a", "1");
+  attachment_add (run, "b", "2");
   lsobs_run_end (run, NULL);
-  assert_attachments (fixture, "run", "a=1 b=2");
+  attachment_assert_got (fixture, "run", "a=1 b=2");
   g_assert_cmpuint (run_fixture_find (fixture, "run")->n_patches, ==, 0);
 }
 
@@ -234,13 +170,13 @@ test_short_run (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_with_create (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
   g_autofree char *id = lsobs_run_dup_id (run);
 
-  attach (run, "a", "1");
-  assert_attachments (fixture, "run", "a=1");
+  attachment_add (run, "a", "1");
+  attachment_assert_got (fixture, "run", "a=1");
   lsobs_run_end (run, NULL);
-  assert_attachments (fixture, "run", "a=1");
+  attachment_assert_got (fixture, "run", "a=1");
   g_assert_cmpuint (run_fixture_find (fixture, "run")->n_patches, ==, 1);
   g_assert_cmpuint (count_in_operation (fixture, "patch", id), ==, 0);
 }
@@ -248,16 +184,16 @@ test_with_create (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_with_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
   g_autofree char *id = lsobs_run_dup_id (run);
 
-  attach (run, "a", "1");
+  attachment_add (run, "a", "1");
   run_fixture_flush (fixture);
-  attach (run, "b", "2");
-  attach (run, "c", "3");
-  assert_attachments (fixture, "run", "a=1");
+  attachment_add (run, "b", "2");
+  attachment_add (run, "c", "3");
+  attachment_assert_got (fixture, "run", "a=1");
   lsobs_run_end (run, NULL);
-  assert_attachments (fixture, "run", "a=1 b=2 c=3");
+  attachment_assert_got (fixture, "run", "a=1 b=2 c=3");
   g_assert_cmpuint (count_in_operation (fixture, "post", id), ==, 1);
   g_assert_cmpuint (count_in_operation (fixture, "patch", id), ==, 2);
 }
@@ -265,37 +201,37 @@ test_with_end (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_same_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
 
-  attach (run, "a", "1");
-  attach (run, "b", "2");
-  attach (run, "a", "3");
-  assert_attachments (fixture, "run", "a=3 b=2");
-  attach (run, "a", "4");
-  attach (run, "a", "5");
+  attachment_add (run, "a", "1");
+  attachment_add (run, "b", "2");
+  attachment_add (run, "a", "3");
+  attachment_assert_got (fixture, "run", "a=3 b=2");
+  attachment_add (run, "a", "4");
+  attachment_add (run, "a", "5");
   lsobs_run_end (run, NULL);
-  assert_attachments (fixture, "run", "a=3 b=2 a=5");
+  attachment_assert_got (fixture, "run", "a=3 b=2 a=5");
 }
 
 static void
 test_empty (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
 
-  attach (run, "empty", "");
-  assert_attachments (fixture, "run", "empty=");
+  attachment_add (run, "empty", "");
+  attachment_assert_got (fixture, "run", "empty=");
 }
 
 static void
 test_children (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
   g_autoptr (LsobsRun) child = NULL;
 
-  attach (run, "a", "1");
+  attachment_add (run, "a", "1");
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_TOOL, NULL);
   lsobs_run_end (child, NULL);
-  assert_attachments (fixture, "child", "");
+  attachment_assert_got (fixture, "child", "");
 }
 
 /* What is in them is nobody's business. */
@@ -306,7 +242,7 @@ test_any_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       "\r\n--lsobs-\r\nContent-Disposition: form-data; name=\"post.1\"\r\n\r\n{}\r\n"
       "--lsobs---\r\n\0\xff\xfe\r\n--";
   g_autoptr (GBytes) binary = g_bytes_new_static (bytes, sizeof bytes - 1);
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
   WireAttachment *got;
 
   g_assert_true (lsobs_run_add_attachment (run, "file", NULL, binary, NULL));
@@ -319,12 +255,12 @@ test_any_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_late (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) run = attachment_start_run (fixture, "run");
 
   lsobs_run_end (run, NULL);
-  attach (run, "a", "1");
+  attachment_add (run, "a", "1");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 1);
-  assert_attachments (fixture, "run", "");
+  attachment_assert_got (fixture, "run", "");
 }
 
 static void
@@ -336,270 +272,13 @@ test_unsampled (RunFixture *fixture, gconstpointer data)
   run_fixture_set_up (fixture, data);
   lsobs_config_set_sampling_rate (fixture->config, 0);
   run_fixture_start (fixture);
-  run = start (fixture, "run");
-  attach (run, "a", "1");
+  run = attachment_start_run (fixture, "run");
+  attachment_add (run, "a", "1");
   /* A program does not go wrong by chance. */
   g_assert_false (lsobs_run_add_attachment (run, "a.b", NULL, bytes, NULL));
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 0);
-}
-
-/* --- no room --- */
-
-static void
-test_too_many (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  g_autoptr (LsobsRun) run = start (fixture, "run");
-  g_autoptr (GBytes) bytes = run_bytes ("text");
-  g_autoptr (GError) error = NULL;
-
-  for (guint i = 0; i < 2; i++)
-    {
-      for (guint j = 0; j < 100; j++)
-        {
-          g_autofree char *name = g_strdup_printf ("file %u", j);
-
-          attach (run, name, "text");
-        }
-      attach (run, "file 7", "other");
-      assert_refused (lsobs_run_add_attachment (run, "more", NULL, bytes, &error), &error,
-                      LSOBS_ERROR_TOO_LARGE);
-      g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, i + 1);
-      /* What has left counts no more. */
-      run_fixture_flush (fixture);
-    }
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 200);
-}
-
-static void
-test_too_large (RunFixture *fixture, gconstpointer data)
-{
-  g_autoptr (LsobsRun) run = NULL;
-  g_autoptr (GError) error = NULL;
-
-  run_fixture_set_up (fixture, data);
-  lsobs_config_set_max_batch_bytes (fixture->config, 2 * MIB);
-  lsobs_config_set_max_queue_bytes (fixture->config, 8 * MIB);
-  run_fixture_start (fixture);
-  run = start (fixture, "run");
-  assert_refused (attach_large (run, "a", 2 * MIB + 1, &error), &error, LSOBS_ERROR_TOO_LARGE);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
-  /* With its headers that is too much for a request, too, but the run goes. */
-  g_assert_true (attach_large (run, "a", 2 * MIB, NULL));
-  lsobs_run_end (run, NULL);
-  assert_attachments (fixture, "run", "");
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
-}
-
-/* As many go as must. */
-static void
-test_largest_first (RunFixture *fixture, gconstpointer data)
-{
-  g_autoptr (LsobsRun) run = NULL;
-
-  run_fixture_set_up (fixture, data);
-  lsobs_config_set_max_batch_bytes (fixture->config, 2 * MIB);
-  run_fixture_start (fixture);
-  run = start (fixture, "run");
-  attach (run, "first", "1");
-  g_assert_true (attach_large (run, "large", 2 * MIB - MIB / 8, NULL));
-  g_assert_true (attach_large (run, "larger", 2 * MIB - MIB / 16, NULL));
-  attach (run, "last", "2");
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
-  g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 3);
-  g_assert_cmpstr (
-      ((WireAttachment *) run_fixture_find (fixture, "run")->attachments->pdata[1])->name, ==,
-      "large");
-}
-
-static gboolean
-has_dropped_three (gpointer data)
-{
-  return run_fixture_get (data, LSOBS_COUNTER_DROPPED_ATTACHMENTS) == 3;
-}
-
-/* Those that wait for the end of the run are bounded, too. */
-static void
-test_queue_bytes (RunFixture *fixture, gconstpointer data)
-{
-  g_autoptr (LsobsRun) run = NULL;
-  g_autoptr (LsobsRun) other = NULL;
-  g_autoptr (GError) error = NULL;
-  guint64 n_bytes;
-
-  run_fixture_set_up (fixture, data);
-  lsobs_config_set_max_batch_bytes (fixture->config, 4 * MIB);
-  lsobs_config_set_max_queue_bytes (fixture->config, 4 * MIB);
-  run_fixture_start (fixture);
-  run = start (fixture, "run");
-  n_bytes = run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES);
-  g_assert_true (attach_large (run, "a", MIB, NULL));
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES), >=, n_bytes + MIB);
-  g_assert_true (attach_large (run, "a", MIB / 2, NULL));
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES), >=, n_bytes + MIB / 2);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED_BYTES), <, n_bytes + MIB);
-  run_fixture_flush (fixture);
-
-  for (guint i = 0; i < 3; i++)
-    {
-      g_autofree char *name = g_strdup_printf ("file %u", i);
-
-      g_assert_true (attach_large (run, name, MIB, NULL));
-    }
-  assert_refused (attach_large (run, "more", MIB, &error), &error, LSOBS_ERROR_TOO_LARGE);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
-  /* Not for each run anew, and not for ever. */
-  other = start (fixture, "other");
-  run_fixture_flush (fixture);
-  assert_refused (attach_large (other, "more", MIB, &error), &error, LSOBS_ERROR_TOO_LARGE);
-  g_assert_true (attach_large (other, "less", MIB / 2, NULL));
-  g_clear_pointer (&other, lsobs_run_unref);
-  /* The thread that has sent the create may let go of the run later than we do. */
-  g_assert_true (test_wait_until (has_dropped_three, fixture, TEST_TIMEOUT_MS));
-  other = start (fixture, "another");
-  run_fixture_flush (fixture);
-  g_assert_true (attach_large (other, "less", MIB / 2, NULL));
-  lsobs_run_end (run, NULL);
-  run_fixture_flush (fixture);
-  g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 1 + 3);
-}
-
-/* When the end makes too much of it, the files go, and nothing else. */
-static void
-test_no_room_at_end (RunFixture *fixture, gconstpointer data)
-{
-  g_autofree char *text = g_strnfill (3 * MIB / 2, 'x');
-  g_autoptr (JsonNode) outputs = test_new_payload (text);
-  g_autoptr (LsobsRun) run = NULL;
-
-  run_fixture_set_up (fixture, data);
-  lsobs_config_set_max_batch_bytes (fixture->config, 2 * MIB);
-  lsobs_config_set_max_queue_bytes (fixture->config, 2 * MIB);
-  run_fixture_start (fixture);
-  run = start (fixture, "run");
-  /* Not so much that it leaves at once. */
-  g_assert_true (attach_large (run, "a", MIB / 2, NULL));
-  lsobs_run_end (run, outputs);
-  assert_attachments (fixture, "run", "");
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 1);
-  g_assert_nonnull (wire_run_get (run_fixture_find (fixture, "run"), "outputs.text"));
-}
-
-/* --- what the service will not have --- */
-
-static void
-test_413 (RunFixture *fixture, gconstpointer data)
-{
-  const guint n_refusals = GPOINTER_TO_UINT (data);
-  g_autoptr (JsonNode) inputs = test_new_payload ("in");
-  g_autoptr (LsobsRun) run =
-      lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
-
-  attach (run, "a", "1");
-  attach (run, "b", "2");
-  test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 413, .repeat = (int) n_refusals });
-  if (n_refusals == 3)
-    {
-      g_autoptr (GError) error = test_flush_with_loss (fixture->exporter, 1);
-
-      g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_TOO_LARGE), ==, 1);
-    }
-  else
-    {
-      assert_attachments (fixture, "run", "");
-      run_assert_member (run_fixture_find (fixture, "run"), "inputs",
-                         n_refusals == 1 ? "{\"text\":\"in\"}"
-                                         : "{\"__truncated__\":true,\"bytes\":13}");
-    }
-  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==,
-                    MIN (n_refusals + 1, 3));
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
-}
-
-/* Another run in the same request keeps what it has. */
-static void
-test_413_of_two (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  g_autoptr (LsobsRun) first = start (fixture, "first");
-  g_autoptr (LsobsRun) second = start (fixture, "second");
-
-  attach (first, "a", "1");
-  attach (second, "b", "2");
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 413 });
-  assert_attachments (fixture, "first", "a=1");
-  assert_attachments (fixture, "second", "b=2");
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
-}
-
-/* As large as it may be. */
-static void
-test_20_mib (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  const gsize n_bytes = 20 * MIB - 4096;
-  g_autoptr (LsobsRun) run = start (fixture, "run");
-  g_autoptr (LsobsRun) other = start (fixture, "other");
-  g_autoptr (GPtrArray) requests = NULL;
-  WireRun *got;
-
-  g_assert_true (attach_large (run, "file", n_bytes, NULL));
-  g_assert_true (attach_large (other, "file", n_bytes, NULL));
-  lsobs_run_end (run, NULL);
-  lsobs_run_end (other, NULL);
-  run_fixture_flush (fixture);
-  got = run_fixture_find (fixture, "run");
-  g_assert_cmpuint (got->attachments->len, ==, 1);
-  g_assert_cmpuint (g_bytes_get_size (((WireAttachment *) got->attachments->pdata[0])->data), ==,
-                    n_bytes);
-  requests = test_server_dup_ingest (fixture->server);
-  for (guint i = 0; i < requests->len; i++)
-    g_assert_cmpuint (g_bytes_get_size (((TestRequest *) requests->pdata[i])->body), <=, 20 * MIB);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
-}
-
-static void
-check_left_out (RunFixture *fixture)
-{
-  test_log_clear ();
-  for (guint i = 0; i < 2; i++)
-    {
-      g_autofree char *name = g_strdup_printf ("run-%u", i);
-      g_autoptr (LsobsRun) run = start (fixture, name);
-
-      attach (run, "a", "1");
-      attach (run, "b", "2");
-      lsobs_run_end (run, NULL);
-      assert_attachments (fixture, name, "");
-      g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==,
-                        2 * (i + 1));
-    }
-  g_assert_true (test_log_contains ("Attachments are left out"));
-}
-
-static void
-test_mode (RunFixture *fixture, gconstpointer data)
-{
-  run_fixture_set_up (fixture, data);
-  lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
-  run_fixture_start (fixture);
-  check_left_out (fixture);
-  /* Told once. */
-  g_assert_cmpuint (test_log_count (), ==, 1);
-}
-
-static void
-test_fall_back (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
-  check_left_out (fixture);
-  /* That, and the change of the endpoint. */
-  g_assert_cmpuint (test_log_count (), ==, 2);
 }
 
 /* --- of runs by their ids --- */
@@ -696,16 +375,16 @@ test_event_refusals (void)
   g_auto (GStrv) none = lsobs_run_event_dup_attachment_names (event);
 
   g_assert_cmpuint (g_strv_length (none), ==, 0);
-  assert_refused (lsobs_run_event_add_attachment (event, "a.b", NULL, bytes, &error), &error,
-                  LSOBS_ERROR_INVALID_ATTACHMENT);
+  attachment_assert_refused (lsobs_run_event_add_attachment (event, "a.b", NULL, bytes, &error),
+                             &error, LSOBS_ERROR_INVALID_ATTACHMENT);
   for (guint i = 0; i < 100; i++)
     {
       g_autofree char *name = g_strdup_printf ("file %u", i);
 
       attach_to_event (event, name, bytes);
     }
-  assert_refused (lsobs_run_event_add_attachment (event, "more", NULL, bytes, &error), &error,
-                  LSOBS_ERROR_TOO_LARGE);
+  attachment_assert_refused (lsobs_run_event_add_attachment (event, "more", NULL, bytes, &error),
+                             &error, LSOBS_ERROR_TOO_LARGE);
 }
 
 /* --- threads and processes --- */
@@ -730,7 +409,7 @@ attach_many (gpointer data)
     {
       g_autofree char *name = g_strdup_printf ("%s-%u", prefix, i);
 
-      attach (shared->run, name, "text");
+      attachment_add (shared->run, name, "text");
     }
   return NULL;
 }
@@ -742,7 +421,7 @@ test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   for (guint round = 0; round < 20; round++)
     {
       g_autofree char *run_name = g_strdup_printf ("run-%u", round);
-      Shared shared = { .run = start (fixture, run_name) };
+      Shared shared = { .run = attachment_start_run (fixture, run_name) };
       guint64 n_late = run_fixture_get (fixture, LSOBS_COUNTER_LATE_UPDATES);
       GThread *threads[N_THREADS];
 
@@ -782,14 +461,14 @@ test_replicas (RunFixture *fixture, gconstpointer data)
   lsobs_config_add_replica (fixture->config, test_server_get_url (second), RUN_API_KEY, "other",
                             NULL, LSOBS_REPLICA_ROLE_SECONDARY);
   run_fixture_start (fixture);
-  run = start (fixture, "run");
-  never_ended = start (fixture, "never ended");
-  attach (run, "a", "1");
+  run = attachment_start_run (fixture, "run");
+  never_ended = attachment_start_run (fixture, "never ended");
+  attachment_add (run, "a", "1");
   run_fixture_flush (fixture);
-  attach (run, "b", "2");
-  attach (never_ended, "c", "3");
+  attachment_add (run, "b", "2");
+  attachment_add (never_ended, "c", "3");
   lsobs_run_end (run, NULL);
-  assert_attachments (fixture, "run", "a=1 b=2");
+  attachment_assert_got (fixture, "run", "a=1 b=2");
   test_server_assert_conformant (second);
   tree = test_server_build_tree (second);
   there = wire_tree_find (tree, "run");
@@ -810,7 +489,7 @@ static void
 child_attaches (RunFixture *fixture, gpointer data)
 {
   LsobsRun *inherited = data;
-  g_autoptr (LsobsRun) own = start (fixture, "own");
+  g_autoptr (LsobsRun) own = attachment_start_run (fixture, "own");
   g_autoptr (GBytes) bytes = run_bytes ("2");
 
   /* The parent's is the parent's to tell of. */
@@ -827,51 +506,37 @@ test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   if (fork_skip ())
     return;
-  run = start (fixture, "run");
-  attach (run, "file", "1");
+  run = attachment_start_run (fixture, "run");
+  attachment_add (run, "file", "1");
   fork_run (child_attaches, fixture, run);
-  assert_attachments (fixture, "run", "file=1");
-  assert_attachments (fixture, "own", "file=2");
+  attachment_assert_got (fixture, "run", "file=1");
+  attachment_assert_got (fixture, "own", "file=2");
 }
 
 int
 main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
-  test_log_install ();
 
 #define ADD(path, data, set_up, func) \
  g_test_add (path, RunFixture, data, set_up, func, run_fixture_tear_down)
-  ADD ("/attachment/name/good", NULL, set_up, test_good_names);
-  ADD ("/attachment/name/bad", NULL, set_up, test_bad_names);
-  ADD ("/attachment/type", NULL, set_up, test_types);
-  ADD ("/attachment/short-run", NULL, set_up, test_short_run);
-  ADD ("/attachment/with-create", NULL, set_up, test_with_create);
-  ADD ("/attachment/with-end", NULL, set_up, test_with_end);
-  ADD ("/attachment/same-name", NULL, set_up, test_same_name);
-  ADD ("/attachment/empty", NULL, set_up, test_empty);
-  ADD ("/attachment/children", NULL, set_up, test_children);
-  ADD ("/attachment/any-bytes", NULL, set_up, test_any_bytes);
-  ADD ("/attachment/late", NULL, set_up, test_late);
+  ADD ("/attachment/name/good", NULL, attachment_set_up, test_good_names);
+  ADD ("/attachment/name/bad", NULL, attachment_set_up, test_bad_names);
+  ADD ("/attachment/type", NULL, attachment_set_up, test_types);
+  ADD ("/attachment/short-run", NULL, attachment_set_up, test_short_run);
+  ADD ("/attachment/with-create", NULL, attachment_set_up, test_with_create);
+  ADD ("/attachment/with-end", NULL, attachment_set_up, test_with_end);
+  ADD ("/attachment/same-name", NULL, attachment_set_up, test_same_name);
+  ADD ("/attachment/empty", NULL, attachment_set_up, test_empty);
+  ADD ("/attachment/children", NULL, attachment_set_up, test_children);
+  ADD ("/attachment/any-bytes", NULL, attachment_set_up, test_any_bytes);
+  ADD ("/attachment/late", NULL, attachment_set_up, test_late);
   ADD ("/attachment/unsampled", NULL, NULL, test_unsampled);
-  ADD ("/attachment/too-many", NULL, set_up, test_too_many);
-  ADD ("/attachment/too-large", NULL, NULL, test_too_large);
-  ADD ("/attachment/largest-first", NULL, NULL, test_largest_first);
-  ADD ("/attachment/queue-bytes", NULL, NULL, test_queue_bytes);
-  ADD ("/attachment/no-room-at-end", NULL, NULL, test_no_room_at_end);
-  ADD ("/attachment/413/once", GUINT_TO_POINTER (1), set_up, test_413);
-  ADD ("/attachment/413/twice", GUINT_TO_POINTER (2), set_up, test_413);
-  ADD ("/attachment/413/always", GUINT_TO_POINTER (3), set_up, test_413);
-  ADD ("/attachment/413/of-two", NULL, set_up, test_413_of_two);
-  ADD ("/attachment/20-mib", NULL, set_up, test_20_mib);
-  ADD ("/attachment/mode/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), NULL, test_mode);
-  ADD ("/attachment/mode/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), NULL, test_mode);
-  ADD ("/attachment/fall-back", NULL, set_up, test_fall_back);
   g_test_add_func ("/attachment/event/values", test_events);
   g_test_add_func ("/attachment/event/refusals", test_event_refusals);
-  ADD ("/attachment/threads", NULL, set_up, test_threads);
+  ADD ("/attachment/threads", NULL, attachment_set_up, test_threads);
   ADD ("/attachment/replicas", NULL, NULL, test_replicas);
-  ADD ("/attachment/fork", NULL, set_up, test_fork);
+  ADD ("/attachment/fork", NULL, attachment_set_up, test_fork);
 
   return g_test_run ();
 }

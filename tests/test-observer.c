@@ -168,6 +168,7 @@ test_properties (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (got == context);
   g_assert_cmpint (state, ==, LSOBS_STATE_OK);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
+  g_assert_true (lsobs_observer_get_tracing_enabled (fixture->observer));
   g_assert_true (LSOBS_IS_EXPORTER (lsobs_observer_get_exporter (fixture->observer)));
   g_assert_true (LSOBS_IS_GRAPH_OBSERVER (fixture->observer));
 }

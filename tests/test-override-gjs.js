@@ -305,12 +305,20 @@ function testLeftOut() {
     const observer = new Lsobs.Observer({config, transport: new Lsobs.MemoryTransport()});
     let looks = 0;
     const value = {toJSON: () => ++looks};
-    observer.start_run('run').end({value});
+    let run = observer.start_run('run', {value});
+    run.start_child('child', {value}, 'tool').end({value});
+    observer.start_nested_run('nested', {value}, 'any').end({value});
+    run.end({value});
     assertEqual(looks, 0);
     const [other, transport] = newObserver();
-    other.start_run('run').end({value});
-    assertEqual(looks, 1);
-    assertEqual(textOf(flush(other, transport).run.get_outputs()), '{"value":1}');
+    run = other.start_run('run', {value});
+    run.start_child('child', {value}, 'tool').end();
+    run.end({value});
+    assertEqual(looks, 3);
+    const events = flush(other, transport);
+    assertEqual(textOf(events.run.get_inputs()), '{"value":1}');
+    assertEqual(textOf(events.child.get_inputs()), '{"value":2}');
+    assertEqual(textOf(events.run.get_outputs()), '{"value":3}');
 }
 
 const tests = {testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,

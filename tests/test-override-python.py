@@ -115,12 +115,21 @@ def test_left_out():
     config = Lsobs.Config.new('key', 'python')
     config.set_tracing_enabled(False)
     observer = Lsobs.Observer.new_with_transport(config, Lsobs.MemoryTransport.new())
-    observer.start_run('run').end({'value': Counted()})
+    run = observer.start_run('run', {'value': Counted()})
+    run.start_child('child', {'value': Counted()}, 'tool').end({'value': Counted()})
+    with observer.run('block', {'value': Counted()}):
+        observer.start_nested_run('nested', {'value': Counted()}, 'any').end()
+    run.end({'value': Counted()})
     assert Counted.n_looks == 0
     observer, transport = new_observer()
-    observer.start_run('run').end({'value': Counted()})
-    assert Counted.n_looks == 1
-    assert text_of(flush(observer, transport)['run'].get_outputs()) == '{"value":"looked at"}'
+    run = observer.start_run('run', {'value': Counted()})
+    run.start_child('child', {'value': Counted()}, 'tool').end()
+    run.end({'value': Counted()})
+    assert Counted.n_looks == 3
+    events = flush(observer, transport)
+    assert text_of(events['run'].get_inputs()) == '{"value":"looked at"}'
+    assert text_of(events['run'].get_outputs()) == '{"value":"looked at"}'
+    assert text_of(events['child'].get_inputs()) == '{"value":"looked at"}'
 
 
 def test_run_types():

@@ -219,13 +219,18 @@ run_all (LsobsObserver *observer)
   g_autoptr (LsobsRun) ready = NULL;
   g_autoptr (LsobsRun) child = NULL;
   g_autoptr (LsobsRun) grandchild = NULL;
+  g_autoptr (LsobsRun) nested = NULL;
 
   root = lsobs_observer_start_run (observer, "root", LSOBS_RUN_TYPE_CHAIN, untouchable);
   ready = lsobs_observer_start_run_bytes (observer, "ready", LSOBS_RUN_TYPE_CHAIN, untouchable);
   child = lsobs_run_start_child (root, "child", LSOBS_RUN_TYPE_LLM, untouchable);
   grandchild = lsobs_run_start_child_bytes (child, "grandchild", LSOBS_RUN_TYPE_TOOL, untouchable);
+  lsobs_run_push_thread_default (root);
+  nested = lsobs_observer_start_nested_run (observer, "nested", LSOBS_RUN_TYPE_PARSER, untouchable);
+  lsobs_run_pop_thread_default (root);
   note_all (root);
   note_all (grandchild);
+  lsobs_run_end (nested, untouchable);
   lsobs_run_end_bytes (grandchild, untouchable);
   lsobs_run_fail (child, problem);
   lsobs_run_end (child, untouchable);
@@ -237,7 +242,8 @@ run_all (LsobsObserver *observer)
   g_assert_cmpint (lsobs_run_get_status (child), ==, LSOBS_RUN_STATUS_FAILED);
   g_assert_cmpint (lsobs_run_get_status (ready), ==, LSOBS_RUN_STATUS_FAILED);
   g_assert_false (lsobs_run_is_sampled (grandchild));
-  return 4;
+  g_assert_false (lsobs_run_is_sampled (nested));
+  return 5;
 }
 
 static void
@@ -295,6 +301,7 @@ test_calls (void)
   LsobsFlushStats stats;
   guint64 n = 0;
 
+  g_assert_false (lsobs_observer_get_tracing_enabled (observer));
   assert_counted (exporter, 0);
   for (guint i = 0; i < N_RUNS; i++)
     n += run_all (observer) + invoke_all (observer);
@@ -522,6 +529,7 @@ test_key (void)
   g_autoptr (LsobsObserver) observer = NULL;
   g_autoptr (LsobsExporter) exporter = NULL;
   g_autoptr (GError) error = NULL;
+  guint n;
 
   lsobs_config_set_api_url (config, REMOTE);
   g_assert_true (lsobs_config_get_tracing_enabled (config));
@@ -534,12 +542,12 @@ test_key (void)
   g_assert_no_error (error);
   exporter = lsobs_exporter_new (config, NULL, &error);
   g_assert_no_error (error);
-  run_all (observer);
+  n = run_all (observer);
 
   /* It is a copy, as all of the config is. */
   lsobs_config_set_tracing_enabled (config, TRUE);
-  run_all (observer);
-  assert_counted (lsobs_observer_get_exporter (observer), 8);
+  n += run_all (observer);
+  assert_counted (lsobs_observer_get_exporter (observer), n);
 }
 
 typedef struct
@@ -581,18 +589,19 @@ use_in_child (RunFixture *fixture, gpointer data)
   LsobsRun *parents = data;
   LsobsFlushStats stats;
   LsobsRun *child = lsobs_run_start_child (parents, "child", LSOBS_RUN_TYPE_TOOL, untouchable);
+  guint n;
 
   lsobs_run_end (child, untouchable);
   lsobs_run_unref (child);
   note_all (parents);
   lsobs_run_end (parents, untouchable);
-  run_all (fixture->observer);
-  invoke_all (fixture->observer);
+  /* and the parent's, before the fork */
+  n = 2 + run_all (fixture->observer) + invoke_all (fixture->observer);
   child_assert (lsobs_observer_flush (fixture->observer, 0, &stats, NULL));
   child_assert (stats.runs_flushed == 0 && stats.runs_failed == 0 && stats.dropped_events == 0);
   child_assert (lsobs_observer_shutdown (fixture->observer, 0, &stats, NULL));
   child_assert (count_threads () == 1);
-  assert_counted (fixture->exporter, 10);
+  assert_counted (fixture->exporter, n);
   g_object_unref (fixture->observer);
 }
 

@@ -75,8 +75,9 @@ function clean(value) {
     return describe(value).replaceAll('\0', '\ufffd');
 }
 
-// Replaces METHOD, which also has a form for JSON text and one for any word.
-function wrapStart(prototype, method) {
+// Replaces METHOD, which also has a form for JSON text and one for any word. What is not
+// sent, as IS_SENT tells, is not looked at.
+function wrapStart(prototype, method, isSent) {
     const byNode = prototype[method];
     const byBytes = prototype[`${method}_bytes`];
     const byKind = prototype[`${method}_of_kind`];
@@ -87,6 +88,8 @@ function wrapStart(prototype, method) {
         // the order of the C API; there the inputs are nothing else
         if (arguments.length === 3 && typeof inputs === 'number' && isReady(runType))
             return byNode.call(this, name, inputs, runType ?? null);
+        if (!isSent.call(this))
+            inputs = null;
         runType ??= Lsobs.RunType.CHAIN;
         if (typeof runType === 'string') {
             const member = Lsobs.RunType[runType.toUpperCase()];
@@ -186,10 +189,10 @@ function _init() {
     const run = Lsobs.Run.prototype;
     const observer = Lsobs.Observer.prototype;
 
-    wrapStart(observer, 'start_run');
-    wrapStart(observer, 'start_nested_run');
+    wrapStart(observer, 'start_run', observer.get_tracing_enabled);
+    wrapStart(observer, 'start_nested_run', observer.get_tracing_enabled);
     wrapNode(observer, 'begin_invocation', 1);
-    wrapStart(run, 'start_child');
+    wrapStart(run, 'start_child', run.is_sampled);
     wrapNode(run, 'set_metadata', 1);
     wrapNode(run, 'set_extra', 1);
     wrapNode(run, 'add_event', 1);

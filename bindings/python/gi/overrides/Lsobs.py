@@ -114,10 +114,13 @@ RUN_TYPES = {kind.value_nick: kind for kind in (
     Lsobs.RunType.EMBEDDING, Lsobs.RunType.PROMPT, Lsobs.RunType.PARSER)}
 
 
-def start(by_node, by_bytes, by_kind, name, inputs, run_type):
+def start(by_node, by_bytes, by_kind, is_sent, name, inputs, run_type):
     if isinstance(inputs, Lsobs.RunType):
         # the order of the C API
         inputs, run_type = run_type, inputs
+    if not is_sent:
+        # what is not sent is not looked at
+        inputs = None
     if isinstance(name, str):
         name = clean(name)
     if run_type is None:
@@ -143,10 +146,9 @@ class Run(Lsobs.Run):
     def start_child(self, name, inputs=None, run_type=None):
         """Start a run below this one; the type is a word or an Lsobs.RunType."""
         return start(super().start_child, super().start_child_bytes, super().start_child_of_kind,
-                     name, inputs, run_type)
+                     self.is_sampled(), name, inputs, run_type)
 
     def end(self, outputs=None):
-        # what is not sent is not looked at
         payload = to_payload(outputs) if self.is_sampled() else None
         if isinstance(payload, GLib.Bytes):
             super().end_bytes(payload)
@@ -525,7 +527,7 @@ class Observer(Lsobs.Observer):
     def start_run(self, name, inputs=None, run_type=None):
         """Start a root run; the type is a word or an Lsobs.RunType."""
         return start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
-                     name, inputs, run_type)
+                     self.get_tracing_enabled(), name, inputs, run_type)
 
     def start_nested_run(self, name, inputs=None, run_type=None):
         """Start a run below that of the block around it, or below the current run of the
@@ -535,7 +537,8 @@ class Observer(Lsobs.Observer):
         if parent is not None:
             return parent.start_child(name, inputs, run_type)
         return start(super().start_nested_run, super().start_nested_run_bytes,
-                     super().start_nested_run_of_kind, name, inputs, run_type)
+                     super().start_nested_run_of_kind, self.get_tracing_enabled(),
+                     name, inputs, run_type)
 
     def run(self, name, inputs=None, run_type=None, tags=(), metadata=None):
         """A `with` block that is a run, below that of the block around it.
