@@ -6,6 +6,7 @@
 #include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-redactor-private.h"
 #include "lsobs/lsobs-replica-private.h"
+#include "lsobs/lsobs-trust-private.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +34,7 @@ typedef struct
 
   char *api_url;                /* (owned) no slash at the end */
   gboolean loopback;            /* it is on this machine */
+  LsobsTrust *trust;            /* (owned) (nullable) who vouches for it, if not the system's */
   char *api_key;                /* (owned) (nullable) a secret */
   char *project_name;           /* (owned) the runs' own */
   char *replica_project;        /* (owned) (nullable) where they go instead */

@@ -85,7 +85,8 @@ check_url (const char *given, gboolean allow_plain_http, gboolean *loopback, GEr
       if (strcmp (g_uri_get_scheme (uri), "http") == 0 && !*loopback && !allow_plain_http)
         /* TRANSLATORS: “it” is an API URL. */
         problem = _ ("plain http would show the API key to everybody on the way; use https, or "
-                     "allow plain http explicitly");
+                     "allow plain http (the property allow-plain-http, or the environment "
+                     "variable LANGSMITH_ALLOW_PLAIN_HTTP=true)");
     }
   if (problem == NULL)
     return g_steal_pointer (&url);
@@ -419,6 +420,7 @@ _lsobs_settings_new_for_replica (LsobsConfig *config,
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
   self->failed_traces_dir = dup_path (lsobs_config_get_failed_traces_dir (config));
   self->revision_id = dup_trimmed (lsobs_config_get_revision_id (config));
+  self->trust = _lsobs_trust_new (lsobs_config_get_ca_file (config));
   if (!take_place (self, config, replica, use, error) || !take_sampling (self, config, error) ||
       !take_privacy (self, config, error) || !take_compression (self, config, error) ||
       !take_numbers (self, config, error))
@@ -465,6 +467,7 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->label);
   g_free (self->failed_traces_dir);
   g_free (self->revision_id);
+  g_clear_pointer (&self->trust, _lsobs_trust_unref);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_clear_object (&self->sampler);
