@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-liveness-private.h"
 #include "lsobs/lsobs-route-private.h"
 
 /* How long it may take to read the certificates to trust, in ms. */
@@ -34,6 +35,7 @@ wait_free (gpointer user_data)
 void
 _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *session)
 {
+  _lsobs_liveness_watch (session);
   if (self->database != NULL)
     soup_session_set_tls_database (session, self->database);
   /* No proxy leads to this machine; to ask for one takes a thread each time. */

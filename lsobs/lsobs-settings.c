@@ -168,7 +168,11 @@ take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica,
 {
   self->api_url = check_url (replica != NULL ? replica->api_url : lsobs_config_get_api_url (config),
                              lsobs_config_get_allow_plain_http (config), &self->loopback, error);
-  return self->api_url != NULL;
+  if (self->api_url == NULL)
+    return FALSE;
+  if (g_str_has_prefix (self->api_url, "https:"))
+    self->trust = _lsobs_trust_new (lsobs_config_get_ca_file (config));
+  return TRUE;
 }
 
 static gboolean
@@ -420,7 +424,6 @@ _lsobs_settings_new_for_replica (LsobsConfig *config,
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
   self->failed_traces_dir = dup_path (lsobs_config_get_failed_traces_dir (config));
   self->revision_id = dup_trimmed (lsobs_config_get_revision_id (config));
-  self->trust = _lsobs_trust_new (lsobs_config_get_ca_file (config));
   if (!take_place (self, config, replica, use, error) || !take_sampling (self, config, error) ||
       !take_privacy (self, config, error) || !take_compression (self, config, error) ||
       !take_numbers (self, config, error))

@@ -40,9 +40,9 @@ struct _LsobsTrust
 /* What was found so far. */
 typedef struct
 {
-  GString *pem;        /* (owned) */
-  GHashTable *seen;    /* (owned) (element-type utf8) each certificate that is in it */
-  gsize n_bytes;       /* that were read */
+  GString *pem;              /* (owned) */
+  GHashTable *seen;          /* (owned) (element-type utf8) each certificate that is in it */
+  gsize n_bytes;             /* that were read */
   GCancellable *cancellable; /* (unowned) (nullable) */
 } Bundle;
 
@@ -185,7 +185,8 @@ read_dir (Bundle *bundle, const char *path)
   dir = g_dir_open (path, 0, NULL);
   if (dir == NULL)
     return FALSE;
-  while ((name = g_dir_read_name (dir)) != NULL && !g_cancellable_is_cancelled (bundle->cancellable))
+  while ((name = g_dir_read_name (dir)) != NULL &&
+         !g_cancellable_is_cancelled (bundle->cancellable))
     {
       g_autofree char *file = g_build_filename (path, name, NULL);
 
