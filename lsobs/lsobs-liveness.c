@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #ifdef HAVE_LINUX_SOCKIOS_H
-#include <linux/sockios.h>
+# include <linux/sockios.h>
 #endif
 #include <sys/ioctl.h>
 #include <sys/socket.h>

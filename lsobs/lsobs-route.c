@@ -39,8 +39,14 @@ _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *sessi
   if (self->database != NULL)
     soup_session_set_tls_database (session, self->database);
   /* No proxy leads to this machine; to ask for one takes a thread each time. */
-  if (settings->loopback)
+  if (settings->loopback || settings->proxy.kind == LSOBS_PROXY_DIRECT)
     soup_session_set_proxy_resolver (session, NULL);
+  if (settings->proxy.kind == LSOBS_PROXY_URL)
+    {
+      g_autoptr (GProxyResolver) resolver = g_simple_proxy_resolver_new (settings->proxy.url, NULL);
+
+      soup_session_set_proxy_resolver (session, resolver);
+    }
 }
 
 /* What is under way is the parent's, and locks may be held. */
@@ -209,8 +215,8 @@ begin_waiting (GTask *task)
 }
 
 /* _lsobs_exchange_async(), once it is known whom to trust. It fails, as it does when nobody answers,
- * while that cannot be found out: nothing is ever sent to a service that was not verified. Called in
- * the thread that sends. */
+ * while that cannot be found out, or the proxy makes no sense: nothing is ever sent to a service that
+ * was not verified, or past a proxy. Called in the thread that sends. */
 void
 _lsobs_route_exchange_async (LsobsService *service,
                              SoupMessage *message,
@@ -220,10 +226,12 @@ _lsobs_route_exchange_async (LsobsService *service,
                              gpointer user_data)
 {
   SoupSession *session = _lsobs_service_peek_session (service);
+  LsobsSettings *settings = service->settings;
   g_autoptr (GTask) task = NULL;
   Wait *wait;
 
-  if (service->settings->trust == NULL || service->route.database != NULL)
+  if (settings->proxy.kind != LSOBS_PROXY_UNUSABLE &&
+      (settings->trust == NULL || service->route.database != NULL))
     {
       _lsobs_exchange_async (session, message, limits, cancellable, callback, user_data);
       return;
@@ -238,6 +246,13 @@ _lsobs_route_exchange_async (LsobsService *service,
   g_task_set_task_data (task, wait, wait_free);
   /* What was answered stays so when the cancellation comes a moment later. */
   g_task_set_check_cancellable (task, FALSE);
+  if (settings->proxy.kind == LSOBS_PROXY_UNUSABLE)
+    {
+      g_autofree char *problem = _lsobs_proxy_dup_problem (&settings->proxy);
+
+      fail (task, problem);
+      return;
+    }
   begin_waiting (task);
   begin_loading (service);
 }

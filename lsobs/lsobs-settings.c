@@ -172,6 +172,8 @@ take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica,
     return FALSE;
   if (g_str_has_prefix (self->api_url, "https:"))
     self->trust = _lsobs_trust_new (lsobs_config_get_ca_file (config));
+  if (!self->loopback)
+    _lsobs_proxy_choose (&self->proxy, self->api_url);
   return TRUE;
 }
 
@@ -471,6 +473,7 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->failed_traces_dir);
   g_free (self->revision_id);
   g_clear_pointer (&self->trust, _lsobs_trust_unref);
+  _lsobs_proxy_clear (&self->proxy);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_clear_object (&self->sampler);

@@ -284,8 +284,7 @@ read_request (int fd)
         continue;
       n_body = n_head - (gsize) (end + 4 - buffer);
       g_assert_nonnull (strstr (buffer, length));
-      n_expected =
-          (gsize) g_ascii_strtoull (strstr (buffer, length) + strlen (length), NULL, 10);
+      n_expected = (gsize) g_ascii_strtoull (strstr (buffer, length) + strlen (length), NULL, 10);
     }
   return n_body;
 }
