@@ -6,8 +6,8 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-attempt-private.h"
-#include "lsobs/lsobs-exchange-private.h"
 #include "lsobs/lsobs-fork-private.h"
+#include "lsobs/lsobs-route-private.h"
 
 /* How much of an answer is read. More than that is nothing for us. */
 #define MAX_ANSWER (16 * 1024)
@@ -109,8 +109,8 @@ _lsobs_attempts_begin (LsobsAttempts *self,
 
   /* The program's context is not always the default one of the thread. */
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_exchange_async (_lsobs_service_peek_session (service), message, &limits,
-                         g_task_get_cancellable (task), callback, g_object_ref (task));
+  _lsobs_route_exchange_async (service, message, &limits, g_task_get_cancellable (task), callback,
+                               g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
@@ -152,7 +152,7 @@ _lsobs_attempts_end (LsobsAttempts *self,
   g_autoptr (SoupMessage) message = g_steal_pointer (&self->message);
   g_autoptr (GError) problem = NULL;
 
-  outcome->answer = _lsobs_exchange_finish (result, NULL, &problem);
+  outcome->answer = _lsobs_route_exchange_finish (result, NULL, &problem);
   if (outcome->answer != NULL)
     {
       take_answer (self, message, outcome);
@@ -164,8 +164,9 @@ _lsobs_attempts_end (LsobsAttempts *self,
       g_propagate_error (error, g_steal_pointer (&problem));
       return FALSE;
     }
-  outcome->error = g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
-                                _ ("The service cannot be reached: %s"), problem->message);
+  outcome->error =
+      g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE, _ ("The service cannot be reached: %s"),
+                   _lsobs_route_explain (self->service, message, problem));
   self->unsure |= !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
   return TRUE;
 }

@@ -40,6 +40,14 @@
  *
  * Of an answer no more than 16 KiB are read.
  *
+ * Whom to trust is in #LsobsConfig:ca-file. The proxy to a service on another machine is
+ * what the environment says when the client is made: `https_proxy` or `http_proxy`, or
+ * else `all_proxy`, unless `no_proxy` exempts the host; the same names in capital letters
+ * come second; without any of them, the resolver of GIO is asked. A proxy needs no
+ * scheme. When a certificate is not trusted, or a proxy cannot be used, the service
+ * counts as one that cannot be reached. A connection whose peer acknowledges nothing for
+ * eight seconds is given up, where the system has `TCP_USER_TIMEOUT`.
+ *
  * What is lost is kept in #LsobsConfig:failed-traces-dir, if that is set;
  * lsobs_client_replay_async() sends it again.
  *

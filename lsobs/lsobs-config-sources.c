@@ -145,6 +145,9 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
  *
  * - `ENDPOINT`, `API_KEY` and `WORKSPACE_ID` for #LsobsConfig:api-url,
  *   #LsobsConfig:api-key and #LsobsConfig:workspace-id
+ * - `CA_FILE` and the switch `ALLOW_PLAIN_HTTP` for #LsobsConfig:ca-file and
+ *   #LsobsConfig:allow-plain-http; a program that runs with more rights than its user
+ *   has, such as a setuid one, ignores both
  * - `PROJECT`, or else `SESSION`, for #LsobsConfig:project-name; before them comes
  *   `HOSTED_LANGSERVE_PROJECT_NAME`, also as it is
  * - `TRACING_SAMPLING_RATE` for #LsobsConfig:sampling-rate

@@ -57,6 +57,7 @@ struct _LsobsConfig
   double sampling_rate;
   LsobsIngestMode ingest_mode;
   gboolean allow_plain_http;
+  char *ca_file; /* (owned) (nullable) */
   LsobsPrivacy privacy;
   LsobsProtocol protocol;
   GPtrArray *replicas; /* (owned) (element-type LsobsReplica) */
@@ -74,6 +75,7 @@ typedef enum
   PROP_SAMPLING_RATE,
   PROP_INGEST_MODE,
   PROP_ALLOW_PLAIN_HTTP,
+  PROP_CA_FILE,
   PROP_REDACT_SECRETS,
   PROP_HIDE_INPUTS,
   PROP_HIDE_OUTPUTS,
@@ -112,6 +114,7 @@ lsobs_config_finalize (GObject *object)
   g_free (self->project_name);
   g_free (self->workspace_id);
   g_free (self->redact_regex);
+  g_free (self->ca_file);
   g_clear_object (&self->sampler);
   _lsobs_privacy_clear (&self->privacy);
   _lsobs_protocol_clear (&self->protocol);
@@ -150,6 +153,9 @@ lsobs_config_get_property (GObject *object, guint prop_id, GValue *value, GParam
       break;
     case PROP_ALLOW_PLAIN_HTTP:
       g_value_set_boolean (value, self->allow_plain_http);
+      break;
+    case PROP_CA_FILE:
+      g_value_set_string (value, self->ca_file);
       break;
     case PROP_REDACT_SECRETS:
     case PROP_HIDE_INPUTS:
@@ -238,6 +244,9 @@ lsobs_config_set_property (GObject *object, guint prop_id, const GValue *value, 
       break;
     case PROP_ALLOW_PLAIN_HTTP:
       lsobs_config_set_allow_plain_http (self, g_value_get_boolean (value));
+      break;
+    case PROP_CA_FILE:
+      lsobs_config_set_ca_file (self, g_value_get_string (value));
       break;
     case PROP_REDACT_SECRETS:
     case PROP_HIDE_INPUTS:
@@ -533,6 +542,28 @@ install_sending_properties (void)
    * Since: 0.1
    */
   props[PROP_ALLOW_PLAIN_HTTP] = g_param_spec_boolean ("allow-plain-http", "", "", FALSE, flags);
+
+  /**
+   * LsobsConfig:ca-file:
+   *
+   * A file with the certificates, in PEM, of the authorities that may vouch for the
+   * service, or a directory of such files, or %NULL. A relative path begins at the
+   * working directory when the observer is made.
+   *
+   * With %NULL, the environment decides when the observer is made: `SSL_CERT_FILE` and
+   * `SSL_CERT_DIR` (directories, with `:` between them) together, or else
+   * `REQUESTS_CA_BUNDLE` (a file or a directory). A program that runs with more rights
+   * than its user has, such as a setuid one, ignores these. Without any of them, the
+   * authorities that the system trusts count.
+   *
+   * What is named here replaces the trust of the system, for all replicas. When a path
+   * cannot be read, or holds no certificate, nothing is sent: the attempt fails with
+   * %LSOBS_ERROR_UNREACHABLE and a message that names the path, and the next attempt reads
+   * it again. A path that is replaced is read again after a certificate was refused.
+   *
+   * Since: 0.1
+   */
+  props[PROP_CA_FILE] = g_param_spec_string ("ca-file", "", "", NULL, flags);
 }
 
 static void
@@ -989,6 +1020,42 @@ lsobs_config_get_allow_plain_http (LsobsConfig *self)
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
   return self->allow_plain_http;
+}
+
+/**
+ * lsobs_config_set_ca_file:
+ * @self: a config
+ * @ca_file: (nullable) (type filename): a path, in the encoding of file names, or %NULL
+ *
+ * Sets which authorities may vouch for the service; see #LsobsConfig:ca-file. The path is
+ * read when something is sent, never here.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_ca_file (LsobsConfig *self, const char *ca_file)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_string (self, &self->ca_file, ca_file, PROP_CA_FILE);
+}
+
+/**
+ * lsobs_config_get_ca_file:
+ * @self: a config
+ *
+ * Gets which authorities may vouch for the service, as it was set.
+ *
+ * Returns: (nullable) (transfer none) (type filename): a path, or %NULL
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_ca_file (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->ca_file;
 }
 
 /**

@@ -101,6 +101,10 @@ void lsobs_config_set_allow_plain_http (LsobsConfig *self, gboolean allow_plain_
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_config_get_allow_plain_http (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_ca_file (LsobsConfig *self, const char *ca_file);
+LSOBS_AVAILABLE_IN_0_1
+const char *lsobs_config_get_ca_file (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
 void lsobs_config_add_replica (LsobsConfig *self,
                                const char *api_url,
                                const char *api_key,

@@ -6,5 +6,7 @@
 G_BEGIN_DECLS
 
 gboolean _lsobs_environment_apply (LsobsConfig *config, GError **error);
+gboolean _lsobs_environment_is_secure (void);
+const char *_lsobs_environment_peek (const char *variable);
 
 G_END_DECLS

@@ -2,6 +2,10 @@
 #include "config.h"
 
 #include <string.h>
+#ifdef HAVE_GETAUXVAL
+# include <sys/auxv.h>
+#endif
+#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
@@ -70,6 +74,12 @@ static const Text texts[] = {
   { "REVISION_ID", lsobs_config_set_revision_id },
 };
 
+/* What weakens the protection of the connection is not for the user of a program that
+ * runs with more rights than the user has. */
+static const Text trusted_texts[] = {
+  { "CA_FILE", lsobs_config_set_ca_file },
+};
+
 static gboolean
 read_text (const Text *text, LsobsConfig *config, GError **error)
 {
@@ -110,6 +120,10 @@ typedef struct
   const char *name;
   void (*set) (LsobsConfig *config, gboolean value);
 } Switch;
+
+static const Switch trusted_switches[] = {
+  { "ALLOW_PLAIN_HTTP", lsobs_config_set_allow_plain_http },
+};
 
 static const Switch switches[] = {
   { "HIDE_INPUTS", lsobs_config_set_hide_inputs },
@@ -253,11 +267,47 @@ read_replicas (LsobsConfig *config, GError **error)
   return _lsobs_replicas_read (config, value, variable, error) && check (config, variable, error);
 }
 
+/* Before the address is read: it decides which ones are valid. */
+static gboolean
+read_trusted (LsobsConfig *config, GError **error)
+{
+  if (_lsobs_environment_is_secure ())
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (trusted_texts); i++)
+    if (!read_text (&trusted_texts[i], config, error))
+      return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (trusted_switches); i++)
+    if (!read_switch (&trusted_switches[i], config, error))
+      return FALSE;
+  return TRUE;
+}
+
+/* Whether the program runs with more rights than its user has, as setuid programs do. */
+gboolean
+_lsobs_environment_is_secure (void)
+{
+#ifdef HAVE_GETAUXVAL
+  return getauxval (AT_SECURE) != 0;
+#else
+  return geteuid () != getuid () || getegid () != getgid ();
+#endif
+}
+
+/* For the variables that other programs know, too. Nothing is remembered.
+ * Returns: (transfer none) (nullable): its value, unless that is white space, or the program
+ *   may not listen to it */
+const char *
+_lsobs_environment_peek (const char *variable)
+{
+  return _lsobs_environment_is_secure () ? NULL : read_exactly (variable);
+}
+
 /* The environment first; a profile of the tools fills the gaps. */
 gboolean
 _lsobs_environment_apply (LsobsConfig *config, GError **error)
 {
-  if (!read_tracing (config, error) || !read_project (config, error) || !read_rate (config, error))
+  if (!read_trusted (config, error) || !read_tracing (config, error) ||
+      !read_project (config, error) || !read_rate (config, error))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     if (!read_text (&texts[i], config, error))

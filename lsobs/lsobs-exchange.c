@@ -70,6 +70,25 @@ answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_task_return_pointer (task, g_steal_pointer (&exchange->answer), g_free);
 }
 
+/* What a proxy says that leads to no service: nothing of the message has left. */
+static void
+return_refusal (GTask *task, guint status)
+{
+  end (task);
+  if (status == SOUP_STATUS_PROXY_AUTHENTICATION_REQUIRED)
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                             /* TRANSLATORS: follows “The service cannot be reached: ”, as does the
+                              * next one. The number is the status of HTTP. */
+                             _ ("the proxy wants another user name or password (HTTP %u); check "
+                                "those in the URL of the proxy"),
+                             status);
+  else
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+                             _ ("the proxy does not lead to the service (HTTP %u); check the "
+                                "settings of the proxy, or ask whoever runs it"),
+                             status);
+}
+
 /* Called in the context of the task. */
 static void
 sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
@@ -80,6 +99,11 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
 
   stream = soup_session_send_finish (SOUP_SESSION (object), result, &error);
+  if (stream != NULL && !exchange->sent)
+    {
+      return_refusal (task, soup_message_get_status (exchange->message));
+      return;
+    }
   if (stream != NULL)
     {
       if (SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (exchange->message)))

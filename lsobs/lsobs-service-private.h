@@ -11,6 +11,14 @@
 
 G_BEGIN_DECLS
 
+/* The way to it. Belongs to the thread that sends. */
+typedef struct
+{
+  GTlsDatabase *database; /* (owned) (nullable) whom to trust, once that is read */
+  GCancellable *loading;  /* (owned) (nullable) of the reading that is under way */
+  GQueue waiting;         /* (element-type GTask) (unowned) for it */
+} LsobsRoute;
+
 /* The service at the other end, as one client knows it: the connections to it, and
  * what was learnt of it. */
 typedef struct
@@ -25,7 +33,8 @@ typedef struct
   int compression;         /* (atomic) LsobsCompression: what bodies are compressed with */
 
   /* All below belongs to the thread that sends. */
-  SoupSession *session;        /* (owned) (nullable) */
+  SoupSession *session; /* (owned) (nullable) */
+  LsobsRoute route;
   guint epoch;                 /* the process that all of this belongs to */
   gint64 not_before;           /* monotonic, µs: nothing is sent earlier */
   gint64 deadline;             /* monotonic, µs: all sending ends then, or 0 for no end in sight */

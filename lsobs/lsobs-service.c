@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/lsobs-exchange-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-log-private.h"
 #include "lsobs/lsobs-retry-private.h"
+#include "lsobs/lsobs-route-private.h"
 #include "lsobs/lsobs-service-private.h"
 
 /* How long a missing endpoint is believed to be missing, in µs. */
@@ -78,6 +78,7 @@ _lsobs_service_unref (LsobsService *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_service_close (self);
+  _lsobs_route_clear (&self->route);
   g_clear_object (&self->hurry);
   if (self->dump != NULL && !_lsobs_dump_is_foreign (self->dump))
     _lsobs_dump_unref (self->dump);
@@ -105,6 +106,7 @@ leave_parent (LsobsService *self)
     return;
   self->epoch = _lsobs_fork_epoch ();
   self->session = NULL;
+  _lsobs_route_leave_parent (&self->route);
   self->not_before = 0;
   self->deadline = 0;
   self->last_chance = 0;
@@ -131,9 +133,7 @@ _lsobs_service_peek_session (LsobsService *self)
                                          "max-conns-per-host",
                                          (int) self->settings->max_in_flight + 1, NULL);
       soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
-      /* No proxy leads to this machine; to ask for one takes a thread each time. */
-      if (self->settings->loopback)
-        soup_session_set_proxy_resolver (self->session, NULL);
+      _lsobs_route_open (&self->route, self->settings, self->session);
     }
   return self->session;
 }
@@ -174,7 +174,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (LsobsService) self = question->service;
   g_autoptr (SoupMessage) message = question->message;
   gsize len;
-  g_autofree char *answer = _lsobs_exchange_finish (result, &len, NULL);
+  g_autofree char *answer = _lsobs_route_exchange_finish (result, &len, NULL);
 
   /* In a forked child that runs its parent's context, the answer is the parent's. */
   if (question->epoch != _lsobs_fork_epoch ())
@@ -198,10 +198,10 @@ _lsobs_service_ask (LsobsService *self)
 {
   const LsobsExchangeLimits limits = { MIN (INFO_TIMEOUT, self->settings->request_timeout),
                                        INFO_TIMEOUT, MAX_INFO };
-  SoupSession *session = _lsobs_service_peek_session (self);
   gint64 now = g_get_monotonic_time ();
   Question *question;
 
+  _lsobs_service_peek_session (self);
   if (self->has_info || self->asking != NULL || now < self->ask_after)
     return;
   self->ask_after = now + ASK_INTERVAL;
@@ -210,7 +210,8 @@ _lsobs_service_ask (LsobsService *self)
   question->service = _lsobs_service_ref (self);
   question->epoch = _lsobs_fork_epoch ();
   question->message = _lsobs_service_new_message (self, "GET", "info");
-  _lsobs_exchange_async (session, question->message, &limits, self->asking, answered_cb, question);
+  _lsobs_route_exchange_async (self, question->message, &limits, self->asking, answered_cb,
+                               question);
 }
 
 static gboolean

@@ -3,9 +3,11 @@
 
 #include "lsobs/lsobs-config.h"
 #include "lsobs/lsobs-id-private.h"
+#include "lsobs/lsobs-proxy-private.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-redactor-private.h"
 #include "lsobs/lsobs-replica-private.h"
+#include "lsobs/lsobs-trust-private.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +35,8 @@ typedef struct
 
   char *api_url;                /* (owned) no slash at the end */
   gboolean loopback;            /* it is on this machine */
+  LsobsTrust *trust;            /* (owned) (nullable) who vouches for it, if not the system's */
+  LsobsProxy proxy;             /* that leads to it */
   char *api_key;                /* (owned) (nullable) a secret */
   char *project_name;           /* (owned) the runs' own */
   char *replica_project;        /* (owned) (nullable) where they go instead */

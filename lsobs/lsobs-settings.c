@@ -85,7 +85,8 @@ check_url (const char *given, gboolean allow_plain_http, gboolean *loopback, GEr
       if (strcmp (g_uri_get_scheme (uri), "http") == 0 && !*loopback && !allow_plain_http)
         /* TRANSLATORS: “it” is an API URL. */
         problem = _ ("plain http would show the API key to everybody on the way; use https, or "
-                     "allow plain http explicitly");
+                     "allow plain http (the property allow-plain-http, or the environment "
+                     "variable LANGSMITH_ALLOW_PLAIN_HTTP=true)");
     }
   if (problem == NULL)
     return g_steal_pointer (&url);
@@ -167,7 +168,13 @@ take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica,
 {
   self->api_url = check_url (replica != NULL ? replica->api_url : lsobs_config_get_api_url (config),
                              lsobs_config_get_allow_plain_http (config), &self->loopback, error);
-  return self->api_url != NULL;
+  if (self->api_url == NULL)
+    return FALSE;
+  if (g_str_has_prefix (self->api_url, "https:"))
+    self->trust = _lsobs_trust_new (lsobs_config_get_ca_file (config));
+  if (!self->loopback)
+    _lsobs_proxy_choose (&self->proxy, self->api_url);
+  return TRUE;
 }
 
 static gboolean
@@ -465,6 +472,8 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->label);
   g_free (self->failed_traces_dir);
   g_free (self->revision_id);
+  g_clear_pointer (&self->trust, _lsobs_trust_unref);
+  _lsobs_proxy_clear (&self->proxy);
   g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_clear_object (&self->sampler);

@@ -5,7 +5,7 @@
 # the desktop, and above all no key of a real account, be it in the home directory.
 # "make check" reads this file, the installed tests are run by it:
 # hermetic.sh PROGRAM ARGUMENTS...
-for v in $(env | sed -n 's/^\(LANGSMITH_[A-Z0-9_]*\|HOSTED_LANGSERVE_[A-Z_]*\|LANGCHAIN_[A-Z0-9_]*\|OPENAI_[A-Z_]*\|[a-z]*_proxy\|[A-Z]*_PROXY\)=.*/\1/p'); do
+for v in $(env | sed -n 's/^\(LANGSMITH_[A-Z0-9_]*\|HOSTED_LANGSERVE_[A-Z_]*\|LANGCHAIN_[A-Z0-9_]*\|OPENAI_[A-Z_]*\|SSL_CERT_[A-Z]*\|REQUESTS_CA_BUNDLE\|REQUEST_METHOD\|[a-z]*_proxy\|[A-Z]*_PROXY\)=.*/\1/p'); do
   unset "$v"
 done
 # what compilers keep in a cache stays where it is

@@ -58,6 +58,7 @@ static const StringRow string_rows[] = {
   { "workspace-id", lsobs_config_set_workspace_id, lsobs_config_get_workspace_id, NULL },
   { "failed-traces-dir", lsobs_config_set_failed_traces_dir, lsobs_config_get_failed_traces_dir,
     NULL },
+  { "ca-file", lsobs_config_set_ca_file, lsobs_config_get_ca_file, NULL },
   { "revision-id", lsobs_config_set_revision_id, lsobs_config_get_revision_id, NULL },
   { "redact-regex", lsobs_config_set_redact_regex, lsobs_config_get_redact_regex, NULL },
 };

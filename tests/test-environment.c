@@ -109,6 +109,8 @@ static const VariableRow variable_rows[] = {
   { "SESSION", "helpdesk", "project-name", "helpdesk", "default" },
   { "HOSTED_LANGSERVE_PROJECT_NAME", "helpdesk", "project-name", "helpdesk", "default" },
   { "WORKSPACE_ID", WORKSPACE, "workspace-id", WORKSPACE, NULL },
+  { "CA_FILE", "/etc/ssl/own-ca.pem", "ca-file", "/etc/ssl/own-ca.pem", NULL },
+  { "ALLOW_PLAIN_HTTP", "true", "allow-plain-http", "TRUE", "FALSE" },
   { "TRACING", "true", "tracing-enabled", "TRUE", "FALSE" },
   { "TRACING_V2", "true", "tracing-enabled", "TRUE", "FALSE" },
   { "TRACING_SAMPLING_RATE", " 0.25 ", "sampling-rate", "0.250000", "1.000000" },

@@ -45,13 +45,16 @@ typedef struct
 
 struct _TestServer
 {
-  GThread *thread;       /* (owned) */
-  GMainContext *context; /* (owned) the thread's */
-  GMainLoop *loop;       /* (owned) */
-  SoupServer *soup;      /* (owned) used in the thread only */
-  char *url;             /* (owned) set before the constructor returns, then constant */
-  GPtrArray *exchanges;  /* (owned) (element-type TestExchange) used in the thread only */
-  guint n_sockets;       /* used in the thread only */
+  GThread *thread;              /* (owned) */
+  GMainContext *context;        /* (owned) the thread's */
+  GMainLoop *loop;              /* (owned) */
+  SoupServer *soup;             /* (owned) used in the thread only */
+  char *address;                /* (owned) (nullable) where it listens */
+  GTlsCertificate *certificate; /* (owned) (nullable) */
+  char *url;                    /* (owned) set before the constructor returns, then constant */
+  guint16 port;                 /* the same */
+  GPtrArray *exchanges;         /* (owned) (element-type TestExchange) used in the thread only */
+  guint n_sockets;              /* used in the thread only */
 
   GMutex lock; /* guards everything below, and the states of requests */
   GCond cond;  /* something below changed */

@@ -168,22 +168,40 @@ invoke (TestServer *self, GSourceFunc func)
   g_source_attach (source, self->context);
 }
 
+static void
+listen_at (TestServer *self)
+{
+  SoupServerListenOptions options = self->certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0;
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GError) error = NULL;
+  GSList *uris;
+
+  self->soup = soup_server_new ("tls-certificate", self->certificate, NULL);
+  soup_server_add_handler (self->soup, NULL, request_cb, self, NULL);
+  if (self->address == NULL)
+    {
+      soup_server_listen_local (self->soup, 0, options | SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
+    }
+  else
+    {
+      address = g_inet_socket_address_new_from_string (self->address, 0);
+      soup_server_listen (self->soup, address, options, &error);
+    }
+  g_assert_no_error (error);
+  uris = soup_server_get_uris (self->soup);
+  self->port = (guint16) g_uri_get_port (uris->data);
+  self->url = g_strdup_printf ("%s://%s:%u", self->certificate != NULL ? "https" : "http",
+                               self->address != NULL ? self->address : "127.0.0.1", self->port);
+  g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
+}
+
 static gpointer
 server_thread (gpointer user_data)
 {
   TestServer *self = user_data;
-  g_autoptr (GError) error = NULL;
-  GSList *uris;
 
   g_main_context_push_thread_default (self->context);
-
-  self->soup = soup_server_new (NULL, NULL);
-  soup_server_add_handler (self->soup, NULL, request_cb, self, NULL);
-  soup_server_listen_local (self->soup, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  uris = soup_server_get_uris (self->soup);
-  self->url = g_strdup_printf ("http://127.0.0.1:%d", g_uri_get_port (uris->data));
-  g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
+  listen_at (self);
 
   /* from inside the loop: a quit that comes before it runs would be lost */
   invoke (self, announce_cb);
@@ -244,11 +262,19 @@ test_server_unpark (TestServer *self)
 TestServer *
 test_server_new (void)
 {
+  return test_server_new_at (NULL, NULL);
+}
+
+TestServer *
+test_server_new_at (const char *address, GTlsCertificate *certificate)
+{
   TestServer *self = g_new0 (TestServer, 1);
 
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   g_queue_init (&self->script);
+  self->address = g_strdup (address);
+  g_set_object (&self->certificate, certificate);
   self->context = g_main_context_new ();
   self->loop = g_main_loop_new (self->context, FALSE);
   self->exchanges = g_ptr_array_new_with_free_func ((GDestroyNotify) _test_exchange_free);
@@ -277,6 +303,8 @@ test_server_free (TestServer *self)
   g_hash_table_unref (self->decoders);
   g_main_loop_unref (self->loop);
   g_main_context_unref (self->context);
+  g_free (self->address);
+  g_clear_object (&self->certificate);
   g_free (self->url);
   g_free (self->info);
   g_cond_clear (&self->cond);
@@ -288,6 +316,12 @@ const char *
 test_server_get_url (TestServer *self)
 {
   return self->url;
+}
+
+guint16
+test_server_get_port (TestServer *self)
+{
+  return self->port;
 }
 
 /* --- commands ------------------------------------------------------------------------------ */

@@ -79,12 +79,16 @@ const char *test_request_get_header (TestRequest *self, const char *name);
 /* --- the server ---------------------------------------------------------------------------- */
 
 TestServer *test_server_new (void);
+/* @address: (nullable): of this machine; NULL for 127.0.0.1
+ * @certificate: (nullable): that the service shows, and the key of it; NULL for plain http */
+TestServer *test_server_new_at (const char *address, GTlsCertificate *certificate);
 /* closes all connections, hanging ones as well, and joins the thread */
 void test_server_free (TestServer *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestServer, test_server_free)
 
-/* "http://127.0.0.1:PORT", without a slash at the end */
+/* "http://127.0.0.1:PORT", without a slash at the end; https with a certificate */
 const char *test_server_get_url (TestServer *self);
+guint16 test_server_get_port (TestServer *self);
 
 /* Which reply a request gets: that of the handler, if it gives one; else the first one in the
  * script whose prefix fits; else /info and 202 with "{}". @path_prefix NULL fits everything but

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <libsoup/soup.h>
+
+G_BEGIN_DECLS
+
+/* How long a peer may leave what was sent to it without an acknowledgement, in ms. */
+#define LSOBS_LIVENESS_TIMEOUT 8000
+
+void _lsobs_liveness_watch (SoupSession *session);
+
+G_END_DECLS

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-exchange-private.h"
+#include "lsobs/lsobs-service-private.h"
+
+G_BEGIN_DECLS
+
+/* The way to a service: whom it is trusted by, and which proxy leads to it. */
+
+void _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *session);
+void _lsobs_route_leave_parent (LsobsRoute *self);
+void _lsobs_route_clear (LsobsRoute *self);
+
+void _lsobs_route_exchange_async (LsobsService *service,
+                                  SoupMessage *message,
+                                  const LsobsExchangeLimits *limits,
+                                  GCancellable *cancellable,
+                                  GAsyncReadyCallback callback,
+                                  gpointer user_data);
+char *_lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
+const char *_lsobs_route_explain (LsobsService *service, SoupMessage *message, const GError *error);
+
+G_END_DECLS

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* The authorities that may vouch for the service, in place of those that the system trusts:
+ * where their certificates are. Immutable. */
+typedef struct _LsobsTrust LsobsTrust;
+
+LsobsTrust *_lsobs_trust_new (const char *ca_file);
+LsobsTrust *_lsobs_trust_ref (LsobsTrust *self);
+void _lsobs_trust_unref (LsobsTrust *self);
+
+void _lsobs_trust_load_async (LsobsTrust *self,
+                              GCancellable *cancellable,
+                              GAsyncReadyCallback callback,
+                              gpointer user_data);
+GTlsDatabase *_lsobs_trust_load_finish (GAsyncResult *result, GError **error);
+GTlsDatabase *_lsobs_trust_load (LsobsTrust *self, GCancellable *cancellable, GError **error);
+
+const char *_lsobs_trust_explain (GTlsCertificateFlags problems);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsTrust, _lsobs_trust_unref)
+
+G_END_DECLS
