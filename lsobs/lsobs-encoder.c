@@ -536,13 +536,16 @@ write_feedback (Encoding *e)
   write_name (e, feedback->key,
               is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   write_score (e, feedback);
-  write_member (e, ",\"value\":", feedback->value, FALSE, FALSE);
+  /* The program's redaction may have changed the shape. */
+  write_member (e, ",\"value\":", feedback->value, !_lsobs_feedback_is_value (feedback->value),
+                FALSE);
   if (feedback->comment != NULL)
     {
       _lsobs_buffer_append_str (e->out, ",\"comment\":");
       walk_text (e, feedback->comment);
     }
-  write_member (e, ",\"correction\":", feedback->correction, FALSE, e->settings->hide_outputs);
+  write_member (e, ",\"correction\":", feedback->correction,
+                !_lsobs_feedback_is_correction (feedback->correction), e->settings->hide_outputs);
   write_source (e, feedback);
   write_whereabouts (e, feedback);
   if (feedback->start_time != 0)
@@ -551,8 +554,9 @@ write_feedback (Encoding *e)
   write_time (e, ",\"modified_at\":\"", feedback->created_at);
   write_foreign_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
   write_foreign_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
-  /* The note of a size would be no config. */
-  write_member (e, ",\"feedback_config\":", is_cut (e) ? NULL : feedback->config, TRUE, FALSE);
+  /* The note of a size, or of a redaction that failed, would be no config. */
+  if (!is_cut (e) && _lsobs_feedback_is_config (feedback->config))
+    write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);
   write_member (e, ",\"extra\":", e->settings->hide_metadata ? NULL : feedback->extra, TRUE, FALSE);
   if (feedback->is_error)
     _lsobs_buffer_append_str (e->out, ",\"error\":true");
