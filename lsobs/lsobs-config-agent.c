@@ -94,9 +94,8 @@ _lsobs_config_dup_destination (LsobsConfig *self, GError **error)
                               "agent-id and agent-environment"));
       return NULL;
     }
-  return _lsobs_destination_new_project (project_name != NULL && *project_name != '\0'
-                                             ? project_name
-                                             : LSOBS_DEFAULT_PROJECT_NAME);
+  return _lsobs_destination_new_project (
+      project_name != NULL && *project_name != '\0' ? project_name : LSOBS_DEFAULT_PROJECT_NAME);
 }
 
 /**

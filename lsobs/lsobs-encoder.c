@@ -516,10 +516,16 @@ write_source (Encoding *e, LsobsFeedback *feedback)
 static void
 write_whereabouts (Encoding *e, LsobsFeedback *feedback)
 {
+  char text[LSOBS_UUID_LEN + 1] = "";
+
+  if (e->record->has_project_id)
+    _lsobs_id_write (&e->record->project_id, text);
   if (e->settings->lane == 0 && feedback->project_id != NULL)
     write_foreign_id (e, ",\"session_id\":\"", feedback->project_id);
   else if (e->destination->is_address)
     write_destination (e);
+  else if (e->record->has_project_id)
+    write_foreign_id (e, ",\"session_id\":\"", text);
 }
 
 static void

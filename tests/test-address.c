@@ -242,7 +242,8 @@ test_headers_in (RunFixture *fixture, gconstpointer data)
     set_agent (fixture->config);
   lsobs_config_set_trust_incoming_headers (fixture->config, TRUE);
   run_fixture_start (fixture);
-  run = continue_trace (fixture, "langsmith-address=lrn%3Aagents%2Fcaller%2Fenvironments%2Fproduction");
+  run = continue_trace (fixture,
+                        "langsmith-address=lrn%3Aagents%2Fcaller%2Fenvironments%2Fproduction");
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_TOOL, NULL);
   trace_id = lsobs_run_dup_trace_id (run);
   g_assert_cmpstr (trace_id, ==, R);
@@ -319,8 +320,7 @@ build_tree (Replicas *replicas, guint server)
 static void
 test_replicas (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRunEvent) event =
-      new_start ("01a203be-ab20-7037-b2f4-e7e77f1765d6", NULL, "run");
+  g_autoptr (LsobsRunEvent) event = new_start ("01a203be-ab20-7037-b2f4-e7e77f1765d6", NULL, "run");
   g_autoptr (WireTree) first = NULL;
   g_autoptr (WireTree) second = NULL;
   g_autoptr (WireTree) third = NULL;
@@ -411,7 +411,10 @@ static const AgentRow agent_rows[] = {
   { "line-break", "a\r\nb", "local", "agent id" },
   { "quote", "a\"b", "local", "agent id" },
   { "percent", "a%2Cb", "local", "agent id" },
-  { "not-ascii", "\xc3\xbc" "ber", "local", "agent id" },
+  { "not-ascii",
+    "\xc3\xbc"
+    "ber",
+    "local", "agent id" },
   { "not-utf-8", "\xff", "local", "agent id" },
 };
 
@@ -529,7 +532,7 @@ static void
 test_bad_environment (void)
 {
   static const char *const values[][2] = {
-    { "support", NULL },      { NULL, "local" },    { "support", " " },
+    { "support", NULL },      { NULL, "local" },     { "support", " " },
     { "Support", "staging" }, { "support", "beta" }, { "\xff", "local" },
   };
 

@@ -333,7 +333,8 @@ static const ShapeRow shape_rows[] = {
     "{\"type\":\"categorical\",\"categories\":[{\"value\":1,\"label\":\"\"}]}", NULL, FALSE },
   { "config-category-number-label", NULL, NULL,
     "{\"type\":\"categorical\",\"categories\":[{\"value\":1,\"label\":1}]}", NULL, FALSE },
-  { "config-continuous", NULL, NULL, "{\"type\":\"continuous\",\"min\":0,\"max\":1.5}", NULL, TRUE },
+  { "config-continuous", NULL, NULL, "{\"type\":\"continuous\",\"min\":0,\"max\":1.5}", NULL,
+    TRUE },
   { "config-nulls", NULL, NULL,
     "{\"type\":\"freeform\",\"min\":null,\"max\":null,\"categories\":null}", NULL, TRUE },
   { "config-categorical", NULL, NULL,
@@ -362,8 +363,7 @@ test_shape (Memory *memory, gconstpointer data)
   lsobs_feedback_set_value (feedback, value);
   lsobs_feedback_set_correction (feedback, correction);
   lsobs_feedback_set_config (feedback, config);
-  g_assert_cmpint (lsobs_observer_add_feedback (memory->observer, feedback, &error), ==,
-                   row->good);
+  g_assert_cmpint (lsobs_observer_add_feedback (memory->observer, feedback, &error), ==, row->good);
   if (row->good)
     g_assert_no_error (error);
   else
