@@ -48,8 +48,7 @@ get_project (LsobsSettings *settings, LsobsRecord *record)
   LsobsDestination *own = _lsobs_settings_get_own (settings, record->info);
   LsobsDestination *destination = _lsobs_settings_get_destination (settings, own);
 
-  if (destination->is_address ||
-      (settings->lane == 0 && record->feedback->project_id != NULL))
+  if (destination->is_address || (settings->lane == 0 && record->feedback->project_id != NULL))
     return NULL;
   return destination->name;
 }
@@ -65,8 +64,8 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
   project = get_project (self->settings, record);
   if (project == NULL)
     return FALSE;
-  record->has_project_id = _lsobs_project_ids_peek (
-      _lsobs_service_peek_project_ids (self->service), project, &record->project_id);
+  record->has_project_id = _lsobs_project_ids_peek (_lsobs_service_peek_project_ids (self->service),
+                                                    project, &record->project_id);
   return !record->has_project_id;
 }
 

@@ -29,7 +29,8 @@
  * lsobs_run_new_feedback() for the others.
  *
  * Feedback travels through the same queue as runs do: bounded, counted and sent
- * again like them, and after the start of its run if that is on its way. Its text is
+ * again like them, and after the start of its run if that is on its way. It is addressed as
+ * its run is: to the agent of #LsobsConfig:agent-id, if that is set. Its text is
  * redacted and cut by the same rules; #LsobsConfig:hide-outputs hides a correction,
  * and #LsobsConfig:hide-metadata the metadata of the source. To a trace that the
  * sampler has left out no feedback is sent.
@@ -412,8 +413,10 @@ lsobs_feedback_set_source (LsobsFeedback *self, LsobsFeedbackSource source, Json
  * @self: feedback
  * @project_id: (nullable): a UUID
  *
- * Sets the project that the run is in, by its id. Some services want to know it. It
- * is not told to replicas, where the project is another one.
+ * Sets the project that the run is in, by its id. Some services want to know it, and are
+ * asked for it when it is not set; see #LsobsClient. Set it for a run of another program that
+ * is in another project than #LsobsConfig:project-name. It goes before the address of an
+ * agent. It is not told to replicas, where the project is another one.
  *
  * Since: 0.1
  */

@@ -6,6 +6,7 @@
 #include <lsobs/lsobs.h>
 
 #include "feedback-helpers.h"
+#include "fork-helpers.h"
 #include "replica-helpers.h"
 
 /* What feedback waits for before it leaves: what the service can do, and the id of its project. */
@@ -158,16 +159,17 @@ test_bounded (RunFixture *fixture, gconstpointer data)
 
 typedef struct
 {
-  const char *id;      /* of every project */
-  guint n_absences;    /* so many times there is no such project */
-  guint n_statuses;    /* so many times ... */
-  guint status;        /* ... the answer is this */
-  const char *words;   /* (nullable) and says so */
-  gboolean hangs;      /* there is no answer */
-  guint n_questions;   /* (atomic) */
-  GMutex lock;         /* guards all below */
-  GPtrArray *asked;    /* (owned) (element-type utf8) the paths */
-  char *body;          /* (owned) (nullable) */
+  const char *id;    /* of every project */
+  guint n_absences;  /* so many times there is no such project */
+  guint n_statuses;  /* so many times ... */
+  guint status;      /* ... the answer is this */
+  const char *words; /* (nullable) and says so */
+  gboolean hangs;    /* there is no answer */
+  guint n_hangs;     /* so many times it is late */
+  guint n_questions; /* (atomic) */
+  GMutex lock;       /* guards all below */
+  GPtrArray *asked;  /* (owned) (element-type utf8) the paths */
+  char *body;        /* (owned) (nullable) */
 } Projects;
 
 /* Called in the server's thread. */
@@ -186,7 +188,7 @@ answer_cb (TestRequest *request, TestReply *reply, gpointer data)
   g_free (projects->body);
   projects->body = n < projects->n_absences ? g_strdup ("[]")
                                             : g_strdup_printf ("[{\"id\":\"%s\"}]", projects->id);
-  reply->mode = projects->hangs ? TEST_REPLY_HANG : TEST_REPLY_ANSWER;
+  reply->mode = projects->hangs || n < projects->n_hangs ? TEST_REPLY_HANG : TEST_REPLY_ANSWER;
   reply->status = n < projects->n_statuses ? projects->status : 200;
   reply->body = n < projects->n_statuses ? projects->words : projects->body;
   return TRUE;
@@ -269,8 +271,10 @@ test_session (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_session_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRunEvent) one = lsobs_run_event_new_start (R, NULL, "one", LSOBS_RUN_TYPE_CHAIN, NULL);
-  g_autoptr (LsobsRunEvent) two = lsobs_run_event_new_start (L, NULL, "two", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRunEvent) one =
+      lsobs_run_event_new_start (R, NULL, "one", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRunEvent) two =
+      lsobs_run_event_new_start (L, NULL, "two", LSOBS_RUN_TYPE_CHAIN, NULL);
   Projects projects = { 0 };
 
   projects_init (&projects, fixture->server);
@@ -440,6 +444,66 @@ test_session_hangs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   projects_clear (&projects, fixture->server);
 }
 
+/* The sending happens in a context of the program, which stops running it while the questions are
+ * still open. */
+static void
+test_session_in_context (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  Projects projects = { .hangs = TRUE };
+  g_autoptr (GError) error = NULL;
+
+  g_main_context_push_thread_default (context);
+  test_server_set_info (fixture->server, NEEDY_INFO);
+  fixture->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", fixture->config,
+                                      "main-context", context, NULL);
+  g_assert_no_error (error);
+  fixture->exporter = g_object_ref (lsobs_observer_get_exporter (fixture->observer));
+  projects_init (&projects, fixture->server);
+  add_by_id (fixture, 3);
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  while (count_questions (&projects) == 0)
+    g_main_context_iteration (context, FALSE);
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 50, NULL, NULL));
+  run_assert_balanced (fixture->exporter);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
+  g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
+  g_clear_object (&fixture->observer);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  g_main_context_pop_thread_default (context);
+  projects_clear (&projects, fixture->server);
+}
+
+static void
+child_adds (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
+{
+  child_assert (
+      lsobs_exporter_add_feedback (fixture->exporter, lsobs_feedback_new (L, R, "child"), NULL));
+  fork_child_flush (fixture);
+  child_assert (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED) == 1);
+}
+
+/* A child of a process whose question is open asks for itself; what waited is the parent's. */
+static void
+test_session_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  Projects projects = { .n_hangs = 1 };
+
+  if (fork_skip ())
+    return;
+  projects_init (&projects, fixture->server);
+  feedback_add (fixture, lsobs_feedback_new (L, R, "parent"));
+  start_sending (fixture);
+  g_assert_true (test_server_wait (fixture->server, was_asked, &projects, TEST_TIMEOUT_MS));
+  fork_run (child_adds, fixture, NULL);
+  test_server_release_hanging (fixture->server);
+  run_fixture_flush (fixture);
+  assert_session (fixture, "child", PROJECT);
+  assert_session (fixture, "parent", PROJECT);
+  projects_clear (&projects, fixture->server);
+}
+
 /* Each place has projects of its own. */
 static void
 test_session_replicas (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
@@ -491,10 +555,11 @@ main (int argc, char *argv[])
   ADD ("feedback-session/name", NULL, set_up_needy, test_session_name);
   ADD ("feedback-session/given", NULL, NULL, test_session_given);
   ADD ("feedback-session/address", GINT_TO_POINTER (TRUE), NULL, test_session_given);
-  ADD ("feedback-session/both-query",
-       "{\"version\":\"0.18.0\",\"instance_flags\":{\"ch_query_enabled\":true,\"sdb_query_enabled\":"
-       "true}}",
-       NULL, test_session_not_needed);
+  ADD (
+      "feedback-session/both-query",
+      "{\"version\":\"0.18.0\",\"instance_flags\":{\"ch_query_enabled\":true,\"sdb_query_enabled\":"
+      "true}}",
+      NULL, test_session_not_needed);
   ADD ("feedback-session/no-flags", "{\"version\":\"0.18.0\"}", NULL, test_session_not_needed);
   ADD ("feedback-session/late", NULL, set_up_needy, test_session_late);
   ADD ("feedback-session/503", GUINT_TO_POINTER (503), set_up_needy, test_session_trouble);
@@ -509,6 +574,8 @@ main (int argc, char *argv[])
                   run_fixture_tear_down);
     }
   ADD ("feedback-session/hangs", NULL, set_up_needy, test_session_hangs);
+  ADD ("feedback-session/in-context", NULL, run_fixture_set_up, test_session_in_context);
+  ADD ("feedback-session/fork", NULL, set_up_needy, test_session_fork);
   g_test_add ("/feedback-way/feedback-session/replicas", Replicas, NULL, replicas_set_up,
               test_session_replicas, replicas_tear_down);
 
