@@ -199,7 +199,9 @@ make_run_event (LsobsEncoded *encoded)
   event->trace_id = g_strdup (json_object_get_string_member (main, "trace_id"));
   event->dotted_order = g_strdup (json_object_get_string_member (main, "dotted_order"));
   event->name = g_strdup (json_object_get_string_member (main, "name"));
-  event->project_name = g_strdup (json_object_get_string_member (main, "session_name"));
+  event->project_name =
+      g_strdup (json_object_get_string_member_with_default (main, "session_name", NULL));
+  event->address = g_strdup (json_object_get_string_member_with_default (main, "address", NULL));
   event->run_type = record->info->run_type;
   event->start_time = record->info->segment.start_time;
   event->end_time = record->end_time != 0 ? MAX (record->end_time, event->start_time) : 0;

@@ -6,6 +6,7 @@
 #include "lsobs/lsobs-batcher-private.h"
 #include "lsobs/lsobs-body-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-feedback-gate-private.h"
 
 struct _LsobsBatcher
 {
@@ -18,7 +19,8 @@ struct _LsobsBatcher
   GQueue apart;       /* of LsobsBatch (owned): what was split from creates that are under way */
   GQueue held;        /* of LsobsRecord (owned): what follows creates that are under way */
   gsize n_held_bytes; /* of memory: what is held */
-  gboolean ending;    /* nothing is sent any longer, and so nothing is held */
+  LsobsFeedbackGate *gate; /* (owned) feedback that waits for what the service says */
+  gboolean ending;         /* nothing is sent any longer, and so nothing is held */
 };
 
 LsobsBatcher *
@@ -38,6 +40,7 @@ _lsobs_batcher_new (LsobsSettings *settings,
   g_queue_init (&self->ready);
   g_queue_init (&self->apart);
   g_queue_init (&self->held);
+  self->gate = _lsobs_feedback_gate_new (settings, transport);
   return self;
 }
 
@@ -47,6 +50,7 @@ _lsobs_batcher_free (LsobsBatcher *self)
   g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
   g_queue_clear_full (&self->apart, (GDestroyNotify) lsobs_batch_unref);
   g_queue_clear_full (&self->held, (GDestroyNotify) _lsobs_record_free);
+  _lsobs_feedback_gate_free (self->gate);
   g_object_unref (self->transport);
   g_object_unref (self->store);
   _lsobs_queue_unref (self->queue);
@@ -213,14 +217,43 @@ precedes_create (LsobsBatcher *self, LsobsRecord *feedback, GPtrArray *batch)
          (batch == NULL || !has_create (batch, feedback->run));
 }
 
-/* @batch: (nullable): as above
+/* A record that finds no place in line is lost. */
+static void
+drop_record (LsobsBatcher *self, LsobsRecord *record, LsobsDropReason reason)
+{
+  forget_ended (self, record);
+  _lsobs_queue_lost (self->queue, record, reason);
+  _lsobs_record_free (record);
+}
+
+static void
+hold_at_gate (LsobsBatcher *self, LsobsRecord *record)
+{
+  LsobsRecord *surplus;
+
+  _lsobs_feedback_gate_hold (self->gate, record);
+  while ((surplus = _lsobs_feedback_gate_take_surplus (self->gate)) != NULL)
+    drop_record (self, surplus, LSOBS_DROP_REASON_QUEUE_FULL);
+}
+
+/* @batch: as of precedes_create()
  * TRUE if it has to wait */
 static gboolean
-hold_feedback_back (LsobsBatcher *self, LsobsRecord *record, GPtrArray *batch)
+hold_feedback_back (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
-  if (!precedes_create (self, record, batch))
+  if (way == LSOBS_FEEDBACK_UNDECIDED)
+    {
+      hold_at_gate (self, record);
+      return TRUE;
+    }
+  if (precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
+    {
+      hold (self, record);
+      return TRUE;
+    }
+  if (way != LSOBS_FEEDBACK_NAMELESS || !_lsobs_feedback_gate_ask (self->gate, record))
     return FALSE;
-  hold (self, record);
+  hold_at_gate (self, record);
   return TRUE;
 }
 
@@ -315,18 +348,10 @@ encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
   return g_steal_pointer (&encoded);
 }
 
-/* Whether the record is feedback that cannot travel with anything else. */
-static gboolean
-goes_alone (LsobsBatcher *self, LsobsRecord *record)
-{
-  return record->feedback != NULL &&
-         (record->feedback->keep_retention || !lsobs_transport_takes_feedback (self->transport));
-}
-
-/* @alone, @batch: as the record is to travel
+/* @way, @batch: as the record is to travel
  * TRUE if it has to wait */
 static gboolean
-hold_back (LsobsBatcher *self, LsobsRecord *record, gboolean alone, GPtrArray *batch)
+hold_back (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
   if (self->ending)
     return FALSE;
@@ -335,7 +360,7 @@ hold_back (LsobsBatcher *self, LsobsRecord *record, gboolean alone, GPtrArray *b
     case LSOBS_RECORD_UPDATE:
       return hold_update_back (self, record);
     case LSOBS_RECORD_FEEDBACK:
-      return hold_feedback_back (self, record, alone ? NULL : batch);
+      return hold_feedback_back (self, record, way, batch);
     case LSOBS_RECORD_CREATE:
     default:
       return FALSE;
@@ -363,16 +388,16 @@ line_up (LsobsBatcher *self, GPtrArray *records, gsize max_bytes)
   for (guint i = 0; i < records->len; i++)
     {
       LsobsRecord *record = g_ptr_array_index (records, i);
-      gboolean alone = goes_alone (self, record);
+      LsobsFeedbackWay way = _lsobs_feedback_gate_judge (self->gate, record);
       LsobsEncoded *encoded;
       gsize size;
 
-      if (hold_back (self, record, alone, current))
+      if (hold_back (self, record, way, current))
         continue;
       encoded = encode_record (self, record, room);
       if (encoded == NULL)
         continue;
-      if (alone)
+      if (way != LSOBS_FEEDBACK_TOGETHER)
         {
           g_ptr_array_add (singles, encoded);
           continue;
@@ -402,6 +427,7 @@ line_up_more (LsobsBatcher *self, const BatchLimits *limits)
       gint64 due_time;
 
       release_held (self, records, limits->max_records);
+      _lsobs_feedback_gate_release (self->gate, records, limits->max_records);
       if (records->len < limits->max_records && may_hold_more (self, limits) &&
           _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
                                g_get_monotonic_time (), &due_time))
@@ -494,9 +520,13 @@ _lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason)
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
       BatchLimits limits = get_limits (self);
+      LsobsRecord *record;
 
       while (self->held.length > 0 && records->len < limits.max_records)
         g_ptr_array_add (records, let_go (self, self->held.head));
+      while (records->len < limits.max_records &&
+             (record = _lsobs_feedback_gate_take (self->gate)) != NULL)
+        g_ptr_array_add (records, record);
       if (records->len < limits.max_records)
         _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes,
                            records);
@@ -514,6 +544,7 @@ void
 _lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason)
 {
   LsobsBatch *batch;
+  LsobsRecord *record;
 
   self->ending = TRUE;
   release_apart (self);
@@ -523,12 +554,8 @@ _lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason)
       lsobs_batch_unref (batch);
     }
   while (self->held.length > 0)
-    {
-      LsobsRecord *record = let_go (self, self->held.head);
-
-      forget_ended (self, record);
-      _lsobs_queue_lost (self->queue, record, reason);
-      _lsobs_record_free (record);
-    }
+    drop_record (self, let_go (self, self->held.head), reason);
+  while ((record = _lsobs_feedback_gate_take (self->gate)) != NULL)
+    drop_record (self, record, reason);
   _lsobs_queue_drop_waiting (self->queue, reason);
 }

@@ -52,13 +52,26 @@
  * lsobs_client_replay_async() sends it again.
  *
  * With the first request, the client asks the service in the background what it can
- * do (`/info`), and nothing ever waits for the answer: until it is there, and for all
+ * do (`/info`), and no run ever waits for the answer: until it is there, and for all
  * that it does not say, a request holds at most 100 records and 20 MiB, and goes to
  * the multipart endpoint. What the service says is believed within bounds: 1 to 10000
  * records, 64 KiB to 100 MiB; the narrower limit counts, its own or the one of the
  * config. An answer that is of no use, or takes longer than five seconds, means as
  * much as none; the service is then asked again with a request that is sent a minute
  * later at the earliest.
+ *
+ * Feedback waits for that answer, for five seconds at the most, and at the end of all
+ * sending for half of the time that is left; runs pass by. It then goes in batches if the
+ * service is known to be 0.8.10 or newer, and in requests of its own otherwise. A service
+ * whose `instance_flags` have `ch_query_enabled` false and `sdb_query_enabled` true refuses
+ * feedback without the id of its project. For such a service, the client looks the id up by
+ * the name of the project (`/sessions`), after the run has been delivered, and remembers it.
+ * As long as the service cannot be reached, feedback waits. When the service has said six
+ * times, within about twelve seconds, that there is no such project, or does not tell, the
+ * feedback is lost, counted by %LSOBS_DROP_REASON_REJECTED, and so is what comes for that
+ * project within the next minute. lsobs_feedback_set_project_id() saves all of this. No more
+ * feedback waits than #LsobsConfig:queue-capacity and #LsobsConfig:max-queue-bytes allow; the
+ * oldest goes then.
  *
  * With %LSOBS_INGEST_MODE_AUTO, an endpoint that is missing (404), or that the service
  * does not want to be used, is given up for the next one: multipart, batch, single

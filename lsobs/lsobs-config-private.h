@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lsobs/lsobs-config.h"
+#include "lsobs/lsobs-destination-private.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-replica-private.h"
 
@@ -39,6 +40,28 @@ void _lsobs_privacy_install_properties (GParamSpec **props);
 
 LsobsPrivacy *_lsobs_config_peek_privacy (LsobsConfig *self);
 void _lsobs_config_set_switch (LsobsConfig *self, LsobsPrivacySwitch which, gboolean value);
+
+/* Who has named a destination of runs: the later one outranks the earlier. */
+typedef enum
+{
+  LSOBS_ORIGIN_NOBODY,
+  LSOBS_ORIGIN_ENVIRONMENT,
+  LSOBS_ORIGIN_PROGRAM
+} LsobsOrigin;
+
+/* The agent that a config names, and who has named that and the project. */
+typedef struct
+{
+  char *id;          /* (owned) (nullable) */
+  char *environment; /* (owned) (nullable) */
+  LsobsOrigin origin;
+  LsobsOrigin project_origin;
+} LsobsAgent;
+
+LsobsAgent *_lsobs_config_peek_agent (LsobsConfig *self);
+void _lsobs_config_notify_agent (LsobsConfig *self, gboolean environment);
+void _lsobs_config_set_destination_from_environment (LsobsConfig *self);
+LsobsDestination *_lsobs_config_dup_destination (LsobsConfig *self, GError **error);
 
 /* The settings of the protocol, in the order of their properties. */
 typedef enum

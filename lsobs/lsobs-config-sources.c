@@ -150,6 +150,9 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
  *   has, such as a setuid one, ignores both
  * - `PROJECT`, or else `SESSION`, for #LsobsConfig:project-name; before them comes
  *   `HOSTED_LANGSERVE_PROJECT_NAME`, also as it is
+ * - `LANGSMITH_AGENT_ID` and `LANGSMITH_AGENT_ENVIRONMENT`, which have no name that begins
+ *   with `LANGCHAIN_`, for #LsobsConfig:agent-id and #LsobsConfig:agent-environment;
+ *   they exclude the variables of a project
  * - `TRACING_SAMPLING_RATE` for #LsobsConfig:sampling-rate
  * - `HIDE_INPUTS`, `HIDE_OUTPUTS` and `HIDE_METADATA` for #LsobsConfig:hide-inputs,
  *   #LsobsConfig:hide-outputs and #LsobsConfig:hide-metadata

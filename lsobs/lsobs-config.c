@@ -47,10 +47,11 @@ struct _LsobsConfig
 {
   GObject parent_instance;
 
-  char *api_url;         /* (owned) (nullable) */
-  gboolean has_api_url;  /* somebody has set it */
-  char *api_key;         /* (owned) (nullable) a secret */
-  char *project_name;    /* (owned) (nullable) */
+  char *api_url;        /* (owned) (nullable) */
+  gboolean has_api_url; /* somebody has set it */
+  char *api_key;        /* (owned) (nullable) a secret */
+  char *project_name;   /* (owned) (nullable) */
+  LsobsAgent agent;
   char *workspace_id;    /* (owned) (nullable) */
   char *redact_regex;    /* (owned) (nullable) */
   LsobsSampler *sampler; /* (owned) (nullable) */
@@ -69,6 +70,8 @@ typedef enum
   PROP_API_URL = 1,
   PROP_API_KEY,
   PROP_PROJECT_NAME,
+  PROP_AGENT_ID,
+  PROP_AGENT_ENVIRONMENT,
   PROP_WORKSPACE_ID,
   PROP_REDACT_REGEX,
   PROP_SAMPLER,
@@ -112,6 +115,8 @@ lsobs_config_finalize (GObject *object)
   g_free (self->api_url);
   _lsobs_secret_free (self->api_key);
   g_free (self->project_name);
+  g_free (self->agent.id);
+  g_free (self->agent.environment);
   g_free (self->workspace_id);
   g_free (self->redact_regex);
   g_free (self->ca_file);
@@ -135,6 +140,12 @@ lsobs_config_get_property (GObject *object, guint prop_id, GValue *value, GParam
       break;
     case PROP_PROJECT_NAME:
       g_value_set_string (value, self->project_name);
+      break;
+    case PROP_AGENT_ID:
+      g_value_set_string (value, self->agent.id);
+      break;
+    case PROP_AGENT_ENVIRONMENT:
+      g_value_set_string (value, self->agent.environment);
       break;
     case PROP_WORKSPACE_ID:
       g_value_set_string (value, self->workspace_id);
@@ -226,6 +237,12 @@ lsobs_config_set_property (GObject *object, guint prop_id, const GValue *value, 
       break;
     case PROP_PROJECT_NAME:
       lsobs_config_set_project_name (self, g_value_get_string (value));
+      break;
+    case PROP_AGENT_ID:
+      lsobs_config_set_agent_id (self, g_value_get_string (value));
+      break;
+    case PROP_AGENT_ENVIRONMENT:
+      lsobs_config_set_agent_environment (self, g_value_get_string (value));
       break;
     case PROP_WORKSPACE_ID:
       lsobs_config_set_workspace_id (self, g_value_get_string (value));
@@ -470,12 +487,45 @@ install_service_properties (void)
   /**
    * LsobsConfig:project-name:
    *
-   * The project that the traces belong to; the service makes it when it is new.
+   * The project that the traces belong to; the service makes it when it is new. See
+   * #LsobsConfig:agent-id for what takes its place.
    *
    * Since: 0.1
    */
   props[PROP_PROJECT_NAME] =
       g_param_spec_string ("project-name", "", "", LSOBS_DEFAULT_PROJECT_NAME, flags);
+
+  /**
+   * LsobsConfig:agent-id:
+   *
+   * The id of the agent that the traces belong to, for workspaces that are organised by
+   * agents: 1 to 63 lower-case ASCII letters, digits or hyphens, beginning with a letter
+   * and ending with a letter or a digit. It needs #LsobsConfig:agent-environment beside
+   * it. Runs then carry the address `lrn:agents/ID/environments/ENVIRONMENT` in place of
+   * the name of a project, and the service finds the project by it; one's own server must
+   * be LangSmith 0.18 or newer.
+   *
+   * Traces go to a project or to an agent. What the program sets outranks what the
+   * environment says: lsobs_config_set_project_name() sends them to that project although
+   * `LANGSMITH_AGENT_ID` is set, and lsobs_config_set_agent_id() to that agent although
+   * `LANGSMITH_PROJECT` is. When the program sets both, or the environment both, none
+   * outranks the other, and the config is refused with %LSOBS_ERROR_INVALID_CONFIG.
+   * A replica with a project of its own writes to that project in any case.
+   *
+   * Since: 0.1
+   */
+  props[PROP_AGENT_ID] = g_param_spec_string ("agent-id", "", "", NULL, flags);
+
+  /**
+   * LsobsConfig:agent-environment:
+   *
+   * The environment of the agent that the traces belong to: `local`, `development`,
+   * `staging` or `production`, in any case. There is no default. It is of use only with
+   * #LsobsConfig:agent-id, and is refused without it.
+   *
+   * Since: 0.1
+   */
+  props[PROP_AGENT_ENVIRONMENT] = g_param_spec_string ("agent-environment", "", "", NULL, flags);
 
   /**
    * LsobsConfig:workspace-id:
@@ -612,6 +662,20 @@ const char *
 _lsobs_config_peek_api_key (LsobsConfig *self)
 {
   return self->api_key;
+}
+
+LsobsAgent *
+_lsobs_config_peek_agent (LsobsConfig *self)
+{
+  return &self->agent;
+}
+
+/* @environment: whether it is that of the agent that has changed, and not the id */
+void
+_lsobs_config_notify_agent (LsobsConfig *self, gboolean environment)
+{
+  g_object_notify_by_pspec (G_OBJECT (self),
+                            props[environment ? PROP_AGENT_ENVIRONMENT : PROP_AGENT_ID]);
 }
 
 LsobsProtocol *
@@ -780,6 +844,8 @@ lsobs_config_set_project_name (LsobsConfig *self, const char *project_name)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
+  self->agent.project_origin =
+      project_name != NULL && *project_name != '\0' ? LSOBS_ORIGIN_PROGRAM : LSOBS_ORIGIN_NOBODY;
   set_string (self, &self->project_name, project_name, PROP_PROJECT_NAME);
 }
 

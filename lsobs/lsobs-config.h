@@ -77,6 +77,14 @@ void lsobs_config_set_project_name (LsobsConfig *self, const char *project_name)
 LSOBS_AVAILABLE_IN_0_1
 const char *lsobs_config_get_project_name (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_agent_id (LsobsConfig *self, const char *agent_id);
+LSOBS_AVAILABLE_IN_0_1
+const char *lsobs_config_get_agent_id (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_agent_environment (LsobsConfig *self, const char *agent_environment);
+LSOBS_AVAILABLE_IN_0_1
+const char *lsobs_config_get_agent_environment (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
 void lsobs_config_set_workspace_id (LsobsConfig *self, const char *workspace_id);
 LSOBS_AVAILABLE_IN_0_1
 const char *lsobs_config_get_workspace_id (LsobsConfig *self);

@@ -33,8 +33,8 @@ typedef struct
   LsobsEncoded *encoded;
   LsobsRecord *record;
   LsobsBuffer *out;
-  const char *project; /* (unowned) where the run goes */
-  const char *remap;   /* (unowned) (nullable) what its ids are made fit for */
+  LsobsDestination *destination; /* (unowned) where the run goes */
+  const char *seed;              /* (unowned) (nullable) what its ids are made fit for */
 } Encoding;
 
 static gboolean
@@ -98,8 +98,8 @@ write_mapped_id (Encoding *e, const LsobsId *id, char *text)
 {
   LsobsId mapped = *id;
 
-  if (e->remap != NULL)
-    _lsobs_id_remap (&mapped, e->remap);
+  if (e->seed != NULL)
+    _lsobs_id_remap (&mapped, e->seed);
   _lsobs_id_write (&mapped, text);
 }
 
@@ -138,9 +138,18 @@ write_path (Encoding *e)
   char *text = _lsobs_buffer_reserve (e->out, len);
 
   _lsobs_run_info_write_path (e->record->info, text);
-  if (e->remap != NULL)
-    _lsobs_dotted_order_remap (text, len, e->remap);
+  if (e->seed != NULL)
+    _lsobs_dotted_order_remap (text, len, e->seed);
   e->out->len += len;
+}
+
+/* The service refuses a run that has both. */
+static void
+write_destination (Encoding *e)
+{
+  _lsobs_buffer_append_str (e->out,
+                            e->destination->is_address ? ",\"address\":" : ",\"session_name\":");
+  write_name (e, e->destination->name, 0);
 }
 
 /* Every record carries the whole identity, updates too: so an update that comes
@@ -162,8 +171,8 @@ write_main (Encoding *e)
               is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, lsobs_run_type_to_string (info->run_type));
-  _lsobs_buffer_append_str (e->out, "\",\"session_name\":");
-  write_name (e, e->project, 0);
+  _lsobs_buffer_append_c (e->out, '"');
+  write_destination (e);
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
   if (e->record->end_time != 0)
     write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));
@@ -502,6 +511,23 @@ write_source (Encoding *e, LsobsFeedback *feedback)
   _lsobs_buffer_append_c (e->out, '}');
 }
 
+/* Where the run is: feedback has one of the two at most. The project that the program
+ * names is that of the first place. */
+static void
+write_whereabouts (Encoding *e, LsobsFeedback *feedback)
+{
+  char text[LSOBS_UUID_LEN + 1] = "";
+
+  if (e->record->has_project_id)
+    _lsobs_id_write (&e->record->project_id, text);
+  if (e->settings->lane == 0 && feedback->project_id != NULL)
+    write_foreign_id (e, ",\"session_id\":\"", feedback->project_id);
+  else if (e->destination->is_address)
+    write_destination (e);
+  else if (e->record->has_project_id)
+    write_foreign_id (e, ",\"session_id\":\"", text);
+}
+
 static void
 write_feedback (Encoding *e)
 {
@@ -516,25 +542,27 @@ write_feedback (Encoding *e)
   write_name (e, feedback->key,
               is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   write_score (e, feedback);
-  write_member (e, ",\"value\":", feedback->value, FALSE, FALSE);
+  /* The program's redaction may have changed the shape. */
+  write_member (e, ",\"value\":", feedback->value, !_lsobs_feedback_is_value (feedback->value),
+                FALSE);
   if (feedback->comment != NULL)
     {
       _lsobs_buffer_append_str (e->out, ",\"comment\":");
       walk_text (e, feedback->comment);
     }
-  write_member (e, ",\"correction\":", feedback->correction, FALSE, e->settings->hide_outputs);
+  write_member (e, ",\"correction\":", feedback->correction,
+                !_lsobs_feedback_is_correction (feedback->correction), e->settings->hide_outputs);
   write_source (e, feedback);
-  /* Elsewhere the project is another one. */
-  if (e->settings->lane == 0)
-    write_foreign_id (e, ",\"session_id\":\"", feedback->project_id);
+  write_whereabouts (e, feedback);
   if (feedback->start_time != 0)
     write_time (e, ",\"start_time\":\"", feedback->start_time);
   write_time (e, ",\"created_at\":\"", feedback->created_at);
   write_time (e, ",\"modified_at\":\"", feedback->created_at);
   write_foreign_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
   write_foreign_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
-  /* The note of a size would be no config. */
-  write_member (e, ",\"feedback_config\":", is_cut (e) ? NULL : feedback->config, TRUE, FALSE);
+  /* The note of a size, or of a redaction that failed, would be no config. */
+  if (!is_cut (e) && _lsobs_feedback_is_config (feedback->config))
+    write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);
   write_member (e, ",\"extra\":", e->settings->hide_metadata ? NULL : feedback->extra, TRUE, FALSE);
   if (feedback->is_error)
     _lsobs_buffer_append_str (e->out, ",\"error\":true");
@@ -548,13 +576,11 @@ static void
 encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
 {
   LsobsRecord *record = encoded->record;
-  const char *own_project =
-      record->info->project_name != NULL ? record->info->project_name : settings->project_name;
+  LsobsDestination *own = _lsobs_settings_get_own (settings, record->info);
   /* clang-format off */
   Encoding e = {
     settings, counters, encoded, record, &encoded->text,
-    _lsobs_settings_get_project (settings, own_project),
-    _lsobs_settings_get_remap_project (settings, own_project)
+    _lsobs_settings_get_destination (settings, own), _lsobs_settings_get_seed (settings, own)
   };
   /* clang-format on */
 

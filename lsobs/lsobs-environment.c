@@ -9,6 +9,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-environment-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-replica-private.h"
@@ -229,22 +230,57 @@ read_tracing (LsobsConfig *config, GError **error)
 }
 
 /* A hosted deployment belongs to its project whatever else is set; a session is what
- * a project was called once. */
-static gboolean
-read_project (LsobsConfig *config, GError **error)
+ * a project was called once.
+ * Returns: (transfer none) (nullable) */
+static const char *
+find_project (char **variable)
 {
   static const char *const names[] = { "HOSTED_LANGSERVE_PROJECT_NAME", "PROJECT", "SESSION" };
-  g_autofree char *variable = NULL;
   const char *value = read_exactly (names[0]);
 
   if (value != NULL)
-    variable = g_strdup (names[0]);
+    *variable = g_strdup (names[0]);
   for (guint i = 0; i < G_N_ELEMENTS (names) && value == NULL; i++)
-    value = read_variable (names[i], &variable);
+    value = read_variable (names[i], variable);
+  return value;
+}
+
+static gboolean
+read_project (LsobsConfig *config, GError **error)
+{
+  g_autofree char *variable = NULL;
+  const char *value = find_project (&variable);
+
   if (value == NULL)
     return TRUE;
   lsobs_config_set_project_name (config, value);
   return check (config, variable, error);
+}
+
+/* These two have no older name. They are judged together: neither is of use alone. */
+static gboolean
+read_agent (LsobsConfig *config, GError **error)
+{
+  const char *id = read_exactly ("LANGSMITH_AGENT_ID");
+  const char *environment = read_exactly ("LANGSMITH_AGENT_ENVIRONMENT");
+  const char *present = id == NULL            ? "LANGSMITH_AGENT_ENVIRONMENT"
+                        : environment == NULL ? "LANGSMITH_AGENT_ID"
+                                              : "LANGSMITH_AGENT_ID, LANGSMITH_AGENT_ENVIRONMENT";
+  g_autofree char *project = NULL;
+
+  if (id == NULL && environment == NULL)
+    return TRUE;
+  if (find_project (&project) != NULL)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   /* TRANSLATORS: both are variables of the environment. */
+                   _ ("Only one of %s and %s can be set"), project,
+                   id != NULL ? "LANGSMITH_AGENT_ID" : present);
+      return FALSE;
+    }
+  lsobs_config_set_agent_id (config, id);
+  lsobs_config_set_agent_environment (config, environment);
+  return check (config, present, error);
 }
 
 /* A list of places takes the place of the one address. */
@@ -307,8 +343,9 @@ gboolean
 _lsobs_environment_apply (LsobsConfig *config, GError **error)
 {
   if (!read_trusted (config, error) || !read_tracing (config, error) ||
-      !read_project (config, error) || !read_rate (config, error))
+      !read_project (config, error) || !read_agent (config, error) || !read_rate (config, error))
     return FALSE;
+  _lsobs_config_set_destination_from_environment (config);
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     if (!read_text (&texts[i], config, error))
       return FALSE;

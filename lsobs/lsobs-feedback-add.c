@@ -16,8 +16,10 @@
  * Enqueues feedback to a run. The run need not be known here. If it is, and its start
  * is under way, the feedback follows.
  *
- * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when an id is no UUID, the key is empty, or
- * the score is no finite number.
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the service would refuse it: an id is no
+ * UUID, the key is empty or longer than 180 characters, the score is no finite number, the
+ * value is an array, the correction is neither an object nor a string, or the config is not
+ * what lsobs_feedback_set_config() says.
  *
  * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
  *
@@ -41,8 +43,10 @@ lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GErro
  * Adds feedback to a run, of this program or another; see
  * lsobs_exporter_add_feedback().
  *
- * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when an id is no UUID, the key is empty, or
- * the score is no finite number.
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the service would refuse it: an id is no
+ * UUID, the key is empty or longer than 180 characters, the score is no finite number, the
+ * value is an array, the correction is neither an object nor a string, or the config is not
+ * what lsobs_feedback_set_config() says.
  *
  * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
  *
@@ -89,8 +93,8 @@ lsobs_run_new_feedback (LsobsRun *self, const char *key)
  * Adds feedback to a run, which may have ended already. For more than a score and a
  * comment, see lsobs_run_new_feedback().
  *
- * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the key is empty, or the score is no
- * finite number.
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the key is empty or longer than 180
+ * characters, or the score is no finite number.
  *
  * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
  *

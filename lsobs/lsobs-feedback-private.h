@@ -53,4 +53,9 @@ gboolean _lsobs_feedback_check (LsobsFeedback *self,
                                 GError **error);
 gsize _lsobs_feedback_measure (LsobsFeedback *self);
 
+/* What the service takes, each (nullable). */
+gboolean _lsobs_feedback_is_value (GBytes *json);
+gboolean _lsobs_feedback_is_correction (GBytes *json);
+gboolean _lsobs_feedback_is_config (GBytes *json);
+
 G_END_DECLS

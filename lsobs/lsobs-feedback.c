@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <math.h>
 #include <string.h>
-
-#include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-capture-private.h"
 #include "lsobs/lsobs-clock-private.h"
-#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-feedback-private.h"
 
 /**
@@ -33,7 +29,8 @@
  * lsobs_run_new_feedback() for the others.
  *
  * Feedback travels through the same queue as runs do: bounded, counted and sent
- * again like them, and after the start of its run if that is on its way. Its text is
+ * again like them, and after the start of its run if that is on its way. It is addressed as
+ * its run is: to the agent of #LsobsConfig:agent-id, if that is set. Its text is
  * redacted and cut by the same rules; #LsobsConfig:hide-outputs hides a correction,
  * and #LsobsConfig:hide-metadata the metadata of the source. To a trace that the
  * sampler has left out no feedback is sent.
@@ -112,44 +109,6 @@ _lsobs_feedback_copy (LsobsFeedback *self)
   return copy;
 }
 
-static gboolean
-check_id (const char *id, LsobsId *parsed, GError **error)
-{
-  if (strlen (id) == LSOBS_UUID_LEN && _lsobs_id_parse (parsed, id))
-    return TRUE;
-  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK,
-                       _ ("Each id in feedback must be a UUID"));
-  return FALSE;
-}
-
-/* What the service would refuse a whole request for.
- * @run_id, @trace_id: (out) */
-gboolean
-_lsobs_feedback_check (LsobsFeedback *self, LsobsId *run_id, LsobsId *trace_id, GError **error)
-{
-  const char *const others[] = { self->project_id, self->experiment_id, self->group_id };
-  LsobsId other;
-
-  if (!check_id (self->run_id, run_id, error) || !check_id (self->trace_id, trace_id, error))
-    return FALSE;
-  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
-    if (others[i] != NULL && !check_id (others[i], &other, error))
-      return FALSE;
-  if (*self->key == '\0')
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK,
-                           _ ("The key of feedback must not be empty"));
-      return FALSE;
-    }
-  if (!isfinite (self->score))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK,
-                           _ ("A score must be a finite number"));
-      return FALSE;
-    }
-  return TRUE;
-}
-
 static gsize
 string_size (const char *text)
 {
@@ -190,7 +149,7 @@ set_string (char **member, const char *text)
  * lsobs_feedback_new:
  * @run_id: the id of the run, a UUID
  * @trace_id: the id of its trace, which is that of the root
- * @key: what the feedback is about, such as `helpful`
+ * @key: what the feedback is about, such as `helpful`; at most 180 characters
  *
  * Makes feedback. It says nothing yet but that the run has got some.
  *
@@ -377,9 +336,11 @@ lsobs_feedback_set_score_boolean (LsobsFeedback *self, gboolean score)
 /**
  * lsobs_feedback_set_value:
  * @self: feedback
- * @value: (nullable): anything, such as the name of a category
+ * @value: (nullable): a number, true or false, a string such as the name of a category, or
+ *   an object
  *
- * Sets what is shown beside, or in place of, a score.
+ * Sets what is shown beside, or in place of, a score. The service takes no array: feedback
+ * with one is refused when it is added.
  *
  * Since: 0.1
  */
@@ -411,9 +372,10 @@ lsobs_feedback_set_comment (LsobsFeedback *self, const char *comment)
 /**
  * lsobs_feedback_set_correction:
  * @self: feedback
- * @correction: (nullable): what should have come out, as an object
+ * @correction: (nullable): what should have come out, as an object or a string
  *
- * Sets what would have been right.
+ * Sets what would have been right. The service takes nothing else: feedback with an array, a
+ * number, true or false here is refused when it is added.
  *
  * Since: 0.1
  */
@@ -451,8 +413,10 @@ lsobs_feedback_set_source (LsobsFeedback *self, LsobsFeedbackSource source, Json
  * @self: feedback
  * @project_id: (nullable): a UUID
  *
- * Sets the project that the run is in, by its id. Some services want to know it. It
- * is not told to replicas, where the project is another one.
+ * Sets the project that the run is in, by its id. Some services want to know it, and are
+ * asked for it when it is not set; see #LsobsClient. Set it for a run of another program that
+ * is in another project than #LsobsConfig:project-name. It goes before the address of an
+ * agent. It is not told to replicas, where the project is another one.
  *
  * Since: 0.1
  */
@@ -522,7 +486,10 @@ lsobs_feedback_set_group_id (LsobsFeedback *self, const char *group_id)
  * @self: feedback
  * @config: (nullable): an object, as the service defines it
  *
- * Sets what values the key may have and how they are shown.
+ * Sets what values the key may have and how they are shown. The object has a member `type`,
+ * which is `continuous`, `categorical` or `freeform`, and may have numbers `min` and `max` and
+ * an array `categories` of objects with a number `value` and a string `label`. Feedback with
+ * any other config is refused when it is added.
  *
  * Since: 0.1
  */

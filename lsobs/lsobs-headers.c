@@ -15,7 +15,8 @@
  *
  * A request to another service can say which run it is made in, by two headers:
  * `langsmith-trace` and `baggage`. The service then starts its runs below that one,
- * in the same trace and the same project, whatever client of LangSmith it uses.
+ * in the same trace and the same project, or at the same agent, whatever client of LangSmith
+ * it uses.
  *
  * |[<!-- language="C" -->
  * lsobs_run_propagate_metadata (run, "thread_id");
@@ -37,12 +38,13 @@
  * what they like. So nothing that was noted on a run goes along but what the program
  * has marked, with lsobs_run_propagate_metadata() and lsobs_run_propagate_tags(), and
  * that is redacted as it is in what is sent to LangSmith. Make headers only for
- * hosts that you trust with the name of your project.
+ * hosts that you trust with the name of your project or agent.
  *
  * On the other side, headers come from whoever can send a request: they are not
  * looked at unless #LsobsConfig:trust-incoming-headers says so. Even then nothing is
  * taken from them but the place in the trace, metadata, tags and the name of the
- * project; what is malformed is ignored.
+ * project or the address of the agent; what is malformed is ignored. Headers that name both
+ * are not followed: the run begins a trace of its own, as it does with the official clients.
  */
 
 /* Notes even of a run that the sampler has left out, but not where nothing is traced.
@@ -137,21 +139,20 @@ pack_tags (Packing *packing, GBytes *tags)
     }
 }
 
-/* The project first: without it, the trace falls apart. */
+/* The destination first: without it, the trace falls apart. */
 static char *
 write_baggage (LsobsRun *self, gsize max_bytes)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (self->exporter);
   Packing packing = { settings, _lsobs_exporter_peek_counters (self->exporter),
                       LSOBS_BAGGAGE_INIT (max_bytes), 0 };
-  const char *project_name =
-      self->info->project_name != NULL ? self->info->project_name : settings->project_name;
   LsobsNotes *notes = g_atomic_pointer_get (&self->notes);
   g_autoptr (GBytes) metadata = NULL;
   g_autoptr (GBytes) tags = NULL;
   char *text;
 
-  if (!_lsobs_baggage_set_project (&packing.baggage, project_name))
+  if (!_lsobs_baggage_set_destination (&packing.baggage,
+                                       _lsobs_settings_get_own (settings, self->info)))
     packing.n_left_out++;
   /* In a run of its parent, a forked child does not look: the lock may be held for
    * ever, and what it guards half changed. */
@@ -276,8 +277,10 @@ lsobs_run_propagate_tags (LsobsRun *self)
  * Makes the headers for a request to another service, which can then start runs
  * below @self: `langsmith-trace` with the place of @self in its trace, and `baggage`
  * with the metadata and the tags that are marked to go along and the name of the
- * project. If the request has a header `baggage` already, append the value to it with
- * a comma; lsobs_run_add_to_message() does.
+ * project or the address of the agent. If the request has a header `baggage` already, take
+ * out of it every item whose key begins with `langsmith-`, since a receiver may ignore a
+ * trace whose items are there twice, and append the value to the rest with a comma;
+ * lsobs_run_add_to_message() does.
  *
  * Metadata and tags are redacted by the rules of the config, and metadata left out
  * if #LsobsConfig:hide-metadata says so. This happens in the calling thread, and so
@@ -370,7 +373,8 @@ find_header (GHashTable *headers, const char *name)
  *
  * Starts a run for a request of another process, below the run that the request was
  * made in. It begins with the metadata and the tags that have come along, which are
- * redacted as any other, and lies in the project of the trace, as its children do.
+ * redacted as any other, and lies in the project or at the agent of the trace, as its
+ * children do.
  * The sampler is asked about the id of the trace, so that services with the same rate
  * keep the same traces.
  *

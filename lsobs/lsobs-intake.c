@@ -95,14 +95,47 @@ identify_in_trace (LsobsRunStore *store, LsobsRunEvent *event, GError **error)
   return info;
 }
 
+/* @destination: (out) (transfer full) (nullable): what the event itself names */
+static gboolean
+find_destination (LsobsRunEvent *event, LsobsDestination **destination, GError **error)
+{
+  gboolean has_project = event->project_name != NULL && *event->project_name != '\0';
+  gboolean has_address = event->address != NULL && *event->address != '\0';
+
+  if (has_project && has_address)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   _ ("Run %s has a project and an address; it must have only one of them"),
+                   event->id);
+      return FALSE;
+    }
+  if (has_project)
+    *destination = _lsobs_destination_new_project (event->project_name);
+  else if (has_address)
+    *destination = _lsobs_destination_parse_address (event->address);
+  if (has_address && *destination == NULL)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   /* TRANSLATORS: an id, and the form of an address. */
+                   _ ("The address of run %s is not of the form %s"), event->id,
+                   "lrn:agents/ID/environments/ENVIRONMENT");
+      return FALSE;
+    }
+  return TRUE;
+}
+
 /* Returns: (transfer full) (nullable) */
 static LsobsRunInfo *
 identify (LsobsRunStore *store, LsobsRunEvent *event, GError **error)
 {
-  LsobsRunInfo *info = identify_in_trace (store, event, error);
+  g_autoptr (LsobsDestination) destination = NULL;
+  LsobsRunInfo *info;
 
-  if (info != NULL && event->project_name != NULL && *event->project_name != '\0')
-    _lsobs_run_info_set_project_name (info, event->project_name);
+  if (!find_destination (event, &destination, error))
+    return NULL;
+  info = identify_in_trace (store, event, error);
+  if (info != NULL && destination != NULL)
+    _lsobs_run_info_set_destination (info, destination);
   return info;
 }
 
@@ -288,8 +321,8 @@ make_feedback_info (const LsobsSegment *segments, LsobsRunInfo *known)
       _lsobs_run_info_new_for_segments (segments, root ? 1 : 2, NULL, LSOBS_RUN_TYPE_CHAIN);
 
   /* The ids that a run has elsewhere depend on it. */
-  if (known != NULL && known->project_name != NULL)
-    _lsobs_run_info_set_project_name (info, known->project_name);
+  if (known != NULL && known->destination != NULL)
+    _lsobs_run_info_set_destination (info, known->destination);
   return info;
 }
 

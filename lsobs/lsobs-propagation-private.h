@@ -4,6 +4,7 @@
 #include <json-glib/json-glib.h>
 
 #include "lsobs/lsobs-buffer-private.h"
+#include "lsobs/lsobs-destination-private.h"
 #include "lsobs/lsobs-id-private.h"
 
 G_BEGIN_DECLS
@@ -27,7 +28,7 @@ typedef struct
   gsize room;           /* bytes that may still be added */
   LsobsBuffer metadata; /* (owned) as they are sent */
   LsobsBuffer tags;
-  LsobsBuffer project;
+  LsobsBuffer destination;
 } LsobsBaggage;
 
 #define LSOBS_BAGGAGE_INIT(max_bytes) \
@@ -36,7 +37,7 @@ typedef struct
  }
 
 void _lsobs_baggage_clear (LsobsBaggage *self);
-gboolean _lsobs_baggage_set_project (LsobsBaggage *self, const char *name);
+gboolean _lsobs_baggage_set_destination (LsobsBaggage *self, const LsobsDestination *destination);
 gboolean _lsobs_baggage_add_metadatum (LsobsBaggage *self, const char *member, gsize len);
 gboolean _lsobs_baggage_add_tag (LsobsBaggage *self, const char *tag);
 char *_lsobs_baggage_write (LsobsBaggage *self);
@@ -50,7 +51,7 @@ typedef struct
   GArray *segments;     /* (owned) (element-type LsobsSegment) the root first; one at least */
   JsonObject *metadata; /* (owned) (nullable) */
   GPtrArray *tags;      /* (owned) (nullable) (element-type utf8) */
-  char *project_name;   /* (owned) (nullable) */
+  LsobsDestination *destination; /* (owned) (nullable) */
 } LsobsRemoteParent;
 
 LsobsRemoteParent *_lsobs_remote_parent_parse (const char *trace, const char *baggage);

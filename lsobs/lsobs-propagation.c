@@ -10,6 +10,11 @@
 #define METADATA_KEY "langsmith-metadata"
 #define TAGS_KEY     "langsmith-tags"
 #define PROJECT_KEY  "langsmith-project"
+#define ADDRESS_KEY  "langsmith-address"
+
+/* What all keys of clients of the service begin with, also those that lsobs does not
+ * know. */
+#define KEY_PREFIX "langsmith-"
 
 /* A comma, and the brackets of an object, as they stand in a value. */
 #define COMMA   "%2C"
@@ -65,7 +70,7 @@ _lsobs_baggage_clear (LsobsBaggage *self)
 {
   _lsobs_buffer_clear (&self->metadata);
   _lsobs_buffer_clear (&self->tags);
-  _lsobs_buffer_clear (&self->project);
+  _lsobs_buffer_clear (&self->destination);
 }
 
 /* The first piece of an item pays for the item's key, for what closes the item, and
@@ -91,11 +96,13 @@ add_piece (LsobsBaggage *self,
   return TRUE;
 }
 
-/* Once. @name is valid UTF-8, and not empty. */
+/* Once. A name is valid UTF-8, and not empty. */
 gboolean
-_lsobs_baggage_set_project (LsobsBaggage *self, const char *name)
+_lsobs_baggage_set_destination (LsobsBaggage *self, const LsobsDestination *destination)
 {
-  return add_piece (self, &self->project, PROJECT_KEY "=", "", name, strlen (name));
+  return add_piece (self, &self->destination,
+                    destination->is_address ? ADDRESS_KEY "=" : PROJECT_KEY "=", "",
+                    destination->name, strlen (destination->name));
 }
 
 /* @member: a key and a value, as they stand in an object */
@@ -132,7 +139,7 @@ _lsobs_baggage_write (LsobsBaggage *self)
 
   write_item (&out, &self->metadata, CLOSING);
   write_item (&out, &self->tags, "");
-  write_item (&out, &self->project, "");
+  write_item (&out, &self->destination, "");
   return out.len > 0 ? g_strndup (out.data, out.len) : NULL;
 }
 
@@ -187,10 +194,21 @@ slice_is (Slice slice, const char *text)
 static gboolean
 is_own_key (Slice key)
 {
-  return slice_is (key, METADATA_KEY) || slice_is (key, TAGS_KEY) || slice_is (key, PROJECT_KEY);
+  return slice_is (key, METADATA_KEY) || slice_is (key, TAGS_KEY) || slice_is (key, PROJECT_KEY) ||
+         slice_is (key, ADDRESS_KEY);
 }
 
-/* What there is in a baggage header besides the items that are written here.
+/* In any case: nobody else's key begins so, and a receiver that ignores the case would
+ * find two of them. */
+static gboolean
+is_client_key (Slice key)
+{
+  return key.len >= strlen (KEY_PREFIX) &&
+         g_ascii_strncasecmp (key.text, KEY_PREFIX, strlen (KEY_PREFIX)) == 0;
+}
+
+/* What there is in a baggage header besides the items of clients of the service, in its
+ * order.
  * Returns: (transfer full) (nullable): %NULL when there is nothing */
 char *
 _lsobs_baggage_dup_foreign (const char *header)
@@ -203,7 +221,7 @@ _lsobs_baggage_dup_foreign (const char *header)
       Slice item = cut (&rest, ',');
       Slice after = item;
 
-      if (item.len == 0 || is_own_key (cut (&after, '=')))
+      if (item.len == 0 || is_client_key (cut (&after, '=')))
         continue;
       if (out.len > 0)
         _lsobs_buffer_append_c (&out, ',');
@@ -290,9 +308,20 @@ is_project_name (const char *text)
   return TRUE;
 }
 
-/* An item that makes no sense leaves what an earlier one has said. */
+/* Takes @destination (nullable) over, and keeps what is there if it is %NULL. */
 static void
-take_item (LsobsRemoteParent *self, Slice key, Slice value)
+take_destination (LsobsDestination **member, LsobsDestination *destination)
+{
+  if (destination == NULL)
+    return;
+  g_clear_pointer (member, _lsobs_destination_unref);
+  *member = destination;
+}
+
+/* An item that makes no sense leaves what an earlier one has said.
+ * @address: (inout) (nullable): that of an agent */
+static void
+take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsDestination **address)
 {
   g_autofree char *text = is_own_key (key) ? decode (value) : NULL;
 
@@ -316,20 +345,26 @@ take_item (LsobsRemoteParent *self, Slice key, Slice value)
       g_clear_pointer (&self->tags, g_ptr_array_unref);
       self->tags = tags;
     }
+  else if (slice_is (key, ADDRESS_KEY))
+    {
+      take_destination (address, _lsobs_destination_parse_address (text));
+    }
   else if (is_project_name (text))
     {
-      g_free (self->project_name);
-      self->project_name = g_steal_pointer (&text);
+      take_destination (&self->destination, _lsobs_destination_new_project (text));
     }
 }
 
-static void
+/* FALSE when it names a project and an address: the trace would be filed in one of them
+ * by this process, and perhaps in the other by the next. */
+static gboolean
 parse_baggage (LsobsRemoteParent *self, const char *header)
 {
   Slice rest = { header, strlen (header) };
+  g_autoptr (LsobsDestination) address = NULL;
 
   if (rest.len > LSOBS_MAX_HEADER_BYTES)
-    return;
+    return TRUE;
   while (rest.len > 0)
     {
       Slice item = cut (&rest, ',');
@@ -337,8 +372,14 @@ parse_baggage (LsobsRemoteParent *self, const char *header)
       Slice value = cut (&item, ';');
       Slice key = cut (&value, '=');
 
-      take_item (self, key, trim (value.text, value.len));
+      take_item (self, key, trim (value.text, value.len), &address);
     }
+  if (address == NULL)
+    return TRUE;
+  if (self->destination != NULL)
+    return FALSE;
+  self->destination = g_steal_pointer (&address);
+  return TRUE;
 }
 
 /* Six digits make a fraction in this library; other clients write fewer. */
@@ -392,15 +433,15 @@ LsobsRemoteParent *
 _lsobs_remote_parent_parse (const char *trace, const char *baggage)
 {
   GArray *segments = trace != NULL ? parse_trace (trace) : NULL;
-  LsobsRemoteParent *self;
+  g_autoptr (LsobsRemoteParent) self = NULL;
 
   if (segments == NULL)
     return NULL;
   self = g_new0 (LsobsRemoteParent, 1);
   self->segments = segments;
-  if (baggage != NULL)
-    parse_baggage (self, baggage);
-  return self;
+  if (baggage != NULL && !parse_baggage (self, baggage))
+    return NULL;
+  return g_steal_pointer (&self);
 }
 
 void
@@ -409,6 +450,6 @@ _lsobs_remote_parent_free (LsobsRemoteParent *self)
   g_array_unref (self->segments);
   g_clear_pointer (&self->metadata, json_object_unref);
   g_clear_pointer (&self->tags, g_ptr_array_unref);
-  g_free (self->project_name);
+  g_clear_pointer (&self->destination, _lsobs_destination_unref);
   g_free (self);
 }

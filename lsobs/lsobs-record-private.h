@@ -22,9 +22,12 @@ typedef enum
 struct _LsobsRecord
 {
   LsobsRecordKind kind;
-  LsobsRunInfo *info;      /* (owned) with feedback: names the run, and flows by itself */
-  LsobsRunInfo *run;       /* (owned) (nullable) with feedback: the run, if it is known */
-  LsobsFeedback *feedback; /* (owned) (nullable) with feedback: all there is */
+  LsobsRunInfo *info;        /* (owned) with feedback: names the run, and flows by itself */
+  LsobsRunInfo *run;         /* (owned) (nullable) with feedback: the run, if it is known */
+  LsobsFeedback *feedback;   /* (owned) (nullable) with feedback: all there is */
+  gboolean has_project_id;   /* with feedback: the service has named the project of the run */
+  gboolean lacks_project_id; /* with feedback: it has not, but needs to be told */
+  LsobsId project_id;
 
   LsobsNotes *notes;    /* (owned) (nullable) until they are written out, below */
   gsize notes_bytes;    /* what they were when the record was made, or 0 if they are the

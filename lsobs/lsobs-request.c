@@ -9,6 +9,7 @@
 #include "lsobs/lsobs-attempt-private.h"
 #include "lsobs/lsobs-batch-private.h"
 #include "lsobs/lsobs-body-private.h"
+#include "lsobs/lsobs-feedback-gate-private.h"
 #include "lsobs/lsobs-log-private.h"
 #include "lsobs/lsobs-request-private.h"
 
@@ -371,6 +372,7 @@ start_attempt (GTask *task)
 {
   Request *request = g_task_get_task_data (task);
   LsobsService *service = request->service;
+  g_autoptr (GError) error = NULL;
   LsobsIngestMode mode;
 
   _lsobs_service_peek_session (service);
@@ -381,6 +383,11 @@ start_attempt (GTask *task)
     {
       g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
                                _ ("The service does not take as much at a time"));
+      return;
+    }
+  if (_lsobs_feedback_gate_refuses (peek_first (request->batch)->record, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
   if (request->packed != LSOBS_COMPRESSION_NONE && service->compression_refused)

@@ -18,6 +18,7 @@ struct _LsobsRunEvent
   char *dotted_order; /* (owned) (nullable) */
   char *name;         /* (owned) (nullable) */
   char *project_name; /* (owned) (nullable) */
+  char *address;      /* (owned) (nullable) */
   LsobsRunType run_type;
   char *error_text;       /* (owned) (nullable) */
   gint64 start_time;      /* µs since 1970, or 0 */

@@ -156,6 +156,7 @@ lsobs_run_event_unref (LsobsRunEvent *self)
   g_free (self->dotted_order);
   g_free (self->name);
   g_free (self->project_name);
+  g_free (self->address);
   g_free (self->error_text);
   g_strfreev (self->tags);
   g_clear_pointer (&self->inputs, json_node_unref);
@@ -307,8 +308,8 @@ lsobs_run_event_set_run_type (LsobsRunEvent *self, LsobsRunType run_type)
  *
  * Gets the project that the run goes to.
  *
- * Returns: (transfer none) (nullable): the name; %NULL in events made by the program
- *   that do not name one
+ * Returns: (transfer none) (nullable): the name; %NULL for a run that goes to an address,
+ *   and in events made by the program that do not name a project
  *
  * Since: 0.1
  */
@@ -325,8 +326,8 @@ lsobs_run_event_get_project_name (LsobsRunEvent *self)
  * @self: an event
  * @project_name: (nullable): the name of a project
  *
- * Sets the project that the run goes to. Without it, a run goes where its parent goes if
- * that is known here, and otherwise to the project of the config. All runs of a trace
+ * Sets the project that the run goes to. Without it and without an address, a run goes where
+ * its parent goes if that is known here, and otherwise where the config says. All runs of a trace
  * belong in one project, and an update of a run cannot move it.
  *
  * Since: 0.1
@@ -340,6 +341,48 @@ lsobs_run_event_set_project_name (LsobsRunEvent *self, const char *project_name)
 
   before = g_steal_pointer (&self->project_name);
   self->project_name = g_strdup (project_name);
+}
+
+/**
+ * lsobs_run_event_get_address:
+ * @self: an event
+ *
+ * Gets the address of the agent that the run goes to.
+ *
+ * Returns: (transfer none) (nullable): the address; %NULL for a run that goes to a
+ *   project, and in events made by the program that do not name an address
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_run_event_get_address (LsobsRunEvent *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->address;
+}
+
+/**
+ * lsobs_run_event_set_address:
+ * @self: an event
+ * @address: (nullable): an address, `lrn:agents/ID/environments/ENVIRONMENT`
+ *
+ * Sets the address of the agent that the run goes to, in place of a project. What makes a
+ * good address is said at #LsobsConfig:agent-id and #LsobsConfig:agent-environment;
+ * lsobs_exporter_enqueue() refuses any other, and an event that names a project as well.
+ * See lsobs_run_event_set_project_name() for what applies to all runs of a trace.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_event_set_address (LsobsRunEvent *self, const char *address)
+{
+  g_autofree char *before = NULL;
+
+  g_return_if_fail (self != NULL);
+
+  before = g_steal_pointer (&self->address);
+  self->address = g_strdup (address);
 }
 
 /**

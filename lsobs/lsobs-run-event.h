@@ -68,6 +68,8 @@ LsobsRunType lsobs_run_event_get_run_type (LsobsRunEvent *self);
 LSOBS_AVAILABLE_IN_0_1
 const char *lsobs_run_event_get_project_name (LsobsRunEvent *self);
 LSOBS_AVAILABLE_IN_0_1
+const char *lsobs_run_event_get_address (LsobsRunEvent *self);
+LSOBS_AVAILABLE_IN_0_1
 JsonNode *lsobs_run_event_get_inputs (LsobsRunEvent *self);
 LSOBS_AVAILABLE_IN_0_1
 JsonNode *lsobs_run_event_get_outputs (LsobsRunEvent *self);
@@ -92,6 +94,8 @@ LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_event_set_run_type (LsobsRunEvent *self, LsobsRunType run_type);
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_event_set_project_name (LsobsRunEvent *self, const char *project_name);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_run_event_set_address (LsobsRunEvent *self, const char *address);
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_event_set_inputs (LsobsRunEvent *self, JsonNode *inputs);
 LSOBS_AVAILABLE_IN_0_1

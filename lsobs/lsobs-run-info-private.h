@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lsobs/lsobs-buffer-private.h"
+#include "lsobs/lsobs-destination-private.h"
 #include "lsobs/lsobs-held-private.h"
 #include "lsobs/lsobs-id-private.h"
 #include "lsobs/lsobs-types.h"
@@ -51,10 +52,10 @@ typedef struct _LsobsRunInfo
   guint depth;         /* number of segments of the path */
   guint epoch;         /* the process that it belongs to */
   LsobsRunType run_type;
-  gboolean sampled;   /* of the whole trace; set before it is shared */
-  const char *name;   /* (nullable) of a run known by its id alone */
-  char *project_name; /* (owned) (nullable) a GRefString: of the whole trace, when
-                                 * another process has begun it; goes before the settings */
+  gboolean sampled;              /* of the whole trace; set before it is shared */
+  const char *name;              /* (nullable) of a run known by its id alone */
+  LsobsDestination *destination; /* (owned) (nullable) of the whole trace, when another
+                                  * process has begun it; goes before the settings */
 
   LsobsFlow flow;       /* to the first place */
   LsobsMoreFlows *more; /* (owned) (nullable) (atomic) to the places after it */
@@ -74,7 +75,7 @@ LsobsRunInfo *_lsobs_run_info_ref (LsobsRunInfo *self);
 void _lsobs_run_info_unref (LsobsRunInfo *self);
 
 void _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent);
-void _lsobs_run_info_set_project_name (LsobsRunInfo *self, const char *name);
+void _lsobs_run_info_set_destination (LsobsRunInfo *self, LsobsDestination *destination);
 void _lsobs_run_info_ensure_flows (LsobsRunInfo *self, guint n_lanes);
 gboolean _lsobs_run_info_end_flow (LsobsRunInfo *self);
 gint64 _lsobs_run_info_get_now (LsobsRunInfo *self);

@@ -16,16 +16,16 @@ _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent) /* (transf
 {
   self->parent = parent;
   self->depth = parent->depth + 1;
-  if (parent->project_name != NULL)
-    self->project_name = g_ref_string_acquire (parent->project_name);
+  if (parent->destination != NULL)
+    self->destination = _lsobs_destination_ref (parent->destination);
 }
 
 /* Once, before it is shared, and before it has children. */
 void
-_lsobs_run_info_set_project_name (LsobsRunInfo *self, const char *name)
+_lsobs_run_info_set_destination (LsobsRunInfo *self, LsobsDestination *destination)
 {
-  g_clear_pointer (&self->project_name, g_ref_string_release);
-  self->project_name = g_ref_string_new (name);
+  g_clear_pointer (&self->destination, _lsobs_destination_unref);
+  self->destination = _lsobs_destination_ref (destination);
 }
 
 /* @name: (nullable)
@@ -119,7 +119,7 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
     {
       LsobsRunInfo *parent = self->parent;
 
-      g_clear_pointer (&self->project_name, g_ref_string_release);
+      g_clear_pointer (&self->destination, _lsobs_destination_unref);
       g_clear_pointer (&self->flow.held, _lsobs_held_free);
       for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
         g_clear_pointer (&self->more->flows[i].held, _lsobs_held_free);

@@ -161,8 +161,8 @@ _lsobs_run_start_remote (LsobsExporter *exporter,
   LsobsRunInfo *info;
   LsobsRun *self;
 
-  if (parent->project_name != NULL)
-    _lsobs_run_info_set_project_name (parent_info, parent->project_name);
+  if (parent->destination != NULL)
+    _lsobs_run_info_set_destination (parent_info, parent->destination);
   info = _lsobs_run_info_new_with_room (parent_info, name, run_type, TRUE, sizeof (LsobsRun));
   self = new_run (exporter, info,
                   _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),

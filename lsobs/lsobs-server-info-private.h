@@ -14,8 +14,9 @@ typedef struct
   gboolean use_multipart;
   gboolean takes_zstd;
   gboolean takes_gzip;
-  guint max_records; /* in a request */
-  gsize max_bytes;   /* of a request, before it is compressed */
+  gboolean needs_project_id; /* feedback without the id of its project is refused */
+  guint max_records;         /* in a request */
+  gsize max_bytes;           /* of a request, before it is compressed */
 } LsobsServerInfo;
 
 void _lsobs_server_info_init (LsobsServerInfo *self);

@@ -126,6 +126,8 @@ _lsobs_server_info_parse (LsobsServerInfo *self, const char *text, gsize len)
   self->use_multipart = get_boolean (limits, "use_multipart_endpoint", TRUE);
   self->takes_zstd = get_boolean (flags, "zstd_compression_enabled", FALSE);
   self->takes_gzip = get_boolean (flags, "gzip_body_enabled", FALSE);
+  self->needs_project_id = !get_boolean (flags, "ch_query_enabled", TRUE) &&
+                           get_boolean (flags, "sdb_query_enabled", FALSE);
   self->max_records = (guint) get_limit (limits, "size_limit", 1, MAX_RECORDS, DEFAULT_RECORDS);
   self->max_bytes =
       (gsize) get_limit (limits, "size_limit_bytes", MIN_BYTES, MAX_BYTES, DEFAULT_BYTES);

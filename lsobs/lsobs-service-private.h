@@ -11,6 +11,8 @@
 
 G_BEGIN_DECLS
 
+typedef struct _LsobsProjectIds LsobsProjectIds;
+
 /* The way to it. Belongs to the thread that sends. */
 typedef struct
 {
@@ -35,18 +37,22 @@ typedef struct
   /* All below belongs to the thread that sends. */
   SoupSession *session; /* (owned) (nullable) */
   LsobsRoute route;
-  guint epoch;                 /* the process that all of this belongs to */
-  gint64 not_before;           /* monotonic, µs: nothing is sent earlier */
-  gint64 deadline;             /* monotonic, µs: all sending ends then, or 0 for no end in sight */
-  gint64 last_chance;          /* monotonic, µs: of what would wait for longer, or 0 */
-  GCancellable *hurry;         /* (owned) (nullable) wakes who waits */
-  gint64 fallback_until;       /* monotonic, µs: then the best endpoint is tried again */
-  LsobsServerInfo info;        /* what is assumed, until the service has said it */
-  gboolean has_info;           /* it has */
-  gint64 ask_after;            /* monotonic, µs: then it may be asked again */
-  GCancellable *asking;        /* (owned) (nullable) of the question that is under way */
-  LsobsCompressor *compressor; /* (owned) (nullable) */
-  gboolean compression_works;  /* the service has taken a compressed request */
+  guint epoch;                  /* the process that all of this belongs to */
+  gint64 not_before;            /* monotonic, µs: nothing is sent earlier */
+  gint64 deadline;              /* monotonic, µs: all sending ends then, or 0 for no end in sight */
+  gint64 last_chance;           /* monotonic, µs: of what would wait for longer, or 0 */
+  GCancellable *hurry;          /* (owned) (nullable) wakes who waits */
+  gint64 fallback_until;        /* monotonic, µs: then the best endpoint is tried again */
+  LsobsServerInfo info;         /* what is assumed, until the service has said it */
+  gboolean has_info;            /* it has */
+  gboolean info_settled;        /* it was asked once, whatever came of it */
+  gint64 enough;                /* monotonic, µs: then nothing waits for its answer, or 0 */
+  LsobsProjectIds *project_ids; /* (owned) (nullable) */
+  GSource *waker;               /* (owned) (nullable) fires when there is news to wait for */
+  gint64 ask_after;             /* monotonic, µs: then it may be asked again */
+  GCancellable *asking;         /* (owned) (nullable) of the question that is under way */
+  LsobsCompressor *compressor;  /* (owned) (nullable) */
+  gboolean compression_works;   /* the service has taken a compressed request */
   gboolean compression_refused; /* it takes none, whatever it says */
   gboolean told_of_files;       /* that they are left out */
   guint told_of_missing;        /* bits of LsobsIngestMode: whose endpoints are not there */
@@ -60,6 +66,10 @@ void _lsobs_service_set_counters (LsobsService *self, LsobsCounters *counters);
 SoupSession *_lsobs_service_peek_session (LsobsService *self);
 SoupMessage *_lsobs_service_new_message (LsobsService *self, const char *method, const char *path);
 void _lsobs_service_ask (LsobsService *self);
+gboolean _lsobs_service_is_known (LsobsService *self);
+void _lsobs_service_set_waker (LsobsService *self, GSource *waker);
+void _lsobs_service_wake (LsobsService *self, gint64 time);
+LsobsProjectIds *_lsobs_service_peek_project_ids (LsobsService *self);
 void _lsobs_service_close (LsobsService *self);
 
 guint _lsobs_service_get_max_records (LsobsService *self);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-log-private.h"
+#include "lsobs/lsobs-project-id-private.h"
 #include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-route-private.h"
 #include "lsobs/lsobs-service-private.h"
@@ -80,6 +82,8 @@ _lsobs_service_unref (LsobsService *self)
   _lsobs_service_close (self);
   _lsobs_route_clear (&self->route);
   g_clear_object (&self->hurry);
+  g_clear_pointer (&self->project_ids, _lsobs_project_ids_free);
+  g_clear_pointer (&self->waker, g_source_unref);
   if (self->dump != NULL && !_lsobs_dump_is_foreign (self->dump))
     _lsobs_dump_unref (self->dump);
   g_clear_pointer (&self->compressor, _lsobs_compressor_free);
@@ -113,6 +117,9 @@ leave_parent (LsobsService *self)
   self->hurry = NULL;
   self->asking = NULL;
   self->ask_after = 0;
+  self->enough = 0;
+  self->project_ids = NULL;
+  self->waker = NULL;
   /* It may be in the middle of something. */
   self->compressor = NULL;
 }
@@ -180,6 +187,8 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   if (question->epoch != _lsobs_fork_epoch ())
     return;
   g_clear_object (&self->asking);
+  self->info_settled = TRUE;
+  _lsobs_service_wake (self, 0);
   if (answer == NULL || soup_message_get_status (message) != SOUP_STATUS_OK ||
       !_lsobs_server_info_parse (&self->info, answer, len))
     {
@@ -214,10 +223,61 @@ _lsobs_service_ask (LsobsService *self)
                                question);
 }
 
+/* Whether the service has said what it can do, or there is no use in waiting for that any
+ * longer. Asks it, if it is not. */
+gboolean
+_lsobs_service_is_known (LsobsService *self)
+{
+  leave_parent (self);
+  if (self->has_info || self->info_settled ||
+      (self->enough != 0 && g_get_monotonic_time () >= self->enough))
+    return TRUE;
+  _lsobs_service_ask (self);
+  /* Whatever has woken the waker has also forgotten this. */
+  if (self->enough != 0)
+    _lsobs_service_wake (self, self->enough);
+  return FALSE;
+}
+
+/* Before anything is sent, by whoever sends.
+ * @waker: a source of lsobs-flush-source-private.h */
+void
+_lsobs_service_set_waker (LsobsService *self, GSource *waker)
+{
+  leave_parent (self);
+  g_clear_pointer (&self->waker, g_source_unref);
+  self->waker = g_source_ref (waker);
+}
+
+/* @time: monotonic, µs; 0 for at once */
+void
+_lsobs_service_wake (LsobsService *self, gint64 time)
+{
+  if (self->waker != NULL)
+    _lsobs_flush_source_arm (self->waker, time);
+}
+
+/* Returns: (transfer none) */
+LsobsProjectIds *
+_lsobs_service_peek_project_ids (LsobsService *self)
+{
+  leave_parent (self);
+  if (self->project_ids == NULL)
+    self->project_ids = _lsobs_project_ids_new (self);
+  return self->project_ids;
+}
+
 static gboolean
 wake_cb (gpointer user_data)
 {
   return G_SOURCE_REMOVE;
+}
+
+static gboolean
+has_question (LsobsService *self)
+{
+  return self->asking != NULL ||
+         (self->project_ids != NULL && _lsobs_project_ids_stop (self->project_ids));
 }
 
 /* A question that was cancelled still has to end in its context. In one that only
@@ -234,7 +294,7 @@ let_question_end (LsobsService *self)
   alarm = g_timeout_source_new (CLOSE_GRACE);
   g_source_set_callback (alarm, wake_cb, NULL, NULL);
   g_source_attach (alarm, context);
-  while (self->asking != NULL && g_get_monotonic_time () < deadline)
+  while (has_question (self) && g_get_monotonic_time () < deadline)
     g_main_context_iteration (context, TRUE);
   g_source_destroy (alarm);
 }
@@ -245,10 +305,9 @@ _lsobs_service_close (LsobsService *self)
 {
   leave_parent (self);
   if (self->asking != NULL)
-    {
-      g_cancellable_cancel (self->asking);
-      let_question_end (self);
-    }
+    g_cancellable_cancel (self->asking);
+  if (has_question (self))
+    let_question_end (self);
   if (self->session != NULL)
     soup_session_abort (self->session);
   g_clear_object (&self->session);
@@ -381,6 +440,7 @@ void
 _lsobs_service_hurry (LsobsService *self, gint64 deadline)
 {
   g_autoptr (GCancellable) hurry = NULL;
+  gint64 now = g_get_monotonic_time ();
   gint64 not_before;
 
   leave_parent (self);
@@ -388,6 +448,10 @@ _lsobs_service_hurry (LsobsService *self, gint64 deadline)
   not_before = self->not_before;
   self->deadline = deadline;
   self->not_before = 0;
+  self->enough = now + MAX (deadline - now, 0) / 2;
+  if (self->project_ids != NULL)
+    _lsobs_project_ids_hurry (self->project_ids, self->enough);
+  _lsobs_service_wake (self, 0);
   _lsobs_service_hold (self, not_before);
   if (hurry != NULL)
     g_cancellable_cancel (hurry);

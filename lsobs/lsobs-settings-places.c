@@ -12,43 +12,53 @@
 /* The settings of several places that runs are written to: each has its own, which
  * differ in where runs go, and what their ids are there. */
 
-/* The project that a run goes to in this place. @own: that of the run */
-const char *
-_lsobs_settings_get_project (LsobsSettings *self, const char *own)
+/* Returns: (transfer none): the destination of a run, before a replica has its say: that
+ * of its trace if another process has begun it, else that of the settings */
+LsobsDestination *
+_lsobs_settings_get_own (LsobsSettings *self, LsobsRunInfo *info)
 {
-  return self->replica_project != NULL ? self->replica_project : own;
+  return info->destination != NULL ? info->destination : self->destination;
+}
+
+/* Where a run goes to in this place. @own: that of the run
+ * Returns: (transfer none) */
+LsobsDestination *
+_lsobs_settings_get_destination (LsobsSettings *self, LsobsDestination *own)
+{
+  return self->replica_destination != NULL ? self->replica_destination : own;
 }
 
 /* Returns: (transfer none) (nullable): what _lsobs_id_remap() makes the ids of a run
- * fit for in this place; NULL when they stay as they are */
+ * fit for in this place, the name of the project or the address; NULL when they stay as
+ * they are */
 const char *
-_lsobs_settings_get_remap_project (LsobsSettings *self, const char *own)
+_lsobs_settings_get_seed (LsobsSettings *self, LsobsDestination *own)
 {
-  const char *project = _lsobs_settings_get_project (self, own);
+  LsobsDestination *destination = _lsobs_settings_get_destination (self, own);
 
   switch (self->role)
     {
     case LSOBS_REPLICA_ROLE_PRIMARY:
       return NULL;
     case LSOBS_REPLICA_ROLE_SECONDARY:
-      return project;
+      return destination->name;
     case LSOBS_REPLICA_ROLE_AUTO:
     default:
-      return strcmp (project, own) != 0 ? project : NULL;
+      return _lsobs_destination_equal (destination, own) ? NULL : destination->name;
     }
 }
 
-/* Whether the same runs would go to the same project with the same key: a mistake, and
+/* Whether the same runs would go to the same destination with the same key: a mistake, and
  * a service that refuses half of what it gets. */
 static gboolean
 are_one_place (LsobsSettings *a, LsobsSettings *b)
 {
   return strcmp (a->api_url, b->api_url) == 0 && g_strcmp0 (a->api_key, b->api_key) == 0 &&
          g_strcmp0 (a->workspace_id, b->workspace_id) == 0 &&
-         strcmp (_lsobs_settings_get_project (a, a->project_name),
-                 _lsobs_settings_get_project (b, b->project_name)) == 0 &&
-         g_strcmp0 (_lsobs_settings_get_remap_project (a, a->project_name),
-                    _lsobs_settings_get_remap_project (b, b->project_name)) == 0;
+         _lsobs_destination_equal (_lsobs_settings_get_destination (a, a->destination),
+                                   _lsobs_settings_get_destination (b, b->destination)) &&
+         g_strcmp0 (_lsobs_settings_get_seed (a, a->destination),
+                    _lsobs_settings_get_seed (b, b->destination)) == 0;
 }
 
 static gboolean

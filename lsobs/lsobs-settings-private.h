@@ -2,11 +2,13 @@
 #pragma once
 
 #include "lsobs/lsobs-config.h"
+#include "lsobs/lsobs-destination-private.h"
 #include "lsobs/lsobs-id-private.h"
 #include "lsobs/lsobs-proxy-private.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-redactor-private.h"
 #include "lsobs/lsobs-replica-private.h"
+#include "lsobs/lsobs-run-info-private.h"
 #include "lsobs/lsobs-trust-private.h"
 
 G_BEGIN_DECLS
@@ -33,17 +35,18 @@ typedef struct
 {
   gatomicrefcount ref_count;
 
-  char *api_url;                /* (owned) no slash at the end */
-  gboolean loopback;            /* it is on this machine */
-  LsobsTrust *trust;            /* (owned) (nullable) who vouches for it, if not the system's */
-  LsobsProxy proxy;             /* that leads to it */
-  char *api_key;                /* (owned) (nullable) a secret */
-  char *project_name;           /* (owned) the runs' own */
-  char *replica_project;        /* (owned) (nullable) where they go instead */
-  LsobsReplicaRole role;        /* whether they keep their ids */
-  char *workspace_id;           /* (owned) (nullable) */
-  LsobsRedactor *redactor;      /* (owned) (nullable) */
-  LsobsRedactHook *redact_hook; /* (owned) (nullable) goes before the redactor */
+  char *api_url;                         /* (owned) no slash at the end */
+  gboolean loopback;                     /* it is on this machine */
+  LsobsTrust *trust;                     /* (owned) (nullable) who vouches for it, if not the
+                                          * system's */
+  LsobsProxy proxy;                      /* that leads to it */
+  char *api_key;                         /* (owned) (nullable) a secret */
+  LsobsDestination *destination;         /* (owned) the runs' own */
+  LsobsDestination *replica_destination; /* (owned) (nullable) where they go instead */
+  LsobsReplicaRole role;                 /* whether they keep their ids */
+  char *workspace_id;                    /* (owned) (nullable) */
+  LsobsRedactor *redactor;               /* (owned) (nullable) */
+  LsobsRedactHook *redact_hook;          /* (owned) (nullable) goes before the redactor */
   gboolean hide_inputs;
   gboolean hide_outputs;
   gboolean hide_metadata;
@@ -99,8 +102,9 @@ gboolean _lsobs_settings_check_replica (LsobsConfig *config,
 LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
 void _lsobs_settings_unref (LsobsSettings *self);
 gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);
-const char *_lsobs_settings_get_project (LsobsSettings *self, const char *own);
-const char *_lsobs_settings_get_remap_project (LsobsSettings *self, const char *own);
+LsobsDestination *_lsobs_settings_get_own (LsobsSettings *self, LsobsRunInfo *info);
+LsobsDestination *_lsobs_settings_get_destination (LsobsSettings *self, LsobsDestination *own);
+const char *_lsobs_settings_get_seed (LsobsSettings *self, LsobsDestination *own);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSettings, _lsobs_settings_unref)
 

@@ -218,19 +218,27 @@ check_utf8 (const char *text, const char *message, GError **error)
   return FALSE;
 }
 
+/* @destination: (nullable) */
+static gboolean
+check_destination (LsobsDestination *destination, GError **error)
+{
+  return destination == NULL ||
+         check_utf8 (destination->name, _ ("Invalid project name: it is not UTF-8"), error);
+}
+
 static gboolean
 take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
-  const char *project_name = lsobs_config_get_project_name (config);
   const char *workspace_id = lsobs_config_get_workspace_id (config);
   LsobsId id;
 
-  self->project_name = g_strdup (
-      project_name != NULL && *project_name != '\0' ? project_name : LSOBS_DEFAULT_PROJECT_NAME);
+  self->destination = _lsobs_config_dup_destination (config, error);
+  if (self->destination == NULL)
+    return FALSE;
   if (replica != NULL && replica->project_name != NULL && *replica->project_name != '\0')
-    self->replica_project = g_strdup (replica->project_name);
-  if (!check_utf8 (self->project_name, _ ("Invalid project name: it is not UTF-8"), error) ||
-      !check_utf8 (self->replica_project, _ ("Invalid project name: it is not UTF-8"), error) ||
+    self->replica_destination = _lsobs_destination_new_project (replica->project_name);
+  if (!check_destination (self->destination, error) ||
+      !check_destination (self->replica_destination, error) ||
       !check_utf8 (self->revision_id, _ ("Invalid revision id: it is not UTF-8"), error))
     return FALSE;
 
@@ -466,8 +474,8 @@ _lsobs_settings_unref (LsobsSettings *self)
     return;
   g_free (self->api_url);
   _lsobs_secret_free (self->api_key);
-  g_free (self->project_name);
-  g_free (self->replica_project);
+  g_clear_pointer (&self->destination, _lsobs_destination_unref);
+  g_clear_pointer (&self->replica_destination, _lsobs_destination_unref);
   g_free (self->workspace_id);
   g_free (self->label);
   g_free (self->failed_traces_dir);

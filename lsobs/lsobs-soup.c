@@ -80,8 +80,9 @@ guard_redirects (SoupMessage *message)
  * @message: a request that is not sent yet
  *
  * Adds the headers of lsobs_run_to_headers() to a request, so that the service can
- * start runs below @self. They take the place of those of another run. What else is
- * in the header `baggage` stays; if it is so long that both are more than 8 KiB,
+ * start runs below @self. They take the place of those of another run, and of everything
+ * in the header `baggage` whose key begins with `langsmith-`, whoever has put it there. What
+ * else is in that header stays, in its order; if it is so long that both are more than 8 KiB,
  * less goes along.
  *
  * A redirect to another host loses the headers again.

@@ -6,6 +6,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-batcher-private.h"
+#include "lsobs/lsobs-client-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
@@ -460,6 +461,8 @@ _lsobs_worker_new (LsobsSettings *settings,
   g_atomic_ref_count_inc (&self->ref_count);
   g_source_set_callback (self->source, flush_cb, self, (GDestroyNotify) _lsobs_worker_unref);
   g_source_attach (self->source, self->context);
+  if (LSOBS_IS_CLIENT (transport))
+    _lsobs_service_set_waker (_lsobs_client_peek_service (LSOBS_CLIENT (transport)), self->source);
   return self;
 }
 
@@ -643,13 +646,7 @@ hurry_cb (gpointer user_data)
 void
 _lsobs_worker_hurry (LsobsWorker *self, gint64 deadline)
 {
-  gboolean runs;
-
-  g_mutex_lock (&self->lock);
-  runs = !self->own_context || self->thread != NULL;
-  g_mutex_unlock (&self->lock);
-  if (!runs)
-    return;
+  /* The thread may start only now, to send what waits. */
   self->hurry_until = deadline;
   self->hurry = g_idle_source_new ();
   g_source_set_priority (self->hurry, G_PRIORITY_HIGH);
@@ -680,6 +677,8 @@ _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline)
     {
       _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
       g_source_destroy (self->source);
+      if (self->hurry != NULL)
+        g_source_destroy (self->hurry);
     }
   else if (self->own_context)
     {

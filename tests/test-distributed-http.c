@@ -193,6 +193,15 @@ static const MessageRow message_rows[] = {
   { "foreign", "userId=alice;p=1,serverNode=DF%2028", "userId=alice;p=1,serverNode=DF%2028," OWN },
   { "own", "langsmith-project=old,langsmith-tags=old", OWN },
   { "mixed", "a=1, langsmith-project=old ,b=2", "a=1,b=2," OWN },
+  { "baggage-address",
+    "a=1,langsmith-address=lrn%3Aagents%2Fa%2Fenvironments%2Flocal,langsmith-replicas=%5B%5D;p=1,"
+    "b=2;q",
+    "a=1,b=2;q," OWN },
+  { "doubled", "langsmith-project=a,langsmith-project=b,a=1,langsmith-tags=c,a=1", "a=1,a=1," OWN },
+  { "upper-case", "LANGSMITH-ADDRESS=a,Langsmith-Project=b,a=1", "a=1," OWN },
+  { "white-space", " \tlangsmith-address\t = a ; p = 1 ,\ta\t=\t1 ", "a\t=\t1," OWN },
+  { "broken-escapes", "langsmith-address=%,a=%zz,langsmith-tags=%2", "a=%zz," OWN },
+  { "not-known", "langsmith-comes-next=1,a=1", "a=1," OWN },
 };
 
 static LsobsRun *
@@ -277,6 +286,24 @@ test_crowded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
         g_assert_cmpuint (strlen (baggage), ==, n);
       g_assert_nonnull (soup_message_headers_get_one (headers, "langsmith-trace"));
     }
+  lsobs_run_end (run, NULL);
+}
+
+/* However much of it there is, what clients of the service have put there goes. */
+static void
+test_long_hostile (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start_marked (fixture);
+  g_autoptr (SoupMessage) message = make_message (fixture, "/");
+  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
+  g_autoptr (GString) hostile = g_string_new ("a=1");
+
+  while (hostile->len < 8192)
+    g_string_append (hostile, ",langsmith-address=lrn%3Aagents;p=1,Langsmith-Replicas=%5B");
+  g_string_append (hostile, ",b=2");
+  soup_message_headers_append (headers, "baggage", hostile->str);
+  lsobs_run_add_to_message (run, message);
+  assert_headers (headers, run, "a=1,b=2," OWN);
   lsobs_run_end (run, NULL);
 }
 
@@ -458,6 +485,7 @@ main (int argc, char *argv[])
   ADD ("sampled", NULL, test_sampled);
   ADD_ROWS ("message/", message_rows, test_message);
   ADD ("several-headers", NULL, test_several_headers);
+  ADD ("long-hostile", NULL, test_long_hostile);
   ADD ("crowded", NULL, test_crowded);
   ADD_ROWS ("redirect/", redirect_rows, test_redirect);
   ADD ("redirect/other-port", NULL, test_redirect_to_port);

@@ -170,10 +170,12 @@ test_main_child (Fixture *fixture, gconstpointer data)
 static void
 test_project (Fixture *fixture, gconstpointer data)
 {
+  g_autoptr (LsobsDestination) destination =
+      _lsobs_destination_new_project ("of \"another\" process");
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (JsonObject) run = NULL;
 
-  _lsobs_run_info_set_project_name (fixture->record->info, "of \"another\" process");
+  _lsobs_run_info_set_destination (fixture->record->info, destination);
   encoded = encode (fixture);
   run = parse (encoded);
   g_assert_cmpstr (json_object_get_string_member (run, "session_name"), ==,

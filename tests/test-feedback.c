@@ -286,6 +286,119 @@ test_refused (Memory *memory, gconstpointer data G_GNUC_UNUSED)
                     ==, 0);
 }
 
+typedef struct
+{
+  const char *path;
+  const char *value;      /* JSON, as the next two; (nullable) */
+  const char *correction; /* (nullable) */
+  const char *config;     /* (nullable) */
+  const char *key;        /* (nullable) */
+  gboolean good;
+} ShapeRow;
+
+/* 180 characters, one of them of two bytes */
+#define KEY_178 \
+ "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789" \
+ "012345678901234567890123456789012345678901234567890123456789012345678901234567"
+
+static const ShapeRow shape_rows[] = {
+  { "value-array", "[1]", NULL, NULL, NULL, FALSE },
+  { "value-empty-array", "[]", NULL, NULL, NULL, FALSE },
+  { "value-number", "1.5", NULL, NULL, NULL, TRUE },
+  { "value-boolean", "false", NULL, NULL, NULL, TRUE },
+  { "value-string", "\"[a]\"", NULL, NULL, NULL, TRUE },
+  { "value-null", "null", NULL, NULL, NULL, TRUE },
+  { "value-object", "{\"a\":[1]}", NULL, NULL, NULL, TRUE },
+  { "correction-array", NULL, "[{}]", NULL, NULL, FALSE },
+  { "correction-number", NULL, "-1", NULL, NULL, FALSE },
+  { "correction-fraction", NULL, "0.5", NULL, NULL, FALSE },
+  { "correction-boolean", NULL, "true", NULL, NULL, FALSE },
+  { "correction-string", NULL, "\"1\"", NULL, NULL, TRUE },
+  { "correction-null", NULL, "null", NULL, NULL, TRUE },
+  { "correction-object", NULL, "{}", NULL, NULL, TRUE },
+  { "config-no-type", NULL, NULL, "{\"min\":0}", NULL, FALSE },
+  { "config-null-type", NULL, NULL, "{\"type\":null}", NULL, FALSE },
+  { "config-other-type", NULL, NULL, "{\"type\":\"numeric\"}", NULL, FALSE },
+  { "config-string", NULL, NULL, "\"continuous\"", NULL, FALSE },
+  { "config-array", NULL, NULL, "[{\"type\":\"freeform\"}]", NULL, FALSE },
+  { "config-min-string", NULL, NULL, "{\"type\":\"continuous\",\"min\":\"0\"}", NULL, FALSE },
+  { "config-max-boolean", NULL, NULL, "{\"type\":\"continuous\",\"max\":true}", NULL, FALSE },
+  { "config-categories-object", NULL, NULL, "{\"type\":\"categorical\",\"categories\":{}}", NULL,
+    FALSE },
+  { "config-category-string", NULL, NULL, "{\"type\":\"categorical\",\"categories\":[\"a\"]}", NULL,
+    FALSE },
+  { "config-category-no-value", NULL, NULL,
+    "{\"type\":\"categorical\",\"categories\":[{\"label\":\"a\"}]}", NULL, FALSE },
+  { "config-category-empty-label", NULL, NULL,
+    "{\"type\":\"categorical\",\"categories\":[{\"value\":1,\"label\":\"\"}]}", NULL, FALSE },
+  { "config-category-number-label", NULL, NULL,
+    "{\"type\":\"categorical\",\"categories\":[{\"value\":1,\"label\":1}]}", NULL, FALSE },
+  { "config-continuous", NULL, NULL, "{\"type\":\"continuous\",\"min\":0,\"max\":1.5}", NULL,
+    TRUE },
+  { "config-nulls", NULL, NULL,
+    "{\"type\":\"freeform\",\"min\":null,\"max\":null,\"categories\":null}", NULL, TRUE },
+  { "config-categorical", NULL, NULL,
+    "{\"type\":\"categorical\",\"categories\":[{\"value\":1,\"label\":\"a\"},{\"value\":2}]}", NULL,
+    TRUE },
+  { "config-null", NULL, NULL, "null", NULL, TRUE },
+  { "key-181", NULL, NULL, NULL, KEY_178 "abc", FALSE },
+  { "key-180", NULL, NULL, NULL, KEY_178 "a\xc3\xbc", TRUE },
+  /* Each broken byte becomes a character. */
+  { "key-181-broken", NULL, NULL, NULL, KEY_178 "a\xff\xff", FALSE },
+};
+
+/* What the service's schema forbids is refused at once, and nothing else is. */
+static void
+test_shape (Memory *memory, gconstpointer data)
+{
+  const ShapeRow *row = data;
+  g_autoptr (LsobsFeedback) feedback =
+      lsobs_feedback_new (L, R, row->key != NULL ? row->key : "key");
+  g_autoptr (JsonNode) value = run_json (row->value);
+  g_autoptr (JsonNode) correction = run_json (row->correction);
+  g_autoptr (JsonNode) config = run_json (row->config);
+  g_autoptr (GError) error = NULL;
+
+  memory_start (memory);
+  lsobs_feedback_set_value (feedback, value);
+  lsobs_feedback_set_correction (feedback, correction);
+  lsobs_feedback_set_config (feedback, config);
+  g_assert_cmpint (lsobs_observer_add_feedback (memory->observer, feedback, &error), ==, row->good);
+  if (row->good)
+    g_assert_no_error (error);
+  else
+    g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (memory->observer),
+                                      LSOBS_COUNTER_ENQUEUED),
+                    ==, row->good ? 1 : 0);
+}
+
+static JsonNode *
+bend_cb (const char *field, JsonNode *value, gpointer user_data G_GNUC_UNUSED)
+{
+  if (strcmp (field, "config") == 0)
+    return NULL;
+  return json_from_string (strcmp (field, "correction") == 0 ? "7" : "[7]", NULL);
+}
+
+/* Nor does what the program's function makes of it break the schema. */
+static void
+test_bent_shape (Memory *memory, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRunEvent) event = NULL;
+  LsobsFeedback *feedback = lsobs_feedback_new (L, R, "key");
+  g_autoptr (JsonNode) object = run_json ("{\"type\":\"freeform\"}");
+
+  lsobs_config_set_redact_func (memory->config, bend_cb, NULL, NULL);
+  lsobs_feedback_set_value (feedback, object);
+  lsobs_feedback_set_correction (feedback, object);
+  lsobs_feedback_set_config (feedback, object);
+  event = send_feedback (memory, feedback);
+  feedback_assert_member (peek_object (event), "value", "{\"value\":[7]}");
+  feedback_assert_member (peek_object (event), "correction", "{\"value\":7}");
+  feedback_assert_member (peek_object (event), "feedback_config", NULL);
+}
+
 /* An event of feedback is for looking at only. */
 static void
 test_not_enqueued (Memory *memory, gconstpointer data G_GNUC_UNUSED)
@@ -320,12 +433,13 @@ make_telling_feedback (void)
 {
   LsobsFeedback *feedback = lsobs_feedback_new (L, R, "secret-key");
   g_autoptr (JsonNode) value = run_json ("{\"a\":\"secret value\"}");
+  g_autoptr (JsonNode) config = run_json ("{\"type\":\"freeform\",\"a\":\"secret value\"}");
 
   lsobs_feedback_set_value (feedback, value);
   lsobs_feedback_set_comment (feedback, "a secret comment");
   lsobs_feedback_set_correction (feedback, value);
   lsobs_feedback_set_source (feedback, LSOBS_FEEDBACK_SOURCE_API, value);
-  lsobs_feedback_set_config (feedback, value);
+  lsobs_feedback_set_config (feedback, config);
   lsobs_feedback_set_extra (feedback, value);
   return feedback;
 }
@@ -346,7 +460,8 @@ test_redacted (Memory *memory, gconstpointer data G_GNUC_UNUSED)
   feedback_assert_member (object, "correction", "{\"a\":\"[REDACTED] value\"}");
   feedback_assert_member (object, "feedback_source",
                           "{\"metadata\":{\"a\":\"[REDACTED] value\"},\"type\":\"api\"}");
-  feedback_assert_member (object, "feedback_config", "{\"a\":\"[REDACTED] value\"}");
+  feedback_assert_member (object, "feedback_config",
+                          "{\"a\":\"[REDACTED] value\",\"type\":\"freeform\"}");
   feedback_assert_member (object, "extra", "{\"a\":\"[REDACTED] value\"}");
 }
 
@@ -398,7 +513,8 @@ test_redact_func (Memory *memory, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (seen->str, ==,
                    "value={\"a\":\"secret value\"} comment=\"a secret comment\" "
                    "correction={\"a\":\"secret value\"} metadata={\"a\":\"secret value\"} "
-                   "extra={\"a\":\"secret value\"} config={\"a\":\"secret value\"} ");
+                   "extra={\"a\":\"secret value\"} "
+                   "config={\"type\":\"freeform\",\"a\":\"secret value\"} ");
   feedback_assert_member (peek_object (event), "comment", "\"another\"");
   feedback_assert_member (peek_object (event), "extra",
                           "{\"lsobs_error\":\"Redaction failed; extra dropped\"}");
@@ -549,6 +665,13 @@ main (int argc, char *argv[])
   ADD ("/feedback/says/scores", test_scores);
   ADD ("/feedback/says/boolean-scores", test_boolean_scores);
   ADD ("/feedback/says/refused", test_refused);
+  for (guint i = 0; i < G_N_ELEMENTS (shape_rows); i++)
+    {
+      g_autofree char *path = g_strconcat ("/feedback/feedback-shapes/", shape_rows[i].path, NULL);
+
+      g_test_add (path, Memory, &shape_rows[i], memory_set_up, test_shape, memory_tear_down);
+    }
+  ADD ("/feedback/feedback-shapes/bent", test_bent_shape);
   ADD ("/feedback/says/not-enqueued", test_not_enqueued);
   ADD ("/feedback/says/hostile-text", test_hostile_text);
   ADD ("/feedback/privacy/redacted", test_redacted);

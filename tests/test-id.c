@@ -449,18 +449,19 @@ test_clock_set_back (void)
 static void
 test_run_project (void)
 {
+  g_autoptr (LsobsDestination) destination = _lsobs_destination_new_project ("helpdesk");
   g_autoptr (LsobsRunInfo) parent = _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN);
   g_autoptr (LsobsRunInfo) child = NULL;
   g_autoptr (LsobsRunInfo) grandchild = NULL;
   g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "other", LSOBS_RUN_TYPE_CHAIN);
 
-  _lsobs_run_info_set_project_name (parent, "helpdesk");
+  _lsobs_run_info_set_destination (parent, destination);
   child = _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_CHAIN);
   g_clear_pointer (&parent, _lsobs_run_info_unref);
   grandchild = _lsobs_run_info_new (child, "grandchild", LSOBS_RUN_TYPE_CHAIN);
   g_clear_pointer (&child, _lsobs_run_info_unref);
-  g_assert_cmpstr (grandchild->project_name, ==, "helpdesk");
-  g_assert_null (other->project_name);
+  g_assert_cmpstr (grandchild->destination->name, ==, "helpdesk");
+  g_assert_null (other->destination);
 }
 
 /* A path and who says to lie there. */

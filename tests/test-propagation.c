@@ -143,8 +143,9 @@ describe (LsobsRemoteParent *parent)
     }
   for (guint i = 0; parent->tags != NULL && i < parent->tags->len; i++)
     g_string_append_printf (text, "#%s ", (char *) parent->tags->pdata[i]);
-  if (parent->project_name != NULL)
-    g_string_append_printf (text, "@%s ", parent->project_name);
+  if (parent->destination != NULL)
+    g_string_append_printf (text, "%c%s ", parent->destination->is_address ? '~' : '@',
+                            parent->destination->name);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
@@ -210,6 +211,23 @@ static const BaggageRow baggage_rows[] = {
   { "usage",
     "langsmith-metadata=%7B%22usage_metadata%22%3A%7B%22total_tokens%22%3A9%7D%2C%22a%22%3A1%7D",
     "{\"a\":1} " },
+  { "address", "langsmith-address=lrn%3Aagents%2Fsupport%2Fenvironments%2Fstaging",
+    "~lrn:agents/support/environments/staging " },
+  { "address-raw", "langsmith-address = lrn:agents/support/environments/staging ;p=1",
+    "~lrn:agents/support/environments/staging " },
+  { "address-upper-case", "langsmith-address=lrn:agents/support/environments/STAGING",
+    "~lrn:agents/support/environments/staging " },
+  { "address-twice",
+    "langsmith-address=lrn:agents/a/environments/local,langsmith-address=lrn:agents/b/environments/local",
+    "~lrn:agents/b/environments/local " },
+  { "address-then-bad",
+    "langsmith-address=lrn:agents/a/environments/local,langsmith-address=lrn:agents/B/environments/local",
+    "~lrn:agents/a/environments/local " },
+  /* What is no address does not count, not even beside a project. */
+  { "address-bad-and-project", "langsmith-address=support,langsmith-project=p", "@p " },
+  { "address-and-bad-project",
+    "langsmith-project=%00,langsmith-address=lrn:agents/a/environments/local",
+    "~lrn:agents/a/environments/local " },
   { "replicas",
     "langsmith-replicas=%5B%7B%22api_url%22%3A%22http%3A//evil%22%2C%22project_name%22%3A%22x%22%7D%5D,"
     "langsmith-project=a",
@@ -226,6 +244,50 @@ test_baggage (gconstpointer data)
   g_assert_nonnull (parent);
   text = describe (parent);
   g_assert_cmpstr (text, ==, row->expected);
+}
+
+static const char *const bad_addresses[] = {
+  "",
+  "support",
+  "lrn:agents/Bad/environments/production",
+  "lrn:agents/-a/environments/local",
+  "lrn:agents/a-/environments/local",
+  "lrn:agents/9a/environments/local",
+  "lrn:agents/a_b/environments/local",
+  "lrn:agents/a/environments/nope",
+  "lrn:agents//environments/production",
+  "lrn:agents/a/environments/",
+  "lrn:agents/a/b/environments/local",
+  "lrn:agents/a/environments/local/extra",
+  "lrn:agents/a/environments/local%0A",
+  "lrn:agents/a/environments/local%00",
+  "lrn:agents/a%2C/environments/local",
+  "LRN:agents/a/environments/local",
+  /* 64 characters */
+  "lrn:agents/a123456789012345678901234567890123456789012345678901234567890123/environments/local",
+};
+
+static void
+test_bad_addresses (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (bad_addresses); i++)
+    {
+      g_autofree char *header = g_strconcat ("langsmith-address=", bad_addresses[i], NULL);
+      g_autoptr (LsobsRemoteParent) parent = _lsobs_remote_parent_parse (R_SEGMENT, header);
+
+      g_assert_nonnull (parent);
+      g_assert_null (parent->destination);
+    }
+}
+
+/* Whoever follows such headers files the trace in two places. */
+static void
+test_both_destinations (void)
+{
+  g_assert_null (_lsobs_remote_parent_parse (
+      R_SEGMENT, "langsmith-project=p,langsmith-address=lrn:agents/a/environments/local"));
+  g_assert_null (_lsobs_remote_parent_parse (
+      R_SEGMENT, "langsmith-address=lrn:agents/a/environments/local,a=1,langsmith-project=p;q=1"));
 }
 
 static char *
@@ -411,10 +473,10 @@ assert_sane (LsobsRemoteParent *parent)
       g_assert_cmpstr (parent->tags->pdata[i], !=, "");
       g_assert_true (g_utf8_validate (parent->tags->pdata[i], -1, NULL));
     }
-  if (parent->project_name != NULL)
+  if (parent->destination != NULL)
     {
-      g_assert_cmpstr (parent->project_name, !=, "");
-      g_assert_true (g_utf8_validate (parent->project_name, -1, NULL));
+      g_assert_cmpstr (parent->destination->name, !=, "");
+      g_assert_true (g_utf8_validate (parent->destination->name, -1, NULL));
     }
 }
 
@@ -489,6 +551,14 @@ assert_written (LsobsBaggage *baggage, const char *expected)
   g_assert_cmpstr (text, ==, expected);
 }
 
+static gboolean
+set_project (LsobsBaggage *baggage, const char *name)
+{
+  g_autoptr (LsobsDestination) destination = _lsobs_destination_new_project (name);
+
+  return _lsobs_baggage_set_destination (baggage, destination);
+}
+
 static void
 test_write (void)
 {
@@ -502,7 +572,7 @@ test_write (void)
   assert_written (&nothing, NULL);
 
   /* The order is that of the protocol, whatever came first. */
-  g_assert_true (_lsobs_baggage_set_project (&all, "helpdesk"));
+  g_assert_true (set_project (&all, "helpdesk"));
   g_assert_true (_lsobs_baggage_add_tag (&all, "prod"));
   add_metadatum (&all, "\"thread_id\":\"t-77\"");
   assert_written (&all, "langsmith-metadata=%7B%22thread_id%22%3A%22t-77%22%7D,langsmith-tags=prod,"
@@ -517,7 +587,7 @@ test_write (void)
                   "langsmith-metadata=%7B%22k%22%3A%22a%2Cb%3Dc%2F%C3%BC%22%2C%22l%22%3A%5B1%5D%7D,"
                   "langsmith-tags=a%20b%2Cc%0D%0A%3B");
 
-  g_assert_true (_lsobs_baggage_set_project (&plain, "AZaz09-_.~!*'()+/"));
+  g_assert_true (set_project (&plain, "AZaz09-_.~!*'()+/"));
   assert_written (&plain, "langsmith-project=AZaz09-_.~%21%2A%27%28%29%2B%2F");
 }
 
@@ -534,7 +604,7 @@ test_write_room (void)
       guint n_added = 0;
       g_autofree char *text = NULL;
 
-      n_added += _lsobs_baggage_set_project (&baggage, "p") ? 1 : 0;
+      n_added += set_project (&baggage, "p") ? 1 : 0;
       n_added += _lsobs_baggage_add_metadatum (&baggage, "\"a\":1", 5) ? 1 : 0;
       n_added += _lsobs_baggage_add_metadatum (&baggage, "\"b\":2", 5) ? 1 : 0;
       n_added += _lsobs_baggage_add_tag (&baggage, "x") ? 1 : 0;
@@ -569,12 +639,12 @@ test_round_trip (void)
         continue;
       _lsobs_buffer_append_str (&member, "\"key\":");
       _lsobs_json_write_string (&member, text, strlen (text));
-      g_assert_true (_lsobs_baggage_set_project (&baggage, text));
+      g_assert_true (set_project (&baggage, text));
       g_assert_true (_lsobs_baggage_add_tag (&baggage, text));
       g_assert_true (_lsobs_baggage_add_metadatum (&baggage, member.data, member.len));
       header = _lsobs_baggage_write (&baggage);
       parent = _lsobs_remote_parent_parse (R_SEGMENT, header);
-      g_assert_cmpstr (parent->project_name, ==, text);
+      g_assert_cmpstr (parent->destination->name, ==, text);
       g_assert_cmpuint (parent->tags->len, ==, 1);
       g_assert_cmpstr (parent->tags->pdata[0], ==, text);
       g_assert_cmpstr (json_object_get_string_member (parent->metadata, "key"), ==, text);
@@ -589,7 +659,21 @@ static const BaggageRow foreign_rows[] = {
   { "own", "langsmith-project=a", NULL },
   { "mixed", "foo=1,langsmith-project=a;p=1, langsmith-tags =b,bar=2,langsmith-metadata=%7B%7D",
     "foo=1,bar=2" },
-  { "replicas", "langsmith-replicas=1", "langsmith-replicas=1" },
+  { "replicas", "langsmith-replicas=1", NULL },
+  { "address", "langsmith-address=lrn%3Aagents%2Fa%2Fenvironments%2Flocal,foo=1", "foo=1" },
+  { "not-known", "langsmith-what-comes-next=1,foo=1", "foo=1" },
+  { "upper-case", "LANGSMITH-PROJECT=a,Langsmith-Address=b,foo=1", "foo=1" },
+  { "white-space", "\tlangsmith-address\t=\ta ;p=1 ;q , foo = 1 ", "foo = 1" },
+  { "doubled", "langsmith-address=a,foo=1,langsmith-address=b,foo=1,langsmith-project=c",
+    "foo=1,foo=1" },
+  { "broken-escapes", "langsmith-address=%,foo=%zz,langsmith-replicas=%5", "foo=%zz" },
+  { "only-the-prefix", "langsmith-=1,langsmith=2,langsmith", "langsmith=2,langsmith" },
+  { "no-key", "langsmith-address;p=1,;langsmith-project=a,=langsmith-project",
+    ";langsmith-project=a,=langsmith-project" },
+  { "in-a-value", "foo=langsmith-project,bar=1;langsmith-address=2",
+    "foo=langsmith-project,bar=1;langsmith-address=2" },
+  { "similar", "x-langsmith-project=1,langsmithproject=2",
+    "x-langsmith-project=1,langsmithproject=2" },
   { "no-value", "foo,langsmith-tags", "foo" },
 };
 
@@ -618,6 +702,8 @@ main (int argc, char *argv[])
   ADD_ROWS ("/propagation/trace/", trace_rows, test_trace);
   g_test_add_func ("/propagation/depth", test_depth);
   ADD_ROWS ("/propagation/baggage/", baggage_rows, test_baggage);
+  g_test_add_func ("/propagation/bad-addresses", test_bad_addresses);
+  g_test_add_func ("/propagation/both-destinations", test_both_destinations);
   g_test_add_func ("/propagation/baggage-length", test_baggage_length);
   g_test_add_func ("/propagation/project-length", test_project_length);
   g_test_add_func ("/propagation/many-tags", test_many_tags);

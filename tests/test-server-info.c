@@ -163,6 +163,40 @@ test_row (gconstpointer data)
   g_assert_cmpint (info.takes_gzip, ==, row->takes_gzip);
 }
 
+typedef struct
+{
+  const char *text;
+  gboolean needs;
+} NeedRow;
+
+/* Only a service that says both: older ones do not know the flags. */
+static const NeedRow need_rows[] = {
+  { FLAGS ("\"ch_query_enabled\":false,\"sdb_query_enabled\":true"), TRUE },
+  { FLAGS ("\"ch_query_enabled\":true,\"sdb_query_enabled\":true"), FALSE },
+  { FLAGS ("\"ch_query_enabled\":true,\"sdb_query_enabled\":false"), FALSE },
+  { FLAGS ("\"ch_query_enabled\":false,\"sdb_query_enabled\":false"), FALSE },
+  { FLAGS ("\"ch_query_enabled\":false"), FALSE },
+  { FLAGS ("\"sdb_query_enabled\":true"), FALSE },
+  { FLAGS ("\"ch_query_enabled\":0,\"sdb_query_enabled\":1"), FALSE },
+  { FLAGS ("\"ch_query_enabled\":null,\"sdb_query_enabled\":\"true\""), FALSE },
+  { "{\"ch_query_enabled\":false,\"sdb_query_enabled\":true}", FALSE },
+  { "{}", FALSE },
+};
+
+static void
+test_needs_project_id (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (need_rows); i++)
+    {
+      LsobsServerInfo info;
+
+      memset (&info, 0x55, sizeof info);
+      g_assert_true (
+          _lsobs_server_info_parse (&info, need_rows[i].text, strlen (need_rows[i].text)));
+      g_assert_cmpint (info.needs_project_id, ==, need_rows[i].needs);
+    }
+}
+
 /* Numbers that no integer can hold come out within the bounds, whatever they are taken for. */
 static void
 test_huge_numbers (void)
@@ -324,6 +358,7 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, &rows[i], test_row);
     }
+  g_test_add_func ("/server-info/needs-project-id", test_needs_project_id);
   g_test_add_func ("/server-info/huge-numbers", test_huge_numbers);
   g_test_add_func ("/server-info/deep", test_deep);
   g_test_add_func ("/server-info/length", test_length);

@@ -46,6 +46,15 @@ get (GPtrArray *places, guint index)
 }
 
 static void
+assert_project (LsobsSettings *place, const char *own_name, const char *name, const char *seed)
+{
+  g_autoptr (LsobsDestination) own = _lsobs_destination_new_project (own_name);
+
+  g_assert_cmpstr (_lsobs_settings_get_destination (place, own)->name, ==, name);
+  g_assert_cmpstr (_lsobs_settings_get_seed (place, own), ==, seed);
+}
+
+static void
 test_one (void)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new ("own-key", "mine");
@@ -98,9 +107,8 @@ test_several (void)
       g_assert_cmpuint (place->lane, ==, i);
       g_assert_cmpstr (place->api_url, ==, urls[i]);
       g_assert_cmpstr (place->api_key, ==, keys[i]);
-      g_assert_cmpstr (place->project_name, ==, "mine");
-      g_assert_cmpstr (_lsobs_settings_get_project (place, "mine"), ==, projects[i]);
-      g_assert_cmpstr (_lsobs_settings_get_remap_project (place, "mine"), ==, remaps[i]);
+      g_assert_cmpstr (place->destination->name, ==, "mine");
+      assert_project (place, "mine", projects[i], remaps[i]);
       g_assert_cmpstr (place->label, ==, labels[i]);
       g_assert_cmpstr (place->failed_traces_dir, ==, dirs[i]);
       g_assert_cmpint (place->failed_traces_max_bytes, ==, 1000);
@@ -118,11 +126,9 @@ test_other_project (void)
   g_autoptr (LsobsConfig) config = new_config ();
   g_autoptr (GPtrArray) places = make_places (config);
 
-  g_assert_cmpstr (_lsobs_settings_get_project (get (places, 0), "theirs"), ==, "theirs");
-  g_assert_null (_lsobs_settings_get_remap_project (get (places, 0), "theirs"));
-  g_assert_cmpstr (_lsobs_settings_get_project (get (places, 1), "other"), ==, "other");
-  g_assert_null (_lsobs_settings_get_remap_project (get (places, 1), "other"));
-  g_assert_cmpstr (_lsobs_settings_get_remap_project (get (places, 2), "theirs"), ==, "theirs");
+  assert_project (get (places, 0), "theirs", "theirs", NULL);
+  assert_project (get (places, 1), "other", "other", NULL);
+  assert_project (get (places, 2), "theirs", "theirs", "theirs");
 }
 
 static JsonNode *

@@ -52,6 +52,12 @@ test_request_is_info (TestRequest *self)
   return strcmp (self->method, "GET") == 0 && g_str_has_suffix (self->path, "/info");
 }
 
+gboolean
+test_request_is_sessions (TestRequest *self)
+{
+  return strcmp (self->method, "GET") == 0 && strstr (self->path, "/sessions?") != NULL;
+}
+
 guint
 test_request_get_n_ops (TestRequest *self)
 {

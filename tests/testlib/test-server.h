@@ -71,6 +71,8 @@ guint test_request_get_status (TestRequest *self);
 /* TRUE when the service took what is inside: answered 2xx or 409 */
 gboolean test_request_is_accepted (TestRequest *self);
 gboolean test_request_is_info (TestRequest *self);
+/* the question for the id of a project */
+gboolean test_request_is_sessions (TestRequest *self);
 /* 0 when it is no ingest request or could not be parsed */
 guint test_request_get_n_ops (TestRequest *self);
 /* (nullable) */

@@ -127,7 +127,8 @@ check_required (WireOp *op, WireFlags flags, GError **error)
 
       if (text != NULL && *text != '\0')
         continue;
-      if (strcmp (name, "session_name") == 0 && peek_string (op, "session_id") != NULL)
+      if (strcmp (name, "session_name") == 0 &&
+          (peek_string (op, "session_id") != NULL || peek_string (op, "address") != NULL))
         continue;
       if (text == NULL && peek (op, name, flags) != NULL)
         return refuse (op, WIRE_ERROR_SHAPE, error, "\"%s\" is no string", name);
@@ -151,6 +152,25 @@ check_uuid_member (WireOp *op, const char *name, WireFlags flags, GError **error
   if (!wire_is_uuid (text))
     return refuse (op, WIRE_ERROR_ID, error, "\"%s\" is no lower-case UUID: \"%s\"", name, text);
 
+  return TRUE;
+}
+
+/* A run goes to a project, or to an environment of an agent. */
+static gboolean
+check_address (WireOp *op, GError **error)
+{
+  const char *address = peek_string (op, "address");
+
+  if (!json_object_has_member (op->run, "address"))
+    return TRUE;
+  if (address == NULL ||
+      !g_regex_match_simple ("^lrn:agents/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/environments/"
+                             "(local|development|staging|production)$",
+                             address, G_REGEX_DOLLAR_ENDONLY, 0))
+    return refuse (op, WIRE_ERROR_SHAPE, error, "\"address\" is no address of an agent");
+  if (json_object_has_member (op->run, "session_name") ||
+      json_object_has_member (op->run, "session_id"))
+    return refuse (op, WIRE_ERROR_SHAPE, error, "there is an \"address\" beside a project");
   return TRUE;
 }
 
@@ -417,7 +437,8 @@ wire_check_op (WireOp *op, WireFlags flags, GError **error)
          check_uuid_member (op, "parent_run_id", flags, error) &&
          check_uuid_member (op, "session_id", flags, error) &&
          check_uuid_member (op, "reference_example_id", flags, error) &&
-         check_run_type (op, error) && check_times (op, flags, &start_us, error) &&
+         check_address (op, error) && check_run_type (op, error) &&
+         check_times (op, flags, &start_us, error) &&
          check_dotted_order (op, flags, &stamp_us, error) &&
          (!is_strict || check_time_match (op, start_us, stamp_us, error)) &&
          check_shapes (op, flags, error);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-record-private.h"
+#include "lsobs/lsobs-service-private.h"
+#include "lsobs/lsobs-transport.h"
+
+G_BEGIN_DECLS
+
+/* Which way feedback goes depends on what the service says of itself, and some services
+ * want to know the id of the project as well. Until that is there, feedback waits here, and
+ * runs pass by. Belongs to whoever runs the context of the worker. */
+typedef struct _LsobsFeedbackGate LsobsFeedbackGate;
+
+typedef enum
+{
+  LSOBS_FEEDBACK_TOGETHER,  /* in a batch with other records */
+  LSOBS_FEEDBACK_ALONE,     /* in a request of its own */
+  LSOBS_FEEDBACK_UNDECIDED, /* the service has not said yet what it can do */
+  LSOBS_FEEDBACK_NAMELESS   /* the id of its project is needed, and not known */
+} LsobsFeedbackWay;
+
+LsobsFeedbackGate *_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport);
+void _lsobs_feedback_gate_free (LsobsFeedbackGate *self);
+
+LsobsFeedbackWay _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record);
+gboolean _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record);
+
+void _lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record);
+LsobsRecord *_lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self);
+LsobsRecord *_lsobs_feedback_gate_take (LsobsFeedbackGate *self);
+void _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records);
+
+gboolean _lsobs_feedback_gate_refuses (LsobsRecord *record, GError **error);
+
+G_END_DECLS
