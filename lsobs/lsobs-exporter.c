@@ -143,7 +143,7 @@ refuse_foreign (LsobsExporter *self, LsobsRecord *record)
     return FALSE;
   for (guint i = 0; i < self->lanes->len; i++)
     _lsobs_lane_refuse_foreign (g_ptr_array_index (self->lanes, i));
-  _lsobs_record_free (record);
+  _lsobs_record_unref (record);
   return TRUE;
 }
 

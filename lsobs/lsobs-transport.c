@@ -180,6 +180,10 @@ lsobs_transport_hurry (LsobsTransport *self, gint64 deadline)
  * there is time for are made into batches and told if
  * #LsobsConfig:failed-traces-dir is set.
  *
+ * An update that was sent as a whole run, because the start of the run was lost before,
+ * is an update again here if #LsobsConfig:failed-traces-dir is set, in a batch that
+ * is not the one that was sent.
+ *
  * A transport that keeps them somewhere must not block here.
  *
  * Since: 0.1
