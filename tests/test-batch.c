@@ -47,13 +47,11 @@ add_event (GString *out, LsobsRunEvent *event)
   GStrv tags = lsobs_run_event_get_tags (event);
   g_autofree char *joined = tags != NULL ? g_strjoinv (",", tags) : NULL;
 
-  g_string_append_printf (out, "kind=%d type=%d status=%d start=%" G_GINT64_FORMAT
-                               " end=%" G_GINT64_FORMAT "\n",
-                          (int) lsobs_run_event_get_kind (event),
-                          (int) lsobs_run_event_get_run_type (event),
-                          (int) lsobs_run_event_get_status (event),
-                          lsobs_run_event_get_start_time (event),
-                          lsobs_run_event_get_end_time (event));
+  g_string_append_printf (
+      out, "kind=%d type=%d status=%d start=%" G_GINT64_FORMAT " end=%" G_GINT64_FORMAT "\n",
+      (int) lsobs_run_event_get_kind (event), (int) lsobs_run_event_get_run_type (event),
+      (int) lsobs_run_event_get_status (event), lsobs_run_event_get_start_time (event),
+      lsobs_run_event_get_end_time (event));
   add_text (out, "id", lsobs_run_event_get_id (event));
   add_text (out, "parent", lsobs_run_event_get_parent_id (event));
   add_text (out, "trace", lsobs_run_event_get_trace_id (event));
@@ -373,16 +371,13 @@ test_too_large (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   full = dup_first (fixture->transport->sent, 1);
   cut = dup_first (fixture->transport->sent, 6);
   lost = dup_first (fixture->transport->lost, 0);
-  g_assert_cmpstr (
-      json_object_get_string_member (json_node_get_object (lsobs_run_event_get_inputs (full)),
-                                     "text"),
-      ==, "a question");
-  g_assert_true (
-      json_object_has_member (json_node_get_object (lsobs_run_event_get_inputs (cut)),
-                              "__truncated__"));
-  g_assert_true (
-      json_object_has_member (json_node_get_object (lsobs_run_event_get_inputs (lost)),
-                              "__truncated__"));
+  g_assert_cmpstr (json_object_get_string_member (
+                       json_node_get_object (lsobs_run_event_get_inputs (full)), "text"),
+                   ==, "a question");
+  g_assert_true (json_object_has_member (json_node_get_object (lsobs_run_event_get_inputs (cut)),
+                                         "__truncated__"));
+  g_assert_true (json_object_has_member (json_node_get_object (lsobs_run_event_get_inputs (lost)),
+                                         "__truncated__"));
 }
 
 /* The end of a run whose create was lost: a whole run until the service says that it has it. */
@@ -547,8 +542,8 @@ reader_main (gpointer user_data)
       g_mutex_lock (&reader->transport->lock);
       if (reader->transport->sent->len > 0)
         {
-          Kept *kept = reader->transport->sent->pdata[g_random_int_range (
-              0, (gint32) reader->transport->sent->len)];
+          Kept *kept = reader->transport->sent
+                           ->pdata[g_random_int_range (0, (gint32) reader->transport->sent->len)];
 
           batch = lsobs_batch_ref (kept->batch);
           before = g_strdup (kept->before);
