@@ -137,9 +137,7 @@ write_path (Encoding *e)
   gsize len = _lsobs_run_info_get_path_len (e->record->info);
   char *text = _lsobs_buffer_reserve (e->out, len);
 
-  _lsobs_run_info_write_path (e->record->info, text);
-  if (e->remap != NULL)
-    _lsobs_dotted_order_remap (text, len, e->remap);
+  _lsobs_run_info_write_mapped_path (e->record->info, e->remap, text);
   e->out->len += len;
 }
 

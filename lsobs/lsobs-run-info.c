@@ -15,6 +15,7 @@ void
 _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent) /* (transfer full) */
 {
   self->parent = parent;
+  self->root = parent->root;
   self->depth = parent->depth + 1;
   if (parent->project_name != NULL)
     self->project_name = g_ref_string_acquire (parent->project_name);
@@ -41,6 +42,7 @@ alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
 
   g_atomic_ref_count_init (&self->ref_count);
   self->depth = 1;
+  self->root = self;
   if (parent != NULL)
     _lsobs_run_info_set_parent (self, parent);
   self->epoch = _lsobs_fork_epoch ();
@@ -111,6 +113,18 @@ _lsobs_run_info_ref (LsobsRunInfo *self)
   return self;
 }
 
+static void
+free_texts (LsobsSegmentText *texts)
+{
+  while (texts != NULL)
+    {
+      LsobsSegmentText *next = texts->next;
+
+      g_free (texts);
+      texts = next;
+    }
+}
+
 /* A loop, not a recursion: a chain may be long. */
 void
 _lsobs_run_info_unref (LsobsRunInfo *self)
@@ -124,6 +138,7 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
         g_clear_pointer (&self->more->flows[i].held, _lsobs_held_free);
       g_free (self->more);
+      free_texts (self->texts);
       g_free (self);
       self = parent;
     }
@@ -166,9 +181,7 @@ _lsobs_run_info_get_now (LsobsRunInfo *self)
 const LsobsId *
 _lsobs_run_info_get_trace_id (LsobsRunInfo *self)
 {
-  while (self->parent != NULL)
-    self = self->parent;
-  return &self->segment.id;
+  return &self->root->segment.id;
 }
 
 gsize
@@ -177,18 +190,61 @@ _lsobs_run_info_get_path_len (LsobsRunInfo *self)
   return (gsize) self->depth * (LSOBS_SEGMENT_LEN + 1) - 1;
 }
 
-/* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. */
+static LsobsSegmentText *
+segment_text_new (LsobsRunInfo *info, const char *project)
+{
+  gsize size = project != NULL ? strlen (project) + 1 : 0;
+  LsobsSegmentText *self = g_malloc0 (sizeof *self + size);
+
+  _lsobs_segment_write (&info->segment, self->text);
+  if (project != NULL)
+    {
+      self->mapped = TRUE;
+      memcpy (self->project, project, size);
+      _lsobs_dotted_order_remap (self->text, LSOBS_SEGMENT_LEN, project);
+    }
+  return self;
+}
+
+/* Called from any thread. Two of them may write the same text at once; either does. There
+ * are no more texts than projects that a run is written to.
+ * Returns: (transfer none): LSOBS_SEGMENT_LEN characters, as long as @self lives */
+static const char *
+peek_segment_text (LsobsRunInfo *self, const char *project)
+{
+  LsobsSegmentText *first = g_atomic_pointer_get (&self->texts);
+  LsobsSegmentText *made;
+
+  for (LsobsSegmentText *text = first; text != NULL; text = text->next)
+    if (project == NULL ? !text->mapped : text->mapped && strcmp (text->project, project) == 0)
+      return text->text;
+  made = segment_text_new (self, project);
+  made->next = first;
+  while (!g_atomic_pointer_compare_and_exchange (&self->texts, made->next, made))
+    made->next = g_atomic_pointer_get (&self->texts);
+  return made->text;
+}
+
+/* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. A long chain
+ * has as many paths as runs: this only copies what was written once for each run.
+ * @project: (nullable): what the ids are made fit for, see _lsobs_id_remap() */
 void
-_lsobs_run_info_write_path (LsobsRunInfo *self, char *text)
+_lsobs_run_info_write_mapped_path (LsobsRunInfo *self, const char *project, char *text)
 {
   for (; self != NULL; self = self->parent)
     {
       char *at = text + (gsize) (self->depth - 1) * (LSOBS_SEGMENT_LEN + 1);
 
-      _lsobs_segment_write (&self->segment, at);
+      memcpy (at, peek_segment_text (self, project), LSOBS_SEGMENT_LEN);
       if (self->parent != NULL)
         at[-1] = '.';
     }
+}
+
+void
+_lsobs_run_info_write_path (LsobsRunInfo *self, char *text)
+{
+  _lsobs_run_info_write_mapped_path (self, NULL, text);
 }
 
 char *

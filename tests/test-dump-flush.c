@@ -310,8 +310,8 @@ test_timeout_async (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   lsobs_exporter_flush_async (fixture->exporter, 2000, NULL, test_result_cb, &result);
-  g_assert_false (lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), NULL,
-                                               &error));
+  g_assert_false (
+      lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), NULL, &error));
   assert_unkept (error, 1);
   /* the context was never held up */
   g_assert_cmpint (g_atomic_int_get (&transport->n_waits), ==, 0);
