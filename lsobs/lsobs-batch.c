@@ -185,10 +185,9 @@ make_feedback_event (LsobsEncoded *encoded)
 static LsobsRunEvent *
 make_run_event (LsobsEncoded *encoded)
 {
-  LsobsRecord *record = encoded->record;
   LsobsRunEvent *event =
-      _lsobs_run_event_alloc (record->kind == LSOBS_RECORD_CREATE ? LSOBS_RUN_EVENT_KIND_START
-                                                                  : LSOBS_RUN_EVENT_KIND_UPDATE,
+      _lsobs_run_event_alloc (encoded->kind == LSOBS_RECORD_CREATE ? LSOBS_RUN_EVENT_KIND_START
+                                                                   : LSOBS_RUN_EVENT_KIND_UPDATE,
                               encoded->id);
   g_autoptr (JsonNode) main_node = parse_field (encoded, LSOBS_FIELD_MAIN);
   g_autoptr (JsonNode) error_node = NULL;
@@ -202,9 +201,9 @@ make_run_event (LsobsEncoded *encoded)
   event->project_name =
       g_strdup (json_object_get_string_member_with_default (main, "session_name", NULL));
   event->address = g_strdup (json_object_get_string_member_with_default (main, "address", NULL));
-  event->run_type = record->info->run_type;
-  event->start_time = record->info->segment.start_time;
-  event->end_time = record->end_time != 0 ? MAX (record->end_time, event->start_time) : 0;
+  event->run_type = encoded->run_type;
+  event->start_time = encoded->start_time;
+  event->end_time = encoded->end_time;
   take_tags (event, main);
   event->inputs = parse_field (encoded, LSOBS_FIELD_INPUTS);
   event->outputs = parse_field (encoded, LSOBS_FIELD_OUTPUTS);
@@ -216,7 +215,7 @@ make_run_event (LsobsEncoded *encoded)
   error_node = parse_field (encoded, LSOBS_FIELD_ERROR);
   if (error_node != NULL)
     event->error_text = json_node_dup_string (error_node);
-  _lsobs_attachments_unite (&event->attachments, _lsobs_encoded_get_attachments (encoded));
+  _lsobs_attachments_unite (&event->attachments, encoded->attachments);
   return event;
 }
 
@@ -241,6 +240,6 @@ lsobs_batch_dup_event (LsobsBatch *self, guint index)
   g_return_val_if_fail (index < self->records->len, NULL);
 
   encoded = g_ptr_array_index (self->records, index);
-  return encoded->record->feedback != NULL ? make_feedback_event (encoded)
-                                           : make_run_event (encoded);
+  return encoded->kind == LSOBS_RECORD_FEEDBACK ? make_feedback_event (encoded)
+                                                : make_run_event (encoded);
 }

@@ -49,7 +49,7 @@ _lsobs_batcher_free (LsobsBatcher *self)
 {
   g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
   g_queue_clear_full (&self->apart, (GDestroyNotify) lsobs_batch_unref);
-  g_queue_clear_full (&self->held, (GDestroyNotify) _lsobs_record_free);
+  g_queue_clear_full (&self->held, (GDestroyNotify) _lsobs_record_unref);
   _lsobs_feedback_gate_free (self->gate);
   g_object_unref (self->transport);
   g_object_unref (self->store);
@@ -88,37 +88,59 @@ _lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch)
     }
 }
 
-/* An end that was promoted to a whole run, because its create was lost, is told as an
- * end, where what is lost is kept: the create was told before, and the service takes
- * only one create of a run.
- * @kind: what they are told as */
-static void
-retell (LsobsBatcher *self, GPtrArray *records, LsobsRecordKind kind)
+static GPtrArray *
+new_encoded_array (void)
 {
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
+}
+
+static gboolean
+is_promoted (LsobsEncoded *encoded)
+{
+  return encoded->record->promoted && encoded->kind == LSOBS_RECORD_CREATE;
+}
+
+static gboolean
+has_promoted (GPtrArray *records)
+{
+  for (guint i = 0; i < records->len; i++)
+    if (is_promoted (g_ptr_array_index (records, i)))
+      return TRUE;
+  return FALSE;
+}
+
+/* An end that was promoted to a whole run, because its create was lost, is kept as an
+ * end: the create was kept before, and the service takes only one create of a run.
+ * Returns: (transfer full): @batch, or the batch to keep in its place */
+static LsobsBatch *
+make_kept (LsobsBatcher *self, LsobsBatch *batch)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+  GPtrArray *kept;
+
+  if (self->settings->failed_traces_dir == NULL || !has_promoted (records))
+    return lsobs_batch_ref (batch);
+  kept = new_encoded_array ();
   for (guint i = 0; i < records->len; i++)
     {
       LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
-      if (!encoded->record->promoted)
-        continue;
-      encoded->record->kind = kind;
-      if (kind == LSOBS_RECORD_UPDATE)
-        _lsobs_encoder_again (self->settings, self->counters, encoded);
+      g_ptr_array_add (kept,
+                       is_promoted (encoded)
+                           ? _lsobs_encoder_convert (self->settings, encoded, LSOBS_RECORD_UPDATE)
+                           : _lsobs_encoded_ref (encoded));
     }
+  return _lsobs_batch_new (kept);
 }
 
 void
 _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
-  gboolean kept = self->settings->failed_traces_dir != NULL;
+  g_autoptr (LsobsBatch) kept = make_kept (self, batch);
 
   /* Before the tickets hear of it: who waits may look for what was kept. */
-  if (kept)
-    retell (self, records, LSOBS_RECORD_UPDATE);
-  lsobs_transport_lost (self->transport, batch, reason);
-  if (kept)
-    retell (self, records, LSOBS_RECORD_CREATE);
+  lsobs_transport_lost (self->transport, kept, reason);
   for (guint i = 0; i < records->len; i++)
     lose (self, g_ptr_array_index (records, i), reason);
 }
@@ -223,7 +245,7 @@ drop_record (LsobsBatcher *self, LsobsRecord *record, LsobsDropReason reason)
 {
   forget_ended (self, record);
   _lsobs_queue_lost (self->queue, record, reason);
-  _lsobs_record_free (record);
+  _lsobs_record_unref (record);
 }
 
 static void
@@ -310,12 +332,6 @@ hold_update_back (LsobsBatcher *self, LsobsRecord *record)
     }
 }
 
-static GPtrArray *
-new_encoded_array (void)
-{
-  return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
-}
-
 static LsobsBatch *
 new_batch_of_one (LsobsEncoded *only)
 {
@@ -334,17 +350,20 @@ encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
 
   _lsobs_queue_settle (self->queue, record);
   encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
-  while (_lsobs_body_measure (encoded) > max_bytes &&
-         _lsobs_attachments_drop (&record->attachments))
-    _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
   while (_lsobs_body_measure (encoded) > max_bytes)
-    if (!_lsobs_encoder_cut (self->settings, self->counters, encoded))
-      {
-        g_autoptr (LsobsBatch) batch = new_batch_of_one (encoded);
+    {
+      LsobsEncoded *smaller = _lsobs_encoder_shrink (self->settings, self->counters, encoded);
 
-        _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
-        return NULL;
-      }
+      if (smaller == NULL)
+        {
+          g_autoptr (LsobsBatch) batch = new_batch_of_one (encoded);
+
+          _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
+          return NULL;
+        }
+      _lsobs_encoded_unref (encoded);
+      encoded = smaller;
+    }
   return g_steal_pointer (&encoded);
 }
 
@@ -447,7 +466,7 @@ _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
   LsobsEncoded *only = g_ptr_array_index (records, 0);
-  gboolean too_large = g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE);
+  g_autoptr (LsobsEncoded) other = NULL;
 
   if (records->len > 1)
     {
@@ -460,20 +479,20 @@ _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error
       g_queue_push_head (&self->ready, first);
       return TRUE;
     }
-  if (too_large && _lsobs_encoder_cut (self->settings, self->counters, only))
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE))
     {
-      g_queue_push_head (&self->ready, new_batch_of_one (only));
-      return TRUE;
+      other = _lsobs_encoder_cut (self->settings, self->counters, only);
     }
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT) && only->record->promoted)
+  else if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT) && only->record->promoted)
     {
       /* The create seemed lost, but has arrived; only the end is missing there. */
       _lsobs_queue_demote (self->queue, only->record);
-      _lsobs_encoder_again (self->settings, self->counters, only);
-      g_queue_push_head (&self->ready, new_batch_of_one (only));
-      return TRUE;
+      other = _lsobs_encoder_convert (self->settings, only, LSOBS_RECORD_UPDATE);
     }
-  return FALSE;
+  if (other == NULL)
+    return FALSE;
+  g_queue_push_head (&self->ready, new_batch_of_one (other));
+  return TRUE;
 }
 
 /* The batch is next in line again. */

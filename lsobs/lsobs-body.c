@@ -28,7 +28,7 @@ typedef struct
 static const char *
 get_operation (LsobsEncoded *encoded)
 {
-  switch (encoded->record->kind)
+  switch (encoded->kind)
     {
     case LSOBS_RECORD_FEEDBACK:
       return "feedback.";
@@ -45,7 +45,7 @@ get_operation (LsobsEncoded *encoded)
 static gboolean
 next_part (LsobsEncoded *encoded, guint *index, Part *part)
 {
-  GPtrArray *attachments = _lsobs_encoded_get_attachments (encoded);
+  GPtrArray *attachments = encoded->attachments;
   LsobsAttachment *attachment;
   guint i;
 
@@ -206,7 +206,7 @@ append_runs (LsobsBuffer *out, GPtrArray *records, LsobsRecordKind kind)
     {
       LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
-      if (encoded->record->kind != kind)
+      if (encoded->kind != kind)
         continue;
       if (!first)
         _lsobs_buffer_append_c (out, ',');
@@ -236,7 +236,7 @@ _lsobs_body_write_one (LsobsEncoded *encoded)
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
 
   append_run (&out, encoded,
-              encoded->record->kind == LSOBS_RECORD_UPDATE
+              encoded->kind == LSOBS_RECORD_UPDATE
                   ? strlen ("{\"id\":\"") + LSOBS_UUID_LEN + strlen ("\",")
                   : 1);
   return _lsobs_buffer_steal_bytes (&out);

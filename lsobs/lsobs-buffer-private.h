@@ -44,7 +44,8 @@ _lsobs_buffer_truncate (LsobsBuffer *self, gsize len)
 static inline char *
 _lsobs_buffer_reserve (LsobsBuffer *self, gsize extra)
 {
-  if (G_UNLIKELY (self->allocated - self->len < extra))
+  /* Also for no bytes, there is an address. */
+  if (G_UNLIKELY (self->allocated - self->len < extra || (extra == 0 && self->data == NULL)))
     _lsobs_buffer_grow (self, extra);
 
   return self->data + self->len;

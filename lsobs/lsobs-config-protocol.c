@@ -102,8 +102,9 @@ install_keeping_properties (GParamSpec **props)
    * room in the queue is not kept. A shutdown keeps what it cannot deliver, as far as
    * there is time.
    *
-   * Files are written in a thread of the library's own, so that nobody waits for the
-   * disk. One that a program has left half written, by the name of `.trace_*.json`, is
+   * Files are written in a thread of the library's own, so that only a flush and a
+   * shutdown wait for the disk, within their time: when they return, the files of what
+   * they report as lost exist. One that a program has left half written, by the name of `.trace_*.json`, is
    * removed an hour later when another one is written.
    *
    * With several replicas, each has a directory of its own in it, `replica-1` and so

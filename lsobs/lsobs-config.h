@@ -34,7 +34,9 @@ G_BEGIN_DECLS
  * Returns: (transfer full) (nullable): what is sent, such as another reference to
  *   @value; or %NULL to drop the field, when it cannot be made fit: a note takes its
  *   place, and it counts as one of %LSOBS_COUNTER_REDACTION_FAILURES. So does what
- *   has the wrong type.
+ *   has the wrong type, or is a node that was never given a value. What is no JSON
+ *   inside of it, such as a string that is %NULL or a number that is not finite, becomes
+ *   `null`, and counts once for the field.
  *
  * Since: 0.1
  */

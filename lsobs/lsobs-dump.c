@@ -21,6 +21,9 @@
 /* How far apart complaints are at the least, in µs. */
 #define LOG_INTERVAL (60 * G_USEC_PER_SEC)
 
+/* How long to wait for a thread that could not be started, in µs. */
+#define RETRY_INTERVAL (100 * 1000)
+
 /* After so many seconds without a change, nobody writes to an unfinished file. */
 #define MAX_UNFINISHED_AGE 3600
 
@@ -35,6 +38,8 @@ struct _LsobsDump
   GMutex lock; /* guards all down to the next comment */
   GCond cond;
   GQueue jobs;      /* of Job (owned) */
+  guint64 n_taken;  /* jobs that there were so far */
+  guint64 n_done;   /* of those, how many have ended */
   gsize n_bytes;    /* of bodies in jobs */
   gboolean running; /* there is a thread */
   guint n_refused;  /* records that there was no room for in jobs */
@@ -263,6 +268,8 @@ thread_main (gpointer user_data)
         complain (self, ENOBUFS);
       do_job (self, job);
       g_mutex_lock (&self->lock);
+      self->n_done++;
+      g_cond_broadcast (&self->cond);
     }
   self->running = FALSE;
   g_cond_broadcast (&self->cond);
@@ -272,7 +279,8 @@ thread_main (gpointer user_data)
   return NULL;
 }
 
-/* Called with the lock held. Without a thread, the next request tries again. */
+/* Called with the lock held. Without a thread, the next request tries again, and so
+ * does who waits. */
 static void
 ensure_thread (LsobsDump *self)
 {
@@ -313,23 +321,41 @@ _lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
   else
     {
       self->n_bytes += size;
+      self->n_taken++;
       g_queue_push_tail (&self->jobs, job);
     }
   ensure_thread (self);
   g_mutex_unlock (&self->lock);
 }
 
-/* Waits until everything is written. FALSE at the deadline.
+/* Called with the lock held. A thread that has nothing left to do ends at once: it is
+ * waited for, so that it does not outlive its user. */
+static gboolean
+is_waiting_for (LsobsDump *self, guint64 n_jobs)
+{
+  return self->n_done < n_jobs || (self->running && self->jobs.length == 0);
+}
+
+/* Waits until everything that was taken so far is written, or has failed. What is taken
+ * later does not prolong it. FALSE at the deadline.
  * @deadline: monotonic, µs */
 gboolean
 _lsobs_dump_wait (LsobsDump *self, gint64 deadline)
 {
   gboolean done;
+  guint64 n_jobs;
 
   g_mutex_lock (&self->lock);
-  while (self->running && g_cond_wait_until (&self->cond, &self->lock, deadline))
-    ;
-  done = self->jobs.length == 0 && !self->running;
+  n_jobs = self->n_taken;
+  while (is_waiting_for (self, n_jobs) && g_get_monotonic_time () < deadline)
+    {
+      if (self->jobs.length > 0)
+        ensure_thread (self);
+      g_cond_wait_until (&self->cond, &self->lock,
+                         self->running ? deadline
+                                       : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
+    }
+  done = self->n_done >= n_jobs;
   g_mutex_unlock (&self->lock);
   return done;
 }

@@ -32,14 +32,21 @@ typedef enum
 } LsobsCut;
 
 /* A record as JSON that may leave the process: redacted, cut, wrapped, repaired.
- * Immutable, apart from being cut once more. */
+ * Immutable, and shared by all batches that it is part of: to cut a record, or to write
+ * it as another operation, makes another one of these. What is sent is read from here
+ * alone; the record is for the books. */
 typedef struct
 {
   gatomicrefcount ref_count;
-  LsobsRecord *record;         /* (owned) */
+  LsobsRecord *record;         /* (owned) shared by all that were made of it */
+  LsobsRecordKind kind;        /* the operation that it is sent as */
+  LsobsRunType run_type;       /* of a run */
+  gint64 start_time;           /* of a run; µs since 1970 */
+  gint64 end_time;             /* of a run; µs since 1970, not before the start, or 0 */
   char id[LSOBS_UUID_LEN + 1]; /* as it leaves: replicas have ids of their own */
   LsobsCut cut;
-  LsobsBuffer text; /* (owned) all fields, one after the other */
+  GBytes *text;           /* (owned) all fields, one after the other */
+  GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
   struct
   {
     gsize offset;
@@ -50,10 +57,15 @@ typedef struct
 LsobsEncoded *_lsobs_encoder_encode (LsobsSettings *settings,
                                      LsobsCounters *counters,
                                      LsobsRecord *record);
-void _lsobs_encoder_again (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded);
-gboolean _lsobs_encoder_cut (LsobsSettings *settings,
-                             LsobsCounters *counters,
-                             LsobsEncoded *encoded);
+LsobsEncoded *_lsobs_encoder_convert (LsobsSettings *settings,
+                                      LsobsEncoded *encoded,
+                                      LsobsRecordKind kind);
+LsobsEncoded *_lsobs_encoder_cut (LsobsSettings *settings,
+                                  LsobsCounters *counters,
+                                  LsobsEncoded *encoded);
+LsobsEncoded *_lsobs_encoder_shrink (LsobsSettings *settings,
+                                     LsobsCounters *counters,
+                                     LsobsEncoded *encoded);
 LsobsEncoded *_lsobs_encoded_ref (LsobsEncoded *self);
 void _lsobs_encoded_unref (LsobsEncoded *self);
 
@@ -61,15 +73,8 @@ static inline const char *
 _lsobs_encoded_get_field (const LsobsEncoded *self, LsobsField field, gsize *len)
 {
   *len = self->fields[field].len;
-  return *len > 0 ? self->text.data + self->fields[field].offset : NULL;
-}
-
-/* Returns: (transfer none) (nullable) (element-type LsobsAttachment): those that go
- * along */
-static inline GPtrArray *
-_lsobs_encoded_get_attachments (const LsobsEncoded *self)
-{
-  return self->cut < LSOBS_CUT_ATTACHMENTS ? self->record->attachments : NULL;
+  return *len > 0 ? (const char *) g_bytes_get_data (self->text, NULL) + self->fields[field].offset
+                  : NULL;
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsEncoded, _lsobs_encoded_unref)

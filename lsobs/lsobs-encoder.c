@@ -137,9 +137,7 @@ write_path (Encoding *e)
   gsize len = _lsobs_run_info_get_path_len (e->record->info);
   char *text = _lsobs_buffer_reserve (e->out, len);
 
-  _lsobs_run_info_write_path (e->record->info, text);
-  if (e->seed != NULL)
-    _lsobs_dotted_order_remap (text, len, e->seed);
+  _lsobs_run_info_write_mapped_path (e->record->info, e->seed, text);
   e->out->len += len;
 }
 
@@ -174,8 +172,8 @@ write_main (Encoding *e)
   _lsobs_buffer_append_c (e->out, '"');
   write_destination (e);
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
-  if (e->record->end_time != 0)
-    write_time (e, ",\"end_time\":\"", MAX (e->record->end_time, info->segment.start_time));
+  if (e->encoded->end_time != 0)
+    write_time (e, ",\"end_time\":\"", e->encoded->end_time);
   if (e->record->has_example)
     write_example_id (e);
   if (e->record->tags != NULL && !is_cut (e))
@@ -291,9 +289,11 @@ get_runtime (void)
 /* The service replaces extra as a whole, so it is written whole or not at all; in
  * an update only when there is news, since the service counts the bytes again. */
 static gboolean
-has_extra (LsobsRecord *record)
+has_extra (Encoding *e)
 {
-  return record->kind == LSOBS_RECORD_CREATE || record->duration_ms >= 0 ||
+  LsobsRecord *record = e->record;
+
+  return e->encoded->kind == LSOBS_RECORD_CREATE || record->duration_ms >= 0 ||
          ((record->metadata != NULL || record->extra != NULL) && record->extra_new);
 }
 
@@ -414,7 +414,7 @@ write_error (Encoding *e)
 static gboolean
 has_serialized (Encoding *e)
 {
-  return e->record->serialized != NULL && e->record->kind == LSOBS_RECORD_CREATE &&
+  return e->record->serialized != NULL && e->encoded->kind == LSOBS_RECORD_CREATE &&
          !e->settings->hide_inputs && !e->settings->hide_metadata;
 }
 
@@ -428,7 +428,7 @@ write_run (Encoding *e)
     {
       write_payload (e, LSOBS_FIELD_INPUTS, record->inputs, e->settings->hide_inputs);
     }
-  else if (record->kind == LSOBS_RECORD_CREATE)
+  else if (e->encoded->kind == LSOBS_RECORD_CREATE)
     {
       begin_field (e, LSOBS_FIELD_INPUTS);
       _lsobs_buffer_append_str (e->out, "{}");
@@ -438,7 +438,7 @@ write_run (Encoding *e)
     write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, e->settings->hide_outputs);
   if (record->events != NULL && record->events->len > 0 && !is_cut (e))
     write_events (e);
-  if (has_extra (record))
+  if (has_extra (e))
     write_extra (e);
   if (record->error != NULL)
     write_error (e);
@@ -572,20 +572,38 @@ write_feedback (Encoding *e)
   end_field (e, LSOBS_FIELD_MAIN);
 }
 
+/* All but the text and the attachments.
+ * @record: (transfer full) */
+static LsobsEncoded *
+encoded_new (LsobsRecord *record, LsobsRecordKind kind, LsobsCut cut)
+{
+  LsobsEncoded *self = g_new0 (LsobsEncoded, 1);
+  LsobsRunInfo *info = record->info;
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->record = record;
+  self->kind = kind;
+  self->run_type = info->run_type;
+  self->start_time = info->segment.start_time;
+  self->end_time = record->end_time != 0 ? MAX (record->end_time, self->start_time) : 0;
+  self->cut = cut;
+  return self;
+}
+
+/* Gives @encoded, which nobody else has yet, its text. */
 static void
 encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
 {
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   LsobsRecord *record = encoded->record;
   LsobsDestination *own = _lsobs_settings_get_own (settings, record->info);
   /* clang-format off */
   Encoding e = {
-    settings, counters, encoded, record, &encoded->text,
+    settings, counters, encoded, record, &text,
     _lsobs_settings_get_destination (settings, own), _lsobs_settings_get_seed (settings, own)
   };
   /* clang-format on */
 
-  _lsobs_buffer_truncate (&encoded->text, 0);
-  memset (encoded->fields, 0, sizeof encoded->fields);
   write_mapped_id (&e, record->feedback != NULL ? &record->feedback->id : &record->info->segment.id,
                    encoded->id);
 
@@ -593,52 +611,90 @@ encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
     write_feedback (&e);
   else
     write_run (&e);
+  encoded->text = _lsobs_buffer_steal_bytes (&text);
   if (settings->redactor != NULL)
     _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES,
                          (gssize) _lsobs_redactor_take_failures (settings->redactor));
 }
 
-/* Takes @record over. */
+/* Takes @record over: all that is noted on it is written out and passes the function
+ * of the program, once. */
 LsobsEncoded *
 _lsobs_encoder_encode (LsobsSettings *settings, LsobsCounters *counters, LsobsRecord *record)
 {
-  LsobsEncoded *self = g_new0 (LsobsEncoded, 1);
+  LsobsEncoded *self;
 
-  g_atomic_ref_count_init (&self->ref_count);
-  self->record = record;
   _lsobs_record_settle (record);
   _lsobs_record_run_hook (record, settings, counters);
+  self = encoded_new (record, record->kind, LSOBS_CUT_NOTHING);
+  self->attachments = g_steal_pointer (&record->attachments);
   encode (settings, counters, self);
   return self;
 }
 
-/* Writes it again, since the record has changed. */
-void
-_lsobs_encoder_again (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
+/* The same record as another operation. What is wrong with its payloads was counted when
+ * it was encoded first.
+ * Returns: (transfer full) */
+LsobsEncoded *
+_lsobs_encoder_convert (LsobsSettings *settings, LsobsEncoded *encoded, LsobsRecordKind kind)
 {
-  encode (settings, counters, encoded);
+  g_autoptr (LsobsCounters) ignored = _lsobs_counters_new ();
+  LsobsEncoded *self = encoded_new (_lsobs_record_ref (encoded->record), kind, encoded->cut);
+
+  if (encoded->attachments != NULL)
+    self->attachments = g_ptr_array_ref (encoded->attachments);
+  encode (settings, ignored, self);
+  return self;
+}
+
+/* The same text with other attachments.
+ * @attachments: (transfer full) (nullable) */
+static LsobsEncoded *
+replace_attachments (LsobsEncoded *encoded, GPtrArray *attachments, LsobsCut cut)
+{
+  LsobsEncoded *self = encoded_new (_lsobs_record_ref (encoded->record), encoded->kind, cut);
+
+  memcpy (self->id, encoded->id, sizeof self->id);
+  memcpy (self->fields, encoded->fields, sizeof self->fields);
+  self->text = g_bytes_ref (encoded->text);
+  self->attachments = attachments;
+  return self;
 }
 
 /* Makes a record smaller that is too large alone: first without its attachments,
  * then with notes of their size in place of inputs, outputs and metadata, and with
- * little of the rest. FALSE when all of that is done already. */
-gboolean
+ * little of the rest.
+ * Returns: (transfer full) (nullable): %NULL when all of that is done already */
+LsobsEncoded *
 _lsobs_encoder_cut (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
 {
-  GPtrArray *attachments = _lsobs_encoded_get_attachments (encoded);
+  LsobsEncoded *self;
 
   if (encoded->cut >= LSOBS_CUT_PAYLOADS)
-    return FALSE;
-  if (attachments != NULL)
+    return NULL;
+  if (encoded->attachments != NULL)
     {
-      encoded->cut = LSOBS_CUT_ATTACHMENTS;
-      _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, attachments->len);
-      return TRUE;
+      _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, encoded->attachments->len);
+      return replace_attachments (encoded, NULL, LSOBS_CUT_ATTACHMENTS);
     }
-  encoded->cut = LSOBS_CUT_PAYLOADS;
-  _lsobs_buffer_clear (&encoded->text);
-  encode (settings, counters, encoded);
-  return TRUE;
+  self = encoded_new (_lsobs_record_ref (encoded->record), encoded->kind, LSOBS_CUT_PAYLOADS);
+  encode (settings, counters, self);
+  return self;
+}
+
+/* The same in smaller steps: of the attachments, the largest one goes first.
+ * Returns: (transfer full) (nullable): as above */
+LsobsEncoded *
+_lsobs_encoder_shrink (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
+{
+  GPtrArray *attachments = NULL;
+
+  if (encoded->attachments == NULL)
+    return _lsobs_encoder_cut (settings, counters, encoded);
+  _lsobs_attachments_unite (&attachments, encoded->attachments);
+  _lsobs_attachments_drop (&attachments);
+  _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
+  return replace_attachments (encoded, attachments, encoded->cut);
 }
 
 LsobsEncoded *
@@ -653,7 +709,8 @@ _lsobs_encoded_unref (LsobsEncoded *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  _lsobs_record_free (self->record);
-  _lsobs_buffer_clear (&self->text);
+  _lsobs_record_unref (self->record);
+  g_bytes_unref (self->text);
+  g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self);
 }

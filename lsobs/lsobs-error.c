@@ -114,6 +114,27 @@ _lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pend
   priv->n_pending = n_pending;
 }
 
+/* What is lost is not kept yet. */
+void
+_lsobs_flush_error_set_unkept (GError **error,
+                               gint64 waited_ms,
+                               guint64 n_pending,
+                               guint64 n_dropped)
+{
+  LsobsFlushErrorPrivate *priv;
+
+  if (error == NULL)
+    return;
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
+               _ ("Flushing took longer than %" PRId64 " ms; lost records are still to be written "
+                  "to the directory of lost traces"),
+               waited_ms);
+  priv = lsobs_flush_error_get_private (*error);
+  priv->waited_ms = waited_ms;
+  priv->n_pending = n_pending;
+  priv->n_dropped = n_dropped;
+}
+
 void
 _lsobs_flush_error_set_permanent (GError **error,
                                   gint64 waited_ms,

@@ -76,8 +76,9 @@ typedef enum
 
 /**
  * LsobsFlushError:
- * @LSOBS_FLUSH_ERROR_TIMEOUT: not everything was sent in time; nothing is lost,
- *   sending goes on
+ * @LSOBS_FLUSH_ERROR_TIMEOUT: not everything was sent in time, and sending goes on;
+ *   or what cannot be delivered was not written to #LsobsConfig:failed-traces-dir in
+ *   time, and writing goes on
  * @LSOBS_FLUSH_ERROR_PERMANENT: all was tried, and some of it cannot be
  *   delivered
  *

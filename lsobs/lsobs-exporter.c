@@ -143,7 +143,7 @@ refuse_foreign (LsobsExporter *self, LsobsRecord *record)
     return FALSE;
   for (guint i = 0; i < self->lanes->len; i++)
     _lsobs_lane_refuse_foreign (g_ptr_array_index (self->lanes, i));
-  _lsobs_record_free (record);
+  _lsobs_record_unref (record);
   return TRUE;
 }
 
@@ -223,7 +223,9 @@ lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **erro
  *
  * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT when the time is over: nothing is lost by
  * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when records were
- * tried and lost, or when sending is paused. Records that went for want of room are
+ * tried and lost, or when sending is paused. With #LsobsConfig:failed-traces-dir, the
+ * files of lost batches exist before this function returns; when they cannot be written
+ * within @timeout, it fails with %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
  * told by @stats alone. With replicas, all of them are flushed at once, within one
  * @timeout; @stats are the sums, and the error is that of the worst of them.
  *
@@ -320,7 +322,8 @@ lsobs_exporter_flush_finish (LsobsExporter *self,
  * not delivered when the time is over is lost, and counted by
  * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. With
  * #LsobsConfig:failed-traces-dir, the last quarter of the time, up to a second, is for
- * writing it down. A second call only waits for what is still under way.
+ * writing it down; the files exist before this function returns, or it fails with
+ * %LSOBS_FLUSH_ERROR_TIMEOUT. A second call only waits for what is still under way.
  *
  * Fails with %LSOBS_FLUSH_ERROR_PERMANENT or %LSOBS_FLUSH_ERROR_TIMEOUT when some
  * records were lost.

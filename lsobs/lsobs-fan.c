@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-error-private.h"
 #include "lsobs/lsobs-fan-private.h"
 #include "lsobs/lsobs-flush-private.h"
 #include "lsobs/lsobs-fork-private.h"
@@ -180,7 +181,7 @@ _lsobs_fan_take_feedback (LsobsFan *self,
 gboolean
 _lsobs_fan_flush (LsobsFan *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
-  return _lsobs_flush_run (self->pipes, self->n_pipes, timeout, stats, error);
+  return _lsobs_flush_run (self->pipes, self->n_pipes, timeout, TRUE, stats, error);
 }
 
 /* Ends @task, which has no task data yet, when the flush has ended; the numbers are
@@ -199,16 +200,27 @@ _lsobs_fan_shut_down (LsobsFan *self, gint64 timeout, LsobsFlushStats *stats, GE
   gint64 now = g_get_monotonic_time ();
   gint64 deadline = timeout < 0 ? G_MAXINT64 : now + MIN (timeout, LONGEST_TIMEOUT) * 1000;
   gint64 flush_time = timeout;
-  gboolean flushed;
+  g_autoptr (GError) problem = NULL;
 
   close_pipes (self);
   if (timeout > 0 && self->settings->failed_traces_dir != NULL)
     flush_time -= MIN (timeout / 4, MAX_KEEP_TIME);
   for (guint i = 0; i < self->n_pipes && timeout >= 0; i++)
     _lsobs_pipe_hurry (self->pipes[i], now + MIN (flush_time, LONGEST_TIMEOUT) * 1000);
-  flushed = _lsobs_fan_flush (self, flush_time, stats, error);
+  _lsobs_flush_run (self->pipes, self->n_pipes, flush_time, FALSE, stats, &problem);
   stop (self, deadline);
-  return flushed;
+  if (!_lsobs_flush_settle (self->pipes, self->n_pipes, deadline))
+    {
+      g_autoptr (GError) first = g_steal_pointer (&problem);
+
+      _lsobs_flush_error_set_unkept (&problem, (g_get_monotonic_time () - now) / 1000,
+                                     first != NULL ? lsobs_flush_error_get_pending (first) : 0,
+                                     first != NULL ? lsobs_flush_error_get_dropped (first) : 0);
+    }
+  if (problem == NULL)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return FALSE;
 }
 
 /* Returns: (transfer full): the sum of all places. Each of them adds up by itself,

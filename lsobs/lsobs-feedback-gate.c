@@ -34,7 +34,7 @@ _lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport)
 void
 _lsobs_feedback_gate_free (LsobsFeedbackGate *self)
 {
-  g_queue_clear_full (&self->waiting, (GDestroyNotify) _lsobs_record_free);
+  g_queue_clear_full (&self->waiting, (GDestroyNotify) _lsobs_record_unref);
   g_object_unref (self->transport);
   _lsobs_settings_unref (self->settings);
   g_free (self);

@@ -11,9 +11,11 @@ G_BEGIN_DECLS
 gboolean _lsobs_flush_run (LsobsPipe *const *pipes,
                            guint n_pipes,
                            gint64 timeout,
+                           gboolean settle,
                            LsobsFlushStats *stats,
                            GError **error);
 void _lsobs_flush_run_task (LsobsPipe *const *pipes, guint n_pipes, gint64 timeout, GTask *task);
+gboolean _lsobs_flush_settle (LsobsPipe *const *pipes, guint n_pipes, gint64 deadline);
 LsobsFlushStats *_lsobs_flush_peek_task_stats (GTask *task);
 
 G_END_DECLS

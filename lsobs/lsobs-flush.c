@@ -7,6 +7,11 @@
 #include "lsobs/lsobs-flush-private.h"
 #include "lsobs/lsobs-fork-private.h"
 
+/* How long an asynchronous flush leaves a disk alone before it asks again, in µs: from
+ * the first to the last, it doubles each time. */
+#define FIRST_LOOK (1 * 1000)
+#define LAST_LOOK  (50 * 1000)
+
 /* The part of one pipe. */
 typedef struct
 {
@@ -45,9 +50,23 @@ flush_clear (Flush *self)
   g_free (self->legs);
 }
 
-/* All tickets are finished, or removed from their queues. */
+/* Waits until what was lost is kept, where it is to be. FALSE at the deadline.
+ * @deadline: monotonic, µs */
+gboolean
+_lsobs_flush_settle (LsobsPipe *const *pipes, guint n_pipes, gint64 deadline)
+{
+  gboolean settled = TRUE;
+
+  for (guint i = 0; i < n_pipes; i++)
+    if (!_lsobs_pipe_settle (pipes[i], deadline))
+      settled = FALSE;
+  return settled;
+}
+
+/* All tickets are finished, or removed from their queues.
+ * @settled: whether what was lost is kept */
 static gboolean
-report (Flush *self, LsobsFlushStats *stats, GError **error)
+report (Flush *self, gboolean settled, LsobsFlushStats *stats, GError **error)
 {
   gint64 waited_ms = (g_get_monotonic_time () - self->began) / 1000;
   LsobsPipe *worst = NULL;
@@ -73,6 +92,11 @@ report (Flush *self, LsobsFlushStats *stats, GError **error)
     }
   if (stats != NULL)
     *stats = sum;
+  if (!settled)
+    {
+      _lsobs_flush_error_set_unkept (error, waited_ms, n_remaining, sum.runs_failed);
+      return FALSE;
+    }
   if (worst != NULL)
     {
       g_autofree char *problem = _lsobs_pipe_dup_problem (worst);
@@ -104,15 +128,18 @@ wake_context_cb (LsobsTicket *ticket, gpointer user_data)
   g_main_context_wakeup (user_data);
 }
 
-/* @timeout: ms, or negative for no limit */
+/* @timeout: ms, or negative for no limit
+ * @settle: whether to wait until what was lost is kept, too */
 gboolean
 _lsobs_flush_run (LsobsPipe *const *pipes,
                   guint n_pipes,
                   gint64 timeout,
+                  gboolean settle,
                   LsobsFlushStats *stats,
                   GError **error)
 {
   gint64 deadline = get_deadline (timeout);
+  gboolean settled = TRUE;
   gboolean done;
   Flush flush;
 
@@ -133,7 +160,9 @@ _lsobs_flush_run (LsobsPipe *const *pipes,
         _lsobs_pipe_wait (pipes[i], flush.legs[i].ticket, deadline);
         _lsobs_pipe_remove_ticket (pipes[i], flush.legs[i].ticket);
       }
-  done = report (&flush, stats, error);
+  if (settle)
+    settled = _lsobs_flush_settle (pipes, n_pipes, deadline);
+  done = report (&flush, settled, stats, error);
   flush_clear (&flush);
   return done;
 }
@@ -145,8 +174,10 @@ typedef struct
   guint epoch; /* the process that has begun it */
   Flush flush;
   int n_open;      /* (atomic) tickets that are not finished */
+  gint64 interval; /* µs: until the disk is asked again */
   GSource *alarm;  /* (owned) (nullable) */
   GSource *cancel; /* (owned) (nullable) */
+  GSource *look;   /* (owned) (nullable) at the disk */
   gboolean finished;
   LsobsFlushStats stats;
 } FlushData;
@@ -166,8 +197,21 @@ flush_data_free (gpointer user_data)
 
   clear_source (&data->alarm);
   clear_source (&data->cancel);
+  clear_source (&data->look);
   flush_clear (&data->flush);
   g_free (data);
+}
+
+/* Does not wait. */
+static gboolean
+is_settled (Flush *self)
+{
+  gboolean settled = TRUE;
+
+  for (guint i = 0; i < self->n_legs; i++)
+    if (!_lsobs_pipe_settle (self->legs[i].pipe, 0))
+      settled = FALSE;
+  return settled;
 }
 
 /* Called in the context of the task; whichever event is first ends it. */
@@ -190,13 +234,14 @@ finish_flush_cb (gpointer user_data)
       g_object_unref (task);
   if (!g_task_return_error_if_cancelled (task))
     {
-      if (report (&data->flush, &data->stats, &error))
+      if (report (&data->flush, is_settled (&data->flush), &data->stats, &error))
         g_task_return_boolean (task, TRUE);
       else
         g_task_return_error (task, error);
     }
   clear_source (&data->alarm);
   clear_source (&data->cancel);
+  clear_source (&data->look);
   return G_SOURCE_REMOVE;
 }
 
@@ -204,23 +249,6 @@ static gboolean
 flush_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
   return finish_flush_cb (user_data);
-}
-
-/* Called wherever the last record of a pipe found its fate, holding a reference to
- * the task. */
-static void
-flush_ticket_cb (LsobsTicket *ticket, gpointer user_data)
-{
-  g_autoptr (GTask) task = G_TASK (user_data);
-  FlushData *data = g_task_get_task_data (task);
-  g_autoptr (GSource) source = NULL;
-
-  if (!g_atomic_int_dec_and_test (&data->n_open))
-    return;
-  source = g_idle_source_new ();
-  g_source_set_static_name (source, "[lsobs] flushed");
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_task_attach_source (task, source, finish_flush_cb);
 }
 
 /* @func: as of GSourceFunc, or of GCancellableSourceFunc for a cancellable source */
@@ -231,6 +259,48 @@ watch_flush (GTask *task, GSource *source, GSourceFunc func)
   g_source_set_callback (source, func, g_object_ref (task), g_object_unref);
   g_source_attach (source, g_task_get_context (task));
   return source;
+}
+
+/* Called in the context of the task, when all tickets are finished. Another thread
+ * writes what was lost; to wait for it would block the context. */
+static gboolean
+look_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+  FlushData *data = g_task_get_task_data (task);
+  GSource *look;
+
+  if (data->finished || data->epoch != _lsobs_fork_epoch () || is_settled (&data->flush))
+    return finish_flush_cb (task);
+  data->interval = CLAMP (2 * data->interval, FIRST_LOOK, LAST_LOOK);
+  look = g_timeout_source_new (0);
+  g_source_set_ready_time (look, g_get_monotonic_time () + data->interval);
+  clear_source (&data->look);
+  data->look = watch_flush (task, look, look_cb);
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in any thread. */
+static void
+look_soon (GTask *task)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_static_name (source, "[lsobs] flushed");
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_task_attach_source (task, source, look_cb);
+}
+
+/* Called wherever the last record of a pipe found its fate, holding a reference to
+ * the task. */
+static void
+flush_ticket_cb (LsobsTicket *ticket, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  FlushData *data = g_task_get_task_data (task);
+
+  if (g_atomic_int_dec_and_test (&data->n_open))
+    look_soon (task);
 }
 
 /* Ends @task, which has no task data yet, when the flush has ended. */
@@ -261,7 +331,7 @@ _lsobs_flush_run_task (LsobsPipe *const *pipes, guint n_pipes, gint64 timeout, G
         continue;
       g_object_unref (task);
       if (g_atomic_int_dec_and_test (&data->n_open))
-        g_source_set_ready_time (data->alarm, 0);
+        look_soon (task);
     }
 }
 

@@ -131,9 +131,11 @@ pack_tags (Packing *packing, GBytes *tags)
   for (guint i = 0; array != NULL && i < json_array_get_length (array); i++)
     {
       JsonNode *tag = json_array_get_element (array, i);
+      const char *text =
+          json_node_get_value_type (tag) == G_TYPE_STRING ? json_node_get_string (tag) : NULL;
 
-      if (json_node_get_value_type (tag) == G_TYPE_STRING)
-        pack_tag (packing, json_node_get_string (tag));
+      if (text != NULL)
+        pack_tag (packing, text);
       else
         _lsobs_counters_add (packing->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
     }

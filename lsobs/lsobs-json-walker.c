@@ -402,7 +402,7 @@ _lsobs_json_walk (LsobsBuffer *out,
   Walk walk = {
     .out = out,
     .p = text,
-    .end = text + len,
+    .end = len > 0 ? text + len : text, /* of no bytes, there need be no address */
     .options = options,
     .scratch = LSOBS_JSON_SCRATCH_INIT,
     .deep = LSOBS_BUFFER_INIT,

@@ -26,7 +26,13 @@ gboolean _lsobs_json_write_object (LsobsBuffer *out,
                                    JsonObject *object,
                                    const char *const *except,
                                    gsize max_bytes);
+gboolean _lsobs_json_is_hollow (JsonNode *node);
+gboolean _lsobs_json_is_array_of_strings (JsonNode *node);
 gboolean _lsobs_json_write_node (LsobsBuffer *out, JsonNode *node, gsize max_bytes);
+gboolean _lsobs_json_write_node_counting (LsobsBuffer *out,
+                                          JsonNode *node,
+                                          gsize max_bytes,
+                                          guint *n_odd);
 void _lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len);
 void _lsobs_json_write_double (LsobsBuffer *out, double value);
 

@@ -14,7 +14,8 @@
 typedef struct
 {
   LsobsBuffer *out;
-  gsize limit; /* what out->len must not exceed */
+  gsize limit;  /* what out->len must not exceed */
+  guint *n_odd; /* (nullable) counts what is no JSON, and becomes null */
 } Writer;
 
 static gboolean write_value (const Writer *writer, JsonNode *node, guint depth);
@@ -23,6 +24,15 @@ static inline gboolean
 fits (const Writer *writer)
 {
   return writer->out->len <= writer->limit;
+}
+
+/* In the place of what is no JSON. */
+static void
+write_odd (const Writer *writer)
+{
+  if (writer->n_odd != NULL)
+    (*writer->n_odd)++;
+  _lsobs_buffer_append (writer->out, "null", 4);
 }
 
 static void
@@ -169,12 +179,12 @@ write_scalar (const Writer *writer, JsonNode *node)
     }
   else if (type == G_TYPE_INT64)
     _lsobs_buffer_append_int64 (out, json_node_get_int (node));
-  else if (type == G_TYPE_DOUBLE)
+  else if (type == G_TYPE_DOUBLE && isfinite (json_node_get_double (node)))
     _lsobs_json_write_double (out, json_node_get_double (node));
   else if (type == G_TYPE_BOOLEAN)
     _lsobs_buffer_append_str (out, json_node_get_boolean (node) ? "true" : "false");
   else
-    _lsobs_buffer_append (out, "null", 4);
+    write_odd (writer);
 
   return fits (writer);
 }
@@ -256,7 +266,10 @@ write_value (const Writer *writer, JsonNode *node, guint depth)
 
   if (object == NULL && array == NULL)
     {
-      _lsobs_buffer_append (writer->out, "null", 4);
+      if (node != NULL && JSON_NODE_HOLDS_NULL (node))
+        _lsobs_buffer_append (writer->out, "null", 4);
+      else
+        write_odd (writer);
       return fits (writer);
     }
 
@@ -271,9 +284,10 @@ write_value (const Writer *writer, JsonNode *node, guint depth)
 }
 
 static void
-start_writing (Writer *writer, LsobsBuffer *out, gsize max_bytes)
+start_writing (Writer *writer, LsobsBuffer *out, gsize max_bytes, guint *n_odd)
 {
   writer->out = out;
+  writer->n_odd = n_odd;
   if (!g_size_checked_add (&writer->limit, out->len, max_bytes))
     writer->limit = G_MAXSIZE;
 }
@@ -289,7 +303,7 @@ _lsobs_json_write_object (LsobsBuffer *out,
   gsize start = out->len;
   Writer writer;
 
-  start_writing (&writer, out, max_bytes);
+  start_writing (&writer, out, max_bytes, NULL);
   if (write_object (&writer, object, except, 1))
     return TRUE;
 
@@ -297,19 +311,61 @@ _lsobs_json_write_object (LsobsBuffer *out,
   return FALSE;
 }
 
+/* Whether there is nothing in @node that could be written: an object, an array or a
+ * string that was never set. */
+gboolean
+_lsobs_json_is_hollow (JsonNode *node)
+{
+  if (JSON_NODE_HOLDS_OBJECT (node))
+    return json_node_get_object (node) == NULL;
+  if (JSON_NODE_HOLDS_ARRAY (node))
+    return json_node_get_array (node) == NULL;
+  if (!JSON_NODE_HOLDS_VALUE (node))
+    return !JSON_NODE_HOLDS_NULL (node);
+  return json_node_get_value_type (node) == G_TYPE_INVALID ||
+         (json_node_get_value_type (node) == G_TYPE_STRING && json_node_get_string (node) == NULL);
+}
+
+gboolean
+_lsobs_json_is_array_of_strings (JsonNode *node)
+{
+  JsonArray *array =
+      node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+
+  if (array == NULL)
+    return FALSE;
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    {
+      JsonNode *element = json_array_get_element (array, i);
+
+      if (json_node_get_value_type (element) != G_TYPE_STRING ||
+          json_node_get_string (element) == NULL)
+        return FALSE;
+    }
+  return TRUE;
+}
+
 /* Appends @node as JSON text. %FALSE when that would be more than @max_bytes;
  * @out is then as it was before. The bound is also what ends the writing of
- * nodes that contain themselves many times over. */
+ * nodes that contain themselves many times over.
+ * @n_odd: (nullable) (inout): is raised by the number of values that are no JSON, such as
+ *   an array that was never set or a number that is not finite; they become null */
 gboolean
-_lsobs_json_write_node (LsobsBuffer *out, JsonNode *node, gsize max_bytes)
+_lsobs_json_write_node_counting (LsobsBuffer *out, JsonNode *node, gsize max_bytes, guint *n_odd)
 {
   gsize start = out->len;
   Writer writer;
 
-  start_writing (&writer, out, max_bytes);
+  start_writing (&writer, out, max_bytes, n_odd);
   if (write_value (&writer, node, 0))
     return TRUE;
 
   _lsobs_buffer_truncate (out, start);
   return FALSE;
+}
+
+gboolean
+_lsobs_json_write_node (LsobsBuffer *out, JsonNode *node, gsize max_bytes)
+{
+  return _lsobs_json_write_node_counting (out, node, max_bytes, NULL);
 }

@@ -46,7 +46,7 @@ _lsobs_queue_new (guint capacity,
   self->batch_size = MIN (batch_size, capacity);
   self->batch_bytes = MIN (batch_bytes, max_bytes / 2);
   self->lane = lane;
-  self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_free);
+  self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_unref);
   _lsobs_fork_guard_add_queue (&self->guard, self->records);
   return self;
 }
@@ -147,7 +147,7 @@ lose_waiting (LsobsQueue *self,
     flow->create_state = LSOBS_CREATE_LOST;
   _lsobs_counters_drop (self->counters, reason, 1);
   finished = settle_tickets (self, record, fate, finished);
-  _lsobs_record_free (record);
+  _lsobs_record_unref (record);
   return finished;
 }
 
@@ -204,7 +204,7 @@ join (LsobsQueue *self, LsobsRecord *waiting, LsobsRecord *end)
                        _lsobs_record_join (waiting, end));
   measure_again (self, waiting);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_MERGED, 1);
-  _lsobs_record_free (end);
+  _lsobs_record_unref (end);
 }
 
 /* Called with the lock held. */
@@ -275,7 +275,7 @@ _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
     {
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
       _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_SHUTDOWN, 1);
-      _lsobs_record_free (record);
+      _lsobs_record_unref (record);
     }
   else
     {
@@ -320,7 +320,7 @@ _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record)
     }
   else
     {
-      _lsobs_record_free (record);
+      _lsobs_record_unref (record);
     }
   unlock_and_finish (self, finished);
   return joined;

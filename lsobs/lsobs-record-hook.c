@@ -22,12 +22,15 @@ typedef struct
 } Visit;
 
 /* @value: (nullable): %NULL: the function cannot see what it is to judge
- * Returns: (transfer full) (nullable) */
+ * Returns: (transfer full) (nullable): %NULL also for a node that holds nothing */
 static JsonNode *
 call (Visit *visit, const char *field, JsonNode *value)
 {
-  return value != NULL ? _lsobs_redact_hook_call (visit->settings->redact_hook, field, value)
-                       : NULL;
+  g_autoptr (JsonNode) result = NULL;
+
+  if (value != NULL)
+    result = _lsobs_redact_hook_call (visit->settings->redact_hook, field, value);
+  return result != NULL && !_lsobs_json_is_hollow (result) ? g_steal_pointer (&result) : NULL;
 }
 
 /* Goes through the walker first, so that what is parsed is JSON, and no deeper than
@@ -53,37 +56,56 @@ parse (Visit *visit, GBytes *json, gboolean wrap)
   return json_parser_steal_root (parser);
 }
 
-/* Returns: (transfer full) (nullable): %NULL when it is not to be sent */
+/* @node: (nullable)
+ * @n_odd: (out): how much of it was no JSON, and is left out
+ * Returns: (transfer full) (nullable): %NULL when it is not to be sent */
 static GBytes *
-write_node (JsonNode *node)
+write_node (JsonNode *node, guint *n_odd)
 {
   LsobsBuffer text = LSOBS_BUFFER_INIT;
 
-  if (node != NULL && _lsobs_json_write_node (&text, node, MAX_BYTES))
+  *n_odd = 0;
+  if (node != NULL && _lsobs_json_write_node_counting (&text, node, MAX_BYTES, n_odd))
     return _lsobs_buffer_steal_bytes (&text);
   _lsobs_buffer_clear (&text);
   return NULL;
 }
 
-/* Takes @result (nullable) or, in its place, @dropped over. */
-static void
-take_result (Visit *visit, GBytes **member, GBytes *result, char *dropped)
+/* The same as a node, for what is looked into.
+ * Returns: (transfer full) (nullable) */
+static JsonNode *
+clean_node (Visit *visit, JsonNode *node, guint *n_odd)
 {
-  g_bytes_unref (*member);
-  *member = result;
-  if (result != NULL)
-    {
-      g_free (dropped);
-      return;
-    }
+  g_autoptr (GBytes) text = write_node (node, n_odd);
+
+  return text != NULL ? parse (visit, text, FALSE) : NULL;
+}
+
+/* A field counts once, whatever is wrong with it. */
+static void
+count_failure (Visit *visit)
+{
   _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
-  *member = g_bytes_new_take (dropped, strlen (dropped));
+}
+
+/* Puts @result (nullable) or, in its place, @dropped, which it takes over, into @member. */
+static void
+take_result (Visit *visit, GBytes **member, JsonNode *result, char *dropped)
+{
+  guint n_odd;
+  GBytes *text = write_node (result, &n_odd);
+
+  g_bytes_unref (*member);
+  if (text == NULL || n_odd > 0)
+    count_failure (visit);
+  *member = text != NULL ? text : g_bytes_new (dropped, strlen (dropped));
+  g_free (dropped);
 }
 
 static void
 replace (Visit *visit, const char *field, GBytes **member, JsonNode *result)
 {
-  take_result (visit, member, write_node (result),
+  take_result (visit, member, result,
                g_strdup_printf ("{\"" DROPPED_KEY "\":\"" DROPPED ("%s") "\"}", field));
 }
 
@@ -114,20 +136,6 @@ visit_object (Visit *visit, const char *field, GBytes **member)
   replace (visit, field, member, result != NULL && JSON_NODE_HOLDS_OBJECT (result) ? result : NULL);
 }
 
-static gboolean
-is_array_of_strings (JsonNode *node)
-{
-  JsonArray *array =
-      node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
-
-  if (array == NULL)
-    return FALSE;
-  for (guint i = 0; i < json_array_get_length (array); i++)
-    if (json_node_get_value_type (json_array_get_element (array, i)) != G_TYPE_STRING)
-      return FALSE;
-  return TRUE;
-}
-
 static void
 visit_tags (Visit *visit, LsobsRecord *record)
 {
@@ -138,7 +146,7 @@ visit_tags (Visit *visit, LsobsRecord *record)
     return;
   value = parse (visit, record->tags, FALSE);
   result = call (visit, "tags", value);
-  take_result (visit, &record->tags, is_array_of_strings (result) ? write_node (result) : NULL,
+  take_result (visit, &record->tags, _lsobs_json_is_array_of_strings (result) ? result : NULL,
                g_strdup ("[\"" DROPPED_KEY ": " DROPPED ("tags") "\"]"));
 }
 
@@ -160,7 +168,7 @@ visit_text (Visit *visit, const char *field, char **member)
                 : NULL;
   if (*member != NULL)
     return;
-  _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+  count_failure (visit);
   *member = g_strdup_printf (DROPPED_KEY ": " DROPPED ("%s"), field);
 }
 
@@ -236,21 +244,25 @@ static void
 visit_events (Visit *visit, LsobsRecord *record)
 {
   g_autoptr (JsonNode) value = NULL;
+  g_autoptr (JsonNode) given = NULL;
   g_autoptr (JsonNode) result = NULL;
   GPtrArray *events;
   gint64 time;
+  guint n_odd;
 
   if (record->events == NULL || record->events->len == 0)
     return;
   time = ((LsobsRecordEvent *) g_ptr_array_index (record->events, 0))->time;
   value = build_events (visit, record->events);
-  result = call (visit, "events", value);
+  given = call (visit, "events", value);
+  result = clean_node (visit, given, &n_odd);
   events = read_events (result, time);
+  if (events == NULL || n_odd > 0)
+    count_failure (visit);
   if (events == NULL)
     {
       static const char dropped[] = "{\"" DROPPED_KEY "\":\"" DROPPED ("events") "\"}";
 
-      _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
       events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
       g_ptr_array_add (events,
                        _lsobs_record_event_new (DROPPED_KEY, time,
@@ -312,6 +324,8 @@ _lsobs_record_run_hook (LsobsRecord *self, LsobsSettings *settings, LsobsCounter
 }
 
 /* For what leaves in another way than in a record.
+ * @type: that of an object, in which everything is JSON then, or of an array, in which
+ *   anything may be
  * Returns: (transfer full) (nullable): of the type @type; %NULL when nothing of it may
  * be sent, which is counted */
 JsonNode *
@@ -323,15 +337,19 @@ _lsobs_record_pass_by_hook (LsobsSettings *settings,
 {
   Visit visit = { settings, counters };
   g_autoptr (JsonNode) node = parse (&visit, json, FALSE);
+  guint n_odd = 0;
 
   if (settings->redact_hook != NULL && node != NULL)
     {
-      g_autoptr (JsonNode) given = g_steal_pointer (&node);
+      g_autoptr (JsonNode) value = g_steal_pointer (&node);
+      g_autoptr (JsonNode) given = call (&visit, field, value);
 
-      node = call (&visit, field, given);
+      node =
+          type == JSON_NODE_OBJECT ? clean_node (&visit, given, &n_odd) : g_steal_pointer (&given);
     }
-  if (node != NULL && JSON_NODE_TYPE (node) == type)
-    return g_steal_pointer (&node);
-  _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
-  return NULL;
+  if (node != NULL && JSON_NODE_TYPE (node) != type)
+    g_clear_pointer (&node, json_node_unref);
+  if (node == NULL || n_odd > 0)
+    count_failure (&visit);
+  return g_steal_pointer (&node);
 }

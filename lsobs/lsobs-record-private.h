@@ -16,11 +16,13 @@ typedef enum
 } LsobsRecordKind;
 
 /* What travels through a queue: one operation on one run. Payloads are JSON text as
- * it was captured, not yet redacted. Owned by one place at a time; but what is
- * reference counted here is shared with the copies that go to other places, and so
- * is replaced, never changed. _lsobs_record_copy() has to know of every member. */
+ * it was captured, not yet redacted. One place changes it at a time; what is encoded
+ * of it holds a reference. What is reference counted here is shared with the copies
+ * that go to other places, and so is replaced, never changed. _lsobs_record_copy() has
+ * to know of every member. */
 struct _LsobsRecord
 {
+  gatomicrefcount ref_count;
   LsobsRecordKind kind;
   LsobsRunInfo *info;        /* (owned) with feedback: names the run, and flows by itself */
   LsobsRunInfo *run;         /* (owned) (nullable) with feedback: the run, if it is known */
@@ -60,11 +62,12 @@ struct _LsobsRecord
 
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);
 LsobsRecord *_lsobs_record_copy (LsobsRecord *self);
-void _lsobs_record_free (LsobsRecord *self);
+LsobsRecord *_lsobs_record_ref (LsobsRecord *self);
+void _lsobs_record_unref (LsobsRecord *self);
 gsize _lsobs_record_measure (LsobsRecord *self);
 guint _lsobs_record_join (LsobsRecord *self, LsobsRecord *end);
 void _lsobs_record_settle (LsobsRecord *self);
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRecord, _lsobs_record_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRecord, _lsobs_record_unref)
 
 G_END_DECLS

@@ -15,6 +15,7 @@ _lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info)
   /* Not of GSlice, whose locks are not safe across a fork. */
   LsobsRecord *self = g_new0 (LsobsRecord, 1);
 
+  g_atomic_ref_count_init (&self->ref_count);
   self->kind = kind;
   self->info = _lsobs_run_info_ref (info);
   self->duration_ms = -1;
@@ -34,6 +35,7 @@ _lsobs_record_copy (LsobsRecord *self)
 {
   LsobsRecord *copy = g_memdup2 (self, sizeof *self);
 
+  g_atomic_ref_count_init (&copy->ref_count);
   _lsobs_run_info_ref (copy->info);
   if (copy->run != NULL)
     _lsobs_run_info_ref (copy->run);
@@ -55,9 +57,18 @@ _lsobs_record_copy (LsobsRecord *self)
   return copy;
 }
 
-void
-_lsobs_record_free (LsobsRecord *self)
+LsobsRecord *
+_lsobs_record_ref (LsobsRecord *self)
 {
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_record_unref (LsobsRecord *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
   g_clear_pointer (&self->notes, _lsobs_notes_unref);
   g_clear_pointer (&self->inputs, g_bytes_unref);
   g_clear_pointer (&self->outputs, g_bytes_unref);

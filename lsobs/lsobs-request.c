@@ -156,8 +156,7 @@ prepare_body (Request *request, LsobsIngestMode mode)
 static gboolean
 is_single_update (Request *request)
 {
-  return request->shape == SHAPE_RUN &&
-         peek_first (request->batch)->record->kind == LSOBS_RECORD_UPDATE;
+  return request->shape == SHAPE_RUN && peek_first (request->batch)->kind == LSOBS_RECORD_UPDATE;
 }
 
 /* Returns: (transfer full): a new one for each attempt */
@@ -223,9 +222,9 @@ count_left_out (Request *request)
     return;
   for (guint i = 0; i < records->len; i++)
     {
-      GPtrArray *attachments = _lsobs_encoded_get_attachments (g_ptr_array_index (records, i));
+      LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
-      n += attachments != NULL ? attachments->len : 0;
+      n += encoded->attachments != NULL ? encoded->attachments->len : 0;
     }
   if (n == 0)
     return;
@@ -433,7 +432,7 @@ _lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch)
   if (has_mixed_feedback (batch))
     shape = SHAPE_MULTIPART;
   else if (shape == SHAPE_RUN && (lsobs_batch_get_n_records (batch) > 1 ||
-                                  peek_first (batch)->record->kind == LSOBS_RECORD_UPDATE))
+                                  peek_first (batch)->kind == LSOBS_RECORD_UPDATE))
     shape = SHAPE_BATCH;
   body = write_body (batch, shape, boundary);
   type = make_type (shape, boundary);

@@ -40,6 +40,15 @@ typedef struct
   LsobsFlow flows[];
 } LsobsMoreFlows;
 
+/* How a run is called in paths, written once for all the paths that it is in. */
+typedef struct _LsobsSegmentText
+{
+  struct _LsobsSegmentText *next; /* (owned) (nullable) */
+  char text[LSOBS_SEGMENT_LEN];
+  gboolean mapped; /* the id is made fit for a seed, see _lsobs_id_remap() */
+  char seed[];     /* that seed */
+} LsobsSegmentText;
+
 /* Who a run is: fixed when it starts, and shared by its handle, its records and
  * its children, so that the chain up to the root needs no live parent. */
 typedef struct _LsobsRunInfo
@@ -47,6 +56,7 @@ typedef struct _LsobsRunInfo
   gatomicrefcount ref_count;
 
   struct _LsobsRunInfo *parent; /* (owned) (nullable) */
+  struct _LsobsRunInfo *root;   /* (unowned) an ancestor, or itself */
   LsobsSegment segment;
   gint64 clock_offset; /* µs: from monotonic to wall-clock time */
   guint depth;         /* number of segments of the path */
@@ -56,6 +66,8 @@ typedef struct _LsobsRunInfo
   const char *name;              /* (nullable) of a run known by its id alone */
   LsobsDestination *destination; /* (owned) (nullable) of the whole trace, when another
                                   * process has begun it; goes before the settings */
+
+  LsobsSegmentText *texts; /* (owned) (nullable) (atomic) only grows */
 
   LsobsFlow flow;       /* to the first place */
   LsobsMoreFlows *more; /* (owned) (nullable) (atomic) to the places after it */
@@ -82,6 +94,7 @@ gint64 _lsobs_run_info_get_now (LsobsRunInfo *self);
 const LsobsId *_lsobs_run_info_get_trace_id (LsobsRunInfo *self);
 gsize _lsobs_run_info_get_path_len (LsobsRunInfo *self);
 void _lsobs_run_info_write_path (LsobsRunInfo *self, char *text);
+void _lsobs_run_info_write_mapped_path (LsobsRunInfo *self, const char *seed, char *text);
 char *_lsobs_run_info_dup_path (LsobsRunInfo *self);
 
 /* @lane: which place, from 0; there must be a flow for it. */

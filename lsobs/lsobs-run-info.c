@@ -15,6 +15,7 @@ void
 _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent) /* (transfer full) */
 {
   self->parent = parent;
+  self->root = parent->root;
   self->depth = parent->depth + 1;
   if (parent->destination != NULL)
     self->destination = _lsobs_destination_ref (parent->destination);
@@ -41,6 +42,7 @@ alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
 
   g_atomic_ref_count_init (&self->ref_count);
   self->depth = 1;
+  self->root = self;
   if (parent != NULL)
     _lsobs_run_info_set_parent (self, parent);
   self->epoch = _lsobs_fork_epoch ();
@@ -111,6 +113,18 @@ _lsobs_run_info_ref (LsobsRunInfo *self)
   return self;
 }
 
+static void
+free_texts (LsobsSegmentText *texts)
+{
+  while (texts != NULL)
+    {
+      LsobsSegmentText *next = texts->next;
+
+      g_free (texts);
+      texts = next;
+    }
+}
+
 /* A loop, not a recursion: a chain may be long. */
 void
 _lsobs_run_info_unref (LsobsRunInfo *self)
@@ -124,6 +138,7 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
         g_clear_pointer (&self->more->flows[i].held, _lsobs_held_free);
       g_free (self->more);
+      free_texts (self->texts);
       g_free (self);
       self = parent;
     }
@@ -166,9 +181,7 @@ _lsobs_run_info_get_now (LsobsRunInfo *self)
 const LsobsId *
 _lsobs_run_info_get_trace_id (LsobsRunInfo *self)
 {
-  while (self->parent != NULL)
-    self = self->parent;
-  return &self->segment.id;
+  return &self->root->segment.id;
 }
 
 gsize
@@ -177,18 +190,68 @@ _lsobs_run_info_get_path_len (LsobsRunInfo *self)
   return (gsize) self->depth * (LSOBS_SEGMENT_LEN + 1) - 1;
 }
 
-/* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. */
-void
-_lsobs_run_info_write_path (LsobsRunInfo *self, char *text)
+/* @seed: (nullable): what the id is made fit for, see _lsobs_id_remap() */
+static void
+write_segment (LsobsRunInfo *self, const char *seed, char *text)
 {
-  for (; self != NULL; self = self->parent)
+  _lsobs_segment_write (&self->segment, text);
+  if (seed != NULL)
+    _lsobs_dotted_order_remap (text, LSOBS_SEGMENT_LEN, seed);
+}
+
+static LsobsSegmentText *
+segment_text_new (LsobsRunInfo *info, const char *seed)
+{
+  gsize size = seed != NULL ? strlen (seed) + 1 : 0;
+  LsobsSegmentText *self = g_malloc0 (sizeof *self + size);
+
+  write_segment (info, seed, self->text);
+  self->mapped = seed != NULL;
+  if (seed != NULL)
+    memcpy (self->seed, seed, size);
+  return self;
+}
+
+/* Called from any thread. Two threads may write the same text at once; either text is
+ * right. A run has at most one text for each seed, and one without.
+ * Returns: (transfer none): LSOBS_SEGMENT_LEN characters, as long as @self lives */
+static const char *
+peek_segment_text (LsobsRunInfo *self, const char *seed)
+{
+  LsobsSegmentText *first = g_atomic_pointer_get (&self->texts);
+  LsobsSegmentText *made;
+
+  for (LsobsSegmentText *text = first; text != NULL; text = text->next)
+    if (seed == NULL ? !text->mapped : text->mapped && strcmp (text->seed, seed) == 0)
+      return text->text;
+  made = segment_text_new (self, seed);
+  made->next = first;
+  while (!g_atomic_pointer_compare_and_exchange (&self->texts, made->next, made))
+    made->next = g_atomic_pointer_get (&self->texts);
+  return made->text;
+}
+
+/* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. A long chain
+ * has as many paths as runs: the segment of each ancestor is written once and copied
+ * afterwards.
+ * @seed: (nullable): what the ids are made fit for, see _lsobs_id_remap() */
+void
+_lsobs_run_info_write_mapped_path (LsobsRunInfo *self, const char *seed, char *text)
+{
+  write_segment (self, seed, text + (gsize) (self->depth - 1) * (LSOBS_SEGMENT_LEN + 1));
+  while ((self = self->parent) != NULL)
     {
       char *at = text + (gsize) (self->depth - 1) * (LSOBS_SEGMENT_LEN + 1);
 
-      _lsobs_segment_write (&self->segment, at);
-      if (self->parent != NULL)
-        at[-1] = '.';
+      memcpy (at, peek_segment_text (self, seed), LSOBS_SEGMENT_LEN);
+      at[LSOBS_SEGMENT_LEN] = '.';
     }
+}
+
+void
+_lsobs_run_info_write_path (LsobsRunInfo *self, char *text)
+{
+  _lsobs_run_info_write_mapped_path (self, NULL, text);
 }
 
 char *

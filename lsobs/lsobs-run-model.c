@@ -105,19 +105,6 @@ is_number (JsonNode *node)
           isfinite (json_node_get_double (node)));
 }
 
-static gboolean
-is_array_of_strings (JsonNode *node)
-{
-  JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
-
-  if (array == NULL)
-    return FALSE;
-  for (guint i = 0; i < json_array_get_length (array); i++)
-    if (json_node_get_value_type (json_array_get_element (array, i)) != G_TYPE_STRING)
-      return FALSE;
-  return TRUE;
-}
-
 /* One stop word is as good as a list of one. Returns: (transfer full) (nullable) */
 static GBytes *
 write_stop (JsonNode *node)
@@ -125,7 +112,7 @@ write_stop (JsonNode *node)
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   const char *word;
 
-  if (is_array_of_strings (node))
+  if (_lsobs_json_is_array_of_strings (node))
     return write_node (node);
   word = json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
   if (word == NULL)

@@ -196,7 +196,7 @@ finish_late (LsobsRun *self, const LsobsRunPayload *outputs)
       _lsobs_exporter_push_late (self->exporter, record);
       return;
     }
-  _lsobs_record_free (record);
+  _lsobs_record_unref (record);
   _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES,
                        1);
 }
@@ -249,7 +249,7 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunPayload *outputs)
   g_mutex_unlock (&self->notes->lock);
   if (!first)
     {
-      _lsobs_record_free (record);
+      _lsobs_record_unref (record);
       finish_late (self, outputs);
       return;
     }

@@ -180,6 +180,10 @@ lsobs_transport_hurry (LsobsTransport *self, gint64 deadline)
  * there is time for are made into batches and told if
  * #LsobsConfig:failed-traces-dir is set.
  *
+ * An update that was sent as a whole run, because the start of the run was lost before,
+ * is an update again here if #LsobsConfig:failed-traces-dir is set, in a batch that
+ * is not the one that was sent.
+ *
  * A transport that keeps them somewhere must not block here.
  *
  * Since: 0.1
@@ -202,8 +206,10 @@ lsobs_transport_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason r
  * @self: a transport
  * @deadline: how long to wait at the most, by g_get_monotonic_time()
  *
- * Waits until what lsobs_transport_lost() has begun is done. May be called from any
- * thread; it is called at the end of a shutdown.
+ * Waits until what lsobs_transport_lost() has begun so far is done. May be called from
+ * any thread. It is called at the end of each flush and each shutdown, which fail with
+ * %LSOBS_FLUSH_ERROR_TIMEOUT when this returns %FALSE; an asynchronous flush calls it
+ * with a @deadline that has passed, and then must not be blocked.
  *
  * Returns: %TRUE if it is done
  *

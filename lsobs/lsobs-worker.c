@@ -589,6 +589,15 @@ _lsobs_worker_wait (LsobsWorker *self, LsobsTicket *ticket, gint64 deadline)
   return _lsobs_ticket_is_done (ticket);
 }
 
+/* Called from any thread. Waits until what was lost is kept, where it is to be. FALSE
+ * at the deadline.
+ * @deadline: monotonic, µs */
+gboolean
+_lsobs_worker_settle (LsobsWorker *self, gint64 deadline)
+{
+  return lsobs_transport_settle (self->transport, deadline);
+}
+
 /* In the program's context, held by this thread. */
 static void
 stop_here (LsobsWorker *self, gint64 began)

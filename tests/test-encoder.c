@@ -62,7 +62,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_object_unref (fixture->config);
   g_clear_pointer (&fixture->settings, _lsobs_settings_unref);
   _lsobs_counters_unref (fixture->counters);
-  g_clear_pointer (&fixture->record, _lsobs_record_free);
+  g_clear_pointer (&fixture->record, _lsobs_record_unref);
   _lsobs_notes_unref (fixture->notes);
 }
 
@@ -78,6 +78,15 @@ encode (Fixture *fixture)
   g_assert_no_error (error);
   return _lsobs_encoder_encode (fixture->settings, fixture->counters,
                                 g_steal_pointer (&fixture->record));
+}
+
+static void
+assert_lacks (LsobsEncoded *encoded, const char *text)
+{
+  gsize len;
+  const char *data = g_bytes_get_data (encoded->text, &len);
+
+  g_assert_null (g_strstr_len (data, (gssize) len, text));
 }
 
 static char *
@@ -150,7 +159,7 @@ test_main_child (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
-  _lsobs_record_free (fixture->record);
+  _lsobs_record_unref (fixture->record);
   fixture->record = make_record (LSOBS_RECORD_UPDATE, R_SEGMENT ".20260301T093015262000Z" L,
                                  "chat-completion", LSOBS_RUN_TYPE_LLM);
   fixture->record->end_time = G_GINT64_CONSTANT (1772357416700000);
@@ -268,6 +277,16 @@ test_payload (Fixture *fixture, gconstpointer data)
   json_object_unref (parse (encoded));
 }
 
+/* Puts the next smaller one in its place. */
+static void
+cut (Fixture *fixture, LsobsEncoded **encoded)
+{
+  g_autoptr (LsobsEncoded) larger = *encoded;
+
+  *encoded = _lsobs_encoder_cut (fixture->settings, fixture->counters, larger);
+  g_assert_nonnull (*encoded);
+}
+
 static void
 test_cut (Fixture *fixture, gconstpointer data)
 {
@@ -280,13 +299,13 @@ test_cut (Fixture *fixture, gconstpointer data)
   _lsobs_notes_set_metadata (fixture->notes, "thread_id", json ("\"t-77\""), FALSE);
   encoded = encode (fixture);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
-  g_assert_true (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  cut (fixture, &encoded);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 3);
   assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"__truncated__\":true,\"bytes\":35}");
   assert_field (encoded, LSOBS_FIELD_OUTPUTS, "{\"__truncated__\":true,\"bytes\":7}");
   assert_field (encoded, LSOBS_FIELD_ERROR, "\"upstream timed out\"");
   assert_field (encoded, LSOBS_FIELD_EVENTS, NULL);
-  g_assert_false (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  g_assert_null (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
   json_object_unref (parse (encoded));
 }
 
@@ -303,15 +322,15 @@ test_cut_attachments (Fixture *fixture, gconstpointer data)
   _lsobs_attachments_put (&fixture->record->attachments, first);
   _lsobs_attachments_put (&fixture->record->attachments, second);
   encoded = encode (fixture);
-  g_assert_cmpuint (_lsobs_encoded_get_attachments (encoded)->len, ==, 2);
+  g_assert_cmpuint (encoded->attachments->len, ==, 2);
 
-  g_assert_true (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
-  g_assert_null (_lsobs_encoded_get_attachments (encoded));
+  cut (fixture, &encoded);
+  g_assert_null (encoded->attachments);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
   assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"question\":\"Where is order 1138?\"}");
-  g_assert_true (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  cut (fixture, &encoded);
   assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"__truncated__\":true,\"bytes\":35}");
-  g_assert_false (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  g_assert_null (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
 }
 
@@ -427,7 +446,7 @@ test_redacted (Fixture *fixture, gconstpointer data)
   text = wire_json_canonical (node);
   g_assert_nonnull (strstr (text, "[REDACTED]"));
   g_assert_null (strstr (text, "sk-1"));
-  g_assert_null (g_strstr_len (encoded->text.data, (gssize) encoded->text.len, SECRET));
+  assert_lacks (encoded, SECRET);
 }
 
 /* What a trace is found by, and what orders it, stay as they are. */
@@ -540,7 +559,7 @@ test_environment (Fixture *fixture, gconstpointer data)
   g_setenv ("LANGSMITH_TEST_MARK", "mark-of-the-environment", TRUE);
   encoded = encode (fixture);
   g_unsetenv ("LANGSMITH_TEST_MARK");
-  g_assert_null (g_strstr_len (encoded->text.data, (gssize) encoded->text.len, "mark-of-the"));
+  assert_lacks (encoded, "mark-of-the");
 }
 
 int

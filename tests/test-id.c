@@ -643,6 +643,140 @@ test_remap_path (void)
   g_assert_cmpstr (path, ==, expected->str);
 }
 
+/* Long chains */
+
+#define CHAIN_LEN 3000
+
+/* (transfer full): the last run of a chain, each a child of the one before */
+static LsobsRunInfo *
+make_chain (guint len)
+{
+  LsobsRunInfo *info = _lsobs_run_info_new (NULL, "root", LSOBS_RUN_TYPE_CHAIN);
+
+  for (guint i = 1; i < len; i++)
+    {
+      g_autoptr (LsobsRunInfo) parent = info;
+
+      info = _lsobs_run_info_new (parent, "run", LSOBS_RUN_TYPE_CHAIN);
+    }
+  return info;
+}
+
+static char *
+dup_mapped_path (LsobsRunInfo *info, const char *project)
+{
+  char *path = g_malloc0 (_lsobs_run_info_get_path_len (info) + 1);
+
+  _lsobs_run_info_write_mapped_path (info, project, path);
+  return path;
+}
+
+/* (transfer full): the path, made of what the runs are */
+static char *
+make_path (LsobsRunInfo *info, const char *project)
+{
+  gsize len = _lsobs_run_info_get_path_len (info);
+  char *path = g_malloc0 (len + 1);
+
+  for (LsobsRunInfo *at = info; at != NULL; at = at->parent)
+    {
+      char *text = path + (at->depth - 1) * (LSOBS_SEGMENT_LEN + 1);
+
+      _lsobs_segment_write (&at->segment, text);
+      if (at->parent != NULL)
+        text[-1] = '.';
+    }
+  if (project != NULL)
+    _lsobs_dotted_order_remap (path, len, project);
+  return path;
+}
+
+static const char *const chain_projects[] = { NULL, "one", "another", "" };
+
+static void
+test_chain_path (void)
+{
+  g_autoptr (LsobsRunInfo) last = make_chain (CHAIN_LEN);
+  LsobsRunInfo *middle = last;
+
+  while (middle->depth > CHAIN_LEN / 2)
+    middle = middle->parent;
+  for (guint i = 0; i < G_N_ELEMENTS (chain_projects); i++)
+    {
+      g_autofree char *path = dup_mapped_path (last, chain_projects[i]);
+      g_autofree char *expected = make_path (last, chain_projects[i]);
+      g_autofree char *middle_path = dup_mapped_path (middle, chain_projects[i]);
+
+      g_assert_cmpstr (path, ==, expected);
+      g_assert_true (g_str_has_prefix (path, middle_path));
+    }
+}
+
+/* What a run is called is written once, and not once for each path that it is in: what
+ * changes below is not looked at any more. */
+static void
+test_chain_once (void)
+{
+  g_autoptr (LsobsRunInfo) last = make_chain (3);
+
+  for (guint i = 0; i < G_N_ELEMENTS (chain_projects); i++)
+    {
+      g_autofree char *first = dup_mapped_path (last, chain_projects[i]);
+      g_autoptr (LsobsRunInfo) child = NULL;
+      g_autofree char *path = NULL;
+
+      last->parent->segment.start_time += 1;
+      child = _lsobs_run_info_new (last, "child", LSOBS_RUN_TYPE_CHAIN);
+      path = dup_mapped_path (child, chain_projects[i]);
+      last->parent->segment.start_time -= 1;
+      g_assert_true (g_str_has_prefix (path, first));
+    }
+}
+
+/* Nobody climbs to the root to find out which trace it is. */
+static void
+test_chain_trace (void)
+{
+  g_autoptr (LsobsRunInfo) last = make_chain (CHAIN_LEN);
+  LsobsRunInfo *parent = g_steal_pointer (&last->parent);
+  LsobsRunInfo *root = parent;
+  const LsobsId *trace_id = _lsobs_run_info_get_trace_id (last);
+
+  last->parent = parent;
+  while (root->parent != NULL)
+    root = root->parent;
+  g_assert_true (trace_id == &root->segment.id);
+}
+
+static gpointer
+write_paths (gpointer user_data)
+{
+  LsobsRunInfo *last = user_data;
+
+  for (LsobsRunInfo *info = last; info != NULL; info = info->parent)
+    for (guint i = 0; i < G_N_ELEMENTS (chain_projects); i++)
+      g_free (dup_mapped_path (info, chain_projects[i]));
+  return dup_mapped_path (last, "one");
+}
+
+/* Several threads write the paths of one chain, to several places. */
+static void
+test_chain_threads (void)
+{
+  g_autoptr (LsobsRunInfo) last = make_chain (200);
+  g_autofree char *expected = make_path (last, "one");
+  GThread *threads[N_THREADS];
+
+  for (guint i = 0; i < N_THREADS; i++)
+    threads[i] = g_thread_new ("paths", write_paths, last);
+  for (guint i = 0; i < N_THREADS; i++)
+    {
+      g_autofree char *path = g_thread_join (threads[i]);
+
+      g_assert_cmpstr (path, ==, expected);
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -684,6 +818,10 @@ main (int argc, char *argv[])
     }
   g_test_add_func ("/id/remap/long-project", test_remap_long);
   g_test_add_func ("/id/remap/path", test_remap_path);
+  g_test_add_func ("/id/chain/path", test_chain_path);
+  g_test_add_func ("/id/chain/once", test_chain_once);
+  g_test_add_func ("/id/chain/trace", test_chain_trace);
+  g_test_add_func ("/id/chain/threads", test_chain_threads);
 
   return g_test_run ();
 }

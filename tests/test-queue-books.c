@@ -24,7 +24,7 @@ set_up (Fixture *fixture, gconstpointer data)
 
   fixture->counters = _lsobs_counters_new ();
   fixture->queue = _lsobs_queue_new (capacity, MUCH, 3, MUCH, fixture->counters, 0);
-  fixture->taken = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_free);
+  fixture->taken = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_unref);
 }
 
 static void
@@ -310,7 +310,7 @@ model_init (Model *model)
 {
   model->counters = _lsobs_counters_new ();
   model->queue = _lsobs_queue_new (CAPACITY, MAX_BYTES, 3, 4000, model->counters, 0);
-  model->in_flight = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_free);
+  model->in_flight = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_unref);
   model->expected = g_array_new (FALSE, FALSE, sizeof (LsobsRunInfo *));
   model->sizes = g_hash_table_new (NULL, NULL);
   model->n_bytes = 0;
@@ -424,7 +424,7 @@ model_settle (Model *model)
     _lsobs_queue_lost (model->queue, record,
                        (LsobsDropReason) g_test_rand_int_range (LSOBS_DROP_REASON_TOO_LARGE,
                                                                 LSOBS_DROP_REASON_FORK + 1));
-  _lsobs_record_free (record);
+  _lsobs_record_unref (record);
 }
 
 static void

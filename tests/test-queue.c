@@ -38,7 +38,7 @@ set_up (Fixture *fixture, gconstpointer data)
 static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
-  g_ptr_array_set_free_func (fixture->taken, (GDestroyNotify) _lsobs_record_free);
+  g_ptr_array_set_free_func (fixture->taken, (GDestroyNotify) _lsobs_record_unref);
   g_ptr_array_unref (fixture->taken);
   _lsobs_queue_unref (fixture->queue);
   _lsobs_counters_unref (fixture->counters);
@@ -363,7 +363,7 @@ test_copy (Fixture *fixture, gconstpointer data)
   copy = _lsobs_record_copy (record);
   g_assert_true (copy->inputs == record->inputs);
   g_assert_cmpuint (_lsobs_record_measure (copy), ==, _lsobs_record_measure (record));
-  _lsobs_record_free (record);
+  _lsobs_record_unref (record);
   g_assert_cmpint (copy->kind, ==, LSOBS_RECORD_UPDATE);
   g_assert_true (copy->info == info);
   g_assert_cmpuint (g_bytes_get_size (copy->inputs), ==, 10);
@@ -693,7 +693,7 @@ test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
   g_assert_false (attach (fixture, info, "b", 3000, &wake));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
 
-  _lsobs_record_free (g_ptr_array_remove_index (fixture->taken, 1));
+  _lsobs_record_unref (g_ptr_array_remove_index (fixture->taken, 1));
   _lsobs_run_info_unref (other);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 4);
   g_assert_true (attach (fixture, info, "b", 3000, &wake));

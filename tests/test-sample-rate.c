@@ -121,13 +121,11 @@ encode (LsobsConfig *config, LsobsRecord *record, gboolean cut)
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (GError) error = NULL;
   g_autoptr (LsobsSettings) settings = _lsobs_settings_new (config, LSOBS_SETTINGS_ANY, &error);
-  LsobsEncoded *encoded;
+  g_autoptr (LsobsEncoded) encoded = NULL;
 
   g_assert_no_error (error);
   encoded = _lsobs_encoder_encode (settings, counters, record);
-  if (cut)
-    _lsobs_encoder_cut (settings, counters, encoded);
-  return encoded;
+  return cut ? _lsobs_encoder_cut (settings, counters, encoded) : g_steal_pointer (&encoded);
 }
 
 static JsonNode *
