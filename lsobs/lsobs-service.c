@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-connections-private.h"
 #include "lsobs/lsobs-exchange-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-log-private.h"
@@ -210,7 +211,8 @@ _lsobs_service_ask (LsobsService *self)
   question->service = _lsobs_service_ref (self);
   question->epoch = _lsobs_fork_epoch ();
   question->message = _lsobs_service_new_message (self, "GET", "info");
-  _lsobs_exchange_async (session, question->message, &limits, self->asking, answered_cb, question);
+  _lsobs_exchange_async (session, question->message, NULL, NULL, &limits, self->asking, answered_cb,
+                         question);
 }
 
 static gboolean
@@ -249,7 +251,10 @@ _lsobs_service_close (LsobsService *self)
       let_question_end (self);
     }
   if (self->session != NULL)
-    soup_session_abort (self->session);
+    {
+      _lsobs_connections_break_left (self->session);
+      soup_session_abort (self->session);
+    }
   g_clear_object (&self->session);
 }
 
