@@ -6,14 +6,14 @@
 
 #include <glib/gstdio.h>
 
-#include "h2-helpers.h"
+#include "tls-helpers.h"
 
-struct _H2Service
+struct _TlsService
 {
-  GSubprocess *process;    /* (owned) */
-  GOutputStream *requests; /* (unowned) */
+  GSubprocess *process;      /* (owned) */
+  GOutputStream *requests;   /* (unowned) */
   GDataInputStream *answers; /* (owned) */
-  char *url;               /* (owned) */
+  char *url;                 /* (owned) */
 };
 
 /* What all services of a program share, until it ends. */
@@ -49,16 +49,25 @@ make_certificate (const char *dir)
 {
   g_autofree char *certificate_path = g_build_filename (dir, "certificate.pem", NULL);
   g_autofree char *key_path = g_build_filename (dir, "key.pem", NULL);
-  const char *argv[] = {
-    "openssl",       "req",     "-x509",
-    "-newkey",       "ec",      "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",        "-keyout", key_path,
-    "-out",          certificate_path,
-    "-days",         "2",       "-subj",
-    "/CN=tests",     "-addext", "subjectAltName=IP:127.0.0.1",
-    NULL
-  };
+  const char *argv[] = { "openssl",
+                         "req",
+                         "-x509",
+                         "-newkey",
+                         "ec",
+                         "-pkeyopt",
+                         "ec_paramgen_curve:prime256v1",
+                         "-nodes",
+                         "-keyout",
+                         key_path,
+                         "-out",
+                         certificate_path,
+                         "-days",
+                         "2",
+                         "-subj",
+                         "/CN=tests",
+                         "-addext",
+                         "subjectAltName=IP:127.0.0.1",
+                         NULL };
   int status = -1;
 
   if (!g_spawn_sync (NULL, (char **) argv, NULL,
@@ -93,7 +102,7 @@ remove_files (void)
 }
 
 gboolean
-h2_service_is_possible (void)
+tls_service_is_possible (void)
 {
   g_autofree char *dir = NULL;
   g_autoptr (GError) error = NULL;
@@ -112,7 +121,7 @@ h2_service_is_possible (void)
       g_test_skip ("python3-h2 is not here");
       return FALSE;
     }
-  dir = g_dir_make_tmp ("lsobs-h2-XXXXXX", &error);
+  dir = g_dir_make_tmp ("lsobs-tls-XXXXXX", &error);
   g_assert_no_error (error);
   if (!make_certificate (dir))
     {
@@ -128,24 +137,23 @@ h2_service_is_possible (void)
 
 /* Returns (transfer full): a line that the service has written */
 static char *
-read_line (H2Service *self)
+read_line (TlsService *self)
 {
   g_autoptr (GError) error = NULL;
   char *line = g_data_input_stream_read_line (self->answers, NULL, NULL, &error);
 
   g_assert_no_error (error);
   if (line == NULL)
-    g_error ("the HTTP/2 service has ended");
+    g_error ("the service has ended");
 
   return line;
 }
 
-H2Service *
-h2_service_new (const char *plan)
+TlsService *
+tls_service_new (const char *plan)
 {
-  H2Service *self = g_new0 (H2Service, 1);
-  g_autofree char *script =
-      g_test_build_filename (G_TEST_DIST, "testlib", "h2-service.py", NULL);
+  TlsService *self = g_new0 (TlsService, 1);
+  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "testlib", "tls-service.py", NULL);
   g_auto (GStrv) words = g_strsplit (plan != NULL ? plan : "", " ", -1);
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_auto (GStrv) argv = NULL;
@@ -158,9 +166,9 @@ h2_service_new (const char *plan)
       g_strv_builder_add (builder, words[i]);
   argv = g_strv_builder_end (builder);
 
-  self->process = g_subprocess_newv ((const char *const *) argv,
-                                     G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE,
-                                     &error);
+  self->process =
+      g_subprocess_newv ((const char *const *) argv,
+                         G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error);
   g_assert_no_error (error);
   self->requests = g_subprocess_get_stdin_pipe (self->process);
   self->answers = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->process));
@@ -172,7 +180,7 @@ h2_service_new (const char *plan)
 
 /* The service ends with its input. */
 void
-h2_service_free (H2Service *self)
+tls_service_free (TlsService *self)
 {
   g_autoptr (GError) error = NULL;
 
@@ -186,13 +194,13 @@ h2_service_free (H2Service *self)
 }
 
 const char *
-h2_service_get_url (H2Service *self)
+tls_service_get_url (TlsService *self)
 {
   return self->url;
 }
 
 void
-h2_service_get_books (H2Service *self, H2Books *books)
+tls_service_get_books (TlsService *self, TlsBooks *books)
 {
   g_autofree char *line = NULL;
   g_autoptr (JsonNode) node = NULL;
@@ -215,28 +223,41 @@ h2_service_get_books (H2Service *self, H2Books *books)
   books->n_refused = (guint) json_object_get_int_member (object, "refused");
 }
 
-typedef struct
+/* --- fixture ------------------------------------------------------------------------------- */
+
+void
+tls_fixture_set_up (TlsFixture *self, gconstpointer data)
 {
-  H2Service *service;
-  guint n_runs;
-  H2Books *books;
-} RunsWait;
-
-static gboolean
-has_runs (gpointer data)
-{
-  RunsWait *wait = data;
-
-  h2_service_get_books (wait->service, wait->books);
-
-  return wait->books->n_runs >= wait->n_runs;
+  test_fixture_set_up (&self->base, NULL);
+  /* The requests go to the other service, which judges them itself. */
+  self->base.is_free = TRUE;
+  if (!tls_service_is_possible ())
+    return;
+  self->service = tls_service_new (data);
+  lsobs_config_set_api_url (self->base.config, tls_service_get_url (self->service));
+  lsobs_config_set_max_attempts (self->base.config, 20);
 }
 
 void
-h2_service_wait_runs (H2Service *self, guint n, H2Books *books)
+tls_fixture_tear_down (TlsFixture *self, gconstpointer data)
 {
-  RunsWait wait = { self, n, books };
+  test_fixture_tear_down (&self->base, data);
+  g_clear_pointer (&self->service, tls_service_free);
+}
 
-  if (!test_wait_until (has_runs, &wait, 2 * TEST_TIMEOUT_MS))
-    g_error ("only %u of %u runs have come", books->n_runs, n);
+void
+tls_fixture_assert_arrival (TlsFixture *self, guint n_batches, TlsBooks *books)
+{
+  LsobsExporter *exporter = self->base.exporter;
+
+  for (guint i = 0; i < n_batches; i++)
+    {
+      test_emit_many (exporter, 5);
+      test_assert_flush (exporter, 5);
+    }
+  tls_service_get_books (self->service, books);
+  g_assert_cmpuint (books->n_without_body, ==, 0);
+  g_assert_cmpuint (books->n_cut_short, ==, 0);
+  g_assert_cmpuint (books->n_runs, ==, 5 * n_batches);
+  g_assert_cmpuint (books->n_runs, ==, test_get_counter (exporter, LSOBS_COUNTER_DELIVERED));
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A tracing service that speaks HTTP/2 over TLS on 127.0.0.1 and misbehaves on command.
+"""A tracing service that speaks HTTP/2, or HTTP/1.1, over TLS on 127.0.0.1 and misbehaves on
+command.
 
-    h2-service.py CERTIFICATE KEY [NAME=NUMBER...]
+    tls-service.py CERTIFICATE KEY [NAME=NUMBER...]
 
 prints its port on a line of its own. For each line on the standard input it then prints its
 books, which are one line of JSON. It ends when the standard input does.
@@ -21,19 +22,32 @@ What it can be told, each for requests other than GET /info:
     misdirect=N      answers every Nth request with 421
     endless=N        answers the first N requests with a head and no end
     drip=N           answers the first N requests with a head, a byte, and no end
-    early=N          answers the first N requests with 413 before their bodies have come
+    early=N          answers the first N large requests with 413 before their bodies have come
     conflict=1       answers 409 to what it has already
     forget=N         takes the first N requests, then refuses their streams
     interim=N        sends N interim answers a second, 0 for as many as it can, and no other
     window=N         takes N bytes of a stream at a time
     lenient=1        does not mind a request without its body
     trailers=1       ends each answer with trailers
+
+With http1=1 it speaks HTTP/1.1, and can be told
+
+    cut, silent, misdirect, early, interim, conflict
+                     the same; after an early answer it closes the connection
+    last=N           closes the connection at the head of its Nth request, as if that had come
+                     when it was closed already
+    unasked=1        sends 408 and closes the connection a moment after each answer
+    rude=1           closes each connection after its answer, with no end of TLS
+    chunked=1        sends answers in chunks, with trailers
+    gzip=1           sends answers compressed
 """
 
+import gzip
 import json
 import re
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -89,6 +103,12 @@ class Books:
                 "refused": self.refused,
             })
 
+    def tell_off(self, period):
+        """Whether it is the turn of a request to be told off."""
+        with self.lock:
+            self.told_off += 1
+            return self.told_off % period == 0
+
     def use_up(self, name, limit):
         """Counts up to the limit; whether it was not reached before."""
         with self.lock:
@@ -105,18 +125,47 @@ class Stream:
     def __init__(self, headers):
         self.headers = {k.decode().lower(): v.decode() for k, v in headers}
         self.body = bytearray()
-        self.is_special = False
 
     @property
     def path(self):
         return self.headers[":path"]
 
     @property
+    def is_large(self):
+        return int(self.headers.get("content-length", "0")) > 65536
+
+    @property
     def is_info(self):
         return self.headers[":method"] == "GET" and self.path.endswith("/info")
 
 
+def note_body(books, plan, path, length, content_type, body):
+    """Notes what is in a whole request; returns the status that it deserves."""
+    boundary = content_type.partition("boundary=")[2]
+    with books.lock:
+        books.n_requests += 1
+        if not body:
+            books.without_body += 1
+            return 202 if plan.get("lenient") else 422
+        if length is not None and int(length) != len(body):
+            books.cut_short += 1
+            return 400
+        if boundary and not body.rstrip().endswith(f"--{boundary}--".encode()):
+            books.cut_short += 1
+            return 422
+        if path.endswith("/feedback"):
+            books.n_feedback += 1
+            return 202
+        ids = {i.decode() for i in (RUN_PART if boundary else RUN_ID).findall(body)}
+        known = ids & books.runs.keys()
+        for i in ids:
+            books.runs[i] = books.runs.get(i, 0) + 1
+        return 409 if known and plan.get("conflict") else 202
+
+
 class Connection:
+    """One that speaks HTTP/2."""
+
     def __init__(self, sock, plan, books):
         self.sock = sock
         self.plan = plan
@@ -168,34 +217,9 @@ class Connection:
     # --- what is answered ---
 
     def take(self, stream):
-        """Notes what is in a whole request; returns the status that it deserves."""
-        body = bytes(stream.body)
-        length = stream.headers.get("content-length")
-        boundary = stream.headers.get("content-type", "").partition("boundary=")[2]
-        books = self.books
-        with books.lock:
-            books.n_requests += 1
-            if not body:
-                books.without_body += 1
-                return 202 if self.plan.get("lenient") else 422
-            if length is not None and int(length) != len(body):
-                books.cut_short += 1
-                return 400
-            if boundary and not body.rstrip().endswith(f"--{boundary}--".encode()):
-                books.cut_short += 1
-                return 422
-            if stream.path.endswith("/feedback"):
-                books.n_feedback += 1
-                return 202
-            ids = set((RUN_PART if boundary else RUN_ID).findall(body))
-            known = ids & books.runs.keys()
-            ids = {i.decode() for i in ids}
-            known = ids & books.runs.keys()
-            for i in ids:
-                books.runs[i] = books.runs.get(i, 0) + 1
-            if known and self.plan.get("conflict"):
-                return 409
-            return 202
+        headers = stream.headers
+        return note_body(self.books, self.plan, stream.path, headers.get("content-length"),
+                         headers.get("content-type", ""), bytes(stream.body))
 
     def request_came(self, stream_id, stream):
         """The head of a request is there."""
@@ -217,7 +241,7 @@ class Connection:
             self.go_away(self.last_stream)
         elif plan.get("goaway-above") == self.n_requests:
             self.go_away(stream_id)
-        elif plan.get("early") and books.use_up("n_early", plan["early"]):
+        elif plan.get("early") and stream.is_large and books.use_up("n_early", plan["early"]):
             self.streams.pop(stream_id)
             self.answer(stream_id, 413, b'{"detail":"too large"}')
             self.h2.reset_stream(stream_id, h2.errors.ErrorCodes.NO_ERROR)
@@ -257,13 +281,9 @@ class Connection:
             return
         if plan.get("mute") and books.use_up("n_mute", plan["mute"]):
             return
-        if plan.get("misdirect"):
-            with books.lock:
-                books.told_off += 1
-                n = books.told_off
-            if n % plan["misdirect"] == 0:
-                self.answer(stream_id, 421)
-                return
+        if plan.get("misdirect") and books.tell_off(plan["misdirect"]):
+            self.answer(stream_id, 421)
+            return
         status = self.take(stream)
         if plan.get("forget") and books.use_up("n_forgotten", plan["forget"]):
             self.refuse(stream_id)
@@ -324,13 +344,117 @@ class Connection:
             pass
 
 
+class OldConnection:
+    """One that speaks HTTP/1.1."""
+
+    def __init__(self, sock, plan, books):
+        self.sock = sock
+        self.plan = plan
+        self.books = books
+        self.n_requests = 0
+        self.data = b""
+
+    def receive(self):
+        data = self.sock.recv(65536)
+        self.data += data
+        return bool(data)
+
+    def read_head(self):
+        """The request line and the headers, or None when there is no other request."""
+        while b"\r\n\r\n" not in self.data:
+            if not self.receive():
+                return None
+        head, _, self.data = self.data.partition(b"\r\n\r\n")
+        line, *fields = head.decode().split("\r\n")
+        headers = {k.lower(): v.strip() for k, _, v in (f.partition(":") for f in fields)}
+        return line.split(" "), headers
+
+    def read_body(self, length):
+        while len(self.data) < length:
+            if not self.receive():
+                return None
+        body, self.data = self.data[:length], self.data[length:]
+        return body
+
+    def answer(self, status, body=b"{}", fields=""):
+        if self.plan.get("gzip"):
+            body = gzip.compress(body)
+            fields += "Content-Encoding: gzip\r\n"
+        if self.plan.get("chunked"):
+            fields += "Transfer-Encoding: chunked\r\nTrailer: X-Took\r\n"
+            body = b"%x\r\n%s\r\n0\r\nX-Took: 1\r\n\r\n" % (len(body), body)
+        else:
+            fields += f"Content-Length: {len(body)}\r\n"
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{fields}\r\n"
+        self.sock.sendall(head.encode() + body)
+
+    def send_interim(self):
+        pause = 1 / self.plan["interim"] if self.plan["interim"] else 0
+        while True:
+            self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * (1 if pause else 64))
+            time.sleep(pause)
+
+    def reset(self):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def misbehave(self, length):
+        """Before the body has come. Whether that was all that is to be done with the request."""
+        plan, books = self.plan, self.books
+        self.n_requests += 1
+        if plan.get("silent") and self.n_requests == 1 and books.use_up("silenced", plan["silent"]):
+            while self.receive():
+                pass
+        elif plan.get("last") == self.n_requests or (
+                plan.get("cut") and books.use_up("n_cut", plan["cut"])):
+            self.reset()
+        elif plan.get("early") and length > 65536 and books.use_up("n_early", plan["early"]):
+            self.answer(413, b'{"detail":"too large"}', "Connection: close\r\n")
+            self.reset()
+        elif "interim" in plan:
+            self.send_interim()
+        else:
+            return False
+        return True
+
+    def run(self):
+        plan = self.plan
+        while True:
+            head = self.read_head()
+            if head is None:
+                return
+            (method, path, _), headers = head
+            length = int(headers.get("content-length", "0"))
+            if method != "GET" and self.misbehave(length):
+                return
+            body = self.read_body(length)
+            if body is None:
+                with self.books.lock:
+                    self.books.cut_short += 1
+                return
+            if method == "GET":
+                self.answer(200, json.dumps(INFO).encode())
+                continue
+            if plan.get("misdirect") and self.books.tell_off(plan["misdirect"]):
+                self.answer(421)
+                continue
+            self.answer(note_body(self.books, plan, path, headers.get("content-length"),
+                                  headers.get("content-type", ""), body))
+            if plan.get("unasked"):
+                self.answer(408, fields="Connection: close\r\n")
+                return
+            if plan.get("rude"):
+                self.sock.shutdown(socket.SHUT_WR)
+                return
+
+
 def serve(sock, context, plan, books):
     try:
         sock.settimeout(60)
         with context.wrap_socket(sock, server_side=True) as tls:
             with books.lock:
                 books.n_connections += 1
-            Connection(tls, plan, books).run()
+            (OldConnection if plan.get("http1") else Connection)(tls, plan, books).run()
     except (OSError, h2.exceptions.ProtocolError):
         pass
 
@@ -346,7 +470,7 @@ def main():
     plan = {name: int(number) for name, _, number in (word.partition("=") for word in words)}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols(["http/1.1"] if plan.get("http1") else ["h2"])
     listener = socket.create_server(("127.0.0.1", 0))
     books = Books()
     threading.Thread(target=accept, args=(listener, context, plan, books), daemon=True).start()
