@@ -135,6 +135,18 @@ tls_service_is_possible (void)
   return TRUE;
 }
 
+const char *
+tls_service_get_certificate (void)
+{
+  return certificate;
+}
+
+const char *
+tls_service_get_key (void)
+{
+  return key;
+}
+
 /* Returns (transfer full): a line that the service has written */
 static char *
 read_line (TlsService *self)

@@ -26,6 +26,9 @@ typedef struct
 /* Makes the certificate, and has the process trust it. Skips the test and returns FALSE where the
  * service cannot run. Once, before anything of TLS is used. */
 gboolean tls_service_is_possible (void);
+/* (transfer none): paths of files, for other services of that name; when it is possible */
+const char *tls_service_get_certificate (void);
+const char *tls_service_get_key (void);
 /* @plan: (nullable): what it does wrong, in the words of testlib/tls-service.py */
 TlsService *tls_service_new (const char *plan);
 void tls_service_free (TlsService *self);
