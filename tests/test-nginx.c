@@ -154,8 +154,8 @@ run_some (Fixture *fixture, guint n)
   for (guint i = 0; i < n; i++)
     {
       g_autoptr (JsonNode) inputs = test_new_payload ("question");
-      g_autoptr (LsobsRun) run = lsobs_observer_start_run (fixture->base.observer, "run",
-                                                           LSOBS_RUN_TYPE_CHAIN, inputs);
+      g_autoptr (LsobsRun) run =
+          lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
 
       test_wait_until (never, NULL, INTERVAL_MS);
       lsobs_run_end (run, NULL);

@@ -27,6 +27,9 @@ What it can be told, each for requests other than GET /info:
     forget=N         takes the first N requests, then refuses their streams
     interim=N        sends N interim answers a second, 0 for as many as it can, and no other
     window=N         takes N bytes of a stream at a time
+    streams=N        takes N streams of a connection at a time
+    hints=N          sends N interim answers before each answer
+    idle=1           says that it goes, and closes the connection, whenever nothing is to be done
     lenient=1        does not mind a request without its body
     trailers=1       ends each answer with trailers
 
@@ -205,6 +208,8 @@ class Connection:
         self.is_leaving = True
 
     def answer(self, stream_id, status, body=b"{}", end=True):
+        for _ in range(self.plan.get("hints", 0)):
+            self.h2.send_headers(stream_id, [(":status", "103"), ("link", "</x>")])
         trailers = self.plan.get("trailers", 0) and end
         headers = [(":status", str(status)), ("content-type", "application/json")]
         self.h2.send_headers(stream_id, headers)
@@ -324,9 +329,11 @@ class Connection:
 
     def run(self):
         self.h2.initiate_connection()
+        codes = h2.settings.SettingCodes
         if self.plan.get("window"):
-            codes = h2.settings.SettingCodes
             self.h2.update_settings({codes.INITIAL_WINDOW_SIZE: self.plan["window"]})
+        if self.plan.get("streams"):
+            self.h2.update_settings({codes.MAX_CONCURRENT_STREAMS: self.plan["streams"]})
         self.send()
         while True:
             data = self.sock.recv(4096)
@@ -337,6 +344,8 @@ class Connection:
                     self.handle(event)
                 if not self.is_silent:
                     self.send()
+                if self.plan.get("idle") and self.n_requests and not self.streams:
+                    self.go_away(self.last_stream)
                 if self.is_leaving and not self.streams:
                     break
         # To close before the client does would reset what is on its way there.
