@@ -86,7 +86,8 @@ _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func)
 
 /* Takes @message over. Called in the context of the task; @callback is given a
  * reference to it.
- * @type: of the body */
+ * @type: (nullable): of the body
+ * @body: (nullable) */
 void
 _lsobs_attempts_begin (LsobsAttempts *self,
                        GTask *task,
@@ -106,7 +107,8 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_REQUESTS, 1);
   if (self->n > 1)
     _lsobs_counters_add (service->counters, LSOBS_COUNTER_RETRIES, 1);
-  limits.timeout += (gint64) (g_bytes_get_size (body) / 1024) * MS_PER_KIB;
+  if (body != NULL)
+    limits.timeout += (gint64) (g_bytes_get_size (body) / 1024) * MS_PER_KIB;
 
   /* The program's context is not always the default one of the thread. */
   g_main_context_push_thread_default (g_task_get_context (task));
