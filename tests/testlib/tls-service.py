@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A tracing service that speaks HTTP/2, or HTTP/1.1, over TLS on 127.0.0.1 and misbehaves on
 command.
