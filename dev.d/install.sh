@@ -46,6 +46,7 @@ install_test () {
   GI_TYPELIB_PATH=$prefix/lib/girepository-1.0 XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
     gnome-desktop-testing-runner --parallel="$test_jobs" lsobs/ < /dev/null > "$dir/installed-tests.log" 2>&1 || rc=$?
   [ "$rc" = 0 ] || cat "$dir/installed-tests.log"
+  grep -E '^ok .* # SKIP' "$dir/installed-tests.log" || true
   runner_results "$dir/installed-tests.log"
   return "$rc"
 }

@@ -10,7 +10,8 @@ debian_packages="
   gobject-introspection libgirepository1.0-dev gir1.2-json-1.0 valac
   gtk-doc-tools
   abigail-tools
-  python3 python3-gi gjs"
+  python3 python3-gi python3-h2 gjs
+  glib-networking openssl"
 fedora_packages="
   gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel glibc-locale-source
   pkgconf-pkg-config xz diffutils libasan libubsan
@@ -18,7 +19,8 @@ fedora_packages="
   gobject-introspection-devel vala
   gtk-doc
   libabigail
-  python3 python3-gobject-base gjs"
+  python3 python3-gobject-base python3-h2 gjs
+  glib-networking openssl"
 
 debian_missing () {
   local p

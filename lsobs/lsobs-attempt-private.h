@@ -20,7 +20,8 @@ typedef struct
 /* What has become of one of them. */
 typedef struct
 {
-  guint status; /* of HTTP, or 0 for no answer */
+  guint status;    /* of HTTP, or 0 for no answer */
+  gboolean unsure; /* the service may have had the same before what this is the answer to */
   LsobsVerdict verdict;
   char *answer;       /* (owned) (nullable) its first words; the key is not among them */
   GError *error;      /* (owned) (nullable) of the connection */
@@ -29,7 +30,7 @@ typedef struct
 
 #define LSOBS_OUTCOME_INIT \
  { \
-  0, LSOBS_VERDICT_UNREACHABLE, NULL, NULL, -1 \
+  0, FALSE, LSOBS_VERDICT_UNREACHABLE, NULL, NULL, -1 \
  }
 
 void _lsobs_attempts_init (LsobsAttempts *self, LsobsService *service);
@@ -40,7 +41,8 @@ gboolean _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc fun
 void _lsobs_attempts_begin (LsobsAttempts *self,
                             GTask *task,
                             SoupMessage *message,
-                            gsize n_bytes,
+                            const char *type,
+                            GBytes *body,
                             GAsyncReadyCallback callback);
 gboolean _lsobs_attempts_end (LsobsAttempts *self,
                               GAsyncResult *result,

@@ -86,12 +86,14 @@ _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func)
 
 /* Takes @message over. Called in the context of the task; @callback is given a
  * reference to it.
- * @n_bytes: how large the body is */
+ * @type: (nullable): of the body
+ * @body: (nullable) */
 void
 _lsobs_attempts_begin (LsobsAttempts *self,
                        GTask *task,
                        SoupMessage *message,
-                       gsize n_bytes,
+                       const char *type,
+                       GBytes *body,
                        GAsyncReadyCallback callback)
 {
   LsobsService *service = self->service;
@@ -105,12 +107,13 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_REQUESTS, 1);
   if (self->n > 1)
     _lsobs_counters_add (service->counters, LSOBS_COUNTER_RETRIES, 1);
-  limits.timeout += (gint64) (n_bytes / 1024) * MS_PER_KIB;
+  if (body != NULL)
+    limits.timeout += (gint64) (g_bytes_get_size (body) / 1024) * MS_PER_KIB;
 
   /* The program's context is not always the default one of the thread. */
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_route_exchange_async (service, message, &limits, g_task_get_cancellable (task), callback,
-                               g_object_ref (task));
+  _lsobs_route_exchange_async (service, message, type, body, &limits,
+                               g_task_get_cancellable (task), callback, g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
@@ -152,6 +155,8 @@ _lsobs_attempts_end (LsobsAttempts *self,
   g_autoptr (SoupMessage) message = g_steal_pointer (&self->message);
   g_autoptr (GError) problem = NULL;
 
+  self->unsure |= _lsobs_route_exchange_was_resent (result);
+  outcome->unsure = self->unsure;
   outcome->answer = _lsobs_route_exchange_finish (result, NULL, &problem);
   if (outcome->answer != NULL)
     {

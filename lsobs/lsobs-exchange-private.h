@@ -16,10 +16,13 @@ typedef struct
 
 void _lsobs_exchange_async (SoupSession *session,
                             SoupMessage *message,
+                            const char *type,
+                            GBytes *body,
                             const LsobsExchangeLimits *limits,
                             GCancellable *cancellable,
                             GAsyncReadyCallback callback,
                             gpointer user_data);
+gboolean _lsobs_exchange_was_resent (GAsyncResult *result);
 char *_lsobs_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
 
 G_END_DECLS

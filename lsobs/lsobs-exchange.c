@@ -3,24 +3,42 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/lsobs-connections-private.h"
 #include "lsobs/lsobs-exchange-private.h"
 
 /* How long it may take to be connected, TLS and all, in ms. */
 #define CONNECT_TIMEOUT 5000
 
+/* How often libsoup may send a message again. It has a limit of its own, but not for streams
+ * that an HTTP/2 server refuses. */
+#define MAX_RESENDS 20
+
+/* How many interim answers (1xx) one request may get. libsoup reads them without a return to the
+ * main context for as long as there are more, so that no timeout ends that. */
+#define MAX_INTERIM 1000
+
 typedef struct
 {
+  SoupSession *session; /* (unowned) that of the task */
   SoupMessage *message; /* (owned) */
+  char *type;           /* (owned) (nullable) of the body */
+  GBytes *body;         /* (owned) (nullable) */
   LsobsExchangeLimits limits;
   GCancellable *cancellable; /* (owned) ends with the task's, or in time */
   gulong cancelled_id;
   GSource *timeout;    /* (owned) (nullable) until the end */
+  GSource *stop;       /* (owned) (nullable) until the end */
   gint64 deadline;     /* monotonic, µs: for all of it */
   gboolean connecting; /* and the time for that runs */
   gboolean sent;       /* the server may have got something of it */
-  gulong event_id;
-  gulong starting_id;
-  char *answer; /* (owned) (nullable) */
+  gboolean running;    /* on a connection */
+  gboolean answered;   /* the head of the answer is there */
+  gboolean left;       /* the task has ended before libsoup has */
+  gint64 sent_time;    /* monotonic, µs: when it went out last */
+  guint n_resends;
+  guint n_interim;
+  const char *given_up; /* (nullable) why we ended it before the deadline */
+  char *answer;         /* (owned) (nullable) */
   gsize len;
 } Exchange;
 
@@ -31,8 +49,18 @@ exchange_free (gpointer user_data)
 
   g_object_unref (exchange->message);
   g_object_unref (exchange->cancellable);
+  g_clear_pointer (&exchange->body, g_bytes_unref);
+  g_free (exchange->type);
   g_free (exchange->answer);
   g_free (exchange);
+}
+
+static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
 }
 
 /* To be called before the task returns: who waits for it may begin anew. */
@@ -44,11 +72,24 @@ end (GTask *task)
   if (exchange->cancelled_id != 0)
     g_cancellable_disconnect (g_task_get_cancellable (task), exchange->cancelled_id);
   exchange->cancelled_id = 0;
-  g_clear_signal_handler (&exchange->event_id, exchange->message);
-  g_clear_signal_handler (&exchange->starting_id, exchange->message);
-  if (exchange->timeout != NULL)
-    g_source_destroy (exchange->timeout);
-  g_clear_pointer (&exchange->timeout, g_source_unref);
+  g_signal_handlers_disconnect_by_data (exchange->message, exchange);
+  clear_source (&exchange->timeout);
+  clear_source (&exchange->stop);
+}
+
+/* The status is enough; an answer that breaks off changes nothing. */
+static void
+return_answer (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  end (task);
+  if (!SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (exchange->message)) &&
+      g_task_return_error_if_cancelled (task))
+    return;
+  if (exchange->answer == NULL)
+    exchange->answer = g_strdup ("");
+  g_task_return_pointer (task, g_steal_pointer (&exchange->answer), g_free);
 }
 
 /* Called in the context of the task. */
@@ -59,15 +100,29 @@ answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   GInputStream *stream = G_INPUT_STREAM (object);
   Exchange *exchange = g_task_get_task_data (task);
 
-  /* The status is enough; an answer that breaks off changes nothing. */
   g_input_stream_read_all_finish (stream, result, &exchange->len, NULL);
   exchange->answer[exchange->len] = '\0';
   g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
-  end (task);
-  if (!SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (exchange->message)) &&
-      g_task_return_error_if_cancelled (task))
-    return;
-  g_task_return_pointer (task, g_steal_pointer (&exchange->answer), g_free);
+  return_answer (task);
+}
+
+/* @error: (nullable): of libsoup
+ * Returns: (transfer full): what to tell of it */
+static GError *
+explain (Exchange *exchange, const GError *error)
+{
+  const char *reason = exchange->given_up;
+
+  if (reason == NULL &&
+      (error == NULL || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)))
+    /* TRANSLATORS: both can follow “The service cannot be reached: ”. */
+    reason = exchange->connecting ? _ ("it takes too long to connect")
+                                  : _ ("there is no answer in time");
+  if (exchange->sent && reason == NULL)
+    return g_error_copy (error);
+  return g_error_new_literal (G_IO_ERROR,
+                              exchange->sent ? G_IO_ERROR_TIMED_OUT : G_IO_ERROR_NOT_CONNECTED,
+                              reason != NULL ? reason : error->message);
 }
 
 /* What a proxy says that leads to no service: nothing of the message has left. */
@@ -99,6 +154,8 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
 
   stream = soup_session_send_finish (SOUP_SESSION (object), result, &error);
+  if (exchange->left)
+    return;
   if (stream != NULL && !exchange->sent)
     {
       return_refusal (task, soup_message_get_status (exchange->message));
@@ -106,12 +163,8 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   if (stream != NULL)
     {
-      if (SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (exchange->message)))
-        {
-          gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
-
-          g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
-        }
+      /* To end the reading, the cancellable is enough. */
+      exchange->running = FALSE;
       exchange->answer = g_malloc (exchange->limits.max_answer + 1);
       g_input_stream_read_all_async (stream, exchange->answer, exchange->limits.max_answer,
                                      G_PRIORITY_DEFAULT, exchange->cancellable, answer_read_cb,
@@ -119,21 +172,15 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
 
-  end (task);
-  if (g_task_return_error_if_cancelled (task))
-    return;
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+  /* HTTP/2 may fail between the head of the answer and the rest. */
+  if (exchange->answered)
     {
-      g_clear_error (&error);
-      /* TRANSLATORS: both can follow “The service cannot be reached: ”. */
-      error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                   exchange->connecting ? _ ("it takes too long to connect")
-                                                        : _ ("there is no answer in time"));
+      return_answer (task);
+      return;
     }
-  if (exchange->sent)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED, "%s", error->message);
+  end (task);
+  if (!g_task_return_error_if_cancelled (task))
+    g_task_return_error (task, explain (exchange, error));
 }
 
 /* Called in the context of the task. */
@@ -141,6 +188,47 @@ static gboolean
 timed_out_cb (gpointer user_data)
 {
   g_cancellable_cancel (G_CANCELLABLE (user_data));
+  return G_SOURCE_REMOVE;
+}
+
+/* Ends the task, whenever libsoup is done with the message. */
+static void
+leave (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  exchange->left = TRUE;
+  _lsobs_connections_note_left (exchange->session, exchange->message);
+  end (task);
+  if (!g_task_return_error_if_cancelled (task))
+    g_task_return_error (task, explain (exchange, NULL));
+}
+
+/* Whether the connection is of no more use. What has no body is a question by the way: that it
+ * has no answer ends no other request. */
+static gboolean
+should_break (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  if (exchange->answered || g_cancellable_is_cancelled (g_task_get_cancellable (task)))
+    return TRUE;
+  return exchange->body != NULL &&
+         _lsobs_connections_is_silent (exchange->session, exchange->message, exchange->sent_time);
+}
+
+/* Called in the context of the task, when the cancellable of the exchange is cancelled. libsoup
+ * looks at it all the time, but for HTTP/2: there it does when something comes, so that a server
+ * that says nothing would keep the message for ever, and get all that follow. */
+static gboolean
+stop_cb (GCancellable *cancellable, gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+  Exchange *exchange = g_task_get_task_data (task);
+
+  if (soup_message_get_http_version (exchange->message) == SOUP_HTTP_2_0 && exchange->running &&
+      !(should_break (task) && _lsobs_connections_break (exchange->session, exchange->message)))
+    leave (task);
   return G_SOURCE_REMOVE;
 }
 
@@ -161,6 +249,8 @@ network_event_cb (SoupMessage *message,
   Exchange *exchange = user_data;
   gint64 soon = g_get_monotonic_time () + CONNECT_TIMEOUT * 1000;
 
+  if (event == G_SOCKET_CLIENT_CONNECTED)
+    _lsobs_connections_add (exchange->session, message, connection);
   if (exchange->connecting || event == G_SOCKET_CLIENT_COMPLETE)
     return;
   exchange->connecting = TRUE;
@@ -175,7 +265,98 @@ starting_cb (SoupMessage *message, gpointer user_data)
 
   exchange->connecting = FALSE;
   exchange->sent = TRUE;
+  exchange->running = TRUE;
+  exchange->sent_time = g_get_monotonic_time ();
   g_source_set_ready_time (exchange->timeout, exchange->deadline);
+}
+
+static void
+set_body (Exchange *exchange)
+{
+  if (exchange->body != NULL)
+    soup_message_set_request_body_from_bytes (exchange->message, exchange->type, exchange->body);
+}
+
+/* @reason: translated */
+static void
+give_up (Exchange *exchange, const char *reason)
+{
+  exchange->given_up = reason;
+  g_cancellable_cancel (exchange->cancellable);
+}
+
+/* Called in the context of the task, when libsoup is about to send the message again: the
+ * server has refused the stream or sent it to another connection, or asks who we are. libsoup has
+ * dropped the body. */
+static void
+restarted_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->running = FALSE;
+  exchange->answered = FALSE;
+  set_body (exchange);
+  if (++exchange->n_resends > MAX_RESENDS)
+    /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
+    give_up (exchange, _ ("it asks for the same request again and again"));
+}
+
+/* Called in the context of the task. */
+static void
+finished_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->running = FALSE;
+}
+
+/* Called in the context of the task, for an answer that another one is to follow. */
+static void
+got_informational_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  _lsobs_connections_note_answer (exchange->session, message);
+  if (++exchange->n_interim <= MAX_INTERIM || exchange->given_up != NULL)
+    return;
+  /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
+  give_up (exchange, _ ("it sends interim answers without end"));
+  /* In HTTP/2, to be rid of the stream does not end what comes. */
+  if (soup_message_get_http_version (message) == SOUP_HTTP_2_0)
+    _lsobs_connections_break (exchange->session, message);
+}
+
+/* Called in the context of the task. */
+static void
+got_headers_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+  SoupStatus status = soup_message_get_status (message);
+  gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
+
+  /* Of those in HTTP/2, libsoup knows the first one only. */
+  if (SOUP_STATUS_IS_INFORMATIONAL (status))
+    {
+      got_informational_cb (message, user_data);
+      return;
+    }
+  _lsobs_connections_note_answer (exchange->session, message);
+  exchange->answered = TRUE;
+  if (SOUP_STATUS_IS_SUCCESSFUL (status))
+    g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
+}
+
+static void
+watch_message (Exchange *exchange)
+{
+  SoupMessage *message = exchange->message;
+
+  g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), exchange);
+  g_signal_connect (message, "starting", G_CALLBACK (starting_cb), exchange);
+  g_signal_connect (message, "restarted", G_CALLBACK (restarted_cb), exchange);
+  g_signal_connect (message, "got-informational", G_CALLBACK (got_informational_cb), exchange);
+  g_signal_connect (message, "got-headers", G_CALLBACK (got_headers_cb), exchange);
+  g_signal_connect (message, "finished", G_CALLBACK (finished_cb), exchange);
 }
 
 static void
@@ -195,16 +376,23 @@ arm (GTask *task)
   g_source_set_callback (exchange->timeout, timed_out_cb, g_object_ref (exchange->cancellable),
                          g_object_unref);
   g_source_attach (exchange->timeout, g_task_get_context (task));
-  exchange->event_id = g_signal_connect (exchange->message, "network-event",
-                                         G_CALLBACK (network_event_cb), exchange);
-  exchange->starting_id =
-      g_signal_connect (exchange->message, "starting", G_CALLBACK (starting_cb), exchange);
+  exchange->stop = g_cancellable_source_new (exchange->cancellable);
+  g_source_set_static_name (exchange->stop, "[lsobs] request stop");
+  g_source_set_callback (exchange->stop, G_SOURCE_FUNC (stop_cb), g_object_ref (task),
+                         g_object_unref);
+  g_source_attach (exchange->stop, g_task_get_context (task));
+  watch_message (exchange);
 }
 
-/* Sends @message, in the thread-default context. */
+/* Sends @message, in the thread-default context. However often libsoup has to do that, the whole
+ * body goes along each time.
+ * @type: (nullable): of the body
+ * @body: (nullable): a message with a body has it from here alone */
 void
 _lsobs_exchange_async (SoupSession *session,
                        SoupMessage *message,
+                       const char *type,
+                       GBytes *body,
                        const LsobsExchangeLimits *limits,
                        GCancellable *cancellable,
                        GAsyncReadyCallback callback,
@@ -213,15 +401,29 @@ _lsobs_exchange_async (SoupSession *session,
   g_autoptr (GTask) task = g_task_new (session, cancellable, callback, user_data);
   Exchange *exchange = g_new0 (Exchange, 1);
 
+  exchange->session = session;
   exchange->message = g_object_ref (message);
+  exchange->type = g_strdup (type);
+  exchange->body = body != NULL ? g_bytes_ref (body) : NULL;
   exchange->limits = *limits;
   g_task_set_source_tag (task, _lsobs_exchange_async);
   g_task_set_task_data (task, exchange, exchange_free);
   /* What was answered stays so when the cancellation comes a moment later. */
   g_task_set_check_cancellable (task, FALSE);
   arm (task);
+  set_body (exchange);
   soup_session_send_async (session, message, G_PRIORITY_DEFAULT, exchange->cancellable, sent_cb,
                            g_object_ref (task));
+}
+
+/* Whether libsoup has sent the message more than once: the server may have had it before the
+ * answer that counts. To be called when it has ended. */
+gboolean
+_lsobs_exchange_was_resent (GAsyncResult *result)
+{
+  Exchange *exchange = g_task_get_task_data (G_TASK (result));
+
+  return exchange->n_resends > 0;
 }
 
 /* Fails with G_IO_ERROR_NOT_CONNECTED when nothing of the message has left, with

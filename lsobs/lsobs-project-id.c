@@ -249,8 +249,8 @@ start_question (LsobsProjectIds *self, Entry *entry)
   question->epoch = _lsobs_fork_epoch ();
   question->message = _lsobs_service_new_message (service, "GET", path);
   question->name = g_strdup (entry->name);
-  _lsobs_route_exchange_async (service, question->message, &limits, self->asking, answered_cb,
-                               question);
+  _lsobs_route_exchange_async (service, question->message, NULL, NULL, &limits, self->asking,
+                               answered_cb, question);
 }
 
 /* @id: (out): when it is known */

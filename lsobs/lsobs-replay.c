@@ -302,8 +302,7 @@ start_attempt (GTask *task)
   if (request->encoding != NULL)
     soup_message_headers_replace (soup_message_get_request_headers (message), "Content-Encoding",
                                   request->encoding);
-  soup_message_set_request_body_from_bytes (message, request->content_type, request->body);
-  _lsobs_attempts_begin (&replay->attempts, task, message, g_bytes_get_size (request->body),
+  _lsobs_attempts_begin (&replay->attempts, task, message, request->content_type, request->body,
                          attempted_cb);
 }
 

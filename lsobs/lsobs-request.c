@@ -159,7 +159,7 @@ is_single_update (Request *request)
   return request->shape == SHAPE_RUN && peek_first (request->batch)->kind == LSOBS_RECORD_UPDATE;
 }
 
-/* Returns: (transfer full): a new one for each attempt */
+/* Returns: (transfer full): a new one for each attempt, without the body */
 static SoupMessage *
 make_message (Request *request)
 {
@@ -167,7 +167,6 @@ make_message (Request *request)
   gboolean update = is_single_update (request);
   g_autofree char *path =
       g_strconcat (get_path (request->shape), update ? "/" : "", update ? id : "", NULL);
-  g_autofree char *type = make_type (request->shape, request->boundary);
   SoupMessage *message =
       _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
@@ -182,7 +181,6 @@ make_message (Request *request)
                                     _lsobs_compression_get_name (request->packed));
       soup_message_headers_replace (headers, "X-Pre-Compressed-Size", size);
     }
-  soup_message_set_request_body_from_bytes (message, type, request->body);
   return message;
 }
 
@@ -286,7 +284,6 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = G_TASK (user_data);
   Request *request = g_task_get_task_data (task);
   LsobsService *service = request->service;
-  gboolean unsure = request->attempts.unsure;
   g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
   g_autoptr (GError) error = NULL;
 
@@ -310,7 +307,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     outcome.verdict = LSOBS_VERDICT_REJECTED;
   /* An earlier attempt of ours came through; if none did, the exporter has to find
    * out which of the records it was, and what that means. */
-  if (outcome.verdict == LSOBS_VERDICT_CONFLICT && unsure)
+  if (outcome.verdict == LSOBS_VERDICT_CONFLICT && outcome.unsure)
     outcome.verdict = LSOBS_VERDICT_DELIVERED;
   if (outcome.verdict == LSOBS_VERDICT_DELIVERED || outcome.verdict == LSOBS_VERDICT_CONFLICT)
     note_understood (request);
@@ -372,6 +369,7 @@ start_attempt (GTask *task)
   Request *request = g_task_get_task_data (task);
   LsobsService *service = request->service;
   g_autoptr (GError) error = NULL;
+  g_autofree char *type = NULL;
   LsobsIngestMode mode;
 
   _lsobs_service_peek_session (service);
@@ -394,8 +392,9 @@ start_attempt (GTask *task)
   if (request->body == NULL || request->mode != mode)
     prepare_body (request, mode);
 
-  _lsobs_attempts_begin (&request->attempts, task, make_message (request),
-                         g_bytes_get_size (request->body), attempted_cb);
+  type = make_type (request->shape, request->boundary);
+  _lsobs_attempts_begin (&request->attempts, task, make_message (request), type, request->body,
+                         attempted_cb);
   g_main_context_push_thread_default (g_task_get_context (task));
   _lsobs_service_ask (service);
   g_main_context_pop_thread_default (g_task_get_context (task));

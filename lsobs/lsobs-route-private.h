@@ -14,10 +14,13 @@ void _lsobs_route_clear (LsobsRoute *self);
 
 void _lsobs_route_exchange_async (LsobsService *service,
                                   SoupMessage *message,
+                                  const char *type,
+                                  GBytes *body,
                                   const LsobsExchangeLimits *limits,
                                   GCancellable *cancellable,
                                   GAsyncReadyCallback callback,
                                   gpointer user_data);
+gboolean _lsobs_route_exchange_was_resent (GAsyncResult *result);
 char *_lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
 const char *_lsobs_route_explain (LsobsService *service, SoupMessage *message, const GError *error);
 

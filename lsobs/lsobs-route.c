@@ -15,9 +15,12 @@ typedef struct
 {
   LsobsService *service; /* (owned) */
   SoupMessage *message;  /* (owned) */
+  char *type;            /* (owned) (nullable) of the body */
+  GBytes *body;          /* (owned) (nullable) */
   LsobsExchangeLimits limits;
   gint64 began;    /* monotonic, µs */
   GSource *source; /* (owned) (nullable) ends the waiting */
+  gboolean resent; /* libsoup has sent the message more than once */
   gsize len;
 } Wait;
 
@@ -27,6 +30,8 @@ wait_free (gpointer user_data)
   Wait *wait = user_data;
 
   g_clear_object (&wait->message);
+  g_free (wait->type);
+  g_clear_pointer (&wait->body, g_bytes_unref);
   _lsobs_service_unref (wait->service);
   g_free (wait);
 }
@@ -71,7 +76,10 @@ exchanged_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = G_TASK (user_data);
   Wait *wait = g_task_get_task_data (task);
   GError *error = NULL;
-  char *answer = _lsobs_exchange_finish (result, &wait->len, &error);
+  char *answer;
+
+  wait->resent = _lsobs_exchange_was_resent (result);
+  answer = _lsobs_exchange_finish (result, &wait->len, &error);
 
   if (answer != NULL)
     g_task_return_pointer (task, answer, g_free);
@@ -139,8 +147,9 @@ go_on (GTask *task, const GError *error)
   wait->limits.timeout = MAX (wait->limits.timeout, 1);
   /* The program's context is not always the default one of the thread. */
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_exchange_async (_lsobs_service_peek_session (wait->service), wait->message, &wait->limits,
-                         g_task_get_cancellable (task), exchanged_cb, g_object_ref (task));
+  _lsobs_exchange_async (_lsobs_service_peek_session (wait->service), wait->message, wait->type,
+                         wait->body, &wait->limits, g_task_get_cancellable (task), exchanged_cb,
+                         g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
@@ -220,6 +229,8 @@ begin_waiting (GTask *task)
 void
 _lsobs_route_exchange_async (LsobsService *service,
                              SoupMessage *message,
+                             const char *type,
+                             GBytes *body,
                              const LsobsExchangeLimits *limits,
                              GCancellable *cancellable,
                              GAsyncReadyCallback callback,
@@ -233,13 +244,16 @@ _lsobs_route_exchange_async (LsobsService *service,
   if (settings->proxy.kind != LSOBS_PROXY_UNUSABLE &&
       (settings->trust == NULL || service->route.database != NULL))
     {
-      _lsobs_exchange_async (session, message, limits, cancellable, callback, user_data);
+      _lsobs_exchange_async (session, message, type, body, limits, cancellable, callback,
+                             user_data);
       return;
     }
   task = g_task_new (session, cancellable, callback, user_data);
   wait = g_new0 (Wait, 1);
   wait->service = _lsobs_service_ref (service);
   wait->message = g_object_ref (message);
+  wait->type = g_strdup (type);
+  wait->body = body != NULL ? g_bytes_ref (body) : NULL;
   wait->limits = *limits;
   wait->began = g_get_monotonic_time ();
   g_task_set_source_tag (task, _lsobs_route_exchange_async);
@@ -255,6 +269,15 @@ _lsobs_route_exchange_async (LsobsService *service,
     }
   begin_waiting (task);
   begin_loading (service);
+}
+
+/* The same as _lsobs_exchange_was_resent() */
+gboolean
+_lsobs_route_exchange_was_resent (GAsyncResult *result)
+{
+  if (!g_async_result_is_tagged (result, _lsobs_route_exchange_async))
+    return _lsobs_exchange_was_resent (result);
+  return ((Wait *) g_task_get_task_data (G_TASK (result)))->resent;
 }
 
 /* The same as _lsobs_exchange_finish() */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/lsobs-connections-private.h"
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-log-private.h"
@@ -219,8 +220,8 @@ _lsobs_service_ask (LsobsService *self)
   question->service = _lsobs_service_ref (self);
   question->epoch = _lsobs_fork_epoch ();
   question->message = _lsobs_service_new_message (self, "GET", "info");
-  _lsobs_route_exchange_async (self, question->message, &limits, self->asking, answered_cb,
-                               question);
+  _lsobs_route_exchange_async (self, question->message, NULL, NULL, &limits, self->asking,
+                               answered_cb, question);
 }
 
 /* Whether the service has said what it can do, or there is no use in waiting for that any
@@ -309,7 +310,10 @@ _lsobs_service_close (LsobsService *self)
   if (has_question (self))
     let_question_end (self);
   if (self->session != NULL)
-    soup_session_abort (self->session);
+    {
+      _lsobs_connections_break_left (self->session);
+      soup_session_abort (self->session);
+    }
   g_clear_object (&self->session);
 }
 

@@ -386,7 +386,8 @@ test_time (Fixture *fixture, gconstpointer data)
   trial.attempts.began = g_get_monotonic_time () - 2 * MINUTE;
   g_task_set_task_data (task, &trial, NULL);
   _lsobs_attempts_begin (&trial.attempts, task,
-                         _lsobs_service_new_message (fixture->service, "GET", "info"), 0, tried_cb);
+                         _lsobs_service_new_message (fixture->service, "GET", "info"), NULL, NULL,
+                         tried_cb);
   test_result_wait (&result);
   g_assert_true (trial.again == (n_before == 0));
   _lsobs_attempts_clear (&trial.attempts);
