@@ -471,7 +471,8 @@ install_service_properties (void)
   /**
    * LsobsConfig:workspace-id:
    *
-   * The workspace, a UUID, which keys of a whole organization need.
+   * The workspace, a UUID, which keys of a whole organization need. A replica on another
+   * host with a key of its own is not told it, see lsobs_config_add_replica().
    *
    * Since: 0.1
    */

@@ -92,6 +92,7 @@ GPtrArray *_lsobs_settings_new_for_places (LsobsConfig *config,
 gboolean _lsobs_settings_check_replica (LsobsConfig *config,
                                         const LsobsReplica *replica,
                                         GError **error);
+gboolean _lsobs_settings_is_foreign (LsobsConfig *config, const LsobsReplica *replica);
 LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
 void _lsobs_settings_unref (LsobsSettings *self);
 gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);

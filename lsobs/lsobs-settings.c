@@ -229,6 +229,8 @@ take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replic
 
   if (replica != NULL && replica->workspace_id != NULL)
     workspace_id = replica->workspace_id;
+  else if (replica != NULL && _lsobs_settings_is_foreign (config, replica))
+    workspace_id = NULL;
   self->workspace_id = dup_trimmed (workspace_id);
   if (self->workspace_id != NULL && !_lsobs_id_parse_text (&id, self->workspace_id))
     {
