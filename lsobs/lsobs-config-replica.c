@@ -30,9 +30,9 @@ _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica)
  * Each place has its own queue and thread, its own retries and pauses: when one of
  * them is in trouble, the others get everything in time. A key goes to its own
  * place only. A replica on another host than #LsobsConfig:api-url, with another key than
- * #LsobsConfig:api-key, is another instance of the service: it is not told
- * #LsobsConfig:workspace-id, only a @workspace_id of its own. A host is compared together
- * with its port, whatever the case of its letters.
+ * #LsobsConfig:api-key, is another instance of the service: #LsobsConfig:workspace-id is
+ * not sent to it, only a @workspace_id of its own. Hosts are compared together with their
+ * ports, without regard to case.
  *
  * A run that is written to another project than its own needs another id there, and
  * so do its trace and its parent. The new ids depend on the old ones and the name of

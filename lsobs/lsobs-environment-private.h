@@ -5,6 +5,7 @@
 
 G_BEGIN_DECLS
 
+const char *_lsobs_environment_peek (const char *variable);
 gboolean _lsobs_environment_apply (LsobsConfig *config, GError **error);
 
 G_END_DECLS

@@ -24,6 +24,13 @@ read_exactly (const char *variable)
   return value != NULL && value[strspn (value, " \t\r\n\v\f")] != '\0' ? value : NULL;
 }
 
+/* For a variable that a profile names. Returns: (transfer none) (nullable) */
+const char *
+_lsobs_environment_peek (const char *variable)
+{
+  return read_exactly (variable);
+}
+
 /* @variable: (out) (transfer full): the whole name of the variable that was found
  * Returns: (transfer none) (nullable) */
 static const char *

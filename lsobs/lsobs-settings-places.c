@@ -38,8 +38,7 @@ _lsobs_settings_get_remap_project (LsobsSettings *self, const char *own)
     }
 }
 
-/* A host as it is compared: in lower case, without a dot at its end, an address of the
- * network in its usual form.
+/* For comparisons: in lower case, without a dot at the end, IP addresses in their usual form.
  * Returns: (transfer full) */
 static char *
 normalize_host (const char *host)
@@ -55,15 +54,12 @@ normalize_host (const char *host)
   return address != NULL ? g_inet_address_to_string (address) : g_steal_pointer (&lower);
 }
 
-/* What @url (nullable) says of the server: its host, and its port unless that is the one
- * of the scheme.
+/* The host of @url (nullable), and the port if it is not the default one of the scheme.
  * Returns: (transfer full) (nullable): NULL for no URL */
 static char *
 dup_server (const char *url)
 {
-  gsize len;
-  const char *start = _lsobs_config_trim (url, &len);
-  g_autofree char *trimmed = len > 0 ? g_strndup (start, len) : NULL;
+  g_autofree char *trimmed = _lsobs_config_dup_trimmed (url);
   g_autoptr (GUri) uri = NULL;
   g_autofree char *host = NULL;
   int port;
@@ -92,10 +88,9 @@ are_one_key (const char *key, const char *other)
   return len == other_len && (len == 0 || memcmp (start, other_start, len) == 0);
 }
 
-/* Whether the replica is another instance of the service than the config itself names:
- * one on another host, with a key of its own. Ids of workspaces are those of one
- * instance, and no other one is told them. A key that comes from a command is not known
- * here, and counts as another one. */
+/* Whether the replica is on another host than the config itself names, and has a key of its
+ * own. It is another instance of the service then, where the workspace of the config does
+ * not exist. A key that comes from a command is not known here, and counts as another one. */
 gboolean
 _lsobs_settings_is_foreign (LsobsConfig *config, const LsobsReplica *replica)
 {
@@ -115,7 +110,8 @@ _lsobs_settings_is_foreign (LsobsConfig *config, const LsobsReplica *replica)
 static gboolean
 are_one_place (LsobsSettings *a, LsobsSettings *b)
 {
-  return strcmp (a->api_url, b->api_url) == 0 && g_strcmp0 (a->api_key, b->api_key) == 0 &&
+  return strcmp (a->api_url, b->api_url) == 0 &&
+         _lsobs_credentials_are_same (a->credentials, b->credentials) &&
          g_strcmp0 (a->workspace_id, b->workspace_id) == 0 &&
          strcmp (_lsobs_settings_get_project (a, a->project_name),
                  _lsobs_settings_get_project (b, b->project_name)) == 0 &&

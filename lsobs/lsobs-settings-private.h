@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lsobs/lsobs-config.h"
+#include "lsobs/lsobs-credentials-private.h"
 #include "lsobs/lsobs-id-private.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-redactor-private.h"
@@ -31,15 +32,15 @@ typedef struct
 {
   gatomicrefcount ref_count;
 
-  char *api_url;                /* (owned) no slash at the end */
-  gboolean loopback;            /* it is on this machine */
-  char *api_key;                /* (owned) (nullable) a secret */
-  char *project_name;           /* (owned) the runs' own */
-  char *replica_project;        /* (owned) (nullable) where they go instead */
-  LsobsReplicaRole role;        /* whether they keep their ids */
-  char *workspace_id;           /* (owned) (nullable) */
-  LsobsRedactor *redactor;      /* (owned) (nullable) */
-  LsobsRedactHook *redact_hook; /* (owned) (nullable) goes before the redactor */
+  char *api_url;                 /* (owned) no slash at the end */
+  gboolean loopback;             /* it is on this machine */
+  LsobsCredentials *credentials; /* (owned) (nullable) itself not immutable */
+  char *project_name;            /* (owned) the runs' own */
+  char *replica_project;         /* (owned) (nullable) where they go instead */
+  LsobsReplicaRole role;         /* whether they keep their ids */
+  char *workspace_id;            /* (owned) (nullable) */
+  LsobsRedactor *redactor;       /* (owned) (nullable) */
+  LsobsRedactHook *redact_hook;  /* (owned) (nullable) goes before the redactor */
   gboolean hide_inputs;
   gboolean hide_outputs;
   gboolean hide_metadata;
