@@ -247,6 +247,11 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
  * `primary`, which is true or false; or one object with a member `"<url>": "<key>"` for
  * each place. An entry that makes no sense is left out, with a line in the log.
  *
+ * lsobs sends runs, not OpenTelemetry spans. If `TRACING_MODE` is set to another word than
+ * `langsmith`, or, without a mode, `OTEL_ENABLED` or `OTEL_ONLY` is on (the first one also
+ * without its prefix), runs are sent as usual, and the log of a process that traces has one
+ * line that says so.
+ *
  * Address, key and workspace that no variable has are looked up in a profile of
  * LangSmith's own tools, as lsobs_config_load_profile() does it: in the file
  * `LANGSMITH_CONFIG_FILE`, and there the profile `LANGSMITH_PROFILE`, each with the
