@@ -15,6 +15,10 @@ typedef struct
   gboolean unsure;      /* one that failed may have come through all the same */
   gint64 began;         /* monotonic, µs: the first one */
   SoupMessage *message; /* (owned) (nullable) of the current one */
+  guint used_key;       /* the serial number of its key */
+  guint refused_key;    /* that of the key that was refused, or 0 */
+  gboolean asked_key;   /* the key was waited for, since the refusal if there was one */
+  GError *refusal;      /* (owned) (nullable) with refused_key */
 } LsobsAttempts;
 
 /* What has become of one of them. */
@@ -37,6 +41,11 @@ void _lsobs_attempts_init (LsobsAttempts *self, LsobsService *service);
 void _lsobs_attempts_clear (LsobsAttempts *self);
 gboolean _lsobs_attempts_are_foreign (LsobsAttempts *self);
 
+gboolean _lsobs_attempts_have_key (LsobsAttempts *self,
+                                   GTask *task,
+                                   GSourceFunc func,
+                                   GError **error);
+gboolean _lsobs_attempts_need_other_key (LsobsAttempts *self, LsobsOutcome *outcome);
 gboolean _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func);
 void _lsobs_attempts_begin (LsobsAttempts *self,
                             GTask *task,

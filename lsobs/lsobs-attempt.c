@@ -30,6 +30,7 @@ void
 _lsobs_attempts_clear (LsobsAttempts *self)
 {
   g_clear_object (&self->message);
+  g_clear_error (&self->refusal);
   g_clear_pointer (&self->service, _lsobs_service_unref);
 }
 
@@ -84,6 +85,62 @@ _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func)
   return TRUE;
 }
 
+/* Called before each attempt. If the key has to be waited for, because it is not known yet
+ * or was refused, this returns FALSE without an error, and @func is called with the task
+ * at the end of the wait, or as soon as the task is cancelled.
+ * @error: set if there is no key */
+gboolean
+_lsobs_attempts_have_key (LsobsAttempts *self, GTask *task, GSourceFunc func, GError **error)
+{
+  LsobsCredentials *credentials = self->service->settings->credentials;
+  g_autoptr (GSource) source = NULL;
+  GError *problem = NULL;
+  LsobsCredentialsState state;
+
+  if (credentials == NULL || _lsobs_credentials_are_ready (credentials, self->refused_key))
+    return TRUE;
+  source = g_timeout_source_new (0);
+  g_source_set_static_name (source, "[lsobs] key");
+  g_source_set_ready_time (source, -1);
+  wake_with (source, g_task_get_cancellable (task));
+  g_task_attach_source (task, source, func);
+  state =
+      _lsobs_credentials_need (credentials, self->refused_key, !self->asked_key, source, &problem);
+  if (state == LSOBS_CREDENTIALS_PENDING)
+    {
+      self->asked_key = TRUE;
+      return FALSE;
+    }
+  g_source_destroy (source);
+  if (state == LSOBS_CREDENTIALS_READY)
+    return TRUE;
+  if (problem == NULL)
+    problem = g_steal_pointer (&self->refusal);
+  if (problem == NULL)
+    problem = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_NO_KEY,
+                                   _ (_lsobs_retry_get_policy (LSOBS_VERDICT_NO_KEY)->explanation));
+  g_propagate_error (error, problem);
+  return FALSE;
+}
+
+/* After a failed attempt: whether its key was refused (401) and may be replaced, which
+ * _lsobs_attempts_have_key() tries before the next attempt. TRUE once per request.
+ * @outcome: of that attempt */
+gboolean
+_lsobs_attempts_need_other_key (LsobsAttempts *self, LsobsOutcome *outcome)
+{
+  LsobsCredentials *credentials = self->service->settings->credentials;
+
+  if (outcome->verdict != LSOBS_VERDICT_UNAUTHORIZED ||
+      outcome->status != SOUP_STATUS_UNAUTHORIZED || self->refused_key != 0 ||
+      self->used_key == 0 || credentials == NULL || !_lsobs_credentials_can_change (credentials))
+    return FALSE;
+  self->refused_key = self->used_key;
+  self->asked_key = FALSE;
+  self->refusal = _lsobs_retry_make_error (outcome->verdict, outcome->status, outcome->answer);
+  return TRUE;
+}
+
 /* Takes @message over. Called in the context of the task; @callback is given a
  * reference to it.
  * @type: (nullable): of the body
@@ -104,6 +161,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
     self->began = g_get_monotonic_time ();
   self->n++;
   self->message = message;
+  self->used_key = _lsobs_credentials_get_used (message);
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_REQUESTS, 1);
   if (self->n > 1)
     _lsobs_counters_add (service->counters, LSOBS_COUNTER_RETRIES, 1);
@@ -112,23 +170,9 @@ _lsobs_attempts_begin (LsobsAttempts *self,
 
   /* The program's context is not always the default one of the thread. */
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_route_exchange_async (service, message, type, body, &limits,
-                               g_task_get_cancellable (task), callback, g_object_ref (task));
+  _lsobs_route_exchange_async (service, message, type, body, &limits, g_task_get_cancellable (task),
+                               callback, g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
-}
-
-/* A server may say the key back to us; it must not get into a log from there. */
-static void
-hide_key (const char *key, char **text)
-{
-  if (key != NULL && strstr (*text, key) != NULL)
-    {
-      g_autoptr (GString) hidden = g_string_new (*text);
-
-      g_string_replace (hidden, key, LSOBS_REDACTED, 0);
-      g_free (*text);
-      *text = g_strdup (hidden->str);
-    }
 }
 
 static void
@@ -136,7 +180,7 @@ take_answer (LsobsAttempts *self, SoupMessage *message, LsobsOutcome *outcome)
 {
   SoupMessageHeaders *headers = soup_message_get_response_headers (message);
 
-  hide_key (self->service->settings->api_key, &outcome->answer);
+  _lsobs_credentials_hide (message, &outcome->answer);
   outcome->status = soup_message_get_status (message);
   outcome->verdict = _lsobs_retry_judge (outcome->status, outcome->answer);
   outcome->retry_after =

@@ -3,6 +3,7 @@
 
 #include "lsobs/lsobs-config.h"
 #include "lsobs/lsobs-destination-private.h"
+#include "lsobs/lsobs-key-source-private.h"
 #include "lsobs/lsobs-redact-hook-private.h"
 #include "lsobs/lsobs-replica-private.h"
 
@@ -103,6 +104,9 @@ void _lsobs_config_set_protocol_setting (LsobsConfig *self,
 
 /* (nullable) (transfer none): the secret itself; there is no public way to it. */
 const char *_lsobs_config_peek_api_key (LsobsConfig *self);
+/* (nullable) (transfer none): how to get the key of a profile that does not contain it */
+LsobsKeySource *_lsobs_config_peek_key_source (LsobsConfig *self);
+void _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source);
 gboolean _lsobs_config_has_api_url (LsobsConfig *self);
 
 /* (transfer none) (element-type LsobsReplica) */
@@ -110,5 +114,6 @@ GPtrArray *_lsobs_config_peek_replicas (LsobsConfig *self);
 void _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica);
 
 const char *_lsobs_config_trim (const char *text, gsize *len);
+char *_lsobs_config_dup_trimmed (const char *text);
 
 G_END_DECLS

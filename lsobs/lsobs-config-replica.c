@@ -20,7 +20,7 @@ _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica)
  * @project_name: (nullable): the project that the runs go to there, or %NULL for
  *   their own
  * @workspace_id: (nullable): the workspace there; an empty one for none, or %NULL for
- *   #LsobsConfig:workspace-id
+ *   #LsobsConfig:workspace-id, unless the replica is another instance of the service
  * @role: whether the runs keep their ids there
  *
  * Adds a place that every run is written to. With one replica or more, these are all
@@ -29,7 +29,10 @@ _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica)
  *
  * Each place has its own queue and thread, its own retries and pauses: when one of
  * them is in trouble, the others get everything in time. A key goes to its own
- * place only.
+ * place only. A replica on another host than #LsobsConfig:api-url, with another key than
+ * #LsobsConfig:api-key, is another instance of the service: #LsobsConfig:workspace-id is
+ * not sent to it, only a @workspace_id of its own. Hosts are compared together with their
+ * ports, without regard to case.
  *
  * A run that is written to another project than its own needs another id there, and
  * so do its trace and its parent. The new ids depend on the old ones and the name of

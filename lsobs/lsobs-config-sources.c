@@ -46,6 +46,18 @@ _lsobs_config_trim (const char *text, gsize *len)
   return text;
 }
 
+/* What is left is copied as it is: a key that is moved about in memory leaves pieces
+ * behind. @text: (nullable)
+ * Returns: (transfer full) (nullable): NULL for nothing */
+char *
+_lsobs_config_dup_trimmed (const char *text)
+{
+  gsize len;
+  const char *start = _lsobs_config_trim (text, &len);
+
+  return len > 0 ? g_strndup (start, len) : NULL;
+}
+
 /* Judges one value alone, so that the error can name the member; the value itself is
  * in no message. @value: (nullable) */
 static gboolean
@@ -74,6 +86,54 @@ check_member (LsobsConfig *self,
   return FALSE;
 }
 
+/* @value: (nullable) */
+static gboolean
+says_something (const char *value)
+{
+  gsize len;
+
+  _lsobs_config_trim (value, &len);
+  return len > 0;
+}
+
+/* Takes the key or token of the profile, in the order of precedence of the official
+ * clients. A command is not run before the first request needs the key. */
+static gboolean
+take_auth (LsobsConfig *self, LsobsProfile *profile, GError **error)
+{
+  g_autofree char *variable = _lsobs_config_dup_trimmed (profile->api_key_env);
+  const char *member = "api_key";
+  const char *key = profile->api_key;
+
+  if (says_something (profile->access_token))
+    {
+      if (!check_member (self, profile, "oauth.access_token", lsobs_config_set_api_key,
+                         profile->access_token, error))
+        return FALSE;
+      _lsobs_config_take_key_source (self, _lsobs_key_source_new (LSOBS_KEY_TOKEN, profile));
+      return TRUE;
+    }
+  if (!says_something (key) && variable != NULL)
+    {
+      member = "api_key_env";
+      key = _lsobs_environment_peek (variable);
+    }
+  if (!says_something (key) && (variable != NULL || says_something (profile->api_key_cmd)))
+    {
+      gboolean runs = variable == NULL && profile->distrust == NULL;
+
+      _lsobs_config_take_key_source (self, _lsobs_key_source_new (runs ? LSOBS_KEY_COMMAND
+                                                                       : LSOBS_KEY_MISSING,
+                                                                  profile));
+      return TRUE;
+    }
+  if (!check_member (self, profile, member, lsobs_config_set_api_key, key, error))
+    return FALSE;
+  if (key != NULL)
+    lsobs_config_set_api_key (self, key);
+  return TRUE;
+}
+
 /**
  * lsobs_config_load_profile:
  * @self: a config
@@ -83,17 +143,39 @@ check_member (LsobsConfig *self,
  *   `current_profile`, else `default`
  * @error: return location for a #GError, or %NULL
  *
- * Completes a config by what a profile of the tools of LangSmith says: its `api_url`,
- * `api_key` and `workspace_id`, as far as they have not been set before. For programs
- * that leave the environment alone; lsobs_config_new_from_environment() does it, too.
+ * Completes a config by what a profile of the tools of LangSmith says: its `api_url`, its
+ * key and its `workspace_id`, as far as they have not been set before. For programs that
+ * leave the environment alone; lsobs_config_new_from_environment() does it, too.
+ *
+ * The key is the first of these that the profile has, in the order of the official
+ * clients:
+ *
+ * - `oauth.access_token`, which is sent in place of a key, as
+ *   `Authorization: Bearer`. When the service refuses it with 401, the file is read
+ *   again, and a new token is used from then on: the tools of LangSmith renew it
+ *   there. lsobs does not renew it itself.
+ * - `api_key`
+ * - `api_key_env`, the name of a variable of the environment that has the key. It is read
+ *   in this call.
+ * - `api_key_cmd`, a command that prints the key, for `/bin/sh -c`. It runs in a thread of
+ *   its own when the first request is about to be made, which waits for it, and once more
+ *   when the service refuses the key with 401. It may take 10 seconds and print 64 KiB. It
+ *   has no input and no terminal, and its standard error is discarded. White space around
+ *   the key is removed. The command is run only if the file belongs to the user, no other
+ *   user can write to the file or its directory, and the program does not run with elevated
+ *   privileges (`setuid`).
+ *
+ * While a command fails, sending is paused and runs are kept, see %LSOBS_ERROR_NO_KEY.
+ * If the variable is not set, or the command must not be run, lsobs_observer_new() fails
+ * for another machine, and its error says why.
  *
  * A file or a profile that is not there, or cannot be made sense of, is no error:
- * lsobs_config_has_api_key() tells what came of it. Tokens of OAuth are not used.
+ * lsobs_config_has_api_key() tells what came of it.
  *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG when a value of the profile makes no sense.
  * The message names the member and the file, and @self is unchanged.
  *
- * This function reads a file, in the calling thread.
+ * This function reads a file, in the calling thread. It runs no command.
  *
  * Returns: %TRUE unless a value makes no sense
  *
@@ -104,7 +186,6 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
 {
   g_autoptr (LsobsProfile) profile = NULL;
   const char *api_url;
-  const char *api_key;
   const char *workspace_id;
 
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
@@ -113,18 +194,15 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
   if (profile == NULL)
     return TRUE;
   api_url = _lsobs_config_has_api_url (self) ? NULL : profile->api_url;
-  api_key = lsobs_config_has_api_key (self) ? NULL : profile->api_key;
   workspace_id = lsobs_config_get_workspace_id (self) != NULL ? NULL : profile->workspace_id;
   if (!check_member (self, profile, "api_url", lsobs_config_set_api_url, api_url, error) ||
-      !check_member (self, profile, "api_key", lsobs_config_set_api_key, api_key, error) ||
       !check_member (self, profile, "workspace_id", lsobs_config_set_workspace_id, workspace_id,
-                     error))
+                     error) ||
+      (!lsobs_config_has_api_key (self) && !take_auth (self, profile, error)))
     return FALSE;
 
   if (api_url != NULL)
     lsobs_config_set_api_url (self, api_url);
-  if (api_key != NULL)
-    lsobs_config_set_api_key (self, api_key);
   if (workspace_id != NULL)
     lsobs_config_set_workspace_id (self, workspace_id);
   return TRUE;
@@ -174,6 +252,11 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
  * an `api_key` and, where they are needed, a `project_name`, a `workspace_id` and
  * `primary`, which is true or false; or one object with a member `"<url>": "<key>"` for
  * each place. An entry that makes no sense is left out, with a line in the log.
+ *
+ * lsobs sends runs, not OpenTelemetry spans. If `TRACING_MODE` is set to another word than
+ * `langsmith`, or, without a mode, `OTEL_ENABLED` or `OTEL_ONLY` is on (the first one also
+ * without its prefix), runs are sent as usual, and the log of a process that traces has one
+ * line that says so.
  *
  * Address, key and workspace that no variable has are looked up in a profile of
  * LangSmith's own tools, as lsobs_config_load_profile() does it: in the file

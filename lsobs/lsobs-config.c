@@ -47,10 +47,11 @@ struct _LsobsConfig
 {
   GObject parent_instance;
 
-  char *api_url;        /* (owned) (nullable) */
-  gboolean has_api_url; /* somebody has set it */
-  char *api_key;        /* (owned) (nullable) a secret */
-  char *project_name;   /* (owned) (nullable) */
+  char *api_url;              /* (owned) (nullable) */
+  gboolean has_api_url;       /* somebody has set it */
+  char *api_key;              /* (owned) (nullable) a secret */
+  LsobsKeySource *key_source; /* (owned) (nullable) used if there is no key */
+  char *project_name;         /* (owned) (nullable) */
   LsobsAgent agent;
   char *workspace_id;    /* (owned) (nullable) */
   char *redact_regex;    /* (owned) (nullable) */
@@ -114,6 +115,7 @@ lsobs_config_finalize (GObject *object)
 
   g_free (self->api_url);
   _lsobs_secret_free (self->api_key);
+  g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
   g_free (self->project_name);
   g_free (self->agent.id);
   g_free (self->agent.environment);
@@ -530,7 +532,8 @@ install_service_properties (void)
   /**
    * LsobsConfig:workspace-id:
    *
-   * The workspace, a UUID, which keys of a whole organization need.
+   * The workspace, a UUID, which keys of a whole organization need. A replica on another
+   * host with a key of its own is not told it, see lsobs_config_add_replica().
    *
    * Since: 0.1
    */
@@ -664,6 +667,20 @@ _lsobs_config_peek_api_key (LsobsConfig *self)
   return self->api_key;
 }
 
+LsobsKeySource *
+_lsobs_config_peek_key_source (LsobsConfig *self)
+{
+  return self->key_source;
+}
+
+/* Takes @source over. It replaces the key. */
+void
+_lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source)
+{
+  lsobs_config_set_api_key (self, NULL);
+  self->key_source = source;
+}
+
 LsobsAgent *
 _lsobs_config_peek_agent (LsobsConfig *self)
 {
@@ -755,7 +772,7 @@ lsobs_config_validate (LsobsConfig *self, GError **error)
  * @self: a config
  * @api_key: (nullable): the key, or %NULL for none
  *
- * Sets the key of the service.
+ * Sets the key of the service. It replaces what lsobs_config_load_profile() has found.
  *
  * Since: 0.1
  */
@@ -769,6 +786,7 @@ lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
   copy = _lsobs_secret_dup (api_key);
   _lsobs_secret_free (self->api_key);
   self->api_key = copy;
+  g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_API_KEY]);
 }
 
@@ -777,7 +795,8 @@ lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
  * @self: a config
  *
  * Tells whether a key is set; white space is none, nor is a pair of quotes with nothing
- * in it. There is no way to read it.
+ * in it. There is no way to read it. A command that prints the key, and a token of OAuth,
+ * count as a key: lsobs_config_load_profile() finds these.
  *
  * Returns: %TRUE if there is a key
  *
@@ -791,7 +810,7 @@ lsobs_config_has_api_key (LsobsConfig *self)
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
   _lsobs_config_trim (self->api_key, &len);
-  return len > 0;
+  return len > 0 || (self->key_source != NULL && self->key_source->kind != LSOBS_KEY_MISSING);
 }
 
 /**

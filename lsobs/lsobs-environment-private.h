@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-gboolean _lsobs_environment_apply (LsobsConfig *config, GError **error);
-gboolean _lsobs_environment_is_secure (void);
 const char *_lsobs_environment_peek (const char *variable);
+gboolean _lsobs_environment_apply (LsobsConfig *config, GError **error);
+const char *_lsobs_environment_peek_trusted (const char *variable);
 
 G_END_DECLS

@@ -2,16 +2,13 @@
 #include "config.h"
 
 #include <string.h>
-#ifdef HAVE_GETAUXVAL
-# include <sys/auxv.h>
-#endif
-#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-environment-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-privilege-private.h"
 #include "lsobs/lsobs-replica-private.h"
 
 /* The only place that reads the environment. Nothing is remembered: each config gets
@@ -27,6 +24,13 @@ read_exactly (const char *variable)
   const char *value = g_getenv (variable);
 
   return value != NULL && value[strspn (value, " \t\r\n\v\f")] != '\0' ? value : NULL;
+}
+
+/* For a variable that a profile names. Returns: (transfer none) (nullable) */
+const char *
+_lsobs_environment_peek (const char *variable)
+{
+  return read_exactly (variable);
 }
 
 /* @variable: (out) (transfer full): the whole name of the variable that was found
@@ -307,7 +311,7 @@ read_replicas (LsobsConfig *config, GError **error)
 static gboolean
 read_trusted (LsobsConfig *config, GError **error)
 {
-  if (_lsobs_environment_is_secure ())
+  if (_lsobs_privilege_is_elevated ())
     return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (trusted_texts); i++)
     if (!read_text (&trusted_texts[i], config, error))
@@ -318,24 +322,68 @@ read_trusted (LsobsConfig *config, GError **error)
   return TRUE;
 }
 
-/* Whether the program runs with more rights than its user has, as setuid programs do. */
-gboolean
-_lsobs_environment_is_secure (void)
-{
-#ifdef HAVE_GETAUXVAL
-  return getauxval (AT_SECURE) != 0;
-#else
-  return geteuid () != getuid () || getegid () != getgid ();
-#endif
-}
-
 /* For the variables that other programs know, too. Nothing is remembered.
  * Returns: (transfer none) (nullable): its value, unless that is white space, or the program
  *   may not listen to it */
 const char *
-_lsobs_environment_peek (const char *variable)
+_lsobs_environment_peek_trusted (const char *variable)
 {
-  return _lsobs_environment_is_secure () ? NULL : read_exactly (variable);
+  return _lsobs_privilege_is_elevated () ? NULL : read_exactly (variable);
+}
+
+static gboolean
+is_on (const char *variable)
+{
+  g_autofree char *word = g_strdup (read_exactly (variable));
+  gboolean on = FALSE;
+
+  return word != NULL && parse_switch (variable, word, &on, NULL) && on;
+}
+
+/* Returns: (transfer none) (nullable): the variable that asks for OpenTelemetry spans, instead
+ * of runs or beside them */
+static const char *
+find_other_mode (void)
+{
+  static const char *const modes[] = { "LANGSMITH_TRACING_MODE", "LANGCHAIN_TRACING_MODE" };
+  /* The older switches, which count only without a mode. */
+  static const char *const others[] = { "LANGSMITH_OTEL_ENABLED", "LANGCHAIN_OTEL_ENABLED",
+                                        "OTEL_ENABLED", "LANGSMITH_OTEL_ONLY",
+                                        "LANGCHAIN_OTEL_ONLY" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    {
+      const char *value = read_exactly (modes[i]);
+      gsize len;
+
+      if (value == NULL)
+        continue;
+      value = _lsobs_config_trim (value, &len);
+      if (len == 0 ||
+          (len == strlen ("langsmith") && g_ascii_strncasecmp (value, "langsmith", len) == 0))
+        return NULL;
+      return modes[i];
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    if (is_on (others[i]))
+      return others[i];
+  return NULL;
+}
+
+/* Other clients can send OpenTelemetry spans. lsobs cannot, and says so once per process. */
+static void
+tell_of_mode (LsobsConfig *config)
+{
+  static int told; /* (atomic) */
+  const char *variable = find_other_mode ();
+
+  if (variable == NULL || !lsobs_config_get_tracing_enabled (config) ||
+      !g_atomic_int_compare_and_exchange (&told, FALSE, TRUE))
+    return;
+  /* TRANSLATORS: the text is a variable of the environment. */
+  g_message (_ ("%s asks for a tracing mode that lsobs does not have; runs are sent to LangSmith "
+                "as usual, and no OpenTelemetry spans are sent"),
+             variable);
 }
 
 /* The environment first; a profile of the tools fills the gaps. */
@@ -355,6 +403,7 @@ _lsobs_environment_apply (LsobsConfig *config, GError **error)
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     if (!read_number (&numbers[i], config, error))
       return FALSE;
+  tell_of_mode (config);
   return read_replicas (config, error) &&
          lsobs_config_load_profile (config, read_exactly ("LANGSMITH_CONFIG_FILE"),
                                     read_exactly ("LANGSMITH_PROFILE"), error);

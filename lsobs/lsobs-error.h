@@ -37,6 +37,8 @@ G_BEGIN_DECLS
  * @LSOBS_ERROR_INVALID_ATTACHMENT: the name of an attachment cannot be sent
  * @LSOBS_ERROR_INVALID_VALUE: something is said of a run that cannot be
  * @LSOBS_ERROR_INVALID_FEEDBACK: feedback breaks the protocol's rules
+ * @LSOBS_ERROR_NO_KEY: there is no key: the command of a profile has failed, or its OAuth
+ *   token is gone
  *
  * Errors of settings, runs and the service.
  *
@@ -60,7 +62,8 @@ typedef enum
   LSOBS_ERROR_CLOSED,
   LSOBS_ERROR_INVALID_ATTACHMENT,
   LSOBS_ERROR_INVALID_VALUE,
-  LSOBS_ERROR_INVALID_FEEDBACK
+  LSOBS_ERROR_INVALID_FEEDBACK,
+  LSOBS_ERROR_NO_KEY
 } LsobsError;
 
 #define LSOBS_TYPE_ERROR (lsobs_error_get_type ())

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "lsobs/lsobs-buffer-private.h"
 
 G_BEGIN_DECLS
@@ -11,5 +13,11 @@ gboolean _lsobs_file_read (int dir,
                            int flags,
                            gsize max_bytes,
                            LsobsBuffer *text);
+gboolean _lsobs_file_read_with_info (int dir,
+                                     const char *path,
+                                     int flags,
+                                     gsize max_bytes,
+                                     LsobsBuffer *text,
+                                     struct stat *info);
 
 G_END_DECLS

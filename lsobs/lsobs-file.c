@@ -31,28 +31,42 @@ read_all (int fd, gsize size, LsobsBuffer *text)
  * they are refused. On failure, errno tells why.
  * @dir: that @path begins at, or AT_FDCWD
  * @flags: more of those of open()
- * @text: empty */
+ * @text: empty
+ * @info: (out): about the file that was read */
 gboolean
-_lsobs_file_read (int dir, const char *path, int flags, gsize max_bytes, LsobsBuffer *text)
+_lsobs_file_read_with_info (int dir,
+                            const char *path,
+                            int flags,
+                            gsize max_bytes,
+                            LsobsBuffer *text,
+                            struct stat *info)
 {
   int fd = openat (dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
-  struct stat info;
   gboolean done = FALSE;
   int saved_errno;
 
   if (fd < 0)
     return FALSE;
-  if (fstat (fd, &info) == 0)
+  if (fstat (fd, info) == 0)
     {
-      if (!S_ISREG (info.st_mode))
+      if (!S_ISREG (info->st_mode))
         errno = EINVAL;
-      else if ((guint64) info.st_size > max_bytes)
+      else if ((guint64) info->st_size > max_bytes)
         errno = EFBIG;
       else
-        done = read_all (fd, (gsize) info.st_size, text);
+        done = read_all (fd, (gsize) info->st_size, text);
     }
   saved_errno = errno;
   close (fd);
   errno = saved_errno;
   return done;
+}
+
+/* The same without @info. */
+gboolean
+_lsobs_file_read (int dir, const char *path, int flags, gsize max_bytes, LsobsBuffer *text)
+{
+  struct stat info;
+
+  return _lsobs_file_read_with_info (dir, path, flags, max_bytes, text, &info);
 }

@@ -25,6 +25,8 @@ typedef struct
   GAsyncQueue *queue; /* (unowned) of a queue: locked, so that nobody allocates in it */
 } LsobsForkGuard;
 
+void _lsobs_fork_lock (void);
+void _lsobs_fork_unlock (void);
 void _lsobs_fork_guard_add_queue (LsobsForkGuard *self, GAsyncQueue *queue);
 void _lsobs_fork_guard_remove_queue (LsobsForkGuard *self);
 GThread *_lsobs_fork_guard_start_thread (const char *name,

@@ -21,6 +21,9 @@ static guint n_starting;              /* threads of ours to come, guarded by reg
 static GQueue threads = G_QUEUE_INIT; /* of LsobsForkGuard (unowned), guarded by registry_lock */
 static GQueue queues = G_QUEUE_INIT;  /* of LsobsForkGuard (unowned), guarded by registry_lock */
 
+/* The innermost lock: its holder never waits. */
+static GMutex moment_lock;
+
 /* The gate of this thread, if it is one of ours. */
 static __thread LsobsForkGuard *own_guard;
 
@@ -40,11 +43,13 @@ before_fork_cb (void)
       g_mutex_lock (&((LsobsForkGuard *) l->data)->gate);
   for (GList *l = queues.head; l != NULL; l = l->next)
     g_async_queue_lock (((LsobsForkGuard *) l->data)->queue);
+  g_mutex_lock (&moment_lock);
 }
 
 static void
 after_fork_cb (void)
 {
+  g_mutex_unlock (&moment_lock);
   for (GList *l = queues.head; l != NULL; l = l->next)
     g_async_queue_unlock (((LsobsForkGuard *) l->data)->queue);
   for (GList *l = threads.head; l != NULL; l = l->next)
@@ -61,6 +66,7 @@ forked_cb (void)
   g_queue_init (&threads);
   g_queue_init (&queues);
   g_mutex_init (&registry_lock);
+  g_mutex_init (&moment_lock);
   g_cond_init (&started_cond);
   n_starting = 0;
   own_guard = NULL;
@@ -71,6 +77,20 @@ __attribute__ ((constructor)) static void
 watch_forks (void)
 {
   pthread_atfork (before_fork_cb, after_fork_cb, forked_cb);
+}
+
+/* A lock that is never held across a fork, for threads of any kind. It is to be held for a
+ * moment only: its holder must not wait, or take another lock of lsobs. */
+void
+_lsobs_fork_lock (void)
+{
+  g_mutex_lock (&moment_lock);
+}
+
+void
+_lsobs_fork_unlock (void)
+{
+  g_mutex_unlock (&moment_lock);
 }
 
 static void

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <sys/stat.h>
+#include <sys/types.h>
+
 #include <glib.h>
 
 G_BEGIN_DECLS
@@ -8,14 +11,23 @@ G_BEGIN_DECLS
 /* What a profile says, as it stands in the file that the tools of the service share. */
 typedef struct
 {
-  char *path;         /* (owned) where it was found */
-  char *api_url;      /* (owned) (nullable) */
-  char *api_key;      /* (owned) (nullable) a secret */
-  char *workspace_id; /* (owned) (nullable) */
+  char *path;           /* (owned) where it was found */
+  char *name;           /* (owned) what it is called there */
+  char *api_url;        /* (owned) (nullable) */
+  char *api_key;        /* (owned) (nullable) a secret */
+  char *api_key_env;    /* (owned) (nullable) the name of a variable */
+  char *api_key_cmd;    /* (owned) (nullable) a command; a secret, too */
+  char *access_token;   /* (owned) (nullable) a secret, of OAuth */
+  char *workspace_id;   /* (owned) (nullable) */
+  const char *distrust; /* (nullable) why the command must not be run */
 } LsobsProfile;
 
 LsobsProfile *_lsobs_profile_load (const char *path, const char *name);
 void _lsobs_profile_free (LsobsProfile *self);
+
+char *_lsobs_profile_dup_label (const char *name);
+const char *_lsobs_profile_judge_file (const struct stat *file, uid_t user);
+const char *_lsobs_profile_judge_directory (const struct stat *directory, uid_t user);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsProfile, _lsobs_profile_free)
 

@@ -20,8 +20,8 @@ static const struct
   const char *gio_scheme;
   int port;
 } schemes[] = {
-  { "http", "http", 80 },          { "https", "https", 443 },     { "socks", "socks5", 1080 },
-  { "socks5", "socks5", 1080 },    { "socks5h", "socks5", 1080 }, { "socks4", "socks4", 1080 },
+  { "http", "http", 80 },         { "https", "https", 443 },     { "socks", "socks5", 1080 },
+  { "socks5", "socks5", 1080 },   { "socks5h", "socks5", 1080 }, { "socks4", "socks4", 1080 },
   { "socks4a", "socks4a", 1080 },
 };
 
@@ -32,7 +32,7 @@ static const char *
 peek_either (const char *name, char **variable)
 {
   g_autofree char *upper = g_ascii_strup (name, -1);
-  const char *value = _lsobs_environment_peek (name);
+  const char *value = _lsobs_environment_peek_trusted (name);
 
   g_clear_pointer (variable, g_free);
   if (value != NULL)
@@ -43,7 +43,7 @@ peek_either (const char *name, char **variable)
   /* In a CGI program, that is the header “Proxy” of whoever sends a request. */
   if (strcmp (name, "http_proxy") == 0 && g_getenv ("REQUEST_METHOD") != NULL)
     return NULL;
-  value = _lsobs_environment_peek (upper);
+  value = _lsobs_environment_peek_trusted (upper);
   if (value != NULL)
     *variable = g_steal_pointer (&upper);
   return value;

@@ -273,7 +273,8 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 
   if (outcome.verdict == LSOBS_VERDICT_DELIVERED || outcome.verdict == LSOBS_VERDICT_CONFLICT)
     use_disk (task, remove_in_thread, removed_cb);
-  else if (_lsobs_attempts_go_on (&replay->attempts, &outcome, &error))
+  else if (_lsobs_attempts_need_other_key (&replay->attempts, &outcome) ||
+           _lsobs_attempts_go_on (&replay->attempts, &outcome, &error))
     start_attempt (task);
   else
     keep (task, error);
@@ -295,9 +296,16 @@ start_attempt (GTask *task)
   Replay *replay = g_task_get_task_data (task);
   LsobsLostRequest *request = replay->request;
   SoupMessage *message;
+  GError *error = NULL;
 
   if (_lsobs_attempts_wait (&replay->attempts, task, wait_over_cb))
     return;
+  if (!_lsobs_attempts_have_key (&replay->attempts, task, wait_over_cb, &error))
+    {
+      if (error != NULL)
+        keep (task, error);
+      return;
+    }
   message = _lsobs_service_new_message (replay->service, "POST", request->endpoint);
   if (request->encoding != NULL)
     soup_message_headers_replace (soup_message_get_request_headers (message), "Content-Encoding",

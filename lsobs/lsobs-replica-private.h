@@ -14,7 +14,8 @@ typedef struct
   char *api_url;      /* (owned) (nullable) */
   char *api_key;      /* (owned) (nullable) a secret */
   char *project_name; /* (owned) (nullable) NULL for the run's own */
-  char *workspace_id; /* (owned) (nullable) NULL for that of the config */
+  char *workspace_id; /* (owned) (nullable) NULL for that of the config, if it is of
+                       * the same instance */
   LsobsReplicaRole role;
 } LsobsReplica;
 

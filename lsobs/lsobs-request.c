@@ -325,6 +325,10 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       tell_of_missing (request);
       start_attempt (task);
     }
+  else if (_lsobs_attempts_need_other_key (&request->attempts, &outcome))
+    {
+      start_attempt (task);
+    }
   else if (_lsobs_attempts_go_on (&request->attempts, &outcome, &error))
     {
       start_attempt (task);
@@ -375,6 +379,12 @@ start_attempt (GTask *task)
   _lsobs_service_peek_session (service);
   if (_lsobs_attempts_wait (&request->attempts, task, wait_over_cb))
     return;
+  if (!_lsobs_attempts_have_key (&request->attempts, task, wait_over_cb, &error))
+    {
+      if (error != NULL)
+        g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
   mode = _lsobs_service_choose_mode (service);
   if (is_too_large (request, mode))
     {

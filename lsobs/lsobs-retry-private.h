@@ -24,6 +24,7 @@ typedef enum
   LSOBS_VERDICT_LIMITED,      /* until the next hour */
   LSOBS_VERDICT_NOT_FOUND,
   LSOBS_VERDICT_REDIRECTED,
+  LSOBS_VERDICT_NO_KEY, /* nothing was sent, because the key is missing */
   LSOBS_N_VERDICTS
 } LsobsVerdict;
 

@@ -112,6 +112,11 @@ static const LsobsPolicy policies[LSOBS_N_VERDICTS] = {
     LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS,
     N_("The service answered with a redirect, which is not followed; check the API URL"),
   },
+  [LSOBS_VERDICT_NO_KEY] = {
+    "no key", FALSE, FALSE, FALSE, LSOBS_FATE_KEPT, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_NO_KEY, LSOBS_DROP_REASON_UNAUTHORIZED,
+    N_("There is no API key"),
+  },
 };
 
 /* Sending was ended from our side; no answer says so. */

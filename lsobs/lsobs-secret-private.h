@@ -9,5 +9,6 @@ G_BEGIN_DECLS
  * back. (nullable) everywhere: no secret. */
 char *_lsobs_secret_dup (const char *secret);
 void _lsobs_secret_free (char *secret);
+gboolean _lsobs_secret_fits_header (const char *text);
 
 G_END_DECLS

@@ -19,3 +19,13 @@ _lsobs_secret_free (char *secret)
   explicit_bzero (secret, strlen (secret));
   g_free (secret);
 }
+
+/* What goes into a header must not be able to end it. */
+gboolean
+_lsobs_secret_fits_header (const char *text)
+{
+  for (; *text != '\0'; text++)
+    if (*text <= 0x20 || *text >= 0x7f)
+      return FALSE;
+  return TRUE;
+}

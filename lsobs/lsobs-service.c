@@ -159,8 +159,8 @@ _lsobs_service_new_message (LsobsService *self, const char *method, const char *
    * requests may be sent twice: the service knows records by their ids. */
   soup_message_add_flags (message, SOUP_MESSAGE_IDEMPOTENT | SOUP_MESSAGE_NO_REDIRECT);
   soup_message_headers_replace (headers, "Accept", "application/json");
-  if (self->settings->api_key != NULL)
-    soup_message_headers_replace (headers, "x-api-key", self->settings->api_key);
+  if (self->settings->credentials != NULL)
+    _lsobs_credentials_add_to (self->settings->credentials, message);
   if (self->settings->workspace_id != NULL)
     soup_message_headers_replace (headers, "X-Tenant-Id", self->settings->workspace_id);
   return message;

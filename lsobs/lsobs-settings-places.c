@@ -48,12 +48,80 @@ _lsobs_settings_get_seed (LsobsSettings *self, LsobsDestination *own)
     }
 }
 
+/* For comparisons: in lower case, without a dot at the end, IP addresses in their usual form.
+ * Returns: (transfer full) */
+static char *
+normalize_host (const char *host)
+{
+  g_autofree char *ascii = g_hostname_to_ascii (host);
+  g_autofree char *lower = g_ascii_strdown (ascii != NULL ? ascii : host, -1);
+  g_autoptr (GInetAddress) address = NULL;
+  gsize len = strlen (lower);
+
+  if (len > 1 && lower[len - 1] == '.')
+    lower[len - 1] = '\0';
+  address = g_inet_address_new_from_string (lower);
+  return address != NULL ? g_inet_address_to_string (address) : g_steal_pointer (&lower);
+}
+
+/* The host of @url (nullable), and the port if it is not the default one of the scheme.
+ * Returns: (transfer full) (nullable): NULL for no URL */
+static char *
+dup_server (const char *url)
+{
+  g_autofree char *trimmed = _lsobs_config_dup_trimmed (url);
+  g_autoptr (GUri) uri = NULL;
+  g_autofree char *host = NULL;
+  int port;
+
+  if (trimmed != NULL)
+    uri = g_uri_parse (trimmed, G_URI_FLAGS_NONE, NULL);
+  if (uri == NULL || g_uri_get_host (uri) == NULL)
+    return NULL;
+  host = normalize_host (g_uri_get_host (uri));
+  port = g_uri_get_port (uri);
+  if ((port == 443 && strcmp (g_uri_get_scheme (uri), "https") == 0) ||
+      (port == 80 && strcmp (g_uri_get_scheme (uri), "http") == 0))
+    port = -1;
+  return g_strdup_printf ("%s %d", host, port);
+}
+
+/* @key: (nullable), @other: (nullable): as they were given */
+static gboolean
+are_one_key (const char *key, const char *other)
+{
+  gsize len;
+  gsize other_len;
+  const char *start = _lsobs_config_trim (key, &len);
+  const char *other_start = _lsobs_config_trim (other, &other_len);
+
+  return len == other_len && (len == 0 || memcmp (start, other_start, len) == 0);
+}
+
+/* Whether the replica is on another host than the config itself names, and has a key of its
+ * own. It is another instance of the service then, where the workspace of the config does
+ * not exist. A key that comes from a command is not known here, and counts as another one. */
+gboolean
+_lsobs_settings_is_foreign (LsobsConfig *config, const LsobsReplica *replica)
+{
+  g_autofree char *server = NULL;
+  g_autofree char *own_server = NULL;
+
+  if (are_one_key (replica->api_key, NULL) ||
+      are_one_key (replica->api_key, _lsobs_config_peek_api_key (config)))
+    return FALSE;
+  server = dup_server (replica->api_url);
+  own_server = dup_server (lsobs_config_get_api_url (config));
+  return server == NULL || own_server == NULL || strcmp (server, own_server) != 0;
+}
+
 /* Whether the same runs would go to the same destination with the same key: a mistake, and
  * a service that refuses half of what it gets. */
 static gboolean
 are_one_place (LsobsSettings *a, LsobsSettings *b)
 {
-  return strcmp (a->api_url, b->api_url) == 0 && g_strcmp0 (a->api_key, b->api_key) == 0 &&
+  return strcmp (a->api_url, b->api_url) == 0 &&
+         _lsobs_credentials_are_same (a->credentials, b->credentials) &&
          g_strcmp0 (a->workspace_id, b->workspace_id) == 0 &&
          _lsobs_destination_equal (_lsobs_settings_get_destination (a, a->destination),
                                    _lsobs_settings_get_destination (b, b->destination)) &&

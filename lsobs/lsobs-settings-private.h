@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lsobs/lsobs-config.h"
+#include "lsobs/lsobs-credentials-private.h"
 #include "lsobs/lsobs-destination-private.h"
 #include "lsobs/lsobs-id-private.h"
 #include "lsobs/lsobs-proxy-private.h"
@@ -40,7 +41,7 @@ typedef struct
   LsobsTrust *trust;                     /* (owned) (nullable) who vouches for it, if not the
                                           * system's */
   LsobsProxy proxy;                      /* that leads to it */
-  char *api_key;                         /* (owned) (nullable) a secret */
+  LsobsCredentials *credentials;         /* (owned) (nullable) itself not immutable */
   LsobsDestination *destination;         /* (owned) the runs' own */
   LsobsDestination *replica_destination; /* (owned) (nullable) where they go instead */
   LsobsReplicaRole role;                 /* whether they keep their ids */
@@ -99,6 +100,7 @@ GPtrArray *_lsobs_settings_new_for_places (LsobsConfig *config,
 gboolean _lsobs_settings_check_replica (LsobsConfig *config,
                                         const LsobsReplica *replica,
                                         GError **error);
+gboolean _lsobs_settings_is_foreign (LsobsConfig *config, const LsobsReplica *replica);
 LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
 void _lsobs_settings_unref (LsobsSettings *self);
 gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);

@@ -15,26 +15,8 @@
 #include "lsobs/lsobs-secret-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
-/* What is left is copied as it is: a key that is moved about in memory leaves pieces
- * behind. Returns: (transfer full) (nullable): NULL for nothing */
-static char *
-dup_trimmed (const char *text)
-{
-  gsize len;
-  const char *start = _lsobs_config_trim (text, &len);
-
-  return len > 0 ? g_strndup (start, len) : NULL;
-}
-
-/* What goes into a header must not be able to end it. */
-static gboolean
-is_visible_ascii (const char *text)
-{
-  for (; *text != '\0'; text++)
-    if (*text <= 0x20 || *text >= 0x7f)
-      return FALSE;
-  return TRUE;
-}
+/* After a command or file gave no new key, the time until it is tried again, in ms. */
+#define KEY_INTERVAL 5000
 
 static gboolean
 is_loopback (const char *host)
@@ -51,13 +33,13 @@ is_loopback (const char *host)
 static char *
 check_url (const char *given, gboolean allow_plain_http, gboolean *loopback, GError **error)
 {
-  g_autofree char *url = dup_trimmed (given);
+  g_autofree char *url = _lsobs_config_dup_trimmed (given);
   g_autoptr (GUri) uri = NULL;
   const char *problem = NULL;
 
   while (url != NULL && g_str_has_suffix (url, "/"))
     url[strlen (url) - 1] = '\0';
-  if (url != NULL && is_visible_ascii (url))
+  if (url != NULL && _lsobs_secret_fits_header (url))
     uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
 
   if (url == NULL || *url == '\0')
@@ -177,6 +159,32 @@ take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica,
   return TRUE;
 }
 
+/* Whether requests to the place need a key. */
+static gboolean
+needs_key (LsobsSettings *self, LsobsSettingsUse use)
+{
+  return use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback && self->tracing_enabled;
+}
+
+/* @source: (nullable): of a profile, and without a key */
+static void
+set_no_key_error (const LsobsReplica *replica, LsobsKeySource *source, GError **error)
+{
+  const char *problem;
+
+  if (replica != NULL)
+    /* TRANSLATORS: “It” is a replica. */
+    problem = _ ("It has no API key");
+  else if (source != NULL)
+    problem = source->problem;
+  else
+    problem = _ ("No API key: set the property api-key, or the environment variable "
+                 "LANGSMITH_API_KEY");
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, problem);
+}
+
+/* A key is for its own place only: a command or a token of a profile is for the place that
+ * the config itself names, not for a replica. */
 static gboolean
 take_key (LsobsSettings *self,
           LsobsConfig *config,
@@ -184,26 +192,27 @@ take_key (LsobsSettings *self,
           LsobsSettingsUse use,
           GError **error)
 {
-  /* A key is for its own place only. */
-  self->api_key =
-      dup_trimmed (replica != NULL ? replica->api_key : _lsobs_config_peek_api_key (config));
-  if (self->api_key == NULL && use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback &&
-      self->tracing_enabled)
-    {
-      g_set_error_literal (
-          error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-          replica != NULL
-              /* TRANSLATORS: “It” is a replica. */
-              ? _ ("It has no API key")
-              : _ ("No API key: set the property api-key, or the environment variable "
-                   "LANGSMITH_API_KEY"));
-      return FALSE;
-    }
-  if (self->api_key != NULL && !is_visible_ascii (self->api_key))
+  LsobsKeySource *source = replica == NULL ? _lsobs_config_peek_key_source (config) : NULL;
+  char *key = _lsobs_config_dup_trimmed (replica != NULL ? replica->api_key
+                                                         : _lsobs_config_peek_api_key (config));
+  gboolean fits = key == NULL || _lsobs_secret_fits_header (key);
+
+  if (key != NULL && fits)
+    self->credentials = _lsobs_credentials_new (key);
+  else if (key == NULL && source != NULL && source->kind != LSOBS_KEY_MISSING)
+    self->credentials = _lsobs_credentials_new_for_source (
+        source, MIN (KEY_INTERVAL, _lsobs_config_peek_protocol (config)->first_pause));
+  _lsobs_secret_free (key);
+  if (!fits)
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            _ ("Invalid API key: it holds a line break, a space or another "
                               "character that no key has"));
+      return FALSE;
+    }
+  if (self->credentials == NULL && needs_key (self, use))
+    {
+      set_no_key_error (replica, source, error);
       return FALSE;
     }
   return TRUE;
@@ -244,7 +253,9 @@ take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replic
 
   if (replica != NULL && replica->workspace_id != NULL)
     workspace_id = replica->workspace_id;
-  self->workspace_id = dup_trimmed (workspace_id);
+  else if (replica != NULL && _lsobs_settings_is_foreign (config, replica))
+    workspace_id = NULL;
+  self->workspace_id = _lsobs_config_dup_trimmed (workspace_id);
   if (self->workspace_id != NULL && !_lsobs_id_parse_text (&id, self->workspace_id))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
@@ -433,7 +444,7 @@ _lsobs_settings_new_for_replica (LsobsConfig *config,
   self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
   self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
   self->failed_traces_dir = dup_path (lsobs_config_get_failed_traces_dir (config));
-  self->revision_id = dup_trimmed (lsobs_config_get_revision_id (config));
+  self->revision_id = _lsobs_config_dup_trimmed (lsobs_config_get_revision_id (config));
   if (!take_place (self, config, replica, use, error) || !take_sampling (self, config, error) ||
       !take_privacy (self, config, error) || !take_compression (self, config, error) ||
       !take_numbers (self, config, error))
@@ -473,7 +484,9 @@ _lsobs_settings_unref (LsobsSettings *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   g_free (self->api_url);
-  _lsobs_secret_free (self->api_key);
+  if (self->credentials != NULL)
+    _lsobs_credentials_close (self->credentials);
+  g_clear_pointer (&self->credentials, _lsobs_credentials_unref);
   g_clear_pointer (&self->destination, _lsobs_destination_unref);
   g_clear_pointer (&self->replica_destination, _lsobs_destination_unref);
   g_free (self->workspace_id);

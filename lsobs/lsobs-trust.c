@@ -82,8 +82,8 @@ LsobsTrust *
 _lsobs_trust_new (const char *ca_file)
 {
   g_autoptr (LsobsTrust) self = g_new0 (LsobsTrust, 1);
-  const char *file = _lsobs_environment_peek ("SSL_CERT_FILE");
-  const char *bundle = _lsobs_environment_peek ("REQUESTS_CA_BUNDLE");
+  const char *file = _lsobs_environment_peek_trusted ("SSL_CERT_FILE");
+  const char *bundle = _lsobs_environment_peek_trusted ("REQUESTS_CA_BUNDLE");
 
   g_atomic_ref_count_init (&self->ref_count);
   self->sources = g_ptr_array_new_with_free_func (source_free);
@@ -94,7 +94,7 @@ _lsobs_trust_new (const char *ca_file)
     }
   if (file != NULL)
     add_source (self, "SSL_CERT_FILE", file);
-  add_sources (self, "SSL_CERT_DIR", _lsobs_environment_peek ("SSL_CERT_DIR"));
+  add_sources (self, "SSL_CERT_DIR", _lsobs_environment_peek_trusted ("SSL_CERT_DIR"));
   if (self->sources->len == 0 && bundle != NULL)
     add_source (self, "REQUESTS_CA_BUNDLE", bundle);
   return self->sources->len > 0 ? g_steal_pointer (&self) : NULL;

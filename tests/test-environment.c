@@ -372,6 +372,69 @@ test_bad (gconstpointer data)
     }
 }
 
+/* --- the mode of tracing --- */
+
+typedef struct
+{
+  const char *name;
+  const char *variables[6]; /* names and values, by turns */
+  const char *told_of;      /* (nullable) the variable in the log */
+} ModeRow;
+
+static const ModeRow mode_rows[] = {
+  { "none", { NULL }, NULL },
+  { "langsmith", { "LANGSMITH_TRACING_MODE", "langsmith" }, NULL },
+  { "langsmith-quoted", { "LANGSMITH_TRACING_MODE", " \"LangSmith\"\n" }, NULL },
+  { "white", { "LANGSMITH_TRACING_MODE", " \t" }, NULL },
+  { "quotes", { "LANGSMITH_TRACING_MODE", "''" }, NULL },
+  { "otel", { "LANGSMITH_TRACING_MODE", "otel" }, "LANGSMITH_TRACING_MODE" },
+  { "hybrid", { "LANGSMITH_TRACING_MODE", "HYBRID" }, "LANGSMITH_TRACING_MODE" },
+  { "word", { "LANGSMITH_TRACING_MODE", SECRET }, "LANGSMITH_TRACING_MODE" },
+  { "older", { "LANGCHAIN_TRACING_MODE", "otel" }, "LANGCHAIN_TRACING_MODE" },
+  { "first", { "LANGSMITH_TRACING_MODE", "langsmith", "LANGCHAIN_TRACING_MODE", "otel" }, NULL },
+  { "enabled", { "LANGSMITH_OTEL_ENABLED", "true" }, "LANGSMITH_OTEL_ENABLED" },
+  { "enabled-older", { "LANGCHAIN_OTEL_ENABLED", "true" }, "LANGCHAIN_OTEL_ENABLED" },
+  { "enabled-bare", { "OTEL_ENABLED", "true" }, "OTEL_ENABLED" },
+  { "only", { "LANGCHAIN_OTEL_ONLY", "1" }, "LANGCHAIN_OTEL_ONLY" },
+  { "disabled", { "LANGSMITH_OTEL_ENABLED", "false", "OTEL_ENABLED", "perhaps" }, NULL },
+  { "mode-decides", { "LANGSMITH_TRACING_MODE", "langsmith", "OTEL_ENABLED", "true" }, NULL },
+  { "off",
+    { "LANGSMITH_TRACING_MODE", "otel", "LANGSMITH_TRACING", "false", "LANGCHAIN_TRACING", "true" },
+    NULL },
+};
+
+/* In a process of its own, which says it once however many configs are made. */
+static void
+test_mode (gconstpointer data)
+{
+  const ModeRow *row = data;
+  const char *words = "runs are sent to LangSmith as usual";
+  g_autoptr (TestEnv) env = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      g_autofree char *line = NULL;
+
+      g_test_trap_subprocess (NULL, 0, 0);
+      g_test_trap_assert_passed ();
+      g_test_trap_assert_stderr_unmatched ("*" SECRET "*");
+      line = g_strconcat ("*", row->told_of, "*", words, "*", NULL);
+      if (row->told_of != NULL)
+        g_test_trap_assert_stderr (line);
+      g_clear_pointer (&line, g_free);
+      line = g_strconcat ("*", words, "*", row->told_of != NULL ? words : "", "*", NULL);
+      g_test_trap_assert_stderr_unmatched (line);
+      return;
+    }
+  env = new_environment ();
+  test_env_set (env, "OTEL_ENABLED", NULL);
+  test_env_set (env, "LANGSMITH_TRACING", "true");
+  for (guint i = 0; i + 1 < G_N_ELEMENTS (row->variables) && row->variables[i] != NULL; i += 2)
+    test_env_set (env, row->variables[i], row->variables[i + 1]);
+  for (guint i = 0; i < 3; i++)
+    g_object_unref (read_environment ());
+}
+
 /* --- profiles --- */
 
 #define PROFILES \
@@ -482,6 +545,7 @@ main (int argc, char *argv[])
   ADD_ROWS ("/environment/tracing/", tracing_rows, name, test_tracing);
   g_test_add_func ("/environment/project", test_project);
   ADD_ROWS ("/environment/bad/", bad_rows, path, test_bad);
+  ADD_ROWS ("/environment/mode/", mode_rows, name, test_mode);
   g_test_add_func ("/environment/profile", test_profile);
   g_test_add_func ("/environment/all", test_all);
 

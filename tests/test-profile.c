@@ -11,6 +11,7 @@
 
 #include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/lsobs-observer.h"
 
 #include "test-helpers.h"
 
@@ -130,6 +131,26 @@ static const FileRow file_rows[] = {
     FILE_OF ("\"default\":{\"api_url\":\"" URL "\",\"oauth\":{\"access_token\":\"" KEY "\","
              "\"refresh_token\":\"r\",\"expires_at\":\"2026-03-01T10:00:00Z\"}}"),
     NULL, URL, NULL, NULL },
+  { "env", FILE_OF ("\"default\":{\"api_key_env\":\"LSOBS_TEST_KEY\"}"), NULL, NULL, KEY, NULL },
+  { "env-quoted", FILE_OF ("\"default\":{\"api_key_env\":\" 'LSOBS_TEST_KEY' \"}"), NULL, NULL, KEY,
+    NULL },
+  { "env-padded", FILE_OF ("\"default\":{\"api_key_env\":\"LSOBS_TEST_PADDED\"}"), NULL, NULL,
+    " '" KEY "'\n", NULL },
+  { "env-second",
+    FILE_OF ("\"default\":{\"api_key_env\":\"LSOBS_TEST_KEY\",\"api_key\":\"" OTHER_KEY "\"}"),
+    NULL, NULL, OTHER_KEY, NULL },
+  { "env-before-command",
+    FILE_OF ("\"default\":{\"api_key_env\":\"LSOBS_TEST_KEY\",\"api_key_cmd\":\"echo x\"}"), NULL,
+    NULL, KEY, NULL },
+  { "env-unset", FILE_OF ("\"default\":{\"api_key_env\":\"LSOBS_TEST_UNSET\"}"), NULL, NULL, NULL,
+    NULL },
+  { "env-white", FILE_OF ("\"default\":{\"api_key_env\":\"LSOBS_TEST_WHITE\"}"), NULL, NULL, NULL,
+    NULL },
+  { "env-equals", FILE_OF ("\"default\":{\"api_key_env\":\"LSOBS_TEST_KEY=\"}"), NULL, NULL, NULL,
+    NULL },
+  { "env-empty", FILE_OF ("\"default\":{\"api_key_env\":\"\"}"), NULL, NULL, NULL, NULL },
+  { "env-number", FILE_OF ("\"default\":{\"api_key_env\":7,\"api_key_cmd\":[\"echo\"]}"), NULL,
+    NULL, NULL, NULL },
   { "nested", FILE_OF ("\"default\":{\"oauth\":" FULL ",\"x\":[" FULL "]}"), NULL, NULL, NULL,
     NULL },
   { "outside", "{\"api_key\":\"" KEY "\",\"default\":" FULL ",\"profiles\":{}}", NULL, NULL, NULL,
@@ -227,6 +248,59 @@ test_bad (Fixture *fixture, gconstpointer data)
   g_assert_null (strstr (error->message, "5ec4e7"));
   assert_config (config, NULL, NULL, NULL);
   g_assert_false (lsobs_config_load_profile (config, fixture->path, NULL, NULL));
+}
+
+/* A variable that has no key, or nothing that can be one. Its name is not in the message:
+ * people paste keys into the wrong member. */
+static void
+test_env_wrong (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const char *text = FILE_OF ("\"default\":{\"api_key_env\":\"lsv2_pt_5ec4e7\"},"
+                              "\"bad\":{\"api_key_env\":\"LSOBS_TEST_BAD\"}");
+  g_autoptr (LsobsConfig) config = NULL;
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  write_bytes (fixture->path, text, strlen (text));
+  config = load (fixture->path, NULL);
+  g_assert_false (lsobs_config_has_api_key (config));
+  observer = lsobs_observer_new (config, &error);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+  g_assert_nonnull (strstr (error->message, "profile default"));
+  g_assert_nonnull (strstr (error->message, "api_key_env"));
+  g_assert_null (strstr (error->message, "5ec4e7"));
+
+  /* A place on this machine needs no key, nor does a program that traces nothing. */
+  g_clear_error (&error);
+  lsobs_config_set_api_url (config, "http://127.0.0.1:9");
+  observer = lsobs_observer_new (config, &error);
+  g_assert_no_error (error);
+  g_clear_object (&observer);
+  lsobs_config_set_api_url (config, URL);
+  lsobs_config_set_tracing_enabled (config, FALSE);
+  observer = lsobs_observer_new (config, &error);
+  g_assert_no_error (error);
+
+  g_assert_false (lsobs_config_load_profile (config, fixture->path, "bad", &error));
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+  g_assert_true (g_str_has_prefix (error->message, "api_key_env in "));
+  g_assert_null (strstr (error->message, "5ec4e7"));
+}
+
+/* The name of a profile is whatever its user likes. */
+static void
+test_label (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const char *text = FILE_OF ("\"b\\u00fcro\\u001b[0m\\n\":{\"api_key_env\":\"LSOBS_TEST_UNSET\"}");
+  g_autoptr (LsobsConfig) config = NULL;
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  write_bytes (fixture->path, text, strlen (text));
+  config = load (fixture->path, "büro\033[0m\n");
+  observer = lsobs_observer_new (config, &error);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+  g_assert_nonnull (strstr (error->message, "profile büro?[0m? "));
 }
 
 /* What nobody uses is not judged. */
@@ -485,9 +559,16 @@ main (int argc, char *argv[])
   home = g_dir_make_tmp ("lsobs-XXXXXX", NULL);
   g_assert_nonnull (home);
   g_setenv ("HOME", home, TRUE);
+  g_setenv ("LSOBS_TEST_KEY", KEY, TRUE);
+  g_setenv ("LSOBS_TEST_PADDED", " '" KEY "'\n", TRUE);
+  g_setenv ("LSOBS_TEST_WHITE", " \t", TRUE);
+  g_setenv ("LSOBS_TEST_BAD", KEY " " KEY, TRUE);
+  g_unsetenv ("LSOBS_TEST_UNSET");
 
   ADD_ROWS ("/profile/file/", file_rows, test_file);
   ADD_ROWS ("/profile/bad/", bad_rows, test_bad);
+  ADD ("/profile/env-wrong", NULL, test_env_wrong);
+  ADD ("/profile/label", NULL, test_label);
   ADD ("/profile/bad-unused", NULL, test_bad_unused);
   ADD ("/profile/bad-config", NULL, test_bad_config);
   ADD ("/profile/set-before", NULL, test_set_before);

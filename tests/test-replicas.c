@@ -530,6 +530,8 @@ test_workspaces (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
   static const char *const expected[] = { "11111111-2222-4333-8444-555555555555",
                                           "66666666-2222-4333-8444-555555555555", NULL };
 
+  /* The first replica is the same service as that of the config. */
+  lsobs_config_set_api_url (replicas->config, test_server_get_url (replicas->servers[0]));
   lsobs_config_set_workspace_id (replicas->config, expected[0]);
   for (guint i = 0; i < REPLICA_MAX; i++)
     lsobs_config_add_replica (replicas->config, test_server_get_url (replicas->servers[i]),
@@ -546,6 +548,31 @@ test_workspaces (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
       g_autoptr (TestRequest) request = test_get_request (replicas->servers[i], 0);
 
       g_assert_cmpstr (test_request_get_header (request, "X-Tenant-Id"), ==, expected[i]);
+    }
+}
+
+/* The workspace of the config means nothing to another service, which is not told it: not
+ * with runs, and not with the question what it can do. */
+static void
+test_foreign_workspace (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) requests = NULL;
+
+  lsobs_config_set_api_url (replicas->config, test_server_get_url (replicas->servers[0]));
+  lsobs_config_set_api_key (replicas->config, replicas_get_key (0));
+  lsobs_config_set_workspace_id (replicas->config, "11111111-2222-4333-8444-555555555555");
+  replicas_add_all (replicas);
+  replicas_start (replicas);
+  replicas_record (replicas, "run", 1);
+  test_assert_flush (replicas->exporter, 3);
+  for (guint i = 0; i < REPLICA_MAX; i++)
+    {
+      g_clear_pointer (&requests, g_ptr_array_unref);
+      requests = test_server_dup_requests (replicas->servers[i]);
+      g_assert_cmpuint (requests->len, >, 0);
+      for (guint k = 0; k < requests->len; k++)
+        g_assert_cmpstr (test_request_get_header (g_ptr_array_index (requests, k), "X-Tenant-Id"),
+                         ==, i == 0 ? "11111111-2222-4333-8444-555555555555" : NULL);
     }
 }
 
@@ -571,6 +598,7 @@ main (int argc, char *argv[])
   ADD ("forget", test_forget);
   ADD ("environment", test_environment);
   ADD ("workspaces", test_workspaces);
+  ADD ("foreign-workspace", test_foreign_workspace);
 
   return g_test_run ();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <glib/gstdio.h>
 
 #include "lsobs/lsobs-client.h"
+#include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-memory-transport.h"
 #include "lsobs/lsobs-observer.h"
@@ -152,13 +154,22 @@ use_validated (const char *key)
 }
 
 static void
+assert_key (LsobsSettings *settings, const char *key)
+{
+  char *copy = _lsobs_credentials_dup_secret (settings->credentials);
+
+  g_assert_cmpstr (copy, ==, key);
+  _lsobs_secret_free (copy);
+}
+
+static void
 use_settings (const char *key)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (key, NULL);
   g_autoptr (LsobsSettings) settings = _lsobs_settings_new (config, LSOBS_SETTINGS_FOR_HTTP, NULL);
 
   g_assert_nonnull (settings);
-  g_assert_cmpstr (settings->api_key, ==, key);
+  assert_key (settings, key);
   /* The settings outlive the config. */
   g_assert_finalize_object (g_steal_pointer (&config));
 }
@@ -202,7 +213,7 @@ use_padded (const char *key, const char *before, const char *after)
   explicit_bzero (text, sizeof text);
   settings = _lsobs_settings_new (config, LSOBS_SETTINGS_FOR_HTTP, NULL);
   g_assert_nonnull (settings);
-  g_assert_cmpstr (settings->api_key, ==, key);
+  assert_key (settings, key);
 }
 
 static void
@@ -274,6 +285,36 @@ use_profile (const char *key)
   g_remove (path);
 }
 
+/* The key is in the command, and in what that prints. */
+static void
+use_command (const char *key)
+{
+  g_autofree char *dir = g_dir_make_tmp ("lsobs-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "config.json", NULL);
+  int fd = g_open (path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
+  g_autoptr (LsobsClient) client = NULL;
+  char *secret;
+
+  g_assert_cmpint (fd, >=, 0);
+  write_to (fd, "{\"profiles\":{\"default\":{\"api_key_cmd\":\"echo ");
+  write_to (fd, key);
+  write_to (fd, "\"}}}");
+  close (fd);
+  g_assert_true (lsobs_config_load_profile (config, path, NULL, NULL));
+  g_assert_nonnull (_lsobs_config_peek_key_source (config));
+  secret = _lsobs_key_source_fetch (_lsobs_config_peek_key_source (config), NULL, NULL);
+  g_assert_cmpstr (secret, ==, key);
+  _lsobs_secret_free (secret);
+  client = lsobs_client_new (config, NULL);
+  g_assert_nonnull (client);
+  g_clear_object (&client);
+  g_assert_finalize_object (g_steal_pointer (&config));
+  g_assert_cmpuint (count_pieces (), ==, 0);
+  g_remove (path);
+  g_rmdir (dir);
+}
+
 typedef struct
 {
   const char *path;
@@ -296,6 +337,7 @@ static const SecretRow rows[] = {
   { "observer", use_observer },
   { "client", use_client },
   { "profile", use_profile },
+  { "command", use_command },
 };
 /* clang-format on */
 

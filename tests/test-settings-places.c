@@ -45,6 +45,17 @@ get (GPtrArray *places, guint index)
   return g_ptr_array_index (places, index);
 }
 
+/* @key: (nullable) */
+static void
+assert_key (LsobsSettings *place, const char *key)
+{
+  g_autofree char *copy = NULL;
+
+  if (place->credentials != NULL)
+    copy = _lsobs_credentials_dup_secret (place->credentials);
+  g_assert_cmpstr (copy, ==, key);
+}
+
 static void
 assert_project (LsobsSettings *place, const char *own_name, const char *name, const char *seed)
 {
@@ -63,7 +74,7 @@ test_one (void)
   lsobs_config_set_failed_traces_dir (config, "/var/lost");
   places = make_places (config);
   g_assert_cmpuint (places->len, ==, 1);
-  g_assert_cmpstr (get (places, 0)->api_key, ==, "own-key");
+  assert_key (get (places, 0), "own-key");
   g_assert_cmpstr (get (places, 0)->failed_traces_dir, ==, "/var/lost");
   g_assert_cmpint (get (places, 0)->failed_traces_max_bytes, ==,
                    LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES);
@@ -74,7 +85,7 @@ test_one (void)
   add (config, "https://a.example.com", "key-a", "other", LSOBS_REPLICA_ROLE_AUTO);
   places = make_places (config);
   g_assert_cmpuint (places->len, ==, 1);
-  g_assert_cmpstr (get (places, 0)->api_key, ==, "key-a");
+  assert_key (get (places, 0), "key-a");
   g_assert_cmpstr (get (places, 0)->failed_traces_dir, ==, "/var/lost");
   g_assert_null (get (places, 0)->label);
 }
@@ -106,7 +117,7 @@ test_several (void)
 
       g_assert_cmpuint (place->lane, ==, i);
       g_assert_cmpstr (place->api_url, ==, urls[i]);
-      g_assert_cmpstr (place->api_key, ==, keys[i]);
+      assert_key (place, keys[i]);
       g_assert_cmpstr (place->destination->name, ==, "mine");
       assert_project (place, "mine", projects[i], remaps[i]);
       g_assert_cmpstr (place->label, ==, labels[i]);
@@ -161,6 +172,68 @@ test_hook (void)
   g_assert_cmpuint (n_freed, ==, 1);
 }
 
+/* Which replicas are told the workspace of the config: all but those that have a key of
+ * their own on another host. */
+
+typedef struct
+{
+  const char *name;
+  const char *own_url; /* (nullable) */
+  const char *own_key; /* (nullable) */
+  const char *url;
+  const char *key;       /* (nullable) */
+  const char *workspace; /* (nullable) the replica's own */
+  const char *expected;  /* (nullable) */
+} WorkspaceRow;
+
+#define BASE  "11111111-2222-4333-8444-555555555555"
+#define OTHER "66666666-2222-4333-8444-555555555555"
+#define HOST  "https://a.example.com"
+
+static const WorkspaceRow workspace_rows[] = {
+  { "same", HOST, "own", HOST, "key", NULL, BASE },
+  { "same-path", HOST "/api", "own", HOST "/other/", "key", NULL, BASE },
+  { "same-case", HOST, "own", "https://A.EXAMPLE.Com", "key", NULL, BASE },
+  { "same-scheme-case", HOST, "own", "HTTPS://a.example.com", "key", NULL, BASE },
+  { "same-port", HOST, "own", HOST ":443", "key", NULL, BASE },
+  { "same-port-back", HOST ":443/", "own", HOST, "key", NULL, BASE },
+  { "same-dot", HOST, "own", HOST "./api", "key", NULL, BASE },
+  { "same-dot-port", HOST ".:443", "own", HOST, "key", NULL, BASE },
+  { "same-quotes", " '" HOST "' ", "own", HOST, "key", NULL, BASE },
+  { "same-ipv6", "http://[::1]:80", "own", "http://[0:0:0:0:0:0:0:1]", "key", NULL, BASE },
+  { "same-default", NULL, "own", "https://api.smith.langchain.com", "key", NULL, BASE },
+  { "foreign", HOST, "own", "https://b.example.com", "key", NULL, NULL },
+  { "foreign-default", NULL, "own", "https://eu.api.smith.langchain.com", "key", NULL, NULL },
+  { "foreign-port", HOST, "own", HOST ":8443", "key", NULL, NULL },
+  { "foreign-wrong-port", HOST, "own", HOST ":80", "key", NULL, NULL },
+  { "foreign-below", HOST, "own", "https://x.a.example.com", "key", NULL, NULL },
+  { "foreign-prefix", HOST, "own", "https://a.example.com.evil.test", "key", NULL, NULL },
+  { "foreign-no-own-key", HOST, NULL, "https://b.example.com", "key", NULL, NULL },
+  { "foreign-nonsense", "nonsense", "own", HOST, "key", NULL, NULL },
+  { "foreign-given", HOST, "own", "https://b.example.com", "key", OTHER, OTHER },
+  { "foreign-none", HOST, "own", "https://b.example.com", "key", "", NULL },
+  { "same-given", HOST, "own", HOST, "key", OTHER, OTHER },
+  { "same-key", HOST, "own", "https://b.example.com", " 'own' ", NULL, BASE },
+  { "no-key", HOST, "own", "http://127.0.0.1:1984", NULL, NULL, BASE },
+  { "white-key", HOST, "own", "http://127.0.0.1:1984", " \n", NULL, BASE },
+};
+
+static void
+test_workspace (gconstpointer data)
+{
+  const WorkspaceRow *row = data;
+  g_autoptr (LsobsConfig) config = lsobs_config_new (row->own_key, NULL);
+  g_autoptr (GPtrArray) places = NULL;
+
+  lsobs_config_set_workspace_id (config, BASE);
+  if (row->own_url != NULL)
+    lsobs_config_set_api_url (config, row->own_url);
+  lsobs_config_add_replica (config, row->url, row->key, NULL, row->workspace,
+                            LSOBS_REPLICA_ROLE_AUTO);
+  places = make_places (config);
+  g_assert_cmpstr (get (places, 0)->workspace_id, ==, row->expected);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -170,6 +243,13 @@ main (int argc, char *argv[])
   g_test_add_func ("/settings-places/several", test_several);
   g_test_add_func ("/settings-places/other-project", test_other_project);
   g_test_add_func ("/settings-places/hook", test_hook);
+  for (guint i = 0; i < G_N_ELEMENTS (workspace_rows); i++)
+    {
+      g_autofree char *path =
+          g_strconcat ("/settings-places/workspace/", workspace_rows[i].name, NULL);
+
+      g_test_add_data_func (path, &workspace_rows[i], test_workspace);
+    }
 
   return g_test_run ();
 }
