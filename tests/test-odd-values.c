@@ -45,8 +45,9 @@ start (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
 
-  fixture->observer = lsobs_observer_new_with_transport (
-      fixture->config, LSOBS_TRANSPORT (fixture->transport), &error);
+  fixture->observer =
+      lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (fixture->transport),
+                                         &error);
   g_assert_no_error (error);
   fixture->exporter = g_object_ref (lsobs_observer_get_exporter (fixture->observer));
 }
@@ -215,8 +216,7 @@ begin_run (Fixture *fixture)
 {
   g_autoptr (JsonNode) inputs = test_new_payload ("a question");
   g_autoptr (JsonNode) extra = test_new_payload ("more");
-  LsobsRun *run =
-      lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, inputs);
+  LsobsRun *run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, inputs);
 
   lsobs_run_propagate_metadata (run, "thread_id");
   lsobs_run_propagate_tags (run);
@@ -292,8 +292,7 @@ static void
 test_feedback (Fixture *fixture, gconstpointer data)
 {
   const Row *row = data;
-  g_autoptr (LsobsFeedback) feedback =
-      lsobs_feedback_new (ID, ID, "correct");
+  g_autoptr (LsobsFeedback) feedback = lsobs_feedback_new (ID, ID, "correct");
   g_autoptr (JsonNode) payload = test_new_payload ("why");
   g_autoptr (JsonNode) config = json_from_string ("{\"type\":\"freeform\"}", NULL);
   g_autoptr (LsobsRunEvent) event = NULL;
@@ -399,8 +398,7 @@ test_feedback_given (Fixture *fixture, gconstpointer data)
 {
   const Row *row = data;
   g_autoptr (JsonNode) odd = row->make ();
-  g_autoptr (LsobsFeedback) feedback =
-      lsobs_feedback_new (ID, ID, "correct");
+  g_autoptr (LsobsFeedback) feedback = lsobs_feedback_new (ID, ID, "correct");
   g_autoptr (GError) error = NULL;
 
   start (fixture);
