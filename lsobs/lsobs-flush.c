@@ -7,11 +7,6 @@
 #include "lsobs/lsobs-flush-private.h"
 #include "lsobs/lsobs-fork-private.h"
 
-/* How long an asynchronous flush leaves a disk alone before it asks again, in µs: from
- * the first to the last, it doubles each time. */
-#define FIRST_LOOK (1 * 1000)
-#define LAST_LOOK  (50 * 1000)
-
 /* The part of one pipe. */
 typedef struct
 {
@@ -58,7 +53,7 @@ _lsobs_flush_settle (LsobsPipe *const *pipes, guint n_pipes, gint64 deadline)
   gboolean settled = TRUE;
 
   for (guint i = 0; i < n_pipes; i++)
-    if (!_lsobs_pipe_settle (pipes[i], deadline))
+    if (!lsobs_transport_settle (_lsobs_pipe_peek_transport (pipes[i]), deadline))
       settled = FALSE;
   return settled;
 }
@@ -173,11 +168,11 @@ typedef struct
 {
   guint epoch; /* the process that has begun it */
   Flush flush;
-  int n_open;      /* (atomic) tickets that are not finished */
-  gint64 interval; /* µs: until the disk is asked again */
-  GSource *alarm;  /* (owned) (nullable) */
-  GSource *cancel; /* (owned) (nullable) */
-  GSource *look;   /* (owned) (nullable) at the disk */
+  int n_open;           /* (atomic) tickets that are not finished */
+  gint64 deadline;      /* monotonic, µs */
+  GSource *alarm;       /* (owned) (nullable) */
+  GSource *cancel;      /* (owned) (nullable) */
+  GCancellable *settle; /* (owned) (nullable) of the thread that waits for the disk */
   gboolean finished;
   LsobsFlushStats stats;
 } FlushData;
@@ -197,58 +192,147 @@ flush_data_free (gpointer user_data)
 
   clear_source (&data->alarm);
   clear_source (&data->cancel);
-  clear_source (&data->look);
+  g_clear_object (&data->settle);
   flush_clear (&data->flush);
   g_free (data);
 }
 
-/* Does not wait. */
-static gboolean
-is_settled (Flush *self)
+/* In the context of the task; whichever event is first ends it.
+ * @settled: whether what was lost is kept */
+static void
+finish_flush (GTask *task, gboolean settled)
 {
-  gboolean settled = TRUE;
-
-  for (guint i = 0; i < self->n_legs; i++)
-    if (!_lsobs_pipe_settle (self->legs[i].pipe, 0))
-      settled = FALSE;
-  return settled;
-}
-
-/* Called in the context of the task; whichever event is first ends it. */
-static gboolean
-finish_flush_cb (gpointer user_data)
-{
-  GTask *task = G_TASK (user_data);
   FlushData *data = g_task_get_task_data (task);
   GError *error = NULL;
 
   if (data->finished)
-    return G_SOURCE_REMOVE;
+    return;
   data->finished = TRUE;
   /* A forked child that runs its parent's context leaves the parent's flush be. */
   if (data->epoch != _lsobs_fork_epoch ())
-    return G_SOURCE_REMOVE;
+    return;
   /* If a ticket has not called yet, it never will: its reference is ours. */
   for (guint i = 0; i < data->flush.n_legs; i++)
     if (_lsobs_pipe_remove_ticket (data->flush.legs[i].pipe, data->flush.legs[i].ticket))
       g_object_unref (task);
   if (!g_task_return_error_if_cancelled (task))
     {
-      if (report (&data->flush, is_settled (&data->flush), &data->stats, &error))
+      if (report (&data->flush, settled, &data->stats, &error))
         g_task_return_boolean (task, TRUE);
       else
         g_task_return_error (task, error);
     }
   clear_source (&data->alarm);
   clear_source (&data->cancel);
-  clear_source (&data->look);
+  if (data->settle != NULL)
+    g_cancellable_cancel (data->settle);
+}
+
+/* What the flush waits for at the end. Does not wait. */
+static gboolean
+is_settled (FlushData *data)
+{
+  gboolean settled = TRUE;
+
+  for (guint i = 0; i < data->flush.n_legs; i++)
+    if (!lsobs_transport_settle (_lsobs_pipe_peek_transport (data->flush.legs[i].pipe), 0))
+      settled = FALSE;
+  return settled;
+}
+
+/* Called in the context of the task, at the deadline. */
+static gboolean
+deadline_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+  FlushData *data = g_task_get_task_data (task);
+
+  finish_flush (task, data->epoch != _lsobs_fork_epoch () || is_settled (data));
   return G_SOURCE_REMOVE;
 }
 
 static gboolean
 flush_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
-  return finish_flush_cb (user_data);
+  finish_flush (G_TASK (user_data), TRUE);
+  return G_SOURCE_REMOVE;
+}
+
+/* The part of the thread that waits for the disk: it outlives the flush, if that is
+ * cancelled, and so has to do with transports alone. */
+typedef struct
+{
+  GPtrArray *transports; /* (owned) (element-type LsobsTransport) */
+  gint64 deadline;       /* monotonic, µs */
+} Settling;
+
+static void
+settling_free (gpointer user_data)
+{
+  Settling *settling = user_data;
+
+  g_ptr_array_unref (settling->transports);
+  g_free (settling);
+}
+
+static void
+settle_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  Settling *settling = task_data;
+  gboolean settled = TRUE;
+
+  for (guint i = 0; i < settling->transports->len; i++)
+    if (!lsobs_transport_settle (g_ptr_array_index (settling->transports, i), settling->deadline))
+      settled = FALSE;
+  g_task_return_boolean (task, settled);
+}
+
+/* Called in the context of the task. */
+static void
+settled_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+
+  finish_flush (task, g_task_propagate_boolean (G_TASK (result), NULL));
+}
+
+/* In the context of the task, which must not be blocked by a disk. */
+static void
+settle_later (GTask *task)
+{
+  FlushData *data = g_task_get_task_data (task);
+  Settling *settling = g_new0 (Settling, 1);
+  g_autoptr (GTask) waiting = NULL;
+
+  settling->deadline = data->deadline;
+  settling->transports = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < data->flush.n_legs; i++)
+    g_ptr_array_add (settling->transports,
+                     g_object_ref (_lsobs_pipe_peek_transport (data->flush.legs[i].pipe)));
+  data->settle = g_cancellable_new ();
+  if (_lsobs_fork_epoch () != 0)
+    _lsobs_fork_revive_tasks ();
+  g_main_context_push_thread_default (g_task_get_context (task));
+  waiting = g_task_new (NULL, data->settle, settled_cb, g_object_ref (task));
+  g_main_context_pop_thread_default (g_task_get_context (task));
+  g_task_set_source_tag (waiting, settle_later);
+  g_task_set_task_data (waiting, settling, settling_free);
+  g_task_set_return_on_cancel (waiting, TRUE);
+  g_task_run_in_thread (waiting, settle_in_thread);
+}
+
+/* Called in the context of the task, when all tickets are finished. */
+static gboolean
+tickets_done_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+  FlushData *data = g_task_get_task_data (task);
+
+  if (data->finished || data->epoch != _lsobs_fork_epoch () || is_settled (data))
+    finish_flush (task, TRUE);
+  else
+    settle_later (task);
+  return G_SOURCE_REMOVE;
 }
 
 /* @func: as of GSourceFunc, or of GCancellableSourceFunc for a cancellable source */
@@ -261,34 +345,15 @@ watch_flush (GTask *task, GSource *source, GSourceFunc func)
   return source;
 }
 
-/* Called in the context of the task, when all tickets are finished. Another thread
- * writes what was lost; to wait for it would block the context. */
-static gboolean
-look_cb (gpointer user_data)
-{
-  GTask *task = G_TASK (user_data);
-  FlushData *data = g_task_get_task_data (task);
-  GSource *look;
-
-  if (data->finished || data->epoch != _lsobs_fork_epoch () || is_settled (&data->flush))
-    return finish_flush_cb (task);
-  data->interval = CLAMP (2 * data->interval, FIRST_LOOK, LAST_LOOK);
-  look = g_timeout_source_new (0);
-  g_source_set_ready_time (look, g_get_monotonic_time () + data->interval);
-  clear_source (&data->look);
-  data->look = watch_flush (task, look, look_cb);
-  return G_SOURCE_REMOVE;
-}
-
 /* Called in any thread. */
 static void
-look_soon (GTask *task)
+tickets_done (GTask *task)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
 
   g_source_set_static_name (source, "[lsobs] flushed");
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_task_attach_source (task, source, look_cb);
+  g_task_attach_source (task, source, tickets_done_cb);
 }
 
 /* Called wherever the last record of a pipe found its fate, holding a reference to
@@ -300,7 +365,7 @@ flush_ticket_cb (LsobsTicket *ticket, gpointer user_data)
   FlushData *data = g_task_get_task_data (task);
 
   if (g_atomic_int_dec_and_test (&data->n_open))
-    look_soon (task);
+    tickets_done (task);
 }
 
 /* Ends @task, which has no task data yet, when the flush has ended. */
@@ -312,6 +377,7 @@ _lsobs_flush_run_task (LsobsPipe *const *pipes, guint n_pipes, gint64 timeout, G
   GSource *alarm;
 
   data->epoch = _lsobs_fork_epoch ();
+  data->deadline = get_deadline (timeout);
   data->n_open = (int) n_pipes;
   flush_init (&data->flush, pipes, n_pipes);
   for (guint i = 0; i < n_pipes; i++)
@@ -319,8 +385,8 @@ _lsobs_flush_run_task (LsobsPipe *const *pipes, guint n_pipes, gint64 timeout, G
   g_task_set_task_data (task, data, flush_data_free);
 
   alarm = g_timeout_source_new (0);
-  g_source_set_ready_time (alarm, get_deadline (timeout));
-  data->alarm = watch_flush (task, alarm, finish_flush_cb);
+  g_source_set_ready_time (alarm, data->deadline);
+  data->alarm = watch_flush (task, alarm, deadline_cb);
   if (cancellable != NULL)
     data->cancel = watch_flush (task, g_cancellable_source_new (cancellable),
                                 G_SOURCE_FUNC (flush_cancelled_cb));
@@ -331,7 +397,7 @@ _lsobs_flush_run_task (LsobsPipe *const *pipes, guint n_pipes, gint64 timeout, G
         continue;
       g_object_unref (task);
       if (g_atomic_int_dec_and_test (&data->n_open))
-        look_soon (task);
+        tickets_done (task);
     }
 }
 

@@ -28,7 +28,7 @@ gboolean _lsobs_pipe_attach (LsobsPipe *self, LsobsRunInfo *info, LsobsAttachmen
 gboolean _lsobs_pipe_add_ticket (LsobsPipe *self, LsobsTicket *ticket);
 void _lsobs_pipe_wait (LsobsPipe *self, LsobsTicket *ticket, gint64 deadline);
 gboolean _lsobs_pipe_remove_ticket (LsobsPipe *self, LsobsTicket *ticket);
-gboolean _lsobs_pipe_settle (LsobsPipe *self, gint64 deadline);
+LsobsTransport *_lsobs_pipe_peek_transport (LsobsPipe *self);
 GMainContext *_lsobs_pipe_peek_context (LsobsPipe *self);
 gsize _lsobs_pipe_get_n_batches (LsobsPipe *self);
 gsize _lsobs_pipe_take_evictions (LsobsPipe *self);

@@ -114,12 +114,10 @@ _lsobs_pipe_remove_ticket (LsobsPipe *self, LsobsTicket *ticket)
   return _lsobs_queue_remove_ticket (self->queue, ticket);
 }
 
-/* Waits until what was lost is kept, where it is to be. FALSE at the deadline.
- * @deadline: monotonic, µs */
-gboolean
-_lsobs_pipe_settle (LsobsPipe *self, gint64 deadline)
+LsobsTransport *
+_lsobs_pipe_peek_transport (LsobsPipe *self)
 {
-  return _lsobs_worker_settle (self->worker, deadline);
+  return _lsobs_worker_peek_transport (self->worker);
 }
 
 GMainContext *

@@ -208,8 +208,9 @@ lsobs_transport_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason r
  *
  * Waits until what lsobs_transport_lost() has begun so far is done. May be called from
  * any thread. It is called at the end of each flush and each shutdown, which fail with
- * %LSOBS_FLUSH_ERROR_TIMEOUT when this returns %FALSE; an asynchronous flush calls it
- * with a @deadline that has passed, and then must not be blocked.
+ * %LSOBS_FLUSH_ERROR_TIMEOUT when this returns %FALSE: in the thread that waits, or, for
+ * an asynchronous flush, in one of GLib's. With a @deadline that has passed it must not
+ * block.
  *
  * Returns: %TRUE if it is done
  *

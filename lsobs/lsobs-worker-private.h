@@ -23,9 +23,9 @@ void _lsobs_worker_unref (LsobsWorker *self);
 void _lsobs_worker_set_notifier (LsobsWorker *self, LsobsNotifier *notifier);
 
 void _lsobs_worker_wake (LsobsWorker *self, LsobsWake wake);
+LsobsTransport *_lsobs_worker_peek_transport (LsobsWorker *self);
 GMainContext *_lsobs_worker_peek_context (LsobsWorker *self);
 gboolean _lsobs_worker_wait (LsobsWorker *self, LsobsTicket *ticket, gint64 deadline);
-gboolean _lsobs_worker_settle (LsobsWorker *self, gint64 deadline);
 void _lsobs_worker_hurry (LsobsWorker *self, gint64 deadline);
 void _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline);
 void _lsobs_worker_end_stop (LsobsWorker *self, gint64 began);

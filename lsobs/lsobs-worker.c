@@ -538,6 +538,13 @@ _lsobs_worker_peek_context (LsobsWorker *self)
   return self->context;
 }
 
+/* Returns: (transfer none) */
+LsobsTransport *
+_lsobs_worker_peek_transport (LsobsWorker *self)
+{
+  return self->transport;
+}
+
 static gboolean
 deadline_cb (gpointer user_data)
 {
@@ -587,15 +594,6 @@ _lsobs_worker_wait (LsobsWorker *self, LsobsTicket *ticket, gint64 deadline)
   g_source_destroy (alarm);
   release_context (self);
   return _lsobs_ticket_is_done (ticket);
-}
-
-/* Called from any thread. Waits until what was lost is kept, where it is to be. FALSE
- * at the deadline.
- * @deadline: monotonic, µs */
-gboolean
-_lsobs_worker_settle (LsobsWorker *self, gint64 deadline)
-{
-  return lsobs_transport_settle (self->transport, deadline);
 }
 
 /* In the program's context, held by this thread. */
