@@ -20,8 +20,8 @@ static const struct
   const char *gio_scheme;
   int port;
 } schemes[] = {
-  { "http", "http", 80 },          { "https", "https", 443 },     { "socks", "socks5", 1080 },
-  { "socks5", "socks5", 1080 },    { "socks5h", "socks5", 1080 }, { "socks4", "socks4", 1080 },
+  { "http", "http", 80 },         { "https", "https", 443 },     { "socks", "socks5", 1080 },
+  { "socks5", "socks5", 1080 },   { "socks5h", "socks5", 1080 }, { "socks4", "socks4", 1080 },
   { "socks4a", "socks4a", 1080 },
 };
 

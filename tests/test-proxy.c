@@ -127,9 +127,9 @@ test_exempt (gconstpointer data)
 
 /* --- fixture ------------------------------------------------------------------------------- */
 
-static const char *const variables[] = { "http_proxy",  "HTTP_PROXY", "https_proxy",   "HTTPS_PROXY",
-                                         "all_proxy",   "ALL_PROXY",  "no_proxy",      "NO_PROXY",
-                                         "REQUEST_METHOD" };
+static const char *const variables[] = { "http_proxy",  "HTTP_PROXY", "https_proxy",
+                                         "HTTPS_PROXY", "all_proxy",  "ALL_PROXY",
+                                         "no_proxy",    "NO_PROXY",   "REQUEST_METHOD" };
 
 typedef struct
 {

@@ -10,11 +10,11 @@
 
 struct _TestProxy
 {
-  GSocket *listener;   /* (owned) */
-  GThread *thread;     /* (owned) */
-  GCancellable *end;   /* (owned) */
-  GPtrArray *clients;  /* (owned) (element-type GThread) used in the thread only */
-  guint16 port;        /* constant, as the next one is */
+  GSocket *listener;  /* (owned) */
+  GThread *thread;    /* (owned) */
+  GCancellable *end;  /* (owned) */
+  GPtrArray *clients; /* (owned) (element-type GThread) used in the thread only */
+  guint16 port;       /* constant, as the next one is */
   guint16 target_port;
   GMutex lock;         /* guards all below */
   GPtrArray *asked;    /* (owned) (element-type utf8) */
