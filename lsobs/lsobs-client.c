@@ -46,7 +46,7 @@
  * come second; without any of them, the resolver of GIO is asked. A proxy needs no
  * scheme. When a certificate is not trusted, or a proxy cannot be used, the service
  * counts as one that cannot be reached. A connection whose peer acknowledges nothing for
- * eight seconds is given up, where the system has `TCP_USER_TIMEOUT`.
+ * seven seconds is given up, where the system has `TCP_USER_TIMEOUT`.
  *
  * What is lost is kept in #LsobsConfig:failed-traces-dir, if that is set;
  * lsobs_client_replay_async() sends it again.

@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 /* How long a peer may leave what was sent to it without an acknowledgement, in ms. */
-#define LSOBS_LIVENESS_TIMEOUT 8000
+#define LSOBS_LIVENESS_TIMEOUT 7000
 
 void _lsobs_liveness_watch (SoupSession *session);
 

@@ -18,7 +18,7 @@
  * that not each of them has to be tried in its turn. */
 
 /* An idle connection is asked after so many seconds, and then again each so many. */
-#define KEEPALIVE_IDLE     4
+#define KEEPALIVE_IDLE     3
 #define KEEPALIVE_INTERVAL 2
 
 /* How often a connection in use is looked at, in ms: several times before the kernel ends it. */

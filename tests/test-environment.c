@@ -328,6 +328,7 @@ static const BadRow bad_rows[] = {
   { "project-bytes", "PROJECT", "\xff" },
   { "session-bytes", "SESSION", "a\x80" },
   { "tracing-word", "TRACING", "enabled" },
+  { "plain-http-word", "ALLOW_PLAIN_HTTP", "maybe" },
   { "hide-inputs-word", "HIDE_INPUTS", "maybe" },
   { "hide-outputs-number", "HIDE_OUTPUTS", "2" },
   { "hide-metadata-key", "HIDE_METADATA", SECRET },
@@ -435,6 +436,36 @@ test_mode (gconstpointer data)
     g_object_unref (read_environment ());
 }
 
+/* --- plain http --- */
+
+/* The error has both ways to allow it, and the one for users works for every way to give an address. */
+static void
+test_plain_http (void)
+{
+  const char *url = "http://traces.example.com:1984";
+  g_autoptr (TestEnv) env = new_environment ();
+  g_autoptr (LsobsConfig) one = NULL;
+  g_autoptr (LsobsConfig) several = NULL;
+  g_autoptr (GError) error = NULL;
+
+  test_env_set (env, "LANGSMITH_ENDPOINT", url);
+  g_assert_null (lsobs_config_new_from_environment (&error));
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+  g_assert_nonnull (strstr (error->message, "LANGSMITH_ENDPOINT"));
+  g_assert_nonnull (strstr (error->message, "allow-plain-http"));
+  g_assert_nonnull (strstr (error->message, "LANGSMITH_ALLOW_PLAIN_HTTP=true"));
+  test_env_set (env, "LANGSMITH_ALLOW_PLAIN_HTTP", "false");
+  assert_bad ("LANGSMITH_ENDPOINT");
+
+  test_env_set (env, "LANGSMITH_ALLOW_PLAIN_HTTP", "true");
+  one = read_environment ();
+  g_assert_cmpstr (lsobs_config_get_api_url (one), ==, url);
+  test_env_set (env, "LANGSMITH_ENDPOINT", NULL);
+  test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", "{\"http://traces.example.com\":\"" SECRET "\"}");
+  several = read_environment ();
+  g_assert_cmpuint (lsobs_config_get_n_replicas (several), ==, 1);
+}
+
 /* --- profiles --- */
 
 #define PROFILES \
@@ -540,6 +571,7 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/environment/plain-http", test_plain_http);
   g_test_add_func ("/environment/empty", test_empty);
   ADD_ROWS ("/environment/variable/", variable_rows, name, test_variable);
   ADD_ROWS ("/environment/tracing/", tracing_rows, name, test_tracing);

@@ -13,6 +13,7 @@
 
 #include <glib/gstdio.h>
 
+#include "fork-helpers.h"
 #include "test-helpers.h"
 
 /* Whether this program is as one that runs with more rights than its user has. */
@@ -453,6 +454,34 @@ test_replicas (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
+child_send (RunFixture *fixture G_GNUC_UNUSED, gpointer data)
+{
+  LsobsExporter *exporter = ((Fixture *) data)->base.exporter;
+
+  test_emit (exporter, "of the child");
+  child_assert (lsobs_exporter_flush (exporter, 10000, NULL, NULL));
+}
+
+/* A child reads the certificates for itself. */
+static void
+test_fork (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  RunFixture service = { .server = fixture->base.server };
+  LsobsExporter *exporter;
+
+  if (fork_skip ())
+    return;
+  lsobs_config_set_ca_file (fixture->base.config, fixture->authority);
+  exporter = test_fixture_start (&fixture->base);
+  test_emit (exporter, "of the parent");
+  test_assert_flush (exporter, 1);
+  fork_run (child_send, &service, fixture);
+  test_emit (exporter, "of the parent again");
+  test_assert_flush (exporter, 1);
+  g_assert_cmpuint (test_server_count_ops (fixture->base.server), ==, 3);
+}
+
+static void
 add (const char *path, gconstpointer data, void (*func) (Fixture *fixture, gconstpointer data))
 {
   g_test_add (path, Fixture, data, set_up, func, tear_down);
@@ -490,6 +519,7 @@ main (int argc, char **argv)
   add ("/tls/wrong-authority", NULL, test_wrong_authority);
   add ("/tls/wrong-host", NULL, test_wrong_host);
   add ("/tls/replicas", NULL, test_replicas);
+  add ("/tls/fork", NULL, test_fork);
 
   return g_test_run ();
 }
