@@ -24,7 +24,9 @@ LsobsFeedbackGate *_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTrans
 void _lsobs_feedback_gate_free (LsobsFeedbackGate *self);
 
 LsobsFeedbackWay _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record);
-gboolean _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record);
+gboolean _lsobs_feedback_gate_ask (LsobsFeedbackGate *self,
+                                   LsobsRecord *record,
+                                   LsobsFeedbackWay way);
 
 void _lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record);
 LsobsRecord *_lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self);

@@ -69,7 +69,7 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
   return !record->has_project_id;
 }
 
-/* Asks the service what it can do, if need be. */
+/* Asks nobody. */
 LsobsFeedbackWay
 _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
 {
@@ -84,11 +84,8 @@ _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
              : LSOBS_FEEDBACK_TOGETHER;
 }
 
-/* Asks for the id of the project of feedback that needs one. Not before its run has found
- * its fate, since that may be what makes the project.
- * FALSE when there will be none, so that there is nothing to wait for */
-gboolean
-_lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record)
+static gboolean
+ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
 {
   LsobsProjectIdState state =
       _lsobs_project_ids_ask (_lsobs_service_peek_project_ids (self->service),
@@ -96,6 +93,27 @@ _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record)
 
   record->lacks_project_id = state == LSOBS_PROJECT_ID_REFUSED;
   return state == LSOBS_PROJECT_ID_AWAITED;
+}
+
+/* Asks for what the record lacks to go its way: what the service can do, or the id of the
+ * project. The latter not before its run has found its fate, since that may be what makes the
+ * project.
+ * FALSE when there is nothing to wait for */
+gboolean
+_lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFeedbackWay way)
+{
+  switch (way)
+    {
+    case LSOBS_FEEDBACK_UNDECIDED:
+      _lsobs_service_await_known (self->service);
+      return TRUE;
+    case LSOBS_FEEDBACK_NAMELESS:
+      return ask_for_id (self, record);
+    case LSOBS_FEEDBACK_TOGETHER:
+    case LSOBS_FEEDBACK_ALONE:
+    default:
+      return FALSE;
+    }
 }
 
 /* Takes @record over. */
@@ -135,22 +153,6 @@ _lsobs_feedback_gate_take (LsobsFeedbackGate *self)
   return self->waiting.head != NULL ? let_go (self, self->waiting.head) : NULL;
 }
 
-static gboolean
-has_to_wait (LsobsFeedbackGate *self, LsobsRecord *record)
-{
-  switch (_lsobs_feedback_gate_judge (self, record))
-    {
-    case LSOBS_FEEDBACK_UNDECIDED:
-      return TRUE;
-    case LSOBS_FEEDBACK_NAMELESS:
-      return _lsobs_feedback_gate_ask (self, record);
-    case LSOBS_FEEDBACK_TOGETHER:
-    case LSOBS_FEEDBACK_ALONE:
-    default:
-      return FALSE;
-    }
-}
-
 /* What waits no longer moves to @records, in its order. */
 void
 _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records)
@@ -159,7 +161,7 @@ _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint
     {
       GList *next = l->next;
 
-      if (!has_to_wait (self, l->data))
+      if (!_lsobs_feedback_gate_ask (self, l->data, _lsobs_feedback_gate_judge (self, l->data)))
         g_ptr_array_add (records, let_go (self, l));
       l = next;
     }

@@ -223,19 +223,23 @@ _lsobs_service_ask (LsobsService *self)
 }
 
 /* Whether the service has said what it can do, or there is no use in waiting for that any
- * longer. Asks it, if it is not. */
+ * longer. */
 gboolean
 _lsobs_service_is_known (LsobsService *self)
 {
   leave_parent (self);
-  if (self->has_info || self->info_settled ||
-      (self->enough != 0 && g_get_monotonic_time () >= self->enough))
-    return TRUE;
+  return self->has_info || self->info_settled ||
+         (self->enough != 0 && g_get_monotonic_time () >= self->enough);
+}
+
+/* Has the waker fire when that is so. Called in the thread that sends, for all that wait
+ * each time it has fired. */
+void
+_lsobs_service_await_known (LsobsService *self)
+{
   _lsobs_service_ask (self);
-  /* Whatever has woken the waker has also forgotten this. */
   if (self->enough != 0)
     _lsobs_service_wake (self, self->enough);
-  return FALSE;
 }
 
 /* Before anything is sent, by whoever sends.

@@ -65,6 +65,7 @@ test_first (RunFixture *fixture, gconstpointer data)
   test_server_release (fixture->server);
   run_fixture_flush (fixture);
   g_assert_cmpuint (wire_tree_get_n_feedback (fixture->tree), ==, N_PIECES);
+  g_test_message ("%u requests", test_server_count_requests (fixture->server, NULL));
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), <=, 6);
   run_fixture_find (fixture, "run");
 }
