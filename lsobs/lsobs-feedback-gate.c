@@ -91,8 +91,9 @@ ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
       _lsobs_project_ids_ask (_lsobs_service_peek_project_ids (self->service),
                               get_project (self->settings, record));
 
+  record->asks_project_id = state == LSOBS_PROJECT_ID_AWAITED;
   record->lacks_project_id = state == LSOBS_PROJECT_ID_REFUSED;
-  return state == LSOBS_PROJECT_ID_AWAITED;
+  return record->asks_project_id;
 }
 
 /* Asks for what the record lacks to go its way: what the service can do, or the id of the
@@ -153,7 +154,18 @@ _lsobs_feedback_gate_take (LsobsFeedbackGate *self)
   return self->waiting.head != NULL ? let_go (self, self->waiting.head) : NULL;
 }
 
-/* What waits no longer moves to @records, in its order. */
+static gboolean
+has_to_wait (LsobsFeedbackGate *self, LsobsRecord *record)
+{
+  LsobsFeedbackWay way = _lsobs_feedback_gate_judge (self, record);
+
+  /* It has waited for another reason, and may have to wait for its run first. */
+  if (way == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
+    return FALSE;
+  return _lsobs_feedback_gate_ask (self, record, way);
+}
+
+/* What waits no longer, or for something else, moves to @records, in its order. */
 void
 _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records)
 {
@@ -161,7 +173,7 @@ _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint
     {
       GList *next = l->next;
 
-      if (!_lsobs_feedback_gate_ask (self, l->data, _lsobs_feedback_gate_judge (self, l->data)))
+      if (!has_to_wait (self, l->data))
         g_ptr_array_add (records, let_go (self, l));
       l = next;
     }

@@ -454,7 +454,8 @@ _lsobs_service_hurry (LsobsService *self, gint64 deadline)
   self->enough = now + MAX (deadline - now, 0) / 2;
   if (self->project_ids != NULL)
     _lsobs_project_ids_hurry (self->project_ids, self->enough);
-  _lsobs_service_wake (self, 0);
+  /* Not at once: what begins now may end before the flush that follows looks at it. */
+  _lsobs_service_wake (self, self->enough);
   _lsobs_service_hold (self, not_before);
   if (hurry != NULL)
     g_cancellable_cancel (hurry);
