@@ -241,7 +241,7 @@ hold_at_gate (LsobsBatcher *self, LsobsRecord *record)
 static gboolean
 hold_feedback_back (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
-  /* Until it is known which way it goes, it stands in nobody's way. */
+  /* Feedback that waits for the answer of /info does not delay runs. */
   if (way != LSOBS_FEEDBACK_UNDECIDED &&
       precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
     {

@@ -69,7 +69,7 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
   return !record->has_project_id;
 }
 
-/* Asks nobody. */
+/* Sends no question. */
 LsobsFeedbackWay
 _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
 {

@@ -242,7 +242,7 @@ _lsobs_service_await_known (LsobsService *self)
     _lsobs_service_wake (self, self->enough);
 }
 
-/* Before anything is sent, by whoever sends.
+/* Called once by each worker, before anything is sent.
  * @waker: a source of lsobs-flush-source-private.h */
 void
 _lsobs_service_set_waker (LsobsService *self, GSource *waker)
