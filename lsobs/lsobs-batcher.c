@@ -263,17 +263,14 @@ hold_at_gate (LsobsBatcher *self, LsobsRecord *record)
 static gboolean
 hold_feedback_back (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
-  if (way == LSOBS_FEEDBACK_UNDECIDED)
-    {
-      hold_at_gate (self, record);
-      return TRUE;
-    }
-  if (precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
+  /* Feedback that waits for the answer of /info does not delay runs. */
+  if (way != LSOBS_FEEDBACK_UNDECIDED &&
+      precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
     {
       hold (self, record);
       return TRUE;
     }
-  if (way != LSOBS_FEEDBACK_NAMELESS || !_lsobs_feedback_gate_ask (self->gate, record))
+  if (!_lsobs_feedback_gate_ask (self->gate, record, way))
     return FALSE;
   hold_at_gate (self, record);
   return TRUE;

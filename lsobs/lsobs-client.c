@@ -60,8 +60,8 @@
  * much as none; the service is then asked again with a request that is sent a minute
  * later at the earliest.
  *
- * Feedback waits for that answer, for five seconds at the most, and at the end of all
- * sending for half of the time that is left; runs pass by. It then goes in batches if the
+ * Feedback waits for that answer, for at most five seconds, and in a shutdown for half of
+ * the time that is left; runs do not. It then goes in batches if the
  * service is known to be 0.8.10 or newer, and in requests of its own otherwise. A service
  * whose `instance_flags` have `ch_query_enabled` false and `sdb_query_enabled` true refuses
  * feedback without the id of its project. For such a service, the client looks the id up by

@@ -32,11 +32,14 @@ static void
 set_part (LsobsConfig *self, char **member, const char *value)
 {
   LsobsAgent *agent = _lsobs_config_peek_agent (self);
-  g_autofree char *before = g_steal_pointer (member);
+  g_autofree char *before = NULL;
 
-  *member = g_strdup (value);
   if (is_given (value))
     agent->origin = LSOBS_ORIGIN_PROGRAM;
+  if (g_strcmp0 (*member, value) == 0)
+    return;
+  before = g_steal_pointer (member);
+  *member = g_strdup (value);
   _lsobs_config_notify_agent (self, member == &agent->environment);
 }
 

@@ -45,7 +45,7 @@ void _lsobs_config_set_switch (LsobsConfig *self, LsobsPrivacySwitch which, gboo
 /* Who has named a destination of runs: the later one outranks the earlier. */
 typedef enum
 {
-  LSOBS_ORIGIN_NOBODY,
+  LSOBS_ORIGIN_NONE,
   LSOBS_ORIGIN_ENVIRONMENT,
   LSOBS_ORIGIN_PROGRAM
 } LsobsOrigin;

@@ -864,7 +864,7 @@ lsobs_config_set_project_name (LsobsConfig *self, const char *project_name)
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
   self->agent.project_origin =
-      project_name != NULL && *project_name != '\0' ? LSOBS_ORIGIN_PROGRAM : LSOBS_ORIGIN_NOBODY;
+      project_name != NULL && *project_name != '\0' ? LSOBS_ORIGIN_PROGRAM : LSOBS_ORIGIN_NONE;
   set_string (self, &self->project_name, project_name, PROP_PROJECT_NAME);
 }
 

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /* Which way feedback goes depends on what the service says of itself, and some services
  * want to know the id of the project as well. Until that is there, feedback waits here, and
- * runs pass by. Belongs to whoever runs the context of the worker. */
+ * runs do not. Used only in the context of the worker. */
 typedef struct _LsobsFeedbackGate LsobsFeedbackGate;
 
 typedef enum
@@ -24,7 +24,9 @@ LsobsFeedbackGate *_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTrans
 void _lsobs_feedback_gate_free (LsobsFeedbackGate *self);
 
 LsobsFeedbackWay _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record);
-gboolean _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record);
+gboolean _lsobs_feedback_gate_ask (LsobsFeedbackGate *self,
+                                   LsobsRecord *record,
+                                   LsobsFeedbackWay way);
 
 void _lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record);
 LsobsRecord *_lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self);

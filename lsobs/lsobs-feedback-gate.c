@@ -69,7 +69,7 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
   return !record->has_project_id;
 }
 
-/* Asks the service what it can do, if need be. */
+/* Sends no question. */
 LsobsFeedbackWay
 _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
 {
@@ -84,18 +84,37 @@ _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
              : LSOBS_FEEDBACK_TOGETHER;
 }
 
-/* Asks for the id of the project of feedback that needs one. Not before its run has found
- * its fate, since that may be what makes the project.
- * FALSE when there will be none, so that there is nothing to wait for */
-gboolean
-_lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record)
+static gboolean
+ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
 {
   LsobsProjectIdState state =
       _lsobs_project_ids_ask (_lsobs_service_peek_project_ids (self->service),
                               get_project (self->settings, record));
 
+  record->asks_project_id = state == LSOBS_PROJECT_ID_AWAITED;
   record->lacks_project_id = state == LSOBS_PROJECT_ID_REFUSED;
-  return state == LSOBS_PROJECT_ID_AWAITED;
+  return record->asks_project_id;
+}
+
+/* Asks for what the record lacks to go its way: what the service can do, or the id of the
+ * project. The latter not before its run has found its fate, since that may be what makes the
+ * project.
+ * FALSE when there is nothing to wait for */
+gboolean
+_lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFeedbackWay way)
+{
+  switch (way)
+    {
+    case LSOBS_FEEDBACK_UNDECIDED:
+      _lsobs_service_await_known (self->service);
+      return TRUE;
+    case LSOBS_FEEDBACK_NAMELESS:
+      return ask_for_id (self, record);
+    case LSOBS_FEEDBACK_TOGETHER:
+    case LSOBS_FEEDBACK_ALONE:
+    default:
+      return FALSE;
+    }
 }
 
 /* Takes @record over. */
@@ -138,20 +157,15 @@ _lsobs_feedback_gate_take (LsobsFeedbackGate *self)
 static gboolean
 has_to_wait (LsobsFeedbackGate *self, LsobsRecord *record)
 {
-  switch (_lsobs_feedback_gate_judge (self, record))
-    {
-    case LSOBS_FEEDBACK_UNDECIDED:
-      return TRUE;
-    case LSOBS_FEEDBACK_NAMELESS:
-      return _lsobs_feedback_gate_ask (self, record);
-    case LSOBS_FEEDBACK_TOGETHER:
-    case LSOBS_FEEDBACK_ALONE:
-    default:
-      return FALSE;
-    }
+  LsobsFeedbackWay way = _lsobs_feedback_gate_judge (self, record);
+
+  /* It has waited for another reason, and may have to wait for its run first. */
+  if (way == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
+    return FALSE;
+  return _lsobs_feedback_gate_ask (self, record, way);
 }
 
-/* What waits no longer moves to @records, in its order. */
+/* What waits no longer, or for something else, moves to @records, in its order. */
 void
 _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records)
 {

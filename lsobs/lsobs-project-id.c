@@ -285,7 +285,7 @@ _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
   return entry->state;
 }
 
-/* Nobody waits for longer than to @until before he asks once more. */
+/* All sending ends soon: each project is asked for once more at @until. */
 void
 _lsobs_project_ids_hurry (LsobsProjectIds *self, gint64 until)
 {

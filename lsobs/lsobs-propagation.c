@@ -198,8 +198,8 @@ is_own_key (Slice key)
          slice_is (key, ADDRESS_KEY);
 }
 
-/* In any case: nobody else's key begins so, and a receiver that ignores the case would
- * find two of them. */
+/* Upper case counts as well: no other vendor uses this prefix, and a receiver that ignores
+ * the case would find two items. */
 static gboolean
 is_client_key (Slice key)
 {

@@ -28,6 +28,7 @@ struct _LsobsRecord
   LsobsRunInfo *run;         /* (owned) (nullable) with feedback: the run, if it is known */
   LsobsFeedback *feedback;   /* (owned) (nullable) with feedback: all there is */
   gboolean has_project_id;   /* with feedback: the service has named the project of the run */
+  gboolean asks_project_id;  /* with feedback: it is being asked for that */
   gboolean lacks_project_id; /* with feedback: it has not, but needs to be told */
   LsobsId project_id;
 

@@ -67,6 +67,7 @@ SoupSession *_lsobs_service_peek_session (LsobsService *self);
 SoupMessage *_lsobs_service_new_message (LsobsService *self, const char *method, const char *path);
 void _lsobs_service_ask (LsobsService *self);
 gboolean _lsobs_service_is_known (LsobsService *self);
+void _lsobs_service_await_known (LsobsService *self);
 void _lsobs_service_set_waker (LsobsService *self, GSource *waker);
 void _lsobs_service_wake (LsobsService *self, gint64 time);
 LsobsProjectIds *_lsobs_service_peek_project_ids (LsobsService *self);

@@ -225,22 +225,26 @@ _lsobs_service_ask (LsobsService *self)
 }
 
 /* Whether the service has said what it can do, or there is no use in waiting for that any
- * longer. Asks it, if it is not. */
+ * longer. */
 gboolean
 _lsobs_service_is_known (LsobsService *self)
 {
   leave_parent (self);
-  if (self->has_info || self->info_settled ||
-      (self->enough != 0 && g_get_monotonic_time () >= self->enough))
-    return TRUE;
-  _lsobs_service_ask (self);
-  /* Whatever has woken the waker has also forgotten this. */
-  if (self->enough != 0)
-    _lsobs_service_wake (self, self->enough);
-  return FALSE;
+  return self->has_info || self->info_settled ||
+         (self->enough != 0 && g_get_monotonic_time () >= self->enough);
 }
 
-/* Before anything is sent, by whoever sends.
+/* Has the waker fire when that is so. Called in the thread that sends, for all that wait
+ * each time it has fired. */
+void
+_lsobs_service_await_known (LsobsService *self)
+{
+  _lsobs_service_ask (self);
+  if (self->enough != 0)
+    _lsobs_service_wake (self, self->enough);
+}
+
+/* Called once by each worker, before anything is sent.
  * @waker: a source of lsobs-flush-source-private.h */
 void
 _lsobs_service_set_waker (LsobsService *self, GSource *waker)
@@ -455,7 +459,8 @@ _lsobs_service_hurry (LsobsService *self, gint64 deadline)
   self->enough = now + MAX (deadline - now, 0) / 2;
   if (self->project_ids != NULL)
     _lsobs_project_ids_hurry (self->project_ids, self->enough);
-  _lsobs_service_wake (self, 0);
+  /* Not at once: what begins now may end before the flush that follows looks at it. */
+  _lsobs_service_wake (self, self->enough);
   _lsobs_service_hold (self, not_before);
   if (hurry != NULL)
     g_cancellable_cancel (hurry);

@@ -65,6 +65,7 @@ test_first (RunFixture *fixture, gconstpointer data)
   test_server_release (fixture->server);
   run_fixture_flush (fixture);
   g_assert_cmpuint (wire_tree_get_n_feedback (fixture->tree), ==, N_PIECES);
+  g_test_message ("%u requests", test_server_count_requests (fixture->server, NULL));
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), <=, 6);
   run_fixture_find (fixture, "run");
 }
@@ -413,6 +414,13 @@ test_session_refused (RunFixture *fixture, gconstpointer data)
 }
 
 static gboolean
+has_only_pieces (gpointer data)
+{
+  return run_fixture_get (data, LSOBS_COUNTER_QUEUED) == 0 &&
+         run_fixture_get (data, LSOBS_COUNTER_IN_FLIGHT) == N_PIECES;
+}
+
+static gboolean
 was_asked (TestServer *server G_GNUC_UNUSED, gpointer data)
 {
   return count_questions (data) > 0;
@@ -436,10 +444,10 @@ test_session_hangs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       lsobs_run_end (run, NULL);
     }
   start_sending (fixture);
-  g_assert_true (test_server_wait_ops (fixture->server, 300, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_until (has_only_pieces, fixture, TEST_TIMEOUT_MS));
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 500, NULL, NULL));
   run_assert_balanced (fixture->exporter);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 300);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), >=, 300);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, N_PIECES);
   projects_clear (&projects, fixture->server);
 }

@@ -280,7 +280,7 @@ test_bad_addresses (void)
     }
 }
 
-/* Whoever follows such headers files the trace in two places. */
+/* To follow such headers would file the trace in two places. */
 static void
 test_both_destinations (void)
 {
