@@ -103,7 +103,11 @@ pack_metadata (Packing *packing, GBytes *metadata)
     return;
   json_object_iter_init_ordered (&iter, json_node_get_object (node));
   while (json_object_iter_next_ordered (&iter, &key, &value))
-    pack_metadatum (packing, key, value);
+    /* Repaired, a name might be there twice. */
+    if (g_utf8_validate (key, -1, NULL))
+      pack_metadatum (packing, key, value);
+    else
+      packing->n_left_out++;
 }
 
 static void

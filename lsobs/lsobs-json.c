@@ -19,9 +19,9 @@
  *
  * Arrays and objects are walked. The names of members, numbers, booleans and null
  * pass unchanged, with these exceptions, made for the sake of the receiver: bytes
- * that are not UTF-8 are replaced by U+FFFD; a double that is no finite number
- * becomes null; what lies in more than 128 arrays and objects becomes the string
- * "[DEPTH LIMIT]".
+ * that are not UTF-8 are replaced by U+FFFD; of members whose names become the same
+ * by that the last one is left; a double that is no finite number becomes null; what
+ * lies in more than 128 arrays and objects becomes the string "[DEPTH LIMIT]".
  *
  * None of the functions changes the node it is given, which may be immutable. They
  * may be called in any thread, and at the same time on the same node as long as
