@@ -67,6 +67,7 @@ typedef struct
   LsobsCounters *counters;
   LsobsBaggage baggage;
   guint n_left_out;
+  LsobsRedactBudget budget;
 } Packing;
 
 /* Redacted as in a payload, but each for itself, so that it fits or does not. */
@@ -74,7 +75,8 @@ static void
 pack_metadatum (Packing *packing, const char *key, JsonNode *value)
 {
   const LsobsJsonWalkOptions options = { packing->settings->redactor,
-                                         packing->settings->max_string_bytes, FALSE };
+                                         packing->settings->max_string_bytes, FALSE,
+                                         &packing->budget };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
   gboolean fits;
@@ -147,7 +149,7 @@ write_baggage (LsobsRun *self, gsize max_bytes)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (self->exporter);
   Packing packing = { settings, _lsobs_exporter_peek_counters (self->exporter),
-                      LSOBS_BAGGAGE_INIT (max_bytes), 0 };
+                      LSOBS_BAGGAGE_INIT (max_bytes), 0, LSOBS_REDACT_BUDGET_INIT };
   const char *project_name =
       self->info->project_name != NULL ? self->info->project_name : settings->project_name;
   LsobsNotes *notes = g_atomic_pointer_get (&self->notes);

@@ -62,7 +62,8 @@ sanitise (JsonNode *node, const LsobsJsonWalkOptions *options)
  *
  * A regular expression that takes too long on a string (it backtracks too often,
  * or its time grows with the square of the length) is given up: the whole string
- * becomes `[REDACTED]`. So does a value of more than 64 MiB.
+ * becomes `[REDACTED]`. So do all further strings when it has taken too long for them
+ * together, see lsobs_config_add_redact_rule(), and a value of more than 64 MiB.
  *
  * This function compiles @regex anew each time. To redact what an observer sends,
  * set #LsobsConfig:redact-regex instead.
@@ -75,7 +76,8 @@ JsonNode *
 lsobs_json_redact (JsonNode *node, GRegex *regex)
 {
   g_autoptr (LsobsRedactor) redactor = NULL;
-  LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+  LsobsJsonWalkOptions options = { NULL, 0, FALSE, &budget };
 
   g_return_val_if_fail (node != NULL, NULL);
   g_return_val_if_fail (regex != NULL, NULL);
@@ -101,7 +103,7 @@ lsobs_json_redact (JsonNode *node, GRegex *regex)
 JsonNode *
 lsobs_json_truncate (JsonNode *node, gsize max_bytes)
 {
-  LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE };
+  LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE, NULL };
 
   g_return_val_if_fail (node != NULL, NULL);
 

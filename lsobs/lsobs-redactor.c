@@ -130,6 +130,7 @@ _lsobs_redactor_take_failures (LsobsRedactor *self)
 typedef struct
 {
   LsobsRedactor *redactor;
+  LsobsRedactBudget *budget;
   const char *text; /* as it is now: what was given, or in @current */
   gsize len;
   LsobsBuffer current;
@@ -150,7 +151,8 @@ pass_rule (Passage *passage, const LsobsRedactRule *rule)
   LsobsRedactResult result;
 
   _lsobs_buffer_truncate (&passage->next, 0);
-  result = _lsobs_redact_rule_apply (rule, passage->text, passage->len, &passage->next);
+  result =
+      _lsobs_redact_rule_apply (rule, passage->budget, passage->text, passage->len, &passage->next);
   if (result == LSOBS_REDACT_UNCHANGED)
     return TRUE;
 
@@ -189,11 +191,19 @@ pass_rules (Passage *passage)
 
 /* @text is valid UTF-8, and padded. %TRUE: the text is another now, and was appended to
  * @out; %FALSE: nothing was. When a pattern gives up, the whole text is replaced,
- * and counted. */
+ * and counted.
+ * @budget: (nullable): of the record that the text belongs to, %NULL if it stands alone */
 gboolean
-_lsobs_redactor_apply (LsobsRedactor *self, const char *text, gsize len, LsobsBuffer *out)
+_lsobs_redactor_apply (LsobsRedactor *self,
+                       LsobsRedactBudget *budget,
+                       const char *text,
+                       gsize len,
+                       LsobsBuffer *out)
 {
-  Passage passage = { self, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
+  LsobsRedactBudget own_budget = LSOBS_REDACT_BUDGET_INIT;
+  Passage passage = {
+    self, budget != NULL ? budget : &own_budget, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT,
+  };
   gboolean changed;
 
   pass_rules (&passage);
@@ -222,7 +232,7 @@ _lsobs_redactor_apply_text (LsobsRedactor *self, const char *text)
 
   _lsobs_buffer_append_str (&padded, valid);
   pad (&padded);
-  if (!_lsobs_redactor_apply (self, padded.data, padded.len, &out))
+  if (!_lsobs_redactor_apply (self, NULL, padded.data, padded.len, &out))
     return g_steal_pointer (&valid);
 
   return g_strndup (out.len > 0 ? out.data : "", out.len);
