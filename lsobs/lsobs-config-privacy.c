@@ -113,7 +113,10 @@ _lsobs_config_set_switch (LsobsConfig *self, LsobsPrivacySwitch which, gboolean 
  *
  * A pattern that takes too long on a string is given up, and the whole string
  * becomes `[REDACTED]`, or @replacement when that refers to no group; this is counted
- * by %LSOBS_COUNTER_REDACTION_FAILURES.
+ * by %LSOBS_COUNTER_REDACTION_FAILURES. The same happens to all further strings of a
+ * record when the patterns have used up the CPU time that they may take for it: 100
+ * milliseconds, and 200 nanoseconds for each byte that is searched. Patterns that
+ * certainly take time in proportion to the length of a string are not stopped.
  *
  * Whether @pattern and @replacement make sense is checked by
  * lsobs_config_validate(); the message names the rule by its number, from 1, and

@@ -35,6 +35,7 @@ typedef struct
   LsobsBuffer *out;
   LsobsDestination *destination; /* (unowned) where the run goes */
   const char *seed;              /* (unowned) (nullable) what its ids are made fit for */
+  LsobsRedactBudget budget;
 } Encoding;
 
 static gboolean
@@ -58,8 +59,8 @@ end_field (Encoding *e, LsobsField field)
 static void
 walk (Encoding *e, GBytes *json, gboolean wrap)
 {
-  const LsobsJsonWalkOptions options = { e->settings->redactor, e->settings->max_string_bytes,
-                                         wrap };
+  const LsobsJsonWalkOptions options = { e->settings->redactor, e->settings->max_string_bytes, wrap,
+                                         &e->budget };
   gsize len;
   const char *text = g_bytes_get_data (json, &len);
 
@@ -75,7 +76,7 @@ walk_text (Encoding *e, const char *text)
     e->settings->redactor,
     is_cut (e) ? MIN (e->settings->max_string_bytes, MIN_NAME_BYTES)
                     : e->settings->max_string_bytes,
-    FALSE
+    FALSE, &e->budget
   };
   /* clang-format on */
 
@@ -87,7 +88,7 @@ walk_text (Encoding *e, const char *text)
 static void
 write_name (Encoding *e, const char *name, gsize max_bytes)
 {
-  const LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE };
+  const LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE, NULL };
 
   _lsobs_json_walk_text (e->out, name, strlen (name), &options);
 }
@@ -600,7 +601,8 @@ encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
   /* clang-format off */
   Encoding e = {
     settings, counters, encoded, record, &text,
-    _lsobs_settings_get_destination (settings, own), _lsobs_settings_get_seed (settings, own)
+    _lsobs_settings_get_destination (settings, own), _lsobs_settings_get_seed (settings, own),
+    LSOBS_REDACT_BUDGET_INIT
   };
   /* clang-format on */
 

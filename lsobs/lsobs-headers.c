@@ -69,6 +69,7 @@ typedef struct
   LsobsCounters *counters;
   LsobsBaggage baggage;
   guint n_left_out;
+  LsobsRedactBudget budget;
 } Packing;
 
 /* Redacted as in a payload, but each for itself, so that it fits or does not. */
@@ -76,7 +77,8 @@ static void
 pack_metadatum (Packing *packing, const char *key, JsonNode *value)
 {
   const LsobsJsonWalkOptions options = { packing->settings->redactor,
-                                         packing->settings->max_string_bytes, FALSE };
+                                         packing->settings->max_string_bytes, FALSE,
+                                         &packing->budget };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
   gboolean fits;
@@ -105,7 +107,11 @@ pack_metadata (Packing *packing, GBytes *metadata)
     return;
   json_object_iter_init_ordered (&iter, json_node_get_object (node));
   while (json_object_iter_next_ordered (&iter, &key, &value))
-    pack_metadatum (packing, key, value);
+    /* Repaired, a name might be there twice. */
+    if (g_utf8_validate (key, -1, NULL))
+      pack_metadatum (packing, key, value);
+    else
+      packing->n_left_out++;
 }
 
 static void
@@ -147,7 +153,7 @@ write_baggage (LsobsRun *self, gsize max_bytes)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (self->exporter);
   Packing packing = { settings, _lsobs_exporter_peek_counters (self->exporter),
-                      LSOBS_BAGGAGE_INIT (max_bytes), 0 };
+                      LSOBS_BAGGAGE_INIT (max_bytes), 0, LSOBS_REDACT_BUDGET_INIT };
   LsobsNotes *notes = g_atomic_pointer_get (&self->notes);
   g_autoptr (GBytes) metadata = NULL;
   g_autoptr (GBytes) tags = NULL;

@@ -245,7 +245,7 @@ write_sanitised (LsobsBuffer *out,
 {
   _lsobs_buffer_truncate (&scratch->redacted, 0);
   if (options->redactor != NULL &&
-      _lsobs_redactor_apply (options->redactor, text, len, &scratch->redacted))
+      _lsobs_redactor_apply (options->redactor, options->budget, text, len, &scratch->redacted))
     {
       /* Also when nothing is left of it: there are bytes to point to. */
       text = _lsobs_buffer_reserve (&scratch->redacted, 1) - scratch->redacted.len;

@@ -11,11 +11,13 @@ G_BEGIN_DECLS
 /* How JSON text is sanitised. Keys of objects are never redacted or cut. */
 typedef struct
 {
-  LsobsRedactor *redactor; /* (nullable) (unowned) applied to every string, and
+  LsobsRedactor *redactor;   /* (nullable) (unowned) applied to every string, and
                                  * to whole values by the names of members */
-  gsize max_string_bytes;  /* cut strings to this many bytes of text, after
+  gsize max_string_bytes;    /* cut strings to this many bytes of text, after
                                  * redaction, on a character's end; 0: no limit */
-  gboolean wrap;           /* what is no object becomes {"value": …} */
+  gboolean wrap;             /* what is no object becomes {"value": …} */
+  LsobsRedactBudget *budget; /* (nullable) (unowned) what all texts of the record may cost;
+                              * %NULL: each stands alone */
 } LsobsJsonWalkOptions;
 
 gboolean _lsobs_json_walk (LsobsBuffer *out,

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "lsobs/lsobs-json-names-private.h"
 #include "lsobs/lsobs-json-string-private.h"
 #include "lsobs/lsobs-json-walker-private.h"
 #include "lsobs/lsobs-json-writer-private.h"
@@ -19,6 +20,7 @@ typedef struct
   const char *end;
   const LsobsJsonWalkOptions *options;
   LsobsJsonScratch scratch;
+  LsobsJsonNames names; /* of the objects that are written */
 
   gsize depth;                        /* how many arrays and objects are open */
   char shallow[LSOBS_JSON_MAX_DEPTH]; /* what closes them */
@@ -268,12 +270,27 @@ has_hidden_keys (const Walk *walk)
   return walk->options->redactor != NULL && _lsobs_redactor_has_keys (walk->options->redactor);
 }
 
+/* However a name was spelt, it is always written in the same way. */
+static void
+write_name (Walk *walk, const char *raw, gsize len, LsobsJsonStringKind kind)
+{
+  gsize start = walk->out->len;
+
+  if (kind != LSOBS_JSON_STRING_BROKEN)
+    _lsobs_buffer_append (walk->out, raw - 1, len + 2);
+  else
+    _lsobs_json_string_write (walk->out, raw, len, kind, &key_options, &walk->scratch);
+  _lsobs_json_names_add (&walk->names, walk->out, start);
+}
+
 /* The name of a member and its colon. */
 static gboolean
 walk_key (Walk *walk)
 {
+  gboolean written = is_written (walk);
   LsobsJsonStringKind kind;
   const char *name;
+  const char *after;
   gsize len;
 
   skip_space (walk);
@@ -281,16 +298,22 @@ walk_key (Walk *walk)
     return FALSE;
 
   name = walk->p + 1;
-  if (!walk_string (walk, &key_options, &kind))
+  after = _lsobs_json_string_scan (name, walk->end, &kind);
+  if (after == NULL)
     return FALSE;
 
-  len = (gsize) (walk->p - 1 - name);
+  walk->p = after;
   skip_space (walk);
   if (!skip_token (walk, ":", 1))
     return FALSE;
 
-  write_c (walk, ':');
-  if (!has_hidden_keys (walk) || !is_written (walk))
+  if (!written)
+    return TRUE;
+
+  len = (gsize) (after - 1 - name);
+  write_name (walk, name, len, kind);
+  _lsobs_buffer_append_c (walk->out, ':');
+  if (!has_hidden_keys (walk))
     return TRUE;
 
   name = _lsobs_json_string_decode (name, &len, kind, &walk->scratch);
@@ -319,6 +342,8 @@ walk_down (Walk *walk)
       walk->p++;
       push (walk, opening == '{' ? '}' : ']');
       write_c (walk, opening);
+      if (opening == '{' && is_written (walk))
+        _lsobs_json_names_open (&walk->names);
       skip_space (walk);
       if (next_is (walk, closing_of (walk)))
         return TRUE;
@@ -352,6 +377,8 @@ walk_up (Walk *walk, gboolean *done)
         return FALSE;
 
       walk->p++;
+      if (closing == '}' && is_written (walk))
+        _lsobs_json_names_close (&walk->names, walk->out);
       write_c (walk, closing);
       pop (walk);
     }
@@ -388,9 +415,11 @@ walk_document (Walk *walk)
   return walk->p == walk->end;
 }
 
-/* Appends a sanitised copy of JSON text. %FALSE: it was not JSON, and what was
- * appended is the whole of it as one string, or, when members are hidden by their
- * names, nothing of it. Either way it is valid JSON. */
+/* Appends a sanitised copy of JSON text. Of several members of an object with the same
+ * name the last one is left, as most readers have it: others would refuse the whole
+ * text. %FALSE: it was not JSON, and what was appended is the whole of it as one string,
+ * or, when members are hidden by their names, nothing of it. Either way it is valid
+ * JSON. */
 gboolean
 _lsobs_json_walk (LsobsBuffer *out,
                   const char *text,
@@ -405,6 +434,7 @@ _lsobs_json_walk (LsobsBuffer *out,
     .end = len > 0 ? text + len : text, /* of no bytes, there need be no address */
     .options = options,
     .scratch = LSOBS_JSON_SCRATCH_INIT,
+    .names = LSOBS_JSON_NAMES_INIT,
     .deep = LSOBS_BUFFER_INIT,
   };
 
@@ -417,7 +447,11 @@ _lsobs_json_walk (LsobsBuffer *out,
   /* Room for all of it, unless strings grow. */
   _lsobs_buffer_reserve (out, len + sizeof "{\"value\":}");
   is_json = walk_document (&walk);
-  if (!is_json)
+  if (is_json)
+    {
+      _lsobs_json_names_cut (&walk.names, out);
+    }
+  else
     {
       _lsobs_buffer_truncate (out, start);
       if (options->wrap)
@@ -435,6 +469,7 @@ _lsobs_json_walk (LsobsBuffer *out,
     }
 
   _lsobs_json_scratch_clear (&walk.scratch);
+  _lsobs_json_names_clear (&walk.names);
   _lsobs_buffer_clear (&walk.deep);
   return is_json;
 }

@@ -19,9 +19,9 @@
  *
  * Arrays and objects are walked. The names of members, numbers, booleans and null
  * pass unchanged, with these exceptions, made for the sake of the receiver: bytes
- * that are not UTF-8 are replaced by U+FFFD; a double that is no finite number
- * becomes null; what lies in more than 128 arrays and objects becomes the string
- * "[DEPTH LIMIT]".
+ * that are not UTF-8 are replaced by U+FFFD; of members whose names become the same
+ * by that the last one is left; a double that is no finite number becomes null; what
+ * lies in more than 128 arrays and objects becomes the string "[DEPTH LIMIT]".
  *
  * None of the functions changes the node it is given, which may be immutable. They
  * may be called in any thread, and at the same time on the same node as long as
@@ -62,7 +62,8 @@ sanitise (JsonNode *node, const LsobsJsonWalkOptions *options)
  *
  * A regular expression that takes too long on a string (it backtracks too often,
  * or its time grows with the square of the length) is given up: the whole string
- * becomes `[REDACTED]`. So does a value of more than 64 MiB.
+ * becomes `[REDACTED]`. So do all further strings when it has taken too long for them
+ * together, see lsobs_config_add_redact_rule(), and a value of more than 64 MiB.
  *
  * This function compiles @regex anew each time. To redact what an observer sends,
  * set #LsobsConfig:redact-regex instead.
@@ -75,7 +76,8 @@ JsonNode *
 lsobs_json_redact (JsonNode *node, GRegex *regex)
 {
   g_autoptr (LsobsRedactor) redactor = NULL;
-  LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+  LsobsJsonWalkOptions options = { NULL, 0, FALSE, &budget };
 
   g_return_val_if_fail (node != NULL, NULL);
   g_return_val_if_fail (regex != NULL, NULL);
@@ -101,7 +103,7 @@ lsobs_json_redact (JsonNode *node, GRegex *regex)
 JsonNode *
 lsobs_json_truncate (JsonNode *node, gsize max_bytes)
 {
-  LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE };
+  LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE, NULL };
 
   g_return_val_if_fail (node != NULL, NULL);
 

@@ -46,7 +46,8 @@ lsobs_observer_start_run (LsobsObserver *self,
  * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
  *
  * Starts a run with ready JSON, as the root of a new trace. Text that is not JSON
- * is sent as a string.
+ * is sent as a string. Of several members of an object with the same name the last
+ * one is sent.
  *
  * Returns: (transfer full): a run
  *
@@ -139,7 +140,8 @@ lsobs_observer_start_nested_run (LsobsObserver *self,
  * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
  *
  * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run()
- * does, with ready JSON. Text that is not JSON is sent as a string.
+ * does, with ready JSON. Text that is not JSON is sent as a string. Of several members
+ * of an object with the same name the last one is sent.
  *
  * Returns: (transfer full): a run
  *

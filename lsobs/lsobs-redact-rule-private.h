@@ -4,6 +4,7 @@
 #include <glib.h>
 
 #include "lsobs/lsobs-buffer-private.h"
+#include "lsobs/lsobs-redact-budget-private.h"
 
 G_BEGIN_DECLS
 
@@ -35,9 +36,11 @@ LsobsRedactRule *_lsobs_redact_rule_new (const char *pattern,
                                          const char *replacement,
                                          LsobsReplacementKind kind,
                                          GError **error);
+LsobsRedactRule *_lsobs_redact_rule_new_known (const char *pattern, const char *replacement);
 LsobsRedactRule *_lsobs_redact_rule_new_for_regex (GRegex *regex);
 void _lsobs_redact_rule_free (LsobsRedactRule *self);
 LsobsRedactResult _lsobs_redact_rule_apply (const LsobsRedactRule *self,
+                                            LsobsRedactBudget *budget,
                                             const char *text,
                                             gsize len,
                                             LsobsBuffer *out);

@@ -2,9 +2,13 @@
 #include "config.h"
 
 #include "lsobs/lsobs-json-scan-private.h"
+#include "lsobs/lsobs-pattern-private.h"
 #include "lsobs/lsobs-redact-rule-private.h"
 
 /* How any pattern is kept from being slow on any text.
+ *
+ * A pattern that certainly takes linear time (see lsobs-pattern.c) needs nothing of what
+ * follows. All others may be explosive.
  *
  * PCRE bounds the backtracking of one attempt (LIMIT_MATCH), but neither the sum
  * over the attempts at each position of the text, nor the plain scanning of a
@@ -15,8 +19,11 @@
  * of the piece, which is doubled until it did not. An attempt that fails after
  * having run far stands for as many as there are places between two samples; one
  * that succeeds costs nothing, as it advances by what it has read. A text that
- * would take more than linear time is redacted altogether. No clock is asked: the
- * same text always comes out the same. */
+ * would take more than linear time is redacted altogether. No clock is asked for that.
+ *
+ * A short text is searched at once, with a lower bound for each attempt. Many of them can
+ * still take long together: the time that is taken for one record is measured, and when
+ * it is used up, all further texts of the record are redacted altogether. */
 
 /* Up to this many bytes even quadratic time is short. */
 #define MAX_UNSAMPLED 512
@@ -24,10 +31,16 @@
 #define SAMPLE_DISTANCE 512
 #define SAMPLE_PIECE    64
 
-/* The backtracking allowed to one attempt: when it counts, and as a sample. */
-#define SEARCH_LIMIT      "(*LIMIT_MATCH=100000)"
-#define SAMPLE_LIMIT      "(*LIMIT_MATCH=2000)"
+/* The backtracking allowed to one attempt: when it counts, in a short text, and as a
+ * sample. */
+#define SEARCH_LIMIT       "(*LIMIT_MATCH=100000)"
+#define SHORT_SEARCH_LIMIT "(*LIMIT_MATCH=10000)"
+#define SAMPLE_LIMIT       "(*LIMIT_MATCH=2000)"
+
+/* What an attempt costs that goes beyond the limit of a sample: if it succeeds in the end,
+ * and if it does not. */
 #define SAMPLE_LIMIT_COST 2000
+#define FAILED_LIMIT_COST 100000
 
 /* What a text may cost: in bytes looked at, a fraction of a nanosecond each. */
 #define BUDGET_BASE     (1 << 22)
@@ -35,11 +48,15 @@
 
 struct _LsobsRedactRule
 {
-  GRegex *search;    /* (owned) (nullable) NULL: every text is redacted */
-  GRegex *sample;    /* (owned) (nullable) the same, anchored */
-  char *replacement; /* (owned) of a match, or of a text on which the pattern gave up */
+  GRegex *search;       /* (owned) (nullable) NULL: every text is redacted */
+  GRegex *sample;       /* (owned) (nullable) the same, anchored */
+  GRegex *short_search; /* (owned) (nullable) with measured: the same for a short text */
+  GRegex *whole_sample; /* (owned) (nullable) with measured: a sample with the limit of a search */
+  char *replacement;    /* (owned) of a match, or of a text on which the pattern gave up */
   gsize replacement_len;
   char *template;    /* (owned) (nullable) makes the replacement of a match instead */
+  gboolean linear;   /* needs no guard: search is its only regex */
+  gboolean measured; /* its time counts */
   gboolean anchored; /* matches begin where the search does: nothing to sample */
   gboolean by_line;  /* only the beginnings of lines are tried by a search */
 };
@@ -93,6 +110,25 @@ begins_with_dot_star (const char *pattern)
 }
 
 static gboolean
+set_guards (LsobsRedactRule *self,
+            const char *pattern,
+            GRegexCompileFlags compile_flags,
+            GRegexMatchFlags match_flags,
+            GError **error)
+{
+  const GRegexCompileFlags anchored_flags = compile_flags | G_REGEX_ANCHORED;
+
+  self->sample = compile (SAMPLE_LIMIT, pattern, anchored_flags, match_flags, error);
+  if (self->sample == NULL || !self->measured)
+    return self->sample != NULL;
+  self->short_search = compile (SHORT_SEARCH_LIMIT, pattern, compile_flags, match_flags, error);
+  if (self->short_search == NULL)
+    return FALSE;
+  self->whole_sample = compile (SEARCH_LIMIT, pattern, anchored_flags, match_flags, error);
+  return self->whole_sample != NULL;
+}
+
+static gboolean
 set_pattern (LsobsRedactRule *self,
              const char *pattern,
              GRegexCompileFlags compile_flags,
@@ -101,9 +137,9 @@ set_pattern (LsobsRedactRule *self,
 {
   match_flags &= ~(G_REGEX_MATCH_PARTIAL_SOFT | G_REGEX_MATCH_PARTIAL_HARD);
 
-  self->sample =
-      compile (SAMPLE_LIMIT, pattern, compile_flags | G_REGEX_ANCHORED, match_flags, error);
-  if (self->sample == NULL)
+  self->linear = _lsobs_pattern_is_linear (pattern, compile_flags, match_flags);
+  self->measured = self->measured && !self->linear;
+  if (!self->linear && !set_guards (self, pattern, compile_flags, match_flags, error))
     return FALSE;
 
   self->search = compile (SEARCH_LIMIT, pattern, compile_flags, match_flags, error);
@@ -120,6 +156,7 @@ alloc_rule (const char *replacement)
 
   self->replacement = g_strdup (replacement != NULL ? replacement : LSOBS_REDACTED);
   self->replacement_len = strlen (self->replacement);
+  self->measured = TRUE;
   return self;
 }
 
@@ -242,6 +279,20 @@ _lsobs_redact_rule_new (const char *pattern,
   return g_steal_pointer (&self);
 }
 
+/* For a pattern of ours, which takes at most quadratic time: that is short in a short text,
+ * and in a long one it is estimated. */
+LsobsRedactRule *
+_lsobs_redact_rule_new_known (const char *pattern, const char *replacement)
+{
+  g_autoptr (GError) error = NULL;
+  LsobsRedactRule *self = alloc_rule (replacement);
+
+  self->measured = FALSE;
+  set_pattern (self, pattern, 0, 0, &error);
+  g_assert_no_error (error);
+  return self;
+}
+
 /* Takes pattern and flags, not the regex itself: the limits must be compiled in,
  * and who made it may still be matching with it. Should that fail, everything
  * is redacted. */
@@ -259,7 +310,9 @@ void
 _lsobs_redact_rule_free (LsobsRedactRule *self)
 {
   g_clear_pointer (&self->search, g_regex_unref);
+  g_clear_pointer (&self->short_search, g_regex_unref);
   g_clear_pointer (&self->sample, g_regex_unref);
+  g_clear_pointer (&self->whole_sample, g_regex_unref);
   g_free (self->replacement);
   g_free (self->template);
   g_free (self);
@@ -278,6 +331,18 @@ piece_end (const char *text, gsize len, gsize position, gsize max)
     end--;
 
   return end;
+}
+
+/* What the attempt at @position costs that has gone beyond the limit of a sample. */
+static gint64
+limit_cost (const LsobsRedactRule *self, const char *text, gsize len, gsize position)
+{
+  if (self->whole_sample == NULL)
+    return SAMPLE_LIMIT_COST;
+  return g_regex_match_full (self->whole_sample, text, (gssize) len, (gint) position,
+                             G_REGEX_MATCH_NOTEMPTY, NULL, NULL)
+             ? SAMPLE_LIMIT_COST
+             : FAILED_LIMIT_COST;
 }
 
 /* What the attempt at @position costs beyond what any attempt may. */
@@ -308,11 +373,33 @@ sample_cost (const LsobsRedactRule *self,
         return 0;
 
       if (!g_match_info_is_partial_match (info))
-        return g_match_info_get_match_count (info) == 0 ? cost : cost + SAMPLE_LIMIT_COST;
+        return g_match_info_get_match_count (info) == 0
+                   ? cost
+                   : cost + limit_cost (self, text, len, position);
 
       if (cost >= enough)
         return cost;
     }
+}
+
+/* Each byte counts: who makes a text that is cheap wherever it is sampled, moves the samples
+ * with each change. */
+static guint32
+hash_text (const char *text, gsize len)
+{
+  guint64 hash = len;
+
+  for (; len >= 8; text += 8, len -= 8)
+    {
+      guint64 bytes;
+
+      memcpy (&bytes, text, sizeof bytes);
+      hash = (hash ^ bytes) * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
+      hash ^= hash >> 32;
+    }
+  for (; len > 0; text++, len--)
+    hash = hash * 31 + (guchar) *text;
+  return (guint32) (hash ^ hash >> 32);
 }
 
 /* Whether searching the text takes about linear time. */
@@ -320,7 +407,7 @@ static gboolean
 is_affordable (const LsobsRedactRule *self, const char *text, gsize len)
 {
   gint64 budget = (BUDGET_BASE + BUDGET_PER_BYTE * (gint64) len) / SAMPLE_DISTANCE;
-  guint32 random = 1;
+  guint32 random = hash_text (text, len);
 
   for (gsize start = 0; start < len; start += SAMPLE_DISTANCE)
     {
@@ -380,14 +467,17 @@ append_replacement (const LsobsRedactRule *self, GMatchInfo *info, LsobsBuffer *
  * FALSE: the pattern gave up, or what it matched makes no sense. */
 static gboolean
 replace_matches (const LsobsRedactRule *self,
+                 LsobsRedactBudget *budget,
                  const char *text,
                  gsize len,
                  LsobsBuffer *out,
                  gsize *copied)
 {
+  GRegex *regex =
+      len <= MAX_UNSAMPLED && self->short_search != NULL ? self->short_search : self->search;
   g_autoptr (GMatchInfo) info = NULL;
 
-  g_regex_match_full (self->search, text, (gssize) len, 0, G_REGEX_MATCH_NOTEMPTY, &info, NULL);
+  g_regex_match_full (regex, text, (gssize) len, 0, G_REGEX_MATCH_NOTEMPTY, &info, NULL);
   while (g_match_info_matches (info))
     {
       gint first;
@@ -407,6 +497,9 @@ replace_matches (const LsobsRedactRule *self,
       while (end < len && _lsobs_utf8_is_continuation (text[end]))
         end++;
 
+      if (self->measured && !_lsobs_redact_budget_go_on (budget, end - *copied))
+        return FALSE;
+
       if (end > start)
         {
           _lsobs_buffer_append (out, text + *copied, start - *copied);
@@ -422,22 +515,31 @@ replace_matches (const LsobsRedactRule *self,
 }
 
 static gboolean
-redact (const LsobsRedactRule *self, const char *text, gsize len, LsobsBuffer *out, gsize *copied)
+redact (const LsobsRedactRule *self,
+        LsobsRedactBudget *budget,
+        const char *text,
+        gsize len,
+        LsobsBuffer *out,
+        gsize *copied)
 {
   /* GRegex counts in int. */
   if (self->search == NULL || len > G_MAXINT)
     return FALSE;
 
-  if (len > MAX_UNSAMPLED && !self->anchored && !is_affordable (self, text, len))
+  if (self->measured && !_lsobs_redact_budget_begin (budget, len))
     return FALSE;
 
-  return replace_matches (self, text, len, out, copied);
+  if (len > MAX_UNSAMPLED && !self->linear && !self->anchored && !is_affordable (self, text, len))
+    return FALSE;
+
+  return replace_matches (self, budget, text, len, out, copied);
 }
 
 /* Appends @text, which is valid UTF-8, to @out with its matches replaced. What is
  * put in their place is not searched again. Matches of nothing are left alone. */
 LsobsRedactResult
 _lsobs_redact_rule_apply (const LsobsRedactRule *self,
+                          LsobsRedactBudget *budget,
                           const char *text,
                           gsize len,
                           LsobsBuffer *out)
@@ -448,7 +550,7 @@ _lsobs_redact_rule_apply (const LsobsRedactRule *self,
   if (len == 0)
     return LSOBS_REDACT_UNCHANGED;
 
-  if (!redact (self, text, len, out, &copied))
+  if (!redact (self, budget, text, len, out, &copied))
     {
       _lsobs_buffer_truncate (out, out_start);
       _lsobs_buffer_append (out, self->replacement, self->replacement_len);

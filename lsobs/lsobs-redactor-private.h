@@ -21,7 +21,11 @@ gboolean _lsobs_redactor_is_empty (LsobsRedactor *self);
 LsobsRedactor *_lsobs_redactor_ref (LsobsRedactor *self);
 void _lsobs_redactor_unref (LsobsRedactor *self);
 
-gboolean _lsobs_redactor_apply (LsobsRedactor *self, const char *text, gsize len, LsobsBuffer *out);
+gboolean _lsobs_redactor_apply (LsobsRedactor *self,
+                                LsobsRedactBudget *budget,
+                                const char *text,
+                                gsize len,
+                                LsobsBuffer *out);
 char *_lsobs_redactor_apply_text (LsobsRedactor *self, const char *text);
 gboolean _lsobs_redactor_has_keys (LsobsRedactor *self);
 gboolean _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len);

@@ -9,6 +9,9 @@
 /* Names of members that are longer are folded on the heap. */
 #define SHORT_KEY 128
 
+/* So many combining marks in a row are put into order, as in Unicode's stream-safe text. */
+#define MAX_MARKS 30
+
 struct _LsobsRedactor
 {
   gatomicrefcount ref_count;
@@ -16,6 +19,7 @@ struct _LsobsRedactor
   GPtrArray *rules; /* (owned) (element-type LsobsRedactRule) in their order */
   gboolean secrets; /* the preset follows them */
   GHashTable *keys; /* (owned) (nullable) (element-type utf8) folded names */
+  gsize max_chars;  /* the most that any of them has */
   _Atomic guint64 n_failures;
   _Atomic guint64 n_taken;
 };
@@ -126,6 +130,7 @@ _lsobs_redactor_take_failures (LsobsRedactor *self)
 typedef struct
 {
   LsobsRedactor *redactor;
+  LsobsRedactBudget *budget;
   const char *text; /* as it is now: what was given, or in @current */
   gsize len;
   LsobsBuffer current;
@@ -146,7 +151,8 @@ pass_rule (Passage *passage, const LsobsRedactRule *rule)
   LsobsRedactResult result;
 
   _lsobs_buffer_truncate (&passage->next, 0);
-  result = _lsobs_redact_rule_apply (rule, passage->text, passage->len, &passage->next);
+  result =
+      _lsobs_redact_rule_apply (rule, passage->budget, passage->text, passage->len, &passage->next);
   if (result == LSOBS_REDACT_UNCHANGED)
     return TRUE;
 
@@ -185,11 +191,19 @@ pass_rules (Passage *passage)
 
 /* @text is valid UTF-8, and padded. %TRUE: the text is another now, and was appended to
  * @out; %FALSE: nothing was. When a pattern gives up, the whole text is replaced,
- * and counted. */
+ * and counted.
+ * @budget: (nullable): of the record that the text belongs to, %NULL if it stands alone */
 gboolean
-_lsobs_redactor_apply (LsobsRedactor *self, const char *text, gsize len, LsobsBuffer *out)
+_lsobs_redactor_apply (LsobsRedactor *self,
+                       LsobsRedactBudget *budget,
+                       const char *text,
+                       gsize len,
+                       LsobsBuffer *out)
 {
-  Passage passage = { self, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
+  LsobsRedactBudget own_budget = LSOBS_REDACT_BUDGET_INIT;
+  Passage passage = {
+    self, budget != NULL ? budget : &own_budget, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT,
+  };
   gboolean changed;
 
   pass_rules (&passage);
@@ -218,7 +232,7 @@ _lsobs_redactor_apply_text (LsobsRedactor *self, const char *text)
 
   _lsobs_buffer_append_str (&padded, valid);
   pad (&padded);
-  if (!_lsobs_redactor_apply (self, padded.data, padded.len, &out))
+  if (!_lsobs_redactor_apply (self, NULL, padded.data, padded.len, &out))
     return g_steal_pointer (&valid);
 
   return g_strndup (out.len > 0 ? out.data : "", out.len);
@@ -233,12 +247,62 @@ fold_ascii (char *p)
     *p = *p == '-' ? '_' : g_ascii_tolower (*p);
 }
 
+/* Sorts the marks at the end of @chars, from @first on, by their classes. More of them than
+ * any language puts on a letter stay as they are: that would take quadratic time. */
+static void
+order_marks (GArray *chars, guint first)
+{
+  gunichar *marks = &g_array_index (chars, gunichar, 0);
+
+  if (chars->len - first > MAX_MARKS)
+    return;
+  for (guint i = first + 1; i < chars->len; i++)
+    for (guint j = i; j > first; j--)
+      {
+        gunichar mark = marks[j];
+
+        if (g_unichar_combining_class (marks[j - 1]) <= g_unichar_combining_class (mark))
+          break;
+        marks[j] = marks[j - 1];
+        marks[j - 1] = mark;
+      }
+}
+
+/* As g_utf8_normalize() does with %G_NORMALIZE_ALL, but in linear time.
+ * Returns: (transfer full) */
+static char *
+decompose (const char *text)
+{
+  g_autoptr (GArray) chars = g_array_sized_new (FALSE, FALSE, sizeof (gunichar), 64);
+  guint first_mark = 0;
+
+  for (; *text != '\0'; text = g_utf8_next_char (text))
+    {
+      gunichar parts[G_UNICHAR_MAX_DECOMPOSITION_LENGTH];
+      gsize n_parts =
+          g_unichar_fully_decompose (g_utf8_get_char (text), TRUE, parts, G_N_ELEMENTS (parts));
+
+      for (gsize i = 0; i < n_parts; i++)
+        {
+          gboolean is_mark = g_unichar_combining_class (parts[i]) != 0;
+
+          if (!is_mark)
+            order_marks (chars, first_mark);
+          g_array_append_val (chars, parts[i]);
+          if (!is_mark)
+            first_mark = chars->len;
+        }
+    }
+  order_marks (chars, first_mark);
+  return g_ucs4_to_utf8 (&g_array_index (chars, gunichar, 0), chars->len, NULL, NULL, NULL);
+}
+
 /* Returns: (transfer full): what is the same for names that count as one */
 static char *
 fold_name (const char *name, gsize len)
 {
   g_autofree char *folded = g_utf8_casefold (name, (gssize) len);
-  char *normal = g_utf8_normalize (folded, -1, G_NORMALIZE_ALL_COMPOSE);
+  char *normal = decompose (folded);
 
   if (normal == NULL)
     normal = g_steal_pointer (&folded);
@@ -250,9 +314,12 @@ fold_name (const char *name, gsize len)
 void
 _lsobs_redactor_add_key (LsobsRedactor *self, const char *name)
 {
+  char *folded = fold_name (name, strlen (name));
+
   if (self->keys == NULL)
     self->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_hash_table_add (self->keys, fold_name (name, strlen (name)));
+  self->max_chars = MAX (self->max_chars, (gsize) g_utf8_strlen (folded, -1));
+  g_hash_table_add (self->keys, folded);
 }
 
 gboolean
@@ -288,6 +355,10 @@ _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len)
           return g_hash_table_contains (self->keys, copy);
         }
     }
+
+  /* Folding makes no name shorter. A character has at most four bytes. */
+  if (len / 4 > self->max_chars || (gsize) g_utf8_strlen (key, (gssize) len) > self->max_chars)
+    return FALSE;
 
   folded = fold_name (key, len);
   return g_hash_table_contains (self->keys, folded);

@@ -401,7 +401,7 @@ lsobs_run_start_child (LsobsRun *self, const char *name, LsobsRunType run_type, 
  * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
  *
  * Starts a run below @self, with ready JSON. Text that is not JSON is sent as a
- * string.
+ * string. Of several members of an object with the same name the last one is sent.
  *
  * Returns: (transfer full): a run
  *
@@ -472,7 +472,8 @@ lsobs_run_end (LsobsRun *self, JsonNode *outputs)
  * @self: a run
  * @outputs: (nullable): what comes out, as JSON text; it is referenced, not copied
  *
- * Ends a run well, with ready JSON. Text that is not JSON is sent as a string.
+ * Ends a run well, with ready JSON. Text that is not JSON is sent as a string. Of
+ * several members of an object with the same name the last one is sent.
  *
  * Since: 0.1
  */

@@ -8,16 +8,12 @@
 /* The names of secrets among the parameters of a call. In doubt it is one: a parameter
  * less is no harm. */
 
-#define MAX_WORDS 16
-#define MAX_WORD  32
-
-/* A name such as `x-api-key`, `apiKey` or `API_KEY` as three words. Only the last ones
- * of a name that has many. */
+/* A part of a name: `x-api-key`, `apiKey` and `API_KEY` have several. */
 typedef struct
 {
-  char words[MAX_WORDS][MAX_WORD];
-  guint n_words;
-} Words;
+  const char *start;
+  gsize len;
+} Word;
 
 static gboolean
 begins_word (const char *name, const char *p)
@@ -27,49 +23,47 @@ begins_word (const char *name, const char *p)
   return g_ascii_isupper (*p) && g_ascii_islower (p[-1]);
 }
 
-static void
-add_word (Words *self, const char *start, gsize len)
+/* @p: (inout): where to look from; then what follows the word
+ * Returns: FALSE: there are no more */
+static gboolean
+next_word (const char *name, const char **p, Word *word)
 {
-  char *word;
-
-  if (self->n_words == MAX_WORDS)
-    {
-      memmove (self->words[0], self->words[1], sizeof self->words - sizeof self->words[0]);
-      self->n_words--;
-    }
-  word = self->words[self->n_words++];
-  len = MIN (len, MAX_WORD - 1);
-  for (gsize i = 0; i < len; i++)
-    word[i] = g_ascii_tolower (start[i]);
-  word[len] = '\0';
-}
-
-static void
-split (Words *self, const char *name)
-{
-  const char *start = NULL;
-  const char *p;
-
-  self->n_words = 0;
-  for (p = name; *p != '\0'; p++)
-    {
-      if (start != NULL && (!g_ascii_isalnum (*p) || begins_word (name, p)))
-        {
-          add_word (self, start, (gsize) (p - start));
-          start = NULL;
-        }
-      if (start == NULL && g_ascii_isalnum (*p))
-        start = p;
-    }
-  if (start != NULL)
-    add_word (self, start, (gsize) (p - start));
+  while (**p != '\0' && !g_ascii_isalnum (**p))
+    (*p)++;
+  word->start = *p;
+  if (**p == '\0')
+    return FALSE;
+  do
+    (*p)++;
+  while (g_ascii_isalnum (**p) && !begins_word (name, *p));
+  word->len = (gsize) (*p - word->start);
+  return TRUE;
 }
 
 static gboolean
-is_among (const char *word, const char *const *words)
+is_word (const Word *word, const char *text)
+{
+  return strlen (text) == word->len && g_ascii_strncasecmp (word->start, text, word->len) == 0;
+}
+
+/* @text is short, and in lower case. */
+static gboolean
+contains (const Word *word, const char *text)
+{
+  gsize len = strlen (text);
+
+  for (gsize i = 0; i + len <= word->len; i++)
+    if (g_ascii_tolower (word->start[i]) == *text &&
+        g_ascii_strncasecmp (word->start + i, text, len) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+is_among (const Word *word, const char *const *words)
 {
   for (; *words != NULL; words++)
-    if (strcmp (word, *words) == 0)
+    if (is_word (word, *words))
       return TRUE;
   return FALSE;
 }
@@ -93,23 +87,26 @@ _lsobs_secret_name_is (const char *name)
     "service", "session", "user", NULL
   };
   /* clang-format on */
-  Words words;
+  Word word;
+  Word before = { name, 0 };
+  const char *p = name;
 
-  split (&words, name);
-  for (guint i = 0; i < words.n_words; i++)
+  for (gboolean more = next_word (name, &p, &word); more;)
     {
-      const char *word = words.words[i];
-      gboolean is_last = i + 1 == words.n_words;
+      Word next;
 
-      if (is_among (word, secrets) || strstr (word, "apikey") != NULL ||
-          strstr (word, "secret") != NULL || strstr (word, "password") != NULL)
+      more = next_word (name, &p, &next);
+      if (is_among (&word, secrets) || contains (&word, "apikey") || contains (&word, "secret") ||
+          contains (&word, "password"))
         return TRUE;
-      if ((strcmp (word, "key") == 0 || strcmp (word, "keys") == 0) &&
-          (is_last || (i > 0 && is_among (words.words[i - 1], of_keys))))
+      if ((is_word (&word, "key") || is_word (&word, "keys")) &&
+          (!more || is_among (&before, of_keys)))
         return TRUE;
-      if (is_last && (strcmp (word, "token") == 0 || strcmp (word, "tokens") == 0) &&
-          (i == 0 ? strcmp (word, "token") == 0 : is_among (words.words[i - 1], of_tokens)))
+      if (!more && (is_word (&word, "token") || is_word (&word, "tokens")) &&
+          (before.len == 0 ? is_word (&word, "token") : is_among (&before, of_tokens)))
         return TRUE;
+      before = word;
+      word = next;
     }
   return FALSE;
 }

@@ -194,13 +194,7 @@ get_preset (void)
           made->first[hash] = (guint8) (i + 1);
         }
       for (guint i = 0; i < LSOBS_N_SECRET_RULES; i++)
-        {
-          g_autoptr (GError) error = NULL;
-
-          made->rules[i] = _lsobs_redact_rule_new (patterns[i], LSOBS_SECRET_DETECTED,
-                                                   LSOBS_REPLACEMENT_LITERAL, &error);
-          g_assert_no_error (error);
-        }
+        made->rules[i] = _lsobs_redact_rule_new_known (patterns[i], LSOBS_SECRET_DETECTED);
       g_once_init_leave (&preset, made);
     }
   return preset;

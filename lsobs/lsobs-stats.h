@@ -71,7 +71,7 @@ typedef enum
  * @LSOBS_COUNTER_CUT_PAYLOADS: inputs or outputs that were too large and were
  *   replaced by a note of their size
  * @LSOBS_COUNTER_REDACTION_FAILURES: strings that were hidden whole because a
- *   regular expression gave up on them, and fields that were dropped because the
+ *   regular expression gave up on them, or the time for them was used up, and fields that were dropped because the
  *   program's own function said so
  * @LSOBS_COUNTER_DUMPED: lost records that were written to
  *   #LsobsConfig:failed-traces-dir; they count as lost all the same

@@ -82,7 +82,7 @@ test_redactor_row (gconstpointer data)
   gboolean changed;
 
   g_assert_no_error (error);
-  changed = _lsobs_redactor_apply (redactor, row->text, strlen (row->text), &out);
+  changed = _lsobs_redactor_apply (redactor, NULL, row->text, strlen (row->text), &out);
   g_assert_cmpint (changed, ==, row->expected != NULL);
   written = take_string (&out);
   g_assert_cmpstr (written, ==, row->expected != NULL ? row->expected : "");
@@ -116,10 +116,10 @@ test_redactor_catastrophic (gconstpointer data)
 
   text[n - 1] = '!';
   _lsobs_buffer_append_c (&out, '<');
-  g_assert_true (_lsobs_redactor_apply (redactor, text, n, &out));
+  g_assert_true (_lsobs_redactor_apply (redactor, NULL, text, n, &out));
   g_assert_cmpmem (out.data, out.len, "<[REDACTED]", 11);
   g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 1);
-  g_assert_true (_lsobs_redactor_apply (redactor, text, n, &out));
+  g_assert_true (_lsobs_redactor_apply (redactor, NULL, text, n, &out));
   g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 2);
   _lsobs_buffer_clear (&out);
 }
@@ -141,7 +141,7 @@ test_redactor_long_text (gconstpointer data)
 
   expected =
       g_regex_replace_literal (regex, text->str, (gssize) text->len, 0, LSOBS_REDACTED, 0, NULL);
-  g_assert_true (_lsobs_redactor_apply (redactor, text->str, text->len, &out));
+  g_assert_true (_lsobs_redactor_apply (redactor, NULL, text->str, text->len, &out));
   g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
   g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 0);
   _lsobs_buffer_clear (&out);
@@ -168,7 +168,7 @@ redact_in_thread (gpointer data)
     {
       LsobsBuffer out = LSOBS_BUFFER_INIT;
 
-      g_assert_true (_lsobs_redactor_apply (redactor, "a secret", 8, &out));
+      g_assert_true (_lsobs_redactor_apply (redactor, NULL, "a secret", 8, &out));
       g_assert_cmpmem (out.data, out.len, "a [REDACTED]", 12);
       _lsobs_buffer_clear (&out);
     }

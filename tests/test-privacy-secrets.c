@@ -246,6 +246,7 @@ test_row (gconstpointer data)
   g_autofree char *result = NULL;
   g_autofree char *again = NULL;
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
 
   _lsobs_redactor_add_secrets (redactor);
   result = apply (redactor, text);
@@ -258,15 +259,15 @@ test_row (gconstpointer data)
     {
       g_assert_cmpuint (_lsobs_secret_rules_scan (text, strlen (text)) >> (row->rule - 1) & 1, ==,
                         1);
-      g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), text,
-                                                 strlen (text), &out),
+      g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), &budget,
+                                                 text, strlen (text), &out),
                        ==, LSOBS_REDACT_CHANGED);
       g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
     }
   else
     {
-      g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), text,
-                                                 strlen (text), &out),
+      g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), &budget,
+                                                 text, strlen (text), &out),
                        ==, LSOBS_REDACT_UNCHANGED);
     }
 }

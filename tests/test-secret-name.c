@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "cost-helpers.h"
 #include "lsobs/lsobs-secret-name-private.h"
 
 static const char *const secret_names[] = {
+  "thecompanywidedatabaseadministratorpassword",
+  "password_a_b_c_d_e_f_g_h_i_j_k_l_m_n_o_p_q",
+  "apiKeyOfTheOneAndOnlyServerThatIsUsedForAllOfTheTestsInTheWholeHouse",
+  "a_b_c_d_e_f_g_h_i_j_k_l_m_n_o_p_q_r_s_access_token",
   "api_key",
   "apiKey",
   "APIKey",
@@ -62,6 +67,7 @@ static const char *const other_names[] = {
   "temperature",
   "top_k",
   "keyword",
+  "token_of_a_word",
   "keywords",
   "monkey",
   "keyboard",
@@ -106,6 +112,25 @@ test_long (void)
   g_assert_false (_lsobs_secret_name_is (name));
 }
 
+static gint64
+measure (gpointer data, guint n)
+{
+  g_autoptr (GString) name = g_string_new (NULL);
+  gint64 start;
+
+  for (guint i = 0; i < n; i++)
+    g_string_append (name, data);
+  start = cost_now ();
+  g_assert_false (_lsobs_secret_name_is (name->str));
+  return cost_now () - start;
+}
+
+static void
+test_linear (gconstpointer data)
+{
+  cost_assert_linear (measure, (gpointer) data, 250000);
+}
+
 static void
 test_values (void)
 {
@@ -124,6 +149,8 @@ main (int argc, char **argv)
 
   g_test_add_func ("/secret-name/names", test_names);
   g_test_add_func ("/secret-name/long", test_long);
+  g_test_add_data_func ("/secret-name/linear/word", "pass", test_linear);
+  g_test_add_data_func ("/secret-name/linear/words", "key_value_", test_linear);
   g_test_add_func ("/secret-name/values", test_values);
   return g_test_run ();
 }

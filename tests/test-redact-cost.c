@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <lsobs/lsobs.h>
+
+#include <string.h>
+
+#include "cost-helpers.h"
+#include "lsobs/lsobs-json-walker-private.h"
+#include "lsobs/lsobs-secret-rules-private.h"
+#include "testlib/test-utils.h"
+
+/* What it costs to hide something, whatever the text is. */
+
+static void
+append_times (GString *text, const char *piece, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    g_string_append (text, piece);
+}
+
+/* Many short texts */
+
+/* An array of @n strings of 500 bytes, each of runs of 14 letters. */
+static char *
+make_runs (guint n)
+{
+  g_autoptr (GString) one = g_string_new (NULL);
+  g_autoptr (GString) text = g_string_new ("[");
+
+  append_times (one, "aaaaaaaaaaaaaa!", 34);
+  g_string_truncate (one, 500);
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s\"%s\"", i > 0 ? "," : "", one->str);
+  g_string_append_c (text, ']');
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* Each text alone is searched in a millisecond. */
+static void
+test_short_texts (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("(a|aa)+$", "#", NULL);
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+  const LsobsJsonWalkOptions options = { redactor, 0, FALSE, &budget };
+  g_autofree char *text = make_runs (4000);
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gint64 start = cost_now ();
+
+  g_assert_true (_lsobs_json_walk (&out, text, strlen (text), &options));
+  g_assert_cmpint (cost_now () - start, <,
+                   10 * (LSOBS_REDACT_BUDGET_NS +
+                         LSOBS_REDACT_BUDGET_NS_PER_BYTE * (gint64) strlen (text)));
+  g_assert_true (budget.is_used_up);
+  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), >, 0);
+  /* All that came later is hidden. */
+  g_assert_true (out.len > 5 && memcmp (out.data + out.len - 5, ",\"#\"]", 5) == 0);
+}
+
+static void
+test_used_up (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("x+y", "#", NULL);
+  g_autoptr (LsobsRedactor) linear = _lsobs_redactor_new ("xy", "#", NULL);
+  g_autoptr (LsobsRedactor) preset = _lsobs_redactor_new_empty ();
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  char text[LSOBS_REDACT_PADDING + 64] = "xy password=abcdefgh";
+  gsize len = strlen (text);
+
+  g_assert_true (_lsobs_redactor_apply (redactor, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "# password=abcdefgh", 19);
+  budget.is_used_up = TRUE;
+  _lsobs_buffer_truncate (&out, 0);
+  g_assert_true (_lsobs_redactor_apply (redactor, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "#", 1);
+  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 1);
+
+  /* Patterns that cannot be slow need no time of it. */
+  _lsobs_buffer_truncate (&out, 0);
+  g_assert_true (_lsobs_redactor_apply (linear, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "# password=abcdefgh", 19);
+  _lsobs_redactor_add_secrets (preset);
+  _lsobs_buffer_truncate (&out, 0);
+  g_assert_true (_lsobs_redactor_apply (preset, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "xy password=" LSOBS_SECRET_DETECTED, 29);
+}
+
+static void
+test_record (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
+  g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+  g_autoptr (LsobsStats) stats = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *const names[] = { "hostile", "harmless" };
+  JsonObject *inputs;
+
+  lsobs_config_add_redact_rule (config, "(a|aa)+$", NULL);
+  lsobs_config_set_flush_interval (config, 3600 * 1000);
+  observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      char *text = i == 0 ? make_runs (4000) : g_strdup ("{\"a\":\"harmless\"}");
+      g_autoptr (GBytes) bytes = g_bytes_new_take (text, strlen (text));
+      g_autoptr (LsobsRun) run =
+          lsobs_observer_start_run_bytes (observer, names[i], LSOBS_RUN_TYPE_CHAIN, bytes);
+
+      lsobs_run_end (run, NULL);
+    }
+  lsobs_observer_flush (observer, 4 * TEST_TIMEOUT_MS, NULL, &error);
+  g_assert_no_error (error);
+  stats = lsobs_observer_dup_stats (observer);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_REDACTION_FAILURES), >, 0);
+
+  /* Each record has its own time. */
+  events = lsobs_memory_transport_dup_events (transport);
+  inputs = json_node_get_object (lsobs_run_event_get_inputs (events->pdata[events->len - 1]));
+  g_assert_cmpstr (json_object_get_string_member (inputs, "a"), ==, "harmless");
+}
+
+/* Long texts */
+
+static guint64
+count_failures (const char *pattern, const char *text)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (pattern, NULL, NULL);
+  const LsobsJsonWalkOptions options = { redactor, 0, FALSE, NULL };
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  g_assert_true (_lsobs_json_walk (&out, text, strlen (text), &options));
+  return _lsobs_redactor_get_n_failures (redactor);
+}
+
+/* Attempts that begin with an x are slow, and there are few of them. */
+static void
+test_sparse (void)
+{
+  g_autoptr (GString) text = g_string_new ("\"");
+
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_string_append (text, "xaaaaaaaaaaaaaaaaaaaaaa!");
+      append_times (text, "lorem.ipsum ", 76);
+    }
+  g_string_append_c (text, '"');
+  g_assert_cmpuint (count_failures ("x(a|aa)+$", text->str), ==, 1);
+}
+
+/* Attempts that begin with a z are slow, and none is where samples would be taken if those
+ * were the same for all texts. */
+static void
+test_evasion (void)
+{
+  const gsize distance = 512;
+  g_autoptr (GString) text = g_string_new ("\"");
+  guint32 random = 1;
+
+  append_times (text, "z", 40000);
+  for (gsize start = 0; start < 40000; start += distance)
+    {
+      gsize position;
+
+      random = random * 1664525 + 1013904223;
+      position = start + (random >> 16) % distance;
+      if (position < 40000)
+        text->str[1 + position] = 'x';
+    }
+  g_string_append_c (text, '"');
+  g_assert_cmpuint (count_failures ("z[xz]*[wy]", text->str), ==, 1);
+}
+
+/* Far more than one short text may take of a pattern as it should be. */
+static void
+test_harmless (void)
+{
+  g_autoptr (GString) text = g_string_new ("[\"x\"");
+
+  for (guint i = 0; i < 4000; i++)
+    g_string_append (text, ",\"The quick brown fox mailed jo@example.org, and so on, until the line "
+                           "is over\"");
+  g_string_append_c (text, ']');
+  g_assert_cmpuint (count_failures ("[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}", text->str),
+                    ==, 0);
+  g_assert_cmpuint (count_failures ("quick.*?over", text->str), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_summary ("What it costs to hide something.");
+
+  g_test_add_func ("/redact-cost/short-texts", test_short_texts);
+  g_test_add_func ("/redact-cost/used-up", test_used_up);
+  g_test_add_func ("/redact-cost/record", test_record);
+  g_test_add_func ("/redact-cost/sparse", test_sparse);
+  g_test_add_func ("/redact-cost/evasion", test_evasion);
+  g_test_add_func ("/redact-cost/harmless", test_harmless);
+  return g_test_run ();
+}
