@@ -224,8 +224,8 @@ follow (Command *self, GError **error)
         {
           /* TRANSLATORS: “it” is a command. */
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-                       _ ("it printed more than %" G_GSIZE_FORMAT " bytes"),
-                       self->limits->max_bytes);
+                       _ ("it printed more than %" PRIu64 " bytes"),
+                       (guint64) self->limits->max_bytes);
           return FALSE;
         }
       if (self->ended || (self->unknown && self->fd < 0))
