@@ -7,7 +7,7 @@ imports.gi.versions.Json = '1.0';
 imports.gi.versions.Lsobs = '1.0';
 const {Gio, GLib, GObject, Json, Lsobs} = imports.gi;
 
-const TIMEOUT = 20000;
+const TIMEOUT = 120000;
 
 const node = value => Json.from_string(JSON.stringify(value));
 const valueOf = jsonNode => JSON.parse(Json.to_string(jsonNode, false));

@@ -18,7 +18,7 @@ gi.require_version('Soup', '3.0')
 # pylint: disable=wrong-import-position
 from gi.repository import Gio, GLib, GObject, Json, Lsobs, Soup
 
-TIMEOUT = 20000
+TIMEOUT = 120000
 
 
 def node(text):

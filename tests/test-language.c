@@ -221,7 +221,8 @@ test_unanswered (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
   g_autofree char *expected = NULL;
 
-  lsobs_config_set_request_timeout (fixture->config, 50);
+  /* long enough to be connected */
+  lsobs_config_set_request_timeout (fixture->config, 3000);
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });

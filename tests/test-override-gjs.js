@@ -7,7 +7,7 @@ imports.gi.versions.Json = '1.0';
 imports.gi.versions.Lsobs = '1.0';
 const {GLib, Json, Lsobs} = imports.gi;
 
-const TIMEOUT = 20000;
+const TIMEOUT = 120000;
 
 const textOf = jsonNode => Json.to_string(jsonNode, false);
 

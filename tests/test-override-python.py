@@ -17,7 +17,7 @@ gi.require_version('Json', '1.0')
 # pylint: disable=wrong-import-position
 from gi.repository import GLib, Json, Lsobs
 
-TIMEOUT = 20000
+TIMEOUT = 120000
 
 
 def text_of(json_node):
@@ -663,7 +663,7 @@ with observer.run('last'):
 
 def test_exit():
     answer = subprocess.run([sys.executable, '-c', EXIT_PROGRAM], capture_output=True, text=True,
-                            timeout=60, check=False)
+                            timeout=TIMEOUT / 1000, check=False)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout == "sent: ['last']\n", answer.stdout
     assert answer.stderr == '', answer.stderr

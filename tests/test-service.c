@@ -29,6 +29,7 @@ set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->config = lsobs_config_new (TEST_KEY, "tests");
   lsobs_config_set_api_url (fixture->config, test_server_get_url (fixture->server));
   lsobs_config_set_retry_delay (fixture->config, 1);
+  lsobs_config_set_request_timeout (fixture->config, TEST_TIMEOUT_MS);
   test_log_clear ();
 }
 
@@ -162,6 +163,12 @@ test_ask_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_questions (fixture), ==, 3);
 }
 
+static gboolean
+was_asked (gpointer data)
+{
+  return count_questions (data) > 0;
+}
+
 /* It is not asked twice at a time. */
 static void
 test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -177,6 +184,7 @@ test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       fixture->service->ask_after = 0;
     }
   g_assert_nonnull (fixture->service->asking);
+  g_assert_true (test_wait_until (was_asked, fixture, TEST_TIMEOUT_MS));
   lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
   g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_questions (fixture), ==, 1);
