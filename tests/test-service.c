@@ -211,6 +211,37 @@ test_ask_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (test_get_elapsed_ms (began), <=, 5000 + test_get_slack_ms ());
 }
 
+/* More than a cancelled question gets to end. */
+#define HELD_UP_MS 150
+
+static gboolean
+hold_up_cb (gpointer user_data G_GNUC_UNUSED)
+{
+  gint64 end = g_get_monotonic_time () + HELD_UP_MS * 1000;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  return G_SOURCE_REMOVE;
+}
+
+/* The question is over when the client is closed, also when this thread did not run meanwhile. */
+static void
+test_close_held_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  start (fixture);
+  error = send_batch (fixture, 1, 10);
+  g_assert_no_error (error);
+  g_assert_nonnull (fixture->service->asking);
+  g_assert_true (g_main_context_acquire (NULL));
+  g_idle_add_full (G_PRIORITY_HIGH, hold_up_cb, NULL, NULL);
+  lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
+  g_main_context_release (NULL);
+  g_assert_null (fixture->service->asking);
+}
+
 /* A client that the program drops with a question under way. */
 static void
 test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -411,6 +442,7 @@ main (int argc, char **argv)
   ADD ("/service/ask/again", NULL, test_ask_again);
   ADD ("/service/ask/once", NULL, test_ask_once);
   ADD ("/service/ask/hang", NULL, test_ask_hang);
+  ADD ("/service/ask/close-held-up", NULL, test_close_held_up);
   ADD ("/service/ask/early-free", NULL, test_early_free);
   for (guint i = 0; i < G_N_ELEMENTS (abilities); i++)
     {

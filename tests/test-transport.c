@@ -17,7 +17,11 @@ typedef enum
   HABIT_STUBBORN, /* never answers, whoever cancels */
   HABIT_MUTE,     /* fails without an error */
   HABIT_STRANGE,  /* fails with an error of its own domain */
+  HABIT_LAST,     /* answers when it is cancelled, and its thread did not run for HELD_UP_MS */
 } Habit;
+
+/* More than cancelled requests get to end. */
+#define HELD_UP_MS 150
 
 #define TEST_TYPE_TRANSPORT (test_transport_get_type ())
 G_DECLARE_FINAL_TYPE (TestTransport, test_transport, TEST, TRANSPORT, GObject)
@@ -64,6 +68,20 @@ answer_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* Called in the context when the request was cancelled. */
+static gboolean
+held_up_cb (GCancellable *cancellable G_GNUC_UNUSED, gpointer user_data)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+  gint64 end = g_get_monotonic_time () + HELD_UP_MS * 1000;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  g_task_attach_source (G_TASK (user_data), source, answer_cb);
+
+  return G_SOURCE_REMOVE;
+}
+
 static void
 test_transport_send_async (LsobsTransport *transport,
                            LsobsBatch *batch,
@@ -102,6 +120,13 @@ test_transport_send_async (LsobsTransport *transport,
       break;
     case HABIT_STRANGE:
       g_task_return_new_error (task, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "the disk is full");
+      break;
+    case HABIT_LAST:
+      {
+        g_autoptr (GSource) source = g_cancellable_source_new (cancellable);
+
+        g_task_attach_source (task, source, G_SOURCE_FUNC (held_up_cb));
+      }
       break;
     case HABIT_STUBBORN:
     default:
@@ -332,6 +357,23 @@ test_stubborn_in_loop (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_books (fixture->exporter);
 }
 
+/* On a busy machine, the time in which cancelled requests may end can go by while their thread does
+ * not run at all: it still has its turns. @data: whether the program runs the context */
+static void
+test_last_turn (TestFixture *fixture, gconstpointer data)
+{
+  g_autoptr (TestTransport) transport = g_object_new (TEST_TYPE_TRANSPORT, NULL);
+
+  transport->habit = HABIT_LAST;
+  test_fixture_start_with (fixture, LSOBS_TRANSPORT (transport),
+                           data != NULL ? g_main_context_default () : NULL);
+  test_emit_many (fixture->exporter, 5);
+  lsobs_exporter_shutdown (fixture->exporter, 10, NULL, NULL);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 5);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  g_assert_cmpuint (transport->n_closed, ==, 1);
+}
+
 #define ADD(path, data, test) \
  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
@@ -350,6 +392,8 @@ main (int argc, char **argv)
   ADD ("/transport/stubborn/shutdown", NULL, test_stubborn);
   ADD ("/transport/stubborn/unref", NULL, test_stubborn_unref);
   ADD ("/transport/stubborn/loop", NULL, test_stubborn_in_loop);
+  ADD ("/transport/last-turn/thread", NULL, test_last_turn);
+  ADD ("/transport/last-turn/loop", GINT_TO_POINTER (TRUE), test_last_turn);
 
   return g_test_run ();
 }
