@@ -305,6 +305,8 @@ test_stubborn (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gint64 began;
 
   test_emit_many (fixture->exporter, 5);
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  g_assert_true (test_wait_until (is_stuck, transport, TEST_TIMEOUT_MS));
   began = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 100, NULL, &error));
   g_assert_cmpint (test_get_elapsed_ms (began), <=, 100 + test_get_slack_ms ());
@@ -368,6 +370,8 @@ test_last_turn (TestFixture *fixture, gconstpointer data)
   test_fixture_start_with (fixture, LSOBS_TRANSPORT (transport),
                            data != NULL ? g_main_context_default () : NULL);
   test_emit_many (fixture->exporter, 5);
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT, 5));
   lsobs_exporter_shutdown (fixture->exporter, 10, NULL, NULL);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 5);
   g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
