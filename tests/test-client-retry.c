@@ -271,7 +271,7 @@ test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_hang_once (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  lsobs_config_set_request_timeout (fixture->config, 500);
+  lsobs_config_set_request_timeout (fixture->config, 2000);
   lsobs_config_set_max_attempts (fixture->config, 100);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG });

@@ -14,9 +14,6 @@ G_BEGIN_DECLS
 #define TEST_KEY     "lsv2_pt_0123456789abcdef_fedcba98"
 #define TEST_PROJECT "tests"
 
-/* A time in ms that does not pass while a test runs. */
-#define TEST_NEVER_MS 3600000
-
 /* Valgrind or a sanitizer makes everything slow, and memory large. */
 gboolean test_is_instrumented (void);
 /* How much later than its limit a bounded call may return, in ms: it may have to wait for the

@@ -253,12 +253,13 @@ test_sent_errors (void)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (TEST_KEY, NULL);
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
-  g_autoptr (LsobsObserver) observer =
-      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
+  g_autoptr (LsobsObserver) observer = NULL;
   g_autoptr (LsobsInvocation) invocation = NULL;
   g_autoptr (LsobsRunEvent) node = NULL;
   g_autoptr (LsobsRunEvent) tool = NULL;
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
+  observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
   invocation = lsobs_observer_begin_invocation (observer, "graph", NULL);
   graph_start (invocation, "forgotten", NULL);
   graph_call (invocation, "forgotten", "silent", "1", NULL);

@@ -419,7 +419,7 @@ static void
 test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
-  const gint64 timeout = 500;
+  const gint64 timeout = 1000;
   guint n_requests;
 
   lsobs_config_set_request_timeout (fixture->config, timeout);

@@ -12,6 +12,11 @@ G_BEGIN_DECLS
  * valgrind or beside twenty busy processes. */
 #define TEST_TIMEOUT_MS 120000
 
+/* A time in ms that does not pass while a test runs. Every config of a test has it for a flush
+ * interval: the default passes on a busy machine while records are made, which then are in several
+ * batches, or a start and an end are two records. */
+#define TEST_NEVER_MS 3600000
+
 /* --- waiting ------------------------------------------------------------------------------- */
 
 /* Iterates the default main context until @predicate is true. Returns FALSE at the deadline. The
