@@ -731,10 +731,15 @@ _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
 
   if (self->own_context && thread != NULL)
     {
-      if (!inside && wait_stopped (self, enough + JOIN_GRACE * 1000))
+      gboolean stopped = !inside && wait_stopped (self, enough + JOIN_GRACE * 1000);
+
+      if (stopped)
         g_thread_join (thread);
       else
         g_thread_unref (thread);
+      /* The thread has no time left for what waits, and the books are closed now. */
+      if (!inside && !stopped)
+        _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
     }
   else if (!self->own_context && acquire_context (self))
     {

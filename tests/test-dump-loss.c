@@ -509,7 +509,8 @@ test_no_time (Fixture *fixture, gconstpointer data)
   g_assert_false (lsobs_exporter_shutdown (fixture->base.exporter, SLOW_END_MS, NULL, NULL));
   stop_runner (&runner);
   n_ticks = (guint) g_atomic_int_get (&runner.n_ticks) - n_ticks;
-  /* the last ones may still be on their way to the disk */
+  /* the last ones may still be on their way to the disk, and one batch in the thread */
+  g_assert_true (test_wait_dropped (fixture->base.exporter, LSOBS_DROP_REASON_SHUTDOWN, N_SLOW));
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED, 2));
 
   n_kept = test_get_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED);

@@ -17,6 +17,7 @@ typedef enum
   HABIT_STUBBORN, /* never answers, whoever cancels */
   HABIT_MUTE,     /* fails without an error */
   HABIT_STRANGE,  /* fails with an error of its own domain */
+  HABIT_BLOCKING, /* keeps the thread that sends until it is released */
   HABIT_LAST,     /* answers when it is cancelled, and its thread did not run for HELD_UP_MS */
 } Habit;
 
@@ -34,7 +35,10 @@ struct _TestTransport
   guint max_records; /* set before it is used */
   gsize max_bytes;   /* set before it is used */
 
-  GMutex lock;      /* guards all below */
+  GMutex lock; /* guards all below */
+  GCond cond;
+  gboolean is_blocked;
+  gboolean is_released;
   GPtrArray *stuck; /* (owned) (element-type GTask) */
   GArray *sizes;    /* (owned) (element-type guint) records of each batch */
   gsize largest;    /* bytes of the largest batch */
@@ -83,6 +87,16 @@ held_up_cb (GCancellable *cancellable G_GNUC_UNUSED, gpointer user_data)
 }
 
 static void
+block (TestTransport *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_blocked = TRUE;
+  while (!self->is_released)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
 test_transport_send_async (LsobsTransport *transport,
                            LsobsBatch *batch,
                            GCancellable *cancellable,
@@ -120,6 +134,10 @@ test_transport_send_async (LsobsTransport *transport,
       break;
     case HABIT_STRANGE:
       g_task_return_new_error (task, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "the disk is full");
+      break;
+    case HABIT_BLOCKING:
+      block (self);
+      g_task_return_boolean (task, TRUE);
       break;
     case HABIT_LAST:
       {
@@ -181,6 +199,7 @@ test_transport_finalize (GObject *object)
 
   g_ptr_array_unref (self->stuck);
   g_array_unref (self->sizes);
+  g_cond_clear (&self->cond);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (test_transport_parent_class)->finalize (object);
@@ -196,6 +215,7 @@ static void
 test_transport_init (TestTransport *self)
 {
   g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
   self->stuck = g_ptr_array_new_with_free_func (g_object_unref);
   self->sizes = g_array_new (FALSE, FALSE, sizeof (guint));
 }
@@ -211,6 +231,28 @@ is_stuck (gpointer data)
   g_mutex_unlock (&self->lock);
 
   return n > 0;
+}
+
+static gboolean
+is_blocked (gpointer data)
+{
+  TestTransport *self = data;
+  gboolean blocked;
+
+  g_mutex_lock (&self->lock);
+  blocked = self->is_blocked;
+  g_mutex_unlock (&self->lock);
+
+  return blocked;
+}
+
+static void
+release (TestTransport *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_released = TRUE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
 }
 
 /* When nobody waits for it any longer. */
@@ -359,6 +401,34 @@ test_stubborn_in_loop (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_books (fixture->exporter);
 }
 
+static gboolean
+has_none_in_flight (gpointer data)
+{
+  return test_get_counter (data, LSOBS_COUNTER_IN_FLIGHT) == 0;
+}
+
+/* The thread does not get to its end in time: the shutdown returns, and what waited is counted. */
+static void
+test_blocking (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestTransport) transport = NULL;
+
+  lsobs_config_set_max_batch_size (fixture->config, 1);
+  transport = start (fixture, HABIT_BLOCKING);
+  test_emit (fixture->exporter, "blocked");
+  g_assert_true (test_wait_until (is_blocked, transport, TEST_TIMEOUT_MS));
+  test_emit_many (fixture->exporter, 5);
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 10, NULL, NULL));
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 0);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT), ==, 1);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==, 5);
+  test_assert_books (fixture->exporter);
+
+  release (transport);
+  g_assert_true (test_wait_until (has_none_in_flight, fixture->exporter, TEST_TIMEOUT_MS));
+  test_assert_books (fixture->exporter);
+}
+
 /* On a busy machine, the time in which cancelled requests may end can go by while their thread does
  * not run at all: it still has its turns. @data: whether the program runs the context */
 static void
@@ -396,6 +466,7 @@ main (int argc, char **argv)
   ADD ("/transport/stubborn/shutdown", NULL, test_stubborn);
   ADD ("/transport/stubborn/unref", NULL, test_stubborn_unref);
   ADD ("/transport/stubborn/loop", NULL, test_stubborn_in_loop);
+  ADD ("/transport/blocking", NULL, test_blocking);
   ADD ("/transport/last-turn/thread", NULL, test_last_turn);
   ADD ("/transport/last-turn/loop", GINT_TO_POINTER (TRUE), test_last_turn);
 
