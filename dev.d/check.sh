@@ -39,19 +39,73 @@ run_tests () {
   [ "$rc" = 0 ] && [ "$failed" = 0 ] && [ "$passed" != 0 ]
 }
 
+# --- a busy machine ---
+
+busy_pids=()
+
+# start_busy N: N processes that do nothing but use the processor. stop_busy ends them;
+# each also ends by itself when this script is gone, or after two hours.
+start_busy () {
+  local i
+  for ((i = 0; i < $1; i++)); do
+    # shellcheck disable=SC2016
+    bash -c 'while kill -0 "$1" 2> /dev/null && [ "$SECONDS" -lt 7200 ]; do
+               for ((i = 0; i < 50000; i++)); do :; done
+             done' lsobs-busy "$$" < /dev/null > /dev/null 2>&1 &
+    busy_pids+=("$!")
+  done
+}
+
+stop_busy () {
+  [ "${#busy_pids[@]}" = 0 ] && return
+  kill "${busy_pids[@]}" 2> /dev/null || true
+  wait "${busy_pids[@]}" 2> /dev/null || true
+  busy_pids=()
+}
+
+# check_busy N MAKE-ARGUMENTS...: the C tests, or those that are given, beside N busy
+# processes
+check_busy () {
+  local n=$1 rc=0 argument tests=()
+  shift
+  # make replaces these variables by their values
+  # shellcheck disable=SC2016
+  tests=('TESTS=$(tests_public) $(tests_private)')
+  for argument in "$@"; do
+    case $argument in TESTS=*) tests=() ;; esac
+  done
+  # what is not a test is not slowed down
+  make -s -C "$top/_build" -j"$jobs" check-am TESTS=
+  trap stop_busy EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' HUP TERM
+  say "$n busy processes beside the tests"
+  start_busy "$n"
+  run_tests "$top/_build" check-am "${tests[@]}" "$@" || rc=$?
+  stop_busy
+  trap - EXIT INT HUP TERM
+  return "$rc"
+}
+
 # check [OPTION] [MAKE ARGUMENTS]
 check () {
-  local option='' target=check argument
+  local option='' target=check argument n_busy=10
   case ${1:-} in
-    --asan | --clang | --minimal | --valgrind) option=${1#--}; shift ;;
+    --asan | --clang | --minimal | --valgrind | --busy) option=${1#--}; shift ;;
+    --busy=*) option=busy n_busy=${1#--busy=}; shift ;;
     --*) usage >&2; die "check: unknown option $1" ;;
   esac
+  case $n_busy in '' | *[!0-9]*) usage >&2; die "check: --busy=N needs a number" ;; esac
   # A choice of tests makes sense in the top directory only.
   for argument in "$@"; do
     case $argument in TESTS=*) target=check-am ;; esac
   done
 
   case $option in
+    busy)
+      setup
+      build
+      check_busy "$n_busy" "$@" ;;
     valgrind)
       # the programs first: the rules for valgrind do not build them
       setup valgrind

@@ -44,7 +44,7 @@ install_test () {
   override=$(find "$prefix" -path '*/gi/overrides/Lsobs.py')
   PYTHONPATH=${override%/gi/overrides/Lsobs.py}${PYTHONPATH:+:$PYTHONPATH} \
   GI_TYPELIB_PATH=$prefix/lib/girepository-1.0 XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
-    gnome-desktop-testing-runner --parallel="$test_jobs" lsobs/ < /dev/null > "$dir/installed-tests.log" 2>&1 || rc=$?
+    gnome-desktop-testing-runner --parallel="$test_jobs" --timeout=1800 lsobs/ < /dev/null > "$dir/installed-tests.log" 2>&1 || rc=$?
   [ "$rc" = 0 ] || cat "$dir/installed-tests.log"
   grep -E '^ok .* # SKIP' "$dir/installed-tests.log" || true
   runner_results "$dir/installed-tests.log"

@@ -14,8 +14,10 @@
 #include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-worker-private.h"
 
-/* How long requests that were cancelled get to end properly, in ms. */
+/* How long requests that were cancelled get to end properly, in ms, and how many turns of
+ * the context in any case: on a busy machine this thread may not run in that time. */
 #define STOP_GRACE 100
+#define STOP_TURNS 20
 
 /* How long what is left at the end may be on its way to a disk, in ms. */
 #define MAX_KEEP_TIME 5000
@@ -51,6 +53,7 @@ struct _LsobsWorker
   /* All below belongs to whoever runs the context. */
   GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
   GSource *grace;            /* (owned) (nullable) ends that thread in time */
+  guint turns_left;          /* after the grace, in that thread */
   GCancellable *cancellable; /* (owned) */
   LsobsBatcher *batcher;     /* (owned) */
   GQueue sending;            /* of Sending (unowned) */
@@ -322,17 +325,6 @@ mark_stopped (LsobsWorker *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* Called in the context. */
-static gboolean
-grace_over_cb (gpointer user_data)
-{
-  LsobsWorker *self = user_data;
-
-  if (self->loop != NULL)
-    g_main_loop_quit (self->loop);
-  return G_SOURCE_REMOVE;
-}
-
 static void
 attach (LsobsWorker *self, GSource *source, GSourceFunc func)
 {
@@ -340,6 +332,32 @@ attach (LsobsWorker *self, GSource *source, GSourceFunc func)
   g_source_set_static_name (source, "[lsobs] stop");
   g_source_set_callback (source, func, self, (GDestroyNotify) _lsobs_worker_unref);
   g_source_attach (source, self->context);
+}
+
+/* Called in the context, once in each turn after the grace. */
+static gboolean
+last_turn_cb (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+
+  if (--self->turns_left > 0)
+    return G_SOURCE_CONTINUE;
+  g_main_loop_quit (self->loop);
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in the context. */
+static gboolean
+grace_over_cb (gpointer user_data)
+{
+  LsobsWorker *self = user_data;
+
+  self->turns_left = STOP_TURNS;
+  g_source_unref (self->grace);
+  self->grace = g_idle_source_new ();
+  g_source_set_priority (self->grace, G_PRIORITY_DEFAULT);
+  attach (self, self->grace, last_turn_cb);
+  return G_SOURCE_REMOVE;
 }
 
 /* In the context. */
@@ -602,13 +620,17 @@ stop_here (LsobsWorker *self, gint64 began)
 {
   gint64 deadline = began + STOP_GRACE * 1000;
   g_autoptr (GSource) alarm = g_timeout_source_new (0);
+  gboolean in_time = TRUE;
 
   cancel_all (self);
   g_source_set_ready_time (alarm, deadline);
   g_source_set_callback (alarm, deadline_cb, NULL, NULL);
   g_source_attach (alarm, self->context);
-  while (self->sending.length > 0 && g_get_monotonic_time () < deadline)
-    g_main_context_iteration (self->context, TRUE);
+  for (guint n = 0; self->sending.length > 0 && (in_time || n < STOP_TURNS); n++)
+    {
+      in_time = g_get_monotonic_time () < deadline;
+      g_main_context_iteration (self->context, in_time);
+    }
   g_source_destroy (alarm);
   give_up (self);
   mark_stopped (self);
@@ -715,10 +737,15 @@ _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
 
   if (self->own_context && thread != NULL)
     {
-      if (!inside && wait_stopped (self, enough + JOIN_GRACE * 1000))
+      gboolean stopped = !inside && wait_stopped (self, enough + JOIN_GRACE * 1000);
+
+      if (stopped)
         g_thread_join (thread);
       else
         g_thread_unref (thread);
+      /* The thread has no time left for what waits, and the books are closed now. */
+      if (!inside && !stopped)
+        _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
     }
   else if (!self->own_context && acquire_context (self))
     {

@@ -18,15 +18,18 @@ feedback_set_up_with_info (RunFixture *fixture, const char *info)
   run_fixture_start (fixture);
 }
 
+static gboolean
+takes_feedback (gpointer data)
+{
+  return lsobs_transport_takes_feedback (data);
+}
+
 void
 feedback_wait_for_info (RunFixture *fixture)
 {
-  gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
   LsobsTransport *client = lsobs_exporter_get_transport (fixture->exporter);
 
-  while (!lsobs_transport_takes_feedback (client) && g_get_monotonic_time () < deadline)
-    g_thread_yield ();
-  g_assert_true (lsobs_transport_takes_feedback (client));
+  g_assert_true (test_wait_until (takes_feedback, client, TEST_TIMEOUT_MS));
 }
 
 void

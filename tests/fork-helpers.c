@@ -8,9 +8,6 @@
 #include "fork-helpers.h"
 #include "test-helpers.h"
 
-/* How long a child may take. */
-#define CHILD_TIMEOUT_MS 20000
-
 #if defined(__SANITIZE_THREAD__)
 # define HAS_TSAN 1
 #elif defined(__SANITIZE_ADDRESS__)
@@ -71,7 +68,7 @@ others_sleep (void)
 static void
 wait_until_others_sleep (void)
 {
-  gint64 deadline = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+  gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
 
   while (!(others_sleep () && others_sleep ()) && g_get_monotonic_time () < deadline)
     g_thread_yield ();
@@ -109,16 +106,10 @@ fork_start (ForkFunc func, RunFixture *fixture, gpointer data)
   return pid;
 }
 
-static gint64
-get_timeout (void)
-{
-  return CHILD_TIMEOUT_MS * (is_under_valgrind () ? 5 : 1);
-}
-
 gboolean
 fork_wait (pid_t pid)
 {
-  gint64 deadline = g_get_monotonic_time () + get_timeout () * 1000;
+  gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
   pid_t ended;
   int status = 0;
 
@@ -174,7 +165,7 @@ fork_skip_busy (void)
 void
 fork_child_flush (RunFixture *fixture)
 {
-  child_assert (lsobs_exporter_flush (fixture->exporter, get_timeout () / 2, NULL, NULL));
+  child_assert (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS / 2, NULL, NULL));
 }
 
 static gboolean

@@ -331,15 +331,16 @@ test_events (void)
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "project");
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
   g_autoptr (GMainContext) context = g_main_context_new ();
-  g_autoptr (LsobsExporter) exporter =
-      g_initable_new (LSOBS_TYPE_EXPORTER, NULL, NULL, "config", config, "transport", transport,
-                      "main-context", context, NULL);
+  g_autoptr (LsobsExporter) exporter = NULL;
   LsobsRunEvent *event = lsobs_run_event_new_start (R, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRunEvent) got = NULL;
   g_autoptr (GBytes) one = run_bytes ("1");
   g_autoptr (GBytes) two = run_bytes ("2");
   const char *type = "";
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
+  exporter = g_initable_new (LSOBS_TYPE_EXPORTER, NULL, NULL, "config", config, "transport",
+                             transport, "main-context", context, NULL);
   attach_to_event (event, "a", one);
   attach_to_event (event, "b", one);
   attach_to_event (event, "b", two);

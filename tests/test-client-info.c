@@ -74,6 +74,12 @@ send_one (TestFixture *fixture)
   test_assert_flush (fixture->exporter, 1);
 }
 
+/* A question is given up after five seconds. What takes less has not waited for the answer. */
+#define QUESTION_MS 5000
+
+/* On a busy machine anything may take long once, but not again and again. */
+#define N_TRIALS 5
+
 /* Sends something, and waits until @predicate tells that the answer has come. */
 static void
 learn (TestFixture *fixture, gboolean (*predicate) (gpointer data))
@@ -183,22 +189,40 @@ static const TestReply useless[] = {
   { .mode = TEST_REPLY_SLOW_BODY, .status = 200, .body = SMALL_INFO, .delay_ms = 200 },
 };
 
-/* Nothing of it is noticed by what is sent: not even by the only slot that there is. */
-static void
-test_useless (TestFixture *fixture, gconstpointer data)
+/* Sends eleven runs to a service that is started anew. Returns: how many ms that took */
+static gint64
+send_eleven (TestFixture *fixture, const TestReply *reply)
 {
-  const TestReply *reply = data;
   gint64 start;
+  gint64 elapsed;
 
-  lsobs_config_set_max_in_flight (fixture->config, 1);
+  test_server_clear (fixture->server);
   test_server_push (fixture->server, "/info", *reply);
   test_fixture_start (fixture);
   start = g_get_monotonic_time ();
   send_one (fixture);
+  elapsed = test_get_elapsed_ms (start);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
+  start = g_get_monotonic_time ();
   for (guint i = 0; i < 10; i++)
     send_one (fixture);
-  g_assert_cmpint (test_get_elapsed_ms (start), <=, test_get_slack_ms ());
+
+  return elapsed + test_get_elapsed_ms (start);
+}
+
+/* Nothing of it is noticed by what is sent: not even by the only slot that there is. */
+static void
+test_useless (TestFixture *fixture, gconstpointer data)
+{
+  guint n_trials = 1;
+
+  lsobs_config_set_max_in_flight (fixture->config, 1);
+  while (send_eleven (fixture, data) >= QUESTION_MS)
+    {
+      g_assert_cmpuint (++n_trials, <=, N_TRIALS);
+      test_fixture_stop (fixture);
+      g_clear_object (&fixture->exporter);
+    }
 
   g_assert_cmpuint (count_questions (fixture->server), ==, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/multipart"), ==, 11);
@@ -352,17 +376,15 @@ test_narrowed (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 50);
   test_server_set_info (fixture->server, SMALL_INFO);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 413 });
-  test_server_hold (fixture->server);
+  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .status = 413 });
   test_emit_many (fixture->exporter, 50);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
-  g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
-  test_server_release (fixture->server);
+  g_assert_true (test_wait_until (knows_small_info, fixture, TEST_TIMEOUT_MS));
+  test_server_release_hanging (fixture->server);
   test_assert_flush (fixture->exporter, 50);
 
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==, 50);
-  /* the first half may leave before the answer is read */
-  for (guint i = 2; i < test_server_count_requests (fixture->server, NULL); i++)
+  for (guint i = 1; i < test_server_count_requests (fixture->server, NULL); i++)
     {
       g_autoptr (TestRequest) request = test_get_request (fixture->server, i);
 
@@ -417,21 +439,35 @@ test_runs (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
-/* A question without an answer does not hold up the end. */
-static void
-test_shutdown (TestFixture *fixture, gconstpointer data)
+/* Returns: how many ms the end took while the question was under way */
+static gint64
+stop_with_question (TestFixture *fixture, const TestReply *reply)
 {
-  const TestReply *reply = data;
   gint64 start;
 
-  lsobs_config_set_shutdown_timeout (fixture->config, TEST_TIMEOUT_MS);
+  test_server_clear (fixture->server);
   test_server_push (fixture->server, "/info", *reply);
   test_fixture_start (fixture);
   send_one (fixture);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
   start = g_get_monotonic_time ();
   test_fixture_stop (fixture);
-  g_assert_cmpint (test_get_elapsed_ms (start), <=, test_get_slack_ms ());
+
+  return test_get_elapsed_ms (start);
+}
+
+/* A question without an answer does not hold up the end. */
+static void
+test_shutdown (TestFixture *fixture, gconstpointer data)
+{
+  guint n_trials = 1;
+
+  lsobs_config_set_shutdown_timeout (fixture->config, TEST_TIMEOUT_MS);
+  while (stop_with_question (fixture, data) >= QUESTION_MS)
+    {
+      g_assert_cmpuint (++n_trials, <=, N_TRIALS);
+      g_clear_object (&fixture->exporter);
+    }
 }
 
 /* In a context of the program's: what is under way ends in its time. */
@@ -444,7 +480,9 @@ test_context (TestFixture *fixture, gconstpointer data)
   test_fixture_start_in (fixture, context != NULL ? context : g_main_context_default ());
   for (guint i = 0; i < 3; i++)
     send_one (fixture);
-  g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
+  /* The context runs while something is sent. */
+  while (count_questions (fixture->server) == 0)
+    send_one (fixture);
   g_assert_cmpuint (count_questions (fixture->server), ==, 1);
   test_fixture_stop (fixture);
   /* nothing of ours is left in it */
@@ -474,7 +512,7 @@ main (int argc, char **argv)
   static const TestReply slow = {
     .mode = TEST_REPLY_SLOW_BODY, .status = 200, .body_length = 10000, .delay_ms = 20
   };
-  static const TestReply late = { .status = 200, .body = SMALL_INFO, .delay_ms = 3000 };
+  static const TestReply late = { .status = 200, .body = SMALL_INFO, .delay_ms = 2 * QUESTION_MS };
 
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

@@ -268,6 +268,7 @@ send_one (TestServer *server, const char *url_format, const char *key, const cha
   g_auto (GStrv) parts = g_strsplit (url_format, "URL", 2);
 
   url = g_strconcat (parts[0], test_server_get_url (server), parts[1], NULL);
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   lsobs_config_set_api_url (config, url);
   lsobs_config_set_workspace_id (config, workspace_id);
   lsobs_config_set_ingest_mode (config, LSOBS_INGEST_MODE_MULTIPART);

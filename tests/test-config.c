@@ -546,6 +546,7 @@ test_later_changes (void)
   g_autoptr (GPtrArray) events = NULL;
   g_autoptr (GError) error = NULL;
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), &error);
   g_assert_no_error (error);
   lsobs_config_set_project_name (config, "after");

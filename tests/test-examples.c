@@ -16,7 +16,7 @@
 #define ANSWER  "Yes: 4.2 mm of rain are on their way.\n"
 
 /* More than what a program waits for the flush and at its end, and far from a hang. */
-#define MAX_SECONDS_WHEN_DOWN 20
+#define MAX_SECONDS_WHEN_DOWN (TEST_TIMEOUT_MS / 1000 / 2)
 
 /* How a language differs from the others, and it may in nothing else. */
 typedef struct

@@ -99,6 +99,7 @@ test_held_back_bounds (gconstpointer data)
   LsobsExporter *exporter;
 
   lsobs_memory_transport_set_delay (transport, 1000 * TEST_TIMEOUT_MS);
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   lsobs_config_set_max_in_flight (config, 2);
   lsobs_config_set_max_batch_size (config, 3);
   lsobs_config_set_queue_capacity (config, 10);

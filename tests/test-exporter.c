@@ -146,7 +146,7 @@ test_timeout_zero (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   if (!lsobs_exporter_flush (fixture->exporter, 0, NULL, &error))
     g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, test_get_slack_ms ());
-  g_assert_true (test_server_wait_ops (fixture->server, 3, 3000));
+  g_assert_true (test_server_wait_ops (fixture->server, 3, TEST_TIMEOUT_MS));
 }
 
 /* More than fits into flight when the time is over: the rest follows by itself. */
@@ -166,7 +166,7 @@ test_timeout_with_rest (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpuint (lsobs_flush_error_get_pending (error), ==, 60);
   test_server_release (fixture->server);
-  g_assert_true (test_server_wait_ops (fixture->server, 60, 3000));
+  g_assert_true (test_server_wait_ops (fixture->server, 60, TEST_TIMEOUT_MS));
 }
 
 /* --- several at once ----------------------------------------------------------------------- */
@@ -349,7 +349,7 @@ test_async_cancel (TestFixture *fixture, gconstpointer data)
       lsobs_observer_flush_finish (fixture->observer, test_result_wait (&result), NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   test_server_release (fixture->server);
-  g_assert_true (test_server_wait_ops (fixture->server, 5, 3000));
+  g_assert_true (test_server_wait_ops (fixture->server, 5, TEST_TIMEOUT_MS));
   g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, 5));
 }
 

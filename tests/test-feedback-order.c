@@ -146,7 +146,7 @@ test_apart_at_end (RunFixture *fixture, gconstpointer data)
   feedback_add_to_run (run, "two");
   lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
   g_assert_true (test_server_wait_requests (fixture->server, n_before + 2, TEST_TIMEOUT_MS));
-  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 300, NULL, NULL));
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 4000, NULL, NULL));
   g_assert_cmpint (g_atomic_int_get (&n_feedback), ==, 0);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
   run_assert_balanced (fixture->exporter);

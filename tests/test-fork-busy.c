@@ -17,9 +17,12 @@ typedef struct
   RunFixture *fixture;
   LsobsRun *run;         /* (unowned) (nullable) */
   LsobsInvocation *turn; /* (unowned) (nullable) */
-  int stop;              /* (atomic) */
-  int n_recorded;        /* (atomic) */
+  int n_recorded;        /* (atomic) since the threads may go on */
   GThread *threads[N_THREADS];
+  GMutex lock; /* guards all below */
+  GCond cond;
+  gboolean may_go_on; /* between the forks they rest: the child has all the processor then */
+  gboolean stop;
 } Busy;
 
 static void
@@ -52,9 +55,35 @@ record (LsobsObserver *observer, const char *name)
   lsobs_run_end (run, NULL);
 }
 
+/* Called in the threads: waits for their turn. FALSE at the end. */
+static gboolean
+goes_on (Busy *busy)
+{
+  gboolean stop;
+
+  g_mutex_lock (&busy->lock);
+  while (!busy->may_go_on && !busy->stop)
+    g_cond_wait (&busy->cond, &busy->lock);
+  stop = busy->stop;
+  g_mutex_unlock (&busy->lock);
+  return !stop;
+}
+
+static void
+set_turn (Busy *busy, gboolean may_go_on, gboolean stop)
+{
+  g_mutex_lock (&busy->lock);
+  busy->may_go_on = may_go_on;
+  busy->stop = stop;
+  g_cond_broadcast (&busy->cond);
+  g_mutex_unlock (&busy->lock);
+}
+
 static void
 start_threads (Busy *busy, GThreadFunc func)
 {
+  g_mutex_init (&busy->lock);
+  g_cond_init (&busy->cond);
   for (guint i = 0; i < N_THREADS; i++)
     busy->threads[i] = g_thread_new ("busy", func, busy);
 }
@@ -62,9 +91,11 @@ start_threads (Busy *busy, GThreadFunc func)
 static void
 stop_threads (Busy *busy)
 {
-  g_atomic_int_set (&busy->stop, TRUE);
+  set_turn (busy, FALSE, TRUE);
   for (guint i = 0; i < N_THREADS; i++)
     g_thread_join (busy->threads[i]);
+  g_mutex_clear (&busy->lock);
+  g_cond_clear (&busy->cond);
 }
 
 static gboolean
@@ -79,10 +110,16 @@ fork_often (Busy *busy, ForkFunc func, gpointer data)
 {
   guint n_failed = 0;
 
-  test_wait_until (is_busy, busy, TEST_TIMEOUT_MS);
   for (guint i = 0; i < N_FORKS && n_failed == 0; i++)
     {
-      n_failed += !fork_wait (fork_start (func, busy->fixture, data));
+      pid_t pid;
+
+      g_atomic_int_set (&busy->n_recorded, 0);
+      set_turn (busy, TRUE, FALSE);
+      test_wait_until (is_busy, busy, TEST_TIMEOUT_MS);
+      pid = fork_start (func, busy->fixture, data);
+      set_turn (busy, FALSE, FALSE);
+      n_failed += !fork_wait (pid);
       /* To fork takes as long as there is memory. */
       test_server_clear (busy->fixture->server);
     }
@@ -97,7 +134,7 @@ record_thread (gpointer user_data)
 {
   Busy *busy = user_data;
 
-  while (!g_atomic_int_get (&busy->stop))
+  while (goes_on (busy))
     {
       record (busy->fixture->observer, "busy");
       g_atomic_int_inc (&busy->n_recorded);
@@ -110,7 +147,7 @@ flush_thread (gpointer user_data)
 {
   Busy *busy = user_data;
 
-  while (!g_atomic_int_get (&busy->stop))
+  while (goes_on (busy))
     {
       record (busy->fixture->observer, "busy");
       lsobs_observer_flush (busy->fixture->observer, 10, NULL, NULL);
@@ -125,7 +162,7 @@ change_thread (gpointer user_data)
 {
   Busy *busy = user_data;
 
-  while (!g_atomic_int_get (&busy->stop))
+  while (goes_on (busy))
     {
       lsobs_run_set_metadata_string (busy->run, "key", "value");
       lsobs_run_add_tag (busy->run, "tag");
@@ -140,7 +177,7 @@ graph_thread (gpointer user_data)
   Busy *busy = user_data;
   gpointer graph = busy->turn != NULL ? (gpointer) busy->turn : (gpointer) busy->fixture->observer;
 
-  while (!g_atomic_int_get (&busy->stop))
+  while (goes_on (busy))
     {
       graph_start (graph, "node", NULL);
       graph_call (graph, "node", "calc", NULL, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fork-helpers.h"
+#include "test-helpers.h"
 #include "zstd-helpers.h"
 
 /* What fork () does to an observer: the parent sends its own, the child its own, nothing is sent twice. */
@@ -303,10 +304,7 @@ test_main_context_retry (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
   record (fixture, "parent", N_RUNS);
   lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
-  while (!test_server_wait_requests (fixture->server, 1, 1))
-    g_main_context_iteration (NULL, FALSE);
-  /* until the answer has been read */
-  fork_run_context (fork_get_retry_delay () / 4);
+  g_assert_true (test_log_wait ("Attempt 1 failed"));
   fork_run (child_waits_in_context, fixture, NULL);
   /* of the child, and no other */
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
@@ -535,6 +533,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("A forked child sends its own runs, and leaves its parent's alone.");
+  test_log_install ();
 
   add ("/fork/queued", set_up, test_queued);
   add ("/fork/in-flight", set_up, test_in_flight);

@@ -18,7 +18,8 @@ gi.require_version('Soup', '3.0')
 # pylint: disable=wrong-import-position
 from gi.repository import Gio, GLib, GObject, Json, Lsobs, Soup
 
-TIMEOUT = 20000
+TIMEOUT = 120000
+NEVER = 3600000
 
 
 def node(text):
@@ -31,6 +32,8 @@ def text_of(json_node):
 
 def new_observer(**properties):
     config = Lsobs.Config.new('key', 'python')
+    # on a busy machine, the default may pass within a test
+    config.set_flush_interval(NEVER)
     for name, value in properties.items():
         config.set_property(name, value)
     transport = Lsobs.MemoryTransport.new()
@@ -350,6 +353,7 @@ class Served:
 def new_served_config(server):
     config = Lsobs.Config.new('the-key', 'python')
     config.set_api_url(f'http://127.0.0.1:{server.server_address[1]}')
+    config.set_flush_interval(NEVER)
     return config
 
 

@@ -26,7 +26,7 @@ test_is_instrumented (void)
 gint64
 test_get_slack_ms (void)
 {
-  return test_is_instrumented () ? 10000 : 1000;
+  return TEST_TIMEOUT_MS / 4;
 }
 
 gint64
@@ -238,6 +238,29 @@ test_wait_counter (LsobsExporter *exporter, LsobsCounter counter, guint64 at_lea
   CounterWait wait = { exporter, counter, at_least };
 
   return test_wait_until (has_counted, &wait, TEST_TIMEOUT_MS);
+}
+
+typedef struct
+{
+  LsobsExporter *exporter;
+  LsobsDropReason reason;
+  guint64 at_least;
+} DropWait;
+
+static gboolean
+has_dropped (gpointer data)
+{
+  DropWait *wait = data;
+
+  return test_get_dropped (wait->exporter, wait->reason) >= wait->at_least;
+}
+
+gboolean
+test_wait_dropped (LsobsExporter *exporter, LsobsDropReason reason, guint64 at_least)
+{
+  DropWait wait = { exporter, reason, at_least };
+
+  return test_wait_until (has_dropped, &wait, TEST_TIMEOUT_MS);
 }
 
 void

@@ -14,12 +14,11 @@ G_BEGIN_DECLS
 #define TEST_KEY     "lsv2_pt_0123456789abcdef_fedcba98"
 #define TEST_PROJECT "tests"
 
-/* A time in ms that does not pass while a test runs. */
-#define TEST_NEVER_MS 3600000
-
 /* Valgrind or a sanitizer makes everything slow, and memory large. */
 gboolean test_is_instrumented (void);
-/* How much later than its limit a bounded call may return, in ms. */
+/* How much later than its limit a bounded call may return, in ms: it may have to wait for the
+ * processor. A test makes sure that without the limit the call would take TEST_TIMEOUT_MS or more,
+ * so that it can tell the two apart. */
 gint64 test_get_slack_ms (void);
 /* since @start, a monotonic time */
 gint64 test_get_elapsed_ms (gint64 start);
@@ -70,6 +69,7 @@ guint64 test_get_dropped (LsobsExporter *exporter, LsobsDropReason reason);
 guint64 test_get_total_dropped (LsobsExporter *exporter);
 /* FALSE at the deadline */
 gboolean test_wait_counter (LsobsExporter *exporter, LsobsCounter counter, guint64 at_least);
+gboolean test_wait_dropped (LsobsExporter *exporter, LsobsDropReason reason, guint64 at_least);
 /* enqueued = delivered + queued + in flight + all that was dropped */
 void test_assert_books_at (LsobsExporter *exporter,
                            const char *file,

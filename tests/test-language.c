@@ -221,7 +221,8 @@ test_unanswered (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
   g_autofree char *expected = NULL;
 
-  lsobs_config_set_request_timeout (fixture->config, 50);
+  /* long enough to be connected */
+  lsobs_config_set_request_timeout (fixture->config, 3000);
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
@@ -252,12 +253,13 @@ test_sent_errors (void)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (TEST_KEY, NULL);
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
-  g_autoptr (LsobsObserver) observer =
-      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
+  g_autoptr (LsobsObserver) observer = NULL;
   g_autoptr (LsobsInvocation) invocation = NULL;
   g_autoptr (LsobsRunEvent) node = NULL;
   g_autoptr (LsobsRunEvent) tool = NULL;
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
+  observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
   invocation = lsobs_observer_begin_invocation (observer, "graph", NULL);
   graph_start (invocation, "forgotten", NULL);
   graph_call (invocation, "forgotten", "silent", "1", NULL);

@@ -7,7 +7,8 @@ imports.gi.versions.Json = '1.0';
 imports.gi.versions.Lsobs = '1.0';
 const {GLib, Json, Lsobs} = imports.gi;
 
-const TIMEOUT = 20000;
+const TIMEOUT = 120000;
+const NEVER = 3600000;
 
 const textOf = jsonNode => Json.to_string(jsonNode, false);
 
@@ -18,10 +19,16 @@ function assertEqual(actual, expected) {
         throw new Error(`${a} is not ${e}`);
 }
 
-function newObserver() {
+function newConfig() {
     const config = Lsobs.Config.new('key', 'gjs');
+    // on a busy machine, the default may pass within a test
+    config.set_flush_interval(NEVER);
+    return config;
+}
+
+function newObserver() {
     const transport = Lsobs.MemoryTransport.new();
-    return [Lsobs.Observer.new_with_transport(config, transport), transport];
+    return [Lsobs.Observer.new_with_transport(newConfig(), transport), transport];
 }
 
 function flush(observer, transport) {
@@ -263,12 +270,12 @@ function testInvocation() {
 
 function testConstruction() {
     const transport = new Lsobs.MemoryTransport();
-    const observer = new Lsobs.Observer({config: Lsobs.Config.new('key', 'gjs'), transport});
+    const observer = new Lsobs.Observer({config: newConfig(), transport});
     assertEqual(observer.run('run', {}, () => 1, null), 1);
     assertEqual(observer.run('tag', {}, () => 2, {tags: 'word', metadata: null}), 2);
     assertEqual(flush(observer, transport).tag.get_tags(), ['word']);
-    new Lsobs.Client({config: Lsobs.Config.new('key', 'gjs')}).get_ingest_mode();
-    const config = Lsobs.Config.new('key', 'gjs');
+    new Lsobs.Client({config: newConfig()}).get_ingest_mode();
+    const config = newConfig();
     config.redact_regex = '(';
     for (const type of [Lsobs.Observer, Lsobs.Exporter, Lsobs.Client]) {
         let caught = null;
@@ -290,7 +297,7 @@ function testConstruction() {
 // A function is called in the thread that sends, which for GJS has to be this one.
 function testRedactFunc() {
     const transport = new Lsobs.MemoryTransport();
-    const config = Lsobs.Config.new('key', 'gjs');
+    const config = newConfig();
     config.set_redact_func((field, value) => field === 'inputs' ? Json.from_string('{"a":0}') : value);
     const observer = new Lsobs.Observer({config, transport, main_context: GLib.MainContext.default()});
     observer.start_run('run', {a: 1}).end({b: 2});
@@ -300,7 +307,7 @@ function testRedactFunc() {
 }
 
 function testLeftOut() {
-    const config = Lsobs.Config.new('key', 'gjs');
+    const config = newConfig();
     config.tracing_enabled = false;
     const observer = new Lsobs.Observer({config, transport: new Lsobs.MemoryTransport()});
     let looks = 0;

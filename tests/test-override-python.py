@@ -17,16 +17,24 @@ gi.require_version('Json', '1.0')
 # pylint: disable=wrong-import-position
 from gi.repository import GLib, Json, Lsobs
 
-TIMEOUT = 20000
+TIMEOUT = 120000
+NEVER = 3600000
 
 
 def text_of(json_node):
     return Json.to_string(json_node, False)
 
 
+def new_config():
+    """Flushes on demand only: on a busy machine, the default interval may pass within a test."""
+    config = Lsobs.Config.new('key', 'python')
+    config.set_flush_interval(NEVER)
+    return config
+
+
 def new_observer():
     transport = Lsobs.MemoryTransport.new()
-    return Lsobs.Observer.new_with_transport(Lsobs.Config.new('key', 'python'), transport), transport
+    return Lsobs.Observer.new_with_transport(new_config(), transport), transport
 
 
 def flush(observer, transport):
@@ -112,7 +120,7 @@ class Counted:
 
 
 def test_left_out():
-    config = Lsobs.Config.new('key', 'python')
+    config = new_config()
     config.set_tracing_enabled(False)
     observer = Lsobs.Observer.new_with_transport(config, Lsobs.MemoryTransport.new())
     run = observer.start_run('run', {'value': Counted()})
@@ -213,14 +221,14 @@ def test_invocation():
 
 def test_construction():
     memory = Lsobs.MemoryTransport()
-    observer = Lsobs.Observer(config=Lsobs.Config.new('key', 'python'), transport=memory)
+    observer = Lsobs.Observer(config=new_config(), transport=memory)
     observer.start_run('run').end()
     assert observer.flush()[0]
     assert [event.get_name() for event in memory.dup_events()] == ['run']
     assert Lsobs.Exporter(Lsobs.Config.new('key', 'python')).flush(TIMEOUT)[0]
     assert Lsobs.Client(Lsobs.Config.new('key', 'python')).get_max_records() > 0
     for make in (Lsobs.Observer, Lsobs.Exporter, Lsobs.Client):
-        config = Lsobs.Config.new('key', 'python')
+        config = new_config()
         config.set_redact_regex('(')
         try:
             make(config)
@@ -663,7 +671,7 @@ with observer.run('last'):
 
 def test_exit():
     answer = subprocess.run([sys.executable, '-c', EXIT_PROGRAM], capture_output=True, text=True,
-                            timeout=60, check=False)
+                            timeout=TIMEOUT / 1000, check=False)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout == "sent: ['last']\n", answer.stdout
     assert answer.stderr == '', answer.stderr

@@ -47,6 +47,7 @@ test_func (void)
 
   g_mutex_init (&data.lock);
   g_cond_init (&data.cond);
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   lsobs_config_set_redact_func (config, wait_for_fork_cb, &data, NULL);
   observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
   run = lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);

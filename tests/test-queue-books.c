@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lsobs/lsobs-queue-private.h"
+#include "testlib/test-utils.h"
 
 /* Who waits for the records of a queue, and whether each of them has exactly one
  * fate, whatever happens in whatever order. */
@@ -228,7 +229,7 @@ test_ticket_joined (Fixture *fixture, gconstpointer data)
 static gpointer
 wait_thread (gpointer data)
 {
-  gint64 deadline = g_get_monotonic_time () + 60 * G_USEC_PER_SEC;
+  gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
 
   return GINT_TO_POINTER (_lsobs_ticket_wait_until (data, deadline));
 }

@@ -15,7 +15,7 @@
 #define PROJECT "test-react-agent"
 
 /* More than the shutdown timeout of the program, and far from a hang. */
-#define MAX_SECONDS_WHEN_DOWN 20
+#define MAX_SECONDS_WHEN_DOWN (TEST_TIMEOUT_MS / 1000.0 / 2)
 
 typedef struct
 {

@@ -194,6 +194,7 @@ test_transport (void)
   g_autoptr (GPtrArray) events = NULL;
   g_autoptr (GError) error = NULL;
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   add (config, URL_A, KEY_A, "a", LSOBS_REPLICA_ROLE_AUTO);
   add (config, URL_B, KEY_B, "b", LSOBS_REPLICA_ROLE_AUTO);
   exporter = lsobs_exporter_new (config, LSOBS_TRANSPORT (transport), &error);

@@ -40,6 +40,7 @@ new_observer (void)
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "other");
   g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   return lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
 }
 

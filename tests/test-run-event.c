@@ -33,6 +33,7 @@ set_up_at_rate (Fixture *fixture, double rate)
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "helpdesk");
   g_autoptr (GError) error = NULL;
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   lsobs_config_set_sampling_rate (config, rate);
   fixture->context = g_main_context_new ();
   fixture->transport = lsobs_memory_transport_new ();

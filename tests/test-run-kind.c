@@ -389,6 +389,7 @@ test_memory (void)
   g_autoptr (GPtrArray) events = NULL;
   LsobsRunEvent *event;
 
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
   run = lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_LLM, NULL);
   set_serialized (run, "{\"lc\":1}");

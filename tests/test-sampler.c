@@ -266,6 +266,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->sampler = g_object_new (TEST_TYPE_SAMPLER, NULL);
   fixture->sampler->answer = GPOINTER_TO_INT (data);
   fixture->transport = lsobs_memory_transport_new ();
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   lsobs_config_set_sampler (config, LSOBS_SAMPLER (fixture->sampler));
   /* The program's own sampler goes before the rate. */
   lsobs_config_set_sampling_rate (config, fixture->sampler->answer ? 0.0 : 1.0);

@@ -29,6 +29,7 @@ set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->config = lsobs_config_new (TEST_KEY, "tests");
   lsobs_config_set_api_url (fixture->config, test_server_get_url (fixture->server));
   lsobs_config_set_retry_delay (fixture->config, 1);
+  lsobs_config_set_request_timeout (fixture->config, TEST_TIMEOUT_MS);
   test_log_clear ();
 }
 
@@ -162,6 +163,12 @@ test_ask_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_questions (fixture), ==, 3);
 }
 
+static gboolean
+was_asked (gpointer data)
+{
+  return count_questions (data) > 0;
+}
+
 /* It is not asked twice at a time. */
 static void
 test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -177,6 +184,7 @@ test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       fixture->service->ask_after = 0;
     }
   g_assert_nonnull (fixture->service->asking);
+  g_assert_true (test_wait_until (was_asked, fixture, TEST_TIMEOUT_MS));
   lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
   g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_questions (fixture), ==, 1);
@@ -201,6 +209,37 @@ test_ask_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpint (test_get_elapsed_ms (began), >=, 4900);
   g_assert_cmpint (test_get_elapsed_ms (began), <=, 5000 + test_get_slack_ms ());
+}
+
+/* More than a cancelled question gets to end. */
+#define HELD_UP_MS 150
+
+static gboolean
+hold_up_cb (gpointer user_data G_GNUC_UNUSED)
+{
+  gint64 end = g_get_monotonic_time () + HELD_UP_MS * 1000;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  return G_SOURCE_REMOVE;
+}
+
+/* The question is over when the client is closed, also when this thread did not run meanwhile. */
+static void
+test_close_held_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  start (fixture);
+  error = send_batch (fixture, 1, 10);
+  g_assert_no_error (error);
+  g_assert_nonnull (fixture->service->asking);
+  g_assert_true (g_main_context_acquire (NULL));
+  g_idle_add_full (G_PRIORITY_HIGH, hold_up_cb, NULL, NULL);
+  lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
+  g_main_context_release (NULL);
+  g_assert_null (fixture->service->asking);
 }
 
 /* A client that the program drops with a question under way. */
@@ -404,6 +443,7 @@ main (int argc, char **argv)
   ADD ("/service/ask/again", NULL, test_ask_again);
   ADD ("/service/ask/once", NULL, test_ask_once);
   ADD ("/service/ask/hang", NULL, test_ask_hang);
+  ADD ("/service/ask/close-held-up", NULL, test_close_held_up);
   ADD ("/service/ask/early-free", NULL, test_early_free);
   for (guint i = 0; i < G_N_ELEMENTS (abilities); i++)
     {

@@ -22,6 +22,7 @@ set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->context = g_main_context_new ();
   fixture->config = lsobs_config_new (NULL, NULL);
+  lsobs_config_set_flush_interval (fixture->config, TEST_NEVER_MS);
   fixture->transport = lsobs_memory_transport_new ();
 }
 

@@ -17,7 +17,12 @@ typedef enum
   HABIT_STUBBORN, /* never answers, whoever cancels */
   HABIT_MUTE,     /* fails without an error */
   HABIT_STRANGE,  /* fails with an error of its own domain */
+  HABIT_BLOCKING, /* keeps the thread that sends until it is released */
+  HABIT_LAST,     /* answers when it is cancelled, and its thread did not run for HELD_UP_MS */
 } Habit;
+
+/* More than cancelled requests get to end. */
+#define HELD_UP_MS 150
 
 #define TEST_TYPE_TRANSPORT (test_transport_get_type ())
 G_DECLARE_FINAL_TYPE (TestTransport, test_transport, TEST, TRANSPORT, GObject)
@@ -30,7 +35,10 @@ struct _TestTransport
   guint max_records; /* set before it is used */
   gsize max_bytes;   /* set before it is used */
 
-  GMutex lock;      /* guards all below */
+  GMutex lock; /* guards all below */
+  GCond cond;
+  gboolean is_blocked;
+  gboolean is_released;
   GPtrArray *stuck; /* (owned) (element-type GTask) */
   GArray *sizes;    /* (owned) (element-type guint) records of each batch */
   gsize largest;    /* bytes of the largest batch */
@@ -62,6 +70,30 @@ answer_cb (gpointer user_data)
   g_task_return_boolean (G_TASK (user_data), TRUE);
 
   return G_SOURCE_REMOVE;
+}
+
+/* Called in the context when the request was cancelled. */
+static gboolean
+held_up_cb (GCancellable *cancellable G_GNUC_UNUSED, gpointer user_data)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+  gint64 end = g_get_monotonic_time () + HELD_UP_MS * 1000;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  g_task_attach_source (G_TASK (user_data), source, answer_cb);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+block (TestTransport *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_blocked = TRUE;
+  while (!self->is_released)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
 }
 
 static void
@@ -102,6 +134,17 @@ test_transport_send_async (LsobsTransport *transport,
       break;
     case HABIT_STRANGE:
       g_task_return_new_error (task, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "the disk is full");
+      break;
+    case HABIT_BLOCKING:
+      block (self);
+      g_task_return_boolean (task, TRUE);
+      break;
+    case HABIT_LAST:
+      {
+        g_autoptr (GSource) source = g_cancellable_source_new (cancellable);
+
+        g_task_attach_source (task, source, G_SOURCE_FUNC (held_up_cb));
+      }
       break;
     case HABIT_STUBBORN:
     default:
@@ -156,6 +199,7 @@ test_transport_finalize (GObject *object)
 
   g_ptr_array_unref (self->stuck);
   g_array_unref (self->sizes);
+  g_cond_clear (&self->cond);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (test_transport_parent_class)->finalize (object);
@@ -171,6 +215,7 @@ static void
 test_transport_init (TestTransport *self)
 {
   g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
   self->stuck = g_ptr_array_new_with_free_func (g_object_unref);
   self->sizes = g_array_new (FALSE, FALSE, sizeof (guint));
 }
@@ -186,6 +231,28 @@ is_stuck (gpointer data)
   g_mutex_unlock (&self->lock);
 
   return n > 0;
+}
+
+static gboolean
+is_blocked (gpointer data)
+{
+  TestTransport *self = data;
+  gboolean blocked;
+
+  g_mutex_lock (&self->lock);
+  blocked = self->is_blocked;
+  g_mutex_unlock (&self->lock);
+
+  return blocked;
+}
+
+static void
+release (TestTransport *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_released = TRUE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
 }
 
 /* When nobody waits for it any longer. */
@@ -280,6 +347,8 @@ test_stubborn (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gint64 began;
 
   test_emit_many (fixture->exporter, 5);
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  g_assert_true (test_wait_until (is_stuck, transport, TEST_TIMEOUT_MS));
   began = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 100, NULL, &error));
   g_assert_cmpint (test_get_elapsed_ms (began), <=, 100 + test_get_slack_ms ());
@@ -332,6 +401,53 @@ test_stubborn_in_loop (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_books (fixture->exporter);
 }
 
+static gboolean
+has_none_in_flight (gpointer data)
+{
+  return test_get_counter (data, LSOBS_COUNTER_IN_FLIGHT) == 0;
+}
+
+/* The thread does not get to its end in time: the shutdown returns, and what waited is counted. */
+static void
+test_blocking (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestTransport) transport = NULL;
+
+  lsobs_config_set_max_batch_size (fixture->config, 1);
+  transport = start (fixture, HABIT_BLOCKING);
+  test_emit (fixture->exporter, "blocked");
+  g_assert_true (test_wait_until (is_blocked, transport, TEST_TIMEOUT_MS));
+  test_emit_many (fixture->exporter, 5);
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 10, NULL, NULL));
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 0);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT), ==, 1);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==, 5);
+  test_assert_books (fixture->exporter);
+
+  release (transport);
+  g_assert_true (test_wait_until (has_none_in_flight, fixture->exporter, TEST_TIMEOUT_MS));
+  test_assert_books (fixture->exporter);
+}
+
+/* On a busy machine, the time in which cancelled requests may end can go by while their thread does
+ * not run at all: it still has its turns. @data: whether the program runs the context */
+static void
+test_last_turn (TestFixture *fixture, gconstpointer data)
+{
+  g_autoptr (TestTransport) transport = g_object_new (TEST_TYPE_TRANSPORT, NULL);
+
+  transport->habit = HABIT_LAST;
+  test_fixture_start_with (fixture, LSOBS_TRANSPORT (transport),
+                           data != NULL ? g_main_context_default () : NULL);
+  test_emit_many (fixture->exporter, 5);
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT, 5));
+  lsobs_exporter_shutdown (fixture->exporter, 10, NULL, NULL);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 5);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  g_assert_cmpuint (transport->n_closed, ==, 1);
+}
+
 #define ADD(path, data, test) \
  g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
 
@@ -350,6 +466,9 @@ main (int argc, char **argv)
   ADD ("/transport/stubborn/shutdown", NULL, test_stubborn);
   ADD ("/transport/stubborn/unref", NULL, test_stubborn_unref);
   ADD ("/transport/stubborn/loop", NULL, test_stubborn_in_loop);
+  ADD ("/transport/blocking", NULL, test_blocking);
+  ADD ("/transport/last-turn/thread", NULL, test_last_turn);
+  ADD ("/transport/last-turn/loop", GINT_TO_POINTER (TRUE), test_last_turn);
 
   return g_test_run ();
 }

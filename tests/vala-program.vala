@@ -2,6 +2,9 @@
 //
 // The API as Vala sees it: compiled and run by test-vala.sh.
 
+// ms, far more than any flush here takes
+const int TIMEOUT = 120000;
+
 class Never : Object, Lsobs.Sampler {
   public bool should_sample (string trace_id) {
     return false;
@@ -10,6 +13,8 @@ class Never : Object, Lsobs.Sampler {
 
 Lsobs.Observer new_observer (Lsobs.Config config, out Lsobs.MemoryTransport transport) throws Error {
   transport = new Lsobs.MemoryTransport ();
+  // on a busy machine, the default may pass within a test
+  config.flush_interval = 3600000;
   return new Lsobs.Observer.with_transport (config, transport);
 }
 
@@ -20,7 +25,7 @@ void test_run () throws Error {
   var run = observer.start_run ("parent", Lsobs.RunType.CHAIN, Json.from_string ("[1]"));
   run.start_child ("child", Lsobs.RunType.TOOL, null).end (null);
   run.end (null);
-  assert (observer.flush (20000, out stats));
+  assert (observer.flush (TIMEOUT, out stats));
   assert (stats.runs_flushed == 2);
   foreach (var event in transport.dup_events ())
     assert (event.get_name () == "parent" || event.get_parent_id () == run.dup_id ());
@@ -55,7 +60,7 @@ void test_wrap () throws Error {
   }
   assert (caught);
   assert (Lsobs.Run.get_thread_default () == null);
-  observer.flush (20000, null);
+  observer.flush (TIMEOUT, null);
   var events = new HashTable<string,Lsobs.RunEvent> (str_hash, str_equal);
   foreach (var event in transport.dup_events ())
     events[event.get_name ()] = event;
@@ -103,7 +108,7 @@ void test_graph () throws Error {
   graph.on_node_start ("agent", null);
   graph.on_error ("agent", new Lsobs.Error.REJECTED ("broken"));
   ((Lsobs.Invocation) graph).end (null);
-  observer.flush (20000, null);
+  observer.flush (TIMEOUT, null);
   assert (transport.dup_events ().length == 2);
 }
 
@@ -113,7 +118,7 @@ void test_sampler () throws Error {
   config.sampler = new Never ();
   var observer = new_observer (config, out transport);
   observer.start_run ("left-out", Lsobs.RunType.CHAIN, null).end (null);
-  observer.flush (20000, null);
+  observer.flush (TIMEOUT, null);
   assert (transport.dup_events ().length == 0);
 }
 
@@ -141,7 +146,7 @@ async void run_flush_async () throws Error {
   Lsobs.FlushStats stats;
   var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
   observer.start_run ("run", Lsobs.RunType.CHAIN, null).end (null);
-  assert (yield observer.flush_async (20000, null, out stats));
+  assert (yield observer.flush_async (TIMEOUT, null, out stats));
   assert (stats.runs_flushed == 1);
 }
 
@@ -179,7 +184,7 @@ void test_errors () throws Error {
   observer.start_run ("lost", Lsobs.RunType.CHAIN, null).end (null);
   caught = false;
   try {
-    observer.flush (20000, null);
+    observer.flush (TIMEOUT, null);
   } catch (Lsobs.FlushError e) {
     assert (e is Lsobs.FlushError.PERMANENT);
     assert (Lsobs.FlushError.get_dropped (e) == 1);

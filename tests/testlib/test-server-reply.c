@@ -6,11 +6,12 @@
 #include <sys/socket.h>
 
 #include "test-server-private.h"
+#include "test-utils.h"
 
 /* How a request is answered. All of this runs in the server's thread. */
 
 /* A client that does not read must not stop the thread for ever. */
-#define WRITE_TIMEOUT_S 2
+#define WRITE_TIMEOUT_S (TEST_TIMEOUT_MS / 1000 / 4)
 
 void
 _test_reply_copy_init (TestReplyCopy *self, const TestReply *reply)

@@ -8,8 +8,14 @@
 
 G_BEGIN_DECLS
 
-/* Longer than anything that goes right can take, even under valgrind. */
-#define TEST_TIMEOUT_MS 30000
+/* The one limit of all waiting, in ms: longer than anything that goes right can take, under
+ * valgrind or beside twenty busy processes. */
+#define TEST_TIMEOUT_MS 120000
+
+/* A time in ms that does not pass while a test runs. Every config of a test has it for a flush
+ * interval: the default passes on a busy machine while records are made, which then are in several
+ * batches, or a start and an end are two records. */
+#define TEST_NEVER_MS 3600000
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
