@@ -3,10 +3,29 @@
 
 #include "lsobs/lsobs-batch.h"
 #include "lsobs/lsobs-encoder-private.h"
+#include "lsobs/lsobs-stats.h"
 
 G_BEGIN_DECLS
 
+/* What became of a batch so far. Belongs to the thread that sends; no transport of the
+ * program's sees it. */
+typedef struct
+{
+  guint64 number;         /* of its last sending, from 1; 0: it was never sent */
+  gboolean tried;         /* it was sent in vain */
+  gboolean unsure;        /* an attempt that failed may have come through all the same */
+  gboolean foreign;       /* something in between has refused it */
+  gboolean suspect;       /* and did so just now, when the service was there */
+  gboolean accused;       /* it has failed, and nothing else has succeeded since */
+  guint n_strikes;        /* so often it has failed while others succeeded */
+  LsobsDropReason reason; /* why it is lost, if it is to blame */
+} LsobsBatchHistory;
+
 LsobsBatch *_lsobs_batch_new (GPtrArray *records);
+LsobsBatch *_lsobs_batch_new_probe (LsobsBatch *self);
+LsobsBatch *_lsobs_batch_slice (LsobsBatch *self, guint start, guint end);
+LsobsBatchHistory *_lsobs_batch_peek_history (LsobsBatch *self);
+guint64 _lsobs_batch_get_first_seq (LsobsBatch *self);
 GPtrArray *_lsobs_batch_peek_records (LsobsBatch *self);
 void _lsobs_batch_halve (LsobsBatch *self, LsobsBatch **first, LsobsBatch **second);
 

@@ -18,6 +18,7 @@ _lsobs_protocol_init (LsobsProtocol *self)
   self->tracing_enabled = TRUE;
   self->failed_traces_max_bytes = LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES;
   self->first_pause = LSOBS_RETRY_FIRST_PAUSE;
+  self->first_probe = LSOBS_RETRY_FIRST_PROBE;
 }
 
 void

@@ -37,6 +37,10 @@ G_BEGIN_DECLS
  * @LSOBS_ERROR_INVALID_ATTACHMENT: the name of an attachment cannot be sent
  * @LSOBS_ERROR_INVALID_VALUE: something is said of a run that cannot be
  * @LSOBS_ERROR_INVALID_FEEDBACK: feedback breaks the protocol's rules
+ * @LSOBS_ERROR_FOREIGN: the answer is not the service's, but that of a proxy, a
+ *   firewall, a sign-in portal, or of another server at this address
+ * @LSOBS_ERROR_BLOCKED: a proxy or firewall refuses the content, although the service
+ *   behind it can be reached
  *
  * Errors of settings, runs and the service.
  *
@@ -60,7 +64,9 @@ typedef enum
   LSOBS_ERROR_CLOSED,
   LSOBS_ERROR_INVALID_ATTACHMENT,
   LSOBS_ERROR_INVALID_VALUE,
-  LSOBS_ERROR_INVALID_FEEDBACK
+  LSOBS_ERROR_INVALID_FEEDBACK,
+  LSOBS_ERROR_FOREIGN,
+  LSOBS_ERROR_BLOCKED
 } LsobsError;
 
 #define LSOBS_TYPE_ERROR (lsobs_error_get_type ())

@@ -226,16 +226,17 @@ is_about_one (const LsobsPolicy *policy)
   return policy->split || policy->code == LSOBS_ERROR_REFUSED;
 }
 
-/* The current file stays where it is. Takes @error over. */
+/* The current file stays where it is. Takes @error over.
+ * @missing: its endpoint is not there, which others may be */
 static void
-keep (GTask *task, GError *error)
+keep (GTask *task, GError *error, gboolean missing)
 {
   Replay *replay = g_task_get_task_data (task);
   const LsobsPolicy *policy = _lsobs_retry_find_policy (error);
 
   replay->n_failed++;
   g_debug ("%s stays: %s", peek_name (replay), error->message);
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND))
+  if (missing)
     {
       g_hash_table_add (replay->missing, g_strdup (replay->request->endpoint));
       if (replay->problem == NULL)
@@ -276,7 +277,8 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   else if (_lsobs_attempts_go_on (&replay->attempts, &outcome, &error))
     start_attempt (task);
   else
-    keep (task, error);
+    keep (task, error,
+          outcome.verdict == LSOBS_VERDICT_NOT_FOUND || outcome.verdict == LSOBS_VERDICT_NO_PAGE);
 }
 
 static gboolean
@@ -333,6 +335,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
   _lsobs_attempts_init (&replay->attempts, replay->service);
+  replay->attempts.alone = TRUE;
   if (!finish_if_cancelled (task))
     start_attempt (task);
 }

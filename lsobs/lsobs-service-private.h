@@ -34,6 +34,7 @@ typedef struct
   gint64 fallback_until;       /* monotonic, µs: then the best endpoint is tried again */
   LsobsServerInfo info;        /* what is assumed, until the service has said it */
   gboolean has_info;           /* it has */
+  gboolean proven;             /* it was there when it was last heard of */
   gint64 ask_after;            /* monotonic, µs: then it may be asked again */
   GCancellable *asking;        /* (owned) (nullable) of the question that is under way */
   LsobsCompressor *compressor; /* (owned) (nullable) */

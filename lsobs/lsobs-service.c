@@ -188,6 +188,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->has_info = TRUE;
+  self->proven = TRUE;
   learn (self);
 }
 

@@ -67,11 +67,11 @@ test_status (gconstpointer data)
 {
   const StatusRow *row = data;
 
-  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL), ==, row->verdict);
-  g_assert_cmpint (_lsobs_retry_judge (row->status, ""), ==, row->verdict);
+  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, NULL), ==, row->verdict);
+  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, ""), ==, row->verdict);
   /* Only of these do the words matter. */
   if (row->status != 429)
-    g_assert_cmpint (_lsobs_retry_judge (row->status, "Monthly usage limit exceeded"), ==,
+    g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, "Monthly usage limit exceeded"), ==,
                      row->verdict);
 }
 
@@ -114,7 +114,7 @@ test_body (gconstpointer data)
 {
   const BodyRow *row = data;
 
-  g_assert_cmpint (_lsobs_retry_judge (row->status, row->body), ==, row->verdict);
+  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, row->body), ==, row->verdict);
 }
 
 /* The table that client and worker obey, with the settings as they are unless
@@ -219,7 +219,7 @@ test_policy (void)
   for (guint i = 0; i < G_N_ELEMENTS (policy_rows); i++)
     {
       const PolicyRow *row = &policy_rows[i];
-      LsobsVerdict verdict = _lsobs_retry_judge (row->status, row->body);
+      LsobsVerdict verdict = _lsobs_retry_judge (row->status, NULL, row->body);
       const LsobsPolicy *policy = _lsobs_retry_get_policy (verdict);
       g_autoptr (GError) error = _lsobs_retry_make_error (verdict, row->status, row->body);
       gint64 shortest;
