@@ -15,7 +15,8 @@ typedef struct
 void _lsobs_backlog_init (LsobsBacklog *self);
 void _lsobs_backlog_clear (LsobsBacklog *self);
 void _lsobs_backlog_add (LsobsBacklog *self, LsobsBatch *batch);
-LsobsBatch *_lsobs_backlog_take_oldest (LsobsBacklog *self);
+LsobsBatch *_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching);
+LsobsBatch *_lsobs_backlog_take_tried (LsobsBacklog *self);
 LsobsBatch *_lsobs_backlog_take_probe (LsobsBacklog *self);
 
 gboolean _lsobs_backlog_has_suspects (LsobsBacklog *self);

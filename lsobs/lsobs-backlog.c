@@ -9,8 +9,9 @@
  *
  * - accused: it failed at a time when the service was not known to be away. With the next
  *   success of a request that was sent after it, that is a strike.
- * - suspect: one record that something in front of the service refuses. When the very next
- *   request succeeds, it is to blame; when that one fails, too, the suspicion ends.
+ * - suspicion: one record that something in front of the service refuses. When the very
+ *   next request succeeds, the record is sent once more; refused again, it is to blame.
+ *   When any of these fails for another reason, the suspicion ends.
  * - strikes: with the third one, the batch is to blame. Its halves begin with two of them.
  */
 
@@ -55,15 +56,31 @@ take (LsobsBacklog *self, GList *link)
   return batch;
 }
 
-/* While there are suspects, what was refused like them proves nothing.
+/* What was refused by something in between is sent one at a time. While there are
+ * suspects, what was refused like them proves nothing.
+ * @searching: one of these is under way
  * Returns: (transfer full) (nullable): the next one to be sent */
 LsobsBatch *
-_lsobs_backlog_take_oldest (LsobsBacklog *self)
+_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching)
 {
   gboolean has_suspects = _lsobs_backlog_has_suspects (self);
 
   for (GList *l = self->batches.head; l != NULL; l = l->next)
-    if (!has_suspects || !_lsobs_batch_peek_history (l->data)->foreign)
+    {
+      const LsobsBatchHistory *history = _lsobs_batch_peek_history (l->data);
+
+      if (!(searching && history->dubious) && !(has_suspects && history->refused))
+        return take (self, l);
+    }
+  return NULL;
+}
+
+/* Returns: (transfer full) (nullable): one that is on trial */
+LsobsBatch *
+_lsobs_backlog_take_tried (LsobsBacklog *self)
+{
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_TRIAL)
       return take (self, l);
   return NULL;
 }
@@ -81,11 +98,12 @@ _lsobs_backlog_take_probe (LsobsBacklog *self)
   return take (self, stalest);
 }
 
+/* Whether another request has to show who is to blame. */
 gboolean
 _lsobs_backlog_has_suspects (LsobsBacklog *self)
 {
   for (GList *l = self->batches.head; l != NULL; l = l->next)
-    if (_lsobs_batch_peek_history (l->data)->suspect)
+    if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_REFUSED)
       return TRUE;
   return FALSE;
 }
@@ -95,7 +113,7 @@ void
 _lsobs_backlog_pardon (LsobsBacklog *self)
 {
   for (GList *l = self->batches.head; l != NULL; l = l->next)
-    _lsobs_batch_peek_history (l->data)->suspect = FALSE;
+    _lsobs_batch_peek_history (l->data)->suspicion = LSOBS_SUSPICION_NONE;
 }
 
 /* A request has succeeded: what was sent before it, and failed, may be to blame for that.
@@ -109,11 +127,10 @@ _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
 
       if (history->number >= number)
         continue;
-      if (history->suspect)
-        history->n_strikes = LSOBS_RETRY_MAX_STRIKES;
-      else if (history->accused)
+      if (history->suspicion == LSOBS_SUSPICION_REFUSED)
+        history->suspicion = LSOBS_SUSPICION_TRIAL;
+      if (history->accused)
         history->n_strikes++;
-      history->suspect = FALSE;
       history->accused = FALSE;
     }
 }

@@ -21,10 +21,11 @@ LsobsBatcher *_lsobs_batcher_new (LsobsSettings *settings,
                                   LsobsTransport *transport);
 void _lsobs_batcher_free (LsobsBatcher *self);
 
-LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self, gboolean probing);
+LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching);
 gboolean _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error);
 void _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch);
+void _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_keep_all (LsobsBatcher *self);
 void _lsobs_batcher_evict (LsobsBatcher *self);
 gboolean _lsobs_batcher_has_suspects (LsobsBatcher *self);

@@ -570,26 +570,42 @@ _lsobs_batcher_begin_probing (LsobsBatcher *self)
   self->probe_fresh = FALSE;
 }
 
+/* The halves of a batch wait to be sent again. It must hold more than one record. */
+void
+_lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch)
+{
+  guint n = lsobs_batch_get_n_records (batch);
+  LsobsBatch *halves[] = { _lsobs_batch_slice (batch, 0, n / 2),
+                           _lsobs_batch_slice (batch, n / 2, n) };
+
+  for (guint i = 0; i < G_N_ELEMENTS (halves); i++)
+    {
+      g_autoptr (LsobsBatch) half = halves[i];
+
+      _lsobs_batch_peek_history (half)->number = 0;
+      _lsobs_batch_peek_history (half)->refused = FALSE;
+      /* There is only one half that the other one can depend on, and it waits. */
+      if (has_to_wait (self, half))
+        g_queue_push_head (&self->apart, g_steal_pointer (&half));
+      else
+        _lsobs_batcher_keep (self, half);
+    }
+}
+
 /* A batch that fails while others succeed is halved, until the record to blame stands
  * alone. Returns: how many records are lost */
 static guint
 punish (LsobsBatcher *self, LsobsBatch *batch)
 {
-  guint n = lsobs_batch_get_n_records (batch);
-  LsobsBatch *second;
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
-  if (n == 1)
+  if (lsobs_batch_get_n_records (batch) == 1)
     {
-      _lsobs_batcher_lost (self, batch, _lsobs_batch_peek_history (batch)->reason);
+      _lsobs_batcher_lost (self, batch, history->reason);
       return 1;
     }
-  _lsobs_batch_peek_history (batch)->n_strikes = LSOBS_RETRY_MAX_STRIKES - 1;
-  _lsobs_backlog_add (&self->backlog, _lsobs_batch_slice (batch, 0, n / 2));
-  second = _lsobs_batch_slice (batch, n / 2, n);
-  if (has_to_wait (self, second))
-    g_queue_push_head (&self->apart, second);
-  else
-    _lsobs_backlog_add (&self->backlog, second);
+  history->n_strikes = LSOBS_RETRY_MAX_STRIKES - 1;
+  _lsobs_batcher_bisect (self, batch);
   return 0;
 }
 
@@ -619,18 +635,12 @@ pick_fresh (LsobsBatcher *self, const BatchLimits *limits)
 }
 
 /* Probes alternate between what was tried and what was not, so that nothing that always
- * fails is in the way of the rest. Otherwise, what was tried goes first.
- * Returns: (transfer full) (nullable) */
+ * fails is in the way of the rest. Returns: (transfer full) (nullable) */
 static LsobsBatch *
-pick (LsobsBatcher *self, gboolean probing, const BatchLimits *limits)
+pick_probe (LsobsBatcher *self, const BatchLimits *limits)
 {
   LsobsBatch *batch;
 
-  if (!probing)
-    {
-      batch = _lsobs_backlog_take_oldest (&self->backlog);
-      return batch != NULL ? batch : pick_fresh (self, limits);
-    }
   self->probe_fresh = !self->probe_fresh;
   batch =
       self->probe_fresh ? pick_fresh (self, limits) : _lsobs_backlog_take_probe (&self->backlog);
@@ -639,16 +649,31 @@ pick (LsobsBatcher *self, gboolean probing, const BatchLimits *limits)
   return self->probe_fresh ? _lsobs_backlog_take_probe (&self->backlog) : pick_fresh (self, limits);
 }
 
+/* What was tried goes first, but for suspects: what nobody has tried shows best whether
+ * the service is there. Returns: (transfer full) (nullable) */
+static LsobsBatch *
+pick (LsobsBatcher *self, gboolean searching, const BatchLimits *limits)
+{
+  LsobsBatch *batch = _lsobs_backlog_take_tried (&self->backlog);
+
+  if (batch == NULL && _lsobs_backlog_has_suspects (&self->backlog))
+    batch = pick_fresh (self, limits);
+  if (batch == NULL)
+    batch = _lsobs_backlog_take_oldest (&self->backlog, searching);
+  return batch != NULL ? batch : pick_fresh (self, limits);
+}
+
 /* @probing: the service seems to be away
+ * @searching: what something in between has refused is under way
  * Returns: (transfer full) (nullable): NULL when nothing should leave now */
 LsobsBatch *
-_lsobs_batcher_next (LsobsBatcher *self, gboolean probing)
+_lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching)
 {
   BatchLimits limits = get_limits (self);
   LsobsBatch *next;
 
   release_apart (self);
-  while ((next = pick (self, probing, &limits)) != NULL)
+  while ((next = probing ? pick_probe (self, &limits) : pick (self, searching, &limits)) != NULL)
     {
       g_autoptr (LsobsBatch) batch = next;
       g_autoptr (GError) error = NULL;

@@ -12,13 +12,13 @@ G_BEGIN_DECLS
  * lines of the log, and news for the program. */
 typedef struct
 {
-  const char *label;         /* (unowned) (nullable) of the place */
-  int state;                 /* (atomic) LsobsState */
-  gint64 logged_at;          /* monotonic, µs; used where the sending happens */
-  LsobsState logged_state;   /* the same */
-  GMutex lock;               /* guards all below */
-  char *problem;             /* (owned) (nullable) what went wrong last */
-  LsobsNotifier *notifier;   /* (owned) (nullable) */
+  const char *label;       /* (unowned) (nullable) of the place */
+  int state;               /* (atomic) LsobsState */
+  gint64 logged_at;        /* monotonic, µs; used where the sending happens */
+  LsobsState logged_state; /* the same */
+  GMutex lock;             /* guards all below */
+  char *problem;           /* (owned) (nullable) what went wrong last */
+  LsobsNotifier *notifier; /* (owned) (nullable) */
 } LsobsHealth;
 
 void _lsobs_health_init (LsobsHealth *self, const char *label);

@@ -423,14 +423,16 @@ start_attempt (GTask *task)
 void
 _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
 {
+  const LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
   Request *request = g_new0 (Request, 1);
 
   _lsobs_attempts_init (&request->attempts, service);
   request->service = service;
   request->batch = lsobs_batch_ref (batch);
-  request->attempts.alone = lsobs_batch_get_n_records (batch) == 1;
-  request->attempts.again = _lsobs_batch_peek_history (batch)->tried;
-  request->attempts.unsure = _lsobs_batch_peek_history (batch)->unsure;
+  request->attempts.alone =
+      lsobs_batch_get_n_records (batch) == 1 && history->suspicion != LSOBS_SUSPICION_TRIAL;
+  request->attempts.again = history->tried;
+  request->attempts.unsure = history->unsure;
   if (lsobs_batch_is_probe (batch))
     request->attempts.max = 1;
   g_task_set_task_data (task, request, request_free);

@@ -33,15 +33,15 @@ struct _LsobsSender
   GSource *source;           /* (owned) the alarm that has the worker pump */
   LsobsHealth health;
 
-  GCancellable *cancellable;  /* (owned) ends all sending */
-  GMainLoop *loop;            /* (owned) (nullable) ends when nothing is under way after that */
-  GQueue sending;             /* of Sending (unowned) */
-  guint64 n_sent;             /* numbers requests, from 1 */
-  guint64 last_success;       /* the latest request that has succeeded */
+  GCancellable *cancellable; /* (owned) ends all sending */
+  GMainLoop *loop;           /* (owned) (nullable) ends when nothing is under way after that */
+  GQueue sending;            /* of Sending (unowned) */
+  guint64 n_sent;            /* numbers requests, from 1 */
+  guint64 last_success;      /* the latest request that has succeeded */
   Pause pause;
-  LsobsNetworkWatch *watch;   /* (owned) (nullable) while the service is probed */
-  int hastened;               /* (atomic) the network has changed */
-  gint64 probed_at;           /* monotonic, µs: the last probe was sent */
+  LsobsNetworkWatch *watch; /* (owned) (nullable) while the service is probed */
+  int hastened;             /* (atomic) the network has changed */
+  gint64 probed_at;         /* monotonic, µs: the last probe was sent */
 };
 
 /* One batch that the transport has. */
@@ -185,8 +185,8 @@ hasten (LsobsSender *self, gint64 now)
 {
   if (!g_atomic_int_compare_and_exchange (&self->hastened, TRUE, FALSE) || !self->pause.probing)
     return;
-  self->pause.until = MIN (self->pause.until,
-                           MAX (now, self->probed_at + self->settings->first_probe * 1000));
+  self->pause.until =
+      MIN (self->pause.until, MAX (now, self->probed_at + self->settings->first_probe * 1000));
 }
 
 /* --- learning --- */
@@ -243,7 +243,9 @@ learn_from_absence (LsobsSender *self,
   LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
 
   history->reason = policy->reason;
-  history->foreign = policy->code == LSOBS_ERROR_FOREIGN || policy->code == LSOBS_ERROR_BLOCKED;
+  history->refused = policy->code == LSOBS_ERROR_FOREIGN || policy->code == LSOBS_ERROR_BLOCKED;
+  history->dubious |= history->refused;
+  history->suspicion = LSOBS_SUSPICION_NONE;
   history->accused |= !sending->paused;
   _lsobs_batcher_keep (self->batcher, sending->batch);
   if (history->number < self->last_success && !sending->paused)
@@ -262,15 +264,20 @@ learn_from_absence (LsobsSender *self,
 }
 
 /* Something in front of the service does not let the batch through. TRUE when that is
- * about what is in the batch, and the search for the record to blame goes on. */
+ * about what is in the batch: the record to blame is looked for, or found. */
 static gboolean
-learn_from_block (LsobsSender *self, const Sending *sending, const GError *error)
+learn_from_block (LsobsSender *self,
+                  const Sending *sending,
+                  const LsobsPolicy *policy,
+                  const GError *error)
 {
   LsobsBatch *batch = sending->batch;
   LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
-  if (_lsobs_batcher_split (self->batcher, batch, error))
+  history->dubious = TRUE;
+  if (lsobs_batch_get_n_records (batch) > 1)
     {
+      _lsobs_batcher_bisect (self->batcher, batch);
       /* One at a time, without waiting for the next probe. */
       if (self->pause.probing)
         self->pause.until = 0;
@@ -278,11 +285,17 @@ learn_from_block (LsobsSender *self, const Sending *sending, const GError *error
     }
   if (self->pause.length != 0)
     return FALSE;
-  history->reason = LSOBS_DROP_REASON_REJECTED;
-  history->foreign = TRUE;
-  history->suspect = TRUE;
-  _lsobs_batcher_keep (self->batcher, batch);
   _lsobs_health_note_problem (&self->health, error);
+  if (history->suspicion == LSOBS_SUSPICION_TRIAL)
+    {
+      _lsobs_batcher_lost (self->batcher, batch, policy->reason);
+      _lsobs_health_post_news (&self->health, 0, 1);
+      return TRUE;
+    }
+  history->reason = policy->reason;
+  history->refused = TRUE;
+  history->suspicion = LSOBS_SUSPICION_REFUSED;
+  _lsobs_batcher_keep (self->batcher, batch);
   return TRUE;
 }
 
@@ -294,7 +307,7 @@ settle (LsobsSender *self, const Sending *sending, const GError *error)
 
   if (policy->code == LSOBS_ERROR_BLOCKED && error != NULL)
     {
-      if (!learn_from_block (self, sending, error))
+      if (!learn_from_block (self, sending, policy, error))
         learn_from_absence (self, sending, policy, error);
       return;
     }
@@ -402,6 +415,16 @@ give_up_suspects (LsobsSender *self)
   _lsobs_flush_source_arm (self->source, self->pause.until);
 }
 
+/* Whether the search for a record that something in between refuses is under way. */
+static gboolean
+is_searching (LsobsSender *self)
+{
+  for (GList *l = self->sending.head; l != NULL; l = l->next)
+    if (_lsobs_batch_peek_history (((Sending *) l->data)->batch)->dubious)
+      return TRUE;
+  return FALSE;
+}
+
 static void
 fill_slots (LsobsSender *self)
 {
@@ -409,7 +432,8 @@ fill_slots (LsobsSender *self)
   /* After a pause, one batch goes ahead to see how things are. */
   while (self->sending.length < (self->pause.length != 0 ? 1 : self->settings->max_in_flight))
     {
-      LsobsBatch *batch = _lsobs_batcher_next (self->batcher, self->pause.probing);
+      LsobsBatch *batch =
+          _lsobs_batcher_next (self->batcher, self->pause.probing, is_searching (self));
 
       if (batch == NULL)
         break;
