@@ -222,7 +222,10 @@ typedef struct
 static const Held held[] = {
   { "200-page", { .status = 200, .headers = HTML, .body = PAGE, .repeat = -1 }, 1, "portal" },
   { "202-page", { .status = 202, .body = "\xef\xbb\xbf <html>", .repeat = -1 }, 1, "portal" },
-  { "302", { .status = 302, .headers = "Location: http://10.0.0.1/login", .repeat = -1 }, 1, "portal" },
+  { "302",
+    { .status = 302, .headers = "Location: http://10.0.0.1/login", .repeat = -1 },
+    1,
+    "portal" },
   { "307", { .status = 307, .headers = "Location: /login", .repeat = -1 }, 1, "portal" },
   { "407", { .status = 407, .headers = HTML, .body = PAGE, .repeat = -1 }, 1, "proxy" },
   { "407-json", { .status = 407, .body = "{}", .repeat = -1 }, 1, "proxy" },
@@ -395,7 +398,10 @@ typedef struct
   gboolean ends;
 } Replay;
 
-#define WALL { .status = 403, .headers = HTML, .body = PAGE }
+#define WALL \
+ { \
+  .status = 403, .headers = HTML, .body = PAGE \
+ }
 
 static const Replay replays[] = {
   /* nothing is known of the service */

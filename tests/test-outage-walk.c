@@ -181,8 +181,7 @@ test_walk (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   tree = test_server_build_tree (fixture->base.server);
   wire_tree_check (tree, WIRE_TREE_CHECK_ALL, &error);
   g_assert_no_error (error);
-  g_assert_cmpuint (test_server_count_ops (fixture->base.server) +
-                        wire_tree_get_n_feedback (tree),
+  g_assert_cmpuint (test_server_count_ops (fixture->base.server) + wire_tree_get_n_feedback (tree),
                     ==, n_enqueued);
 }
 

@@ -97,10 +97,7 @@ static const Trouble troubles[] = {
   { "503", { .status = 503, .repeat = -1 }, 2, "503" },
   { "504", { .status = 504, .repeat = -1 }, 2, "504" },
   { "reset", { .mode = TEST_REPLY_RESET, .repeat = -1 }, 2, "cannot be reached" },
-  { "302",
-    { .status = 302, .headers = "Location: http://127.0.0.1:1/", .repeat = -1 },
-    1,
-    "/api" },
+  { "302", { .status = 302, .headers = "Location: http://127.0.0.1:1/", .repeat = -1 }, 1, "/api" },
 };
 
 /* After one failed round, nothing is sent, and nothing is lost; and then all of it arrives. */

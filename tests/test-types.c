@@ -32,7 +32,7 @@ static const EnumRow enum_rows[] = {
     lsobs_error_get_type,
     { "invalid-config", "invalid-run", "too-large", "rejected", "refused", "conflict",
       "unauthorized", "quota", "limited", "not-found", "redirected", "unavailable", "unreachable",
-      "closed", "invalid-attachment", "invalid-value", "invalid-feedback" } },
+      "closed", "invalid-attachment", "invalid-value", "invalid-feedback", "foreign", "blocked" } },
   { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent" } },
   { "drop-reason",
     lsobs_drop_reason_get_type,
