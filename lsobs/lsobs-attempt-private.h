@@ -12,6 +12,9 @@ typedef struct
   LsobsService *service; /* (owned) */
   guint epoch;           /* the process that makes them */
   guint n;
+  guint max;            /* there are to be no more than these */
+  gboolean alone;       /* what is sent cannot be split */
+  gboolean again;       /* it was sent in vain before these */
   gboolean unsure;      /* one that failed may have come through all the same */
   gint64 began;         /* monotonic, µs: the first one */
   SoupMessage *message; /* (owned) (nullable) of the current one */

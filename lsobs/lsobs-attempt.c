@@ -24,6 +24,7 @@ _lsobs_attempts_init (LsobsAttempts *self, LsobsService *service)
   memset (self, 0, sizeof *self);
   self->service = _lsobs_service_ref (service);
   self->epoch = _lsobs_fork_epoch ();
+  self->max = service->settings->max_attempts;
 }
 
 void
@@ -163,7 +164,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   self->message = message;
   self->used_key = _lsobs_credentials_get_used (message);
   _lsobs_counters_add (service->counters, LSOBS_COUNTER_REQUESTS, 1);
-  if (self->n > 1)
+  if (self->n > 1 || self->again)
     _lsobs_counters_add (service->counters, LSOBS_COUNTER_RETRIES, 1);
   if (body != NULL)
     limits.timeout += (gint64) (g_bytes_get_size (body) / 1024) * MS_PER_KIB;
@@ -175,6 +176,28 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
+/* What an answer says of the way to the service. Who is refused by something in between
+ * may blame what was sent, as long as the service itself is known to be there: it has
+ * taken a request, or said what it can do, since it was last missing. A refusal of what
+ * cannot be split asks for another proof. */
+static LsobsVerdict
+weigh (LsobsAttempts *self, LsobsVerdict verdict)
+{
+  LsobsService *service = self->service;
+  gboolean proven = service->proven;
+
+  if (verdict == LSOBS_VERDICT_DELIVERED || verdict == LSOBS_VERDICT_CONFLICT)
+    service->proven = TRUE;
+  if (verdict == LSOBS_VERDICT_UNREACHABLE || verdict == LSOBS_VERDICT_REDIRECTED ||
+      verdict == LSOBS_VERDICT_INTERCEPTED)
+    service->proven = FALSE;
+  if (verdict != LSOBS_VERDICT_FOREIGN)
+    return verdict;
+  if (self->alone)
+    service->proven = FALSE;
+  return proven ? LSOBS_VERDICT_BLOCKED : LSOBS_VERDICT_FOREIGN;
+}
+
 static void
 take_answer (LsobsAttempts *self, SoupMessage *message, LsobsOutcome *outcome)
 {
@@ -182,7 +205,10 @@ take_answer (LsobsAttempts *self, SoupMessage *message, LsobsOutcome *outcome)
 
   _lsobs_credentials_hide (message, &outcome->answer);
   outcome->status = soup_message_get_status (message);
-  outcome->verdict = _lsobs_retry_judge (outcome->status, outcome->answer);
+  outcome->verdict =
+      weigh (self, _lsobs_retry_judge (outcome->status,
+                                       soup_message_headers_get_one (headers, "Content-Type"),
+                                       outcome->answer));
   outcome->retry_after =
       _lsobs_retry_parse_after (soup_message_headers_get_one (headers, "Retry-After"),
                                 g_get_real_time () / G_USEC_PER_SEC);
@@ -213,8 +239,11 @@ _lsobs_attempts_end (LsobsAttempts *self,
       g_propagate_error (error, g_steal_pointer (&problem));
       return FALSE;
     }
+  weigh (self, LSOBS_VERDICT_UNREACHABLE);
   outcome->error =
-      g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE, _ ("The service cannot be reached: %s"),
+      g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                   /* TRANSLATORS: the text is what the system says of it. */
+                   _ ("The service cannot be reached: %s; check the network and the API URL"),
                    _lsobs_route_explain (self->service, message, problem));
   self->unsure |= !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
   return TRUE;
@@ -228,7 +257,7 @@ _lsobs_attempts_go_on (LsobsAttempts *self, LsobsOutcome *outcome, GError **erro
 {
   LsobsSettings *settings = self->service->settings;
   gint64 now = g_get_monotonic_time ();
-  const LsobsRetryPlan plan = { settings->max_attempts, settings->retry_delay, self->n,
+  const LsobsRetryPlan plan = { self->max, settings->retry_delay, self->n,
                                 (now - self->began) / 1000 };
   gint64 delay = -1;
 

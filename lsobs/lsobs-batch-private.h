@@ -3,10 +3,38 @@
 
 #include "lsobs/lsobs-batch.h"
 #include "lsobs/lsobs-encoder-private.h"
+#include "lsobs/lsobs-stats.h"
 
 G_BEGIN_DECLS
 
+/* Of one record that something in front of the service refuses. */
+typedef enum
+{
+  LSOBS_SUSPICION_NONE,
+  LSOBS_SUSPICION_REFUSED, /* it was refused when the service was there */
+  LSOBS_SUSPICION_TRIAL    /* then another request succeeded: once more, and it is to blame */
+} LsobsSuspicion;
+
+/* What became of a batch so far. Belongs to the thread that sends; no transport of the
+ * program's sees it. */
+typedef struct
+{
+  guint64 number;   /* of its last sending, from 1; 0: it was never sent */
+  gboolean tried;   /* it was sent in vain */
+  gboolean unsure;  /* an attempt that failed may have come through all the same */
+  gboolean refused; /* something in between did not let it through */
+  gboolean dubious; /* it was, or is a part of what was */
+  LsobsSuspicion suspicion;
+  gboolean accused;       /* it has failed, and nothing else has succeeded since */
+  guint n_strikes;        /* so often it has failed while others succeeded */
+  LsobsDropReason reason; /* why it is lost, if it is to blame */
+} LsobsBatchHistory;
+
 LsobsBatch *_lsobs_batch_new (GPtrArray *records);
+LsobsBatch *_lsobs_batch_new_probe (LsobsBatch *self);
+LsobsBatch *_lsobs_batch_slice (LsobsBatch *self, guint start, guint end);
+LsobsBatchHistory *_lsobs_batch_peek_history (LsobsBatch *self);
+guint64 _lsobs_batch_get_first_seq (LsobsBatch *self);
 GPtrArray *_lsobs_batch_peek_records (LsobsBatch *self);
 void _lsobs_batch_halve (LsobsBatch *self, LsobsBatch **first, LsobsBatch **second);
 

@@ -22,6 +22,8 @@ struct _LsobsBatch
   gatomicrefcount ref_count;
   GPtrArray *records; /* (owned) (element-type LsobsEncoded) */
   gsize n_bytes;
+  gboolean probe;            /* one attempt is enough */
+  LsobsBatchHistory history; /* the only thing that changes */
 };
 
 G_DEFINE_BOXED_TYPE (LsobsBatch, lsobs_batch, lsobs_batch_ref, lsobs_batch_unref)
@@ -47,14 +49,55 @@ _lsobs_batch_peek_records (LsobsBatch *self)
   return self->records;
 }
 
+LsobsBatchHistory *
+_lsobs_batch_peek_history (LsobsBatch *self)
+{
+  return &self->history;
+}
+
+/* Returns: how old the first record is, as the queue counts */
+guint64
+_lsobs_batch_get_first_seq (LsobsBatch *self)
+{
+  return ((LsobsEncoded *) g_ptr_array_index (self->records, 0))->record->seq;
+}
+
 static LsobsBatch *
 slice (LsobsBatch *self, guint start, guint end)
 {
   GPtrArray *records = g_ptr_array_new_full (end - start, (GDestroyNotify) _lsobs_encoded_unref);
+  LsobsBatch *part;
 
   for (guint i = start; i < end; i++)
     g_ptr_array_add (records, _lsobs_encoded_ref (g_ptr_array_index (self->records, i)));
-  return _lsobs_batch_new (records);
+  part = _lsobs_batch_new (records);
+  part->history.unsure = self->history.unsure;
+  return part;
+}
+
+/* Returns: (transfer full): the same records, for one attempt */
+LsobsBatch *
+_lsobs_batch_new_probe (LsobsBatch *self)
+{
+  LsobsBatch *probe = g_new0 (LsobsBatch, 1);
+
+  g_atomic_ref_count_init (&probe->ref_count);
+  probe->records = g_ptr_array_ref (self->records);
+  probe->n_bytes = self->n_bytes;
+  probe->probe = TRUE;
+  probe->history = self->history;
+  return probe;
+}
+
+/* Returns: (transfer full): a part of what is to be sent again, in all else the same */
+LsobsBatch *
+_lsobs_batch_slice (LsobsBatch *self, guint start, guint end)
+{
+  LsobsBatch *part = slice (self, start, end);
+
+  part->probe = self->probe;
+  part->history = self->history;
+  return part;
 }
 
 /* Of two records at least. The order is kept. */
@@ -139,6 +182,26 @@ lsobs_batch_get_n_bytes (LsobsBatch *self)
   g_return_val_if_fail (self != NULL, 0);
 
   return self->n_bytes;
+}
+
+/**
+ * lsobs_batch_is_probe:
+ * @self: a batch
+ *
+ * Gets whether the batch is sent to find out whether the service is back, or to blame. A
+ * transport that makes several attempts at a batch makes only one at this: the exporter
+ * sends it again by itself, after a time that grows.
+ *
+ * Returns: %TRUE if one attempt is enough
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_batch_is_probe (LsobsBatch *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->probe;
 }
 
 /* Returns: (transfer full) (nullable) */

@@ -28,6 +28,8 @@ guint lsobs_batch_get_n_records (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
 gsize lsobs_batch_get_n_bytes (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_batch_is_probe (LsobsBatch *self);
+LSOBS_AVAILABLE_IN_0_1
 LsobsRunEvent *lsobs_batch_dup_event (LsobsBatch *self, guint index);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsBatch, lsobs_batch_unref)

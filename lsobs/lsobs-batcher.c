@@ -3,10 +3,12 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/lsobs-backlog-private.h"
 #include "lsobs/lsobs-batcher-private.h"
 #include "lsobs/lsobs-body-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-feedback-gate-private.h"
+#include "lsobs/lsobs-retry-private.h"
 
 struct _LsobsBatcher
 {
@@ -16,11 +18,13 @@ struct _LsobsBatcher
   LsobsRunStore *store;      /* (owned) */
   LsobsTransport *transport; /* (owned) asked for its limits */
   GQueue ready;              /* of LsobsBatch (owned): next in line */
-  GQueue apart;       /* of LsobsBatch (owned): what was split from creates that are under way */
-  GQueue held;        /* of LsobsRecord (owned): what follows creates that are under way */
-  gsize n_held_bytes; /* of memory: what is held */
-  LsobsFeedbackGate *gate; /* (owned) feedback that waits for what the service says */
-  gboolean ending;         /* nothing is sent any longer, and so nothing is held */
+  GQueue apart;              /* of LsobsBatch (owned): split from creates that are under way */
+  GQueue held;               /* of LsobsRecord (owned): what follows creates that are under way */
+  gsize n_held_bytes;        /* of memory: what is held */
+  LsobsFeedbackGate *gate;   /* (owned) feedback that waits for what the service says */
+  LsobsBacklog backlog;      /* what was sent in vain */
+  gboolean probe_fresh;      /* the last probe was what nobody had tried */
+  gboolean ending;           /* nothing is sent any longer, and so nothing is held */
 };
 
 LsobsBatcher *
@@ -41,6 +45,7 @@ _lsobs_batcher_new (LsobsSettings *settings,
   g_queue_init (&self->apart);
   g_queue_init (&self->held);
   self->gate = _lsobs_feedback_gate_new (settings, transport);
+  _lsobs_backlog_init (&self->backlog);
   return self;
 }
 
@@ -50,6 +55,7 @@ _lsobs_batcher_free (LsobsBatcher *self)
   g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
   g_queue_clear_full (&self->apart, (GDestroyNotify) lsobs_batch_unref);
   g_queue_clear_full (&self->held, (GDestroyNotify) _lsobs_record_unref);
+  _lsobs_backlog_clear (&self->backlog);
   _lsobs_feedback_gate_free (self->gate);
   g_object_unref (self->transport);
   g_object_unref (self->store);
@@ -499,21 +505,225 @@ _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch)
   g_queue_push_head (&self->ready, lsobs_batch_ref (batch));
 }
 
-/* Returns: (transfer full) (nullable): NULL when nothing should leave now */
+static void
+keep_records (LsobsBatcher *self, LsobsBatch *batch)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; i < records->len; i++)
+    _lsobs_queue_keep (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
+}
+
+/* A batch that was sent in vain waits to be sent again. */
+void
+_lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch)
+{
+  LsobsBatch *kept =
+      lsobs_batch_is_probe (batch) ? lsobs_batch_ref (batch) : _lsobs_batch_new_probe (batch);
+
+  _lsobs_batch_peek_history (kept)->tried = TRUE;
+  keep_records (self, kept);
+  _lsobs_backlog_add (&self->backlog, kept);
+}
+
+/* While nothing is sent, all that was taken waits. */
+void
+_lsobs_batcher_keep_all (LsobsBatcher *self)
+{
+  for (GList *l = self->ready.head; l != NULL; l = l->next)
+    keep_records (self, l->data);
+  for (GList *l = self->apart.head; l != NULL; l = l->next)
+    keep_records (self, l->data);
+  for (GList *l = self->held.head; l != NULL; l = l->next)
+    _lsobs_queue_keep (self->queue, l->data);
+}
+
+/* Takes the first record of the first batch out of a line. FALSE when it does not wait in
+ * the sense of the queue. */
+static gboolean
+evict_first (LsobsBatcher *self, GQueue *line, LsobsDropReason reason)
+{
+  g_autoptr (LsobsBatch) batch = line->head->data;
+  LsobsRecord *record =
+      ((LsobsEncoded *) g_ptr_array_index (_lsobs_batch_peek_records (batch), 0))->record;
+  guint n = lsobs_batch_get_n_records (batch);
+
+  if (!record->kept)
+    {
+      g_steal_pointer (&batch);
+      return FALSE;
+    }
+  if (n > 1)
+    line->head->data = _lsobs_batch_slice (batch, 1, n);
+  else
+    g_queue_pop_head (line);
+  forget_ended (self, record);
+  _lsobs_queue_evict (self->queue, record, reason);
+  return TRUE;
+}
+
+static gboolean
+evict_held (LsobsBatcher *self, LsobsDropReason reason)
+{
+  g_autoptr (LsobsRecord) record = NULL;
+
+  if (self->held.head == NULL || !((LsobsRecord *) self->held.head->data)->kept)
+    return FALSE;
+  record = let_go (self, self->held.head);
+  forget_ended (self, record);
+  _lsobs_queue_evict (self->queue, record, reason);
+  return TRUE;
+}
+
+/* As long as the bounds of the queue are exceeded, the oldest of what was taken and waits
+ * goes: it is older than all that is in the queue. */
+void
+_lsobs_batcher_evict (LsobsBatcher *self)
+{
+  GQueue *lines[] = { &self->backlog.batches, &self->ready, &self->apart };
+  LsobsDropReason reason;
+
+  while (_lsobs_queue_is_over_full (self->queue, &reason))
+    {
+      GQueue *oldest = NULL;
+
+      for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
+        if (lines[i]->head != NULL &&
+            (oldest == NULL || _lsobs_batch_get_first_seq (lines[i]->head->data) <
+                                   _lsobs_batch_get_first_seq (oldest->head->data)))
+          oldest = lines[i];
+      if (oldest == NULL || !evict_first (self, oldest, reason))
+        if (!evict_held (self, reason))
+          return;
+    }
+}
+
+gboolean
+_lsobs_batcher_has_suspects (LsobsBatcher *self)
+{
+  return _lsobs_backlog_has_suspects (&self->backlog);
+}
+
+/* The service seems to be away: from now on, probes are sent. */
+void
+_lsobs_batcher_begin_probing (LsobsBatcher *self)
+{
+  _lsobs_backlog_pardon (&self->backlog);
+  self->probe_fresh = FALSE;
+}
+
+/* The halves of a batch wait to be sent again. It must hold more than one record. */
+void
+_lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch)
+{
+  guint n = lsobs_batch_get_n_records (batch);
+  LsobsBatch *halves[] = { _lsobs_batch_slice (batch, 0, n / 2),
+                           _lsobs_batch_slice (batch, n / 2, n) };
+
+  for (guint i = 0; i < G_N_ELEMENTS (halves); i++)
+    {
+      g_autoptr (LsobsBatch) half = halves[i];
+
+      _lsobs_batch_peek_history (half)->number = 0;
+      _lsobs_batch_peek_history (half)->refused = FALSE;
+      /* There is only one half that the other one can depend on, and it waits. */
+      if (has_to_wait (self, half))
+        g_queue_push_head (&self->apart, g_steal_pointer (&half));
+      else
+        _lsobs_batcher_keep (self, half);
+    }
+}
+
+/* A batch that fails while others succeed is halved, until the record to blame stands
+ * alone. Returns: how many records are lost */
+static guint
+punish (LsobsBatcher *self, LsobsBatch *batch)
+{
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
+
+  if (lsobs_batch_get_n_records (batch) == 1)
+    {
+      _lsobs_batcher_lost (self, batch, history->reason);
+      return 1;
+    }
+  history->n_strikes = LSOBS_RETRY_MAX_STRIKES - 1;
+  _lsobs_batcher_bisect (self, batch);
+  return 0;
+}
+
+/* A request has succeeded: some of what has failed before it may be to blame.
+ * @number: of the request
+ * Returns: how many records are lost */
+guint
+_lsobs_batcher_judge (LsobsBatcher *self, guint64 number)
+{
+  LsobsBatch *batch;
+  guint n_lost = 0;
+
+  _lsobs_backlog_accuse (&self->backlog, number);
+  while ((batch = _lsobs_backlog_take_guilty (&self->backlog)) != NULL)
+    {
+      n_lost += punish (self, batch);
+      lsobs_batch_unref (batch);
+    }
+  return n_lost;
+}
+
+/* Returns: (transfer full) (nullable) */
+static LsobsBatch *
+pick_fresh (LsobsBatcher *self, const BatchLimits *limits)
+{
+  return line_up_more (self, limits) ? g_queue_pop_head (&self->ready) : NULL;
+}
+
+/* Probes alternate between what was tried and what was not, so that nothing that always
+ * fails is in the way of the rest. Returns: (transfer full) (nullable) */
+static LsobsBatch *
+pick_probe (LsobsBatcher *self, const BatchLimits *limits)
+{
+  LsobsBatch *batch;
+
+  self->probe_fresh = !self->probe_fresh;
+  batch =
+      self->probe_fresh ? pick_fresh (self, limits) : _lsobs_backlog_take_probe (&self->backlog);
+  if (batch != NULL)
+    return batch;
+  return self->probe_fresh ? _lsobs_backlog_take_probe (&self->backlog) : pick_fresh (self, limits);
+}
+
+/* What was tried goes first, but for suspects: what nobody has tried shows best whether
+ * the service is there. Returns: (transfer full) (nullable) */
+static LsobsBatch *
+pick (LsobsBatcher *self, gboolean searching, const BatchLimits *limits)
+{
+  LsobsBatch *batch = _lsobs_backlog_take_tried (&self->backlog);
+
+  if (batch == NULL && _lsobs_backlog_has_suspects (&self->backlog))
+    batch = pick_fresh (self, limits);
+  if (batch == NULL)
+    batch = _lsobs_backlog_take_oldest (&self->backlog, searching);
+  return batch != NULL ? batch : pick_fresh (self, limits);
+}
+
+/* @probing: the service seems to be away
+ * @searching: what something in between has refused is under way
+ * Returns: (transfer full) (nullable): NULL when nothing should leave now */
 LsobsBatch *
-_lsobs_batcher_next (LsobsBatcher *self)
+_lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching)
 {
   BatchLimits limits = get_limits (self);
+  LsobsBatch *next;
 
   release_apart (self);
-  while (line_up_more (self, &limits))
+  while ((next = probing ? pick_probe (self, &limits) : pick (self, searching, &limits)) != NULL)
     {
-      g_autoptr (LsobsBatch) batch = g_queue_pop_head (&self->ready);
+      g_autoptr (LsobsBatch) batch = next;
       g_autoptr (GError) error = NULL;
 
       if (lsobs_batch_get_n_records (batch) <= limits.max_records &&
           lsobs_batch_get_n_bytes (batch) <= limits.max_bytes)
-        return g_steal_pointer (&batch);
+        return probing && !lsobs_batch_is_probe (batch) ? _lsobs_batch_new_probe (batch)
+                                                        : g_steal_pointer (&batch);
       /* The limits have become narrower while it was in line. */
       error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
                                    _ ("The service does not take as much at a time"));
@@ -521,6 +731,15 @@ _lsobs_batcher_next (LsobsBatcher *self)
         _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
     }
   return NULL;
+}
+
+/* Returns: (transfer full) (nullable): the next batch of whatever is left */
+static LsobsBatch *
+pick_any (LsobsBatcher *self)
+{
+  LsobsBatch *batch = g_queue_pop_head (&self->backlog.batches);
+
+  return batch != NULL ? batch : g_queue_pop_head (&self->ready);
 }
 
 /* Loses the next batch, which is made of whatever is left, so that the transport
@@ -532,7 +751,7 @@ _lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason)
 
   self->ending = TRUE;
   release_apart (self);
-  while (self->ready.length == 0)
+  while (self->ready.length == 0 && self->backlog.batches.length == 0)
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
       BatchLimits limits = get_limits (self);
@@ -550,7 +769,7 @@ _lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason)
         return FALSE;
       line_up (self, records, limits.max_bytes);
     }
-  batch = g_queue_pop_head (&self->ready);
+  batch = pick_any (self);
   _lsobs_batcher_lost (self, batch, reason);
   return TRUE;
 }
@@ -564,7 +783,7 @@ _lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason)
 
   self->ending = TRUE;
   release_apart (self);
-  while ((batch = g_queue_pop_head (&self->ready)) != NULL)
+  while ((batch = pick_any (self)) != NULL)
     {
       _lsobs_batcher_lost (self, batch, reason);
       lsobs_batch_unref (batch);

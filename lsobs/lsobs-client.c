@@ -30,13 +30,49 @@
  * - 400, 409, 413, 422 for several runs: each half of them is sent alone, until the
  *   one to blame stands alone. That one is lost; if it is too large, it is tried once
  *   more without its payloads;
- * - 401, 403, 429 with a used-up limit of the month, 404 of every endpoint, 3xx: the
+ * - 401, 403, 429 with a used-up limit of the month, 404 of every endpoint: the
  *   request is lost, and sending pauses for a minute, then for two, up to ten;
- *   runs are still collected, and one request goes ahead when the pause is over.
- *   Redirects are never followed;
+ *   runs are still collected, and one request goes ahead when the pause is over;
  * - 429 with a used-up limit of the hour: the same pause, but not beyond the hour, and
  *   the request is kept;
+ * - 3xx, 407, 511 and whatever does not come from the service (see below): the request
+ *   is kept. Redirects are never followed;
  * - any other: the request is lost.
+ *
+ * An answer is not the service's when its type is HTML, or when it begins with `<`: it is
+ * a page of a proxy, a firewall, a sign-in portal, or of another server at this address.
+ * What begins as JSON is JSON, whatever its type. A page means:
+ *
+ * |[
+ * status                     meaning of a page
+ * 2xx, 501, 505              never delivered: the request is kept
+ * 404                        as any 404, the next endpoint is tried; after the last one
+ *                            the request is kept
+ * 408, 413, 425, 429, 499,   as without a page
+ * other 5xx
+ * any other 4xx              the request is kept; or if the service itself can be
+ *                            reached, its runs are sent in halves
+ * ]|
+ *
+ * The service can be reached when it has taken a request or answered `/info` since it was
+ * last missing. The one run that does not get through is lost, as
+ * %LSOBS_DROP_REASON_REJECTED, when another request succeeds right after it was refused,
+ * and it is refused once more then; it is kept otherwise.
+ *
+ * Of a 401 or 403, the body decides:
+ *
+ * |[
+ * body                                     meaning
+ * {"error":                                the key needs a workspace (403)
+ *   "org_scoped_key_requires_workspace"}
+ * any other JSON, other text, or nothing   the key is refused
+ * a page                                   not the service: the request is kept
+ * ]|
+ *
+ * A success that is empty, plain text, or JSON that breaks off is a success.
+ *
+ * What is kept waits until the service is back, as does a request whose attempts are used
+ * up: #LsobsExporter tells how.
  *
  * Of an answer no more than 16 KiB are read.
  *
@@ -414,7 +450,9 @@ lsobs_client_get_compression (LsobsClient *self)
  * request, or larger than 140 MiB, is left alone.
  *
  * When the service takes nothing at all, because of the key, a used-up limit or the
- * address, or because it is not there, this ends early, and can be called again later.
+ * address, because it is not there, or because something else answers in its place, this
+ * ends early, and can be called again later. A file that something in between refuses
+ * stays; where the service has just taken another one, the next one follows.
  *
  * May be called from any thread, also while an exporter uses the client: it has
  * connections of its own. @callback runs in the thread-default main context of the

@@ -88,6 +88,7 @@ typedef struct
   gint64 failed_traces_max_bytes;
   char *revision_id;  /* (owned) (nullable) */
   gint64 first_pause; /* ms; no property, for tests that cannot wait */
+  gint64 first_probe; /* ms; the same */
 } LsobsProtocol;
 
 void _lsobs_protocol_init (LsobsProtocol *self);

@@ -18,6 +18,7 @@ _lsobs_protocol_init (LsobsProtocol *self)
   self->tracing_enabled = TRUE;
   self->failed_traces_max_bytes = LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES;
   self->first_pause = LSOBS_RETRY_FIRST_PAUSE;
+  self->first_probe = LSOBS_RETRY_FIRST_PROBE;
 }
 
 void
@@ -90,7 +91,7 @@ install_keeping_properties (GParamSpec **props)
   /**
    * LsobsConfig:failed-traces-dir:
    *
-   * A directory to which batches are written that could not be delivered, to be
+   * A directory to which batches are written that were lost, to be
    * sent again later by lsobs_client_replay_async(), or %NULL to lose them. It is made
    * when it is needed, for this user alone. A relative path begins where the program is
    * when the observer is made.

@@ -351,7 +351,8 @@ install_queue_properties (void)
   /**
    * LsobsConfig:queue-capacity:
    *
-   * How many records wait at the most; then the oldest one is dropped. From 1 to
+   * How many records wait at the most; then the oldest one is dropped. Records that were
+   * sent in vain and wait to be sent again are among them, and the oldest. From 1 to
    * 10000000.
    *
    * Since: 0.1

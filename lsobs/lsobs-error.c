@@ -48,7 +48,9 @@ G_DEFINE_ENUM_TYPE (LsobsError,
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_ATTACHMENT, "invalid-attachment"),
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_VALUE, "invalid-value"),
                     G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_FEEDBACK, "invalid-feedback"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_NO_KEY, "no-key"))
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_NO_KEY, "no-key"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_FOREIGN, "foreign"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_BLOCKED, "blocked"))
 
 G_DEFINE_ENUM_TYPE (LsobsFlushError,
                     lsobs_flush_error,

@@ -39,6 +39,10 @@ G_BEGIN_DECLS
  * @LSOBS_ERROR_INVALID_FEEDBACK: feedback breaks the protocol's rules
  * @LSOBS_ERROR_NO_KEY: there is no key: the command of a profile has failed, or its OAuth
  *   token is gone
+ * @LSOBS_ERROR_FOREIGN: the answer is not the service's, but that of a proxy, a
+ *   firewall, a sign-in portal, or of another server at this address
+ * @LSOBS_ERROR_BLOCKED: a proxy or firewall refuses the content, although the service
+ *   behind it can be reached
  *
  * Errors of settings, runs and the service.
  *
@@ -63,7 +67,9 @@ typedef enum
   LSOBS_ERROR_INVALID_ATTACHMENT,
   LSOBS_ERROR_INVALID_VALUE,
   LSOBS_ERROR_INVALID_FEEDBACK,
-  LSOBS_ERROR_NO_KEY
+  LSOBS_ERROR_NO_KEY,
+  LSOBS_ERROR_FOREIGN,
+  LSOBS_ERROR_BLOCKED
 } LsobsError;
 
 #define LSOBS_TYPE_ERROR (lsobs_error_get_type ())

@@ -21,6 +21,18 @@
  * and never sees an error for it. Nothing is lost silently:
  * lsobs_exporter_dup_stats() counts every record and its fate.
  *
+ * When the service is away, nothing is lost for that: a batch whose attempts are used up
+ * is kept, the state is %LSOBS_STATE_PAUSED, and one batch at a time is sent to see
+ * whether the service is back, after a second, then two, up to a minute; half of that is
+ * chance. lsobs_exporter_flush() does so at once, and fails with what that batch met with;
+ * a shutdown makes one last attempt. What was kept counts as queued: the queue holds as
+ * much as its bounds allow, and only then the oldest goes. A record that was tried once is
+ * final: the end of its run follows it as an update. What was tried and what was not take
+ * turns, so that a batch that always fails is in nobody's way; when it has failed three
+ * times while others succeeded, its halves are sent alone, until the one record to blame
+ * is lost alone. On a host other than this one, a change of the network may bring the next
+ * attempt forward.
+ *
  * With lsobs_config_add_replica(), an exporter writes to several places. Each of them
  * has a queue, a thread and books of its own, so that none waits for another.
  *
@@ -223,9 +235,11 @@ lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **erro
  *
  * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT when the time is over: nothing is lost by
  * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when records were
- * tried and lost, or when sending is paused. With #LsobsConfig:failed-traces-dir, the
- * files of lost batches exist before this function returns; when they cannot be written
- * within @timeout, it fails with %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
+ * tried and lost, or when sending is paused. When it is paused because the service is
+ * away, one batch is sent first, and the flush goes on if that is delivered. With
+ * #LsobsConfig:failed-traces-dir, the files of lost batches exist before this function
+ * returns; when they cannot be written within @timeout, it fails with
+ * %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
  * told by @stats alone. With replicas, all of them are flushed at once, within one
  * @timeout; @stats are the sums, and the error is that of the worst of them.
  *
@@ -318,7 +332,8 @@ lsobs_exporter_flush_finish (LsobsExporter *self,
  * @error: return location for a #GError, or %NULL
  *
  * Takes no more records, sends what waits, and ends the thread. What would have to
- * wait for another attempt beyond the end is tried once more, halfway to it. What is
+ * wait for another attempt beyond the end is tried once more, halfway to it; while the
+ * service is away, one batch is tried, and the rest follows if that is delivered. What is
  * not delivered when the time is over is lost, and counted by
  * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. With
  * #LsobsConfig:failed-traces-dir, the last quarter of the time, up to a second, is for

@@ -10,6 +10,8 @@ G_BEGIN_DECLS
 
 /* @problem: (nullable): why, unless all is well */
 void _lsobs_log_state (LsobsState state, const char *label, const char *problem);
+/* The service seems to be away, and nothing is lost by that. */
+void _lsobs_log_held (const char *label, const char *problem);
 /* @path: what takes no attachments */
 void _lsobs_log_left_out (const char *path, const char *label);
 /* @missing: the path that is not there

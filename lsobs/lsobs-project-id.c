@@ -185,10 +185,29 @@ give_up (Entry *entry)
   entry->ask_at = g_get_monotonic_time () + REFUSAL_TIME;
 }
 
+/* Whether the service itself has said no, for good. Without an answer of its own it is away,
+ * and that may pass.
+ * @answer: (nullable): NULL when none came */
+static gboolean
+is_refusal (SoupMessage *message, const char *answer)
+{
+  SoupMessageHeaders *headers = soup_message_get_response_headers (message);
+  guint status = soup_message_get_status (message);
+  const LsobsPolicy *policy;
+
+  if (answer == NULL || SOUP_STATUS_IS_SUCCESSFUL (status))
+    return FALSE;
+  policy = _lsobs_retry_get_policy (
+      _lsobs_retry_judge (status, soup_message_headers_get_one (headers, "Content-Type"), answer));
+  return !policy->again && policy->fate == LSOBS_FATE_LOST;
+}
+
 /* @answer: (nullable): NULL when none came */
 static void
-learn (LsobsProjectIds *self, Entry *entry, guint status, const char *answer, gsize len)
+learn (LsobsProjectIds *self, Entry *entry, SoupMessage *message, const char *answer, gsize len)
 {
+  guint status = soup_message_get_status (message);
+
   if (status == SOUP_STATUS_OK && answer != NULL && find_id (answer, len, entry->name, &entry->id))
     {
       entry->state = LSOBS_PROJECT_ID_KNOWN;
@@ -202,12 +221,10 @@ learn (LsobsProjectIds *self, Entry *entry, guint status, const char *answer, gs
       else
         put_off (self, entry);
     }
-  /* Without an answer of the service's own it is not there, and that may pass. */
-  else if (answer == NULL || SOUP_STATUS_IS_SUCCESSFUL (status) || *answer == '<' ||
-           _lsobs_retry_get_policy (_lsobs_retry_judge (status, answer))->again)
-    put_off (self, entry);
-  else
+  else if (is_refusal (message, answer))
     give_up (entry);
+  else
+    put_off (self, entry);
 }
 
 /* Called in the context that the question was asked in. */
@@ -230,7 +247,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_clear_object (&self->asking);
   entry = g_hash_table_lookup (self->entries, name);
   if (entry != NULL)
-    learn (self, entry, soup_message_get_status (message), answer, len);
+    learn (self, entry, message, answer, len);
   _lsobs_service_wake (service, 0);
 }
 

@@ -8,8 +8,11 @@
 G_BEGIN_DECLS
 
 /* A bounded buffer around a GAsyncQueue. Producers are never blocked: when it is
- * full, the oldest record goes. Its lock also guards the books: what was
- * enqueued, taken, delivered and lost, and who waits for it. Thread-safe. */
+ * full, the oldest record goes. Records that were taken and could not be sent count as
+ * waiting again; they are older than all others, but belong to the flush thread, which
+ * is woken to let the oldest of them go. Until it has done so, there may be as many
+ * records too many. The lock also guards the books: what was enqueued, taken, delivered
+ * and lost, and who waits for it. Thread-safe. */
 typedef struct _LsobsQueue LsobsQueue;
 
 /* What the producer has to do after a push. */
@@ -17,7 +20,7 @@ typedef enum
 {
   LSOBS_WAKE_NONE,
   LSOBS_WAKE_LATER, /* the first record waits: set the alarm */
-  LSOBS_WAKE_NOW    /* a full batch waits, or much memory is in use */
+  LSOBS_WAKE_NOW    /* a full batch waits, much memory is in use, or something has to go */
 } LsobsWake;
 
 LsobsQueue *_lsobs_queue_new (guint capacity,
@@ -44,12 +47,17 @@ LsobsCreateState _lsobs_queue_get_create_state (LsobsQueue *self, LsobsRunInfo *
 void _lsobs_queue_settle (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_promote (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_send (LsobsQueue *self, LsobsRecord *record);
+gboolean _lsobs_queue_is_over_full (LsobsQueue *self, LsobsDropReason *reason);
+void _lsobs_queue_evict (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 void _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 
 /* for flushing and closing */
 gboolean _lsobs_queue_add_ticket (LsobsQueue *self, LsobsTicket *ticket);
 gboolean _lsobs_queue_remove_ticket (LsobsQueue *self, LsobsTicket *ticket);
+gboolean _lsobs_queue_has_tickets (LsobsQueue *self);
 void _lsobs_queue_refuse_tickets (LsobsQueue *self);
 void _lsobs_queue_close (LsobsQueue *self);
 gboolean _lsobs_queue_is_closed (LsobsQueue *self);

@@ -20,6 +20,8 @@ struct _LsobsQueue
   GAsyncQueue *records;
   guint n_records;
   gsize n_bytes;
+  guint n_kept;       /* records that were taken, and wait again */
+  gsize n_kept_bytes; /* of memory */
   guint64 last_seq;
   guint64 flush_seq; /* records up to here were asked for by a flush */
   gboolean closed;
@@ -192,8 +194,37 @@ make_room (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
 static void
 write_gauges (LsobsQueue *self)
 {
-  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, self->n_records);
-  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES, self->n_bytes);
+  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, self->n_records + self->n_kept);
+  _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES,
+                       self->n_bytes + self->n_kept_bytes);
+}
+
+/* Called with the lock held. TRUE when something has to go that is not in the queue. */
+static gboolean
+is_over_full (LsobsQueue *self)
+{
+  return self->n_kept > 0 && (self->n_records + self->n_kept > self->capacity ||
+                              self->n_bytes + self->n_kept_bytes > self->max_bytes);
+}
+
+/* Called with the lock held: the record no longer waits. */
+static void
+take_kept (LsobsQueue *self, LsobsRecord *record)
+{
+  record->kept = FALSE;
+  self->n_kept--;
+  self->n_kept_bytes -= record->size;
+  write_gauges (self);
+}
+
+/* Called with the lock held: a taken record has found its fate. */
+static void
+leave_flight (LsobsQueue *self, LsobsRecord *record)
+{
+  if (record->kept)
+    take_kept (self, record);
+  else
+    _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
 }
 
 /* Called with the lock held. Adds what came later to the record that waits. */
@@ -252,7 +283,8 @@ static LsobsWake
 get_wake (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
-      (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes))
+      (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes) ||
+      is_over_full (self))
     return LSOBS_WAKE_NOW;
   return n_before == 0 && self->n_records > 0 ? LSOBS_WAKE_LATER : LSOBS_WAKE_NONE;
 }
@@ -493,9 +525,23 @@ _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
   lock (self);
   if (record->kind == LSOBS_RECORD_CREATE)
     get_flow (self, record)->create_state = LSOBS_CREATE_DELIVERED;
-  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
+  leave_flight (self, record);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DELIVERED, 1);
   finished = settle_tickets (self, record, FATE_DELIVERED, NULL);
+  unlock_and_finish (self, finished);
+}
+
+static void
+lose_taken (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason, Fate fate)
+{
+  GSList *finished;
+
+  lock (self);
+  if (record->kind == LSOBS_RECORD_CREATE)
+    get_flow (self, record)->create_state = LSOBS_CREATE_LOST;
+  leave_flight (self, record);
+  _lsobs_counters_drop (self->counters, reason, 1);
+  finished = settle_tickets (self, record, fate, NULL);
   unlock_and_finish (self, finished);
 }
 
@@ -503,15 +549,58 @@ _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
 void
 _lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason)
 {
-  GSList *finished;
+  lose_taken (self, record, reason, FATE_LOST);
+}
+
+/* A taken record goes for want of room. It stays the caller's. */
+void
+_lsobs_queue_evict (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason)
+{
+  lose_taken (self, record, reason, FATE_EVICTED);
+}
+
+/* A taken record waits again. */
+void
+_lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record)
+{
+  lock (self);
+  if (!record->kept)
+    {
+      record->kept = TRUE;
+      self->n_kept++;
+      self->n_kept_bytes += record->size;
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
+      write_gauges (self);
+    }
+  g_async_queue_unlock (self->records);
+}
+
+/* A taken record is sent, after it has waited or not. */
+void
+_lsobs_queue_send (LsobsQueue *self, LsobsRecord *record)
+{
+  lock (self);
+  if (record->kept)
+    {
+      take_kept (self, record);
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
+    }
+  g_async_queue_unlock (self->records);
+}
+
+/* Whether one of the records has to go that were taken and wait again.
+ * @reason: (out): why */
+gboolean
+_lsobs_queue_is_over_full (LsobsQueue *self, LsobsDropReason *reason)
+{
+  gboolean over_full;
 
   lock (self);
-  if (record->kind == LSOBS_RECORD_CREATE)
-    get_flow (self, record)->create_state = LSOBS_CREATE_LOST;
-  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
-  _lsobs_counters_drop (self->counters, reason, 1);
-  finished = settle_tickets (self, record, FATE_LOST, NULL);
-  unlock_and_finish (self, finished);
+  over_full = is_over_full (self);
+  *reason = self->n_records + self->n_kept > self->capacity ? LSOBS_DROP_REASON_QUEUE_FULL
+                                                            : LSOBS_DROP_REASON_QUEUE_BYTES;
+  g_async_queue_unlock (self->records);
+  return over_full;
 }
 
 /* FALSE when there is nothing to wait for; the ticket is done then. */
@@ -523,8 +612,8 @@ _lsobs_queue_add_ticket (LsobsQueue *self, LsobsTicket *ticket)
   lock (self);
   ticket->last_seq = self->last_seq;
   self->flush_seq = self->last_seq;
-  ticket->n_remaining =
-      self->n_records + _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT);
+  ticket->n_remaining = self->n_records + self->n_kept +
+                        _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT);
   added = ticket->n_remaining > 0;
   if (added)
     self->tickets = g_slist_prepend (self->tickets, _lsobs_ticket_ref (ticket));
@@ -547,6 +636,18 @@ _lsobs_queue_remove_ticket (LsobsQueue *self, LsobsTicket *ticket)
   if (link != NULL)
     _lsobs_ticket_unref (ticket);
   return link != NULL;
+}
+
+/* Whether somebody waits. */
+gboolean
+_lsobs_queue_has_tickets (LsobsQueue *self)
+{
+  gboolean has_tickets;
+
+  lock (self);
+  has_tickets = self->tickets != NULL;
+  g_async_queue_unlock (self->records);
+  return has_tickets;
 }
 
 /* Nothing is being sent: whoever waits shall know, the records stay. */

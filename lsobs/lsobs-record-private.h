@@ -59,6 +59,7 @@ struct _LsobsRecord
   guint64 seq;
   gint64 queued_at; /* monotonic, µs */
   gsize size;       /* bytes of memory, as counted */
+  gboolean kept;    /* it was taken, and waits again */
 };
 
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);

@@ -226,16 +226,17 @@ is_about_one (const LsobsPolicy *policy)
   return policy->split || policy->code == LSOBS_ERROR_REFUSED;
 }
 
-/* The current file stays where it is. Takes @error over. */
+/* The current file stays where it is. Takes @error over.
+ * @missing: its endpoint is not there, which others may be */
 static void
-keep (GTask *task, GError *error)
+keep (GTask *task, GError *error, gboolean missing)
 {
   Replay *replay = g_task_get_task_data (task);
   const LsobsPolicy *policy = _lsobs_retry_find_policy (error);
 
   replay->n_failed++;
   g_debug ("%s stays: %s", peek_name (replay), error->message);
-  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND))
+  if (missing)
     {
       g_hash_table_add (replay->missing, g_strdup (replay->request->endpoint));
       if (replay->problem == NULL)
@@ -277,7 +278,8 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
            _lsobs_attempts_go_on (&replay->attempts, &outcome, &error))
     start_attempt (task);
   else
-    keep (task, error);
+    keep (task, error,
+          outcome.verdict == LSOBS_VERDICT_NOT_FOUND || outcome.verdict == LSOBS_VERDICT_NO_PAGE);
 }
 
 static gboolean
@@ -303,7 +305,7 @@ start_attempt (GTask *task)
   if (!_lsobs_attempts_have_key (&replay->attempts, task, wait_over_cb, &error))
     {
       if (error != NULL)
-        keep (task, error);
+        keep (task, error, FALSE);
       return;
     }
   message = _lsobs_service_new_message (replay->service, "POST", request->endpoint);
@@ -340,6 +342,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
   _lsobs_attempts_init (&replay->attempts, replay->service);
+  replay->attempts.alone = TRUE;
   if (!finish_if_cancelled (task))
     start_attempt (task);
 }

@@ -277,6 +277,31 @@ note_understood (Request *request)
     _lsobs_service_refuse_compression (request->service);
 }
 
+/* Whether there is the create of a run whose first one seemed lost. That may have been
+ * there already, instead of an earlier attempt of this batch. */
+static gboolean
+has_promoted (LsobsBatch *batch)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsEncoded *encoded = g_ptr_array_index (records, i);
+
+      if (encoded->kind == LSOBS_RECORD_CREATE && encoded->record->promoted)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Whether the endpoint is not there, whoever says so. */
+static gboolean
+is_missing (Request *request, LsobsVerdict verdict)
+{
+  return verdict == LSOBS_VERDICT_NOT_FOUND ||
+         (verdict == LSOBS_VERDICT_NO_PAGE && request->shape != SHAPE_FEEDBACK);
+}
+
 /* Called in the context of the task. */
 static void
 attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
@@ -294,6 +319,8 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  if (request->attempts.unsure)
+    _lsobs_batch_peek_history (request->batch)->unsure = TRUE;
   if (outcome.answer != NULL && unpack (request, outcome.status))
     {
       start_attempt (task);
@@ -307,7 +334,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     outcome.verdict = LSOBS_VERDICT_REJECTED;
   /* An earlier attempt of ours came through; if none did, the exporter has to find
    * out which of the records it was, and what that means. */
-  if (outcome.verdict == LSOBS_VERDICT_CONFLICT && outcome.unsure)
+  if (outcome.verdict == LSOBS_VERDICT_CONFLICT && outcome.unsure && !has_promoted (request->batch))
     outcome.verdict = LSOBS_VERDICT_DELIVERED;
   if (outcome.verdict == LSOBS_VERDICT_DELIVERED || outcome.verdict == LSOBS_VERDICT_CONFLICT)
     note_understood (request);
@@ -319,7 +346,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       count_left_out (request);
       g_task_return_boolean (task, TRUE);
     }
-  else if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND &&
+  else if (is_missing (request, outcome.verdict) &&
            _lsobs_service_fall_back (service, request->mode))
     {
       tell_of_missing (request);
@@ -415,11 +442,18 @@ start_attempt (GTask *task)
 void
 _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
 {
+  const LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
   Request *request = g_new0 (Request, 1);
 
   _lsobs_attempts_init (&request->attempts, service);
   request->service = service;
   request->batch = lsobs_batch_ref (batch);
+  request->attempts.alone =
+      lsobs_batch_get_n_records (batch) == 1 && history->suspicion != LSOBS_SUSPICION_TRIAL;
+  request->attempts.again = history->tried;
+  request->attempts.unsure = history->unsure;
+  if (lsobs_batch_is_probe (batch))
+    request->attempts.max = 1;
   g_task_set_task_data (task, request, request_free);
   /* What was delivered stays so when the cancellation comes a moment later. */
   g_task_set_check_cancellable (task, FALSE);

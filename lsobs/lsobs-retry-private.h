@@ -24,7 +24,11 @@ typedef enum
   LSOBS_VERDICT_LIMITED,      /* until the next hour */
   LSOBS_VERDICT_NOT_FOUND,
   LSOBS_VERDICT_REDIRECTED,
-  LSOBS_VERDICT_NO_KEY, /* nothing was sent, because the key is missing */
+  LSOBS_VERDICT_NO_KEY,      /* nothing was sent, because the key is missing */
+  LSOBS_VERDICT_FOREIGN,     /* something in between refuses the request */
+  LSOBS_VERDICT_BLOCKED,     /* the same, but the service itself can be reached */
+  LSOBS_VERDICT_NO_PAGE,     /* something that is not the service has no such page */
+  LSOBS_VERDICT_INTERCEPTED, /* something in between answers in place of the service */
   LSOBS_N_VERDICTS
 } LsobsVerdict;
 
@@ -32,7 +36,8 @@ typedef enum
 {
   LSOBS_FATE_DELIVERED,
   LSOBS_FATE_LOST,
-  LSOBS_FATE_KEPT /* sent again when sending goes on */
+  LSOBS_FATE_KEPT, /* sent again when the pause is over */
+  LSOBS_FATE_HELD  /* kept, and the service is probed until it is back */
 } LsobsFate;
 
 /* One row of the table that everybody obeys. */
@@ -63,15 +68,19 @@ typedef struct
 #define LSOBS_RETRY_MAX_TOTAL    120000 /* ms: from the first attempt to the last */
 #define LSOBS_RETRY_FIRST_PAUSE  60000  /* ms: sending pauses when nothing is taken */
 #define LSOBS_RETRY_PAUSE_GROWTH 10     /* so many times the first pause is the longest */
+#define LSOBS_RETRY_FIRST_PROBE  1000   /* ms: from a failure to the first probe */
+#define LSOBS_RETRY_PROBE_GROWTH 60     /* so many times that is the longest distance */
+#define LSOBS_RETRY_MAX_STRIKES  3      /* a batch that fails so often alone is to blame */
 #define LSOBS_RETRY_HOUR_SPREAD  10000  /* ms: how late after the hour we may come */
 
-LsobsVerdict _lsobs_retry_judge (guint status, const char *body);
+LsobsVerdict _lsobs_retry_judge (guint status, const char *type, const char *body);
 const LsobsPolicy *_lsobs_retry_get_policy (LsobsVerdict verdict);
 const LsobsPolicy *_lsobs_retry_find_policy (const GError *error);
 gint64 _lsobs_retry_delay (gint64 base, guint n_attempts, double chance, gint64 retry_after);
 gint64 _lsobs_retry_next (const LsobsRetryPlan *plan, double chance, gint64 retry_after);
 gint64 _lsobs_retry_before_end (gint64 until, gint64 now, gint64 end, gint64 *last_chance);
-gint64 _lsobs_retry_pause (gint64 first, gint64 last);
+gint64 _lsobs_retry_pause (gint64 first, gint64 growth, gint64 last);
+gint64 _lsobs_retry_spread (gint64 delay, double chance);
 gint64 _lsobs_retry_pause_to_hour (gint64 pause, gint64 now, double chance);
 gint64 _lsobs_retry_parse_after (const char *value, gint64 now);
 GError *_lsobs_retry_make_error (LsobsVerdict verdict, guint status, const char *body);

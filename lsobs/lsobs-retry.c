@@ -11,32 +11,46 @@
 /* How much of the server's own words goes into a message, in characters. */
 #define MAX_WORDS 200
 
-/* What each status says. The first row that fits decides. */
+/* What each status says: the first row that fits decides. An answer that is a page for
+ * people (see is_page()) does not come from the service, which speaks JSON; what such a
+ * page says with the same status is in the last column.
+ *
+ * The key is to blame for a 401 or 403 with one of these bodies, and with no other:
+ *
+ *   body                                                  verdict
+ *   JSON, "error" is "org_scoped_key_requires_workspace"  NO_WORKSPACE (403 only)
+ *   any other JSON: begins with { or [, whatever its type UNAUTHORIZED
+ *   nothing, or text that is neither JSON nor a page      UNAUTHORIZED
+ *   a page: of a firewall, a proxy, a portal              FOREIGN
+ */
 /* clang-format off */
 static const struct
 {
   guint first;
   guint last;
   LsobsVerdict verdict;
+  LsobsVerdict page;
 } verdicts[] = {
-  { 0, 0, LSOBS_VERDICT_UNREACHABLE },
-  { 200, 299, LSOBS_VERDICT_DELIVERED },
-  { 300, 399, LSOBS_VERDICT_REDIRECTED },
-  { 400, 400, LSOBS_VERDICT_REJECTED },
-  { 401, 401, LSOBS_VERDICT_UNAUTHORIZED },
-  { 403, 403, LSOBS_VERDICT_UNAUTHORIZED },
-  { 404, 404, LSOBS_VERDICT_NOT_FOUND },
-  { 408, 408, LSOBS_VERDICT_RETRY },
-  { 409, 409, LSOBS_VERDICT_CONFLICT },
-  { 413, 413, LSOBS_VERDICT_TOO_LARGE },
-  { 422, 422, LSOBS_VERDICT_REJECTED },
-  { 425, 425, LSOBS_VERDICT_BUSY },
-  { 429, 429, LSOBS_VERDICT_BUSY },
-  { 499, 499, LSOBS_VERDICT_RETRY },
-  { 501, 501, LSOBS_VERDICT_REFUSED },
-  { 505, 505, LSOBS_VERDICT_REFUSED },
-  { 500, 599, LSOBS_VERDICT_RETRY },
-  { 0, G_MAXUINT, LSOBS_VERDICT_REFUSED },
+  { 0, 0, LSOBS_VERDICT_UNREACHABLE, LSOBS_VERDICT_UNREACHABLE },
+  { 200, 299, LSOBS_VERDICT_DELIVERED, LSOBS_VERDICT_INTERCEPTED },
+  { 300, 399, LSOBS_VERDICT_REDIRECTED, LSOBS_VERDICT_REDIRECTED },
+  { 400, 400, LSOBS_VERDICT_REJECTED, LSOBS_VERDICT_FOREIGN },
+  { 401, 401, LSOBS_VERDICT_UNAUTHORIZED, LSOBS_VERDICT_FOREIGN },
+  { 403, 403, LSOBS_VERDICT_UNAUTHORIZED, LSOBS_VERDICT_FOREIGN },
+  { 404, 404, LSOBS_VERDICT_NOT_FOUND, LSOBS_VERDICT_NO_PAGE },
+  { 407, 407, LSOBS_VERDICT_INTERCEPTED, LSOBS_VERDICT_INTERCEPTED },
+  { 408, 408, LSOBS_VERDICT_RETRY, LSOBS_VERDICT_RETRY },
+  { 409, 409, LSOBS_VERDICT_CONFLICT, LSOBS_VERDICT_FOREIGN },
+  { 413, 413, LSOBS_VERDICT_TOO_LARGE, LSOBS_VERDICT_TOO_LARGE },
+  { 422, 422, LSOBS_VERDICT_REJECTED, LSOBS_VERDICT_FOREIGN },
+  { 425, 425, LSOBS_VERDICT_BUSY, LSOBS_VERDICT_BUSY },
+  { 429, 429, LSOBS_VERDICT_BUSY, LSOBS_VERDICT_BUSY },
+  { 499, 499, LSOBS_VERDICT_RETRY, LSOBS_VERDICT_RETRY },
+  { 501, 501, LSOBS_VERDICT_REFUSED, LSOBS_VERDICT_INTERCEPTED },
+  { 505, 505, LSOBS_VERDICT_REFUSED, LSOBS_VERDICT_INTERCEPTED },
+  { 511, 511, LSOBS_VERDICT_INTERCEPTED, LSOBS_VERDICT_INTERCEPTED },
+  { 500, 599, LSOBS_VERDICT_RETRY, LSOBS_VERDICT_RETRY },
+  { 0, G_MAXUINT, LSOBS_VERDICT_REFUSED, LSOBS_VERDICT_FOREIGN },
 };
 /* clang-format on */
 
@@ -46,17 +60,17 @@ static const LsobsPolicy policies[LSOBS_N_VERDICTS] = {
     "success", FALSE, FALSE, FALSE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK, 0, 0, NULL,
   },
   [LSOBS_VERDICT_RETRY] = {
-    "retry", TRUE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    "retry", TRUE, TRUE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
     LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE,
     N_("The service is not available"),
   },
   [LSOBS_VERDICT_BUSY] = {
-    "busy", TRUE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    "busy", TRUE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
     LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE,
     N_("The service does not take any more for now"),
   },
   [LSOBS_VERDICT_UNREACHABLE] = {
-    "no answer", TRUE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
+    "no answer", TRUE, TRUE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
     LSOBS_ERROR_UNREACHABLE, LSOBS_DROP_REASON_UNAVAILABLE,
     N_("The service cannot be reached"),
   },
@@ -108,12 +122,37 @@ static const LsobsPolicy policies[LSOBS_N_VERDICTS] = {
        "on one's own server"),
   },
   [LSOBS_VERDICT_REDIRECTED] = {
-    "redirect", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
+    "redirect", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
     LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS,
-    N_("The service answered with a redirect, which is not followed; check the API URL"),
+    N_("The answer is a redirect, which is not followed; check the API URL, which ends in /api "
+       "on one's own server, and whether a sign-in portal or a proxy is in between"),
+  },
+  [LSOBS_VERDICT_FOREIGN] = {
+    "foreign refusal", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED,
+    N_("A page that is not the service's refuses the request; check the proxy, the firewall or "
+       "the sign-in portal in between, and the API URL, which ends in /api on one's own server"),
+  },
+  [LSOBS_VERDICT_BLOCKED] = {
+    "blocked", FALSE, FALSE, TRUE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_BLOCKED, LSOBS_DROP_REASON_REJECTED,
+    N_("A proxy or firewall in front of the service refuses what is in the request; check its "
+       "rules"),
+  },
+  [LSOBS_VERDICT_NO_PAGE] = {
+    "no such page", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED,
+    N_("A server that is not the service has no such page; check the API URL, which ends in /api "
+       "on one's own server, and the proxy or portal in between"),
+  },
+  [LSOBS_VERDICT_INTERCEPTED] = {
+    "intercepted", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
+    LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED,
+    N_("The answer is not the service's; sign in to the network's portal, or check the proxy and "
+       "the API URL, which ends in /api on one's own server"),
   },
   [LSOBS_VERDICT_NO_KEY] = {
-    "no key", FALSE, FALSE, FALSE, LSOBS_FATE_KEPT, LSOBS_STATE_PAUSED,
+    "no key", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
     LSOBS_ERROR_NO_KEY, LSOBS_DROP_REASON_UNAUTHORIZED,
     N_("There is no API key"),
   },
@@ -173,26 +212,82 @@ asks_for_workspace (const char *body)
   return strstr (bare->str, "\"error\":\"org_scoped_key_requires_workspace\"") != NULL;
 }
 
+/* Past the mark that a text may begin with, and white space. */
+static const char *
+skip_blank (const char *text)
+{
+  if (g_str_has_prefix (text, "\xef\xbb\xbf"))
+    text += 3;
+  else if (g_str_has_prefix (text, "\xff\xfe"))
+    text += 2;
+  while (g_ascii_isspace (*text))
+    text++;
+  return text;
+}
+
+/* @type: (nullable): of the header, with its parameters */
+static gboolean
+is_html (const char *type)
+{
+  static const char *const names[] = { "text/html", "application/xhtml+xml" };
+
+  while (type != NULL && g_ascii_isspace (*type))
+    type++;
+  for (guint i = 0; type != NULL && i < G_N_ELEMENTS (names); i++)
+    {
+      gsize len = strlen (names[i]);
+
+      if (g_ascii_strncasecmp (type, names[i], len) == 0 &&
+          (type[len] == '\0' || strchr ("; \t", type[len]) != NULL))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Whether an answer is a page for people, or a document of XML. What begins as JSON is
+ * JSON, whatever a careless server calls it; and success with nothing in it is success. */
+static gboolean
+is_page (guint status, const char *type, const char *body)
+{
+  const char *start = skip_blank (body != NULL ? body : "");
+
+  if (*start == '<')
+    return TRUE;
+  if (*start == '{' || *start == '[' || (*start == '\0' && SOUP_STATUS_IS_SUCCESSFUL (status)))
+    return FALSE;
+  return is_html (type);
+}
+
 /* @status: of HTTP, or 0 for no answer
+ * @type: (nullable): the Content-Type of the answer
  * @body: (nullable): the first words of the answer */
 LsobsVerdict
-_lsobs_retry_judge (guint status, const char *body)
+_lsobs_retry_judge (guint status, const char *type, const char *body)
 {
+  gboolean page = is_page (status, type, body);
   guint i = 0;
 
-  if (status == 429 && body != NULL)
+  if (status == 429 && body != NULL && !page)
     return judge_limit (body);
-  if (status == 403 && body != NULL && asks_for_workspace (body))
+  if (status == 403 && body != NULL && !page && asks_for_workspace (body))
     return LSOBS_VERDICT_NO_WORKSPACE;
   while (status < verdicts[i].first || status > verdicts[i].last)
     i++;
-  return verdicts[i].verdict;
+  return page ? verdicts[i].page : verdicts[i].verdict;
+}
+
+/* Half of a delay is chance, so that clients that failed together do not come back
+ * together.
+ * @chance: from 0 to 1 */
+gint64
+_lsobs_retry_spread (gint64 delay, double chance)
+{
+  return (gint64) ((double) delay * (0.5 + 0.5 * CLAMP (chance, 0.0, 1.0)));
 }
 
 /* How long to wait after so many attempts, in ms.
  * @base: the first delay in ms, which doubles
- * @chance: from 0 to 1, so that clients that failed together do not come back
- *   together
+ * @chance: of _lsobs_retry_spread()
  * @retry_after: in ms, or -1 */
 gint64
 _lsobs_retry_delay (gint64 base, guint n_attempts, double chance, gint64 retry_after)
@@ -202,7 +297,7 @@ _lsobs_retry_delay (gint64 base, guint n_attempts, double chance, gint64 retry_a
   for (guint i = 1; i < n_attempts && delay < LSOBS_RETRY_MAX_DELAY; i++)
     delay *= 2;
   delay = MIN (delay, LSOBS_RETRY_MAX_DELAY);
-  delay = (gint64) ((double) delay * (0.5 + 0.5 * CLAMP (chance, 0.0, 1.0)));
+  delay = _lsobs_retry_spread (delay, chance);
   return MAX (delay, MIN (retry_after, LSOBS_RETRY_MAX_AFTER));
 }
 
@@ -233,13 +328,15 @@ _lsobs_retry_before_end (gint64 until, gint64 now, gint64 end, gint64 *last_chan
   return now < *last_chance ? *last_chance : until;
 }
 
-/* How long sending pauses when the service takes nothing, in ms.
+/* How long sending pauses when the service takes nothing, or how long it takes to the
+ * next probe when the service is not there; in ms. It doubles each time.
  * @first: the first pause
+ * @growth: so many times that is the longest
  * @last: the one before, or 0 */
 gint64
-_lsobs_retry_pause (gint64 first, gint64 last)
+_lsobs_retry_pause (gint64 first, gint64 growth, gint64 last)
 {
-  return last == 0 ? first : MIN (2 * last, LSOBS_RETRY_PAUSE_GROWTH * first);
+  return last == 0 ? first : MIN (2 * last, growth * first);
 }
 
 /* An hourly limit ends with the hour, in UTC: to wait longer than that makes no
@@ -297,6 +394,30 @@ hide_controls (char *text)
     }
 }
 
+/* Of a page, its title says what it is; the rest is for browsers.
+ * Returns: (transfer full): what the server said, in its own words */
+static char *
+take_words (const char *body)
+{
+  g_autofree char *valid = g_utf8_make_valid (body, -1);
+  const char *start = skip_blank (valid);
+  g_autofree char *lower = g_ascii_strdown (start, -1);
+  const char *title;
+  const char *end;
+
+  if (*start != '<')
+    return g_strstrip (g_steal_pointer (&valid));
+  title = strstr (lower, "<title");
+  title = title != NULL ? strchr (title, '>') : NULL;
+  if (title == NULL)
+    return g_strdup ("");
+  title++;
+  end = strchr (title, '<');
+  if (end == NULL)
+    end = title + strlen (title);
+  return g_strstrip (g_strndup (start + (title - lower), (gsize) (end - title)));
+}
+
 /* @verdict: any but that of success
  * Returns: (transfer full): an error with the status and the first words of the
  * server, made fit for a log line */
@@ -304,14 +425,13 @@ GError *
 _lsobs_retry_make_error (LsobsVerdict verdict, guint status, const char *body)
 {
   const LsobsPolicy *policy = &policies[verdict];
-  g_autofree char *valid = g_utf8_make_valid (body != NULL ? body : "", -1);
+  g_autofree char *all = take_words (body != NULL ? body : "");
   g_autofree char *words = NULL;
 
-  g_strstrip (valid);
-  if (g_utf8_strlen (valid, -1) > MAX_WORDS)
-    words = g_utf8_substring (valid, 0, MAX_WORDS);
+  if (g_utf8_strlen (all, -1) > MAX_WORDS)
+    words = g_utf8_substring (all, 0, MAX_WORDS);
   else
-    words = g_strdup (valid);
+    words = g_strdup (all);
   hide_controls (words);
 
   if (*words == '\0')

@@ -45,6 +45,7 @@ typedef struct
   gint64 fallback_until; /* monotonic, µs: then the best endpoint is tried again */
   LsobsServerInfo info;  /* what is assumed, until the service has said it */
   gboolean has_info;     /* it has */
+  gboolean proven;       /* it was there when it was last heard of */
   gboolean info_settled; /* it was asked once, whatever came of it */
   gint64 enough;         /* monotonic, µs: then nothing waits for its answer, or 0 */
   LsobsProjectIds *project_ids; /* (owned) (nullable) */

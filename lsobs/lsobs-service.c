@@ -200,6 +200,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->has_info = TRUE;
+  self->proven = TRUE;
   learn (self);
 }
 

@@ -78,6 +78,7 @@ typedef struct
   guint max_attempts;
   gint64 retry_delay;      /* ms */
   gint64 first_pause;      /* ms: when nothing is taken, doubled each time */
+  gint64 first_probe;      /* ms: when the service is away, doubled each time */
   gint64 request_timeout;  /* ms */
   gint64 shutdown_timeout; /* ms */
 } LsobsSettings;

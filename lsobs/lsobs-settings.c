@@ -138,6 +138,7 @@ take_numbers (LsobsSettings *self, LsobsConfig *config, GError **error)
   self->max_attempts = (guint) lsobs_config_get_max_attempts (config);
   self->retry_delay = lsobs_config_get_retry_delay (config);
   self->first_pause = _lsobs_config_peek_protocol (config)->first_pause;
+  self->first_probe = _lsobs_config_peek_protocol (config)->first_probe;
   self->request_timeout = lsobs_config_get_request_timeout (config);
   self->shutdown_timeout = lsobs_config_get_shutdown_timeout (config);
   self->compression_level = (int) lsobs_config_get_compression_level (config);

@@ -12,13 +12,14 @@ G_BEGIN_DECLS
  * @LSOBS_DROP_REASON_QUEUE_BYTES: the queue held as many bytes as it may; the
  *   oldest one went
  * @LSOBS_DROP_REASON_TOO_LARGE: one record alone is larger than the service takes
- * @LSOBS_DROP_REASON_REJECTED: the service refused this one record
+ * @LSOBS_DROP_REASON_REJECTED: the service refused this one record, or something in front
+ *   of it does not let it through
  * @LSOBS_DROP_REASON_UNAUTHORIZED: the service refused the key
  * @LSOBS_DROP_REASON_QUOTA: a limit of the account is used up
  * @LSOBS_DROP_REASON_WRONG_ADDRESS: there is no such service at this address, or
  *   only a redirect
  * @LSOBS_DROP_REASON_UNAVAILABLE: the service failed, or gave no answer, at
- *   every attempt
+ *   every attempt at this one record, while it took others
  * @LSOBS_DROP_REASON_SHUTDOWN: it came after the shutdown, or could not be
  *   delivered before its deadline
  * @LSOBS_DROP_REASON_FORK: it belongs to the process that this one was forked from
@@ -47,10 +48,10 @@ typedef enum
  * LsobsCounter:
  * @LSOBS_COUNTER_ENQUEUED: records that entered the queue
  * @LSOBS_COUNTER_DELIVERED: records that the service has accepted
- * @LSOBS_COUNTER_QUEUED: records that wait now
+ * @LSOBS_COUNTER_QUEUED: records that wait now, those among them that were sent in vain
  * @LSOBS_COUNTER_QUEUED_BYTES: how much memory the waiting records take now, in bytes
- * @LSOBS_COUNTER_IN_FLIGHT: records that were taken from the queue and have no
- *   fate yet
+ * @LSOBS_COUNTER_IN_FLIGHT: records that were taken from the queue, do not wait to be sent
+ *   again, and have no fate yet
  * @LSOBS_COUNTER_MERGED: ends that joined their waiting start, and so never
  *   became a record
  * @LSOBS_COUNTER_PROMOTED: ends that were sent as a complete run, because their

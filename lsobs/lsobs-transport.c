@@ -21,12 +21,17 @@
  *   batch is halved, and the halves are sent again, until the one record stands
  *   alone that is to blame. Alone, it is lost; with a conflict it counts as
  *   delivered; when it is too large, it is tried once more without its payloads;
- * - %LSOBS_ERROR_UNAUTHORIZED, %LSOBS_ERROR_QUOTA, %LSOBS_ERROR_NOT_FOUND and
- *   %LSOBS_ERROR_REDIRECTED: the batch is lost, and sending pauses, for a minute at
- *   first, then for longer, up to ten;
+ * - %LSOBS_ERROR_UNAUTHORIZED, %LSOBS_ERROR_QUOTA and %LSOBS_ERROR_NOT_FOUND: the batch
+ *   is lost, and sending pauses, for a minute at first, then for longer, up to ten;
  * - %LSOBS_ERROR_LIMITED: the batch is kept, and sending pauses in the same way, but
  *   never beyond the end of the hour;
- * - anything else: the batch is lost. A transport makes its own retries.
+ * - %LSOBS_ERROR_REFUSED: the batch is lost;
+ * - %LSOBS_ERROR_BLOCKED: the batch is halved; the one record that does not get through
+ *   is kept, and lost when it is refused again right after another batch was delivered;
+ * - anything else, such as %LSOBS_ERROR_UNAVAILABLE, %LSOBS_ERROR_UNREACHABLE,
+ *   %LSOBS_ERROR_REDIRECTED or %LSOBS_ERROR_FOREIGN: the batch is kept, and sent again
+ *   from time to time, see #LsobsExporter. A transport makes its own retries before,
+ *   except for a batch with lsobs_batch_is_probe().
  */
 
 G_DEFINE_INTERFACE (LsobsTransport, lsobs_transport, G_TYPE_OBJECT)
@@ -175,8 +180,8 @@ lsobs_transport_hurry (LsobsTransport *self, gint64 deadline)
  * @reason: why
  *
  * Tells that the records of @batch will not be sent any more. Each lost record is
- * told once, unless it was lost before it was made part of a batch: one that a full
- * queue has let go of, or that a shutdown finds waiting. Of the latter, as many as
+ * told once, unless it went for want of room in the queue, or was lost before it was made
+ * part of a batch: one that a shutdown finds waiting. Of the latter, as many as
  * there is time for are made into batches and told if
  * #LsobsConfig:failed-traces-dir is set.
  *

@@ -127,8 +127,9 @@ typedef enum
  * @LSOBS_STATE_OK: the last batch was delivered, or none was sent yet
  * @LSOBS_STATE_DEGRADED: the last batch was lost; the next one is tried
  * @LSOBS_STATE_PAUSED: the service refuses everything (a wrong key, a used-up
- *   quota, a wrong address), or the command of a profile gives no key: nothing is
- *   sent for a while, runs are still collected
+ *   quota, a wrong address), cannot be reached, or the command of a profile gives no
+ *   key: nothing is sent for a while but to see whether that has changed, runs are
+ *   still collected
  *
  * How delivery is going.
  *

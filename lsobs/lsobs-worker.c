@@ -3,15 +3,9 @@
 
 #include <signal.h>
 
-#include <glib/gi18n-lib.h>
-
-#include "lsobs/lsobs-batcher-private.h"
-#include "lsobs/lsobs-client-private.h"
-#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
-#include "lsobs/lsobs-log-private.h"
-#include "lsobs/lsobs-retry-private.h"
+#include "lsobs/lsobs-sender-private.h"
 #include "lsobs/lsobs-worker-private.h"
 
 /* How long requests that were cancelled get to end properly, in ms, and how many turns of
@@ -25,21 +19,17 @@
 /* How long the thread gets to end, in ms; a transport may hold it up. */
 #define JOIN_GRACE 1000
 
-/* How far apart log lines are at the least, unless things get worse, in µs. */
-#define LOG_INTERVAL (30 * G_USEC_PER_SEC)
-
 struct _LsobsWorker
 {
   gatomicrefcount ref_count;
   guint epoch;               /* the process that all of this belongs to */
   LsobsSettings *settings;   /* (owned) */
-  LsobsCounters *counters;   /* (owned) */
   LsobsQueue *queue;         /* (owned) */
   LsobsTransport *transport; /* (owned) used in the context only */
   GMainContext *context;     /* (owned) where all of the sending happens */
   gboolean own_context;      /* a thread of ours runs it */
   GSource *source;           /* (owned) */
-  int state;                 /* (atomic) LsobsState */
+  LsobsSender *sender;       /* (owned) used in the context only, but for its health */
   GThread *home;             /* (atomic) (unowned) (nullable) who runs the program's context */
 
   GMutex lock;       /* guards all down to the next comment */
@@ -47,225 +37,15 @@ struct _LsobsWorker
   gboolean stopping; /* no thread is started any longer */
   gboolean stopped;
   GCond stopped_cond;
-  char *problem;           /* (owned) (nullable) what went wrong last */
-  LsobsNotifier *notifier; /* (owned) (nullable) */
 
   /* All below belongs to whoever runs the context. */
-  GMainLoop *loop;           /* (owned) (nullable) with a thread of ours */
-  GSource *grace;            /* (owned) (nullable) ends that thread in time */
-  guint turns_left;          /* after the grace, in that thread */
-  GCancellable *cancellable; /* (owned) */
-  LsobsBatcher *batcher;     /* (owned) */
-  GQueue sending;            /* of Sending (unowned) */
-  gint64 pause;              /* ms: the current length of a pause, or 0 */
-  gint64 paused_until;       /* monotonic, µs, or 0 */
-  gint64 logged_at;          /* monotonic, µs */
-  LsobsState logged_state;
+  GMainLoop *loop;    /* (owned) (nullable) with a thread of ours */
+  GSource *grace;     /* (owned) (nullable) ends that thread in time */
+  guint turns_left;   /* after the grace, in that thread */
   GSource *hurry;     /* (owned) (nullable) tells of hurry_until */
   gint64 hurry_until; /* monotonic, µs: when all sending ends, set before it is read */
   gint64 keep_until;  /* monotonic, µs: until then, what is left is kept; 0 for never */
 };
-
-/* One batch that the transport has. */
-typedef struct
-{
-  LsobsWorker *worker; /* (owned) (nullable) NULL when nobody waits any longer */
-  LsobsBatch *batch;   /* (owned) until then */
-  GList link;          /* in worker->sending until then */
-} Sending;
-
-static void pump (LsobsWorker *self);
-
-/* --- state, and who hears of it; in the context --- */
-
-/* One line per change of state, and not many of them: the program's log is not
- * ours. */
-static void
-log_state (LsobsWorker *self, LsobsState state, const char *problem)
-{
-  gint64 now = g_get_monotonic_time ();
-  gboolean quiet = self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL;
-
-  if (state == self->logged_state || (quiet && state < self->logged_state))
-    return;
-  self->logged_state = state;
-  self->logged_at = now;
-  _lsobs_log_state (state, self->settings->label, problem);
-}
-
-static void
-set_state (LsobsWorker *self, LsobsState state, const GError *error)
-{
-  if (error != NULL)
-    {
-      g_mutex_lock (&self->lock);
-      g_free (self->problem);
-      self->problem = g_strdup (error->message);
-      g_mutex_unlock (&self->lock);
-    }
-  if (g_atomic_int_get (&self->state) != (int) state)
-    g_atomic_int_set (&self->state, (int) state);
-  log_state (self, state, error != NULL ? error->message : "");
-}
-
-static void
-post_news (LsobsWorker *self, guint n_delivered, guint n_lost)
-{
-  g_autoptr (LsobsNotifier) notifier = NULL;
-
-  g_mutex_lock (&self->lock);
-  if (self->notifier != NULL)
-    notifier = _lsobs_notifier_ref (self->notifier);
-  g_mutex_unlock (&self->lock);
-  if (notifier != NULL)
-    _lsobs_notifier_post (notifier, n_delivered, n_lost);
-}
-
-/* --- sending and learning; in the context --- */
-
-static void
-begin_pause (LsobsWorker *self, LsobsFate fate)
-{
-  gint64 pause = self->pause = _lsobs_retry_pause (self->settings->first_pause, self->pause);
-
-  if (fate == LSOBS_FATE_KEPT)
-    pause = _lsobs_retry_pause_to_hour (pause, g_get_real_time (), g_random_double ());
-  self->paused_until = g_get_monotonic_time () + pause * 1000;
-}
-
-/* The batch has failed, and no part of it is tried again at once. */
-static void
-learn_from_failure (LsobsWorker *self, const LsobsPolicy *policy, const GError *error)
-{
-  switch (policy->state)
-    {
-    case LSOBS_STATE_PAUSED:
-      /* Other batches that were under way belong to the same pause. */
-      if (self->paused_until <= g_get_monotonic_time ())
-        begin_pause (self, policy->fate);
-      set_state (self, LSOBS_STATE_PAUSED, error);
-      break;
-    case LSOBS_STATE_DEGRADED:
-      set_state (self, LSOBS_STATE_DEGRADED, error);
-      break;
-    case LSOBS_STATE_OK:
-    default:
-      /* The service is well; it is the record. */
-      if (policy->reason != LSOBS_DROP_REASON_SHUTDOWN)
-        set_state (self, (LsobsState) g_atomic_int_get (&self->state), error);
-      break;
-    }
-}
-
-static void
-settle_batch (LsobsWorker *self, LsobsBatch *batch, const GError *error)
-{
-  const LsobsPolicy *policy = _lsobs_retry_find_policy (error);
-  guint n = lsobs_batch_get_n_records (batch);
-
-  if (policy->split && _lsobs_batcher_split (self->batcher, batch, error))
-    return;
-  switch (policy->fate)
-    {
-    case LSOBS_FATE_DELIVERED:
-      _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
-      self->pause = 0;
-      self->paused_until = 0;
-      /* Before the tickets hear of it: who waits may ask for the state. */
-      set_state (self, LSOBS_STATE_OK, NULL);
-      _lsobs_batcher_delivered (self->batcher, batch);
-      post_news (self, n, 0);
-      break;
-    case LSOBS_FATE_KEPT:
-      learn_from_failure (self, policy, error);
-      _lsobs_batcher_put_back (self->batcher, batch);
-      post_news (self, 0, 0);
-      break;
-    case LSOBS_FATE_LOST:
-    default:
-      learn_from_failure (self, policy, error);
-      _lsobs_batcher_lost (self->batcher, batch, policy->reason);
-      post_news (self, 0, n);
-      break;
-    }
-}
-
-/* Called in the context. */
-static void
-sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
-{
-  g_autofree Sending *sending = user_data;
-  LsobsWorker *self = sending->worker;
-  g_autoptr (GError) error = NULL;
-
-  if (lsobs_transport_send_finish (LSOBS_TRANSPORT (object), result, &error))
-    g_clear_error (&error);
-  else if (error == NULL)
-    error =
-        g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE, _ ("The transport has failed"));
-
-  /* In a forked child that runs its parent's context, the rest is the parent's. */
-  if (self == NULL || self->epoch != _lsobs_fork_epoch ())
-    return;
-  g_queue_unlink (&self->sending, &sending->link);
-  settle_batch (self, sending->batch, error);
-  lsobs_batch_unref (sending->batch);
-  if (self->loop != NULL && self->sending.length == 0 &&
-      g_cancellable_is_cancelled (self->cancellable))
-    g_main_loop_quit (self->loop);
-  else
-    pump (self);
-  _lsobs_worker_unref (self);
-}
-
-/* Takes @batch over. */
-static void
-send_batch (LsobsWorker *self, LsobsBatch *batch)
-{
-  Sending *sending = g_new0 (Sending, 1);
-
-  g_atomic_ref_count_inc (&self->ref_count);
-  sending->worker = self;
-  sending->batch = batch;
-  sending->link.data = sending;
-  g_queue_push_tail_link (&self->sending, &sending->link);
-  lsobs_transport_send_async (self->transport, batch, self->cancellable, sent_cb, sending);
-}
-
-/* Sends what should leave, as far as there are slots, and sets the alarm for the
- * rest. */
-static void
-pump (LsobsWorker *self)
-{
-  gint64 now = g_get_monotonic_time ();
-  gint64 due_time;
-
-  if (g_cancellable_is_cancelled (self->cancellable))
-    return;
-  if (now < self->paused_until)
-    {
-      /* Who flushes shall not wait for the end of the pause. */
-      _lsobs_queue_refuse_tickets (self->queue);
-      _lsobs_flush_source_arm (self->source, self->paused_until);
-      return;
-    }
-
-  g_main_context_push_thread_default (self->context);
-  /* After a pause, one batch goes ahead to see how things are. */
-  while (self->sending.length < (self->pause != 0 ? 1 : self->settings->max_in_flight))
-    {
-      LsobsBatch *batch = _lsobs_batcher_next (self->batcher);
-
-      if (batch == NULL)
-        break;
-      send_batch (self, batch);
-    }
-  g_main_context_pop_thread_default (self->context);
-
-  if (!_lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000, now, &due_time) &&
-      due_time != -1)
-    _lsobs_flush_source_arm (self->source, due_time);
-}
 
 /* Called in the context. */
 static gboolean
@@ -277,7 +57,7 @@ flush_cb (gpointer user_data)
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
   g_atomic_pointer_set (&self->home, g_thread_self ());
-  pump (self);
+  _lsobs_sender_pump (self->sender);
   return G_SOURCE_CONTINUE;
 }
 
@@ -288,28 +68,17 @@ flush_cb (gpointer user_data)
 static gboolean
 keep_next (LsobsWorker *self)
 {
-  return g_get_monotonic_time () < self->keep_until &&
-         _lsobs_batcher_lose_next (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  return g_get_monotonic_time () < self->keep_until && _lsobs_sender_lose_next (self->sender);
 }
 
-/* In the context, at the very end, when somebody else holds the worker, too: a
- * transport that does not let go in time keeps its batch for itself. */
+/* In the context, at the very end, when somebody else holds the worker, too. */
 static void
 give_up (LsobsWorker *self)
 {
-  GList *link;
-
-  while ((link = g_queue_pop_head_link (&self->sending)) != NULL)
-    {
-      Sending *sending = link->data;
-      g_autoptr (LsobsBatch) batch = g_steal_pointer (&sending->batch);
-
-      _lsobs_batcher_lost (self->batcher, batch, LSOBS_DROP_REASON_SHUTDOWN);
-      _lsobs_worker_unref (g_steal_pointer (&sending->worker));
-    }
+  _lsobs_sender_let_go (self->sender);
   while (keep_next (self))
     ;
-  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  _lsobs_sender_drop_all (self->sender);
   if (self->hurry != NULL)
     g_source_destroy (self->hurry);
   g_source_destroy (self->source);
@@ -364,9 +133,9 @@ grace_over_cb (gpointer user_data)
 static void
 cancel_all (LsobsWorker *self)
 {
-  g_cancellable_cancel (self->cancellable);
+  _lsobs_sender_cancel (self->sender, self->loop);
   if (self->keep_until == 0)
-    _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+    _lsobs_sender_drop_all (self->sender);
 }
 
 /* Called in the program's context, which has other things to do in between. */
@@ -393,7 +162,7 @@ stop_cb (gpointer user_data)
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
   cancel_all (self);
-  if (self->own_context && self->sending.length > 0)
+  if (self->own_context && _lsobs_sender_is_busy (self->sender))
     {
       self->grace = g_timeout_source_new (STOP_GRACE);
       attach (self, self->grace, grace_over_cb);
@@ -460,7 +229,6 @@ _lsobs_worker_new (LsobsSettings *settings,
   g_atomic_ref_count_init (&self->ref_count);
   self->epoch = _lsobs_fork_epoch ();
   self->settings = _lsobs_settings_ref (settings);
-  self->counters = _lsobs_counters_ref (counters);
   self->queue = _lsobs_queue_ref (queue);
   self->transport = g_object_ref (transport);
   self->own_context = context == NULL;
@@ -468,9 +236,6 @@ _lsobs_worker_new (LsobsSettings *settings,
   self->loop = self->own_context ? g_main_loop_new (self->context, FALSE) : NULL;
   /* Of a context that was made for this, nobody knows yet. */
   self->home = self->context == g_main_context_default () ? g_thread_self () : NULL;
-  self->cancellable = g_cancellable_new ();
-  self->batcher = _lsobs_batcher_new (settings, counters, queue, store, transport);
-  g_queue_init (&self->sending);
   g_mutex_init (&self->lock);
   g_cond_init (&self->stopped_cond);
 
@@ -479,8 +244,8 @@ _lsobs_worker_new (LsobsSettings *settings,
   g_atomic_ref_count_inc (&self->ref_count);
   g_source_set_callback (self->source, flush_cb, self, (GDestroyNotify) _lsobs_worker_unref);
   g_source_attach (self->source, self->context);
-  if (LSOBS_IS_CLIENT (transport))
-    _lsobs_service_set_waker (_lsobs_client_peek_service (LSOBS_CLIENT (transport)), self->source);
+  self->sender =
+      _lsobs_sender_new (settings, counters, queue, store, transport, self->context, self->source);
   return self;
 }
 
@@ -493,27 +258,20 @@ _lsobs_worker_unref (LsobsWorker *self)
   g_clear_pointer (&self->hurry, g_source_unref);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_main_context_unref (self->context);
-  g_object_unref (self->cancellable);
+  _lsobs_sender_unref (self->sender);
   g_object_unref (self->transport);
-  _lsobs_batcher_free (self->batcher);
   _lsobs_queue_unref (self->queue);
-  _lsobs_counters_unref (self->counters);
   _lsobs_settings_unref (self->settings);
-  g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
   g_clear_pointer (&self->thread, g_thread_unref);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->stopped_cond);
-  g_free (self->problem);
   g_free (self);
 }
 
 void
 _lsobs_worker_set_notifier (LsobsWorker *self, LsobsNotifier *notifier)
 {
-  g_mutex_lock (&self->lock);
-  g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
-  self->notifier = notifier != NULL ? _lsobs_notifier_ref (notifier) : NULL;
-  g_mutex_unlock (&self->lock);
+  _lsobs_health_set_notifier (_lsobs_sender_peek_health (self->sender), notifier);
 }
 
 /* The first record starts the thread. */
@@ -626,7 +384,7 @@ stop_here (LsobsWorker *self, gint64 began)
   g_source_set_ready_time (alarm, deadline);
   g_source_set_callback (alarm, deadline_cb, NULL, NULL);
   g_source_attach (alarm, self->context);
-  for (guint n = 0; self->sending.length > 0 && (in_time || n < STOP_TURNS); n++)
+  for (guint n = 0; _lsobs_sender_is_busy (self->sender) && (in_time || n < STOP_TURNS); n++)
     {
       in_time = g_get_monotonic_time () < deadline;
       g_main_context_iteration (self->context, in_time);
@@ -767,18 +525,12 @@ _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
 LsobsState
 _lsobs_worker_get_state (LsobsWorker *self)
 {
-  return (LsobsState) g_atomic_int_get (&self->state);
+  return _lsobs_health_get_state (_lsobs_sender_peek_health (self->sender));
 }
 
 /* Returns: (transfer full): what went wrong last */
 char *
 _lsobs_worker_dup_problem (LsobsWorker *self)
 {
-  char *problem;
-
-  g_mutex_lock (&self->lock);
-  problem = g_strdup (self->problem != NULL ? self->problem
-                                            : _ ("a record is larger than a request may be"));
-  g_mutex_unlock (&self->lock);
-  return problem;
+  return _lsobs_health_dup_problem (_lsobs_sender_peek_health (self->sender));
 }

@@ -199,12 +199,12 @@ test_redirect (TestFixture *fixture, gconstpointer data)
                     (TestReply){
                         .status = GPOINTER_TO_UINT (data), .headers = header, .repeat = -1 });
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = test_flush_in_vain (fixture->exporter, 1);
 
   g_assert_nonnull (strstr (error->message, "redirect"));
-  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), >=, 1);
   g_assert_cmpuint (test_server_count_requests (thief, "/"), ==, 0);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_WRONG_ADDRESS), ==, 1);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
 }
 
@@ -309,9 +309,10 @@ test_html_error (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                                  .body_length = page->len,
                                  .repeat = -1 });
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = test_flush_in_vain (fixture->exporter, 1);
 
-  g_assert_nonnull (strstr (error->message, "<title>Bad"));
+  /* its title says what it is */
+  g_assert_nonnull (strstr (error->message, ": Bad  Request)"));
   g_assert_cmpuint (strlen (error->message), <, 1500);
   g_assert_true (g_utf8_validate (error->message, -1, NULL));
   for (const char *p = error->message; *p != '\0'; p++)

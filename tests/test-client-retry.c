@@ -6,10 +6,20 @@
 
 #include <string.h>
 
+#include "lsobs/lsobs-config-private.h"
+
 #include "test-helpers.h"
 
 /* The delays of a policy that waits as little as it may. */
 #define AT_ONCE_MS 5000
+
+/* What is sent is counted: no probe comes by itself. */
+static void
+set_up (TestFixture *fixture, gconstpointer data)
+{
+  test_fixture_set_up (fixture, data);
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+}
 
 static void
 assert_same_bodies (TestServer *server)
@@ -65,14 +75,14 @@ test_for_ever (TestFixture *fixture, gconstpointer data)
   test_server_push (fixture->server, NULL,
                     (TestReply){ .status = 503, .body = "too busy", .repeat = -1 });
   test_emit_many (fixture->exporter, 4);
-  error = test_flush_with_loss (fixture->exporter, 4);
+  error = test_flush_in_vain (fixture->exporter, 4);
 
   g_assert_nonnull (g_strstr_len (error->message, -1, "503"));
   g_assert_nonnull (g_strstr_len (error->message, -1, "too busy"));
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, max_attempts);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, 4);
-  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 4);
-  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_DEGRADED);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 4);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
   assert_same_bodies (fixture->server);
 }
 
@@ -229,9 +239,9 @@ test_shared_wait (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
-/* The wait outlives the batch that was told to: here it had but one attempt. */
+/* The wait outlives the attempt that was told to, also where there is but one: probes wait as well. */
 static void
-test_shared_wait_after_loss (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+test_shared_wait_after_failure (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
@@ -240,9 +250,9 @@ test_shared_wait_after_loss (TestFixture *fixture, gconstpointer data G_GNUC_UNU
   test_server_push (fixture->server, NULL,
                     (TestReply){ .status = 429, .headers = "Retry-After: 1" });
   test_emit (fixture->exporter, "first");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = test_flush_in_vain (fixture->exporter, 1);
   test_emit (fixture->exporter, "second");
-  test_assert_flush (fixture->exporter, 1);
+  test_assert_flush (fixture->exporter, 2);
 
   g_assert_cmpint (get_gap (fixture->server), >=, 999);
 }
@@ -260,12 +270,12 @@ test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, 2);
-  error = test_flush_with_loss (fixture->exporter, 2);
+  error = test_flush_in_vain (fixture->exporter, 2);
 
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 200);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, 200 + test_get_slack_ms ());
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 2);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, 2);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 2);
 }
 
 static void
@@ -292,12 +302,12 @@ test_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->config, 3);
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = test_flush_in_vain (fixture->exporter, 1);
 
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 3);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_RETRIES), ==, 2);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_BYTES_SENT), ==, 0);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 1);
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
@@ -331,7 +341,7 @@ test_mute (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = test_flush_in_vain (fixture->exporter, 1);
 
   g_assert_nonnull (strstr (error->message, "connect"));
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 5000);
@@ -361,13 +371,13 @@ test_reset_for_ever (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = test_flush_in_vain (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 1);
 }
 
 #define ADD(path, data, test) \
- g_test_add (path, TestFixture, data, test_fixture_set_up, test, test_fixture_tear_down)
+ g_test_add (path, TestFixture, data, set_up, test, test_fixture_tear_down)
 
 static void
 add_statuses (void)
@@ -432,7 +442,7 @@ main (int argc, char **argv)
   ADD ("/client/retry-after/overflow", "99999999999999999999999", test_retry_after_absurd);
   ADD ("/client/retry-after/absurd-date", "Fri, 31 Dec 9998 23:59:59 GMT", test_retry_after_absurd);
   ADD ("/client/retry-after/shared", NULL, test_shared_wait);
-  ADD ("/client/retry-after/shared-after-loss", NULL, test_shared_wait_after_loss);
+  ADD ("/client/retry-after/shared-after-failure", NULL, test_shared_wait_after_failure);
   ADD ("/client/no-answer/hang", NULL, test_hang);
   ADD ("/client/no-answer/hang-once", NULL, test_hang_once);
   ADD ("/client/no-answer/refused", NULL, test_refused);

@@ -62,7 +62,7 @@ typedef struct
 } Row;
 
 static const Row rows[] = {
-  { "302", { .status = 302, .repeat = -1 }, LSOBS_DROP_REASON_WRONG_ADDRESS, 1 },
+  { "302", { .status = 302, .repeat = -1 }, LSOBS_DROP_REASON_SHUTDOWN, 1 },
   { "400", { .status = 400, .repeat = -1 }, LSOBS_DROP_REASON_REJECTED, 6 },
   { "401", { .status = 401, .repeat = -1 }, LSOBS_DROP_REASON_UNAUTHORIZED, 1 },
   { "403", { .status = 403, .repeat = -1 }, LSOBS_DROP_REASON_UNAUTHORIZED, 1 },
@@ -70,8 +70,9 @@ static const Row rows[] = {
   { "405", { .status = 405, .repeat = -1 }, LSOBS_DROP_REASON_REJECTED, 1 },
   { "413", { .status = 413, .repeat = -1 }, LSOBS_DROP_REASON_TOO_LARGE, 6 },
   { "429-quota", { .status = 429, .body = "monthly", .repeat = -1 }, LSOBS_DROP_REASON_QUOTA, 1 },
-  { "503", { .status = 503, .repeat = -1 }, LSOBS_DROP_REASON_UNAVAILABLE, 1 },
-  { "reset", { .mode = TEST_REPLY_RESET, .repeat = -1 }, LSOBS_DROP_REASON_UNAVAILABLE, 1 },
+  /* What is only kept is lost with the end. */
+  { "503", { .status = 503, .repeat = -1 }, LSOBS_DROP_REASON_SHUTDOWN, 1 },
+  { "reset", { .mode = TEST_REPLY_RESET, .repeat = -1 }, LSOBS_DROP_REASON_SHUTDOWN, 1 },
 };
 
 static void
@@ -86,7 +87,16 @@ test_refused (Fixture *fixture, gconstpointer data)
   test_fixture_start (&fixture->base);
   test_server_push (fixture->base.server, NULL, row->reply);
   test_emit_many (fixture->base.exporter, 6);
-  g_error_free (test_flush_with_loss (fixture->base.exporter, 6));
+  if (row->reason == LSOBS_DROP_REASON_SHUTDOWN)
+    {
+      g_error_free (test_flush_in_vain (fixture->base.exporter, 6));
+      g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 0);
+      lsobs_exporter_shutdown (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
+    }
+  else
+    {
+      g_error_free (test_flush_with_loss (fixture->base.exporter, 6));
+    }
 
   tree = get_kept (fixture, 6);
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 6);
@@ -650,7 +660,7 @@ test_told (Fixture *fixture, gconstpointer data)
   TestTransport *transport = g_object_new (TEST_TYPE_TRANSPORT, NULL);
   guint n_lost = data != NULL ? 30 : 20;
 
-  transport->code = LSOBS_ERROR_UNAVAILABLE;
+  transport->code = LSOBS_ERROR_REFUSED;
   lsobs_config_set_max_batch_size (fixture->base.config, 10);
   lsobs_config_set_max_in_flight (fixture->base.config, 1);
   /* what waits at the end is told only to those who ask for it */
@@ -660,10 +670,9 @@ test_told (Fixture *fixture, gconstpointer data)
   test_emit_many (fixture->base.exporter, 10);
   /* A full batch does not wait for the flush, and may be lost before. */
   lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
-  g_assert_cmpuint (test_get_dropped (fixture->base.exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==,
-                    10);
+  g_assert_cmpuint (test_get_dropped (fixture->base.exporter, LSOBS_DROP_REASON_REJECTED), ==, 10);
   g_assert_cmpuint (g_hash_table_size (transport->lost), ==, 10);
-  g_assert_cmpint (transport->reason, ==, LSOBS_DROP_REASON_UNAVAILABLE);
+  g_assert_cmpint (transport->reason, ==, LSOBS_DROP_REASON_REJECTED);
 
   transport->is_stubborn = TRUE;
   test_emit_many (fixture->base.exporter, 10);

@@ -344,7 +344,7 @@ test_recovery (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   listen_to (fixture, &news);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 405, .repeat = 2 });
 
   for (guint i = 0; i < 2; i++)
     {
@@ -379,15 +379,17 @@ test_flapping (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   for (guint i = 0; i < 20; i++)
     {
       test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
-      test_server_push (fixture->server, NULL, (TestReply){ .status = 202 });
+      /* Two of them: what fails each time when others succeed is taken for the culprit. */
+      test_server_push (fixture->server, NULL, (TestReply){ .status = 202, .repeat = 2 });
     }
   for (guint i = 0; i < 40; i++)
     {
       test_emit (fixture->exporter, "run");
       lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL);
     }
-  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 20);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, 20);
+  g_assert_true (test_flush_at_last (fixture->exporter));
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 40);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
   g_assert_cmpuint (test_log_count (), <=, 2);
 }
 
@@ -414,10 +416,6 @@ main (int argc, char **argv)
     LSOBS_DROP_REASON_QUOTA
   };
   /* clang-format on */
-  static const Pause redirected = {
-    { .status = 302, .headers = "Location: http://127.0.0.1:1/", .repeat = -1 },
-    LSOBS_DROP_REASON_WRONG_ADDRESS
-  };
 
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
@@ -437,7 +435,6 @@ main (int argc, char **argv)
   ADD ("/exporter/pause/unauthorized", &unauthorized, test_pause);
   ADD ("/exporter/pause/forbidden", &forbidden, test_pause);
   ADD ("/exporter/pause/quota", &quota, test_pause);
-  ADD ("/exporter/pause/redirect", &redirected, test_pause);
   ADD ("/exporter/pause/in-flight", NULL, test_pause_in_flight);
   ADD ("/exporter/degraded/recovery", NULL, test_recovery);
   ADD ("/exporter/degraded/flapping", NULL, test_flapping);

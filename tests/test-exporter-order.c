@@ -268,7 +268,7 @@ test_promoted_conflict (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->is_free = TRUE;
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 504 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 405 });
   test_server_push (fixture->server, NULL, (TestReply){ .status = 409 });
   run = start_run (fixture, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
@@ -299,7 +299,7 @@ test_promoted_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 405 });
   run = start_run (fixture, "run");
   id = lsobs_run_dup_id (run);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
@@ -427,7 +427,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/exporter/order/held-back/bounds/bytes", GSIZE_TO_POINTER (4000),
                         test_held_back_bounds);
   ADD ("/exporter/order/under-load", NULL, test_order_under_load);
-  ADD ("/exporter/promoted/unavailable", GUINT_TO_POINTER (503), test_promoted);
+  ADD ("/exporter/promoted/refused", GUINT_TO_POINTER (405), test_promoted);
   ADD ("/exporter/promoted/rejected", GUINT_TO_POINTER (422), test_promoted);
   ADD ("/exporter/promoted/conflict", NULL, test_promoted_conflict);
   ADD ("/exporter/promoted/in-flight", NULL, test_promoted_in_flight);

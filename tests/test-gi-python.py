@@ -228,7 +228,7 @@ def test_errors():
 
     observer, transport = new_observer(max_attempts=1)
     transport.fail_next(1, GLib.Error.new_literal(Lsobs.error_quark(), 'broken',
-                                                  Lsobs.Error.UNAVAILABLE))
+                                                  Lsobs.Error.REFUSED))
     observer.start_run('lost', Lsobs.RunType.CHAIN, None).end(None)
     try:
         observer.flush(TIMEOUT)
@@ -236,7 +236,7 @@ def test_errors():
     except GLib.Error as error:
         assert error.matches(Lsobs.flush_error_quark(), Lsobs.FlushError.PERMANENT), error
     stats = observer.dup_stats()
-    assert stats.get_dropped(Lsobs.DropReason.UNAVAILABLE) == 1
+    assert stats.get_dropped(Lsobs.DropReason.REJECTED) == 1
     assert stats.get_total_dropped() == 1
 
 

@@ -319,6 +319,33 @@ test_flush_with_loss (LsobsExporter *exporter, guint64 n)
   return error;
 }
 
+GError *
+test_flush_in_vain (LsobsExporter *exporter, guint64 n)
+{
+  LsobsFlushStats stats;
+  GError *error = NULL;
+
+  g_assert_false (lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, &stats, &error));
+  g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT);
+  g_assert_cmpuint (stats.runs_failed, ==, 0);
+  g_assert_cmpuint (lsobs_flush_error_get_dropped (error), ==, 0);
+  g_assert_cmpuint (lsobs_flush_error_get_pending (error), ==, n);
+
+  return error;
+}
+
+static gboolean
+is_flushed (gpointer data)
+{
+  return lsobs_exporter_flush (data, TEST_TIMEOUT_MS, NULL, NULL);
+}
+
+gboolean
+test_flush_at_last (LsobsExporter *exporter)
+{
+  return test_wait_until (is_flushed, exporter, TEST_TIMEOUT_MS);
+}
+
 /* --- requests ------------------------------------------------------------------------------ */
 
 TestRequest *

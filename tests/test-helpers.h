@@ -86,6 +86,10 @@ void test_assert_flush_at (LsobsExporter *exporter,
  test_assert_flush_at ((exporter), (n), __FILE__, __LINE__, G_STRFUNC)
 /* Flushes; @n records must get lost. Returns (transfer full) the error. */
 GError *test_flush_with_loss (LsobsExporter *exporter, guint64 n);
+/* Flushes; nothing may get lost, and @n records must be kept. Returns (transfer full) the error. */
+GError *test_flush_in_vain (LsobsExporter *exporter, guint64 n);
+/* Flushes until that succeeds, or fails for ever. */
+gboolean test_flush_at_last (LsobsExporter *exporter);
 
 /* --- requests ------------------------------------------------------------------------------ */
 

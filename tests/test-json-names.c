@@ -93,8 +93,9 @@ static void
 test_hidden (void)
 {
   g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("telltale", "#", NULL);
-  const char *text = "{\"password\":\"telltale\",\"a\":\"telltale 1\",\"Password\":{\"x\":1,\"x\":2},"
-                     "\"pass\\u0077ord\":[\"telltale\"],\"a\":\"telltale 2\"}";
+  const char *text =
+      "{\"password\":\"telltale\",\"a\":\"telltale 1\",\"Password\":{\"x\":1,\"x\":2},"
+      "\"pass\\u0077ord\":[\"telltale\"],\"a\":\"telltale 2\"}";
   g_autofree char *result = NULL;
 
   _lsobs_redactor_add_key (redactor, "password");

@@ -201,8 +201,8 @@ test_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *url = NULL;
   g_autoptr (GSocket) socket = test_refusing_socket_new (&url);
   g_autoptr (GError) error = NULL;
-  g_autofree char *pattern =
-      g_strdup_printf (translate ("The service cannot be reached: %s"), "\n");
+  g_autofree char *pattern = g_strdup_printf (
+      translate ("The service cannot be reached: %s; check the network and the API URL"), "\n");
   g_auto (GStrv) parts = g_strsplit (pattern, "\n", 2);
 
   /* the rest is GLib's, whose translations may be there or not */
@@ -210,7 +210,7 @@ test_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = test_flush_in_vain (fixture->exporter, 1);
   g_assert_nonnull (strstr (error->message, parts[0]));
   g_assert_true (g_str_has_suffix (error->message, parts[1]));
 }
@@ -227,9 +227,11 @@ test_unanswered (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
-  expected = g_strdup_printf (translate ("The service cannot be reached: %s"),
-                              translate ("there is no answer in time"));
+  error = test_flush_in_vain (fixture->exporter, 1);
+  expected =
+      g_strdup_printf (translate (
+                           "The service cannot be reached: %s; check the network and the API URL"),
+                       translate ("there is no answer in time"));
   g_assert_nonnull (strstr (error->message, expected));
 }
 

@@ -179,6 +179,7 @@ typedef struct
   LsobsError code;
   LsobsDropReason reason;
   LsobsState state;
+  gboolean is_kept;
 } Failure;
 
 static void
@@ -191,16 +192,18 @@ test_fail_next (Fixture *fixture, gconstpointer data)
   start (fixture);
   lsobs_memory_transport_fail_next (fixture->memory, 1, told);
   test_emit (fixture->exporter, "run");
-  error = test_flush_with_loss (fixture->exporter, 1);
+  error = failure->is_kept ? test_flush_in_vain (fixture->exporter, 1)
+                           : test_flush_with_loss (fixture->exporter, 1);
   g_assert_nonnull (strstr (error->message, "failing on command"));
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, failure->reason), ==, 1);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, failure->reason), ==,
+                    failure->is_kept ? 0 : 1);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, failure->state);
   g_assert_cmpuint (lsobs_memory_transport_get_n_batches (fixture->memory), ==, 0);
 
-  if (failure->state != LSOBS_STATE_PAUSED)
+  if (failure->state != LSOBS_STATE_PAUSED || failure->is_kept)
     {
       test_emit (fixture->exporter, "run");
-      test_assert_flush (fixture->exporter, 1);
+      test_assert_flush (fixture->exporter, failure->is_kept ? 2 : 1);
     }
 }
 
@@ -288,14 +291,15 @@ int
 main (int argc, char **argv)
 {
   static const Failure failures[] = {
-    { LSOBS_ERROR_REJECTED, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_OK },
-    { LSOBS_ERROR_REFUSED, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_DEGRADED },
-    { LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED, LSOBS_STATE_PAUSED },
-    { LSOBS_ERROR_QUOTA, LSOBS_DROP_REASON_QUOTA, LSOBS_STATE_PAUSED },
-    { LSOBS_ERROR_NOT_FOUND, LSOBS_DROP_REASON_WRONG_ADDRESS, LSOBS_STATE_PAUSED },
-    { LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS, LSOBS_STATE_PAUSED },
-    { LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_DEGRADED },
-    { LSOBS_ERROR_UNREACHABLE, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_DEGRADED },
+    { LSOBS_ERROR_REJECTED, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_OK, FALSE },
+    { LSOBS_ERROR_REFUSED, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_DEGRADED, FALSE },
+    { LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED, LSOBS_STATE_PAUSED, FALSE },
+    { LSOBS_ERROR_QUOTA, LSOBS_DROP_REASON_QUOTA, LSOBS_STATE_PAUSED, FALSE },
+    { LSOBS_ERROR_NOT_FOUND, LSOBS_DROP_REASON_WRONG_ADDRESS, LSOBS_STATE_PAUSED, FALSE },
+    { LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS, LSOBS_STATE_PAUSED, TRUE },
+    { LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_PAUSED, TRUE },
+    { LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_PAUSED, TRUE },
+    { LSOBS_ERROR_UNREACHABLE, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_PAUSED, TRUE },
   };
 
   g_test_init (&argc, &argv, NULL);

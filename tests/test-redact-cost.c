@@ -180,8 +180,9 @@ test_harmless (void)
   g_autoptr (GString) text = g_string_new ("[\"x\"");
 
   for (guint i = 0; i < 4000; i++)
-    g_string_append (text, ",\"The quick brown fox mailed jo@example.org, and so on, until the line "
-                           "is over\"");
+    g_string_append (text,
+                     ",\"The quick brown fox mailed jo@example.org, and so on, until the line "
+                     "is over\"");
   g_string_append_c (text, ']');
   g_assert_cmpuint (count_failures ("[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}", text->str),
                     ==, 0);

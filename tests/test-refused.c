@@ -25,10 +25,11 @@ typedef enum
 {
   FATE_DELIVERED,
   FATE_LOST,
-  FATE_KEPT, /* and delivered when the service takes them again */
+  FATE_KEPT, /* and delivered when the pause is over */
+  FATE_HELD, /* and delivered when a probe, or a flush, finds the service well */
 } Fate;
 
-static const char *const fate_names[] = { "delivered", "lost", "kept" };
+static const char *const fate_names[] = { "delivered", "lost", "kept", "held" };
 
 typedef struct
 {
@@ -46,26 +47,28 @@ typedef struct
 
 /* Five attempts with 20, 40, 80 and 160 ms between, of which chance takes half at the most. */
 #define RETRIED(status) \
- 5, 150, 300, FATE_LOST, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_DEGRADED, N_RUNS, status
+ 5, 150, 300, FATE_HELD, LSOBS_DROP_REASON_UNAVAILABLE, LSOBS_STATE_PAUSED, N_RUNS, status
 #define BISECTED(status) \
  N_HALVINGS, 0, 0, FATE_LOST, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_OK, N_RUNS, NULL
 #define DROPPED(status) \
  1, 0, 0, FATE_LOST, LSOBS_DROP_REASON_REJECTED, LSOBS_STATE_DEGRADED, 0, status
+#define HELD(reason, message)   1, 0, 0, FATE_HELD, reason, LSOBS_STATE_PAUSED, N_RUNS, message
 #define PAUSED(reason, message) 1, 0, 0, FATE_LOST, reason, LSOBS_STATE_PAUSED, 0, message
 
 static const Row rows[] = {
   { "302",
     { .status = 302, .headers = "Location: http://127.0.0.1:1/" },
-    PAUSED (LSOBS_DROP_REASON_WRONG_ADDRESS, "redirect") },
+    HELD (LSOBS_DROP_REASON_WRONG_ADDRESS, "redirect") },
   { "307",
     { .status = 307, .headers = "Location: http://127.0.0.1:1/" },
-    PAUSED (LSOBS_DROP_REASON_WRONG_ADDRESS, "redirect") },
+    HELD (LSOBS_DROP_REASON_WRONG_ADDRESS, "redirect") },
   { "400", { .status = 400 }, BISECTED ("400") },
   { "401", { .status = 401 }, PAUSED (LSOBS_DROP_REASON_UNAUTHORIZED, "API key") },
   { "402", { .status = 402 }, DROPPED ("402") },
   { "403",
-    { .status = 403, .body = "<html>Forbidden</html>" },
+    { .status = 403, .body = "{\"error\":\"Forbidden\"}" },
     PAUSED (LSOBS_DROP_REASON_UNAUTHORIZED, "API key") },
+  { "407", { .status = 407 }, HELD (LSOBS_DROP_REASON_REJECTED, "proxy") },
   { "403-workspace",
     { .status = 403, .body = "{\"error\":\"org_scoped_key_requires_workspace\"}" },
     PAUSED (LSOBS_DROP_REASON_UNAUTHORIZED, "set the workspace id") },
@@ -189,11 +192,12 @@ test_refused (TestFixture *fixture, gconstpointer data)
   guint n_requests;
   gint64 waited;
   guint n_delivered = row->fate == FATE_DELIVERED ? N_RUNS : 0;
-  guint n_kept = row->fate == FATE_KEPT ? N_RUNS : 0;
+  guint n_kept = row->fate == FATE_KEPT || row->fate == FATE_HELD ? N_RUNS : 0;
   guint n_lost = row->fate == FATE_LOST ? N_RUNS : 0;
 
   /* long enough to be looked at */
   _lsobs_config_peek_protocol (fixture->config)->first_pause = 2000;
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   reply.repeat = -1;
   test_server_push (fixture->server, NULL, reply);
@@ -208,7 +212,8 @@ test_refused (TestFixture *fixture, gconstpointer data)
   g_assert_cmpint (waited, >=, row->shortest);
   g_assert_cmpint (waited, <=, row->longest + test_get_slack_ms ());
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, n_delivered);
-  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT), ==, n_kept);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, n_kept);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
   g_assert_cmpuint (test_get_dropped (fixture->exporter, row->reason), ==, n_lost);
   g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, n_lost);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, row->state);
@@ -223,7 +228,9 @@ test_refused (TestFixture *fixture, gconstpointer data)
       test_emit (fixture->exporter, "while paused");
       g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
       g_assert_cmpuint (test_log_count (), ==, 1);
-      g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, n_requests);
+      /* A probe costs nothing where nothing is lost by it. */
+      g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==,
+                        row->fate == FATE_HELD ? n_requests + 1 : n_requests);
       n_kept++;
     }
 
@@ -277,6 +284,7 @@ test_not_found (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_AUTO);
   lsobs_config_set_max_in_flight (fixture->config, 1);
   _lsobs_config_peek_protocol (fixture->config)->first_pause = 2000;
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   test_server_push (fixture->server, "/runs", (TestReply){ .status = 404, .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
@@ -423,18 +431,18 @@ test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   guint n_requests;
 
   lsobs_config_set_request_timeout (fixture->config, timeout);
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = 5 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   n_requests = (guint) test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS);
-  print_row ("no answer", n_requests, test_get_elapsed_ms (start), "lost");
+  print_row ("no answer", n_requests, test_get_elapsed_ms (start), "held");
   g_assert_cmpuint (n_requests, ==, 5);
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 5 * timeout + 150);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==,
-                    N_RUNS);
-  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_DEGRADED);
-  assert_recovers (fixture, 0);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
+  assert_recovers (fixture, N_RUNS);
 }
 
 /* Called in the thread of the test. */
@@ -463,17 +471,17 @@ test_connection_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   guint n_requests = 0;
 
   lsobs_config_set_api_url (fixture->config, url);
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   print_row ("connection refused",
              (guint) test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS),
-             test_get_elapsed_ms (start), "lost");
+             test_get_elapsed_ms (start), "held");
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 5);
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 150);
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==,
-                    N_RUNS);
-  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_DEGRADED);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
 
   /* Somebody comes home. */
   g_socket_listen (socket, &error);
@@ -487,7 +495,8 @@ test_connection_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (
       lsobs_exporter_flush_finish (fixture->exporter, test_result_wait (&result), NULL, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (n_requests, ==, 1);
+  g_assert_cmpuint (n_requests, ==, 2);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 2 * N_RUNS);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
   soup_server_disconnect (server);
 }
@@ -554,7 +563,7 @@ test_hour_at_shutdown (TestFixture *fixture, gconstpointer data)
                     (TestReply){ .status = 429, .body = "hourly limit", .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
-  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_IN_FLIGHT), ==, N_RUNS);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, N_RUNS);
   test_emit (fixture->exporter, "later");
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 1000, NULL, NULL));
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==,

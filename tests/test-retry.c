@@ -36,6 +36,7 @@ static const StatusRow status_rows[] = {
   { 404, LSOBS_VERDICT_NOT_FOUND },
   { 405, LSOBS_VERDICT_REFUSED },
   { 406, LSOBS_VERDICT_REFUSED },
+  { 407, LSOBS_VERDICT_INTERCEPTED },
   { 408, LSOBS_VERDICT_RETRY },
   { 409, LSOBS_VERDICT_CONFLICT },
   { 410, LSOBS_VERDICT_REFUSED },
@@ -55,6 +56,7 @@ static const StatusRow status_rows[] = {
   { 504, LSOBS_VERDICT_RETRY },
   { 505, LSOBS_VERDICT_REFUSED },
   { 507, LSOBS_VERDICT_RETRY },
+  { 511, LSOBS_VERDICT_INTERCEPTED },
   { 520, LSOBS_VERDICT_RETRY },
   { 599, LSOBS_VERDICT_RETRY },
   { 600, LSOBS_VERDICT_REFUSED },
@@ -67,11 +69,11 @@ test_status (gconstpointer data)
 {
   const StatusRow *row = data;
 
-  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL), ==, row->verdict);
-  g_assert_cmpint (_lsobs_retry_judge (row->status, ""), ==, row->verdict);
+  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, NULL), ==, row->verdict);
+  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, ""), ==, row->verdict);
   /* Only of these do the words matter. */
   if (row->status != 429)
-    g_assert_cmpint (_lsobs_retry_judge (row->status, "Monthly usage limit exceeded"), ==,
+    g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, "Monthly usage limit exceeded"), ==,
                      row->verdict);
 }
 
@@ -114,7 +116,135 @@ test_body (gconstpointer data)
 {
   const BodyRow *row = data;
 
-  g_assert_cmpint (_lsobs_retry_judge (row->status, row->body), ==, row->verdict);
+  g_assert_cmpint (_lsobs_retry_judge (row->status, NULL, row->body), ==, row->verdict);
+}
+
+/* What answers in place of the service, and what only looks like it. */
+typedef struct
+{
+  const char *path;
+  guint status;
+  const char *type;
+  const char *body;
+  LsobsVerdict verdict;
+} PageRow;
+
+#define HTML "text/html; charset=utf-8"
+#define JSON "application/json"
+
+/* clang-format off */
+static const PageRow page_rows[] = {
+  /* firewalls */
+  { "waf-403", 403, HTML, "<!DOCTYPE html><html><head><title>Blocked</title></head></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-400", 400, HTML, "<html><title>Bad Request</title></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-401", 401, HTML, "<html><h1>401 Authorization Required</h1></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-405", 405, HTML, "<html><h1>405 Not Allowed</h1></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-406", 406, "text/html; charset=iso-8859-1", "<!DOCTYPE HTML PUBLIC>Not Acceptable! Mod_Security", LSOBS_VERDICT_FOREIGN },
+  { "waf-409", 409, HTML, "<html></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-414", 414, HTML, "<html></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-418", 418, HTML, "<html></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-422", 422, HTML, "<html></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-451", 451, HTML, "<html></html>", LSOBS_VERDICT_FOREIGN },
+  { "waf-words", 403, HTML, "The requested URL was rejected. Your support ID is: 1", LSOBS_VERDICT_FOREIGN },
+  { "waf-nothing", 403, "text/html", "", LSOBS_VERDICT_FOREIGN },
+  { "waf-null", 403, "text/html", NULL, LSOBS_VERDICT_FOREIGN },
+  { "waf-200", 200, HTML, "<html><head><title>Request Rejected</title></head></html>", LSOBS_VERDICT_INTERCEPTED },
+  { "cloudflare-1020", 403, "text/html; charset=UTF-8", "<!DOCTYPE html>\n<!--[if lt IE 7]>", LSOBS_VERDICT_FOREIGN },
+  { "cloudflare-rate", 429, HTML, "<title>Rate limited</title> error 1015, one hour, monthly", LSOBS_VERDICT_BUSY },
+  { "cloudflare-520", 520, HTML, "<!DOCTYPE html>", LSOBS_VERDICT_RETRY },
+  { "bucket", 403, "application/xml", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", LSOBS_VERDICT_FOREIGN },
+  /* portals and proxies */
+  { "portal", 200, "text/html", "<HTML><HEAD><TITLE>Sign in</TITLE>", LSOBS_VERDICT_INTERCEPTED },
+  { "portal-words", 200, "text/html", "Please sign in", LSOBS_VERDICT_INTERCEPTED },
+  { "portal-no-type", 200, NULL, "<html>", LSOBS_VERDICT_INTERCEPTED },
+  { "portal-plain", 200, "text/plain", "\r\n <html>", LSOBS_VERDICT_INTERCEPTED },
+  { "portal-302", 302, HTML, "<html>", LSOBS_VERDICT_REDIRECTED },
+  { "portal-307", 307, NULL, "", LSOBS_VERDICT_REDIRECTED },
+  { "portal-511", 511, NULL, NULL, LSOBS_VERDICT_INTERCEPTED },
+  { "proxy-407", 407, HTML, "<html>", LSOBS_VERDICT_INTERCEPTED },
+  { "proxy-407-json", 407, JSON, "{}", LSOBS_VERDICT_INTERCEPTED },
+  { "proxy-501", 501, HTML, "<html>Unsupported Request Method</html>", LSOBS_VERDICT_INTERCEPTED },
+  { "proxy-505", 505, HTML, "<html>", LSOBS_VERDICT_INTERCEPTED },
+  /* web servers */
+  { "nginx-400", 400, "text/html", "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title>", LSOBS_VERDICT_FOREIGN },
+  { "nginx-404", 404, "text/html", "<html>\r\n<head><title>404 Not Found</title></head>", LSOBS_VERDICT_NO_PAGE },
+  { "nginx-408", 408, "text/html", "<html>", LSOBS_VERDICT_RETRY },
+  { "nginx-413", 413, "text/html", "<html>\r\n<head><title>413 Request Entity Too Large</title></head>", LSOBS_VERDICT_TOO_LARGE },
+  { "nginx-500", 500, "text/html", "<html>", LSOBS_VERDICT_RETRY },
+  { "nginx-502", 502, "text/html", "<html>\r\n<head><title>502 Bad Gateway</title></head>", LSOBS_VERDICT_RETRY },
+  { "nginx-503", 503, "text/html", "<html>", LSOBS_VERDICT_RETRY },
+  { "nginx-504", 504, "text/html", "<html>", LSOBS_VERDICT_RETRY },
+  { "nginx-429", 429, "text/html", "<html>", LSOBS_VERDICT_BUSY },
+  /* how it is written */
+  { "type-upper", 403, "TEXT/HTML", "no", LSOBS_VERDICT_FOREIGN },
+  { "type-mixed", 403, " Text/Html ;Charset=UTF-8", "no", LSOBS_VERDICT_FOREIGN },
+  { "type-xhtml", 403, "application/xhtml+xml", "no", LSOBS_VERDICT_FOREIGN },
+  { "type-longer", 403, "text/htmlx", "no", LSOBS_VERDICT_UNAUTHORIZED },
+  { "type-shorter", 403, "text/htm", "no", LSOBS_VERDICT_UNAUTHORIZED },
+  { "type-empty", 403, "", "no", LSOBS_VERDICT_UNAUTHORIZED },
+  { "bom", 403, NULL, "\xef\xbb\xbf<html>", LSOBS_VERDICT_FOREIGN },
+  { "bom-white", 200, NULL, "\xef\xbb\xbf\r\n\t <html>", LSOBS_VERDICT_INTERCEPTED },
+  { "bom-utf16", 403, NULL, "\xff\xfe<", LSOBS_VERDICT_FOREIGN },
+  { "bom-json", 403, JSON, "\xef\xbb\xbf{}", LSOBS_VERDICT_UNAUTHORIZED },
+  { "white", 403, NULL, " \t\r\n<html>", LSOBS_VERDICT_FOREIGN },
+  /* the service's own */
+  { "json-400", 400, JSON, "{\"detail\":\"<b>bad</b>\"}", LSOBS_VERDICT_REJECTED },
+  { "json-401", 401, JSON, "{\"detail\":\"Invalid token\"}", LSOBS_VERDICT_UNAUTHORIZED },
+  { "json-403", 403, JSON, "{\"error\":\"Forbidden\"}", LSOBS_VERDICT_UNAUTHORIZED },
+  { "json-404", 404, JSON, "{\"detail\":\"Not Found\"}", LSOBS_VERDICT_NOT_FOUND },
+  { "json-409", 409, JSON, "{\"detail\":\"conflict\"}", LSOBS_VERDICT_CONFLICT },
+  { "json-413", 413, JSON, "{}", LSOBS_VERDICT_TOO_LARGE },
+  { "json-422", 422, JSON, "[{}]", LSOBS_VERDICT_REJECTED },
+  { "json-429", 429, JSON, "{\"detail\":\"monthly\"}", LSOBS_VERDICT_QUOTA },
+  { "json-501", 501, JSON, "{}", LSOBS_VERDICT_REFUSED },
+  { "json-as-html", 403, "text/html", "{\"error\":\"Forbidden\"}", LSOBS_VERDICT_UNAUTHORIZED },
+  { "json-as-html-200", 200, "text/html", " {}", LSOBS_VERDICT_DELIVERED },
+  { "workspace", 403, JSON, "{\"error\":\"org_scoped_key_requires_workspace\"}", LSOBS_VERDICT_NO_WORKSPACE },
+  { "plain-403", 403, "text/plain", "Forbidden", LSOBS_VERDICT_UNAUTHORIZED },
+  { "nothing-401", 401, NULL, NULL, LSOBS_VERDICT_UNAUTHORIZED },
+  { "nothing-403", 403, NULL, "", LSOBS_VERDICT_UNAUTHORIZED },
+  /* success that says little */
+  { "empty-200", 200, NULL, NULL, LSOBS_VERDICT_DELIVERED },
+  { "empty-204", 204, NULL, "", LSOBS_VERDICT_DELIVERED },
+  { "empty-html", 202, HTML, "", LSOBS_VERDICT_DELIVERED },
+  { "white-html", 202, HTML, " \r\n", LSOBS_VERDICT_DELIVERED },
+  { "plain", 202, "text/plain", "ok", LSOBS_VERDICT_DELIVERED },
+  { "cut-json", 202, JSON, "{\"message\":\"Runs bat", LSOBS_VERDICT_DELIVERED },
+  { "json", 202, JSON, "{\"message\":\"Runs batch ingested\"}", LSOBS_VERDICT_DELIVERED },
+  { "no-answer", 0, NULL, NULL, LSOBS_VERDICT_UNREACHABLE },
+};
+/* clang-format on */
+
+static void
+test_page (gconstpointer data)
+{
+  const PageRow *row = data;
+
+  g_assert_cmpint (_lsobs_retry_judge (row->status, row->type, row->body), ==, row->verdict);
+}
+
+/* Whatever is in between: it is held, and the message says where to look. */
+static void
+test_page_message (void)
+{
+  static const LsobsVerdict verdicts[] = { LSOBS_VERDICT_FOREIGN, LSOBS_VERDICT_NO_PAGE,
+                                           LSOBS_VERDICT_INTERCEPTED, LSOBS_VERDICT_REDIRECTED };
+
+  for (guint i = 0; i < G_N_ELEMENTS (verdicts); i++)
+    {
+      g_autoptr (GError) error = _lsobs_retry_make_error (
+          verdicts[i], 403, "\xef\xbb\xbf <HTML><Title lang=en>\n Access denied </Title><p>more");
+      g_autoptr (GError) silent = _lsobs_retry_make_error (verdicts[i], 403, "<html><p>no title");
+
+      g_assert_cmpint (_lsobs_retry_find_policy (error)->fate, ==, LSOBS_FATE_HELD);
+      g_assert_cmpint (_lsobs_retry_find_policy (error)->state, ==, LSOBS_STATE_PAUSED);
+      g_assert_false (_lsobs_retry_find_policy (error)->split);
+      g_assert_nonnull (strstr (error->message, "(HTTP 403: Access denied)"));
+      g_assert_nonnull (strstr (error->message, "proxy"));
+      g_assert_nonnull (strstr (error->message, "portal"));
+      g_assert_nonnull (strstr (error->message, "/api"));
+      g_assert_nonnull (strstr (silent->message, "(HTTP 403)"));
+    }
 }
 
 /* The table that client and worker obey, with the settings as they are unless
@@ -133,7 +263,7 @@ typedef struct
 
 #define RETRIED(status) \
  { \
-  status, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, LSOBS_ERROR_UNAVAILABLE, \
+  status, NULL, 5, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED, LSOBS_ERROR_UNAVAILABLE, \
       LSOBS_DROP_REASON_UNAVAILABLE \
  }
 #define BISECTED(status) \
@@ -146,15 +276,20 @@ typedef struct
   status, NULL, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, LSOBS_ERROR_REFUSED, \
       LSOBS_DROP_REASON_REJECTED \
  }
+#define HELD(status, body, error, reason) \
+ { \
+  status, body, 1, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED, error, reason \
+ }
 #define PAUSED(status, body, error, reason) \
  { \
   status, body, 1, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED, error, reason \
  }
 
 static const PolicyRow policy_rows[] = {
-  { 0, NULL, 5, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED, LSOBS_ERROR_UNREACHABLE,
+  { 0, NULL, 5, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED, LSOBS_ERROR_UNREACHABLE,
     LSOBS_DROP_REASON_UNAVAILABLE },
-  PAUSED (302, NULL, LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS),
+  HELD (200, "<html>", LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED),
+  HELD (302, NULL, LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS),
   BISECTED (400),
   PAUSED (401, NULL, LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED),
   DROPPED (402),
@@ -163,8 +298,11 @@ static const PolicyRow policy_rows[] = {
           "{\"error\":\"org_scoped_key_requires_workspace\"}",
           LSOBS_ERROR_UNAUTHORIZED,
           LSOBS_DROP_REASON_UNAUTHORIZED),
+  HELD (403, "<html>", LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED),
   PAUSED (404, NULL, LSOBS_ERROR_NOT_FOUND, LSOBS_DROP_REASON_WRONG_ADDRESS),
+  HELD (404, "<html>", LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED),
   DROPPED (405),
+  HELD (407, NULL, LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED),
   RETRIED (408),
   { 409, NULL, 1, TRUE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK, LSOBS_ERROR_CONFLICT,
     LSOBS_DROP_REASON_REJECTED },
@@ -212,14 +350,14 @@ count_attempts (const LsobsPolicy *policy, double chance, gint64 retry_after, gi
 static void
 test_policy (void)
 {
-  static const char *const fates[] = { "delivered", "lost", "kept" };
+  static const char *const fates[] = { "delivered", "lost", "kept", "held" };
   static const char *const states[] = { "", ", degraded", ", pause" };
 
   g_test_message ("status | class | attempts | waited ms | fate");
   for (guint i = 0; i < G_N_ELEMENTS (policy_rows); i++)
     {
       const PolicyRow *row = &policy_rows[i];
-      LsobsVerdict verdict = _lsobs_retry_judge (row->status, row->body);
+      LsobsVerdict verdict = _lsobs_retry_judge (row->status, NULL, row->body);
       const LsobsPolicy *policy = _lsobs_retry_get_policy (verdict);
       g_autoptr (GError) error = _lsobs_retry_make_error (verdict, row->status, row->body);
       gint64 shortest;
@@ -382,8 +520,24 @@ test_pause (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
     {
-      pause = _lsobs_retry_pause (LSOBS_RETRY_FIRST_PAUSE, pause);
+      pause = _lsobs_retry_pause (LSOBS_RETRY_FIRST_PAUSE, LSOBS_RETRY_PAUSE_GROWTH, pause);
       g_assert_cmpint (pause, ==, expected[i] * 1000);
+    }
+}
+
+/* From a second to a minute, and half of it is chance. */
+static void
+test_probe (void)
+{
+  static const gint64 expected[] = { 1, 2, 4, 8, 16, 32, 60, 60 };
+  gint64 distance = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
+    {
+      distance = _lsobs_retry_pause (LSOBS_RETRY_FIRST_PROBE, LSOBS_RETRY_PROBE_GROWTH, distance);
+      g_assert_cmpint (distance, ==, expected[i] * 1000);
+      g_assert_cmpint (_lsobs_retry_spread (distance, 1.0), ==, distance);
+      g_assert_cmpint (_lsobs_retry_spread (distance, 0.0), ==, distance / 2);
     }
 }
 
@@ -480,6 +634,10 @@ static const CodeRow code_rows[] = {
   { "limited", LSOBS_VERDICT_LIMITED, 429, LSOBS_ERROR_LIMITED },
   { "not-found", LSOBS_VERDICT_NOT_FOUND, 404, LSOBS_ERROR_NOT_FOUND },
   { "redirected", LSOBS_VERDICT_REDIRECTED, 301, LSOBS_ERROR_REDIRECTED },
+  { "foreign", LSOBS_VERDICT_FOREIGN, 403, LSOBS_ERROR_FOREIGN },
+  { "blocked", LSOBS_VERDICT_BLOCKED, 403, LSOBS_ERROR_BLOCKED },
+  { "no-page", LSOBS_VERDICT_NO_PAGE, 404, LSOBS_ERROR_FOREIGN },
+  { "intercepted", LSOBS_VERDICT_INTERCEPTED, 200, LSOBS_ERROR_FOREIGN },
 };
 
 static void
@@ -600,6 +758,8 @@ main (int argc, char *argv[])
       g_test_add_data_func (path, &status_rows[i], test_status);
     }
   ADD_ROWS ("/retry/body/", body_rows, test_body);
+  ADD_ROWS ("/retry/page/", page_rows, test_page);
+  g_test_add_func ("/retry/page-message", test_page_message);
   g_test_add_func ("/retry/policy/table", test_policy);
   g_test_add_func ("/retry/policy/others", test_policy_of_others);
   g_test_add_func ("/retry/delay/doubles", test_delay_doubles);
@@ -609,6 +769,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/retry/next/ends", test_next_ends);
   g_test_add_func ("/retry/next/before-end", test_before_end);
   g_test_add_func ("/retry/pause/doubles", test_pause);
+  g_test_add_func ("/retry/pause/probe", test_probe);
   g_test_add_func ("/retry/pause/to-hour", test_pause_to_hour);
   ADD_ROWS ("/retry/after/", after_rows, test_after);
   ADD_ROWS ("/retry/code/", code_rows, test_code);

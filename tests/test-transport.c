@@ -303,11 +303,11 @@ test_fails (TestFixture *fixture, gconstpointer data)
 
   transport = start (fixture, habit);
   test_emit_many (fixture->exporter, 4);
-  error = test_flush_with_loss (fixture->exporter, 4);
+  error = test_flush_in_vain (fixture->exporter, 4);
   if (habit == HABIT_STRANGE)
     g_assert_nonnull (strstr (error->message, "the disk is full"));
-  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==, 4);
-  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_DEGRADED);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 4);
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
 }
 
 /* Its limits count beside the config's. */

@@ -180,7 +180,7 @@ void test_errors () throws Error {
   config = new Lsobs.Config ("key", "vala");
   config.max_attempts = 1;
   var observer = new_observer (config, out transport);
-  transport.fail_next (1, new Lsobs.Error.UNAVAILABLE ("broken"));
+  transport.fail_next (1, new Lsobs.Error.REFUSED ("broken"));
   observer.start_run ("lost", Lsobs.RunType.CHAIN, null).end (null);
   caught = false;
   try {

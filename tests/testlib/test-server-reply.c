@@ -116,7 +116,8 @@ set_response (SoupServerMessage *msg, TestReplyCopy *reply)
   if (reply->status != SOUP_STATUS_NO_CONTENT && reply->status != SOUP_STATUS_NOT_MODIFIED)
     {
       soup_message_headers_replace (headers, "Content-Type", "application/json");
-      soup_message_body_append_bytes (soup_server_message_get_response_body (msg), reply->body);
+      if (g_bytes_get_size (reply->body) > 0)
+        soup_message_body_append_bytes (soup_server_message_get_response_body (msg), reply->body);
     }
   apply_headers (headers, reply->headers);
 }
