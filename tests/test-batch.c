@@ -390,7 +390,7 @@ test_conflict (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   start (fixture);
   run = begin_full_run (fixture, "run");
-  fail_with (fixture, LSOBS_ERROR_UNAVAILABLE);
+  fail_with (fixture, LSOBS_ERROR_REFUSED);
   lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
   fail_with (fixture, LSOBS_ERROR_CONFLICT);
   end_run (run);
@@ -415,7 +415,7 @@ test_told_as_end (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_failed_traces_dir (fixture->base.config, fixture->dir);
   start (fixture);
-  fail_with (fixture, LSOBS_ERROR_UNAVAILABLE);
+  fail_with (fixture, LSOBS_ERROR_REFUSED);
   run = begin_full_run (fixture, "run");
   lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
   end_run (run);
@@ -428,8 +428,7 @@ test_told_as_end (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lost = dup_first (fixture->transport->lost, 1);
   g_assert_cmpint (lsobs_run_event_get_kind (sent), ==, LSOBS_RUN_EVENT_KIND_START);
   g_assert_cmpint (lsobs_run_event_get_kind (lost), ==, LSOBS_RUN_EVENT_KIND_UPDATE);
-  g_assert_cmpuint (test_get_dropped (fixture->base.exporter, LSOBS_DROP_REASON_UNAVAILABLE), ==,
-                    2);
+  g_assert_cmpuint (test_get_dropped (fixture->base.exporter, LSOBS_DROP_REASON_REJECTED), ==, 2);
 }
 
 /* All that is lost at the end, a promoted end among it, while the transport has it. */
@@ -442,7 +441,7 @@ test_shutdown (Fixture *fixture, gconstpointer data)
     lsobs_config_set_failed_traces_dir (fixture->base.config, fixture->dir);
   lsobs_config_set_max_in_flight (fixture->base.config, 1);
   start (fixture);
-  fail_with (fixture, LSOBS_ERROR_UNAVAILABLE);
+  fail_with (fixture, LSOBS_ERROR_REFUSED);
   run = begin_full_run (fixture, "run");
   lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
   g_atomic_int_set (&fixture->transport->stubborn, TRUE);
@@ -503,7 +502,7 @@ test_by_id (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_failed_traces_dir (fixture->base.config, fixture->dir);
   start (fixture);
-  fail_with (fixture, LSOBS_ERROR_UNAVAILABLE);
+  fail_with (fixture, LSOBS_ERROR_REFUSED);
   run = lsobs_run_event_new_start (id, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   enqueue (fixture, run);
   lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
@@ -581,7 +580,7 @@ test_thread (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     {
       g_autoptr (LsobsRun) run = begin_full_run (fixture, "run");
 
-      fail_with (fixture, LSOBS_ERROR_UNAVAILABLE);
+      fail_with (fixture, LSOBS_ERROR_REFUSED);
       lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
       end_run (run);
       fail_with (fixture, i % 2 == 0 ? LSOBS_ERROR_TOO_LARGE : LSOBS_ERROR_CONFLICT);

@@ -107,7 +107,7 @@ assert_interim_ends (TlsFixture *fixture, gint64 timeout, const char *reason)
   lsobs_config_set_max_attempts (fixture->base.config, 2);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 5);
-  error = test_flush_with_loss (fixture->base.exporter, 5);
+  error = test_flush_in_vain (fixture->base.exporter, 5);
   g_assert_nonnull (strstr (error->message, reason));
 }
 

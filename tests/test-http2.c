@@ -111,7 +111,7 @@ test_refused_always (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->base.config, 2);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 5);
-  error = test_flush_with_loss (fixture->base.exporter, 5);
+  error = test_flush_in_vain (fixture->base.exporter, 5);
   g_assert_nonnull (strstr (error->message, "again and again"));
   tls_service_get_books (fixture->service, &books);
   g_assert_cmpuint (books.n_runs, ==, 0);
@@ -352,7 +352,7 @@ assert_interim_ends (TlsFixture *fixture, gint64 timeout, const char *reason)
   lsobs_config_set_max_attempts (fixture->base.config, 2);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 5);
-  error = test_flush_with_loss (fixture->base.exporter, 5);
+  error = test_flush_in_vain (fixture->base.exporter, 5);
   g_assert_nonnull (strstr (error->message, reason));
 }
 
