@@ -154,6 +154,10 @@ network_event_cb (SoupMessage *message,
                   GIOStream *connection,
                   gpointer user_data)
 {
+  /* The next step may be one for a thread of GLib's: a name, a proxy, a handshake. One that was
+   * revived leaves again after half a second without work. */
+  if (_lsobs_fork_epoch () != 0)
+    _lsobs_fork_revive_tasks ();
   if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (connection))
     watch_socket (user_data, g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)));
 }

@@ -190,6 +190,8 @@ begin_loading (LsobsService *service)
   load = g_new (Load, 1);
   load->service = _lsobs_service_ref (service);
   load->epoch = _lsobs_fork_epoch ();
+  if (load->epoch != 0)
+    _lsobs_fork_revive_tasks ();
   route->loading = g_cancellable_new ();
   _lsobs_trust_load_async (service->settings->trust, route->loading, loaded_cb, load);
 }
