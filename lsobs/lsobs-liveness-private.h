@@ -9,5 +9,6 @@ G_BEGIN_DECLS
 #define LSOBS_LIVENESS_TIMEOUT 7000
 
 void _lsobs_liveness_watch (SoupSession *session);
+void _lsobs_liveness_prune (SoupSession *session);
 
 G_END_DECLS

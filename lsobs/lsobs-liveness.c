@@ -19,7 +19,10 @@
 
 /* An idle connection is asked after so many seconds, and then again each so many. */
 #define KEEPALIVE_IDLE     3
-#define KEEPALIVE_INTERVAL 2
+#define KEEPALIVE_INTERVAL 1
+
+/* So many questions without an answer mean that the peer is gone, if others are gone as well. */
+#define MAX_UNANSWERED 2
 
 /* How often a connection in use is looked at, in ms: several times before the kernel ends it. */
 #define LOOK_INTERVAL 2000
@@ -151,6 +154,10 @@ network_event_cb (SoupMessage *message,
                   GIOStream *connection,
                   gpointer user_data)
 {
+  /* The next step may be one for a thread of GLib's: a name, a proxy, a handshake. One that was
+   * revived leaves again after half a second without work. */
+  if (_lsobs_fork_epoch () != 0)
+    _lsobs_fork_revive_tasks ();
   if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (connection))
     watch_socket (user_data, g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)));
 }
@@ -180,6 +187,37 @@ request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_d
   g_signal_handlers_disconnect_by_func (message, network_event_cb, self);
   if (--self->n_messages == 0)
     stop_looking (self);
+}
+
+/* Whether the peer leaves one question after the other without an answer. */
+static gboolean
+is_silent (GSocket *socket)
+{
+#ifdef TCP_INFO
+  struct tcp_info info = { 0 };
+  socklen_t len = sizeof info;
+
+  return getsockopt (g_socket_get_fd (socket), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+         info.tcpi_probes >= MAX_UNANSWERED;
+#else
+  return FALSE;
+#endif
+}
+
+/* An attempt got no answer: the other connections that are silent are given up with its own, before
+ * the next attempt takes one of them and waits as long again. Called in the thread that sends. */
+void
+_lsobs_liveness_prune (SoupSession *session)
+{
+  Liveness *self = g_object_get_data (G_OBJECT (session), "lsobs-liveness");
+
+  for (guint i = 0; i < self->sockets->len; i++)
+    {
+      g_autoptr (GSocket) socket = g_weak_ref_get (g_ptr_array_index (self->sockets, i));
+
+      if (socket != NULL && !g_socket_is_closed (socket) && is_silent (socket))
+        g_socket_shutdown (socket, TRUE, TRUE, NULL);
+    }
 }
 
 /* Has every connection of @session watched. */

@@ -199,6 +199,8 @@ begin_loading (LsobsService *service)
   load = g_new (Load, 1);
   load->service = _lsobs_service_ref (service);
   load->epoch = _lsobs_fork_epoch ();
+  if (load->epoch != 0)
+    _lsobs_fork_revive_tasks ();
   route->loading = g_cancellable_new ();
   _lsobs_trust_load_async (service->settings->trust, route->loading, loaded_cb, load);
 }
@@ -292,12 +294,14 @@ _lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
 }
 
 /* Why @message got no answer. Whom to trust is looked up again if that is why: somebody mends the
- * file. Returns: (transfer none) */
+ * file. Connections that are as silent are given up. Returns: (transfer none) */
 const char *
 _lsobs_route_explain (LsobsService *service, SoupMessage *message, const GError *error)
 {
   const char *why = _lsobs_trust_explain (soup_message_get_tls_peer_certificate_errors (message));
 
+  if (service->session != NULL)
+    _lsobs_liveness_prune (service->session);
   if (why == NULL)
     return error->message;
   g_clear_object (&service->route.database);
