@@ -34,9 +34,9 @@ enum
   PROP_CONNECTIVITY
 };
 
-static int n_monitors;           /* (atomic) that live */
-static int n_changes;            /* (atomic) to be told by each */
-static GThread *monitor_thread;  /* (atomic) that has made the last one */
+static int n_monitors;          /* (atomic) that live */
+static int n_changes;           /* (atomic) to be told by each */
+static GThread *monitor_thread; /* (atomic) that has made the last one */
 
 static gboolean
 test_monitor_init_now (GInitable *initable G_GNUC_UNUSED,
