@@ -575,16 +575,16 @@ _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record)
   g_async_queue_unlock (self->records);
 }
 
-/* A taken record is sent, after it has waited or not. */
+/* A taken record is sent, after it has waited or not. Only the flush thread changes which
+ * it is. */
 void
 _lsobs_queue_send (LsobsQueue *self, LsobsRecord *record)
 {
+  if (G_LIKELY (!record->kept))
+    return;
   lock (self);
-  if (record->kept)
-    {
-      take_kept (self, record);
-      _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
-    }
+  take_kept (self, record);
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
   g_async_queue_unlock (self->records);
 }
 

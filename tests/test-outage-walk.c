@@ -86,7 +86,8 @@ set_up (Fixture *fixture, gconstpointer data)
   lsobs_config_set_max_attempts (fixture->base.config, 2);
   lsobs_config_set_max_batch_size (fixture->base.config, 4);
   lsobs_config_set_flush_interval (fixture->base.config, 1);
-  lsobs_config_set_request_timeout (fixture->base.config, 100);
+  /* An answer in good weather comes before that, also on a busy machine. */
+  lsobs_config_set_request_timeout (fixture->base.config, test_is_instrumented () ? 5000 : 1000);
   lsobs_config_set_queue_capacity (fixture->base.config, 100000);
   _lsobs_config_peek_protocol (fixture->base.config)->first_probe = 1;
   test_server_set_handler (fixture->base.server, reply_cb, fixture);
@@ -116,6 +117,9 @@ change_weather (Fixture *fixture)
   g_atomic_int_set (&fixture->n_left,
                     SHORTEST_SPELL + g_test_rand_int_range (0, 2 * SHORTEST_SPELL));
   g_atomic_int_set (&fixture->weather, (int) weather);
+  /* What hangs is answered at last, or never; and well in good weather alone. */
+  if (weather == WEATHER_GOOD && g_test_rand_bit ())
+    test_server_release_hanging (fixture->base.server);
 }
 
 static void
@@ -173,7 +177,13 @@ test_walk (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_atomic_int_set (&fixture->weather, WEATHER_GOOD);
   g_assert_true (test_flush_at_last (exporter));
   test_assert_books (exporter);
-  g_assert_cmpuint (test_get_total_dropped (exporter), ==, 0);
+  if (test_get_total_dropped (exporter) > 0)
+    {
+      g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (exporter);
+      g_autofree char *text = lsobs_stats_to_string (stats);
+
+      g_error ("something was lost: %s", text);
+    }
   n_enqueued = test_get_counter (exporter, LSOBS_COUNTER_ENQUEUED);
   g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_DELIVERED), ==, n_enqueued);
   g_assert_cmpint (lsobs_observer_get_state (fixture->base.observer), ==, LSOBS_STATE_OK);
