@@ -240,12 +240,9 @@ _lsobs_attempts_end (LsobsAttempts *self,
       return FALSE;
     }
   weigh (self, LSOBS_VERDICT_UNREACHABLE);
-  outcome->error =
-      g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
-                   /* TRANSLATORS: the text is what the system says of it. */
-                   _ ("The service cannot be reached: %s; check the network and the API URL"),
-                   _lsobs_route_explain (self->service, message, problem));
-  self->unsure |= !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
+  outcome->error = _lsobs_route_make_error (self->service, message, problem);
+  self->unsure |= problem->domain != LSOBS_ERROR &&
+                  !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
   return TRUE;
 }
 

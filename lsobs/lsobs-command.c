@@ -104,8 +104,8 @@ start (Command *self, const char *text, GError **error)
     }
   if (ends[0] >= 0)
     close (ends[0]);
-  /* TRANSLATORS: “it” is a command; the text is what the system says of it. */
   g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (problem),
+               /* TRANSLATORS: “it” is a command; the text is what the system says of it. */
                _ ("it cannot be started: %s"), g_strerror (problem));
   return FALSE;
 }
@@ -222,8 +222,8 @@ follow (Command *self, GError **error)
       look_for_end (self);
       if (!read_output (self))
         {
-          /* TRANSLATORS: “it” is a command. */
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                       /* TRANSLATORS: “it” is a command. */
                        _ ("it printed more than %" PRIu64 " bytes"),
                        (guint64) self->limits->max_bytes);
           return FALSE;
@@ -232,8 +232,8 @@ follow (Command *self, GError **error)
         return TRUE;
       if (left <= 0)
         {
-          /* TRANSLATORS: “it” is a command. */
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                       /* TRANSLATORS: “it” is a command. */
                        _ ("it did not end within %" PRId64 " ms"), self->limits->timeout);
           return FALSE;
         }

@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-connections-private.h"
+#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-exchange-private.h"
 
 /* How long it may take to be connected, TLS and all, in ms. */
@@ -131,14 +132,14 @@ return_refusal (GTask *task, guint status)
 {
   end (task);
   if (status == SOUP_STATUS_PROXY_AUTHENTICATION_REQUIRED)
-    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
                              /* TRANSLATORS: follows “The service cannot be reached: ”, as does the
                               * next one. The number is the status of HTTP. */
                              _ ("the proxy wants another user name or password (HTTP %u); check "
                                 "those in the URL of the proxy"),
                              status);
   else
-    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED,
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
                              _ ("the proxy does not lead to the service (HTTP %u); check the "
                                 "settings of the proxy, or ask whoever runs it"),
                              status);
@@ -427,6 +428,7 @@ _lsobs_exchange_was_resent (GAsyncResult *result)
 }
 
 /* Fails with G_IO_ERROR_NOT_CONNECTED when nothing of the message has left, with
+ * LSOBS_ERROR_UNREACHABLE when nothing has left and the message says what to do, with
  * G_IO_ERROR_CANCELLED, or with what went wrong else.
  * @len: (out) (optional)
  * Returns: (transfer full): the beginning of the answer, with a NUL behind it; the

@@ -45,10 +45,10 @@ _lsobs_log_held (const char *label, const char *problem)
 {
   if (label == NULL)
     /* TRANSLATORS: the text says why, as one or more sentences. */
-    g_message (_ ("Sending traces is paused, they are kept and sent later: %s"), problem);
+    g_message (_ ("Sending traces is paused; the traces are kept and sent later: %s"), problem);
   else
     /* TRANSLATORS: the first text is a “replica %u at %s”, the second says why. */
-    g_message (_ ("Sending traces to %s is paused, they are kept and sent later: %s"), label,
+    g_message (_ ("Sending traces to %s is paused; the traces are kept and sent later: %s"), label,
                problem);
 }
 

@@ -63,8 +63,10 @@ const char *
 _lsobs_profile_judge_file (const struct stat *file, uid_t user)
 {
   if (file->st_uid != user)
+    /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("the profile file belongs to another user");
   if ((file->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("other users can write to the profile file; use chmod go-w");
   return NULL;
 }
@@ -75,8 +77,10 @@ const char *
 _lsobs_profile_judge_directory (const struct stat *directory, uid_t user)
 {
   if (directory->st_uid != user && directory->st_uid != 0)
+    /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("the directory of the profile file belongs to another user");
   if ((directory->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("other users can write to the directory of the profile file; use chmod go-w");
   return NULL;
 }
@@ -88,6 +92,7 @@ judge_directory_of (const char *path)
   struct stat info;
 
   if (stat (directory, &info) != 0)
+    /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("the directory of the profile file cannot be checked");
   return _lsobs_profile_judge_directory (&info, geteuid ());
 }
@@ -102,6 +107,7 @@ judge_commands (const char *path, const struct stat *file)
 
   /* The command would run with privileges that its author does not have. */
   if (_lsobs_privilege_is_elevated ())
+    /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("the program runs with elevated privileges");
   distrust = _lsobs_profile_judge_file (file, geteuid ());
   if (distrust == NULL)

@@ -135,8 +135,8 @@ read_member (const char *api_url, JsonNode *api_key, GError **error)
   if (json_node_get_value_type (api_key) == G_TYPE_STRING)
     return _lsobs_replica_new (api_url, json_node_get_string (api_key), NULL, NULL,
                                LSOBS_REPLICA_ROLE_AUTO);
-  /* TRANSLATORS: “its” is of an entry of a list of replicas. */
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                       /* TRANSLATORS: “its” is of an entry of a list of replicas. */
                        _ ("its key is not a string"));
   return NULL;
 }

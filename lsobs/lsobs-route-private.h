@@ -22,6 +22,8 @@ void _lsobs_route_exchange_async (LsobsService *service,
                                   gpointer user_data);
 gboolean _lsobs_route_exchange_was_resent (GAsyncResult *result);
 char *_lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
-const char *_lsobs_route_explain (LsobsService *service, SoupMessage *message, const GError *error);
+GError *_lsobs_route_make_error (LsobsService *service,
+                                 SoupMessage *message,
+                                 const GError *problem);
 
 G_END_DECLS

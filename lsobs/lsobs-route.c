@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-liveness-private.h"
 #include "lsobs/lsobs-route-private.h"
@@ -101,8 +102,7 @@ stop_waiting (GTask *task)
 static void
 fail (GTask *task, const char *message)
 {
-  /* So that the attempt counts as one that did not leave. */
-  g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED, "%s", message);
+  g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE, "%s", message);
 }
 
 /* Called in the context of the task, at the deadline, or when it is cancelled. The last one waits
@@ -293,17 +293,28 @@ _lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
-/* Why @message got no answer. Whom to trust is looked up again if that is why: somebody mends the
- * file. Connections that are as silent are given up. Returns: (transfer none) */
-const char *
-_lsobs_route_explain (LsobsService *service, SoupMessage *message, const GError *error)
+/* Called when @message got no answer. The authorities to trust are read again after a
+ * certificate was refused, since the file may have been corrected. Connections that are as
+ * silent are given up.
+ * @problem: of _lsobs_route_exchange_finish()
+ * Returns: (transfer full): what to report */
+GError *
+_lsobs_route_make_error (LsobsService *service, SoupMessage *message, const GError *problem)
 {
   const char *why = _lsobs_trust_explain (soup_message_get_tls_peer_certificate_errors (message));
 
   if (service->session != NULL)
     _lsobs_liveness_prune (service->session);
-  if (why == NULL)
-    return error->message;
-  g_clear_object (&service->route.database);
-  return why;
+  if (why != NULL)
+    g_clear_object (&service->route.database);
+  else if (problem->domain == LSOBS_ERROR)
+    why = problem->message;
+  if (why != NULL)
+    return g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                        /* TRANSLATORS: the text is a message of lsobs that says what to do. */
+                        _ ("The service cannot be reached: %s"), why);
+  return g_error_new (LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                      /* TRANSLATORS: the text is what the system says of it, or a short reason. */
+                      _ ("The service cannot be reached: %s; check the network and the API URL"),
+                      problem->message);
 }

@@ -324,8 +324,7 @@ make_database (const GString *pem, GError **error)
 
       g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno),
                    /* TRANSLATORS: follows “The service cannot be reached: ”. */
-                   _ ("there is no room for a copy of the certificates to trust: %s"),
-                   g_strerror (saved_errno));
+                   _ ("the certificates to trust cannot be copied: %s"), g_strerror (saved_errno));
       return NULL;
     }
   scratch = g_new (Scratch, 1);

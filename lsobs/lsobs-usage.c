@@ -114,8 +114,8 @@ _lsobs_usage_set_cost (LsobsUsage *self,
 {
   if (!isfinite (cost) || cost < 0)
     {
-      /* TRANSLATORS: the text names the one it was given for. */
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+                   /* TRANSLATORS: the text names the one it was given for. */
                    _ ("Invalid usage: %s is no cost"), name);
       return FALSE;
     }
