@@ -13,7 +13,7 @@ typedef struct
   guint epoch;           /* the process that makes them */
   guint n;
   guint max;            /* there are to be no more than these */
-  gboolean alone;       /* what is sent cannot be split */
+  gboolean alone;       /* the batch cannot be split */
   gboolean again;       /* it was sent in vain before these */
   gboolean unsure;      /* one that failed may have come through all the same */
   gint64 began;         /* monotonic, µs: the first one */
@@ -28,7 +28,7 @@ typedef struct
 typedef struct
 {
   guint status;    /* of HTTP, or 0 for no answer */
-  gboolean unsure; /* the service may have had the same before what this is the answer to */
+  gboolean unsure; /* the service may have got the request earlier */
   LsobsVerdict verdict;
   char *answer;       /* (owned) (nullable) its first words; the key is not among them */
   GError *error;      /* (owned) (nullable) of the connection */

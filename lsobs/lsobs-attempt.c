@@ -176,10 +176,10 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
-/* What an answer says of the way to the service. Who is refused by something in between
- * may blame what was sent, as long as the service itself is known to be there: it has
- * taken a request, or said what it can do, since it was last missing. A refusal of what
- * cannot be split asks for another proof. */
+/* What an answer says about the way to the service. A refusal by a proxy or firewall is
+ * about the content if the service itself can be reached: it has taken a request, or
+ * answered /info, since it was last away. If the batch cannot be split, another request has
+ * to succeed first. */
 static LsobsVerdict
 weigh (LsobsAttempts *self, LsobsVerdict verdict)
 {

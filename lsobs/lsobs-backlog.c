@@ -4,8 +4,8 @@
 #include "lsobs/lsobs-backlog-private.h"
 #include "lsobs/lsobs-retry-private.h"
 
-/* A failure alone says nothing about a batch: the service may be away. Three things make
- * the difference, all in LsobsBatchHistory:
+/* A failure alone says nothing about a batch: the service may be away. Three members of
+ * LsobsBatchHistory tell whether the batch is to blame:
  *
  * - accused: it failed at a time when the service was not known to be away. With the next
  *   success of a request that was sent after it, that is a strike.
@@ -56,8 +56,8 @@ take (LsobsBacklog *self, GList *link)
   return batch;
 }
 
-/* What was refused by something in between is sent one at a time. While there are
- * suspects, what was refused like them proves nothing.
+/* Batches that a proxy or firewall has refused are sent one at a time. While there are
+ * suspects, the success or failure of another refused batch proves nothing.
  * @searching: one of these is under way
  * Returns: (transfer full) (nullable): the next one to be sent */
 LsobsBatch *
@@ -98,7 +98,7 @@ _lsobs_backlog_take_probe (LsobsBacklog *self)
   return take (self, stalest);
 }
 
-/* Whether another request has to show who is to blame. */
+/* Whether another request has to show if a suspect is to blame. */
 gboolean
 _lsobs_backlog_has_suspects (LsobsBacklog *self)
 {

@@ -12,18 +12,18 @@ typedef enum
 {
   LSOBS_SUSPICION_NONE,
   LSOBS_SUSPICION_REFUSED, /* it was refused when the service was there */
-  LSOBS_SUSPICION_TRIAL    /* then another request succeeded: once more, and it is to blame */
+  LSOBS_SUSPICION_TRIAL    /* then another request succeeded: refused again, it is to blame */
 } LsobsSuspicion;
 
-/* What became of a batch so far. Belongs to the thread that sends; no transport of the
- * program's sees it. */
+/* The sending of a batch so far. Belongs to the thread that sends; a transport of the
+ * program has no access to it. */
 typedef struct
 {
   guint64 number;   /* of its last sending, from 1; 0: it was never sent */
   gboolean tried;   /* it was sent in vain */
   gboolean unsure;  /* an attempt that failed may have come through all the same */
   gboolean refused; /* something in between did not let it through */
-  gboolean dubious; /* it was, or is a part of what was */
+  gboolean dubious; /* it was refused so, or is a part of a batch that was */
   LsobsSuspicion suspicion;
   gboolean accused;       /* it has failed, and nothing else has succeeded since */
   guint n_strikes;        /* so often it has failed while others succeeded */

@@ -23,7 +23,7 @@ struct _LsobsBatch
   GPtrArray *records; /* (owned) (element-type LsobsEncoded) */
   gsize n_bytes;
   gboolean probe;            /* one attempt is enough */
-  LsobsBatchHistory history; /* the only thing that changes */
+  LsobsBatchHistory history; /* the only member that changes */
 };
 
 G_DEFINE_BOXED_TYPE (LsobsBatch, lsobs_batch, lsobs_batch_ref, lsobs_batch_unref)
@@ -188,9 +188,10 @@ lsobs_batch_get_n_bytes (LsobsBatch *self)
  * lsobs_batch_is_probe:
  * @self: a batch
  *
- * Gets whether the batch is sent to find out whether the service is back, or to blame. A
- * transport that makes several attempts at a batch makes only one at this: the exporter
- * sends it again by itself, after a time that grows.
+ * Gets whether the exporter sends the batch as a probe: to find out whether the service is
+ * back, or whether a record in the batch is to blame for a failure. A transport that makes
+ * several attempts at other batches makes only one at a probe: the exporter sends the batch
+ * again later, after a delay that grows.
  *
  * Returns: %TRUE if one attempt is enough
  *

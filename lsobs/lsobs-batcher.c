@@ -23,7 +23,7 @@ struct _LsobsBatcher
   gsize n_held_bytes;        /* of memory: what is held */
   LsobsFeedbackGate *gate;   /* (owned) feedback that waits for what the service says */
   LsobsBacklog backlog;      /* what was sent in vain */
-  gboolean probe_fresh;      /* the last probe was what nobody had tried */
+  gboolean probe_fresh;      /* the last probe was a batch that was not tried before */
   gboolean ending;           /* nothing is sent any longer, and so nothing is held */
 };
 
@@ -115,9 +115,9 @@ has_promoted (GPtrArray *records)
   return FALSE;
 }
 
-/* An end that was promoted to a whole run, because its create was lost, is kept as an
- * end: the create was kept before, and the service takes only one create of a run.
- * Returns: (transfer full): @batch, or the batch to keep in its place */
+/* An update that was promoted to a create, because the create was lost, is written to disk
+ * as an update: the create is on disk already, and the service takes only one of a run.
+ * Returns: (transfer full): @batch, or the batch to write in its place */
 static LsobsBatch *
 make_kept (LsobsBatcher *self, LsobsBatch *batch)
 {
@@ -538,8 +538,8 @@ _lsobs_batcher_keep_all (LsobsBatcher *self)
     _lsobs_queue_keep (self->queue, l->data);
 }
 
-/* Takes the first record of the first batch out of a line. FALSE when it does not wait in
- * the sense of the queue. */
+/* Takes the first record of the first batch out of a line. FALSE when the queue does not
+ * count the record as waiting. */
 static gboolean
 evict_first (LsobsBatcher *self, GQueue *line, LsobsDropReason reason)
 {
@@ -676,8 +676,8 @@ pick_fresh (LsobsBatcher *self, const BatchLimits *limits)
   return line_up_more (self, limits) ? g_queue_pop_head (&self->ready) : NULL;
 }
 
-/* Probes alternate between what was tried and what was not, so that nothing that always
- * fails is in the way of the rest. Returns: (transfer full) (nullable) */
+/* Probes alternate between batches that were tried and batches that were not, so that a
+ * batch that always fails does not hold up the rest. Returns: (transfer full) (nullable) */
 static LsobsBatch *
 pick_probe (LsobsBatcher *self, const BatchLimits *limits)
 {
@@ -691,8 +691,8 @@ pick_probe (LsobsBatcher *self, const BatchLimits *limits)
   return self->probe_fresh ? _lsobs_backlog_take_probe (&self->backlog) : pick_fresh (self, limits);
 }
 
-/* What was tried goes first, but for suspects: what nobody has tried shows best whether
- * the service is there. Returns: (transfer full) (nullable) */
+/* Batches that were tried go first. While there are suspects, a batch that was not tried
+ * goes before them: it shows best whether the service can be reached. Returns: (transfer full) (nullable) */
 static LsobsBatch *
 pick (LsobsBatcher *self, gboolean searching, const BatchLimits *limits)
 {

@@ -39,9 +39,9 @@
  *   is kept. Redirects are never followed;
  * - any other: the request is lost.
  *
- * An answer is not the service's when its type is HTML, or when it begins with `<`: it is
- * a page of a proxy, a firewall, a sign-in portal, or of another server at this address.
- * What begins as JSON is JSON, whatever its type. A page means:
+ * An answer whose type is HTML, or which begins with `<`, is a page: it does not come from
+ * the service, but from a proxy, a firewall, a sign-in portal, or another server at this
+ * address. An answer that begins as JSON counts as JSON, whatever its type. A page means:
  *
  * |[
  * status                     meaning of a page
@@ -54,12 +54,12 @@
  *                            reached, its runs are sent in halves
  * ]|
  *
- * The service can be reached when it has taken a request or answered `/info` since it was
- * last missing. The one run that does not get through is lost, as
- * %LSOBS_DROP_REASON_REJECTED, when another request succeeds right after it was refused,
- * and it is refused once more then; it is kept otherwise.
+ * The service counts as reachable if it has taken a request or answered `/info` since it
+ * last gave no answer. When one run alone is refused, it is kept. If another request
+ * succeeds right after that, the run is sent once more; if it is refused again, it is lost,
+ * as %LSOBS_DROP_REASON_REJECTED.
  *
- * Of a 401 or 403, the body decides:
+ * The body of a 401 or 403 decides what it means:
  *
  * |[
  * body                                     meaning
@@ -71,18 +71,18 @@
  *
  * A success that is empty, plain text, or JSON that breaks off is a success.
  *
- * What is kept waits until the service is back, as does a request whose attempts are used
- * up: #LsobsExporter tells how.
+ * A request that is kept, or whose attempts are used up, waits until the service is back;
+ * see #LsobsExporter.
  *
  * Of an answer no more than 16 KiB are read.
  *
- * Whom to trust is in #LsobsConfig:ca-file. The proxy to a service on another machine is
- * what the environment says when the client is made: `https_proxy` or `http_proxy`, or
- * else `all_proxy`, unless `no_proxy` exempts the host; the same names in capital letters
- * come second; without any of them, the resolver of GIO is asked. A proxy needs no
- * scheme. When a certificate is not trusted, or a proxy cannot be used, the service
- * counts as one that cannot be reached. A connection whose peer acknowledges nothing for
- * seven seconds is given up, where the system has `TCP_USER_TIMEOUT`.
+ * #LsobsConfig:ca-file says which authorities are trusted. The environment says which proxy
+ * leads to a service on another machine; it is read when the client is made. `https_proxy`
+ * or `http_proxy` is read first, then `all_proxy`; `no_proxy` exempts hosts. The same names
+ * in capital letters come second. If none of them is set, the resolver of GIO is asked. A
+ * proxy needs no scheme. When a certificate is not trusted, or a proxy cannot be used, the
+ * service counts as one that cannot be reached. If the system has `TCP_USER_TIMEOUT`, a
+ * connection whose peer acknowledges nothing for seven seconds is given up.
  *
  * What is lost is kept in #LsobsConfig:failed-traces-dir, if that is set;
  * lsobs_client_replay_async() sends it again.

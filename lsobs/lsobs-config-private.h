@@ -42,7 +42,7 @@ void _lsobs_privacy_install_properties (GParamSpec **props);
 LsobsPrivacy *_lsobs_config_peek_privacy (LsobsConfig *self);
 void _lsobs_config_set_switch (LsobsConfig *self, LsobsPrivacySwitch which, gboolean value);
 
-/* Who has named a destination of runs: the later one outranks the earlier. */
+/* Where a destination of runs was set: each source outranks those before it. */
 typedef enum
 {
   LSOBS_ORIGIN_NONE,

@@ -143,7 +143,7 @@ take_auth (LsobsConfig *self, LsobsProfile *profile, GError **error)
  *   `current_profile`, else `default`
  * @error: return location for a #GError, or %NULL
  *
- * Completes a config by what a profile of the tools of LangSmith says: its `api_url`, its
+ * Completes a config with a profile of the tools of LangSmith: its `api_url`, its
  * key and its `workspace_id`, as far as they have not been set before. For programs that
  * leave the environment alone; lsobs_config_new_from_environment() does it, too.
  *
@@ -155,7 +155,7 @@ take_auth (LsobsConfig *self, LsobsProfile *profile, GError **error)
  *   again, and a new token is used from then on: the tools of LangSmith renew it
  *   there. lsobs does not renew it itself.
  * - `api_key`
- * - `api_key_env`, the name of a variable of the environment that has the key. It is read
+ * - `api_key_env`, the name of an environment variable that contains the key. It is read
  *   in this call.
  * - `api_key_cmd`, a command that prints the key, for `/bin/sh -c`. It runs in a thread of
  *   its own when the first request is about to be made, which waits for it, and once more

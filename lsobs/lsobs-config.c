@@ -505,7 +505,7 @@ install_service_properties (void)
    * agents: 1 to 63 lower-case ASCII letters, digits or hyphens, beginning with a letter
    * and ending with a letter or a digit. It needs #LsobsConfig:agent-environment beside
    * it. Runs then carry the address `lrn:agents/ID/environments/ENVIRONMENT` in place of
-   * the name of a project, and the service finds the project by it; one's own server must
+   * the name of a project, and the service finds the project by it; your own server must
    * be LangSmith 0.18 or newer.
    *
    * Traces go to a project or to an agent. What the program sets outranks what the

@@ -9,7 +9,7 @@ typedef struct
 {
   GWeakRef socket;    /* a reference would keep it open */
   gint64 answer_time; /* monotonic, µs: of the last answer, or 0 */
-  gboolean is_left;   /* libsoup is not done with a message on it that nobody waits for */
+  gboolean is_left;   /* a message on it was given up, but libsoup is not done with it */
 } Connection;
 
 static void
@@ -92,7 +92,7 @@ _lsobs_connections_is_silent (SoupSession *session, SoupMessage *message, gint64
   return connection != NULL && connection->answer_time < since;
 }
 
-/* Nobody waits for @message any more, but libsoup does. */
+/* @message was given up, but libsoup still waits for its answer. */
 void
 _lsobs_connections_note_left (SoupSession *session, SoupMessage *message)
 {
@@ -112,7 +112,7 @@ shut_down (Connection *connection)
 }
 
 /* To libsoup, this is as if the server had closed the connection: all messages on it fail when
- * the main context runs next, and no other gets there. FALSE when it is not there any more. */
+ * the main context runs next, and libsoup uses it for no other message. FALSE when it is not there any more. */
 gboolean
 _lsobs_connections_break (SoupSession *session, SoupMessage *message)
 {
@@ -121,7 +121,7 @@ _lsobs_connections_break (SoupSession *session, SoupMessage *message)
   return connection != NULL && shut_down (connection);
 }
 
-/* Ends all messages that nobody waits for; they would keep the session. */
+/* Ends all messages that were given up; they would keep the session alive. */
 void
 _lsobs_connections_break_left (SoupSession *session)
 {

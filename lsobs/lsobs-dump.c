@@ -279,8 +279,8 @@ thread_main (gpointer user_data)
   return NULL;
 }
 
-/* Called with the lock held. Without a thread, the next request tries again, and so
- * does who waits. */
+/* Called with the lock held. If the thread cannot be started, the next request tries again,
+ * and so does a wait. */
 static void
 ensure_thread (LsobsDump *self)
 {

@@ -33,8 +33,8 @@ typedef enum
 
 /* A record as JSON that may leave the process: redacted, cut, wrapped, repaired.
  * Immutable, and shared by all batches that it is part of: to cut a record, or to write
- * it as another operation, makes another one of these. What is sent is read from here
- * alone; the record is for the books. */
+ * it as another operation, makes another one of these. Only this is
+ * read for sending; the record is for the counters. */
 typedef struct
 {
   gatomicrefcount ref_count;

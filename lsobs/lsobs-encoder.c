@@ -512,8 +512,8 @@ write_source (Encoding *e, LsobsFeedback *feedback)
   _lsobs_buffer_append_c (e->out, '}');
 }
 
-/* Where the run is: feedback has one of the two at most. The project that the program
- * names is that of the first place. */
+/* Where the run is: a project or an address, never both. The id that the program sets is
+ * the id of the project at the first place. */
 static void
 write_whereabouts (Encoding *e, LsobsFeedback *feedback)
 {
@@ -591,7 +591,7 @@ encoded_new (LsobsRecord *record, LsobsRecordKind kind, LsobsCut cut)
   return self;
 }
 
-/* Gives @encoded, which nobody else has yet, its text. */
+/* Writes the text of @encoded, which is not shared yet. */
 static void
 encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
 {

@@ -14,8 +14,8 @@
  * that an HTTP/2 server refuses. */
 #define MAX_RESENDS 20
 
-/* How many interim answers (1xx) one request may get. libsoup reads them without a return to the
- * main context for as long as there are more, so that no timeout ends that. */
+/* How many interim answers (1xx) one request may get. libsoup reads them in a loop that does not
+ * return to the main context while there are more, so that no timeout can end it. */
 #define MAX_INTERIM 1000
 
 typedef struct
@@ -205,8 +205,8 @@ leave (GTask *task)
     g_task_return_error (task, explain (exchange, NULL));
 }
 
-/* Whether the connection is of no more use. What has no body is a question by the way: that it
- * has no answer ends no other request. */
+/* Whether to break the connection. A request without a body is a question to the service: if it
+ * gets no answer, other requests on the connection go on. */
 static gboolean
 should_break (GTask *task)
 {
@@ -219,8 +219,8 @@ should_break (GTask *task)
 }
 
 /* Called in the context of the task, when the cancellable of the exchange is cancelled. libsoup
- * looks at it all the time, but for HTTP/2: there it does when something comes, so that a server
- * that says nothing would keep the message for ever, and get all that follow. */
+ * notices that at once over HTTP/1.1. Over HTTP/2 it notices only when data comes: a silent server
+ * would keep the message, and libsoup would send all later messages to it. */
 static gboolean
 stop_cb (GCancellable *cancellable, gpointer user_data)
 {
@@ -311,7 +311,7 @@ finished_cb (SoupMessage *message, gpointer user_data)
   exchange->running = FALSE;
 }
 
-/* Called in the context of the task, for an answer that another one is to follow. */
+/* Called in the context of the task, for an interim answer (1xx). */
 static void
 got_informational_cb (SoupMessage *message, gpointer user_data)
 {
@@ -322,7 +322,7 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
     return;
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
   give_up (exchange, _ ("it sends interim answers without end"));
-  /* In HTTP/2, to be rid of the stream does not end what comes. */
+  /* Over HTTP/2, the server goes on sending after the stream is closed. */
   if (soup_message_get_http_version (message) == SOUP_HTTP_2_0)
     _lsobs_connections_break (exchange->session, message);
 }
@@ -335,7 +335,7 @@ got_headers_cb (SoupMessage *message, gpointer user_data)
   SoupStatus status = soup_message_get_status (message);
   gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
 
-  /* Of those in HTTP/2, libsoup knows the first one only. */
+  /* Over HTTP/2, libsoup reports only the first interim answer by its own signal. */
   if (SOUP_STATUS_IS_INFORMATIONAL (status))
     {
       got_informational_cb (message, user_data);
@@ -385,10 +385,10 @@ arm (GTask *task)
   watch_message (exchange);
 }
 
-/* Sends @message, in the thread-default context. However often libsoup has to do that, the whole
- * body goes along each time.
+/* Sends @message, in the thread-default context. Each time libsoup sends it again, the whole body
+ * is sent.
  * @type: (nullable): of the body
- * @body: (nullable): a message with a body has it from here alone */
+ * @body: (nullable): the only body; @message itself has none */
 void
 _lsobs_exchange_async (SoupSession *session,
                        SoupMessage *message,

@@ -21,17 +21,17 @@
  * and never sees an error for it. Nothing is lost silently:
  * lsobs_exporter_dup_stats() counts every record and its fate.
  *
- * When the service is away, nothing is lost for that: a batch whose attempts are used up
- * is kept, the state is %LSOBS_STATE_PAUSED, and one batch at a time is sent to see
- * whether the service is back, after a second, then two, up to a minute; half of that is
- * chance. lsobs_exporter_flush() does so at once, and fails with what that batch met with;
- * a shutdown makes one last attempt. What was kept counts as queued: the queue holds as
- * much as its bounds allow, and only then the oldest goes. A record that was tried once is
- * final: the end of its run follows it as an update. What was tried and what was not take
- * turns, so that a batch that always fails is in nobody's way; when it has failed three
- * times while others succeeded, its halves are sent alone, until the one record to blame
- * is lost alone. On a host other than this one, a change of the network may bring the next
- * attempt forward.
+ * While the service is away, the exporter keeps each batch whose attempts are used up. The
+ * state is %LSOBS_STATE_PAUSED, and the exporter sends one batch at a time, a probe, to find
+ * out whether the service is back: after a second, then two, up to a minute; half of each
+ * delay is random. lsobs_exporter_flush() sends a probe at once, and fails with its error if
+ * it fails; a shutdown makes one last attempt. Kept records count as queued: when a bound of
+ * the queue is reached, the oldest record goes. A record that was tried once is final: the
+ * end of its run follows it as an update. Probes alternate between batches that were tried
+ * and batches that were not, so that a batch that always fails does not hold up the others.
+ * When a batch has failed three times while others succeeded, its halves are sent alone,
+ * until the one record to blame stands alone; that record is lost. If the service is on
+ * another machine, a change of the network may bring the next probe forward.
  *
  * With lsobs_config_add_replica(), an exporter writes to several places. Each of them
  * has a queue, a thread and books of its own, so that none waits for another.
@@ -236,7 +236,7 @@ lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **erro
  * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT when the time is over: nothing is lost by
  * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when records were
  * tried and lost, or when sending is paused. When it is paused because the service is
- * away, one batch is sent first, and the flush goes on if that is delivered. With
+ * away, one batch is sent as a probe, and the flush goes on if that batch is delivered. With
  * #LsobsConfig:failed-traces-dir, the files of lost batches exist before this function
  * returns; when they cannot be written within @timeout, it fails with
  * %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
@@ -333,7 +333,7 @@ lsobs_exporter_flush_finish (LsobsExporter *self,
  *
  * Takes no more records, sends what waits, and ends the thread. What would have to
  * wait for another attempt beyond the end is tried once more, halfway to it; while the
- * service is away, one batch is tried, and the rest follows if that is delivered. What is
+ * service is away, one batch is tried, and the rest follows if that batch is delivered. What is
  * not delivered when the time is over is lost, and counted by
  * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. With
  * #LsobsConfig:failed-traces-dir, the last quarter of the time, up to a second, is for

@@ -7,9 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* Which way feedback goes depends on what the service says of itself, and some services
- * want to know the id of the project as well. Until that is there, feedback waits here, and
- * runs do not. Used only in the context of the worker. */
+/* The answer of /info decides how feedback is sent, and some services also require the id
+ * of the project. Until both are known, feedback waits here, and runs do not. Used only in the context of the worker. */
 typedef struct _LsobsFeedbackGate LsobsFeedbackGate;
 
 typedef enum

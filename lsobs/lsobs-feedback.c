@@ -413,10 +413,10 @@ lsobs_feedback_set_source (LsobsFeedback *self, LsobsFeedbackSource source, Json
  * @self: feedback
  * @project_id: (nullable): a UUID
  *
- * Sets the project that the run is in, by its id. Some services want to know it, and are
- * asked for it when it is not set; see #LsobsClient. Set it for a run of another program that
- * is in another project than #LsobsConfig:project-name. It goes before the address of an
- * agent. It is not told to replicas, where the project is another one.
+ * Sets the project that the run is in, by its id. Some services require it; lsobs asks the
+ * service for it when it is not set; see #LsobsClient. Set it for a run of another program that
+ * is in another project than #LsobsConfig:project-name. It outranks the address of an
+ * agent. It is not sent to replicas, where the project has another id.
  *
  * Since: 0.1
  */

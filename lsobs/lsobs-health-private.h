@@ -8,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* How delivery to one place is going, for all who ask: the state, the last problem, the
- * lines of the log, and news for the program. */
+/* The state of the delivery to one place: for the program, for the log, and for
+ * notifications. */
 typedef struct
 {
   const char *label;       /* (unowned) (nullable) of the place */

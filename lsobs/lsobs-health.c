@@ -6,7 +6,7 @@
 #include "lsobs/lsobs-health-private.h"
 #include "lsobs/lsobs-log-private.h"
 
-/* How far apart log lines are at the least, unless things get worse, in µs. */
+/* The least time between two log lines, in µs; a worse state is logged at once. */
 #define LOG_INTERVAL (30 * G_USEC_PER_SEC)
 
 /* @label: (nullable): of the place, lives longer than @self */
@@ -57,7 +57,7 @@ _lsobs_health_dup_problem (LsobsHealth *self)
   return problem;
 }
 
-/* One line per change of state, and not many of them: the program's log is not ours. */
+/* One line per change of state, and not too often: the log belongs to the program. */
 static void
 log_state (LsobsHealth *self, LsobsState state, gboolean kept, const char *problem)
 {

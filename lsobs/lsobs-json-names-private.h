@@ -23,16 +23,16 @@ typedef struct
 
 /* The names of the members of all objects that are open, so that of several members
  * with one name only the last is left. The text itself is in a buffer to which the
- * owner appends; it must write equal names as equal bytes. A plain value of whoever
- * declares it: not thread-safe. */
+ * owner appends; it must write equal names as equal bytes. A plain value: not
+ * thread-safe. */
 typedef struct
 {
   LsobsJsonName *names; /* (owned) (nullable) of the outermost object first */
   gsize n_names;
   gsize n_allocated;
   gsize first;   /* the first member of the innermost object */
-  gsize seen;    /* a bit for each of its names, by what names differ in at a glance; the
-                * highest one: two names may be the same */
+  gsize seen;    /* a bit for each of its names, from its length, first and last byte; the
+                * highest bit: two names may be the same */
   GArray *holes; /* (owned) (nullable) (element-type LsobsJsonHole) */
   GArray *table; /* (owned) (nullable) (element-type guint32) used by one object after the other */
 } LsobsJsonNames;

@@ -270,7 +270,7 @@ has_hidden_keys (const Walk *walk)
   return walk->options->redactor != NULL && _lsobs_redactor_has_keys (walk->options->redactor);
 }
 
-/* However a name was spelt, it is always written in the same way. */
+/* A name is always written in the same way, however it was escaped. */
 static void
 write_name (Walk *walk, const char *raw, gsize len, LsobsJsonStringKind kind)
 {

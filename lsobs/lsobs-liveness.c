@@ -12,10 +12,10 @@
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-liveness-private.h"
 
-/* A peer that has vanished without a word, because a router has forgotten the connection, is
- * noticed by the kernel: its acknowledgements are missing. A service that is slow to answer still
- * acknowledges, and has all of its time. Connections that wait in the pool are watched as well, so
- * that not each of them has to be tried in its turn. */
+/* The kernel notices a peer that has vanished, for example because a router has dropped the
+ * connection: it gets no acknowledgements. A service that is slow to answer still acknowledges, and
+ * keeps the whole timeout of the request. Idle connections of the pool are watched as well, so that
+ * a request does not try one dead connection after the other. */
 
 /* An idle connection is asked after so many seconds, and then again each so many. */
 #define KEEPALIVE_IDLE     3
@@ -70,7 +70,8 @@ set_option (GSocket *socket, int level, int name, int value)
     g_debug ("A socket does not take option %d: %s", name, error->message);
 }
 
-/* Whether the peer has taken all that was sent, and lets no more come: it is slow, not gone. */
+/* Whether the peer has acknowledged all that was sent, and has closed its window: it is slow, not
+ * gone. */
 static gboolean
 is_window_closed (GSocket *socket)
 {
@@ -85,8 +86,8 @@ is_window_closed (GSocket *socket)
 #endif
 }
 
-/* The kernel makes no difference between a peer that is gone and one that acknowledges but takes no
- * more: for the second one, the timeout is lifted. */
+/* The kernel does not tell a peer that is gone from one that acknowledges but takes no more data:
+ * for the second one, the timeout is removed. */
 static void
 adjust_timeout (GSocket *socket)
 {
@@ -154,8 +155,8 @@ network_event_cb (SoupMessage *message,
                   GIOStream *connection,
                   gpointer user_data)
 {
-  /* The next step may be one for a thread of GLib's: a name, a proxy, a handshake. One that was
-   * revived leaves again after half a second without work. */
+  /* The next step may need a thread of GLib: to resolve a name, for a proxy, for a handshake. A
+   * thread that was started again after a fork ends after half a second without work. */
   if (_lsobs_fork_epoch () != 0)
     _lsobs_fork_revive_tasks ();
   if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (connection))
@@ -204,8 +205,8 @@ is_silent (GSocket *socket)
 #endif
 }
 
-/* An attempt got no answer: the other connections that are silent are given up with its own, before
- * the next attempt takes one of them and waits as long again. Called in the thread that sends. */
+/* An attempt got no answer: all other silent connections are given up together with its own.
+ * Otherwise the next attempt may use one of them, and wait as long. Called in the thread that sends. */
 void
 _lsobs_liveness_prune (SoupSession *session)
 {

@@ -7,10 +7,10 @@
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-network-watch-private.h"
 
-/* The monitor is one of our own, not the default one of the process: that one belongs to
- * the context of whichever thread asks for it first, and would be dead for the program
- * when the thread of the watch ends. Monitors that need a message bus are left alone:
- * there may be none, it may hang, and it would leave a thread behind. */
+/* The watch makes a monitor of its own. The default monitor of the process belongs to the
+ * context of the first thread that asks for it; if that is the thread of the watch, the
+ * monitor stops working for the program when that thread ends. Monitors that need a message
+ * bus are not used: there may be no bus, it may hang, and it would leave a thread behind. */
 static const char *const with_bus[] = { "networkmanager", "portal" };
 
 struct _LsobsNetworkWatch
@@ -126,7 +126,7 @@ _lsobs_network_watch_free (LsobsNetworkWatch *self)
   /* Also when the loop does not run yet. */
   g_source_set_callback (source, quit_cb, self->loop, NULL);
   g_source_attach (source, self->context);
-  /* Who forks may be waiting for this thread, and the other one for that. */
+  /* A thread that forks may wait for this one, and the thread of the watch for the fork. */
   guard = _lsobs_fork_guard_open ();
   g_thread_join (self->thread);
   _lsobs_fork_guard_close (guard);

@@ -5,12 +5,13 @@
 
 #include "lsobs/lsobs-pattern-private.h"
 
-/* Which regular expressions certainly take linear time, whatever the text is. A pattern is
- * read, and for each part of it is computed in how many ways it can match at one place, and
- * how many steps it takes to try all of them. Where the whole pattern takes few steps at any
- * place, the time is proportional to the length of the text. A repetition without an upper
- * bound is allowed at the very end only: an attempt that has come so far succeeds, and the
- * next one begins behind what was read. What is not known here is not linear. */
+/* Decides which regular expressions certainly take linear time, whatever the text is. The
+ * pattern is parsed. For each part, the number of ways in which it can match at one place is
+ * computed, and the number of steps it takes to try all of them. If the whole pattern takes
+ * few steps at any place, the time is proportional to the length of the text. A repetition
+ * without an upper bound is allowed at the very end only: an attempt that gets there succeeds,
+ * and the next attempt begins behind what it has read. All syntax that is not known here
+ * counts as not linear. */
 
 /* The most steps of an attempt. */
 #define MAX_STEPS 100

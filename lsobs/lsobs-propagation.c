@@ -318,7 +318,7 @@ take_destination (LsobsDestination **member, LsobsDestination *destination)
   *member = destination;
 }
 
-/* An item that makes no sense leaves what an earlier one has said.
+/* An invalid item changes nothing: the value of an earlier item stays.
  * @address: (inout) (nullable): that of an agent */
 static void
 take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsDestination **address)

@@ -10,7 +10,7 @@ typedef enum
   LSOBS_PROXY_SYSTEM,  /* whatever the system says */
   LSOBS_PROXY_DIRECT,  /* there is none */
   LSOBS_PROXY_URL,     /* the one that is named */
-  LSOBS_PROXY_UNUSABLE /* one is named, but makes no sense */
+  LSOBS_PROXY_UNUSABLE /* one is named, but its address is invalid */
 } LsobsProxyKind;
 
 /* Which proxy leads to one service. */

@@ -9,9 +9,9 @@
 #include "lsobs/lsobs-proxy-private.h"
 #include "lsobs/lsobs-secret-private.h"
 
-/* The variables that curl and the official clients know. The resolvers of GIO do not: they take no
- * proxy without a scheme, and know nothing of ALL_PROXY. A proxy may have a password: its text is in
- * no message. */
+/* The variables that curl and the official clients know. The resolvers of GIO do not read
+ * ALL_PROXY, and refuse a proxy without a scheme. The value may contain a password: no message shows
+ * it. */
 
 /* What a proxy may be reached by, as GIO calls it, and the port if none is named. */
 static const struct
@@ -40,7 +40,7 @@ peek_either (const char *name, char **variable)
       *variable = g_strdup (name);
       return value;
     }
-  /* In a CGI program, that is the header “Proxy” of whoever sends a request. */
+  /* In a CGI program, the header “Proxy” of a request sets that variable. */
   if (strcmp (name, "http_proxy") == 0 && g_getenv ("REQUEST_METHOD") != NULL)
     return NULL;
   value = _lsobs_environment_peek_trusted (upper);
@@ -234,7 +234,7 @@ _lsobs_proxy_dup_problem (const LsobsProxy *self)
 {
   /* TRANSLATORS: follows “The service cannot be reached: ”. The text is a variable of the
    * environment, such as https_proxy. */
-  return g_strdup_printf (_ ("the proxy in the environment variable %s makes no sense; it must be "
-                             "like http://host:port or socks5://host:port. Correct or remove it"),
+  return g_strdup_printf (_ ("the proxy in the environment variable %s is not valid; correct it to "
+                             "http://host:port or socks5://host:port, or remove it"),
                           self->variable);
 }

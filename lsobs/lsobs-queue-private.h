@@ -8,10 +8,10 @@
 G_BEGIN_DECLS
 
 /* A bounded buffer around a GAsyncQueue. Producers are never blocked: when it is
- * full, the oldest record goes. Records that were taken and could not be sent count as
- * waiting again; they are older than all others, but belong to the flush thread, which
- * is woken to let the oldest of them go. Until it has done so, there may be as many
- * records too many. The lock also guards the books: what was enqueued, taken, delivered
+ * full, the oldest record goes. Records that were taken and not delivered count as
+ * waiting again. They are older than all others, but belong to the flush thread, which is
+ * woken to drop the oldest of them. Until it has done so, the queue may exceed its bounds
+ * by as many records. The lock also guards the books: what was enqueued, taken, delivered
  * and lost, and who waits for it. Thread-safe. */
 typedef struct _LsobsQueue LsobsQueue;
 

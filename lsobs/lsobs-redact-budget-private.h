@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 /* The time that the patterns may take for one record, in CPU time of the thread. All
  * texts of a record share one, so that many short texts cost no more than a long one.
- * A new one is all zero. A plain value of whoever declares it: not thread-safe. */
+ * A new one is all zero. A plain value: not thread-safe. */
 typedef struct
 {
   gint64 used_ns;
@@ -22,8 +22,8 @@ typedef struct
   0, 0, 0, 0, FALSE \
  }
 
-/* What any record may use, and what it may use more for each byte that a pattern which
- * may be slow searches. Patterns as they should be use a tenth of that at most. */
+/* What any record may use, and what is added for each byte that a pattern which may be
+ * slow searches. A well-written pattern uses at most a tenth of that. */
 #define LSOBS_REDACT_BUDGET_NS          (100 * 1000 * 1000)
 #define LSOBS_REDACT_BUDGET_NS_PER_BYTE 200
 

@@ -7,8 +7,8 @@
 
 /* How any pattern is kept from being slow on any text.
  *
- * A pattern that certainly takes linear time (see lsobs-pattern.c) needs nothing of what
- * follows. All others may be explosive.
+ * A pattern that certainly takes linear time (see lsobs-pattern.c) needs none of the guards
+ * below. All others may be explosive.
  *
  * PCRE bounds the backtracking of one attempt (LIMIT_MATCH), but neither the sum
  * over the attempts at each position of the text, nor the plain scanning of a
@@ -37,8 +37,8 @@
 #define SHORT_SEARCH_LIMIT "(*LIMIT_MATCH=10000)"
 #define SAMPLE_LIMIT       "(*LIMIT_MATCH=2000)"
 
-/* What an attempt costs that goes beyond the limit of a sample: if it succeeds in the end,
- * and if it does not. */
+/* The cost of an attempt that exceeds the limit of a sample: if it succeeds in the end, and
+ * if it does not. */
 #define SAMPLE_LIMIT_COST 2000
 #define FAILED_LIMIT_COST 100000
 
@@ -279,8 +279,8 @@ _lsobs_redact_rule_new (const char *pattern,
   return g_steal_pointer (&self);
 }
 
-/* For a pattern of ours, which takes at most quadratic time: that is short in a short text,
- * and in a long one it is estimated. */
+/* For a pattern of ours, which takes at most quadratic time: little in a short text; in a
+ * long one, the time is estimated. */
 LsobsRedactRule *
 _lsobs_redact_rule_new_known (const char *pattern, const char *replacement)
 {
@@ -382,8 +382,8 @@ sample_cost (const LsobsRedactRule *self,
     }
 }
 
-/* Each byte counts: who makes a text that is cheap wherever it is sampled, moves the samples
- * with each change. */
+/* The hash decides where samples are taken. It covers each byte of the text, so that any
+ * change of the text, made to avoid the samples, moves them. */
 static guint32
 hash_text (const char *text, gsize len)
 {

@@ -247,8 +247,8 @@ fold_ascii (char *p)
     *p = *p == '-' ? '_' : g_ascii_tolower (*p);
 }
 
-/* Sorts the marks at the end of @chars, from @first on, by their classes. More of them than
- * any language puts on a letter stay as they are: that would take quadratic time. */
+/* Sorts the marks at the end of @chars, from @first on, by their combining classes. If there
+ * are more than any language uses, they are not sorted: that would take quadratic time. */
 static void
 order_marks (GArray *chars, guint first)
 {

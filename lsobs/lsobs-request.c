@@ -294,7 +294,7 @@ has_promoted (LsobsBatch *batch)
   return FALSE;
 }
 
-/* Whether the endpoint is not there, whoever says so. */
+/* Whether the endpoint is missing, by an answer of the service or by a page. */
 static gboolean
 is_missing (Request *request, LsobsVerdict verdict)
 {

@@ -276,7 +276,7 @@ _lsobs_retry_judge (guint status, const char *type, const char *body)
   return page ? verdicts[i].page : verdicts[i].verdict;
 }
 
-/* Half of a delay is chance, so that clients that failed together do not come back
+/* Half of a delay is random, so that clients that failed together do not try again
  * together.
  * @chance: from 0 to 1 */
 gint64

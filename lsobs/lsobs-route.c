@@ -105,8 +105,9 @@ fail (GTask *task, const char *message)
   g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE, "%s", message);
 }
 
-/* Called in the context of the task, at the deadline, or when it is cancelled. The last one waits
- * for the loading to end: who is cancelled runs this context no longer than that. */
+/* Called in the context of the task, at the deadline, or when it is cancelled. The last task
+ * waits for the loading to end, because after a cancellation this context runs only until the task
+ * ends. */
 static gboolean
 waited_cb (gpointer user_data)
 {
@@ -225,9 +226,9 @@ begin_waiting (GTask *task)
   g_task_attach_source (task, wait->source, waited_cb);
 }
 
-/* _lsobs_exchange_async(), once it is known whom to trust. It fails, as it does when nobody answers,
- * while that cannot be found out, or the proxy makes no sense: nothing is ever sent to a service that
- * was not verified, or past a proxy. Called in the thread that sends. */
+/* _lsobs_exchange_async(), as soon as the certificates to trust are loaded. While these cannot be
+ * loaded, or the address of the proxy is invalid, it fails as if the service did not answer: nothing
+ * is sent to a service that was not verified, or past a proxy. Called in the thread that sends. */
 void
 _lsobs_route_exchange_async (LsobsService *service,
                              SoupMessage *message,

@@ -40,7 +40,7 @@ typedef struct
   LsobsFlow flows[];
 } LsobsMoreFlows;
 
-/* How a run is called in paths, written once for all the paths that it is in. */
+/* The segment of a run in paths, written once for all the paths that contain it. */
 typedef struct _LsobsSegmentText
 {
   struct _LsobsSegmentText *next; /* (owned) (nullable) */

@@ -212,8 +212,8 @@ segment_text_new (LsobsRunInfo *info, const char *seed)
   return self;
 }
 
-/* Called from any thread. Two threads may write the same text at once; either text is
- * right. A run has at most one text for each seed, and one without.
+/* Called from any thread. If two threads write the same text at once, the run keeps both,
+ * which are equal; otherwise a run has one text for each seed, and one without.
  * Returns: (transfer none): LSOBS_SEGMENT_LEN characters, as long as @self lives */
 static const char *
 peek_segment_text (LsobsRunInfo *self, const char *seed)

@@ -10,8 +10,8 @@
 G_BEGIN_DECLS
 
 /* Gives batches to a transport, learns from what becomes of them, and decides when the
- * next one may leave. Belongs to whoever runs the context of the worker, unless a
- * function says otherwise. */
+ * next one may leave. Belongs to the thread that runs the context of the worker, unless
+ * a function says otherwise. */
 typedef struct _LsobsSender LsobsSender;
 
 LsobsSender *_lsobs_sender_new (LsobsSettings *settings,

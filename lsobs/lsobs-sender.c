@@ -47,9 +47,9 @@ struct _LsobsSender
 /* One batch that the transport has. */
 typedef struct
 {
-  LsobsSender *sender; /* (owned) (nullable) NULL when nobody waits any longer */
+  LsobsSender *sender; /* (owned) (nullable) NULL after the sender has let it go */
   LsobsBatch *batch;   /* (owned) until then */
-  gboolean paused;     /* it was sent to see how things are */
+  gboolean paused;     /* it was sent during a pause, as a probe */
   GList link;          /* in sender->sending until then */
 } Sending;
 
@@ -127,7 +127,7 @@ hasten_cb (gpointer user_data)
   _lsobs_flush_source_arm (self->source, 0);
 }
 
-/* Where a transport of the program's leads to, nobody knows here. */
+/* The address that a transport of the program sends to is not known here. */
 static void
 watch_network (LsobsSender *self)
 {
@@ -227,7 +227,7 @@ learn_from_success (LsobsSender *self, LsobsBatch *batch)
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
   self->last_success = MAX (self->last_success, number);
   end_pause (self);
-  /* Before the tickets hear of it: who waits may ask for the state. */
+  /* Before the tickets are told: a program that waits for them may read the state then. */
   _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
   n_lost = _lsobs_batcher_judge (self->batcher, number);
   _lsobs_batcher_delivered (self->batcher, batch);
@@ -265,8 +265,8 @@ learn_from_absence (LsobsSender *self,
   _lsobs_queue_refuse_tickets (self->queue);
 }
 
-/* Something in front of the service does not let the batch through. TRUE when that is
- * about what is in the batch: the record to blame is looked for, or found. */
+/* A proxy or firewall refuses the batch. TRUE if that is about the content of the batch: the
+ * record to blame is being searched for, or was found. */
 static gboolean
 learn_from_block (LsobsSender *self,
                   const Sending *sending,
@@ -397,8 +397,8 @@ _lsobs_sender_is_busy (LsobsSender *self)
   return self->sending.length > 0;
 }
 
-/* Nothing is left that could clear or convict a suspect, and somebody waits: what is in
- * between is taken for an obstacle to all, as long as nothing shows otherwise. */
+/* No other batch is left that can clear or convict a suspect, and a flush waits: the proxy or
+ * firewall is assumed to refuse everything until a request succeeds. */
 static void
 give_up_suspects (LsobsSender *self)
 {
@@ -444,8 +444,8 @@ fill_slots (LsobsSender *self)
   g_main_context_pop_thread_default (self->context);
 }
 
-/* Whether the pause keeps everything back. Who flushes does not wait for its end: the
- * service is probed at once, or where that would cost a batch, the flush fails. */
+/* Whether the pause keeps everything back. A flush does not wait for the end of the pause: it
+ * probes the service at once, or fails if a probe could lose a batch. */
 static gboolean
 is_kept_back (LsobsSender *self, gint64 now)
 {

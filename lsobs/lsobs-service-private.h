@@ -37,17 +37,17 @@ typedef struct
   /* All below belongs to the thread that sends. */
   SoupSession *session; /* (owned) (nullable) */
   LsobsRoute route;
-  guint epoch;           /* the process that all of this belongs to */
-  gint64 not_before;     /* monotonic, µs: nothing is sent earlier */
-  gint64 deadline;       /* monotonic, µs: all sending ends then, or 0 for no end in sight */
-  gint64 last_chance;    /* monotonic, µs: of what would wait for longer, or 0 */
-  GCancellable *hurry;   /* (owned) (nullable) wakes who waits */
-  gint64 fallback_until; /* monotonic, µs: then the best endpoint is tried again */
-  LsobsServerInfo info;  /* what is assumed, until the service has said it */
-  gboolean has_info;     /* it has */
-  gboolean proven;       /* it was there when it was last heard of */
-  gboolean info_settled; /* it was asked once, whatever came of it */
-  gint64 enough;         /* monotonic, µs: then nothing waits for its answer, or 0 */
+  guint epoch;                  /* the process that all of this belongs to */
+  gint64 not_before;            /* monotonic, µs: nothing is sent earlier */
+  gint64 deadline;              /* monotonic, µs: all sending ends then, or 0 for none */
+  gint64 last_chance;           /* monotonic, µs: of what would wait for longer, or 0 */
+  GCancellable *hurry;          /* (owned) (nullable) ends the waits between attempts */
+  gint64 fallback_until;        /* monotonic, µs: then the best endpoint is tried again */
+  LsobsServerInfo info;         /* what is assumed, until the service has said it */
+  gboolean has_info;            /* it has */
+  gboolean proven;              /* its last answer shows that it can be reached */
+  gboolean info_settled;        /* it was asked once, whatever came of it */
+  gint64 enough;                /* monotonic, µs: then nothing waits for its answer, or 0 */
   LsobsProjectIds *project_ids; /* (owned) (nullable) */
   GSource *waker;               /* (owned) (nullable) fires when there is news to wait for */
   gint64 ask_after;             /* monotonic, µs: then it may be asked again */

@@ -82,7 +82,7 @@ guard_redirects (SoupMessage *message)
  * Adds the headers of lsobs_run_to_headers() to a request, so that the service can
  * start runs below @self. They take the place of those of another run, and of everything
  * in the header `baggage` whose key begins with `langsmith-`, also of other clients. What
- * else is in that header stays, in its order; if it is so long that both are more than 8 KiB,
+ * else is in that header stays, in its order; if both together are longer than 8 KiB,
  * less goes along.
  *
  * A redirect to another host loses the headers again.

@@ -48,7 +48,7 @@ typedef enum
  * LsobsCounter:
  * @LSOBS_COUNTER_ENQUEUED: records that entered the queue
  * @LSOBS_COUNTER_DELIVERED: records that the service has accepted
- * @LSOBS_COUNTER_QUEUED: records that wait now, those among them that were sent in vain
+ * @LSOBS_COUNTER_QUEUED: records that wait now, including those that wait to be sent again
  * @LSOBS_COUNTER_QUEUED_BYTES: how much memory the waiting records take now, in bytes
  * @LSOBS_COUNTER_IN_FLIGHT: records that were taken from the queue, do not wait to be sent
  *   again, and have no fate yet

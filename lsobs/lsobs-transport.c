@@ -26,8 +26,8 @@
  * - %LSOBS_ERROR_LIMITED: the batch is kept, and sending pauses in the same way, but
  *   never beyond the end of the hour;
  * - %LSOBS_ERROR_REFUSED: the batch is lost;
- * - %LSOBS_ERROR_BLOCKED: the batch is halved; the one record that does not get through
- *   is kept, and lost when it is refused again right after another batch was delivered;
+ * - %LSOBS_ERROR_BLOCKED: the batch is halved. A record that is refused alone is kept; it
+ *   is lost when it is refused again right after another batch was delivered;
  * - anything else, such as %LSOBS_ERROR_UNAVAILABLE, %LSOBS_ERROR_UNREACHABLE,
  *   %LSOBS_ERROR_REDIRECTED or %LSOBS_ERROR_FOREIGN: the batch is kept, and sent again
  *   from time to time, see #LsobsExporter. A transport makes its own retries before,
@@ -185,9 +185,9 @@ lsobs_transport_hurry (LsobsTransport *self, gint64 deadline)
  * there is time for are made into batches and told if
  * #LsobsConfig:failed-traces-dir is set.
  *
- * An update that was sent as a whole run, because the start of the run was lost before,
- * is an update again here if #LsobsConfig:failed-traces-dir is set, in a batch that
- * is not the one that was sent.
+ * If #LsobsConfig:failed-traces-dir is set, an update that was sent as a whole run, because
+ * the start of the run was lost, is an update again here; @batch is then a copy of the batch
+ * that was sent.
  *
  * A transport that keeps them somewhere must not block here.
  *

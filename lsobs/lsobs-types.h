@@ -128,8 +128,8 @@ typedef enum
  * @LSOBS_STATE_DEGRADED: the last batch was lost; the next one is tried
  * @LSOBS_STATE_PAUSED: the service refuses everything (a wrong key, a used-up
  *   quota, a wrong address), cannot be reached, or the command of a profile gives no
- *   key: nothing is sent for a while but to see whether that has changed, runs are
- *   still collected
+ *   key: for a while, only probes are sent to see whether that has changed; runs
+ *   are still collected
  *
  * How delivery is going.
  *

@@ -26,6 +26,7 @@ static void
 set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   fixture->config = lsobs_config_new (NULL, TEST_PROJECT);
+  lsobs_config_set_flush_interval (fixture->config, TEST_NEVER_MS);
   fixture->transport = lsobs_memory_transport_new ();
 }
 
