@@ -350,7 +350,7 @@ learn_from_question (LsobsSender *self)
   gboolean succeeded;
   guint n;
 
-  if (self->service == NULL || !_lsobs_batcher_has_questions (self->batcher))
+  if (self->service == NULL)
     return;
   ids = _lsobs_service_peek_project_ids (self->service);
   n = _lsobs_project_ids_take_news (ids, &answered, &error);
@@ -359,7 +359,7 @@ learn_from_question (LsobsSender *self)
       end_pause (self);
       _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
     }
-  if (error == NULL)
+  if (error == NULL || !_lsobs_batcher_has_questions (self->batcher))
     return;
   succeeded = self->succeeded;
   self->succeeded = FALSE;
