@@ -16,6 +16,7 @@ typedef struct
   gboolean alone;       /* the batch cannot be split */
   gboolean again;       /* it was sent in vain before these */
   gboolean unsure;      /* one that failed may have come through all the same */
+  gboolean proven;      /* the service was, before the last answer */
   gint64 began;         /* monotonic, µs: the first one */
   SoupMessage *message; /* (owned) (nullable) of the current one */
   guint used_key;       /* the serial number of its key */
@@ -60,6 +61,7 @@ gboolean _lsobs_attempts_end (LsobsAttempts *self,
                               GAsyncResult *result,
                               LsobsOutcome *outcome,
                               GError **error);
+void _lsobs_attempts_take_back (LsobsAttempts *self);
 gboolean _lsobs_attempts_go_on (LsobsAttempts *self, LsobsOutcome *outcome, GError **error);
 
 void _lsobs_outcome_clear (LsobsOutcome *self);

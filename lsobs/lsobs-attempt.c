@@ -186,6 +186,7 @@ weigh (LsobsAttempts *self, LsobsVerdict verdict)
   LsobsService *service = self->service;
   gboolean proven = service->proven;
 
+  self->proven = proven;
   if (verdict == LSOBS_VERDICT_DELIVERED || verdict == LSOBS_VERDICT_CONFLICT)
     service->proven = TRUE;
   if (verdict == LSOBS_VERDICT_UNREACHABLE || verdict == LSOBS_VERDICT_REDIRECTED ||
@@ -195,7 +196,18 @@ weigh (LsobsAttempts *self, LsobsVerdict verdict)
     return verdict;
   if (self->alone)
     service->proven = FALSE;
+  /* With the next request, the service is asked again what it can do. */
+  if (!service->proven)
+    _lsobs_service_doubt (service);
   return proven ? LSOBS_VERDICT_BLOCKED : LSOBS_VERDICT_FOREIGN;
+}
+
+/* The last answer is about how the request was packed. It says nothing about the way to the
+ * service. */
+void
+_lsobs_attempts_take_back (LsobsAttempts *self)
+{
+  self->service->proven = self->proven;
 }
 
 static void

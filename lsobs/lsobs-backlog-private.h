@@ -15,13 +15,15 @@ typedef struct
 void _lsobs_backlog_init (LsobsBacklog *self);
 void _lsobs_backlog_clear (LsobsBacklog *self);
 void _lsobs_backlog_add (LsobsBacklog *self, LsobsBatch *batch);
-LsobsBatch *_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching);
+LsobsBatch *_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time);
 LsobsBatch *_lsobs_backlog_take_tried (LsobsBacklog *self);
 LsobsBatch *_lsobs_backlog_take_probe (LsobsBacklog *self);
 
 gboolean _lsobs_backlog_has_suspects (LsobsBacklog *self);
+gint64 _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now);
 void _lsobs_backlog_pardon (LsobsBacklog *self);
 void _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number);
+gboolean _lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch);
 LsobsBatch *_lsobs_backlog_take_guilty (LsobsBacklog *self);
 
 G_END_DECLS

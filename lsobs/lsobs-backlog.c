@@ -8,11 +8,14 @@
  * LsobsBatchHistory tell whether the batch is to blame:
  *
  * - accused: it failed at a time when the service was not known to be away. With the next
- *   success of a request that was sent after it, that is a strike.
+ *   success of a request that was sent after it, that is a strike. An answer that is not the
+ *   service's does not accuse, and neither does one that the service takes no more for now.
  * - suspicion: one record that something in front of the service refuses. When the very
  *   next request succeeds, the record is sent once more; refused again, it is to blame.
  *   When any of these fails for another reason, the suspicion ends.
- * - strikes: with the third one, the batch is to blame. Its halves begin with two of them.
+ * - strikes: with the third one, the batch is to blame. Its halves begin with two of them;
+ *   a half of one record, which would be lost, begins with none. When both halves fail, it is
+ *   not one bad record: their strikes are taken back.
  */
 
 void
@@ -59,9 +62,10 @@ take (LsobsBacklog *self, GList *link)
 /* Batches that a proxy or firewall has refused are sent one at a time. While there are
  * suspects, the success or failure of another refused batch proves nothing.
  * @searching: one of these is under way
+ * @time: monotonic, µs: what was put aside until later stays
  * Returns: (transfer full) (nullable): the next one to be sent */
 LsobsBatch *
-_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching)
+_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time)
 {
   gboolean has_suspects = _lsobs_backlog_has_suspects (self);
 
@@ -69,10 +73,27 @@ _lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching)
     {
       const LsobsBatchHistory *history = _lsobs_batch_peek_history (l->data);
 
-      if (!(searching && history->dubious) && !(has_suspects && history->refused))
+      if (!(searching && history->dubious) && !(has_suspects && history->refused) &&
+          history->not_before <= time)
         return take (self, l);
     }
   return NULL;
+}
+
+/* Returns: monotonic, µs: when the first of those that are put aside is sent again, or -1 */
+gint64
+_lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
+{
+  gint64 due_time = -1;
+
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    {
+      gint64 not_before = _lsobs_batch_peek_history (l->data)->not_before;
+
+      if (not_before > now && (due_time == -1 || not_before < due_time))
+        due_time = not_before;
+    }
+  return due_time;
 }
 
 /* Returns: (transfer full) (nullable): one that is on trial */
@@ -116,6 +137,16 @@ _lsobs_backlog_pardon (LsobsBacklog *self)
     _lsobs_batch_peek_history (l->data)->suspicion = LSOBS_SUSPICION_NONE;
 }
 
+/* Whether a page has refused the one record in the very request before that of @number. */
+static gboolean
+was_refused_before (LsobsBatch *batch, guint64 number)
+{
+  const LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
+
+  return lsobs_batch_get_n_records (batch) == 1 && history->number + 1 == number &&
+         (history->verdict == LSOBS_VERDICT_FOREIGN || history->verdict == LSOBS_VERDICT_BLOCKED);
+}
+
 /* A request has succeeded: what was sent before it, and failed, may be to blame for that.
  * @number: of the request */
 void
@@ -127,12 +158,35 @@ _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
 
       if (history->number >= number)
         continue;
-      if (history->suspicion == LSOBS_SUSPICION_REFUSED)
+      if (history->suspicion == LSOBS_SUSPICION_REFUSED || was_refused_before (l->data, number))
         history->suspicion = LSOBS_SUSPICION_TRIAL;
       if (history->accused)
-        history->n_strikes++;
+        {
+          history->n_strikes++;
+          history->struck = TRUE;
+        }
       history->accused = FALSE;
     }
+}
+
+/* The other half of @batch has failed as well, while others succeeded: FALSE when that is not
+ * so. The strikes of both are taken back. */
+gboolean
+_lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch)
+{
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
+
+  for (GList *l = self->batches.head; history->pair != 0 && l != NULL; l = l->next)
+    {
+      LsobsBatchHistory *other = _lsobs_batch_peek_history (l->data);
+
+      if (other->pair != history->pair || !other->struck)
+        continue;
+      history->n_strikes = other->n_strikes = 0;
+      history->pair = other->pair = 0;
+      return TRUE;
+    }
+  return FALSE;
 }
 
 /* Returns: (transfer full) (nullable): a batch that is to blame */

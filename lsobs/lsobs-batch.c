@@ -75,18 +75,31 @@ slice (LsobsBatch *self, guint start, guint end)
   return part;
 }
 
+static LsobsBatch *
+copy (LsobsBatch *self, gboolean probe)
+{
+  LsobsBatch *other = g_new0 (LsobsBatch, 1);
+
+  g_atomic_ref_count_init (&other->ref_count);
+  other->records = g_ptr_array_ref (self->records);
+  other->n_bytes = self->n_bytes;
+  other->probe = probe;
+  other->history = self->history;
+  return other;
+}
+
 /* Returns: (transfer full): the same records, for one attempt */
 LsobsBatch *
 _lsobs_batch_new_probe (LsobsBatch *self)
 {
-  LsobsBatch *probe = g_new0 (LsobsBatch, 1);
+  return copy (self, TRUE);
+}
 
-  g_atomic_ref_count_init (&probe->ref_count);
-  probe->records = g_ptr_array_ref (self->records);
-  probe->n_bytes = self->n_bytes;
-  probe->probe = TRUE;
-  probe->history = self->history;
-  return probe;
+/* Returns: (transfer full): the same records, for as many attempts as the settings say */
+LsobsBatch *
+_lsobs_batch_new_round (LsobsBatch *self)
+{
+  return copy (self, FALSE);
 }
 
 /* Returns: (transfer full): a part of what is to be sent again, in all else the same */

@@ -21,11 +21,16 @@ LsobsBatcher *_lsobs_batcher_new (LsobsSettings *settings,
                                   LsobsTransport *transport);
 void _lsobs_batcher_free (LsobsBatcher *self);
 
-LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching);
+LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self,
+                                 gboolean probing,
+                                 gboolean searching,
+                                 gint64 time);
+gint64 _lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now);
 gboolean _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error);
 void _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch);
+gboolean _lsobs_batcher_has_questions (LsobsBatcher *self);
 void _lsobs_batcher_keep_all (LsobsBatcher *self);
 void _lsobs_batcher_evict (LsobsBatcher *self);
 gboolean _lsobs_batcher_has_suspects (LsobsBatcher *self);

@@ -23,6 +23,7 @@ struct _LsobsBatcher
   gsize n_held_bytes;        /* of memory: what is held */
   LsobsFeedbackGate *gate;   /* (owned) feedback that waits for what the service says */
   LsobsBacklog backlog;      /* what was sent in vain */
+  guint64 n_pairs;           /* numbers the halves of what fails while others succeed */
   gboolean probe_fresh;      /* the last probe was a batch that was not tried before */
   gboolean ending;           /* nothing is sent any longer, and so nothing is held */
 };
@@ -536,6 +537,15 @@ _lsobs_batcher_keep_all (LsobsBatcher *self)
     keep_records (self, l->data);
   for (GList *l = self->held.head; l != NULL; l = l->next)
     _lsobs_queue_keep (self->queue, l->data);
+  for (GList *l = _lsobs_feedback_gate_peek_waiting (self->gate)->head; l != NULL; l = l->next)
+    _lsobs_queue_keep (self->queue, l->data);
+}
+
+/* Whether feedback waits for what the service says. */
+gboolean
+_lsobs_batcher_has_questions (LsobsBatcher *self)
+{
+  return _lsobs_feedback_gate_peek_waiting (self->gate)->length > 0;
 }
 
 /* Takes the first record of the first batch out of a line. FALSE when the queue does not
@@ -575,6 +585,19 @@ evict_held (LsobsBatcher *self, LsobsDropReason reason)
   return TRUE;
 }
 
+static gboolean
+evict_at_gate (LsobsBatcher *self, LsobsDropReason reason)
+{
+  GList *first = _lsobs_feedback_gate_peek_waiting (self->gate)->head;
+  g_autoptr (LsobsRecord) record = NULL;
+
+  if (first == NULL || !((LsobsRecord *) first->data)->kept)
+    return FALSE;
+  record = _lsobs_feedback_gate_take (self->gate);
+  _lsobs_queue_evict (self->queue, record, reason);
+  return TRUE;
+}
+
 /* As long as the bounds of the queue are exceeded, the oldest of what was taken and waits
  * goes: it is older than all that is in the queue. */
 void
@@ -593,7 +616,7 @@ _lsobs_batcher_evict (LsobsBatcher *self)
                                    _lsobs_batch_get_first_seq (oldest->head->data)))
           oldest = lines[i];
       if (oldest == NULL || !evict_first (self, oldest, reason))
-        if (!evict_held (self, reason))
+        if (!evict_held (self, reason) && !evict_at_gate (self, reason))
           return;
     }
 }
@@ -623,9 +646,14 @@ _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch)
   for (guint i = 0; i < G_N_ELEMENTS (halves); i++)
     {
       g_autoptr (LsobsBatch) half = halves[i];
+      LsobsBatchHistory *history = _lsobs_batch_peek_history (half);
 
-      _lsobs_batch_peek_history (half)->number = 0;
-      _lsobs_batch_peek_history (half)->refused = FALSE;
+      history->number = history->failed = 0;
+      history->refused = history->struck = FALSE;
+      history->distance = history->not_before = 0;
+      /* A record is lost for its own failures alone. */
+      if (lsobs_batch_get_n_records (half) == 1)
+        history->n_strikes = 0;
       /* There is only one half that the other one can depend on, and it waits. */
       if (has_to_wait (self, half))
         g_queue_push_head (&self->apart, g_steal_pointer (&half));
@@ -641,12 +669,18 @@ punish (LsobsBatcher *self, LsobsBatch *batch)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
+  if (_lsobs_backlog_forgive_pair (&self->backlog, batch))
+    {
+      _lsobs_backlog_add (&self->backlog, lsobs_batch_ref (batch));
+      return 0;
+    }
   if (lsobs_batch_get_n_records (batch) == 1)
     {
       _lsobs_batcher_lost (self, batch, history->reason);
       return 1;
     }
   history->n_strikes = LSOBS_RETRY_MAX_STRIKES - 1;
+  history->pair = ++self->n_pairs;
   _lsobs_batcher_bisect (self, batch);
   return 0;
 }
@@ -694,36 +728,58 @@ pick_probe (LsobsBatcher *self, const BatchLimits *limits)
 /* Batches that were tried go first. While there are suspects, a batch that was not tried
  * goes before them: it shows best whether the service can be reached. Returns: (transfer full) (nullable) */
 static LsobsBatch *
-pick (LsobsBatcher *self, gboolean searching, const BatchLimits *limits)
+pick (LsobsBatcher *self, gboolean searching, gint64 time, const BatchLimits *limits)
 {
   LsobsBatch *batch = _lsobs_backlog_take_tried (&self->backlog);
 
   if (batch == NULL && _lsobs_backlog_has_suspects (&self->backlog))
     batch = pick_fresh (self, limits);
   if (batch == NULL)
-    batch = _lsobs_backlog_take_oldest (&self->backlog, searching);
+    batch = _lsobs_backlog_take_oldest (&self->backlog, searching, time);
   return batch != NULL ? batch : pick_fresh (self, limits);
+}
+
+/* One attempt is enough to see how the service is, and for what is tried again; but not for
+ * the one record that would be lost.
+ * Returns: (transfer full): @batch, or the same for another number of attempts */
+static LsobsBatch *
+limit_attempts (LsobsBatch *batch, gboolean probing)
+{
+  gboolean probe = probing || (_lsobs_batch_peek_history (batch)->tried &&
+                               lsobs_batch_get_n_records (batch) > 1);
+
+  if (probe == lsobs_batch_is_probe (batch))
+    return lsobs_batch_ref (batch);
+  return probe ? _lsobs_batch_new_probe (batch) : _lsobs_batch_new_round (batch);
+}
+
+/* Returns: monotonic, µs: when the first of those that are put aside is sent again, or -1 */
+gint64
+_lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now)
+{
+  return _lsobs_backlog_get_due_time (&self->backlog, now);
 }
 
 /* @probing: the service seems to be away
  * @searching: what something in between has refused is under way
+ * @time: monotonic, µs: what is put aside until later stays
  * Returns: (transfer full) (nullable): NULL when nothing should leave now */
 LsobsBatch *
-_lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching)
+_lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, gint64 time)
 {
   BatchLimits limits = get_limits (self);
   LsobsBatch *next;
 
   release_apart (self);
-  while ((next = probing ? pick_probe (self, &limits) : pick (self, searching, &limits)) != NULL)
+  while ((next = probing ? pick_probe (self, &limits) : pick (self, searching, time, &limits)) !=
+         NULL)
     {
       g_autoptr (LsobsBatch) batch = next;
       g_autoptr (GError) error = NULL;
 
       if (lsobs_batch_get_n_records (batch) <= limits.max_records &&
           lsobs_batch_get_n_bytes (batch) <= limits.max_bytes)
-        return probing && !lsobs_batch_is_probe (batch) ? _lsobs_batch_new_probe (batch)
-                                                        : g_steal_pointer (&batch);
+        return limit_attempts (batch, probing);
       /* The limits have become narrower while it was in line. */
       error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
                                    _ ("The service does not take as much at a time"));

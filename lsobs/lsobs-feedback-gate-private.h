@@ -28,6 +28,7 @@ gboolean _lsobs_feedback_gate_ask (LsobsFeedbackGate *self,
                                    LsobsFeedbackWay way);
 
 void _lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record);
+GQueue *_lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self);
 LsobsRecord *_lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self);
 LsobsRecord *_lsobs_feedback_gate_take (LsobsFeedbackGate *self);
 void _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records);

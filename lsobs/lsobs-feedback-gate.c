@@ -125,6 +125,13 @@ _lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record)
   self->n_bytes += record->size;
 }
 
+/* Returns: (transfer none) (element-type LsobsRecord): to look at, the oldest first */
+GQueue *
+_lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self)
+{
+  return &self->waiting;
+}
+
 /* Returns: (transfer full) */
 static LsobsRecord *
 let_go (LsobsFeedbackGate *self, GList *link)

@@ -21,6 +21,9 @@ LsobsProjectIds *_lsobs_project_ids_new (LsobsService *service);
 void _lsobs_project_ids_free (LsobsProjectIds *self);
 gboolean _lsobs_project_ids_peek (LsobsProjectIds *self, const char *name, LsobsId *id);
 LsobsProjectIdState _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name);
+guint _lsobs_project_ids_get_trouble (LsobsProjectIds *self);
+guint _lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError **error);
+void _lsobs_project_ids_ask_again (LsobsProjectIds *self);
 void _lsobs_project_ids_hurry (LsobsProjectIds *self, gint64 until);
 gboolean _lsobs_project_ids_stop (LsobsProjectIds *self);
 

@@ -44,6 +44,9 @@ struct _LsobsProjectIds
   GHashTable *entries;   /* (owned) (element-type utf8 Entry) */
   guint64 n_uses;
   GCancellable *asking; /* (owned) (nullable) of the question that is under way */
+  guint n_troubles;     /* so many questions in a row had no answer of the service's own */
+  GError *trouble;      /* (owned) (nullable) of the last one of them, until it is taken */
+  gboolean answered;    /* the service has answered one, and that was not taken yet */
 };
 
 /* The question that is under way. */
@@ -78,6 +81,7 @@ void
 _lsobs_project_ids_free (LsobsProjectIds *self)
 {
   g_clear_object (&self->asking);
+  g_clear_error (&self->trouble);
   g_hash_table_unref (self->entries);
   g_free (self);
 }
@@ -202,6 +206,32 @@ is_refusal (SoupMessage *message, const char *answer)
   return !policy->again && policy->fate == LSOBS_FATE_LOST;
 }
 
+/* The service has answered, or something in its place: @problem says what, or why nothing
+ * came.
+ * @problem: (transfer full) (nullable) */
+static void
+note_news (LsobsProjectIds *self, GError *problem)
+{
+  g_clear_error (&self->trouble);
+  self->trouble = problem;
+  self->n_troubles = problem != NULL ? self->n_troubles + 1 : 0;
+  self->answered = problem == NULL;
+}
+
+/* Returns: (transfer full): what an answer means that is of no use */
+static GError *
+make_problem (SoupMessage *message, const char *answer)
+{
+  SoupMessageHeaders *headers = soup_message_get_response_headers (message);
+  guint status = soup_message_get_status (message);
+  LsobsVerdict verdict =
+      _lsobs_retry_judge (status, soup_message_headers_get_one (headers, "Content-Type"), answer);
+
+  if (verdict == LSOBS_VERDICT_DELIVERED)
+    verdict = LSOBS_VERDICT_INTERCEPTED;
+  return _lsobs_retry_make_error (verdict, status, answer);
+}
+
 /* @answer: (nullable): NULL when none came */
 static void
 learn (LsobsProjectIds *self, Entry *entry, SoupMessage *message, const char *answer, gsize len)
@@ -211,20 +241,29 @@ learn (LsobsProjectIds *self, Entry *entry, SoupMessage *message, const char *an
   if (status == SOUP_STATUS_OK && answer != NULL && find_id (answer, len, entry->name, &entry->id))
     {
       entry->state = LSOBS_PROJECT_ID_KNOWN;
+      note_news (self, NULL);
       return;
     }
   g_debug ("The service does not name the project “%s” (HTTP %u)", entry->name, status);
   if (status == SOUP_STATUS_OK && answer != NULL && is_list (answer))
     {
+      note_news (self, NULL);
       if (++entry->n_absences >= MAX_ABSENCES)
         give_up (entry);
       else
         put_off (self, entry);
     }
   else if (is_refusal (message, answer))
-    give_up (entry);
+    {
+      note_news (self, NULL);
+      give_up (entry);
+    }
   else
-    put_off (self, entry);
+    {
+      if (answer != NULL)
+        note_news (self, make_problem (message, answer));
+      put_off (self, entry);
+    }
 }
 
 /* Called in the context that the question was asked in. */
@@ -238,12 +277,15 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   LsobsProjectIds *self;
   Entry *entry;
   gsize len;
-  g_autofree char *answer = _lsobs_route_exchange_finish (result, &len, NULL);
+  g_autoptr (GError) problem = NULL;
+  g_autofree char *answer = _lsobs_route_exchange_finish (result, &len, &problem);
 
   /* In a forked child that runs its parent's context, the answer is the parent's. */
   if (question->epoch != _lsobs_fork_epoch ())
     return;
   self = service->project_ids;
+  if (answer == NULL && !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    note_news (self, _lsobs_route_make_error (service, message, problem));
   g_clear_object (&self->asking);
   entry = g_hash_table_lookup (self->entries, name);
   if (entry != NULL)
@@ -300,6 +342,41 @@ _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
   else
     _lsobs_service_wake (self->service, entry->ask_at);
   return entry->state;
+}
+
+/* Returns: how many questions in a row had no answer of the service's own */
+guint
+_lsobs_project_ids_get_trouble (LsobsProjectIds *self)
+{
+  return self->n_troubles;
+}
+
+/* What there is to know since the last call.
+ * @answered: (out): the service has answered a question
+ * @error: set when something else did, or nothing
+ * Returns: how many times in a row that was so, or 0 without an error */
+guint
+_lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError **error)
+{
+  *answered = self->answered;
+  self->answered = FALSE;
+  if (self->trouble == NULL)
+    return 0;
+  g_propagate_error (error, g_steal_pointer (&self->trouble));
+  return self->n_troubles;
+}
+
+/* Somebody waits: no question is put off. */
+void
+_lsobs_project_ids_ask_again (LsobsProjectIds *self)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((Entry *) value)->state == LSOBS_PROJECT_ID_AWAITED)
+      ((Entry *) value)->ask_at = 0;
 }
 
 /* All sending ends soon: each project is asked for once more at @until. */

@@ -321,8 +321,10 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   if (request->attempts.unsure)
     _lsobs_batch_peek_history (request->batch)->unsure = TRUE;
+  _lsobs_batch_peek_history (request->batch)->verdict = outcome.verdict;
   if (outcome.answer != NULL && unpack (request, outcome.status))
     {
+      _lsobs_attempts_take_back (&request->attempts);
       start_attempt (task);
       return;
     }

@@ -9,6 +9,7 @@
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-network-watch-private.h"
+#include "lsobs/lsobs-project-id-private.h"
 #include "lsobs/lsobs-retry-private.h"
 #include "lsobs/lsobs-sender-private.h"
 
@@ -18,6 +19,7 @@ typedef struct
   gint64 length;    /* ms: of the current pause, before chance; 0: there is none */
   gint64 until;     /* monotonic, µs */
   gboolean probing; /* the service seems to be away: it is probed, and nothing is lost */
+  gboolean asking;  /* a question has shown that, and no batch has */
 } Pause;
 
 struct _LsobsSender
@@ -28,6 +30,7 @@ struct _LsobsSender
   LsobsCounters *counters;   /* (owned) */
   LsobsQueue *queue;         /* (owned) */
   LsobsTransport *transport; /* (owned) */
+  LsobsService *service;     /* (unowned) (nullable) that of a client */
   LsobsBatcher *batcher;     /* (owned) */
   GMainContext *context;     /* (owned) where all of the sending happens */
   GSource *source;           /* (owned) the alarm that has the worker pump */
@@ -38,7 +41,9 @@ struct _LsobsSender
   GQueue sending;            /* of Sending (unowned) */
   guint64 n_sent;            /* numbers requests, from 1 */
   guint64 last_success;      /* the latest request that has succeeded */
+  gboolean succeeded;        /* one has, since a question had no answer */
   Pause pause;
+  gint64 give_up_at;        /* monotonic, µs: suspects wait no longer for proof, or 0 */
   LsobsNetworkWatch *watch; /* (owned) (nullable) while the service is probed */
   int hastened;             /* (atomic) the network has changed */
   gint64 probed_at;         /* monotonic, µs: the last probe was sent */
@@ -78,7 +83,10 @@ _lsobs_sender_new (LsobsSettings *settings,
   self->cancellable = g_cancellable_new ();
   g_queue_init (&self->sending);
   if (LSOBS_IS_CLIENT (transport))
-    _lsobs_service_set_waker (_lsobs_client_peek_service (LSOBS_CLIENT (transport)), source);
+    {
+      self->service = _lsobs_client_peek_service (LSOBS_CLIENT (transport));
+      _lsobs_service_set_waker (self->service, source);
+    }
   return self;
 }
 
@@ -177,6 +185,9 @@ begin_probing (LsobsSender *self)
                                            self->pause.length);
   delay = _lsobs_retry_spread (self->pause.length, g_random_double ());
   self->pause.until = now + delay * 1000;
+  /* The service may have said when it takes more. */
+  if (self->service != NULL)
+    self->pause.until = MAX (self->pause.until, self->service->not_before);
   watch_network (self);
 }
 
@@ -226,12 +237,68 @@ learn_from_success (LsobsSender *self, LsobsBatch *batch)
 
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
   self->last_success = MAX (self->last_success, number);
+  self->succeeded = TRUE;
   end_pause (self);
   /* Before the tickets are told: a program that waits for them may read the state then. */
   _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
   n_lost = _lsobs_batcher_judge (self->batcher, number);
   _lsobs_batcher_delivered (self->batcher, batch);
   _lsobs_health_post_news (&self->health, n, n_lost);
+}
+
+/* From now on, the service is probed. */
+static void
+note_absence (LsobsSender *self, const GError *error)
+{
+  begin_probing (self);
+  _lsobs_batcher_keep_all (self->batcher);
+  _lsobs_health_set_state (&self->health, LSOBS_STATE_PAUSED, TRUE, error);
+  _lsobs_health_post_news (&self->health, 0, 0);
+  /* They are told this very error. */
+  _lsobs_queue_refuse_tickets (self->queue);
+}
+
+/* Whether something in between has answered. */
+static gboolean
+is_foreign (const LsobsPolicy *policy)
+{
+  return policy->code == LSOBS_ERROR_FOREIGN || policy->code == LSOBS_ERROR_BLOCKED ||
+         policy->code == LSOBS_ERROR_REDIRECTED;
+}
+
+/* A page refuses the batch, and the service is not known to be there: if not all of the
+ * records are to blame, one half shows it. */
+static gboolean
+may_bisect (LsobsSender *self, const Sending *sending)
+{
+  const LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
+
+  return history->verdict == LSOBS_VERDICT_FOREIGN &&
+         lsobs_batch_get_n_records (sending->batch) > 1 &&
+         (sending->paused || history->number < self->last_success);
+}
+
+/* Others have succeeded since the batch has failed before: it is sent again at distances of
+ * its own, without a pause for the rest. FALSE when that is not so.
+ * @last: the number of the sending that has failed before, or 0 */
+static gboolean
+put_aside (LsobsSender *self, const Sending *sending, guint64 last, const GError *error)
+{
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
+  gint64 delay;
+
+  if (sending->paused || history->verdict == LSOBS_VERDICT_FOREIGN ||
+      (history->number > self->last_success && (last == 0 || last > self->last_success)))
+    return FALSE;
+  history->distance =
+      _lsobs_retry_pause (self->settings->first_probe, LSOBS_RETRY_PROBE_GROWTH, history->distance);
+  delay = _lsobs_retry_spread (history->distance, g_random_double ());
+  history->not_before = g_get_monotonic_time () + delay * 1000;
+  _lsobs_batcher_keep (self->batcher, sending->batch);
+  _lsobs_health_note_problem (&self->health, error);
+  _lsobs_health_post_news (&self->health, 0, 0);
+  _lsobs_queue_refuse_tickets (self->queue);
+  return TRUE;
 }
 
 /* The batch waits until the service is back. If others have succeeded since it was sent,
@@ -243,13 +310,23 @@ learn_from_absence (LsobsSender *self,
                     const GError *error)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
+  guint64 last = history->failed;
 
+  history->failed = history->number;
   history->reason = policy->reason;
   history->refused = policy->code == LSOBS_ERROR_FOREIGN || policy->code == LSOBS_ERROR_BLOCKED;
   history->dubious |= history->refused;
   history->suspicion = LSOBS_SUSPICION_NONE;
-  history->accused |= !sending->paused;
-  _lsobs_batcher_keep (self->batcher, sending->batch);
+  if (is_foreign (policy) || history->verdict == LSOBS_VERDICT_BUSY)
+    history->accused = FALSE;
+  else
+    history->accused |= !sending->paused;
+  if (is_foreign (policy) && put_aside (self, sending, last, error))
+    return;
+  if (may_bisect (self, sending))
+    _lsobs_batcher_bisect (self->batcher, sending->batch);
+  else
+    _lsobs_batcher_keep (self->batcher, sending->batch);
   if (history->number < self->last_success && !sending->paused)
     {
       _lsobs_health_note_problem (&self->health, error);
@@ -257,12 +334,64 @@ learn_from_absence (LsobsSender *self,
                                _lsobs_batcher_judge (self->batcher, self->last_success));
       return;
     }
-  begin_probing (self);
-  _lsobs_batcher_keep_all (self->batcher);
-  _lsobs_health_set_state (&self->health, LSOBS_STATE_PAUSED, TRUE, error);
-  _lsobs_health_post_news (&self->health, 0, 0);
-  /* They are told the error of this very batch. */
-  _lsobs_queue_refuse_tickets (self->queue);
+  note_absence (self, error);
+  self->pause.asking = FALSE;
+}
+
+/* A question for a project may show first that the service is away, or back: feedback that
+ * waits for it may be all that there is. As with a batch, a round of attempts is made before
+ * that is believed. */
+static void
+learn_from_question (LsobsSender *self)
+{
+  LsobsProjectIds *ids;
+  g_autoptr (GError) error = NULL;
+  gboolean answered;
+  gboolean succeeded;
+  guint n;
+
+  if (self->service == NULL)
+    return;
+  ids = _lsobs_service_peek_project_ids (self->service);
+  n = _lsobs_project_ids_take_news (ids, &answered, &error);
+  if (answered && self->pause.asking)
+    {
+      end_pause (self);
+      _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
+    }
+  if (error == NULL || !_lsobs_batcher_has_questions (self->batcher))
+    return;
+  succeeded = self->succeeded;
+  self->succeeded = FALSE;
+  if (self->pause.length != 0 ? !self->pause.probing : n < self->settings->max_attempts)
+    return;
+  if (self->pause.length == 0 && succeeded)
+    {
+      /* The service takes batches: it is not away. */
+      _lsobs_health_note_problem (&self->health, error);
+      _lsobs_queue_refuse_tickets (self->queue);
+      return;
+    }
+  if (!self->pause.probing)
+    self->pause.asking = TRUE;
+  note_absence (self, error);
+}
+
+/* Who flushes has the question asked at once that has failed before, and hears of it when it
+ * fails again. */
+static void
+hasten_question (LsobsSender *self)
+{
+  LsobsProjectIds *ids;
+  guint n;
+
+  if (self->service == NULL || !_lsobs_batcher_has_questions (self->batcher) ||
+      !_lsobs_queue_has_tickets (self->queue))
+    return;
+  ids = _lsobs_service_peek_project_ids (self->service);
+  n = _lsobs_project_ids_get_trouble (ids);
+  if (n >= self->settings->max_attempts || (n > 0 && self->pause.probing))
+    _lsobs_project_ids_ask_again (ids);
 }
 
 /* A proxy or firewall refuses the batch. TRUE if that is about the content of the batch: the
@@ -381,6 +510,7 @@ send_batch (LsobsSender *self, LsobsBatch *batch)
   for (guint i = 0; i < records->len; i++)
     _lsobs_queue_send (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
   _lsobs_batch_peek_history (batch)->number = ++self->n_sent;
+  _lsobs_batch_peek_history (batch)->verdict = LSOBS_VERDICT_DELIVERED;
   sending->sender = _lsobs_sender_ref (self);
   sending->batch = batch;
   sending->paused = self->pause.length != 0;
@@ -397,23 +527,40 @@ _lsobs_sender_is_busy (LsobsSender *self)
   return self->sending.length > 0;
 }
 
-/* No other batch is left that can clear or convict a suspect, and a flush waits: the proxy or
+/* Whether a suspect waits for another request to show who is to blame. It does so for a
+ * while, unless somebody waits for it. */
+static gboolean
+may_wait_for_proof (LsobsSender *self, gint64 now)
+{
+  if (self->sending.length > 0 || !_lsobs_batcher_has_suspects (self->batcher))
+    {
+      self->give_up_at = 0;
+      return TRUE;
+    }
+  if (_lsobs_queue_has_tickets (self->queue))
+    return FALSE;
+  if (self->give_up_at == 0)
+    self->give_up_at = now + self->settings->first_probe * 1000;
+  if (now >= self->give_up_at)
+    return FALSE;
+  _lsobs_flush_source_arm (self->source, self->give_up_at);
+  return TRUE;
+}
+
+/* No other batch is left that can clear or convict a suspect: the proxy or
  * firewall is assumed to refuse everything until a request succeeds. */
 static void
-give_up_suspects (LsobsSender *self)
+give_up_suspects (LsobsSender *self, gint64 now)
 {
   g_autofree char *problem = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (self->sending.length > 0 || !_lsobs_batcher_has_suspects (self->batcher) ||
-      !_lsobs_queue_has_tickets (self->queue))
+  if (may_wait_for_proof (self, now))
     return;
+  self->give_up_at = 0;
   problem = _lsobs_health_dup_problem (&self->health);
   error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_BLOCKED, problem);
-  begin_probing (self);
-  _lsobs_batcher_keep_all (self->batcher);
-  _lsobs_health_set_state (&self->health, LSOBS_STATE_PAUSED, TRUE, error);
-  _lsobs_queue_refuse_tickets (self->queue);
+  note_absence (self, error);
   _lsobs_flush_source_arm (self->source, self->pause.until);
 }
 
@@ -430,12 +577,15 @@ is_searching (LsobsSender *self)
 static void
 fill_slots (LsobsSender *self)
 {
+  /* Who flushes does not wait for what is put aside. */
+  gint64 time = _lsobs_queue_has_tickets (self->queue) ? G_MAXINT64 : g_get_monotonic_time ();
+
   g_main_context_push_thread_default (self->context);
   /* After a pause, one batch goes ahead to see how things are. */
   while (self->sending.length < (self->pause.length != 0 ? 1 : self->settings->max_in_flight))
     {
       LsobsBatch *batch =
-          _lsobs_batcher_next (self->batcher, self->pause.probing, is_searching (self));
+          _lsobs_batcher_next (self->batcher, self->pause.probing, is_searching (self), time);
 
       if (batch == NULL)
         break;
@@ -467,6 +617,8 @@ _lsobs_sender_pump (LsobsSender *self)
   if (g_cancellable_is_cancelled (self->cancellable))
     return;
   _lsobs_batcher_evict (self->batcher);
+  learn_from_question (self);
+  hasten_question (self);
   hasten (self, now);
   if (is_kept_back (self, now))
     {
@@ -474,7 +626,10 @@ _lsobs_sender_pump (LsobsSender *self)
       return;
     }
   fill_slots (self);
-  give_up_suspects (self);
+  give_up_suspects (self, now);
+  due_time = _lsobs_batcher_get_due_time (self->batcher, now);
+  if (due_time != -1)
+    _lsobs_flush_source_arm (self->source, due_time);
   if (!_lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000, now, &due_time) &&
       due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);

@@ -46,6 +46,7 @@ typedef struct
   LsobsServerInfo info;         /* what is assumed, until the service has said it */
   gboolean has_info;            /* it has */
   gboolean proven;              /* its last answer shows that it can be reached */
+  gboolean doubted;             /* it is asked again whether it can be reached */
   gboolean info_settled;        /* it was asked once, whatever came of it */
   gint64 enough;                /* monotonic, µs: then nothing waits for its answer, or 0 */
   LsobsProjectIds *project_ids; /* (owned) (nullable) */
@@ -67,6 +68,7 @@ void _lsobs_service_set_counters (LsobsService *self, LsobsCounters *counters);
 SoupSession *_lsobs_service_peek_session (LsobsService *self);
 SoupMessage *_lsobs_service_new_message (LsobsService *self, const char *method, const char *path);
 void _lsobs_service_ask (LsobsService *self);
+void _lsobs_service_doubt (LsobsService *self);
 gboolean _lsobs_service_is_known (LsobsService *self);
 void _lsobs_service_await_known (LsobsService *self);
 void _lsobs_service_set_waker (LsobsService *self, GSource *waker);

@@ -200,6 +200,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->has_info = TRUE;
+  self->doubted = FALSE;
   self->proven = TRUE;
   learn (self);
 }
@@ -215,7 +216,7 @@ _lsobs_service_ask (LsobsService *self)
   Question *question;
 
   _lsobs_service_peek_session (self);
-  if (self->has_info || self->asking != NULL || now < self->ask_after)
+  if ((self->has_info && !self->doubted) || self->asking != NULL || now < self->ask_after)
     return;
   self->ask_after = now + ASK_INTERVAL;
   self->asking = g_cancellable_new ();
@@ -225,6 +226,15 @@ _lsobs_service_ask (LsobsService *self)
   question->message = _lsobs_service_new_message (self, "GET", "info");
   _lsobs_route_exchange_async (self, question->message, NULL, NULL, &limits, self->asking,
                                answered_cb, question);
+}
+
+/* Something in between answers in place of the service. _lsobs_service_ask() asks once more
+ * whether the service is there. */
+void
+_lsobs_service_doubt (LsobsService *self)
+{
+  self->doubted = TRUE;
+  self->ask_after = 0;
 }
 
 /* Whether the service has said what it can do, or there is no use in waiting for that any

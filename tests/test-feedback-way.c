@@ -167,6 +167,7 @@ typedef struct
   const char *words; /* (nullable) and says so */
   gboolean hangs;    /* there is no answer */
   guint n_hangs;     /* so many times it is late */
+  gboolean resets;   /* the connection breaks */
   guint n_questions; /* (atomic) */
   GMutex lock;       /* guards all below */
   GPtrArray *asked;  /* (owned) (element-type utf8) the paths */
@@ -190,6 +191,8 @@ answer_cb (TestRequest *request, TestReply *reply, gpointer data)
   projects->body = n < projects->n_absences ? g_strdup ("[]")
                                             : g_strdup_printf ("[{\"id\":\"%s\"}]", projects->id);
   reply->mode = projects->hangs || n < projects->n_hangs ? TEST_REPLY_HANG : TEST_REPLY_ANSWER;
+  if (projects->resets)
+    reply->mode = TEST_REPLY_RESET;
   reply->status = n < projects->n_statuses ? projects->status : 200;
   reply->body = n < projects->n_statuses ? projects->words : projects->body;
   return TRUE;
@@ -363,10 +366,57 @@ test_session_trouble (RunFixture *fixture, gconstpointer data)
 
   projects_init (&projects, fixture->server);
   add_by_id (fixture, 2);
+  g_assert_true (test_flush_at_last (fixture->exporter));
   run_fixture_flush (fixture);
   assert_session (fixture, "key-1", PROJECT);
   g_assert_cmpuint (count_questions (&projects), ==, 9);
   projects_clear (&projects, fixture->server);
+}
+
+static gboolean
+is_delivered (gpointer data)
+{
+  return run_fixture_get (data, LSOBS_COUNTER_DELIVERED) == 2;
+}
+
+/* The service has gone away, and only feedback is left that needs an answer first: that is found out as
+ * with a batch. A flush asks once, and fails with what it has met with. */
+static void
+test_session_away (RunFixture *fixture, gconstpointer data)
+{
+  Projects away = { .n_statuses = G_MAXUINT,
+                    .status = GPOINTER_TO_UINT (data),
+                    .words = "<title>gone</title>",
+                    .resets = data == NULL };
+  Projects back = { 0 };
+  guint n_questions = 0;
+
+  test_log_clear ();
+  projects_init (&away, fixture->server);
+  add_by_id (fixture, 2);
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (GError) error = test_flush_in_vain (fixture->exporter, 2);
+
+      g_assert_nonnull (strstr (error->message, data != NULL ? "gone" : "cannot be reached"));
+      g_assert_cmpint (lsobs_exporter_get_state (fixture->exporter), ==, LSOBS_STATE_PAUSED);
+      g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED), ==, 2);
+      g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
+      run_assert_balanced (fixture->exporter);
+      /* One may have been asked because its time had come. */
+      if (i > 0)
+        g_assert_cmpuint (count_questions (&away), <=, n_questions + 2);
+      n_questions = count_questions (&away);
+    }
+  g_assert_cmpuint (test_log_count (), ==, 1);
+  projects_clear (&away, fixture->server);
+
+  projects_init (&back, fixture->server);
+  g_assert_true (test_wait_until (is_delivered, fixture, TEST_TIMEOUT_MS));
+  run_fixture_flush (fixture);
+  assert_session (fixture, "key-1", PROJECT);
+  g_assert_cmpint (lsobs_exporter_get_state (fixture->exporter), ==, LSOBS_STATE_OK);
+  projects_clear (&back, fixture->server);
 }
 
 typedef struct
@@ -573,6 +623,9 @@ main (int argc, char *argv[])
   ADD ("feedback-session/503", GUINT_TO_POINTER (503), set_up_needy, test_session_trouble);
   ADD ("feedback-session/html-200", GUINT_TO_POINTER (200), set_up_needy, test_session_trouble);
   ADD ("feedback-session/html-403", GUINT_TO_POINTER (403), set_up_needy, test_session_trouble);
+  ADD ("feedback-session/away/reset", NULL, set_up_needy, test_session_away);
+  ADD ("feedback-session/away/503", GUINT_TO_POINTER (503), set_up_needy, test_session_away);
+  ADD ("feedback-session/away/407", GUINT_TO_POINTER (407), set_up_needy, test_session_away);
   for (guint i = 0; i < G_N_ELEMENTS (refused_rows); i++)
     {
       g_autofree char *path =

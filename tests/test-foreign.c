@@ -209,6 +209,109 @@ test_wall_closes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 51);
 }
 
+/* Sends one more beside those that are held. */
+static gboolean
+are_bad_lost (gpointer data)
+{
+  TestFixture *fixture = data;
+
+  test_emit (fixture->exporter, "other");
+  lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL);
+  test_assert_books (fixture->exporter);
+  return test_get_total_dropped (fixture->exporter) >= 6;
+}
+
+typedef struct
+{
+  const char *path;
+  gboolean has_info;
+  gboolean was_away;
+  guint max_in_flight;
+} Dense;
+
+static const Dense dense[] = {
+  { "info", TRUE, FALSE, 4 },
+  { "info/away", TRUE, TRUE, 4 },
+  { "info/away-serial", TRUE, TRUE, 1 },
+  { "no-info", FALSE, FALSE, 4 },
+  { "no-info/away", FALSE, TRUE, 4 },
+  { "no-info/away-serial", FALSE, TRUE, 1 },
+};
+
+/* Each batch has one of them, and the service may not be known to be there. */
+static void
+test_wall_dense (TestFixture *fixture, gconstpointer data)
+{
+  const Dense *row = data;
+  guint64 n_enqueued;
+
+  if (row->has_info)
+    test_server_set_info (fixture->server, NULL);
+  lsobs_config_set_max_batch_size (fixture->config, 5);
+  lsobs_config_set_max_in_flight (fixture->config, row->max_in_flight);
+  test_fixture_start (fixture);
+  if (row->was_away)
+    test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
+  else
+    test_server_set_handler (fixture->server, wall_cb, NULL);
+  for (guint i = 0; i < 6; i++)
+    emit (fixture, 5, 4);
+  g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  if (row->was_away)
+    {
+      come_back (fixture);
+      test_server_set_handler (fixture->server, wall_cb, NULL);
+    }
+  g_assert_true (test_wait_until (are_bad_lost, fixture, TEST_TIMEOUT_MS));
+  g_assert_true (test_flush_at_last (fixture->exporter));
+  n_enqueued = test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED);
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_REJECTED), ==, 6);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 6);
+  assert_delivered (fixture, (guint) n_enqueued - 6);
+}
+
+/* The request may be refused for how it is packed: it is sent as it is before anybody is blamed, and
+ * nothing pauses. */
+static void
+test_wall_packed (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
+  lsobs_config_set_max_batch_size (fixture->config, PER_BATCH);
+  lsobs_config_set_max_in_flight (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_set_handler (fixture->server, wall_cb, GUINT_TO_POINTER (400));
+  emit (fixture, N_IN_WALL, 15);
+  g_error_free (test_flush_with_loss (fixture->exporter, 1));
+  g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_REJECTED), ==, 1);
+  assert_delivered (fixture, N_IN_WALL - 1);
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
+  g_assert_cmpuint (test_log_count (), ==, 0);
+}
+
+static gboolean
+is_paused (gpointer data)
+{
+  return lsobs_observer_get_state (((TestFixture *) data)->observer) == LSOBS_STATE_PAUSED;
+}
+
+/* Nobody flushes, and nothing else is sent that could show who is to blame: the state tells of it, and
+ * what waits is sent again. */
+static void
+test_wall_idle (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = 20;
+  lsobs_config_set_flush_interval (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_emit (fixture->exporter, "good");
+  test_assert_flush (fixture->exporter, 1);
+  test_server_set_handler (fixture->server, wall_cb, NULL);
+  test_emit (fixture->exporter, BAD);
+  g_assert_true (test_wait_until (is_paused, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  test_server_set_handler (fixture->server, NULL, NULL);
+  g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, 2));
+}
+
 /* --- what is always held ------------------------------------------------------------------- */
 
 typedef struct
@@ -260,6 +363,101 @@ test_held (TestFixture *fixture, gconstpointer data)
   test_assert_flush (fixture->exporter, N_RUNS);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, N_RUNS + 1);
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==, N_RUNS);
+}
+
+typedef struct
+{
+  guint status;
+  int n; /* (atomic) */
+} Filter;
+
+/* Called in the server's thread. */
+static gboolean
+filter_cb (TestRequest *request, TestReply *reply, gpointer data)
+{
+  Filter *filter = data;
+
+  if (!wall_cb (request, reply, GUINT_TO_POINTER (filter->status)))
+    return FALSE;
+  g_atomic_int_inc (&filter->n);
+
+  return TRUE;
+}
+
+static gboolean
+has_nothing_in_flight (gpointer data)
+{
+  return test_get_counter (((TestFixture *) data)->exporter, LSOBS_COUNTER_IN_FLIGHT) == 0;
+}
+
+static gboolean
+was_filtered_again (gpointer data)
+{
+  return g_atomic_int_get ((int *) data) >= 3;
+}
+
+/* It is about one payload, while others get through: it is held as well, however often, and the rest
+ * does not wait for it. */
+static void
+test_held_one (TestFixture *fixture, gconstpointer data)
+{
+  Filter filter = { .status = GPOINTER_TO_UINT (data) };
+  guint n = 1;
+
+  lsobs_config_set_flush_interval (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_emit (fixture->exporter, "good");
+  test_assert_flush (fixture->exporter, 1);
+  test_server_set_handler (fixture->server, filter_cb, &filter);
+  test_emit (fixture->exporter, BAD);
+  g_error_free (test_flush_in_vain (fixture->exporter, 1));
+  for (guint i = 0; i < 8; i++)
+    {
+      test_emit (fixture->exporter, "other");
+      g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+      g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, ++n));
+    }
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
+  g_assert_cmpint (g_atomic_int_get (&filter.n), >=, 8);
+  /* Where nobody flushes, it has its own time. */
+  g_assert_true (test_wait_until (has_nothing_in_flight, fixture, TEST_TIMEOUT_MS));
+  filter.n = 0;
+  for (guint i = 0; i < 8; i++)
+    {
+      test_emit (fixture->exporter, "other");
+      g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, ++n));
+    }
+  g_assert_cmpint (g_atomic_int_get (&filter.n), ==, 0);
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 1);
+  g_assert_cmpuint (test_log_count (), <=, 2);
+
+  test_server_set_handler (fixture->server, NULL, NULL);
+  test_assert_flush (fixture->exporter, 1);
+  assert_delivered (fixture, n + 1);
+}
+
+/* ... and it goes out by itself as soon as it can. */
+static void
+test_held_one_alarm (TestFixture *fixture, gconstpointer data)
+{
+  Filter filter = { .status = GPOINTER_TO_UINT (data) };
+
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = 20;
+  test_fixture_start (fixture);
+  test_emit (fixture->exporter, "good");
+  test_assert_flush (fixture->exporter, 1);
+  test_server_set_handler (fixture->server, filter_cb, &filter);
+  test_emit (fixture->exporter, BAD);
+  g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  test_emit (fixture->exporter, "other");
+  g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  g_atomic_int_set (&filter.n, 0);
+  g_assert_true (test_wait_until (was_filtered_again, &filter.n, TEST_TIMEOUT_MS));
+  test_server_set_handler (fixture->server, NULL, NULL);
+  g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, 3));
+  assert_delivered (fixture, 3);
 }
 
 /* A portal answers for the service for a while. */
@@ -460,6 +658,7 @@ static void
 add_rows (void)
 {
   static const guint places[] = { 10, 14, 19, 29, 35 };
+  static const guint pages[] = { 200, 302, 407 };
   static const guint statuses[] = { 400, 401, 403, 405, 406, 414, 418, 422, 451 };
 
   for (guint i = 0; i < G_N_ELEMENTS (places); i++)
@@ -473,6 +672,22 @@ add_rows (void)
       g_autofree char *path = g_strdup_printf ("/foreign/wall/status/%u", statuses[i]);
 
       ADD (path, GUINT_TO_POINTER (statuses[i]), test_wall_status);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (dense); i++)
+    {
+      g_autofree char *path = g_strconcat ("/foreign/wall/dense/", dense[i].path, NULL);
+
+      ADD (path, &dense[i], test_wall_dense);
+    }
+  ADD ("/foreign/wall/packed", NULL, test_wall_packed);
+  ADD ("/foreign/wall/idle", NULL, test_wall_idle);
+  for (guint i = 0; i < G_N_ELEMENTS (pages); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/foreign/held/one/%u", pages[i]);
+      g_autofree char *alarm_path = g_strdup_printf ("/foreign/held/one/%u/alarm", pages[i]);
+
+      ADD (path, GUINT_TO_POINTER (pages[i]), test_held_one);
+      ADD (alarm_path, GUINT_TO_POINTER (pages[i]), test_held_one_alarm);
     }
   for (guint i = 0; i < G_N_ELEMENTS (held); i++)
     {

@@ -8,6 +8,7 @@
 #include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-network-watch-private.h"
 
+#include "fork-helpers.h"
 #include "test-helpers.h"
 
 /* In ms. So many probes take longer than the test waits, unless they are brought forward: half of their
@@ -175,6 +176,12 @@ has_monitor (gpointer data G_GNUC_UNUSED)
 }
 
 static gboolean
+has_no_monitor (gpointer data G_GNUC_UNUSED)
+{
+  return g_atomic_int_get (&n_monitors) == 0;
+}
+
+static gboolean
 has_more_requests (gpointer data)
 {
   return test_get_counter (data, LSOBS_COUNTER_REQUESTS) >= N_PROBES;
@@ -196,6 +203,61 @@ test_hastened (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_log_count (), ==, 1);
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 1000, NULL, NULL));
   g_assert_cmpint (g_atomic_int_get (&n_monitors), ==, 0);
+}
+
+/* The last reference goes while it is watched. */
+static void
+test_last_unref (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  lsobs_config_set_api_url (fixture->config, "https://lsobs.invalid");
+  lsobs_config_set_shutdown_timeout (fixture->config, 100);
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  test_fixture_start (fixture);
+  test_emit (fixture->exporter, "run");
+  g_error_free (test_flush_in_vain (fixture->exporter, 1));
+  g_assert_true (test_wait_until (has_monitor, NULL, TEST_TIMEOUT_MS));
+  g_atomic_int_set (&n_changes, G_MAXINT);
+  test_fixture_stop (fixture);
+  g_atomic_int_set (&n_changes, 0);
+  g_assert_true (test_wait_until (has_no_monitor, NULL, TEST_TIMEOUT_MS));
+}
+
+/* The watch is the parent's: a child begins without one, and ends without it. */
+static void
+child_sends (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = NULL;
+
+  child_assert (lsobs_observer_get_state (fixture->observer) == LSOBS_STATE_OK);
+  run = lsobs_observer_start_run (fixture->observer, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
+  lsobs_run_end (run, NULL);
+  child_assert (!lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  child_assert (lsobs_observer_get_state (fixture->observer) == LSOBS_STATE_PAUSED);
+  child_assert (!lsobs_exporter_shutdown (fixture->exporter, 1000, NULL, NULL));
+  g_clear_pointer (&run, lsobs_run_unref);
+  g_clear_object (&fixture->observer);
+  g_clear_object (&fixture->exporter);
+}
+
+static void
+test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = NULL;
+
+  if (fork_skip ())
+    return;
+  lsobs_config_set_api_url (fixture->config, "https://lsobs.invalid");
+  lsobs_config_set_max_attempts (fixture->config, 1);
+  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  run_fixture_start (fixture);
+  run = lsobs_observer_start_run (fixture->observer, "parent", LSOBS_RUN_TYPE_CHAIN, NULL);
+  lsobs_run_end (run, NULL);
+  g_error_free (test_flush_in_vain (fixture->exporter, 1));
+  g_assert_true (test_wait_until (has_monitor, NULL, TEST_TIMEOUT_MS));
+  for (guint i = 0; i < 3; i++)
+    fork_run (child_sends, fixture, NULL);
+  g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 1000, NULL, NULL));
+  g_assert_true (test_wait_until (has_no_monitor, NULL, TEST_TIMEOUT_MS));
 }
 
 /* What is on this machine does not depend on any network. */
@@ -227,6 +289,10 @@ main (int argc, char **argv)
   g_test_add_func ("/network-watch/many", test_many);
   g_test_add ("/network-watch/hastened", TestFixture, NULL, set_up, test_hastened,
               test_fixture_tear_down);
+  g_test_add ("/network-watch/last-unref", TestFixture, NULL, set_up, test_last_unref,
+              test_fixture_tear_down);
+  g_test_add ("/network-watch/fork", RunFixture, NULL, run_fixture_set_up, test_fork,
+              run_fixture_tear_down);
   g_test_add ("/network-watch/loopback", TestFixture, NULL, set_up, test_loopback,
               test_fixture_tear_down);
 

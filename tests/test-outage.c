@@ -590,6 +590,82 @@ test_alternation (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_flush (fixture->exporter, 1);
 }
 
+/* --- what fails for a while ---- */
+
+/* Called in the server's thread. */
+static gboolean
+take_every_third_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
+{
+  guint *n = data;
+
+  if (++*n % 3 == 0)
+    return FALSE;
+  reply->status = 429;
+  reply->body = "{\"detail\":\"Rate limit exceeded\"}";
+
+  return TRUE;
+}
+
+/* Called in the server's thread. */
+static gboolean
+fail_at_random_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
+{
+  if (g_rand_int_range (data, 0, 10) >= 6)
+    return FALSE;
+  reply->status = 503;
+
+  return TRUE;
+}
+
+static gboolean
+is_empty (gpointer data)
+{
+  return test_get_counter (data, LSOBS_COUNTER_QUEUED) == 0 &&
+         test_get_counter (data, LSOBS_COUNTER_IN_FLIGHT) == 0;
+}
+
+static void
+deliver_all (TestFixture *fixture)
+{
+  emit_numbered (fixture, "run", 0, 400);
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  g_assert_true (test_wait_until (is_empty, fixture->exporter, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  assert_delivered (fixture, 400);
+  test_server_set_handler (fixture->server, NULL, NULL);
+}
+
+/* That the service takes no more for now is no record's fault. */
+static void
+test_busy (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  guint n = 0;
+
+  lsobs_config_set_max_attempts (fixture->config, 1);
+  lsobs_config_set_max_batch_size (fixture->config, 10);
+  set_first_probe (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_set_handler (fixture->server, take_every_third_cb, &n);
+  fixture->is_free = TRUE;
+  deliver_all (fixture);
+}
+
+/* A service that fails at random fails for each batch some time, also while others succeed. */
+static void
+test_overload (TestFixture *fixture, gconstpointer data)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (GPOINTER_TO_UINT (data));
+
+  lsobs_config_set_max_attempts (fixture->config, 6);
+  lsobs_config_set_retry_delay (fixture->config, 1);
+  lsobs_config_set_max_batch_size (fixture->config, 10);
+  set_first_probe (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_set_handler (fixture->server, fail_at_random_cb, rand);
+  fixture->is_free = TRUE;
+  deliver_all (fixture);
+}
+
 /* --- the end ------------------------------------------------------------------------------- */
 
 /* One last attempt: in vain, or not. */
@@ -779,6 +855,13 @@ main (int argc, char **argv)
   ADD ("/outage/poison/of-2", GUINT_TO_POINTER (2), test_poison);
   ADD ("/outage/poison/of-8", GUINT_TO_POINTER (8), test_poison);
   ADD ("/outage/poison/of-50", GUINT_TO_POINTER (50), test_poison);
+  ADD ("/outage/busy", NULL, test_busy);
+  for (guint i = 1; i <= 5; i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/outage/overload/%u", i);
+
+      ADD (path, GUINT_TO_POINTER (i), test_overload);
+    }
   ADD ("/outage/alternation", NULL, test_alternation);
   ADD ("/outage/shutdown/away", NULL, test_shutdown);
   ADD ("/outage/shutdown/back", "", test_shutdown);
