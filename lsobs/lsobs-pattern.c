@@ -243,17 +243,15 @@ static gboolean
 repeat (Part *part, guint min, guint max)
 {
   const Part once = *part;
+  const gboolean is_open = max == G_MAXUINT;
   Part all = { 1, 0, FALSE, TRUE, FALSE };
   guint ways = min == 0;
 
-  if (once.is_empty || once.is_open || (max == G_MAXUINT && !once.is_single))
+  if (once.is_empty || once.is_open || (is_open && !once.is_single))
     return FALSE;
-  if (max == G_MAXUINT)
-    {
-      *part = (Part){ 1, min + 1, FALSE, FALSE, TRUE };
-      return part->steps <= MAX_STEPS;
-    }
-  for (guint i = 1; i <= max; i++)
+  /* Without an upper bound, one repetition more than must be is tried; the attempt has
+   * succeeded by then, and the others only make the match longer. */
+  for (guint i = 1; i <= (is_open ? min + 1 : max); i++)
     {
       if (!append (&all, &once))
         return FALSE;
@@ -263,6 +261,7 @@ repeat (Part *part, guint min, guint max)
   *part = all;
   part->ways = ways;
   part->is_empty = FALSE;
+  part->is_open = is_open;
   return ways <= MAX_STEPS;
 }
 
