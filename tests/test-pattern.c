@@ -35,6 +35,7 @@ static const char *const linear[] = {
   "(?im-s:a.b)c",
   "\\x41\\x{e9}\\p{Lu}\\n\\w\\N",
   "[\\]]*",
+  "[\\x{e9}\\x41\\p{Lu}\\-\\d]+",
   "secret.*",
   "a+?",
 };
@@ -87,6 +88,9 @@ static const char *const others[] = {
   "[[:]a*b:]",
   "[[.a.]]",
   "[\\Qa]b*\\E]c",
+  "[\\c][]?(a|aa)+[wy]",
+  "[\\c][]a*a*a*a*a*b]",
+  "[\\x{]a*a*b}]",
   "(?(1)a|b)",
   "(?C)a",
   "(?:(?:(?:a{10}){10}){10}){10}",
