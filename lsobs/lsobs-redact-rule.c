@@ -22,8 +22,8 @@
  * would take more than linear time is redacted altogether. No clock is asked for that.
  *
  * A short text is searched at once, with a lower bound for each attempt. Many of them can
- * still take long together: the time that is taken for one record is measured, and when
- * it is used up, all further texts of the record are redacted altogether. */
+ * still take long together: the time that their searches take for one record is measured,
+ * and when it is used up, all further texts of the record are redacted altogether. */
 
 /* Up to this many bytes even quadratic time is short. */
 #define MAX_UNSAMPLED 512
@@ -515,6 +515,20 @@ replace_matches (const LsobsRedactRule *self,
 }
 
 static gboolean
+redact_guarded (const LsobsRedactRule *self,
+                LsobsRedactBudget *budget,
+                const char *text,
+                gsize len,
+                LsobsBuffer *out,
+                gsize *copied)
+{
+  if (len > MAX_UNSAMPLED && !self->linear && !self->anchored)
+    if (!is_affordable (self, text, len))
+      return FALSE;
+  return replace_matches (self, budget, text, len, out, copied);
+}
+
+static gboolean
 redact (const LsobsRedactRule *self,
         LsobsRedactBudget *budget,
         const char *text,
@@ -522,17 +536,19 @@ redact (const LsobsRedactRule *self,
         LsobsBuffer *out,
         gsize *copied)
 {
+  gboolean is_done;
+
   /* GRegex counts in int. */
   if (self->search == NULL || len > G_MAXINT)
     return FALSE;
+  if (!self->measured)
+    return redact_guarded (self, budget, text, len, out, copied);
 
-  if (self->measured && !_lsobs_redact_budget_begin (budget, len))
+  if (!_lsobs_redact_budget_begin (budget, len))
     return FALSE;
-
-  if (len > MAX_UNSAMPLED && !self->linear && !self->anchored && !is_affordable (self, text, len))
-    return FALSE;
-
-  return replace_matches (self, budget, text, len, out, copied);
+  is_done = redact_guarded (self, budget, text, len, out, copied);
+  _lsobs_redact_budget_end (budget);
+  return is_done;
 }
 
 /* Appends @text, which is valid UTF-8, to @out with its matches replaced. What is
