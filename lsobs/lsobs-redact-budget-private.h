@@ -33,6 +33,7 @@ typedef struct
 
 gboolean _lsobs_redact_budget_begin (LsobsRedactBudget *self, gsize n_bytes);
 gboolean _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes);
+gboolean _lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor);
 void _lsobs_redact_budget_end (LsobsRedactBudget *self);
 
 G_END_DECLS

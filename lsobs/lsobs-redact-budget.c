@@ -73,6 +73,16 @@ _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes)
   return !self->is_used_up;
 }
 
+/* Whether there is time left for @factor times what the search has taken since begin(). It is
+ * one that is always timed, and has found nothing yet. */
+gboolean
+_lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor)
+{
+  gint64 taken = (get_thread_time () - self->start_ns) * factor;
+
+  return self->used_ns + taken <= LSOBS_REDACT_BUDGET_NS + self->allowed_ns;
+}
+
 void
 _lsobs_redact_budget_end (LsobsRedactBudget *self)
 {

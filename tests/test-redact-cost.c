@@ -251,6 +251,30 @@ count_failures (const char *pattern, const char *text)
   return walk_record (redactor, text);
 }
 
+/* No attempt takes more steps than an attempt may, and there are many of them. No search
+ * that finds nothing can be interrupted. */
+static void
+test_long_text (void)
+{
+  static const char *const rows[][2] = {
+    { "[a-z]{1,9}[a-z]{1,9}[a-z]{1,9}[a-z]{1,9}[0-9;]",
+      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!" },
+    { "(a|aa)+$", "aaaaaaaaaaaaaa!" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (GString) text = g_string_new ("\"");
+      gint64 start;
+
+      append_times (text, rows[i][1], 2000 * 1000 / (guint) strlen (rows[i][1]));
+      g_string_append_c (text, '"');
+      start = cost_now ();
+      g_assert_cmpuint (count_failures (rows[i][0], text->str), ==, 1);
+      g_assert_cmpint (cost_now () - start, <, 2 * get_allowed (1, text->len));
+    }
+}
+
 /* Attempts that begin with an x are slow, and there are few of them. */
 static void
 test_sparse (void)
@@ -317,6 +341,7 @@ main (int argc, char **argv)
   g_test_add_func ("/redact-cost/tiny-texts", test_tiny_texts);
   g_test_add_func ("/redact-cost/tiny-slow-texts", test_tiny_slow_texts);
   g_test_add_func ("/redact-cost/many-rules", test_many_rules);
+  g_test_add_func ("/redact-cost/long-text", test_long_text);
   g_test_add_func ("/redact-cost/sparse", test_sparse);
   g_test_add_func ("/redact-cost/evasion", test_evasion);
   g_test_add_func ("/redact-cost/harmless", test_harmless);
