@@ -13,6 +13,10 @@
 #define TIMED_BYTES    256
 #define MAX_WEIGHT     16
 
+/* What a timed search takes beyond this counts once: a clock that jumps must not use up the
+ * budget. */
+#define MAX_WEIGHTED_NS (500 * 1000)
+
 static gint64
 get_thread_time (void)
 {
@@ -37,8 +41,9 @@ static void
 measure (LsobsRedactBudget *self)
 {
   gint64 now = get_thread_time ();
+  gint64 taken = now - self->start_ns;
 
-  self->used_ns += (now - self->start_ns) * self->weight;
+  self->used_ns += taken + (self->weight - 1) * MIN (taken, MAX_WEIGHTED_NS);
   self->start_ns = now;
   self->n_unmeasured = 0;
   if (self->used_ns > LSOBS_REDACT_BUDGET_NS + self->allowed_ns)
