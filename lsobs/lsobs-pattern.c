@@ -42,15 +42,11 @@ static gboolean read_alternatives (Reader *reader, Part *part);
 static gboolean
 read_braced (Reader *reader)
 {
-  const char *end;
-
-  if (*reader->p != '{')
+  if (*reader->p++ != '{')
     return FALSE;
-  end = strchr (reader->p, '}');
-  if (end == NULL)
-    return FALSE;
-  reader->p = end + 1;
-  return TRUE;
+  while (g_ascii_isalnum (*reader->p) || *reader->p == '_' || *reader->p == '^')
+    reader->p++;
+  return *reader->p++ == '}';
 }
 
 /* After a backslash. */
@@ -76,36 +72,39 @@ read_escape (Reader *reader, Part *part)
   return TRUE;
 }
 
+/* [:alpha:], but not what only looks like it: after its bracket. */
+static gboolean
+read_posix_class (Reader *reader)
+{
+  reader->p++;
+  while (g_ascii_islower (*reader->p))
+    reader->p++;
+  if (reader->p[0] != ':' || reader->p[1] != ']')
+    return FALSE;
+  reader->p += 2;
+  return TRUE;
+}
+
 /* After an opening bracket. */
 static gboolean
 read_class (Reader *reader, Part *part)
 {
-  const char *p = reader->p;
-
-  p += *p == '^';
-  p += *p == ']';
-  for (; *p != ']'; p++)
+  reader->p += *reader->p == '^';
+  reader->p += *reader->p == ']';
+  while (*reader->p != ']')
     {
-      if (*p == '\0')
+      char c = *reader->p;
+
+      if (c == '\0')
         return FALSE;
-      if (*p == '\\')
-        {
-          p++;
-          if (*p == '\0' || *p == 'Q' || *p == 'E')
-            return FALSE;
-        }
-      else if (*p == '[' && p[1] != '\0' && strchr (":.=", p[1]) != NULL)
-        {
-          /* [:alpha:], but not what only looks like it. */
-          p += 2;
-          while (g_ascii_islower (*p))
-            p++;
-          if (p[0] != ':' || p[1] != ']')
-            return FALSE;
-          p++;
-        }
+      reader->p++;
+      if (c == '\\' && !read_escape (reader, part))
+        return FALSE;
+      if (c == '[' && *reader->p != '\0' && strchr (":.=", *reader->p) != NULL &&
+          !read_posix_class (reader))
+        return FALSE;
     }
-  reader->p = p + 1;
+  reader->p++;
   *part = one_character;
   return TRUE;
 }
@@ -244,17 +243,15 @@ static gboolean
 repeat (Part *part, guint min, guint max)
 {
   const Part once = *part;
+  const gboolean is_open = max == G_MAXUINT;
   Part all = { 1, 0, FALSE, TRUE, FALSE };
   guint ways = min == 0;
 
-  if (once.is_empty || once.is_open || (max == G_MAXUINT && !once.is_single))
+  if (once.is_empty || once.is_open || (is_open && !once.is_single))
     return FALSE;
-  if (max == G_MAXUINT)
-    {
-      *part = (Part){ 1, min + 1, FALSE, FALSE, TRUE };
-      return part->steps <= MAX_STEPS;
-    }
-  for (guint i = 1; i <= max; i++)
+  /* Without an upper bound, one repetition more than must be is tried; the attempt has
+   * succeeded by then, and the others only make the match longer. */
+  for (guint i = 1; i <= (is_open ? min + 1 : max); i++)
     {
       if (!append (&all, &once))
         return FALSE;
@@ -264,6 +261,7 @@ repeat (Part *part, guint min, guint max)
   *part = all;
   part->ways = ways;
   part->is_empty = FALSE;
+  part->is_open = is_open;
   return ways <= MAX_STEPS;
 }
 

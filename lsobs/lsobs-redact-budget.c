@@ -5,8 +5,17 @@
 
 #include "lsobs/lsobs-redact-budget-private.h"
 
-/* To ask for the time takes as long as to search some hundred bytes. */
+/* To read the clock takes as long as to search some hundred bytes. So a long search reads it
+ * once in MEASURED_BYTES, and of short searches only some are timed. Each of these counts as
+ * often as it is rare. The number that selects them depends on the clock, so that a text
+ * cannot be made to avoid it. */
 #define MEASURED_BYTES 1024
+#define TIMED_BYTES    256
+#define MAX_WEIGHT     16
+
+/* What a timed search takes beyond this counts once: a clock that jumps must not use up the
+ * budget. */
+#define MAX_WEIGHTED_NS (500 * 1000)
 
 static gint64
 get_thread_time (void)
@@ -17,39 +26,71 @@ get_thread_time (void)
   return (gint64) now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static guint32
+next_random (LsobsRedactBudget *self)
+{
+  if (self->random == 0)
+    self->random = (guint32) get_thread_time () | 1;
+  self->random ^= self->random << 13;
+  self->random ^= self->random >> 17;
+  self->random ^= self->random << 5;
+  return self->random;
+}
+
 static void
 measure (LsobsRedactBudget *self)
 {
   gint64 now = get_thread_time ();
+  gint64 taken = now - self->start_ns;
 
-  self->used_ns += now - self->start_ns;
+  self->used_ns += taken + (self->weight - 1) * MIN (taken, MAX_WEIGHTED_NS);
   self->start_ns = now;
   self->n_unmeasured = 0;
   if (self->used_ns > LSOBS_REDACT_BUDGET_NS + self->allowed_ns)
     self->is_used_up = TRUE;
 }
 
-/* A search is about to begin. FALSE: there is no time left for it. */
+/* A search is about to begin; end() follows, unless there is no time left for it: FALSE. */
 gboolean
 _lsobs_redact_budget_begin (LsobsRedactBudget *self, gsize n_bytes)
 {
-  if (self->start_ns == 0)
-    self->start_ns = get_thread_time ();
-  else if (self->n_unmeasured >= MEASURED_BYTES)
-    measure (self);
+  guint weight = (guint) CLAMP (TIMED_BYTES / MAX (n_bytes, 1), 1, MAX_WEIGHT);
 
-  self->allowed_ns += LSOBS_REDACT_BUDGET_NS_PER_BYTE * (gint64) n_bytes;
-  self->n_unmeasured += n_bytes;
-  return !self->is_used_up;
+  self->allowed_ns +=
+      LSOBS_REDACT_BUDGET_NS_PER_SEARCH + LSOBS_REDACT_BUDGET_NS_PER_BYTE * (gint64) n_bytes;
+  if (self->is_used_up)
+    return FALSE;
+  self->n_unmeasured = 0;
+  self->weight = weight == 1 || next_random (self) % weight == 0 ? weight : 0;
+  if (self->weight > 0)
+    self->start_ns = get_thread_time ();
+  return TRUE;
 }
 
-/* A search has found something, @n_bytes further on. FALSE: there is no time left to go
+/* The search has found something, @n_bytes further on. FALSE: there is no time left to go
  * on. */
 gboolean
 _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes)
 {
   self->n_unmeasured += n_bytes;
-  if (self->n_unmeasured >= MEASURED_BYTES)
+  if (self->weight > 0 && self->n_unmeasured >= MEASURED_BYTES)
     measure (self);
   return !self->is_used_up;
+}
+
+/* Whether there is time left for @factor times what the search has taken since begin(). It is
+ * one that is always timed, and has found nothing yet. */
+gboolean
+_lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor)
+{
+  gint64 taken = (get_thread_time () - self->start_ns) * factor;
+
+  return self->used_ns + taken <= LSOBS_REDACT_BUDGET_NS + self->allowed_ns;
+}
+
+void
+_lsobs_redact_budget_end (LsobsRedactBudget *self)
+{
+  if (self->weight > 0)
+    measure (self);
 }

@@ -22,14 +22,21 @@
  * would take more than linear time is redacted altogether. No clock is asked for that.
  *
  * A short text is searched at once, with a lower bound for each attempt. Many of them can
- * still take long together: the time that is taken for one record is measured, and when
- * it is used up, all further texts of the record are redacted altogether. */
+ * still take long together, and so can the attempts in a long text that are too short for
+ * the estimate above: the time that searches take for one record is measured, and when it is
+ * used up, all further texts of the record are redacted altogether. As one search cannot be
+ * interrupted, small windows of a long text are searched first. Where the whole text would
+ * take more time than is left, it is redacted altogether. */
 
 /* Up to this many bytes even quadratic time is short. */
 #define MAX_UNSAMPLED 512
 
 #define SAMPLE_DISTANCE 512
 #define SAMPLE_PIECE    64
+
+/* One byte in WINDOW_FACTOR is searched to see how long the search of all takes. */
+#define WINDOW_LEN    256
+#define WINDOW_FACTOR 8
 
 /* The backtracking allowed to one attempt: when it counts, in a short text, and as a
  * sample. */
@@ -443,6 +450,43 @@ is_affordable (const LsobsRedactRule *self, const char *text, gsize len)
   return TRUE;
 }
 
+/* Finds what is to be found in a window of a text. */
+static void
+search_window (const LsobsRedactRule *self, const char *text, gsize start, gsize end)
+{
+  g_autoptr (GMatchInfo) info = NULL;
+
+  g_regex_match_full (self->short_search, text, (gssize) end, (gint) start, G_REGEX_MATCH_NOTEMPTY,
+                      &info, NULL);
+  while (g_match_info_matches (info))
+    g_match_info_next (info, NULL);
+}
+
+/* Whether the record has the time left that searching the text takes. */
+static gboolean
+is_in_time (const LsobsRedactRule *self, LsobsRedactBudget *budget, const char *text, gsize len)
+{
+  const gsize distance = WINDOW_LEN * WINDOW_FACTOR;
+  guint factor = (guint) MIN ((len + WINDOW_LEN - 1) / WINDOW_LEN, WINDOW_FACTOR);
+  guint32 random = hash_text (text, len);
+
+  for (gsize start = 0; start < len; start += distance)
+    {
+      gsize room = MIN (distance, len - start);
+      gsize position = start;
+
+      random = random * 1664525 + 1013904223;
+      if (room > WINDOW_LEN)
+        position += (random >> 16) % (room - WINDOW_LEN);
+      while (_lsobs_utf8_is_continuation (text[position]))
+        position--;
+      search_window (self, text, position, piece_end (text, len, position, WINDOW_LEN));
+      if (!_lsobs_redact_budget_can_take (budget, factor))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 append_replacement (const LsobsRedactRule *self, GMatchInfo *info, LsobsBuffer *out)
 {
@@ -515,6 +559,24 @@ replace_matches (const LsobsRedactRule *self,
 }
 
 static gboolean
+redact_guarded (const LsobsRedactRule *self,
+                LsobsRedactBudget *budget,
+                const char *text,
+                gsize len,
+                LsobsBuffer *out,
+                gsize *copied)
+{
+  if (len > MAX_UNSAMPLED && !self->linear && !self->anchored)
+    {
+      if (self->measured && !is_in_time (self, budget, text, len))
+        return FALSE;
+      if (!is_affordable (self, text, len))
+        return FALSE;
+    }
+  return replace_matches (self, budget, text, len, out, copied);
+}
+
+static gboolean
 redact (const LsobsRedactRule *self,
         LsobsRedactBudget *budget,
         const char *text,
@@ -522,17 +584,19 @@ redact (const LsobsRedactRule *self,
         LsobsBuffer *out,
         gsize *copied)
 {
+  gboolean is_done;
+
   /* GRegex counts in int. */
   if (self->search == NULL || len > G_MAXINT)
     return FALSE;
+  if (!self->measured)
+    return redact_guarded (self, budget, text, len, out, copied);
 
-  if (self->measured && !_lsobs_redact_budget_begin (budget, len))
+  if (!_lsobs_redact_budget_begin (budget, len))
     return FALSE;
-
-  if (len > MAX_UNSAMPLED && !self->linear && !self->anchored && !is_affordable (self, text, len))
-    return FALSE;
-
-  return replace_matches (self, budget, text, len, out, copied);
+  is_done = redact_guarded (self, budget, text, len, out, copied);
+  _lsobs_redact_budget_end (budget);
+  return is_done;
 }
 
 /* Appends @text, which is valid UTF-8, to @out with its matches replaced. What is

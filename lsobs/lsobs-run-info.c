@@ -212,23 +212,40 @@ segment_text_new (LsobsRunInfo *info, const char *seed)
   return self;
 }
 
-/* Called from any thread. If two threads write the same text at once, the run keeps both,
- * which are equal; otherwise a run has one text for each seed, and one without.
+/* @seed: (nullable)
+ * Returns: (nullable): the text for the seed among these */
+static const LsobsSegmentText *
+find_text (const LsobsSegmentText *texts, const char *seed)
+{
+  for (; texts != NULL; texts = texts->next)
+    if (seed == NULL ? !texts->mapped : texts->mapped && strcmp (texts->seed, seed) == 0)
+      return texts;
+  return NULL;
+}
+
+/* Called from any thread. Two threads may write the same text at once; one of the two is
+ * kept. A run has at most one text for each seed, and one without.
  * Returns: (transfer none): LSOBS_SEGMENT_LEN characters, as long as @self lives */
 static const char *
 peek_segment_text (LsobsRunInfo *self, const char *seed)
 {
   LsobsSegmentText *first = g_atomic_pointer_get (&self->texts);
-  LsobsSegmentText *made;
+  const LsobsSegmentText *found = find_text (first, seed);
+  g_autofree LsobsSegmentText *made = NULL;
 
-  for (LsobsSegmentText *text = first; text != NULL; text = text->next)
-    if (seed == NULL ? !text->mapped : text->mapped && strcmp (text->seed, seed) == 0)
-      return text->text;
+  if (found != NULL)
+    return found->text;
   made = segment_text_new (self, seed);
   made->next = first;
   while (!g_atomic_pointer_compare_and_exchange (&self->texts, made->next, made))
-    made->next = g_atomic_pointer_get (&self->texts);
-  return made->text;
+    {
+      made->next = g_atomic_pointer_get (&self->texts);
+      found = find_text (made->next, seed);
+      if (found != NULL)
+        return found->text;
+    }
+  found = g_steal_pointer (&made);
+  return found->text;
 }
 
 /* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. A long chain

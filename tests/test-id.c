@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lsobs/lsobs-clock-private.h"
 #include "lsobs/lsobs-error.h"
@@ -777,6 +780,102 @@ test_chain_threads (void)
     }
 }
 
+/* Whether no text of the run is there twice. */
+static gboolean
+has_single_texts (LsobsRunInfo *info)
+{
+  for (const LsobsSegmentText *text = info->texts; text != NULL; text = text->next)
+    for (const LsobsSegmentText *other = text->next; other != NULL; other = other->next)
+      if (text->mapped == other->mapped && (!text->mapped || strcmp (text->seed, other->seed) == 0))
+        return FALSE;
+  return TRUE;
+}
+
+#define N_RACES 20
+
+typedef struct
+{
+  LsobsRunInfo *chains[N_RACES];
+  gint n_waiting[N_RACES]; /* (atomic) */
+  char *project;           /* a long name: it takes a while to make an id fit for it */
+} Races;
+
+static gpointer
+race (gpointer user_data)
+{
+  Races *races = user_data;
+
+  for (guint i = 0; i < N_RACES; i++)
+    {
+      g_autofree char *path = NULL;
+      g_autofree char *expected = make_path (races->chains[i], races->project);
+
+      g_atomic_int_inc (&races->n_waiting[i]);
+      while (g_atomic_int_get (&races->n_waiting[i]) < 2)
+        g_thread_yield ();
+      path = dup_mapped_path (races->chains[i], races->project);
+      g_assert_cmpstr (path, ==, expected);
+    }
+  return NULL;
+}
+
+/* Two threads write the first path of a chain at once: one text of each run is kept. */
+static void
+test_chain_two_threads (void)
+{
+  g_autofree Races *races = g_new0 (Races, 1);
+  GThread *thread;
+
+  races->project = g_strnfill (50000, 'p');
+  for (guint i = 0; i < N_RACES; i++)
+    races->chains[i] = make_chain (20);
+  thread = g_thread_new ("race", race, races);
+  race (races);
+  g_thread_join (thread);
+  for (guint i = 0; i < N_RACES; i++)
+    {
+      for (LsobsRunInfo *info = races->chains[i]; info != NULL; info = info->parent)
+        g_assert_true (has_single_texts (info));
+      _lsobs_run_info_unref (races->chains[i]);
+    }
+  g_free (races->project);
+}
+
+/* A forked child writes what its parent has written, and what it has not, and the parent goes
+ * on as if there was no child. */
+static void
+test_chain_fork (void)
+{
+  g_autoptr (LsobsRunInfo) last = make_chain (20);
+  g_autofree char *plain = make_path (last, NULL);
+  g_autofree char *mapped = make_path (last, "one");
+  g_autofree char *before = dup_mapped_path (last, NULL);
+  g_autofree char *after = NULL;
+  int status = 0;
+  pid_t pid;
+
+  fflush (NULL);
+  pid = fork ();
+  g_assert_cmpint (pid, !=, -1);
+  if (pid == 0)
+    {
+      g_autoptr (LsobsRunInfo) child = _lsobs_run_info_new (last, "child", LSOBS_RUN_TYPE_CHAIN);
+      g_autofree char *child_plain = dup_mapped_path (child, NULL);
+      g_autofree char *child_mapped = dup_mapped_path (child, "one");
+
+      _exit (g_str_has_prefix (child_plain, plain) && g_str_has_prefix (child_mapped, mapped) &&
+                     has_single_texts (last)
+                 ? 0
+                 : 1);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+  g_assert_cmpstr (before, ==, plain);
+  g_assert_true (last->parent->texts != NULL && last->parent->texts->next == NULL);
+  after = dup_mapped_path (last, "one");
+  g_assert_cmpstr (after, ==, mapped);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -822,6 +921,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/id/chain/once", test_chain_once);
   g_test_add_func ("/id/chain/trace", test_chain_trace);
   g_test_add_func ("/id/chain/threads", test_chain_threads);
+  g_test_add_func ("/id/chain/two-threads", test_chain_two_threads);
+  g_test_add_func ("/id/chain/fork", test_chain_fork);
 
   return g_test_run ();
 }
