@@ -6,6 +6,7 @@
 #include "lsobs/lsobs-compress-private.h"
 #include "lsobs/lsobs-counters-private.h"
 #include "lsobs/lsobs-dump-private.h"
+#include "lsobs/lsobs-key-wait-private.h"
 #include "lsobs/lsobs-server-info-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
@@ -47,6 +48,8 @@ typedef struct
   gboolean has_info;     /* it has */
   gboolean proven;       /* it was there when it was last heard of */
   gboolean info_settled; /* it was asked once, whatever came of it */
+  gboolean info_refused; /* ... and has refused the key of the question */
+  LsobsKeyWait key_wait; /* of all questions */
   gint64 enough;         /* monotonic, µs: then nothing waits for its answer, or 0 */
   LsobsProjectIds *project_ids; /* (owned) (nullable) */
   GSource *waker;               /* (owned) (nullable) fires when there is news to wait for */
@@ -69,6 +72,8 @@ SoupMessage *_lsobs_service_new_message (LsobsService *self, const char *method,
 void _lsobs_service_ask (LsobsService *self);
 gboolean _lsobs_service_is_known (LsobsService *self);
 void _lsobs_service_await_known (LsobsService *self);
+LsobsCredentialsState _lsobs_service_need_key (LsobsService *self);
+gboolean _lsobs_service_refuses_key (LsobsService *self, SoupMessage *message, const char *answer);
 void _lsobs_service_set_waker (LsobsService *self, GSource *waker);
 void _lsobs_service_wake (LsobsService *self, gint64 time);
 LsobsProjectIds *_lsobs_service_peek_project_ids (LsobsService *self);
