@@ -16,8 +16,9 @@ typedef struct
 LsobsCredentialsState _lsobs_key_wait_need (LsobsKeyWait *self,
                                             LsobsCredentials *credentials,
                                             GSource *waker);
-gboolean
-_lsobs_key_wait_refuse (LsobsKeyWait *self, LsobsCredentials *credentials, SoupMessage *message);
+gboolean _lsobs_key_wait_refuse (LsobsKeyWait *self,
+                                 LsobsCredentials *credentials,
+                                 SoupMessage *message);
 void _lsobs_key_wait_clear (LsobsKeyWait *self);
 
 G_END_DECLS
