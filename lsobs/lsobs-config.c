@@ -611,7 +611,8 @@ install_sending_properties (void)
    *
    * With %NULL, the environment decides when the observer is made: `SSL_CERT_FILE` and
    * `SSL_CERT_DIR` (directories, with `:` between them) together, or else
-   * `REQUESTS_CA_BUNDLE` (a file or a directory). A program that runs with more rights
+   * `REQUESTS_CA_BUNDLE` (a file or a directory). Directories in `SSL_CERT_DIR` that do not
+   * exist are passed over, unless nothing else is named. A program that runs with more rights
    * than its user has, such as a setuid one, ignores these. Without any of them, the
    * authorities that the system trusts count.
    *

@@ -59,7 +59,7 @@ _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *sessi
 void
 _lsobs_route_leave_parent (LsobsRoute *self)
 {
-  *self = (LsobsRoute){ NULL, NULL, G_QUEUE_INIT };
+  *self = (LsobsRoute){ NULL, NULL, G_QUEUE_INIT, NULL };
 }
 
 /* Nothing waits any more. */
@@ -68,6 +68,7 @@ _lsobs_route_clear (LsobsRoute *self)
 {
   g_clear_object (&self->database);
   g_clear_object (&self->loading);
+  g_clear_pointer (&self->slot, _lsobs_trust_slot_unref);
 }
 
 /* Called in the context of the task. */
@@ -202,7 +203,9 @@ begin_loading (LsobsService *service)
   if (load->epoch != 0)
     _lsobs_fork_revive_tasks ();
   route->loading = g_cancellable_new ();
-  _lsobs_trust_load_async (service->settings->trust, route->loading, loaded_cb, load);
+  if (route->slot == NULL)
+    route->slot = _lsobs_trust_slot_new ();
+  _lsobs_trust_load_async (service->settings->trust, route->slot, route->loading, loaded_cb, load);
 }
 
 static void

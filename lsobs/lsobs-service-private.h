@@ -20,6 +20,7 @@ typedef struct
   GTlsDatabase *database; /* (owned) (nullable) whom to trust, once that is read */
   GCancellable *loading;  /* (owned) (nullable) of the reading that is under way */
   GQueue waiting;         /* (element-type GTask) (unowned) for it */
+  LsobsTrustSlot *slot;   /* (owned) (nullable) of the thread that reads */
 } LsobsRoute;
 
 /* The service at the other end, as one client knows it: the connections to it, and
