@@ -63,6 +63,8 @@ _lsobs_service_new (LsobsSettings *settings)
   g_atomic_ref_count_init (&self->ref_count);
   self->settings = _lsobs_settings_ref (settings);
   self->counters = _lsobs_counters_new ();
+  if (settings->credentials != NULL)
+    _lsobs_credentials_enter (settings->credentials);
   self->epoch = _lsobs_fork_epoch ();
   self->mode = LSOBS_INGEST_MODE_MULTIPART;
   _lsobs_server_info_init (&self->info);
@@ -84,6 +86,8 @@ _lsobs_service_unref (LsobsService *self)
     return;
   _lsobs_service_close (self);
   _lsobs_route_clear (&self->route);
+  if (self->settings->credentials != NULL)
+    _lsobs_credentials_leave (self->settings->credentials);
   _lsobs_key_wait_clear (&self->key_wait);
   g_clear_object (&self->hurry);
   g_clear_pointer (&self->project_ids, _lsobs_project_ids_free);
@@ -351,6 +355,8 @@ _lsobs_service_close (LsobsService *self)
 {
   leave_parent (self);
   _lsobs_key_wait_clear (&self->key_wait);
+  if (self->settings->credentials != NULL)
+    _lsobs_credentials_rest (self->settings->credentials);
   if (self->asking != NULL)
     g_cancellable_cancel (self->asking);
   if (has_question (self))
