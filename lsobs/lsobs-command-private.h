@@ -13,6 +13,8 @@ typedef struct
   gint64 timeout;  /* ms */
   gsize max_bytes; /* of output */
   int *stop;       /* (atomic) (nullable) not 0: the command is to be killed */
+  int *group;      /* (nullable) its process group, while there is one; else 0. Guarded by
+                    * _lsobs_fork_lock() */
 } LsobsCommandLimits;
 
 gboolean _lsobs_command_run (const char *command,

@@ -151,6 +151,17 @@ read_output (Command *self)
   return self->output->len <= self->limits->max_bytes;
 }
 
+/* As long as the group is told, the command is not reaped: no other process can have its pid. */
+static void
+tell_group (Command *self, pid_t group)
+{
+  if (self->limits->group == NULL)
+    return;
+  _lsobs_fork_lock ();
+  *self->limits->group = group;
+  _lsobs_fork_unlock ();
+}
+
 /* Checks whether the command has ended, and does not reap it: until then, no other process
  * can have its pid. */
 static void
@@ -161,8 +172,11 @@ look_for_end (Command *self)
   if (waitid (P_PID, (id_t) self->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
     self->ended = info.si_pid == self->pid;
   else if (errno == ECHILD)
-    /* The program ignores SIGCHLD, or has reaped all its children itself. */
-    self->unknown = TRUE;
+    {
+      /* The program ignores SIGCHLD, or has reaped all its children itself. */
+      self->unknown = TRUE;
+      tell_group (self, 0);
+    }
 }
 
 /* @by_force: kill the process group first
@@ -262,7 +276,9 @@ _lsobs_command_run (const char *command,
   self.deadline = g_get_monotonic_time () + limits->timeout * 1000;
   if (!start (&self, command, error))
     return FALSE;
+  tell_group (&self, self.pid);
   complete = follow (&self, error);
+  tell_group (&self, 0);
   status = reap (&self, !complete);
   if (self.fd >= 0)
     close (self.fd);

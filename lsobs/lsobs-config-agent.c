@@ -43,14 +43,20 @@ set_part (LsobsConfig *self, char **member, const char *value)
   _lsobs_config_notify_agent (self, member == &agent->environment);
 }
 
-/* What was set so far is what the environment says. */
+/* What was set so far is what the environment says.
+ * @variable: (nullable): that names the project, static
+ * @yields: whether an agent takes the place of that project */
 void
-_lsobs_config_set_destination_from_environment (LsobsConfig *self)
+_lsobs_config_set_destination_from_environment (LsobsConfig *self,
+                                                const char *variable,
+                                                gboolean yields)
 {
   LsobsAgent *agent = _lsobs_config_peek_agent (self);
 
   agent->origin = MIN (agent->origin, LSOBS_ORIGIN_ENVIRONMENT);
-  agent->project_origin = MIN (agent->project_origin, LSOBS_ORIGIN_ENVIRONMENT);
+  agent->project_origin =
+      yields ? LSOBS_ORIGIN_NONE : MIN (agent->project_origin, LSOBS_ORIGIN_ENVIRONMENT);
+  agent->project_variable = variable;
 }
 
 static LsobsDestination *
@@ -79,6 +85,21 @@ new_agent (LsobsAgent *agent, GError **error)
   return _lsobs_destination_new_agent (id, environment, error);
 }
 
+static void
+set_conflict (LsobsAgent *agent, GError **error)
+{
+  if (agent->origin == LSOBS_ORIGIN_ENVIRONMENT && agent->project_variable != NULL)
+    g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                 /* TRANSLATORS: both are variables of the environment. */
+                 _ ("Only one of %s and %s can be set"), agent->project_variable,
+                 is_given (agent->id) ? "LANGSMITH_AGENT_ID" : "LANGSMITH_AGENT_ENVIRONMENT");
+  else
+    g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                         _ ("A project name and an agent are both set; traces go to only one of "
+                            "them, so set either the property project-name or the properties "
+                            "agent-id and agent-environment"));
+}
+
 /* Returns: (transfer full) (nullable): where runs go, before a replica has its say */
 LsobsDestination *
 _lsobs_config_dup_destination (LsobsConfig *self, GError **error)
@@ -86,15 +107,20 @@ _lsobs_config_dup_destination (LsobsConfig *self, GError **error)
   LsobsAgent *agent = _lsobs_config_peek_agent (self);
   const char *project_name = lsobs_config_get_project_name (self);
   gboolean has_agent = is_given (agent->id) || is_given (agent->environment);
+  g_autoptr (LsobsDestination) destination = NULL;
+  g_autoptr (GError) problem = NULL;
 
   if (has_agent && agent->origin > agent->project_origin)
-    return new_agent (agent, error);
-  if (has_agent && agent->origin == agent->project_origin)
+    destination = new_agent (agent, &problem);
+  else if (has_agent && agent->origin == agent->project_origin)
+    set_conflict (agent, &problem);
+  if (destination != NULL)
+    return g_steal_pointer (&destination);
+  /* What the environment says does not end a program that does not trace. */
+  if (problem != NULL &&
+      (agent->origin == LSOBS_ORIGIN_PROGRAM || lsobs_config_get_tracing_enabled (self)))
     {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _ ("A project name and an agent are both set; traces go to only one of "
-                              "them, so set either the property project-name or the properties "
-                              "agent-id and agent-environment"));
+      g_propagate_error (error, g_steal_pointer (&problem));
       return NULL;
     }
   return _lsobs_destination_new_project (

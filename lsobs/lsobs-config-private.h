@@ -57,11 +57,14 @@ typedef struct
   char *environment; /* (owned) (nullable) */
   LsobsOrigin origin;
   LsobsOrigin project_origin;
+  const char *project_variable; /* (nullable) static: names the project beside the agent */
 } LsobsAgent;
 
 LsobsAgent *_lsobs_config_peek_agent (LsobsConfig *self);
 void _lsobs_config_notify_agent (LsobsConfig *self, gboolean environment);
-void _lsobs_config_set_destination_from_environment (LsobsConfig *self);
+void _lsobs_config_set_destination_from_environment (LsobsConfig *self,
+                                                     const char *variable,
+                                                     gboolean yields);
 LsobsDestination *_lsobs_config_dup_destination (LsobsConfig *self, GError **error);
 
 /* The settings of the protocol, in the order of their properties. */

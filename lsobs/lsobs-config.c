@@ -512,7 +512,12 @@ install_service_properties (void)
    * environment says: lsobs_config_set_project_name() sends them to that project although
    * `LANGSMITH_AGENT_ID` is set, and lsobs_config_set_agent_id() to that agent although
    * `LANGSMITH_PROJECT` is. When the program sets both, or the environment both, none
-   * outranks the other, and the config is refused with %LSOBS_ERROR_INVALID_CONFIG.
+   * outranks the other, and the config is refused with %LSOBS_ERROR_INVALID_CONFIG where it
+   * is used; lsobs_config_new_from_environment() does not refuse it, so that the program can
+   * still set one of them. The same holds for one of the two variables without the other.
+   * `HOSTED_LANGSERVE_PROJECT_NAME`, which the platform sets, yields to an agent. While
+   * #LsobsConfig:tracing-enabled is off, what the environment says about an agent is no
+   * error.
    * A replica with a project of its own writes to that project in any case.
    *
    * Since: 0.1
@@ -606,7 +611,8 @@ install_sending_properties (void)
    *
    * With %NULL, the environment decides when the observer is made: `SSL_CERT_FILE` and
    * `SSL_CERT_DIR` (directories, with `:` between them) together, or else
-   * `REQUESTS_CA_BUNDLE` (a file or a directory). A program that runs with more rights
+   * `REQUESTS_CA_BUNDLE` (a file or a directory). Directories in `SSL_CERT_DIR` that do not
+   * exist are passed over, unless nothing else is named. A program that runs with more rights
    * than its user has, such as a setuid one, ignores these. Without any of them, the
    * authorities that the system trusts count.
    *

@@ -24,6 +24,9 @@ LsobsCredentials *_lsobs_credentials_new_for_source (LsobsKeySource *source, gin
 LsobsCredentials *_lsobs_credentials_ref (LsobsCredentials *self);
 void _lsobs_credentials_unref (LsobsCredentials *self);
 void _lsobs_credentials_close (LsobsCredentials *self);
+void _lsobs_credentials_enter (LsobsCredentials *self);
+void _lsobs_credentials_leave (LsobsCredentials *self);
+void _lsobs_credentials_rest (LsobsCredentials *self);
 
 gboolean _lsobs_credentials_can_change (LsobsCredentials *self);
 gboolean _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other);

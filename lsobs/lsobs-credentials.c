@@ -22,12 +22,14 @@ struct _LsobsCredentials
   LsobsKeySource *source; /* (owned) (nullable) NULL: the secret is fixed */
   gint64 interval;        /* µs: between two fetches, if the first was in vain */
   int stop;               /* (atomic) not 0: a fetch is to end */
+  int n_users;            /* (atomic) services that send with it */
 
   /* All below is guarded by _lsobs_fork_lock (). */
   char *secret;       /* (owned) (nullable) */
   guint serial;       /* of the secret, from 1 */
   guint epoch;        /* the process that the rest belongs to */
   gboolean fetching;  /* a thread does it */
+  int group;          /* the process group of the command that it runs, or 0 */
   gint64 in_vain_at;  /* monotonic, µs: end of the last fetch, if it gave nothing new, or 0 */
   GError *problem;    /* (owned) (nullable) why the last fetch failed */
   GPtrArray *waiting; /* (owned) (nullable) (element-type Waiter) */
@@ -100,11 +102,45 @@ _lsobs_credentials_unref (LsobsCredentials *self)
   g_free (self);
 }
 
+/* The thread reaps it, and until then no other process has its pid. A forked child leaves the
+ * command of its parent alone. */
+static void
+kill_command (LsobsCredentials *self)
+{
+  _lsobs_fork_lock ();
+  if (self->group > 0 && self->epoch == _lsobs_fork_epoch ())
+    kill (-self->group, SIGKILL);
+  _lsobs_fork_unlock ();
+}
+
 /* No request will need it again: a command that is still running is killed. */
 void
 _lsobs_credentials_close (LsobsCredentials *self)
 {
   g_atomic_int_set (&self->stop, 1);
+  kill_command (self);
+}
+
+/* A service will send requests with it. */
+void
+_lsobs_credentials_enter (LsobsCredentials *self)
+{
+  g_atomic_int_inc (&self->n_users);
+}
+
+void
+_lsobs_credentials_leave (LsobsCredentials *self)
+{
+  g_atomic_int_add (&self->n_users, -1);
+}
+
+/* A service sends nothing for now. If it is the only one, a command that is still running is
+ * killed: the program may end before the thread gets to that. */
+void
+_lsobs_credentials_rest (LsobsCredentials *self)
+{
+  if (g_atomic_int_get (&self->n_users) <= 1)
+    kill_command (self);
 }
 
 /* Called with the lock held. A forked child keeps the parent's secret. The thread does not
@@ -116,6 +152,7 @@ leave_parent (LsobsCredentials *self)
     return;
   self->epoch = _lsobs_fork_epoch ();
   self->fetching = FALSE;
+  self->group = 0;
   self->in_vain_at = 0;
   self->waiting = NULL;
 }
@@ -196,7 +233,7 @@ thread_main (gpointer user_data)
   pthread_sigmask (SIG_SETMASK, &all, NULL);
 
   _lsobs_fork_guard_enter_thread (&guard, NULL);
-  secret = _lsobs_key_source_fetch (self->source, &self->stop, &problem);
+  secret = _lsobs_key_source_fetch (self->source, &self->stop, &self->group, &problem);
   take_answer (self, secret, problem);
   _lsobs_credentials_unref (self);
   _lsobs_fork_guard_leave_thread (&guard);

@@ -234,18 +234,24 @@ read_tracing (LsobsConfig *config, GError **error)
 }
 
 /* A hosted deployment belongs to its project whatever else is set; a session is what
- * a project was called once.
+ * a project was called once. */
+static const char *const project_names[] = { "HOSTED_LANGSERVE_PROJECT_NAME", "PROJECT",
+                                             "SESSION" };
+
+/* The first one that the platform does not set. */
+#define FIRST_CHOSEN 1
+
+/* @first: of project_names
  * Returns: (transfer none) (nullable) */
 static const char *
-find_project (char **variable)
+find_project (guint first, char **variable)
 {
-  static const char *const names[] = { "HOSTED_LANGSERVE_PROJECT_NAME", "PROJECT", "SESSION" };
-  const char *value = read_exactly (names[0]);
+  const char *value = first == 0 ? read_exactly (project_names[0]) : NULL;
 
   if (value != NULL)
-    *variable = g_strdup (names[0]);
-  for (guint i = 0; i < G_N_ELEMENTS (names) && value == NULL; i++)
-    value = read_variable (names[i], variable);
+    *variable = g_strdup (project_names[0]);
+  for (guint i = first; i < G_N_ELEMENTS (project_names) && value == NULL; i++)
+    value = read_variable (project_names[i], variable);
   return value;
 }
 
@@ -253,7 +259,7 @@ static gboolean
 read_project (LsobsConfig *config, GError **error)
 {
   g_autofree char *variable = NULL;
-  const char *value = find_project (&variable);
+  const char *value = find_project (0, &variable);
 
   if (value == NULL)
     return TRUE;
@@ -261,30 +267,54 @@ read_project (LsobsConfig *config, GError **error)
   return check (config, variable, error);
 }
 
-/* These two have no older name. They are judged together: neither is of use alone. */
+/* Returns: (transfer none) (nullable): NULL for quotes with nothing in them as well */
+static const char *
+read_agent_part (const char *variable)
+{
+  const char *value = read_exactly (variable);
+  gsize len;
+
+  _lsobs_config_trim (value, &len);
+  return len > 0 ? value : NULL;
+}
+
+/* One of them alone, or the two beside a project, is an error only when the config is used: the
+ * program may name another destination before that. What no agent can have is an error at once,
+ * if anything is traced. */
+static gboolean
+check_agent (LsobsConfig *config, const char *id, const char *environment, GError **error)
+{
+  const char *variables = id == NULL            ? "LANGSMITH_AGENT_ENVIRONMENT"
+                          : environment == NULL ? "LANGSMITH_AGENT_ID"
+                                                : "LANGSMITH_AGENT_ID, LANGSMITH_AGENT_ENVIRONMENT";
+  g_autoptr (LsobsConfig) probe = NULL;
+
+  if (!lsobs_config_get_tracing_enabled (config))
+    return TRUE;
+  probe = lsobs_config_new (NULL, NULL);
+  lsobs_config_set_agent_id (probe, id != NULL ? id : "any");
+  lsobs_config_set_agent_environment (probe, environment != NULL ? environment : "local");
+  return check (probe, variables, error);
+}
+
+/* These two have no older name. Read last, since each check of the config judges the destination
+ * as well. The platform names a project for each hosted deployment; the agent takes its place. */
 static gboolean
 read_agent (LsobsConfig *config, GError **error)
 {
-  const char *id = read_exactly ("LANGSMITH_AGENT_ID");
-  const char *environment = read_exactly ("LANGSMITH_AGENT_ENVIRONMENT");
-  const char *present = id == NULL            ? "LANGSMITH_AGENT_ENVIRONMENT"
-                        : environment == NULL ? "LANGSMITH_AGENT_ID"
-                                              : "LANGSMITH_AGENT_ID, LANGSMITH_AGENT_ENVIRONMENT";
-  g_autofree char *project = NULL;
+  const char *id = read_agent_part ("LANGSMITH_AGENT_ID");
+  const char *environment = read_agent_part ("LANGSMITH_AGENT_ENVIRONMENT");
+  g_autofree char *variable = NULL;
+  gboolean chosen = find_project (FIRST_CHOSEN, &variable) != NULL;
+  gboolean has_agent = id != NULL || environment != NULL;
 
-  if (id == NULL && environment == NULL)
-    return TRUE;
-  if (find_project (&project) != NULL)
-    {
-      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                   /* TRANSLATORS: both are variables of the environment. */
-                   _ ("Only one of %s and %s can be set"), project,
-                   id != NULL ? "LANGSMITH_AGENT_ID" : present);
-      return FALSE;
-    }
+  if (has_agent && !check_agent (config, id, environment, error))
+    return FALSE;
   lsobs_config_set_agent_id (config, id);
   lsobs_config_set_agent_environment (config, environment);
-  return check (config, present, error);
+  _lsobs_config_set_destination_from_environment (config, g_intern_string (variable),
+                                                  has_agent && !chosen);
+  return TRUE;
 }
 
 /* A list of places takes the place of the one address. */
@@ -391,9 +421,8 @@ gboolean
 _lsobs_environment_apply (LsobsConfig *config, GError **error)
 {
   if (!read_trusted (config, error) || !read_tracing (config, error) ||
-      !read_project (config, error) || !read_agent (config, error) || !read_rate (config, error))
+      !read_project (config, error) || !read_rate (config, error))
     return FALSE;
-  _lsobs_config_set_destination_from_environment (config);
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     if (!read_text (&texts[i], config, error))
       return FALSE;
@@ -404,7 +433,7 @@ _lsobs_environment_apply (LsobsConfig *config, GError **error)
     if (!read_number (&numbers[i], config, error))
       return FALSE;
   tell_of_mode (config);
-  return read_replicas (config, error) &&
+  return read_replicas (config, error) && read_agent (config, error) &&
          lsobs_config_load_profile (config, read_exactly ("LANGSMITH_CONFIG_FILE"),
                                     read_exactly ("LANGSMITH_PROFILE"), error);
 }

@@ -28,7 +28,7 @@ LsobsKeySource *_lsobs_key_source_new (LsobsKeyKind kind, const LsobsProfile *pr
 LsobsKeySource *_lsobs_key_source_ref (LsobsKeySource *self);
 void _lsobs_key_source_unref (LsobsKeySource *self);
 
-char *_lsobs_key_source_fetch (LsobsKeySource *self, int *stop, GError **error);
+char *_lsobs_key_source_fetch (LsobsKeySource *self, int *stop, int *group, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsKeySource, _lsobs_key_source_unref)
 

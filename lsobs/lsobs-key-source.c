@@ -93,9 +93,9 @@ read_key (const LsobsBuffer *output, GError **error)
 }
 
 static char *
-run_command (LsobsKeySource *self, int *stop, GError **error)
+run_command (LsobsKeySource *self, int *stop, int *group, GError **error)
 {
-  const LsobsCommandLimits limits = { COMMAND_TIMEOUT, MAX_OUTPUT_BYTES, stop };
+  const LsobsCommandLimits limits = { COMMAND_TIMEOUT, MAX_OUTPUT_BYTES, stop, group };
   g_autoptr (GError) problem = NULL;
   LsobsBuffer output = LSOBS_BUFFER_INIT;
   char *key = NULL;
@@ -138,15 +138,16 @@ read_token (LsobsKeySource *self, GError **error)
 
 /* Runs the command or reads the file. This may block for as long as a command may take.
  * @stop: (nullable): ends that when it is not 0
+ * @group: (nullable): as of LsobsCommandLimits
  * Fails with LSOBS_ERROR_NO_KEY. The message contains neither the command nor its output.
  * Returns: (transfer full) (nullable): a secret, fit for a header */
 char *
-_lsobs_key_source_fetch (LsobsKeySource *self, int *stop, GError **error)
+_lsobs_key_source_fetch (LsobsKeySource *self, int *stop, int *group, GError **error)
 {
   switch (self->kind)
     {
     case LSOBS_KEY_COMMAND:
-      return run_command (self, stop, error);
+      return run_command (self, stop, group, error);
     case LSOBS_KEY_TOKEN:
       return read_token (self, error);
     case LSOBS_KEY_MISSING:

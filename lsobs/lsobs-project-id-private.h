@@ -13,6 +13,8 @@ typedef enum
 {
   LSOBS_PROJECT_ID_AWAITED, /* the waker of the service fires when there is news */
   LSOBS_PROJECT_ID_KNOWN,
+  LSOBS_PROJECT_ID_UNTOLD, /* there is no key, or it is refused: the answer to the feedback
+                            * itself says so */
   LSOBS_PROJECT_ID_REFUSED /* the service has said that there is none, or that it does
                             * not tell; for a minute */
 } LsobsProjectIdState;

@@ -26,6 +26,9 @@
 /* How long it is believed, in µs. */
 #define REFUSAL_TIME (60 * G_USEC_PER_SEC)
 
+/* How long no question is sent after the key was refused, in µs. */
+#define UNTOLD_TIME (5 * G_USEC_PER_SEC)
+
 typedef struct
 {
   char *name; /* (owned) */
@@ -33,6 +36,7 @@ typedef struct
   LsobsId id;         /* when it is known */
   guint n_absences;   /* in a row */
   guint n_failures;   /* in a row, absences among them */
+  gboolean refused;   /* the last question was, for its key */
   gint64 ask_at;      /* monotonic, µs: not before */
   gint64 last_chance; /* monotonic, µs: as of LsobsService */
   guint64 used;       /* when, on the clock of uses */
@@ -96,20 +100,30 @@ _lsobs_project_ids_stop (LsobsProjectIds *self)
   return TRUE;
 }
 
+/* A name that feedback waits for stays, or it would be asked for again and again. No more
+ * feedback waits than the queue may hold. */
 static void
 make_room (LsobsProjectIds *self)
 {
+  const guint n = g_hash_table_size (self->entries);
+  const gboolean full = n >= MAX_NAMES + self->service->settings->queue_capacity;
   GHashTableIter iter;
   gpointer value;
   Entry *oldest = NULL;
 
-  if (g_hash_table_size (self->entries) < MAX_NAMES)
+  if (n < MAX_NAMES)
     return;
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (oldest == NULL || ((Entry *) value)->used < oldest->used)
-      oldest = value;
-  g_hash_table_remove (self->entries, oldest->name);
+    {
+      Entry *entry = value;
+
+      if ((full || entry->state != LSOBS_PROJECT_ID_AWAITED) &&
+          (oldest == NULL || entry->used < oldest->used))
+        oldest = entry;
+    }
+  if (oldest != NULL)
+    g_hash_table_remove (self->entries, oldest->name);
 }
 
 static Entry *
@@ -150,7 +164,8 @@ find_id (const char *answer, gsize len, const char *name, LsobsId *id)
       JsonNode *name_node = object != NULL ? json_object_get_member (object, "name") : NULL;
 
       if (id_node != NULL && json_node_get_value_type (id_node) == G_TYPE_STRING &&
-          (name_node == NULL || g_strcmp0 (json_node_get_string (name_node), name) == 0) &&
+          (name_node == NULL || (json_node_get_value_type (name_node) == G_TYPE_STRING &&
+                                 strcmp (json_node_get_string (name_node), name) == 0)) &&
           _lsobs_id_parse_text (id, json_node_get_string (id_node)))
         return TRUE;
     }
@@ -232,6 +247,28 @@ make_problem (SoupMessage *message, const char *answer)
   return _lsobs_retry_make_error (verdict, status, answer);
 }
 
+/* The feedback goes its way, and the answer to it says what is wrong with the key. */
+static void
+leave_untold (Entry *entry)
+{
+  entry->state = LSOBS_PROJECT_ID_UNTOLD;
+  entry->refused = FALSE;
+  entry->ask_at = g_get_monotonic_time () + UNTOLD_TIME;
+}
+
+/* The key was refused. The question is asked once more, with another key. */
+static void
+take_refusal_of_key (LsobsProjectIds *self, Entry *entry, SoupMessage *message)
+{
+  LsobsService *service = self->service;
+
+  if (entry->refused ||
+      !_lsobs_key_wait_refuse (&service->key_wait, service->settings->credentials, message))
+    leave_untold (entry);
+  else
+    entry->refused = TRUE;
+}
+
 /* @answer: (nullable): NULL when none came */
 static void
 learn (LsobsProjectIds *self, Entry *entry, SoupMessage *message, const char *answer, gsize len)
@@ -245,6 +282,13 @@ learn (LsobsProjectIds *self, Entry *entry, SoupMessage *message, const char *an
       return;
     }
   g_debug ("The service does not name the project “%s” (HTTP %u)", entry->name, status);
+  if (_lsobs_service_refuses_key (self->service, message, answer))
+    {
+      note_news (self, NULL);
+      take_refusal_of_key (self, entry, message);
+      return;
+    }
+  entry->refused = FALSE;
   if (status == SOUP_STATUS_OK && answer != NULL && is_list (answer))
     {
       note_news (self, NULL);
@@ -325,6 +369,27 @@ _lsobs_project_ids_peek (LsobsProjectIds *self, const char *name, LsobsId *id)
   return TRUE;
 }
 
+/* Whether the key is there.
+ * @state: (out): if not */
+static gboolean
+has_key (LsobsProjectIds *self, Entry *entry, LsobsProjectIdState *state)
+{
+  switch (_lsobs_service_need_key (self->service))
+    {
+    case LSOBS_CREDENTIALS_PENDING:
+      *state = LSOBS_PROJECT_ID_AWAITED;
+      return FALSE;
+    case LSOBS_CREDENTIALS_MISSING:
+      if (entry->refused)
+        leave_untold (entry);
+      *state = LSOBS_PROJECT_ID_UNTOLD;
+      return FALSE;
+    case LSOBS_CREDENTIALS_READY:
+    default:
+      return TRUE;
+    }
+}
+
 /* Asks for the id of a project, if it is time for that. The answer comes in the
  * thread-default context. */
 LsobsProjectIdState
@@ -332,11 +397,14 @@ _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
 {
   Entry *entry = get_entry (self, name);
   gint64 now = g_get_monotonic_time ();
+  LsobsProjectIdState state;
 
-  if (entry->state == LSOBS_PROJECT_ID_REFUSED && now >= entry->ask_at)
+  if (entry->state != LSOBS_PROJECT_ID_KNOWN && now >= entry->ask_at)
     entry->state = LSOBS_PROJECT_ID_AWAITED;
   if (entry->state != LSOBS_PROJECT_ID_AWAITED || self->asking != NULL)
     return entry->state;
+  if (!has_key (self, entry, &state))
+    return state;
   if (now >= entry->ask_at)
     start_question (self, entry);
   else

@@ -5,7 +5,9 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-environment-private.h"
+#include "lsobs/lsobs-privilege-private.h"
 #include "lsobs/lsobs-proxy-private.h"
 #include "lsobs/lsobs-secret-private.h"
 
@@ -25,14 +27,21 @@ static const struct
   { "socks4a", "socks4a", 1080 },
 };
 
+/* Returns: (transfer full) (nullable): without quotes around it; a secret */
+static char *
+read_one (const char *name)
+{
+  return _lsobs_config_dup_trimmed (_lsobs_environment_peek_trusted (name));
+}
+
 /* The name in small letters goes first.
  * @variable: (out) (transfer full) (nullable): the one that is set
- * Returns: (transfer none) (nullable): its value */
-static const char *
-peek_either (const char *name, char **variable)
+ * Returns: (transfer full) (nullable): its value; a secret */
+static char *
+read_either (const char *name, char **variable)
 {
   g_autofree char *upper = g_ascii_strup (name, -1);
-  const char *value = _lsobs_environment_peek_trusted (name);
+  char *value = read_one (name);
 
   g_clear_pointer (variable, g_free);
   if (value != NULL)
@@ -43,7 +52,7 @@ peek_either (const char *name, char **variable)
   /* In a CGI program, the header “Proxy” of a request sets that variable. */
   if (strcmp (name, "http_proxy") == 0 && g_getenv ("REQUEST_METHOD") != NULL)
     return NULL;
-  value = _lsobs_environment_peek_trusted (upper);
+  value = read_one (upper);
   if (value != NULL)
     *variable = g_steal_pointer (&upper);
   return value;
@@ -189,36 +198,52 @@ _lsobs_proxy_is_exempt (const char *list, const char *host, int port)
   return FALSE;
 }
 
+static gboolean
+is_any_set (void)
+{
+  static const char *const names[] = { "http_proxy", "https_proxy", "all_proxy" };
+  gboolean is_set = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *variable = NULL;
+
+      _lsobs_secret_free (read_either (names[i], &variable));
+      is_set |= variable != NULL;
+    }
+  return is_set;
+}
+
 /* What the environment says now.
  * @self: (out)
  * @api_url: of a service on another machine; no proxy leads to this one */
 void
 _lsobs_proxy_choose (LsobsProxy *self, const char *api_url)
 {
-  static const char *const names[] = { "http_proxy", "https_proxy", "all_proxy" };
   g_autoptr (GUri) uri = g_uri_parse (api_url, G_URI_FLAGS_ENCODED, NULL);
   gboolean plain = strcmp (g_uri_get_scheme (uri), "http") == 0;
   int port = g_uri_get_port (uri) > 0 ? g_uri_get_port (uri) : plain ? 80 : 443;
   g_autofree char *variable = NULL;
-  const char *exempt = peek_either ("no_proxy", &variable);
-  const char *value;
+  g_autofree char *exempt = read_either ("no_proxy", &variable);
+  char *value;
 
-  *self = (LsobsProxy){ LSOBS_PROXY_SYSTEM, NULL, NULL };
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    if (peek_either (names[i], &variable) != NULL)
-      self->kind = LSOBS_PROXY_DIRECT;
+  /* The resolvers of the system read the environment as well. */
+  *self = (LsobsProxy){ is_any_set () || _lsobs_privilege_is_elevated () ? LSOBS_PROXY_DIRECT
+                                                                         : LSOBS_PROXY_SYSTEM,
+                        NULL, NULL };
   if (exempt != NULL && _lsobs_proxy_is_exempt (exempt, g_uri_get_host (uri), port))
     {
       self->kind = LSOBS_PROXY_DIRECT;
       return;
     }
-  value = peek_either (plain ? "http_proxy" : "https_proxy", &self->variable);
+  value = read_either (plain ? "http_proxy" : "https_proxy", &self->variable);
   if (value == NULL)
-    value = peek_either ("all_proxy", &self->variable);
+    value = read_either ("all_proxy", &self->variable);
   if (value == NULL)
     return;
   self->url = _lsobs_proxy_parse (value);
   self->kind = self->url != NULL ? LSOBS_PROXY_URL : LSOBS_PROXY_UNUSABLE;
+  _lsobs_secret_free (value);
 }
 
 void

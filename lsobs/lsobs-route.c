@@ -20,6 +20,7 @@ typedef struct
   GBytes *body;          /* (owned) (nullable) */
   LsobsExchangeLimits limits;
   gint64 began;    /* monotonic, µs */
+  guint load;      /* the number of the loading that it waits for */
   GSource *source; /* (owned) (nullable) ends the waiting */
   gboolean resent; /* libsoup has sent the message more than once */
   gsize len;
@@ -59,7 +60,7 @@ _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *sessi
 void
 _lsobs_route_leave_parent (LsobsRoute *self)
 {
-  *self = (LsobsRoute){ NULL, NULL, G_QUEUE_INIT };
+  *self = (LsobsRoute){ .waiting = G_QUEUE_INIT };
 }
 
 /* Nothing waits any more. */
@@ -68,6 +69,7 @@ _lsobs_route_clear (LsobsRoute *self)
 {
   g_clear_object (&self->database);
   g_clear_object (&self->loading);
+  g_clear_pointer (&self->slot, _lsobs_trust_slot_unref);
 }
 
 /* Called in the context of the task. */
@@ -158,7 +160,19 @@ typedef struct
 {
   LsobsService *service; /* (owned) */
   guint epoch;           /* the process that loads */
+  guint number;          /* of this loading */
 } Load;
+
+/* Returns: (transfer full) (nullable): the oldest task that waits for that loading */
+static GTask *
+ref_first_waiting (LsobsRoute *route, guint number)
+{
+  GTask *task = g_queue_peek_head (&route->waiting);
+
+  if (task == NULL || ((Wait *) g_task_get_task_data (task))->load != number)
+    return NULL;
+  return g_object_ref (task);
+}
 
 /* Called in the context that the loading was begun in. */
 static void
@@ -169,7 +183,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   LsobsRoute *route = &service->route;
   g_autoptr (GError) error = NULL;
   g_autoptr (GTlsDatabase) database = _lsobs_trust_load_finish (result, &error);
-  GQueue waiting = route->waiting;
+  GTask *next;
 
   /* In a forked child that runs its parent's context, all of it is the parent's. */
   if (load->epoch != _lsobs_fork_epoch ())
@@ -181,9 +195,10 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       if (service->session != NULL)
         soup_session_set_tls_database (service->session, database);
     }
-  for (guint i = waiting.length; i > 0; i--)
+  /* What a task calls may end others that wait, or begin to wait for the next loading. */
+  while ((next = ref_first_waiting (route, load->number)) != NULL)
     {
-      g_autoptr (GTask) task = g_object_ref (g_queue_peek_head (&route->waiting));
+      g_autoptr (GTask) task = next;
 
       go_on (task, error);
     }
@@ -200,18 +215,23 @@ begin_loading (LsobsService *service)
   load = g_new (Load, 1);
   load->service = _lsobs_service_ref (service);
   load->epoch = _lsobs_fork_epoch ();
+  load->number = route->n_loads++;
   if (load->epoch != 0)
     _lsobs_fork_revive_tasks ();
   route->loading = g_cancellable_new ();
-  _lsobs_trust_load_async (service->settings->trust, route->loading, loaded_cb, load);
+  if (route->slot == NULL)
+    route->slot = _lsobs_trust_slot_new ();
+  _lsobs_trust_load_async (service->settings->trust, route->slot, route->loading, loaded_cb, load);
 }
 
 static void
 begin_waiting (GTask *task)
 {
   Wait *wait = g_task_get_task_data (task);
+  LsobsRoute *route = &wait->service->route;
   gint64 limit = MIN (LOAD_TIMEOUT, wait->limits.timeout);
 
+  wait->load = route->loading != NULL ? route->n_loads - 1 : route->n_loads;
   wait->source = g_timeout_source_new (0);
   g_source_set_static_name (wait->source, "[lsobs] certificates");
   g_source_set_ready_time (wait->source, wait->began + limit * 1000);
@@ -222,7 +242,7 @@ begin_waiting (GTask *task)
       g_source_set_dummy_callback (child);
       g_source_add_child_source (wait->source, child);
     }
-  g_queue_push_tail (&wait->service->route.waiting, task);
+  g_queue_push_tail (&route->waiting, task);
   g_task_attach_source (task, wait->source, waited_cb);
 }
 

@@ -6,6 +6,7 @@
 #include "lsobs/lsobs-compress-private.h"
 #include "lsobs/lsobs-counters-private.h"
 #include "lsobs/lsobs-dump-private.h"
+#include "lsobs/lsobs-key-wait-private.h"
 #include "lsobs/lsobs-server-info-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
@@ -19,6 +20,8 @@ typedef struct
   GTlsDatabase *database; /* (owned) (nullable) whom to trust, once that is read */
   GCancellable *loading;  /* (owned) (nullable) of the reading that is under way */
   GQueue waiting;         /* (element-type GTask) (unowned) for it */
+  guint n_loads;          /* readings so far */
+  LsobsTrustSlot *slot;   /* (owned) (nullable) of the thread that reads */
 } LsobsRoute;
 
 /* The service at the other end, as one client knows it: the connections to it, and
@@ -48,6 +51,8 @@ typedef struct
   gboolean proven;              /* its last answer shows that it can be reached */
   gboolean doubted;             /* it is asked again whether it can be reached */
   gboolean info_settled;        /* it was asked once, whatever came of it */
+  gboolean info_refused;        /* ... and has refused the key of the question */
+  LsobsKeyWait key_wait;        /* of all questions */
   gint64 enough;                /* monotonic, µs: then nothing waits for its answer, or 0 */
   LsobsProjectIds *project_ids; /* (owned) (nullable) */
   GSource *waker;               /* (owned) (nullable) fires when there is news to wait for */
@@ -71,6 +76,8 @@ void _lsobs_service_ask (LsobsService *self);
 void _lsobs_service_doubt (LsobsService *self);
 gboolean _lsobs_service_is_known (LsobsService *self);
 void _lsobs_service_await_known (LsobsService *self);
+LsobsCredentialsState _lsobs_service_need_key (LsobsService *self);
+gboolean _lsobs_service_refuses_key (LsobsService *self, SoupMessage *message, const char *answer);
 void _lsobs_service_set_waker (LsobsService *self, GSource *waker);
 void _lsobs_service_wake (LsobsService *self, gint64 time);
 LsobsProjectIds *_lsobs_service_peek_project_ids (LsobsService *self);

@@ -63,6 +63,8 @@ _lsobs_service_new (LsobsSettings *settings)
   g_atomic_ref_count_init (&self->ref_count);
   self->settings = _lsobs_settings_ref (settings);
   self->counters = _lsobs_counters_new ();
+  if (settings->credentials != NULL)
+    _lsobs_credentials_enter (settings->credentials);
   self->epoch = _lsobs_fork_epoch ();
   self->mode = LSOBS_INGEST_MODE_MULTIPART;
   _lsobs_server_info_init (&self->info);
@@ -84,6 +86,9 @@ _lsobs_service_unref (LsobsService *self)
     return;
   _lsobs_service_close (self);
   _lsobs_route_clear (&self->route);
+  if (self->settings->credentials != NULL)
+    _lsobs_credentials_leave (self->settings->credentials);
+  _lsobs_key_wait_clear (&self->key_wait);
   g_clear_object (&self->hurry);
   g_clear_pointer (&self->project_ids, _lsobs_project_ids_free);
   g_clear_pointer (&self->waker, g_source_unref);
@@ -122,6 +127,7 @@ leave_parent (LsobsService *self)
   self->ask_after = 0;
   self->enough = 0;
   self->project_ids = NULL;
+  self->key_wait.source = NULL;
   self->waker = NULL;
   /* It may be in the middle of something. */
   self->compressor = NULL;
@@ -168,6 +174,27 @@ _lsobs_service_new_message (LsobsService *self, const char *method, const char *
   return message;
 }
 
+/* Called before a question is sent that something waits for. While the key is fetched, the
+ * state is pending, and the waker fires at the end of that. */
+LsobsCredentialsState
+_lsobs_service_need_key (LsobsService *self)
+{
+  return _lsobs_key_wait_need (&self->key_wait, self->settings->credentials, self->waker);
+}
+
+/* Whether the service itself has refused the key of a question (401).
+ * @answer: (nullable): NULL when none came */
+gboolean
+_lsobs_service_refuses_key (LsobsService *self, SoupMessage *message, const char *answer)
+{
+  SoupMessageHeaders *headers = soup_message_get_response_headers (message);
+  guint status = soup_message_get_status (message);
+
+  return answer != NULL && status == SOUP_STATUS_UNAUTHORIZED &&
+         _lsobs_retry_judge (status, soup_message_headers_get_one (headers, "Content-Type"),
+                             answer) == LSOBS_VERDICT_UNAUTHORIZED;
+}
+
 /* The question to the service that is under way. */
 typedef struct
 {
@@ -190,7 +217,17 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   if (question->epoch != _lsobs_fork_epoch ())
     return;
   g_clear_object (&self->asking);
-  self->info_settled = TRUE;
+  if (_lsobs_service_refuses_key (self, message, answer) && !self->info_refused &&
+      _lsobs_key_wait_refuse (&self->key_wait, self->settings->credentials, message))
+    {
+      /* It is asked once more, with another key if there is one. */
+      self->info_refused = TRUE;
+      self->ask_after = 0;
+    }
+  else
+    {
+      self->info_settled = TRUE;
+    }
   _lsobs_service_wake (self, 0);
   if (answer == NULL || soup_message_get_status (message) != SOUP_STATUS_OK ||
       !_lsobs_server_info_parse (&self->info, answer, len))
@@ -252,7 +289,8 @@ _lsobs_service_is_known (LsobsService *self)
 void
 _lsobs_service_await_known (LsobsService *self)
 {
-  _lsobs_service_ask (self);
+  if (self->asking == NULL && _lsobs_service_need_key (self) != LSOBS_CREDENTIALS_PENDING)
+    _lsobs_service_ask (self);
   if (self->enough != 0)
     _lsobs_service_wake (self, self->enough);
 }
@@ -326,6 +364,9 @@ void
 _lsobs_service_close (LsobsService *self)
 {
   leave_parent (self);
+  _lsobs_key_wait_clear (&self->key_wait);
+  if (self->settings->credentials != NULL)
+    _lsobs_credentials_rest (self->settings->credentials);
   if (self->asking != NULL)
     g_cancellable_cancel (self->asking);
   if (has_question (self))

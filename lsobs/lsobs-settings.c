@@ -29,11 +29,36 @@ is_loopback (const char *host)
   return address != NULL && g_inet_address_get_is_loopback (address);
 }
 
+/* The name of a host may have letters that are not ASCII; on the wire it has a form for that.
+ * @url: (nullable) (transfer full)
+ * Returns: (transfer full) (nullable): as it was if it is no such URL */
+static char *
+take_ascii_host (char *url)
+{
+  g_autofree char *given = url;
+  const char *host = given != NULL ? strstr (given, "://") : NULL;
+  g_autofree char *name = NULL;
+  g_autofree char *ascii = NULL;
+  g_autofree char *start = NULL;
+  gsize len;
+
+  if (host == NULL || g_str_is_ascii (given) || !g_utf8_validate (given, -1, NULL))
+    return g_steal_pointer (&given);
+  host += strlen ("://");
+  len = strcspn (host, ":/?#@");
+  name = g_strndup (host, len);
+  ascii = host[len] != '@' ? g_hostname_to_ascii (name) : NULL;
+  if (ascii == NULL)
+    return g_steal_pointer (&given);
+  start = g_strndup (given, (gsize) (host - given));
+  return g_strconcat (start, ascii, host + len, NULL);
+}
+
 /* Returns: (transfer full): the URL without slashes at its end */
 static char *
 check_url (const char *given, gboolean allow_plain_http, gboolean *loopback, GError **error)
 {
-  g_autofree char *url = _lsobs_config_dup_trimmed (given);
+  g_autofree char *url = take_ascii_host (_lsobs_config_dup_trimmed (given));
   g_autoptr (GUri) uri = NULL;
   const char *problem = NULL;
 

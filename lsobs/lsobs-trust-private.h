@@ -13,7 +13,14 @@ LsobsTrust *_lsobs_trust_new (const char *ca_file);
 LsobsTrust *_lsobs_trust_ref (LsobsTrust *self);
 void _lsobs_trust_unref (LsobsTrust *self);
 
+/* Limits the threads that read for one service to one. */
+typedef struct _LsobsTrustSlot LsobsTrustSlot;
+
+LsobsTrustSlot *_lsobs_trust_slot_new (void);
+void _lsobs_trust_slot_unref (LsobsTrustSlot *self);
+
 void _lsobs_trust_load_async (LsobsTrust *self,
+                              LsobsTrustSlot *slot,
                               GCancellable *cancellable,
                               GAsyncReadyCallback callback,
                               gpointer user_data);

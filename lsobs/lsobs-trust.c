@@ -10,6 +10,7 @@
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 
+#include "lsobs/lsobs-config-private.h"
 #include "lsobs/lsobs-environment-private.h"
 #include "lsobs/lsobs-file-private.h"
 #include "lsobs/lsobs-fork-private.h"
@@ -28,13 +29,13 @@ typedef struct
 {
   const char *origin; /* (unowned) the setting that names it */
   char *path;         /* (owned) absolute */
+  gboolean optional;  /* is passed over if it does not exist */
 } Source;
 
 struct _LsobsTrust
 {
   gatomicrefcount ref_count;
   GPtrArray *sources; /* (owned) (element-type Source) at least one */
-  guint loading;      /* (atomic) 1 + the epoch of the process in which a thread reads them, or 0 */
 };
 
 /* What was found so far. */
@@ -56,16 +57,25 @@ source_free (gpointer data)
 }
 
 static void
-add_source (LsobsTrust *self, const char *origin, const char *path)
+add_source (LsobsTrust *self, const char *origin, const char *path, gboolean optional)
 {
   Source *source = g_new0 (Source, 1);
 
   source->origin = origin;
   source->path = g_canonicalize_filename (path, NULL);
+  source->optional = optional;
   g_ptr_array_add (self->sources, source);
 }
 
-/* @paths: (nullable): with G_SEARCHPATH_SEPARATOR between them */
+/* Returns: (transfer full) (nullable): without quotes around it */
+static char *
+read_paths (const char *variable)
+{
+  return _lsobs_config_dup_trimmed (_lsobs_environment_peek_trusted (variable));
+}
+
+/* @paths: (nullable): with G_SEARCHPATH_SEPARATOR between them. OpenSSL passes over those that do
+ * not exist. */
 static void
 add_sources (LsobsTrust *self, const char *origin, const char *paths)
 {
@@ -73,7 +83,7 @@ add_sources (LsobsTrust *self, const char *origin, const char *paths)
 
   for (guint i = 0; parts[i] != NULL; i++)
     if (*parts[i] != '\0')
-      add_source (self, origin, parts[i]);
+      add_source (self, origin, parts[i], TRUE);
 }
 
 /* @ca_file: (nullable): NULL to let the environment decide
@@ -82,21 +92,23 @@ LsobsTrust *
 _lsobs_trust_new (const char *ca_file)
 {
   g_autoptr (LsobsTrust) self = g_new0 (LsobsTrust, 1);
-  const char *file = _lsobs_environment_peek_trusted ("SSL_CERT_FILE");
-  const char *bundle = _lsobs_environment_peek_trusted ("REQUESTS_CA_BUNDLE");
+  g_autofree char *given = _lsobs_config_dup_trimmed (ca_file);
+  g_autofree char *file = read_paths ("SSL_CERT_FILE");
+  g_autofree char *dirs = read_paths ("SSL_CERT_DIR");
+  g_autofree char *bundle = read_paths ("REQUESTS_CA_BUNDLE");
 
   g_atomic_ref_count_init (&self->ref_count);
   self->sources = g_ptr_array_new_with_free_func (source_free);
-  if (ca_file != NULL && *ca_file != '\0')
+  if (given != NULL)
     {
-      add_source (self, "ca-file", ca_file);
+      add_source (self, "ca-file", given, FALSE);
       return g_steal_pointer (&self);
     }
   if (file != NULL)
-    add_source (self, "SSL_CERT_FILE", file);
-  add_sources (self, "SSL_CERT_DIR", _lsobs_environment_peek_trusted ("SSL_CERT_DIR"));
+    add_source (self, "SSL_CERT_FILE", file, FALSE);
+  add_sources (self, "SSL_CERT_DIR", dirs);
   if (self->sources->len == 0 && bundle != NULL)
-    add_source (self, "REQUESTS_CA_BUNDLE", bundle);
+    add_source (self, "REQUESTS_CA_BUNDLE", bundle, FALSE);
   return self->sources->len > 0 ? g_steal_pointer (&self) : NULL;
 }
 
@@ -346,40 +358,100 @@ _lsobs_trust_load (LsobsTrust *self, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GString) pem = g_string_new (NULL);
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GError) missing = NULL;
   Bundle bundle = { pem, seen, 0, cancellable };
+  const Source *first = NULL;
 
   for (guint i = 0; i < self->sources->len; i++)
     {
-      if (!read_source (&bundle, g_ptr_array_index (self->sources, i), error) ||
-          g_cancellable_set_error_if_cancelled (cancellable, error))
+      const Source *source = g_ptr_array_index (self->sources, i);
+      g_autoptr (GError) problem = NULL;
+
+      if (read_source (&bundle, source, &problem))
+        {
+          first = first != NULL ? first : source;
+        }
+      else if (!source->optional || !g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        {
+          g_propagate_error (error, g_steal_pointer (&problem));
+          return NULL;
+        }
+      else if (missing == NULL)
+        {
+          missing = g_steal_pointer (&problem);
+        }
+      if (g_cancellable_set_error_if_cancelled (cancellable, error))
         return NULL;
+    }
+  if (first == NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&missing));
+      return NULL;
     }
   if (pem->len == 0)
     {
-      set_empty (g_ptr_array_index (self->sources, 0), error);
+      set_empty (first, error);
       return NULL;
     }
   return make_database (pem, error);
+}
+
+struct _LsobsTrustSlot
+{
+  gatomicrefcount ref_count;
+  guint loading; /* (atomic) 1 + the epoch of the process in which a thread reads, or 0 */
+};
+
+LsobsTrustSlot *
+_lsobs_trust_slot_new (void)
+{
+  LsobsTrustSlot *self = g_new0 (LsobsTrustSlot, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_trust_slot_unref (LsobsTrustSlot *self)
+{
+  if (g_atomic_ref_count_dec (&self->ref_count))
+    g_free (self);
+}
+
+typedef struct
+{
+  LsobsTrust *trust;    /* (owned) */
+  LsobsTrustSlot *slot; /* (owned) */
+} Load;
+
+static void
+load_free (gpointer data)
+{
+  Load *load = data;
+
+  _lsobs_trust_unref (load->trust);
+  _lsobs_trust_slot_unref (load->slot);
+  g_free (load);
 }
 
 /* Called in a worker thread. */
 static void
 load_thread (GTask *task, gpointer source_object, gpointer task_data, GCancellable *cancellable)
 {
-  LsobsTrust *self = task_data;
+  Load *load = task_data;
   GError *error = NULL;
-  GTlsDatabase *database = _lsobs_trust_load (self, cancellable, &error);
+  GTlsDatabase *database = _lsobs_trust_load (load->trust, cancellable, &error);
 
-  g_atomic_int_set (&self->loading, 0);
+  g_atomic_int_set (&load->slot->loading, 0);
   if (database == NULL)
     g_task_return_error (task, error);
   else
     g_task_return_pointer (task, database, g_object_unref);
 }
 
-/* FALSE if a thread of this process reads them. */
+/* FALSE if a thread of this process reads for it. */
 static gboolean
-claim_loading (LsobsTrust *self)
+claim (LsobsTrustSlot *self)
 {
   guint epoch = _lsobs_fork_epoch ();
   guint loading = g_atomic_int_get (&self->loading);
@@ -389,18 +461,22 @@ claim_loading (LsobsTrust *self)
 }
 
 /* Returns at once when it is cancelled, though the thread may still wait for the disk. There is
- * one such thread at a time. */
+ * one such thread at a time for each @slot. */
 void
 _lsobs_trust_load_async (LsobsTrust *self,
+                         LsobsTrustSlot *slot,
                          GCancellable *cancellable,
                          GAsyncReadyCallback callback,
                          gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
+  Load *load = g_new (Load, 1);
 
+  g_atomic_ref_count_inc (&slot->ref_count);
+  *load = (Load){ _lsobs_trust_ref (self), slot };
   g_task_set_source_tag (task, _lsobs_trust_load_async);
-  g_task_set_task_data (task, _lsobs_trust_ref (self), (GDestroyNotify) _lsobs_trust_unref);
-  if (!claim_loading (self))
+  g_task_set_task_data (task, load, load_free);
+  if (!claim (slot))
     {
       g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s",
                                /* TRANSLATORS: follows “The service cannot be reached: ”. */

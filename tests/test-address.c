@@ -482,7 +482,9 @@ static const PrecedenceRow precedence_rows[] = {
   { "nothing", NULL, FALSE, NULL, FALSE, "project default" },
   { "environment-project", "env", FALSE, NULL, FALSE, "project env" },
   { "environment-agent", NULL, TRUE, NULL, FALSE, "address lrn:agents/env/environments/local" },
-  { "environment-both", "env", TRUE, NULL, FALSE, NULL },
+  { "environment-both", "env", TRUE, NULL, FALSE, "error" },
+  { "project-over-both", "env", TRUE, "own", FALSE, "project own" },
+  { "agent-over-both", "env", TRUE, NULL, TRUE, "address " ADDRESS },
   { "program-project", NULL, FALSE, "own", FALSE, "project own" },
   { "program-agent", NULL, FALSE, NULL, TRUE, "address " ADDRESS },
   { "program-both", NULL, FALSE, "own", TRUE, "error" },
@@ -508,13 +510,6 @@ test_precedence (gconstpointer data)
   test_env_set (env, "LANGSMITH_AGENT_ID", row->env_agent ? "env" : NULL);
   test_env_set (env, "LANGSMITH_AGENT_ENVIRONMENT", row->env_agent ? "local" : NULL);
   config = lsobs_config_new_from_environment (&error);
-  if (row->expected == NULL)
-    {
-      g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
-      g_assert_nonnull (strstr (error->message, "LANGCHAIN_PROJECT"));
-      g_assert_nonnull (strstr (error->message, "LANGSMITH_AGENT_ID"));
-      return;
-    }
   g_assert_no_error (error);
   if (row->agent)
     {
@@ -527,25 +522,139 @@ test_precedence (gconstpointer data)
   g_assert_cmpstr (destination, ==, row->expected);
 }
 
-/* An environment that names half an agent, or a bad one, is refused at once. */
+/* @id: (nullable), @environment: (nullable) */
+static TestEnv *
+new_agent_env (const char *id, const char *environment, gboolean tracing)
+{
+  TestEnv *env = test_env_new ();
+
+  test_env_unset_prefix (env, "LANGSMITH_");
+  test_env_unset_prefix (env, "LANGCHAIN_");
+  test_env_set (env, "HOSTED_LANGSERVE_PROJECT_NAME", NULL);
+  test_env_set (env, "LANGSMITH_TRACING", tracing ? "true" : NULL);
+  test_env_set (env, "LANGSMITH_API_KEY", RUN_API_KEY);
+  test_env_set (env, "LANGSMITH_AGENT_ID", id);
+  test_env_set (env, "LANGSMITH_AGENT_ENVIRONMENT", environment);
+  return env;
+}
+
+typedef struct
+{
+  const char *path;
+  const char *id;
+  const char *environment;
+  const char *variable; /* (nullable) of a project */
+} OddAgentRow;
+
+static const OddAgentRow odd_agent_rows[] = {
+  { "id", "support", NULL, NULL },
+  { "environment", NULL, "local", NULL },
+  { "white", "support", " ", NULL },
+  { "quotes", "support", "\"\"", NULL },
+  { "project", "support", "local", "LANGSMITH_PROJECT" },
+  { "session", "support", "local", "LANGCHAIN_SESSION" },
+  { "project-environment", NULL, "local", "LANGSMITH_PROJECT" },
+};
+
+/* Half an agent, or one beside a project: an error where it is used, and only if the program has
+ * not named a destination by itself. */
+static void
+test_odd_agent (gconstpointer data)
+{
+  const OddAgentRow *row = data;
+  g_autoptr (TestEnv) env = new_agent_env (row->id, row->environment, TRUE);
+  g_autoptr (LsobsConfig) config = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) problem = NULL;
+  g_autofree char *destination = NULL;
+  g_autofree char *destination_again = NULL;
+
+  if (row->variable != NULL)
+    test_env_set (env, row->variable, "env");
+  config = lsobs_config_new_from_environment (&error);
+  g_assert_no_error (error);
+  g_assert_null (lsobs_observer_new (config, &problem));
+  g_assert_error (problem, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+  g_assert_nonnull (
+      strstr (problem->message, row->variable != NULL ? row->variable : "LANGSMITH_AGENT_"));
+  lsobs_config_set_project_name (config, "own");
+  destination = dup_destination (config);
+  g_assert_cmpstr (destination, ==, "project own");
+  lsobs_config_set_project_name (config, NULL);
+  lsobs_config_set_agent_environment (config, "staging");
+  lsobs_config_set_agent_id (config, "customer-support");
+  destination_again = dup_destination (config);
+  g_assert_cmpstr (destination_again, ==, "address " ADDRESS);
+}
+
+/* The platform sets the project of a deployment; it is not what the user has chosen. */
+static void
+test_hosted (void)
+{
+  static const char *const variables[] = { "HOSTED_LANGSERVE_PROJECT_NAME",
+                                           "LANGSMITH_HOSTED_LANGSERVE_PROJECT_NAME" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (variables); i++)
+    {
+      g_autoptr (TestEnv) env = new_agent_env ("env", "local", TRUE);
+      g_autoptr (LsobsConfig) config = NULL;
+      g_autoptr (LsobsConfig) both = NULL;
+      g_autofree char *destination = NULL;
+      g_autofree char *destination_of_both = NULL;
+
+      test_env_set (env, variables[i], "hosted");
+      config = lsobs_config_new_from_environment (NULL);
+      destination = dup_destination (config);
+      g_assert_cmpstr (destination, ==, "address lrn:agents/env/environments/local");
+      test_env_set (env, "LANGSMITH_PROJECT", "chosen");
+      both = lsobs_config_new_from_environment (NULL);
+      destination_of_both = dup_destination (both);
+      g_assert_cmpstr (destination_of_both, ==, "error");
+    }
+}
+
+static const char *const bad_values[][2] = {
+  { "Support", "staging" }, { "support", "beta" }, { "\xff", "local" },
+  { "Support", NULL },      { NULL, "beta" },
+};
+
+/* A program that does not trace is not ended by what it has no use for. */
+static void
+test_no_tracing (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (bad_values) + G_N_ELEMENTS (odd_agent_rows); i++)
+    {
+      const gboolean bad = i < G_N_ELEMENTS (bad_values);
+      const OddAgentRow *row = bad ? NULL : &odd_agent_rows[i - G_N_ELEMENTS (bad_values)];
+      g_autoptr (TestEnv) env = new_agent_env (bad ? bad_values[i][0] : row->id,
+                                               bad ? bad_values[i][1] : row->environment, FALSE);
+      g_autoptr (LsobsConfig) config = NULL;
+      g_autoptr (LsobsObserver) observer = NULL;
+      g_autoptr (GError) error = NULL;
+      g_autofree char *destination = NULL;
+
+      if (!bad && row->variable != NULL)
+        test_env_set (env, row->variable, "env");
+      config = lsobs_config_new_from_environment (&error);
+      g_assert_no_error (error);
+      observer = lsobs_observer_new (config, &error);
+      g_assert_no_error (error);
+      g_assert_nonnull (observer);
+      /* With tracing, it is an error. */
+      destination = dup_destination (config);
+      g_assert_cmpstr (destination, ==, "error");
+    }
+}
+
+/* With tracing, what no agent can have is refused at once. */
 static void
 test_bad_environment (void)
 {
-  static const char *const values[][2] = {
-    { "support", NULL },      { NULL, "local" },     { "support", " " },
-    { "Support", "staging" }, { "support", "beta" }, { "\xff", "local" },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (bad_values); i++)
     {
-      g_autoptr (TestEnv) env = test_env_new ();
+      g_autoptr (TestEnv) env = new_agent_env (bad_values[i][0], bad_values[i][1], TRUE);
       g_autoptr (GError) error = NULL;
 
-      test_env_unset_prefix (env, "LANGSMITH_");
-      test_env_unset_prefix (env, "LANGCHAIN_");
-      test_env_set (env, "HOSTED_LANGSERVE_PROJECT_NAME", NULL);
-      test_env_set (env, "LANGSMITH_AGENT_ID", values[i][0]);
-      test_env_set (env, "LANGSMITH_AGENT_ENVIRONMENT", values[i][1]);
       g_assert_null (lsobs_config_new_from_environment (&error));
       g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
       g_assert_nonnull (strstr (error->message, "LANGSMITH_AGENT_"));
@@ -604,6 +713,9 @@ main (int argc, char *argv[])
   ADD ("replayed", NULL, NULL, test_replayed);
   ADD_ROWS ("agent/", agent_rows, test_agent);
   ADD_ROWS ("precedence/", precedence_rows, test_precedence);
+  ADD_ROWS ("environment-odd/", odd_agent_rows, test_odd_agent);
+  g_test_add_func ("/address/hosted", test_hosted);
+  g_test_add_func ("/address/no-tracing", test_no_tracing);
   g_test_add_func ("/address/bad-environment", test_bad_environment);
   g_test_add_func ("/address/older-names", test_older_names);
 

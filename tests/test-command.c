@@ -25,7 +25,7 @@ static char *dir;
 static gboolean
 run_within (const char *command, gint64 timeout, int *stop, LsobsBuffer *output, GError **error)
 {
-  const LsobsCommandLimits limits = { timeout, MAX_BYTES, stop };
+  const LsobsCommandLimits limits = { timeout, MAX_BYTES, stop, NULL };
 
   return _lsobs_command_run (command, &limits, output, error);
 }

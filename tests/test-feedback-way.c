@@ -419,6 +419,55 @@ test_session_away (RunFixture *fixture, gconstpointer data)
   projects_clear (&back, fixture->server);
 }
 
+/* More projects are waited for at once than are remembered; each is asked for once. */
+static void
+test_session_many (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const guint n = 150;
+  Projects projects = { 0 };
+
+  projects_init (&projects, fixture->server);
+  test_server_hold (fixture->server);
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("019ca8bb-f152-7a10-8c3e-5b7d2f90%04x", i + 1);
+      g_autofree char *name = g_strdup_printf ("project-%u", i);
+      g_autoptr (LsobsRunEvent) run =
+          lsobs_run_event_new_start (id, NULL, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
+
+      lsobs_run_event_set_project_name (run, name);
+      g_assert_true (lsobs_exporter_enqueue (fixture->exporter, run, NULL));
+      feedback_add (fixture, lsobs_feedback_new (id, id, name));
+    }
+  lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
+  g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
+  test_server_release (fixture->server);
+  run_fixture_flush (fixture);
+  assert_session (fixture, "project-0", PROJECT);
+  assert_session (fixture, "project-149", PROJECT);
+  g_assert_cmpuint (wire_tree_get_n_feedback (fixture->tree), ==, n);
+  g_assert_cmpuint (count_questions (&projects), ==, n);
+  projects_clear (&projects, fixture->server);
+}
+
+/* In a list of projects, one whose name is not text is another one. */
+static void
+test_session_odd_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  Projects projects = { .n_statuses = 1,
+                        .status = 200,
+                        .words = "[{\"id\":\"" OTHER "\",\"name\":7},"
+                                 "{\"id\":\"" OTHER "\",\"name\":{\"a\":1}},"
+                                 "{\"id\":\"" PROJECT "\",\"name\":\"" RUN_PROJECT "\"}]" };
+
+  projects_init (&projects, fixture->server);
+  add_by_id (fixture, 1);
+  run_fixture_flush (fixture);
+  assert_session (fixture, "key-0", PROJECT);
+  g_assert_cmpuint (count_questions (&projects), ==, 1);
+  projects_clear (&projects, fixture->server);
+}
+
 typedef struct
 {
   const char *path;
@@ -634,6 +683,8 @@ main (int argc, char *argv[])
       g_test_add (path, RunFixture, &refused_rows[i], set_up_needy, test_session_refused,
                   run_fixture_tear_down);
     }
+  ADD ("feedback-session/many", NULL, set_up_needy, test_session_many);
+  ADD ("feedback-session/odd-name", NULL, set_up_needy, test_session_odd_name);
   ADD ("feedback-session/hangs", NULL, set_up_needy, test_session_hangs);
   ADD ("feedback-session/in-context", NULL, run_fixture_set_up, test_session_in_context);
   ADD ("feedback-session/fork", NULL, set_up_needy, test_session_fork);

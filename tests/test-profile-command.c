@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
@@ -192,6 +193,35 @@ test_shutdown (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_books (exporter);
   test_assert_dies (g_steal_pointer (&fixture->base.exporter));
   g_assert_true (test_wait_until (is_gone, &pid, TEST_TIMEOUT_MS));
+}
+
+/* The end of sending is enough, since the program may end right after it. The limit of a command
+ * is 10 s. */
+static void
+test_rest (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = g_build_filename (fixture->dir, "self", NULL);
+  g_autofree char *text = NULL;
+  LsobsExporter *exporter;
+  siginfo_t info = { 0 };
+  gint64 began;
+  pid_t pid;
+
+  profile_write (fixture, COMMAND ("echo $$ > $DIR/part; mv $DIR/part $DIR/self; sleep 600"));
+  exporter = profile_start (fixture);
+  test_emit (exporter, "run");
+  g_assert_false (lsobs_exporter_flush (exporter, 1, NULL, NULL));
+  g_assert_true (profile_wait_for (fixture, "self"));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  pid = (pid_t) atol (text);
+  g_assert_cmpint (pid, >, 1);
+
+  lsobs_exporter_shutdown (exporter, 1, NULL, NULL);
+  began = g_get_monotonic_time ();
+  /* Its thread may have reaped it already. */
+  if (waitid (P_PID, (id_t) pid, &info, WEXITED | WNOWAIT) != 0)
+    g_assert_cmpint (errno, ==, ECHILD);
+  g_assert_cmpint (g_get_monotonic_time () - began, <, 5 * G_USEC_PER_SEC);
 }
 
 /* --- no key --- */
@@ -644,6 +674,7 @@ main (int argc, char *argv[])
   ADD ("pending", GINT_TO_POINTER (FALSE), test_pending);
   ADD ("pending-own-context", GINT_TO_POINTER (TRUE), test_pending);
   ADD ("shutdown", NULL, test_shutdown);
+  ADD ("shutdown-alone", NULL, test_rest);
   ADD_ROWS ("failure/", failure_rows, test_failure);
   ADD ("recovery", NULL, test_recovery);
   ADD ("renewed", NULL, test_renewed);

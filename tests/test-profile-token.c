@@ -245,6 +245,166 @@ test_replica (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_null (test_request_get_header (request, "x-api-key"));
 }
 
+/* --- feedback, whose project the service has to name --- */
+
+#define NEEDY_INFO \
+ "{\"version\":\"0.18.0\",\"instance_flags\":{\"ch_query_enabled\":false,\"sdb_query_enabled\":true}}"
+#define PROJECT "7f1d5a3e-0c52-4b8e-9f57-1f6f7a0e2b11"
+#define COMMAND \
+ "\"api_key_cmd\":\"echo x >> $DIR/runs; echo lsv2_key-$(wc -l < $DIR/runs | tr -d ' ')\""
+
+typedef struct
+{
+  const char *name;
+  const char *first;  /* of the profile, when the observer is made */
+  const char *then;   /* (nullable) what it becomes after that */
+  const char *header; /* (nullable) that the service takes */
+  int n_refusals;     /* of /info; -1 for all */
+  guint n_questions;  /* for the project */
+  guint n_runs;       /* of the command */
+} FeedbackRow;
+
+static const FeedbackRow feedback_rows[] = {
+  { "command", COMMAND, NULL, "x-api-key: lsv2_key-1", 0, 1, 1 },
+  { "command-other", COMMAND, NULL, "x-api-key: lsv2_key-2", 0, 2, 2 },
+  { "command-other-info", COMMAND, NULL, "x-api-key: lsv2_key-2", 1, 1, 2 },
+  { "token", OAUTH (OLD_TOKEN), OAUTH (TOKEN), "Authorization: " BEARER, 0, 2, 0 },
+  { "token-info", OAUTH (OLD_TOKEN), OAUTH (TOKEN), "Authorization: " BEARER, 1, 1, 0 },
+  { "refused-fixed", "\"api_key\":\"lsv2_key-1\"", NULL, NULL, 0, 1, 0 },
+  { "refused-token", OAUTH (OLD_TOKEN), NULL, NULL, 0, 1, 0 },
+  { "refused-info", OAUTH (OLD_TOKEN), NULL, NULL, -1, 0, 0 },
+};
+
+static gboolean
+answer_cb (TestRequest *request, TestReply *reply, gpointer data)
+{
+  const FeedbackRow *row = data;
+
+  if (row->header == NULL || profile_authorize (request, reply, (gpointer) row->header))
+    {
+      reply->status = 401;
+      reply->body = "{\"detail\":\"Invalid token\"}";
+      return TRUE;
+    }
+  if (!g_str_has_prefix (request->path, "/sessions"))
+    return FALSE;
+  reply->status = 200;
+  reply->body = "[{\"id\":\"" PROJECT "\"}]";
+  return TRUE;
+}
+
+static void
+answer_feedback (ProfileFixture *fixture, const FeedbackRow *row)
+{
+  test_server_set_info (fixture->base.server, NEEDY_INFO);
+  if (row->n_refusals != 0)
+    test_server_push (fixture->base.server, "/info",
+                      (TestReply){ .status = 401,
+                                   .body = "{\"detail\":\"Invalid token\"}",
+                                   .repeat = row->n_refusals < 0 ? -1 : 0 });
+  test_server_set_handler (fixture->base.server, answer_cb, (gpointer) row);
+}
+
+static guint
+count_questions (ProfileFixture *fixture)
+{
+  g_autoptr (GPtrArray) requests = test_server_dup_requests (fixture->base.server);
+  guint n = 0;
+
+  for (guint i = 0; i < requests->len; i++)
+    n += g_str_has_prefix (((TestRequest *) g_ptr_array_index (requests, i))->path, "/sessions");
+  return n;
+}
+
+static void
+add_feedback (ProfileFixture *fixture, const char *key)
+{
+  LsobsFeedback *feedback = lsobs_feedback_new ("019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5",
+                                                "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4", key);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (lsobs_observer_add_feedback (fixture->base.observer, feedback, &error));
+  g_assert_no_error (error);
+  lsobs_feedback_unref (feedback);
+}
+
+/* The questions wait for the key, and are asked again with another one. If the key does not help,
+ * the answer to the feedback says so. */
+static void
+test_feedback (ProfileFixture *fixture, gconstpointer data)
+{
+  const FeedbackRow *row = data;
+  LsobsExporter *exporter;
+
+  profile_write (fixture, "%s", row->first);
+  exporter = profile_start (fixture);
+  if (row->then != NULL)
+    profile_write (fixture, "%s", row->then);
+  answer_feedback (fixture, row);
+  add_feedback (fixture, "key");
+  if (row->header != NULL)
+    {
+      g_autoptr (GPtrArray) requests = NULL;
+      TestRequest *last;
+
+      test_assert_flush (exporter, 1);
+      requests = test_server_dup_requests (fixture->base.server);
+      last = g_ptr_array_index (requests, requests->len - 1);
+      g_assert_true (test_bytes_contain (last->raw_body, "\"session_id\":\"" PROJECT "\""));
+      /* No question came without the key, that for /info among them. */
+      for (guint i = 0; i < requests->len && row->n_runs == 1; i++)
+        g_assert_cmpstr (test_request_get_header (g_ptr_array_index (requests, i), "x-api-key"), ==,
+                         "lsv2_key-1");
+    }
+  else
+    {
+      g_autoptr (GError) error = test_flush_with_loss (exporter, 1);
+
+      g_assert_nonnull (strstr (error->message, "HTTP 401"));
+      g_assert_cmpuint (test_get_dropped (exporter, LSOBS_DROP_REASON_UNAUTHORIZED), ==, 1);
+    }
+  g_assert_cmpuint (count_questions (fixture), ==, row->n_questions);
+  g_assert_cmpuint (profile_count_lines (fixture, "runs"), ==, row->n_runs);
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+}
+
+/* A command that prints another key each time, none of which is any good: the questions end. */
+static void
+test_feedback_rotates (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const FeedbackRow row = { "rotates", COMMAND, NULL, NULL, -1, 0, 0 };
+  g_autoptr (GError) error = NULL;
+  LsobsExporter *exporter;
+
+  profile_write (fixture, COMMAND);
+  exporter = profile_start (fixture);
+  answer_feedback (fixture, &row);
+  add_feedback (fixture, "key");
+  error = test_flush_with_loss (exporter, 1);
+  g_assert_nonnull (strstr (error->message, "HTTP 401"));
+  g_assert_cmpuint (test_get_dropped (exporter, LSOBS_DROP_REASON_UNAUTHORIZED), ==, 1);
+  g_assert_cmpuint (profile_count_lines (fixture, "runs"), <=, 4);
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+}
+
+/* The command fails: the flush says so, and no question goes without the key. */
+static void
+test_feedback_no_key (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const FeedbackRow row = { "none", COMMAND, NULL, "x-api-key: lsv2_key-1", 0, 0, 0 };
+  g_autoptr (GError) error = NULL;
+  LsobsExporter *exporter;
+
+  profile_write (fixture, "\"api_key_cmd\":\"exit 3\"");
+  exporter = profile_start (fixture);
+  answer_feedback (fixture, &row);
+  add_feedback (fixture, "key");
+  g_assert_false (lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, &error));
+  g_assert_nonnull (strstr (error->message, "(api_key_cmd) failed"));
+  g_assert_cmpuint (count_questions (fixture), ==, 0);
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+}
+
 #define ADD(name, func) \
  g_test_add ("/profile-token/" name, ProfileFixture, NULL, set_up, func, tear_down)
 
@@ -269,6 +429,14 @@ main (int argc, char *argv[])
   ADD ("forbidden", test_forbidden);
   ADD ("echo", test_echo);
   ADD ("replica", test_replica);
+  for (guint i = 0; i < G_N_ELEMENTS (feedback_rows); i++)
+    {
+      g_autofree char *path = g_strconcat ("/profile-token/feedback/", feedback_rows[i].name, NULL);
+
+      g_test_add (path, ProfileFixture, &feedback_rows[i], set_up, test_feedback, tear_down);
+    }
+  ADD ("feedback/rotates", test_feedback_rotates);
+  ADD ("feedback/no-key", test_feedback_no_key);
 
   return profile_run_tests ();
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lsobs/lsobs-proxy-private.h"
+#include "dump-helpers.h"
 #include "test-helpers.h"
 #include "testlib/test-proxy-server.h"
 
@@ -324,6 +325,26 @@ test_white (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_proxy_count (fixture->proxy), >, 0);
 }
 
+/* Quotes are none of the value. */
+static void
+test_quotes (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  use_address (fixture);
+  set_proxy (fixture, "http_proxy", " \"127.0.0.1:PORT\" ");
+  test_env_set (fixture->env, "no_proxy", "'elsewhere.example'");
+  assert_delivers (fixture);
+  g_assert_cmpuint (test_proxy_count (fixture->proxy), >, 0);
+}
+
+static void
+test_quotes_exempt (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  use_address (fixture);
+  set_proxy (fixture, "http_proxy", NULL);
+  test_env_set (fixture->env, "NO_PROXY", "\"*\"");
+  assert_direct (fixture);
+}
+
 static void
 test_no_proxy (Fixture *fixture, gconstpointer data)
 {
@@ -350,6 +371,35 @@ test_loopback (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   set_proxy (fixture, "http_proxy", NULL);
   set_proxy (fixture, "all_proxy", NULL);
   assert_direct (fixture);
+}
+
+/* What was kept goes the same way. */
+static void
+test_replay (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *lost = g_dir_make_tmp ("lsobs-lost-XXXXXX", NULL);
+  g_autoptr (LsobsClient) client = NULL;
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GError) error = NULL;
+  guint n_before, n_delivered, n_failed;
+
+  use_tls (fixture);
+  set_proxy (fixture, "https_proxy", NULL);
+  lsobs_config_set_failed_traces_dir (fixture->base.config, lost);
+  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 422 });
+  test_emit (test_fixture_start (&fixture->base), "run");
+  g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
+  test_fixture_stop (&fixture->base);
+  n_before = test_proxy_count (fixture->proxy);
+  client = lsobs_client_new (fixture->base.config, &error);
+  g_assert_no_error (error);
+  lsobs_client_replay_async (client, lost, NULL, test_result_cb, &result);
+  lsobs_client_replay_finish (client, test_result_wait (&result), &n_delivered, &n_failed, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (n_delivered, ==, 1);
+  g_assert_cmpuint (n_failed, ==, 0);
+  g_assert_cmpuint (test_proxy_count (fixture->proxy), >, n_before);
+  dump_remove_dir (lost);
 }
 
 /* --- trouble ------------------------------------------------------------------------------- */
@@ -449,6 +499,9 @@ main (int argc, char **argv)
   add ("/proxy/other-scheme", NULL, test_other_scheme);
   add ("/proxy/order", NULL, test_order);
   add ("/proxy/white", NULL, test_white);
+  add ("/proxy/quotes", NULL, test_quotes);
+  add ("/proxy/quotes-exempt", NULL, test_quotes_exempt);
+  add ("/proxy/replay", NULL, test_replay);
   add ("/proxy/no-proxy", "no_proxy", test_no_proxy);
   add ("/proxy/no-proxy-upper", "NO_PROXY", test_no_proxy);
   add ("/proxy/cgi", NULL, test_cgi);

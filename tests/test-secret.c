@@ -303,7 +303,7 @@ use_command (const char *key)
   close (fd);
   g_assert_true (lsobs_config_load_profile (config, path, NULL, NULL));
   g_assert_nonnull (_lsobs_config_peek_key_source (config));
-  secret = _lsobs_key_source_fetch (_lsobs_config_peek_key_source (config), NULL, NULL);
+  secret = _lsobs_key_source_fetch (_lsobs_config_peek_key_source (config), NULL, NULL, NULL);
   g_assert_cmpstr (secret, ==, key);
   _lsobs_secret_free (secret);
   client = lsobs_client_new (config, NULL);

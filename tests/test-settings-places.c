@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lsobs/lsobs-config-private.h"
+#include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-settings-private.h"
 
 /* What the settings of several places have in common, and what not. */
@@ -88,6 +89,47 @@ test_one (void)
   assert_key (get (places, 0), "key-a");
   g_assert_cmpstr (get (places, 0)->failed_traces_dir, ==, "/var/lost");
   g_assert_null (get (places, 0)->label);
+}
+
+/* Names of hosts that are not ASCII. */
+static void
+test_host (void)
+{
+  static const char *const urls[][2] = {
+    { "https://b\xc3\xbc"
+      "cher.example",
+      "https://xn--bcher-kva.example" },
+    { "https://B\xc3\xbc"
+      "cher.example:8443/api/",
+      "https://xn--bcher-kva.example:8443/api" },
+    { "https://xn--bcher-kva.example", "https://xn--bcher-kva.example" },
+    { "https://user:b\xc3\xbc"
+      "cher@host.example",
+      NULL },
+    { "https://host.example/b\xc3\xbc"
+      "cher",
+      NULL },
+    { "https://b\xfc"
+      "cher.example",
+      NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (urls); i++)
+    {
+      g_autoptr (LsobsConfig) config = lsobs_config_new ("key", NULL);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GPtrArray) places = NULL;
+
+      lsobs_config_set_api_url (config, urls[i][0]);
+      places = _lsobs_settings_new_for_places (config, LSOBS_SETTINGS_FOR_HTTP, &error);
+      if (urls[i][1] == NULL)
+        {
+          g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+          continue;
+        }
+      g_assert_no_error (error);
+      g_assert_cmpstr (get (places, 0)->api_url, ==, urls[i][1]);
+    }
 }
 
 static void
@@ -240,6 +282,7 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/settings-places/one", test_one);
+  g_test_add_func ("/settings-places/host", test_host);
   g_test_add_func ("/settings-places/several", test_several);
   g_test_add_func ("/settings-places/other-project", test_other_project);
   g_test_add_func ("/settings-places/hook", test_hook);
