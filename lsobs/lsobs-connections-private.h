@@ -15,5 +15,6 @@ gboolean _lsobs_connections_is_silent (SoupSession *session, SoupMessage *messag
 gboolean _lsobs_connections_break (SoupSession *session, SoupMessage *message);
 void _lsobs_connections_note_left (SoupSession *session, SoupMessage *message);
 void _lsobs_connections_break_left (SoupSession *session);
+gboolean _lsobs_connections_has_open (SoupSession *session);
 
 G_END_DECLS

@@ -149,3 +149,13 @@ _lsobs_connections_break_left (SoupSession *session)
     if (connection->is_left)
       shut_down (connection);
 }
+
+/* Whether a connection of the session has not ended yet. */
+gboolean
+_lsobs_connections_has_open (SoupSession *session)
+{
+  GHashTable *table = get_table (session);
+
+  g_hash_table_foreach_remove (table, is_gone, NULL);
+  return g_hash_table_size (table) > 0;
+}

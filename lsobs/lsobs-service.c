@@ -336,10 +336,16 @@ has_question (LsobsService *self)
          (self->project_ids != NULL && _lsobs_project_ids_stop (self->project_ids));
 }
 
-/* A question that was cancelled still has to end in its context. In one that only
- * this thread runs, there is no other time for it than now. */
+static gboolean
+has_connection (LsobsService *self)
+{
+  return _lsobs_connections_has_open (self->session);
+}
+
+/* What was cancelled still has to end in its context. In one that only this thread runs, there
+ * is no other time for it than now. */
 static void
-let_question_end (LsobsService *self)
+let_end (LsobsService *self, gboolean (*is_pending) (LsobsService *self))
 {
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
   gint64 deadline = g_get_monotonic_time () + CLOSE_GRACE * 1000;
@@ -351,7 +357,7 @@ let_question_end (LsobsService *self)
   alarm = g_timeout_source_new (CLOSE_GRACE);
   g_source_set_callback (alarm, wake_cb, NULL, NULL);
   g_source_attach (alarm, context);
-  for (guint n = 0; has_question (self) && (in_time || n < CLOSE_TURNS); n++)
+  for (guint n = 0; is_pending (self) && (in_time || n < CLOSE_TURNS); n++)
     {
       in_time = g_get_monotonic_time () < deadline;
       g_main_context_iteration (context, in_time);
@@ -370,11 +376,13 @@ _lsobs_service_close (LsobsService *self)
   if (self->asking != NULL)
     g_cancellable_cancel (self->asking);
   if (has_question (self))
-    let_question_end (self);
+    let_end (self, has_question);
   if (self->session != NULL)
     {
       _lsobs_connections_break_left (self->session);
       soup_session_abort (self->session);
+      /* libsoup warns of a session that goes before its connections. */
+      let_end (self, has_connection);
     }
   g_clear_object (&self->session);
 }
