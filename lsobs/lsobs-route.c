@@ -90,13 +90,14 @@ exchanged_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
-/* Takes a task out of the queue. */
+/* Takes a task out of the queue, whose reference to it goes. */
 static void
 stop_waiting (GTask *task)
 {
   Wait *wait = g_task_get_task_data (task);
 
-  g_queue_remove (&wait->service->route.waiting, task);
+  if (g_queue_remove (&wait->service->route.waiting, task))
+    g_object_unref (task);
   g_source_destroy (wait->source);
   g_clear_pointer (&wait->source, g_source_unref);
 }
@@ -242,7 +243,7 @@ begin_waiting (GTask *task)
       g_source_set_dummy_callback (child);
       g_source_add_child_source (wait->source, child);
     }
-  g_queue_push_tail (&route->waiting, task);
+  g_queue_push_tail (&route->waiting, g_object_ref (task));
   g_task_attach_source (task, wait->source, waited_cb);
 }
 

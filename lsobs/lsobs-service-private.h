@@ -19,7 +19,7 @@ typedef struct
 {
   GTlsDatabase *database; /* (owned) (nullable) whom to trust, once that is read */
   GCancellable *loading;  /* (owned) (nullable) of the reading that is under way */
-  GQueue waiting;         /* (element-type GTask) (unowned) for it */
+  GQueue waiting;         /* (element-type GTask) (owned) for it */
   guint n_loads;          /* readings so far */
   LsobsTrustSlot *slot;   /* (owned) (nullable) of the thread that reads */
 } LsobsRoute;

@@ -134,6 +134,8 @@ test_shutdown (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_bounded (RunFixture *fixture, gconstpointer data)
 {
+  guint64 n_dropped;
+
   run_fixture_set_up (fixture, data);
   lsobs_config_set_queue_capacity (fixture->config, 5);
   run_fixture_start (fixture);
@@ -148,12 +150,18 @@ test_bounded (RunFixture *fixture, gconstpointer data)
       start_sending (fixture);
       run_assert_balanced (fixture->exporter);
     }
-  g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_QUEUE_FULL), ==, 15);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT), ==, 5);
+  n_dropped = run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_QUEUE_FULL);
+  /* On a busy machine, the time for the answer may be over before all of it is there. */
+  if (test_server_count_requests (fixture->server, "/feedback") == 0)
+    {
+      g_assert_cmpuint (n_dropped, ==, 15);
+      g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT), ==, 5);
+    }
+  g_assert_cmpuint (n_dropped, <=, 15);
   test_server_release_hanging (fixture->server);
   g_assert_true (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   run_assert_balanced (fixture->exporter);
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 5);
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 20 - n_dropped);
 }
 
 /* --- the id of the project --- */
