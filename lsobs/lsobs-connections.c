@@ -72,22 +72,6 @@ _lsobs_connections_add (SoupSession *session, SoupMessage *message, GIOStream *s
   g_hash_table_replace (table, g_memdup2 (&id, sizeof id), connection);
 }
 
-/* Whether the connection of @message is watched here. */
-gboolean
-_lsobs_connections_is_known (SoupSession *session, SoupMessage *message)
-{
-  return find (session, message) != NULL;
-}
-
-/* Whether the connection of @message, which was known, has ended. */
-gboolean
-_lsobs_connections_is_lost (SoupSession *session, SoupMessage *message)
-{
-  Connection *connection = find (session, message);
-
-  return connection == NULL || is_gone (NULL, connection, NULL);
-}
-
 /* The server has answered @message, or another one on the same connection. */
 void
 _lsobs_connections_note_answer (SoupSession *session, SoupMessage *message)

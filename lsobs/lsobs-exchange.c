@@ -18,10 +18,6 @@
  * return to the main context while there are more, so that no timeout can end it. */
 #define MAX_INTERIM 1000
 
-/* How often to look whether the connection of a message has ended, in ms. In HTTP/2, libsoup may
- * forget some of the messages on a connection that the server closes. */
-#define LOOK_INTERVAL 1000
-
 typedef struct
 {
   SoupSession *session; /* (unowned) that of the task */
@@ -33,15 +29,12 @@ typedef struct
   gulong cancelled_id;
   GSource *timeout;    /* (owned) (nullable) until the end */
   GSource *stop;       /* (owned) (nullable) until the end */
-  GSource *look;       /* (owned) (nullable) until the end */
   gint64 deadline;     /* monotonic, µs: for all of it */
   gboolean connecting; /* and the time for that runs */
   gboolean sent;       /* the server may have got something of it */
   gboolean running;    /* on a connection */
   gboolean answered;   /* the head of the answer is there */
   gboolean left;       /* the task has ended before libsoup has */
-  gboolean known;      /* its connection is watched */
-  gboolean lost;       /* its connection had ended when it was looked at last */
   gint64 sent_time;    /* monotonic, µs: when it went out last */
   guint n_resends;
   guint n_interim;
@@ -83,7 +76,6 @@ end (GTask *task)
   g_signal_handlers_disconnect_by_data (exchange->message, exchange);
   clear_source (&exchange->timeout);
   clear_source (&exchange->stop);
-  clear_source (&exchange->look);
 }
 
 /* The status is enough; an answer that breaks off changes nothing. */
@@ -266,27 +258,6 @@ network_event_cb (SoupMessage *message,
   g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
 }
 
-/* Called in the context of the task. A message that libsoup has not ended by the second look is
- * forgotten. */
-static gboolean
-look_cb (gpointer user_data)
-{
-  GTask *task = G_TASK (user_data);
-  Exchange *exchange = g_task_get_task_data (task);
-  gboolean was_lost = exchange->lost;
-
-  if (exchange->running && soup_message_get_http_version (exchange->message) != SOUP_HTTP_2_0)
-    return G_SOURCE_REMOVE;
-  exchange->lost = exchange->running && !exchange->answered && exchange->known &&
-                   _lsobs_connections_is_lost (exchange->session, exchange->message);
-  if (!exchange->lost || !was_lost)
-    return G_SOURCE_CONTINUE;
-  /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
-  exchange->given_up = _ ("the connection has ended without an answer");
-  leave (task);
-  return G_SOURCE_REMOVE;
-}
-
 /* Called in the context of the task, when the message goes out. */
 static void
 starting_cb (SoupMessage *message, gpointer user_data)
@@ -296,8 +267,6 @@ starting_cb (SoupMessage *message, gpointer user_data)
   exchange->connecting = FALSE;
   exchange->sent = TRUE;
   exchange->running = TRUE;
-  exchange->known = _lsobs_connections_is_known (exchange->session, message);
-  exchange->lost = FALSE;
   exchange->sent_time = g_get_monotonic_time ();
   g_source_set_ready_time (exchange->timeout, exchange->deadline);
 }
@@ -413,10 +382,6 @@ arm (GTask *task)
   g_source_set_callback (exchange->stop, G_SOURCE_FUNC (stop_cb), g_object_ref (task),
                          g_object_unref);
   g_source_attach (exchange->stop, g_task_get_context (task));
-  exchange->look = g_timeout_source_new (LOOK_INTERVAL);
-  g_source_set_static_name (exchange->look, "[lsobs] request look");
-  g_source_set_callback (exchange->look, look_cb, g_object_ref (task), g_object_unref);
-  g_source_attach (exchange->look, g_task_get_context (task));
   watch_message (exchange);
 }
 
