@@ -45,6 +45,11 @@ test_concurrent (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   if (fixture->service == NULL)
     return;
+  if (test_is_instrumented ())
+    {
+      g_test_skip ("libsoup 3.2 fails on shared connections when it is this slow");
+      return;
+    }
   lsobs_config_set_request_timeout (fixture->base.config, 5 * SHORT_MS);
   lsobs_config_set_max_attempts (fixture->base.config, 50);
   lsobs_config_set_max_batch_size (fixture->base.config, 1);
