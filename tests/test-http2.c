@@ -243,10 +243,8 @@ is_fatal (const char *domain,
 static void
 assert_arrival_with_warnings (TlsFixture *fixture, guint n_batches, guint n_large)
 {
-  GLogLevelFlags mask = g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
   TlsBooks books;
 
-  g_test_log_set_fatal_handler (is_fatal, NULL);
   test_fixture_start (&fixture->base);
   tls_fixture_assert_arrival (fixture, n_batches, &books);
   for (guint i = 0; i < n_large; i++)
@@ -255,8 +253,6 @@ assert_arrival_with_warnings (TlsFixture *fixture, guint n_batches, guint n_larg
   tls_service_get_books (fixture->service, &books);
   g_assert_cmpuint (books.n_runs, ==, 5 * n_batches + n_large);
   g_assert_cmpuint (books.n_times, ==, books.n_runs);
-  g_test_log_set_fatal_handler (NULL, NULL);
-  g_log_set_always_fatal (mask);
 }
 
 /* Too large before it is there: both of them go alone then. */
@@ -360,13 +356,10 @@ test_shutdown (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 assert_interim_ends (TlsFixture *fixture, gint64 timeout, const char *reason)
 {
-  GLogLevelFlags mask;
   g_autoptr (GError) error = NULL;
 
   if (fixture->service == NULL)
     return;
-  mask = g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
-  g_test_log_set_fatal_handler (is_fatal, NULL);
   lsobs_config_set_request_timeout (fixture->base.config, timeout);
   lsobs_config_set_max_attempts (fixture->base.config, 2);
   test_fixture_start (&fixture->base);
@@ -374,9 +367,6 @@ assert_interim_ends (TlsFixture *fixture, gint64 timeout, const char *reason)
   error = test_flush_in_vain (fixture->base.exporter, 5);
   if (reason != NULL)
     g_assert_nonnull (strstr (error->message, reason));
-  test_fixture_stop (&fixture->base);
-  g_test_log_set_fatal_handler (NULL, NULL);
-  g_log_set_always_fatal (mask);
 }
 
 static void
@@ -397,6 +387,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
+  g_test_log_set_fatal_handler (is_fatal, NULL);
 
 #define ADD(name, plan, test) \
  g_test_add ("/http2/" name, TlsFixture, plan, tls_fixture_set_up, test, tls_fixture_tear_down)
