@@ -125,7 +125,7 @@ test_refused_always (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                  strstr (error->message, "REFUSED_STREAM") != NULL);
   tls_service_get_books (fixture->service, &books);
   g_assert_cmpuint (books.n_runs, ==, 0);
-  g_assert_cmpuint (books.n_refused, >=, 2);
+  g_assert_cmpuint (books.n_refused, >=, test_is_instrumented () ? 2 : 2 * 20);
   g_assert_cmpuint (books.n_refused, <=, 2 * 22);
 }
 
@@ -201,8 +201,10 @@ test_feedback (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   tls_service_get_books (fixture->service, &books);
   g_assert_cmpuint (books.n_refused, >, 0);
   g_assert_cmpuint (books.n_without_body, ==, 0);
-  /* What was sent again after an error may be there twice. */
+  /* When all is slow, what was sent again after an error may be there twice. */
   g_assert_cmpuint (books.n_feedback, >=, 6);
+  if (!test_is_instrumented ())
+    g_assert_cmpuint (books.n_feedback, ==, 6);
 }
 
 /* --- uploads ------------------------------------------------------------------------------- */

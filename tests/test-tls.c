@@ -170,6 +170,8 @@ assert_holds (Fixture *fixture, const char *words, const char *more_words)
     }
   g_assert_nonnull (strstr (error->message, words));
   g_assert_nonnull (strstr (error->message, more_words));
+  /* The log has one line, with the first trouble. */
+  g_assert_true (test_log_contains (words) || test_log_contains ("too long to connect"));
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 0);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/info"), ==, 0);
   return exporter;
