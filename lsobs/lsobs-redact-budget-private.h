@@ -18,11 +18,12 @@ typedef struct
   guint weight;   /* how many searches this one stands for; 0: it is not timed */
   guint32 random; /* decides which searches are timed; 0: not seeded yet */
   gboolean is_used_up;
+  gint64 (*get_time) (void); /* (nullable) ns; NULL: the CPU time of the thread */
 } LsobsRedactBudget;
 
 #define LSOBS_REDACT_BUDGET_INIT \
  { \
-  0, 0, 0, 0, 0, 0, FALSE \
+  .used_ns = 0 \
  }
 
 /* What every record may use, and what it may use in addition for each search and for each

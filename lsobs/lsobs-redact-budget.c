@@ -18,10 +18,12 @@
 #define MAX_WEIGHTED_NS (500 * 1000)
 
 static gint64
-get_thread_time (void)
+get_time (LsobsRedactBudget *self)
 {
   struct timespec now = { 0, 0 };
 
+  if (self->get_time != NULL)
+    return self->get_time ();
   clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
   return (gint64) now.tv_sec * 1000000000 + now.tv_nsec;
 }
@@ -30,7 +32,7 @@ static guint32
 next_random (LsobsRedactBudget *self)
 {
   if (self->random == 0)
-    self->random = (guint32) get_thread_time () | 1;
+    self->random = (guint32) get_time (self) | 1;
   self->random ^= self->random << 13;
   self->random ^= self->random >> 17;
   self->random ^= self->random << 5;
@@ -40,7 +42,7 @@ next_random (LsobsRedactBudget *self)
 static void
 measure (LsobsRedactBudget *self)
 {
-  gint64 now = get_thread_time ();
+  gint64 now = get_time (self);
   gint64 taken = now - self->start_ns;
 
   self->used_ns += taken + (self->weight - 1) * MIN (taken, MAX_WEIGHTED_NS);
@@ -63,7 +65,7 @@ _lsobs_redact_budget_begin (LsobsRedactBudget *self, gsize n_bytes)
   self->n_unmeasured = 0;
   self->weight = weight == 1 || next_random (self) % weight == 0 ? weight : 0;
   if (self->weight > 0)
-    self->start_ns = get_thread_time ();
+    self->start_ns = get_time (self);
   return TRUE;
 }
 
@@ -83,7 +85,7 @@ _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes)
 gboolean
 _lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor)
 {
-  gint64 taken = (get_thread_time () - self->start_ns) * factor;
+  gint64 taken = (get_time (self) - self->start_ns) * factor;
 
   return self->used_ns + taken <= LSOBS_REDACT_BUDGET_NS + self->allowed_ns;
 }
