@@ -3,9 +3,9 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/lsobs-connections-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-exchange-private.h"
+#include "lsobs/lsobs-session-pool-private.h"
 
 /* How long it may take to be connected, TLS and all, in ms. */
 #define CONNECT_TIMEOUT 5000
@@ -17,6 +17,12 @@
 /* How many interim answers (1xx) one request may get. libsoup reads them in a loop that does not
  * return to the main context while there are more, so that no timeout can end it. */
 #define MAX_INTERIM 1000
+
+/* A bit before libsoup's own sources. When an HTTP/2 server refuses a stream at once, libsoup 3.2
+ * sends the message again and ends the first sending later, with this priority. If it does the
+ * second before the first, it takes the first failure for that of the second sending, and uses
+ * memory that it has freed. */
+#define IO_PRIORITY (G_PRIORITY_DEFAULT - 1)
 
 typedef struct
 {
@@ -35,7 +41,9 @@ typedef struct
   gboolean running;    /* on a connection */
   gboolean answered;   /* the head of the answer is there */
   gboolean left;       /* the task has ended before libsoup has */
-  gint64 sent_time;    /* monotonic, µs: when it went out last */
+  gboolean written;    /* the server has all of the request, as far as libsoup knows */
+  gboolean closing;    /* libsoup ends the message, of which nothing is read any more */
+  gboolean returned;   /* the task has ended, but the message has not */
   guint n_resends;
   guint n_interim;
   const char *given_up; /* (nullable) why we ended it before the deadline */
@@ -74,6 +82,8 @@ end (GTask *task)
     g_cancellable_disconnect (g_task_get_cancellable (task), exchange->cancelled_id);
   exchange->cancelled_id = 0;
   g_signal_handlers_disconnect_by_data (exchange->message, exchange);
+  if (exchange->closing)
+    return;
   clear_source (&exchange->timeout);
   clear_source (&exchange->stop);
 }
@@ -84,6 +94,7 @@ return_answer (GTask *task)
 {
   Exchange *exchange = g_task_get_task_data (task);
 
+  exchange->returned = TRUE;
   end (task);
   if (!SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (exchange->message)) &&
       g_task_return_error_if_cancelled (task))
@@ -93,18 +104,41 @@ return_answer (GTask *task)
   g_task_return_pointer (task, g_steal_pointer (&exchange->answer), g_free);
 }
 
-/* Called in the context of the task. */
+/* Called in the context of the task. Now the session and its connection can have the next
+ * message. */
+static void
+closed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Exchange *exchange = g_task_get_task_data (task);
+
+  g_input_stream_close_finish (G_INPUT_STREAM (object), result, NULL);
+  exchange->closing = FALSE;
+  if (!exchange->returned)
+    return_answer (task);
+  clear_source (&exchange->timeout);
+  clear_source (&exchange->stop);
+}
+
+/* Called in the context of the task. When the whole answer is there but not the whole request, the
+ * server may still read the rest of it until the deadline. */
 static void
 answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   GInputStream *stream = G_INPUT_STREAM (object);
   Exchange *exchange = g_task_get_task_data (task);
+  gboolean complete = g_input_stream_read_all_finish (stream, result, &exchange->len, NULL) &&
+                      exchange->len < exchange->limits.max_answer;
 
-  g_input_stream_read_all_finish (stream, result, &exchange->len, NULL);
   exchange->answer[exchange->len] = '\0';
-  g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
-  return_answer (task);
+  exchange->closing = TRUE;
+  /* libsoup would read an endless answer to its end. */
+  if (!complete)
+    _lsobs_session_pool_break (exchange->session);
+  g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, closed_cb, g_object_ref (task));
+  if (!complete || !exchange->written)
+    return_answer (task);
 }
 
 /* @error: (nullable): of libsoup
@@ -199,37 +233,30 @@ leave (GTask *task)
   Exchange *exchange = g_task_get_task_data (task);
 
   exchange->left = TRUE;
-  _lsobs_connections_note_left (exchange->session, exchange->message);
   end (task);
   if (!g_task_return_error_if_cancelled (task))
     g_task_return_error (task, explain (exchange, NULL));
 }
 
-/* Whether to break the connection. A request without a body is a question to the service: if it
- * gets no answer, other requests on the connection go on. */
-static gboolean
-should_break (GTask *task)
-{
-  Exchange *exchange = g_task_get_task_data (task);
-
-  if (exchange->answered || g_cancellable_is_cancelled (g_task_get_cancellable (task)))
-    return TRUE;
-  return exchange->body != NULL &&
-         _lsobs_connections_is_silent (exchange->session, exchange->message, exchange->sent_time);
-}
-
 /* Called in the context of the task, when the cancellable of the exchange is cancelled. libsoup
- * notices that at once over HTTP/1.1. Over HTTP/2 it notices only when data comes: a silent server
- * would keep the message, and libsoup would send all later messages to it. */
+ * notices that at once over HTTP/1.1. Over HTTP/2 it notices only when data comes, which a silent
+ * server does not send. */
 static gboolean
 stop_cb (GCancellable *cancellable, gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
   Exchange *exchange = g_task_get_task_data (task);
+  gboolean is_http2 = soup_message_get_http_version (exchange->message) == SOUP_HTTP_2_0;
 
-  if (soup_message_get_http_version (exchange->message) == SOUP_HTTP_2_0 && exchange->running &&
-      !(should_break (task) && _lsobs_connections_break (exchange->session, exchange->message)))
-    leave (task);
+  if (exchange->closing)
+    {
+      if (!_lsobs_session_pool_break (exchange->session) && !exchange->returned)
+        return_answer (task);
+    }
+  else if (is_http2 && exchange->running && !_lsobs_session_pool_break (exchange->session))
+    {
+      leave (task);
+    }
   return G_SOURCE_REMOVE;
 }
 
@@ -250,8 +277,6 @@ network_event_cb (SoupMessage *message,
   Exchange *exchange = user_data;
   gint64 soon = g_get_monotonic_time () + CONNECT_TIMEOUT * 1000;
 
-  if (event == G_SOCKET_CLIENT_CONNECTED)
-    _lsobs_connections_add (exchange->session, message, connection);
   if (exchange->connecting || event == G_SOCKET_CLIENT_COMPLETE)
     return;
   exchange->connecting = TRUE;
@@ -267,7 +292,6 @@ starting_cb (SoupMessage *message, gpointer user_data)
   exchange->connecting = FALSE;
   exchange->sent = TRUE;
   exchange->running = TRUE;
-  exchange->sent_time = g_get_monotonic_time ();
   g_source_set_ready_time (exchange->timeout, exchange->deadline);
 }
 
@@ -276,6 +300,15 @@ set_body (Exchange *exchange)
 {
   if (exchange->body != NULL)
     soup_message_set_request_body_from_bytes (exchange->message, exchange->type, exchange->body);
+}
+
+/* Called in the context of the task. */
+static void
+wrote_body_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->written = TRUE;
 }
 
 /* @reason: translated */
@@ -296,6 +329,7 @@ restarted_cb (SoupMessage *message, gpointer user_data)
 
   exchange->running = FALSE;
   exchange->answered = FALSE;
+  exchange->written = exchange->body == NULL;
   set_body (exchange);
   if (++exchange->n_resends > MAX_RESENDS)
     /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
@@ -317,14 +351,13 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
 
-  _lsobs_connections_note_answer (exchange->session, message);
   if (++exchange->n_interim <= MAX_INTERIM || exchange->given_up != NULL)
     return;
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
   give_up (exchange, _ ("it sends interim answers without end"));
   /* Over HTTP/2, the server goes on sending after the stream is closed. */
   if (soup_message_get_http_version (message) == SOUP_HTTP_2_0)
-    _lsobs_connections_break (exchange->session, message);
+    _lsobs_session_pool_break (exchange->session);
 }
 
 /* Called in the context of the task. */
@@ -335,13 +368,15 @@ got_headers_cb (SoupMessage *message, gpointer user_data)
   SoupStatus status = soup_message_get_status (message);
   gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
 
+  /* libsoup sends the message again, and the same connection leads to the same server. */
+  if (status == SOUP_STATUS_MISDIRECTED_REQUEST)
+    soup_message_add_flags (message, SOUP_MESSAGE_NEW_CONNECTION);
   /* Over HTTP/2, libsoup reports only the first interim answer by its own signal. */
   if (SOUP_STATUS_IS_INFORMATIONAL (status))
     {
       got_informational_cb (message, user_data);
       return;
     }
-  _lsobs_connections_note_answer (exchange->session, message);
   exchange->answered = TRUE;
   if (SOUP_STATUS_IS_SUCCESSFUL (status))
     g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
@@ -354,6 +389,7 @@ watch_message (Exchange *exchange)
 
   g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), exchange);
   g_signal_connect (message, "starting", G_CALLBACK (starting_cb), exchange);
+  g_signal_connect (message, "wrote-body", G_CALLBACK (wrote_body_cb), exchange);
   g_signal_connect (message, "restarted", G_CALLBACK (restarted_cb), exchange);
   g_signal_connect (message, "got-informational", G_CALLBACK (got_informational_cb), exchange);
   g_signal_connect (message, "got-headers", G_CALLBACK (got_headers_cb), exchange);
@@ -387,6 +423,7 @@ arm (GTask *task)
 
 /* Sends @message, in the thread-default context. Each time libsoup sends it again, the whole body
  * is sent.
+ * @session: of a pool, has no other message
  * @type: (nullable): of the body
  * @body: (nullable): the only body; @message itself has none */
 void
@@ -406,6 +443,7 @@ _lsobs_exchange_async (SoupSession *session,
   exchange->message = g_object_ref (message);
   exchange->type = g_strdup (type);
   exchange->body = body != NULL ? g_bytes_ref (body) : NULL;
+  exchange->written = body == NULL;
   exchange->limits = *limits;
   g_task_set_source_tag (task, _lsobs_exchange_async);
   g_task_set_task_data (task, exchange, exchange_free);
@@ -413,7 +451,7 @@ _lsobs_exchange_async (SoupSession *session,
   g_task_set_check_cancellable (task, FALSE);
   arm (task);
   set_body (exchange);
-  soup_session_send_async (session, message, G_PRIORITY_DEFAULT, exchange->cancellable, sent_cb,
+  soup_session_send_async (session, message, IO_PRIORITY, exchange->cancellable, sent_cb,
                            g_object_ref (task));
 }
 

@@ -401,7 +401,7 @@ _lsobs_replay_task (LsobsSettings *settings, const char *path, gboolean may_be_m
   if (g_task_return_error_if_cancelled (task))
     return;
   /* In a forked child, threads for tasks have to be revived first. */
-  _lsobs_service_peek_session (replay->service);
+  _lsobs_service_enter (replay->service);
   use_disk (task, list_in_thread, listed_cb);
 }
 

@@ -405,7 +405,7 @@ start_attempt (GTask *task)
   g_autofree char *type = NULL;
   LsobsIngestMode mode;
 
-  _lsobs_service_peek_session (service);
+  _lsobs_service_enter (service);
   if (_lsobs_attempts_wait (&request->attempts, task, wait_over_cb))
     return;
   if (!_lsobs_attempts_have_key (&request->attempts, task, wait_over_cb, &error))

@@ -8,6 +8,7 @@ G_BEGIN_DECLS
 
 /* The way to a service: whom it is trusted by, and which proxy leads to it. */
 
+void _lsobs_route_update (LsobsRoute *self, SoupSession *session);
 void _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *session);
 void _lsobs_route_leave_parent (LsobsRoute *self);
 void _lsobs_route_clear (LsobsRoute *self);

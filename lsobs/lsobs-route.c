@@ -38,13 +38,20 @@ wait_free (gpointer user_data)
   g_free (wait);
 }
 
+/* Called for each session that goes on being used: other certificates may have been read. */
+void
+_lsobs_route_update (LsobsRoute *self, SoupSession *session)
+{
+  if (self->database != NULL && soup_session_get_tls_database (session) != self->database)
+    soup_session_set_tls_database (session, self->database);
+}
+
 /* Called for each new session. */
 void
 _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *session)
 {
   _lsobs_liveness_watch (session);
-  if (self->database != NULL)
-    soup_session_set_tls_database (session, self->database);
+  _lsobs_route_update (self, session);
   /* No proxy leads to this machine; to ask for one takes a thread each time. */
   if (settings->loopback || settings->proxy.kind == LSOBS_PROXY_DIRECT)
     soup_session_set_proxy_resolver (session, NULL);
@@ -136,6 +143,7 @@ static void
 go_on (GTask *task, const GError *error)
 {
   Wait *wait = g_task_get_task_data (task);
+  g_autoptr (SoupSession) session = NULL;
 
   stop_waiting (task);
   if (g_task_return_error_if_cancelled (task))
@@ -151,9 +159,9 @@ go_on (GTask *task, const GError *error)
   wait->limits.timeout = MAX (wait->limits.timeout, 1);
   /* The program's context is not always the default one of the thread. */
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_exchange_async (_lsobs_service_peek_session (wait->service), wait->message, wait->type,
-                         wait->body, &wait->limits, g_task_get_cancellable (task), exchanged_cb,
-                         g_object_ref (task));
+  session = _lsobs_service_get_session (wait->service);
+  _lsobs_exchange_async (session, wait->message, wait->type, wait->body, &wait->limits,
+                         g_task_get_cancellable (task), exchanged_cb, g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
@@ -191,11 +199,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return;
   g_clear_object (&route->loading);
   if (database != NULL)
-    {
-      g_set_object (&route->database, database);
-      if (service->session != NULL)
-        soup_session_set_tls_database (service->session, database);
-    }
+    g_set_object (&route->database, database);
   /* What a task calls may end others that wait, or begin to wait for the next loading. */
   while ((next = ref_first_waiting (route, load->number)) != NULL)
     {
@@ -260,7 +264,7 @@ _lsobs_route_exchange_async (LsobsService *service,
                              GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  SoupSession *session = _lsobs_service_peek_session (service);
+  g_autoptr (SoupSession) session = _lsobs_service_get_session (service);
   LsobsSettings *settings = service->settings;
   g_autoptr (GTask) task = NULL;
   Wait *wait;
@@ -315,6 +319,12 @@ _lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
+static void
+prune_session (gpointer session, gpointer user_data)
+{
+  _lsobs_liveness_prune (SOUP_SESSION (session));
+}
+
 /* Called when @message got no answer. The authorities to trust are read again after a
  * certificate was refused, since the file may have been corrected. Connections that are as
  * silent are given up.
@@ -325,8 +335,8 @@ _lsobs_route_make_error (LsobsService *service, SoupMessage *message, const GErr
 {
   const char *why = _lsobs_trust_explain (soup_message_get_tls_peer_certificate_errors (message));
 
-  if (service->session != NULL)
-    _lsobs_liveness_prune (service->session);
+  if (service->sessions != NULL)
+    _lsobs_session_pool_foreach (service->sessions, prune_session, NULL);
   if (why != NULL)
     g_clear_object (&service->route.database);
   else if (problem->domain == LSOBS_ERROR)

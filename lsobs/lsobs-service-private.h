@@ -8,6 +8,7 @@
 #include "lsobs/lsobs-dump-private.h"
 #include "lsobs/lsobs-key-wait-private.h"
 #include "lsobs/lsobs-server-info-private.h"
+#include "lsobs/lsobs-session-pool-private.h"
 #include "lsobs/lsobs-settings-private.h"
 
 G_BEGIN_DECLS
@@ -38,7 +39,7 @@ typedef struct
   int compression;         /* (atomic) LsobsCompression: what bodies are compressed with */
 
   /* All below belongs to the thread that sends. */
-  SoupSession *session; /* (owned) (nullable) */
+  LsobsSessionPool *sessions; /* (owned) (nullable) */
   LsobsRoute route;
   guint epoch;                  /* the process that all of this belongs to */
   gint64 not_before;            /* monotonic, µs: nothing is sent earlier */
@@ -70,7 +71,8 @@ LsobsService *_lsobs_service_ref (LsobsService *self);
 void _lsobs_service_unref (LsobsService *self);
 void _lsobs_service_set_counters (LsobsService *self, LsobsCounters *counters);
 
-SoupSession *_lsobs_service_peek_session (LsobsService *self);
+void _lsobs_service_enter (LsobsService *self);
+SoupSession *_lsobs_service_get_session (LsobsService *self);
 SoupMessage *_lsobs_service_new_message (LsobsService *self, const char *method, const char *path);
 void _lsobs_service_ask (LsobsService *self);
 void _lsobs_service_doubt (LsobsService *self);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/lsobs-connections-private.h"
 #include "lsobs/lsobs-flush-source-private.h"
 #include "lsobs/lsobs-fork-private.h"
 #include "lsobs/lsobs-log-private.h"
@@ -23,6 +22,10 @@
  * of its context in any case: on a busy machine this thread may not run in that time. */
 #define CLOSE_GRACE 100
 #define CLOSE_TURNS 20
+
+/* How many connections a session may have: the one in use, and those that the server has told us
+ * to leave, which have not ended yet. */
+#define MAX_CONNECTIONS 10
 
 static LsobsIngestMode
 get_first_mode (LsobsService *self)
@@ -117,7 +120,7 @@ leave_parent (LsobsService *self)
   if (self->epoch == _lsobs_fork_epoch ())
     return;
   self->epoch = _lsobs_fork_epoch ();
-  self->session = NULL;
+  self->sessions = NULL;
   _lsobs_route_leave_parent (&self->route);
   self->not_before = 0;
   self->deadline = 0;
@@ -133,25 +136,37 @@ leave_parent (LsobsService *self)
   self->compressor = NULL;
 }
 
-/* Returns: (transfer none) */
-SoupSession *
-_lsobs_service_peek_session (LsobsService *self)
+/* Called first by all that sends. After a fork, it leaves the sessions to the parent. */
+void
+_lsobs_service_enter (LsobsService *self)
 {
   leave_parent (self);
-  if (self->session == NULL)
+  if (self->sessions != NULL)
+    return;
+  if (_lsobs_fork_epoch () != 0)
+    _lsobs_fork_revive_tasks ();
+  self->sessions = _lsobs_session_pool_new ();
+}
+
+/* Returns: (transfer full): for one message. It has no other one. */
+SoupSession *
+_lsobs_service_get_session (LsobsService *self)
+{
+  SoupSession *session;
+
+  _lsobs_service_enter (self);
+  session = _lsobs_session_pool_peek_idle (self->sessions);
+  if (session != NULL)
     {
-      if (_lsobs_fork_epoch () != 0)
-        _lsobs_fork_revive_tasks ();
-      /* One more for the question what the service can do: no batch waits for it. */
-      self->session =
-          soup_session_new_with_options ("user-agent", "lsobs/" PACKAGE_VERSION, "max-conns",
-                                         (int) self->settings->max_in_flight + 1,
-                                         "max-conns-per-host",
-                                         (int) self->settings->max_in_flight + 1, NULL);
-      soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
-      _lsobs_route_open (&self->route, self->settings, self->session);
+      _lsobs_route_update (&self->route, session);
+      return g_object_ref (session);
     }
-  return self->session;
+  session = soup_session_new_with_options ("user-agent", "lsobs/" PACKAGE_VERSION,
+                                           "max-conns-per-host", MAX_CONNECTIONS, NULL);
+  soup_session_remove_feature_by_type (session, SOUP_TYPE_CONTENT_DECODER);
+  _lsobs_session_pool_add (self->sessions, session);
+  _lsobs_route_open (&self->route, self->settings, session);
+  return session;
 }
 
 /* Returns: (transfer full): with the headers of every request. A message cannot be
@@ -252,7 +267,7 @@ _lsobs_service_ask (LsobsService *self)
   gint64 now = g_get_monotonic_time ();
   Question *question;
 
-  _lsobs_service_peek_session (self);
+  _lsobs_service_enter (self);
   if ((self->has_info && !self->doubted) || self->asking != NULL || now < self->ask_after)
     return;
   self->ask_after = now + ASK_INTERVAL;
@@ -339,7 +354,7 @@ has_question (LsobsService *self)
 static gboolean
 has_connection (LsobsService *self)
 {
-  return _lsobs_connections_has_open (self->session);
+  return _lsobs_session_pool_has_open (self->sessions);
 }
 
 /* What was cancelled still has to end in its context. In one that only this thread runs, there
@@ -377,14 +392,13 @@ _lsobs_service_close (LsobsService *self)
     g_cancellable_cancel (self->asking);
   if (has_question (self))
     let_end (self, has_question);
-  if (self->session != NULL)
+  if (self->sessions != NULL)
     {
-      _lsobs_connections_break_left (self->session);
-      soup_session_abort (self->session);
+      _lsobs_session_pool_abort (self->sessions);
       /* libsoup warns of a session that goes before its connections. */
       let_end (self, has_connection);
     }
-  g_clear_object (&self->session);
+  g_clear_pointer (&self->sessions, _lsobs_session_pool_free);
 }
 
 /* Called from any thread. */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <libsoup/soup.h>
+
+G_BEGIN_DECLS
+
+/* The sessions of a service. Each has one message at a time, and therefore one connection in use:
+ * when libsoup 3.2 has several messages on one HTTP/2 connection and that connection fails, it
+ * forgets some of them. All functions are called in the thread that sends. */
+typedef struct _LsobsSessionPool LsobsSessionPool;
+
+LsobsSessionPool *_lsobs_session_pool_new (void);
+void _lsobs_session_pool_free (LsobsSessionPool *self);
+SoupSession *_lsobs_session_pool_peek_idle (LsobsSessionPool *self);
+void _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session);
+void _lsobs_session_pool_foreach (LsobsSessionPool *self, GFunc func, gpointer user_data);
+void _lsobs_session_pool_abort (LsobsSessionPool *self);
+gboolean _lsobs_session_pool_has_open (LsobsSessionPool *self);
+gboolean _lsobs_session_pool_break (SoupSession *session);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSessionPool, _lsobs_session_pool_free)
+
+G_END_DECLS
