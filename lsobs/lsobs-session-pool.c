@@ -60,8 +60,7 @@ network_event_cb (SoupMessage *message,
   Use *use = user_data;
 
   if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (stream))
-    g_weak_ref_set (&use->socket,
-                    g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)));
+    g_weak_ref_set (&use->socket, g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)));
 }
 
 static void

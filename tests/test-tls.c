@@ -81,6 +81,8 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->authority = find_data ("authority.pem");
   fixture->other = find_data ("other-authority.pem");
   lsobs_config_set_api_url (fixture->base.config, test_server_get_url (fixture->base.server));
+  /* On a slow machine, not every attempt is connected in time. */
+  lsobs_config_set_max_attempts (fixture->base.config, 20);
 }
 
 static void
