@@ -135,12 +135,15 @@ _lsobs_credentials_leave (LsobsCredentials *self)
 }
 
 /* A service sends nothing for now. If it is the only one, a command that is still running is
- * killed: the program may end before the thread gets to that. */
+ * killed: the program may end before the thread gets to that. The thread itself ends one whose
+ * process is not known yet. */
 void
 _lsobs_credentials_rest (LsobsCredentials *self)
 {
-  if (g_atomic_int_get (&self->n_users) <= 1)
-    kill_command (self);
+  if (g_atomic_int_get (&self->n_users) > 1)
+    return;
+  g_atomic_int_set (&self->stop, 1);
+  kill_command (self);
 }
 
 /* Called with the lock held. A forked child keeps the parent's secret. The thread does not
@@ -319,6 +322,8 @@ _lsobs_credentials_need (LsobsCredentials *self,
       state = LSOBS_CREDENTIALS_PENDING;
       starts = !self->fetching;
       self->fetching = TRUE;
+      if (starts)
+        g_atomic_int_set (&self->stop, 0);
       waiter->source = g_source_ref (source);
       waiter->context = g_main_context_ref (g_source_get_context (source));
       if (self->waiting == NULL)
