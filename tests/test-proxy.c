@@ -387,6 +387,7 @@ test_replay (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   set_proxy (fixture, "https_proxy", NULL);
   lsobs_config_set_failed_traces_dir (fixture->base.config, lost);
   test_server_push (fixture->base.server, NULL, (TestReply){ .status = 422 });
+  lsobs_config_set_max_attempts (fixture->base.config, 50);
   test_emit (test_fixture_start (&fixture->base), "run");
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   test_fixture_stop (&fixture->base);
