@@ -10,10 +10,10 @@ abi () {
   setup
   build
   if [ "${1:-}" = --update ]; then
-    G_TEST_SRCDIR=$top/tests G_TEST_BUILDDIR=$top/_build/tests CC=gcc sh "$top/tests/test-abi.sh" --update
+    G_TEST_SRCDIR=$top/tests G_TEST_BUILDDIR=$top/_build/tests CC=gcc sh "$top/tests/checks/test-abi.sh" --update
     (cd "$top" && git diff --stat abi)
   else
-    run_tests "$top/_build" check-am TESTS=tests/test-abi.sh || rc=$?
+    run_tests "$top/_build" check-am TESTS=tests/checks/test-abi.sh || rc=$?
     sed -n 's/^# added:/added:/p' "$top/_build/tests/test-abi.log"
     return "$rc"
   fi

@@ -8,11 +8,11 @@ nginx_test () {
   local log=$top/_build/nginx-test.log rc=0
   setup nginx
   build
-  make -s -C "$top/_build" -j"$jobs" tests/test-nginx
+  make -s -C "$top/_build" -j"$jobs" tests/api/test-nginx
   say "runs through nginx, to a service on this machine"
   # shellcheck disable=SC1091
   (cd "$top/_build" && . "$top/tests/hermetic.sh" && PATH=$PATH:/usr/sbin:/sbin \
-    timeout --kill-after=10 300 tests/test-nginx) < /dev/null > "$log" 2>&1 || rc=$?
+    timeout --kill-after=10 300 tests/api/test-nginx) < /dev/null > "$log" 2>&1 || rc=$?
   [ "$rc" = 0 ] || cat "$log"
   grep -E '^(not )?ok ' "$log" || true
   echo "$(grep -c '^ok ' "$log") passed, $(grep -c '^not ok ' "$log") failed"

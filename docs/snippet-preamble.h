@@ -2,7 +2,7 @@
 
 /*
  * What the pieces of code in README, in the guides and in the reference take for
- * granted: tests/test-docs.sh compiles each of them after this file. A piece that has
+ * granted: tests/checks/test-docs.sh compiles each of them after this file. A piece that has
  * an #include is a program and stands alone; one that has a static function is compiled
  * as it is, and any other as the body of a function.
  */

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "tests/testlib/wire.h"
+#include "tests/lib/wire.h"
 
 G_BEGIN_DECLS
 

@@ -21,7 +21,7 @@
 #include <glib-unix.h>
 #include <libsoup/soup.h>
 
-#include "tests/testlib/wire.h"
+#include "tests/lib/wire.h"
 #include "trace-printer.h"
 
 #define API_KEY "a-key-for-the-local-receiver"

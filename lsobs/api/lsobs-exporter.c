@@ -1,0 +1,762 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/api/lsobs-exporter-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/pipeline/lsobs-dispatcher-private.h"
+#include "lsobs/pipeline/lsobs-flush-private.h"
+
+/**
+ * SECTION:lsobs-exporter
+ * @title: LsobsExporter
+ * @short_description: bounded queue, batches, flush
+ *
+ * The pipe behind an #LsobsObserver: a bounded queue, from which a thread takes
+ * batches that an #LsobsTransport sends. Most programs use the observer alone;
+ * the exporter is for those that report runs by their ids, as #LsobsRunEvent.
+ *
+ * When the queue is full, the oldest record goes: the program is never blocked,
+ * and never sees an error for it. Nothing is lost silently:
+ * lsobs_exporter_dup_stats() counts every record and its fate.
+ *
+ * While the service is away, the exporter keeps each batch whose attempts are used up. The
+ * state is %LSOBS_STATE_PAUSED, and the exporter sends one batch at a time, a probe, to find
+ * out whether the service is back: after a second, then two, up to a minute; half of each
+ * delay is random. lsobs_exporter_flush() sends a probe at once, and fails with its error if
+ * it fails; a shutdown makes one last attempt. Kept records count as queued: when a bound of
+ * the queue is reached, the oldest record goes. A record that was tried once is final: the
+ * end of its run follows it as an update. Probes alternate between batches that were tried
+ * and batches that were not, so that a batch that always fails does not hold up the others.
+ * When a batch has failed three times while others succeeded, its halves are sent alone,
+ * until the one record to blame stands alone; that record is lost. If the service is on
+ * another machine, a change of the network may bring the next probe forward.
+ *
+ * With lsobs_config_add_replica(), an exporter writes to several places. Each of them
+ * has a queue, a thread and books of its own, so that none waits for another.
+ *
+ * All functions may be called from any thread. When the last reference goes, what
+ * waits is sent for as long as #LsobsConfig:shutdown-timeout allows.
+ *
+ * A child process made by fork() starts with an empty queue, and counts what its
+ * parent had in it as lost by %LSOBS_DROP_REASON_FORK: the parent sends that. No
+ * lock of lsobs is ever held across a fork. Those of GLib that other threads of the
+ * program hold at that moment are out of its reach: a child may then be unable to
+ * send, but nothing that it calls here waits longer than it was told to.
+ */
+
+struct _LsobsExporter
+{
+  GObject parent_instance;
+
+  LsobsConfig *config;       /* (owned) (nullable) construct-only, until initialised */
+  GMainContext *context;     /* (owned) (nullable) construct-only */
+  LsobsTransport *transport; /* (owned) construct-only; that of the first place */
+  LsobsSettings *settings;   /* (owned) those of the first place */
+  LsobsCounters *counters;   /* (owned) of what concerns no single place */
+  GPtrArray *lanes;          /* (owned) (element-type LsobsDestination) the places, at least one */
+  LsobsNotifier *notifier;   /* (owned) (nullable) set once, before any use */
+  LsobsDispatcher *fan;      /* (owned) (atomic) */
+  int shut_down;             /* (atomic) */
+  guint renewed_in;          /* (atomic) the last process that has begun a fan of its own */
+};
+
+typedef enum
+{
+  PROP_CONFIG = 1,
+  PROP_TRANSPORT,
+  PROP_MAIN_CONTEXT
+} LsobsExporterProperty;
+static GParamSpec *props[PROP_MAIN_CONTEXT + 1] = { NULL };
+
+static void lsobs_exporter_initable_init (GInitableIface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsExporter,
+                               lsobs_exporter,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE,
+                                                      lsobs_exporter_initable_init))
+
+static LsobsDispatcher *
+make_fan (LsobsExporter *self)
+{
+  /* When tracing is off nothing will ever happen in the context. */
+  return _lsobs_dispatcher_new (self->lanes, self->counters,
+                                self->settings->tracing_enabled ? self->context : NULL,
+                                self->notifier);
+}
+
+/* In a forked child, in one thread of it, before others can do anything. */
+static void
+renew (LsobsExporter *self)
+{
+  for (guint i = 0; i < self->lanes->len; i++)
+    _lsobs_destination_write_off_fork (g_ptr_array_index (self->lanes, i));
+  if (self->notifier != NULL)
+    _lsobs_notifier_renew (self->notifier);
+  if (self->settings->redact_hook != NULL)
+    _lsobs_redact_hook_renew (self->settings->redact_hook);
+}
+
+static LsobsDispatcher *
+get_fan (LsobsExporter *self)
+{
+  LsobsDispatcher *fan = g_atomic_pointer_get (&self->fan);
+  guint epoch = _lsobs_fork_epoch ();
+  guint renewed_in;
+
+  if (G_LIKELY (!_lsobs_dispatcher_is_foreign (fan)))
+    return fan;
+
+  /* In a forked child. The old fan stays as it is for ever: its locks may be
+   * held by threads that do not exist here. One thread balances the books before
+   * others can write into them. */
+  renewed_in = (guint) g_atomic_int_get (&self->renewed_in);
+  if (renewed_in != epoch &&
+      g_atomic_int_compare_and_exchange ((int *) &self->renewed_in, (int) renewed_in, (int) epoch))
+    {
+      renew (self);
+      fan = make_fan (self);
+      if (g_atomic_int_get (&self->shut_down))
+        _lsobs_dispatcher_close (fan);
+      g_atomic_pointer_set (&self->fan, fan);
+      return fan;
+    }
+  while (_lsobs_dispatcher_is_foreign (fan = g_atomic_pointer_get (&self->fan)))
+    g_thread_yield ();
+  return fan;
+}
+
+LsobsSettings *
+_lsobs_exporter_peek_settings (LsobsExporter *self)
+{
+  return self->settings;
+}
+
+LsobsCounters *
+_lsobs_exporter_peek_counters (LsobsExporter *self)
+{
+  return self->counters;
+}
+
+/* Once, before any use. */
+void
+_lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier)
+{
+  self->notifier = _lsobs_notifier_ref (notifier);
+  _lsobs_dispatcher_set_notifier (get_fan (self), notifier);
+}
+
+/* TRUE, and @record gone, if its run belongs to another process. */
+static gboolean
+refuse_foreign (LsobsExporter *self, LsobsRecord *record)
+{
+  if (record->info->epoch == _lsobs_fork_epoch ())
+    return FALSE;
+  for (guint i = 0; i < self->lanes->len; i++)
+    _lsobs_destination_refuse_foreign (g_ptr_array_index (self->lanes, i));
+  _lsobs_record_unref (record);
+  return TRUE;
+}
+
+/* Takes @record over. */
+void
+_lsobs_exporter_push (LsobsExporter *self, LsobsRecord *record)
+{
+  LsobsDispatcher *fan = get_fan (self);
+
+  if (!refuse_foreign (self, record))
+    _lsobs_dispatcher_push (fan, record);
+}
+
+/* Takes @record over: it only adds to a run that has ended. */
+void
+_lsobs_exporter_push_late (LsobsExporter *self, LsobsRecord *record)
+{
+  LsobsDispatcher *fan = get_fan (self);
+
+  if (!refuse_foreign (self, record))
+    _lsobs_dispatcher_push_late (fan, record);
+}
+
+/* Gives a run of this process a file. FALSE, and counted, when there is no room. */
+gboolean
+_lsobs_exporter_attach (LsobsExporter *self, LsobsRunInfo *info, LsobsAttachment *attachment)
+{
+  return _lsobs_dispatcher_attach (get_fan (self), info, attachment);
+}
+
+gboolean
+_lsobs_exporter_take_feedback (LsobsExporter *self, LsobsFeedback *feedback, GError **error)
+{
+  g_return_val_if_fail (self->fan != NULL, FALSE);
+
+  return _lsobs_dispatcher_take_feedback (get_fan (self), feedback, G_OBJECT (self), error);
+}
+
+/**
+ * lsobs_exporter_enqueue:
+ * @self: an exporter
+ * @event: what has happened to a run
+ * @error: return location for a #GError, or %NULL
+ *
+ * Enqueues the start or the update of a run by its id. The place of a run in its
+ * trace is found by the parent's id, as long as the parent is known here; set it
+ * with lsobs_run_event_set_trace() otherwise. An update of a run that was never
+ * started is sent as a complete run.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_RUN when an id is no UUID, when the path of the
+ * run breaks the rules of the protocol, or when the run has started already.
+ *
+ * Returns: %TRUE if the event was accepted
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (self->fan != NULL, FALSE);
+  g_return_val_if_fail (event != NULL, FALSE);
+
+  return _lsobs_dispatcher_take_event (get_fan (self), event, error);
+}
+
+/**
+ * lsobs_exporter_flush:
+ * @self: an exporter
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Sends what waits now, and waits until each of these records is delivered or
+ * lost. With an empty queue it returns at once. @stats is filled in any case.
+ *
+ * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT when the time is over: nothing is lost by
+ * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when records were
+ * tried and lost, or when sending is paused. When it is paused because the service is
+ * away, one batch is sent as a probe, and the flush goes on if that batch is delivered. With
+ * #LsobsConfig:failed-traces-dir, the files of lost batches exist before this function
+ * returns; when they cannot be written within @timeout, it fails with
+ * %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
+ * told by @stats alone. With replicas, all of them are flushed at once, within one
+ * @timeout; @stats are the sums, and the error is that of the worst of them.
+ *
+ * Needs no main loop. Where the sending happens in a context of the program, see
+ * #LsobsExporter:main-context, this function runs that context while it waits, if
+ * this is the thread that ran it last, or nobody has run it yet; otherwise it only
+ * waits.
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_exporter_flush (LsobsExporter *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (self->fan != NULL, FALSE);
+
+  return _lsobs_dispatcher_flush (get_fan (self), timeout, stats, error);
+}
+
+/**
+ * lsobs_exporter_flush_async:
+ * @self: an exporter
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when the flush has ended
+ * @user_data: data for @callback
+ *
+ * Does what lsobs_exporter_flush() does, without blocking. @callback runs in the
+ * thread-default main context of the caller. To cancel ends the waiting, not the
+ * sending.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_exporter_flush_async (LsobsExporter *self,
+                            gint64 timeout,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+
+  g_return_if_fail (LSOBS_IS_EXPORTER (self));
+  g_return_if_fail (self->fan != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_exporter_flush_async);
+  _lsobs_dispatcher_flush_task (get_fan (self), timeout, task);
+}
+
+/**
+ * lsobs_exporter_flush_finish:
+ * @self: an exporter
+ * @result: what the callback was given
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_exporter_flush_async() began. Fails as lsobs_exporter_flush()
+ * does, or with %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_exporter_flush_finish (LsobsExporter *self,
+                             GAsyncResult *result,
+                             LsobsFlushStats *stats,
+                             GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_exporter_flush_async), FALSE);
+
+  if (stats != NULL)
+    *stats = *_lsobs_flush_peek_task_stats (G_TASK (result));
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * lsobs_exporter_shutdown:
+ * @self: an exporter
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Takes no more records, sends what waits, and ends the thread. What would have to
+ * wait for another attempt beyond the end is tried once more, halfway to it; while the
+ * service is away, one batch is tried, and the rest follows if that batch is delivered. What is
+ * not delivered when the time is over is lost, and counted by
+ * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. With
+ * #LsobsConfig:failed-traces-dir, the last quarter of the time, up to a second, is for
+ * writing it down; the files exist before this function returns, or it fails with
+ * %LSOBS_FLUSH_ERROR_TIMEOUT. A second call only waits for what is still under way.
+ *
+ * Fails with %LSOBS_FLUSH_ERROR_PERMANENT or %LSOBS_FLUSH_ERROR_TIMEOUT when some
+ * records were lost.
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_exporter_shutdown (LsobsExporter *self,
+                         gint64 timeout,
+                         LsobsFlushStats *stats,
+                         GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (self->fan != NULL, FALSE);
+
+  /* The first call does the work; another one waits for what is left. */
+  if (!g_atomic_int_compare_and_exchange (&self->shut_down, FALSE, TRUE))
+    return _lsobs_dispatcher_flush (get_fan (self), timeout, stats, error);
+  return _lsobs_dispatcher_shut_down (get_fan (self), timeout, stats, error);
+}
+
+typedef struct
+{
+  gint64 timeout;
+  LsobsFlushStats stats;
+} ShutdownData;
+
+/* Called in a worker thread, if it may take time. */
+static void
+shutdown_in_thread (GTask *task,
+                    gpointer source_object,
+                    gpointer task_data,
+                    GCancellable *cancellable)
+{
+  ShutdownData *data = task_data;
+  GError *error = NULL;
+
+  if (lsobs_exporter_shutdown (source_object, data->timeout, &data->stats, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/**
+ * lsobs_exporter_shutdown_async:
+ * @self: an exporter
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when everything has ended
+ * @user_data: data for @callback
+ *
+ * Does what lsobs_exporter_shutdown() does, without blocking. @callback runs in
+ * the thread-default main context of the caller. To cancel ends the waiting, not
+ * the shutdown.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_exporter_shutdown_async (LsobsExporter *self,
+                               gint64 timeout,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  ShutdownData *data;
+
+  g_return_if_fail (LSOBS_IS_EXPORTER (self));
+  g_return_if_fail (self->fan != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_exporter_shutdown_async);
+  g_task_set_return_on_cancel (task, TRUE);
+  data = g_new0 (ShutdownData, 1);
+  data->timeout = timeout;
+  g_task_set_task_data (task, data, g_free);
+  /* There is nothing to wait for when nothing was traced. */
+  if (self->settings->tracing_enabled)
+    g_task_run_in_thread (task, shutdown_in_thread);
+  else
+    shutdown_in_thread (task, self, data, cancellable);
+}
+
+/**
+ * lsobs_exporter_shutdown_finish:
+ * @self: an exporter
+ * @result: what the callback was given
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_exporter_shutdown_async() began. Fails as
+ * lsobs_exporter_shutdown() does, or with %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_exporter_shutdown_finish (LsobsExporter *self,
+                                GAsyncResult *result,
+                                LsobsFlushStats *stats,
+                                GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  gboolean done;
+
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_exporter_shutdown_async), FALSE);
+
+  done = g_task_propagate_boolean (G_TASK (result), &local_error);
+  if (stats != NULL)
+    {
+      memset (stats, 0, sizeof *stats);
+      /* After a cancellation the thread may still be writing them. */
+      if (!g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        *stats = ((ShutdownData *) g_task_get_task_data (G_TASK (result)))->stats;
+    }
+  if (local_error != NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+  return done;
+}
+
+static gboolean
+lsobs_exporter_init_lanes (GInitable *initable, GCancellable *cancellable, GError **error)
+{
+  LsobsExporter *self = LSOBS_EXPORTER (initable);
+  LsobsDestination *first;
+
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self->config), FALSE);
+
+  self->lanes = _lsobs_destinations_new (self->config, self->transport, self->counters, error);
+  if (self->lanes == NULL)
+    return FALSE;
+  first = g_ptr_array_index (self->lanes, 0);
+  self->settings = _lsobs_settings_ref (first->settings);
+  g_set_object (&self->transport, first->transport);
+  g_clear_object (&self->config);
+  self->fan = make_fan (self);
+  return TRUE;
+}
+
+static void
+lsobs_exporter_dispose (GObject *object)
+{
+  LsobsExporter *self = LSOBS_EXPORTER (object);
+
+  if (self->fan != NULL)
+    lsobs_exporter_shutdown (self, self->settings->shutdown_timeout, NULL, NULL);
+
+  G_OBJECT_CLASS (lsobs_exporter_parent_class)->dispose (object);
+}
+
+static void
+lsobs_exporter_finalize (GObject *object)
+{
+  LsobsExporter *self = LSOBS_EXPORTER (object);
+
+  g_clear_pointer (&self->fan, _lsobs_dispatcher_free);
+  g_clear_pointer (&self->lanes, g_ptr_array_unref);
+  g_clear_object (&self->config);
+  g_clear_object (&self->transport);
+  g_clear_pointer (&self->context, g_main_context_unref);
+  g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
+  g_clear_pointer (&self->settings, _lsobs_settings_unref);
+  _lsobs_counters_unref (self->counters);
+
+  G_OBJECT_CLASS (lsobs_exporter_parent_class)->finalize (object);
+}
+
+static void
+lsobs_exporter_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
+{
+  LsobsExporter *self = LSOBS_EXPORTER (object);
+
+  switch ((LsobsExporterProperty) prop_id)
+    {
+    case PROP_TRANSPORT:
+      g_value_set_object (value, self->transport);
+      break;
+    case PROP_MAIN_CONTEXT:
+      g_value_set_boxed (value, self->context);
+      break;
+    case PROP_CONFIG:
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_exporter_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+{
+  LsobsExporter *self = LSOBS_EXPORTER (object);
+
+  switch ((LsobsExporterProperty) prop_id)
+    {
+    case PROP_CONFIG:
+      self->config = g_value_dup_object (value);
+      break;
+    case PROP_TRANSPORT:
+      self->transport = g_value_dup_object (value);
+      break;
+    case PROP_MAIN_CONTEXT:
+      self->context = g_value_dup_boxed (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_exporter_initable_init (GInitableIface *iface)
+{
+  iface->init = lsobs_exporter_init_lanes;
+}
+
+static void
+lsobs_exporter_class_init (LsobsExporterClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->dispose = lsobs_exporter_dispose;
+  object_class->finalize = lsobs_exporter_finalize;
+  object_class->get_property = lsobs_exporter_get_property;
+  object_class->set_property = lsobs_exporter_set_property;
+
+  /**
+   * LsobsExporter:config:
+   *
+   * The settings. They are copied.
+   *
+   * Since: 0.1
+   */
+  props[PROP_CONFIG] =
+      g_param_spec_object ("config", "", "", LSOBS_TYPE_CONFIG,
+                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * LsobsExporter:transport:
+   *
+   * What takes the batches away: an #LsobsClient unless it is given; with replicas,
+   * that of the first of them. One that is given is the only place that runs are
+   * written to, whatever the config says.
+   *
+   * Since: 0.1
+   */
+  props[PROP_TRANSPORT] =
+      g_param_spec_object ("transport", "", "", LSOBS_TYPE_TRANSPORT,
+                           G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * LsobsExporter:main-context:
+   *
+   * The context in which all of the sending happens, for programs that want
+   * everything in their own loop. Whoever runs a context other than the global
+   * default one must have pushed it with g_main_context_push_thread_default(), as
+   * GIO demands. Without a context, a thread is started with the first
+   * record.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAIN_CONTEXT] =
+      g_param_spec_boxed ("main-context", "", "", G_TYPE_MAIN_CONTEXT,
+                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
+}
+
+static void
+lsobs_exporter_init (LsobsExporter *self)
+{
+  self->counters = _lsobs_counters_new ();
+}
+
+/**
+ * lsobs_exporter_new:
+ * @config: the settings; they are copied
+ * @transport: (nullable): what takes the batches away, or %NULL for HTTP to the
+ *   service that @config names
+ * @error: return location for a #GError, or %NULL
+ *
+ * Makes an exporter. Nothing is started yet. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense.
+ *
+ * Returns: (transfer full): an exporter, or %NULL
+ *
+ * Since: 0.1
+ */
+LsobsExporter *
+lsobs_exporter_new (LsobsConfig *config, LsobsTransport *transport, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
+  g_return_val_if_fail (transport == NULL || LSOBS_IS_TRANSPORT (transport), NULL);
+
+  return g_initable_new (LSOBS_TYPE_EXPORTER, NULL, error, "config", config, "transport", transport,
+                         NULL);
+}
+
+/**
+ * lsobs_exporter_dup_stats:
+ * @self: an exporter
+ *
+ * Gets all counters, as they are at this moment. With replicas, these are the sums of
+ * all of them: a record is counted once for each place that it goes to.
+ *
+ * Returns: (transfer full): a snapshot
+ *
+ * Since: 0.1
+ */
+LsobsStats *
+lsobs_exporter_dup_stats (LsobsExporter *self)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
+  g_return_val_if_fail (self->fan != NULL, NULL);
+
+  return _lsobs_dispatcher_dup_stats (get_fan (self));
+}
+
+/**
+ * lsobs_exporter_get_n_replicas:
+ * @self: an exporter
+ *
+ * Gets how many places runs are written to; see lsobs_config_add_replica().
+ *
+ * Returns: a number, at least 1
+ *
+ * Since: 0.1
+ */
+guint
+lsobs_exporter_get_n_replicas (LsobsExporter *self)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), 1);
+  g_return_val_if_fail (self->fan != NULL, 1);
+
+  return self->lanes->len;
+}
+
+/**
+ * lsobs_exporter_dup_replica_stats:
+ * @self: an exporter
+ * @index: which place, from 0, in the order in which they were added
+ *
+ * Gets the counters of one of the places that runs are written to, as they are at
+ * this moment. What concerns no single place, such as %LSOBS_COUNTER_UNSAMPLED, is in
+ * lsobs_exporter_dup_stats() alone when there are several.
+ *
+ * Returns: (transfer full): a snapshot
+ *
+ * Since: 0.1
+ */
+LsobsStats *
+lsobs_exporter_dup_replica_stats (LsobsExporter *self, guint index)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
+  g_return_val_if_fail (self->fan != NULL, NULL);
+  g_return_val_if_fail (index < self->lanes->len, NULL);
+
+  return _lsobs_dispatcher_dup_lane_stats (get_fan (self), index);
+}
+
+/**
+ * lsobs_exporter_get_state:
+ * @self: an exporter
+ *
+ * Gets how delivery is going; with replicas, where it is going worst.
+ *
+ * Returns: a state
+ *
+ * Since: 0.1
+ */
+LsobsState
+lsobs_exporter_get_state (LsobsExporter *self)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
+  g_return_val_if_fail (self->fan != NULL, LSOBS_STATE_OK);
+
+  return _lsobs_dispatcher_get_state (get_fan (self));
+}
+
+/**
+ * lsobs_exporter_get_replica_state:
+ * @self: an exporter
+ * @index: which place, from 0, in the order in which they were added
+ *
+ * Gets how delivery to one of the places is going that runs are written to.
+ *
+ * Returns: a state
+ *
+ * Since: 0.1
+ */
+LsobsState
+lsobs_exporter_get_replica_state (LsobsExporter *self, guint index)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
+  g_return_val_if_fail (self->fan != NULL, LSOBS_STATE_OK);
+  g_return_val_if_fail (index < self->lanes->len, LSOBS_STATE_OK);
+
+  return _lsobs_dispatcher_get_lane_state (get_fan (self), index);
+}
+
+/**
+ * lsobs_exporter_get_transport:
+ * @self: an exporter
+ *
+ * Gets what takes the batches away; with replicas, to the first of them.
+ *
+ * Returns: (transfer none): a transport
+ *
+ * Since: 0.1
+ */
+LsobsTransport *
+lsobs_exporter_get_transport (LsobsExporter *self)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
+
+  return self->transport;
+}

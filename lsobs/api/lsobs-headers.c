@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/api/lsobs-headers-private.h"
+#include "lsobs/transport/lsobs-record-hook-private.h"
+#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-writer-private.h"
+
+/**
+ * SECTION:lsobs-headers
+ * @title: Across processes
+ * @short_description: one trace of several services
+ *
+ * A request to another service can say which run it is made in, by two headers:
+ * `langsmith-trace` and `baggage`. The service then starts its runs below that one,
+ * in the same trace and the same project, or at the same agent, whatever client of LangSmith
+ * it uses.
+ *
+ * |[<!-- language="C" -->
+ * lsobs_run_propagate_metadata (run, "thread_id");
+ * lsobs_run_set_metadata_string (run, "thread_id", "t-77");
+ * headers = lsobs_run_to_headers (run);
+ * ]|
+ *
+ * and in the service
+ *
+ * |[<!-- language="C" -->
+ * run = lsobs_observer_start_run_from_headers (observer, headers, "lookup",
+ *                                              LSOBS_RUN_TYPE_CHAIN, inputs);
+ * ]|
+ *
+ * With libsoup, lsobs_run_add_to_message() and
+ * lsobs_observer_start_run_from_message_headers() do the same.
+ *
+ * Everybody on the way can read the headers, and whoever gets them can do with them
+ * what they like. So nothing that was noted on a run goes along but what the program
+ * has marked, with lsobs_run_propagate_metadata() and lsobs_run_propagate_tags(), and
+ * that is redacted as it is in what is sent to LangSmith. Make headers only for
+ * hosts that you trust with the name of your project or agent.
+ *
+ * On the other side, headers come from whoever can send a request: they are not
+ * looked at unless #LsobsConfig:trust-incoming-headers says so. Even then nothing is
+ * taken from them but the place in the trace, metadata, tags and the name of the
+ * project or the address of the agent; what is malformed is ignored. Headers that name both
+ * are not followed: the run begins a trace of its own, as it does with the official clients.
+ */
+
+/* Notes even of a run that the sampler has left out, but not where nothing is traced.
+ * Two threads may be here. */
+static void
+ensure_notes (LsobsRun *self)
+{
+  LsobsAnnotations *notes;
+
+  if (g_atomic_pointer_get (&self->notes) != NULL || _lsobs_run_is_foreign (self) ||
+      !_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+    return;
+  notes = _lsobs_annotations_new ();
+  if (!g_atomic_pointer_compare_and_exchange (&self->notes, NULL, notes))
+    _lsobs_annotations_unref (notes);
+}
+
+/* The notes of a run on their way into a header. */
+typedef struct
+{
+  LsobsSettings *settings;
+  LsobsCounters *counters;
+  LsobsBaggage baggage;
+  guint n_left_out;
+  LsobsRedactBudget budget;
+} Packing;
+
+/* Redacted as in a payload, but each for itself, so that it fits or does not. */
+static void
+pack_metadatum (Packing *packing, const char *key, JsonNode *value)
+{
+  const LsobsJsonWalkOptions options = { packing->settings->redactor,
+                                         packing->settings->max_string_bytes, FALSE,
+                                         &packing->budget };
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
+  gboolean fits;
+
+  _lsobs_buffer_append_c (&text, '{');
+  _lsobs_json_write_string (&text, key, strlen (key));
+  _lsobs_buffer_append_c (&text, ':');
+  fits = _lsobs_json_write_node (&text, value, LSOBS_MAX_BAGGAGE_BYTES);
+  _lsobs_buffer_append_c (&text, '}');
+  if (!fits || !_lsobs_json_walk (&walked, text.data, text.len, &options) ||
+      !_lsobs_baggage_add_metadatum (&packing->baggage, walked.data + 1, walked.len - 2))
+    packing->n_left_out++;
+}
+
+/* @metadata: an object */
+static void
+pack_metadata (Packing *packing, GBytes *metadata)
+{
+  g_autoptr (JsonNode) node = _lsobs_record_pass_by_hook (packing->settings, packing->counters,
+                                                          "metadata", metadata, JSON_NODE_OBJECT);
+  JsonObjectIter iter;
+  const char *key;
+  JsonNode *value;
+
+  if (node == NULL)
+    return;
+  json_object_iter_init_ordered (&iter, json_node_get_object (node));
+  while (json_object_iter_next_ordered (&iter, &key, &value))
+    /* Repaired, a name might be there twice. */
+    if (g_utf8_validate (key, -1, NULL))
+      pack_metadatum (packing, key, value);
+    else
+      packing->n_left_out++;
+}
+
+static void
+pack_tag (Packing *packing, const char *tag)
+{
+  g_autofree char *text = NULL;
+
+  /* To judge a long one takes long. */
+  if (strlen (tag) <= LSOBS_MAX_BAGGAGE_BYTES)
+    text = _lsobs_redactor_apply_text (packing->settings->redactor, tag);
+  if (text == NULL || !_lsobs_baggage_add_tag (&packing->baggage, text))
+    packing->n_left_out++;
+}
+
+/* @tags: an array of strings */
+static void
+pack_tags (Packing *packing, GBytes *tags)
+{
+  g_autoptr (JsonNode) node = _lsobs_record_pass_by_hook (packing->settings, packing->counters,
+                                                          "tags", tags, JSON_NODE_ARRAY);
+  JsonArray *array = node != NULL ? json_node_get_array (node) : NULL;
+
+  for (guint i = 0; array != NULL && i < json_array_get_length (array); i++)
+    {
+      JsonNode *tag = json_array_get_element (array, i);
+      const char *text =
+          json_node_get_value_type (tag) == G_TYPE_STRING ? json_node_get_string (tag) : NULL;
+
+      if (text != NULL)
+        pack_tag (packing, text);
+      else
+        _lsobs_counters_add (packing->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+    }
+}
+
+/* The target first: without it, the trace falls apart. */
+static char *
+write_baggage (LsobsRun *self, gsize max_bytes)
+{
+  LsobsSettings *settings = _lsobs_exporter_peek_settings (self->exporter);
+  Packing packing = { settings, _lsobs_exporter_peek_counters (self->exporter),
+                      LSOBS_BAGGAGE_INIT (max_bytes), 0, LSOBS_REDACT_BUDGET_INIT };
+  LsobsAnnotations *notes = g_atomic_pointer_get (&self->notes);
+  g_autoptr (GBytes) metadata = NULL;
+  g_autoptr (GBytes) tags = NULL;
+  char *text;
+
+  if (!_lsobs_baggage_set_destination (&packing.baggage,
+                                       _lsobs_settings_get_own_target (settings,
+                                                                       self->info->target)))
+    packing.n_left_out++;
+  /* In a run of its parent, a forked child does not look: the lock may be held for
+   * ever, and what it guards half changed. */
+  if (notes != NULL && !_lsobs_run_is_foreign (self))
+    {
+      g_mutex_lock (&notes->lock);
+      if (!settings->hide_metadata)
+        metadata = _lsobs_annotations_write_propagated (notes, LSOBS_MAX_BAGGAGE_BYTES,
+                                                        &packing.n_left_out);
+      if (notes->tags_propagated)
+        tags = _lsobs_annotations_write_tags (notes);
+      g_mutex_unlock (&notes->lock);
+    }
+  if (metadata != NULL)
+    pack_metadata (&packing, metadata);
+  if (tags != NULL)
+    pack_tags (&packing, tags);
+  if (settings->redactor != NULL)
+    _lsobs_counters_add (packing.counters, LSOBS_COUNTER_REDACTION_FAILURES,
+                         (gssize) _lsobs_redactor_take_failures (settings->redactor));
+  if (packing.n_left_out > 0)
+    {
+      _lsobs_counters_add (packing.counters, LSOBS_COUNTER_DROPPED_NOTES, packing.n_left_out);
+      g_debug ("%u tags or metadata of the run “%s” are too long for a header, and do not go along",
+               packing.n_left_out, self->info->name);
+    }
+  text = _lsobs_baggage_write (&packing.baggage);
+  _lsobs_baggage_clear (&packing.baggage);
+  return text;
+}
+
+/* Who does not trace is not there: the run in another process, if this one was called
+ * by any, stands for all that are below it.
+ * Returns: (nullable): %NULL: there is nothing to be told */
+static LsobsRunInfo *
+peek_visible (LsobsRun *self)
+{
+  LsobsRunInfo *info = self->info;
+
+  if (!_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+    while (info != NULL && info->name != NULL)
+      info = info->parent;
+  return info;
+}
+
+/* @trace, @baggage: (out) (transfer full) (nullable): the values of the two headers
+ * Returns: %FALSE when there are none */
+gboolean
+_lsobs_run_write_headers (LsobsRun *self, gsize max_baggage, char **trace, char **baggage)
+{
+  LsobsRunInfo *info = peek_visible (self);
+
+  *trace = *baggage = NULL;
+  if (info == NULL)
+    return FALSE;
+  /* Nobody would follow so far down. */
+  if (info->depth > LSOBS_MAX_REMOTE_DEPTH)
+    {
+      g_debug ("The run “%s” lies too deep to go on in another process", self->info->name);
+      return FALSE;
+    }
+  *trace = _lsobs_run_info_dup_path (info);
+  *baggage = write_baggage (self, max_baggage);
+  return TRUE;
+}
+
+/**
+ * lsobs_run_propagate_metadata:
+ * @self: a run
+ * @key: a name, such as `thread_id`
+ *
+ * Lets the metadata of this name go along to other services, in the headers that
+ * lsobs_run_to_headers() makes: in clear text, for everybody to read who is on the
+ * way. Children that start later inherit this along with the metadata.
+ *
+ * The metadata may be set before or after, or have come from another service
+ * themselves. But a run that the sampler has left out keeps only what is marked when
+ * it is set: mark first.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_propagate_metadata (LsobsRun *self, const char *key)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+
+  ensure_notes (self);
+  if (_lsobs_run_lock_if_running (self))
+    _lsobs_run_unlock_after_note (self, _lsobs_annotations_propagate_metadata (self->notes, key));
+}
+
+/**
+ * lsobs_run_propagate_tags:
+ * @self: a run
+ *
+ * Lets the tags of the run go along to other services, in the headers that
+ * lsobs_run_to_headers() makes: in clear text, for everybody to read who is on the
+ * way. Children that start later do so with the tags of their own.
+ *
+ * All clients of LangSmith join tags with commas. So a tag with a comma in it comes
+ * out as two.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_propagate_tags (LsobsRun *self)
+{
+  g_return_if_fail (self != NULL);
+
+  ensure_notes (self);
+  if (!_lsobs_run_lock_if_running (self))
+    return;
+  self->notes->tags_propagated = TRUE;
+  _lsobs_run_unlock_after_note (self, TRUE);
+}
+
+/**
+ * lsobs_run_to_headers:
+ * @self: a run, which may have ended
+ *
+ * Makes the headers for a request to another service, which can then start runs
+ * below @self: `langsmith-trace` with the place of @self in its trace, and `baggage`
+ * with the metadata and the tags that are marked to go along and the name of the
+ * project or the address of the agent. If the request has a header `baggage` already, take
+ * out of it every item whose key begins with `langsmith-`, since a receiver may ignore a
+ * trace whose items are there twice, and append the value to the rest with a comma;
+ * lsobs_run_add_to_message() does.
+ *
+ * Metadata and tags are redacted by the rules of the config, and metadata left out
+ * if #LsobsConfig:hide-metadata says so. This happens in the calling thread, and so
+ * takes as long as the rules do. The header is no longer than 4 KiB: what does not
+ * fit is left out whole, and counted as one of %LSOBS_COUNTER_DROPPED_NOTES.
+ *
+ * The headers of a run that the sampler has left out are as good as any: the other
+ * service comes to the same decision, if it uses the same rate. In a forked child,
+ * those of a run of its parent have no metadata and no tags. A run that lies more
+ * than a hundred runs deep has no headers. When tracing is off, the headers are those
+ * of the run in another process that this one was called in, if it was, and none
+ * otherwise.
+ *
+ * Returns: (transfer full) (element-type utf8 utf8): values by the names of
+ *   headers; free it with g_hash_table_unref()
+ *
+ * Since: 0.1
+ */
+GHashTable *
+lsobs_run_to_headers (LsobsRun *self)
+{
+  GHashTable *headers;
+  char *trace;
+  char *baggage;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  headers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  if (!_lsobs_run_write_headers (self, LSOBS_MAX_BAGGAGE_BYTES, &trace, &baggage))
+    return headers;
+  g_hash_table_insert (headers, g_strdup (LSOBS_TRACE_HEADER), trace);
+  if (baggage != NULL)
+    g_hash_table_insert (headers, g_strdup (LSOBS_BAGGAGE_HEADER), baggage);
+  return headers;
+}
+
+/* Arguments are checked by the callers.
+ * @trace, @baggage: (nullable): values of headers
+ * Returns: (transfer full) */
+LsobsRun *
+_lsobs_observer_start_run_from_values (LsobsObserver *self,
+                                       const char *trace,
+                                       const char *baggage,
+                                       const char *name,
+                                       LsobsRunType run_type,
+                                       JsonNode *inputs)
+{
+  const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
+  LsobsExporter *exporter = lsobs_observer_get_exporter (self);
+  g_autoptr (LsobsRemoteParent) parent = NULL;
+
+  if (_lsobs_exporter_peek_settings (exporter)->trust_incoming_headers)
+    parent = _lsobs_remote_parent_parse (trace, baggage);
+  return parent != NULL ? _lsobs_run_start_remote (exporter, parent, name, run_type, &payload)
+                        : _lsobs_run_start (exporter, NULL, name, run_type, &payload);
+}
+
+/* The case of names does not matter; of two that differ in it alone, the one in
+ * lower case counts. */
+static const char *
+find_header (GHashTable *headers, const char *name)
+{
+  const char *found = NULL;
+  GHashTableIter iter;
+  gpointer key;
+  gpointer value;
+
+  if (headers == NULL)
+    return NULL;
+  g_hash_table_iter_init (&iter, headers);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    {
+      if (key == NULL || value == NULL || g_ascii_strcasecmp (key, name) != 0)
+        continue;
+      found = value;
+      if (strcmp (key, name) == 0)
+        break;
+    }
+  return found;
+}
+
+/**
+ * lsobs_observer_start_run_from_headers:
+ * @self: an observer
+ * @headers: (nullable) (element-type utf8 utf8): the headers of a request that came
+ *   in, values by names; all of them, or just `langsmith-trace` and `baggage`
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run for a request of another process, below the run that the request was
+ * made in. It begins with the metadata and the tags that have come along, which are
+ * redacted as any other, and lies in the project or at the agent of the trace, as its
+ * children do.
+ * The sampler is asked about the id of the trace, so that services with the same rate
+ * keep the same traces.
+ *
+ * When #LsobsConfig:trust-incoming-headers is not set, or the headers say nothing
+ * that makes sense, this is lsobs_observer_start_run(): the run is the root of a new
+ * trace.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_run_from_headers (LsobsObserver *self,
+                                       GHashTable *headers,
+                                       const char *name,
+                                       LsobsRunType run_type,
+                                       JsonNode *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (lsobs_observer_get_exporter (self) != NULL, NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_observer_start_run_from_values (self, find_header (headers, LSOBS_TRACE_HEADER),
+                                                find_header (headers, LSOBS_BAGGAGE_HEADER), name,
+                                                run_type, inputs);
+}

@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/api/lsobs-exporter-private.h"
+#include "lsobs/api/lsobs-invocation-private.h"
+#include "lsobs/api/lsobs-node-table-private.h"
+#include "lsobs/lsobs-observer.h"
+
+/**
+ * SECTION:lsobs-observer
+ * @title: LsobsObserver
+ * @short_description: traces a program's agents
+ *
+ * The object that a program makes once and keeps. From it come invocations of
+ * agent graphs and single runs; behind it lies the pipe that sends them.
+ *
+ * |[<!-- language="C" -->
+ * g_autoptr(GError) error = NULL;
+ * g_autoptr(LsobsConfig) config = lsobs_config_new (api_key, "my-project");
+ * g_autoptr(LsobsObserver) observer = lsobs_observer_new (config, &error);
+ * g_autoptr(LsobsRun) run = lsobs_observer_start_run (observer, "chat", LSOBS_RUN_TYPE_LLM, request);
+ *
+ * lsobs_run_end (run, response);
+ * ]|
+ *
+ * An observer made with #LsobsConfig:tracing-enabled off takes all the same calls and
+ * does nothing: no thread, no queue, no look at a payload. Its runs have ids as any
+ * others. So a program need not ask whether it is traced.
+ *
+ * Nothing that a program calls to trace ever blocks on the network, fails for its
+ * sake, or throws: runs are queued, and sent by a thread that is started with the
+ * first of them. Trouble shows in #LsobsObserver:state, in lsobs_observer_dup_stats()
+ * and in one line of the log.
+ *
+ * An observer is a #GInitable: bindings make one with `new` of this class, or with
+ * g_initable_new() where there are properties to set, and never as a plain object.
+ *
+ * All functions may be called from any thread, and need no main loop. Signals are
+ * emitted in the thread-default main context of the thread that made the observer.
+ * When the last reference goes, what waits is sent for as long as
+ * #LsobsConfig:shutdown-timeout allows.
+ */
+
+struct _LsobsObserver
+{
+  GObject parent_instance;
+
+  LsobsConfig *config;       /* (owned) (nullable) construct-only, until initialised */
+  LsobsTransport *transport; /* (owned) (nullable) construct-only, until initialised */
+  GMainContext *context;     /* (owned) (nullable) construct-only */
+  LsobsExporter *exporter;   /* (owned) */
+  LsobsNodeTable *nodes;     /* (owned) (atomic) (nullable) of callbacks without an invocation */
+  LsobsState told_state;     /* what the last notification was about */
+};
+
+typedef enum
+{
+  PROP_CONFIG = 1,
+  PROP_TRANSPORT,
+  PROP_MAIN_CONTEXT,
+  PROP_STATE
+} LsobsObserverProperty;
+static GParamSpec *props[PROP_STATE + 1] = { NULL };
+
+typedef enum
+{
+  SIGNAL_BATCH_FINISHED
+} LsobsObserverSignal;
+static guint signals[SIGNAL_BATCH_FINISHED + 1] = { 0 };
+
+static void lsobs_observer_initable_init (GInitableIface *iface);
+static void lsobs_observer_graph_observer_init (LsobsGraphObserverInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsObserver,
+                               lsobs_observer,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, lsobs_observer_initable_init)
+                                   G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
+                                                          lsobs_observer_graph_observer_init))
+
+/* A forked child gets a table of its own; the parent's may be locked for ever.
+ * Returns: (nullable): %NULL: nothing is traced */
+static LsobsNodeTable *
+get_nodes (LsobsGraphObserver *graph)
+{
+  LsobsObserver *self = LSOBS_OBSERVER (graph);
+  LsobsNodeTable *nodes = g_atomic_pointer_get (&self->nodes);
+  LsobsNodeTable *fresh;
+
+  g_return_val_if_fail (self->exporter != NULL, NULL);
+
+  if (nodes == NULL || G_LIKELY (!_lsobs_node_table_is_foreign (nodes)))
+    return nodes;
+  fresh = _lsobs_node_table_new (self->exporter, NULL);
+  if (g_atomic_pointer_compare_and_exchange (&self->nodes, nodes, fresh))
+    return fresh;
+  _lsobs_node_table_free (fresh);
+  return g_atomic_pointer_get (&self->nodes);
+}
+
+static void
+lsobs_observer_on_node_start (LsobsGraphObserver *graph, const char *node_id, JsonNode *input)
+{
+  LsobsNodeTable *nodes = get_nodes (graph);
+
+  if (nodes != NULL)
+    _lsobs_node_table_start (nodes, node_id, input);
+}
+
+static void
+lsobs_observer_on_node_end (LsobsGraphObserver *graph,
+                            const char *node_id,
+                            JsonNode *output,
+                            gint64 duration_ms)
+{
+  LsobsNodeTable *nodes = get_nodes (graph);
+
+  if (nodes != NULL)
+    _lsobs_node_table_end (nodes, node_id, output, duration_ms);
+}
+
+static void
+lsobs_observer_on_error (LsobsGraphObserver *graph, const char *node_id, const GError *error)
+{
+  LsobsNodeTable *nodes = get_nodes (graph);
+
+  if (nodes != NULL)
+    _lsobs_node_table_fail (nodes, node_id, error);
+}
+
+static void
+lsobs_observer_on_tool_call (LsobsGraphObserver *graph,
+                             const char *node_id,
+                             const char *tool_name,
+                             const char *call_id,
+                             JsonNode *args)
+{
+  LsobsNodeTable *nodes = get_nodes (graph);
+
+  if (nodes != NULL)
+    _lsobs_node_table_call_tool (nodes, node_id, tool_name, call_id, args);
+}
+
+static void
+lsobs_observer_on_tool_result (LsobsGraphObserver *graph,
+                               const char *node_id,
+                               const char *tool_name,
+                               const char *call_id,
+                               JsonNode *result)
+{
+  LsobsNodeTable *nodes = get_nodes (graph);
+
+  if (nodes != NULL)
+    _lsobs_node_table_take_result (nodes, node_id, tool_name, call_id, result);
+}
+
+static void
+lsobs_observer_graph_observer_init (LsobsGraphObserverInterface *iface)
+{
+  iface->on_node_start = lsobs_observer_on_node_start;
+  iface->on_node_end = lsobs_observer_on_node_end;
+  iface->on_error = lsobs_observer_on_error;
+  iface->on_tool_call = lsobs_observer_on_tool_call;
+  iface->on_tool_result = lsobs_observer_on_tool_result;
+}
+
+/* Called in the context that the observer was made in. */
+static void
+take_news (GObject *object, guint64 n_delivered, guint64 n_lost)
+{
+  LsobsObserver *self = LSOBS_OBSERVER (object);
+  LsobsState state = lsobs_observer_get_state (self);
+
+  if (n_delivered > 0 || n_lost > 0)
+    g_signal_emit (self, signals[SIGNAL_BATCH_FINISHED], 0, n_delivered, n_lost);
+  if (self->told_state != state)
+    {
+      self->told_state = state;
+      g_object_notify_by_pspec (object, props[PROP_STATE]);
+    }
+}
+
+static gboolean
+lsobs_observer_init_exporter (GInitable *initable, GCancellable *cancellable, GError **error)
+{
+  LsobsObserver *self = LSOBS_OBSERVER (initable);
+  g_autoptr (LsobsNotifier) notifier = NULL;
+
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self->config), FALSE);
+
+  self->exporter =
+      g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config", self->config, "transport",
+                      self->transport, "main-context", self->context, NULL);
+  g_clear_object (&self->config);
+  g_clear_object (&self->transport);
+  if (self->exporter == NULL)
+    return FALSE;
+  notifier = _lsobs_notifier_new (G_OBJECT (self), take_news);
+  _lsobs_exporter_set_notifier (self->exporter, notifier);
+  if (_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+    self->nodes = _lsobs_node_table_new (self->exporter, NULL);
+  return TRUE;
+}
+
+static void
+lsobs_observer_initable_init (GInitableIface *iface)
+{
+  iface->init = lsobs_observer_init_exporter;
+}
+
+/* Runs that the program still holds keep the exporter, but the observer is gone:
+ * it ends here. */
+static void
+lsobs_observer_dispose (GObject *object)
+{
+  LsobsObserver *self = LSOBS_OBSERVER (object);
+
+  if (self->nodes != NULL)
+    _lsobs_node_table_close (get_nodes (LSOBS_GRAPH_OBSERVER (self)));
+  if (self->exporter != NULL)
+    lsobs_exporter_shutdown (self->exporter,
+                             _lsobs_exporter_peek_settings (self->exporter)->shutdown_timeout, NULL,
+                             NULL);
+
+  G_OBJECT_CLASS (lsobs_observer_parent_class)->dispose (object);
+}
+
+static void
+lsobs_observer_finalize (GObject *object)
+{
+  LsobsObserver *self = LSOBS_OBSERVER (object);
+
+  g_clear_pointer (&self->nodes, _lsobs_node_table_free);
+  g_clear_object (&self->exporter);
+  g_clear_object (&self->config);
+  g_clear_object (&self->transport);
+  g_clear_pointer (&self->context, g_main_context_unref);
+
+  G_OBJECT_CLASS (lsobs_observer_parent_class)->finalize (object);
+}
+
+static void
+lsobs_observer_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
+{
+  LsobsObserver *self = LSOBS_OBSERVER (object);
+
+  switch ((LsobsObserverProperty) prop_id)
+    {
+    case PROP_MAIN_CONTEXT:
+      g_value_set_boxed (value, self->context);
+      break;
+    case PROP_STATE:
+      g_value_set_enum (value, lsobs_observer_get_state (self));
+      break;
+    case PROP_CONFIG:
+    case PROP_TRANSPORT:
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_observer_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+{
+  LsobsObserver *self = LSOBS_OBSERVER (object);
+
+  switch ((LsobsObserverProperty) prop_id)
+    {
+    case PROP_CONFIG:
+      self->config = g_value_dup_object (value);
+      break;
+    case PROP_TRANSPORT:
+      self->transport = g_value_dup_object (value);
+      break;
+    case PROP_MAIN_CONTEXT:
+      self->context = g_value_dup_boxed (value);
+      break;
+    case PROP_STATE:
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+install_signals (LsobsObserverClass *klass)
+{
+  /**
+   * LsobsObserver::batch-finished:
+   * @self: the observer
+   * @n_delivered: how many records were delivered
+   * @n_lost: how many records were lost in the attempt
+   *
+   * Emitted when a batch has found its fate, in the main context that the
+   * observer was made in. When that context runs seldom, one emission stands for
+   * several batches.
+   *
+   * Since: 0.1
+   */
+  signals[SIGNAL_BATCH_FINISHED] =
+      g_signal_new ("batch-finished", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                    NULL, G_TYPE_NONE, 2, G_TYPE_UINT64, G_TYPE_UINT64);
+}
+
+static void
+lsobs_observer_class_init (LsobsObserverClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->dispose = lsobs_observer_dispose;
+  object_class->finalize = lsobs_observer_finalize;
+  object_class->get_property = lsobs_observer_get_property;
+  object_class->set_property = lsobs_observer_set_property;
+
+  /**
+   * LsobsObserver:config:
+   *
+   * The settings. They are copied.
+   *
+   * Since: 0.1
+   */
+  props[PROP_CONFIG] =
+      g_param_spec_object ("config", "", "", LSOBS_TYPE_CONFIG,
+                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * LsobsObserver:transport:
+   *
+   * What takes the batches away: HTTP to the service unless it is given.
+   *
+   * Since: 0.1
+   */
+  props[PROP_TRANSPORT] =
+      g_param_spec_object ("transport", "", "", LSOBS_TYPE_TRANSPORT,
+                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * LsobsObserver:main-context:
+   *
+   * The context in which all of the sending happens, for programs that want
+   * everything in their own loop. Whoever runs a context other than the global
+   * default one must have pushed it with g_main_context_push_thread_default(), as
+   * GIO demands. Without a context, a thread is started with the first
+   * run. Set it with g_initable_new():
+   *
+   * |[<!-- language="C" -->
+   * observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
+   *                            "config", config,
+   *                            "main-context", g_main_context_default (),
+   *                            NULL);
+   * ]|
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAIN_CONTEXT] =
+      g_param_spec_boxed ("main-context", "", "", G_TYPE_MAIN_CONTEXT,
+                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * LsobsObserver:state:
+   *
+   * How delivery is going. Changes are notified in the main context that the
+   * observer was made in.
+   *
+   * Since: 0.1
+   */
+  props[PROP_STATE] =
+      g_param_spec_enum ("state", "", "", LSOBS_TYPE_STATE, LSOBS_STATE_OK,
+                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
+  install_signals (klass);
+}
+
+static void
+lsobs_observer_init (LsobsObserver *self)
+{
+}
+
+/**
+ * lsobs_observer_new:
+ * @config: the settings; they are copied
+ * @error: return location for a #GError, or %NULL
+ *
+ * Makes an observer. Nothing is started or sent yet. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no
+ * API key for a service on another machine; that does not matter when tracing is off.
+ *
+ * Returns: (transfer full): an observer, or %NULL
+ *
+ * Since: 0.1
+ */
+LsobsObserver *
+lsobs_observer_new (LsobsConfig *config, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
+
+  return g_initable_new (LSOBS_TYPE_OBSERVER, NULL, error, "config", config, NULL);
+}
+
+/**
+ * lsobs_observer_new_with_transport:
+ * @config: the settings; they are copied
+ * @transport: what takes the batches away, such as an #LsobsMemoryTransport
+ * @error: return location for a #GError, or %NULL
+ *
+ * Makes an observer that does not send by HTTP. It needs no API key. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense.
+ *
+ * Returns: (transfer full): an observer, or %NULL
+ *
+ * Since: 0.1
+ */
+LsobsObserver *
+lsobs_observer_new_with_transport (LsobsConfig *config, LsobsTransport *transport, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
+  g_return_val_if_fail (LSOBS_IS_TRANSPORT (transport), NULL);
+
+  return g_initable_new (LSOBS_TYPE_OBSERVER, NULL, error, "config", config, "transport", transport,
+                         NULL);
+}
+
+/**
+ * lsobs_observer_begin_invocation:
+ * @self: an observer
+ * @name: what the service shows the root run as
+ * @input: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Begins one execution of a graph, as a new trace.
+ *
+ * Returns: (transfer full): an invocation
+ *
+ * Since: 0.1
+ */
+LsobsInvocation *
+lsobs_observer_begin_invocation (LsobsObserver *self, const char *name, JsonNode *input)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+
+  return _lsobs_invocation_new (self->exporter, name, input);
+}
+
+/**
+ * lsobs_observer_flush:
+ * @self: an observer
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Sends what waits now, and waits until each of these records is delivered or
+ * lost; see lsobs_exporter_flush().
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_flush (LsobsObserver *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
+
+  return lsobs_exporter_flush (self->exporter, timeout, stats, error);
+}
+
+/* The exporter does the work; this task answers for the observer. */
+typedef gboolean (*ExporterFinish) (LsobsExporter *exporter,
+                                    GAsyncResult *result,
+                                    LsobsFlushStats *stats,
+                                    GError **error);
+
+static void
+pass_on (GTask *task, LsobsExporter *exporter, GAsyncResult *result, ExporterFinish finish)
+{
+  LsobsFlushStats *stats = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (finish (exporter, result, stats, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+static gboolean
+finish_with_stats (LsobsObserver *self,
+                   GAsyncResult *result,
+                   gpointer tag,
+                   LsobsFlushStats *stats,
+                   GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, tag), FALSE);
+
+  if (stats != NULL)
+    *stats = *(LsobsFlushStats *) g_task_get_task_data (G_TASK (result));
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static GTask *
+new_task (LsobsObserver *self,
+          gpointer tag,
+          GCancellable *cancellable,
+          GAsyncReadyCallback callback,
+          gpointer user_data)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, tag);
+  g_task_set_task_data (task, g_new0 (LsobsFlushStats, 1), g_free);
+  return task;
+}
+
+static void
+flushed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+
+  pass_on (task, LSOBS_EXPORTER (object), result, lsobs_exporter_flush_finish);
+}
+
+/**
+ * lsobs_observer_flush_async:
+ * @self: an observer
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when the flush has ended
+ * @user_data: data for @callback
+ *
+ * Does what lsobs_observer_flush() does, without blocking. @callback runs in the
+ * thread-default main context of the caller.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_observer_flush_async (LsobsObserver *self,
+                            gint64 timeout,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data)
+{
+  g_return_if_fail (LSOBS_IS_OBSERVER (self));
+  g_return_if_fail (self->exporter != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  lsobs_exporter_flush_async (self->exporter, timeout, cancellable, flushed_cb,
+                              new_task (self, lsobs_observer_flush_async, cancellable, callback,
+                                        user_data));
+}
+
+/**
+ * lsobs_observer_flush_finish:
+ * @self: an observer
+ * @result: what the callback was given
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_observer_flush_async() began. Fails as lsobs_observer_flush()
+ * does, or with %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_flush_finish (LsobsObserver *self,
+                             GAsyncResult *result,
+                             LsobsFlushStats *stats,
+                             GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
+
+  return finish_with_stats (self, result, lsobs_observer_flush_async, stats, error);
+}
+
+/**
+ * lsobs_observer_shutdown:
+ * @self: an observer
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Takes no more runs, sends what waits, and ends the thread; see
+ * lsobs_exporter_shutdown().
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_shutdown (LsobsObserver *self,
+                         gint64 timeout,
+                         LsobsFlushStats *stats,
+                         GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
+
+  return lsobs_exporter_shutdown (self->exporter, timeout, stats, error);
+}
+
+static void
+shut_down_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+
+  pass_on (task, LSOBS_EXPORTER (object), result, lsobs_exporter_shutdown_finish);
+}
+
+/**
+ * lsobs_observer_shutdown_async:
+ * @self: an observer
+ * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ *   as it takes
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when everything has ended
+ * @user_data: data for @callback
+ *
+ * Does what lsobs_observer_shutdown() does, without blocking. @callback runs in
+ * the thread-default main context of the caller.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_observer_shutdown_async (LsobsObserver *self,
+                               gint64 timeout,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data)
+{
+  g_return_if_fail (LSOBS_IS_OBSERVER (self));
+  g_return_if_fail (self->exporter != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  lsobs_exporter_shutdown_async (self->exporter, timeout, cancellable, shut_down_cb,
+                                 new_task (self, lsobs_observer_shutdown_async, cancellable,
+                                           callback, user_data));
+}
+
+/**
+ * lsobs_observer_shutdown_finish:
+ * @self: an observer
+ * @result: what the callback was given
+ * @stats: (out caller-allocates) (optional): return location for what was done
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_observer_shutdown_async() began. Fails as
+ * lsobs_observer_shutdown() does, or with %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: %TRUE if everything was delivered
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_shutdown_finish (LsobsObserver *self,
+                                GAsyncResult *result,
+                                LsobsFlushStats *stats,
+                                GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
+
+  return finish_with_stats (self, result, lsobs_observer_shutdown_async, stats, error);
+}
+
+/**
+ * lsobs_observer_dup_stats:
+ * @self: an observer
+ *
+ * Gets all counters, as they are at this moment.
+ *
+ * Returns: (transfer full): a snapshot
+ *
+ * Since: 0.1
+ */
+LsobsStats *
+lsobs_observer_dup_stats (LsobsObserver *self)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
+
+  return lsobs_exporter_dup_stats (self->exporter);
+}
+
+/**
+ * lsobs_observer_get_state:
+ * @self: an observer
+ *
+ * Gets how delivery is going.
+ *
+ * Returns: a state
+ *
+ * Since: 0.1
+ */
+LsobsState
+lsobs_observer_get_state (LsobsObserver *self)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), LSOBS_STATE_OK);
+  g_return_val_if_fail (self->exporter != NULL, LSOBS_STATE_OK);
+
+  return lsobs_exporter_get_state (self->exporter);
+}
+
+/**
+ * lsobs_observer_get_tracing_enabled:
+ * @self: an observer
+ *
+ * Tells whether the observer traces at all, as #LsobsConfig:tracing-enabled was when it
+ * was made. If not, what goes into a run need not even be put together. Of a run,
+ * lsobs_run_is_sampled() tells. This takes no lock.
+ *
+ * Returns: %FALSE if everything is left out
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_get_tracing_enabled (LsobsObserver *self)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
+
+  return _lsobs_exporter_peek_settings (self->exporter)->tracing_enabled;
+}
+
+/**
+ * lsobs_observer_get_exporter:
+ * @self: an observer
+ *
+ * Gets the pipe behind the observer, to report runs by their ids.
+ *
+ * Returns: (transfer none): an exporter
+ *
+ * Since: 0.1
+ */
+LsobsExporter *
+lsobs_observer_get_exporter (LsobsObserver *self)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->exporter != NULL, NULL);
+
+  return self->exporter;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/api/lsobs-headers-private.h"
+#include "lsobs/lsobs-soup.h"
+
+/**
+ * SECTION:lsobs-soup
+ * @title: With libsoup
+ * @short_description: one trace of several services that speak by libsoup
+ *
+ * A client adds the run that a request is made in to its #SoupMessage, and a server
+ * starts a run below it; see [Across processes][lsobs-Across-processes] for what that means,
+ * and what goes along.
+ */
+
+#define ORIGIN_KEY "lsobs-origin"
+
+/* @value: (nullable): %NULL to have no such header */
+static void
+set_header (SoupMessageHeaders *headers, const char *name, const char *value)
+{
+  if (value != NULL)
+    soup_message_headers_replace (headers, name, value);
+  else
+    soup_message_headers_remove (headers, name);
+}
+
+/* Returns: (transfer full) (nullable): what others have put into the baggage */
+static char *
+dup_foreign_baggage (SoupMessageHeaders *headers)
+{
+  const char *baggage = soup_message_headers_get_list (headers, LSOBS_BAGGAGE_HEADER);
+
+  return baggage != NULL ? _lsobs_baggage_dup_foreign (baggage) : NULL;
+}
+
+/* From http to https is no move. */
+static gboolean
+is_same_host (GUri *a, GUri *b)
+{
+  int port_a = g_uri_get_port (a);
+  int port_b = g_uri_get_port (b);
+
+  return g_strcmp0 (g_uri_get_host (a), g_uri_get_host (b)) == 0 &&
+         (port_a == port_b || ((port_a == -1 || port_a == 80) && (port_b == -1 || port_b == 443)));
+}
+
+/* Called in the context of the session, before the request is sent again. A redirect
+ * may lead to a host that the program has not chosen. */
+static void
+restarted_cb (SoupMessage *message, gpointer user_data)
+{
+  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
+  g_autofree char *foreign = NULL;
+
+  if (is_same_host (g_object_get_data (G_OBJECT (message), ORIGIN_KEY),
+                    soup_message_get_uri (message)))
+    return;
+  foreign = dup_foreign_baggage (headers);
+  set_header (headers, LSOBS_TRACE_HEADER, NULL);
+  set_header (headers, LSOBS_BAGGAGE_HEADER, foreign);
+}
+
+/* Remembers which host the program has chosen. */
+static void
+guard_redirects (SoupMessage *message)
+{
+  if (g_object_get_data (G_OBJECT (message), ORIGIN_KEY) == NULL)
+    g_signal_connect (message, "restarted", G_CALLBACK (restarted_cb), NULL);
+  g_object_set_data_full (G_OBJECT (message), ORIGIN_KEY,
+                          g_uri_ref (soup_message_get_uri (message)), (GDestroyNotify) g_uri_unref);
+}
+
+/**
+ * lsobs_run_add_to_message:
+ * @self: a run, which may have ended
+ * @message: a request that is not sent yet
+ *
+ * Adds the headers of lsobs_run_to_headers() to a request, so that the service can
+ * start runs below @self. They take the place of those of another run, and of everything
+ * in the header `baggage` whose key begins with `langsmith-`, also of other clients. What
+ * else is in that header stays, in its order; if both together are longer than 8 KiB,
+ * less goes along.
+ *
+ * A redirect to another host loses the headers again.
+ *
+ * May be called in any thread that may use @message.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_to_message (LsobsRun *self, SoupMessage *message)
+{
+  SoupMessageHeaders *headers;
+  g_autofree char *foreign = NULL;
+  g_autofree char *trace = NULL;
+  g_autofree char *baggage = NULL;
+  g_autofree char *joined = NULL;
+  gsize room = LSOBS_MAX_BAGGAGE_BYTES;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (SOUP_IS_MESSAGE (message));
+
+  headers = soup_message_get_request_headers (message);
+  foreign = dup_foreign_baggage (headers);
+  if (foreign != NULL)
+    room = MIN (room, LSOBS_MAX_HEADER_BYTES - MIN (strlen (foreign) + 1, LSOBS_MAX_HEADER_BYTES));
+  _lsobs_run_write_headers (self, room, &trace, &baggage);
+  if (foreign != NULL && baggage != NULL)
+    joined = g_strconcat (foreign, ",", baggage, NULL);
+  set_header (headers, LSOBS_TRACE_HEADER, trace);
+  set_header (headers, LSOBS_BAGGAGE_HEADER,
+              joined != NULL    ? joined
+              : baggage != NULL ? baggage
+                                : foreign);
+  guard_redirects (message);
+}
+
+/**
+ * lsobs_observer_start_run_from_message_headers:
+ * @self: an observer
+ * @headers: the headers of a request that came in, such as
+ *   soup_server_message_get_request_headers() gives
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run for a request of another process, as
+ * lsobs_observer_start_run_from_headers() does.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_run_from_message_headers (LsobsObserver *self,
+                                               SoupMessageHeaders *headers,
+                                               const char *name,
+                                               LsobsRunType run_type,
+                                               JsonNode *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (lsobs_observer_get_exporter (self) != NULL, NULL);
+  g_return_val_if_fail (headers != NULL, NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_observer_start_run_from_values (
+      self, soup_message_headers_get_one (headers, LSOBS_TRACE_HEADER),
+      soup_message_headers_get_list (headers, LSOBS_BAGGAGE_HEADER), name, run_type, inputs);
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/config/lsobs-credentials-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/text/lsobs-redactor-private.h"
+#include "lsobs/text/lsobs-secret-private.h"
+
+#define KEY_HEADER   "x-api-key"
+#define TOKEN_HEADER "Authorization"
+#define TOKEN_SCHEME "Bearer "
+
+struct _LsobsCredentials
+{
+  gatomicrefcount ref_count;
+  LsobsKeySource *source; /* (owned) (nullable) NULL: the secret is fixed */
+  gint64 interval;        /* µs: between two fetches, if the first was in vain */
+  int stop;               /* (atomic) not 0: a fetch is to end */
+  int n_users;            /* (atomic) services that send with it */
+
+  /* All below is guarded by _lsobs_fork_lock (). */
+  char *secret;       /* (owned) (nullable) */
+  guint serial;       /* of the secret, from 1 */
+  guint epoch;        /* the process that the rest belongs to */
+  gboolean fetching;  /* a thread does it */
+  int group;          /* the process group of the command that it runs, or 0 */
+  gint64 in_vain_at;  /* monotonic, µs: end of the last fetch, if it gave nothing new, or 0 */
+  GError *problem;    /* (owned) (nullable) why the last fetch failed */
+  GPtrArray *waiting; /* (owned) (nullable) (element-type Waiter) */
+};
+
+/* A source that waits for the end of a fetch. */
+typedef struct
+{
+  GSource *source;       /* (owned) */
+  GMainContext *context; /* (owned) that it is attached to */
+} Waiter;
+
+static void
+waiter_wake (gpointer data)
+{
+  Waiter *waiter = data;
+
+  g_source_set_ready_time (waiter->source, 0);
+  g_source_unref (waiter->source);
+  g_main_context_unref (waiter->context);
+  g_free (waiter);
+}
+
+static LsobsCredentials *
+new_with (LsobsKeySource *source, const char *secret)
+{
+  LsobsCredentials *self = g_new0 (LsobsCredentials, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->epoch = _lsobs_fork_epoch ();
+  if (source != NULL)
+    self->source = _lsobs_key_source_ref (source);
+  self->secret = _lsobs_secret_dup (secret);
+  self->serial = secret != NULL ? 1 : 0;
+  return self;
+}
+
+LsobsCredentials *
+_lsobs_credentials_new (const char *key)
+{
+  return new_with (NULL, key);
+}
+
+/* @interval: ms: after a fetch that gave nothing new, the next one is not made earlier */
+LsobsCredentials *
+_lsobs_credentials_new_for_source (LsobsKeySource *source, gint64 interval)
+{
+  LsobsCredentials *self = new_with (source, source->token);
+
+  self->interval = interval * 1000;
+  return self;
+}
+
+LsobsCredentials *
+_lsobs_credentials_ref (LsobsCredentials *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_credentials_unref (LsobsCredentials *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_clear_pointer (&self->source, _lsobs_key_source_unref);
+  _lsobs_secret_free (self->secret);
+  g_clear_error (&self->problem);
+  g_clear_pointer (&self->waiting, g_ptr_array_unref);
+  g_free (self);
+}
+
+/* The thread reaps it, and until then no other process has its pid. A forked child leaves the
+ * command of its parent alone. */
+static void
+kill_command (LsobsCredentials *self)
+{
+  _lsobs_fork_lock ();
+  if (self->group > 0 && self->epoch == _lsobs_fork_epoch ())
+    kill (-self->group, SIGKILL);
+  _lsobs_fork_unlock ();
+}
+
+/* No request will need it again: a command that is still running is killed. */
+void
+_lsobs_credentials_close (LsobsCredentials *self)
+{
+  g_atomic_int_set (&self->stop, 1);
+  kill_command (self);
+}
+
+/* A service will send requests with it. */
+void
+_lsobs_credentials_enter (LsobsCredentials *self)
+{
+  g_atomic_int_inc (&self->n_users);
+}
+
+void
+_lsobs_credentials_leave (LsobsCredentials *self)
+{
+  g_atomic_int_add (&self->n_users, -1);
+}
+
+/* A service sends nothing for now. If it is the only one, a command that is still running is
+ * killed: the program may end before the thread gets to that. The thread itself ends one whose
+ * process is not known yet. */
+void
+_lsobs_credentials_rest (LsobsCredentials *self)
+{
+  if (g_atomic_int_get (&self->n_users) > 1)
+    return;
+  g_atomic_int_set (&self->stop, 1);
+  kill_command (self);
+}
+
+/* Called with the lock held. A forked child keeps the parent's secret. The thread does not
+ * exist there, and the waiting sources belong to the parent. */
+static void
+leave_parent (LsobsCredentials *self)
+{
+  if (self->epoch == _lsobs_fork_epoch ())
+    return;
+  self->epoch = _lsobs_fork_epoch ();
+  self->fetching = FALSE;
+  self->group = 0;
+  self->in_vain_at = 0;
+  self->waiting = NULL;
+}
+
+gboolean
+_lsobs_credentials_can_change (LsobsCredentials *self)
+{
+  return self->source != NULL;
+}
+
+/* Returns: (transfer full) (nullable): to be wiped; NULL as long as it is not known */
+char *
+_lsobs_credentials_dup_secret (LsobsCredentials *self)
+{
+  char *secret;
+
+  _lsobs_fork_lock ();
+  secret = _lsobs_secret_dup (self->secret);
+  _lsobs_fork_unlock ();
+  return secret;
+}
+
+/* @self: (nullable): NULL for none, @other: (nullable) */
+gboolean
+_lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other)
+{
+  gboolean same;
+
+  if (self == NULL || other == NULL)
+    return self == other;
+  _lsobs_fork_lock ();
+  same = g_strcmp0 (self->secret, other->secret) == 0;
+  _lsobs_fork_unlock ();
+  return same && self->source == other->source;
+}
+
+/* --- the thread that fetches --- */
+
+/* @secret: (nullable) (transfer full)
+ * @problem: (nullable) (transfer full) */
+static void
+take_answer (LsobsCredentials *self, char *secret, GError *problem)
+{
+  GPtrArray *waiting;
+
+  _lsobs_fork_lock ();
+  self->in_vain_at = g_get_monotonic_time ();
+  if (secret != NULL && g_strcmp0 (secret, self->secret) != 0)
+    {
+      char *old = self->secret;
+
+      self->in_vain_at = 0;
+      self->secret = g_steal_pointer (&secret);
+      self->serial++;
+      secret = old;
+    }
+  g_clear_error (&self->problem);
+  self->problem = problem;
+  self->fetching = FALSE;
+  waiting = g_steal_pointer (&self->waiting);
+  _lsobs_fork_unlock ();
+  _lsobs_secret_free (secret);
+  if (waiting != NULL)
+    g_ptr_array_unref (waiting);
+}
+
+static gpointer
+thread_main (gpointer user_data)
+{
+  LsobsCredentials *self = user_data;
+  LsobsForkGuard guard;
+  GError *problem = NULL;
+  char *secret;
+  sigset_t all;
+
+  /* The program's signal handlers shall not run on a thread that it has not made. */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, NULL);
+
+  _lsobs_fork_guard_enter_thread (&guard, NULL);
+  secret = _lsobs_key_source_fetch (self->source, &self->stop, &self->group, &problem);
+  take_answer (self, secret, problem);
+  _lsobs_credentials_unref (self);
+  _lsobs_fork_guard_leave_thread (&guard);
+  return NULL;
+}
+
+static void
+fetch (LsobsCredentials *self)
+{
+  GError *problem = NULL;
+  GThread *thread;
+
+  _lsobs_credentials_ref (self);
+  thread = _lsobs_fork_guard_start_thread ("lsobs-key", thread_main, self, &problem);
+  if (thread != NULL)
+    {
+      g_thread_unref (thread);
+      return;
+    }
+  take_answer (self, NULL,
+               g_error_new (LSOBS_ERROR, LSOBS_ERROR_NO_KEY,
+                            /* TRANSLATORS: the text is what the system says of it. */
+                            _ ("Cannot start a thread to get the API key: %s"), problem->message));
+  g_error_free (problem);
+  _lsobs_credentials_unref (self);
+}
+
+/* --- use --- */
+
+/* Called with the lock held. */
+static gboolean
+may_fetch_now (LsobsCredentials *self)
+{
+  return self->source != NULL && !self->fetching &&
+         (self->in_vain_at == 0 || g_get_monotonic_time () - self->in_vain_at >= self->interval);
+}
+
+/* Called with the lock held. */
+static gboolean
+has_other_than (LsobsCredentials *self, guint refused)
+{
+  return self->secret != NULL && self->serial != refused;
+}
+
+/* Whether there is a secret other than the one that was refused.
+ * @refused: what _lsobs_credentials_get_used() has returned, or 0 */
+gboolean
+_lsobs_credentials_are_ready (LsobsCredentials *self, guint refused)
+{
+  gboolean ready;
+
+  _lsobs_fork_lock ();
+  leave_parent (self);
+  ready = has_other_than (self, refused);
+  _lsobs_fork_unlock ();
+  return ready;
+}
+
+/* The same, and fetches one if there is none.
+ * @may_fetch: whether a fetch may be started; one that is under way is waited for anyway
+ * @source: attached; if the state is pending, it becomes ready at the end of the fetch
+ * @error: set if the state is missing, unless the fetch gave the refused secret again */
+LsobsCredentialsState
+_lsobs_credentials_need (LsobsCredentials *self,
+                         guint refused,
+                         gboolean may_fetch,
+                         GSource *source,
+                         GError **error)
+{
+  LsobsCredentialsState state = LSOBS_CREDENTIALS_MISSING;
+  gboolean starts = FALSE;
+
+  _lsobs_fork_lock ();
+  leave_parent (self);
+  if (has_other_than (self, refused))
+    {
+      state = LSOBS_CREDENTIALS_READY;
+    }
+  else if (self->fetching || (may_fetch && may_fetch_now (self)))
+    {
+      Waiter *waiter = g_new (Waiter, 1);
+
+      state = LSOBS_CREDENTIALS_PENDING;
+      starts = !self->fetching;
+      self->fetching = TRUE;
+      if (starts)
+        g_atomic_int_set (&self->stop, 0);
+      waiter->source = g_source_ref (source);
+      waiter->context = g_main_context_ref (g_source_get_context (source));
+      if (self->waiting == NULL)
+        self->waiting = g_ptr_array_new_with_free_func (waiter_wake);
+      g_ptr_array_add (self->waiting, waiter);
+    }
+  else if (self->problem != NULL && error != NULL)
+    {
+      *error = g_error_copy (self->problem);
+    }
+  _lsobs_fork_unlock ();
+  if (starts)
+    fetch (self);
+  return state;
+}
+
+/* --- requests --- */
+
+static G_DEFINE_QUARK (lsobs - credentials - used, used)
+
+    /* Adds the header, if there is a secret. */
+    void _lsobs_credentials_add_to (LsobsCredentials *self, SoupMessage *message)
+{
+  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
+  gboolean is_token = self->source != NULL && self->source->kind == LSOBS_KEY_TOKEN;
+  char *value = NULL;
+  guint serial;
+
+  _lsobs_fork_lock ();
+  serial = self->serial;
+  if (self->secret != NULL)
+    value = g_strconcat (is_token ? TOKEN_SCHEME : "", self->secret, NULL);
+  _lsobs_fork_unlock ();
+  if (value != NULL)
+    soup_message_headers_replace (headers, is_token ? TOKEN_HEADER : KEY_HEADER, value);
+  _lsobs_secret_free (value);
+  g_object_set_qdata (G_OBJECT (message), used_quark (), GUINT_TO_POINTER (serial));
+}
+
+/* Returns: the serial number of the secret in @message, or 0 for none */
+guint
+_lsobs_credentials_get_used (SoupMessage *message)
+{
+  return GPOINTER_TO_UINT (g_object_get_qdata (G_OBJECT (message), used_quark ()));
+}
+
+/* Returns: (nullable): the secret in the header of the request */
+static const char *
+peek_secret (SoupMessage *message)
+{
+  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
+  const char *token = soup_message_headers_get_one (headers, TOKEN_HEADER);
+
+  if (token != NULL && g_str_has_prefix (token, TOKEN_SCHEME))
+    return token + strlen (TOKEN_SCHEME);
+  return soup_message_headers_get_one (headers, KEY_HEADER);
+}
+
+/* A server may repeat the secret of @message in its answer, which may get into a log. */
+void
+_lsobs_credentials_hide (SoupMessage *message, char **text)
+{
+  const char *secret = peek_secret (message);
+
+  if (secret != NULL && *secret != '\0' && strstr (*text, secret) != NULL)
+    {
+      g_autoptr (GString) hidden = g_string_new (*text);
+
+      g_string_replace (hidden, secret, LSOBS_REDACTED, 0);
+      g_free (*text);
+      *text = g_strdup (hidden->str);
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/config/lsobs-profile-private.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  LSOBS_KEY_MISSING, /* the profile says where its key is, but it is not there */
+  LSOBS_KEY_COMMAND, /* a command prints it */
+  LSOBS_KEY_TOKEN    /* an OAuth token, which another program renews in the file */
+} LsobsKeyKind;
+
+/* How to get the key of a profile that does not contain it as api_key. Immutable. */
+typedef struct
+{
+  gatomicrefcount ref_count;
+  LsobsKeyKind kind;
+  char *path;    /* (owned) the file of profiles */
+  char *name;    /* (owned) which of them */
+  char *command; /* (owned) (nullable) a secret: it may contain the key */
+  char *token;   /* (owned) (nullable) a secret: the first one */
+  char *problem; /* (owned) (nullable) why it is missing, as a sentence */
+} LsobsKeySource;
+
+LsobsKeySource *_lsobs_key_source_new (LsobsKeyKind kind, const LsobsProfile *profile);
+LsobsKeySource *_lsobs_key_source_ref (LsobsKeySource *self);
+void _lsobs_key_source_unref (LsobsKeySource *self);
+
+char *_lsobs_key_source_fetch (LsobsKeySource *self, int *stop, int *group, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsKeySource, _lsobs_key_source_unref)
+
+G_END_DECLS

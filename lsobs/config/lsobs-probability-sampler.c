@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "lsobs/config/lsobs-probability-sampler-private.h"
+
+/**
+ * SECTION:lsobs-probability-sampler
+ * @title: LsobsProbabilitySampler
+ * @short_description: keeps a share of the traces
+ *
+ * Keeps each trace with the given probability. The decision is a pure function
+ * of the trace's id, evenly spread whatever version the UUID is of: the same
+ * trace is kept or left out in every process, and by every client that uses the
+ * same method (a bucket of one in a million by XXH3-128 of the id's text).
+ *
+ * So that sums over what was sent can be scaled up, each run has the rate in its
+ * metadata, as `ls_tracing_sample_rate`, unless it is 1, the program has set
+ * metadata of that name itself, or metadata are hidden.
+ */
+
+#define N_BUCKETS 1000000
+
+struct _LsobsProbabilitySampler
+{
+  GObject parent_instance;
+
+  double rate; /* construct-only */
+};
+
+typedef enum
+{
+  PROP_RATE = 1
+} LsobsProbabilitySamplerProperty;
+static GParamSpec *props[PROP_RATE + 1] = { NULL };
+
+static void lsobs_probability_sampler_sampler_init (LsobsSamplerInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsProbabilitySampler,
+                               lsobs_probability_sampler,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER,
+                                                      lsobs_probability_sampler_sampler_init))
+
+/* The hash as a 128-bit number, modulo the number of buckets. */
+guint
+_lsobs_probability_sampler_bucket (const char *trace_id)
+{
+  XXH128_hash_t hash = XXH3_128bits (trace_id, strlen (trace_id));
+  guint64 high = hash.high64 % N_BUCKETS;
+
+  /* 2^64 mod 10^6 */
+  return (guint) ((high * 551616 + hash.low64 % N_BUCKETS) % N_BUCKETS);
+}
+
+gboolean
+_lsobs_probability_sampler_keeps (double rate, const char *trace_id)
+{
+  if (rate >= 1.0)
+    return TRUE;
+  if (!(rate > 0.0))
+    return FALSE;
+  return _lsobs_probability_sampler_bucket (trace_id) / (double) N_BUCKETS < rate;
+}
+
+static gboolean
+lsobs_probability_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
+{
+  return _lsobs_probability_sampler_keeps (LSOBS_PROBABILITY_SAMPLER (sampler)->rate, trace_id);
+}
+
+static void
+lsobs_probability_sampler_get_property (GObject *object,
+                                        guint prop_id,
+                                        GValue *value,
+                                        GParamSpec *pspec)
+{
+  LsobsProbabilitySampler *self = LSOBS_PROBABILITY_SAMPLER (object);
+
+  switch ((LsobsProbabilitySamplerProperty) prop_id)
+    {
+    case PROP_RATE:
+      g_value_set_double (value, self->rate);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_probability_sampler_set_property (GObject *object,
+                                        guint prop_id,
+                                        const GValue *value,
+                                        GParamSpec *pspec)
+{
+  LsobsProbabilitySampler *self = LSOBS_PROBABILITY_SAMPLER (object);
+
+  switch ((LsobsProbabilitySamplerProperty) prop_id)
+    {
+    case PROP_RATE:
+      self->rate = g_value_get_double (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_probability_sampler_class_init (LsobsProbabilitySamplerClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = lsobs_probability_sampler_get_property;
+  object_class->set_property = lsobs_probability_sampler_set_property;
+
+  /**
+   * LsobsProbabilitySampler:rate:
+   *
+   * The probability that a trace is kept, from 0 to 1.
+   *
+   * Since: 0.1
+   */
+  props[PROP_RATE] =
+      g_param_spec_double ("rate", "", "", 0.0, 1.0, 1.0,
+                           G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
+}
+
+static void
+lsobs_probability_sampler_sampler_init (LsobsSamplerInterface *iface)
+{
+  iface->should_sample = lsobs_probability_sampler_should_sample;
+}
+
+static void
+lsobs_probability_sampler_init (LsobsProbabilitySampler *self)
+{
+  self->rate = 1.0;
+}
+
+/**
+ * lsobs_probability_sampler_new:
+ * @rate: the probability that a trace is kept
+ *
+ * Makes a sampler. A @rate of 0 and less keeps no trace, 1 and more keeps all.
+ *
+ * Returns: (transfer full): a sampler
+ *
+ * Since: 0.1
+ */
+LsobsProbabilitySampler *
+lsobs_probability_sampler_new (double rate)
+{
+  /* What is no number keeps nothing; GObject takes no infinite ones. */
+  return g_object_new (LSOBS_TYPE_PROBABILITY_SAMPLER, "rate", rate > 0.0 ? MIN (rate, 1.0) : 0.0,
+                       NULL);
+}
+
+/**
+ * lsobs_probability_sampler_get_rate:
+ * @self: a sampler
+ *
+ * Gets the probability that a trace is kept. May be called from any thread.
+ *
+ * Returns: the rate, from 0 to 1
+ *
+ * Since: 0.1
+ */
+double
+lsobs_probability_sampler_get_rate (LsobsProbabilitySampler *self)
+{
+  g_return_val_if_fail (LSOBS_IS_PROBABILITY_SAMPLER (self), 1.0);
+
+  return self->rate;
+}

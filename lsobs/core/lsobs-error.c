@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <inttypes.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/core/lsobs-error-private.h"
+
+/**
+ * SECTION:lsobs-error
+ * @title: Errors
+ * @short_description: the error domains of lsobs
+ *
+ * %LSOBS_ERROR tells what is wrong with a setting, a run or the service,
+ * %LSOBS_FLUSH_ERROR how a flush has ended. No message ever holds the API key.
+ */
+
+/* clang-format off */
+/**
+ * lsobs_error_quark:
+ *
+ * Gets the domain of #LsobsError, which is %LSOBS_ERROR.
+ *
+ * Returns: a quark
+ *
+ * Since: 0.1
+ */
+G_DEFINE_QUARK (lsobs-error-quark, lsobs_error)
+/* clang-format on */
+
+G_DEFINE_ENUM_TYPE (LsobsError,
+                    lsobs_error,
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_CONFIG, "invalid-config"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_RUN, "invalid-run"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_TOO_LARGE, "too-large"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_REJECTED, "rejected"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_REFUSED, "refused"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_CONFLICT, "conflict"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_UNAUTHORIZED, "unauthorized"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_QUOTA, "quota"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_LIMITED, "limited"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_NOT_FOUND, "not-found"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_REDIRECTED, "redirected"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_UNAVAILABLE, "unavailable"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_UNREACHABLE, "unreachable"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_CLOSED, "closed"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_ATTACHMENT, "invalid-attachment"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_VALUE, "invalid-value"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_INVALID_FEEDBACK, "invalid-feedback"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_NO_KEY, "no-key"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_FOREIGN, "foreign"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_ERROR_BLOCKED, "blocked"))
+
+G_DEFINE_ENUM_TYPE (LsobsFlushError,
+                    lsobs_flush_error,
+                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_TIMEOUT, "timeout"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_PERMANENT, "permanent"))
+
+/* The numbers that a flush error carries beside its message. */
+typedef struct
+{
+  gint64 waited_ms;
+  guint64 n_pending;
+  guint64 n_dropped;
+} LsobsFlushErrorPrivate;
+
+static void
+lsobs_flush_error_private_init (LsobsFlushErrorPrivate *priv)
+{
+  priv->waited_ms = 0;
+  priv->n_pending = 0;
+  priv->n_dropped = 0;
+}
+
+static void
+lsobs_flush_error_private_copy (const LsobsFlushErrorPrivate *src, LsobsFlushErrorPrivate *dest)
+{
+  *dest = *src;
+}
+
+static void
+lsobs_flush_error_private_clear (LsobsFlushErrorPrivate *priv)
+{
+  lsobs_flush_error_private_init (priv);
+}
+
+/**
+ * lsobs_flush_error_quark:
+ *
+ * Gets the domain of #LsobsFlushError, which is %LSOBS_FLUSH_ERROR.
+ *
+ * Returns: a quark
+ *
+ * Since: 0.1
+ */
+G_DEFINE_EXTENDED_ERROR (LsobsFlushError, lsobs_flush_error)
+
+void
+_lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pending)
+{
+  LsobsFlushErrorPrivate *priv;
+
+  if (error == NULL)
+    return;
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
+               g_dngettext (GETTEXT_PACKAGE,
+                            /* TRANSLATORS: the plural is that of the records. */
+                            "Flushing took longer than %" PRId64 " ms; "
+                            "%" PRIu64 " record is still to be sent",
+                            "Flushing took longer than %" PRId64 " ms; "
+                            "%" PRIu64 " records are still to be sent",
+                            (gulong) MIN (n_pending, G_MAXULONG)),
+               waited_ms, n_pending);
+  priv = lsobs_flush_error_get_private (*error);
+  priv->waited_ms = waited_ms;
+  priv->n_pending = n_pending;
+}
+
+/* What is lost is not kept yet. */
+void
+_lsobs_flush_error_set_unkept (GError **error,
+                               gint64 waited_ms,
+                               guint64 n_pending,
+                               guint64 n_dropped)
+{
+  LsobsFlushErrorPrivate *priv;
+
+  if (error == NULL)
+    return;
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
+               _ ("Flushing took longer than %" PRId64 " ms; lost records are still to be written "
+                  "to the directory of lost traces"),
+               waited_ms);
+  priv = lsobs_flush_error_get_private (*error);
+  priv->waited_ms = waited_ms;
+  priv->n_pending = n_pending;
+  priv->n_dropped = n_dropped;
+}
+
+void
+_lsobs_flush_error_set_permanent (GError **error,
+                                  gint64 waited_ms,
+                                  guint64 n_pending,
+                                  guint64 n_dropped,
+                                  const char *reason)
+{
+  LsobsFlushErrorPrivate *priv;
+
+  if (error == NULL)
+    return;
+  g_set_error (
+      error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
+      g_dngettext (GETTEXT_PACKAGE,
+                   /* TRANSLATORS: the plural is that of what is lost; the text says why. */
+                   "Not everything could be delivered: %" PRIu64 " record lost, "
+                   "%" PRIu64 " kept: %s",
+                   "Not everything could be delivered: %" PRIu64 " records lost, "
+                   "%" PRIu64 " kept: %s",
+                   (gulong) MIN (n_dropped, G_MAXULONG)),
+      n_dropped, n_pending, reason);
+  priv = lsobs_flush_error_get_private (*error);
+  priv->waited_ms = waited_ms;
+  priv->n_pending = n_pending;
+  priv->n_dropped = n_dropped;
+}
+
+/**
+ * lsobs_flush_error_get_waited:
+ * @error: an error of the domain %LSOBS_FLUSH_ERROR
+ *
+ * Gets how long the flush has waited.
+ *
+ * Returns: a time in milliseconds
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_flush_error_get_waited (const GError *error)
+{
+  g_return_val_if_fail (error != NULL && error->domain == LSOBS_FLUSH_ERROR, 0);
+
+  return lsobs_flush_error_get_private (error)->waited_ms;
+}
+
+/**
+ * lsobs_flush_error_get_pending:
+ * @error: an error of the domain %LSOBS_FLUSH_ERROR
+ *
+ * Gets how many records were neither delivered nor lost when the flush ended.
+ *
+ * Returns: a number of records
+ *
+ * Since: 0.1
+ */
+guint64
+lsobs_flush_error_get_pending (const GError *error)
+{
+  g_return_val_if_fail (error != NULL && error->domain == LSOBS_FLUSH_ERROR, 0);
+
+  return lsobs_flush_error_get_private (error)->n_pending;
+}
+
+/**
+ * lsobs_flush_error_get_dropped:
+ * @error: an error of the domain %LSOBS_FLUSH_ERROR
+ *
+ * Gets how many records were lost during the flush.
+ *
+ * Returns: a number of records
+ *
+ * Since: 0.1
+ */
+guint64
+lsobs_flush_error_get_dropped (const GError *error)
+{
+  g_return_val_if_fail (error != NULL && error->domain == LSOBS_FLUSH_ERROR, 0);
+
+  return lsobs_flush_error_get_private (error)->n_dropped;
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <glib/gi18n-lib.h>
+#include <xxhash.h>
+
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/lsobs-error.h"
+
+/* The paths that a run may lie below; a longer one is somebody's mistake. */
+#define MAX_SEGMENTS 1024
+
+/* Names of projects that are longer are put together on the heap. */
+#define SHORT_PROJECT 128
+
+/* xoshiro256++, one state per thread: no lock, no syscall per id. The state
+ * comes from the operating system; 74 bits of it go into each id. */
+typedef struct
+{
+  guint64 state[4];
+  guint epoch;
+  gboolean seeded;
+} IdGenerator;
+
+static __thread IdGenerator generator;
+
+static void
+seed_generator (IdGenerator *self)
+{
+  gsize done = 0;
+
+  while (done < sizeof self->state)
+    {
+      gssize n = getrandom ((guint8 *) self->state + done, sizeof self->state - done, 0);
+
+      if (n > 0)
+        done += n;
+      else if (errno != EINTR)
+        g_error ("getrandom: %s", g_strerror (errno));
+    }
+  /* The one state that stays where it is. */
+  if ((self->state[0] | self->state[1] | self->state[2] | self->state[3]) == 0)
+    self->state[0] = 1;
+  self->epoch = _lsobs_fork_epoch ();
+  self->seeded = TRUE;
+}
+
+static inline guint64
+rotate_left (guint64 x, guint k)
+{
+  return (x << k) | (x >> (64 - k));
+}
+
+static guint64
+next_random (IdGenerator *self)
+{
+  guint64 *s = self->state;
+  guint64 result = rotate_left (s[0] + s[3], 23) + s[0];
+  guint64 t = s[1] << 17;
+
+  s[2] ^= s[0];
+  s[3] ^= s[1];
+  s[1] ^= s[2];
+  s[0] ^= s[3];
+  s[2] ^= t;
+  s[3] = rotate_left (s[3], 45);
+  return result;
+}
+
+static guint64
+random_bits (void)
+{
+  if (G_UNLIKELY (!generator.seeded || generator.epoch != _lsobs_fork_epoch ()))
+    seed_generator (&generator);
+  return next_random (&generator);
+}
+
+/* Writes LSOBS_TOKEN_LEN hexadecimal digits and a NUL. */
+void
+_lsobs_id_make_token (char *text)
+{
+  g_snprintf (text, LSOBS_TOKEN_LEN + 1, "%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x",
+              random_bits (), random_bits ());
+}
+
+/* A UUID version 7 whose milliseconds are those of start_time (µs). */
+void
+_lsobs_id_make (LsobsId *id, gint64 start_time)
+{
+  guint64 ms = (guint64) (start_time / 1000);
+  guint64 a = random_bits ();
+  guint64 b = random_bits ();
+
+  for (guint i = 0; i < 6; i++)
+    id->bytes[i] = (guint8) (ms >> (8 * (5 - i)));
+  id->bytes[6] = 0x70 | (guint8) ((a >> 8) & 0x0f);
+  id->bytes[7] = (guint8) a;
+  memcpy (id->bytes + 8, &b, 8);
+  id->bytes[8] = 0x80 | (id->bytes[8] & 0x3f);
+}
+
+/* Accepts upper case, which the service does not; writing makes it lower. */
+gboolean
+_lsobs_id_parse (LsobsId *id, const char *text)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < LSOBS_UUID_LEN; i++)
+    {
+      int digit;
+
+      if (i == 8 || i == 13 || i == 18 || i == 23)
+        {
+          if (text[i] != '-')
+            return FALSE;
+          continue;
+        }
+      digit = g_ascii_xdigit_value (text[i]);
+      if (digit < 0)
+        return FALSE;
+      if (n % 2 == 0)
+        id->bytes[n / 2] = (guint8) (digit << 4);
+      else
+        id->bytes[n / 2] |= (guint8) digit;
+      n++;
+    }
+  return TRUE;
+}
+
+/* The same for a text of which it must be the whole. */
+gboolean
+_lsobs_id_parse_text (LsobsId *id, const char *text)
+{
+  return strlen (text) == LSOBS_UUID_LEN && _lsobs_id_parse (id, text);
+}
+
+gboolean
+_lsobs_id_parse_example (LsobsId *id, const char *text, GError **error)
+{
+  if (_lsobs_id_parse_text (id, text))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+                       _ ("The id of an example must be a UUID"));
+  return FALSE;
+}
+
+/* Writes LSOBS_UUID_LEN characters, no NUL. */
+void
+_lsobs_id_write (const LsobsId *id, char *text)
+{
+  static const char digits[] = "0123456789abcdef";
+
+  for (guint i = 0; i < 16; i++)
+    {
+      if (i == 4 || i == 6 || i == 8 || i == 10)
+        *text++ = '-';
+      *text++ = digits[id->bytes[i] >> 4];
+      *text++ = digits[id->bytes[i] & 0x0f];
+    }
+}
+
+gboolean
+_lsobs_id_equal (const LsobsId *a, const LsobsId *b)
+{
+  return memcmp (a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* FALSE when the id is not of version 7 and so knows no time. */
+gboolean
+_lsobs_id_get_time (const LsobsId *id, gint64 *time_ms)
+{
+  if (id->bytes[6] >> 4 != 7)
+    return FALSE;
+  *time_ms = 0;
+  for (guint i = 0; i < 6; i++)
+    *time_ms = (*time_ms << 8) | id->bytes[i];
+  return TRUE;
+}
+
+/* The id that a run has in a replica of its trace, in another @project: the same for
+ * every record of the run, and in every client that uses this method (XXH3-128 of
+ * "<id>:<project>"). Of version 7, and with the milliseconds of @id if that has
+ * some. */
+void
+_lsobs_id_remap (LsobsId *id, const char *project)
+{
+  gsize len = strlen (project);
+  g_autofree char *heap = NULL;
+  char stack[LSOBS_UUID_LEN + 1 + SHORT_PROJECT];
+  char *text = len <= SHORT_PROJECT ? stack : (heap = g_malloc (LSOBS_UUID_LEN + 1 + len));
+  XXH128_canonical_t hash;
+
+  _lsobs_id_write (id, text);
+  text[LSOBS_UUID_LEN] = ':';
+  memcpy (text + LSOBS_UUID_LEN + 1, project, len);
+  XXH128_canonicalFromHash (&hash, XXH3_128bits (text, LSOBS_UUID_LEN + 1 + len));
+
+  if (id->bytes[6] >> 4 != 7)
+    memcpy (id->bytes, hash.digest + 10, 6);
+  id->bytes[6] = 0x70 | (hash.digest[0] & 0x0f);
+  id->bytes[7] = hash.digest[1];
+  id->bytes[8] = 0x80 | (hash.digest[2] & 0x3f);
+  memcpy (id->bytes + 9, hash.digest + 3, 7);
+}
+
+static void
+write_digits (char *text, guint n_digits, guint64 value)
+{
+  while (n_digits > 0)
+    {
+      text[--n_digits] = (char) ('0' + value % 10);
+      value /= 10;
+    }
+}
+
+typedef struct
+{
+  guint year, month, day, hour, minute, second, usec;
+} CivilTime;
+
+/* Days to date in the proleptic Gregorian calendar, by 400-year eras that begin
+ * in March, so that the leap day comes last. GDateTime costs fifty times more,
+ * and this runs several times per record. */
+static void
+split_time (gint64 time_us, CivilTime *civil)
+{
+  gint64 seconds;
+  gint64 days;
+  guint64 day_of_era, year_of_era, day_of_year, month;
+
+  time_us = CLAMP (time_us, 0, G_GINT64_CONSTANT (253402300799999999)); /* up to the year 9999 */
+  seconds = time_us / G_USEC_PER_SEC;
+  days = seconds / 86400 + 719468;
+  day_of_era = (guint64) days % 146097;
+  year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  month = (5 * day_of_year + 2) / 153;
+  civil->day = (guint) (day_of_year - (153 * month + 2) / 5 + 1);
+  civil->month = (guint) (month < 10 ? month + 3 : month - 9);
+  civil->year = (guint) (year_of_era + (guint64) days / 146097 * 400 + (civil->month <= 2 ? 1 : 0));
+  civil->hour = (guint) (seconds % 86400 / 3600);
+  civil->minute = (guint) (seconds % 3600 / 60);
+  civil->second = (guint) (seconds % 60);
+  civil->usec = (guint) (time_us % G_USEC_PER_SEC);
+}
+
+/* Writes LSOBS_STAMP_LEN characters, no NUL. */
+void
+_lsobs_time_write_stamp (gint64 time_us, char *text)
+{
+  CivilTime civil;
+
+  split_time (time_us, &civil);
+  write_digits (text, 4, civil.year);
+  write_digits (text + 4, 2, civil.month);
+  write_digits (text + 6, 2, civil.day);
+  text[8] = 'T';
+  write_digits (text + 9, 2, civil.hour);
+  write_digits (text + 11, 2, civil.minute);
+  write_digits (text + 13, 2, civil.second);
+  write_digits (text + 15, 6, civil.usec);
+  text[21] = 'Z';
+}
+
+/* Writes LSOBS_ISO_LEN characters, no NUL. */
+void
+_lsobs_time_write_iso (gint64 time_us, char *text)
+{
+  CivilTime civil;
+
+  split_time (time_us, &civil);
+  write_digits (text, 4, civil.year);
+  text[4] = '-';
+  write_digits (text + 5, 2, civil.month);
+  text[7] = '-';
+  write_digits (text + 8, 2, civil.day);
+  text[10] = 'T';
+  write_digits (text + 11, 2, civil.hour);
+  text[13] = ':';
+  write_digits (text + 14, 2, civil.minute);
+  text[16] = ':';
+  write_digits (text + 17, 2, civil.second);
+  text[19] = '.';
+  write_digits (text + 20, 6, civil.usec);
+  text[26] = 'Z';
+}
+
+/* The strict form that _lsobs_time_write_iso() writes. */
+gboolean
+_lsobs_time_parse_iso (const char *text, gint64 *time_us)
+{
+  g_autoptr (GDateTime) parsed = NULL;
+
+  if (strlen (text) != LSOBS_ISO_LEN || text[19] != '.' || text[26] != 'Z')
+    return FALSE;
+  parsed = g_date_time_new_from_iso8601 (text, NULL);
+  if (parsed == NULL)
+    return FALSE;
+  *time_us = g_date_time_to_unix (parsed) * G_USEC_PER_SEC + g_date_time_get_microsecond (parsed);
+  return TRUE;
+}
+
+/* Takes LSOBS_SEGMENT_LEN characters; the stamp must have six fraction digits. */
+gboolean
+_lsobs_segment_parse (LsobsSegment *segment, const char *text)
+{
+  static const int deltas[] = { 0, -1, 1 };
+  char iso[LSOBS_ISO_LEN + 1];
+  char again[LSOBS_STAMP_LEN];
+
+  for (guint i = 0; i < LSOBS_STAMP_LEN; i++)
+    if (i == 8 ? text[i] != 'T' : i == 21 ? text[i] != 'Z' : !g_ascii_isdigit (text[i]))
+      return FALSE;
+  if (!_lsobs_id_parse (&segment->id, text + LSOBS_STAMP_LEN))
+    return FALSE;
+
+  g_snprintf (iso, sizeof iso, "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s.%.6sZ", text, text + 4, text + 6,
+              text + 9, text + 11, text + 13, text + 15);
+  if (!_lsobs_time_parse_iso (iso, &segment->start_time))
+    return FALSE;
+  /* GDateTime reads fractions as a double; writing back finds a lost µs. */
+  for (guint i = 0; i < G_N_ELEMENTS (deltas); i++)
+    {
+      _lsobs_time_write_stamp (segment->start_time + deltas[i], again);
+      if (memcmp (again, text, LSOBS_STAMP_LEN) == 0)
+        {
+          segment->start_time += deltas[i];
+          return TRUE;
+        }
+    }
+  return FALSE;
+}
+
+/* Writes LSOBS_SEGMENT_LEN characters, no NUL. */
+void
+_lsobs_segment_write (const LsobsSegment *segment, char *text)
+{
+  _lsobs_time_write_stamp (segment->start_time, text);
+  _lsobs_id_write (&segment->id, text + LSOBS_STAMP_LEN);
+}
+
+/* (element-type LsobsSegment) (transfer full): the root first. Checks what can
+ * be seen in the order alone: form and rising time. */
+GArray *
+_lsobs_dotted_order_parse (const char *text, GError **error)
+{
+  g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (LsobsSegment));
+  gsize len = strlen (text);
+
+  if ((len + 1) % (LSOBS_SEGMENT_LEN + 1) != 0)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   g_dngettext (GETTEXT_PACKAGE,
+                                "Invalid dotted order: %" PRIu64 " character cannot be a path of "
+                                "segments of 58 characters each",
+                                "Invalid dotted order: %" PRIu64 " characters cannot be a path of "
+                                "segments of 58 characters each",
+                                (gulong) len),
+                   (guint64) len);
+      return NULL;
+    }
+  if ((len + 1) / (LSOBS_SEGMENT_LEN + 1) > MAX_SEGMENTS)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                   _ ("Invalid dotted order: deeper than %d segments"), MAX_SEGMENTS);
+      return NULL;
+    }
+  for (gsize at = 0; at < len; at += LSOBS_SEGMENT_LEN + 1)
+    {
+      LsobsSegment segment;
+
+      if (!_lsobs_segment_parse (&segment, text + at) ||
+          (text[at + LSOBS_SEGMENT_LEN] != '\0' && text[at + LSOBS_SEGMENT_LEN] != '.'))
+        {
+          g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                       _ ("Invalid dotted order: segment %u is not a time with six fraction "
+                          "digits and a UUID"),
+                       segments->len + 1);
+          return NULL;
+        }
+      if (segments->len > 0 &&
+          segment.start_time < g_array_index (segments, LsobsSegment, segments->len - 1).start_time)
+        {
+          g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                       _ ("Invalid dotted order: segment %u is earlier than its parent"),
+                       segments->len + 1);
+          return NULL;
+        }
+      g_array_append_val (segments, segment);
+    }
+  return g_steal_pointer (&segments);
+}
+
+static gboolean
+segment_is (GArray *segments, guint index, const char *id)
+{
+  char text[LSOBS_UUID_LEN];
+
+  _lsobs_id_write (&g_array_index (segments, LsobsSegment, index).id, text);
+  return strlen (id) == LSOBS_UUID_LEN && memcmp (text, id, LSOBS_UUID_LEN) == 0;
+}
+
+/* The rules by which the service judges a path; it refuses a whole request for
+ * one run that breaks one of them. */
+gboolean
+_lsobs_dotted_order_check (const char *dotted_order,
+                           const char *id,
+                           const char *trace_id,
+                           const char *parent_id,
+                           GError **error)
+{
+  g_autoptr (GArray) segments = _lsobs_dotted_order_parse (dotted_order, error);
+  const char *broken = NULL;
+
+  if (segments == NULL)
+    return FALSE;
+  if (parent_id == NULL && segments->len != 1)
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
+    broken = _ ("a run without a parent must have a path of one segment");
+  else if (parent_id != NULL && segments->len < 2)
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
+    broken = _ ("a run with a parent must have a path of two segments at least");
+  else if (!segment_is (segments, 0, trace_id))
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
+    broken = _ ("the path must begin with the trace id");
+  else if (!segment_is (segments, segments->len - 1, id))
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
+    broken = _ ("the path must end with the id of the run");
+  else if (parent_id != NULL && !segment_is (segments, segments->len - 2, parent_id))
+    /* TRANSLATORS: follows “Invalid dotted order of run %s: ”. */
+    broken = _ ("the last but one id of the path must be the parent's");
+  if (broken == NULL)
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+               _ ("Invalid dotted order of run %s: %s"), id, broken);
+  return FALSE;
+}
+
+/* Replaces every id of a valid path by that of the replica in @project; the stamps
+ * stay. */
+void
+_lsobs_dotted_order_remap (char *text, gsize len, const char *project)
+{
+  for (gsize at = LSOBS_STAMP_LEN; at < len; at += LSOBS_SEGMENT_LEN + 1)
+    {
+      LsobsId id;
+
+      if (!_lsobs_id_parse (&id, text + at))
+        g_return_if_reached ();
+      _lsobs_id_remap (&id, project);
+      _lsobs_id_write (&id, text + at);
+    }
+}

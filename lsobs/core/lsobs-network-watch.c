@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-network-watch-private.h"
+
+/* The watch makes a monitor of its own. The default monitor of the process belongs to the
+ * context of the first thread that asks for it; if that is the thread of the watch, the
+ * monitor stops working for the program when that thread ends. Monitors that need a message
+ * bus are not used: there may be no bus, it may hang, and it would leave a thread behind. */
+static const char *const with_bus[] = { "networkmanager", "portal" };
+
+struct _LsobsNetworkWatch
+{
+  LsobsNetworkWatchFunc func;
+  gpointer user_data;
+  GMainContext *context; /* (owned) that of the thread */
+  GMainLoop *loop;       /* (owned) */
+  GThread *thread;       /* (owned) */
+};
+
+/* Called in the thread. */
+static void
+changed_cb (GNetworkMonitor *monitor, gboolean available, gpointer user_data)
+{
+  LsobsNetworkWatch *self = user_data;
+
+  if (available)
+    self->func (self->user_data);
+}
+
+static gboolean
+needs_bus (GIOExtension *extension)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (with_bus); i++)
+    if (strcmp (g_io_extension_get_name (extension), with_bus[i]) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Returns: (transfer full) (nullable) */
+static GNetworkMonitor *
+new_monitor (void)
+{
+  GIOExtensionPoint *point = g_io_extension_point_lookup (G_NETWORK_MONITOR_EXTENSION_POINT_NAME);
+
+  if (point == NULL)
+    return NULL;
+  for (GList *l = g_io_extension_point_get_extensions (point); l != NULL; l = l->next)
+    {
+      gpointer monitor;
+
+      if (needs_bus (l->data))
+        continue;
+      monitor = g_initable_new (g_io_extension_get_type (l->data), NULL, NULL, NULL);
+      if (monitor != NULL)
+        return monitor;
+    }
+  return NULL;
+}
+
+static gpointer
+thread_main (gpointer user_data)
+{
+  LsobsNetworkWatch *self = user_data;
+  g_autoptr (GNetworkMonitor) monitor = NULL;
+  LsobsForkGuard guard;
+  sigset_t all;
+
+  /* The program's signal handlers shall not run on a thread that it has not made. */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, NULL);
+
+  _lsobs_fork_guard_enter_thread (&guard, self->context);
+  g_main_context_push_thread_default (self->context);
+  monitor = new_monitor ();
+  if (monitor != NULL)
+    {
+      gulong id = g_signal_connect (monitor, "network-changed", G_CALLBACK (changed_cb), self);
+
+      g_main_loop_run (self->loop);
+      g_signal_handler_disconnect (monitor, id);
+      g_clear_object (&monitor);
+    }
+  g_main_context_pop_thread_default (self->context);
+  _lsobs_fork_guard_leave_thread (&guard);
+  return NULL;
+}
+
+/* Returns: (transfer full) (nullable): NULL when there can be no thread */
+LsobsNetworkWatch *
+_lsobs_network_watch_new (LsobsNetworkWatchFunc func, gpointer user_data)
+{
+  LsobsNetworkWatch *self = g_new0 (LsobsNetworkWatch, 1);
+
+  self->func = func;
+  self->user_data = user_data;
+  self->context = g_main_context_new ();
+  self->loop = g_main_loop_new (self->context, FALSE);
+  self->thread = _lsobs_fork_guard_start_thread ("lsobs-network", thread_main, self, NULL);
+  if (self->thread != NULL)
+    return self;
+  g_main_loop_unref (self->loop);
+  g_main_context_unref (self->context);
+  g_free (self);
+  return NULL;
+}
+
+static gboolean
+quit_cb (gpointer user_data)
+{
+  g_main_loop_quit (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* The function is not called any more. */
+void
+_lsobs_network_watch_free (LsobsNetworkWatch *self)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+  LsobsForkGuard *guard;
+
+  /* Also when the loop does not run yet. */
+  g_source_set_callback (source, quit_cb, self->loop, NULL);
+  g_source_attach (source, self->context);
+  /* A thread that forks may wait for this one, and the thread of the watch for the fork. */
+  guard = _lsobs_fork_guard_open ();
+  g_thread_join (self->thread);
+  _lsobs_fork_guard_close (guard);
+  g_source_destroy (source);
+  g_main_loop_unref (self->loop);
+  g_main_context_unref (self->context);
+  g_free (self);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#ifdef HAVE_GETAUXVAL
+# include <sys/auxv.h>
+#endif
+#include <unistd.h>
+
+#include "lsobs/core/lsobs-privilege-private.h"
+
+/* Whether the program runs with more rights than its user has, as a setuid program does. The
+ * environment and the files of that user are not trusted then. */
+gboolean
+_lsobs_privilege_is_elevated (void)
+{
+#ifdef HAVE_GETAUXVAL
+  return getauxval (AT_SECURE) != 0;
+#else
+  return geteuid () != getuid () || getegid () != getgid ();
+#endif
+}

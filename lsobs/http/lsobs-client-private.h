@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/http/lsobs-service-private.h"
+#include "lsobs/lsobs-client.h"
+
+G_BEGIN_DECLS
+
+LsobsClient *_lsobs_client_new_for_settings (LsobsSettings *settings);
+gboolean _lsobs_client_claim (LsobsClient *self, LsobsCounters *counters);
+LsobsService *_lsobs_client_peek_service (LsobsClient *self);
+
+G_END_DECLS

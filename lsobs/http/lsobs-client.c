@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/http/lsobs-client-private.h"
+#include "lsobs/http/lsobs-replay-private.h"
+#include "lsobs/http/lsobs-request-private.h"
+#include "lsobs/lsobs-error.h"
+
+/**
+ * SECTION:lsobs-client
+ * @title: LsobsClient
+ * @short_description: sends batches to the service by HTTP
+ *
+ * The transport that speaks the ingestion protocol of LangSmith. An
+ * #LsobsObserver makes its own; a program needs this class only to build a pipe
+ * by hand. A client belongs to the first exporter or observer it is given to, and
+ * sends to #LsobsConfig:api-url alone: the replicas of a config are for an exporter or
+ * observer that makes its clients itself.
+ *
+ * What the service answers decides:
+ *
+ * - 2xx: delivered. 409 as well, when an earlier attempt may have come through, or
+ *   when it is about one run alone;
+ * - no answer, 408, 425, 429, 499, 5xx but 501 and 505: the request is sent again,
+ *   at most #LsobsConfig:max-attempts times and for two minutes in all, after a
+ *   delay that doubles; all requests of a client wait together, and as long as the
+ *   service asks with `Retry-After`, up to a minute;
+ * - 400, 409, 413, 422 for several runs: each half of them is sent alone, until the
+ *   one to blame stands alone. That one is lost; if it is too large, it is tried once
+ *   more without its payloads;
+ * - 401, 403, 429 with a used-up limit of the month, 404 of every endpoint: the
+ *   request is lost, and sending pauses for a minute, then for two, up to ten;
+ *   runs are still collected, and one request goes ahead when the pause is over;
+ * - 429 with a used-up limit of the hour: the same pause, but not beyond the hour, and
+ *   the request is kept;
+ * - 3xx, 407, 511 and whatever does not come from the service (see below): the request
+ *   is kept. Redirects are never followed;
+ * - any other: the request is lost.
+ *
+ * An answer whose type is HTML, or which begins with `<`, is a page: it does not come from
+ * the service, but from a proxy, a firewall, a sign-in portal, or another server at this
+ * address. An answer that begins as JSON counts as JSON, whatever its type. A page means:
+ *
+ * |[
+ * status                     meaning of a page
+ * 2xx, 501, 505              never delivered: the request is kept
+ * 404                        as any 404, the next endpoint is tried; after the last one
+ *                            the request is kept
+ * 408, 413, 425, 429, 499,   as without a page
+ * other 5xx
+ * any other 4xx              the request is kept; or if the service itself can be
+ *                            reached, its runs are sent in halves
+ * ]|
+ *
+ * The service counts as reachable if it has taken a request or answered `/info` since it
+ * last gave no answer. When one run alone is refused, it is kept. If another request
+ * succeeds right after that, the run is sent once more; if it is refused again, it is lost,
+ * as %LSOBS_DROP_REASON_REJECTED.
+ *
+ * The body of a 401 or 403 decides what it means:
+ *
+ * |[
+ * body                                     meaning
+ * {"error":                                the key needs a workspace (403)
+ *   "org_scoped_key_requires_workspace"}
+ * any other JSON, other text, or nothing   the key is refused
+ * a page                                   not the service: the request is kept
+ * ]|
+ *
+ * A success that is empty, plain text, or JSON that breaks off is a success.
+ *
+ * A request that is kept, or whose attempts are used up, waits until the service is back;
+ * see #LsobsExporter.
+ *
+ * Of an answer no more than 16 KiB are read.
+ *
+ * #LsobsConfig:ca-file says which authorities are trusted. The environment says which proxy
+ * leads to a service on another machine; it is read when the client is made. `https_proxy`
+ * or `http_proxy` is read first, then `all_proxy`; `no_proxy` exempts hosts. The same names
+ * in capital letters come second. If none of them is set, the resolver of GIO is asked. A
+ * proxy needs no scheme. When a certificate is not trusted, or a proxy cannot be used, the
+ * service counts as one that cannot be reached. If the system has `TCP_USER_TIMEOUT`, a
+ * connection whose peer acknowledges nothing for seven seconds is given up.
+ *
+ * What is lost is kept in #LsobsConfig:failed-traces-dir, if that is set;
+ * lsobs_client_replay_async() sends it again.
+ *
+ * With the first request, the client asks the service in the background what it can
+ * do (`/info`), and no run ever waits for the answer: until it is there, and for all
+ * that it does not say, a request holds at most 100 records and 20 MiB, and goes to
+ * the multipart endpoint. What the service says is believed within bounds: 1 to 10000
+ * records, 64 KiB to 100 MiB; the narrower limit counts, its own or the one of the
+ * config. An answer that is of no use, or takes longer than five seconds, means as
+ * much as none; the service is then asked again with a request that is sent a minute
+ * later at the earliest.
+ *
+ * Feedback waits for that answer, for at most five seconds, and in a shutdown for half of
+ * the time that is left; runs do not. It then goes in batches if the
+ * service is known to be 0.8.10 or newer, and in requests of its own otherwise. A service
+ * whose `instance_flags` have `ch_query_enabled` false and `sdb_query_enabled` true refuses
+ * feedback without the id of its project. For such a service, the client looks the id up by
+ * the name of the project (`/sessions`), after the run has been delivered, and remembers it.
+ * As long as the service cannot be reached, feedback waits. When the service has said six
+ * times, within about twelve seconds, that there is no such project, or does not tell, the
+ * feedback is lost, counted by %LSOBS_DROP_REASON_REJECTED, and so is what comes for that
+ * project within the next minute. lsobs_feedback_set_project_id() saves all of this. No more
+ * feedback waits than #LsobsConfig:queue-capacity and #LsobsConfig:max-queue-bytes allow; the
+ * oldest goes then.
+ *
+ * With %LSOBS_INGEST_MODE_AUTO, an endpoint that is missing (404), or that the service
+ * does not want to be used, is given up for the next one: multipart, batch, single
+ * runs. After ten minutes the first one gets another chance.
+ *
+ * With %LSOBS_COMPRESSION_AUTO, the bodies of multipart requests are compressed by what
+ * the service offers, zstd before gzip; until it has said so, and below 1 KiB, they are
+ * sent as they are, as is what would not become smaller. A kind that the config names
+ * is used at once, for requests of every mode, whether it is offered or not. A batch is
+ * compressed once: another attempt sends the same bytes. When a compressed request is
+ * answered with 415 or 400, the same is sent once more as it is; with 415, or when the
+ * service takes it then, nothing is compressed any more as long as the client lives.
+ * Where compressed requests have been taken before, a 400 for several runs means that
+ * one of them is to blame, as it does without compression.
+ */
+
+struct _LsobsClient
+{
+  GObject parent_instance;
+
+  LsobsConfig *config;   /* (owned) (nullable) construct-only, until initialised */
+  LsobsService *service; /* (owned) (nullable) once initialised */
+  int claimed;           /* (atomic) an exporter has it */
+};
+
+typedef enum
+{
+  PROP_CONFIG = 1
+} LsobsClientProperty;
+static GParamSpec *props[PROP_CONFIG + 1] = { NULL };
+
+static void lsobs_client_initable_init (GInitableIface *iface);
+static void lsobs_client_transport_init (LsobsTransportInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsClient,
+                               lsobs_client,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, lsobs_client_initable_init)
+                                   G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
+                                                          lsobs_client_transport_init))
+
+static void
+lsobs_client_send_async (LsobsTransport *transport,
+                         LsobsBatch *batch,
+                         GCancellable *cancellable,
+                         GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+  g_autoptr (GTask) task = NULL;
+
+  g_return_if_fail (self->service != NULL);
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_client_send_async);
+  _lsobs_request_send_task (self->service, batch, task);
+}
+
+static gboolean
+lsobs_client_send_finish (LsobsTransport *transport, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, transport), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_client_send_async), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static guint
+lsobs_client_get_max_records (LsobsTransport *transport)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, 1);
+
+  return _lsobs_service_get_max_records (self->service);
+}
+
+static gsize
+lsobs_client_get_max_bytes (LsobsTransport *transport)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, 0);
+
+  return _lsobs_service_get_max_bytes (self->service);
+}
+
+static gboolean
+lsobs_client_takes_feedback (LsobsTransport *transport)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, FALSE);
+
+  return _lsobs_service_takes_feedback (self->service);
+}
+
+static void
+lsobs_client_close (LsobsTransport *transport)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_if_fail (self->service != NULL);
+
+  _lsobs_service_close (self->service);
+}
+
+static void
+lsobs_client_hurry (LsobsTransport *transport, gint64 deadline)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_if_fail (self->service != NULL);
+
+  _lsobs_service_hurry (self->service, deadline);
+}
+
+static void
+lsobs_client_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReason reason)
+{
+  LsobsService *service = LSOBS_CLIENT (transport)->service;
+
+  g_return_if_fail (service != NULL);
+
+  if (service->settings->failed_traces_dir != NULL)
+    _lsobs_service_dump (service, _lsobs_request_new_lost (service, batch),
+                         lsobs_batch_get_n_records (batch));
+}
+
+static gboolean
+lsobs_client_settle (LsobsTransport *transport, gint64 deadline)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, TRUE);
+
+  return _lsobs_service_wait_dumped (self->service, deadline);
+}
+
+static gboolean
+lsobs_client_init_config (GInitable *initable, GCancellable *cancellable, GError **error)
+{
+  LsobsClient *self = LSOBS_CLIENT (initable);
+  g_autoptr (LsobsSettings) settings = NULL;
+
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self->config), FALSE);
+
+  settings = _lsobs_settings_new (self->config, LSOBS_SETTINGS_FOR_HTTP, error);
+  g_clear_object (&self->config);
+  if (settings == NULL)
+    return FALSE;
+  self->service = _lsobs_service_new (settings);
+  return TRUE;
+}
+
+static void
+lsobs_client_finalize (GObject *object)
+{
+  LsobsClient *self = LSOBS_CLIENT (object);
+
+  g_clear_object (&self->config);
+  if (self->service != NULL)
+    _lsobs_service_close (self->service);
+  g_clear_pointer (&self->service, _lsobs_service_unref);
+
+  G_OBJECT_CLASS (lsobs_client_parent_class)->finalize (object);
+}
+
+static void
+lsobs_client_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+{
+  LsobsClient *self = LSOBS_CLIENT (object);
+
+  switch ((LsobsClientProperty) prop_id)
+    {
+    case PROP_CONFIG:
+      self->config = g_value_dup_object (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_client_initable_init (GInitableIface *iface)
+{
+  iface->init = lsobs_client_init_config;
+}
+
+static void
+lsobs_client_transport_init (LsobsTransportInterface *iface)
+{
+  iface->send_async = lsobs_client_send_async;
+  iface->send_finish = lsobs_client_send_finish;
+  iface->get_max_records = lsobs_client_get_max_records;
+  iface->get_max_bytes = lsobs_client_get_max_bytes;
+  iface->close = lsobs_client_close;
+  iface->hurry = lsobs_client_hurry;
+  iface->lost = lsobs_client_lost;
+  iface->settle = lsobs_client_settle;
+  iface->takes_feedback = lsobs_client_takes_feedback;
+}
+
+static void
+lsobs_client_class_init (LsobsClientClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = lsobs_client_finalize;
+  object_class->set_property = lsobs_client_set_property;
+
+  /**
+   * LsobsClient:config:
+   *
+   * Where to send to. It is copied.
+   *
+   * Since: 0.1
+   */
+  props[PROP_CONFIG] =
+      g_param_spec_object ("config", "", "", LSOBS_TYPE_CONFIG,
+                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
+}
+
+static void
+lsobs_client_init (LsobsClient *self)
+{
+}
+
+/* @settings: for HTTP */
+LsobsClient *
+_lsobs_client_new_for_settings (LsobsSettings *settings)
+{
+  LsobsClient *self = g_object_new (LSOBS_TYPE_CLIENT, NULL);
+
+  self->service = _lsobs_service_new (settings);
+  return self;
+}
+
+/* An exporter takes the client for itself, before anything is sent: what is in it
+ * belongs to one flush thread. FALSE if another one has it. */
+gboolean
+_lsobs_client_claim (LsobsClient *self, LsobsCounters *counters)
+{
+  g_return_val_if_fail (self->service != NULL, FALSE);
+
+  if (!g_atomic_int_compare_and_exchange (&self->claimed, FALSE, TRUE))
+    return FALSE;
+  _lsobs_service_set_counters (self->service, counters);
+  return TRUE;
+}
+
+/* Returns: (transfer none): what the client knows of the service; it belongs to the
+ * thread that sends */
+LsobsService *
+_lsobs_client_peek_service (LsobsClient *self)
+{
+  return self->service;
+}
+
+/**
+ * lsobs_client_new:
+ * @config: where to send to; it is copied
+ * @error: return location for a #GError, or %NULL
+ *
+ * Makes a client for #LsobsConfig:api-url. It takes no notice of replicas, see
+ * lsobs_config_add_replica(): for several places, make no client, and let the exporter
+ * or the observer make them. Nothing is sent yet. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no key
+ * for another machine.
+ *
+ * Returns: (transfer full): a client, or %NULL
+ *
+ * Since: 0.1
+ */
+LsobsClient *
+lsobs_client_new (LsobsConfig *config, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (config), NULL);
+
+  return g_initable_new (LSOBS_TYPE_CLIENT, NULL, error, "config", config, NULL);
+}
+
+/**
+ * lsobs_client_get_ingest_mode:
+ * @self: a client
+ *
+ * Gets which endpoints are used at present. With %LSOBS_INGEST_MODE_AUTO in the
+ * config this may change. May be called from any thread.
+ *
+ * Returns: one of the modes other than %LSOBS_INGEST_MODE_AUTO
+ *
+ * Since: 0.1
+ */
+LsobsIngestMode
+lsobs_client_get_ingest_mode (LsobsClient *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CLIENT (self), LSOBS_INGEST_MODE_MULTIPART);
+  g_return_val_if_fail (self->service != NULL, LSOBS_INGEST_MODE_MULTIPART);
+
+  return _lsobs_service_get_mode (self->service);
+}
+
+/**
+ * lsobs_client_get_compression:
+ * @self: a client
+ *
+ * Gets what requests are compressed with at present. With %LSOBS_COMPRESSION_AUTO in
+ * the config that is nothing until the service has said what it takes; and it is
+ * nothing again, for good, when the service refuses a compressed request. May be
+ * called from any thread.
+ *
+ * Returns: one of the kinds other than %LSOBS_COMPRESSION_AUTO
+ *
+ * Since: 0.1
+ */
+LsobsCompression
+lsobs_client_get_compression (LsobsClient *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CLIENT (self), LSOBS_COMPRESSION_NONE);
+  g_return_val_if_fail (self->service != NULL, LSOBS_COMPRESSION_NONE);
+
+  return _lsobs_service_get_compression (self->service);
+}
+
+/**
+ * lsobs_client_replay_async:
+ * @self: a client
+ * @directory: (nullable) (type filename): a directory of lost traces, or %NULL for the
+ *   #LsobsConfig:failed-traces-dir of the config
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when every file was looked at
+ * @user_data: data for @callback
+ *
+ * Sends what was kept of lost traces, with the address, the key and the retries of
+ * this client: every regular file `trace_*.json` in @directory, the oldest one first.
+ * What other clients of the service have kept is sent, too. A file is deleted when the
+ * service has taken what is in it, or has had it already; it stays otherwise, and the
+ * next one follows. Nothing in a file says where it is sent to, and one that is no lost
+ * request, or larger than 140 MiB, is left alone.
+ *
+ * When the service takes nothing at all, because of the key, a used-up limit or the
+ * address, because it is not there, or because something else answers in its place, this
+ * ends early, and can be called again later. A file that something in between refuses
+ * stays; where the service has just taken another one, the next one follows.
+ *
+ * May be called from any thread, also while an exporter uses the client: it has
+ * connections of its own. @callback runs in the thread-default main context of the
+ * caller, where the requests are made; files are read and deleted in a thread of
+ * GLib's. To cancel ends it between two files, or a request under way, whose file stays.
+ *
+ * |[<!-- language="C" -->
+ * g_autoptr (LsobsClient) client = lsobs_client_new (config, &error);
+ *
+ * lsobs_client_replay_async (client, NULL, NULL, replayed_cb, NULL);
+ * ]|
+ *
+ * Since: 0.1
+ */
+void
+lsobs_client_replay_async (LsobsClient *self,
+                           const char *directory,
+                           GCancellable *cancellable,
+                           GAsyncReadyCallback callback,
+                           gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  LsobsSettings *settings;
+
+  g_return_if_fail (LSOBS_IS_CLIENT (self));
+  g_return_if_fail (self->service != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  settings = self->service->settings;
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_client_replay_async);
+  if (directory == NULL && settings->failed_traces_dir == NULL)
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                             _ ("No directory of lost traces: set the property failed-traces-dir"));
+  else if (directory != NULL)
+    _lsobs_replay_task (settings, directory, FALSE, task);
+  else
+    _lsobs_replay_task (settings, settings->failed_traces_dir, TRUE, task);
+}
+
+/**
+ * lsobs_client_replay_finish:
+ * @self: a client
+ * @result: what the callback was given
+ * @n_delivered: (out) (optional): return location for how many files were delivered,
+ *   and deleted
+ * @n_failed: (out) (optional): return location for how many files were looked at, and
+ *   stay
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_client_replay_async() began. Both numbers are right in any case.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG when there is no directory, with a code of
+ * %G_IO_ERROR when it cannot be read (the one of the config may be missing), with
+ * another code of %LSOBS_ERROR when the service takes nothing, or with
+ * %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: %TRUE if every file was looked at
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_client_replay_finish (LsobsClient *self,
+                            GAsyncResult *result,
+                            guint *n_delivered,
+                            guint *n_failed,
+                            GError **error)
+{
+  guint delivered;
+  guint failed;
+
+  g_return_val_if_fail (LSOBS_IS_CLIENT (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_client_replay_async), FALSE);
+
+  _lsobs_replay_peek_counts (G_TASK (result), &delivered, &failed);
+  if (n_delivered != NULL)
+    *n_delivered = delivered;
+  if (n_failed != NULL)
+    *n_failed = failed;
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

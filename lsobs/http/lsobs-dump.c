@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/http/lsobs-dump-private.h"
+
+/* So many bytes of bodies may wait for the disk, unless one alone is larger. */
+#define MAX_WAITING (64 * 1024 * 1024)
+
+/* How far apart complaints are at the least, in µs. */
+#define LOG_INTERVAL (60 * G_USEC_PER_SEC)
+
+/* How long to wait for a thread that could not be started, in µs. */
+#define RETRY_INTERVAL (100 * 1000)
+
+/* After so many seconds without a change, nobody writes to an unfinished file. */
+#define MAX_UNFINISHED_AGE 3600
+
+struct _LsobsDump
+{
+  gatomicrefcount ref_count;
+  guint epoch;             /* the process that all of this belongs to */
+  char *path;              /* (owned) of the directory */
+  guint64 max_bytes;       /* of all files in it */
+  LsobsCounters *counters; /* (owned) */
+
+  GMutex lock; /* guards all down to the next comment */
+  GCond cond;
+  GQueue jobs;      /* of Job (owned) */
+  guint64 n_taken;  /* jobs that there were so far */
+  guint64 n_done;   /* of those, how many have ended */
+  gsize n_bytes;    /* of bodies in jobs */
+  gboolean running; /* there is a thread */
+  guint n_refused;  /* records that there was no room for in jobs */
+
+  /* All below belongs to the thread. */
+  gint64 logged_at; /* monotonic, µs */
+};
+
+typedef struct
+{
+  LsobsLostRequest *request; /* (owned) */
+  guint n_records;
+} Job;
+
+static void
+job_free (gpointer user_data)
+{
+  Job *job = user_data;
+
+  _lsobs_lost_request_free (job->request);
+  g_free (job);
+}
+
+LsobsDump *
+_lsobs_dump_new (const char *path, gint64 max_bytes, LsobsCounters *counters)
+{
+  LsobsDump *self = g_new0 (LsobsDump, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->epoch = _lsobs_fork_epoch ();
+  self->path = g_strdup (path);
+  self->max_bytes = (guint64) max_bytes;
+  self->counters = _lsobs_counters_ref (counters);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  g_queue_init (&self->jobs);
+  return self;
+}
+
+LsobsDump *
+_lsobs_dump_ref (LsobsDump *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_dump_unref (LsobsDump *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_queue_clear_full (&self->jobs, job_free);
+  _lsobs_counters_unref (self->counters);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
+  g_free (self->path);
+  g_free (self);
+}
+
+/* A foreign one must not be touched any more, not even to let go of it. */
+gboolean
+_lsobs_dump_is_foreign (LsobsDump *self)
+{
+  return self->epoch != _lsobs_fork_epoch ();
+}
+
+/* --- the disk; in the thread, with the gate for forks open --- */
+
+/* As files are called while they are being written. */
+static gboolean
+is_unfinished_name (const char *name)
+{
+  return name[0] == '.' && _lsobs_lost_request_is_name (name + 1);
+}
+
+/* A program that dies while it writes leaves a file behind, which nobody can use and
+ * which would take its room for ever. TRUE when it is gone. */
+static gboolean
+remove_if_stale (int dir, const char *name, const struct stat *info)
+{
+  gint64 age = g_get_real_time () / G_USEC_PER_SEC - (gint64) info->st_mtime;
+
+  return age > MAX_UNFINISHED_AGE && unlinkat (dir, name, 0) == 0;
+}
+
+/* Everything in the directory that is ours, unfinished files among it. */
+static gboolean
+measure_directory (int dir, guint64 *n_bytes)
+{
+  int fd = openat (dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *entries = fd >= 0 ? fdopendir (fd) : NULL;
+  struct dirent *entry;
+
+  *n_bytes = 0;
+  if (entries == NULL)
+    {
+      if (fd >= 0)
+        close (fd);
+      return FALSE;
+    }
+  while ((entry = readdir (entries)) != NULL)
+    {
+      gboolean unfinished = is_unfinished_name (entry->d_name);
+      struct stat info;
+
+      if ((unfinished || _lsobs_lost_request_is_name (entry->d_name)) &&
+          fstatat (dir, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG (info.st_mode) &&
+          !(unfinished && remove_if_stale (dir, entry->d_name, &info)))
+        *n_bytes += (guint64) info.st_size;
+    }
+  closedir (entries);
+  return TRUE;
+}
+
+/* Nobody sees a file that is half written, and nobody can have put a link in its
+ * place. */
+static gboolean
+write_file (int dir, LsobsLostRequest *request)
+{
+  g_autofree char *name = _lsobs_lost_request_make_name (g_get_real_time ());
+  g_autofree char *unfinished = g_strconcat (".", name, NULL);
+  int fd = openat (dir, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  gboolean done;
+  int saved_errno;
+
+  if (fd < 0)
+    return FALSE;
+  done = _lsobs_lost_request_write (request, fd) && fdatasync (fd) == 0;
+  saved_errno = errno;
+  if (close (fd) != 0 && done)
+    {
+      saved_errno = errno;
+      done = FALSE;
+    }
+  if (done && renameat (dir, unfinished, dir, name) != 0)
+    {
+      saved_errno = errno;
+      done = FALSE;
+    }
+  if (!done)
+    unlinkat (dir, unfinished, 0);
+  errno = saved_errno;
+  return done;
+}
+
+/* Returns: 0, or the errno of what went wrong */
+static int
+store (LsobsDump *self, LsobsLostRequest *request)
+{
+  guint64 n_bytes;
+  int problem = 0;
+  int dir;
+
+  if (g_mkdir_with_parents (self->path, 0700) != 0)
+    return errno;
+  dir = open (self->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0)
+    return errno;
+  if (!measure_directory (dir, &n_bytes))
+    problem = errno;
+  else if (n_bytes > self->max_bytes ||
+           _lsobs_lost_request_measure (request) > self->max_bytes - n_bytes)
+    problem = EDQUOT;
+  else if (!write_file (dir, request))
+    problem = errno;
+  close (dir);
+  return problem;
+}
+
+/* --- the thread --- */
+
+static void
+complain (LsobsDump *self, int problem)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL)
+    return;
+  self->logged_at = now;
+  if (problem == EDQUOT)
+    /* TRANSLATORS: the text is a directory. */
+    g_message (
+        _ ("Lost traces are not kept any longer: the files in %s are as large as they may become"),
+        self->path);
+  else
+    /* TRANSLATORS: the first text is a directory, the second what the system says of it. */
+    g_message (_ ("Lost traces cannot be kept in %s: %s"), self->path, g_strerror (problem));
+}
+
+static void
+do_job (LsobsDump *self, Job *job)
+{
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+  int problem = store (self, job->request);
+
+  _lsobs_fork_guard_close (guard);
+  if (problem == 0)
+    _lsobs_counters_add (self->counters, LSOBS_COUNTER_DUMPED, job->n_records);
+  else
+    complain (self, problem);
+  job_free (job);
+}
+
+static gpointer
+thread_main (gpointer user_data)
+{
+  LsobsDump *self = user_data;
+  LsobsForkGuard guard;
+  sigset_t all;
+  Job *job;
+
+  /* The program's signal handlers shall not run on a thread that it has not made. */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, NULL);
+
+  _lsobs_fork_guard_enter_thread (&guard, NULL);
+  g_mutex_lock (&self->lock);
+  while ((job = g_queue_pop_head (&self->jobs)) != NULL)
+    {
+      guint n_refused = self->n_refused;
+
+      self->n_bytes -= g_bytes_get_size (job->request->body);
+      self->n_refused = 0;
+      g_mutex_unlock (&self->lock);
+      if (n_refused > 0)
+        complain (self, ENOBUFS);
+      do_job (self, job);
+      g_mutex_lock (&self->lock);
+      self->n_done++;
+      g_cond_broadcast (&self->cond);
+    }
+  self->running = FALSE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+  _lsobs_dump_unref (self);
+  _lsobs_fork_guard_leave_thread (&guard);
+  return NULL;
+}
+
+/* Called with the lock held. If the thread cannot be started, the next request tries again,
+ * and so does a wait. */
+static void
+ensure_thread (LsobsDump *self)
+{
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+
+  if (self->running)
+    return;
+  _lsobs_dump_ref (self);
+  thread = _lsobs_fork_guard_start_thread ("lsobs-dump", thread_main, self, &error);
+  self->running = thread != NULL;
+  if (thread != NULL)
+    {
+      g_thread_unref (thread);
+    }
+  else
+    {
+      g_debug ("No thread to keep lost traces: %s", error->message);
+      _lsobs_dump_unref (self);
+    }
+}
+
+/* Takes @request over. Returns at once. */
+void
+_lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
+{
+  gsize size = g_bytes_get_size (request->body);
+  Job *job = g_new0 (Job, 1);
+
+  job->request = request;
+  job->n_records = n_records;
+  g_mutex_lock (&self->lock);
+  if (self->jobs.length > 0 && (size > MAX_WAITING || self->n_bytes > MAX_WAITING - size))
+    {
+      self->n_refused += n_records;
+      job_free (job);
+    }
+  else
+    {
+      self->n_bytes += size;
+      self->n_taken++;
+      g_queue_push_tail (&self->jobs, job);
+    }
+  ensure_thread (self);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Called with the lock held. A thread that has nothing left to do ends at once: it is
+ * waited for, so that it does not outlive its user. */
+static gboolean
+is_waiting_for (LsobsDump *self, guint64 n_jobs)
+{
+  return self->n_done < n_jobs || (self->running && self->jobs.length == 0);
+}
+
+/* Waits until everything that was taken so far is written, or has failed. What is taken
+ * later does not prolong it. FALSE at the deadline.
+ * @deadline: monotonic, µs */
+gboolean
+_lsobs_dump_wait (LsobsDump *self, gint64 deadline)
+{
+  gboolean done;
+  guint64 n_jobs;
+
+  g_mutex_lock (&self->lock);
+  n_jobs = self->n_taken;
+  while (is_waiting_for (self, n_jobs) && g_get_monotonic_time () < deadline)
+    {
+      if (self->jobs.length > 0)
+        ensure_thread (self);
+      g_cond_wait_until (&self->cond, &self->lock,
+                         self->running ? deadline
+                                       : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
+    }
+  done = self->n_done >= n_jobs;
+  g_mutex_unlock (&self->lock);
+  return done;
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/http/lsobs-exchange-private.h"
+#include "lsobs/http/lsobs-session-pool-private.h"
+#include "lsobs/lsobs-error.h"
+
+/* How long it may take to be connected, TLS and all, in ms. */
+#define CONNECT_TIMEOUT 5000
+
+/* How often libsoup may send a message again. It has a limit of its own, but not for streams
+ * that an HTTP/2 server refuses. */
+#define MAX_RESENDS 20
+
+/* How many interim answers (1xx) one request may get. libsoup reads them in a loop that does not
+ * return to the main context while there are more, so that no timeout can end it. */
+#define MAX_INTERIM 1000
+
+/* A bit before libsoup's own sources. When an HTTP/2 server refuses a stream at once, libsoup 3.2
+ * sends the message again and ends the first sending later, with this priority. If it does the
+ * second before the first, it takes the first failure for that of the second sending, and uses
+ * memory that it has freed. */
+#define IO_PRIORITY (G_PRIORITY_DEFAULT - 1)
+
+typedef struct
+{
+  SoupSession *session; /* (unowned) that of the task */
+  SoupMessage *message; /* (owned) */
+  char *type;           /* (owned) (nullable) of the body */
+  GBytes *body;         /* (owned) (nullable) */
+  LsobsExchangeLimits limits;
+  GCancellable *cancellable; /* (owned) ends with the task's, or in time */
+  gulong cancelled_id;
+  GSource *timeout;    /* (owned) (nullable) until the end */
+  GSource *stop;       /* (owned) (nullable) until the end */
+  gint64 deadline;     /* monotonic, µs: for all of it */
+  gboolean connecting; /* and the time for that runs */
+  gboolean sent;       /* the server may have got something of it */
+  gboolean running;    /* on a connection */
+  gboolean answered;   /* the head of the answer is there */
+  gboolean left;       /* the task has ended before libsoup has */
+  gboolean written;    /* the server has all of the request, as far as libsoup knows */
+  gboolean closing;    /* libsoup ends the message, of which nothing is read any more */
+  gboolean returned;   /* the task has ended, but the message has not */
+  guint n_resends;
+  guint n_interim;
+  const char *given_up; /* (nullable) why we ended it before the deadline */
+  char *answer;         /* (owned) (nullable) */
+  gsize len;
+} Exchange;
+
+static void
+exchange_free (gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  g_object_unref (exchange->message);
+  g_object_unref (exchange->cancellable);
+  g_clear_pointer (&exchange->body, g_bytes_unref);
+  g_free (exchange->type);
+  g_free (exchange->answer);
+  g_free (exchange);
+}
+
+static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+/* To be called before the task returns: who waits for it may begin anew. */
+static void
+end (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  if (exchange->cancelled_id != 0)
+    g_cancellable_disconnect (g_task_get_cancellable (task), exchange->cancelled_id);
+  exchange->cancelled_id = 0;
+  g_signal_handlers_disconnect_by_data (exchange->message, exchange);
+  if (exchange->closing)
+    return;
+  clear_source (&exchange->timeout);
+  clear_source (&exchange->stop);
+}
+
+/* The status is enough; an answer that breaks off changes nothing. */
+static void
+return_answer (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  exchange->returned = TRUE;
+  end (task);
+  if (!SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (exchange->message)) &&
+      g_task_return_error_if_cancelled (task))
+    return;
+  if (exchange->answer == NULL)
+    exchange->answer = g_strdup ("");
+  g_task_return_pointer (task, g_steal_pointer (&exchange->answer), g_free);
+}
+
+/* Called in the context of the task. Now the session and its connection can have the next
+ * message. */
+static void
+closed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Exchange *exchange = g_task_get_task_data (task);
+
+  g_input_stream_close_finish (G_INPUT_STREAM (object), result, NULL);
+  exchange->closing = FALSE;
+  if (!exchange->returned)
+    return_answer (task);
+  clear_source (&exchange->timeout);
+  clear_source (&exchange->stop);
+}
+
+/* Called in the context of the task. When the whole answer is there but not the whole request, the
+ * server may still read the rest of it until the deadline. */
+static void
+answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  GInputStream *stream = G_INPUT_STREAM (object);
+  Exchange *exchange = g_task_get_task_data (task);
+  gboolean complete = g_input_stream_read_all_finish (stream, result, &exchange->len, NULL) &&
+                      exchange->len < exchange->limits.max_answer;
+
+  exchange->answer[exchange->len] = '\0';
+  exchange->closing = TRUE;
+  /* libsoup would read an endless answer to its end. */
+  if (!complete)
+    _lsobs_session_pool_break (exchange->session);
+  g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, closed_cb, g_object_ref (task));
+  if (!complete || !exchange->written)
+    return_answer (task);
+}
+
+/* @error: (nullable): of libsoup
+ * Returns: (transfer full): what to tell of it */
+static GError *
+explain (Exchange *exchange, const GError *error)
+{
+  const char *reason = exchange->given_up;
+
+  if (reason == NULL &&
+      (error == NULL || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)))
+    /* TRANSLATORS: both can follow “The service cannot be reached: ”. */
+    reason = exchange->connecting ? _ ("it takes too long to connect")
+                                  : _ ("there is no answer in time");
+  if (exchange->sent && reason == NULL)
+    return g_error_copy (error);
+  return g_error_new_literal (G_IO_ERROR,
+                              exchange->sent ? G_IO_ERROR_TIMED_OUT : G_IO_ERROR_NOT_CONNECTED,
+                              reason != NULL ? reason : error->message);
+}
+
+/* What a proxy says that leads to no service: nothing of the message has left. */
+static void
+return_refusal (GTask *task, guint status)
+{
+  end (task);
+  if (status == SOUP_STATUS_PROXY_AUTHENTICATION_REQUIRED)
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                             /* TRANSLATORS: follows “The service cannot be reached: ”, as does the
+                              * next one. The number is the status of HTTP. */
+                             _ ("the proxy wants another user name or password (HTTP %u); check "
+                                "those in the URL of the proxy"),
+                             status);
+  else
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                             _ ("the proxy does not lead to the service (HTTP %u); check the "
+                                "settings of the proxy, or ask whoever runs it"),
+                             status);
+}
+
+/* Called in the context of the task. */
+static void
+sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Exchange *exchange = g_task_get_task_data (task);
+  g_autoptr (GInputStream) stream = NULL;
+  g_autoptr (GError) error = NULL;
+
+  stream = soup_session_send_finish (SOUP_SESSION (object), result, &error);
+  if (exchange->left)
+    return;
+  if (stream != NULL && !exchange->sent)
+    {
+      return_refusal (task, soup_message_get_status (exchange->message));
+      return;
+    }
+  if (stream != NULL)
+    {
+      /* To end the reading, the cancellable is enough. */
+      exchange->running = FALSE;
+      exchange->answer = g_malloc (exchange->limits.max_answer + 1);
+      g_input_stream_read_all_async (stream, exchange->answer, exchange->limits.max_answer,
+                                     G_PRIORITY_DEFAULT, exchange->cancellable, answer_read_cb,
+                                     g_object_ref (task));
+      return;
+    }
+
+  /* HTTP/2 may fail between the head of the answer and the rest. */
+  if (exchange->answered)
+    {
+      return_answer (task);
+      return;
+    }
+  end (task);
+  if (!g_task_return_error_if_cancelled (task))
+    g_task_return_error (task, explain (exchange, error));
+}
+
+/* Called in the context of the task. */
+static gboolean
+timed_out_cb (gpointer user_data)
+{
+  g_cancellable_cancel (G_CANCELLABLE (user_data));
+  return G_SOURCE_REMOVE;
+}
+
+/* Ends the task, whenever libsoup is done with the message. */
+static void
+leave (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  exchange->left = TRUE;
+  end (task);
+  if (!g_task_return_error_if_cancelled (task))
+    g_task_return_error (task, explain (exchange, NULL));
+}
+
+/* Called in the context of the task, when the cancellable of the exchange is cancelled. libsoup
+ * notices that at once over HTTP/1.1. Over HTTP/2 it notices only when data comes, which a silent
+ * server does not send. */
+static gboolean
+stop_cb (GCancellable *cancellable, gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+  Exchange *exchange = g_task_get_task_data (task);
+  gboolean is_http2 = soup_message_get_http_version (exchange->message) == SOUP_HTTP_2_0;
+
+  if (exchange->closing)
+    {
+      if (!_lsobs_session_pool_break (exchange->session) && !exchange->returned)
+        return_answer (task);
+    }
+  else if (is_http2 && exchange->running && !_lsobs_session_pool_break (exchange->session))
+    {
+      leave (task);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in whatever thread cancels. */
+static void
+cancelled_cb (GCancellable *cancellable, gpointer user_data)
+{
+  g_cancellable_cancel (G_CANCELLABLE (user_data));
+}
+
+/* Called in the context of the task, for what happens on a new connection. */
+static void
+network_event_cb (SoupMessage *message,
+                  GSocketClientEvent event,
+                  GIOStream *connection,
+                  gpointer user_data)
+{
+  Exchange *exchange = user_data;
+  gint64 soon = g_get_monotonic_time () + CONNECT_TIMEOUT * 1000;
+
+  if (exchange->connecting || event == G_SOCKET_CLIENT_COMPLETE)
+    return;
+  exchange->connecting = TRUE;
+  g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
+}
+
+/* Called in the context of the task, when the message goes out. */
+static void
+starting_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->connecting = FALSE;
+  exchange->sent = TRUE;
+  exchange->running = TRUE;
+  g_source_set_ready_time (exchange->timeout, exchange->deadline);
+}
+
+static void
+set_body (Exchange *exchange)
+{
+  if (exchange->body != NULL)
+    soup_message_set_request_body_from_bytes (exchange->message, exchange->type, exchange->body);
+}
+
+/* Called in the context of the task. */
+static void
+wrote_body_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->written = TRUE;
+}
+
+/* @reason: translated */
+static void
+give_up (Exchange *exchange, const char *reason)
+{
+  exchange->given_up = reason;
+  g_cancellable_cancel (exchange->cancellable);
+}
+
+/* Called in the context of the task, when libsoup is about to send the message again: the
+ * server has refused the stream or sent it to another connection, or asks who we are. libsoup has
+ * dropped the body. */
+static void
+restarted_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->running = FALSE;
+  exchange->answered = FALSE;
+  exchange->written = exchange->body == NULL;
+  set_body (exchange);
+  if (++exchange->n_resends > MAX_RESENDS)
+    /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
+    give_up (exchange, _ ("it asks for the same request again and again"));
+}
+
+/* Called in the context of the task. */
+static void
+finished_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  exchange->running = FALSE;
+}
+
+/* Called in the context of the task, for an interim answer (1xx). */
+static void
+got_informational_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  if (++exchange->n_interim <= MAX_INTERIM || exchange->given_up != NULL)
+    return;
+  /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
+  give_up (exchange, _ ("it sends interim answers without end"));
+  /* Over HTTP/2, the server goes on sending after the stream is closed. */
+  if (soup_message_get_http_version (message) == SOUP_HTTP_2_0)
+    _lsobs_session_pool_break (exchange->session);
+}
+
+/* Called in the context of the task. */
+static void
+got_headers_cb (SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+  SoupStatus status = soup_message_get_status (message);
+  gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
+
+  /* libsoup sends the message again, and the same connection leads to the same server. */
+  if (status == SOUP_STATUS_MISDIRECTED_REQUEST)
+    soup_message_add_flags (message, SOUP_MESSAGE_NEW_CONNECTION);
+  /* Over HTTP/2, libsoup reports only the first interim answer by its own signal. */
+  if (SOUP_STATUS_IS_INFORMATIONAL (status))
+    {
+      got_informational_cb (message, user_data);
+      return;
+    }
+  exchange->answered = TRUE;
+  if (SOUP_STATUS_IS_SUCCESSFUL (status))
+    g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
+}
+
+static void
+watch_message (Exchange *exchange)
+{
+  SoupMessage *message = exchange->message;
+
+  g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), exchange);
+  g_signal_connect (message, "starting", G_CALLBACK (starting_cb), exchange);
+  g_signal_connect (message, "wrote-body", G_CALLBACK (wrote_body_cb), exchange);
+  g_signal_connect (message, "restarted", G_CALLBACK (restarted_cb), exchange);
+  g_signal_connect (message, "got-informational", G_CALLBACK (got_informational_cb), exchange);
+  g_signal_connect (message, "got-headers", G_CALLBACK (got_headers_cb), exchange);
+  g_signal_connect (message, "finished", G_CALLBACK (finished_cb), exchange);
+}
+
+static void
+arm (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  exchange->cancellable = g_cancellable_new ();
+  if (g_task_get_cancellable (task) != NULL)
+    exchange->cancelled_id =
+        g_cancellable_connect (g_task_get_cancellable (task), G_CALLBACK (cancelled_cb),
+                               g_object_ref (exchange->cancellable), g_object_unref);
+  exchange->timeout = g_timeout_source_new (0);
+  g_source_set_static_name (exchange->timeout, "[lsobs] request timeout");
+  exchange->deadline = g_get_monotonic_time () + exchange->limits.timeout * 1000;
+  g_source_set_ready_time (exchange->timeout, exchange->deadline);
+  g_source_set_callback (exchange->timeout, timed_out_cb, g_object_ref (exchange->cancellable),
+                         g_object_unref);
+  g_source_attach (exchange->timeout, g_task_get_context (task));
+  exchange->stop = g_cancellable_source_new (exchange->cancellable);
+  g_source_set_static_name (exchange->stop, "[lsobs] request stop");
+  g_source_set_callback (exchange->stop, G_SOURCE_FUNC (stop_cb), g_object_ref (task),
+                         g_object_unref);
+  g_source_attach (exchange->stop, g_task_get_context (task));
+  watch_message (exchange);
+}
+
+/* Sends @message, in the thread-default context. Each time libsoup sends it again, the whole body
+ * is sent.
+ * @session: of a pool, has no other message
+ * @type: (nullable): of the body
+ * @body: (nullable): the only body; @message itself has none */
+void
+_lsobs_exchange_async (SoupSession *session,
+                       SoupMessage *message,
+                       const char *type,
+                       GBytes *body,
+                       const LsobsExchangeLimits *limits,
+                       GCancellable *cancellable,
+                       GAsyncReadyCallback callback,
+                       gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (session, cancellable, callback, user_data);
+  Exchange *exchange = g_new0 (Exchange, 1);
+
+  exchange->session = session;
+  exchange->message = g_object_ref (message);
+  exchange->type = g_strdup (type);
+  exchange->body = body != NULL ? g_bytes_ref (body) : NULL;
+  exchange->written = body == NULL;
+  exchange->limits = *limits;
+  g_task_set_source_tag (task, _lsobs_exchange_async);
+  g_task_set_task_data (task, exchange, exchange_free);
+  /* What was answered stays so when the cancellation comes a moment later. */
+  g_task_set_check_cancellable (task, FALSE);
+  arm (task);
+  set_body (exchange);
+  soup_session_send_async (session, message, IO_PRIORITY, exchange->cancellable, sent_cb,
+                           g_object_ref (task));
+}
+
+/* Whether libsoup has sent the message more than once: the server may have had it before the
+ * answer that counts. To be called when it has ended. */
+gboolean
+_lsobs_exchange_was_resent (GAsyncResult *result)
+{
+  Exchange *exchange = g_task_get_task_data (G_TASK (result));
+
+  return exchange->n_resends > 0;
+}
+
+/* Fails with G_IO_ERROR_NOT_CONNECTED when nothing of the message has left, with
+ * LSOBS_ERROR_UNREACHABLE when nothing has left and the message says what to do, with
+ * G_IO_ERROR_CANCELLED, or with what went wrong else.
+ * @len: (out) (optional)
+ * Returns: (transfer full): the beginning of the answer, with a NUL behind it; the
+ *   message has the rest */
+char *
+_lsobs_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
+{
+  g_return_val_if_fail (g_async_result_is_tagged (result, _lsobs_exchange_async), NULL);
+
+  if (len != NULL)
+    *len = ((Exchange *) g_task_get_task_data (G_TASK (result)))->len;
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#ifdef HAVE_LINUX_SOCKIOS_H
+# include <linux/sockios.h>
+#endif
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/http/lsobs-liveness-private.h"
+
+/* The kernel notices a peer that has vanished, for example because a router has dropped the
+ * connection: it gets no acknowledgements. A service that is slow to answer still acknowledges, and
+ * keeps the whole timeout of the request. Idle connections of the pool are watched as well, so that
+ * a request does not try one dead connection after the other. */
+
+/* An idle connection is asked after so many seconds, and then again each so many. */
+#define KEEPALIVE_IDLE     3
+#define KEEPALIVE_INTERVAL 1
+
+/* So many questions without an answer mean that the peer is gone, if others are gone as well. */
+#define MAX_UNANSWERED 2
+
+/* How often a connection in use is looked at, in ms: several times before the kernel ends it. */
+#define LOOK_INTERVAL 2000
+
+typedef struct
+{
+  guint epoch;        /* the process that it belongs to */
+  GPtrArray *sockets; /* (owned) (element-type GWeakRef) of all connections */
+  guint n_messages;   /* that are under way */
+  GSource *look;      /* (owned) (nullable) while there are such */
+} Liveness;
+
+static void
+weak_ref_free (gpointer data)
+{
+  g_weak_ref_clear (data);
+  g_free (data);
+}
+
+static void
+stop_looking (Liveness *self)
+{
+  if (self->look != NULL)
+    g_source_destroy (self->look);
+  g_clear_pointer (&self->look, g_source_unref);
+}
+
+static void
+liveness_free (gpointer data)
+{
+  Liveness *self = data;
+
+  stop_looking (self);
+  g_ptr_array_unref (self->sockets);
+  g_free (self);
+}
+
+static void
+set_option (GSocket *socket, int level, int name, int value)
+{
+  g_autoptr (GError) error = NULL;
+
+  /* Without it, a connection that has fallen silent lasts as long as the request may. */
+  if (!g_socket_set_option (socket, level, name, value, &error))
+    g_debug ("A socket does not take option %d: %s", name, error->message);
+}
+
+/* Whether the peer has acknowledged all that was sent, and has closed its window: it is slow, not
+ * gone. */
+static gboolean
+is_window_closed (GSocket *socket)
+{
+#if defined(SIOCOUTQ) && defined(SIOCOUTQNSD)
+  int waiting = 0;
+  int unsent = 0;
+
+  return ioctl (g_socket_get_fd (socket), SIOCOUTQNSD, &unsent) == 0 && unsent > 0 &&
+         ioctl (g_socket_get_fd (socket), SIOCOUTQ, &waiting) == 0 && waiting == unsent;
+#else
+  return FALSE;
+#endif
+}
+
+/* The kernel does not tell a peer that is gone from one that acknowledges but takes no more data:
+ * for the second one, the timeout is removed. */
+static void
+adjust_timeout (GSocket *socket)
+{
+#ifdef TCP_USER_TIMEOUT
+  int wanted = is_window_closed (socket) ? 0 : LSOBS_LIVENESS_TIMEOUT;
+  int current = 0;
+
+  if (g_socket_get_option (socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &current, NULL) &&
+      current != wanted)
+    set_option (socket, IPPROTO_TCP, TCP_USER_TIMEOUT, wanted);
+#endif
+}
+
+/* Called in the context that sends. */
+static gboolean
+look_cb (gpointer user_data)
+{
+  Liveness *self = user_data;
+
+  /* In a forked child that runs its parent's context, the connections are the parent's. */
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
+  for (guint i = self->sockets->len; i > 0; i--)
+    {
+      g_autoptr (GSocket) socket = g_weak_ref_get (g_ptr_array_index (self->sockets, i - 1));
+
+      if (socket == NULL || g_socket_is_closed (socket))
+        g_ptr_array_remove_index_fast (self->sockets, i - 1);
+      else
+        adjust_timeout (socket);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+watch_socket (Liveness *self, GSocket *socket)
+{
+  GWeakRef *ref;
+
+  if (g_socket_get_family (socket) != G_SOCKET_FAMILY_IPV4 &&
+      g_socket_get_family (socket) != G_SOCKET_FAMILY_IPV6)
+    return;
+#ifdef TCP_KEEPIDLE
+  set_option (socket, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
+#endif
+#ifdef TCP_KEEPINTVL
+  set_option (socket, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
+#endif
+#ifdef TCP_KEEPCNT
+  set_option (socket, IPPROTO_TCP, TCP_KEEPCNT,
+              (LSOBS_LIVENESS_TIMEOUT / 1000 - KEEPALIVE_IDLE) / KEEPALIVE_INTERVAL);
+#endif
+  g_socket_set_keepalive (socket, TRUE);
+  adjust_timeout (socket);
+  ref = g_new (GWeakRef, 1);
+  g_weak_ref_init (ref, socket);
+  g_ptr_array_add (self->sockets, ref);
+}
+
+/* Called in the context that sends, for what happens on a new connection: before TLS, and before
+ * a proxy is asked for anything. */
+static void
+network_event_cb (SoupMessage *message,
+                  GSocketClientEvent event,
+                  GIOStream *connection,
+                  gpointer user_data)
+{
+  /* The next step may need a thread of GLib: to resolve a name, for a proxy, for a handshake. A
+   * thread that was started again after a fork ends after half a second without work. */
+  if (_lsobs_fork_epoch () != 0)
+    _lsobs_fork_revive_tasks ();
+  if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (connection))
+    watch_socket (user_data, g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)));
+}
+
+/* Called in the context that sends. */
+static void
+request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
+{
+  Liveness *self = user_data;
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), self);
+  if (self->n_messages++ > 0)
+    return;
+  self->look = g_timeout_source_new (LOOK_INTERVAL);
+  g_source_set_static_name (self->look, "[lsobs] liveness");
+  g_source_set_callback (self->look, look_cb, self, NULL);
+  g_source_attach (self->look, context);
+}
+
+/* Called in the context that sends. */
+static void
+request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
+{
+  Liveness *self = user_data;
+
+  g_signal_handlers_disconnect_by_func (message, network_event_cb, self);
+  if (--self->n_messages == 0)
+    stop_looking (self);
+}
+
+/* Whether the peer leaves one question after the other without an answer. */
+static gboolean
+is_silent (GSocket *socket)
+{
+#ifdef TCP_INFO
+  struct tcp_info info = { 0 };
+  socklen_t len = sizeof info;
+
+  return getsockopt (g_socket_get_fd (socket), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+         info.tcpi_probes >= MAX_UNANSWERED;
+#else
+  return FALSE;
+#endif
+}
+
+/* An attempt got no answer: all other silent connections are given up together with its own.
+ * Otherwise the next attempt may use one of them, and wait as long. Called in the thread that sends. */
+void
+_lsobs_liveness_prune (SoupSession *session)
+{
+  Liveness *self = g_object_get_data (G_OBJECT (session), "lsobs-liveness");
+
+  for (guint i = 0; i < self->sockets->len; i++)
+    {
+      g_autoptr (GSocket) socket = g_weak_ref_get (g_ptr_array_index (self->sockets, i));
+
+      if (socket != NULL && !g_socket_is_closed (socket) && is_silent (socket))
+        g_socket_shutdown (socket, TRUE, TRUE, NULL);
+    }
+}
+
+/* Has every connection of @session watched. */
+void
+_lsobs_liveness_watch (SoupSession *session)
+{
+  Liveness *self = g_new0 (Liveness, 1);
+
+  self->epoch = _lsobs_fork_epoch ();
+  self->sockets = g_ptr_array_new_with_free_func (weak_ref_free);
+  g_object_set_data_full (G_OBJECT (session), "lsobs-liveness", self, liveness_free);
+  g_signal_connect (session, "request-queued", G_CALLBACK (request_queued_cb), self);
+  g_signal_connect (session, "request-unqueued", G_CALLBACK (request_unqueued_cb), self);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/http/lsobs-lost-request-private.h"
+#include "lsobs/text/lsobs-json-document-private.h"
+#include "lsobs/text/lsobs-json-writer-private.h"
+
+#define FORMAT_VERSION "1"
+
+/* How much of a body is written at a time; a multiple of 3, which base64 needs, or
+ * else it would be padded in the middle. */
+#define CHUNK (48 * 1024)
+
+#define MAX_BOUNDARY_LEN 70
+
+/* Where requests may go, and what their bodies are. */
+static const struct
+{
+  const char *endpoint;
+  gboolean multipart;
+} endpoints[] = {
+  { "runs/multipart", TRUE },
+  { "runs/batch", FALSE },
+  { "runs", FALSE },
+  { "feedback", FALSE },
+};
+
+/* @encoding: (nullable) */
+LsobsLostRequest *
+_lsobs_lost_request_new (const char *endpoint,
+                         const char *content_type,
+                         const char *encoding,
+                         GBytes *body)
+{
+  LsobsLostRequest *self = g_new0 (LsobsLostRequest, 1);
+
+  self->endpoint = g_strdup (endpoint);
+  self->content_type = g_strdup (content_type);
+  self->encoding = g_strdup (encoding);
+  self->body = g_bytes_ref (body);
+  return self;
+}
+
+void
+_lsobs_lost_request_free (LsobsLostRequest *self)
+{
+  g_free (self->endpoint);
+  g_free (self->content_type);
+  g_free (self->encoding);
+  g_bytes_unref (self->body);
+  g_free (self);
+}
+
+/* --- writing --- */
+
+static void
+append_string (LsobsBuffer *out, const char *before, const char *text)
+{
+  _lsobs_buffer_append_str (out, before);
+  _lsobs_json_write_string (out, text, strlen (text));
+}
+
+/* Everything up to the body. */
+static void
+write_head (LsobsLostRequest *self, LsobsBuffer *out)
+{
+  _lsobs_buffer_append_str (out, "{\"version\":" FORMAT_VERSION);
+  append_string (out, ",\"endpoint\":", self->endpoint);
+  append_string (out, ",\"headers\":{\"Content-Type\":", self->content_type);
+  if (self->encoding != NULL)
+    append_string (out, ",\"Content-Encoding\":", self->encoding);
+  _lsobs_buffer_append_str (out, "},\"body_base64\":\"");
+}
+
+/* How large the file will be. */
+gsize
+_lsobs_lost_request_measure (LsobsLostRequest *self)
+{
+  g_auto (LsobsBuffer) head = LSOBS_BUFFER_INIT;
+
+  write_head (self, &head);
+  return head.len + (g_bytes_get_size (self->body) + 2) / 3 * 4 + strlen ("\"}");
+}
+
+static gboolean
+write_all (int fd, const char *data, gsize len)
+{
+  while (len > 0)
+    {
+      gssize n = write (fd, data, len);
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n <= 0)
+        return FALSE;
+      data += n;
+      len -= (gsize) n;
+    }
+  return TRUE;
+}
+
+/* Blocks as long as the disk does. On failure, errno tells why. */
+gboolean
+_lsobs_lost_request_write (LsobsLostRequest *self, int fd)
+{
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gsize left;
+  const guchar *data = g_bytes_get_data (self->body, &left);
+  int state = 0;
+  int save = 0;
+
+  write_head (self, &out);
+  while (left > 0)
+    {
+      gsize n = MIN (left, CHUNK);
+      char *room = _lsobs_buffer_reserve (&out, CHUNK / 3 * 4 + 4);
+
+      out.len += g_base64_encode_step (data, n, FALSE, room, &state, &save);
+      data += n;
+      left -= n;
+      if (left > 0)
+        {
+          if (!write_all (fd, out.data, out.len))
+            return FALSE;
+          _lsobs_buffer_truncate (&out, 0);
+        }
+    }
+  out.len += g_base64_encode_close (FALSE, _lsobs_buffer_reserve (&out, 4), &state, &save);
+  _lsobs_buffer_append_str (&out, "\"}");
+  return write_all (fd, out.data, out.len);
+}
+
+/* --- reading: whoever has written the file may mean us no good --- */
+
+static gboolean
+fail (GError **error, const char *problem)
+{
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, problem);
+  return FALSE;
+}
+
+/* Returns: (transfer full) (nullable): a text that may stand in a header; empty if it
+ * may not, and %NULL if there is none */
+static char *
+dup_word (LsobsJsonDocument *document, const char *value)
+{
+  gsize len = 0;
+  const char *text = _lsobs_json_document_decode (document, value, &len);
+
+  for (gsize i = 0; i < len; i++)
+    if (text[i] < 0x20 || text[i] >= 0x7f)
+      len = 0;
+  return value != NULL ? g_strndup (len > 0 ? text : "", len) : NULL;
+}
+
+/* Names of headers have no case, but nobody writes more than these two.
+ * Returns: (transfer full) (nullable) */
+static char *
+dup_header (LsobsJsonDocument *document, const char *name)
+{
+  g_autofree char *lower = g_ascii_strdown (name, -1);
+  const char *headers = _lsobs_json_document_find (document, document->text.data, "headers");
+  const char *value = _lsobs_json_document_find (document, headers, name);
+
+  if (value == NULL)
+    value = _lsobs_json_document_find (document, headers, lower);
+  return dup_word (document, value);
+}
+
+static gboolean
+is_boundary (const char *text)
+{
+  gsize len = strlen (text);
+
+  return len > 0 && len <= MAX_BOUNDARY_LEN &&
+         strspn (text, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "'+_-.") == len;
+}
+
+/* The two types of body that there are, in the spellings that clients use. */
+static gboolean
+is_content_type (const char *text, gboolean multipart)
+{
+  static const char prefix[] = "multipart/form-data; boundary=";
+
+  if (multipart)
+    return g_str_has_prefix (text, prefix) && is_boundary (text + strlen (prefix));
+  return g_ascii_strcasecmp (text, "application/json") == 0 ||
+         g_ascii_strcasecmp (text, "application/json; charset=utf-8") == 0;
+}
+
+static gboolean
+check_head (LsobsLostRequest *self, GError **error)
+{
+  guint i = 0;
+
+  if (self->endpoint == NULL)
+    return fail (error, "no endpoint");
+  while (i < G_N_ELEMENTS (endpoints) && strcmp (self->endpoint, endpoints[i].endpoint) != 0)
+    i++;
+  if (i == G_N_ELEMENTS (endpoints))
+    return fail (error, "no endpoint of the service");
+  if (self->content_type == NULL || !is_content_type (self->content_type, endpoints[i].multipart))
+    return fail (error, "no type of content that fits the endpoint");
+  if (self->encoding != NULL && strcmp (self->encoding, "gzip") != 0 &&
+      strcmp (self->encoding, "zstd") != 0)
+    return fail (error, "an unknown encoding of the content");
+  return TRUE;
+}
+
+/* Returns: (transfer full) (nullable): %NULL if it is no base64 as it should be */
+static GBytes *
+decode_body (const char *text, gsize len)
+{
+  g_autofree guchar *data = NULL;
+  gsize n_padding = 0;
+  int state = 0;
+  guint save = 0;
+  gsize size;
+
+  if (text == NULL || len == 0 || len % 4 != 0)
+    return NULL;
+  while (n_padding < 2 && text[len - n_padding - 1] == '=')
+    n_padding++;
+  for (gsize i = 0; i < len - n_padding; i++)
+    if (!g_ascii_isalnum (text[i]) && text[i] != '+' && text[i] != '/')
+      return NULL;
+  data = g_malloc (len / 4 * 3 + 3);
+  size = g_base64_decode_step (text, len, data, &state, &save);
+  return g_bytes_new_take (g_steal_pointer (&data), size);
+}
+
+/* Fails with G_IO_ERROR_INVALID_DATA; the message is for a debugging log.
+ * Returns: (transfer full) (nullable) */
+LsobsLostRequest *
+_lsobs_lost_request_parse (const char *text, gsize len, GError **error)
+{
+  g_auto (LsobsJsonDocument) document = LSOBS_JSON_DOCUMENT_INIT;
+  g_autoptr (LsobsLostRequest) self = NULL;
+  const char *version;
+  const char *body;
+  gsize body_len = 0;
+
+  if (!_lsobs_json_document_load (&document, text, len) || *document.text.data != '{')
+    {
+      fail (error, "no JSON object");
+      return NULL;
+    }
+  version = _lsobs_json_document_find (&document, document.text.data, "version");
+  if (version == NULL || !g_str_has_prefix (version, FORMAT_VERSION) ||
+      strchr (",}", version[strlen (FORMAT_VERSION)]) == NULL)
+    {
+      fail (error, "an unknown version");
+      return NULL;
+    }
+
+  self = g_new0 (LsobsLostRequest, 1);
+  self->endpoint =
+      dup_word (&document, _lsobs_json_document_find (&document, document.text.data, "endpoint"));
+  self->content_type = dup_header (&document, "Content-Type");
+  self->encoding = dup_header (&document, "Content-Encoding");
+  body = _lsobs_json_document_find (&document, document.text.data, "body_base64");
+  body = _lsobs_json_document_decode (&document, body, &body_len);
+  self->body = decode_body (body, body_len);
+  if (!check_head (self, error))
+    return NULL;
+  if (self->body == NULL)
+    {
+      fail (error, "no body, or one that is no base64");
+      return NULL;
+    }
+  return g_steal_pointer (&self);
+}
+
+/* --- names of files --- */
+
+/* @now: µs since 1970
+ * Returns: (transfer full) */
+char *
+_lsobs_lost_request_make_name (gint64 now)
+{
+  char token[LSOBS_TOKEN_LEN + 1];
+
+  _lsobs_id_make_token (token);
+  return g_strdup_printf ("trace_%" G_GINT64_FORMAT ".%06d_%.8s.json", now / G_USEC_PER_SEC,
+                          (int) (now % G_USEC_PER_SEC), token);
+}
+
+gboolean
+_lsobs_lost_request_is_name (const char *name)
+{
+  return g_str_has_prefix (name, "trace_") && g_str_has_suffix (name, ".json");
+}

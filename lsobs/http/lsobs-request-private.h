@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/http/lsobs-service-private.h"
+#include "lsobs/lsobs-batch.h"
+
+G_BEGIN_DECLS
+
+void _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task);
+LsobsLostRequest *_lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch);
+
+G_END_DECLS

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <json-glib/json-glib.h>
+
+#include "lsobs/http/lsobs-server-info-private.h"
+#include "lsobs/text/lsobs-json-walker-private.h"
+
+/* What is assumed of a service that does not say. */
+#define DEFAULT_RECORDS 100
+#define DEFAULT_BYTES   (20 * 1024 * 1024)
+
+/* Whatever it says, between these a client stays useful. */
+#define MAX_RECORDS 10000
+#define MIN_BYTES   (64 * 1024)
+#define MAX_BYTES   (100 * 1024 * 1024)
+
+/* A part of a version is no longer than this. */
+#define MAX_DIGITS 6
+
+void
+_lsobs_server_info_init (LsobsServerInfo *self)
+{
+  *self = (LsobsServerInfo){
+    .use_multipart = TRUE,
+    .max_records = DEFAULT_RECORDS,
+    .max_bytes = DEFAULT_BYTES,
+  };
+}
+
+/* Of the member, if it has that very type. Returns: (transfer none) (nullable) */
+static JsonNode *
+get_value (JsonObject *object, const char *name, GType type)
+{
+  JsonNode *node = object != NULL ? json_object_get_member (object, name) : NULL;
+
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type
+             ? node
+             : NULL;
+}
+
+/* Returns: (transfer none) (nullable) */
+static JsonObject *
+get_object (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+}
+
+static gboolean
+get_boolean (JsonObject *object, const char *name, gboolean fallback)
+{
+  JsonNode *node = get_value (object, name, G_TYPE_BOOLEAN);
+
+  return node != NULL ? json_node_get_boolean (node) : fallback;
+}
+
+/* A limit that is not even positive is none that anybody meant. */
+static gint64
+get_limit (JsonObject *object, const char *name, gint64 min, gint64 max, gint64 fallback)
+{
+  JsonNode *node = get_value (object, name, G_TYPE_INT64);
+  gint64 value = node != NULL ? json_node_get_int (node) : 0;
+
+  return value > 0 ? CLAMP (value, min, max) : fallback;
+}
+
+/* One, two or three numbers; what follows says that it comes before the release,
+ * or which build it is. */
+static void
+take_version (LsobsServerInfo *self, const char *text)
+{
+  guint version[G_N_ELEMENTS (self->version)] = { 0 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (version); i++)
+    {
+      guint n_digits = 0;
+
+      for (; g_ascii_isdigit (*text); text++, n_digits++)
+        {
+          if (n_digits == MAX_DIGITS)
+            return;
+          version[i] = version[i] * 10 + (guint) g_ascii_digit_value (*text);
+        }
+      if (n_digits == 0)
+        return;
+      if (i == G_N_ELEMENTS (version) - 1 || *text != '.' || !g_ascii_isdigit (text[1]))
+        break;
+      text++;
+    }
+  /* A fourth number is a build, too. */
+  self->is_prerelease =
+      *text != '\0' && *text != '+' && !(*text == '.' && g_ascii_isdigit (text[1]));
+  self->has_version = TRUE;
+  memcpy (self->version, version, sizeof version);
+}
+
+/* Takes over what there is of use in the answer of a service; all else is as if it
+ * had not been said. FALSE: the answer is none, and @self is unchanged. */
+gboolean
+_lsobs_server_info_parse (LsobsServerInfo *self, const char *text, gsize len)
+{
+  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonNode *root;
+  JsonObject *object, *flags, *limits;
+  JsonNode *version;
+
+  /* The parser takes more than JSON, and has no limit of depth. */
+  if (!_lsobs_json_walk (&walked, text, len, &options) ||
+      !json_parser_load_from_data (parser, walked.data, (gssize) walked.len, NULL))
+    return FALSE;
+  root = json_parser_get_root (parser);
+  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+    return FALSE;
+
+  object = json_node_get_object (root);
+  flags = get_object (object, "instance_flags");
+  limits = get_object (object, "batch_ingest_config");
+  version = get_value (object, "version", G_TYPE_STRING);
+  _lsobs_server_info_init (self);
+  if (version != NULL)
+    take_version (self, json_node_get_string (version));
+  self->use_multipart = get_boolean (limits, "use_multipart_endpoint", TRUE);
+  self->takes_zstd = get_boolean (flags, "zstd_compression_enabled", FALSE);
+  self->takes_gzip = get_boolean (flags, "gzip_body_enabled", FALSE);
+  self->needs_project_id = !get_boolean (flags, "ch_query_enabled", TRUE) &&
+                           get_boolean (flags, "sdb_query_enabled", FALSE);
+  self->max_records = (guint) get_limit (limits, "size_limit", 1, MAX_RECORDS, DEFAULT_RECORDS);
+  self->max_bytes =
+      (gsize) get_limit (limits, "size_limit_bytes", MIN_BYTES, MAX_BYTES, DEFAULT_BYTES);
+  return TRUE;
+}
+
+/* FALSE also for a service that has not said what it is. */
+gboolean
+_lsobs_server_info_is_at_least (const LsobsServerInfo *self, guint major, guint minor, guint micro)
+{
+  const guint wanted[] = { major, minor, micro };
+
+  if (!self->has_version)
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (wanted); i++)
+    if (self->version[i] != wanted[i])
+      return self->version[i] > wanted[i];
+  return !self->is_prerelease;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/core/lsobs-counters-private.h"
+
+G_BEGIN_DECLS
+
+GBytes *_lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters);
+GBytes *_lsobs_capture_bytes (GBytes *json, gsize max_bytes, LsobsCounters *counters);
+
+G_END_DECLS

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/core/lsobs-clock-private.h"
+#include "lsobs/model/lsobs-capture-private.h"
+#include "lsobs/model/lsobs-feedback-private.h"
+
+/**
+ * SECTION:lsobs-feedback
+ * @title: LsobsFeedback
+ * @short_description: what somebody thinks of a run
+ *
+ * A score, a comment or a correction for a run, by a person or by a model that
+ * judges. It is about one thing, its key, and may be given long after the run has
+ * ended, by another program, too: all it takes are the ids of the run and of its
+ * trace.
+ *
+ * |[<!-- language="C" -->
+ * g_autoptr(LsobsFeedback) feedback = lsobs_feedback_new (run_id, trace_id, "helpful");
+ *
+ * lsobs_feedback_set_score (feedback, 0.8);
+ * lsobs_feedback_set_comment (feedback, "Friendly, but late");
+ * lsobs_observer_add_feedback (observer, feedback, &error);
+ * ]|
+ *
+ * Where the run is at hand, lsobs_run_add_feedback() does for the simple case, and
+ * lsobs_run_new_feedback() for the others.
+ *
+ * Feedback travels through the same queue as runs do: bounded, counted and sent
+ * again like them, and after the start of its run if that is on its way. It is addressed as
+ * its run is: to the agent of #LsobsConfig:agent-id, if that is set. Its text is
+ * redacted and cut by the same rules; #LsobsConfig:hide-outputs hides a correction,
+ * and #LsobsConfig:hide-metadata the metadata of the source. To a trace that the
+ * sampler has left out no feedback is sent.
+ *
+ * Feedback is filled by one thread. What is added is a copy: the program may change
+ * and drop its own.
+ */
+
+/* Far more than the service takes. It is for values that contain themselves. */
+#define MAX_BYTES (64 * 1024 * 1024)
+
+G_DEFINE_ENUM_TYPE (LsobsFeedbackSource,
+                    lsobs_feedback_source,
+                    G_DEFINE_ENUM_VALUE (LSOBS_FEEDBACK_SOURCE_API, "api"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_FEEDBACK_SOURCE_MODEL, "model"))
+
+G_DEFINE_BOXED_TYPE (LsobsFeedback, lsobs_feedback, lsobs_feedback_ref, lsobs_feedback_unref)
+
+/* Its one reading of the clock gives the time and the milliseconds of the id. */
+static LsobsFeedback *
+alloc_feedback (const char *key)
+{
+  LsobsFeedback *self = g_new0 (LsobsFeedback, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->created_at = _lsobs_clock_stamp ();
+  _lsobs_id_make (&self->id, self->created_at);
+  _lsobs_id_write (&self->id, self->id_text);
+  self->key = g_strdup (key);
+  return self;
+}
+
+/* @exporter: where the records of the run go */
+LsobsFeedback *
+_lsobs_feedback_new_for_run (LsobsRunInfo *run, GObject *exporter, const char *key)
+{
+  LsobsFeedback *self = alloc_feedback (key);
+
+  self->run_id = g_malloc0 (LSOBS_UUID_LEN + 1);
+  _lsobs_id_write (&run->segment.id, self->run_id);
+  self->trace_id = g_malloc0 (LSOBS_UUID_LEN + 1);
+  _lsobs_id_write (_lsobs_run_info_get_trace_id (run), self->trace_id);
+  self->start_time = run->segment.start_time;
+  self->run = _lsobs_run_info_ref (run);
+  self->exporter = g_object_ref (exporter);
+  return self;
+}
+
+static GBytes *
+ref_bytes (GBytes *bytes)
+{
+  return bytes != NULL ? g_bytes_ref (bytes) : NULL;
+}
+
+/* Payloads are shared. The copy does not know the run. */
+LsobsFeedback *
+_lsobs_feedback_copy (LsobsFeedback *self)
+{
+  LsobsFeedback *copy = g_memdup2 (self, sizeof *self);
+
+  g_atomic_ref_count_init (&copy->ref_count);
+  copy->run_id = g_strdup (self->run_id);
+  copy->trace_id = g_strdup (self->trace_id);
+  copy->key = g_strdup (self->key);
+  copy->value = ref_bytes (self->value);
+  copy->comment = g_strdup (self->comment);
+  copy->correction = ref_bytes (self->correction);
+  copy->metadata = ref_bytes (self->metadata);
+  copy->project_id = g_strdup (self->project_id);
+  copy->experiment_id = g_strdup (self->experiment_id);
+  copy->group_id = g_strdup (self->group_id);
+  copy->config = ref_bytes (self->config);
+  copy->extra = ref_bytes (self->extra);
+  copy->run = NULL;
+  copy->exporter = NULL;
+  return copy;
+}
+
+static gsize
+string_size (const char *text)
+{
+  return text != NULL ? strlen (text) : 0;
+}
+
+static gsize
+bytes_size (GBytes *bytes)
+{
+  return bytes != NULL ? g_bytes_get_size (bytes) : 0;
+}
+
+/* in bytes of memory */
+gsize
+_lsobs_feedback_measure (LsobsFeedback *self)
+{
+  return sizeof *self + 5 * LSOBS_UUID_LEN + string_size (self->key) + string_size (self->comment) +
+         bytes_size (self->value) + bytes_size (self->correction) + bytes_size (self->metadata) +
+         bytes_size (self->config) + bytes_size (self->extra);
+}
+
+/* The program may change its tree. */
+static void
+set_json (GBytes **member, JsonNode *node)
+{
+  g_clear_pointer (member, g_bytes_unref);
+  *member = _lsobs_capture_node (node, MAX_BYTES, NULL);
+}
+
+static void
+set_string (char **member, const char *text)
+{
+  g_free (*member);
+  *member = g_strdup (text);
+}
+
+/**
+ * lsobs_feedback_new:
+ * @run_id: the id of the run, a UUID
+ * @trace_id: the id of its trace, which is that of the root
+ * @key: what the feedback is about, such as `helpful`; at most 180 characters
+ *
+ * Makes feedback. It says nothing yet but that the run has got some.
+ *
+ * Returns: (transfer full): feedback
+ *
+ * Since: 0.1
+ */
+LsobsFeedback *
+lsobs_feedback_new (const char *run_id, const char *trace_id, const char *key)
+{
+  LsobsFeedback *self;
+
+  g_return_val_if_fail (run_id != NULL, NULL);
+  g_return_val_if_fail (trace_id != NULL, NULL);
+  g_return_val_if_fail (key != NULL, NULL);
+
+  self = alloc_feedback (key);
+  self->run_id = g_strdup (run_id);
+  self->trace_id = g_strdup (trace_id);
+  return self;
+}
+
+/**
+ * lsobs_feedback_ref:
+ * @self: feedback
+ *
+ * Adds a reference. May be called from any thread.
+ *
+ * Returns: (transfer full): @self
+ *
+ * Since: 0.1
+ */
+LsobsFeedback *
+lsobs_feedback_ref (LsobsFeedback *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+/**
+ * lsobs_feedback_unref:
+ * @self: (transfer full): feedback
+ *
+ * Drops a reference, and frees @self with the last one. May be called from any
+ * thread.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_unref (LsobsFeedback *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_free (self->run_id);
+  g_free (self->trace_id);
+  g_free (self->key);
+  g_clear_pointer (&self->value, g_bytes_unref);
+  g_free (self->comment);
+  g_clear_pointer (&self->correction, g_bytes_unref);
+  g_clear_pointer (&self->metadata, g_bytes_unref);
+  g_free (self->project_id);
+  g_free (self->experiment_id);
+  g_free (self->group_id);
+  g_clear_pointer (&self->config, g_bytes_unref);
+  g_clear_pointer (&self->extra, g_bytes_unref);
+  _lsobs_run_info_unref (self->run);
+  g_clear_object (&self->exporter);
+  g_free (self);
+}
+
+/**
+ * lsobs_feedback_get_id:
+ * @self: feedback
+ *
+ * Gets the id of the feedback itself: a UUID of version 7, whose time is when it was
+ * made.
+ *
+ * Returns: (transfer none): 36 characters
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_feedback_get_id (LsobsFeedback *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->id_text;
+}
+
+/**
+ * lsobs_feedback_get_run_id:
+ * @self: feedback
+ *
+ * Gets the id of the run.
+ *
+ * Returns: (transfer none): a UUID
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_feedback_get_run_id (LsobsFeedback *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->run_id;
+}
+
+/**
+ * lsobs_feedback_get_trace_id:
+ * @self: feedback
+ *
+ * Gets the id of the trace that the run is in.
+ *
+ * Returns: (transfer none): a UUID
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_feedback_get_trace_id (LsobsFeedback *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->trace_id;
+}
+
+/**
+ * lsobs_feedback_get_key:
+ * @self: feedback
+ *
+ * Gets what the feedback is about.
+ *
+ * Returns: (transfer none): the key
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_feedback_get_key (LsobsFeedback *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->key;
+}
+
+/**
+ * lsobs_feedback_set_score:
+ * @self: feedback
+ * @score: a finite number; four decimals of it are sent
+ *
+ * Sets a score that is a number.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_score (LsobsFeedback *self, double score)
+{
+  g_return_if_fail (self != NULL);
+
+  self->score_kind = LSOBS_SCORE_NUMBER;
+  self->score = score;
+}
+
+/**
+ * lsobs_feedback_set_score_boolean:
+ * @self: feedback
+ * @score: yes or no
+ *
+ * Sets a score that is true or false.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_score_boolean (LsobsFeedback *self, gboolean score)
+{
+  g_return_if_fail (self != NULL);
+
+  self->score_kind = LSOBS_SCORE_BOOLEAN;
+  self->score = score ? 1 : 0;
+}
+
+/**
+ * lsobs_feedback_set_value:
+ * @self: feedback
+ * @value: (nullable): a number, true or false, a string such as the name of a category, or
+ *   an object
+ *
+ * Sets what is shown beside, or in place of, a score. The service takes no array: feedback
+ * with one is refused when it is added.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_value (LsobsFeedback *self, JsonNode *value)
+{
+  g_return_if_fail (self != NULL);
+
+  set_json (&self->value, value);
+}
+
+/**
+ * lsobs_feedback_set_comment:
+ * @self: feedback
+ * @comment: (nullable): a text
+ *
+ * Sets what there is to say about it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_comment (LsobsFeedback *self, const char *comment)
+{
+  g_return_if_fail (self != NULL);
+
+  set_string (&self->comment, comment);
+}
+
+/**
+ * lsobs_feedback_set_correction:
+ * @self: feedback
+ * @correction: (nullable): what should have come out, as an object or a string
+ *
+ * Sets what would have been right. The service takes nothing else: feedback with an array, a
+ * number, true or false here is refused when it is added.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_correction (LsobsFeedback *self, JsonNode *correction)
+{
+  g_return_if_fail (self != NULL);
+
+  set_json (&self->correction, correction);
+}
+
+/**
+ * lsobs_feedback_set_source:
+ * @self: feedback
+ * @source: who gives it
+ * @metadata: (nullable): more about the source; what is no object becomes
+ *   `{"value": …}`
+ *
+ * Sets where the feedback comes from: %LSOBS_FEEDBACK_SOURCE_API unless it is set.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_source (LsobsFeedback *self, LsobsFeedbackSource source, JsonNode *metadata)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail ((guint) source <= LSOBS_FEEDBACK_SOURCE_MODEL);
+
+  self->source = source;
+  set_json (&self->metadata, metadata);
+}
+
+/**
+ * lsobs_feedback_set_project_id:
+ * @self: feedback
+ * @project_id: (nullable): a UUID
+ *
+ * Sets the project that the run is in, by its id. Some services require it; lsobs asks the
+ * service for it when it is not set; see #LsobsClient. Set it for a run of another program that
+ * is in another project than #LsobsConfig:project-name. It outranks the address of an
+ * agent. It is not sent to replicas, where the project has another id.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_project_id (LsobsFeedback *self, const char *project_id)
+{
+  g_return_if_fail (self != NULL);
+
+  set_string (&self->project_id, project_id);
+}
+
+/**
+ * lsobs_feedback_set_start_time:
+ * @self: feedback
+ * @start_time: a time in µs since 1970, UTC
+ *
+ * Sets when the run began, by which some services find it. Feedback of
+ * lsobs_run_new_feedback() has it already.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_start_time (LsobsFeedback *self, gint64 start_time)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (start_time > 0);
+
+  self->start_time = start_time;
+}
+
+/**
+ * lsobs_feedback_set_experiment_id:
+ * @self: feedback
+ * @experiment_id: (nullable): a UUID
+ *
+ * Sets the comparative experiment that the feedback belongs to.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_experiment_id (LsobsFeedback *self, const char *experiment_id)
+{
+  g_return_if_fail (self != NULL);
+
+  set_string (&self->experiment_id, experiment_id);
+}
+
+/**
+ * lsobs_feedback_set_group_id:
+ * @self: feedback
+ * @group_id: (nullable): a UUID
+ *
+ * Sets what feedback to several runs has in common when they were judged together.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_group_id (LsobsFeedback *self, const char *group_id)
+{
+  g_return_if_fail (self != NULL);
+
+  set_string (&self->group_id, group_id);
+}
+
+/**
+ * lsobs_feedback_set_config:
+ * @self: feedback
+ * @config: (nullable): an object, as the service defines it
+ *
+ * Sets what values the key may have and how they are shown. The object has a member `type`,
+ * which is `continuous`, `categorical` or `freeform`, and may have numbers `min` and `max` and
+ * an array `categories` of objects with a number `value` and a string `label`. Feedback with
+ * any other config is refused when it is added.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_config (LsobsFeedback *self, JsonNode *config)
+{
+  g_return_if_fail (self != NULL);
+
+  set_json (&self->config, config);
+}
+
+/**
+ * lsobs_feedback_set_extra:
+ * @self: feedback
+ * @extra: (nullable): an object
+ *
+ * Sets what else the program wants to keep with the feedback.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_extra (LsobsFeedback *self, JsonNode *extra)
+{
+  g_return_if_fail (self != NULL);
+
+  set_json (&self->extra, extra);
+}
+
+/**
+ * lsobs_feedback_set_is_error:
+ * @self: feedback
+ * @is_error: whether who should have judged has failed
+ *
+ * Sets whether this stands for feedback that could not be given.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_is_error (LsobsFeedback *self, gboolean is_error)
+{
+  g_return_if_fail (self != NULL);
+
+  self->is_error = is_error;
+}
+
+/**
+ * lsobs_feedback_set_extend_retention:
+ * @self: feedback
+ * @extend_retention: whether the service keeps the trace longer for it
+ *
+ * Sets whether the feedback makes the trace worth keeping. It does unless it is told
+ * not to.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_feedback_set_extend_retention (LsobsFeedback *self, gboolean extend_retention)
+{
+  g_return_if_fail (self != NULL);
+
+  self->keep_retention = !extend_retention;
+}

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/config/lsobs-probability-sampler-private.h"
+#include "lsobs/model/lsobs-propagation-private.h"
+#include "lsobs/text/lsobs-json-walker-private.h"
+
+#define METADATA_KEY "langsmith-metadata"
+#define TAGS_KEY     "langsmith-tags"
+#define PROJECT_KEY  "langsmith-project"
+#define ADDRESS_KEY  "langsmith-address"
+
+/* What all keys of clients of the service begin with, also those that lsobs does not
+ * know. */
+#define KEY_PREFIX "langsmith-"
+
+/* A comma, and the brackets of an object, as they stand in a value. */
+#define COMMA   "%2C"
+#define OPENING "%7B"
+#define CLOSING "%7D"
+
+/* Of each kind, so many are taken from a header. */
+#define MAX_NOTES         100
+#define MAX_PROJECT_BYTES 1000
+
+/* A stamp without its fraction and the Z. */
+#define SECONDS_LEN 15
+
+/* Sending */
+
+static gboolean
+is_plain (char c)
+{
+  return g_ascii_isalnum (c) || c == '-' || c == '_' || c == '.' || c == '~';
+}
+
+static gsize
+count_encoded (const char *text, gsize len)
+{
+  gsize n = len;
+
+  for (gsize i = 0; i < len; i++)
+    if (!is_plain (text[i]))
+      n += 2;
+  return n;
+}
+
+static void
+append_encoded (LsobsBuffer *out, const char *text, gsize len)
+{
+  static const char digits[] = "0123456789ABCDEF";
+
+  for (gsize i = 0; i < len; i++)
+    {
+      if (is_plain (text[i]))
+        {
+          _lsobs_buffer_append_c (out, text[i]);
+          continue;
+        }
+      _lsobs_buffer_append_c (out, '%');
+      _lsobs_buffer_append_c (out, digits[(guchar) text[i] >> 4]);
+      _lsobs_buffer_append_c (out, digits[(guchar) text[i] & 0x0f]);
+    }
+}
+
+void
+_lsobs_baggage_clear (LsobsBaggage *self)
+{
+  _lsobs_buffer_clear (&self->metadata);
+  _lsobs_buffer_clear (&self->tags);
+  _lsobs_buffer_clear (&self->target);
+}
+
+/* The first piece of an item pays for the item's key, for what closes the item, and
+ * for the comma before it. FALSE, and nothing is added, when there is no room. */
+static gboolean
+add_piece (LsobsBaggage *self,
+           LsobsBuffer *item,
+           const char *opening,
+           const char *closing,
+           const char *text,
+           gsize len)
+{
+  const char *before = item->len == 0 ? opening : COMMA;
+  gsize size = strlen (before) + count_encoded (text, len);
+
+  if (item->len == 0)
+    size += strlen (closing) + 1;
+  if (size > self->room)
+    return FALSE;
+  self->room -= size;
+  _lsobs_buffer_append_str (item, before);
+  append_encoded (item, text, len);
+  return TRUE;
+}
+
+/* Once. A name is valid UTF-8, and not empty. */
+gboolean
+_lsobs_baggage_set_destination (LsobsBaggage *self, const LsobsTarget *target)
+{
+  return add_piece (self, &self->target, target->is_address ? ADDRESS_KEY "=" : PROJECT_KEY "=", "",
+                    target->name, strlen (target->name));
+}
+
+/* @member: a key and a value, as they stand in an object */
+gboolean
+_lsobs_baggage_add_metadatum (LsobsBaggage *self, const char *member, gsize len)
+{
+  return add_piece (self, &self->metadata, METADATA_KEY "=" OPENING, CLOSING, member, len);
+}
+
+/* @tag is valid UTF-8. A comma in it makes two of it at the other end, since all
+ * clients join tags so. */
+gboolean
+_lsobs_baggage_add_tag (LsobsBaggage *self, const char *tag)
+{
+  return *tag == '\0' || add_piece (self, &self->tags, TAGS_KEY "=", "", tag, strlen (tag));
+}
+
+static void
+write_item (LsobsBuffer *out, const LsobsBuffer *item, const char *closing)
+{
+  if (item->len == 0)
+    return;
+  if (out->len > 0)
+    _lsobs_buffer_append_c (out, ',');
+  _lsobs_buffer_append (out, item->data, item->len);
+  _lsobs_buffer_append_str (out, closing);
+}
+
+/* Returns: (transfer full) (nullable): the header, or %NULL when it would be empty */
+char *
+_lsobs_baggage_write (LsobsBaggage *self)
+{
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  write_item (&out, &self->metadata, CLOSING);
+  write_item (&out, &self->tags, "");
+  write_item (&out, &self->target, "");
+  return out.len > 0 ? g_strndup (out.data, out.len) : NULL;
+}
+
+/* Reading */
+
+/* A piece of a header. */
+typedef struct
+{
+  const char *text;
+  gsize len;
+} Slice;
+
+static Slice
+trim (const char *text, gsize len)
+{
+  Slice slice = { text, len };
+
+  while (slice.len > 0 && g_ascii_isspace (*slice.text))
+    {
+      slice.text++;
+      slice.len--;
+    }
+  while (slice.len > 0 && g_ascii_isspace (slice.text[slice.len - 1]))
+    slice.len--;
+  return slice;
+}
+
+/* Takes @rest up to @separator, which is dropped, or up to its end. */
+static Slice
+cut (Slice *rest, char separator)
+{
+  const char *at = rest->len > 0 ? memchr (rest->text, separator, rest->len) : NULL;
+  gsize len = at != NULL ? (gsize) (at - rest->text) : rest->len;
+  Slice piece = trim (rest->text, len);
+
+  rest->text += len;
+  rest->len -= len;
+  if (at != NULL)
+    {
+      rest->text++;
+      rest->len--;
+    }
+  return piece;
+}
+
+static gboolean
+slice_is (Slice slice, const char *text)
+{
+  return slice.len == strlen (text) && memcmp (slice.text, text, slice.len) == 0;
+}
+
+static gboolean
+is_own_key (Slice key)
+{
+  return slice_is (key, METADATA_KEY) || slice_is (key, TAGS_KEY) || slice_is (key, PROJECT_KEY) ||
+         slice_is (key, ADDRESS_KEY);
+}
+
+/* Upper case counts as well: no other vendor uses this prefix, and a receiver that ignores
+ * the case would find two items. */
+static gboolean
+is_client_key (Slice key)
+{
+  return key.len >= strlen (KEY_PREFIX) &&
+         g_ascii_strncasecmp (key.text, KEY_PREFIX, strlen (KEY_PREFIX)) == 0;
+}
+
+/* What there is in a baggage header besides the items of clients of the service, in its
+ * order.
+ * Returns: (transfer full) (nullable): %NULL when there is nothing */
+char *
+_lsobs_baggage_dup_foreign (const char *header)
+{
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  Slice rest = { header, strlen (header) };
+
+  while (rest.len > 0)
+    {
+      Slice item = cut (&rest, ',');
+      Slice after = item;
+
+      if (item.len == 0 || is_client_key (cut (&after, '=')))
+        continue;
+      if (out.len > 0)
+        _lsobs_buffer_append_c (&out, ',');
+      _lsobs_buffer_append (&out, item.text, item.len);
+    }
+  return out.len > 0 ? g_strndup (out.data, out.len) : NULL;
+}
+
+/* Returns: (transfer full) (nullable): text, or %NULL when it cannot be any */
+static char *
+decode (Slice value)
+{
+  g_autofree char *text = g_malloc (value.len + 1);
+  gsize len = 0;
+
+  for (gsize i = 0; i < value.len; i++)
+    {
+      char c = value.text[i];
+
+      if (c == '%')
+        {
+          int high = i + 2 < value.len ? g_ascii_xdigit_value (value.text[i + 1]) : -1;
+          int low = high >= 0 ? g_ascii_xdigit_value (value.text[i + 2]) : -1;
+
+          if (low < 0)
+            return NULL;
+          c = (char) (high << 4 | low);
+          i += 2;
+        }
+      if (c == '\0')
+        return NULL;
+      text[len++] = c;
+    }
+  text[len] = '\0';
+  return g_utf8_validate (text, (gssize) len, NULL) ? g_steal_pointer (&text) : NULL;
+}
+
+/* Through the walker first, so that what is parsed is JSON, and no deeper than it
+ * may be. Returns: (transfer full) (nullable) */
+static JsonObject *
+parse_metadata (const char *text)
+{
+  const LsobsJsonWalkOptions repair = { NULL, 0, FALSE };
+  g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonNode *root;
+  JsonObject *object;
+
+  if (!_lsobs_json_walk (&walked, text, strlen (text), &repair) ||
+      !json_parser_load_from_data (parser, walked.data, (gssize) walked.len, NULL))
+    return NULL;
+  root = json_parser_get_root (parser);
+  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+    return NULL;
+  object = json_node_get_object (root);
+  /* How the other process samples, and what a model has cost there, is not ours: costs
+   * would be counted once more for each run. */
+  json_object_remove_member (object, LSOBS_SAMPLE_RATE_KEY);
+  json_object_remove_member (object, "usage_metadata");
+  return json_object_get_size (object) <= MAX_NOTES ? json_object_ref (object) : NULL;
+}
+
+/* Returns: (transfer full) (nullable) */
+static GPtrArray *
+split_tags (const char *text)
+{
+  g_autoptr (GPtrArray) tags = g_ptr_array_new_with_free_func (g_free);
+  g_auto (GStrv) words = g_strsplit (text, ",", 0);
+
+  for (guint i = 0; words[i] != NULL && tags->len < MAX_NOTES; i++)
+    if (*words[i] != '\0' && !g_ptr_array_find_with_equal_func (tags, words[i], g_str_equal, NULL))
+      g_ptr_array_add (tags, g_strdup (words[i]));
+  return tags->len > 0 ? g_steal_pointer (&tags) : NULL;
+}
+
+static gboolean
+is_project_name (const char *text)
+{
+  if (*text == '\0' || strlen (text) > MAX_PROJECT_BYTES)
+    return FALSE;
+  for (; *text != '\0'; text++)
+    if ((guchar) *text < 0x20 || *text == 0x7f)
+      return FALSE;
+  return TRUE;
+}
+
+/* Takes @target (nullable) over, and keeps what is there if it is %NULL. */
+static void
+take_destination (LsobsTarget **member, LsobsTarget *target)
+{
+  if (target == NULL)
+    return;
+  g_clear_pointer (member, _lsobs_target_unref);
+  *member = target;
+}
+
+/* An invalid item changes nothing: the value of an earlier item stays.
+ * @address: (inout) (nullable): that of an agent */
+static void
+take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsTarget **address)
+{
+  g_autofree char *text = is_own_key (key) ? decode (value) : NULL;
+
+  if (text == NULL)
+    return;
+  if (slice_is (key, METADATA_KEY))
+    {
+      JsonObject *metadata = parse_metadata (text);
+
+      if (metadata == NULL)
+        return;
+      g_clear_pointer (&self->metadata, json_object_unref);
+      self->metadata = metadata;
+    }
+  else if (slice_is (key, TAGS_KEY))
+    {
+      GPtrArray *tags = split_tags (text);
+
+      if (tags == NULL)
+        return;
+      g_clear_pointer (&self->tags, g_ptr_array_unref);
+      self->tags = tags;
+    }
+  else if (slice_is (key, ADDRESS_KEY))
+    {
+      take_destination (address, _lsobs_target_parse_address (text));
+    }
+  else if (is_project_name (text))
+    {
+      take_destination (&self->target, _lsobs_target_new_project (text));
+    }
+}
+
+/* FALSE when it names a project and an address: the trace would be filed in one of them
+ * by this process, and perhaps in the other by the next. */
+static gboolean
+parse_baggage (LsobsRemoteParent *self, const char *header)
+{
+  Slice rest = { header, strlen (header) };
+  g_autoptr (LsobsTarget) address = NULL;
+
+  if (rest.len > LSOBS_MAX_HEADER_BYTES)
+    return TRUE;
+  while (rest.len > 0)
+    {
+      Slice item = cut (&rest, ',');
+      /* Properties are of no interest. */
+      Slice value = cut (&item, ';');
+      Slice key = cut (&value, '=');
+
+      take_item (self, key, trim (value.text, value.len), &address);
+    }
+  if (address == NULL)
+    return TRUE;
+  if (self->target != NULL)
+    return FALSE;
+  self->target = g_steal_pointer (&address);
+  return TRUE;
+}
+
+/* Six digits make a fraction in this library; other clients write fewer. */
+static gboolean
+parse_segment (Slice slice, LsobsSegment *segment)
+{
+  char text[LSOBS_SEGMENT_LEN + 1];
+  gsize n_digits = slice.len - LSOBS_UUID_LEN - SECONDS_LEN - 1;
+
+  if (slice.len > LSOBS_SEGMENT_LEN || slice.len < LSOBS_UUID_LEN + SECONDS_LEN + 2)
+    return FALSE;
+  memset (text, '0', sizeof text);
+  memcpy (text, slice.text, SECONDS_LEN + n_digits);
+  memcpy (text + LSOBS_STAMP_LEN - 1, slice.text + SECONDS_LEN + n_digits, 1 + LSOBS_UUID_LEN);
+  return _lsobs_segment_parse (segment, text);
+}
+
+/* Returns: (transfer full) (nullable): (element-type LsobsSegment) */
+static GArray *
+parse_trace (const char *header)
+{
+  g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (LsobsSegment));
+  gsize len = strlen (header);
+  Slice rest = trim (header, len);
+  gint64 not_before = 0;
+
+  if (len > LSOBS_MAX_HEADER_BYTES)
+    return NULL;
+  for (;;)
+    {
+      const char *dot = rest.len > 0 ? memchr (rest.text, '.', rest.len) : NULL;
+      Slice slice = { rest.text, dot != NULL ? (gsize) (dot - rest.text) : rest.len };
+      LsobsSegment segment;
+
+      /* The service would refuse a whole request for a path with such a flaw. */
+      if (segments->len == LSOBS_MAX_REMOTE_DEPTH || !parse_segment (slice, &segment) ||
+          segment.start_time < not_before)
+        return NULL;
+      g_array_append_val (segments, segment);
+      if (dot == NULL)
+        return g_steal_pointer (&segments);
+      not_before = segment.start_time;
+      rest.text = dot + 1;
+      rest.len -= slice.len + 1;
+    }
+}
+
+/* @trace, @baggage: (nullable): the values of the two headers
+ * Returns: (transfer full) (nullable): %NULL when there is no trace to go on with */
+LsobsRemoteParent *
+_lsobs_remote_parent_parse (const char *trace, const char *baggage)
+{
+  GArray *segments = trace != NULL ? parse_trace (trace) : NULL;
+  g_autoptr (LsobsRemoteParent) self = NULL;
+
+  if (segments == NULL)
+    return NULL;
+  self = g_new0 (LsobsRemoteParent, 1);
+  self->segments = segments;
+  if (baggage != NULL && !parse_baggage (self, baggage))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+void
+_lsobs_remote_parent_free (LsobsRemoteParent *self)
+{
+  g_array_unref (self->segments);
+  g_clear_pointer (&self->metadata, json_object_unref);
+  g_clear_pointer (&self->tags, g_ptr_array_unref);
+  g_clear_pointer (&self->target, _lsobs_target_unref);
+  g_free (self);
+}

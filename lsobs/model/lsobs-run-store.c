@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/model/lsobs-run-store-private.h"
+
+/**
+ * SECTION:lsobs-run-store
+ * @title: LsobsRunStore
+ * @short_description: which state runs have reached, by their ids
+ *
+ * Keeps the rules of how runs end, for updates that come by id:
+ *
+ * - a run that is running completes by an update without an error, and fails by
+ *   one with an error;
+ * - a failed run stays failed, with its first error;
+ * - a completed run stays completed, even if an error follows;
+ * - an update of an unknown run finds it running.
+ *
+ * The store is bounded: when it is full, the run that was touched longest ago is
+ * forgotten, those that have ended first. It may be used from any thread.
+ */
+
+/* So many runs are remembered, by their ids alone, when they have found their end. */
+#define N_GRAVES 1000
+
+/* So much memory all notes may take. */
+#define MAX_NOTE_BYTES (16 * 1024 * 1024)
+
+typedef struct
+{
+  LsobsId id;
+  LsobsRunStatus status;
+  char *error_text;        /* (owned) (nullable) */
+  LsobsRunInfo *info;      /* (owned) (nullable) */
+  LsobsAnnotations *notes; /* (owned) (nullable) shared with the records of the run */
+  gsize n_bytes;           /* of the notes */
+  gboolean forgotten;      /* it had notes, but there was no room for them */
+  GList noted;             /* in the list of those that have notes */
+  LsobsRunStore *store;    /* (unowned) */
+  GQueue *list;            /* (unowned) the one the entry is in */
+  GList link;
+} Entry;
+
+struct _LsobsRunStore
+{
+  GObject parent_instance;
+
+  guint capacity; /* construct-only */
+  GMutex lock;
+  GHashTable *entries; /* (element-type LsobsId Entry) (owned) guarded by lock */
+  GQueue running;      /* of Entry, guarded by lock: touched longest ago first */
+  GQueue ended;        /* of Entry, guarded by lock: touched longest ago first */
+  GQueue noted;        /* of Entry, guarded by lock: noted on longest ago first */
+  gsize n_bytes;       /* of all notes, guarded by lock */
+
+  /* Runs that have ended and were forgotten, guarded by lock. */
+  LsobsId *graves; /* (owned) (nullable) (array length=N_GRAVES) */
+  guint next_grave;
+  GHashTable *buried; /* (element-type LsobsId) (owned) of the graves in use */
+};
+
+typedef enum
+{
+  PROP_CAPACITY = 1
+} LsobsRunStoreProperty;
+static GParamSpec *props[PROP_CAPACITY + 1] = { NULL };
+
+G_DEFINE_FINAL_TYPE (LsobsRunStore, lsobs_run_store, G_TYPE_OBJECT)
+
+G_DEFINE_BOXED_TYPE (LsobsRunUpdateDecision,
+                     lsobs_run_update_decision,
+                     lsobs_run_update_decision_copy,
+                     lsobs_run_update_decision_free)
+G_DEFINE_BOXED_TYPE (LsobsRunMetadata,
+                     lsobs_run_metadata,
+                     lsobs_run_metadata_copy,
+                     lsobs_run_metadata_free)
+
+#define DEFAULT_CAPACITY 10000
+
+/* Called with the lock held. */
+static void
+drop_notes (LsobsRunStore *self, Entry *entry)
+{
+  if (entry->notes == NULL)
+    return;
+  g_queue_unlink (&self->noted, &entry->noted);
+  self->n_bytes -= entry->n_bytes;
+  g_clear_pointer (&entry->notes, _lsobs_annotations_unref);
+}
+
+static void
+entry_free (gpointer data)
+{
+  Entry *entry = data;
+
+  drop_notes (entry->store, entry);
+  g_queue_unlink (entry->list, &entry->link);
+  g_free (entry->error_text);
+  g_clear_pointer (&entry->info, _lsobs_run_info_unref);
+  g_free (entry);
+}
+
+/* The random part of a version 7 UUID is its second half. */
+static guint
+id_hash (gconstpointer key)
+{
+  guint hash;
+
+  memcpy (&hash, ((const LsobsId *) key)->bytes + 12, sizeof hash);
+  return hash;
+}
+
+static gboolean
+id_equal (gconstpointer a, gconstpointer b)
+{
+  return _lsobs_id_equal (a, b);
+}
+
+static void
+lsobs_run_store_finalize (GObject *object)
+{
+  LsobsRunStore *self = LSOBS_RUN_STORE (object);
+
+  g_hash_table_unref (self->entries);
+  g_hash_table_unref (self->buried);
+  g_free (self->graves);
+  g_mutex_clear (&self->lock);
+
+  G_OBJECT_CLASS (lsobs_run_store_parent_class)->finalize (object);
+}
+
+static void
+lsobs_run_store_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
+{
+  LsobsRunStore *self = LSOBS_RUN_STORE (object);
+
+  switch ((LsobsRunStoreProperty) prop_id)
+    {
+    case PROP_CAPACITY:
+      g_value_set_uint (value, self->capacity);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_run_store_set_property (GObject *object,
+                              guint prop_id,
+                              const GValue *value,
+                              GParamSpec *pspec)
+{
+  LsobsRunStore *self = LSOBS_RUN_STORE (object);
+
+  switch ((LsobsRunStoreProperty) prop_id)
+    {
+    case PROP_CAPACITY:
+      self->capacity = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_run_store_class_init (LsobsRunStoreClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = lsobs_run_store_finalize;
+  object_class->get_property = lsobs_run_store_get_property;
+  object_class->set_property = lsobs_run_store_set_property;
+
+  /**
+   * LsobsRunStore:capacity:
+   *
+   * How many runs the store knows at the most.
+   *
+   * Since: 0.1
+   */
+  props[PROP_CAPACITY] =
+      g_param_spec_uint ("capacity", "", "", 1, G_MAXUINT, DEFAULT_CAPACITY,
+                         G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
+}
+
+static void
+lsobs_run_store_init (LsobsRunStore *self)
+{
+  g_mutex_init (&self->lock);
+  self->entries = g_hash_table_new_full (id_hash, id_equal, NULL, entry_free);
+  self->buried = g_hash_table_new (id_hash, id_equal);
+}
+
+/* Called with the lock held. */
+static void
+put_last (LsobsRunStore *self, Entry *entry)
+{
+  g_queue_unlink (entry->list, &entry->link);
+  entry->list = entry->status == LSOBS_RUN_STATUS_RUNNING ? &self->running : &self->ended;
+  g_queue_push_tail_link (entry->list, &entry->link);
+}
+
+/* Called with the lock held. */
+static Entry *
+add_entry (LsobsRunStore *self, const LsobsId *id)
+{
+  Entry *entry = g_new0 (Entry, 1);
+
+  while (g_hash_table_size (self->entries) >= self->capacity)
+    {
+      GQueue *list = self->ended.length > 0 ? &self->ended : &self->running;
+
+      g_hash_table_remove (self->entries, &((Entry *) list->head->data)->id);
+    }
+  entry->id = *id;
+  entry->store = self;
+  entry->link.data = entry;
+  entry->noted.data = entry;
+  entry->list = &self->running;
+  g_queue_push_tail_link (entry->list, &entry->link);
+  g_hash_table_add (self->entries, entry);
+  return entry;
+}
+
+/* Called with the lock held. */
+static Entry *
+find_entry (LsobsRunStore *self, const char *id)
+{
+  LsobsId parsed;
+
+  if (!_lsobs_id_parse_text (&parsed, id))
+    return NULL;
+  return g_hash_table_lookup (self->entries, &parsed);
+}
+
+/**
+ * lsobs_run_store_new:
+ * @capacity: how many runs to know at the most, at least 1
+ *
+ * Makes an empty store.
+ *
+ * Returns: (transfer full): a store
+ *
+ * Since: 0.1
+ */
+LsobsRunStore *
+lsobs_run_store_new (guint capacity)
+{
+  g_return_val_if_fail (capacity >= 1, NULL);
+
+  return g_object_new (LSOBS_TYPE_RUN_STORE, "capacity", capacity, NULL);
+}
+
+/**
+ * lsobs_run_store_start:
+ * @self: a store
+ * @id: the id of a run, a UUID
+ *
+ * Notes that a run has started.
+ *
+ * Returns: %TRUE if the run is running now; %FALSE if it was known already, and
+ *   stays as it is, or if @id is no UUID
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_store_start (LsobsRunStore *self, const char *id)
+{
+  LsobsId parsed;
+  gboolean added;
+
+  g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), FALSE);
+  g_return_val_if_fail (id != NULL, FALSE);
+
+  if (!_lsobs_id_parse_text (&parsed, id))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  added = g_hash_table_lookup (self->entries, &parsed) == NULL;
+  if (added)
+    add_entry (self, &parsed);
+  g_mutex_unlock (&self->lock);
+  return added;
+}
+
+/**
+ * lsobs_run_store_update:
+ * @self: a store
+ * @id: the id of a run, a UUID
+ * @error_text: (nullable): the error that the run has failed with
+ *
+ * Ends a run, by the rules above.
+ *
+ * Returns: (transfer full) (nullable): what has become of the run, or %NULL if
+ *   @id is no UUID
+ *
+ * Since: 0.1
+ */
+LsobsRunUpdateDecision *
+lsobs_run_store_update (LsobsRunStore *self, const char *id, const char *error_text)
+{
+  LsobsRunUpdateDecision *decision;
+  LsobsId parsed;
+  Entry *entry;
+
+  g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), NULL);
+  g_return_val_if_fail (id != NULL, NULL);
+
+  if (!_lsobs_id_parse_text (&parsed, id))
+    return NULL;
+  decision = g_new0 (LsobsRunUpdateDecision, 1);
+  g_mutex_lock (&self->lock);
+  entry = g_hash_table_lookup (self->entries, &parsed);
+  decision->known = entry != NULL;
+  if (entry == NULL)
+    entry = add_entry (self, &parsed);
+  decision->first = entry->status == LSOBS_RUN_STATUS_RUNNING;
+  if (decision->first)
+    {
+      entry->status = error_text != NULL ? LSOBS_RUN_STATUS_FAILED : LSOBS_RUN_STATUS_COMPLETED;
+      entry->error_text = g_strdup (error_text);
+    }
+  put_last (self, entry);
+  decision->status = entry->status;
+  decision->error_text = g_strdup (entry->error_text);
+  g_mutex_unlock (&self->lock);
+  return decision;
+}
+
+/**
+ * lsobs_run_store_lookup:
+ * @self: a store
+ * @id: the id of a run
+ *
+ * Gets what is known of a run.
+ *
+ * Returns: (transfer full) (nullable): what is known, or %NULL for an unknown run
+ *
+ * Since: 0.1
+ */
+LsobsRunMetadata *
+lsobs_run_store_lookup (LsobsRunStore *self, const char *id)
+{
+  LsobsRunMetadata *metadata = NULL;
+  Entry *entry;
+
+  g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), NULL);
+  g_return_val_if_fail (id != NULL, NULL);
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  if (entry != NULL)
+    {
+      metadata = g_new0 (LsobsRunMetadata, 1);
+      metadata->status = entry->status;
+      metadata->error_text = g_strdup (entry->error_text);
+    }
+  g_mutex_unlock (&self->lock);
+  return metadata;
+}
+
+/**
+ * lsobs_run_store_forget:
+ * @self: a store
+ * @id: the id of a run
+ *
+ * Forgets a run.
+ *
+ * Returns: %TRUE if the run was known
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_store_forget (LsobsRunStore *self, const char *id)
+{
+  Entry *entry;
+
+  g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), FALSE);
+  g_return_val_if_fail (id != NULL, FALSE);
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  if (entry != NULL)
+    g_hash_table_remove (self->entries, entry);
+  g_mutex_unlock (&self->lock);
+  return entry != NULL;
+}
+
+/**
+ * lsobs_run_store_get_size:
+ * @self: a store
+ *
+ * Gets how many runs are known.
+ *
+ * Returns: a number of runs
+ *
+ * Since: 0.1
+ */
+guint
+lsobs_run_store_get_size (LsobsRunStore *self)
+{
+  guint size;
+
+  g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), 0);
+
+  g_mutex_lock (&self->lock);
+  size = g_hash_table_size (self->entries);
+  g_mutex_unlock (&self->lock);
+  return size;
+}
+
+/**
+ * lsobs_run_store_get_capacity:
+ * @self: a store
+ *
+ * Gets how many runs can be known.
+ *
+ * Returns: a number of runs
+ *
+ * Since: 0.1
+ */
+guint
+lsobs_run_store_get_capacity (LsobsRunStore *self)
+{
+  g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), 0);
+
+  return self->capacity;
+}
+
+void
+_lsobs_run_store_set_info (LsobsRunStore *self, const char *id, LsobsRunInfo *info)
+{
+  Entry *entry;
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  if (entry != NULL)
+    {
+      g_clear_pointer (&entry->info, _lsobs_run_info_unref);
+      entry->info = _lsobs_run_info_ref (info);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* Returns: (transfer full) (nullable) */
+LsobsRunInfo *
+_lsobs_run_store_dup_info (LsobsRunStore *self, const char *id)
+{
+  LsobsRunInfo *info = NULL;
+  Entry *entry;
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  if (entry != NULL && entry->info != NULL)
+    info = _lsobs_run_info_ref (entry->info);
+  g_mutex_unlock (&self->lock);
+  return info;
+}
+
+/* What was noted on the run so far.
+ * @add: make some if there are none
+ * @forgotten: (out): there were some, which could not be kept
+ * Returns: (transfer full) (nullable) */
+LsobsAnnotations *
+_lsobs_run_store_dup_notes (LsobsRunStore *self, const char *id, gboolean add, gboolean *forgotten)
+{
+  LsobsAnnotations *notes = NULL;
+  Entry *entry;
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  *forgotten = entry != NULL && entry->forgotten;
+  if (entry != NULL && entry->notes == NULL && add && !entry->forgotten)
+    {
+      entry->notes = _lsobs_annotations_new ();
+      entry->n_bytes = 0;
+      g_queue_push_tail_link (&self->noted, &entry->noted);
+    }
+  if (entry != NULL && entry->notes != NULL)
+    notes = _lsobs_annotations_ref (entry->notes);
+  g_mutex_unlock (&self->lock);
+  return notes;
+}
+
+/* Tells how large the notes of a run have become. When there is no room for all, those
+ * go that nobody has added to for longest. */
+void
+_lsobs_run_store_weigh (LsobsRunStore *self, const char *id, gsize n_bytes)
+{
+  Entry *entry;
+
+  g_mutex_lock (&self->lock);
+  entry = find_entry (self, id);
+  if (entry != NULL && entry->notes != NULL)
+    {
+      self->n_bytes += n_bytes - entry->n_bytes;
+      entry->n_bytes = n_bytes;
+      g_queue_unlink (&self->noted, &entry->noted);
+      g_queue_push_tail_link (&self->noted, &entry->noted);
+    }
+  while (self->n_bytes > MAX_NOTE_BYTES)
+    {
+      Entry *oldest = self->noted.head->data;
+
+      drop_notes (self, oldest);
+      oldest->forgotten = TRUE;
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* Forgets a run that has found its end, apart from that. */
+void
+_lsobs_run_store_bury (LsobsRunStore *self, const LsobsId *id)
+{
+  LsobsId *grave;
+
+  g_mutex_lock (&self->lock);
+  g_hash_table_remove (self->entries, id);
+  if (!g_hash_table_contains (self->buried, id))
+    {
+      if (self->graves == NULL)
+        self->graves = g_new0 (LsobsId, N_GRAVES);
+      grave = &self->graves[self->next_grave];
+      self->next_grave = (self->next_grave + 1) % N_GRAVES;
+      if (g_hash_table_size (self->buried) == N_GRAVES)
+        g_hash_table_remove (self->buried, grave);
+      *grave = *id;
+      g_hash_table_add (self->buried, grave);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* Whether the run has ended so that the service knows of it. */
+gboolean
+_lsobs_run_store_is_buried (LsobsRunStore *self, const char *id)
+{
+  LsobsId parsed;
+  gboolean buried;
+
+  if (!_lsobs_id_parse_text (&parsed, id))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  buried = g_hash_table_contains (self->buried, &parsed);
+  g_mutex_unlock (&self->lock);
+  return buried;
+}
+
+/**
+ * lsobs_run_update_decision_copy:
+ * @self: a decision
+ *
+ * Copies @self.
+ *
+ * Returns: (transfer full): a copy
+ *
+ * Since: 0.1
+ */
+LsobsRunUpdateDecision *
+lsobs_run_update_decision_copy (const LsobsRunUpdateDecision *self)
+{
+  LsobsRunUpdateDecision *copy;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  copy = g_memdup2 (self, sizeof *self);
+  copy->error_text = g_strdup (self->error_text);
+  return copy;
+}
+
+/**
+ * lsobs_run_update_decision_free:
+ * @self: (transfer full): a decision
+ *
+ * Frees @self.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_update_decision_free (LsobsRunUpdateDecision *self)
+{
+  g_return_if_fail (self != NULL);
+
+  g_free (self->error_text);
+  g_free (self);
+}
+
+/**
+ * lsobs_run_metadata_copy:
+ * @self: what is known of a run
+ *
+ * Copies @self.
+ *
+ * Returns: (transfer full): a copy
+ *
+ * Since: 0.1
+ */
+LsobsRunMetadata *
+lsobs_run_metadata_copy (const LsobsRunMetadata *self)
+{
+  LsobsRunMetadata *copy;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  copy = g_memdup2 (self, sizeof *self);
+  copy->error_text = g_strdup (self->error_text);
+  return copy;
+}
+
+/**
+ * lsobs_run_metadata_free:
+ * @self: (transfer full): what is known of a run
+ *
+ * Frees @self.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_metadata_free (LsobsRunMetadata *self)
+{
+  g_return_if_fail (self != NULL);
+
+  g_free (self->error_text);
+  g_free (self);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/pipeline/lsobs-backlog-private.h"
+#include "lsobs/transport/lsobs-delivery-policy-private.h"
+
+/* A failure alone says nothing about a batch: the service may be away. Three members of
+ * LsobsBatchHistory tell whether the batch is to blame:
+ *
+ * - accused: it failed at a time when the service was not known to be away. With the next
+ *   success of a request that was sent after it, that is a strike. An answer that is not the
+ *   service's does not accuse, and neither does one that the service takes no more for now.
+ * - suspicion: one record that something in front of the service refuses. When the very
+ *   next request succeeds, the record is sent once more; refused again, it is to blame.
+ *   When any of these fails for another reason, the suspicion ends.
+ * - strikes: with the third one, the batch is to blame. Its halves begin with two of them;
+ *   a half of one record, which would be lost, begins with none. When both halves fail, it is
+ *   not one bad record: their strikes are taken back.
+ */
+
+void
+_lsobs_backlog_init (LsobsBacklog *self)
+{
+  g_queue_init (&self->batches);
+}
+
+void
+_lsobs_backlog_clear (LsobsBacklog *self)
+{
+  g_queue_clear_full (&self->batches, (GDestroyNotify) lsobs_batch_unref);
+}
+
+static int
+compare_ages (gconstpointer a, gconstpointer b, gpointer user_data)
+{
+  guint64 first = _lsobs_batch_get_first_seq ((LsobsBatch *) a);
+  guint64 second = _lsobs_batch_get_first_seq ((LsobsBatch *) b);
+
+  return first < second ? -1 : first > second;
+}
+
+/* Takes @batch over, and puts it in its place by age. */
+void
+_lsobs_backlog_add (LsobsBacklog *self, LsobsBatch *batch)
+{
+  g_queue_insert_sorted (&self->batches, batch, compare_ages, NULL);
+}
+
+/* Returns: (transfer full) (nullable) */
+static LsobsBatch *
+take (LsobsBacklog *self, GList *link)
+{
+  LsobsBatch *batch;
+
+  if (link == NULL)
+    return NULL;
+  batch = link->data;
+  g_queue_delete_link (&self->batches, link);
+  return batch;
+}
+
+/* Batches that a proxy or firewall has refused are sent one at a time. While there are
+ * suspects, the success or failure of another refused batch proves nothing.
+ * @searching: one of these is under way
+ * @time: monotonic, µs: what was put aside until later stays
+ * Returns: (transfer full) (nullable): the next one to be sent */
+LsobsBatch *
+_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time)
+{
+  gboolean has_suspects = _lsobs_backlog_has_suspects (self);
+
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    {
+      const LsobsBatchHistory *history = _lsobs_batch_peek_history (l->data);
+
+      if (!(searching && history->dubious) && !(has_suspects && history->refused) &&
+          history->not_before <= time)
+        return take (self, l);
+    }
+  return NULL;
+}
+
+/* Returns: monotonic, µs: when the first of those that are put aside is sent again, or -1 */
+gint64
+_lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
+{
+  gint64 due_time = -1;
+
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    {
+      gint64 not_before = _lsobs_batch_peek_history (l->data)->not_before;
+
+      if (not_before > now && (due_time == -1 || not_before < due_time))
+        due_time = not_before;
+    }
+  return due_time;
+}
+
+/* Returns: (transfer full) (nullable): one that is on trial */
+LsobsBatch *
+_lsobs_backlog_take_tried (LsobsBacklog *self)
+{
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_TRIAL)
+      return take (self, l);
+  return NULL;
+}
+
+/* Returns: (transfer full) (nullable): the one whose last attempt was the longest ago */
+LsobsBatch *
+_lsobs_backlog_take_probe (LsobsBacklog *self)
+{
+  GList *stalest = self->batches.head;
+
+  for (GList *l = stalest; l != NULL; l = l->next)
+    if (_lsobs_batch_peek_history (l->data)->number <
+        _lsobs_batch_peek_history (stalest->data)->number)
+      stalest = l;
+  return take (self, stalest);
+}
+
+/* Whether another request has to show if a suspect is to blame. */
+gboolean
+_lsobs_backlog_has_suspects (LsobsBacklog *self)
+{
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_REFUSED)
+      return TRUE;
+  return FALSE;
+}
+
+/* There was no success right after the refusal of the suspects. */
+void
+_lsobs_backlog_pardon (LsobsBacklog *self)
+{
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    _lsobs_batch_peek_history (l->data)->suspicion = LSOBS_SUSPICION_NONE;
+}
+
+/* Whether a page has refused the one record in the very request before that of @number. */
+static gboolean
+was_refused_before (LsobsBatch *batch, guint64 number)
+{
+  const LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
+
+  return lsobs_batch_get_n_records (batch) == 1 && history->number + 1 == number &&
+         (history->verdict == LSOBS_VERDICT_FOREIGN || history->verdict == LSOBS_VERDICT_BLOCKED);
+}
+
+/* A request has succeeded: what was sent before it, and failed, may be to blame for that.
+ * @number: of the request */
+void
+_lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
+{
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    {
+      LsobsBatchHistory *history = _lsobs_batch_peek_history (l->data);
+
+      if (history->number >= number)
+        continue;
+      if (history->suspicion == LSOBS_SUSPICION_REFUSED || was_refused_before (l->data, number))
+        history->suspicion = LSOBS_SUSPICION_TRIAL;
+      if (history->accused)
+        {
+          history->n_strikes++;
+          history->struck = TRUE;
+        }
+      history->accused = FALSE;
+    }
+}
+
+/* The other half of @batch has failed as well, while others succeeded: FALSE when that is not
+ * so. The strikes of both are taken back. */
+gboolean
+_lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch)
+{
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
+
+  for (GList *l = self->batches.head; history->pair != 0 && l != NULL; l = l->next)
+    {
+      LsobsBatchHistory *other = _lsobs_batch_peek_history (l->data);
+
+      if (other->pair != history->pair || !other->struck)
+        continue;
+      history->n_strikes = other->n_strikes = 0;
+      history->pair = other->pair = 0;
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/* Returns: (transfer full) (nullable): a batch that is to blame */
+LsobsBatch *
+_lsobs_backlog_take_guilty (LsobsBacklog *self)
+{
+  for (GList *l = self->batches.head; l != NULL; l = l->next)
+    if (_lsobs_batch_peek_history (l->data)->n_strikes >= LSOBS_DELIVERY_POLICY_MAX_STRIKES)
+      return take (self, l);
+  return NULL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-transport.h"
+#include "lsobs/model/lsobs-run-store-private.h"
+#include "lsobs/pipeline/lsobs-queue-private.h"
+#include "lsobs/transport/lsobs-batch-private.h"
+
+G_BEGIN_DECLS
+
+/* Makes batches of the records in the queue, and keeps what is in line: halves of
+ * batches that were refused, updates that must not overtake their creates, and batches
+ * that were sent in vain.
+ * Belongs to whoever runs the context of the worker. */
+typedef struct _LsobsBatcher LsobsBatcher;
+
+LsobsBatcher *_lsobs_batcher_new (LsobsSettings *settings,
+                                  LsobsCounters *counters,
+                                  LsobsQueue *queue,
+                                  LsobsRunStore *store,
+                                  LsobsTransport *transport);
+void _lsobs_batcher_free (LsobsBatcher *self);
+
+LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self,
+                                 gboolean probing,
+                                 gboolean searching,
+                                 gint64 time);
+gint64 _lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now);
+gboolean _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error);
+void _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch);
+void _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch);
+void _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch);
+gboolean _lsobs_batcher_has_questions (LsobsBatcher *self);
+void _lsobs_batcher_keep_all (LsobsBatcher *self);
+void _lsobs_batcher_evict (LsobsBatcher *self);
+gboolean _lsobs_batcher_has_suspects (LsobsBatcher *self);
+void _lsobs_batcher_begin_probing (LsobsBatcher *self);
+guint _lsobs_batcher_judge (LsobsBatcher *self, guint64 number);
+void _lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch);
+void _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason);
+gboolean _lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason);
+void _lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason);
+
+G_END_DECLS

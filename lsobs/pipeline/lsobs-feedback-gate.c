@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/http/lsobs-client-private.h"
+#include "lsobs/http/lsobs-project-id-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/pipeline/lsobs-feedback-gate-private.h"
+
+struct _LsobsFeedbackGate
+{
+  LsobsSettings *settings;   /* (owned) */
+  LsobsTransport *transport; /* (owned) */
+  LsobsService *service;     /* (unowned) (nullable) that of a client; other transports know
+                              * at once what they take */
+  GQueue waiting;            /* of LsobsRecord (owned) */
+  gsize n_bytes;             /* of memory: what waits */
+};
+
+LsobsFeedbackGate *
+_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport)
+{
+  LsobsFeedbackGate *self = g_new0 (LsobsFeedbackGate, 1);
+
+  self->settings = _lsobs_settings_ref (settings);
+  self->transport = g_object_ref (transport);
+  if (LSOBS_IS_CLIENT (transport))
+    self->service = _lsobs_client_peek_service (LSOBS_CLIENT (transport));
+  g_queue_init (&self->waiting);
+  return self;
+}
+
+void
+_lsobs_feedback_gate_free (LsobsFeedbackGate *self)
+{
+  g_queue_clear_full (&self->waiting, (GDestroyNotify) _lsobs_record_unref);
+  g_object_unref (self->transport);
+  _lsobs_settings_unref (self->settings);
+  g_free (self);
+}
+
+/* Returns: (transfer none) (nullable): the project that the service has to name; %NULL when
+ * the feedback says where its run is */
+static const char *
+get_project (LsobsSettings *settings, LsobsRecord *record)
+{
+  LsobsTarget *own = _lsobs_settings_get_own_target (settings, record->info->target);
+  LsobsTarget *target = _lsobs_settings_get_target (settings, own);
+
+  if (target->is_address || (settings->lane == 0 && record->feedback->project_id != NULL))
+    return NULL;
+  return target->name;
+}
+
+/* Whether it lacks the id of its project; it has it then, if that is known. */
+static gboolean
+is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
+{
+  const char *project;
+
+  if (self->service == NULL || !self->service->info.needs_project_id || record->has_project_id)
+    return FALSE;
+  project = get_project (self->settings, record);
+  if (project == NULL)
+    return FALSE;
+  record->has_project_id = _lsobs_project_ids_peek (_lsobs_service_peek_project_ids (self->service),
+                                                    project, &record->project_id);
+  return !record->has_project_id;
+}
+
+/* Sends no question. */
+LsobsFeedbackWay
+_lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
+{
+  if (record->feedback == NULL)
+    return LSOBS_FEEDBACK_TOGETHER;
+  if (self->service != NULL && !_lsobs_service_is_known (self->service))
+    return LSOBS_FEEDBACK_UNDECIDED;
+  if (is_nameless (self, record))
+    return LSOBS_FEEDBACK_NAMELESS;
+  return record->feedback->keep_retention || !lsobs_transport_takes_feedback (self->transport)
+             ? LSOBS_FEEDBACK_ALONE
+             : LSOBS_FEEDBACK_TOGETHER;
+}
+
+static gboolean
+ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
+{
+  LsobsProjectIdState state =
+      _lsobs_project_ids_ask (_lsobs_service_peek_project_ids (self->service),
+                              get_project (self->settings, record));
+
+  record->asks_project_id = state == LSOBS_PROJECT_ID_AWAITED;
+  record->lacks_project_id = state == LSOBS_PROJECT_ID_REFUSED;
+  return record->asks_project_id;
+}
+
+/* Asks for what the record lacks to go its way: what the service can do, or the id of the
+ * project. The latter not before its run has found its fate, since that may be what makes the
+ * project.
+ * FALSE when there is nothing to wait for */
+gboolean
+_lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFeedbackWay way)
+{
+  switch (way)
+    {
+    case LSOBS_FEEDBACK_UNDECIDED:
+      _lsobs_service_await_known (self->service);
+      return TRUE;
+    case LSOBS_FEEDBACK_NAMELESS:
+      return ask_for_id (self, record);
+    case LSOBS_FEEDBACK_TOGETHER:
+    case LSOBS_FEEDBACK_ALONE:
+    default:
+      return FALSE;
+    }
+}
+
+/* Takes @record over. */
+void
+_lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record)
+{
+  g_queue_push_tail (&self->waiting, record);
+  self->n_bytes += record->size;
+}
+
+/* Returns: (transfer none) (element-type LsobsRecord): to look at, the oldest first */
+GQueue *
+_lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self)
+{
+  return &self->waiting;
+}
+
+/* Returns: (transfer full) */
+static LsobsRecord *
+let_go (LsobsFeedbackGate *self, GList *link)
+{
+  LsobsRecord *record = link->data;
+
+  g_queue_delete_link (&self->waiting, link);
+  self->n_bytes -= record->size;
+  return record;
+}
+
+/* Returns: (transfer full) (nullable): the oldest one, while more waits than may wait in the
+ * queue */
+LsobsRecord *
+_lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self)
+{
+  if (self->waiting.length <= self->settings->queue_capacity &&
+      self->n_bytes <= self->settings->max_queue_bytes)
+    return NULL;
+  return _lsobs_feedback_gate_take (self);
+}
+
+/* Returns: (transfer full) (nullable): the oldest one */
+LsobsRecord *
+_lsobs_feedback_gate_take (LsobsFeedbackGate *self)
+{
+  return self->waiting.head != NULL ? let_go (self, self->waiting.head) : NULL;
+}
+
+static gboolean
+has_to_wait (LsobsFeedbackGate *self, LsobsRecord *record)
+{
+  LsobsFeedbackWay way = _lsobs_feedback_gate_judge (self, record);
+
+  /* It has waited for another reason, and may have to wait for its run first. */
+  if (way == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
+    return FALSE;
+  return _lsobs_feedback_gate_ask (self, record, way);
+}
+
+/* What waits no longer, or for something else, moves to @records, in its order. */
+void
+_lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records)
+{
+  for (GList *l = self->waiting.head; l != NULL && records->len < max_records;)
+    {
+      GList *next = l->next;
+
+      if (!has_to_wait (self, l->data))
+        g_ptr_array_add (records, let_go (self, l));
+      l = next;
+    }
+}

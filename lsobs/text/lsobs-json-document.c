@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/text/lsobs-json-document-private.h"
+
+/* In the worst case a byte becomes six when JSON is written anew. */
+#define MAX_GROWTH 6
+
+/* FALSE when @text is no JSON. */
+gboolean
+_lsobs_json_document_load (LsobsJsonDocument *self, const char *text, gsize len)
+{
+  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+
+  if (!_lsobs_json_walk (&self->text, text, len, &options))
+    return FALSE;
+  _lsobs_buffer_append_c (&self->text, '\0');
+  return TRUE;
+}
+
+/* The same for a text that is to be wiped: buffers are made large enough at once,
+ * since one that grows leaves copies behind. */
+gboolean
+_lsobs_json_document_load_secret (LsobsJsonDocument *self, const char *text, gsize len)
+{
+  _lsobs_buffer_reserve (&self->text, MAX_GROWTH * len + sizeof "\"\"");
+  if (!_lsobs_json_document_load (self, text, len))
+    return FALSE;
+  _lsobs_buffer_reserve (&self->scratch.decoded, 2 * self->text.len);
+  return TRUE;
+}
+
+void
+_lsobs_json_document_clear (LsobsJsonDocument *self)
+{
+  _lsobs_buffer_clear (&self->text);
+  _lsobs_json_scratch_clear (&self->scratch);
+}
+
+void
+_lsobs_json_document_wipe (LsobsJsonDocument *self)
+{
+  _lsobs_buffer_wipe (&self->text);
+  _lsobs_buffer_wipe (&self->scratch.decoded);
+  _lsobs_json_document_clear (self);
+}
+
+/* @at: an opening quote. Returns what follows the string. */
+static const char *
+skip_string (LsobsJsonDocument *self, const char *at, LsobsJsonStringKind *kind)
+{
+  return _lsobs_json_string_scan (at + 1, self->text.data + self->text.len - 1, kind);
+}
+
+static const char *
+skip_value (LsobsJsonDocument *self, const char *at)
+{
+  LsobsJsonStringKind kind;
+  guint depth = 0;
+
+  do
+    {
+      if (*at == '"')
+        {
+          at = skip_string (self, at, &kind);
+          continue;
+        }
+      if (*at == '{' || *at == '[')
+        depth++;
+      else if (*at == '}' || *at == ']')
+        depth--;
+      at++;
+    }
+  while (depth > 0 || strchr (",}]", *at) == NULL);
+  return at;
+}
+
+/* @value: (nullable): a value of any type
+ * Returns: (nullable): the @len bytes of text of the string, valid until the next
+ *   call of anything here; %NULL if it is no string */
+const char *
+_lsobs_json_document_decode (LsobsJsonDocument *self, const char *value, gsize *len)
+{
+  LsobsJsonStringKind kind;
+
+  if (value == NULL || *value != '"')
+    return NULL;
+  *len = (gsize) (skip_string (self, value, &kind) - value) - 2;
+  return _lsobs_json_string_decode (value + 1, len, kind, &self->scratch);
+}
+
+/* Of several members of this name the last one counts, as it does elsewhere.
+ * @object: (nullable): a value of any type; the text itself is the outermost one
+ * Returns: (nullable): the value */
+const char *
+_lsobs_json_document_find (LsobsJsonDocument *self, const char *object, const char *name)
+{
+  const char *found = NULL;
+  const char *at;
+
+  if (object == NULL || *object != '{')
+    return NULL;
+  for (at = object + 1; *at == '"'; at += *at == ',')
+    {
+      LsobsJsonStringKind kind;
+      gsize len;
+      const char *key = _lsobs_json_document_decode (self, at, &len);
+      gboolean same = len == strlen (name) && memcmp (key, name, len) == 0;
+
+      at = skip_string (self, at, &kind) + 1;
+      if (same)
+        found = at;
+      at = skip_value (self, at);
+    }
+  return found;
+}

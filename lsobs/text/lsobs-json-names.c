@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lsobs/text/lsobs-json-names-private.h"
+
+#define MIN_ALLOCATED 32
+
+/* The names of an object with at most this many members are compared in pairs. */
+#define MAX_PAIRED 8
+
+/* A prime: see hash_name(). */
+#define HASH_MODULUS G_GUINT64_CONSTANT (0x7fffffff)
+
+void
+_lsobs_json_names_clear (LsobsJsonNames *self)
+{
+  g_free (self->names);
+  g_clear_pointer (&self->holes, g_array_unref);
+  g_clear_pointer (&self->table, g_array_unref);
+  *self = (LsobsJsonNames) LSOBS_JSON_NAMES_INIT;
+}
+
+/* The slow path of _lsobs_json_names_add(). */
+void
+_lsobs_json_names_grow (LsobsJsonNames *self)
+{
+  self->n_allocated = MAX (2 * self->n_allocated, MIN_ALLOCATED);
+  self->names = g_renew (LsobsJsonName, self->names, self->n_allocated);
+}
+
+/* A member reaches up to where the next one begins, so its comma goes with it. */
+static void
+add_hole (LsobsJsonNames *self, gsize start, gsize end)
+{
+  const LsobsJsonHole hole = { start, end };
+
+  if (self->holes == NULL)
+    self->holes = g_array_new (FALSE, FALSE, sizeof (LsobsJsonHole));
+  g_array_append_val (self->holes, hole);
+}
+
+static inline gboolean
+is_same (const LsobsBuffer *text, const LsobsJsonName *a, const LsobsJsonName *b)
+{
+  return a->len == b->len && text->data[a->start + 1] == text->data[b->start + 1] &&
+         memcmp (text->data + a->start, text->data + b->start, a->len) == 0;
+}
+
+static void
+compare_pairs (LsobsJsonNames *self, const LsobsBuffer *text)
+{
+  const LsobsJsonName *end = self->names + self->n_names;
+
+  for (const LsobsJsonName *name = self->names + self->first; name < end; name++)
+    for (const LsobsJsonName *later = name + 1; later < end; later++)
+      if (is_same (text, name, later))
+        {
+          add_hole (self, name->start, name[1].start);
+          break;
+        }
+}
+
+/* Made once for the process: names that are chosen so that they collide collide for
+ * one secret only. */
+static guint64
+get_secret (void)
+{
+  static gsize secret;
+
+  if (g_once_init_enter (&secret))
+    g_once_init_leave (&secret, 1 + g_random_int () % (HASH_MODULUS - 1));
+  return secret;
+}
+
+static inline guint64
+step_hash (guint64 hash, guint32 bytes, guint64 secret)
+{
+  guint64 next = hash * secret + bytes;
+
+  /* Modulo 2^31 - 1, or that much more. */
+  next = (next & HASH_MODULUS) + (next >> 31);
+  return (next & HASH_MODULUS) + (next >> 31);
+}
+
+/* The bytes, three at a time, are the coefficients of a polynomial, of which the secret
+ * is the argument: two names have the same value for few secrets only. */
+static guint64
+hash_name (const char *name, gsize len, guint64 secret)
+{
+  guint64 hash = len & HASH_MODULUS;
+
+  for (; len >= 4; name += 3, len -= 3)
+    {
+      guint32 bytes;
+
+      memcpy (&bytes, name, sizeof bytes);
+      hash = step_hash (hash, GUINT32_FROM_LE (bytes) & 0xffffff, secret);
+    }
+  for (; len > 0; name++, len--)
+    hash = step_hash (hash, (guchar) *name, secret);
+  return step_hash (hash, 0, secret) % HASH_MODULUS;
+}
+
+/* Returns: the number of slots, a power of two */
+static gsize
+prepare_table (LsobsJsonNames *self, gsize n_members)
+{
+  gsize n_slots = 4 * MAX_PAIRED;
+
+  while (n_slots < 2 * n_members)
+    n_slots *= 2;
+  if (self->table == NULL)
+    self->table = g_array_new (FALSE, FALSE, sizeof (guint32));
+  /* A JSON text of so many members is far larger than any that is taken. */
+  g_assert (n_slots <= G_MAXUINT32);
+  g_array_set_size (self->table, (guint) n_slots);
+  memset (self->table->data, 0, n_slots * sizeof (guint32));
+  return n_slots;
+}
+
+static void
+compare_hashed (LsobsJsonNames *self, const LsobsBuffer *text)
+{
+  const LsobsJsonName *members = self->names + self->first;
+  gsize n_members = self->n_names - self->first;
+  gsize mask = prepare_table (self, n_members) - 1;
+  guint64 secret = get_secret ();
+
+  for (gsize i = 0; i < n_members; i++)
+    {
+      const LsobsJsonName *name = &members[i];
+      gsize at = (gsize) hash_name (text->data + name->start, name->len, secret) & mask;
+      guint32 *slot;
+
+      /* What is in a slot is a member's number, from 1. */
+      while (slot = &g_array_index (self->table, guint32, at),
+             *slot != 0 && !is_same (text, &members[*slot - 1], name))
+        at = (at + 1) & mask;
+      if (*slot != 0)
+        add_hole (self, members[*slot - 1].start, members[*slot].start);
+      *slot = (guint32) i + 1;
+    }
+}
+
+/* The slow path of _lsobs_json_names_close(): has those members of the innermost object
+ * cut out whose name comes again. The time this takes is proportional to the length of
+ * the names. */
+void
+_lsobs_json_names_compare (LsobsJsonNames *self, const LsobsBuffer *text)
+{
+  if (self->n_names - self->first > MAX_PAIRED)
+    compare_hashed (self, text);
+  else
+    compare_pairs (self, text);
+}
+
+static int
+compare_holes (gconstpointer a, gconstpointer b)
+{
+  const LsobsJsonHole *first = a;
+  const LsobsJsonHole *second = b;
+
+  return (first->start > second->start) - (first->start < second->start);
+}
+
+/* Cuts out what is to go, all at once: cutting one after the other would move the rest
+ * of the text each time. */
+void
+_lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
+{
+  gsize to;
+  gsize from;
+
+  if (self->holes == NULL)
+    return;
+
+  g_array_sort (self->holes, compare_holes);
+  to = from = g_array_index (self->holes, LsobsJsonHole, 0).start;
+  for (guint i = 0; i <= self->holes->len; i++)
+    {
+      const LsobsJsonHole last = { text->len, text->len };
+      const LsobsJsonHole hole =
+          i < self->holes->len ? g_array_index (self->holes, LsobsJsonHole, i) : last;
+
+      /* They may lie in each other. */
+      if (hole.start > from)
+        {
+          memmove (text->data + to, text->data + from, hole.start - from);
+          to += hole.start - from;
+          from = hole.start;
+        }
+      from = MAX (from, hole.end);
+    }
+  _lsobs_buffer_truncate (text, to);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/lsobs-json.h"
+#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-writer-private.h"
+
+/**
+ * SECTION:lsobs-json
+ * @title: Payload hygiene
+ * @short_description: redacting, cutting and wrapping JSON values
+ *
+ * What an observer does to inputs and outputs before they are sent can also be
+ * had alone, for values that go elsewhere: lsobs_json_redact() takes secrets out
+ * of strings, lsobs_json_truncate() cuts long strings, and
+ * lsobs_json_ensure_object() makes an object of whatever is none. In this order
+ * they give what an observer sends: first redaction, so that no half of a secret
+ * is left where a string is cut.
+ *
+ * Arrays and objects are walked. The names of members, numbers, booleans and null
+ * pass unchanged, with these exceptions, made for the sake of the receiver: bytes
+ * that are not UTF-8 are replaced by U+FFFD; of members whose names become the same
+ * by that the last one is left; a double that is no finite number becomes null; what
+ * lies in more than 128 arrays and objects becomes the string "[DEPTH LIMIT]".
+ *
+ * None of the functions changes the node it is given, which may be immutable. They
+ * may be called in any thread, and at the same time on the same node as long as
+ * nobody changes it.
+ */
+
+/* Far more than the service takes. It is for nodes that contain themselves. */
+#define MAX_BYTES (64 * 1024 * 1024)
+
+/* Goes the way of a payload that is sent, so that the result is the same. */
+static JsonNode *
+sanitise (JsonNode *node, const LsobsJsonWalkOptions *options)
+{
+  g_auto (LsobsBuffer) written = LSOBS_BUFFER_INIT;
+  g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonNode *result;
+
+  if (_lsobs_json_write_node (&written, node, MAX_BYTES))
+    {
+      _lsobs_json_walk (&walked, written.data, written.len, options);
+      if (json_parser_load_from_data (parser, walked.data, (gssize) walked.len, NULL))
+        return json_parser_steal_root (parser);
+    }
+
+  /* Too big, and thus not known to be free of secrets. */
+  result = json_node_alloc ();
+  return json_node_init_string (result, LSOBS_REDACTED);
+}
+
+/**
+ * lsobs_json_redact:
+ * @node: a value
+ * @regex: what is secret
+ *
+ * Replaces each match of @regex in each string of @node by `[REDACTED]`. Matches
+ * of no characters are left alone.
+ *
+ * A regular expression that takes too long on a string (it backtracks too often,
+ * or its time grows with the square of the length) is given up: the whole string
+ * becomes `[REDACTED]`. So do all further strings when it has taken too long for them
+ * together, see lsobs_config_add_redact_rule(), and a value of more than 64 MiB.
+ *
+ * This function compiles @regex anew each time. To redact what an observer sends,
+ * set #LsobsConfig:redact-regex instead.
+ *
+ * Returns: (transfer full) (not nullable): a redacted copy of @node
+ *
+ * Since: 0.1
+ */
+JsonNode *
+lsobs_json_redact (JsonNode *node, GRegex *regex)
+{
+  g_autoptr (LsobsRedactor) redactor = NULL;
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+  LsobsJsonWalkOptions options = { NULL, 0, FALSE, &budget };
+
+  g_return_val_if_fail (node != NULL, NULL);
+  g_return_val_if_fail (regex != NULL, NULL);
+
+  redactor = _lsobs_redactor_new_for_regex (regex);
+  options.redactor = redactor;
+  return sanitise (node, &options);
+}
+
+/**
+ * lsobs_json_truncate:
+ * @node: a value
+ * @max_bytes: the most bytes of UTF-8 that a string may have, or 0 for any number
+ *
+ * Cuts each string of @node to at most @max_bytes bytes, at the end of a character.
+ *
+ * A value of more than 64 MiB becomes the string `[REDACTED]`.
+ *
+ * Returns: (transfer full) (not nullable): a copy of @node with short strings
+ *
+ * Since: 0.1
+ */
+JsonNode *
+lsobs_json_truncate (JsonNode *node, gsize max_bytes)
+{
+  LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE, NULL };
+
+  g_return_val_if_fail (node != NULL, NULL);
+
+  return sanitise (node, &options);
+}
+
+/**
+ * lsobs_json_ensure_object:
+ * @node: a value
+ *
+ * Makes an object of a value, as the service takes nothing else for inputs and
+ * outputs: what is not an object becomes `{"value": …}`.
+ *
+ * The result shares its contents with @node: it is to be read only.
+ *
+ * Returns: (transfer full) (not nullable): @node itself when it is an object, else
+ *   a new object
+ *
+ * Since: 0.1
+ */
+JsonNode *
+lsobs_json_ensure_object (JsonNode *node)
+{
+  g_autoptr (JsonObject) object = NULL;
+  JsonNode *result;
+
+  g_return_val_if_fail (node != NULL, NULL);
+
+  if (JSON_NODE_HOLDS_OBJECT (node) && json_node_get_object (node) != NULL)
+    return json_node_ref (node);
+
+  object = json_object_new ();
+  if (JSON_NODE_HOLDS_OBJECT (node))
+    json_object_set_null_member (object, "value");
+  else
+    json_object_set_member (object, "value", json_node_copy (node));
+
+  result = json_node_alloc ();
+  return json_node_init_object (result, object);
+}

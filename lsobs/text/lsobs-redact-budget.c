@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <time.h>
+
+#include "lsobs/text/lsobs-redact-budget-private.h"
+
+/* To read the clock takes as long as to search some hundred bytes. So a long search reads it
+ * once in MEASURED_BYTES, and of short searches only some are timed. Each of these counts as
+ * often as it is rare. The number that selects them depends on the clock, so that a text
+ * cannot be made to avoid it. */
+#define MEASURED_BYTES 1024
+#define TIMED_BYTES    256
+#define MAX_WEIGHT     16
+
+/* What a timed search takes beyond this counts once: a clock that jumps must not use up the
+ * budget. */
+#define MAX_WEIGHTED_NS (500 * 1000)
+
+static gint64
+get_time (LsobsRedactBudget *self)
+{
+  struct timespec now = { 0, 0 };
+
+  if (self->get_time != NULL)
+    return self->get_time ();
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+  return (gint64) now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static guint32
+next_random (LsobsRedactBudget *self)
+{
+  if (self->random == 0)
+    self->random = (guint32) get_time (self) | 1;
+  self->random ^= self->random << 13;
+  self->random ^= self->random >> 17;
+  self->random ^= self->random << 5;
+  return self->random;
+}
+
+static void
+measure (LsobsRedactBudget *self)
+{
+  gint64 now = get_time (self);
+  gint64 taken = now - self->start_ns;
+
+  self->used_ns += taken + (self->weight - 1) * MIN (taken, MAX_WEIGHTED_NS);
+  self->start_ns = now;
+  self->n_unmeasured = 0;
+  if (self->used_ns > LSOBS_REDACT_BUDGET_NS + self->allowed_ns)
+    self->is_used_up = TRUE;
+}
+
+/* A search is about to begin; end() follows, unless there is no time left for it: FALSE. */
+gboolean
+_lsobs_redact_budget_begin (LsobsRedactBudget *self, gsize n_bytes)
+{
+  guint weight = (guint) CLAMP (TIMED_BYTES / MAX (n_bytes, 1), 1, MAX_WEIGHT);
+
+  self->allowed_ns +=
+      LSOBS_REDACT_BUDGET_NS_PER_SEARCH + LSOBS_REDACT_BUDGET_NS_PER_BYTE * (gint64) n_bytes;
+  if (self->is_used_up)
+    return FALSE;
+  self->n_unmeasured = 0;
+  self->weight = weight == 1 || next_random (self) % weight == 0 ? weight : 0;
+  if (self->weight > 0)
+    self->start_ns = get_time (self);
+  return TRUE;
+}
+
+/* The search has found something, @n_bytes further on. FALSE: there is no time left to go
+ * on. */
+gboolean
+_lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes)
+{
+  self->n_unmeasured += n_bytes;
+  if (self->weight > 0 && self->n_unmeasured >= MEASURED_BYTES)
+    measure (self);
+  return !self->is_used_up;
+}
+
+/* Whether there is time left for @factor times what the search has taken since begin(). It is
+ * one that is always timed, and has found nothing yet. */
+gboolean
+_lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor)
+{
+  gint64 taken = (get_time (self) - self->start_ns) * factor;
+
+  return self->used_ns + taken <= LSOBS_REDACT_BUDGET_NS + self->allowed_ns;
+}
+
+void
+_lsobs_redact_budget_end (LsobsRedactBudget *self)
+{
+  if (self->weight > 0)
+    measure (self);
+}

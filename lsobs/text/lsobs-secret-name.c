@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/text/lsobs-secret-name-private.h"
+
+/* The names of secrets among the parameters of a call. In doubt it is one: a parameter
+ * less is no harm. */
+
+/* A part of a name: `x-api-key`, `apiKey` and `API_KEY` have several. */
+typedef struct
+{
+  const char *start;
+  gsize len;
+} Word;
+
+static gboolean
+begins_word (const char *name, const char *p)
+{
+  if (p == name || !g_ascii_isalnum (p[-1]))
+    return TRUE;
+  return g_ascii_isupper (*p) && g_ascii_islower (p[-1]);
+}
+
+/* @p: (inout): where to look from; then what follows the word
+ * Returns: FALSE: there are no more */
+static gboolean
+next_word (const char *name, const char **p, Word *word)
+{
+  while (**p != '\0' && !g_ascii_isalnum (**p))
+    (*p)++;
+  word->start = *p;
+  if (**p == '\0')
+    return FALSE;
+  do
+    (*p)++;
+  while (g_ascii_isalnum (**p) && !begins_word (name, *p));
+  word->len = (gsize) (*p - word->start);
+  return TRUE;
+}
+
+static gboolean
+is_word (const Word *word, const char *text)
+{
+  return strlen (text) == word->len && g_ascii_strncasecmp (word->start, text, word->len) == 0;
+}
+
+/* @text is short, and in lower case. */
+static gboolean
+contains (const Word *word, const char *text)
+{
+  gsize len = strlen (text);
+
+  for (gsize i = 0; i + len <= word->len; i++)
+    if (g_ascii_tolower (word->start[i]) == *text &&
+        g_ascii_strncasecmp (word->start + i, text, len) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+is_among (const Word *word, const char *const *words)
+{
+  for (; *words != NULL; words++)
+    if (is_word (word, *words))
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether a member of this name is likely to hold a key, a password or the like. A
+ * number of tokens is none, nor is the word that ends a sequence. */
+gboolean
+_lsobs_secret_name_is (const char *name)
+{
+  static const char *const secrets[] = {
+    "authorization", "auth",   "oauth",   "password", "passwords",  "passwd",
+    "passphrase",    "pwd",    "secret",  "secrets",  "credential", "credentials",
+    "bearer",        "cookie", "cookies", "jwt",      NULL
+  };
+  static const char *const of_keys[] = {
+    "api", "access", "private", "account", "subscription", NULL
+  };
+  /* clang-format off */
+  static const char * const of_tokens[] = {
+    "access", "api", "auth", "bearer", "client", "csrf", "github", "hf", "id", "refresh", "security",
+    "service", "session", "user", NULL
+  };
+  /* clang-format on */
+  Word word;
+  Word before = { name, 0 };
+  const char *p = name;
+
+  for (gboolean more = next_word (name, &p, &word); more;)
+    {
+      Word next;
+
+      more = next_word (name, &p, &next);
+      if (is_among (&word, secrets) || contains (&word, "apikey") || contains (&word, "secret") ||
+          contains (&word, "password"))
+        return TRUE;
+      if ((is_word (&word, "key") || is_word (&word, "keys")) &&
+          (!more || is_among (&before, of_keys)))
+        return TRUE;
+      if (!more && (is_word (&word, "token") || is_word (&word, "tokens")) &&
+          (before.len == 0 ? is_word (&word, "token") : is_among (&before, of_tokens)))
+        return TRUE;
+      before = word;
+      word = next;
+    }
+  return FALSE;
+}
+
+/* Whether a value begins as that of a header which holds a secret. */
+gboolean
+_lsobs_secret_name_introduces (const char *value)
+{
+  static const char *const schemes[] = { "bearer ", "basic ", "digest ", "token " };
+
+  if (value == NULL)
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (schemes); i++)
+    if (g_ascii_strncasecmp (value, schemes[i], strlen (schemes[i])) == 0)
+      return TRUE;
+  return FALSE;
+}

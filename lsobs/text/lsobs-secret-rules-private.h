@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/text/lsobs-redact-rule-private.h"
+
+G_BEGIN_DECLS
+
+#define LSOBS_SECRET_DETECTED "[SECRET_DETECTED]"
+
+/* The preset: what keys, tokens and passwords of well-known services look like. */
+#define LSOBS_N_SECRET_RULES 24
+
+guint32 _lsobs_secret_rules_scan (const char *text, gsize len);
+const LsobsRedactRule *_lsobs_secret_rules_get (guint index);
+
+G_END_DECLS

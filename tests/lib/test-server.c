@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "tests/lib/test-server-private.h"
+
+typedef struct
+{
+  char *path_prefix; /* (owned) (nullable) */
+  TestReply reply;   /* its strings are (owned) */
+  int n_left;        /* -1 for ever */
+} ScriptEntry;
+
+static const char default_info[] =
+    "{\"version\":\"0.12.1\",\"instance_flags\":{\"zstd_compression_enabled\":false,\"gzip_body_enabled\":true},"
+    "\"batch_ingest_config\":{\"use_multipart_endpoint\":true,\"size_limit\":100,\"size_limit_bytes\":20971520,"
+    "\"scale_up_qsize_trigger\":1000,\"scale_up_nthreads_limit\":16,\"scale_down_nempty_trigger\":4}}";
+
+static void
+script_entry_free (gpointer data)
+{
+  ScriptEntry *self = data;
+
+  g_free (self->path_prefix);
+  g_free ((char *) self->reply.headers);
+  g_free ((char *) self->reply.body);
+  g_free (self);
+}
+
+/* --- the server's thread ------------------------------------------------------------------- */
+
+/* Called with the lock held. Returns (transfer none) (nullable). */
+static GList *
+find_script_entry (TestServer *self, TestRequest *request)
+{
+  for (GList *l = self->script.head; l != NULL; l = l->next)
+    {
+      ScriptEntry *entry = l->data;
+
+      if (entry->path_prefix != NULL ? g_str_has_prefix (request->path, entry->path_prefix)
+                                     : !test_request_is_info (request))
+        return l;
+    }
+
+  return NULL;
+}
+
+static void
+choose_reply (TestServer *self, TestRequest *request, TestReplyCopy *copy)
+{
+  gboolean is_info = test_request_is_info (request);
+  TestServerHandler handler;
+  gpointer handler_data;
+  TestReply reply = { 0 };
+  GList *link;
+
+  g_mutex_lock (&self->lock);
+  handler = self->handler;
+  handler_data = self->handler_data;
+  g_mutex_unlock (&self->lock);
+
+  if (handler != NULL && !is_info && handler (request, &reply, handler_data))
+    {
+      _test_reply_copy_init (copy, &reply);
+      return;
+    }
+
+  g_mutex_lock (&self->lock);
+  link = find_script_entry (self, request);
+  if (link != NULL)
+    {
+      ScriptEntry *entry = link->data;
+
+      _test_reply_copy_init (copy, &entry->reply);
+      if (entry->n_left > 0 && --entry->n_left == 0)
+        {
+          g_queue_delete_link (&self->script, link);
+          script_entry_free (entry);
+        }
+    }
+  else
+    {
+      reply = (TestReply){ .status = is_info ? SOUP_STATUS_OK : SOUP_STATUS_ACCEPTED,
+                           .body = is_info ? self->info : NULL };
+      _test_reply_copy_init (copy, &reply);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+static guint
+number_connection (TestServer *self, SoupServerMessage *msg)
+{
+  static const char key[] = "test-server-connection";
+  GSocket *socket = soup_server_message_get_socket (msg);
+  guint number;
+
+  if (socket == NULL)
+    return 0;
+
+  number = GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (socket), key));
+  if (number == 0)
+    {
+      number = ++self->n_sockets;
+      g_object_set_data (G_OBJECT (socket), key, GUINT_TO_POINTER (number));
+    }
+
+  return number;
+}
+
+static void
+request_cb (SoupServer *server G_GNUC_UNUSED,
+            SoupServerMessage *msg,
+            const char *path G_GNUC_UNUSED,
+            GHashTable *query G_GNUC_UNUSED,
+            gpointer user_data)
+{
+  TestServer *self = user_data;
+  g_autoptr (TestRequest) request =
+      _test_request_new (msg, number_connection (self, msg), self->decoders);
+  TestReplyCopy reply;
+  gboolean is_held;
+
+  choose_reply (self, request, &reply);
+
+  g_mutex_lock (&self->lock);
+  is_held = self->is_held;
+  g_ptr_array_add (self->requests, test_request_ref (request));
+  self->serial++;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+
+  _test_server_reply (self, msg, request, &reply, is_held);
+}
+
+static gboolean
+announce_cb (gpointer user_data)
+{
+  TestServer *self = user_data;
+
+  g_mutex_lock (&self->lock);
+  self->is_running = TRUE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+quit_cb (gpointer user_data)
+{
+  TestServer *self = user_data;
+
+  g_ptr_array_set_size (self->exchanges, 0);
+  g_main_loop_quit (self->loop);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+invoke (TestServer *self, GSourceFunc func)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, func, self, NULL);
+  g_source_attach (source, self->context);
+}
+
+static void
+listen_at (TestServer *self)
+{
+  SoupServerListenOptions options = self->certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0;
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GError) error = NULL;
+  GSList *uris;
+
+  self->soup = soup_server_new ("tls-certificate", self->certificate, NULL);
+  soup_server_add_handler (self->soup, NULL, request_cb, self, NULL);
+  if (self->address == NULL)
+    {
+      soup_server_listen_local (self->soup, 0, options | SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
+    }
+  else
+    {
+      address = g_inet_socket_address_new_from_string (self->address, 0);
+      soup_server_listen (self->soup, address, options, &error);
+    }
+  g_assert_no_error (error);
+  uris = soup_server_get_uris (self->soup);
+  self->port = (guint16) g_uri_get_port (uris->data);
+  self->url = g_strdup_printf ("%s://%s:%u", self->certificate != NULL ? "https" : "http",
+                               self->address != NULL ? self->address : "127.0.0.1", self->port);
+  g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
+}
+
+static gpointer
+server_thread (gpointer user_data)
+{
+  TestServer *self = user_data;
+
+  g_main_context_push_thread_default (self->context);
+  listen_at (self);
+
+  /* from inside the loop: a quit that comes before it runs would be lost */
+  invoke (self, announce_cb);
+  g_main_loop_run (self->loop);
+
+  soup_server_disconnect (self->soup);
+  g_clear_object (&self->soup);
+  /* what libsoup still has to finish about closed connections */
+  while (g_main_context_iteration (self->context, FALSE))
+    ;
+  g_main_context_pop_thread_default (self->context);
+
+  return NULL;
+}
+
+/* Called in the server's thread. */
+static gboolean
+park_cb (gpointer user_data)
+{
+  TestServer *self = user_data;
+
+  g_mutex_lock (&self->lock);
+  self->is_parked = TRUE;
+  g_cond_broadcast (&self->cond);
+  while (!self->may_go_on)
+    g_cond_wait (&self->cond, &self->lock);
+  self->is_parked = FALSE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+
+  return G_SOURCE_REMOVE;
+}
+
+void
+test_server_park (TestServer *self)
+{
+  self->may_go_on = FALSE;
+  invoke (self, park_cb);
+  g_mutex_lock (&self->lock);
+  while (!self->is_parked)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_server_unpark (TestServer *self)
+{
+  g_mutex_lock (&self->lock);
+  self->may_go_on = TRUE;
+  g_cond_broadcast (&self->cond);
+  while (self->is_parked)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+TestServer *
+test_server_new (void)
+{
+  return test_server_new_at (NULL, NULL);
+}
+
+TestServer *
+test_server_new_at (const char *address, GTlsCertificate *certificate)
+{
+  TestServer *self = g_new0 (TestServer, 1);
+
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  g_queue_init (&self->script);
+  self->address = g_strdup (address);
+  g_set_object (&self->certificate, certificate);
+  self->context = g_main_context_new ();
+  self->loop = g_main_loop_new (self->context, FALSE);
+  self->exchanges = g_ptr_array_new_with_free_func ((GDestroyNotify) _test_exchange_free);
+  self->requests = g_ptr_array_new_with_free_func ((GDestroyNotify) test_request_unref);
+  self->info = g_strdup (default_info);
+  self->decoders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->thread = g_thread_new ("test-server", server_thread, self);
+
+  g_mutex_lock (&self->lock);
+  while (!self->is_running)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+
+  return self;
+}
+
+void
+test_server_free (TestServer *self)
+{
+  invoke (self, quit_cb);
+  g_thread_join (self->thread);
+
+  g_ptr_array_unref (self->exchanges);
+  g_ptr_array_unref (self->requests);
+  g_queue_clear_full (&self->script, script_entry_free);
+  g_hash_table_unref (self->decoders);
+  g_main_loop_unref (self->loop);
+  g_main_context_unref (self->context);
+  g_free (self->address);
+  g_clear_object (&self->certificate);
+  g_free (self->url);
+  g_free (self->info);
+  g_cond_clear (&self->cond);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+const char *
+test_server_get_url (TestServer *self)
+{
+  return self->url;
+}
+
+guint16
+test_server_get_port (TestServer *self)
+{
+  return self->port;
+}
+
+/* --- commands ------------------------------------------------------------------------------ */
+
+void
+test_server_push (TestServer *self, const char *path_prefix, TestReply reply)
+{
+  ScriptEntry *entry = g_new0 (ScriptEntry, 1);
+  gsize length = reply.body_length;
+
+  entry->path_prefix = g_strdup (path_prefix);
+  entry->reply = reply;
+  entry->reply.headers = g_strdup (reply.headers);
+  if (reply.body != NULL)
+    {
+      if (length == 0)
+        length = strlen (reply.body);
+      /* one more, so that an empty text stays a text */
+      entry->reply.body = g_malloc0 (length + 1);
+      memcpy ((char *) entry->reply.body, reply.body, length);
+    }
+  entry->n_left = reply.repeat < 0 ? -1 : MAX (reply.repeat, 1);
+
+  g_mutex_lock (&self->lock);
+  g_queue_push_tail (&self->script, entry);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_server_set_handler (TestServer *self, TestServerHandler handler, gpointer data)
+{
+  g_mutex_lock (&self->lock);
+  self->handler = handler;
+  self->handler_data = data;
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_server_set_info (TestServer *self, const char *json)
+{
+  g_mutex_lock (&self->lock);
+  g_free (self->info);
+  self->info = g_strdup (json);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_server_set_decoder (TestServer *self, const char *encoding, TestServerDecoder decoder)
+{
+  g_hash_table_replace (self->decoders, g_strdup (encoding), (gpointer) decoder);
+}
+
+void
+test_server_hold (TestServer *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_held = TRUE;
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_server_release (TestServer *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_held = FALSE;
+  g_mutex_unlock (&self->lock);
+
+  invoke (self, _test_server_release_cb);
+}
+
+void
+test_server_release_hanging (TestServer *self)
+{
+  invoke (self, _test_server_unhang_cb);
+}
+
+void
+test_server_clear (TestServer *self)
+{
+  g_mutex_lock (&self->lock);
+  g_ptr_array_set_size (self->requests, 0);
+  g_queue_clear_full (&self->script, script_entry_free);
+  self->handler = NULL;
+  g_free (self->info);
+  self->info = g_strdup (default_info);
+  self->serial++;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+gboolean
+test_server_wait (TestServer *self, TestServerPredicate predicate, gpointer data, guint timeout_ms)
+{
+  gint64 deadline = g_get_monotonic_time () + timeout_ms * (gint64) 1000;
+  gboolean is_in_time = TRUE;
+
+  while (TRUE)
+    {
+      guint serial;
+
+      g_mutex_lock (&self->lock);
+      serial = self->serial;
+      g_mutex_unlock (&self->lock);
+
+      if (predicate (self, data))
+        return TRUE;
+      if (!is_in_time)
+        return FALSE;
+
+      g_mutex_lock (&self->lock);
+      while (is_in_time && self->serial == serial)
+        is_in_time = g_cond_wait_until (&self->cond, &self->lock, deadline);
+      g_mutex_unlock (&self->lock);
+    }
+}
+
+static gboolean
+has_requests (TestServer *self, gpointer data)
+{
+  return test_server_count_requests (self, NULL) >= GPOINTER_TO_UINT (data);
+}
+
+gboolean
+test_server_wait_requests (TestServer *self, guint n, guint timeout_ms)
+{
+  return test_server_wait (self, has_requests, GUINT_TO_POINTER (n), timeout_ms);
+}
+
+static gboolean
+has_ops (TestServer *self, gpointer data)
+{
+  return test_server_count_ops (self) >= GPOINTER_TO_UINT (data);
+}
+
+gboolean
+test_server_wait_ops (TestServer *self, guint n_ops, guint timeout_ms)
+{
+  return test_server_wait (self, has_ops, GUINT_TO_POINTER (n_ops), timeout_ms);
+}
+
+/* --- what came ----------------------------------------------------------------------------- */
+
+static GPtrArray *
+dup_requests (TestServer *self, gboolean with_info)
+{
+  GPtrArray *copy = g_ptr_array_new_with_free_func ((GDestroyNotify) test_request_unref);
+
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->requests->len; i++)
+    {
+      TestRequest *request = g_ptr_array_index (self->requests, i);
+
+      if (with_info || !test_request_is_info (request))
+        g_ptr_array_add (copy, test_request_ref (request));
+    }
+  g_mutex_unlock (&self->lock);
+
+  return copy;
+}
+
+GPtrArray *
+test_server_dup_requests (TestServer *self)
+{
+  return dup_requests (self, TRUE);
+}
+
+GPtrArray *
+test_server_dup_ingest (TestServer *self)
+{
+  return dup_requests (self, FALSE);
+}
+
+guint
+test_server_count_requests (TestServer *self, const char *path_prefix)
+{
+  g_autoptr (GPtrArray) requests = dup_requests (self, path_prefix != NULL);
+  guint n = 0;
+
+  for (guint i = 0; i < requests->len; i++)
+    {
+      TestRequest *request = g_ptr_array_index (requests, i);
+
+      n += path_prefix == NULL || g_str_has_prefix (request->path, path_prefix);
+    }
+
+  return n;
+}
+
+guint
+test_server_count_connections (TestServer *self)
+{
+  g_autoptr (GPtrArray) requests = dup_requests (self, TRUE);
+  g_autoptr (GHashTable) numbers = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < requests->len; i++)
+    {
+      TestRequest *request = g_ptr_array_index (requests, i);
+
+      g_hash_table_add (numbers, GUINT_TO_POINTER (request->connection));
+    }
+
+  return g_hash_table_size (numbers);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gstdio.h>
+
+#include "tests/lib/tls-helpers.h"
+
+struct _TlsService
+{
+  GSubprocess *process;      /* (owned) */
+  GOutputStream *requests;   /* (unowned) */
+  GDataInputStream *answers; /* (owned) */
+  char *url;                 /* (owned) */
+};
+
+/* What all services of a program share, until it ends. */
+static char *interpreter; /* (owned) (nullable) that has what the service needs */
+static char *certificate; /* (owned) (nullable) path of a file */
+static char *key;         /* (owned) path of a file */
+
+/* (nullable): a Python with all modules of the service */
+static char *
+find_interpreter (void)
+{
+  const char *const candidates[] = { g_getenv ("PYTHON"), "python3", "/usr/bin/python3" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (candidates); i++)
+    {
+      const char *argv[] = { candidates[i], "-c", "import h2, ssl", NULL };
+      int status = -1;
+
+      if (candidates[i] != NULL &&
+          g_spawn_sync (NULL, (char **) argv, NULL,
+                        G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL |
+                            G_SPAWN_STDERR_TO_DEV_NULL,
+                        NULL, NULL, NULL, NULL, &status, NULL) &&
+          g_spawn_check_wait_status (status, NULL))
+        return g_strdup (candidates[i]);
+    }
+
+  return NULL;
+}
+
+static gboolean
+make_certificate (const char *dir)
+{
+  g_autofree char *certificate_path = g_build_filename (dir, "certificate.pem", NULL);
+  g_autofree char *key_path = g_build_filename (dir, "key.pem", NULL);
+  const char *argv[] = { "openssl",
+                         "req",
+                         "-x509",
+                         "-newkey",
+                         "ec",
+                         "-pkeyopt",
+                         "ec_paramgen_curve:prime256v1",
+                         "-nodes",
+                         "-keyout",
+                         key_path,
+                         "-out",
+                         certificate_path,
+                         "-days",
+                         "2",
+                         "-subj",
+                         "/CN=tests",
+                         "-addext",
+                         "subjectAltName=IP:127.0.0.1",
+                         NULL };
+  int status = -1;
+
+  if (!g_spawn_sync (NULL, (char **) argv, NULL,
+                     G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
+                     NULL, NULL, NULL, NULL, &status, NULL) ||
+      !g_spawn_check_wait_status (status, NULL))
+    return FALSE;
+  certificate = g_steal_pointer (&certificate_path);
+  key = g_steal_pointer (&key_path);
+
+  return TRUE;
+}
+
+static void
+trust_certificate (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GTlsDatabase) database = g_tls_file_database_new (certificate, &error);
+
+  g_assert_no_error (error);
+  g_tls_backend_set_default_database (g_tls_backend_get_default (), database);
+}
+
+static void
+remove_files (void)
+{
+  g_autofree char *dir = g_path_get_dirname (certificate);
+
+  g_unlink (certificate);
+  g_unlink (key);
+  g_rmdir (dir);
+}
+
+gboolean
+tls_service_is_possible (void)
+{
+  g_autofree char *dir = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (certificate != NULL)
+    return TRUE;
+  if (!g_tls_backend_supports_tls (g_tls_backend_get_default ()))
+    {
+      g_test_skip ("glib-networking is not here");
+      return FALSE;
+    }
+  if (interpreter == NULL)
+    interpreter = find_interpreter ();
+  if (interpreter == NULL)
+    {
+      g_test_skip ("python3-h2 is not here");
+      return FALSE;
+    }
+  dir = g_dir_make_tmp ("lsobs-tls-XXXXXX", &error);
+  g_assert_no_error (error);
+  if (!make_certificate (dir))
+    {
+      g_rmdir (dir);
+      g_test_skip ("openssl is not here");
+      return FALSE;
+    }
+  atexit (remove_files);
+  trust_certificate ();
+
+  return TRUE;
+}
+
+const char *
+tls_service_get_certificate (void)
+{
+  return certificate;
+}
+
+const char *
+tls_service_get_key (void)
+{
+  return key;
+}
+
+/* Returns (transfer full): a line that the service has written */
+static char *
+read_line (TlsService *self)
+{
+  g_autoptr (GError) error = NULL;
+  char *line = g_data_input_stream_read_line (self->answers, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  if (line == NULL)
+    g_error ("the service has ended");
+
+  return line;
+}
+
+TlsService *
+tls_service_new (const char *plan)
+{
+  TlsService *self = g_new0 (TlsService, 1);
+  g_autofree char *script = g_test_build_filename (G_TEST_DIST, "lib", "tls-service.py", NULL);
+  g_auto (GStrv) words = g_strsplit (plan != NULL ? plan : "", " ", -1);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) argv = NULL;
+  g_autofree char *port = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_strv_builder_add_many (builder, interpreter, script, certificate, key, NULL);
+  for (guint i = 0; words[i] != NULL; i++)
+    if (*words[i] != '\0')
+      g_strv_builder_add (builder, words[i]);
+  argv = g_strv_builder_end (builder);
+
+  self->process =
+      g_subprocess_newv ((const char *const *) argv,
+                         G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error);
+  g_assert_no_error (error);
+  self->requests = g_subprocess_get_stdin_pipe (self->process);
+  self->answers = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->process));
+  port = read_line (self);
+  self->url = g_strconcat ("https://127.0.0.1:", port, NULL);
+
+  return self;
+}
+
+/* The service ends with its input. */
+void
+tls_service_free (TlsService *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_output_stream_close (self->requests, NULL, NULL);
+  g_subprocess_wait (self->process, NULL, &error);
+  g_assert_no_error (error);
+  g_object_unref (self->answers);
+  g_object_unref (self->process);
+  g_free (self->url);
+  g_free (self);
+}
+
+const char *
+tls_service_get_url (TlsService *self)
+{
+  return self->url;
+}
+
+void
+tls_service_get_books (TlsService *self, TlsBooks *books)
+{
+  g_autofree char *line = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  g_autoptr (GError) error = NULL;
+  JsonObject *object;
+
+  g_output_stream_write_all (self->requests, "\n", 1, NULL, NULL, &error);
+  g_assert_no_error (error);
+  line = read_line (self);
+  node = json_from_string (line, &error);
+  g_assert_no_error (error);
+  object = json_node_get_object (node);
+  books->n_runs = json_array_get_length (json_object_get_array_member (object, "runs"));
+  books->n_times = (guint) json_object_get_int_member (object, "times");
+  books->n_requests = (guint) json_object_get_int_member (object, "requests");
+  books->n_connections = (guint) json_object_get_int_member (object, "connections");
+  books->n_feedback = (guint) json_object_get_int_member (object, "feedback");
+  books->n_without_body = (guint) json_object_get_int_member (object, "without-body");
+  books->n_cut_short = (guint) json_object_get_int_member (object, "cut-short");
+  books->n_refused = (guint) json_object_get_int_member (object, "refused");
+}
+
+/* --- fixture ------------------------------------------------------------------------------- */
+
+void
+tls_fixture_set_up (TlsFixture *self, gconstpointer data)
+{
+  test_fixture_set_up (&self->base, NULL);
+  /* The requests go to the other service, which judges them itself. */
+  self->base.is_free = TRUE;
+  if (!tls_service_is_possible ())
+    return;
+  self->service = tls_service_new (data);
+  lsobs_config_set_api_url (self->base.config, tls_service_get_url (self->service));
+  lsobs_config_set_max_attempts (self->base.config, 20);
+}
+
+void
+tls_fixture_tear_down (TlsFixture *self, gconstpointer data)
+{
+  test_fixture_tear_down (&self->base, data);
+  g_clear_pointer (&self->service, tls_service_free);
+}
+
+void
+tls_fixture_assert_arrival (TlsFixture *self, guint n_batches, TlsBooks *books)
+{
+  LsobsExporter *exporter = self->base.exporter;
+
+  for (guint i = 0; i < n_batches; i++)
+    {
+      test_emit_many (exporter, 5);
+      test_assert_flush (exporter, 5);
+    }
+  tls_service_get_books (self->service, books);
+  g_assert_cmpuint (books->n_without_body, ==, 0);
+  g_assert_cmpuint (books->n_cut_short, ==, 0);
+  g_assert_cmpuint (books->n_runs, ==, 5 * n_batches);
+  g_assert_cmpuint (books->n_runs, ==, test_get_counter (exporter, LSOBS_COUNTER_DELIVERED));
+}

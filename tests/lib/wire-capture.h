@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What official clients have sent, from tests/data/captures. */
+
+#pragma once
+
+#include "tests/lib/wire.h"
+
+G_BEGIN_DECLS
+
+/* (element-type WireRequest) (transfer full): all requests of tests/data/captures/@file.json but
+ * GET /info; aborts the test when they cannot be read */
+GPtrArray *wire_capture_load (const char *file);
+
+G_END_DECLS

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/text/lsobs-redactor-private.h"
+#include "lsobs/text/lsobs-secret-rules-private.h"
+
+/* The preset for secrets, rule by rule: what it finds, and what comes near. */
+
+/* Texts are templates, so that nothing in this file looks like a secret: `~` is
+ * nothing, `{20}` are twenty letters and digits, `{U16}` sixteen upper-case ones,
+ * and `$` is what takes the place of a secret. */
+typedef struct
+{
+  guint rule; /* from 1 */
+  const char *name;
+  const char *text;
+  const char *expected; /* NULL: nothing is found in it */
+} SecretRow;
+
+static const SecretRow rows[] = {
+  { 1, "alone", "sk~-ant-{20}", "$" },
+  { 1, "in-text", "key sk~-ant-api03-{40}_-{8}, keep", "key $, keep" },
+  { 1, "short", "sk~-ant-{19}", NULL },
+  { 1, "other-case", "SK~-ANT-{19}", NULL },
+
+  { 2, "project", "sk~-proj-{20}_{4}-", "$" },
+  { 2, "service-account", "sk~-svcacct-{24}", "$" },
+  { 2, "admin", "(sk~-admin-{24})", "($)" },
+  { 2, "short", "sk~-proj-{19}", NULL },
+  { 2, "other-kind", "sk~-user-{24}", NULL },
+
+  { 3, "alone", "sk~-{32}", "$" },
+  { 3, "long", "sk~-{48}!", "$!" },
+  { 3, "short", "sk~-{31}", NULL },
+  { 3, "dashes", "sk~-{16}-{16}", NULL },
+
+  { 4, "personal", "lsv2~_pt_{32}_{10}", "$" },
+  { 4, "service", "lsv2~_sk_{32}", "$" },
+  { 4, "short", "lsv2~_pt_{31}", NULL },
+  { 4, "other-kind", "lsv2~_xx_{32}", NULL },
+
+  { 5, "alone", "ls~__{16}", "$" },
+  { 5, "short", "ls~__{15}", NULL },
+  { 5, "one-dash", "ls~_{16}", NULL },
+
+  { 6, "personal", "gh~p_{36}", "$" },
+  { 6, "oauth", "gh~o_{36}", "$" },
+  { 6, "user", "gh~u_{36}", "$" },
+  { 6, "server", "gh~s_{36}", "$" },
+  { 6, "refresh", "gh~r_{76}", "$" },
+  { 6, "short", "gh~p_{35}", NULL },
+  { 6, "other-kind", "gh~x_{36}", NULL },
+
+  { 7, "alone", "github~_pat_{22}_{59}", "$" },
+  { 7, "short", "github~_pat_{22}_{58}", NULL },
+
+  { 8, "alone", "glpat~-{20}", "$" },
+  { 8, "routable", "glpat~-{27}.0w.0abcdef12.", "$." },
+  { 8, "short", "glpat~-{19}", NULL },
+
+  { 9, "long-term", "AK~IA{U16}", "$" },
+  { 9, "temporary", "<AS~IA{U16}>", "<$>" },
+  { 9, "bearer", "AB~IA{U16}", "$" },
+  { 9, "context", "AC~CA{U16}", "$" },
+  { 9, "old", "A3~TX{U16}", "$" },
+  { 9, "after-name", "id_AK~IA{U16}", "id_$" },
+  { 9, "short", "AK~IA{U15}", NULL },
+  { 9, "long", "AK~IA{U17}", NULL },
+  { 9, "inside-word", "XAK~IA{U16}", NULL },
+  { 9, "lower-case", "ak~ia{U16}", NULL },
+
+  { 10, "alone", "AI~za{35}", "$" },
+  { 10, "short", "AI~za{34}", NULL },
+
+  { 11, "alone", "ya~29.a0_-{30}", "$" },
+  { 11, "shortest", "ya~29.x", "$" },
+  { 11, "nothing-follows", "ya~29. And", NULL },
+  { 11, "no-dot", "ya~29{30}", NULL },
+
+  { 12, "bot", "xo~xb-1234567890-{24}", "$" },
+  { 12, "user", "xo~xp-{10}", "$" },
+  { 12, "app", "xo~xa-{10}", "$" },
+  { 12, "refresh", "xo~xr-{10}", "$" },
+  { 12, "session", "xo~xs-{10}", "$" },
+  { 12, "short", "xo~xb-{9}", NULL },
+  { 12, "other-kind", "xo~xq-{10}", NULL },
+
+  { 13, "alone", "xa~pp-1-A0B1-{10}", "$" },
+  { 13, "short", "xa~pp-1-{9}", NULL },
+  { 13, "no-number", "xa~pp-a-{10}", NULL },
+
+  { 14, "alone", "see https://hooks~.slack.com/services/T0/B0/{24} there", "see $ there" },
+  { 14, "no-path", "https://hooks~.slack.com/services/", NULL },
+  { 14, "other-host", "https://hooks~.example.com/services/T0/B0/{24}", NULL },
+
+  { 15, "live", "sk~_live_{20}", "$" },
+  { 15, "test", "sk~_test_{99}", "$" },
+  { 15, "restricted", "'rk~_live_{20}'", "'$'" },
+  { 15, "short", "sk~_live_{19}", NULL },
+  { 15, "publishable", "pk~_live_{20}", NULL },
+  { 15, "inside-word", "risk~_live_{20}", NULL },
+
+  { 16, "alone", "np~m_{36}", "$" },
+  { 16, "short", "np~m_{35}", NULL },
+
+  { 17, "alone", "pypi~-AgEIcHlwaS{50}", "$" },
+  { 17, "short", "pypi~-AgEIcHlwaS{49}", NULL },
+
+  { 18, "alone", "SG~.{22}.{43}", "$" },
+  { 18, "short-end", "SG~.{22}.{42}", NULL },
+  { 18, "short-middle", "SG~.{21}.{43}", NULL },
+
+  { 19, "alone", "ey~J{20}.ey~J{40}.{43}", "$" },
+  { 19, "in-text", "a ey~J{20}.ey~J{40}.{43}.", "a $." },
+  { 19, "unsigned", "ey~J{20}.ey~J{40}", NULL },
+  { 19, "no-payload", "ey~J{20}.{40}.{43}", NULL },
+
+  { 20, "plain", "a\n-----BEGIN~ PRIVATE KEY-----\n{64}\n{12}==\n-----END~ PRIVATE KEY-----\nb",
+    "a\n$\nb" },
+  { 20, "rsa",
+    "-----BEGIN~ RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{64}\n"
+    "-----END~ RSA PRIVATE KEY-----",
+    "$" },
+  { 20, "openssh", "-----BEGIN~ OPENSSH PRIVATE KEY-----{64}-----END~ OPENSSH PRIVATE KEY-----",
+    "$" },
+  { 20, "pgp",
+    "-----BEGIN~ PGP PRIVATE KEY BLOCK-----\n\n{64}\n=abcd\n"
+    "-----END~ PGP PRIVATE KEY BLOCK-----",
+    "$" },
+  { 20, "two",
+    "-----BEGIN~ PRIVATE KEY-----{64}-----END~ PRIVATE KEY----- and "
+    "-----BEGIN~ EC PRIVATE KEY-----{64}-----END~ EC PRIVATE KEY-----",
+    "$ and $" },
+  { 20, "escaped", "-----BEGIN~ PRIVATE KEY-----\\n{64}\\n{12}==\\n-----END~ PRIVATE KEY-----\\n",
+    "$\\n" },
+  { 20, "cut", "-----BEGIN~ PRIVATE KEY-----\n{64}\n{64}\n{20}", "$" },
+  { 20, "cut-encrypted", "-----BEGIN~ RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{64}\n{20}",
+    "$" },
+  { 20, "public", "-----BEGIN~ PUBLIC KEY-----\n{64}\n-----END~ PUBLIC KEY-----", NULL },
+  { 20, "certificate", "-----BEGIN~ CERTIFICATE-----\n{64}\n-----END~ CERTIFICATE-----", NULL },
+  { 20, "four-dashes", "----BEGIN~ PRIVATE KEY----\n{64}", NULL },
+
+  { 21, "api-key", "api~_key={12}", "api_key=$" },
+  { 21, "any-case", "OpenAI-Api~-Key: {12}", "OpenAI-Api-Key: $" },
+  { 21, "one-word", "apik~ey = {6}", "apikey = $" },
+  { 21, "secret", "client~_secret={12}&x=1", "client_secret=$&x=1" },
+  { 21, "token", "api~_token : {12}; x", "api_token : $; x" },
+  { 21, "json", "{\"pass~word\": \"{8}\", \"a\": 1}", "{\"password\": \"$\", \"a\": 1}" },
+  { 21, "json-in-json", "{\\\"pass~word\\\":\\\"{8}\\\"}", "{\\\"password\\\":\\\"$\\\"}" },
+  { 21, "passwd", "pass~wd='{8}'", "passwd='$'" },
+  { 21, "private-key", "PRIVATE~_KEY={8}", "PRIVATE_KEY=$" },
+  { 21, "access-key", "access~-key={8}", "access-key=$" },
+  { 21, "more-words", "AWS_SEC~RET_ACCESS_KEY={40}", "AWS_SECRET_ACCESS_KEY=$" },
+  { 21, "dotted", "service.tok~en.value: {12}", "service.token.value: $" },
+  { 21, "scheme", "auth~_token: Bearer {12}", "auth_token: Bearer $" },
+  { 21, "backslash", "pass~word: a\\b{8}", "password: $" },
+  { 21, "not-english", "pass~word: \xc3\xbc{8}\xc3\xbc", "password: $" },
+  { 21, "tokenizer", "tok~enizer={12}", NULL },
+  { 21, "plural", "max_tok~ens=100000", NULL },
+  { 21, "short", "tok~en={5}", NULL },
+  { 21, "no-value", "tok~en={5} {12}", NULL },
+  { 21, "no-separator", "pass~word {12}", NULL },
+  { 21, "other-name", "name={12}", NULL },
+
+  { 22, "bearer", "Author~ization: Bearer {12}", "Authorization: Bearer $" },
+  { 22, "basic", "author~ization=basic {8}==", "authorization=basic $" },
+  { 22, "token", "AUTHOR~IZATION: Token {8}", "AUTHORIZATION: Token $" },
+  { 22, "no-scheme", "\"author~ization\": \"{8}\"", "\"authorization\": \"$\"" },
+  { 22, "other-scheme", "Author~ization: Custom {16}", "Authorization: Custom $" },
+  { 22, "two-words", "author~ization: {24} {24}", "authorization: $ {24}" },
+  { 22, "short", "Author~ization: Bearer {7}", NULL },
+  { 22, "no-separator", "author~ization {12}", NULL },
+
+  { 23, "alone", "Bea~rer {10}", "Bearer $" },
+  { 23, "lower-case", "curl -H 'bea~rer {20}.~/+='", "curl -H 'bearer $'" },
+  { 23, "short", "Bea~rer {9}", NULL },
+  { 23, "inside-word", "forbea~rer {10}", NULL },
+
+  { 24, "database", "postgres://me:{8}@db.example.com:5432/x",
+    "postgres://me:$@db.example.com:5432/x" },
+  { 24, "no-user", "redis://:{8}@localhost", "redis://:$@localhost" },
+  { 24, "at-sign", "https://me:p@{4}@example.com/", "https://me:$@example.com/" },
+  { 24, "short", "x://u:p@h", "x://u:$@h" },
+  { 24, "port", "https://example.com:8080/me@example.com", NULL },
+  { 24, "user-only", "ssh://git@example.com/x", NULL },
+  { 24, "no-scheme", "me:{8}@example.com", NULL },
+};
+
+static char *
+expand (const char *template)
+{
+  static const char mixed[] = "a1B2c3D4e5F6g7H8i9J0";
+  static const char upper[] = "A1B2C3D4E5F6G7H8I9J0";
+  GString *text = g_string_new (NULL);
+  gsize len;
+
+  for (const char *p = template; *p != '\0'; p++)
+    {
+      const char *letters = p[0] == '{' && p[1] == 'U' ? upper : mixed;
+      char *end = NULL;
+
+      if (*p == '~' || *p == '$')
+        {
+          g_string_append (text, *p == '$' ? LSOBS_SECRET_DETECTED : "");
+          continue;
+        }
+      if (*p == '{')
+        {
+          guint64 n = g_ascii_strtoull (p + (letters == upper ? 2 : 1), &end, 10);
+
+          if (n > 0 && *end == '}')
+            {
+              for (guint64 i = 0; i < n; i++)
+                g_string_append_c (text, letters[i % 20]);
+              p = end;
+              continue;
+            }
+        }
+      g_string_append_c (text, *p);
+    }
+
+  /* With initialised bytes beyond its end, as the rules are to be given it. */
+  len = text->len;
+  for (guint i = 0; i < LSOBS_REDACT_PADDING; i++)
+    g_string_append_c (text, '\0');
+  g_string_truncate (text, len);
+  return g_string_free (text, FALSE);
+}
+
+static char *
+apply (LsobsRedactor *redactor, const char *text)
+{
+  g_autofree char *result = _lsobs_redactor_apply_text (redactor, text);
+
+  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 0);
+  return g_steal_pointer (&result);
+}
+
+static void
+test_row (gconstpointer data)
+{
+  const SecretRow *row = data;
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autofree char *text = expand (row->text);
+  g_autofree char *expected = expand (row->expected != NULL ? row->expected : row->text);
+  g_autofree char *result = NULL;
+  g_autofree char *again = NULL;
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+
+  _lsobs_redactor_add_secrets (redactor);
+  result = apply (redactor, text);
+  g_assert_cmpstr (result, ==, expected);
+  again = apply (redactor, result);
+  g_assert_cmpstr (again, ==, expected);
+
+  /* It is this rule that finds it, and the quick look does not miss it. */
+  if (row->expected != NULL)
+    {
+      g_assert_cmpuint (_lsobs_secret_rules_scan (text, strlen (text)) >> (row->rule - 1) & 1, ==,
+                        1);
+      g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), &budget,
+                                                 text, strlen (text), &out),
+                       ==, LSOBS_REDACT_CHANGED);
+      g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
+    }
+  else
+    {
+      g_assert_cmpint (_lsobs_redact_rule_apply (_lsobs_secret_rules_get (row->rule - 1), &budget,
+                                                 text, strlen (text), &out),
+                       ==, LSOBS_REDACT_UNCHANGED);
+    }
+}
+
+/* Both are found, whichever way the texts lie to each other, and without a gap. */
+static void
+test_pairs (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+
+  _lsobs_redactor_add_secrets (redactor);
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    for (gsize j = 0; j < G_N_ELEMENTS (rows); j++)
+      {
+        g_autofree char *first = expand (rows[i].text);
+        g_autofree char *second = expand (rows[j].text);
+        g_autofree char *both = g_strdup_printf ("%s \xe2\x82\xac\n\"%s", first, second);
+        g_autofree char *expected_first =
+            expand (rows[i].expected != NULL ? rows[i].expected : rows[i].text);
+        g_autofree char *expected_second =
+            expand (rows[j].expected != NULL ? rows[j].expected : rows[j].text);
+        g_autofree char *expected =
+            g_strdup_printf ("%s \xe2\x82\xac\n\"%s", expected_first, expected_second);
+        g_autofree char *result = apply (redactor, both);
+
+        if (rows[i].rule != 20 && rows[j].rule != 20)
+          g_assert_cmpstr (result, ==, expected);
+      }
+}
+
+/* Text of every day passes, at any length. */
+static void
+test_ordinary (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autofree char *result = NULL;
+
+  _lsobs_redactor_add_secrets (redactor);
+  while (text->len < 300 * 1000)
+    g_string_append (
+        text,
+        "The model took 1423 tokens; its secret is to ask twice. See https://example.com/a?b=c "
+        "and task-3 at 12:30, bearer of bad news. A password must be long.\n");
+  result = apply (redactor, text->str);
+  g_assert_cmpstr (result, ==, text->str);
+}
+
+/* Long texts that only look like a secret end the search soon: in the text, or in
+ * nothing being left of it. */
+static void
+test_long (gconstpointer data)
+{
+  const gsize n = 400 * 1000;
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autofree char *piece = expand (data);
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autofree char *result = NULL;
+
+  _lsobs_redactor_add_secrets (redactor);
+  while (text->len < n)
+    g_string_append (text, piece);
+  result = _lsobs_redactor_apply_text (redactor, text->str);
+  g_assert_nonnull (result);
+}
+
+static const char *const long_pieces[] = {
+  "ey~J",
+  "ey~Ja.",
+  "-----BEGIN~ PRIVATE KEY-----",
+  "a://b",
+  "a://b:",
+  "a://b:@",
+  "tok~en",
+  "tok~en-",
+  "tok~en='",
+  "author~ization:a ",
+  "bea~rer ",
+  "sk~-ant-",
+  "SG~.",
+  "pass~word:\\",
+  "A~3T",
+  "-",
+  "a",
+  "ls~v2_pt_",
+};
+
+/* A secret as long as a book. */
+static void
+test_huge_secret (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autofree char *text = expand ("before sk~-ant-{300000} after");
+  g_autofree char *result = NULL;
+
+  _lsobs_redactor_add_secrets (redactor);
+  result = apply (redactor, text);
+  g_assert_cmpstr (result, ==, "before " LSOBS_SECRET_DETECTED " after");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *path =
+          g_strdup_printf ("/privacy/secrets/%u/%s/%s", rows[i].rule,
+                           rows[i].expected != NULL ? "found" : "near-miss", rows[i].name);
+
+      g_test_add_data_func (path, &rows[i], test_row);
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (long_pieces); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/privacy/secrets/long/%" G_GSIZE_FORMAT, i);
+
+      g_test_add_data_func (path, long_pieces[i], test_long);
+    }
+  g_test_add_func ("/privacy/secrets/pairs", test_pairs);
+  g_test_add_func ("/privacy/secrets/ordinary", test_ordinary);
+  g_test_add_func ("/privacy/secrets/huge", test_huge_secret);
+
+  return g_test_run ();
+}

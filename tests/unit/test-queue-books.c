@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/pipeline/lsobs-queue-private.h"
+#include "tests/lib/test-utils.h"
+
+/* Who waits for the records of a queue, and whether each of them has exactly one
+ * fate, whatever happens in whatever order. */
+
+#define MUCH      (64 * 1024 * 1024)
+#define CAPACITY  8
+#define MAX_BYTES 12000
+
+typedef struct
+{
+  LsobsCounters *counters;
+  LsobsQueue *queue;
+  GPtrArray *taken;
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  guint capacity = data != NULL ? GPOINTER_TO_UINT (data) : CAPACITY;
+
+  fixture->counters = _lsobs_counters_new ();
+  fixture->queue = _lsobs_queue_new (capacity, MUCH, 3, MUCH, fixture->counters, 0);
+  fixture->taken = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_unref);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  g_ptr_array_unref (fixture->taken);
+  _lsobs_queue_unref (fixture->queue);
+  _lsobs_counters_unref (fixture->counters);
+}
+
+static void
+assert_books (LsobsQueue *queue)
+{
+  g_autoptr (LsobsStats) stats = _lsobs_queue_snapshot (queue);
+
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
+                    lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                        lsobs_stats_get_total_dropped (stats));
+}
+
+static LsobsRecord *
+make_start (LsobsRunInfo *info)
+{
+  return _lsobs_record_new (LSOBS_RECORD_CREATE, info);
+}
+
+static LsobsRecord *
+make_end (LsobsRunInfo *info)
+{
+  LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_UPDATE, info);
+
+  record->end_time = info->segment.start_time + 1;
+  return record;
+}
+
+static void
+push_run (Fixture *fixture)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+
+  _lsobs_queue_push (fixture->queue, make_start (info));
+}
+
+static LsobsRecord *
+take_one (Fixture *fixture)
+{
+  g_assert_cmpuint (_lsobs_queue_take (fixture->queue, 1, MUCH, fixture->taken), ==, 1);
+  return fixture->taken->pdata[fixture->taken->len - 1];
+}
+
+/* Tickets */
+
+static void
+count_cb (LsobsFlushWaiter *ticket, gpointer user_data)
+{
+  (*(guint *) user_data)++;
+  g_assert_true (_lsobs_flush_waiter_is_done (ticket));
+}
+
+static void
+assert_ticket (LsobsFlushWaiter *ticket, guint64 remaining, guint64 delivered, guint64 failed)
+{
+  g_assert_cmpuint (ticket->n_remaining, ==, remaining);
+  g_assert_cmpuint (ticket->n_delivered, ==, delivered);
+  g_assert_cmpuint (ticket->n_failed, ==, failed);
+}
+
+static void
+test_ticket_empty (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+
+  g_assert_false (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  g_assert_false (_lsobs_queue_remove_ticket (fixture->queue, ticket));
+  assert_ticket (ticket, 0, 0, 0);
+  g_assert_cmpuint (n_calls, ==, 0);
+}
+
+static void
+test_ticket_fates (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  LsobsRecord *in_flight;
+
+  push_run (fixture);
+  push_run (fixture);
+  push_run (fixture);
+  in_flight = take_one (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  assert_ticket (ticket, 3, 0, 0);
+
+  /* What comes after it does not count. */
+  push_run (fixture);
+  _lsobs_queue_delivered (fixture->queue, in_flight);
+  assert_ticket (ticket, 2, 1, 0);
+  _lsobs_queue_lost (fixture->queue, take_one (fixture), LSOBS_DROP_REASON_REJECTED);
+  assert_ticket (ticket, 1, 1, 1);
+  g_assert_cmpuint (n_calls, ==, 0);
+  g_assert_false (_lsobs_flush_waiter_is_done (ticket));
+  in_flight = take_one (fixture);
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  assert_ticket (ticket, 1, 1, 1);
+  _lsobs_queue_delivered (fixture->queue, in_flight);
+  assert_ticket (ticket, 0, 2, 1);
+  g_assert_cmpuint (n_calls, ==, 1);
+  g_assert_true (_lsobs_flush_waiter_is_done (ticket));
+  g_assert_true (_lsobs_flush_waiter_wait_until (ticket, 0));
+  g_assert_false (_lsobs_queue_remove_ticket (fixture->queue, ticket));
+}
+
+/* What is lost for want of room was neither delivered nor tried. */
+static void
+test_ticket_evicted (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+
+  push_run (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  push_run (fixture);
+  assert_ticket (ticket, 0, 0, 0);
+  g_assert_cmpuint (n_calls, ==, 1);
+}
+
+static void
+test_ticket_several (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) first = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) second = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) same = _lsobs_flush_waiter_new (count_cb, &n_calls);
+
+  push_run (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, first));
+  push_run (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, second));
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, same));
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  g_assert_cmpuint (n_calls, ==, 1);
+  g_assert_true (_lsobs_flush_waiter_is_done (first));
+  g_assert_false (_lsobs_flush_waiter_is_done (second));
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  g_assert_cmpuint (n_calls, ==, 3);
+  assert_ticket (second, 0, 2, 0);
+  assert_ticket (same, 0, 2, 0);
+}
+
+static void
+test_ticket_removed (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+
+  push_run (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  g_assert_true (_lsobs_queue_remove_ticket (fixture->queue, ticket));
+  g_assert_false (_lsobs_queue_remove_ticket (fixture->queue, ticket));
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  assert_ticket (ticket, 1, 0, 0);
+  g_assert_cmpuint (n_calls, ==, 0);
+  g_assert_false (_lsobs_flush_waiter_wait_until (ticket, g_get_monotonic_time ()));
+}
+
+static void
+test_ticket_refused (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+
+  push_run (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  _lsobs_queue_refuse_tickets (fixture->queue);
+  g_assert_cmpuint (n_calls, ==, 1);
+  g_assert_true (ticket->refused);
+  assert_ticket (ticket, 1, 0, 0);
+  /* The record stays. */
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  assert_ticket (ticket, 1, 0, 0);
+  assert_books (fixture->queue);
+}
+
+/* A joined end is no record of its own: nobody waits for it twice. */
+static void
+test_ticket_joined (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (NULL, NULL);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+
+  _lsobs_queue_push (fixture->queue, make_start (info));
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  _lsobs_queue_push (fixture->queue, make_end (info));
+  assert_ticket (ticket, 1, 0, 0);
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  assert_ticket (ticket, 0, 1, 0);
+}
+
+static gpointer
+wait_thread (gpointer data)
+{
+  gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
+
+  return GINT_TO_POINTER (_lsobs_flush_waiter_wait_until (data, deadline));
+}
+
+static void
+test_ticket_wait (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (NULL, NULL);
+  GThread *thread;
+
+  push_run (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  thread = g_thread_new ("wait", wait_thread, ticket);
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  g_assert_true (GPOINTER_TO_INT (g_thread_join (thread)));
+}
+
+/* Closing */
+
+static void
+test_close (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsStats) stats = NULL;
+
+  _lsobs_queue_push (fixture->queue, make_start (info));
+  g_assert_false (_lsobs_queue_is_closed (fixture->queue));
+  _lsobs_queue_close (fixture->queue);
+  g_assert_true (_lsobs_queue_is_closed (fixture->queue));
+  g_assert_false (_lsobs_queue_join_waiting (fixture->queue, make_end (info)));
+  push_run (fixture);
+  assert_books (fixture->queue);
+  stats = _lsobs_queue_snapshot (fixture->queue);
+  g_assert_cmpuint (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN), ==, 1);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 1);
+  /* What waited can still be taken. */
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  assert_books (fixture->queue);
+}
+
+static void
+test_drop_waiting (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsStats) stats = NULL;
+
+  push_run (fixture);
+  push_run (fixture);
+  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  _lsobs_queue_drop_waiting (fixture->queue, LSOBS_DROP_REASON_SHUTDOWN);
+  g_assert_cmpuint (n_calls, ==, 1);
+  assert_ticket (ticket, 0, 0, 2);
+  stats = _lsobs_queue_snapshot (fixture->queue);
+  g_assert_cmpuint (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN), ==, 2);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 0);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
+  assert_books (fixture->queue);
+}
+
+/* A model: what the queue must hold, as a list of the numbers of runs */
+
+#define N_RUNS  40
+#define N_STEPS 5000
+
+typedef struct
+{
+  LsobsCounters *counters;
+  LsobsQueue *queue;
+  LsobsRunInfo *infos[N_RUNS];
+  GPtrArray *in_flight; /* (owned) (element-type LsobsRecord) */
+  GArray *expected;     /* (owned) of LsobsRunInfo *, the oldest first */
+  GHashTable *sizes;    /* (owned) LsobsRunInfo * to the size of what waits */
+  gsize n_bytes;
+} Model;
+
+static void
+model_init (Model *model)
+{
+  model->counters = _lsobs_counters_new ();
+  model->queue = _lsobs_queue_new (CAPACITY, MAX_BYTES, 3, 4000, model->counters, 0);
+  model->in_flight = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_unref);
+  model->expected = g_array_new (FALSE, FALSE, sizeof (LsobsRunInfo *));
+  model->sizes = g_hash_table_new (NULL, NULL);
+  model->n_bytes = 0;
+  for (guint i = 0; i < N_RUNS; i++)
+    model->infos[i] = NULL;
+}
+
+static void
+model_clear (Model *model)
+{
+  g_ptr_array_unref (model->in_flight);
+  _lsobs_queue_unref (model->queue);
+  _lsobs_counters_unref (model->counters);
+  g_array_unref (model->expected);
+  g_hash_table_unref (model->sizes);
+  for (guint i = 0; i < N_RUNS; i++)
+    g_clear_pointer (&model->infos[i], _lsobs_run_info_unref);
+}
+
+static void
+model_set_size (Model *model, LsobsRunInfo *info, gsize size)
+{
+  model->n_bytes -= GPOINTER_TO_SIZE (g_hash_table_lookup (model->sizes, info));
+  model->n_bytes += size;
+  if (size > 0)
+    g_hash_table_insert (model->sizes, info, GSIZE_TO_POINTER (size));
+  else
+    g_hash_table_remove (model->sizes, info);
+}
+
+static void
+model_remove_oldest (Model *model)
+{
+  model_set_size (model, g_array_index (model->expected, LsobsRunInfo *, 0), 0);
+  g_array_remove_index (model->expected, 0);
+}
+
+static void
+model_push (Model *model, LsobsRunInfo *info, LsobsRecord *record)
+{
+  gboolean waits = g_hash_table_contains (model->sizes, info);
+  gsize payload = (gsize) g_test_rand_int_range (0, 2000);
+  gsize known = GPOINTER_TO_SIZE (g_hash_table_lookup (model->sizes, info));
+
+  if (record->kind == LSOBS_RECORD_CREATE)
+    record->inputs = g_bytes_new_take (g_malloc0 (payload), payload);
+  else
+    record->error =
+        g_strnfill (info->flow.waiting != NULL && info->flow.waiting->error != NULL ? 0 : payload,
+                    'e');
+  if (!waits)
+    g_array_append_val (model->expected, info);
+  model_set_size (model, info,
+                  waits ? known + (info->flow.waiting->error == NULL ? payload : 0)
+                        : _lsobs_record_measure (record));
+  _lsobs_queue_push (model->queue, record);
+  while (model->expected->len > CAPACITY || model->n_bytes > MAX_BYTES)
+    model_remove_oldest (model);
+}
+
+static void
+model_push_any (Model *model)
+{
+  guint i = (guint) g_test_rand_int_range (0, N_RUNS);
+  LsobsRunInfo *info = model->infos[i];
+
+  if (info == NULL)
+    {
+      info = model->infos[i] = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+      model_push (model, info, make_start (info));
+      return;
+    }
+  model_push (model, info, make_end (info));
+  if (g_test_rand_int_range (0, 2) == 0)
+    {
+      /* Done with it: another run takes its place. Records still know it. */
+      if (!g_hash_table_contains (model->sizes, info))
+        _lsobs_run_info_unref (g_steal_pointer (&model->infos[i]));
+    }
+}
+
+static void
+model_take (Model *model)
+{
+  guint before = model->in_flight->len;
+  guint n = _lsobs_queue_take (model->queue, (guint) g_test_rand_int_range (0, 4),
+                               (gsize) g_test_rand_int_range (1, 6000), model->in_flight);
+
+  for (guint i = 0; i < n; i++)
+    {
+      LsobsRecord *record = model->in_flight->pdata[before + i];
+
+      g_assert_true (record->info == g_array_index (model->expected, LsobsRunInfo *, 0));
+      model_remove_oldest (model);
+    }
+}
+
+static void
+model_settle (Model *model)
+{
+  LsobsRecord *record;
+  guint i;
+
+  if (model->in_flight->len == 0)
+    return;
+  i = (guint) g_test_rand_int_range (0, (gint32) model->in_flight->len);
+  record = g_ptr_array_steal_index_fast (model->in_flight, i);
+  if (g_test_rand_int_range (0, 3) > 0)
+    _lsobs_queue_delivered (model->queue, record);
+  else
+    _lsobs_queue_lost (model->queue, record,
+                       (LsobsDropReason) g_test_rand_int_range (LSOBS_DROP_REASON_TOO_LARGE,
+                                                                LSOBS_DROP_REASON_FORK + 1));
+  _lsobs_record_unref (record);
+}
+
+static void
+model_check (Model *model)
+{
+  g_autoptr (LsobsStats) stats = _lsobs_queue_snapshot (model->queue);
+
+  assert_books (model->queue);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, model->expected->len);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, model->n_bytes);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), ==, model->in_flight->len);
+  g_assert_cmpuint (model->expected->len, <=, CAPACITY);
+}
+
+static void
+test_model (void)
+{
+  Model model;
+
+  model_init (&model);
+  for (guint i = 0; i < N_STEPS; i++)
+    {
+      int what = g_test_rand_int_range (0, 10);
+
+      if (what < 6)
+        model_push_any (&model);
+      else if (what < 8)
+        model_take (&model);
+      else
+        model_settle (&model);
+      model_check (&model);
+    }
+  _lsobs_queue_drop_waiting (model.queue, LSOBS_DROP_REASON_SHUTDOWN);
+  assert_books (model.queue);
+  model_clear (&model);
+}
+
+/* Threads */
+
+#define N_PUSHED 20000
+
+static gpointer
+push_thread (gpointer data)
+{
+  for (guint i = 0; i < N_PUSHED; i++)
+    {
+      g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+
+      _lsobs_queue_push (data, make_start (info));
+      _lsobs_queue_push (data, make_end (info));
+    }
+  return NULL;
+}
+
+static void
+take_some (Fixture *fixture)
+{
+  guint n = _lsobs_queue_take (fixture->queue, 5, MUCH, fixture->taken);
+
+  for (guint i = 0; i < n; i++)
+    if (i % 2 == 0)
+      _lsobs_queue_delivered (fixture->queue, fixture->taken->pdata[i]);
+    else
+      _lsobs_queue_lost (fixture->queue, fixture->taken->pdata[i], LSOBS_DROP_REASON_UNAVAILABLE);
+  g_ptr_array_set_size (fixture->taken, 0);
+}
+
+static void
+test_threads (Fixture *fixture, gconstpointer data)
+{
+  GThread *threads[2];
+  g_autoptr (LsobsStats) stats = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("push", push_thread, fixture->queue);
+  for (guint i = 0; i < N_PUSHED; i++)
+    {
+      take_some (fixture);
+      if (i % 100 == 0)
+        assert_books (fixture->queue);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  while (_lsobs_counters_get (fixture->counters, LSOBS_COUNTER_QUEUED) > 0)
+    take_some (fixture);
+  stats = _lsobs_queue_snapshot (fixture->queue);
+  assert_books (fixture->queue);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
+  /* Each start was a record, each end either joined it or was one. */
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED) +
+                        lsobs_stats_get (stats, LSOBS_COUNTER_MERGED),
+                    ==, 2 * N_PUSHED * G_N_ELEMENTS (threads));
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+#define ADD(path, capacity, func) \
+ g_test_add ("/queue-books/" path, Fixture, GUINT_TO_POINTER (capacity), set_up, func, tear_down)
+  ADD ("ticket/empty", 10, test_ticket_empty);
+  ADD ("ticket/fates", 10, test_ticket_fates);
+  ADD ("ticket/evicted", 1, test_ticket_evicted);
+  ADD ("ticket/several", 10, test_ticket_several);
+  ADD ("ticket/removed", 10, test_ticket_removed);
+  ADD ("ticket/refused", 10, test_ticket_refused);
+  ADD ("ticket/joined", 10, test_ticket_joined);
+  ADD ("ticket/wait", 10, test_ticket_wait);
+  ADD ("close", 10, test_close);
+  ADD ("drop-waiting", 10, test_drop_waiting);
+  ADD ("threads", CAPACITY, test_threads);
+  g_test_add_func ("/queue-books/model", test_model);
+
+  return g_test_run ();
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <lsobs/lsobs.h>
+
+#include <string.h>
+
+#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-secret-rules-private.h"
+#include "tests/lib/cost-helpers.h"
+#include "tests/lib/test-utils.h"
+
+/* What it costs to hide something, whatever the text is. */
+
+#define EMAIL_PATTERN "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}"
+
+static void
+append_times (GString *text, const char *piece, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    g_string_append (text, piece);
+}
+
+/* Many short texts */
+
+/* An array of @n strings of 500 bytes, each of runs of 16 letters. */
+static char *
+make_runs (guint n)
+{
+  g_autoptr (GString) one = g_string_new (NULL);
+  g_autoptr (GString) text = g_string_new ("[");
+
+  append_times (one, "aaaaaaaaaaaaaaaa!", 30);
+  g_string_truncate (one, 500);
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s\"%s\"", i > 0 ? "," : "", one->str);
+  g_string_append_c (text, ']');
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* What the patterns of a record of @n texts may cost, with @len bytes in all. */
+static gint64
+get_allowed (gint64 n, gsize len)
+{
+  return LSOBS_REDACT_BUDGET_NS + LSOBS_REDACT_BUDGET_NS_PER_SEARCH * n +
+         LSOBS_REDACT_BUDGET_NS_PER_BYTE * (gint64) len;
+}
+
+/* Each text alone is searched in milliseconds, all of them in ten times what is allowed. */
+static void
+test_short_texts (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("(a|aa)+$", "#", NULL);
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+  const LsobsJsonWalkOptions options = { redactor, 0, FALSE, &budget };
+  g_autofree char *text = make_runs (4000);
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gint64 start = cost_now ();
+
+  g_assert_true (_lsobs_json_walk (&out, text, strlen (text), &options));
+  g_assert_cmpint (cost_now () - start, <, 3 * get_allowed (4000, strlen (text)));
+  g_assert_true (budget.is_used_up);
+  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), >, 0);
+  /* All that came later is hidden. */
+  g_assert_true (out.len > 5 && memcmp (out.data + out.len - 5, ",\"#\"]", 5) == 0);
+}
+
+static void
+test_used_up (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("x+y", "#", NULL);
+  g_autoptr (LsobsRedactor) linear = _lsobs_redactor_new ("xy", "#", NULL);
+  g_autoptr (LsobsRedactor) preset = _lsobs_redactor_new_empty ();
+  LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  char text[LSOBS_REDACT_PADDING + 64] = "xy password=abcdefgh";
+  gsize len = strlen (text);
+
+  g_assert_true (_lsobs_redactor_apply (redactor, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "# password=abcdefgh", 19);
+  budget.is_used_up = TRUE;
+  _lsobs_buffer_truncate (&out, 0);
+  g_assert_true (_lsobs_redactor_apply (redactor, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "#", 1);
+  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 1);
+
+  /* Patterns that cannot be slow need no time of it. */
+  _lsobs_buffer_truncate (&out, 0);
+  g_assert_true (_lsobs_redactor_apply (linear, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "# password=abcdefgh", 19);
+  _lsobs_redactor_add_secrets (preset);
+  _lsobs_buffer_truncate (&out, 0);
+  g_assert_true (_lsobs_redactor_apply (preset, &budget, text, len, &out));
+  g_assert_cmpmem (out.data, out.len, "xy password=" LSOBS_SECRET_DETECTED, 29);
+}
+
+static void
+test_record (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, NULL);
+  g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+  g_autoptr (LsobsStats) stats = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *const names[] = { "hostile", "harmless" };
+  JsonObject *inputs;
+
+  lsobs_config_add_redact_rule (config, "(a|aa)+$", NULL);
+  lsobs_config_set_flush_interval (config, 3600 * 1000);
+  observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      char *text = i == 0 ? make_runs (4000) : g_strdup ("{\"a\":\"harmless\"}");
+      g_autoptr (GBytes) bytes = g_bytes_new_take (text, strlen (text));
+      g_autoptr (LsobsRun) run =
+          lsobs_observer_start_run_bytes (observer, names[i], LSOBS_RUN_TYPE_CHAIN, bytes);
+
+      lsobs_run_end (run, NULL);
+    }
+  lsobs_observer_flush (observer, 4 * TEST_TIMEOUT_MS, NULL, &error);
+  g_assert_no_error (error);
+  stats = lsobs_observer_dup_stats (observer);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_REDACTION_FAILURES), >, 0);
+
+  /* Each record has its own time. */
+  events = lsobs_memory_transport_dup_events (transport);
+  inputs = json_node_get_object (lsobs_run_event_get_inputs (events->pdata[events->len - 1]));
+  g_assert_cmpstr (json_object_get_string_member (inputs, "a"), ==, "harmless");
+}
+
+/* The texts of a record share one budget. */
+static guint64
+walk_record_with_clock (LsobsRedactor *redactor, const char *text, gint64 (*clock) (void))
+{
+  LsobsRedactBudget budget = { .get_time = clock };
+  const LsobsJsonWalkOptions options = { redactor, 0, FALSE, &budget };
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  g_assert_true (_lsobs_json_walk (&out, text, strlen (text), &options));
+  return _lsobs_redactor_get_n_failures (redactor);
+}
+
+static guint64
+walk_record (LsobsRedactor *redactor, const char *text)
+{
+  return walk_record_with_clock (redactor, text, NULL);
+}
+
+/* Between two readings, as long as a harmless search takes on a machine that is neither fast nor
+ * busy. */
+static gint64
+get_usual_time (void)
+{
+  static gint64 now;
+
+  return now += 1000;
+}
+
+static void
+take_rule (LsobsRedactor *redactor, const char *pattern)
+{
+  LsobsRedactRule *rule = _lsobs_redact_rule_new (pattern, NULL, LSOBS_REPLACEMENT_LITERAL, NULL);
+
+  g_assert_nonnull (rule);
+  _lsobs_redactor_take_rule (redactor, rule);
+}
+
+/* (transfer full): an array of as many strings */
+static char *
+make_strings (const char *string, guint n)
+{
+  GString *text = g_string_new ("[0");
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, ",\"%s\"", string);
+  g_string_append_c (text, ']');
+  return g_string_free (text, FALSE);
+}
+
+/* What reading the record and the rules that cannot be slow take does not count. */
+static void
+test_other_rules (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autofree char *text = make_strings ("harmless12", 60000);
+
+  for (guint i = 0; i < 30; i++)
+    {
+      g_autofree char *pattern = g_strdup_printf ("\\bkey%02u-[A-Za-z0-9]{20,}", i);
+
+      take_rule (redactor, pattern);
+    }
+  take_rule (redactor, EMAIL_PATTERN);
+  g_assert_cmpuint (walk_record_with_clock (redactor, text, get_usual_time), ==, 0);
+}
+
+/* What a call of a search costs is allowed, too. */
+static void
+test_tiny_texts (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (EMAIL_PATTERN, NULL, NULL);
+  g_autofree char *text = make_strings ("a", 400000);
+
+  g_assert_cmpuint (walk_record_with_clock (redactor, text, get_usual_time), ==, 0);
+}
+
+/* Where only some of the searches are timed, the others are not forgotten. */
+static void
+test_tiny_slow_texts (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("(a|aa)+$", NULL, NULL);
+  g_autofree char *text = make_strings ("aaaaaaaaaaaaaaaaaa!", 50000);
+  gint64 start = cost_now ();
+
+  g_assert_cmpuint (walk_record (redactor, text), >, 0);
+  g_assert_cmpint (cost_now () - start, <, 3 * get_allowed (50000, strlen (text)));
+}
+
+/* Five megabytes of what people write, in one text or in many. No rule of the preset is
+ * skipped, and none finds anything. */
+static void
+test_many_rules (void)
+{
+  static const char *const patterns[] = {
+    EMAIL_PATTERN,
+    "\\+?[0-9][0-9 ()-]{7,}[0-9]",
+    "\\b\\d{3}-\\d{2}-\\d{4}\\b",
+    "(?i)\\b(?:mr|mrs|dr)\\.? +[A-Z][a-z]+ +[A-Z][a-z]+",
+    "https?://[^\\s/]+/[^\\s?]*\\?token=\\S+",
+    "\\b(?:\\d{1,3}\\.){3}\\d{1,3}\\b",
+    "(?<![A-Za-z0-9])[A-Z]{2}\\d{2}(?: ?[A-Z0-9]{4}){3,7}",
+    "(?i)customer[ _-]*(?:id|number)\\s*[:=]\\s*\\w+",
+    "acme-[a-z0-9]{32}",
+    "\\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\\b",
+  };
+  const char *line = "The quick brown fox (no. 4711) called at 12:30, asked for 17 lazy dogs, and "
+                     "wrote to Mr Smith about it. ";
+  const char *hints = "sk-, sk-ant-, sk-proj-, lsv2_, ls__, ghp_, github_pat_, glpat-, AKIA, AIza, "
+                      "ya29., xox, xapp-, hooks.slack.com/services/, sk_live_, npm_, SG., eyJ, "
+                      "pypi-AgEIcHlwaS, -----BEGIN , a password, authorization, a bearer, ://. ";
+  const guint n = 5 * 1000 * 1000 / (guint) strlen (line);
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (GString) one = g_string_new ("\"");
+  g_autofree char *lines = g_strconcat (line, hints, NULL);
+  g_autofree char *many = make_strings (lines, 5 * 1000 * 1000 / (guint) strlen (lines));
+
+  g_assert_cmphex (_lsobs_secret_rules_scan (hints, strlen (hints)), ==, (1 << 24) - 1);
+  _lsobs_redactor_add_secrets (redactor);
+  for (guint i = 0; i < G_N_ELEMENTS (patterns); i++)
+    take_rule (redactor, patterns[i]);
+  append_times (one, line, n);
+  g_string_append (one, hints);
+  g_string_append_c (one, '"');
+  g_assert_cmpuint (walk_record (redactor, one->str), ==, 0);
+  g_assert_cmpuint (walk_record (redactor, many), ==, 0);
+}
+
+/* Long texts */
+
+static guint64
+count_failures (const char *pattern, const char *text)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (pattern, NULL, NULL);
+
+  return walk_record (redactor, text);
+}
+
+/* No attempt takes more steps than an attempt may, and there are many of them. No search
+ * that finds nothing can be interrupted. */
+static void
+test_long_text (void)
+{
+  static const char *const rows[][2] = {
+    { "[a-z]{1,9}[a-z]{1,9}[a-z]{1,9}[a-z]{1,9}[0-9;]",
+      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!" },
+    { "(a|aa)+$", "aaaaaaaaaaaaaa!" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (GString) text = g_string_new ("\"");
+      gint64 start;
+
+      append_times (text, rows[i][1], 2000 * 1000 / (guint) strlen (rows[i][1]));
+      g_string_append_c (text, '"');
+      start = cost_now ();
+      g_assert_cmpuint (count_failures (rows[i][0], text->str), ==, 1);
+      g_assert_cmpint (cost_now () - start, <, 2 * get_allowed (1, text->len));
+    }
+}
+
+/* Attempts that begin with an x are slow, and there are few of them. */
+static void
+test_sparse (void)
+{
+  g_autoptr (GString) text = g_string_new ("\"");
+
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_string_append (text, "xaaaaaaaaaaaaaaaaaaaaaa!");
+      append_times (text, "lorem.ipsum ", 76);
+    }
+  g_string_append_c (text, '"');
+  g_assert_cmpuint (count_failures ("x(a|aa)+$", text->str), ==, 1);
+}
+
+/* Attempts that begin with a z are slow, and none is where samples would be taken if those
+ * were the same for all texts. */
+static void
+test_evasion (void)
+{
+  const gsize distance = 512;
+  g_autoptr (GString) text = g_string_new ("\"");
+  guint32 random = 1;
+
+  append_times (text, "z", 40000);
+  for (gsize start = 0; start < 40000; start += distance)
+    {
+      gsize position;
+
+      random = random * 1664525 + 1013904223;
+      position = start + (random >> 16) % distance;
+      if (position < 40000)
+        text->str[1 + position] = 'x';
+    }
+  g_string_append_c (text, '"');
+  g_assert_cmpuint (count_failures ("z[xz]*[wy]", text->str), ==, 1);
+}
+
+/* Far more than one short text may take of a pattern as it should be. */
+static void
+test_harmless (void)
+{
+  g_autoptr (GString) text = g_string_new ("[\"x\"");
+
+  for (guint i = 0; i < 4000; i++)
+    g_string_append (text,
+                     ",\"The quick brown fox mailed jo@example.org, and so on, until the line "
+                     "is over\"");
+  g_string_append_c (text, ']');
+  g_assert_cmpuint (count_failures (EMAIL_PATTERN, text->str), ==, 0);
+  g_assert_cmpuint (count_failures ("quick.*?over", text->str), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_summary ("What it costs to hide something.");
+
+  g_test_add_func ("/redact-cost/short-texts", test_short_texts);
+  g_test_add_func ("/redact-cost/used-up", test_used_up);
+  g_test_add_func ("/redact-cost/record", test_record);
+  g_test_add_func ("/redact-cost/other-rules", test_other_rules);
+  g_test_add_func ("/redact-cost/tiny-texts", test_tiny_texts);
+  g_test_add_func ("/redact-cost/tiny-slow-texts", test_tiny_slow_texts);
+  g_test_add_func ("/redact-cost/many-rules", test_many_rules);
+  g_test_add_func ("/redact-cost/long-text", test_long_text);
+  g_test_add_func ("/redact-cost/sparse", test_sparse);
+  g_test_add_func ("/redact-cost/evasion", test_evasion);
+  g_test_add_func ("/redact-cost/harmless", test_harmless);
+  return g_test_run ();
+}

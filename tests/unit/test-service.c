@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a client remembers of the service, and for how long: with the client alone, in this thread, and
+ * without the waiting. */
+
+#include "config.h"
+
+#include "lsobs/http/lsobs-attempt-private.h"
+#include "lsobs/http/lsobs-client-private.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/transport/lsobs-batch-private.h"
+#include "lsobs/transport/lsobs-encoder-private.h"
+#include "tests/lib/test-helpers.h"
+
+#define MINUTE (60 * G_USEC_PER_SEC)
+
+typedef struct
+{
+  TestServer *server;    /* (owned) */
+  LsobsConfig *config;   /* (owned) */
+  LsobsClient *client;   /* (owned) (nullable) */
+  LsobsService *service; /* (unowned) */
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  fixture->server = test_server_new ();
+  fixture->config = lsobs_config_new (TEST_KEY, "tests");
+  lsobs_config_set_api_url (fixture->config, test_server_get_url (fixture->server));
+  lsobs_config_set_retry_delay (fixture->config, 1);
+  lsobs_config_set_request_timeout (fixture->config, TEST_TIMEOUT_MS);
+  test_log_clear ();
+}
+
+static void
+start (Fixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+
+  fixture->client = lsobs_client_new (fixture->config, &error);
+  g_assert_no_error (error);
+  fixture->service = _lsobs_client_peek_service (fixture->client);
+}
+
+static gboolean
+is_not_asking (gpointer data)
+{
+  return ((Fixture *) data)->service->asking == NULL;
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  if (fixture->client != NULL)
+    {
+      g_autoptr (LsobsService) service = _lsobs_service_ref (fixture->service);
+
+      g_assert_finalize_object (fixture->client);
+      g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+    }
+  test_server_assert_conformant (fixture->server);
+  g_object_unref (fixture->config);
+  test_server_free (fixture->server);
+}
+
+/* (transfer full): complete runs, each a root with so many bytes of inputs */
+static LsobsBatch *
+make_batch (Fixture *fixture, guint n_records, gsize n_bytes)
+{
+  GPtrArray *records = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
+  g_autofree char *filling = g_strnfill (n_bytes, 'x');
+
+  for (guint i = 0; i < n_records; i++)
+    {
+      g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+      LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
+      char *inputs = g_strdup_printf ("{\"text\":\"%s\"}", filling);
+
+      record->inputs = g_bytes_new_take (inputs, strlen (inputs));
+      record->end_time = _lsobs_run_info_get_now (info);
+      g_ptr_array_add (records, _lsobs_encoder_encode (fixture->service->settings,
+                                                       fixture->service->counters, record));
+    }
+
+  return _lsobs_batch_new (records);
+}
+
+/* Returns (transfer full) (nullable): what went wrong */
+static GError *
+send_batch (Fixture *fixture, guint n_records, gsize n_bytes)
+{
+  g_autoptr (LsobsBatch) batch = make_batch (fixture, n_records, n_bytes);
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  GError *error = NULL;
+
+  lsobs_transport_send_async (LSOBS_TRANSPORT (fixture->client), batch, NULL, test_result_cb,
+                              &result);
+  lsobs_transport_send_finish (LSOBS_TRANSPORT (fixture->client), test_result_wait (&result),
+                               &error);
+
+  return error;
+}
+
+/* Sends something, and lets a question that it may have led to end. */
+static void
+send_one (Fixture *fixture)
+{
+  g_autoptr (GError) error = send_batch (fixture, 1, 10);
+
+  g_assert_no_error (error);
+  g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+}
+
+static guint
+count_questions (Fixture *fixture)
+{
+  return test_server_count_requests (fixture->server, "/info");
+}
+
+static LsobsIngestMode
+get_mode (Fixture *fixture)
+{
+  return lsobs_client_get_ingest_mode (fixture->client);
+}
+
+/* --- the question -------------------------------------------------------------------------- */
+
+/* No sooner than after a minute, and only when something is sent. */
+static void
+test_ask_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  gint64 before;
+
+  test_server_push (fixture->server, "/info", (TestReply){ .status = 503, .repeat = 2 });
+  start (fixture);
+  before = g_get_monotonic_time ();
+  send_one (fixture);
+  g_assert_cmpuint (count_questions (fixture), ==, 1);
+  g_assert_false (fixture->service->has_info);
+  g_assert_cmpint (fixture->service->ask_after, >=, before + MINUTE);
+  g_assert_cmpint (fixture->service->ask_after, <=, g_get_monotonic_time () + MINUTE);
+  send_one (fixture);
+  g_assert_cmpuint (count_questions (fixture), ==, 1);
+
+  /* a minute later */
+  fixture->service->ask_after -= MINUTE;
+  before = g_get_monotonic_time ();
+  test_drain_context ();
+  g_assert_cmpuint (count_questions (fixture), ==, 1);
+  send_one (fixture);
+  g_assert_cmpuint (count_questions (fixture), ==, 2);
+  g_assert_cmpint (fixture->service->ask_after, >=, before + MINUTE);
+
+  fixture->service->ask_after -= MINUTE;
+  send_one (fixture);
+  g_assert_cmpuint (count_questions (fixture), ==, 3);
+  g_assert_true (fixture->service->has_info);
+
+  /* a good answer is kept */
+  fixture->service->ask_after = 0;
+  send_one (fixture);
+  g_assert_cmpuint (count_questions (fixture), ==, 3);
+}
+
+static gboolean
+was_asked (gpointer data)
+{
+  return count_questions (data) > 0;
+}
+
+/* It is not asked twice at a time. */
+static void
+test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  start (fixture);
+  for (guint i = 0; i < 3; i++)
+    {
+      error = send_batch (fixture, 1, 10);
+      g_assert_no_error (error);
+      fixture->service->ask_after = 0;
+    }
+  g_assert_nonnull (fixture->service->asking);
+  g_assert_true (test_wait_until (was_asked, fixture, TEST_TIMEOUT_MS));
+  lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
+  g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_questions (fixture), ==, 1);
+
+  /* and it may be used again */
+  send_one (fixture);
+  g_assert_true (fixture->service->has_info);
+}
+
+/* A service that does not answer is not waited for as long as for a request. */
+static void
+test_ask_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  gint64 began = g_get_monotonic_time ();
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  start (fixture);
+  error = send_batch (fixture, 1, 10);
+  g_assert_no_error (error);
+  g_assert_nonnull (fixture->service->asking);
+  g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpint (test_get_elapsed_ms (began), >=, 4900);
+  g_assert_cmpint (test_get_elapsed_ms (began), <=, 5000 + test_get_slack_ms ());
+}
+
+/* More than a cancelled question gets to end. */
+#define HELD_UP_MS 150
+
+static gboolean
+hold_up_cb (gpointer user_data G_GNUC_UNUSED)
+{
+  gint64 end = g_get_monotonic_time () + HELD_UP_MS * 1000;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  return G_SOURCE_REMOVE;
+}
+
+/* The question is over when the client is closed, also when this thread did not run meanwhile. */
+static void
+test_close_held_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  start (fixture);
+  error = send_batch (fixture, 1, 10);
+  g_assert_no_error (error);
+  g_assert_nonnull (fixture->service->asking);
+  g_assert_true (g_main_context_acquire (NULL));
+  g_idle_add_full (G_PRIORITY_HIGH, hold_up_cb, NULL, NULL);
+  lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
+  g_main_context_release (NULL);
+  g_assert_null (fixture->service->asking);
+}
+
+/* A client that the program drops with a question under way. */
+static void
+test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  start (fixture);
+  error = send_batch (fixture, 1, 10);
+  g_assert_no_error (error);
+  g_assert_nonnull (fixture->service->asking);
+}
+
+/* --- what it leads to ---------------------------------------------------------------------- */
+
+static const struct
+{
+  const char *info;
+  LsobsIngestMode mode;
+  gboolean takes_feedback;
+} abilities[] = {
+  { "{\"version\":\"0.8.10\"}", LSOBS_INGEST_MODE_AUTO, TRUE },
+  { "{\"version\":\"0.12.1\"}", LSOBS_INGEST_MODE_MULTIPART, TRUE },
+  { "{\"version\":\"0.12.1\"}", LSOBS_INGEST_MODE_BATCH, FALSE },
+  { "{\"version\":\"0.12.1\",\"batch_ingest_config\":{\"use_multipart_endpoint\":false}}",
+    LSOBS_INGEST_MODE_AUTO, FALSE },
+  { "{\"version\":\"0.8.9\"}", LSOBS_INGEST_MODE_AUTO, FALSE },
+  { "{\"version\":null}", LSOBS_INGEST_MODE_AUTO, FALSE },
+  { "{}", LSOBS_INGEST_MODE_AUTO, FALSE },
+  { "<html></html>", LSOBS_INGEST_MODE_AUTO, FALSE },
+};
+
+static void
+test_feedback (Fixture *fixture, gconstpointer data)
+{
+  guint i = GPOINTER_TO_UINT (data);
+
+  lsobs_config_set_ingest_mode (fixture->config, abilities[i].mode);
+  test_server_set_info (fixture->server, abilities[i].info);
+  start (fixture);
+  g_assert_false (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (fixture->client)));
+  send_one (fixture);
+  g_assert_cmpint (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (fixture->client)), ==,
+                   abilities[i].takes_feedback);
+}
+
+/* A batch that waited while the limits became narrower is given back; what was sent once is sent again as
+ * it was. */
+static void
+test_too_large (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_set_info (fixture->server,
+                        "{\"batch_ingest_config\":{\"size_limit\":7,\"size_limit_bytes\":65536}}");
+  start (fixture);
+  send_one (fixture);
+  error = send_batch (fixture, 8, 10);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE);
+  g_clear_error (&error);
+  error = send_batch (fixture, 1, 65536);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE);
+  g_clear_error (&error);
+  error = send_batch (fixture, 7, 1000);
+  g_assert_no_error (error);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
+}
+
+/* --- missing endpoints --------------------------------------------------------------------- */
+
+/* The best one is tried again after ten minutes. */
+static void
+test_fallback_time (Fixture *fixture, gconstpointer data)
+{
+  LsobsIngestMode first = (LsobsIngestMode) GPOINTER_TO_INT (data);
+  gint64 before;
+
+  if (first == LSOBS_INGEST_MODE_BATCH)
+    test_server_set_info (fixture->server,
+                          "{\"batch_ingest_config\":{\"use_multipart_endpoint\":false}}");
+  start (fixture);
+  send_one (fixture);
+  g_assert_cmpint (get_mode (fixture), ==, first);
+
+  test_server_push (fixture->server,
+                    first == LSOBS_INGEST_MODE_BATCH ? "/runs/batch" : "/runs/multipart",
+                    (TestReply){ .status = 404, .repeat = 2 });
+  before = g_get_monotonic_time ();
+  for (guint i = 0; i < 2; i++)
+    {
+      send_one (fixture);
+      g_assert_cmpint (get_mode (fixture), ==,
+                       first == LSOBS_INGEST_MODE_BATCH ? LSOBS_INGEST_MODE_RUNS
+                                                        : LSOBS_INGEST_MODE_BATCH);
+    }
+  g_assert_cmpint (fixture->service->fallback_until, >=, before + 10 * MINUTE);
+  g_assert_cmpint (fixture->service->fallback_until, <=, g_get_monotonic_time () + 10 * MINUTE);
+
+  /* still missing then */
+  fixture->service->fallback_until -= 10 * MINUTE;
+  send_one (fixture);
+  g_assert_cmpint (get_mode (fixture), !=, first);
+
+  fixture->service->fallback_until -= 10 * MINUTE;
+  send_one (fixture);
+  g_assert_cmpint (get_mode (fixture), ==, first);
+  g_assert_cmpint (fixture->service->fallback_until, ==, 0);
+  /* said once, however often it is found */
+  g_assert_cmpuint (test_log_count (), ==, 1);
+}
+
+/* Not one of them is there: the address is wrong, and the next attempt begins anew. */
+static void
+test_none (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, NULL, (TestReply){ .status = 404, .repeat = 3 });
+  start (fixture);
+  error = send_batch (fixture, 1, 10);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND);
+  g_assert_cmpint (get_mode (fixture), ==, LSOBS_INGEST_MODE_MULTIPART);
+  send_one (fixture);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/multipart"), ==, 2);
+}
+
+/* A conflict after an endpoint was missing is one of the first attempt. */
+static void
+test_conflict (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404 });
+  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 409 });
+  start (fixture);
+  error = send_batch (fixture, 2, 10);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT);
+  g_clear_error (&error);
+
+  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 500 });
+  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 409 });
+  error = send_batch (fixture, 2, 10);
+  g_assert_no_error (error);
+}
+
+/* --- time ---------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  LsobsAttempts attempts;
+  gboolean again; /* there is to be another one */
+} Trial;
+
+static void
+tried_cb (GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Trial *trial = g_task_get_task_data (task);
+  g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (_lsobs_attempts_end (&trial->attempts, result, &outcome, NULL));
+  trial->again = _lsobs_attempts_go_on (&trial->attempts, &outcome, &error);
+  g_task_return_boolean (task, TRUE);
+}
+
+/* What has waited for its turn because of others has all of its time still before it.
+ * @data: for how many attempts it has been tried all the while */
+static void
+test_time (Fixture *fixture, gconstpointer data)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, test_result_cb, &result);
+  guint n_before = GPOINTER_TO_UINT (data);
+  Trial trial = { .again = FALSE };
+
+  test_server_push (fixture->server, "/info", (TestReply){ .status = 503 });
+  start (fixture);
+  _lsobs_attempts_init (&trial.attempts, fixture->service);
+  trial.attempts.n = n_before;
+  trial.attempts.began = g_get_monotonic_time () - 2 * MINUTE;
+  g_task_set_task_data (task, &trial, NULL);
+  _lsobs_attempts_begin (&trial.attempts, task,
+                         _lsobs_service_new_message (fixture->service, "GET", "info"), NULL, NULL,
+                         tried_cb);
+  test_result_wait (&result);
+  g_assert_true (trial.again == (n_before == 0));
+  _lsobs_attempts_clear (&trial.attempts);
+}
+
+#define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  test_log_install ();
+
+  ADD ("/service/ask/again", NULL, test_ask_again);
+  ADD ("/service/ask/once", NULL, test_ask_once);
+  ADD ("/service/ask/hang", NULL, test_ask_hang);
+  ADD ("/service/ask/close-held-up", NULL, test_close_held_up);
+  ADD ("/service/ask/early-free", NULL, test_early_free);
+  for (guint i = 0; i < G_N_ELEMENTS (abilities); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/service/feedback/%u", i);
+
+      ADD (path, GUINT_TO_POINTER (i), test_feedback);
+    }
+  ADD ("/service/too-large", NULL, test_too_large);
+  ADD ("/service/fallback/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART),
+       test_fallback_time);
+  ADD ("/service/fallback/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_fallback_time);
+  ADD ("/service/time/waited", GUINT_TO_POINTER (0), test_time);
+  ADD ("/service/time/tried", GUINT_TO_POINTER (1), test_time);
+  ADD ("/service/fallback/none", NULL, test_none);
+  ADD ("/service/fallback/conflict", NULL, test_conflict);
+
+  return g_test_run ();
+}
