@@ -14,7 +14,7 @@ abi () {
     (cd "$top" && git diff --stat abi)
   else
     run_tests "$top/_build" check-am TESTS=tests/checks/test-abi.sh || rc=$?
-    sed -n 's/^# added:/added:/p' "$top/_build/tests/test-abi.log"
+    sed -n 's/^# added:/added:/p' "$top/_build/tests/checks/test-abi.log"
     return "$rc"
   fi
 }

@@ -35,6 +35,11 @@ install_test () {
   cc -Wall -Werror -o "$program/tiny-agent" "$prefix/share/doc/lsobs/examples/tiny-agent/tiny-agent.c" \
     $(pkg-config --cflags --libs lsobs)
   "$program/tiny-agent"
+  # shellcheck disable=SC2046
+  cc -Wall -Werror -o "$program/jsonl-transport" "$prefix/share/doc/lsobs/examples/jsonl-transport/jsonl-transport.c" \
+    $(pkg-config --cflags --libs lsobs)
+  "$program/jsonl-transport" "$program/traces.jsonl"
+  [ "$(wc -l < "$program/traces.jsonl")" = 12 ]
   XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
     valac --pkg lsobs -X -w -o "$program/tiny-agent-vala" "$prefix/share/doc/lsobs/examples/tiny-agent/tiny-agent.vala"
   "$program/tiny-agent-vala"

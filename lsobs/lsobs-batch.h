@@ -30,6 +30,12 @@ gsize lsobs_batch_get_n_bytes (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_batch_is_probe (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
+LsobsRunEventKind lsobs_batch_get_record_kind (LsobsBatch *self, guint index);
+LSOBS_AVAILABLE_IN_0_1
+const char *lsobs_batch_get_record_id (LsobsBatch *self, guint index);
+LSOBS_AVAILABLE_IN_0_1
+GBytes *lsobs_batch_get_record_json (LsobsBatch *self, guint index);
+LSOBS_AVAILABLE_IN_0_1
 LsobsRunEvent *lsobs_batch_dup_event (LsobsBatch *self, guint index);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsBatch, lsobs_batch_unref)

@@ -23,19 +23,21 @@ G_DECLARE_INTERFACE (LsobsTransport, lsobs_transport, LSOBS, TRANSPORT, GObject)
  * @parent_iface: the parent interface
  * @send_async: sends a batch, see lsobs_transport_send_async()
  * @send_finish: ends sending, see lsobs_transport_send_finish()
- * @get_max_records: how many records a batch may hold at present, or 0 for no
- *   limit of its own; optional
- * @get_max_bytes: how many bytes a batch may hold at present, or 0 for no limit
- *   of its own; optional
- * @close: lets go of connections; optional
- * @hurry: hears that all sending ends soon, see lsobs_transport_hurry(); optional
- * @lost: hears of a batch that is lost, see lsobs_transport_lost(); optional
- * @settle: waits for what @lost has begun, see lsobs_transport_settle(); optional
- * @takes_feedback: whether feedback may be in one batch with runs at present; without
- *   it: yes; optional
+ * @get_max_records: gets how many records a batch may hold, see
+ *   lsobs_transport_get_max_records(); optional
+ * @get_max_bytes: gets how large a batch may be, see lsobs_transport_get_max_bytes();
+ *   optional
+ * @close: closes connections and files, see lsobs_transport_close(); optional
+ * @set_deadline: sets the end of all sending, see lsobs_transport_set_deadline(); optional
+ * @batch_lost: hears that a batch is lost, see lsobs_transport_batch_lost(); optional
+ * @drain: waits for the work that @batch_lost has begun, see lsobs_transport_drain();
+ *   optional
+ * @takes_feedback: whether feedback may be in one batch with runs, see
+ *   lsobs_transport_takes_feedback(); optional
  *
- * The functions of an #LsobsTransport. All of them but @settle are called in the
- * flush thread, one at a time.
+ * The functions of an #LsobsTransport. The exporter calls all of them but @drain in its
+ * flush thread, or in the thread that runs the context which the program gave; never two at
+ * a time.
  *
  * Since: 0.1
  */
@@ -52,9 +54,9 @@ struct _LsobsTransportInterface
   guint (*get_max_records) (LsobsTransport *self);
   gsize (*get_max_bytes) (LsobsTransport *self);
   void (*close) (LsobsTransport *self);
-  void (*hurry) (LsobsTransport *self, gint64 deadline);
-  void (*lost) (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason);
-  gboolean (*settle) (LsobsTransport *self, gint64 deadline);
+  void (*set_deadline) (LsobsTransport *self, gint64 deadline);
+  void (*batch_lost) (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason);
+  gboolean (*drain) (LsobsTransport *self, gint64 deadline);
   gboolean (*takes_feedback) (LsobsTransport *self);
 
   /*< private >*/
@@ -76,11 +78,11 @@ gsize lsobs_transport_get_max_bytes (LsobsTransport *self);
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_transport_close (LsobsTransport *self);
 LSOBS_AVAILABLE_IN_0_1
-void lsobs_transport_hurry (LsobsTransport *self, gint64 deadline);
+void lsobs_transport_set_deadline (LsobsTransport *self, gint64 deadline);
 LSOBS_AVAILABLE_IN_0_1
-void lsobs_transport_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason);
+void lsobs_transport_batch_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason);
 LSOBS_AVAILABLE_IN_0_1
-gboolean lsobs_transport_settle (LsobsTransport *self, gint64 deadline);
+gboolean lsobs_transport_drain (LsobsTransport *self, gint64 deadline);
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_transport_takes_feedback (LsobsTransport *self);
 

@@ -2,23 +2,38 @@
 #pragma once
 
 #include "lsobs/config/lsobs-settings-private.h"
-#include "lsobs/core/lsobs-counters-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/lsobs-exporter.h"
-#include "lsobs/model/lsobs-record-private.h"
+#include "lsobs/pipeline/lsobs-dispatcher-private.h"
 #include "lsobs/pipeline/lsobs-notifier-private.h"
 
 G_BEGIN_DECLS
 
+/* The construct-only properties that exporter and observer have in common. Their numbers are the
+ * first ones of both classes. */
+typedef enum
+{
+  LSOBS_EXPORTER_PROP_CONFIG = 1,
+  LSOBS_EXPORTER_PROP_TRANSPORT,
+  LSOBS_EXPORTER_PROP_MAIN_CONTEXT,
+  LSOBS_EXPORTER_N_PROPS
+} LsobsExporterProperty;
+
+/* The values of these properties. */
+typedef struct
+{
+  LsobsConfig *config;       /* (owned) (nullable) until the object is initialised */
+  LsobsTransport *transport; /* (owned) (nullable) */
+  GMainContext *context;     /* (owned) (nullable) */
+} LsobsExporterArgs;
+
+void _lsobs_exporter_args_install (GParamSpec **specs, GParamFlags transport_access);
+gboolean _lsobs_exporter_args_set (LsobsExporterArgs *self, guint prop_id, const GValue *value);
+void _lsobs_exporter_args_clear (LsobsExporterArgs *self);
+
 LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);
+LsobsDispatcher *_lsobs_exporter_get_dispatcher (LsobsExporter *self);
 void _lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier);
-void _lsobs_exporter_push (LsobsExporter *self, LsobsRecord *record);
-void _lsobs_exporter_push_late (LsobsExporter *self, LsobsRecord *record);
-gboolean _lsobs_exporter_take_feedback (LsobsExporter *self,
-                                        LsobsFeedback *feedback,
-                                        GError **error);
-gboolean _lsobs_exporter_attach (LsobsExporter *self,
-                                 LsobsRunInfo *info,
-                                 LsobsAttachment *attachment);
 
 G_END_DECLS

@@ -5,8 +5,6 @@
 
 #include "lsobs/api/lsobs-exporter-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
-#include "lsobs/pipeline/lsobs-dispatcher-private.h"
-#include "lsobs/pipeline/lsobs-flush-private.h"
 
 /**
  * SECTION:lsobs-exporter
@@ -50,25 +48,16 @@ struct _LsobsExporter
 {
   GObject parent_instance;
 
-  LsobsConfig *config;       /* (owned) (nullable) construct-only, until initialised */
-  GMainContext *context;     /* (owned) (nullable) construct-only */
-  LsobsTransport *transport; /* (owned) construct-only; that of the first place */
-  LsobsSettings *settings;   /* (owned) those of the first place */
-  LsobsCounters *counters;   /* (owned) of what concerns no single place */
-  GPtrArray *lanes;          /* (owned) (element-type LsobsDestination) the places, at least one */
-  LsobsNotifier *notifier;   /* (owned) (nullable) set once, before any use */
-  LsobsDispatcher *fan;      /* (owned) (atomic) */
-  int shut_down;             /* (atomic) */
-  guint renewed_in;          /* (atomic) the last process that has begun a fan of its own */
+  LsobsExporterArgs args;      /* its transport is the first destination's once initialised */
+  LsobsSettings *settings;     /* (owned) the first destination's */
+  LsobsCounters *counters;     /* (owned) for what concerns no single destination */
+  GPtrArray *destinations;     /* (owned) (element-type LsobsDestination) at least one */
+  LsobsNotifier *notifier;     /* (owned) (nullable) set once, before the first record */
+  LsobsDispatcher *dispatcher; /* (owned) (atomic) of the process that used it last */
+  guint renewed_in;            /* (atomic) the epoch of the last child that renewed it, or 0 */
 };
 
-typedef enum
-{
-  PROP_CONFIG = 1,
-  PROP_TRANSPORT,
-  PROP_MAIN_CONTEXT
-} LsobsExporterProperty;
-static GParamSpec *props[PROP_MAIN_CONTEXT + 1] = { NULL };
+static GParamSpec *props[LSOBS_EXPORTER_N_PROPS] = { NULL };
 
 static void lsobs_exporter_initable_init (GInitableIface *iface);
 
@@ -78,54 +67,70 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsExporter,
                                G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE,
                                                       lsobs_exporter_initable_init))
 
-static LsobsDispatcher *
-make_fan (LsobsExporter *self)
+/* Makes the common properties.
+ * @specs: (out caller-allocates): room for LSOBS_EXPORTER_N_PROPS of them
+ * @transport_access: whether the transport can be read, too */
+void
+_lsobs_exporter_args_install (GParamSpec **specs, GParamFlags transport_access)
 {
-  /* When tracing is off nothing will ever happen in the context. */
-  return _lsobs_dispatcher_new (self->lanes, self->counters,
-                                self->settings->tracing_enabled ? self->context : NULL,
+  const GParamFlags flags = G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+
+  specs[LSOBS_EXPORTER_PROP_CONFIG] =
+      g_param_spec_object ("config", "", "", LSOBS_TYPE_CONFIG, G_PARAM_WRITABLE | flags);
+  specs[LSOBS_EXPORTER_PROP_TRANSPORT] =
+      g_param_spec_object ("transport", "", "", LSOBS_TYPE_TRANSPORT, transport_access | flags);
+  specs[LSOBS_EXPORTER_PROP_MAIN_CONTEXT] =
+      g_param_spec_boxed ("main-context", "", "", G_TYPE_MAIN_CONTEXT, G_PARAM_READWRITE | flags);
+}
+
+/* Returns: %FALSE if @prop_id is not a common property */
+gboolean
+_lsobs_exporter_args_set (LsobsExporterArgs *self, guint prop_id, const GValue *value)
+{
+  switch (prop_id)
+    {
+    case LSOBS_EXPORTER_PROP_CONFIG:
+      self->config = g_value_dup_object (value);
+      return TRUE;
+    case LSOBS_EXPORTER_PROP_TRANSPORT:
+      self->transport = g_value_dup_object (value);
+      return TRUE;
+    case LSOBS_EXPORTER_PROP_MAIN_CONTEXT:
+      self->context = g_value_dup_boxed (value);
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
+void
+_lsobs_exporter_args_clear (LsobsExporterArgs *self)
+{
+  g_clear_object (&self->config);
+  g_clear_object (&self->transport);
+  g_clear_pointer (&self->context, g_main_context_unref);
+}
+
+static LsobsDispatcher *
+new_dispatcher (LsobsExporter *self)
+{
+  /* With tracing off, nothing ever runs in the context: do not keep it. */
+  return _lsobs_dispatcher_new (self->destinations, self->counters,
+                                self->settings->tracing_enabled ? self->args.context : NULL,
                                 self->notifier);
 }
 
-/* In a forked child, in one thread of it, before others can do anything. */
+/* Makes what lasts over a fork() usable in the child. Runs in one thread, before any other uses
+ * the new dispatcher. */
 static void
 renew (LsobsExporter *self)
 {
-  for (guint i = 0; i < self->lanes->len; i++)
-    _lsobs_destination_write_off_fork (g_ptr_array_index (self->lanes, i));
+  for (guint i = 0; i < self->destinations->len; i++)
+    _lsobs_destination_write_off_fork (g_ptr_array_index (self->destinations, i));
   if (self->notifier != NULL)
     _lsobs_notifier_renew (self->notifier);
   if (self->settings->redact_hook != NULL)
     _lsobs_redact_hook_renew (self->settings->redact_hook);
-}
-
-static LsobsDispatcher *
-get_fan (LsobsExporter *self)
-{
-  LsobsDispatcher *fan = g_atomic_pointer_get (&self->fan);
-  guint epoch = _lsobs_fork_epoch ();
-  guint renewed_in;
-
-  if (G_LIKELY (!_lsobs_dispatcher_is_foreign (fan)))
-    return fan;
-
-  /* In a forked child. The old fan stays as it is for ever: its locks may be
-   * held by threads that do not exist here. One thread balances the books before
-   * others can write into them. */
-  renewed_in = (guint) g_atomic_int_get (&self->renewed_in);
-  if (renewed_in != epoch &&
-      g_atomic_int_compare_and_exchange ((int *) &self->renewed_in, (int) renewed_in, (int) epoch))
-    {
-      renew (self);
-      fan = make_fan (self);
-      if (g_atomic_int_get (&self->shut_down))
-        _lsobs_dispatcher_close (fan);
-      g_atomic_pointer_set (&self->fan, fan);
-      return fan;
-    }
-  while (_lsobs_dispatcher_is_foreign (fan = g_atomic_pointer_get (&self->fan)))
-    g_thread_yield ();
-  return fan;
 }
 
 LsobsSettings *
@@ -140,59 +145,45 @@ _lsobs_exporter_peek_counters (LsobsExporter *self)
   return self->counters;
 }
 
-/* Once, before any use. */
+/* Returns: (transfer none): the dispatcher of this process; a forked child makes its own with
+ *   the first call */
+LsobsDispatcher *
+_lsobs_exporter_get_dispatcher (LsobsExporter *self)
+{
+  LsobsDispatcher *old = g_atomic_pointer_get (&self->dispatcher);
+  LsobsDispatcher *dispatcher = old;
+  guint epoch = _lsobs_fork_epoch ();
+  guint renewed_in;
+
+  if (G_LIKELY (!_lsobs_dispatcher_is_foreign (dispatcher)))
+    return dispatcher;
+
+  /* The parent's dispatcher is never freed: threads that do not exist here may hold its locks.
+   * One thread renews the exporter, the others wait for it. */
+  renewed_in = (guint) g_atomic_int_get (&self->renewed_in);
+  if (renewed_in != epoch &&
+      g_atomic_int_compare_and_exchange ((int *) &self->renewed_in, (int) renewed_in, (int) epoch))
+    {
+      renew (self);
+      dispatcher = new_dispatcher (self);
+      if (_lsobs_dispatcher_is_shut_down (old))
+        _lsobs_dispatcher_stop (dispatcher, 0);
+      g_atomic_pointer_set (&self->dispatcher, dispatcher);
+      return dispatcher;
+    }
+  while (_lsobs_dispatcher_is_foreign (dispatcher = g_atomic_pointer_get (&self->dispatcher)))
+    g_thread_yield ();
+  return dispatcher;
+}
+
+/* Must be called before the first record. */
 void
 _lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier)
 {
+  g_assert (self->notifier == NULL);
+
   self->notifier = _lsobs_notifier_ref (notifier);
-  _lsobs_dispatcher_set_notifier (get_fan (self), notifier);
-}
-
-/* TRUE, and @record gone, if its run belongs to another process. */
-static gboolean
-refuse_foreign (LsobsExporter *self, LsobsRecord *record)
-{
-  if (record->info->epoch == _lsobs_fork_epoch ())
-    return FALSE;
-  for (guint i = 0; i < self->lanes->len; i++)
-    _lsobs_destination_refuse_foreign (g_ptr_array_index (self->lanes, i));
-  _lsobs_record_unref (record);
-  return TRUE;
-}
-
-/* Takes @record over. */
-void
-_lsobs_exporter_push (LsobsExporter *self, LsobsRecord *record)
-{
-  LsobsDispatcher *fan = get_fan (self);
-
-  if (!refuse_foreign (self, record))
-    _lsobs_dispatcher_push (fan, record);
-}
-
-/* Takes @record over: it only adds to a run that has ended. */
-void
-_lsobs_exporter_push_late (LsobsExporter *self, LsobsRecord *record)
-{
-  LsobsDispatcher *fan = get_fan (self);
-
-  if (!refuse_foreign (self, record))
-    _lsobs_dispatcher_push_late (fan, record);
-}
-
-/* Gives a run of this process a file. FALSE, and counted, when there is no room. */
-gboolean
-_lsobs_exporter_attach (LsobsExporter *self, LsobsRunInfo *info, LsobsAttachment *attachment)
-{
-  return _lsobs_dispatcher_attach (get_fan (self), info, attachment);
-}
-
-gboolean
-_lsobs_exporter_take_feedback (LsobsExporter *self, LsobsFeedback *feedback, GError **error)
-{
-  g_return_val_if_fail (self->fan != NULL, FALSE);
-
-  return _lsobs_dispatcher_take_feedback (get_fan (self), feedback, G_OBJECT (self), error);
+  _lsobs_dispatcher_set_notifier (_lsobs_exporter_get_dispatcher (self), notifier);
 }
 
 /**
@@ -217,10 +208,39 @@ gboolean
 lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
-  g_return_val_if_fail (self->fan != NULL, FALSE);
+  g_return_val_if_fail (self->dispatcher != NULL, FALSE);
   g_return_val_if_fail (event != NULL, FALSE);
 
-  return _lsobs_dispatcher_take_event (get_fan (self), event, error);
+  return _lsobs_dispatcher_import_event (_lsobs_exporter_get_dispatcher (self), event, error);
+}
+
+/**
+ * lsobs_exporter_add_feedback:
+ * @self: an exporter
+ * @feedback: what somebody thinks of a run; it is copied
+ * @error: return location for a #GError, or %NULL
+ *
+ * Enqueues feedback to a run. The run need not be known here. If it is, and its start
+ * is under way, the feedback follows.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the service would refuse it: an id is no
+ * UUID, the key is empty or longer than 180 characters, the score is no finite number, the
+ * value is an array, the correction is neither an object nor a string, or the config is not
+ * what lsobs_feedback_set_config() says.
+ *
+ * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
+  g_return_val_if_fail (self->dispatcher != NULL, FALSE);
+  g_return_val_if_fail (feedback != NULL, FALSE);
+
+  return _lsobs_dispatcher_import_feedback (_lsobs_exporter_get_dispatcher (self), feedback,
+                                            G_OBJECT (self), error);
 }
 
 /**
@@ -257,9 +277,9 @@ gboolean
 lsobs_exporter_flush (LsobsExporter *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
-  g_return_val_if_fail (self->fan != NULL, FALSE);
+  g_return_val_if_fail (self->dispatcher != NULL, FALSE);
 
-  return _lsobs_dispatcher_flush (get_fan (self), timeout, stats, error);
+  return _lsobs_dispatcher_flush (_lsobs_exporter_get_dispatcher (self), timeout, stats, error);
 }
 
 /**
@@ -287,12 +307,12 @@ lsobs_exporter_flush_async (LsobsExporter *self,
   g_autoptr (GTask) task = NULL;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
-  g_return_if_fail (self->fan != NULL);
+  g_return_if_fail (self->dispatcher != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_exporter_flush_async);
-  _lsobs_dispatcher_flush_task (get_fan (self), timeout, task);
+  _lsobs_dispatcher_flush_task (_lsobs_exporter_get_dispatcher (self), timeout, task);
 }
 
 /**
@@ -320,7 +340,7 @@ lsobs_exporter_flush_finish (LsobsExporter *self,
   g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_exporter_flush_async), FALSE);
 
   if (stats != NULL)
-    *stats = *_lsobs_flush_peek_task_stats (G_TASK (result));
+    *stats = *_lsobs_dispatcher_peek_task_stats (G_TASK (result));
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
@@ -355,12 +375,9 @@ lsobs_exporter_shutdown (LsobsExporter *self,
                          GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
-  g_return_val_if_fail (self->fan != NULL, FALSE);
+  g_return_val_if_fail (self->dispatcher != NULL, FALSE);
 
-  /* The first call does the work; another one waits for what is left. */
-  if (!g_atomic_int_compare_and_exchange (&self->shut_down, FALSE, TRUE))
-    return _lsobs_dispatcher_flush (get_fan (self), timeout, stats, error);
-  return _lsobs_dispatcher_shut_down (get_fan (self), timeout, stats, error);
+  return _lsobs_dispatcher_shut_down (_lsobs_exporter_get_dispatcher (self), timeout, stats, error);
 }
 
 typedef struct
@@ -369,7 +386,7 @@ typedef struct
   LsobsFlushStats stats;
 } ShutdownData;
 
-/* Called in a worker thread, if it may take time. */
+/* A GTaskThreadFunc; with tracing off it is called directly, as it does not block then. */
 static void
 shutdown_in_thread (GTask *task,
                     gpointer source_object,
@@ -411,7 +428,7 @@ lsobs_exporter_shutdown_async (LsobsExporter *self,
   ShutdownData *data;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
-  g_return_if_fail (self->fan != NULL);
+  g_return_if_fail (self->dispatcher != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
@@ -420,7 +437,6 @@ lsobs_exporter_shutdown_async (LsobsExporter *self,
   data = g_new0 (ShutdownData, 1);
   data->timeout = timeout;
   g_task_set_task_data (task, data, g_free);
-  /* There is nothing to wait for when nothing was traced. */
   if (self->settings->tracing_enabled)
     g_task_run_in_thread (task, shutdown_in_thread);
   else
@@ -458,7 +474,7 @@ lsobs_exporter_shutdown_finish (LsobsExporter *self,
   if (stats != NULL)
     {
       memset (stats, 0, sizeof *stats);
-      /* After a cancellation the thread may still be writing them. */
+      /* After a cancellation the thread may still write the stats. */
       if (!g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         *stats = ((ShutdownData *) g_task_get_task_data (G_TASK (result)))->stats;
     }
@@ -468,21 +484,22 @@ lsobs_exporter_shutdown_finish (LsobsExporter *self,
 }
 
 static gboolean
-lsobs_exporter_init_lanes (GInitable *initable, GCancellable *cancellable, GError **error)
+lsobs_exporter_init_destinations (GInitable *initable, GCancellable *cancellable, GError **error)
 {
   LsobsExporter *self = LSOBS_EXPORTER (initable);
   LsobsDestination *first;
 
-  g_return_val_if_fail (LSOBS_IS_CONFIG (self->config), FALSE);
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self->args.config), FALSE);
 
-  self->lanes = _lsobs_destinations_new (self->config, self->transport, self->counters, error);
-  if (self->lanes == NULL)
+  self->destinations =
+      _lsobs_destinations_new (self->args.config, self->args.transport, self->counters, error);
+  if (self->destinations == NULL)
     return FALSE;
-  first = g_ptr_array_index (self->lanes, 0);
+  first = g_ptr_array_index (self->destinations, 0);
   self->settings = _lsobs_settings_ref (first->settings);
-  g_set_object (&self->transport, first->transport);
-  g_clear_object (&self->config);
-  self->fan = make_fan (self);
+  g_set_object (&self->args.transport, first->transport);
+  g_clear_object (&self->args.config);
+  self->dispatcher = new_dispatcher (self);
   return TRUE;
 }
 
@@ -491,7 +508,7 @@ lsobs_exporter_dispose (GObject *object)
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
-  if (self->fan != NULL)
+  if (self->dispatcher != NULL)
     lsobs_exporter_shutdown (self, self->settings->shutdown_timeout, NULL, NULL);
 
   G_OBJECT_CLASS (lsobs_exporter_parent_class)->dispose (object);
@@ -502,14 +519,12 @@ lsobs_exporter_finalize (GObject *object)
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
-  g_clear_pointer (&self->fan, _lsobs_dispatcher_free);
-  g_clear_pointer (&self->lanes, g_ptr_array_unref);
-  g_clear_object (&self->config);
-  g_clear_object (&self->transport);
-  g_clear_pointer (&self->context, g_main_context_unref);
+  g_clear_pointer (&self->dispatcher, _lsobs_dispatcher_free);
+  g_clear_pointer (&self->destinations, g_ptr_array_unref);
   g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
   g_clear_pointer (&self->settings, _lsobs_settings_unref);
   _lsobs_counters_unref (self->counters);
+  _lsobs_exporter_args_clear (&self->args);
 
   G_OBJECT_CLASS (lsobs_exporter_parent_class)->finalize (object);
 }
@@ -519,15 +534,14 @@ lsobs_exporter_get_property (GObject *object, guint prop_id, GValue *value, GPar
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
-  switch ((LsobsExporterProperty) prop_id)
+  switch (prop_id)
     {
-    case PROP_TRANSPORT:
-      g_value_set_object (value, self->transport);
+    case LSOBS_EXPORTER_PROP_TRANSPORT:
+      g_value_set_object (value, self->args.transport);
       break;
-    case PROP_MAIN_CONTEXT:
-      g_value_set_boxed (value, self->context);
+    case LSOBS_EXPORTER_PROP_MAIN_CONTEXT:
+      g_value_set_boxed (value, self->args.context);
       break;
-    case PROP_CONFIG:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -536,28 +550,14 @@ lsobs_exporter_get_property (GObject *object, guint prop_id, GValue *value, GPar
 static void
 lsobs_exporter_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
-  LsobsExporter *self = LSOBS_EXPORTER (object);
-
-  switch ((LsobsExporterProperty) prop_id)
-    {
-    case PROP_CONFIG:
-      self->config = g_value_dup_object (value);
-      break;
-    case PROP_TRANSPORT:
-      self->transport = g_value_dup_object (value);
-      break;
-    case PROP_MAIN_CONTEXT:
-      self->context = g_value_dup_boxed (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
-    }
+  if (!_lsobs_exporter_args_set (&LSOBS_EXPORTER (object)->args, prop_id, value))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
 }
 
 static void
 lsobs_exporter_initable_init (GInitableIface *iface)
 {
-  iface->init = lsobs_exporter_init_lanes;
+  iface->init = lsobs_exporter_init_destinations;
 }
 
 static void
@@ -577,9 +577,6 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
    *
    * Since: 0.1
    */
-  props[PROP_CONFIG] =
-      g_param_spec_object ("config", "", "", LSOBS_TYPE_CONFIG,
-                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
    * LsobsExporter:transport:
@@ -590,9 +587,6 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
    *
    * Since: 0.1
    */
-  props[PROP_TRANSPORT] =
-      g_param_spec_object ("transport", "", "", LSOBS_TYPE_TRANSPORT,
-                           G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
    * LsobsExporter:main-context:
@@ -605,9 +599,7 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
    *
    * Since: 0.1
    */
-  props[PROP_MAIN_CONTEXT] =
-      g_param_spec_boxed ("main-context", "", "", G_TYPE_MAIN_CONTEXT,
-                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  _lsobs_exporter_args_install (props, G_PARAM_READWRITE);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
 }
 
@@ -656,9 +648,9 @@ LsobsStats *
 lsobs_exporter_dup_stats (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
-  g_return_val_if_fail (self->fan != NULL, NULL);
+  g_return_val_if_fail (self->dispatcher != NULL, NULL);
 
-  return _lsobs_dispatcher_dup_stats (get_fan (self));
+  return _lsobs_dispatcher_dup_stats (_lsobs_exporter_get_dispatcher (self));
 }
 
 /**
@@ -675,9 +667,9 @@ guint
 lsobs_exporter_get_n_replicas (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), 1);
-  g_return_val_if_fail (self->fan != NULL, 1);
+  g_return_val_if_fail (self->dispatcher != NULL, 1);
 
-  return self->lanes->len;
+  return self->destinations->len;
 }
 
 /**
@@ -697,10 +689,10 @@ LsobsStats *
 lsobs_exporter_dup_replica_stats (LsobsExporter *self, guint index)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
-  g_return_val_if_fail (self->fan != NULL, NULL);
-  g_return_val_if_fail (index < self->lanes->len, NULL);
+  g_return_val_if_fail (self->dispatcher != NULL, NULL);
+  g_return_val_if_fail (index < self->destinations->len, NULL);
 
-  return _lsobs_dispatcher_dup_lane_stats (get_fan (self), index);
+  return _lsobs_dispatcher_dup_destination_stats (_lsobs_exporter_get_dispatcher (self), index);
 }
 
 /**
@@ -717,9 +709,9 @@ LsobsState
 lsobs_exporter_get_state (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
-  g_return_val_if_fail (self->fan != NULL, LSOBS_STATE_OK);
+  g_return_val_if_fail (self->dispatcher != NULL, LSOBS_STATE_OK);
 
-  return _lsobs_dispatcher_get_state (get_fan (self));
+  return _lsobs_dispatcher_get_state (_lsobs_exporter_get_dispatcher (self));
 }
 
 /**
@@ -737,10 +729,10 @@ LsobsState
 lsobs_exporter_get_replica_state (LsobsExporter *self, guint index)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), LSOBS_STATE_OK);
-  g_return_val_if_fail (self->fan != NULL, LSOBS_STATE_OK);
-  g_return_val_if_fail (index < self->lanes->len, LSOBS_STATE_OK);
+  g_return_val_if_fail (self->dispatcher != NULL, LSOBS_STATE_OK);
+  g_return_val_if_fail (index < self->destinations->len, LSOBS_STATE_OK);
 
-  return _lsobs_dispatcher_get_lane_state (get_fan (self), index);
+  return _lsobs_dispatcher_get_destination_state (_lsobs_exporter_get_dispatcher (self), index);
 }
 
 /**
@@ -758,5 +750,5 @@ lsobs_exporter_get_transport (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
 
-  return self->transport;
+  return self->args.transport;
 }

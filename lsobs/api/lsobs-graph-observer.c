@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/lsobs-graph-observer.h"
+#include "lsobs/api/lsobs-graph-observer-private.h"
 
 /**
  * SECTION:lsobs-graph-observer
@@ -26,6 +26,84 @@ G_DEFINE_INTERFACE (LsobsGraphObserver, lsobs_graph_observer, G_TYPE_OBJECT)
 static void
 lsobs_graph_observer_default_init (LsobsGraphObserverInterface *iface)
 {
+}
+
+/* Observers and invocations share the implementation below: it forwards each call to a table of
+ * nodes. Their private virtual function, which returns the table, is in the last element of the
+ * interface's padding. */
+#define PEEK_TABLE_SLOT (G_N_ELEMENTS (((LsobsGraphObserverInterface *) NULL)->padding) - 1)
+
+static LsobsNodeTable *
+peek_table (LsobsGraphObserver *self)
+{
+  gpointer slot = LSOBS_GRAPH_OBSERVER_GET_IFACE (self)->padding[PEEK_TABLE_SLOT];
+
+  return ((LsobsPeekNodeTable) slot) (self);
+}
+
+static void
+on_node_start (LsobsGraphObserver *self, const char *node_id, JsonNode *input)
+{
+  LsobsNodeTable *table = peek_table (self);
+
+  if (table != NULL)
+    _lsobs_node_table_start (table, node_id, input);
+}
+
+static void
+on_node_end (LsobsGraphObserver *self, const char *node_id, JsonNode *output, gint64 duration_ms)
+{
+  LsobsNodeTable *table = peek_table (self);
+
+  if (table != NULL)
+    _lsobs_node_table_end (table, node_id, output, duration_ms);
+}
+
+static void
+on_error (LsobsGraphObserver *self, const char *node_id, const GError *error)
+{
+  LsobsNodeTable *table = peek_table (self);
+
+  if (table != NULL)
+    _lsobs_node_table_fail (table, node_id, error);
+}
+
+static void
+on_tool_call (LsobsGraphObserver *self,
+              const char *node_id,
+              const char *tool_name,
+              const char *call_id,
+              JsonNode *args)
+{
+  LsobsNodeTable *table = peek_table (self);
+
+  if (table != NULL)
+    _lsobs_node_table_call_tool (table, node_id, tool_name, call_id, args);
+}
+
+static void
+on_tool_result (LsobsGraphObserver *self,
+                const char *node_id,
+                const char *tool_name,
+                const char *call_id,
+                JsonNode *result)
+{
+  LsobsNodeTable *table = peek_table (self);
+
+  if (table != NULL)
+    _lsobs_node_table_take_result (table, node_id, tool_name, call_id, result);
+}
+
+/* Fills the interface of a class of lsobs whose objects keep a table of nodes. */
+void
+_lsobs_graph_observer_implement (LsobsGraphObserverInterface *iface, LsobsPeekNodeTable peek)
+{
+  iface->on_node_start = on_node_start;
+  iface->on_node_end = on_node_end;
+  iface->on_error = on_error;
+  iface->on_tool_call = on_tool_call;
+  iface->on_tool_result = on_tool_result;
+  iface->padding[PEEK_TABLE_SLOT] = (gpointer) peek;
 }
 
 /**

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "lsobs/api/lsobs-headers-private.h"
-#include "lsobs/transport/lsobs-record-hook-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
+#include "lsobs/transport/lsobs-record-hook-private.h"
 
 /**
  * SECTION:lsobs-headers
@@ -47,38 +48,38 @@
  * are not followed: the run begins a trace of its own, as it does with the official clients.
  */
 
-/* Notes even of a run that the sampler has left out, but not where nothing is traced.
- * Two threads may be here. */
+/* Makes annotations for a run that is not sampled, to keep what propagates. With tracing off,
+ * nothing propagates. Several threads may call this for one run. */
 static void
-ensure_notes (LsobsRun *self)
+ensure_annotations (LsobsRun *self)
 {
-  LsobsAnnotations *notes;
+  LsobsAnnotations *annotations;
 
-  if (g_atomic_pointer_get (&self->notes) != NULL || _lsobs_run_is_foreign (self) ||
+  if (g_atomic_pointer_get (&self->annotations) != NULL || _lsobs_run_is_foreign (self) ||
       !_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
     return;
-  notes = _lsobs_annotations_new ();
-  if (!g_atomic_pointer_compare_and_exchange (&self->notes, NULL, notes))
-    _lsobs_annotations_unref (notes);
+  annotations = _lsobs_annotations_new ();
+  if (!g_atomic_pointer_compare_and_exchange (&self->annotations, NULL, annotations))
+    _lsobs_annotations_unref (annotations);
 }
 
-/* The notes of a run on their way into a header. */
+/* Annotations that are written into a header. */
 typedef struct
 {
   LsobsSettings *settings;
   LsobsCounters *counters;
   LsobsBaggage baggage;
-  guint n_left_out;
+  guint n_left_out; /* tags and metadata that do not fit */
   LsobsRedactBudget budget;
 } Packing;
 
-/* Redacted as in a payload, but each for itself, so that it fits or does not. */
+/* Redacts one member of the metadata as a payload and adds it, if it fits as a whole. */
 static void
 pack_metadatum (Packing *packing, const char *key, JsonNode *value)
 {
-  const LsobsJsonWalkOptions options = { packing->settings->redactor,
-                                         packing->settings->max_string_bytes, FALSE,
-                                         &packing->budget };
+  const LsobsSanitizeOptions options = { .redactor = packing->settings->redactor,
+                                         .max_string_bytes = packing->settings->max_string_bytes,
+                                         .budget = &packing->budget };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
   gboolean fits;
@@ -88,7 +89,7 @@ pack_metadatum (Packing *packing, const char *key, JsonNode *value)
   _lsobs_buffer_append_c (&text, ':');
   fits = _lsobs_json_write_node (&text, value, LSOBS_MAX_BAGGAGE_BYTES);
   _lsobs_buffer_append_c (&text, '}');
-  if (!fits || !_lsobs_json_walk (&walked, text.data, text.len, &options) ||
+  if (!fits || !_lsobs_json_sanitize (&walked, text.data, text.len, &options) ||
       !_lsobs_baggage_add_metadatum (&packing->baggage, walked.data + 1, walked.len - 2))
     packing->n_left_out++;
 }
@@ -97,8 +98,9 @@ pack_metadatum (Packing *packing, const char *key, JsonNode *value)
 static void
 pack_metadata (Packing *packing, GBytes *metadata)
 {
-  g_autoptr (JsonNode) node = _lsobs_record_pass_by_hook (packing->settings, packing->counters,
-                                                          "metadata", metadata, JSON_NODE_OBJECT);
+  const LsobsRecordHook hook = { .settings = packing->settings, .counters = packing->counters };
+  g_autoptr (JsonNode) node =
+      _lsobs_record_hook_pass (&hook, "metadata", metadata, JSON_NODE_OBJECT);
   JsonObjectIter iter;
   const char *key;
   JsonNode *value;
@@ -107,7 +109,7 @@ pack_metadata (Packing *packing, GBytes *metadata)
     return;
   json_object_iter_init_ordered (&iter, json_node_get_object (node));
   while (json_object_iter_next_ordered (&iter, &key, &value))
-    /* Repaired, a name might be there twice. */
+    /* Do not repair a name: two might become the same. */
     if (g_utf8_validate (key, -1, NULL))
       pack_metadatum (packing, key, value);
     else
@@ -119,7 +121,7 @@ pack_tag (Packing *packing, const char *tag)
 {
   g_autofree char *text = NULL;
 
-  /* To judge a long one takes long. */
+  /* A longer tag never fits: do not spend time to redact it. */
   if (strlen (tag) <= LSOBS_MAX_BAGGAGE_BYTES)
     text = _lsobs_redactor_apply_text (packing->settings->redactor, tag);
   if (text == NULL || !_lsobs_baggage_add_tag (&packing->baggage, text))
@@ -130,8 +132,8 @@ pack_tag (Packing *packing, const char *tag)
 static void
 pack_tags (Packing *packing, GBytes *tags)
 {
-  g_autoptr (JsonNode) node = _lsobs_record_pass_by_hook (packing->settings, packing->counters,
-                                                          "tags", tags, JSON_NODE_ARRAY);
+  const LsobsRecordHook hook = { .settings = packing->settings, .counters = packing->counters };
+  g_autoptr (JsonNode) node = _lsobs_record_hook_pass (&hook, "tags", tags, JSON_NODE_ARRAY);
   JsonArray *array = node != NULL ? json_node_get_array (node) : NULL;
 
   for (guint i = 0; array != NULL && i < json_array_get_length (array); i++)
@@ -147,33 +149,37 @@ pack_tags (Packing *packing, GBytes *tags)
     }
 }
 
-/* The target first: without it, the trace falls apart. */
+/* Writes the target first: if it does not fit, the two services send to different projects.
+ * Returns: (transfer full) (nullable): the value of the header */
 static char *
 write_baggage (LsobsRun *self, gsize max_bytes)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (self->exporter);
-  Packing packing = { settings, _lsobs_exporter_peek_counters (self->exporter),
-                      LSOBS_BAGGAGE_INIT (max_bytes), 0, LSOBS_REDACT_BUDGET_INIT };
-  LsobsAnnotations *notes = g_atomic_pointer_get (&self->notes);
+  Packing packing = {
+    .settings = settings,
+    .counters = _lsobs_exporter_peek_counters (self->exporter),
+    .baggage = LSOBS_BAGGAGE_INIT (max_bytes),
+    .budget = LSOBS_REDACT_BUDGET_INIT,
+  };
+  LsobsAnnotations *annotations = g_atomic_pointer_get (&self->annotations);
   g_autoptr (GBytes) metadata = NULL;
   g_autoptr (GBytes) tags = NULL;
   char *text;
 
-  if (!_lsobs_baggage_set_destination (&packing.baggage,
-                                       _lsobs_settings_get_own_target (settings,
-                                                                       self->info->target)))
+  if (!_lsobs_baggage_set_target (&packing.baggage,
+                                  _lsobs_settings_get_own_target (settings, self->info->target)))
     packing.n_left_out++;
-  /* In a run of its parent, a forked child does not look: the lock may be held for
-   * ever, and what it guards half changed. */
-  if (notes != NULL && !_lsobs_run_is_foreign (self))
+  /* The annotations of a foreign run may be locked, and half changed, for ever. */
+  if (annotations != NULL && !_lsobs_run_is_foreign (self))
     {
-      g_mutex_lock (&notes->lock);
+      _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
       if (!settings->hide_metadata)
-        metadata = _lsobs_annotations_write_propagated (notes, LSOBS_MAX_BAGGAGE_BYTES,
-                                                        &packing.n_left_out);
-      if (notes->tags_propagated)
-        tags = _lsobs_annotations_write_tags (notes);
-      g_mutex_unlock (&notes->lock);
+        metadata =
+            _lsobs_annotations_write_propagated_unlocked (annotations, LSOBS_MAX_BAGGAGE_BYTES,
+                                                          &packing.n_left_out);
+      if (annotations->tags_propagated)
+        tags = _lsobs_annotations_write_tags_unlocked (annotations);
+      _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
     }
   if (metadata != NULL)
     pack_metadata (&packing, metadata);
@@ -193,9 +199,9 @@ write_baggage (LsobsRun *self, gsize max_bytes)
   return text;
 }
 
-/* Who does not trace is not there: the run in another process, if this one was called
- * by any, stands for all that are below it.
- * Returns: (nullable): %NULL: there is nothing to be told */
+/* With tracing off, the runs of this process do not exist for the service: the nearest ancestor in
+ * another process, which has no name here, takes their place.
+ * Returns: (nullable): the info of the run that the headers name, or %NULL for no headers */
 static LsobsRunInfo *
 peek_visible (LsobsRun *self)
 {
@@ -208,7 +214,7 @@ peek_visible (LsobsRun *self)
 }
 
 /* @trace, @baggage: (out) (transfer full) (nullable): the values of the two headers
- * Returns: %FALSE when there are none */
+ * Returns: %FALSE if there are no headers; then both are %NULL */
 gboolean
 _lsobs_run_write_headers (LsobsRun *self, gsize max_baggage, char **trace, char **baggage)
 {
@@ -217,7 +223,7 @@ _lsobs_run_write_headers (LsobsRun *self, gsize max_baggage, char **trace, char 
   *trace = *baggage = NULL;
   if (info == NULL)
     return FALSE;
-  /* Nobody would follow so far down. */
+  /* Receivers ignore longer paths. */
   if (info->depth > LSOBS_MAX_REMOTE_DEPTH)
     {
       g_debug ("The run “%s” lies too deep to go on in another process", self->info->name);
@@ -249,9 +255,10 @@ lsobs_run_propagate_metadata (LsobsRun *self, const char *key)
   g_return_if_fail (self != NULL);
   g_return_if_fail (key != NULL);
 
-  ensure_notes (self);
-  if (_lsobs_run_lock_if_running (self))
-    _lsobs_run_unlock_after_note (self, _lsobs_annotations_propagate_metadata (self->notes, key));
+  ensure_annotations (self);
+  if (_lsobs_run_lock_annotations (self))
+    _lsobs_run_unlock_annotations (
+        self, _lsobs_annotations_propagate_metadata_unlocked (self->annotations, key));
 }
 
 /**
@@ -272,11 +279,11 @@ lsobs_run_propagate_tags (LsobsRun *self)
 {
   g_return_if_fail (self != NULL);
 
-  ensure_notes (self);
-  if (!_lsobs_run_lock_if_running (self))
+  ensure_annotations (self);
+  if (!_lsobs_run_lock_annotations (self))
     return;
-  self->notes->tags_propagated = TRUE;
-  _lsobs_run_unlock_after_note (self, TRUE);
+  self->annotations->tags_propagated = TRUE;
+  _lsobs_run_unlock_annotations (self, TRUE);
 }
 
 /**
@@ -326,7 +333,7 @@ lsobs_run_to_headers (LsobsRun *self)
   return headers;
 }
 
-/* Arguments are checked by the callers.
+/* The callers check the arguments.
  * @trace, @baggage: (nullable): values of headers
  * Returns: (transfer full) */
 LsobsRun *
@@ -337,18 +344,19 @@ _lsobs_observer_start_run_from_values (LsobsObserver *self,
                                        LsobsRunType run_type,
                                        JsonNode *inputs)
 {
-  const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
   g_autoptr (LsobsRemoteParent) parent = NULL;
 
   if (_lsobs_exporter_peek_settings (exporter)->trust_incoming_headers)
     parent = _lsobs_remote_parent_parse (trace, baggage);
-  return parent != NULL ? _lsobs_run_start_remote (exporter, parent, name, run_type, &payload)
-                        : _lsobs_run_start (exporter, NULL, name, run_type, &payload);
+  return _lsobs_run_start (exporter, &(LsobsRunStart){ .remote = parent,
+                                                       .name = name,
+                                                       .run_type = run_type,
+                                                       .inputs = inputs });
 }
 
-/* The case of names does not matter; of two that differ in it alone, the one in
- * lower case counts. */
+/* Ignores the case of names; of names that differ only in case, the one in lower case wins.
+ * Returns: (nullable) */
 static const char *
 find_header (GHashTable *headers, const char *name)
 {

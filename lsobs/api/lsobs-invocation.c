@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/api/lsobs-graph-observer-private.h"
 #include "lsobs/api/lsobs-invocation-private.h"
-#include "lsobs/api/lsobs-node-table-private.h"
 
 /**
  * SECTION:lsobs-invocation
@@ -36,8 +36,8 @@ struct _LsobsInvocation
 {
   GObject parent_instance;
 
-  LsobsRun *run;         /* (owned) (nullable) the root; none if no observer began it */
-  LsobsNodeTable *table; /* (owned) (nullable) nothing is traced */
+  LsobsRun *run;         /* (owned) (nullable) the root; %NULL if no observer made the invocation */
+  LsobsNodeTable *nodes; /* (owned) (nullable) the nodes below it; %NULL with tracing off */
 };
 
 static void lsobs_invocation_graph_observer_init (LsobsGraphObserverInterface *iface);
@@ -48,92 +48,32 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsInvocation,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
                                                       lsobs_invocation_graph_observer_init))
 
-/* In a forked child, the table and its lock are the parent's.
- * Returns: (nullable): %NULL: there is nothing to be done */
+/* Returns: (nullable): %NULL with tracing off, and in a forked child, where a thread that does not
+ *   exist may hold the lock of the table */
 static LsobsNodeTable *
-get_table (LsobsGraphObserver *graph)
+peek_nodes (LsobsGraphObserver *graph)
 {
   LsobsInvocation *self = LSOBS_INVOCATION (graph);
 
-  return self->table == NULL || _lsobs_node_table_is_foreign (self->table) ? NULL : self->table;
-}
-
-static void
-lsobs_invocation_on_node_start (LsobsGraphObserver *graph, const char *node_id, JsonNode *input)
-{
-  LsobsNodeTable *table = get_table (graph);
-
-  if (table != NULL)
-    _lsobs_node_table_start (table, node_id, input);
-}
-
-static void
-lsobs_invocation_on_node_end (LsobsGraphObserver *graph,
-                              const char *node_id,
-                              JsonNode *output,
-                              gint64 duration_ms)
-{
-  LsobsNodeTable *table = get_table (graph);
-
-  if (table != NULL)
-    _lsobs_node_table_end (table, node_id, output, duration_ms);
-}
-
-static void
-lsobs_invocation_on_error (LsobsGraphObserver *graph, const char *node_id, const GError *error)
-{
-  LsobsNodeTable *table = get_table (graph);
-
-  if (table != NULL)
-    _lsobs_node_table_fail (table, node_id, error);
-}
-
-static void
-lsobs_invocation_on_tool_call (LsobsGraphObserver *graph,
-                               const char *node_id,
-                               const char *tool_name,
-                               const char *call_id,
-                               JsonNode *args)
-{
-  LsobsNodeTable *table = get_table (graph);
-
-  if (table != NULL)
-    _lsobs_node_table_call_tool (table, node_id, tool_name, call_id, args);
-}
-
-static void
-lsobs_invocation_on_tool_result (LsobsGraphObserver *graph,
-                                 const char *node_id,
-                                 const char *tool_name,
-                                 const char *call_id,
-                                 JsonNode *result)
-{
-  LsobsNodeTable *table = get_table (graph);
-
-  if (table != NULL)
-    _lsobs_node_table_take_result (table, node_id, tool_name, call_id, result);
+  return self->nodes == NULL || _lsobs_node_table_is_foreign (self->nodes) ? NULL : self->nodes;
 }
 
 static void
 lsobs_invocation_graph_observer_init (LsobsGraphObserverInterface *iface)
 {
-  iface->on_node_start = lsobs_invocation_on_node_start;
-  iface->on_node_end = lsobs_invocation_on_node_end;
-  iface->on_error = lsobs_invocation_on_error;
-  iface->on_tool_call = lsobs_invocation_on_tool_call;
-  iface->on_tool_result = lsobs_invocation_on_tool_result;
+  _lsobs_graph_observer_implement (iface, peek_nodes);
 }
 
 static void
 finish (LsobsInvocation *self, JsonNode *output, const char *error)
 {
-  const LsobsRunPayload payload = { .node = output, .error = error, .duration_ms = -1 };
-  LsobsNodeTable *table = get_table (LSOBS_GRAPH_OBSERVER (self));
+  const LsobsRunEnd end = { .outputs = output, .error = error, .duration_ms = -1 };
+  LsobsNodeTable *nodes = peek_nodes (LSOBS_GRAPH_OBSERVER (self));
 
-  /* Children first, so that none of them ends after its root. */
-  if (table != NULL)
-    _lsobs_node_table_close (table);
-  _lsobs_run_finish (self->run, &payload);
+  /* The nodes end before their root. */
+  if (nodes != NULL)
+    _lsobs_node_table_close (nodes);
+  _lsobs_run_finish (self->run, &end);
 }
 
 static void
@@ -145,8 +85,8 @@ lsobs_invocation_dispose (GObject *object)
     {
       if (lsobs_run_get_status (self->run) == LSOBS_RUN_STATUS_RUNNING)
         finish (self, NULL, NULL);
-      else if (self->table != NULL)
-        _lsobs_node_table_close (self->table);
+      else if (self->nodes != NULL)
+        _lsobs_node_table_close (self->nodes);
     }
 
   G_OBJECT_CLASS (lsobs_invocation_parent_class)->dispose (object);
@@ -157,7 +97,7 @@ lsobs_invocation_finalize (GObject *object)
 {
   LsobsInvocation *self = LSOBS_INVOCATION (object);
 
-  g_clear_pointer (&self->table, _lsobs_node_table_free);
+  g_clear_pointer (&self->nodes, _lsobs_node_table_free);
   g_clear_pointer (&self->run, lsobs_run_unref);
 
   G_OBJECT_CLASS (lsobs_invocation_parent_class)->finalize (object);
@@ -180,12 +120,12 @@ lsobs_invocation_init (LsobsInvocation *self)
 LsobsInvocation *
 _lsobs_invocation_new (LsobsExporter *exporter, const char *name, JsonNode *input)
 {
-  const LsobsRunPayload payload = { .node = input, .duration_ms = -1 };
+  const LsobsRunStart start = { .name = name, .run_type = LSOBS_RUN_TYPE_CHAIN, .inputs = input };
   LsobsInvocation *self = g_object_new (LSOBS_TYPE_INVOCATION, NULL);
 
-  self->run = _lsobs_run_start (exporter, NULL, name, LSOBS_RUN_TYPE_CHAIN, &payload);
+  self->run = _lsobs_run_start (exporter, &start);
   if (_lsobs_exporter_peek_settings (exporter)->tracing_enabled)
-    self->table = _lsobs_node_table_new (exporter, self->run);
+    self->nodes = _lsobs_node_table_new (exporter, self->run);
   return self;
 }
 
@@ -261,14 +201,14 @@ lsobs_invocation_get_run (LsobsInvocation *self)
 LsobsRun *
 lsobs_invocation_dup_node_run (LsobsInvocation *self, const char *node_id)
 {
-  LsobsNodeTable *table;
+  LsobsNodeTable *nodes;
 
   g_return_val_if_fail (LSOBS_IS_INVOCATION (self), NULL);
   g_return_val_if_fail (self->run != NULL, NULL);
   g_return_val_if_fail (node_id != NULL, NULL);
 
-  if (self->table == NULL)
+  if (self->nodes == NULL)
     return lsobs_run_ref (self->run);
-  table = get_table (LSOBS_GRAPH_OBSERVER (self));
-  return table != NULL ? _lsobs_node_table_dup_run (table, node_id) : NULL;
+  nodes = peek_nodes (LSOBS_GRAPH_OBSERVER (self));
+  return nodes != NULL ? _lsobs_node_table_dup_run (nodes, node_id) : NULL;
 }

@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* Which runs the callbacks of a graph engine mean: the open nodes by their names,
- * and the open tool calls of each. Bounded. Thread-safe; a forked child leaves its
- * parent's tables alone. */
+/* Maps the callbacks of a graph engine to runs: open nodes by their names, and the open tool calls
+ * of each node. Bounded. Thread-safe. Belongs to one process: a forked child must not use the
+ * tables of its parent. */
 typedef struct _LsobsNodeTable LsobsNodeTable;
 
 LsobsNodeTable *_lsobs_node_table_new (LsobsExporter *exporter, LsobsRun *root);

@@ -3,18 +3,18 @@
 
 #include "lsobs/api/lsobs-node-table-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 
-/* How many nodes may be open at a time. When there are more, the oldest one is
- * taken for forgotten. */
+/* At most this many nodes are open at a time. One more abandons the oldest. */
 #define MAX_NODES 1024
 
-/* The same for the tool calls of all nodes together. */
+/* At most this many tool calls, of all nodes together, are open at a time. */
 #define MAX_CALLS 1024
 
-/* How many failed nodes are kept in mind for outputs that come after the error. */
+/* At most this many failed nodes are kept, for outputs that come after the error. */
 #define MAX_FAILED 64
 
-/* A tool call without its result. */
+/* A tool call that has no result yet. */
 typedef struct
 {
   char *tool_name; /* (owned) */
@@ -22,26 +22,26 @@ typedef struct
   LsobsRun *run;   /* (owned) */
 } Call;
 
-/* A node that is open, or has open calls, or has failed a short while ago. */
+/* A node that is open, or has open calls, or failed recently. */
 typedef struct
 {
   char *node_id; /* (owned) */
   LsobsRun *run; /* (owned) */
   gboolean ended;
-  gboolean failed; /* outputs may still come */
-  GQueue calls;    /* of Call (owned), the oldest first */
+  gboolean failed; /* its outputs may still come */
+  GQueue calls;    /* (owned) (element-type Call) the oldest first */
 } Node;
 
 struct _LsobsNodeTable
 {
   LsobsExporter *exporter; /* (owned) */
   LsobsRun *root;          /* (owned) (nullable) the parent of all nodes */
-  guint epoch;
+  guint epoch;             /* of the process that made the table */
 
-  GMutex lock;   /* guards all below */
-  GQueue nodes;  /* of Node (owned), the newest first */
-  guint n_calls; /* of all nodes in it */
-  GQueue failed; /* of Node (owned), the newest first */
+  GMutex lock;   /* guards the members below; runs start and end without it */
+  GQueue nodes;  /* (owned) (element-type Node) open, or with open calls; the newest first */
+  guint n_calls; /* of all of @nodes */
+  GQueue failed; /* (owned) (element-type Node) failed, without open calls; the newest first */
 };
 
 static void
@@ -66,7 +66,7 @@ node_free (gpointer data)
   g_free (node);
 }
 
-/* @root: (nullable): without it, each node is a trace of its own */
+/* @root: (nullable): the parent of all nodes; without it, each node is a trace of its own */
 LsobsNodeTable *
 _lsobs_node_table_new (LsobsExporter *exporter, LsobsRun *root)
 {
@@ -81,8 +81,8 @@ _lsobs_node_table_new (LsobsExporter *exporter, LsobsRun *root)
   return self;
 }
 
-/* Close it first, or its open runs stay pending. What a forked child has of its
- * parent's nodes is left as it is: it may be locked, and half changed. */
+/* Does not end the open runs: call _lsobs_node_table_close() first. In a forked child the nodes
+ * leak: a thread that does not exist there may have left them locked and half changed. */
 void
 _lsobs_node_table_free (LsobsNodeTable *self)
 {
@@ -116,14 +116,17 @@ start_run (LsobsNodeTable *self,
            LsobsRunType run_type,
            JsonNode *inputs)
 {
-  const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
+  const LsobsRunStart start = {
+    .parent = parent, .name = name, .run_type = run_type, .inputs = inputs
+  };
 
-  return _lsobs_run_start (self->exporter, parent, name, run_type, &payload);
+  return _lsobs_run_start (self->exporter, &start);
 }
 
-/* Called with the lock held: the newest node of this name, open ones first. */
+/* Returns: (nullable): the link of the newest open node of this name; if none is open and
+ *   @only_open is %FALSE, of the newest one that ended */
 static GList *
-find_node (LsobsNodeTable *self, const char *node_id, gboolean only_open)
+find_node_unlocked (LsobsNodeTable *self, const char *node_id, gboolean only_open)
 {
   GList *ended = NULL;
 
@@ -141,8 +144,8 @@ find_node (LsobsNodeTable *self, const char *node_id, gboolean only_open)
   return only_open ? NULL : ended;
 }
 
-/* The program has forgotten the call. What is sent is in English, whoever's program
- * it is: the error is for all who look at the project. Called without the lock; frees @call. */
+/* Fails a call that the program never ended. The error is sent, so it is not translated.
+ * @call: (transfer full) */
 static void
 abandon_call (LsobsNodeTable *self, Call *call)
 {
@@ -151,8 +154,9 @@ abandon_call (LsobsNodeTable *self, Call *call)
   call_free (call);
 }
 
-/* The program has forgotten the node: its runs shall not stay pending for ever.
- * Called without the lock; frees @node. */
+/* Fails a node that the program never ended, and its open calls, so that their runs do not stay
+ * pending at the service.
+ * @node: (transfer full): not in the table any more */
 static void
 abandon (LsobsNodeTable *self, Node *node)
 {
@@ -168,13 +172,12 @@ abandon (LsobsNodeTable *self, Node *node)
   node_free (node);
 }
 
-/* Called with the lock held. Returns: (transfer full) (nullable): a node that is
- * one too many */
+/* Returns: (transfer full) (nullable): the oldest node, taken out, if there are too many */
 static Node *
-add_node (LsobsNodeTable *self,
-          const char *node_id,
-          LsobsRun *run, /* (transfer full) */
-          gboolean ended)
+add_node_unlocked (LsobsNodeTable *self,
+                   const char *node_id,
+                   LsobsRun *run, /* (transfer full) */
+                   gboolean ended)
 {
   Node *node = g_new0 (Node, 1);
 
@@ -196,20 +199,19 @@ _lsobs_node_table_start (LsobsNodeTable *self, const char *node_id, JsonNode *in
   LsobsRun *run = start_run (self, self->root, node_id, LSOBS_RUN_TYPE_CHAIN, input);
   Node *forgotten;
 
-  g_mutex_lock (&self->lock);
-  forgotten = add_node (self, node_id, run, FALSE);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
+  forgotten = add_node_unlocked (self, node_id, run, FALSE);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   if (forgotten != NULL)
     abandon (self, forgotten);
 }
 
-/* Called with the lock held: closes the newest open node of this name. It stays
- * in the table while tools have not answered. Returns: (transfer full) (nullable):
- * its run */
+/* Closes the newest open node of this name. It stays in the table while it has open calls.
+ * Returns: (transfer full) (nullable): its run */
 static LsobsRun *
-close_node (LsobsNodeTable *self, const char *node_id, gboolean failed)
+close_node_unlocked (LsobsNodeTable *self, const char *node_id, gboolean failed)
 {
-  GList *link = find_node (self, node_id, TRUE);
+  GList *link = find_node_unlocked (self, node_id, TRUE);
   LsobsRun *run;
   Node *node;
 
@@ -232,10 +234,10 @@ close_node (LsobsNodeTable *self, const char *node_id, gboolean failed)
   return run;
 }
 
-/* Called with the lock held. Returns: (transfer full) (nullable): the run of the
- * newest node of this name that has failed; @forget: and whose end has come now */
+/* @forget: whether this is the end of the node, after its error
+ * Returns: (transfer full) (nullable): the run of the newest failed node of this name */
 static LsobsRun *
-find_failed (LsobsNodeTable *self, const char *node_id, gboolean forget)
+find_failed_unlocked (LsobsNodeTable *self, const char *node_id, gboolean forget)
 {
   for (GList *l = self->nodes.head; l != NULL; l = l->next)
     {
@@ -271,16 +273,16 @@ _lsobs_node_table_end (LsobsNodeTable *self,
                        JsonNode *output,
                        gint64 duration_ms)
 {
-  const LsobsRunPayload payload = { .node = output, .duration_ms = MAX (duration_ms, -1) };
+  const LsobsRunEnd end = { .outputs = output, .duration_ms = MAX (duration_ms, -1) };
   g_autoptr (LsobsRun) run = NULL;
 
-  g_mutex_lock (&self->lock);
-  run = close_node (self, node_id, FALSE);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
+  run = close_node_unlocked (self, node_id, FALSE);
   if (run == NULL)
-    run = find_failed (self, node_id, TRUE);
-  g_mutex_unlock (&self->lock);
+    run = find_failed_unlocked (self, node_id, TRUE);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   if (run != NULL)
-    _lsobs_run_finish (run, &payload);
+    _lsobs_run_finish (run, &end);
   else
     count (self, LSOBS_COUNTER_UNKNOWN_UPDATES);
 }
@@ -290,25 +292,25 @@ _lsobs_node_table_fail (LsobsNodeTable *self, const char *node_id, const GError 
 {
   g_autoptr (LsobsRun) run = NULL;
 
-  g_mutex_lock (&self->lock);
-  run = close_node (self, node_id, TRUE);
-  /* Engines tell of an error once more on the way up; the first one stands. */
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
+  run = close_node_unlocked (self, node_id, TRUE);
+  /* Engines report one error at several levels. The first report ends the run. */
   if (run == NULL)
-    run = find_failed (self, node_id, FALSE);
-  g_mutex_unlock (&self->lock);
+    run = find_failed_unlocked (self, node_id, FALSE);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   if (run == NULL)
     {
-      /* The update of a run that the service has never seen would help nobody. */
+      /* Make a complete, failed run: the service ignores an update without a create. */
       run = start_run (self, self->root, node_id, LSOBS_RUN_TYPE_CHAIN, NULL);
       count (self, LSOBS_COUNTER_UNKNOWN_UPDATES);
     }
   lsobs_run_fail (run, error);
 }
 
-/* Called with the lock held: takes the oldest call out if there are too many.
- * Returns: (transfer full) (nullable) */
+/* Returns: (transfer full) (nullable): the oldest call of the oldest node, taken out, if there are
+ *   too many calls */
 static Call *
-take_surplus_call (LsobsNodeTable *self)
+take_surplus_call_unlocked (LsobsNodeTable *self)
 {
   if (self->n_calls <= MAX_CALLS)
     return NULL;
@@ -337,11 +339,11 @@ _lsobs_node_table_call_tool (LsobsNodeTable *self,
   Node *forgotten = NULL;
   GList *link;
 
-  g_mutex_lock (&self->lock);
-  link = find_node (self, node_id, FALSE);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
+  link = find_node_unlocked (self, node_id, FALSE);
   if (link != NULL)
     parent = lsobs_run_ref (((Node *) link->data)->run);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   if (parent == NULL)
     {
       count (self, LSOBS_COUNTER_UNKNOWN_UPDATES);
@@ -352,19 +354,19 @@ _lsobs_node_table_call_tool (LsobsNodeTable *self,
   call->call_id = g_strdup (call_id);
   call->run = start_run (self, parent, tool_name, LSOBS_RUN_TYPE_TOOL, args);
 
-  /* The node may be gone in the meantime; then its name stays for the result. */
-  g_mutex_lock (&self->lock);
-  link = find_node (self, node_id, FALSE);
+  /* If the node was closed meanwhile, an ended one takes its place until the result comes. */
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
+  link = find_node_unlocked (self, node_id, FALSE);
   if (link == NULL)
     {
-      forgotten =
-          add_node (self, node_id, lsobs_run_ref (parent != NULL ? parent : call->run), TRUE);
+      forgotten = add_node_unlocked (self, node_id,
+                                     lsobs_run_ref (parent != NULL ? parent : call->run), TRUE);
       link = self->nodes.head;
     }
   g_queue_push_tail (&((Node *) link->data)->calls, call);
   self->n_calls++;
-  surplus = take_surplus_call (self);
-  g_mutex_unlock (&self->lock);
+  surplus = take_surplus_call_unlocked (self);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   if (forgotten != NULL)
     abandon (self, forgotten);
   if (surplus != NULL)
@@ -379,16 +381,15 @@ is_call (Call *call, const char *tool_name, const char *call_id, gboolean any_id
   return call->call_id != NULL && g_str_equal (call->call_id, call_id);
 }
 
-/* Called with the lock held. @any_id: the oldest call of the tool will do.
- * Returns: (transfer full) (nullable): the call, taken out of the table */
+/* @any_id: whether to match by @tool_name, not by @call_id
+ * Returns: (transfer full) (nullable): the oldest call that matches, taken out of the table */
 static Call *
-take_call (LsobsNodeTable *self,
-           const char *node_id,
-           const char *tool_name,
-           const char *call_id,
-           gboolean any_id)
+take_call_unlocked (LsobsNodeTable *self,
+                    const char *node_id,
+                    const char *tool_name,
+                    const char *call_id,
+                    gboolean any_id)
 {
-  /* The oldest node first: results without an id go to the oldest call. */
   for (GList *l = self->nodes.tail; l != NULL; l = l->prev)
     {
       Node *node = l->data;
@@ -423,12 +424,12 @@ _lsobs_node_table_take_result (LsobsNodeTable *self,
 {
   Call *call;
 
-  g_mutex_lock (&self->lock);
-  call = call_id != NULL ? take_call (self, node_id, tool_name, call_id, FALSE) : NULL;
-  /* An engine may learn of the id only by the result. */
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
+  call = call_id != NULL ? take_call_unlocked (self, node_id, tool_name, call_id, FALSE) : NULL;
+  /* The engine may know the id only when the result comes. */
   if (call == NULL)
-    call = take_call (self, node_id, tool_name, call_id, TRUE);
-  g_mutex_unlock (&self->lock);
+    call = take_call_unlocked (self, node_id, tool_name, call_id, TRUE);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   if (call == NULL)
     {
       count (self, LSOBS_COUNTER_UNKNOWN_UPDATES);
@@ -438,22 +439,22 @@ _lsobs_node_table_take_result (LsobsNodeTable *self,
   call_free (call);
 }
 
-/* Returns: (transfer full) (nullable): the newest run of the node */
+/* Returns: (transfer full) (nullable): the run of the newest open node of this name */
 LsobsRun *
 _lsobs_node_table_dup_run (LsobsNodeTable *self, const char *node_id)
 {
   LsobsRun *run = NULL;
   GList *link;
 
-  g_mutex_lock (&self->lock);
-  link = find_node (self, node_id, TRUE);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
+  link = find_node_unlocked (self, node_id, TRUE);
   if (link != NULL)
     run = lsobs_run_ref (((Node *) link->data)->run);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   return run;
 }
 
-/* The execution of the graph is over: what is open was forgotten. */
+/* Abandons all open nodes and calls: the execution of the graph is over. */
 void
 _lsobs_node_table_close (LsobsNodeTable *self)
 {
@@ -461,13 +462,13 @@ _lsobs_node_table_close (LsobsNodeTable *self)
   GQueue failed;
   Node *node;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NODE_TABLE);
   nodes = self->nodes;
   failed = self->failed;
   g_queue_init (&self->nodes);
   g_queue_init (&self->failed);
   self->n_calls = 0;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NODE_TABLE);
 
   while ((node = g_queue_pop_head (&nodes)) != NULL)
     abandon (self, node);

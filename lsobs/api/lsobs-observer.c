@@ -2,8 +2,10 @@
 #include "config.h"
 
 #include "lsobs/api/lsobs-exporter-private.h"
+#include "lsobs/api/lsobs-graph-observer-private.h"
 #include "lsobs/api/lsobs-invocation-private.h"
-#include "lsobs/api/lsobs-node-table-private.h"
+#include "lsobs/api/lsobs-run-context-private.h"
+#include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/lsobs-observer.h"
 
 /**
@@ -45,22 +47,19 @@ struct _LsobsObserver
 {
   GObject parent_instance;
 
-  LsobsConfig *config;       /* (owned) (nullable) construct-only, until initialised */
-  LsobsTransport *transport; /* (owned) (nullable) construct-only, until initialised */
-  GMainContext *context;     /* (owned) (nullable) construct-only */
+  LsobsExporterArgs args;    /* of the exporter, until initialised; only the context stays */
   LsobsExporter *exporter;   /* (owned) */
-  LsobsNodeTable *nodes;     /* (owned) (atomic) (nullable) of callbacks without an invocation */
-  LsobsState told_state;     /* what the last notification was about */
+  LsobsNodeTable *nodes;     /* (owned) (atomic) (nullable) the nodes that belong to no invocation;
+                             * %NULL with tracing off */
+  LsobsState notified_state; /* what the last notify::state was emitted for */
 };
 
-typedef enum
+enum
 {
-  PROP_CONFIG = 1,
-  PROP_TRANSPORT,
-  PROP_MAIN_CONTEXT,
-  PROP_STATE
-} LsobsObserverProperty;
-static GParamSpec *props[PROP_STATE + 1] = { NULL };
+  PROP_STATE = LSOBS_EXPORTER_N_PROPS,
+  N_PROPS
+};
+static GParamSpec *props[N_PROPS] = { NULL };
 
 typedef enum
 {
@@ -78,10 +77,11 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsObserver,
                                    G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
                                                           lsobs_observer_graph_observer_init))
 
-/* A forked child gets a table of its own; the parent's may be locked for ever.
- * Returns: (nullable): %NULL: nothing is traced */
+/* A forked child makes a table of its own with the first call: a thread that does not exist there
+ * may hold the lock of the parent's.
+ * Returns: (nullable): %NULL with tracing off */
 static LsobsNodeTable *
-get_nodes (LsobsGraphObserver *graph)
+peek_nodes (LsobsGraphObserver *graph)
 {
   LsobsObserver *self = LSOBS_OBSERVER (graph);
   LsobsNodeTable *nodes = g_atomic_pointer_get (&self->nodes);
@@ -99,83 +99,23 @@ get_nodes (LsobsGraphObserver *graph)
 }
 
 static void
-lsobs_observer_on_node_start (LsobsGraphObserver *graph, const char *node_id, JsonNode *input)
-{
-  LsobsNodeTable *nodes = get_nodes (graph);
-
-  if (nodes != NULL)
-    _lsobs_node_table_start (nodes, node_id, input);
-}
-
-static void
-lsobs_observer_on_node_end (LsobsGraphObserver *graph,
-                            const char *node_id,
-                            JsonNode *output,
-                            gint64 duration_ms)
-{
-  LsobsNodeTable *nodes = get_nodes (graph);
-
-  if (nodes != NULL)
-    _lsobs_node_table_end (nodes, node_id, output, duration_ms);
-}
-
-static void
-lsobs_observer_on_error (LsobsGraphObserver *graph, const char *node_id, const GError *error)
-{
-  LsobsNodeTable *nodes = get_nodes (graph);
-
-  if (nodes != NULL)
-    _lsobs_node_table_fail (nodes, node_id, error);
-}
-
-static void
-lsobs_observer_on_tool_call (LsobsGraphObserver *graph,
-                             const char *node_id,
-                             const char *tool_name,
-                             const char *call_id,
-                             JsonNode *args)
-{
-  LsobsNodeTable *nodes = get_nodes (graph);
-
-  if (nodes != NULL)
-    _lsobs_node_table_call_tool (nodes, node_id, tool_name, call_id, args);
-}
-
-static void
-lsobs_observer_on_tool_result (LsobsGraphObserver *graph,
-                               const char *node_id,
-                               const char *tool_name,
-                               const char *call_id,
-                               JsonNode *result)
-{
-  LsobsNodeTable *nodes = get_nodes (graph);
-
-  if (nodes != NULL)
-    _lsobs_node_table_take_result (nodes, node_id, tool_name, call_id, result);
-}
-
-static void
 lsobs_observer_graph_observer_init (LsobsGraphObserverInterface *iface)
 {
-  iface->on_node_start = lsobs_observer_on_node_start;
-  iface->on_node_end = lsobs_observer_on_node_end;
-  iface->on_error = lsobs_observer_on_error;
-  iface->on_tool_call = lsobs_observer_on_tool_call;
-  iface->on_tool_result = lsobs_observer_on_tool_result;
+  _lsobs_graph_observer_implement (iface, peek_nodes);
 }
 
-/* Called in the context that the observer was made in. */
+/* Called in the thread-default main context of the thread that made the observer. */
 static void
-take_news (GObject *object, guint64 n_delivered, guint64 n_lost)
+notify_cb (GObject *object, guint64 n_delivered, guint64 n_lost)
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
   LsobsState state = lsobs_observer_get_state (self);
 
   if (n_delivered > 0 || n_lost > 0)
     g_signal_emit (self, signals[SIGNAL_BATCH_FINISHED], 0, n_delivered, n_lost);
-  if (self->told_state != state)
+  if (self->notified_state != state)
     {
-      self->told_state = state;
+      self->notified_state = state;
       g_object_notify_by_pspec (object, props[PROP_STATE]);
     }
 }
@@ -186,16 +126,16 @@ lsobs_observer_init_exporter (GInitable *initable, GCancellable *cancellable, GE
   LsobsObserver *self = LSOBS_OBSERVER (initable);
   g_autoptr (LsobsNotifier) notifier = NULL;
 
-  g_return_val_if_fail (LSOBS_IS_CONFIG (self->config), FALSE);
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self->args.config), FALSE);
 
   self->exporter =
-      g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config", self->config, "transport",
-                      self->transport, "main-context", self->context, NULL);
-  g_clear_object (&self->config);
-  g_clear_object (&self->transport);
+      g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config", self->args.config,
+                      "transport", self->args.transport, "main-context", self->args.context, NULL);
+  g_clear_object (&self->args.config);
+  g_clear_object (&self->args.transport);
   if (self->exporter == NULL)
     return FALSE;
-  notifier = _lsobs_notifier_new (G_OBJECT (self), take_news);
+  notifier = _lsobs_notifier_new (G_OBJECT (self), notify_cb);
   _lsobs_exporter_set_notifier (self->exporter, notifier);
   if (_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
     self->nodes = _lsobs_node_table_new (self->exporter, NULL);
@@ -208,15 +148,14 @@ lsobs_observer_initable_init (GInitableIface *iface)
   iface->init = lsobs_observer_init_exporter;
 }
 
-/* Runs that the program still holds keep the exporter, but the observer is gone:
- * it ends here. */
+/* The exporter shuts down with its observer, even if runs that the program holds keep it alive. */
 static void
 lsobs_observer_dispose (GObject *object)
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
 
   if (self->nodes != NULL)
-    _lsobs_node_table_close (get_nodes (LSOBS_GRAPH_OBSERVER (self)));
+    _lsobs_node_table_close (peek_nodes (LSOBS_GRAPH_OBSERVER (self)));
   if (self->exporter != NULL)
     lsobs_exporter_shutdown (self->exporter,
                              _lsobs_exporter_peek_settings (self->exporter)->shutdown_timeout, NULL,
@@ -232,9 +171,7 @@ lsobs_observer_finalize (GObject *object)
 
   g_clear_pointer (&self->nodes, _lsobs_node_table_free);
   g_clear_object (&self->exporter);
-  g_clear_object (&self->config);
-  g_clear_object (&self->transport);
-  g_clear_pointer (&self->context, g_main_context_unref);
+  _lsobs_exporter_args_clear (&self->args);
 
   G_OBJECT_CLASS (lsobs_observer_parent_class)->finalize (object);
 }
@@ -244,16 +181,14 @@ lsobs_observer_get_property (GObject *object, guint prop_id, GValue *value, GPar
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
 
-  switch ((LsobsObserverProperty) prop_id)
+  switch (prop_id)
     {
-    case PROP_MAIN_CONTEXT:
-      g_value_set_boxed (value, self->context);
+    case LSOBS_EXPORTER_PROP_MAIN_CONTEXT:
+      g_value_set_boxed (value, self->args.context);
       break;
     case PROP_STATE:
       g_value_set_enum (value, lsobs_observer_get_state (self));
       break;
-    case PROP_CONFIG:
-    case PROP_TRANSPORT:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -262,23 +197,8 @@ lsobs_observer_get_property (GObject *object, guint prop_id, GValue *value, GPar
 static void
 lsobs_observer_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
-  LsobsObserver *self = LSOBS_OBSERVER (object);
-
-  switch ((LsobsObserverProperty) prop_id)
-    {
-    case PROP_CONFIG:
-      self->config = g_value_dup_object (value);
-      break;
-    case PROP_TRANSPORT:
-      self->transport = g_value_dup_object (value);
-      break;
-    case PROP_MAIN_CONTEXT:
-      self->context = g_value_dup_boxed (value);
-      break;
-    case PROP_STATE:
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
-    }
+  if (!_lsobs_exporter_args_set (&LSOBS_OBSERVER (object)->args, prop_id, value))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
 }
 
 static void
@@ -318,9 +238,6 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
    *
    * Since: 0.1
    */
-  props[PROP_CONFIG] =
-      g_param_spec_object ("config", "", "", LSOBS_TYPE_CONFIG,
-                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
    * LsobsObserver:transport:
@@ -329,9 +246,6 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
    *
    * Since: 0.1
    */
-  props[PROP_TRANSPORT] =
-      g_param_spec_object ("transport", "", "", LSOBS_TYPE_TRANSPORT,
-                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
    * LsobsObserver:main-context:
@@ -351,9 +265,7 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
    *
    * Since: 0.1
    */
-  props[PROP_MAIN_CONTEXT] =
-      g_param_spec_boxed ("main-context", "", "", G_TYPE_MAIN_CONTEXT,
-                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+  _lsobs_exporter_args_install (props, G_PARAM_WRITABLE);
 
   /**
    * LsobsObserver:state:
@@ -366,7 +278,7 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
   props[PROP_STATE] =
       g_param_spec_enum ("state", "", "", LSOBS_TYPE_STATE, LSOBS_STATE_OK,
                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-  g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
+  g_object_class_install_properties (object_class, N_PROPS, props);
   install_signals (klass);
 }
 
@@ -442,6 +354,217 @@ lsobs_observer_begin_invocation (LsobsObserver *self, const char *name, JsonNode
 }
 
 /**
+ * lsobs_observer_start_run:
+ * @self: an observer
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run, as the root of a new trace. The payload is written out in the
+ * call.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_run (LsobsObserver *self,
+                          const char *name,
+                          LsobsRunType run_type,
+                          JsonNode *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_run_start (self->exporter, &(LsobsRunStart){ .name = name,
+                                                             .run_type = run_type,
+                                                             .inputs = inputs });
+}
+
+/**
+ * lsobs_observer_start_run_bytes:
+ * @self: an observer
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
+ *
+ * Starts a run with ready JSON, as the root of a new trace. Text that is not JSON
+ * is sent as a string. Of several members of an object with the same name the last
+ * one is sent.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_run_bytes (LsobsObserver *self,
+                                const char *name,
+                                LsobsRunType run_type,
+                                GBytes *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_run_start (self->exporter, &(LsobsRunStart){ .name = name,
+                                                             .run_type = run_type,
+                                                             .inputs_json = inputs });
+}
+
+/**
+ * lsobs_observer_start_run_of_kind:
+ * @self: an observer
+ * @name: what the service shows the run as
+ * @kind: what the run does, in any word, such as `agent`
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run, as the root of a new trace. A @kind that is no type of the service's makes
+ * it an %LSOBS_RUN_TYPE_CHAIN; the word is kept as the metadata `ls_run_kind`.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_run_of_kind (LsobsObserver *self,
+                                  const char *name,
+                                  const char *kind,
+                                  JsonNode *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail (kind != NULL, NULL);
+
+  return _lsobs_run_start (self->exporter,
+                           &(LsobsRunStart){ .name = name, .kind = kind, .inputs = inputs });
+}
+
+/**
+ * lsobs_observer_start_nested_run:
+ * @self: an observer
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run below the current run of this thread, as lsobs_run_start_child() does. The
+ * innermost run counts that is of @self; where there is none, the new run is the root of
+ * a trace. It is not the current run by that, see lsobs_run_push_thread_default().
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_nested_run (LsobsObserver *self,
+                                 const char *name,
+                                 LsobsRunType run_type,
+                                 JsonNode *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_run_start (self->exporter,
+                           &(LsobsRunStart){ .parent = _lsobs_run_context_find (self->exporter),
+                                             .name = name,
+                                             .run_type = run_type,
+                                             .inputs = inputs });
+}
+
+/**
+ * lsobs_observer_start_nested_run_bytes:
+ * @self: an observer
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
+ *
+ * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run()
+ * does, with ready JSON. Text that is not JSON is sent as a string. Of several members
+ * of an object with the same name the last one is sent.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_nested_run_bytes (LsobsObserver *self,
+                                       const char *name,
+                                       LsobsRunType run_type,
+                                       GBytes *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return _lsobs_run_start (self->exporter,
+                           &(LsobsRunStart){ .parent = _lsobs_run_context_find (self->exporter),
+                                             .name = name,
+                                             .run_type = run_type,
+                                             .inputs_json = inputs });
+}
+
+/**
+ * lsobs_observer_start_nested_run_of_kind:
+ * @self: an observer
+ * @name: what the service shows the run as
+ * @kind: what the run does, in any word, such as `agent`
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run()
+ * does. A @kind that is no type of the service's makes it an %LSOBS_RUN_TYPE_CHAIN; the
+ * word is kept as the metadata `ls_run_kind`.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
+                                         const char *name,
+                                         const char *kind,
+                                         JsonNode *inputs)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail (kind != NULL, NULL);
+
+  return _lsobs_run_start (self->exporter,
+                           &(LsobsRunStart){ .parent = _lsobs_run_context_find (self->exporter),
+                                             .name = name,
+                                             .kind = kind,
+                                             .inputs = inputs });
+}
+
+/**
+ * lsobs_observer_add_feedback:
+ * @self: an observer
+ * @feedback: what somebody thinks of a run; it is copied
+ * @error: return location for a #GError, or %NULL
+ *
+ * Adds feedback to a run, of this program or another; see
+ * lsobs_exporter_add_feedback().
+ *
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the service would refuse it: an id is no
+ * UUID, the key is empty or longer than 180 characters, the score is no finite number, the
+ * value is an array, the correction is neither an object nor a string, or the config is not
+ * what lsobs_feedback_set_config() says.
+ *
+ * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_add_feedback (LsobsObserver *self, LsobsFeedback *feedback, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->exporter != NULL, FALSE);
+  g_return_val_if_fail (feedback != NULL, FALSE);
+
+  return lsobs_exporter_add_feedback (self->exporter, feedback, error);
+}
+
+/**
  * lsobs_observer_flush:
  * @self: an observer
  * @timeout: how long to wait at the most, in milliseconds; negative for as long
@@ -462,10 +585,11 @@ lsobs_observer_flush (LsobsObserver *self, gint64 timeout, LsobsFlushStats *stat
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->exporter != NULL, FALSE);
 
-  return lsobs_exporter_flush (self->exporter, timeout, stats, error);
+  return _lsobs_dispatcher_flush (_lsobs_exporter_get_dispatcher (self->exporter), timeout, stats,
+                                  error);
 }
 
-/* The exporter does the work; this task answers for the observer. */
+/* Ends an asynchronous call of the exporter, for a task of the observer. */
 typedef gboolean (*ExporterFinish) (LsobsExporter *exporter,
                                     GAsyncResult *result,
                                     LsobsFlushStats *stats,
@@ -683,7 +807,7 @@ lsobs_observer_dup_stats (LsobsObserver *self)
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (self->exporter != NULL, NULL);
 
-  return lsobs_exporter_dup_stats (self->exporter);
+  return _lsobs_dispatcher_dup_stats (_lsobs_exporter_get_dispatcher (self->exporter));
 }
 
 /**
@@ -702,7 +826,7 @@ lsobs_observer_get_state (LsobsObserver *self)
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), LSOBS_STATE_OK);
   g_return_val_if_fail (self->exporter != NULL, LSOBS_STATE_OK);
 
-  return lsobs_exporter_get_state (self->exporter);
+  return _lsobs_dispatcher_get_state (_lsobs_exporter_get_dispatcher (self->exporter));
 }
 
 /**

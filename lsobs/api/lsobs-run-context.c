@@ -139,22 +139,23 @@
  * below a run of its parent process is in the trace of that.
  */
 
-/* Where a task keeps its run. */
+/* The key of the object data in which a GTask keeps its run. */
 #define TASK_RUN_KEY "lsobs-task-run"
 
 /* An entry of a thread's stack. */
 struct _LsobsRunPusher
 {
-  LsobsRun *run;         /* (owned) (nullable) %NULL: none is the current one */
-  LsobsRunPusher *below; /* (owned) (nullable) */
+  LsobsRun *run;         /* (owned) (nullable) %NULL hides the runs below */
+  LsobsRunPusher *below; /* (owned) (nullable) the entry that was pushed before */
 };
 
 static void free_stack (gpointer data);
 
-/* The innermost entry. What a thread leaves is freed at its end. */
+/* The entry that this thread pushed last. Entries that are never popped are freed when the thread
+ * ends. */
 static GPrivate innermost = G_PRIVATE_INIT (free_stack);
 
-/* Returns: (transfer full) (nullable): the one below */
+/* Returns: (transfer full) (nullable): the entry below */
 static LsobsRunPusher *
 free_entry (LsobsRunPusher *entry)
 {
@@ -174,7 +175,7 @@ free_stack (gpointer data)
     entry = free_entry (entry);
 }
 
-/* It is off the stack before its run goes, which may be the last of its observer. */
+/* Takes the entry off the stack before it drops the run: that may run code of the program. */
 static void
 pop (LsobsRunPusher *entry)
 {
@@ -182,7 +183,7 @@ pop (LsobsRunPusher *entry)
   free_entry (entry);
 }
 
-/* Returns: (transfer none) (nullable): the innermost run that is @exporter's */
+/* Returns: (transfer none) (nullable): the run of @exporter that this thread pushed last */
 LsobsRun *
 _lsobs_run_context_find (LsobsExporter *exporter)
 {
@@ -313,7 +314,7 @@ void
 lsobs_run_pusher_free (LsobsRunPusher *self)
 {
   g_return_if_fail (self != NULL);
-  /* a look at the pointer alone: if it is wrong, it may have been freed */
+  /* Compare only the pointer: a wrong one may point to freed memory. */
   g_return_if_fail (self == g_private_get (&innermost));
 
   pop (self);

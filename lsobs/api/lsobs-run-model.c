@@ -9,27 +9,27 @@
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
 
-/* What a run says of the model that it calls: all of it metadata that only the run
- * itself has, under names that the service knows. */
+/* What a run tells about the model that it calls. All of it is metadata with names that the service
+ * knows. Children do not inherit it. */
 
 static void
 set_string (LsobsRun *self, const char *key, const char *value)
 {
-  _lsobs_run_take_metadata (self, key, _lsobs_run_write_string (value), FALSE);
+  _lsobs_run_take_metadata (self, key, _lsobs_json_string_to_bytes (value), FALSE);
 }
 
-/* Most models chat; but the program may have said otherwise. */
+/* A model chats unless the program sets another type. */
 static void
 set_default_type (LsobsRun *self)
 {
   gboolean taken = TRUE;
 
-  if (!_lsobs_run_lock_if_running (self))
+  if (!_lsobs_run_lock_annotations (self))
     return;
-  if (!_lsobs_annotations_has_metadata (self->notes, "ls_model_type"))
-    taken = _lsobs_annotations_set_metadata (self->notes, "ls_model_type",
-                                             _lsobs_run_write_string ("chat"), FALSE);
-  _lsobs_run_unlock_after_note (self, taken);
+  if (!_lsobs_annotations_has_metadata_unlocked (self->annotations, "ls_model_type"))
+    taken = _lsobs_annotations_set_metadata_unlocked (self->annotations, "ls_model_type",
+                                                      _lsobs_json_string_to_bytes ("chat"), FALSE);
+  _lsobs_run_unlock_annotations (self, taken);
 }
 
 /**
@@ -86,13 +86,13 @@ is_among (const char *name, const char *const *names)
   return FALSE;
 }
 
-/* Returns: (transfer full) (nullable): NULL when there is no room for it */
+/* Returns: (transfer full) (nullable): the JSON text, or %NULL if it is too long */
 static GBytes *
 write_node (JsonNode *node)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
-  return _lsobs_json_write_node (&text, node, LSOBS_MAX_NOTE_BYTES)
+  return _lsobs_json_write_node (&text, node, LSOBS_MAX_ANNOTATION_BYTES)
              ? _lsobs_buffer_steal_bytes (&text)
              : NULL;
 }
@@ -105,7 +105,8 @@ is_number (JsonNode *node)
           isfinite (json_node_get_double (node)));
 }
 
-/* One stop word is as good as a list of one. Returns: (transfer full) (nullable) */
+/* Writes stop words as a list. A single one becomes a list of one.
+ * Returns: (transfer full) (nullable): %NULL for any other value */
 static GBytes *
 write_stop (JsonNode *node)
 {
@@ -123,8 +124,8 @@ write_stop (JsonNode *node)
   return _lsobs_buffer_steal_bytes (&text);
 }
 
-/* Parameters that the service has names of its own for, whatever the provider calls
- * them. FALSE when it is none of them, or has a value that it cannot have there. */
+/* Sets a parameter under the service's name for it. Providers use several names for one parameter.
+ * Returns: %FALSE if the service has no name for it, or @value has the wrong type */
 static gboolean
 set_known_param (LsobsRun *self, const char *name, JsonNode *value)
 {
@@ -160,7 +161,9 @@ set_known_param (LsobsRun *self, const char *name, JsonNode *value)
 
 static gboolean write_params (LsobsBuffer *out, JsonNode *node, guint depth);
 
-/* Appends a member that is not secret. FALSE when there is no room. */
+/* Appends a member of an object, unless it is a secret.
+ * @start: where the first member of the object begins in @out
+ * Returns: %FALSE if the text becomes too long */
 static gboolean
 write_param (LsobsBuffer *out, gsize start, const char *name, JsonNode *value, guint depth)
 {
@@ -208,20 +211,21 @@ write_array (LsobsBuffer *out, JsonArray *array, guint depth)
   return TRUE;
 }
 
-/* Appends a value without the secrets in it. FALSE when there is no room. */
+/* Appends a value without the secrets in it.
+ * Returns: %FALSE if the text becomes too long */
 static gboolean
 write_params (LsobsBuffer *out, JsonNode *node, guint depth)
 {
   JsonObject *object = _lsobs_json_peek_object (node);
   JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
 
-  if (out->len > LSOBS_MAX_NOTE_BYTES)
+  if (out->len > LSOBS_MAX_ANNOTATION_BYTES)
     return FALSE;
   if (object == NULL && array == NULL)
-    return _lsobs_json_write_node (out, node, LSOBS_MAX_NOTE_BYTES);
+    return _lsobs_json_write_node (out, node, LSOBS_MAX_ANNOTATION_BYTES);
   if (depth == LSOBS_JSON_MAX_DEPTH)
     {
-      /* Nobody looks at what is in there. */
+      /* What lies deeper is not searched for secrets, so it is not sent. */
       _lsobs_json_write_string (out, LSOBS_JSON_DEPTH_LIMIT, strlen (LSOBS_JSON_DEPTH_LIMIT));
       return TRUE;
     }
@@ -281,8 +285,8 @@ lsobs_run_set_invocation_params (LsobsRun *self, JsonNode *params)
     }
   if (!fits)
     {
-      if (_lsobs_run_lock_if_running (self))
-        _lsobs_run_unlock_after_note (self, FALSE);
+      if (_lsobs_run_lock_annotations (self))
+        _lsobs_run_unlock_annotations (self, FALSE);
       return;
     }
   if (rest.len == 1)

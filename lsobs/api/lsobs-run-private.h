@@ -6,53 +6,47 @@
 
 G_BEGIN_DECLS
 
-/* It lies behind its info, in the same piece of memory. */
+/* The handle of a run. It lies behind its info, in the same allocation. */
 struct _LsobsRun
 {
   gatomicrefcount ref_count;
-  LsobsExporter *exporter; /* (owned) */
-  LsobsRunInfo *info;      /* (owned) */
-  int status;              /* (atomic) LsobsRunStatus; leaves running under the lock
-                            * of the notes */
-  LsobsAnnotations *notes; /* (owned) (nullable) (atomic) of a run that is sampled, or that
-                            * has something to go along to other processes even so */
+  LsobsExporter *exporter;       /* (owned) */
+  LsobsRunInfo *info;            /* (owned) */
+  int status;                    /* (atomic) LsobsRunStatus; written under the annotations' lock if
+                                  * there are any */
+  LsobsAnnotations *annotations; /* (owned) (nullable) (atomic) %NULL for a run that is not sampled,
+                                  * unless some of them propagate to other processes */
 };
 
-/* How a run is started or ended; what is not set is not there. */
+/* How a run starts. A member that is not set is absent. */
 typedef struct
 {
-  JsonNode *node;      /* (nullable) a payload as a tree */
-  GBytes *json;        /* (nullable) a payload as text; one of the two at most */
-  const char *error;   /* (nullable) */
-  const GError *cause; /* (nullable) what the error came from */
-  const char *kind;    /* (nullable) what the run does, in the program's own word */
-  gint64 duration_ms;  /* or -1 */
-} LsobsRunPayload;
+  LsobsRun *parent;                /* (nullable) */
+  const LsobsRemoteParent *remote; /* (nullable) a parent in another process, instead of @parent */
+  const char *name;
+  LsobsRunType run_type;
+  const char *kind;    /* (nullable) the program's word for what the run does, instead of
+                        * @run_type */
+  JsonNode *inputs;    /* (nullable) inputs as a tree */
+  GBytes *inputs_json; /* (nullable) inputs as JSON text, instead of @inputs */
+} LsobsRunStart;
 
-LsobsRun *_lsobs_run_start (LsobsExporter *exporter,
-                            LsobsRun *parent,
-                            const char *name,
-                            LsobsRunType run_type,
-                            const LsobsRunPayload *inputs);
-LsobsRun *_lsobs_run_start_of_kind (LsobsExporter *exporter,
-                                    LsobsRun *parent,
-                                    const char *name,
-                                    const char *kind,
-                                    JsonNode *inputs);
-LsobsRun *_lsobs_run_start_remote (LsobsExporter *exporter,
-                                   const LsobsRemoteParent *parent,
-                                   const char *name,
-                                   LsobsRunType run_type,
-                                   const LsobsRunPayload *inputs);
-void _lsobs_run_finish (LsobsRun *self, const LsobsRunPayload *outputs);
+/* How a run ends. A member that is not set is absent. */
+typedef struct
+{
+  JsonNode *outputs;    /* (nullable) outputs as a tree */
+  GBytes *outputs_json; /* (nullable) outputs as JSON text, instead of @outputs */
+  const char *error;    /* (nullable) the text of the error of a run that failed */
+  const GError *cause;  /* (nullable) the GError that @error is the message of */
+  gint64 duration_ms;   /* or -1 to measure it */
+} LsobsRunEnd;
+
+LsobsRun *_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start);
+void _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end);
 gboolean _lsobs_run_is_foreign (LsobsRun *self);
 
-/* for what is noted on a run */
-GBytes *_lsobs_run_capture (LsobsRun *self, const LsobsRunPayload *payload);
-gboolean _lsobs_run_keeps_metadata (LsobsRun *self, const char *key);
-gboolean _lsobs_run_lock_if_running (LsobsRun *self);
-void _lsobs_run_unlock_after_note (LsobsRun *self, gboolean taken);
+gboolean _lsobs_run_lock_annotations (LsobsRun *self);
+void _lsobs_run_unlock_annotations (LsobsRun *self, gboolean kept);
 void _lsobs_run_take_metadata (LsobsRun *self, const char *key, GBytes *value, gboolean inherited);
-GBytes *_lsobs_run_write_string (const char *text);
 
 G_END_DECLS

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
+#include "lsobs/lsobs-error.h"
 #include "lsobs/model/lsobs-capture-private.h"
+#include "lsobs/model/lsobs-feedback-private.h"
+#include "lsobs/text/lsobs-json-writer-private.h"
 
 /**
  * SECTION:lsobs-run
@@ -35,34 +43,58 @@
  * All functions may be called from any thread, for the same run too.
  */
 
-/* Where the program's own word for a kind of run is kept. */
+/* Metadata with the program's word for what a run does, if it is no LsobsRunType. */
 #define KIND_KEY "ls_run_kind"
 
 G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
 
-/* A forked child must not touch the locks of its parent's runs. */
+/* Whether the run was started before a fork(), by the parent process. Its lock must not be
+ * taken: a thread that does not exist here may hold it. */
 gboolean
 _lsobs_run_is_foreign (LsobsRun *self)
 {
   return self->info->epoch != _lsobs_fork_epoch ();
 }
 
-/* Returns: (transfer full) (nullable) */
-GBytes *
-_lsobs_run_capture (LsobsRun *self, const LsobsRunPayload *payload)
+static void
+count (LsobsRun *self, LsobsCounter counter)
+{
+  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), counter, 1);
+}
+
+static LsobsDispatcher *
+get_dispatcher (LsobsRun *self)
+{
+  return _lsobs_exporter_get_dispatcher (self->exporter);
+}
+
+/* @node, @json: (nullable): a payload, as a tree or as text
+ * Returns: (transfer full) (nullable): its JSON text; the program may change @node after */
+static GBytes *
+capture (LsobsRun *self, JsonNode *node, GBytes *json)
 {
   gsize max_bytes = _lsobs_exporter_peek_settings (self->exporter)->max_queue_bytes;
   LsobsCounters *counters = _lsobs_exporter_peek_counters (self->exporter);
 
-  if (payload->json != NULL)
-    return _lsobs_capture_bytes (payload->json, max_bytes, counters);
-  return _lsobs_capture_node (payload->node, max_bytes, counters);
+  if (json != NULL)
+    return _lsobs_capture_bytes (json, max_bytes, counters);
+  return _lsobs_capture_node (node, max_bytes, counters);
 }
 
-/* @info: (transfer full): with room for the run
- * @noted: it has notes even if it is not sampled */
+/* @value: (nullable): %NULL stands for JSON's null
+ * Returns: (transfer full) (nullable) */
+static GBytes *
+capture_value (LsobsRun *self, JsonNode *value)
+{
+  g_autoptr (JsonNode) null = value == NULL ? json_node_new (JSON_NODE_NULL) : NULL;
+
+  return capture (self, value != NULL ? value : null, NULL);
+}
+
+/* @info: (transfer full): with room for the run behind it
+ * @annotated: whether the run has annotations even if it is not sampled */
 static LsobsRun *
-new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled, gboolean noted)
+new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled, gboolean annotated)
 {
   LsobsRun *self = (LsobsRun *) (info + 1);
 
@@ -70,160 +102,144 @@ new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled, gboolean
   self->exporter = g_object_ref (exporter);
   self->info = info;
   self->info->sampled = sampled;
-  self->notes = sampled || noted ? _lsobs_annotations_new () : NULL;
+  self->annotations = sampled || annotated ? _lsobs_annotations_new () : NULL;
   return self;
 }
 
-static void
-push_create (LsobsRun *self, const LsobsRunPayload *inputs)
-{
-  LsobsRecord *record;
-
-  if (!self->info->sampled)
-    {
-      _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_UNSAMPLED,
-                           1);
-      return;
-    }
-  record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
-  record->inputs = _lsobs_run_capture (self, inputs);
-  record->notes = _lsobs_annotations_ref (self->notes);
-  _lsobs_exporter_push (self->exporter, record);
-}
-
-/* @parent: (nullable) */
-LsobsRun *
-_lsobs_run_start (LsobsExporter *exporter,
-                  LsobsRun *parent,
-                  const char *name,
-                  LsobsRunType run_type,
-                  const LsobsRunPayload *inputs)
+/* Makes a run with a parent in this process, or with none. */
+static LsobsRun *
+new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
+  LsobsRun *parent = start->parent;
   LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
   gboolean may_be_sent = parent != NULL ? parent_info->sampled : settings->tracing_enabled;
   LsobsRunInfo *info =
-      _lsobs_run_info_new_with_room (parent_info, name, run_type, may_be_sent, sizeof (LsobsRun));
-  /* The sampler decides at the root, before anything costs. */
+      _lsobs_run_info_new (parent_info, start->name, run_type, may_be_sent, sizeof (LsobsRun));
+  /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
   gboolean sampled =
       parent != NULL ? parent_info->sampled : _lsobs_settings_keeps (settings, &info->segment.id);
   LsobsAnnotations *inherited = parent != NULL && !_lsobs_run_is_foreign (parent)
-                                    ? g_atomic_pointer_get (&parent->notes)
+                                    ? g_atomic_pointer_get (&parent->annotations)
                                     : NULL;
   LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
 
   if (inherited != NULL)
     {
-      g_mutex_lock (&inherited->lock);
-      _lsobs_annotations_inherit (self->notes, inherited);
-      g_mutex_unlock (&inherited->lock);
+      _lsobs_mutex_lock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);
+      _lsobs_annotations_inherit_unlocked (self->annotations, inherited);
+      _lsobs_mutex_unlock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);
     }
-  if (inputs->kind != NULL && sampled)
-    {
-      g_mutex_lock (&self->notes->lock);
-      _lsobs_annotations_set_metadata (self->notes, KIND_KEY,
-                                       _lsobs_run_write_string (inputs->kind), FALSE);
-      g_mutex_unlock (&self->notes->lock);
-    }
-  push_create (self, inputs);
   return self;
 }
 
-/* A word that the service does not know is kept, in the metadata. */
-LsobsRun *
-_lsobs_run_start_of_kind (LsobsExporter *exporter,
-                          LsobsRun *parent,
-                          const char *name,
-                          const char *kind,
-                          JsonNode *inputs)
+/* Makes a run whose parent is in another process, which sends the parent itself. The sampler
+ * decides by the id of the trace, as it does in that process. */
+static LsobsRun *
+new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
 {
-  LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
-  gboolean known;
-  LsobsRunType run_type = lsobs_run_type_from_string (kind, &known);
-
-  if (!known && *kind != '\0')
-    payload.kind = kind;
-  return _lsobs_run_start (exporter, parent, name, run_type, &payload);
-}
-
-/* The parent lives in another process, which sends it; nothing of it is sent from
- * here. The id of the trace decides whether it is kept, as it does everywhere. */
-LsobsRun *
-_lsobs_run_start_remote (LsobsExporter *exporter,
-                         const LsobsRemoteParent *parent,
-                         const char *name,
-                         LsobsRunType run_type,
-                         const LsobsRunPayload *inputs)
-{
+  const LsobsRemoteParent *remote = start->remote;
   g_autoptr (LsobsRunInfo) parent_info =
-      _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) parent->segments->data,
-                                        parent->segments->len, NULL, LSOBS_RUN_TYPE_CHAIN);
+      _lsobs_run_info_new_for_segments ((LsobsSegment *) (gpointer) remote->segments->data,
+                                        remote->segments->len, NULL, LSOBS_RUN_TYPE_CHAIN);
   LsobsRunInfo *info;
   LsobsRun *self;
 
-  if (parent->target != NULL)
-    _lsobs_run_info_set_destination (parent_info, parent->target);
-  info = _lsobs_run_info_new_with_room (parent_info, name, run_type, TRUE, sizeof (LsobsRun));
+  if (remote->target != NULL)
+    _lsobs_run_info_set_target (parent_info, remote->target);
+  info = _lsobs_run_info_new (parent_info, start->name, run_type, TRUE, sizeof (LsobsRun));
   self = new_run (exporter, info,
                   _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
                                          _lsobs_run_info_get_trace_id (info)),
                   TRUE);
-  _lsobs_annotations_take_remote (self->notes, parent);
-  push_create (self, inputs);
+  _lsobs_annotations_take_remote_unlocked (self->annotations, remote);
   return self;
 }
 
-/* The notes do not change any more. They are written out here, and not where they are
- * sent, so that the thread that has made their many pieces also frees them: threads that
- * free what others allocate get into each other's way. */
-static void
-take_final_notes (LsobsRun *self, LsobsRecord *record)
+/* Returns: (transfer full) */
+LsobsRun *
+_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
 {
-  record->notes = _lsobs_annotations_ref (self->notes);
-  record->final = TRUE;
-  _lsobs_record_settle (record);
+  LsobsRunType run_type = start->run_type;
+  gboolean known = TRUE;
+  LsobsRecord *record;
+  LsobsRun *self;
+
+  g_return_val_if_fail (exporter != NULL, NULL);
+
+  if (start->kind != NULL)
+    run_type = lsobs_run_type_from_string (start->kind, &known);
+  self = start->remote != NULL ? new_below_remote (exporter, start, run_type)
+                               : new_local (exporter, start, run_type);
+  if (!self->info->sampled)
+    {
+      count (self, LSOBS_COUNTER_UNSAMPLED);
+      return self;
+    }
+  if (!known && *start->kind != '\0')
+    {
+      _lsobs_mutex_lock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+      _lsobs_annotations_set_metadata_unlocked (self->annotations, KIND_KEY,
+                                                _lsobs_json_string_to_bytes (start->kind), FALSE);
+      _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+    }
+  record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
+  record->inputs = capture (self, start->inputs, start->inputs_json);
+  record->annotations = _lsobs_annotations_ref (self->annotations);
+  _lsobs_dispatcher_push (get_dispatcher (self), record);
+  return self;
 }
 
-/* After the end, only outputs are still of use. */
+/* Gives @record the annotations of a run, which do not change any more. They are written out
+ * here, not in the worker's thread: memory is freed fastest in the thread that allocated it. */
 static void
-finish_late (LsobsRun *self, const LsobsRunPayload *outputs)
+take_final_annotations (LsobsRun *self, LsobsRecord *record)
+{
+  record->annotations = _lsobs_annotations_ref (self->annotations);
+  record->final = TRUE;
+  _lsobs_record_write_annotations (record);
+}
+
+/* A second end adds its outputs to the record of the first, if that is still queued. */
+static void
+finish_late (LsobsRun *self, const LsobsRunEnd *end)
 {
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
 
-  record->outputs = _lsobs_run_capture (self, outputs);
+  record->outputs = capture (self, end->outputs, end->outputs_json);
   if (record->outputs != NULL)
     {
-      _lsobs_exporter_push_late (self->exporter, record);
+      _lsobs_dispatcher_push_late (get_dispatcher (self), record);
       return;
     }
   _lsobs_record_unref (record);
-  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES,
-                       1);
+  count (self, LSOBS_COUNTER_LATE_UPDATES);
 }
 
-/* Called with the lock of the notes held. Traces can be found by these. What the
- * program has said itself stands. */
+/* Adds the domain and the code of an error as metadata, to search traces by, unless the program
+ * has set either itself. */
 static void
-note_cause (LsobsRun *self, const GError *cause)
+add_cause_unlocked (LsobsRun *self, const GError *cause)
 {
   const char *domain = g_quark_to_string (cause->domain);
   g_auto (LsobsBuffer) code = LSOBS_BUFFER_INIT;
 
-  if (_lsobs_annotations_has_metadata (self->notes, "error_domain") ||
-      _lsobs_annotations_has_metadata (self->notes, "error_code"))
+  if (_lsobs_annotations_has_metadata_unlocked (self->annotations, "error_domain") ||
+      _lsobs_annotations_has_metadata_unlocked (self->annotations, "error_code"))
     return;
   _lsobs_buffer_append_int64 (&code, cause->code);
-  _lsobs_annotations_set_metadata (self->notes, "error_domain",
-                                   _lsobs_run_write_string (domain != NULL ? domain : ""), FALSE);
-  _lsobs_annotations_set_metadata (self->notes, "error_code", _lsobs_buffer_steal_bytes (&code),
-                                   FALSE);
+  _lsobs_annotations_set_metadata_unlocked (self->annotations, "error_domain",
+                                            _lsobs_json_string_to_bytes (domain != NULL ? domain
+                                                                                        : ""),
+                                            FALSE);
+  _lsobs_annotations_set_metadata_unlocked (self->annotations, "error_code",
+                                            _lsobs_buffer_steal_bytes (&code), FALSE);
 }
 
 void
-_lsobs_run_finish (LsobsRun *self, const LsobsRunPayload *outputs)
+_lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
 {
-  LsobsRunStatus status =
-      outputs->error != NULL ? LSOBS_RUN_STATUS_FAILED : LSOBS_RUN_STATUS_COMPLETED;
+  LsobsRunStatus status = end->error != NULL ? LSOBS_RUN_STATUS_FAILED : LSOBS_RUN_STATUS_COMPLETED;
   LsobsRecord *record;
   gint64 now;
   gboolean first;
@@ -237,88 +253,109 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunPayload *outputs)
   record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
   if (_lsobs_run_is_foreign (self))
     {
-      /* The exporter counts it as the parent's. */
-      _lsobs_exporter_push (self->exporter, record);
+      /* The dispatcher drops the record and counts it. */
+      _lsobs_dispatcher_push (get_dispatcher (self), record);
       return;
     }
 
-  /* From now on the notes do not change any more. */
-  g_mutex_lock (&self->notes->lock);
+  /* After this, no function changes the annotations. */
+  _lsobs_mutex_lock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   first = g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
-  if (first && outputs->cause != NULL)
-    note_cause (self, outputs->cause);
-  g_mutex_unlock (&self->notes->lock);
+  if (first && end->cause != NULL)
+    add_cause_unlocked (self, end->cause);
+  _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   if (!first)
     {
       _lsobs_record_unref (record);
-      finish_late (self, outputs);
+      finish_late (self, end);
       return;
     }
-  take_final_notes (self, record);
-  record->outputs = _lsobs_run_capture (self, outputs);
-  record->error = g_strdup (outputs->error);
-  record->duration_ms = outputs->duration_ms;
+  take_final_annotations (self, record);
+  record->outputs = capture (self, end->outputs, end->outputs_json);
+  record->error = g_strdup (end->error);
+  record->duration_ms = end->duration_ms;
   record->end_time = now;
-  _lsobs_exporter_push (self->exporter, record);
+  _lsobs_dispatcher_push (get_dispatcher (self), record);
 }
 
-/* Nobody can end the run any more: its notes belong to the create, if that waits
- * still, and their memory is counted there. */
+/* The last reference is dropped without an end. The annotations join the queued create, which
+ * then accounts for their memory. */
 static void
 leave_open (LsobsRun *self)
 {
   LsobsRecord *record;
 
-  if (!self->info->sampled || self->notes->n_bytes == 0)
+  if (!self->info->sampled || self->annotations->n_bytes == 0)
     return;
   record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
-  take_final_notes (self, record);
-  _lsobs_exporter_push_late (self->exporter, record);
+  take_final_annotations (self, record);
+  _lsobs_dispatcher_push_late (get_dispatcher (self), record);
 }
 
-/* Whether @key is worth the trouble: a run that is left out keeps only what goes
- * along to other processes. */
-gboolean
-_lsobs_run_keeps_metadata (LsobsRun *self, const char *key)
+/* Whether metadata of this name has a use: a run that is not sampled keeps only what propagates
+ * to other processes. */
+static gboolean
+keeps_metadata (LsobsRun *self, const char *key)
 {
-  LsobsAnnotations *notes = g_atomic_pointer_get (&self->notes);
+  LsobsAnnotations *annotations = g_atomic_pointer_get (&self->annotations);
   gboolean keeps;
 
   if (self->info->sampled)
     return TRUE;
-  if (notes == NULL || _lsobs_run_is_foreign (self))
+  if (annotations == NULL || _lsobs_run_is_foreign (self))
     return FALSE;
-  g_mutex_lock (&notes->lock);
-  keeps = _lsobs_annotations_propagates (notes, key);
-  g_mutex_unlock (&notes->lock);
+  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  keeps = _lsobs_annotations_propagates_unlocked (annotations, key);
+  _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   return keeps;
 }
 
-/* Whether something may still be set; locks @self then. What comes too late is
- * counted. */
+/* Returns: %TRUE with the annotations locked, to be unlocked by _lsobs_run_unlock_annotations();
+ *   %FALSE if there are none to change. A change after the end of the run is counted. */
 gboolean
-_lsobs_run_lock_if_running (LsobsRun *self)
+_lsobs_run_lock_annotations (LsobsRun *self)
 {
-  LsobsAnnotations *notes = g_atomic_pointer_get (&self->notes);
+  LsobsAnnotations *annotations = g_atomic_pointer_get (&self->annotations);
 
-  if (notes == NULL || _lsobs_run_is_foreign (self))
+  if (annotations == NULL || _lsobs_run_is_foreign (self))
     return FALSE;
-  g_mutex_lock (&notes->lock);
+  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
     return TRUE;
-  g_mutex_unlock (&notes->lock);
-  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), LSOBS_COUNTER_LATE_UPDATES,
-                       1);
+  _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  count (self, LSOBS_COUNTER_LATE_UPDATES);
   return FALSE;
 }
 
+/* @kept: %FALSE counts one annotation as dropped */
 void
-_lsobs_run_unlock_after_note (LsobsRun *self, gboolean taken)
+_lsobs_run_unlock_annotations (LsobsRun *self, gboolean kept)
 {
-  g_mutex_unlock (&self->notes->lock);
-  if (!taken)
-    _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter),
-                         LSOBS_COUNTER_DROPPED_NOTES, 1);
+  _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  if (!kept)
+    count (self, LSOBS_COUNTER_DROPPED_NOTES);
+}
+
+/* Counts an annotation that is dropped, or comes after the end of the run. */
+static void
+drop_annotation (LsobsRun *self)
+{
+  if (_lsobs_run_lock_annotations (self))
+    _lsobs_run_unlock_annotations (self, FALSE);
+}
+
+/* @value: (transfer full) */
+void
+_lsobs_run_take_metadata (LsobsRun *self, const char *key, GBytes *value, gboolean inherited)
+{
+  if (!_lsobs_run_lock_annotations (self))
+    {
+      g_bytes_unref (value);
+      return;
+    }
+  _lsobs_run_unlock_annotations (self,
+                                 _lsobs_annotations_set_metadata_unlocked (self->annotations, key,
+                                                                           value, inherited));
 }
 
 /**
@@ -356,13 +393,13 @@ lsobs_run_unref (LsobsRun *self)
 
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  /* In a forked child, a thread that is not there may hold the lock for ever, and
-   * have left what it guards half changed. */
-  if (self->notes != NULL && !_lsobs_run_is_foreign (self))
+  /* The annotations of a foreign run stay: a thread that does not exist here may have left them
+   * locked and half changed. */
+  if (self->annotations != NULL && !_lsobs_run_is_foreign (self))
     {
       if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
         leave_open (self);
-      _lsobs_annotations_unref (self->notes);
+      _lsobs_annotations_unref (self->annotations);
     }
   g_object_unref (self->exporter);
   _lsobs_run_info_unref (self->info);
@@ -385,13 +422,14 @@ lsobs_run_unref (LsobsRun *self)
 LsobsRun *
 lsobs_run_start_child (LsobsRun *self, const char *name, LsobsRunType run_type, JsonNode *inputs)
 {
-  const LsobsRunPayload payload = { .node = inputs, .duration_ms = -1 };
-
   g_return_val_if_fail (self != NULL, NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return _lsobs_run_start (self->exporter, self, name, run_type, &payload);
+  return _lsobs_run_start (self->exporter, &(LsobsRunStart){ .parent = self,
+                                                             .name = name,
+                                                             .run_type = run_type,
+                                                             .inputs = inputs });
 }
 
 /**
@@ -414,13 +452,14 @@ lsobs_run_start_child_bytes (LsobsRun *self,
                              LsobsRunType run_type,
                              GBytes *inputs)
 {
-  const LsobsRunPayload payload = { .json = inputs, .duration_ms = -1 };
-
   g_return_val_if_fail (self != NULL, NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return _lsobs_run_start (self->exporter, self, name, run_type, &payload);
+  return _lsobs_run_start (self->exporter, &(LsobsRunStart){ .parent = self,
+                                                             .name = name,
+                                                             .run_type = run_type,
+                                                             .inputs_json = inputs });
 }
 
 /**
@@ -445,7 +484,9 @@ lsobs_run_start_child_of_kind (LsobsRun *self, const char *name, const char *kin
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail (kind != NULL, NULL);
 
-  return _lsobs_run_start_of_kind (self->exporter, self, name, kind, inputs);
+  return _lsobs_run_start (self->exporter,
+                           &(LsobsRunStart){
+                               .parent = self, .name = name, .kind = kind, .inputs = inputs });
 }
 
 /**
@@ -461,11 +502,9 @@ lsobs_run_start_child_of_kind (LsobsRun *self, const char *name, const char *kin
 void
 lsobs_run_end (LsobsRun *self, JsonNode *outputs)
 {
-  const LsobsRunPayload payload = { .node = outputs, .duration_ms = -1 };
-
   g_return_if_fail (self != NULL);
 
-  _lsobs_run_finish (self, &payload);
+  _lsobs_run_finish (self, &(LsobsRunEnd){ .outputs = outputs, .duration_ms = -1 });
 }
 
 /**
@@ -481,11 +520,9 @@ lsobs_run_end (LsobsRun *self, JsonNode *outputs)
 void
 lsobs_run_end_bytes (LsobsRun *self, GBytes *outputs)
 {
-  const LsobsRunPayload payload = { .json = outputs, .duration_ms = -1 };
-
   g_return_if_fail (self != NULL);
 
-  _lsobs_run_finish (self, &payload);
+  _lsobs_run_finish (self, &(LsobsRunEnd){ .outputs_json = outputs, .duration_ms = -1 });
 }
 
 /**
@@ -502,13 +539,11 @@ lsobs_run_end_bytes (LsobsRun *self, GBytes *outputs)
 void
 lsobs_run_fail (LsobsRun *self, const GError *error)
 {
-  LsobsRunPayload payload = { .cause = error, .duration_ms = -1 };
-
   g_return_if_fail (self != NULL);
   g_return_if_fail (error != NULL);
 
-  payload.error = error->message;
-  _lsobs_run_finish (self, &payload);
+  _lsobs_run_finish (self,
+                     &(LsobsRunEnd){ .error = error->message, .cause = error, .duration_ms = -1 });
 }
 
 /**
@@ -524,12 +559,10 @@ lsobs_run_fail (LsobsRun *self, const GError *error)
 void
 lsobs_run_fail_with_message (LsobsRun *self, const char *message)
 {
-  const LsobsRunPayload payload = { .error = message, .duration_ms = -1 };
-
   g_return_if_fail (self != NULL);
   g_return_if_fail (message != NULL);
 
-  _lsobs_run_finish (self, &payload);
+  _lsobs_run_finish (self, &(LsobsRunEnd){ .error = message, .duration_ms = -1 });
 }
 
 /**
@@ -702,4 +735,435 @@ lsobs_run_dup_dotted_order (LsobsRun *self)
   g_return_val_if_fail (self != NULL, NULL);
 
   return _lsobs_run_info_dup_path (self->info);
+}
+
+/**
+ * lsobs_run_add_tag:
+ * @self: a run
+ * @tag: a word to find the run by
+ *
+ * Adds a tag. Children do not inherit it. A tag that is there already is not
+ * added again.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_tag (LsobsRun *self, const char *tag)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (tag != NULL);
+
+  if (!_lsobs_run_lock_annotations (self))
+    return;
+  _lsobs_run_unlock_annotations (self,
+                                 _lsobs_annotations_add_tag_unlocked (self->annotations, tag));
+}
+
+/**
+ * lsobs_run_set_metadata:
+ * @self: a run
+ * @key: a name
+ * @value: (nullable): what it stands for
+ *
+ * Sets a piece of metadata; another value of the same @key is replaced. Children
+ * that start later inherit it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_metadata (LsobsRun *self, const char *key, JsonNode *value)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+
+  if (keeps_metadata (self, key))
+    _lsobs_run_take_metadata (self, key, capture_value (self, value), TRUE);
+}
+
+/**
+ * lsobs_run_set_metadata_string:
+ * @self: a run
+ * @key: a name, such as `thread_id`
+ * @value: what it stands for
+ *
+ * Sets a piece of metadata that is text, as lsobs_run_set_metadata() does.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_metadata_string (LsobsRun *self, const char *key, const char *value)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+  g_return_if_fail (value != NULL);
+
+  if (keeps_metadata (self, key))
+    _lsobs_run_take_metadata (self, key, _lsobs_json_string_to_bytes (value), TRUE);
+}
+
+static void
+set_extra_metadata (LsobsRun *self, JsonObject *metadata)
+{
+  JsonObjectIter iter;
+  const char *key;
+  JsonNode *member;
+
+  json_object_iter_init_ordered (&iter, metadata);
+  while (json_object_iter_next_ordered (&iter, &key, &member))
+    lsobs_run_set_metadata (self, key, member);
+}
+
+/**
+ * lsobs_run_set_extra:
+ * @self: a run
+ * @key: a name, such as `invocation_params`
+ * @value: (nullable): what it stands for
+ *
+ * Sets a member of `extra`, where the service keeps metadata and whatever else it
+ * is told of a run; another value of the same @key is replaced. Children do not
+ * inherit it.
+ *
+ * Two names have a meaning of their own, and their values must be objects; others are
+ * counted by %LSOBS_COUNTER_DROPPED_NOTES. The members of `metadata` are set as
+ * lsobs_run_set_metadata() does. Those of `runtime` are added to what lsobs tells of
+ * the program by itself (such as `sdk` and `platform`), and take its place where the
+ * names are the same.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_extra (LsobsRun *self, const char *key, JsonNode *value)
+{
+  gboolean is_metadata;
+  JsonObject *object;
+  GBytes *json;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (key != NULL);
+
+  /* A run that is not sampled may have metadata that propagates to other processes. */
+  if (!self->info->sampled && g_atomic_pointer_get (&self->annotations) == NULL)
+    return;
+  is_metadata = g_str_equal (key, "metadata");
+  object = _lsobs_json_peek_object (value);
+  if (is_metadata && object != NULL)
+    {
+      set_extra_metadata (self, object);
+      return;
+    }
+  if (!self->info->sampled)
+    return;
+  if (object == NULL && (is_metadata || g_str_equal (key, "runtime")))
+    {
+      drop_annotation (self);
+      return;
+    }
+  json = capture_value (self, value);
+  if (_lsobs_run_lock_annotations (self))
+    _lsobs_run_unlock_annotations (self, _lsobs_annotations_set_extra_unlocked (self->annotations,
+                                                                                key, json));
+  else
+    g_bytes_unref (json);
+}
+
+/**
+ * lsobs_run_set_thread_id:
+ * @self: a run
+ * @thread_id: what the runs of one conversation have in common
+ *
+ * Tells which conversation the run belongs to, by the piece of metadata `thread_id`.
+ * The service shows the traces of a conversation together. Children that start later
+ * inherit it, so that it is best set on the root before anything else.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_thread_id (LsobsRun *self, const char *thread_id)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (thread_id != NULL);
+
+  lsobs_run_set_metadata_string (self, "thread_id", thread_id);
+}
+
+/**
+ * lsobs_run_add_event:
+ * @self: a run
+ * @name: what happens, in any word
+ * @details: (nullable): more about it, as an object; members called `name` and
+ *   `time` are left out
+ *
+ * Notes that something happens now.
+ *
+ * The name `new_token` has a meaning of its own: from the first such event the service
+ * sees how long it took until a model began to answer. It may be noted with every token;
+ * only the first is sent, and without details, which would be a part of the outputs.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_event (LsobsRun *self, const char *name, JsonNode *details)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  JsonObject *object;
+  GBytes *json = NULL;
+  gboolean fits = TRUE;
+  gint64 now;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (name != NULL);
+
+  if (!self->info->sampled)
+    return;
+  now = _lsobs_run_info_get_now (self->info);
+  object = _lsobs_json_peek_object (details);
+  if (object != NULL && !_lsobs_annotation_event_is_token (name))
+    {
+      fits = _lsobs_annotation_event_write_details (&text, object, LSOBS_MAX_ANNOTATION_BYTES);
+      json = _lsobs_buffer_steal_bytes (&text);
+    }
+  else if (object == NULL)
+    {
+      json = capture (self, details, NULL);
+    }
+  if (!_lsobs_run_lock_annotations (self))
+    {
+      g_clear_pointer (&json, g_bytes_unref);
+      return;
+    }
+  if (fits)
+    fits = _lsobs_annotations_add_event_unlocked (self->annotations, name, now,
+                                                  g_steal_pointer (&json));
+  _lsobs_run_unlock_annotations (self, fits);
+  g_clear_pointer (&json, g_bytes_unref);
+}
+
+/**
+ * lsobs_run_add_text_event:
+ * @self: a run
+ * @message: what happens
+ *
+ * Notes that something happens now, in free text: an event called `event`, which has the
+ * text as its `message`.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_add_text_event (LsobsRun *self, const char *message)
+{
+  g_auto (LsobsBuffer) details = LSOBS_BUFFER_INIT;
+  gint64 now;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (message != NULL);
+
+  if (!self->info->sampled)
+    return;
+  now = _lsobs_run_info_get_now (self->info);
+  _lsobs_buffer_append_str (&details, "{\"message\":");
+  _lsobs_json_write_string (&details, message, strlen (message));
+  _lsobs_buffer_append_c (&details, '}');
+  if (_lsobs_run_lock_annotations (self))
+    _lsobs_run_unlock_annotations (
+        self, _lsobs_annotations_add_event_unlocked (self->annotations, "event", now,
+                                                     _lsobs_buffer_steal_bytes (&details)));
+}
+
+/**
+ * lsobs_run_set_serialized:
+ * @self: a run of the type %LSOBS_RUN_TYPE_LLM or %LSOBS_RUN_TYPE_PROMPT
+ * @serialized: a description of the model or the prompt, as an object; its member
+ *   `graph` is left out
+ *
+ * Tells how the model or the prompt is made. It goes with the start of the run, so that
+ * it is best set at once: what comes when that has left is counted by
+ * %LSOBS_COUNTER_DROPPED_NOTES, as is what is no object, or of a run of another type.
+ *
+ * It is left out when #LsobsConfig:hide-inputs or #LsobsConfig:hide-metadata is set.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_serialized (LsobsRun *self, JsonNode *serialized)
+{
+  GBytes *json;
+
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (serialized != NULL);
+
+  if (!self->info->sampled)
+    return;
+  json = _lsobs_annotations_capture_serialized (serialized, self->info->run_type);
+  if (_lsobs_run_lock_annotations (self))
+    _lsobs_run_unlock_annotations (
+        self, json != NULL && _lsobs_annotations_set_serialized_unlocked (self->annotations, json));
+  else
+    g_clear_pointer (&json, g_bytes_unref);
+}
+
+/**
+ * lsobs_run_set_reference_example_id:
+ * @self: a run
+ * @example_id: the id of an example of a data set, a UUID
+ * @error: return location for a #GError, or %NULL
+ *
+ * Tells which example of a data set the run was made with, for evaluations.
+ *
+ * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE if @example_id is no
+ *   UUID
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_set_reference_example_id (LsobsRun *self, const char *example_id, GError **error)
+{
+  LsobsId id;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+  g_return_val_if_fail (example_id != NULL, FALSE);
+
+  if (!_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+    return TRUE;
+  if (!_lsobs_id_parse_example (&id, example_id, error))
+    return FALSE;
+  if (self->info->sampled && _lsobs_run_lock_annotations (self))
+    {
+      self->annotations->has_example = TRUE;
+      self->annotations->example_id = id;
+      _lsobs_run_unlock_annotations (self, TRUE);
+    }
+  return TRUE;
+}
+
+/* Holds the annotations' lock, so that the run does not end meanwhile.
+ * Returns: %FALSE if there is no room for it; an attachment after the end is ignored */
+static gboolean
+attach (LsobsRun *self, LsobsAttachment *attachment)
+{
+  gboolean taken;
+
+  if (!_lsobs_run_lock_annotations (self))
+    return TRUE;
+  taken = _lsobs_dispatcher_attach (get_dispatcher (self), self->info, attachment);
+  _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  return taken;
+}
+
+/**
+ * lsobs_run_add_attachment:
+ * @self: a run
+ * @name: a name of 1 to 100 bytes: letters and digits of any script, spaces, hyphens
+ *   and underscores
+ * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
+ *   with what is no such type, it is sent as `application/octet-stream`
+ * @data: the contents; they are referenced, not copied
+ * @error: return location for a #GError, or %NULL
+ *
+ * Adds a file, such as an image that a model was shown. One of the same name that has
+ * not left yet is replaced. It goes with the start of the run if that still waits, or
+ * else with its end; children do not inherit it.
+ *
+ * Attachments are sent as they are: nothing in them is redacted or cut. A hundred of
+ * them may wait with a run, and #LsobsConfig:max-queue-bytes of all runs for an end;
+ * those of a run that is let go without an end are dropped. When a run is
+ * larger than a request may be, its attachments go first, the largest first of all; a
+ * service that still finds it too large gets none of them. Some services take no
+ * attachments, see #LsobsIngestMode. All that are left out are counted by
+ * %LSOBS_COUNTER_DROPPED_ATTACHMENTS.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT when the name cannot be sent, and with
+ * %LSOBS_ERROR_TOO_LARGE when there is no room for the contents, or when they are
+ * more than #LsobsConfig:max-batch-bytes.
+ *
+ * Returns: %TRUE unless it was refused; after the end of the run it is ignored
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_add_attachment (LsobsRun *self,
+                          const char *name,
+                          const char *mime_type,
+                          GBytes *data,
+                          GError **error)
+{
+  g_autoptr (LsobsAttachment) attachment = NULL;
+  LsobsSettings *settings;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+  g_return_val_if_fail (data != NULL, FALSE);
+
+  settings = _lsobs_exporter_peek_settings (self->exporter);
+  if (!settings->tracing_enabled)
+    return TRUE;
+  attachment = _lsobs_attachment_new (name, mime_type, data, error);
+  if (attachment == NULL)
+    {
+      count (self, LSOBS_COUNTER_DROPPED_ATTACHMENTS);
+      return FALSE;
+    }
+  if (g_bytes_get_size (data) > settings->max_batch_bytes)
+    count (self, LSOBS_COUNTER_DROPPED_ATTACHMENTS);
+  else if (attach (self, attachment))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
+                       _ ("There is no room for another attachment"));
+  return FALSE;
+}
+
+/**
+ * lsobs_run_new_feedback:
+ * @self: a run
+ * @key: what the feedback is about, such as `helpful`
+ *
+ * Makes feedback to a run, which may have ended already. Fill it, and add it with
+ * lsobs_observer_add_feedback().
+ *
+ * Returns: (transfer full): feedback that names the run
+ *
+ * Since: 0.1
+ */
+LsobsFeedback *
+lsobs_run_new_feedback (LsobsRun *self, const char *key)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (key != NULL, NULL);
+
+  return _lsobs_feedback_new_for_run (self->info, G_OBJECT (self->exporter), key);
+}
+
+/**
+ * lsobs_run_add_feedback:
+ * @self: a run
+ * @key: what the feedback is about, such as `helpful`
+ * @score: a finite number; four decimals of it are sent
+ * @comment: (nullable): what there is to say about it
+ * @error: return location for a #GError, or %NULL
+ *
+ * Adds feedback to a run, which may have ended already. For more than a score and a
+ * comment, see lsobs_run_new_feedback().
+ *
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the key is empty or longer than 180
+ * characters, or the score is no finite number.
+ *
+ * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_add_feedback (LsobsRun *self,
+                        const char *key,
+                        double score,
+                        const char *comment,
+                        GError **error)
+{
+  g_autoptr (LsobsFeedback) feedback = NULL;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+  g_return_val_if_fail (key != NULL, FALSE);
+
+  feedback = lsobs_run_new_feedback (self, key);
+  lsobs_feedback_set_score (feedback, score);
+  lsobs_feedback_set_comment (feedback, comment);
+  return lsobs_exporter_add_feedback (self->exporter, feedback, error);
 }

@@ -16,9 +16,10 @@
  * and what goes along.
  */
 
+/* The key of the object data that holds the URI which the program gave the message. */
 #define ORIGIN_KEY "lsobs-origin"
 
-/* @value: (nullable): %NULL to have no such header */
+/* @value: (nullable): %NULL removes the header */
 static void
 set_header (SoupMessageHeaders *headers, const char *name, const char *value)
 {
@@ -28,7 +29,7 @@ set_header (SoupMessageHeaders *headers, const char *name, const char *value)
     soup_message_headers_remove (headers, name);
 }
 
-/* Returns: (transfer full) (nullable): what others have put into the baggage */
+/* Returns: (transfer full) (nullable): the items of the header that are not LangSmith's */
 static char *
 dup_foreign_baggage (SoupMessageHeaders *headers)
 {
@@ -37,7 +38,7 @@ dup_foreign_baggage (SoupMessageHeaders *headers)
   return baggage != NULL ? _lsobs_baggage_dup_foreign (baggage) : NULL;
 }
 
-/* From http to https is no move. */
+/* Whether both are on one host and port. An upgrade from http to https keeps the host. */
 static gboolean
 is_same_host (GUri *a, GUri *b)
 {
@@ -48,8 +49,8 @@ is_same_host (GUri *a, GUri *b)
          (port_a == port_b || ((port_a == -1 || port_a == 80) && (port_b == -1 || port_b == 443)));
 }
 
-/* Called in the context of the session, before the request is sent again. A redirect
- * may lead to a host that the program has not chosen. */
+/* Called in the context of the session, before a redirected request is sent. Another host gets no
+ * headers of the trace: the program did not choose it. */
 static void
 restarted_cb (SoupMessage *message, gpointer user_data)
 {
@@ -64,7 +65,7 @@ restarted_cb (SoupMessage *message, gpointer user_data)
   set_header (headers, LSOBS_BAGGAGE_HEADER, foreign);
 }
 
-/* Remembers which host the program has chosen. */
+/* Keeps the URI of the message, for restarted_cb() to compare. */
 static void
 guard_redirects (SoupMessage *message)
 {

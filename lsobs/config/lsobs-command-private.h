@@ -12,9 +12,9 @@ typedef struct
 {
   gint64 timeout;  /* ms */
   gsize max_bytes; /* of output */
-  int *stop;       /* (atomic) (nullable) not 0: the command is to be killed */
-  int *group;      /* (nullable) its process group, while there is one; else 0. Guarded by
-                    * _lsobs_fork_lock() */
+  int *stop;       /* (atomic) (nullable) not 0: kill the command */
+  int *group;      /* (nullable) the process group of the command while it runs, else 0; guarded
+                    * by _lsobs_fork_lock() */
 } LsobsCommandLimits;
 
 gboolean _lsobs_command_run (const char *command,

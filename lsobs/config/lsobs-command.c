@@ -18,7 +18,7 @@
 /* The longest time between two checks of a command that prints nothing, in ms. */
 #define MAX_SLICE 50
 
-/* How much is read at a time. */
+/* The bytes that one call of read() asks for. */
 #define CHUNK 4096
 
 typedef struct
@@ -28,12 +28,13 @@ typedef struct
   gint64 deadline;     /* monotonic, µs */
   pid_t pid;
   int fd;           /* (owned) or -1 after the end of the output */
-  gboolean ended;   /* the command itself has ended */
-  gboolean unknown; /* its end and its status cannot be known */
+  gboolean ended;   /* the command has ended; its children may still run */
+  gboolean unknown; /* the program reaps its children itself, so that the end and the status of the
+                     * command are unknown */
 } Command;
 
-/* In a session of its own, so that it has no terminal to ask for a password at. The
- * processes that it starts are in its process group, unless they leave it. */
+/* The command gets a new session, and so no terminal at which it could ask for a password. Its
+ * children are in its process group, unless they leave it. */
 static void
 set_attributes (posix_spawnattr_t *attributes)
 {
@@ -49,7 +50,8 @@ set_attributes (posix_spawnattr_t *attributes)
                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
 }
 
-/* Standard input and standard error are /dev/null. @output: not one of 0, 1 and 2 */
+/* Standard input and standard error are /dev/null.
+ * @output: the standard output, greater than 2 */
 static void
 set_files (posix_spawn_file_actions_t *actions, int output)
 {
@@ -62,8 +64,8 @@ set_files (posix_spawn_file_actions_t *actions, int output)
 #endif
 }
 
-/* By posix_spawn(), which does not run the fork handlers of the program.
- * Returns: 0, or a code of errno */
+/* Uses posix_spawn(), which does not run the fork handlers of the program.
+ * Returns: 0 or a code of errno */
 static int
 spawn (Command *self, const char *text, int output)
 {
@@ -87,7 +89,7 @@ start (Command *self, const char *text, GError **error)
   int output = -1;
   int problem = 0;
 
-  /* If the program has closed its standard streams, the pipe may have their numbers. */
+  /* If the program has closed its standard streams, the pipe may have got their numbers. */
   if (pipe2 (ends, O_CLOEXEC) != 0 || fcntl (ends[0], F_SETFL, O_NONBLOCK) != 0 ||
       (output = fcntl (ends[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1)) < 0)
     problem = errno;
@@ -110,8 +112,8 @@ start (Command *self, const char *text, GError **error)
   return FALSE;
 }
 
-/* The gate is open meanwhile: a fork does not wait for the command.
- * @slice: ms */
+/* Opens the fork guard during the wait, so that a fork does not wait for the command.
+ * @slice: the longest wait, in ms */
 static void
 wait_for_output (Command *self, int slice)
 {
@@ -122,7 +124,8 @@ wait_for_output (Command *self, int slice)
   _lsobs_fork_guard_close (guard);
 }
 
-/* Reads what is available. FALSE if the output is larger than its limit. */
+/* Reads what is available.
+ * Returns: FALSE if the output exceeds its limit */
 static gboolean
 read_output (Command *self)
 {
@@ -151,9 +154,10 @@ read_output (Command *self)
   return self->output->len <= self->limits->max_bytes;
 }
 
-/* As long as the group is told, the command is not reaped: no other process can have its pid. */
+/* Publishes the process group of the command, which another thread may kill. The command is reaped
+ * only after the group is 0 again: until then no other process can get its pid. */
 static void
-tell_group (Command *self, pid_t group)
+publish_group (Command *self, pid_t group)
 {
   if (self->limits->group == NULL)
     return;
@@ -162,10 +166,10 @@ tell_group (Command *self, pid_t group)
   _lsobs_fork_unlock ();
 }
 
-/* Checks whether the command has ended, and does not reap it: until then, no other process
- * can have its pid. */
+/* Checks whether the command has ended, without reaping it, so that no other process can get its
+ * pid. */
 static void
-look_for_end (Command *self)
+check_end (Command *self)
 {
   siginfo_t info = { 0 };
 
@@ -173,14 +177,14 @@ look_for_end (Command *self)
     self->ended = info.si_pid == self->pid;
   else if (errno == ECHILD)
     {
-      /* The program ignores SIGCHLD, or has reaped all its children itself. */
+      /* The program ignores SIGCHLD or has reaped the command itself. */
       self->unknown = TRUE;
-      tell_group (self, 0);
+      publish_group (self, 0);
     }
 }
 
-/* @by_force: kill the process group first
- * Returns: the status, as of waitpid(); 0 if it cannot be known */
+/* @by_force: whether to kill the process group first
+ * Returns: the status as of waitpid(), 0 if it is unknown */
 static int
 reap (Command *self, gboolean by_force)
 {
@@ -216,8 +220,9 @@ check_status (int status, GError **error)
   return FALSE;
 }
 
-/* Reads until the command has ended. It does not wait for the end of the output: a process
- * that the command leaves in the background may keep that open. FALSE at a limit. */
+/* Reads until the command has ended. It does not wait for the end of the output, which a background
+ * process of the command may keep open.
+ * Returns: FALSE if a limit is exceeded */
 static gboolean
 follow (Command *self, GError **error)
 {
@@ -232,8 +237,8 @@ follow (Command *self, GError **error)
           g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, g_strerror (ECANCELED));
           return FALSE;
         }
-      /* Before the output is read, so that the last of it is not missed. */
-      look_for_end (self);
+      /* Before reading: after the end, one more read gets the last output. */
+      check_end (self);
       if (!read_output (self))
         {
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
@@ -256,29 +261,29 @@ follow (Command *self, GError **error)
     }
 }
 
-/* Runs @command with /bin/sh -c, and blocks until it has ended. It gets no input, and its
- * standard error is discarded. At a limit, its process group is killed.
- * @output: empty; gets what the command has printed, also when it failed. It is to be wiped.
- * Fails with a code of G_IO_ERROR. The message continues a sentence about the command, and
- * contains nothing of its output. */
+/* Runs @command with /bin/sh -c and blocks until it has ended. The command gets no input, and its
+ * standard error is discarded. If it exceeds a limit, its process group is killed.
+ * @output: empty; gets the output of the command, also on failure; the caller wipes it
+ * @error: a code of G_IO_ERROR; its message continues a sentence about the command and does not
+ *   quote the output */
 gboolean
 _lsobs_command_run (const char *command,
                     const LsobsCommandLimits *limits,
                     LsobsBuffer *output,
                     GError **error)
 {
-  Command self = { limits, output, 0, -1, -1, FALSE, FALSE };
+  Command self = { .limits = limits, .output = output, .pid = -1, .fd = -1 };
   gboolean complete;
   int status;
 
-  /* At once, because a buffer that grows leaves copies behind. */
+  /* In one step: a buffer that grows leaves copies of the secret behind. */
   _lsobs_buffer_reserve (output, limits->max_bytes + 2 * CHUNK);
   self.deadline = g_get_monotonic_time () + limits->timeout * 1000;
   if (!start (&self, command, error))
     return FALSE;
-  tell_group (&self, self.pid);
+  publish_group (&self, self.pid);
   complete = follow (&self, error);
-  tell_group (&self, 0);
+  publish_group (&self, 0);
   status = reap (&self, !complete);
   if (self.fd >= 0)
     close (self.fd);

@@ -1,51 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-config.h"
 #include "lsobs/config/lsobs-key-source-private.h"
 #include "lsobs/config/lsobs-redact-hook-private.h"
 #include "lsobs/config/lsobs-replica-private.h"
-#include "lsobs/config/lsobs-target-private.h"
+#include "lsobs/lsobs-config.h"
 
 G_BEGIN_DECLS
 
-#define LSOBS_CONFIG_FIRST_PAUSE 60000 /* ms: sending pauses when nothing is taken */
-#define LSOBS_CONFIG_FIRST_PROBE 1000  /* ms: from a failure to the first probe */
+#define LSOBS_DEFAULT_PROJECT_NAME "default"
 
-/* The switches, in the order of their properties. */
-typedef enum
-{
-  LSOBS_SWITCH_REDACT_SECRETS,
-  LSOBS_SWITCH_HIDE_INPUTS,
-  LSOBS_SWITCH_HIDE_OUTPUTS,
-  LSOBS_SWITCH_HIDE_METADATA,
-  LSOBS_N_SWITCHES
-} LsobsPrivacySwitch;
+/* The first pause when the service refuses all records, in ms. */
+#define LSOBS_CONFIG_FIRST_PAUSE 60000
 
-/* A rule as it was given. */
-typedef struct
-{
-  char *pattern;     /* (owned) */
-  char *replacement; /* (owned) (nullable) */
-} LsobsRuleText;
+/* From a failure to the first probe whether the service is back, in ms. */
+#define LSOBS_CONFIG_FIRST_PROBE 1000
 
-/* What a config says about privacy, beside the one regular expression. */
-typedef struct
-{
-  gboolean switches[LSOBS_N_SWITCHES];
-  GPtrArray *rules;      /* (owned) (element-type LsobsRuleText) */
-  GPtrArray *keys;       /* (owned) (element-type utf8) */
-  LsobsRedactHook *hook; /* (owned) (nullable) */
-} LsobsPrivacy;
-
-void _lsobs_privacy_init (LsobsPrivacy *self);
-void _lsobs_privacy_clear (LsobsPrivacy *self);
-void _lsobs_privacy_install_properties (GParamSpec **props);
-
-LsobsPrivacy *_lsobs_config_peek_privacy (LsobsConfig *self);
-void _lsobs_config_set_switch (LsobsConfig *self, LsobsPrivacySwitch which, gboolean value);
-
-/* Where a target of runs was set: each source outranks those before it. */
+/* Who has set a project or an agent: a later source outranks an earlier one. */
 typedef enum
 {
   LSOBS_ORIGIN_NONE,
@@ -53,74 +24,125 @@ typedef enum
   LSOBS_ORIGIN_PROGRAM
 } LsobsOrigin;
 
-/* The agent that a config names, and who has named that and the project. */
+/* A redaction rule as the program gave it. */
 typedef struct
 {
-  char *id;          /* (owned) (nullable) */
-  char *environment; /* (owned) (nullable) */
-  LsobsOrigin origin;
-  LsobsOrigin project_origin;
-  const char *project_variable; /* (nullable) static: names the project beside the agent */
-} LsobsAgent;
+  char *pattern;     /* (owned) */
+  char *replacement; /* (owned) (nullable) */
+} LsobsRuleText;
 
-LsobsAgent *_lsobs_config_peek_agent (LsobsConfig *self);
-void _lsobs_config_notify_agent (LsobsConfig *self, gboolean environment);
-void _lsobs_config_set_destination_from_environment (LsobsConfig *self,
-                                                     const char *variable,
-                                                     gboolean yields);
-LsobsTarget *_lsobs_config_dup_destination (LsobsConfig *self, GError **error);
-
-/* The settings of the protocol, in the order of their properties. */
-typedef enum
+/* Other units read the members. Only lsobs-config.c writes them, but for first_pause and
+ * first_probe, which tests set. */
+struct _LsobsConfig
 {
-  LSOBS_PROTOCOL_COMPRESSION,
-  LSOBS_PROTOCOL_COMPRESSION_LEVEL,
-  LSOBS_PROTOCOL_TRACING_ENABLED,
-  LSOBS_PROTOCOL_TRUST_INCOMING_HEADERS,
-  LSOBS_PROTOCOL_FAILED_TRACES_DIR,
-  LSOBS_PROTOCOL_FAILED_TRACES_MAX_BYTES,
-  LSOBS_PROTOCOL_REVISION_ID,
-  LSOBS_N_PROTOCOL_SETTINGS
-} LsobsProtocolSetting;
+  GObject parent_instance;
 
-/* What a config says about the way runs go through the protocol. */
-typedef struct
-{
+  /* The settings, each with a row in the table of lsobs-config.c. */
+  char *api_url;           /* (owned) (nullable) */
+  char *api_key;           /* (owned) (nullable) a secret */
+  char *project_name;      /* (owned) (nullable) */
+  char *agent_id;          /* (owned) (nullable) */
+  char *agent_environment; /* (owned) (nullable) */
+  char *workspace_id;      /* (owned) (nullable) */
+  char *redact_regex;      /* (owned) (nullable) */
+  LsobsSampler *sampler;   /* (owned) (nullable) */
+  double sampling_rate;
+  LsobsIngestMode ingest_mode;
+  gboolean allow_plain_http;
+  char *ca_file; /* (owned) (nullable) */
+  gboolean redact_secrets;
+  gboolean hide_inputs;
+  gboolean hide_outputs;
+  gboolean hide_metadata;
   LsobsCompression compression;
   gint64 compression_level;
   gboolean tracing_enabled;
   gboolean trust_incoming_headers;
   char *failed_traces_dir; /* (owned) (nullable) */
   gint64 failed_traces_max_bytes;
-  char *revision_id;  /* (owned) (nullable) */
-  gint64 first_pause; /* ms; no property, for tests that cannot wait */
-  gint64 first_probe; /* ms; the same */
-} LsobsProtocol;
+  char *revision_id; /* (owned) (nullable) */
+  gint64 flush_interval;
+  gint64 max_batch_size;
+  gint64 max_batch_bytes;
+  gint64 queue_capacity;
+  gint64 max_queue_bytes;
+  gint64 max_string_bytes;
+  gint64 max_in_flight;
+  gint64 max_attempts;
+  gint64 retry_delay;
+  gint64 request_timeout;
+  gint64 shutdown_timeout;
 
-void _lsobs_protocol_init (LsobsProtocol *self);
-void _lsobs_protocol_clear (LsobsProtocol *self);
-void _lsobs_protocol_install_properties (GParamSpec **props);
+  /* Lists and functions, which are not properties. */
+  GPtrArray *replicas;          /* (owned) (element-type LsobsReplica) */
+  GPtrArray *redact_rules;      /* (owned) (element-type LsobsRuleText) */
+  GPtrArray *redact_keys;       /* (owned) (element-type utf8) */
+  LsobsRedactHook *redact_hook; /* (owned) (nullable) */
 
-LsobsProtocol *_lsobs_config_peek_protocol (LsobsConfig *self);
-void _lsobs_config_get_protocol_setting (LsobsConfig *self,
-                                         LsobsProtocolSetting setting,
-                                         GValue *value);
-void _lsobs_config_set_protocol_setting (LsobsConfig *self,
-                                         LsobsProtocolSetting setting,
-                                         const GValue *value);
+  /* Where values come from. */
+  gboolean has_api_url;       /* api_url was set, even if to its default */
+  LsobsKeySource *key_source; /* (owned) (nullable) gives the key if api_key is not set */
+  LsobsOrigin agent_origin;
+  LsobsOrigin project_origin;
+  const char *project_variable; /* (nullable) static: the variable that names the project */
 
-/* (nullable) (transfer none): the secret itself; there is no public way to it. */
-const char *_lsobs_config_peek_api_key (LsobsConfig *self);
-/* (nullable) (transfer none): how to get the key of a profile that does not contain it */
-LsobsKeySource *_lsobs_config_peek_key_source (LsobsConfig *self);
+  /* For tests that cannot wait; without properties. */
+  gint64 first_pause; /* ms */
+  gint64 first_probe; /* ms */
+};
+
+typedef enum
+{
+  LSOBS_SETTING_TEXT,   /* char * */
+  LSOBS_SETTING_SWITCH, /* gboolean */
+  LSOBS_SETTING_NUMBER, /* gint64 */
+  LSOBS_SETTING_SHARE,  /* double */
+  LSOBS_SETTING_CHOICE, /* an enum */
+  LSOBS_SETTING_OBJECT  /* GObject * */
+} LsobsSettingType;
+
+#define LSOBS_SETTING_MAX_VARIABLES 7
+
+/* A row of the table: all that is known about a setting. */
+typedef struct
+{
+  const char *name; /* of the property */
+  LsobsSettingType type;
+  gsize offset;              /* of the member of LsobsConfig */
+  GType (*get_type) (void);  /* of a choice or an object */
+  const char *initial_text;  /* (nullable) the default of a text */
+  gint64 initial;            /* the default of another type */
+  gint64 minimum, maximum;   /* of a number or a share */
+  const char *unit;          /* (nullable) of a number */
+  gboolean is_secret;        /* the property cannot be read */
+  gboolean needs_trust;      /* the environment of a privileged program cannot set it */
+  gboolean is_part_of_agent; /* id and environment are read from the environment together */
+  gint64 variable_factor;    /* the value of a variable times this is the number; 0: once */
+  int choice_when_on;        /* the choice of a variable that is a switch */
+  void (*set) (LsobsConfig *self, const char *text); /* (nullable) if set_text() is not enough */
+  gboolean (*check) (LsobsConfig *self, const char *text, GError **error); /* (nullable) */
+
+  /* (array zero-terminated=1): of the environment; the first one that is set counts */
+  const char *variables[LSOBS_SETTING_MAX_VARIABLES + 1];
+} LsobsSetting;
+
+const LsobsSetting *_lsobs_config_get_settings (guint *n_settings);
+const LsobsSetting *_lsobs_config_find_setting (const char *name);
+void _lsobs_config_set_setting (LsobsConfig *self,
+                                const LsobsSetting *setting,
+                                const GValue *value);
+gboolean _lsobs_config_check_text (LsobsConfig *self,
+                                   const char *name,
+                                   const char *text,
+                                   GError **error);
+gboolean _lsobs_config_check_number (const LsobsSetting *setting, gint64 number, GError **error);
+gboolean _lsobs_config_check_numbers (LsobsConfig *self, GError **error);
+gboolean _lsobs_config_fits_share (const LsobsSetting *setting, double share);
+
 void _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source);
-gboolean _lsobs_config_has_api_url (LsobsConfig *self);
-
-/* (transfer none) (element-type LsobsReplica) */
-GPtrArray *_lsobs_config_peek_replicas (LsobsConfig *self);
 void _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica);
-
-const char *_lsobs_config_trim (const char *text, gsize *len);
-char *_lsobs_config_dup_trimmed (const char *text);
+void _lsobs_config_set_target_from_environment (LsobsConfig *self,
+                                                const char *project_variable,
+                                                gboolean agent_outranks_project);
 
 G_END_DECLS

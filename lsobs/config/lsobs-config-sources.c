@@ -8,76 +8,33 @@
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-environment-private.h"
 #include "lsobs/config/lsobs-profile-private.h"
+#include "lsobs/config/lsobs-replica-list-private.h"
+#include "lsobs/config/lsobs-target-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
+#include "lsobs/core/lsobs-privilege-private.h"
+#include "lsobs/lsobs-error.h"
 
-/* Where the settings of a config come from, other than the program. #LsobsConfig is
- * described in the file of its name. */
+/* Fills a config from the environment and from a profile of LangSmith's own tools. LsobsConfig
+ * itself is described in lsobs-config.c. */
 
-static gboolean
-is_space (char c)
-{
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
+/* --- profile --- */
 
-/* White space around a value and one pair of quotes are what people copy along.
- * @text: (nullable)
- * @len: (out): 0 for nothing
- * Returns: (nullable): where the rest begins */
-const char *
-_lsobs_config_trim (const char *text, gsize *len)
-{
-  const char *end;
-
-  *len = 0;
-  if (text == NULL)
-    return NULL;
-  end = text + strlen (text);
-  for (guint quotes = 0; quotes < 2; quotes++)
-    {
-      while (text < end && is_space (*text))
-        text++;
-      while (text < end && is_space (end[-1]))
-        end--;
-      if (quotes > 0 || end - text < 2 || (*text != '"' && *text != '\'') || end[-1] != *text)
-        break;
-      text++;
-      end--;
-    }
-  *len = (gsize) (end - text);
-  return text;
-}
-
-/* What is left is copied as it is: a key that is moved about in memory leaves pieces
- * behind. @text: (nullable)
- * Returns: (transfer full) (nullable): NULL for nothing */
-char *
-_lsobs_config_dup_trimmed (const char *text)
-{
-  gsize len;
-  const char *start = _lsobs_config_trim (text, &len);
-
-  return len > 0 ? g_strndup (start, len) : NULL;
-}
-
-/* Judges one value alone, so that the error can name the member; the value itself is
- * in no message. @value: (nullable) */
+/* Checks one value alone, so that the error can name the member of the profile. The message does
+ * not contain the value.
+ * @setting: that the value is for
+ * @value: (nullable) */
 static gboolean
 check_member (LsobsConfig *self,
               LsobsProfile *profile,
               const char *member,
-              void (*set) (LsobsConfig *config, const char *value),
+              const char *setting,
               const char *value,
               GError **error)
 {
-  g_autoptr (LsobsConfig) probe = NULL;
   g_autoptr (GError) problem = NULL;
   g_autofree char *path = NULL;
 
-  if (value == NULL)
-    return TRUE;
-  probe = lsobs_config_new (NULL, NULL);
-  lsobs_config_set_allow_plain_http (probe, lsobs_config_get_allow_plain_http (self));
-  set (probe, value);
-  if (lsobs_config_validate (probe, &problem))
+  if (value == NULL || _lsobs_config_check_text (self, setting, value, &problem))
     return TRUE;
   path = g_filename_display_name (profile->path);
   /* TRANSLATORS: a setting, the file that has it, and what is wrong with it. */
@@ -86,39 +43,30 @@ check_member (LsobsConfig *self,
   return FALSE;
 }
 
-/* @value: (nullable) */
-static gboolean
-says_something (const char *value)
-{
-  gsize len;
-
-  _lsobs_config_trim (value, &len);
-  return len > 0;
-}
-
-/* Takes the key or token of the profile, in the order of precedence of the official
- * clients. A command is not run before the first request needs the key. */
+/* Takes the key or the token of the profile, in the order of precedence of the official clients.
+ * A command runs later, when the first request needs the key. */
 static gboolean
 take_auth (LsobsConfig *self, LsobsProfile *profile, GError **error)
 {
-  g_autofree char *variable = _lsobs_config_dup_trimmed (profile->api_key_env);
+  g_autofree char *variable = _lsobs_trim_dup (profile->api_key_env);
   const char *member = "api_key";
   const char *key = profile->api_key;
 
-  if (says_something (profile->access_token))
+  if (!_lsobs_trim_is_empty (profile->access_token))
     {
-      if (!check_member (self, profile, "oauth.access_token", lsobs_config_set_api_key,
-                         profile->access_token, error))
+      if (!check_member (self, profile, "oauth.access_token", "api-key", profile->access_token,
+                         error))
         return FALSE;
       _lsobs_config_take_key_source (self, _lsobs_key_source_new (LSOBS_KEY_TOKEN, profile));
       return TRUE;
     }
-  if (!says_something (key) && variable != NULL)
+  if (_lsobs_trim_is_empty (key) && variable != NULL)
     {
       member = "api_key_env";
       key = _lsobs_environment_peek (variable);
     }
-  if (!says_something (key) && (variable != NULL || says_something (profile->api_key_cmd)))
+  if (_lsobs_trim_is_empty (key) &&
+      (variable != NULL || !_lsobs_trim_is_empty (profile->api_key_cmd)))
     {
       gboolean runs = variable == NULL && profile->distrust == NULL;
 
@@ -127,7 +75,7 @@ take_auth (LsobsConfig *self, LsobsProfile *profile, GError **error)
                                                                   profile));
       return TRUE;
     }
-  if (!check_member (self, profile, member, lsobs_config_set_api_key, key, error))
+  if (!check_member (self, profile, member, "api-key", key, error))
     return FALSE;
   if (key != NULL)
     lsobs_config_set_api_key (self, key);
@@ -193,11 +141,10 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
   profile = _lsobs_profile_load (path, name);
   if (profile == NULL)
     return TRUE;
-  api_url = _lsobs_config_has_api_url (self) ? NULL : profile->api_url;
-  workspace_id = lsobs_config_get_workspace_id (self) != NULL ? NULL : profile->workspace_id;
-  if (!check_member (self, profile, "api_url", lsobs_config_set_api_url, api_url, error) ||
-      !check_member (self, profile, "workspace_id", lsobs_config_set_workspace_id, workspace_id,
-                     error) ||
+  api_url = self->has_api_url ? NULL : profile->api_url;
+  workspace_id = self->workspace_id != NULL ? NULL : profile->workspace_id;
+  if (!check_member (self, profile, "api_url", "api-url", api_url, error) ||
+      !check_member (self, profile, "workspace_id", "workspace-id", workspace_id, error) ||
       (!lsobs_config_has_api_key (self) && !take_auth (self, profile, error)))
     return FALSE;
 
@@ -206,6 +153,334 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
   if (workspace_id != NULL)
     lsobs_config_set_workspace_id (self, workspace_id);
   return TRUE;
+}
+
+/* --- environment --- */
+
+/* Prefixes the error with the variable. */
+static void
+propagate_for_variable (GError **error, GError *problem, const char *variable)
+{
+  g_set_error (error, problem->domain, problem->code, _ ("%s: %s"), variable, problem->message);
+}
+
+static gboolean
+parse_number (const LsobsSetting *setting,
+              const char *variable,
+              const char *text,
+              GValue *value,
+              GError **error)
+{
+  const gint64 factor = MAX (setting->variable_factor, 1);
+  g_autofree char *stripped = g_strstrip (g_strdup (text));
+  g_autoptr (GError) problem = NULL;
+  gint64 number;
+
+  if (!g_ascii_string_to_signed (stripped, 10, G_MININT64 / factor, G_MAXINT64 / factor, &number,
+                                 NULL))
+    {
+      /* TRANSLATORS: the text is a variable of the environment. */
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _ ("%s must be a whole number"),
+                   variable);
+      return FALSE;
+    }
+  if (!_lsobs_config_check_number (setting, number * factor, &problem))
+    {
+      propagate_for_variable (error, problem, variable);
+      return FALSE;
+    }
+  g_value_init (value, G_TYPE_INT64);
+  g_value_set_int64 (value, number * factor);
+  return TRUE;
+}
+
+/* All shares are between 0 and 1. */
+static gboolean
+parse_share (const LsobsSetting *setting,
+             const char *variable,
+             const char *text,
+             GValue *value,
+             GError **error)
+{
+  g_autofree char *stripped = g_strstrip (g_strdup (text));
+  char *end = NULL;
+  double share = g_ascii_strtod (stripped, &end);
+
+  if (*end != '\0' || !_lsobs_config_fits_share (setting, share))
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   /* TRANSLATORS: the text is a variable of the environment. */
+                   _ ("%s must be a number between 0 and 1"), variable);
+      return FALSE;
+    }
+  g_value_init (value, G_TYPE_DOUBLE);
+  g_value_set_double (value, share);
+  return TRUE;
+}
+
+/* A static string: a copy of a secret in @value would stay in memory. */
+static gboolean
+parse_text (LsobsConfig *config,
+            const LsobsSetting *setting,
+            const char *variable,
+            const char *text,
+            GValue *value,
+            GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+
+  if (setting->check != NULL && !setting->check (config, text, &problem))
+    {
+      propagate_for_variable (error, problem, variable);
+      return FALSE;
+    }
+  g_value_init (value, G_TYPE_STRING);
+  g_value_set_static_string (value, text);
+  return TRUE;
+}
+
+/* The variable of a choice is a switch that selects one value. If it is off, @value is not set. */
+static gboolean
+parse_switch (const LsobsSetting *setting,
+              const char *variable,
+              const char *text,
+              GValue *value,
+              GError **error)
+{
+  gboolean on = FALSE;
+
+  if (!_lsobs_environment_parse_switch (variable, text, &on, error))
+    return FALSE;
+  if (setting->type == LSOBS_SETTING_SWITCH)
+    {
+      g_value_init (value, G_TYPE_BOOLEAN);
+      g_value_set_boolean (value, on);
+    }
+  else if (on)
+    {
+      g_value_init (value, setting->get_type ());
+      g_value_set_enum (value, setting->choice_when_on);
+    }
+  return TRUE;
+}
+
+/* Reads the first variable of the setting that has a value. Checks that value alone. */
+static gboolean
+read_setting (LsobsConfig *config, const LsobsSetting *setting, GError **error)
+{
+  const char *variable;
+  const char *text = _lsobs_environment_peek_first (setting->variables, &variable);
+  g_auto (GValue) value = G_VALUE_INIT;
+  gboolean valid;
+
+  if (text == NULL)
+    return TRUE;
+  switch (setting->type)
+    {
+    case LSOBS_SETTING_TEXT:
+      valid = parse_text (config, setting, variable, text, &value, error);
+      break;
+    case LSOBS_SETTING_SWITCH:
+    case LSOBS_SETTING_CHOICE:
+      valid = parse_switch (setting, variable, text, &value, error);
+      break;
+    case LSOBS_SETTING_NUMBER:
+      valid = parse_number (setting, variable, text, &value, error);
+      break;
+    case LSOBS_SETTING_SHARE:
+      valid = parse_share (setting, variable, text, &value, error);
+      break;
+    case LSOBS_SETTING_OBJECT:
+    default:
+      g_return_val_if_reached (FALSE);
+    }
+  if (valid && G_IS_VALUE (&value))
+    _lsobs_config_set_setting (config, setting, &value);
+  return valid;
+}
+
+/* @need_trust: which settings to read: those that a privileged program does not take from the
+ *   environment, or all others */
+static gboolean
+read_settings (LsobsConfig *config, gboolean need_trust, GError **error)
+{
+  guint n;
+  const LsobsSetting *settings = _lsobs_config_get_settings (&n);
+
+  for (guint i = 0; i < n; i++)
+    if (settings[i].needs_trust == need_trust && !settings[i].is_part_of_agent &&
+        !read_setting (config, &settings[i], error))
+      return FALSE;
+  return TRUE;
+}
+
+/* Returns: (transfer none) (nullable): NULL also for quotes with nothing between them */
+static const char *
+peek_agent_part (const char *name)
+{
+  const char *variable;
+  const char *text =
+      _lsobs_environment_peek_first (_lsobs_config_find_setting (name)->variables, &variable);
+
+  return _lsobs_trim_is_empty (text) ? NULL : text;
+}
+
+/* Checks the syntax of the parts that are set. Fails only if tracing is on. A missing part, or a
+ * project beside the agent, fails later, where the config is used: until then the program may set
+ * another target.
+ * @id: (nullable)
+ * @environment: (nullable) */
+static gboolean
+check_agent (LsobsConfig *config, const char *id, const char *environment, GError **error)
+{
+  const char *variables = id == NULL            ? "LANGSMITH_AGENT_ENVIRONMENT"
+                          : environment == NULL ? "LANGSMITH_AGENT_ID"
+                                                : "LANGSMITH_AGENT_ID, LANGSMITH_AGENT_ENVIRONMENT";
+  g_autofree char *trimmed_id = _lsobs_trim_dup (id != NULL ? id : "any");
+  g_autofree char *trimmed_environment =
+      _lsobs_trim_dup (environment != NULL ? environment : "local");
+  g_autoptr (LsobsTarget) target = NULL;
+  g_autoptr (GError) problem = NULL;
+
+  if (!config->tracing_enabled)
+    return TRUE;
+  target = _lsobs_target_new_agent (trimmed_id, trimmed_environment, &problem);
+  if (target != NULL)
+    return TRUE;
+  propagate_for_variable (error, problem, variables);
+  return FALSE;
+}
+
+/* Returns: (transfer none) (nullable): the variable that names the project, NULL if none does or
+ * only one of the platform */
+static const char *
+find_chosen_project (void)
+{
+  const char *const *variables = _lsobs_config_find_setting ("project-name")->variables;
+  const char *variable;
+
+  while (*variables != NULL && g_str_has_suffix (*variables, "HOSTED_LANGSERVE_PROJECT_NAME"))
+    variables++;
+  _lsobs_environment_peek_first (variables, &variable);
+  return variable;
+}
+
+/* The platform names a project for each hosted deployment. An agent outranks that project, but not
+ * one that the user has chosen. */
+static gboolean
+read_agent (LsobsConfig *config, GError **error)
+{
+  const char *id = peek_agent_part ("agent-id");
+  const char *environment = peek_agent_part ("agent-environment");
+  const char *project_variable = find_chosen_project ();
+  gboolean has_agent = id != NULL || environment != NULL;
+
+  if (has_agent && !check_agent (config, id, environment, error))
+    return FALSE;
+  lsobs_config_set_agent_id (config, id);
+  lsobs_config_set_agent_environment (config, environment);
+  _lsobs_config_set_target_from_environment (config, project_variable,
+                                             has_agent && project_variable == NULL);
+  return TRUE;
+}
+
+/* A list of replicas replaces the address. */
+static gboolean
+read_replicas (LsobsConfig *config, GError **error)
+{
+  static const char *const lists[] = { "LANGSMITH_RUNS_ENDPOINTS", "LANGCHAIN_RUNS_ENDPOINTS",
+                                       NULL };
+  const LsobsSetting *api_url = _lsobs_config_find_setting ("api-url");
+  const char *list;
+  const char *endpoint;
+  const char *text = _lsobs_environment_peek_first (lists, &list);
+  g_autoptr (GError) problem = NULL;
+
+  if (text == NULL)
+    return TRUE;
+  if (_lsobs_environment_peek_first (api_url->variables, &endpoint) != NULL)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   /* TRANSLATORS: both are variables of the environment. */
+                   _ ("Only one of %s and %s can be set"), endpoint, list);
+      return FALSE;
+    }
+  if (!_lsobs_replica_list_read (config, text, list, error))
+    return FALSE;
+  /* The whole config: each replica may be valid, but not their combination. */
+  if (lsobs_config_validate (config, &problem))
+    return TRUE;
+  propagate_for_variable (error, problem, list);
+  return FALSE;
+}
+
+static gboolean
+is_on (const char *variable)
+{
+  const char *text = _lsobs_environment_peek (variable);
+  gboolean on = FALSE;
+
+  return text != NULL && _lsobs_environment_parse_switch (variable, text, &on, NULL) && on;
+}
+
+/* Returns: (transfer none) (nullable): the variable that requests OpenTelemetry spans, instead of
+ * runs or in addition to them */
+static const char *
+find_opentelemetry_variable (void)
+{
+  static const char *const modes[] = { "LANGSMITH_TRACING_MODE", "LANGCHAIN_TRACING_MODE", NULL };
+  /* The older switches, which count only without a mode. */
+  static const char *const switches[] = { "LANGSMITH_OTEL_ENABLED", "LANGCHAIN_OTEL_ENABLED",
+                                          "OTEL_ENABLED", "LANGSMITH_OTEL_ONLY",
+                                          "LANGCHAIN_OTEL_ONLY" };
+  const char *variable;
+  const char *mode = _lsobs_environment_peek_first (modes, &variable);
+  gsize len;
+
+  if (mode != NULL)
+    {
+      mode = _lsobs_trim (mode, &len);
+      if (len == 0 ||
+          (len == strlen ("langsmith") && g_ascii_strncasecmp (mode, "langsmith", len) == 0))
+        return NULL;
+      return variable;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (switches); i++)
+    if (is_on (switches[i]))
+      return switches[i];
+  return NULL;
+}
+
+/* Other clients can send OpenTelemetry spans. lsobs cannot, and logs that once per process. */
+static void
+log_unsupported_mode (LsobsConfig *config)
+{
+  static int logged; /* (atomic) */
+  const char *variable = find_opentelemetry_variable ();
+
+  if (variable == NULL || !config->tracing_enabled ||
+      !g_atomic_int_compare_and_exchange (&logged, FALSE, TRUE))
+    return;
+  /* TRANSLATORS: the text is a variable of the environment. */
+  g_message (_ ("%s asks for a tracing mode that lsobs does not have; runs are sent to LangSmith "
+                "as usual, and no OpenTelemetry spans are sent"),
+             variable);
+}
+
+/* The trusted settings first: allow-plain-http decides which addresses are valid. Last a profile,
+ * for what the environment does not set. */
+static gboolean
+read_all (LsobsConfig *config, GError **error)
+{
+  /* Without a variable, tracing is off. */
+  lsobs_config_set_tracing_enabled (config, FALSE);
+  if ((!_lsobs_privilege_is_elevated () && !read_settings (config, TRUE, error)) ||
+      !read_settings (config, FALSE, error))
+    return FALSE;
+  log_unsupported_mode (config);
+  return read_replicas (config, error) && read_agent (config, error) &&
+         lsobs_config_load_profile (config, _lsobs_environment_peek ("LANGSMITH_CONFIG_FILE"),
+                                    _lsobs_environment_peek ("LANGSMITH_PROFILE"), error);
 }
 
 /**
@@ -278,7 +553,7 @@ lsobs_config_new_from_environment (GError **error)
 {
   g_autoptr (LsobsConfig) self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
 
-  if (!_lsobs_environment_apply (self, error))
+  if (!read_all (self, error))
     return NULL;
   return g_steal_pointer (&self);
 }

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <inttypes.h>
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "lsobs/config/lsobs-api-url-private.h"
 #include "lsobs/config/lsobs-config-private.h"
-#include "lsobs/config/lsobs-settings-private.h"
-#include "lsobs/text/lsobs-secret-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
+#include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/core/lsobs-secret-private.h"
+#include "lsobs/lsobs-error.h"
 
 /**
  * SECTION:lsobs-config
@@ -22,448 +30,86 @@
  * A config may be used from any thread, from one at a time.
  */
 
-/* This file is long and flat: each setting has a property, a setter, a getter and
- * their documentation, which gtk-doc and the bindings want spelt out. What is
- * more than that lives in lsobs-settings.c and lsobs-config-sources.c. */
-
-/* The numbers, in the order of their properties. */
-typedef enum
-{
-  NUMBER_FLUSH_INTERVAL,
-  NUMBER_MAX_BATCH_SIZE,
-  NUMBER_MAX_BATCH_BYTES,
-  NUMBER_QUEUE_CAPACITY,
-  NUMBER_MAX_QUEUE_BYTES,
-  NUMBER_MAX_STRING_BYTES,
-  NUMBER_MAX_IN_FLIGHT,
-  NUMBER_MAX_ATTEMPTS,
-  NUMBER_RETRY_DELAY,
-  NUMBER_REQUEST_TIMEOUT,
-  NUMBER_SHUTDOWN_TIMEOUT,
-  N_NUMBERS
-} ConfigNumber;
-
-struct _LsobsConfig
-{
-  GObject parent_instance;
-
-  char *api_url;              /* (owned) (nullable) */
-  gboolean has_api_url;       /* somebody has set it */
-  char *api_key;              /* (owned) (nullable) a secret */
-  LsobsKeySource *key_source; /* (owned) (nullable) used if there is no key */
-  char *project_name;         /* (owned) (nullable) */
-  LsobsAgent agent;
-  char *workspace_id;    /* (owned) (nullable) */
-  char *redact_regex;    /* (owned) (nullable) */
-  LsobsSampler *sampler; /* (owned) (nullable) */
-  double sampling_rate;
-  LsobsIngestMode ingest_mode;
-  gboolean allow_plain_http;
-  char *ca_file; /* (owned) (nullable) */
-  LsobsPrivacy privacy;
-  LsobsProtocol protocol;
-  GPtrArray *replicas; /* (owned) (element-type LsobsReplica) */
-  gint64 numbers[N_NUMBERS];
-};
-
-typedef enum
-{
-  PROP_API_URL = 1,
-  PROP_API_KEY,
-  PROP_PROJECT_NAME,
-  PROP_AGENT_ID,
-  PROP_AGENT_ENVIRONMENT,
-  PROP_WORKSPACE_ID,
-  PROP_REDACT_REGEX,
-  PROP_SAMPLER,
-  PROP_SAMPLING_RATE,
-  PROP_INGEST_MODE,
-  PROP_ALLOW_PLAIN_HTTP,
-  PROP_CA_FILE,
-  PROP_REDACT_SECRETS,
-  PROP_HIDE_INPUTS,
-  PROP_HIDE_OUTPUTS,
-  PROP_HIDE_METADATA,
-  PROP_COMPRESSION,
-  PROP_COMPRESSION_LEVEL,
-  PROP_TRACING_ENABLED,
-  PROP_TRUST_INCOMING_HEADERS,
-  PROP_FAILED_TRACES_DIR,
-  PROP_FAILED_TRACES_MAX_BYTES,
-  PROP_REVISION_ID,
-  PROP_FLUSH_INTERVAL,
-  PROP_MAX_BATCH_SIZE,
-  PROP_MAX_BATCH_BYTES,
-  PROP_QUEUE_CAPACITY,
-  PROP_MAX_QUEUE_BYTES,
-  PROP_MAX_STRING_BYTES,
-  PROP_MAX_IN_FLIGHT,
-  PROP_MAX_ATTEMPTS,
-  PROP_RETRY_DELAY,
-  PROP_REQUEST_TIMEOUT,
-  PROP_SHUTDOWN_TIMEOUT
-} LsobsConfigProperty;
-
-static GParamSpec *props[PROP_SHUTDOWN_TIMEOUT + 1] = { NULL };
+/* This file contains the table of settings, the public accessors and their documentation.
+ *
+ * To add a setting:
+ * - add a member to LsobsConfig (lsobs-config-private.h) and a row to the table below, which makes
+ *   the property, checks its range and reads its environment variables
+ * - add the setter and the getter here, in lsobs-config.h, docs/reference/lsobs-sections.txt and
+ *   debian/liblsobs0.symbols
+ * - add it to the tables in README, which tests/unit/test-setting-table.c compares with this one
+ * - use it: copy it into LsobsSettings in lsobs-settings.c
+ *
+ * The sources of values other than the program are in lsobs-config-sources.c. Checks that need
+ * several settings, and lsobs_config_validate(), are in lsobs-settings.c. */
 
 G_DEFINE_FINAL_TYPE (LsobsConfig, lsobs_config, G_TYPE_OBJECT)
 
-static void
-lsobs_config_finalize (GObject *object)
+/* --- checks of texts --- */
+
+static gboolean
+check_api_url (LsobsConfig *self, const char *text, GError **error)
 {
-  LsobsConfig *self = LSOBS_CONFIG (object);
+  g_autofree char *url = _lsobs_api_url_parse (text, self->allow_plain_http, NULL, error);
 
-  g_free (self->api_url);
-  _lsobs_secret_free (self->api_key);
-  g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
-  g_free (self->project_name);
-  g_free (self->agent.id);
-  g_free (self->agent.environment);
-  g_free (self->workspace_id);
-  g_free (self->redact_regex);
-  g_free (self->ca_file);
-  g_clear_object (&self->sampler);
-  _lsobs_privacy_clear (&self->privacy);
-  _lsobs_protocol_clear (&self->protocol);
-  g_ptr_array_unref (self->replicas);
-
-  G_OBJECT_CLASS (lsobs_config_parent_class)->finalize (object);
+  return url != NULL;
 }
 
-static void
-lsobs_config_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
+static gboolean
+check_api_key (LsobsConfig *self, const char *text, GError **error)
 {
-  LsobsConfig *self = LSOBS_CONFIG (object);
+  char *key = _lsobs_trim_dup (text);
+  gboolean fits = key == NULL || _lsobs_secret_fits_header (key);
 
-  switch ((LsobsConfigProperty) prop_id)
-    {
-    case PROP_API_URL:
-      g_value_set_string (value, self->api_url);
-      break;
-    case PROP_PROJECT_NAME:
-      g_value_set_string (value, self->project_name);
-      break;
-    case PROP_AGENT_ID:
-      g_value_set_string (value, self->agent.id);
-      break;
-    case PROP_AGENT_ENVIRONMENT:
-      g_value_set_string (value, self->agent.environment);
-      break;
-    case PROP_WORKSPACE_ID:
-      g_value_set_string (value, self->workspace_id);
-      break;
-    case PROP_REDACT_REGEX:
-      g_value_set_string (value, self->redact_regex);
-      break;
-    case PROP_SAMPLER:
-      g_value_set_object (value, self->sampler);
-      break;
-    case PROP_SAMPLING_RATE:
-      g_value_set_double (value, self->sampling_rate);
-      break;
-    case PROP_INGEST_MODE:
-      g_value_set_enum (value, self->ingest_mode);
-      break;
-    case PROP_ALLOW_PLAIN_HTTP:
-      g_value_set_boolean (value, self->allow_plain_http);
-      break;
-    case PROP_CA_FILE:
-      g_value_set_string (value, self->ca_file);
-      break;
-    case PROP_REDACT_SECRETS:
-    case PROP_HIDE_INPUTS:
-    case PROP_HIDE_OUTPUTS:
-    case PROP_HIDE_METADATA:
-      g_value_set_boolean (value, self->privacy.switches[prop_id - PROP_REDACT_SECRETS]);
-      break;
-    case PROP_COMPRESSION:
-    case PROP_COMPRESSION_LEVEL:
-    case PROP_TRACING_ENABLED:
-    case PROP_TRUST_INCOMING_HEADERS:
-    case PROP_FAILED_TRACES_DIR:
-    case PROP_FAILED_TRACES_MAX_BYTES:
-    case PROP_REVISION_ID:
-      _lsobs_config_get_protocol_setting (self, (LsobsProtocolSetting) (prop_id - PROP_COMPRESSION),
-                                          value);
-      break;
-    case PROP_FLUSH_INTERVAL:
-    case PROP_MAX_BATCH_SIZE:
-    case PROP_MAX_BATCH_BYTES:
-    case PROP_QUEUE_CAPACITY:
-    case PROP_MAX_QUEUE_BYTES:
-    case PROP_MAX_STRING_BYTES:
-    case PROP_MAX_IN_FLIGHT:
-    case PROP_MAX_ATTEMPTS:
-    case PROP_RETRY_DELAY:
-    case PROP_REQUEST_TIMEOUT:
-    case PROP_SHUTDOWN_TIMEOUT:
-      g_value_set_int64 (value, self->numbers[prop_id - PROP_FLUSH_INTERVAL]);
-      break;
-    case PROP_API_KEY:
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
-    }
+  _lsobs_secret_free (key);
+  if (!fits)
+    g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                         _ ("Invalid API key: it holds a line break, a space or another "
+                            "character that no key has"));
+  return fits;
 }
 
-static void
-set_number (LsobsConfig *self, ConfigNumber number, gint64 value)
+static gboolean
+check_utf8 (const char *text, const char *message, GError **error)
 {
-  if (self->numbers[number] == value)
-    return;
-  self->numbers[number] = value;
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_FLUSH_INTERVAL + number]);
+  if (text == NULL || g_utf8_validate (text, -1, NULL))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, message);
+  return FALSE;
 }
 
-static void
-set_string (LsobsConfig *self, char **member, const char *value, LsobsConfigProperty property)
+static gboolean
+check_project_name (LsobsConfig *self, const char *text, GError **error)
 {
-  if (g_strcmp0 (*member, value) == 0)
-    return;
-  g_free (*member);
-  *member = g_strdup (value);
-  g_object_notify_by_pspec (G_OBJECT (self), props[property]);
+  return check_utf8 (text, _ ("Invalid project name: it is not UTF-8"), error);
 }
 
-static void
-lsobs_config_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+static gboolean
+check_revision_id (LsobsConfig *self, const char *text, GError **error)
 {
-  LsobsConfig *self = LSOBS_CONFIG (object);
-
-  switch ((LsobsConfigProperty) prop_id)
-    {
-    case PROP_API_URL:
-      lsobs_config_set_api_url (self, g_value_get_string (value));
-      break;
-    case PROP_API_KEY:
-      lsobs_config_set_api_key (self, g_value_get_string (value));
-      break;
-    case PROP_PROJECT_NAME:
-      lsobs_config_set_project_name (self, g_value_get_string (value));
-      break;
-    case PROP_AGENT_ID:
-      lsobs_config_set_agent_id (self, g_value_get_string (value));
-      break;
-    case PROP_AGENT_ENVIRONMENT:
-      lsobs_config_set_agent_environment (self, g_value_get_string (value));
-      break;
-    case PROP_WORKSPACE_ID:
-      lsobs_config_set_workspace_id (self, g_value_get_string (value));
-      break;
-    case PROP_REDACT_REGEX:
-      lsobs_config_set_redact_regex (self, g_value_get_string (value));
-      break;
-    case PROP_SAMPLER:
-      lsobs_config_set_sampler (self, g_value_get_object (value));
-      break;
-    case PROP_SAMPLING_RATE:
-      lsobs_config_set_sampling_rate (self, g_value_get_double (value));
-      break;
-    case PROP_INGEST_MODE:
-      lsobs_config_set_ingest_mode (self, g_value_get_enum (value));
-      break;
-    case PROP_ALLOW_PLAIN_HTTP:
-      lsobs_config_set_allow_plain_http (self, g_value_get_boolean (value));
-      break;
-    case PROP_CA_FILE:
-      lsobs_config_set_ca_file (self, g_value_get_string (value));
-      break;
-    case PROP_REDACT_SECRETS:
-    case PROP_HIDE_INPUTS:
-    case PROP_HIDE_OUTPUTS:
-    case PROP_HIDE_METADATA:
-      _lsobs_config_set_switch (self, (LsobsPrivacySwitch) (prop_id - PROP_REDACT_SECRETS),
-                                g_value_get_boolean (value));
-      break;
-    case PROP_COMPRESSION:
-    case PROP_COMPRESSION_LEVEL:
-    case PROP_TRACING_ENABLED:
-    case PROP_TRUST_INCOMING_HEADERS:
-    case PROP_FAILED_TRACES_DIR:
-    case PROP_FAILED_TRACES_MAX_BYTES:
-    case PROP_REVISION_ID:
-      _lsobs_config_set_protocol_setting (self, (LsobsProtocolSetting) (prop_id - PROP_COMPRESSION),
-                                          value);
-      break;
-    case PROP_FLUSH_INTERVAL:
-    case PROP_MAX_BATCH_SIZE:
-    case PROP_MAX_BATCH_BYTES:
-    case PROP_QUEUE_CAPACITY:
-    case PROP_MAX_QUEUE_BYTES:
-    case PROP_MAX_STRING_BYTES:
-    case PROP_MAX_IN_FLIGHT:
-    case PROP_MAX_ATTEMPTS:
-    case PROP_RETRY_DELAY:
-    case PROP_REQUEST_TIMEOUT:
-    case PROP_SHUTDOWN_TIMEOUT:
-      set_number (self, (ConfigNumber) (prop_id - PROP_FLUSH_INTERVAL), g_value_get_int64 (value));
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
-    }
+  return check_utf8 (text, _ ("Invalid revision id: it is not UTF-8"), error);
 }
 
-static void
-install_batch_properties (void)
+static gboolean
+check_workspace_id (LsobsConfig *self, const char *text, GError **error)
 {
-  /**
-   * LsobsConfig:flush-interval:
-   *
-   * How long a record waits at the most before it is sent, in milliseconds. The
-   * time counts from the oldest waiting record. From 1 to 86400000.
-   *
-   * Since: 0.1
-   */
-  props[PROP_FLUSH_INTERVAL] =
-      g_param_spec_int64 ("flush-interval", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_FLUSH_INTERVAL,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+  g_autofree char *workspace_id = _lsobs_trim_dup (text);
+  LsobsId id;
 
-  /**
-   * LsobsConfig:max-batch-size:
-   *
-   * How many records a request holds at the most; as many waiting records are
-   * sent at once. From 1 to 10000.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_BATCH_SIZE] =
-      g_param_spec_int64 ("max-batch-size", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_MAX_BATCH_SIZE,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-
-  /**
-   * LsobsConfig:max-batch-bytes:
-   *
-   * How large the body of a request is at the most, in bytes, before
-   * compression. From 65536 to 104857600.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_BATCH_BYTES] =
-      g_param_spec_int64 ("max-batch-bytes", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_MAX_BATCH_BYTES,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+  if (workspace_id == NULL || _lsobs_id_parse_text (&id, workspace_id))
+    return TRUE;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                       _ ("Invalid workspace id: it is not a UUID"));
+  return FALSE;
 }
 
-static void
-install_queue_properties (void)
-{
-  /**
-   * LsobsConfig:queue-capacity:
-   *
-   * How many records wait at the most; then the oldest one is dropped. Records that were
-   * sent in vain and wait to be sent again are among them, and the oldest. From 1 to
-   * 10000000.
-   *
-   * Since: 0.1
-   */
-  props[PROP_QUEUE_CAPACITY] =
-      g_param_spec_int64 ("queue-capacity", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_QUEUE_CAPACITY,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+/* --- the table of settings --- */
 
-  /**
-   * LsobsConfig:max-queue-bytes:
-   *
-   * How much memory the waiting records take at the most, in bytes; then the
-   * oldest one is dropped. Attachments that wait for the end of a run, the start of
-   * which has left, take as much again at the most; then no more of them are
-   * taken. With replicas, this is for each of them. At least 4096.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_QUEUE_BYTES] =
-      g_param_spec_int64 ("max-queue-bytes", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_MAX_QUEUE_BYTES,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+/* Most variables have an older name, which is read second. */
+#define VARIABLE(name) "LANGSMITH_" name, "LANGCHAIN_" name
 
-  /**
-   * LsobsConfig:max-string-bytes:
-   *
-   * How long a string in a payload is at the most, in bytes of UTF-8. Longer
-   * ones are cut, after redaction. From 1 to 1073741824.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_STRING_BYTES] =
-      g_param_spec_int64 ("max-string-bytes", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_MAX_STRING_BYTES,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-}
-
-static void
-install_request_properties (void)
-{
-  /**
-   * LsobsConfig:max-in-flight:
-   *
-   * How many requests, and so connections, are under way at the most. From 1 to
-   * 64.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_IN_FLIGHT] =
-      g_param_spec_int64 ("max-in-flight", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_MAX_IN_FLIGHT,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-
-  /**
-   * LsobsConfig:max-attempts:
-   *
-   * How often a request is tried at the most, the first time counted. From 1 to
-   * 100.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_ATTEMPTS] =
-      g_param_spec_int64 ("max-attempts", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_MAX_ATTEMPTS,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-
-  /**
-   * LsobsConfig:retry-delay:
-   *
-   * How long to wait before the first retry, in milliseconds, give or take a
-   * random part; the time doubles with each further one. From 1 to 60000.
-   *
-   * Since: 0.1
-   */
-  props[PROP_RETRY_DELAY] =
-      g_param_spec_int64 ("retry-delay", "", "", G_MININT64, G_MAXINT64, LSOBS_DEFAULT_RETRY_DELAY,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-
-  /**
-   * LsobsConfig:request-timeout:
-   *
-   * How long one attempt of a request may take, in milliseconds; large bodies
-   * get more. From 10 to 3600000.
-   *
-   * Since: 0.1
-   */
-  props[PROP_REQUEST_TIMEOUT] =
-      g_param_spec_int64 ("request-timeout", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_REQUEST_TIMEOUT,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-
-  /**
-   * LsobsConfig:shutdown-timeout:
-   *
-   * How long the last unref of an observer or exporter waits for delivery, in
-   * milliseconds. From 0 to 3600000.
-   *
-   * Since: 0.1
-   */
-  props[PROP_SHUTDOWN_TIMEOUT] =
-      g_param_spec_int64 ("shutdown-timeout", "", "", G_MININT64, G_MAXINT64,
-                          LSOBS_DEFAULT_SHUTDOWN_TIMEOUT,
-                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
-}
-
-static void
-install_service_properties (void)
-{
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
-
+/* The id of a property is the index of its row, plus 1. */
+static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:api-url:
    *
@@ -472,7 +118,15 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_API_URL] = g_param_spec_string ("api-url", "", "", LSOBS_DEFAULT_API_URL, flags);
+  {
+      .name = "api-url",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, api_url),
+      .initial_text = "https://api.smith.langchain.com",
+      .variables = { VARIABLE ("ENDPOINT") },
+      .set = lsobs_config_set_api_url,
+      .check = check_api_url,
+  },
 
   /**
    * LsobsConfig:api-key:
@@ -483,9 +137,15 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_API_KEY] =
-      g_param_spec_string ("api-key", "", "", NULL,
-                           G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+  {
+      .name = "api-key",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, api_key),
+      .is_secret = TRUE,
+      .variables = { VARIABLE ("API_KEY") },
+      .set = lsobs_config_set_api_key,
+      .check = check_api_key,
+  },
 
   /**
    * LsobsConfig:project-name:
@@ -495,8 +155,16 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_PROJECT_NAME] =
-      g_param_spec_string ("project-name", "", "", LSOBS_DEFAULT_PROJECT_NAME, flags);
+  {
+      .name = "project-name",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, project_name),
+      .initial_text = LSOBS_DEFAULT_PROJECT_NAME,
+      .variables = { "HOSTED_LANGSERVE_PROJECT_NAME", VARIABLE ("HOSTED_LANGSERVE_PROJECT_NAME"),
+                     VARIABLE ("PROJECT"), VARIABLE ("SESSION") },
+      .set = lsobs_config_set_project_name,
+      .check = check_project_name,
+  },
 
   /**
    * LsobsConfig:agent-id:
@@ -522,7 +190,14 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_AGENT_ID] = g_param_spec_string ("agent-id", "", "", NULL, flags);
+  {
+      .name = "agent-id",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, agent_id),
+      .is_part_of_agent = TRUE,
+      .variables = { "LANGSMITH_AGENT_ID" },
+      .set = lsobs_config_set_agent_id,
+  },
 
   /**
    * LsobsConfig:agent-environment:
@@ -533,7 +208,14 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_AGENT_ENVIRONMENT] = g_param_spec_string ("agent-environment", "", "", NULL, flags);
+  {
+      .name = "agent-environment",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, agent_environment),
+      .is_part_of_agent = TRUE,
+      .variables = { "LANGSMITH_AGENT_ENVIRONMENT" },
+      .set = lsobs_config_set_agent_environment,
+  },
 
   /**
    * LsobsConfig:workspace-id:
@@ -543,13 +225,13 @@ install_service_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_WORKSPACE_ID] = g_param_spec_string ("workspace-id", "", "", NULL, flags);
-}
-
-static void
-install_sending_properties (void)
-{
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+  {
+      .name = "workspace-id",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, workspace_id),
+      .variables = { VARIABLE ("WORKSPACE_ID") },
+      .check = check_workspace_id,
+  },
 
   /**
    * LsobsConfig:redact-regex:
@@ -560,7 +242,11 @@ install_sending_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_REDACT_REGEX] = g_param_spec_string ("redact-regex", "", "", NULL, flags);
+  {
+      .name = "redact-regex",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, redact_regex),
+  },
 
   /**
    * LsobsConfig:sampler:
@@ -570,7 +256,12 @@ install_sending_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_SAMPLER] = g_param_spec_object ("sampler", "", "", LSOBS_TYPE_SAMPLER, flags);
+  {
+      .name = "sampler",
+      .type = LSOBS_SETTING_OBJECT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, sampler),
+      .get_type = lsobs_sampler_get_type,
+  },
 
   /**
    * LsobsConfig:sampling-rate:
@@ -579,8 +270,15 @@ install_sending_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_SAMPLING_RATE] =
-      g_param_spec_double ("sampling-rate", "", "", -G_MAXDOUBLE, G_MAXDOUBLE, 1.0, flags);
+  {
+      .name = "sampling-rate",
+      .type = LSOBS_SETTING_SHARE,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, sampling_rate),
+      .initial = 1,
+      .minimum = 0,
+      .maximum = 1,
+      .variables = { VARIABLE ("TRACING_SAMPLING_RATE") },
+  },
 
   /**
    * LsobsConfig:ingest-mode:
@@ -589,8 +287,13 @@ install_sending_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_INGEST_MODE] = g_param_spec_enum ("ingest-mode", "", "", LSOBS_TYPE_INGEST_MODE,
-                                               LSOBS_INGEST_MODE_AUTO, flags);
+  {
+      .name = "ingest-mode",
+      .type = LSOBS_SETTING_CHOICE,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, ingest_mode),
+      .get_type = lsobs_ingest_mode_get_type,
+      .initial = LSOBS_INGEST_MODE_AUTO,
+  },
 
   /**
    * LsobsConfig:allow-plain-http:
@@ -600,7 +303,14 @@ install_sending_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_ALLOW_PLAIN_HTTP] = g_param_spec_boolean ("allow-plain-http", "", "", FALSE, flags);
+  {
+      .name = "allow-plain-http",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, allow_plain_http),
+      .initial = FALSE,
+      .needs_trust = TRUE,
+      .variables = { VARIABLE ("ALLOW_PLAIN_HTTP") },
+  },
 
   /**
    * LsobsConfig:ca-file:
@@ -623,7 +333,802 @@ install_sending_properties (void)
    *
    * Since: 0.1
    */
-  props[PROP_CA_FILE] = g_param_spec_string ("ca-file", "", "", NULL, flags);
+  {
+      .name = "ca-file",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, ca_file),
+      .needs_trust = TRUE,
+      .variables = { VARIABLE ("CA_FILE") },
+  },
+
+  /**
+   * LsobsConfig:redact-secrets:
+   *
+   * Whether keys, tokens and passwords of well-known kinds, in the same places as
+   * those of #LsobsConfig:redact-regex, become `[SECRET_DETECTED]`: the keys of model
+   * providers, clouds, code hosts, chat and payment services, package registries,
+   * JSON web tokens, private keys in PEM, and what is assigned to a name such as
+   * `api_key` or `password`, follows `Authorization:` or `Bearer`, or is the password
+   * of a URL. These four keep what comes before the secret.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "redact-secrets",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, redact_secrets),
+      .initial = FALSE,
+  },
+
+  /**
+   * LsobsConfig:hide-inputs:
+   *
+   * Whether an empty object is sent in place of the inputs of every run.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "hide-inputs",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, hide_inputs),
+      .initial = FALSE,
+      .variables = { VARIABLE ("HIDE_INPUTS") },
+  },
+
+  /**
+   * LsobsConfig:hide-outputs:
+   *
+   * Whether an empty object is sent in place of the outputs of every run. Errors and
+   * events are no outputs.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "hide-outputs",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, hide_outputs),
+      .initial = FALSE,
+      .variables = { VARIABLE ("HIDE_OUTPUTS") },
+  },
+
+  /**
+   * LsobsConfig:hide-metadata:
+   *
+   * Whether an empty object is sent in place of the metadata of every run, the
+   * model's name and the tokens that were used among it. What is set with
+   * lsobs_run_set_extra() is left out, too.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "hide-metadata",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, hide_metadata),
+      .initial = FALSE,
+      .variables = { VARIABLE ("HIDE_METADATA") },
+  },
+
+  /**
+   * LsobsConfig:compression:
+   *
+   * How the bodies of requests are compressed: by what the service offers, unless
+   * it is forced or forbidden. Less than 1 KiB never is, nor what would not become
+   * smaller. A kind that lsobs was built without is refused when an observer is made.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "compression",
+      .type = LSOBS_SETTING_CHOICE,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, compression),
+      .get_type = lsobs_compression_get_type,
+      .initial = LSOBS_COMPRESSION_AUTO,
+      .variables = { VARIABLE ("DISABLE_RUN_COMPRESSION") },
+      .choice_when_on = LSOBS_COMPRESSION_NONE,
+  },
+
+  /**
+   * LsobsConfig:compression-level:
+   *
+   * How hard bodies are compressed, from 1, the fastest, to 22. Gzip knows nothing
+   * above 9.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "compression-level",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, compression_level),
+      .initial = 1,
+      .minimum = 1,
+      .maximum = 22,
+      .variables = { VARIABLE ("RUN_COMPRESSION_LEVEL") },
+  },
+
+  /**
+   * LsobsConfig:tracing-enabled:
+   *
+   * Whether anything is traced at all. An observer that is made with %FALSE here
+   * takes every call, does nothing, and needs no key. A config is made with %TRUE
+   * here, but lsobs_config_new_from_environment() wants to be asked for it.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "tracing-enabled",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, tracing_enabled),
+      .initial = TRUE,
+      .variables = { VARIABLE ("TRACING_V2"), VARIABLE ("TRACING") },
+  },
+
+  /**
+   * LsobsConfig:trust-incoming-headers:
+   *
+   * Whether the headers of a request that came in may say which trace a run
+   * belongs to. Whoever can send such a request can then write into the traces of
+   * others: switch it on only behind a door.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "trust-incoming-headers",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, trust_incoming_headers),
+      .initial = FALSE,
+  },
+
+  /**
+   * LsobsConfig:failed-traces-dir:
+   *
+   * A directory to which batches are written that were lost, to be
+   * sent again later by lsobs_client_replay_async(), or %NULL to lose them. It is made
+   * when it is needed, for this user alone. A relative path begins where the program is
+   * when the observer is made.
+   *
+   * Each batch is a file `trace_*.json` that only this user can read. It holds the
+   * request as it would have been sent: what is redacted is redacted there as well, and
+   * no key is among it. The service's own clients can send it, too. Records count as
+   * lost all the same; %LSOBS_COUNTER_DUMPED counts them beside. What goes for want of
+   * room in the queue is not kept. A shutdown keeps what it cannot deliver, as far as
+   * there is time.
+   *
+   * Files are written in a thread of the library's own, so that only a flush and a
+   * shutdown wait for the disk, within their time: when they return, the files of what
+   * they report as lost exist. One that a program has left half written, by the name of `.trace_*.json`, is
+   * removed an hour later when another one is written.
+   *
+   * With several replicas, each has a directory of its own in it, `replica-1` and so
+   * on, and its share of #LsobsConfig:failed-traces-max-bytes.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "failed-traces-dir",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, failed_traces_dir),
+      .variables = { VARIABLE ("FAILED_TRACES_DIR") },
+  },
+
+  /**
+   * LsobsConfig:failed-traces-max-bytes:
+   *
+   * How large the files in #LsobsConfig:failed-traces-dir may become, all together,
+   * in bytes; what would make them larger is lost. At least 1.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "failed-traces-max-bytes",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, failed_traces_max_bytes),
+      .initial = 100 * 1024 * 1024,
+      .minimum = 1,
+      .maximum = G_MAXINT64 / 2,
+      .unit = "bytes",
+      .variables = { VARIABLE ("FAILED_TRACES_MAX_MB") },
+      .variable_factor = 1024 * 1024,
+  },
+
+  /**
+   * LsobsConfig:revision-id:
+   *
+   * Which revision of the program this is. It goes into the metadata of every run
+   * as `revision_id`, unless the program has set metadata of that name itself, or
+   * metadata are hidden. White space around it is left out.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "revision-id",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, revision_id),
+      .variables = { VARIABLE ("REVISION_ID") },
+      .check = check_revision_id,
+  },
+
+  /**
+   * LsobsConfig:flush-interval:
+   *
+   * How long a record waits at the most before it is sent, in milliseconds. The
+   * time counts from the oldest waiting record. From 1 to 86400000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "flush-interval",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, flush_interval),
+      .initial = 2000,
+      .minimum = 1,
+      .maximum = 86400000,
+      .unit = "ms",
+  },
+
+  /**
+   * LsobsConfig:max-batch-size:
+   *
+   * How many records a request holds at the most; as many waiting records are
+   * sent at once. From 1 to 10000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "max-batch-size",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, max_batch_size),
+      .initial = 50,
+      .minimum = 1,
+      .maximum = 10000,
+      .variables = { VARIABLE ("BATCH_INGEST_SIZE_LIMIT") },
+  },
+
+  /**
+   * LsobsConfig:max-batch-bytes:
+   *
+   * How large the body of a request is at the most, in bytes, before
+   * compression. From 65536 to 104857600.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "max-batch-bytes",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, max_batch_bytes),
+      .initial = 20 * 1024 * 1024,
+      .minimum = 64 * 1024,
+      .maximum = 100 * 1024 * 1024,
+      .unit = "bytes",
+  },
+
+  /**
+   * LsobsConfig:queue-capacity:
+   *
+   * How many records wait at the most; then the oldest one is dropped. Records that were
+   * sent in vain and wait to be sent again are among them, and the oldest. From 1 to
+   * 10000000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "queue-capacity",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, queue_capacity),
+      .initial = 1000,
+      .minimum = 1,
+      .maximum = 10000000,
+      .variables = { VARIABLE ("TRACING_QUEUE_MAX_SIZE") },
+  },
+
+  /**
+   * LsobsConfig:max-queue-bytes:
+   *
+   * How much memory the waiting records take at the most, in bytes; then the
+   * oldest one is dropped. Attachments that wait for the end of a run, the start of
+   * which has left, take as much again at the most; then no more of them are
+   * taken. With replicas, this is for each of them. At least 4096.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "max-queue-bytes",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, max_queue_bytes),
+      .initial = 64 * 1024 * 1024,
+      .minimum = 4096,
+      .maximum = G_MAXSSIZE / 2,
+      .unit = "bytes",
+      .variables = { VARIABLE ("MAX_INGEST_MEMORY_BYTES") },
+  },
+
+  /**
+   * LsobsConfig:max-string-bytes:
+   *
+   * How long a string in a payload is at the most, in bytes of UTF-8. Longer
+   * ones are cut, after redaction. From 1 to 1073741824.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "max-string-bytes",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, max_string_bytes),
+      .initial = 100000,
+      .minimum = 1,
+      .maximum = 1024 * 1024 * 1024,
+      .unit = "bytes",
+  },
+
+  /**
+   * LsobsConfig:max-in-flight:
+   *
+   * How many requests, and so connections, are under way at the most. From 1 to
+   * 64.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "max-in-flight",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, max_in_flight),
+      .initial = 4,
+      .minimum = 1,
+      .maximum = 64,
+  },
+
+  /**
+   * LsobsConfig:max-attempts:
+   *
+   * How often a request is tried at the most, the first time counted. From 1 to
+   * 100.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "max-attempts",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, max_attempts),
+      .initial = 5,
+      .minimum = 1,
+      .maximum = 100,
+  },
+
+  /**
+   * LsobsConfig:retry-delay:
+   *
+   * How long to wait before the first retry, in milliseconds, give or take a
+   * random part; the time doubles with each further one. From 1 to 60000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "retry-delay",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, retry_delay),
+      .initial = 500,
+      .minimum = 1,
+      .maximum = 60000,
+      .unit = "ms",
+  },
+
+  /**
+   * LsobsConfig:request-timeout:
+   *
+   * How long one attempt of a request may take, in milliseconds; large bodies
+   * get more. From 10 to 3600000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "request-timeout",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, request_timeout),
+      .initial = 30000,
+      .minimum = 10,
+      .maximum = 3600000,
+      .unit = "ms",
+  },
+
+  /**
+   * LsobsConfig:shutdown-timeout:
+   *
+   * How long the last unref of an observer or exporter waits for delivery, in
+   * milliseconds. From 0 to 3600000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "shutdown-timeout",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfig, shutdown_timeout),
+      .initial = 3000,
+      .minimum = 0,
+      .maximum = 3600000,
+      .unit = "ms",
+  },
+};
+
+static GParamSpec *props[1 + G_N_ELEMENTS (settings)] = { NULL };
+
+/* A choice is read and written as an int. */
+G_STATIC_ASSERT (sizeof (LsobsIngestMode) == sizeof (int));
+G_STATIC_ASSERT (sizeof (LsobsCompression) == sizeof (int));
+
+/* Returns: (transfer none) (array length=n_settings) */
+const LsobsSetting *
+_lsobs_config_get_settings (guint *n_settings)
+{
+  *n_settings = G_N_ELEMENTS (settings);
+  return settings;
+}
+
+const LsobsSetting *
+_lsobs_config_find_setting (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    if (strcmp (settings[i].name, name) == 0)
+      return &settings[i];
+  g_return_val_if_reached (NULL);
+}
+
+static gpointer
+peek_member (LsobsConfig *self, const LsobsSetting *setting)
+{
+  return (char *) self + setting->offset;
+}
+
+/* @member: of a setting in @self */
+static void
+notify_member (LsobsConfig *self, gconstpointer member)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    if (peek_member (self, &settings[i]) == member)
+      {
+        g_object_notify_by_pspec (G_OBJECT (self), props[1 + i]);
+        return;
+      }
+  g_assert_not_reached ();
+}
+
+/* --- setting a value --- */
+
+static void
+set_text (LsobsConfig *self, char **member, const char *text)
+{
+  g_autofree char *before = NULL;
+
+  if (g_strcmp0 (*member, text) == 0)
+    return;
+  before = g_steal_pointer (member);
+  *member = g_strdup (text);
+  notify_member (self, member);
+}
+
+static void
+set_switch (LsobsConfig *self, gboolean *member, gboolean on)
+{
+  if (*member == !!on)
+    return;
+  *member = !!on;
+  notify_member (self, member);
+}
+
+static void
+set_number (LsobsConfig *self, gint64 *member, gint64 number)
+{
+  if (*member == number)
+    return;
+  *member = number;
+  notify_member (self, member);
+}
+
+static void
+set_share (LsobsConfig *self, double *member, double share)
+{
+  if (*member == share)
+    return;
+  *member = share;
+  notify_member (self, member);
+}
+
+static void
+set_choice (LsobsConfig *self, int *member, int choice)
+{
+  if (*member == choice)
+    return;
+  *member = choice;
+  notify_member (self, member);
+}
+
+static void
+set_object (LsobsConfig *self, GObject **member, GObject *object)
+{
+  if (g_set_object (member, object))
+    notify_member (self, member);
+}
+
+/* The program has named a part of the agent, unless @text is empty. */
+static void
+set_agent_part (LsobsConfig *self, char **member, const char *text)
+{
+  if (!_lsobs_trim_is_empty (text))
+    self->agent_origin = LSOBS_ORIGIN_PROGRAM;
+  set_text (self, member, text);
+}
+
+/* Sets any value: a value out of range fails only where the config is used. */
+void
+_lsobs_config_set_setting (LsobsConfig *self, const LsobsSetting *setting, const GValue *value)
+{
+  gpointer member = peek_member (self, setting);
+
+  switch (setting->type)
+    {
+    case LSOBS_SETTING_TEXT:
+      if (setting->set != NULL)
+        setting->set (self, g_value_get_string (value));
+      else
+        set_text (self, member, g_value_get_string (value));
+      break;
+    case LSOBS_SETTING_SWITCH:
+      set_switch (self, member, g_value_get_boolean (value));
+      break;
+    case LSOBS_SETTING_NUMBER:
+      set_number (self, member, g_value_get_int64 (value));
+      break;
+    case LSOBS_SETTING_SHARE:
+      set_share (self, member, g_value_get_double (value));
+      break;
+    case LSOBS_SETTING_CHOICE:
+      set_choice (self, member, g_value_get_enum (value));
+      break;
+    case LSOBS_SETTING_OBJECT:
+      set_object (self, member, g_value_get_object (value));
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+/* --- checking a value --- */
+
+/* @name: of a setting that is a text
+ * @text: (nullable): the value to check, which need not be in @self */
+gboolean
+_lsobs_config_check_text (LsobsConfig *self, const char *name, const char *text, GError **error)
+{
+  const LsobsSetting *setting = _lsobs_config_find_setting (name);
+
+  return setting->check == NULL || setting->check (self, text, error);
+}
+
+gboolean
+_lsobs_config_check_number (const LsobsSetting *setting, gint64 number, GError **error)
+{
+  if (number >= setting->minimum && number <= setting->maximum)
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               /* TRANSLATORS: the name of a property, its value, and the limits of that. */
+               _ ("Invalid %s: %" PRId64 " is not between %" PRId64 " and %" PRId64), setting->name,
+               number, setting->minimum, setting->maximum);
+  return FALSE;
+}
+
+/* Checks all settings that are numbers. */
+gboolean
+_lsobs_config_check_numbers (LsobsConfig *self, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    if (settings[i].type == LSOBS_SETTING_NUMBER &&
+        !_lsobs_config_check_number (&settings[i], *(gint64 *) peek_member (self, &settings[i]),
+                                     error))
+      return FALSE;
+  return TRUE;
+}
+
+/* Whether a share is in the range of its setting; not-a-number is not. */
+gboolean
+_lsobs_config_fits_share (const LsobsSetting *setting, double share)
+{
+  return share >= (double) setting->minimum && share <= (double) setting->maximum;
+}
+
+/* --- properties --- */
+
+/* Properties of these types tell their range, but g_object_set() takes any value: a value out of
+ * range is an error where the config is used, not a warning where it is set. */
+typedef GParamSpecInt64 LsobsParamNumber;
+typedef GParamSpecClass LsobsParamNumberClass;
+typedef GParamSpecDouble LsobsParamShare;
+typedef GParamSpecClass LsobsParamShareClass;
+
+static GType lsobs_param_number_get_type (void);
+static GType lsobs_param_share_get_type (void);
+
+G_DEFINE_TYPE (LsobsParamNumber, lsobs_param_number, G_TYPE_PARAM_INT64)
+G_DEFINE_TYPE (LsobsParamShare, lsobs_param_share, G_TYPE_PARAM_DOUBLE)
+
+static void
+accept_any_value (GParamSpecClass *klass)
+{
+  klass->value_validate = NULL;
+  klass->value_is_valid = NULL;
+}
+
+static void
+lsobs_param_number_class_init (LsobsParamNumberClass *klass)
+{
+  accept_any_value (klass);
+}
+
+static void
+lsobs_param_number_init (LsobsParamNumber *self)
+{
+}
+
+static void
+lsobs_param_share_class_init (LsobsParamShareClass *klass)
+{
+  accept_any_value (klass);
+}
+
+static void
+lsobs_param_share_init (LsobsParamShare *self)
+{
+}
+
+static GParamSpec *
+new_number_pspec (const LsobsSetting *setting, GParamFlags flags)
+{
+  LsobsParamNumber *pspec =
+      g_param_spec_internal (lsobs_param_number_get_type (), setting->name, "", "", flags);
+
+  pspec->minimum = setting->minimum;
+  pspec->maximum = setting->maximum;
+  pspec->default_value = setting->initial;
+  return G_PARAM_SPEC (pspec);
+}
+
+static GParamSpec *
+new_share_pspec (const LsobsSetting *setting, GParamFlags flags)
+{
+  LsobsParamShare *pspec =
+      g_param_spec_internal (lsobs_param_share_get_type (), setting->name, "", "", flags);
+
+  pspec->minimum = (double) setting->minimum;
+  pspec->maximum = (double) setting->maximum;
+  pspec->default_value = (double) setting->initial;
+  return G_PARAM_SPEC (pspec);
+}
+
+static GParamSpec *
+new_pspec (const LsobsSetting *setting)
+{
+  const GParamFlags flags = (setting->is_secret ? G_PARAM_WRITABLE : G_PARAM_READWRITE) |
+                            G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+
+  switch (setting->type)
+    {
+    case LSOBS_SETTING_TEXT:
+      return g_param_spec_string (setting->name, "", "", setting->initial_text, flags);
+    case LSOBS_SETTING_SWITCH:
+      return g_param_spec_boolean (setting->name, "", "", setting->initial != 0, flags);
+    case LSOBS_SETTING_NUMBER:
+      return new_number_pspec (setting, flags);
+    case LSOBS_SETTING_SHARE:
+      return new_share_pspec (setting, flags);
+    case LSOBS_SETTING_CHOICE:
+      return g_param_spec_enum (setting->name, "", "", setting->get_type (), (int) setting->initial,
+                                flags);
+    case LSOBS_SETTING_OBJECT:
+      return g_param_spec_object (setting->name, "", "", setting->get_type (), flags);
+    default:
+      g_return_val_if_reached (NULL);
+    }
+}
+
+static void
+lsobs_config_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
+{
+  const LsobsSetting *setting = &settings[prop_id - 1];
+  gconstpointer member = peek_member (LSOBS_CONFIG (object), setting);
+
+  switch (setting->type)
+    {
+    case LSOBS_SETTING_TEXT:
+      g_value_set_string (value, *(char *const *) member);
+      break;
+    case LSOBS_SETTING_SWITCH:
+      g_value_set_boolean (value, *(const gboolean *) member);
+      break;
+    case LSOBS_SETTING_NUMBER:
+      g_value_set_int64 (value, *(const gint64 *) member);
+      break;
+    case LSOBS_SETTING_SHARE:
+      g_value_set_double (value, *(const double *) member);
+      break;
+    case LSOBS_SETTING_CHOICE:
+      g_value_set_enum (value, *(const int *) member);
+      break;
+    case LSOBS_SETTING_OBJECT:
+      g_value_set_object (value, *(GObject *const *) member);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+lsobs_config_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+{
+  _lsobs_config_set_setting (LSOBS_CONFIG (object), &settings[prop_id - 1], value);
+}
+
+/* --- life --- */
+
+static void
+rule_text_free (gpointer data)
+{
+  LsobsRuleText *rule = data;
+
+  g_free (rule->pattern);
+  g_free (rule->replacement);
+  g_free (rule);
+}
+
+/* Sets the member without a notification.
+ * @member: of @setting, zeroed */
+static void
+init_member (gpointer member, const LsobsSetting *setting)
+{
+  switch (setting->type)
+    {
+    case LSOBS_SETTING_TEXT:
+      *(char **) member = g_strdup (setting->initial_text);
+      break;
+    case LSOBS_SETTING_SWITCH:
+      *(gboolean *) member = setting->initial != 0;
+      break;
+    case LSOBS_SETTING_NUMBER:
+      *(gint64 *) member = setting->initial;
+      break;
+    case LSOBS_SETTING_SHARE:
+      *(double *) member = (double) setting->initial;
+      break;
+    case LSOBS_SETTING_CHOICE:
+      *(int *) member = (int) setting->initial;
+      break;
+    case LSOBS_SETTING_OBJECT:
+    default:
+      break;
+    }
+}
+
+static void
+clear_member (gpointer member, const LsobsSetting *setting)
+{
+  if (setting->is_secret)
+    _lsobs_secret_free (*(char **) member);
+  else if (setting->type == LSOBS_SETTING_TEXT)
+    g_free (*(char **) member);
+  else if (setting->type == LSOBS_SETTING_OBJECT)
+    g_clear_object ((GObject **) member);
+}
+
+static void
+lsobs_config_finalize (GObject *object)
+{
+  LsobsConfig *self = LSOBS_CONFIG (object);
+
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    clear_member (peek_member (self, &settings[i]), &settings[i]);
+  g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
+  g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
+  g_ptr_array_unref (self->redact_rules);
+  g_ptr_array_unref (self->redact_keys);
+  g_ptr_array_unref (self->replicas);
+
+  G_OBJECT_CLASS (lsobs_config_parent_class)->finalize (object);
 }
 
 static void
@@ -635,52 +1140,27 @@ lsobs_config_class_init (LsobsConfigClass *klass)
   object_class->get_property = lsobs_config_get_property;
   object_class->set_property = lsobs_config_set_property;
 
-  install_service_properties ();
-  install_sending_properties ();
-  _lsobs_privacy_install_properties (&props[PROP_REDACT_SECRETS]);
-  _lsobs_protocol_install_properties (&props[PROP_COMPRESSION]);
-  install_batch_properties ();
-  install_queue_properties ();
-  install_request_properties ();
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    props[1 + i] = new_pspec (&settings[i]);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
 }
 
 static void
 lsobs_config_init (LsobsConfig *self)
 {
-  self->api_url = g_strdup (LSOBS_DEFAULT_API_URL);
-  self->project_name = g_strdup (LSOBS_DEFAULT_PROJECT_NAME);
-  self->sampling_rate = 1.0;
-  self->ingest_mode = LSOBS_INGEST_MODE_AUTO;
-  _lsobs_privacy_init (&self->privacy);
-  _lsobs_protocol_init (&self->protocol);
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    init_member (peek_member (self, &settings[i]), &settings[i]);
+  self->redact_rules = g_ptr_array_new_with_free_func (rule_text_free);
+  self->redact_keys = g_ptr_array_new_with_free_func (g_free);
   self->replicas = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_replica_free);
-  self->numbers[NUMBER_FLUSH_INTERVAL] = LSOBS_DEFAULT_FLUSH_INTERVAL;
-  self->numbers[NUMBER_MAX_BATCH_SIZE] = LSOBS_DEFAULT_MAX_BATCH_SIZE;
-  self->numbers[NUMBER_MAX_BATCH_BYTES] = LSOBS_DEFAULT_MAX_BATCH_BYTES;
-  self->numbers[NUMBER_QUEUE_CAPACITY] = LSOBS_DEFAULT_QUEUE_CAPACITY;
-  self->numbers[NUMBER_MAX_QUEUE_BYTES] = LSOBS_DEFAULT_MAX_QUEUE_BYTES;
-  self->numbers[NUMBER_MAX_STRING_BYTES] = LSOBS_DEFAULT_MAX_STRING_BYTES;
-  self->numbers[NUMBER_MAX_IN_FLIGHT] = LSOBS_DEFAULT_MAX_IN_FLIGHT;
-  self->numbers[NUMBER_MAX_ATTEMPTS] = LSOBS_DEFAULT_MAX_ATTEMPTS;
-  self->numbers[NUMBER_RETRY_DELAY] = LSOBS_DEFAULT_RETRY_DELAY;
-  self->numbers[NUMBER_REQUEST_TIMEOUT] = LSOBS_DEFAULT_REQUEST_TIMEOUT;
-  self->numbers[NUMBER_SHUTDOWN_TIMEOUT] = LSOBS_DEFAULT_SHUTDOWN_TIMEOUT;
+  self->first_pause = LSOBS_CONFIG_FIRST_PAUSE;
+  self->first_probe = LSOBS_CONFIG_FIRST_PROBE;
 }
 
-const char *
-_lsobs_config_peek_api_key (LsobsConfig *self)
-{
-  return self->api_key;
-}
+/* --- for the other sources of values --- */
 
-LsobsKeySource *
-_lsobs_config_peek_key_source (LsobsConfig *self)
-{
-  return self->key_source;
-}
-
-/* Takes @source over. It replaces the key. */
+/* Replaces the key.
+ * @source: (transfer full) */
 void
 _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source)
 {
@@ -688,44 +1168,29 @@ _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source)
   self->key_source = source;
 }
 
-LsobsAgent *
-_lsobs_config_peek_agent (LsobsConfig *self)
-{
-  return &self->agent;
-}
-
-/* @environment: whether it is that of the agent that has changed, and not the id */
+/* @replica: (transfer full) */
 void
-_lsobs_config_notify_agent (LsobsConfig *self, gboolean environment)
+_lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica)
 {
-  g_object_notify_by_pspec (G_OBJECT (self),
-                            props[environment ? PROP_AGENT_ENVIRONMENT : PROP_AGENT_ID]);
+  g_ptr_array_add (self->replicas, replica);
 }
 
-LsobsProtocol *
-_lsobs_config_peek_protocol (LsobsConfig *self)
+/* Declares that the project and the agent that are set come from the environment.
+ * @project_variable: (nullable): the variable that names the project; static
+ * @agent_outranks_project: whether the agent, and not that project, is the target */
+void
+_lsobs_config_set_target_from_environment (LsobsConfig *self,
+                                           const char *project_variable,
+                                           gboolean agent_outranks_project)
 {
-  return &self->protocol;
+  self->agent_origin = MIN (self->agent_origin, LSOBS_ORIGIN_ENVIRONMENT);
+  self->project_origin = agent_outranks_project
+                             ? LSOBS_ORIGIN_NONE
+                             : MIN (self->project_origin, LSOBS_ORIGIN_ENVIRONMENT);
+  self->project_variable = project_variable;
 }
 
-/* Whether the address was set, were it to what it is by default. */
-gboolean
-_lsobs_config_has_api_url (LsobsConfig *self)
-{
-  return self->has_api_url;
-}
-
-GPtrArray *
-_lsobs_config_peek_replicas (LsobsConfig *self)
-{
-  return self->replicas;
-}
-
-LsobsPrivacy *
-_lsobs_config_peek_privacy (LsobsConfig *self)
-{
-  return &self->privacy;
-}
+/* --- public functions --- */
 
 /**
  * lsobs_config_new:
@@ -744,7 +1209,7 @@ lsobs_config_new (const char *api_key, const char *project_name)
 {
   LsobsConfig *self = g_object_new (LSOBS_TYPE_CONFIG, NULL);
 
-  /* Not as a property: GValue would keep a copy of the key that nobody wipes. */
+  /* Not as a property: a GValue would leave a copy of the key in memory. */
   lsobs_config_set_api_key (self, api_key);
   if (project_name != NULL)
     lsobs_config_set_project_name (self, project_name);
@@ -752,26 +1217,39 @@ lsobs_config_new (const char *api_key, const char *project_name)
 }
 
 /**
- * lsobs_config_validate:
+ * lsobs_config_set_api_url:
  * @self: a config
- * @error: return location for a #GError, or %NULL
+ * @api_url: (nullable): the value, or %NULL for none
  *
- * Checks all settings. Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that
- * names the setting, at the first one that cannot work.
- *
- * Returns: %TRUE when all settings make sense
+ * Sets the address of the service; see #LsobsConfig:api-url.
  *
  * Since: 0.1
  */
-gboolean
-lsobs_config_validate (LsobsConfig *self, GError **error)
+void
+lsobs_config_set_api_url (LsobsConfig *self, const char *api_url)
 {
-  g_autoptr (GPtrArray) places = NULL;
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+  self->has_api_url = api_url != NULL;
+  set_text (self, &self->api_url, api_url);
+}
 
-  places = _lsobs_settings_new_for_places (self, LSOBS_SETTINGS_ANY, error);
-  return places != NULL;
+/**
+ * lsobs_config_get_api_url:
+ * @self: a config
+ *
+ * Gets the address of the service.
+ *
+ * Returns: (transfer none) (nullable): the value, as it was set
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_api_url (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->api_url;
 }
 
 /**
@@ -794,7 +1272,7 @@ lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
   _lsobs_secret_free (self->api_key);
   self->api_key = copy;
   g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_API_KEY]);
+  notify_member (self, &self->api_key);
 }
 
 /**
@@ -812,48 +1290,10 @@ lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
 gboolean
 lsobs_config_has_api_key (LsobsConfig *self)
 {
-  gsize len;
-
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  _lsobs_config_trim (self->api_key, &len);
-  return len > 0 || (self->key_source != NULL && self->key_source->kind != LSOBS_KEY_MISSING);
-}
-
-/**
- * lsobs_config_set_api_url:
- * @self: a config
- * @api_url: (nullable): the value, or %NULL for none
- *
- * Sets the address of the service; see #LsobsConfig:api-url.
- *
- * Since: 0.1
- */
-void
-lsobs_config_set_api_url (LsobsConfig *self, const char *api_url)
-{
-  g_return_if_fail (LSOBS_IS_CONFIG (self));
-
-  self->has_api_url = api_url != NULL;
-  set_string (self, &self->api_url, api_url, PROP_API_URL);
-}
-
-/**
- * lsobs_config_get_api_url:
- * @self: a config
- *
- * Gets the address of the service.
- *
- * Returns: (transfer none) (nullable): the value, as it was set
- *
- * Since: 0.1
- */
-const char *
-lsobs_config_get_api_url (LsobsConfig *self)
-{
-  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
-
-  return self->api_url;
+  return !_lsobs_trim_is_empty (self->api_key) ||
+         (self->key_source != NULL && self->key_source->kind != LSOBS_KEY_MISSING);
 }
 
 /**
@@ -870,9 +1310,9 @@ lsobs_config_set_project_name (LsobsConfig *self, const char *project_name)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  self->agent.project_origin =
+  self->project_origin =
       project_name != NULL && *project_name != '\0' ? LSOBS_ORIGIN_PROGRAM : LSOBS_ORIGIN_NONE;
-  set_string (self, &self->project_name, project_name, PROP_PROJECT_NAME);
+  set_text (self, &self->project_name, project_name);
 }
 
 /**
@@ -894,6 +1334,77 @@ lsobs_config_get_project_name (LsobsConfig *self)
 }
 
 /**
+ * lsobs_config_set_agent_id:
+ * @self: a config
+ * @agent_id: (nullable): the value, or %NULL for none
+ *
+ * Sets the id of the agent that the traces belong to; see #LsobsConfig:agent-id.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_agent_id (LsobsConfig *self, const char *agent_id)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_agent_part (self, &self->agent_id, agent_id);
+}
+
+/**
+ * lsobs_config_get_agent_id:
+ * @self: a config
+ *
+ * Gets the id of the agent that the traces belong to.
+ *
+ * Returns: (transfer none) (nullable): the value, as it was set
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_agent_id (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->agent_id;
+}
+
+/**
+ * lsobs_config_set_agent_environment:
+ * @self: a config
+ * @agent_environment: (nullable): the value, or %NULL for none
+ *
+ * Sets the environment of the agent that the traces belong to; see
+ * #LsobsConfig:agent-environment.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_agent_environment (LsobsConfig *self, const char *agent_environment)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_agent_part (self, &self->agent_environment, agent_environment);
+}
+
+/**
+ * lsobs_config_get_agent_environment:
+ * @self: a config
+ *
+ * Gets the environment of the agent that the traces belong to.
+ *
+ * Returns: (transfer none) (nullable): the value, as it was set
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_agent_environment (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->agent_environment;
+}
+
+/**
  * lsobs_config_set_workspace_id:
  * @self: a config
  * @workspace_id: (nullable): the value, or %NULL for none
@@ -907,7 +1418,7 @@ lsobs_config_set_workspace_id (LsobsConfig *self, const char *workspace_id)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_string (self, &self->workspace_id, workspace_id, PROP_WORKSPACE_ID);
+  set_text (self, &self->workspace_id, workspace_id);
 }
 
 /**
@@ -942,7 +1453,7 @@ lsobs_config_set_redact_regex (LsobsConfig *self, const char *redact_regex)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_string (self, &self->redact_regex, redact_regex, PROP_REDACT_REGEX);
+  set_text (self, &self->redact_regex, redact_regex);
 }
 
 /**
@@ -964,44 +1475,6 @@ lsobs_config_get_redact_regex (LsobsConfig *self)
 }
 
 /**
- * lsobs_config_set_sampling_rate:
- * @self: a config
- * @sampling_rate: a share, from 0 to 1
- *
- * Sets the share of traces that are sent; see #LsobsConfig:sampling-rate.
- *
- * Since: 0.1
- */
-void
-lsobs_config_set_sampling_rate (LsobsConfig *self, double sampling_rate)
-{
-  g_return_if_fail (LSOBS_IS_CONFIG (self));
-
-  if (self->sampling_rate == sampling_rate)
-    return;
-  self->sampling_rate = sampling_rate;
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SAMPLING_RATE]);
-}
-
-/**
- * lsobs_config_get_sampling_rate:
- * @self: a config
- *
- * Gets the share of traces that are sent.
- *
- * Returns: the share, as it was set
- *
- * Since: 0.1
- */
-double
-lsobs_config_get_sampling_rate (LsobsConfig *self)
-{
-  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0.0);
-
-  return self->sampling_rate;
-}
-
-/**
  * lsobs_config_set_sampler:
  * @self: a config
  * @sampler: (nullable): a sampler, or %NULL to go by the rate
@@ -1016,7 +1489,7 @@ lsobs_config_set_sampler (LsobsConfig *self, LsobsSampler *sampler)
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
   if (g_set_object (&self->sampler, sampler))
-    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SAMPLER]);
+    notify_member (self, &self->sampler);
 }
 
 /**
@@ -1038,6 +1511,41 @@ lsobs_config_get_sampler (LsobsConfig *self)
 }
 
 /**
+ * lsobs_config_set_sampling_rate:
+ * @self: a config
+ * @sampling_rate: a share, from 0 to 1
+ *
+ * Sets the share of traces that are sent; see #LsobsConfig:sampling-rate.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_sampling_rate (LsobsConfig *self, double sampling_rate)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_share (self, &self->sampling_rate, sampling_rate);
+}
+
+/**
+ * lsobs_config_get_sampling_rate:
+ * @self: a config
+ *
+ * Gets the share of traces that are sent.
+ *
+ * Returns: the share, as it was set
+ *
+ * Since: 0.1
+ */
+double
+lsobs_config_get_sampling_rate (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0.0);
+
+  return self->sampling_rate;
+}
+
+/**
  * lsobs_config_set_ingest_mode:
  * @self: a config
  * @ingest_mode: a mode
@@ -1055,7 +1563,7 @@ lsobs_config_set_ingest_mode (LsobsConfig *self, LsobsIngestMode ingest_mode)
   if (self->ingest_mode == ingest_mode)
     return;
   self->ingest_mode = ingest_mode;
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_INGEST_MODE]);
+  notify_member (self, &self->ingest_mode);
 }
 
 /**
@@ -1090,10 +1598,7 @@ lsobs_config_set_allow_plain_http (LsobsConfig *self, gboolean allow_plain_http)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  if (self->allow_plain_http == !!allow_plain_http)
-    return;
-  self->allow_plain_http = !!allow_plain_http;
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ALLOW_PLAIN_HTTP]);
+  set_switch (self, &self->allow_plain_http, allow_plain_http);
 }
 
 /**
@@ -1129,7 +1634,7 @@ lsobs_config_set_ca_file (LsobsConfig *self, const char *ca_file)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_string (self, &self->ca_file, ca_file, PROP_CA_FILE);
+  set_text (self, &self->ca_file, ca_file);
 }
 
 /**
@@ -1151,6 +1656,399 @@ lsobs_config_get_ca_file (LsobsConfig *self)
 }
 
 /**
+ * lsobs_config_set_redact_secrets:
+ * @self: a config
+ * @redact_secrets: whether to look for secrets
+ *
+ * Sets whether keys, tokens and passwords of well-known kinds are hidden; see
+ * #LsobsConfig:redact-secrets.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_redact_secrets (LsobsConfig *self, gboolean redact_secrets)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->redact_secrets, redact_secrets);
+}
+
+/**
+ * lsobs_config_get_redact_secrets:
+ * @self: a config
+ *
+ * Gets whether keys, tokens and passwords of well-known kinds are hidden.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_redact_secrets (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->redact_secrets;
+}
+
+/**
+ * lsobs_config_set_hide_inputs:
+ * @self: a config
+ * @hide_inputs: whether to hide them
+ *
+ * Sets whether inputs are hidden altogether; see
+ * #LsobsConfig:hide-inputs.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_hide_inputs (LsobsConfig *self, gboolean hide_inputs)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->hide_inputs, hide_inputs);
+}
+
+/**
+ * lsobs_config_get_hide_inputs:
+ * @self: a config
+ *
+ * Gets whether inputs are hidden altogether.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_hide_inputs (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->hide_inputs;
+}
+
+/**
+ * lsobs_config_set_hide_outputs:
+ * @self: a config
+ * @hide_outputs: whether to hide them
+ *
+ * Sets whether outputs are hidden altogether; see
+ * #LsobsConfig:hide-outputs.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_hide_outputs (LsobsConfig *self, gboolean hide_outputs)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->hide_outputs, hide_outputs);
+}
+
+/**
+ * lsobs_config_get_hide_outputs:
+ * @self: a config
+ *
+ * Gets whether outputs are hidden altogether.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_hide_outputs (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->hide_outputs;
+}
+
+/**
+ * lsobs_config_set_hide_metadata:
+ * @self: a config
+ * @hide_metadata: whether to hide it
+ *
+ * Sets whether metadata is hidden altogether; see
+ * #LsobsConfig:hide-metadata.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_hide_metadata (LsobsConfig *self, gboolean hide_metadata)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->hide_metadata, hide_metadata);
+}
+
+/**
+ * lsobs_config_get_hide_metadata:
+ * @self: a config
+ *
+ * Gets whether metadata is hidden altogether.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_hide_metadata (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->hide_metadata;
+}
+
+/**
+ * lsobs_config_set_compression:
+ * @self: a config
+ * @compression: when and how
+ *
+ * Sets how request bodies are compressed; see #LsobsConfig:compression.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_compression (LsobsConfig *self, LsobsCompression compression)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+  g_return_if_fail ((guint) compression <= LSOBS_COMPRESSION_ZSTD);
+
+  if (self->compression == compression)
+    return;
+  self->compression = compression;
+  notify_member (self, &self->compression);
+}
+
+/**
+ * lsobs_config_get_compression:
+ * @self: a config
+ *
+ * Gets how request bodies are compressed.
+ *
+ * Returns: a way
+ *
+ * Since: 0.1
+ */
+LsobsCompression
+lsobs_config_get_compression (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), LSOBS_COMPRESSION_AUTO);
+
+  return self->compression;
+}
+
+/**
+ * lsobs_config_set_compression_level:
+ * @self: a config
+ * @compression_level: from 1 to 22
+ *
+ * Sets how hard request bodies are compressed; see #LsobsConfig:compression-level.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_compression_level (LsobsConfig *self, gint64 compression_level)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, &self->compression_level, compression_level);
+}
+
+/**
+ * lsobs_config_get_compression_level:
+ * @self: a config
+ *
+ * Gets how hard request bodies are compressed.
+ *
+ * Returns: a number
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_compression_level (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->compression_level;
+}
+
+/**
+ * lsobs_config_set_tracing_enabled:
+ * @self: a config
+ * @tracing_enabled: whether to trace
+ *
+ * Sets whether anything is traced at all; see #LsobsConfig:tracing-enabled.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_tracing_enabled (LsobsConfig *self, gboolean tracing_enabled)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->tracing_enabled, tracing_enabled);
+}
+
+/**
+ * lsobs_config_get_tracing_enabled:
+ * @self: a config
+ *
+ * Gets whether anything is traced at all.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_tracing_enabled (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->tracing_enabled;
+}
+
+/**
+ * lsobs_config_set_trust_incoming_headers:
+ * @self: a config
+ * @trust_incoming_headers: whether to trust them
+ *
+ * Sets whether traces of other processes are continued; see #LsobsConfig:trust-incoming-headers.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_trust_incoming_headers (LsobsConfig *self, gboolean trust_incoming_headers)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->trust_incoming_headers, trust_incoming_headers);
+}
+
+/**
+ * lsobs_config_get_trust_incoming_headers:
+ * @self: a config
+ *
+ * Gets whether traces of other processes are continued.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_trust_incoming_headers (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->trust_incoming_headers;
+}
+
+/**
+ * lsobs_config_set_failed_traces_dir:
+ * @self: a config
+ * @failed_traces_dir: (nullable) (type filename): a path, in the encoding of file names, or %NULL
+ *
+ * Sets where lost batches are written to; see #LsobsConfig:failed-traces-dir.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_failed_traces_dir (LsobsConfig *self, const char *failed_traces_dir)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_text (self, &self->failed_traces_dir, failed_traces_dir);
+}
+
+/**
+ * lsobs_config_get_failed_traces_dir:
+ * @self: a config
+ *
+ * Gets where lost batches are written to.
+ *
+ * Returns: (nullable) (transfer none) (type filename): a path, or %NULL
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_failed_traces_dir (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->failed_traces_dir;
+}
+
+/**
+ * lsobs_config_set_failed_traces_max_bytes:
+ * @self: a config
+ * @failed_traces_max_bytes: a number of bytes
+ *
+ * Sets how large lost batches may become on disk; see #LsobsConfig:failed-traces-max-bytes.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self, gint64 failed_traces_max_bytes)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, &self->failed_traces_max_bytes, failed_traces_max_bytes);
+}
+
+/**
+ * lsobs_config_get_failed_traces_max_bytes:
+ * @self: a config
+ *
+ * Gets how large lost batches may become on disk.
+ *
+ * Returns: a number
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->failed_traces_max_bytes;
+}
+
+/**
+ * lsobs_config_set_revision_id:
+ * @self: a config
+ * @revision_id: (nullable): a name, such as that of a commit, or %NULL
+ *
+ * Sets which revision of the program this is; see #LsobsConfig:revision-id.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_revision_id (LsobsConfig *self, const char *revision_id)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_text (self, &self->revision_id, revision_id);
+}
+
+/**
+ * lsobs_config_get_revision_id:
+ * @self: a config
+ *
+ * Gets which revision of the program this is.
+ *
+ * Returns: (nullable) (transfer none): a text, or %NULL
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_revision_id (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->revision_id;
+}
+
+/**
  * lsobs_config_set_flush_interval:
  * @self: a config
  * @flush_interval: the number
@@ -1164,7 +2062,7 @@ lsobs_config_set_flush_interval (LsobsConfig *self, gint64 flush_interval)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_FLUSH_INTERVAL, flush_interval);
+  set_number (self, &self->flush_interval, flush_interval);
 }
 
 /**
@@ -1182,7 +2080,7 @@ lsobs_config_get_flush_interval (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_FLUSH_INTERVAL];
+  return self->flush_interval;
 }
 
 /**
@@ -1199,7 +2097,7 @@ lsobs_config_set_max_batch_size (LsobsConfig *self, gint64 max_batch_size)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_MAX_BATCH_SIZE, max_batch_size);
+  set_number (self, &self->max_batch_size, max_batch_size);
 }
 
 /**
@@ -1217,7 +2115,7 @@ lsobs_config_get_max_batch_size (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_MAX_BATCH_SIZE];
+  return self->max_batch_size;
 }
 
 /**
@@ -1234,7 +2132,7 @@ lsobs_config_set_max_batch_bytes (LsobsConfig *self, gint64 max_batch_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_MAX_BATCH_BYTES, max_batch_bytes);
+  set_number (self, &self->max_batch_bytes, max_batch_bytes);
 }
 
 /**
@@ -1252,7 +2150,7 @@ lsobs_config_get_max_batch_bytes (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_MAX_BATCH_BYTES];
+  return self->max_batch_bytes;
 }
 
 /**
@@ -1269,7 +2167,7 @@ lsobs_config_set_queue_capacity (LsobsConfig *self, gint64 queue_capacity)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_QUEUE_CAPACITY, queue_capacity);
+  set_number (self, &self->queue_capacity, queue_capacity);
 }
 
 /**
@@ -1287,7 +2185,7 @@ lsobs_config_get_queue_capacity (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_QUEUE_CAPACITY];
+  return self->queue_capacity;
 }
 
 /**
@@ -1304,7 +2202,7 @@ lsobs_config_set_max_queue_bytes (LsobsConfig *self, gint64 max_queue_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_MAX_QUEUE_BYTES, max_queue_bytes);
+  set_number (self, &self->max_queue_bytes, max_queue_bytes);
 }
 
 /**
@@ -1322,7 +2220,7 @@ lsobs_config_get_max_queue_bytes (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_MAX_QUEUE_BYTES];
+  return self->max_queue_bytes;
 }
 
 /**
@@ -1339,7 +2237,7 @@ lsobs_config_set_max_string_bytes (LsobsConfig *self, gint64 max_string_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_MAX_STRING_BYTES, max_string_bytes);
+  set_number (self, &self->max_string_bytes, max_string_bytes);
 }
 
 /**
@@ -1357,7 +2255,7 @@ lsobs_config_get_max_string_bytes (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_MAX_STRING_BYTES];
+  return self->max_string_bytes;
 }
 
 /**
@@ -1374,7 +2272,7 @@ lsobs_config_set_max_in_flight (LsobsConfig *self, gint64 max_in_flight)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_MAX_IN_FLIGHT, max_in_flight);
+  set_number (self, &self->max_in_flight, max_in_flight);
 }
 
 /**
@@ -1392,7 +2290,7 @@ lsobs_config_get_max_in_flight (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_MAX_IN_FLIGHT];
+  return self->max_in_flight;
 }
 
 /**
@@ -1409,7 +2307,7 @@ lsobs_config_set_max_attempts (LsobsConfig *self, gint64 max_attempts)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_MAX_ATTEMPTS, max_attempts);
+  set_number (self, &self->max_attempts, max_attempts);
 }
 
 /**
@@ -1427,7 +2325,7 @@ lsobs_config_get_max_attempts (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_MAX_ATTEMPTS];
+  return self->max_attempts;
 }
 
 /**
@@ -1444,7 +2342,7 @@ lsobs_config_set_retry_delay (LsobsConfig *self, gint64 retry_delay)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_RETRY_DELAY, retry_delay);
+  set_number (self, &self->retry_delay, retry_delay);
 }
 
 /**
@@ -1462,7 +2360,7 @@ lsobs_config_get_retry_delay (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_RETRY_DELAY];
+  return self->retry_delay;
 }
 
 /**
@@ -1479,7 +2377,7 @@ lsobs_config_set_request_timeout (LsobsConfig *self, gint64 request_timeout)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_REQUEST_TIMEOUT, request_timeout);
+  set_number (self, &self->request_timeout, request_timeout);
 }
 
 /**
@@ -1497,7 +2395,7 @@ lsobs_config_get_request_timeout (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_REQUEST_TIMEOUT];
+  return self->request_timeout;
 }
 
 /**
@@ -1514,7 +2412,7 @@ lsobs_config_set_shutdown_timeout (LsobsConfig *self, gint64 shutdown_timeout)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, NUMBER_SHUTDOWN_TIMEOUT, shutdown_timeout);
+  set_number (self, &self->shutdown_timeout, shutdown_timeout);
 }
 
 /**
@@ -1532,5 +2430,218 @@ lsobs_config_get_shutdown_timeout (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->numbers[NUMBER_SHUTDOWN_TIMEOUT];
+  return self->shutdown_timeout;
+}
+
+/**
+ * lsobs_config_add_redact_rule:
+ * @self: a config
+ * @pattern: a regular expression, as of #GRegex
+ * @replacement: (nullable): what takes the place of each match, or %NULL for
+ *   `[REDACTED]`; it may refer to groups of the pattern, such as `\1` or
+ *   `\g<name>`, as that of g_regex_replace() does
+ *
+ * Adds a rule to those that are applied to each string of inputs, outputs, errors,
+ * metadata, tags and events, at any depth. First comes #LsobsConfig:redact-regex,
+ * then the rules in the order in which they were added, then those of
+ * #LsobsConfig:redact-secrets. Each is applied once: what it has put in place of a
+ * match it does not search again, but those after it do.
+ *
+ * A pattern that takes too long on a string is given up, and the whole string
+ * becomes `[REDACTED]`, or @replacement when that refers to no group; this is counted
+ * by %LSOBS_COUNTER_REDACTION_FAILURES. The same happens to all further strings of a
+ * record when the patterns have used up the CPU time that they may take for it: 100
+ * milliseconds, and 200 nanoseconds for each byte that is searched. Patterns that
+ * certainly take time in proportion to the length of a string are not stopped.
+ *
+ * Whether @pattern and @replacement make sense is checked by
+ * lsobs_config_validate(); the message names the rule by its number, from 1, and
+ * shows nothing of it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_add_redact_rule (LsobsConfig *self, const char *pattern, const char *replacement)
+{
+  LsobsRuleText *rule;
+
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+  g_return_if_fail (pattern != NULL);
+
+  rule = g_new (LsobsRuleText, 1);
+  rule->pattern = g_strdup (pattern);
+  rule->replacement = g_strdup (replacement);
+  g_ptr_array_add (self->redact_rules, rule);
+}
+
+/**
+ * lsobs_config_clear_redact_rules:
+ * @self: a config
+ *
+ * Forgets all rules of lsobs_config_add_redact_rule().
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_clear_redact_rules (LsobsConfig *self)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  g_ptr_array_set_size (self->redact_rules, 0);
+}
+
+/**
+ * lsobs_config_add_redact_key:
+ * @self: a config
+ * @name: the name of a member of a JSON object
+ *
+ * Has `[REDACTED]` sent in place of the value, of whatever type it is, of each
+ * member with this name in inputs, outputs, metadata and the details of events, at
+ * any depth. Upper and lower case, and `-` and `_`, are the same.
+ *
+ * Ready JSON that turns out not to be JSON is then hidden altogether, and counted by
+ * %LSOBS_COUNTER_REDACTION_FAILURES. JSON inside of a string is text.
+ *
+ * A name that is not UTF-8 is found by lsobs_config_validate().
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_add_redact_key (LsobsConfig *self, const char *name)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+  g_return_if_fail (name != NULL);
+
+  g_ptr_array_add (self->redact_keys, g_strdup (name));
+}
+
+/**
+ * lsobs_config_clear_redact_keys:
+ * @self: a config
+ *
+ * Forgets all names of lsobs_config_add_redact_key().
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_clear_redact_keys (LsobsConfig *self)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  g_ptr_array_set_size (self->redact_keys, 0);
+}
+
+/**
+ * lsobs_config_set_redact_func:
+ * @self: a config
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): a function,
+ *   or %NULL for none
+ * @user_data: data for @func
+ * @notify: (nullable): frees @user_data
+ *
+ * Has a function of the program decide about each field of a run before it is sent.
+ * It takes the place of the one that was set before.
+ *
+ * @notify is called once, when neither the config nor anything made from it can call
+ * @func any longer, in whichever thread that comes about; at once, when @func is
+ * %NULL.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_redact_func (LsobsConfig *self,
+                              LsobsRedactFunc func,
+                              gpointer user_data,
+                              GDestroyNotify notify)
+{
+  g_autoptr (LsobsRedactHook) previous = NULL;
+
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  previous = g_steal_pointer (&self->redact_hook);
+  if (func != NULL)
+    self->redact_hook = _lsobs_redact_hook_new (func, user_data, notify);
+  else if (notify != NULL)
+    notify (user_data);
+}
+
+/**
+ * lsobs_config_add_replica:
+ * @self: a config
+ * @api_url: the address of the service, as for #LsobsConfig:api-url
+ * @api_key: (nullable): its key, or %NULL for none
+ * @project_name: (nullable): the project that the runs go to there, or %NULL for
+ *   their own
+ * @workspace_id: (nullable): the workspace there; an empty one for none, or %NULL for
+ *   #LsobsConfig:workspace-id, unless the replica is another instance of the service
+ * @role: whether the runs keep their ids there
+ *
+ * Adds a place that every run is written to. With one replica or more, these are all
+ * places: #LsobsConfig:api-url and #LsobsConfig:api-key are not used then. There can
+ * be 16 of them.
+ *
+ * Each place has its own queue and thread, its own retries and pauses: when one of
+ * them is in trouble, the others get everything in time. A key goes to its own
+ * place only. A replica on another host than #LsobsConfig:api-url, with another key than
+ * #LsobsConfig:api-key, is another instance of the service: #LsobsConfig:workspace-id is
+ * not sent to it, only a @workspace_id of its own. Hosts are compared together with their
+ * ports, without regard to case.
+ *
+ * A run that is written to another project than its own needs another id there, and
+ * so do its trace and its parent. The new ids depend on the old ones and the name of
+ * the project alone, in the way of the official clients: all runs of a trace still
+ * fit together, in whatever process they are made.
+ *
+ * An exporter or observer that is given a transport uses that one, and no replicas.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_add_replica (LsobsConfig *self,
+                          const char *api_url,
+                          const char *api_key,
+                          const char *project_name,
+                          const char *workspace_id,
+                          LsobsReplicaRole role)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+  g_return_if_fail (api_url != NULL);
+  g_return_if_fail ((guint) role <= LSOBS_REPLICA_ROLE_SECONDARY);
+
+  _lsobs_config_take_replica (self, _lsobs_replica_new (api_url, api_key, project_name,
+                                                        workspace_id, role));
+}
+
+/**
+ * lsobs_config_clear_replicas:
+ * @self: a config
+ *
+ * Takes all replicas out again, so that runs go to #LsobsConfig:api-url alone.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_clear_replicas (LsobsConfig *self)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  g_ptr_array_set_size (self->replicas, 0);
+}
+
+/**
+ * lsobs_config_get_n_replicas:
+ * @self: a config
+ *
+ * Gets how many replicas were added, by the program or by the environment.
+ *
+ * Returns: a number, 0 when runs go to #LsobsConfig:api-url
+ *
+ * Since: 0.1
+ */
+guint
+lsobs_config_get_n_replicas (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->replicas->len;
 }

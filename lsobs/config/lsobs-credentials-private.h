@@ -7,15 +7,15 @@
 
 G_BEGIN_DECLS
 
-/* What requests to one place are authenticated with: a fixed key, or a secret that is
- * fetched when it is first needed and may change later. May be used from any thread; no
- * function blocks. */
+/* The secret that authenticates the requests to one destination: a fixed key, or a key or token
+ * that a thread fetches when it is first needed, and again when the service refuses it. May be used
+ * from any thread. No function blocks. */
 typedef struct _LsobsCredentials LsobsCredentials;
 
 typedef enum
 {
   LSOBS_CREDENTIALS_READY,
-  LSOBS_CREDENTIALS_PENDING, /* a thread fetches it */
+  LSOBS_CREDENTIALS_PENDING, /* a thread is fetching the secret */
   LSOBS_CREDENTIALS_MISSING
 } LsobsCredentialsState;
 

@@ -8,9 +8,9 @@
 
 #include "lsobs/config/lsobs-credentials-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/text/lsobs-redactor-private.h"
-#include "lsobs/text/lsobs-secret-private.h"
 
 #define KEY_HEADER   "x-api-key"
 #define TOKEN_HEADER "Authorization"
@@ -20,26 +20,26 @@ struct _LsobsCredentials
 {
   gatomicrefcount ref_count;
   LsobsKeySource *source; /* (owned) (nullable) NULL: the secret is fixed */
-  gint64 interval;        /* µs: between two fetches, if the first was in vain */
-  int stop;               /* (atomic) not 0: a fetch is to end */
-  int n_users;            /* (atomic) services that send with it */
+  gint64 interval;        /* µs: from a fetch that gave no new secret to the next fetch */
+  int stop;               /* (atomic) not 0: the fetch must end */
+  int n_users;            /* (atomic) services that send with the secret */
 
-  /* All below is guarded by _lsobs_fork_lock (). */
+  /* Guarded by _lsobs_fork_lock(), to the end. */
   char *secret;       /* (owned) (nullable) */
-  guint serial;       /* of the secret, from 1 */
-  guint epoch;        /* the process that the rest belongs to */
-  gboolean fetching;  /* a thread does it */
-  int group;          /* the process group of the command that it runs, or 0 */
-  gint64 in_vain_at;  /* monotonic, µs: end of the last fetch, if it gave nothing new, or 0 */
+  guint serial;       /* of the secret, from 1; 0 without a secret */
+  guint epoch;        /* of the process that the members below belong to */
+  gboolean fetching;  /* a thread is fetching the secret */
+  int group;          /* the process group of the command that the thread runs, or 0 */
+  gint64 vain_at;     /* monotonic, µs: end of the last fetch if it gave no new secret, else 0 */
   GError *problem;    /* (owned) (nullable) why the last fetch failed */
   GPtrArray *waiting; /* (owned) (nullable) (element-type Waiter) */
 };
 
-/* A source that waits for the end of a fetch. */
+/* A GSource that waits for the end of a fetch. */
 typedef struct
 {
   GSource *source;       /* (owned) */
-  GMainContext *context; /* (owned) that it is attached to */
+  GMainContext *context; /* (owned) that the source is attached to */
 } Waiter;
 
 static void
@@ -73,7 +73,7 @@ _lsobs_credentials_new (const char *key)
   return new_with (NULL, key);
 }
 
-/* @interval: ms: after a fetch that gave nothing new, the next one is not made earlier */
+/* @interval: ms: the least time from a fetch that gave no new secret to the next fetch */
 LsobsCredentials *
 _lsobs_credentials_new_for_source (LsobsKeySource *source, gint64 interval)
 {
@@ -102,8 +102,8 @@ _lsobs_credentials_unref (LsobsCredentials *self)
   g_free (self);
 }
 
-/* The thread reaps it, and until then no other process has its pid. A forked child leaves the
- * command of its parent alone. */
+/* Kills the command that the thread runs. The thread reaps it, and until then no other process can
+ * get its pid. A forked child does not kill the command of its parent. */
 static void
 kill_command (LsobsCredentials *self)
 {
@@ -113,7 +113,7 @@ kill_command (LsobsCredentials *self)
   _lsobs_fork_unlock ();
 }
 
-/* No request will need it again: a command that is still running is killed. */
+/* Called when no request needs the secret again: kills a command that is still running. */
 void
 _lsobs_credentials_close (LsobsCredentials *self)
 {
@@ -121,7 +121,7 @@ _lsobs_credentials_close (LsobsCredentials *self)
   kill_command (self);
 }
 
-/* A service will send requests with it. */
+/* Adds a service that sends requests with the secret. */
 void
 _lsobs_credentials_enter (LsobsCredentials *self)
 {
@@ -134,9 +134,9 @@ _lsobs_credentials_leave (LsobsCredentials *self)
   g_atomic_int_add (&self->n_users, -1);
 }
 
-/* A service sends nothing for now. If it is the only one, a command that is still running is
- * killed: the program may end before the thread gets to that. The thread itself ends one whose
- * process is not known yet. */
+/* Called when a service stops sending for now. If no other service uses the secret, kills a command
+ * that is still running: the program may end before the thread does. The thread itself ends a command
+ * whose process is not known yet. */
 void
 _lsobs_credentials_rest (LsobsCredentials *self)
 {
@@ -146,17 +146,17 @@ _lsobs_credentials_rest (LsobsCredentials *self)
   kill_command (self);
 }
 
-/* Called with the lock held. A forked child keeps the parent's secret. The thread does not
- * exist there, and the waiting sources belong to the parent. */
+/* Resets, in a forked child, what belongs to the parent: its thread, which does not exist here, and
+ * the waiting sources. The secret stays. Called with the fork lock held. */
 static void
-leave_parent (LsobsCredentials *self)
+leave_parent_unlocked (LsobsCredentials *self)
 {
   if (self->epoch == _lsobs_fork_epoch ())
     return;
   self->epoch = _lsobs_fork_epoch ();
   self->fetching = FALSE;
   self->group = 0;
-  self->in_vain_at = 0;
+  self->vain_at = 0;
   self->waiting = NULL;
 }
 
@@ -166,7 +166,7 @@ _lsobs_credentials_can_change (LsobsCredentials *self)
   return self->source != NULL;
 }
 
-/* Returns: (transfer full) (nullable): to be wiped; NULL as long as it is not known */
+/* Returns: (transfer full) (nullable): the secret, which the caller wipes; NULL until it is known */
 char *
 _lsobs_credentials_dup_secret (LsobsCredentials *self)
 {
@@ -178,7 +178,8 @@ _lsobs_credentials_dup_secret (LsobsCredentials *self)
   return secret;
 }
 
-/* @self: (nullable): NULL for none, @other: (nullable) */
+/* @self: (nullable)
+ * @other: (nullable) */
 gboolean
 _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other)
 {
@@ -192,22 +193,23 @@ _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other)
   return same && self->source == other->source;
 }
 
-/* --- the thread that fetches --- */
+/* --- fetching in a thread --- */
 
-/* @secret: (nullable) (transfer full)
- * @problem: (nullable) (transfer full) */
+/* Stores the result of a fetch and wakes the sources that wait for it.
+ * @secret: (nullable) (transfer full)
+ * @problem: (nullable) (transfer full): why there is no secret */
 static void
-take_answer (LsobsCredentials *self, char *secret, GError *problem)
+finish_fetch (LsobsCredentials *self, char *secret, GError *problem)
 {
   GPtrArray *waiting;
 
   _lsobs_fork_lock ();
-  self->in_vain_at = g_get_monotonic_time ();
+  self->vain_at = g_get_monotonic_time ();
   if (secret != NULL && g_strcmp0 (secret, self->secret) != 0)
     {
       char *old = self->secret;
 
-      self->in_vain_at = 0;
+      self->vain_at = 0;
       self->secret = g_steal_pointer (&secret);
       self->serial++;
       secret = old;
@@ -231,20 +233,20 @@ thread_main (gpointer user_data)
   char *secret;
   sigset_t all;
 
-  /* The program's signal handlers shall not run on a thread that it has not made. */
+  /* The program's signal handlers must not run in a thread of the library. */
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, NULL);
 
   _lsobs_fork_guard_enter_thread (&guard, NULL);
   secret = _lsobs_key_source_fetch (self->source, &self->stop, &self->group, &problem);
-  take_answer (self, secret, problem);
+  finish_fetch (self, secret, problem);
   _lsobs_credentials_unref (self);
   _lsobs_fork_guard_leave_thread (&guard);
   return NULL;
 }
 
 static void
-fetch (LsobsCredentials *self)
+start_fetch (LsobsCredentials *self)
 {
   GError *problem = NULL;
   GThread *thread;
@@ -256,48 +258,49 @@ fetch (LsobsCredentials *self)
       g_thread_unref (thread);
       return;
     }
-  take_answer (self, NULL,
-               g_error_new (LSOBS_ERROR, LSOBS_ERROR_NO_KEY,
-                            /* TRANSLATORS: the text is what the system says of it. */
-                            _ ("Cannot start a thread to get the API key: %s"), problem->message));
+  finish_fetch (self, NULL,
+                g_error_new (LSOBS_ERROR, LSOBS_ERROR_NO_KEY,
+                             /* TRANSLATORS: the text is what the system says of it. */
+                             _ ("Cannot start a thread to get the API key: %s"), problem->message));
   g_error_free (problem);
   _lsobs_credentials_unref (self);
 }
 
 /* --- use --- */
 
-/* Called with the lock held. */
+/* Called with the fork lock held. */
 static gboolean
-may_fetch_now (LsobsCredentials *self)
+may_fetch_unlocked (LsobsCredentials *self)
 {
   return self->source != NULL && !self->fetching &&
-         (self->in_vain_at == 0 || g_get_monotonic_time () - self->in_vain_at >= self->interval);
+         (self->vain_at == 0 || g_get_monotonic_time () - self->vain_at >= self->interval);
 }
 
-/* Called with the lock held. */
+/* Called with the fork lock held. */
 static gboolean
-has_other_than (LsobsCredentials *self, guint refused)
+has_other_unlocked (LsobsCredentials *self, guint refused)
 {
   return self->secret != NULL && self->serial != refused;
 }
 
-/* Whether there is a secret other than the one that was refused.
- * @refused: what _lsobs_credentials_get_used() has returned, or 0 */
+/* Whether there is a secret other than the one that the service refused.
+ * @refused: from _lsobs_credentials_get_used(), or 0 */
 gboolean
 _lsobs_credentials_are_ready (LsobsCredentials *self, guint refused)
 {
   gboolean ready;
 
   _lsobs_fork_lock ();
-  leave_parent (self);
-  ready = has_other_than (self, refused);
+  leave_parent_unlocked (self);
+  ready = has_other_unlocked (self, refused);
   _lsobs_fork_unlock ();
   return ready;
 }
 
-/* The same, and fetches one if there is none.
- * @may_fetch: whether a fetch may be started; one that is under way is waited for anyway
- * @source: attached; if the state is pending, it becomes ready at the end of the fetch
+/* Like _lsobs_credentials_are_ready(), but fetches a secret if there is none.
+ * @refused: from _lsobs_credentials_get_used(), or 0
+ * @may_fetch: whether a fetch may start; a fetch that is running is waited for in any case
+ * @source: attached to a context; if the state is pending, it becomes ready at the end of the fetch
  * @error: set if the state is missing, unless the fetch gave the refused secret again */
 LsobsCredentialsState
 _lsobs_credentials_need (LsobsCredentials *self,
@@ -310,12 +313,12 @@ _lsobs_credentials_need (LsobsCredentials *self,
   gboolean starts = FALSE;
 
   _lsobs_fork_lock ();
-  leave_parent (self);
-  if (has_other_than (self, refused))
+  leave_parent_unlocked (self);
+  if (has_other_unlocked (self, refused))
     {
       state = LSOBS_CREDENTIALS_READY;
     }
-  else if (self->fetching || (may_fetch && may_fetch_now (self)))
+  else if (self->fetching || (may_fetch && may_fetch_unlocked (self)))
     {
       Waiter *waiter = g_new (Waiter, 1);
 
@@ -336,16 +339,22 @@ _lsobs_credentials_need (LsobsCredentials *self,
     }
   _lsobs_fork_unlock ();
   if (starts)
-    fetch (self);
+    start_fetch (self);
   return state;
 }
 
 /* --- requests --- */
 
-static G_DEFINE_QUARK (lsobs - credentials - used, used)
+/* The key of the serial number of the secret in a message. */
+static GQuark
+used_quark (void)
+{
+  return g_quark_from_static_string ("lsobs-credentials-used");
+}
 
-    /* Adds the header, if there is a secret. */
-    void _lsobs_credentials_add_to (LsobsCredentials *self, SoupMessage *message)
+/* Adds the header with the secret, if there is a secret. */
+void
+_lsobs_credentials_add_to (LsobsCredentials *self, SoupMessage *message)
 {
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
   gboolean is_token = self->source != NULL && self->source->kind == LSOBS_KEY_TOKEN;
@@ -370,7 +379,7 @@ _lsobs_credentials_get_used (SoupMessage *message)
   return GPOINTER_TO_UINT (g_object_get_qdata (G_OBJECT (message), used_quark ()));
 }
 
-/* Returns: (nullable): the secret in the header of the request */
+/* Returns: (nullable) (transfer none): the secret in the header of the request */
 static const char *
 peek_secret (SoupMessage *message)
 {
@@ -382,7 +391,9 @@ peek_secret (SoupMessage *message)
   return soup_message_headers_get_one (headers, KEY_HEADER);
 }
 
-/* A server may repeat the secret of @message in its answer, which may get into a log. */
+/* Replaces the secret of @message in a text of the server. A server may repeat the secret in its
+ * answer, parts of which are logged.
+ * @text: (inout) (transfer full) */
 void
 _lsobs_credentials_hide (SoupMessage *message, char **text)
 {

@@ -7,21 +7,21 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  LSOBS_KEY_MISSING, /* the profile says where its key is, but it is not there */
-  LSOBS_KEY_COMMAND, /* a command prints it */
-  LSOBS_KEY_TOKEN    /* an OAuth token, which another program renews in the file */
+  LSOBS_KEY_MISSING, /* the profile names a variable or a command that gives no key */
+  LSOBS_KEY_COMMAND, /* a command prints the key */
+  LSOBS_KEY_TOKEN    /* the key is an OAuth token, which another program renews in the file */
 } LsobsKeyKind;
 
-/* How to get the key of a profile that does not contain it as api_key. Immutable. */
+/* How to get the key of a profile that has no api_key. Immutable. */
 typedef struct
 {
   gatomicrefcount ref_count;
   LsobsKeyKind kind;
   char *path;    /* (owned) the file of profiles */
-  char *name;    /* (owned) which of them */
+  char *name;    /* (owned) of the profile */
   char *command; /* (owned) (nullable) a secret: it may contain the key */
-  char *token;   /* (owned) (nullable) a secret: the first one */
-  char *problem; /* (owned) (nullable) why it is missing, as a sentence */
+  char *token;   /* (owned) (nullable) a secret: the token at load time */
+  char *problem; /* (owned) (nullable) a sentence: why the key is missing */
 } LsobsKeySource;
 
 LsobsKeySource *_lsobs_key_source_new (LsobsKeyKind kind, const LsobsProfile *profile);

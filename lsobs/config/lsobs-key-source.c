@@ -6,10 +6,10 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/config/lsobs-command-private.h"
-#include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-key-source-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
+#include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
-#include "lsobs/text/lsobs-secret-private.h"
 
 /* The limits of a command that prints a key. */
 #define COMMAND_TIMEOUT  10000 /* ms */
@@ -44,7 +44,7 @@ _lsobs_key_source_new (LsobsKeyKind kind, const LsobsProfile *profile)
   if (kind == LSOBS_KEY_COMMAND)
     self->command = _lsobs_secret_dup (profile->api_key_cmd);
   if (kind == LSOBS_KEY_TOKEN)
-    self->token = _lsobs_config_dup_trimmed (profile->access_token);
+    self->token = _lsobs_trim_dup (profile->access_token);
   if (kind == LSOBS_KEY_MISSING)
     self->problem = explain (profile);
   return self;
@@ -70,15 +70,15 @@ _lsobs_key_source_unref (LsobsKeySource *self)
   g_free (self);
 }
 
-/* @output: all of it, with a NUL behind it
- * Returns: (transfer full) (nullable): the key that it is */
+/* @output: complete, with a NUL at the end
+ * Returns: (transfer full) (nullable): the key in it */
 static char *
 read_key (const LsobsBuffer *output, GError **error)
 {
   char *key = NULL;
 
   if (memchr (output->data, '\0', output->len - 1) == NULL)
-    key = _lsobs_config_dup_trimmed (output->data);
+    key = _lsobs_trim_dup (output->data);
   if (key != NULL && _lsobs_secret_fits_header (key))
     return key;
   g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
@@ -95,7 +95,9 @@ read_key (const LsobsBuffer *output, GError **error)
 static char *
 run_command (LsobsKeySource *self, int *stop, int *group, GError **error)
 {
-  const LsobsCommandLimits limits = { COMMAND_TIMEOUT, MAX_OUTPUT_BYTES, stop, group };
+  const LsobsCommandLimits limits = {
+    .timeout = COMMAND_TIMEOUT, .max_bytes = MAX_OUTPUT_BYTES, .stop = stop, .group = group
+  };
   g_autoptr (GError) problem = NULL;
   LsobsBuffer output = LSOBS_BUFFER_INIT;
   char *key = NULL;
@@ -123,7 +125,7 @@ static char *
 read_token (LsobsKeySource *self, GError **error)
 {
   g_autoptr (LsobsProfile) profile = _lsobs_profile_load (self->path, self->name);
-  char *token = profile != NULL ? _lsobs_config_dup_trimmed (profile->access_token) : NULL;
+  char *token = profile != NULL ? _lsobs_trim_dup (profile->access_token) : NULL;
   g_autofree char *name = NULL;
 
   if (token != NULL && _lsobs_secret_fits_header (token))
@@ -136,11 +138,11 @@ read_token (LsobsKeySource *self, GError **error)
   return NULL;
 }
 
-/* Runs the command or reads the file. This may block for as long as a command may take.
- * @stop: (nullable): ends that when it is not 0
- * @group: (nullable): as of LsobsCommandLimits
- * Fails with LSOBS_ERROR_NO_KEY. The message contains neither the command nor its output.
- * Returns: (transfer full) (nullable): a secret, fit for a header */
+/* Runs the command or reads the file. Blocks for COMMAND_TIMEOUT or less.
+ * @stop: (nullable) (atomic): not 0: end the command
+ * @group: (nullable): as in LsobsCommandLimits
+ * @error: LSOBS_ERROR_NO_KEY; its message contains neither the command nor its output
+ * Returns: (transfer full) (nullable): a secret that fits into a header */
 char *
 _lsobs_key_source_fetch (LsobsKeySource *self, int *stop, int *group, GError **error)
 {

@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* In the metadata of each run that is sent, when not all traces are. */
+/* The metadata of each run with this key is the share of traces that are sent, if it is below 1. */
 #define LSOBS_SAMPLE_RATE_KEY "ls_tracing_sample_rate"
 
 guint _lsobs_probability_sampler_bucket (const char *trace_id);

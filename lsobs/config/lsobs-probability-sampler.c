@@ -45,7 +45,7 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsProbabilitySampler,
                                G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER,
                                                       lsobs_probability_sampler_sampler_init))
 
-/* The hash as a 128-bit number, modulo the number of buckets. */
+/* Returns: the 128-bit hash of the id, modulo the number of buckets */
 guint
 _lsobs_probability_sampler_bucket (const char *trace_id)
 {
@@ -154,7 +154,7 @@ lsobs_probability_sampler_init (LsobsProbabilitySampler *self)
 LsobsProbabilitySampler *
 lsobs_probability_sampler_new (double rate)
 {
-  /* What is no number keeps nothing; GObject takes no infinite ones. */
+  /* Not-a-number keeps no trace. GObject does not accept infinity, which MIN() replaces. */
   return g_object_new (LSOBS_TYPE_PROBABILITY_SAMPLER, "rate", rate > 0.0 ? MIN (rate, 1.0) : 0.0,
                        NULL);
 }

@@ -8,16 +8,16 @@
 
 G_BEGIN_DECLS
 
-/* What a profile says, as it stands in the file that the tools of the service share. */
+/* A profile of the file that LangSmith's own tools share. */
 typedef struct
 {
-  char *path;           /* (owned) where it was found */
-  char *name;           /* (owned) what it is called there */
+  char *path;           /* (owned) of the file */
+  char *name;           /* (owned) of the profile */
   char *api_url;        /* (owned) (nullable) */
   char *api_key;        /* (owned) (nullable) a secret */
-  char *api_key_env;    /* (owned) (nullable) the name of a variable */
-  char *api_key_cmd;    /* (owned) (nullable) a command; a secret, too */
-  char *access_token;   /* (owned) (nullable) a secret, of OAuth */
+  char *api_key_env;    /* (owned) (nullable) the variable that contains the key */
+  char *api_key_cmd;    /* (owned) (nullable) a command, which may contain a secret */
+  char *access_token;   /* (owned) (nullable) a secret: an OAuth token */
   char *workspace_id;   /* (owned) (nullable) */
   const char *distrust; /* (nullable) why the command must not be run */
 } LsobsProfile;

@@ -13,20 +13,19 @@
 #include "lsobs/core/lsobs-file-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-privilege-private.h"
+#include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/text/lsobs-json-document-private.h"
-#include "lsobs/text/lsobs-secret-private.h"
 
-/* What is larger is no file of settings. */
+/* A larger file is not a file of profiles. */
 #define MAX_FILE_BYTES (1024 * 1024)
 
-/* The length of a profile's name in messages, in characters. */
+/* The most characters of a profile's name in messages. */
 #define MAX_LABEL 64
 
-/* The file holds keys. json-glib would leave copies of them behind, so that the few
- * members that count are looked up by hand. */
+/* The file contains keys. json-glib would leave copies of them in memory, so the few members that
+ * are needed are looked up without it. */
 
-/* Returns: (transfer full) (nullable): %NULL if there is no such member, or nothing
- * but white space in it */
+/* Returns: (transfer full) (nullable): NULL if there is no such member, or if it is white space */
 static char *
 dup_text (LsobsJsonDocument *self, const char *object, const char *name)
 {
@@ -40,9 +39,9 @@ dup_text (LsobsJsonDocument *self, const char *object, const char *name)
   return empty ? NULL : g_strndup (text, len);
 }
 
-/* @name: (inout) (transfer full) (nullable): which one, or NULL for the one that the file
- *   calls the current one
- * Returns: (nullable): the profile, of any type */
+/* @name: (inout) (transfer full) (nullable): of the profile; NULL for the current profile of the
+ *   file, and gets its name then
+ * Returns: (nullable): the JSON value of the profile, of any type */
 static const char *
 find_profile (LsobsJsonDocument *self, char **name)
 {
@@ -57,8 +56,8 @@ find_profile (LsobsJsonDocument *self, char **name)
 
 /* --- whether a command may be run --- */
 
-/* A user who can write to the file can have any command run.
- * Returns: (nullable): why its commands must not be run, or NULL */
+/* A user who can write to the file could make the program run any command.
+ * Returns: (nullable): why commands of the file must not run, or NULL */
 const char *
 _lsobs_profile_judge_file (const struct stat *file, uid_t user)
 {
@@ -71,8 +70,8 @@ _lsobs_profile_judge_file (const struct stat *file, uid_t user)
   return NULL;
 }
 
-/* A user who can write to the directory can put another file there.
- * Returns: (nullable): as above */
+/* A user who can write to the directory could replace the file.
+ * Returns: (nullable): why commands of files in it must not run, or NULL */
 const char *
 _lsobs_profile_judge_directory (const struct stat *directory, uid_t user)
 {
@@ -97,15 +96,15 @@ judge_directory_of (const char *path)
   return _lsobs_profile_judge_directory (&info, geteuid ());
 }
 
-/* @file: what was read
- * Returns: (nullable): as above */
+/* @file: about the file that was read
+ * Returns: (nullable): why its commands must not run, or NULL */
 static const char *
 judge_commands (const char *path, const struct stat *file)
 {
   char *real_path = NULL;
   const char *distrust;
 
-  /* The command would run with privileges that its author does not have. */
+  /* The author of the command does not have the privileges of the program. */
   if (_lsobs_privilege_is_elevated ())
     /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("the program runs with elevated privileges");
@@ -114,7 +113,7 @@ judge_commands (const char *path, const struct stat *file)
     distrust = judge_directory_of (path);
   if (distrust == NULL && (real_path = realpath (path, NULL)) != NULL)
     distrust = judge_directory_of (real_path);
-  /* From malloc(). */
+  /* realpath() uses malloc(). */
   free (real_path);
   return distrust;
 }
@@ -124,7 +123,7 @@ judge_commands (const char *path, const struct stat *file)
 static gboolean
 read_file (const char *path, LsobsBuffer *raw, struct stat *info)
 {
-  /* A fork does not wait for the disk. */
+  /* Open during the read, so that a fork does not wait for the disk. */
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   gboolean done = _lsobs_file_read_with_info (AT_FDCWD, path, 0, MAX_FILE_BYTES, raw, info);
 
@@ -145,10 +144,10 @@ take_members (LsobsProfile *self, LsobsJsonDocument *document, const char *profi
   self->access_token = dup_text (document, oauth, "access_token");
 }
 
-/* What cannot be read is not there: most programs run where nobody has profiles.
- * @path: (nullable): %NULL for the file in the home directory
- * @name: (nullable): %NULL for the one that the file calls the current one
- * Returns: (transfer full) (nullable) */
+/* A file that cannot be read is not an error: most users have no profiles.
+ * @path: (nullable): NULL for the file in the home directory
+ * @name: (nullable): NULL for the current profile of the file
+ * Returns: (transfer full) (nullable): NULL if there is no such profile */
 LsobsProfile *
 _lsobs_profile_load (const char *path, const char *name)
 {
@@ -177,7 +176,7 @@ _lsobs_profile_load (const char *path, const char *name)
   if (missing == NULL)
     {
       self = g_new0 (LsobsProfile, 1);
-      /* The current directory may be another one when it is read again. */
+      /* The working directory may change before the file is read again. */
       self->path = g_canonicalize_filename (path, NULL);
       self->name = g_steal_pointer (&found);
       take_members (self, &document, profile);
@@ -207,7 +206,7 @@ _lsobs_profile_free (LsobsProfile *self)
   g_free (self);
 }
 
-/* Returns: (transfer full): the name of a profile, fit for a message */
+/* Returns: (transfer full): the name of a profile for a message: printable and not too long */
 char *
 _lsobs_profile_dup_label (const char *name)
 {

@@ -7,18 +7,18 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  LSOBS_PROXY_SYSTEM,  /* whatever the system says */
-  LSOBS_PROXY_DIRECT,  /* there is none */
-  LSOBS_PROXY_URL,     /* the one that is named */
-  LSOBS_PROXY_UNUSABLE /* one is named, but its address is invalid */
+  LSOBS_PROXY_SYSTEM,  /* the proxy of the system's settings */
+  LSOBS_PROXY_DIRECT,  /* no proxy */
+  LSOBS_PROXY_URL,     /* the proxy that a variable names */
+  LSOBS_PROXY_UNUSABLE /* a variable names a proxy whose address is invalid */
 } LsobsProxyKind;
 
-/* Which proxy leads to one service. */
+/* The proxy on the way to one destination. */
 typedef struct
 {
   LsobsProxyKind kind;
-  char *url;      /* (owned) (nullable) may hold a password */
-  char *variable; /* (owned) (nullable) of the environment, that names it */
+  char *url;      /* (owned) (nullable) a secret: it may contain a password */
+  char *variable; /* (owned) (nullable) the variable that names the proxy */
 } LsobsProxy;
 
 void _lsobs_proxy_choose (LsobsProxy *self, const char *api_url);

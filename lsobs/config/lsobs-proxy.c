@@ -5,17 +5,17 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-environment-private.h"
 #include "lsobs/config/lsobs-proxy-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
 #include "lsobs/core/lsobs-privilege-private.h"
-#include "lsobs/text/lsobs-secret-private.h"
+#include "lsobs/core/lsobs-secret-private.h"
 
-/* The variables that curl and the official clients know. The resolvers of GIO do not read
- * ALL_PROXY, and refuse a proxy without a scheme. The value may contain a password: no message shows
- * it. */
+/* Reads the proxy variables that curl and the official clients read. The resolvers of GIO do not
+ * read ALL_PROXY and refuse a proxy without a scheme. A value may contain a password, so no message
+ * shows it. */
 
-/* What a proxy may be reached by, as GIO calls it, and the port if none is named. */
+/* The schemes of a proxy's URL, GIO's names for them, and their default ports. */
 static const struct
 {
   const char *scheme;
@@ -27,16 +27,17 @@ static const struct
   { "socks4a", "socks4a", 1080 },
 };
 
-/* Returns: (transfer full) (nullable): without quotes around it; a secret */
+/* Returns: (transfer full) (nullable): the value without quotes, a secret */
 static char *
 read_one (const char *name)
 {
-  return _lsobs_config_dup_trimmed (_lsobs_environment_peek_trusted (name));
+  return _lsobs_trim_dup (_lsobs_environment_peek_trusted (name));
 }
 
-/* The name in small letters goes first.
- * @variable: (out) (transfer full) (nullable): the one that is set
- * Returns: (transfer full) (nullable): its value; a secret */
+/* Reads a variable by its lower-case name, then by its upper-case name.
+ * @name: in lower case
+ * @variable: (out) (transfer full) (nullable): the variable that is set
+ * Returns: (transfer full) (nullable): its value, a secret */
 static char *
 read_either (const char *name, char **variable)
 {
@@ -49,7 +50,7 @@ read_either (const char *name, char **variable)
       *variable = g_strdup (name);
       return value;
     }
-  /* In a CGI program, the header “Proxy” of a request sets that variable. */
+  /* In a CGI program, HTTP_PROXY is the header “Proxy” of a request. */
   if (strcmp (name, "http_proxy") == 0 && g_getenv ("REQUEST_METHOD") != NULL)
     return NULL;
   value = read_one (upper);
@@ -58,8 +59,8 @@ read_either (const char *name, char **variable)
   return value;
 }
 
-/* Returns: (transfer full) (nullable): a URL that GIO understands, or NULL if there is no sense in
- * @value; a secret */
+/* Returns: (transfer full) (nullable): a URL that GIO understands, a secret; NULL if @value is not a
+ *   proxy */
 char *
 _lsobs_proxy_parse (const char *value)
 {
@@ -90,7 +91,7 @@ _lsobs_proxy_parse (const char *value)
                                "", NULL, NULL);
 }
 
-/* @range: an address, “/”, and how many bits of it count */
+/* @range: an address, “/” and the length of the prefix in bits */
 static gboolean
 is_in_range (const char *range, GInetAddress *address)
 {
@@ -112,7 +113,7 @@ is_in_range (const char *range, GInetAddress *address)
          (bits % 8 == 0 || (a[n_bytes] ^ b[n_bytes]) >> (8 - bits % 8) == 0);
 }
 
-/* Takes “:443” off, and brackets.
+/* Removes a port such as “:443”, and brackets around an address.
  * @entry: (inout)
  * Returns: the port, or -1 */
 static int
@@ -123,14 +124,14 @@ split_port (char *entry)
   guint64 port = 0;
   gboolean has_port = FALSE;
 
-  /* With several colons and no brackets, it is an address of IPv6. */
+  /* Several colons without brackets are an IPv6 address. */
   if (colon != NULL && (end != NULL ? colon == end + 1 : strchr (entry, ':') == colon))
     has_port = g_ascii_string_to_unsigned (colon + 1, 10, 1, G_MAXUINT16, &port, NULL);
   if (has_port)
     *colon = '\0';
   if (end != NULL)
     {
-      /* what is behind the brackets, if not a port, makes the entry senseless */
+      /* Other text than a port after the brackets: the entry matches no host. */
       gboolean ends = end[1] == '\0';
 
       *end = '\0';
@@ -150,10 +151,11 @@ strip_dot (char *name)
     name[len - 1] = '\0';
 }
 
-/* @host: in small letters
- * @address: (nullable): @host, if it is one */
+/* @entry: in lower case; changed
+ * @host: in lower case
+ * @address: (nullable): @host, if it is an IP address */
 static gboolean
-is_entry_for (char *entry, const char *host, int port, GInetAddress *address)
+entry_matches (char *entry, const char *host, int port, GInetAddress *address)
 {
   int entry_port;
   const char *name = entry;
@@ -181,8 +183,9 @@ is_entry_for (char *entry, const char *host, int port, GInetAddress *address)
   return strlen (host) == strlen (name) || host[strlen (host) - strlen (name) - 1] == '.';
 }
 
-/* @list: names, with all that is below them, addresses and ranges of such, each perhaps with a
- *   port, with commas or white space between them; “*” stands for everything */
+/* Whether requests to a host use no proxy.
+ * @list: domains, IP addresses and ranges of addresses, separated by commas or white space; a
+ *   domain and an address may have a port; “*” matches every host */
 gboolean
 _lsobs_proxy_is_exempt (const char *list, const char *host, int port)
 {
@@ -193,7 +196,7 @@ _lsobs_proxy_is_exempt (const char *list, const char *host, int port)
 
   strip_dot (lower_host);
   for (guint i = 0; entries[i] != NULL; i++)
-    if (*entries[i] != '\0' && is_entry_for (entries[i], lower_host, port, address))
+    if (*entries[i] != '\0' && entry_matches (entries[i], lower_host, port, address))
       return TRUE;
   return FALSE;
 }
@@ -214,9 +217,9 @@ is_any_set (void)
   return is_set;
 }
 
-/* What the environment says now.
+/* Chooses the proxy from the current environment.
  * @self: (out)
- * @api_url: of a service on another machine; no proxy leads to this one */
+ * @api_url: of a service on another machine */
 void
 _lsobs_proxy_choose (LsobsProxy *self, const char *api_url)
 {
@@ -227,10 +230,12 @@ _lsobs_proxy_choose (LsobsProxy *self, const char *api_url)
   g_autofree char *exempt = read_either ("no_proxy", &variable);
   char *value;
 
-  /* The resolvers of the system read the environment as well. */
-  *self = (LsobsProxy){ is_any_set () || _lsobs_privilege_is_elevated () ? LSOBS_PROXY_DIRECT
-                                                                         : LSOBS_PROXY_SYSTEM,
-                        NULL, NULL };
+  /* The resolvers of the system read the environment, too: they must not decide if a variable is
+   * set, or if the program must not trust its environment. */
+  self->kind =
+      is_any_set () || _lsobs_privilege_is_elevated () ? LSOBS_PROXY_DIRECT : LSOBS_PROXY_SYSTEM;
+  self->url = NULL;
+  self->variable = NULL;
   if (exempt != NULL && _lsobs_proxy_is_exempt (exempt, g_uri_get_host (uri), port))
     {
       self->kind = LSOBS_PROXY_DIRECT;
@@ -253,7 +258,7 @@ _lsobs_proxy_clear (LsobsProxy *self)
   g_clear_pointer (&self->variable, g_free);
 }
 
-/* Returns: (transfer full): why it is unusable, without its text */
+/* Returns: (transfer full): why the proxy is unusable; without its address, a secret */
 char *
 _lsobs_proxy_dup_problem (const LsobsProxy *self)
 {

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-config.h"
+#include <json-glib/json-glib.h>
 
 G_BEGIN_DECLS
 
-/* The program's own function, shared by a config and all that is made from it. */
+/* The same type as LsobsRedactFunc, which lsobs-config.h declares. LsobsConfig depends on this unit,
+ * not the other way round. */
+typedef JsonNode *(*LsobsRedactHookFunc) (const char *field, JsonNode *value, gpointer user_data);
+
+/* The program's redaction function. A config and all objects made from it share it. */
 typedef struct _LsobsRedactHook LsobsRedactHook;
 
-LsobsRedactHook *_lsobs_redact_hook_new (LsobsRedactFunc func,
+LsobsRedactHook *_lsobs_redact_hook_new (LsobsRedactHookFunc func,
                                          gpointer user_data,
                                          GDestroyNotify notify);
 LsobsRedactHook *_lsobs_redact_hook_new_turns (LsobsRedactHook *inner);

@@ -8,16 +8,16 @@ struct _LsobsRedactHook
 {
   gatomicrefcount ref_count;
 
-  LsobsRedactFunc func;
+  LsobsRedactHookFunc func;
   gpointer user_data;
   GDestroyNotify notify; /* (nullable) */
 
-  LsobsRedactHook *inner; /* (owned) (nullable) whose function it is, called in turns */
-  GRecMutex turn;         /* with inner: held while the function is called */
+  LsobsRedactHook *inner; /* (owned) (nullable) the hook whose function this one calls */
+  GRecMutex turn;         /* valid if inner is set: held while the function runs */
 };
 
 LsobsRedactHook *
-_lsobs_redact_hook_new (LsobsRedactFunc func, gpointer user_data, GDestroyNotify notify)
+_lsobs_redact_hook_new (LsobsRedactHookFunc func, gpointer user_data, GDestroyNotify notify)
 {
   LsobsRedactHook *self = g_new0 (LsobsRedactHook, 1);
 
@@ -28,8 +28,8 @@ _lsobs_redact_hook_new (LsobsRedactFunc func, gpointer user_data, GDestroyNotify
   return self;
 }
 
-/* For the threads of one exporter, when it has several: its function is never called
- * twice at once. */
+/* For an exporter with several threads: they share the returned hook, which calls the function of
+ * @inner in one thread at a time. */
 LsobsRedactHook *
 _lsobs_redact_hook_new_turns (LsobsRedactHook *inner)
 {
@@ -40,8 +40,7 @@ _lsobs_redact_hook_new_turns (LsobsRedactHook *inner)
   return self;
 }
 
-/* In a forked child, before anybody calls it: a thread of the parent may have had its
- * turn. */
+/* For a forked child, before its first call: a thread of the parent may have held the mutex. */
 void
 _lsobs_redact_hook_renew (LsobsRedactHook *self)
 {
@@ -70,10 +69,10 @@ _lsobs_redact_hook_unref (LsobsRedactHook *self)
   g_free (self);
 }
 
-/* The function may need a lock that is held by a thread of the program which forks
- * (an interpreter has one for all it does): that must not wait for us.
- * @value: the function's own, which it may change
- * Returns: (transfer full) (nullable): %NULL: nothing of it may be sent */
+/* Opens the fork guard during the call. Otherwise a thread that forks could wait for this call,
+ * while the function waits for a lock of that thread, such as the lock of an interpreter.
+ * @value: the function may change it
+ * Returns: (transfer full) (nullable): NULL if the field must not be sent */
 JsonNode *
 _lsobs_redact_hook_call (LsobsRedactHook *self, const char *field, JsonNode *value)
 {

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-config.h"
+#include "lsobs/lsobs-types.h"
 
 G_BEGIN_DECLS
 
-/* How many places runs can be written to: each has a queue and a thread. */
+/* The most destinations of one config: each has a queue and a thread. */
 #define LSOBS_MAX_REPLICAS 16
 
-/* One of the places that runs are written to, as it was given. */
+/* A destination as the program or the environment gave it. With replicas, the destination of the
+ * properties api-url and api-key is not used. */
 typedef struct
 {
   char *api_url;      /* (owned) (nullable) */
   char *api_key;      /* (owned) (nullable) a secret */
   char *project_name; /* (owned) (nullable) NULL for the run's own */
-  char *workspace_id; /* (owned) (nullable) NULL for that of the config, if it is of
-                       * the same instance */
+  char *workspace_id; /* (owned) (nullable) NULL for that of the config, if both name the same
+                       * instance of the service */
   LsobsReplicaRole role;
 } LsobsReplica;
 
@@ -25,11 +26,6 @@ LsobsReplica *_lsobs_replica_new (const char *api_url,
                                   const char *workspace_id,
                                   LsobsReplicaRole role);
 void _lsobs_replica_free (LsobsReplica *self);
-
-gboolean _lsobs_replicas_read (LsobsConfig *config,
-                               const char *text,
-                               const char *variable,
-                               GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsReplica, _lsobs_replica_free)
 

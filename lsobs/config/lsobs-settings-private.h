@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-config.h"
 #include "lsobs/config/lsobs-credentials-private.h"
 #include "lsobs/config/lsobs-proxy-private.h"
 #include "lsobs/config/lsobs-redact-hook-private.h"
@@ -9,75 +8,62 @@
 #include "lsobs/config/lsobs-target-private.h"
 #include "lsobs/config/lsobs-trust-private.h"
 #include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/lsobs-config.h"
 #include "lsobs/text/lsobs-redactor-private.h"
 
 G_BEGIN_DECLS
 
-#define LSOBS_DEFAULT_API_URL                 "https://api.smith.langchain.com"
-#define LSOBS_DEFAULT_PROJECT_NAME            "default"
-#define LSOBS_DEFAULT_FLUSH_INTERVAL          2000
-#define LSOBS_DEFAULT_MAX_BATCH_SIZE          50
-#define LSOBS_DEFAULT_MAX_BATCH_BYTES         (20 * 1024 * 1024)
-#define LSOBS_DEFAULT_QUEUE_CAPACITY          1000
-#define LSOBS_DEFAULT_MAX_QUEUE_BYTES         (64 * 1024 * 1024)
-#define LSOBS_DEFAULT_MAX_STRING_BYTES        100000
-#define LSOBS_DEFAULT_MAX_IN_FLIGHT           4
-#define LSOBS_DEFAULT_MAX_ATTEMPTS            5
-#define LSOBS_DEFAULT_RETRY_DELAY             500
-#define LSOBS_DEFAULT_REQUEST_TIMEOUT         30000
-#define LSOBS_DEFAULT_SHUTDOWN_TIMEOUT        3000
-#define LSOBS_DEFAULT_COMPRESSION_LEVEL       1
-#define LSOBS_DEFAULT_FAILED_TRACES_MAX_BYTES (100 * 1024 * 1024)
-
-/* What a config says, checked and compiled, at the moment an object was made
- * from it. Immutable, so that every thread may read it. */
+/* The settings of one destination: the values of a config, checked and compiled when an object is
+ * made from the config. Immutable; any thread may read them. */
 typedef struct
 {
   gatomicrefcount ref_count;
 
+  /* The destination. */
+  guint index;                   /* of the destination, from 0 */
+  char *label;                   /* (owned) (nullable) its name in messages, if there are several */
   char *api_url;                 /* (owned) no slash at the end */
-  gboolean loopback;             /* it is on this machine */
-  LsobsTrust *trust;             /* (owned) (nullable) who vouches for it, if not the
-                                          * system's */
-  LsobsProxy proxy;              /* that leads to it */
-  LsobsCredentials *credentials; /* (owned) (nullable) itself not immutable */
-  LsobsTarget *target;           /* (owned) the runs' own */
-  LsobsTarget *replica_target;   /* (owned) (nullable) where they go instead */
-  LsobsReplicaRole role;         /* whether they keep their ids */
+  gboolean loopback;             /* the address is on this machine */
+  LsobsTrust *trust;             /* (owned) (nullable) the authorities that vouch for it; NULL: the
+                                  * system's */
+  LsobsProxy proxy;              /* on the way to it */
+  LsobsCredentials *credentials; /* (owned) (nullable) the object itself changes */
+  LsobsTarget *target;           /* (owned) of runs, before a replica replaces it */
+  LsobsTarget *replica_target;   /* (owned) (nullable) replaces the target */
+  LsobsReplicaRole role;         /* whether runs keep their ids */
   char *workspace_id;            /* (owned) (nullable) */
-  LsobsRedactor *redactor;       /* (owned) (nullable) */
-  LsobsRedactHook *redact_hook;  /* (owned) (nullable) goes before the redactor */
+
+  /* What is sent. */
+  LsobsRedactor *redactor;      /* (owned) (nullable) */
+  LsobsRedactHook *redact_hook; /* (owned) (nullable) runs before the redactor */
   gboolean hide_inputs;
   gboolean hide_outputs;
   gboolean hide_metadata;
-  LsobsSampler *sampler; /* (owned) (nullable) goes before the rate */
+  LsobsSampler *sampler; /* (owned) (nullable) replaces the rate */
   double sampling_rate;
-  char *sample_rate; /* (owned) (nullable) JSON: the share of traces that is kept, if
-                            * it is known and not all of them */
+  char *sample_rate; /* (owned) (nullable) the share of traces that are kept, as JSON, if it is
+                      * known and less than 1 */
+  gboolean tracing_enabled;
+  gboolean trust_incoming_headers;
+  char *revision_id; /* (owned) (nullable) */
+  gsize max_string_bytes;
+
+  /* How it is sent. */
   LsobsIngestMode ingest_mode;
   LsobsCompression compression;
   int compression_level;
-  gboolean tracing_enabled;
-  gboolean trust_incoming_headers;
-  char *failed_traces_dir; /* (owned) (nullable) */
-  gint64 failed_traces_max_bytes;
-  char *revision_id; /* (owned) (nullable) */
-
-  guint lane;  /* which of the places that runs are written to, from 0 */
-  char *label; /* (owned) (nullable) what that place is called in messages,
-                            * if there are several */
-
-  gint64 flush_interval; /* ms */
+  char *failed_traces_dir;        /* (owned) (nullable) */
+  gint64 failed_traces_max_bytes; /* of this destination */
+  gint64 flush_interval;          /* ms */
   guint max_batch_size;
   gsize max_batch_bytes;
   guint queue_capacity;
   gsize max_queue_bytes;
-  gsize max_string_bytes;
   guint max_in_flight;
   guint max_attempts;
   gint64 retry_delay;      /* ms */
-  gint64 first_pause;      /* ms: when nothing is taken, doubled each time */
-  gint64 first_probe;      /* ms: when the service is away, doubled each time */
+  gint64 first_pause;      /* ms: when the service refuses all records; doubles each time */
+  gint64 first_probe;      /* ms: when the service cannot be reached; doubles each time */
   gint64 request_timeout;  /* ms */
   gint64 shutdown_timeout; /* ms */
 } LsobsSettings;
@@ -90,17 +76,12 @@ typedef enum
 } LsobsSettingsUse;
 
 LsobsSettings *_lsobs_settings_new (LsobsConfig *config, LsobsSettingsUse use, GError **error);
-LsobsSettings *_lsobs_settings_new_for_replica (LsobsConfig *config,
-                                                const LsobsReplica *replica,
-                                                LsobsSettingsUse use,
-                                                GError **error);
-GPtrArray *_lsobs_settings_new_for_places (LsobsConfig *config,
-                                           LsobsSettingsUse use,
-                                           GError **error);
+GPtrArray *_lsobs_settings_new_for_destinations (LsobsConfig *config,
+                                                 LsobsSettingsUse use,
+                                                 GError **error);
 gboolean _lsobs_settings_check_replica (LsobsConfig *config,
                                         const LsobsReplica *replica,
                                         GError **error);
-gboolean _lsobs_settings_is_foreign (LsobsConfig *config, const LsobsReplica *replica);
 LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
 void _lsobs_settings_unref (LsobsSettings *self);
 gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);

@@ -1,110 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/config/lsobs-api-url-private.h"
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-probability-sampler-private.h"
 #include "lsobs/config/lsobs-settings-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
+#include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/text/lsobs-compress-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
-#include "lsobs/text/lsobs-secret-private.h"
 
-/* After a command or file gave no new key, the time until it is tried again, in ms. */
+/* Checks a config and makes the immutable settings of each destination from it. */
+
+/* The time until a command or file that gave no new key is tried again, in ms. */
 #define KEY_INTERVAL 5000
 
-static gboolean
-is_loopback (const char *host)
-{
-  g_autoptr (GInetAddress) address = NULL;
+/* --- one destination --- */
 
-  if (g_ascii_strcasecmp (host, "localhost") == 0)
-    return TRUE;
-  address = g_inet_address_new_from_string (host);
-  return address != NULL && g_inet_address_get_is_loopback (address);
-}
-
-/* The name of a host may have letters that are not ASCII; on the wire it has a form for that.
- * @url: (nullable) (transfer full)
- * Returns: (transfer full) (nullable): as it was if it is no such URL */
-static char *
-take_ascii_host (char *url)
-{
-  g_autofree char *given = url;
-  const char *host = given != NULL ? strstr (given, "://") : NULL;
-  g_autofree char *name = NULL;
-  g_autofree char *ascii = NULL;
-  g_autofree char *start = NULL;
-  gsize len;
-
-  if (host == NULL || g_str_is_ascii (given) || !g_utf8_validate (given, -1, NULL))
-    return g_steal_pointer (&given);
-  host += strlen ("://");
-  len = strcspn (host, ":/?#@");
-  name = g_strndup (host, len);
-  ascii = host[len] != '@' ? g_hostname_to_ascii (name) : NULL;
-  if (ascii == NULL)
-    return g_steal_pointer (&given);
-  start = g_strndup (given, (gsize) (host - given));
-  return g_strconcat (start, ascii, host + len, NULL);
-}
-
-/* Returns: (transfer full): the URL without slashes at its end */
-static char *
-check_url (const char *given, gboolean allow_plain_http, gboolean *loopback, GError **error)
-{
-  g_autofree char *url = take_ascii_host (_lsobs_config_dup_trimmed (given));
-  g_autoptr (GUri) uri = NULL;
-  const char *problem = NULL;
-
-  while (url != NULL && g_str_has_suffix (url, "/"))
-    url[strlen (url) - 1] = '\0';
-  if (url != NULL && _lsobs_secret_fits_header (url))
-    uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
-
-  if (url == NULL || *url == '\0')
-    /* TRANSLATORS: “it” is an API URL. */
-    problem = _ ("it is empty");
-  else if (uri == NULL)
-    /* TRANSLATORS: “it” is an API URL. */
-    problem = _ ("it is not a URL");
-  else if (strcmp (g_uri_get_scheme (uri), "https") != 0 &&
-           strcmp (g_uri_get_scheme (uri), "http") != 0)
-    /* TRANSLATORS: “it” is an API URL. */
-    problem = _ ("it must begin with https://");
-  else if (g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0')
-    /* TRANSLATORS: “it” is an API URL. */
-    problem = _ ("it has no host");
-  else if (g_uri_get_userinfo (uri) != NULL)
-    /* TRANSLATORS: “it” is an API URL. */
-    problem = _ ("it must not hold a user name or a password");
-  else if (g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL)
-    /* TRANSLATORS: “it” is an API URL. */
-    problem = _ ("it must not hold a query or a fragment");
-  else
-    {
-      *loopback = is_loopback (g_uri_get_host (uri));
-      if (strcmp (g_uri_get_scheme (uri), "http") == 0 && !*loopback && !allow_plain_http)
-        /* TRANSLATORS: “it” is an API URL. */
-        problem = _ ("plain http would show the API key to everybody on the way; use https, or "
-                     "allow plain http (the property allow-plain-http, or the environment "
-                     "variable LANGSMITH_ALLOW_PLAIN_HTTP=true)");
-    }
-  if (problem == NULL)
-    return g_steal_pointer (&url);
-  /* The text itself is left out: people paste keys into the wrong field. */
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _ ("Invalid API URL: %s"), problem);
-  return NULL;
-}
-
-/* The program may be somewhere else when the path is used.
+/* Makes the path absolute: the working directory may change before the path is used.
  * @path: (nullable)
- * Returns: (transfer full) (nullable): NULL for nothing */
+ * Returns: (transfer full) (nullable): NULL for no path */
 static char *
 dup_path (const char *path)
 {
@@ -112,87 +32,51 @@ dup_path (const char *path)
 }
 
 static gboolean
-check_number (gint64 value, const char *name, gint64 min, gint64 max, GError **error)
-{
-  if (value >= min && value <= max)
-    return TRUE;
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-               /* TRANSLATORS: the name of a property, its value, and the limits of that. */
-               _ ("Invalid %s: %" PRId64 " is not between %" PRId64 " and %" PRId64), name, value,
-               min, max);
-  return FALSE;
-}
-
-static gboolean
 take_numbers (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
-  const struct
-  {
-    const char *name;
-    gint64 value;
-    gint64 min;
-    gint64 max;
-  } numbers[] = {
-    { "flush-interval", lsobs_config_get_flush_interval (config), 1, 86400000 },
-    { "max-batch-size", lsobs_config_get_max_batch_size (config), 1, 10000 },
-    { "max-batch-bytes", lsobs_config_get_max_batch_bytes (config), 64 * 1024, 100 * 1024 * 1024 },
-    { "queue-capacity", lsobs_config_get_queue_capacity (config), 1, 10000000 },
-    { "max-queue-bytes", lsobs_config_get_max_queue_bytes (config), 4096, G_MAXSSIZE / 2 },
-    { "max-string-bytes", lsobs_config_get_max_string_bytes (config), 1, 1024 * 1024 * 1024 },
-    { "max-in-flight", lsobs_config_get_max_in_flight (config), 1, 64 },
-    { "max-attempts", lsobs_config_get_max_attempts (config), 1, 100 },
-    { "retry-delay", lsobs_config_get_retry_delay (config), 1, 60000 },
-    { "request-timeout", lsobs_config_get_request_timeout (config), 10, 3600000 },
-    { "shutdown-timeout", lsobs_config_get_shutdown_timeout (config), 0, 3600000 },
-    { "compression-level", lsobs_config_get_compression_level (config), 1, 22 },
-    { "failed-traces-max-bytes", lsobs_config_get_failed_traces_max_bytes (config), 1,
-      G_MAXINT64 / 2 },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
-    if (!check_number (numbers[i].value, numbers[i].name, numbers[i].min, numbers[i].max, error))
-      return FALSE;
-
-  self->flush_interval = lsobs_config_get_flush_interval (config);
-  self->max_batch_size = (guint) lsobs_config_get_max_batch_size (config);
-  self->max_batch_bytes = (gsize) lsobs_config_get_max_batch_bytes (config);
-  self->queue_capacity = (guint) lsobs_config_get_queue_capacity (config);
-  self->max_queue_bytes = (gsize) lsobs_config_get_max_queue_bytes (config);
-  self->max_string_bytes = (gsize) lsobs_config_get_max_string_bytes (config);
-  self->max_in_flight = (guint) lsobs_config_get_max_in_flight (config);
-  self->max_attempts = (guint) lsobs_config_get_max_attempts (config);
-  self->retry_delay = lsobs_config_get_retry_delay (config);
-  self->first_pause = _lsobs_config_peek_protocol (config)->first_pause;
-  self->first_probe = _lsobs_config_peek_protocol (config)->first_probe;
-  self->request_timeout = lsobs_config_get_request_timeout (config);
-  self->shutdown_timeout = lsobs_config_get_shutdown_timeout (config);
-  self->compression_level = (int) lsobs_config_get_compression_level (config);
-  self->failed_traces_max_bytes = lsobs_config_get_failed_traces_max_bytes (config);
+  if (!_lsobs_config_check_numbers (config, error))
+    return FALSE;
+  self->flush_interval = config->flush_interval;
+  self->max_batch_size = (guint) config->max_batch_size;
+  self->max_batch_bytes = (gsize) config->max_batch_bytes;
+  self->queue_capacity = (guint) config->queue_capacity;
+  self->max_queue_bytes = (gsize) config->max_queue_bytes;
+  self->max_string_bytes = (gsize) config->max_string_bytes;
+  self->max_in_flight = (guint) config->max_in_flight;
+  self->max_attempts = (guint) config->max_attempts;
+  self->retry_delay = config->retry_delay;
+  self->first_pause = config->first_pause;
+  self->first_probe = config->first_probe;
+  self->request_timeout = config->request_timeout;
+  self->shutdown_timeout = config->shutdown_timeout;
+  self->compression_level = (int) config->compression_level;
+  self->failed_traces_max_bytes = config->failed_traces_max_bytes;
   return TRUE;
 }
 
 static gboolean
 take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
-  self->api_url = check_url (replica != NULL ? replica->api_url : lsobs_config_get_api_url (config),
-                             lsobs_config_get_allow_plain_http (config), &self->loopback, error);
+  self->api_url = _lsobs_api_url_parse (replica != NULL ? replica->api_url : config->api_url,
+                                        config->allow_plain_http, &self->loopback, error);
   if (self->api_url == NULL)
     return FALSE;
   if (g_str_has_prefix (self->api_url, "https:"))
-    self->trust = _lsobs_trust_new (lsobs_config_get_ca_file (config));
+    self->trust = _lsobs_trust_new (config->ca_file);
   if (!self->loopback)
     _lsobs_proxy_choose (&self->proxy, self->api_url);
   return TRUE;
 }
 
-/* Whether requests to the place need a key. */
+/* Whether requests to the destination need a key. */
 static gboolean
 needs_key (LsobsSettings *self, LsobsSettingsUse use)
 {
   return use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback && self->tracing_enabled;
 }
 
-/* @source: (nullable): of a profile, and without a key */
+/* @replica: (nullable)
+ * @source: (nullable): the source of a profile that has no key */
 static void
 set_no_key_error (const LsobsReplica *replica, LsobsKeySource *source, GError **error)
 {
@@ -209,8 +93,8 @@ set_no_key_error (const LsobsReplica *replica, LsobsKeySource *source, GError **
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, problem);
 }
 
-/* A key is for its own place only: a command or a token of a profile is for the place that
- * the config itself names, not for a replica. */
+/* Takes the key of the destination. A command or a token of a profile is for the destination of the
+ * config's own properties, never for a replica. */
 static gboolean
 take_key (LsobsSettings *self,
           LsobsConfig *config,
@@ -218,24 +102,19 @@ take_key (LsobsSettings *self,
           LsobsSettingsUse use,
           GError **error)
 {
-  LsobsKeySource *source = replica == NULL ? _lsobs_config_peek_key_source (config) : NULL;
-  char *key = _lsobs_config_dup_trimmed (replica != NULL ? replica->api_key
-                                                         : _lsobs_config_peek_api_key (config));
-  gboolean fits = key == NULL || _lsobs_secret_fits_header (key);
+  LsobsKeySource *source = replica == NULL ? config->key_source : NULL;
+  const char *given = replica != NULL ? replica->api_key : config->api_key;
+  char *key;
 
-  if (key != NULL && fits)
+  if (!_lsobs_config_check_text (config, "api-key", given, error))
+    return FALSE;
+  key = _lsobs_trim_dup (given);
+  if (key != NULL)
     self->credentials = _lsobs_credentials_new (key);
-  else if (key == NULL && source != NULL && source->kind != LSOBS_KEY_MISSING)
-    self->credentials = _lsobs_credentials_new_for_source (
-        source, MIN (KEY_INTERVAL, _lsobs_config_peek_protocol (config)->first_pause));
+  else if (source != NULL && source->kind != LSOBS_KEY_MISSING)
+    self->credentials =
+        _lsobs_credentials_new_for_source (source, MIN (KEY_INTERVAL, config->first_pause));
   _lsobs_secret_free (key);
-  if (!fits)
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _ ("Invalid API key: it holds a line break, a space or another "
-                              "character that no key has"));
-      return FALSE;
-    }
   if (self->credentials == NULL && needs_key (self, use))
     {
       set_no_key_error (replica, source, error);
@@ -244,60 +123,132 @@ take_key (LsobsSettings *self,
   return TRUE;
 }
 
-static gboolean
-check_utf8 (const char *text, const char *message, GError **error)
+static LsobsTarget *
+new_agent_target (LsobsConfig *config, GError **error)
 {
-  if (text == NULL || g_utf8_validate (text, -1, NULL))
-    return TRUE;
-  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, message);
-  return FALSE;
+  g_autofree char *id = NULL;
+  g_autofree char *environment = NULL;
+
+  if (_lsobs_trim_is_empty (config->agent_id))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _ ("An agent environment is set without an agent id; set the property "
+                              "agent-id, or the environment variable LANGSMITH_AGENT_ID, as well"));
+      return NULL;
+    }
+  if (_lsobs_trim_is_empty (config->agent_environment))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                           _ ("An agent id is set without an agent environment; set the property "
+                              "agent-environment, or the environment variable "
+                              "LANGSMITH_AGENT_ENVIRONMENT, as well"));
+      return NULL;
+    }
+  id = _lsobs_trim_dup (config->agent_id);
+  environment = _lsobs_trim_dup (config->agent_environment);
+  return _lsobs_target_new_agent (id, environment, error);
 }
 
-/* @target: (nullable) */
-static gboolean
-check_destination (LsobsTarget *target, GError **error)
+static void
+set_conflict (LsobsConfig *config, GError **error)
 {
-  return target == NULL ||
-         check_utf8 (target->name, _ ("Invalid project name: it is not UTF-8"), error);
+  if (config->agent_origin == LSOBS_ORIGIN_ENVIRONMENT && config->project_variable != NULL)
+    g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                 /* TRANSLATORS: both are variables of the environment. */
+                 _ ("Only one of %s and %s can be set"), config->project_variable,
+                 _lsobs_trim_is_empty (config->agent_id) ? "LANGSMITH_AGENT_ENVIRONMENT"
+                                                         : "LANGSMITH_AGENT_ID");
+  else
+    g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                         _ ("A project name and an agent are both set; traces go to only one of "
+                            "them, so set either the property project-name or the properties "
+                            "agent-id and agent-environment"));
+}
+
+/* Chooses between the project and the agent of the config: the later source wins.
+ * Returns: (transfer full) (nullable): the target of runs, before a replica replaces it */
+static LsobsTarget *
+new_target (LsobsConfig *config, GError **error)
+{
+  const char *project_name = config->project_name;
+  gboolean has_agent =
+      !_lsobs_trim_is_empty (config->agent_id) || !_lsobs_trim_is_empty (config->agent_environment);
+  g_autoptr (LsobsTarget) target = NULL;
+  g_autoptr (GError) problem = NULL;
+
+  if (has_agent && config->agent_origin > config->project_origin)
+    target = new_agent_target (config, &problem);
+  else if (has_agent && config->agent_origin == config->project_origin)
+    set_conflict (config, &problem);
+  if (target != NULL)
+    return g_steal_pointer (&target);
+  /* A mistake in the environment must not stop a program that does not trace. */
+  if (problem != NULL && (config->agent_origin == LSOBS_ORIGIN_PROGRAM || config->tracing_enabled))
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return NULL;
+    }
+  return _lsobs_target_new_project (
+      project_name != NULL && *project_name != '\0' ? project_name : LSOBS_DEFAULT_PROJECT_NAME);
+}
+
+/* Whether both keys are the same, apart from white space and quotes around them.
+ * @key: (nullable)
+ * @other: (nullable) */
+static gboolean
+are_one_key (const char *key, const char *other)
+{
+  gsize len;
+  gsize other_len;
+  const char *start = _lsobs_trim (key, &len);
+  const char *other_start = _lsobs_trim (other, &other_len);
+
+  return len == other_len && (len == 0 || memcmp (start, other_start, len) == 0);
+}
+
+/* Whether the replica has another host than the config itself, and a key of its own. Such a replica
+ * is another instance of the service, which does not know the workspace of the config. A key that
+ * a command prints is unknown here: it counts as another key. */
+static gboolean
+is_foreign (LsobsConfig *config, const LsobsReplica *replica)
+{
+  if (are_one_key (replica->api_key, NULL) || are_one_key (replica->api_key, config->api_key))
+    return FALSE;
+  return !_lsobs_api_url_same_server (replica->api_url, config->api_url);
 }
 
 static gboolean
 take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
-  const char *workspace_id = lsobs_config_get_workspace_id (config);
-  LsobsId id;
+  const char *workspace_id = config->workspace_id;
 
-  self->target = _lsobs_config_dup_destination (config, error);
+  self->target = new_target (config, error);
   if (self->target == NULL)
     return FALSE;
   if (replica != NULL && replica->project_name != NULL && *replica->project_name != '\0')
     self->replica_target = _lsobs_target_new_project (replica->project_name);
-  if (!check_destination (self->target, error) ||
-      !check_destination (self->replica_target, error) ||
-      !check_utf8 (self->revision_id, _ ("Invalid revision id: it is not UTF-8"), error))
+  if (!_lsobs_config_check_text (config, "project-name", self->target->name, error) ||
+      (self->replica_target != NULL &&
+       !_lsobs_config_check_text (config, "project-name", self->replica_target->name, error)) ||
+      !_lsobs_config_check_text (config, "revision-id", self->revision_id, error))
     return FALSE;
 
   if (replica != NULL && replica->workspace_id != NULL)
     workspace_id = replica->workspace_id;
-  else if (replica != NULL && _lsobs_settings_is_foreign (config, replica))
+  else if (replica != NULL && is_foreign (config, replica))
     workspace_id = NULL;
-  self->workspace_id = _lsobs_config_dup_trimmed (workspace_id);
-  if (self->workspace_id != NULL && !_lsobs_id_parse_text (&id, self->workspace_id))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _ ("Invalid workspace id: it is not a UUID"));
-      return FALSE;
-    }
-  return TRUE;
+  self->workspace_id = _lsobs_trim_dup (workspace_id);
+  return _lsobs_config_check_text (config, "workspace-id", workspace_id, error);
 }
 
-/* Where runs are sent to. @replica: (nullable): NULL for what the config itself says */
+/* Takes all that may differ between destinations.
+ * @replica: (nullable): NULL for the config's own properties */
 static gboolean
-take_place (LsobsSettings *self,
-            LsobsConfig *config,
-            const LsobsReplica *replica,
-            LsobsSettingsUse use,
-            GError **error)
+take_destination (LsobsSettings *self,
+                  LsobsConfig *config,
+                  const LsobsReplica *replica,
+                  LsobsSettingsUse use,
+                  GError **error)
 {
   if (replica != NULL)
     self->role = replica->role;
@@ -305,7 +256,8 @@ take_place (LsobsSettings *self,
          take_names (self, config, replica, error);
 }
 
-/* A sampler of the program's own has no rate that we know of. */
+/* Returns: (transfer full) (nullable): the share of traces that are kept, as JSON; NULL if all are,
+ * or if the program's own sampler decides, whose share is unknown */
 static char *
 dup_sample_rate (LsobsSettings *self)
 {
@@ -327,8 +279,8 @@ dup_sample_rate (LsobsSettings *self)
 static gboolean
 take_sampling (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
-  self->sampling_rate = lsobs_config_get_sampling_rate (config);
-  if (!(self->sampling_rate >= 0.0 && self->sampling_rate <= 1.0))
+  self->sampling_rate = config->sampling_rate;
+  if (!_lsobs_config_fits_share (_lsobs_config_find_setting ("sampling-rate"), self->sampling_rate))
     {
       char text[G_ASCII_DTOSTR_BUF_SIZE];
 
@@ -337,7 +289,7 @@ take_sampling (LsobsSettings *self, LsobsConfig *config, GError **error)
                    g_ascii_dtostr (text, sizeof text, self->sampling_rate));
       return FALSE;
     }
-  g_set_object (&self->sampler, lsobs_config_get_sampler (config));
+  g_set_object (&self->sampler, config->sampler);
   self->sample_rate = dup_sample_rate (self);
   return TRUE;
 }
@@ -345,7 +297,7 @@ take_sampling (LsobsSettings *self, LsobsConfig *config, GError **error)
 static gboolean
 take_regex (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
-  const char *pattern = lsobs_config_get_redact_regex (config);
+  const char *pattern = config->redact_regex;
   g_autoptr (GError) local_error = NULL;
   LsobsRedactRule *rule;
 
@@ -368,7 +320,7 @@ take_regex (LsobsSettings *self, LsobsConfig *config, GError **error)
   return TRUE;
 }
 
-/* The messages have the number of a rule only: its text may well be a secret. */
+/* The messages contain the number of a rule, not its text, which may be a secret. */
 static gboolean
 take_rules (LsobsSettings *self, GPtrArray *rules, GError **error)
 {
@@ -422,30 +374,28 @@ take_keys (LsobsSettings *self, GPtrArray *keys, GError **error)
 static gboolean
 take_privacy (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
-  const LsobsPrivacy *privacy = _lsobs_config_peek_privacy (config);
-
-  self->redactor = _lsobs_redactor_new_empty ();
-  if (!take_regex (self, config, error) || !take_rules (self, privacy->rules, error) ||
-      !take_keys (self, privacy->keys, error))
+  self->redactor = _lsobs_redactor_new ();
+  if (!take_regex (self, config, error) || !take_rules (self, config->redact_rules, error) ||
+      !take_keys (self, config->redact_keys, error))
     return FALSE;
-  if (lsobs_config_get_redact_secrets (config))
+  if (config->redact_secrets)
     _lsobs_redactor_add_secrets (self->redactor);
-  /* With nothing to look for, strings are not even looked at. */
+  /* Without a redactor, strings are not searched. */
   if (_lsobs_redactor_is_empty (self->redactor))
-    g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
+    g_clear_pointer (&self->redactor, _lsobs_redactor_free);
 
-  self->hide_inputs = lsobs_config_get_hide_inputs (config);
-  self->hide_outputs = lsobs_config_get_hide_outputs (config);
-  self->hide_metadata = lsobs_config_get_hide_metadata (config);
-  if (privacy->hook != NULL)
-    self->redact_hook = _lsobs_redact_hook_ref (privacy->hook);
+  self->hide_inputs = config->hide_inputs;
+  self->hide_outputs = config->hide_outputs;
+  self->hide_metadata = config->hide_metadata;
+  if (config->redact_hook != NULL)
+    self->redact_hook = _lsobs_redact_hook_ref (config->redact_hook);
   return TRUE;
 }
 
 static gboolean
 take_compression (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
-  self->compression = lsobs_config_get_compression (config);
+  self->compression = config->compression;
   if (self->compression == LSOBS_COMPRESSION_AUTO || self->compression == LSOBS_COMPRESSION_NONE ||
       _lsobs_compression_is_built_in (self->compression))
     return TRUE;
@@ -456,45 +406,45 @@ take_compression (LsobsSettings *self, LsobsConfig *config, GError **error)
   return FALSE;
 }
 
-/* @replica: (nullable): NULL for the place that the config itself names */
-LsobsSettings *
-_lsobs_settings_new_for_replica (LsobsConfig *config,
-                                 const LsobsReplica *replica,
-                                 LsobsSettingsUse use,
-                                 GError **error)
+/* @replica: (nullable): NULL for the destination of the config's own properties */
+static LsobsSettings *
+new_for_replica (LsobsConfig *config,
+                 const LsobsReplica *replica,
+                 LsobsSettingsUse use,
+                 GError **error)
 {
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->ingest_mode = lsobs_config_get_ingest_mode (config);
-  self->tracing_enabled = lsobs_config_get_tracing_enabled (config);
-  self->trust_incoming_headers = lsobs_config_get_trust_incoming_headers (config);
-  self->failed_traces_dir = dup_path (lsobs_config_get_failed_traces_dir (config));
-  self->revision_id = _lsobs_config_dup_trimmed (lsobs_config_get_revision_id (config));
-  if (!take_place (self, config, replica, use, error) || !take_sampling (self, config, error) ||
-      !take_privacy (self, config, error) || !take_compression (self, config, error) ||
-      !take_numbers (self, config, error))
+  self->ingest_mode = config->ingest_mode;
+  self->tracing_enabled = config->tracing_enabled;
+  self->trust_incoming_headers = config->trust_incoming_headers;
+  self->failed_traces_dir = dup_path (config->failed_traces_dir);
+  self->revision_id = _lsobs_trim_dup (config->revision_id);
+  if (!take_destination (self, config, replica, use, error) ||
+      !take_sampling (self, config, error) || !take_privacy (self, config, error) ||
+      !take_compression (self, config, error) || !take_numbers (self, config, error))
     return NULL;
   return g_steal_pointer (&self);
 }
 
-/* For the place that the config itself names, even if it has replicas. */
+/* For the destination of the config's own properties, even if the config has replicas. */
 LsobsSettings *
 _lsobs_settings_new (LsobsConfig *config, LsobsSettingsUse use, GError **error)
 {
-  return _lsobs_settings_new_for_replica (config, NULL, use, error);
+  return new_for_replica (config, NULL, use, error);
 }
 
-/* Judges a replica alone. */
+/* Checks one replica, without regard to the others. */
 gboolean
 _lsobs_settings_check_replica (LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
   g_autoptr (LsobsSettings) probe = g_new0 (LsobsSettings, 1);
 
   g_atomic_ref_count_init (&probe->ref_count);
-  /* Whatever the config says now: what is good only while tracing is off is not good. */
+  /* Whether tracing is on or off now: the replica must be usable when it is on. */
   probe->tracing_enabled = TRUE;
-  return take_place (probe, config, replica, LSOBS_SETTINGS_FOR_HTTP, error);
+  return take_destination (probe, config, replica, LSOBS_SETTINGS_FOR_HTTP, error);
 }
 
 LsobsSettings *
@@ -521,14 +471,14 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self->revision_id);
   g_clear_pointer (&self->trust, _lsobs_trust_unref);
   _lsobs_proxy_clear (&self->proxy);
-  g_clear_pointer (&self->redactor, _lsobs_redactor_unref);
+  g_clear_pointer (&self->redactor, _lsobs_redactor_free);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_clear_object (&self->sampler);
   g_free (self->sample_rate);
   g_free (self);
 }
 
-/* Whether the trace is sent. Asked at the root of a trace, before anything costs. */
+/* Whether a trace is sent. Called at the root of each trace. */
 gboolean
 _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
 {
@@ -544,4 +494,196 @@ _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
   if (self->sampler != NULL)
     return lsobs_sampler_should_sample (self->sampler, text);
   return _lsobs_probability_sampler_keeps (self->sampling_rate, text);
+}
+
+/* @trace_target: (nullable): the target of the trace, if another process has begun it
+ * Returns: (transfer none): the target of a run, before a replica replaces it */
+LsobsTarget *
+_lsobs_settings_get_own_target (LsobsSettings *self, LsobsTarget *trace_target)
+{
+  return trace_target != NULL ? trace_target : self->target;
+}
+
+/* @own: the run's own target
+ * Returns: (transfer none): the target of the run at this destination */
+LsobsTarget *
+_lsobs_settings_get_target (LsobsSettings *self, LsobsTarget *own)
+{
+  return self->replica_target != NULL ? self->replica_target : own;
+}
+
+/* @own: the run's own target
+ * Returns: (transfer none) (nullable): the seed from which _lsobs_id_remap() derives the ids of the
+ *   run at this destination: the name of the project or the address of the agent; NULL if the run
+ *   keeps its ids */
+const char *
+_lsobs_settings_get_seed (LsobsSettings *self, LsobsTarget *own)
+{
+  LsobsTarget *target = _lsobs_settings_get_target (self, own);
+
+  switch (self->role)
+    {
+    case LSOBS_REPLICA_ROLE_PRIMARY:
+      return NULL;
+    case LSOBS_REPLICA_ROLE_SECONDARY:
+      return target->name;
+    case LSOBS_REPLICA_ROLE_AUTO:
+    default:
+      return _lsobs_target_equal (target, own) ? NULL : target->name;
+    }
+}
+
+/* --- several destinations --- */
+
+/* Whether the same runs would go to the same target with the same ids and the same key. The service
+ * would refuse each run the second time. */
+static gboolean
+are_one_destination (LsobsSettings *a, LsobsSettings *b)
+{
+  return strcmp (a->api_url, b->api_url) == 0 &&
+         _lsobs_credentials_are_same (a->credentials, b->credentials) &&
+         g_strcmp0 (a->workspace_id, b->workspace_id) == 0 &&
+         _lsobs_target_equal (_lsobs_settings_get_target (a, a->target),
+                              _lsobs_settings_get_target (b, b->target)) &&
+         g_strcmp0 (_lsobs_settings_get_seed (a, a->target),
+                    _lsobs_settings_get_seed (b, b->target)) == 0;
+}
+
+static gboolean
+check_destinations (GPtrArray *destinations, GError **error)
+{
+  guint n_primary = 0;
+
+  for (guint i = 0; i < destinations->len; i++)
+    {
+      LsobsSettings *destination = g_ptr_array_index (destinations, i);
+
+      if (destination->role == LSOBS_REPLICA_ROLE_PRIMARY && ++n_primary > 1)
+        {
+          g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                               _ ("Invalid replicas: more than one is the primary"));
+          return FALSE;
+        }
+      for (guint k = 0; k < i; k++)
+        if (are_one_destination (g_ptr_array_index (destinations, k), destination))
+          {
+            g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                         _ ("Invalid replicas: %u and %u are the same place"), k + 1, i + 1);
+            return FALSE;
+          }
+    }
+  return TRUE;
+}
+
+/* Returns: (transfer full): the name of the replica in messages: its number and its host */
+static char *
+make_label (LsobsSettings *self)
+{
+  g_autoptr (GUri) uri = g_uri_parse (self->api_url, G_URI_FLAGS_ENCODED, NULL);
+  const char *host = g_uri_get_host (uri);
+  gboolean is_ipv6 = strchr (host, ':') != NULL;
+  g_autofree char *port = NULL;
+  g_autofree char *server = NULL;
+
+  if (g_uri_get_port (uri) != -1)
+    port = g_strdup_printf (":%d", g_uri_get_port (uri));
+  server = g_strconcat (is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", port, NULL);
+  /* TRANSLATORS: the name of a service in other messages, such as “Traces to %s are being lost”. */
+  return g_strdup_printf (_ ("replica %u at %s"), self->index + 1, server);
+}
+
+/* Gives one of several destinations a label and a directory of its own for failed traces: a batch
+ * with the ids of one destination cannot be sent to another. */
+static void
+tell_apart (LsobsSettings *self, guint n_destinations)
+{
+  g_autofree char *dir = g_steal_pointer (&self->failed_traces_dir);
+  g_autofree char *name = g_strdup_printf ("replica-%u", self->index + 1);
+
+  self->label = make_label (self);
+  if (dir != NULL)
+    self->failed_traces_dir = g_build_filename (dir, name, NULL);
+  self->failed_traces_max_bytes = MAX (self->failed_traces_max_bytes / n_destinations, 1);
+}
+
+/* Each destination has a thread, but the program's function must run in one thread at a time. */
+static void
+share_hook (GPtrArray *destinations)
+{
+  LsobsSettings *first = g_ptr_array_index (destinations, 0);
+  g_autoptr (LsobsRedactHook) turns = NULL;
+
+  if (destinations->len == 1 || first->redact_hook == NULL)
+    return;
+  turns = _lsobs_redact_hook_new_turns (first->redact_hook);
+  for (guint i = 0; i < destinations->len; i++)
+    {
+      LsobsSettings *destination = g_ptr_array_index (destinations, i);
+
+      _lsobs_redact_hook_unref (destination->redact_hook);
+      destination->redact_hook = _lsobs_redact_hook_ref (turns);
+    }
+}
+
+/* Returns: (transfer full) (nullable) (element-type LsobsSettings): those of each destination, at
+ *   least one */
+GPtrArray *
+_lsobs_settings_new_for_destinations (LsobsConfig *config, LsobsSettingsUse use, GError **error)
+{
+  g_autoptr (GPtrArray) destinations =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
+  GPtrArray *replicas = config->replicas;
+
+  if (replicas->len > LSOBS_MAX_REPLICAS)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   _ ("Invalid replicas: there are more than %d"), LSOBS_MAX_REPLICAS);
+      return NULL;
+    }
+  for (guint i = 0; i < MAX (replicas->len, 1); i++)
+    {
+      const LsobsReplica *replica = i < replicas->len ? g_ptr_array_index (replicas, i) : NULL;
+      g_autoptr (GError) problem = NULL;
+      LsobsSettings *destination = new_for_replica (config, replica, use, &problem);
+
+      if (destination == NULL && replica != NULL)
+        /* TRANSLATORS: its number, from 1, and what is wrong with it. */
+        g_set_error (error, problem->domain, problem->code, _ ("Replica %u: %s"), i + 1,
+                     problem->message);
+      else if (destination == NULL)
+        g_propagate_error (error, g_steal_pointer (&problem));
+      if (destination == NULL)
+        return NULL;
+      destination->index = i;
+      if (replicas->len > 1)
+        tell_apart (destination, replicas->len);
+      g_ptr_array_add (destinations, destination);
+    }
+  if (!check_destinations (destinations, error))
+    return NULL;
+  share_hook (destinations);
+  return g_steal_pointer (&destinations);
+}
+
+/**
+ * lsobs_config_validate:
+ * @self: a config
+ * @error: return location for a #GError, or %NULL
+ *
+ * Checks all settings. Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that
+ * names the setting, at the first one that cannot work.
+ *
+ * Returns: %TRUE when all settings make sense
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_validate (LsobsConfig *self, GError **error)
+{
+  g_autoptr (GPtrArray) destinations = NULL;
+
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  destinations = _lsobs_settings_new_for_destinations (self, LSOBS_SETTINGS_ANY, error);
+  return destinations != NULL;
 }

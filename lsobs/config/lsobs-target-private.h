@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Where runs go at the service: a project by its name, or an environment of an agent by
- * its address, lrn:agents/ID/environments/ENVIRONMENT. Immutable, reference counted. */
+/* What a run belongs to at the service: a project, by its name, or an environment of an agent, by
+ * its address lrn:agents/ID/environments/ENVIRONMENT. Immutable. */
 typedef struct
 {
   gatomicrefcount ref_count;

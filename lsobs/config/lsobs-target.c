@@ -11,13 +11,13 @@
 #define AGENT_PREFIX      "lrn:agents/"
 #define ENVIRONMENT_INFIX "/environments/"
 
-/* The id of an agent is a label of a host name. */
+/* The id of an agent must be a label of a host name. */
 #define MAX_ID_LEN 63
 
 static const char *const environments[] = { "local", "development", "staging", "production" };
 
 static LsobsTarget *
-new_destination (const char *name, gboolean is_address)
+new_target (const char *name, gboolean is_address)
 {
   gsize size = strlen (name) + 1;
   LsobsTarget *self = g_malloc (sizeof *self + size);
@@ -31,7 +31,7 @@ new_destination (const char *name, gboolean is_address)
 LsobsTarget *
 _lsobs_target_new_project (const char *name)
 {
-  return new_destination (name, FALSE);
+  return new_target (name, FALSE);
 }
 
 static gboolean
@@ -45,7 +45,8 @@ is_agent_id (const char *id, gsize len)
   return TRUE;
 }
 
-/* Returns: (nullable): the environment as it is sent, whatever its case */
+/* Ignores the case of @text.
+ * Returns: (nullable): the environment as it is sent */
 static const char *
 find_environment (const char *text)
 {
@@ -61,11 +62,11 @@ new_address (const char *id, gsize len, const char *environment)
   g_autofree char *address =
       g_strdup_printf (AGENT_PREFIX "%.*s" ENVIRONMENT_INFIX "%s", (int) len, id, environment);
 
-  return new_destination (address, TRUE);
+  return new_target (address, TRUE);
 }
 
-/* Fails with %LSOBS_ERROR_INVALID_CONFIG: the service refuses a whole request for a part
- * that it does not know. */
+/* Fails with LSOBS_ERROR_INVALID_CONFIG if the service would not accept the address: it would refuse
+ * whole requests. */
 LsobsTarget *
 _lsobs_target_new_agent (const char *id, const char *environment, GError **error)
 {
@@ -89,7 +90,7 @@ _lsobs_target_new_agent (const char *id, const char *environment, GError **error
   return new_address (id, strlen (id), known);
 }
 
-/* Returns: (transfer full) (nullable): %NULL when @text is no address of an agent */
+/* Returns: (transfer full) (nullable): NULL if @text is not the address of an agent */
 LsobsTarget *
 _lsobs_target_parse_address (const char *text)
 {

@@ -5,15 +5,15 @@
 
 G_BEGIN_DECLS
 
-/* The authorities that may vouch for the service, in place of those that the system trusts:
- * where their certificates are. Immutable. */
+/* Where the certificates are of the authorities that may vouch for the service, instead of those
+ * that the system trusts. Immutable. */
 typedef struct _LsobsTrust LsobsTrust;
 
 LsobsTrust *_lsobs_trust_new (const char *ca_file);
 LsobsTrust *_lsobs_trust_ref (LsobsTrust *self);
 void _lsobs_trust_unref (LsobsTrust *self);
 
-/* Limits the threads that read for one service to one. */
+/* Limits the threads that read certificates for one service to one. */
 typedef struct _LsobsTrustSlot LsobsTrustSlot;
 
 LsobsTrustSlot *_lsobs_trust_slot_new (void);

@@ -10,13 +10,13 @@
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 
-#include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-environment-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
 #include "lsobs/config/lsobs-trust-private.h"
 #include "lsobs/core/lsobs-file-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 
-/* How much is read: of one file and of all in bytes, and of one directory in names. The
+/* The limits of what is read: bytes of one file, bytes of all files, names in one directory. The
  * authorities of a whole system are 150 certificates, 220 KB. */
 #define MAX_FILE_BYTES (16 * 1024 * 1024)
 #define MAX_BYTES      (64 * 1024 * 1024)
@@ -27,9 +27,9 @@
 
 typedef struct
 {
-  const char *origin; /* (unowned) the setting that names it */
+  const char *origin; /* (unowned) the property or variable that names the path */
   char *path;         /* (owned) absolute */
-  gboolean optional;  /* is passed over if it does not exist */
+  gboolean optional;  /* is skipped if it does not exist */
 } Source;
 
 struct _LsobsTrust
@@ -38,12 +38,12 @@ struct _LsobsTrust
   GPtrArray *sources; /* (owned) (element-type Source) at least one */
 };
 
-/* What was found so far. */
+/* The certificates that were read so far. */
 typedef struct
 {
-  GString *pem;              /* (owned) */
-  GHashTable *seen;          /* (owned) (element-type utf8) each certificate that is in it */
-  gsize n_bytes;             /* that were read */
+  GString *pem;              /* (unowned) */
+  GHashTable *seen;          /* (unowned) (element-type utf8) each certificate in pem */
+  gsize n_bytes;             /* of all files that were read */
   GCancellable *cancellable; /* (unowned) (nullable) */
 } Bundle;
 
@@ -67,15 +67,15 @@ add_source (LsobsTrust *self, const char *origin, const char *path, gboolean opt
   g_ptr_array_add (self->sources, source);
 }
 
-/* Returns: (transfer full) (nullable): without quotes around it */
+/* Returns: (transfer full) (nullable): the value without quotes */
 static char *
 read_paths (const char *variable)
 {
-  return _lsobs_config_dup_trimmed (_lsobs_environment_peek_trusted (variable));
+  return _lsobs_trim_dup (_lsobs_environment_peek_trusted (variable));
 }
 
-/* @paths: (nullable): with G_SEARCHPATH_SEPARATOR between them. OpenSSL passes over those that do
- * not exist. */
+/* Adds several paths. A path that does not exist is skipped, as OpenSSL does it.
+ * @paths: (nullable): separated by G_SEARCHPATH_SEPARATOR */
 static void
 add_sources (LsobsTrust *self, const char *origin, const char *paths)
 {
@@ -86,13 +86,13 @@ add_sources (LsobsTrust *self, const char *origin, const char *paths)
       add_source (self, origin, parts[i], TRUE);
 }
 
-/* @ca_file: (nullable): NULL to let the environment decide
- * Returns: (transfer full) (nullable): NULL for what the system trusts */
+/* @ca_file: (nullable): NULL to use the environment
+ * Returns: (transfer full) (nullable): NULL to use what the system trusts */
 LsobsTrust *
 _lsobs_trust_new (const char *ca_file)
 {
   g_autoptr (LsobsTrust) self = g_new0 (LsobsTrust, 1);
-  g_autofree char *given = _lsobs_config_dup_trimmed (ca_file);
+  g_autofree char *given = _lsobs_trim_dup (ca_file);
   g_autofree char *file = read_paths ("SSL_CERT_FILE");
   g_autofree char *dirs = read_paths ("SSL_CERT_DIR");
   g_autofree char *bundle = read_paths ("REQUESTS_CA_BUNDLE");
@@ -128,8 +128,9 @@ _lsobs_trust_unref (LsobsTrust *self)
   g_free (self);
 }
 
-/* What is damaged is left out: it makes less trusted, not more. Keys, lists of revoked
- * certificates and comments are nothing for us. */
+/* Skips damaged certificates, which can only reduce the trust, and everything else in a file: keys,
+ * lists of revoked certificates, comments.
+ * Returns: the number of certificates in @text */
 static guint
 take_certificates (Bundle *bundle, const char *text)
 {
@@ -162,8 +163,8 @@ take_certificates (Bundle *bundle, const char *text)
   return n;
 }
 
-/* FALSE, and errno, if it cannot be read.
- * @n: (out): how many certificates are in it */
+/* @n: (out): the number of certificates in the file
+ * Returns: FALSE with errno if the file cannot be read */
 static gboolean
 read_file (Bundle *bundle, const char *path, guint *n)
 {
@@ -183,8 +184,8 @@ read_file (Bundle *bundle, const char *path, guint *n)
   return TRUE;
 }
 
-/* Files that cannot be read are left out: private keys are next to certificates. FALSE, and
- * errno, if the directory cannot be read. */
+/* Skips files that cannot be read: private keys may be beside certificates.
+ * Returns: FALSE with errno if the directory cannot be read */
 static gboolean
 read_dir (Bundle *bundle, const char *path)
 {
@@ -259,9 +260,9 @@ read_source (Bundle *bundle, const Source *source, GError **error)
   return TRUE;
 }
 
-/* A file without a name where there is such a thing, else one that loses its name with the
- * database. Returns: a descriptor, or -1, and errno
- * @path: (out) (transfer full): what it can be opened by */
+/* Makes a file without a name, or where the system has no such files, a temporary file.
+ * @path: (out) (transfer full): a path by which the file can be opened
+ * Returns: a descriptor, or -1 with errno */
 static int
 open_scratch (char **path)
 {
@@ -285,9 +286,10 @@ open_scratch (char **path)
   return fd;
 }
 
+/* A file that lives as long as a database. */
 typedef struct
 {
-  int fd;
+  int fd;     /* (owned) */
   char *path; /* (owned) */
 } Scratch;
 
@@ -321,7 +323,7 @@ write_all (int fd, const char *data, gsize len)
   return TRUE;
 }
 
-/* GIO makes a database of one file only. It may read that as long as the database lives. */
+/* GIO makes a database from one file only, which it may read again as long as the database lives. */
 static GTlsDatabase *
 make_database (const GString *pem, GError **error)
 {
@@ -340,7 +342,7 @@ make_database (const GString *pem, GError **error)
       return NULL;
     }
   scratch = g_new (Scratch, 1);
-  *scratch = (Scratch){ fd, path };
+  *scratch = (Scratch){ .fd = fd, .path = path };
   if (write_all (fd, pem->str, pem->len))
     database = g_tls_file_database_new (path, error);
   else
@@ -352,14 +354,15 @@ make_database (const GString *pem, GError **error)
   return database;
 }
 
-/* Blocks as long as the disk does. Returns: (transfer full) (nullable) */
+/* Blocks while the disk is read.
+ * Returns: (transfer full) (nullable) */
 GTlsDatabase *
 _lsobs_trust_load (LsobsTrust *self, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GString) pem = g_string_new (NULL);
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GError) missing = NULL;
-  Bundle bundle = { pem, seen, 0, cancellable };
+  Bundle bundle = { .pem = pem, .seen = seen, .cancellable = cancellable };
   const Source *first = NULL;
 
   for (guint i = 0; i < self->sources->len; i++)
@@ -399,7 +402,7 @@ _lsobs_trust_load (LsobsTrust *self, GCancellable *cancellable, GError **error)
 struct _LsobsTrustSlot
 {
   gatomicrefcount ref_count;
-  guint loading; /* (atomic) 1 + the epoch of the process in which a thread reads, or 0 */
+  guint loading; /* (atomic) 1 + the epoch of the process whose thread is reading, or 0 */
 };
 
 LsobsTrustSlot *
@@ -434,7 +437,7 @@ load_free (gpointer data)
   g_free (load);
 }
 
-/* Called in a worker thread. */
+/* Runs in a worker thread. */
 static void
 load_thread (GTask *task, gpointer source_object, gpointer task_data, GCancellable *cancellable)
 {
@@ -449,7 +452,7 @@ load_thread (GTask *task, gpointer source_object, gpointer task_data, GCancellab
     g_task_return_pointer (task, database, g_object_unref);
 }
 
-/* FALSE if a thread of this process reads for it. */
+/* Returns: FALSE if a thread of this process is already reading for the slot */
 static gboolean
 claim (LsobsTrustSlot *self)
 {
@@ -460,8 +463,8 @@ claim (LsobsTrustSlot *self)
          g_atomic_int_compare_and_exchange (&self->loading, loading, 1 + epoch);
 }
 
-/* Returns at once when it is cancelled, though the thread may still wait for the disk. There is
- * one such thread at a time for each @slot. */
+/* A cancellation completes the call at once, although the thread may still wait for the disk. Each
+ * @slot has one thread at a time. */
 void
 _lsobs_trust_load_async (LsobsTrust *self,
                          LsobsTrustSlot *slot,
@@ -496,7 +499,7 @@ _lsobs_trust_load_finish (GAsyncResult *result, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
-/* Returns: (nullable): what is wrong with the certificate of the service, and what to do */
+/* Returns: (nullable): the problem of a certificate and its remedy, for a message */
 const char *
 _lsobs_trust_explain (GTlsCertificateFlags problems)
 {

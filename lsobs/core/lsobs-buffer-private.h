@@ -7,14 +7,14 @@
 
 G_BEGIN_DECLS
 
-/* A growing array of bytes. Unlike GString it keeps no terminating NUL, can be
- * handed over as GBytes without a copy, and its fast paths are inline. It is a
- * plain value of whoever declares it: not thread-safe. */
+/* A growing array of bytes. Unlike GString it keeps no terminating NUL, becomes GBytes
+ * without a copy, and its fast paths are inline. A plain value, used by one thread at a
+ * time. */
 typedef struct
 {
   char *data;      /* (owned) (nullable) g_malloc()ed */
   gsize len;       /* bytes in use */
-  gsize allocated; /* bytes of room at @data */
+  gsize allocated; /* size of @data in bytes */
 } LsobsBuffer;
 
 #define LSOBS_BUFFER_INIT \
@@ -30,7 +30,7 @@ GBytes *_lsobs_buffer_steal_bytes (LsobsBuffer *self);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsBuffer, _lsobs_buffer_clear)
 
-/* Forgets what comes after @len, keeps the room. */
+/* Drops the bytes after the first @len ones. The memory stays allocated. */
 static inline void
 _lsobs_buffer_truncate (LsobsBuffer *self, gsize len)
 {
@@ -39,12 +39,12 @@ _lsobs_buffer_truncate (LsobsBuffer *self, gsize len)
   self->len = len;
 }
 
-/* Room for @extra more bytes, at the address returned. The caller adds to
- * @len what it has written there. */
+/* Makes room for @extra more bytes. The caller writes them at the address returned and adds
+ * their number to @self->len. */
 static inline char *
 _lsobs_buffer_reserve (LsobsBuffer *self, gsize extra)
 {
-  /* Also for no bytes, there is an address. */
+  /* The address returned is never NULL, even if @extra is 0. */
   if (G_UNLIKELY (self->allocated - self->len < extra || (extra == 0 && self->data == NULL)))
     _lsobs_buffer_grow (self, extra);
 

@@ -5,7 +5,7 @@
 
 #define MIN_ALLOCATED 256
 
-/* Frees the bytes; @self can be used again. */
+/* Frees the bytes. @self is empty afterwards and can be used again. */
 void
 _lsobs_buffer_clear (LsobsBuffer *self)
 {
@@ -13,7 +13,7 @@ _lsobs_buffer_clear (LsobsBuffer *self)
   *self = (LsobsBuffer) LSOBS_BUFFER_INIT;
 }
 
-/* The same for bytes that nobody may find in memory later. */
+/* Does the same for secrets: overwrites the bytes first. */
 void
 _lsobs_buffer_wipe (LsobsBuffer *self)
 {
@@ -22,8 +22,8 @@ _lsobs_buffer_wipe (LsobsBuffer *self)
   _lsobs_buffer_clear (self);
 }
 
-/* The slow path of _lsobs_buffer_reserve(): doubles, so that appending stays
- * linear in the bytes appended. */
+/* The slow path of _lsobs_buffer_reserve(). Doubles the size, so that the time for appending
+ * is proportional to the number of bytes appended. */
 void
 _lsobs_buffer_grow (LsobsBuffer *self, gsize extra)
 {
@@ -61,7 +61,8 @@ _lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value)
   _lsobs_buffer_append (self, p, (gsize) (digits + sizeof digits - p));
 }
 
-/* Hands the bytes over, without a copy, and leaves @self empty. */
+/* Turns the bytes into GBytes without a copy, and leaves @self empty.
+ * Returns: (transfer full) */
 GBytes *
 _lsobs_buffer_steal_bytes (LsobsBuffer *self)
 {

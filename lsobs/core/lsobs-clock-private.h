@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Wall-clock time in µs, different at each call in this process, so that runs
- * that start in the same µs still sort in the order they were made in. */
+/* Wall-clock time in µs. Each call in this process returns another time, so that runs which
+ * start in the same µs are still sorted in the order of their creation. */
 gint64 _lsobs_clock_stamp (void);
 
 G_END_DECLS

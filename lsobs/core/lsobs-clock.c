@@ -2,37 +2,48 @@
 #include "config.h"
 
 #include "lsobs/core/lsobs-clock-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 
-/* How far the clock may seem to go back before we believe that somebody has set
- * it. Below, the stamps go on in steps of 1 µs. */
+/* Up to here the clock may go back, and the stamps go on in steps of 1 µs. Beyond, the clock
+ * was set: the stamps follow it. */
 #define CLOCK_STEP_US G_USEC_PER_SEC
 
-static GMutex stamp_lock;
-static gint64 last_stamp; /* guarded by stamp_lock */
+static gint64
+next_stamp (gint64 last)
+{
+  gint64 now = g_get_real_time ();
 
+  return now > last || last - now > CLOCK_STEP_US ? now : last + 1;
+}
+
+#if GLIB_SIZEOF_VOID_P >= 8
 gint64
 _lsobs_clock_stamp (void)
 {
-  gint64 stamp;
+  static gpointer last_stamp; /* atomic: a gint64 */
+  gpointer last;
+  gpointer stamp;
 
-#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_8)
-  gint64 last = __atomic_load_n (&last_stamp, __ATOMIC_RELAXED);
-  gint64 now = g_get_real_time ();
-
-  (void) stamp_lock;
   do
     {
-      stamp = (now > last || last - now > CLOCK_STEP_US) ? now : last + 1;
+      last = g_atomic_pointer_get (&last_stamp);
+      stamp = GSIZE_TO_POINTER (next_stamp ((gint64) GPOINTER_TO_SIZE (last)));
     }
-  while (!__atomic_compare_exchange_n (&last_stamp, &last, stamp, TRUE, __ATOMIC_RELAXED,
-                                       __ATOMIC_RELAXED));
+  while (!g_atomic_pointer_compare_and_exchange (&last_stamp, last, stamp));
+  return (gint64) GPOINTER_TO_SIZE (stamp);
+}
 #else
-  gint64 now = g_get_real_time ();
+/* GLib has no atomic gint64 on 32-bit machines. The lock is free in a forked child. */
+gint64
+_lsobs_clock_stamp (void)
+{
+  static gint64 last_stamp; /* guarded by _lsobs_fork_lock() */
+  gint64 stamp;
 
-  g_mutex_lock (&stamp_lock);
-  stamp = (now > last_stamp || last_stamp - now > CLOCK_STEP_US) ? now : last_stamp + 1;
-  last_stamp = stamp;
-  g_mutex_unlock (&stamp_lock);
-#endif
+  _lsobs_fork_lock ();
+  stamp = last_stamp = next_stamp (last_stamp);
+  _lsobs_fork_unlock ();
   return stamp;
 }
+#endif

@@ -57,7 +57,7 @@ G_DEFINE_ENUM_TYPE (LsobsFlushError,
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_TIMEOUT, "timeout"),
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_PERMANENT, "permanent"))
 
-/* The numbers that a flush error carries beside its message. */
+/* The numbers that a flush error has in addition to its message. */
 typedef struct
 {
   gint64 waited_ms;
@@ -117,12 +117,12 @@ _lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pend
   priv->n_pending = n_pending;
 }
 
-/* What is lost is not kept yet. */
+/* Lost records are not yet written to the directory of lost traces. */
 void
-_lsobs_flush_error_set_unkept (GError **error,
-                               gint64 waited_ms,
-                               guint64 n_pending,
-                               guint64 n_dropped)
+_lsobs_flush_error_set_undumped (GError **error,
+                                 gint64 waited_ms,
+                                 guint64 n_pending,
+                                 guint64 n_dropped)
 {
   LsobsFlushErrorPrivate *priv;
 

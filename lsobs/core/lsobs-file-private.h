@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* Files that somebody else may have written. Blocks as long as the disk does. */
+/* Reads files that other programs may have written, with a limit to their size. Blocks for as
+ * long as the file system does. */
 gboolean _lsobs_file_read (int dir,
                            const char *path,
                            int flags,

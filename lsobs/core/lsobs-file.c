@@ -8,7 +8,7 @@
 
 #include "lsobs/core/lsobs-file-private.h"
 
-/* FALSE if it is more than was announced: somebody is writing to it. */
+/* Returns: FALSE if reading fails, or if the file has more than @size bytes by now */
 static gboolean
 read_all (int fd, gsize size, LsobsBuffer *text)
 {
@@ -27,12 +27,12 @@ read_all (int fd, gsize size, LsobsBuffer *text)
   return n == 0;
 }
 
-/* Reads a whole file. A pipe would keep us waiting, and a device might have no end:
- * they are refused. On failure, errno tells why.
- * @dir: that @path begins at, or AT_FDCWD
- * @flags: more of those of open()
- * @text: empty
- * @info: (out): about the file that was read */
+/* Reads a whole file. Only regular files are read: a pipe may block, and a device may have no
+ * end. On failure, errno is set.
+ * @dir: a file descriptor of the directory that @path is relative to, or AT_FDCWD
+ * @flags: further flags for open()
+ * @text: an empty buffer, to which the contents are appended
+ * @info: (out): the attributes of the file */
 gboolean
 _lsobs_file_read_with_info (int dir,
                             const char *path,
@@ -62,7 +62,7 @@ _lsobs_file_read_with_info (int dir,
   return done;
 }
 
-/* The same without @info. */
+/* Does the same without @info. */
 gboolean
 _lsobs_file_read (int dir, const char *path, int flags, gsize max_bytes, LsobsBuffer *text)
 {

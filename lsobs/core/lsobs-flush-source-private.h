@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* A GSource that fires when records should leave: an alarm that any thread may
- * set, and that only ever moves closer until it has fired. */
+/* A GSource that fires at a time, such as the time to send records. Any thread may arm it.
+ * While it is armed, its time can become earlier, but not later. */
 typedef struct _LsobsFlushSource LsobsFlushSource;
 
 GSource *_lsobs_flush_source_new (void);

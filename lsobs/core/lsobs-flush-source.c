@@ -2,13 +2,14 @@
 #include "config.h"
 
 #include "lsobs/core/lsobs-flush-source-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 
 struct _LsobsFlushSource
 {
   GSource parent_instance;
 
   GMutex lock;
-  gint64 ready_time; /* guarded by lock: monotonic, µs; -1 for never */
+  gint64 ready_time; /* guarded by lock: monotonic, µs; -1: not armed */
 };
 
 /* Called in the context the source is attached to. */
@@ -17,12 +18,12 @@ lsobs_flush_source_dispatch (GSource *source, GSourceFunc callback, gpointer use
 {
   LsobsFlushSource *self = (LsobsFlushSource *) source;
 
-  /* Disarm before draining, not after: what is pushed from now on arms the source
-   * again, what was pushed before is drained by this very callback. */
-  g_mutex_lock (&self->lock);
+  /* Disarm before the callback drains the queue: the callback takes each record pushed before
+   * this, and each later push arms the source again. */
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FLUSH_SOURCE);
   self->ready_time = -1;
   g_source_set_ready_time (source, -1);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FLUSH_SOURCE);
 
   return callback != NULL ? callback (user_data) : G_SOURCE_REMOVE;
 }
@@ -51,18 +52,19 @@ _lsobs_flush_source_new (void)
   return source;
 }
 
-/* Fires at @ready_time (monotonic, µs; 0: at once) or when it was to fire already,
- * whatever is earlier. */
+/* Has the source fire at @ready_time, or at the time for which it is armed already if that is
+ * earlier.
+ * @ready_time: monotonic, µs; 0: at once */
 void
 _lsobs_flush_source_arm (GSource *source, gint64 ready_time)
 {
   LsobsFlushSource *self = (LsobsFlushSource *) source;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FLUSH_SOURCE);
   if (self->ready_time == -1 || ready_time < self->ready_time)
     {
       self->ready_time = ready_time;
       g_source_set_ready_time (source, ready_time);
     }
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FLUSH_SOURCE);
 }

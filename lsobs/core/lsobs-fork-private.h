@@ -5,24 +5,27 @@
 
 G_BEGIN_DECLS
 
-/* Counts the forks between the first process and this one. Whatever holds a
- * lock, a thread or a socket keeps the number it was made with; where the two
- * differ, the thing belongs to the parent process and must not be touched. */
+/* lsobs-fork.c explains what these functions are for. */
+
+/* The epoch: the number of forks between the first process and this one. An object with a
+ * lock, a thread, a socket or records keeps the epoch in which it was created. In another epoch
+ * the object belongs to the parent process, and the child must not use it. */
 extern guint _lsobs_fork_epoch_value;
 
 static inline guint
 _lsobs_fork_epoch (void)
 {
-  return __atomic_load_n (&_lsobs_fork_epoch_value, __ATOMIC_RELAXED);
+  return g_atomic_int_get (&_lsobs_fork_epoch_value);
 }
 
-/* Something that has to stand still while a process forks, lest the child finds a
- * lock of GLib's held by a thread that it does not have. Embedded in its owner. */
+/* Keeps a thread or a queue at rest during a fork. Embedded in the owner of the thread or the
+ * queue. */
 typedef struct
 {
-  GList link;
-  GMutex gate;        /* of a thread: held while it does anything but poll */
-  GAsyncQueue *queue; /* (unowned) of a queue: locked, so that nobody allocates in it */
+  GList link;         /* in one of the two lists of guards */
+  GMutex gate;        /* of a thread: held by the thread unless it is at a safe place */
+  gboolean open;      /* of a thread, used by it alone: the gate is not held */
+  GAsyncQueue *queue; /* (unowned) of a queue: locked during a fork */
 } LsobsForkGuard;
 
 void _lsobs_fork_lock (void);

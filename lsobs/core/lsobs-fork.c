@@ -6,33 +6,58 @@
 #include <gio/gio.h>
 
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 
-/* More than GTask's pool has threads at first. */
-#define N_PHANTOMS 12
+/* What lsobs does about fork().
+ *
+ * A forked child has a copy of the memory of its parent, but only one thread: the one that has
+ * called fork(). For a library with threads this has three consequences.
+ *
+ * The child has copies of objects that work for the parent: records that wait, connections,
+ * handles of threads. If it used them, it would send the records of the parent a second time.
+ * So these objects keep their epoch, see _lsobs_fork_epoch().
+ *
+ * A lock that another thread holds during the fork stays locked in the child for ever. lsobs's
+ * own locks belong to objects of an older epoch, which the child leaves alone. But a thread may
+ * also hold one of GLib's locks, which the child needs. So the forking thread first brings the
+ * threads to a safe place, and keeps them there during the fork. A thread that lsobs has created
+ * holds its gate, a mutex, unless it polls, waits, or runs a function that takes none of GLib's
+ * locks: the forking thread takes all gates. A thread of the program that pushes a record holds
+ * the lock of a queue, in which GLib allocates memory: the forking thread locks all queues. It
+ * takes the locks in this order: registry_lock, gates, queues, moment_lock.
+ *
+ * GTask's thread pool counts threads that do not exist in the child, see
+ * _lsobs_fork_revive_tasks(). */
 
-guint _lsobs_fork_epoch_value;
+/* More than the number of threads that GTask's pool starts with. */
+#define N_REVIVING_TASKS 12
 
-/* How long a fork waits for threads that begin, in µs: they do nothing that lasts. */
-#define START_TIME G_USEC_PER_SEC
+guint _lsobs_fork_epoch_value; /* atomic */
+
+/* The maximum time in µs that a fork waits for threads to start. A thread needs little time
+ * for that. */
+#define MAX_START_TIME G_USEC_PER_SEC
 
 static GMutex registry_lock;
 static GCond started_cond;
-static guint n_starting;              /* threads of ours to come, guarded by registry_lock */
-static GQueue threads = G_QUEUE_INIT; /* of LsobsForkGuard (unowned), guarded by registry_lock */
-static GQueue queues = G_QUEUE_INIT;  /* of LsobsForkGuard (unowned), guarded by registry_lock */
+static guint n_starting;              /* guarded by registry_lock: threads without a guard yet */
+static GQueue threads = G_QUEUE_INIT; /* guarded by registry_lock: LsobsForkGuard (unowned) */
+static GQueue queues = G_QUEUE_INIT;  /* guarded by registry_lock: LsobsForkGuard (unowned) */
 
-/* The innermost lock: its holder never waits. */
+/* The innermost lock of lsobs: see _lsobs_fork_lock(). */
 static GMutex moment_lock;
 
-/* The gate of this thread, if it is one of ours. */
+/* The guard of this thread if lsobs has created the thread, else NULL. */
 static __thread LsobsForkGuard *own_guard;
 
-/* Threads first: one that is let go on may want a queue. One that begins may hold what
- * its birth takes, and is not known yet. */
+/* Runs in the forking thread, which takes the locks without a check of their rank: the program may
+ * fork anywhere. The gates come before the queues: a thread may need a queue
+ * before it gets to a safe place. A thread that is starting has no guard yet, but may hold
+ * locks of GLib. */
 static void
 before_fork_cb (void)
 {
-  gint64 deadline = g_get_monotonic_time () + START_TIME;
+  gint64 deadline = g_get_monotonic_time () + MAX_START_TIME;
 
   g_mutex_lock (&registry_lock);
   while (n_starting > 0)
@@ -46,6 +71,7 @@ before_fork_cb (void)
   g_mutex_lock (&moment_lock);
 }
 
+/* Runs in the parent. */
 static void
 after_fork_cb (void)
 {
@@ -58,8 +84,7 @@ after_fork_cb (void)
   g_mutex_unlock (&registry_lock);
 }
 
-/* Runs in the child, where only the thread that forked lives. What was registered
- * is the parent's. */
+/* Runs in the child. The guards belong to objects of the parent. */
 static void
 forked_cb (void)
 {
@@ -70,7 +95,7 @@ forked_cb (void)
   g_cond_init (&started_cond);
   n_starting = 0;
   own_guard = NULL;
-  __atomic_fetch_add (&_lsobs_fork_epoch_value, 1, __ATOMIC_RELAXED);
+  g_atomic_int_inc (&_lsobs_fork_epoch_value);
 }
 
 __attribute__ ((constructor)) static void
@@ -79,26 +104,43 @@ watch_forks (void)
   pthread_atfork (before_fork_cb, after_fork_cb, forked_cb);
 }
 
-/* A lock that is never held across a fork, for threads of any kind. It is to be held for a
- * moment only: its holder must not wait, or take another lock of lsobs. */
+/* Takes a lock that is free in a forked child. Any thread may take it, for a moment: its holder
+ * must not wait, and must not take another lock of lsobs. */
 void
 _lsobs_fork_lock (void)
 {
-  g_mutex_lock (&moment_lock);
+  _lsobs_mutex_lock (&moment_lock, LSOBS_LOCK_MOMENT);
 }
 
 void
 _lsobs_fork_unlock (void)
 {
-  g_mutex_unlock (&moment_lock);
+  _lsobs_mutex_unlock (&moment_lock, LSOBS_LOCK_MOMENT);
+}
+
+/* A forking thread holds the registry while it waits for the gates of all other threads: a thread
+ * that lsobs has created opens its own while it waits for the registry. */
+static void
+lock_registry (void)
+{
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+
+  _lsobs_mutex_lock (&registry_lock, LSOBS_LOCK_FORK_REGISTRY);
+  _lsobs_fork_guard_close (guard);
+}
+
+static void
+unlock_registry (void)
+{
+  _lsobs_mutex_unlock (&registry_lock, LSOBS_LOCK_FORK_REGISTRY);
 }
 
 static void
 remove_guard (LsobsForkGuard *self, GQueue *guards)
 {
-  g_mutex_lock (&registry_lock);
+  lock_registry ();
   g_queue_unlink (guards, &self->link);
-  g_mutex_unlock (&registry_lock);
+  unlock_registry ();
 }
 
 void
@@ -106,9 +148,9 @@ _lsobs_fork_guard_add_queue (LsobsForkGuard *self, GAsyncQueue *queue)
 {
   self->queue = queue;
   self->link = (GList){ self, NULL, NULL };
-  g_mutex_lock (&registry_lock);
+  lock_registry ();
   g_queue_push_tail_link (&queues, &self->link);
-  g_mutex_unlock (&registry_lock);
+  unlock_registry ();
 }
 
 void
@@ -117,28 +159,34 @@ _lsobs_fork_guard_remove_queue (LsobsForkGuard *self)
   remove_guard (self, &queues);
 }
 
-/* Opens the gate of this thread, if it is one of ours, for what may wait for whoever
- * forks. Returns: (transfer none) (nullable): for _lsobs_fork_guard_close() */
+/* Marks the beginning of a safe place, at which another thread may fork: this thread polls, or
+ * waits, or runs a function that takes no lock which the child needs.
+ * Returns: (transfer none) (nullable): the guard of this thread, for
+ *   _lsobs_fork_guard_close(); NULL if lsobs has not created this thread, or its gate is open */
 LsobsForkGuard *
 _lsobs_fork_guard_open (void)
 {
   LsobsForkGuard *guard = own_guard;
 
-  if (guard != NULL)
-    g_mutex_unlock (&guard->gate);
+  if (guard == NULL || guard->open)
+    return NULL;
+  guard->open = TRUE;
+  g_mutex_unlock (&guard->gate);
   return guard;
 }
 
-/* @self: (nullable) */
+/* Marks the end of a safe place. Waits for a fork that is going on.
+ * @self: (nullable) */
 void
 _lsobs_fork_guard_close (LsobsForkGuard *self)
 {
-  if (self != NULL)
-    g_mutex_lock (&self->gate);
+  if (self == NULL)
+    return;
+  g_mutex_lock (&self->gate);
+  self->open = FALSE;
 }
 
-/* Here a thread of ours may be when somebody forks; and in a function of the
- * program. */
+/* The poll function of a thread that lsobs has created. */
 static int
 poll_outside (GPollFD *fds, guint n_fds, int timeout)
 {
@@ -149,58 +197,60 @@ poll_outside (GPollFD *fds, guint n_fds, int timeout)
   return n;
 }
 
-/* Called with the lock held. A thread that was in the making at a fork is none of the
- * child's. */
+/* The caller holds registry_lock. In a child, n_starting is 0 even in a thread that has just
+ * failed to start. */
 static void
-count_started (void)
+count_started_unlocked (void)
 {
   if (n_starting > 0)
     n_starting--;
   g_cond_broadcast (&started_cond);
 }
 
-/* Returns: (transfer full) (nullable): a thread whose function calls
- * _lsobs_fork_guard_enter_thread(), before all else that may wait */
+/* Creates a thread. First of all, @func calls _lsobs_fork_guard_enter_thread().
+ * Returns: (transfer full) (nullable) */
 GThread *
 _lsobs_fork_guard_start_thread (const char *name, GThreadFunc func, gpointer data, GError **error)
 {
   GThread *thread;
 
-  g_mutex_lock (&registry_lock);
+  lock_registry ();
   n_starting++;
-  g_mutex_unlock (&registry_lock);
+  unlock_registry ();
   thread = g_thread_try_new (name, func, data, error);
   if (thread != NULL)
     return thread;
 
-  g_mutex_lock (&registry_lock);
-  count_started ();
-  g_mutex_unlock (&registry_lock);
+  lock_registry ();
+  count_started_unlocked ();
+  unlock_registry ();
   return NULL;
 }
 
-/* Called in a thread that is ours, before it runs @context, which is its own.
- * @context: (nullable) */
+/* Called in a new thread, before it waits for anything or runs @context.
+ * @context: (nullable): the context that only this thread runs */
 void
 _lsobs_fork_guard_enter_thread (LsobsForkGuard *self, GMainContext *context)
 {
   g_mutex_init (&self->gate);
+  self->open = FALSE;
   self->link = (GList){ self, NULL, NULL };
-  g_mutex_lock (&registry_lock);
+  lock_registry ();
   g_queue_push_tail_link (&threads, &self->link);
-  count_started ();
-  g_mutex_unlock (&registry_lock);
+  count_started_unlocked ();
+  unlock_registry ();
   own_guard = self;
   g_mutex_lock (&self->gate);
   if (context != NULL)
     g_main_context_set_poll_func (context, poll_outside);
 }
 
-/* Called last: after that, the thread may be anywhere when somebody forks. */
+/* Called at the end of a thread. Forks do not wait for it afterwards. */
 void
 _lsobs_fork_guard_leave_thread (LsobsForkGuard *self)
 {
-  /* The gate first: who forks has the registry, and waits for the gate. */
+  /* Open the gate before remove_guard() takes registry_lock: a forking thread has the lock and
+   * waits for the gate. */
   g_mutex_unlock (&self->gate);
   own_guard = NULL;
   remove_guard (self, &threads);
@@ -212,15 +262,14 @@ do_nothing (GTask *task, gpointer source_object, gpointer task_data, GCancellabl
 {
 }
 
-/* For a forked child, before its first use of the network. The thread pool behind
- * GTask, on which GIO resolves names and proxies, still counts the idle threads of
- * the parent, and waits for one of them to take the next task; they do not exist
- * here. Each task that is pushed uses up one of them, or starts a real thread,
- * which then does them all. */
+/* Called in a forked child before its first use of the network. GIO resolves names and proxies
+ * in GTask's thread pool. In the child, that pool still counts the idle threads of the parent
+ * and leaves the next task to one of them, which does not exist. With each task the count falls
+ * by one; at 0 the pool starts a thread, which runs all tasks that wait. */
 void
 _lsobs_fork_revive_tasks (void)
 {
-  for (guint i = 0; i < N_PHANTOMS; i++)
+  for (guint i = 0; i < N_REVIVING_TASKS; i++)
     {
       g_autoptr (GTask) task = g_task_new (NULL, NULL, NULL, NULL);
 

@@ -11,13 +11,13 @@ G_BEGIN_DECLS
 #define LSOBS_SEGMENT_LEN (LSOBS_STAMP_LEN + LSOBS_UUID_LEN)
 #define LSOBS_ISO_LEN     27 /* YYYY-MM-DDTHH:MM:SS.ffffffZ */
 
-/* A UUID, as bytes. */
+/* A UUID in binary form. */
 typedef struct
 {
   guint8 bytes[16];
 } LsobsId;
 
-/* A place in a trace: when a run began, and which one it is. */
+/* One segment of a dotted order: the start time and the id of a run. */
 typedef struct
 {
   gint64 start_time; /* µs since 1970, UTC */

@@ -13,14 +13,14 @@
 #include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/lsobs-error.h"
 
-/* The paths that a run may lie below; a longer one is somebody's mistake. */
+/* The maximum depth of a run. A longer dotted order is taken for a mistake. */
 #define MAX_SEGMENTS 1024
 
-/* Names of projects that are longer are put together on the heap. */
+/* Longer names of projects need a buffer on the heap. */
 #define SHORT_PROJECT 128
 
-/* xoshiro256++, one state per thread: no lock, no syscall per id. The state
- * comes from the operating system; 74 bits of it go into each id. */
+/* The generator xoshiro256++. Each thread has one, so that an id needs no lock and no system
+ * call. The operating system provides the seed. Each id contains 74 random bits. */
 typedef struct
 {
   guint64 state[4];
@@ -44,7 +44,7 @@ seed_generator (IdGenerator *self)
       else if (errno != EINTR)
         g_error ("getrandom: %s", g_strerror (errno));
     }
-  /* The one state that stays where it is. */
+  /* From the state 0 the generator returns nothing but 0. */
   if ((self->state[0] | self->state[1] | self->state[2] | self->state[3]) == 0)
     self->state[0] = 1;
   self->epoch = _lsobs_fork_epoch ();
@@ -89,7 +89,7 @@ _lsobs_id_make_token (char *text)
               random_bits (), random_bits ());
 }
 
-/* A UUID version 7 whose milliseconds are those of start_time (µs). */
+/* Makes a UUID of version 7 with the time @start_time, in µs. */
 void
 _lsobs_id_make (LsobsId *id, gint64 start_time)
 {
@@ -105,7 +105,8 @@ _lsobs_id_make (LsobsId *id, gint64 start_time)
   id->bytes[8] = 0x80 | (id->bytes[8] & 0x3f);
 }
 
-/* Accepts upper case, which the service does not; writing makes it lower. */
+/* Reads a UUID at the start of @text. Upper case is accepted; _lsobs_id_write() writes lower
+ * case, the only form that the service accepts. */
 gboolean
 _lsobs_id_parse (LsobsId *id, const char *text)
 {
@@ -133,7 +134,7 @@ _lsobs_id_parse (LsobsId *id, const char *text)
   return TRUE;
 }
 
-/* The same for a text of which it must be the whole. */
+/* Does the same, and requires that the text ends after the UUID. */
 gboolean
 _lsobs_id_parse_text (LsobsId *id, const char *text)
 {
@@ -171,7 +172,7 @@ _lsobs_id_equal (const LsobsId *a, const LsobsId *b)
   return memcmp (a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* FALSE when the id is not of version 7 and so knows no time. */
+/* Returns: FALSE if @id is not of version 7 and thus contains no time */
 gboolean
 _lsobs_id_get_time (const LsobsId *id, gint64 *time_ms)
 {
@@ -183,10 +184,10 @@ _lsobs_id_get_time (const LsobsId *id, gint64 *time_ms)
   return TRUE;
 }
 
-/* The id that a run has in a replica of its trace, in another @project: the same for
- * every record of the run, and in every client that uses this method (XXH3-128 of
- * "<id>:<project>"). Of version 7, and with the milliseconds of @id if that has
- * some. */
+/* Replaces @id by the id that the run has in the replica of its trace in @project. All
+ * records of the run, and all clients that use this method, get the same id: it is made of the
+ * XXH3-128 of "<id>:<project>", is of version 7, and keeps the time of @id if that contains
+ * one. */
 void
 _lsobs_id_remap (LsobsId *id, const char *project)
 {
@@ -224,9 +225,9 @@ typedef struct
   guint year, month, day, hour, minute, second, usec;
 } CivilTime;
 
-/* Days to date in the proleptic Gregorian calendar, by 400-year eras that begin
- * in March, so that the leap day comes last. GDateTime costs fifty times more,
- * and this runs several times per record. */
+/* Computes the date from the number of days in the proleptic Gregorian calendar. The years of
+ * its 400-year eras begin in March, so that the leap day is the last one of its year. GDateTime
+ * takes fifty times longer, and each record needs this several times. */
 static void
 split_time (gint64 time_us, CivilTime *civil)
 {
@@ -291,7 +292,7 @@ _lsobs_time_write_iso (gint64 time_us, char *text)
   text[26] = 'Z';
 }
 
-/* The strict form that _lsobs_time_write_iso() writes. */
+/* Accepts only the form that _lsobs_time_write_iso() writes. */
 gboolean
 _lsobs_time_parse_iso (const char *text, gint64 *time_us)
 {
@@ -306,7 +307,7 @@ _lsobs_time_parse_iso (const char *text, gint64 *time_us)
   return TRUE;
 }
 
-/* Takes LSOBS_SEGMENT_LEN characters; the stamp must have six fraction digits. */
+/* Reads LSOBS_SEGMENT_LEN characters. The stamp must have six fraction digits. */
 gboolean
 _lsobs_segment_parse (LsobsSegment *segment, const char *text)
 {
@@ -324,7 +325,8 @@ _lsobs_segment_parse (LsobsSegment *segment, const char *text)
               text + 9, text + 11, text + 13, text + 15);
   if (!_lsobs_time_parse_iso (iso, &segment->start_time))
     return FALSE;
-  /* GDateTime reads fractions as a double; writing back finds a lost µs. */
+  /* GDateTime rounds fractions of a second as it reads them as a double: find the time that is
+   * written as this stamp. */
   for (guint i = 0; i < G_N_ELEMENTS (deltas); i++)
     {
       _lsobs_time_write_stamp (segment->start_time + deltas[i], again);
@@ -345,8 +347,10 @@ _lsobs_segment_write (const LsobsSegment *segment, char *text)
   _lsobs_id_write (&segment->id, text + LSOBS_STAMP_LEN);
 }
 
-/* (element-type LsobsSegment) (transfer full): the root first. Checks what can
- * be seen in the order alone: form and rising time. */
+/* Checks what the dotted order alone shows: the form, and that no segment is earlier than its
+ * parent.
+ * Returns: (element-type LsobsSegment) (transfer full) (nullable): the segments, the root
+ *   first */
 GArray *
 _lsobs_dotted_order_parse (const char *text, GError **error)
 {
@@ -406,8 +410,9 @@ segment_is (GArray *segments, guint index, const char *id)
   return strlen (id) == LSOBS_UUID_LEN && memcmp (text, id, LSOBS_UUID_LEN) == 0;
 }
 
-/* The rules by which the service judges a path; it refuses a whole request for
- * one run that breaks one of them. */
+/* Checks the rules of the service for dotted orders. If one run breaks a rule, the service
+ * refuses the whole request.
+ * @parent_id: (nullable): NULL for a root */
 gboolean
 _lsobs_dotted_order_check (const char *dotted_order,
                            const char *id,
@@ -442,8 +447,8 @@ _lsobs_dotted_order_check (const char *dotted_order,
   return FALSE;
 }
 
-/* Replaces every id of a valid path by that of the replica in @project; the stamps
- * stay. */
+/* Replaces each id of a valid dotted order by the id in the replica in @project. The stamps do
+ * not change. */
 void
 _lsobs_dotted_order_remap (char *text, gsize len, const char *project)
 {

@@ -4,8 +4,8 @@
 #include <glib.h>
 #include <glib/gi18n-lib.h>
 
-/* Runs when the library is loaded, before any of its messages can be asked for.
- * Without it gettext finds the translations of an installation in /usr only. */
+/* Runs when the library is loaded, before the first message is translated. Without it, gettext
+ * looks for translations in the default prefix only. */
 static void __attribute__ ((constructor)) init_translations (void)
 {
   bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);

@@ -5,18 +5,19 @@
 
 G_BEGIN_DECLS
 
-/* What the log says of one service. @label: (nullable): what that is called, if it is one of
- * several */
+/* The messages for the log about one service. With several services, @label is the name of
+ * this one, such as "replica 2 at https://example.com"; with one service, @label is NULL. */
 
-/* @problem: (nullable): why, unless all is well */
+/* The state has changed.
+ * @problem: (nullable): the reason; NULL in %LSOBS_STATE_OK */
 void _lsobs_log_state (LsobsState state, const char *label, const char *problem);
-/* The service seems to be away, and nothing is lost by that. */
-void _lsobs_log_held (const char *label, const char *problem);
-/* @path: what takes no attachments */
-void _lsobs_log_left_out (const char *path, const char *label);
-/* @missing: the path that is not there
- * @used: the one that is taken instead */
-void _lsobs_log_fallen_back (const char *missing, const char *used, const char *label);
-void _lsobs_log_uncompressed (const char *label);
+/* The service is not available. The queue keeps the records until it is. */
+void _lsobs_log_unavailable (const char *label, const char *problem);
+/* @path: the path below the API URL that takes no attachments */
+void _lsobs_log_no_attachments (const char *path, const char *label);
+/* @missing: the path that the service does not have
+ * @used: the path that is used instead */
+void _lsobs_log_fallback (const char *missing, const char *used, const char *label);
+void _lsobs_log_no_compression (const char *label);
 
 G_END_DECLS

@@ -5,8 +5,8 @@
 
 #include "lsobs/core/lsobs-log-private.h"
 
-/* Each message is there twice: a sentence glued together from parts has one order of
- * words only, and other languages have others. */
+/* Each message is written twice, with and without a label: a sentence that is put together
+ * from parts has a fixed order of words, which is wrong in other languages. */
 
 void
 _lsobs_log_state (LsobsState state, const char *label, const char *problem)
@@ -41,7 +41,7 @@ _lsobs_log_state (LsobsState state, const char *label, const char *problem)
 }
 
 void
-_lsobs_log_held (const char *label, const char *problem)
+_lsobs_log_unavailable (const char *label, const char *problem)
 {
   if (label == NULL)
     /* TRANSLATORS: the text says why, as one or more sentences. */
@@ -53,7 +53,7 @@ _lsobs_log_held (const char *label, const char *problem)
 }
 
 void
-_lsobs_log_left_out (const char *path, const char *label)
+_lsobs_log_no_attachments (const char *path, const char *label)
 {
   if (label == NULL)
     /* TRANSLATORS: the text is a path below the API URL, such as runs/batch. */
@@ -64,7 +64,7 @@ _lsobs_log_left_out (const char *path, const char *label)
 }
 
 void
-_lsobs_log_fallen_back (const char *missing, const char *used, const char *label)
+_lsobs_log_fallback (const char *missing, const char *used, const char *label)
 {
   if (label == NULL)
     /* TRANSLATORS: both are paths below the API URL, such as runs/batch. */
@@ -75,7 +75,7 @@ _lsobs_log_fallen_back (const char *missing, const char *used, const char *label
 }
 
 void
-_lsobs_log_uncompressed (const char *label)
+_lsobs_log_no_compression (const char *label)
 {
   if (label == NULL)
     g_message (

@@ -5,11 +5,11 @@
 
 G_BEGIN_DECLS
 
-/* Tells when the network of the machine has changed, from a thread of its own. Where that
- * cannot be known, it says nothing. */
+/* Reports changes of the machine's network. It has a thread of its own. On systems on which
+ * GLib cannot monitor the network it reports nothing. */
 typedef struct _LsobsNetworkWatch LsobsNetworkWatch;
 
-/* Called in the thread of the watch. */
+/* Called in the thread of the watch when the network has changed and is available. */
 typedef void (*LsobsNetworkWatchFunc) (gpointer user_data);
 
 LsobsNetworkWatch *_lsobs_network_watch_new (LsobsNetworkWatchFunc func, gpointer user_data);

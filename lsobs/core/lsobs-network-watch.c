@@ -7,22 +7,22 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-network-watch-private.h"
 
-/* The watch makes a monitor of its own. The default monitor of the process belongs to the
- * context of the first thread that asks for it; if that is the thread of the watch, the
- * monitor stops working for the program when that thread ends. Monitors that need a message
- * bus are not used: there may be no bus, it may hang, and it would leave a thread behind. */
+/* The watch creates a GNetworkMonitor of its own. The default monitor of the process belongs to
+ * the context of the first thread that gets it; if that were the thread of the watch, the
+ * program's monitor would stop working at the end of that thread. Monitors that need a message
+ * bus are not used: the bus may be missing or hang, and its worker thread would stay. */
 static const char *const with_bus[] = { "networkmanager", "portal" };
 
 struct _LsobsNetworkWatch
 {
   LsobsNetworkWatchFunc func;
   gpointer user_data;
-  GMainContext *context; /* (owned) that of the thread */
+  GMainContext *context; /* (owned) run by the thread */
   GMainLoop *loop;       /* (owned) */
   GThread *thread;       /* (owned) */
 };
 
-/* Called in the thread. */
+/* Called in the thread of the watch. */
 static void
 changed_cb (GNetworkMonitor *monitor, gboolean available, gpointer user_data)
 {
@@ -70,7 +70,7 @@ thread_main (gpointer user_data)
   LsobsForkGuard guard;
   sigset_t all;
 
-  /* The program's signal handlers shall not run on a thread that it has not made. */
+  /* Signals go to the threads of the program. */
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, NULL);
 
@@ -90,7 +90,7 @@ thread_main (gpointer user_data)
   return NULL;
 }
 
-/* Returns: (transfer full) (nullable): NULL when there can be no thread */
+/* Returns: (transfer full) (nullable): NULL if no thread can be created */
 LsobsNetworkWatch *
 _lsobs_network_watch_new (LsobsNetworkWatchFunc func, gpointer user_data)
 {
@@ -116,17 +116,18 @@ quit_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* The function is not called any more. */
+/* Waits for the thread to end. The function is not called afterwards. */
 void
 _lsobs_network_watch_free (LsobsNetworkWatch *self)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
   LsobsForkGuard *guard;
 
-  /* Also when the loop does not run yet. */
+  /* A source quits the loop even if the thread has not yet started to run it. */
   g_source_set_callback (source, quit_cb, self->loop, NULL);
   g_source_attach (source, self->context);
-  /* A thread that forks may wait for this one, and the thread of the watch for the fork. */
+  /* Another thread may be forking: it waits for this thread, and the thread of the watch waits
+   * for the fork. Let the fork go on. */
   guard = _lsobs_fork_guard_open ();
   g_thread_join (self->thread);
   _lsobs_fork_guard_close (guard);

@@ -8,8 +8,8 @@
 
 #include "lsobs/core/lsobs-privilege-private.h"
 
-/* Whether the program runs with more rights than its user has, as a setuid program does. The
- * environment and the files of that user are not trusted then. */
+/* Whether the program has more rights than the user who started it, as a setuid program has.
+ * If so, lsobs does not trust the environment and the files of that user. */
 gboolean
 _lsobs_privilege_is_elevated (void)
 {

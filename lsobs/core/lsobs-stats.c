@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/core/lsobs-counters-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
+#include "lsobs/lsobs-flush-stats.h"
 
 /**
  * SECTION:lsobs-stats
@@ -24,57 +24,53 @@ struct _LsobsStats
 
 G_DEFINE_BOXED_TYPE (LsobsStats, lsobs_stats, lsobs_stats_ref, lsobs_stats_unref)
 
-G_DEFINE_ENUM_TYPE (LsobsDropReason,
-                    lsobs_drop_reason,
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_QUEUE_FULL, "queue-full"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_QUEUE_BYTES, "queue-bytes"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_TOO_LARGE, "too-large"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_REJECTED, "rejected"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_UNAUTHORIZED, "unauthorized"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_QUOTA, "quota"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_WRONG_ADDRESS, "wrong-address"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_UNAVAILABLE, "unavailable"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_SHUTDOWN, "shutdown"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_DROP_REASON_FORK, "fork"))
+/* The lists leave out no value. */
+#define COUNT_ONE(value, nick) 1
+G_STATIC_ASSERT (sizeof ((const char[]){ LSOBS_COUNTERS (COUNT_ONE) }) == LSOBS_N_COUNTERS);
+G_STATIC_ASSERT (sizeof ((const char[]){ LSOBS_DROP_REASONS (COUNT_ONE) }) == LSOBS_N_DROP_REASONS);
 
-G_DEFINE_ENUM_TYPE (LsobsCounter,
-                    lsobs_counter,
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_ENQUEUED, "enqueued"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_DELIVERED, "delivered"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_QUEUED, "queued"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_QUEUED_BYTES, "queued-bytes"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_IN_FLIGHT, "in-flight"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_MERGED, "merged"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_PROMOTED, "promoted"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_UNSAMPLED, "unsampled"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_LATE_UPDATES, "late-updates"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_UNKNOWN_UPDATES, "unknown-updates"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_ABANDONED, "abandoned"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_DROPPED_NOTES, "dropped-notes"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_DROPPED_ATTACHMENTS, "dropped-attachments"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_BAD_PAYLOADS, "bad-payloads"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_CUT_PAYLOADS, "cut-payloads"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_REDACTION_FAILURES, "redaction-failures"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_DUMPED, "dumped"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_BATCHES, "batches"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_REQUESTS, "requests"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_RETRIES, "retries"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_COUNTER_BYTES_SENT, "bytes-sent"))
+G_DEFINE_ENUM_TYPE (LsobsCounter, lsobs_counter, LSOBS_COUNTERS (G_DEFINE_ENUM_VALUE))
+G_DEFINE_ENUM_TYPE (LsobsDropReason, lsobs_drop_reason, LSOBS_DROP_REASONS (G_DEFINE_ENUM_VALUE))
 
-LsobsStats *
-_lsobs_stats_new (const guint64 *values, const guint64 *dropped)
+LsobsCounters *
+_lsobs_counters_new (void)
 {
-  LsobsStats *self = g_new0 (LsobsStats, 1);
+  LsobsCounters *self = g_new0 (LsobsCounters, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  for (guint i = 0; i < LSOBS_N_COUNTERS; i++)
-    self->values[i] = values[i];
-  for (guint i = 0; i < LSOBS_N_DROP_REASONS; i++)
-    self->dropped[i] = dropped[i];
   return self;
 }
 
-/* To be called before anybody else has @self. */
+LsobsCounters *
+_lsobs_counters_ref (LsobsCounters *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_counters_unref (LsobsCounters *self)
+{
+  if (g_atomic_ref_count_dec (&self->ref_count))
+    g_free (self);
+}
+
+/* Returns: (transfer full) */
+LsobsStats *
+_lsobs_counters_snapshot (LsobsCounters *self)
+{
+  LsobsStats *stats = g_new0 (LsobsStats, 1);
+
+  g_atomic_ref_count_init (&stats->ref_count);
+  for (guint i = 0; i < LSOBS_N_COUNTERS; i++)
+    stats->values[i] = (gsize) g_atomic_pointer_get (&self->values[i]);
+  for (guint i = 0; i < LSOBS_N_DROP_REASONS; i++)
+    stats->dropped[i] = (gsize) g_atomic_pointer_get (&self->dropped[i]);
+  return stats;
+}
+
+/* Adds the counters of @other to those of @self, to which the caller holds the only
+ * reference. */
 void
 _lsobs_stats_add (LsobsStats *self, LsobsStats *other)
 {
@@ -213,4 +209,50 @@ lsobs_stats_to_string (LsobsStats *self)
                               reasons->values[i].value_nick,
                               self->dropped[reasons->values[i].value]);
   return g_string_free (text, FALSE);
+}
+
+/**
+ * SECTION:lsobs-flush-stats
+ * @title: LsobsFlushStats
+ * @short_description: what a flush has done
+ *
+ * A plain struct, filled by lsobs_observer_flush() and its kin. All of its
+ * members are zero when there was nothing to flush.
+ */
+
+G_DEFINE_BOXED_TYPE (LsobsFlushStats,
+                     lsobs_flush_stats,
+                     lsobs_flush_stats_copy,
+                     lsobs_flush_stats_free)
+
+/**
+ * lsobs_flush_stats_copy:
+ * @self: what a flush has done
+ *
+ * Copies @self.
+ *
+ * Returns: (transfer full): a copy
+ *
+ * Since: 0.1
+ */
+LsobsFlushStats *
+lsobs_flush_stats_copy (const LsobsFlushStats *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return g_memdup2 (self, sizeof *self);
+}
+
+/**
+ * lsobs_flush_stats_free:
+ * @self: (transfer full): a copy made by lsobs_flush_stats_copy()
+ *
+ * Frees @self.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_flush_stats_free (LsobsFlushStats *self)
+{
+  g_free (self);
 }

@@ -37,7 +37,7 @@
 gboolean
 lsobs_check_version (guint major, guint minor, guint micro)
 {
-  /* In variables, since the compiler would warn of unsigned < 0. */
+  /* Variables: with constants the compiler warns of comparisons that are always true. */
   const guint own_major = LSOBS_MAJOR_VERSION;
   const guint own_minor = LSOBS_MINOR_VERSION;
   const guint own_micro = LSOBS_MICRO_VERSION;

@@ -130,7 +130,7 @@ struct _LsobsClient
 
   LsobsConfig *config;   /* (owned) (nullable) construct-only, until initialised */
   LsobsService *service; /* (owned) (nullable) once initialised */
-  int claimed;           /* (atomic) an exporter has it */
+  int claimed;           /* (atomic) gboolean: an exporter has it */
 };
 
 typedef enum
@@ -216,29 +216,29 @@ lsobs_client_close (LsobsTransport *transport)
 }
 
 static void
-lsobs_client_hurry (LsobsTransport *transport, gint64 deadline)
+lsobs_client_set_deadline (LsobsTransport *transport, gint64 deadline)
 {
   LsobsClient *self = LSOBS_CLIENT (transport);
 
   g_return_if_fail (self->service != NULL);
 
-  _lsobs_service_hurry (self->service, deadline);
+  _lsobs_service_set_deadline (self->service, deadline);
 }
 
 static void
-lsobs_client_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReason reason)
+lsobs_client_batch_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReason reason)
 {
   LsobsService *service = LSOBS_CLIENT (transport)->service;
 
   g_return_if_fail (service != NULL);
 
-  if (service->settings->failed_traces_dir != NULL)
+  if (_lsobs_service_peek_settings (service)->failed_traces_dir != NULL)
     _lsobs_service_dump (service, _lsobs_request_new_lost (service, batch),
                          lsobs_batch_get_n_records (batch));
 }
 
 static gboolean
-lsobs_client_settle (LsobsTransport *transport, gint64 deadline)
+lsobs_client_drain (LsobsTransport *transport, gint64 deadline)
 {
   LsobsClient *self = LSOBS_CLIENT (transport);
 
@@ -305,9 +305,9 @@ lsobs_client_transport_init (LsobsTransportInterface *iface)
   iface->get_max_records = lsobs_client_get_max_records;
   iface->get_max_bytes = lsobs_client_get_max_bytes;
   iface->close = lsobs_client_close;
-  iface->hurry = lsobs_client_hurry;
-  iface->lost = lsobs_client_lost;
-  iface->settle = lsobs_client_settle;
+  iface->set_deadline = lsobs_client_set_deadline;
+  iface->batch_lost = lsobs_client_batch_lost;
+  iface->drain = lsobs_client_drain;
   iface->takes_feedback = lsobs_client_takes_feedback;
 }
 
@@ -337,7 +337,7 @@ lsobs_client_init (LsobsClient *self)
 {
 }
 
-/* @settings: for HTTP */
+/* @settings: made with LSOBS_SETTINGS_FOR_HTTP */
 LsobsClient *
 _lsobs_client_new_for_settings (LsobsSettings *settings)
 {
@@ -347,8 +347,8 @@ _lsobs_client_new_for_settings (LsobsSettings *settings)
   return self;
 }
 
-/* An exporter takes the client for itself, before anything is sent: what is in it
- * belongs to one flush thread. FALSE if another one has it. */
+/* Gives the client to one exporter, before anything is sent: one thread sends.
+ * Returns: FALSE if another exporter has it */
 gboolean
 _lsobs_client_claim (LsobsClient *self, LsobsCounters *counters)
 {
@@ -360,8 +360,7 @@ _lsobs_client_claim (LsobsClient *self, LsobsCounters *counters)
   return TRUE;
 }
 
-/* Returns: (transfer none): what the client knows of the service; it belongs to the
- * thread that sends */
+/* Returns: (transfer none): the service; it belongs to the thread that sends */
 LsobsService *
 _lsobs_client_peek_service (LsobsClient *self)
 {
@@ -481,7 +480,7 @@ lsobs_client_replay_async (LsobsClient *self,
   g_return_if_fail (self->service != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  settings = self->service->settings;
+  settings = _lsobs_service_peek_settings (self->service);
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_client_replay_async);
   if (directory == NULL && settings->failed_traces_dir == NULL)

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/core/lsobs-counters-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/http/lsobs-lost-request-private.h"
 
 G_BEGIN_DECLS
 
-/* Writes lost requests into a directory, in a thread that lives as long as there is
- * something to write: no disk is so slow that anybody else waits for it. What it has
- * in hand is bounded, and so is what lies in the directory. Thread-safe; belongs to
- * the process that made it. */
+/* Writes lost requests into a directory. A thread writes, as long as there are requests, so that no
+ * other thread waits for the disk. The requests that wait are bounded, and so are the files in the
+ * directory. Thread-safe; belongs to the process that made it. */
 typedef struct _LsobsDump LsobsDump;
 
 LsobsDump *_lsobs_dump_new (const char *path, gint64 max_bytes, LsobsCounters *counters);

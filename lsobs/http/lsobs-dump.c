@@ -13,39 +13,41 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/http/lsobs-dump-private.h"
 
-/* So many bytes of bodies may wait for the disk, unless one alone is larger. */
+/* How many bytes of bodies may wait for the disk. A single larger body may wait, too. */
 #define MAX_WAITING (64 * 1024 * 1024)
 
-/* How far apart complaints are at the least, in µs. */
+/* The shortest time between two messages in the log, in µs: the log belongs to the application. */
 #define LOG_INTERVAL (60 * G_USEC_PER_SEC)
 
-/* How long to wait for a thread that could not be started, in µs. */
+/* The time between two tries to start the thread, in µs. */
 #define RETRY_INTERVAL (100 * 1000)
 
-/* After so many seconds without a change, nobody writes to an unfinished file. */
+/* An unfinished file that has not changed for so many seconds was abandoned. */
 #define MAX_UNFINISHED_AGE 3600
 
 struct _LsobsDump
 {
   gatomicrefcount ref_count;
-  guint epoch;             /* the process that all of this belongs to */
+  guint epoch;             /* the process that it belongs to */
   char *path;              /* (owned) of the directory */
   guint64 max_bytes;       /* of all files in it */
   LsobsCounters *counters; /* (owned) */
 
-  GMutex lock; /* guards all down to the next comment */
+  GMutex lock; /* guards the fields down to n_refused */
   GCond cond;
   GQueue jobs;      /* of Job (owned) */
-  guint64 n_taken;  /* jobs that there were so far */
-  guint64 n_done;   /* of those, how many have ended */
-  gsize n_bytes;    /* of bodies in jobs */
-  gboolean running; /* there is a thread */
-  guint n_refused;  /* records that there was no room for in jobs */
+  guint64 n_taken;  /* jobs so far */
+  guint64 n_done;   /* jobs that have ended */
+  gsize n_bytes;    /* of the bodies in jobs */
+  gboolean running; /* the thread runs */
+  guint n_refused;  /* records that jobs had no room for, since the last message */
 
-  /* All below belongs to the thread. */
-  gint64 logged_at; /* monotonic, µs */
+  /* All fields below belong to the thread. */
+  GThread *thread;  /* (unowned) */
+  gint64 logged_at; /* monotonic, µs: of the last message in the log, or 0 */
 };
 
 typedef struct
@@ -99,24 +101,24 @@ _lsobs_dump_unref (LsobsDump *self)
   g_free (self);
 }
 
-/* A foreign one must not be touched any more, not even to let go of it. */
+/* Whether it belongs to the parent of this forked child. Then it must not be used, nor unreffed. */
 gboolean
 _lsobs_dump_is_foreign (LsobsDump *self)
 {
   return self->epoch != _lsobs_fork_epoch ();
 }
 
-/* --- the disk; in the thread, with the gate for forks open --- */
+/* --- the disk: in the thread, with the fork guard open --- */
 
-/* As files are called while they are being written. */
+/* Whether it is the name of a file that is being written. */
 static gboolean
 is_unfinished_name (const char *name)
 {
   return name[0] == '.' && _lsobs_lost_request_is_name (name + 1);
 }
 
-/* A program that dies while it writes leaves a file behind, which nobody can use and
- * which would take its room for ever. TRUE when it is gone. */
+/* Removes an unfinished file that a process has left behind when it died.
+ * Returns: whether the file was removed */
 static gboolean
 remove_if_stale (int dir, const char *name, const struct stat *info)
 {
@@ -125,7 +127,8 @@ remove_if_stale (int dir, const char *name, const struct stat *info)
   return age > MAX_UNFINISHED_AGE && unlinkat (dir, name, 0) == 0;
 }
 
-/* Everything in the directory that is ours, unfinished files among it. */
+/* Measures all files of lost requests, with the unfinished ones.
+ * @n_bytes: (out) */
 static gboolean
 measure_directory (int dir, guint64 *n_bytes)
 {
@@ -154,8 +157,8 @@ measure_directory (int dir, guint64 *n_bytes)
   return TRUE;
 }
 
-/* Nobody sees a file that is half written, and nobody can have put a link in its
- * place. */
+/* Writes to an unfinished file and renames it, so that other programs see whole files only. An
+ * existing file or link of the same name is not followed. */
 static gboolean
 write_file (int dir, LsobsLostRequest *request)
 {
@@ -193,6 +196,7 @@ store (LsobsDump *self, LsobsLostRequest *request)
   int problem = 0;
   int dir;
 
+  g_assert (self->thread == g_thread_self ());
   if (g_mkdir_with_parents (self->path, 0700) != 0)
     return errno;
   dir = open (self->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -211,11 +215,13 @@ store (LsobsDump *self, LsobsLostRequest *request)
 
 /* --- the thread --- */
 
+/* @problem: errno; EDQUOT: the directory is full */
 static void
-complain (LsobsDump *self, int problem)
+log_problem (LsobsDump *self, int problem)
 {
   gint64 now = g_get_monotonic_time ();
 
+  g_assert (self->thread == g_thread_self ());
   if (self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL)
     return;
   self->logged_at = now;
@@ -239,7 +245,7 @@ do_job (LsobsDump *self, Job *job)
   if (problem == 0)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DUMPED, job->n_records);
   else
-    complain (self, problem);
+    log_problem (self, problem);
   job_free (job);
 }
 
@@ -251,38 +257,38 @@ thread_main (gpointer user_data)
   sigset_t all;
   Job *job;
 
-  /* The program's signal handlers shall not run on a thread that it has not made. */
+  /* The signal handlers of the program do not expect this thread. */
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, NULL);
 
   _lsobs_fork_guard_enter_thread (&guard, NULL);
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
+  self->thread = g_thread_self ();
   while ((job = g_queue_pop_head (&self->jobs)) != NULL)
     {
       guint n_refused = self->n_refused;
 
       self->n_bytes -= g_bytes_get_size (job->request->body);
       self->n_refused = 0;
-      g_mutex_unlock (&self->lock);
+      _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
       if (n_refused > 0)
-        complain (self, ENOBUFS);
+        log_problem (self, ENOBUFS);
       do_job (self, job);
-      g_mutex_lock (&self->lock);
+      _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
       self->n_done++;
       g_cond_broadcast (&self->cond);
     }
   self->running = FALSE;
   g_cond_broadcast (&self->cond);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
   _lsobs_dump_unref (self);
   _lsobs_fork_guard_leave_thread (&guard);
   return NULL;
 }
 
-/* Called with the lock held. If the thread cannot be started, the next request tries again,
- * and so does a wait. */
+/* If the thread cannot be started, the next request or wait tries again. */
 static void
-ensure_thread (LsobsDump *self)
+ensure_thread_unlocked (LsobsDump *self)
 {
   g_autoptr (GError) error = NULL;
   GThread *thread;
@@ -303,7 +309,8 @@ ensure_thread (LsobsDump *self)
     }
 }
 
-/* Takes @request over. Returns at once. */
+/* Returns at once.
+ * @request: (transfer full) */
 void
 _lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
 {
@@ -312,7 +319,7 @@ _lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
 
   job->request = request;
   job->n_records = n_records;
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
   if (self->jobs.length > 0 && (size > MAX_WAITING || self->n_bytes > MAX_WAITING - size))
     {
       self->n_refused += n_records;
@@ -324,38 +331,39 @@ _lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
       self->n_taken++;
       g_queue_push_tail (&self->jobs, job);
     }
-  ensure_thread (self);
-  g_mutex_unlock (&self->lock);
+  ensure_thread_unlocked (self);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
 }
 
-/* Called with the lock held. A thread that has nothing left to do ends at once: it is
- * waited for, so that it does not outlive its user. */
+/* Waits also for the end of a thread without jobs, which comes at once: the thread does not outlive
+ * its user. */
 static gboolean
-is_waiting_for (LsobsDump *self, guint64 n_jobs)
+is_waiting_for_unlocked (LsobsDump *self, guint64 n_jobs)
 {
   return self->n_done < n_jobs || (self->running && self->jobs.length == 0);
 }
 
-/* Waits until everything that was taken so far is written, or has failed. What is taken
- * later does not prolong it. FALSE at the deadline.
- * @deadline: monotonic, µs */
+/* Waits until all requests taken so far are written, or have failed. Requests taken later do not
+ * prolong the wait.
+ * @deadline: monotonic, µs
+ * Returns: FALSE at the deadline */
 gboolean
 _lsobs_dump_wait (LsobsDump *self, gint64 deadline)
 {
   gboolean done;
   guint64 n_jobs;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
   n_jobs = self->n_taken;
-  while (is_waiting_for (self, n_jobs) && g_get_monotonic_time () < deadline)
+  while (is_waiting_for_unlocked (self, n_jobs) && g_get_monotonic_time () < deadline)
     {
       if (self->jobs.length > 0)
-        ensure_thread (self);
+        ensure_thread_unlocked (self);
       g_cond_wait_until (&self->cond, &self->lock,
                          self->running ? deadline
                                        : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
     }
   done = self->n_done >= n_jobs;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
   return done;
 }

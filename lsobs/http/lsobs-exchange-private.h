@@ -5,13 +5,12 @@
 
 G_BEGIN_DECLS
 
-/* One message there and back, bounded in time and in what is read, whatever the
- * server does. */
+/* Limits of one exchange: a message and its answer. They hold whatever the server does. */
 typedef struct
 {
-  gint64 timeout;   /* ms, for all of it */
-  gint64 tail;      /* ms, for what is left of a good answer when its head is there */
-  gsize max_answer; /* bytes: what comes after is not read */
+  gint64 timeout;   /* ms: of the whole exchange */
+  gint64 tail;      /* ms: of a successful answer after its head */
+  gsize max_answer; /* bytes: the rest is not read */
 } LsobsExchangeLimits;
 
 void _lsobs_exchange_async (SoupSession *session,

@@ -7,46 +7,46 @@
 #include "lsobs/http/lsobs-session-pool-private.h"
 #include "lsobs/lsobs-error.h"
 
-/* How long it may take to be connected, TLS and all, in ms. */
+/* How long a connection may take to be set up, with its TLS handshake, in ms. */
 #define CONNECT_TIMEOUT 5000
 
-/* How often libsoup may send a message again. It has a limit of its own, but not for streams
- * that an HTTP/2 server refuses. */
+/* How often libsoup may send a message again. Its own limit does not count streams that an HTTP/2
+ * server refuses. */
 #define MAX_RESENDS 20
 
-/* How many interim answers (1xx) one request may get. libsoup reads them in a loop that does not
- * return to the main context while there are more, so that no timeout can end it. */
+/* How many interim answers (1xx) one request may get. libsoup reads them in a loop without
+ * returning to the main context, so no timeout ends it. */
 #define MAX_INTERIM 1000
 
-/* A bit before libsoup's own sources. When an HTTP/2 server refuses a stream at once, libsoup 3.2
- * sends the message again and ends the first sending later, with this priority. If it does the
- * second before the first, it takes the first failure for that of the second sending, and uses
- * memory that it has freed. */
+/* Higher than the priority of libsoup's own sources. When an HTTP/2 server refuses a stream at
+ * once, libsoup 3.2 sends the message again, and ends the first sending later with this
+ * priority. If the second sending came first, libsoup would take the failure of the first for
+ * that of the second, and use freed memory. */
 #define IO_PRIORITY (G_PRIORITY_DEFAULT - 1)
 
 typedef struct
 {
-  SoupSession *session; /* (unowned) that of the task */
+  SoupSession *session; /* (unowned) the source object of the task */
   SoupMessage *message; /* (owned) */
   char *type;           /* (owned) (nullable) of the body */
   GBytes *body;         /* (owned) (nullable) */
   LsobsExchangeLimits limits;
-  GCancellable *cancellable; /* (owned) ends with the task's, or in time */
+  GCancellable *cancellable; /* (owned) cancelled with that of the task, or at the deadline */
   gulong cancelled_id;
-  GSource *timeout;    /* (owned) (nullable) until the end */
-  GSource *stop;       /* (owned) (nullable) until the end */
-  gint64 deadline;     /* monotonic, µs: for all of it */
-  gboolean connecting; /* and the time for that runs */
-  gboolean sent;       /* the server may have got something of it */
-  gboolean running;    /* on a connection */
-  gboolean answered;   /* the head of the answer is there */
-  gboolean left;       /* the task has ended before libsoup has */
-  gboolean written;    /* the server has all of the request, as far as libsoup knows */
-  gboolean closing;    /* libsoup ends the message, of which nothing is read any more */
-  gboolean returned;   /* the task has ended, but the message has not */
+  GSource *timeout;    /* (owned) (nullable) cancels at the deadline */
+  GSource *stop;       /* (owned) (nullable) fires when cancellable is cancelled */
+  gint64 deadline;     /* monotonic, µs: of the whole exchange */
+  gboolean connecting; /* the timeout is that of the connection */
+  gboolean sent;       /* the server may have read a part of the request */
+  gboolean running;    /* the message is on a connection */
+  gboolean answered;   /* the head of the answer was read */
+  gboolean left;       /* the task has ended, libsoup has not */
+  gboolean written;    /* libsoup has written the whole request */
+  gboolean closing;    /* the answer was read, libsoup ends the message */
+  gboolean returned;   /* the task has ended while closing */
   guint n_resends;
   guint n_interim;
-  const char *given_up; /* (nullable) why we ended it before the deadline */
+  const char *given_up; /* (nullable) translated: why it was cancelled before the deadline */
   char *answer;         /* (owned) (nullable) */
   gsize len;
 } Exchange;
@@ -72,7 +72,7 @@ clear_source (GSource **source)
   g_clear_pointer (source, g_source_unref);
 }
 
-/* To be called before the task returns: who waits for it may begin anew. */
+/* Called before the task returns, because its callback may start the next exchange. */
 static void
 end (GTask *task)
 {
@@ -88,7 +88,7 @@ end (GTask *task)
   clear_source (&exchange->stop);
 }
 
-/* The status is enough; an answer that breaks off changes nothing. */
+/* The status is enough: an answer that is cut off counts. */
 static void
 return_answer (GTask *task)
 {
@@ -104,7 +104,7 @@ return_answer (GTask *task)
   g_task_return_pointer (task, g_steal_pointer (&exchange->answer), g_free);
 }
 
-/* Called in the context of the task. Now the session and its connection can have the next
+/* Called in the context of the task. The session and its connection are free for the next
  * message. */
 static void
 closed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
@@ -120,8 +120,8 @@ closed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   clear_source (&exchange->stop);
 }
 
-/* Called in the context of the task. When the whole answer is there but not the whole request, the
- * server may still read the rest of it until the deadline. */
+/* Called in the context of the task. If the answer came before the end of the request, the
+ * server may read the rest of the request until the deadline. */
 static void
 answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
@@ -142,7 +142,7 @@ answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 }
 
 /* @error: (nullable): of libsoup
- * Returns: (transfer full): what to tell of it */
+ * Returns: (transfer full): what to report */
 static GError *
 explain (Exchange *exchange, const GError *error)
 {
@@ -160,7 +160,7 @@ explain (Exchange *exchange, const GError *error)
                               reason != NULL ? reason : error->message);
 }
 
-/* What a proxy says that leads to no service: nothing of the message has left. */
+/* The proxy has refused to connect, so nothing of the message was sent. */
 static void
 return_refusal (GTask *task, guint status)
 {
@@ -198,7 +198,7 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   if (stream != NULL)
     {
-      /* To end the reading, the cancellable is enough. */
+      /* The cancellable alone ends the reading. */
       exchange->running = FALSE;
       exchange->answer = g_malloc (exchange->limits.max_answer + 1);
       g_input_stream_read_all_async (stream, exchange->answer, exchange->limits.max_answer,
@@ -207,7 +207,7 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
 
-  /* HTTP/2 may fail between the head of the answer and the rest. */
+  /* Over HTTP/2, an answer may fail after its head. */
   if (exchange->answered)
     {
       return_answer (task);
@@ -226,7 +226,7 @@ timed_out_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Ends the task, whenever libsoup is done with the message. */
+/* Ends the task without waiting for libsoup to end the message. */
 static void
 leave (GTask *task)
 {
@@ -260,14 +260,14 @@ stop_cb (GCancellable *cancellable, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Called in whatever thread cancels. */
+/* Called in the thread that cancels. */
 static void
 cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
   g_cancellable_cancel (G_CANCELLABLE (user_data));
 }
 
-/* Called in the context of the task, for what happens on a new connection. */
+/* Called in the context of the task, while a new connection is set up. */
 static void
 network_event_cb (SoupMessage *message,
                   GSocketClientEvent event,
@@ -283,7 +283,7 @@ network_event_cb (SoupMessage *message,
   g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
 }
 
-/* Called in the context of the task, when the message goes out. */
+/* Called in the context of the task, when libsoup begins to write the message. */
 static void
 starting_cb (SoupMessage *message, gpointer user_data)
 {
@@ -319,9 +319,9 @@ give_up (Exchange *exchange, const char *reason)
   g_cancellable_cancel (exchange->cancellable);
 }
 
-/* Called in the context of the task, when libsoup is about to send the message again: the
- * server has refused the stream or sent it to another connection, or asks who we are. libsoup has
- * dropped the body. */
+/* Called in the context of the task, before libsoup sends the message again: the server has refused
+ * the stream, asked for another connection, or asked for authentication. libsoup has dropped the
+ * body. */
 static void
 restarted_cb (SoupMessage *message, gpointer user_data)
 {
@@ -355,7 +355,7 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
     return;
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
   give_up (exchange, _ ("it sends interim answers without end"));
-  /* Over HTTP/2, the server goes on sending after the stream is closed. */
+  /* Over HTTP/2, the server would send more answers after the stream is closed. */
   if (soup_message_get_http_version (message) == SOUP_HTTP_2_0)
     _lsobs_session_pool_break (exchange->session);
 }
@@ -368,7 +368,7 @@ got_headers_cb (SoupMessage *message, gpointer user_data)
   SoupStatus status = soup_message_get_status (message);
   gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
 
-  /* libsoup sends the message again, and the same connection leads to the same server. */
+  /* libsoup sends the message again; the same connection would lead to the same server. */
   if (status == SOUP_STATUS_MISDIRECTED_REQUEST)
     soup_message_add_flags (message, SOUP_MESSAGE_NEW_CONNECTION);
   /* Over HTTP/2, libsoup reports only the first interim answer by its own signal. */
@@ -421,11 +421,12 @@ arm (GTask *task)
   watch_message (exchange);
 }
 
-/* Sends @message, in the thread-default context. Each time libsoup sends it again, the whole body
- * is sent.
- * @session: of a pool, has no other message
+/* Sends @message and reads the answer, in the thread-default context. When libsoup sends the
+ * message again, it sends the whole body.
+ * @session: of a session pool, without a message
+ * @message: without a body
  * @type: (nullable): of the body
- * @body: (nullable): the only body; @message itself has none */
+ * @body: (nullable) */
 void
 _lsobs_exchange_async (SoupSession *session,
                        SoupMessage *message,
@@ -447,7 +448,7 @@ _lsobs_exchange_async (SoupSession *session,
   exchange->limits = *limits;
   g_task_set_source_tag (task, _lsobs_exchange_async);
   g_task_set_task_data (task, exchange, exchange_free);
-  /* What was answered stays so when the cancellation comes a moment later. */
+  /* A cancellation that comes after the answer does not replace it. */
   g_task_set_check_cancellable (task, FALSE);
   arm (task);
   set_body (exchange);
@@ -455,8 +456,8 @@ _lsobs_exchange_async (SoupSession *session,
                            g_object_ref (task));
 }
 
-/* Whether libsoup has sent the message more than once: the server may have had it before the
- * answer that counts. To be called when it has ended. */
+/* Whether libsoup has sent the message more than once, so that the server may have processed it
+ * before the answer that was read. Called when the exchange has ended. */
 gboolean
 _lsobs_exchange_was_resent (GAsyncResult *result)
 {
@@ -465,12 +466,12 @@ _lsobs_exchange_was_resent (GAsyncResult *result)
   return exchange->n_resends > 0;
 }
 
-/* Fails with G_IO_ERROR_NOT_CONNECTED when nothing of the message has left, with
- * LSOBS_ERROR_UNREACHABLE when nothing has left and the message says what to do, with
- * G_IO_ERROR_CANCELLED, or with what went wrong else.
+/* Fails with G_IO_ERROR_NOT_CONNECTED or LSOBS_ERROR_UNREACHABLE when nothing of the message was
+ * sent (the second has a message that says what to do), with G_IO_ERROR_CANCELLED, or with another
+ * error of libsoup or GIO.
  * @len: (out) (optional)
- * Returns: (transfer full): the beginning of the answer, with a NUL behind it; the
- *   message has the rest */
+ * Returns: (transfer full): the beginning of the answer, with a NUL behind it; status and headers
+ *   are in the message */
 char *
 _lsobs_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
 {

@@ -5,7 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* How long a peer may leave what was sent to it without an acknowledgement, in ms. */
+/* Closes connections whose peer has vanished. Used only in the thread that sends. */
+
+/* How long a peer may leave sent data without acknowledgement, in ms. */
 #define LSOBS_LIVENESS_TIMEOUT 7000
 
 void _lsobs_liveness_watch (SoupSession *session);

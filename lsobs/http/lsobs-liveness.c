@@ -12,27 +12,28 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-liveness-private.h"
 
-/* The kernel notices a peer that has vanished, for example because a router has dropped the
- * connection: it gets no acknowledgements. A service that is slow to answer still acknowledges, and
- * keeps the whole timeout of the request. Idle connections of the pool are watched as well, so that
- * a request does not try one dead connection after the other. */
+/* A peer that has vanished, for example behind a router that has dropped the connection,
+ * acknowledges nothing. The kernel notices that. A slow service still acknowledges, and may use
+ * the whole timeout of the request. Idle connections of the pool are watched, too, so that a
+ * request does not try one dead connection after the other. */
 
-/* An idle connection is asked after so many seconds, and then again each so many. */
+/* An idle connection is probed after so many seconds, and then at this interval, in seconds. */
 #define KEEPALIVE_IDLE     3
 #define KEEPALIVE_INTERVAL 1
 
-/* So many questions without an answer mean that the peer is gone, if others are gone as well. */
+/* So many probes without answer mean that the peer has vanished, if another peer has. */
 #define MAX_UNANSWERED 2
 
-/* How often a connection in use is looked at, in ms: several times before the kernel ends it. */
+/* The interval at which connections in use are checked, in ms: several times before the kernel ends
+ * one. */
 #define LOOK_INTERVAL 2000
 
 typedef struct
 {
   guint epoch;        /* the process that it belongs to */
   GPtrArray *sockets; /* (owned) (element-type GWeakRef) of all connections */
-  guint n_messages;   /* that are under way */
-  GSource *look;      /* (owned) (nullable) while there are such */
+  guint n_messages;   /* under way */
+  GSource *look;      /* (owned) (nullable) runs while messages are under way */
 } Liveness;
 
 static void
@@ -65,13 +66,13 @@ set_option (GSocket *socket, int level, int name, int value)
 {
   g_autoptr (GError) error = NULL;
 
-  /* Without it, a connection that has fallen silent lasts as long as the request may. */
+  /* Without the option, a silent connection lasts until the timeout of the request. */
   if (!g_socket_set_option (socket, level, name, value, &error))
     g_debug ("A socket does not take option %d: %s", name, error->message);
 }
 
-/* Whether the peer has acknowledged all that was sent, and has closed its window: it is slow, not
- * gone. */
+/* Whether the peer has acknowledged all sent data and has closed its window: it is slow, but has
+ * not vanished. */
 static gboolean
 is_window_closed (GSocket *socket)
 {
@@ -86,8 +87,8 @@ is_window_closed (GSocket *socket)
 #endif
 }
 
-/* The kernel does not tell a peer that is gone from one that acknowledges but takes no more data:
- * for the second one, the timeout is removed. */
+/* The kernel does not distinguish a vanished peer from one that acknowledges but accepts no more
+ * data. For the second one, this removes the timeout. */
 static void
 adjust_timeout (GSocket *socket)
 {
@@ -147,16 +148,16 @@ watch_socket (Liveness *self, GSocket *socket)
   g_ptr_array_add (self->sockets, ref);
 }
 
-/* Called in the context that sends, for what happens on a new connection: before TLS, and before
- * a proxy is asked for anything. */
+/* Called in the context that sends, while a new connection is set up: before the TLS handshake, and
+ * before a proxy gets a request. */
 static void
 network_event_cb (SoupMessage *message,
                   GSocketClientEvent event,
                   GIOStream *connection,
                   gpointer user_data)
 {
-  /* The next step may need a thread of GLib: to resolve a name, for a proxy, for a handshake. A
-   * thread that was started again after a fork ends after half a second without work. */
+  /* The next step may need a task thread of GLib: for a name, a proxy, or a handshake. A thread
+   * that was revived after a fork ends after half a second without work. */
   if (_lsobs_fork_epoch () != 0)
     _lsobs_fork_revive_tasks ();
   if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (connection))
@@ -190,7 +191,7 @@ request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_d
     stop_looking (self);
 }
 
-/* Whether the peer leaves one question after the other without an answer. */
+/* Whether the peer has left several probes without answer. */
 static gboolean
 is_silent (GSocket *socket)
 {
@@ -205,8 +206,8 @@ is_silent (GSocket *socket)
 #endif
 }
 
-/* An attempt got no answer: all other silent connections are given up together with its own.
- * Otherwise the next attempt may use one of them, and wait as long. Called in the thread that sends. */
+/* Closes all silent connections, after an attempt without an answer. The next attempt would
+ * otherwise use one of them, and wait as long. */
 void
 _lsobs_liveness_prune (SoupSession *session)
 {
@@ -221,7 +222,7 @@ _lsobs_liveness_prune (SoupSession *session)
     }
 }
 
-/* Has every connection of @session watched. */
+/* Watches all connections of @session. */
 void
 _lsobs_liveness_watch (SoupSession *session)
 {

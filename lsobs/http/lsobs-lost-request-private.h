@@ -5,14 +5,14 @@
 
 G_BEGIN_DECLS
 
-/* A request that was lost, as it is kept in a file: what is needed to send it again
- * to any service, and so neither an address nor a key. The file is a JSON object that
- * the service's own clients read and write, too. Immutable. */
+/* A lost request, as a file holds it: all that is needed to send it again, without address and key.
+ * The file is a JSON object that the official clients of the service read and write, too.
+ * Immutable. */
 typedef struct
 {
-  char *endpoint;     /* (owned) below the address of the service */
+  char *endpoint;     /* (owned) path below the address of the service */
   char *content_type; /* (owned) */
-  char *encoding;     /* (owned) (nullable) how body is compressed */
+  char *encoding;     /* (owned) (nullable) the Content-Encoding of body */
   GBytes *body;       /* (owned) */
 } LsobsLostRequest;
 

@@ -12,22 +12,22 @@
 
 #define FORMAT_VERSION "1"
 
-/* How much of a body is written at a time; a multiple of 3, which base64 needs, or
- * else it would be padded in the middle. */
+/* How much of a body is written at a time, in bytes. A multiple of 3, so that base64 needs no
+ * padding in between. */
 #define CHUNK (48 * 1024)
 
 #define MAX_BOUNDARY_LEN 70
 
-/* Where requests may go, and what their bodies are. */
+/* The endpoints, and whether their bodies are multipart. */
 static const struct
 {
   const char *endpoint;
   gboolean multipart;
 } endpoints[] = {
-  { "runs/multipart", TRUE },
-  { "runs/batch", FALSE },
-  { "runs", FALSE },
-  { "feedback", FALSE },
+  { .endpoint = "runs/multipart", .multipart = TRUE },
+  { .endpoint = "runs/batch" },
+  { .endpoint = "runs" },
+  { .endpoint = "feedback" },
 };
 
 /* @encoding: (nullable) */
@@ -65,7 +65,7 @@ append_string (LsobsBuffer *out, const char *before, const char *text)
   _lsobs_json_write_string (out, text, strlen (text));
 }
 
-/* Everything up to the body. */
+/* Writes the JSON text before the body. */
 static void
 write_head (LsobsLostRequest *self, LsobsBuffer *out)
 {
@@ -77,7 +77,7 @@ write_head (LsobsLostRequest *self, LsobsBuffer *out)
   _lsobs_buffer_append_str (out, "},\"body_base64\":\"");
 }
 
-/* How large the file will be. */
+/* Returns: the size of the file, in bytes */
 gsize
 _lsobs_lost_request_measure (LsobsLostRequest *self)
 {
@@ -104,7 +104,7 @@ write_all (int fd, const char *data, gsize len)
   return TRUE;
 }
 
-/* Blocks as long as the disk does. On failure, errno tells why. */
+/* Blocks while the disk does. Sets errno on failure. */
 gboolean
 _lsobs_lost_request_write (LsobsLostRequest *self, int fd)
 {
@@ -135,7 +135,7 @@ _lsobs_lost_request_write (LsobsLostRequest *self, int fd)
   return write_all (fd, out.data, out.len);
 }
 
-/* --- reading: whoever has written the file may mean us no good --- */
+/* --- reading: the file may be malicious --- */
 
 static gboolean
 fail (GError **error, const char *problem)
@@ -144,8 +144,8 @@ fail (GError **error, const char *problem)
   return FALSE;
 }
 
-/* Returns: (transfer full) (nullable): a text that may stand in a header; empty if it
- * may not, and %NULL if there is none */
+/* Returns: (transfer full) (nullable): the text of a string; empty if a header cannot hold it, and
+ *   %NULL without @value */
 static char *
 dup_word (LsobsJsonDocument *document, const char *value)
 {
@@ -158,7 +158,7 @@ dup_word (LsobsJsonDocument *document, const char *value)
   return value != NULL ? g_strndup (len > 0 ? text : "", len) : NULL;
 }
 
-/* Names of headers have no case, but nobody writes more than these two.
+/* Finds a header by its name, or by its name in lower case. The official clients use both.
  * Returns: (transfer full) (nullable) */
 static char *
 dup_header (LsobsJsonDocument *document, const char *name)
@@ -181,7 +181,7 @@ is_boundary (const char *text)
          strspn (text, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "'+_-.") == len;
 }
 
-/* The two types of body that there are, in the spellings that clients use. */
+/* Whether @text is a type that a client gives to a body of the endpoint. */
 static gboolean
 is_content_type (const char *text, gboolean multipart)
 {
@@ -212,7 +212,7 @@ check_head (LsobsLostRequest *self, GError **error)
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): %NULL if it is no base64 as it should be */
+/* Returns: (transfer full) (nullable): %NULL if @text is not strict base64 */
 static GBytes *
 decode_body (const char *text, gsize len)
 {
@@ -234,7 +234,7 @@ decode_body (const char *text, gsize len)
   return g_bytes_new_take (g_steal_pointer (&data), size);
 }
 
-/* Fails with G_IO_ERROR_INVALID_DATA; the message is for a debugging log.
+/* Fails with G_IO_ERROR_INVALID_DATA; the message is for the debug log.
  * Returns: (transfer full) (nullable) */
 LsobsLostRequest *
 _lsobs_lost_request_parse (const char *text, gsize len, GError **error)

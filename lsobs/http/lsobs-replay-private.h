@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* Sends again what was kept of lost requests, one file after the other. */
+/* Sends the lost requests of a directory again, one file after the other. */
 void _lsobs_replay_task (LsobsSettings *settings,
                          const char *path,
                          gboolean may_be_missing,

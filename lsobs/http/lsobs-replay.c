@@ -11,37 +11,37 @@
 
 #include "lsobs/core/lsobs-file-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
-#include "lsobs/http/lsobs-attempt-private.h"
+#include "lsobs/http/lsobs-attempts-private.h"
 #include "lsobs/http/lsobs-lost-request-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
 
-/* No body is larger than 100 MiB; as base64, a third more. */
+/* Larger files are skipped: a body has at most 100 MiB, and a third more as base64. */
 #define MAX_FILE_BYTES (140 * 1024 * 1024)
 
-/* The rest is left for another time. */
+/* The next replay sends the rest. */
 #define MAX_FILES 100000
 
 typedef struct
 {
-  guint epoch;             /* the process that has begun it */
+  guint epoch;             /* the process that replays */
   LsobsService *service;   /* (owned) with connections and waits of its own */
   char *path;              /* (owned) of the directory */
-  gboolean may_be_missing; /* that directory */
+  gboolean may_be_missing; /* a missing directory counts as empty */
   int dir;                 /* (owned) or -1 */
-  GPtrArray *names;        /* (owned) (element-type utf8) of files, in their order */
-  guint next;              /* the first of them that was not looked at */
-  GHashTable *missing;     /* (owned) (element-type utf8) endpoints that are not there */
-  GError *problem;         /* (owned) (nullable) what went wrong with more than one file */
-  guint n_delivered;
-  guint n_failed;
+  GPtrArray *names;        /* (owned) (element-type utf8) of files, the oldest first */
+  guint next;              /* index of the next file in names */
+  GHashTable *missing;     /* (owned) (element-type utf8) missing endpoints */
+  GError *problem;         /* (owned) (nullable) the error of the first missing endpoint */
+  guint n_delivered;       /* files */
+  guint n_failed;          /* files */
 
-  /* of the current file */
+  /* the current file */
   LsobsLostRequest *request; /* (owned) (nullable) */
   LsobsAttempts attempts;
 } Replay;
 
 static void start_attempt (GTask *task);
-static void go_on (GTask *task);
+static void start_next_file (GTask *task);
 
 static void
 end_file (Replay *replay)
@@ -72,7 +72,7 @@ peek_name (Replay *replay)
   return g_ptr_array_index (replay->names, replay->next - 1);
 }
 
-/* --- the disk; in a thread, while nobody else has the replay --- */
+/* --- the disk: in a thread, while the context waits --- */
 
 static int
 compare_names (gconstpointer a, gconstpointer b)
@@ -80,7 +80,7 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-/* Names begin with the time: what was lost first is sent first. */
+/* Names begin with the time, so the oldest request is sent first. */
 static gboolean
 list (Replay *replay)
 {
@@ -151,13 +151,13 @@ remove_in_thread (GTask *disk_task,
 {
   Replay *replay = task_data;
 
-  /* Whoever reads it again is told by the service that it was there. */
+  /* If the file stays, the next replay sends it again, and the service reports a conflict. */
   if (unlinkat (replay->dir, peek_name (replay), 0) != 0)
     g_debug ("The sent file %s stays: %s", peek_name (replay), g_strerror (errno));
   g_task_return_boolean (disk_task, TRUE);
 }
 
-/* @callback is given a reference to @task, in its context. */
+/* Runs @func in a thread, then @callback in the context of @task, with a reference to @task. */
 static void
 use_disk (GTask *task, GTaskThreadFunc func, GAsyncReadyCallback callback)
 {
@@ -172,7 +172,8 @@ use_disk (GTask *task, GTaskThreadFunc func, GAsyncReadyCallback callback)
 
 /* --- in the context of the task --- */
 
-/* In a forked child that runs its parent's context, all of it is the parent's. */
+/* Whether this is a forked child that runs the context of its parent: the replay is the
+ * parent's. */
 static gboolean
 is_foreign (GTask *task)
 {
@@ -181,8 +182,9 @@ is_foreign (GTask *task)
   return replay->epoch != _lsobs_fork_epoch ();
 }
 
-/* The connections go in the thread that has used them, whoever frees the task.
- * @error: (nullable) (transfer full) */
+/* Ends the task. The connections are closed here, in the thread that has used them; the task may be
+ * freed in another one.
+ * @error: (transfer full) (nullable) */
 static void
 finish (GTask *task, GError *error)
 {
@@ -216,23 +218,24 @@ removed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return;
   replay->n_delivered++;
   end_file (replay);
-  go_on (task);
+  start_next_file (task);
 }
 
-/* Whether other files may fare better than one that has met with this. */
+/* Whether the failure is about one file, so that the next file may be delivered. */
 static gboolean
-is_about_one (const LsobsPolicy *policy)
+is_about_one (const LsobsDeliveryPolicy *policy)
 {
   return policy->split || policy->code == LSOBS_ERROR_REFUSED;
 }
 
-/* The current file stays where it is. Takes @error over.
- * @missing: its endpoint is not there, which others may be */
+/* The current file failed and stays.
+ * @error: (transfer full)
+ * @missing: its endpoint is missing; files for other endpoints may be delivered */
 static void
 keep (GTask *task, GError *error, gboolean missing)
 {
   Replay *replay = g_task_get_task_data (task);
-  const LsobsPolicy *policy = _lsobs_delivery_policy_find_policy (error);
+  const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_find (error);
 
   replay->n_failed++;
   g_debug ("%s stays: %s", peek_name (replay), error->message);
@@ -249,7 +252,7 @@ keep (GTask *task, GError *error, gboolean missing)
     }
   g_clear_error (&error);
   end_file (replay);
-  go_on (task);
+  start_next_file (task);
 }
 
 static void
@@ -257,29 +260,29 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Replay *replay = g_task_get_task_data (task);
-  g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
+  g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   GError *error = NULL;
 
   if (is_foreign (task))
     return;
-  if (!_lsobs_attempts_end (&replay->attempts, result, &outcome, &error))
+  if (!_lsobs_attempts_end (&replay->attempts, result, &answer, &error))
     {
       finish (task, error);
       return;
     }
-  /* It may be the run that is not there. */
-  if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND &&
+  /* The run of the feedback may be missing, not the endpoint. */
+  if (answer.outcome == LSOBS_OUTCOME_NOT_FOUND &&
       strcmp (replay->request->endpoint, "feedback") == 0)
-    outcome.verdict = LSOBS_VERDICT_REJECTED;
+    answer.outcome = LSOBS_OUTCOME_REJECTED;
 
-  if (outcome.verdict == LSOBS_VERDICT_DELIVERED || outcome.verdict == LSOBS_VERDICT_CONFLICT)
+  if (answer.outcome == LSOBS_OUTCOME_DELIVERED || answer.outcome == LSOBS_OUTCOME_CONFLICT)
     use_disk (task, remove_in_thread, removed_cb);
-  else if (_lsobs_attempts_need_other_key (&replay->attempts, &outcome) ||
-           _lsobs_attempts_go_on (&replay->attempts, &outcome, &error))
+  else if (_lsobs_attempts_need_other_key (&replay->attempts, &answer) ||
+           _lsobs_attempts_plan_next (&replay->attempts, &answer, &error))
     start_attempt (task);
   else
     keep (task, error,
-          outcome.verdict == LSOBS_VERDICT_NOT_FOUND || outcome.verdict == LSOBS_VERDICT_NO_PAGE);
+          answer.outcome == LSOBS_OUTCOME_NOT_FOUND || answer.outcome == LSOBS_OUTCOME_NO_PAGE);
 }
 
 static gboolean
@@ -308,7 +311,8 @@ start_attempt (GTask *task)
         keep (task, error, FALSE);
       return;
     }
-  message = _lsobs_service_new_message (replay->service, "POST", request->endpoint);
+  message = _lsobs_route_new_message (_lsobs_service_peek_route (replay->service), "POST",
+                                      request->endpoint);
   if (request->encoding != NULL)
     soup_message_headers_replace (soup_message_get_request_headers (message), "Content-Encoding",
                                   request->encoding);
@@ -327,18 +331,18 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
-      /* Somebody else may have sent it. */
+      /* Another process may have sent and deleted it. */
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         replay->n_failed++;
       g_debug ("%s is no lost request: %s", peek_name (replay), error->message);
-      go_on (task);
+      start_next_file (task);
       return;
     }
   if (g_hash_table_contains (replay->missing, replay->request->endpoint))
     {
       replay->n_failed++;
       end_file (replay);
-      go_on (task);
+      start_next_file (task);
       return;
     }
   _lsobs_attempts_init (&replay->attempts, replay->service);
@@ -347,9 +351,9 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     start_attempt (task);
 }
 
-/* To the next file, or to the end. */
+/* Loads the next file, or ends the task after the last one. */
 static void
-go_on (GTask *task)
+start_next_file (GTask *task)
 {
   Replay *replay = g_task_get_task_data (task);
 
@@ -375,14 +379,15 @@ listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   if (is_foreign (task))
     return;
   if (g_task_propagate_boolean (G_TASK (result), &error))
-    go_on (task);
+    start_next_file (task);
   else
     finish (task, error);
 }
 
-/* Ends @task, which has no task data yet, when every file was looked at.
+/* Sends every file of a directory, and ends @task after the last one.
  * @path: of the directory
- * @may_be_missing: that is as good as empty */
+ * @may_be_missing: a missing directory counts as empty
+ * @task: without task data */
 void
 _lsobs_replay_task (LsobsSettings *settings, const char *path, gboolean may_be_missing, GTask *task)
 {
@@ -396,11 +401,11 @@ _lsobs_replay_task (LsobsSettings *settings, const char *path, gboolean may_be_m
   replay->names = g_ptr_array_new_with_free_func (g_free);
   replay->missing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_task_set_task_data (task, replay, replay_free);
-  /* What was delivered is told also when the cancellation comes a moment later. */
+  /* A cancellation that comes after the last file does not replace the result. */
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
-  /* In a forked child, threads for tasks have to be revived first. */
+  /* In a forked child, this revives the threads of tasks. */
   _lsobs_service_enter (replay->service);
   use_disk (task, list_in_thread, listed_cb);
 }

@@ -6,6 +6,7 @@
 
 G_BEGIN_DECLS
 
+/* Makes requests of batches, and sends them. */
 void _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task);
 LsobsLostRequest *_lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch);
 

@@ -6,14 +6,12 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/core/lsobs-log-private.h"
-#include "lsobs/http/lsobs-attempt-private.h"
+#include "lsobs/http/lsobs-attempts-private.h"
 #include "lsobs/http/lsobs-request-private.h"
 #include "lsobs/transport/lsobs-batch-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 
-/* What a request is: the modes that a batch may be sent in, and an endpoint for one
- * piece of feedback. */
+/* The form of a request: one for each mode, and one for a single piece of feedback. */
 typedef enum
 {
   SHAPE_MULTIPART,
@@ -22,18 +20,18 @@ typedef enum
   SHAPE_FEEDBACK
 } Shape;
 
-/* One batch under way, in as many attempts as it takes. */
+/* The request for one batch. It lasts over all attempts. */
 typedef struct
 {
   LsobsService *service; /* (unowned) that of attempts */
   LsobsAttempts attempts;
-  LsobsBatch *batch;       /* (owned) */
-  GBytes *body;            /* (owned) (nullable) kept for retries */
-  LsobsIngestMode mode;    /* what body was made for */
-  Shape shape;             /* what it is */
-  LsobsCompression packed; /* what it is compressed with */
-  gsize payload;           /* bytes in it before, without the framing */
-  gboolean plain;          /* never compress it again: it was refused so */
+  LsobsBatch *batch;            /* (owned) */
+  GBytes *body;                 /* (owned) (nullable) kept for retries */
+  LsobsIngestMode mode;         /* that the body was made for */
+  Shape shape;                  /* of the body */
+  LsobsCompression compression; /* of the body */
+  gsize payload;                /* bytes of the body before compression, without framing */
+  gboolean plain;               /* the compressed form was refused */
   char boundary[LSOBS_BOUNDARY_LEN + 1];
 } Request;
 
@@ -83,7 +81,7 @@ get_shape (LsobsService *service, LsobsBatch *batch, LsobsIngestMode mode)
   return get_mode_shape (mode);
 }
 
-/* Where requests go, below the address of the service. */
+/* Returns: the endpoint, below the address of the service */
 static const char *
 get_path (Shape shape)
 {
@@ -101,7 +99,8 @@ get_path (Shape shape)
     }
 }
 
-/* @boundary: room for one; written to when the shape needs it */
+/* @boundary: (out): written for SHAPE_MULTIPART only
+ * Returns: (transfer full) */
 static GBytes *
 write_body (LsobsBatch *batch, Shape shape, char *boundary)
 {
@@ -119,7 +118,7 @@ write_body (LsobsBatch *batch, Shape shape, char *boundary)
     }
 }
 
-/* Returns: (transfer full): what bodies of the shape are */
+/* Returns: (transfer full): the Content-Type of the body */
 static char *
 make_type (Shape shape, const char *boundary)
 {
@@ -128,7 +127,7 @@ make_type (Shape shape, const char *boundary)
   return g_strdup ("application/json");
 }
 
-/* Once for all attempts, as long as the service does not want it otherwise. */
+/* Makes the body, which all attempts share until the mode or the compression changes. */
 static void
 prepare_body (Request *request, LsobsIngestMode mode)
 {
@@ -142,13 +141,14 @@ prepare_body (Request *request, LsobsIngestMode mode)
   request->payload = request->shape == SHAPE_MULTIPART
                          ? _lsobs_body_measure_payload (_lsobs_batch_peek_records (request->batch))
                          : g_bytes_get_size (body);
-  request->packed = LSOBS_COMPRESSION_NONE;
-  /* What the service offers is about runs. */
-  if (request->plain || (request->shape == SHAPE_FEEDBACK &&
-                         service->settings->compression == LSOBS_COMPRESSION_AUTO))
+  request->compression = LSOBS_COMPRESSION_NONE;
+  /* The compression that the service offers is for runs. */
+  if (request->plain ||
+      (request->shape == SHAPE_FEEDBACK &&
+       _lsobs_service_peek_settings (service)->compression == LSOBS_COMPRESSION_AUTO))
     request->body = g_steal_pointer (&body);
   else
-    request->body = _lsobs_service_compress (service, body, &request->packed);
+    request->body = _lsobs_service_compress (service, body, &request->compression);
 }
 
 /* Whether the request is the update of one run. */
@@ -158,7 +158,7 @@ is_single_update (Request *request)
   return request->shape == SHAPE_RUN && peek_first (request->batch)->kind == LSOBS_RECORD_UPDATE;
 }
 
-/* Returns: (transfer full): a new one for each attempt, without the body */
+/* Returns: (transfer full): the message of one attempt, without the body */
 static SoupMessage *
 make_message (Request *request)
 {
@@ -166,25 +166,25 @@ make_message (Request *request)
   gboolean update = is_single_update (request);
   g_autofree char *path =
       g_strconcat (get_path (request->shape), update ? "/" : "", update ? id : "", NULL);
-  SoupMessage *message =
-      _lsobs_service_new_message (request->service, update ? "PATCH" : "POST", path);
+  SoupMessage *message = _lsobs_route_new_message (_lsobs_service_peek_route (request->service),
+                                                   update ? "PATCH" : "POST", path);
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
 
   if (request->shape == SHAPE_RUN && !update)
     soup_message_headers_replace (headers, "x-idempotency-key", id);
-  if (request->packed != LSOBS_COMPRESSION_NONE)
+  if (request->compression != LSOBS_COMPRESSION_NONE)
     {
       g_autofree char *size = g_strdup_printf ("%" G_GSIZE_FORMAT, request->payload);
 
       soup_message_headers_replace (headers, "Content-Encoding",
-                                    _lsobs_compression_get_name (request->packed));
+                                    _lsobs_compression_get_name (request->compression));
       soup_message_headers_replace (headers, "X-Pre-Compressed-Size", size);
     }
   return message;
 }
 
-/* In a forked child, the parent goes on with it, and nobody here waits for it. TRUE
- * when the task has ended. */
+/* In a forked child, the request is the parent's.
+ * Returns: whether that has ended the task */
 static gboolean
 leave_to_parent (GTask *task)
 {
@@ -207,12 +207,11 @@ wait_over_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Only one shape has a place for files. */
+/* Counts attachments that were not sent: only multipart requests can hold them. */
 static void
 count_left_out (Request *request)
 {
   GPtrArray *records = _lsobs_batch_peek_records (request->batch);
-  LsobsService *service = request->service;
   guint n = 0;
 
   if (request->shape == SHAPE_MULTIPART)
@@ -223,61 +222,58 @@ count_left_out (Request *request)
 
       n += encoded->attachments != NULL ? encoded->attachments->len : 0;
     }
-  if (n == 0)
-    return;
-  _lsobs_counters_add (service->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, n);
-  if (!service->told_of_files)
-    _lsobs_log_left_out (get_path (request->shape), service->settings->label);
-  service->told_of_files = TRUE;
+  if (n > 0)
+    _lsobs_service_count_left_out (request->service, n, get_path (request->shape));
 }
 
-/* Once for each: it is looked for again every few minutes. */
-static void
-tell_of_missing (Request *request)
-{
-  LsobsService *service = request->service;
-
-  if ((service->told_of_missing & (1u << request->mode)) != 0)
-    return;
-  service->told_of_missing |= 1u << request->mode;
-  _lsobs_log_fallen_back (get_path (request->shape),
-                          get_path (get_mode_shape (_lsobs_service_get_mode (service))),
-                          service->settings->label);
-}
-
-/* The answer may be about the compression, not about what was compressed. TRUE: the
- * same goes out again as it is. */
+/* Gives up the missing endpoint for the next one.
+ * Returns: whether there is another endpoint */
 static gboolean
-unpack (Request *request, guint status)
+fall_back (Request *request)
 {
   LsobsService *service = request->service;
 
-  if (request->packed == LSOBS_COMPRESSION_NONE)
+  if (!_lsobs_service_fall_back (service, request->mode))
+    return FALSE;
+  _lsobs_service_log_fallback (service, request->mode, get_path (request->shape),
+                               get_path (get_mode_shape (_lsobs_service_get_mode (service))));
+  return TRUE;
+}
+
+/* The answer may be about the compression, not about the records.
+ * Returns: whether the batch is to be sent again without compression */
+static gboolean
+drop_compression (Request *request, guint status)
+{
+  LsobsService *service = request->service;
+
+  if (request->compression == LSOBS_COMPRESSION_NONE)
     return FALSE;
   if (status == SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE)
     _lsobs_service_refuse_compression (service);
   else if (status != SOUP_STATUS_BAD_REQUEST)
     return FALSE;
-  /* Where it works, it will be one of the records; it is found without that. */
-  else if (service->compression_works && lsobs_batch_get_n_records (request->batch) > 1)
+  /* The service accepts compressed requests, so a record is invalid. Halving the batch finds it. */
+  else if (_lsobs_service_takes_compression (service) &&
+           lsobs_batch_get_n_records (request->batch) > 1)
     return FALSE;
   request->plain = TRUE;
   g_clear_pointer (&request->body, g_bytes_unref);
   return TRUE;
 }
 
-/* The service has understood what was sent. */
+/* The service has accepted the request: learns from its compression. */
 static void
-note_understood (Request *request)
+note_accepted (Request *request)
 {
-  if (request->packed != LSOBS_COMPRESSION_NONE)
-    request->service->compression_works = TRUE;
+  if (request->compression != LSOBS_COMPRESSION_NONE)
+    _lsobs_service_confirm_compression (request->service);
   else if (request->plain)
     _lsobs_service_refuse_compression (request->service);
 }
 
-/* Whether there is the create of a run whose first one seemed lost. That may have been
- * there already, instead of an earlier attempt of this batch. */
+/* Whether the batch holds the second create of a run whose first create seemed lost. A conflict may
+ * be about the first create, not about an earlier attempt of this batch. */
 static gboolean
 has_promoted (LsobsBatch *batch)
 {
@@ -293,12 +289,42 @@ has_promoted (LsobsBatch *batch)
   return FALSE;
 }
 
-/* Whether the endpoint is missing, by an answer of the service or by a page. */
+/* Whether the endpoint is missing, as the service or a page says. */
 static gboolean
-is_missing (Request *request, LsobsVerdict verdict)
+is_missing (Request *request, LsobsOutcome outcome)
 {
-  return verdict == LSOBS_VERDICT_NOT_FOUND ||
-         (verdict == LSOBS_VERDICT_NO_PAGE && request->shape != SHAPE_FEEDBACK);
+  return outcome == LSOBS_OUTCOME_NOT_FOUND ||
+         (outcome == LSOBS_OUTCOME_NO_PAGE && request->shape != SHAPE_FEEDBACK);
+}
+
+/* Corrects the outcome with what is known of the request. */
+static LsobsOutcome
+correct_outcome (Request *request, const LsobsAnswer *answer)
+{
+  if (answer->outcome == LSOBS_OUTCOME_NOT_FOUND)
+    {
+      /* The run is missing, not the endpoint: there is nothing to update. */
+      if (is_single_update (request))
+        return LSOBS_OUTCOME_DELIVERED;
+      /* The run of the feedback may be missing, not the endpoint. */
+      if (request->shape == SHAPE_FEEDBACK)
+        return LSOBS_OUTCOME_REJECTED;
+    }
+  /* An earlier attempt was processed. If none was, the worker has to find the record. */
+  if (answer->outcome == LSOBS_OUTCOME_CONFLICT && answer->unsure && !has_promoted (request->batch))
+    return LSOBS_OUTCOME_DELIVERED;
+  return answer->outcome;
+}
+
+static void
+return_delivered (GTask *task)
+{
+  Request *request = g_task_get_task_data (task);
+
+  _lsobs_counters_add (_lsobs_service_peek_counters (request->service), LSOBS_COUNTER_BYTES_SENT,
+                       g_bytes_get_size (request->body));
+  count_left_out (request);
+  g_task_return_boolean (task, TRUE);
 }
 
 /* Called in the context of the task. */
@@ -307,67 +333,41 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Request *request = g_task_get_task_data (task);
-  LsobsService *service = request->service;
-  g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (request->batch);
+  g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   g_autoptr (GError) error = NULL;
 
   if (leave_to_parent (task))
     return;
-  if (!_lsobs_attempts_end (&request->attempts, result, &outcome, &error))
+  if (!_lsobs_attempts_end (&request->attempts, result, &answer, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
   if (request->attempts.unsure)
-    _lsobs_batch_peek_history (request->batch)->unsure = TRUE;
-  _lsobs_batch_peek_history (request->batch)->verdict = outcome.verdict;
-  if (outcome.answer != NULL && unpack (request, outcome.status))
+    history->unsure = TRUE;
+  history->outcome = answer.outcome;
+  if (answer.text != NULL && drop_compression (request, answer.status))
     {
-      _lsobs_attempts_take_back (&request->attempts);
+      _lsobs_attempts_ignore_reachable (&request->attempts);
       start_attempt (task);
       return;
     }
-  /* The update of a run that is not there: nothing is left to update. */
-  if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND && is_single_update (request))
-    outcome.verdict = LSOBS_VERDICT_DELIVERED;
-  /* It may be the run that is not there: that says nothing of the address. */
-  if (outcome.verdict == LSOBS_VERDICT_NOT_FOUND && request->shape == SHAPE_FEEDBACK)
-    outcome.verdict = LSOBS_VERDICT_REJECTED;
-  /* An earlier attempt of ours came through; if none did, the exporter has to find
-   * out which of the records it was, and what that means. */
-  if (outcome.verdict == LSOBS_VERDICT_CONFLICT && outcome.unsure && !has_promoted (request->batch))
-    outcome.verdict = LSOBS_VERDICT_DELIVERED;
-  if (outcome.verdict == LSOBS_VERDICT_DELIVERED || outcome.verdict == LSOBS_VERDICT_CONFLICT)
-    note_understood (request);
+  answer.outcome = correct_outcome (request, &answer);
+  if (answer.outcome == LSOBS_OUTCOME_DELIVERED || answer.outcome == LSOBS_OUTCOME_CONFLICT)
+    note_accepted (request);
 
-  if (outcome.verdict == LSOBS_VERDICT_DELIVERED)
-    {
-      _lsobs_counters_add (service->counters, LSOBS_COUNTER_BYTES_SENT,
-                           g_bytes_get_size (request->body));
-      count_left_out (request);
-      g_task_return_boolean (task, TRUE);
-    }
-  else if (is_missing (request, outcome.verdict) &&
-           _lsobs_service_fall_back (service, request->mode))
-    {
-      tell_of_missing (request);
-      start_attempt (task);
-    }
-  else if (_lsobs_attempts_need_other_key (&request->attempts, &outcome))
-    {
-      start_attempt (task);
-    }
-  else if (_lsobs_attempts_go_on (&request->attempts, &outcome, &error))
-    {
-      start_attempt (task);
-    }
+  if (answer.outcome == LSOBS_OUTCOME_DELIVERED)
+    return_delivered (task);
+  else if ((is_missing (request, answer.outcome) && fall_back (request)) ||
+           _lsobs_attempts_need_other_key (&request->attempts, &answer) ||
+           _lsobs_attempts_plan_next (&request->attempts, &answer, &error))
+    start_attempt (task);
   else
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-    }
+    g_task_return_error (task, g_steal_pointer (&error));
 }
 
-/* Whether there is feedback among other records. */
+/* Whether the batch holds feedback and other records. */
 static gboolean
 has_mixed_feedback (LsobsBatch *batch)
 {
@@ -379,8 +379,8 @@ has_mixed_feedback (LsobsBatch *batch)
   return FALSE;
 }
 
-/* What the service takes may have become less since the batch was made. What it may
- * have had already is sent again as it was. */
+/* Whether the batch has become too large: the service may accept less than when it was made. A
+ * batch that was sent before is sent again unchanged. */
 static gboolean
 is_too_large (Request *request, LsobsIngestMode mode)
 {
@@ -391,10 +391,11 @@ is_too_large (Request *request, LsobsIngestMode mode)
   if (request->attempts.n > 0)
     return mode == LSOBS_INGEST_MODE_RUNS && n_records > 1;
   return n_records > _lsobs_service_get_max_records (request->service) ||
-         lsobs_batch_get_n_bytes (request->batch) > _lsobs_service_get_max_bytes (request->service);
+         _lsobs_body_measure (_lsobs_batch_peek_records (request->batch)) >
+             _lsobs_service_get_max_bytes (request->service);
 }
 
-/* Every attempt goes through here. Called in the context of the task. */
+/* Starts an attempt, or waits until it may start. Called in the context of the task. */
 static void
 start_attempt (GTask *task)
 {
@@ -425,7 +426,8 @@ start_attempt (GTask *task)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
-  if (request->packed != LSOBS_COMPRESSION_NONE && service->compression_refused)
+  if (request->compression != LSOBS_COMPRESSION_NONE &&
+      _lsobs_service_refuses_compression (service))
     g_clear_pointer (&request->body, g_bytes_unref);
   if (request->body == NULL || request->mode != mode)
     prepare_body (request, mode);
@@ -438,8 +440,8 @@ start_attempt (GTask *task)
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
-/* Ends @task, which has no task data yet, when the batch is delivered or has
- * failed. */
+/* Sends @batch, and ends @task when it is delivered or has failed.
+ * @task: without task data */
 void
 _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
 {
@@ -456,15 +458,15 @@ _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
   if (lsobs_batch_is_probe (batch))
     request->attempts.max = 1;
   g_task_set_task_data (task, request, request_free);
-  /* What was delivered stays so when the cancellation comes a moment later. */
+  /* A cancellation that comes after the delivery does not replace it. */
   g_task_set_check_cancellable (task, FALSE);
   if (!g_task_return_error_if_cancelled (task))
     start_attempt (task);
 }
 
-/* Returns: (transfer full): the request that would have been made of the batch now,
- * and that anybody can make later. The update of a single run is none: its run is in
- * its address. Feedback among runs needs the shape that has a place for it. */
+/* Returns: (transfer full): the request for the batch, in a form that can be sent later. It
+ *   holds no update of a single run, whose id would be in the address. Feedback among runs needs
+ *   the multipart form. */
 LsobsLostRequest *
 _lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch)
 {

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/config/lsobs-settings-private.h"
 #include "lsobs/http/lsobs-exchange-private.h"
-#include "lsobs/http/lsobs-service-private.h"
 
 G_BEGIN_DECLS
 
-/* The way to a service: whom it is trusted by, and which proxy leads to it. */
+/* The way to a service: its address and key, the certificates to trust, the proxy, and the
+ * connections. Used only in the thread that sends. */
+typedef struct _LsobsRoute LsobsRoute;
 
-void _lsobs_route_update (LsobsRoute *self, SoupSession *session);
-void _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *session);
-void _lsobs_route_leave_parent (LsobsRoute *self);
-void _lsobs_route_clear (LsobsRoute *self);
+LsobsRoute *_lsobs_route_new (LsobsSettings *settings);
+LsobsRoute *_lsobs_route_ref (LsobsRoute *self);
+void _lsobs_route_unref (LsobsRoute *self);
+void _lsobs_route_enter (LsobsRoute *self);
+void _lsobs_route_close (LsobsRoute *self);
 
-void _lsobs_route_exchange_async (LsobsService *service,
+SoupMessage *_lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path);
+void _lsobs_route_exchange_async (LsobsRoute *self,
                                   SoupMessage *message,
                                   const char *type,
                                   GBytes *body,
@@ -23,8 +27,8 @@ void _lsobs_route_exchange_async (LsobsService *service,
                                   gpointer user_data);
 gboolean _lsobs_route_exchange_was_resent (GAsyncResult *result);
 char *_lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
-GError *_lsobs_route_make_error (LsobsService *service,
-                                 SoupMessage *message,
-                                 const GError *problem);
+GError *_lsobs_route_make_error (LsobsRoute *self, SoupMessage *message, const GError *problem);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRoute, _lsobs_route_unref)
 
 G_END_DECLS

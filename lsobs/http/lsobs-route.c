@@ -6,24 +6,43 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-liveness-private.h"
 #include "lsobs/http/lsobs-route-private.h"
+#include "lsobs/http/lsobs-session-pool-private.h"
+#include "lsobs/http/lsobs-wait-source-private.h"
 #include "lsobs/lsobs-error.h"
 
-/* How long it may take to read the certificates to trust, in ms. */
+/* How long loading the certificates may take, in ms. */
 #define LOAD_TIMEOUT 5000
 
-/* One exchange that waits for the certificates. */
+/* How many connections a session may have: the one in use, and those that the server has asked to
+ * leave but that have not ended yet. */
+#define MAX_CONNECTIONS 10
+
+struct _LsobsRoute
+{
+  gatomicrefcount ref_count;
+  LsobsSettings *settings;    /* (owned) */
+  guint epoch;                /* the process that all fields below belong to */
+  LsobsSessionPool *sessions; /* (owned) (nullable) until _lsobs_route_close() */
+  GTlsDatabase *database;     /* (owned) (nullable) the certificates to trust, once loaded */
+  GCancellable *loading;      /* (owned) (nullable) of the loading under way */
+  GQueue waiting;             /* (element-type GTask) (owned) exchanges that wait for the loading */
+  guint n_loads;              /* loadings so far */
+  LsobsTrustSlot *slot;       /* (owned) (nullable) of the thread that loads */
+};
+
+/* An exchange that waits for the certificates. */
 typedef struct
 {
-  LsobsService *service; /* (owned) */
-  SoupMessage *message;  /* (owned) */
-  char *type;            /* (owned) (nullable) of the body */
-  GBytes *body;          /* (owned) (nullable) */
+  LsobsRoute *route;    /* (owned) */
+  SoupMessage *message; /* (owned) */
+  char *type;           /* (owned) (nullable) of the body */
+  GBytes *body;         /* (owned) (nullable) */
   LsobsExchangeLimits limits;
   gint64 began;    /* monotonic, µs */
   guint load;      /* the number of the loading that it waits for */
-  GSource *source; /* (owned) (nullable) ends the waiting */
+  GSource *source; /* (owned) (nullable) ends the wait */
   gboolean resent; /* libsoup has sent the message more than once */
-  gsize len;
+  gsize len;       /* of the answer */
 } Wait;
 
 static void
@@ -34,25 +53,104 @@ wait_free (gpointer user_data)
   g_clear_object (&wait->message);
   g_free (wait->type);
   g_clear_pointer (&wait->body, g_bytes_unref);
-  _lsobs_service_unref (wait->service);
+  _lsobs_route_unref (wait->route);
   g_free (wait);
 }
 
-/* Called for each session that goes on being used: other certificates may have been read. */
+LsobsRoute *
+_lsobs_route_new (LsobsSettings *settings)
+{
+  LsobsRoute *self = g_new0 (LsobsRoute, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->settings = _lsobs_settings_ref (settings);
+  self->epoch = _lsobs_fork_epoch ();
+  return self;
+}
+
+LsobsRoute *
+_lsobs_route_ref (LsobsRoute *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
 void
-_lsobs_route_update (LsobsRoute *self, SoupSession *session)
+_lsobs_route_unref (LsobsRoute *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  _lsobs_route_close (self);
+  g_clear_object (&self->database);
+  g_clear_object (&self->loading);
+  g_clear_pointer (&self->slot, _lsobs_trust_slot_unref);
+  _lsobs_settings_unref (self->settings);
+  g_free (self);
+}
+
+/* --- sessions --- */
+
+/* After a fork, the child leaves the sessions and all that is under way to the parent: to close the
+ * sockets would end the TLS sessions of the parent, and locks may be held. */
+static void
+leave_parent (LsobsRoute *self)
+{
+  if (self->epoch == _lsobs_fork_epoch ())
+    return;
+  self->epoch = _lsobs_fork_epoch ();
+  self->sessions = NULL;
+  self->database = NULL;
+  self->loading = NULL;
+  g_queue_init (&self->waiting);
+  self->n_loads = 0;
+  self->slot = NULL;
+}
+
+/* Prepares the route for sending. */
+void
+_lsobs_route_enter (LsobsRoute *self)
+{
+  leave_parent (self);
+  if (self->sessions != NULL)
+    return;
+  if (_lsobs_fork_epoch () != 0)
+    _lsobs_fork_revive_tasks ();
+  self->sessions = _lsobs_session_pool_new ();
+}
+
+static gboolean
+has_connection (gpointer data)
+{
+  return _lsobs_session_pool_has_open (((LsobsRoute *) data)->sessions);
+}
+
+/* Cancels all messages and closes all connections. The next exchange opens new ones. */
+void
+_lsobs_route_close (LsobsRoute *self)
+{
+  leave_parent (self);
+  if (self->sessions == NULL)
+    return;
+  _lsobs_session_pool_abort (self->sessions);
+  /* libsoup warns when a session is freed before its connections have ended. */
+  _lsobs_wait_source_run (has_connection, self);
+  g_clear_pointer (&self->sessions, _lsobs_session_pool_free);
+}
+
+/* The certificates may have been loaded again since the session was used last. */
+static void
+set_database (LsobsRoute *self, SoupSession *session)
 {
   if (self->database != NULL && soup_session_get_tls_database (session) != self->database)
     soup_session_set_tls_database (session, self->database);
 }
 
-/* Called for each new session. */
-void
-_lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *session)
+static void
+set_proxy (LsobsRoute *self, SoupSession *session)
 {
-  _lsobs_liveness_watch (session);
-  _lsobs_route_update (self, session);
-  /* No proxy leads to this machine; to ask for one takes a thread each time. */
+  LsobsSettings *settings = self->settings;
+
+  /* No proxy leads to this machine, and each lookup of a proxy would take a thread. */
   if (settings->loopback || settings->proxy.kind == LSOBS_PROXY_DIRECT)
     soup_session_set_proxy_resolver (session, NULL);
   if (settings->proxy.kind == LSOBS_PROXY_URL)
@@ -63,21 +161,51 @@ _lsobs_route_open (LsobsRoute *self, LsobsSettings *settings, SoupSession *sessi
     }
 }
 
-/* What is under way is the parent's, and locks may be held. */
-void
-_lsobs_route_leave_parent (LsobsRoute *self)
+/* Returns: (transfer full): a session without a message, for one message */
+static SoupSession *
+get_session (LsobsRoute *self)
 {
-  *self = (LsobsRoute){ .waiting = G_QUEUE_INIT };
+  SoupSession *session;
+
+  _lsobs_route_enter (self);
+  session = _lsobs_session_pool_peek_idle (self->sessions);
+  if (session != NULL)
+    {
+      set_database (self, session);
+      return g_object_ref (session);
+    }
+  session = soup_session_new_with_options ("user-agent", "lsobs/" PACKAGE_VERSION,
+                                           "max-conns-per-host", MAX_CONNECTIONS, NULL);
+  soup_session_remove_feature_by_type (session, SOUP_TYPE_CONTENT_DECODER);
+  _lsobs_session_pool_add (self->sessions, session);
+  _lsobs_liveness_watch (session);
+  set_database (self, session);
+  set_proxy (self, session);
+  return session;
 }
 
-/* Nothing waits any more. */
-void
-_lsobs_route_clear (LsobsRoute *self)
+/* @path: below the address of the service
+ * Returns: (transfer full): a message with the headers of every request; it can be sent once */
+SoupMessage *
+_lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path)
 {
-  g_clear_object (&self->database);
-  g_clear_object (&self->loading);
-  g_clear_pointer (&self->slot, _lsobs_trust_slot_unref);
+  LsobsSettings *settings = self->settings;
+  g_autofree char *url = g_strconcat (settings->api_url, "/", path, NULL);
+  SoupMessage *message = soup_message_new (method, url);
+  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
+
+  /* Without the first flag, libsoup opens a connection for each POST. Every request may be sent
+   * twice, because the service recognises records by their ids. */
+  soup_message_add_flags (message, SOUP_MESSAGE_IDEMPOTENT | SOUP_MESSAGE_NO_REDIRECT);
+  soup_message_headers_replace (headers, "Accept", "application/json");
+  if (settings->credentials != NULL)
+    _lsobs_credentials_add_to (settings->credentials, message);
+  if (settings->workspace_id != NULL)
+    soup_message_headers_replace (headers, "X-Tenant-Id", settings->workspace_id);
+  return message;
 }
+
+/* --- exchanges --- */
 
 /* Called in the context of the task. */
 static void
@@ -97,13 +225,13 @@ exchanged_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
-/* Takes a task out of the queue, whose reference to it goes. */
+/* Removes a task from the queue, which owned a reference to it. */
 static void
 stop_waiting (GTask *task)
 {
   Wait *wait = g_task_get_task_data (task);
 
-  if (g_queue_remove (&wait->service->route.waiting, task))
+  if (g_queue_remove (&wait->route->waiting, task))
     g_object_unref (task);
   g_source_destroy (wait->source);
   g_clear_pointer (&wait->source, g_source_unref);
@@ -115,15 +243,15 @@ fail (GTask *task, const char *message)
   g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE, "%s", message);
 }
 
-/* Called in the context of the task, at the deadline, or when it is cancelled. The last task
- * waits for the loading to end, because after a cancellation this context runs only until the task
- * ends. */
+/* Called in the context of the task, at the deadline or when the task is cancelled. The last task
+ * cancels the loading and waits for its end: after a cancellation, this context runs only until the
+ * task ends. */
 static gboolean
 waited_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
   Wait *wait = g_task_get_task_data (task);
-  LsobsRoute *route = &wait->service->route;
+  LsobsRoute *route = wait->route;
 
   if (route->waiting.length == 1 && route->loading != NULL)
     {
@@ -138,9 +266,10 @@ waited_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* The certificates are there, or are not. */
+/* Starts the exchange after the loading.
+ * @error: (nullable): why the certificates could not be loaded */
 static void
-go_on (GTask *task, const GError *error)
+end_wait (GTask *task, const GError *error)
 {
   Wait *wait = g_task_get_task_data (task);
   g_autoptr (SoupSession) session = NULL;
@@ -157,9 +286,9 @@ go_on (GTask *task, const GError *error)
     }
   wait->limits.timeout -= (g_get_monotonic_time () - wait->began) / 1000;
   wait->limits.timeout = MAX (wait->limits.timeout, 1);
-  /* The program's context is not always the default one of the thread. */
+  /* While a custom context runs, it is not always the thread-default one. */
   g_main_context_push_thread_default (g_task_get_context (task));
-  session = _lsobs_service_get_session (wait->service);
+  session = get_session (wait->route);
   _lsobs_exchange_async (session, wait->message, wait->type, wait->body, &wait->limits,
                          g_task_get_cancellable (task), exchanged_cb, g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
@@ -167,9 +296,9 @@ go_on (GTask *task, const GError *error)
 
 typedef struct
 {
-  LsobsService *service; /* (owned) */
-  guint epoch;           /* the process that loads */
-  guint number;          /* of this loading */
+  LsobsRoute *route; /* (owned) */
+  guint epoch;       /* the process that loads */
+  guint number;      /* of this loading */
 } Load;
 
 /* Returns: (transfer full) (nullable): the oldest task that waits for that loading */
@@ -183,42 +312,40 @@ ref_first_waiting (LsobsRoute *route, guint number)
   return g_object_ref (task);
 }
 
-/* Called in the context that the loading was begun in. */
+/* Called in the context that the loading was started in. */
 static void
 loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autofree Load *load = user_data;
-  g_autoptr (LsobsService) service = load->service;
-  LsobsRoute *route = &service->route;
+  g_autoptr (LsobsRoute) route = load->route;
   g_autoptr (GError) error = NULL;
   g_autoptr (GTlsDatabase) database = _lsobs_trust_load_finish (result, &error);
   GTask *next;
 
-  /* In a forked child that runs its parent's context, all of it is the parent's. */
+  /* In a forked child that runs its parent's context, the loading is the parent's. */
   if (load->epoch != _lsobs_fork_epoch ())
     return;
   g_clear_object (&route->loading);
   if (database != NULL)
     g_set_object (&route->database, database);
-  /* What a task calls may end others that wait, or begin to wait for the next loading. */
+  /* The callback of a task may end other tasks, or add one that waits for the next loading. */
   while ((next = ref_first_waiting (route, load->number)) != NULL)
     {
       g_autoptr (GTask) task = next;
 
-      go_on (task, error);
+      end_wait (task, error);
     }
 }
 
 static void
-begin_loading (LsobsService *service)
+begin_loading (LsobsRoute *route)
 {
-  LsobsRoute *route = &service->route;
   Load *load;
 
   if (route->loading != NULL)
     return;
   load = g_new (Load, 1);
-  load->service = _lsobs_service_ref (service);
+  load->route = _lsobs_route_ref (route);
   load->epoch = _lsobs_fork_epoch ();
   load->number = route->n_loads++;
   if (load->epoch != 0)
@@ -226,36 +353,28 @@ begin_loading (LsobsService *service)
   route->loading = g_cancellable_new ();
   if (route->slot == NULL)
     route->slot = _lsobs_trust_slot_new ();
-  _lsobs_trust_load_async (service->settings->trust, route->slot, route->loading, loaded_cb, load);
+  _lsobs_trust_load_async (route->settings->trust, route->slot, route->loading, loaded_cb, load);
 }
 
 static void
 begin_waiting (GTask *task)
 {
   Wait *wait = g_task_get_task_data (task);
-  LsobsRoute *route = &wait->service->route;
+  LsobsRoute *route = wait->route;
   gint64 limit = MIN (LOAD_TIMEOUT, wait->limits.timeout);
 
   wait->load = route->loading != NULL ? route->n_loads - 1 : route->n_loads;
-  wait->source = g_timeout_source_new (0);
-  g_source_set_static_name (wait->source, "[lsobs] certificates");
-  g_source_set_ready_time (wait->source, wait->began + limit * 1000);
-  if (g_task_get_cancellable (task) != NULL)
-    {
-      g_autoptr (GSource) child = g_cancellable_source_new (g_task_get_cancellable (task));
-
-      g_source_set_dummy_callback (child);
-      g_source_add_child_source (wait->source, child);
-    }
+  wait->source = _lsobs_wait_source_new ("[lsobs] certificates", wait->began + limit * 1000);
+  _lsobs_wait_source_add_cancellable (wait->source, g_task_get_cancellable (task));
   g_queue_push_tail (&route->waiting, g_object_ref (task));
   g_task_attach_source (task, wait->source, waited_cb);
 }
 
-/* _lsobs_exchange_async(), as soon as the certificates to trust are loaded. While these cannot be
- * loaded, or the address of the proxy is invalid, it fails as if the service did not answer: nothing
- * is sent to a service that was not verified, or past a proxy. Called in the thread that sends. */
+/* Calls _lsobs_exchange_async() when the certificates to trust are loaded. If they cannot be
+ * loaded, or the address of the proxy is invalid, it fails as if the service did not answer:
+ * nothing is sent to a service that is not verified, and nothing bypasses the proxy. */
 void
-_lsobs_route_exchange_async (LsobsService *service,
+_lsobs_route_exchange_async (LsobsRoute *self,
                              SoupMessage *message,
                              const char *type,
                              GBytes *body,
@@ -264,13 +383,13 @@ _lsobs_route_exchange_async (LsobsService *service,
                              GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  g_autoptr (SoupSession) session = _lsobs_service_get_session (service);
-  LsobsSettings *settings = service->settings;
+  g_autoptr (SoupSession) session = get_session (self);
+  LsobsSettings *settings = self->settings;
   g_autoptr (GTask) task = NULL;
   Wait *wait;
 
   if (settings->proxy.kind != LSOBS_PROXY_UNUSABLE &&
-      (settings->trust == NULL || service->route.database != NULL))
+      (settings->trust == NULL || self->database != NULL))
     {
       _lsobs_exchange_async (session, message, type, body, limits, cancellable, callback,
                              user_data);
@@ -278,7 +397,7 @@ _lsobs_route_exchange_async (LsobsService *service,
     }
   task = g_task_new (session, cancellable, callback, user_data);
   wait = g_new0 (Wait, 1);
-  wait->service = _lsobs_service_ref (service);
+  wait->route = _lsobs_route_ref (self);
   wait->message = g_object_ref (message);
   wait->type = g_strdup (type);
   wait->body = body != NULL ? g_bytes_ref (body) : NULL;
@@ -286,7 +405,7 @@ _lsobs_route_exchange_async (LsobsService *service,
   wait->began = g_get_monotonic_time ();
   g_task_set_source_tag (task, _lsobs_route_exchange_async);
   g_task_set_task_data (task, wait, wait_free);
-  /* What was answered stays so when the cancellation comes a moment later. */
+  /* A cancellation that comes after the answer does not replace it. */
   g_task_set_check_cancellable (task, FALSE);
   if (settings->proxy.kind == LSOBS_PROXY_UNUSABLE)
     {
@@ -296,7 +415,7 @@ _lsobs_route_exchange_async (LsobsService *service,
       return;
     }
   begin_waiting (task);
-  begin_loading (service);
+  begin_loading (self);
 }
 
 /* The same as _lsobs_exchange_was_resent() */
@@ -325,20 +444,19 @@ prune_session (gpointer session, gpointer user_data)
   _lsobs_liveness_prune (SOUP_SESSION (session));
 }
 
-/* Called when @message got no answer. The authorities to trust are read again after a
- * certificate was refused, since the file may have been corrected. Connections that are as
- * silent are given up.
+/* Called when @message got no answer. Closes other silent connections, and after a refused
+ * certificate has the certificates loaded again: their file may have been corrected.
  * @problem: of _lsobs_route_exchange_finish()
  * Returns: (transfer full): what to report */
 GError *
-_lsobs_route_make_error (LsobsService *service, SoupMessage *message, const GError *problem)
+_lsobs_route_make_error (LsobsRoute *self, SoupMessage *message, const GError *problem)
 {
   const char *why = _lsobs_trust_explain (soup_message_get_tls_peer_certificate_errors (message));
 
-  if (service->sessions != NULL)
-    _lsobs_session_pool_foreach (service->sessions, prune_session, NULL);
+  if (self->sessions != NULL)
+    _lsobs_session_pool_foreach (self->sessions, prune_session, NULL);
   if (why != NULL)
-    g_clear_object (&service->route.database);
+    g_clear_object (&self->database);
   else if (problem->domain == LSOBS_ERROR)
     why = problem->message;
   if (why != NULL)

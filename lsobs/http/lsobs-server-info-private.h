@@ -5,17 +5,17 @@
 
 G_BEGIN_DECLS
 
-/* What the service says of itself. Pure: it knows neither clock nor socket. */
+/* What a service can do, as /info says. Pure functions, without clock and socket. */
 typedef struct
 {
   gboolean has_version;
   guint version[3];
-  gboolean is_prerelease; /* of that version */
+  gboolean is_prerelease; /* the version is older than the release of that number */
   gboolean use_multipart;
   gboolean takes_zstd;
   gboolean takes_gzip;
   gboolean needs_project_id; /* feedback without the id of its project is refused */
-  guint max_records;         /* in a request */
+  guint max_records;         /* of a request */
   gsize max_bytes;           /* of a request, before it is compressed */
 } LsobsServerInfo;
 

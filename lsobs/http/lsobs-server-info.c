@@ -4,18 +4,18 @@
 #include <json-glib/json-glib.h>
 
 #include "lsobs/http/lsobs-server-info-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 
-/* What is assumed of a service that does not say. */
+/* The limits of a service that does not name them. */
 #define DEFAULT_RECORDS 100
 #define DEFAULT_BYTES   (20 * 1024 * 1024)
 
-/* Whatever it says, between these a client stays useful. */
+/* The range of limits that is believed. */
 #define MAX_RECORDS 10000
 #define MIN_BYTES   (64 * 1024)
 #define MAX_BYTES   (100 * 1024 * 1024)
 
-/* A part of a version is no longer than this. */
+/* The number of digits that one part of a version may have. */
 #define MAX_DIGITS 6
 
 void
@@ -28,7 +28,7 @@ _lsobs_server_info_init (LsobsServerInfo *self)
   };
 }
 
-/* Of the member, if it has that very type. Returns: (transfer none) (nullable) */
+/* Returns: (transfer none) (nullable): the value of the member, if it has that type */
 static JsonNode *
 get_value (JsonObject *object, const char *name, GType type)
 {
@@ -39,7 +39,7 @@ get_value (JsonObject *object, const char *name, GType type)
              : NULL;
 }
 
-/* Returns: (transfer none) (nullable) */
+/* Returns: (transfer none) (nullable): the value of the member, if it is an object */
 static JsonObject *
 get_object (JsonObject *object, const char *name)
 {
@@ -56,7 +56,7 @@ get_boolean (JsonObject *object, const char *name, gboolean fallback)
   return node != NULL ? json_node_get_boolean (node) : fallback;
 }
 
-/* A limit that is not even positive is none that anybody meant. */
+/* A limit that is not positive is ignored. */
 static gint64
 get_limit (JsonObject *object, const char *name, gint64 min, gint64 max, gint64 fallback)
 {
@@ -66,8 +66,7 @@ get_limit (JsonObject *object, const char *name, gint64 min, gint64 max, gint64 
   return value > 0 ? CLAMP (value, min, max) : fallback;
 }
 
-/* One, two or three numbers; what follows says that it comes before the release,
- * or which build it is. */
+/* Reads one, two or three numbers. A suffix marks a pre-release or a build. */
 static void
 take_version (LsobsServerInfo *self, const char *text)
 {
@@ -89,27 +88,27 @@ take_version (LsobsServerInfo *self, const char *text)
         break;
       text++;
     }
-  /* A fourth number is a build, too. */
+  /* A fourth number counts as a build. */
   self->is_prerelease =
       *text != '\0' && *text != '+' && !(*text == '.' && g_ascii_isdigit (text[1]));
   self->has_version = TRUE;
   memcpy (self->version, version, sizeof version);
 }
 
-/* Takes over what there is of use in the answer of a service; all else is as if it
- * had not been said. FALSE: the answer is none, and @self is unchanged. */
+/* Reads the answer to /info. Members with an unexpected type are ignored.
+ * Returns: FALSE if @text is no JSON object; @self is unchanged */
 gboolean
 _lsobs_server_info_parse (LsobsServerInfo *self, const char *text, gsize len)
 {
-  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  const LsobsSanitizeOptions options = { 0 };
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = json_parser_new ();
   JsonNode *root;
   JsonObject *object, *flags, *limits;
   JsonNode *version;
 
-  /* The parser takes more than JSON, and has no limit of depth. */
-  if (!_lsobs_json_walk (&walked, text, len, &options) ||
+  /* The parser accepts more than JSON, and does not limit the depth. */
+  if (!_lsobs_json_sanitize (&walked, text, len, &options) ||
       !json_parser_load_from_data (parser, walked.data, (gssize) walked.len, NULL))
     return FALSE;
   root = json_parser_get_root (parser);
@@ -134,7 +133,7 @@ _lsobs_server_info_parse (LsobsServerInfo *self, const char *text, gsize len)
   return TRUE;
 }
 
-/* FALSE also for a service that has not said what it is. */
+/* Returns: FALSE also for a service that does not tell its version */
 gboolean
 _lsobs_server_info_is_at_least (const LsobsServerInfo *self, guint major, guint minor, guint micro)
 {

@@ -1,31 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-log-private.h"
-#include "lsobs/http/lsobs-project-id-private.h"
-#include "lsobs/http/lsobs-route-private.h"
+#include "lsobs/http/lsobs-service-fields-private.h"
 #include "lsobs/http/lsobs-service-private.h"
-#include "lsobs/transport/lsobs-delivery-policy-private.h"
+#include "lsobs/http/lsobs-wait-source-private.h"
 
-/* How long a missing endpoint is believed to be missing, in µs. */
+/* How long a missing endpoint counts as missing, in µs. */
 #define FALLBACK_TIME (10 * 60 * G_USEC_PER_SEC)
 
-/* How long the service may take to say what it can do, in ms, how much of that is
- * read, and how long it is left in peace when there was no use in what it said, in µs. */
+/* How long an answer to /info may take, in ms; how much of it is read, in bytes; and the time to
+ * the next question after an answer that is of no use, in µs. */
 #define INFO_TIMEOUT 5000
 #define MAX_INFO     (64 * 1024)
 #define ASK_INTERVAL (60 * G_USEC_PER_SEC)
-
-/* How long a question that was cancelled gets to end properly, in ms, and how many turns
- * of its context in any case: on a busy machine this thread may not run in that time. */
-#define CLOSE_GRACE 100
-#define CLOSE_TURNS 20
-
-/* How many connections a session may have: the one in use, and those that the server has told us
- * to leave, which have not ended yet. */
-#define MAX_CONNECTIONS 10
 
 static LsobsIngestMode
 get_first_mode (LsobsService *self)
@@ -47,13 +36,13 @@ get_best_compression (LsobsService *self)
   return self->info.takes_gzip ? LSOBS_COMPRESSION_GZIP : LSOBS_COMPRESSION_NONE;
 }
 
-/* The service has said what it can do. */
+/* Applies the server info. */
 static void
 learn (LsobsService *self)
 {
   g_atomic_int_set (&self->compression, (int) get_best_compression (self));
-  __atomic_store_n (&self->max_records, self->info.max_records, __ATOMIC_RELAXED);
-  __atomic_store_n (&self->max_bytes, self->info.max_bytes, __ATOMIC_RELAXED);
+  g_atomic_int_set (&self->max_records, self->info.max_records);
+  g_atomic_int_set (&self->max_bytes, (guint) self->info.max_bytes);
   if (_lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART)
     g_atomic_int_set (&self->mode, (int) get_first_mode (self));
 }
@@ -69,6 +58,9 @@ _lsobs_service_new (LsobsSettings *settings)
   if (settings->credentials != NULL)
     _lsobs_credentials_enter (settings->credentials);
   self->epoch = _lsobs_fork_epoch ();
+  self->route = _lsobs_route_new (settings);
+  self->questions = _lsobs_questions_new (settings, self->route);
+  self->project_ids = _lsobs_project_ids_new (settings, self->questions);
   self->mode = LSOBS_INGEST_MODE_MULTIPART;
   _lsobs_server_info_init (&self->info);
   learn (self);
@@ -88,13 +80,12 @@ _lsobs_service_unref (LsobsService *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_service_close (self);
-  _lsobs_route_clear (&self->route);
   if (self->settings->credentials != NULL)
     _lsobs_credentials_leave (self->settings->credentials);
-  _lsobs_key_wait_clear (&self->key_wait);
-  g_clear_object (&self->hurry);
-  g_clear_pointer (&self->project_ids, _lsobs_project_ids_free);
-  g_clear_pointer (&self->waker, g_source_unref);
+  g_clear_object (&self->waits);
+  _lsobs_project_ids_unref (self->project_ids);
+  _lsobs_questions_unref (self->questions);
+  _lsobs_route_unref (self->route);
   if (self->dump != NULL && !_lsobs_dump_is_foreign (self->dump))
     _lsobs_dump_unref (self->dump);
   g_clear_pointer (&self->compressor, _lsobs_compressor_free);
@@ -103,7 +94,7 @@ _lsobs_service_unref (LsobsService *self)
   g_free (self);
 }
 
-/* Before anything is sent. */
+/* Called before anything is sent. */
 void
 _lsobs_service_set_counters (LsobsService *self, LsobsCounters *counters)
 {
@@ -111,204 +102,161 @@ _lsobs_service_set_counters (LsobsService *self, LsobsCounters *counters)
   self->counters = _lsobs_counters_ref (counters);
 }
 
-/* A session belongs to the thread and the process that use it. After a fork it
- * is left alone, with all that is under way on it: its sockets are the parent's,
- * and to close them would end the parent's TLS sessions. */
+/* Called from any thread.
+ * Returns: (transfer none) */
+LsobsSettings *
+_lsobs_service_peek_settings (LsobsService *self)
+{
+  return self->settings;
+}
+
+/* Called from any thread.
+ * Returns: (transfer none) */
+LsobsCounters *
+_lsobs_service_peek_counters (LsobsService *self)
+{
+  return self->counters;
+}
+
+/* After a fork, the child leaves everything that is under way to the parent. */
 static void
 leave_parent (LsobsService *self)
 {
   if (self->epoch == _lsobs_fork_epoch ())
     return;
   self->epoch = _lsobs_fork_epoch ();
-  self->sessions = NULL;
-  _lsobs_route_leave_parent (&self->route);
+  _lsobs_questions_leave_parent (self->questions);
+  self->project_ids = _lsobs_project_ids_new (self->settings, self->questions);
   self->not_before = 0;
   self->deadline = 0;
   self->last_chance = 0;
-  self->hurry = NULL;
+  self->waits = NULL;
   self->asking = NULL;
   self->ask_after = 0;
-  self->enough = 0;
-  self->project_ids = NULL;
-  self->key_wait.source = NULL;
-  self->waker = NULL;
-  /* It may be in the middle of something. */
+  self->known_at = 0;
+  /* The parent may have been compressing. */
   self->compressor = NULL;
 }
 
-/* Called first by all that sends. After a fork, it leaves the sessions to the parent. */
+/* Called before anything is sent. */
 void
 _lsobs_service_enter (LsobsService *self)
 {
   leave_parent (self);
-  if (self->sessions != NULL)
-    return;
-  if (_lsobs_fork_epoch () != 0)
-    _lsobs_fork_revive_tasks ();
-  self->sessions = _lsobs_session_pool_new ();
+  _lsobs_route_enter (self->route);
 }
 
-/* Returns: (transfer full): for one message. It has no other one. */
-SoupSession *
-_lsobs_service_get_session (LsobsService *self)
+/* Returns: (transfer none) */
+LsobsRoute *
+_lsobs_service_peek_route (LsobsService *self)
 {
-  SoupSession *session;
-
-  _lsobs_service_enter (self);
-  session = _lsobs_session_pool_peek_idle (self->sessions);
-  if (session != NULL)
-    {
-      _lsobs_route_update (&self->route, session);
-      return g_object_ref (session);
-    }
-  session = soup_session_new_with_options ("user-agent", "lsobs/" PACKAGE_VERSION,
-                                           "max-conns-per-host", MAX_CONNECTIONS, NULL);
-  soup_session_remove_feature_by_type (session, SOUP_TYPE_CONTENT_DECODER);
-  _lsobs_session_pool_add (self->sessions, session);
-  _lsobs_route_open (&self->route, self->settings, session);
-  return session;
+  return self->route;
 }
 
-/* Returns: (transfer full): with the headers of every request. A message cannot be
- * sent twice. */
-SoupMessage *
-_lsobs_service_new_message (LsobsService *self, const char *method, const char *path)
+/* Returns: (transfer none) */
+LsobsProjectIds *
+_lsobs_service_peek_project_ids (LsobsService *self)
 {
-  g_autofree char *url = g_strconcat (self->settings->api_url, "/", path, NULL);
-  SoupMessage *message = soup_message_new (method, url);
-  SoupMessageHeaders *headers = soup_message_get_request_headers (message);
+  leave_parent (self);
+  return self->project_ids;
+}
 
-  /* Without the first flag, libsoup opens a connection for each POST. All of our
-   * requests may be sent twice: the service knows records by their ids. */
-  soup_message_add_flags (message, SOUP_MESSAGE_IDEMPOTENT | SOUP_MESSAGE_NO_REDIRECT);
-  soup_message_headers_replace (headers, "Accept", "application/json");
+static gboolean
+has_question (gpointer data)
+{
+  LsobsService *self = data;
+
+  return self->asking != NULL || _lsobs_project_ids_stop (self->project_ids);
+}
+
+/* Cancels all questions and closes all connections. The next request opens new ones. */
+void
+_lsobs_service_close (LsobsService *self)
+{
+  leave_parent (self);
+  _lsobs_questions_close (self->questions);
   if (self->settings->credentials != NULL)
-    _lsobs_credentials_add_to (self->settings->credentials, message);
-  if (self->settings->workspace_id != NULL)
-    soup_message_headers_replace (headers, "X-Tenant-Id", self->settings->workspace_id);
-  return message;
+    _lsobs_credentials_rest (self->settings->credentials);
+  if (self->asking != NULL)
+    g_cancellable_cancel (self->asking);
+  if (has_question (self))
+    _lsobs_wait_source_run (has_question, self);
+  _lsobs_route_close (self->route);
 }
 
-/* Called before a question is sent that something waits for. While the key is fetched, the
- * state is pending, and the waker fires at the end of that. */
-LsobsCredentialsState
-_lsobs_service_need_key (LsobsService *self)
-{
-  return _lsobs_key_wait_need (&self->key_wait, self->settings->credentials, self->waker);
-}
-
-/* Whether the service itself has refused the key of a question (401).
- * @answer: (nullable): NULL when none came */
-gboolean
-_lsobs_service_refuses_key (LsobsService *self, SoupMessage *message, const char *answer)
-{
-  SoupMessageHeaders *headers = soup_message_get_response_headers (message);
-  guint status = soup_message_get_status (message);
-
-  return answer != NULL && status == SOUP_STATUS_UNAUTHORIZED &&
-         _lsobs_delivery_policy_judge (status,
-                                       soup_message_headers_get_one (headers, "Content-Type"),
-                                       answer) == LSOBS_VERDICT_UNAUTHORIZED;
-}
-
-/* The question to the service that is under way. */
-typedef struct
-{
-  LsobsService *service; /* (owned) */
-  guint epoch;           /* the process that has asked */
-  SoupMessage *message;  /* (owned) */
-} Question;
+/* --- what it can do --- */
 
 /* Called in the context that the question was asked in. */
 static void
-answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+replied_cb (const LsobsReply *reply, gpointer user_data)
 {
-  g_autofree Question *question = user_data;
-  g_autoptr (LsobsService) self = question->service;
-  g_autoptr (SoupMessage) message = question->message;
-  gsize len;
-  g_autofree char *answer = _lsobs_route_exchange_finish (result, &len, NULL);
+  LsobsService *self = user_data;
 
-  /* In a forked child that runs its parent's context, the answer is the parent's. */
-  if (question->epoch != _lsobs_fork_epoch ())
-    return;
   g_clear_object (&self->asking);
-  if (_lsobs_service_refuses_key (self, message, answer) && !self->info_refused &&
-      _lsobs_key_wait_refuse (&self->key_wait, self->settings->credentials, message))
+  if (_lsobs_reply_refuses_key (reply) && !self->key_refused &&
+      _lsobs_questions_refuse_key (self->questions, reply))
     {
-      /* It is asked once more, with another key if there is one. */
-      self->info_refused = TRUE;
+      /* The question is asked once more, with another key if there is one. */
+      self->key_refused = TRUE;
       self->ask_after = 0;
     }
   else
     {
-      self->info_settled = TRUE;
+      self->info_asked = TRUE;
     }
-  _lsobs_service_wake (self, 0);
-  if (answer == NULL || soup_message_get_status (message) != SOUP_STATUS_OK ||
-      !_lsobs_server_info_parse (&self->info, answer, len))
+  _lsobs_questions_wake (self->questions, 0);
+  if (reply->text == NULL || reply->status != SOUP_STATUS_OK ||
+      !_lsobs_server_info_parse (&self->info, reply->text, reply->len))
     {
-      g_debug ("The service does not say what it can do (HTTP %u)",
-               soup_message_get_status (message));
+      g_debug ("The service does not say what it can do (HTTP %u)", reply->status);
       return;
     }
   self->has_info = TRUE;
   self->doubted = FALSE;
-  self->proven = TRUE;
+  self->reachable = TRUE;
   learn (self);
 }
 
-/* Asks the service what it can do, unless that is known, or was asked a moment ago.
- * Nobody waits for the answer, which comes in the thread-default context. */
+/* Asks the service what it can do (/info), unless that is known or was asked a moment ago. The
+ * reply comes in the thread-default context. */
 void
 _lsobs_service_ask (LsobsService *self)
 {
-  const LsobsExchangeLimits limits = { MIN (INFO_TIMEOUT, self->settings->request_timeout),
-                                       INFO_TIMEOUT, MAX_INFO };
+  const LsobsExchangeLimits limits = {
+    .timeout = MIN (INFO_TIMEOUT, self->settings->request_timeout),
+    .tail = INFO_TIMEOUT,
+    .max_answer = MAX_INFO,
+  };
   gint64 now = g_get_monotonic_time ();
-  Question *question;
 
   _lsobs_service_enter (self);
   if ((self->has_info && !self->doubted) || self->asking != NULL || now < self->ask_after)
     return;
   self->ask_after = now + ASK_INTERVAL;
   self->asking = g_cancellable_new ();
-  question = g_new0 (Question, 1);
-  question->service = _lsobs_service_ref (self);
-  question->epoch = _lsobs_fork_epoch ();
-  question->message = _lsobs_service_new_message (self, "GET", "info");
-  _lsobs_route_exchange_async (self, question->message, NULL, NULL, &limits, self->asking,
-                               answered_cb, question);
+  _lsobs_questions_ask (self->questions, "info", &limits, self->asking, replied_cb,
+                        _lsobs_service_ref (self), (GDestroyNotify) _lsobs_service_unref);
 }
 
-/* Something in between answers in place of the service. _lsobs_service_ask() asks once more
- * whether the service is there. */
-void
-_lsobs_service_doubt (LsobsService *self)
-{
-  self->doubted = TRUE;
-  self->ask_after = 0;
-}
-
-/* Whether the service has said what it can do, or there is no use in waiting for that any
- * longer. */
+/* Whether there is nothing to wait for: /info was answered, or the time for that is over. */
 gboolean
 _lsobs_service_is_known (LsobsService *self)
 {
   leave_parent (self);
-  return self->has_info || self->info_settled ||
-         (self->enough != 0 && g_get_monotonic_time () >= self->enough);
+  return self->has_info || self->info_asked ||
+         (self->known_at != 0 && g_get_monotonic_time () >= self->known_at);
 }
 
-/* Has the waker fire when that is so. Called in the thread that sends, for all that wait
- * each time it has fired. */
+/* Has the worker woken when _lsobs_service_is_known() may have become true. Called again each time
+ * the worker was woken. */
 void
 _lsobs_service_await_known (LsobsService *self)
 {
-  if (self->asking == NULL && _lsobs_service_need_key (self) != LSOBS_CREDENTIALS_PENDING)
+  if (self->asking == NULL &&
+      _lsobs_questions_need_key (self->questions) != LSOBS_CREDENTIALS_PENDING)
     _lsobs_service_ask (self);
-  if (self->enough != 0)
-    _lsobs_service_wake (self, self->enough);
+  if (self->known_at != 0)
+    _lsobs_questions_wake (self->questions, self->known_at);
 }
 
 /* Called once by each worker, before anything is sent.
@@ -317,96 +265,23 @@ void
 _lsobs_service_set_waker (LsobsService *self, GSource *waker)
 {
   leave_parent (self);
-  g_clear_pointer (&self->waker, g_source_unref);
-  self->waker = g_source_ref (waker);
+  _lsobs_questions_set_waker (self->questions, waker);
 }
 
-/* @time: monotonic, µs; 0 for at once */
-void
-_lsobs_service_wake (LsobsService *self, gint64 time)
+/* Whether feedback may share a request with runs. Otherwise, and until the service has told its
+ * version, feedback has an endpoint of its own. */
+gboolean
+_lsobs_service_takes_feedback (LsobsService *self)
 {
-  if (self->waker != NULL)
-    _lsobs_flush_source_arm (self->waker, time);
+  return _lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART &&
+         _lsobs_server_info_is_at_least (&self->info, 0, 8, 10);
 }
 
-/* Returns: (transfer none) */
-LsobsProjectIds *
-_lsobs_service_peek_project_ids (LsobsService *self)
+/* Whether the service refuses feedback without the id of its project. */
+gboolean
+_lsobs_service_needs_project_id (LsobsService *self)
 {
-  leave_parent (self);
-  if (self->project_ids == NULL)
-    self->project_ids = _lsobs_project_ids_new (self);
-  return self->project_ids;
-}
-
-static gboolean
-wake_cb (gpointer user_data)
-{
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
-has_question (LsobsService *self)
-{
-  return self->asking != NULL ||
-         (self->project_ids != NULL && _lsobs_project_ids_stop (self->project_ids));
-}
-
-static gboolean
-has_connection (LsobsService *self)
-{
-  return _lsobs_session_pool_has_open (self->sessions);
-}
-
-/* What was cancelled still has to end in its context. In one that only this thread runs, there
- * is no other time for it than now. */
-static void
-let_end (LsobsService *self, gboolean (*is_pending) (LsobsService *self))
-{
-  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
-  gint64 deadline = g_get_monotonic_time () + CLOSE_GRACE * 1000;
-  g_autoptr (GSource) alarm = NULL;
-  gboolean in_time = TRUE;
-
-  if (!g_main_context_is_owner (context) || g_main_depth () > 0)
-    return;
-  alarm = g_timeout_source_new (CLOSE_GRACE);
-  g_source_set_callback (alarm, wake_cb, NULL, NULL);
-  g_source_attach (alarm, context);
-  for (guint n = 0; is_pending (self) && (in_time || n < CLOSE_TURNS); n++)
-    {
-      in_time = g_get_monotonic_time () < deadline;
-      g_main_context_iteration (context, in_time);
-    }
-  g_source_destroy (alarm);
-}
-
-/* Lets go of connections; the next request makes new ones. */
-void
-_lsobs_service_close (LsobsService *self)
-{
-  leave_parent (self);
-  _lsobs_key_wait_clear (&self->key_wait);
-  if (self->settings->credentials != NULL)
-    _lsobs_credentials_rest (self->settings->credentials);
-  if (self->asking != NULL)
-    g_cancellable_cancel (self->asking);
-  if (has_question (self))
-    let_end (self, has_question);
-  if (self->sessions != NULL)
-    {
-      _lsobs_session_pool_abort (self->sessions);
-      /* libsoup warns of a session that goes before its connections. */
-      let_end (self, has_connection);
-    }
-  g_clear_pointer (&self->sessions, _lsobs_session_pool_free);
-}
-
-/* Called from any thread. */
-LsobsIngestMode
-_lsobs_service_get_mode (LsobsService *self)
-{
-  return (LsobsIngestMode) g_atomic_int_get (&self->mode);
+  return self->info.needs_project_id;
 }
 
 /* Called from any thread. */
@@ -415,17 +290,68 @@ _lsobs_service_get_max_records (LsobsService *self)
 {
   if (_lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_RUNS)
     return 1;
-  return __atomic_load_n (&self->max_records, __ATOMIC_RELAXED);
+  return (guint) g_atomic_int_get (&self->max_records);
 }
 
 /* Called from any thread. */
 gsize
 _lsobs_service_get_max_bytes (LsobsService *self)
 {
-  return __atomic_load_n (&self->max_bytes, __ATOMIC_RELAXED);
+  return (gsize) g_atomic_int_get (&self->max_bytes);
 }
 
-/* The mode for a request that is about to be made. */
+/* --- whether it can be reached --- */
+
+/* Whether the last answer came from the service itself, not from a proxy or firewall. */
+gboolean
+_lsobs_service_is_reachable (LsobsService *self)
+{
+  return self->reachable;
+}
+
+void
+_lsobs_service_set_reachable (LsobsService *self, gboolean reachable)
+{
+  self->reachable = reachable;
+}
+
+/* Learns from an answer whether the service can be reached, and corrects the outcome: if it can be
+ * reached, a proxy or firewall that refuses a request refuses its content.
+ * @alone: the batch cannot be split; another request has to succeed before the next refusal
+ *   counts so */
+LsobsOutcome
+_lsobs_service_weigh (LsobsService *self, LsobsOutcome outcome, gboolean alone)
+{
+  gboolean was_reachable = self->reachable;
+
+  if (outcome == LSOBS_OUTCOME_DELIVERED || outcome == LSOBS_OUTCOME_CONFLICT)
+    self->reachable = TRUE;
+  if (outcome == LSOBS_OUTCOME_UNREACHABLE || outcome == LSOBS_OUTCOME_REDIRECTED ||
+      outcome == LSOBS_OUTCOME_INTERCEPTED)
+    self->reachable = FALSE;
+  if (outcome != LSOBS_OUTCOME_FOREIGN)
+    return outcome;
+  if (alone)
+    self->reachable = FALSE;
+  if (!self->reachable)
+    {
+      /* The next request is followed by another /info. */
+      self->doubted = TRUE;
+      self->ask_after = 0;
+    }
+  return was_reachable ? LSOBS_OUTCOME_BLOCKED : LSOBS_OUTCOME_FOREIGN;
+}
+
+/* --- the endpoints --- */
+
+/* Called from any thread. */
+LsobsIngestMode
+_lsobs_service_get_mode (LsobsService *self)
+{
+  return (LsobsIngestMode) g_atomic_int_get (&self->mode);
+}
+
+/* Returns: the mode of the next request */
 LsobsIngestMode
 _lsobs_service_choose_mode (LsobsService *self)
 {
@@ -437,18 +363,8 @@ _lsobs_service_choose_mode (LsobsService *self)
   return _lsobs_service_get_mode (self);
 }
 
-/* Whether feedback may be in one request with runs. Otherwise it goes to an endpoint of
- * its own, as long as the service has not said how old it is. Called in the thread that
- * sends. */
-gboolean
-_lsobs_service_takes_feedback (LsobsService *self)
-{
-  return _lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART &&
-         _lsobs_server_info_is_at_least (&self->info, 0, 8, 10);
-}
-
-/* The missing endpoint is given up for the one that is used from now on. FALSE at the
- * end. */
+/* Gives up a missing endpoint for the next one.
+ * Returns: whether there is another endpoint */
 gboolean
 _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
 {
@@ -456,11 +372,11 @@ _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
     return FALSE;
   if (missing == LSOBS_INGEST_MODE_RUNS)
     {
-      /* Not one of them is there: the address is wrong. Begin anew next time. */
+      /* All endpoints are missing: the address is wrong. The next request begins with the first. */
       g_atomic_int_set (&self->mode, (int) get_first_mode (self));
       return FALSE;
     }
-  /* Another request that was under way at the same time may have got further. */
+  /* Another request that was under way has given up the same endpoint. */
   if (_lsobs_service_get_mode (self) != missing)
     return TRUE;
   g_atomic_int_set (&self->mode, missing == LSOBS_INGEST_MODE_MULTIPART ? LSOBS_INGEST_MODE_BATCH
@@ -469,8 +385,35 @@ _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
   return TRUE;
 }
 
-/* Called from any thread. What the service offers, it offers for the multipart
- * endpoint; who forces it means every one.
+/* Logs a missing endpoint, once for each; it is tried again every few minutes.
+ * @path: the endpoint used from now on */
+void
+_lsobs_service_log_fallback (LsobsService *self,
+                             LsobsIngestMode missing,
+                             const char *missing_path,
+                             const char *path)
+{
+  if ((self->logged_missing & (1u << missing)) != 0)
+    return;
+  self->logged_missing |= 1u << missing;
+  _lsobs_log_fallback (missing_path, path, self->settings->label);
+}
+
+/* Counts attachments that a delivered request has left out, and logs that once.
+ * @path: the endpoint, which accepts no attachments */
+void
+_lsobs_service_count_left_out (LsobsService *self, guint n_attachments, const char *path)
+{
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, n_attachments);
+  if (!self->logged_left_out)
+    _lsobs_log_no_attachments (path, self->settings->label);
+  self->logged_left_out = TRUE;
+}
+
+/* --- compression --- */
+
+/* Called from any thread. What the service offers is for multipart requests; what the config names
+ * is for all requests.
  * Returns: one of the kinds other than LSOBS_COMPRESSION_AUTO */
 LsobsCompression
 _lsobs_service_get_compression (LsobsService *self)
@@ -482,7 +425,7 @@ _lsobs_service_get_compression (LsobsService *self)
 }
 
 /* @kind: (out)
- * Returns: (transfer full): the body, compressed if that is of use */
+ * Returns: (transfer full): the body, compressed if that makes it smaller */
 GBytes *
 _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kind)
 {
@@ -501,7 +444,28 @@ _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kin
   return g_bytes_ref (body);
 }
 
-/* The service refuses what is compressed, whatever it has said. */
+/* Whether the service has accepted a compressed request. */
+gboolean
+_lsobs_service_takes_compression (LsobsService *self)
+{
+  return self->compression_works;
+}
+
+/* The service has accepted a compressed request. */
+void
+_lsobs_service_confirm_compression (LsobsService *self)
+{
+  self->compression_works = TRUE;
+}
+
+/* Whether the service has refused a compressed request. */
+gboolean
+_lsobs_service_refuses_compression (LsobsService *self)
+{
+  return self->compression_refused;
+}
+
+/* The service refuses compressed requests, whatever /info says. */
 void
 _lsobs_service_refuse_compression (LsobsService *self)
 {
@@ -510,13 +474,15 @@ _lsobs_service_refuse_compression (LsobsService *self)
   self->compression_refused = TRUE;
   g_atomic_int_set (&self->compression, LSOBS_COMPRESSION_NONE);
   g_clear_pointer (&self->compressor, _lsobs_compressor_free);
-  _lsobs_log_uncompressed (self->settings->label);
+  _lsobs_log_no_compression (self->settings->label);
 }
 
-/* One for all: while one request has to wait, others would only be refused as well.
+/* --- when it is sent to --- */
+
+/* Delays all requests: the service would refuse the others, too.
  * @until: monotonic, µs */
 void
-_lsobs_service_hold (LsobsService *self, gint64 until)
+_lsobs_service_delay_until (LsobsService *self, gint64 until)
 {
   if (self->deadline != 0)
     until = _lsobs_delivery_policy_before_end (until, g_get_monotonic_time (), self->deadline,
@@ -524,46 +490,55 @@ _lsobs_service_hold (LsobsService *self, gint64 until)
   self->not_before = MAX (self->not_before, until);
 }
 
-/* All sending ends at @deadline: who waits for longer tries again before. */
-void
-_lsobs_service_hurry (LsobsService *self, gint64 deadline)
+/* Returns: monotonic, µs: nothing is sent earlier */
+gint64
+_lsobs_service_get_not_before (LsobsService *self)
 {
-  g_autoptr (GCancellable) hurry = NULL;
+  return self->not_before;
+}
+
+/* Sending ends at @deadline. Waits that would last longer end earlier, for one more attempt.
+ * @deadline: monotonic, µs */
+void
+_lsobs_service_set_deadline (LsobsService *self, gint64 deadline)
+{
+  g_autoptr (GCancellable) waits = NULL;
   gint64 now = g_get_monotonic_time ();
   gint64 not_before;
 
   leave_parent (self);
-  hurry = g_steal_pointer (&self->hurry);
+  waits = g_steal_pointer (&self->waits);
   not_before = self->not_before;
   self->deadline = deadline;
   self->not_before = 0;
-  self->enough = now + MAX (deadline - now, 0) / 2;
-  if (self->project_ids != NULL)
-    _lsobs_project_ids_hurry (self->project_ids, self->enough);
-  /* Not at once: what begins now may end before the flush that follows looks at it. */
-  _lsobs_service_wake (self, self->enough);
-  _lsobs_service_hold (self, not_before);
-  if (hurry != NULL)
-    g_cancellable_cancel (hurry);
+  self->known_at = now + MAX (deadline - now, 0) / 2;
+  _lsobs_project_ids_set_deadline (self->project_ids, deadline, self->known_at);
+  /* Not at once: a question asked now might end before the flush that follows looks at it. */
+  _lsobs_questions_wake (self->questions, self->known_at);
+  _lsobs_service_delay_until (self, not_before);
+  if (waits != NULL)
+    g_cancellable_cancel (waits);
 }
 
-/* Returns: (transfer none): is cancelled when it turns out that there is no time to
- * wait for as long as it seemed */
+/* Returns: (transfer none): is cancelled when a new deadline ends the waits between attempts */
 GCancellable *
-_lsobs_service_peek_hurry (LsobsService *self)
+_lsobs_service_peek_waits (LsobsService *self)
 {
-  if (self->hurry == NULL)
-    self->hurry = g_cancellable_new ();
-  return self->hurry;
+  if (self->waits == NULL)
+    self->waits = g_cancellable_new ();
+  return self->waits;
 }
 
-/* Takes @request over, and keeps it where the settings say. */
+/* --- lost requests --- */
+
+/* Keeps a lost request in the directory of the settings.
+ * @request: (transfer full) */
 void
 _lsobs_service_dump (LsobsService *self, LsobsLostRequest *request, guint n_records)
 {
   LsobsDump *dump = g_atomic_pointer_get (&self->dump);
 
-  /* That of a parent process is left alone. */
+  /* After a fork, the child does not touch the dump of the parent. */
   if (dump == NULL || _lsobs_dump_is_foreign (dump))
     {
       dump = _lsobs_dump_new (self->settings->failed_traces_dir,
@@ -573,7 +548,9 @@ _lsobs_service_dump (LsobsService *self, LsobsLostRequest *request, guint n_reco
   _lsobs_dump_take (dump, request, n_records);
 }
 
-/* Called from any thread. FALSE at the deadline. */
+/* Waits until the lost requests are written. Called from any thread.
+ * @deadline: monotonic, µs
+ * Returns: FALSE at the deadline */
 gboolean
 _lsobs_service_wait_dumped (LsobsService *self, gint64 deadline)
 {

@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* The sessions of a service. Each has one message at a time, and therefore one connection in use:
- * when libsoup 3.2 has several messages on one HTTP/2 connection and that connection fails, it
- * forgets some of them. All functions are called in the thread that sends. */
+/* The sessions of a service. Each has one message at a time, and so one connection in use: when an
+ * HTTP/2 connection with several messages fails, libsoup 3.2 loses some of them. Used only in the
+ * thread that sends. */
 typedef struct _LsobsSessionPool LsobsSessionPool;
 
 LsobsSessionPool *_lsobs_session_pool_new (void);

@@ -10,12 +10,11 @@ struct _LsobsSessionPool
   GPtrArray *sessions; /* (owned) (element-type SoupSession) the oldest one first */
 };
 
-/* What the pool knows of one session. Belongs to the session, which may live longer than the
- * pool. */
+/* How a session is used. Belongs to the session, which may outlive the pool. */
 typedef struct
 {
-  guint n_messages; /* that libsoup is not done with */
-  GWeakRef socket;  /* of the newest connection; a reference would keep it open */
+  guint n_messages; /* that libsoup has not ended */
+  GWeakRef socket;  /* of the newest connection; a strong reference would keep it open */
 } Use;
 
 static const char use_key[] = "lsobs-session-use";
@@ -81,7 +80,7 @@ request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_d
   g_signal_handlers_disconnect_by_func (message, network_event_cb, use);
 }
 
-/* @session: has no message yet */
+/* @session: without a message */
 void
 _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
 {
@@ -94,8 +93,8 @@ _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
   g_ptr_array_add (self->sessions, g_object_ref (session));
 }
 
-/* Returns: (transfer none) (nullable): a session without a message. The oldest one is the most
- *   likely to have a connection. */
+/* Returns: (transfer none) (nullable): the oldest session without a message, which most likely
+ *   has a connection */
 SoupSession *
 _lsobs_session_pool_peek_idle (LsobsSessionPool *self)
 {
@@ -115,8 +114,7 @@ _lsobs_session_pool_foreach (LsobsSessionPool *self, GFunc func, gpointer user_d
   g_ptr_array_foreach (self->sessions, func, user_data);
 }
 
-/* Cancels all messages and closes all connections. libsoup needs the main context to end those
- * that are in use. */
+/* Cancels all messages and closes all connections. Those in use end when the main context runs. */
 void
 _lsobs_session_pool_abort (LsobsSessionPool *self)
 {
@@ -138,7 +136,7 @@ has_open_connection (SoupSession *session)
   return socket != NULL && !g_socket_is_closed (socket);
 }
 
-/* Whether a connection has not ended yet. */
+/* Whether any connection is open. */
 gboolean
 _lsobs_session_pool_has_open (LsobsSessionPool *self)
 {
@@ -148,8 +146,9 @@ _lsobs_session_pool_has_open (LsobsSessionPool *self)
   return FALSE;
 }
 
-/* To libsoup, this is as if the server had closed the connection: the message on it fails when
- * the main context runs next. FALSE when there is no connection. */
+/* Shuts the connection down, as if the server had closed it: its message fails when the main
+ * context runs next.
+ * Returns: FALSE without a connection */
 gboolean
 _lsobs_session_pool_break (SoupSession *session)
 {

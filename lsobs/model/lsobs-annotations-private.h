@@ -1,69 +1,104 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/core/lsobs-buffer-private.h"
+#include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/lsobs-types.h"
 #include "lsobs/model/lsobs-propagation-private.h"
-#include "lsobs/model/lsobs-record-event-private.h"
 
 G_BEGIN_DECLS
 
-/* Of each kind, a run takes so many notes at the most: a run may last for ever. */
-#define LSOBS_MAX_NOTES      1000
-#define LSOBS_MAX_NOTE_BYTES (4 * 1024 * 1024) /* of all kinds together */
+/* The number of annotations of each kind on a run is limited, as a run may last as long as its
+ * program. */
+#define LSOBS_MAX_ANNOTATIONS      1000
+#define LSOBS_MAX_ANNOTATION_BYTES (4 * 1024 * 1024) /* of all kinds together */
 
-/* What a program notes on a run between its start and its end. The handle of the
- * run and its waiting create share it: what is noted while that waits leaves with it,
- * and costs the program's thread no more than any other note. */
+/* Something that happened during a run. Immutable. */
+typedef struct
+{
+  char *name;      /* (owned) */
+  gint64 time;     /* µs since 1970 */
+  GBytes *details; /* (owned) (nullable) an object */
+} LsobsAnnotationEvent;
+
+LsobsAnnotationEvent *_lsobs_annotation_event_new (const char *name, gint64 time, GBytes *details);
+LsobsAnnotationEvent *_lsobs_annotation_event_new_from_json (JsonNode *node,
+                                                             gint64 *time,
+                                                             gsize max_bytes);
+gboolean _lsobs_annotation_event_is_token (const char *name);
+void _lsobs_annotation_event_free (LsobsAnnotationEvent *self);
+gboolean _lsobs_annotation_event_write_details (LsobsBuffer *out,
+                                                JsonObject *details,
+                                                gsize max_bytes);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsAnnotationEvent, _lsobs_annotation_event_free)
+
+/* What a program adds to a run between its start and its end: tags, metadata, members of extra,
+ * events, "serialized" and the id of an example. The handle of the run and its waiting create
+ * share the annotations: those that are set before the create is taken are sent with it.
+ *
+ * The functions that end in _unlocked want the lock held, unless no other thread can have a
+ * reference yet.
+ *
+ * Lock order: a thread that holds this lock may take the lock of a queue, but not the other way
+ * round. The run takes both to add an attachment before the run ends. */
 typedef struct
 {
   gatomicrefcount ref_count;
 
-  GMutex lock;              /* guards all below; the functions want it held */
-  GArray *metadata;         /* (owned) (nullable) of a key, a value and who inherits it */
-  GArray *extra;            /* (owned) (nullable) the same, of extra beside metadata */
-  guint extra_seq;          /* how often one of the two was set after the start */
+  GMutex lock;              /* guards all members below; taken before the lock of a queue */
+  GArray *metadata;         /* (owned) (nullable) members with key, value and marks */
+  GArray *extra;            /* (owned) (nullable) the same: members of extra but the metadata */
+  guint extra_seq;          /* counts the changes of metadata and extra after the start */
   GPtrArray *tags;          /* (owned) (nullable) (element-type utf8) */
-  gboolean tags_propagated; /* other processes get them too */
-  GPtrArray *events;        /* (owned) (nullable) (element-type LsobsRecordEvent) */
-  gboolean has_token;       /* one of them tells of the first token */
+  gboolean tags_propagated; /* other processes get the tags */
+  GPtrArray *events;        /* (owned) (nullable) (element-type LsobsAnnotationEvent) */
+  gboolean has_token;       /* @events has the event of the first token */
   GBytes *serialized;       /* (owned) (nullable) an object */
-  guint serialized_seq;     /* how often it was set */
+  guint serialized_seq;     /* counts the changes of @serialized */
   gboolean has_example;
-  LsobsId example_id; /* of a data set, if there is one */
-  gsize n_bytes;      /* of all of them */
+  LsobsId example_id; /* of a data set; valid if @has_example */
+  gsize n_bytes;      /* size of all annotations */
 } LsobsAnnotations;
 
 LsobsAnnotations *_lsobs_annotations_new (void);
 LsobsAnnotations *_lsobs_annotations_ref (LsobsAnnotations *self);
 void _lsobs_annotations_unref (LsobsAnnotations *self);
 
-void _lsobs_annotations_inherit (LsobsAnnotations *self, const LsobsAnnotations *parent);
-void _lsobs_annotations_take_remote (LsobsAnnotations *self, const LsobsRemoteParent *parent);
-gboolean _lsobs_annotations_set_metadata (LsobsAnnotations *self,
-                                          const char *key,
-                                          GBytes *value,
-                                          gboolean inherited);
-gboolean _lsobs_annotations_propagate_metadata (LsobsAnnotations *self, const char *key);
-gboolean _lsobs_annotations_propagates (const LsobsAnnotations *self, const char *key);
-gboolean _lsobs_annotations_has_metadata (const LsobsAnnotations *self, const char *key);
-gboolean _lsobs_annotations_set_extra (LsobsAnnotations *self, const char *key, GBytes *value);
-gboolean _lsobs_annotations_add_tag (LsobsAnnotations *self, const char *tag);
-gboolean _lsobs_annotations_add_event (LsobsAnnotations *self,
-                                       const char *name,
-                                       gint64 time,
-                                       GBytes *details);
-void _lsobs_annotations_clear_tags (LsobsAnnotations *self);
-void _lsobs_annotations_clear_events (LsobsAnnotations *self);
-gboolean _lsobs_annotations_merge_metadata (LsobsAnnotations *self, const char *key, GBytes *value);
-gboolean _lsobs_annotations_merge_extra (LsobsAnnotations *self, const char *key, GBytes *value);
+void _lsobs_annotations_inherit_unlocked (LsobsAnnotations *self, const LsobsAnnotations *parent);
+void _lsobs_annotations_take_remote_unlocked (LsobsAnnotations *self,
+                                              const LsobsRemoteParent *parent);
+gboolean _lsobs_annotations_set_metadata_unlocked (LsobsAnnotations *self,
+                                                   const char *key,
+                                                   GBytes *value,
+                                                   gboolean inherited);
+gboolean _lsobs_annotations_propagate_metadata_unlocked (LsobsAnnotations *self, const char *key);
+gboolean _lsobs_annotations_propagates_unlocked (const LsobsAnnotations *self, const char *key);
+gboolean _lsobs_annotations_has_metadata_unlocked (const LsobsAnnotations *self, const char *key);
+gboolean _lsobs_annotations_set_extra_unlocked (LsobsAnnotations *self,
+                                                const char *key,
+                                                GBytes *value);
+gboolean _lsobs_annotations_add_tag_unlocked (LsobsAnnotations *self, const char *tag);
+gboolean _lsobs_annotations_add_event_unlocked (LsobsAnnotations *self,
+                                                const char *name,
+                                                gint64 time,
+                                                GBytes *details);
+void _lsobs_annotations_clear_tags_unlocked (LsobsAnnotations *self);
+void _lsobs_annotations_clear_events_unlocked (LsobsAnnotations *self);
+gboolean _lsobs_annotations_merge_metadata_unlocked (LsobsAnnotations *self,
+                                                     const char *key,
+                                                     GBytes *value);
+gboolean _lsobs_annotations_merge_extra_unlocked (LsobsAnnotations *self,
+                                                  const char *key,
+                                                  GBytes *value);
 GBytes *_lsobs_annotations_capture_serialized (JsonNode *serialized, LsobsRunType run_type);
-gboolean _lsobs_annotations_set_serialized (LsobsAnnotations *self, GBytes *serialized);
-GBytes *_lsobs_annotations_write_metadata (const LsobsAnnotations *self);
-GBytes *_lsobs_annotations_write_extra (const LsobsAnnotations *self);
-GBytes *_lsobs_annotations_write_tags (const LsobsAnnotations *self);
-GBytes *_lsobs_annotations_write_propagated (const LsobsAnnotations *self,
-                                             gsize max_bytes,
-                                             guint *n_left_out);
+gboolean _lsobs_annotations_set_serialized_unlocked (LsobsAnnotations *self, GBytes *serialized);
+GBytes *_lsobs_annotations_write_metadata_unlocked (const LsobsAnnotations *self);
+GBytes *_lsobs_annotations_write_extra_unlocked (const LsobsAnnotations *self);
+GBytes *_lsobs_annotations_write_tags_unlocked (const LsobsAnnotations *self);
+GBytes *_lsobs_annotations_write_propagated_unlocked (const LsobsAnnotations *self,
+                                                      gsize max_bytes,
+                                                      guint *n_left_out);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsAnnotations, _lsobs_annotations_unref)
 

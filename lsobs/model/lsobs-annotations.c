@@ -4,21 +4,144 @@
 #include <string.h>
 
 #include "lsobs/core/lsobs-buffer-private.h"
+#include "lsobs/core/lsobs-bytes-private.h"
+#include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/text/lsobs-json-merge-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
-/* What a note costs beside its text. */
-#define NOTE_OVERHEAD 64
+/* Bytes that an annotation takes beside its text. */
+#define OVERHEAD 64
 
-/* A member of the metadata, or of extra beside them. */
+/* The name of the event of a streamed token. It has no details: they would repeat the outputs,
+ * which the settings may hide. */
+#define TOKEN_EVENT "new_token"
+
+/* A member of the metadata or of extra. */
 typedef struct
 {
   char *key;           /* (owned) */
-  GBytes *value;       /* (owned) (nullable) JSON; NULL while there is only the mark */
-  gboolean inherited;  /* children get it too */
-  gboolean propagated; /* a mark: other processes get it too */
+  GBytes *value;       /* (owned) (nullable) JSON; NULL: not set, only marked as propagated */
+  gboolean inherited;  /* children of the run get it */
+  gboolean propagated; /* other processes get it */
 } Member;
+
+gboolean
+_lsobs_annotation_event_is_token (const char *name)
+{
+  return strcmp (name, TOKEN_EVENT) == 0;
+}
+
+/* @details: (transfer full) (nullable): an object; dropped for a token */
+LsobsAnnotationEvent *
+_lsobs_annotation_event_new (const char *name, gint64 time, GBytes *details)
+{
+  LsobsAnnotationEvent *self = g_new0 (LsobsAnnotationEvent, 1);
+
+  self->name = g_strdup (name);
+  self->time = time;
+  if (_lsobs_annotation_event_is_token (name))
+    g_clear_pointer (&details, g_bytes_unref);
+  self->details = details;
+  return self;
+}
+
+void
+_lsobs_annotation_event_free (LsobsAnnotationEvent *self)
+{
+  g_free (self->name);
+  g_clear_pointer (&self->details, g_bytes_unref);
+  g_free (self);
+}
+
+/* Writes @details without members "name" and "time": these are fields of the event itself.
+ * Returns: FALSE if the text would be larger than @max_bytes */
+gboolean
+_lsobs_annotation_event_write_details (LsobsBuffer *out, JsonObject *details, gsize max_bytes)
+{
+  static const char *const except[] = { "name", "time", NULL };
+
+  return _lsobs_json_write_object (out, details, except, max_bytes);
+}
+
+/* Parses the form that lsobs writes, exact to the microsecond: writing the time again shows whether
+ * GDateTime has rounded it. */
+static gboolean
+parse_strict_time (const char *text, gint64 *time)
+{
+  if (!_lsobs_time_parse_iso (text, time))
+    return FALSE;
+  for (int delta = -1; delta <= 1; delta++)
+    {
+      char again[LSOBS_ISO_LEN + 1] = "";
+
+      _lsobs_time_write_iso (*time + delta, again);
+      if (strcmp (again, text) == 0)
+        {
+          *time += delta;
+          break;
+        }
+    }
+  return TRUE;
+}
+
+/* Parses ISO 8601 text of any form, or a number of milliseconds; other clients send both.
+ * @time: (inout): not changed if @node is NULL or holds no time */
+static void
+parse_time (JsonNode *node, gint64 *time)
+{
+  const gint64 max_ms = G_GINT64_CONSTANT (253402300799999); /* the end of the year 9999 */
+  const char *text;
+  gint64 ms;
+
+  if (node == NULL)
+    return;
+  if (json_node_get_value_type (node) == G_TYPE_INT64)
+    {
+      ms = json_node_get_int (node);
+      if (ms > 0 && ms <= max_ms)
+        *time = ms * 1000;
+      return;
+    }
+  text = json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
+  if (text == NULL)
+    return;
+  if (!parse_strict_time (text, time))
+    {
+      g_autoptr (GTimeZone) utc = g_time_zone_new_utc ();
+      g_autoptr (GDateTime) parsed = g_date_time_new_from_iso8601 (text, utc);
+
+      if (parsed != NULL)
+        *time =
+            g_date_time_to_unix (parsed) * G_USEC_PER_SEC + g_date_time_get_microsecond (parsed);
+    }
+}
+
+/* @time: (inout): the time of the event before, which is used if @node has no time; then the time
+ *   of this event
+ * Returns: (transfer full) (nullable): NULL if @node is no object, or too large */
+LsobsAnnotationEvent *
+_lsobs_annotation_event_new_from_json (JsonNode *node, gint64 *time, gsize max_bytes)
+{
+  JsonObject *object = _lsobs_json_peek_object (node);
+  LsobsBuffer details = LSOBS_BUFFER_INIT;
+  JsonNode *name_node;
+  const char *name = NULL;
+
+  if (object == NULL)
+    return NULL;
+  if (!_lsobs_annotation_event_write_details (&details, object, max_bytes))
+    {
+      _lsobs_buffer_clear (&details);
+      return NULL;
+    }
+  name_node = json_object_get_member (object, "name");
+  if (name_node != NULL && json_node_get_value_type (name_node) == G_TYPE_STRING)
+    name = json_node_get_string (name_node);
+  parse_time (json_object_get_member (object, "time"), time);
+  return _lsobs_annotation_event_new (name != NULL ? name : "", *time,
+                                      _lsobs_buffer_steal_bytes (&details));
+}
 
 static void
 member_clear (gpointer data)
@@ -60,24 +183,20 @@ _lsobs_annotations_unref (LsobsAnnotations *self)
   g_free (self);
 }
 
-/* FALSE when there is no room for so many bytes more. */
+/* Adds @n_bytes to the size of the annotations.
+ * Returns: FALSE, with no change, if they would become too large */
 static gboolean
-take_room (LsobsAnnotations *self, gsize n_bytes)
+reserve (LsobsAnnotations *self, gsize n_bytes)
 {
-  if (n_bytes > LSOBS_MAX_NOTE_BYTES - self->n_bytes)
+  if (n_bytes > LSOBS_MAX_ANNOTATION_BYTES - self->n_bytes)
     return FALSE;
   self->n_bytes += n_bytes;
   return TRUE;
 }
 
-static gsize
-value_size (GBytes *value)
-{
-  return value != NULL ? g_bytes_get_size (value) : 0;
-}
-
-/* Only a model or a prompt has one, and not the graph of it.
- * Returns: (transfer full) (nullable): %NULL when it cannot be sent */
+/* Writes out the "serialized" of a run without its member "graph".
+ * Returns: (transfer full) (nullable): NULL if it is no object, too large, or of a run that is
+ *   neither a model nor a prompt */
 GBytes *
 _lsobs_annotations_capture_serialized (JsonNode *serialized, LsobsRunType run_type)
 {
@@ -86,19 +205,20 @@ _lsobs_annotations_capture_serialized (JsonNode *serialized, LsobsRunType run_ty
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
   if (object == NULL || (run_type != LSOBS_RUN_TYPE_LLM && run_type != LSOBS_RUN_TYPE_PROMPT) ||
-      !_lsobs_json_write_object (&text, object, except, LSOBS_MAX_NOTE_BYTES))
+      !_lsobs_json_write_object (&text, object, except, LSOBS_MAX_ANNOTATION_BYTES))
     return NULL;
   return _lsobs_buffer_steal_bytes (&text);
 }
 
-/* Takes @serialized over. FALSE when there is no room. */
+/* @serialized: (transfer full)
+ * Returns: FALSE if there is no room */
 gboolean
-_lsobs_annotations_set_serialized (LsobsAnnotations *self, GBytes *serialized)
+_lsobs_annotations_set_serialized_unlocked (LsobsAnnotations *self, GBytes *serialized)
 {
-  gsize before = value_size (self->serialized);
+  gsize before = _lsobs_bytes_get_size (self->serialized);
 
   self->n_bytes -= before;
-  if (!take_room (self, g_bytes_get_size (serialized)))
+  if (!reserve (self, g_bytes_get_size (serialized)))
     {
       self->n_bytes += before;
       g_bytes_unref (serialized);
@@ -111,7 +231,7 @@ _lsobs_annotations_set_serialized (LsobsAnnotations *self, GBytes *serialized)
 }
 
 /* @members: (nullable)
- * Returns: (nullable) */
+ * Returns: (transfer none) (nullable) */
 static Member *
 find_member (GArray *members, const char *key)
 {
@@ -125,14 +245,15 @@ find_member (GArray *members, const char *key)
   return NULL;
 }
 
-/* FALSE when there is no room. Takes @value over if there is. */
+/* @value: taken over on success only
+ * Returns: FALSE if there is no room */
 static gboolean
 replace_value (LsobsAnnotations *self, Member *member, GBytes *value)
 {
-  gsize before = value_size (member->value);
+  gsize before = _lsobs_bytes_get_size (member->value);
 
   self->n_bytes -= before;
-  if (!take_room (self, value_size (value)))
+  if (!reserve (self, _lsobs_bytes_get_size (value)))
     {
       self->n_bytes += before;
       return FALSE;
@@ -142,8 +263,8 @@ replace_value (LsobsAnnotations *self, Member *member, GBytes *value)
   return TRUE;
 }
 
-/* Two keys that are repaired to the same one must be one from the start.
- * @repaired: (out): what keeps the result alive */
+/* Repairs invalid UTF-8, so that keys which are sent as the same text are one member.
+ * @repaired: (out): owns the result if it was repaired */
 static const char *
 repair_key (const char *key, char **repaired)
 {
@@ -152,8 +273,8 @@ repair_key (const char *key, char **repaired)
   return *repaired = g_utf8_make_valid (key, -1);
 }
 
-/* Returns: (nullable): the member of this name, with no value yet if it is new; NULL
- * when there is no room */
+/* Finds a member, or adds one without a value.
+ * Returns: (transfer none) (nullable): NULL if there is no room */
 static Member *
 ensure_member (LsobsAnnotations *self, GArray **members, const char *key)
 {
@@ -170,14 +291,15 @@ ensure_member (LsobsAnnotations *self, GArray **members, const char *key)
   known = find_member (*members, key);
   if (known != NULL)
     return known;
-  if ((*members)->len >= LSOBS_MAX_NOTES || !take_room (self, NOTE_OVERHEAD + strlen (key)))
+  if ((*members)->len >= LSOBS_MAX_ANNOTATIONS || !reserve (self, OVERHEAD + strlen (key)))
     return NULL;
   member.key = g_strdup (key);
   g_array_append_val (*members, member);
   return &g_array_index (*members, Member, (*members)->len - 1);
 }
 
-/* Takes @value over. FALSE when there is no room. */
+/* @value: (transfer full)
+ * Returns: FALSE if there is no room */
 static gboolean
 put (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value, gboolean inherited)
 {
@@ -191,16 +313,17 @@ put (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value, g
   g_bytes_unref (value);
   if (member != NULL && member->value == NULL && !member->propagated)
     {
-      /* It was made for this. */
-      self->n_bytes -= NOTE_OVERHEAD + strlen (member->key);
+      /* ensure_member() has just added it; undo that. */
+      self->n_bytes -= OVERHEAD + strlen (member->key);
       g_array_set_size (*members, (*members)->len - 1);
     }
   return FALSE;
 }
 
-/* What was noted on the parent so far, apart from what is its own alone. */
+/* Copies what children inherit. @self is new and not shared yet; the caller holds the lock of
+ * @parent. */
 void
-_lsobs_annotations_inherit (LsobsAnnotations *self, const LsobsAnnotations *parent)
+_lsobs_annotations_inherit_unlocked (LsobsAnnotations *self, const LsobsAnnotations *parent)
 {
   for (guint i = 0; parent->metadata != NULL && i < parent->metadata->len; i++)
     {
@@ -209,14 +332,15 @@ _lsobs_annotations_inherit (LsobsAnnotations *self, const LsobsAnnotations *pare
       if (member->inherited && member->value != NULL)
         put (self, &self->metadata, member->key, g_bytes_ref (member->value), TRUE);
       if (member->propagated)
-        _lsobs_annotations_propagate_metadata (self, member->key);
+        _lsobs_annotations_propagate_metadata_unlocked (self, member->key);
     }
   self->tags_propagated = parent->tags_propagated;
 }
 
-/* Marks what is called so, now or later. FALSE when there is no room. */
+/* Marks the metadata of this key as propagated, even if they are set later.
+ * Returns: FALSE if there is no room */
 gboolean
-_lsobs_annotations_propagate_metadata (LsobsAnnotations *self, const char *key)
+_lsobs_annotations_propagate_metadata_unlocked (LsobsAnnotations *self, const char *key)
 {
   Member *member = ensure_member (self, &self->metadata, key);
 
@@ -227,7 +351,7 @@ _lsobs_annotations_propagate_metadata (LsobsAnnotations *self, const char *key)
 }
 
 gboolean
-_lsobs_annotations_propagates (const LsobsAnnotations *self, const char *key)
+_lsobs_annotations_propagates_unlocked (const LsobsAnnotations *self, const char *key)
 {
   g_autofree char *repaired = NULL;
   Member *member = find_member (self->metadata, repair_key (key, &repaired));
@@ -235,9 +359,9 @@ _lsobs_annotations_propagates (const LsobsAnnotations *self, const char *key)
   return member != NULL && member->propagated;
 }
 
-/* What a run in another process has sent along. */
+/* Copies what a run in another process has sent in its headers. @self is new and not shared yet. */
 void
-_lsobs_annotations_take_remote (LsobsAnnotations *self, const LsobsRemoteParent *parent)
+_lsobs_annotations_take_remote_unlocked (LsobsAnnotations *self, const LsobsRemoteParent *parent)
 {
   JsonObjectIter iter;
   const char *key;
@@ -253,15 +377,16 @@ _lsobs_annotations_take_remote (LsobsAnnotations *self, const LsobsRemoteParent 
       put (self, &self->metadata, key, _lsobs_buffer_steal_bytes (&text), TRUE);
     }
   for (guint i = 0; parent->tags != NULL && i < parent->tags->len; i++)
-    _lsobs_annotations_add_tag (self, g_ptr_array_index (parent->tags, i));
+    _lsobs_annotations_add_tag_unlocked (self, g_ptr_array_index (parent->tags, i));
 }
 
-/* Takes @value over. FALSE when there is no room. */
+/* @value: (transfer full)
+ * Returns: FALSE if there is no room */
 gboolean
-_lsobs_annotations_set_metadata (LsobsAnnotations *self,
-                                 const char *key,
-                                 GBytes *value,
-                                 gboolean inherited)
+_lsobs_annotations_set_metadata_unlocked (LsobsAnnotations *self,
+                                          const char *key,
+                                          GBytes *value,
+                                          gboolean inherited)
 {
   if (!put (self, &self->metadata, key, value, inherited))
     return FALSE;
@@ -270,17 +395,17 @@ _lsobs_annotations_set_metadata (LsobsAnnotations *self,
 }
 
 gboolean
-_lsobs_annotations_has_metadata (const LsobsAnnotations *self, const char *key)
+_lsobs_annotations_has_metadata_unlocked (const LsobsAnnotations *self, const char *key)
 {
-  Member *member = find_member (self->metadata, key);
+  const Member *member = find_member (self->metadata, key);
 
-  /* A mark alone is none. */
   return member != NULL && member->value != NULL;
 }
 
-/* Takes @value over. FALSE when there is no room. */
+/* @value: (transfer full)
+ * Returns: FALSE if there is no room */
 gboolean
-_lsobs_annotations_set_extra (LsobsAnnotations *self, const char *key, GBytes *value)
+_lsobs_annotations_set_extra_unlocked (LsobsAnnotations *self, const char *key, GBytes *value)
 {
   if (!put (self, &self->extra, key, value, FALSE))
     return FALSE;
@@ -288,7 +413,8 @@ _lsobs_annotations_set_extra (LsobsAnnotations *self, const char *key, GBytes *v
   return TRUE;
 }
 
-/* Takes @value over. FALSE when there is no room. */
+/* @value: (transfer full)
+ * Returns: FALSE if there is no room */
 static gboolean
 merge (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
 {
@@ -308,41 +434,42 @@ merge (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
   return TRUE;
 }
 
-/* As the two above, but objects take up the members of those that were there before.
- * For runs that are known by their ids, which nobody inherits from. */
+/* Like _lsobs_annotations_set_metadata_unlocked(), but an object is merged with the object that
+ * the member has. For runs that are reported by id: no run inherits from them. */
 gboolean
-_lsobs_annotations_merge_metadata (LsobsAnnotations *self, const char *key, GBytes *value)
+_lsobs_annotations_merge_metadata_unlocked (LsobsAnnotations *self, const char *key, GBytes *value)
 {
   return merge (self, &self->metadata, key, value);
 }
 
+/* The same for a member of extra. */
 gboolean
-_lsobs_annotations_merge_extra (LsobsAnnotations *self, const char *key, GBytes *value)
+_lsobs_annotations_merge_extra_unlocked (LsobsAnnotations *self, const char *key, GBytes *value)
 {
   return merge (self, &self->extra, key, value);
 }
 
 void
-_lsobs_annotations_clear_tags (LsobsAnnotations *self)
+_lsobs_annotations_clear_tags_unlocked (LsobsAnnotations *self)
 {
   for (guint i = 0; self->tags != NULL && i < self->tags->len; i++)
-    self->n_bytes -= NOTE_OVERHEAD + strlen (g_ptr_array_index (self->tags, i));
+    self->n_bytes -= OVERHEAD + strlen (g_ptr_array_index (self->tags, i));
   g_clear_pointer (&self->tags, g_ptr_array_unref);
 }
 
 static gsize
 event_size (const char *name, GBytes *details)
 {
-  return NOTE_OVERHEAD + strlen (name) + value_size (details);
+  return OVERHEAD + strlen (name) + _lsobs_bytes_get_size (details);
 }
 
-/* A record may go on using those that were there. */
+/* Records that have the array of events keep it. */
 void
-_lsobs_annotations_clear_events (LsobsAnnotations *self)
+_lsobs_annotations_clear_events_unlocked (LsobsAnnotations *self)
 {
   for (guint i = 0; self->events != NULL && i < self->events->len; i++)
     {
-      LsobsRecordEvent *event = g_ptr_array_index (self->events, i);
+      LsobsAnnotationEvent *event = g_ptr_array_index (self->events, i);
 
       self->n_bytes -= event_size (event->name, event->details);
     }
@@ -350,45 +477,46 @@ _lsobs_annotations_clear_events (LsobsAnnotations *self)
   self->has_token = FALSE;
 }
 
-/* FALSE when there is no room. */
+/* Returns: FALSE if there is no room */
 gboolean
-_lsobs_annotations_add_tag (LsobsAnnotations *self, const char *tag)
+_lsobs_annotations_add_tag_unlocked (LsobsAnnotations *self, const char *tag)
 {
   if (self->tags == NULL)
     self->tags = g_ptr_array_new_with_free_func (g_free);
   if (g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
     return TRUE;
-  if (self->tags->len >= LSOBS_MAX_NOTES || !take_room (self, NOTE_OVERHEAD + strlen (tag)))
+  if (self->tags->len >= LSOBS_MAX_ANNOTATIONS || !reserve (self, OVERHEAD + strlen (tag)))
     return FALSE;
   g_ptr_array_add (self->tags, g_strdup (tag));
   return TRUE;
 }
 
-/* Takes @details over. FALSE when there is no room. */
+/* @details: (transfer full) (nullable): an object
+ * Returns: FALSE if there is no room */
 gboolean
-_lsobs_annotations_add_event (LsobsAnnotations *self,
-                              const char *name,
-                              gint64 time,
-                              GBytes *details)
+_lsobs_annotations_add_event_unlocked (LsobsAnnotations *self,
+                                       const char *name,
+                                       gint64 time,
+                                       GBytes *details)
 {
-  gboolean is_token = _lsobs_record_event_is_token (name);
+  gboolean is_token = _lsobs_annotation_event_is_token (name);
 
-  /* The service wants to know when the first one came, and no more. */
+  /* The service uses only the time of the first token. */
   if (is_token && self->has_token)
     {
       g_clear_pointer (&details, g_bytes_unref);
       return TRUE;
     }
   if (self->events == NULL)
-    self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+    self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_annotation_event_free);
   if (is_token)
     g_clear_pointer (&details, g_bytes_unref);
-  if (self->events->len >= LSOBS_MAX_NOTES || !take_room (self, event_size (name, details)))
+  if (self->events->len >= LSOBS_MAX_ANNOTATIONS || !reserve (self, event_size (name, details)))
     {
       g_clear_pointer (&details, g_bytes_unref);
       return FALSE;
     }
-  g_ptr_array_add (self->events, _lsobs_record_event_new (name, time, details));
+  g_ptr_array_add (self->events, _lsobs_annotation_event_new (name, time, details));
   self->has_token |= is_token;
   return TRUE;
 }
@@ -405,7 +533,7 @@ write_member (LsobsBuffer *text, const Member *member)
   _lsobs_buffer_append (text, value, len);
 }
 
-/* Returns: (transfer full) (nullable): an object; NULL when there is nothing in it */
+/* Returns: (transfer full) (nullable): an object; NULL if it is empty */
 static GBytes *
 close_object (LsobsBuffer *text)
 {
@@ -434,25 +562,25 @@ write_members (GArray *members)
 
 /* Returns: (transfer full) (nullable): an object with all metadata */
 GBytes *
-_lsobs_annotations_write_metadata (const LsobsAnnotations *self)
+_lsobs_annotations_write_metadata_unlocked (const LsobsAnnotations *self)
 {
   return write_members (self->metadata);
 }
 
-/* Returns: (transfer full) (nullable): an object with what extra has beside them */
+/* Returns: (transfer full) (nullable): an object with all members of extra but the metadata */
 GBytes *
-_lsobs_annotations_write_extra (const LsobsAnnotations *self)
+_lsobs_annotations_write_extra_unlocked (const LsobsAnnotations *self)
 {
   return write_members (self->extra);
 }
 
-/* @max_bytes: of a key and its value; longer ones are left out
- * @n_left_out: (inout): how many were
- * Returns: (transfer full) (nullable): an object with the metadata that are marked */
+/* @max_bytes: the largest size of a key and its value; larger members are left out
+ * @n_left_out: (inout): counts the members that are left out
+ * Returns: (transfer full) (nullable): an object with the metadata marked as propagated */
 GBytes *
-_lsobs_annotations_write_propagated (const LsobsAnnotations *self,
-                                     gsize max_bytes,
-                                     guint *n_left_out)
+_lsobs_annotations_write_propagated_unlocked (const LsobsAnnotations *self,
+                                              gsize max_bytes,
+                                              guint *n_left_out)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
@@ -462,7 +590,7 @@ _lsobs_annotations_write_propagated (const LsobsAnnotations *self,
 
       if (!member->propagated || member->value == NULL)
         continue;
-      if (strlen (member->key) + value_size (member->value) <= max_bytes)
+      if (strlen (member->key) + _lsobs_bytes_get_size (member->value) <= max_bytes)
         write_member (&text, member);
       else
         (*n_left_out)++;
@@ -472,7 +600,7 @@ _lsobs_annotations_write_propagated (const LsobsAnnotations *self,
 
 /* Returns: (transfer full) (nullable): an array of strings */
 GBytes *
-_lsobs_annotations_write_tags (const LsobsAnnotations *self)
+_lsobs_annotations_write_tags_unlocked (const LsobsAnnotations *self)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 

@@ -3,12 +3,14 @@
 
 #include <gio/gio.h>
 
+#include "lsobs/core/lsobs-stats-private.h"
+
 G_BEGIN_DECLS
 
-/* So many are in a list at the most: a run may last for ever. */
+/* The length of a list is limited, as a run may last as long as its program. */
 #define LSOBS_MAX_ATTACHMENTS 100
 
-/* A file that goes with a run. Immutable, and fit to be sent as it is. */
+/* A file that is sent with a run. Immutable; name and type are valid in a multipart header. */
 typedef struct
 {
   gatomicrefcount ref_count;
@@ -25,12 +27,29 @@ LsobsAttachment *_lsobs_attachment_ref (LsobsAttachment *self);
 void _lsobs_attachment_unref (LsobsAttachment *self);
 gsize _lsobs_attachment_measure (LsobsAttachment *self);
 
-/* lists of them, in which each name is there once; NULL is empty */
+/* Lists of attachments with unique names. NULL is an empty list. */
 gboolean _lsobs_attachments_put (GPtrArray **attachments, LsobsAttachment *attachment);
 guint _lsobs_attachments_unite (GPtrArray **attachments, GPtrArray *others);
 LsobsAttachment *_lsobs_attachments_find (GPtrArray *attachments, const char *name);
-gboolean _lsobs_attachments_drop (GPtrArray **attachments);
+gboolean _lsobs_attachments_remove_largest (GPtrArray **attachments);
 gsize _lsobs_attachments_measure (GPtrArray *attachments);
+
+/* Counts the bytes of the attachments that wait outside the records of one queue, up to a
+ * maximum. */
+typedef struct _LsobsAttachmentAccount LsobsAttachmentAccount;
+
+/* The attachments of one run that wait for the record of its end. Their bytes are charged to an
+ * account until then. */
+typedef struct _LsobsChargedAttachments LsobsChargedAttachments;
+
+LsobsAttachmentAccount *_lsobs_attachment_account_new (gsize max_bytes, LsobsCounters *counters);
+void _lsobs_attachment_account_unref (LsobsAttachmentAccount *self);
+
+gboolean _lsobs_charged_attachments_put (LsobsChargedAttachments **self,
+                                         LsobsAttachmentAccount *account,
+                                         LsobsAttachment *attachment);
+GPtrArray *_lsobs_charged_attachments_finish (LsobsChargedAttachments *self);
+void _lsobs_charged_attachments_free (LsobsChargedAttachments *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsAttachment, _lsobs_attachment_unref)
 

@@ -5,21 +5,37 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/model/lsobs-attachment-private.h"
 
-/* Both go into headers of a part. */
+/* The name and the type of an attachment are written into headers of a multipart body. */
 #define MAX_NAME_BYTES 100
 #define MAX_TYPE_BYTES 200
 
-/* For what has no type that could be sent. */
+/* Replaces a missing or an invalid MIME type. */
 #define DEFAULT_TYPE "application/octet-stream"
 
-/* What a token of a header is made of, beside letters and digits. */
+/* Characters of a header token that are neither letters nor digits (RFC 9110). */
 #define TOKEN_MARKS "!#$%&'*+-.^_`|~"
 
-/* No point, since it ends the id in the name of a part; nothing that ends the name in
- * its header, or the header. */
+struct _LsobsAttachmentAccount
+{
+  gatomicrefcount ref_count;
+  LsobsCounters *counters; /* (owned) */
+  gsize max_bytes;
+  gsize n_bytes; /* (atomic) grows only under the lock of the queue that has the account */
+};
+
+struct _LsobsChargedAttachments
+{
+  LsobsAttachmentAccount *account; /* (owned) */
+  GPtrArray *attachments;          /* (owned) (element-type LsobsAttachment) */
+  gsize n_bytes;                   /* charged to the account */
+};
+
+/* Excludes the dot, which separates the id from the attachment's name in the name of a part, and
+ * characters that could end the name or the header. */
 static gboolean
 is_name_character (gunichar c)
 {
@@ -45,7 +61,8 @@ is_name (const char *name)
   return TRUE;
 }
 
-/* Steps over a token. FALSE when there is none. */
+/* Advances *@p past a token.
+ * Returns: FALSE if there is no token at *@p */
 static gboolean
 skip_token (const char **p)
 {
@@ -56,8 +73,9 @@ skip_token (const char **p)
   return *p > start;
 }
 
-/* Steps over a parameter. A length is none of the program's business: the service
- * would take it for that of the part. */
+/* Advances *@p past a parameter. A parameter "length" is refused: the service would read it as
+ * the length of the part.
+ * Returns: FALSE if there is no valid parameter at *@p */
 static gboolean
 skip_parameter (const char **p)
 {
@@ -76,7 +94,7 @@ skip_parameter (const char **p)
   return skip_token (p);
 }
 
-/* token/token, and any number of parameters */
+/* The form is token/token, followed by any number of parameters. */
 static gboolean
 is_mime_type (const char *type)
 {
@@ -94,7 +112,8 @@ is_mime_type (const char *type)
     }
 }
 
-/* @mime_type: (nullable): what is none is replaced
+/* Fails with %LSOBS_ERROR_INVALID_ATTACHMENT if the name cannot be sent.
+ * @mime_type: (nullable): replaced by DEFAULT_TYPE if it is not valid
  * Returns: (transfer full) (nullable) */
 LsobsAttachment *
 _lsobs_attachment_new (const char *name, const char *mime_type, GBytes *data, GError **error)
@@ -136,7 +155,7 @@ _lsobs_attachment_unref (LsobsAttachment *self)
   g_free (self);
 }
 
-/* in bytes of memory */
+/* Returns: bytes of memory */
 gsize
 _lsobs_attachment_measure (LsobsAttachment *self)
 {
@@ -150,7 +169,8 @@ has_name (gconstpointer attachment, gconstpointer name)
   return strcmp (((const LsobsAttachment *) attachment)->name, name) == 0;
 }
 
-/* One of the same name makes way for it. FALSE when there is no room. */
+/* Adds @attachment to a list. It replaces an attachment of the same name.
+ * Returns: FALSE if the list is full */
 gboolean
 _lsobs_attachments_put (GPtrArray **attachments, LsobsAttachment *attachment)
 {
@@ -170,8 +190,8 @@ _lsobs_attachments_put (GPtrArray **attachments, LsobsAttachment *attachment)
   return TRUE;
 }
 
-/* Those of @others (nullable) are put in, and stay in it.
- * Returns: for how many there was no room */
+/* Adds all of @others (nullable), which keeps them.
+ * Returns: the number of attachments that did not fit */
 guint
 _lsobs_attachments_unite (GPtrArray **attachments, GPtrArray *others)
 {
@@ -195,9 +215,10 @@ _lsobs_attachments_find (GPtrArray *attachments, const char *name)
   return g_ptr_array_index (attachments, index);
 }
 
-/* The largest one goes, so that few have to. FALSE when there is none. */
+/* Removes the largest attachment, so that as few as possible are lost.
+ * Returns: FALSE if the list is empty */
 gboolean
-_lsobs_attachments_drop (GPtrArray **attachments)
+_lsobs_attachments_remove_largest (GPtrArray **attachments)
 {
   gsize largest = 0;
   guint index = 0;
@@ -220,6 +241,7 @@ _lsobs_attachments_drop (GPtrArray **attachments)
   return TRUE;
 }
 
+/* Returns: bytes of memory */
 gsize
 _lsobs_attachments_measure (GPtrArray *attachments)
 {
@@ -228,4 +250,85 @@ _lsobs_attachments_measure (GPtrArray *attachments)
   for (guint i = 0; attachments != NULL && i < attachments->len; i++)
     size += _lsobs_attachment_measure (g_ptr_array_index (attachments, i));
   return size;
+}
+
+/* @counters: count the attachments that are dropped */
+LsobsAttachmentAccount *
+_lsobs_attachment_account_new (gsize max_bytes, LsobsCounters *counters)
+{
+  LsobsAttachmentAccount *self = g_new0 (LsobsAttachmentAccount, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->counters = _lsobs_counters_ref (counters);
+  self->max_bytes = max_bytes;
+  return self;
+}
+
+void
+_lsobs_attachment_account_unref (LsobsAttachmentAccount *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  _lsobs_counters_unref (self->counters);
+  g_free (self);
+}
+
+/* Makes the charge equal to the size of the list. */
+static void
+update_charge (LsobsChargedAttachments *self)
+{
+  gsize size = _lsobs_attachments_measure (self->attachments);
+
+  g_atomic_pointer_add (&self->account->n_bytes, (gssize) (size - self->n_bytes));
+  self->n_bytes = size;
+}
+
+/* @self: (inout) (nullable): made if it is NULL
+ * @account: charged if @self is made here; later calls charge the same account again
+ * Returns: FALSE if the account or the list is full */
+gboolean
+_lsobs_charged_attachments_put (LsobsChargedAttachments **self,
+                                LsobsAttachmentAccount *account,
+                                LsobsAttachment *attachment)
+{
+  LsobsAttachmentAccount *charged = *self != NULL ? (*self)->account : account;
+  gsize n_bytes = (gsize) g_atomic_pointer_get (&charged->n_bytes);
+  gboolean taken;
+
+  if (_lsobs_attachment_measure (attachment) >
+      charged->max_bytes - MIN (n_bytes, charged->max_bytes))
+    return FALSE;
+  if (*self == NULL)
+    {
+      *self = g_new0 (LsobsChargedAttachments, 1);
+      g_atomic_ref_count_inc (&account->ref_count);
+      (*self)->account = account;
+    }
+  taken = _lsobs_attachments_put (&(*self)->attachments, attachment);
+  update_charge (*self);
+  return taken;
+}
+
+/* Frees @self and ends its charge.
+ * Returns: (transfer full): the attachments */
+GPtrArray *
+_lsobs_charged_attachments_finish (LsobsChargedAttachments *self)
+{
+  GPtrArray *attachments = g_steal_pointer (&self->attachments);
+
+  update_charge (self);
+  _lsobs_attachment_account_unref (self->account);
+  g_free (self);
+  return attachments;
+}
+
+/* Drops and counts the attachments, ends the charge, and frees @self: the run will never end. */
+void
+_lsobs_charged_attachments_free (LsobsChargedAttachments *self)
+{
+  LsobsCounters *counters = _lsobs_counters_ref (self->account->counters);
+  g_autoptr (GPtrArray) attachments = _lsobs_charged_attachments_finish (self);
+
+  _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, attachments->len);
+  _lsobs_counters_unref (counters);
 }

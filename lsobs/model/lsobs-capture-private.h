@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/core/lsobs-counters-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 
 G_BEGIN_DECLS
 
+/* Payloads as JSON text that does not change. A payload larger than @max_bytes is replaced by
+ * an object that says so. */
 GBytes *_lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters);
 GBytes *_lsobs_capture_bytes (GBytes *json, gsize max_bytes, LsobsCounters *counters);
 

@@ -5,10 +5,9 @@
 #include "lsobs/model/lsobs-capture-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
-/* The caller may change its tree as soon as the call returns, so it is written
- * out in the call, into a chunk that the thread keeps for the next time. What
- * goes into the queue is a copy of exactly the size needed, so that the bound in
- * bytes means bytes. A chunk that one large payload has blown up is not kept. */
+/* Payloads are written out when they are given, as the program may change its tree afterwards: first
+ * into a chunk that the thread reuses, then copied, so that a payload in the queue has exactly the
+ * size that is counted. A chunk that has grown larger than this is freed. */
 #define KEEP_BYTES (256 * 1024)
 
 static void
@@ -33,10 +32,10 @@ get_chunk (void)
   return chunk;
 }
 
-/* What can never fit is replaced by a note of its size.
+/* Replaces a payload that is larger than the queue.
  * @counters: (nullable) */
 static GBytes *
-note_of_size (gsize n_bytes, LsobsCounters *counters)
+make_placeholder (gsize n_bytes, LsobsCounters *counters)
 {
   char *text = g_strdup_printf ("{\"__truncated__\":true,\"bytes\":%" G_GSIZE_FORMAT "}", n_bytes);
 
@@ -45,8 +44,9 @@ note_of_size (gsize n_bytes, LsobsCounters *counters)
   return g_bytes_new_take (text, strlen (text));
 }
 
-/* @counters: (nullable)
- * Returns: (transfer full) (nullable): NULL for no node */
+/* @node: (nullable)
+ * @counters: (nullable): counts a payload that is too large
+ * Returns: (transfer full) (nullable): the JSON text; NULL if @node is NULL */
 GBytes *
 _lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
 {
@@ -60,20 +60,22 @@ _lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
   if (_lsobs_json_write_node (chunk, node, max_bytes))
     bytes = g_bytes_new (chunk->data, chunk->len);
   else
-    bytes = note_of_size (max_bytes, counters);
+    bytes = make_placeholder (max_bytes, counters);
   if (chunk->allocated > KEEP_BYTES)
     _lsobs_buffer_clear (chunk);
   return bytes;
 }
 
-/* Ready JSON is taken as it is; the encoder judges it later.
- * Returns: (transfer full) (nullable): NULL for no JSON */
+/* Captures JSON text. The encoder checks it later.
+ * @json: (nullable)
+ * @counters: (nullable): counts a payload that is too large
+ * Returns: (transfer full) (nullable): NULL if @json is NULL */
 GBytes *
 _lsobs_capture_bytes (GBytes *json, gsize max_bytes, LsobsCounters *counters)
 {
   if (json == NULL)
     return NULL;
   if (g_bytes_get_size (json) > max_bytes)
-    return note_of_size (g_bytes_get_size (json), counters);
+    return make_placeholder (g_bytes_get_size (json), counters);
   return g_bytes_ref (json);
 }

@@ -13,7 +13,8 @@ typedef enum
   LSOBS_SCORE_BOOLEAN
 } LsobsScoreKind;
 
-/* The payloads are JSON text. What is in a record is a copy that never changes. */
+/* The payloads are JSON text. The program may change its feedback at any time; records have
+ * copies, which do not change. */
 struct _LsobsFeedback
 {
   gatomicrefcount ref_count;
@@ -26,23 +27,23 @@ struct _LsobsFeedback
   char *key;         /* (owned) */
 
   LsobsScoreKind score_kind;
-  double score;       /* a boolean is 0 or 1 */
+  double score;       /* FALSE is 0, TRUE is 1 */
   GBytes *value;      /* (owned) (nullable) */
   char *comment;      /* (owned) (nullable) */
   GBytes *correction; /* (owned) (nullable) */
   LsobsFeedbackSource source;
-  GBytes *metadata;    /* (owned) (nullable) of the source */
+  GBytes *metadata;    /* (owned) (nullable) about the source */
   char *project_id;    /* (owned) (nullable) */
-  gint64 start_time;   /* µs since 1970, or 0: of the run */
+  gint64 start_time;   /* of the run: µs since 1970, or 0 if not known */
   char *experiment_id; /* (owned) (nullable) */
   char *group_id;      /* (owned) (nullable) */
   GBytes *config;      /* (owned) (nullable) */
   GBytes *extra;       /* (owned) (nullable) */
   gboolean is_error;
-  gboolean keep_retention; /* the trace is not to be kept longer for it */
+  gboolean keep_retention; /* TRUE: the service does not keep the trace longer for it */
 
-  LsobsRunInfo *run; /* (owned) (nullable) of a run that has a handle ... */
-  GObject *exporter; /* (owned) (nullable) ... and where its records go */
+  LsobsRunInfo *run; /* (owned) (nullable) set if made from an LsobsRun */
+  GObject *exporter; /* (owned) (nullable) the exporter of @run; set with it */
 };
 
 LsobsFeedback *_lsobs_feedback_new_for_run (LsobsRunInfo *run, GObject *exporter, const char *key);
@@ -53,7 +54,6 @@ gboolean _lsobs_feedback_check (LsobsFeedback *self,
                                 GError **error);
 gsize _lsobs_feedback_measure (LsobsFeedback *self);
 
-/* What the service takes, each (nullable). */
 gboolean _lsobs_feedback_is_value (GBytes *json);
 gboolean _lsobs_feedback_is_correction (GBytes *json);
 gboolean _lsobs_feedback_is_config (GBytes *json);

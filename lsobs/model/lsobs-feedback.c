@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <math.h>
 #include <string.h>
 
+#include <glib/gi18n-lib.h>
+#include <json-glib/json-glib.h>
+
+#include "lsobs/core/lsobs-bytes-private.h"
 #include "lsobs/core/lsobs-clock-private.h"
+#include "lsobs/lsobs-error.h"
 #include "lsobs/model/lsobs-capture-private.h"
 #include "lsobs/model/lsobs-feedback-private.h"
 
@@ -39,8 +45,12 @@
  * and drop its own.
  */
 
-/* Far more than the service takes. It is for values that contain themselves. */
+/* Of one payload. Far more than the service takes; it ends the writing of JSON trees that
+ * contain themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
+
+/* Characters of a key, by the service's schema. */
+#define MAX_KEY_LEN 180
 
 G_DEFINE_ENUM_TYPE (LsobsFeedbackSource,
                     lsobs_feedback_source,
@@ -49,7 +59,7 @@ G_DEFINE_ENUM_TYPE (LsobsFeedbackSource,
 
 G_DEFINE_BOXED_TYPE (LsobsFeedback, lsobs_feedback, lsobs_feedback_ref, lsobs_feedback_unref)
 
-/* Its one reading of the clock gives the time and the milliseconds of the id. */
+/* Reads the clock once: the creation time and the time in the id are the same. */
 static LsobsFeedback *
 alloc_feedback (const char *key)
 {
@@ -63,7 +73,7 @@ alloc_feedback (const char *key)
   return self;
 }
 
-/* @exporter: where the records of the run go */
+/* @exporter: the one that the run's records go to */
 LsobsFeedback *
 _lsobs_feedback_new_for_run (LsobsRunInfo *run, GObject *exporter, const char *key)
 {
@@ -79,13 +89,7 @@ _lsobs_feedback_new_for_run (LsobsRunInfo *run, GObject *exporter, const char *k
   return self;
 }
 
-static GBytes *
-ref_bytes (GBytes *bytes)
-{
-  return bytes != NULL ? g_bytes_ref (bytes) : NULL;
-}
-
-/* Payloads are shared. The copy does not know the run. */
+/* A copy for a record. It shares the payloads and has neither run nor exporter. */
 LsobsFeedback *
 _lsobs_feedback_copy (LsobsFeedback *self)
 {
@@ -95,15 +99,15 @@ _lsobs_feedback_copy (LsobsFeedback *self)
   copy->run_id = g_strdup (self->run_id);
   copy->trace_id = g_strdup (self->trace_id);
   copy->key = g_strdup (self->key);
-  copy->value = ref_bytes (self->value);
+  copy->value = _lsobs_bytes_ref (self->value);
   copy->comment = g_strdup (self->comment);
-  copy->correction = ref_bytes (self->correction);
-  copy->metadata = ref_bytes (self->metadata);
+  copy->correction = _lsobs_bytes_ref (self->correction);
+  copy->metadata = _lsobs_bytes_ref (self->metadata);
   copy->project_id = g_strdup (self->project_id);
   copy->experiment_id = g_strdup (self->experiment_id);
   copy->group_id = g_strdup (self->group_id);
-  copy->config = ref_bytes (self->config);
-  copy->extra = ref_bytes (self->extra);
+  copy->config = _lsobs_bytes_ref (self->config);
+  copy->extra = _lsobs_bytes_ref (self->extra);
   copy->run = NULL;
   copy->exporter = NULL;
   return copy;
@@ -115,22 +119,17 @@ string_size (const char *text)
   return text != NULL ? strlen (text) : 0;
 }
 
-static gsize
-bytes_size (GBytes *bytes)
-{
-  return bytes != NULL ? g_bytes_get_size (bytes) : 0;
-}
-
-/* in bytes of memory */
+/* Returns: bytes of memory */
 gsize
 _lsobs_feedback_measure (LsobsFeedback *self)
 {
   return sizeof *self + 5 * LSOBS_UUID_LEN + string_size (self->key) + string_size (self->comment) +
-         bytes_size (self->value) + bytes_size (self->correction) + bytes_size (self->metadata) +
-         bytes_size (self->config) + bytes_size (self->extra);
+         _lsobs_bytes_get_size (self->value) + _lsobs_bytes_get_size (self->correction) +
+         _lsobs_bytes_get_size (self->metadata) + _lsobs_bytes_get_size (self->config) +
+         _lsobs_bytes_get_size (self->extra);
 }
 
-/* The program may change its tree. */
+/* Writes the node out at once, as the program may change its tree. */
 static void
 set_json (GBytes **member, JsonNode *node)
 {
@@ -143,6 +142,184 @@ set_string (char **member, const char *text)
 {
   g_free (*member);
   *member = g_strdup (text);
+}
+
+static gboolean
+refuse (GError **error, const char *message)
+{
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_FEEDBACK, message);
+  return FALSE;
+}
+
+static gboolean
+check_id (const char *id, LsobsId *parsed, GError **error)
+{
+  return (strlen (id) == LSOBS_UUID_LEN && _lsobs_id_parse (parsed, id)) ||
+         refuse (error, _ ("Each id in feedback must be a UUID"));
+}
+
+/* Checks the key in the form that is sent, with invalid UTF-8 repaired. */
+static gboolean
+check_key (const char *key, GError **error)
+{
+  g_autofree char *sent = g_utf8_make_valid (key, -1);
+
+  if (*sent == '\0')
+    return refuse (error, _ ("The key of feedback must not be empty"));
+  if (g_utf8_strlen (sent, -1) > MAX_KEY_LEN)
+    return refuse (error, _ ("The key of feedback must not be longer than 180 characters"));
+  return TRUE;
+}
+
+/* Returns: the first character, which gives the type: the text has no leading white space */
+static char
+get_first (GBytes *json)
+{
+  gsize len;
+  const char *text = g_bytes_get_data (json, &len);
+
+  return len > 0 ? *text : '\0';
+}
+
+/* Whether the schema allows @json as a value: anything but an array.
+ * @json: (nullable) */
+gboolean
+_lsobs_feedback_is_value (GBytes *json)
+{
+  return json == NULL || get_first (json) != '[';
+}
+
+/* Whether the schema allows @json as a correction: an object, a string or null.
+ * @json: (nullable) */
+gboolean
+_lsobs_feedback_is_correction (GBytes *json)
+{
+  return json == NULL || strchr ("{\"n", get_first (json)) != NULL;
+}
+
+static gboolean
+is_number (JsonNode *node)
+{
+  GType type = json_node_get_value_type (node);
+
+  return type == G_TYPE_INT64 || type == G_TYPE_DOUBLE;
+}
+
+/* @node: (nullable) */
+static gboolean
+is_limit (JsonNode *node)
+{
+  return node == NULL || JSON_NODE_HOLDS_NULL (node) || is_number (node);
+}
+
+static gboolean
+is_category (JsonNode *node)
+{
+  JsonObject *object;
+  JsonNode *value;
+  JsonNode *label;
+
+  if (!JSON_NODE_HOLDS_OBJECT (node))
+    return FALSE;
+  object = json_node_get_object (node);
+  value = json_object_get_member (object, "value");
+  label = json_object_get_member (object, "label");
+  return value != NULL && is_number (value) &&
+         (label == NULL || JSON_NODE_HOLDS_NULL (label) ||
+          (json_node_get_value_type (label) == G_TYPE_STRING &&
+           *json_node_get_string (label) != '\0'));
+}
+
+/* @node: (nullable) */
+static gboolean
+are_categories (JsonNode *node)
+{
+  JsonArray *array;
+
+  if (node == NULL || JSON_NODE_HOLDS_NULL (node))
+    return TRUE;
+  if (!JSON_NODE_HOLDS_ARRAY (node))
+    return FALSE;
+  array = json_node_get_array (node);
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    if (!is_category (json_array_get_element (array, i)))
+      return FALSE;
+  return TRUE;
+}
+
+/* @node: (nullable) */
+static gboolean
+is_config_type (JsonNode *node)
+{
+  static const char *const types[] = { "continuous", "categorical", "freeform", NULL };
+
+  return node != NULL && json_node_get_value_type (node) == G_TYPE_STRING &&
+         g_strv_contains (types, json_node_get_string (node));
+}
+
+/* @json: (nullable) */
+static gboolean
+check_config (GBytes *json, GError **error)
+{
+  g_autoptr (JsonParser) parser = NULL;
+  JsonObject *object = NULL;
+  gsize len;
+  const char *text;
+
+  if (json == NULL || get_first (json) == 'n')
+    return TRUE;
+  text = g_bytes_get_data (json, &len);
+  parser = json_parser_new ();
+  if (get_first (json) == '{' && json_parser_load_from_data (parser, text, (gssize) len, NULL))
+    object = json_node_get_object (json_parser_get_root (parser));
+  if (object == NULL || !is_config_type (json_object_get_member (object, "type")))
+    return refuse (error, _ ("The config of feedback must be an object whose type is continuous, "
+                             "categorical or freeform"));
+  if (!is_limit (json_object_get_member (object, "min")) ||
+      !is_limit (json_object_get_member (object, "max")))
+    return refuse (error, _ ("The min and the max in the config of feedback must be numbers"));
+  if (!are_categories (json_object_get_member (object, "categories")))
+    return refuse (error, _ ("Each category in the config of feedback must be an object with a "
+                             "number as value, and a label, if any, that is not empty"));
+  return TRUE;
+}
+
+/* Whether the schema allows @json as a config.
+ * @json: (nullable) */
+gboolean
+_lsobs_feedback_is_config (GBytes *json)
+{
+  return check_config (json, NULL);
+}
+
+static gboolean
+check_payloads (LsobsFeedback *self, GError **error)
+{
+  if (!isfinite (self->score))
+    return refuse (error, _ ("A score must be a finite number"));
+  if (!_lsobs_feedback_is_value (self->value))
+    return refuse (error, _ ("The value of feedback must be a number, true or false, a string or "
+                             "an object, not an array"));
+  if (!_lsobs_feedback_is_correction (self->correction))
+    return refuse (error, _ ("The correction of feedback must be an object or a string"));
+  return check_config (self->config, error);
+}
+
+/* Checks the feedback by the service's schema: the service refuses a whole request for one
+ * violation. Fails with %LSOBS_ERROR_INVALID_FEEDBACK.
+ * @run_id, @trace_id: (out): the parsed ids */
+gboolean
+_lsobs_feedback_check (LsobsFeedback *self, LsobsId *run_id, LsobsId *trace_id, GError **error)
+{
+  const char *const others[] = { self->project_id, self->experiment_id, self->group_id };
+  LsobsId other;
+
+  if (!check_id (self->run_id, run_id, error) || !check_id (self->trace_id, trace_id, error))
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    if (others[i] != NULL && !check_id (others[i], &other, error))
+      return FALSE;
+  return check_key (self->key, error) && check_payloads (self, error);
 }
 
 /**

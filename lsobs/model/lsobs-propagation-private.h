@@ -9,24 +9,24 @@
 
 G_BEGIN_DECLS
 
-/* The headers that a trace goes from one process to another by. Everything here is
- * a pure function of text: what comes in is anybody's. */
+/* The headers that carry a trace from one process to another. All functions here are pure. Headers
+ * come from outside and may have any content. */
 
 #define LSOBS_TRACE_HEADER   "langsmith-trace"
 #define LSOBS_BAGGAGE_HEADER "baggage"
 
-/* Longer ones are not looked at. */
+/* Longer headers are ignored. */
 #define LSOBS_MAX_HEADER_BYTES 8192
-/* So much is sent: the program and other libraries have baggage, too. */
+/* The most that lsobs writes: the header may have items of other libraries, too. */
 #define LSOBS_MAX_BAGGAGE_BYTES 4096
-/* So many segments a path from outside may have, and one that is sent. */
+/* The most segments of a path in a header, read or written. */
 #define LSOBS_MAX_REMOTE_DEPTH 100
 
-/* A baggage header that is being written. */
+/* A baggage header under construction. */
 typedef struct
 {
-  gsize room;           /* bytes that may still be added */
-  LsobsBuffer metadata; /* (owned) as they are sent */
+  gsize room;           /* bytes that can still be added */
+  LsobsBuffer metadata; /* (owned) percent-encoded, as the next two */
   LsobsBuffer tags;
   LsobsBuffer target;
 } LsobsBaggage;
@@ -37,7 +37,7 @@ typedef struct
  }
 
 void _lsobs_baggage_clear (LsobsBaggage *self);
-gboolean _lsobs_baggage_set_destination (LsobsBaggage *self, const LsobsTarget *target);
+gboolean _lsobs_baggage_set_target (LsobsBaggage *self, const LsobsTarget *target);
 gboolean _lsobs_baggage_add_metadatum (LsobsBaggage *self, const char *member, gsize len);
 gboolean _lsobs_baggage_add_tag (LsobsBaggage *self, const char *tag);
 char *_lsobs_baggage_write (LsobsBaggage *self);
@@ -45,10 +45,10 @@ char *_lsobs_baggage_dup_foreign (const char *header);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsBaggage, _lsobs_baggage_clear)
 
-/* A run in another process, that runs are started below in this one. */
+/* A run in another process: the parent of runs in this one. */
 typedef struct
 {
-  GArray *segments;     /* (owned) (element-type LsobsSegment) the root first; one at least */
+  GArray *segments;     /* (owned) (element-type LsobsSegment) the root first; not empty */
   JsonObject *metadata; /* (owned) (nullable) */
   GPtrArray *tags;      /* (owned) (nullable) (element-type utf8) */
   LsobsTarget *target;  /* (owned) (nullable) */

@@ -5,30 +5,29 @@
 
 #include "lsobs/config/lsobs-probability-sampler-private.h"
 #include "lsobs/model/lsobs-propagation-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 
 #define METADATA_KEY "langsmith-metadata"
 #define TAGS_KEY     "langsmith-tags"
 #define PROJECT_KEY  "langsmith-project"
 #define ADDRESS_KEY  "langsmith-address"
 
-/* What all keys of clients of the service begin with, also those that lsobs does not
- * know. */
+/* The keys of all LangSmith clients begin with this, also keys that lsobs does not use. */
 #define KEY_PREFIX "langsmith-"
 
-/* A comma, and the brackets of an object, as they stand in a value. */
+/* A comma and the braces of an object, percent-encoded. */
 #define COMMA   "%2C"
 #define OPENING "%7B"
 #define CLOSING "%7D"
 
-/* Of each kind, so many are taken from a header. */
-#define MAX_NOTES         100
+/* The most annotations of each kind that are read from a header. */
+#define MAX_ANNOTATIONS   100
 #define MAX_PROJECT_BYTES 1000
 
-/* A stamp without its fraction and the Z. */
+/* The length of a time in a path without its fraction and the Z. */
 #define SECONDS_LEN 15
 
-/* Sending */
+/* Writing */
 
 static gboolean
 is_plain (char c)
@@ -73,8 +72,9 @@ _lsobs_baggage_clear (LsobsBaggage *self)
   _lsobs_buffer_clear (&self->target);
 }
 
-/* The first piece of an item pays for the item's key, for what closes the item, and
- * for the comma before it. FALSE, and nothing is added, when there is no room. */
+/* Adds a piece to an item. The first piece of an item also takes the room of the item's key, of
+ * @closing and of the comma before the item.
+ * Returns: FALSE, with no change, if there is no room */
 static gboolean
 add_piece (LsobsBaggage *self,
            LsobsBuffer *item,
@@ -96,23 +96,25 @@ add_piece (LsobsBaggage *self,
   return TRUE;
 }
 
-/* Once. A name is valid UTF-8, and not empty. */
+/* Call it at most once. The name of @target is valid UTF-8 and not empty.
+ * Returns: FALSE if there is no room */
 gboolean
-_lsobs_baggage_set_destination (LsobsBaggage *self, const LsobsTarget *target)
+_lsobs_baggage_set_target (LsobsBaggage *self, const LsobsTarget *target)
 {
   return add_piece (self, &self->target, target->is_address ? ADDRESS_KEY "=" : PROJECT_KEY "=", "",
                     target->name, strlen (target->name));
 }
 
-/* @member: a key and a value, as they stand in an object */
+/* @member: a key and a value, as in the text of an object
+ * Returns: FALSE if there is no room */
 gboolean
 _lsobs_baggage_add_metadatum (LsobsBaggage *self, const char *member, gsize len)
 {
   return add_piece (self, &self->metadata, METADATA_KEY "=" OPENING, CLOSING, member, len);
 }
 
-/* @tag is valid UTF-8. A comma in it makes two of it at the other end, since all
- * clients join tags so. */
+/* @tag: valid UTF-8. All clients join tags with commas, so the receiver splits a tag at a comma.
+ * Returns: FALSE if there is no room */
 gboolean
 _lsobs_baggage_add_tag (LsobsBaggage *self, const char *tag)
 {
@@ -130,7 +132,7 @@ write_item (LsobsBuffer *out, const LsobsBuffer *item, const char *closing)
   _lsobs_buffer_append_str (out, closing);
 }
 
-/* Returns: (transfer full) (nullable): the header, or %NULL when it would be empty */
+/* Returns: (transfer full) (nullable): the value of the header; NULL if it is empty */
 char *
 _lsobs_baggage_write (LsobsBaggage *self)
 {
@@ -144,7 +146,7 @@ _lsobs_baggage_write (LsobsBaggage *self)
 
 /* Reading */
 
-/* A piece of a header. */
+/* A part of the text of a header. */
 typedef struct
 {
   const char *text;
@@ -166,7 +168,8 @@ trim (const char *text, gsize len)
   return slice;
 }
 
-/* Takes @rest up to @separator, which is dropped, or up to its end. */
+/* Removes the text up to @separator, or all text, from @rest, and the separator with it.
+ * Returns: the text, trimmed */
 static Slice
 cut (Slice *rest, char separator)
 {
@@ -197,8 +200,8 @@ is_own_key (Slice key)
          slice_is (key, ADDRESS_KEY);
 }
 
-/* Upper case counts as well: no other vendor uses this prefix, and a receiver that ignores
- * the case would find two items. */
+/* Ignores the case: no other vendor uses the prefix, and a receiver that ignores the case would
+ * find two items of one key. */
 static gboolean
 is_client_key (Slice key)
 {
@@ -206,9 +209,8 @@ is_client_key (Slice key)
          g_ascii_strncasecmp (key.text, KEY_PREFIX, strlen (KEY_PREFIX)) == 0;
 }
 
-/* What there is in a baggage header besides the items of clients of the service, in its
- * order.
- * Returns: (transfer full) (nullable): %NULL when there is nothing */
+/* Copies the items of a baggage header that are not of a LangSmith client, in their order.
+ * Returns: (transfer full) (nullable): NULL if there are none */
 char *
 _lsobs_baggage_dup_foreign (const char *header)
 {
@@ -229,7 +231,8 @@ _lsobs_baggage_dup_foreign (const char *header)
   return out.len > 0 ? g_strndup (out.data, out.len) : NULL;
 }
 
-/* Returns: (transfer full) (nullable): text, or %NULL when it cannot be any */
+/* Decodes percent-encoding.
+ * Returns: (transfer full) (nullable): valid UTF-8; NULL if @value does not encode any */
 static char *
 decode (Slice value)
 {
@@ -258,29 +261,28 @@ decode (Slice value)
   return g_utf8_validate (text, (gssize) len, NULL) ? g_steal_pointer (&text) : NULL;
 }
 
-/* Through the walker first, so that what is parsed is JSON, and no deeper than it
- * may be. Returns: (transfer full) (nullable) */
+/* The walker limits the depth and repairs the text before JSON-GLib parses it.
+ * Returns: (transfer full) (nullable) */
 static JsonObject *
 parse_metadata (const char *text)
 {
-  const LsobsJsonWalkOptions repair = { NULL, 0, FALSE };
+  const LsobsSanitizeOptions repair = { .redactor = NULL };
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = json_parser_new ();
   JsonNode *root;
   JsonObject *object;
 
-  if (!_lsobs_json_walk (&walked, text, strlen (text), &repair) ||
+  if (!_lsobs_json_sanitize (&walked, text, strlen (text), &repair) ||
       !json_parser_load_from_data (parser, walked.data, (gssize) walked.len, NULL))
     return NULL;
   root = json_parser_get_root (parser);
   if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
     return NULL;
   object = json_node_get_object (root);
-  /* How the other process samples, and what a model has cost there, is not ours: costs
-   * would be counted once more for each run. */
+  /* These describe a run of the other process: each run here would count its costs again. */
   json_object_remove_member (object, LSOBS_SAMPLE_RATE_KEY);
   json_object_remove_member (object, "usage_metadata");
-  return json_object_get_size (object) <= MAX_NOTES ? json_object_ref (object) : NULL;
+  return json_object_get_size (object) <= MAX_ANNOTATIONS ? json_object_ref (object) : NULL;
 }
 
 /* Returns: (transfer full) (nullable) */
@@ -290,7 +292,7 @@ split_tags (const char *text)
   g_autoptr (GPtrArray) tags = g_ptr_array_new_with_free_func (g_free);
   g_auto (GStrv) words = g_strsplit (text, ",", 0);
 
-  for (guint i = 0; words[i] != NULL && tags->len < MAX_NOTES; i++)
+  for (guint i = 0; words[i] != NULL && tags->len < MAX_ANNOTATIONS; i++)
     if (*words[i] != '\0' && !g_ptr_array_find_with_equal_func (tags, words[i], g_str_equal, NULL))
       g_ptr_array_add (tags, g_strdup (words[i]));
   return tags->len > 0 ? g_steal_pointer (&tags) : NULL;
@@ -307,9 +309,9 @@ is_project_name (const char *text)
   return TRUE;
 }
 
-/* Takes @target (nullable) over, and keeps what is there if it is %NULL. */
+/* @target: (transfer full) (nullable): NULL changes nothing */
 static void
-take_destination (LsobsTarget **member, LsobsTarget *target)
+take_target (LsobsTarget **member, LsobsTarget *target)
 {
   if (target == NULL)
     return;
@@ -317,8 +319,8 @@ take_destination (LsobsTarget **member, LsobsTarget *target)
   *member = target;
 }
 
-/* An invalid item changes nothing: the value of an earlier item stays.
- * @address: (inout) (nullable): that of an agent */
+/* Reads one item. An invalid item does not change the value of an earlier item.
+ * @address: (inout) (nullable): the address of an agent */
 static void
 take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsTarget **address)
 {
@@ -346,16 +348,16 @@ take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsTarget **addres
     }
   else if (slice_is (key, ADDRESS_KEY))
     {
-      take_destination (address, _lsobs_target_parse_address (text));
+      take_target (address, _lsobs_target_parse_address (text));
     }
   else if (is_project_name (text))
     {
-      take_destination (&self->target, _lsobs_target_new_project (text));
+      take_target (&self->target, _lsobs_target_new_project (text));
     }
 }
 
-/* FALSE when it names a project and an address: the trace would be filed in one of them
- * by this process, and perhaps in the other by the next. */
+/* Returns: FALSE if the header names a project and an address: two processes could choose different
+ *   ones and split the trace */
 static gboolean
 parse_baggage (LsobsRemoteParent *self, const char *header)
 {
@@ -367,7 +369,7 @@ parse_baggage (LsobsRemoteParent *self, const char *header)
   while (rest.len > 0)
     {
       Slice item = cut (&rest, ',');
-      /* Properties are of no interest. */
+      /* Ignores the properties of the item. */
       Slice value = cut (&item, ';');
       Slice key = cut (&value, '=');
 
@@ -381,7 +383,7 @@ parse_baggage (LsobsRemoteParent *self, const char *header)
   return TRUE;
 }
 
-/* Six digits make a fraction in this library; other clients write fewer. */
+/* Fills the fraction of the time up to six digits: other clients write fewer. */
 static gboolean
 parse_segment (Slice slice, LsobsSegment *segment)
 {
@@ -413,7 +415,7 @@ parse_trace (const char *header)
       Slice slice = { rest.text, dot != NULL ? (gsize) (dot - rest.text) : rest.len };
       LsobsSegment segment;
 
-      /* The service would refuse a whole request for a path with such a flaw. */
+      /* The service refuses a whole request for one path with these faults. */
       if (segments->len == LSOBS_MAX_REMOTE_DEPTH || !parse_segment (slice, &segment) ||
           segment.start_time < not_before)
         return NULL;
@@ -427,7 +429,7 @@ parse_trace (const char *header)
 }
 
 /* @trace, @baggage: (nullable): the values of the two headers
- * Returns: (transfer full) (nullable): %NULL when there is no trace to go on with */
+ * Returns: (transfer full) (nullable): NULL if they have no valid trace */
 LsobsRemoteParent *
 _lsobs_remote_parent_parse (const char *trace, const char *baggage)
 {

@@ -10,50 +10,57 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  LSOBS_RECORD_CREATE,  /* a run begins; with an end time: a complete run */
-  LSOBS_RECORD_UPDATE,  /* a run that was created by an earlier record ends */
-  LSOBS_RECORD_FEEDBACK /* a run gets feedback */
+  LSOBS_RECORD_CREATE,  /* starts a run; with an end time: a complete run */
+  LSOBS_RECORD_UPDATE,  /* ends, or adds to, a run that an earlier record created */
+  LSOBS_RECORD_FEEDBACK /* gives feedback to a run */
 } LsobsRecordKind;
 
-/* What travels through a queue: one operation on one run. Payloads are JSON text as
- * it was captured, not yet redacted. One place changes it at a time; what is encoded
- * of it holds a reference. What is reference counted here is shared with the copies
- * that go to other places, and so is replaced, never changed. _lsobs_record_copy() has
- * to know of every member. */
+/* What travels through a queue: one operation on one run. The payloads are JSON text as it was
+ * captured, before redaction. A record belongs to one thread at a time, or to the queue and its
+ * lock. An encoded record holds a reference. The copies of a record for other destinations share
+ * the reference counted members: replace these, never change them. _lsobs_record_copy() lists
+ * every member. */
 struct _LsobsRecord
 {
   gatomicrefcount ref_count;
   LsobsRecordKind kind;
-  LsobsRunInfo *info;        /* (owned) with feedback: names the run, and flows by itself */
-  LsobsRunInfo *run;         /* (owned) (nullable) with feedback: the run, if it is known */
-  LsobsFeedback *feedback;   /* (owned) (nullable) with feedback: all there is */
-  gboolean has_project_id;   /* with feedback: the service has named the project of the run */
-  gboolean asks_project_id;  /* with feedback: it is being asked for that */
-  gboolean lacks_project_id; /* with feedback: it has not, but needs to be told */
-  LsobsId project_id;
 
-  LsobsAnnotations *notes; /* (owned) (nullable) until they are written out, below */
-  gsize notes_bytes;       /* what they were when the record was made, or 0 if they are the
-                         * handle's */
-  GBytes *inputs;          /* (owned) (nullable) */
-  GBytes *outputs;         /* (owned) (nullable) */
-  GBytes *tags;            /* (owned) (nullable) an array of strings */
-  GBytes *metadata;        /* (owned) (nullable) an object: all that the run has */
-  GBytes *extra;           /* (owned) (nullable) an object: what extra has beside metadata */
-  guint extra_seq;         /* counts the changes of both up to this record */
-  gboolean extra_new;      /* some of it was not in the create that has left */
-  GPtrArray *events;       /* (owned) (nullable) (element-type LsobsRecordEvent) */
-  GBytes *serialized;      /* (owned) (nullable) an object; a create tells it, and nothing else */
-  guint serialized_seq;    /* counts its changes up to this record */
+  /* The run; of feedback, a stand-in with the run's ids and target. The stand-in has a progress of
+   * its own: feedback waits, leaves and is lost apart from the records of its run. */
+  LsobsRunInfo *info; /* (owned) */
+
+  /* Set in feedback only. */
+  LsobsRunInfo *awaited_run; /* (owned) (nullable) the run itself, whose create leaves before the
+                              * feedback; NULL if this exporter does not know the run */
+  LsobsFeedback *feedback;   /* (owned) (nullable) */
+  gboolean has_project_id;   /* the service has told the id of the run's project */
+  gboolean asks_project_id;  /* a request for the id is under way */
+  gboolean lacks_project_id; /* the service requires the id but knows no such project */
+  LsobsId project_id;        /* valid if @has_project_id */
+
+  LsobsAnnotations *annotations; /* (owned) (nullable) until they are written into the next five */
+  gsize annotations_bytes;       /* their size when the record was made, or 0 if the handle of the
+                                  * run accounts for them */
+  GBytes *tags;                  /* (owned) (nullable) an array of strings */
+  GBytes *metadata;              /* (owned) (nullable) an object: all metadata of the run */
+  GBytes *extra;        /* (owned) (nullable) an object: members of extra but the metadata */
+  GPtrArray *events;    /* (owned) (nullable) (element-type LsobsAnnotationEvent) */
+  GBytes *serialized;   /* (owned) (nullable) an object; sent with a create only */
+  guint extra_seq;      /* counts the changes of metadata and extra up to this record */
+  guint serialized_seq; /* counts the changes of @serialized up to this record */
+  gboolean extra_new;   /* metadata or extra have changed since the create was sent */
   gboolean has_example;
-  LsobsId example_id;     /* of a data set, if there is one */
+  LsobsId example_id; /* of a data set; valid if @has_example */
+
+  GBytes *inputs;         /* (owned) (nullable) */
+  GBytes *outputs;        /* (owned) (nullable) */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
   char *error;            /* (owned) (nullable) text */
   gint64 end_time;        /* µs since 1970, or 0 for none */
   gint64 duration_ms;     /* or -1 for none */
-  gboolean promoted;      /* a create that was an update, because its create was lost */
-  gboolean final;         /* nothing is noted on the run any more */
-  gboolean by_id;         /* the run store knows the run, and may forget it after */
+  gboolean promoted;      /* a create that was an update until its create was lost */
+  gboolean final;         /* the annotations of the run do not change any more */
+  gboolean by_id;         /* the run is in the run store, which forgets it after its end */
 
   /* Set by the queue. */
   guint64 seq;
@@ -68,7 +75,7 @@ LsobsRecord *_lsobs_record_ref (LsobsRecord *self);
 void _lsobs_record_unref (LsobsRecord *self);
 gsize _lsobs_record_measure (LsobsRecord *self);
 guint _lsobs_record_join (LsobsRecord *self, LsobsRecord *end);
-void _lsobs_record_settle (LsobsRecord *self);
+void _lsobs_record_write_annotations (LsobsRecord *self);
 gboolean _lsobs_record_lacks_project_id (LsobsRecord *self, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRecord, _lsobs_record_unref)

@@ -5,17 +5,19 @@
 
 #include <string.h>
 
+#include "lsobs/core/lsobs-bytes-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/model/lsobs-record-private.h"
 
-/* What a record costs beside its payloads: the structs, the allocator's heads,
- * and the fields of fixed size that are written for it later. */
+/* Bytes of a record beside its payloads: structs, overhead of the allocator, and the fields of
+ * fixed size in its encoded form. */
 #define FIXED_SIZE 1024
 
 LsobsRecord *
 _lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info)
 {
-  /* Not of GSlice, whose locks are not safe across a fork. */
+  /* Not from GSlice, whose locks are not safe across a fork. */
   LsobsRecord *self = g_new0 (LsobsRecord, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
@@ -25,14 +27,7 @@ _lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info)
   return self;
 }
 
-static void
-ref_bytes (GBytes *bytes)
-{
-  if (bytes != NULL)
-    g_bytes_ref (bytes);
-}
-
-/* For another place that the run is written to. Payloads are shared. */
+/* A copy for another destination. It shares the payloads. */
 LsobsRecord *
 _lsobs_record_copy (LsobsRecord *self)
 {
@@ -40,18 +35,18 @@ _lsobs_record_copy (LsobsRecord *self)
 
   g_atomic_ref_count_init (&copy->ref_count);
   _lsobs_run_info_ref (copy->info);
-  if (copy->run != NULL)
-    _lsobs_run_info_ref (copy->run);
+  if (copy->awaited_run != NULL)
+    _lsobs_run_info_ref (copy->awaited_run);
   if (copy->feedback != NULL)
     lsobs_feedback_ref (copy->feedback);
-  if (copy->notes != NULL)
-    _lsobs_annotations_ref (copy->notes);
-  ref_bytes (copy->inputs);
-  ref_bytes (copy->outputs);
-  ref_bytes (copy->tags);
-  ref_bytes (copy->metadata);
-  ref_bytes (copy->extra);
-  ref_bytes (copy->serialized);
+  if (copy->annotations != NULL)
+    _lsobs_annotations_ref (copy->annotations);
+  _lsobs_bytes_ref (copy->inputs);
+  _lsobs_bytes_ref (copy->outputs);
+  _lsobs_bytes_ref (copy->tags);
+  _lsobs_bytes_ref (copy->metadata);
+  _lsobs_bytes_ref (copy->extra);
+  _lsobs_bytes_ref (copy->serialized);
   if (copy->events != NULL)
     g_ptr_array_ref (copy->events);
   copy->attachments = NULL;
@@ -72,7 +67,7 @@ _lsobs_record_unref (LsobsRecord *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  g_clear_pointer (&self->notes, _lsobs_annotations_unref);
+  g_clear_pointer (&self->annotations, _lsobs_annotations_unref);
   g_clear_pointer (&self->inputs, g_bytes_unref);
   g_clear_pointer (&self->outputs, g_bytes_unref);
   g_clear_pointer (&self->tags, g_bytes_unref);
@@ -83,15 +78,9 @@ _lsobs_record_unref (LsobsRecord *self)
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self->error);
   g_clear_pointer (&self->feedback, lsobs_feedback_unref);
-  _lsobs_run_info_unref (self->run);
+  _lsobs_run_info_unref (self->awaited_run);
   _lsobs_run_info_unref (self->info);
   g_free (self);
-}
-
-static gsize
-bytes_size (GBytes *bytes)
-{
-  return bytes != NULL ? g_bytes_get_size (bytes) : 0;
 }
 
 static gsize
@@ -101,26 +90,29 @@ events_size (GPtrArray *events)
 
   for (guint i = 0; events != NULL && i < events->len; i++)
     {
-      LsobsRecordEvent *event = g_ptr_array_index (events, i);
+      LsobsAnnotationEvent *event = g_ptr_array_index (events, i);
 
-      size += sizeof *event + strlen (event->name) + bytes_size (event->details);
+      size += sizeof *event + strlen (event->name) + _lsobs_bytes_get_size (event->details);
     }
   return size;
 }
 
+/* Returns: bytes of memory */
 gsize
 _lsobs_record_measure (LsobsRecord *self)
 {
-  return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) + bytes_size (self->inputs) +
-         bytes_size (self->outputs) + bytes_size (self->tags) + bytes_size (self->metadata) +
-         bytes_size (self->extra) + bytes_size (self->serialized) + events_size (self->events) +
-         (self->notes != NULL ? self->notes_bytes : 0) +
+  return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
+         _lsobs_bytes_get_size (self->inputs) + _lsobs_bytes_get_size (self->outputs) +
+         _lsobs_bytes_get_size (self->tags) + _lsobs_bytes_get_size (self->metadata) +
+         _lsobs_bytes_get_size (self->extra) + _lsobs_bytes_get_size (self->serialized) +
+         events_size (self->events) + (self->annotations != NULL ? self->annotations_bytes : 0) +
          _lsobs_attachments_measure (self->attachments) +
          (self->feedback != NULL ? _lsobs_feedback_measure (self->feedback) : 0) +
          (self->error != NULL ? strlen (self->error) : 0) +
          (self->info->name != NULL ? strlen (self->info->name) : 0);
 }
 
+/* Moves *@with, if it is set, to *@member. */
 static void
 replace_bytes (GBytes **member, GBytes **with)
 {
@@ -130,30 +122,30 @@ replace_bytes (GBytes **member, GBytes **with)
   *member = g_steal_pointer (with);
 }
 
-/* What was noted on a run with a handle is written out with its end, and so is in @end;
- * the notes of one that is reported by id are shared. */
+/* The final record of a run with a handle has the annotations written out. The records of a run
+ * that is reported by id share the annotations, which stay with the waiting record. */
 static void
-join_notes (LsobsRecord *self, LsobsRecord *end)
+join_annotations (LsobsRecord *self, LsobsRecord *end)
 {
   if (end->final && !end->by_id)
     {
-      g_clear_pointer (&self->notes, _lsobs_annotations_unref);
+      g_clear_pointer (&self->annotations, _lsobs_annotations_unref);
       self->extra_seq = end->extra_seq;
       self->serialized_seq = end->serialized_seq;
     }
-  else if (self->notes == NULL)
+  else if (self->annotations == NULL)
     {
-      self->notes = g_steal_pointer (&end->notes);
+      self->annotations = g_steal_pointer (&end->annotations);
     }
-  self->notes_bytes = MAX (self->notes_bytes, end->notes_bytes);
+  self->annotations_bytes = MAX (self->annotations_bytes, end->annotations_bytes);
 }
 
-/* Makes a waiting create complete by the end of its run.
- * Returns: for how many attachments there was no room */
+/* Moves the contents of @end, a later record of the same run, to @self, a record that waits.
+ * Returns: the number of attachments that did not fit */
 guint
 _lsobs_record_join (LsobsRecord *self, LsobsRecord *end)
 {
-  join_notes (self, end);
+  join_annotations (self, end);
   replace_bytes (&self->inputs, &end->inputs);
   replace_bytes (&self->outputs, &end->outputs);
   replace_bytes (&self->tags, &end->tags);
@@ -170,7 +162,7 @@ _lsobs_record_join (LsobsRecord *self, LsobsRecord *end)
       g_clear_pointer (&self->events, g_ptr_array_unref);
       self->events = g_steal_pointer (&end->events);
     }
-  /* The first error stands. */
+  /* The first error of a run stays. */
   if (self->error == NULL)
     self->error = g_steal_pointer (&end->error);
   if (self->end_time == 0)
@@ -182,9 +174,10 @@ _lsobs_record_join (LsobsRecord *self, LsobsRecord *end)
   return _lsobs_attachments_unite (&self->attachments, end->attachments);
 }
 
-/* Takes @text over, unless there is one already: that is the later. */
+/* Sets *@member if it is not set: what is set comes from a later record and stays.
+ * @text: (transfer full) (nullable) */
 static void
-take_text (GBytes **member, GBytes *text)
+set_if_unset (GBytes **member, GBytes *text)
 {
   if (*member == NULL)
     *member = text;
@@ -192,34 +185,35 @@ take_text (GBytes **member, GBytes *text)
     g_clear_pointer (&text, g_bytes_unref);
 }
 
-/* Writes out what was noted on the run so far. What happens during a run is sent once,
- * with its end, unless the program itself sends it when the run begins. */
+/* Writes the annotations into the JSON members of the record and drops the reference to them. Each
+ * record needs this once, before it is encoded: a final record when its run ends, any other when it
+ * is taken from the queue. The events of a run with a handle are sent with its end only. */
 void
-_lsobs_record_settle (LsobsRecord *self)
+_lsobs_record_write_annotations (LsobsRecord *self)
 {
-  g_autoptr (LsobsAnnotations) notes = g_steal_pointer (&self->notes);
+  g_autoptr (LsobsAnnotations) annotations = g_steal_pointer (&self->annotations);
 
-  if (notes == NULL)
+  if (annotations == NULL)
     return;
-  g_mutex_lock (&notes->lock);
-  take_text (&self->metadata, _lsobs_annotations_write_metadata (notes));
-  take_text (&self->extra, _lsobs_annotations_write_extra (notes));
-  self->extra_seq = notes->extra_seq;
-  take_text (&self->tags, _lsobs_annotations_write_tags (notes));
-  if (self->events == NULL && notes->events != NULL && (self->final || self->by_id))
-    self->events = g_ptr_array_ref (notes->events);
-  if (notes->serialized != NULL)
-    take_text (&self->serialized, g_bytes_ref (notes->serialized));
-  self->serialized_seq = notes->serialized_seq;
+  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  set_if_unset (&self->metadata, _lsobs_annotations_write_metadata_unlocked (annotations));
+  set_if_unset (&self->extra, _lsobs_annotations_write_extra_unlocked (annotations));
+  self->extra_seq = annotations->extra_seq;
+  set_if_unset (&self->tags, _lsobs_annotations_write_tags_unlocked (annotations));
+  if (self->events == NULL && annotations->events != NULL && (self->final || self->by_id))
+    self->events = g_ptr_array_ref (annotations->events);
+  set_if_unset (&self->serialized, _lsobs_bytes_ref (annotations->serialized));
+  self->serialized_seq = annotations->serialized_seq;
   if (!self->has_example)
     {
-      self->has_example = notes->has_example;
-      self->example_id = notes->example_id;
+      self->has_example = annotations->has_example;
+      self->example_id = annotations->example_id;
     }
-  g_mutex_unlock (&notes->lock);
+  _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
 }
 
-/* Whether the service would refuse the record, as feedback without the id of its project. */
+/* Whether the record is feedback that the service refuses for want of the id of its project.
+ * Sets %LSOBS_ERROR_REJECTED then. */
 gboolean
 _lsobs_record_lacks_project_id (LsobsRecord *self, GError **error)
 {

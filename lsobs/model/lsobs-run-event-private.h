@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* The payloads as JSON text; inputs and outputs are (nullable) until set. */
+/* The JSON nodes are deep copies that the event owns. */
 struct _LsobsRunEvent
 {
   gatomicrefcount ref_count;
@@ -24,17 +24,17 @@ struct _LsobsRunEvent
   gint64 start_time;      /* µs since 1970, or 0 */
   gint64 end_time;        /* µs since 1970, or 0 */
   GStrv tags;             /* (owned) (nullable) */
-  JsonNode *inputs;       /* (owned) (nullable) our own copy */
-  JsonNode *outputs;      /* (owned) (nullable) our own copy */
+  JsonNode *inputs;       /* (owned) (nullable) */
+  JsonNode *outputs;      /* (owned) (nullable) */
   JsonNode *extra;        /* (owned) (nullable) */
   JsonNode *events;       /* (owned) (nullable) */
   JsonNode *serialized;   /* (owned) (nullable) */
   char *example_id;       /* (owned) (nullable) */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
-  JsonNode *feedback;     /* (owned) (nullable) */
+  JsonNode *feedback;     /* (owned) (nullable) the object as sent; with
+                           * LSOBS_RUN_EVENT_KIND_FEEDBACK only */
 };
 
 LsobsRunEvent *_lsobs_run_event_alloc (LsobsRunEventKind kind, const char *id);
-JsonNode *_lsobs_run_event_copy_node (JsonNode *node);
 
 G_END_DECLS

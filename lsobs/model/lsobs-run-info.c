@@ -7,12 +7,13 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/model/lsobs-run-info-private.h"
 
-/* Offsets within this many µs are the same clock, read at different moments. */
+/* Clock offsets that differ by less µs are of the same clock, read at different moments. */
 #define CLOCK_JITTER 10000
 
-/* Before it is shared; a run that has no parent yet. */
+/* Call it at most once, before @self is shared.
+ * @parent: (transfer full) */
 void
-_lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent) /* (transfer full) */
+_lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent)
 {
   self->parent = parent;
   self->root = parent->root;
@@ -21,21 +22,19 @@ _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent) /* (transf
     self->target = _lsobs_target_ref (parent->target);
 }
 
-/* Once, before it is shared, and before it has children. */
+/* Call it before @self is shared and has children: children copy the target. */
 void
-_lsobs_run_info_set_destination (LsobsRunInfo *self, LsobsTarget *target)
+_lsobs_run_info_set_target (LsobsRunInfo *self, LsobsTarget *target)
 {
   g_clear_pointer (&self->target, _lsobs_target_unref);
   self->target = _lsobs_target_ref (target);
 }
 
-/* @name: (nullable)
- * @room: how many bytes to add behind the info, for whoever lives as long */
+/* @parent: (transfer full) (nullable)
+ * @name: (nullable)
+ * @room: bytes to add behind the info, for an object with the lifetime of the info */
 static LsobsRunInfo *
-alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
-            const char *name,
-            LsobsRunType run_type,
-            gsize room)
+alloc_info (LsobsRunInfo *parent, const char *name, LsobsRunType run_type, gsize room)
 {
   gsize name_size = name != NULL ? strlen (name) + 1 : 0;
   LsobsRunInfo *self = g_malloc0 (sizeof *self + room + name_size);
@@ -53,16 +52,17 @@ alloc_info (LsobsRunInfo *parent, /* (transfer full) (nullable) */
   return self;
 }
 
-/* A run that begins now. Its one reading of the clock gives the start time, the
- * milliseconds of the id and the stamp in the path.
- * @timed: %FALSE: nobody will ask when anything else happens to it
- * @room: as of alloc_info() */
+/* A run that starts now. Reads the clock once: the start time, the time in the id and the time in
+ * the path are the same.
+ * @parent: (nullable)
+ * @timed: whether _lsobs_run_info_get_now() will be called
+ * @room: bytes to add behind the info, for an object with the lifetime of the info */
 LsobsRunInfo *
-_lsobs_run_info_new_with_room (LsobsRunInfo *parent,
-                               const char *name,
-                               LsobsRunType run_type,
-                               gboolean timed,
-                               gsize room)
+_lsobs_run_info_new (LsobsRunInfo *parent,
+                     const char *name,
+                     LsobsRunType run_type,
+                     gboolean timed,
+                     gsize room)
 {
   LsobsRunInfo *self =
       alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name, run_type, room);
@@ -70,24 +70,20 @@ _lsobs_run_info_new_with_room (LsobsRunInfo *parent,
   self->segment.start_time = _lsobs_clock_stamp ();
   if (timed)
     self->clock_offset = self->segment.start_time - g_get_monotonic_time ();
-  /* One offset for a trace, so that runs end in the order they are ended in;
-   * unless somebody has set the clock in the meantime. */
+  /* The runs of a trace share one offset, so that their end times are in order; unless the clock
+   * was set since the parent started. */
   if (parent != NULL && ABS (self->clock_offset - parent->clock_offset) < CLOCK_JITTER)
     self->clock_offset = parent->clock_offset;
-  /* Somebody may have set the clock back since the parent began. */
+  /* The clock may have been set back since the parent started. */
   if (parent != NULL && self->segment.start_time < parent->segment.start_time)
     self->segment.start_time = parent->segment.start_time;
   _lsobs_id_make (&self->segment.id, self->segment.start_time);
   return self;
 }
 
-LsobsRunInfo *
-_lsobs_run_info_new (LsobsRunInfo *parent, const char *name, LsobsRunType run_type)
-{
-  return _lsobs_run_info_new_with_room (parent, name, run_type, TRUE, 0);
-}
-
-/* A run whose path is known already, the root first. */
+/* A run with a known path. Makes infos without names for its ancestors.
+ * @segments: the path, the root first
+ * @name: (nullable) */
 LsobsRunInfo *
 _lsobs_run_info_new_for_segments (const LsobsSegment *segments,
                                   guint n_segments,
@@ -125,7 +121,7 @@ free_texts (LsobsSegmentText *texts)
     }
 }
 
-/* A loop, not a recursion: a chain may be long. */
+/* A loop, not a recursion: a trace may be deep. */
 void
 _lsobs_run_info_unref (LsobsRunInfo *self)
 {
@@ -134,9 +130,9 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       LsobsRunInfo *parent = self->parent;
 
       g_clear_pointer (&self->target, _lsobs_target_unref);
-      g_clear_pointer (&self->flow.held, _lsobs_held_free);
-      for (guint i = 0; self->more != NULL && i < self->more->n_flows; i++)
-        g_clear_pointer (&self->more->flows[i].held, _lsobs_held_free);
+      g_clear_pointer (&self->progress.charged, _lsobs_charged_attachments_free);
+      for (guint i = 0; self->more != NULL && i < self->more->n_items; i++)
+        g_clear_pointer (&self->more->items[i].charged, _lsobs_charged_attachments_free);
       g_free (self->more);
       free_texts (self->texts);
       g_free (self);
@@ -144,34 +140,35 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
     }
 }
 
-/* To be called before a record of the run goes to as many places. */
+/* Makes room for the progress towards each destination. Call it before a record of the run is
+ * pushed. */
 void
-_lsobs_run_info_ensure_flows (LsobsRunInfo *self, guint n_lanes)
+_lsobs_run_info_ensure_progress (LsobsRunInfo *self, guint n_destinations)
 {
-  LsobsMoreFlows *more;
+  LsobsMoreProgress *more;
 
-  if (n_lanes < 2 || g_atomic_pointer_get (&self->more) != NULL)
+  if (n_destinations < 2 || g_atomic_pointer_get (&self->more) != NULL)
     return;
-  more = g_malloc0 (sizeof *more + (n_lanes - 1) * sizeof *more->flows);
-  more->n_open = (int) n_lanes;
-  more->n_flows = n_lanes - 1;
+  more = g_malloc0 (sizeof *more + (n_destinations - 1) * sizeof *more->items);
+  more->n_unfinished = (int) n_destinations;
+  more->n_items = n_destinations - 1;
   /* Two threads may report the same run by its id. */
   if (!g_atomic_pointer_compare_and_exchange (&self->more, NULL, more))
     g_free (more);
 }
 
-/* To be called once for each place, when the end of the run has found its fate there.
- * Returns: whether that was the last one */
+/* Call it once for each destination, when the end of the run is delivered or lost there.
+ * Returns: whether that was the last destination */
 gboolean
-_lsobs_run_info_end_flow (LsobsRunInfo *self)
+_lsobs_run_info_finish_destination (LsobsRunInfo *self)
 {
-  LsobsMoreFlows *more = g_atomic_pointer_get (&self->more);
+  LsobsMoreProgress *more = g_atomic_pointer_get (&self->more);
 
-  return more == NULL || g_atomic_int_dec_and_test (&more->n_open);
+  return more == NULL || g_atomic_int_dec_and_test (&more->n_unfinished);
 }
 
-/* The time in µs since 1970 for what happens to the run now: by the monotonic
- * clock, and never before the run began. */
+/* Returns: the current time in µs since 1970. It follows the monotonic clock from the start of the
+ * trace, and is never before the start of the run. */
 gint64
 _lsobs_run_info_get_now (LsobsRunInfo *self)
 {
@@ -190,7 +187,7 @@ _lsobs_run_info_get_path_len (LsobsRunInfo *self)
   return (gsize) self->depth * (LSOBS_SEGMENT_LEN + 1) - 1;
 }
 
-/* @seed: (nullable): what the id is made fit for, see _lsobs_id_remap() */
+/* @seed: (nullable): maps the id, see _lsobs_id_remap() */
 static void
 write_segment (LsobsRunInfo *self, const char *seed, char *text)
 {
@@ -213,7 +210,7 @@ segment_text_new (LsobsRunInfo *info, const char *seed)
 }
 
 /* @seed: (nullable)
- * Returns: (nullable): the text for the seed among these */
+ * Returns: (transfer none) (nullable): the text for the seed */
 static const LsobsSegmentText *
 find_text (const LsobsSegmentText *texts, const char *seed)
 {
@@ -223,9 +220,10 @@ find_text (const LsobsSegmentText *texts, const char *seed)
   return NULL;
 }
 
-/* Called from any thread. Two threads may write the same text at once; one of the two is
- * kept. A run has at most one text for each seed, and one without.
- * Returns: (transfer none): LSOBS_SEGMENT_LEN characters, as long as @self lives */
+/* May be called from any thread. If two threads write the same text at once, one text is kept. A
+ * run has at most one text for each seed, and one for NULL.
+ * @seed: (nullable)
+ * Returns: (transfer none): LSOBS_SEGMENT_LEN characters that live as long as @self */
 static const char *
 peek_segment_text (LsobsRunInfo *self, const char *seed)
 {
@@ -248,12 +246,11 @@ peek_segment_text (LsobsRunInfo *self, const char *seed)
   return found->text;
 }
 
-/* Writes as many characters as _lsobs_run_info_get_path_len() says, no NUL. A long chain
- * has as many paths as runs: the segment of each ancestor is written once and copied
- * afterwards.
- * @seed: (nullable): what the ids are made fit for, see _lsobs_id_remap() */
+/* Writes _lsobs_run_info_get_path_len() characters without a NUL. The segments of the ancestors are
+ * written once and then copied: a deep trace has as many paths as runs.
+ * @seed: (nullable): maps the ids, see _lsobs_id_remap() */
 void
-_lsobs_run_info_write_mapped_path (LsobsRunInfo *self, const char *seed, char *text)
+_lsobs_run_info_write_path (LsobsRunInfo *self, const char *seed, char *text)
 {
   write_segment (self, seed, text + (gsize) (self->depth - 1) * (LSOBS_SEGMENT_LEN + 1));
   while ((self = self->parent) != NULL)
@@ -265,17 +262,12 @@ _lsobs_run_info_write_mapped_path (LsobsRunInfo *self, const char *seed, char *t
     }
 }
 
-void
-_lsobs_run_info_write_path (LsobsRunInfo *self, char *text)
-{
-  _lsobs_run_info_write_mapped_path (self, NULL, text);
-}
-
+/* Returns: (transfer full) */
 char *
 _lsobs_run_info_dup_path (LsobsRunInfo *self)
 {
   char *text = g_malloc0 (_lsobs_run_info_get_path_len (self) + 1);
 
-  _lsobs_run_info_write_path (self, text);
+  _lsobs_run_info_write_path (self, NULL, text);
   return text;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/model/lsobs-run-store-private.h"
 
 /**
@@ -22,24 +23,24 @@
  * forgotten, those that have ended first. It may be used from any thread.
  */
 
-/* So many runs are remembered, by their ids alone, when they have found their end. */
-#define N_GRAVES 1000
+/* The number of finished runs whose ids are remembered. */
+#define MAX_FINISHED 1000
 
-/* So much memory all notes may take. */
-#define MAX_NOTE_BYTES (16 * 1024 * 1024)
+/* The size of all annotations together. */
+#define MAX_ANNOTATION_BYTES (16 * 1024 * 1024)
 
 typedef struct
 {
   LsobsId id;
   LsobsRunStatus status;
-  char *error_text;        /* (owned) (nullable) */
-  LsobsRunInfo *info;      /* (owned) (nullable) */
-  LsobsAnnotations *notes; /* (owned) (nullable) shared with the records of the run */
-  gsize n_bytes;           /* of the notes */
-  gboolean forgotten;      /* it had notes, but there was no room for them */
-  GList noted;             /* in the list of those that have notes */
-  LsobsRunStore *store;    /* (unowned) */
-  GQueue *list;            /* (unowned) the one the entry is in */
+  char *error_text;              /* (owned) (nullable) */
+  LsobsRunInfo *info;            /* (owned) (nullable) */
+  LsobsAnnotations *annotations; /* (owned) (nullable) shared with the records of the run */
+  gsize n_bytes;                 /* size of the annotations */
+  gboolean forgotten;            /* the annotations were dropped for want of room */
+  GList annotated_link;          /* in the store's @annotated, if there are annotations */
+  LsobsRunStore *store;          /* (unowned) */
+  GQueue *list;                  /* (unowned) the queue that @link is in */
   GList link;
 } Entry;
 
@@ -48,17 +49,17 @@ struct _LsobsRunStore
   GObject parent_instance;
 
   guint capacity; /* construct-only */
-  GMutex lock;
-  GHashTable *entries; /* (element-type LsobsId Entry) (owned) guarded by lock */
-  GQueue running;      /* of Entry, guarded by lock: touched longest ago first */
-  GQueue ended;        /* of Entry, guarded by lock: touched longest ago first */
-  GQueue noted;        /* of Entry, guarded by lock: noted on longest ago first */
-  gsize n_bytes;       /* of all notes, guarded by lock */
 
-  /* Runs that have ended and were forgotten, guarded by lock. */
-  LsobsId *graves; /* (owned) (nullable) (array length=N_GRAVES) */
-  guint next_grave;
-  GHashTable *buried; /* (element-type LsobsId) (owned) of the graves in use */
+  GMutex lock;         /* guards all members below */
+  GHashTable *entries; /* (element-type LsobsId Entry) (owned) */
+  GQueue running;      /* of Entry, the least recently changed first */
+  GQueue ended;        /* of Entry, the least recently changed first */
+  GQueue annotated;    /* of Entry, the least recently annotated first */
+  gsize n_bytes;       /* size of all annotations */
+
+  LsobsId *finished_ids; /* (owned) (nullable) (array length=MAX_FINISHED) a ring */
+  guint next_finished;   /* index in the ring */
+  GHashTable *finished;  /* (element-type LsobsId) (owned) the used members of the ring */
 };
 
 typedef enum
@@ -80,30 +81,30 @@ G_DEFINE_BOXED_TYPE (LsobsRunMetadata,
 
 #define DEFAULT_CAPACITY 10000
 
-/* Called with the lock held. */
 static void
-drop_notes (LsobsRunStore *self, Entry *entry)
+drop_annotations_unlocked (LsobsRunStore *self, Entry *entry)
 {
-  if (entry->notes == NULL)
+  if (entry->annotations == NULL)
     return;
-  g_queue_unlink (&self->noted, &entry->noted);
+  g_queue_unlink (&self->annotated, &entry->annotated_link);
   self->n_bytes -= entry->n_bytes;
-  g_clear_pointer (&entry->notes, _lsobs_annotations_unref);
+  g_clear_pointer (&entry->annotations, _lsobs_annotations_unref);
 }
 
+/* Called with the lock held, or when the store is finalized. */
 static void
 entry_free (gpointer data)
 {
   Entry *entry = data;
 
-  drop_notes (entry->store, entry);
+  drop_annotations_unlocked (entry->store, entry);
   g_queue_unlink (entry->list, &entry->link);
   g_free (entry->error_text);
   g_clear_pointer (&entry->info, _lsobs_run_info_unref);
   g_free (entry);
 }
 
-/* The random part of a version 7 UUID is its second half. */
+/* Uses the last bytes, which are random in a version 7 UUID. */
 static guint
 id_hash (gconstpointer key)
 {
@@ -125,8 +126,8 @@ lsobs_run_store_finalize (GObject *object)
   LsobsRunStore *self = LSOBS_RUN_STORE (object);
 
   g_hash_table_unref (self->entries);
-  g_hash_table_unref (self->buried);
-  g_free (self->graves);
+  g_hash_table_unref (self->finished);
+  g_free (self->finished_ids);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (lsobs_run_store_parent_class)->finalize (object);
@@ -192,21 +193,21 @@ lsobs_run_store_init (LsobsRunStore *self)
 {
   g_mutex_init (&self->lock);
   self->entries = g_hash_table_new_full (id_hash, id_equal, NULL, entry_free);
-  self->buried = g_hash_table_new (id_hash, id_equal);
+  self->finished = g_hash_table_new (id_hash, id_equal);
 }
 
-/* Called with the lock held. */
+/* Marks the entry as the most recently changed. */
 static void
-put_last (LsobsRunStore *self, Entry *entry)
+put_last_unlocked (LsobsRunStore *self, Entry *entry)
 {
   g_queue_unlink (entry->list, &entry->link);
   entry->list = entry->status == LSOBS_RUN_STATUS_RUNNING ? &self->running : &self->ended;
   g_queue_push_tail_link (entry->list, &entry->link);
 }
 
-/* Called with the lock held. */
+/* Adds an entry, which replaces others if the store is full. */
 static Entry *
-add_entry (LsobsRunStore *self, const LsobsId *id)
+add_entry_unlocked (LsobsRunStore *self, const LsobsId *id)
 {
   Entry *entry = g_new0 (Entry, 1);
 
@@ -219,16 +220,16 @@ add_entry (LsobsRunStore *self, const LsobsId *id)
   entry->id = *id;
   entry->store = self;
   entry->link.data = entry;
-  entry->noted.data = entry;
+  entry->annotated_link.data = entry;
   entry->list = &self->running;
   g_queue_push_tail_link (entry->list, &entry->link);
   g_hash_table_add (self->entries, entry);
   return entry;
 }
 
-/* Called with the lock held. */
+/* Returns: (transfer none) (nullable) */
 static Entry *
-find_entry (LsobsRunStore *self, const char *id)
+find_entry_unlocked (LsobsRunStore *self, const char *id)
 {
   LsobsId parsed;
 
@@ -278,11 +279,11 @@ lsobs_run_store_start (LsobsRunStore *self, const char *id)
 
   if (!_lsobs_id_parse_text (&parsed, id))
     return FALSE;
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
   added = g_hash_table_lookup (self->entries, &parsed) == NULL;
   if (added)
-    add_entry (self, &parsed);
-  g_mutex_unlock (&self->lock);
+    add_entry_unlocked (self, &parsed);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
   return added;
 }
 
@@ -312,21 +313,21 @@ lsobs_run_store_update (LsobsRunStore *self, const char *id, const char *error_t
   if (!_lsobs_id_parse_text (&parsed, id))
     return NULL;
   decision = g_new0 (LsobsRunUpdateDecision, 1);
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
   entry = g_hash_table_lookup (self->entries, &parsed);
   decision->known = entry != NULL;
   if (entry == NULL)
-    entry = add_entry (self, &parsed);
+    entry = add_entry_unlocked (self, &parsed);
   decision->first = entry->status == LSOBS_RUN_STATUS_RUNNING;
   if (decision->first)
     {
       entry->status = error_text != NULL ? LSOBS_RUN_STATUS_FAILED : LSOBS_RUN_STATUS_COMPLETED;
       entry->error_text = g_strdup (error_text);
     }
-  put_last (self, entry);
+  put_last_unlocked (self, entry);
   decision->status = entry->status;
   decision->error_text = g_strdup (entry->error_text);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
   return decision;
 }
 
@@ -350,15 +351,15 @@ lsobs_run_store_lookup (LsobsRunStore *self, const char *id)
   g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), NULL);
   g_return_val_if_fail (id != NULL, NULL);
 
-  g_mutex_lock (&self->lock);
-  entry = find_entry (self, id);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  entry = find_entry_unlocked (self, id);
   if (entry != NULL)
     {
       metadata = g_new0 (LsobsRunMetadata, 1);
       metadata->status = entry->status;
       metadata->error_text = g_strdup (entry->error_text);
     }
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
   return metadata;
 }
 
@@ -381,11 +382,11 @@ lsobs_run_store_forget (LsobsRunStore *self, const char *id)
   g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), FALSE);
   g_return_val_if_fail (id != NULL, FALSE);
 
-  g_mutex_lock (&self->lock);
-  entry = find_entry (self, id);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  entry = find_entry_unlocked (self, id);
   if (entry != NULL)
     g_hash_table_remove (self->entries, entry);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
   return entry != NULL;
 }
 
@@ -406,9 +407,9 @@ lsobs_run_store_get_size (LsobsRunStore *self)
 
   g_return_val_if_fail (LSOBS_IS_RUN_STORE (self), 0);
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
   size = g_hash_table_size (self->entries);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
   return size;
 }
 
@@ -435,14 +436,14 @@ _lsobs_run_store_set_info (LsobsRunStore *self, const char *id, LsobsRunInfo *in
 {
   Entry *entry;
 
-  g_mutex_lock (&self->lock);
-  entry = find_entry (self, id);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  entry = find_entry_unlocked (self, id);
   if (entry != NULL)
     {
       g_clear_pointer (&entry->info, _lsobs_run_info_unref);
       entry->info = _lsobs_run_info_ref (info);
     }
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
 }
 
 /* Returns: (transfer full) (nullable) */
@@ -452,100 +453,102 @@ _lsobs_run_store_dup_info (LsobsRunStore *self, const char *id)
   LsobsRunInfo *info = NULL;
   Entry *entry;
 
-  g_mutex_lock (&self->lock);
-  entry = find_entry (self, id);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  entry = find_entry_unlocked (self, id);
   if (entry != NULL && entry->info != NULL)
     info = _lsobs_run_info_ref (entry->info);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
   return info;
 }
 
-/* What was noted on the run so far.
- * @add: make some if there are none
- * @forgotten: (out): there were some, which could not be kept
- * Returns: (transfer full) (nullable) */
+/* @add: whether to make annotations if there are none
+ * @forgotten: (out): whether the run had annotations that were dropped for want of room
+ * Returns: (transfer full) (nullable): the annotations of the run */
 LsobsAnnotations *
-_lsobs_run_store_dup_notes (LsobsRunStore *self, const char *id, gboolean add, gboolean *forgotten)
+_lsobs_run_store_dup_annotations (LsobsRunStore *self,
+                                  const char *id,
+                                  gboolean add,
+                                  gboolean *forgotten)
 {
-  LsobsAnnotations *notes = NULL;
+  LsobsAnnotations *annotations = NULL;
   Entry *entry;
 
-  g_mutex_lock (&self->lock);
-  entry = find_entry (self, id);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  entry = find_entry_unlocked (self, id);
   *forgotten = entry != NULL && entry->forgotten;
-  if (entry != NULL && entry->notes == NULL && add && !entry->forgotten)
+  if (entry != NULL && entry->annotations == NULL && add && !entry->forgotten)
     {
-      entry->notes = _lsobs_annotations_new ();
+      entry->annotations = _lsobs_annotations_new ();
       entry->n_bytes = 0;
-      g_queue_push_tail_link (&self->noted, &entry->noted);
+      g_queue_push_tail_link (&self->annotated, &entry->annotated_link);
     }
-  if (entry != NULL && entry->notes != NULL)
-    notes = _lsobs_annotations_ref (entry->notes);
-  g_mutex_unlock (&self->lock);
-  return notes;
+  if (entry != NULL && entry->annotations != NULL)
+    annotations = _lsobs_annotations_ref (entry->annotations);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  return annotations;
 }
 
-/* Tells how large the notes of a run have become. When there is no room for all, those
- * go that nobody has added to for longest. */
+/* Tells the store the size of a run's annotations. If there is no room for all annotations, the
+ * store drops those of the runs that were least recently annotated. */
 void
-_lsobs_run_store_weigh (LsobsRunStore *self, const char *id, gsize n_bytes)
+_lsobs_run_store_set_annotations_size (LsobsRunStore *self, const char *id, gsize n_bytes)
 {
   Entry *entry;
 
-  g_mutex_lock (&self->lock);
-  entry = find_entry (self, id);
-  if (entry != NULL && entry->notes != NULL)
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  entry = find_entry_unlocked (self, id);
+  if (entry != NULL && entry->annotations != NULL)
     {
       self->n_bytes += n_bytes - entry->n_bytes;
       entry->n_bytes = n_bytes;
-      g_queue_unlink (&self->noted, &entry->noted);
-      g_queue_push_tail_link (&self->noted, &entry->noted);
+      g_queue_unlink (&self->annotated, &entry->annotated_link);
+      g_queue_push_tail_link (&self->annotated, &entry->annotated_link);
     }
-  while (self->n_bytes > MAX_NOTE_BYTES)
+  while (self->n_bytes > MAX_ANNOTATION_BYTES)
     {
-      Entry *oldest = self->noted.head->data;
+      Entry *oldest = self->annotated.head->data;
 
-      drop_notes (self, oldest);
+      drop_annotations_unlocked (self, oldest);
       oldest->forgotten = TRUE;
     }
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
 }
 
-/* Forgets a run that has found its end, apart from that. */
+/* Forgets a run whose end is delivered or lost at every destination, and remembers its id. */
 void
-_lsobs_run_store_bury (LsobsRunStore *self, const LsobsId *id)
+_lsobs_run_store_finish (LsobsRunStore *self, const LsobsId *id)
 {
-  LsobsId *grave;
+  LsobsId *slot;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
   g_hash_table_remove (self->entries, id);
-  if (!g_hash_table_contains (self->buried, id))
+  if (!g_hash_table_contains (self->finished, id))
     {
-      if (self->graves == NULL)
-        self->graves = g_new0 (LsobsId, N_GRAVES);
-      grave = &self->graves[self->next_grave];
-      self->next_grave = (self->next_grave + 1) % N_GRAVES;
-      if (g_hash_table_size (self->buried) == N_GRAVES)
-        g_hash_table_remove (self->buried, grave);
-      *grave = *id;
-      g_hash_table_add (self->buried, grave);
+      if (self->finished_ids == NULL)
+        self->finished_ids = g_new0 (LsobsId, MAX_FINISHED);
+      slot = &self->finished_ids[self->next_finished];
+      self->next_finished = (self->next_finished + 1) % MAX_FINISHED;
+      if (g_hash_table_size (self->finished) == MAX_FINISHED)
+        g_hash_table_remove (self->finished, slot);
+      *slot = *id;
+      g_hash_table_add (self->finished, slot);
     }
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
 }
 
-/* Whether the run has ended so that the service knows of it. */
+/* Whether the run is one of the last that _lsobs_run_store_finish() was called for. */
 gboolean
-_lsobs_run_store_is_buried (LsobsRunStore *self, const char *id)
+_lsobs_run_store_has_finished (LsobsRunStore *self, const char *id)
 {
   LsobsId parsed;
-  gboolean buried;
+  gboolean finished;
 
   if (!_lsobs_id_parse_text (&parsed, id))
     return FALSE;
-  g_mutex_lock (&self->lock);
-  buried = g_hash_table_contains (self->buried, &parsed);
-  g_mutex_unlock (&self->lock);
-  return buried;
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  finished = g_hash_table_contains (self->finished, &parsed);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_RUN_STORE);
+  return finished;
 }
 
 /**

@@ -42,7 +42,7 @@ G_DEFINE_BOXED_TYPE (LsobsUsage, lsobs_usage, lsobs_usage_ref, lsobs_usage_unref
 #define FIRST_INPUT_DETAIL  LSOBS_USAGE_INPUT_AUDIO
 #define FIRST_OUTPUT_DETAIL LSOBS_USAGE_OUTPUT_AUDIO
 
-/* The keys of details, as the service knows them. */
+/* The keys of details in the service's schema. */
 static const char *const detail_keys[LSOBS_N_USAGE_ITEMS] = {
   [LSOBS_USAGE_INPUT_AUDIO] = "audio",
   [LSOBS_USAGE_INPUT_CACHE_READ] = "cache_read",
@@ -58,13 +58,30 @@ static const char *const detail_keys[LSOBS_N_USAGE_ITEMS] = {
   [LSOBS_USAGE_OUTPUT_IMAGE] = "image",
 };
 
-/* Returns: the item, or LSOBS_N_USAGE_ITEMS for a key that is none of them */
+/* @item: a detail
+ * Returns: the key of the object that holds the detail */
+static const char *
+get_details_key (LsobsUsageItem item, gboolean of_costs)
+{
+  if (item < FIRST_OUTPUT_DETAIL)
+    return of_costs ? "input_cost_details" : "input_token_details";
+  return of_costs ? "output_cost_details" : "output_token_details";
+}
+
+/* @first: FIRST_INPUT_DETAIL or FIRST_OUTPUT_DETAIL
+ * Returns: the item after the details that begin with @first */
+static LsobsUsageItem
+get_details_end (LsobsUsageItem first)
+{
+  return first == FIRST_INPUT_DETAIL ? FIRST_OUTPUT_DETAIL : LSOBS_N_USAGE_ITEMS;
+}
+
+/* @first: FIRST_INPUT_DETAIL or FIRST_OUTPUT_DETAIL
+ * Returns: the item, or LSOBS_N_USAGE_ITEMS for an unknown key */
 static LsobsUsageItem
 find_detail (LsobsUsageItem first, const char *key)
 {
-  LsobsUsageItem end = first == FIRST_INPUT_DETAIL ? FIRST_OUTPUT_DETAIL : LSOBS_N_USAGE_ITEMS;
-
-  for (LsobsUsageItem item = first; item < end; item++)
+  for (LsobsUsageItem item = first; item < get_details_end (first); item++)
     if (g_str_equal (detail_keys[item], key))
       return item;
   return LSOBS_N_USAGE_ITEMS;
@@ -85,13 +102,13 @@ check_detail (LsobsUsageItem first, const char *key, LsobsUsageItem *item, GErro
   return FALSE;
 }
 
-/* @name: for the message */
-gboolean
-_lsobs_usage_set_tokens (LsobsUsage *self,
-                         LsobsUsageItem item,
-                         gint64 n_tokens,
-                         const char *name,
-                         GError **error)
+/* @name: what the error message calls the number */
+static gboolean
+set_tokens (LsobsUsage *self,
+            LsobsUsageItem item,
+            gint64 n_tokens,
+            const char *name,
+            GError **error)
 {
   if (n_tokens < 0)
     {
@@ -104,13 +121,9 @@ _lsobs_usage_set_tokens (LsobsUsage *self,
   return TRUE;
 }
 
-/* @name: for the message */
-gboolean
-_lsobs_usage_set_cost (LsobsUsage *self,
-                       LsobsUsageItem item,
-                       double cost,
-                       const char *name,
-                       GError **error)
+/* @name: what the error message calls the number */
+static gboolean
+set_cost (LsobsUsage *self, LsobsUsageItem item, double cost, const char *name, GError **error)
 {
   if (!isfinite (cost) || cost < 0)
     {
@@ -119,12 +132,54 @@ _lsobs_usage_set_cost (LsobsUsage *self,
                    _ ("Invalid usage: %s is no cost"), name);
       return FALSE;
     }
-  /* Not -0, which is as good as 0 but looks odd. */
+  /* Turns -0 into 0. */
   self->costs[item] = cost + 0.0;
   return TRUE;
 }
 
-/* The sum of the two when it was not set. */
+static gboolean
+set_detail_tokens (LsobsUsage *self,
+                   LsobsUsageItem first,
+                   const char *key,
+                   gint64 n_tokens,
+                   GError **error)
+{
+  LsobsUsageItem item;
+
+  return check_detail (first, key, &item, error) && set_tokens (self, item, n_tokens, key, error);
+}
+
+static gboolean
+set_detail_cost (LsobsUsage *self,
+                 LsobsUsageItem first,
+                 const char *key,
+                 double cost,
+                 GError **error)
+{
+  LsobsUsageItem item;
+
+  return check_detail (first, key, &item, error) && set_cost (self, item, cost, key, error);
+}
+
+/* Returns: -1 for an unknown key, too */
+static gint64
+get_detail_tokens (LsobsUsage *self, LsobsUsageItem first, const char *key)
+{
+  LsobsUsageItem item = find_detail (first, key);
+
+  return item != LSOBS_N_USAGE_ITEMS ? self->tokens[item] : -1;
+}
+
+/* Returns: -1 for an unknown key, too */
+static double
+get_detail_cost (LsobsUsage *self, LsobsUsageItem first, const char *key)
+{
+  LsobsUsageItem item = find_detail (first, key);
+
+  return item != LSOBS_N_USAGE_ITEMS ? self->costs[item] : -1;
+}
+
+/* Returns: the total; if it is not set, the sum of input and output, or -1 */
 static gint64
 get_total_tokens (LsobsUsage *self)
 {
@@ -149,7 +204,7 @@ get_total_cost (LsobsUsage *self)
   return costs[LSOBS_USAGE_TOTAL];
 }
 
-/* @start: where the object begins */
+/* @start: the offset of the object in @out */
 static void
 write_key (LsobsBuffer *out, gsize start, const char *key)
 {
@@ -178,25 +233,23 @@ write_cost (LsobsBuffer *out, gsize start, const char *key, double cost)
   _lsobs_json_write_double (out, cost);
 }
 
-/* Details of tokens or of costs; none when there are none. */
+/* Writes an object with the details that are set, or nothing if none is set. */
 static void
 write_details (LsobsUsage *self,
                LsobsBuffer *out,
                gsize start,
-               const char *key,
                LsobsUsageItem first,
-               gboolean are_costs)
+               gboolean of_costs)
 {
-  LsobsUsageItem end = first == FIRST_INPUT_DETAIL ? FIRST_OUTPUT_DETAIL : LSOBS_N_USAGE_ITEMS;
   gsize before = out->len;
   gsize details;
 
-  write_key (out, start, key);
+  write_key (out, start, get_details_key (first, of_costs));
   details = out->len;
   _lsobs_buffer_append_c (out, '{');
-  for (LsobsUsageItem item = first; item < end; item++)
+  for (LsobsUsageItem item = first; item < get_details_end (first); item++)
     {
-      if (are_costs)
+      if (of_costs)
         write_cost (out, details, detail_keys[item], self->costs[item]);
       else
         write_tokens (out, details, detail_keys[item], self->tokens[item]);
@@ -207,7 +260,7 @@ write_details (LsobsUsage *self,
     _lsobs_buffer_append_c (out, '}');
 }
 
-/* Appends it as the service reads it. */
+/* Appends the object of the service's schema. */
 void
 _lsobs_usage_write (LsobsUsage *self, LsobsBuffer *out)
 {
@@ -217,14 +270,226 @@ _lsobs_usage_write (LsobsUsage *self, LsobsBuffer *out)
   write_tokens (out, start, "input_tokens", self->tokens[LSOBS_USAGE_INPUT]);
   write_tokens (out, start, "output_tokens", self->tokens[LSOBS_USAGE_OUTPUT]);
   write_tokens (out, start, "total_tokens", get_total_tokens (self));
-  write_details (self, out, start, "input_token_details", FIRST_INPUT_DETAIL, FALSE);
-  write_details (self, out, start, "output_token_details", FIRST_OUTPUT_DETAIL, FALSE);
+  write_details (self, out, start, FIRST_INPUT_DETAIL, FALSE);
+  write_details (self, out, start, FIRST_OUTPUT_DETAIL, FALSE);
   write_cost (out, start, "input_cost", self->costs[LSOBS_USAGE_INPUT]);
   write_cost (out, start, "output_cost", self->costs[LSOBS_USAGE_OUTPUT]);
   write_cost (out, start, "total_cost", get_total_cost (self));
-  write_details (self, out, start, "input_cost_details", FIRST_INPUT_DETAIL, TRUE);
-  write_details (self, out, start, "output_cost_details", FIRST_OUTPUT_DETAIL, TRUE);
+  write_details (self, out, start, FIRST_INPUT_DETAIL, TRUE);
+  write_details (self, out, start, FIRST_OUTPUT_DETAIL, TRUE);
   _lsobs_buffer_append_c (out, '}');
+}
+
+/* A number in the answer of a provider of models. The providers share names only for the same
+ * meaning, except for Anthropic's input: see add_caches(). */
+typedef struct
+{
+  const char *outer; /* (nullable) the object that holds the number */
+  const char *name;
+  LsobsUsageItem item;
+  gboolean adds; /* to the item's value, instead of replacing it */
+} UsageField;
+
+static const UsageField token_fields[] = {
+  /* OpenAI, chat completions, and providers with the same form */
+  { NULL, "prompt_tokens", LSOBS_USAGE_INPUT },
+  { NULL, "completion_tokens", LSOBS_USAGE_OUTPUT },
+  { "prompt_tokens_details", "cached_tokens", LSOBS_USAGE_INPUT_CACHE_READ },
+  { "prompt_tokens_details", "audio_tokens", LSOBS_USAGE_INPUT_AUDIO },
+  { "prompt_tokens_details", "text_tokens", LSOBS_USAGE_INPUT_TEXT },
+  { "prompt_tokens_details", "image_tokens", LSOBS_USAGE_INPUT_IMAGE },
+  { "completion_tokens_details", "reasoning_tokens", LSOBS_USAGE_OUTPUT_REASONING },
+  { "completion_tokens_details", "audio_tokens", LSOBS_USAGE_OUTPUT_AUDIO },
+  { "completion_tokens_details", "text_tokens", LSOBS_USAGE_OUTPUT_TEXT },
+  { "completion_tokens_details", "image_tokens", LSOBS_USAGE_OUTPUT_IMAGE },
+  /* OpenAI, responses and images; the first three also Anthropic and lsobs_usage_to_json() */
+  { NULL, "input_tokens", LSOBS_USAGE_INPUT },
+  { NULL, "output_tokens", LSOBS_USAGE_OUTPUT },
+  { NULL, "total_tokens", LSOBS_USAGE_TOTAL },
+  { "input_tokens_details", "cached_tokens", LSOBS_USAGE_INPUT_CACHE_READ },
+  { "input_tokens_details", "audio_tokens", LSOBS_USAGE_INPUT_AUDIO },
+  { "input_tokens_details", "text_tokens", LSOBS_USAGE_INPUT_TEXT },
+  { "input_tokens_details", "image_tokens", LSOBS_USAGE_INPUT_IMAGE },
+  { "output_tokens_details", "reasoning_tokens", LSOBS_USAGE_OUTPUT_REASONING },
+  { "output_tokens_details", "audio_tokens", LSOBS_USAGE_OUTPUT_AUDIO },
+  { "output_tokens_details", "text_tokens", LSOBS_USAGE_OUTPUT_TEXT },
+  { "output_tokens_details", "image_tokens", LSOBS_USAGE_OUTPUT_IMAGE },
+  /* Anthropic */
+  { NULL, "cache_read_input_tokens", LSOBS_USAGE_INPUT_CACHE_READ },
+  { NULL, "cache_creation_input_tokens", LSOBS_USAGE_INPUT_CACHE_CREATION },
+  { "cache_creation", "ephemeral_5m_input_tokens", LSOBS_USAGE_INPUT_EPHEMERAL_5M },
+  { "cache_creation", "ephemeral_1h_input_tokens", LSOBS_USAGE_INPUT_EPHEMERAL_1H },
+  /* Google */
+  { NULL, "promptTokenCount", LSOBS_USAGE_INPUT },
+  { NULL, "toolUsePromptTokenCount", LSOBS_USAGE_INPUT, .adds = TRUE },
+  { NULL, "candidatesTokenCount", LSOBS_USAGE_OUTPUT },
+  { NULL, "thoughtsTokenCount", LSOBS_USAGE_OUTPUT, .adds = TRUE },
+  { NULL, "thoughtsTokenCount", LSOBS_USAGE_OUTPUT_REASONING },
+  { NULL, "totalTokenCount", LSOBS_USAGE_TOTAL },
+  { NULL, "cachedContentTokenCount", LSOBS_USAGE_INPUT_CACHE_READ },
+};
+
+static const UsageField cost_fields[] = {
+  { NULL, "input_cost", LSOBS_USAGE_INPUT },
+  { NULL, "output_cost", LSOBS_USAGE_OUTPUT },
+  { NULL, "total_cost", LSOBS_USAGE_TOTAL },
+};
+
+/* @outer: (nullable): the name of the object in @object that holds the member
+ * Returns: (transfer none) (nullable): NULL if the member is missing or null */
+static JsonNode *
+find_member (JsonObject *object, const char *outer, const char *name)
+{
+  JsonNode *node;
+
+  if (outer != NULL)
+    {
+      object = _lsobs_json_peek_object (json_object_get_member (object, outer));
+      if (object == NULL)
+        return NULL;
+    }
+  node = json_object_get_member (object, name);
+  return node != NULL && !JSON_NODE_HOLDS_NULL (node) ? node : NULL;
+}
+
+/* Returns: a whole number, also of the form 12.0; -1 for any other value */
+static gint64
+get_tokens (JsonNode *node)
+{
+  double value;
+
+  if (json_node_get_value_type (node) == G_TYPE_INT64)
+    return json_node_get_int (node);
+  if (json_node_get_value_type (node) != G_TYPE_DOUBLE)
+    return -1;
+  value = json_node_get_double (node);
+  return value >= 0 && value <= 9007199254740992.0 && floor (value) == value ? (gint64) value : -1;
+}
+
+/* Returns: -1 if the node holds no number */
+static double
+get_cost (JsonNode *node)
+{
+  if (json_node_get_value_type (node) == G_TYPE_INT64)
+    return (double) json_node_get_int (node);
+  return json_node_get_value_type (node) == G_TYPE_DOUBLE ? json_node_get_double (node) : -1;
+}
+
+/* Sets the item of the field, or adds to it. */
+static gboolean
+take_tokens (LsobsUsage *self, const UsageField *field, gint64 n_tokens, GError **error)
+{
+  gint64 before = field->adds ? MAX (self->tokens[field->item], 0) : 0;
+
+  /* -1 makes an overflow an error. */
+  return set_tokens (self, field->item,
+                     n_tokens >= 0 && before <= G_MAXINT64 - n_tokens ? before + n_tokens : -1,
+                     field->name, error);
+}
+
+/* @n_found: (inout): how many numbers @object has */
+static gboolean
+read_tokens (LsobsUsage *self,
+             JsonObject *object,
+             const UsageField *field,
+             guint *n_found,
+             GError **error)
+{
+  JsonNode *node = find_member (object, field->outer, field->name);
+
+  if (node == NULL)
+    return TRUE;
+  (*n_found)++;
+  return take_tokens (self, field, get_tokens (node), error);
+}
+
+/* @n_found: (inout): how many numbers @object has */
+static gboolean
+read_cost (LsobsUsage *self,
+           JsonObject *object,
+           const UsageField *field,
+           guint *n_found,
+           GError **error)
+{
+  JsonNode *node = find_member (object, field->outer, field->name);
+
+  if (node == NULL)
+    return TRUE;
+  (*n_found)++;
+  return set_cost (self, field->item, get_cost (node), field->name, error);
+}
+
+/* @n_found: (inout): how many numbers @object has */
+static gboolean
+read_fields (LsobsUsage *self, JsonObject *object, guint *n_found, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (token_fields); i++)
+    if (!read_tokens (self, object, &token_fields[i], n_found, error))
+      return FALSE;
+  for (LsobsUsageItem item = FIRST_INPUT_DETAIL; item < LSOBS_N_USAGE_ITEMS; item++)
+    {
+      const UsageField field = { get_details_key (item, FALSE), detail_keys[item], item };
+
+      if (!read_tokens (self, object, &field, n_found, error))
+        return FALSE;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (cost_fields); i++)
+    if (!read_cost (self, object, &cost_fields[i], n_found, error))
+      return FALSE;
+  for (LsobsUsageItem item = FIRST_INPUT_DETAIL; item < LSOBS_N_USAGE_ITEMS; item++)
+    {
+      const UsageField field = { get_details_key (item, TRUE), detail_keys[item], item };
+
+      if (!read_cost (self, object, &field, n_found, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Adds the tokens of caches to the input. Anthropic does not include in "input_tokens" the tokens
+ * that are read from or written to a cache, and reports the written tokens twice: in sum, and by
+ * lifetime. Proxies of Anthropic that answer in OpenAI's form include them in "prompt_tokens". */
+static gboolean
+add_caches (LsobsUsage *self, JsonObject *object, GError **error)
+{
+  static const char *const names[] = { "cache_read_input_tokens", "cache_creation_input_tokens",
+                                       "cache_creation" };
+  static const UsageField input = { NULL, "input_tokens", LSOBS_USAGE_INPUT, .adds = TRUE };
+  gint64 *tokens = self->tokens;
+  gboolean found = FALSE;
+  gint64 short_lived;
+  gint64 long_lived;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    found |= find_member (object, NULL, names[i]) != NULL;
+  if (!found)
+    return TRUE;
+  short_lived = MAX (tokens[LSOBS_USAGE_INPUT_EPHEMERAL_5M], 0);
+  long_lived = MAX (tokens[LSOBS_USAGE_INPUT_EPHEMERAL_1H], 0);
+  if (short_lived > 0 || long_lived > 0)
+    tokens[LSOBS_USAGE_INPUT_CACHE_CREATION] = -1;
+  if (find_member (object, NULL, "input_tokens") == NULL)
+    return TRUE;
+  return take_tokens (self, &input, MAX (tokens[LSOBS_USAGE_INPUT_CACHE_READ], 0), error) &&
+         take_tokens (self, &input, MAX (tokens[LSOBS_USAGE_INPUT_CACHE_CREATION], 0), error) &&
+         take_tokens (self, &input, short_lived, error) &&
+         take_tokens (self, &input, long_lived, error);
+}
+
+/* Returns: (transfer none): the object in a response that has the usage, or the response */
+static JsonObject *
+find_usage (JsonObject *response)
+{
+  static const char *const names[] = { "usage", "usage_metadata", "usageMetadata" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      JsonObject *usage = _lsobs_json_peek_object (json_object_get_member (response, names[i]));
+
+      if (usage != NULL)
+        return usage;
+    }
+  return response;
 }
 
 /**
@@ -248,6 +513,51 @@ lsobs_usage_new (void)
       self->costs[i] = -1;
     }
   return self;
+}
+
+/**
+ * lsobs_usage_new_from_json: (constructor)
+ * @json: what a provider of models has answered: its whole response, or the object in
+ *   it that tells the usage
+ * @error: return location for an error
+ *
+ * Makes a usage of what a provider tells. The forms of OpenAI (chat completions and
+ * responses, and the many who speak as it does), of Anthropic and of Google are known,
+ * as is what lsobs_usage_to_json() gives. What a form has beside tokens and costs is
+ * left out.
+ *
+ * Anthropic counts the tokens of caches apart; here they are added to those of the
+ * input, as the service wants it.
+ *
+ * Returns: (transfer full): a usage, or %NULL with %LSOBS_ERROR_INVALID_VALUE if there
+ *   is none in @json, or a number in it that cannot be
+ *
+ * Since: 0.1
+ */
+LsobsUsage *
+lsobs_usage_new_from_json (JsonNode *json, GError **error)
+{
+  g_autoptr (LsobsUsage) self = NULL;
+  JsonObject *response = _lsobs_json_peek_object (json);
+  JsonObject *usage = NULL;
+  guint n_found = 0;
+  gboolean valid = TRUE;
+
+  g_return_val_if_fail (json != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  self = lsobs_usage_new ();
+  if (response != NULL)
+    {
+      usage = find_usage (response);
+      valid = read_fields (self, usage, &n_found, error);
+    }
+  if (n_found == 0)
+    g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
+                         _ ("Invalid usage: there are no tokens and no costs in it"));
+  if (n_found == 0 || !valid || !add_caches (self, usage, error))
+    return NULL;
+  return g_steal_pointer (&self);
 }
 
 /**
@@ -329,7 +639,7 @@ lsobs_usage_set_input_tokens (LsobsUsage *self, gint64 n_tokens, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return _lsobs_usage_set_tokens (self, LSOBS_USAGE_INPUT, n_tokens, "input_tokens", error);
+  return set_tokens (self, LSOBS_USAGE_INPUT, n_tokens, "input_tokens", error);
 }
 
 /**
@@ -368,7 +678,7 @@ lsobs_usage_set_output_tokens (LsobsUsage *self, gint64 n_tokens, GError **error
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return _lsobs_usage_set_tokens (self, LSOBS_USAGE_OUTPUT, n_tokens, "output_tokens", error);
+  return set_tokens (self, LSOBS_USAGE_OUTPUT, n_tokens, "output_tokens", error);
 }
 
 /**
@@ -408,7 +718,7 @@ lsobs_usage_set_total_tokens (LsobsUsage *self, gint64 n_tokens, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return _lsobs_usage_set_tokens (self, LSOBS_USAGE_TOTAL, n_tokens, "total_tokens", error);
+  return set_tokens (self, LSOBS_USAGE_TOTAL, n_tokens, "total_tokens", error);
 }
 
 /**
@@ -449,13 +759,10 @@ lsobs_usage_set_input_token_detail (LsobsUsage *self,
                                     gint64 n_tokens,
                                     GError **error)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return check_detail (FIRST_INPUT_DETAIL, key, &item, error) &&
-         _lsobs_usage_set_tokens (self, item, n_tokens, key, error);
+  return set_detail_tokens (self, FIRST_INPUT_DETAIL, key, n_tokens, error);
 }
 
 /**
@@ -472,13 +779,10 @@ lsobs_usage_set_input_token_detail (LsobsUsage *self,
 gint64
 lsobs_usage_get_input_token_detail (LsobsUsage *self, const char *key)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, -1);
   g_return_val_if_fail (key != NULL, -1);
 
-  item = find_detail (FIRST_INPUT_DETAIL, key);
-  return item != LSOBS_N_USAGE_ITEMS ? self->tokens[item] : -1;
+  return get_detail_tokens (self, FIRST_INPUT_DETAIL, key);
 }
 
 /**
@@ -501,13 +805,10 @@ lsobs_usage_set_output_token_detail (LsobsUsage *self,
                                      gint64 n_tokens,
                                      GError **error)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return check_detail (FIRST_OUTPUT_DETAIL, key, &item, error) &&
-         _lsobs_usage_set_tokens (self, item, n_tokens, key, error);
+  return set_detail_tokens (self, FIRST_OUTPUT_DETAIL, key, n_tokens, error);
 }
 
 /**
@@ -524,13 +825,10 @@ lsobs_usage_set_output_token_detail (LsobsUsage *self,
 gint64
 lsobs_usage_get_output_token_detail (LsobsUsage *self, const char *key)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, -1);
   g_return_val_if_fail (key != NULL, -1);
 
-  item = find_detail (FIRST_OUTPUT_DETAIL, key);
-  return item != LSOBS_N_USAGE_ITEMS ? self->tokens[item] : -1;
+  return get_detail_tokens (self, FIRST_OUTPUT_DETAIL, key);
 }
 
 /**
@@ -551,7 +849,7 @@ lsobs_usage_set_input_cost (LsobsUsage *self, double cost, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return _lsobs_usage_set_cost (self, LSOBS_USAGE_INPUT, cost, "input_cost", error);
+  return set_cost (self, LSOBS_USAGE_INPUT, cost, "input_cost", error);
 }
 
 /**
@@ -590,7 +888,7 @@ lsobs_usage_set_output_cost (LsobsUsage *self, double cost, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return _lsobs_usage_set_cost (self, LSOBS_USAGE_OUTPUT, cost, "output_cost", error);
+  return set_cost (self, LSOBS_USAGE_OUTPUT, cost, "output_cost", error);
 }
 
 /**
@@ -629,7 +927,7 @@ lsobs_usage_set_total_cost (LsobsUsage *self, double cost, GError **error)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return _lsobs_usage_set_cost (self, LSOBS_USAGE_TOTAL, cost, "total_cost", error);
+  return set_cost (self, LSOBS_USAGE_TOTAL, cost, "total_cost", error);
 }
 
 /**
@@ -667,13 +965,10 @@ lsobs_usage_get_total_cost (LsobsUsage *self)
 gboolean
 lsobs_usage_set_input_cost_detail (LsobsUsage *self, const char *key, double cost, GError **error)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return check_detail (FIRST_INPUT_DETAIL, key, &item, error) &&
-         _lsobs_usage_set_cost (self, item, cost, key, error);
+  return set_detail_cost (self, FIRST_INPUT_DETAIL, key, cost, error);
 }
 
 /**
@@ -690,13 +985,10 @@ lsobs_usage_set_input_cost_detail (LsobsUsage *self, const char *key, double cos
 double
 lsobs_usage_get_input_cost_detail (LsobsUsage *self, const char *key)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, -1);
   g_return_val_if_fail (key != NULL, -1);
 
-  item = find_detail (FIRST_INPUT_DETAIL, key);
-  return item != LSOBS_N_USAGE_ITEMS ? self->costs[item] : -1;
+  return get_detail_cost (self, FIRST_INPUT_DETAIL, key);
 }
 
 /**
@@ -716,13 +1008,10 @@ lsobs_usage_get_input_cost_detail (LsobsUsage *self, const char *key)
 gboolean
 lsobs_usage_set_output_cost_detail (LsobsUsage *self, const char *key, double cost, GError **error)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return check_detail (FIRST_OUTPUT_DETAIL, key, &item, error) &&
-         _lsobs_usage_set_cost (self, item, cost, key, error);
+  return set_detail_cost (self, FIRST_OUTPUT_DETAIL, key, cost, error);
 }
 
 /**
@@ -739,11 +1028,8 @@ lsobs_usage_set_output_cost_detail (LsobsUsage *self, const char *key, double co
 double
 lsobs_usage_get_output_cost_detail (LsobsUsage *self, const char *key)
 {
-  LsobsUsageItem item;
-
   g_return_val_if_fail (self != NULL, -1);
   g_return_val_if_fail (key != NULL, -1);
 
-  item = find_detail (FIRST_OUTPUT_DETAIL, key);
-  return item != LSOBS_N_USAGE_ITEMS ? self->costs[item] : -1;
+  return get_detail_cost (self, FIRST_OUTPUT_DETAIL, key);
 }

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Batches that were sent in vain and wait to be sent again, the oldest first; and the
- * search for the one that fails while others succeed. Belongs to the batcher. */
+/* The batches that failed and wait to be sent again, the oldest first; and the search for the one
+ * that fails while others succeed. Belongs to the batcher. */
 typedef struct
 {
   GQueue batches; /* of LsobsBatch (owned) */

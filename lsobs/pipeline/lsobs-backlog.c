@@ -4,18 +4,18 @@
 #include "lsobs/pipeline/lsobs-backlog-private.h"
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 
-/* A failure alone says nothing about a batch: the service may be away. Three members of
- * LsobsBatchHistory tell whether the batch is to blame:
+/* A failure alone does not mean that the batch is to blame: the service may be away. Three members
+ * of LsobsBatchHistory say whether the batch is to blame:
  *
- * - accused: it failed at a time when the service was not known to be away. With the next
- *   success of a request that was sent after it, that is a strike. An answer that is not the
- *   service's does not accuse, and neither does one that the service takes no more for now.
- * - suspicion: one record that something in front of the service refuses. When the very
- *   next request succeeds, the record is sent once more; refused again, it is to blame.
- *   When any of these fails for another reason, the suspicion ends.
- * - strikes: with the third one, the batch is to blame. Its halves begin with two of them;
- *   a half of one record, which would be lost, begins with none. When both halves fail, it is
- *   not one bad record: their strikes are taken back.
+ * - accused: it failed while the service was not known to be away. When a request that was sent
+ *   after it succeeds, that is a strike. An answer that is not the service's, and one that says
+ *   that the service takes nothing for now, do not accuse.
+ * - suspicion: it is one record that a proxy or firewall refuses. When the very next request
+ *   succeeds, the record is sent once more; refused again, it is to blame. When another request
+ *   fails for another reason, the suspicion ends.
+ * - strikes: with the third one, the batch is to blame, and is halved. The halves begin with two
+ *   strikes; a half of one record, which would be lost, begins with none. When both halves fail,
+ *   not one bad record is to blame: their strikes are taken back.
  */
 
 void
@@ -39,7 +39,7 @@ compare_ages (gconstpointer a, gconstpointer b, gpointer user_data)
   return first < second ? -1 : first > second;
 }
 
-/* Takes @batch over, and puts it in its place by age. */
+/* Takes @batch over, and inserts it by age. */
 void
 _lsobs_backlog_add (LsobsBacklog *self, LsobsBatch *batch)
 {
@@ -59,11 +59,11 @@ take (LsobsBacklog *self, GList *link)
   return batch;
 }
 
-/* Batches that a proxy or firewall has refused are sent one at a time. While there are
- * suspects, the success or failure of another refused batch proves nothing.
- * @searching: one of these is under way
- * @time: monotonic, µs: what was put aside until later stays
- * Returns: (transfer full) (nullable): the next one to be sent */
+/* Batches that a proxy or firewall has refused are sent one at a time. While there are suspects, no
+ * other refused batch is sent: its outcome proves nothing.
+ * @searching: a batch that was refused is under way
+ * @time: monotonic, µs: batches that are deferred beyond it stay
+ * Returns: (transfer full) (nullable): the next batch to be sent */
 LsobsBatch *
 _lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time)
 {
@@ -80,7 +80,7 @@ _lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time)
   return NULL;
 }
 
-/* Returns: monotonic, µs: when the first of those that are put aside is sent again, or -1 */
+/* Returns: monotonic, µs: when the first deferred batch is sent again, or -1 */
 gint64
 _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
 {
@@ -96,7 +96,7 @@ _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
   return due_time;
 }
 
-/* Returns: (transfer full) (nullable): one that is on trial */
+/* Returns: (transfer full) (nullable): a suspect that is sent once more */
 LsobsBatch *
 _lsobs_backlog_take_tried (LsobsBacklog *self)
 {
@@ -106,7 +106,7 @@ _lsobs_backlog_take_tried (LsobsBacklog *self)
   return NULL;
 }
 
-/* Returns: (transfer full) (nullable): the one whose last attempt was the longest ago */
+/* Returns: (transfer full) (nullable): the batch whose last request was the longest ago */
 LsobsBatch *
 _lsobs_backlog_take_probe (LsobsBacklog *self)
 {
@@ -119,7 +119,7 @@ _lsobs_backlog_take_probe (LsobsBacklog *self)
   return take (self, stalest);
 }
 
-/* Whether another request has to show if a suspect is to blame. */
+/* Whether there are suspects, for which another request must show whether they are to blame. */
 gboolean
 _lsobs_backlog_has_suspects (LsobsBacklog *self)
 {
@@ -129,7 +129,7 @@ _lsobs_backlog_has_suspects (LsobsBacklog *self)
   return FALSE;
 }
 
-/* There was no success right after the refusal of the suspects. */
+/* The request after the refusal of the suspects has failed: the suspicion ends. */
 void
 _lsobs_backlog_pardon (LsobsBacklog *self)
 {
@@ -137,17 +137,17 @@ _lsobs_backlog_pardon (LsobsBacklog *self)
     _lsobs_batch_peek_history (l->data)->suspicion = LSOBS_SUSPICION_NONE;
 }
 
-/* Whether a page has refused the one record in the very request before that of @number. */
+/* Whether @batch is one record, and a page refused it in the very request before @number. */
 static gboolean
 was_refused_before (LsobsBatch *batch, guint64 number)
 {
   const LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
   return lsobs_batch_get_n_records (batch) == 1 && history->number + 1 == number &&
-         (history->verdict == LSOBS_VERDICT_FOREIGN || history->verdict == LSOBS_VERDICT_BLOCKED);
+         (history->outcome == LSOBS_OUTCOME_FOREIGN || history->outcome == LSOBS_OUTCOME_BLOCKED);
 }
 
-/* A request has succeeded: what was sent before it, and failed, may be to blame for that.
+/* A request has succeeded: batches that were sent before it, and failed, may be to blame.
  * @number: of the request */
 void
 _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
@@ -169,8 +169,8 @@ _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
     }
 }
 
-/* The other half of @batch has failed as well, while others succeeded: FALSE when that is not
- * so. The strikes of both are taken back. */
+/* If the other half of @batch has failed, too, while other requests succeeded, takes the strikes of
+ * both back. FALSE when it has not. */
 gboolean
 _lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch)
 {

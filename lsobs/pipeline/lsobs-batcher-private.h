@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-transport.h"
 #include "lsobs/model/lsobs-run-store-private.h"
+#include "lsobs/pipeline/lsobs-destination-private.h"
 #include "lsobs/pipeline/lsobs-queue-private.h"
 #include "lsobs/transport/lsobs-batch-private.h"
 
 G_BEGIN_DECLS
 
-/* Makes batches of the records in the queue, and keeps what is in line: halves of
- * batches that were refused, updates that must not overtake their creates, and batches
- * that were sent in vain.
- * Belongs to whoever runs the context of the worker. */
+/* Makes batches of the records in the queue, and keeps all records that were taken and have no
+ * outcome yet: batches that are ready, batches and records that must not overtake the create of
+ * their run, feedback that waits for an answer of the service, and batches that are sent again.
+ * Used in the worker's context only, but for the constructor. */
 typedef struct _LsobsBatcher LsobsBatcher;
 
-LsobsBatcher *_lsobs_batcher_new (LsobsSettings *settings,
-                                  LsobsCounters *counters,
+LsobsBatcher *_lsobs_batcher_new (const LsobsDestination *destination,
                                   LsobsQueue *queue,
-                                  LsobsRunStore *store,
-                                  LsobsTransport *transport);
+                                  LsobsRunStore *store);
 void _lsobs_batcher_free (LsobsBatcher *self);
 
 LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self,
@@ -30,7 +28,7 @@ gboolean _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GErr
 void _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch);
-gboolean _lsobs_batcher_has_questions (LsobsBatcher *self);
+gboolean _lsobs_batcher_awaits_answers (LsobsBatcher *self);
 void _lsobs_batcher_keep_all (LsobsBatcher *self);
 void _lsobs_batcher_evict (LsobsBatcher *self);
 gboolean _lsobs_batcher_has_suspects (LsobsBatcher *self);
@@ -38,7 +36,7 @@ void _lsobs_batcher_begin_probing (LsobsBatcher *self);
 guint _lsobs_batcher_judge (LsobsBatcher *self, guint64 number);
 void _lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason);
-gboolean _lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason);
-void _lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason);
+gboolean _lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason);
+void _lsobs_batcher_discard_all (LsobsBatcher *self, LsobsDropReason reason);
 
 G_END_DECLS

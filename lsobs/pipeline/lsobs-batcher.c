@@ -3,49 +3,57 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/lsobs-client.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-backlog-private.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
 #include "lsobs/pipeline/lsobs-feedback-gate-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
+#include "lsobs/transport/lsobs-record-hook-private.h"
 
 struct _LsobsBatcher
 {
-  LsobsSettings *settings;   /* (owned) */
-  LsobsCounters *counters;   /* (owned) */
+  LsobsSettings *settings; /* (owned) */
+  LsobsCounters *counters; /* (owned) */
+  LsobsEncoder encoder;
+  LsobsRecordHook hook;      /* calls the program's redaction function */
   LsobsQueue *queue;         /* (owned) */
+  LsobsLifecycle *lifecycle; /* (unowned) of the queue */
   LsobsRunStore *store;      /* (owned) */
-  LsobsTransport *transport; /* (owned) asked for its limits */
-  GQueue ready;              /* of LsobsBatch (owned): next in line */
-  GQueue apart;              /* of LsobsBatch (owned): split from creates that are under way */
-  GQueue held;               /* of LsobsRecord (owned): what follows creates that are under way */
-  gsize n_held_bytes;        /* of memory: what is held */
-  LsobsFeedbackGate *gate;   /* (owned) feedback that waits for what the service says */
-  LsobsBacklog backlog;      /* what was sent in vain */
-  guint64 n_pairs;           /* numbers the halves of what fails while others succeed */
+  LsobsTransport *transport; /* (owned) says what is the most that it takes */
+  gboolean multipart;        /* its limits count multipart bodies, not JSON text */
+  GQueue ready;              /* of LsobsBatch (owned): to be sent next */
+  GQueue blocked_batches;    /* of LsobsBatch (owned): the create of one of their runs, from which
+                              * they were split, is under way */
+  GQueue blocked_records;    /* of LsobsRecord (owned): the create of their run is under way */
+  gsize n_blocked_bytes;     /* of memory: of blocked_records */
+  LsobsFeedbackGate *gate;   /* (owned) feedback that waits for an answer of the service */
+  LsobsBacklog backlog;      /* batches that were sent and failed */
+  guint64 n_pairs;           /* the number of the last pair of halves, see punish() */
   gboolean probe_fresh;      /* the last probe was a batch that was not tried before */
-  gboolean ending;           /* nothing is sent any longer, and so nothing is held */
 };
 
 LsobsBatcher *
-_lsobs_batcher_new (LsobsSettings *settings,
-                    LsobsCounters *counters,
-                    LsobsQueue *queue,
-                    LsobsRunStore *store,
-                    LsobsTransport *transport)
+_lsobs_batcher_new (const LsobsDestination *destination, LsobsQueue *queue, LsobsRunStore *store)
 {
   LsobsBatcher *self = g_new0 (LsobsBatcher, 1);
 
-  self->settings = _lsobs_settings_ref (settings);
-  self->counters = _lsobs_counters_ref (counters);
+  self->settings = _lsobs_settings_ref (destination->settings);
+  self->counters = _lsobs_counters_ref (destination->counters);
+  self->encoder =
+      (LsobsEncoder){ .settings = destination->settings, .counters = destination->counters };
+  self->hook =
+      (LsobsRecordHook){ .settings = destination->settings, .counters = destination->counters };
   self->queue = _lsobs_queue_ref (queue);
+  self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
   self->store = g_object_ref (store);
-  self->transport = g_object_ref (transport);
+  self->transport = g_object_ref (destination->transport);
+  self->multipart = LSOBS_IS_CLIENT (destination->transport);
   g_queue_init (&self->ready);
-  g_queue_init (&self->apart);
-  g_queue_init (&self->held);
-  self->gate = _lsobs_feedback_gate_new (settings, transport);
+  g_queue_init (&self->blocked_batches);
+  g_queue_init (&self->blocked_records);
+  self->gate = _lsobs_feedback_gate_new (destination->settings, destination->transport);
   _lsobs_backlog_init (&self->backlog);
   return self;
 }
@@ -54,8 +62,8 @@ void
 _lsobs_batcher_free (LsobsBatcher *self)
 {
   g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
-  g_queue_clear_full (&self->apart, (GDestroyNotify) lsobs_batch_unref);
-  g_queue_clear_full (&self->held, (GDestroyNotify) _lsobs_record_unref);
+  g_queue_clear_full (&self->blocked_batches, (GDestroyNotify) lsobs_batch_unref);
+  g_queue_clear_full (&self->blocked_records, (GDestroyNotify) _lsobs_record_unref);
   _lsobs_backlog_clear (&self->backlog);
   _lsobs_feedback_gate_free (self->gate);
   g_object_unref (self->transport);
@@ -66,12 +74,12 @@ _lsobs_batcher_free (LsobsBatcher *self)
   g_free (self);
 }
 
-/* The run store need not know a run any longer that has found its end, everywhere. */
+/* Forgets a run in the run store, once its end has an outcome at every destination. */
 static void
 forget_ended (LsobsBatcher *self, LsobsRecord *record)
 {
-  if (record->by_id && record->end_time != 0 && _lsobs_run_info_end_flow (record->info))
-    _lsobs_run_store_bury (self->store, &record->info->segment.id);
+  if (record->by_id && record->end_time != 0 && _lsobs_run_info_finish_destination (record->info))
+    _lsobs_run_store_finish (self->store, &record->info->segment.id);
 }
 
 static void
@@ -116,38 +124,38 @@ has_promoted (GPtrArray *records)
   return FALSE;
 }
 
-/* An update that was promoted to a create, because the create was lost, is written to disk
- * as an update: the create is on disk already, and the service takes only one of a run.
- * Returns: (transfer full): @batch, or the batch to write in its place */
+/* An update that was promoted to a create, because the create was lost, is saved on disk as an
+ * update: the create is on disk already, and the service takes one create of a run.
+ * Returns: (transfer full): the batch to save for @batch */
 static LsobsBatch *
-make_kept (LsobsBatcher *self, LsobsBatch *batch)
+make_saved (LsobsBatcher *self, LsobsBatch *batch)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
-  GPtrArray *kept;
+  GPtrArray *saved;
 
   if (self->settings->failed_traces_dir == NULL || !has_promoted (records))
     return lsobs_batch_ref (batch);
-  kept = new_encoded_array ();
+  saved = new_encoded_array ();
   for (guint i = 0; i < records->len; i++)
     {
       LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
-      g_ptr_array_add (kept,
+      g_ptr_array_add (saved,
                        is_promoted (encoded)
-                           ? _lsobs_encoder_convert (self->settings, encoded, LSOBS_RECORD_UPDATE)
+                           ? _lsobs_encoder_convert (&self->encoder, encoded, LSOBS_RECORD_UPDATE)
                            : _lsobs_encoded_ref (encoded));
     }
-  return _lsobs_batch_new (kept);
+  return _lsobs_batch_new (saved);
 }
 
 void
 _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
-  g_autoptr (LsobsBatch) kept = make_kept (self, batch);
+  g_autoptr (LsobsBatch) saved = make_saved (self, batch);
 
-  /* Before the tickets hear of it: who waits may look for what was kept. */
-  lsobs_transport_lost (self->transport, kept, reason);
+  /* Before flush waiters finish: a program that waits for a flush may look for the files. */
+  lsobs_transport_batch_lost (self->transport, saved, reason);
   for (guint i = 0; i < records->len; i++)
     lose (self, g_ptr_array_index (records, i), reason);
 }
@@ -172,52 +180,68 @@ get_limits (LsobsBatcher *self)
   return limits;
 }
 
-/* The run that the record is about. */
+/* Returns: the size of a record as the limits of the transport count it. A multipart body has
+ *   headers for each part. */
+static gsize
+measure_record (LsobsBatcher *self, LsobsEncoded *encoded)
+{
+  return self->multipart ? _lsobs_body_measure_record (encoded) : _lsobs_encoded_get_size (encoded);
+}
+
+static gsize
+measure_batch (LsobsBatcher *self, LsobsBatch *batch)
+{
+  return self->multipart ? _lsobs_body_measure (_lsobs_batch_peek_records (batch))
+                         : lsobs_batch_get_n_bytes (batch);
+}
+
+/* Returns: (transfer none): the run of a record, also of feedback */
 static LsobsRunInfo *
 get_run (LsobsRecord *record)
 {
-  return record->run != NULL ? record->run : record->info;
+  return record->awaited_run != NULL ? record->awaited_run : record->info;
 }
 
 static void
-hold (LsobsBatcher *self, LsobsRecord *record)
+block_record (LsobsBatcher *self, LsobsRecord *record)
 {
-  g_queue_push_tail (&self->held, record);
-  self->n_held_bytes += record->size;
+  g_queue_push_tail (&self->blocked_records, record);
+  self->n_blocked_bytes += record->size;
 }
 
-/* Returns: (transfer full): the record of a link of those that are held */
+/* @link: of blocked_records
+ * Returns: (transfer full): its record */
 static LsobsRecord *
-let_go (LsobsBatcher *self, GList *link)
+take_blocked (LsobsBatcher *self, GList *link)
 {
   LsobsRecord *record = link->data;
 
-  g_queue_delete_link (&self->held, link);
-  self->n_held_bytes -= record->size;
+  g_queue_delete_link (&self->blocked_records, link);
+  self->n_blocked_bytes -= record->size;
   return record;
 }
 
-/* Whether there is room for more that has to wait for creates which do not get on. If
- * not, the queue is left alone, which knows its bounds: nothing ends up here without
- * one. The creates are under way, so that there will be room again. */
+/* Whether more records may become blocked. If not, no more are taken from the queue, which has
+ * bounds of its own. The creates are under way, so that there will be room again. */
 static gboolean
-may_hold_more (LsobsBatcher *self, const BatchLimits *limits)
+may_block_more (LsobsBatcher *self, const BatchLimits *limits)
 {
-  return self->held.length < (guint64) self->settings->max_in_flight * limits->max_records &&
-         self->n_held_bytes < self->settings->max_queue_bytes;
+  return self->blocked_records.length <
+             (guint64) self->settings->max_in_flight * limits->max_records &&
+         self->n_blocked_bytes < self->settings->max_queue_bytes;
 }
 
-/* Records whose creates have found their fate move to @records. */
+/* Records whose creates are delivered or lost move to @records. */
 static void
-release_held (LsobsBatcher *self, GPtrArray *records, guint max_records)
+release_blocked_records (LsobsBatcher *self, GPtrArray *records, guint max_records)
 {
-  for (GList *l = self->held.head; l != NULL && records->len < max_records;)
+  for (GList *l = self->blocked_records.head; l != NULL && records->len < max_records;)
     {
       GList *next = l->next;
       LsobsRecord *record = l->data;
 
       if (_lsobs_queue_get_create_state (self->queue, get_run (record)) != LSOBS_CREATE_TAKEN)
-        g_ptr_array_add (records, let_go (self, l));
+        g_ptr_array_add (records, take_blocked (self, l));
       l = next;
     }
 }
@@ -236,17 +260,17 @@ has_create (GPtrArray *batch, LsobsRunInfo *run)
   return FALSE;
 }
 
-/* Feedback waits for the create of its run, unless they travel together.
- * @batch: (nullable): what it is to travel in */
+/* Whether feedback must wait for the create of its run: unless they are in one batch.
+ * @batch: (nullable): that the feedback will be in */
 static gboolean
 precedes_create (LsobsBatcher *self, LsobsRecord *feedback, GPtrArray *batch)
 {
-  return feedback->run != NULL &&
-         _lsobs_queue_get_create_state (self->queue, feedback->run) == LSOBS_CREATE_TAKEN &&
-         (batch == NULL || !has_create (batch, feedback->run));
+  return feedback->awaited_run != NULL &&
+         _lsobs_queue_get_create_state (self->queue, feedback->awaited_run) == LSOBS_CREATE_TAKEN &&
+         (batch == NULL || !has_create (batch, feedback->awaited_run));
 }
 
-/* A record that finds no place in line is lost. */
+/* Loses a record that is in no batch, and frees it. */
 static void
 drop_record (LsobsBatcher *self, LsobsRecord *record, LsobsDropReason reason)
 {
@@ -256,34 +280,36 @@ drop_record (LsobsBatcher *self, LsobsRecord *record, LsobsDropReason reason)
 }
 
 static void
-hold_at_gate (LsobsBatcher *self, LsobsRecord *record)
+put_at_gate (LsobsBatcher *self, LsobsRecord *record)
 {
   LsobsRecord *surplus;
 
-  _lsobs_feedback_gate_hold (self->gate, record);
+  _lsobs_feedback_gate_add (self->gate, record);
   while ((surplus = _lsobs_feedback_gate_take_surplus (self->gate)) != NULL)
     drop_record (self, surplus, LSOBS_DROP_REASON_QUEUE_FULL);
 }
 
 /* @batch: as of precedes_create()
- * TRUE if it has to wait */
+ * Returns: whether the batcher has taken @record, which must wait */
 static gboolean
-hold_feedback_back (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
+delay_feedback (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
-  /* Feedback that waits for the answer of /info does not delay runs. */
+  /* Feedback that waits for the answer of /info waits at the gate: blocked records have bounds that
+   * runs need. */
   if (way != LSOBS_FEEDBACK_UNDECIDED &&
       precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
     {
-      hold (self, record);
+      block_record (self, record);
       return TRUE;
     }
   if (!_lsobs_feedback_gate_ask (self->gate, record, way))
     return FALSE;
-  hold_at_gate (self, record);
+  put_at_gate (self, record);
   return TRUE;
 }
 
-/* The same for what has travelled together, and does no longer. */
+/* Whether feedback in a batch must wait for the create of its run. They may have been in one batch
+ * before it was split. */
 static gboolean
 has_to_wait (LsobsBatcher *self, LsobsBatch *batch)
 {
@@ -299,31 +325,33 @@ has_to_wait (LsobsBatcher *self, LsobsBatch *batch)
   return FALSE;
 }
 
-/* Batches whose creates have found their fate are in line again, in their order. */
+/* Batches whose creates are delivered or lost are ready again, in their order.
+ * @all: the others, too: they will not be sent */
 static void
-release_apart (LsobsBatcher *self)
+release_blocked_batches (LsobsBatcher *self, gboolean all)
 {
-  for (GList *l = self->apart.tail; l != NULL;)
+  for (GList *l = self->blocked_batches.tail; l != NULL;)
     {
       GList *previous = l->prev;
 
-      if (self->ending || !has_to_wait (self, l->data))
+      if (all || !has_to_wait (self, l->data))
         {
-          g_queue_unlink (&self->apart, l);
+          g_queue_unlink (&self->blocked_batches, l);
           g_queue_push_head_link (&self->ready, l);
         }
       l = previous;
     }
 }
 
-/* An update must not overtake the create of its run. TRUE if it has to wait. */
+/* An update must not overtake the create of its run.
+ * Returns: whether the batcher has taken @record, which must wait */
 static gboolean
-hold_update_back (LsobsBatcher *self, LsobsRecord *record)
+delay_update (LsobsBatcher *self, LsobsRecord *record)
 {
   switch (_lsobs_queue_get_create_state (self->queue, record->info))
     {
     case LSOBS_CREATE_TAKEN:
-      hold (self, record);
+      block_record (self, record);
       return TRUE;
     case LSOBS_CREATE_LOST:
       _lsobs_queue_promote (self->queue, record);
@@ -345,18 +373,20 @@ new_batch_of_one (LsobsEncoded *only)
   return _lsobs_batch_new (records);
 }
 
-/* Encodes a record, cut if it must be. NULL if even so it is too large: it is
- * lost then. */
+/* Redacts and encodes a record, and cuts it until it fits. Calls the redaction function of the
+ * program. NULL when the smallest form is too large: then the
+ * record is lost. */
 static LsobsEncoded *
 encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
-  _lsobs_queue_settle (self->queue, record);
-  encoded = _lsobs_encoder_encode (self->settings, self->counters, record);
-  while (_lsobs_body_measure (encoded) > max_bytes)
+  _lsobs_queue_write_annotations (self->queue, record);
+  _lsobs_record_hook_run (&self->hook, record);
+  encoded = _lsobs_encoder_encode (&self->encoder, record);
+  while (measure_record (self, encoded) > max_bytes)
     {
-      LsobsEncoded *smaller = _lsobs_encoder_shrink (self->settings, self->counters, encoded);
+      LsobsEncoded *smaller = _lsobs_encoder_shrink (&self->encoder, encoded);
 
       if (smaller == NULL)
         {
@@ -371,41 +401,41 @@ encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
   return g_steal_pointer (&encoded);
 }
 
-/* @way, @batch: as the record is to travel
- * TRUE if it has to wait */
+/* @way: how feedback will be sent
+ * @batch: that the record will be in
+ * Returns: whether the batcher has taken @record, which must wait */
 static gboolean
-hold_back (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
+delay_record (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
-  if (self->ending)
-    return FALSE;
   switch (record->kind)
     {
     case LSOBS_RECORD_UPDATE:
-      return hold_update_back (self, record);
+      return delay_update (self, record);
     case LSOBS_RECORD_FEEDBACK:
-      return hold_feedback_back (self, record, way, batch);
+      return delay_feedback (self, record, way, batch);
     case LSOBS_RECORD_CREATE:
     default:
       return FALSE;
     }
 }
 
-/* What travels alone follows the rest, so that it is not in its way.
+/* Single-record batches go last, so that they delay nothing.
  * @records: (element-type LsobsEncoded) */
 static void
-line_up_alone (LsobsBatcher *self, GPtrArray *records)
+add_singles (LsobsBatcher *self, GPtrArray *records)
 {
   for (guint i = 0; i < records->len; i++)
     g_queue_push_tail (&self->ready, new_batch_of_one (g_ptr_array_index (records, i)));
 }
 
-/* Cuts the records into batches of at most so many bytes, and puts them in line. */
+/* Makes batches of at most @max_bytes of the records. They are ready then.
+ * @delay: records that must wait are left out; FALSE for batches that will not be sent */
 static void
-line_up (LsobsBatcher *self, GPtrArray *records, gsize max_bytes)
+add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean delay)
 {
   g_autoptr (GPtrArray) current = new_encoded_array ();
   g_autoptr (GPtrArray) singles = new_encoded_array ();
-  gsize room = max_bytes - _lsobs_body_measure_end ();
+  gsize room = max_bytes - (self->multipart ? _lsobs_body_measure_end () : 0);
   gsize n_bytes = 0;
 
   for (guint i = 0; i < records->len; i++)
@@ -415,7 +445,7 @@ line_up (LsobsBatcher *self, GPtrArray *records, gsize max_bytes)
       LsobsEncoded *encoded;
       gsize size;
 
-      if (hold_back (self, record, way, current))
+      if (delay && delay_record (self, record, way, current))
         continue;
       encoded = encode_record (self, record, room);
       if (encoded == NULL)
@@ -425,7 +455,7 @@ line_up (LsobsBatcher *self, GPtrArray *records, gsize max_bytes)
           g_ptr_array_add (singles, encoded);
           continue;
         }
-      size = _lsobs_body_measure (encoded);
+      size = measure_record (self, encoded);
       if (current->len > 0 && n_bytes + size > room)
         {
           g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
@@ -437,34 +467,34 @@ line_up (LsobsBatcher *self, GPtrArray *records, gsize max_bytes)
     }
   if (current->len > 0)
     g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
-  line_up_alone (self, singles);
+  add_singles (self, singles);
 }
 
-/* Puts batches in line. FALSE when nothing should leave now. */
+/* Makes batches if none is ready. FALSE when no record should leave now. */
 static gboolean
-line_up_more (LsobsBatcher *self, const BatchLimits *limits)
+fill_ready (LsobsBatcher *self, const BatchLimits *limits)
 {
   while (self->ready.length == 0)
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
       gint64 due_time;
 
-      release_held (self, records, limits->max_records);
+      release_blocked_records (self, records, limits->max_records);
       _lsobs_feedback_gate_release (self->gate, records, limits->max_records);
-      if (records->len < limits->max_records && may_hold_more (self, limits) &&
+      if (records->len < limits->max_records && may_block_more (self, limits) &&
           _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
                                g_get_monotonic_time (), &due_time))
         _lsobs_queue_take (self->queue, limits->max_records - records->len, limits->max_bytes,
                            records);
       if (records->len == 0)
         return FALSE;
-      line_up (self, records, limits->max_bytes);
+      add_batches (self, records, limits->max_bytes, TRUE);
     }
   return TRUE;
 }
 
-/* Whether a part of the batch may be welcome where the whole was not; it is in
- * line then. */
+/* Splits a batch that failed with @error, or changes its only record, so that the service may take
+ * the parts, which are ready then. FALSE when there is nothing to try. */
 gboolean
 _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error)
 {
@@ -478,20 +508,21 @@ _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error
       LsobsBatch *second;
 
       _lsobs_batch_halve (batch, &first, &second);
-      /* There is only one half that the other one can depend on, and it is in line. */
-      g_queue_push_head (has_to_wait (self, second) ? &self->apart : &self->ready, second);
+      /* Only the second half can depend on the first one, which is ready. */
+      g_queue_push_head (has_to_wait (self, second) ? &self->blocked_batches : &self->ready,
+                         second);
       g_queue_push_head (&self->ready, first);
       return TRUE;
     }
   if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE))
     {
-      other = _lsobs_encoder_cut (self->settings, self->counters, only);
+      other = _lsobs_encoder_cut (&self->encoder, only);
     }
   else if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT) && only->record->promoted)
     {
-      /* The create seemed lost, but has arrived; only the end is missing there. */
+      /* The create, which seemed lost, has arrived: the service lacks only the end. */
       _lsobs_queue_demote (self->queue, only->record);
-      other = _lsobs_encoder_convert (self->settings, only, LSOBS_RECORD_UPDATE);
+      other = _lsobs_encoder_convert (&self->encoder, only, LSOBS_RECORD_UPDATE);
     }
   if (other == NULL)
     return FALSE;
@@ -499,7 +530,7 @@ _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error
   return TRUE;
 }
 
-/* The batch is next in line again. */
+/* The batch is the next to be sent. */
 void
 _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch)
 {
@@ -515,7 +546,7 @@ keep_records (LsobsBatcher *self, LsobsBatch *batch)
     _lsobs_queue_keep (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
 }
 
-/* A batch that was sent in vain waits to be sent again. */
+/* A batch that failed waits to be sent again. */
 void
 _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch)
 {
@@ -527,33 +558,33 @@ _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch)
   _lsobs_backlog_add (&self->backlog, kept);
 }
 
-/* While nothing is sent, all that was taken waits. */
+/* Sending pauses: all records that were taken count as waiting again. */
 void
 _lsobs_batcher_keep_all (LsobsBatcher *self)
 {
   for (GList *l = self->ready.head; l != NULL; l = l->next)
     keep_records (self, l->data);
-  for (GList *l = self->apart.head; l != NULL; l = l->next)
+  for (GList *l = self->blocked_batches.head; l != NULL; l = l->next)
     keep_records (self, l->data);
-  for (GList *l = self->held.head; l != NULL; l = l->next)
+  for (GList *l = self->blocked_records.head; l != NULL; l = l->next)
     _lsobs_queue_keep (self->queue, l->data);
   for (GList *l = _lsobs_feedback_gate_peek_waiting (self->gate)->head; l != NULL; l = l->next)
     _lsobs_queue_keep (self->queue, l->data);
 }
 
-/* Whether feedback waits for what the service says. */
+/* Whether feedback waits for an answer of the service. */
 gboolean
-_lsobs_batcher_has_questions (LsobsBatcher *self)
+_lsobs_batcher_awaits_answers (LsobsBatcher *self)
 {
   return _lsobs_feedback_gate_peek_waiting (self->gate)->length > 0;
 }
 
-/* Takes the first record of the first batch out of a line. FALSE when the queue does not
- * count the record as waiting. */
+/* Loses the first record of the first batch of @batches. FALSE when that record does not count as
+ * waiting. */
 static gboolean
-evict_first (LsobsBatcher *self, GQueue *line, LsobsDropReason reason)
+evict_first (LsobsBatcher *self, GQueue *batches, LsobsDropReason reason)
 {
-  g_autoptr (LsobsBatch) batch = line->head->data;
+  g_autoptr (LsobsBatch) batch = batches->head->data;
   LsobsRecord *record =
       ((LsobsEncoded *) g_ptr_array_index (_lsobs_batch_peek_records (batch), 0))->record;
   guint n = lsobs_batch_get_n_records (batch);
@@ -564,22 +595,23 @@ evict_first (LsobsBatcher *self, GQueue *line, LsobsDropReason reason)
       return FALSE;
     }
   if (n > 1)
-    line->head->data = _lsobs_batch_slice (batch, 1, n);
+    batches->head->data = _lsobs_batch_slice (batch, 1, n);
   else
-    g_queue_pop_head (line);
+    g_queue_pop_head (batches);
   forget_ended (self, record);
   _lsobs_queue_evict (self->queue, record, reason);
   return TRUE;
 }
 
 static gboolean
-evict_held (LsobsBatcher *self, LsobsDropReason reason)
+evict_blocked (LsobsBatcher *self, LsobsDropReason reason)
 {
   g_autoptr (LsobsRecord) record = NULL;
 
-  if (self->held.head == NULL || !((LsobsRecord *) self->held.head->data)->kept)
+  if (self->blocked_records.head == NULL ||
+      !((LsobsRecord *) self->blocked_records.head->data)->kept)
     return FALSE;
-  record = let_go (self, self->held.head);
+  record = take_blocked (self, self->blocked_records.head);
   forget_ended (self, record);
   _lsobs_queue_evict (self->queue, record, reason);
   return TRUE;
@@ -598,25 +630,25 @@ evict_at_gate (LsobsBatcher *self, LsobsDropReason reason)
   return TRUE;
 }
 
-/* As long as the bounds of the queue are exceeded, the oldest of what was taken and waits
- * goes: it is older than all that is in the queue. */
+/* While the bounds of the queue are exceeded, loses the oldest kept record: kept records are older
+ * than those in the queue. */
 void
 _lsobs_batcher_evict (LsobsBatcher *self)
 {
-  GQueue *lines[] = { &self->backlog.batches, &self->ready, &self->apart };
+  GQueue *queues[] = { &self->backlog.batches, &self->ready, &self->blocked_batches };
   LsobsDropReason reason;
 
   while (_lsobs_queue_is_over_full (self->queue, &reason))
     {
       GQueue *oldest = NULL;
 
-      for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
-        if (lines[i]->head != NULL &&
-            (oldest == NULL || _lsobs_batch_get_first_seq (lines[i]->head->data) <
+      for (guint i = 0; i < G_N_ELEMENTS (queues); i++)
+        if (queues[i]->head != NULL &&
+            (oldest == NULL || _lsobs_batch_get_first_seq (queues[i]->head->data) <
                                    _lsobs_batch_get_first_seq (oldest->head->data)))
-          oldest = lines[i];
+          oldest = queues[i];
       if (oldest == NULL || !evict_first (self, oldest, reason))
-        if (!evict_held (self, reason) && !evict_at_gate (self, reason))
+        if (!evict_blocked (self, reason) && !evict_at_gate (self, reason))
           return;
     }
 }
@@ -627,7 +659,7 @@ _lsobs_batcher_has_suspects (LsobsBatcher *self)
   return _lsobs_backlog_has_suspects (&self->backlog);
 }
 
-/* The service seems to be away: from now on, probes are sent. */
+/* The service seems to be away: probes are sent from now on. */
 void
 _lsobs_batcher_begin_probing (LsobsBatcher *self)
 {
@@ -635,7 +667,7 @@ _lsobs_batcher_begin_probing (LsobsBatcher *self)
   self->probe_fresh = FALSE;
 }
 
-/* The halves of a batch wait to be sent again. It must hold more than one record. */
+/* The halves of a batch of several records wait to be sent again. */
 void
 _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch)
 {
@@ -651,19 +683,19 @@ _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch)
       history->number = history->failed = 0;
       history->refused = history->struck = FALSE;
       history->distance = history->not_before = 0;
-      /* A record is lost for its own failures alone. */
+      /* A single record is only lost for failures of its own. */
       if (lsobs_batch_get_n_records (half) == 1)
         history->n_strikes = 0;
-      /* There is only one half that the other one can depend on, and it waits. */
+      /* Only the second half can depend on the first one, which waits. */
       if (has_to_wait (self, half))
-        g_queue_push_head (&self->apart, g_steal_pointer (&half));
+        g_queue_push_head (&self->blocked_batches, g_steal_pointer (&half));
       else
         _lsobs_batcher_keep (self, half);
     }
 }
 
-/* A batch that fails while others succeed is halved, until the record to blame stands
- * alone. Returns: how many records are lost */
+/* A batch that fails while others succeed is halved, until the record to blame is alone.
+ * Returns: how many records are lost */
 static guint
 punish (LsobsBatcher *self, LsobsBatch *batch)
 {
@@ -685,7 +717,7 @@ punish (LsobsBatcher *self, LsobsBatch *batch)
   return 0;
 }
 
-/* A request has succeeded: some of what has failed before it may be to blame.
+/* A request has succeeded: batches that failed before it may be to blame.
  * @number: of the request
  * Returns: how many records are lost */
 guint
@@ -707,11 +739,12 @@ _lsobs_batcher_judge (LsobsBatcher *self, guint64 number)
 static LsobsBatch *
 pick_fresh (LsobsBatcher *self, const BatchLimits *limits)
 {
-  return line_up_more (self, limits) ? g_queue_pop_head (&self->ready) : NULL;
+  return fill_ready (self, limits) ? g_queue_pop_head (&self->ready) : NULL;
 }
 
-/* Probes alternate between batches that were tried and batches that were not, so that a
- * batch that always fails does not hold up the rest. Returns: (transfer full) (nullable) */
+/* Probes alternate between batches that were tried and batches that were not, so that a batch that
+ * always fails does not stop the others.
+ * Returns: (transfer full) (nullable) */
 static LsobsBatch *
 pick_probe (LsobsBatcher *self, const BatchLimits *limits)
 {
@@ -725,8 +758,9 @@ pick_probe (LsobsBatcher *self, const BatchLimits *limits)
   return self->probe_fresh ? _lsobs_backlog_take_probe (&self->backlog) : pick_fresh (self, limits);
 }
 
-/* Batches that were tried go first. While there are suspects, a batch that was not tried
- * goes before them: it shows best whether the service can be reached. Returns: (transfer full) (nullable) */
+/* Batches that were tried go first. While there are suspects, a batch that was not tried goes before
+ * them, to show whether the service can be reached.
+ * Returns: (transfer full) (nullable) */
 static LsobsBatch *
 pick (LsobsBatcher *self, gboolean searching, gint64 time, const BatchLimits *limits)
 {
@@ -739,9 +773,9 @@ pick (LsobsBatcher *self, gboolean searching, gint64 time, const BatchLimits *li
   return batch != NULL ? batch : pick_fresh (self, limits);
 }
 
-/* One attempt is enough to see how the service is, and for what is tried again; but not for
- * the one record that would be lost.
- * Returns: (transfer full): @batch, or the same for another number of attempts */
+/* A probe has one attempt, and so has a batch that was tried before, unless it is a single record,
+ * which could be lost.
+ * Returns: (transfer full): @batch, or the same records with another number of attempts */
 static LsobsBatch *
 limit_attempts (LsobsBatch *batch, gboolean probing)
 {
@@ -753,7 +787,7 @@ limit_attempts (LsobsBatch *batch, gboolean probing)
   return probe ? _lsobs_batch_new_probe (batch) : _lsobs_batch_new_round (batch);
 }
 
-/* Returns: monotonic, µs: when the first of those that are put aside is sent again, or -1 */
+/* Returns: monotonic, µs: when the first deferred batch is sent again, or -1 */
 gint64
 _lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now)
 {
@@ -761,8 +795,8 @@ _lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now)
 }
 
 /* @probing: the service seems to be away
- * @searching: what something in between has refused is under way
- * @time: monotonic, µs: what is put aside until later stays
+ * @searching: a batch that a proxy or firewall has refused is under way
+ * @time: monotonic, µs: batches that are deferred beyond it stay
  * Returns: (transfer full) (nullable): NULL when nothing should leave now */
 LsobsBatch *
 _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, gint64 time)
@@ -770,7 +804,7 @@ _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, g
   BatchLimits limits = get_limits (self);
   LsobsBatch *next;
 
-  release_apart (self);
+  release_blocked_batches (self, FALSE);
   while ((next = probing ? pick_probe (self, &limits) : pick (self, searching, time, &limits)) !=
          NULL)
     {
@@ -778,9 +812,9 @@ _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, g
       g_autoptr (GError) error = NULL;
 
       if (lsobs_batch_get_n_records (batch) <= limits.max_records &&
-          lsobs_batch_get_n_bytes (batch) <= limits.max_bytes)
+          measure_batch (self, batch) <= limits.max_bytes)
         return limit_attempts (batch, probing);
-      /* The limits have become narrower while it was in line. */
+      /* The limits have become narrower since the batch was made. */
       error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
                                    _ ("The service does not take as much at a time"));
       if (!_lsobs_batcher_split (self, batch, error))
@@ -789,7 +823,7 @@ _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, g
   return NULL;
 }
 
-/* Returns: (transfer full) (nullable): the next batch of whatever is left */
+/* Returns: (transfer full) (nullable): a batch, failed ones first */
 static LsobsBatch *
 pick_any (LsobsBatcher *self)
 {
@@ -798,23 +832,23 @@ pick_any (LsobsBatcher *self)
   return batch != NULL ? batch : g_queue_pop_head (&self->ready);
 }
 
-/* Loses the next batch, which is made of whatever is left, so that the transport
- * hears of it. FALSE when there is none. */
+/* Loses one batch, made of any records that are left, so that the transport can save it. FALSE when
+ * nothing is left. */
 gboolean
-_lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason)
+_lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason)
 {
   g_autoptr (LsobsBatch) batch = NULL;
 
-  self->ending = TRUE;
-  release_apart (self);
+  g_assert (_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_DISCARD));
+  release_blocked_batches (self, TRUE);
   while (self->ready.length == 0 && self->backlog.batches.length == 0)
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
       BatchLimits limits = get_limits (self);
       LsobsRecord *record;
 
-      while (self->held.length > 0 && records->len < limits.max_records)
-        g_ptr_array_add (records, let_go (self, self->held.head));
+      while (self->blocked_records.length > 0 && records->len < limits.max_records)
+        g_ptr_array_add (records, take_blocked (self, self->blocked_records.head));
       while (records->len < limits.max_records &&
              (record = _lsobs_feedback_gate_take (self->gate)) != NULL)
         g_ptr_array_add (records, record);
@@ -823,29 +857,29 @@ _lsobs_batcher_lose_next (LsobsBatcher *self, LsobsDropReason reason)
                            records);
       if (records->len == 0)
         return FALSE;
-      line_up (self, records, limits.max_bytes);
+      add_batches (self, records, limits.max_bytes, FALSE);
     }
   batch = pick_any (self);
   _lsobs_batcher_lost (self, batch, reason);
   return TRUE;
 }
 
-/* Everything that is in line, and everything in the queue, is lost. */
+/* Loses all records that are in no request, those in the queue too. */
 void
-_lsobs_batcher_drop_all (LsobsBatcher *self, LsobsDropReason reason)
+_lsobs_batcher_discard_all (LsobsBatcher *self, LsobsDropReason reason)
 {
   LsobsBatch *batch;
   LsobsRecord *record;
 
-  self->ending = TRUE;
-  release_apart (self);
+  g_assert (_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_DISCARD));
+  release_blocked_batches (self, TRUE);
   while ((batch = pick_any (self)) != NULL)
     {
       _lsobs_batcher_lost (self, batch, reason);
       lsobs_batch_unref (batch);
     }
-  while (self->held.length > 0)
-    drop_record (self, let_go (self, self->held.head), reason);
+  while (self->blocked_records.length > 0)
+    drop_record (self, take_blocked (self, self->blocked_records.head), reason);
   while ((record = _lsobs_feedback_gate_take (self->gate)) != NULL)
     drop_record (self, record, reason);
   _lsobs_queue_drop_waiting (self->queue, reason);

@@ -2,17 +2,17 @@
 #pragma once
 
 #include "lsobs/config/lsobs-settings-private.h"
-#include "lsobs/core/lsobs-counters-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/lsobs-transport.h"
 
 G_BEGIN_DECLS
 
-/* One of the places that runs are written to: what an exporter keeps of it in every
- * process that it lives in. */
+/* One of the services or projects that an exporter sends to. It lasts over a fork: a child makes
+ * a delivery of its own for the same destination. */
 typedef struct
 {
   LsobsSettings *settings;   /* (owned) */
-  LsobsCounters *counters;   /* (owned) the books of this place */
+  LsobsCounters *counters;   /* (owned) of this destination */
   LsobsTransport *transport; /* (owned) */
 } LsobsDestination;
 

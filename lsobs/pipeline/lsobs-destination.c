@@ -8,7 +8,7 @@
 #include "lsobs/pipeline/lsobs-destination-private.h"
 
 static void
-lane_free (LsobsDestination *self)
+destination_free (LsobsDestination *self)
 {
   _lsobs_settings_unref (self->settings);
   _lsobs_counters_unref (self->counters);
@@ -16,9 +16,10 @@ lane_free (LsobsDestination *self)
   g_free (self);
 }
 
-/* An exporter of one place needs no other counters for the books of that place. */
+/* @counters: of the exporter; a single destination uses them itself
+ * @alone: it is the only destination */
 static LsobsDestination *
-lane_new (LsobsSettings *settings, LsobsCounters *counters, gboolean alone)
+destination_new (LsobsSettings *settings, LsobsCounters *counters, gboolean alone)
 {
   LsobsDestination *self = g_new0 (LsobsDestination, 1);
 
@@ -38,26 +39,26 @@ claim_client (LsobsDestination *self, GError **error)
   return FALSE;
 }
 
-/* @transport: (nullable): the one place to write to, whatever @config says
- * Returns: (transfer full) (nullable) (element-type LsobsSettings) */
+/* @transport: (nullable): the only destination, instead of those of @config
+ * Returns: (transfer full) (nullable) (element-type LsobsSettings): one for each destination */
 static GPtrArray *
-get_places (LsobsConfig *config, LsobsTransport *transport, GError **error)
+get_settings (LsobsConfig *config, LsobsTransport *transport, GError **error)
 {
-  g_autoptr (GPtrArray) places = NULL;
+  g_autoptr (GPtrArray) all = NULL;
   LsobsSettings *settings;
 
   if (transport == NULL)
-    return _lsobs_settings_new_for_places (config, LSOBS_SETTINGS_FOR_HTTP, error);
+    return _lsobs_settings_new_for_destinations (config, LSOBS_SETTINGS_FOR_HTTP, error);
   settings = _lsobs_settings_new (config, LSOBS_SETTINGS_ANY, error);
   if (settings == NULL)
     return NULL;
-  places = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
-  g_ptr_array_add (places, settings);
-  return g_steal_pointer (&places);
+  all = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
+  g_ptr_array_add (all, settings);
+  return g_steal_pointer (&all);
 }
 
-/* @transport: (nullable): the one place to write to, whatever @config says
- * @counters: of what concerns no single place
+/* @transport: (nullable): the only destination, instead of those of @config
+ * @counters: of what concerns no single destination
  * Returns: (transfer full) (nullable) (element-type LsobsDestination): at least one */
 GPtrArray *
 _lsobs_destinations_new (LsobsConfig *config,
@@ -65,23 +66,26 @@ _lsobs_destinations_new (LsobsConfig *config,
                          LsobsCounters *counters,
                          GError **error)
 {
-  g_autoptr (GPtrArray) lanes = g_ptr_array_new_with_free_func ((GDestroyNotify) lane_free);
-  g_autoptr (GPtrArray) places = get_places (config, transport, error);
+  g_autoptr (GPtrArray) destinations =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) destination_free);
+  g_autoptr (GPtrArray) all = get_settings (config, transport, error);
 
-  if (places == NULL)
+  if (all == NULL)
     return NULL;
-  for (guint i = 0; i < places->len; i++)
+  for (guint i = 0; i < all->len; i++)
     {
-      LsobsDestination *lane = lane_new (g_ptr_array_index (places, i), counters, places->len == 1);
+      LsobsDestination *destination =
+          destination_new (g_ptr_array_index (all, i), counters, all->len == 1);
 
-      g_ptr_array_add (lanes, lane);
-      lane->transport = transport != NULL
-                            ? g_object_ref (transport)
-                            : LSOBS_TRANSPORT (_lsobs_client_new_for_settings (lane->settings));
-      if (!claim_client (lane, error))
+      g_ptr_array_add (destinations, destination);
+      destination->transport =
+          transport != NULL
+              ? g_object_ref (transport)
+              : LSOBS_TRANSPORT (_lsobs_client_new_for_settings (destination->settings));
+      if (!claim_client (destination, error))
         return NULL;
     }
-  return g_steal_pointer (&lanes);
+  return g_steal_pointer (&destinations);
 }
 
 /* Counts a record whose run belongs to another process. */
@@ -92,19 +96,19 @@ _lsobs_destination_refuse_foreign (LsobsDestination *self)
   _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, 1);
 }
 
-/* In a forked child: the parent's records are the parent's to send. Some thread of
- * it may have been in the middle of the books, so the loss is what the other numbers
- * leave over. */
+/* In a forked child: counts the parent's records as lost here, because the parent sends them. A
+ * thread of the parent may have been changing the counters at the fork, so that the number is what
+ * the other counters leave. */
 void
 _lsobs_destination_write_off_fork (LsobsDestination *self)
 {
   g_autoptr (LsobsStats) stats = _lsobs_counters_snapshot (self->counters);
-  guint64 settled =
+  guint64 n_final =
       lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) + lsobs_stats_get_total_dropped (stats);
   guint64 enqueued = lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED);
 
-  if (enqueued > settled)
-    _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, (gsize) (enqueued - settled));
+  if (enqueued > n_final)
+    _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, (gsize) (enqueued - n_final));
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, 0);
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES, 0);
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_IN_FLIGHT, 0);

@@ -9,18 +9,18 @@
 
 G_BEGIN_DECLS
 
-/* Pipes to all the places that runs are written to, and the store of runs beside
- * them: everything of an exporter that holds a lock, a thread or a socket, and so
- * belongs to one process. No pipe waits for another. Thread-safe. */
+/* The deliveries to all destinations of an exporter, and the store of runs that are reported by
+ * id: everything of an exporter that holds a lock, a thread or a socket, and so belongs to one
+ * process. No delivery waits for another. Thread-safe. */
 typedef struct _LsobsDispatcher LsobsDispatcher;
 
-LsobsDispatcher *_lsobs_dispatcher_new (GPtrArray *lanes,
+LsobsDispatcher *_lsobs_dispatcher_new (GPtrArray *destinations,
                                         LsobsCounters *counters,
                                         GMainContext *context,
                                         LsobsNotifier *notifier);
 void _lsobs_dispatcher_free (LsobsDispatcher *self);
 gboolean _lsobs_dispatcher_is_foreign (LsobsDispatcher *self);
-void _lsobs_dispatcher_close (LsobsDispatcher *self);
+gboolean _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self);
 void _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier);
 
 void _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record);
@@ -28,25 +28,29 @@ void _lsobs_dispatcher_push_late (LsobsDispatcher *self, LsobsRecord *record);
 gboolean _lsobs_dispatcher_attach (LsobsDispatcher *self,
                                    LsobsRunInfo *info,
                                    LsobsAttachment *attachment);
-gboolean _lsobs_dispatcher_take_event (LsobsDispatcher *self, LsobsRunEvent *event, GError **error);
-gboolean _lsobs_dispatcher_take_feedback (LsobsDispatcher *self,
-                                          LsobsFeedback *feedback,
-                                          GObject *exporter,
-                                          GError **error);
+gboolean _lsobs_dispatcher_import_event (LsobsDispatcher *self,
+                                         LsobsRunEvent *event,
+                                         GError **error);
+gboolean _lsobs_dispatcher_import_feedback (LsobsDispatcher *self,
+                                            LsobsFeedback *feedback,
+                                            GObject *exporter,
+                                            GError **error);
 
 gboolean _lsobs_dispatcher_flush (LsobsDispatcher *self,
                                   gint64 timeout,
                                   LsobsFlushStats *stats,
                                   GError **error);
 void _lsobs_dispatcher_flush_task (LsobsDispatcher *self, gint64 timeout, GTask *task);
+LsobsFlushStats *_lsobs_dispatcher_peek_task_stats (GTask *task);
 gboolean _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
                                       gint64 timeout,
                                       LsobsFlushStats *stats,
                                       GError **error);
+void _lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline);
 
 LsobsStats *_lsobs_dispatcher_dup_stats (LsobsDispatcher *self);
-LsobsStats *_lsobs_dispatcher_dup_lane_stats (LsobsDispatcher *self, guint lane);
+LsobsStats *_lsobs_dispatcher_dup_destination_stats (LsobsDispatcher *self, guint index);
 LsobsState _lsobs_dispatcher_get_state (LsobsDispatcher *self);
-LsobsState _lsobs_dispatcher_get_lane_state (LsobsDispatcher *self, guint lane);
+LsobsState _lsobs_dispatcher_get_destination_state (LsobsDispatcher *self, guint index);
 
 G_END_DECLS

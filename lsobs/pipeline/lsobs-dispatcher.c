@@ -1,158 +1,196 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <string.h>
+
 #include "lsobs/core/lsobs-error-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
+#include "lsobs/pipeline/lsobs-delivery-private.h"
 #include "lsobs/pipeline/lsobs-dispatcher-private.h"
 #include "lsobs/pipeline/lsobs-event-import-private.h"
-#include "lsobs/pipeline/lsobs-flush-private.h"
+#include "lsobs/pipeline/lsobs-worker-stop-private.h"
 
-/* Of the time for a shutdown, the last quarter is for what could not be delivered,
- * if it is kept at all, but no more than this, in ms. */
-#define MAX_KEEP_TIME 1000
+/* Of the time for a shutdown, the last quarter is reserved for saving lost batches, if they are
+ * saved at all, but no more than this, in ms. */
+#define MAX_SAVE_RESERVE 1000
 
-/* Far enough away is as good as never, in ms. */
+/* Ten years, in ms: a longer timeout is as long as this one. */
 #define LONGEST_TIMEOUT G_GINT64_CONSTANT (315360000000)
 
-/* The store of runs that are reported by id knows so many at the least. */
+/* The least number of runs that the store of runs reported by id remembers. */
 #define MIN_STORE_CAPACITY 1000
 
 struct _LsobsDispatcher
 {
-  guint epoch;             /* the process that all of this belongs to */
-  LsobsSettings *settings; /* (owned) those of the first place */
-  LsobsCounters *counters; /* (owned) of what concerns no single place */
-  LsobsRunStore *store;    /* (owned) */
-  guint n_pipes;           /* at least 1 */
-  LsobsDelivery **pipes;   /* (owned) (array length=n_pipes) (element-type LsobsDelivery) */
+  guint epoch;                /* the process that all of this belongs to */
+  LsobsEventImport import;    /* (owned) records of runs that are reported by id */
+  GPtrArray *destinations;    /* (owned) (element-type LsobsDestination) */
+  guint n_deliveries;         /* at least 1 */
+  LsobsDelivery **deliveries; /* (owned) (array length=n_deliveries) (element-type LsobsDelivery) */
 };
 
-/* @lanes: (element-type LsobsDestination): at least one
- * @counters: of what concerns no single place
+/* @destinations: (element-type LsobsDestination): at least one
+ * @counters: of what concerns no single destination
  * @context, @notifier: (nullable) */
 LsobsDispatcher *
-_lsobs_dispatcher_new (GPtrArray *lanes,
+_lsobs_dispatcher_new (GPtrArray *destinations,
                        LsobsCounters *counters,
                        GMainContext *context,
                        LsobsNotifier *notifier)
 {
   LsobsDispatcher *self = g_new0 (LsobsDispatcher, 1);
-  LsobsDestination *first = g_ptr_array_index (lanes, 0);
+  LsobsSettings *settings = ((LsobsDestination *) g_ptr_array_index (destinations, 0))->settings;
 
   self->epoch = _lsobs_fork_epoch ();
-  self->settings = _lsobs_settings_ref (first->settings);
-  self->counters = _lsobs_counters_ref (counters);
-  self->store = lsobs_run_store_new (MAX (self->settings->queue_capacity, MIN_STORE_CAPACITY));
-  self->n_pipes = lanes->len;
-  self->pipes = g_new0 (LsobsDelivery *, lanes->len);
-  for (guint i = 0; i < lanes->len; i++)
-    self->pipes[i] =
-        _lsobs_delivery_new (g_ptr_array_index (lanes, i), self->store, context, notifier);
+  self->import.settings = _lsobs_settings_ref (settings);
+  self->import.counters = _lsobs_counters_ref (counters);
+  self->import.store = lsobs_run_store_new (MAX (settings->queue_capacity, MIN_STORE_CAPACITY));
+  self->destinations = g_ptr_array_ref (destinations);
+  self->n_deliveries = destinations->len;
+  self->deliveries = g_new0 (LsobsDelivery *, destinations->len);
+  for (guint i = 0; i < destinations->len; i++)
+    self->deliveries[i] = _lsobs_delivery_new (g_ptr_array_index (destinations, i),
+                                               self->import.store, context, notifier);
   return self;
 }
 
-/* @deadline: monotonic, µs */
-static void
-stop (LsobsDispatcher *self, gint64 deadline)
+/* Takes no more records, and ends all sending. What another call has begun to stop already stays
+ * as it is.
+ * @deadline: monotonic, µs: how long it may take to save what is left */
+void
+_lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline)
 {
   gint64 began = g_get_monotonic_time ();
-  g_autofree gboolean *stopping = g_new0 (gboolean, self->n_pipes);
+  g_autofree gboolean *stopping = g_new0 (gboolean, self->n_deliveries);
 
-  for (guint i = 0; i < self->n_pipes; i++)
-    stopping[i] = _lsobs_delivery_begin_stop (self->pipes[i], deadline);
-  for (guint i = 0; i < self->n_pipes; i++)
+  for (guint i = 0; i < self->n_deliveries; i++)
+    stopping[i] = _lsobs_worker_begin_stop (self->deliveries[i]->worker, deadline);
+  for (guint i = 0; i < self->n_deliveries; i++)
     if (stopping[i])
-      _lsobs_delivery_end_stop (self->pipes[i], began);
+      _lsobs_worker_end_stop (self->deliveries[i]->worker, began);
 }
 
-/* In a forked child, what is the parent's stays as it is: what it is made of may be
- * locked, and half changed. */
+/* In a forked child, a dispatcher of the parent is not freed: its parts may be locked and half
+ * changed. */
 void
 _lsobs_dispatcher_free (LsobsDispatcher *self)
 {
   if (_lsobs_dispatcher_is_foreign (self))
     return;
-  stop (self, 0);
-  for (guint i = 0; i < self->n_pipes; i++)
-    _lsobs_delivery_free (self->pipes[i]);
-  g_free (self->pipes);
-  g_object_unref (self->store);
-  _lsobs_counters_unref (self->counters);
-  _lsobs_settings_unref (self->settings);
+  _lsobs_dispatcher_stop (self, 0);
+  for (guint i = 0; i < self->n_deliveries; i++)
+    _lsobs_delivery_free (self->deliveries[i]);
+  g_ptr_array_unref (self->destinations);
+  g_free (self->deliveries);
+  g_object_unref (self->import.store);
+  _lsobs_counters_unref (self->import.counters);
+  _lsobs_settings_unref (self->import.settings);
   g_free (self);
 }
 
+/* Whether it belongs to a parent process. */
 gboolean
 _lsobs_dispatcher_is_foreign (LsobsDispatcher *self)
 {
   return self->epoch != _lsobs_fork_epoch ();
 }
 
-static void
-close_pipes (LsobsDispatcher *self)
+/* Also for a dispatcher of a parent process. All deliveries begin to drain, or to stop, together:
+ * the first one speaks for all. */
+gboolean
+_lsobs_dispatcher_is_shut_down (LsobsDispatcher *self)
 {
-  for (guint i = 0; i < self->n_pipes; i++)
-    _lsobs_delivery_close (self->pipes[i]);
-}
-
-/* Takes no more records, and sends nothing any longer. */
-void
-_lsobs_dispatcher_close (LsobsDispatcher *self)
-{
-  close_pipes (self);
-  stop (self, 0);
+  return !_lsobs_lifecycle_allows (_lsobs_queue_peek_lifecycle (self->deliveries[0]->queue),
+                                   LSOBS_LIFECYCLE_PUSH);
 }
 
 void
 _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier)
 {
-  for (guint i = 0; i < self->n_pipes; i++)
-    _lsobs_delivery_set_notifier (self->pipes[i], notifier);
+  for (guint i = 0; i < self->n_deliveries; i++)
+    _lsobs_health_set_notifier (_lsobs_delivery_peek_health (self->deliveries[i]), notifier);
+}
+
+/* --- records --- */
+
+/* @record: (transfer full) if this returns TRUE
+ * Returns: whether the run of @record is of another process, which sends it; every destination
+ *   counts it then */
+static gboolean
+refuse_foreign (LsobsDispatcher *self, LsobsRecord *record)
+{
+  if (record->info->epoch == _lsobs_fork_epoch ())
+    return FALSE;
+  for (guint i = 0; i < self->destinations->len; i++)
+    _lsobs_destination_refuse_foreign (g_ptr_array_index (self->destinations, i));
+  _lsobs_record_unref (record);
+  return TRUE;
 }
 
 /* Takes @record over. */
 void
 _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
 {
-  _lsobs_run_info_ensure_flows (record->info, self->n_pipes);
-  if (record->run != NULL)
-    _lsobs_run_info_ensure_flows (record->run, self->n_pipes);
-  for (guint i = 1; i < self->n_pipes; i++)
-    _lsobs_delivery_push (self->pipes[i], _lsobs_record_copy (record));
-  _lsobs_delivery_push (self->pipes[0], record);
+  if (refuse_foreign (self, record))
+    return;
+  _lsobs_run_info_ensure_progress (record->info, self->n_deliveries);
+  if (record->awaited_run != NULL)
+    _lsobs_run_info_ensure_progress (record->awaited_run, self->n_deliveries);
+  /* The first destination last: it gets the original. */
+  for (guint i = self->n_deliveries; i-- > 0;)
+    {
+      LsobsRecord *own = i == 0 ? record : _lsobs_record_copy (record);
+
+      _lsobs_worker_wake (self->deliveries[i]->worker,
+                          _lsobs_queue_push (self->deliveries[i]->queue, own));
+    }
 }
 
-/* Takes @record over: it only adds to a run that has ended. */
+/* Takes @record over, which adds to a run that has ended. As the service takes one end per run, it
+ * can only be added to an end that still waits; outputs and end times that come too late are
+ * counted. */
 void
 _lsobs_dispatcher_push_late (LsobsDispatcher *self, LsobsRecord *record)
 {
-  _lsobs_run_info_ensure_flows (record->info, self->n_pipes);
-  for (guint i = 1; i < self->n_pipes; i++)
-    _lsobs_delivery_push_late (self->pipes[i], _lsobs_record_copy (record));
-  _lsobs_delivery_push_late (self->pipes[0], record);
+  gboolean is_update = record->outputs != NULL || record->end_time != 0;
+
+  if (refuse_foreign (self, record))
+    return;
+  _lsobs_run_info_ensure_progress (record->info, self->n_deliveries);
+  for (guint i = self->n_deliveries; i-- > 0;)
+    {
+      LsobsRecord *own = i == 0 ? record : _lsobs_record_copy (record);
+
+      if (!_lsobs_queue_join_waiting (self->deliveries[i]->queue, own) && is_update)
+        _lsobs_counters_add (self->deliveries[i]->counters, LSOBS_COUNTER_LATE_UPDATES, 1);
+    }
 }
 
-/* FALSE, and counted, when there is no room on the way to any place. */
+/* FALSE, and counted, when no destination has room for it. */
 gboolean
 _lsobs_dispatcher_attach (LsobsDispatcher *self, LsobsRunInfo *info, LsobsAttachment *attachment)
 {
   gboolean taken = FALSE;
 
-  for (guint i = 0; i < self->n_pipes; i++)
-    if (_lsobs_delivery_attach (self->pipes[i], info, attachment))
-      taken = TRUE;
+  for (guint i = 0; i < self->n_deliveries; i++)
+    {
+      LsobsWake wake;
+
+      if (_lsobs_queue_attach (self->deliveries[i]->queue, info, attachment, &wake))
+        taken = TRUE;
+      _lsobs_worker_wake (self->deliveries[i]->worker, wake);
+    }
   return taken;
 }
 
 gboolean
-_lsobs_dispatcher_take_event (LsobsDispatcher *self, LsobsRunEvent *event, GError **error)
+_lsobs_dispatcher_import_event (LsobsDispatcher *self, LsobsRunEvent *event, GError **error)
 {
   LsobsRecord *record;
   gboolean late;
 
-  if (!_lsobs_event_import_take (self->settings, self->counters, self->store, event, &record, &late,
-                                 error))
+  if (!_lsobs_event_import_take (&self->import, event, &record, &late, error))
     return FALSE;
   if (record != NULL && late)
     _lsobs_dispatcher_push_late (self, record);
@@ -161,21 +199,196 @@ _lsobs_dispatcher_take_event (LsobsDispatcher *self, LsobsRunEvent *event, GErro
   return TRUE;
 }
 
-/* @exporter: whose fan this is */
+/* @exporter: that the dispatcher belongs to */
 gboolean
-_lsobs_dispatcher_take_feedback (LsobsDispatcher *self,
-                                 LsobsFeedback *feedback,
-                                 GObject *exporter,
-                                 GError **error)
+_lsobs_dispatcher_import_feedback (LsobsDispatcher *self,
+                                   LsobsFeedback *feedback,
+                                   GObject *exporter,
+                                   GError **error)
 {
   LsobsRecord *record;
 
-  if (!_lsobs_event_import_take_feedback (self->settings, self->counters, self->store, feedback,
-                                          exporter, &record, error))
+  if (!_lsobs_event_import_take_feedback (&self->import, feedback, exporter, &record, error))
     return FALSE;
   if (record != NULL)
     _lsobs_dispatcher_push (self, record);
   return TRUE;
+}
+
+/* --- flushing --- */
+
+/* What a flush waits for at one destination. */
+typedef struct
+{
+  LsobsDelivery *delivery;  /* (unowned) */
+  LsobsFlushWaiter *waiter; /* (owned) */
+  gsize n_batches;          /* the counter when the flush began */
+} FlushPart;
+
+/* One flush of all deliveries, which share its deadline. */
+typedef struct
+{
+  gint64 began; /* monotonic, µs */
+  guint n_parts;
+  FlushPart *parts; /* (owned) */
+} Flush;
+
+/* The caller gives each part its waiter. */
+static void
+flush_init (Flush *self, LsobsDispatcher *dispatcher)
+{
+  self->began = g_get_monotonic_time ();
+  self->n_parts = dispatcher->n_deliveries;
+  self->parts = g_new0 (FlushPart, self->n_parts);
+  for (guint i = 0; i < self->n_parts; i++)
+    {
+      LsobsDelivery *delivery = dispatcher->deliveries[i];
+
+      self->parts[i].delivery = delivery;
+      self->parts[i].n_batches = _lsobs_counters_get (delivery->counters, LSOBS_COUNTER_BATCHES);
+    }
+}
+
+static void
+flush_clear (Flush *self)
+{
+  for (guint i = 0; i < self->n_parts; i++)
+    _lsobs_flush_waiter_unref (self->parts[i].waiter);
+  g_free (self->parts);
+}
+
+/* Has the records that wait now leave at once. FALSE when there are none; the waiter never
+ * finishes then. */
+static gboolean
+flush_begin_part (Flush *self, guint i)
+{
+  LsobsDelivery *delivery = self->parts[i].delivery;
+
+  if (!_lsobs_queue_add_waiter (delivery->queue, self->parts[i].waiter))
+    return FALSE;
+  _lsobs_worker_wake (delivery->worker, LSOBS_WAKE_NOW);
+  return TRUE;
+}
+
+/* Waits until lost batches are saved, where they are to be. FALSE at the deadline.
+ * @deadline: monotonic, µs; 0: does not wait */
+static gboolean
+wait_saved (LsobsDelivery *const *deliveries, guint n_deliveries, gint64 deadline)
+{
+  gboolean saved = TRUE;
+
+  for (guint i = 0; i < n_deliveries; i++)
+    if (!lsobs_transport_drain (deliveries[i]->transport, deadline))
+      saved = FALSE;
+  return saved;
+}
+
+/* To be called when all waiters are finished, or removed from their queues.
+ * @saved: whether lost batches are saved
+ * @stats: (out) (optional) */
+static gboolean
+flush_report (Flush *self, gboolean saved, LsobsFlushStats *stats, GError **error)
+{
+  gint64 waited_ms = (g_get_monotonic_time () - self->began) / 1000;
+  LsobsDelivery *worst = NULL;
+  guint64 n_remaining = 0;
+  LsobsFlushStats sum;
+
+  memset (&sum, 0, sizeof sum);
+  for (guint i = 0; i < self->n_parts; i++)
+    {
+      LsobsDelivery *delivery = self->parts[i].delivery;
+      LsobsFlushWaiter *waiter = self->parts[i].waiter;
+
+      sum.runs_flushed += waiter->n_delivered;
+      sum.runs_failed += waiter->n_failed;
+      n_remaining += waiter->n_remaining;
+      if (stats != NULL)
+        {
+          sum.batches_sent += _lsobs_counters_get (delivery->counters, LSOBS_COUNTER_BATCHES) -
+                              self->parts[i].n_batches;
+          sum.dropped_events += _lsobs_delivery_take_evictions (delivery);
+        }
+      if (worst == NULL && (waiter->refused || (waiter->n_remaining == 0 && waiter->n_failed > 0)))
+        worst = delivery;
+    }
+  if (stats != NULL)
+    *stats = sum;
+  if (!saved)
+    {
+      _lsobs_flush_error_set_undumped (error, waited_ms, n_remaining, sum.runs_failed);
+      return FALSE;
+    }
+  if (worst != NULL)
+    {
+      g_autofree char *problem = _lsobs_delivery_dup_problem (worst);
+
+      _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed, problem);
+      return FALSE;
+    }
+  if (n_remaining > 0)
+    {
+      _lsobs_flush_error_set_timeout (error, waited_ms, n_remaining);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* @timeout: ms, or negative for no limit
+ * Returns: monotonic, µs */
+static gint64
+get_deadline (gint64 timeout)
+{
+  return g_get_monotonic_time () +
+         (timeout < 0 ? LONGEST_TIMEOUT : MIN (timeout, LONGEST_TIMEOUT)) * 1000;
+}
+
+/* Called in the thread that delivered or lost the last record. */
+static void
+wake_context_cb (LsobsFlushWaiter *waiter, gpointer user_data)
+{
+  g_main_context_wakeup (user_data);
+}
+
+/* @timeout: ms, or negative for no limit
+ * @save: whether to wait until lost batches are saved, too
+ * @stats: (out) (optional) */
+static gboolean
+run_flush (LsobsDispatcher *self,
+           gint64 timeout,
+           gboolean save,
+           LsobsFlushStats *stats,
+           GError **error)
+{
+  gint64 deadline = get_deadline (timeout);
+  g_autofree gboolean *waits = g_new0 (gboolean, self->n_deliveries);
+  gboolean saved = TRUE;
+  gboolean done;
+  Flush flush;
+
+  flush_init (&flush, self);
+  for (guint i = 0; i < flush.n_parts; i++)
+    {
+      LsobsFlushWaiter *waiter =
+          _lsobs_flush_waiter_new (wake_context_cb,
+                                   g_main_context_ref (self->deliveries[i]->worker->context));
+
+      /* The thread that finishes the waiter may still use the context when this one goes on. */
+      waiter->destroy = (GDestroyNotify) g_main_context_unref;
+      flush.parts[i].waiter = waiter;
+      waits[i] = flush_begin_part (&flush, i);
+    }
+  for (guint i = 0; i < flush.n_parts; i++)
+    if (waits[i])
+      {
+        _lsobs_worker_wait (self->deliveries[i]->worker, flush.parts[i].waiter, deadline);
+        _lsobs_queue_remove_waiter (self->deliveries[i]->queue, flush.parts[i].waiter);
+      }
+  if (save)
+    saved = wait_saved (self->deliveries, self->n_deliveries, deadline);
+  done = flush_report (&flush, saved, stats, error);
+  flush_clear (&flush);
+  return done;
 }
 
 /* @timeout: ms, or negative for no limit */
@@ -185,18 +398,277 @@ _lsobs_dispatcher_flush (LsobsDispatcher *self,
                          LsobsFlushStats *stats,
                          GError **error)
 {
-  return _lsobs_flush_run (self->pipes, self->n_pipes, timeout, TRUE, stats, error);
+  return run_flush (self, timeout, TRUE, stats, error);
 }
 
-/* Ends @task, which has no task data yet, when the flush has ended; the numbers are
- * those of _lsobs_flush_peek_task_stats() then. */
+/* --- flushing, without blocking --- */
+
+/* The task data of an asynchronous flush. All but the waiters and n_open is used in the context of
+ * the task only. */
+typedef struct
+{
+  guint epoch; /* the process that has begun it */
+  Flush flush;
+  int n_open;           /* (atomic) waiters that are not finished */
+  gint64 deadline;      /* monotonic, µs */
+  GSource *alarm;       /* (owned) (nullable) */
+  GSource *cancel;      /* (owned) (nullable) */
+  GCancellable *saving; /* (owned) (nullable) ends the wait for wait_saved_in_thread() */
+  gboolean finished;
+  LsobsFlushStats stats;
+} FlushData;
+
+static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
+flush_data_free (gpointer user_data)
+{
+  FlushData *data = user_data;
+
+  clear_source (&data->alarm);
+  clear_source (&data->cancel);
+  g_clear_object (&data->saving);
+  flush_clear (&data->flush);
+  g_free (data);
+}
+
+/* Called in the context of the task. The first call ends it.
+ * @saved: whether lost batches are saved */
+static void
+finish_flush (GTask *task, gboolean saved)
+{
+  FlushData *data = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (data->finished)
+    return;
+  data->finished = TRUE;
+  /* A forked child that runs its parent's context must not end the parent's flush. */
+  if (data->epoch != _lsobs_fork_epoch ())
+    return;
+  /* A waiter that is removed never calls its function, which would drop this reference. */
+  for (guint i = 0; i < data->flush.n_parts; i++)
+    if (_lsobs_queue_remove_waiter (data->flush.parts[i].delivery->queue,
+                                    data->flush.parts[i].waiter))
+      g_object_unref (task);
+  if (!g_task_return_error_if_cancelled (task))
+    {
+      if (flush_report (&data->flush, saved, &data->stats, &error))
+        g_task_return_boolean (task, TRUE);
+      else
+        g_task_return_error (task, error);
+    }
+  clear_source (&data->alarm);
+  clear_source (&data->cancel);
+  if (data->saving != NULL)
+    g_cancellable_cancel (data->saving);
+}
+
+/* Whether lost batches are saved. Does not wait. */
+static gboolean
+is_saved (FlushData *data)
+{
+  gboolean saved = TRUE;
+
+  for (guint i = 0; i < data->flush.n_parts; i++)
+    saved = wait_saved (&data->flush.parts[i].delivery, 1, 0) && saved;
+  return saved;
+}
+
+/* Called in the context of the task, at the deadline. */
+static gboolean
+flush_deadline_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+  FlushData *data = g_task_get_task_data (task);
+
+  finish_flush (task, data->epoch != _lsobs_fork_epoch () || is_saved (data));
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in the context of the task. */
+static gboolean
+flush_cancelled_cb (GCancellable *cancellable, gpointer user_data)
+{
+  finish_flush (G_TASK (user_data), TRUE);
+  return G_SOURCE_REMOVE;
+}
+
+/* What a thread needs to wait for the disk. A cancelled flush ends before that thread, so that it
+ * holds transports and no deliveries. */
+typedef struct
+{
+  GPtrArray *transports; /* (owned) (element-type LsobsTransport) */
+  gint64 deadline;       /* monotonic, µs */
+} SaveData;
+
+static void
+save_data_free (gpointer user_data)
+{
+  SaveData *data = user_data;
+
+  g_ptr_array_unref (data->transports);
+  g_free (data);
+}
+
+static void
+wait_saved_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  SaveData *data = task_data;
+  gboolean saved = TRUE;
+
+  for (guint i = 0; i < data->transports->len; i++)
+    if (!lsobs_transport_drain (g_ptr_array_index (data->transports, i), data->deadline))
+      saved = FALSE;
+  g_task_return_boolean (task, saved);
+}
+
+/* Called in the context of the task. */
+static void
+saved_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+
+  finish_flush (task, g_task_propagate_boolean (G_TASK (result), NULL));
+}
+
+/* Called in the context of the task, which a disk must not block. */
+static void
+wait_saved_later (GTask *task)
+{
+  FlushData *data = g_task_get_task_data (task);
+  SaveData *save_data = g_new0 (SaveData, 1);
+  g_autoptr (GTask) waiting = NULL;
+
+  save_data->deadline = data->deadline;
+  save_data->transports = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < data->flush.n_parts; i++)
+    g_ptr_array_add (save_data->transports,
+                     g_object_ref (data->flush.parts[i].delivery->transport));
+  data->saving = g_cancellable_new ();
+  if (_lsobs_fork_epoch () != 0)
+    _lsobs_fork_revive_tasks ();
+  g_main_context_push_thread_default (g_task_get_context (task));
+  waiting = g_task_new (NULL, data->saving, saved_cb, g_object_ref (task));
+  g_main_context_pop_thread_default (g_task_get_context (task));
+  g_task_set_source_tag (waiting, wait_saved_later);
+  g_task_set_task_data (waiting, save_data, save_data_free);
+  g_task_set_return_on_cancel (waiting, TRUE);
+  g_task_run_in_thread (waiting, wait_saved_in_thread);
+}
+
+/* Called in the context of the task, when all waiters are finished. */
+static gboolean
+waiters_done_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+  FlushData *data = g_task_get_task_data (task);
+
+  if (data->finished || data->epoch != _lsobs_fork_epoch () || is_saved (data))
+    finish_flush (task, TRUE);
+  else
+    wait_saved_later (task);
+  return G_SOURCE_REMOVE;
+}
+
+/* Called from any thread. */
+static void
+count_done (GTask *task)
+{
+  FlushData *data = g_task_get_task_data (task);
+  g_autoptr (GSource) source = NULL;
+
+  if (!g_atomic_int_dec_and_test (&data->n_open))
+    return;
+  source = g_idle_source_new ();
+  g_source_set_static_name (source, "[lsobs] flushed");
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_task_attach_source (task, source, waiters_done_cb);
+}
+
+/* Called in the thread that delivered or lost the last record of a delivery. Drops the reference
+ * of the waiter to the task. */
+static void
+waiter_done_cb (LsobsFlushWaiter *waiter, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+
+  count_done (task);
+}
+
+/* @func: a GSourceFunc, or a GCancellableSourceFunc for a cancellable source */
+static GSource *
+watch_flush (GTask *task, GSource *source, GSourceFunc func)
+{
+  g_source_set_static_name (source, "[lsobs] flush timeout");
+  g_source_set_callback (source, func, g_object_ref (task), g_object_unref);
+  g_source_attach (source, g_task_get_context (task));
+  return source;
+}
+
+/* Returns from @task, which has no task data yet, when the flush has ended. */
 void
 _lsobs_dispatcher_flush_task (LsobsDispatcher *self, gint64 timeout, GTask *task)
 {
-  _lsobs_flush_run_task (self->pipes, self->n_pipes, timeout, task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  FlushData *data = g_new0 (FlushData, 1);
+  GSource *alarm;
+
+  data->epoch = _lsobs_fork_epoch ();
+  data->deadline = get_deadline (timeout);
+  data->n_open = (int) self->n_deliveries;
+  flush_init (&data->flush, self);
+  for (guint i = 0; i < data->flush.n_parts; i++)
+    data->flush.parts[i].waiter = _lsobs_flush_waiter_new (waiter_done_cb, task);
+  g_task_set_task_data (task, data, flush_data_free);
+
+  alarm = g_timeout_source_new (0);
+  g_source_set_ready_time (alarm, data->deadline);
+  data->alarm = watch_flush (task, alarm, flush_deadline_cb);
+  if (cancellable != NULL)
+    data->cancel = watch_flush (task, g_cancellable_source_new (cancellable),
+                                G_SOURCE_FUNC (flush_cancelled_cb));
+  for (guint i = 0; i < data->flush.n_parts; i++)
+    {
+      g_object_ref (task);
+      if (!flush_begin_part (&data->flush, i))
+        {
+          g_object_unref (task);
+          count_done (task);
+        }
+    }
 }
 
-/* Takes no more records, sends what waits, and ends all sending.
+/* Returns: (transfer none): the statistics of a task that _lsobs_dispatcher_flush_task() was
+ * called for */
+LsobsFlushStats *
+_lsobs_dispatcher_peek_task_stats (GTask *task)
+{
+  return &((FlushData *) g_task_get_task_data (task))->stats;
+}
+
+/* --- the end --- */
+
+/* Takes no more records. FALSE when another call has begun that already.
+ * @deadline: as of _lsobs_worker_drain() */
+static gboolean
+drain (LsobsDispatcher *self, gint64 deadline)
+{
+  if (!_lsobs_worker_drain (self->deliveries[0]->worker, deadline))
+    return FALSE;
+  for (guint i = 1; i < self->n_deliveries; i++)
+    _lsobs_worker_drain (self->deliveries[i]->worker, deadline);
+  return TRUE;
+}
+
+/* Takes no more records, sends what waits, and ends all sending. After the first call, only waits
+ * for what is still under way.
  * @timeout: ms, or negative for no limit */
 gboolean
 _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
@@ -204,25 +676,24 @@ _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
                              LsobsFlushStats *stats,
                              GError **error)
 {
-  gint64 now = g_get_monotonic_time ();
-  gint64 deadline = timeout < 0 ? G_MAXINT64 : now + MIN (timeout, LONGEST_TIMEOUT) * 1000;
+  gint64 began = g_get_monotonic_time ();
+  gint64 deadline = timeout < 0 ? G_MAXINT64 : began + MIN (timeout, LONGEST_TIMEOUT) * 1000;
   gint64 flush_time = timeout;
   g_autoptr (GError) problem = NULL;
 
-  close_pipes (self);
-  if (timeout > 0 && self->settings->failed_traces_dir != NULL)
-    flush_time -= MIN (timeout / 4, MAX_KEEP_TIME);
-  for (guint i = 0; i < self->n_pipes && timeout >= 0; i++)
-    _lsobs_delivery_hurry (self->pipes[i], now + MIN (flush_time, LONGEST_TIMEOUT) * 1000);
-  _lsobs_flush_run (self->pipes, self->n_pipes, flush_time, FALSE, stats, &problem);
-  stop (self, deadline);
-  if (!_lsobs_flush_settle (self->pipes, self->n_pipes, deadline))
+  if (timeout > 0 && self->import.settings->failed_traces_dir != NULL)
+    flush_time -= MIN (timeout / 4, MAX_SAVE_RESERVE);
+  if (!drain (self, timeout < 0 ? G_MAXINT64 : began + MIN (flush_time, LONGEST_TIMEOUT) * 1000))
+    return run_flush (self, timeout, TRUE, stats, error);
+  run_flush (self, flush_time, FALSE, stats, &problem);
+  _lsobs_dispatcher_stop (self, deadline);
+  if (!wait_saved (self->deliveries, self->n_deliveries, deadline))
     {
       g_autoptr (GError) first = g_steal_pointer (&problem);
 
-      _lsobs_flush_error_set_unkept (&problem, (g_get_monotonic_time () - now) / 1000,
-                                     first != NULL ? lsobs_flush_error_get_pending (first) : 0,
-                                     first != NULL ? lsobs_flush_error_get_dropped (first) : 0);
+      _lsobs_flush_error_set_undumped (&problem, (g_get_monotonic_time () - began) / 1000,
+                                       first != NULL ? lsobs_flush_error_get_pending (first) : 0,
+                                       first != NULL ? lsobs_flush_error_get_dropped (first) : 0);
     }
   if (problem == NULL)
     return TRUE;
@@ -230,19 +701,21 @@ _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
   return FALSE;
 }
 
-/* Returns: (transfer full): the sum of all places. Each of them adds up by itself,
- * and so does the sum, though the parts are of different moments. */
+/* --- numbers --- */
+
+/* Returns: (transfer full): the sum of all destinations. The counters of each are of one moment,
+ * and so add up; those of several are of different moments. */
 LsobsStats *
 _lsobs_dispatcher_dup_stats (LsobsDispatcher *self)
 {
   LsobsStats *sum;
 
-  if (self->n_pipes == 1)
-    return _lsobs_delivery_dup_stats (self->pipes[0]);
-  sum = _lsobs_counters_snapshot (self->counters);
-  for (guint i = 0; i < self->n_pipes; i++)
+  if (self->n_deliveries == 1)
+    return _lsobs_queue_dup_stats (self->deliveries[0]->queue);
+  sum = _lsobs_counters_snapshot (self->import.counters);
+  for (guint i = 0; i < self->n_deliveries; i++)
     {
-      g_autoptr (LsobsStats) stats = _lsobs_delivery_dup_stats (self->pipes[i]);
+      g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (self->deliveries[i]->queue);
 
       _lsobs_stats_add (sum, stats);
     }
@@ -250,24 +723,24 @@ _lsobs_dispatcher_dup_stats (LsobsDispatcher *self)
 }
 
 LsobsStats *
-_lsobs_dispatcher_dup_lane_stats (LsobsDispatcher *self, guint lane)
+_lsobs_dispatcher_dup_destination_stats (LsobsDispatcher *self, guint index)
 {
-  return _lsobs_delivery_dup_stats (self->pipes[lane]);
+  return _lsobs_queue_dup_stats (self->deliveries[index]->queue);
 }
 
-/* The worst of all places. */
+/* Returns: the worst of all destinations */
 LsobsState
 _lsobs_dispatcher_get_state (LsobsDispatcher *self)
 {
   LsobsState worst = LSOBS_STATE_OK;
 
-  for (guint i = 0; i < self->n_pipes; i++)
-    worst = MAX (worst, _lsobs_delivery_get_state (self->pipes[i]));
+  for (guint i = 0; i < self->n_deliveries; i++)
+    worst = MAX (worst, _lsobs_dispatcher_get_destination_state (self, i));
   return worst;
 }
 
 LsobsState
-_lsobs_dispatcher_get_lane_state (LsobsDispatcher *self, guint lane)
+_lsobs_dispatcher_get_destination_state (LsobsDispatcher *self, guint index)
 {
-  return _lsobs_delivery_get_state (self->pipes[lane]);
+  return _lsobs_health_get_state (_lsobs_delivery_peek_health (self->deliveries[index]));
 }

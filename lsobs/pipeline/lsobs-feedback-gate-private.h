@@ -7,8 +7,9 @@
 
 G_BEGIN_DECLS
 
-/* The answer of /info decides how feedback is sent, and some services also require the id
- * of the project. Until both are known, feedback waits here, and runs do not. Used only in the context of the worker. */
+/* Feedback waits here until the service has answered what it takes to send it: the answer of /info
+ * says how feedback is sent, and some services require the id of the project. Runs do not wait.
+ * Used in the worker's context only. */
 typedef struct _LsobsFeedbackGate LsobsFeedbackGate;
 
 typedef enum
@@ -27,7 +28,7 @@ gboolean _lsobs_feedback_gate_ask (LsobsFeedbackGate *self,
                                    LsobsRecord *record,
                                    LsobsFeedbackWay way);
 
-void _lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record);
+void _lsobs_feedback_gate_add (LsobsFeedbackGate *self, LsobsRecord *record);
 GQueue *_lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self);
 LsobsRecord *_lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self);
 LsobsRecord *_lsobs_feedback_gate_take (LsobsFeedbackGate *self);

@@ -4,7 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/http/lsobs-client-private.h"
-#include "lsobs/http/lsobs-project-id-private.h"
+#include "lsobs/http/lsobs-project-ids-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-feedback-gate-private.h"
 
@@ -12,10 +12,10 @@ struct _LsobsFeedbackGate
 {
   LsobsSettings *settings;   /* (owned) */
   LsobsTransport *transport; /* (owned) */
-  LsobsService *service;     /* (unowned) (nullable) that of a client; other transports know
-                              * at once what they take */
+  LsobsService *service;     /* (unowned) (nullable) of a client; other transports need
+                              * no answer */
   GQueue waiting;            /* of LsobsRecord (owned) */
-  gsize n_bytes;             /* of memory: what waits */
+  gsize n_bytes;             /* of memory: of what waits */
 };
 
 LsobsFeedbackGate *
@@ -40,26 +40,27 @@ _lsobs_feedback_gate_free (LsobsFeedbackGate *self)
   g_free (self);
 }
 
-/* Returns: (transfer none) (nullable): the project that the service has to name; %NULL when
- * the feedback says where its run is */
+/* Returns: (transfer none) (nullable): the project whose id the service has to tell; NULL when no id
+ * is needed, or the feedback contains it */
 static const char *
 get_project (LsobsSettings *settings, LsobsRecord *record)
 {
   LsobsTarget *own = _lsobs_settings_get_own_target (settings, record->info->target);
   LsobsTarget *target = _lsobs_settings_get_target (settings, own);
 
-  if (target->is_address || (settings->lane == 0 && record->feedback->project_id != NULL))
+  if (target->is_address || (settings->index == 0 && record->feedback->project_id != NULL))
     return NULL;
   return target->name;
 }
 
-/* Whether it lacks the id of its project; it has it then, if that is known. */
+/* Whether @record lacks the id of its project. If the id is known, adds it to @record. */
 static gboolean
 is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
 {
   const char *project;
 
-  if (self->service == NULL || !self->service->info.needs_project_id || record->has_project_id)
+  if (self->service == NULL || !_lsobs_service_needs_project_id (self->service) ||
+      record->has_project_id)
     return FALSE;
   project = get_project (self->settings, record);
   if (project == NULL)
@@ -69,7 +70,7 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
   return !record->has_project_id;
 }
 
-/* Sends no question. */
+/* Returns: how @record is sent, or what it waits for. Asks nothing. */
 LsobsFeedbackWay
 _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
 {
@@ -96,9 +97,8 @@ ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
   return record->asks_project_id;
 }
 
-/* Asks for what the record lacks to go its way: what the service can do, or the id of the
- * project. The latter not before its run has found its fate, since that may be what makes the
- * project.
+/* Asks the service for what @record lacks. To be called for the id of the project only after the
+ * create of the run is delivered or lost: it may create the project.
  * FALSE when there is nothing to wait for */
 gboolean
 _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFeedbackWay way)
@@ -119,13 +119,13 @@ _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFee
 
 /* Takes @record over. */
 void
-_lsobs_feedback_gate_hold (LsobsFeedbackGate *self, LsobsRecord *record)
+_lsobs_feedback_gate_add (LsobsFeedbackGate *self, LsobsRecord *record)
 {
   g_queue_push_tail (&self->waiting, record);
   self->n_bytes += record->size;
 }
 
-/* Returns: (transfer none) (element-type LsobsRecord): to look at, the oldest first */
+/* Returns: (transfer none) (element-type LsobsRecord): the oldest first, not to be changed */
 GQueue *
 _lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self)
 {
@@ -134,7 +134,7 @@ _lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self)
 
 /* Returns: (transfer full) */
 static LsobsRecord *
-let_go (LsobsFeedbackGate *self, GList *link)
+take (LsobsFeedbackGate *self, GList *link)
 {
   LsobsRecord *record = link->data;
 
@@ -143,8 +143,8 @@ let_go (LsobsFeedbackGate *self, GList *link)
   return record;
 }
 
-/* Returns: (transfer full) (nullable): the oldest one, while more waits than may wait in the
- * queue */
+/* Returns: (transfer full) (nullable): the oldest record, while the bounds of the queue are exceeded
+ * here */
 LsobsRecord *
 _lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self)
 {
@@ -154,11 +154,11 @@ _lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self)
   return _lsobs_feedback_gate_take (self);
 }
 
-/* Returns: (transfer full) (nullable): the oldest one */
+/* Returns: (transfer full) (nullable): the oldest record */
 LsobsRecord *
 _lsobs_feedback_gate_take (LsobsFeedbackGate *self)
 {
-  return self->waiting.head != NULL ? let_go (self, self->waiting.head) : NULL;
+  return self->waiting.head != NULL ? take (self, self->waiting.head) : NULL;
 }
 
 static gboolean
@@ -166,13 +166,13 @@ has_to_wait (LsobsFeedbackGate *self, LsobsRecord *record)
 {
   LsobsFeedbackWay way = _lsobs_feedback_gate_judge (self, record);
 
-  /* It has waited for another reason, and may have to wait for its run first. */
+  /* It has waited for the answer of /info, and may have to wait for its run first. */
   if (way == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
     return FALSE;
   return _lsobs_feedback_gate_ask (self, record, way);
 }
 
-/* What waits no longer, or for something else, moves to @records, in its order. */
+/* Records that need not wait here move to @records, in their order. */
 void
 _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records)
 {
@@ -181,7 +181,7 @@ _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint
       GList *next = l->next;
 
       if (!has_to_wait (self, l->data))
-        g_ptr_array_add (records, let_go (self, l));
+        g_ptr_array_add (records, take (self, l));
       l = next;
     }
 }

@@ -7,24 +7,22 @@ G_BEGIN_DECLS
 
 typedef struct _LsobsFlushWaiter LsobsFlushWaiter;
 
-/* Called once, without any lock held, in whatever thread decided the last
- * record. */
-typedef void (*LsobsTicketFunc) (LsobsFlushWaiter *ticket, gpointer user_data);
+/* Called once, without a lock, in the thread that delivered or lost the last record. */
+typedef void (*LsobsFlushWaiterFunc) (LsobsFlushWaiter *waiter, gpointer user_data);
 
-/* What a flush holds while the records that were there when it began find their
- * fate. The numbers are guarded by the queue's lock until the ticket is done,
- * and constant from then on. */
+/* Waits until all records that were in one queue when a flush began are delivered or lost. The lock
+ * of the queue guards the numbers until the waiter is done; they are constant from then on. */
 struct _LsobsFlushWaiter
 {
   gatomicrefcount ref_count;
 
-  guint64 last_seq; /* records up to here count */
+  guint64 last_seq; /* it waits for the records up to here */
   guint64 n_remaining;
   guint64 n_delivered;
   guint64 n_failed;
-  gboolean refused; /* ended early, because nothing is being sent */
+  gboolean refused; /* done early, because sending is paused */
 
-  LsobsTicketFunc func; /* (nullable) */
+  LsobsFlushWaiterFunc func; /* (nullable) */
   gpointer user_data;
   GDestroyNotify destroy; /* (nullable) for user_data */
 
@@ -33,7 +31,7 @@ struct _LsobsFlushWaiter
   gboolean done; /* guarded by lock */
 };
 
-LsobsFlushWaiter *_lsobs_flush_waiter_new (LsobsTicketFunc func, gpointer user_data);
+LsobsFlushWaiter *_lsobs_flush_waiter_new (LsobsFlushWaiterFunc func, gpointer user_data);
 LsobsFlushWaiter *_lsobs_flush_waiter_ref (LsobsFlushWaiter *self);
 void _lsobs_flush_waiter_unref (LsobsFlushWaiter *self);
 void _lsobs_flush_waiter_finish (LsobsFlushWaiter *self);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/pipeline/lsobs-flush-waiter-private.h"
 
 LsobsFlushWaiter *
-_lsobs_flush_waiter_new (LsobsTicketFunc func, gpointer user_data)
+_lsobs_flush_waiter_new (LsobsFlushWaiterFunc func, gpointer user_data)
 {
   LsobsFlushWaiter *self = g_new0 (LsobsFlushWaiter, 1);
 
@@ -35,14 +36,14 @@ _lsobs_flush_waiter_unref (LsobsFlushWaiter *self)
   g_free (self);
 }
 
-/* Called once, by whoever took the ticket out of the queue. */
+/* Called once, by the thread that took the waiter out of its queue. */
 void
 _lsobs_flush_waiter_finish (LsobsFlushWaiter *self)
 {
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FLUSH_WAITER);
   self->done = TRUE;
   g_cond_broadcast (&self->cond);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FLUSH_WAITER);
   if (self->func != NULL)
     self->func (self, self->user_data);
 }
@@ -52,22 +53,23 @@ _lsobs_flush_waiter_is_done (LsobsFlushWaiter *self)
 {
   gboolean done;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FLUSH_WAITER);
   done = self->done;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FLUSH_WAITER);
   return done;
 }
 
-/* @deadline: monotonic, µs. Returns whether the ticket is done. */
+/* @deadline: monotonic, µs
+ * Returns: whether the waiter is done */
 gboolean
 _lsobs_flush_waiter_wait_until (LsobsFlushWaiter *self, gint64 deadline)
 {
   gboolean done;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FLUSH_WAITER);
   while (!self->done && g_cond_wait_until (&self->cond, &self->lock, deadline))
     ;
   done = self->done;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FLUSH_WAITER);
   return done;
 }

@@ -8,14 +8,13 @@
 
 G_BEGIN_DECLS
 
-/* The state of the delivery to one place: for the program, for the log, and for
- * notifications. */
+/* How one delivery is going: for the program to read, for the log, and for notifications. */
 typedef struct
 {
-  const char *label;       /* (unowned) (nullable) of the place */
+  const char *label;       /* (unowned) (nullable) of the destination */
   int state;               /* (atomic) LsobsState */
-  gint64 logged_at;        /* monotonic, µs; used where the sending happens */
-  LsobsState logged_state; /* the same */
+  gint64 logged_at;        /* monotonic, µs; used in the worker's context only */
+  LsobsState logged_state; /* used in the worker's context only */
   GMutex lock;             /* guards all below */
   char *problem;           /* (owned) (nullable) what went wrong last */
   LsobsNotifier *notifier; /* (owned) (nullable) */
@@ -27,12 +26,12 @@ void _lsobs_health_set_notifier (LsobsHealth *self, LsobsNotifier *notifier);
 LsobsState _lsobs_health_get_state (LsobsHealth *self);
 char *_lsobs_health_dup_problem (LsobsHealth *self);
 
-/* where the sending happens */
+/* Called in the worker's context. */
 void _lsobs_health_set_state (LsobsHealth *self,
                               LsobsState state,
-                              gboolean kept,
+                              gboolean nothing_lost,
                               const GError *error);
-void _lsobs_health_note_problem (LsobsHealth *self, const GError *error);
-void _lsobs_health_post_news (LsobsHealth *self, guint64 n_delivered, guint64 n_lost);
+void _lsobs_health_set_problem (LsobsHealth *self, const GError *error);
+void _lsobs_health_notify (LsobsHealth *self, guint64 n_delivered, guint64 n_lost);
 
 G_END_DECLS

@@ -3,13 +3,15 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/core/lsobs-log-private.h"
 #include "lsobs/pipeline/lsobs-health-private.h"
 
-/* The least time between two log lines, in µs; a worse state is logged at once. */
+/* The least time between two log lines about better states, in µs. A worse state is logged at
+ * once. */
 #define LOG_INTERVAL (30 * G_USEC_PER_SEC)
 
-/* @label: (nullable): of the place, lives longer than @self */
+/* @label: (nullable): of the destination; lives longer than @self */
 void
 _lsobs_health_init (LsobsHealth *self, const char *label)
 {
@@ -30,10 +32,10 @@ _lsobs_health_clear (LsobsHealth *self)
 void
 _lsobs_health_set_notifier (LsobsHealth *self, LsobsNotifier *notifier)
 {
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_HEALTH);
   g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
   self->notifier = notifier != NULL ? _lsobs_notifier_ref (notifier) : NULL;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_HEALTH);
 }
 
 /* Called from any thread. */
@@ -44,22 +46,22 @@ _lsobs_health_get_state (LsobsHealth *self)
 }
 
 /* Called from any thread.
- * Returns: (transfer full): what went wrong last */
+ * Returns: (transfer full): the last problem */
 char *
 _lsobs_health_dup_problem (LsobsHealth *self)
 {
   char *problem;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_HEALTH);
   problem = g_strdup (self->problem != NULL ? self->problem
                                             : _ ("a record is larger than a request may be"));
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_HEALTH);
   return problem;
 }
 
-/* One line per change of state, and not too often: the log belongs to the program. */
+/* Logs one line per change of the state. Rate-limited: the log belongs to the application. */
 static void
-log_state (LsobsHealth *self, LsobsState state, gboolean kept, const char *problem)
+log_state (LsobsHealth *self, LsobsState state, gboolean nothing_lost, const char *problem)
 {
   gint64 now = g_get_monotonic_time ();
   gboolean quiet = self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL;
@@ -68,42 +70,45 @@ log_state (LsobsHealth *self, LsobsState state, gboolean kept, const char *probl
     return;
   self->logged_state = state;
   self->logged_at = now;
-  if (kept)
-    _lsobs_log_held (self->label, problem);
+  if (nothing_lost)
+    _lsobs_log_unavailable (self->label, problem);
   else
     _lsobs_log_state (state, self->label, problem);
 }
 
 void
-_lsobs_health_note_problem (LsobsHealth *self, const GError *error)
+_lsobs_health_set_problem (LsobsHealth *self, const GError *error)
 {
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_HEALTH);
   g_free (self->problem);
   self->problem = g_strdup (error->message);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_HEALTH);
 }
 
-/* @kept: nothing is lost by it
- * @error: (nullable): why */
+/* @nothing_lost: the records of the failed batch wait to be sent again
+ * @error: (nullable): the reason */
 void
-_lsobs_health_set_state (LsobsHealth *self, LsobsState state, gboolean kept, const GError *error)
+_lsobs_health_set_state (LsobsHealth *self,
+                         LsobsState state,
+                         gboolean nothing_lost,
+                         const GError *error)
 {
   if (error != NULL)
-    _lsobs_health_note_problem (self, error);
+    _lsobs_health_set_problem (self, error);
   if (g_atomic_int_get (&self->state) != (int) state)
     g_atomic_int_set (&self->state, (int) state);
-  log_state (self, state, kept, error != NULL ? error->message : "");
+  log_state (self, state, nothing_lost, error != NULL ? error->message : "");
 }
 
 void
-_lsobs_health_post_news (LsobsHealth *self, guint64 n_delivered, guint64 n_lost)
+_lsobs_health_notify (LsobsHealth *self, guint64 n_delivered, guint64 n_lost)
 {
   g_autoptr (LsobsNotifier) notifier = NULL;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_HEALTH);
   if (self->notifier != NULL)
     notifier = _lsobs_notifier_ref (self->notifier);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_HEALTH);
   if (notifier != NULL)
     _lsobs_notifier_post (notifier, n_delivered, n_lost);
 }

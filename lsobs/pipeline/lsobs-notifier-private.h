@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* Carries news from the flush threads to an object in the context that it was
- * made in. News that come faster than that context runs are added up, so that
- * what waits never grows. Thread-safe. */
+/* Tells an object, in the context that it was made in, how many records were delivered and lost.
+ * The worker's context posts the numbers; they add up until the context of the object runs, so
+ * that at most one source waits there. Thread-safe. */
 typedef struct _LsobsNotifier LsobsNotifier;
 
 /* Called in the context of the object. */

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/pipeline/lsobs-notifier-private.h"
 
 struct _LsobsNotifier
@@ -60,17 +61,17 @@ deliver_cb (gpointer user_data)
   guint64 n_delivered;
   guint64 n_lost;
 
-  /* A parent's news are none of a child's business. */
+  /* A forked child that runs its parent's context must not report its parent's numbers. */
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NOTIFIER);
   self->scheduled = FALSE;
   n_delivered = self->n_delivered;
   n_lost = self->n_lost;
   self->n_delivered = 0;
   self->n_lost = 0;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NOTIFIER);
 
   object = g_weak_ref_get (&self->object);
   if (object != NULL)
@@ -78,7 +79,7 @@ deliver_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* In a forked child, before anybody posts: begins anew. */
+/* In a forked child, before the first post: forgets the numbers of the parent. */
 void
 _lsobs_notifier_renew (LsobsNotifier *self)
 {
@@ -89,24 +90,24 @@ _lsobs_notifier_renew (LsobsNotifier *self)
   self->epoch = _lsobs_fork_epoch ();
 }
 
-/* Called in a flush thread. */
+/* Called in the context of a worker. */
 void
 _lsobs_notifier_post (LsobsNotifier *self, guint64 n_delivered, guint64 n_lost)
 {
   gboolean schedule;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_NOTIFIER);
   self->n_delivered += n_delivered;
   self->n_lost += n_lost;
   schedule = !self->scheduled;
   self->scheduled = TRUE;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_NOTIFIER);
 
   if (schedule)
     {
       g_autoptr (GSource) source = g_idle_source_new ();
 
-      g_source_set_static_name (source, "[lsobs] news");
+      g_source_set_static_name (source, "[lsobs] notification");
       g_source_set_priority (source, G_PRIORITY_DEFAULT);
       g_source_set_callback (source, deliver_cb, _lsobs_notifier_ref (self),
                              (GDestroyNotify) _lsobs_notifier_unref);

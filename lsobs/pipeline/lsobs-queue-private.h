@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/core/lsobs-counters-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/model/lsobs-record-private.h"
 #include "lsobs/pipeline/lsobs-flush-waiter-private.h"
+#include "lsobs/pipeline/lsobs-lifecycle-private.h"
 
 G_BEGIN_DECLS
 
-/* A bounded buffer around a GAsyncQueue. Producers are never blocked: when it is
- * full, the oldest record goes. Records that were taken and not delivered count as
- * waiting again. They are older than all others, but belong to the flush thread, which is
- * woken to drop the oldest of them. Until it has done so, the queue may exceed its bounds
- * by as many records. The lock also guards the books: what was enqueued, taken, delivered
- * and lost, and who waits for it. Thread-safe. */
+/* The bounded queue of one delivery. Producers are never blocked: when the queue is full, the
+ * oldest record goes. A record is taken when the worker has popped it; a taken record that could
+ * not be delivered is kept: it waits to be sent again, outside of the queue, and counts as queued.
+ * Kept records are older than those in the queue, so that they go first when the queue is full:
+ * then the worker is woken to drop the oldest. Until it has done so, the bounds may be exceeded by
+ * the number of kept records. The queue also counts what was enqueued, taken, delivered and lost,
+ * and knows the flushes that wait for it. Thread-safe. */
 typedef struct _LsobsQueue LsobsQueue;
 
-/* What the producer has to do after a push. */
+/* What a producer has to do after a push. */
 typedef enum
 {
   LSOBS_WAKE_NONE,
   LSOBS_WAKE_LATER, /* the first record waits: set the alarm */
-  LSOBS_WAKE_NOW    /* a full batch waits, much memory is in use, or something has to go */
+  LSOBS_WAKE_NOW    /* a full batch waits, much memory is in use, or a kept record has to go */
 } LsobsWake;
 
 LsobsQueue *_lsobs_queue_new (guint capacity,
@@ -28,7 +30,7 @@ LsobsQueue *_lsobs_queue_new (guint capacity,
                               guint batch_size,
                               gsize batch_bytes,
                               LsobsCounters *counters,
-                              guint lane);
+                              guint destination);
 LsobsQueue *_lsobs_queue_ref (LsobsQueue *self);
 void _lsobs_queue_unref (LsobsQueue *self);
 
@@ -40,11 +42,11 @@ gboolean _lsobs_queue_attach (LsobsQueue *self,
                               LsobsAttachment *attachment,
                               LsobsWake *wake);
 
-/* for the flush thread */
+/* for the worker */
 guint _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArray *records);
 gboolean _lsobs_queue_is_due (LsobsQueue *self, gint64 interval_us, gint64 now, gint64 *due_time);
 LsobsCreateState _lsobs_queue_get_create_state (LsobsQueue *self, LsobsRunInfo *info);
-void _lsobs_queue_settle (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_write_annotations (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_promote (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record);
@@ -54,15 +56,14 @@ void _lsobs_queue_evict (LsobsQueue *self, LsobsRecord *record, LsobsDropReason 
 void _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 
-/* for flushing and closing */
-gboolean _lsobs_queue_add_ticket (LsobsQueue *self, LsobsFlushWaiter *ticket);
-gboolean _lsobs_queue_remove_ticket (LsobsQueue *self, LsobsFlushWaiter *ticket);
-gboolean _lsobs_queue_has_tickets (LsobsQueue *self);
-void _lsobs_queue_refuse_tickets (LsobsQueue *self);
-void _lsobs_queue_close (LsobsQueue *self);
-gboolean _lsobs_queue_is_closed (LsobsQueue *self);
+/* for flushing and stopping */
+gboolean _lsobs_queue_add_waiter (LsobsQueue *self, LsobsFlushWaiter *waiter);
+gboolean _lsobs_queue_remove_waiter (LsobsQueue *self, LsobsFlushWaiter *waiter);
+gboolean _lsobs_queue_has_waiters (LsobsQueue *self);
+void _lsobs_queue_refuse_waiters (LsobsQueue *self);
+LsobsLifecycle *_lsobs_queue_peek_lifecycle (LsobsQueue *self);
 void _lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason);
-LsobsStats *_lsobs_queue_snapshot (LsobsQueue *self);
+LsobsStats *_lsobs_queue_dup_stats (LsobsQueue *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsQueue, _lsobs_queue_unref)
 

@@ -2,52 +2,57 @@
 #include "config.h"
 
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/pipeline/lsobs-queue-private.h"
 
 struct _LsobsQueue
 {
   gatomicrefcount ref_count;
-  LsobsCounters *counters; /* (owned) those of the flow change under the lock only */
-  LsobsHeldAccount *held;  /* (owned) of the attachments that wait for the end of their run */
+  LsobsCounters *counters; /* (owned) those of records change under the lock only */
+  LsobsAttachmentAccount
+      *attachment_account;  /* (owned) of the attachments that wait for the end of their run */
+  LsobsLifecycle lifecycle; /* of the delivery that the queue belongs to */
   guint capacity;
   gsize max_bytes;
-  guint batch_size;  /* so many waiting records are worth a wake-up */
-  gsize batch_bytes; /* so many waiting bytes are worth a wake-up */
-  guint lane;        /* which flow of a run is through here */
+  guint batch_size;     /* this many waiting records wake the worker */
+  gsize batch_bytes;    /* this many waiting bytes wake the worker */
+  guint destination;    /* index of the destination that the queue leads to */
+  LsobsForkGuard guard; /* no fork happens while a thread holds the lock */
 
-  /* (owned) of LsobsRecord, the oldest first. Its own lock guards all below, and
-   * the flow through here of every run. */
+  /* (owned) of LsobsRecord, the oldest first. Producers push, the worker pops, and no thread ever
+   * blocks in it: the worker's context wakes it. A GAsyncQueue gives a deque and a mutex in one
+   * object, whose pushes and pops need no second lock; its lock guards all below, and what
+   * LsobsRunProgress says about each run at this destination. It has no peek: to look at the oldest
+   * record is to pop it and to push it to the front again. */
   GAsyncQueue *records;
   guint n_records;
   gsize n_bytes;
-  guint n_kept;       /* records that were taken, and wait again */
+  guint n_kept;       /* records that were taken and wait again */
   gsize n_kept_bytes; /* of memory */
   guint64 last_seq;
-  guint64 flush_seq; /* records up to here were asked for by a flush */
-  gboolean closed;
-  GSList *tickets; /* (element-type LsobsFlushWaiter) (owned) */
-  LsobsForkGuard guard;
+  guint64 flush_seq; /* a flush has asked for the records up to here */
+  GSList *waiters;   /* (element-type LsobsFlushWaiter) (owned) */
 };
 
-/* @lane: which of the places that runs are written to the queue leads to, from 0 */
+/* @destination: index of the destination that the queue leads to */
 LsobsQueue *
 _lsobs_queue_new (guint capacity,
                   gsize max_bytes,
                   guint batch_size,
                   gsize batch_bytes,
                   LsobsCounters *counters,
-                  guint lane)
+                  guint destination)
 {
   LsobsQueue *self = g_new0 (LsobsQueue, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
   self->counters = _lsobs_counters_ref (counters);
-  self->held = _lsobs_held_account_new (max_bytes, counters);
+  self->attachment_account = _lsobs_attachment_account_new (max_bytes, counters);
   self->capacity = capacity;
   self->max_bytes = max_bytes;
   self->batch_size = MIN (batch_size, capacity);
   self->batch_bytes = MIN (batch_bytes, max_bytes / 2);
-  self->lane = lane;
+  self->destination = destination;
   self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_unref);
   _lsobs_fork_guard_add_queue (&self->guard, self->records);
   return self;
@@ -67,8 +72,8 @@ _lsobs_queue_unref (LsobsQueue *self)
     return;
   _lsobs_fork_guard_remove_queue (&self->guard);
   g_async_queue_unref (self->records);
-  g_slist_free_full (self->tickets, (GDestroyNotify) _lsobs_flush_waiter_unref);
-  _lsobs_held_account_unref (self->held);
+  g_slist_free_full (self->waiters, (GDestroyNotify) _lsobs_flush_waiter_unref);
+  _lsobs_attachment_account_unref (self->attachment_account);
   _lsobs_counters_unref (self->counters);
   g_free (self);
 }
@@ -76,21 +81,29 @@ _lsobs_queue_unref (LsobsQueue *self)
 static void
 lock (LsobsQueue *self)
 {
+  _lsobs_lock_check_enter (LSOBS_LOCK_QUEUE);
   g_async_queue_lock (self->records);
 }
 
-/* Called with the lock held. */
-static LsobsFlow *
-get_flow (LsobsQueue *self, LsobsRecord *record)
+static void
+unlock (LsobsQueue *self)
 {
-  return _lsobs_run_info_peek_flow (record->info, self->lane);
+  g_async_queue_unlock (self->records);
+  _lsobs_lock_check_leave (LSOBS_LOCK_QUEUE);
 }
 
-/* Tickets are finished outside the lock: their functions are the program's. */
+/* Returns: (transfer none): how far the run of @record is at this destination */
+static LsobsRunProgress *
+get_progress (LsobsQueue *self, LsobsRecord *record)
+{
+  return _lsobs_run_info_peek_progress (record->info, self->destination);
+}
+
+/* Flush waiters finish outside the lock: their functions take locks of GLib's. */
 static void
 unlock_and_finish (LsobsQueue *self, GSList *finished)
 {
-  g_async_queue_unlock (self->records);
+  unlock (self);
   if (G_LIKELY (finished == NULL))
     return;
   for (GSList *l = finished; l != NULL; l = l->next)
@@ -98,32 +111,36 @@ unlock_and_finish (LsobsQueue *self, GSList *finished)
   g_slist_free_full (finished, (GDestroyNotify) _lsobs_flush_waiter_unref);
 }
 
+/* How a flush counts a record. */
 typedef enum
 {
-  FATE_DELIVERED,
-  FATE_LOST,   /* tried, and lost */
-  FATE_EVICTED /* lost for want of room */
-} Fate;
+  RESULT_DELIVERED,
+  RESULT_FAILED, /* lost after attempts, or by the stop */
+  RESULT_EVICTED /* lost because a bound of the queue was reached; flush statistics count it */
+} FlushResult;
 
-/* Called with the lock held. Tells the tickets about a record, and returns those
- * that are done now in front of @finished. */
+/* Counts a record for all waiters that wait for it.
+ * Returns: @finished, with the waiters in front that are done now */
 static GSList *
-settle_tickets (LsobsQueue *self, LsobsRecord *record, Fate fate, GSList *finished)
+count_for_waiters_unlocked (LsobsQueue *self,
+                            LsobsRecord *record,
+                            FlushResult result,
+                            GSList *finished)
 {
-  for (GSList *l = self->tickets; l != NULL;)
+  for (GSList *l = self->waiters; l != NULL;)
     {
-      LsobsFlushWaiter *ticket = l->data;
+      LsobsFlushWaiter *waiter = l->data;
       GSList *next = l->next;
 
-      if (record->seq <= ticket->last_seq)
+      if (record->seq <= waiter->last_seq)
         {
-          if (fate == FATE_DELIVERED)
-            ticket->n_delivered++;
-          else if (fate == FATE_LOST)
-            ticket->n_failed++;
-          if (--ticket->n_remaining == 0)
+          if (result == RESULT_DELIVERED)
+            waiter->n_delivered++;
+          else if (result == RESULT_FAILED)
+            waiter->n_failed++;
+          if (--waiter->n_remaining == 0)
             {
-              self->tickets = g_slist_remove_link (self->tickets, l);
+              self->waiters = g_slist_remove_link (self->waiters, l);
               finished = g_slist_concat (l, finished);
             }
         }
@@ -132,30 +149,30 @@ settle_tickets (LsobsQueue *self, LsobsRecord *record, Fate fate, GSList *finish
   return finished;
 }
 
-/* Called with the lock held; frees @record, which is in the queue no more. */
+/* Counts @record, which has left the queue, as lost, and frees it. */
 static GSList *
-lose_waiting (LsobsQueue *self,
-              LsobsRecord *record,
-              LsobsDropReason reason,
-              Fate fate,
-              GSList *finished)
+lose_waiting_unlocked (LsobsQueue *self,
+                       LsobsRecord *record,
+                       LsobsDropReason reason,
+                       FlushResult result,
+                       GSList *finished)
 {
-  LsobsFlow *flow = get_flow (self, record);
+  LsobsRunProgress *progress = get_progress (self, record);
 
   self->n_records--;
   self->n_bytes -= record->size;
-  flow->waiting = NULL;
+  progress->waiting = NULL;
   if (record->kind == LSOBS_RECORD_CREATE)
-    flow->create_state = LSOBS_CREATE_LOST;
+    progress->create_state = LSOBS_CREATE_LOST;
   _lsobs_counters_drop (self->counters, reason, 1);
-  finished = settle_tickets (self, record, fate, finished);
+  finished = count_for_waiters_unlocked (self, record, result, finished);
   _lsobs_record_unref (record);
   return finished;
 }
 
-/* Called with the lock held, after @record, which is in the queue, has grown. */
+/* To be called when @record, which is in the queue, has grown. */
 static void
-measure_again (LsobsQueue *self, LsobsRecord *record)
+remeasure_unlocked (LsobsQueue *self, LsobsRecord *record)
 {
   gsize size = _lsobs_record_measure (record);
 
@@ -163,20 +180,21 @@ measure_again (LsobsQueue *self, LsobsRecord *record)
   record->size = size;
 }
 
-/* Called with the lock held, after @latest has come in, or has grown. What can
- * never fit goes itself, its attachments first, and not all that waits before it. */
+/* Restores the bounds after @latest was added, or has grown. A record that can never fit loses its
+ * attachments, and then goes itself, so that it does not evict all other records. */
 static GSList *
-make_room (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
+make_room_unlocked (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
 {
-  while (latest->size > self->max_bytes && _lsobs_attachments_drop (&latest->attachments))
+  while (latest->size > self->max_bytes && _lsobs_attachments_remove_largest (&latest->attachments))
     {
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
-      measure_again (self, latest);
+      remeasure_unlocked (self, latest);
     }
   if (latest->size > self->max_bytes)
     {
       g_async_queue_remove_unlocked (self->records, latest);
-      finished = lose_waiting (self, latest, LSOBS_DROP_REASON_QUEUE_BYTES, FATE_EVICTED, finished);
+      finished = lose_waiting_unlocked (self, latest, LSOBS_DROP_REASON_QUEUE_BYTES, RESULT_EVICTED,
+                                        finished);
     }
   while (self->n_records > self->capacity ||
          (self->n_bytes > self->max_bytes && self->n_records > 0))
@@ -184,76 +202,76 @@ make_room (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
       LsobsDropReason reason = self->n_records > self->capacity ? LSOBS_DROP_REASON_QUEUE_FULL
                                                                 : LSOBS_DROP_REASON_QUEUE_BYTES;
 
-      finished = lose_waiting (self, g_async_queue_try_pop_unlocked (self->records), reason,
-                               FATE_EVICTED, finished);
+      finished = lose_waiting_unlocked (self, g_async_queue_try_pop_unlocked (self->records),
+                                        reason, RESULT_EVICTED, finished);
     }
   return finished;
 }
 
-/* Called with the lock held: the gauges of the books. */
+/* Kept records count as queued. */
 static void
-write_gauges (LsobsQueue *self)
+write_gauges_unlocked (LsobsQueue *self)
 {
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, self->n_records + self->n_kept);
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES,
                        self->n_bytes + self->n_kept_bytes);
 }
 
-/* Called with the lock held. TRUE when something has to go that is not in the queue. */
+/* TRUE when a kept record has to go: it is older than all records in the queue. */
 static gboolean
-is_over_full (LsobsQueue *self)
+is_over_full_unlocked (LsobsQueue *self)
 {
   return self->n_kept > 0 && (self->n_records + self->n_kept > self->capacity ||
                               self->n_bytes + self->n_kept_bytes > self->max_bytes);
 }
 
-/* Called with the lock held: the record no longer waits. */
+/* The kept record no longer waits. */
 static void
-take_kept (LsobsQueue *self, LsobsRecord *record)
+take_kept_unlocked (LsobsQueue *self, LsobsRecord *record)
 {
   record->kept = FALSE;
   self->n_kept--;
   self->n_kept_bytes -= record->size;
-  write_gauges (self);
+  write_gauges_unlocked (self);
 }
 
-/* Called with the lock held: a taken record has found its fate. */
+/* A taken record is delivered or lost. */
 static void
-leave_flight (LsobsQueue *self, LsobsRecord *record)
+leave_flight_unlocked (LsobsQueue *self, LsobsRecord *record)
 {
   if (record->kept)
-    take_kept (self, record);
+    take_kept_unlocked (self, record);
   else
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
 }
 
-/* Called with the lock held. Adds what came later to the record that waits. */
+/* Adds @end, which it frees, to the waiting record of the same run. */
 static void
-join (LsobsQueue *self, LsobsRecord *waiting, LsobsRecord *end)
+join_unlocked (LsobsQueue *self, LsobsRecord *waiting, LsobsRecord *end)
 {
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS,
                        _lsobs_record_join (waiting, end));
-  measure_again (self, waiting);
+  remeasure_unlocked (self, waiting);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_MERGED, 1);
   _lsobs_record_unref (end);
 }
 
-/* Called with the lock held. */
+/* An update of a run that the service does not know is sent as the create. */
 static void
-append (LsobsQueue *self, LsobsRecord *record)
+append_unlocked (LsobsQueue *self, LsobsRecord *record)
 {
-  LsobsFlow *flow = get_flow (self, record);
+  LsobsRunProgress *progress = get_progress (self, record);
 
   if (record->kind == LSOBS_RECORD_UPDATE &&
-      (flow->create_state == LSOBS_CREATE_LOST || flow->create_state == LSOBS_CREATE_NONE))
+      (progress->create_state == LSOBS_CREATE_LOST || progress->create_state == LSOBS_CREATE_NONE))
     {
       record->kind = LSOBS_RECORD_CREATE;
       record->promoted = TRUE;
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
     }
   if (record->kind == LSOBS_RECORD_CREATE)
-    flow->create_state = LSOBS_CREATE_QUEUED;
-  flow->waiting = record;
+    progress->create_state = LSOBS_CREATE_QUEUED;
+  progress->waiting = record;
   record->size = _lsobs_record_measure (record);
   record->queued_at = g_get_monotonic_time ();
   self->n_records++;
@@ -261,35 +279,34 @@ append (LsobsQueue *self, LsobsRecord *record)
   g_async_queue_push_unlocked (self->records, record);
 }
 
-/* Called with the lock held: what came when no record waited goes with the end. */
+/* Attachments that were added while no record of the run waited go with its end. */
 static void
-collect_attachments (LsobsQueue *self, LsobsRecord *end)
+collect_attachments_unlocked (LsobsQueue *self, LsobsRecord *end)
 {
-  LsobsHeld *held = g_steal_pointer (&get_flow (self, end)->held);
+  LsobsChargedAttachments *charged = g_steal_pointer (&get_progress (self, end)->charged);
   GPtrArray *collected;
 
-  if (G_LIKELY (held == NULL))
+  if (G_LIKELY (charged == NULL))
     return;
-  collected = _lsobs_held_finish (held);
+  collected = _lsobs_charged_attachments_finish (charged);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS,
                        _lsobs_attachments_unite (&collected, end->attachments));
   g_clear_pointer (&end->attachments, g_ptr_array_unref);
   end->attachments = collected;
 }
 
-/* Called with the lock held. Wake on edges only: the flush thread looks after itself
- * in between. */
+/* Wakes the worker only when a threshold is crossed: it sets its own alarm for all that follows. */
 static LsobsWake
-get_wake (LsobsQueue *self, guint n_before, gsize bytes_before)
+get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
       (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes) ||
-      is_over_full (self))
+      is_over_full_unlocked (self))
     return LSOBS_WAKE_NOW;
   return n_before == 0 && self->n_records > 0 ? LSOBS_WAKE_LATER : LSOBS_WAKE_NONE;
 }
 
-/* Takes @record over. An end whose start still waits joins it in its place. */
+/* Takes @record over. An end whose start still waits is added to the start. */
 LsobsWake
 _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
 {
@@ -302,8 +319,8 @@ _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
   lock (self);
   n_before = self->n_records;
   bytes_before = self->n_bytes;
-  waiting = get_flow (self, record)->waiting;
-  if (self->closed)
+  waiting = get_progress (self, record)->waiting;
+  if (!_lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_PUSH))
     {
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
       _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_SHUTDOWN, 1);
@@ -312,28 +329,28 @@ _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
   else
     {
       if (record->kind == LSOBS_RECORD_UPDATE)
-        collect_attachments (self, record);
+        collect_attachments_unlocked (self, record);
       if (record->kind == LSOBS_RECORD_UPDATE && waiting != NULL)
         {
-          join (self, waiting, record);
-          finished = make_room (self, waiting, finished);
+          join_unlocked (self, waiting, record);
+          finished = make_room_unlocked (self, waiting, finished);
         }
       else
         {
           record->seq = ++self->last_seq;
           _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
-          append (self, record);
-          finished = make_room (self, record, finished);
+          append_unlocked (self, record);
+          finished = make_room_unlocked (self, record, finished);
         }
-      write_gauges (self);
-      wake = get_wake (self, n_before, bytes_before);
+      write_gauges_unlocked (self);
+      wake = get_wake_unlocked (self, n_before, bytes_before);
     }
   unlock_and_finish (self, finished);
   return wake;
 }
 
-/* Takes @record over. Adds it to what waits of its run; if nothing does, it is
- * gone, and the answer FALSE. */
+/* Takes @record over. Adds it to the waiting record of its run. FALSE, and @record is freed, when
+ * no record of the run waits. */
 gboolean
 _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record)
 {
@@ -342,13 +359,13 @@ _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record)
   gboolean joined;
 
   lock (self);
-  waiting = get_flow (self, record)->waiting;
-  joined = waiting != NULL && !self->closed;
+  waiting = get_progress (self, record)->waiting;
+  joined = waiting != NULL && _lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_PUSH);
   if (joined)
     {
-      join (self, waiting, record);
-      finished = make_room (self, waiting, finished);
-      write_gauges (self);
+      join_unlocked (self, waiting, record);
+      finished = make_room_unlocked (self, waiting, finished);
+      write_gauges_unlocked (self);
     }
   else
     {
@@ -358,8 +375,8 @@ _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record)
   return joined;
 }
 
-/* Gives the run a file: it goes with the record that waits, or else with the end that
- * is still to come. FALSE, and counted, when there is no room for it. */
+/* Adds an attachment to the waiting record of the run, or else to its end, which is still to come.
+ * FALSE, and counted, when it does not fit. */
 gboolean
 _lsobs_queue_attach (LsobsQueue *self,
                      LsobsRunInfo *info,
@@ -369,31 +386,32 @@ _lsobs_queue_attach (LsobsQueue *self,
   GSList *finished = NULL;
   gsize size = _lsobs_attachment_measure (attachment);
   gboolean taken = FALSE;
-  LsobsFlow *flow;
+  LsobsRunProgress *progress;
   LsobsRecord *waiting;
 
   lock (self);
   *wake = LSOBS_WAKE_NONE;
-  flow = _lsobs_run_info_peek_flow (info, self->lane);
-  waiting = flow->waiting;
-  if (self->closed)
+  progress = _lsobs_run_info_peek_progress (info, self->destination);
+  waiting = progress->waiting;
+  if (!_lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_PUSH))
     {
       taken = FALSE;
     }
-  else if (waiting != NULL && flow->held == NULL && waiting->size < self->max_bytes &&
+  else if (waiting != NULL && progress->charged == NULL && waiting->size < self->max_bytes &&
            size <= self->max_bytes - waiting->size)
     {
       gsize bytes_before = self->n_bytes;
 
       taken = _lsobs_attachments_put (&waiting->attachments, attachment);
-      measure_again (self, waiting);
-      finished = make_room (self, waiting, finished);
-      write_gauges (self);
-      *wake = get_wake (self, self->n_records, bytes_before);
+      remeasure_unlocked (self, waiting);
+      finished = make_room_unlocked (self, waiting, finished);
+      write_gauges_unlocked (self);
+      *wake = get_wake_unlocked (self, self->n_records, bytes_before);
     }
   else
     {
-      taken = _lsobs_held_put (&flow->held, self->held, attachment);
+      taken =
+          _lsobs_charged_attachments_put (&progress->charged, self->attachment_account, attachment);
     }
   if (!taken)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
@@ -401,8 +419,9 @@ _lsobs_queue_attach (LsobsQueue *self,
   return taken;
 }
 
-/* Moves the oldest records to @records, in their order. More than @max_bytes
- * only if the first one alone is larger. */
+/* Moves the oldest records to @records, in their order. Only a single record may be larger than
+ * @max_bytes.
+ * Returns: how many */
 guint
 _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArray *records)
 {
@@ -413,7 +432,7 @@ _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArr
   while (n < max_records && self->n_records > 0)
     {
       LsobsRecord *record = g_async_queue_try_pop_unlocked (self->records);
-      LsobsFlow *flow = get_flow (self, record);
+      LsobsRunProgress *progress = get_progress (self, record);
 
       if (n > 0 && record->size > max_bytes - n_bytes)
         {
@@ -422,21 +441,22 @@ _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArr
         }
       self->n_records--;
       self->n_bytes -= record->size;
-      flow->waiting = NULL;
+      progress->waiting = NULL;
       if (record->kind == LSOBS_RECORD_CREATE)
-        flow->create_state = LSOBS_CREATE_TAKEN;
+        progress->create_state = LSOBS_CREATE_TAKEN;
       g_ptr_array_add (records, record);
       n_bytes = MIN (n_bytes + record->size, max_bytes);
       n++;
     }
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, n);
-  write_gauges (self);
-  g_async_queue_unlock (self->records);
+  write_gauges_unlocked (self);
+  unlock (self);
   return n;
 }
 
-/* Whether records should leave now: a full batch, much memory, an old record, a
- * flush or the end. Otherwise @due_time says when, or -1 for an empty queue. */
+/* Whether records should leave now: for a full batch, much memory, an old record, a flush or the
+ * end.
+ * @due_time: (out): monotonic, µs: when the oldest record gets old; -1 for an empty queue */
 gboolean
 _lsobs_queue_is_due (LsobsQueue *self, gint64 interval_us, gint64 now, gint64 *due_time)
 {
@@ -446,20 +466,20 @@ _lsobs_queue_is_due (LsobsQueue *self, gint64 interval_us, gint64 now, gint64 *d
   lock (self);
   if (self->n_records > 0)
     {
-      /* GAsyncQueue has no peek. */
       LsobsRecord *oldest = g_async_queue_try_pop_unlocked (self->records);
 
       g_async_queue_push_front_unlocked (self->records, oldest);
-      /* A flush that nobody waits for any longer was asked for all the same. */
+      /* Records that a flush asked for leave now even if its time is over. */
       due = self->n_records >= self->batch_size || self->n_bytes >= self->batch_bytes ||
-            oldest->seq <= self->flush_seq || self->closed;
+            oldest->seq <= self->flush_seq ||
+            !_lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_PUSH);
       if (!due)
         {
           *due_time = oldest->queued_at + interval_us;
           due = *due_time <= now;
         }
     }
-  g_async_queue_unlock (self->records);
+  unlock (self);
   return due;
 }
 
@@ -469,27 +489,27 @@ _lsobs_queue_get_create_state (LsobsQueue *self, LsobsRunInfo *info)
   LsobsCreateState state;
 
   lock (self);
-  state = _lsobs_run_info_peek_flow (info, self->lane)->create_state;
-  g_async_queue_unlock (self->records);
+  state = _lsobs_run_info_peek_progress (info, self->destination)->create_state;
+  unlock (self);
   return state;
 }
 
-/* Writes out what was noted on the run of a taken record, and finds out whether the
- * create has left without some of it. No lock: that is for the flush thread alone. */
+/* Writes the annotations of the run into a taken record, and finds out whether the create has left
+ * without some of them. Called by the worker only, which alone uses these members: no lock. */
 void
-_lsobs_queue_settle (LsobsQueue *self, LsobsRecord *record)
+_lsobs_queue_write_annotations (LsobsQueue *self, LsobsRecord *record)
 {
-  LsobsFlow *flow = get_flow (self, record);
+  LsobsRunProgress *progress = get_progress (self, record);
 
-  _lsobs_record_settle (record);
-  record->extra_new = record->extra_seq != flow->extra_seq;
+  _lsobs_record_write_annotations (record);
+  record->extra_new = record->extra_seq != progress->extra_seq;
   if (record->kind == LSOBS_RECORD_CREATE && !record->promoted)
     {
-      flow->extra_seq = record->extra_seq;
-      flow->serialized_seq = record->serialized_seq;
+      progress->extra_seq = record->extra_seq;
+      progress->serialized_seq = record->serialized_seq;
     }
-  /* An update does not tell it. */
-  if (record->kind == LSOBS_RECORD_UPDATE && record->serialized_seq != flow->serialized_seq)
+  /* Updates do not carry "serialized". */
+  if (record->kind == LSOBS_RECORD_UPDATE && record->serialized_seq != progress->serialized_seq)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_NOTES, 1);
 }
 
@@ -500,23 +520,23 @@ _lsobs_queue_promote (LsobsQueue *self, LsobsRecord *record)
   lock (self);
   record->kind = LSOBS_RECORD_CREATE;
   record->promoted = TRUE;
-  get_flow (self, record)->create_state = LSOBS_CREATE_TAKEN;
+  get_progress (self, record)->create_state = LSOBS_CREATE_TAKEN;
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
-  g_async_queue_unlock (self->records);
+  unlock (self);
 }
 
-/* The create was not lost after all: the record is an update again. */
+/* The create was delivered after all: the record is an update again. */
 void
 _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record)
 {
   lock (self);
   record->kind = LSOBS_RECORD_UPDATE;
   record->promoted = FALSE;
-  get_flow (self, record)->create_state = LSOBS_CREATE_DELIVERED;
-  g_async_queue_unlock (self->records);
+  get_progress (self, record)->create_state = LSOBS_CREATE_DELIVERED;
+  unlock (self);
 }
 
-/* The record stays the caller's. */
+/* A taken record is delivered. The caller keeps its reference. */
 void
 _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
 {
@@ -524,42 +544,43 @@ _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
 
   lock (self);
   if (record->kind == LSOBS_RECORD_CREATE)
-    get_flow (self, record)->create_state = LSOBS_CREATE_DELIVERED;
-  leave_flight (self, record);
+    get_progress (self, record)->create_state = LSOBS_CREATE_DELIVERED;
+  leave_flight_unlocked (self, record);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DELIVERED, 1);
-  finished = settle_tickets (self, record, FATE_DELIVERED, NULL);
+  finished = count_for_waiters_unlocked (self, record, RESULT_DELIVERED, NULL);
   unlock_and_finish (self, finished);
 }
 
 static void
-lose_taken (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason, Fate fate)
+lose_taken (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason, FlushResult result)
 {
   GSList *finished;
 
   lock (self);
   if (record->kind == LSOBS_RECORD_CREATE)
-    get_flow (self, record)->create_state = LSOBS_CREATE_LOST;
-  leave_flight (self, record);
+    get_progress (self, record)->create_state = LSOBS_CREATE_LOST;
+  leave_flight_unlocked (self, record);
   _lsobs_counters_drop (self->counters, reason, 1);
-  finished = settle_tickets (self, record, fate, NULL);
+  finished = count_for_waiters_unlocked (self, record, result, NULL);
   unlock_and_finish (self, finished);
 }
 
-/* A taken record is lost. It stays the caller's. */
+/* A taken record is lost. The caller keeps its reference. */
 void
 _lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason)
 {
-  lose_taken (self, record, reason, FATE_LOST);
+  lose_taken (self, record, reason, RESULT_FAILED);
 }
 
-/* A taken record goes for want of room. It stays the caller's. */
+/* A taken record is lost because a bound of the queue was reached. The caller keeps its
+ * reference. */
 void
 _lsobs_queue_evict (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason)
 {
-  lose_taken (self, record, reason, FATE_EVICTED);
+  lose_taken (self, record, reason, RESULT_EVICTED);
 }
 
-/* A taken record waits again. */
+/* A taken record waits again, outside of the queue. */
 void
 _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record)
 {
@@ -570,119 +591,107 @@ _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record)
       self->n_kept++;
       self->n_kept_bytes += record->size;
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
-      write_gauges (self);
+      write_gauges_unlocked (self);
     }
-  g_async_queue_unlock (self->records);
+  unlock (self);
 }
 
-/* A taken record is sent, after it has waited or not. Only the flush thread changes which
- * it is. */
+/* A taken record is sent; it may have been kept. Called by the worker only, which alone writes
+ * "kept". */
 void
 _lsobs_queue_send (LsobsQueue *self, LsobsRecord *record)
 {
   if (G_LIKELY (!record->kept))
     return;
   lock (self);
-  take_kept (self, record);
+  take_kept_unlocked (self, record);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
-  g_async_queue_unlock (self->records);
+  unlock (self);
 }
 
-/* Whether one of the records has to go that were taken and wait again.
- * @reason: (out): why */
+/* Whether a kept record has to go.
+ * @reason: (out): which bound was reached */
 gboolean
 _lsobs_queue_is_over_full (LsobsQueue *self, LsobsDropReason *reason)
 {
   gboolean over_full;
 
   lock (self);
-  over_full = is_over_full (self);
+  over_full = is_over_full_unlocked (self);
   *reason = self->n_records + self->n_kept > self->capacity ? LSOBS_DROP_REASON_QUEUE_FULL
                                                             : LSOBS_DROP_REASON_QUEUE_BYTES;
-  g_async_queue_unlock (self->records);
+  unlock (self);
   return over_full;
 }
 
-/* FALSE when there is nothing to wait for; the ticket is done then. */
+/* Has @waiter wait for all records of this moment, which leave at once. FALSE when there are
+ * none; @waiter is not finished then. */
 gboolean
-_lsobs_queue_add_ticket (LsobsQueue *self, LsobsFlushWaiter *ticket)
+_lsobs_queue_add_waiter (LsobsQueue *self, LsobsFlushWaiter *waiter)
 {
   gboolean added;
 
   lock (self);
-  ticket->last_seq = self->last_seq;
+  waiter->last_seq = self->last_seq;
   self->flush_seq = self->last_seq;
-  ticket->n_remaining = self->n_records + self->n_kept +
+  waiter->n_remaining = self->n_records + self->n_kept +
                         _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT);
-  added = ticket->n_remaining > 0;
+  added = waiter->n_remaining > 0;
   if (added)
-    self->tickets = g_slist_prepend (self->tickets, _lsobs_flush_waiter_ref (ticket));
-  g_async_queue_unlock (self->records);
+    self->waiters = g_slist_prepend (self->waiters, _lsobs_flush_waiter_ref (waiter));
+  unlock (self);
   return added;
 }
 
-/* The numbers of the ticket are constant from now on. FALSE when it is finished,
- * or just being so. */
+/* The numbers of @waiter are constant from now on. FALSE when it is finished, or another thread is
+ * about to finish it. */
 gboolean
-_lsobs_queue_remove_ticket (LsobsQueue *self, LsobsFlushWaiter *ticket)
+_lsobs_queue_remove_waiter (LsobsQueue *self, LsobsFlushWaiter *waiter)
 {
   GSList *link;
 
   lock (self);
-  link = g_slist_find (self->tickets, ticket);
+  link = g_slist_find (self->waiters, waiter);
   if (link != NULL)
-    self->tickets = g_slist_delete_link (self->tickets, link);
-  g_async_queue_unlock (self->records);
+    self->waiters = g_slist_delete_link (self->waiters, link);
+  unlock (self);
   if (link != NULL)
-    _lsobs_flush_waiter_unref (ticket);
+    _lsobs_flush_waiter_unref (waiter);
   return link != NULL;
 }
 
-/* Whether somebody waits. */
 gboolean
-_lsobs_queue_has_tickets (LsobsQueue *self)
+_lsobs_queue_has_waiters (LsobsQueue *self)
 {
-  gboolean has_tickets;
+  gboolean has_waiters;
 
   lock (self);
-  has_tickets = self->tickets != NULL;
-  g_async_queue_unlock (self->records);
-  return has_tickets;
+  has_waiters = self->waiters != NULL;
+  unlock (self);
+  return has_waiters;
 }
 
-/* Nothing is being sent: whoever waits shall know, the records stay. */
+/* Sending is paused: finishes all waiters as refused. Their records stay. */
 void
-_lsobs_queue_refuse_tickets (LsobsQueue *self)
+_lsobs_queue_refuse_waiters (LsobsQueue *self)
 {
   GSList *refused;
 
   lock (self);
-  refused = g_steal_pointer (&self->tickets);
+  refused = g_steal_pointer (&self->waiters);
   for (GSList *l = refused; l != NULL; l = l->next)
     ((LsobsFlushWaiter *) l->data)->refused = TRUE;
   unlock_and_finish (self, refused);
 }
 
-/* What is pushed from now on is lost. */
-void
-_lsobs_queue_close (LsobsQueue *self)
+/* Returns: (transfer none): the state that the queue shares with its worker */
+LsobsLifecycle *
+_lsobs_queue_peek_lifecycle (LsobsQueue *self)
 {
-  lock (self);
-  self->closed = TRUE;
-  g_async_queue_unlock (self->records);
+  return &self->lifecycle;
 }
 
-gboolean
-_lsobs_queue_is_closed (LsobsQueue *self)
-{
-  gboolean closed;
-
-  lock (self);
-  closed = self->closed;
-  g_async_queue_unlock (self->records);
-  return closed;
-}
-
+/* All records in the queue are lost. */
 void
 _lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason)
 {
@@ -690,20 +699,20 @@ _lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason)
 
   lock (self);
   while (self->n_records > 0)
-    finished = lose_waiting (self, g_async_queue_try_pop_unlocked (self->records), reason,
-                             FATE_LOST, finished);
-  write_gauges (self);
+    finished = lose_waiting_unlocked (self, g_async_queue_try_pop_unlocked (self->records), reason,
+                                      RESULT_FAILED, finished);
+  write_gauges_unlocked (self);
   unlock_and_finish (self, finished);
 }
 
-/* Returns: (transfer full): all counters, at one moment */
+/* Returns: (transfer full): all counters of one moment */
 LsobsStats *
-_lsobs_queue_snapshot (LsobsQueue *self)
+_lsobs_queue_dup_stats (LsobsQueue *self)
 {
   LsobsStats *stats;
 
   lock (self);
   stats = _lsobs_counters_snapshot (self->counters);
-  g_async_queue_unlock (self->records);
+  unlock (self);
   return stats;
 }

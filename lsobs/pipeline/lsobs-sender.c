@@ -7,7 +7,7 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-network-watch-private.h"
 #include "lsobs/http/lsobs-client-private.h"
-#include "lsobs/http/lsobs-project-id-private.h"
+#include "lsobs/http/lsobs-project-ids-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
 #include "lsobs/pipeline/lsobs-sender-private.h"
@@ -16,10 +16,10 @@
 /* When the next batch may leave. */
 typedef struct
 {
-  gint64 length;    /* ms: of the current pause, before chance; 0: there is none */
-  gint64 until;     /* monotonic, µs */
-  gboolean probing; /* the service seems to be away: it is probed, and nothing is lost */
-  gboolean asking;  /* a question has shown that, and no batch has */
+  gint64 length;        /* ms: of the current pause, without the random part; 0: no pause */
+  gint64 until;         /* monotonic, µs */
+  gboolean probing;     /* the service seems to be away: batches are kept, and sent as probes */
+  gboolean by_question; /* probing, because a question failed; no batch has failed */
 } Pause;
 
 struct _LsobsSender
@@ -29,42 +29,43 @@ struct _LsobsSender
   LsobsSettings *settings;   /* (owned) */
   LsobsCounters *counters;   /* (owned) */
   LsobsQueue *queue;         /* (owned) */
+  LsobsLifecycle *lifecycle; /* (unowned) of the queue */
   LsobsTransport *transport; /* (owned) */
   LsobsService *service;     /* (unowned) (nullable) that of a client */
   LsobsBatcher *batcher;     /* (owned) */
-  GMainContext *context;     /* (owned) where all of the sending happens */
-  GSource *source;           /* (owned) the alarm that has the worker pump */
+  GMainContext *context;     /* (owned) that of the worker */
+  GSource *source;           /* (owned) the alarm that calls _lsobs_sender_pump() */
   LsobsHealth health;
 
-  GCancellable *cancellable; /* (owned) ends all sending */
-  GMainLoop *loop;           /* (owned) (nullable) ends when nothing is under way after that */
+  GCancellable *cancellable; /* (owned) cancels all requests, when the worker stops */
+  GMainLoop *loop;           /* (owned) (nullable) quits with the last request after that */
   GQueue sending;            /* of Sending (unowned) */
-  guint64 n_sent;            /* numbers requests, from 1 */
-  guint64 last_success;      /* the latest request that has succeeded */
-  gboolean succeeded;        /* one has, since a question had no answer */
+  gboolean pumping;          /* _lsobs_sender_pump() runs, perhaps inside send_async() */
+  gboolean pump_again;       /* it was called again meanwhile */
+  guint64 n_sent;            /* the number of the last request */
+  guint64 last_success;      /* the highest number of a request that succeeded */
+  gboolean succeeded;        /* a request has, since a question had no answer */
   Pause pause;
-  gint64 give_up_at;        /* monotonic, µs: suspects wait no longer for proof, or 0 */
+  gint64 give_up_at; /* monotonic, µs: until then, suspects wait for proof; 0: not limited */
   LsobsNetworkWatch *watch; /* (owned) (nullable) while the service is probed */
-  int hastened;             /* (atomic) the network has changed */
-  gint64 probed_at;         /* monotonic, µs: the last probe was sent */
+  int hastened;             /* (atomic) the network has changed; set by a thread of the watch */
+  gint64 probed_at;         /* monotonic, µs: when the last probe was sent */
 };
 
-/* One batch that the transport has. */
+/* A batch that the transport has. */
 typedef struct
 {
-  LsobsSender *sender; /* (owned) (nullable) NULL after the sender has let it go */
+  LsobsSender *sender; /* (owned) (nullable) NULL after the sender has abandoned it */
   LsobsBatch *batch;   /* (owned) until then */
-  gboolean paused;     /* it was sent during a pause, as a probe */
+  gboolean paused;     /* it was sent during a pause */
   GList link;          /* in sender->sending until then */
 } Sending;
 
-/* @source: has _lsobs_sender_pump() called in @context when it fires */
+/* @source: calls _lsobs_sender_pump() in @context when it fires */
 LsobsSender *
-_lsobs_sender_new (LsobsSettings *settings,
-                   LsobsCounters *counters,
+_lsobs_sender_new (const LsobsDestination *destination,
                    LsobsQueue *queue,
                    LsobsRunStore *store,
-                   LsobsTransport *transport,
                    GMainContext *context,
                    GSource *source)
 {
@@ -72,19 +73,20 @@ _lsobs_sender_new (LsobsSettings *settings,
 
   g_atomic_ref_count_init (&self->ref_count);
   self->epoch = _lsobs_fork_epoch ();
-  self->settings = _lsobs_settings_ref (settings);
-  self->counters = _lsobs_counters_ref (counters);
+  self->settings = _lsobs_settings_ref (destination->settings);
+  self->counters = _lsobs_counters_ref (destination->counters);
   self->queue = _lsobs_queue_ref (queue);
-  self->transport = g_object_ref (transport);
-  self->batcher = _lsobs_batcher_new (settings, counters, queue, store, transport);
+  self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
+  self->transport = g_object_ref (destination->transport);
+  self->batcher = _lsobs_batcher_new (destination, queue, store);
   self->context = g_main_context_ref (context);
   self->source = g_source_ref (source);
-  _lsobs_health_init (&self->health, settings->label);
+  _lsobs_health_init (&self->health, destination->settings->label);
   self->cancellable = g_cancellable_new ();
   g_queue_init (&self->sending);
-  if (LSOBS_IS_CLIENT (transport))
+  if (LSOBS_IS_CLIENT (destination->transport))
     {
-      self->service = _lsobs_client_peek_service (LSOBS_CLIENT (transport));
+      self->service = _lsobs_client_peek_service (LSOBS_CLIENT (destination->transport));
       _lsobs_service_set_waker (self->service, source);
     }
   return self;
@@ -125,7 +127,7 @@ _lsobs_sender_peek_health (LsobsSender *self)
 
 /* --- pauses --- */
 
-/* Called in a thread of the watch: the network has changed. */
+/* Called in a thread of the watch, when the network has changed. */
 static void
 hasten_cb (gpointer user_data)
 {
@@ -135,7 +137,7 @@ hasten_cb (gpointer user_data)
   _lsobs_flush_source_arm (self->source, 0);
 }
 
-/* The address that a transport of the program sends to is not known here. */
+/* Only for a client: the address of a transport of the program is not known here. */
 static void
 watch_network (LsobsSender *self)
 {
@@ -150,9 +152,10 @@ end_pause (LsobsSender *self)
   g_clear_pointer (&self->watch, _lsobs_network_watch_free);
 }
 
-/* The service takes nothing for now. */
+/* The service takes nothing for now.
+ * @until_hour: the pause ends with the hour, when the limit does */
 static void
-begin_pause (LsobsSender *self, LsobsFate fate)
+begin_pause (LsobsSender *self, gboolean until_hour)
 {
   gint64 last = self->pause.probing ? 0 : self->pause.length;
   gint64 pause;
@@ -161,13 +164,13 @@ begin_pause (LsobsSender *self, LsobsFate fate)
   pause = self->pause.length =
       _lsobs_delivery_policy_pause (self->settings->first_pause, LSOBS_DELIVERY_POLICY_PAUSE_GROWTH,
                                     last);
-  if (fate == LSOBS_FATE_KEPT)
+  if (until_hour)
     pause = _lsobs_delivery_policy_pause_to_hour (pause, g_get_real_time (), g_random_double ());
   self->pause.until = g_get_monotonic_time () + pause * 1000;
 }
 
-/* The service seems to be away. Batches that were under way together belong to the same
- * failure, and a probe that was asked for by a flush does not put off the next one. */
+/* The service seems to be away. Batches that were under way together count as one failure, and a
+ * probe that a flush has caused does not delay the next one. */
 static void
 begin_probing (LsobsSender *self)
 {
@@ -189,12 +192,12 @@ begin_probing (LsobsSender *self)
   self->pause.until = now + delay * 1000;
   /* The service may have said when it takes more. */
   if (self->service != NULL)
-    self->pause.until = MAX (self->pause.until, self->service->not_before);
+    self->pause.until = MAX (self->pause.until, _lsobs_service_get_not_before (self->service));
   watch_network (self);
 }
 
-/* A change of the network may bring the next probe forward, but does not make probes
- * come more often than the first one may. */
+/* A change of the network may bring the next probe forward, but not closer to the last one than
+ * the shortest distance. */
 static void
 hasten (LsobsSender *self, gint64 now)
 {
@@ -206,16 +209,16 @@ hasten (LsobsSender *self, gint64 now)
 
 /* --- learning --- */
 
-/* The batch is lost, and no part of it is tried again. */
+/* The batch is lost, or paused, and no part of it is tried now. */
 static void
-learn_from_loss (LsobsSender *self, const LsobsPolicy *policy, const GError *error)
+learn_from_loss (LsobsSender *self, const LsobsDeliveryPolicy *policy, const GError *error)
 {
   switch (policy->state)
     {
     case LSOBS_STATE_PAUSED:
-      /* Other batches that were under way belong to the same pause. */
+      /* The outcomes of batches that were under way do not prolong the pause. */
       if (self->pause.probing || self->pause.until <= g_get_monotonic_time ())
-        begin_pause (self, policy->fate);
+        begin_pause (self, policy->action == LSOBS_DELIVERY_ACTION_WAIT);
       _lsobs_health_set_state (&self->health, LSOBS_STATE_PAUSED, FALSE, error);
       break;
     case LSOBS_STATE_DEGRADED:
@@ -223,9 +226,9 @@ learn_from_loss (LsobsSender *self, const LsobsPolicy *policy, const GError *err
       break;
     case LSOBS_STATE_OK:
     default:
-      /* The service is well; it is the record. */
+      /* The service is well; the record is to blame. */
       if (policy->reason != LSOBS_DROP_REASON_SHUTDOWN)
-        _lsobs_health_note_problem (&self->health, error);
+        _lsobs_health_set_problem (&self->health, error);
       break;
     }
 }
@@ -241,55 +244,56 @@ learn_from_success (LsobsSender *self, LsobsBatch *batch)
   self->last_success = MAX (self->last_success, number);
   self->succeeded = TRUE;
   end_pause (self);
-  /* Before the tickets are told: a program that waits for them may read the state then. */
+  /* Before flush waiters finish: a program that waits for a flush may read the state then. */
   _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
   n_lost = _lsobs_batcher_judge (self->batcher, number);
   _lsobs_batcher_delivered (self->batcher, batch);
-  _lsobs_health_post_news (&self->health, n, n_lost);
+  _lsobs_health_notify (&self->health, n, n_lost);
 }
 
-/* From now on, the service is probed. */
+/* The service seems to be away: batches are kept, and the service is probed. */
 static void
-note_absence (LsobsSender *self, const GError *error)
+enter_outage (LsobsSender *self, const GError *error)
 {
   begin_probing (self);
   _lsobs_batcher_keep_all (self->batcher);
   _lsobs_health_set_state (&self->health, LSOBS_STATE_PAUSED, TRUE, error);
-  _lsobs_health_post_news (&self->health, 0, 0);
-  /* They are told this very error. */
-  _lsobs_queue_refuse_tickets (self->queue);
+  _lsobs_health_notify (&self->health, 0, 0);
+  /* Their flushes fail with this error. */
+  _lsobs_queue_refuse_waiters (self->queue);
 }
 
-/* Whether something in between has answered. */
+/* Whether a proxy, a firewall or a portal has answered, not the service. */
 static gboolean
-is_foreign (const LsobsPolicy *policy)
+is_foreign (const LsobsDeliveryPolicy *policy)
 {
   return policy->code == LSOBS_ERROR_FOREIGN || policy->code == LSOBS_ERROR_BLOCKED ||
          policy->code == LSOBS_ERROR_REDIRECTED;
 }
 
-/* A page refuses the batch, and the service is not known to be there: if not all of the
- * records are to blame, one half shows it. */
+/* A page that is not the service's refuses the batch, and no request has succeeded since: if only
+ * some records are to blame, one half will be delivered. */
 static gboolean
 may_bisect (LsobsSender *self, const Sending *sending)
 {
   const LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
 
-  return history->verdict == LSOBS_VERDICT_FOREIGN &&
+  return history->outcome == LSOBS_OUTCOME_FOREIGN &&
          lsobs_batch_get_n_records (sending->batch) > 1 &&
          (sending->paused || history->number < self->last_success);
 }
 
-/* Others have succeeded since the batch has failed before: it is sent again at distances of
- * its own, without a pause for the rest. FALSE when that is not so.
- * @last: the number of the sending that has failed before, or 0 */
+/* If other requests have succeeded since the batch failed before, it is sent again at growing
+ * distances of its own, without a pause for other batches.
+ * @last: the number of the request that failed before, or 0
+ * Returns: FALSE when no other request has succeeded */
 static gboolean
-put_aside (LsobsSender *self, const Sending *sending, guint64 last, const GError *error)
+defer (LsobsSender *self, const Sending *sending, guint64 last, const GError *error)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
   gint64 delay;
 
-  if (sending->paused || history->verdict == LSOBS_VERDICT_FOREIGN ||
+  if (sending->paused || history->outcome == LSOBS_OUTCOME_FOREIGN ||
       (history->number > self->last_success && (last == 0 || last > self->last_success)))
     return FALSE;
   history->distance =
@@ -298,19 +302,19 @@ put_aside (LsobsSender *self, const Sending *sending, guint64 last, const GError
   delay = _lsobs_delivery_policy_spread (history->distance, g_random_double ());
   history->not_before = g_get_monotonic_time () + delay * 1000;
   _lsobs_batcher_keep (self->batcher, sending->batch);
-  _lsobs_health_note_problem (&self->health, error);
-  _lsobs_health_post_news (&self->health, 0, 0);
-  _lsobs_queue_refuse_tickets (self->queue);
+  _lsobs_health_set_problem (&self->health, error);
+  _lsobs_health_notify (&self->health, 0, 0);
+  _lsobs_queue_refuse_waiters (self->queue);
   return TRUE;
 }
 
-/* The batch waits until the service is back. If others have succeeded since it was sent,
- * the service is not away. */
+/* The batch is kept. The service seems to be away, unless other requests have succeeded since the
+ * batch was sent. */
 static void
-learn_from_absence (LsobsSender *self,
-                    const Sending *sending,
-                    const LsobsPolicy *policy,
-                    const GError *error)
+learn_from_outage (LsobsSender *self,
+                   const Sending *sending,
+                   const LsobsDeliveryPolicy *policy,
+                   const GError *error)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
   guint64 last = history->failed;
@@ -320,11 +324,11 @@ learn_from_absence (LsobsSender *self,
   history->refused = policy->code == LSOBS_ERROR_FOREIGN || policy->code == LSOBS_ERROR_BLOCKED;
   history->dubious |= history->refused;
   history->suspicion = LSOBS_SUSPICION_NONE;
-  if (is_foreign (policy) || history->verdict == LSOBS_VERDICT_BUSY)
+  if (is_foreign (policy) || history->outcome == LSOBS_OUTCOME_BUSY)
     history->accused = FALSE;
   else
     history->accused |= !sending->paused;
-  if (is_foreign (policy) && put_aside (self, sending, last, error))
+  if (is_foreign (policy) && defer (self, sending, last, error))
     return;
   if (may_bisect (self, sending))
     _lsobs_batcher_bisect (self->batcher, sending->batch);
@@ -332,18 +336,18 @@ learn_from_absence (LsobsSender *self,
     _lsobs_batcher_keep (self->batcher, sending->batch);
   if (history->number < self->last_success && !sending->paused)
     {
-      _lsobs_health_note_problem (&self->health, error);
-      _lsobs_health_post_news (&self->health, 0,
-                               _lsobs_batcher_judge (self->batcher, self->last_success));
+      _lsobs_health_set_problem (&self->health, error);
+      _lsobs_health_notify (&self->health, 0,
+                            _lsobs_batcher_judge (self->batcher, self->last_success));
       return;
     }
-  note_absence (self, error);
-  self->pause.asking = FALSE;
+  enter_outage (self, error);
+  self->pause.by_question = FALSE;
 }
 
-/* A question for a project may show first that the service is away, or back: feedback that
- * waits for it may be all that there is. As with a batch, a round of attempts is made before
- * that is believed. */
+/* A question for the id of a project may be the first request that fails or succeeds: there may be
+ * no batch but feedback that waits for the answer. As with a batch, the service counts as away
+ * after a whole round of attempts. */
 static void
 learn_from_question (LsobsSender *self)
 {
@@ -357,12 +361,12 @@ learn_from_question (LsobsSender *self)
     return;
   ids = _lsobs_service_peek_project_ids (self->service);
   n = _lsobs_project_ids_take_news (ids, &answered, &error);
-  if (answered && self->pause.asking)
+  if (answered && self->pause.by_question)
     {
       end_pause (self);
       _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
     }
-  if (error == NULL || !_lsobs_batcher_has_questions (self->batcher))
+  if (error == NULL || !_lsobs_batcher_awaits_answers (self->batcher))
     return;
   succeeded = self->succeeded;
   self->succeeded = FALSE;
@@ -371,38 +375,38 @@ learn_from_question (LsobsSender *self)
   if (self->pause.length == 0 && succeeded)
     {
       /* The service takes batches: it is not away. */
-      _lsobs_health_note_problem (&self->health, error);
-      _lsobs_queue_refuse_tickets (self->queue);
+      _lsobs_health_set_problem (&self->health, error);
+      _lsobs_queue_refuse_waiters (self->queue);
       return;
     }
   if (!self->pause.probing)
-    self->pause.asking = TRUE;
-  note_absence (self, error);
+    self->pause.by_question = TRUE;
+  enter_outage (self, error);
 }
 
-/* Who flushes has the question asked at once that has failed before, and hears of it when it
- * fails again. */
+/* A flush has a question that failed before asked again at once. */
 static void
 hasten_question (LsobsSender *self)
 {
   LsobsProjectIds *ids;
   guint n;
 
-  if (self->service == NULL || !_lsobs_batcher_has_questions (self->batcher) ||
-      !_lsobs_queue_has_tickets (self->queue))
+  if (self->service == NULL || !_lsobs_batcher_awaits_answers (self->batcher) ||
+      !_lsobs_queue_has_waiters (self->queue))
     return;
   ids = _lsobs_service_peek_project_ids (self->service);
-  n = _lsobs_project_ids_get_trouble (ids);
+  n = _lsobs_project_ids_get_n_failures (ids);
   if (n >= self->settings->max_attempts || (n > 0 && self->pause.probing))
     _lsobs_project_ids_ask_again (ids);
 }
 
-/* A proxy or firewall refuses the batch. TRUE if that is about the content of the batch: the
- * record to blame is being searched for, or was found. */
+/* A proxy or firewall refuses the batch.
+ * Returns: whether the content of the batch is to blame; the record is being searched for, or was
+ * found */
 static gboolean
 learn_from_block (LsobsSender *self,
                   const Sending *sending,
-                  const LsobsPolicy *policy,
+                  const LsobsDeliveryPolicy *policy,
                   const GError *error)
 {
   LsobsBatch *batch = sending->batch;
@@ -412,18 +416,18 @@ learn_from_block (LsobsSender *self,
   if (lsobs_batch_get_n_records (batch) > 1)
     {
       _lsobs_batcher_bisect (self->batcher, batch);
-      /* One at a time, without waiting for the next probe. */
+      /* Its halves go one after the other, and do not wait for the next probe. */
       if (self->pause.probing)
         self->pause.until = 0;
       return TRUE;
     }
   if (self->pause.length != 0)
     return FALSE;
-  _lsobs_health_note_problem (&self->health, error);
+  _lsobs_health_set_problem (&self->health, error);
   if (history->suspicion == LSOBS_SUSPICION_TRIAL)
     {
       _lsobs_batcher_lost (self->batcher, batch, policy->reason);
-      _lsobs_health_post_news (&self->health, 0, 1);
+      _lsobs_health_notify (&self->health, 0, 1);
       return TRUE;
     }
   history->reason = policy->reason;
@@ -434,38 +438,38 @@ learn_from_block (LsobsSender *self,
 }
 
 static void
-settle (LsobsSender *self, const Sending *sending, const GError *error)
+handle_outcome (LsobsSender *self, const Sending *sending, const GError *error)
 {
   LsobsBatch *batch = sending->batch;
-  const LsobsPolicy *policy = _lsobs_delivery_policy_find_policy (error);
+  const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_find (error);
 
   if (policy->code == LSOBS_ERROR_BLOCKED && error != NULL)
     {
       if (!learn_from_block (self, sending, policy, error))
-        learn_from_absence (self, sending, policy, error);
+        learn_from_outage (self, sending, policy, error);
       return;
     }
   if (policy->split && _lsobs_batcher_split (self->batcher, batch, error))
     return;
-  switch (policy->fate)
+  switch (policy->action)
     {
-    case LSOBS_FATE_DELIVERED:
+    case LSOBS_DELIVERY_ACTION_DONE:
       learn_from_success (self, batch);
       break;
-    case LSOBS_FATE_HELD:
-      learn_from_absence (self, sending, policy, error);
+    case LSOBS_DELIVERY_ACTION_PROBE:
+      learn_from_outage (self, sending, policy, error);
       break;
-    case LSOBS_FATE_KEPT:
+    case LSOBS_DELIVERY_ACTION_WAIT:
       learn_from_loss (self, policy, error);
       _lsobs_batcher_put_back (self->batcher, batch);
       _lsobs_batcher_keep_all (self->batcher);
-      _lsobs_health_post_news (&self->health, 0, 0);
+      _lsobs_health_notify (&self->health, 0, 0);
       break;
-    case LSOBS_FATE_LOST:
+    case LSOBS_DELIVERY_ACTION_DROP:
     default:
       learn_from_loss (self, policy, error);
       _lsobs_batcher_lost (self->batcher, batch, policy->reason);
-      _lsobs_health_post_news (&self->health, 0, lsobs_batch_get_n_records (batch));
+      _lsobs_health_notify (&self->health, 0, lsobs_batch_get_n_records (batch));
       break;
     }
 }
@@ -488,14 +492,14 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 
   if (self == NULL)
     return;
-  /* In a forked child that runs its parent's context, the rest is the parent's. */
+  /* A forked child that runs its parent's context leaves its parent's sender as it is. */
   if (self->epoch != _lsobs_fork_epoch ())
     {
       g_steal_pointer (&self);
       return;
     }
   g_queue_unlink (&self->sending, &sending->link);
-  settle (self, sending, error);
+  handle_outcome (self, sending, error);
   lsobs_batch_unref (sending->batch);
   if (self->loop != NULL && self->sending.length == 0)
     g_main_loop_quit (self->loop);
@@ -513,7 +517,7 @@ send_batch (LsobsSender *self, LsobsBatch *batch)
   for (guint i = 0; i < records->len; i++)
     _lsobs_queue_send (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
   _lsobs_batch_peek_history (batch)->number = ++self->n_sent;
-  _lsobs_batch_peek_history (batch)->verdict = LSOBS_VERDICT_DELIVERED;
+  _lsobs_batch_peek_history (batch)->outcome = LSOBS_OUTCOME_DELIVERED;
   sending->sender = _lsobs_sender_ref (self);
   sending->batch = batch;
   sending->paused = self->pause.length != 0;
@@ -530,8 +534,8 @@ _lsobs_sender_is_busy (LsobsSender *self)
   return self->sending.length > 0;
 }
 
-/* Whether a suspect waits for another request to show who is to blame. It does so for a
- * while, unless somebody waits for it. */
+/* Whether suspects may wait for another request to show whether they are to blame. They wait for a
+ * limited time, and not during a flush. */
 static gboolean
 may_wait_for_proof (LsobsSender *self, gint64 now)
 {
@@ -540,7 +544,7 @@ may_wait_for_proof (LsobsSender *self, gint64 now)
       self->give_up_at = 0;
       return TRUE;
     }
-  if (_lsobs_queue_has_tickets (self->queue))
+  if (_lsobs_queue_has_waiters (self->queue))
     return FALSE;
   if (self->give_up_at == 0)
     self->give_up_at = now + self->settings->first_probe * 1000;
@@ -550,8 +554,8 @@ may_wait_for_proof (LsobsSender *self, gint64 now)
   return TRUE;
 }
 
-/* No other batch is left that can clear or convict a suspect: the proxy or
- * firewall is assumed to refuse everything until a request succeeds. */
+/* If no other batch is left that can show whether the suspects are to blame, the proxy or firewall
+ * is assumed to refuse everything, until a request succeeds. */
 static void
 give_up_suspects (LsobsSender *self, gint64 now)
 {
@@ -563,11 +567,11 @@ give_up_suspects (LsobsSender *self, gint64 now)
   self->give_up_at = 0;
   problem = _lsobs_health_dup_problem (&self->health);
   error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_BLOCKED, problem);
-  note_absence (self, error);
+  enter_outage (self, error);
   _lsobs_flush_source_arm (self->source, self->pause.until);
 }
 
-/* Whether the search for a record that something in between refuses is under way. */
+/* Whether a batch is under way that a proxy or firewall has refused before. */
 static gboolean
 is_searching (LsobsSender *self)
 {
@@ -578,14 +582,15 @@ is_searching (LsobsSender *self)
 }
 
 static void
-fill_slots (LsobsSender *self)
+send_batches (LsobsSender *self)
 {
-  /* Who flushes does not wait for what is put aside. */
-  gint64 time = _lsobs_queue_has_tickets (self->queue) ? G_MAXINT64 : g_get_monotonic_time ();
+  /* A flush does not wait for deferred batches: they go now. */
+  gint64 time = _lsobs_queue_has_waiters (self->queue) ? G_MAXINT64 : g_get_monotonic_time ();
 
   g_main_context_push_thread_default (self->context);
-  /* After a pause, one batch goes ahead to see how things are. */
-  while (self->sending.length < (self->pause.length != 0 ? 1 : self->settings->max_in_flight))
+  /* After a pause, only one batch is under way until a request succeeds. */
+  while (!self->pump_again &&
+         self->sending.length < (self->pause.length != 0 ? 1 : self->settings->max_in_flight))
     {
       LsobsBatch *batch =
           _lsobs_batcher_next (self->batcher, self->pause.probing, is_searching (self), time);
@@ -597,27 +602,26 @@ fill_slots (LsobsSender *self)
   g_main_context_pop_thread_default (self->context);
 }
 
-/* Whether the pause keeps everything back. A flush does not wait for the end of the pause: it
- * probes the service at once, or fails if a probe could lose a batch. */
+/* Whether nothing may leave before the end of the pause. A flush does not wait for that: it sends a
+ * probe at once, or fails when a probe could lose a batch. */
 static gboolean
 is_kept_back (LsobsSender *self, gint64 now)
 {
   if (now >= self->pause.until)
     return FALSE;
   if (!self->pause.probing)
-    _lsobs_queue_refuse_tickets (self->queue);
+    _lsobs_queue_refuse_waiters (self->queue);
   return !self->pause.probing || self->sending.length > 0 ||
-         !_lsobs_queue_has_tickets (self->queue);
+         !_lsobs_queue_has_waiters (self->queue);
 }
 
-/* Sends what should leave, as far as there are slots, and sets the alarm for the rest. */
-void
-_lsobs_sender_pump (LsobsSender *self)
+static void
+pump (LsobsSender *self)
 {
   gint64 now = g_get_monotonic_time ();
   gint64 due_time;
 
-  if (g_cancellable_is_cancelled (self->cancellable))
+  if (!_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_SEND))
     return;
   _lsobs_batcher_evict (self->batcher);
   learn_from_question (self);
@@ -628,7 +632,7 @@ _lsobs_sender_pump (LsobsSender *self)
       _lsobs_flush_source_arm (self->source, self->pause.until);
       return;
     }
-  fill_slots (self);
+  send_batches (self);
   give_up_suspects (self, now);
   due_time = _lsobs_batcher_get_due_time (self->batcher, now);
   if (due_time != -1)
@@ -638,37 +642,64 @@ _lsobs_sender_pump (LsobsSender *self)
     _lsobs_flush_source_arm (self->source, due_time);
 }
 
+/* Sends the batches that may leave now, and sets the alarm for the next ones. A transport that
+ * completes inside send_async(), or that runs the context there, calls this again: sending goes on
+ * in the next iteration of the context. So the stack does not grow, and other sources of the
+ * context have their turn. */
+void
+_lsobs_sender_pump (LsobsSender *self)
+{
+  g_assert (g_main_context_is_owner (self->context));
+  if (self->pumping)
+    {
+      self->pump_again = TRUE;
+      return;
+    }
+  self->pumping = TRUE;
+  self->pump_again = FALSE;
+  pump (self);
+  self->pumping = FALSE;
+  if (self->pump_again)
+    _lsobs_flush_source_arm (self->source, 0);
+}
+
 /* --- the end --- */
 
-/* @loop: (nullable): quits when the last batch that is under way has ended */
+/* Cancels all requests.
+ * @loop: (nullable): quits when the last of them has ended */
 void
 _lsobs_sender_cancel (LsobsSender *self, GMainLoop *loop)
 {
+  g_assert (g_main_context_is_owner (self->context));
   g_clear_pointer (&self->watch, _lsobs_network_watch_free);
   if (loop != NULL && self->loop == NULL)
     self->loop = g_main_loop_ref (loop);
   g_cancellable_cancel (self->cancellable);
 }
 
-/* Of what is left, one more batch is told to the transport. FALSE when nothing is left. */
+/* Gives the transport one more batch of what is left, as lost. FALSE when nothing is left. */
 gboolean
-_lsobs_sender_lose_next (LsobsSender *self)
+_lsobs_sender_discard_next (LsobsSender *self)
 {
-  return _lsobs_batcher_lose_next (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  g_assert (g_main_context_is_owner (self->context));
+  return _lsobs_batcher_discard_next (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
 }
 
+/* All that is not under way is lost. */
 void
-_lsobs_sender_drop_all (LsobsSender *self)
+_lsobs_sender_discard_all (LsobsSender *self)
 {
-  _lsobs_batcher_drop_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  g_assert (g_main_context_is_owner (self->context));
+  _lsobs_batcher_discard_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
 }
 
-/* A transport that does not let go of its batches in time keeps them for itself. */
+/* Batches that the transport still has are lost; what it answers later is ignored. */
 void
-_lsobs_sender_let_go (LsobsSender *self)
+_lsobs_sender_abandon (LsobsSender *self)
 {
   GList *link;
 
+  g_assert (g_main_context_is_owner (self->context));
   g_clear_pointer (&self->watch, _lsobs_network_watch_free);
   while ((link = g_queue_pop_head_link (&self->sending)) != NULL)
     {

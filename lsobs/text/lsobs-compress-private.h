@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Compresses bodies, one after the other, with what it takes for that made once. For
- * one thread at a time. */
+/* Compresses one request body after the other and keeps the memory that this takes. Used by one
+ * thread at a time. */
 typedef struct _LsobsCompressor LsobsCompressor;
 
 gboolean _lsobs_compression_is_built_in (LsobsCompression kind);

@@ -8,13 +8,14 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/text/lsobs-compress-private.h"
 
-/* Below, there is nothing to gain. */
+/* Smaller bodies are not compressed. */
 #define MIN_SIZE 1024
 
 /* The highest level of gzip. */
 #define MAX_GZIP_LEVEL 9
 
-/* High levels take hundreds of MiB for a large body; so much is not kept. */
+/* At high levels, zstd needs hundreds of MiB for a large body. More memory than this is freed
+ * after the body. */
 #define MAX_KEPT (16 * 1024 * 1024)
 
 struct _LsobsCompressor
@@ -27,7 +28,7 @@ struct _LsobsCompressor
 #endif
 };
 
-/* @kind: one that compresses */
+/* @kind: gzip or zstd */
 gboolean
 _lsobs_compression_is_built_in (LsobsCompression kind)
 {
@@ -38,15 +39,15 @@ _lsobs_compression_is_built_in (LsobsCompression kind)
 #endif
 }
 
-/* As it stands in the header. */
+/* Returns: the name for the header Content-Encoding */
 const char *
 _lsobs_compression_get_name (LsobsCompression kind)
 {
   return kind == LSOBS_COMPRESSION_ZSTD ? "zstd" : "gzip";
 }
 
-/* @kind: one that is built in
- * @level: of zstd, from 1 to 22 */
+/* @kind: one for which _lsobs_compression_is_built_in() is TRUE
+ * @level: a level of zstd, from 1 to 22; gzip uses its highest level for all above */
 LsobsCompressor *
 _lsobs_compressor_new (LsobsCompression kind, int level)
 {
@@ -68,7 +69,7 @@ _lsobs_compressor_free (LsobsCompressor *self)
   g_free (self);
 }
 
-/* Writes at most @size bytes. Returns: how many it were, or 0: they are too few */
+/* Returns: the number of bytes written; 0 if the result needs more than @size bytes */
 static gsize
 run_gzip (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
 {
@@ -98,7 +99,7 @@ run_gzip (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
 }
 
 #ifdef HAVE_ZSTD
-/* The same. */
+/* Returns: the number of bytes written; 0 if the result needs more than @size bytes */
 static gsize
 run_zstd (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
 {
@@ -111,8 +112,7 @@ run_zstd (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
     self->zstd = ZSTD_createCCtx ();
   if (self->zstd == NULL)
     return 0;
-  /* This may take long, and no forked child can want what it has: there is nothing of
-   * GLib's in it. */
+  /* Compression may take long and calls no function of GLib. Another thread may fork meanwhile. */
   guard = _lsobs_fork_guard_open ();
   n_written = ZSTD_compressCCtx (self->zstd, out, size, data, len, self->level);
   _lsobs_fork_guard_close (guard);
@@ -125,7 +125,7 @@ run_zstd (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
 }
 #endif
 
-/* Returns: (transfer full) (nullable): NULL when it would not be smaller */
+/* Returns: (transfer full) (nullable): NULL if the result is not smaller than @body */
 GBytes *
 _lsobs_compressor_run (LsobsCompressor *self, GBytes *body)
 {
@@ -135,7 +135,7 @@ _lsobs_compressor_run (LsobsCompressor *self, GBytes *body)
 
   if (size < MIN_SIZE)
     return NULL;
-  /* What does not fit is of no use. */
+  /* A result of the same size is useless. */
   out = g_malloc (size - 1);
 #ifdef HAVE_ZSTD
   if (self->kind == LSOBS_COMPRESSION_ZSTD)
@@ -145,7 +145,7 @@ _lsobs_compressor_run (LsobsCompressor *self, GBytes *body)
     n_written = run_gzip (self, body, out, size - 1);
   if (n_written == 0)
     return NULL;
-  /* It stays for as long as it takes to deliver it. */
+  /* Shrink: the body is kept until delivered. */
   out = g_realloc (out, n_written);
   return g_bytes_new_take (g_steal_pointer (&out), n_written);
 }

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/text/lsobs-json-string-private.h"
+#include <glib.h>
+
+#include "lsobs/core/lsobs-buffer-private.h"
 
 G_BEGIN_DECLS
 
-/* JSON text in which a few members are looked up by hand. Unlike a tree of nodes it
- * leaves no copies behind of what it holds, and makes none of what is large. A plain
- * value of whoever declares it: not thread-safe. */
+/* JSON text in which members are looked up. Unlike a tree of nodes it makes no copies of its
+ * strings: secrets can be wiped, and large values take no more memory. A plain value, used by
+ * one thread at a time. */
 typedef struct
 {
-  LsobsBuffer text;         /* (owned) known to be right, without white space, with a NUL */
-  LsobsJsonScratch scratch; /* (owned) */
+  LsobsBuffer text;    /* (owned) valid JSON without white space, and a NUL */
+  LsobsBuffer decoded; /* (owned) the string that was decoded last */
 } LsobsJsonDocument;
 
 #define LSOBS_JSON_DOCUMENT_INIT \
  { \
-  LSOBS_BUFFER_INIT, LSOBS_JSON_SCRATCH_INIT \
+  LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT \
  }
 
 gboolean _lsobs_json_document_load (LsobsJsonDocument *self, const char *text, gsize len);

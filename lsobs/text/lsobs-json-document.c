@@ -4,31 +4,32 @@
 #include <string.h>
 
 #include "lsobs/text/lsobs-json-document-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 
-/* In the worst case a byte becomes six when JSON is written anew. */
+/* The sanitizer writes at most six bytes for one. */
 #define MAX_GROWTH 6
 
-/* FALSE when @text is no JSON. */
+/* Returns: FALSE if @text is not JSON */
 gboolean
 _lsobs_json_document_load (LsobsJsonDocument *self, const char *text, gsize len)
 {
-  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  const LsobsSanitizeOptions options = { .redactor = NULL };
 
-  if (!_lsobs_json_walk (&self->text, text, len, &options))
+  if (!_lsobs_json_sanitize (&self->text, text, len, &options))
     return FALSE;
   _lsobs_buffer_append_c (&self->text, '\0');
   return TRUE;
 }
 
-/* The same for a text that is to be wiped: buffers are made large enough at once,
- * since one that grows leaves copies behind. */
+/* Does the same for a text with secrets. Its buffers are allocated large enough: a buffer that
+ * grows leaves copies in memory which cannot be wiped. */
 gboolean
 _lsobs_json_document_load_secret (LsobsJsonDocument *self, const char *text, gsize len)
 {
   _lsobs_buffer_reserve (&self->text, MAX_GROWTH * len + sizeof "\"\"");
   if (!_lsobs_json_document_load (self, text, len))
     return FALSE;
-  _lsobs_buffer_reserve (&self->scratch.decoded, 2 * self->text.len);
+  _lsobs_buffer_reserve (&self->decoded, 2 * self->text.len);
   return TRUE;
 }
 
@@ -36,18 +37,19 @@ void
 _lsobs_json_document_clear (LsobsJsonDocument *self)
 {
   _lsobs_buffer_clear (&self->text);
-  _lsobs_json_scratch_clear (&self->scratch);
+  _lsobs_buffer_clear (&self->decoded);
 }
 
 void
 _lsobs_json_document_wipe (LsobsJsonDocument *self)
 {
   _lsobs_buffer_wipe (&self->text);
-  _lsobs_buffer_wipe (&self->scratch.decoded);
+  _lsobs_buffer_wipe (&self->decoded);
   _lsobs_json_document_clear (self);
 }
 
-/* @at: an opening quote. Returns what follows the string. */
+/* @at: an opening quote
+ * Returns: the first byte after the string */
 static const char *
 skip_string (LsobsJsonDocument *self, const char *at, LsobsJsonStringKind *kind)
 {
@@ -77,9 +79,11 @@ skip_value (LsobsJsonDocument *self, const char *at)
   return at;
 }
 
-/* @value: (nullable): a value of any type
- * Returns: (nullable): the @len bytes of text of the string, valid until the next
- *   call of anything here; %NULL if it is no string */
+/* Decodes a string.
+ * @value: (nullable): a value of any type
+ * @len: (out): the length of the text in bytes
+ * Returns: (nullable): the text, valid until the next call with @self; NULL if @value is not a
+ *   string */
 const char *
 _lsobs_json_document_decode (LsobsJsonDocument *self, const char *value, gsize *len)
 {
@@ -88,12 +92,12 @@ _lsobs_json_document_decode (LsobsJsonDocument *self, const char *value, gsize *
   if (value == NULL || *value != '"')
     return NULL;
   *len = (gsize) (skip_string (self, value, &kind) - value) - 2;
-  return _lsobs_json_string_decode (value + 1, len, kind, &self->scratch);
+  return _lsobs_json_string_decode (value + 1, len, kind, &self->decoded);
 }
 
-/* Of several members of this name the last one counts, as it does elsewhere.
- * @object: (nullable): a value of any type; the text itself is the outermost one
- * Returns: (nullable): the value */
+/* Finds the last member with a name. JSON-GLib, too, prefers the last of several members.
+ * @object: (nullable): a value of any type; self->text.data is the outermost one
+ * Returns: (nullable): the value of the member */
 const char *
 _lsobs_json_document_find (LsobsJsonDocument *self, const char *object, const char *name)
 {

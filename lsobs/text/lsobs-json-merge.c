@@ -4,28 +4,27 @@
 #include "lsobs/text/lsobs-json-merge-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
-/* Two objects become one without being made trees: each text is read once, to note
- * where the members of its objects lie, and what is in arrays is passed over. */
+/* Merges two objects without building trees of nodes. Each text is read once; an index then
+ * holds the positions of the members of its objects. Arrays are copied as a whole. */
 
-/* An object of so many members or more is searched by a hash table. */
+/* Objects with this many members are searched with a hash table. */
 #define HASH_MEMBERS 9
 
 typedef struct
 {
-  const char *key; /* with its quotes */
+  const char *key; /* with quotes */
   gsize key_len;
   const char *value;
   gsize value_len;
-  guint first; /* its first member, if it is an object that has some; or 0 */
-  guint next;  /* the next member of the object that it is in, or 0 */
+  guint first; /* the first member of this object; 0: none, or not an object */
+  guint next;  /* the next member of the same object; 0: none */
   gboolean is_object;
-  gboolean used;
+  gboolean used; /* in the result */
 } Member;
 
-/* The one with the number 0 is the whole text. */
 typedef struct
 {
-  GArray *members;
+  GArray *members; /* (owned) (element-type Member): number 0 is the whole text */
   const char *end;
 } Index;
 
@@ -45,7 +44,10 @@ skip_space (const Index *index, const char *p)
   return p;
 }
 
-/* @p: a quote. All of these return what follows, or %NULL when the text ends before. */
+/* The functions skip_*() and index_*() return the first byte after what they read, or NULL if
+ * the text is not JSON. */
+
+/* @p: the opening quote */
 static const char *
 skip_string (const Index *index, const char *p)
 {
@@ -100,7 +102,8 @@ skip_scalar (const Index *index, const char *p)
   return p > start ? p : NULL;
 }
 
-/* @p: where the key of a member of @object should be; @last: the one before it, or 0. */
+/* @last: (inout): the number of the member before this one; 0: this is the first one
+ * @p: the expected beginning of the key */
 static const char *
 index_member (Index *index, guint object, guint *last, const char *p, guint depth)
 {
@@ -150,7 +153,7 @@ index_object (Index *index, guint object, const char *p, guint depth)
     }
 }
 
-/* @depth bounds the recursion: what lies deeper counts as a whole. */
+/* @depth: of the recursion, which is limited. Deeper objects are copied as a whole. */
 static const char *
 index_value (Index *index, guint member, const char *p, guint depth)
 {
@@ -174,7 +177,7 @@ index_value (Index *index, guint member, const char *p, guint depth)
   return p;
 }
 
-/* FALSE when it is no object. */
+/* Returns: FALSE if the text is not a JSON object */
 static gboolean
 index_text (Index *index, const char *text, gsize len)
 {
@@ -211,7 +214,7 @@ key_equal (gconstpointer a, gconstpointer b)
   return first->key_len == second->key_len && memcmp (first->key, second->key, first->key_len) == 0;
 }
 
-/* Returns: (transfer full) (nullable): NULL when there are few members */
+/* Returns: (transfer full) (nullable): NULL if the object has few members */
 static GHashTable *
 hash_members (const Index *index, guint object)
 {
@@ -290,9 +293,10 @@ merge_objects (LsobsBuffer *out,
   _lsobs_buffer_append_c (out, '}');
 }
 
-/* Appends what @base becomes when the members of @over are set in it: objects in
- * both are merged likewise, everything else is replaced. Both are JSON text that
- * our own writer or walker has written; what is no object gives way to @over. */
+/* Appends @base with the members of @over set in it. If a member is an object in both, the two
+ * are merged likewise; else the value in @over replaces the value in @base. If @base or @over is
+ * not an object, the result is @over.
+ * @base, @over: JSON text as the writer or the sanitizer writes it */
 void
 _lsobs_json_merge (LsobsBuffer *out,
                    const char *base,

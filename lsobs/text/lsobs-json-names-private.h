@@ -7,34 +7,33 @@
 
 G_BEGIN_DECLS
 
-/* A member of an object that is being written, or the mark before the first one. */
+/* A member of an object that is being written, or the mark that precedes its members. */
 typedef struct
 {
-  gsize start; /* where the name begins; of a mark: what LsobsJsonNames.first was before */
-  gsize len;   /* of the name with its quotes; of a mark: what .seen was */
+  gsize start; /* position of the name in the text; of a mark: .first of the outer object */
+  gsize len;   /* length of the name with quotes; of a mark: .seen of the outer object */
 } LsobsJsonName;
 
-/* Bytes of the text that are to go. */
+/* A part of the text that will be removed. */
 typedef struct
 {
   gsize start;
   gsize end;
 } LsobsJsonHole;
 
-/* The names of the members of all objects that are open, so that of several members
- * with one name only the last is left. The text itself is in a buffer to which the
- * owner appends; it must write equal names as equal bytes. A plain value: not
- * thread-safe. */
+/* Finds members of an object that have the same name, so that only the last one remains. It holds
+ * the names in all open objects. The text is in a buffer to which the caller appends; the caller
+ * writes equal names as equal bytes. A plain value, used by one thread at a time. */
 typedef struct
 {
-  LsobsJsonName *names; /* (owned) (nullable) of the outermost object first */
+  LsobsJsonName *names; /* (owned) (nullable) those of the outermost object first */
   gsize n_names;
   gsize n_allocated;
-  gsize first;   /* the first member of the innermost object */
-  gsize seen;    /* a bit for each of its names, from its length, first and last byte; the
-                * highest bit: two names may be the same */
+  gsize first;   /* number of the first member of the innermost object */
+  gsize seen;    /* a bit for each name in the innermost object, computed from its length, first
+                * and last byte; the highest bit: two names may be equal */
   GArray *holes; /* (owned) (nullable) (element-type LsobsJsonHole) */
-  GArray *table; /* (owned) (nullable) (element-type guint32) used by one object after the other */
+  GArray *table; /* (owned) (nullable) (element-type guint32) hash table of one object at a time */
 } LsobsJsonNames;
 
 #define LSOBS_JSON_NAMES_N_BITS (8 * sizeof (gsize))
@@ -59,7 +58,7 @@ _lsobs_json_names_push (LsobsJsonNames *self, gsize start, gsize len)
   self->names[self->n_names++] = (LsobsJsonName){ start, len };
 }
 
-/* The name that begins at @start, with its quote, and reaches to the end of the text. */
+/* Adds the name from @start, its opening quote, up to the end of the text. */
 static inline void
 _lsobs_json_names_add (LsobsJsonNames *self, const LsobsBuffer *text, gsize start)
 {
@@ -72,7 +71,7 @@ _lsobs_json_names_add (LsobsJsonNames *self, const LsobsBuffer *text, gsize star
   _lsobs_json_names_push (self, start, len);
 }
 
-/* An object begins. */
+/* Called at the beginning of an object. */
 static inline void
 _lsobs_json_names_open (LsobsJsonNames *self)
 {
@@ -81,7 +80,7 @@ _lsobs_json_names_open (LsobsJsonNames *self)
   self->seen = 0;
 }
 
-/* The innermost object ends. */
+/* Called at the end of the innermost object. */
 static inline void
 _lsobs_json_names_close (LsobsJsonNames *self, const LsobsBuffer *text)
 {

@@ -8,7 +8,7 @@
 
 #define MIN_ALLOCATED 32
 
-/* The names of an object with at most this many members are compared in pairs. */
+/* In objects with more members, names are compared with a hash table. */
 #define MAX_PAIRED 8
 
 /* A prime: see hash_name(). */
@@ -31,7 +31,7 @@ _lsobs_json_names_grow (LsobsJsonNames *self)
   self->names = g_renew (LsobsJsonName, self->names, self->n_allocated);
 }
 
-/* A member reaches up to where the next one begins, so its comma goes with it. */
+/* A hole ends at the beginning of the next member, so it includes the comma. */
 static void
 add_hole (LsobsJsonNames *self, gsize start, gsize end)
 {
@@ -63,8 +63,8 @@ compare_pairs (LsobsJsonNames *self, const LsobsBuffer *text)
         }
 }
 
-/* Made once for the process: names that are chosen so that they collide collide for
- * one secret only. */
+/* The secret of this process. Without it, names could be chosen so that their hashes are
+ * equal. */
 static guint64
 get_secret (void)
 {
@@ -80,13 +80,13 @@ step_hash (guint64 hash, guint32 bytes, guint64 secret)
 {
   guint64 next = hash * secret + bytes;
 
-  /* Modulo 2^31 - 1, or that much more. */
+  /* This is modulo 2^31 - 1. The result may be 2^31 - 1 itself. */
   next = (next & HASH_MODULUS) + (next >> 31);
   return (next & HASH_MODULUS) + (next >> 31);
 }
 
-/* The bytes, three at a time, are the coefficients of a polynomial, of which the secret
- * is the argument: two names have the same value for few secrets only. */
+/* Returns: the value of a polynomial. Its coefficients are the bytes of the name, three at a
+ *   time, its argument is the secret: two names have the same value for few secrets only. */
 static guint64
 hash_name (const char *name, gsize len, guint64 secret)
 {
@@ -114,7 +114,7 @@ prepare_table (LsobsJsonNames *self, gsize n_members)
     n_slots *= 2;
   if (self->table == NULL)
     self->table = g_array_new (FALSE, FALSE, sizeof (guint32));
-  /* A JSON text of so many members is far larger than any that is taken. */
+  /* No text that lsobs accepts has so many members. */
   g_assert (n_slots <= G_MAXUINT32);
   g_array_set_size (self->table, (guint) n_slots);
   memset (self->table->data, 0, n_slots * sizeof (guint32));
@@ -135,7 +135,7 @@ compare_hashed (LsobsJsonNames *self, const LsobsBuffer *text)
       gsize at = (gsize) hash_name (text->data + name->start, name->len, secret) & mask;
       guint32 *slot;
 
-      /* What is in a slot is a member's number, from 1. */
+      /* A slot holds the number of a member, from 1; 0: it is free. */
       while (slot = &g_array_index (self->table, guint32, at),
              *slot != 0 && !is_same (text, &members[*slot - 1], name))
         at = (at + 1) & mask;
@@ -145,9 +145,8 @@ compare_hashed (LsobsJsonNames *self, const LsobsBuffer *text)
     }
 }
 
-/* The slow path of _lsobs_json_names_close(): has those members of the innermost object
- * cut out whose name comes again. The time this takes is proportional to the length of
- * the names. */
+/* The slow path of _lsobs_json_names_close(). Adds a hole for each member of the innermost object
+ * whose name appears again later. The time is proportional to the length of the names. */
 void
 _lsobs_json_names_compare (LsobsJsonNames *self, const LsobsBuffer *text)
 {
@@ -166,8 +165,8 @@ compare_holes (gconstpointer a, gconstpointer b)
   return (first->start > second->start) - (first->start < second->start);
 }
 
-/* Cuts out what is to go, all at once: cutting one after the other would move the rest
- * of the text each time. */
+/* Removes the holes from the text, all at the same time: removing one after the other would move
+ * the rest of the text each time. */
 void
 _lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
 {
@@ -185,7 +184,7 @@ _lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
       const LsobsJsonHole hole =
           i < self->holes->len ? g_array_index (self->holes, LsobsJsonHole, i) : last;
 
-      /* They may lie in each other. */
+      /* A hole may contain others. */
       if (hole.start > from)
         {
           memmove (text->data + to, text->data + from, hole.start - from);

@@ -13,16 +13,16 @@ G_BEGIN_DECLS
 
 #define LSOBS_UTF8_REPLACEMENT "\xef\xbf\xbd"
 
-/* Whether @c cannot stand in a JSON string as it is. */
+/* Whether @c must be escaped in a JSON string.
+ * @or_high: TRUE: or is not ASCII */
 static inline gboolean
 _lsobs_json_is_special (char c, gboolean or_high)
 {
   return (guchar) c < 0x20 || c == '"' || c == '\\' || (or_high && (guchar) c >= 0x80);
 }
 
-/* The first byte from @p on that is a quote, a backslash, a control character
- * or (@or_high) no ASCII; @end when there is none. @or_high is a constant at
- * each call. */
+/* Returns: the first byte from @p on that is a quote, a backslash, a control character or, with
+ *   @or_high, not ASCII; @end if there is none. @or_high is a constant in each call. */
 static inline const char *
 _lsobs_json_scan (const char *p, const char *end, gboolean or_high)
 {
@@ -63,8 +63,7 @@ _lsobs_json_scan (const char *p, const char *end, gboolean or_high)
       if (or_high)
         hits |= bytes;
 
-      /* A borrow may mark bytes beside the true one: which it is, the loop
-       * below finds out. */
+      /* A borrow may mark further bytes. The loop below finds the right one. */
       if ((hits & highs) != 0)
         break;
     }
@@ -82,7 +81,7 @@ _lsobs_utf8_is_continuation (char c)
   return ((guchar) c & 0xc0) == 0x80;
 }
 
-/* The range that the second byte after the lead @c must lie in. */
+/* Whether @second is valid after the first byte @c of a character. */
 static inline gboolean
 _lsobs_utf8_is_second (guchar c, guchar second)
 {
@@ -92,8 +91,8 @@ _lsobs_utf8_is_second (guchar c, guchar second)
   return second >= low && second <= high;
 }
 
-/* How many bytes the character at @p (which is < @end) has; 0 when it is not
- * valid UTF-8. Surrogates and overlong forms are not, noncharacters and NUL are. */
+/* Returns: the length of the character at @p in bytes; 0 if it is not valid UTF-8. Surrogates and
+ *   overlong forms are not valid, noncharacters and U+0000 are. @p is less than @end. */
 static inline gsize
 _lsobs_utf8_length (const char *p, const char *end)
 {
@@ -111,8 +110,8 @@ _lsobs_utf8_length (const char *p, const char *end)
   return len;
 }
 
-/* How much of @len bytes of valid UTF-8 to keep so that at most @max are left
- * and no character is broken. */
+/* Returns: the length to which valid UTF-8 is cut so that it has at most @max bytes and ends with
+ *   a whole character */
 static inline gsize
 _lsobs_utf8_cut (const char *text, gsize len, gsize max)
 {

@@ -7,15 +7,15 @@
 
 G_BEGIN_DECLS
 
-/* Arrays and objects may lie this deep in each other, the outermost counted.
- * It is shared by the writer of nodes and the walker of text, so that a payload
- * means the same whichever way it comes in. */
+/* The maximum depth of nested arrays and objects; the outermost one counts. It is the same in the
+ * writer, which writes nodes, and the sanitizer, which copies text. */
 #define LSOBS_JSON_MAX_DEPTH 128
 
-/* Stands for what lies deeper. */
+/* Written for an array or object that is nested too deeply. */
 #define LSOBS_JSON_DEPTH_LIMIT "[DEPTH LIMIT]"
 
-/* Returns: (transfer none) (nullable): NULL for what holds no object, or none yet */
+/* @node: (nullable)
+ * Returns: (transfer none) (nullable): NULL if @node holds no object */
 static inline JsonObject *
 _lsobs_json_peek_object (JsonNode *node)
 {
@@ -34,6 +34,7 @@ gboolean _lsobs_json_write_node_counting (LsobsBuffer *out,
                                           gsize max_bytes,
                                           guint *n_odd);
 void _lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len);
+GBytes *_lsobs_json_string_to_bytes (const char *text);
 void _lsobs_json_write_double (LsobsBuffer *out, double value);
 
 G_END_DECLS

@@ -2,20 +2,21 @@
 #include "config.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "lsobs/text/lsobs-json-scan-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
-/* Up to here any whole number is exact as a double, and so is any power of ten up
- * to MAX_DECIMALS. */
+/* A double represents each whole number up to MAX_EXACT exactly, and each power of ten with an
+ * exponent up to MAX_DECIMALS. */
 #define MAX_EXACT    1e15
 #define MAX_DECIMALS 15
 
 typedef struct
 {
   LsobsBuffer *out;
-  gsize limit;  /* what out->len must not exceed */
-  guint *n_odd; /* (nullable) counts what is no JSON, and becomes null */
+  gsize limit;  /* the maximum of out->len */
+  guint *n_odd; /* (nullable) counts the values that JSON cannot represent */
 } Writer;
 
 static gboolean write_value (const Writer *writer, JsonNode *node, guint depth);
@@ -26,7 +27,7 @@ fits (const Writer *writer)
   return writer->out->len <= writer->limit;
 }
 
-/* In the place of what is no JSON. */
+/* Writes null for a value that JSON cannot represent. */
 static void
 write_odd (const Writer *writer)
 {
@@ -39,7 +40,7 @@ static void
 write_escape (LsobsBuffer *out, char c)
 {
   static const char hex[] = "0123456789abcdef";
-  /* What stands for the control characters that have a short form. */
+  /* The letters for the control characters that have a short escape. */
   static const char shorts[0x20] = {
     ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
   };
@@ -48,7 +49,7 @@ write_escape (LsobsBuffer *out, char c)
 
   if (code == 0)
     {
-      /* U+0000 is no text: many a reader of JSON stops there. */
+      /* Many readers of JSON take U+0000 for the end of the text. */
       _lsobs_buffer_append_str (out, LSOBS_UTF8_REPLACEMENT);
       return;
     }
@@ -69,7 +70,7 @@ write_escape (LsobsBuffer *out, char c)
     }
 }
 
-/* Bytes of 0x80 and above are copied as they are. */
+/* Does not check that @text is valid UTF-8. */
 void
 _lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len)
 {
@@ -92,16 +93,27 @@ _lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len)
   _lsobs_buffer_append_c (out, '"');
 }
 
-/* Writes a number that has few enough digits, as most have that people and prices
- * bring forth: one that is a whole number divided by a power of ten. Both being
- * exact, so is the division, as reading the digits back is. FALSE: it is another. */
+/* Returns: (transfer full): @text as a JSON string */
+GBytes *
+_lsobs_json_string_to_bytes (const char *text)
+{
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  _lsobs_json_write_string (&out, text, strlen (text));
+  return _lsobs_buffer_steal_bytes (&out);
+}
+
+/* Writes a number with few digits, such as a price, faster than g_ascii_formatd() does. Such a
+ * number is a whole number divided by a power of ten. A double represents both exactly, so that
+ * the digits are read back as the same number.
+ * Returns: FALSE if the number is of another kind: nothing is written */
 static gboolean
 write_short_double (LsobsBuffer *out, double value)
 {
   double positive = fabs (value);
   double scale = 1;
 
-  /* Not for -0.0, nor for what is shorter with an exponent. */
+  /* -0.0 needs its sign, and small numbers are shorter with an exponent. */
   if (positive >= MAX_EXACT || (positive < 1e-5 && (positive > 0 || signbit (value))))
     return FALSE;
 
@@ -133,8 +145,9 @@ write_short_double (LsobsBuffer *out, double value)
   return FALSE;
 }
 
-/* The shortest form that is read back as the same number. It has a point or an
- * exponent, so that readers which tell whole numbers from others see a double. */
+/* Writes the shortest form that is read back as the same number. It contains a point or an
+ * exponent, so that readers do not take it for a whole number. A number that is not finite
+ * becomes null. */
 void
 _lsobs_json_write_double (LsobsBuffer *out, double value)
 {
@@ -171,7 +184,7 @@ write_scalar (const Writer *writer, JsonNode *node)
       const char *text = json_node_get_string (node);
       gsize len = strlen (text);
 
-      /* Before it is written, not after: it may be far too big. */
+      /* Check this before writing: the string may be far larger than the limit. */
       if (len > writer->limit)
         return FALSE;
 
@@ -218,7 +231,7 @@ is_among (const char *name, const char *const *names)
   return FALSE;
 }
 
-/* @except: (nullable): names of members to leave out */
+/* @except: (nullable): names of members that are not written */
 static gboolean
 write_object (const Writer *writer, JsonObject *object, const char *const *except, guint depth)
 {
@@ -248,8 +261,8 @@ write_object (const Writer *writer, JsonObject *object, const char *const *excep
   return fits (writer);
 }
 
-/* @depth: how many arrays and objects are open around @node. It bounds the
- * recursion, also for a node that contains itself. */
+/* @depth: the number of arrays and objects around @node. It is limited, so that the recursion
+ *   ends even if a node contains itself. */
 static gboolean
 write_value (const Writer *writer, JsonNode *node, guint depth)
 {
@@ -292,8 +305,8 @@ start_writing (Writer *writer, LsobsBuffer *out, gsize max_bytes, guint *n_odd)
     writer->limit = G_MAXSIZE;
 }
 
-/* Appends @object, apart from some of its members, as _lsobs_json_write_node() does.
- * @except: (nullable): their names */
+/* Does the same as _lsobs_json_write_node() for an object.
+ * @except: (nullable): names of members that are not written */
 gboolean
 _lsobs_json_write_object (LsobsBuffer *out,
                           JsonObject *object,
@@ -311,8 +324,7 @@ _lsobs_json_write_object (LsobsBuffer *out,
   return FALSE;
 }
 
-/* Whether there is nothing in @node that could be written: an object, an array or a
- * string that was never set. */
+/* Whether the value of @node was never set. */
 gboolean
 _lsobs_json_is_hollow (JsonNode *node)
 {
@@ -345,11 +357,11 @@ _lsobs_json_is_array_of_strings (JsonNode *node)
   return TRUE;
 }
 
-/* Appends @node as JSON text. %FALSE when that would be more than @max_bytes;
- * @out is then as it was before. The bound is also what ends the writing of
- * nodes that contain themselves many times over.
- * @n_odd: (nullable) (inout): is raised by the number of values that are no JSON, such as
- *   an array that was never set or a number that is not finite; they become null */
+/* Appends @node as JSON text. The limit also ends the writing of nodes that contain themselves
+ * several times.
+ * @n_odd: (nullable) (inout): is raised by the number of values that become null because JSON
+ *   cannot represent them, such as numbers that are not finite and arrays that were never set
+ * Returns: FALSE if the text has more than @max_bytes: nothing is appended */
 gboolean
 _lsobs_json_write_node_counting (LsobsBuffer *out, JsonNode *node, gsize max_bytes, guint *n_odd)
 {

@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "lsobs/lsobs-json.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
 /**
@@ -28,12 +28,13 @@
  * nobody changes it.
  */
 
-/* Far more than the service takes. It is for nodes that contain themselves. */
+/* Far more than the service accepts. The limit ends the copying of nodes that contain
+ * themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
-/* Goes the way of a payload that is sent, so that the result is the same. */
+/* Does what is done to a payload before it is sent. */
 static JsonNode *
-sanitise (JsonNode *node, const LsobsJsonWalkOptions *options)
+sanitize (JsonNode *node, const LsobsSanitizeOptions *options)
 {
   g_auto (LsobsBuffer) written = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
@@ -42,12 +43,12 @@ sanitise (JsonNode *node, const LsobsJsonWalkOptions *options)
 
   if (_lsobs_json_write_node (&written, node, MAX_BYTES))
     {
-      _lsobs_json_walk (&walked, written.data, written.len, options);
+      _lsobs_json_sanitize (&walked, written.data, written.len, options);
       if (json_parser_load_from_data (parser, walked.data, (gssize) walked.len, NULL))
         return json_parser_steal_root (parser);
     }
 
-  /* Too big, and thus not known to be free of secrets. */
+  /* The node is too large to be searched, so it may contain secrets. */
   result = json_node_alloc ();
   return json_node_init_string (result, LSOBS_REDACTED);
 }
@@ -77,14 +78,14 @@ lsobs_json_redact (JsonNode *node, GRegex *regex)
 {
   g_autoptr (LsobsRedactor) redactor = NULL;
   LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
-  LsobsJsonWalkOptions options = { NULL, 0, FALSE, &budget };
+  LsobsSanitizeOptions options = { .budget = &budget };
 
   g_return_val_if_fail (node != NULL, NULL);
   g_return_val_if_fail (regex != NULL, NULL);
 
   redactor = _lsobs_redactor_new_for_regex (regex);
   options.redactor = redactor;
-  return sanitise (node, &options);
+  return sanitize (node, &options);
 }
 
 /**
@@ -103,11 +104,11 @@ lsobs_json_redact (JsonNode *node, GRegex *regex)
 JsonNode *
 lsobs_json_truncate (JsonNode *node, gsize max_bytes)
 {
-  LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE, NULL };
+  const LsobsSanitizeOptions options = { .max_string_bytes = max_bytes };
 
   g_return_val_if_fail (node != NULL, NULL);
 
-  return sanitise (node, &options);
+  return sanitize (node, &options);
 }
 
 /**

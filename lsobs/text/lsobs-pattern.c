@@ -5,15 +5,15 @@
 
 #include "lsobs/text/lsobs-pattern-private.h"
 
-/* Decides which regular expressions certainly take linear time, whatever the text is. The
- * pattern is parsed. For each part, the number of ways in which it can match at one place is
- * computed, and the number of steps it takes to try all of them. If the whole pattern takes
- * few steps at any place, the time is proportional to the length of the text. A repetition
- * without an upper bound is allowed at the very end only: an attempt that gets there succeeds,
- * and the next attempt begins behind what it has read. All syntax that is not known here
- * counts as not linear. */
+/* Finds regular expressions that take linear time in any text. The pattern is parsed. For each
+ * part of it, two numbers are computed: in how many ways the part can match at one place, and
+ * how many steps it takes to try all ways. If the whole pattern takes few steps at each place,
+ * the time is proportional to the length of the text. A repetition without an upper bound may
+ * only be at the end of a pattern: there the attempt has succeeded already, and the next attempt
+ * begins after the match. A pattern with other syntax than is known here counts as not
+ * linear. */
 
-/* The most steps of an attempt. */
+/* The maximum number of steps at one place. */
 #define MAX_STEPS 100
 
 #define MAX_DEPTH 32
@@ -22,23 +22,23 @@ typedef struct
 {
   guint ways;
   guint steps;
-  gboolean is_single; /* always one character */
-  gboolean is_empty;  /* no character, but a condition */
+  gboolean is_single; /* matches exactly one character */
+  gboolean is_empty;  /* matches no character: it is a condition */
   gboolean is_open;   /* ends with a repetition without an upper bound */
 } Part;
 
 typedef struct
 {
-  const char *p; /* what comes next */
+  const char *p; /* the next character of the pattern */
   guint depth;
 } Reader;
 
-static const Part one_character = { 1, 1, TRUE, FALSE, FALSE };
-static const Part condition = { 1, 1, FALSE, TRUE, FALSE };
+static const Part one_character = { .ways = 1, .steps = 1, .is_single = TRUE };
+static const Part condition = { .ways = 1, .steps = 1, .is_empty = TRUE };
 
 static gboolean read_alternatives (Reader *reader, Part *part);
 
-/* A class such as \p{Lu}, or a character such as \x{e9}: what follows the letter. */
+/* Reads the braces of a class such as \p{Lu} or a character such as \x{e9}. */
 static gboolean
 read_braced (Reader *reader)
 {
@@ -49,7 +49,7 @@ read_braced (Reader *reader)
   return *reader->p++ == '}';
 }
 
-/* After a backslash. */
+/* Reads an escape after its backslash. */
 static gboolean
 read_escape (Reader *reader, Part *part)
 {
@@ -72,7 +72,7 @@ read_escape (Reader *reader, Part *part)
   return TRUE;
 }
 
-/* [:alpha:], but not what only looks like it: after its bracket. */
+/* Reads a class such as [:alpha:] after its opening bracket. */
 static gboolean
 read_posix_class (Reader *reader)
 {
@@ -85,7 +85,7 @@ read_posix_class (Reader *reader)
   return TRUE;
 }
 
-/* After an opening bracket. */
+/* Reads a class after its opening bracket. */
 static gboolean
 read_class (Reader *reader, Part *part)
 {
@@ -109,9 +109,9 @@ read_class (Reader *reader, Part *part)
   return TRUE;
 }
 
-/* What stands between a parenthesis and what the group holds.
+/* Reads the characters between an opening parenthesis and the contents of its group.
  * @is_atomic: (out)
- * @is_option: (out): there is no group, but options for what follows */
+ * @is_option: (out): the parentheses contain options, not a group */
 static gboolean
 read_group_kind (Reader *reader, gboolean *is_atomic, gboolean *is_option)
 {
@@ -142,7 +142,7 @@ read_group_kind (Reader *reader, gboolean *is_atomic, gboolean *is_option)
   return *is_option || *reader->p++ == ':';
 }
 
-/* After an opening parenthesis. */
+/* Reads a group after its opening parenthesis. */
 static gboolean
 read_group (Reader *reader, Part *part)
 {
@@ -208,7 +208,8 @@ read_number (Reader *reader, guint *number)
   return *number <= MAX_STEPS;
 }
 
-/* @max: (inout): G_MAXUINT: there is none */
+/* Reads the bounds of a repetition after the opening brace.
+ * @max: (out): G_MAXUINT: no upper bound */
 static gboolean
 read_bounds (Reader *reader, guint *min, guint *max)
 {
@@ -225,7 +226,7 @@ read_bounds (Reader *reader, guint *min, guint *max)
   return *reader->p++ == '}';
 }
 
-/* FALSE: too many steps. */
+/* Returns: FALSE if there are too many steps */
 static gboolean
 append (Part *part, const Part *next)
 {
@@ -244,13 +245,13 @@ repeat (Part *part, guint min, guint max)
 {
   const Part once = *part;
   const gboolean is_open = max == G_MAXUINT;
-  Part all = { 1, 0, FALSE, TRUE, FALSE };
+  Part all = { .ways = 1, .is_empty = TRUE };
   guint ways = min == 0;
 
   if (once.is_empty || once.is_open || (is_open && !once.is_single))
     return FALSE;
-  /* Without an upper bound, one repetition more than must be is tried; the attempt has
-   * succeeded by then, and the others only make the match longer. */
+  /* Without an upper bound, one repetition above the minimum counts. Further repetitions belong
+   * to an attempt that has succeeded: they make the match longer. */
   for (guint i = 1; i <= (is_open ? min + 1 : max); i++)
     {
       if (!append (&all, &once))
@@ -305,7 +306,7 @@ read_sequence (Reader *reader, Part *part)
 {
   gboolean is_first = TRUE;
 
-  *part = (Part){ 1, 0, FALSE, TRUE, FALSE };
+  *part = (Part){ .ways = 1, .is_empty = TRUE };
   while (*reader->p != '\0' && *reader->p != '|' && *reader->p != ')')
     {
       Part next;
@@ -324,7 +325,7 @@ read_sequence (Reader *reader, Part *part)
 static gboolean
 read_alternatives (Reader *reader, Part *part)
 {
-  *part = (Part){ 0, 0, TRUE, TRUE, FALSE };
+  *part = (Part){ .is_single = TRUE, .is_empty = TRUE };
   for (;;)
     {
       Part next;
@@ -344,8 +345,8 @@ read_alternatives (Reader *reader, Part *part)
     }
 }
 
-/* Whether a search takes linear time in any text. FALSE: it may, or may not.
- * @pattern: a valid one */
+/* @pattern: a valid pattern
+ * Returns: TRUE if a search takes linear time in any text; FALSE if that is not known */
 gboolean
 _lsobs_pattern_is_linear (const char *pattern,
                           GRegexCompileFlags compile_flags,

@@ -5,20 +5,20 @@
 
 G_BEGIN_DECLS
 
-/* The time that the patterns which may be slow take for one record, in CPU time of the
- * thread. All texts of a record share one, so that many short texts cost no more than a long
- * one. Only the time from begin() to end() counts. A new one is all zero. A plain value: not
- * thread-safe. */
+/* Limits the CPU time that redaction takes for one record. All texts of a record share a budget,
+ * so that many short texts cost no more than a long one. Only searches with patterns that may be
+ * slow count, each from begin() to end(). A new budget is all zero. A plain value, used by one
+ * thread at a time. */
 typedef struct
 {
   gint64 used_ns;
-  gint64 allowed_ns; /* in addition to what every record may use */
-  gint64 start_ns;   /* when the part of the search that is not counted yet began */
-  gsize n_unmeasured;
-  guint weight;   /* how many searches this one stands for; 0: it is not timed */
-  guint32 random; /* decides which searches are timed; 0: not seeded yet */
+  gint64 allowed_ns;  /* in addition to LSOBS_REDACT_BUDGET_NS */
+  gint64 start_ns;    /* the beginning of the part of the search that is not in used_ns yet */
+  gsize n_unmeasured; /* the length of that part in bytes */
+  guint weight;       /* the number of searches that this search represents; 0: it is not timed */
+  guint32 random;     /* selects the searches that are timed; 0: not seeded yet */
   gboolean is_used_up;
-  gint64 (*get_time) (void); /* (nullable) ns; NULL: the CPU time of the thread */
+  gint64 (*get_time) (void); /* (nullable) in ns; NULL: the CPU time of the thread */
 } LsobsRedactBudget;
 
 #define LSOBS_REDACT_BUDGET_INIT \
@@ -26,8 +26,8 @@ typedef struct
   .used_ns = 0 \
  }
 
-/* What every record may use, and what it may use in addition for each search and for each
- * byte of it. A well-written pattern uses at most a tenth of that. */
+/* The time that each record may take, and the additional time for each search and for each byte
+ * of its text. A well-written pattern takes at most a tenth of it. */
 #define LSOBS_REDACT_BUDGET_NS            (100 * 1000 * 1000)
 #define LSOBS_REDACT_BUDGET_NS_PER_SEARCH 2000
 #define LSOBS_REDACT_BUDGET_NS_PER_BYTE   200

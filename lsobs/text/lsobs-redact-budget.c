@@ -5,15 +5,15 @@
 
 #include "lsobs/text/lsobs-redact-budget-private.h"
 
-/* To read the clock takes as long as to search some hundred bytes. So a long search reads it
- * once in MEASURED_BYTES, and of short searches only some are timed. Each of these counts as
- * often as it is rare. The number that selects them depends on the clock, so that a text
- * cannot be made to avoid it. */
+/* Reading the clock takes as long as searching some hundred bytes. So a long search reads it once
+ * in MEASURED_BYTES, and only some of the short searches are timed: one in MAX_WEIGHT of the
+ * shortest, whose time then counts MAX_WEIGHT times. The random numbers that select them depend
+ * on the clock, so that no text can be made to avoid the measurement. */
 #define MEASURED_BYTES 1024
 #define TIMED_BYTES    256
 #define MAX_WEIGHT     16
 
-/* What a timed search takes beyond this counts once: a clock that jumps must not use up the
+/* Time above this limit counts once, not with the weight: a clock that jumps must not use up the
  * budget. */
 #define MAX_WEIGHTED_NS (500 * 1000)
 
@@ -52,7 +52,9 @@ measure (LsobsRedactBudget *self)
     self->is_used_up = TRUE;
 }
 
-/* A search is about to begin; end() follows, unless there is no time left for it: FALSE. */
+/* Called at the beginning of a search in @n_bytes of text. If it returns TRUE, the caller calls
+ * end() after the search.
+ * Returns: FALSE if the budget is used up */
 gboolean
 _lsobs_redact_budget_begin (LsobsRedactBudget *self, gsize n_bytes)
 {
@@ -69,8 +71,8 @@ _lsobs_redact_budget_begin (LsobsRedactBudget *self, gsize n_bytes)
   return TRUE;
 }
 
-/* The search has found something, @n_bytes further on. FALSE: there is no time left to go
- * on. */
+/* Called for each match, which ends @n_bytes after the one before.
+ * Returns: FALSE if the budget is used up */
 gboolean
 _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes)
 {
@@ -80,8 +82,8 @@ _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes)
   return !self->is_used_up;
 }
 
-/* Whether there is time left for @factor times what the search has taken since begin(). It is
- * one that is always timed, and has found nothing yet. */
+/* Whether the rest of the budget is enough for @factor times the time since begin(). Called in a
+ * search of a long text, which is always timed, before the first match. */
 gboolean
 _lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor)
 {

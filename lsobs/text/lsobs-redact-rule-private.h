@@ -10,26 +10,26 @@ G_BEGIN_DECLS
 
 #define LSOBS_REDACTED "[REDACTED]"
 
-/* PCRE reads whole vectors, beyond the end of the text, and ignores what it finds
- * there: so much had better be initialised, or memory checkers complain. */
+/* PCRE reads whole vectors, up to this number of bytes after the end of the text, and ignores
+ * them. They are initialised, because memory checkers complain otherwise. */
 #define LSOBS_REDACT_PADDING 32
 
-/* One regular expression and what takes the place of its matches. Immutable once
- * made: any number of threads may use one at a time. */
+/* A regular expression and the replacement for its matches. A rule never changes: several threads
+ * may use it at the same time. */
 typedef struct _LsobsRedactRule LsobsRedactRule;
 
 typedef enum
 {
   LSOBS_REDACT_UNCHANGED, /* no match: nothing was appended */
-  LSOBS_REDACT_CHANGED,   /* the text without the matches was appended */
-  LSOBS_REDACT_FAILED     /* something for the whole of the text was appended */
+  LSOBS_REDACT_CHANGED,   /* the text was appended with replacements for its matches */
+  LSOBS_REDACT_FAILED     /* the pattern gave up: a replacement for the whole text was appended */
 } LsobsRedactResult;
 
-/* What a replacement is. */
+/* How a replacement is read. */
 typedef enum
 {
   LSOBS_REPLACEMENT_LITERAL,
-  LSOBS_REPLACEMENT_TEMPLATE /* may refer to groups, as that of g_regex_replace() */
+  LSOBS_REPLACEMENT_TEMPLATE /* may refer to groups as in g_regex_replace() */
 } LsobsReplacementKind;
 
 LsobsRedactRule *_lsobs_redact_rule_new (const char *pattern,

@@ -5,67 +5,68 @@
 #include "lsobs/text/lsobs-pattern-private.h"
 #include "lsobs/text/lsobs-redact-rule-private.h"
 
-/* How any pattern is kept from being slow on any text.
+/* This file limits the time that any pattern takes on any text. Where a limit is exceeded, the
+ * pattern gives up: the whole text is replaced.
  *
- * A pattern that certainly takes linear time (see lsobs-pattern.c) needs none of the guards
- * below. All others may be explosive.
+ * A pattern that takes linear time in any text (see lsobs-pattern.c) needs no limit. All other
+ * patterns may take exponential time.
  *
- * PCRE bounds the backtracking of one attempt (LIMIT_MATCH), but neither the sum
- * over the attempts at each position of the text, nor the plain scanning of a
- * repeated character: a*[bc] on a text of a's takes quadratic time. So before a
- * long text is searched, the time that will take is estimated: at sampled places
- * an anchored copy of the pattern makes its attempt, on a short piece of text at
- * first. With partial matching on, PCRE says whether the attempt ran into the end
- * of the piece, which is doubled until it did not. An attempt that fails after
- * having run far stands for as many as there are places between two samples; one
- * that succeeds costs nothing, as it advances by what it has read. A text that
- * would take more than linear time is redacted altogether. No clock is asked for that.
+ * PCRE limits the backtracking of one attempt to match (LIMIT_MATCH). It does not limit the
+ * number of attempts, one at each position of the text, or the scanning of a repeated character:
+ * a*[bc] on a text of a's takes quadratic time. So the cost of a search in a long text is
+ * estimated first. At sampled positions, an anchored copy of the pattern makes one attempt each,
+ * on a short piece of the text. PCRE reports (partial matching) whether the attempt reached the
+ * end of the piece. If so, the piece is doubled and the attempt repeated. An attempt that fails
+ * after a long way represents all positions up to the next sample. An attempt that succeeds
+ * costs nothing, as the search goes on after the match. If the estimated cost is more than
+ * linear, the pattern gives up. This estimate does not depend on a clock.
  *
- * A short text is searched at once, with a lower bound for each attempt. Many of them can
- * still take long together, and so can the attempts in a long text that are too short for
- * the estimate above: the time that searches take for one record is measured, and when it is
- * used up, all further texts of the record are redacted altogether. As one search cannot be
- * interrupted, small windows of a long text are searched first. Where the whole text would
- * take more time than is left, it is redacted altogether. */
+ * A short text is searched without an estimate, but with a lower limit for the backtracking. Many
+ * short texts can still take long, and so can many attempts in a long text that are too short
+ * for the estimate. So the budget of the record (see lsobs-redact-budget-private.h) measures the
+ * time of its searches. When it is used up, the pattern gives up on each further text of the
+ * record. A search cannot be interrupted: in a long text, small windows are searched first, and
+ * if the rest of the budget is not enough for the whole text, the pattern gives up. */
 
-/* Up to this many bytes even quadratic time is short. */
+/* Up to this length, even quadratic time is short. */
 #define MAX_UNSAMPLED 512
 
 #define SAMPLE_DISTANCE 512
 #define SAMPLE_PIECE    64
 
-/* One byte in WINDOW_FACTOR is searched to see how long the search of all takes. */
+/* To estimate the time of a search, one byte in WINDOW_FACTOR is searched. */
 #define WINDOW_LEN    256
 #define WINDOW_FACTOR 8
 
-/* The backtracking allowed to one attempt: when it counts, in a short text, and as a
+/* The limits of the backtracking of one attempt: in a long text, in a short text, and in a
  * sample. */
 #define SEARCH_LIMIT       "(*LIMIT_MATCH=100000)"
 #define SHORT_SEARCH_LIMIT "(*LIMIT_MATCH=10000)"
 #define SAMPLE_LIMIT       "(*LIMIT_MATCH=2000)"
 
-/* The cost of an attempt that exceeds the limit of a sample: if it succeeds in the end, and
- * if it does not. */
+/* The cost of an attempt that exceeds the limit of a sample: if it succeeds with the limit of a
+ * search, and if it fails. */
 #define SAMPLE_LIMIT_COST 2000
 #define FAILED_LIMIT_COST 100000
 
-/* What a text may cost: in bytes looked at, a fraction of a nanosecond each. */
+/* The maximum cost of a text, as a number of bytes read. A byte takes a fraction of a
+ * nanosecond. */
 #define BUDGET_BASE     (1 << 22)
 #define BUDGET_PER_BYTE 64
 
 struct _LsobsRedactRule
 {
-  GRegex *search;       /* (owned) (nullable) NULL: every text is redacted */
+  GRegex *search;       /* (owned) (nullable) NULL: the pattern gives up on each text */
   GRegex *sample;       /* (owned) (nullable) the same, anchored */
-  GRegex *short_search; /* (owned) (nullable) with measured: the same for a short text */
-  GRegex *whole_sample; /* (owned) (nullable) with measured: a sample with the limit of a search */
-  char *replacement;    /* (owned) of a match, or of a text on which the pattern gave up */
+  GRegex *short_search; /* (owned) (nullable) if measured: the same with the limit of short texts */
+  GRegex *whole_sample; /* (owned) (nullable) if measured: a sample with the limit of a search */
+  char *replacement;    /* (owned) of a match, or of a text on which the pattern gives up */
   gsize replacement_len;
-  char *template;    /* (owned) (nullable) makes the replacement of a match instead */
-  gboolean linear;   /* needs no guard: search is its only regex */
-  gboolean measured; /* its time counts */
-  gboolean anchored; /* matches begin where the search does: nothing to sample */
-  gboolean by_line;  /* only the beginnings of lines are tried by a search */
+  char *template;    /* (owned) (nullable) used instead of @replacement for a match */
+  gboolean linear;   /* needs no limits: @search is the only regex */
+  gboolean measured; /* the time of searches counts against the budget */
+  gboolean anchored; /* a match can only begin at the start of the text: no samples */
+  gboolean by_line;  /* PCRE makes an attempt only at the beginning of a line */
 };
 
 static GRegex *
@@ -79,8 +80,8 @@ compile (const char *limit,
   g_autoptr (GRegex) regex =
       g_regex_new (limited, compile_flags | G_REGEX_OPTIMIZE, match_flags, error);
 
-  /* GRegex compiles to machine code when first matched with a set of flags, and
-   * takes no lock: so do it here, while nobody else knows of the regex. */
+  /* At the first match with a set of flags, GRegex compiles the pattern to machine code, without
+   * a lock. Do that now, before other threads use the regex. */
   if (regex != NULL)
     {
       g_regex_match_full (regex, "", 0, 0, G_REGEX_MATCH_NOTEMPTY, NULL, NULL);
@@ -91,9 +92,8 @@ compile (const char *limit,
   return g_steal_pointer (&regex);
 }
 
-/* Whether PCRE tries the pattern only where a line begins, as it does when that
- * has a leading .* which nothing refers to. To be on the safe side, less is
- * recognised than PCRE does. */
+/* Whether PCRE makes an attempt only at the beginning of a line. It does so if the pattern begins
+ * with .* and no reference needs that part. This function returns FALSE in case of doubt. */
 static gboolean
 begins_with_dot_star (const char *pattern)
 {
@@ -105,7 +105,7 @@ begins_with_dot_star (const char *pattern)
     if (g_ascii_isdigit (p[1]) || p[1] == 'g' || p[1] == 'k')
       return FALSE;
 
-  /* Options alone may come before it. A group could be an optional one. */
+  /* Only options may precede it. A group may be optional. */
   while (g_str_has_prefix (pattern, "(?"))
     {
       pattern += 2 + strspn (pattern + 2, "ims");
@@ -167,10 +167,10 @@ alloc_rule (const char *replacement)
   return self;
 }
 
-/* Reads the number at @p as g_regex_replace() does: a digit or two are a group,
- * three octal ones are a character, and so is what follows a zero.
- * @group: (out): the group, or 0 for a character, and for the whole match
- * Returns: what follows */
+/* Reads the number at @p as g_regex_replace() does: one or two digits are the number of a group;
+ * three octal digits, or digits after a zero, are the code of a character.
+ * @group: (out): the number of the group; 0: a character, or the whole match
+ * Returns: the first character after the number */
 static const char *
 read_group_number (const char *p, int *group)
 {
@@ -186,8 +186,9 @@ read_group_number (const char *p, int *group)
   return p + n_digits;
 }
 
-/* Whether every group that is referred to is there: GRegex takes a missing one
- * for an empty one. The template was found to be well-formed. */
+/* Whether @regex has all groups to which @template refers. GRegex treats a missing group as an
+ * empty one.
+ * @template: a valid template */
 static gboolean
 has_groups (GRegex *regex, const char *template)
 {
@@ -219,8 +220,7 @@ has_groups (GRegex *regex, const char *template)
   return TRUE;
 }
 
-/* The error is one of GRegex, with the code %G_REGEX_ERROR_REPLACE; its message is shown
- * to nobody. */
+/* @error: its code is %G_REGEX_ERROR_REPLACE. The message is not shown to users. */
 static gboolean
 set_template (LsobsRedactRule *self, GRegex *regex, const char *template, GError **error)
 {
@@ -236,7 +236,7 @@ set_template (LsobsRedactRule *self, GRegex *regex, const char *template, GError
       return FALSE;
     }
 
-  /* What it gives with all groups empty: escapes can make what is no character. */
+  /* Expand the template with empty groups: escapes may be invalid UTF-8. */
   g_regex_match (nothing, "", 0, &info);
   expanded = g_match_info_expand_references (info, template, NULL);
   if (expanded == NULL || !g_utf8_validate (expanded, -1, NULL))
@@ -256,7 +256,8 @@ set_template (LsobsRedactRule *self, GRegex *regex, const char *template, GError
   return TRUE;
 }
 
-/* @replacement: (nullable): "[REDACTED]". The error is GRegex's, or one like it. */
+/* @replacement: (nullable): NULL: "[REDACTED]"
+ * @error: of the domain %G_REGEX_ERROR */
 LsobsRedactRule *
 _lsobs_redact_rule_new (const char *pattern,
                         const char *replacement,
@@ -267,15 +268,14 @@ _lsobs_redact_rule_new (const char *pattern,
   g_autoptr (LsobsRedactRule) self =
       alloc_rule (kind == LSOBS_REPLACEMENT_LITERAL ? replacement : NULL);
 
-  /* GRegex has PCRE take it on trust. */
+  /* GRegex does not check this. */
   if (!g_utf8_validate (pattern, -1, NULL))
     {
       g_set_error_literal (error, G_REGEX_ERROR, G_REGEX_ERROR_COMPILE, "not UTF-8");
       return NULL;
     }
 
-  /* First without the limit, so that the offsets in an error message are those
-   * of the user's pattern. */
+  /* Compile it first without the limit: an error message contains an offset in the pattern. */
   plain = g_regex_new (pattern, 0, 0, error);
   if (plain == NULL || !set_pattern (self, pattern, 0, 0, error))
     return NULL;
@@ -286,8 +286,8 @@ _lsobs_redact_rule_new (const char *pattern,
   return g_steal_pointer (&self);
 }
 
-/* For a pattern of ours, which takes at most quadratic time: little in a short text; in a
- * long one, the time is estimated. */
+/* Makes a rule with a pattern of lsobs. Such a pattern takes at most quadratic time, so its
+ * searches are not measured: in long texts the estimate is enough. */
 LsobsRedactRule *
 _lsobs_redact_rule_new_known (const char *pattern, const char *replacement)
 {
@@ -300,9 +300,9 @@ _lsobs_redact_rule_new_known (const char *pattern, const char *replacement)
   return self;
 }
 
-/* Takes pattern and flags, not the regex itself: the limits must be compiled in,
- * and who made it may still be matching with it. Should that fail, everything
- * is redacted. */
+/* Makes a rule with the pattern and flags of @regex. @regex itself is not used: it has no limits,
+ * and another thread may use it. If the pattern cannot be compiled with limits, the rule
+ * replaces each text as a whole. */
 LsobsRedactRule *
 _lsobs_redact_rule_new_for_regex (GRegex *regex)
 {
@@ -325,7 +325,7 @@ _lsobs_redact_rule_free (LsobsRedactRule *self)
   g_free (self);
 }
 
-/* The end of a piece of text of at most @max bytes from @position on. */
+/* Returns: the end of a piece that begins at @position and has at most @max bytes */
 static gsize
 piece_end (const char *text, gsize len, gsize position, gsize max)
 {
@@ -340,7 +340,7 @@ piece_end (const char *text, gsize len, gsize position, gsize max)
   return end;
 }
 
-/* What the attempt at @position costs that has gone beyond the limit of a sample. */
+/* Returns: the cost of the attempt at @position, which exceeds the limit of a sample */
 static gint64
 limit_cost (const LsobsRedactRule *self, const char *text, gsize len, gsize position)
 {
@@ -352,7 +352,8 @@ limit_cost (const LsobsRedactRule *self, const char *text, gsize len, gsize posi
              : FAILED_LIMIT_COST;
 }
 
-/* What the attempt at @position costs beyond what any attempt may. */
+/* Returns: the cost of the attempt at @position; 0 if it is normal; @enough or more if the cost is
+ *   at least that */
 static gint64
 sample_cost (const LsobsRedactRule *self,
              const char *text,
@@ -367,11 +368,11 @@ sample_cost (const LsobsRedactRule *self,
       gint64 cost = piece == SAMPLE_PIECE ? 0 : (gint64) (end - position);
       GRegexMatchFlags flags = G_REGEX_MATCH_NOTEMPTY;
 
-      /* Lines do not overlap: all of them cost what the text is long. */
+      /* Attempts in different lines do not overlap: together they read the text once. */
       if (self->by_line)
         cost /= SAMPLE_DISTANCE;
 
-      /* The end of the text is one, and no reason to go on. */
+      /* At the end of the text the piece cannot be doubled. */
       if (end < len)
         flags |= G_REGEX_MATCH_PARTIAL_HARD;
 
@@ -389,8 +390,8 @@ sample_cost (const LsobsRedactRule *self,
     }
 }
 
-/* The hash decides where samples are taken. It covers each byte of the text, so that any
- * change of the text, made to avoid the samples, moves them. */
+/* The hash determines the positions of samples. It depends on each byte of the text: a change
+ * that is made to avoid the samples moves them. */
 static guint32
 hash_text (const char *text, gsize len)
 {
@@ -409,7 +410,7 @@ hash_text (const char *text, gsize len)
   return (guint32) (hash ^ hash >> 32);
 }
 
-/* Whether searching the text takes about linear time. */
+/* Whether the estimated cost of a search is about linear. */
 static gboolean
 is_affordable (const LsobsRedactRule *self, const char *text, gsize len)
 {
@@ -420,8 +421,8 @@ is_affordable (const LsobsRedactRule *self, const char *text, gsize len)
     {
       gsize position;
 
-      /* No fixed distance, so that no text with a period is sampled badly; but
-       * the same places each time. */
+      /* The distance varies: with a fixed one, samples of a periodic text would be equal. The
+       * positions are the same each time. */
       random = random * 1664525 + 1013904223;
       position = start + (random >> 16) % SAMPLE_DISTANCE;
       if (position >= len)
@@ -450,7 +451,7 @@ is_affordable (const LsobsRedactRule *self, const char *text, gsize len)
   return TRUE;
 }
 
-/* Finds what is to be found in a window of a text. */
+/* Searches a window of a text, for its duration only. */
 static void
 search_window (const LsobsRedactRule *self, const char *text, gsize start, gsize end)
 {
@@ -462,7 +463,7 @@ search_window (const LsobsRedactRule *self, const char *text, gsize start, gsize
     g_match_info_next (info, NULL);
 }
 
-/* Whether the record has the time left that searching the text takes. */
+/* Whether the rest of the budget is enough for a search of the text. */
 static gboolean
 is_in_time (const LsobsRedactRule *self, LsobsRedactBudget *budget, const char *text, gsize len)
 {
@@ -498,7 +499,7 @@ append_replacement (const LsobsRedactRule *self, GMatchInfo *info, LsobsBuffer *
       return TRUE;
     }
 
-  /* A group may hold a part of a character, when the pattern matches bytes. */
+  /* If the pattern matches bytes, a group may contain a part of a character. */
   expanded = g_match_info_expand_references (info, self->template, NULL);
   if (expanded == NULL || !g_utf8_validate (expanded, -1, NULL))
     return FALSE;
@@ -507,8 +508,9 @@ append_replacement (const LsobsRedactRule *self, GMatchInfo *info, LsobsBuffer *
   return TRUE;
 }
 
-/* Replaces the matches. @copied: how much of the text is in @out, redacted.
- * FALSE: the pattern gave up, or what it matched makes no sense. */
+/* Appends the text up to the end of its last match, with replacements.
+ * @copied: (inout): the number of bytes of the text that are in @out, redacted
+ * Returns: FALSE if the pattern gives up, or if its matches are not valid */
 static gboolean
 replace_matches (const LsobsRedactRule *self,
                  LsobsRedactBudget *budget,
@@ -532,8 +534,8 @@ replace_matches (const LsobsRedactRule *self,
       if (!g_match_info_fetch_pos (info, 0, &first, &last) || last <= first || last < 0)
         return FALSE;
 
-      /* Raw patterns match single bytes: widen to whole characters. A \K
-       * may have the match begin anywhere. */
+      /* Raw patterns match bytes: extend the match to whole characters. With \K, a match may
+       * begin before the end of the last one. */
       start = MAX ((gsize) MAX (first, 0), *copied);
       end = MAX ((gsize) last, *copied);
       while (start > *copied && _lsobs_utf8_is_continuation (text[start]))
@@ -586,7 +588,7 @@ redact (const LsobsRedactRule *self,
 {
   gboolean is_done;
 
-  /* GRegex counts in int. */
+  /* The offsets of GRegex are of type int. */
   if (self->search == NULL || len > G_MAXINT)
     return FALSE;
   if (!self->measured)
@@ -599,8 +601,9 @@ redact (const LsobsRedactRule *self,
   return is_done;
 }
 
-/* Appends @text, which is valid UTF-8, to @out with its matches replaced. What is
- * put in their place is not searched again. Matches of nothing are left alone. */
+/* Appends @text with replacements for its matches. Replacements are not searched again. Empty
+ * matches are not replaced.
+ * @text: valid UTF-8, followed by LSOBS_REDACT_PADDING bytes that may be read */
 LsobsRedactResult
 _lsobs_redact_rule_apply (const LsobsRedactRule *self,
                           LsobsRedactBudget *budget,

@@ -1,66 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <stdatomic.h>
-
 #include "lsobs/text/lsobs-redactor-private.h"
 #include "lsobs/text/lsobs-secret-rules-private.h"
 
-/* Names of members that are longer are folded on the heap. */
+/* Longer names are folded in a buffer on the heap. */
 #define SHORT_KEY 128
 
-/* So many combining marks in a row are put into order, as in Unicode's stream-safe text. */
+/* Up to this number, combining marks in a row are sorted. It is the limit of Unicode's
+ * stream-safe text format. */
 #define MAX_MARKS 30
 
 struct _LsobsRedactor
 {
-  gatomicrefcount ref_count;
-
-  GPtrArray *rules; /* (owned) (element-type LsobsRedactRule) in their order */
-  gboolean secrets; /* the preset follows them */
-  GHashTable *keys; /* (owned) (nullable) (element-type utf8) folded names */
-  gsize max_chars;  /* the most that any of them has */
-  _Atomic guint64 n_failures;
-  _Atomic guint64 n_taken;
+  GPtrArray *rules; /* (owned) (element-type LsobsRedactRule) in the order of their use */
+  gboolean secrets; /* apply the preset for secrets after the rules */
+  GHashTable *keys; /* (owned) (nullable) (element-type utf8) folded names of members */
+  gsize max_chars;  /* the number of characters of the longest key */
+  gsize n_failures; /* atomic */
 };
 
 LsobsRedactor *
-_lsobs_redactor_new_empty (void)
+_lsobs_redactor_new (void)
 {
   LsobsRedactor *self = g_new0 (LsobsRedactor, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
   self->rules = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_redact_rule_free);
-  return self;
-}
-
-/* With one rule. @replacement is taken literally; %NULL: "[REDACTED]". The error
- * is GRegex's. */
-LsobsRedactor *
-_lsobs_redactor_new (const char *pattern, const char *replacement, GError **error)
-{
-  LsobsRedactRule *rule =
-      _lsobs_redact_rule_new (pattern, replacement, LSOBS_REPLACEMENT_LITERAL, error);
-  LsobsRedactor *self;
-
-  if (rule == NULL)
-    return NULL;
-
-  self = _lsobs_redactor_new_empty ();
-  _lsobs_redactor_take_rule (self, rule);
   return self;
 }
 
 LsobsRedactor *
 _lsobs_redactor_new_for_regex (GRegex *regex)
 {
-  LsobsRedactor *self = _lsobs_redactor_new_empty ();
+  LsobsRedactor *self = _lsobs_redactor_new ();
 
   _lsobs_redactor_take_rule (self, _lsobs_redact_rule_new_for_regex (regex));
   return self;
 }
 
-/* Takes @rule over. */
+/* @rule: (transfer full) */
 void
 _lsobs_redactor_take_rule (LsobsRedactor *self, LsobsRedactRule *rule)
 {
@@ -70,30 +48,21 @@ _lsobs_redactor_take_rule (LsobsRedactor *self, LsobsRedactRule *rule)
 void
 _lsobs_redactor_add_secrets (LsobsRedactor *self)
 {
+  /* Compile the preset now, not with the first text. */
   _lsobs_secret_rules_get (0);
   self->secrets = TRUE;
 }
 
-/* Whether it leaves everything as it is. */
+/* Whether @self changes no text at all. */
 gboolean
 _lsobs_redactor_is_empty (LsobsRedactor *self)
 {
   return self->rules->len == 0 && !self->secrets && self->keys == NULL;
 }
 
-LsobsRedactor *
-_lsobs_redactor_ref (LsobsRedactor *self)
-{
-  g_atomic_ref_count_inc (&self->ref_count);
-  return self;
-}
-
 void
-_lsobs_redactor_unref (LsobsRedactor *self)
+_lsobs_redactor_free (LsobsRedactor *self)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    return;
-
   g_ptr_array_unref (self->rules);
   g_clear_pointer (&self->keys, g_hash_table_unref);
   g_free (self);
@@ -104,34 +73,30 @@ _lsobs_redactor_unref (LsobsRedactor *self)
 void
 _lsobs_redactor_count_failure (LsobsRedactor *self)
 {
-  atomic_fetch_add_explicit (&self->n_failures, 1, memory_order_relaxed);
+  g_atomic_pointer_add (&self->n_failures, 1);
 }
 
-/* How many texts were replaced as a whole because a pattern gave up. */
-guint64
-_lsobs_redactor_get_n_failures (LsobsRedactor *self)
-{
-  return atomic_load_explicit (&self->n_failures, memory_order_relaxed);
-}
-
-/* Those that nobody has taken yet. With several takers at once a single answer
- * may be wrong, even negative; their sum is right. */
-guint64
+/* Returns: the number of texts that were replaced as a whole, since the last call, because a
+ *   pattern gave up */
+gsize
 _lsobs_redactor_take_failures (LsobsRedactor *self)
 {
-  guint64 n = _lsobs_redactor_get_n_failures (self);
+  gsize n;
 
-  return n - atomic_exchange_explicit (&self->n_taken, n, memory_order_relaxed);
+  do
+    n = (gsize) g_atomic_pointer_get (&self->n_failures);
+  while (n > 0 && !g_atomic_pointer_compare_and_exchange (&self->n_failures, n, 0));
+  return n;
 }
 
 /* Texts */
 
-/* A text on its way through the rules. */
+/* A text, and what the rules so far have made of it. */
 typedef struct
 {
   LsobsRedactor *redactor;
   LsobsRedactBudget *budget;
-  const char *text; /* as it is now: what was given, or in @current */
+  const char *text; /* (unowned) the original text, or the bytes of @current */
   gsize len;
   LsobsBuffer current;
   LsobsBuffer next;
@@ -143,7 +108,7 @@ pad (LsobsBuffer *buffer)
   memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
 }
 
-/* %FALSE: the rule gave up; what is left needs no further one. */
+/* Returns: FALSE if the rule gave up: nothing of the text is left for further rules */
 static gboolean
 pass_rule (Passage *passage, const LsobsRedactRule *rule)
 {
@@ -182,17 +147,19 @@ pass_rules (Passage *passage)
   if (!passage->redactor->secrets)
     return;
 
-  /* What the preset puts in makes no new secrets: one look will do. */
+  /* The replacements of the preset contain no secrets: one scan is enough. */
   secrets = _lsobs_secret_rules_scan (passage->text, passage->len);
   for (guint i = 0; secrets != 0; i++, secrets >>= 1)
     if ((secrets & 1) != 0 && !pass_rule (passage, _lsobs_secret_rules_get (i)))
       return;
 }
 
-/* @text is valid UTF-8, and padded. %TRUE: the text is another now, and was appended to
- * @out; %FALSE: nothing was. When a pattern gives up, the whole text is replaced,
- * and counted.
- * @budget: (nullable): of the record that the text belongs to, %NULL if it stands alone */
+/* Appends a redacted copy of a text, unless redaction does not change it. If a pattern gives
+ * up, the whole text is replaced, and a failure is counted.
+ * @budget: (nullable): the budget of the record that the text belongs to; NULL: a budget for
+ *   this text alone
+ * @text: valid UTF-8, followed by LSOBS_REDACT_PADDING bytes that may be read
+ * Returns: FALSE if nothing was appended */
 gboolean
 _lsobs_redactor_apply (LsobsRedactor *self,
                        LsobsRedactBudget *budget,
@@ -216,8 +183,8 @@ _lsobs_redactor_apply (LsobsRedactor *self,
   return changed;
 }
 
-/* For text that leaves the process in other ways than in a payload, such as the
- * headers of a request: the same as for a string in a payload, but not cut.
+/* Redacts text that leaves the process in other ways than in a payload, such as in the headers
+ * of a request.
  * @self: (nullable)
  * Returns: (transfer full): valid UTF-8 */
 char *
@@ -247,8 +214,8 @@ fold_ascii (char *p)
     *p = *p == '-' ? '_' : g_ascii_tolower (*p);
 }
 
-/* Sorts the marks at the end of @chars, from @first on, by their combining classes. If there
- * are more than any language uses, they are not sorted: that would take quadratic time. */
+/* Sorts the marks from @first up to the end of @chars by their combining classes. More marks
+ * than any language uses are not sorted, as that takes quadratic time. */
 static void
 order_marks (GArray *chars, guint first)
 {
@@ -268,7 +235,7 @@ order_marks (GArray *chars, guint first)
       }
 }
 
-/* As g_utf8_normalize() does with %G_NORMALIZE_ALL, but in linear time.
+/* Does the same as g_utf8_normalize() with %G_NORMALIZE_ALL, but in linear time.
  * Returns: (transfer full) */
 static char *
 decompose (const char *text)
@@ -297,7 +264,8 @@ decompose (const char *text)
   return g_ucs4_to_utf8 (&g_array_index (chars, gunichar, 0), chars->len, NULL, NULL, NULL);
 }
 
-/* Returns: (transfer full): what is the same for names that count as one */
+/* Returns: (transfer full): the form in which names are compared: without case, and with _ for
+ *   - */
 static char *
 fold_name (const char *name, gsize len)
 {
@@ -310,7 +278,7 @@ fold_name (const char *name, gsize len)
   return normal;
 }
 
-/* @name is valid UTF-8. */
+/* @name: valid UTF-8 */
 void
 _lsobs_redactor_add_key (LsobsRedactor *self, const char *name)
 {
@@ -328,8 +296,8 @@ _lsobs_redactor_has_keys (LsobsRedactor *self)
   return self->keys != NULL;
 }
 
-/* Whether the value of a member of this name, valid UTF-8 without U+0000, is not to
- * be seen. */
+/* Whether the value of a member is hidden.
+ * @key: the name of the member: valid UTF-8 without U+0000 */
 gboolean
 _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len)
 {
@@ -356,7 +324,8 @@ _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len)
         }
     }
 
-  /* Folding makes no name shorter. A character has at most four bytes. */
+  /* Folding makes no name shorter, and a character has at most four bytes: a longer name is not
+   * among the keys. */
   if (len / 4 > self->max_chars || (gsize) g_utf8_strlen (key, (gssize) len) > self->max_chars)
     return FALSE;
 

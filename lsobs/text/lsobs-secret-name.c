@@ -5,10 +5,10 @@
 
 #include "lsobs/text/lsobs-secret-name-private.h"
 
-/* The names of secrets among the parameters of a call. In doubt it is one: a parameter
- * less is no harm. */
+/* Recognises the names of parameters that hold secrets. In case of doubt the answer is yes: a
+ * missing parameter does no harm. */
 
-/* A part of a name: `x-api-key`, `apiKey` and `API_KEY` have several. */
+/* A word of a name: `x-api-key`, `apiKey` and `API_KEY` have several words. */
 typedef struct
 {
   const char *start;
@@ -23,8 +23,8 @@ begins_word (const char *name, const char *p)
   return g_ascii_isupper (*p) && g_ascii_islower (p[-1]);
 }
 
-/* @p: (inout): where to look from; then what follows the word
- * Returns: FALSE: there are no more */
+/* @p: (inout): the position in the name
+ * Returns: FALSE if there is no further word */
 static gboolean
 next_word (const char *name, const char **p, Word *word)
 {
@@ -46,7 +46,7 @@ is_word (const Word *word, const char *text)
   return strlen (text) == word->len && g_ascii_strncasecmp (word->start, text, word->len) == 0;
 }
 
-/* @text is short, and in lower case. */
+/* @text: in lower case */
 static gboolean
 contains (const Word *word, const char *text)
 {
@@ -68,8 +68,8 @@ is_among (const Word *word, const char *const *words)
   return FALSE;
 }
 
-/* Whether a member of this name is likely to hold a key, a password or the like. A
- * number of tokens is none, nor is the word that ends a sequence. */
+/* Whether a parameter with this name probably holds a secret, such as a key or a password. Numbers
+ * of tokens (`max_tokens`) and tokens of a text (`stop_token`) are not secrets. */
 gboolean
 _lsobs_secret_name_is (const char *name)
 {
@@ -111,7 +111,8 @@ _lsobs_secret_name_is (const char *name)
   return FALSE;
 }
 
-/* Whether a value begins as that of a header which holds a secret. */
+/* Whether a value begins like the value of an Authorization header.
+ * @value: (nullable) */
 gboolean
 _lsobs_secret_name_introduces (const char *value)
 {

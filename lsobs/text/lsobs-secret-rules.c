@@ -3,167 +3,147 @@
 
 #include "lsobs/text/lsobs-secret-rules-private.h"
 
-/* What is common to the patterns: they are searched for in any text that a program
- * sends, so each begins with letters that are rare, and from where it begins it goes
- * on without a way back, or only a short one. Where a name is kept, \K forgets it. */
+/* The patterns are applied to each text that a program sends. So each of them begins with
+ * letters that are rare, and then uses possessive quantifiers, which do not backtrack. \K keeps
+ * the name before a secret. */
 
 #define ALNUM "[0-9A-Za-z]"
 #define WORD  "[0-9A-Za-z_-]"
 
-/* A quote, which in JSON that is the text of a string comes with backslashes. */
+/* A quote. In a string that contains JSON there are backslashes before it. */
 #define QUOTE     "[\"'\\\\]{0,8}+"
 #define SPACE     "\\s{0,16}+"
 #define SEPARATOR QUOTE SPACE "[:=]{1,2}+>?+" SPACE QUOTE
 
 #define TOKEN "[0-9A-Za-z._~+/=-]"
 
-/* A password may hold an @ itself: the last one ends it. */
+/* A password may contain @: the last @ ends it. */
 #define USER     "[^\\s\"'/?#<>@:]"
 #define PASSWORD "[^\\s\"'/?#<>@]"
 
 #define PEM_SPACE "(?:\\s|\\\\[nr])*+"
 #define PEM_LABEL "[0-9A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
-/* Numbered as they are applied: what an earlier rule has hidden, a later one does
- * not find any more. */
-/* clang-format off */
-static const char * const patterns[LSOBS_N_SECRET_RULES] = {
-  /* Anthropic */
-  "sk-ant-" WORD "{20,}+",
-  /* OpenAI: of a project, a service account, an administrator; and old ones */
-  "sk-(?:proj|svcacct|admin)-" WORD "{20,}+",
-  "sk-" ALNUM "{32,}+",
-  /* LangSmith: new and old */
-  "lsv2_(?:pt|sk)_" ALNUM "{32,}+(?:_" ALNUM "++)*+",
-  "ls__" ALNUM "{16,}+",
-  /* GitHub: classic and fine-grained */
-  "gh[pousr]_" ALNUM "{36,}+",
-  "github_pat_[0-9A-Za-z_]{82,}+",
-  /* GitLab; the newer ones end in a length and a checksum */
-  "glpat-" WORD "{20,}+(?:\\.[0-9a-z]{2}\\.[0-9a-z]{7,12}+)?+",
-  /* AWS */
-  "(?<!" ALNUM ")(?:AKIA|ASIA|ABIA|ACCA|A3T[0-9A-Z])[0-9A-Z]{16}(?!" ALNUM ")",
-  /* Google: API keys and OAuth tokens */
-  "AIza" WORD "{35,}+",
-  "ya29\\." WORD "++",
-  /* Slack: tokens, those of apps, addresses of web hooks */
-  "xox[baprs]-[0-9A-Za-z-]{10,}+",
-  "xapp-[0-9]-[0-9A-Za-z-]{10,}+",
-  "https://hooks\\.slack\\.com/services/[0-9A-Za-z_/+-]++",
-  /* Stripe */
-  "(?<!" ALNUM ")[sr]k_(?:live|test)_" ALNUM "{20,}+",
-  /* npm, PyPI, SendGrid */
-  "npm_" ALNUM "{36,}+",
-  "pypi-AgEIcHlwaS" WORD "{50,}+",
-  "SG\\." WORD "{22}\\." WORD "{43,}+",
-  /* JSON web tokens: header, payload and signature */
-  "eyJ" WORD "++\\.eyJ" WORD "++\\." WORD "++",
-  /* Private keys in PEM. When the end is missing, what looks like a part of one. */
-  "-----BEGIN " PEM_LABEL
-  "(?:[^-]*+(?:-(?!----END " PEM_LABEL ")[^-]*+)*+-----END " PEM_LABEL
-  "|(?:" PEM_SPACE "(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash):[^\\r\\n\\\\]*+)*+"
-  "(?:" PEM_SPACE "[0-9A-Za-z+/=]{16,}+)*+)",
-  /* What is assigned to a name that says it is secret; the name stays. A backslash
-   * before a quote belongs to the quote. */
-  "(?i)(?:(?:api|private|access)[ _-]?key|secret|token|password|passwd)(?!" ALNUM ")"
-  "(?:[._-]{1,3}+" ALNUM "{1,64}+){0,8}+" SEPARATOR
-  "(?:(?:bearer|basic|token)\\s{1,16}+)?\\K"
-  "(?=[^\\s\"'&;]{6})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
-  /* Headers; the name and the scheme stay */
-  "(?i)(?:authorization|x-api-key|x-auth-token)" SEPARATOR
-  "(?:(?:bearer|token|basic|digest|negotiate|apikey|oauth|aws4-hmac-sha256"
-  "|[a-z]{1,7}+(?=\\s{1,16}+" TOKEN "{16}))\\s{1,16}+)?\\K" TOKEN "{8,}+",
-  /* Bearer tokens anywhere; the word stays */
-  "(?i)\\bbearer\\s{1,16}+\\K" TOKEN "{10,}+",
-  /* Passwords in addresses; all else stays */
-  ALNUM "://" USER "*+:\\K(?:" PASSWORD "++(?=@)|@(?=" PASSWORD "*+@))++",
-};
-/* clang-format on */
-
-/* A text in which none of the words of a rule occurs need not be searched by it. */
 typedef struct
 {
-  const char *word;
-  guint32 rules; /* bits */
-  gboolean any_case;
-} SecretWord;
+  const char *pattern;
+  const char *words[18]; /* each match contains at least one of them; NULL: no more words */
+  gboolean any_case;     /* of the words */
+} SecretRule;
 
-#define RULE(number) (1u << (number - 1))
-
+/* The rules in the order in which they are applied: a rule does not find what an earlier rule
+ * has replaced. */
 /* clang-format off */
-static const SecretWord words[] = {
-  { "sk-", RULE (3), FALSE },
-  { "sk-ant-", RULE (1), FALSE },
-  { "sk-proj-", RULE (2), FALSE },
-  { "sk-svcacct-", RULE (2), FALSE },
-  { "sk-admin-", RULE (2), FALSE },
-  { "lsv2_", RULE (4), FALSE },
-  { "ls__", RULE (5), FALSE },
-  { "ghp_", RULE (6), FALSE },
-  { "gho_", RULE (6), FALSE },
-  { "ghu_", RULE (6), FALSE },
-  { "ghs_", RULE (6), FALSE },
-  { "ghr_", RULE (6), FALSE },
-  { "github_pat_", RULE (7), FALSE },
-  { "glpat-", RULE (8), FALSE },
-  { "AKIA", RULE (9), FALSE },
-  { "ASIA", RULE (9), FALSE },
-  { "ABIA", RULE (9), FALSE },
-  { "ACCA", RULE (9), FALSE },
-  { "A3T", RULE (9), FALSE },
-  { "AIza", RULE (10), FALSE },
-  { "ya29.", RULE (11), FALSE },
-  { "xox", RULE (12), FALSE },
-  { "xapp-", RULE (13), FALSE },
-  { "hooks.slack.com/services/", RULE (14), FALSE },
-  { "sk_live_", RULE (15), FALSE },
-  { "sk_test_", RULE (15), FALSE },
-  { "rk_live_", RULE (15), FALSE },
-  { "rk_test_", RULE (15), FALSE },
-  { "npm_", RULE (16), FALSE },
-  { "pypi-AgEIcHlwaS", RULE (17), FALSE },
-  { "SG.", RULE (18), FALSE },
-  { "eyJ", RULE (19), FALSE },
-  { "-----BEGIN ", RULE (20), FALSE },
-  { "apikey", RULE (21), TRUE },
-  { "api key", RULE (21), TRUE },
-  { "api_key", RULE (21), TRUE },
-  { "api-key", RULE (21), TRUE },
-  { "privatekey", RULE (21), TRUE },
-  { "private key", RULE (21), TRUE },
-  { "private_key", RULE (21), TRUE },
-  { "private-key", RULE (21), TRUE },
-  { "accesskey", RULE (21), TRUE },
-  { "access key", RULE (21), TRUE },
-  { "access_key", RULE (21), TRUE },
-  { "access-key", RULE (21), TRUE },
-  { "secret", RULE (21), TRUE },
-  { "token", RULE (21), TRUE },
-  { "password", RULE (21), TRUE },
-  { "passwd", RULE (21), TRUE },
-  { "authorization", RULE (22), TRUE },
-  { "x-api-key", RULE (22), TRUE },
-  { "x-auth-token", RULE (22), TRUE },
-  { "bearer", RULE (23), TRUE },
-  { "://", RULE (24), FALSE },
+static const SecretRule secret_rules[] = {
+  /* Anthropic */
+  { .pattern = "sk-ant-" WORD "{20,}+",
+    .words = { "sk-ant-" } },
+  /* OpenAI: keys of projects, service accounts and administrators; old keys */
+  { .pattern = "sk-(?:proj|svcacct|admin)-" WORD "{20,}+",
+    .words = { "sk-proj-", "sk-svcacct-", "sk-admin-" } },
+  { .pattern = "sk-" ALNUM "{32,}+",
+    .words = { "sk-" } },
+  /* LangSmith: new and old */
+  { .pattern = "lsv2_(?:pt|sk)_" ALNUM "{32,}+(?:_" ALNUM "++)*+",
+    .words = { "lsv2_" } },
+  { .pattern = "ls__" ALNUM "{16,}+",
+    .words = { "ls__" } },
+  /* GitHub: classic and fine-grained */
+  { .pattern = "gh[pousr]_" ALNUM "{36,}+",
+    .words = { "ghp_", "gho_", "ghu_", "ghs_", "ghr_" } },
+  { .pattern = "github_pat_[0-9A-Za-z_]{82,}+",
+    .words = { "github_pat_" } },
+  /* GitLab: newer tokens end with a length and a checksum */
+  { .pattern = "glpat-" WORD "{20,}+(?:\\.[0-9a-z]{2}\\.[0-9a-z]{7,12}+)?+",
+    .words = { "glpat-" } },
+  /* AWS */
+  { .pattern = "(?<!" ALNUM ")(?:AKIA|ASIA|ABIA|ACCA|A3T[0-9A-Z])[0-9A-Z]{16}(?!" ALNUM ")",
+    .words = { "AKIA", "ASIA", "ABIA", "ACCA", "A3T" } },
+  /* Google: API keys and OAuth tokens */
+  { .pattern = "AIza" WORD "{35,}+",
+    .words = { "AIza" } },
+  { .pattern = "ya29\\." WORD "++",
+    .words = { "ya29." } },
+  /* Slack: tokens, tokens of apps, addresses of web hooks */
+  { .pattern = "xox[baprs]-[0-9A-Za-z-]{10,}+",
+    .words = { "xox" } },
+  { .pattern = "xapp-[0-9]-[0-9A-Za-z-]{10,}+",
+    .words = { "xapp-" } },
+  { .pattern = "https://hooks\\.slack\\.com/services/[0-9A-Za-z_/+-]++",
+    .words = { "hooks.slack.com/services/" } },
+  /* Stripe */
+  { .pattern = "(?<!" ALNUM ")[sr]k_(?:live|test)_" ALNUM "{20,}+",
+    .words = { "sk_live_", "sk_test_", "rk_live_", "rk_test_" } },
+  /* npm, PyPI, SendGrid */
+  { .pattern = "npm_" ALNUM "{36,}+",
+    .words = { "npm_" } },
+  { .pattern = "pypi-AgEIcHlwaS" WORD "{50,}+",
+    .words = { "pypi-AgEIcHlwaS" } },
+  { .pattern = "SG\\." WORD "{22}\\." WORD "{43,}+",
+    .words = { "SG." } },
+  /* JSON web tokens: header, payload and signature */
+  { .pattern = "eyJ" WORD "++\\.eyJ" WORD "++\\." WORD "++",
+    .words = { "eyJ" } },
+  /* Private keys in PEM; without an end, the lines that look like base64 */
+  { .pattern = "-----BEGIN " PEM_LABEL
+               "(?:[^-]*+(?:-(?!----END " PEM_LABEL ")[^-]*+)*+-----END " PEM_LABEL
+               "|(?:" PEM_SPACE "(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash):[^\\r\\n\\\\]*+)*+"
+               "(?:" PEM_SPACE "[0-9A-Za-z+/=]{16,}+)*+)",
+    .words = { "-----BEGIN " } },
+  /* A value assigned to a name such as "password". A backslash before a quote belongs to the
+   * quote, not to the value. */
+  { .pattern = "(?i)(?:(?:api|private|access)[ _-]?key|secret|token|password|passwd)(?!" ALNUM ")"
+               "(?:[._-]{1,3}+" ALNUM "{1,64}+){0,8}+" SEPARATOR
+               "(?:(?:bearer|basic|token)\\s{1,16}+)?\\K"
+               "(?=[^\\s\"'&;]{6})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
+    .words = { "apikey", "api key", "api_key", "api-key", "privatekey", "private key",
+               "private_key", "private-key", "accesskey", "access key", "access_key",
+               "access-key", "secret", "token", "password", "passwd" },
+    .any_case = TRUE },
+  /* Headers, without the name and the scheme */
+  { .pattern = "(?i)(?:authorization|x-api-key|x-auth-token)" SEPARATOR
+               "(?:(?:bearer|token|basic|digest|negotiate|apikey|oauth|aws4-hmac-sha256"
+               "|[a-z]{1,7}+(?=\\s{1,16}+" TOKEN "{16}))\\s{1,16}+)?\\K" TOKEN "{8,}+",
+    .words = { "authorization", "x-api-key", "x-auth-token" },
+    .any_case = TRUE },
+  /* Bearer tokens anywhere */
+  { .pattern = "(?i)\\bbearer\\s{1,16}+\\K" TOKEN "{10,}+",
+    .words = { "bearer" },
+    .any_case = TRUE },
+  /* Passwords in addresses */
+  { .pattern = ALNUM "://" USER "*+:\\K(?:" PASSWORD "++(?=@)|@(?=" PASSWORD "*+@))++",
+    .words = { "://" } },
 };
 /* clang-format on */
+
+/* A scan returns a bit for each rule. */
+G_STATIC_ASSERT (G_N_ELEMENTS (secret_rules) <= 32);
 
 /* The words are looked up by their first three characters, without case. */
 #define HASH_BITS 12
+#define MAX_WORDS 64
 
 typedef struct
 {
-  guint8 first[1 << HASH_BITS]; /* the number of a word, from 1; 0: none */
-  guint8 next[G_N_ELEMENTS (words) + 1];
-  gsize lengths[G_N_ELEMENTS (words)];
-  LsobsRedactRule *rules[LSOBS_N_SECRET_RULES]; /* (owned) */
+  const char *text;
+  gsize len;
+  guint rule;
+  guint8 next; /* the number of the next word with the same hash; 0: none */
+} Word;
+
+typedef struct
+{
+  guint8 first[1 << HASH_BITS]; /* the number of the first word with a hash; 0: none */
+  guint n_words;
+  Word words[MAX_WORDS + 1];                           /* by number, from 1 */
+  LsobsRedactRule *rules[G_N_ELEMENTS (secret_rules)]; /* (owned) */
 } Preset;
 
 static inline guint32
 add_to_gram (guint32 gram, char c)
 {
-  /* Letters lose their case; what else becomes the same is told apart later. */
+  /* This makes letters lower case. Other characters may become equal, too: is_word() tells
+   * them apart. */
   return gram >> 8 | (guint32) ((guchar) c | 0x20) << 16;
 }
 
@@ -173,7 +153,19 @@ hash_gram (guint32 gram)
   return (gram * 2654435769u) >> (32 - HASH_BITS);
 }
 
-/* Made once, and kept: a regular expression takes long to compile. */
+static void
+add_word (Preset *preset, guint rule, const char *text)
+{
+  guint hash = hash_gram (add_to_gram (add_to_gram (add_to_gram (0, text[0]), text[1]), text[2]));
+  guint number = ++preset->n_words;
+
+  g_assert (number <= MAX_WORDS);
+  preset->words[number] =
+      (Word){ .text = text, .len = strlen (text), .rule = rule, .next = preset->first[hash] };
+  preset->first[hash] = (guint8) number;
+}
+
+/* The preset is made once and never freed: compiling its regular expressions takes long. */
 static const Preset *
 get_preset (void)
 {
@@ -183,34 +175,29 @@ get_preset (void)
     {
       Preset *made = g_new0 (Preset, 1);
 
-      for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+      for (guint i = 0; i < G_N_ELEMENTS (secret_rules); i++)
         {
-          const char *word = words[i].word;
-          guint hash =
-              hash_gram (add_to_gram (add_to_gram (add_to_gram (0, word[0]), word[1]), word[2]));
-
-          made->lengths[i] = strlen (word);
-          made->next[i + 1] = made->first[hash];
-          made->first[hash] = (guint8) (i + 1);
+          made->rules[i] =
+              _lsobs_redact_rule_new_known (secret_rules[i].pattern, LSOBS_SECRET_DETECTED);
+          for (guint j = 0; secret_rules[i].words[j] != NULL; j++)
+            add_word (made, i, secret_rules[i].words[j]);
         }
-      for (guint i = 0; i < LSOBS_N_SECRET_RULES; i++)
-        made->rules[i] = _lsobs_redact_rule_new_known (patterns[i], LSOBS_SECRET_DETECTED);
       g_once_init_leave (&preset, made);
     }
   return preset;
 }
 
 static gboolean
-is_word (const SecretWord *word, gsize word_len, const char *text, gsize len)
+is_word (const Word *word, const char *text, gsize len)
 {
-  if (len < word_len)
+  if (len < word->len)
     return FALSE;
-  return word->any_case ? g_ascii_strncasecmp (text, word->word, word_len) == 0
-                        : memcmp (text, word->word, word_len) == 0;
+  return secret_rules[word->rule].any_case ? g_ascii_strncasecmp (text, word->text, word->len) == 0
+                                           : memcmp (text, word->text, word->len) == 0;
 }
 
-/* Which of the rules may match in the text, as bits: a quick look, which takes much
- * less time than the rules would. */
+/* Finds the rules that may match in a text. This takes much less time than the rules would.
+ * Returns: a bit for each rule, the lowest one for the first rule */
 guint32
 _lsobs_secret_rules_scan (const char *text, gsize len)
 {
@@ -225,14 +212,14 @@ _lsobs_secret_rules_scan (const char *text, gsize len)
   for (gsize i = 2; i < len; i++)
     {
       gram = add_to_gram (gram, text[i]);
-      for (guint word = preset->first[hash_gram (gram)]; word != 0; word = preset->next[word])
-        if (is_word (&words[word - 1], preset->lengths[word - 1], text + i - 2, len - i + 2))
-          rules |= words[word - 1].rules;
+      for (guint word = preset->first[hash_gram (gram)]; word != 0; word = preset->words[word].next)
+        if (is_word (&preset->words[word], text + i - 2, len - i + 2))
+          rules |= 1u << preset->words[word].rule;
     }
   return rules;
 }
 
-/* @index: from 0 */
+/* @index: the number of a rule, from 0 */
 const LsobsRedactRule *
 _lsobs_secret_rules_get (guint index)
 {

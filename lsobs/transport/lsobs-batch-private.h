@@ -8,33 +8,33 @@
 
 G_BEGIN_DECLS
 
-/* Of one record that something in front of the service refuses. */
+/* Whether a batch of one record is suspected to be what a proxy or firewall refuses. */
 typedef enum
 {
   LSOBS_SUSPICION_NONE,
-  LSOBS_SUSPICION_REFUSED, /* it was refused when the service was there */
-  LSOBS_SUSPICION_TRIAL    /* then another request succeeded: refused again, it is to blame */
+  LSOBS_SUSPICION_REFUSED, /* it was refused while the service was not known to be away */
+  LSOBS_SUSPICION_TRIAL    /* the next request has succeeded: if refused again, it is to blame */
 } LsobsSuspicion;
 
-/* The sending of a batch so far. Belongs to the thread that sends; a transport of the
- * program has no access to it. */
+/* What the pipeline has learned from sending a batch. Only the thread that sends uses it; public
+ * functions do not show it. */
 typedef struct
 {
   guint64 number;       /* of its last sending, from 1; 0: it was never sent */
-  gboolean tried;       /* it was sent in vain */
-  gboolean unsure;      /* an attempt that failed may have come through all the same */
-  gboolean refused;     /* something in between did not let it through */
-  gboolean dubious;     /* it was refused so, or is a part of a batch that was */
-  LsobsVerdict verdict; /* of the last answer, if the client has sent it */
+  gboolean tried;       /* a sending has failed */
+  gboolean unsure;      /* the service may have accepted an attempt that failed */
+  gboolean refused;     /* a proxy or firewall has refused the last sending */
+  gboolean dubious;     /* one has refused any sending, of this batch or of the one it is part of */
+  LsobsOutcome outcome; /* on the last answer; set by an LsobsClient only */
   LsobsSuspicion suspicion;
   guint64 failed;         /* the number of the last sending that has failed, or 0 */
-  gint64 distance;        /* ms: of its sendings, when it is put aside; 0: it is not */
-  gint64 not_before;      /* monotonic, µs: then it is sent again, unless a flush waits */
-  gboolean accused;       /* it has failed, and nothing else has succeeded since */
-  guint64 pair;           /* the number of the two halves, when it is one; or 0 */
-  gboolean struck;        /* a half has failed while others succeeded */
-  guint n_strikes;        /* so often it has failed while others succeeded */
-  LsobsDropReason reason; /* why it is lost, if it is to blame */
+  gint64 distance;        /* ms: until the next sending when it is put aside, or 0 */
+  gint64 not_before;      /* monotonic, µs: of the next sending, unless a flush waits; or 0 */
+  gboolean accused;       /* it has failed, and no later request has succeeded yet */
+  guint64 pair;           /* the same number in both halves of a batch; 0: it is no half */
+  gboolean struck;        /* this half has failed while other requests succeeded */
+  guint n_strikes;        /* how often it has failed while other requests succeeded */
+  LsobsDropReason reason; /* of the loss, if it is to blame */
 } LsobsBatchHistory;
 
 LsobsBatch *_lsobs_batch_new (GPtrArray *records);

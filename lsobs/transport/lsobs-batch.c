@@ -5,16 +5,20 @@
 
 #include "lsobs/model/lsobs-run-event-private.h"
 #include "lsobs/transport/lsobs-batch-private.h"
-#include "lsobs/transport/lsobs-body-private.h"
 
 /**
  * SECTION:lsobs-batch
  * @title: LsobsBatch
  * @short_description: some records that travel together
  *
- * What an #LsobsTransport is given to send. The records in it are final:
- * redacted, cut to size and complete. A batch never changes, and may be used
- * from any thread.
+ * An #LsobsTransport sends batches of records. A record creates a run, updates it or
+ * adds feedback. All of it is final: redacted, cut to size and complete.
+ *
+ * lsobs_batch_get_record_kind(), lsobs_batch_get_record_id() and
+ * lsobs_batch_get_record_json() give a record as it would be sent, at no cost;
+ * lsobs_batch_dup_event() parses it.
+ *
+ * A batch never changes as long as a reference to it is held, and may be used from any thread.
  */
 
 struct _LsobsBatch
@@ -22,8 +26,8 @@ struct _LsobsBatch
   gatomicrefcount ref_count;
   GPtrArray *records; /* (owned) (element-type LsobsEncoded) */
   gsize n_bytes;
-  gboolean probe;            /* one attempt is enough */
-  LsobsBatchHistory history; /* the only member that changes */
+  gboolean probe;            /* see lsobs_batch_is_probe() */
+  LsobsBatchHistory history; /* only the thread that sends uses it; the rest never changes */
 };
 
 G_DEFINE_BOXED_TYPE (LsobsBatch, lsobs_batch, lsobs_batch_ref, lsobs_batch_unref)
@@ -36,9 +40,8 @@ _lsobs_batch_new (GPtrArray *records)
 
   g_atomic_ref_count_init (&self->ref_count);
   self->records = records;
-  self->n_bytes = _lsobs_body_measure_end ();
   for (guint i = 0; i < records->len; i++)
-    self->n_bytes += _lsobs_body_measure (g_ptr_array_index (records, i));
+    self->n_bytes += _lsobs_encoded_get_size (g_ptr_array_index (records, i));
   return self;
 }
 
@@ -55,13 +58,15 @@ _lsobs_batch_peek_history (LsobsBatch *self)
   return &self->history;
 }
 
-/* Returns: how old the first record is, as the queue counts */
+/* Returns: the number that the queue has given to the first record; older ones are smaller */
 guint64
 _lsobs_batch_get_first_seq (LsobsBatch *self)
 {
   return ((LsobsEncoded *) g_ptr_array_index (self->records, 0))->record->seq;
 }
 
+/* Returns: (transfer full): the records from @start up to @end. Of the history they keep only
+ *   whether the service may have them. */
 static LsobsBatch *
 slice (LsobsBatch *self, guint start, guint end)
 {
@@ -88,21 +93,22 @@ copy (LsobsBatch *self, gboolean probe)
   return other;
 }
 
-/* Returns: (transfer full): the same records, for one attempt */
+/* Returns: (transfer full): the same records and history, as a probe */
 LsobsBatch *
 _lsobs_batch_new_probe (LsobsBatch *self)
 {
   return copy (self, TRUE);
 }
 
-/* Returns: (transfer full): the same records, for as many attempts as the settings say */
+/* Returns: (transfer full): the same records and history, not as a probe: a transport makes as
+ *   many attempts as the settings say */
 LsobsBatch *
 _lsobs_batch_new_round (LsobsBatch *self)
 {
   return copy (self, FALSE);
 }
 
-/* Returns: (transfer full): a part of what is to be sent again, in all else the same */
+/* Returns: (transfer full): the records from @start up to @end, with the same history */
 LsobsBatch *
 _lsobs_batch_slice (LsobsBatch *self, guint start, guint end)
 {
@@ -113,7 +119,7 @@ _lsobs_batch_slice (LsobsBatch *self, guint start, guint end)
   return part;
 }
 
-/* Of two records at least. The order is kept. */
+/* Splits a batch of at least two records; both halves keep the order. */
 void
 _lsobs_batch_halve (LsobsBatch *self, LsobsBatch **first, LsobsBatch **second)
 {
@@ -121,6 +127,21 @@ _lsobs_batch_halve (LsobsBatch *self, LsobsBatch **first, LsobsBatch **second)
 
   *first = slice (self, 0, self->records->len / 2);
   *second = slice (self, self->records->len / 2, self->records->len);
+}
+
+static LsobsRunEventKind
+get_kind (const LsobsEncoded *encoded)
+{
+  switch (encoded->kind)
+    {
+    case LSOBS_RECORD_FEEDBACK:
+      return LSOBS_RUN_EVENT_KIND_FEEDBACK;
+    case LSOBS_RECORD_UPDATE:
+      return LSOBS_RUN_EVENT_KIND_UPDATE;
+    case LSOBS_RECORD_CREATE:
+    default:
+      return LSOBS_RUN_EVENT_KIND_START;
+    }
 }
 
 /**
@@ -183,7 +204,8 @@ lsobs_batch_get_n_records (LsobsBatch *self)
  * lsobs_batch_get_n_bytes:
  * @self: a batch
  *
- * Gets how large the batch is as a multipart body.
+ * Gets how large the batch is: the bytes of the JSON text of its records and of the data of
+ * their attachments, without anything that a transport adds.
  *
  * Returns: a number of bytes
  *
@@ -218,24 +240,93 @@ lsobs_batch_is_probe (LsobsBatch *self)
   return self->probe;
 }
 
-/* Returns: (transfer full) (nullable) */
+/**
+ * lsobs_batch_get_record_kind:
+ * @self: a batch
+ * @index: which record, from 0
+ *
+ * Gets what a record of the batch does: %LSOBS_RUN_EVENT_KIND_START creates a run,
+ * %LSOBS_RUN_EVENT_KIND_UPDATE updates a run that an earlier record has created, and
+ * %LSOBS_RUN_EVENT_KIND_FEEDBACK adds feedback to a run.
+ *
+ * Returns: the kind of the record
+ *
+ * Since: 0.1
+ */
+LsobsRunEventKind
+lsobs_batch_get_record_kind (LsobsBatch *self, guint index)
+{
+  g_return_val_if_fail (self != NULL, LSOBS_RUN_EVENT_KIND_START);
+  g_return_val_if_fail (index < self->records->len, LSOBS_RUN_EVENT_KIND_START);
+
+  return get_kind (g_ptr_array_index (self->records, index));
+}
+
+/**
+ * lsobs_batch_get_record_id:
+ * @self: a batch
+ * @index: which record, from 0
+ *
+ * Gets the id in a record of the batch: the id of the run, or, for feedback, the id of the
+ * feedback.
+ *
+ * Returns: (transfer none): a UUID, valid as long as @self
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_batch_get_record_id (LsobsBatch *self, guint index)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (index < self->records->len, NULL);
+
+  return ((LsobsEncoded *) g_ptr_array_index (self->records, index))->id;
+}
+
+/**
+ * lsobs_batch_get_record_json:
+ * @self: a batch
+ * @index: which record, from 0
+ *
+ * Gets a record of the batch as JSON text: one object on one line, in UTF-8, without a line
+ * end or a terminating NUL. The members are those that the service's batch endpoint takes.
+ * Attachments are not in the text, see lsobs_run_event_dup_attachment_names().
+ *
+ * The text is not copied or parsed. It never changes, and may outlive the batch if it is
+ * given a reference of its own.
+ *
+ * Returns: (transfer none): the text, valid as long as @self
+ *
+ * Since: 0.1
+ */
+GBytes *
+lsobs_batch_get_record_json (LsobsBatch *self, guint index)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (index < self->records->len, NULL);
+
+  return ((LsobsEncoded *) g_ptr_array_index (self->records, index))->text;
+}
+
+/* Returns: (transfer full): the record's object */
 static JsonNode *
-parse_field (LsobsEncoded *encoded, LsobsField field)
+parse (LsobsEncoded *encoded)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   gsize len;
-  const char *text = _lsobs_encoded_get_field (encoded, field, &len);
+  const char *text = g_bytes_get_data (encoded->text, &len);
 
-  if (text == NULL || !json_parser_load_from_data (parser, text, (gssize) len, NULL))
-    return NULL;
+  if (!json_parser_load_from_data (parser, text, (gssize) len, NULL))
+    g_assert_not_reached ();
   return json_parser_steal_root (parser);
 }
 
 static void
-take_tags (LsobsRunEvent *event, JsonObject *main)
+take_tags (LsobsRunEvent *event, JsonObject *object)
 {
-  JsonArray *tags =
-      json_object_has_member (main, "tags") ? json_object_get_array_member (main, "tags") : NULL;
+  JsonArray *tags = json_object_has_member (object, "tags")
+                        ? json_object_get_array_member (object, "tags")
+                        : NULL;
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 
   if (tags == NULL)
@@ -245,53 +336,58 @@ take_tags (LsobsRunEvent *event, JsonObject *main)
   event->tags = g_strv_builder_end (builder);
 }
 
-/* The event says whom it is about; the rest is the object. */
+/* The event has the id of the run; the feedback's own is in the object. */
 static LsobsRunEvent *
 make_feedback_event (LsobsEncoded *encoded)
 {
-  JsonNode *node = parse_field (encoded, LSOBS_FIELD_MAIN);
-  JsonObject *main = json_node_get_object (node);
+  JsonNode *node = parse (encoded);
+  JsonObject *object = json_node_get_object (node);
   LsobsRunEvent *event = _lsobs_run_event_alloc (LSOBS_RUN_EVENT_KIND_FEEDBACK,
-                                                 json_object_get_string_member (main, "run_id"));
+                                                 json_object_get_string_member (object, "run_id"));
 
-  event->trace_id = g_strdup (json_object_get_string_member (main, "trace_id"));
+  event->trace_id = g_strdup (json_object_get_string_member (object, "trace_id"));
   event->feedback = node;
   return event;
+}
+
+/* Returns: (transfer full) (nullable) */
+static char *
+dup_string (JsonObject *object, const char *name)
+{
+  return g_strdup (json_object_get_string_member_with_default (object, name, NULL));
+}
+
+/* Returns: (transfer full) (nullable) */
+static JsonNode *
+dup_field (JsonObject *object, LsobsField field)
+{
+  return json_object_dup_member (object, _lsobs_field_names[field]);
 }
 
 static LsobsRunEvent *
 make_run_event (LsobsEncoded *encoded)
 {
-  LsobsRunEvent *event =
-      _lsobs_run_event_alloc (encoded->kind == LSOBS_RECORD_CREATE ? LSOBS_RUN_EVENT_KIND_START
-                                                                   : LSOBS_RUN_EVENT_KIND_UPDATE,
-                              encoded->id);
-  g_autoptr (JsonNode) main_node = parse_field (encoded, LSOBS_FIELD_MAIN);
-  g_autoptr (JsonNode) error_node = NULL;
-  JsonObject *main = json_node_get_object (main_node);
+  g_autoptr (JsonNode) node = parse (encoded);
+  JsonObject *object = json_node_get_object (node);
+  LsobsRunEvent *event = _lsobs_run_event_alloc (get_kind (encoded), encoded->id);
 
-  event->parent_id =
-      g_strdup (json_object_get_string_member_with_default (main, "parent_run_id", NULL));
-  event->trace_id = g_strdup (json_object_get_string_member (main, "trace_id"));
-  event->dotted_order = g_strdup (json_object_get_string_member (main, "dotted_order"));
-  event->name = g_strdup (json_object_get_string_member (main, "name"));
-  event->project_name =
-      g_strdup (json_object_get_string_member_with_default (main, "session_name", NULL));
-  event->address = g_strdup (json_object_get_string_member_with_default (main, "address", NULL));
+  event->parent_id = dup_string (object, "parent_run_id");
+  event->trace_id = dup_string (object, "trace_id");
+  event->dotted_order = dup_string (object, "dotted_order");
+  event->name = dup_string (object, "name");
+  event->project_name = dup_string (object, "session_name");
+  event->address = dup_string (object, "address");
+  event->example_id = dup_string (object, "reference_example_id");
+  event->error_text = dup_string (object, _lsobs_field_names[LSOBS_FIELD_ERROR]);
   event->run_type = encoded->run_type;
   event->start_time = encoded->start_time;
   event->end_time = encoded->end_time;
-  take_tags (event, main);
-  event->inputs = parse_field (encoded, LSOBS_FIELD_INPUTS);
-  event->outputs = parse_field (encoded, LSOBS_FIELD_OUTPUTS);
-  event->extra = parse_field (encoded, LSOBS_FIELD_EXTRA);
-  event->events = parse_field (encoded, LSOBS_FIELD_EVENTS);
-  event->serialized = parse_field (encoded, LSOBS_FIELD_SERIALIZED);
-  event->example_id =
-      g_strdup (json_object_get_string_member_with_default (main, "reference_example_id", NULL));
-  error_node = parse_field (encoded, LSOBS_FIELD_ERROR);
-  if (error_node != NULL)
-    event->error_text = json_node_dup_string (error_node);
+  take_tags (event, object);
+  event->inputs = dup_field (object, LSOBS_FIELD_INPUTS);
+  event->outputs = dup_field (object, LSOBS_FIELD_OUTPUTS);
+  event->extra = dup_field (object, LSOBS_FIELD_EXTRA);
+  event->events = dup_field (object, LSOBS_FIELD_EVENTS);
+  event->serialized = dup_field (object, LSOBS_FIELD_SERIALIZED);
   _lsobs_attachments_unite (&event->attachments, encoded->attachments);
   return event;
 }
@@ -301,8 +397,9 @@ make_run_event (LsobsEncoded *encoded)
  * @self: a batch
  * @index: which record, from 0
  *
- * Gets a record of the batch as an event, with everything as it leaves the
- * process.
+ * Gets a record of the batch as an event, with everything as it leaves the process, the
+ * attachments too. This parses the text of the record; lsobs_batch_get_record_json() is
+ * cheaper.
  *
  * Returns: (transfer full): an event
  *

@@ -5,11 +5,12 @@
 
 G_BEGIN_DECLS
 
-/* Boundaries have this length, so that sizes are known before one is made. */
+/* All boundaries have the same length, so that sizes do not depend on them. */
 #define LSOBS_BOUNDARY_LEN (6 + LSOBS_TOKEN_LEN)
 
 void _lsobs_body_make_boundary (char *boundary);
-gsize _lsobs_body_measure (LsobsEncoded *encoded);
+gsize _lsobs_body_measure (GPtrArray *records);
+gsize _lsobs_body_measure_record (LsobsEncoded *encoded);
 gsize _lsobs_body_measure_end (void);
 gsize _lsobs_body_measure_payload (GPtrArray *records);
 GBytes *_lsobs_body_write_multipart (GPtrArray *records, const char *boundary);

@@ -5,8 +5,8 @@
 
 #include "lsobs/transport/lsobs-body-private.h"
 
-/* The three shapes of a request body, made of encoded records. Sizes are exact,
- * and known before a byte is written. */
+/* Writes encoded records as the three kinds of request body: multipart, batch, and one record.
+ * The size of a multipart body is known exactly before it is written. */
 
 #define DISPOSITION "\r\nContent-Disposition: form-data; name=\""
 #define TYPE        "\"\r\nContent-Type: "
@@ -18,11 +18,13 @@
 /* A part of a multipart body. */
 typedef struct
 {
-  const char *kind;  /* the first piece of its name, with a point */
-  const char *field; /* (nullable) the last piece; in between is the id */
-  const char *type;
-  const char *payload; /* (nullable) when it is empty */
-  gsize len;
+  const char *kind;    /* the first piece of the name, with its dot; the id follows */
+  const char *field;   /* (nullable) the last piece of the name */
+  const char *type;    /* MIME type */
+  const char *payload; /* (nullable) NULL: empty */
+  gsize payload_len;
+  const char *tail; /* follows the payload */
+  gsize len;        /* of payload and tail */
 } Part;
 
 static const char *
@@ -40,8 +42,8 @@ get_operation (LsobsEncoded *encoded)
     }
 }
 
-/* @index: (inout): from 0 on
- * FALSE after the last part */
+/* @index: (inout): 0 at first
+ * Returns: FALSE after the last part */
 static gboolean
 next_part (LsobsEncoded *encoded, guint *index, Part *part)
 {
@@ -54,7 +56,9 @@ next_part (LsobsEncoded *encoded, guint *index, Part *part)
       part->kind = get_operation (encoded);
       part->field = i != LSOBS_FIELD_MAIN ? _lsobs_field_names[i] : NULL;
       part->type = "application/json";
-      part->payload = _lsobs_encoded_get_field (encoded, (LsobsField) i, &part->len);
+      part->payload = _lsobs_encoded_get_field (encoded, (LsobsField) i, &part->payload_len);
+      part->tail = i == LSOBS_FIELD_MAIN ? "}" : "";
+      part->len = part->payload_len + strlen (part->tail);
       if (part->payload != NULL)
         return TRUE;
     }
@@ -66,6 +70,8 @@ next_part (LsobsEncoded *encoded, guint *index, Part *part)
   part->field = attachment->name;
   part->type = attachment->mime_type;
   part->payload = g_bytes_get_data (attachment->data, &part->len);
+  part->payload_len = part->len;
+  part->tail = "";
   return TRUE;
 }
 
@@ -79,7 +85,7 @@ count_digits (gsize n)
   return digits;
 }
 
-/* Writes LSOBS_BOUNDARY_LEN characters and a NUL. A new one for each request, of
+/* Writes LSOBS_BOUNDARY_LEN characters and a NUL. Each request has a boundary of its own, of
  * 128 random bits, so that no payload can contain it on purpose. */
 void
 _lsobs_body_make_boundary (char *boundary)
@@ -88,10 +94,9 @@ _lsobs_body_make_boundary (char *boundary)
   _lsobs_id_make_token (boundary + 6);
 }
 
-/* How many bytes of a multipart body the record takes; the other shapes take
- * less. */
+/* The bytes that the record takes in a multipart body; the other shapes take less. */
 gsize
-_lsobs_body_measure (LsobsEncoded *encoded)
+_lsobs_body_measure_record (LsobsEncoded *encoded)
 {
   gsize size = 0;
   guint index = 0;
@@ -104,13 +109,26 @@ _lsobs_body_measure (LsobsEncoded *encoded)
   return size;
 }
 
+/* The bytes of a multipart body that belong to no record. */
 gsize
 _lsobs_body_measure_end (void)
 {
   return 2 + LSOBS_BOUNDARY_LEN + 4;
 }
 
-/* What is in the parts of a multipart body, without their heads.
+/* The size of a multipart body.
+ * @records: (element-type LsobsEncoded) */
+gsize
+_lsobs_body_measure (GPtrArray *records)
+{
+  gsize size = _lsobs_body_measure_end ();
+
+  for (guint i = 0; i < records->len; i++)
+    size += _lsobs_body_measure_record (g_ptr_array_index (records, i));
+  return size;
+}
+
+/* The bytes in the parts of a multipart body, without their headers.
  * @records: (element-type LsobsEncoded) */
 gsize
 _lsobs_body_measure_payload (GPtrArray *records)
@@ -146,20 +164,19 @@ append_part (LsobsBuffer *out, const char *boundary, const char *id, const Part 
   _lsobs_buffer_append_str (out, LENGTH);
   _lsobs_buffer_append_int64 (out, (gint64) part->len);
   _lsobs_buffer_append_str (out, "\r\n\r\n");
-  _lsobs_buffer_append (out, part->payload, part->len);
+  _lsobs_buffer_append (out, part->payload, part->payload_len);
+  _lsobs_buffer_append_str (out, part->tail);
   _lsobs_buffer_append_str (out, "\r\n");
 }
 
-/* @records: (element-type LsobsEncoded) */
+/* @records: (element-type LsobsEncoded)
+ * Returns: (transfer full) */
 GBytes *
 _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
-  gsize size = _lsobs_body_measure_end ();
 
-  for (guint i = 0; i < records->len; i++)
-    size += _lsobs_body_measure (g_ptr_array_index (records, i));
-  _lsobs_buffer_reserve (&out, size);
+  _lsobs_buffer_reserve (&out, _lsobs_body_measure (records));
   for (guint i = 0; i < records->len; i++)
     {
       LsobsEncoded *encoded = g_ptr_array_index (records, i);
@@ -173,28 +190,6 @@ _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
   _lsobs_buffer_append_str (&out, boundary);
   _lsobs_buffer_append_str (&out, "--\r\n");
   return _lsobs_buffer_steal_bytes (&out);
-}
-
-/* The whole run as one object: the other fields go back into the main one. */
-static void
-append_run (LsobsBuffer *out, LsobsEncoded *encoded, gsize skip)
-{
-  gsize len;
-  const char *payload = _lsobs_encoded_get_field (encoded, LSOBS_FIELD_MAIN, &len);
-
-  _lsobs_buffer_append_c (out, '{');
-  _lsobs_buffer_append (out, payload + skip, len - skip - 1);
-  for (guint field = LSOBS_FIELD_MAIN + 1; field < LSOBS_N_FIELDS; field++)
-    {
-      payload = _lsobs_encoded_get_field (encoded, (LsobsField) field, &len);
-      if (payload == NULL)
-        continue;
-      _lsobs_buffer_append_str (out, ",\"");
-      _lsobs_buffer_append_str (out, _lsobs_field_names[field]);
-      _lsobs_buffer_append_str (out, "\":");
-      _lsobs_buffer_append (out, payload, len);
-    }
-  _lsobs_buffer_append_c (out, '}');
 }
 
 static void
@@ -211,11 +206,14 @@ append_runs (LsobsBuffer *out, GPtrArray *records, LsobsRecordKind kind)
       if (!first)
         _lsobs_buffer_append_c (out, ',');
       first = FALSE;
-      append_run (out, encoded, 1);
+      _lsobs_buffer_append (out, g_bytes_get_data (encoded->text, NULL),
+                            g_bytes_get_size (encoded->text));
     }
 }
 
-/* @records: (element-type LsobsEncoded) */
+/* Writes the runs only: this kind of body has no place for feedback and attachments.
+ * @records: (element-type LsobsEncoded)
+ * Returns: (transfer full) */
 GBytes *
 _lsobs_body_write_batch (GPtrArray *records)
 {
@@ -229,15 +227,19 @@ _lsobs_body_write_batch (GPtrArray *records)
   return _lsobs_buffer_steal_bytes (&out);
 }
 
-/* One record alone. An update names its id in the URL, and so leaves it out here. */
+/* One record alone. The id of an update is in the URL of the request, not in its body.
+ * Returns: (transfer full) */
 GBytes *
 _lsobs_body_write_one (LsobsEncoded *encoded)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gsize skip = strlen ("{\"id\":\"") + LSOBS_UUID_LEN + strlen ("\",");
+  gsize len;
+  const char *text = g_bytes_get_data (encoded->text, &len);
 
-  append_run (&out, encoded,
-              encoded->kind == LSOBS_RECORD_UPDATE
-                  ? strlen ("{\"id\":\"") + LSOBS_UUID_LEN + strlen ("\",")
-                  : 1);
+  if (encoded->kind != LSOBS_RECORD_UPDATE)
+    return g_bytes_ref (encoded->text);
+  _lsobs_buffer_append_c (&out, '{');
+  _lsobs_buffer_append (&out, text + skip, len - skip);
   return _lsobs_buffer_steal_bytes (&out);
 }

@@ -8,199 +8,294 @@
 
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 
-/* How much of the server's own words goes into a message, in characters. */
+/* How much of an answer goes into an error message, in characters. */
 #define MAX_WORDS 200
 
-/* What each status says: the first row that fits decides. An answer that is a page for
- * people (see is_page()) does not come from the service, which speaks JSON; what such a
- * page says with the same status is in the last column.
+/* The outcome of each status. The first matching row counts. The column .page is the outcome when
+ * the answer is a page (see is_page()): the service speaks JSON, so a page comes from something
+ * else.
  *
- * The key is to blame for a 401 or 403 with one of these bodies, and with no other:
+ * A 401 or 403 blames the key only with one of these bodies:
  *
- *   body                                                  verdict
- *   JSON, "error" is "org_scoped_key_requires_workspace"  NO_WORKSPACE (403 only)
- *   any other JSON: begins with { or [, whatever its type UNAUTHORIZED
- *   nothing, or text that is neither JSON nor a page      UNAUTHORIZED
- *   a page: of a firewall, a proxy, a portal              FOREIGN
- */
+ *   body                                                  outcome JSON, "error" is
+ * "org_scoped_key_requires_workspace"  NO_WORKSPACE (403 only) any other JSON: begins with { or [,
+ * whatever its type UNAUTHORIZED empty, or text that is neither JSON nor a page        UNAUTHORIZED
+ * a page: of a firewall, a proxy, a portal              FOREIGN
+ * */
 /* clang-format off */
 static const struct
 {
   guint first;
   guint last;
-  LsobsVerdict verdict;
-  LsobsVerdict page;
-} verdicts[] = {
-  { 0, 0, LSOBS_VERDICT_UNREACHABLE, LSOBS_VERDICT_UNREACHABLE },
-  { 200, 299, LSOBS_VERDICT_DELIVERED, LSOBS_VERDICT_INTERCEPTED },
-  { 300, 399, LSOBS_VERDICT_REDIRECTED, LSOBS_VERDICT_REDIRECTED },
-  { 400, 400, LSOBS_VERDICT_REJECTED, LSOBS_VERDICT_FOREIGN },
-  { 401, 401, LSOBS_VERDICT_UNAUTHORIZED, LSOBS_VERDICT_FOREIGN },
-  { 403, 403, LSOBS_VERDICT_UNAUTHORIZED, LSOBS_VERDICT_FOREIGN },
-  { 404, 404, LSOBS_VERDICT_NOT_FOUND, LSOBS_VERDICT_NO_PAGE },
-  { 407, 407, LSOBS_VERDICT_INTERCEPTED, LSOBS_VERDICT_INTERCEPTED },
-  { 408, 408, LSOBS_VERDICT_RETRY, LSOBS_VERDICT_RETRY },
-  { 409, 409, LSOBS_VERDICT_CONFLICT, LSOBS_VERDICT_FOREIGN },
-  { 413, 413, LSOBS_VERDICT_TOO_LARGE, LSOBS_VERDICT_TOO_LARGE },
-  { 422, 422, LSOBS_VERDICT_REJECTED, LSOBS_VERDICT_FOREIGN },
-  { 425, 425, LSOBS_VERDICT_BUSY, LSOBS_VERDICT_BUSY },
-  { 429, 429, LSOBS_VERDICT_BUSY, LSOBS_VERDICT_BUSY },
-  { 499, 499, LSOBS_VERDICT_RETRY, LSOBS_VERDICT_RETRY },
-  { 501, 501, LSOBS_VERDICT_REFUSED, LSOBS_VERDICT_INTERCEPTED },
-  { 505, 505, LSOBS_VERDICT_REFUSED, LSOBS_VERDICT_INTERCEPTED },
-  { 511, 511, LSOBS_VERDICT_INTERCEPTED, LSOBS_VERDICT_INTERCEPTED },
-  { 500, 599, LSOBS_VERDICT_RETRY, LSOBS_VERDICT_RETRY },
-  { 0, G_MAXUINT, LSOBS_VERDICT_REFUSED, LSOBS_VERDICT_FOREIGN },
+  LsobsOutcome outcome;
+  LsobsOutcome page;
+} statuses[] = {
+  { .first = 0, .last = 0,
+    .outcome = LSOBS_OUTCOME_UNREACHABLE, .page = LSOBS_OUTCOME_UNREACHABLE },
+  { .first = 200, .last = 299,
+    .outcome = LSOBS_OUTCOME_DELIVERED, .page = LSOBS_OUTCOME_INTERCEPTED },
+  { .first = 300, .last = 399,
+    .outcome = LSOBS_OUTCOME_REDIRECTED, .page = LSOBS_OUTCOME_REDIRECTED },
+  { .first = 400, .last = 400,
+    .outcome = LSOBS_OUTCOME_REJECTED, .page = LSOBS_OUTCOME_FOREIGN },
+  { .first = 401, .last = 401,
+    .outcome = LSOBS_OUTCOME_UNAUTHORIZED, .page = LSOBS_OUTCOME_FOREIGN },
+  { .first = 403, .last = 403,
+    .outcome = LSOBS_OUTCOME_UNAUTHORIZED, .page = LSOBS_OUTCOME_FOREIGN },
+  { .first = 404, .last = 404,
+    .outcome = LSOBS_OUTCOME_NOT_FOUND, .page = LSOBS_OUTCOME_NO_PAGE },
+  { .first = 407, .last = 407,
+    .outcome = LSOBS_OUTCOME_INTERCEPTED, .page = LSOBS_OUTCOME_INTERCEPTED },
+  { .first = 408, .last = 408,
+    .outcome = LSOBS_OUTCOME_RETRY, .page = LSOBS_OUTCOME_RETRY },
+  { .first = 409, .last = 409,
+    .outcome = LSOBS_OUTCOME_CONFLICT, .page = LSOBS_OUTCOME_FOREIGN },
+  { .first = 413, .last = 413,
+    .outcome = LSOBS_OUTCOME_TOO_LARGE, .page = LSOBS_OUTCOME_TOO_LARGE },
+  { .first = 422, .last = 422,
+    .outcome = LSOBS_OUTCOME_REJECTED, .page = LSOBS_OUTCOME_FOREIGN },
+  { .first = 425, .last = 425,
+    .outcome = LSOBS_OUTCOME_BUSY, .page = LSOBS_OUTCOME_BUSY },
+  { .first = 429, .last = 429,
+    .outcome = LSOBS_OUTCOME_BUSY, .page = LSOBS_OUTCOME_BUSY },
+  { .first = 499, .last = 499,
+    .outcome = LSOBS_OUTCOME_RETRY, .page = LSOBS_OUTCOME_RETRY },
+  { .first = 501, .last = 501,
+    .outcome = LSOBS_OUTCOME_REFUSED, .page = LSOBS_OUTCOME_INTERCEPTED },
+  { .first = 505, .last = 505,
+    .outcome = LSOBS_OUTCOME_REFUSED, .page = LSOBS_OUTCOME_INTERCEPTED },
+  { .first = 511, .last = 511,
+    .outcome = LSOBS_OUTCOME_INTERCEPTED, .page = LSOBS_OUTCOME_INTERCEPTED },
+  { .first = 500, .last = 599,
+    .outcome = LSOBS_OUTCOME_RETRY, .page = LSOBS_OUTCOME_RETRY },
+  { .first = 0, .last = G_MAXUINT,
+    .outcome = LSOBS_OUTCOME_REFUSED, .page = LSOBS_OUTCOME_FOREIGN },
 };
 /* clang-format on */
 
-/* What is done about it: the client obeys @again and @unsure, the worker the rest. */
-static const LsobsPolicy policies[LSOBS_N_VERDICTS] = {
-  [LSOBS_VERDICT_DELIVERED] = {
-    "success", FALSE, FALSE, FALSE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK, 0, 0, NULL,
+/* The client obeys .retry and .unsure, the worker the rest. */
+static const LsobsDeliveryPolicy policies[LSOBS_N_OUTCOMES] = {
+  [LSOBS_OUTCOME_DELIVERED] = {
+    .name = "success",
+    .action = LSOBS_DELIVERY_ACTION_DONE,
+    .state = LSOBS_STATE_OK,
   },
-  [LSOBS_VERDICT_RETRY] = {
-    "retry", TRUE, TRUE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE,
-    N_("The service is not available"),
+  [LSOBS_OUTCOME_RETRY] = {
+    .name = "retry",
+    .retry = TRUE,
+    .unsure = TRUE,
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_UNAVAILABLE,
+    .reason = LSOBS_DROP_REASON_UNAVAILABLE,
+    .explanation = N_("The service is not available"),
   },
-  [LSOBS_VERDICT_BUSY] = {
-    "busy", TRUE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_UNAVAILABLE, LSOBS_DROP_REASON_UNAVAILABLE,
-    N_("The service does not take any more for now"),
+  [LSOBS_OUTCOME_BUSY] = {
+    .name = "busy",
+    .retry = TRUE,
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_UNAVAILABLE,
+    .reason = LSOBS_DROP_REASON_UNAVAILABLE,
+    .explanation = N_("The service does not take any more for now"),
   },
-  [LSOBS_VERDICT_UNREACHABLE] = {
-    "no answer", TRUE, TRUE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_UNREACHABLE, LSOBS_DROP_REASON_UNAVAILABLE,
-    N_("The service cannot be reached"),
+  [LSOBS_OUTCOME_UNREACHABLE] = {
+    .name = "no answer",
+    .retry = TRUE,
+    .unsure = TRUE,
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_UNREACHABLE,
+    .reason = LSOBS_DROP_REASON_UNAVAILABLE,
+    .explanation = N_("The service cannot be reached"),
   },
-  [LSOBS_VERDICT_CONFLICT] = {
-    "conflict", FALSE, FALSE, TRUE, LSOBS_FATE_DELIVERED, LSOBS_STATE_OK,
-    LSOBS_ERROR_CONFLICT, LSOBS_DROP_REASON_REJECTED,
-    N_("The service has had one of the runs already"),
+  [LSOBS_OUTCOME_CONFLICT] = {
+    .name = "conflict",
+    .split = TRUE,
+    .action = LSOBS_DELIVERY_ACTION_DONE,
+    .state = LSOBS_STATE_OK,
+    .code = LSOBS_ERROR_CONFLICT,
+    .reason = LSOBS_DROP_REASON_REJECTED,
+    .explanation = N_("The service has had one of the runs already"),
   },
-  [LSOBS_VERDICT_TOO_LARGE] = {
-    "too large", FALSE, FALSE, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK,
-    LSOBS_ERROR_TOO_LARGE, LSOBS_DROP_REASON_TOO_LARGE,
-    N_("The service does not take as much at a time"),
+  [LSOBS_OUTCOME_TOO_LARGE] = {
+    .name = "too large",
+    .split = TRUE,
+    .action = LSOBS_DELIVERY_ACTION_DROP,
+    .state = LSOBS_STATE_OK,
+    .code = LSOBS_ERROR_TOO_LARGE,
+    .reason = LSOBS_DROP_REASON_TOO_LARGE,
+    .explanation = N_("The service does not take as much at a time"),
   },
-  [LSOBS_VERDICT_REJECTED] = {
-    "bad data", FALSE, FALSE, TRUE, LSOBS_FATE_LOST, LSOBS_STATE_OK,
-    LSOBS_ERROR_REJECTED, LSOBS_DROP_REASON_REJECTED,
-    N_("The service refused the data"),
+  [LSOBS_OUTCOME_REJECTED] = {
+    .name = "bad data",
+    .split = TRUE,
+    .action = LSOBS_DELIVERY_ACTION_DROP,
+    .state = LSOBS_STATE_OK,
+    .code = LSOBS_ERROR_REJECTED,
+    .reason = LSOBS_DROP_REASON_REJECTED,
+    .explanation = N_("The service refused the data"),
   },
-  [LSOBS_VERDICT_REFUSED] = {
-    "bad request", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_DEGRADED,
-    LSOBS_ERROR_REFUSED, LSOBS_DROP_REASON_REJECTED,
-    N_("The service does not take such a request"),
+  [LSOBS_OUTCOME_REFUSED] = {
+    .name = "bad request",
+    .action = LSOBS_DELIVERY_ACTION_DROP,
+    .state = LSOBS_STATE_DEGRADED,
+    .code = LSOBS_ERROR_REFUSED,
+    .reason = LSOBS_DROP_REASON_REJECTED,
+    .explanation = N_("The service does not take such a request"),
   },
-  [LSOBS_VERDICT_UNAUTHORIZED] = {
-    "wrong key", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED,
-    N_("The service refused the API key; check the key, its region and its workspace"),
+  [LSOBS_OUTCOME_UNAUTHORIZED] = {
+    .name = "wrong key",
+    .action = LSOBS_DELIVERY_ACTION_DROP,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_UNAUTHORIZED,
+    .reason = LSOBS_DROP_REASON_UNAUTHORIZED,
+    .explanation =
+        N_("The service refused the API key; check the key, its region and its workspace"),
   },
-  [LSOBS_VERDICT_NO_WORKSPACE] = {
-    "no workspace", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_UNAUTHORIZED, LSOBS_DROP_REASON_UNAUTHORIZED,
-    N_("The API key belongs to a whole organization; set the workspace id as well (the property "
-       "workspace-id, or the environment variable LANGSMITH_WORKSPACE_ID)"),
+  [LSOBS_OUTCOME_NO_WORKSPACE] = {
+    .name = "no workspace",
+    .action = LSOBS_DELIVERY_ACTION_DROP,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_UNAUTHORIZED,
+    .reason = LSOBS_DROP_REASON_UNAUTHORIZED,
+    .explanation =
+        N_("The API key belongs to a whole organization; set the workspace id as well (the "
+           "property workspace-id, or the environment variable LANGSMITH_WORKSPACE_ID)"),
   },
-  [LSOBS_VERDICT_QUOTA] = {
-    "used-up quota", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_QUOTA, LSOBS_DROP_REASON_QUOTA,
-    N_("A usage limit of the account is used up"),
+  [LSOBS_OUTCOME_QUOTA] = {
+    .name = "used-up quota",
+    .action = LSOBS_DELIVERY_ACTION_DROP,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_QUOTA,
+    .reason = LSOBS_DROP_REASON_QUOTA,
+    .explanation = N_("A usage limit of the account is used up"),
   },
-  [LSOBS_VERDICT_LIMITED] = {
-    "used-up hour", FALSE, FALSE, FALSE, LSOBS_FATE_KEPT, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_LIMITED, LSOBS_DROP_REASON_QUOTA,
-    N_("The account's limit for this hour is used up"),
+  [LSOBS_OUTCOME_LIMITED] = {
+    .name = "used-up hour",
+    .action = LSOBS_DELIVERY_ACTION_WAIT,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_LIMITED,
+    .reason = LSOBS_DROP_REASON_QUOTA,
+    .explanation = N_("The account's limit for this hour is used up"),
   },
-  [LSOBS_VERDICT_NOT_FOUND] = {
-    "wrong address", FALSE, FALSE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_NOT_FOUND, LSOBS_DROP_REASON_WRONG_ADDRESS,
-    N_("There is no such service at this address; check the API URL, which ends in /api "
-       "on one's own server"),
+  [LSOBS_OUTCOME_NOT_FOUND] = {
+    .name = "wrong address",
+    .action = LSOBS_DELIVERY_ACTION_DROP,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_NOT_FOUND,
+    .reason = LSOBS_DROP_REASON_WRONG_ADDRESS,
+    .explanation =
+        N_("There is no such service at this address; check the API URL, which ends in /api "
+           "on one's own server"),
   },
-  [LSOBS_VERDICT_REDIRECTED] = {
-    "redirect", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_REDIRECTED, LSOBS_DROP_REASON_WRONG_ADDRESS,
-    N_("The answer is a redirect, which is not followed; check the API URL, which ends in /api "
-       "on one's own server, and whether a sign-in portal or a proxy is in between"),
+  [LSOBS_OUTCOME_REDIRECTED] = {
+    .name = "redirect",
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_REDIRECTED,
+    .reason = LSOBS_DROP_REASON_WRONG_ADDRESS,
+    .explanation =
+        N_("The answer is a redirect, which is not followed; check the API URL, which ends in "
+           "/api on one's own server, and whether a sign-in portal or a proxy is in between"),
   },
-  [LSOBS_VERDICT_FOREIGN] = {
-    "foreign refusal", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED,
-    N_("A page that is not the service's refuses the request; check the proxy, the firewall or "
-       "the sign-in portal in between, and the API URL, which ends in /api on one's own server"),
+  [LSOBS_OUTCOME_FOREIGN] = {
+    .name = "foreign refusal",
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_FOREIGN,
+    .reason = LSOBS_DROP_REASON_REJECTED,
+    .explanation =
+        N_("A page that is not the service's refuses the request; check the proxy, the "
+           "firewall or the sign-in portal in between, and the API URL, which ends in /api on "
+           "one's own server"),
   },
-  [LSOBS_VERDICT_BLOCKED] = {
-    "blocked", FALSE, FALSE, TRUE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_BLOCKED, LSOBS_DROP_REASON_REJECTED,
-    N_("A proxy or firewall in front of the service refuses what is in the request; check its "
-       "rules"),
+  [LSOBS_OUTCOME_BLOCKED] = {
+    .name = "blocked",
+    .split = TRUE,
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_BLOCKED,
+    .reason = LSOBS_DROP_REASON_REJECTED,
+    .explanation =
+        N_("A proxy or firewall in front of the service refuses what is in the request; check "
+           "its rules"),
   },
-  [LSOBS_VERDICT_NO_PAGE] = {
-    "no such page", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED,
-    N_("A server that is not the service has no such page; check the API URL, which ends in /api "
-       "on one's own server, and the proxy or portal in between"),
+  [LSOBS_OUTCOME_NO_PAGE] = {
+    .name = "no such page",
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_FOREIGN,
+    .reason = LSOBS_DROP_REASON_REJECTED,
+    .explanation =
+        N_("A server that is not the service has no such page; check the API URL, which ends "
+           "in /api on one's own server, and the proxy or portal in between"),
   },
-  [LSOBS_VERDICT_INTERCEPTED] = {
-    "intercepted", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_FOREIGN, LSOBS_DROP_REASON_REJECTED,
-    N_("The answer is not the service's; sign in to the network's portal, or check the proxy and "
-       "the API URL, which ends in /api on one's own server"),
+  [LSOBS_OUTCOME_INTERCEPTED] = {
+    .name = "intercepted",
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_FOREIGN,
+    .reason = LSOBS_DROP_REASON_REJECTED,
+    .explanation =
+        N_("The answer is not the service's; sign in to the network's portal, or check the "
+           "proxy and the API URL, which ends in /api on one's own server"),
   },
-  [LSOBS_VERDICT_NO_KEY] = {
-    "no key", FALSE, FALSE, FALSE, LSOBS_FATE_HELD, LSOBS_STATE_PAUSED,
-    LSOBS_ERROR_NO_KEY, LSOBS_DROP_REASON_UNAUTHORIZED,
-    N_("There is no API key"),
+  [LSOBS_OUTCOME_NO_KEY] = {
+    .name = "no key",
+    .action = LSOBS_DELIVERY_ACTION_PROBE,
+    .state = LSOBS_STATE_PAUSED,
+    .code = LSOBS_ERROR_NO_KEY,
+    .reason = LSOBS_DROP_REASON_UNAUTHORIZED,
+    .explanation = N_("There is no API key"),
   },
 };
 
-/* Sending was ended from our side; no answer says so. */
-static const LsobsPolicy cancelled_policy = {
-  "cancelled", FALSE, TRUE, FALSE, LSOBS_FATE_LOST, LSOBS_STATE_OK, 0, LSOBS_DROP_REASON_SHUTDOWN,
-  NULL,
+/* Sending was cancelled, so no answer has an outcome. */
+static const LsobsDeliveryPolicy cancelled_policy = {
+  .name = "cancelled",
+  .unsure = TRUE,
+  .action = LSOBS_DELIVERY_ACTION_DROP,
+  .state = LSOBS_STATE_OK,
+  .reason = LSOBS_DROP_REASON_SHUTDOWN,
 };
 
-const LsobsPolicy *
-_lsobs_delivery_policy_get_policy (LsobsVerdict verdict)
+const LsobsDeliveryPolicy *
+_lsobs_delivery_policy_get (LsobsOutcome outcome)
 {
-  return &policies[verdict];
+  return &policies[outcome];
 }
 
-/* @error: (nullable): what a transport ended with; NULL for success */
-const LsobsPolicy *
-_lsobs_delivery_policy_find_policy (const GError *error)
+/* @error: (nullable): of a transport; %NULL for success */
+const LsobsDeliveryPolicy *
+_lsobs_delivery_policy_find (const GError *error)
 {
   if (error == NULL)
-    return &policies[LSOBS_VERDICT_DELIVERED];
+    return &policies[LSOBS_OUTCOME_DELIVERED];
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return &cancelled_policy;
-  for (guint i = LSOBS_VERDICT_DELIVERED + 1; i < LSOBS_N_VERDICTS; i++)
+  for (guint i = LSOBS_OUTCOME_DELIVERED + 1; i < LSOBS_N_OUTCOMES; i++)
     if (g_error_matches (error, LSOBS_ERROR, policies[i].code))
       return &policies[i];
-  return &policies[LSOBS_VERDICT_UNREACHABLE];
+  return &policies[LSOBS_OUTCOME_UNREACHABLE];
 }
 
-/* Of 429, the words tell for how long: a limit of the month does not pass while we
- * wait, one of the hour does with the next hour, and any other within a minute. */
-static LsobsVerdict
-judge_limit (const char *body)
+/* A 429 body says which limit was hit: monthly, hourly or short-term. */
+static LsobsOutcome
+classify_limit (const char *body)
 {
   g_autofree char *lower = g_ascii_strdown (body, -1);
 
   if (strstr (lower, "monthly") != NULL)
-    return LSOBS_VERDICT_QUOTA;
+    return LSOBS_OUTCOME_QUOTA;
   if (strstr (lower, "hour") != NULL)
-    return LSOBS_VERDICT_LIMITED;
+    return LSOBS_OUTCOME_LIMITED;
   if (strstr (lower, "usage limit exceeded") != NULL)
-    return LSOBS_VERDICT_QUOTA;
-  return LSOBS_VERDICT_BUSY;
+    return LSOBS_OUTCOME_QUOTA;
+  return LSOBS_OUTCOME_BUSY;
 }
 
-/* Whether the body is the one that stands for a key without a workspace. */
+/* Whether the body says that the key needs a workspace id. */
 static gboolean
 asks_for_workspace (const char *body)
 {
@@ -212,7 +307,7 @@ asks_for_workspace (const char *body)
   return strstr (bare->str, "\"error\":\"org_scoped_key_requires_workspace\"") != NULL;
 }
 
-/* Past the mark that a text may begin with, and white space. */
+/* Skips a byte order mark and white space. */
 static const char *
 skip_blank (const char *text)
 {
@@ -225,7 +320,7 @@ skip_blank (const char *text)
   return text;
 }
 
-/* @type: (nullable): of the header, with its parameters */
+/* @type: (nullable): the value of Content-Type, with parameters */
 static gboolean
 is_html (const char *type)
 {
@@ -244,8 +339,8 @@ is_html (const char *type)
   return FALSE;
 }
 
-/* Whether an answer is a page for people, or a document of XML. What begins as JSON is
- * JSON, whatever a careless server calls it; and success with nothing in it is success. */
+/* Whether an answer is HTML or XML. A body that begins as JSON is JSON, whatever its type. An empty
+ * success is no page. */
 static gboolean
 is_page (guint status, const char *type, const char *body)
 {
@@ -260,35 +355,35 @@ is_page (guint status, const char *type, const char *body)
 
 /* @status: of HTTP, or 0 for no answer
  * @type: (nullable): the Content-Type of the answer
- * @body: (nullable): the first words of the answer */
-LsobsVerdict
-_lsobs_delivery_policy_judge (guint status, const char *type, const char *body)
+ * @body: (nullable): the beginning of the answer
+ * Returns: the outcome of the answer */
+LsobsOutcome
+_lsobs_delivery_policy_classify (guint status, const char *type, const char *body)
 {
   gboolean page = is_page (status, type, body);
   guint i = 0;
 
   if (status == 429 && body != NULL && !page)
-    return judge_limit (body);
+    return classify_limit (body);
   if (status == 403 && body != NULL && !page && asks_for_workspace (body))
-    return LSOBS_VERDICT_NO_WORKSPACE;
-  while (status < verdicts[i].first || status > verdicts[i].last)
+    return LSOBS_OUTCOME_NO_WORKSPACE;
+  while (status < statuses[i].first || status > statuses[i].last)
     i++;
-  return page ? verdicts[i].page : verdicts[i].verdict;
+  return page ? statuses[i].page : statuses[i].outcome;
 }
 
-/* Half of a delay is random, so that clients that failed together do not try again
- * together.
- * @chance: from 0 to 1 */
+/* Makes half of a delay random, so that clients that failed together retry at different times.
+ * @chance: random, from 0 to 1 */
 gint64
 _lsobs_delivery_policy_spread (gint64 delay, double chance)
 {
   return (gint64) ((double) delay * (0.5 + 0.5 * CLAMP (chance, 0.0, 1.0)));
 }
 
-/* How long to wait after so many attempts, in ms.
- * @base: the first delay in ms, which doubles
- * @chance: of _lsobs_delivery_policy_spread()
- * @retry_after: in ms, or -1 */
+/* @base: ms: the first delay; it doubles with each attempt
+ * @chance: see _lsobs_delivery_policy_spread()
+ * @retry_after: ms: what the service asks for, or -1
+ * Returns: ms: the delay after @n_attempts failed attempts */
 gint64
 _lsobs_delivery_policy_delay (gint64 base, guint n_attempts, double chance, gint64 retry_after)
 {
@@ -301,10 +396,9 @@ _lsobs_delivery_policy_delay (gint64 base, guint n_attempts, double chance, gint
   return MAX (delay, MIN (retry_after, LSOBS_DELIVERY_POLICY_MAX_AFTER));
 }
 
-/* Returns: how long to wait until the next attempt, in ms, or -1 if there is to be
- * none */
+/* Returns: ms: the delay before the next attempt, or -1 to give up */
 gint64
-_lsobs_delivery_policy_next (const LsobsRetryPlan *plan, double chance, gint64 retry_after)
+_lsobs_delivery_policy_next_delay (const LsobsRetryPlan *plan, double chance, gint64 retry_after)
 {
   gint64 delay = _lsobs_delivery_policy_delay (plan->delay, plan->n_attempts, chance, retry_after);
 
@@ -314,11 +408,12 @@ _lsobs_delivery_policy_next (const LsobsRetryPlan *plan, double chance, gint64 r
   return delay;
 }
 
-/* What would wait beyond the end of all sending is lost then: it is tried once more,
- * halfway to it, and so is everything else.
- * @until: how long to wait; this and the others in µs, monotonic
- * @last_chance: (inout): when that is, or 0 as long as nobody has had to know
- * Returns: how long to wait instead */
+/* A wait that ends after the deadline of a shutdown would lose what waits. It ends halfway to the
+ * deadline instead: one last chance, at the same time for all waits.
+ * @until: the end of the wait; all times are monotonic, in µs
+ * @end: the deadline
+ * @last_chance: (inout): the time of the last chance, or 0 before the first call
+ * Returns: the new end of the wait */
 gint64
 _lsobs_delivery_policy_before_end (gint64 until, gint64 now, gint64 end, gint64 *last_chance)
 {
@@ -329,21 +424,23 @@ _lsobs_delivery_policy_before_end (gint64 until, gint64 now, gint64 end, gint64 
   return now < *last_chance ? *last_chance : until;
 }
 
-/* How long sending pauses when the service takes nothing, or how long it takes to the
- * next probe when the service is not there; in ms. It doubles each time.
- * @first: the first pause
- * @growth: so many times that is the longest
- * @last: the one before, or 0 */
+/* The length of a pause: while the service accepts nothing, or until the next probe while it cannot
+ * be reached. It doubles each time.
+ * @first: ms: the first pause
+ * @growth: the longest pause is @growth times the first one
+ * @last: ms: the previous pause, or 0
+ * Returns: ms */
 gint64
 _lsobs_delivery_policy_pause (gint64 first, gint64 growth, gint64 last)
 {
   return last == 0 ? first : MIN (2 * last, growth * first);
 }
 
-/* An hourly limit ends with the hour, in UTC: to wait longer than that makes no
- * sense. Not all clients come back in the same second.
+/* Shortens a pause to the end of the hour (UTC), when an hourly limit ends. A random part keeps
+ * clients from coming back in the same second.
  * @pause: ms
  * @now: µs since 1970
+ * @chance: random, from 0 to 1
  * Returns: ms */
 gint64
 _lsobs_delivery_policy_pause_to_hour (gint64 pause, gint64 now, double chance)
@@ -355,11 +452,11 @@ _lsobs_delivery_policy_pause_to_hour (gint64 pause, gint64 now, double chance)
               left + (gint64) (LSOBS_DELIVERY_POLICY_HOUR_SPREAD * CLAMP (chance, 0.0, 1.0)));
 }
 
-/* @value: (nullable): of the header, seconds or a date
+/* @value: (nullable): of the header Retry-After: seconds or a date
  * @now: seconds since 1970
- * Returns: ms, at most LSOBS_DELIVERY_POLICY_MAX_AFTER, or -1 when there is no sense in it */
+ * Returns: ms, at most LSOBS_DELIVERY_POLICY_MAX_AFTER, or -1 when @value is missing or invalid */
 gint64
-_lsobs_delivery_policy_parse_after (const char *value, gint64 now)
+_lsobs_delivery_policy_parse_retry_after (const char *value, gint64 now)
 {
   g_autofree char *stripped = NULL;
   g_autoptr (GDateTime) date = NULL;
@@ -371,7 +468,7 @@ _lsobs_delivery_policy_parse_after (const char *value, gint64 now)
   stripped = g_strstrip (g_strdup (value));
   if (g_ascii_isdigit (stripped[0]) && stripped[strspn (stripped, "0123456789")] == '\0')
     {
-      /* Too many digits give the largest number there is. */
+      /* An overflow gives G_MAXUINT64. */
       seconds = g_ascii_strtoull (stripped, NULL, 10);
       return (gint64) MIN (seconds, LSOBS_DELIVERY_POLICY_MAX_AFTER / 1000) * 1000;
     }
@@ -382,7 +479,7 @@ _lsobs_delivery_policy_parse_after (const char *value, gint64 now)
   return CLAMP (wait, 0, LSOBS_DELIVERY_POLICY_MAX_AFTER / 1000) * 1000;
 }
 
-/* What a terminal would take for a command, those of Latin-1 among it. */
+/* Replaces control characters by spaces; a terminal would obey them. */
 static void
 hide_controls (char *text)
 {
@@ -396,8 +493,8 @@ hide_controls (char *text)
     }
 }
 
-/* Of a page, its title says what it is; the rest is for browsers.
- * Returns: (transfer full): what the server said, in its own words */
+/* Returns: (transfer full): the text of an answer for an error message: of a page, its title
+ *   only */
 static char *
 take_words (const char *body)
 {
@@ -420,13 +517,13 @@ take_words (const char *body)
   return g_strstrip (g_strndup (start + (title - lower), (gsize) (end - title)));
 }
 
-/* @verdict: any but that of success
- * Returns: (transfer full): an error with the status and the first words of the
- * server, made fit for a log line */
+/* @outcome: any except LSOBS_OUTCOME_DELIVERED
+ * Returns: (transfer full): an error with the status and the beginning of the answer, fit for one
+ *   line of a log */
 GError *
-_lsobs_delivery_policy_make_error (LsobsVerdict verdict, guint status, const char *body)
+_lsobs_delivery_policy_make_error (LsobsOutcome outcome, guint status, const char *body)
 {
-  const LsobsPolicy *policy = &policies[verdict];
+  const LsobsDeliveryPolicy *policy = &policies[outcome];
   g_autofree char *all = take_words (body != NULL ? body : "");
   g_autofree char *words = NULL;
 

@@ -2,12 +2,13 @@
 #pragma once
 
 #include "lsobs/config/lsobs-settings-private.h"
-#include "lsobs/core/lsobs-counters-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/model/lsobs-record-private.h"
 
 G_BEGIN_DECLS
 
-/* The pieces that a record is sent as, in the order they are sent in. */
+/* The parts of a record in a multipart body, in the order of the body. All but the main part
+ * are members of the record's JSON object. */
 typedef enum
 {
   LSOBS_FIELD_MAIN,
@@ -22,53 +23,54 @@ typedef enum
 
 extern const char *const _lsobs_field_names[LSOBS_N_FIELDS];
 
-/* What a record that is too large alone has had to give up; each step is also all of
- * those before it. */
+/* What a record that is too large has lost; each step includes those before it. */
 typedef enum
 {
   LSOBS_CUT_NOTHING,
   LSOBS_CUT_ATTACHMENTS,
-  LSOBS_CUT_PAYLOADS /* notes of their size are in their place */
+  LSOBS_CUT_PAYLOADS /* notes of their size replace them */
 } LsobsCut;
 
-/* A record as JSON that may leave the process: redacted, cut, wrapped, repaired.
- * Immutable, and shared by all batches that it is part of: to cut a record, or to write
- * it as another operation, makes another one of these. Only this is
- * read for sending; the record is for the counters. */
+/* A record as JSON that may leave the process: redacted, cut, wrapped, repaired. It is
+ * immutable, and all batches that contain it share it; cutting or converting it makes a new
+ * one. Transports read only this; the pipeline uses the record for counting. */
 typedef struct
 {
   gatomicrefcount ref_count;
-  LsobsRecord *record;         /* (owned) shared by all that were made of it */
-  LsobsRecordKind kind;        /* the operation that it is sent as */
+  LsobsRecord *record;         /* (owned) shared by all encodings of it */
+  LsobsRecordKind kind;        /* the operation, which may differ from the record's */
   LsobsRunType run_type;       /* of a run */
   gint64 start_time;           /* of a run; µs since 1970 */
   gint64 end_time;             /* of a run; µs since 1970, not before the start, or 0 */
-  char id[LSOBS_UUID_LEN + 1]; /* as it leaves: replicas have ids of their own */
+  char id[LSOBS_UUID_LEN + 1]; /* as in the text: replicas map ids */
   LsobsCut cut;
-  GBytes *text;           /* (owned) all fields, one after the other */
+  GBytes *text;           /* (owned) the whole JSON object */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
   struct
   {
     gsize offset;
-    gsize len; /* 0: absent */
-  } fields[LSOBS_N_FIELDS];
+    gsize len;              /* 0: absent */
+  } fields[LSOBS_N_FIELDS]; /* slices of text; the main one comes first and lacks its '}' */
 } LsobsEncoded;
 
-LsobsEncoded *_lsobs_encoder_encode (LsobsSettings *settings,
-                                     LsobsCounters *counters,
-                                     LsobsRecord *record);
-LsobsEncoded *_lsobs_encoder_convert (LsobsSettings *settings,
+/* Encodes records for one destination; stateless, made where it is needed. */
+typedef struct
+{
+  LsobsSettings *settings; /* (unowned) */
+  LsobsCounters *counters; /* (unowned) count problems of payloads */
+} LsobsEncoder;
+
+LsobsEncoded *_lsobs_encoder_encode (const LsobsEncoder *self, LsobsRecord *record);
+LsobsEncoded *_lsobs_encoder_convert (const LsobsEncoder *self,
                                       LsobsEncoded *encoded,
                                       LsobsRecordKind kind);
-LsobsEncoded *_lsobs_encoder_cut (LsobsSettings *settings,
-                                  LsobsCounters *counters,
-                                  LsobsEncoded *encoded);
-LsobsEncoded *_lsobs_encoder_shrink (LsobsSettings *settings,
-                                     LsobsCounters *counters,
-                                     LsobsEncoded *encoded);
+LsobsEncoded *_lsobs_encoder_cut (const LsobsEncoder *self, LsobsEncoded *encoded);
+LsobsEncoded *_lsobs_encoder_shrink (const LsobsEncoder *self, LsobsEncoded *encoded);
+gsize _lsobs_encoded_get_size (const LsobsEncoded *self);
 LsobsEncoded *_lsobs_encoded_ref (LsobsEncoded *self);
 void _lsobs_encoded_unref (LsobsEncoded *self);
 
+/* Returns: (nullable): a slice of the text; the main field lacks its closing brace */
 static inline const char *
 _lsobs_encoded_get_field (const LsobsEncoded *self, LsobsField field, gsize *len)
 {

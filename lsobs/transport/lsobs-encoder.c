@@ -5,48 +5,55 @@
 #include <sys/utsname.h>
 
 #include "lsobs/config/lsobs-probability-sampler-private.h"
-#include "lsobs/transport/lsobs-record-hook-private.h"
 #include "lsobs/text/lsobs-json-merge-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"
 
-/* A name is cut to no less than this, however short payloads are to be. */
+/* A name keeps this many bytes even if max-string-bytes is smaller. */
 #define MIN_NAME_BYTES 1000
 
-/* In the metadata of each run, when the program says what it is. */
+/* In the metadata of each run, if the program sets a revision. */
 #define REVISION_ID_KEY "revision_id"
 
-/* Of a score four decimals are kept, as the official clients do; a larger one than
- * MAX_SCORE has no more. */
+/* Scores are rounded to four decimals, as in the official clients. A double above MAX_SCORE
+ * has fewer decimals anyway and is sent as it is. */
 #define SCORE_SCALE 10000
 #define MAX_SCORE   1e11
 
 const char *const _lsobs_field_names[LSOBS_N_FIELDS] = { "main",  "inputs", "outputs",   "events",
                                                          "extra", "error",  "serialized" };
 
-/* What all the writers below share while one record is encoded. */
+/* The state of the writers below while they encode one record. */
 typedef struct
 {
-  LsobsSettings *settings;
-  LsobsCounters *counters;
-  LsobsEncoded *encoded;
-  LsobsRecord *record;
-  LsobsBuffer *out;
-  LsobsTarget *target; /* (unowned) where the run goes */
-  const char *seed;    /* (unowned) (nullable) what its ids are made fit for */
+  LsobsSettings *settings; /* (unowned) */
+  LsobsCounters *counters; /* (unowned) */
+  LsobsEncoded *encoded;   /* (unowned) */
+  LsobsRecord *record;     /* (unowned) */
+  LsobsBuffer *out;        /* (unowned) */
+  LsobsTarget *target;     /* (unowned) the project or address of the run */
+  const char *seed;        /* (unowned) (nullable) maps ids to those of a replica */
   LsobsRedactBudget budget;
 } Encoding;
 
+/* Whether the payloads are replaced by notes of their size. */
 static gboolean
 is_cut (Encoding *e)
 {
   return e->encoded->cut >= LSOBS_CUT_PAYLOADS;
 }
 
+/* The main field comes first; the others are members of the object that it opens. */
 static void
 begin_field (Encoding *e, LsobsField field)
 {
+  if (field != LSOBS_FIELD_MAIN)
+    {
+      _lsobs_buffer_append_str (e->out, ",\"");
+      _lsobs_buffer_append_str (e->out, _lsobs_field_names[field]);
+      _lsobs_buffer_append_str (e->out, "\":");
+    }
   e->encoded->fields[field].offset = e->out->len;
 }
 
@@ -59,41 +66,44 @@ end_field (Encoding *e, LsobsField field)
 static void
 walk (Encoding *e, GBytes *json, gboolean wrap)
 {
-  const LsobsJsonWalkOptions options = { e->settings->redactor, e->settings->max_string_bytes, wrap,
-                                         &e->budget };
+  const LsobsSanitizeOptions options = {
+    .redactor = e->settings->redactor,
+    .max_string_bytes = e->settings->max_string_bytes,
+    .wrap = wrap,
+    .budget = &e->budget,
+  };
   gsize len;
   const char *text = g_bytes_get_data (json, &len);
 
-  if (!_lsobs_json_walk (e->out, text, len, &options))
+  if (!_lsobs_json_sanitize (e->out, text, len, &options))
     _lsobs_counters_add (e->counters, LSOBS_COUNTER_BAD_PAYLOADS, 1);
 }
 
 static void
 walk_text (Encoding *e, const char *text)
 {
-  /* clang-format off */
-  const LsobsJsonWalkOptions options = {
-    e->settings->redactor,
-    is_cut (e) ? MIN (e->settings->max_string_bytes, MIN_NAME_BYTES)
-                    : e->settings->max_string_bytes,
-    FALSE, &e->budget
+  gsize max_bytes = e->settings->max_string_bytes;
+  const LsobsSanitizeOptions options = {
+    .redactor = e->settings->redactor,
+    .max_string_bytes = is_cut (e) ? MIN (max_bytes, MIN_NAME_BYTES) : max_bytes,
+    .budget = &e->budget,
   };
-  /* clang-format on */
 
-  _lsobs_json_walk_text (e->out, text, strlen (text), &options);
+  _lsobs_json_sanitize_text (e->out, text, strlen (text), &options);
 }
 
-/* Names are what traces are found by: repaired and cut, but not redacted, and not
- * cut as short as payloads may be. */
+/* Users find traces by names. So names are repaired and cut, but not redacted, and they may
+ * be longer than the strings in payloads. */
 static void
 write_name (Encoding *e, const char *name, gsize max_bytes)
 {
-  const LsobsJsonWalkOptions options = { NULL, max_bytes, FALSE, NULL };
+  const LsobsSanitizeOptions options = { .max_string_bytes = max_bytes };
 
-  _lsobs_json_walk_text (e->out, name, strlen (name), &options);
+  _lsobs_json_sanitize_text (e->out, name, strlen (name), &options);
 }
 
-/* Every id that leaves goes through here, or through write_path(). */
+/* Writes an id as the replica knows it. All ids of runs, traces and feedback are written here
+ * or in write_path(). */
 static void
 write_mapped_id (Encoding *e, const LsobsId *id, char *text)
 {
@@ -113,7 +123,7 @@ write_id (Encoding *e, const char *key, const LsobsId *id)
   _lsobs_buffer_append_c (e->out, '"');
 }
 
-/* The id of something that is at the service already: the same wherever the run goes. */
+/* Examples are in the service already: replicas do not map their ids. */
 static void
 write_example_id (Encoding *e)
 {
@@ -138,20 +148,20 @@ write_path (Encoding *e)
   gsize len = _lsobs_run_info_get_path_len (e->record->info);
   char *text = _lsobs_buffer_reserve (e->out, len);
 
-  _lsobs_run_info_write_mapped_path (e->record->info, e->seed, text);
+  _lsobs_run_info_write_path (e->record->info, e->seed, text);
   e->out->len += len;
 }
 
-/* The service refuses a run that has both. */
+/* Writes the project or the address; the service refuses a run with both. */
 static void
-write_destination (Encoding *e)
+write_target (Encoding *e)
 {
   _lsobs_buffer_append_str (e->out, e->target->is_address ? ",\"address\":" : ",\"session_name\":");
   write_name (e, e->target->name, 0);
 }
 
-/* Every record carries the whole identity, updates too: so an update that comes
- * before its create, or without it, can still be shown. */
+/* Updates carry the whole identity, too. So the service can show an update that arrives
+ * before its create, or without it. */
 static void
 write_main (Encoding *e)
 {
@@ -170,7 +180,7 @@ write_main (Encoding *e)
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, lsobs_run_type_to_string (info->run_type));
   _lsobs_buffer_append_c (e->out, '"');
-  write_destination (e);
+  write_target (e);
   write_time (e, ",\"start_time\":\"", info->segment.start_time);
   if (e->encoded->end_time != 0)
     write_time (e, ",\"end_time\":\"", e->encoded->end_time);
@@ -181,11 +191,10 @@ write_main (Encoding *e)
       _lsobs_buffer_append_str (e->out, ",\"tags\":");
       walk (e, e->record->tags, FALSE);
     }
-  _lsobs_buffer_append_c (e->out, '}');
   end_field (e, LSOBS_FIELD_MAIN);
 }
 
-/* In place of what has no room. */
+/* Writes the size of a payload in place of the payload. */
 static void
 write_size (Encoding *e, GBytes *json)
 {
@@ -215,14 +224,14 @@ write_payload (Encoding *e, LsobsField field, GBytes *json, gboolean hidden)
 }
 
 static void
-write_event (Encoding *e, LsobsRecordEvent *event)
+write_event (Encoding *e, LsobsAnnotationEvent *event)
 {
   gsize start = e->out->len;
 
   if (event->details != NULL)
     {
       walk (e, event->details, TRUE);
-      /* Go on inside the object. */
+      /* Reopen the object to add members. */
       e->out->len--;
     }
   else
@@ -254,7 +263,7 @@ write_events (Encoding *e)
   end_field (e, LSOBS_FIELD_EVENTS);
 }
 
-/* What the service shows as the runtime of a run; nothing of the environment. */
+/* Returns: what the service shows as the runtime of a run; no environment variable is in it */
 static const char *
 get_runtime (void)
 {
@@ -286,8 +295,8 @@ get_runtime (void)
   return runtime;
 }
 
-/* The service replaces extra as a whole, so it is written whole or not at all; in
- * an update only when there is news, since the service counts the bytes again. */
+/* The service replaces the whole of "extra", so it is written whole or not at all. An update
+ * has it only if it has changed since the create: the service counts its bytes again. */
 static gboolean
 has_extra (Encoding *e)
 {
@@ -297,8 +306,8 @@ has_extra (Encoding *e)
          ((record->metadata != NULL || record->extra != NULL) && record->extra_new);
 }
 
-/* What was written from @start to @middle is what lsobs says by itself; what comes
- * after is the program's, and wins. One object is made of the two. */
+/* Replaces two objects by one. The first, from @start to @middle, is lsobs' own; the second is
+ * the program's, whose members win. */
 static void
 merge (Encoding *e, gsize start, gsize middle)
 {
@@ -317,8 +326,8 @@ has_common_metadata (const LsobsSettings *settings)
          (settings->sample_rate != NULL || settings->revision_id != NULL);
 }
 
-/* What is the same for all runs: the share of traces that is sent tells of how many
- * traces this one stands for, the revision from which program it comes. */
+/* Writes the metadata that all runs share. The sample rate says how many traces each sampled
+ * trace stands for, the revision says which version of the program made it. */
 static void
 write_common_metadata (Encoding *e)
 {
@@ -374,10 +383,11 @@ static void
 write_extra (Encoding *e)
 {
   GBytes *extra = e->settings->hide_metadata || is_cut (e) ? NULL : e->record->extra;
-  gsize start = e->out->len;
+  gsize start;
   gsize middle;
 
   begin_field (e, LSOBS_FIELD_EXTRA);
+  start = e->out->len;
   _lsobs_buffer_append_c (e->out, '{');
   if (e->record->duration_ms >= 0)
     {
@@ -398,7 +408,7 @@ write_extra (Encoding *e)
   end_field (e, LSOBS_FIELD_EXTRA);
 }
 
-/* An empty text might be taken for none; but the run has failed. */
+/* An empty text would read as "no error", but the run has failed. */
 static void
 write_error (Encoding *e)
 {
@@ -409,8 +419,8 @@ write_error (Encoding *e)
   end_field (e, LSOBS_FIELD_ERROR);
 }
 
-/* Only when the run begins: the service has no use for it later. It may tell of both,
- * what goes in and what is set. */
+/* The service takes "serialized" only in a create. It may hold inputs and metadata, so
+ * hiding either hides it. */
 static gboolean
 has_serialized (Encoding *e)
 {
@@ -483,7 +493,8 @@ write_member (Encoding *e, const char *key, GBytes *json, gboolean wrap, gboolea
     walk (e, json, wrap);
 }
 
-/* An id that the program knows from elsewhere. @text: (nullable) */
+/* Writes an id of the service, which replicas do not map.
+ * @text: (nullable): not written if it is no UUID */
 static void
 write_foreign_id (Encoding *e, const char *key, const char *text)
 {
@@ -511,19 +522,19 @@ write_source (Encoding *e, LsobsFeedback *feedback)
   _lsobs_buffer_append_c (e->out, '}');
 }
 
-/* Where the run is: a project or an address, never both. The id that the program sets is
- * the id of the project at the first place. */
+/* Writes the project or the address of the run; the service refuses feedback with both. The
+ * program knows the project's id at the first destination only. */
 static void
-write_whereabouts (Encoding *e, LsobsFeedback *feedback)
+write_feedback_target (Encoding *e, LsobsFeedback *feedback)
 {
   char text[LSOBS_UUID_LEN + 1] = "";
 
   if (e->record->has_project_id)
     _lsobs_id_write (&e->record->project_id, text);
-  if (e->settings->lane == 0 && feedback->project_id != NULL)
+  if (e->settings->index == 0 && feedback->project_id != NULL)
     write_foreign_id (e, ",\"session_id\":\"", feedback->project_id);
   else if (e->target->is_address)
-    write_destination (e);
+    write_target (e);
   else if (e->record->has_project_id)
     write_foreign_id (e, ",\"session_id\":\"", text);
 }
@@ -542,7 +553,7 @@ write_feedback (Encoding *e)
   write_name (e, feedback->key,
               is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
   write_score (e, feedback);
-  /* The program's redaction may have changed the shape. */
+  /* The redaction hook may have changed the type. */
   write_member (e, ",\"value\":", feedback->value, !_lsobs_feedback_is_value (feedback->value),
                 FALSE);
   if (feedback->comment != NULL)
@@ -553,14 +564,14 @@ write_feedback (Encoding *e)
   write_member (e, ",\"correction\":", feedback->correction,
                 !_lsobs_feedback_is_correction (feedback->correction), e->settings->hide_outputs);
   write_source (e, feedback);
-  write_whereabouts (e, feedback);
+  write_feedback_target (e, feedback);
   if (feedback->start_time != 0)
     write_time (e, ",\"start_time\":\"", feedback->start_time);
   write_time (e, ",\"created_at\":\"", feedback->created_at);
   write_time (e, ",\"modified_at\":\"", feedback->created_at);
   write_foreign_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
   write_foreign_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
-  /* The note of a size, or of a redaction that failed, would be no config. */
+  /* A note of a size, or of a failed redaction, is not a valid config. */
   if (!is_cut (e) && _lsobs_feedback_is_config (feedback->config))
     write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);
   write_member (e, ",\"extra\":", e->settings->hide_metadata ? NULL : feedback->extra, TRUE, FALSE);
@@ -568,12 +579,11 @@ write_feedback (Encoding *e)
     _lsobs_buffer_append_str (e->out, ",\"error\":true");
   if (feedback->keep_retention)
     _lsobs_buffer_append_str (e->out, ",\"extend_trace_retention\":false");
-  _lsobs_buffer_append_c (e->out, '}');
   end_field (e, LSOBS_FIELD_MAIN);
 }
 
-/* All but the text and the attachments.
- * @record: (transfer full) */
+/* @record: (transfer full)
+ * Returns: (transfer full): without text and attachments, for the caller to fill */
 static LsobsEncoded *
 encoded_new (LsobsRecord *record, LsobsRecordKind kind, LsobsCut cut)
 {
@@ -590,20 +600,25 @@ encoded_new (LsobsRecord *record, LsobsRecordKind kind, LsobsCut cut)
   return self;
 }
 
-/* Writes the text of @encoded, which is not shared yet. */
+/* Writes the text of @encoded, which only the caller has yet.
+ * @counters: where problems of the payloads count */
 static void
-encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
+encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  LsobsSettings *settings = self->settings;
   LsobsRecord *record = encoded->record;
   LsobsTarget *own = _lsobs_settings_get_own_target (settings, record->info->target);
-  /* clang-format off */
   Encoding e = {
-    settings, counters, encoded, record, &text,
-    _lsobs_settings_get_target (settings, own), _lsobs_settings_get_seed (settings, own),
-    LSOBS_REDACT_BUDGET_INIT
+    .settings = settings,
+    .counters = counters,
+    .encoded = encoded,
+    .record = record,
+    .out = &text,
+    .target = _lsobs_settings_get_target (settings, own),
+    .seed = _lsobs_settings_get_seed (settings, own),
+    .budget = LSOBS_REDACT_BUDGET_INIT,
   };
-  /* clang-format on */
 
   write_mapped_id (&e, record->feedback != NULL ? &record->feedback->id : &record->info->segment.id,
                    encoded->id);
@@ -612,44 +627,46 @@ encode (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
     write_feedback (&e);
   else
     write_run (&e);
+  _lsobs_buffer_append_c (&text, '}');
   encoded->text = _lsobs_buffer_steal_bytes (&text);
   if (settings->redactor != NULL)
     _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES,
                          (gssize) _lsobs_redactor_take_failures (settings->redactor));
 }
 
-/* Takes @record over: all that is noted on it is written out and passes the function
- * of the program, once. */
-LsobsEncoded *
-_lsobs_encoder_encode (LsobsSettings *settings, LsobsCounters *counters, LsobsRecord *record)
-{
-  LsobsEncoded *self;
-
-  _lsobs_record_settle (record);
-  _lsobs_record_run_hook (record, settings, counters);
-  self = encoded_new (record, record->kind, LSOBS_CUT_NOTHING);
-  self->attachments = g_steal_pointer (&record->attachments);
-  encode (settings, counters, self);
-  return self;
-}
-
-/* The same record as another operation. What is wrong with its payloads was counted when
- * it was encoded first.
+/* Encodes a record whose annotations are written out and which has passed the redaction
+ * hook.
+ * @record: (transfer full)
  * Returns: (transfer full) */
 LsobsEncoded *
-_lsobs_encoder_convert (LsobsSettings *settings, LsobsEncoded *encoded, LsobsRecordKind kind)
+_lsobs_encoder_encode (const LsobsEncoder *self, LsobsRecord *record)
 {
-  g_autoptr (LsobsCounters) ignored = _lsobs_counters_new ();
-  LsobsEncoded *self = encoded_new (_lsobs_record_ref (encoded->record), kind, encoded->cut);
+  LsobsEncoded *encoded;
 
-  if (encoded->attachments != NULL)
-    self->attachments = g_ptr_array_ref (encoded->attachments);
-  encode (settings, ignored, self);
-  return self;
+  g_assert (record->annotations == NULL);
+  encoded = encoded_new (record, record->kind, LSOBS_CUT_NOTHING);
+  encoded->attachments = g_steal_pointer (&record->attachments);
+  encode (self, self->counters, encoded);
+  return encoded;
 }
 
-/* The same text with other attachments.
- * @attachments: (transfer full) (nullable) */
+/* Encodes the same record as another operation. Problems of its payloads were counted when it
+ * was encoded first.
+ * Returns: (transfer full) */
+LsobsEncoded *
+_lsobs_encoder_convert (const LsobsEncoder *self, LsobsEncoded *encoded, LsobsRecordKind kind)
+{
+  g_autoptr (LsobsCounters) ignored = _lsobs_counters_new ();
+  LsobsEncoded *converted = encoded_new (_lsobs_record_ref (encoded->record), kind, encoded->cut);
+
+  if (encoded->attachments != NULL)
+    converted->attachments = g_ptr_array_ref (encoded->attachments);
+  encode (self, ignored, converted);
+  return converted;
+}
+
+/* @attachments: (transfer full) (nullable)
+ * Returns: (transfer full): the same text with other attachments */
 static LsobsEncoded *
 replace_attachments (LsobsEncoded *encoded, GPtrArray *attachments, LsobsCut cut)
 {
@@ -662,40 +679,53 @@ replace_attachments (LsobsEncoded *encoded, GPtrArray *attachments, LsobsCut cut
   return self;
 }
 
-/* Makes a record smaller that is too large alone: first without its attachments,
- * then with notes of their size in place of inputs, outputs and metadata, and with
- * little of the rest.
- * Returns: (transfer full) (nullable): %NULL when all of that is done already */
+/* Makes a smaller version of a record that is too large even alone. The first step drops the
+ * attachments. The second replaces inputs, outputs and metadata by notes of their size, drops
+ * tags and events, and shortens the other strings.
+ * Returns: (transfer full) (nullable): NULL after the last step */
 LsobsEncoded *
-_lsobs_encoder_cut (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
+_lsobs_encoder_cut (const LsobsEncoder *self, LsobsEncoded *encoded)
 {
-  LsobsEncoded *self;
+  LsobsEncoded *smaller;
 
   if (encoded->cut >= LSOBS_CUT_PAYLOADS)
     return NULL;
   if (encoded->attachments != NULL)
     {
-      _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, encoded->attachments->len);
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS,
+                           encoded->attachments->len);
       return replace_attachments (encoded, NULL, LSOBS_CUT_ATTACHMENTS);
     }
-  self = encoded_new (_lsobs_record_ref (encoded->record), encoded->kind, LSOBS_CUT_PAYLOADS);
-  encode (settings, counters, self);
-  return self;
+  smaller = encoded_new (_lsobs_record_ref (encoded->record), encoded->kind, LSOBS_CUT_PAYLOADS);
+  encode (self, self->counters, smaller);
+  return smaller;
 }
 
-/* The same in smaller steps: of the attachments, the largest one goes first.
- * Returns: (transfer full) (nullable): as above */
+/* As _lsobs_encoder_cut(), but drops the attachments one by one, the largest first.
+ * Returns: (transfer full) (nullable): NULL after the last step */
 LsobsEncoded *
-_lsobs_encoder_shrink (LsobsSettings *settings, LsobsCounters *counters, LsobsEncoded *encoded)
+_lsobs_encoder_shrink (const LsobsEncoder *self, LsobsEncoded *encoded)
 {
   GPtrArray *attachments = NULL;
 
   if (encoded->attachments == NULL)
-    return _lsobs_encoder_cut (settings, counters, encoded);
+    return _lsobs_encoder_cut (self, encoded);
   _lsobs_attachments_unite (&attachments, encoded->attachments);
-  _lsobs_attachments_drop (&attachments);
-  _lsobs_counters_add (counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
+  _lsobs_attachments_remove_largest (&attachments);
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);
   return replace_attachments (encoded, attachments, encoded->cut);
+}
+
+/* The bytes of the JSON text and of the attachments: the size of the record for a transport
+ * that adds no framing. */
+gsize
+_lsobs_encoded_get_size (const LsobsEncoded *self)
+{
+  gsize size = g_bytes_get_size (self->text);
+
+  for (guint i = 0; self->attachments != NULL && i < self->attachments->len; i++)
+    size += g_bytes_get_size (((LsobsAttachment *) g_ptr_array_index (self->attachments, i))->data);
+  return size;
 }
 
 LsobsEncoded *

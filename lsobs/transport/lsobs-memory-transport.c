@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-memory-transport.h"
 
@@ -27,7 +28,7 @@ struct _LsobsMemoryTransport
 
   GMutex lock;         /* guards all below */
   GPtrArray *batches;  /* (owned) (element-type LsobsBatch) */
-  guint n_failures;    /* so many batches fail with error */
+  guint n_failures;    /* how many of the next batches fail with error */
   GError *error;       /* (owned) (nullable) */
   char *rejected_name; /* (owned) (nullable) */
   guint delay;         /* ms */
@@ -54,7 +55,6 @@ lsobs_memory_transport_finalize (GObject *object)
   G_OBJECT_CLASS (lsobs_memory_transport_parent_class)->finalize (object);
 }
 
-/* Called with the lock held. */
 static gboolean
 has_run (LsobsBatch *batch, const char *name)
 {
@@ -74,7 +74,7 @@ accept_batch (LsobsMemoryTransport *self, LsobsBatch *batch)
 {
   GError *error = NULL;
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   if (self->n_failures > 0)
     {
       self->n_failures--;
@@ -88,7 +88,7 @@ accept_batch (LsobsMemoryTransport *self, LsobsBatch *batch)
     {
       g_ptr_array_add (self->batches, lsobs_batch_ref (batch));
     }
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   return error;
 }
 
@@ -127,13 +127,13 @@ lsobs_memory_transport_send_async (LsobsTransport *transport,
   guint delay;
 
   g_task_set_source_tag (task, lsobs_memory_transport_send_async);
-  /* What was accepted stays so when the cancellation comes a moment later. */
+  /* A cancellation after the batch was accepted has no effect. */
   g_task_set_check_cancellable (task, FALSE);
   g_task_set_task_data (task, lsobs_batch_ref (batch), (GDestroyNotify) lsobs_batch_unref);
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   delay = self->delay;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   source = g_timeout_source_new (delay);
   g_source_set_static_name (source, "[lsobs] memory transport");
   if (cancellable != NULL)
@@ -210,7 +210,7 @@ lsobs_memory_transport_dup_events (LsobsMemoryTransport *self)
   g_return_val_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self), NULL);
 
   events = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_event_unref);
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   for (guint i = 0; i < self->batches->len; i++)
     {
       LsobsBatch *batch = g_ptr_array_index (self->batches, i);
@@ -218,7 +218,7 @@ lsobs_memory_transport_dup_events (LsobsMemoryTransport *self)
       for (guint j = 0; j < lsobs_batch_get_n_records (batch); j++)
         g_ptr_array_add (events, lsobs_batch_dup_event (batch, j));
     }
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   return events;
 }
 
@@ -239,9 +239,9 @@ lsobs_memory_transport_get_n_batches (LsobsMemoryTransport *self)
 
   g_return_val_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self), 0);
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   n = self->batches->len;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   return n;
 }
 
@@ -261,11 +261,11 @@ lsobs_memory_transport_fail_next (LsobsMemoryTransport *self, guint n_batches, c
   g_return_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self));
   g_return_if_fail (error != NULL);
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   self->n_failures = n_batches;
   g_clear_error (&self->error);
   self->error = g_error_copy (error);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
 }
 
 /**
@@ -283,10 +283,10 @@ lsobs_memory_transport_reject_run (LsobsMemoryTransport *self, const char *run_n
 {
   g_return_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self));
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   g_free (self->rejected_name);
   self->rejected_name = g_strdup (run_name);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
 }
 
 /**
@@ -303,9 +303,9 @@ lsobs_memory_transport_set_delay (LsobsMemoryTransport *self, guint delay)
 {
   g_return_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self));
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   self->delay = delay;
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
 }
 
 /**
@@ -321,7 +321,7 @@ lsobs_memory_transport_clear (LsobsMemoryTransport *self)
 {
   g_return_if_fail (LSOBS_IS_MEMORY_TRANSPORT (self));
 
-  g_mutex_lock (&self->lock);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
   g_ptr_array_set_size (self->batches, 0);
-  g_mutex_unlock (&self->lock);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_MEMORY_TRANSPORT);
 }

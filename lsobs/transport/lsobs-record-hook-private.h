@@ -2,16 +2,22 @@
 #pragma once
 
 #include "lsobs/config/lsobs-settings-private.h"
-#include "lsobs/core/lsobs-counters-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/model/lsobs-record-private.h"
 
 G_BEGIN_DECLS
 
-void _lsobs_record_run_hook (LsobsRecord *self, LsobsSettings *settings, LsobsCounters *counters);
-JsonNode *_lsobs_record_pass_by_hook (LsobsSettings *settings,
-                                      LsobsCounters *counters,
-                                      const char *field,
-                                      GBytes *json,
-                                      JsonNodeType type);
+/* Has the program's function redact what leaves; stateless, made where it is needed. */
+typedef struct
+{
+  LsobsSettings *settings; /* (unowned) */
+  LsobsCounters *counters; /* (unowned) */
+} LsobsRecordHook;
+
+void _lsobs_record_hook_run (const LsobsRecordHook *self, LsobsRecord *record);
+JsonNode *_lsobs_record_hook_pass (const LsobsRecordHook *self,
+                                   const char *field,
+                                   GBytes *json,
+                                   JsonNodeType type);
 
 G_END_DECLS

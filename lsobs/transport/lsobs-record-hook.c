@@ -3,52 +3,45 @@
 
 #include <string.h>
 
-#include "lsobs/transport/lsobs-record-hook-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
+#include "lsobs/transport/lsobs-record-hook-private.h"
 
-/* What stands for a field that the function has dropped. */
+/* Replace a field whose redaction has failed. */
 #define DROPPED_KEY    "lsobs_error"
 #define DROPPED(field) "Redaction failed; " field " dropped"
 
-/* Far more than the service takes. It is for values that contain themselves. */
+/* Far more than the service takes: stops at values that contain themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
-/* A record on its way through the function. */
-typedef struct
-{
-  LsobsSettings *settings;
-  LsobsCounters *counters;
-} Visit;
-
-/* @value: (nullable): %NULL: the function cannot see what it is to judge
- * Returns: (transfer full) (nullable): %NULL also for a node that holds nothing */
+/* @value: (nullable): NULL: the value cannot be parsed, so the function cannot judge it
+ * Returns: (transfer full) (nullable): NULL: the redaction has failed */
 static JsonNode *
-call (Visit *visit, const char *field, JsonNode *value)
+call (const LsobsRecordHook *self, const char *field, JsonNode *value)
 {
   g_autoptr (JsonNode) result = NULL;
 
   if (value != NULL)
-    result = _lsobs_redact_hook_call (visit->settings->redact_hook, field, value);
+    result = _lsobs_redact_hook_call (self->settings->redact_hook, field, value);
   return result != NULL && !_lsobs_json_is_hollow (result) ? g_steal_pointer (&result) : NULL;
 }
 
-/* Goes through the walker first, so that what is parsed is JSON, and no deeper than
- * what is sent. Returns: (transfer full) (nullable) */
+/* The walker repairs the text first: what is parsed is JSON, and no deeper than what is sent.
+ * Returns: (transfer full) (nullable) */
 static JsonNode *
-parse (Visit *visit, GBytes *json, gboolean wrap)
+parse (const LsobsRecordHook *self, GBytes *json, gboolean wrap)
 {
-  const LsobsJsonWalkOptions repair = { NULL, 0, wrap };
+  const LsobsSanitizeOptions repair = { .wrap = wrap };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = json_parser_new ();
   gsize len;
   const char *data = g_bytes_get_data (json, &len);
 
-  if (!_lsobs_json_walk (&text, data, len, &repair))
+  if (!_lsobs_json_sanitize (&text, data, len, &repair))
     {
-      _lsobs_counters_add (visit->counters, LSOBS_COUNTER_BAD_PAYLOADS, 1);
-      /* What is hidden by name could be anywhere in it. */
-      if (visit->settings->redactor != NULL && _lsobs_redactor_has_keys (visit->settings->redactor))
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_BAD_PAYLOADS, 1);
+      /* A member to hide by its name could be anywhere in it. */
+      if (self->settings->redactor != NULL && _lsobs_redactor_has_keys (self->settings->redactor))
         return NULL;
     }
   if (!json_parser_load_from_data (parser, text.data, (gssize) text.len, NULL))
@@ -57,8 +50,8 @@ parse (Visit *visit, GBytes *json, gboolean wrap)
 }
 
 /* @node: (nullable)
- * @n_odd: (out): how much of it was no JSON, and is left out
- * Returns: (transfer full) (nullable): %NULL when it is not to be sent */
+ * @n_odd: (out): how many values JSON does not have; they are left out
+ * Returns: (transfer full) (nullable): NULL if @node is NULL or too large */
 static GBytes *
 write_node (JsonNode *node, guint *n_odd)
 {
@@ -71,87 +64,90 @@ write_node (JsonNode *node, guint *n_odd)
   return NULL;
 }
 
-/* The same as a node, for what is looked into.
+/* As write_node(), but returns a node again, in which all values are JSON.
  * Returns: (transfer full) (nullable) */
 static JsonNode *
-clean_node (Visit *visit, JsonNode *node, guint *n_odd)
+clean_node (const LsobsRecordHook *self, JsonNode *node, guint *n_odd)
 {
   g_autoptr (GBytes) text = write_node (node, n_odd);
 
-  return text != NULL ? parse (visit, text, FALSE) : NULL;
+  return text != NULL ? parse (self, text, FALSE) : NULL;
 }
 
-/* A field counts once, whatever is wrong with it. */
+/* Counts a field once, however many of its values fail. */
 static void
-count_failure (Visit *visit)
+count_failure (const LsobsRecordHook *self)
 {
-  _lsobs_counters_add (visit->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
 }
 
-/* Puts @result (nullable) or, in its place, @dropped, which it takes over, into @member. */
+/* Replaces @member by the text of @result, or by @dropped.
+ * @result: (nullable): NULL: the redaction has failed
+ * @dropped: (transfer full) */
 static void
-take_result (Visit *visit, GBytes **member, JsonNode *result, char *dropped)
+take_result (const LsobsRecordHook *self, GBytes **member, JsonNode *result, char *dropped)
 {
   guint n_odd;
   GBytes *text = write_node (result, &n_odd);
 
   g_bytes_unref (*member);
   if (text == NULL || n_odd > 0)
-    count_failure (visit);
+    count_failure (self);
   *member = text != NULL ? text : g_bytes_new (dropped, strlen (dropped));
   g_free (dropped);
 }
 
+/* @result: (nullable): NULL: the redaction has failed */
 static void
-replace (Visit *visit, const char *field, GBytes **member, JsonNode *result)
+replace (const LsobsRecordHook *self, const char *field, GBytes **member, JsonNode *result)
 {
-  take_result (visit, member, result,
+  take_result (self, member, result,
                g_strdup_printf ("{\"" DROPPED_KEY "\":\"" DROPPED ("%s") "\"}", field));
 }
 
 static void
-visit_value (Visit *visit, const char *field, GBytes **member)
+visit_value (const LsobsRecordHook *self, const char *field, GBytes **member)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
 
   if (*member == NULL)
     return;
-  value = parse (visit, *member, FALSE);
-  result = call (visit, field, value);
-  replace (visit, field, member, result);
+  value = parse (self, *member, FALSE);
+  result = call (self, field, value);
+  replace (self, field, member, result);
 }
 
-/* The same for what must be an object. */
+/* As visit_value(), for a field that must be an object. */
 static void
-visit_object (Visit *visit, const char *field, GBytes **member)
+visit_object (const LsobsRecordHook *self, const char *field, GBytes **member)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
 
   if (*member == NULL)
     return;
-  value = parse (visit, *member, TRUE);
-  result = call (visit, field, value);
-  replace (visit, field, member, result != NULL && JSON_NODE_HOLDS_OBJECT (result) ? result : NULL);
+  value = parse (self, *member, TRUE);
+  result = call (self, field, value);
+  replace (self, field, member, result != NULL && JSON_NODE_HOLDS_OBJECT (result) ? result : NULL);
 }
 
 static void
-visit_tags (Visit *visit, LsobsRecord *record)
+visit_tags (const LsobsRecordHook *self, LsobsRecord *record)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
 
   if (record->tags == NULL)
     return;
-  value = parse (visit, record->tags, FALSE);
-  result = call (visit, "tags", value);
-  take_result (visit, &record->tags, _lsobs_json_is_array_of_strings (result) ? result : NULL,
+  value = parse (self, record->tags, FALSE);
+  result = call (self, "tags", value);
+  take_result (self, &record->tags, _lsobs_json_is_array_of_strings (result) ? result : NULL,
                g_strdup ("[\"" DROPPED_KEY ": " DROPPED ("tags") "\"]"));
 }
 
 static void
-visit_text (Visit *visit, const char *field, char **member)
+visit_text (const LsobsRecordHook *self, const char *field, char **member)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
@@ -161,21 +157,21 @@ visit_text (Visit *visit, const char *field, char **member)
     return;
   valid = g_utf8_make_valid (*member, -1);
   value = json_node_init_string (json_node_alloc (), valid);
-  result = call (visit, field, value);
+  result = call (self, field, value);
   g_free (*member);
   *member = result != NULL && json_node_get_value_type (result) == G_TYPE_STRING
                 ? json_node_dup_string (result)
                 : NULL;
   if (*member != NULL)
     return;
-  count_failure (visit);
+  count_failure (self);
   *member = g_strdup_printf (DROPPED_KEY ": " DROPPED ("%s"), field);
 }
 
-/* Events as the service sees them: the details with the name and the time.
+/* Builds an event as the service has it: the details, with name and time.
  * Returns: (transfer full) (nullable) */
 static JsonNode *
-build_event (Visit *visit, LsobsRecordEvent *event)
+build_event (const LsobsRecordHook *self, LsobsAnnotationEvent *event)
 {
   g_autofree char *name = g_utf8_make_valid (event->name, -1);
   JsonNode *node;
@@ -184,7 +180,7 @@ build_event (Visit *visit, LsobsRecordEvent *event)
 
   if (event->details != NULL)
     {
-      node = parse (visit, event->details, TRUE);
+      node = parse (self, event->details, TRUE);
     }
   else
     {
@@ -202,13 +198,13 @@ build_event (Visit *visit, LsobsRecordEvent *event)
 
 /* Returns: (transfer full) (nullable) */
 static JsonNode *
-build_events (Visit *visit, GPtrArray *events)
+build_events (const LsobsRecordHook *self, GPtrArray *events)
 {
   g_autoptr (JsonArray) array = json_array_sized_new (events->len);
 
   for (guint i = 0; i < events->len; i++)
     {
-      JsonNode *event = build_event (visit, g_ptr_array_index (events, i));
+      JsonNode *event = build_event (self, g_ptr_array_index (events, i));
 
       if (event == NULL)
         return NULL;
@@ -217,12 +213,14 @@ build_events (Visit *visit, GPtrArray *events)
   return json_node_init_array (json_node_alloc (), array);
 }
 
-/* Returns: (transfer full) (nullable): (element-type LsobsRecordEvent) */
+/* @time: of events without a valid time
+ * Returns: (transfer full) (nullable) (element-type LsobsAnnotationEvent): NULL if any of them is
+ *   no event */
 static GPtrArray *
 read_events (JsonNode *node, gint64 time)
 {
   g_autoptr (GPtrArray) events =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+      g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_annotation_event_free);
   JsonArray *array =
       node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
 
@@ -230,8 +228,9 @@ read_events (JsonNode *node, gint64 time)
     return NULL;
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
-      LsobsRecordEvent *event =
-          _lsobs_record_event_new_from_json (json_array_get_element (array, i), &time, MAX_BYTES);
+      LsobsAnnotationEvent *event =
+          _lsobs_annotation_event_new_from_json (json_array_get_element (array, i), &time,
+                                                 MAX_BYTES);
 
       if (event == NULL)
         return NULL;
@@ -241,7 +240,7 @@ read_events (JsonNode *node, gint64 time)
 }
 
 static void
-visit_events (Visit *visit, LsobsRecord *record)
+visit_events (const LsobsRecordHook *self, LsobsRecord *record)
 {
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) given = NULL;
@@ -252,104 +251,99 @@ visit_events (Visit *visit, LsobsRecord *record)
 
   if (record->events == NULL || record->events->len == 0)
     return;
-  time = ((LsobsRecordEvent *) g_ptr_array_index (record->events, 0))->time;
-  value = build_events (visit, record->events);
-  given = call (visit, "events", value);
-  result = clean_node (visit, given, &n_odd);
+  time = ((LsobsAnnotationEvent *) g_ptr_array_index (record->events, 0))->time;
+  value = build_events (self, record->events);
+  given = call (self, "events", value);
+  result = clean_node (self, given, &n_odd);
   events = read_events (result, time);
   if (events == NULL || n_odd > 0)
-    count_failure (visit);
+    count_failure (self);
   if (events == NULL)
     {
       static const char dropped[] = "{\"" DROPPED_KEY "\":\"" DROPPED ("events") "\"}";
 
-      events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
+      events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_annotation_event_free);
       g_ptr_array_add (events,
-                       _lsobs_record_event_new (DROPPED_KEY, time,
-                                                g_bytes_new_static (dropped, sizeof dropped - 1)));
+                       _lsobs_annotation_event_new (DROPPED_KEY, time,
+                                                    g_bytes_new_static (dropped,
+                                                                        sizeof dropped - 1)));
     }
   g_ptr_array_unref (record->events);
   record->events = events;
 }
 
-/* Copies of the record share the feedback. */
+/* Changes a copy: the records of other destinations share the feedback. */
 static void
-visit_feedback (Visit *visit, LsobsRecord *record)
+visit_feedback (const LsobsRecordHook *self, LsobsRecord *record)
 {
   LsobsFeedback *feedback = _lsobs_feedback_copy (record->feedback);
 
-  visit_value (visit, "value", &feedback->value);
-  visit_text (visit, "comment", &feedback->comment);
-  if (!visit->settings->hide_outputs)
-    visit_value (visit, "correction", &feedback->correction);
-  if (!visit->settings->hide_metadata)
+  visit_value (self, "value", &feedback->value);
+  visit_text (self, "comment", &feedback->comment);
+  if (!self->settings->hide_outputs)
+    visit_value (self, "correction", &feedback->correction);
+  if (!self->settings->hide_metadata)
     {
-      visit_value (visit, "metadata", &feedback->metadata);
-      visit_object (visit, "extra", &feedback->extra);
+      visit_value (self, "metadata", &feedback->metadata);
+      visit_object (self, "extra", &feedback->extra);
     }
-  visit_object (visit, "config", &feedback->config);
+  visit_object (self, "config", &feedback->config);
   lsobs_feedback_unref (record->feedback);
   record->feedback = feedback;
 }
 
-/* Has the program's function, if there is one, replace what @self holds. What is
- * hidden anyway it does not see. Called in the thread that sends, without a lock,
- * once for each record. */
+/* Calls the program's function for each field of @record, and replaces the field by the result.
+ * The function does not see what is hidden. Called once for each record, in the context of the
+ * sending, without a lock. */
 void
-_lsobs_record_run_hook (LsobsRecord *self, LsobsSettings *settings, LsobsCounters *counters)
+_lsobs_record_hook_run (const LsobsRecordHook *self, LsobsRecord *record)
 {
-  Visit visit = { settings, counters };
-
-  if (settings->redact_hook == NULL)
+  if (self->settings->redact_hook == NULL)
     return;
-  if (self->feedback != NULL)
+  if (record->feedback != NULL)
     {
-      visit_feedback (&visit, self);
+      visit_feedback (self, record);
       return;
     }
-  if (!settings->hide_inputs)
-    visit_value (&visit, "inputs", &self->inputs);
-  if (!settings->hide_outputs)
-    visit_value (&visit, "outputs", &self->outputs);
-  if (!settings->hide_metadata)
+  if (!self->settings->hide_inputs)
+    visit_value (self, "inputs", &record->inputs);
+  if (!self->settings->hide_outputs)
+    visit_value (self, "outputs", &record->outputs);
+  if (!self->settings->hide_metadata)
     {
-      visit_value (&visit, "metadata", &self->metadata);
-      visit_object (&visit, "extra", &self->extra);
-      if (!settings->hide_inputs)
-        visit_object (&visit, "serialized", &self->serialized);
+      visit_value (self, "metadata", &record->metadata);
+      visit_object (self, "extra", &record->extra);
+      if (!self->settings->hide_inputs)
+        visit_object (self, "serialized", &record->serialized);
     }
-  visit_text (&visit, "error", &self->error);
-  visit_tags (&visit, self);
-  visit_events (&visit, self);
+  visit_text (self, "error", &record->error);
+  visit_tags (self, record);
+  visit_events (self, record);
 }
 
-/* For what leaves in another way than in a record.
- * @type: that of an object, in which everything is JSON then, or of an array, in which
- *   anything may be
- * Returns: (transfer full) (nullable): of the type @type; %NULL when nothing of it may
- * be sent, which is counted */
+/* Calls the program's function for JSON that leaves in another way than in a record.
+ * @type: of the result: an object, which is checked to be JSON in depth, or an array, whose
+ *   elements the caller checks
+ * Returns: (transfer full) (nullable): NULL if nothing may be sent, which is counted */
 JsonNode *
-_lsobs_record_pass_by_hook (LsobsSettings *settings,
-                            LsobsCounters *counters,
-                            const char *field,
-                            GBytes *json,
-                            JsonNodeType type)
+_lsobs_record_hook_pass (const LsobsRecordHook *self,
+                         const char *field,
+                         GBytes *json,
+                         JsonNodeType type)
 {
-  Visit visit = { settings, counters };
-  g_autoptr (JsonNode) node = parse (&visit, json, FALSE);
+  g_autoptr (JsonNode) node = parse (self, json, FALSE);
   guint n_odd = 0;
 
-  if (settings->redact_hook != NULL && node != NULL)
+  if (self->settings->redact_hook != NULL && node != NULL)
     {
       g_autoptr (JsonNode) value = g_steal_pointer (&node);
-      g_autoptr (JsonNode) given = call (&visit, field, value);
+      g_autoptr (JsonNode) given = call (self, field, value);
 
-      node =
-          type == JSON_NODE_OBJECT ? clean_node (&visit, given, &n_odd) : g_steal_pointer (&given);
+      node = type == JSON_NODE_OBJECT ? clean_node (self, given, &n_odd) : g_steal_pointer (&given);
     }
   if (node != NULL && JSON_NODE_TYPE (node) != type)
     g_clear_pointer (&node, json_node_unref);
   if (node == NULL || n_odd > 0)
-    count_failure (&visit);
+    count_failure (self);
   return g_steal_pointer (&node);
 }

@@ -8,14 +8,35 @@
  * @title: LsobsTransport
  * @short_description: takes batches away
  *
- * The last stage of the pipe. #LsobsClient sends batches to the service by HTTP,
- * #LsobsMemoryTransport keeps them for the tests of a program; another
- * target is another implementation.
+ * The last stage of the pipeline. #LsobsClient sends batches to the service by HTTP, and
+ * #LsobsMemoryTransport keeps them for the tests of a program. A program can write a transport
+ * of its own: the example `jsonl-transport.c` writes each record as a line of a file.
  *
- * The exporter calls a transport in its flush thread only (or in the context
- * that the program gave), with that context as the thread's default, and has
- * several batches under way at a time. What becomes of a batch that fails is told
- * by the error's code:
+ * # Threads
+ *
+ * The exporter calls a transport in its flush thread, or in the thread that runs the context
+ * which the program gave, with this context as the thread-default one. Calls never overlap,
+ * but for lsobs_transport_drain(), which may come from any thread at any time. Up to
+ * #LsobsConfig:max-in-flight batches are under way at a time.
+ *
+ * # Completion
+ *
+ * A batch completes when the callback of lsobs_transport_send_async() runs. A transport may
+ * complete a batch before its lsobs_transport_send_async() returns, for example because it has written the
+ * batch to a file; the exporter sends the next batch later then, from the main context. A batch
+ * that completes after its lsobs_transport_send_async() has returned may have the exporter call lsobs_transport_send_async()
+ * for other batches, and any of the other functions, from inside the callback. So a transport
+ * completes a batch as the last step: it holds no lock, and its own state is in order. #GTask
+ * does both. Each batch must complete exactly once.
+ *
+ * # Batches
+ *
+ * A batch and the text of its records never change. A transport may keep them for as long as it
+ * holds a reference, and may use them in any thread.
+ *
+ * # Errors
+ *
+ * The code of the error that a batch fails with decides what the exporter does:
  *
  * - %LSOBS_ERROR_TOO_LARGE, %LSOBS_ERROR_REJECTED and %LSOBS_ERROR_CONFLICT: the
  *   batch is halved, and the halves are sent again, until the one record stands
@@ -51,6 +72,11 @@ lsobs_transport_default_init (LsobsTransportInterface *iface)
  *
  * Sends a batch. @callback runs in the thread-default main context of the caller.
  *
+ * The exporter calls this in its context, from the main loop or from inside the @callback
+ * of an earlier batch; never from inside another lsobs_transport_send_async(). An implementation may call
+ * @callback before it returns. When @cancellable is cancelled, it calls @callback soon: at a
+ * shutdown, the exporter waits for it for only a moment.
+ *
  * Since: 0.1
  */
 void
@@ -76,6 +102,8 @@ lsobs_transport_send_async (LsobsTransport *self,
  * Ends what lsobs_transport_send_async() began. Fails with a code of
  * %LSOBS_ERROR, or with %G_IO_ERROR_CANCELLED.
  *
+ * The exporter calls this from inside the callback, in its context.
+ *
  * Returns: %TRUE if the whole batch was delivered
  *
  * Since: 0.1
@@ -93,9 +121,13 @@ lsobs_transport_send_finish (LsobsTransport *self, GAsyncResult *result, GError 
  * lsobs_transport_get_max_records:
  * @self: a transport
  *
- * Gets how many records a batch may hold at present.
+ * Gets how many records a batch may hold at present. #LsobsConfig:max-batch-size limits
+ * batches, too.
  *
- * Returns: a number of records, or 0 for no limit beside the config's
+ * The exporter calls this in its context, before each batch. A batch that was made
+ * earlier and is too large by now is halved.
+ *
+ * Returns: a number of records, or 0 for no limit of the transport's own
  *
  * Since: 0.1
  */
@@ -114,9 +146,17 @@ lsobs_transport_get_max_records (LsobsTransport *self)
  * lsobs_transport_get_max_bytes:
  * @self: a transport
  *
- * Gets how many bytes a batch may hold at present.
+ * Gets how large a batch may be at present, as lsobs_batch_get_n_bytes() counts: the JSON text
+ * of the records and the data of their attachments. A transport that adds much to that returns
+ * less than it takes. #LsobsConfig:max-batch-bytes limits batches, too.
  *
- * Returns: a number of bytes, or 0 for no limit beside the config's
+ * Only for an #LsobsClient, both limits count the body of the HTTP request before its
+ * compression.
+ *
+ * The exporter calls this in its context, before each batch. A batch that was made
+ * earlier and is too large by now is halved.
+ *
+ * Returns: a number of bytes, or 0 for no limit of the transport's own
  *
  * Since: 0.1
  */
@@ -135,7 +175,10 @@ lsobs_transport_get_max_bytes (LsobsTransport *self)
  * lsobs_transport_close:
  * @self: a transport
  *
- * Lets go of connections. The transport may be used again after.
+ * Closes connections and files. The transport may be used again after.
+ *
+ * The exporter calls this in its context, once, at the end of its shutdown. Batches that did not
+ * complete in time may still be under way.
  *
  * Since: 0.1
  */
@@ -152,49 +195,52 @@ lsobs_transport_close (LsobsTransport *self)
 }
 
 /**
- * lsobs_transport_hurry:
+ * lsobs_transport_set_deadline:
  * @self: a transport
  * @deadline: when all sending ends, by g_get_monotonic_time()
  *
- * Tells that a shutdown has begun: what waits to be tried again should be tried
- * before @deadline, since it is lost then.
+ * Says that a shutdown has begun: all batches that do not complete before @deadline are lost.
+ * A transport that waits before it tries a batch again should try it before @deadline.
+ *
+ * The exporter calls this in its context, at most once.
  *
  * Since: 0.1
  */
 void
-lsobs_transport_hurry (LsobsTransport *self, gint64 deadline)
+lsobs_transport_set_deadline (LsobsTransport *self, gint64 deadline)
 {
   LsobsTransportInterface *iface;
 
   g_return_if_fail (LSOBS_IS_TRANSPORT (self));
 
   iface = LSOBS_TRANSPORT_GET_IFACE (self);
-  if (iface->hurry != NULL)
-    iface->hurry (self, deadline);
+  if (iface->set_deadline != NULL)
+    iface->set_deadline (self, deadline);
 }
 
 /**
- * lsobs_transport_lost:
+ * lsobs_transport_batch_lost:
  * @self: a transport
  * @batch: what is lost
  * @reason: why
  *
- * Tells that the records of @batch will not be sent any more. Each lost record is
- * told once, unless it went for want of room in the queue, or was lost before it was made
- * part of a batch: one that a shutdown finds waiting. Of the latter, as many as
- * there is time for are made into batches and told if
- * #LsobsConfig:failed-traces-dir is set.
+ * Says that the exporter does not send the records of @batch any more. Each lost record is
+ * reported once, unless the queue had no room for it, or it was lost before it became part of
+ * a batch: one that a shutdown finds waiting. Of the latter, as many as there is time for
+ * are made into batches and reported if #LsobsConfig:failed-traces-dir is set.
  *
  * If #LsobsConfig:failed-traces-dir is set, an update that was sent as a whole run, because
  * the start of the run was lost, is an update again here; @batch is then a copy of the batch
  * that was sent.
  *
- * A transport that keeps them somewhere must not block here.
+ * The exporter calls this in its context. An implementation must not block: it begins to keep
+ * the records somewhere, and lsobs_transport_drain() waits until that is done. It must not
+ * complete other batches from here.
  *
  * Since: 0.1
  */
 void
-lsobs_transport_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason)
+lsobs_transport_batch_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   LsobsTransportInterface *iface;
 
@@ -202,44 +248,48 @@ lsobs_transport_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropReason r
   g_return_if_fail (batch != NULL);
 
   iface = LSOBS_TRANSPORT_GET_IFACE (self);
-  if (iface->lost != NULL)
-    iface->lost (self, batch, reason);
+  if (iface->batch_lost != NULL)
+    iface->batch_lost (self, batch, reason);
 }
 
 /**
- * lsobs_transport_settle:
+ * lsobs_transport_drain:
  * @self: a transport
- * @deadline: how long to wait at the most, by g_get_monotonic_time()
+ * @deadline: how long to wait, by g_get_monotonic_time()
  *
- * Waits until what lsobs_transport_lost() has begun so far is done. May be called from
- * any thread. It is called at the end of each flush and each shutdown, which fail with
- * %LSOBS_FLUSH_ERROR_TIMEOUT when this returns %FALSE: in the thread that waits, or, for
- * an asynchronous flush, in one of GLib's. With a @deadline that has passed it must not
- * block.
+ * Waits until all work that lsobs_transport_batch_lost() has begun so far is done, or until
+ * @deadline.
  *
- * Returns: %TRUE if it is done
+ * Called from any thread, by several at a time: at the end of each flush and each
+ * shutdown, in the thread that waits for it, or, for an asynchronous flush, in one of GLib's.
+ * These fail with %LSOBS_FLUSH_ERROR_TIMEOUT when this returns %FALSE. With a @deadline
+ * that has passed it must not block.
+ *
+ * Returns: %TRUE if all work is done
  *
  * Since: 0.1
  */
 gboolean
-lsobs_transport_settle (LsobsTransport *self, gint64 deadline)
+lsobs_transport_drain (LsobsTransport *self, gint64 deadline)
 {
   LsobsTransportInterface *iface;
 
   g_return_val_if_fail (LSOBS_IS_TRANSPORT (self), FALSE);
 
   iface = LSOBS_TRANSPORT_GET_IFACE (self);
-  return iface->settle != NULL ? iface->settle (self, deadline) : TRUE;
+  return iface->drain != NULL ? iface->drain (self, deadline) : TRUE;
 }
 
 /**
  * lsobs_transport_takes_feedback:
  * @self: a transport
  *
- * Gets whether feedback may be in one batch with runs at present. Otherwise each piece
- * of it is given to the transport in a batch of its own.
+ * Gets whether feedback may be in one batch with runs at present. Otherwise, each piece
+ * of feedback comes in a batch of its own.
  *
- * Returns: %TRUE if it may
+ * The exporter calls this in its context.
+ *
+ * Returns: %TRUE if it may, and for a transport that does not say
  *
  * Since: 0.1
  */

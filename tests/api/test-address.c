@@ -8,6 +8,7 @@
 #include "tests/lib/dump-helpers.h"
 #include "tests/lib/feedback-helpers.h"
 #include "tests/lib/replica-helpers.h"
+#include "tests/lib/test-utils.h"
 
 /* Traces that go to an environment of an agent, and not to a project. */
 
@@ -688,13 +689,7 @@ main (int argc, char *argv[])
 
 #define ADD(path, data, set_up, func) \
  g_test_add ("/address/" path, RunFixture, data, set_up, func, run_fixture_tear_down)
-#define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat ("/address/" prefix, rows[i].path, NULL); \
-\
-   g_test_add_data_func (path, &rows[i], func); \
-  }
+#define ADD_ROWS(prefix, rows, func) TEST_ADD_ROWS ("/address/" prefix, rows, path, func)
   ADD ("agent-address", NULL, run_fixture_set_up, test_agent_address);
   ADD ("update", NULL, set_up_started, test_update);
   ADD ("mode/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), NULL, test_mode);

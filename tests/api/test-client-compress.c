@@ -430,16 +430,6 @@ test_never (TestFixture *fixture, gconstpointer data)
                   GPOINTER_TO_UINT (data) == 400 ? LSOBS_COMPRESSION_GZIP : LSOBS_COMPRESSION_NONE);
 }
 
-/* Called in the server's thread. */
-static gboolean
-refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data G_GNUC_UNUSED)
-{
-  if (!test_bytes_contain (request->body, "\"bad\""))
-    return FALSE;
-  reply->status = 400;
-  return TRUE;
-}
-
 /* One bad run does not put an end to it, and costs no request more than it does without, but the last. */
 static void
 test_bad_run (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -448,7 +438,7 @@ test_bad_run (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
   test_fixture_start (fixture);
-  test_server_set_handler (fixture->server, refuse_bad_cb, NULL);
+  test_server_set_handler (fixture->server, test_refuse_bad_cb, GUINT_TO_POINTER (400));
   send_large (fixture);
   for (guint i = 0; i < 8; i++)
     test_emit_large (fixture->exporter, i == 5 ? "bad" : "good", LARGE);

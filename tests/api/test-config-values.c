@@ -356,13 +356,7 @@ test_missing_key (gconstpointer data)
   g_assert_nonnull (tested);
 }
 
-#define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
-\
-   g_test_add_data_func (path, &rows[i], func); \
-  }
+#define ADD_ROWS(prefix, rows, func) TEST_ADD_ROWS (prefix, rows, path, func)
 
 int
 main (int argc, char *argv[])

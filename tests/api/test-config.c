@@ -11,7 +11,7 @@
 
 #define SECRET "lsv2_pt_5ec4e7"
 
-/* What a config is like that nobody has touched, and how far its numbers go. */
+/* The defaults of a new config, and the ranges of its numbers. */
 typedef struct
 {
   const char *name;
@@ -565,13 +565,7 @@ test_later_changes (void)
   g_assert_cmpstr (lsobs_run_event_get_error_text (events->pdata[0]), ==, "in plain sight");
 }
 
-#define ADD_ROWS(prefix, rows, name, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].name, NULL); \
-\
-   g_test_add_data_func (path, &rows[i], func); \
-  }
+#define ADD_ROWS(prefix, rows, name, func) TEST_ADD_ROWS (prefix, rows, name, func)
 
 int
 main (int argc, char *argv[])

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/lib/run-helpers.h"
+#include "tests/lib/test-utils.h"
 
 /* Two services, each with an observer of its own, and real requests between them. */
 
@@ -41,7 +42,7 @@ start_service (Fixture *fixture)
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_api_url (config, test_server_get_url (fixture->caller.server));
-  lsobs_config_set_flush_interval (config, RUN_NEVER_MS);
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   lsobs_config_set_trust_incoming_headers (config, TRUE);
   lsobs_config_set_sampling_rate (config, lsobs_config_get_sampling_rate (fixture->caller.config));
   fixture->observer = lsobs_observer_new (config, &error);
@@ -475,12 +476,7 @@ main (int argc, char *argv[])
 #define ADD(path, data, func) \
  g_test_add ("/distributed-http/" path, Fixture, data, set_up, func, tear_down)
 #define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat ("/distributed-http/" prefix, rows[i].path, NULL); \
-\
-   g_test_add (path, Fixture, &rows[i], set_up, func, tear_down); \
-  }
+ TEST_ADD_FIXTURE_ROWS ("/distributed-http/" prefix, rows, path, Fixture, set_up, func, tear_down)
   ADD ("round-trip", NULL, test_round_trip);
   ADD ("sampled", NULL, test_sampled);
   ADD_ROWS ("message/", message_rows, test_message);

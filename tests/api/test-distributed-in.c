@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/lib/run-helpers.h"
+#include "tests/lib/test-utils.h"
 
 /* Runs that are started for the requests of another process. */
 
@@ -493,12 +494,8 @@ main (int argc, char *argv[])
 #define ADD(path, data, func) \
  g_test_add ("/distributed-in/" path, RunFixture, data, set_up, func, run_fixture_tear_down)
 #define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat ("/distributed-in/" prefix, rows[i].path, NULL); \
-\
-   g_test_add (path, RunFixture, &rows[i], set_up, func, run_fixture_tear_down); \
-  }
+ TEST_ADD_FIXTURE_ROWS ("/distributed-in/" prefix, rows, path, RunFixture, set_up, func, \
+                        run_fixture_tear_down)
   ADD ("continued", NULL, test_continued);
   ADD ("updated", NULL, test_updated);
   ADD ("local-on-top", NULL, test_local_on_top);

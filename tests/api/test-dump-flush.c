@@ -219,7 +219,7 @@ slow_transport_send_finish (LsobsTransport *transport G_GNUC_UNUSED,
 }
 
 static gboolean
-slow_transport_settle (LsobsTransport *transport, gint64 deadline)
+slow_transport_drain (LsobsTransport *transport, gint64 deadline)
 {
   SlowTransport *self = SLOW_TRANSPORT (transport);
 
@@ -240,7 +240,7 @@ slow_transport_iface_init (LsobsTransportInterface *iface)
 {
   iface->send_async = slow_transport_send_async;
   iface->send_finish = slow_transport_send_finish;
-  iface->settle = slow_transport_settle;
+  iface->drain = slow_transport_drain;
 }
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (SlowTransport,

@@ -130,17 +130,6 @@ test_same_body (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (g_bytes_get_size (file->body), ==, g_bytes_get_size (request->body));
 }
 
-/* Called in the server's thread. */
-static gboolean
-refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data G_GNUC_UNUSED)
-{
-  if (!test_bytes_contain (request->body, "\"bad\""))
-    return FALSE;
-  reply->status = 422;
-
-  return TRUE;
-}
-
 /* Only what is lost is kept. */
 static void
 test_one_bad (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -148,7 +137,7 @@ test_one_bad (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (WireTree) tree = NULL;
 
   test_fixture_start (&fixture->base);
-  test_server_set_handler (fixture->base.server, refuse_bad_cb, NULL);
+  test_server_set_handler (fixture->base.server, test_refuse_bad_cb, GUINT_TO_POINTER (422));
   test_emit_many (fixture->base.exporter, 5);
   test_emit (fixture->base.exporter, "bad");
   test_emit_many (fixture->base.exporter, 5);
@@ -580,7 +569,7 @@ test_transport_send_finish (LsobsTransport *transport G_GNUC_UNUSED,
 }
 
 static void
-test_transport_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReason reason)
+test_transport_batch_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReason reason)
 {
   TestTransport *self = TEST_TRANSPORT (transport);
 
@@ -596,14 +585,14 @@ test_transport_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDropReas
 }
 
 static void
-test_transport_hurry (LsobsTransport *transport, gint64 deadline)
+test_transport_set_deadline (LsobsTransport *transport, gint64 deadline)
 {
   g_assert_cmpint (deadline, >, 0);
   TEST_TRANSPORT (transport)->n_hurries++;
 }
 
 static gboolean
-test_transport_settle (LsobsTransport *transport, gint64 deadline)
+test_transport_drain (LsobsTransport *transport, gint64 deadline)
 {
   g_assert_cmpint (deadline, >, 0);
   TEST_TRANSPORT (transport)->n_settled++;
@@ -616,9 +605,9 @@ test_transport_iface_init (LsobsTransportInterface *iface)
 {
   iface->send_async = test_transport_send_async;
   iface->send_finish = test_transport_send_finish;
-  iface->lost = test_transport_lost;
-  iface->hurry = test_transport_hurry;
-  iface->settle = test_transport_settle;
+  iface->batch_lost = test_transport_batch_lost;
+  iface->set_deadline = test_transport_set_deadline;
+  iface->drain = test_transport_drain;
 }
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (TestTransport,
@@ -704,8 +693,8 @@ test_untold (Fixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsMemoryTransport) memory = lsobs_memory_transport_new ();
 
-  lsobs_transport_hurry (LSOBS_TRANSPORT (memory), 1);
-  g_assert_true (lsobs_transport_settle (LSOBS_TRANSPORT (memory), 0));
+  lsobs_transport_set_deadline (LSOBS_TRANSPORT (memory), 1);
+  g_assert_true (lsobs_transport_drain (LSOBS_TRANSPORT (memory), 0));
 }
 
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)

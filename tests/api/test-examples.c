@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The same little agent in four languages, run as a user runs it: all of them must tell the service
- * the same. */
+ * the same. And a program with a transport of its own. */
 
 #include <string.h>
 
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 
 #include "tests/lib/test-helpers.h"
 #include "tests/lib/test-server.h"
@@ -473,6 +474,113 @@ test_service_mute (void)
   assert_end_untraced (jobs, start_time);
 }
 
+/* --- the transport that writes JSON lines --------------------------------------------------- */
+
+/* (transfer full): a line of the file */
+static JsonObject *
+parse_line (const char *line)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) node = wire_json_parse (line, strlen (line), &error);
+
+  g_assert_no_error (error);
+  return json_object_ref (json_node_get_object (node));
+}
+
+/* Each id is the one in the record; an update is about a run that has started. */
+static void
+check_line (JsonObject *line, GHashTable *runs, guint *n_failed)
+{
+  const char *kind = json_object_get_string_member (line, "kind");
+  const char *id = json_object_get_string_member (line, "id");
+  JsonObject *record = json_object_get_object_member (line, "record");
+
+  g_assert_cmpstr (json_object_get_string_member (record, "id"), ==, id);
+  if (g_str_equal (kind, "start"))
+    {
+      g_assert_cmpstr (json_object_get_string_member (record, "session_name"), ==, "jsonl");
+      g_assert_true (json_object_has_member (record, "inputs"));
+      g_assert_true (g_hash_table_add (runs, g_strdup (id)));
+      *n_failed += json_object_has_member (record, "error");
+    }
+  else if (g_str_equal (kind, "update"))
+    {
+      g_assert_true (json_object_has_member (record, "end_time"));
+      g_assert_true (g_hash_table_contains (runs, id));
+    }
+  else
+    {
+      g_assert_cmpstr (kind, ==, "feedback");
+      g_assert_cmpstr (json_object_get_string_member (record, "key"), ==, "right");
+      g_assert_true (
+          g_hash_table_contains (runs, json_object_get_string_member (record, "run_id")));
+    }
+}
+
+static GSubprocess *
+spawn_jsonl (const char *path, GSubprocessFlags flags)
+{
+  g_autofree char *program =
+      g_build_filename (g_getenv ("LSOBS_EXAMPLES_DIR"), "jsonl-transport", NULL);
+  g_autoptr (GError) error = NULL;
+  GSubprocess *process = g_subprocess_new (flags, &error, program, path, NULL);
+
+  g_assert_no_error (error);
+  return process;
+}
+
+/* Two runs, an update and feedback for each of three questions; the file grows. */
+static void
+test_jsonl (void)
+{
+  g_autofree char *dir = g_dir_make_tmp ("lsobs-jsonl-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "traces.jsonl", NULL);
+
+  for (guint n = 1; n <= 2; n++)
+    {
+      g_autoptr (GSubprocess) process = spawn_jsonl (path, G_SUBPROCESS_FLAGS_NONE);
+      g_autoptr (GHashTable) runs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+      g_autofree char *text = NULL;
+      g_auto (GStrv) lines = NULL;
+      guint n_failed = 0;
+
+      g_assert_true (g_subprocess_wait_check (process, NULL, NULL));
+      g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+      lines = g_strsplit (text, "\n", -1);
+      g_assert_cmpuint (g_strv_length (lines), ==, n * 12 + 1);
+      g_assert_cmpstr (lines[n * 12], ==, "");
+      for (guint i = 0; i < n * 12; i++)
+        {
+          g_autoptr (JsonObject) line = parse_line (lines[i]);
+
+          check_line (line, runs, &n_failed);
+        }
+      g_assert_cmpuint (g_hash_table_size (runs), ==, n * 6);
+      g_assert_cmpuint (n_failed, ==, n);
+    }
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_cmpint (g_rmdir (dir), ==, 0);
+}
+
+/* A file that cannot be made, and one that takes nothing: the program ends, and says why. */
+static void
+test_jsonl_fails (gconstpointer data)
+{
+  g_autofree char *dir = g_path_get_dirname (data);
+  g_autoptr (GSubprocess) process = NULL;
+  g_autofree char *messages = NULL;
+
+  if (!g_file_test (g_file_test (dir, G_FILE_TEST_IS_DIR) ? data : dir, G_FILE_TEST_EXISTS))
+    {
+      g_test_skip ("there is no such device");
+      return;
+    }
+  process = spawn_jsonl (data, G_SUBPROCESS_FLAGS_STDERR_PIPE);
+  g_assert_true (g_subprocess_communicate_utf8 (process, NULL, NULL, NULL, &messages, NULL));
+  g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 1);
+  g_assert_nonnull (strstr (messages, "jsonl-transport: "));
+}
+
 static void
 test_missing (void)
 {
@@ -500,6 +608,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/examples/untraced", test_untraced);
   g_test_add_func ("/examples/service-down", test_service_down);
   g_test_add_func ("/examples/service-mute", test_service_mute);
+  g_test_add_func ("/examples/jsonl/lines", test_jsonl);
+  g_test_add_data_func ("/examples/jsonl/no-file", "/dev/null/traces.jsonl", test_jsonl_fails);
+  g_test_add_data_func ("/examples/jsonl/full-disk", "/dev/full", test_jsonl_fails);
 
   return g_test_run ();
 }

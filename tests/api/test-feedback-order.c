@@ -149,7 +149,7 @@ test_apart_at_end (RunFixture *fixture, gconstpointer data)
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 4000, NULL, NULL));
   g_assert_cmpint (g_atomic_int_get (&n_feedback), ==, 0);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   if (data != NULL)
     g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DUMPED, 3));
   dump_remove_dir (dir);

@@ -148,7 +148,7 @@ test_bounded (RunFixture *fixture, gconstpointer data)
     {
       add_by_id (fixture, 5);
       start_sending (fixture);
-      run_assert_balanced (fixture->exporter);
+      test_assert_books (fixture->exporter);
     }
   n_dropped = run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_QUEUE_FULL);
   /* On a busy machine, the time for the answer may be over before all of it is there. */
@@ -160,7 +160,7 @@ test_bounded (RunFixture *fixture, gconstpointer data)
   g_assert_cmpuint (n_dropped, <=, 15);
   test_server_release_hanging (fixture->server);
   g_assert_true (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 20 - n_dropped);
 }
 
@@ -410,7 +410,7 @@ test_session_away (RunFixture *fixture, gconstpointer data)
       g_assert_cmpint (lsobs_exporter_get_state (fixture->exporter), ==, LSOBS_STATE_PAUSED);
       g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED), ==, 2);
       g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
-      run_assert_balanced (fixture->exporter);
+      test_assert_books (fixture->exporter);
       /* One may have been asked because its time had come. */
       if (i > 0)
         g_assert_cmpuint (count_questions (&away), <=, n_questions + 2);
@@ -553,7 +553,7 @@ test_session_hangs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   start_sending (fixture);
   g_assert_true (test_wait_until (has_only_pieces, fixture, TEST_TIMEOUT_MS));
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 500, NULL, NULL));
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), >=, 300);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, N_PIECES);
   projects_clear (&projects, fixture->server);
@@ -580,7 +580,7 @@ test_session_in_context (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   while (count_questions (&projects) == 0)
     g_main_context_iteration (context, FALSE);
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 50, NULL, NULL));
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
   g_clear_object (&fixture->observer);

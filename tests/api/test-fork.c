@@ -520,14 +520,6 @@ test_after_shutdown (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fork_run (child_is_late, fixture, NULL);
 }
 
-static void
-add (const char *path,
-     void (*set_up_func) (RunFixture *, gconstpointer),
-     void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -535,25 +527,25 @@ main (int argc, char **argv)
   g_test_summary ("A forked child sends its own runs, and leaves its parent's alone.");
   test_log_install ();
 
-  add ("/fork/queued", set_up, test_queued);
-  add ("/fork/in-flight", set_up, test_in_flight);
+  run_fixture_add ("/fork/queued", set_up, test_queued);
+  run_fixture_add ("/fork/in-flight", set_up, test_in_flight);
   g_test_add ("/fork/child-sends/unused", RunFixture, GINT_TO_POINTER (FALSE), set_up,
               test_child_sends, run_fixture_tear_down);
   g_test_add ("/fork/child-sends/used", RunFixture, GINT_TO_POINTER (TRUE), set_up,
               test_child_sends, run_fixture_tear_down);
-  add ("/fork/info-in-flight", set_up, test_info_in_flight);
+  run_fixture_add ("/fork/info-in-flight", set_up, test_info_in_flight);
   g_test_add ("/fork/compressed/best", RunFixture, GINT_TO_POINTER (TRUE), set_up_compressed,
               test_child_sends, run_fixture_tear_down);
   g_test_add ("/fork/compressed/gzip", RunFixture, GINT_TO_POINTER (FALSE), set_up_compressed,
               test_child_sends, run_fixture_tear_down);
-  add ("/fork/grandchild", set_up, test_grandchild);
-  add ("/fork/main-context", set_up_main_context, test_main_context);
-  add ("/fork/main-context-retry", set_up_main_context, test_main_context_retry);
-  add ("/fork/ids", set_up, test_ids);
-  add ("/fork/run-of-parent", set_up, test_run_of_parent);
-  add ("/fork/invocation-of-parent", set_up, test_invocation_of_parent);
-  add ("/fork/nodes-of-parent", set_up, test_nodes_of_parent);
-  add ("/fork/unref", set_up, test_unref);
-  add ("/fork/after-shutdown", set_up, test_after_shutdown);
+  run_fixture_add ("/fork/grandchild", set_up, test_grandchild);
+  run_fixture_add ("/fork/main-context", set_up_main_context, test_main_context);
+  run_fixture_add ("/fork/main-context-retry", set_up_main_context, test_main_context_retry);
+  run_fixture_add ("/fork/ids", set_up, test_ids);
+  run_fixture_add ("/fork/run-of-parent", set_up, test_run_of_parent);
+  run_fixture_add ("/fork/invocation-of-parent", set_up, test_invocation_of_parent);
+  run_fixture_add ("/fork/nodes-of-parent", set_up, test_nodes_of_parent);
+  run_fixture_add ("/fork/unref", set_up, test_unref);
+  run_fixture_add ("/fork/after-shutdown", set_up, test_after_shutdown);
   return g_test_run ();
 }

@@ -4,6 +4,7 @@
 #include <lsobs/lsobs.h>
 
 #include "tests/lib/graph-helpers.h"
+#include "tests/lib/sampler-helpers.h"
 
 /* One execution of a graph: all runs below one root, and never a run of another execution. */
 
@@ -281,14 +282,6 @@ test_metadata (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 /* --- sampling --- */
 
 static void
-set_up_unsampled (RunFixture *fixture, gconstpointer data)
-{
-  run_fixture_set_up (fixture, data);
-  lsobs_config_set_sampling_rate (fixture->config, 0.0);
-  run_fixture_start (fixture);
-}
-
-static void
 test_unsampled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsInvocation) turn = begin (fixture, "turn");
@@ -312,64 +305,12 @@ test_unsampled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 0);
 }
 
-#define TEST_TYPE_SAMPLER (test_sampler_get_type ())
-G_DECLARE_FINAL_TYPE (TestSampler, test_sampler, TEST, SAMPLER, GObject)
-
-/* Takes every second trace. */
-struct _TestSampler
-{
-  GObject parent_instance;
-  guint n_asked;
-  char *last_id; /* (owned) */
-};
-
-static void test_sampler_iface_init (LsobsSamplerInterface *iface);
-
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler,
-                               test_sampler,
-                               G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER, test_sampler_iface_init))
-
-static gboolean
-test_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
-{
-  TestSampler *self = TEST_SAMPLER (sampler);
-
-  g_free (self->last_id);
-  self->last_id = g_strdup (trace_id);
-  return self->n_asked++ % 2 == 0;
-}
-
-static void
-test_sampler_iface_init (LsobsSamplerInterface *iface)
-{
-  iface->should_sample = test_sampler_should_sample;
-}
-
-static void
-test_sampler_finalize (GObject *object)
-{
-  g_free (TEST_SAMPLER (object)->last_id);
-  G_OBJECT_CLASS (test_sampler_parent_class)->finalize (object);
-}
-
-static void
-test_sampler_class_init (TestSamplerClass *klass)
-{
-  G_OBJECT_CLASS (klass)->finalize = test_sampler_finalize;
-}
-
-static void
-test_sampler_init (TestSampler *self)
-{
-  self->n_asked = 0;
-}
-
 static void
 set_up_sampler (RunFixture *fixture, gconstpointer data)
 {
   g_autoptr (TestSampler) sampler = g_object_new (TEST_TYPE_SAMPLER, NULL);
 
+  sampler->alternates = TRUE;
   run_fixture_set_up (fixture, data);
   lsobs_config_set_sampler (fixture->config, LSOBS_SAMPLER (sampler));
   run_fixture_start (fixture);
@@ -389,8 +330,8 @@ test_sampler_asked (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       graph_start (turn, "node", NULL);
       graph_end (turn, "node", NULL, -1);
       lsobs_invocation_end (turn, NULL);
-      g_assert_cmpuint (sampler->n_asked, ==, i + 1);
-      g_assert_cmpstr (sampler->last_id, ==, id);
+      g_assert_cmpuint (sampler->asked->len, ==, i + 1);
+      g_assert_cmpstr (g_ptr_array_index (sampler->asked, i), ==, id);
     }
   graph_assert_tree (fixture, WIRE_TREE_PLAIN,
                      "kept chain ok\n  node chain ok\nkept chain ok\n  node chain ok\n");
@@ -547,14 +488,6 @@ test_branches (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 0);
 }
 
-static void
-add (const char *path,
-     void (*set_up_func) (RunFixture *, gconstpointer),
-     void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -562,24 +495,24 @@ main (int argc, char **argv)
   g_test_summary (
       "Executions of a graph, one after the other or at once, are one whole tree each.");
 
-  add ("/graph-invocation/tree", set_up, test_tree);
-  add ("/graph-invocation/fail", set_up, test_fail);
-  add ("/graph-invocation/second-end", set_up, test_second_end);
-  add ("/graph-invocation/outputs-after-failure", set_up, test_outputs_after_failure);
-  add ("/graph-invocation/abandoned", set_up, test_abandoned);
-  add ("/graph-invocation/children-end-first", set_up, test_children_end_first);
-  add ("/graph-invocation/unref-without-end", set_up, test_unref_without_end);
-  add ("/graph-invocation/unref-of-nothing", set_up, test_unref_of_nothing);
-  add ("/graph-invocation/callbacks-after-end", set_up, test_callbacks_after_end);
-  add ("/graph-invocation/disposed-before-end", set_up, test_disposed_before_end);
-  add ("/graph-invocation/observer-freed", set_up, test_observer_freed);
-  add ("/graph-invocation/node-run", set_up, test_node_run);
-  add ("/graph-invocation/node-run-ended", set_up, test_node_run_ended);
-  add ("/graph-invocation/metadata", set_up, test_metadata);
-  add ("/graph-invocation/unsampled", set_up_unsampled, test_unsampled);
-  add ("/graph-invocation/sampler-asked", set_up_sampler, test_sampler_asked);
-  add ("/graph-invocation/interleaved", set_up, test_interleaved);
-  add ("/graph-invocation/threads", set_up, test_threads);
-  add ("/graph-invocation/branches", set_up, test_branches);
+  run_fixture_add ("/graph-invocation/tree", set_up, test_tree);
+  run_fixture_add ("/graph-invocation/fail", set_up, test_fail);
+  run_fixture_add ("/graph-invocation/second-end", set_up, test_second_end);
+  run_fixture_add ("/graph-invocation/outputs-after-failure", set_up, test_outputs_after_failure);
+  run_fixture_add ("/graph-invocation/abandoned", set_up, test_abandoned);
+  run_fixture_add ("/graph-invocation/children-end-first", set_up, test_children_end_first);
+  run_fixture_add ("/graph-invocation/unref-without-end", set_up, test_unref_without_end);
+  run_fixture_add ("/graph-invocation/unref-of-nothing", set_up, test_unref_of_nothing);
+  run_fixture_add ("/graph-invocation/callbacks-after-end", set_up, test_callbacks_after_end);
+  run_fixture_add ("/graph-invocation/disposed-before-end", set_up, test_disposed_before_end);
+  run_fixture_add ("/graph-invocation/observer-freed", set_up, test_observer_freed);
+  run_fixture_add ("/graph-invocation/node-run", set_up, test_node_run);
+  run_fixture_add ("/graph-invocation/node-run-ended", set_up, test_node_run_ended);
+  run_fixture_add ("/graph-invocation/metadata", set_up, test_metadata);
+  run_fixture_add ("/graph-invocation/unsampled", run_fixture_set_up_unsampled, test_unsampled);
+  run_fixture_add ("/graph-invocation/sampler-asked", set_up_sampler, test_sampler_asked);
+  run_fixture_add ("/graph-invocation/interleaved", set_up, test_interleaved);
+  run_fixture_add ("/graph-invocation/threads", set_up, test_threads);
+  run_fixture_add ("/graph-invocation/branches", set_up, test_branches);
   return g_test_run ();
 }

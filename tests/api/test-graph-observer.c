@@ -328,7 +328,7 @@ set_up_many (ManyFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_queue_capacity (config, 10 * N_MANY);
-  lsobs_config_set_flush_interval (config, RUN_NEVER_MS);
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
   lsobs_config_set_shutdown_timeout (config, 4 * TEST_TIMEOUT_MS);
   fixture->transport = lsobs_memory_transport_new ();
   fixture->observer =
@@ -341,7 +341,7 @@ static void
 tear_down_many (ManyFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_clear_object (&fixture->observer);
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   g_object_unref (fixture->exporter);
   g_object_unref (fixture->transport);
 }
@@ -503,12 +503,6 @@ test_partial_implementation (void)
   g_assert_finalize_object (graph);
 }
 
-static void
-add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -516,31 +510,33 @@ main (int argc, char **argv)
   g_test_summary (
       "Each callback of a graph engine has its effect, however carelessly it is called.");
 
-  add ("/graph-observer/node", test_node);
-  add ("/graph-observer/node-wrapped", test_node_wrapped);
-  add ("/graph-observer/node-without-payload", test_node_without_payload);
-  add ("/graph-observer/node-patched", test_node_patched);
-  add ("/graph-observer/unknown-end", test_unknown_end);
-  add ("/graph-observer/restarted", test_restarted);
+  run_fixture_add ("/graph-observer/node", set_up, test_node);
+  run_fixture_add ("/graph-observer/node-wrapped", set_up, test_node_wrapped);
+  run_fixture_add ("/graph-observer/node-without-payload", set_up, test_node_without_payload);
+  run_fixture_add ("/graph-observer/node-patched", set_up, test_node_patched);
+  run_fixture_add ("/graph-observer/unknown-end", set_up, test_unknown_end);
+  run_fixture_add ("/graph-observer/restarted", set_up, test_restarted);
   g_test_add ("/graph-observer/error/queued", RunFixture, GINT_TO_POINTER (FALSE), set_up,
               test_error, run_fixture_tear_down);
   g_test_add ("/graph-observer/error/sent", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_error,
               run_fixture_tear_down);
-  add ("/graph-observer/error/unknown", test_unknown_error);
-  add ("/graph-observer/error/second", test_second_error);
-  add ("/graph-observer/error/outputs", test_outputs_after_error);
-  add ("/graph-observer/error/outputs-with-tool", test_outputs_after_error_with_tool);
-  add ("/graph-observer/tool", test_tool);
-  add ("/graph-observer/parallel/with-ids", test_parallel_with_ids);
-  add ("/graph-observer/parallel/without-ids", test_parallel_without_ids);
-  add ("/graph-observer/parallel/late-id", test_late_id);
-  add ("/graph-observer/parallel/oldest-of-restarted", test_oldest_of_restarted);
+  run_fixture_add ("/graph-observer/error/unknown", set_up, test_unknown_error);
+  run_fixture_add ("/graph-observer/error/second", set_up, test_second_error);
+  run_fixture_add ("/graph-observer/error/outputs", set_up, test_outputs_after_error);
+  run_fixture_add ("/graph-observer/error/outputs-with-tool", set_up,
+                   test_outputs_after_error_with_tool);
+  run_fixture_add ("/graph-observer/tool", set_up, test_tool);
+  run_fixture_add ("/graph-observer/parallel/with-ids", set_up, test_parallel_with_ids);
+  run_fixture_add ("/graph-observer/parallel/without-ids", set_up, test_parallel_without_ids);
+  run_fixture_add ("/graph-observer/parallel/late-id", set_up, test_late_id);
+  run_fixture_add ("/graph-observer/parallel/oldest-of-restarted", set_up,
+                   test_oldest_of_restarted);
   g_test_add ("/graph-observer/result/after-end", RunFixture, GINT_TO_POINTER (FALSE), set_up,
               test_result_after_end, run_fixture_tear_down);
   g_test_add ("/graph-observer/result/after-error", RunFixture, GINT_TO_POINTER (TRUE), set_up,
               test_result_after_end, run_fixture_tear_down);
-  add ("/graph-observer/result/unknown", test_unknown_result);
-  add ("/graph-observer/unknown-caller", test_unknown_caller);
+  run_fixture_add ("/graph-observer/result/unknown", set_up, test_unknown_result);
+  run_fixture_add ("/graph-observer/unknown-caller", set_up, test_unknown_caller);
   g_test_add ("/graph-observer/many/failures", ManyFixture, NULL, set_up_many, test_many_failures,
               tear_down_many);
   g_test_add ("/graph-observer/many/never-ended", ManyFixture, NULL, set_up_many,

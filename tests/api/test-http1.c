@@ -5,34 +5,7 @@
 
 #include "config.h"
 
-#include <string.h>
-
 #include "tests/lib/tls-helpers.h"
-
-/* LeakSanitizer crashes on what the TLS library maps. */
-#ifdef __SANITIZE_ADDRESS__
-int __lsan_is_turned_off (void);
-
-int
-__lsan_is_turned_off (void)
-{
-  return 1;
-}
-#endif
-
-/* Time for a request that gets no answer. */
-#define SHORT_MS 2000
-
-static void
-test_arrival (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  TlsBooks books;
-
-  if (fixture->service == NULL)
-    return;
-  test_fixture_start (&fixture->base);
-  tls_fixture_assert_arrival (fixture, 4, &books);
-}
 
 /* libsoup sends it again on another connection, of which nothing is told but the right length:
  * without the body, the server would wait for that. */
@@ -81,56 +54,7 @@ test_large (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (books.n_runs, ==, 7);
 }
 
-static void
-test_silent (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  TlsBooks books;
-
-  if (fixture->service == NULL)
-    return;
-  lsobs_config_set_request_timeout (fixture->base.config, SHORT_MS);
-  test_fixture_start (&fixture->base);
-  tls_fixture_assert_arrival (fixture, 4, &books);
-  g_assert_cmpuint (books.n_connections, >, 1);
-}
-
 /* --- interim answers without end ----------------------------------------------------------- */
-
-/* @reason: (nullable): a part of the error */
-static void
-assert_interim_ends (TlsFixture *fixture, gint64 timeout, const char *reason)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (fixture->service == NULL)
-    return;
-  lsobs_config_set_request_timeout (fixture->base.config, timeout);
-  lsobs_config_set_max_attempts (fixture->base.config, 2);
-  test_fixture_start (&fixture->base);
-  test_emit_many (fixture->base.exporter, 5);
-  error = test_flush_in_vain (fixture->base.exporter, 5);
-  if (reason != NULL)
-    g_assert_nonnull (strstr (error->message, reason));
-}
-
-static void
-test_interim_flood (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  assert_interim_ends (fixture, TEST_NEVER_MS, "interim answers without end");
-}
-
-/* On a busy machine, the connection alone may take that long. */
-static void
-test_interim_slow (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  assert_interim_ends (fixture, SHORT_MS, NULL);
-}
-
-static gboolean
-has_dropped_all (gpointer data)
-{
-  return test_get_total_dropped (data) == 5;
-}
 
 /* The end of the observer waits for neither. */
 static void
@@ -139,11 +63,7 @@ test_interim_shutdown (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   if (fixture->service == NULL)
     return;
   lsobs_config_set_request_timeout (fixture->base.config, TEST_NEVER_MS);
-  test_fixture_start (&fixture->base);
-  test_emit_many (fixture->base.exporter, 5);
-  g_assert_false (lsobs_exporter_flush (fixture->base.exporter, 1000, NULL, NULL));
-  test_fixture_stop (&fixture->base);
-  g_assert_true (test_wait_until (has_dropped_all, fixture->base.exporter, TEST_TIMEOUT_MS));
+  tls_fixture_assert_shutdown (fixture);
 }
 
 int
@@ -156,18 +76,18 @@ main (int argc, char **argv)
  g_test_add ("/http1/" name, TlsFixture, "http1=1 " plan, tls_fixture_set_up, test, \
              tls_fixture_tear_down)
 
-  ADD ("good", "", test_arrival);
+  ADD ("good", "", tls_test_arrival);
   ADD ("misdirected", "misdirect=2", test_misdirected);
   ADD ("closed/late", "last=2", test_closed_late);
-  ADD ("closed/unasked-answer", "unasked=1", test_arrival);
-  ADD ("closed/rudely", "rude=1", test_arrival);
+  ADD ("closed/unasked-answer", "unasked=1", tls_test_arrival);
+  ADD ("closed/rudely", "rude=1", tls_test_arrival);
   ADD ("upload/cut", "cut=2", test_large);
   ADD ("upload/early-answer", "early=1", test_large);
-  ADD ("answer/chunked", "chunked=1", test_arrival);
-  ADD ("answer/gzip", "gzip=1", test_arrival);
-  ADD ("silent/connection", "silent=1", test_silent);
-  ADD ("interim/flood", "interim=0", test_interim_flood);
-  ADD ("interim/slow", "interim=5", test_interim_slow);
+  ADD ("answer/chunked", "chunked=1", tls_test_arrival);
+  ADD ("answer/gzip", "gzip=1", tls_test_arrival);
+  ADD ("silent/connection", "silent=1", tls_test_silent);
+  ADD ("interim/flood", "interim=0", tls_test_interim_flood);
+  ADD ("interim/slow", "interim=5", tls_test_interim_slow);
   ADD ("interim/shutdown", "interim=0", test_interim_shutdown);
   ADD ("interim/shutdown-slow", "interim=5", test_interim_shutdown);
 

@@ -9,32 +9,7 @@
 #include "tests/lib/dump-helpers.h"
 #include "tests/lib/tls-helpers.h"
 
-/* LeakSanitizer crashes on what the TLS library maps. */
-#ifdef __SANITIZE_ADDRESS__
-int __lsan_is_turned_off (void);
-
-int
-__lsan_is_turned_off (void)
-{
-  return 1;
-}
-#endif
-
-/* Time for a request that gets no answer. */
-#define SHORT_MS 2000
-
 /* --- requests that are sent again ---------------------------------------------------------- */
-
-static void
-test_arrival (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  TlsBooks books;
-
-  if (fixture->service == NULL)
-    return;
-  test_fixture_start (&fixture->base);
-  tls_fixture_assert_arrival (fixture, 4, &books);
-}
 
 /* Requests share the connections, of which no more are made than requests are under way, and the
  * question what the service can do. */
@@ -285,26 +260,12 @@ test_trailers (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- a server that does not answer --------------------------------------------------------- */
 
-/* The connection on which nothing comes gets no other request. */
-static void
-test_silent (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  TlsBooks books;
-
-  if (fixture->service == NULL)
-    return;
-  lsobs_config_set_request_timeout (fixture->base.config, SHORT_MS);
-  test_fixture_start (&fixture->base);
-  tls_fixture_assert_arrival (fixture, 4, &books);
-  g_assert_cmpuint (books.n_connections, >, 1);
-}
-
 /* One stream is never answered. */
 static void
 test_mute (TlsFixture *fixture, gconstpointer data)
 {
-  lsobs_config_set_request_timeout (fixture->base.config, SHORT_MS);
-  test_arrival (fixture, data);
+  lsobs_config_set_request_timeout (fixture->base.config, TLS_SHORT_MS);
+  tls_test_arrival (fixture, data);
 }
 
 /* The head of the answer is enough, however long the rest takes. */
@@ -312,7 +273,7 @@ static void
 test_endless (TlsFixture *fixture, gconstpointer data)
 {
   lsobs_config_set_request_timeout (fixture->base.config, TEST_NEVER_MS);
-  test_arrival (fixture, data);
+  tls_test_arrival (fixture, data);
 }
 
 static guint
@@ -340,59 +301,16 @@ has_sockets (gpointer data)
   return count_sockets () == GPOINTER_TO_UINT (data);
 }
 
-static gboolean
-has_dropped_all (gpointer data)
-{
-  return test_get_total_dropped (data) == 5;
-}
-
 /* The end of the observer does not wait for such a server, and nothing of the connection stays. */
 static void
 test_shutdown (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   guint n_sockets = count_sockets ();
-  g_autoptr (GError) error = NULL;
 
   if (fixture->service == NULL)
     return;
-  test_fixture_start (&fixture->base);
-  test_emit_many (fixture->base.exporter, 5);
-  g_assert_false (lsobs_exporter_flush (fixture->base.exporter, 1000, NULL, &error));
-  test_fixture_stop (&fixture->base);
-  g_assert_true (test_wait_until (has_dropped_all, fixture->base.exporter, TEST_TIMEOUT_MS));
+  tls_fixture_assert_shutdown (fixture);
   g_assert_true (test_wait_until (has_sockets, GUINT_TO_POINTER (n_sockets), TEST_TIMEOUT_MS));
-}
-
-/* --- interim answers without end ----------------------------------------------------------- */
-
-/* @reason: (nullable): a part of the error */
-static void
-assert_interim_ends (TlsFixture *fixture, gint64 timeout, const char *reason)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (fixture->service == NULL)
-    return;
-  lsobs_config_set_request_timeout (fixture->base.config, timeout);
-  lsobs_config_set_max_attempts (fixture->base.config, 2);
-  test_fixture_start (&fixture->base);
-  test_emit_many (fixture->base.exporter, 5);
-  error = test_flush_in_vain (fixture->base.exporter, 5);
-  if (reason != NULL)
-    g_assert_nonnull (strstr (error->message, reason));
-}
-
-static void
-test_interim_flood (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  assert_interim_ends (fixture, TEST_NEVER_MS, "interim answers without end");
-}
-
-/* On a busy machine, the connection alone may take that long. */
-static void
-test_interim_slow (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  assert_interim_ends (fixture, SHORT_MS, NULL);
 }
 
 int
@@ -406,7 +324,7 @@ main (int argc, char **argv)
 #define ADD(name, plan, test) \
  g_test_add ("/http2/" name, TlsFixture, plan, tls_fixture_set_up, test, tls_fixture_tear_down)
 
-  ADD ("good", "", test_arrival);
+  ADD ("good", "", tls_test_arrival);
   ADD ("refused/strict", "refuse=3", test_refused);
   ADD ("refused/lenient", "refuse=3 lenient=1", test_refused);
   ADD ("refused/always", "refuse-all=1", test_refused_always);
@@ -414,9 +332,9 @@ main (int argc, char **argv)
   ADD ("refused/feedback", "refuse=3", test_feedback);
   ADD ("refused/conflict", "forget=1 conflict=1", test_resent_conflict);
   ADD ("goaway/below", "goaway-below=2", test_goaway_below);
-  ADD ("goaway/above", "goaway-above=2", test_arrival);
-  ADD ("goaway/above-conflict", "goaway-above=2 conflict=1", test_arrival);
-  ADD ("goaway/idle", "idle=1", test_arrival);
+  ADD ("goaway/above", "goaway-above=2", tls_test_arrival);
+  ADD ("goaway/above-conflict", "goaway-above=2 conflict=1", tls_test_arrival);
+  ADD ("goaway/idle", "idle=1", tls_test_arrival);
   ADD ("keep-alive", "", test_keep_alive);
   ADD ("concurrent/good", "", test_concurrent);
   ADD ("concurrent/one-stream", "streams=1", test_concurrent);
@@ -424,21 +342,21 @@ main (int argc, char **argv)
   ADD ("concurrent/goaway-below", "goaway-below=3", test_concurrent);
   ADD ("concurrent/goaway-above", "goaway-above=5", test_concurrent);
   ADD ("concurrent/cut", "cut=3", test_concurrent);
-  ADD ("misdirected", "misdirect=2", test_arrival);
-  ADD ("interim/hint", "hints=1", test_arrival);
-  ADD ("interim/hints", "hints=2", test_arrival);
+  ADD ("misdirected", "misdirect=2", tls_test_arrival);
+  ADD ("interim/hint", "hints=1", tls_test_arrival);
+  ADD ("interim/hints", "hints=2", tls_test_arrival);
   ADD ("upload/reset", "reset=2", test_large);
   ADD ("upload/cut", "cut=2", test_large);
   ADD ("upload/window", "window=2000", test_large);
   ADD ("upload/early-answer", "early=1 window=2000", test_early_answer);
   ADD ("trailers", "trailers=1", test_trailers);
-  ADD ("silent/connection", "silent=1", test_silent);
+  ADD ("silent/connection", "silent=1", tls_test_silent);
   ADD ("silent/stream", "mute=1", test_mute);
   ADD ("silent/shutdown", "silent=9", test_shutdown);
   ADD ("endless/head", "endless=1", test_endless);
   ADD ("endless/body", "drip=1", test_endless);
-  ADD ("interim/flood", "interim=0", test_interim_flood);
-  ADD ("interim/slow", "interim=5", test_interim_slow);
+  ADD ("interim/flood", "interim=0", tls_test_interim_flood);
+  ADD ("interim/slow", "interim=5", tls_test_interim_slow);
 
 #undef ADD
 

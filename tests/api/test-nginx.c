@@ -15,17 +15,6 @@
 #include "tests/lib/dump-helpers.h"
 #include "tests/lib/tls-helpers.h"
 
-/* LeakSanitizer crashes on what the TLS library maps. */
-#ifdef __SANITIZE_ADDRESS__
-int __lsan_is_turned_off (void);
-
-int
-__lsan_is_turned_off (void)
-{
-  return 1;
-}
-#endif
-
 #define N_RUNS      60
 #define INTERVAL_MS 20
 

@@ -354,7 +354,7 @@ test_freed_before_runs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_run_end (run, NULL);
   lsobs_run_end (run, NULL);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   /* The handles are the last ones to hold the pipe. */
   g_clear_object (&fixture->exporter);
 }
@@ -396,7 +396,7 @@ test_plain_client (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_transport_get_max_records (LSOBS_TRANSPORT (client));
   lsobs_transport_get_max_bytes (LSOBS_TRANSPORT (client));
   g_assert_false (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (client)));
-  lsobs_transport_hurry (LSOBS_TRANSPORT (client), 0);
+  lsobs_transport_set_deadline (LSOBS_TRANSPORT (client), 0);
   lsobs_transport_close (LSOBS_TRANSPORT (client));
   observer = lsobs_observer_new_with_transport (fixture->config, LSOBS_TRANSPORT (client), &error);
   g_test_assert_expected_messages ();
@@ -437,12 +437,6 @@ test_shared_client (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_null (second);
 }
 
-static void
-add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, set_up, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -456,24 +450,24 @@ main (int argc, char **argv)
 
       g_test_add (path, RunFixture, &invalid_rows[i], set_up, test_invalid, run_fixture_tear_down);
     }
-  add ("/observer/invalid/sampling-rate", test_invalid_rate);
-  add ("/observer/no-key", test_no_key);
-  add ("/observer/plain-object", test_plain_object);
-  add ("/observer/plain-client", test_plain_client);
-  add ("/observer/plain-invocation", test_plain_invocation);
-  add ("/observer/shared-client", test_shared_client);
-  add ("/observer/config-copied", test_config_copied);
-  add ("/observer/transport", test_transport);
-  add ("/observer/properties", test_properties);
-  add ("/observer/key", test_key);
-  add ("/observer/flush/nothing", test_flush_nothing);
-  add ("/observer/flush/async", test_flush_async);
-  add ("/observer/flush/async-then-unref", test_flush_async_then_unref);
-  add ("/observer/flush/async-cancelled", test_flush_async_cancelled);
+  run_fixture_add ("/observer/invalid/sampling-rate", set_up, test_invalid_rate);
+  run_fixture_add ("/observer/no-key", set_up, test_no_key);
+  run_fixture_add ("/observer/plain-object", set_up, test_plain_object);
+  run_fixture_add ("/observer/plain-client", set_up, test_plain_client);
+  run_fixture_add ("/observer/plain-invocation", set_up, test_plain_invocation);
+  run_fixture_add ("/observer/shared-client", set_up, test_shared_client);
+  run_fixture_add ("/observer/config-copied", set_up, test_config_copied);
+  run_fixture_add ("/observer/transport", set_up, test_transport);
+  run_fixture_add ("/observer/properties", set_up, test_properties);
+  run_fixture_add ("/observer/key", set_up, test_key);
+  run_fixture_add ("/observer/flush/nothing", set_up, test_flush_nothing);
+  run_fixture_add ("/observer/flush/async", set_up, test_flush_async);
+  run_fixture_add ("/observer/flush/async-then-unref", set_up, test_flush_async_then_unref);
+  run_fixture_add ("/observer/flush/async-cancelled", set_up, test_flush_async_cancelled);
   g_test_add ("/observer/shutdown/sync", RunFixture, GINT_TO_POINTER (FALSE), set_up, test_shutdown,
               run_fixture_tear_down);
   g_test_add ("/observer/shutdown/async", RunFixture, GINT_TO_POINTER (TRUE), set_up, test_shutdown,
               run_fixture_tear_down);
-  add ("/observer/freed-before-runs", test_freed_before_runs);
+  run_fixture_add ("/observer/freed-before-runs", set_up, test_freed_before_runs);
   return g_test_run ();
 }

@@ -5,7 +5,7 @@
 
 #include "tests/lib/test-helpers.h"
 
-/* Which places a config names, by the program or by the environment. */
+/* The destinations of a config, from the program or from the environment. */
 
 #define KEY_A "lsv2_pt_aaaaaaaaaaaaaaaa"
 #define KEY_B "lsv2_pt_bbbbbbbbbbbbbbbb"
@@ -61,7 +61,7 @@ test_list (void)
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
 }
 
-/* The list is all there is: nobody looks at the address that it replaces. */
+/* The list replaces the address, which is not checked. */
 static void
 test_own_address (void)
 {
@@ -154,7 +154,7 @@ test_two_primaries (void)
 }
 
 static void
-test_same_place (void)
+test_same_destination (void)
 {
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "mine");
 
@@ -184,7 +184,7 @@ test_too_many (void)
   assert_invalid (config, "16");
 }
 
-/* A transport of the program's is the one place. */
+/* The program's own transport is the only destination. */
 static void
 test_transport (void)
 {
@@ -317,7 +317,7 @@ test_environment_number (void)
   g_assert_true (test_log_contains ("LANGSMITH_RUNS_ENDPOINTS: entry 2 "));
 }
 
-/* The list as a whole is wrong: what is left would be another place than was meant. */
+/* The list as a whole is invalid: the runs would go to another destination than intended. */
 typedef struct
 {
   const char *name;
@@ -336,7 +336,7 @@ static const WrongRow wrong_rows[] = {
   { "two-primaries",
     "[" ENTRY_B ",\"primary\":true}," ENTRY_B ",\"project_name\":\"p\",\"primary\":true}]",
     "LANGSMITH_RUNS_ENDPOINTS" },
-  { "same-place", "[" ENTRY_A "," ENTRY_A "]", "LANGSMITH_RUNS_ENDPOINTS" },
+  { "same-destination", "[" ENTRY_A "," ENTRY_A "]", "LANGSMITH_RUNS_ENDPOINTS" },
 };
 
 static void
@@ -403,7 +403,7 @@ test_environment_hostile (void)
   assert_unreadable ("LANGSMITH_RUNS_ENDPOINTS");
 }
 
-/* Of the variables for one place, the others still count. */
+/* The other variables of one destination still count. */
 static void
 test_environment_rest (void)
 {
@@ -435,7 +435,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/replicas-config/no-key", test_no_key);
   g_test_add_func ("/replicas-config/plain-http-allowed", test_plain_http_allowed);
   g_test_add_func ("/replicas-config/two-primaries", test_two_primaries);
-  g_test_add_func ("/replicas-config/same-place", test_same_place);
+  g_test_add_func ("/replicas-config/same-destination", test_same_destination);
   g_test_add_func ("/replicas-config/too-many", test_too_many);
   g_test_add_func ("/replicas-config/transport", test_transport);
   for (guint i = 0; i < G_N_ELEMENTS (list_rows); i++)

@@ -7,12 +7,6 @@
 
 /* Tags, metadata, events, model and usage. */
 
-static LsobsRun *
-start (RunFixture *fixture)
-{
-  return lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, NULL);
-}
-
 static void
 set_json (LsobsRun *run, const char *key, const char *json)
 {
@@ -34,7 +28,7 @@ add_event (LsobsRun *run, const char *name, const char *details)
 static void
 test_tags (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (LsobsRun) child = NULL;
 
   lsobs_run_add_tag (run, "b");
@@ -50,7 +44,7 @@ test_tags (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autofree char *large = g_strnfill (1024 * 1024, 'x');
   g_autoptr (LsobsStats) stats = NULL;
 
@@ -74,7 +68,7 @@ test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_tags_in_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_add_tag (run, "early");
   run_fixture_flush (fixture);
@@ -108,7 +102,7 @@ static void
 test_early (RunFixture *fixture, gconstpointer data)
 {
   gboolean more = GPOINTER_TO_INT (data);
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (JsonObject) post = NULL;
   g_autoptr (JsonObject) patch = NULL;
 
@@ -139,7 +133,7 @@ test_early (RunFixture *fixture, gconstpointer data)
 static void
 test_early_unended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  LsobsRun *run = start (fixture);
+  LsobsRun *run = run_fixture_start_llm (fixture);
   g_autofree char *large = g_strnfill (100000, 'x');
   WireRun *sent;
 
@@ -162,7 +156,7 @@ test_early_unended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_sent_unended (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  LsobsRun *run = start (fixture);
+  LsobsRun *run = run_fixture_start_llm (fixture);
 
   run_fixture_flush (fixture);
   lsobs_run_add_tag (run, "late");
@@ -193,7 +187,7 @@ note_thread (gpointer data)
 static void
 test_noted_while_sent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   GThread *threads[4];
   WireRun *sent;
 
@@ -217,7 +211,7 @@ test_noted_while_sent (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_metadata (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   set_json (run, "list", "[1,\"two\",null]");
   set_json (run, "nothing", NULL);
@@ -231,7 +225,7 @@ test_metadata (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_metadata_replaced (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   set_json (run, "a", "1");
   lsobs_run_set_metadata_string (run, "b", "2");
@@ -245,7 +239,7 @@ test_metadata_replaced (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_metadata_captured (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (JsonNode) node = run_json ("{\"a\":1}");
 
   lsobs_run_set_metadata (run, "key", node);
@@ -260,7 +254,7 @@ test_metadata_captured (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_metadata_inherited (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (LsobsRun) before = lsobs_run_start_child (run, "before", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_autoptr (LsobsRun) after = NULL;
   g_autoptr (LsobsRun) below = NULL;
@@ -286,7 +280,7 @@ test_metadata_inherited (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_metadata_broken_keys (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_set_metadata_string (run, "a\xff", "1");
   lsobs_run_set_metadata_string (run, "a\xfe", "2");
@@ -299,7 +293,7 @@ test_metadata_broken_keys (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED
 static void
 test_events (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   JsonArray *events;
   WireRun *sent;
   gint64 last;
@@ -335,7 +329,7 @@ test_events (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_events_in_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   add_event (run, "early", "{}");
   run_fixture_flush (fixture);
@@ -350,7 +344,7 @@ test_events_in_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_event_with_own_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   JsonObject *event;
 
   add_event (run, "real", "{\"name\":\"false\",\"time\":\"never\",\"other\":1}");
@@ -365,7 +359,7 @@ test_event_with_own_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_model (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_set_model (run, "openai", "gpt-5.4-mini");
   lsobs_run_set_usage (run, 21, 9, 30);
@@ -378,7 +372,7 @@ test_model (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_model_without_provider (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_set_model (run, NULL, "local");
   run_assert_member (run_fixture_finish (fixture, run), "extra.metadata",
@@ -388,7 +382,7 @@ test_model_without_provider (RunFixture *fixture, gconstpointer data G_GNUC_UNUS
 static void
 test_model_in_patch (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   run_fixture_flush (fixture);
   lsobs_run_set_model (run, "p", "m");
@@ -422,18 +416,12 @@ static void
 test_usage (RunFixture *fixture, gconstpointer data)
 {
   const UsageRow *row = data;
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_set_usage (run, 100, 100, 100);
   lsobs_run_set_usage (run, row->input, row->output, row->total);
   run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata",
                      row->expected);
-}
-
-static void
-add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
 }
 
 int
@@ -442,27 +430,27 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What a program says about a run while it goes on.");
 
-  add ("/run-details/tags", test_tags);
-  add ("/run-details/tags-in-patch", test_tags_in_patch);
-  add ("/run-details/bounded", test_bounded);
+  run_fixture_add_started ("/run-details/tags", test_tags);
+  run_fixture_add_started ("/run-details/tags-in-patch", test_tags_in_patch);
+  run_fixture_add_started ("/run-details/bounded", test_bounded);
   g_test_add ("/run-details/early/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE),
               run_fixture_set_up_started, test_early, run_fixture_tear_down);
   g_test_add ("/run-details/early/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE),
               run_fixture_set_up_started, test_early, run_fixture_tear_down);
-  add ("/run-details/early/unended", test_early_unended);
-  add ("/run-details/early/sent-unended", test_sent_unended);
-  add ("/run-details/early/while-sent", test_noted_while_sent);
-  add ("/run-details/metadata", test_metadata);
-  add ("/run-details/metadata-replaced", test_metadata_replaced);
-  add ("/run-details/metadata-captured", test_metadata_captured);
-  add ("/run-details/metadata-inherited", test_metadata_inherited);
-  add ("/run-details/metadata-broken-keys", test_metadata_broken_keys);
-  add ("/run-details/events", test_events);
-  add ("/run-details/events-in-patch", test_events_in_patch);
-  add ("/run-details/event-with-own-name", test_event_with_own_name);
-  add ("/run-details/model", test_model);
-  add ("/run-details/model-without-provider", test_model_without_provider);
-  add ("/run-details/model-in-patch", test_model_in_patch);
+  run_fixture_add_started ("/run-details/early/unended", test_early_unended);
+  run_fixture_add_started ("/run-details/early/sent-unended", test_sent_unended);
+  run_fixture_add_started ("/run-details/early/while-sent", test_noted_while_sent);
+  run_fixture_add_started ("/run-details/metadata", test_metadata);
+  run_fixture_add_started ("/run-details/metadata-replaced", test_metadata_replaced);
+  run_fixture_add_started ("/run-details/metadata-captured", test_metadata_captured);
+  run_fixture_add_started ("/run-details/metadata-inherited", test_metadata_inherited);
+  run_fixture_add_started ("/run-details/metadata-broken-keys", test_metadata_broken_keys);
+  run_fixture_add_started ("/run-details/events", test_events);
+  run_fixture_add_started ("/run-details/events-in-patch", test_events_in_patch);
+  run_fixture_add_started ("/run-details/event-with-own-name", test_event_with_own_name);
+  run_fixture_add_started ("/run-details/model", test_model);
+  run_fixture_add_started ("/run-details/model-without-provider", test_model_without_provider);
+  run_fixture_add_started ("/run-details/model-in-patch", test_model_in_patch);
   for (guint i = 0; i < G_N_ELEMENTS (usage_rows); i++)
     {
       g_autofree char *path = g_strdup_printf ("/run-details/usage/%s", usage_rows[i].name);

@@ -408,14 +408,6 @@ test_evicted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (stats.dropped_events, ==, 0);
 }
 
-static void
-add (const char *path,
-     void (*set_up_func) (RunFixture *, gconstpointer),
-     void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -423,28 +415,28 @@ main (int argc, char **argv)
   g_test_summary (
       "The first end of a run stands, and is sent once, wherever its start is by then.");
 
-  add ("/run-end/end", set_up, test_end);
-  add ("/run-end/end-bytes", set_up, test_end_bytes);
-  add ("/run-end/end-without-outputs", set_up, test_end_without_outputs);
-  add ("/run-end/end-bytes-without-outputs", set_up, test_end_bytes_without_outputs);
-  add ("/run-end/fail", set_up, test_fail);
-  add ("/run-end/fail-with-message", set_up, test_fail_with_message);
-  add ("/run-end/fail-with-empty-message", set_up, test_fail_with_empty_message);
-  add ("/run-end/merged", set_up, test_merged);
-  add ("/run-end/separate", set_up, test_separate);
+  run_fixture_add ("/run-end/end", set_up, test_end);
+  run_fixture_add ("/run-end/end-bytes", set_up, test_end_bytes);
+  run_fixture_add ("/run-end/end-without-outputs", set_up, test_end_without_outputs);
+  run_fixture_add ("/run-end/end-bytes-without-outputs", set_up, test_end_bytes_without_outputs);
+  run_fixture_add ("/run-end/fail", set_up, test_fail);
+  run_fixture_add ("/run-end/fail-with-message", set_up, test_fail_with_message);
+  run_fixture_add ("/run-end/fail-with-empty-message", set_up, test_fail_with_empty_message);
+  run_fixture_add ("/run-end/merged", set_up, test_merged);
+  run_fixture_add ("/run-end/separate", set_up, test_separate);
   g_test_add ("/run-end/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE), set_up,
               test_patch_metadata, run_fixture_tear_down);
   g_test_add ("/run-end/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE), set_up,
               test_patch_metadata, run_fixture_tear_down);
-  add ("/run-end/second-end", set_up, test_second_end);
-  add ("/run-end/second-end-merged", set_up, test_second_end_merged);
-  add ("/run-end/end-then-fail", set_up, test_end_then_fail);
-  add ("/run-end/fail-then-fail", set_up, test_fail_then_fail);
-  add ("/run-end/fail-then-end", set_up, test_fail_then_end);
-  add ("/run-end/fail-then-end-separate", set_up, test_fail_then_end_separate);
-  add ("/run-end/late-details", set_up, test_late_details);
-  add ("/run-end/never-ended", set_up, test_never_ended);
-  add ("/run-end/promoted", set_up_tiny, test_promoted);
-  add ("/run-end/evicted", set_up_tiny, test_evicted);
+  run_fixture_add ("/run-end/second-end", set_up, test_second_end);
+  run_fixture_add ("/run-end/second-end-merged", set_up, test_second_end_merged);
+  run_fixture_add ("/run-end/end-then-fail", set_up, test_end_then_fail);
+  run_fixture_add ("/run-end/fail-then-fail", set_up, test_fail_then_fail);
+  run_fixture_add ("/run-end/fail-then-end", set_up, test_fail_then_end);
+  run_fixture_add ("/run-end/fail-then-end-separate", set_up, test_fail_then_end_separate);
+  run_fixture_add ("/run-end/late-details", set_up, test_late_details);
+  run_fixture_add ("/run-end/never-ended", set_up, test_never_ended);
+  run_fixture_add ("/run-end/promoted", set_up_tiny, test_promoted);
+  run_fixture_add ("/run-end/evicted", set_up_tiny, test_evicted);
   return g_test_run ();
 }

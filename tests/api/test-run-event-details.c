@@ -523,14 +523,6 @@ test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 /* --- values --- */
 
 static void
-assert_node (JsonNode *node, const char *expected)
-{
-  g_autofree char *text = node != NULL ? json_to_string (node, FALSE) : NULL;
-
-  g_assert_cmpstr (text, ==, expected);
-}
-
-static void
 test_setters (void)
 {
   g_autoptr (LsobsRunEvent) event = make_end (R);
@@ -557,14 +549,14 @@ test_setters (void)
   lsobs_run_event_set_events (event, node);
   lsobs_run_event_set_serialized (event, node);
   json_object_set_int_member (json_node_get_object (node), "a", 2);
-  assert_node (lsobs_run_event_get_inputs (event), "{\"a\":1}");
-  assert_node (lsobs_run_event_get_outputs (event), "{\"a\":1}");
-  assert_node (lsobs_run_event_get_events (event), "{\"a\":1}");
-  assert_node (lsobs_run_event_get_serialized (event), "{\"a\":1}");
+  run_assert_node (lsobs_run_event_get_inputs (event), "{\"a\":1}");
+  run_assert_node (lsobs_run_event_get_outputs (event), "{\"a\":1}");
+  run_assert_node (lsobs_run_event_get_events (event), "{\"a\":1}");
+  run_assert_node (lsobs_run_event_get_serialized (event), "{\"a\":1}");
   lsobs_run_event_set_inputs (event, NULL);
   lsobs_run_event_set_events (event, NULL);
-  assert_node (lsobs_run_event_get_inputs (event), NULL);
-  assert_node (lsobs_run_event_get_events (event), NULL);
+  run_assert_node (lsobs_run_event_get_inputs (event), NULL);
+  run_assert_node (lsobs_run_event_get_events (event), NULL);
 
   with_tags (event, "a", NULL);
   with_tags (event, "b", "c");
@@ -587,35 +579,17 @@ test_set_metadata (void)
 
   lsobs_run_event_set_metadata (event, "a", node);
   lsobs_run_event_set_metadata (event, "b", NULL);
-  assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":[1],\"b\":null}}");
+  run_assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":[1],\"b\":null}}");
   lsobs_run_event_set_metadata (event, "a", NULL);
-  assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":null,\"b\":null}}");
+  run_assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":null,\"b\":null}}");
   with_extra (event, "{\"metadata\":7,\"other\":1}");
   lsobs_run_event_set_metadata (event, "a", node);
-  assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":[1]},\"other\":1}");
+  run_assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":[1]},\"other\":1}");
   with_extra (event, "7");
   lsobs_run_event_set_metadata (event, "a", node);
-  assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":[1]}}");
+  run_assert_node (lsobs_run_event_get_extra (event), "{\"metadata\":{\"a\":[1]}}");
   with_extra (event, NULL);
-  assert_node (lsobs_run_event_get_extra (event), NULL);
-}
-
-static void
-add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
-}
-
-static void
-add_both (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_autofree char *first = g_strconcat (path, "/queued", NULL);
-  g_autofree char *second = g_strconcat (path, "/sent", NULL);
-
-  g_test_add (first, RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
-  g_test_add (second, RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
+  run_assert_node (lsobs_run_event_get_extra (event), NULL);
 }
 
 int
@@ -624,9 +598,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What runs that are reported by id carry, and how it is joined.");
 
-  add ("/run-event-details/everything", test_everything);
-  add ("/run-event-details/project", test_project);
-  add ("/run-event-details/unknown-update", test_unknown_update);
+  run_fixture_add_started ("/run-event-details/everything", test_everything);
+  run_fixture_add_started ("/run-event-details/project", test_project);
+  run_fixture_add_started ("/run-event-details/unknown-update", test_unknown_update);
   for (guint i = 0; i < G_N_ELEMENTS (extra_rows); i++)
     {
       g_autofree char *path = g_strdup_printf ("/run-event-details/extra/%s", extra_rows[i].name);
@@ -634,16 +608,16 @@ main (int argc, char **argv)
       g_test_add (path, RunFixture, &extra_rows[i], run_fixture_set_up_started, test_extra,
                   run_fixture_tear_down);
     }
-  add ("/run-event-details/events", test_events);
-  add ("/run-event-details/bounded", test_bounded);
-  add ("/run-event-details/serialized-tool", test_serialized_tool);
-  add_both ("/run-event-details/joined", test_joined);
-  add ("/run-event-details/patch-without-news", test_patch_without_news);
-  add_both ("/run-event-details/two-updates", test_two_updates);
-  add_both ("/run-event-details/update-after-delivery", test_update_after_delivery);
-  add_both ("/run-event-details/forgotten", test_forgotten);
-  add ("/run-event-details/many-ends", test_many_ends);
-  add ("/run-event-details/threads", test_threads);
+  run_fixture_add_started ("/run-event-details/events", test_events);
+  run_fixture_add_started ("/run-event-details/bounded", test_bounded);
+  run_fixture_add_started ("/run-event-details/serialized-tool", test_serialized_tool);
+  run_fixture_add_both ("/run-event-details/joined", test_joined);
+  run_fixture_add_started ("/run-event-details/patch-without-news", test_patch_without_news);
+  run_fixture_add_both ("/run-event-details/two-updates", test_two_updates);
+  run_fixture_add_both ("/run-event-details/update-after-delivery", test_update_after_delivery);
+  run_fixture_add_both ("/run-event-details/forgotten", test_forgotten);
+  run_fixture_add_started ("/run-event-details/many-ends", test_many_ends);
+  run_fixture_add_started ("/run-event-details/threads", test_threads);
   g_test_add_func ("/run-event-details/setters", test_setters);
   g_test_add_func ("/run-event-details/set-metadata", test_set_metadata);
   return g_test_run ();

@@ -5,34 +5,18 @@
 
 #include <lsobs/lsobs.h>
 
+#include "tests/lib/run-helpers.h"
+
 #define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
 #define L "019ca8bb-f15e-7b21-9d4f-6c8e30a1b2d5"
 
 #define L_PATH  "20260301T093015250000Z" R ".20260301T093015262000Z" L
 #define L_START G_GINT64_CONSTANT (1772357415262000)
 
-static JsonNode *
-parse (const char *text)
-{
-  g_autoptr (GError) error = NULL;
-  JsonNode *node = json_from_string (text, &error);
-
-  g_assert_no_error (error);
-  return node;
-}
-
-static void
-assert_node (JsonNode *node, const char *expected)
-{
-  g_autofree char *text = node != NULL ? json_to_string (node, FALSE) : NULL;
-
-  g_assert_cmpstr (text, ==, expected);
-}
-
 static void
 test_start (void)
 {
-  g_autoptr (JsonNode) inputs = parse ("{\"a\":[1,2]}");
+  g_autoptr (JsonNode) inputs = run_json ("{\"a\":[1,2]}");
   g_autoptr (LsobsRunEvent) event =
       lsobs_run_event_new_start (L, R, "chat", LSOBS_RUN_TYPE_LLM, inputs);
 
@@ -41,7 +25,7 @@ test_start (void)
   g_assert_cmpstr (lsobs_run_event_get_parent_id (event), ==, R);
   g_assert_cmpstr (lsobs_run_event_get_name (event), ==, "chat");
   g_assert_cmpint (lsobs_run_event_get_run_type (event), ==, LSOBS_RUN_TYPE_LLM);
-  assert_node (lsobs_run_event_get_inputs (event), "{\"a\":[1,2]}");
+  run_assert_node (lsobs_run_event_get_inputs (event), "{\"a\":[1,2]}");
   g_assert_null (lsobs_run_event_get_outputs (event));
   g_assert_null (lsobs_run_event_get_extra (event));
   g_assert_null (lsobs_run_event_get_events (event));
@@ -58,14 +42,14 @@ test_start (void)
 static void
 test_update (void)
 {
-  g_autoptr (JsonNode) outputs = parse ("{\"out\":2}");
+  g_autoptr (JsonNode) outputs = run_json ("{\"out\":2}");
   g_autoptr (LsobsRunEvent) failed = lsobs_run_event_new_update (R, outputs, "no luck");
   g_autoptr (LsobsRunEvent) ended = lsobs_run_event_new_update (R, NULL, NULL);
 
   g_assert_cmpint (lsobs_run_event_get_kind (failed), ==, LSOBS_RUN_EVENT_KIND_UPDATE);
   g_assert_cmpstr (lsobs_run_event_get_id (failed), ==, R);
   g_assert_cmpstr (lsobs_run_event_get_error_text (failed), ==, "no luck");
-  assert_node (lsobs_run_event_get_outputs (failed), "{\"out\":2}");
+  run_assert_node (lsobs_run_event_get_outputs (failed), "{\"out\":2}");
   g_assert_null (lsobs_run_event_get_inputs (failed));
   g_assert_null (lsobs_run_event_get_name (failed));
   g_assert_null (lsobs_run_event_get_parent_id (failed));
@@ -103,7 +87,7 @@ test_deep_copy (void)
 {
   char id[] = R;
   char name[] = "name";
-  g_autoptr (JsonNode) node = parse ("{\"deep\":{\"list\":[1]}}");
+  g_autoptr (JsonNode) node = run_json ("{\"deep\":{\"list\":[1]}}");
   JsonObject *deep = json_object_get_object_member (json_node_get_object (node), "deep");
   g_autoptr (LsobsRunEvent) start =
       lsobs_run_event_new_start (id, id, name, LSOBS_RUN_TYPE_CHAIN, node);
@@ -112,8 +96,8 @@ test_deep_copy (void)
   json_array_add_int_element (json_object_get_array_member (deep, "list"), 2);
   json_object_set_string_member (deep, "more", "text");
   id[0] = name[0] = '?';
-  assert_node (lsobs_run_event_get_inputs (start), "{\"deep\":{\"list\":[1]}}");
-  assert_node (lsobs_run_event_get_outputs (end), "{\"deep\":{\"list\":[1]}}");
+  run_assert_node (lsobs_run_event_get_inputs (start), "{\"deep\":{\"list\":[1]}}");
+  run_assert_node (lsobs_run_event_get_outputs (end), "{\"deep\":{\"list\":[1]}}");
   g_assert_cmpstr (lsobs_run_event_get_id (start), ==, R);
   g_assert_cmpstr (lsobs_run_event_get_parent_id (start), ==, R);
   g_assert_cmpstr (lsobs_run_event_get_name (start), ==, "name");
@@ -130,10 +114,10 @@ test_payloads (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (payloads); i++)
     {
-      g_autoptr (JsonNode) node = parse (payloads[i]);
+      g_autoptr (JsonNode) node = run_json (payloads[i]);
       g_autoptr (LsobsRunEvent) event = lsobs_run_event_new_update (R, node, NULL);
 
-      assert_node (lsobs_run_event_get_outputs (event), payloads[i]);
+      run_assert_node (lsobs_run_event_get_outputs (event), payloads[i]);
     }
 }
 

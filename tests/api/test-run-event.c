@@ -5,6 +5,7 @@
 
 #include <lsobs/lsobs.h>
 
+#include "tests/lib/run-helpers.h"
 #include "tests/lib/test-utils.h"
 
 #define R     "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
@@ -63,14 +64,6 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_main_context_unref (fixture->context);
 }
 
-static guint64
-count (Fixture *fixture, LsobsCounter counter)
-{
-  g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (fixture->exporter);
-
-  return lsobs_stats_get (stats, counter);
-}
-
 /* What is delivered from now on. */
 static GPtrArray *
 flush (Fixture *fixture)
@@ -108,30 +101,20 @@ enqueue (Fixture *fixture, LsobsRunEvent *event)
 static void
 refuse (Fixture *fixture, LsobsRunEvent *event)
 {
-  guint64 n_before = count (fixture, LSOBS_COUNTER_ENQUEUED);
+  guint64 n_before = test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED);
   g_autoptr (GError) error = NULL;
 
   g_assert_false (lsobs_exporter_enqueue (fixture->exporter, event, &error));
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
   g_assert_false (lsobs_exporter_enqueue (fixture->exporter, event, NULL));
-  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_ENQUEUED), ==, n_before);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED), ==, n_before);
   lsobs_run_event_unref (event);
-}
-
-static JsonNode *
-parse (const char *text)
-{
-  g_autoptr (GError) error = NULL;
-  JsonNode *node = json_from_string (text, &error);
-
-  g_assert_no_error (error);
-  return node;
 }
 
 static LsobsRunEvent *
 make_start (const char *id, const char *parent_id)
 {
-  g_autoptr (JsonNode) inputs = parse ("{\"in\":1}");
+  g_autoptr (JsonNode) inputs = run_json ("{\"in\":1}");
 
   return lsobs_run_event_new_start (id, parent_id, "run", LSOBS_RUN_TYPE_TOOL, inputs);
 }
@@ -139,7 +122,7 @@ make_start (const char *id, const char *parent_id)
 static LsobsRunEvent *
 make_end (const char *id, const char *error_text)
 {
-  g_autoptr (JsonNode) outputs = parse ("{\"out\":2}");
+  g_autoptr (JsonNode) outputs = run_json ("{\"out\":2}");
 
   return lsobs_run_event_new_update (id, outputs, error_text);
 }
@@ -151,14 +134,6 @@ in_trace (LsobsRunEvent *event, const char *trace_id, const char *dotted_order)
   return event;
 }
 
-static void
-assert_node (JsonNode *node, const char *expected)
-{
-  g_autofree char *text = node != NULL ? json_to_string (node, FALSE) : NULL;
-
-  g_assert_cmpstr (text, ==, expected);
-}
-
 /* By id through an exporter */
 
 static void
@@ -168,7 +143,7 @@ test_start_and_end (Fixture *fixture, gconstpointer data)
 
   enqueue (fixture, make_start (R, NULL));
   enqueue (fixture, make_end (R, NULL));
-  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_MERGED), ==, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_MERGED), ==, 1);
   event = flush_one (fixture);
   g_assert_cmpint (lsobs_run_event_get_kind (event), ==, LSOBS_RUN_EVENT_KIND_START);
   g_assert_cmpint (lsobs_run_event_get_status (event), ==, LSOBS_RUN_STATUS_COMPLETED);
@@ -182,8 +157,8 @@ test_start_and_end (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (lsobs_run_event_get_dotted_order (event), ==, R_PATH);
   g_assert_cmpint (lsobs_run_event_get_start_time (event), ==, R_START);
   g_assert_cmpint (lsobs_run_event_get_end_time (event), >, R_START);
-  assert_node (lsobs_run_event_get_inputs (event), "{\"in\":1}");
-  assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
+  run_assert_node (lsobs_run_event_get_inputs (event), "{\"in\":1}");
+  run_assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
 }
 
 static void
@@ -206,8 +181,8 @@ test_end_later (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (lsobs_run_event_get_dotted_order (end), ==, R_PATH);
   g_assert_cmpint (lsobs_run_event_get_end_time (end), >=, before);
   g_assert_null (lsobs_run_event_get_inputs (end));
-  assert_node (lsobs_run_event_get_outputs (end), "{\"out\":2}");
-  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 0);
+  run_assert_node (lsobs_run_event_get_outputs (end), "{\"out\":2}");
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 0);
 }
 
 static void
@@ -256,15 +231,15 @@ test_unknown_update (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsRunEvent) event = NULL;
 
   enqueue (fixture, make_end (R, "no luck"));
-  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 1);
   event = flush_one (fixture);
   g_assert_cmpint (lsobs_run_event_get_kind (event), ==, LSOBS_RUN_EVENT_KIND_START);
   g_assert_cmpint (lsobs_run_event_get_status (event), ==, LSOBS_RUN_STATUS_FAILED);
   g_assert_cmpstr (lsobs_run_event_get_error_text (event), ==, "no luck");
   g_assert_cmpstr (lsobs_run_event_get_dotted_order (event), ==, R_PATH);
   g_assert_cmpint (lsobs_run_event_get_end_time (event), !=, 0);
-  assert_node (lsobs_run_event_get_inputs (event), "{}");
-  assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
+  run_assert_node (lsobs_run_event_get_inputs (event), "{}");
+  run_assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
 }
 
 /* The path tells the parent, since an update has no other way to. */
@@ -411,7 +386,7 @@ test_outputs_after_failure (Fixture *fixture, gconstpointer data)
   event = flush_one (fixture);
   g_assert_cmpint (lsobs_run_event_get_status (event), ==, LSOBS_RUN_STATUS_FAILED);
   g_assert_cmpstr (lsobs_run_event_get_error_text (event), ==, "first");
-  assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
+  run_assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
 }
 
 /* The same, when the start has left already. */
@@ -427,8 +402,8 @@ test_outputs_after_taken (Fixture *fixture, gconstpointer data)
   enqueue (fixture, make_end (R, NULL));
   event = flush_one (fixture);
   g_assert_cmpstr (lsobs_run_event_get_error_text (event), ==, "first");
-  assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
-  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 0);
+  run_assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_LATE_UPDATES), ==, 0);
 }
 
 static void
@@ -442,7 +417,7 @@ test_error_after_completion (Fixture *fixture, gconstpointer data)
   event = flush_one (fixture);
   g_assert_cmpint (lsobs_run_event_get_status (event), ==, LSOBS_RUN_STATUS_COMPLETED);
   g_assert_null (lsobs_run_event_get_error_text (event));
-  assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
+  run_assert_node (lsobs_run_event_get_outputs (event), "{\"out\":2}");
 }
 
 static void
@@ -469,8 +444,8 @@ test_unsampled (Fixture *fixture, gconstpointer data)
   enqueue (fixture, make_end (T, NULL));
   events = flush (fixture);
   g_assert_cmpuint (events->len, ==, 0);
-  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_ENQUEUED), ==, 0);
-  g_assert_cmpuint (count (fixture, LSOBS_COUNTER_UNSAMPLED), >=, 2);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_ENQUEUED), ==, 0);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_UNSAMPLED), >=, 2);
 }
 
 int

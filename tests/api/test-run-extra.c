@@ -24,12 +24,6 @@ set_up_redacting (RunFixture *fixture, gconstpointer data)
   run_fixture_start (fixture);
 }
 
-static LsobsRun *
-start (RunFixture *fixture)
-{
-  return lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, NULL);
-}
-
 static void
 set_extra (LsobsRun *run, const char *key, const char *json)
 {
@@ -41,7 +35,7 @@ set_extra (LsobsRun *run, const char *key, const char *json)
 static void
 test_members (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (LsobsRun) child = NULL;
   WireRun *sent;
 
@@ -68,7 +62,7 @@ test_members (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_replaced (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   set_extra (run, "a", "{\"old\":1}");
   set_extra (run, "a", "{\"new\":2}");
@@ -78,7 +72,7 @@ test_replaced (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_runtime (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   WireRun *sent;
 
   set_extra (run, "runtime",
@@ -95,7 +89,7 @@ test_runtime (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_no_objects (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   WireRun *sent;
 
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
@@ -112,7 +106,7 @@ test_no_objects (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_metadata (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (LsobsRun) child = NULL;
 
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
@@ -130,7 +124,7 @@ static void
 test_patch (RunFixture *fixture, gconstpointer data)
 {
   gboolean with_news = GPOINTER_TO_INT (data);
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autofree char *id = lsobs_run_dup_id (run);
   g_autoptr (JsonObject) post = NULL;
   g_autoptr (JsonObject) patch = NULL;
@@ -159,7 +153,7 @@ test_patch (RunFixture *fixture, gconstpointer data)
 static void
 test_captured (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (JsonNode) node = run_json ("{\"a\":1}");
 
   lsobs_run_set_extra (run, "key", node);
@@ -170,7 +164,7 @@ test_captured (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autofree char *large = g_strnfill (5 * 1024 * 1024, 'x');
   g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), large);
   WireRun *sent;
@@ -199,7 +193,7 @@ test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_hidden (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   WireRun *sent;
 
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
@@ -215,7 +209,7 @@ test_hidden (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_redacted (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   WireRun *sent;
 
   set_extra (run, "text", "[\"a secret\"]");
@@ -256,7 +250,7 @@ test_redact_func (RunFixture *fixture, gconstpointer data)
 
   lsobs_config_set_redact_func (fixture->config, redact_cb, (gpointer) row->answer, NULL);
   run_fixture_start (fixture);
-  run = start (fixture);
+  run = run_fixture_start_llm (fixture);
   lsobs_run_set_metadata_string (run, "thread_id", "t-1");
   set_extra (run, "runtime", "{\"mine\":\"telltale\"}");
   sent = run_fixture_finish (fixture, run);
@@ -278,7 +272,7 @@ test_no_secrets (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_setenv ("LANGSMITH_TEST_MARK", "mark-of-the-environment", TRUE);
   g_setenv ("LANGCHAIN_TEST_MARK", "mark-of-the-environment", TRUE);
   g_setenv ("OPENAI_API_KEY", "mark-of-the-environment", TRUE);
-  run = start (fixture);
+  run = run_fixture_start_llm (fixture);
   set_extra (run, "runtime", "{\"mine\":true}");
   run_fixture_flush (fixture);
   lsobs_run_set_metadata_string (run, "late", "l");
@@ -303,29 +297,23 @@ test_no_secrets (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
-static void
-add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What a run's extra holds beside metadata.");
 
-  add ("/run-extra/members", test_members);
-  add ("/run-extra/replaced", test_replaced);
-  add ("/run-extra/runtime", test_runtime);
-  add ("/run-extra/no-objects", test_no_objects);
-  add ("/run-extra/metadata", test_metadata);
+  run_fixture_add_started ("/run-extra/members", test_members);
+  run_fixture_add_started ("/run-extra/replaced", test_replaced);
+  run_fixture_add_started ("/run-extra/runtime", test_runtime);
+  run_fixture_add_started ("/run-extra/no-objects", test_no_objects);
+  run_fixture_add_started ("/run-extra/metadata", test_metadata);
   g_test_add ("/run-extra/patch-without-news", RunFixture, GINT_TO_POINTER (FALSE),
               run_fixture_set_up_started, test_patch, run_fixture_tear_down);
   g_test_add ("/run-extra/patch-with-news", RunFixture, GINT_TO_POINTER (TRUE),
               run_fixture_set_up_started, test_patch, run_fixture_tear_down);
-  add ("/run-extra/captured", test_captured);
-  add ("/run-extra/bounded", test_bounded);
+  run_fixture_add_started ("/run-extra/captured", test_captured);
+  run_fixture_add_started ("/run-extra/bounded", test_bounded);
   g_test_add ("/run-extra/hidden", RunFixture, NULL, set_up_hidden, test_hidden,
               run_fixture_tear_down);
   g_test_add ("/run-extra/redacted", RunFixture, NULL, set_up_redacting, test_redacted,
@@ -337,6 +325,6 @@ main (int argc, char **argv)
       g_test_add (path, RunFixture, &redact_rows[i], run_fixture_set_up, test_redact_func,
                   run_fixture_tear_down);
     }
-  add ("/run-extra/no-secrets", test_no_secrets);
+  run_fixture_add_started ("/run-extra/no-secrets", test_no_secrets);
   return g_test_run ();
 }

@@ -403,24 +403,6 @@ test_memory (void)
   g_assert_cmpstr (lsobs_run_event_get_reference_example_id (event), ==, EXAMPLE);
 }
 
-static void
-add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
-}
-
-static void
-add_both (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_autofree char *sent = g_strconcat (path, "/sent", NULL);
-  g_autofree char *queued = g_strconcat (path, "/queued", NULL);
-
-  g_test_add (queued, RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
-  g_test_add (sent, RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test_func,
-              run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -428,13 +410,13 @@ main (int argc, char **argv)
   g_test_summary ("Kinds, errors, first tokens, manifests and examples of runs.");
 
   g_test_add_func ("/run-kind/types", test_types);
-  add ("/run-kind/kind", test_kind);
-  add_both ("/run-kind/cause", test_cause);
-  add ("/run-kind/cause-of-own", test_cause_of_own);
-  add ("/run-kind/empty-error", test_empty_error);
-  add ("/run-kind/no-error", test_no_error);
-  add_both ("/run-kind/first-token", test_first_token);
-  add ("/run-kind/text-event", test_text_event);
+  run_fixture_add_started ("/run-kind/kind", test_kind);
+  run_fixture_add_both ("/run-kind/cause", test_cause);
+  run_fixture_add_started ("/run-kind/cause-of-own", test_cause_of_own);
+  run_fixture_add_started ("/run-kind/empty-error", test_empty_error);
+  run_fixture_add_started ("/run-kind/no-error", test_no_error);
+  run_fixture_add_both ("/run-kind/first-token", test_first_token);
+  run_fixture_add_started ("/run-kind/text-event", test_text_event);
   for (guint i = 0; i < G_N_ELEMENTS (serialized_rows); i++)
     {
       g_autofree char *path = g_strdup_printf ("/run-kind/serialized/%s", serialized_rows[i].name);
@@ -442,9 +424,9 @@ main (int argc, char **argv)
       g_test_add (path, RunFixture, &serialized_rows[i], run_fixture_set_up_started,
                   test_serialized, run_fixture_tear_down);
     }
-  add ("/run-kind/serialized/early", test_serialized_early);
-  add ("/run-kind/serialized/late", test_serialized_late);
-  add ("/run-kind/serialized/bounded", test_serialized_bounded);
+  run_fixture_add_started ("/run-kind/serialized/early", test_serialized_early);
+  run_fixture_add_started ("/run-kind/serialized/late", test_serialized_late);
+  run_fixture_add_started ("/run-kind/serialized/bounded", test_serialized_bounded);
   g_test_add ("/run-kind/serialized/hide-inputs", RunFixture, "hide-inputs", run_fixture_set_up,
               test_serialized_hidden, run_fixture_tear_down);
   g_test_add ("/run-kind/serialized/hide-metadata", RunFixture, "hide-metadata", run_fixture_set_up,
@@ -455,8 +437,8 @@ main (int argc, char **argv)
               test_serialized_redact_func, run_fixture_tear_down);
   g_test_add ("/run-kind/serialized/redact-func-dropped", RunFixture, NULL, run_fixture_set_up,
               test_serialized_redact_func, run_fixture_tear_down);
-  add_both ("/run-kind/example", test_example);
-  add ("/run-kind/bad-example", test_bad_example);
+  run_fixture_add_both ("/run-kind/example", test_example);
+  run_fixture_add_started ("/run-kind/bad-example", test_bad_example);
   g_test_add_func ("/run-kind/memory", test_memory);
   return g_test_run ();
 }

@@ -10,16 +10,10 @@
 
 /* What a run says of the model: which, how it was called, what it has used. */
 
-static LsobsRun *
-start (RunFixture *fixture)
-{
-  return lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, NULL);
-}
-
 static void
 test_type (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_set_model_type (run, "llm");
   lsobs_run_set_model (run, NULL, "davinci");
@@ -30,7 +24,7 @@ test_type (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_type_after (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_set_model (run, "openai", "davinci");
   lsobs_run_set_model_type (run, "llm");
@@ -41,7 +35,7 @@ test_type_after (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_type_marked (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
 
   lsobs_run_propagate_metadata (run, "ls_model_type");
   lsobs_run_set_model (run, "openai", "davinci");
@@ -53,7 +47,7 @@ test_type_marked (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_thread (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (LsobsRun) child = NULL;
   g_autoptr (LsobsRun) grandchild = NULL;
 
@@ -114,7 +108,7 @@ static void
 test_params (RunFixture *fixture, gconstpointer data)
 {
   const ParamsRow *row = data;
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (LsobsRun) child = NULL;
   g_autoptr (JsonNode) params = run_json (row->params);
   g_autofree char *before = json_to_string (params, FALSE);
@@ -132,7 +126,7 @@ test_params (RunFixture *fixture, gconstpointer data)
 static void
 test_params_no_object (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (JsonNode) array = run_json ("[1]");
   g_autoptr (JsonNode) nothing = run_json ("null");
   g_autoptr (JsonNode) empty = json_node_new (JSON_NODE_OBJECT);
@@ -149,7 +143,7 @@ test_params_no_object (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_params_odd_nodes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (JsonNode) params = run_json ("{}");
   JsonObject *object = json_node_get_object (params);
   JsonNode *unset = json_node_init_string (json_node_alloc (), NULL);
@@ -188,7 +182,7 @@ static void
 test_usage (RunFixture *fixture, gconstpointer data)
 {
   gboolean in_patch = GPOINTER_TO_INT (data);
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (LsobsUsage) usage = lsobs_usage_new ();
   g_autoptr (LsobsRun) child = NULL;
 
@@ -214,7 +208,7 @@ test_usage (RunFixture *fixture, gconstpointer data)
 static void
 test_usage_from_response (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsRun) run = start (fixture);
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
   g_autoptr (JsonNode) response = run_json (
       "{\"usage\":{\"input_tokens\":10,\"cache_read_input_tokens\":90,\"output_tokens\":5}}");
   g_autoptr (GError) error = NULL;
@@ -227,22 +221,16 @@ test_usage_from_response (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                      "\"input_token_details\":{\"cache_read\":90}}");
 }
 
-static void
-add (const char *path, void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, run_fixture_set_up_started, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_summary ("What a run says of the model that it calls.");
 
-  add ("/run-model/type", test_type);
-  add ("/run-model/type-after", test_type_after);
-  add ("/run-model/type-marked", test_type_marked);
-  add ("/run-model/thread", test_thread);
+  run_fixture_add_started ("/run-model/type", test_type);
+  run_fixture_add_started ("/run-model/type-after", test_type_after);
+  run_fixture_add_started ("/run-model/type-marked", test_type_marked);
+  run_fixture_add_started ("/run-model/thread", test_thread);
   for (guint i = 0; i < G_N_ELEMENTS (params_rows); i++)
     {
       g_autofree char *path = g_strdup_printf ("/run-model/params/%s", params_rows[i].name);
@@ -250,12 +238,12 @@ main (int argc, char **argv)
       g_test_add (path, RunFixture, &params_rows[i], run_fixture_set_up_started, test_params,
                   run_fixture_tear_down);
     }
-  add ("/run-model/params/no-object", test_params_no_object);
-  add ("/run-model/params/odd-nodes", test_params_odd_nodes);
+  run_fixture_add_started ("/run-model/params/no-object", test_params_no_object);
+  run_fixture_add_started ("/run-model/params/odd-nodes", test_params_odd_nodes);
   g_test_add ("/run-model/usage", RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started,
               test_usage, run_fixture_tear_down);
   g_test_add ("/run-model/usage-in-patch", RunFixture, GINT_TO_POINTER (TRUE),
               run_fixture_set_up_started, test_usage, run_fixture_tear_down);
-  add ("/run-model/usage-from-response", test_usage_from_response);
+  run_fixture_add_started ("/run-model/usage-from-response", test_usage_from_response);
   return g_test_run ();
 }

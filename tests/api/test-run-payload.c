@@ -555,14 +555,6 @@ add_places (void)
     }
 }
 
-static void
-add (const char *path,
-     void (*set_up_func) (RunFixture *, gconstpointer),
-     void (*test_func) (RunFixture *, gconstpointer))
-{
-  g_test_add (path, RunFixture, NULL, set_up_func, test_func, run_fixture_tear_down);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -571,25 +563,26 @@ main (int argc, char **argv)
   g_test_summary (
       "Payloads and texts arrive as they were in the call: valid, bounded, without secrets.");
 
-  add ("/run-payload/changed-node", set_up, test_changed_node);
-  add ("/run-payload/freed-node", set_up, test_freed_node);
-  add ("/run-payload/freed-bytes", set_up, test_freed_bytes);
-  add ("/run-payload/not-finite", set_up, test_not_finite);
+  run_fixture_add ("/run-payload/changed-node", set_up, test_changed_node);
+  run_fixture_add ("/run-payload/freed-node", set_up, test_freed_node);
+  run_fixture_add ("/run-payload/freed-bytes", set_up, test_freed_bytes);
+  run_fixture_add ("/run-payload/not-finite", set_up, test_not_finite);
   add_rows ("node", node_rows, G_N_ELEMENTS (node_rows), test_node_row);
   add_rows ("bytes", bytes_rows, G_N_ELEMENTS (bytes_rows), test_bytes_row);
-  add ("/run-payload/bytes/huge-number", set_up, test_bytes_huge_number);
-  add ("/run-payload/bytes/nul", set_up, test_bytes_with_nul);
-  add ("/run-payload/bytes/deep", set_up, test_bytes_deep);
-  add ("/run-payload/bytes/large", set_up, test_bytes_large);
-  add ("/run-payload/bytes/large-string", set_up, test_bytes_large_string);
-  add ("/run-payload/name/empty", set_up, test_empty_name);
-  add ("/run-payload/name/long", set_up, test_long_name);
-  add ("/run-payload/name/tiny", set_up_tiny_strings, test_tiny_name);
-  add ("/run-payload/name/tiny-project", set_up_tiny_strings, test_tiny_project);
+  run_fixture_add ("/run-payload/bytes/huge-number", set_up, test_bytes_huge_number);
+  run_fixture_add ("/run-payload/bytes/nul", set_up, test_bytes_with_nul);
+  run_fixture_add ("/run-payload/bytes/deep", set_up, test_bytes_deep);
+  run_fixture_add ("/run-payload/bytes/large", set_up, test_bytes_large);
+  run_fixture_add ("/run-payload/bytes/large-string", set_up, test_bytes_large_string);
+  run_fixture_add ("/run-payload/name/empty", set_up, test_empty_name);
+  run_fixture_add ("/run-payload/name/long", set_up, test_long_name);
+  run_fixture_add ("/run-payload/name/tiny", set_up_tiny_strings, test_tiny_name);
+  run_fixture_add ("/run-payload/name/tiny-project", set_up_tiny_strings, test_tiny_project);
   add_places ();
-  add ("/run-payload/redacted/bytes", set_up_redacting, test_redacted_bytes);
-  add ("/run-payload/redacted/patch", set_up_redacting, test_redacted_patch);
-  add ("/run-payload/redacted/then-cut", run_fixture_set_up, test_redacted_then_cut);
-  add ("/run-payload/redacted/fails-closed", run_fixture_set_up, test_redaction_fails_closed);
+  run_fixture_add ("/run-payload/redacted/bytes", set_up_redacting, test_redacted_bytes);
+  run_fixture_add ("/run-payload/redacted/patch", set_up_redacting, test_redacted_patch);
+  run_fixture_add ("/run-payload/redacted/then-cut", run_fixture_set_up, test_redacted_then_cut);
+  run_fixture_add ("/run-payload/redacted/fails-closed", run_fixture_set_up,
+                   test_redaction_fails_closed);
   return g_test_run ();
 }

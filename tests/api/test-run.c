@@ -270,14 +270,6 @@ test_boxed (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 /* --- unsampled --- */
 
 static void
-set_up_unsampled (RunFixture *fixture, gconstpointer data)
-{
-  run_fixture_set_up (fixture, data);
-  lsobs_config_set_sampling_rate (fixture->config, 0.0);
-  run_fixture_start (fixture);
-}
-
-static void
 use_everything (LsobsRun *run)
 {
   g_autoptr (JsonNode) node = run_json ("{\"a\":1}");
@@ -446,7 +438,7 @@ main (int argc, char **argv)
               run_fixture_tear_down);
   g_test_add ("/run/deep", RunFixture, NULL, set_up, test_deep, run_fixture_tear_down);
   g_test_add ("/run/boxed", RunFixture, NULL, set_up, test_boxed, run_fixture_tear_down);
-  g_test_add ("/run/unsampled", RunFixture, NULL, set_up_unsampled, test_unsampled,
+  g_test_add ("/run/unsampled", RunFixture, NULL, run_fixture_set_up_unsampled, test_unsampled,
               run_fixture_tear_down);
   g_test_add ("/run/half-sampled", RunFixture, NULL, set_up_half, test_half_sampled,
               run_fixture_tear_down);

@@ -312,7 +312,7 @@ test_shutdown (RunFixture *fixture, gconstpointer data)
   start (fixture, data);
   crowd_run (&crowd, fixture, record_and_shut_down_thread);
   lsobs_observer_shutdown (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL);
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED), ==, 0);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_SHUTDOWN), >, 0);
@@ -424,7 +424,7 @@ test_unref (RunFixture *fixture, gconstpointer data)
         g_object_ref (fixture->observer);
       crowd_run (&crowd, fixture, unref_thread);
       fixture->observer = NULL;
-      run_assert_balanced (fixture->exporter);
+      test_assert_books (fixture->exporter);
       g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==,
                         run_fixture_get (fixture, LSOBS_COUNTER_ENQUEUED));
       g_clear_object (&fixture->exporter);

@@ -34,8 +34,12 @@ getauxval (unsigned long type)
 
 /* --- fixture ------------------------------------------------------------------------------- */
 
-static const char *const variables[] = { "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
-                                         "LANGSMITH_CA_FILE", "LANGSMITH_ALLOW_PLAIN_HTTP" };
+static const char *const variables[] = { "SSL_CERT_FILE",
+                                         "SSL_CERT_DIR",
+                                         "REQUESTS_CA_BUNDLE",
+                                         "LANGSMITH_CA_FILE",
+                                         "LANGSMITH_ALLOW_PLAIN_HTTP",
+                                         NULL };
 
 typedef struct
 {
@@ -46,40 +50,19 @@ typedef struct
   char *other;     /* (owned) the file of another one */
 } Fixture;
 
-static char *
-find_data (const char *name)
-{
-  return g_build_filename (test_data_dir (), "tls", name, NULL);
-}
-
-static TestServer *
-new_server (void)
-{
-  g_autofree char *certificate_file = find_data ("service.pem");
-  g_autofree char *key_file = find_data ("service-key.pem");
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GTlsCertificate) certificate =
-      g_tls_certificate_new_from_files (certificate_file, key_file, &error);
-
-  g_assert_no_error (error);
-  return test_server_new_at (NULL, certificate);
-}
-
 static void
 set_up (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
   test_fixture_set_up (&fixture->base, data);
-  test_server_free (fixture->base.server);
-  fixture->base.server = new_server ();
+  test_fixture_use_server (&fixture->base, test_new_tls_server ());
   fixture->env = test_env_new ();
-  for (guint i = 0; i < G_N_ELEMENTS (variables); i++)
-    test_env_set (fixture->env, variables[i], NULL);
+  test_env_unset_all (fixture->env, variables);
   fixture->dir = g_dir_make_tmp ("lsobs-tls-XXXXXX", &error);
   g_assert_no_error (error);
-  fixture->authority = find_data ("authority.pem");
-  fixture->other = find_data ("other-authority.pem");
+  fixture->authority = test_find_certificate ("authority.pem");
+  fixture->other = test_find_certificate ("other-authority.pem");
   lsobs_config_set_api_url (fixture->base.config, test_server_get_url (fixture->base.server));
   /* On a slow machine, not every attempt is connected in time. */
   lsobs_config_set_max_attempts (fixture->base.config, 20);
@@ -135,22 +118,6 @@ copy_file (Fixture *fixture, const char *name, const char *from)
   return write_file (fixture, name, contents);
 }
 
-static void
-assert_delivers (Fixture *fixture)
-{
-  g_autoptr (GError) error = NULL;
-  LsobsExporter *exporter;
-
-  /* to connect may take longer than it may, on a machine that is busy with other things */
-  lsobs_config_set_max_attempts (fixture->base.config, 50);
-  exporter = test_fixture_start (&fixture->base);
-  test_emit (exporter, "one");
-  lsobs_exporter_flush (exporter, 8 * TEST_TIMEOUT_MS, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_DELIVERED), ==, 1);
-  g_assert_cmpuint (test_server_count_ops (fixture->base.server), ==, 1);
-}
-
 /* Sending fails, nothing has left, and both the flush and the log have what to do.
  * Returns (transfer none): the exporter */
 static LsobsExporter *
@@ -174,8 +141,7 @@ assert_holds (Fixture *fixture, const char *words, const char *more_words)
   g_assert_nonnull (strstr (error->message, more_words));
   /* The log has one line, with the first trouble. */
   g_assert_true (test_log_contains (words) || test_log_contains ("too long to connect"));
-  g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 0);
-  g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/info"), ==, 0);
+  test_fixture_assert_not_asked (&fixture->base);
   return exporter;
 }
 
@@ -200,7 +166,7 @@ static void
 test_property (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_ca_file (fixture->base.config, fixture->authority);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* The certificates are there when the program's own context sends. */
@@ -219,7 +185,7 @@ static void
 test_variable (Fixture *fixture, gconstpointer data)
 {
   test_env_set (fixture->env, data, fixture->authority);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* Names as OpenSSL has them, and what else may be there. */
@@ -235,7 +201,7 @@ test_directory (Fixture *fixture, gconstpointer data)
   g_assert_no_errno (mkfifo (pipe, 0600));
   g_assert_no_errno (symlink ("/nonexistent/gone.pem", dangling));
   test_env_set (fixture->env, data, fixture->dir);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 static void
@@ -246,7 +212,7 @@ test_directories (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *list = g_strconcat (fixture->dir, ":", tls, ":", NULL);
 
   test_env_set (fixture->env, "SSL_CERT_DIR", list);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* OpenSSL passes over directories that do not exist. */
@@ -257,7 +223,7 @@ test_missing_directory (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *list = g_strconcat ("/nonexistent/dir:", fixture->dir, NULL);
 
   test_env_set (fixture->env, "SSL_CERT_DIR", list);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 static void
@@ -265,7 +231,7 @@ test_missing_beside_file (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_env_set (fixture->env, "SSL_CERT_FILE", fixture->authority);
   test_env_set (fixture->env, "SSL_CERT_DIR", "/nonexistent/dir");
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* A file that is named must be there. */
@@ -294,7 +260,7 @@ test_quotes (Fixture *fixture, gconstpointer data)
   config = lsobs_config_new_from_environment (&error);
   g_assert_no_error (error);
   lsobs_config_set_ca_file (fixture->base.config, lsobs_config_get_ca_file (config));
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* LANGSMITH_CA_FILE is for configs that are made from the environment. */
@@ -308,7 +274,7 @@ test_own_variable (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   config = lsobs_config_new_from_environment (&error);
   g_assert_no_error (error);
   lsobs_config_set_ca_file (fixture->base.config, lsobs_config_get_ca_file (config));
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* --- which of them count ------------------------------------------------------------------- */
@@ -320,7 +286,7 @@ test_property_first (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_env_set (fixture->env, "SSL_CERT_DIR", "/nonexistent/dir");
   test_env_set (fixture->env, "REQUESTS_CA_BUNDLE", "/nonexistent/file");
   lsobs_config_set_ca_file (fixture->base.config, fixture->authority);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 static void
@@ -347,7 +313,7 @@ test_file_and_directory (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   test_env_set (fixture->env, "SSL_CERT_FILE", fixture->other);
   test_env_set (fixture->env, "SSL_CERT_DIR", fixture->dir);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* White space is nothing. */
@@ -358,7 +324,7 @@ test_white (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_env_set (fixture->env, "SSL_CERT_DIR", "");
   test_env_set (fixture->env, "REQUESTS_CA_BUNDLE", fixture->authority);
   lsobs_config_set_ca_file (fixture->base.config, "");
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
 }
 
 /* The user of a setuid program cannot make it trust anybody. */
@@ -502,7 +468,7 @@ test_wrong_host (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_replicas (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (TestServer) second = new_server ();
+  g_autoptr (TestServer) second = test_new_tls_server ();
   LsobsExporter *exporter;
 
   lsobs_config_set_ca_file (fixture->base.config, fixture->authority);

@@ -12,7 +12,9 @@
 
 typedef enum
 {
-  HABIT_AT_ONCE,  /* answers before send_async () returns */
+  HABIT_AT_ONCE,  /* answers before send_async () returns, as far as GTask does */
+  HABIT_INSIDE,   /* calls the callback before send_async () returns */
+  HABIT_FAILING,  /* the same, to fail */
   HABIT_IDLE,     /* answers from the context */
   HABIT_STUBBORN, /* never answers, whoever cancels */
   HABIT_MUTE,     /* fails without an error */
@@ -33,7 +35,7 @@ struct _TestTransport
 
   Habit habit;       /* set before it is used */
   guint max_records; /* set before it is used */
-  gsize max_bytes;   /* set before it is used */
+  gsize max_bytes;   /* set while it is not used */
 
   GMutex lock; /* guards all below */
   GCond cond;
@@ -42,6 +44,8 @@ struct _TestTransport
   GPtrArray *stuck; /* (owned) (element-type GTask) */
   GArray *sizes;    /* (owned) (element-type guint) records of each batch */
   gsize largest;    /* bytes of the largest batch */
+  guint n_inside;   /* calls of send_async () that have not returned */
+  guint deepest;    /* the most of them at a time */
   guint n_closed;
   GThread *thread;   /* (unowned) of the first call */
   gboolean is_mixed; /* it was called in two threads */
@@ -96,6 +100,28 @@ block (TestTransport *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* As a program may complete that does not leave it to GTask. */
+static void
+answer_inside (TestTransport *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
+
+  if (self->habit == HABIT_INSIDE)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE, "out of order");
+  callback (G_OBJECT (self), G_ASYNC_RESULT (task), user_data);
+}
+
+static void
+count_inside (TestTransport *self, gint n)
+{
+  g_mutex_lock (&self->lock);
+  self->n_inside += (guint) n;
+  self->deepest = MAX (self->deepest, self->n_inside);
+  g_mutex_unlock (&self->lock);
+}
+
 static void
 test_transport_send_async (LsobsTransport *transport,
                            LsobsBatch *batch,
@@ -104,11 +130,17 @@ test_transport_send_async (LsobsTransport *transport,
                            gpointer user_data)
 {
   TestTransport *self = TEST_TRANSPORT (transport);
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  gboolean answers_inside = self->habit == HABIT_INSIDE || self->habit == HABIT_FAILING;
+  g_autoptr (GTask) task =
+      answers_inside ? NULL : g_task_new (self, cancellable, callback, user_data);
   guint n_records = lsobs_batch_get_n_records (batch);
 
-  g_task_set_source_tag (task, test_transport_send_async);
-  g_task_set_check_cancellable (task, FALSE);
+  count_inside (self, 1);
+  if (task != NULL)
+    {
+      g_task_set_source_tag (task, test_transport_send_async);
+      g_task_set_check_cancellable (task, FALSE);
+    }
   g_mutex_lock (&self->lock);
   note_thread (self);
   g_array_append_val (self->sizes, n_records);
@@ -121,6 +153,10 @@ test_transport_send_async (LsobsTransport *transport,
     {
     case HABIT_AT_ONCE:
       g_task_return_boolean (task, TRUE);
+      break;
+    case HABIT_INSIDE:
+    case HABIT_FAILING:
+      answer_inside (self, callback, user_data);
       break;
     case HABIT_IDLE:
       {
@@ -150,6 +186,7 @@ test_transport_send_async (LsobsTransport *transport,
     default:
       break;
     }
+  count_inside (self, -1);
 }
 
 static gboolean
@@ -310,6 +347,61 @@ test_fails (TestFixture *fixture, gconstpointer data)
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
 }
 
+/* Each batch completes inside send_async(), or in the next iteration of the context: sending
+ * goes on without nesting. As nested calls, so many would overflow the stack. @data: the habit */
+static void
+test_many (TestFixture *fixture, gconstpointer data)
+{
+  const guint n = test_is_instrumented () ? 5000 : 100000;
+  g_autoptr (TestTransport) transport = NULL;
+
+  lsobs_config_set_queue_capacity (fixture->config, n);
+  lsobs_config_set_max_queue_bytes (fixture->config, (gint64) n * 4096);
+  lsobs_config_set_max_batch_size (fixture->config, 1);
+  transport = start (fixture, (Habit) GPOINTER_TO_INT (data));
+  test_emit_many (fixture->exporter, n);
+  g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, n);
+  /* The thread has ended then, and the last call has returned. */
+  g_assert_true (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  g_assert_cmpuint (transport->sizes->len, ==, n);
+  g_assert_cmpuint (transport->deepest, ==, 1);
+  g_assert_cmpuint (transport->n_inside, ==, 0);
+  g_assert_false (transport->is_mixed);
+}
+
+/* A transport that fails inside send_async() is probed after a pause, as any other. */
+static void
+test_fails_inside (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestTransport) transport = start (fixture, HABIT_FAILING);
+  g_autoptr (GError) error = NULL;
+
+  test_emit_many (fixture->exporter, 4);
+  error = test_flush_in_vain (fixture->exporter, 4);
+  g_assert_nonnull (strstr (error->message, "out of order"));
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, 4);
+  lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL);
+  /* one for the flush, one for the shutdown */
+  g_assert_cmpuint (transport->sizes->len, ==, 2);
+  g_assert_cmpuint (transport->deepest, ==, 1);
+}
+
+/* In the context of the program, which runs other sources in between. */
+static void
+test_inside_in_loop (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestTransport) transport = g_object_new (TEST_TYPE_TRANSPORT, NULL);
+
+  transport->habit = HABIT_INSIDE;
+  transport->max_records = 1;
+  test_fixture_start_with (fixture, LSOBS_TRANSPORT (transport), g_main_context_default ());
+  test_emit_many (fixture->exporter, 50);
+  test_assert_flush (fixture->exporter, 50);
+  g_assert_cmpuint (transport->deepest, ==, 1);
+  g_assert_true (transport->thread == g_thread_self ());
+}
+
 /* Its limits count beside the config's. */
 static void
 test_limits (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -335,6 +427,26 @@ test_limit_bytes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_emit_large (fixture->exporter, "large", 12000);
   test_assert_flush (fixture->exporter, 11);
   g_assert_cmpuint (transport->largest, <=, 10000);
+  /* two of 4 kB and no room for a third one, whatever a multipart body would need */
+  g_assert_cmpuint (transport->largest, >, 6000);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_CUT_PAYLOADS), ==, 1);
+}
+
+/* One record fits that is exactly as large as the limit: its JSON text counts, and nothing else. */
+static void
+test_limit_is_text (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestTransport) transport = start (fixture, HABIT_IDLE);
+
+  test_emit_large (fixture->exporter, "run", 3000);
+  test_assert_flush (fixture->exporter, 1);
+  transport->max_bytes = transport->largest;
+  test_emit_large (fixture->exporter, "run", 3000);
+  test_assert_flush (fixture->exporter, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
+  transport->max_bytes = transport->largest - 1;
+  test_emit_large (fixture->exporter, "run", 3000);
+  test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_CUT_PAYLOADS), ==, 1);
 }
 
@@ -461,8 +573,13 @@ main (int argc, char **argv)
   ADD ("/transport/idle", GINT_TO_POINTER (HABIT_IDLE), test_answers);
   ADD ("/transport/mute", GINT_TO_POINTER (HABIT_MUTE), test_fails);
   ADD ("/transport/strange", GINT_TO_POINTER (HABIT_STRANGE), test_fails);
+  ADD ("/transport/inside/fails", NULL, test_fails_inside);
+  ADD ("/transport/inside/loop", NULL, test_inside_in_loop);
+  ADD ("/transport/many/inside", GINT_TO_POINTER (HABIT_INSIDE), test_many);
+  ADD ("/transport/many/idle", GINT_TO_POINTER (HABIT_IDLE), test_many);
   ADD ("/transport/limits", NULL, test_limits);
   ADD ("/transport/limit-bytes", NULL, test_limit_bytes);
+  ADD ("/transport/limit-is-text", NULL, test_limit_is_text);
   ADD ("/transport/stubborn/shutdown", NULL, test_stubborn);
   ADD ("/transport/stubborn/unref", NULL, test_stubborn_unref);
   ADD ("/transport/stubborn/loop", NULL, test_stubborn_in_loop);

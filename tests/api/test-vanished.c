@@ -110,24 +110,17 @@ get_n_connections (Kind kind)
 static TestServer *
 new_tls_server (TestFixture *fixture)
 {
-  g_autofree char *dir = g_build_filename (test_data_dir (), "tls", NULL);
-  g_autofree char *authority = g_build_filename (dir, "authority.pem", NULL);
-  g_autofree char *certificate_file = g_build_filename (dir, "service.pem", NULL);
-  g_autofree char *key_file = g_build_filename (dir, "service-key.pem", NULL);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GTlsCertificate) certificate =
-      g_tls_certificate_new_from_files (certificate_file, key_file, &error);
+  g_autofree char *authority = test_find_certificate ("authority.pem");
+  TestServer *server = test_new_tls_server ();
 
-  g_assert_no_error (error);
   lsobs_config_set_ca_file (fixture->config, authority);
-  return test_server_new_at (NULL, certificate);
+  return server;
 }
 
 static void
 use_server (TestFixture *fixture, TestServer *server)
 {
-  test_server_free (fixture->server);
-  fixture->server = server;
+  test_fixture_use_server (fixture, server);
   lsobs_config_set_api_url (fixture->config, test_server_get_url (server));
 }
 

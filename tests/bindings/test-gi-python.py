@@ -278,6 +278,40 @@ def test_feedback():
     assert sent[1].get_string_member('run_id') == run.dup_id()
 
 
+class Lines(GObject.Object, Lsobs.Transport):
+    """A transport that keeps each record as text."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def do_send_async(self, batch, cancellable, callback, *_):
+        for i in range(batch.get_n_records()):
+            self.lines.append((batch.get_record_kind(i), batch.get_record_id(i),
+                               batch.get_record_json(i).get_data().decode()))
+        task = Gio.Task.new(self, cancellable, lambda source, result, *_: callback(source, result))
+        task.return_boolean(True)
+
+    def do_send_finish(self, result):
+        return result.propagate_boolean()
+
+
+def test_transport():
+    transport = Lines()
+    config = Lsobs.Config.new('key', 'python')
+    config.set_flush_interval(NEVER)
+    observer = Lsobs.Observer.new_with_transport(config, transport)
+    run = observer.start_run('run', Lsobs.RunType.CHAIN, node('["é"]'))
+    observer.flush(TIMEOUT)
+    run.end(None)
+    observer.shutdown(TIMEOUT)
+    kinds, ids, texts = zip(*transport.lines)
+    assert kinds == (Lsobs.RunEventKind.START, Lsobs.RunEventKind.UPDATE)
+    assert ids == (run.dup_id(), run.dup_id())
+    assert [json.loads(text)['id'] for text in texts] == list(ids)
+    assert 'é' in texts[0] and all('\n' not in text for text in texts)
+
+
 def test_json():
     assert text_of(Lsobs.json_redact(node('{"a": ["my secret"]}'), GLib.Regex.new(
         'secret', GLib.RegexCompileFlags.DEFAULT, GLib.RegexMatchFlags.DEFAULT))) == '{"a":["my [REDACTED]"]}'
@@ -418,7 +452,7 @@ def test_replay():
 
 def main():
     tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_current_run,
-             test_flush_async, test_errors, test_attachment, test_feedback, test_json, test_headers, test_http, test_replay]
+             test_flush_async, test_errors, test_attachment, test_feedback, test_transport, test_json, test_headers, test_http, test_replay]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

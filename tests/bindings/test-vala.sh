@@ -38,7 +38,7 @@ fi
 
 if ! "$VALAC" --vapidir "$builddir/lsobs" --girdir "$builddir/lsobs" --pkg lsobs --cc "$CC" \
      -X -w -X -I"$G_TEST_SRCDIR/.." -X -I"$builddir" -X -L"$builddir/lsobs/.libs" -X -llsobs \
-     -o "$tmp/program" "$G_TEST_SRCDIR/vala-program.vala" > "$tmp/said" 2>&1; then
+     -o "$tmp/program" "$G_TEST_SRCDIR/bindings/vala-program.vala" > "$tmp/said" 2>&1; then
   sed 's/^/# /' "$tmp/said"
   echo "1..1"
   echo "not ok 1 the program does not compile"

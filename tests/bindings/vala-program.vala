@@ -193,6 +193,41 @@ void test_errors () throws Error {
   assert (caught);
 }
 
+// All that a transport must have is a function that sends.
+class Lines : Object, Lsobs.Transport {
+  public string text = "";
+  public Lsobs.RunEventKind[] kinds = {};
+  public string[] ids = {};
+
+  public async bool send_async (Lsobs.Batch batch, Cancellable? cancellable) throws Error {
+    for (uint i = 0; i < batch.get_n_records (); i++) {
+      unowned uint8[] data = batch.get_record_json (i).get_data ();
+      kinds += batch.get_record_kind (i);
+      ids += batch.get_record_id (i);
+      text += "%.*s\n".printf (data.length, data);
+    }
+    return true;
+  }
+}
+
+void test_transport () throws Error {
+  var lines = new Lines ();
+  var config = new Lsobs.Config ("key", "vala");
+  config.flush_interval = 3600000;
+  var observer = new Lsobs.Observer.with_transport (config, lines);
+  var run = observer.start_run ("run", Lsobs.RunType.CHAIN, Json.from_string ("[\"é\"]"));
+  assert (observer.flush (TIMEOUT, null));
+  run.end (null);
+  assert (observer.shutdown (TIMEOUT, null));
+  assert (lines.kinds.length == 2);
+  assert (lines.kinds[0] == Lsobs.RunEventKind.START);
+  assert (lines.kinds[1] == Lsobs.RunEventKind.UPDATE);
+  assert (lines.ids[0] == run.dup_id () && lines.ids[1] == run.dup_id ());
+  foreach (unowned string line in lines.text.strip ().split ("\n"))
+    assert (Json.from_string (line).get_object ().get_string_member ("id") == run.dup_id ());
+  assert (lines.text.contains ("é"));
+}
+
 delegate void TestFunc () throws Error;
 
 void add (string path, owned TestFunc func) {
@@ -216,5 +251,6 @@ void main (string[] args) {
   add ("/vala/headers", test_headers);
   add ("/vala/flush-async", test_flush_async);
   add ("/vala/errors", test_errors);
+  add ("/vala/transport", test_transport);
   Test.run ();
 }

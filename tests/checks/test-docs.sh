@@ -155,6 +155,25 @@ done > "$tmp/said"
 ! [ -s "$tmp/said" ]
 report "the pictures of README" $?
 
+# What the page on internals names between backquotes is there: files and folders, functions,
+# types and constants.
+internals=$srcdir/docs/internals.md
+sed -n 's/^!\[.*](\(.*\))$/docs\/\1/p' "$internals" > "$tmp/named"
+grep -o '`[^`]*`' "$internals" | tr -d '`' | sort -u >> "$tmp/named"
+cat "$srcdir"/lsobs/*.h "$srcdir"/lsobs/*/*-private.h | grep -o '[A-Za-z0-9_]*' | sort -u > "$tmp/words"
+while read -r name; do
+  case $name in
+    */*) [ -e "$srcdir/$name" ] ;;
+    lsobs_* | _lsobs_*) grep -qxF "${name% ()}" "$tmp/words" ;;
+    Lsobs*:*) grep -q "^ *\* $name:\$" "$srcdir"/lsobs/*/*.c ;;
+    Lsobs* | LSOBS_*) grep -qxF "$name" "$tmp/words" ;;
+    *) true ;;
+  esac || echo "$name is not there"
+done < "$tmp/named" > "$tmp/said"
+[ "$(grep -c 'lsobs' "$tmp/named")" -gt 50 ] || echo "docs/internals.md names next to nothing" >> "$tmp/said"
+! [ -s "$tmp/said" ]
+report "the files and functions that docs/internals.md names" $?
+
 # a promise that names its test
 grep -ho 'tests/[a-z]*/test-[a-z0-9-]*\.[a-z]*' "$srcdir"/docs/reference/guide-*.xml | sort -u | while read -r file; do
   [ -f "$srcdir/$file" ] || echo "$file is not there"

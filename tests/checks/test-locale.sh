@@ -101,7 +101,7 @@ run_in () {
     LC_ALL=$1.$2
     [ -z "$3" ] || { LSOBS_TEST_LANGUAGE=$3; export LSOBS_TEST_LANGUAGE; }
     [ -z "$4" ] || { LANGUAGE=$4; export LANGUAGE; }
-    "$G_TEST_BUILDDIR/$5"
+    "$G_TEST_BUILDDIR/api/$5"
   ) > "$tmp/said" 2>&1
   report "$6" $?
 }

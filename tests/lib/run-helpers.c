@@ -11,7 +11,7 @@ run_fixture_set_up (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->server = test_server_new ();
   fixture->config = lsobs_config_new (RUN_API_KEY, RUN_PROJECT);
   lsobs_config_set_api_url (fixture->config, test_server_get_url (fixture->server));
-  lsobs_config_set_flush_interval (fixture->config, RUN_NEVER_MS);
+  lsobs_config_set_flush_interval (fixture->config, TEST_NEVER_MS);
   lsobs_config_set_queue_capacity (fixture->config, 1000000);
   lsobs_config_set_shutdown_timeout (fixture->config, TEST_TIMEOUT_MS);
 }
@@ -21,7 +21,7 @@ run_fixture_tear_down (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_clear_object (&fixture->observer);
   if (fixture->exporter != NULL)
-    run_assert_balanced (fixture->exporter);
+    test_assert_books (fixture->exporter);
   g_clear_object (&fixture->exporter);
   test_drain_context ();
   test_server_assert_conformant (fixture->server);
@@ -47,6 +47,14 @@ run_fixture_set_up_started (RunFixture *fixture, gconstpointer data)
   run_fixture_start (fixture);
 }
 
+void
+run_fixture_set_up_unsampled (RunFixture *fixture, gconstpointer data)
+{
+  run_fixture_set_up (fixture, data);
+  lsobs_config_set_sampling_rate (fixture->config, 0.0);
+  run_fixture_start (fixture);
+}
+
 WireTree *
 run_fixture_flush (RunFixture *fixture)
 {
@@ -56,7 +64,7 @@ run_fixture_flush (RunFixture *fixture)
   lsobs_exporter_flush (fixture->exporter, 4 * TEST_TIMEOUT_MS, &stats, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (stats.runs_failed, ==, 0);
-  run_assert_balanced (fixture->exporter);
+  test_assert_books (fixture->exporter);
   test_server_assert_conformant (fixture->server);
   g_clear_pointer (&fixture->tree, wire_tree_free);
   fixture->tree = test_server_build_tree (fixture->server);
@@ -85,29 +93,43 @@ run_fixture_finish (RunFixture *fixture, LsobsRun *run)
 guint64
 run_fixture_get (RunFixture *fixture, LsobsCounter counter)
 {
-  g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (fixture->exporter);
-
-  return lsobs_stats_get (stats, counter);
+  return test_get_counter (fixture->exporter, counter);
 }
 
 guint64
 run_fixture_get_dropped (RunFixture *fixture, LsobsDropReason reason)
 {
-  g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (fixture->exporter);
-
-  return lsobs_stats_get_dropped (stats, reason);
+  return test_get_dropped (fixture->exporter, reason);
 }
 
 void
-run_assert_balanced (LsobsExporter *exporter)
+run_fixture_add (const char *path, RunFixtureFunc set_up, RunFixtureFunc test)
 {
-  g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (exporter);
+  g_test_add (path, RunFixture, NULL, set_up, test, run_fixture_tear_down);
+}
 
-  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
-                    lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
-                        lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                        lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
-                        lsobs_stats_get_total_dropped (stats));
+void
+run_fixture_add_started (const char *path, RunFixtureFunc test)
+{
+  run_fixture_add (path, run_fixture_set_up_started, test);
+}
+
+void
+run_fixture_add_both (const char *path, RunFixtureFunc test)
+{
+  g_autofree char *queued = g_strconcat (path, "/queued", NULL);
+  g_autofree char *sent = g_strconcat (path, "/sent", NULL);
+
+  g_test_add (queued, RunFixture, GINT_TO_POINTER (FALSE), run_fixture_set_up_started, test,
+              run_fixture_tear_down);
+  g_test_add (sent, RunFixture, GINT_TO_POINTER (TRUE), run_fixture_set_up_started, test,
+              run_fixture_tear_down);
+}
+
+LsobsRun *
+run_fixture_start_llm (RunFixture *fixture)
+{
+  return lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, NULL);
 }
 
 JsonNode *
@@ -127,6 +149,14 @@ GBytes *
 run_bytes (const char *text)
 {
   return g_bytes_new (text, strlen (text));
+}
+
+void
+run_assert_node (JsonNode *node, const char *expected)
+{
+  g_autofree char *text = node != NULL ? json_to_string (node, FALSE) : NULL;
+
+  g_assert_cmpstr (text, ==, expected);
 }
 
 void

@@ -7,16 +7,12 @@
 
 #include <lsobs/lsobs.h>
 
-#include "tests/lib/test-server.h"
-#include "tests/lib/test-utils.h"
+#include "tests/lib/test-helpers.h"
 
 G_BEGIN_DECLS
 
 #define RUN_API_KEY "lsv2_pt_0123456789abcdef"
 #define RUN_PROJECT "test-project"
-
-/* Nothing leaves by itself within a test: only when it is flushed, or a batch is full. */
-#define RUN_NEVER_MS 3600000
 
 typedef struct
 {
@@ -32,6 +28,8 @@ void run_fixture_set_up (RunFixture *fixture, gconstpointer data);
 void run_fixture_tear_down (RunFixture *fixture, gconstpointer data);
 /* ... with the observer made, too */
 void run_fixture_set_up_started (RunFixture *fixture, gconstpointer data);
+/* ... and no trace is sampled */
+void run_fixture_set_up_unsampled (RunFixture *fixture, gconstpointer data);
 /* makes the observer of the settings as they are now */
 void run_fixture_start (RunFixture *fixture);
 /* Delivers everything; returns the tree of what has come so far. */
@@ -43,11 +41,21 @@ WireRun *run_fixture_finish (RunFixture *fixture, LsobsRun *run);
 guint64 run_fixture_get (RunFixture *fixture, LsobsCounter counter);
 guint64 run_fixture_get_dropped (RunFixture *fixture, LsobsDropReason reason);
 
-/* enqueued = delivered + queued + in flight + everything dropped */
-void run_assert_balanced (LsobsExporter *exporter);
+/* Tests with this fixture. */
+typedef void (*RunFixtureFunc) (RunFixture *fixture, gconstpointer data);
+void run_fixture_add (const char *path, RunFixtureFunc set_up, RunFixtureFunc test);
+/* with the observer made */
+void run_fixture_add_started (const char *path, RunFixtureFunc test);
+/* the same twice: PATH/queued with FALSE as data, PATH/sent with TRUE */
+void run_fixture_add_both (const char *path, RunFixtureFunc test);
+
+/* (transfer full): a run of a model, without inputs */
+LsobsRun *run_fixture_start_llm (RunFixture *fixture);
 /* (transfer full): JSON that is known to be right; NULL for NULL */
 JsonNode *run_json (const char *text);
 GBytes *run_bytes (const char *text);
+/* compares the text of a node; NULL for none */
+void run_assert_node (JsonNode *node, const char *expected);
 /* compares a member of what came, NULL for none, whatever the order of its own members is */
 void run_assert_member (WireRun *run, const char *path, const char *json);
 /* (transfer full): the last operation on a run in what was accepted; NULL when there is none */

@@ -84,6 +84,55 @@ test_fixture_stop (TestFixture *self)
   g_assert_finalize_object (observer);
 }
 
+void
+test_fixture_use_server (TestFixture *self, TestServer *server)
+{
+  test_server_free (self->server);
+  self->server = server;
+}
+
+void
+test_fixture_assert_delivers (TestFixture *self)
+{
+  g_autoptr (GError) error = NULL;
+  LsobsExporter *exporter;
+
+  /* On a busy machine, a connection may take longer than its timeout. */
+  lsobs_config_set_max_attempts (self->config, 50);
+  exporter = test_fixture_start (self);
+  test_emit (exporter, "one");
+  lsobs_exporter_flush (exporter, 8 * TEST_TIMEOUT_MS, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_DELIVERED), ==, 1);
+  g_assert_cmpuint (test_server_count_ops (self->server), ==, 1);
+}
+
+void
+test_fixture_assert_not_asked (TestFixture *self)
+{
+  g_assert_cmpuint (test_server_count_requests (self->server, NULL), ==, 0);
+  g_assert_cmpuint (test_server_count_requests (self->server, "/info"), ==, 0);
+}
+
+char *
+test_find_certificate (const char *name)
+{
+  return g_build_filename (test_data_dir (), "tls", name, NULL);
+}
+
+TestServer *
+test_new_tls_server (void)
+{
+  g_autofree char *certificate_file = test_find_certificate ("service.pem");
+  g_autofree char *key_file = test_find_certificate ("service-key.pem");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GTlsCertificate) certificate =
+      g_tls_certificate_new_from_files (certificate_file, key_file, &error);
+
+  g_assert_no_error (error);
+  return test_server_new_at (NULL, certificate);
+}
+
 /* Called wherever the object is disposed of. */
 static void
 died_cb (gpointer user_data, GObject *object G_GNUC_UNUSED)
@@ -229,46 +278,36 @@ typedef struct
 {
   LsobsExporter *exporter;
   LsobsCounter counter;
+  LsobsDropReason reason;
+  gboolean of_dropped; /* wait for @reason, not for @counter */
   guint64 at_least;
-} CounterWait;
+} CountWait;
 
 static gboolean
 has_counted (gpointer data)
 {
-  CounterWait *wait = data;
+  CountWait *wait = data;
 
-  return test_get_counter (wait->exporter, wait->counter) >= wait->at_least;
+  return (wait->of_dropped ? test_get_dropped (wait->exporter, wait->reason)
+                           : test_get_counter (wait->exporter, wait->counter)) >= wait->at_least;
 }
 
 gboolean
 test_wait_counter (LsobsExporter *exporter, LsobsCounter counter, guint64 at_least)
 {
-  CounterWait wait = { exporter, counter, at_least };
+  CountWait wait = { .exporter = exporter, .counter = counter, .at_least = at_least };
 
   return test_wait_until (has_counted, &wait, TEST_TIMEOUT_MS);
-}
-
-typedef struct
-{
-  LsobsExporter *exporter;
-  LsobsDropReason reason;
-  guint64 at_least;
-} DropWait;
-
-static gboolean
-has_dropped (gpointer data)
-{
-  DropWait *wait = data;
-
-  return test_get_dropped (wait->exporter, wait->reason) >= wait->at_least;
 }
 
 gboolean
 test_wait_dropped (LsobsExporter *exporter, LsobsDropReason reason, guint64 at_least)
 {
-  DropWait wait = { exporter, reason, at_least };
+  CountWait wait = {
+    .exporter = exporter, .reason = reason, .of_dropped = TRUE, .at_least = at_least
+  };
 
-  return test_wait_until (has_dropped, &wait, TEST_TIMEOUT_MS);
+  return test_wait_until (has_counted, &wait, TEST_TIMEOUT_MS);
 }
 
 void
@@ -373,6 +412,15 @@ test_bytes_contain (GBytes *bytes, const char *text)
   const char *data = g_bytes_get_data (bytes, &size);
 
   return data != NULL && g_strstr_len (data, (gssize) size, text) != NULL;
+}
+
+gboolean
+test_refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer status)
+{
+  if (!test_bytes_contain (request->body, "\"bad\""))
+    return FALSE;
+  reply->status = GPOINTER_TO_UINT (status);
+  return TRUE;
 }
 
 GSocket *

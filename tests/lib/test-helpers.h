@@ -47,6 +47,17 @@ LsobsExporter *test_fixture_start_with (TestFixture *self,
                                         GMainContext *context);
 /* Drops the observer; the exporter stays, to be asked. */
 void test_fixture_stop (TestFixture *self);
+/* @server: (transfer full): replaces the server of the fixture; the config keeps its address */
+void test_fixture_use_server (TestFixture *self, TestServer *server);
+/* Starts the fixture and sends one run, which must be delivered. */
+void test_fixture_assert_delivers (TestFixture *self);
+/* Nothing has come to the server. */
+void test_fixture_assert_not_asked (TestFixture *self);
+
+/* (transfer full): the path of a file of certificates for tests */
+char *test_find_certificate (const char *name);
+/* (transfer full): a server for HTTPS, for which "authority.pem" vouches */
+TestServer *test_new_tls_server (void);
 
 /* Takes the last reference but for those that other threads are about to drop. */
 void test_assert_dies_at (gpointer object, const char *file, int line, const char *function);
@@ -96,6 +107,8 @@ gboolean test_flush_at_last (LsobsExporter *exporter);
 /* (transfer full): the @index-th request, which must have come */
 TestRequest *test_get_request (TestServer *server, guint index);
 gboolean test_bytes_contain (GBytes *bytes, const char *text);
+/* A handler of TestServer, called in its thread: a request with a run "bad" gets this status. */
+gboolean test_refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer status);
 /* (transfer full): a port that refuses connections as long as the socket lives */
 GSocket *test_refusing_socket_new (char **url);
 

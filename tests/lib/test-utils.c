@@ -137,6 +137,13 @@ test_env_set (TestEnv *self, const char *name, const char *value)
 }
 
 void
+test_env_unset_all (TestEnv *self, const char *const *names)
+{
+  for (guint i = 0; names[i] != NULL; i++)
+    test_env_set (self, names[i], NULL);
+}
+
+void
 test_env_unset_prefix (TestEnv *self, const char *prefix)
 {
   g_auto (GStrv) names = g_listenv ();

@@ -67,8 +67,30 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestEnv, test_env_free)
 
 /* @value NULL: unset */
 void test_env_set (TestEnv *self, const char *name, const char *value);
+/* @names: NULL-terminated */
+void test_env_unset_all (TestEnv *self, const char *const *names);
 /* unsets every variable whose name starts with @prefix */
 void test_env_unset_prefix (TestEnv *self, const char *prefix);
+
+/* --- rows ---------------------------------------------------------------------------------- */
+
+/* Adds a test for each row of a table. Its path is @prefix and the string @member of the row. */
+#define TEST_ADD_ROWS(prefix, rows, member, func) \
+ for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, (rows)[i].member, NULL); \
+\
+   g_test_add_data_func (path, &(rows)[i], func); \
+  }
+
+/* The same for tests with a fixture. */
+#define TEST_ADD_FIXTURE_ROWS(prefix, rows, member, Fixture, set_up, func, tear_down) \
+ for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
+  { \
+   g_autofree char *path = g_strconcat (prefix, (rows)[i].member, NULL); \
+\
+   g_test_add (path, Fixture, &(rows)[i], set_up, func, tear_down); \
+  }
 
 /* --- test data ----------------------------------------------------------------------------- */
 

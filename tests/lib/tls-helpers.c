@@ -8,6 +8,17 @@
 
 #include "tests/lib/tls-helpers.h"
 
+/* In all programs that use this file. LeakSanitizer crashes on what the TLS library maps. */
+#ifdef __SANITIZE_ADDRESS__
+int __lsan_is_turned_off (void);
+
+int
+__lsan_is_turned_off (void)
+{
+  return 1;
+}
+#endif
+
 struct _TlsService
 {
   GSubprocess *process;      /* (owned) */
@@ -272,4 +283,76 @@ tls_fixture_assert_arrival (TlsFixture *self, guint n_batches, TlsBooks *books)
   g_assert_cmpuint (books->n_cut_short, ==, 0);
   g_assert_cmpuint (books->n_runs, ==, 5 * n_batches);
   g_assert_cmpuint (books->n_runs, ==, test_get_counter (exporter, LSOBS_COUNTER_DELIVERED));
+}
+
+/* --- tests of both versions of HTTP -------------------------------------------------------- */
+
+void
+tls_test_arrival (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  TlsBooks books;
+
+  if (fixture->service == NULL)
+    return;
+  test_fixture_start (&fixture->base);
+  tls_fixture_assert_arrival (fixture, 4, &books);
+}
+
+void
+tls_test_silent (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  TlsBooks books;
+
+  if (fixture->service == NULL)
+    return;
+  lsobs_config_set_request_timeout (fixture->base.config, TLS_SHORT_MS);
+  test_fixture_start (&fixture->base);
+  tls_fixture_assert_arrival (fixture, 4, &books);
+  g_assert_cmpuint (books.n_connections, >, 1);
+}
+
+/* @reason: (nullable): a part of the error */
+static void
+assert_interim_ends (TlsFixture *fixture, gint64 timeout, const char *reason)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (fixture->service == NULL)
+    return;
+  lsobs_config_set_request_timeout (fixture->base.config, timeout);
+  lsobs_config_set_max_attempts (fixture->base.config, 2);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 5);
+  error = test_flush_in_vain (fixture->base.exporter, 5);
+  if (reason != NULL)
+    g_assert_nonnull (strstr (error->message, reason));
+}
+
+void
+tls_test_interim_flood (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  assert_interim_ends (fixture, TEST_NEVER_MS, "interim answers without end");
+}
+
+/* On a busy machine, the connection alone may take that long. */
+void
+tls_test_interim_slow (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  assert_interim_ends (fixture, TLS_SHORT_MS, NULL);
+}
+
+static gboolean
+has_dropped_all (gpointer data)
+{
+  return test_get_total_dropped (data) == 5;
+}
+
+void
+tls_fixture_assert_shutdown (TlsFixture *self)
+{
+  test_fixture_start (&self->base);
+  test_emit_many (self->base.exporter, 5);
+  g_assert_false (lsobs_exporter_flush (self->base.exporter, 1000, NULL, NULL));
+  test_fixture_stop (&self->base);
+  g_assert_true (test_wait_until (has_dropped_all, self->base.exporter, TEST_TIMEOUT_MS));
 }

@@ -8,6 +8,9 @@
 
 G_BEGIN_DECLS
 
+/* The timeout of a request that gets no answer. */
+#define TLS_SHORT_MS 2000
+
 typedef struct _TlsService TlsService;
 
 /* What has come to the service. */
@@ -52,5 +55,20 @@ void tls_fixture_tear_down (TlsFixture *self, gconstpointer data);
 /* Sends @n_batches of 5 runs each, one after the other. All of them must be there, each request
  * with its whole body, and nothing else may be counted. */
 void tls_fixture_assert_arrival (TlsFixture *self, guint n_batches, TlsBooks *books);
+
+/* --- tests of both versions of HTTP; they do nothing where the service cannot run ---------- */
+
+/* ms: time for a request that gets no answer */
+#define TLS_SHORT_MS 2000
+
+/* Four batches arrive. */
+void tls_test_arrival (TlsFixture *fixture, gconstpointer data);
+/* The same when the server falls silent: a silent connection gets no other request. */
+void tls_test_silent (TlsFixture *fixture, gconstpointer data);
+/* Interim answers without end fail the request: fast ones by their number, slow ones in time. */
+void tls_test_interim_flood (TlsFixture *fixture, gconstpointer data);
+void tls_test_interim_slow (TlsFixture *fixture, gconstpointer data);
+/* Stops the observer while a request is under way: all 5 runs are dropped, without a long wait. */
+void tls_fixture_assert_shutdown (TlsFixture *self);
 
 G_END_DECLS

@@ -4,6 +4,8 @@
 
 #include "config.h"
 
+#include <string.h>
+
 #include "lsobs/transport/lsobs-batch-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 
@@ -80,6 +82,7 @@ describe (LsobsBatch *batch)
   g_autoptr (GBytes) runs = _lsobs_body_write_batch (_lsobs_batch_peek_records (batch));
   g_autofree char *multipart_sum = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, multipart);
   g_autofree char *runs_sum = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, runs);
+  g_autoptr (GChecksum) texts = g_checksum_new (G_CHECKSUM_SHA256);
   GString *out = g_string_new (NULL);
 
   g_string_append_printf (out, "records=%u bytes=%" G_GSIZE_FORMAT "\n",
@@ -87,12 +90,16 @@ describe (LsobsBatch *batch)
   for (guint i = 0; i < lsobs_batch_get_n_records (batch); i++)
     {
       g_autoptr (LsobsRunEvent) event = lsobs_batch_dup_event (batch, i);
+      GBytes *text = lsobs_batch_get_record_json (batch, i);
 
       add_event (out, event);
+      add_text (out, "record", lsobs_batch_get_record_id (batch, i));
+      g_string_append_printf (out, "kind=%d\n", (int) lsobs_batch_get_record_kind (batch, i));
+      g_checksum_update (texts, g_bytes_get_data (text, NULL), (gssize) g_bytes_get_size (text));
     }
+  add_text (out, "texts", g_checksum_get_string (texts));
   add_text (out, "multipart", multipart_sum);
   add_text (out, "runs", runs_sum);
-  g_assert_cmpuint (g_bytes_get_size (multipart), ==, lsobs_batch_get_n_bytes (batch));
   return g_string_free (out, FALSE);
 }
 
@@ -172,9 +179,9 @@ keeper_transport_send_finish (LsobsTransport *transport G_GNUC_UNUSED,
 }
 
 static void
-keeper_transport_lost (LsobsTransport *transport,
-                       LsobsBatch *batch,
-                       LsobsDropReason reason G_GNUC_UNUSED)
+keeper_transport_batch_lost (LsobsTransport *transport,
+                             LsobsBatch *batch,
+                             LsobsDropReason reason G_GNUC_UNUSED)
 {
   KeeperTransport *self = KEEPER_TRANSPORT (transport);
 
@@ -186,7 +193,7 @@ keeper_transport_iface_init (LsobsTransportInterface *iface)
 {
   iface->send_async = keeper_transport_send_async;
   iface->send_finish = keeper_transport_send_finish;
-  iface->lost = keeper_transport_lost;
+  iface->batch_lost = keeper_transport_batch_lost;
 }
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (KeeperTransport,
@@ -598,7 +605,8 @@ test_encoded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (LsobsSettings) settings =
       _lsobs_settings_new (fixture->base.config, LSOBS_SETTINGS_ANY, NULL);
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+  const LsobsEncoder encoder = { .settings = settings, .counters = counters };
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   GPtrArray *records = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
   LsobsEncoded *encoded;
@@ -611,18 +619,122 @@ test_encoded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   start (fixture);
   /* counted once, however often it is written */
   record->inputs = g_bytes_new_static ("no json", 7);
-  encoded = _lsobs_encoder_encode (settings, counters, record);
+  encoded = _lsobs_encoder_encode (&encoder, record);
   g_ptr_array_add (records, encoded);
   batch = _lsobs_batch_new (records);
   before = describe (batch);
-  update = _lsobs_encoder_convert (settings, encoded, LSOBS_RECORD_UPDATE);
-  cut = _lsobs_encoder_cut (settings, counters, update);
+  update = _lsobs_encoder_convert (&encoder, encoded, LSOBS_RECORD_UPDATE);
+  cut = _lsobs_encoder_cut (&encoder, update);
   g_assert_cmpint (cut->kind, ==, LSOBS_RECORD_UPDATE);
   g_assert_cmpint (encoded->kind, ==, LSOBS_RECORD_CREATE);
   g_assert_cmpstr (cut->id, ==, encoded->id);
   g_assert_cmpuint (_lsobs_counters_get (counters, LSOBS_COUNTER_BAD_PAYLOADS), ==, 1);
   after = describe (batch);
   g_assert_cmpstr (after, ==, before);
+}
+
+/* (transfer full): the object of a record */
+static JsonObject *
+parse_record (LsobsBatch *batch, guint index)
+{
+  gsize len;
+  const char *text = g_bytes_get_data (lsobs_batch_get_record_json (batch, index), &len);
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (memchr (text, '\n', len));
+  json_parser_load_from_data (parser, text, (gssize) len, &error);
+  g_assert_no_error (error);
+  return json_object_ref (json_node_get_object (json_parser_get_root (parser)));
+}
+
+static LsobsBatch *
+get_sent (Fixture *fixture, guint index)
+{
+  g_assert_cmpuint (index, <, fixture->transport->sent->len);
+  return ((Kept *) fixture->transport->sent->pdata[index])->batch;
+}
+
+/* Each record is one whole object, with its id and kind beside it. */
+static void
+test_records (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) first = NULL;
+  g_autoptr (LsobsRun) second = NULL;
+  g_autoptr (LsobsFeedback) feedback = NULL;
+  g_autoptr (GBytes) outputs = g_bytes_new_static ("{\n\"a\":\r\n[1,\n\n2]\n}\n", 18);
+  g_autofree char *first_id = NULL;
+  g_autofree char *second_id = NULL;
+  g_autoptr (JsonObject) whole = NULL;
+  g_autoptr (JsonObject) update = NULL;
+  g_autoptr (JsonObject) score = NULL;
+  LsobsBatch *batch;
+
+  start (fixture);
+  first = begin_full_run (fixture, "first\nline");
+  second = begin_full_run (fixture, "second");
+  first_id = lsobs_run_dup_id (first);
+  second_id = lsobs_run_dup_id (second);
+  lsobs_run_end_bytes (first, outputs);
+  test_assert_flush (fixture->base.exporter, 2);
+  lsobs_run_fail_with_message (second, "broke");
+  feedback = lsobs_feedback_new (second_id, second_id, "helpful");
+  lsobs_feedback_set_score (feedback, 1);
+  g_assert_true (lsobs_observer_add_feedback (fixture->base.observer, feedback, NULL));
+  test_assert_flush (fixture->base.exporter, 2);
+
+  g_assert_cmpuint (fixture->transport->sent->len, ==, 2);
+  batch = get_sent (fixture, 0);
+  g_assert_cmpint (lsobs_batch_get_record_kind (batch, 0), ==, LSOBS_RUN_EVENT_KIND_START);
+  g_assert_cmpstr (lsobs_batch_get_record_id (batch, 0), ==, first_id);
+  g_assert_cmpstr (lsobs_batch_get_record_id (batch, 1), ==, second_id);
+  whole = parse_record (batch, 0);
+  g_assert_cmpstr (json_object_get_string_member (whole, "id"), ==, first_id);
+  g_assert_cmpstr (json_object_get_string_member (whole, "name"), ==, "first\nline");
+  g_assert_true (json_object_has_member (whole, "inputs"));
+  g_assert_true (json_object_has_member (whole, "outputs"));
+  g_assert_true (json_object_has_member (whole, "events"));
+  g_assert_true (json_object_has_member (whole, "extra"));
+
+  batch = get_sent (fixture, 1);
+  g_assert_cmpint (lsobs_batch_get_record_kind (batch, 0), ==, LSOBS_RUN_EVENT_KIND_UPDATE);
+  g_assert_cmpstr (lsobs_batch_get_record_id (batch, 0), ==, second_id);
+  update = parse_record (batch, 0);
+  g_assert_cmpstr (json_object_get_string_member (update, "error"), ==, "broke");
+  g_assert_cmpint (lsobs_batch_get_record_kind (batch, 1), ==, LSOBS_RUN_EVENT_KIND_FEEDBACK);
+  score = parse_record (batch, 1);
+  g_assert_cmpstr (json_object_get_string_member (score, "id"), ==,
+                   lsobs_batch_get_record_id (batch, 1));
+  g_assert_cmpstr (json_object_get_string_member (score, "run_id"), ==, second_id);
+}
+
+/* The memory of a batch is not used again while others are sent, and the text of a record
+ * outlives its batch. */
+static void
+test_more (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (GBytes) text = NULL;
+  g_autoptr (GBytes) copy = NULL;
+
+  lsobs_config_set_max_batch_size (fixture->base.config, 7);
+  start (fixture);
+  run = begin_full_run (fixture, "first");
+  end_run (run);
+  test_assert_flush (fixture->base.exporter, 1);
+  text = g_bytes_ref (lsobs_batch_get_record_json (get_sent (fixture, 0), 0));
+  copy = g_bytes_new (g_bytes_get_data (text, NULL), g_bytes_get_size (text));
+  for (guint i = 0; i < 20; i++)
+    {
+      test_emit_many (fixture->base.exporter, 50);
+      lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
+      assert_unchanged (fixture);
+    }
+  g_ptr_array_remove_index (fixture->transport->sent, 0);
+  test_emit_many (fixture->base.exporter, 50);
+  lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
+  g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_DELIVERED), ==, 1051);
+  g_assert_true (g_bytes_equal (text, copy));
 }
 
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
@@ -633,6 +745,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
+  ADD ("/batch/records", NULL, test_records);
+  ADD ("/batch/kept/more", NULL, test_more);
   ADD ("/batch/kept/too-large", NULL, test_too_large);
   ADD ("/batch/kept/conflict", NULL, test_conflict);
   ADD ("/batch/kept/told-as-end", NULL, test_told_as_end);

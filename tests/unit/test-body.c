@@ -6,7 +6,7 @@
 
 #include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/model/lsobs-capture-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/transport/lsobs-batch-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 #include "tests/lib/test-utils.h"
@@ -68,8 +68,10 @@ make_record (LsobsRecordKind kind, const char *path, const char *name, LsobsRunT
 static LsobsEncoded *
 add (Fixture *fixture, LsobsRecord *record)
 {
-  LsobsEncoded *encoded = _lsobs_encoder_encode (fixture->settings, fixture->counters, record);
+  LsobsEncoded *encoded;
 
+  _lsobs_record_write_annotations (record);
+  encoded = _lsobs_encoder_encode (&(LsobsEncoder){ fixture->settings, fixture->counters }, record);
   g_ptr_array_add (fixture->records, encoded);
   return encoded;
 }
@@ -93,13 +95,11 @@ check_multipart (Fixture *fixture)
   char boundary[LSOBS_BOUNDARY_LEN + 1];
   g_autofree char *content_type = NULL;
   g_autoptr (GBytes) body = NULL;
-  gsize measured = _lsobs_body_measure_end ();
+  gsize measured = _lsobs_body_measure (fixture->records);
 
   _lsobs_body_make_boundary (boundary);
   content_type = g_strconcat ("multipart/form-data; boundary=", boundary, NULL);
   body = _lsobs_body_write_multipart (fixture->records, boundary);
-  for (guint i = 0; i < fixture->records->len; i++)
-    measured += _lsobs_body_measure (fixture->records->pdata[i]);
   g_assert_cmpuint (g_bytes_get_size (body), ==, measured);
   return check ("POST", "/runs/multipart", content_type, body);
 }
@@ -108,10 +108,8 @@ static WireRequest *
 check_batch (Fixture *fixture)
 {
   g_autoptr (GBytes) body = _lsobs_body_write_batch (fixture->records);
-  gsize measured = _lsobs_body_measure_end ();
+  gsize measured = _lsobs_body_measure (fixture->records);
 
-  for (guint i = 0; i < fixture->records->len; i++)
-    measured += _lsobs_body_measure (fixture->records->pdata[i]);
   /* What is measured is enough for this shape too. */
   g_assert_cmpuint (g_bytes_get_size (body), <=, measured);
   return check ("POST", "/api/runs/batch", "application/json", body);
@@ -236,8 +234,8 @@ add_example (Fixture *fixture)
   l->outputs = json ("{\"messages\":[{\"role\":\"assistant\","
                      "\"content\":\"Let me check \xe2\x80\x93 one moment.\"}]}");
   l->end_time = R_START + 1450000;
-  l->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
-  g_ptr_array_add (l->events, _lsobs_record_event_new ("new_token", R_START + 650000, NULL));
+  l->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_annotation_event_free);
+  g_ptr_array_add (l->events, _lsobs_annotation_event_new ("new_token", R_START + 650000, NULL));
   l->metadata = json ("{\"thread_id\":\"t-77\",\"ls_provider\":\"openai\","
                       "\"ls_model_name\":\"gpt-5.4-mini\",\"ls_model_type\":\"chat\","
                       "\"ls_temperature\":0.2,\"usage_metadata\":{\"input_tokens\":21,"
@@ -407,7 +405,8 @@ random_payload (void)
       return json (text);
     default:
       _lsobs_buffer_append_str (&out, "{\"text\":");
-      _lsobs_json_walk_text (&out, text, strlen (text), &(LsobsJsonWalkOptions){ NULL, 0, FALSE });
+      _lsobs_json_sanitize_text (&out, text, strlen (text),
+                                 &(LsobsSanitizeOptions){ .redactor = NULL });
       _lsobs_buffer_append_c (&out, '}');
       return _lsobs_buffer_steal_bytes (&out);
     }
@@ -431,10 +430,12 @@ static LsobsRecord *
 random_record (void)
 {
   g_autofree char *name = random_text ();
-  g_autoptr (LsobsRunInfo) parent = _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) parent =
+      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   g_autoptr (LsobsRunInfo) info =
       _lsobs_run_info_new (g_test_rand_bit () ? parent : NULL, name,
-                           (LsobsRunType) g_test_rand_int_range (0, LSOBS_RUN_TYPE_PARSER + 1));
+                           (LsobsRunType) g_test_rand_int_range (0, LSOBS_RUN_TYPE_PARSER + 1),
+                           TRUE, 0);
   LsobsRecord *record =
       _lsobs_record_new (g_test_rand_bit () ? LSOBS_RECORD_CREATE : LSOBS_RECORD_UPDATE, info);
   g_autoptr (LsobsAnnotations) notes = _lsobs_annotations_new ();
@@ -447,12 +448,13 @@ random_record (void)
   if (g_test_rand_bit ())
     record->end_time = info->segment.start_time + g_test_rand_int ();
   if (g_test_rand_bit ())
-    _lsobs_annotations_add_tag (notes, tag);
+    _lsobs_annotations_add_tag_unlocked (notes, tag);
   if (g_test_rand_bit ())
-    _lsobs_annotations_set_metadata (notes, tag, g_bytes_new_static ("[1,\"two\"]", 9), TRUE);
+    _lsobs_annotations_set_metadata_unlocked (notes, tag, g_bytes_new_static ("[1,\"two\"]", 9),
+                                              TRUE);
   if (g_test_rand_bit ())
-    _lsobs_annotations_add_event (notes, tag, info->segment.start_time, random_payload ());
-  record->notes = _lsobs_annotations_ref (notes);
+    _lsobs_annotations_add_event_unlocked (notes, tag, info->segment.start_time, random_payload ());
+  record->annotations = _lsobs_annotations_ref (notes);
   record->extra_new = g_test_rand_bit ();
   record->final = TRUE;
   for (int i = g_test_rand_int_range (0, 4); i > 0; i--)
@@ -467,7 +469,7 @@ cut_last (Fixture *fixture)
   gpointer *last = &g_ptr_array_index (fixture->records, fixture->records->len - 1);
   g_autoptr (LsobsEncoded) larger = *last;
 
-  *last = _lsobs_encoder_cut (fixture->settings, fixture->counters, larger);
+  *last = _lsobs_encoder_cut (&(LsobsEncoder){ fixture->settings, fixture->counters }, larger);
   g_assert_nonnull (*last);
 }
 
@@ -496,20 +498,30 @@ test_batch_size (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsBatch) first = NULL;
   g_autoptr (LsobsBatch) second = NULL;
   g_autoptr (GBytes) body = NULL;
+  gsize n_bytes = 0;
   char boundary[LSOBS_BOUNDARY_LEN + 1];
 
   add_example (fixture);
   _lsobs_body_make_boundary (boundary);
   body = _lsobs_body_write_multipart (fixture->records, boundary);
   batch = _lsobs_batch_new (g_steal_pointer (&fixture->records));
-  g_assert_cmpuint (lsobs_batch_get_n_bytes (batch), ==, g_bytes_get_size (body));
+  g_assert_cmpuint (_lsobs_body_measure (_lsobs_batch_peek_records (batch)), ==,
+                    g_bytes_get_size (body));
+  /* The size of a batch is that of the texts and of the one attachment. */
   g_assert_cmpuint (lsobs_batch_get_n_records (batch), ==, 4);
+  for (guint i = 0; i < 4; i++)
+    n_bytes += g_bytes_get_size (lsobs_batch_get_record_json (batch, i));
+  g_assert_cmpuint (lsobs_batch_get_n_bytes (batch), ==, n_bytes + 21);
+  g_assert_cmpuint (lsobs_batch_get_n_bytes (batch), <, g_bytes_get_size (body));
 
   _lsobs_batch_halve (batch, &first, &second);
   g_assert_cmpuint (lsobs_batch_get_n_records (first), ==, 2);
   g_assert_cmpuint (lsobs_batch_get_n_records (second), ==, 2);
   g_assert_cmpuint (lsobs_batch_get_n_bytes (first) + lsobs_batch_get_n_bytes (second), ==,
-                    g_bytes_get_size (body) + _lsobs_body_measure_end ());
+                    lsobs_batch_get_n_bytes (batch));
+  g_assert_cmpuint (_lsobs_body_measure (_lsobs_batch_peek_records (first)) +
+                        _lsobs_body_measure (_lsobs_batch_peek_records (second)),
+                    ==, g_bytes_get_size (body) + _lsobs_body_measure_end ());
   g_assert_true (_lsobs_batch_peek_records (second)->pdata[1] ==
                  _lsobs_batch_peek_records (batch)->pdata[3]);
   fixture->records = g_ptr_array_new ();
@@ -574,11 +586,13 @@ test_hostile (Fixture *fixture, gconstpointer data)
   record->error = g_strdup (text);
   record->inputs = json (text);
   record->outputs = json (text);
-  _lsobs_json_walk_text (&quoted, text, strlen (text), &(LsobsJsonWalkOptions){ NULL, 0, FALSE });
-  _lsobs_annotations_set_metadata (notes, text, _lsobs_buffer_steal_bytes (&quoted), FALSE);
-  _lsobs_annotations_add_tag (notes, text);
-  _lsobs_annotations_add_event (notes, text, R_START + 650000, json (text));
-  record->notes = _lsobs_annotations_ref (notes);
+  _lsobs_json_sanitize_text (&quoted, text, strlen (text),
+                             &(LsobsSanitizeOptions){ .redactor = NULL });
+  _lsobs_annotations_set_metadata_unlocked (notes, text, _lsobs_buffer_steal_bytes (&quoted),
+                                            FALSE);
+  _lsobs_annotations_add_tag_unlocked (notes, text);
+  _lsobs_annotations_add_event_unlocked (notes, text, R_START + 650000, json (text));
+  record->annotations = _lsobs_annotations_ref (notes);
   record->final = TRUE;
 
   encoded = add (fixture, record);

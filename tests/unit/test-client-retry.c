@@ -18,7 +18,7 @@ static void
 set_up (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (fixture, data);
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_probe = TEST_NEVER_MS;
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "lsobs/config/lsobs-command-private.h"
 
 #include "tests/lib/test-helpers.h"
+#include "tests/lib/test-utils.h"
 
 /* What a command is given, what it may cost, and what is left of it. */
 
@@ -197,7 +198,7 @@ test_timeout (void)
   assert_gone ("child");
 }
 
-/* What goes on behind it has the output open: nobody waits for that. */
+/* A background process keeps the output open: the call does not wait for it. */
 static void
 test_grandchild (void)
 {
@@ -326,13 +327,7 @@ test_other_files (void)
 #endif
 }
 
-#define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].name, NULL); \
-\
-   g_test_add_data_func (path, &rows[i], func); \
-  }
+#define ADD_ROWS(prefix, rows, func) TEST_ADD_ROWS (prefix, rows, name, func)
 
 int
 main (int argc, char *argv[])

@@ -6,6 +6,7 @@
 
 #include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
+#include "tests/lib/test-utils.h"
 #include "tests/lib/wire.h"
 
 #define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
@@ -69,15 +70,18 @@ tear_down (Fixture *fixture, gconstpointer data)
 static LsobsEncoded *
 encode (Fixture *fixture)
 {
+  LsobsEncoder encoder = { .counters = fixture->counters };
   g_autoptr (GError) error = NULL;
 
-  fixture->record->notes = _lsobs_annotations_ref (fixture->notes);
+  fixture->record->annotations = _lsobs_annotations_ref (fixture->notes);
   fixture->record->final = TRUE;
+  _lsobs_record_write_annotations (fixture->record);
   g_clear_pointer (&fixture->settings, _lsobs_settings_unref);
   fixture->settings = _lsobs_settings_new (fixture->config, LSOBS_SETTINGS_ANY, &error);
   g_assert_no_error (error);
-  return _lsobs_encoder_encode (fixture->settings, fixture->counters,
-                                g_steal_pointer (&fixture->record));
+  encoder.settings = fixture->settings;
+  _lsobs_record_write_annotations (fixture->record);
+  return _lsobs_encoder_encode (&encoder, g_steal_pointer (&fixture->record));
 }
 
 static void
@@ -96,7 +100,10 @@ get_field (LsobsEncoded *encoded, LsobsField field)
   const char *text = _lsobs_encoded_get_field (encoded, field, &len);
 
   g_assert_cmpint (text != NULL, ==, len > 0);
-  return text != NULL ? g_strndup (text, len) : NULL;
+  if (text == NULL)
+    return NULL;
+  /* The main field is open for the members that follow. */
+  return g_strdup_printf ("%.*s%s", (int) len, text, field == LSOBS_FIELD_MAIN ? "}" : "");
 }
 
 static void
@@ -140,7 +147,7 @@ test_main_root (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsEncoded) encoded = NULL;
 
-  _lsobs_annotations_add_tag (fixture->notes, "prod");
+  _lsobs_annotations_add_tag_unlocked (fixture->notes, "prod");
   encoded = encode (fixture);
   assert_field (encoded, LSOBS_FIELD_MAIN,
                 "{\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"" R_SEGMENT "\","
@@ -183,7 +190,7 @@ test_project (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsEncoded) encoded = NULL;
   g_autoptr (JsonObject) run = NULL;
 
-  _lsobs_run_info_set_destination (fixture->record->info, target);
+  _lsobs_run_info_set_target (fixture->record->info, target);
   encoded = encode (fixture);
   run = parse (encoded);
   g_assert_cmpstr (json_object_get_string_member (run, "session_name"), ==,
@@ -282,7 +289,7 @@ cut (Fixture *fixture, LsobsEncoded **encoded)
 {
   g_autoptr (LsobsEncoded) larger = *encoded;
 
-  *encoded = _lsobs_encoder_cut (fixture->settings, fixture->counters, larger);
+  *encoded = _lsobs_encoder_cut (&(LsobsEncoder){ fixture->settings, fixture->counters }, larger);
   g_assert_nonnull (*encoded);
 }
 
@@ -294,8 +301,9 @@ test_cut (Fixture *fixture, gconstpointer data)
   fixture->record->inputs = json ("{\"question\":\"Where is order 1138?\"}");
   fixture->record->outputs = json ("[1,2,3]");
   fixture->record->error = g_strdup ("upstream timed out");
-  _lsobs_annotations_add_event (fixture->notes, "retry", R_START, json ("{\"large\":\"details\"}"));
-  _lsobs_annotations_set_metadata (fixture->notes, "thread_id", json ("\"t-77\""), FALSE);
+  _lsobs_annotations_add_event_unlocked (fixture->notes, "retry", R_START,
+                                         json ("{\"large\":\"details\"}"));
+  _lsobs_annotations_set_metadata_unlocked (fixture->notes, "thread_id", json ("\"t-77\""), FALSE);
   encoded = encode (fixture);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
   cut (fixture, &encoded);
@@ -304,7 +312,8 @@ test_cut (Fixture *fixture, gconstpointer data)
   assert_field (encoded, LSOBS_FIELD_OUTPUTS, "{\"__truncated__\":true,\"bytes\":7}");
   assert_field (encoded, LSOBS_FIELD_ERROR, "\"upstream timed out\"");
   assert_field (encoded, LSOBS_FIELD_EVENTS, NULL);
-  g_assert_null (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  g_assert_null (
+      _lsobs_encoder_cut (&(LsobsEncoder){ fixture->settings, fixture->counters }, encoded));
   json_object_unref (parse (encoded));
 }
 
@@ -329,7 +338,8 @@ test_cut_attachments (Fixture *fixture, gconstpointer data)
   assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"question\":\"Where is order 1138?\"}");
   cut (fixture, &encoded);
   assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"__truncated__\":true,\"bytes\":35}");
-  g_assert_null (_lsobs_encoder_cut (fixture->settings, fixture->counters, encoded));
+  g_assert_null (
+      _lsobs_encoder_cut (&(LsobsEncoder){ fixture->settings, fixture->counters }, encoded));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
 }
 
@@ -389,27 +399,27 @@ in_error (Fixture *fixture)
 static void
 in_metadata (Fixture *fixture)
 {
-  _lsobs_annotations_set_metadata (fixture->notes, "key", json ("{\"deep\":[\"" SECRET "\"]}"),
-                                   TRUE);
+  _lsobs_annotations_set_metadata_unlocked (fixture->notes, "key",
+                                            json ("{\"deep\":[\"" SECRET "\"]}"), TRUE);
 }
 
 static void
 in_tags (Fixture *fixture)
 {
-  _lsobs_annotations_add_tag (fixture->notes, "key=" SECRET);
+  _lsobs_annotations_add_tag_unlocked (fixture->notes, "key=" SECRET);
 }
 
 static void
 in_event_name (Fixture *fixture)
 {
-  _lsobs_annotations_add_event (fixture->notes, SECRET, R_START, NULL);
+  _lsobs_annotations_add_event_unlocked (fixture->notes, SECRET, R_START, NULL);
 }
 
 static void
 in_event_details (Fixture *fixture)
 {
-  _lsobs_annotations_add_event (fixture->notes, "token", R_START,
-                                json ("{\"token\":\"" SECRET "\"}"));
+  _lsobs_annotations_add_event_unlocked (fixture->notes, "token", R_START,
+                                         json ("{\"token\":\"" SECRET "\"}"));
 }
 
 typedef struct
@@ -461,7 +471,7 @@ test_not_redacted (Fixture *fixture, gconstpointer data)
   fixture->record->inputs = json ("{\"key 1\":1,\"n\":[2.5,true,null]}");
   fixture->record->end_time = R_START + 1;
   fixture->record->duration_ms = 123;
-  _lsobs_annotations_add_event (fixture->notes, "", R_START + 7, NULL);
+  _lsobs_annotations_add_event_unlocked (fixture->notes, "", R_START + 7, NULL);
   encoded = encode (fixture);
   assert_field (encoded, LSOBS_FIELD_MAIN,
                 "{\"id\":\"" R "\",\"trace_id\":\"" R "\",\"dotted_order\":\"" R_SEGMENT "\","
@@ -543,7 +553,7 @@ test_extra (Fixture *fixture, gconstpointer data)
   fixture->record->duration_ms = row->duration_ms;
   fixture->record->extra_new = row->extra_new;
   if (row->metadata != NULL)
-    _lsobs_annotations_set_metadata (fixture->notes, "key", json (row->metadata), FALSE);
+    _lsobs_annotations_set_metadata_unlocked (fixture->notes, "key", json (row->metadata), FALSE);
   if (row->expected != NULL)
     expected = g_strconcat (row->expected, "\"runtime\":", runtime, "}", NULL);
   encoded = encode (fixture);
@@ -570,12 +580,7 @@ main (int argc, char *argv[])
 
 #define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
 #define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
-\
-   ADD (path, &rows[i], func); \
-  }
+ TEST_ADD_FIXTURE_ROWS (prefix, rows, path, Fixture, set_up, func, tear_down)
   ADD ("/encoder/main/root", NULL, test_main_root);
   ADD ("/encoder/main/child", NULL, test_main_child);
   ADD ("/encoder/main/project", NULL, test_project);

@@ -28,7 +28,7 @@ set_up (TestFixture *fixture, gconstpointer data)
   test_fixture_set_up (fixture, data);
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_NONE);
   lsobs_config_set_max_attempts (fixture->config, 2);
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_probe = TEST_NEVER_MS;
   /* Otherwise it is known at once that the service is there. */
   test_server_set_info (fixture->server, PAGE);
   fixture->is_free = TRUE;
@@ -299,7 +299,7 @@ is_paused (gpointer data)
 static void
 test_wall_idle (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = 20;
+  fixture->config->first_probe = 20;
   lsobs_config_set_flush_interval (fixture->config, 1);
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "good");
@@ -444,7 +444,7 @@ test_held_one_alarm (TestFixture *fixture, gconstpointer data)
 {
   Filter filter = { .status = GPOINTER_TO_UINT (data) };
 
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = 20;
+  fixture->config->first_probe = 20;
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "good");
   test_assert_flush (fixture->exporter, 1);
@@ -464,7 +464,7 @@ test_held_one_alarm (TestFixture *fixture, gconstpointer data)
 static void
 test_portal (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = 20;
+  fixture->config->first_probe = 20;
   lsobs_config_set_max_batch_size (fixture->config, 5);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,

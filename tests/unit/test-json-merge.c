@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lsobs/text/lsobs-json-merge-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "tests/lib/wire.h"
 
@@ -183,8 +183,8 @@ test_deep (void)
           g_string_append (over, ",\"over\":1}");
         }
       merged = merge_texts (g_strdup (base->str), g_strdup (over->str));
-      g_assert_true (_lsobs_json_walk (&out, merged, strlen (merged),
-                                       &(LsobsJsonWalkOptions){ NULL, 0, FALSE }));
+      g_assert_true (_lsobs_json_sanitize (&out, merged, strlen (merged),
+                                           &(LsobsSanitizeOptions){ .redactor = NULL }));
       g_assert_true (g_str_has_suffix (merged, ",\"base\":1,\"over\":1}"));
     }
 }

@@ -3,18 +3,19 @@
 
 #include <json-glib/json-glib.h>
 
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "tests/lib/cost-helpers.h"
+#include "tests/lib/redactor-helpers.h"
 #include "tests/lib/test-utils.h"
 #include "tests/lib/wire.h"
 
 static char *
 walk (const char *text, gsize len, LsobsRedactor *redactor)
 {
-  const LsobsJsonWalkOptions options = { redactor, 0, FALSE };
+  const LsobsSanitizeOptions options = { .redactor = redactor };
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
 
-  g_assert_true (_lsobs_json_walk (&out, text, len, &options));
+  g_assert_true (_lsobs_json_sanitize (&out, text, len, &options));
   return g_strndup (out.data, out.len);
 }
 
@@ -68,12 +69,12 @@ test_row (gconstpointer data)
 static void
 test_wrapped (void)
 {
-  const LsobsJsonWalkOptions options = { NULL, 0, TRUE };
+  const LsobsSanitizeOptions options = { .wrap = TRUE };
   const char *text = "[{\"value\":1,\"value\":2}]";
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
 
   _lsobs_buffer_append_str (&out, "before");
-  g_assert_true (_lsobs_json_walk (&out, text, strlen (text), &options));
+  g_assert_true (_lsobs_json_sanitize (&out, text, strlen (text), &options));
   g_assert_cmpmem (out.data, out.len, "before{\"value\":[{\"value\":2}]}", 29);
 }
 
@@ -81,18 +82,18 @@ test_wrapped (void)
 static void
 test_not_json (void)
 {
-  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  const LsobsSanitizeOptions options = { .redactor = NULL };
   const char *text = "{\"a\":1,\"a\":2} x";
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
 
-  g_assert_false (_lsobs_json_walk (&out, text, strlen (text), &options));
+  g_assert_false (_lsobs_json_sanitize (&out, text, strlen (text), &options));
   g_assert_cmpmem (out.data, out.len, "\"{\\\"a\\\":1,\\\"a\\\":2} x\"", 21);
 }
 
 static void
 test_hidden (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("telltale", "#", NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("telltale", "#", NULL);
   const char *text =
       "{\"password\":\"telltale\",\"a\":\"telltale 1\",\"Password\":{\"x\":1,\"x\":2},"
       "\"pass\\u0077ord\":[\"telltale\"],\"a\":\"telltale 2\"}";

@@ -4,43 +4,9 @@
 #include "lsobs/lsobs-json.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/text/lsobs-redactor-private.h"
-
-static char *
-take_string (LsobsBuffer *buffer)
-{
-  char *text = g_strndup (buffer->data != NULL ? buffer->data : "", buffer->len);
-
-  _lsobs_buffer_clear (buffer);
-  return text;
-}
-
-static JsonNode *
-parse (const char *text, gsize len)
-{
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GError) error = NULL;
-
-  json_parser_load_from_data (parser, text, (gssize) len, &error);
-  g_assert_no_error (error);
-  return json_parser_steal_root (parser);
-}
-
-static char *
-write_node (JsonNode *node)
-{
-  LsobsBuffer out = LSOBS_BUFFER_INIT;
-
-  g_assert_true (_lsobs_json_write_node (&out, node, G_MAXSIZE));
-  return take_string (&out);
-}
-
-static void
-assert_written (JsonNode *node, const char *expected)
-{
-  g_autofree char *text = write_node (node);
-
-  g_assert_cmpstr (text, ==, expected);
-}
+#include "tests/lib/json-text-helpers.h"
+#include "tests/lib/redactor-helpers.h"
+#include "tests/lib/test-utils.h"
 
 /* Redactor */
 
@@ -76,7 +42,7 @@ test_redactor_row (gconstpointer data)
 {
   const RedactRow *row = data;
   g_autoptr (GError) error = NULL;
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (row->pattern, "#", &error);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new (row->pattern, "#", &error);
   LsobsBuffer out = LSOBS_BUFFER_INIT;
   g_autofree char *written = NULL;
   gboolean changed;
@@ -84,9 +50,9 @@ test_redactor_row (gconstpointer data)
   g_assert_no_error (error);
   changed = _lsobs_redactor_apply (redactor, NULL, row->text, strlen (row->text), &out);
   g_assert_cmpint (changed, ==, row->expected != NULL);
-  written = take_string (&out);
+  written = json_text_take (&out);
   g_assert_cmpstr (written, ==, row->expected != NULL ? row->expected : "");
-  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 0);
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, 0);
 }
 
 static void
@@ -94,7 +60,7 @@ test_redactor_bad_pattern (void)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (_lsobs_redactor_new ("a(b", NULL, &error));
+  g_assert_null (test_redactor_new ("a(b", NULL, &error));
   g_assert_error (error, G_REGEX_ERROR, G_REGEX_ERROR_UNMATCHED_PARENTHESIS);
   g_assert_nonnull (strstr (error->message, "char 3"));
 }
@@ -110,7 +76,7 @@ test_redactor_catastrophic (gconstpointer data)
 {
   const char *pattern = data;
   const gsize n = 100 * 1000;
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (pattern, NULL, NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new (pattern, NULL, NULL);
   g_autofree char *text = g_strnfill (n, 'a');
   LsobsBuffer out = LSOBS_BUFFER_INIT;
 
@@ -118,9 +84,9 @@ test_redactor_catastrophic (gconstpointer data)
   _lsobs_buffer_append_c (&out, '<');
   g_assert_true (_lsobs_redactor_apply (redactor, NULL, text, n, &out));
   g_assert_cmpmem (out.data, out.len, "<[REDACTED]", 11);
-  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 1);
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, 1);
   g_assert_true (_lsobs_redactor_apply (redactor, NULL, text, n, &out));
-  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 2);
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, 1);
   _lsobs_buffer_clear (&out);
 }
 
@@ -129,7 +95,7 @@ static void
 test_redactor_long_text (gconstpointer data)
 {
   const char *pattern = data;
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (pattern, NULL, NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new (pattern, NULL, NULL);
   g_autoptr (GRegex) regex = g_regex_new (pattern, 0, 0, NULL);
   g_autoptr (GString) text = g_string_new (NULL);
   g_autofree char *expected = NULL;
@@ -143,7 +109,7 @@ test_redactor_long_text (gconstpointer data)
       g_regex_replace_literal (regex, text->str, (gssize) text->len, 0, LSOBS_REDACTED, 0, NULL);
   g_assert_true (_lsobs_redactor_apply (redactor, NULL, text->str, text->len, &out));
   g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
-  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 0);
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, 0);
   _lsobs_buffer_clear (&out);
 }
 
@@ -162,7 +128,7 @@ static const char *const harmless_patterns[] = {
 static gpointer
 redact_in_thread (gpointer data)
 {
-  g_autoptr (LsobsRedactor) redactor = data;
+  LsobsRedactor *redactor = data;
 
   for (guint i = 0; i < 2000; i++)
     {
@@ -179,11 +145,11 @@ redact_in_thread (gpointer data)
 static void
 test_redactor_threads (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("sec(re|er)t", NULL, NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("sec(re|er)t", NULL, NULL);
   GThread *threads[4];
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    threads[i] = g_thread_new ("redact", redact_in_thread, _lsobs_redactor_ref (redactor));
+    threads[i] = g_thread_new ("redact", redact_in_thread, redactor);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
 }
@@ -194,14 +160,14 @@ static void
 test_helpers_redact (void)
 {
   const char *text = "{\"secret\":[\"a secret\",1,1.0,null],\"b\":\"x\"}";
-  g_autoptr (JsonNode) node = parse (text, strlen (text));
+  g_autoptr (JsonNode) node = json_text_parse (text, strlen (text));
   g_autoptr (GRegex) regex = g_regex_new ("SECRET", G_REGEX_CASELESS, 0, NULL);
   g_autoptr (JsonNode) result = NULL;
 
   json_node_seal (node);
   result = lsobs_json_redact (node, regex);
-  assert_written (result, "{\"secret\":[\"a [REDACTED]\",1,1.0,null],\"b\":\"x\"}");
-  assert_written (node, text);
+  json_text_assert_written (result, "{\"secret\":[\"a [REDACTED]\",1,1.0,null],\"b\":\"x\"}");
+  json_text_assert_written (node, text);
 }
 
 static void
@@ -209,12 +175,12 @@ test_helpers_redact_flags (void)
 {
   g_autoptr (GRegex) anchored = g_regex_new ("a", G_REGEX_ANCHORED, 0, NULL);
   g_autoptr (GRegex) raw = g_regex_new ("\xa4", G_REGEX_RAW, 0, NULL);
-  g_autoptr (JsonNode) node = parse ("\"aaba\xc3\xa4\"", 8);
+  g_autoptr (JsonNode) node = json_text_parse ("\"aaba\xc3\xa4\"", 8);
   g_autoptr (JsonNode) first = lsobs_json_redact (node, anchored);
   g_autoptr (JsonNode) second = lsobs_json_redact (node, raw);
 
-  assert_written (first, "\"[REDACTED][REDACTED]ba\xc3\xa4\"");
-  assert_written (second, "\"aaba[REDACTED]\"");
+  json_text_assert_written (first, "\"[REDACTED][REDACTED]ba\xc3\xa4\"");
+  json_text_assert_written (second, "\"aaba[REDACTED]\"");
 }
 
 static void
@@ -228,7 +194,7 @@ test_helpers_redact_endless (void)
   json_object_set_object_member (object, "a", json_object_ref (object));
   json_object_set_object_member (object, "b", json_object_ref (object));
   result = lsobs_json_redact (node, regex);
-  assert_written (result, "\"[REDACTED]\"");
+  json_text_assert_written (result, "\"[REDACTED]\"");
   json_object_set_null_member (object, "a");
   json_object_set_null_member (object, "b");
 }
@@ -236,19 +202,19 @@ test_helpers_redact_endless (void)
 static void
 test_helpers_truncate (void)
 {
-  g_autoptr (JsonNode) node = parse ("[\"abc\",{\"abcd\":\"a\xc3\xa4\"},12345]", 28);
+  g_autoptr (JsonNode) node = json_text_parse ("[\"abc\",{\"abcd\":\"a\xc3\xa4\"},12345]", 28);
   g_autoptr (JsonNode) cut = lsobs_json_truncate (node, 2);
   g_autoptr (JsonNode) same = lsobs_json_truncate (node, 0);
 
-  assert_written (cut, "[\"ab\",{\"abcd\":\"a\"},12345]");
-  assert_written (same, "[\"abc\",{\"abcd\":\"a\xc3\xa4\"},12345]");
+  json_text_assert_written (cut, "[\"ab\",{\"abcd\":\"a\"},12345]");
+  json_text_assert_written (same, "[\"abc\",{\"abcd\":\"a\xc3\xa4\"},12345]");
 }
 
 static void
 test_helpers_ensure_object (void)
 {
-  g_autoptr (JsonNode) object = parse ("{\"a\":1}", 7);
-  g_autoptr (JsonNode) array = parse ("[1]", 3);
+  g_autoptr (JsonNode) object = json_text_parse ("{\"a\":1}", 7);
+  g_autoptr (JsonNode) array = json_text_parse ("[1]", 3);
   g_autoptr (JsonNode) null = json_node_init_null (json_node_alloc ());
   g_autoptr (JsonNode) no_object = json_node_new (JSON_NODE_OBJECT);
   g_autoptr (JsonNode) same = lsobs_json_ensure_object (object);
@@ -259,10 +225,10 @@ test_helpers_ensure_object (void)
   json_node_seal (array);
   wrapped = lsobs_json_ensure_object (array);
   g_assert_true (same == object);
-  assert_written (wrapped, "{\"value\":[1]}");
-  assert_written (wrapped_null, "{\"value\":null}");
-  assert_written (wrapped_no_object, "{\"value\":null}");
-  assert_written (array, "[1]");
+  json_text_assert_written (wrapped, "{\"value\":[1]}");
+  json_text_assert_written (wrapped_null, "{\"value\":null}");
+  json_text_assert_written (wrapped_no_object, "{\"value\":null}");
+  json_text_assert_written (array, "[1]");
 }
 
 static void
@@ -273,13 +239,7 @@ test_helpers_null (void)
   g_test_assert_expected_messages ();
 }
 
-#define ADD_ROWS(prefix, rows, function) \
- for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL); \
-\
-   g_test_add_data_func (path, &(rows)[i], function); \
-  }
+#define ADD_ROWS(prefix, rows, function) TEST_ADD_ROWS (prefix, rows, name, function)
 
 #define ADD_PATTERNS(prefix, patterns, function) \
  for (gsize i = 0; i < G_N_ELEMENTS (patterns); i++) \

@@ -3,47 +3,13 @@
 
 #include <math.h>
 
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
+#include "tests/lib/json-text-helpers.h"
+#include "tests/lib/redactor-helpers.h"
+#include "tests/lib/test-utils.h"
 
 #define NO_LIMIT G_MAXSIZE
-
-static char *
-take_string (LsobsBuffer *buffer)
-{
-  char *text = g_strndup (buffer->data != NULL ? buffer->data : "", buffer->len);
-
-  _lsobs_buffer_clear (buffer);
-  return text;
-}
-
-static JsonNode *
-parse (const char *text, gsize len)
-{
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GError) error = NULL;
-
-  json_parser_load_from_data (parser, text, (gssize) len, &error);
-  g_assert_no_error (error);
-  return json_parser_steal_root (parser);
-}
-
-static char *
-write_node (JsonNode *node)
-{
-  LsobsBuffer out = LSOBS_BUFFER_INIT;
-
-  g_assert_true (_lsobs_json_write_node (&out, node, NO_LIMIT));
-  return take_string (&out);
-}
-
-static void
-assert_written (JsonNode *node, const char *expected)
-{
-  g_autofree char *text = write_node (node);
-
-  g_assert_cmpstr (text, ==, expected);
-}
 
 /* Buffer */
 
@@ -113,7 +79,7 @@ test_writer_double (gconstpointer data)
   const DoubleRow *row = data;
   g_autoptr (JsonNode) node = json_node_init_double (json_node_alloc (), row->value);
 
-  assert_written (node, row->expected);
+  json_text_assert_written (node, row->expected);
 }
 
 static void
@@ -128,7 +94,7 @@ test_writer_double_round_trip (void)
 
       memcpy (&value, &bits, sizeof value);
       node = json_node_init_double (json_node_alloc (), value);
-      text = write_node (node);
+      text = json_text_write (node);
       if (isfinite (value))
         g_assert_true (g_ascii_strtod (text, NULL) == value);
       else
@@ -147,7 +113,7 @@ test_writer_double_short (void)
       double value = (double) digits / powers[i % G_N_ELEMENTS (powers)];
       char expected[64];
       g_autoptr (JsonNode) node = json_node_init_double (json_node_alloc (), value);
-      g_autofree char *text = write_node (node);
+      g_autofree char *text = json_text_write (node);
 
       g_assert_true (g_ascii_strtod (text, NULL) == value);
       g_ascii_formatd (expected, sizeof expected, "%.15g", value);
@@ -169,16 +135,16 @@ test_writer_values (void)
       json_node_init_string (json_node_alloc (), "\"\\/\b\f\n\r\t\x01\x1f\x7f\xc3\xa4");
   g_autoptr (JsonNode) least = json_node_init_int (json_node_alloc (), G_MININT64);
   const char *mixed = "{\"z\":[1,true,false,null,\"s\"],\"a\":{},\"m\":[],\"\\\"\":-1}";
-  g_autoptr (JsonNode) tree = parse (mixed, strlen (mixed));
+  g_autoptr (JsonNode) tree = json_text_parse (mixed, strlen (mixed));
 
-  assert_written (NULL, "null");
-  assert_written (no_value, "null");
-  assert_written (no_object, "null");
-  assert_written (no_array, "null");
-  assert_written (no_string, "null");
-  assert_written (least, "-9223372036854775808");
-  assert_written (string, "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\xc3\xa4\"");
-  assert_written (tree, mixed);
+  json_text_assert_written (NULL, "null");
+  json_text_assert_written (no_value, "null");
+  json_text_assert_written (no_object, "null");
+  json_text_assert_written (no_array, "null");
+  json_text_assert_written (no_string, "null");
+  json_text_assert_written (least, "-9223372036854775808");
+  json_text_assert_written (string, "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\xc3\xa4\"");
+  json_text_assert_written (tree, mixed);
 }
 
 /* Each special character at each offset: beside and across the wide reads. */
@@ -197,7 +163,7 @@ test_writer_scan (void)
 
         text[i] = specials[j];
         _lsobs_json_write_string (&out, text, 40);
-        written = take_string (&out);
+        written = json_text_take (&out);
         g_string_append_len (expected, text, (gssize) i);
         if (specials[j] < 0x20 && specials[j] != '\n')
           g_string_append_printf (expected, "\\u%04x", specials[j]);
@@ -212,7 +178,7 @@ test_writer_scan (void)
 static void
 test_writer_limit (void)
 {
-  g_autoptr (JsonNode) node = parse ("[1,{\"a\":\"bcd\"}]", 15);
+  g_autoptr (JsonNode) node = json_text_parse ("[1,{\"a\":\"bcd\"}]", 15);
   LsobsBuffer out = LSOBS_BUFFER_INIT;
 
   _lsobs_buffer_append_str (&out, "before");
@@ -253,8 +219,8 @@ test_writer_depth (void)
   g_autofree char *whole = g_strconcat (open, "1", close, NULL);
   g_autofree char *limited = g_strconcat (open, "\"[DEPTH LIMIT]\"", close, NULL);
 
-  assert_written (fits, whole);
-  assert_written (deeper, limited);
+  json_text_assert_written (fits, whole);
+  json_text_assert_written (deeper, limited);
 }
 
 static void
@@ -320,17 +286,17 @@ random_tree (guint depth)
 static void
 test_writer_random_trees (void)
 {
-  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  const LsobsSanitizeOptions options = { .redactor = NULL };
 
   for (guint i = 0; i < 500; i++)
     {
       g_autoptr (JsonNode) tree = random_tree (0);
-      g_autofree char *text = write_node (tree);
-      g_autoptr (JsonNode) again = parse (text, strlen (text));
+      g_autofree char *text = json_text_write (tree);
+      g_autoptr (JsonNode) again = json_text_parse (text, strlen (text));
       LsobsBuffer walked = LSOBS_BUFFER_INIT;
 
       g_assert_true (json_node_equal (tree, again));
-      g_assert_true (_lsobs_json_walk (&walked, text, strlen (text), &options));
+      g_assert_true (_lsobs_json_sanitize (&walked, text, strlen (text), &options));
       g_assert_cmpmem (walked.data, walked.len, text, strlen (text));
       _lsobs_buffer_clear (&walked);
     }
@@ -431,15 +397,15 @@ test_walker_row (gconstpointer data)
   LsobsBuffer out = LSOBS_BUFFER_INIT;
   g_autoptr (LsobsRedactor) redactor = NULL;
   g_autofree char *written = NULL;
-  LsobsJsonWalkOptions options = { NULL, row->limit, row->wrap };
+  LsobsSanitizeOptions options = { .max_string_bytes = row->limit, .wrap = row->wrap };
 
   if (row->pattern != NULL)
-    redactor = _lsobs_redactor_new (row->pattern, NULL, NULL);
+    redactor = test_redactor_new (row->pattern, NULL, NULL);
 
   options.redactor = redactor;
-  g_assert_cmpint (_lsobs_json_walk (&out, row->text, strlen (row->text), &options), ==,
+  g_assert_cmpint (_lsobs_json_sanitize (&out, row->text, strlen (row->text), &options), ==,
                    row->is_json);
-  written = take_string (&out);
+  written = json_text_take (&out);
   g_assert_cmpstr (written, ==, row->expected);
 }
 
@@ -447,13 +413,13 @@ static void
 test_walker_text (void)
 {
   static const char bytes[] = "a\0\xff\"secret";
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("secret", "", NULL);
-  const LsobsJsonWalkOptions options = { redactor, 7, FALSE };
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("secret", "", NULL);
+  const LsobsSanitizeOptions options = { .redactor = redactor, .max_string_bytes = 7 };
   LsobsBuffer out = LSOBS_BUFFER_INIT;
 
-  _lsobs_json_walk_text (&out, bytes, sizeof bytes - 1, &options);
-  _lsobs_json_walk_text (&out, "secret", 6, &options);
-  _lsobs_json_walk_text (&out, NULL, 0, &options);
+  _lsobs_json_sanitize_text (&out, bytes, sizeof bytes - 1, &options);
+  _lsobs_json_sanitize_text (&out, "secret", 6, &options);
+  _lsobs_json_sanitize_text (&out, NULL, 0, &options);
   g_assert_cmpmem (out.data, out.len, "\"a" BAD BAD "\"\"\"\"\"", 13);
   _lsobs_buffer_clear (&out);
 }
@@ -461,7 +427,7 @@ test_walker_text (void)
 static void
 test_walker_depth (void)
 {
-  const LsobsJsonWalkOptions options = { NULL, 0, TRUE };
+  const LsobsSanitizeOptions options = { .wrap = TRUE };
   const char *deep[] = { "[{\"a\":[1,\"x\"]},2]", "[{\"a\":[1,\"x\"},2]" };
   g_autofree char *open = g_strnfill (LSOBS_JSON_MAX_DEPTH, '[');
   g_autofree char *close = g_strnfill (LSOBS_JSON_MAX_DEPTH, ']');
@@ -472,7 +438,7 @@ test_walker_depth (void)
     {
       LsobsBuffer out = LSOBS_BUFFER_INIT;
       g_autofree char *text = g_strconcat (open, deep[i], ",3", close, NULL);
-      gboolean is_json = _lsobs_json_walk (&out, text, strlen (text), &options);
+      gboolean is_json = _lsobs_json_sanitize (&out, text, strlen (text), &options);
 
       /* What is not written is checked all the same. */
       g_assert_cmpint (is_json, ==, i == 0);
@@ -486,17 +452,17 @@ test_walker_depth (void)
 static void
 test_walker_deep_text (void)
 {
-  const LsobsJsonWalkOptions options = { NULL, 0, FALSE };
+  const LsobsSanitizeOptions options = { .redactor = NULL };
   const gsize n = 10 * 1000 * 1000;
   g_autofree char *text = g_strnfill (2 * n, '[');
   LsobsBuffer out = LSOBS_BUFFER_INIT;
 
-  g_assert_false (_lsobs_json_walk (&out, text, 2 * n, &options));
+  g_assert_false (_lsobs_json_sanitize (&out, text, 2 * n, &options));
   g_assert_cmpuint (out.len, ==, 2 * n + 2);
   _lsobs_buffer_truncate (&out, 0);
 
   memset (text + n, ']', n);
-  g_assert_true (_lsobs_json_walk (&out, text, 2 * n, &options));
+  g_assert_true (_lsobs_json_sanitize (&out, text, 2 * n, &options));
   g_assert_cmpuint (out.len, ==, 2 * LSOBS_JSON_MAX_DEPTH + strlen ("\"[DEPTH LIMIT]\""));
   _lsobs_buffer_clear (&out);
 }
@@ -511,11 +477,13 @@ test_walker_mutations (void)
     "\"a plain string that is longer than any of the wide reads are, so that they happen\"",
   };
   static const char likely[] = "\"\\[]{}:,0-.eEu \n\xff\xc3\xed\xa0";
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("sec.*t|[0-9]+", NULL, NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("sec.*t|[0-9]+", NULL, NULL);
 
   for (guint i = 0; i < 6000; i++)
     {
-      const LsobsJsonWalkOptions options = { i % 2 != 0 ? redactor : NULL, i % 3 * 7, i % 5 == 0 };
+      const LsobsSanitizeOptions options = { .redactor = i % 2 != 0 ? redactor : NULL,
+                                             .max_string_bytes = i % 3 * 7,
+                                             .wrap = i % 5 == 0 };
       g_autofree char *text = g_strdup (texts[i % G_N_ELEMENTS (texts)]);
       gint len = (gint) strlen (text);
       LsobsBuffer out = LSOBS_BUFFER_INIT;
@@ -526,22 +494,16 @@ test_walker_mutations (void)
             g_test_rand_bit () ? likely[g_test_rand_int_range (0, sizeof likely)]
                                : (char) g_test_rand_int_range (0, 256);
 
-      _lsobs_json_walk (&out, text, (gsize) (i % 7 == 0 ? g_test_rand_int_range (0, len) : len),
-                        &options);
+      _lsobs_json_sanitize (&out, text, (gsize) (i % 7 == 0 ? g_test_rand_int_range (0, len) : len),
+                            &options);
       g_assert_true (g_utf8_validate_len (out.data, out.len, NULL));
-      node = parse (out.data, out.len);
+      node = json_text_parse (out.data, out.len);
       g_assert_nonnull (node);
       _lsobs_buffer_clear (&out);
     }
 }
 
-#define ADD_ROWS(prefix, rows, function) \
- for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL); \
-\
-   g_test_add_data_func (path, &(rows)[i], function); \
-  }
+#define ADD_ROWS(prefix, rows, function) TEST_ADD_ROWS (prefix, rows, name, function)
 
 int
 main (int argc, char **argv)

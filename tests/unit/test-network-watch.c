@@ -192,7 +192,7 @@ static void
 test_hastened (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_api_url (fixture->config, "https://lsobs.invalid");
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = FIRST_PROBE;
+  fixture->config->first_probe = FIRST_PROBE;
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "run");
   g_error_free (test_flush_in_vain (fixture->exporter, 1));
@@ -211,7 +211,7 @@ test_last_unref (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_api_url (fixture->config, "https://lsobs.invalid");
   lsobs_config_set_shutdown_timeout (fixture->config, 100);
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "run");
   g_error_free (test_flush_in_vain (fixture->exporter, 1));
@@ -248,7 +248,7 @@ test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     return;
   lsobs_config_set_api_url (fixture->config, "https://lsobs.invalid");
   lsobs_config_set_max_attempts (fixture->config, 1);
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_probe = TEST_NEVER_MS;
   run_fixture_start (fixture);
   run = lsobs_observer_start_run (fixture->observer, "parent", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_run_end (run, NULL);
@@ -264,7 +264,7 @@ test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_loopback (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_probe = TEST_NEVER_MS;
   g_atomic_pointer_set (&monitor_thread, NULL);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });

@@ -89,7 +89,7 @@ set_up (Fixture *fixture, gconstpointer data)
   /* An answer in good weather comes before that, also on a busy machine. */
   lsobs_config_set_request_timeout (fixture->base.config, test_is_instrumented () ? 5000 : 1000);
   lsobs_config_set_queue_capacity (fixture->base.config, 100000);
-  _lsobs_config_peek_protocol (fixture->base.config)->first_probe = 1;
+  fixture->base.config->first_probe = 1;
   test_server_set_handler (fixture->base.server, reply_cb, fixture);
   g_atomic_int_set (&fixture->n_left, -1);
   /* An answer that comes too late for the client was none. */

@@ -23,7 +23,7 @@
 static void
 set_first_probe (LsobsConfig *config, gint64 ms)
 {
-  _lsobs_config_peek_protocol (config)->first_probe = ms;
+  config->first_probe = ms;
 }
 
 static void
@@ -722,7 +722,7 @@ test_shutdown_dumps (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_key_then_away (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  _lsobs_config_peek_protocol (fixture->config)->first_pause = TEST_NEVER_MS;
+  fixture->config->first_pause = TEST_NEVER_MS;
   test_fixture_start (fixture);
   go_away (fixture);
   test_emit (fixture->exporter, "away");

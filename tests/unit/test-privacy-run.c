@@ -4,6 +4,7 @@
 #include <lsobs/lsobs.h>
 
 #include "lsobs/text/lsobs-json-writer-private.h"
+#include "tests/lib/test-helpers.h"
 #include "tests/lib/test-utils.h"
 
 /* What is sent of a run whose every field holds a secret. */
@@ -122,14 +123,6 @@ send_run (Fixture *fixture)
   flush (fixture);
 }
 
-static guint64
-get_counter (Fixture *fixture, LsobsCounter counter)
-{
-  g_autoptr (LsobsStats) stats = lsobs_observer_dup_stats (fixture->observer);
-
-  return lsobs_stats_get (stats, counter);
-}
-
 static JsonNode *
 get_metadata (Fixture *fixture)
 {
@@ -203,7 +196,9 @@ test_rules (Fixture *fixture, gconstpointer data)
                "{\"name\":\"second\"}]",
                "<tale> error");
   assert_node (lsobs_run_event_get_outputs (fixture->sent), "{\"value\":\"<tale>\"}");
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_REDACTION_FAILURES),
+                    ==, 0);
 }
 
 /* Every field is a failure of its own. */
@@ -225,7 +220,9 @@ test_rules_fail (Fixture *fixture, gconstpointer data)
   flush (fixture);
   assert_sent (fixture, "{\"value\":\"[REDACTED]\"}", "{\"m\":\"[REDACTED]\"}", "[REDACTED]",
                "[{\"value\":\"[REDACTED]\",\"name\":\"[REDACTED]\"}]", "[REDACTED]");
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 6);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_REDACTION_FAILURES),
+                    ==, 6);
 }
 
 /* Hiding */
@@ -322,7 +319,9 @@ test_func_same (Fixture *fixture, gconstpointer data)
       g_hash_table_lookup (fixture->seen, "events"),
       "[{\"token\":\"telltale\",\"key\":[2],\"name\":\"telltale event\",\"time\":\""));
   assert_sent (fixture, plain_inputs, plain_metadata, "telltale", plain_events, "telltale error");
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_REDACTION_FAILURES),
+                    ==, 0);
 }
 
 typedef struct
@@ -388,8 +387,9 @@ test_func_answer (Fixture *fixture, gconstpointer data)
                strcmp (row->field, "error") == 0 ? text : "telltale error");
   assert_node (lsobs_run_event_get_outputs (fixture->sent),
                strcmp (row->field, "outputs") == 0 ? object : "{\"value\":\"telltale\"}");
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==,
-                    row->sent == NULL ? 1 : 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_REDACTION_FAILURES),
+                    ==, row->sent == NULL ? 1 : 0);
 }
 
 static void
@@ -400,7 +400,9 @@ test_func_drops_all (Fixture *fixture, gconstpointer data)
   fixture->answer = NULL;
   set_func (fixture);
   send_run (fixture);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 6);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_REDACTION_FAILURES),
+                    ==, 6);
   events = dup_events (fixture);
   g_assert_null (strstr (events, "telltale"));
 }
@@ -439,7 +441,9 @@ test_func_not_json (Fixture *fixture, gconstpointer data)
   assert_seen (fixture, "inputs", "\"{\\\"no\\\": json\xef\xbf\xbd\"");
   assert_node (lsobs_run_event_get_inputs (fixture->sent),
                "{\"value\":\"{\\\"no\\\": json\xef\xbf\xbd\"}");
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_BAD_PAYLOADS), ==, 1);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_BAD_PAYLOADS),
+                    ==, 1);
   send_bytes (fixture, "");
   assert_seen (fixture, "inputs", "null");
 }
@@ -454,7 +458,9 @@ test_func_not_json_keys (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (fixture->n_calls, ==, 0);
   assert_node (lsobs_run_event_get_inputs (fixture->sent),
                "{\"lsobs_error\":\"Redaction failed; inputs dropped\"}");
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_REDACTION_FAILURES), ==, 1);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_REDACTION_FAILURES),
+                    ==, 1);
 }
 
 /* A record that is written anew, because it is too large, is not asked about again. */

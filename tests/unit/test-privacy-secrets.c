@@ -232,7 +232,7 @@ apply (LsobsRedactor *redactor, const char *text)
 {
   g_autofree char *result = _lsobs_redactor_apply_text (redactor, text);
 
-  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 0);
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, 0);
   return g_steal_pointer (&result);
 }
 
@@ -240,7 +240,7 @@ static void
 test_row (gconstpointer data)
 {
   const SecretRow *row = data;
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autofree char *text = expand (row->text);
   g_autofree char *expected = expand (row->expected != NULL ? row->expected : row->text);
   g_autofree char *result = NULL;
@@ -276,7 +276,7 @@ test_row (gconstpointer data)
 static void
 test_pairs (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
 
   _lsobs_redactor_add_secrets (redactor);
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -302,7 +302,7 @@ test_pairs (void)
 static void
 test_ordinary (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autoptr (GString) text = g_string_new (NULL);
   g_autofree char *result = NULL;
 
@@ -322,7 +322,7 @@ static void
 test_long (gconstpointer data)
 {
   const gsize n = 400 * 1000;
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autofree char *piece = expand (data);
   g_autoptr (GString) text = g_string_new (NULL);
   g_autofree char *result = NULL;
@@ -359,7 +359,7 @@ static const char *const long_pieces[] = {
 static void
 test_huge_secret (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autofree char *text = expand ("before sk~-ant-{300000} after");
   g_autofree char *result = NULL;
 

@@ -4,7 +4,8 @@
 #include <lsobs/lsobs.h>
 
 #include "lsobs/config/lsobs-settings-private.h"
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
+#include "tests/lib/redactor-helpers.h"
 #include "tests/lib/test-utils.h"
 
 /* Rules, names of members, and the settings for them. What the preset for secrets
@@ -24,21 +25,23 @@ compile (LsobsConfig *config)
 static char *
 walk (LsobsSettings *settings, const char *text, gboolean wrap)
 {
-  const LsobsJsonWalkOptions options = { settings->redactor, settings->max_string_bytes, wrap };
+  const LsobsSanitizeOptions options = { .redactor = settings->redactor,
+                                         .max_string_bytes = settings->max_string_bytes,
+                                         .wrap = wrap };
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) error = NULL;
 
-  _lsobs_json_walk (&out, text, strlen (text), &options);
+  _lsobs_json_sanitize (&out, text, strlen (text), &options);
   json_parser_load_from_data (parser, out.data, (gssize) out.len, &error);
   g_assert_no_error (error);
   return g_strndup (out.data, out.len);
 }
 
 static guint64
-get_failures (LsobsSettings *settings)
+take_failures (LsobsSettings *settings)
 {
-  return _lsobs_redactor_get_n_failures (settings->redactor);
+  return _lsobs_redactor_take_failures (settings->redactor);
 }
 
 /* Rules */
@@ -94,7 +97,7 @@ test_rule (gconstpointer data)
   settings = compile (config);
   result = _lsobs_redactor_apply_text (settings->redactor, row->text);
   g_assert_cmpstr (result, ==, row->expected);
-  g_assert_cmpuint (get_failures (settings), ==, 0);
+  g_assert_cmpuint (take_failures (settings), ==, 0);
 }
 
 static void
@@ -210,9 +213,8 @@ test_catastrophic (gconstpointer data)
     g_assert_cmpstr (result, ==, "[\"#\",{\"b\":\"#\"},\"#\"]");
   else
     g_assert_cmpstr (result, ==, "[\"[REDACTED]\",{\"b\":\"[REDACTED]\"},\"<aa>\"]");
-  g_assert_cmpuint (get_failures (settings), ==, 2);
-  g_assert_cmpuint (_lsobs_redactor_take_failures (settings->redactor), ==, 2);
-  g_assert_cmpuint (_lsobs_redactor_take_failures (settings->redactor), ==, 0);
+  g_assert_cmpuint (take_failures (settings), ==, 2);
+  g_assert_cmpuint (take_failures (settings), ==, 0);
 }
 
 /* Half of a character would be left of a group. */
@@ -227,7 +229,7 @@ test_broken_group (void)
   settings = compile (config);
   result = walk (settings, "[\"ab\",\"\xc3\xa4\"]", FALSE);
   g_assert_cmpstr (result, ==, "[\"<a>\",\"[REDACTED]\"]");
-  g_assert_cmpuint (get_failures (settings), ==, 1);
+  g_assert_cmpuint (take_failures (settings), ==, 1);
 }
 
 /* Names of members */
@@ -320,13 +322,13 @@ test_key (gconstpointer data)
   settings = compile (config);
   result = walk (settings, row->text, row->wrap);
   g_assert_cmpstr (result, ==, row->expected);
-  g_assert_cmpuint (get_failures (settings), ==, broken ? 1 : 0);
+  g_assert_cmpuint (take_failures (settings), ==, broken ? 1 : 0);
 }
 
 static void
 test_key_long (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
 
   for (gsize len = 120; len < 140; len++)
     {
@@ -424,7 +426,7 @@ test_cut_after (void)
 static void
 test_text (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("a+", "", NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("a+", "", NULL);
   g_autofree char *none = _lsobs_redactor_apply_text (NULL, "a\xff");
   g_autofree char *redacted = _lsobs_redactor_apply_text (redactor, "ba\xff");
   g_autofree char *empty = _lsobs_redactor_apply_text (redactor, "aaa");
@@ -571,13 +573,7 @@ test_environment_order (void)
   g_assert_false (lsobs_config_get_hide_metadata (config));
 }
 
-#define ADD_ROWS(prefix, rows, function) \
- for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, (rows)[i].name, NULL); \
-\
-   g_test_add_data_func (path, &(rows)[i], function); \
-  }
+#define ADD_ROWS(prefix, rows, function) TEST_ADD_ROWS (prefix, rows, name, function)
 
 int
 main (int argc, char **argv)

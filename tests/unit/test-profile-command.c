@@ -18,6 +18,7 @@
 #include "tests/lib/dump-helpers.h"
 #include "tests/lib/fork-helpers.h"
 #include "tests/lib/profile-helpers.h"
+#include "tests/lib/test-utils.h"
 
 /* A key that a command of the profile prints. */
 
@@ -29,7 +30,7 @@ static void
 set_up (ProfileFixture *fixture, gconstpointer data)
 {
   profile_set_up (fixture, data);
-  _lsobs_config_peek_protocol (fixture->base.config)->first_pause = TEST_NEVER_MS;
+  fixture->base.config->first_pause = TEST_NEVER_MS;
 }
 
 static void
@@ -115,7 +116,7 @@ test_other_key (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_false (lsobs_config_has_api_key (fixture->base.config));
 }
 
-/* --- nobody waits for it --- */
+/* --- no call waits for the command --- */
 
 typedef struct
 {
@@ -146,7 +147,7 @@ test_pending (ProfileFixture *fixture, gconstpointer data)
   pipe.fd = open (path, O_RDWR | O_CLOEXEC);
   g_assert_cmpint (pipe.fd, >=, 0);
   /* However slow the machine is, and the command too late. */
-  _lsobs_config_peek_protocol (fixture->base.config)->first_pause = 20;
+  fixture->base.config->first_pause = 20;
   profile_write (fixture, COMMAND ("read line < $DIR/pipe && echo " KEY));
   profile_load (fixture);
   lsobs_config_set_max_batch_size (fixture->base.config, 1);
@@ -280,7 +281,7 @@ test_recovery (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsExporter *exporter;
 
-  _lsobs_config_peek_protocol (fixture->base.config)->first_pause = 20;
+  fixture->base.config->first_pause = 20;
   profile_write (fixture, COMMAND ("cat $DIR/key"));
   exporter = profile_start (fixture);
   test_emit_many (exporter, 3);
@@ -588,7 +589,7 @@ test_distrusted_loopback (ProfileFixture *fixture, gconstpointer data G_GNUC_UNU
 
 /* --- replicas --- */
 
-/* The key of the config is for its own place: no replica has the command run. */
+/* The key is for the destination of the config's own properties: a replica does not run the command. */
 static void
 test_replica (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -635,7 +636,7 @@ test_fork (ProfileFixture *profile, gconstpointer data)
   run_fixture_set_up (&fixture, data);
   lsobs_config_set_api_key (fixture.config, NULL);
   g_assert_true (lsobs_config_load_profile (fixture.config, profile->path, PROFILE_NAME, NULL));
-  _lsobs_config_peek_protocol (fixture.config)->first_pause = 20;
+  fixture.config->first_pause = 20;
   run_fixture_start (&fixture);
   run = lsobs_observer_start_run (fixture.observer, "parent", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_run_end (run, NULL);
@@ -656,12 +657,8 @@ test_fork (ProfileFixture *profile, gconstpointer data)
 #define ADD(name, data, func) \
  g_test_add ("/profile-command/" name, ProfileFixture, data, set_up, func, tear_down)
 #define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat ("/profile-command/" prefix, rows[i].name, NULL); \
-\
-   g_test_add (path, ProfileFixture, &rows[i], set_up, func, tear_down); \
-  }
+ TEST_ADD_FIXTURE_ROWS ("/profile-command/" prefix, rows, name, ProfileFixture, set_up, func, \
+                        tear_down)
 
 int
 main (int argc, char *argv[])

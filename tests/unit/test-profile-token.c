@@ -25,7 +25,7 @@ set_up (ProfileFixture *fixture, gconstpointer data)
   profile_set_up (fixture, data);
   /* The requests have no key. */
   fixture->base.is_free = TRUE;
-  _lsobs_config_peek_protocol (fixture->base.config)->first_pause = TEST_NEVER_MS;
+  fixture->base.config->first_pause = TEST_NEVER_MS;
 }
 
 static void
@@ -163,7 +163,7 @@ test_renewed_later (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   LsobsExporter *exporter;
 
-  _lsobs_config_peek_protocol (fixture->base.config)->first_pause = 20;
+  fixture->base.config->first_pause = 20;
   test_server_set_handler (fixture->base.server, profile_authorize,
                            (gpointer) "Authorization: " BEARER);
   profile_write (fixture, OAUTH (OLD_TOKEN));
@@ -226,7 +226,7 @@ test_echo (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (error->message, "bad Bearer [REDACTED] bad"));
 }
 
-/* It is for the place of the config, and for no replica. */
+/* The token is for the destination of the config's own properties, not for a replica. */
 static void
 test_replica (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {

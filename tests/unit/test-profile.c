@@ -14,6 +14,7 @@
 #include "lsobs/lsobs-observer.h"
 
 #include "tests/lib/test-helpers.h"
+#include "tests/lib/test-utils.h"
 
 #define KEY       "lsv2_pt_5ec4e7"
 #define OTHER_KEY "lsv2_pt_0th3r"
@@ -76,7 +77,7 @@ assert_config (LsobsConfig *config, const char *url, const char *key, const char
 {
   g_assert_cmpstr (lsobs_config_get_api_url (config), ==,
                    url != NULL ? url : "https://api.smith.langchain.com");
-  g_assert_cmpstr (_lsobs_config_peek_api_key (config), ==, key);
+  g_assert_cmpstr (config->api_key, ==, key);
   g_assert_cmpstr (lsobs_config_get_workspace_id (config), ==, workspace);
 }
 
@@ -270,7 +271,7 @@ test_env_wrong (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (error->message, "api_key_env"));
   g_assert_null (strstr (error->message, "5ec4e7"));
 
-  /* A place on this machine needs no key, nor does a program that traces nothing. */
+  /* A destination on this machine needs no key, nor does a program that traces nothing. */
   g_clear_error (&error);
   lsobs_config_set_api_url (config, "http://127.0.0.1:9");
   observer = lsobs_observer_new (config, &error);
@@ -303,7 +304,7 @@ test_label (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (error->message, "profile büro?[0m? "));
 }
 
-/* What nobody uses is not judged. */
+/* An unused value is not checked. */
 static void
 test_bad_unused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -432,7 +433,7 @@ test_pipe (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   int fd;
 
   g_assert_cmpint (mkfifo (fixture->path, 0600), ==, 0);
-  /* With nobody at the other end, and with somebody who has written already. */
+  /* Without a writer, and with a writer that has already written. */
   assert_nothing (fixture->path, NULL);
   fd = open (fixture->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
   g_assert_cmpint (fd, >=, 0);
@@ -542,12 +543,7 @@ test_garbage (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 #define ADD(name, data, func) g_test_add (name, Fixture, data, set_up, func, tear_down)
 #define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
-\
-   ADD (path, &rows[i], func); \
-  }
+ TEST_ADD_FIXTURE_ROWS (prefix, rows, path, Fixture, set_up, func, tear_down)
 
 int
 main (int argc, char *argv[])

@@ -556,7 +556,7 @@ set_project (LsobsBaggage *baggage, const char *name)
 {
   g_autoptr (LsobsTarget) target = _lsobs_target_new_project (name);
 
-  return _lsobs_baggage_set_destination (baggage, target);
+  return _lsobs_baggage_set_target (baggage, target);
 }
 
 static void
@@ -686,13 +686,7 @@ test_foreign (gconstpointer data)
   g_assert_cmpstr (text, ==, row->expected);
 }
 
-#define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
-\
-   g_test_add_data_func (path, &rows[i], func); \
-  }
+#define ADD_ROWS(prefix, rows, func) TEST_ADD_ROWS (prefix, rows, path, func)
 
 int
 main (int argc, char *argv[])

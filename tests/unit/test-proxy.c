@@ -130,7 +130,8 @@ test_exempt (gconstpointer data)
 
 static const char *const variables[] = { "http_proxy",  "HTTP_PROXY", "https_proxy",
                                          "HTTPS_PROXY", "all_proxy",  "ALL_PROXY",
-                                         "no_proxy",    "NO_PROXY",   "REQUEST_METHOD" };
+                                         "no_proxy",    "NO_PROXY",   "REQUEST_METHOD",
+                                         NULL };
 
 typedef struct
 {
@@ -142,8 +143,7 @@ typedef struct
 static void
 use_server (Fixture *fixture, TestServer *server)
 {
-  test_server_free (fixture->base.server);
-  fixture->base.server = server;
+  test_fixture_use_server (&fixture->base, server);
   test_proxy_free (fixture->proxy);
   fixture->proxy = test_proxy_new (test_server_get_port (server));
 }
@@ -163,16 +163,9 @@ use_address (Fixture *fixture)
 static void
 use_tls (Fixture *fixture)
 {
-  g_autofree char *dir = g_build_filename (test_data_dir (), "tls", NULL);
-  g_autofree char *authority = g_build_filename (dir, "authority.pem", NULL);
-  g_autofree char *certificate_file = g_build_filename (dir, "service.pem", NULL);
-  g_autofree char *key_file = g_build_filename (dir, "service-key.pem", NULL);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GTlsCertificate) certificate =
-      g_tls_certificate_new_from_files (certificate_file, key_file, &error);
+  g_autofree char *authority = test_find_certificate ("authority.pem");
 
-  g_assert_no_error (error);
-  use_server (fixture, test_server_new_at (NULL, certificate));
+  use_server (fixture, test_new_tls_server ());
   lsobs_config_set_ca_file (fixture->base.config, authority);
   lsobs_config_set_api_url (fixture->base.config, "https://service.example");
 }
@@ -181,8 +174,7 @@ static void
 set_up (Fixture *fixture, gconstpointer data)
 {
   fixture->env = test_env_new ();
-  for (guint i = 0; i < G_N_ELEMENTS (variables); i++)
-    test_env_set (fixture->env, variables[i], NULL);
+  test_env_unset_all (fixture->env, variables);
   test_fixture_set_up (&fixture->base, data);
   fixture->proxy = test_proxy_new (test_server_get_port (fixture->base.server));
 }
@@ -207,25 +199,9 @@ set_proxy (Fixture *fixture, const char *variable, const char *format)
 }
 
 static void
-assert_delivers (Fixture *fixture)
-{
-  g_autoptr (GError) error = NULL;
-  LsobsExporter *exporter;
-
-  /* to connect may take longer than it may, on a machine that is busy with other things */
-  lsobs_config_set_max_attempts (fixture->base.config, 50);
-  exporter = test_fixture_start (&fixture->base);
-  test_emit (exporter, "one");
-  lsobs_exporter_flush (exporter, 8 * TEST_TIMEOUT_MS, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_DELIVERED), ==, 1);
-  g_assert_cmpuint (test_server_count_ops (fixture->base.server), ==, 1);
-}
-
-static void
 assert_direct (Fixture *fixture)
 {
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
   g_assert_false (test_proxy_was_asked (fixture->proxy, ""));
 }
 
@@ -242,8 +218,7 @@ assert_holds (Fixture *fixture)
   g_assert_false (lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, &error));
   g_assert_nonnull (error);
   g_test_message ("%s", error->message);
-  g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 0);
-  g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/info"), ==, 0);
+  test_fixture_assert_not_asked (&fixture->base);
   return g_strdup (error->message);
 }
 
@@ -274,7 +249,7 @@ test_form (Fixture *fixture, gconstpointer data)
 
   use_tls (fixture);
   set_proxy (fixture, row->variable, row->format);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
   g_assert_cmpuint (test_proxy_count (fixture->proxy), >, 0);
   g_assert_true (test_proxy_was_asked (fixture->proxy, row->asked));
 }
@@ -285,7 +260,7 @@ test_plain (Fixture *fixture, gconstpointer data)
 {
   use_address (fixture);
   set_proxy (fixture, data, NULL);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
   g_assert_true (test_proxy_was_asked (fixture->proxy, "POST http://0.0.0.0:"));
 }
 
@@ -310,7 +285,7 @@ test_order (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_env_set (fixture->env, "ALL_PROXY", "no sense");
   test_env_set (fixture->env, "no_proxy", "elsewhere.example");
   test_env_set (fixture->env, "NO_PROXY", "*");
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
   g_assert_cmpuint (test_proxy_count (fixture->proxy), >, 0);
 }
 
@@ -321,7 +296,7 @@ test_white (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_env_set (fixture->env, "http_proxy", " ");
   test_env_set (fixture->env, "no_proxy", "");
   set_proxy (fixture, "ALL_PROXY", NULL);
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
   g_assert_cmpuint (test_proxy_count (fixture->proxy), >, 0);
 }
 
@@ -332,7 +307,7 @@ test_quotes (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   use_address (fixture);
   set_proxy (fixture, "http_proxy", " \"127.0.0.1:PORT\" ");
   test_env_set (fixture->env, "no_proxy", "'elsewhere.example'");
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
   g_assert_cmpuint (test_proxy_count (fixture->proxy), >, 0);
 }
 
@@ -443,7 +418,7 @@ test_password (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   use_tls (fixture);
   test_proxy_demand (fixture->proxy, authorization);
   set_proxy (fixture, "https_proxy", "user:hunter2%40@127.0.0.1:PORT");
-  assert_delivers (fixture);
+  test_fixture_assert_delivers (&fixture->base);
   g_assert_cmpuint (test_proxy_count (fixture->proxy), >, 0);
   g_assert_false (test_log_contains ("hunter2"));
   g_assert_false (test_log_contains (encoded));

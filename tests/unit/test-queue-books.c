@@ -5,7 +5,7 @@
 #include "tests/lib/test-utils.h"
 
 /* Who waits for the records of a queue, and whether each of them has exactly one
- * fate, whatever happens in whatever order. */
+ * outcome, whatever happens in whatever order. */
 
 #define MUCH      (64 * 1024 * 1024)
 #define CAPACITY  8
@@ -39,7 +39,7 @@ tear_down (Fixture *fixture, gconstpointer data)
 static void
 assert_books (LsobsQueue *queue)
 {
-  g_autoptr (LsobsStats) stats = _lsobs_queue_snapshot (queue);
+  g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (queue);
 
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                     lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
@@ -66,7 +66,7 @@ make_end (LsobsRunInfo *info)
 static void
 push_run (Fixture *fixture)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
 
   _lsobs_queue_push (fixture->queue, make_start (info));
 }
@@ -78,84 +78,84 @@ take_one (Fixture *fixture)
   return fixture->taken->pdata[fixture->taken->len - 1];
 }
 
-/* Tickets */
+/* Flush waiters */
 
 static void
-count_cb (LsobsFlushWaiter *ticket, gpointer user_data)
+count_cb (LsobsFlushWaiter *waiter, gpointer user_data)
 {
   (*(guint *) user_data)++;
-  g_assert_true (_lsobs_flush_waiter_is_done (ticket));
+  g_assert_true (_lsobs_flush_waiter_is_done (waiter));
 }
 
 static void
-assert_ticket (LsobsFlushWaiter *ticket, guint64 remaining, guint64 delivered, guint64 failed)
+assert_waiter (LsobsFlushWaiter *waiter, guint64 remaining, guint64 delivered, guint64 failed)
 {
-  g_assert_cmpuint (ticket->n_remaining, ==, remaining);
-  g_assert_cmpuint (ticket->n_delivered, ==, delivered);
-  g_assert_cmpuint (ticket->n_failed, ==, failed);
+  g_assert_cmpuint (waiter->n_remaining, ==, remaining);
+  g_assert_cmpuint (waiter->n_delivered, ==, delivered);
+  g_assert_cmpuint (waiter->n_failed, ==, failed);
 }
 
 static void
-test_ticket_empty (Fixture *fixture, gconstpointer data)
+test_waiter_empty (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
 
-  g_assert_false (_lsobs_queue_add_ticket (fixture->queue, ticket));
-  g_assert_false (_lsobs_queue_remove_ticket (fixture->queue, ticket));
-  assert_ticket (ticket, 0, 0, 0);
+  g_assert_false (_lsobs_queue_add_waiter (fixture->queue, waiter));
+  g_assert_false (_lsobs_queue_remove_waiter (fixture->queue, waiter));
+  assert_waiter (waiter, 0, 0, 0);
   g_assert_cmpuint (n_calls, ==, 0);
 }
 
 static void
-test_ticket_fates (Fixture *fixture, gconstpointer data)
+test_waiter_outcomes (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
   LsobsRecord *in_flight;
 
   push_run (fixture);
   push_run (fixture);
   push_run (fixture);
   in_flight = take_one (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
-  assert_ticket (ticket, 3, 0, 0);
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
+  assert_waiter (waiter, 3, 0, 0);
 
   /* What comes after it does not count. */
   push_run (fixture);
   _lsobs_queue_delivered (fixture->queue, in_flight);
-  assert_ticket (ticket, 2, 1, 0);
+  assert_waiter (waiter, 2, 1, 0);
   _lsobs_queue_lost (fixture->queue, take_one (fixture), LSOBS_DROP_REASON_REJECTED);
-  assert_ticket (ticket, 1, 1, 1);
+  assert_waiter (waiter, 1, 1, 1);
   g_assert_cmpuint (n_calls, ==, 0);
-  g_assert_false (_lsobs_flush_waiter_is_done (ticket));
+  g_assert_false (_lsobs_flush_waiter_is_done (waiter));
   in_flight = take_one (fixture);
   _lsobs_queue_delivered (fixture->queue, take_one (fixture));
-  assert_ticket (ticket, 1, 1, 1);
+  assert_waiter (waiter, 1, 1, 1);
   _lsobs_queue_delivered (fixture->queue, in_flight);
-  assert_ticket (ticket, 0, 2, 1);
+  assert_waiter (waiter, 0, 2, 1);
   g_assert_cmpuint (n_calls, ==, 1);
-  g_assert_true (_lsobs_flush_waiter_is_done (ticket));
-  g_assert_true (_lsobs_flush_waiter_wait_until (ticket, 0));
-  g_assert_false (_lsobs_queue_remove_ticket (fixture->queue, ticket));
+  g_assert_true (_lsobs_flush_waiter_is_done (waiter));
+  g_assert_true (_lsobs_flush_waiter_wait_until (waiter, 0));
+  g_assert_false (_lsobs_queue_remove_waiter (fixture->queue, waiter));
 }
 
 /* What is lost for want of room was neither delivered nor tried. */
 static void
-test_ticket_evicted (Fixture *fixture, gconstpointer data)
+test_waiter_evicted (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
 
   push_run (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
   push_run (fixture);
-  assert_ticket (ticket, 0, 0, 0);
+  assert_waiter (waiter, 0, 0, 0);
   g_assert_cmpuint (n_calls, ==, 1);
 }
 
 static void
-test_ticket_several (Fixture *fixture, gconstpointer data)
+test_waiter_several (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
   g_autoptr (LsobsFlushWaiter) first = _lsobs_flush_waiter_new (count_cb, &n_calls);
@@ -163,67 +163,67 @@ test_ticket_several (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsFlushWaiter) same = _lsobs_flush_waiter_new (count_cb, &n_calls);
 
   push_run (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, first));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, first));
   push_run (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, second));
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, same));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, second));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, same));
   _lsobs_queue_delivered (fixture->queue, take_one (fixture));
   g_assert_cmpuint (n_calls, ==, 1);
   g_assert_true (_lsobs_flush_waiter_is_done (first));
   g_assert_false (_lsobs_flush_waiter_is_done (second));
   _lsobs_queue_delivered (fixture->queue, take_one (fixture));
   g_assert_cmpuint (n_calls, ==, 3);
-  assert_ticket (second, 0, 2, 0);
-  assert_ticket (same, 0, 2, 0);
+  assert_waiter (second, 0, 2, 0);
+  assert_waiter (same, 0, 2, 0);
 }
 
 static void
-test_ticket_removed (Fixture *fixture, gconstpointer data)
+test_waiter_removed (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
 
   push_run (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
-  g_assert_true (_lsobs_queue_remove_ticket (fixture->queue, ticket));
-  g_assert_false (_lsobs_queue_remove_ticket (fixture->queue, ticket));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
+  g_assert_true (_lsobs_queue_remove_waiter (fixture->queue, waiter));
+  g_assert_false (_lsobs_queue_remove_waiter (fixture->queue, waiter));
   _lsobs_queue_delivered (fixture->queue, take_one (fixture));
-  assert_ticket (ticket, 1, 0, 0);
+  assert_waiter (waiter, 1, 0, 0);
   g_assert_cmpuint (n_calls, ==, 0);
-  g_assert_false (_lsobs_flush_waiter_wait_until (ticket, g_get_monotonic_time ()));
+  g_assert_false (_lsobs_flush_waiter_wait_until (waiter, g_get_monotonic_time ()));
 }
 
 static void
-test_ticket_refused (Fixture *fixture, gconstpointer data)
+test_waiter_refused (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
 
   push_run (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
-  _lsobs_queue_refuse_tickets (fixture->queue);
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
+  _lsobs_queue_refuse_waiters (fixture->queue);
   g_assert_cmpuint (n_calls, ==, 1);
-  g_assert_true (ticket->refused);
-  assert_ticket (ticket, 1, 0, 0);
+  g_assert_true (waiter->refused);
+  assert_waiter (waiter, 1, 0, 0);
   /* The record stays. */
   _lsobs_queue_delivered (fixture->queue, take_one (fixture));
-  assert_ticket (ticket, 1, 0, 0);
+  assert_waiter (waiter, 1, 0, 0);
   assert_books (fixture->queue);
 }
 
 /* A joined end is no record of its own: nobody waits for it twice. */
 static void
-test_ticket_joined (Fixture *fixture, gconstpointer data)
+test_waiter_joined (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (NULL, NULL);
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (NULL, NULL);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
 
   _lsobs_queue_push (fixture->queue, make_start (info));
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
   _lsobs_queue_push (fixture->queue, make_end (info));
-  assert_ticket (ticket, 1, 0, 0);
+  assert_waiter (waiter, 1, 0, 0);
   _lsobs_queue_delivered (fixture->queue, take_one (fixture));
-  assert_ticket (ticket, 0, 1, 0);
+  assert_waiter (waiter, 0, 1, 0);
 }
 
 static gpointer
@@ -235,14 +235,14 @@ wait_thread (gpointer data)
 }
 
 static void
-test_ticket_wait (Fixture *fixture, gconstpointer data)
+test_waiter_wait (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (NULL, NULL);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (NULL, NULL);
   GThread *thread;
 
   push_run (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
-  thread = g_thread_new ("wait", wait_thread, ticket);
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
+  thread = g_thread_new ("wait", wait_thread, waiter);
   _lsobs_queue_delivered (fixture->queue, take_one (fixture));
   g_assert_true (GPOINTER_TO_INT (g_thread_join (thread)));
 }
@@ -252,17 +252,19 @@ test_ticket_wait (Fixture *fixture, gconstpointer data)
 static void
 test_close (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   g_autoptr (LsobsStats) stats = NULL;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
-  g_assert_false (_lsobs_queue_is_closed (fixture->queue));
-  _lsobs_queue_close (fixture->queue);
-  g_assert_true (_lsobs_queue_is_closed (fixture->queue));
+  g_assert_true (
+      _lsobs_lifecycle_allows (_lsobs_queue_peek_lifecycle (fixture->queue), LSOBS_LIFECYCLE_PUSH));
+  _lsobs_lifecycle_enter (_lsobs_queue_peek_lifecycle (fixture->queue), LSOBS_LIFECYCLE_DRAINING);
+  g_assert_false (
+      _lsobs_lifecycle_allows (_lsobs_queue_peek_lifecycle (fixture->queue), LSOBS_LIFECYCLE_PUSH));
   g_assert_false (_lsobs_queue_join_waiting (fixture->queue, make_end (info)));
   push_run (fixture);
   assert_books (fixture->queue);
-  stats = _lsobs_queue_snapshot (fixture->queue);
+  stats = _lsobs_queue_dup_stats (fixture->queue);
   g_assert_cmpuint (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN), ==, 1);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 1);
   /* What waited can still be taken. */
@@ -274,16 +276,16 @@ static void
 test_drop_waiting (Fixture *fixture, gconstpointer data)
 {
   guint n_calls = 0;
-  g_autoptr (LsobsFlushWaiter) ticket = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
   g_autoptr (LsobsStats) stats = NULL;
 
   push_run (fixture);
   push_run (fixture);
-  g_assert_true (_lsobs_queue_add_ticket (fixture->queue, ticket));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
   _lsobs_queue_drop_waiting (fixture->queue, LSOBS_DROP_REASON_SHUTDOWN);
   g_assert_cmpuint (n_calls, ==, 1);
-  assert_ticket (ticket, 0, 0, 2);
-  stats = _lsobs_queue_snapshot (fixture->queue);
+  assert_waiter (waiter, 0, 0, 2);
+  stats = _lsobs_queue_dup_stats (fixture->queue);
   g_assert_cmpuint (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN), ==, 2);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 0);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
@@ -359,13 +361,12 @@ model_push (Model *model, LsobsRunInfo *info, LsobsRecord *record)
   if (record->kind == LSOBS_RECORD_CREATE)
     record->inputs = g_bytes_new_take (g_malloc0 (payload), payload);
   else
-    record->error =
-        g_strnfill (info->flow.waiting != NULL && info->flow.waiting->error != NULL ? 0 : payload,
-                    'e');
+    record->error = g_strnfill (
+        info->progress.waiting != NULL && info->progress.waiting->error != NULL ? 0 : payload, 'e');
   if (!waits)
     g_array_append_val (model->expected, info);
   model_set_size (model, info,
-                  waits ? known + (info->flow.waiting->error == NULL ? payload : 0)
+                  waits ? known + (info->progress.waiting->error == NULL ? payload : 0)
                         : _lsobs_record_measure (record));
   _lsobs_queue_push (model->queue, record);
   while (model->expected->len > CAPACITY || model->n_bytes > MAX_BYTES)
@@ -380,7 +381,7 @@ model_push_any (Model *model)
 
   if (info == NULL)
     {
-      info = model->infos[i] = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+      info = model->infos[i] = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
       model_push (model, info, make_start (info));
       return;
     }
@@ -431,7 +432,7 @@ model_settle (Model *model)
 static void
 model_check (Model *model)
 {
-  g_autoptr (LsobsStats) stats = _lsobs_queue_snapshot (model->queue);
+  g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (model->queue);
 
   assert_books (model->queue);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, model->expected->len);
@@ -472,7 +473,8 @@ push_thread (gpointer data)
 {
   for (guint i = 0; i < N_PUSHED; i++)
     {
-      g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+      g_autoptr (LsobsRunInfo) info =
+          _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
 
       _lsobs_queue_push (data, make_start (info));
       _lsobs_queue_push (data, make_end (info));
@@ -511,7 +513,7 @@ test_threads (Fixture *fixture, gconstpointer data)
     g_thread_join (threads[i]);
   while (_lsobs_counters_get (fixture->counters, LSOBS_COUNTER_QUEUED) > 0)
     take_some (fixture);
-  stats = _lsobs_queue_snapshot (fixture->queue);
+  stats = _lsobs_queue_dup_stats (fixture->queue);
   assert_books (fixture->queue);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
@@ -528,14 +530,14 @@ main (int argc, char *argv[])
 
 #define ADD(path, capacity, func) \
  g_test_add ("/queue-books/" path, Fixture, GUINT_TO_POINTER (capacity), set_up, func, tear_down)
-  ADD ("ticket/empty", 10, test_ticket_empty);
-  ADD ("ticket/fates", 10, test_ticket_fates);
-  ADD ("ticket/evicted", 1, test_ticket_evicted);
-  ADD ("ticket/several", 10, test_ticket_several);
-  ADD ("ticket/removed", 10, test_ticket_removed);
-  ADD ("ticket/refused", 10, test_ticket_refused);
-  ADD ("ticket/joined", 10, test_ticket_joined);
-  ADD ("ticket/wait", 10, test_ticket_wait);
+  ADD ("waiter/empty", 10, test_waiter_empty);
+  ADD ("waiter/outcomes", 10, test_waiter_outcomes);
+  ADD ("waiter/evicted", 1, test_waiter_evicted);
+  ADD ("waiter/several", 10, test_waiter_several);
+  ADD ("waiter/removed", 10, test_waiter_removed);
+  ADD ("waiter/refused", 10, test_waiter_refused);
+  ADD ("waiter/joined", 10, test_waiter_joined);
+  ADD ("waiter/wait", 10, test_waiter_wait);
   ADD ("close", 10, test_close);
   ADD ("drop-waiting", 10, test_drop_waiting);
   ADD ("threads", CAPACITY, test_threads);

@@ -53,7 +53,7 @@ count (Fixture *fixture, LsobsCounter counter)
 static guint64
 dropped (Fixture *fixture, LsobsDropReason reason)
 {
-  g_autoptr (LsobsStats) stats = _lsobs_queue_snapshot (fixture->queue);
+  g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (fixture->queue);
 
   return lsobs_stats_get_dropped (stats, reason);
 }
@@ -61,7 +61,7 @@ dropped (Fixture *fixture, LsobsDropReason reason)
 static void
 assert_books (Fixture *fixture)
 {
-  g_autoptr (LsobsStats) stats = _lsobs_queue_snapshot (fixture->queue);
+  g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (fixture->queue);
 
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED), ==,
                     lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
@@ -99,7 +99,7 @@ make_end (LsobsRunInfo *info)
 static LsobsWake
 push_run (Fixture *fixture, const char *name)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
 
   return _lsobs_queue_push (fixture->queue, make_start (info));
 }
@@ -168,7 +168,7 @@ test_drop_oldest (Fixture *fixture, gconstpointer data)
 static void
 push_sized (Fixture *fixture, const char *name, gsize payload)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
 
   record->inputs = make_payload (payload);
@@ -221,7 +221,7 @@ test_bytes_by_end (Fixture *fixture, gconstpointer data)
 
   push_sized (fixture, "a", 2000);
   push_sized (fixture, "b", 2000);
-  info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN);
+  info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   _lsobs_queue_push (fixture->queue, make_start (info));
   end = make_end (info);
   g_bytes_unref (end->outputs);
@@ -238,7 +238,7 @@ test_bytes_by_end (Fixture *fixture, gconstpointer data)
 static void
 test_join (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record;
 
   push_run (fixture, "a");
@@ -258,7 +258,7 @@ test_join (Fixture *fixture, gconstpointer data)
 static void
 test_join_rules (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *failed = make_end (info);
   LsobsRecord *late = make_end (info);
   LsobsRecord *record;
@@ -284,7 +284,7 @@ test_join_rules (Fixture *fixture, gconstpointer data)
 static void
 test_no_join (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -309,17 +309,17 @@ test_no_join (Fixture *fixture, gconstpointer data)
 /* A run that is written to two places joins its end in the one and not in the
  * other, and is lost in the one and not in the other. */
 static void
-test_lanes (Fixture *fixture, gconstpointer data)
+test_destinations (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (LsobsQueue) second = _lsobs_queue_new (1, MUCH, 10, MUCH, counters, 1);
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
-  g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record = make_start (info);
   LsobsRecord *end;
 
-  _lsobs_run_info_ensure_flows (info, 2);
-  _lsobs_run_info_ensure_flows (other, 2);
+  _lsobs_run_info_ensure_progress (info, 2);
+  _lsobs_run_info_ensure_progress (other, 2);
   _lsobs_queue_push (second, _lsobs_record_copy (record));
   _lsobs_queue_push (fixture->queue, record);
   assert_taken (fixture, 10, MUCH, "a");
@@ -342,7 +342,7 @@ test_lanes (Fixture *fixture, gconstpointer data)
 static void
 test_copy (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record = make_end (info);
   g_autoptr (LsobsRecord) copy = NULL;
 
@@ -351,11 +351,11 @@ test_copy (Fixture *fixture, gconstpointer data)
   record->metadata = make_payload (12);
   record->extra_new = TRUE;
   record->extra_seq = 4;
-  record->notes = _lsobs_annotations_new ();
-  _lsobs_annotations_add_tag (record->notes, "tag");
+  record->annotations = _lsobs_annotations_new ();
+  _lsobs_annotations_add_tag_unlocked (record->annotations, "tag");
   record->final = TRUE;
-  record->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_event_free);
-  g_ptr_array_add (record->events, _lsobs_record_event_new ("event", 7, make_payload (13)));
+  record->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_annotation_event_free);
+  g_ptr_array_add (record->events, _lsobs_annotation_event_new ("event", 7, make_payload (13)));
   record->error = g_strdup ("error");
   record->duration_ms = 5;
   record->by_id = TRUE;
@@ -372,10 +372,10 @@ test_copy (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (g_bytes_get_size (copy->metadata), ==, 12);
   g_assert_true (copy->extra_new);
   g_assert_cmpuint (copy->extra_seq, ==, 4);
-  g_assert_cmpuint (copy->notes->tags->len, ==, 1);
+  g_assert_cmpuint (copy->annotations->tags->len, ==, 1);
   g_assert_true (copy->final);
   g_assert_cmpuint (copy->events->len, ==, 1);
-  g_assert_cmpstr (((LsobsRecordEvent *) copy->events->pdata[0])->name, ==, "event");
+  g_assert_cmpstr (((LsobsAnnotationEvent *) copy->events->pdata[0])->name, ==, "event");
   g_assert_cmpstr (copy->error, ==, "error");
   g_assert_cmpint (copy->end_time, ==, info->segment.start_time + 1);
   g_assert_cmpint (copy->duration_ms, ==, 5);
@@ -384,9 +384,9 @@ test_copy (Fixture *fixture, gconstpointer data)
 
 /* Each place is told what its own create has left without. */
 static void
-test_settle (Fixture *fixture, gconstpointer data)
+test_annotations (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (LsobsQueue) second = _lsobs_queue_new (10, MUCH, 10, MUCH, counters, 1);
   g_autoptr (LsobsAnnotations) notes = _lsobs_annotations_new ();
@@ -395,19 +395,19 @@ test_settle (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsRecord) end = make_end (info);
   g_autoptr (LsobsRecord) second_end = NULL;
 
-  _lsobs_run_info_ensure_flows (info, 2);
-  start->notes = _lsobs_annotations_ref (notes);
+  _lsobs_run_info_ensure_progress (info, 2);
+  start->annotations = _lsobs_annotations_ref (notes);
   second_start = _lsobs_record_copy (start);
-  _lsobs_queue_settle (fixture->queue, start);
+  _lsobs_queue_write_annotations (fixture->queue, start);
   g_assert_null (start->metadata);
-  _lsobs_annotations_set_metadata (notes, "key", g_bytes_new_static ("1", 1), FALSE);
-  _lsobs_queue_settle (second, second_start);
+  _lsobs_annotations_set_metadata_unlocked (notes, "key", g_bytes_new_static ("1", 1), FALSE);
+  _lsobs_queue_write_annotations (second, second_start);
   g_assert_nonnull (second_start->metadata);
 
-  end->notes = _lsobs_annotations_ref (notes);
+  end->annotations = _lsobs_annotations_ref (notes);
   second_end = _lsobs_record_copy (end);
-  _lsobs_queue_settle (fixture->queue, end);
-  _lsobs_queue_settle (second, second_end);
+  _lsobs_queue_write_annotations (fixture->queue, end);
+  _lsobs_queue_write_annotations (second, second_end);
   g_assert_true (end->extra_new);
   g_assert_false (second_end->extra_new);
   g_assert_nonnull (end->metadata);
@@ -419,7 +419,7 @@ test_settle (Fixture *fixture, gconstpointer data)
 static void
 test_promote_evicted (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -439,7 +439,7 @@ test_promote_evicted (Fixture *fixture, gconstpointer data)
 static void
 test_promote_unknown (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
 
   _lsobs_queue_push (fixture->queue, make_end (info));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_PROMOTED), ==, 1);
@@ -451,7 +451,7 @@ test_promote_unknown (Fixture *fixture, gconstpointer data)
 static void
 test_promote_taken (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *end;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -499,7 +499,7 @@ test_wake_count (Fixture *fixture, gconstpointer data)
 static void
 test_wake_join (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
 
   g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKE_LATER);
   g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_end (info)), ==, LSOBS_WAKE_NONE);
@@ -508,7 +508,7 @@ test_wake_join (Fixture *fixture, gconstpointer data)
 static void
 test_wake_bytes (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *end = make_end (info);
 
   g_assert_cmpint (push_run (fixture, "a"), ==, LSOBS_WAKE_LATER);
@@ -592,7 +592,7 @@ test_due (Fixture *fixture, gconstpointer data)
   g_assert_false (_lsobs_queue_is_due (fixture->queue, interval, first, &due_time));
   /* Waiting to be closed, what is there goes at once. */
   push_run (fixture, "d");
-  _lsobs_queue_close (fixture->queue);
+  _lsobs_lifecycle_enter (_lsobs_queue_peek_lifecycle (fixture->queue), LSOBS_LIFECYCLE_DRAINING);
   g_assert_true (_lsobs_queue_is_due (fixture->queue, interval, before, &due_time));
 }
 
@@ -611,7 +611,7 @@ attach (Fixture *fixture, LsobsRunInfo *info, const char *name, gsize n_bytes, L
 static void
 test_attach (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   g_autoptr (LsobsAttachment) own = NULL;
   g_autoptr (GBytes) own_data = make_payload (1);
   LsobsRecord *end = make_end (info);
@@ -634,7 +634,7 @@ test_attach (Fixture *fixture, gconstpointer data)
   assert_taken (fixture, 10, MUCH, "a");
   g_assert_cmpuint (end->attachments->len, ==, 2);
   g_assert_true (end->attachments->pdata[1] == own);
-  g_assert_null (info->flow.held);
+  g_assert_null (info->progress.charged);
   g_assert_cmpuint (record->attachments->len, ==, 1);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
 }
@@ -642,8 +642,8 @@ test_attach (Fixture *fixture, gconstpointer data)
 static void
 test_attach_bounds (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) old = _lsobs_run_info_new (NULL, "old", LSOBS_RUN_TYPE_CHAIN);
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) old = _lsobs_run_info_new (NULL, "old", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record;
   LsobsWake wake;
 
@@ -657,7 +657,7 @@ test_attach_bounds (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (dropped (fixture, LSOBS_DROP_REASON_QUEUE_BYTES), ==, 1);
   /* No room with the create: it waits for the end, where there is none either. */
   g_assert_true (attach (fixture, info, "b", 5000, &wake));
-  g_assert_nonnull (info->flow.held);
+  g_assert_nonnull (info->progress.charged);
   g_assert_false (attach (fixture, info, "c", 5000, &wake));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
   _lsobs_queue_push (fixture->queue, make_end (info));
@@ -669,7 +669,7 @@ test_attach_bounds (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (((LsobsAttachment *) record->attachments->pdata[0])->name, ==, "b");
   assert_books (fixture);
 
-  _lsobs_queue_close (fixture->queue);
+  _lsobs_lifecycle_enter (_lsobs_queue_peek_lifecycle (fixture->queue), LSOBS_LIFECYCLE_DRAINING);
   g_assert_false (attach (fixture, info, "d", 1, &wake));
 }
 
@@ -678,8 +678,8 @@ test_attach_bounds (Fixture *fixture, gconstpointer data)
 static void
 test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
-  LsobsRunInfo *other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  LsobsRunInfo *other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsWake wake;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -707,7 +707,7 @@ test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
 static void
 test_attach_wake (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsWake wake;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -734,9 +734,9 @@ main (int argc, char *argv[])
   ADD ("join/in-place", NULL, test_join);
   ADD ("join/rules", NULL, test_join_rules);
   ADD ("join/too-late", NULL, test_no_join);
-  ADD ("lanes/apart", NULL, test_lanes);
-  ADD ("lanes/copy", NULL, test_copy);
-  ADD ("lanes/settle", NULL, test_settle);
+  ADD ("destinations/apart", NULL, test_destinations);
+  ADD ("destinations/copy", NULL, test_copy);
+  ADD ("destinations/annotations", NULL, test_annotations);
   ADD ("promote/evicted", &one, test_promote_evicted);
   ADD ("promote/unknown", NULL, test_promote_unknown);
   ADD ("promote/taken", NULL, test_promote_taken);

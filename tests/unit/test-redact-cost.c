@@ -5,9 +5,10 @@
 
 #include <string.h>
 
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-secret-rules-private.h"
 #include "tests/lib/cost-helpers.h"
+#include "tests/lib/redactor-helpers.h"
 #include "tests/lib/test-utils.h"
 
 /* What it costs to hide something, whatever the text is. */
@@ -50,17 +51,17 @@ get_allowed (gint64 n, gsize len)
 static void
 test_short_texts (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("(a|aa)+$", "#", NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("(a|aa)+$", "#", NULL);
   LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
-  const LsobsJsonWalkOptions options = { redactor, 0, FALSE, &budget };
+  const LsobsSanitizeOptions options = { .redactor = redactor, .budget = &budget };
   g_autofree char *text = make_runs (4000);
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   gint64 start = cost_now ();
 
-  g_assert_true (_lsobs_json_walk (&out, text, strlen (text), &options));
+  g_assert_true (_lsobs_json_sanitize (&out, text, strlen (text), &options));
   g_assert_cmpint (cost_now () - start, <, 3 * get_allowed (4000, strlen (text)));
   g_assert_true (budget.is_used_up);
-  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), >, 0);
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), >, 0);
   /* All that came later is hidden. */
   g_assert_true (out.len > 5 && memcmp (out.data + out.len - 5, ",\"#\"]", 5) == 0);
 }
@@ -68,9 +69,9 @@ test_short_texts (void)
 static void
 test_used_up (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("x+y", "#", NULL);
-  g_autoptr (LsobsRedactor) linear = _lsobs_redactor_new ("xy", "#", NULL);
-  g_autoptr (LsobsRedactor) preset = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("x+y", "#", NULL);
+  g_autoptr (LsobsRedactor) linear = test_redactor_new ("xy", "#", NULL);
+  g_autoptr (LsobsRedactor) preset = _lsobs_redactor_new ();
   LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   char text[LSOBS_REDACT_PADDING + 64] = "xy password=abcdefgh";
@@ -82,7 +83,7 @@ test_used_up (void)
   _lsobs_buffer_truncate (&out, 0);
   g_assert_true (_lsobs_redactor_apply (redactor, &budget, text, len, &out));
   g_assert_cmpmem (out.data, out.len, "#", 1);
-  g_assert_cmpuint (_lsobs_redactor_get_n_failures (redactor), ==, 1);
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, 1);
 
   /* Patterns that cannot be slow need no time of it. */
   _lsobs_buffer_truncate (&out, 0);
@@ -135,11 +136,11 @@ static guint64
 walk_record_with_clock (LsobsRedactor *redactor, const char *text, gint64 (*clock) (void))
 {
   LsobsRedactBudget budget = { .get_time = clock };
-  const LsobsJsonWalkOptions options = { redactor, 0, FALSE, &budget };
+  const LsobsSanitizeOptions options = { .redactor = redactor, .budget = &budget };
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
 
-  g_assert_true (_lsobs_json_walk (&out, text, strlen (text), &options));
-  return _lsobs_redactor_get_n_failures (redactor);
+  g_assert_true (_lsobs_json_sanitize (&out, text, strlen (text), &options));
+  return _lsobs_redactor_take_failures (redactor);
 }
 
 static guint64
@@ -183,7 +184,7 @@ make_strings (const char *string, guint n)
 static void
 test_other_rules (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autofree char *text = make_strings ("harmless12", 60000);
 
   for (guint i = 0; i < 30; i++)
@@ -200,7 +201,7 @@ test_other_rules (void)
 static void
 test_tiny_texts (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (EMAIL_PATTERN, NULL, NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new (EMAIL_PATTERN, NULL, NULL);
   g_autofree char *text = make_strings ("a", 400000);
 
   g_assert_cmpuint (walk_record_with_clock (redactor, text, get_usual_time), ==, 0);
@@ -210,7 +211,7 @@ test_tiny_texts (void)
 static void
 test_tiny_slow_texts (void)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ("(a|aa)+$", NULL, NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("(a|aa)+$", NULL, NULL);
   g_autofree char *text = make_strings ("aaaaaaaaaaaaaaaaaa!", 50000);
   gint64 start = cost_now ();
 
@@ -241,7 +242,7 @@ test_many_rules (void)
                       "ya29., xox, xapp-, hooks.slack.com/services/, sk_live_, npm_, SG., eyJ, "
                       "pypi-AgEIcHlwaS, -----BEGIN , a password, authorization, a bearer, ://. ";
   const guint n = 5 * 1000 * 1000 / (guint) strlen (line);
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autoptr (GString) one = g_string_new ("\"");
   g_autofree char *lines = g_strconcat (line, hints, NULL);
   g_autofree char *many = make_strings (lines, 5 * 1000 * 1000 / (guint) strlen (lines));
@@ -262,7 +263,7 @@ test_many_rules (void)
 static guint64
 count_failures (const char *pattern, const char *text)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new (pattern, NULL, NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new (pattern, NULL, NULL);
 
   return walk_record (redactor, text);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "lsobs/text/lsobs-json-walker-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "tests/lib/cost-helpers.h"
 
 /* Members that are hidden by their names, and how long it takes to find out. */
@@ -19,7 +19,7 @@ append_times (GString *text, const char *piece, guint n)
 static gint64
 measure_folding (gpointer data, guint n)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autoptr (GString) name = g_string_new (NULL);
   g_autofree char *key = g_strnfill (4 * n, 'k');
   gint64 start;
@@ -40,8 +40,8 @@ test_folding (gconstpointer data)
 static gint64
 measure_long_name (gpointer data G_GNUC_UNUSED, guint n)
 {
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
-  const LsobsJsonWalkOptions options = { redactor, 0, FALSE };
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
+  const LsobsSanitizeOptions options = { .redactor = redactor };
   g_autoptr (GString) text = g_string_new ("{\"");
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   gint64 start;
@@ -50,7 +50,7 @@ measure_long_name (gpointer data G_GNUC_UNUSED, guint n)
   g_string_append (text, "\":1}");
   _lsobs_redactor_add_key (redactor, "password");
   start = cost_now ();
-  g_assert_true (_lsobs_json_walk (&out, text->str, text->len, &options));
+  g_assert_true (_lsobs_json_sanitize (&out, text->str, text->len, &options));
   return cost_now () - start;
 }
 
@@ -86,7 +86,7 @@ static void
 test_key (gconstpointer data)
 {
   const KeyRow *row = data;
-  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new_empty ();
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
   g_autofree char *longer = g_strconcat (row->member, "x", NULL);
 
   _lsobs_redactor_add_key (redactor, row->key);

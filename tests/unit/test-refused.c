@@ -139,7 +139,7 @@ set_up (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_retry_delay (fixture->config, RETRY_DELAY);
   /* Otherwise some statuses may be about that. */
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_NONE);
-  _lsobs_config_peek_protocol (fixture->config)->first_pause = FIRST_PAUSE;
+  fixture->config->first_pause = FIRST_PAUSE;
 }
 
 /* ms from the first request to the last */
@@ -196,8 +196,8 @@ test_refused (TestFixture *fixture, gconstpointer data)
   guint n_lost = row->fate == FATE_LOST ? N_RUNS : 0;
 
   /* long enough to be looked at */
-  _lsobs_config_peek_protocol (fixture->config)->first_pause = 2000;
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_pause = 2000;
+  fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   reply.repeat = -1;
   test_server_push (fixture->server, NULL, reply);
@@ -283,8 +283,8 @@ test_not_found (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_AUTO);
   lsobs_config_set_max_in_flight (fixture->config, 1);
-  _lsobs_config_peek_protocol (fixture->config)->first_pause = 2000;
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_pause = 2000;
+  fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   test_server_push (fixture->server, "/runs", (TestReply){ .status = 404, .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
@@ -318,17 +318,6 @@ static const BadRun bad_runs[] = {
   { 400, 10, 0 }, { 422, 10, 4 }, { 400, 50, 0 }, { 422, 50, 17 }, { 400, 50, 49 },
 };
 
-/* Called in the server's thread. */
-static gboolean
-refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
-{
-  if (!test_bytes_contain (request->body, "\"bad\""))
-    return FALSE;
-  reply->status = GPOINTER_TO_UINT (data);
-
-  return TRUE;
-}
-
 /* It dies alone, and to find it takes no more requests than there are halves. */
 static void
 test_bad_run (TestFixture *fixture, gconstpointer data)
@@ -341,7 +330,7 @@ test_bad_run (TestFixture *fixture, gconstpointer data)
   guint depth = g_bit_storage (row->n - 1);
 
   test_fixture_start (fixture);
-  test_server_set_handler (fixture->server, refuse_bad_cb, GUINT_TO_POINTER (row->status));
+  test_server_set_handler (fixture->server, test_refuse_bad_cb, GUINT_TO_POINTER (row->status));
   for (guint i = 0; i < row->n; i++)
     test_emit (fixture->exporter, i == row->bad ? "bad" : "good");
   error = test_flush_with_loss (fixture->exporter, 1);
@@ -431,7 +420,7 @@ test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   guint n_requests;
 
   lsobs_config_set_request_timeout (fixture->config, timeout);
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = 5 });
   test_emit_many (fixture->exporter, N_RUNS);
@@ -471,7 +460,7 @@ test_connection_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   guint n_requests = 0;
 
   lsobs_config_set_api_url (fixture->config, url);
-  _lsobs_config_peek_protocol (fixture->config)->first_probe = TEST_NEVER_MS;
+  fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
@@ -538,7 +527,7 @@ test_pause_doubles (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_hour (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  _lsobs_config_peek_protocol (fixture->config)->first_pause = 20;
+  fixture->config->first_pause = 20;
   lsobs_config_set_max_batch_size (fixture->config, 2);
   lsobs_config_set_queue_capacity (fixture->config, 100);
   test_fixture_start (fixture);
@@ -557,7 +546,7 @@ test_hour_at_shutdown (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GMainContext) context = data != NULL ? g_main_context_new () : NULL;
 
-  _lsobs_config_peek_protocol (fixture->config)->first_pause = TEST_NEVER_MS;
+  fixture->config->first_pause = TEST_NEVER_MS;
   test_fixture_start_in (fixture, context);
   test_server_push (fixture->server, NULL,
                     (TestReply){ .status = 429, .body = "hourly limit", .repeat = -1 });

@@ -7,50 +7,13 @@
 
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"
+#include "tests/lib/sampler-helpers.h"
 #include "tests/lib/test-utils.h"
 
 /* How many of all traces are sent is told with each run of those that are. */
 
 #define ID    "01a203c0-48cf-7000-8000-0376002708af" /* in the bucket 87637 */
 #define START G_GINT64_CONSTANT (1772357415250000)
-
-/* A sampler whose rate nobody knows. */
-
-#define TEST_TYPE_SAMPLER (test_sampler_get_type ())
-G_DECLARE_FINAL_TYPE (TestSampler, test_sampler, TEST, SAMPLER, GObject)
-
-struct _TestSampler
-{
-  GObject parent_instance;
-};
-
-static gboolean
-test_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
-{
-  return TRUE;
-}
-
-static void
-test_sampler_sampler_init (LsobsSamplerInterface *iface)
-{
-  iface->should_sample = test_sampler_should_sample;
-}
-
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler,
-                               test_sampler,
-                               G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER,
-                                                      test_sampler_sampler_init))
-
-static void
-test_sampler_class_init (TestSamplerClass *klass)
-{
-}
-
-static void
-test_sampler_init (TestSampler *self)
-{
-}
 
 /* What one record says */
 
@@ -122,10 +85,13 @@ encode (LsobsConfig *config, LsobsRecord *record, gboolean cut)
   g_autoptr (GError) error = NULL;
   g_autoptr (LsobsSettings) settings = _lsobs_settings_new (config, LSOBS_SETTINGS_ANY, &error);
   g_autoptr (LsobsEncoded) encoded = NULL;
+  LsobsEncoder encoder;
 
   g_assert_no_error (error);
-  encoded = _lsobs_encoder_encode (settings, counters, record);
-  return cut ? _lsobs_encoder_cut (settings, counters, encoded) : g_steal_pointer (&encoded);
+  _lsobs_record_write_annotations (record);
+  encoder = (LsobsEncoder){ .settings = settings, .counters = counters };
+  encoded = _lsobs_encoder_encode (&encoder, record);
+  return cut ? _lsobs_encoder_cut (&encoder, encoded) : g_steal_pointer (&encoded);
 }
 
 static JsonNode *
@@ -387,13 +353,7 @@ test_no_orphans (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (events->len, ==, 0);
 }
 
-#define ADD_ROWS(prefix, rows, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].path, NULL); \
-\
-   g_test_add_data_func (path, &rows[i], func); \
-  }
+#define ADD_ROWS(prefix, rows, func) TEST_ADD_ROWS (prefix, rows, path, func)
 
 int
 main (int argc, char *argv[])

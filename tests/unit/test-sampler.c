@@ -8,61 +8,9 @@
 #include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/lsobs-memory-transport.h"
 #include "lsobs/lsobs-observer.h"
+#include "tests/lib/sampler-helpers.h"
+#include "tests/lib/test-helpers.h"
 #include "tests/lib/test-utils.h"
-
-/* A sampler of the program's own, which remembers what it was asked. */
-
-#define TEST_TYPE_SAMPLER (test_sampler_get_type ())
-G_DECLARE_FINAL_TYPE (TestSampler, test_sampler, TEST, SAMPLER, GObject)
-
-struct _TestSampler
-{
-  GObject parent_instance;
-
-  gboolean answer;
-  GPtrArray *asked; /* (owned) (element-type utf8) */
-};
-
-static gboolean
-test_sampler_should_sample (LsobsSampler *sampler, const char *trace_id)
-{
-  TestSampler *self = TEST_SAMPLER (sampler);
-
-  g_ptr_array_add (self->asked, g_strdup (trace_id));
-  return self->answer;
-}
-
-static void
-test_sampler_sampler_init (LsobsSamplerInterface *iface)
-{
-  iface->should_sample = test_sampler_should_sample;
-}
-
-G_DEFINE_FINAL_TYPE_WITH_CODE (TestSampler,
-                               test_sampler,
-                               G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_SAMPLER,
-                                                      test_sampler_sampler_init))
-
-static void
-test_sampler_finalize (GObject *object)
-{
-  g_ptr_array_unref (TEST_SAMPLER (object)->asked);
-
-  G_OBJECT_CLASS (test_sampler_parent_class)->finalize (object);
-}
-
-static void
-test_sampler_class_init (TestSamplerClass *klass)
-{
-  G_OBJECT_CLASS (klass)->finalize = test_sampler_finalize;
-}
-
-static void
-test_sampler_init (TestSampler *self)
-{
-  self->asked = g_ptr_array_new_with_free_func (g_free);
-}
 
 /* Probability */
 
@@ -283,14 +231,6 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_assert_finalize_object (fixture->sampler);
 }
 
-static guint64
-get_counter (Fixture *fixture, LsobsCounter counter)
-{
-  g_autoptr (LsobsStats) stats = lsobs_observer_dup_stats (fixture->observer);
-
-  return lsobs_stats_get (stats, counter);
-}
-
 /* A payload that does not go unnoticed when somebody writes it out: when it is large
  * enough, a cut is counted. */
 static JsonNode *
@@ -340,9 +280,13 @@ test_says_yes (Fixture *fixture, gconstpointer data)
   g_assert_true (lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL));
   events = lsobs_memory_transport_dup_events (fixture->transport);
   g_assert_cmpuint (events->len, ==, 3);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_UNSAMPLED), ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_UNSAMPLED),
+                    ==, 0);
   /* So the payload tells, when somebody writes it. */
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 4);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_CUT_PAYLOADS),
+                    ==, 4);
 }
 
 static void
@@ -351,11 +295,21 @@ test_says_no (Fixture *fixture, gconstpointer data)
   LsobsFlushStats stats;
 
   run_trace (fixture);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_UNSAMPLED), ==, 3);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_CUT_PAYLOADS), ==, 0);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_ENQUEUED), ==, 0);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_QUEUED), ==, 0);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_UNSAMPLED),
+                    ==, 3);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_CUT_PAYLOADS),
+                    ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_ENQUEUED),
+                    ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_QUEUED),
+                    ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_LATE_UPDATES),
+                    ==, 0);
   g_assert_true (lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, &stats, NULL));
   g_assert_cmpuint (stats.runs_flushed, ==, 0);
   g_assert_cmpuint (stats.dropped_events, ==, 0);
@@ -408,8 +362,12 @@ test_graph (Fixture *fixture, gconstpointer data)
       lsobs_invocation_end (invocation, NULL);
       g_assert_cmpuint (fixture->sampler->asked->len, ==, i + 1);
     }
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_UNSAMPLED), ==, 9);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_ENQUEUED), ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_UNSAMPLED),
+                    ==, 9);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_ENQUEUED),
+                    ==, 0);
 }
 
 /* By id, a child of a run that is known follows it. */
@@ -433,18 +391,18 @@ test_by_id (Fixture *fixture, gconstpointer data)
   g_assert_true (lsobs_exporter_enqueue (exporter, root_end, NULL));
   g_assert_cmpuint (fixture->sampler->asked->len, ==, 1);
   g_assert_cmpstr (fixture->sampler->asked->pdata[0], ==, root_id);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_UNSAMPLED), ==, 2);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_ENQUEUED), ==, 0);
-  g_assert_cmpuint (get_counter (fixture, LSOBS_COUNTER_UNKNOWN_UPDATES), ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_UNSAMPLED),
+                    ==, 2);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_ENQUEUED),
+                    ==, 0);
+  g_assert_cmpuint (test_get_counter (lsobs_observer_get_exporter (fixture->observer),
+                                      LSOBS_COUNTER_UNKNOWN_UPDATES),
+                    ==, 0);
 }
 
-#define ADD_ROWS(prefix, rows, member, func) \
- for (guint i = 0; i < G_N_ELEMENTS (rows); i++) \
-  { \
-   g_autofree char *path = g_strconcat (prefix, rows[i].member, NULL); \
-\
-   g_test_add_data_func (path, &rows[i], func); \
-  }
+#define ADD_ROWS(prefix, rows, member, func) TEST_ADD_ROWS (prefix, rows, member, func)
 
 int
 main (int argc, char *argv[])

@@ -11,11 +11,11 @@
 
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-settings-private.h"
+#include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-client.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-memory-transport.h"
 #include "lsobs/lsobs-observer.h"
-#include "lsobs/text/lsobs-secret-private.h"
 
 /* What is left of a key in the memory of the process once all that had it is gone:
  * a core dump would show it. */
@@ -302,8 +302,8 @@ use_command (const char *key)
   write_to (fd, "\"}}}");
   close (fd);
   g_assert_true (lsobs_config_load_profile (config, path, NULL, NULL));
-  g_assert_nonnull (_lsobs_config_peek_key_source (config));
-  secret = _lsobs_key_source_fetch (_lsobs_config_peek_key_source (config), NULL, NULL, NULL);
+  g_assert_nonnull (config->key_source);
+  secret = _lsobs_key_source_fetch (config->key_source, NULL, NULL, NULL);
   g_assert_cmpstr (secret, ==, key);
   _lsobs_secret_free (secret);
   client = lsobs_client_new (config, NULL);

@@ -5,8 +5,9 @@
 
 #include "config.h"
 
-#include "lsobs/http/lsobs-attempt-private.h"
+#include "lsobs/http/lsobs-attempts-private.h"
 #include "lsobs/http/lsobs-client-private.h"
+#include "lsobs/http/lsobs-service-fields-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/transport/lsobs-batch-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"
@@ -70,17 +71,18 @@ make_batch (Fixture *fixture, guint n_records, gsize n_bytes)
 {
   GPtrArray *records = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
   g_autofree char *filling = g_strnfill (n_bytes, 'x');
+  const LsobsEncoder encoder = { fixture->service->settings, fixture->service->counters };
 
   for (guint i = 0; i < n_records; i++)
     {
-      g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN);
+      g_autoptr (LsobsRunInfo) info =
+          _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
       LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
       char *inputs = g_strdup_printf ("{\"text\":\"%s\"}", filling);
 
       record->inputs = g_bytes_new_take (inputs, strlen (inputs));
       record->end_time = _lsobs_run_info_get_now (info);
-      g_ptr_array_add (records, _lsobs_encoder_encode (fixture->service->settings,
-                                                       fixture->service->counters, record));
+      g_ptr_array_add (records, _lsobs_encoder_encode (&encoder, record));
     }
 
   return _lsobs_batch_new (records);
@@ -400,11 +402,11 @@ tried_cb (GObject *object G_GNUC_UNUSED, GAsyncResult *result, gpointer user_dat
 {
   g_autoptr (GTask) task = G_TASK (user_data);
   Trial *trial = g_task_get_task_data (task);
-  g_auto (LsobsOutcome) outcome = LSOBS_OUTCOME_INIT;
+  g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (_lsobs_attempts_end (&trial->attempts, result, &outcome, NULL));
-  trial->again = _lsobs_attempts_go_on (&trial->attempts, &outcome, &error);
+  g_assert_true (_lsobs_attempts_end (&trial->attempts, result, &answer, NULL));
+  trial->again = _lsobs_attempts_plan_next (&trial->attempts, &answer, &error);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -425,8 +427,8 @@ test_time (Fixture *fixture, gconstpointer data)
   trial.attempts.began = g_get_monotonic_time () - 2 * MINUTE;
   g_task_set_task_data (task, &trial, NULL);
   _lsobs_attempts_begin (&trial.attempts, task,
-                         _lsobs_service_new_message (fixture->service, "GET", "info"), NULL, NULL,
-                         tried_cb);
+                         _lsobs_route_new_message (fixture->service->route, "GET", "info"), NULL,
+                         NULL, tried_cb);
   test_result_wait (&result);
   g_assert_true (trial.again == (n_before == 0));
   _lsobs_attempts_clear (&trial.attempts);

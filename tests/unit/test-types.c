@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "lsobs/core/lsobs-counters-private.h"
 #include "lsobs/core/lsobs-error-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/lsobs-feedback.h"
 #include "lsobs/lsobs-run-event.h"
 #include "lsobs/lsobs-types.h"

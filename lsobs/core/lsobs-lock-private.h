@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* The one order of the locks of lsobs. A thread that holds a lock takes only locks that stand
+ * further down, and never two of the same line. With --enable-debug, the wrappers below check
+ * that; otherwise they cost nothing.
+ *
+ * Two locks stand outside of the order, because almost anything runs under them: the gate of an
+ * LsobsForkGuard, which a thread of lsobs holds while it does anything but poll, and the turn of
+ * an LsobsRedactHook, which is held while a function of the program runs. They come before all
+ * others. Only a thread that forks takes the gates of others: after the registry, and before the
+ * queues and the moment. A thread of lsobs therefore opens its gate while it waits for the
+ * registry.
+ *
+ * Functions of the program run without any lock of the order, but for GLib's log. */
+typedef enum
+{
+  LSOBS_LOCK_NODE_TABLE,       /* LsobsNodeTable */
+  LSOBS_LOCK_RUN_STORE,        /* LsobsRunStore */
+  LSOBS_LOCK_ANNOTATIONS,      /* LsobsAnnotations: an attachment is queued under it */
+  LSOBS_LOCK_QUEUE,            /* LsobsQueue, that of its GAsyncQueue */
+  LSOBS_LOCK_FLUSH_WAITER,     /* LsobsFlushWaiter */
+  LSOBS_LOCK_WORKER,           /* LsobsWorker: a thread is started under it */
+  LSOBS_LOCK_DUMP,             /* LsobsDump: a thread is started under it */
+  LSOBS_LOCK_HEALTH,           /* LsobsHealth */
+  LSOBS_LOCK_NOTIFIER,         /* LsobsNotifier */
+  LSOBS_LOCK_MEMORY_TRANSPORT, /* LsobsMemoryTransport */
+  LSOBS_LOCK_FLUSH_SOURCE,     /* the source of _lsobs_flush_source_new() */
+  LSOBS_LOCK_FORK_REGISTRY,    /* the threads and queues that a fork waits for */
+  LSOBS_LOCK_STAMP,            /* _lsobs_clock_stamp() */
+  LSOBS_LOCK_MOMENT            /* _lsobs_fork_lock(): held for a moment, across no call */
+} LsobsLockRank;
+
+#ifdef LSOBS_CHECK_LOCKS
+
+/* The locks that this thread holds, one bit per rank. A forked child goes on with the locks, and
+ * so with the bits, of the thread that forked. */
+extern __thread guint _lsobs_lock_held;
+
+static inline void
+_lsobs_lock_check_enter (LsobsLockRank rank)
+{
+  g_assert (_lsobs_lock_held >> rank == 0);
+  _lsobs_lock_held |= 1u << rank;
+}
+
+static inline void
+_lsobs_lock_check_leave (LsobsLockRank rank)
+{
+  g_assert ((_lsobs_lock_held & (1u << rank)) != 0);
+  _lsobs_lock_held &= ~(1u << rank);
+}
+
+#else
+
+static inline void
+_lsobs_lock_check_enter (LsobsLockRank rank)
+{
+}
+
+static inline void
+_lsobs_lock_check_leave (LsobsLockRank rank)
+{
+}
+
+#endif
+
+static inline void
+_lsobs_mutex_lock (GMutex *mutex, LsobsLockRank rank)
+{
+  _lsobs_lock_check_enter (rank);
+  g_mutex_lock (mutex);
+}
+
+static inline void
+_lsobs_mutex_unlock (GMutex *mutex, LsobsLockRank rank)
+{
+  g_mutex_unlock (mutex);
+  _lsobs_lock_check_leave (rank);
+}
+
+G_END_DECLS

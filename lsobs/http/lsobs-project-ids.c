@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include <json-glib/json-glib.h>
+
+#include "lsobs/http/lsobs-project-ids-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
+
+/* How many names are remembered. The one that was used least recently is replaced. */
+#define MAX_NAMES 64
+
+/* How long an answer may take, in ms, and how much of it is read, in bytes. */
+#define TIMEOUT    5000
+#define MAX_ANSWER (256 * 1024)
+
+/* How often the service may say that a project is missing, until that counts: the service may still
+ * be processing the first run of a new project. With the default delay that takes about 12 s. */
+#define MAX_ABSENCES 6
+
+/* How long a project counts as missing, in µs. */
+#define REFUSAL_TIME (60 * G_USEC_PER_SEC)
+
+/* How long no question is asked after the key was refused, in µs. */
+#define UNTOLD_TIME (5 * G_USEC_PER_SEC)
+
+/* What is known of one name. */
+typedef struct
+{
+  char *name; /* (owned) */
+  LsobsProjectIdState state;
+  LsobsId id;           /* when it is known */
+  guint n_absences;     /* in a row */
+  guint n_failures;     /* in a row, with absences */
+  gboolean key_refused; /* by the last answer */
+  gint64 ask_at;        /* monotonic, µs: the earliest time of the next question */
+  gint64 last_chance;   /* monotonic, µs: see _lsobs_delivery_policy_before_end() */
+  guint64 used;         /* the value of n_uses at the last use */
+} Entry;
+
+struct _LsobsProjectIds
+{
+  gatomicrefcount ref_count;
+  LsobsSettings *settings;   /* (owned) */
+  LsobsQuestions *questions; /* (owned) */
+  gint64 deadline;           /* monotonic, µs: sending ends, or 0 */
+  GHashTable *entries;       /* (owned) (element-type utf8 Entry) */
+  guint64 n_uses;            /* of all entries */
+  GCancellable *asking;      /* (owned) (nullable) of the question under way */
+  guint n_failures;          /* questions in a row that the service did not answer */
+  GError *failure;           /* (owned) (nullable) of the last of them, until it is taken */
+  gboolean answered;         /* the service has answered, and that was not taken yet */
+};
+
+/* The question under way. */
+typedef struct
+{
+  LsobsProjectIds *ids; /* (owned) */
+  char *name;           /* (owned) */
+} Question;
+
+static void
+entry_free (gpointer user_data)
+{
+  Entry *entry = user_data;
+
+  g_free (entry->name);
+  g_free (entry);
+}
+
+static void
+question_free (gpointer user_data)
+{
+  Question *question = user_data;
+
+  _lsobs_project_ids_unref (question->ids);
+  g_free (question->name);
+  g_free (question);
+}
+
+LsobsProjectIds *
+_lsobs_project_ids_new (LsobsSettings *settings, LsobsQuestions *questions)
+{
+  LsobsProjectIds *self = g_new0 (LsobsProjectIds, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->settings = _lsobs_settings_ref (settings);
+  self->questions = _lsobs_questions_ref (questions);
+  self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
+  return self;
+}
+
+LsobsProjectIds *
+_lsobs_project_ids_ref (LsobsProjectIds *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_project_ids_unref (LsobsProjectIds *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_clear_object (&self->asking);
+  g_clear_error (&self->failure);
+  g_hash_table_unref (self->entries);
+  _lsobs_questions_unref (self->questions);
+  _lsobs_settings_unref (self->settings);
+  g_free (self);
+}
+
+/* Cancels the question under way.
+ * Returns: whether there is one that has not ended */
+gboolean
+_lsobs_project_ids_stop (LsobsProjectIds *self)
+{
+  if (self->asking == NULL)
+    return FALSE;
+  g_cancellable_cancel (self->asking);
+  return TRUE;
+}
+
+/* Keeps the names that feedback waits for, or each would be asked for again and again. There are at
+ * most as many as the queue may hold records. */
+static void
+make_room (LsobsProjectIds *self)
+{
+  const guint n = g_hash_table_size (self->entries);
+  const gboolean full = n >= MAX_NAMES + self->settings->queue_capacity;
+  GHashTableIter iter;
+  gpointer value;
+  Entry *oldest = NULL;
+
+  if (n < MAX_NAMES)
+    return;
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Entry *entry = value;
+
+      if ((full || entry->state != LSOBS_PROJECT_ID_AWAITED) &&
+          (oldest == NULL || entry->used < oldest->used))
+        oldest = entry;
+    }
+  if (oldest != NULL)
+    g_hash_table_remove (self->entries, oldest->name);
+}
+
+static Entry *
+get_entry (LsobsProjectIds *self, const char *name)
+{
+  Entry *entry = g_hash_table_lookup (self->entries, name);
+
+  if (entry == NULL)
+    {
+      make_room (self);
+      entry = g_new0 (Entry, 1);
+      entry->name = g_strdup (name);
+      g_hash_table_insert (self->entries, entry->name, entry);
+    }
+  entry->used = ++self->n_uses;
+  return entry;
+}
+
+/* Finds the project in the answer, a list of projects.
+ * @id: (out) */
+static gboolean
+find_id (const char *answer, gsize len, const char *name, LsobsId *id)
+{
+  const LsobsSanitizeOptions options = { 0 };
+  g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *array;
+
+  if (!_lsobs_json_sanitize (&walked, answer, len, &options) ||
+      !json_parser_load_from_data (parser, walked.data, (gssize) walked.len, NULL) ||
+      !JSON_NODE_HOLDS_ARRAY (json_parser_get_root (parser)))
+    return FALSE;
+  array = json_node_get_array (json_parser_get_root (parser));
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    {
+      JsonNode *node = json_array_get_element (array, i);
+      JsonObject *object = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+      JsonNode *id_node = object != NULL ? json_object_get_member (object, "id") : NULL;
+      JsonNode *name_node = object != NULL ? json_object_get_member (object, "name") : NULL;
+
+      if (id_node != NULL && json_node_get_value_type (id_node) == G_TYPE_STRING &&
+          (name_node == NULL || (json_node_get_value_type (name_node) == G_TYPE_STRING &&
+                                 strcmp (json_node_get_string (name_node), name) == 0)) &&
+          _lsobs_id_parse_text (id, json_node_get_string (id_node)))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Whether the answer is a list, if find_id() has not found the project in it. */
+static gboolean
+is_list (const char *answer)
+{
+  while (g_ascii_isspace (*answer))
+    answer++;
+  return *answer == '[';
+}
+
+/* Delays the next question. */
+static void
+put_off (LsobsProjectIds *self, Entry *entry)
+{
+  gint64 now = g_get_monotonic_time ();
+  gint64 delay = _lsobs_delivery_policy_delay (self->settings->retry_delay, ++entry->n_failures,
+                                               g_random_double (), -1);
+
+  entry->ask_at = now + delay * 1000;
+  if (self->deadline != 0)
+    entry->ask_at =
+        _lsobs_delivery_policy_before_end (entry->ask_at, now, self->deadline, &entry->last_chance);
+}
+
+/* The project counts as missing. */
+static void
+give_up (Entry *entry)
+{
+  entry->state = LSOBS_PROJECT_ID_REFUSED;
+  entry->n_absences = 0;
+  entry->n_failures = 0;
+  entry->ask_at = g_get_monotonic_time () + REFUSAL_TIME;
+}
+
+/* Whether the service itself has refused to answer, for good. */
+static gboolean
+is_refusal (const LsobsReply *reply)
+{
+  const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_get (reply->outcome);
+
+  return reply->text != NULL && !SOUP_STATUS_IS_SUCCESSFUL (reply->status) && !policy->retry &&
+         policy->action == LSOBS_DELIVERY_ACTION_DROP;
+}
+
+/* Records whether the service has answered.
+ * @error: (transfer full) (nullable): %NULL for an answer of the service */
+static void
+note_news (LsobsProjectIds *self, GError *error)
+{
+  g_clear_error (&self->failure);
+  self->failure = error;
+  self->n_failures = error != NULL ? self->n_failures + 1 : 0;
+  self->answered = error == NULL;
+}
+
+/* The feedback is sent without the id, and its answer says what is wrong with the key. */
+static void
+leave_untold (Entry *entry)
+{
+  entry->state = LSOBS_PROJECT_ID_UNTOLD;
+  entry->key_refused = FALSE;
+  entry->ask_at = g_get_monotonic_time () + UNTOLD_TIME;
+}
+
+/* The key was refused. The same question is asked once more, with another key. */
+static void
+take_refusal_of_key (LsobsProjectIds *self, Entry *entry, const LsobsReply *reply)
+{
+  if (entry->key_refused || !_lsobs_questions_refuse_key (self->questions, reply))
+    leave_untold (entry);
+  else
+    entry->key_refused = TRUE;
+}
+
+static void
+learn (LsobsProjectIds *self, Entry *entry, const LsobsReply *reply)
+{
+  gboolean succeeded = reply->status == SOUP_STATUS_OK && reply->text != NULL;
+
+  if (succeeded && find_id (reply->text, reply->len, entry->name, &entry->id))
+    {
+      entry->state = LSOBS_PROJECT_ID_KNOWN;
+      note_news (self, NULL);
+      return;
+    }
+  g_debug ("The service does not name the project “%s” (HTTP %u)", entry->name, reply->status);
+  if (_lsobs_reply_refuses_key (reply))
+    {
+      note_news (self, NULL);
+      take_refusal_of_key (self, entry, reply);
+      return;
+    }
+  entry->key_refused = FALSE;
+  if (succeeded && is_list (reply->text))
+    {
+      note_news (self, NULL);
+      if (++entry->n_absences >= MAX_ABSENCES)
+        give_up (entry);
+      else
+        put_off (self, entry);
+    }
+  else if (is_refusal (reply))
+    {
+      note_news (self, NULL);
+      give_up (entry);
+    }
+  else
+    {
+      if (reply->text != NULL)
+        note_news (self, _lsobs_questions_make_error (self->questions, reply));
+      put_off (self, entry);
+    }
+}
+
+/* Called in the context that the question was asked in. */
+static void
+replied_cb (const LsobsReply *reply, gpointer user_data)
+{
+  Question *question = user_data;
+  LsobsProjectIds *self = question->ids;
+  Entry *entry = g_hash_table_lookup (self->entries, question->name);
+
+  if (reply->text == NULL && !g_error_matches (reply->problem, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    note_news (self, _lsobs_questions_make_error (self->questions, reply));
+  g_clear_object (&self->asking);
+  if (entry != NULL)
+    learn (self, entry, reply);
+  _lsobs_questions_wake (self->questions, 0);
+}
+
+static void
+start_question (LsobsProjectIds *self, Entry *entry)
+{
+  const LsobsExchangeLimits limits = {
+    .timeout = MIN (TIMEOUT, self->settings->request_timeout),
+    .tail = TIMEOUT,
+    .max_answer = MAX_ANSWER,
+  };
+  g_autofree char *escaped = g_uri_escape_string (entry->name, NULL, FALSE);
+  g_autofree char *path = g_strconcat ("sessions?limit=1&name=", escaped, NULL);
+  Question *question = g_new0 (Question, 1);
+
+  self->asking = g_cancellable_new ();
+  question->ids = _lsobs_project_ids_ref (self);
+  question->name = g_strdup (entry->name);
+  _lsobs_questions_ask (self->questions, path, &limits, self->asking, replied_cb, question,
+                        question_free);
+}
+
+/* @id: (out)
+ * Returns: whether the id is known */
+gboolean
+_lsobs_project_ids_peek (LsobsProjectIds *self, const char *name, LsobsId *id)
+{
+  Entry *entry = g_hash_table_lookup (self->entries, name);
+
+  if (entry == NULL || entry->state != LSOBS_PROJECT_ID_KNOWN)
+    return FALSE;
+  entry->used = ++self->n_uses;
+  *id = entry->id;
+  return TRUE;
+}
+
+/* @state: (out): the state to report without a key
+ * Returns: whether there is a key for the question */
+static gboolean
+has_key (LsobsProjectIds *self, Entry *entry, LsobsProjectIdState *state)
+{
+  switch (_lsobs_questions_need_key (self->questions))
+    {
+    case LSOBS_CREDENTIALS_PENDING:
+      *state = LSOBS_PROJECT_ID_AWAITED;
+      return FALSE;
+    case LSOBS_CREDENTIALS_MISSING:
+      if (entry->key_refused)
+        leave_untold (entry);
+      *state = LSOBS_PROJECT_ID_UNTOLD;
+      return FALSE;
+    case LSOBS_CREDENTIALS_READY:
+    default:
+      return TRUE;
+    }
+}
+
+/* Asks for the id of a project, unless the question has to wait. The answer comes in the
+ * thread-default context. */
+LsobsProjectIdState
+_lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
+{
+  Entry *entry = get_entry (self, name);
+  gint64 now = g_get_monotonic_time ();
+  LsobsProjectIdState state;
+
+  if (entry->state != LSOBS_PROJECT_ID_KNOWN && now >= entry->ask_at)
+    entry->state = LSOBS_PROJECT_ID_AWAITED;
+  if (entry->state != LSOBS_PROJECT_ID_AWAITED || self->asking != NULL)
+    return entry->state;
+  if (!has_key (self, entry, &state))
+    return state;
+  if (now >= entry->ask_at)
+    start_question (self, entry);
+  else
+    _lsobs_questions_wake (self->questions, entry->ask_at);
+  return entry->state;
+}
+
+/* Returns: how many questions in a row the service did not answer */
+guint
+_lsobs_project_ids_get_n_failures (LsobsProjectIds *self)
+{
+  return self->n_failures;
+}
+
+/* Takes what was learnt of the service since the last call.
+ * @answered: (out): the service has answered a question
+ * @error: set if it did not answer the last question
+ * Returns: how many questions in a row it did not answer, or 0 without @error */
+guint
+_lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError **error)
+{
+  *answered = self->answered;
+  self->answered = FALSE;
+  if (self->failure == NULL)
+    return 0;
+  g_propagate_error (error, g_steal_pointer (&self->failure));
+  return self->n_failures;
+}
+
+/* Ends the delays of all questions, because a flush waits. */
+void
+_lsobs_project_ids_ask_again (LsobsProjectIds *self)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Entry *entry = value;
+
+      if (entry->state == LSOBS_PROJECT_ID_AWAITED)
+        entry->ask_at = 0;
+    }
+}
+
+/* Sending ends at @deadline: each question that is delayed is asked at @last_question. */
+void
+_lsobs_project_ids_set_deadline (LsobsProjectIds *self, gint64 deadline, gint64 last_question)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  self->deadline = deadline;
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Entry *entry = value;
+
+      entry->ask_at = MIN (entry->ask_at, last_question);
+    }
+}

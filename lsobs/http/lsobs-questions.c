@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/core/lsobs-flush-source-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/http/lsobs-questions-private.h"
+#include "lsobs/http/lsobs-wait-source-private.h"
+
+struct _LsobsQuestions
+{
+  gatomicrefcount ref_count;
+  LsobsSettings *settings; /* (owned) */
+  LsobsRoute *route;       /* (owned) */
+  GSource *waker;          /* (owned) (nullable) of the worker */
+  guint refused_key;       /* the serial number of the last key that was refused, or 0 */
+  GSource *key_wait;       /* (owned) (nullable) fires when the key has been fetched */
+};
+
+/* One question under way. */
+typedef struct
+{
+  guint epoch;          /* the process that has asked */
+  SoupMessage *message; /* (owned) */
+  LsobsReplyFunc func;
+  gpointer user_data; /* (owned) */
+  GDestroyNotify notify;
+} Question;
+
+static void
+question_free (Question *question)
+{
+  question->notify (question->user_data);
+  g_object_unref (question->message);
+  g_free (question);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Question, question_free)
+
+LsobsQuestions *
+_lsobs_questions_new (LsobsSettings *settings, LsobsRoute *route)
+{
+  LsobsQuestions *self = g_new0 (LsobsQuestions, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->settings = _lsobs_settings_ref (settings);
+  self->route = _lsobs_route_ref (route);
+  return self;
+}
+
+LsobsQuestions *
+_lsobs_questions_ref (LsobsQuestions *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_lsobs_questions_unref (LsobsQuestions *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  _lsobs_questions_close (self);
+  g_clear_pointer (&self->waker, g_source_unref);
+  _lsobs_route_unref (self->route);
+  _lsobs_settings_unref (self->settings);
+  g_free (self);
+}
+
+/* Called in a forked child. The sources belong to the parent. */
+void
+_lsobs_questions_leave_parent (LsobsQuestions *self)
+{
+  self->key_wait = NULL;
+  self->waker = NULL;
+}
+
+/* Stops waiting for the key. */
+void
+_lsobs_questions_close (LsobsQuestions *self)
+{
+  if (self->key_wait != NULL)
+    g_source_destroy (self->key_wait);
+  g_clear_pointer (&self->key_wait, g_source_unref);
+}
+
+/* --- the worker --- */
+
+/* @waker: of the worker, a source of lsobs-flush-source-private.h */
+void
+_lsobs_questions_set_waker (LsobsQuestions *self, GSource *waker)
+{
+  g_clear_pointer (&self->waker, g_source_unref);
+  self->waker = g_source_ref (waker);
+}
+
+/* @time: monotonic, µs; 0: at once */
+void
+_lsobs_questions_wake (LsobsQuestions *self, gint64 time)
+{
+  if (self->waker != NULL)
+    _lsobs_flush_source_arm (self->waker, time);
+}
+
+/* --- the key --- */
+
+/* Called in the context that sends. */
+static gboolean
+fetched_cb (gpointer user_data)
+{
+  _lsobs_flush_source_arm (user_data, 0);
+  return G_SOURCE_REMOVE;
+}
+
+/* Called before a question is asked. While the state is pending, a thread fetches the key, and the
+ * worker is woken at the end. Without a worker, the state is always ready. */
+LsobsCredentialsState
+_lsobs_questions_need_key (LsobsQuestions *self)
+{
+  LsobsCredentials *credentials = self->settings->credentials;
+  g_autoptr (GMainContext) context = NULL;
+  LsobsCredentialsState state;
+
+  if (self->waker == NULL || credentials == NULL || !_lsobs_credentials_can_change (credentials) ||
+      _lsobs_credentials_are_ready (credentials, self->refused_key))
+    return LSOBS_CREDENTIALS_READY;
+  if (self->key_wait != NULL && !g_source_is_destroyed (self->key_wait))
+    return LSOBS_CREDENTIALS_PENDING;
+  _lsobs_questions_close (self);
+  context = g_main_context_ref_thread_default ();
+  self->key_wait = _lsobs_wait_source_new ("[lsobs] key of questions", -1);
+  g_source_set_callback (self->key_wait, fetched_cb, g_source_ref (self->waker),
+                         (GDestroyNotify) g_source_unref);
+  g_source_attach (self->key_wait, context);
+  state = _lsobs_credentials_need (credentials, self->refused_key, TRUE, self->key_wait, NULL);
+  if (state == LSOBS_CREDENTIALS_PENDING)
+    return state;
+  _lsobs_questions_close (self);
+  /* There is no other key: the next question tries the refused one again. */
+  if (state == LSOBS_CREDENTIALS_MISSING)
+    self->refused_key = 0;
+  return state;
+}
+
+/* Called after a reply that refuses the key.
+ * Returns: whether another key may be fetched */
+gboolean
+_lsobs_questions_refuse_key (LsobsQuestions *self, const LsobsReply *reply)
+{
+  LsobsCredentials *credentials = self->settings->credentials;
+  guint used = _lsobs_credentials_get_used (reply->message);
+
+  if (used == 0 || credentials == NULL || !_lsobs_credentials_can_change (credentials))
+    return FALSE;
+  self->refused_key = used;
+  return TRUE;
+}
+
+/* --- questions --- */
+
+/* Called in the context that the question was asked in. */
+static void
+answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (Question) question = user_data;
+  SoupMessage *message = question->message;
+  LsobsReply reply = { .message = message, .outcome = LSOBS_OUTCOME_UNREACHABLE };
+  g_autoptr (GError) problem = NULL;
+  g_autofree char *text = _lsobs_route_exchange_finish (result, &reply.len, &problem);
+
+  /* In a forked child that runs its parent's context, the reply is the parent's. */
+  if (question->epoch != _lsobs_fork_epoch ())
+    return;
+  reply.status = soup_message_get_status (message);
+  reply.text = text;
+  reply.problem = problem;
+  if (text != NULL)
+    reply.outcome = _lsobs_delivery_policy_classify (
+        reply.status,
+        soup_message_headers_get_one (soup_message_get_response_headers (message), "Content-Type"),
+        text);
+  question->func (&reply, question->user_data);
+}
+
+/* Asks for @path below the address of the service. The reply comes in the thread-default context.
+ * @func: called in the process that has asked, not in a forked child
+ * @notify: called in any case, at the end */
+void
+_lsobs_questions_ask (LsobsQuestions *self,
+                      const char *path,
+                      const LsobsExchangeLimits *limits,
+                      GCancellable *cancellable,
+                      LsobsReplyFunc func,
+                      gpointer user_data,
+                      GDestroyNotify notify)
+{
+  Question *question = g_new0 (Question, 1);
+
+  question->epoch = _lsobs_fork_epoch ();
+  question->message = _lsobs_route_new_message (self->route, "GET", path);
+  question->func = func;
+  question->user_data = user_data;
+  question->notify = notify;
+  _lsobs_route_exchange_async (self->route, question->message, NULL, NULL, limits, cancellable,
+                               answered_cb, question);
+}
+
+/* Whether the service itself has refused the key (401). */
+gboolean
+_lsobs_reply_refuses_key (const LsobsReply *reply)
+{
+  return reply->status == SOUP_STATUS_UNAUTHORIZED && reply->outcome == LSOBS_OUTCOME_UNAUTHORIZED;
+}
+
+/* @reply: not of the service: no answer, or an answer that no question expects
+ * Returns: (transfer full): what to report */
+GError *
+_lsobs_questions_make_error (LsobsQuestions *self, const LsobsReply *reply)
+{
+  LsobsOutcome outcome = reply->outcome;
+
+  if (reply->text == NULL)
+    return _lsobs_route_make_error (self->route, reply->message, reply->problem);
+  if (outcome == LSOBS_OUTCOME_DELIVERED)
+    outcome = LSOBS_OUTCOME_INTERCEPTED;
+  return _lsobs_delivery_policy_make_error (outcome, reply->status, reply->text);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/pipeline/lsobs-worker-private.h"
+
+G_BEGIN_DECLS
+
+/* The end of a worker, in two steps, so that several workers stop at the same time. In the
+ * context, what the first step began goes on like this:
+ *
+ * 1. cancel: the cancellable of all requests is cancelled. Without a directory for lost batches,
+ *    all that is not under way is lost now.
+ * 2. grace: requests get a moment to end. In the program's context, only as long as the stopping
+ *    thread may run it.
+ * 3. finish: what is left is saved on disk, as far as there is time, and lost; the transport is
+ *    closed; the state is stopped. */
+gboolean _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline);
+void _lsobs_worker_end_stop (LsobsWorker *self, gint64 began);
+
+G_END_DECLS

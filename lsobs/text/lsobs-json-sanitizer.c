@@ -1,0 +1,840 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <math.h>
+
+#include "lsobs/text/lsobs-json-names-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
+#include "lsobs/text/lsobs-json-scan-private.h"
+#include "lsobs/text/lsobs-json-writer-private.h"
+
+#define UTF8_BOM "\xef\xbb\xbf"
+
+/* Strings */
+
+/* Buffers that one string after the other uses. */
+typedef struct
+{
+  LsobsBuffer decoded;
+  LsobsBuffer redacted;
+} Scratch;
+
+static void
+clear_scratch (Scratch *scratch)
+{
+  _lsobs_buffer_clear (&scratch->decoded);
+  _lsobs_buffer_clear (&scratch->redacted);
+}
+
+/* Returns: the value of the four hexadecimal digits at @p, or -1 */
+static gint32
+parse_hex4 (const char *p, const char *end)
+{
+  gint32 value = 0;
+
+  if (end - p < 4)
+    return -1;
+
+  for (guint i = 0; i < 4; i++)
+    {
+      gint digit = g_ascii_xdigit_value (p[i]);
+
+      if (digit < 0)
+        return -1;
+
+      value = value << 4 | digit;
+    }
+
+  return value;
+}
+
+/* Finds the end of a string.
+ * @p: the first byte after its opening quote
+ * @kind: (out)
+ * Returns: (nullable): the first byte after its closing quote; NULL if that is missing, or if
+ *   the string contains an escape that is not JSON */
+const char *
+_lsobs_json_string_scan (const char *p, const char *end, LsobsJsonStringKind *kind)
+{
+  *kind = LSOBS_JSON_STRING_PLAIN;
+  for (;;)
+    {
+      p = _lsobs_json_scan (p, end, TRUE);
+      if (p == end)
+        return NULL;
+
+      if (*p == '"')
+        return p + 1;
+
+      if ((guchar) *p >= 0x80)
+        {
+          gsize len;
+
+          /* Characters that are not ASCII often follow each other. */
+          while (p < end && (guchar) *p >= 0x80 && (len = _lsobs_utf8_length (p, end)) != 0)
+            p += len;
+
+          if (p < end && (guchar) *p >= 0x80)
+            {
+              *kind = LSOBS_JSON_STRING_BROKEN;
+              p++;
+            }
+        }
+      else if (*p != '\\')
+        {
+          *kind = LSOBS_JSON_STRING_BROKEN;
+          p++;
+        }
+      else if (end - p < 2)
+        return NULL;
+      else if (p[1] == 'u')
+        {
+          if (parse_hex4 (p + 2, end) < 0)
+            return NULL;
+
+          *kind = LSOBS_JSON_STRING_BROKEN;
+          p += 6;
+        }
+      else if (p[1] == '\0' || strchr ("\"\\/bfnrt", p[1]) == NULL)
+        return NULL;
+      else
+        {
+          if (p[1] == '/')
+            *kind = LSOBS_JSON_STRING_BROKEN;
+          else if (*kind == LSOBS_JSON_STRING_PLAIN)
+            *kind = LSOBS_JSON_STRING_ESCAPED;
+          p += 2;
+        }
+    }
+}
+
+/* Appends the character at @p, or U+FFFD for bytes that are not a character.
+ * Returns: the first byte after it */
+static const char *
+append_repaired (LsobsBuffer *out, const char *p, const char *end)
+{
+  guchar lead = (guchar) *p;
+  gsize len = _lsobs_utf8_length (p, end);
+
+  if (len > 0 && lead != 0)
+    {
+      _lsobs_buffer_append (out, p, len);
+      return p + len;
+    }
+
+  _lsobs_buffer_append_str (out, LSOBS_UTF8_REPLACEMENT);
+  if (lead < 0xc2 || lead > 0xf4 || end - p < 2)
+    return p + 1;
+
+  /* A surrogate of UTF-16 that was encoded as three bytes counts as one character. */
+  if (lead == 0xed && end - p >= 3 && (guchar) p[1] >= 0xa0 && (guchar) p[1] <= 0xbf &&
+      _lsobs_utf8_is_continuation (p[2]))
+    return p + 3;
+
+  /* The first bytes of an incomplete character count as one character. */
+  if (lead < 0xe0 || !_lsobs_utf8_is_second (lead, (guchar) p[1]))
+    return p + 1;
+  if (lead < 0xf0 || end - p < 3 || !_lsobs_utf8_is_continuation (p[2]))
+    return p + 2;
+
+  return p + 3;
+}
+
+/* Appends any bytes as valid UTF-8 without U+0000. */
+static void
+append_text (LsobsBuffer *out, const char *p, const char *end)
+{
+  while (p < end)
+    {
+      const char *next = p;
+
+      while (next<end && * next> 0)
+        next++;
+
+      _lsobs_buffer_append (out, p, (gsize) (next - p));
+      p = next < end ? append_repaired (out, next, end) : end;
+    }
+}
+
+static void
+append_code_point (LsobsBuffer *out, guint32 code)
+{
+  char *p = _lsobs_buffer_reserve (out, 4);
+
+  if (code == 0 || (code >= 0xd800 && code <= 0xdfff))
+    code = 0xfffd;
+
+  if (code < 0x80)
+    {
+      *p = (char) code;
+      out->len += 1;
+    }
+  else if (code < 0x800)
+    {
+      p[0] = (char) (0xc0 | code >> 6);
+      p[1] = (char) (0x80 | (code & 0x3f));
+      out->len += 2;
+    }
+  else if (code < 0x10000)
+    {
+      p[0] = (char) (0xe0 | code >> 12);
+      p[1] = (char) (0x80 | (code >> 6 & 0x3f));
+      p[2] = (char) (0x80 | (code & 0x3f));
+      out->len += 3;
+    }
+  else
+    {
+      p[0] = (char) (0xf0 | code >> 18);
+      p[1] = (char) (0x80 | (code >> 12 & 0x3f));
+      p[2] = (char) (0x80 | (code >> 6 & 0x3f));
+      p[3] = (char) (0x80 | (code & 0x3f));
+      out->len += 4;
+    }
+}
+
+static void
+pad (LsobsBuffer *buffer)
+{
+  memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
+}
+
+/* @p: the backslash of an escape that _lsobs_json_string_scan() has accepted
+ * Returns: the first byte after the escape */
+static const char *
+append_escape (LsobsBuffer *out, const char *p, const char *end)
+{
+  static const char from[] = "bfnrt";
+  static const char to[] = "\b\f\n\r\t";
+  const char *known;
+  gint32 code;
+  gint32 low = -1;
+
+  if (p[1] != 'u')
+    {
+      known = strchr (from, p[1]);
+      _lsobs_buffer_append_c (out, known != NULL ? to[known - from] : p[1]);
+      return p + 2;
+    }
+
+  code = parse_hex4 (p + 2, end);
+  p += 6;
+  if (code >= 0xd800 && code <= 0xdbff && end - p >= 6 && p[0] == '\\' && p[1] == 'u')
+    low = parse_hex4 (p + 2, end);
+
+  if (low >= 0xdc00 && low <= 0xdfff)
+    {
+      code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+      p += 6;
+    }
+
+  append_code_point (out, (guint32) code);
+  return p;
+}
+
+static void
+append_decoded (LsobsBuffer *out, const char *raw, gsize len)
+{
+  const char *p = raw;
+  const char *end = raw + len;
+
+  while (p < end)
+    {
+      const char *next = _lsobs_json_scan (p, end, TRUE);
+
+      _lsobs_buffer_append (out, p, (gsize) (next - p));
+      if (next == end)
+        break;
+
+      p = *next == '\\' ? append_escape (out, next, end) : append_repaired (out, next, end);
+    }
+}
+
+/* Redacts and cuts @text, and writes the result.
+ * @text: valid UTF-8
+ * @raw: (nullable): @text as the writer would write it, without quotes: it is copied if @text
+ *   is neither redacted nor cut */
+static void
+write_sanitized (LsobsBuffer *out,
+                 const char *text,
+                 gsize len,
+                 const char *raw,
+                 gsize raw_len,
+                 const LsobsSanitizeOptions *options,
+                 Scratch *scratch)
+{
+  _lsobs_buffer_truncate (&scratch->redacted, 0);
+  if (options->redactor != NULL &&
+      _lsobs_redactor_apply (options->redactor, options->budget, text, len, &scratch->redacted))
+    {
+      /* With reserve(), there is an address even if the result is empty. */
+      text = _lsobs_buffer_reserve (&scratch->redacted, 1) - scratch->redacted.len;
+      len = scratch->redacted.len;
+      raw = NULL;
+    }
+
+  if (options->max_string_bytes > 0 && len > options->max_string_bytes)
+    {
+      len = _lsobs_utf8_cut (text, len, options->max_string_bytes);
+      raw = NULL;
+    }
+
+  if (raw == NULL)
+    {
+      _lsobs_json_write_string (out, text, len);
+      return;
+    }
+
+  _lsobs_buffer_reserve (out, raw_len + 2);
+  _lsobs_buffer_append_c (out, '"');
+  _lsobs_buffer_append (out, raw, raw_len);
+  _lsobs_buffer_append_c (out, '"');
+}
+
+/* Decodes a string that _lsobs_json_string_scan() has accepted.
+ * @raw: the bytes between its quotes
+ * @len: (inout): the number of bytes
+ * @decoded: gets the text, padded, unless the text is @raw itself
+ * Returns: the text, in @raw or @decoded */
+const char *
+_lsobs_json_string_decode (const char *raw,
+                           gsize *len,
+                           LsobsJsonStringKind kind,
+                           LsobsBuffer *decoded)
+{
+  if (kind == LSOBS_JSON_STRING_PLAIN)
+    return raw;
+
+  _lsobs_buffer_truncate (decoded, 0);
+  _lsobs_buffer_reserve (decoded, *len + LSOBS_REDACT_PADDING);
+  append_decoded (decoded, raw, *len);
+  pad (decoded);
+  *len = decoded->len;
+  return decoded->data;
+}
+
+/* Sanitizes a string that _lsobs_json_string_scan() has accepted.
+ * @raw: the bytes between its quotes */
+static void
+write_string (LsobsBuffer *out,
+              const char *raw,
+              gsize len,
+              LsobsJsonStringKind kind,
+              const LsobsSanitizeOptions *options,
+              Scratch *scratch)
+{
+  /* Decoding makes no string longer that is not broken. If the raw bytes are within the limit,
+   * so is the text. */
+  gboolean short_enough = options->max_string_bytes == 0 || len <= options->max_string_bytes;
+  const char *text;
+  gsize text_len = len;
+
+  if (kind != LSOBS_JSON_STRING_BROKEN && options->redactor == NULL && short_enough)
+    {
+      _lsobs_buffer_append (out, raw - 1, len + 2);
+      return;
+    }
+
+  text = _lsobs_json_string_decode (raw, &text_len, kind, &scratch->decoded);
+  write_sanitized (out, text, text_len, kind != LSOBS_JSON_STRING_BROKEN ? raw : NULL, len, options,
+                   scratch);
+}
+
+/* Sanitizes any bytes as a string. */
+static void
+write_text (LsobsBuffer *out,
+            const char *text,
+            gsize len,
+            const LsobsSanitizeOptions *options,
+            Scratch *scratch)
+{
+  if (len == 0)
+    text = "";
+  else if (options->redactor != NULL || !g_utf8_validate_len (text, len, NULL))
+    {
+      _lsobs_buffer_truncate (&scratch->decoded, 0);
+      append_text (&scratch->decoded, text, text + len);
+      pad (&scratch->decoded);
+      text = scratch->decoded.data;
+      len = scratch->decoded.len;
+    }
+
+  write_sanitized (out, text, len, NULL, 0, options, scratch);
+}
+
+/* Values */
+
+/* One pass over JSON text. It does not recurse: an array holds the closing bracket of each
+ * array and object that is open, so that each level takes one byte and no stack. Values
+ * deeper than LSOBS_JSON_MAX_DEPTH are checked, but not written. */
+typedef struct
+{
+  LsobsBuffer *out;
+  const char *p; /* the next byte */
+  const char *end;
+  const LsobsSanitizeOptions *options;
+  Scratch scratch;
+  LsobsJsonNames names; /* of the objects that are written */
+
+  gsize depth;                        /* the number of arrays and objects that are open */
+  char shallow[LSOBS_JSON_MAX_DEPTH]; /* the closing brackets of the outer levels */
+  LsobsBuffer deep;                   /* the closing brackets of the levels that are not written */
+
+  gboolean hidden;    /* in the value of a member that is hidden */
+  gsize hidden_depth; /* the depth of that member */
+} Walk;
+
+/* For the names of members. */
+static const LsobsSanitizeOptions repair_only = { .redactor = NULL };
+
+static inline gboolean
+is_written (const Walk *walk)
+{
+  return walk->depth <= LSOBS_JSON_MAX_DEPTH && !walk->hidden;
+}
+
+static inline void
+write_c (Walk *walk, char c)
+{
+  if (is_written (walk))
+    _lsobs_buffer_append_c (walk->out, c);
+}
+
+static inline void
+skip_space (Walk *walk)
+{
+  const char *p = walk->p;
+
+  while (p < walk->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+    p++;
+
+  walk->p = p;
+}
+
+static inline gboolean
+next_is (Walk *walk, char c)
+{
+  return walk->p < walk->end && *walk->p == c;
+}
+
+static inline gboolean
+skip_token (Walk *walk, const char *token, gsize len)
+{
+  if ((gsize) (walk->end - walk->p) < len || memcmp (walk->p, token, len) != 0)
+    return FALSE;
+
+  walk->p += len;
+  return TRUE;
+}
+
+static void
+push (Walk *walk, char closing)
+{
+  if (walk->depth < LSOBS_JSON_MAX_DEPTH)
+    walk->shallow[walk->depth] = closing;
+  else
+    {
+      if (walk->depth == LSOBS_JSON_MAX_DEPTH && !walk->hidden)
+        _lsobs_buffer_append_str (walk->out, "\"" LSOBS_JSON_DEPTH_LIMIT "\"");
+      _lsobs_buffer_append_c (&walk->deep, closing);
+    }
+
+  walk->depth++;
+}
+
+static inline char
+closing_of (const Walk *walk)
+{
+  return walk->depth <= LSOBS_JSON_MAX_DEPTH ? walk->shallow[walk->depth - 1]
+                                             : walk->deep.data[walk->deep.len - 1];
+}
+
+static void
+pop (Walk *walk)
+{
+  if (walk->depth > LSOBS_JSON_MAX_DEPTH)
+    walk->deep.len--;
+
+  walk->depth--;
+}
+
+/* @kind: (out): of the string at walk->p */
+static gboolean
+walk_string (Walk *walk, const LsobsSanitizeOptions *options, LsobsJsonStringKind *kind)
+{
+  const char *raw = walk->p + 1;
+  const char *after = _lsobs_json_string_scan (raw, walk->end, kind);
+
+  if (after == NULL)
+    return FALSE;
+
+  /* The redactor needs padding. A string at the end of the text has it in its decoded copy. */
+  if (*kind == LSOBS_JSON_STRING_PLAIN && options->redactor != NULL &&
+      walk->end - after < LSOBS_REDACT_PADDING)
+    *kind = LSOBS_JSON_STRING_ESCAPED;
+
+  if (is_written (walk))
+    write_string (walk->out, raw, (gsize) (after - 1 - raw), *kind, options, &walk->scratch);
+  walk->p = after;
+  return TRUE;
+}
+
+static gsize
+skip_digits (Walk *walk)
+{
+  const char *start = walk->p;
+
+  while (walk->p < walk->end && g_ascii_isdigit (*walk->p))
+    walk->p++;
+
+  return (gsize) (walk->p - start);
+}
+
+/* Whether the number fits. It has @len digits and no leading zero. */
+static gboolean
+is_int64 (const char *digits, gsize len, gboolean negative)
+{
+  if (len != 19)
+    return len < 19;
+
+  return memcmp (digits, negative ? "9223372036854775808" : "9223372036854775807", 19) <= 0;
+}
+
+static gboolean
+is_finite (const char *number, gsize len)
+{
+  g_autofree char *copy = g_strndup (number, len);
+
+  return isfinite (g_ascii_strtod (copy, NULL));
+}
+
+static gboolean
+walk_number (Walk *walk)
+{
+  const char *start = walk->p;
+  gboolean negative = skip_token (walk, "-", 1);
+  const char *digits = walk->p;
+  gsize n_digits = skip_digits (walk);
+  gsize n_exponent = 0;
+  gboolean whole = TRUE;
+  gboolean quoted;
+
+  if (n_digits == 0 || (n_digits > 1 && *digits == '0'))
+    return FALSE;
+
+  if (skip_token (walk, ".", 1))
+    {
+      whole = FALSE;
+      if (skip_digits (walk) == 0)
+        return FALSE;
+    }
+
+  if (skip_token (walk, "e", 1) || skip_token (walk, "E", 1))
+    {
+      whole = FALSE;
+      if (!skip_token (walk, "+", 1))
+        skip_token (walk, "-", 1);
+      n_exponent = skip_digits (walk);
+      if (n_exponent == 0)
+        return FALSE;
+    }
+
+  if (!is_written (walk))
+    return TRUE;
+
+  /* A number outside the range of a double becomes null: readers turn it into infinity or
+   * refuse the whole text. Only numbers with many digits can be outside. */
+  if (!whole && (n_exponent > 2 || n_digits > 200) && !is_finite (start, (gsize) (walk->p - start)))
+    {
+      _lsobs_buffer_append_str (walk->out, "null");
+      return TRUE;
+    }
+
+  /* A whole number outside the range of gint64 becomes a string: many readers fail on it. */
+  quoted = whole && !is_int64 (digits, n_digits, negative);
+  if (quoted)
+    _lsobs_buffer_append_c (walk->out, '"');
+  _lsobs_buffer_append (walk->out, start, (gsize) (walk->p - start));
+  if (quoted)
+    _lsobs_buffer_append_c (walk->out, '"');
+  return TRUE;
+}
+
+/* @token: the only one that begins with the next byte */
+static gboolean
+walk_token (Walk *walk, const char *token, const char *written)
+{
+  if (!skip_token (walk, token, strlen (token)))
+    return FALSE;
+
+  if (is_written (walk))
+    _lsobs_buffer_append_str (walk->out, written);
+  return TRUE;
+}
+
+static gboolean
+walk_scalar (Walk *walk)
+{
+  LsobsJsonStringKind kind;
+
+  switch (*walk->p)
+    {
+    case '"':
+      return walk_string (walk, walk->options, &kind);
+
+    case 't':
+      return walk_token (walk, "true", "true");
+
+    case 'f':
+      return walk_token (walk, "false", "false");
+
+    case 'n':
+      return walk_token (walk, "null", "null");
+
+    /* These are not JSON, but several languages write them. */
+    case 'N':
+      return walk_token (walk, "NaN", "null");
+
+    case 'I':
+      return walk_token (walk, "Infinity", "null");
+
+    case '-':
+      if (walk->end - walk->p > 1 && walk->p[1] == 'I')
+        return walk_token (walk, "-Infinity", "null");
+      return walk_number (walk);
+
+    default:
+      return walk_number (walk);
+    }
+}
+
+/* Writes "[REDACTED]" for the next value. That value is then read, but not written. */
+static void
+hide_value (Walk *walk)
+{
+  _lsobs_buffer_append_str (walk->out, "\"" LSOBS_REDACTED "\"");
+  walk->hidden = TRUE;
+  walk->hidden_depth = walk->depth;
+}
+
+static gboolean
+has_hidden_keys (const Walk *walk)
+{
+  return walk->options->redactor != NULL && _lsobs_redactor_has_keys (walk->options->redactor);
+}
+
+/* Equal names are written as equal bytes, whichever escapes they contain. */
+static void
+write_name (Walk *walk, const char *raw, gsize len, LsobsJsonStringKind kind)
+{
+  gsize start = walk->out->len;
+
+  if (kind != LSOBS_JSON_STRING_BROKEN)
+    _lsobs_buffer_append (walk->out, raw - 1, len + 2);
+  else
+    write_string (walk->out, raw, len, kind, &repair_only, &walk->scratch);
+  _lsobs_json_names_add (&walk->names, walk->out, start);
+}
+
+/* Reads the name of a member and its colon. */
+static gboolean
+walk_key (Walk *walk)
+{
+  gboolean written = is_written (walk);
+  LsobsJsonStringKind kind;
+  const char *name;
+  const char *after;
+  gsize len;
+
+  skip_space (walk);
+  if (!next_is (walk, '"'))
+    return FALSE;
+
+  name = walk->p + 1;
+  after = _lsobs_json_string_scan (name, walk->end, &kind);
+  if (after == NULL)
+    return FALSE;
+
+  walk->p = after;
+  skip_space (walk);
+  if (!skip_token (walk, ":", 1))
+    return FALSE;
+
+  if (!written)
+    return TRUE;
+
+  len = (gsize) (after - 1 - name);
+  write_name (walk, name, len, kind);
+  _lsobs_buffer_append_c (walk->out, ':');
+  if (!has_hidden_keys (walk))
+    return TRUE;
+
+  name = _lsobs_json_string_decode (name, &len, kind, &walk->scratch.decoded);
+  if (_lsobs_redactor_hides_key (walk->options->redactor, name, len))
+    hide_value (walk);
+  return TRUE;
+}
+
+/* Reads up to the end of the next scalar, empty array or empty object. Opens the arrays and
+ * objects before it. */
+static gboolean
+walk_down (Walk *walk)
+{
+  for (;;)
+    {
+      char opening;
+
+      skip_space (walk);
+      if (walk->p == walk->end)
+        return FALSE;
+
+      opening = *walk->p;
+      if (opening != '{' && opening != '[')
+        return walk_scalar (walk);
+
+      walk->p++;
+      push (walk, opening == '{' ? '}' : ']');
+      write_c (walk, opening);
+      if (opening == '{' && is_written (walk))
+        _lsobs_json_names_open (&walk->names);
+      skip_space (walk);
+      if (next_is (walk, closing_of (walk)))
+        return TRUE;
+      if (opening == '{' && !walk_key (walk))
+        return FALSE;
+    }
+}
+
+/* Reads from the end of a value up to the beginning of the next value. Closes the arrays and
+ * objects that end there.
+ * @done: (out): TRUE: the text has no further value */
+static gboolean
+walk_up (Walk *walk, gboolean *done)
+{
+  while (walk->depth > 0)
+    {
+      char closing = closing_of (walk);
+
+      /* At this depth, the value that has just ended is the hidden one. */
+      if (walk->depth == walk->hidden_depth)
+        walk->hidden = FALSE;
+
+      skip_space (walk);
+      if (skip_token (walk, ",", 1))
+        {
+          write_c (walk, ',');
+          *done = FALSE;
+          return closing == ']' || walk_key (walk);
+        }
+
+      if (!next_is (walk, closing))
+        return FALSE;
+
+      walk->p++;
+      if (closing == '}' && is_written (walk))
+        _lsobs_json_names_close (&walk->names, walk->out);
+      write_c (walk, closing);
+      pop (walk);
+    }
+
+  *done = TRUE;
+  return TRUE;
+}
+
+static gboolean
+walk_document (Walk *walk)
+{
+  gboolean wrapped;
+  gboolean done = FALSE;
+
+  skip_token (walk, UTF8_BOM, strlen (UTF8_BOM));
+  skip_space (walk);
+  wrapped = walk->options->wrap && !next_is (walk, '{');
+  if (wrapped)
+    {
+      _lsobs_buffer_append_str (walk->out, "{\"value\":");
+      if (has_hidden_keys (walk) &&
+          _lsobs_redactor_hides_key (walk->options->redactor, "value", strlen ("value")))
+        hide_value (walk);
+    }
+
+  while (!done)
+    if (!walk_down (walk) || !walk_up (walk, &done))
+      return FALSE;
+
+  if (wrapped)
+    _lsobs_buffer_append_c (walk->out, '}');
+
+  skip_space (walk);
+  return walk->p == walk->end;
+}
+
+/* Appends a sanitized copy of JSON text. If several members of an object have the same name,
+ * only the last one is written: most readers do the same, others refuse the whole text.
+ * Returns: FALSE if @text is not JSON. Then a string is appended instead: the whole text, or
+ *   "[REDACTED]" if the redactor hides members by their names. */
+gboolean
+_lsobs_json_sanitize (LsobsBuffer *out,
+                      const char *text,
+                      gsize len,
+                      const LsobsSanitizeOptions *options)
+{
+  gsize start = out->len;
+  gboolean is_json;
+  Walk walk = {
+    .out = out,
+    .p = text,
+    .end = len > 0 ? text + len : text, /* @text may be NULL then */
+    .options = options,
+    .scratch = { LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT },
+    .names = LSOBS_JSON_NAMES_INIT,
+    .deep = LSOBS_BUFFER_INIT,
+  };
+
+  if (len == 0)
+    {
+      _lsobs_buffer_append_str (out, options->wrap ? "{}" : "null");
+      return TRUE;
+    }
+
+  /* This is enough unless strings become longer. */
+  _lsobs_buffer_reserve (out, len + sizeof "{\"value\":}");
+  is_json = walk_document (&walk);
+  if (is_json)
+    {
+      _lsobs_json_names_cut (&walk.names, out);
+    }
+  else
+    {
+      _lsobs_buffer_truncate (out, start);
+      if (options->wrap)
+        _lsobs_buffer_append_str (out, "{\"value\":");
+      if (!has_hidden_keys (&walk))
+        write_text (out, text, len, options, &walk.scratch);
+      else
+        {
+          /* The text may contain such members. Where they end is unknown. */
+          _lsobs_buffer_append_str (out, "\"" LSOBS_REDACTED "\"");
+          _lsobs_redactor_count_failure (options->redactor);
+        }
+      if (options->wrap)
+        _lsobs_buffer_append_c (out, '}');
+    }
+
+  clear_scratch (&walk.scratch);
+  _lsobs_json_names_clear (&walk.names);
+  _lsobs_buffer_clear (&walk.deep);
+  return is_json;
+}
+
+/* Appends any bytes as a JSON string: repaired, redacted and cut. */
+void
+_lsobs_json_sanitize_text (LsobsBuffer *out,
+                           const char *text,
+                           gsize len,
+                           const LsobsSanitizeOptions *options)
+{
+  Scratch scratch = { LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
+
+  write_text (out, text, len, options, &scratch);
+  clear_scratch (&scratch);
+}
