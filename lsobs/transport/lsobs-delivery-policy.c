@@ -17,11 +17,10 @@
  *
  * A 401 or 403 blames the key only with one of these bodies:
  *
- *   body                                                  outcome JSON, "error" is
- * "org_scoped_key_requires_workspace"  NO_WORKSPACE (403 only) any other JSON: begins with { or [,
- * whatever its type UNAUTHORIZED empty, or text that is neither JSON nor a page        UNAUTHORIZED
- * a page: of a firewall, a proxy, a portal              FOREIGN
- * */
+ * - JSON whose "error" is "org_scoped_key_requires_workspace": NO_WORKSPACE (403 only)
+ * - any other JSON, which begins with { or [, whatever its type: UNAUTHORIZED
+ * - an empty body, or text that is neither JSON nor a page: UNAUTHORIZED
+ * - a page, of a firewall, a proxy or a portal: FOREIGN */
 /* clang-format off */
 static const struct
 {
