@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  *
  * Decides what of a field is sent. It gets no part of a run that is hidden
  * altogether, and sees a field before the rules of the config do, which are applied
- * to what it returns. The metadata it sees are those that were noted on the run, and not
+ * to what it returns. The metadata it sees are those that were set on the run, and not
  * the revision and the sampling rate of the config, which are the same for all runs.
  *
  * An error and a comment are strings, tags are an array of strings, and events are an

@@ -51,7 +51,7 @@ typedef enum
  * @LSOBS_COUNTER_QUEUED: records that wait now, including those that wait to be sent again
  * @LSOBS_COUNTER_QUEUED_BYTES: how much memory the waiting records take now, in bytes
  * @LSOBS_COUNTER_IN_FLIGHT: records that were taken from the queue, do not wait to be sent
- *   again, and have no fate yet
+ *   again, and are neither delivered nor lost yet
  * @LSOBS_COUNTER_MERGED: ends that joined their waiting start, and so never
  *   became a record
  * @LSOBS_COUNTER_PROMOTED: ends that were sent as a complete run, because their

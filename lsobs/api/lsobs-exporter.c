@@ -11,13 +11,13 @@
  * @title: LsobsExporter
  * @short_description: bounded queue, batches, flush
  *
- * The pipe behind an #LsobsObserver: a bounded queue, from which a thread takes
+ * What sends the runs of an #LsobsObserver: a bounded queue, from which a thread takes
  * batches that an #LsobsTransport sends. Most programs use the observer alone;
  * the exporter is for those that report runs by their ids, as #LsobsRunEvent.
  *
  * When the queue is full, the oldest record goes: the program is never blocked,
  * and never sees an error for it. Nothing is lost silently:
- * lsobs_exporter_dup_stats() counts every record and its fate.
+ * lsobs_exporter_dup_stats() counts every record, and what became of it.
  *
  * While the service is away, the exporter keeps each batch whose attempts are used up. The
  * state is %LSOBS_STATE_PAUSED, and the exporter sends one batch at a time, a probe, to find

@@ -36,7 +36,7 @@
  * lsobs_observer_start_run_from_message_headers() do the same.
  *
  * Everybody on the way can read the headers, and whoever gets them can do with them
- * what they like. So nothing that was noted on a run goes along but what the program
+ * what they like. So no metadata and no tag of a run goes along but what the program
  * has marked, with lsobs_run_propagate_metadata() and lsobs_run_propagate_tags(), and
  * that is redacted as it is in what is sent to LangSmith. Make headers only for
  * hosts that you trust with the name of your project or agent.

@@ -14,7 +14,7 @@
  * @short_description: traces a program's agents
  *
  * The object that a program makes once and keeps. From it come invocations of
- * agent graphs and single runs; behind it lies the pipe that sends them.
+ * agent graphs and single runs; an #LsobsExporter sends them.
  *
  * |[<!-- language="C" -->
  * g_autoptr(GError) error = NULL;
@@ -210,7 +210,7 @@ install_signals (LsobsObserverClass *klass)
    * @n_delivered: how many records were delivered
    * @n_lost: how many records were lost in the attempt
    *
-   * Emitted when a batch has found its fate, in the main context that the
+   * Emitted when a batch was delivered or lost, in the main context that the
    * observer was made in. When that context runs seldom, one emission stands for
    * several batches.
    *
@@ -854,7 +854,7 @@ lsobs_observer_get_tracing_enabled (LsobsObserver *self)
  * lsobs_observer_get_exporter:
  * @self: an observer
  *
- * Gets the pipe behind the observer, to report runs by their ids.
+ * Gets the exporter of the observer, to report runs by their ids.
  *
  * Returns: (transfer none): an exporter
  *

@@ -893,10 +893,10 @@ lsobs_run_set_thread_id (LsobsRun *self, const char *thread_id)
  * @details: (nullable): more about it, as an object; members called `name` and
  *   `time` are left out
  *
- * Notes that something happens now.
+ * Adds an event that happens now.
  *
  * The name `new_token` has a meaning of its own: from the first such event the service
- * sees how long it took until a model began to answer. It may be noted with every token;
+ * sees how long it took until a model began to answer. It may be added with every token;
  * only the first is sent, and without details, which would be a part of the outputs.
  *
  * Since: 0.1
@@ -943,7 +943,7 @@ lsobs_run_add_event (LsobsRun *self, const char *name, JsonNode *details)
  * @self: a run
  * @message: what happens
  *
- * Notes that something happens now, in free text: an event called `event`, which has the
+ * Adds an event that happens now, in free text: it is called `event`, which has the
  * text as its `message`.
  *
  * Since: 0.1

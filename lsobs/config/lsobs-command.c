@@ -89,7 +89,7 @@ start (Command *self, const char *text, GError **error)
   int output = -1;
   int problem = 0;
 
-  /* If the program has closed its standard streams, the pipe may have got their numbers. */
+  /* If the program has closed its standard streams, a pipe may get their numbers. */
   if (pipe2 (ends, O_CLOEXEC) != 0 || fcntl (ends[0], F_SETFL, O_NONBLOCK) != 0 ||
       (output = fcntl (ends[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1)) < 0)
     problem = errno;

@@ -297,7 +297,7 @@ _lsobs_credentials_are_ready (LsobsCredentials *self, guint refused)
   return ready;
 }
 
-/* Like _lsobs_credentials_are_ready(), but fetches a secret if there is none.
+/* Like _lsobs_credentials_are_ready(), but fetches the secret if it is missing.
  * @refused: from _lsobs_credentials_get_used(), or 0
  * @may_fetch: whether a fetch may start; a fetch that is running is waited for in any case
  * @source: attached to a context; if the state is pending, it becomes ready at the end of the fetch

@@ -14,8 +14,8 @@
  * @short_description: sends batches to the service by HTTP
  *
  * The transport that speaks the ingestion protocol of LangSmith. An
- * #LsobsObserver makes its own; a program needs this class only to build a pipe
- * by hand. A client belongs to the first exporter or observer it is given to, and
+ * #LsobsObserver makes its own; a program needs this class only to make an
+ * #LsobsExporter by hand. A client belongs to the first exporter or observer it is given to, and
  * sends to #LsobsConfig:api-url alone: the replicas of a config are for an exporter or
  * observer that makes its clients itself.
  *

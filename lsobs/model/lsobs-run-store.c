@@ -261,7 +261,7 @@ lsobs_run_store_new (guint capacity)
  * @self: a store
  * @id: the id of a run, a UUID
  *
- * Notes that a run has started.
+ * Records that a run has started.
  *
  * Returns: %TRUE if the run is running now; %FALSE if it was known already, and
  *   stays as it is, or if @id is no UUID

@@ -22,7 +22,7 @@ _lsobs_json_is_special (char c, gboolean or_high)
 }
 
 /* Returns: the first byte from @p on that is a quote, a backslash, a control character or, with
- *   @or_high, not ASCII; @end if there is none. @or_high is a constant in each call. */
+ *   @or_high, not ASCII; @end if no byte is. @or_high is a constant in each call. */
 static inline const char *
 _lsobs_json_scan (const char *p, const char *end, gboolean or_high)
 {

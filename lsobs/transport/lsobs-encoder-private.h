@@ -28,7 +28,7 @@ typedef enum
 {
   LSOBS_CUT_NOTHING,
   LSOBS_CUT_ATTACHMENTS,
-  LSOBS_CUT_PAYLOADS /* notes of their size replace them */
+  LSOBS_CUT_PAYLOADS /* their sizes replace them */
 } LsobsCut;
 
 /* A record as JSON that may leave the process: redacted, cut, wrapped, repaired. It is

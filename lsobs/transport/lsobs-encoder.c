@@ -37,7 +37,7 @@ typedef struct
   LsobsRedactBudget budget;
 } Encoding;
 
-/* Whether the payloads are replaced by notes of their size. */
+/* Whether the payloads are replaced by their sizes. */
 static gboolean
 is_cut (Encoding *e)
 {
@@ -571,7 +571,7 @@ write_feedback (Encoding *e)
   write_time (e, ",\"modified_at\":\"", feedback->created_at);
   write_foreign_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
   write_foreign_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
-  /* A note of a size, or of a failed redaction, is not a valid config. */
+  /* The size of a payload, or the text of a failed redaction, is not a valid config. */
   if (!is_cut (e) && _lsobs_feedback_is_config (feedback->config))
     write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);
   write_member (e, ",\"extra\":", e->settings->hide_metadata ? NULL : feedback->extra, TRUE, FALSE);
@@ -680,8 +680,8 @@ replace_attachments (LsobsEncoded *encoded, GPtrArray *attachments, LsobsCut cut
 }
 
 /* Makes a smaller version of a record that is too large even alone. The first step drops the
- * attachments. The second replaces inputs, outputs and metadata by notes of their size, drops
- * tags and events, and shortens the other strings.
+ * attachments. The second replaces inputs, outputs and metadata by their sizes, drops tags
+ * and events, and shortens the other strings.
  * Returns: (transfer full) (nullable): NULL after the last step */
 LsobsEncoded *
 _lsobs_encoder_cut (const LsobsEncoder *self, LsobsEncoded *encoded)
