@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <errno.h>
+
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-exchange-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 #include "lsobs/lsobs-error.h"
@@ -17,6 +20,12 @@
 /* How many interim answers (1xx) one request may get. libsoup reads them in a loop without
  * returning to the main context, so no timeout ends it. */
 #define MAX_INTERIM 1000
+
+/* How long libsoup has to end a message after its connection was shut down, in ms. */
+#define STOP_GRACE 50
+
+/* How often the connection of a message is looked at, in ms. */
+#define LOOK_INTERVAL 2000
 
 /* Higher than the priority of libsoup's own sources. When an HTTP/2 server refuses a stream at
  * once, libsoup 3.2 sends the message again, and ends the first sending later with this
@@ -33,8 +42,12 @@ typedef struct
   LsobsExchangeLimits limits;
   GCancellable *cancellable; /* (owned) cancelled with that of the task, or at the deadline */
   gulong cancelled_id;
-  GSource *timeout;    /* (owned) (nullable) cancels at the deadline */
-  GSource *stop;       /* (owned) (nullable) fires when cancellable is cancelled */
+  GSource *timeout; /* (owned) (nullable) cancels at the deadline */
+  GSource *stop;    /* (owned) (nullable) fires when cancellable is cancelled, and once more after
+                        * STOP_GRACE */
+  GSource *look;    /* (owned) (nullable) looks at the connection */
+  gboolean looks_dead; /* the last look found it dead */
+  guint epoch;         /* the process of the exchange */
   gint64 deadline;     /* monotonic, µs: of the whole exchange */
   gboolean connecting; /* the timeout is that of the connection */
   gboolean sent;       /* the server may have read a part of the request */
@@ -72,6 +85,19 @@ clear_source (GSource **source)
   g_clear_pointer (source, g_source_unref);
 }
 
+static gboolean
+is_http2 (Exchange *exchange)
+{
+  return soup_message_get_http_version (exchange->message) == SOUP_HTTP_2_0;
+}
+
+/* In a forked child that runs its parent's context, the sockets are the parent's, too. */
+static gboolean
+is_foreign (Exchange *exchange)
+{
+  return exchange->epoch != _lsobs_fork_epoch ();
+}
+
 /* Called before the task returns, because its callback may start the next exchange. */
 static void
 end (GTask *task)
@@ -86,6 +112,7 @@ end (GTask *task)
     return;
   clear_source (&exchange->timeout);
   clear_source (&exchange->stop);
+  clear_source (&exchange->look);
 }
 
 /* The status is enough: an answer that is cut off counts. */
@@ -118,10 +145,12 @@ closed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return_answer (task);
   clear_source (&exchange->timeout);
   clear_source (&exchange->stop);
+  clear_source (&exchange->look);
 }
 
-/* Called in the context of the task. If the answer came before the end of the request, the
- * server may read the rest of the request until the deadline. */
+/* Called in the context of the task. If the answer came before the end of the request, an HTTP/1.1
+ * server may read the rest of the request until the deadline. Over HTTP/2, libsoup resets the
+ * stream then. */
 static void
 answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
@@ -133,10 +162,11 @@ answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 
   exchange->answer[exchange->len] = '\0';
   exchange->closing = TRUE;
-  /* libsoup would read an endless answer to its end. */
-  if (!complete)
-    _lsobs_session_pool_break (exchange->session);
   g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, closed_cb, g_object_ref (task));
+  /* libsoup would read an endless answer to its end, and would use an HTTP/2 connection again on
+   * which a request is stuck. */
+  if (!complete || (is_http2 (exchange) && !exchange->written))
+    _lsobs_session_pool_break (exchange->session);
   if (!complete || !exchange->written)
     return_answer (task);
 }
@@ -222,20 +252,41 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 static gboolean
 timed_out_cb (gpointer user_data)
 {
-  g_cancellable_cancel (G_CANCELLABLE (user_data));
+  Exchange *exchange = g_task_get_task_data (G_TASK (user_data));
+
+  if (!is_foreign (exchange))
+    g_cancellable_cancel (exchange->cancellable);
   return G_SOURCE_REMOVE;
 }
 
-/* Ends the task without waiting for libsoup to end the message. */
+/* Ends the task without waiting for libsoup to end the message. libsoup 3.2 may have forgotten
+ * it: over HTTP/2, when writing fails first, it tells no message. */
 static void
 leave (GTask *task)
 {
   Exchange *exchange = g_task_get_task_data (task);
 
   exchange->left = TRUE;
+  _lsobs_session_pool_abandon (exchange->session);
   end (task);
   if (!g_task_return_error_if_cancelled (task))
     g_task_return_error (task, explain (exchange, NULL));
+}
+
+/* Called in the context of the task, when libsoup has not ended the message in time. */
+static gboolean
+stopped_cb (gpointer user_data)
+{
+  g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
+  Exchange *exchange = g_task_get_task_data (task);
+
+  if (is_foreign (exchange))
+    return G_SOURCE_REMOVE;
+  if (!exchange->closing)
+    leave (task);
+  else if (!exchange->returned)
+    return_answer (task);
+  return G_SOURCE_REMOVE;
 }
 
 /* Called in the context of the task, when the cancellable of the exchange is cancelled. libsoup
@@ -244,19 +295,39 @@ leave (GTask *task)
 static gboolean
 stop_cb (GCancellable *cancellable, gpointer user_data)
 {
-  GTask *task = G_TASK (user_data);
+  g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
   Exchange *exchange = g_task_get_task_data (task);
-  gboolean is_http2 = soup_message_get_http_version (exchange->message) == SOUP_HTTP_2_0;
 
-  if (exchange->closing)
-    {
-      if (!_lsobs_session_pool_break (exchange->session) && !exchange->returned)
-        return_answer (task);
-    }
-  else if (is_http2 && exchange->running && !_lsobs_session_pool_break (exchange->session))
-    {
-      leave (task);
-    }
+  if (is_foreign (exchange))
+    return G_SOURCE_REMOVE;
+  if (exchange->closing || (is_http2 (exchange) && exchange->running))
+    _lsobs_session_pool_break (exchange->session);
+  clear_source (&exchange->stop);
+  exchange->stop = g_timeout_source_new (STOP_GRACE);
+  g_source_set_static_name (exchange->stop, "[lsobs] request end");
+  g_source_set_callback (exchange->stop, stopped_cb, g_object_ref (task), g_object_unref);
+  g_source_attach (exchange->stop, g_task_get_context (task));
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in the context of the task. When libsoup does not notice in LOOK_INTERVAL that an HTTP/2
+ * connection has ended, it has forgotten the message. */
+static gboolean
+look_cb (gpointer user_data)
+{
+  g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
+  Exchange *exchange = g_task_get_task_data (task);
+  gboolean looked_dead = exchange->looks_dead;
+
+  if (is_foreign (exchange))
+    return G_SOURCE_REMOVE;
+  exchange->looks_dead =
+      exchange->running && is_http2 (exchange) && _lsobs_session_pool_is_dead (exchange->session);
+  if (!looked_dead || !exchange->looks_dead)
+    return G_SOURCE_CONTINUE;
+  if (exchange->given_up == NULL)
+    exchange->given_up = g_strerror (ECONNRESET);
+  leave (task);
   return G_SOURCE_REMOVE;
 }
 
@@ -410,14 +481,17 @@ arm (GTask *task)
   g_source_set_static_name (exchange->timeout, "[lsobs] request timeout");
   exchange->deadline = g_get_monotonic_time () + exchange->limits.timeout * 1000;
   g_source_set_ready_time (exchange->timeout, exchange->deadline);
-  g_source_set_callback (exchange->timeout, timed_out_cb, g_object_ref (exchange->cancellable),
-                         g_object_unref);
+  g_source_set_callback (exchange->timeout, timed_out_cb, g_object_ref (task), g_object_unref);
   g_source_attach (exchange->timeout, g_task_get_context (task));
   exchange->stop = g_cancellable_source_new (exchange->cancellable);
   g_source_set_static_name (exchange->stop, "[lsobs] request stop");
   g_source_set_callback (exchange->stop, G_SOURCE_FUNC (stop_cb), g_object_ref (task),
                          g_object_unref);
   g_source_attach (exchange->stop, g_task_get_context (task));
+  exchange->look = g_timeout_source_new (LOOK_INTERVAL);
+  g_source_set_static_name (exchange->look, "[lsobs] request look");
+  g_source_set_callback (exchange->look, look_cb, g_object_ref (task), g_object_unref);
+  g_source_attach (exchange->look, g_task_get_context (task));
   watch_message (exchange);
 }
 
@@ -440,6 +514,7 @@ _lsobs_exchange_async (SoupSession *session,
   g_autoptr (GTask) task = g_task_new (session, cancellable, callback, user_data);
   Exchange *exchange = g_new0 (Exchange, 1);
 
+  exchange->epoch = _lsobs_fork_epoch ();
   exchange->session = session;
   exchange->message = g_object_ref (message);
   exchange->type = g_strdup (type);

@@ -12,5 +12,6 @@ G_BEGIN_DECLS
 
 void _lsobs_liveness_watch (SoupSession *session);
 void _lsobs_liveness_prune (SoupSession *session);
+void _lsobs_liveness_stop (SoupSession *session);
 
 G_END_DECLS

@@ -222,6 +222,13 @@ _lsobs_liveness_prune (SoupSession *session)
     }
 }
 
+/* Ends the watching of a session whose message libsoup has forgotten. */
+void
+_lsobs_liveness_stop (SoupSession *session)
+{
+  stop_looking (g_object_get_data (G_OBJECT (session), "lsobs-liveness"));
+}
+
 /* Watches all connections of @session. */
 void
 _lsobs_liveness_watch (SoupSession *session)

@@ -121,7 +121,10 @@ _lsobs_route_enter (LsobsRoute *self)
 static gboolean
 has_connection (gpointer data)
 {
-  return _lsobs_session_pool_has_open (((LsobsRoute *) data)->sessions);
+  LsobsRoute *self = data;
+
+  /* What ends while the context runs may close the route as well. */
+  return self->sessions != NULL && _lsobs_session_pool_has_open (self->sessions);
 }
 
 /* Cancels all messages and closes all connections. The next exchange opens new ones. */

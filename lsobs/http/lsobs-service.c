@@ -166,7 +166,9 @@ has_question (gpointer data)
 {
   LsobsService *self = data;
 
-  return self->asking != NULL || _lsobs_project_ids_stop (self->project_ids);
+  gboolean has_ids_question = _lsobs_project_ids_stop (self->project_ids);
+
+  return self->asking != NULL || has_ids_question;
 }
 
 /* Cancels all questions and closes all connections. The next request opens new ones. */

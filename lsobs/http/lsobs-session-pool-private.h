@@ -18,6 +18,8 @@ void _lsobs_session_pool_foreach (LsobsSessionPool *self, GFunc func, gpointer u
 void _lsobs_session_pool_abort (LsobsSessionPool *self);
 gboolean _lsobs_session_pool_has_open (LsobsSessionPool *self);
 gboolean _lsobs_session_pool_break (SoupSession *session);
+gboolean _lsobs_session_pool_is_dead (SoupSession *session);
+void _lsobs_session_pool_abandon (SoupSession *session);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSessionPool, _lsobs_session_pool_free)
 

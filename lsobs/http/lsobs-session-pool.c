@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <poll.h>
+
 #include <gio/gio.h>
 
+#include "lsobs/http/lsobs-liveness-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
+
+/* How long libsoup has to end an abandoned message, in µs. Then it has forgotten the message. */
+#define ABANDON_GRACE (2 * G_USEC_PER_SEC)
 
 struct _LsobsSessionPool
 {
@@ -13,9 +19,13 @@ struct _LsobsSessionPool
 /* How a session is used. Belongs to the session, which may outlive the pool. */
 typedef struct
 {
-  guint n_messages; /* that libsoup has not ended */
-  GWeakRef socket;  /* of the newest connection; a strong reference would keep it open */
+  guint n_messages;    /* that libsoup has not ended */
+  GPtrArray *sockets;  /* (owned) (element-type GWeakRef) of all connections; strong references
+                        * would keep them open */
+  gint64 abandoned_at; /* monotonic, µs: when its message was abandoned, or 0 */
 } Use;
+
+typedef void (*SocketFunc) (GSocket *socket, gpointer user_data);
 
 static const char use_key[] = "lsobs-session-use";
 
@@ -28,11 +38,11 @@ _lsobs_session_pool_new (void)
   return self;
 }
 
-void
-_lsobs_session_pool_free (LsobsSessionPool *self)
+static void
+weak_ref_free (gpointer data)
 {
-  g_ptr_array_unref (self->sessions);
-  g_free (self);
+  g_weak_ref_clear (data);
+  g_free (data);
 }
 
 static void
@@ -40,7 +50,7 @@ use_free (gpointer data)
 {
   Use *use = data;
 
-  g_weak_ref_clear (&use->socket);
+  g_ptr_array_unref (use->sockets);
   g_free (use);
 }
 
@@ -50,6 +60,50 @@ get_use (SoupSession *session)
   return g_object_get_data (G_OBJECT (session), use_key);
 }
 
+/* Calls @func for each socket that is open, and forgets the others. */
+static void
+foreach_socket (SoupSession *session, SocketFunc func, gpointer user_data)
+{
+  GPtrArray *sockets = get_use (session)->sockets;
+
+  for (guint i = sockets->len; i-- > 0;)
+    {
+      g_autoptr (GSocket) socket = g_weak_ref_get (g_ptr_array_index (sockets, i));
+
+      if (socket == NULL || g_socket_is_closed (socket))
+        g_ptr_array_remove_index (sockets, i);
+      else
+        func (socket, user_data);
+    }
+}
+
+static void
+close_socket (GSocket *socket, gpointer user_data)
+{
+  g_socket_close (socket, NULL);
+}
+
+/* Frees what a message that libsoup has forgotten holds: libsoup frees neither the connection nor
+ * the session. */
+static void
+close_forgotten (gpointer data, gpointer user_data)
+{
+  SoupSession *session = SOUP_SESSION (data);
+
+  if (get_use (session)->abandoned_at == 0 || get_use (session)->n_messages == 0)
+    return;
+  foreach_socket (session, close_socket, NULL);
+  _lsobs_liveness_stop (session);
+}
+
+void
+_lsobs_session_pool_free (LsobsSessionPool *self)
+{
+  g_ptr_array_foreach (self->sessions, close_forgotten, NULL);
+  g_ptr_array_unref (self->sessions);
+  g_free (self);
+}
+
 static void
 network_event_cb (SoupMessage *message,
                   GSocketClientEvent event,
@@ -57,9 +111,13 @@ network_event_cb (SoupMessage *message,
                   gpointer user_data)
 {
   Use *use = user_data;
+  GWeakRef *ref;
 
-  if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (stream))
-    g_weak_ref_set (&use->socket, g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)));
+  if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (stream))
+    return;
+  ref = g_new (GWeakRef, 1);
+  g_weak_ref_init (ref, g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)));
+  g_ptr_array_add (use->sockets, ref);
 }
 
 static void
@@ -86,11 +144,30 @@ _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
 {
   Use *use = g_new0 (Use, 1);
 
-  g_weak_ref_init (&use->socket, NULL);
+  use->sockets = g_ptr_array_new_with_free_func (weak_ref_free);
   g_object_set_data_full (G_OBJECT (session), use_key, use, use_free);
   g_signal_connect (session, "request-queued", G_CALLBACK (request_queued_cb), use);
   g_signal_connect (session, "request-unqueued", G_CALLBACK (request_unqueued_cb), use);
   g_ptr_array_add (self->sessions, g_object_ref (session));
+}
+
+/* Drops abandoned sessions when libsoup has ended or forgotten their message. */
+static void
+drop_abandoned (LsobsSessionPool *self)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  for (guint i = self->sessions->len; i-- > 0;)
+    {
+      SoupSession *session = g_ptr_array_index (self->sessions, i);
+      Use *use = get_use (session);
+
+      if (use->abandoned_at == 0 ||
+          (use->n_messages > 0 && now - use->abandoned_at < ABANDON_GRACE))
+        continue;
+      close_forgotten (session, NULL);
+      g_ptr_array_remove_index (self->sessions, i);
+    }
 }
 
 /* Returns: (transfer none) (nullable): the oldest session without a message, which most likely
@@ -98,11 +175,12 @@ _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
 SoupSession *
 _lsobs_session_pool_peek_idle (LsobsSessionPool *self)
 {
+  drop_abandoned (self);
   for (guint i = 0; i < self->sessions->len; i++)
     {
       SoupSession *session = g_ptr_array_index (self->sessions, i);
 
-      if (get_use (session)->n_messages == 0)
+      if (get_use (session)->n_messages == 0 && get_use (session)->abandoned_at == 0)
         return session;
     }
   return NULL;
@@ -128,31 +206,67 @@ _lsobs_session_pool_abort (LsobsSessionPool *self)
     }
 }
 
-static gboolean
-has_open_connection (SoupSession *session)
+static void
+set_true (GSocket *socket, gpointer user_data)
 {
-  g_autoptr (GSocket) socket = g_weak_ref_get (&get_use (session)->socket);
-
-  return socket != NULL && !g_socket_is_closed (socket);
+  *(gboolean *) user_data = TRUE;
 }
 
-/* Whether any connection is open. */
+/* Whether any connection is open that libsoup has not forgotten. */
 gboolean
 _lsobs_session_pool_has_open (LsobsSessionPool *self)
 {
+  gboolean has_open = FALSE;
+
+  drop_abandoned (self);
   for (guint i = 0; i < self->sessions->len; i++)
-    if (has_open_connection (g_ptr_array_index (self->sessions, i)))
-      return TRUE;
-  return FALSE;
+    foreach_socket (g_ptr_array_index (self->sessions, i), set_true, &has_open);
+  return has_open;
 }
 
-/* Shuts the connection down, as if the server had closed it: its message fails when the main
- * context runs next.
+static void
+shut_down (GSocket *socket, gpointer user_data)
+{
+  if (g_socket_shutdown (socket, TRUE, TRUE, NULL))
+    *(gboolean *) user_data = TRUE;
+}
+
+/* Shuts all connections of the session down, as if the server had closed them: its message fails
+ * when the main context runs next, unless libsoup forgets it.
  * Returns: FALSE without a connection */
 gboolean
 _lsobs_session_pool_break (SoupSession *session)
 {
-  g_autoptr (GSocket) socket = g_weak_ref_get (&get_use (session)->socket);
+  gboolean broken = FALSE;
 
-  return socket != NULL && g_socket_shutdown (socket, TRUE, TRUE, NULL);
+  foreach_socket (session, shut_down, &broken);
+  return broken;
+}
+
+static void
+look_at (GSocket *socket, gpointer user_data)
+{
+  struct pollfd poll_fd = { .fd = g_socket_get_fd (socket) };
+
+  if (poll (&poll_fd, 1, 0) <= 0 || (poll_fd.revents & (POLLERR | POLLHUP)) == 0)
+    *(gboolean *) user_data = FALSE;
+}
+
+/* Whether the session has connections and the server has ended or reset all of them. */
+gboolean
+_lsobs_session_pool_is_dead (SoupSession *session)
+{
+  gboolean has_open = FALSE;
+  gboolean is_dead = TRUE;
+
+  foreach_socket (session, set_true, &has_open);
+  foreach_socket (session, look_at, &is_dead);
+  return has_open && is_dead;
+}
+
+/* The session gets no other message: libsoup may have forgotten the one that it has. */
+void
+_lsobs_session_pool_abandon (SoupSession *session)
+{
+  get_use (session)->abandoned_at = g_get_monotonic_time ();
 }

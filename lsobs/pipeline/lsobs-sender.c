@@ -633,6 +633,9 @@ pump (LsobsSender *self)
       return;
     }
   send_batches (self);
+  /* The next iteration of the context sends the rest first. */
+  if (self->pump_again)
+    return;
   give_up_suspects (self, now);
   due_time = _lsobs_batcher_get_due_time (self->batcher, now);
   if (due_time != -1)
