@@ -31,8 +31,8 @@
  * until the one record to blame stands alone; that record is lost. If the service is on
  * another machine, a change of the network may bring the next probe forward.
  *
- * With lsobs_config_add_replica(), an exporter writes to several places. Each of them
- * has a queue, a thread and books of its own, so that none waits for another.
+ * With lsobs_config_add_replica(), an exporter sends to several services or projects. Each
+ * of them has a queue, a thread and counters of its own, so that none waits for another.
  *
  * All functions may be called from any thread. When the last reference goes, what
  * waits is sent for as long as #LsobsConfig:shutdown-timeout allows.

@@ -9,8 +9,8 @@
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
 
-/* What a run tells about the model that it calls. All of it is metadata with names that the service
- * knows. Children do not inherit it. */
+/* Metadata about the model that a run calls, under names that the service knows. Children do not
+ * inherit them. */
 
 static void
 set_string (LsobsRun *self, const char *key, const char *value)
@@ -18,7 +18,7 @@ set_string (LsobsRun *self, const char *key, const char *value)
   _lsobs_run_take_metadata (self, key, _lsobs_json_string_to_bytes (value), FALSE);
 }
 
-/* A model chats unless the program sets another type. */
+/* Default ls_model_type: chat. */
 static void
 set_default_type (LsobsRun *self)
 {
@@ -75,15 +75,6 @@ lsobs_run_set_model_type (LsobsRun *self, const char *model_type)
 
   if (self->info->sampled)
     set_string (self, "ls_model_type", model_type);
-}
-
-static gboolean
-is_among (const char *name, const char *const *names)
-{
-  for (; *names != NULL; names++)
-    if (strcmp (name, *names) == 0)
-      return TRUE;
-  return FALSE;
 }
 
 /* Returns: (transfer full) (nullable): the JSON text, or %NULL if it is too long */
@@ -143,12 +134,12 @@ set_known_param (LsobsRun *self, const char *name, JsonNode *value)
       key = "ls_temperature";
       json = write_node (value);
     }
-  else if (is_among (name, limits) && json_node_get_value_type (value) == G_TYPE_INT64)
+  else if (g_strv_contains (limits, name) && json_node_get_value_type (value) == G_TYPE_INT64)
     {
       key = "ls_max_tokens";
       json = write_node (value);
     }
-  else if (is_among (name, stops))
+  else if (g_strv_contains (stops, name))
     {
       key = "ls_stop";
       json = write_stop (value);
@@ -280,7 +271,7 @@ lsobs_run_set_invocation_params (LsobsRun *self, JsonNode *params)
     {
       json_object_iter_init_ordered (&iter, object);
       while (fits && json_object_iter_next_ordered (&iter, &name, &value))
-        if (!is_among (name, inputs) && !set_known_param (self, name, value))
+        if (!g_strv_contains (inputs, name) && !set_known_param (self, name, value))
           fits = write_param (&rest, 1, name, value, 1);
     }
   if (!fits)

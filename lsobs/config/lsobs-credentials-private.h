@@ -30,7 +30,6 @@ void _lsobs_credentials_rest (LsobsCredentials *self);
 
 gboolean _lsobs_credentials_can_change (LsobsCredentials *self);
 gboolean _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other);
-char *_lsobs_credentials_dup_secret (LsobsCredentials *self);
 
 gboolean _lsobs_credentials_are_ready (LsobsCredentials *self, guint refused);
 LsobsCredentialsState _lsobs_credentials_need (LsobsCredentials *self,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include <glib/gi18n-lib.h>
@@ -166,18 +165,6 @@ _lsobs_credentials_can_change (LsobsCredentials *self)
   return self->source != NULL;
 }
 
-/* Returns: (transfer full) (nullable): the secret, which the caller wipes; NULL until it is known */
-char *
-_lsobs_credentials_dup_secret (LsobsCredentials *self)
-{
-  char *secret;
-
-  _lsobs_fork_lock ();
-  secret = _lsobs_secret_dup (self->secret);
-  _lsobs_fork_unlock ();
-  return secret;
-}
-
 /* @self: (nullable)
  * @other: (nullable) */
 gboolean
@@ -231,11 +218,6 @@ thread_main (gpointer user_data)
   LsobsForkGuard guard;
   GError *problem = NULL;
   char *secret;
-  sigset_t all;
-
-  /* The program's signal handlers must not run in a thread of the library. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, NULL);
 
   _lsobs_fork_guard_enter_thread (&guard, NULL);
   secret = _lsobs_key_source_fetch (self->source, &self->stop, &self->group, &problem);

@@ -5,8 +5,8 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
 
-/* Up to here the clock may go back, and the stamps go on in steps of 1 µs. Beyond, the clock
- * was set: the stamps follow it. */
+/* While the clock is at most this far behind the last stamp, stamps go on in steps of 1 µs. A larger
+ * step back means the clock was set; follow it. */
 #define CLOCK_STEP_US G_USEC_PER_SEC
 
 static gint64

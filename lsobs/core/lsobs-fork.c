@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <gio/gio.h>
 
@@ -227,11 +228,24 @@ _lsobs_fork_guard_start_thread (const char *name, GThreadFunc func, gpointer dat
   return NULL;
 }
 
-/* Called in a new thread, before it waits for anything or runs @context.
+/* Blocks all signals in this thread: the program's signal handlers must not run in a thread that
+ * the program did not create. */
+static void
+block_signals (void)
+{
+  sigset_t all;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, NULL);
+}
+
+/* Called first in a new thread, before it waits for anything or runs @context. Blocks all signals
+ * in the thread.
  * @context: (nullable): the context that only this thread runs */
 void
 _lsobs_fork_guard_enter_thread (LsobsForkGuard *self, GMainContext *context)
 {
+  block_signals ();
   g_mutex_init (&self->gate);
   self->open = FALSE;
   self->link = (GList){ self, NULL, NULL };

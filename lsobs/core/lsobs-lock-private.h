@@ -5,18 +5,21 @@
 
 G_BEGIN_DECLS
 
-/* The one order of the locks of lsobs. A thread that holds a lock takes only locks that stand
- * further down, and never two of the same line. With --enable-debug, the wrappers below check
- * that; otherwise they cost nothing.
+/* The order of the locks of lsobs. A thread that holds a lock takes only locks that stand further
+ * down, and never two of the same line. With --enable-debug, the wrappers below check that;
+ * otherwise they cost nothing.
  *
- * Two locks stand outside of the order, because almost anything runs under them: the gate of an
- * LsobsForkGuard, which a thread of lsobs holds while it does anything but poll, and the turn of
- * an LsobsRedactHook, which is held while a function of the program runs. They come before all
- * others. Only a thread that forks takes the gates of others: after the registry, and before the
- * queues and the moment. A thread of lsobs therefore opens its gate while it waits for the
- * registry.
+ * Two locks have no rank. They are taken before all others, and are held while other locks are:
  *
- * Functions of the program run without any lock of the order, but for GLib's log. */
+ * - the gate of an LsobsForkGuard. A thread of lsobs holds its own gate except while it polls.
+ * - the turn of an LsobsRedactHook. A thread holds it while a redaction function of the program
+ *   runs.
+ *
+ * A thread that forks takes locks in an order of its own: FORK_REGISTRY, the gates of all other
+ * threads of lsobs, the QUEUE locks, MOMENT. A thread of lsobs opens its gate before it waits for
+ * FORK_REGISTRY; otherwise it and the forking thread would wait for each other.
+ *
+ * No lock with a rank is held while a function of the program runs, except a log writer of GLib. */
 typedef enum
 {
   LSOBS_LOCK_NODE_TABLE,       /* LsobsNodeTable */

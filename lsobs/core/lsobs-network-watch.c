@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include "lsobs/core/lsobs-fork-private.h"
@@ -68,11 +67,6 @@ thread_main (gpointer user_data)
   LsobsNetworkWatch *self = user_data;
   g_autoptr (GNetworkMonitor) monitor = NULL;
   LsobsForkGuard guard;
-  sigset_t all;
-
-  /* Signals go to the threads of the program. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, NULL);
 
   _lsobs_fork_guard_enter_thread (&guard, self->context);
   g_main_context_push_thread_default (self->context);

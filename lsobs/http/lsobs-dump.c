@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -254,12 +253,7 @@ thread_main (gpointer user_data)
 {
   LsobsDump *self = user_data;
   LsobsForkGuard guard;
-  sigset_t all;
   Job *job;
-
-  /* The signal handlers of the program do not expect this thread. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, NULL);
 
   _lsobs_fork_guard_enter_thread (&guard, NULL);
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);

@@ -14,10 +14,9 @@ typedef enum
 {
   LSOBS_PROJECT_ID_AWAITED, /* the worker is woken when that changes */
   LSOBS_PROJECT_ID_KNOWN,
-  LSOBS_PROJECT_ID_UNTOLD, /* the key is missing or refused: the answer to the feedback itself
-                            * will say so */
-  LSOBS_PROJECT_ID_REFUSED /* the project is missing, or the service does not name it; for a
-                            * minute */
+  LSOBS_PROJECT_ID_UNTOLD, /* no usable key: send without the id; the reply names the problem */
+  LSOBS_PROJECT_ID_REFUSED /* the service knows no such project, or refuses to tell its id; asked
+                            * again after a minute */
 } LsobsProjectIdState;
 
 LsobsProjectIds *_lsobs_project_ids_new (LsobsSettings *settings, LsobsQuestions *questions);

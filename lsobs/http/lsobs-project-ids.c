@@ -249,7 +249,7 @@ note_news (LsobsProjectIds *self, GError *error)
   self->answered = error == NULL;
 }
 
-/* The feedback is sent without the id, and its answer says what is wrong with the key. */
+/* There is no usable key: the feedback is sent without the id, and the reply names the problem. */
 static void
 leave_untold (Entry *entry)
 {
@@ -407,7 +407,7 @@ _lsobs_project_ids_get_n_failures (LsobsProjectIds *self)
   return self->n_failures;
 }
 
-/* Takes what was learnt of the service since the last call.
+/* Takes the results since the last call.
  * @answered: (out): the service has answered a question
  * @error: set if it did not answer the last question
  * Returns: how many questions in a row it did not answer, or 0 without @error */

@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /* Asks a service questions: GET requests that carry no records. Questions wait for the key of the
- * service together, and wake the worker when there is news. Used only in the thread that sends. */
+ * service together, and wake the worker after each reply. Used only in the thread that sends. */
 typedef struct _LsobsQuestions LsobsQuestions;
 
 /* The reply to a question. */

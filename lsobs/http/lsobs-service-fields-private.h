@@ -32,15 +32,15 @@ struct _LsobsService
   /* what it can do */
   LsobsServerInfo info; /* assumed, until has_info */
   gboolean has_info;    /* the service has answered /info */
-  gboolean info_asked;  /* /info was asked, with whatever result */
-  gboolean key_refused; /* by the last answer to /info */
-  GCancellable *asking; /* (owned) (nullable) of the question under way */
-  gint64 ask_after;     /* monotonic, µs: the earliest time of the next question */
+  gboolean info_asked;  /* /info was requested */
+  gboolean key_refused; /* by the last reply to /info */
+  GCancellable *asking; /* (owned) (nullable) of the request for /info under way */
+  gint64 ask_after;     /* monotonic, µs: /info is not requested earlier */
   gint64 known_at;      /* monotonic, µs: from then on nothing waits for /info; or 0 */
 
   /* whether it can be reached */
   gboolean reachable; /* the last answer came from the service itself */
-  gboolean doubted;   /* /info is asked again */
+  gboolean doubted;   /* /info is requested again */
 
   /* when it is sent to */
   gint64 not_before;   /* monotonic, µs: nothing is sent earlier */

@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* The service at the other end, as one client knows it: how it is reached, what it can do, what it
+/* State shared by all requests of a client: how the service is reached, what it can do, what it
  * accepts at present, and when. Functions that may be called from any thread say so; all others are
  * called in the thread that sends. The fields are in lsobs-service-fields-private.h. */
 typedef struct _LsobsService LsobsService;

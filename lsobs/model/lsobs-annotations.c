@@ -186,7 +186,7 @@ _lsobs_annotations_unref (LsobsAnnotations *self)
 /* Adds @n_bytes to the size of the annotations.
  * Returns: FALSE, with no change, if they would become too large */
 static gboolean
-reserve (LsobsAnnotations *self, gsize n_bytes)
+reserve_unlocked (LsobsAnnotations *self, gsize n_bytes)
 {
   if (n_bytes > LSOBS_MAX_ANNOTATION_BYTES - self->n_bytes)
     return FALSE;
@@ -218,7 +218,7 @@ _lsobs_annotations_set_serialized_unlocked (LsobsAnnotations *self, GBytes *seri
   gsize before = _lsobs_bytes_get_size (self->serialized);
 
   self->n_bytes -= before;
-  if (!reserve (self, g_bytes_get_size (serialized)))
+  if (!reserve_unlocked (self, g_bytes_get_size (serialized)))
     {
       self->n_bytes += before;
       g_bytes_unref (serialized);
@@ -248,12 +248,12 @@ find_member (GArray *members, const char *key)
 /* @value: taken over on success only
  * Returns: FALSE if there is no room */
 static gboolean
-replace_value (LsobsAnnotations *self, Member *member, GBytes *value)
+replace_value_unlocked (LsobsAnnotations *self, Member *member, GBytes *value)
 {
   gsize before = _lsobs_bytes_get_size (member->value);
 
   self->n_bytes -= before;
-  if (!reserve (self, _lsobs_bytes_get_size (value)))
+  if (!reserve_unlocked (self, _lsobs_bytes_get_size (value)))
     {
       self->n_bytes += before;
       return FALSE;
@@ -276,7 +276,7 @@ repair_key (const char *key, char **repaired)
 /* Finds a member, or adds one without a value.
  * Returns: (transfer none) (nullable): NULL if there is no room */
 static Member *
-ensure_member (LsobsAnnotations *self, GArray **members, const char *key)
+ensure_member_unlocked (LsobsAnnotations *self, GArray **members, const char *key)
 {
   g_autofree char *repaired = NULL;
   Member member = { NULL };
@@ -291,7 +291,7 @@ ensure_member (LsobsAnnotations *self, GArray **members, const char *key)
   known = find_member (*members, key);
   if (known != NULL)
     return known;
-  if ((*members)->len >= LSOBS_MAX_ANNOTATIONS || !reserve (self, OVERHEAD + strlen (key)))
+  if ((*members)->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (key)))
     return NULL;
   member.key = g_strdup (key);
   g_array_append_val (*members, member);
@@ -301,11 +301,15 @@ ensure_member (LsobsAnnotations *self, GArray **members, const char *key)
 /* @value: (transfer full)
  * Returns: FALSE if there is no room */
 static gboolean
-put (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value, gboolean inherited)
+put_unlocked (LsobsAnnotations *self,
+              GArray **members,
+              const char *key,
+              GBytes *value,
+              gboolean inherited)
 {
-  Member *member = ensure_member (self, members, key);
+  Member *member = ensure_member_unlocked (self, members, key);
 
-  if (member != NULL && replace_value (self, member, value))
+  if (member != NULL && replace_value_unlocked (self, member, value))
     {
       member->inherited = inherited;
       return TRUE;
@@ -313,7 +317,7 @@ put (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value, g
   g_bytes_unref (value);
   if (member != NULL && member->value == NULL && !member->propagated)
     {
-      /* ensure_member() has just added it; undo that. */
+      /* ensure_member_unlocked() has just added it; undo that. */
       self->n_bytes -= OVERHEAD + strlen (member->key);
       g_array_set_size (*members, (*members)->len - 1);
     }
@@ -330,7 +334,7 @@ _lsobs_annotations_inherit_unlocked (LsobsAnnotations *self, const LsobsAnnotati
       Member *member = &g_array_index (parent->metadata, Member, i);
 
       if (member->inherited && member->value != NULL)
-        put (self, &self->metadata, member->key, g_bytes_ref (member->value), TRUE);
+        put_unlocked (self, &self->metadata, member->key, g_bytes_ref (member->value), TRUE);
       if (member->propagated)
         _lsobs_annotations_propagate_metadata_unlocked (self, member->key);
     }
@@ -342,7 +346,7 @@ _lsobs_annotations_inherit_unlocked (LsobsAnnotations *self, const LsobsAnnotati
 gboolean
 _lsobs_annotations_propagate_metadata_unlocked (LsobsAnnotations *self, const char *key)
 {
-  Member *member = ensure_member (self, &self->metadata, key);
+  Member *member = ensure_member_unlocked (self, &self->metadata, key);
 
   if (member == NULL)
     return FALSE;
@@ -374,7 +378,7 @@ _lsobs_annotations_take_remote_unlocked (LsobsAnnotations *self, const LsobsRemo
       LsobsBuffer text = LSOBS_BUFFER_INIT;
 
       _lsobs_json_write_node (&text, value, G_MAXSIZE);
-      put (self, &self->metadata, key, _lsobs_buffer_steal_bytes (&text), TRUE);
+      put_unlocked (self, &self->metadata, key, _lsobs_buffer_steal_bytes (&text), TRUE);
     }
   for (guint i = 0; parent->tags != NULL && i < parent->tags->len; i++)
     _lsobs_annotations_add_tag_unlocked (self, g_ptr_array_index (parent->tags, i));
@@ -388,7 +392,7 @@ _lsobs_annotations_set_metadata_unlocked (LsobsAnnotations *self,
                                           GBytes *value,
                                           gboolean inherited)
 {
-  if (!put (self, &self->metadata, key, value, inherited))
+  if (!put_unlocked (self, &self->metadata, key, value, inherited))
     return FALSE;
   self->extra_seq++;
   return TRUE;
@@ -407,7 +411,7 @@ _lsobs_annotations_has_metadata_unlocked (const LsobsAnnotations *self, const ch
 gboolean
 _lsobs_annotations_set_extra_unlocked (LsobsAnnotations *self, const char *key, GBytes *value)
 {
-  if (!put (self, &self->extra, key, value, FALSE))
+  if (!put_unlocked (self, &self->extra, key, value, FALSE))
     return FALSE;
   self->extra_seq++;
   return TRUE;
@@ -416,7 +420,7 @@ _lsobs_annotations_set_extra_unlocked (LsobsAnnotations *self, const char *key, 
 /* @value: (transfer full)
  * Returns: FALSE if there is no room */
 static gboolean
-merge (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
+merge_unlocked (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
 {
   g_autofree char *repaired = NULL;
   Member *known = find_member (*members, repair_key (key, &repaired));
@@ -428,7 +432,7 @@ merge (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
       g_bytes_unref (value);
       value = merged;
     }
-  if (!put (self, members, key, value, FALSE))
+  if (!put_unlocked (self, members, key, value, FALSE))
     return FALSE;
   self->extra_seq++;
   return TRUE;
@@ -439,14 +443,14 @@ merge (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
 gboolean
 _lsobs_annotations_merge_metadata_unlocked (LsobsAnnotations *self, const char *key, GBytes *value)
 {
-  return merge (self, &self->metadata, key, value);
+  return merge_unlocked (self, &self->metadata, key, value);
 }
 
 /* The same for a member of extra. */
 gboolean
 _lsobs_annotations_merge_extra_unlocked (LsobsAnnotations *self, const char *key, GBytes *value)
 {
-  return merge (self, &self->extra, key, value);
+  return merge_unlocked (self, &self->extra, key, value);
 }
 
 void
@@ -485,7 +489,7 @@ _lsobs_annotations_add_tag_unlocked (LsobsAnnotations *self, const char *tag)
     self->tags = g_ptr_array_new_with_free_func (g_free);
   if (g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
     return TRUE;
-  if (self->tags->len >= LSOBS_MAX_ANNOTATIONS || !reserve (self, OVERHEAD + strlen (tag)))
+  if (self->tags->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (tag)))
     return FALSE;
   g_ptr_array_add (self->tags, g_strdup (tag));
   return TRUE;
@@ -511,7 +515,8 @@ _lsobs_annotations_add_event_unlocked (LsobsAnnotations *self,
     self->events = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_annotation_event_free);
   if (is_token)
     g_clear_pointer (&details, g_bytes_unref);
-  if (self->events->len >= LSOBS_MAX_ANNOTATIONS || !reserve (self, event_size (name, details)))
+  if (self->events->len >= LSOBS_MAX_ANNOTATIONS ||
+      !reserve_unlocked (self, event_size (name, details)))
     {
       g_clear_pointer (&details, g_bytes_unref);
       return FALSE;

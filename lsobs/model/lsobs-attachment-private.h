@@ -45,9 +45,9 @@ typedef struct _LsobsChargedAttachments LsobsChargedAttachments;
 LsobsAttachmentAccount *_lsobs_attachment_account_new (gsize max_bytes, LsobsCounters *counters);
 void _lsobs_attachment_account_unref (LsobsAttachmentAccount *self);
 
-gboolean _lsobs_charged_attachments_put (LsobsChargedAttachments **self,
-                                         LsobsAttachmentAccount *account,
-                                         LsobsAttachment *attachment);
+gboolean _lsobs_charged_attachments_put_unlocked (LsobsChargedAttachments **self,
+                                                  LsobsAttachmentAccount *account,
+                                                  LsobsAttachment *attachment);
 GPtrArray *_lsobs_charged_attachments_finish (LsobsChargedAttachments *self);
 void _lsobs_charged_attachments_free (LsobsChargedAttachments *self);
 

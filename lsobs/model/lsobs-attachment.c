@@ -283,13 +283,15 @@ update_charge (LsobsChargedAttachments *self)
   self->n_bytes = size;
 }
 
-/* @self: (inout) (nullable): made if it is NULL
+/* Called with the lock of the queue held: the account has no other guard against two threads that
+ * fill it together.
+ * @self: (inout) (nullable): made if it is NULL
  * @account: charged if @self is made here; later calls charge the same account again
  * Returns: FALSE if the account or the list is full */
 gboolean
-_lsobs_charged_attachments_put (LsobsChargedAttachments **self,
-                                LsobsAttachmentAccount *account,
-                                LsobsAttachment *attachment)
+_lsobs_charged_attachments_put_unlocked (LsobsChargedAttachments **self,
+                                         LsobsAttachmentAccount *account,
+                                         LsobsAttachment *attachment)
 {
   LsobsAttachmentAccount *charged = *self != NULL ? (*self)->account : account;
   gsize n_bytes = (gsize) g_atomic_pointer_get (&charged->n_bytes);
@@ -309,7 +311,7 @@ _lsobs_charged_attachments_put (LsobsChargedAttachments **self,
   return taken;
 }
 
-/* Frees @self and ends its charge.
+/* Frees @self and ends its charge. Needs no lock: a charge may end at any time.
  * Returns: (transfer full): the attachments */
 GPtrArray *
 _lsobs_charged_attachments_finish (LsobsChargedAttachments *self)

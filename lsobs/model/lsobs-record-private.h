@@ -15,7 +15,7 @@ typedef enum
   LSOBS_RECORD_FEEDBACK /* gives feedback to a run */
 } LsobsRecordKind;
 
-/* What travels through a queue: one operation on one run. The payloads are JSON text as it was
+/* One operation on one run, queued for delivery. The payloads are JSON text as it was
  * captured, before redaction. A record belongs to one thread at a time, or to the queue and its
  * lock. An encoded record holds a reference. The copies of a record for other destinations share
  * the reference counted members: replace these, never change them. _lsobs_record_copy() lists
@@ -33,7 +33,7 @@ struct _LsobsRecord
   LsobsRunInfo *awaited_run; /* (owned) (nullable) the run itself, whose create leaves before the
                               * feedback; NULL if this exporter does not know the run */
   LsobsFeedback *feedback;   /* (owned) (nullable) */
-  gboolean has_project_id;   /* the service has told the id of the run's project */
+  gboolean has_project_id;   /* the id of the run's project is known */
   gboolean asks_project_id;  /* a request for the id is under way */
   gboolean lacks_project_id; /* the service requires the id but knows no such project */
   LsobsId project_id;        /* valid if @has_project_id */

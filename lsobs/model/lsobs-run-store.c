@@ -93,7 +93,7 @@ drop_annotations_unlocked (LsobsRunStore *self, Entry *entry)
 
 /* Called with the lock held, or when the store is finalized. */
 static void
-entry_free (gpointer data)
+entry_free_unlocked (gpointer data)
 {
   Entry *entry = data;
 
@@ -192,7 +192,7 @@ static void
 lsobs_run_store_init (LsobsRunStore *self)
 {
   g_mutex_init (&self->lock);
-  self->entries = g_hash_table_new_full (id_hash, id_equal, NULL, entry_free);
+  self->entries = g_hash_table_new_full (id_hash, id_equal, NULL, entry_free_unlocked);
   self->finished = g_hash_table_new (id_hash, id_equal);
 }
 

@@ -60,7 +60,7 @@ take (LsobsBacklog *self, GList *link)
 }
 
 /* Batches that a proxy or firewall has refused are sent one at a time. While there are suspects, no
- * other refused batch is sent: its outcome proves nothing.
+ * other refused batch is sent: its failure would not clear the suspects.
  * @searching: a batch that was refused is under way
  * @time: monotonic, µs: batches that are deferred beyond it stay
  * Returns: (transfer full) (nullable): the next batch to be sent */
@@ -137,7 +137,7 @@ _lsobs_backlog_pardon (LsobsBacklog *self)
     _lsobs_batch_peek_history (l->data)->suspicion = LSOBS_SUSPICION_NONE;
 }
 
-/* Whether @batch is one record, and a page refused it in the very request before @number. */
+/* Whether @batch is one record, and request @number - 1 was refused: it carried @batch. */
 static gboolean
 was_refused_before (LsobsBatch *batch, guint64 number)
 {

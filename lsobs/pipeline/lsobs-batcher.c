@@ -21,7 +21,7 @@ struct _LsobsBatcher
   LsobsQueue *queue;         /* (owned) */
   LsobsLifecycle *lifecycle; /* (unowned) of the queue */
   LsobsRunStore *store;      /* (owned) */
-  LsobsTransport *transport; /* (owned) says what is the most that it takes */
+  LsobsTransport *transport; /* (owned) has the limits of a batch */
   gboolean multipart;        /* its limits count multipart bodies, not JSON text */
   GQueue ready;              /* of LsobsBatch (owned): to be sent next */
   GQueue blocked_batches;    /* of LsobsBatch (owned): the create of one of their runs, from which
@@ -31,7 +31,7 @@ struct _LsobsBatcher
   LsobsFeedbackGate *gate;   /* (owned) feedback that waits for an answer of the service */
   LsobsBacklog backlog;      /* batches that were sent and failed */
   guint64 n_pairs;           /* the number of the last pair of halves, see punish() */
-  gboolean probe_fresh;      /* the last probe was a batch that was not tried before */
+  gboolean probe_fresh;      /* the last probe sent an untried batch */
 };
 
 LsobsBatcher *
@@ -260,8 +260,9 @@ has_create (GPtrArray *batch, LsobsRunInfo *run)
   return FALSE;
 }
 
-/* Whether feedback must wait for the create of its run: unless they are in one batch.
- * @batch: (nullable): that the feedback will be in */
+/* Whether feedback must wait for the create of its run, because the create is under way in another
+ * batch.
+ * @batch: (nullable): the batch that will contain the feedback */
 static gboolean
 precedes_create (LsobsBatcher *self, LsobsRecord *feedback, GPtrArray *batch)
 {
@@ -294,8 +295,8 @@ put_at_gate (LsobsBatcher *self, LsobsRecord *record)
 static gboolean
 delay_feedback (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
-  /* Feedback that waits for the answer of /info waits at the gate: blocked records have bounds that
-   * runs need. */
+  /* Feedback that waits for the reply to /info waits at the gate. Not in blocked_records: runs need
+   * that room. */
   if (way != LSOBS_FEEDBACK_UNDECIDED &&
       precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
     {

@@ -96,8 +96,8 @@ _lsobs_dispatcher_is_foreign (LsobsDispatcher *self)
   return self->epoch != _lsobs_fork_epoch ();
 }
 
-/* Also for a dispatcher of a parent process. All deliveries begin to drain, or to stop, together:
- * the first one speaks for all. */
+/* Also for a dispatcher of a parent process. Draining and stopping begin with the first delivery,
+ * and go on with the others at once, so all share one state; read the first. */
 gboolean
 _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self)
 {
@@ -270,7 +270,7 @@ flush_begin_part (Flush *self, guint i)
   return TRUE;
 }
 
-/* Waits until lost batches are saved, where they are to be. FALSE at the deadline.
+/* Waits until lost batches are saved, if a directory is set. FALSE at the deadline.
  * @deadline: monotonic, µs; 0: does not wait */
 static gboolean
 wait_saved (LsobsDelivery *const *deliveries, guint n_deliveries, gint64 deadline)

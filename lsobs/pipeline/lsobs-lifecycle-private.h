@@ -14,15 +14,27 @@ G_BEGIN_DECLS
  *   draining                           x
  *   stopping                                     x
  *
- * _lsobs_lifecycle_enter() is the only function that changes it. The thread that enters a state
- * does the work of that state:
+ * _lsobs_lifecycle_enter() is the only function that changes it. These functions call it:
  *
  * - running: _lsobs_worker_wake(), after the first record was pushed.
- * - draining: _lsobs_worker_drain(), when the exporter shuts down. What waits is sent.
- * - stopping: _lsobs_worker_begin_stop(). Requests are cancelled; what is left is saved on disk or
- *   lost.
- * - stopped: _lsobs_worker_finish() in the worker's context; or, if no thread has ever run that,
- *   _lsobs_worker_begin_stop().
+ * - draining: _lsobs_worker_drain(), when the exporter shuts down.
+ * - stopping: _lsobs_worker_begin_stop().
+ * - stopped: _lsobs_worker_finish(), as the last step in the worker's context. If the worker's own
+ *   thread was never started: _lsobs_worker_begin_stop().
+ *
+ * The first three are called in any thread. They attach sources to the worker's context, and the
+ * thread that runs the context does the work of the state:
+ *
+ * - draining: the sender sends what waits, until the deadline.
+ * - stopping: requests are cancelled; what is left is saved on disk or lost.
+ *
+ * A thread that may run the context of the program runs it for that work, see
+ * _lsobs_worker_acquire_context(). If another thread must run the context, the stopping thread
+ * waits for it, up to a deadline; then it drops the records in the queue and returns. As long as no
+ * thread runs the context, the state stays stopping: requests under way are not cancelled, and
+ * records that have left the queue are not counted as lost. It also stays stopping while a transport blocks the worker's own thread.
+ *
+ * The cancellable and the loop of the sender are no state: they only carry out the stop.
  *
  * Who may do what:
  *

@@ -410,8 +410,8 @@ _lsobs_queue_attach (LsobsQueue *self,
     }
   else
     {
-      taken =
-          _lsobs_charged_attachments_put (&progress->charged, self->attachment_account, attachment);
+      taken = _lsobs_charged_attachments_put_unlocked (&progress->charged, self->attachment_account,
+                                                       attachment);
     }
   if (!taken)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, 1);

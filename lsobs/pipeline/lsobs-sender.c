@@ -44,7 +44,7 @@ struct _LsobsSender
   gboolean pump_again;       /* it was called again meanwhile */
   guint64 n_sent;            /* the number of the last request */
   guint64 last_success;      /* the highest number of a request that succeeded */
-  gboolean succeeded;        /* a request has, since a question had no answer */
+  gboolean succeeded;        /* a request succeeded after the last unanswered question */
   Pause pause;
   gint64 give_up_at; /* monotonic, µs: until then, suspects wait for proof; 0: not limited */
   LsobsNetworkWatch *watch; /* (owned) (nullable) while the service is probed */
@@ -152,8 +152,8 @@ end_pause (LsobsSender *self)
   g_clear_pointer (&self->watch, _lsobs_network_watch_free);
 }
 
-/* The service takes nothing for now.
- * @until_hour: the pause ends with the hour, when the limit does */
+/* The service accepts nothing for now: no batch is sent until the pause ends.
+ * @until_hour: end the pause with the hour: the hourly limit ends with the hour */
 static void
 begin_pause (LsobsSender *self, gboolean until_hour)
 {
@@ -345,9 +345,8 @@ learn_from_outage (LsobsSender *self,
   self->pause.by_question = FALSE;
 }
 
-/* A question for the id of a project may be the first request that fails or succeeds: there may be
- * no batch but feedback that waits for the answer. As with a batch, the service counts as away
- * after a whole round of attempts. */
+/* Learns from the lookups of project ids: feedback may wait for one while no batch is sent. A failed
+ * project lookup counts as an outage after max-attempts. */
 static void
 learn_from_question (LsobsSender *self)
 {
@@ -384,7 +383,7 @@ learn_from_question (LsobsSender *self)
   enter_outage (self, error);
 }
 
-/* A flush has a question that failed before asked again at once. */
+/* While a flush waits, repeats a failed project lookup at once. */
 static void
 hasten_question (LsobsSender *self)
 {
@@ -498,6 +497,7 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       g_steal_pointer (&self);
       return;
     }
+  g_assert (g_main_context_is_owner (self->context));
   g_queue_unlink (&self->sending, &sending->link);
   handle_outcome (self, sending, error);
   lsobs_batch_unref (sending->batch);
@@ -602,8 +602,8 @@ send_batches (LsobsSender *self)
   g_main_context_pop_thread_default (self->context);
 }
 
-/* Whether nothing may leave before the end of the pause. A flush does not wait for that: it sends a
- * probe at once, or fails when a probe could lose a batch. */
+/* Whether nothing may leave before the end of the pause. A flush sends a probe at once, except in a
+ * quota or key pause, where it could lose the batch: there the flush fails. */
 static gboolean
 is_kept_back (LsobsSender *self, gint64 now)
 {

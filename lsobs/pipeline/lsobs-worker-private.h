@@ -29,7 +29,7 @@ typedef struct
   GThread *last_runner; /* (atomic) (unowned) (nullable) ran the program's context last; written
                          * in the context */
 
-  GMutex lock;          /* guards all down to the next comment */
+  GMutex lock;          /* guards thread and drain_alarm; of stopped_cond */
   GThread *thread;      /* (owned) (nullable) written by the thread that wakes the worker first,
                          * taken by the one that stops it */
   GSource *drain_alarm; /* (owned) (nullable) written by the thread that begins to drain */

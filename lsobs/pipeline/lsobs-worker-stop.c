@@ -16,7 +16,7 @@
 /* How long the thread gets to end, in ms: a transport may block it. */
 #define JOIN_GRACE 1000
 
-/* In the context. */
+/* Cancels all requests. Called in the context. */
 static void
 cancel_all (LsobsWorker *self)
 {
@@ -39,6 +39,7 @@ last_turn_cb (gpointer user_data)
 {
   LsobsWorker *self = user_data;
 
+  g_assert (g_main_context_is_owner (self->context));
   if (--self->turns_left > 0)
     return G_SOURCE_CONTINUE;
   g_main_loop_quit (self->loop);
@@ -51,6 +52,7 @@ grace_over_cb (gpointer user_data)
 {
   LsobsWorker *self = user_data;
 
+  g_assert (g_main_context_is_owner (self->context));
   self->turns_left = STOP_TURNS;
   g_source_unref (self->grace);
   self->grace = g_idle_source_new ();
@@ -67,13 +69,14 @@ save_cb (gpointer user_data)
 
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
+  g_assert (g_main_context_is_owner (self->context));
   if (_lsobs_worker_save_next (self))
     return G_SOURCE_CONTINUE;
   _lsobs_worker_finish (self);
   return G_SOURCE_REMOVE;
 }
 
-/* In the worker's thread: its loop ends with the last request, or after the grace. */
+/* Ends the loop of the worker's thread with the last request, or after the grace. */
 static void
 stop_own_loop (LsobsWorker *self)
 {
@@ -94,6 +97,7 @@ stop_cb (gpointer user_data)
 
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
+  g_assert (g_main_context_is_owner (self->context));
   cancel_all (self);
   if (self->own_context)
     {
@@ -127,7 +131,7 @@ grace_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* In the program's context, which this thread owns. */
+/* Stops the worker in this thread, which owns the program's context. */
 static void
 stop_here (LsobsWorker *self, gint64 began)
 {
@@ -167,7 +171,7 @@ wait_stopped (LsobsWorker *self, gint64 deadline)
   return stopped;
 }
 
-/* Of a worker whose thread was never started: nothing runs the context. */
+/* Stops a worker whose thread was never started: no thread runs the context. */
 static void
 stop_idle (LsobsWorker *self)
 {
@@ -176,7 +180,7 @@ stop_idle (LsobsWorker *self)
   _lsobs_worker_enter_stopped (self);
 }
 
-/* Begins to end all sending: what is not under way is saved on disk, or lost. Waits for nothing.
+/* Begins to end all sending: what is not under way is saved on disk, or lost. Does not wait.
  * FALSE when another call has begun that already; otherwise, this thread calls
  * _lsobs_worker_end_stop() next.
  * @deadline: monotonic, µs: how long it may take to save what is left */
@@ -239,7 +243,7 @@ join_thread (LsobsWorker *self, gint64 deadline)
   return TRUE;
 }
 
-/* The same in a context of the program. */
+/* Runs the program's context to stop the worker, or waits until the thread that runs it has. */
 static void
 end_in_context (LsobsWorker *self, gint64 began)
 {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <signal.h>
-
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
@@ -17,6 +15,7 @@ flush_cb (gpointer user_data)
   /* A forked child that runs its parent's context must not send its parent's runs. */
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
+  g_assert (g_main_context_is_owner (self->context));
   g_atomic_pointer_set (&self->last_runner, g_thread_self ());
   _lsobs_sender_pump (self->sender);
   return G_SOURCE_CONTINUE;
@@ -32,7 +31,7 @@ _lsobs_worker_attach (LsobsWorker *self, GSource *source, int priority, GSourceF
   g_source_attach (source, self->context);
 }
 
-/* Ends the references that the sources hold. */
+/* Destroys the sources, which hold references. */
 void
 _lsobs_worker_destroy_sources (LsobsWorker *self)
 {
@@ -51,6 +50,7 @@ _lsobs_worker_destroy_sources (LsobsWorker *self)
 gboolean
 _lsobs_worker_save_next (LsobsWorker *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   return g_get_monotonic_time () < self->save_deadline && _lsobs_sender_discard_next (self->sender);
 }
 
@@ -87,11 +87,6 @@ thread_main (gpointer user_data)
 {
   LsobsWorker *self = user_data;
   LsobsForkGuard guard;
-  sigset_t all;
-
-  /* The program's signal handlers must not run on a thread that the program did not make. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, NULL);
 
   _lsobs_fork_guard_enter_thread (&guard, self->context);
   g_main_context_push_thread_default (self->context);
@@ -227,8 +222,8 @@ deadline_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Waits in any thread. Where the sending happens in this very thread, runs its context. The
- * function of @waiter must wake that context.
+/* Waits in any thread. If this thread may run the context, runs it. The function of @waiter must
+ * wake that context.
  * @deadline: monotonic, µs */
 gboolean
 _lsobs_worker_wait (LsobsWorker *self, LsobsFlushWaiter *waiter, gint64 deadline)
@@ -255,8 +250,10 @@ drain_cb (gpointer user_data)
 {
   LsobsWorker *self = user_data;
 
-  if (self->epoch == _lsobs_fork_epoch ())
-    lsobs_transport_set_deadline (self->transport, self->drain_deadline);
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
+  g_assert (g_main_context_is_owner (self->context));
+  lsobs_transport_set_deadline (self->transport, self->drain_deadline);
   return G_SOURCE_REMOVE;
 }
 

@@ -221,16 +221,6 @@ write_array (const Writer *writer, JsonArray *array, guint depth)
   return fits (writer);
 }
 
-static gboolean
-is_among (const char *name, const char *const *names)
-{
-  for (; names != NULL && *names != NULL; names++)
-    if (strcmp (name, *names) == 0)
-      return TRUE;
-
-  return FALSE;
-}
-
 /* @except: (nullable): names of members that are not written */
 static gboolean
 write_object (const Writer *writer, JsonObject *object, const char *const *except, guint depth)
@@ -244,7 +234,7 @@ write_object (const Writer *writer, JsonObject *object, const char *const *excep
   json_object_iter_init_ordered (&iter, object);
   while (json_object_iter_next_ordered (&iter, &name, &member))
     {
-      if (is_among (name, except))
+      if (except != NULL && g_strv_contains (except, name))
         continue;
 
       _lsobs_buffer_append_c (out, separator);

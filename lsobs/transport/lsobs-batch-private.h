@@ -24,12 +24,12 @@ typedef struct
   gboolean tried;       /* a sending has failed */
   gboolean unsure;      /* the service may have accepted an attempt that failed */
   gboolean refused;     /* a proxy or firewall has refused the last sending */
-  gboolean dubious;     /* one has refused any sending, of this batch or of the one it is part of */
-  LsobsOutcome outcome; /* on the last answer; set by an LsobsClient only */
+  gboolean dubious;     /* a proxy or firewall has ever refused it, or the batch it is part of */
+  LsobsOutcome outcome; /* of the last sending; set by an LsobsClient only */
   LsobsSuspicion suspicion;
   guint64 failed;         /* the number of the last sending that has failed, or 0 */
-  gint64 distance;        /* ms: until the next sending when it is put aside, or 0 */
-  gint64 not_before;      /* monotonic, µs: of the next sending, unless a flush waits; or 0 */
+  gint64 distance;        /* deferral, ms; or 0 */
+  gint64 not_before;      /* end of the deferral, monotonic, µs; a flush ignores it; or 0 */
   gboolean accused;       /* it has failed, and no later request has succeeded yet */
   guint64 pair;           /* the same number in both halves of a batch; 0: it is no half */
   gboolean struck;        /* this half has failed while other requests succeeded */

@@ -22,12 +22,13 @@
  * # Completion
  *
  * A batch completes when the callback of lsobs_transport_send_async() runs. A transport may
- * complete a batch before its lsobs_transport_send_async() returns, for example because it has written the
- * batch to a file; the exporter sends the next batch later then, from the main context. A batch
- * that completes after its lsobs_transport_send_async() has returned may have the exporter call lsobs_transport_send_async()
- * for other batches, and any of the other functions, from inside the callback. So a transport
- * completes a batch as the last step: it holds no lock, and its own state is in order. #GTask
- * does both. Each batch must complete exactly once.
+ * complete a batch before its lsobs_transport_send_async() returns, for example because it has
+ * written the batch to a file; the exporter sends the next batch later then, from the main
+ * context. A batch that completes after its lsobs_transport_send_async() has returned may have
+ * the exporter call lsobs_transport_send_async() for other batches, and any of the other
+ * functions, from inside the callback. So a transport completes a batch as the last step: it
+ * holds no lock, and its own state is in order. #GTask does both. Each batch must complete
+ * exactly once.
  *
  * # Batches
  *

@@ -212,6 +212,26 @@ test_large (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (books.n_runs, ==, 6);
 }
 
+/* The server stops reading in the middle of an upload, which fills all buffers on the way. libsoup
+ * forgets such a message when its connection ends. */
+static void
+test_stuck (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  TlsBooks books;
+
+  if (fixture->service == NULL)
+    return;
+  lsobs_config_set_compression (fixture->base.config, LSOBS_COMPRESSION_NONE);
+  lsobs_config_set_request_timeout (fixture->base.config, 3 * TLS_SHORT_MS);
+  test_fixture_start (&fixture->base);
+  tls_fixture_assert_arrival (fixture, 1, &books);
+  test_emit_large (fixture->base.exporter, "large", 12 * 1000 * 1000);
+  test_assert_flush (fixture->base.exporter, 1);
+  g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_RETRIES), >, 0);
+  tls_service_get_books (fixture->service, &books);
+  g_assert_cmpuint (books.n_runs, ==, 6);
+}
+
 /* Two warnings of libsoup 3.2 are not about lsobs. It does not expect an answer before the end of
  * the upload, nor trailers behind it, and warns of a wrong order. And it does not end a
  * connection in the middle of interim answers before its session goes. */
@@ -348,6 +368,7 @@ main (int argc, char **argv)
   ADD ("upload/reset", "reset=2", test_large);
   ADD ("upload/cut", "cut=2", test_large);
   ADD ("upload/window", "window=2000", test_large);
+  ADD ("upload/stuck", "stuck=1", test_stuck);
   ADD ("upload/early-answer", "early=1 window=2000", test_early_answer);
   ADD ("trailers", "trailers=1", test_trailers);
   ADD ("silent/connection", "silent=1", tls_test_silent);

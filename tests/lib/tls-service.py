@@ -18,6 +18,8 @@ What it can be told, each for requests other than GET /info:
     reset=N          resets the first N streams in the middle of the upload
     cut=N            closes the connection in the middle of the first N uploads
     silent=N         says no word in the first N connections once a request has come there
+    stuck=N          stops reading in the first N connections on which a large request begins,
+                     with no limit by windows
     mute=N           never answers the first N requests, but others of the same connection
     misdirect=N      answers every Nth request with 421
     endless=N        answers the first N requests with a head and no end
@@ -176,6 +178,7 @@ class Connection:
         self.streams = {}
         self.n_requests = 0
         self.is_silent = False
+        self.is_stuck = False
         self.last_stream = 0
         self.is_leaving = False
         self.lock = threading.RLock()
@@ -236,6 +239,9 @@ class Connection:
         if plan.get("silent") and self.n_requests == 1 and books.use_up("silenced", plan["silent"]):
             self.is_silent = True
         if self.is_silent:
+            return
+        if plan.get("stuck") and stream.is_large and books.use_up("stuck", plan["stuck"]):
+            self.is_stuck = True
             return
         if plan.get("refuse-all") or (plan.get("refuse") and n % plan["refuse"] == 0):
             self.refuse(stream_id)
@@ -332,6 +338,9 @@ class Connection:
         codes = h2.settings.SettingCodes
         if self.plan.get("window"):
             self.h2.update_settings({codes.INITIAL_WINDOW_SIZE: self.plan["window"]})
+        if self.plan.get("stuck"):
+            self.h2.update_settings({codes.INITIAL_WINDOW_SIZE: 2**30})
+            self.h2.increment_flow_control_window(2**30)
         if self.plan.get("streams"):
             self.h2.update_settings({codes.MAX_CONCURRENT_STREAMS: self.plan["streams"]})
         self.send()
@@ -344,6 +353,9 @@ class Connection:
                     self.handle(event)
                 if not self.is_silent:
                     self.send()
+            while self.is_stuck:
+                time.sleep(3600)
+            with self.lock:
                 if self.plan.get("idle") and self.n_requests and not self.streams:
                     self.go_away(self.last_stream)
                 if self.is_leaving and not self.streams:

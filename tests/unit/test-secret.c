@@ -156,10 +156,9 @@ use_validated (const char *key)
 static void
 assert_key (LsobsSettings *settings, const char *key)
 {
-  char *copy = _lsobs_credentials_dup_secret (settings->credentials);
+  g_autoptr (LsobsCredentials) expected = _lsobs_credentials_new (key);
 
-  g_assert_cmpstr (copy, ==, key);
-  _lsobs_secret_free (copy);
+  g_assert_true (_lsobs_credentials_are_same (settings->credentials, expected));
 }
 
 static void
