@@ -65,18 +65,20 @@ copy_node (JsonNode *node)
 static void
 set_node (JsonNode **member, JsonNode *node)
 {
-  g_autoptr (JsonNode) before = *member;
+  JsonNode *before = *member;
 
   *member = copy_node (node);
+  g_clear_pointer (&before, json_node_unref);
 }
 
 /* @text: (nullable): may be the member's own */
 static void
 set_string (char **member, const char *text)
 {
-  g_autofree char *before = *member;
+  char *before = *member;
 
   *member = g_strdup (text);
+  g_free (before);
 }
 
 /**
