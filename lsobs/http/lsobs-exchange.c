@@ -165,8 +165,11 @@ answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, closed_cb, g_object_ref (task));
   /* libsoup would read an endless answer to its end, and would use an HTTP/2 connection again on
    * which a request is stuck. */
-  if (!complete || (is_http2 (exchange) && !exchange->written))
-    _lsobs_session_pool_break (exchange->session);
+  if (!is_foreign (exchange) && (!complete || (is_http2 (exchange) && !exchange->written)))
+    {
+      _lsobs_session_pool_break (exchange->session);
+      _lsobs_session_pool_abandon (exchange->session);
+    }
   if (!complete || !exchange->written)
     return_answer (task);
 }
@@ -260,7 +263,8 @@ timed_out_cb (gpointer user_data)
 }
 
 /* Ends the task without waiting for libsoup to end the message. libsoup 3.2 may have forgotten
- * it: over HTTP/2, when writing fails first, it tells no message. */
+ * it: over HTTP/2, when writing fails first, it tells no message. Nothing of the answer is being
+ * read. */
 static void
 leave (GTask *task)
 {
@@ -268,6 +272,11 @@ leave (GTask *task)
 
   exchange->left = TRUE;
   _lsobs_session_pool_abandon (exchange->session);
+  if (exchange->answered)
+    {
+      return_answer (task);
+      return;
+    }
   end (task);
   if (!g_task_return_error_if_cancelled (task))
     g_task_return_error (task, explain (exchange, NULL));
@@ -283,8 +292,12 @@ stopped_cb (gpointer user_data)
   if (is_foreign (exchange))
     return G_SOURCE_REMOVE;
   if (!exchange->closing)
-    leave (task);
-  else if (!exchange->returned)
+    {
+      leave (task);
+      return G_SOURCE_REMOVE;
+    }
+  _lsobs_session_pool_abandon (exchange->session);
+  if (!exchange->returned)
     return_answer (task);
   return G_SOURCE_REMOVE;
 }
@@ -298,7 +311,8 @@ stop_cb (GCancellable *cancellable, gpointer user_data)
   g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
   Exchange *exchange = g_task_get_task_data (task);
 
-  if (is_foreign (exchange))
+  /* The cancellable alone ends the reading, which still writes into the answer. */
+  if (is_foreign (exchange) || (exchange->answer != NULL && !exchange->closing))
     return G_SOURCE_REMOVE;
   if (exchange->closing || (is_http2 (exchange) && exchange->running))
     _lsobs_session_pool_break (exchange->session);
@@ -427,7 +441,7 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
   give_up (exchange, _ ("it sends interim answers without end"));
   /* Over HTTP/2, the server would send more answers after the stream is closed. */
-  if (soup_message_get_http_version (message) == SOUP_HTTP_2_0)
+  if (is_http2 (exchange) && !is_foreign (exchange))
     _lsobs_session_pool_break (exchange->session);
 }
 

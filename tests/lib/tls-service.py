@@ -353,8 +353,9 @@ class Connection:
                     self.handle(event)
                 if not self.is_silent:
                     self.send()
-            while self.is_stuck:
-                time.sleep(3600)
+            if self.is_stuck:
+                # until the service ends
+                threading.Event().wait()
             with self.lock:
                 if self.plan.get("idle") and self.n_requests and not self.streams:
                     self.go_away(self.last_stream)
