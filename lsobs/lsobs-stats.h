@@ -75,7 +75,7 @@ typedef enum
  *   regular expression gave up on them, or the time for them was used up, and fields that were dropped because the
  *   program's own function said so
  * @LSOBS_COUNTER_DUMPED: lost records that were written to
- *   #LsobsConfig:failed-traces-dir; they count as lost all the same
+ *   #LsobsConfig:failed-traces-dir; they also count as lost
  * @LSOBS_COUNTER_BATCHES: batches that were accepted
  * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
  * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again

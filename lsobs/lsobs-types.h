@@ -105,7 +105,7 @@ typedef enum
  * LsobsReplicaRole:
  * @LSOBS_REPLICA_ROLE_AUTO: runs keep their ids if the project is their own, and get
  *   others otherwise
- * @LSOBS_REPLICA_ROLE_PRIMARY: runs keep their ids; one replica at the most can be this
+ * @LSOBS_REPLICA_ROLE_PRIMARY: runs keep their ids; at most one replica can be this
  * @LSOBS_REPLICA_ROLE_SECONDARY: runs get other ids, even if the project is their own
  *
  * Whether runs keep their ids in one of the places that they are written to. The same

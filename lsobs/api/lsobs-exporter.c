@@ -246,7 +246,7 @@ lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GErro
 /**
  * lsobs_exporter_flush:
  * @self: an exporter
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @stats: (out caller-allocates) (optional): return location for what was done
  * @error: return location for a #GError, or %NULL
@@ -285,7 +285,7 @@ lsobs_exporter_flush (LsobsExporter *self, gint64 timeout, LsobsFlushStats *stat
 /**
  * lsobs_exporter_flush_async:
  * @self: an exporter
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @cancellable: (nullable): a #GCancellable, or %NULL
  * @callback: (scope async): called when the flush has ended
@@ -347,7 +347,7 @@ lsobs_exporter_flush_finish (LsobsExporter *self,
 /**
  * lsobs_exporter_shutdown:
  * @self: an exporter
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @stats: (out caller-allocates) (optional): return location for what was done
  * @error: return location for a #GError, or %NULL
@@ -405,7 +405,7 @@ shutdown_in_thread (GTask *task,
 /**
  * lsobs_exporter_shutdown_async:
  * @self: an exporter
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @cancellable: (nullable): a #GCancellable, or %NULL
  * @callback: (scope async): called when everything has ended

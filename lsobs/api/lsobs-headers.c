@@ -169,7 +169,8 @@ write_baggage (LsobsRun *self, gsize max_bytes)
   if (!_lsobs_baggage_set_target (&packing.baggage,
                                   _lsobs_settings_get_own_target (settings, self->info->target)))
     packing.n_left_out++;
-  /* The annotations of a foreign run may be locked, and half changed, for ever. */
+  /* Another process has begun the run: in this one, its annotations may stay locked and half
+   * changed. */
   if (annotations != NULL && !_lsobs_run_is_foreign (self))
     {
       _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);

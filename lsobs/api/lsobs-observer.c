@@ -567,7 +567,7 @@ lsobs_observer_add_feedback (LsobsObserver *self, LsobsFeedback *feedback, GErro
 /**
  * lsobs_observer_flush:
  * @self: an observer
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @stats: (out caller-allocates) (optional): return location for what was done
  * @error: return location for a #GError, or %NULL
@@ -647,7 +647,7 @@ flushed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 /**
  * lsobs_observer_flush_async:
  * @self: an observer
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @cancellable: (nullable): a #GCancellable, or %NULL
  * @callback: (scope async): called when the flush has ended
@@ -703,7 +703,7 @@ lsobs_observer_flush_finish (LsobsObserver *self,
 /**
  * lsobs_observer_shutdown:
  * @self: an observer
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @stats: (out caller-allocates) (optional): return location for what was done
  * @error: return location for a #GError, or %NULL
@@ -738,7 +738,7 @@ shut_down_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 /**
  * lsobs_observer_shutdown_async:
  * @self: an observer
- * @timeout: how long to wait at the most, in milliseconds; negative for as long
+ * @timeout: the longest time to wait, in milliseconds; negative for as long
  *   as it takes
  * @cancellable: (nullable): a #GCancellable, or %NULL
  * @callback: (scope async): called when everything has ended

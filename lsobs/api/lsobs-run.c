@@ -819,15 +819,14 @@ set_extra_metadata (LsobsRun *self, JsonObject *metadata)
  * @key: a name, such as `invocation_params`
  * @value: (nullable): what it stands for
  *
- * Sets a member of `extra`, where the service keeps metadata and whatever else it
- * is told of a run; another value of the same @key is replaced. Children do not
- * inherit it.
+ * Sets a member of `extra`, where the service keeps metadata and other details of
+ * a run. It replaces an earlier value of the same @key. Children do not inherit it.
  *
  * Two names have a meaning of their own, and their values must be objects; others are
  * counted by %LSOBS_COUNTER_DROPPED_NOTES. The members of `metadata` are set as
- * lsobs_run_set_metadata() does. Those of `runtime` are added to what lsobs tells of
- * the program by itself (such as `sdk` and `platform`), and take its place where the
- * names are the same.
+ * lsobs_run_set_metadata() does. Those of `runtime` are added to the details of
+ * the program that lsobs sends (such as `sdk` and `platform`), and replace those of
+ * the same name.
  *
  * Since: 0.1
  */

@@ -131,9 +131,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:api-key:
    *
-   * The key of the service. It cannot be read. Set it with
-   * lsobs_config_set_api_key() where there is a choice: a #GValue on the way here
-   * keeps a copy that nobody wipes.
+   * The key of the service. It cannot be read. Prefer lsobs_config_set_api_key():
+   * g_object_set() copies the key into a #GValue, whose memory is not wiped.
    *
    * Since: 0.1
    */
@@ -465,9 +464,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:trust-incoming-headers:
    *
-   * Whether the headers of a request that came in may say which trace a run
-   * belongs to. Whoever can send such a request can then write into the traces of
-   * others: switch it on only behind a door.
+   * Whether the headers of an incoming request may name the trace that a run
+   * belongs to. Any client that can send such a request can then write into the
+   * traces of others: set it only if all clients are authenticated.
    *
    * Since: 0.1
    */
@@ -488,10 +487,10 @@ static const LsobsSetting settings[] = {
    *
    * Each batch is a file `trace_*.json` that only this user can read. It holds the
    * request as it would have been sent: what is redacted is redacted there as well, and
-   * no key is among it. The service's own clients can send it, too. Records count as
-   * lost all the same; %LSOBS_COUNTER_DUMPED counts them beside. What goes for want of
-   * room in the queue is not kept. A shutdown keeps what it cannot deliver, as far as
-   * there is time.
+   * it contains no key. The service's own clients can send it, too. The records
+   * count as lost, and in %LSOBS_COUNTER_DUMPED as well. Records that are dropped
+   * because the queue is full are not saved. A shutdown saves what it cannot deliver
+   * until its time is over.
    *
    * Files are written in a thread of the library's own, so that only a flush and a
    * shutdown wait for the disk, within their time: when they return, the files of what
@@ -550,7 +549,7 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:flush-interval:
    *
-   * How long a record waits at the most before it is sent, in milliseconds. The
+   * The longest time that a record waits before it is sent, in milliseconds. The
    * time counts from the oldest waiting record. From 1 to 86400000.
    *
    * Since: 0.1
@@ -568,8 +567,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-batch-size:
    *
-   * How many records a request holds at the most; as many waiting records are
-   * sent at once. From 1 to 10000.
+   * The maximum number of records in a request. When as many records wait, they
+   * are sent at once. From 1 to 10000.
    *
    * Since: 0.1
    */
@@ -586,7 +585,7 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-batch-bytes:
    *
-   * How large the body of a request is at the most, in bytes, before
+   * The maximum size of the body of a request, in bytes, before
    * compression. From 65536 to 104857600.
    *
    * Since: 0.1
@@ -604,9 +603,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:queue-capacity:
    *
-   * How many records wait at the most; then the oldest one is dropped. Records that were
-   * sent in vain and wait to be sent again are among them, and the oldest. From 1 to
-   * 10000000.
+   * The maximum number of records that wait. One more record drops the oldest one.
+   * Records of requests that failed and are sent again later count, and are the
+   * oldest. From 1 to 10000000.
    *
    * Since: 0.1
    */
@@ -623,10 +622,10 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-queue-bytes:
    *
-   * How much memory the waiting records take at the most, in bytes; then the
-   * oldest one is dropped. Attachments that wait for the end of a run, the start of
-   * which has left, take as much again at the most; then no more of them are
-   * taken. With replicas, this is for each of them. At least 4096.
+   * The maximum memory of the waiting records, in bytes. A record beyond it drops
+   * the oldest ones. Attachments that wait for the end of a run whose start was sent
+   * may take as much again; further attachments are not taken. With replicas, the
+   * limit is that of each replica. At least 4096.
    *
    * Since: 0.1
    */
@@ -644,7 +643,7 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-string-bytes:
    *
-   * How long a string in a payload is at the most, in bytes of UTF-8. Longer
+   * The maximum length of a string in a payload, in bytes of UTF-8. Longer
    * ones are cut, after redaction. From 1 to 1073741824.
    *
    * Since: 0.1
@@ -662,7 +661,7 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-in-flight:
    *
-   * How many requests, and so connections, are under way at the most. From 1 to
+   * The maximum number of requests, and so of connections, under way. From 1 to
    * 64.
    *
    * Since: 0.1
@@ -679,7 +678,7 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-attempts:
    *
-   * How often a request is tried at the most, the first time counted. From 1 to
+   * The maximum number of attempts of a request, the first time counted. From 1 to
    * 100.
    *
    * Since: 0.1
@@ -2053,7 +2052,7 @@ lsobs_config_get_revision_id (LsobsConfig *self)
  * @self: a config
  * @flush_interval: the number
  *
- * Sets how long a record waits at the most before it is sent, in milliseconds; see #LsobsConfig:flush-interval.
+ * Sets the longest time that a record waits before it is sent, in milliseconds; see #LsobsConfig:flush-interval.
  *
  * Since: 0.1
  */
@@ -2069,7 +2068,7 @@ lsobs_config_set_flush_interval (LsobsConfig *self, gint64 flush_interval)
  * lsobs_config_get_flush_interval:
  * @self: a config
  *
- * Gets how long a record waits at the most before it is sent, in milliseconds.
+ * Gets the longest time that a record waits before it is sent, in milliseconds.
  *
  * Returns: the number, as it was set
  *
@@ -2088,7 +2087,7 @@ lsobs_config_get_flush_interval (LsobsConfig *self)
  * @self: a config
  * @max_batch_size: the number
  *
- * Sets how many records a request holds at the most; see #LsobsConfig:max-batch-size.
+ * Sets the maximum number of records in a request; see #LsobsConfig:max-batch-size.
  *
  * Since: 0.1
  */
@@ -2104,7 +2103,7 @@ lsobs_config_set_max_batch_size (LsobsConfig *self, gint64 max_batch_size)
  * lsobs_config_get_max_batch_size:
  * @self: a config
  *
- * Gets how many records a request holds at the most.
+ * Gets the maximum number of records in a request.
  *
  * Returns: the number, as it was set
  *
@@ -2123,7 +2122,7 @@ lsobs_config_get_max_batch_size (LsobsConfig *self)
  * @self: a config
  * @max_batch_bytes: the number
  *
- * Sets how large the body of a request is at the most, in bytes; see #LsobsConfig:max-batch-bytes.
+ * Sets the maximum size of the body of a request, in bytes; see #LsobsConfig:max-batch-bytes.
  *
  * Since: 0.1
  */
@@ -2139,7 +2138,7 @@ lsobs_config_set_max_batch_bytes (LsobsConfig *self, gint64 max_batch_bytes)
  * lsobs_config_get_max_batch_bytes:
  * @self: a config
  *
- * Gets how large the body of a request is at the most, in bytes.
+ * Gets the maximum size of the body of a request, in bytes.
  *
  * Returns: the number, as it was set
  *
@@ -2158,7 +2157,7 @@ lsobs_config_get_max_batch_bytes (LsobsConfig *self)
  * @self: a config
  * @queue_capacity: the number
  *
- * Sets how many records wait at the most; see #LsobsConfig:queue-capacity.
+ * Sets the maximum number of records that wait; see #LsobsConfig:queue-capacity.
  *
  * Since: 0.1
  */
@@ -2174,7 +2173,7 @@ lsobs_config_set_queue_capacity (LsobsConfig *self, gint64 queue_capacity)
  * lsobs_config_get_queue_capacity:
  * @self: a config
  *
- * Gets how many records wait at the most.
+ * Gets the maximum number of records that wait.
  *
  * Returns: the number, as it was set
  *
@@ -2193,7 +2192,7 @@ lsobs_config_get_queue_capacity (LsobsConfig *self)
  * @self: a config
  * @max_queue_bytes: the number
  *
- * Sets how much memory the waiting records take at the most, in bytes; see #LsobsConfig:max-queue-bytes.
+ * Sets the maximum memory of the waiting records, in bytes; see #LsobsConfig:max-queue-bytes.
  *
  * Since: 0.1
  */
@@ -2209,7 +2208,7 @@ lsobs_config_set_max_queue_bytes (LsobsConfig *self, gint64 max_queue_bytes)
  * lsobs_config_get_max_queue_bytes:
  * @self: a config
  *
- * Gets how much memory the waiting records take at the most, in bytes.
+ * Gets the maximum memory of the waiting records, in bytes.
  *
  * Returns: the number, as it was set
  *
@@ -2228,7 +2227,7 @@ lsobs_config_get_max_queue_bytes (LsobsConfig *self)
  * @self: a config
  * @max_string_bytes: the number
  *
- * Sets how long a string in a payload is at the most, in bytes; see #LsobsConfig:max-string-bytes.
+ * Sets the maximum length of a string in a payload, in bytes; see #LsobsConfig:max-string-bytes.
  *
  * Since: 0.1
  */
@@ -2244,7 +2243,7 @@ lsobs_config_set_max_string_bytes (LsobsConfig *self, gint64 max_string_bytes)
  * lsobs_config_get_max_string_bytes:
  * @self: a config
  *
- * Gets how long a string in a payload is at the most, in bytes.
+ * Gets the maximum length of a string in a payload, in bytes.
  *
  * Returns: the number, as it was set
  *
@@ -2263,7 +2262,7 @@ lsobs_config_get_max_string_bytes (LsobsConfig *self)
  * @self: a config
  * @max_in_flight: the number
  *
- * Sets how many requests are under way at the most; see #LsobsConfig:max-in-flight.
+ * Sets the maximum number of requests under way; see #LsobsConfig:max-in-flight.
  *
  * Since: 0.1
  */
@@ -2279,7 +2278,7 @@ lsobs_config_set_max_in_flight (LsobsConfig *self, gint64 max_in_flight)
  * lsobs_config_get_max_in_flight:
  * @self: a config
  *
- * Gets how many requests are under way at the most.
+ * Gets the maximum number of requests under way.
  *
  * Returns: the number, as it was set
  *
@@ -2298,7 +2297,7 @@ lsobs_config_get_max_in_flight (LsobsConfig *self)
  * @self: a config
  * @max_attempts: the number
  *
- * Sets how often a request is tried at the most; see #LsobsConfig:max-attempts.
+ * Sets the maximum number of attempts of a request; see #LsobsConfig:max-attempts.
  *
  * Since: 0.1
  */
@@ -2314,7 +2313,7 @@ lsobs_config_set_max_attempts (LsobsConfig *self, gint64 max_attempts)
  * lsobs_config_get_max_attempts:
  * @self: a config
  *
- * Gets how often a request is tried at the most.
+ * Gets the maximum number of attempts of a request.
  *
  * Returns: the number, as it was set
  *

@@ -18,7 +18,7 @@
  * handles of threads. If it used them, it would send the records of the parent a second time.
  * So these objects keep their epoch, see _lsobs_fork_epoch().
  *
- * A lock that another thread holds during the fork stays locked in the child for ever. lsobs's
+ * A lock that another thread holds during the fork stays locked in the child forever. lsobs's
  * own locks belong to objects of an older epoch, which the child leaves alone. But a thread may
  * also hold one of GLib's locks, which the child needs. So the forking thread first brings the
  * threads to a safe place, and keeps them there during the fork. A thread that lsobs has created

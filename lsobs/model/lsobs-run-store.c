@@ -178,7 +178,7 @@ lsobs_run_store_class_init (LsobsRunStoreClass *klass)
   /**
    * LsobsRunStore:capacity:
    *
-   * How many runs the store knows at the most.
+   * The maximum number of runs that the store knows.
    *
    * Since: 0.1
    */
@@ -240,7 +240,7 @@ find_entry_unlocked (LsobsRunStore *self, const char *id)
 
 /**
  * lsobs_run_store_new:
- * @capacity: how many runs to know at the most, at least 1
+ * @capacity: the maximum number of runs to know, at least 1
  *
  * Makes an empty store.
  *

@@ -12,6 +12,10 @@
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 #include "lsobs/transport/lsobs-record-hook-private.h"
 
+/* Decides what the next batch is: takes records from the queue, has them redacted and encoded, makes
+ * updates wait for their create, and splits, sends again or drops batches after an outcome. All of
+ * that works on the same lines of batches, and therefore is one file. */
+
 struct _LsobsBatcher
 {
   LsobsSettings *settings; /* (owned) */

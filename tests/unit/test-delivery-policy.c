@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The delivery policy: rows of answers and their outcomes, so the file is long. */
+
 #include "config.h"
 
 #include <string.h>

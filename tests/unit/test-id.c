@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Ids, stamps and dotted orders: rows of values and what they must be, so the file is long. */
+
 #include "config.h"
 
 #include <stdio.h>
