@@ -188,10 +188,10 @@ _lsobs_attempts_end (LsobsAttempts *self, GAsyncResult *result, LsobsAnswer *ans
   g_autoptr (SoupMessage) message = g_steal_pointer (&self->message);
   g_autoptr (GError) problem = NULL;
 
-  self->unsure |= _lsobs_route_exchange_was_resent (result);
+  self->unsure |= _lsobs_exchange_was_resent (result);
   answer->unsure = self->unsure;
   self->was_reachable = _lsobs_service_is_reachable (self->service);
-  answer->text = _lsobs_route_exchange_finish (result, NULL, &problem);
+  answer->text = _lsobs_exchange_finish (result, NULL, &problem);
   if (answer->text != NULL)
     {
       read_answer (self, message, answer);

@@ -6,8 +6,7 @@
 
 G_BEGIN_DECLS
 
-LsobsClient *_lsobs_client_new_for_settings (LsobsSettings *settings);
-gboolean _lsobs_client_claim (LsobsClient *self, LsobsCounters *counters);
+LsobsTransport *_lsobs_client_new_for_settings (LsobsSettings *settings);
 LsobsService *_lsobs_client_peek_service (LsobsClient *self);
 
 G_END_DECLS

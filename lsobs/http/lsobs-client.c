@@ -7,6 +7,7 @@
 #include "lsobs/http/lsobs-replay-private.h"
 #include "lsobs/http/lsobs-request-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/transport/lsobs-body-private.h"
 
 /**
  * SECTION:lsobs-client
@@ -311,10 +312,110 @@ lsobs_client_transport_init (LsobsTransportInterface *iface)
   iface->takes_feedback = lsobs_client_takes_feedback;
 }
 
+/* --- what the pipeline asks of a client --- */
+
+static gboolean
+client_claim (LsobsTransport *transport, LsobsCounters *counters)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  g_return_val_if_fail (self->service != NULL, FALSE);
+
+  if (!g_atomic_int_compare_and_exchange (&self->claimed, FALSE, TRUE))
+    return FALSE;
+  _lsobs_service_set_counters (self->service, counters);
+  return TRUE;
+}
+
+static void
+client_set_waker (LsobsTransport *transport, GSource *waker)
+{
+  _lsobs_service_set_waker (LSOBS_CLIENT (transport)->service, waker);
+}
+
+static gboolean
+client_is_remote (LsobsTransport *transport)
+{
+  return !_lsobs_service_peek_settings (LSOBS_CLIENT (transport)->service)->loopback;
+}
+
+static gint64
+client_get_not_before (LsobsTransport *transport)
+{
+  return _lsobs_service_get_not_before (LSOBS_CLIENT (transport)->service);
+}
+
+static gboolean
+client_is_known (LsobsTransport *transport)
+{
+  return _lsobs_service_is_known (LSOBS_CLIENT (transport)->service);
+}
+
+static void
+client_await_known (LsobsTransport *transport)
+{
+  _lsobs_service_await_known (LSOBS_CLIENT (transport)->service);
+}
+
+static gboolean
+client_needs_project_id (LsobsTransport *transport)
+{
+  return _lsobs_service_needs_project_id (LSOBS_CLIENT (transport)->service);
+}
+
+static LsobsProjectIds *
+peek_project_ids (LsobsTransport *transport)
+{
+  return _lsobs_service_peek_project_ids (LSOBS_CLIENT (transport)->service);
+}
+
+static gboolean
+client_peek_project_id (LsobsTransport *transport, const char *name, LsobsId *id)
+{
+  return _lsobs_project_ids_peek (peek_project_ids (transport), name, id);
+}
+
+static LsobsProjectIdState
+client_ask_project_id (LsobsTransport *transport, const char *name)
+{
+  return _lsobs_project_ids_ask (peek_project_ids (transport), name);
+}
+
+static void
+client_ask_again (LsobsTransport *transport, guint min_failures)
+{
+  _lsobs_project_ids_ask_again (peek_project_ids (transport), min_failures);
+}
+
+static guint
+client_take_news (LsobsTransport *transport, gboolean *answered, GError **error)
+{
+  return _lsobs_project_ids_take_news (peek_project_ids (transport), answered, error);
+}
+
+static const LsobsTransportInternals client_internals = {
+  .claim = client_claim,
+  .set_waker = client_set_waker,
+  .is_remote = client_is_remote,
+  .get_not_before = client_get_not_before,
+  .measure_record = _lsobs_body_measure_record,
+  .measure_records = _lsobs_body_measure,
+  .measure_end = _lsobs_body_measure_end,
+  .is_known = client_is_known,
+  .await_known = client_await_known,
+  .needs_project_id = client_needs_project_id,
+  .peek_project_id = client_peek_project_id,
+  .ask_project_id = client_ask_project_id,
+  .ask_again = client_ask_again,
+  .take_news = client_take_news,
+};
+
 static void
 lsobs_client_class_init (LsobsClientClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  _lsobs_transport_set_internals (G_OBJECT_CLASS_TYPE (klass), &client_internals);
 
   object_class->finalize = lsobs_client_finalize;
   object_class->set_property = lsobs_client_set_property;
@@ -337,27 +438,15 @@ lsobs_client_init (LsobsClient *self)
 {
 }
 
-/* @settings: made with LSOBS_SETTINGS_FOR_HTTP */
-LsobsClient *
+/* @settings: made with LSOBS_SETTINGS_FOR_HTTP
+ * Returns: (transfer full) */
+LsobsTransport *
 _lsobs_client_new_for_settings (LsobsSettings *settings)
 {
   LsobsClient *self = g_object_new (LSOBS_TYPE_CLIENT, NULL);
 
   self->service = _lsobs_service_new (settings);
-  return self;
-}
-
-/* Gives the client to one exporter, before anything is sent: one thread sends.
- * Returns: FALSE if another exporter has it */
-gboolean
-_lsobs_client_claim (LsobsClient *self, LsobsCounters *counters)
-{
-  g_return_val_if_fail (self->service != NULL, FALSE);
-
-  if (!g_atomic_int_compare_and_exchange (&self->claimed, FALSE, TRUE))
-    return FALSE;
-  _lsobs_service_set_counters (self->service, counters);
-  return TRUE;
+  return LSOBS_TRANSPORT (self);
 }
 
 /* Returns: (transfer none): the service; it belongs to the thread that sends */

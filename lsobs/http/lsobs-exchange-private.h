@@ -21,6 +21,10 @@ void _lsobs_exchange_async (SoupSession *session,
                             GCancellable *cancellable,
                             GAsyncReadyCallback callback,
                             gpointer user_data);
+void _lsobs_exchange_refuse (const char *problem,
+                             GCancellable *cancellable,
+                             GAsyncReadyCallback callback,
+                             gpointer user_data);
 gboolean _lsobs_exchange_was_resent (GAsyncResult *result);
 char *_lsobs_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
 

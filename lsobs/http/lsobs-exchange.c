@@ -69,8 +69,8 @@ exchange_free (gpointer user_data)
 {
   Exchange *exchange = user_data;
 
-  g_object_unref (exchange->message);
-  g_object_unref (exchange->cancellable);
+  g_clear_object (&exchange->message);
+  g_clear_object (&exchange->cancellable);
   g_clear_pointer (&exchange->body, g_bytes_unref);
   g_free (exchange->type);
   g_free (exchange->answer);
@@ -104,6 +104,7 @@ end (GTask *task)
 {
   Exchange *exchange = g_task_get_task_data (task);
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (exchange->cancelled_id != 0)
     g_cancellable_disconnect (g_task_get_cancellable (task), exchange->cancelled_id);
   exchange->cancelled_id = 0;
@@ -543,6 +544,23 @@ _lsobs_exchange_async (SoupSession *session,
   set_body (exchange);
   soup_session_send_async (session, message, IO_PRIORITY, exchange->cancellable, sent_cb,
                            g_object_ref (task));
+}
+
+/* The exchange fails before it begins, in the thread-default context.
+ * @problem: (nullable): translated: why; NULL if it is cancelled */
+void
+_lsobs_exchange_refuse (const char *problem,
+                        GCancellable *cancellable,
+                        GAsyncReadyCallback callback,
+                        gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, _lsobs_exchange_async);
+  g_task_set_task_data (task, g_new0 (Exchange, 1), exchange_free);
+  g_task_set_check_cancellable (task, FALSE);
+  if (!g_task_return_error_if_cancelled (task))
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE, "%s", problem);
 }
 
 /* Whether libsoup has sent the message more than once, so that the server may have processed it

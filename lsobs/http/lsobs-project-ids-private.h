@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/http/lsobs-questions-private.h"
+#include "lsobs/transport/lsobs-transport-private.h"
 
 G_BEGIN_DECLS
 
 /* The ids of projects by their names. The service is asked for each name, until it answers; one
  * question is under way at a time. Used only in the thread that sends. */
 typedef struct _LsobsProjectIds LsobsProjectIds;
-
-typedef enum
-{
-  LSOBS_PROJECT_ID_AWAITED, /* the worker is woken when that changes */
-  LSOBS_PROJECT_ID_KNOWN,
-  LSOBS_PROJECT_ID_UNTOLD, /* no usable key: send without the id; the reply names the problem */
-  LSOBS_PROJECT_ID_REFUSED /* the service knows no such project, or refuses to tell its id; asked
-                            * again after a minute */
-} LsobsProjectIdState;
 
 LsobsProjectIds *_lsobs_project_ids_new (LsobsSettings *settings, LsobsQuestions *questions);
 LsobsProjectIds *_lsobs_project_ids_ref (LsobsProjectIds *self);
@@ -26,10 +17,9 @@ gboolean _lsobs_project_ids_stop (LsobsProjectIds *self);
 
 gboolean _lsobs_project_ids_peek (LsobsProjectIds *self, const char *name, LsobsId *id);
 LsobsProjectIdState _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name);
-void _lsobs_project_ids_ask_again (LsobsProjectIds *self);
+void _lsobs_project_ids_ask_again (LsobsProjectIds *self, guint min_failures);
 void _lsobs_project_ids_set_deadline (LsobsProjectIds *self, gint64 deadline, gint64 last_question);
 
-guint _lsobs_project_ids_get_n_failures (LsobsProjectIds *self);
 guint _lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsProjectIds, _lsobs_project_ids_unref)

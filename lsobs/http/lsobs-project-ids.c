@@ -316,6 +316,7 @@ replied_cb (const LsobsReply *reply, gpointer user_data)
   LsobsProjectIds *self = question->ids;
   Entry *entry = g_hash_table_lookup (self->entries, question->name);
 
+  _lsobs_questions_assert_context (self->questions);
   if (reply->text == NULL && !g_error_matches (reply->problem, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     note_news (self, _lsobs_questions_make_error (self->questions, reply));
   g_clear_object (&self->asking);
@@ -350,6 +351,7 @@ _lsobs_project_ids_peek (LsobsProjectIds *self, const char *name, LsobsId *id)
 {
   Entry *entry = g_hash_table_lookup (self->entries, name);
 
+  _lsobs_questions_assert_context (self->questions);
   if (entry == NULL || entry->state != LSOBS_PROJECT_ID_KNOWN)
     return FALSE;
   entry->used = ++self->n_uses;
@@ -387,6 +389,7 @@ _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
   gint64 now = g_get_monotonic_time ();
   LsobsProjectIdState state;
 
+  _lsobs_questions_assert_context (self->questions);
   if (entry->state != LSOBS_PROJECT_ID_KNOWN && now >= entry->ask_at)
     entry->state = LSOBS_PROJECT_ID_AWAITED;
   if (entry->state != LSOBS_PROJECT_ID_AWAITED || self->asking != NULL)
@@ -400,13 +403,6 @@ _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
   return entry->state;
 }
 
-/* Returns: how many questions in a row the service did not answer */
-guint
-_lsobs_project_ids_get_n_failures (LsobsProjectIds *self)
-{
-  return self->n_failures;
-}
-
 /* Takes the results since the last call.
  * @answered: (out): the service has answered a question
  * @error: set if it did not answer the last question
@@ -414,6 +410,7 @@ _lsobs_project_ids_get_n_failures (LsobsProjectIds *self)
 guint
 _lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError **error)
 {
+  _lsobs_questions_assert_context (self->questions);
   *answered = self->answered;
   self->answered = FALSE;
   if (self->failure == NULL)
@@ -422,13 +419,17 @@ _lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError 
   return self->n_failures;
 }
 
-/* Ends the delays of all questions, because a flush waits. */
+/* Ends the delays of all questions, because a flush waits.
+ * @min_failures: so many questions in a row got no answer; otherwise does nothing */
 void
-_lsobs_project_ids_ask_again (LsobsProjectIds *self)
+_lsobs_project_ids_ask_again (LsobsProjectIds *self, guint min_failures)
 {
   GHashTableIter iter;
   gpointer value;
 
+  _lsobs_questions_assert_context (self->questions);
+  if (self->n_failures < min_failures)
+    return;
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
@@ -446,6 +447,7 @@ _lsobs_project_ids_set_deadline (LsobsProjectIds *self, gint64 deadline, gint64 
   GHashTableIter iter;
   gpointer value;
 
+  _lsobs_questions_assert_context (self->questions);
   self->deadline = deadline;
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, &value))

@@ -30,6 +30,7 @@ void _lsobs_questions_leave_parent (LsobsQuestions *self);
 void _lsobs_questions_close (LsobsQuestions *self);
 
 void _lsobs_questions_set_waker (LsobsQuestions *self, GSource *waker);
+void _lsobs_questions_assert_context (LsobsQuestions *self);
 void _lsobs_questions_wake (LsobsQuestions *self, gint64 time);
 
 LsobsCredentialsState _lsobs_questions_need_key (LsobsQuestions *self);

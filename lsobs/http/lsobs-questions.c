@@ -93,6 +93,15 @@ _lsobs_questions_set_waker (LsobsQuestions *self, GSource *waker)
   self->waker = g_source_ref (waker);
 }
 
+/* Asserts that this thread owns the context of the worker. Several threads may run it, one after
+ * the other. A client without a worker has no context of its own. */
+void
+_lsobs_questions_assert_context (LsobsQuestions *self)
+{
+  g_assert (self->waker == NULL || g_source_is_destroyed (self->waker) ||
+            g_main_context_is_owner (g_source_get_context (self->waker)));
+}
+
 /* @time: monotonic, µs; 0: at once */
 void
 _lsobs_questions_wake (LsobsQuestions *self, gint64 time)
@@ -120,6 +129,7 @@ _lsobs_questions_need_key (LsobsQuestions *self)
   g_autoptr (GMainContext) context = NULL;
   LsobsCredentialsState state;
 
+  _lsobs_questions_assert_context (self);
   if (self->waker == NULL || credentials == NULL || !_lsobs_credentials_can_change (credentials) ||
       _lsobs_credentials_are_ready (credentials, self->refused_key))
     return LSOBS_CREDENTIALS_READY;
@@ -149,6 +159,7 @@ _lsobs_questions_refuse_key (LsobsQuestions *self, const LsobsReply *reply)
   LsobsCredentials *credentials = self->settings->credentials;
   guint used = _lsobs_credentials_get_used (reply->message);
 
+  _lsobs_questions_assert_context (self);
   if (used == 0 || credentials == NULL || !_lsobs_credentials_can_change (credentials))
     return FALSE;
   self->refused_key = used;
@@ -165,7 +176,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   SoupMessage *message = question->message;
   LsobsReply reply = { .message = message, .outcome = LSOBS_OUTCOME_UNREACHABLE };
   g_autoptr (GError) problem = NULL;
-  g_autofree char *text = _lsobs_route_exchange_finish (result, &reply.len, &problem);
+  g_autofree char *text = _lsobs_exchange_finish (result, &reply.len, &problem);
 
   /* In a forked child that runs its parent's context, the reply is the parent's. */
   if (question->epoch != _lsobs_fork_epoch ())
@@ -195,6 +206,7 @@ _lsobs_questions_ask (LsobsQuestions *self,
 {
   Question *question = g_new0 (Question, 1);
 
+  _lsobs_questions_assert_context (self);
   question->epoch = _lsobs_fork_epoch ();
   question->message = _lsobs_route_new_message (self->route, "GET", path);
   question->func = func;

@@ -202,6 +202,7 @@ wait_over_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (!leave_to_parent (task) && !g_task_return_error_if_cancelled (task))
     start_attempt (task);
   return G_SOURCE_REMOVE;
@@ -337,6 +338,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   g_autoptr (GError) error = NULL;
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (leave_to_parent (task))
     return;
   if (!_lsobs_attempts_end (&request->attempts, result, &answer, &error))

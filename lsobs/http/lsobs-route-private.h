@@ -25,8 +25,6 @@ void _lsobs_route_exchange_async (LsobsRoute *self,
                                   GCancellable *cancellable,
                                   GAsyncReadyCallback callback,
                                   gpointer user_data);
-gboolean _lsobs_route_exchange_was_resent (GAsyncResult *result);
-char *_lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error);
 GError *_lsobs_route_make_error (LsobsRoute *self, SoupMessage *message, const GError *problem);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRoute, _lsobs_route_unref)

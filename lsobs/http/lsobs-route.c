@@ -25,7 +25,7 @@ struct _LsobsRoute
   LsobsSessionPool *sessions; /* (owned) (nullable) until _lsobs_route_close() */
   GTlsDatabase *database;     /* (owned) (nullable) the certificates to trust, once loaded */
   GCancellable *loading;      /* (owned) (nullable) of the loading under way */
-  GQueue waiting;             /* (element-type GTask) (owned) exchanges that wait for the loading */
+  GQueue waiting;             /* of Wait (owned): exchanges that wait for the loading */
   guint n_loads;              /* loadings so far */
   LsobsTrustSlot *slot;       /* (owned) (nullable) of the thread that loads */
 };
@@ -33,23 +33,26 @@ struct _LsobsRoute
 /* An exchange that waits for the certificates. */
 typedef struct
 {
-  LsobsRoute *route;    /* (owned) */
-  SoupMessage *message; /* (owned) */
-  char *type;           /* (owned) (nullable) of the body */
-  GBytes *body;         /* (owned) (nullable) */
+  LsobsRoute *route;     /* (owned) */
+  GMainContext *context; /* (owned) of the exchange */
+  SoupMessage *message;  /* (owned) */
+  char *type;            /* (owned) (nullable) of the body */
+  GBytes *body;          /* (owned) (nullable) */
   LsobsExchangeLimits limits;
+  GCancellable *cancellable; /* (owned) (nullable) */
+  GAsyncReadyCallback callback;
+  gpointer user_data;
   gint64 began;    /* monotonic, µs */
   guint load;      /* the number of the loading that it waits for */
-  GSource *source; /* (owned) (nullable) ends the wait */
-  gboolean resent; /* libsoup has sent the message more than once */
-  gsize len;       /* of the answer */
+  GSource *source; /* (owned) ends the wait */
 } Wait;
 
 static void
-wait_free (gpointer user_data)
+wait_free (Wait *wait)
 {
-  Wait *wait = user_data;
-
+  g_source_unref (wait->source);
+  g_main_context_unref (wait->context);
+  g_clear_object (&wait->cancellable);
   g_clear_object (&wait->message);
   g_free (wait->type);
   g_clear_pointer (&wait->body, g_bytes_unref);
@@ -210,91 +213,50 @@ _lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path
 
 /* --- exchanges --- */
 
-/* Called in the context of the task. */
+/* Ends @wait, which is freed.
+ * @problem: (nullable): translated: why the exchange cannot begin, or NULL to begin it */
 static void
-exchanged_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+end_wait (Wait *wait, const char *problem)
 {
-  g_autoptr (GTask) task = G_TASK (user_data);
-  Wait *wait = g_task_get_task_data (task);
-  GError *error = NULL;
-  char *answer;
+  g_autoptr (SoupSession) session = NULL;
 
-  wait->resent = _lsobs_exchange_was_resent (result);
-  answer = _lsobs_exchange_finish (result, &wait->len, &error);
-
-  if (answer != NULL)
-    g_task_return_pointer (task, answer, g_free);
-  else
-    g_task_return_error (task, error);
-}
-
-/* Removes a task from the queue, which owned a reference to it. */
-static void
-stop_waiting (GTask *task)
-{
-  Wait *wait = g_task_get_task_data (task);
-
-  if (g_queue_remove (&wait->route->waiting, task))
-    g_object_unref (task);
+  g_assert (g_main_context_is_owner (wait->context));
+  g_queue_remove (&wait->route->waiting, wait);
+  /* A callback may run the context. */
   g_source_destroy (wait->source);
-  g_clear_pointer (&wait->source, g_source_unref);
+  /* While a custom context runs, it is not always the thread-default one. */
+  g_main_context_push_thread_default (wait->context);
+  if (problem != NULL || g_cancellable_is_cancelled (wait->cancellable))
+    {
+      _lsobs_exchange_refuse (problem, wait->cancellable, wait->callback, wait->user_data);
+    }
+  else
+    {
+      wait->limits.timeout -= (g_get_monotonic_time () - wait->began) / 1000;
+      wait->limits.timeout = MAX (wait->limits.timeout, 1);
+      session = get_session (wait->route);
+      _lsobs_exchange_async (session, wait->message, wait->type, wait->body, &wait->limits,
+                             wait->cancellable, wait->callback, wait->user_data);
+    }
+  g_main_context_pop_thread_default (wait->context);
+  wait_free (wait);
 }
 
-static void
-fail (GTask *task, const char *message)
-{
-  g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE, "%s", message);
-}
-
-/* Called in the context of the task, at the deadline or when the task is cancelled. The last task
- * cancels the loading and waits for its end: after a cancellation, this context runs only until the
- * task ends. */
+/* Called in the context of the exchange, at the deadline or when it is cancelled. The last wait
+ * cancels the loading and lasts until its end: after a cancellation, this context runs only until
+ * the exchange ends. */
 static gboolean
 waited_cb (gpointer user_data)
 {
-  GTask *task = G_TASK (user_data);
-  Wait *wait = g_task_get_task_data (task);
+  Wait *wait = user_data;
   LsobsRoute *route = wait->route;
 
+  g_assert (g_main_context_is_owner (wait->context));
   if (route->waiting.length == 1 && route->loading != NULL)
-    {
-      g_cancellable_cancel (route->loading);
-      return G_SOURCE_REMOVE;
-    }
-  g_object_ref (task);
-  stop_waiting (task);
-  if (!g_task_return_error_if_cancelled (task))
-    fail (task, _ ("it takes too long to read the certificates to trust"));
-  g_object_unref (task);
+    g_cancellable_cancel (route->loading);
+  else
+    end_wait (wait, _ ("it takes too long to read the certificates to trust"));
   return G_SOURCE_REMOVE;
-}
-
-/* Starts the exchange after the loading.
- * @error: (nullable): why the certificates could not be loaded */
-static void
-end_wait (GTask *task, const GError *error)
-{
-  Wait *wait = g_task_get_task_data (task);
-  g_autoptr (SoupSession) session = NULL;
-
-  stop_waiting (task);
-  if (g_task_return_error_if_cancelled (task))
-    return;
-  if (error != NULL)
-    {
-      fail (task, g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)
-                      ? _ ("it takes too long to read the certificates to trust")
-                      : error->message);
-      return;
-    }
-  wait->limits.timeout -= (g_get_monotonic_time () - wait->began) / 1000;
-  wait->limits.timeout = MAX (wait->limits.timeout, 1);
-  /* While a custom context runs, it is not always the thread-default one. */
-  g_main_context_push_thread_default (g_task_get_context (task));
-  session = get_session (wait->route);
-  _lsobs_exchange_async (session, wait->message, wait->type, wait->body, &wait->limits,
-                         g_task_get_cancellable (task), exchanged_cb, g_object_ref (task));
-  g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
 typedef struct
@@ -304,15 +266,13 @@ typedef struct
   guint number;      /* of this loading */
 } Load;
 
-/* Returns: (transfer full) (nullable): the oldest task that waits for that loading */
-static GTask *
-ref_first_waiting (LsobsRoute *route, guint number)
+/* Returns: (transfer none) (nullable): the oldest exchange that waits for that loading */
+static Wait *
+peek_first_waiting (LsobsRoute *route, guint number)
 {
-  GTask *task = g_queue_peek_head (&route->waiting);
+  Wait *wait = g_queue_peek_head (&route->waiting);
 
-  if (task == NULL || ((Wait *) g_task_get_task_data (task))->load != number)
-    return NULL;
-  return g_object_ref (task);
+  return wait != NULL && wait->load == number ? wait : NULL;
 }
 
 /* Called in the context that the loading was started in. */
@@ -323,7 +283,8 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (LsobsRoute) route = load->route;
   g_autoptr (GError) error = NULL;
   g_autoptr (GTlsDatabase) database = _lsobs_trust_load_finish (result, &error);
-  GTask *next;
+  const char *problem = NULL;
+  Wait *next;
 
   /* In a forked child that runs its parent's context, the loading is the parent's. */
   if (load->epoch != _lsobs_fork_epoch ())
@@ -331,13 +292,13 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_clear_object (&route->loading);
   if (database != NULL)
     g_set_object (&route->database, database);
-  /* The callback of a task may end other tasks, or add one that waits for the next loading. */
-  while ((next = ref_first_waiting (route, load->number)) != NULL)
-    {
-      g_autoptr (GTask) task = next;
-
-      end_wait (task, error);
-    }
+  if (error != NULL)
+    problem = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)
+                  ? _ ("it takes too long to read the certificates to trust")
+                  : error->message;
+  /* A callback may end other exchanges, or add one that waits for the next loading. */
+  while ((next = peek_first_waiting (route, load->number)) != NULL)
+    end_wait (next, problem);
 }
 
 static void
@@ -360,20 +321,21 @@ begin_loading (LsobsRoute *route)
 }
 
 static void
-begin_waiting (GTask *task)
+begin_waiting (Wait *wait)
 {
-  Wait *wait = g_task_get_task_data (task);
   LsobsRoute *route = wait->route;
   gint64 limit = MIN (LOAD_TIMEOUT, wait->limits.timeout);
 
   wait->load = route->loading != NULL ? route->n_loads - 1 : route->n_loads;
   wait->source = _lsobs_wait_source_new ("[lsobs] certificates", wait->began + limit * 1000);
-  _lsobs_wait_source_add_cancellable (wait->source, g_task_get_cancellable (task));
-  g_queue_push_tail (&route->waiting, g_object_ref (task));
-  g_task_attach_source (task, wait->source, waited_cb);
+  _lsobs_wait_source_add_cancellable (wait->source, wait->cancellable);
+  g_queue_push_tail (&route->waiting, wait);
+  g_source_set_callback (wait->source, waited_cb, wait, NULL);
+  g_source_attach (wait->source, wait->context);
 }
 
-/* Calls _lsobs_exchange_async() when the certificates to trust are loaded. If they cannot be
+/* Calls _lsobs_exchange_async() when the certificates to trust are loaded; the result is for
+ * _lsobs_exchange_finish(). If they cannot be
  * loaded, or the address of the proxy is invalid, it fails as if the service did not answer:
  * nothing is sent to a service that is not verified, and nothing bypasses the proxy. */
 void
@@ -386,59 +348,38 @@ _lsobs_route_exchange_async (LsobsRoute *self,
                              GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  g_autoptr (SoupSession) session = get_session (self);
   LsobsSettings *settings = self->settings;
-  g_autoptr (GTask) task = NULL;
   Wait *wait;
 
-  if (settings->proxy.kind != LSOBS_PROXY_UNUSABLE &&
-      (settings->trust == NULL || self->database != NULL))
-    {
-      _lsobs_exchange_async (session, message, type, body, limits, cancellable, callback,
-                             user_data);
-      return;
-    }
-  task = g_task_new (session, cancellable, callback, user_data);
-  wait = g_new0 (Wait, 1);
-  wait->route = _lsobs_route_ref (self);
-  wait->message = g_object_ref (message);
-  wait->type = g_strdup (type);
-  wait->body = body != NULL ? g_bytes_ref (body) : NULL;
-  wait->limits = *limits;
-  wait->began = g_get_monotonic_time ();
-  g_task_set_source_tag (task, _lsobs_route_exchange_async);
-  g_task_set_task_data (task, wait, wait_free);
-  /* A cancellation that comes after the answer does not replace it. */
-  g_task_set_check_cancellable (task, FALSE);
+  _lsobs_route_enter (self);
   if (settings->proxy.kind == LSOBS_PROXY_UNUSABLE)
     {
       g_autofree char *problem = _lsobs_proxy_dup_problem (&settings->proxy);
 
-      fail (task, problem);
+      _lsobs_exchange_refuse (problem, cancellable, callback, user_data);
       return;
     }
-  begin_waiting (task);
+  if (settings->trust == NULL || self->database != NULL)
+    {
+      g_autoptr (SoupSession) session = get_session (self);
+
+      _lsobs_exchange_async (session, message, type, body, limits, cancellable, callback,
+                             user_data);
+      return;
+    }
+  wait = g_new0 (Wait, 1);
+  wait->route = _lsobs_route_ref (self);
+  wait->context = g_main_context_ref_thread_default ();
+  wait->message = g_object_ref (message);
+  wait->type = g_strdup (type);
+  wait->body = body != NULL ? g_bytes_ref (body) : NULL;
+  wait->limits = *limits;
+  wait->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
+  wait->callback = callback;
+  wait->user_data = user_data;
+  wait->began = g_get_monotonic_time ();
+  begin_waiting (wait);
   begin_loading (self);
-}
-
-/* The same as _lsobs_exchange_was_resent() */
-gboolean
-_lsobs_route_exchange_was_resent (GAsyncResult *result)
-{
-  if (!g_async_result_is_tagged (result, _lsobs_route_exchange_async))
-    return _lsobs_exchange_was_resent (result);
-  return ((Wait *) g_task_get_task_data (G_TASK (result)))->resent;
-}
-
-/* The same as _lsobs_exchange_finish() */
-char *
-_lsobs_route_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
-{
-  if (!g_async_result_is_tagged (result, _lsobs_route_exchange_async))
-    return _lsobs_exchange_finish (result, len, error);
-  if (len != NULL)
-    *len = ((Wait *) g_task_get_task_data (G_TASK (result)))->len;
-  return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 static void
@@ -449,7 +390,7 @@ prune_session (gpointer session, gpointer user_data)
 
 /* Called when @message got no answer. Closes other silent connections, and after a refused
  * certificate has the certificates loaded again: their file may have been corrected.
- * @problem: of _lsobs_route_exchange_finish()
+ * @problem: of _lsobs_exchange_finish()
  * Returns: (transfer full): what to report */
 GError *
 _lsobs_route_make_error (LsobsRoute *self, SoupMessage *message, const GError *problem)

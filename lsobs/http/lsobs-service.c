@@ -3,7 +3,6 @@
 
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-log-private.h"
-#include "lsobs/http/lsobs-service-fields-private.h"
 #include "lsobs/http/lsobs-service-private.h"
 #include "lsobs/http/lsobs-wait-source-private.h"
 
@@ -194,6 +193,7 @@ replied_cb (const LsobsReply *reply, gpointer user_data)
 {
   LsobsService *self = user_data;
 
+  _lsobs_questions_assert_context (self->questions);
   g_clear_object (&self->asking);
   if (_lsobs_reply_refuses_key (reply) && !self->key_refused &&
       _lsobs_questions_refuse_key (self->questions, reply))
@@ -232,6 +232,7 @@ _lsobs_service_ask (LsobsService *self)
   gint64 now = g_get_monotonic_time ();
 
   _lsobs_service_enter (self);
+  _lsobs_questions_assert_context (self->questions);
   if ((self->has_info && !self->doubted) || self->asking != NULL || now < self->ask_after)
     return;
   self->ask_after = now + ASK_INTERVAL;
@@ -245,6 +246,7 @@ gboolean
 _lsobs_service_is_known (LsobsService *self)
 {
   leave_parent (self);
+  _lsobs_questions_assert_context (self->questions);
   return self->has_info || self->info_asked ||
          (self->known_at != 0 && g_get_monotonic_time () >= self->known_at);
 }
@@ -254,6 +256,7 @@ _lsobs_service_is_known (LsobsService *self)
 void
 _lsobs_service_await_known (LsobsService *self)
 {
+  _lsobs_questions_assert_context (self->questions);
   if (self->asking == NULL &&
       _lsobs_questions_need_key (self->questions) != LSOBS_CREDENTIALS_PENDING)
     _lsobs_service_ask (self);
@@ -314,6 +317,7 @@ _lsobs_service_is_reachable (LsobsService *self)
 void
 _lsobs_service_set_reachable (LsobsService *self, gboolean reachable)
 {
+  _lsobs_questions_assert_context (self->questions);
   self->reachable = reachable;
 }
 
@@ -326,6 +330,7 @@ _lsobs_service_weigh (LsobsService *self, LsobsOutcome outcome, gboolean alone)
 {
   gboolean was_reachable = self->reachable;
 
+  _lsobs_questions_assert_context (self->questions);
   if (outcome == LSOBS_OUTCOME_DELIVERED || outcome == LSOBS_OUTCOME_CONFLICT)
     self->reachable = TRUE;
   if (outcome == LSOBS_OUTCOME_UNREACHABLE || outcome == LSOBS_OUTCOME_REDIRECTED ||
@@ -357,6 +362,7 @@ _lsobs_service_get_mode (LsobsService *self)
 LsobsIngestMode
 _lsobs_service_choose_mode (LsobsService *self)
 {
+  _lsobs_questions_assert_context (self->questions);
   if (self->fallback_until != 0 && g_get_monotonic_time () >= self->fallback_until)
     {
       self->fallback_until = 0;
@@ -370,6 +376,7 @@ _lsobs_service_choose_mode (LsobsService *self)
 gboolean
 _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
 {
+  _lsobs_questions_assert_context (self->questions);
   if (self->settings->ingest_mode != LSOBS_INGEST_MODE_AUTO)
     return FALSE;
   if (missing == LSOBS_INGEST_MODE_RUNS)
@@ -433,6 +440,7 @@ _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kin
 {
   GBytes *compressed;
 
+  _lsobs_questions_assert_context (self->questions);
   *kind = _lsobs_service_get_compression (self);
   if (*kind == LSOBS_COMPRESSION_NONE)
     return g_bytes_ref (body);
@@ -486,6 +494,7 @@ _lsobs_service_refuse_compression (LsobsService *self)
 void
 _lsobs_service_delay_until (LsobsService *self, gint64 until)
 {
+  _lsobs_questions_assert_context (self->questions);
   if (self->deadline != 0)
     until = _lsobs_delivery_policy_before_end (until, g_get_monotonic_time (), self->deadline,
                                                &self->last_chance);
@@ -509,6 +518,7 @@ _lsobs_service_set_deadline (LsobsService *self, gint64 deadline)
   gint64 not_before;
 
   leave_parent (self);
+  _lsobs_questions_assert_context (self->questions);
   waits = g_steal_pointer (&self->waits);
   not_before = self->not_before;
   self->deadline = deadline;

@@ -9,10 +9,11 @@ G_BEGIN_DECLS
  * that fails while others succeed. Belongs to the batcher. */
 typedef struct
 {
-  GQueue batches; /* of LsobsBatch (owned) */
+  GQueue batches;        /* of LsobsBatch (owned) */
+  GMainContext *context; /* (unowned) that of the batcher */
 } LsobsBacklog;
 
-void _lsobs_backlog_init (LsobsBacklog *self);
+void _lsobs_backlog_init (LsobsBacklog *self, GMainContext *context);
 void _lsobs_backlog_clear (LsobsBacklog *self);
 void _lsobs_backlog_add (LsobsBacklog *self, LsobsBatch *batch);
 LsobsBatch *_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time);

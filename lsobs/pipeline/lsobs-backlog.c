@@ -19,8 +19,9 @@
  */
 
 void
-_lsobs_backlog_init (LsobsBacklog *self)
+_lsobs_backlog_init (LsobsBacklog *self, GMainContext *context)
 {
+  self->context = context;
   g_queue_init (&self->batches);
 }
 
@@ -43,6 +44,7 @@ compare_ages (gconstpointer a, gconstpointer b, gpointer user_data)
 void
 _lsobs_backlog_add (LsobsBacklog *self, LsobsBatch *batch)
 {
+  g_assert (g_main_context_is_owner (self->context));
   g_queue_insert_sorted (&self->batches, batch, compare_ages, NULL);
 }
 
@@ -69,6 +71,7 @@ _lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time)
 {
   gboolean has_suspects = _lsobs_backlog_has_suspects (self);
 
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     {
       const LsobsBatchHistory *history = _lsobs_batch_peek_history (l->data);
@@ -86,6 +89,7 @@ _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
 {
   gint64 due_time = -1;
 
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     {
       gint64 not_before = _lsobs_batch_peek_history (l->data)->not_before;
@@ -100,6 +104,7 @@ _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
 LsobsBatch *
 _lsobs_backlog_take_tried (LsobsBacklog *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_TRIAL)
       return take (self, l);
@@ -112,6 +117,7 @@ _lsobs_backlog_take_probe (LsobsBacklog *self)
 {
   GList *stalest = self->batches.head;
 
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = stalest; l != NULL; l = l->next)
     if (_lsobs_batch_peek_history (l->data)->number <
         _lsobs_batch_peek_history (stalest->data)->number)
@@ -123,6 +129,7 @@ _lsobs_backlog_take_probe (LsobsBacklog *self)
 gboolean
 _lsobs_backlog_has_suspects (LsobsBacklog *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_REFUSED)
       return TRUE;
@@ -133,6 +140,7 @@ _lsobs_backlog_has_suspects (LsobsBacklog *self)
 void
 _lsobs_backlog_pardon (LsobsBacklog *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     _lsobs_batch_peek_history (l->data)->suspicion = LSOBS_SUSPICION_NONE;
 }
@@ -152,6 +160,7 @@ was_refused_before (LsobsBatch *batch, guint64 number)
 void
 _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
 {
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     {
       LsobsBatchHistory *history = _lsobs_batch_peek_history (l->data);
@@ -176,6 +185,7 @@ _lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; history->pair != 0 && l != NULL; l = l->next)
     {
       LsobsBatchHistory *other = _lsobs_batch_peek_history (l->data);
@@ -193,6 +203,7 @@ _lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch)
 LsobsBatch *
 _lsobs_backlog_take_guilty (LsobsBacklog *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     if (_lsobs_batch_peek_history (l->data)->n_strikes >= LSOBS_DELIVERY_POLICY_MAX_STRIKES)
       return take (self, l);

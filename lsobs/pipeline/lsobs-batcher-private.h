@@ -16,7 +16,8 @@ typedef struct _LsobsBatcher LsobsBatcher;
 
 LsobsBatcher *_lsobs_batcher_new (const LsobsDestination *destination,
                                   LsobsQueue *queue,
-                                  LsobsRunStore *store);
+                                  LsobsRunStore *store,
+                                  GMainContext *context);
 void _lsobs_batcher_free (LsobsBatcher *self);
 
 LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self,

@@ -3,14 +3,13 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/lsobs-client.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-backlog-private.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
 #include "lsobs/pipeline/lsobs-feedback-gate-private.h"
-#include "lsobs/transport/lsobs-body-private.h"
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 #include "lsobs/transport/lsobs-record-hook-private.h"
+#include "lsobs/transport/lsobs-transport-private.h"
 
 /* Decides what the next batch is: takes records from the queue, has them redacted and encoded, makes
  * updates wait for their create, and splits, sends again or drops batches after an outcome. All of
@@ -21,25 +20,30 @@ struct _LsobsBatcher
   LsobsSettings *settings; /* (owned) */
   LsobsCounters *counters; /* (owned) */
   LsobsEncoder encoder;
-  LsobsRecordHook hook;      /* calls the program's redaction function */
-  LsobsQueue *queue;         /* (owned) */
-  LsobsLifecycle *lifecycle; /* (unowned) of the queue */
-  LsobsRunStore *store;      /* (owned) */
-  LsobsTransport *transport; /* (owned) has the limits of a batch */
-  gboolean multipart;        /* its limits count multipart bodies, not JSON text */
-  GQueue ready;              /* of LsobsBatch (owned): to be sent next */
-  GQueue blocked_batches;    /* of LsobsBatch (owned): the create of one of their runs, from which
+  LsobsRecordHook hook;                     /* calls the program's redaction function */
+  LsobsQueue *queue;                        /* (owned) */
+  LsobsLifecycle *lifecycle;                /* (unowned) of the queue */
+  LsobsRunStore *store;                     /* (owned) */
+  GMainContext *context;                    /* (owned) that of the worker */
+  LsobsTransport *transport;                /* (owned) has the limits of a batch */
+  const LsobsTransportInternals *internals; /* (unowned) of the transport */
+  GQueue ready;                             /* of LsobsBatch (owned): to be sent next */
+  GQueue blocked_batches;  /* of LsobsBatch (owned): the create of one of their runs, from which
                               * they were split, is under way */
-  GQueue blocked_records;    /* of LsobsRecord (owned): the create of their run is under way */
-  gsize n_blocked_bytes;     /* of memory: of blocked_records */
-  LsobsFeedbackGate *gate;   /* (owned) feedback that waits for an answer of the service */
-  LsobsBacklog backlog;      /* batches that were sent and failed */
-  guint64 n_pairs;           /* the number of the last pair of halves, see punish() */
-  gboolean probe_fresh;      /* the last probe sent an untried batch */
+  GQueue blocked_records;  /* of LsobsRecord (owned): the create of their run is under way */
+  gsize n_blocked_bytes;   /* of memory: of blocked_records */
+  LsobsFeedbackGate *gate; /* (owned) feedback that waits for an answer of the service */
+  LsobsBacklog backlog;    /* batches that were sent and failed */
+  guint64 n_pairs;         /* the number of the last pair of halves, see punish() */
+  gboolean probe_fresh;    /* the last probe sent an untried batch */
 };
 
+/* @context: that of the worker */
 LsobsBatcher *
-_lsobs_batcher_new (const LsobsDestination *destination, LsobsQueue *queue, LsobsRunStore *store)
+_lsobs_batcher_new (const LsobsDestination *destination,
+                    LsobsQueue *queue,
+                    LsobsRunStore *store,
+                    GMainContext *context)
 {
   LsobsBatcher *self = g_new0 (LsobsBatcher, 1);
 
@@ -52,13 +56,14 @@ _lsobs_batcher_new (const LsobsDestination *destination, LsobsQueue *queue, Lsob
   self->queue = _lsobs_queue_ref (queue);
   self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
   self->store = g_object_ref (store);
+  self->context = g_main_context_ref (context);
   self->transport = g_object_ref (destination->transport);
-  self->multipart = LSOBS_IS_CLIENT (destination->transport);
+  self->internals = _lsobs_transport_peek_internals (destination->transport);
   g_queue_init (&self->ready);
   g_queue_init (&self->blocked_batches);
   g_queue_init (&self->blocked_records);
-  self->gate = _lsobs_feedback_gate_new (destination->settings, destination->transport);
-  _lsobs_backlog_init (&self->backlog);
+  self->gate = _lsobs_feedback_gate_new (destination->settings, destination->transport, context);
+  _lsobs_backlog_init (&self->backlog, context);
   return self;
 }
 
@@ -71,6 +76,7 @@ _lsobs_batcher_free (LsobsBatcher *self)
   _lsobs_backlog_clear (&self->backlog);
   _lsobs_feedback_gate_free (self->gate);
   g_object_unref (self->transport);
+  g_main_context_unref (self->context);
   g_object_unref (self->store);
   _lsobs_queue_unref (self->queue);
   _lsobs_counters_unref (self->counters);
@@ -98,6 +104,7 @@ _lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
 
+  g_assert (g_main_context_is_owner (self->context));
   for (guint i = 0; i < records->len; i++)
     {
       LsobsEncoded *encoded = g_ptr_array_index (records, i);
@@ -158,6 +165,7 @@ _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reas
   GPtrArray *records = _lsobs_batch_peek_records (batch);
   g_autoptr (LsobsBatch) saved = make_saved (self, batch);
 
+  g_assert (g_main_context_is_owner (self->context));
   /* Before flush waiters finish: a program that waits for a flush may look for the files. */
   lsobs_transport_batch_lost (self->transport, saved, reason);
   for (guint i = 0; i < records->len; i++)
@@ -184,19 +192,10 @@ get_limits (LsobsBatcher *self)
   return limits;
 }
 
-/* Returns: the size of a record as the limits of the transport count it. A multipart body has
- *   headers for each part. */
-static gsize
-measure_record (LsobsBatcher *self, LsobsEncoded *encoded)
-{
-  return self->multipart ? _lsobs_body_measure_record (encoded) : _lsobs_encoded_get_size (encoded);
-}
-
 static gsize
 measure_batch (LsobsBatcher *self, LsobsBatch *batch)
 {
-  return self->multipart ? _lsobs_body_measure (_lsobs_batch_peek_records (batch))
-                         : lsobs_batch_get_n_bytes (batch);
+  return self->internals->measure_records (_lsobs_batch_peek_records (batch));
 }
 
 /* Returns: (transfer none): the run of a record, also of feedback */
@@ -389,7 +388,7 @@ encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
   _lsobs_queue_write_annotations (self->queue, record);
   _lsobs_record_hook_run (&self->hook, record);
   encoded = _lsobs_encoder_encode (&self->encoder, record);
-  while (measure_record (self, encoded) > max_bytes)
+  while (self->internals->measure_record (encoded) > max_bytes)
     {
       LsobsEncoded *smaller = _lsobs_encoder_shrink (&self->encoder, encoded);
 
@@ -440,7 +439,7 @@ add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean d
 {
   g_autoptr (GPtrArray) current = new_encoded_array ();
   g_autoptr (GPtrArray) singles = new_encoded_array ();
-  gsize room = max_bytes - (self->multipart ? _lsobs_body_measure_end () : 0);
+  gsize room = max_bytes - self->internals->measure_end ();
   gsize n_bytes = 0;
 
   for (guint i = 0; i < records->len; i++)
@@ -460,7 +459,7 @@ add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean d
           g_ptr_array_add (singles, encoded);
           continue;
         }
-      size = measure_record (self, encoded);
+      size = self->internals->measure_record (encoded);
       if (current->len > 0 && n_bytes + size > room)
         {
           g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
@@ -507,6 +506,7 @@ _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error
   LsobsEncoded *only = g_ptr_array_index (records, 0);
   g_autoptr (LsobsEncoded) other = NULL;
 
+  g_assert (g_main_context_is_owner (self->context));
   if (records->len > 1)
     {
       LsobsBatch *first;
@@ -539,6 +539,7 @@ _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error
 void
 _lsobs_batcher_put_back (LsobsBatcher *self, LsobsBatch *batch)
 {
+  g_assert (g_main_context_is_owner (self->context));
   g_queue_push_head (&self->ready, lsobs_batch_ref (batch));
 }
 
@@ -558,6 +559,7 @@ _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch)
   LsobsBatch *kept =
       lsobs_batch_is_probe (batch) ? lsobs_batch_ref (batch) : _lsobs_batch_new_probe (batch);
 
+  g_assert (g_main_context_is_owner (self->context));
   _lsobs_batch_peek_history (kept)->tried = TRUE;
   keep_records (self, kept);
   _lsobs_backlog_add (&self->backlog, kept);
@@ -567,6 +569,7 @@ _lsobs_batcher_keep (LsobsBatcher *self, LsobsBatch *batch)
 void
 _lsobs_batcher_keep_all (LsobsBatcher *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->ready.head; l != NULL; l = l->next)
     keep_records (self, l->data);
   for (GList *l = self->blocked_batches.head; l != NULL; l = l->next)
@@ -581,6 +584,7 @@ _lsobs_batcher_keep_all (LsobsBatcher *self)
 gboolean
 _lsobs_batcher_awaits_answers (LsobsBatcher *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   return _lsobs_feedback_gate_peek_waiting (self->gate)->length > 0;
 }
 
@@ -643,6 +647,7 @@ _lsobs_batcher_evict (LsobsBatcher *self)
   GQueue *queues[] = { &self->backlog.batches, &self->ready, &self->blocked_batches };
   LsobsDropReason reason;
 
+  g_assert (g_main_context_is_owner (self->context));
   while (_lsobs_queue_is_over_full (self->queue, &reason))
     {
       GQueue *oldest = NULL;
@@ -661,6 +666,7 @@ _lsobs_batcher_evict (LsobsBatcher *self)
 gboolean
 _lsobs_batcher_has_suspects (LsobsBatcher *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   return _lsobs_backlog_has_suspects (&self->backlog);
 }
 
@@ -668,6 +674,7 @@ _lsobs_batcher_has_suspects (LsobsBatcher *self)
 void
 _lsobs_batcher_begin_probing (LsobsBatcher *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   _lsobs_backlog_pardon (&self->backlog);
   self->probe_fresh = FALSE;
 }
@@ -680,6 +687,7 @@ _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch)
   LsobsBatch *halves[] = { _lsobs_batch_slice (batch, 0, n / 2),
                            _lsobs_batch_slice (batch, n / 2, n) };
 
+  g_assert (g_main_context_is_owner (self->context));
   for (guint i = 0; i < G_N_ELEMENTS (halves); i++)
     {
       g_autoptr (LsobsBatch) half = halves[i];
@@ -731,6 +739,7 @@ _lsobs_batcher_judge (LsobsBatcher *self, guint64 number)
   LsobsBatch *batch;
   guint n_lost = 0;
 
+  g_assert (g_main_context_is_owner (self->context));
   _lsobs_backlog_accuse (&self->backlog, number);
   while ((batch = _lsobs_backlog_take_guilty (&self->backlog)) != NULL)
     {
@@ -796,6 +805,7 @@ limit_attempts (LsobsBatch *batch, gboolean probing)
 gint64
 _lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now)
 {
+  g_assert (g_main_context_is_owner (self->context));
   return _lsobs_backlog_get_due_time (&self->backlog, now);
 }
 
@@ -809,6 +819,7 @@ _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, g
   BatchLimits limits = get_limits (self);
   LsobsBatch *next;
 
+  g_assert (g_main_context_is_owner (self->context));
   release_blocked_batches (self, FALSE);
   while ((next = probing ? pick_probe (self, &limits) : pick (self, searching, time, &limits)) !=
          NULL)
@@ -844,6 +855,7 @@ _lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason)
 {
   g_autoptr (LsobsBatch) batch = NULL;
 
+  g_assert (g_main_context_is_owner (self->context));
   g_assert (_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_DISCARD));
   release_blocked_batches (self, TRUE);
   while (self->ready.length == 0 && self->backlog.batches.length == 0)
@@ -876,6 +888,7 @@ _lsobs_batcher_discard_all (LsobsBatcher *self, LsobsDropReason reason)
   LsobsBatch *batch;
   LsobsRecord *record;
 
+  g_assert (g_main_context_is_owner (self->context));
   g_assert (_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_DISCARD));
   release_blocked_batches (self, TRUE);
   while ((batch = pick_any (self)) != NULL)

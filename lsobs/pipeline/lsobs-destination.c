@@ -6,6 +6,7 @@
 #include "lsobs/http/lsobs-client-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-destination-private.h"
+#include "lsobs/transport/lsobs-transport-private.h"
 
 static void
 destination_free (LsobsDestination *self)
@@ -29,10 +30,9 @@ destination_new (LsobsSettings *settings, LsobsCounters *counters, gboolean alon
 }
 
 static gboolean
-claim_client (LsobsDestination *self, GError **error)
+claim_transport (LsobsDestination *self, GError **error)
 {
-  if (!LSOBS_IS_CLIENT (self->transport) ||
-      _lsobs_client_claim (LSOBS_CLIENT (self->transport), self->counters))
+  if (_lsobs_transport_peek_internals (self->transport)->claim (self->transport, self->counters))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                        _ ("The client belongs to another exporter already"));
@@ -78,11 +78,10 @@ _lsobs_destinations_new (LsobsConfig *config,
           destination_new (g_ptr_array_index (all, i), counters, all->len == 1);
 
       g_ptr_array_add (destinations, destination);
-      destination->transport =
-          transport != NULL
-              ? g_object_ref (transport)
-              : LSOBS_TRANSPORT (_lsobs_client_new_for_settings (destination->settings));
-      if (!claim_client (destination, error))
+      destination->transport = transport != NULL
+                                   ? g_object_ref (transport)
+                                   : _lsobs_client_new_for_settings (destination->settings);
+      if (!claim_transport (destination, error))
         return NULL;
     }
   return g_steal_pointer (&destinations);

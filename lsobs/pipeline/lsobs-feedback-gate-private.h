@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/http/lsobs-service-private.h"
+#include "lsobs/config/lsobs-settings-private.h"
 #include "lsobs/lsobs-transport.h"
 #include "lsobs/model/lsobs-record-private.h"
 
@@ -20,7 +20,9 @@ typedef enum
   LSOBS_FEEDBACK_NAMELESS   /* the id of its project is needed, and not known */
 } LsobsFeedbackWay;
 
-LsobsFeedbackGate *_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport);
+LsobsFeedbackGate *_lsobs_feedback_gate_new (LsobsSettings *settings,
+                                             LsobsTransport *transport,
+                                             GMainContext *context);
 void _lsobs_feedback_gate_free (LsobsFeedbackGate *self);
 
 LsobsFeedbackWay _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record);

@@ -3,30 +3,29 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/http/lsobs-client-private.h"
-#include "lsobs/http/lsobs-project-ids-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-feedback-gate-private.h"
+#include "lsobs/transport/lsobs-transport-private.h"
 
 struct _LsobsFeedbackGate
 {
-  LsobsSettings *settings;   /* (owned) */
-  LsobsTransport *transport; /* (owned) */
-  LsobsService *service;     /* (unowned) (nullable) of a client; other transports need
-                              * no answer */
-  GQueue waiting;            /* of LsobsRecord (owned) */
-  gsize n_bytes;             /* of memory: of what waits */
+  LsobsSettings *settings;                  /* (owned) */
+  LsobsTransport *transport;                /* (owned) */
+  const LsobsTransportInternals *internals; /* (unowned) of the transport */
+  GMainContext *context;                    /* (unowned) that of the batcher */
+  GQueue waiting;                           /* of LsobsRecord (owned) */
+  gsize n_bytes;                            /* of memory: of what waits */
 };
 
 LsobsFeedbackGate *
-_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport)
+_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport, GMainContext *context)
 {
   LsobsFeedbackGate *self = g_new0 (LsobsFeedbackGate, 1);
 
   self->settings = _lsobs_settings_ref (settings);
   self->transport = g_object_ref (transport);
-  if (LSOBS_IS_CLIENT (transport))
-    self->service = _lsobs_client_peek_service (LSOBS_CLIENT (transport));
+  self->context = context;
+  self->internals = _lsobs_transport_peek_internals (transport);
   g_queue_init (&self->waiting);
   return self;
 }
@@ -59,14 +58,13 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
 {
   const char *project;
 
-  if (self->service == NULL || !_lsobs_service_needs_project_id (self->service) ||
-      record->has_project_id)
+  if (record->has_project_id || !self->internals->needs_project_id (self->transport))
     return FALSE;
   project = get_project (self->settings, record);
   if (project == NULL)
     return FALSE;
-  record->has_project_id = _lsobs_project_ids_peek (_lsobs_service_peek_project_ids (self->service),
-                                                    project, &record->project_id);
+  record->has_project_id =
+      self->internals->peek_project_id (self->transport, project, &record->project_id);
   return !record->has_project_id;
 }
 
@@ -74,9 +72,10 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
 LsobsFeedbackWay
 _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
 {
+  g_assert (g_main_context_is_owner (self->context));
   if (record->feedback == NULL)
     return LSOBS_FEEDBACK_TOGETHER;
-  if (self->service != NULL && !_lsobs_service_is_known (self->service))
+  if (!self->internals->is_known (self->transport))
     return LSOBS_FEEDBACK_UNDECIDED;
   if (is_nameless (self, record))
     return LSOBS_FEEDBACK_NAMELESS;
@@ -89,8 +88,7 @@ static gboolean
 ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
 {
   LsobsProjectIdState state =
-      _lsobs_project_ids_ask (_lsobs_service_peek_project_ids (self->service),
-                              get_project (self->settings, record));
+      self->internals->ask_project_id (self->transport, get_project (self->settings, record));
 
   record->asks_project_id = state == LSOBS_PROJECT_ID_AWAITED;
   record->lacks_project_id = state == LSOBS_PROJECT_ID_REFUSED;
@@ -103,10 +101,11 @@ ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
 gboolean
 _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFeedbackWay way)
 {
+  g_assert (g_main_context_is_owner (self->context));
   switch (way)
     {
     case LSOBS_FEEDBACK_UNDECIDED:
-      _lsobs_service_await_known (self->service);
+      self->internals->await_known (self->transport);
       return TRUE;
     case LSOBS_FEEDBACK_NAMELESS:
       return ask_for_id (self, record);
@@ -121,6 +120,7 @@ _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFee
 void
 _lsobs_feedback_gate_add (LsobsFeedbackGate *self, LsobsRecord *record)
 {
+  g_assert (g_main_context_is_owner (self->context));
   g_queue_push_tail (&self->waiting, record);
   self->n_bytes += record->size;
 }
@@ -129,6 +129,7 @@ _lsobs_feedback_gate_add (LsobsFeedbackGate *self, LsobsRecord *record)
 GQueue *
 _lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   return &self->waiting;
 }
 
@@ -148,6 +149,7 @@ take (LsobsFeedbackGate *self, GList *link)
 LsobsRecord *
 _lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   if (self->waiting.length <= self->settings->queue_capacity &&
       self->n_bytes <= self->settings->max_queue_bytes)
     return NULL;
@@ -158,6 +160,7 @@ _lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self)
 LsobsRecord *
 _lsobs_feedback_gate_take (LsobsFeedbackGate *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   return self->waiting.head != NULL ? take (self, self->waiting.head) : NULL;
 }
 
@@ -176,6 +179,7 @@ has_to_wait (LsobsFeedbackGate *self, LsobsRecord *record)
 void
 _lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records)
 {
+  g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->waiting.head; l != NULL && records->len < max_records;)
     {
       GList *next = l->next;

@@ -6,12 +6,11 @@
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-network-watch-private.h"
-#include "lsobs/http/lsobs-client-private.h"
-#include "lsobs/http/lsobs-project-ids-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
 #include "lsobs/pipeline/lsobs-sender-private.h"
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
+#include "lsobs/transport/lsobs-transport-private.h"
 
 /* When the next batch may leave. */
 typedef struct
@@ -25,16 +24,16 @@ typedef struct
 struct _LsobsSender
 {
   gatomicrefcount ref_count;
-  guint epoch;               /* the process that all of this belongs to */
-  LsobsSettings *settings;   /* (owned) */
-  LsobsCounters *counters;   /* (owned) */
-  LsobsQueue *queue;         /* (owned) */
-  LsobsLifecycle *lifecycle; /* (unowned) of the queue */
-  LsobsTransport *transport; /* (owned) */
-  LsobsService *service;     /* (unowned) (nullable) that of a client */
-  LsobsBatcher *batcher;     /* (owned) */
-  GMainContext *context;     /* (owned) that of the worker */
-  GSource *source;           /* (owned) the alarm that calls _lsobs_sender_pump() */
+  guint epoch;                              /* the process that all of this belongs to */
+  LsobsSettings *settings;                  /* (owned) */
+  LsobsCounters *counters;                  /* (owned) */
+  LsobsQueue *queue;                        /* (owned) */
+  LsobsLifecycle *lifecycle;                /* (unowned) of the queue */
+  LsobsTransport *transport;                /* (owned) */
+  const LsobsTransportInternals *internals; /* (unowned) of the transport */
+  LsobsBatcher *batcher;                    /* (owned) */
+  GMainContext *context;                    /* (owned) that of the worker */
+  GSource *source;                          /* (owned) the alarm that calls _lsobs_sender_pump() */
   LsobsHealth health;
 
   GCancellable *cancellable; /* (owned) cancels all requests, when the worker stops */
@@ -78,17 +77,14 @@ _lsobs_sender_new (const LsobsDestination *destination,
   self->queue = _lsobs_queue_ref (queue);
   self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
   self->transport = g_object_ref (destination->transport);
-  self->batcher = _lsobs_batcher_new (destination, queue, store);
+  self->batcher = _lsobs_batcher_new (destination, queue, store, context);
   self->context = g_main_context_ref (context);
   self->source = g_source_ref (source);
   _lsobs_health_init (&self->health, destination->settings->label);
   self->cancellable = g_cancellable_new ();
   g_queue_init (&self->sending);
-  if (LSOBS_IS_CLIENT (destination->transport))
-    {
-      self->service = _lsobs_client_peek_service (LSOBS_CLIENT (destination->transport));
-      _lsobs_service_set_waker (self->service, source);
-    }
+  self->internals = _lsobs_transport_peek_internals (self->transport);
+  self->internals->set_waker (self->transport, source);
   return self;
 }
 
@@ -137,11 +133,10 @@ hasten_cb (gpointer user_data)
   _lsobs_flush_source_arm (self->source, 0);
 }
 
-/* Only for a client: the address of a transport of the program is not known here. */
 static void
 watch_network (LsobsSender *self)
 {
-  if (self->watch == NULL && !self->settings->loopback && LSOBS_IS_CLIENT (self->transport))
+  if (self->watch == NULL && self->internals->is_remote (self->transport))
     self->watch = _lsobs_network_watch_new (hasten_cb, self);
 }
 
@@ -191,8 +186,7 @@ begin_probing (LsobsSender *self)
   delay = _lsobs_delivery_policy_spread (self->pause.length, g_random_double ());
   self->pause.until = now + delay * 1000;
   /* The service may have said when it takes more. */
-  if (self->service != NULL)
-    self->pause.until = MAX (self->pause.until, _lsobs_service_get_not_before (self->service));
+  self->pause.until = MAX (self->pause.until, self->internals->get_not_before (self->transport));
   watch_network (self);
 }
 
@@ -350,16 +344,12 @@ learn_from_outage (LsobsSender *self,
 static void
 learn_from_question (LsobsSender *self)
 {
-  LsobsProjectIds *ids;
   g_autoptr (GError) error = NULL;
   gboolean answered;
   gboolean succeeded;
   guint n;
 
-  if (self->service == NULL)
-    return;
-  ids = _lsobs_service_peek_project_ids (self->service);
-  n = _lsobs_project_ids_take_news (ids, &answered, &error);
+  n = self->internals->take_news (self->transport, &answered, &error);
   if (answered && self->pause.by_question)
     {
       end_pause (self);
@@ -387,16 +377,9 @@ learn_from_question (LsobsSender *self)
 static void
 hasten_question (LsobsSender *self)
 {
-  LsobsProjectIds *ids;
-  guint n;
-
-  if (self->service == NULL || !_lsobs_batcher_awaits_answers (self->batcher) ||
-      !_lsobs_queue_has_waiters (self->queue))
-    return;
-  ids = _lsobs_service_peek_project_ids (self->service);
-  n = _lsobs_project_ids_get_n_failures (ids);
-  if (n >= self->settings->max_attempts || (n > 0 && self->pause.probing))
-    _lsobs_project_ids_ask_again (ids);
+  if (_lsobs_batcher_awaits_answers (self->batcher) && _lsobs_queue_has_waiters (self->queue))
+    self->internals->ask_again (self->transport,
+                                self->pause.probing ? 1 : self->settings->max_attempts);
 }
 
 /* A proxy or firewall refuses the batch.

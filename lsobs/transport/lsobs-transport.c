@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/lsobs-transport.h"
+#include "lsobs/transport/lsobs-transport-private.h"
 
 /**
  * SECTION:lsobs-transport
@@ -62,6 +62,135 @@ static void
 lsobs_transport_default_init (LsobsTransportInterface *iface)
 {
 }
+
+/* --- what only transports of lsobs do --- */
+
+static gboolean
+default_claim (LsobsTransport *self, LsobsCounters *counters)
+{
+  return TRUE;
+}
+
+static void
+default_set_waker (LsobsTransport *self, GSource *waker)
+{
+}
+
+/* The address of a transport of the program is not known here. */
+static gboolean
+default_is_remote (LsobsTransport *self)
+{
+  return FALSE;
+}
+
+static gint64
+default_get_not_before (LsobsTransport *self)
+{
+  return 0;
+}
+
+static gsize
+default_measure_record (LsobsEncoded *encoded)
+{
+  return _lsobs_encoded_get_size (encoded);
+}
+
+static gsize
+default_measure_records (GPtrArray *records)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < records->len; i++)
+    size += _lsobs_encoded_get_size (g_ptr_array_index (records, i));
+  return size;
+}
+
+static gsize
+default_measure_end (void)
+{
+  return 0;
+}
+
+static gboolean
+default_is_known (LsobsTransport *self)
+{
+  return TRUE;
+}
+
+static void
+default_await_known (LsobsTransport *self)
+{
+}
+
+static gboolean
+default_needs_project_id (LsobsTransport *self)
+{
+  return FALSE;
+}
+
+static gboolean
+default_peek_project_id (LsobsTransport *self, const char *name, LsobsId *id)
+{
+  return FALSE;
+}
+
+static LsobsProjectIdState
+default_ask_project_id (LsobsTransport *self, const char *name)
+{
+  return LSOBS_PROJECT_ID_UNTOLD;
+}
+
+static void
+default_ask_again (LsobsTransport *self, guint min_failures)
+{
+}
+
+static guint
+default_take_news (LsobsTransport *self, gboolean *answered, GError **error)
+{
+  *answered = FALSE;
+  return 0;
+}
+
+static const LsobsTransportInternals default_internals = {
+  .claim = default_claim,
+  .set_waker = default_set_waker,
+  .is_remote = default_is_remote,
+  .get_not_before = default_get_not_before,
+  .measure_record = default_measure_record,
+  .measure_records = default_measure_records,
+  .measure_end = default_measure_end,
+  .is_known = default_is_known,
+  .await_known = default_await_known,
+  .needs_project_id = default_needs_project_id,
+  .peek_project_id = default_peek_project_id,
+  .ask_project_id = default_ask_project_id,
+  .ask_again = default_ask_again,
+  .take_news = default_take_news,
+};
+
+static G_DEFINE_QUARK (lsobs - transport - internals, internals)
+
+    /* Called once, when the class is made.
+ * @type: a final type that implements #LsobsTransport
+ * @internals: static; has every function */
+    void _lsobs_transport_set_internals (GType type, const LsobsTransportInternals *internals)
+{
+  g_type_set_qdata (type, internals_quark (), (gpointer) internals);
+}
+
+/* Called from any thread.
+ * Returns: (transfer none): never %NULL */
+const LsobsTransportInternals *
+_lsobs_transport_peek_internals (LsobsTransport *self)
+{
+  const LsobsTransportInternals *internals =
+      g_type_get_qdata (G_OBJECT_TYPE (self), internals_quark ());
+
+  return internals != NULL ? internals : &default_internals;
+}
+
+/* --- the interface --- */
 
 /**
  * lsobs_transport_send_async:

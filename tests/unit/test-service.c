@@ -7,7 +7,7 @@
 
 #include "lsobs/http/lsobs-attempts-private.h"
 #include "lsobs/http/lsobs-client-private.h"
-#include "lsobs/http/lsobs-service-fields-private.h"
+#include "lsobs/http/lsobs-service-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/transport/lsobs-batch-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
+#include "lsobs/lsobs-transport.h"
+#include "lsobs/transport/lsobs-encoder-private.h"
+
+G_BEGIN_DECLS
+
+/* What is known of the id of a project. */
+typedef enum
+{
+  LSOBS_PROJECT_ID_AWAITED, /* the worker is woken when that changes */
+  LSOBS_PROJECT_ID_KNOWN,
+  LSOBS_PROJECT_ID_UNTOLD, /* no usable key: send without the id; the reply names the problem */
+  LSOBS_PROJECT_ID_REFUSED /* the service knows no such project, or refuses to tell its id; asked
+                            * again after a minute */
+} LsobsProjectIdState;
+
+/* What the pipeline asks of a transport beyond LsobsTransport. A transport of lsobs registers a
+ * table for its type; any other has a default, which has every function too. All functions but
+ * claim() are called in the worker's context. */
+typedef struct
+{
+  /* Gives the transport to one exporter, before anything is sent. FALSE if another one has it. */
+  gboolean (*claim) (LsobsTransport *self, LsobsCounters *counters);
+  /* @waker: a source of lsobs-flush-source-private.h; a forked child has one of its own */
+  void (*set_waker) (LsobsTransport *self, GSource *waker);
+  /* Whether a change of the network may bring the service back. */
+  gboolean (*is_remote) (LsobsTransport *self);
+  /* Returns: monotonic, µs: the service accepts nothing earlier */
+  gint64 (*get_not_before) (LsobsTransport *self);
+
+  /* The size of a record and of a batch, as the limits of the transport count it; and the bytes
+   * of a batch that belong to no record.
+   * @records: (element-type LsobsEncoded) */
+  gsize (*measure_record) (LsobsEncoded *encoded);
+  gsize (*measure_records) (GPtrArray *records);
+  gsize (*measure_end) (void);
+
+  /* Whether it is known how feedback is sent. If not, await_known() has the worker woken when that
+   * may have changed; it is called again each time the worker was woken. */
+  gboolean (*is_known) (LsobsTransport *self);
+  void (*await_known) (LsobsTransport *self);
+
+  /* The ids of projects, which feedback may need: see lsobs-project-ids-private.h. */
+  gboolean (*needs_project_id) (LsobsTransport *self);
+  gboolean (*peek_project_id) (LsobsTransport *self, const char *name, LsobsId *id);
+  LsobsProjectIdState (*ask_project_id) (LsobsTransport *self, const char *name);
+  void (*ask_again) (LsobsTransport *self, guint min_failures);
+  guint (*take_news) (LsobsTransport *self, gboolean *answered, GError **error);
+} LsobsTransportInternals;
+
+void _lsobs_transport_set_internals (GType type, const LsobsTransportInternals *internals);
+const LsobsTransportInternals *_lsobs_transport_peek_internals (LsobsTransport *self);
+
+G_END_DECLS
