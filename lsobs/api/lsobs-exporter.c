@@ -116,7 +116,7 @@ new_dispatcher (LsobsExporter *self)
 {
   /* With tracing off, nothing ever runs in the context: do not keep it. */
   return _lsobs_dispatcher_new (self->destinations, self->counters,
-                                self->settings->tracing_enabled ? self->args.context : NULL,
+                                self->settings->values.tracing_enabled ? self->args.context : NULL,
                                 self->notifier);
 }
 
@@ -437,7 +437,7 @@ lsobs_exporter_shutdown_async (LsobsExporter *self,
   data = g_new0 (ShutdownData, 1);
   data->timeout = timeout;
   g_task_set_task_data (task, data, g_free);
-  if (self->settings->tracing_enabled)
+  if (self->settings->values.tracing_enabled)
     g_task_run_in_thread (task, shutdown_in_thread);
   else
     shutdown_in_thread (task, self, data, cancellable);
@@ -509,7 +509,7 @@ lsobs_exporter_dispose (GObject *object)
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
   if (self->dispatcher != NULL)
-    lsobs_exporter_shutdown (self, self->settings->shutdown_timeout, NULL, NULL);
+    lsobs_exporter_shutdown (self, self->settings->values.shutdown_timeout, NULL, NULL);
 
   G_OBJECT_CLASS (lsobs_exporter_parent_class)->dispose (object);
 }

@@ -56,7 +56,7 @@ ensure_annotations (LsobsRun *self)
   LsobsAnnotations *annotations;
 
   if (g_atomic_pointer_get (&self->annotations) != NULL || _lsobs_run_is_foreign (self) ||
-      !_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+      !_lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
     return;
   annotations = _lsobs_annotations_new ();
   if (!g_atomic_pointer_compare_and_exchange (&self->annotations, NULL, annotations))
@@ -78,7 +78,8 @@ static void
 pack_metadatum (Packing *packing, const char *key, JsonNode *value)
 {
   const LsobsSanitizeOptions options = { .redactor = packing->settings->redactor,
-                                         .max_string_bytes = packing->settings->max_string_bytes,
+                                         .max_string_bytes =
+                                             (gsize) packing->settings->values.max_string_bytes,
                                          .budget = &packing->budget };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
@@ -174,7 +175,7 @@ write_baggage (LsobsRun *self, gsize max_bytes)
   if (annotations != NULL && !_lsobs_run_is_foreign (self))
     {
       _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
-      if (!settings->hide_metadata)
+      if (!settings->values.hide_metadata)
         metadata =
             _lsobs_annotations_write_propagated_unlocked (annotations, LSOBS_MAX_BAGGAGE_BYTES,
                                                           &packing.n_left_out);
@@ -208,7 +209,7 @@ peek_visible (LsobsRun *self)
 {
   LsobsRunInfo *info = self->info;
 
-  if (!_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+  if (!_lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
     while (info != NULL && info->name != NULL)
       info = info->parent;
   return info;
@@ -348,7 +349,7 @@ _lsobs_observer_start_run_from_values (LsobsObserver *self,
   LsobsExporter *exporter = lsobs_observer_get_exporter (self);
   g_autoptr (LsobsRemoteParent) parent = NULL;
 
-  if (_lsobs_exporter_peek_settings (exporter)->trust_incoming_headers)
+  if (_lsobs_exporter_peek_settings (exporter)->values.trust_incoming_headers)
     parent = _lsobs_remote_parent_parse (trace, baggage);
   return _lsobs_run_start (exporter, &(LsobsRunStart){ .remote = parent,
                                                        .name = name,

@@ -124,7 +124,7 @@ _lsobs_invocation_new (LsobsExporter *exporter, const char *name, JsonNode *inpu
   LsobsInvocation *self = g_object_new (LSOBS_TYPE_INVOCATION, NULL);
 
   self->run = _lsobs_run_start (exporter, &start);
-  if (_lsobs_exporter_peek_settings (exporter)->tracing_enabled)
+  if (_lsobs_exporter_peek_settings (exporter)->values.tracing_enabled)
     self->nodes = _lsobs_node_table_new (exporter, self->run);
   return self;
 }

@@ -137,7 +137,7 @@ lsobs_observer_init_exporter (GInitable *initable, GCancellable *cancellable, GE
     return FALSE;
   notifier = _lsobs_notifier_new (G_OBJECT (self), notify_cb);
   _lsobs_exporter_set_notifier (self->exporter, notifier);
-  if (_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+  if (_lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
     self->nodes = _lsobs_node_table_new (self->exporter, NULL);
   return TRUE;
 }
@@ -157,9 +157,9 @@ lsobs_observer_dispose (GObject *object)
   if (self->nodes != NULL)
     _lsobs_node_table_close (peek_nodes (LSOBS_GRAPH_OBSERVER (self)));
   if (self->exporter != NULL)
-    lsobs_exporter_shutdown (self->exporter,
-                             _lsobs_exporter_peek_settings (self->exporter)->shutdown_timeout, NULL,
-                             NULL);
+    lsobs_exporter_shutdown (
+        self->exporter, _lsobs_exporter_peek_settings (self->exporter)->values.shutdown_timeout,
+        NULL, NULL);
 
   G_OBJECT_CLASS (lsobs_observer_parent_class)->dispose (object);
 }
@@ -847,7 +847,7 @@ lsobs_observer_get_tracing_enabled (LsobsObserver *self)
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->exporter != NULL, FALSE);
 
-  return _lsobs_exporter_peek_settings (self->exporter)->tracing_enabled;
+  return _lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled;
 }
 
 /**

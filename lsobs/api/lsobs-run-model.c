@@ -9,8 +9,9 @@
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
 
-/* Metadata about the model that a run calls, under names that the service knows. Children do not
- * inherit them. */
+/* What a program says about the model that a run calls: metadata under names that the service knows,
+ * which children do not inherit, and usage. The run itself is in lsobs-run.c and knows none of these
+ * names. All functions are public, so lsobs-run.h is the header. */
 
 static void
 set_string (LsobsRun *self, const char *key, const char *value)

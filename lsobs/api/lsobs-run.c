@@ -73,7 +73,7 @@ get_dispatcher (LsobsRun *self)
 static GBytes *
 capture (LsobsRun *self, JsonNode *node, GBytes *json)
 {
-  gsize max_bytes = _lsobs_exporter_peek_settings (self->exporter)->max_queue_bytes;
+  gsize max_bytes = (gsize) _lsobs_exporter_peek_settings (self->exporter)->values.max_queue_bytes;
   LsobsCounters *counters = _lsobs_exporter_peek_counters (self->exporter);
 
   if (json != NULL)
@@ -113,7 +113,7 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
   LsobsRun *parent = start->parent;
   LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
-  gboolean may_be_sent = parent != NULL ? parent_info->sampled : settings->tracing_enabled;
+  gboolean may_be_sent = parent != NULL ? parent_info->sampled : settings->values.tracing_enabled;
   LsobsRunInfo *info =
       _lsobs_run_info_new (parent_info, start->name, run_type, may_be_sent, sizeof (LsobsRun));
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
@@ -1021,7 +1021,7 @@ lsobs_run_set_reference_example_id (LsobsRun *self, const char *example_id, GErr
   g_return_val_if_fail (self != NULL, FALSE);
   g_return_val_if_fail (example_id != NULL, FALSE);
 
-  if (!_lsobs_exporter_peek_settings (self->exporter)->tracing_enabled)
+  if (!_lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
     return TRUE;
   if (!_lsobs_id_parse_example (&id, example_id, error))
     return FALSE;
@@ -1093,7 +1093,7 @@ lsobs_run_add_attachment (LsobsRun *self,
   g_return_val_if_fail (data != NULL, FALSE);
 
   settings = _lsobs_exporter_peek_settings (self->exporter);
-  if (!settings->tracing_enabled)
+  if (!settings->values.tracing_enabled)
     return TRUE;
   attachment = _lsobs_attachment_new (name, mime_type, data, error);
   if (attachment == NULL)
@@ -1101,7 +1101,7 @@ lsobs_run_add_attachment (LsobsRun *self,
       count (self, LSOBS_COUNTER_DROPPED_ATTACHMENTS);
       return FALSE;
     }
-  if (g_bytes_get_size (data) > settings->max_batch_bytes)
+  if (g_bytes_get_size (data) > (gsize) settings->values.max_batch_bytes)
     count (self, LSOBS_COUNTER_DROPPED_ATTACHMENTS);
   else if (attach (self, attachment))
     return TRUE;

@@ -31,15 +31,12 @@ typedef struct
   char *replacement; /* (owned) (nullable) */
 } LsobsRuleText;
 
-/* Other units read the members. Only lsobs-config.c writes them, but for first_pause and
- * first_probe, which tests set. */
-struct _LsobsConfig
+/* The values of all settings, each with a row in the table of lsobs-config.c, which knows how a
+ * member is copied and freed. */
+typedef struct
 {
-  GObject parent_instance;
-
-  /* The settings, each with a row in the table of lsobs-config.c. */
   char *api_url;           /* (owned) (nullable) */
-  char *api_key;           /* (owned) (nullable) a secret */
+  char *api_key;           /* (owned) (nullable) a secret; NULL in a copy */
   char *project_name;      /* (owned) (nullable) */
   char *agent_id;          /* (owned) (nullable) */
   char *agent_environment; /* (owned) (nullable) */
@@ -72,6 +69,15 @@ struct _LsobsConfig
   gint64 retry_delay;
   gint64 request_timeout;
   gint64 shutdown_timeout;
+} LsobsConfigValues;
+
+/* Other units read the members. Only lsobs-config.c writes them, but for first_pause and
+ * first_probe, which tests set. */
+struct _LsobsConfig
+{
+  GObject parent_instance;
+
+  LsobsConfigValues values;
 
   /* Lists and functions, which are not properties. */
   GPtrArray *replicas;          /* (owned) (element-type LsobsReplica) */
@@ -108,19 +114,25 @@ typedef struct
 {
   const char *name; /* of the property */
   LsobsSettingType type;
-  gsize offset;              /* of the member of LsobsConfig */
-  GType (*get_type) (void);  /* of a choice or an object */
-  const char *initial_text;  /* (nullable) the default of a text */
-  gint64 initial;            /* the default of another type */
-  gint64 minimum, maximum;   /* of a number or a share */
-  const char *unit;          /* (nullable) of a number */
-  gboolean is_secret;        /* the property cannot be read */
-  gboolean needs_trust;      /* the environment of a privileged program cannot set it */
-  gboolean is_part_of_agent; /* id and environment are read from the environment together */
-  gint64 variable_factor;    /* the value of a variable times this is the number; 0: once */
-  int choice_when_on;        /* the choice of a variable that is a switch */
+  gsize offset;               /* of the member of LsobsConfigValues */
+  GType (*get_type) (void);   /* of a choice or an object */
+  const char *initial_text;   /* (nullable) the default of a text */
+  gint64 initial;             /* the default of another type */
+  gint64 minimum, maximum;    /* of a number or a share */
+  const char *unit;           /* (nullable) of a number */
+  gboolean is_secret;         /* the property cannot be read */
+  gboolean needs_trust;       /* the environment of a privileged program cannot set it */
+  gboolean is_part_of_agent;  /* id and environment are read from the environment together */
+  gboolean is_of_destination; /* each destination has a value of its own, and checks it */
+  gint64 variable_factor;     /* the value of a variable times this is the number; 0: once */
+  int choice_when_on;         /* the choice of a variable that is a switch */
   void (*set) (LsobsConfig *self, const char *text); /* (nullable) if set_text() is not enough */
-  gboolean (*check) (LsobsConfig *self, const char *text, GError **error); /* (nullable) */
+
+  /* (nullable) what the range does not say. @value: of the type, as a pointer to the member */
+  gboolean (*check) (LsobsConfig *self, gconstpointer value, GError **error);
+
+  /* (nullable) the text that LsobsSettings gets. Returns: (transfer full) (nullable) */
+  char *(*normalize) (const char *text);
 
   /* (array zero-terminated=1): of the environment; the first one that is set counts */
   const char *variables[LSOBS_SETTING_MAX_VARIABLES + 1];
@@ -136,8 +148,10 @@ gboolean _lsobs_config_check_text (LsobsConfig *self,
                                    const char *text,
                                    GError **error);
 gboolean _lsobs_config_check_number (const LsobsSetting *setting, gint64 number, GError **error);
-gboolean _lsobs_config_check_numbers (LsobsConfig *self, GError **error);
+gboolean _lsobs_config_check_values (LsobsConfig *self, GError **error);
 gboolean _lsobs_config_fits_share (const LsobsSetting *setting, double share);
+void _lsobs_config_copy_values (LsobsConfig *self, LsobsConfigValues *copy);
+void _lsobs_config_clear_values (LsobsConfigValues *values);
 
 void _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source);
 void _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica);

@@ -14,8 +14,9 @@
 #include "lsobs/core/lsobs-privilege-private.h"
 #include "lsobs/lsobs-error.h"
 
-/* Fills a config from the environment and from a profile of LangSmith's own tools. LsobsConfig
- * itself is described in lsobs-config.c. */
+/* Fills a config from outside of the program: from the environment and from a profile of
+ * LangSmith's own tools. It decides which source counts when several have a value. Which settings
+ * there are, lsobs-config.c knows; it depends on no source. */
 
 /* --- profile --- */
 
@@ -142,7 +143,7 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
   if (profile == NULL)
     return TRUE;
   api_url = self->has_api_url ? NULL : profile->api_url;
-  workspace_id = self->workspace_id != NULL ? NULL : profile->workspace_id;
+  workspace_id = self->values.workspace_id != NULL ? NULL : profile->workspace_id;
   if (!check_member (self, profile, "api_url", "api-url", api_url, error) ||
       !check_member (self, profile, "workspace_id", "workspace-id", workspace_id, error) ||
       (!lsobs_config_has_api_key (self) && !take_auth (self, profile, error)))
@@ -229,7 +230,7 @@ parse_text (LsobsConfig *config,
 {
   g_autoptr (GError) problem = NULL;
 
-  if (setting->check != NULL && !setting->check (config, text, &problem))
+  if (setting->check != NULL && !setting->check (config, &text, &problem))
     {
       propagate_for_variable (error, problem, variable);
       return FALSE;
@@ -342,7 +343,7 @@ check_agent (LsobsConfig *config, const char *id, const char *environment, GErro
   g_autoptr (LsobsTarget) target = NULL;
   g_autoptr (GError) problem = NULL;
 
-  if (!config->tracing_enabled)
+  if (!config->values.tracing_enabled)
     return TRUE;
   target = _lsobs_target_new_agent (trimmed_id, trimmed_environment, &problem);
   if (target != NULL)
@@ -458,7 +459,7 @@ log_unsupported_mode (LsobsConfig *config)
   static int logged; /* (atomic) */
   const char *variable = find_opentelemetry_variable ();
 
-  if (variable == NULL || !config->tracing_enabled ||
+  if (variable == NULL || !config->values.tracing_enabled ||
       !g_atomic_int_compare_and_exchange (&logged, FALSE, TRUE))
     return;
   /* TRANSLATORS: the text is a variable of the environment. */

@@ -12,6 +12,8 @@
 #include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/text/lsobs-compress-private.h"
+#include "lsobs/text/lsobs-redact-rule-private.h"
 
 /**
  * SECTION:lsobs-config
@@ -33,31 +35,37 @@
 /* This file contains the table of settings, the public accessors and their documentation.
  *
  * To add a setting:
- * - add a member to LsobsConfig (lsobs-config-private.h) and a row to the table below, which makes
- *   the property, checks its range and reads its environment variables
- * - add the setter and the getter here, in lsobs-config.h, docs/reference/lsobs-sections.txt and
- *   debian/liblsobs0.symbols
- * - add it to the tables in README, which tests/unit/test-setting-table.c compares with this one
- * - use it: copy it into LsobsSettings in lsobs-settings.c
+ * - add a member to LsobsConfigValues (lsobs-config-private.h)
+ * - add a row to the table below: it makes the property, checks its range, reads its environment
+ *   variables, and copies the value into the settings of each destination
+ * - add the setter and the getter here, with their declarations in lsobs-config.h
+ * - use it: it is a member of LsobsSettings.values
  *
- * The sources of values other than the program are in lsobs-config-sources.c. Checks that need
- * several settings, and lsobs_config_validate(), are in lsobs-settings.c. */
+ * tests/unit/test-setting-table.c and tests/checks/test-symbols.sh then name each line of
+ * documentation that is missing.
+ *
+ * This file knows which settings there are, and reads nothing from outside of the program.
+ * lsobs-config-sources.c fills a config from the environment and from profiles, for which it uses
+ * the table and the setters. Checks that need several settings, and lsobs_config_validate(), are in
+ * lsobs-settings.c. */
 
 G_DEFINE_FINAL_TYPE (LsobsConfig, lsobs_config, G_TYPE_OBJECT)
 
-/* --- checks of texts --- */
+/* --- checks of values --- */
 
 static gboolean
-check_api_url (LsobsConfig *self, const char *text, GError **error)
+check_api_url (LsobsConfig *self, gconstpointer value, GError **error)
 {
-  g_autofree char *url = _lsobs_api_url_parse (text, self->allow_plain_http, NULL, error);
+  const char *text = *(char *const *) value;
+  g_autofree char *url = _lsobs_api_url_parse (text, self->values.allow_plain_http, NULL, error);
 
   return url != NULL;
 }
 
 static gboolean
-check_api_key (LsobsConfig *self, const char *text, GError **error)
+check_api_key (LsobsConfig *self, gconstpointer value, GError **error)
 {
+  const char *text = *(char *const *) value;
   char *key = _lsobs_trim_dup (text);
   gboolean fits = key == NULL || _lsobs_secret_fits_header (key);
 
@@ -79,20 +87,21 @@ check_utf8 (const char *text, const char *message, GError **error)
 }
 
 static gboolean
-check_project_name (LsobsConfig *self, const char *text, GError **error)
+check_project_name (LsobsConfig *self, gconstpointer value, GError **error)
 {
-  return check_utf8 (text, _ ("Invalid project name: it is not UTF-8"), error);
+  return check_utf8 (*(char *const *) value, _ ("Invalid project name: it is not UTF-8"), error);
 }
 
 static gboolean
-check_revision_id (LsobsConfig *self, const char *text, GError **error)
+check_revision_id (LsobsConfig *self, gconstpointer value, GError **error)
 {
-  return check_utf8 (text, _ ("Invalid revision id: it is not UTF-8"), error);
+  return check_utf8 (*(char *const *) value, _ ("Invalid revision id: it is not UTF-8"), error);
 }
 
 static gboolean
-check_workspace_id (LsobsConfig *self, const char *text, GError **error)
+check_workspace_id (LsobsConfig *self, gconstpointer value, GError **error)
 {
+  const char *text = *(char *const *) value;
   g_autofree char *workspace_id = _lsobs_trim_dup (text);
   LsobsId id;
 
@@ -101,6 +110,61 @@ check_workspace_id (LsobsConfig *self, const char *text, GError **error)
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                        _ ("Invalid workspace id: it is not a UUID"));
   return FALSE;
+}
+
+static gboolean
+check_redact_regex (LsobsConfig *self, gconstpointer value, GError **error)
+{
+  const char *pattern = *(char *const *) value;
+  g_autoptr (GError) problem = NULL;
+  LsobsRedactRule *rule;
+
+  if (pattern == NULL || *pattern == '\0')
+    return TRUE;
+  if (!check_utf8 (pattern, _ ("Invalid redaction regex: it is not UTF-8"), error))
+    return FALSE;
+  rule = _lsobs_redact_rule_new (pattern, NULL, LSOBS_REPLACEMENT_LITERAL, &problem);
+  if (rule == NULL)
+    g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG, _ ("Invalid redaction regex: %s"),
+                 problem->message);
+  g_clear_pointer (&rule, _lsobs_redact_rule_free);
+  return problem == NULL;
+}
+
+static gboolean
+check_sampling_rate (LsobsConfig *self, gconstpointer value, GError **error)
+{
+  double rate = *(const double *) value;
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (_lsobs_config_fits_share (_lsobs_config_find_setting ("sampling-rate"), rate))
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               _ ("Invalid sampling rate: %s is not between 0 and 1"),
+               g_ascii_dtostr (text, sizeof text, rate));
+  return FALSE;
+}
+
+static gboolean
+check_compression (LsobsConfig *self, gconstpointer value, GError **error)
+{
+  LsobsCompression compression = (LsobsCompression) * (const int *) value;
+
+  if (compression == LSOBS_COMPRESSION_AUTO || compression == LSOBS_COMPRESSION_NONE ||
+      _lsobs_compression_is_built_in (compression))
+    return TRUE;
+  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+               /* TRANSLATORS: the name of a compression, such as zstd. */
+               _ ("Invalid compression: lsobs was built without %s"),
+               _lsobs_compression_get_name (compression));
+  return FALSE;
+}
+
+/* Makes the path absolute: the working directory may change before the path is used. */
+static char *
+normalize_path (const char *path)
+{
+  return path != NULL && *path != '\0' ? g_canonicalize_filename (path, NULL) : NULL;
 }
 
 /* --- the table of settings --- */
@@ -121,10 +185,11 @@ static const LsobsSetting settings[] = {
   {
       .name = "api-url",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, api_url),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, api_url),
       .initial_text = "https://api.smith.langchain.com",
       .variables = { VARIABLE ("ENDPOINT") },
       .set = lsobs_config_set_api_url,
+      .is_of_destination = TRUE,
       .check = check_api_url,
   },
 
@@ -139,10 +204,11 @@ static const LsobsSetting settings[] = {
   {
       .name = "api-key",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, api_key),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, api_key),
       .is_secret = TRUE,
       .variables = { VARIABLE ("API_KEY") },
       .set = lsobs_config_set_api_key,
+      .is_of_destination = TRUE,
       .check = check_api_key,
   },
 
@@ -157,11 +223,12 @@ static const LsobsSetting settings[] = {
   {
       .name = "project-name",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, project_name),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, project_name),
       .initial_text = LSOBS_DEFAULT_PROJECT_NAME,
       .variables = { "HOSTED_LANGSERVE_PROJECT_NAME", VARIABLE ("HOSTED_LANGSERVE_PROJECT_NAME"),
                      VARIABLE ("PROJECT"), VARIABLE ("SESSION") },
       .set = lsobs_config_set_project_name,
+      .is_of_destination = TRUE,
       .check = check_project_name,
   },
 
@@ -192,7 +259,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "agent-id",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, agent_id),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, agent_id),
       .is_part_of_agent = TRUE,
       .variables = { "LANGSMITH_AGENT_ID" },
       .set = lsobs_config_set_agent_id,
@@ -210,7 +277,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "agent-environment",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, agent_environment),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, agent_environment),
       .is_part_of_agent = TRUE,
       .variables = { "LANGSMITH_AGENT_ENVIRONMENT" },
       .set = lsobs_config_set_agent_environment,
@@ -227,8 +294,9 @@ static const LsobsSetting settings[] = {
   {
       .name = "workspace-id",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, workspace_id),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, workspace_id),
       .variables = { VARIABLE ("WORKSPACE_ID") },
+      .is_of_destination = TRUE,
       .check = check_workspace_id,
   },
 
@@ -244,7 +312,8 @@ static const LsobsSetting settings[] = {
   {
       .name = "redact-regex",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, redact_regex),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, redact_regex),
+      .check = check_redact_regex,
   },
 
   /**
@@ -258,7 +327,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "sampler",
       .type = LSOBS_SETTING_OBJECT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, sampler),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, sampler),
       .get_type = lsobs_sampler_get_type,
   },
 
@@ -272,11 +341,12 @@ static const LsobsSetting settings[] = {
   {
       .name = "sampling-rate",
       .type = LSOBS_SETTING_SHARE,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, sampling_rate),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, sampling_rate),
       .initial = 1,
       .minimum = 0,
       .maximum = 1,
       .variables = { VARIABLE ("TRACING_SAMPLING_RATE") },
+      .check = check_sampling_rate,
   },
 
   /**
@@ -289,7 +359,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "ingest-mode",
       .type = LSOBS_SETTING_CHOICE,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, ingest_mode),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, ingest_mode),
       .get_type = lsobs_ingest_mode_get_type,
       .initial = LSOBS_INGEST_MODE_AUTO,
   },
@@ -305,7 +375,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "allow-plain-http",
       .type = LSOBS_SETTING_SWITCH,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, allow_plain_http),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, allow_plain_http),
       .initial = FALSE,
       .needs_trust = TRUE,
       .variables = { VARIABLE ("ALLOW_PLAIN_HTTP") },
@@ -335,7 +405,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "ca-file",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, ca_file),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, ca_file),
       .needs_trust = TRUE,
       .variables = { VARIABLE ("CA_FILE") },
   },
@@ -355,7 +425,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "redact-secrets",
       .type = LSOBS_SETTING_SWITCH,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, redact_secrets),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, redact_secrets),
       .initial = FALSE,
   },
 
@@ -369,7 +439,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "hide-inputs",
       .type = LSOBS_SETTING_SWITCH,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, hide_inputs),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, hide_inputs),
       .initial = FALSE,
       .variables = { VARIABLE ("HIDE_INPUTS") },
   },
@@ -385,7 +455,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "hide-outputs",
       .type = LSOBS_SETTING_SWITCH,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, hide_outputs),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, hide_outputs),
       .initial = FALSE,
       .variables = { VARIABLE ("HIDE_OUTPUTS") },
   },
@@ -402,7 +472,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "hide-metadata",
       .type = LSOBS_SETTING_SWITCH,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, hide_metadata),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, hide_metadata),
       .initial = FALSE,
       .variables = { VARIABLE ("HIDE_METADATA") },
   },
@@ -419,11 +489,12 @@ static const LsobsSetting settings[] = {
   {
       .name = "compression",
       .type = LSOBS_SETTING_CHOICE,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, compression),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, compression),
       .get_type = lsobs_compression_get_type,
       .initial = LSOBS_COMPRESSION_AUTO,
       .variables = { VARIABLE ("DISABLE_RUN_COMPRESSION") },
       .choice_when_on = LSOBS_COMPRESSION_NONE,
+      .check = check_compression,
   },
 
   /**
@@ -437,7 +508,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "compression-level",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, compression_level),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, compression_level),
       .initial = 1,
       .minimum = 1,
       .maximum = 22,
@@ -456,7 +527,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "tracing-enabled",
       .type = LSOBS_SETTING_SWITCH,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, tracing_enabled),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, tracing_enabled),
       .initial = TRUE,
       .variables = { VARIABLE ("TRACING_V2"), VARIABLE ("TRACING") },
   },
@@ -473,7 +544,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "trust-incoming-headers",
       .type = LSOBS_SETTING_SWITCH,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, trust_incoming_headers),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, trust_incoming_headers),
       .initial = FALSE,
   },
 
@@ -505,8 +576,9 @@ static const LsobsSetting settings[] = {
   {
       .name = "failed-traces-dir",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, failed_traces_dir),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, failed_traces_dir),
       .variables = { VARIABLE ("FAILED_TRACES_DIR") },
+      .normalize = normalize_path,
   },
 
   /**
@@ -520,7 +592,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "failed-traces-max-bytes",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, failed_traces_max_bytes),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, failed_traces_max_bytes),
       .initial = 100 * 1024 * 1024,
       .minimum = 1,
       .maximum = G_MAXINT64 / 2,
@@ -541,9 +613,10 @@ static const LsobsSetting settings[] = {
   {
       .name = "revision-id",
       .type = LSOBS_SETTING_TEXT,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, revision_id),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, revision_id),
       .variables = { VARIABLE ("REVISION_ID") },
       .check = check_revision_id,
+      .normalize = _lsobs_trim_dup,
   },
 
   /**
@@ -557,7 +630,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "flush-interval",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, flush_interval),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, flush_interval),
       .initial = 2000,
       .minimum = 1,
       .maximum = 86400000,
@@ -575,7 +648,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "max-batch-size",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, max_batch_size),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, max_batch_size),
       .initial = 50,
       .minimum = 1,
       .maximum = 10000,
@@ -593,7 +666,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "max-batch-bytes",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, max_batch_bytes),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, max_batch_bytes),
       .initial = 20 * 1024 * 1024,
       .minimum = 64 * 1024,
       .maximum = 100 * 1024 * 1024,
@@ -612,7 +685,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "queue-capacity",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, queue_capacity),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, queue_capacity),
       .initial = 1000,
       .minimum = 1,
       .maximum = 10000000,
@@ -632,7 +705,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "max-queue-bytes",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, max_queue_bytes),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, max_queue_bytes),
       .initial = 64 * 1024 * 1024,
       .minimum = 4096,
       .maximum = G_MAXSSIZE / 2,
@@ -651,7 +724,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "max-string-bytes",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, max_string_bytes),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, max_string_bytes),
       .initial = 100000,
       .minimum = 1,
       .maximum = 1024 * 1024 * 1024,
@@ -669,7 +742,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "max-in-flight",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, max_in_flight),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, max_in_flight),
       .initial = 4,
       .minimum = 1,
       .maximum = 64,
@@ -686,7 +759,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "max-attempts",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, max_attempts),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, max_attempts),
       .initial = 5,
       .minimum = 1,
       .maximum = 100,
@@ -703,7 +776,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "retry-delay",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, retry_delay),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, retry_delay),
       .initial = 500,
       .minimum = 1,
       .maximum = 60000,
@@ -721,7 +794,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "request-timeout",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, request_timeout),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, request_timeout),
       .initial = 30000,
       .minimum = 10,
       .maximum = 3600000,
@@ -739,7 +812,7 @@ static const LsobsSetting settings[] = {
   {
       .name = "shutdown-timeout",
       .type = LSOBS_SETTING_NUMBER,
-      .offset = G_STRUCT_OFFSET (LsobsConfig, shutdown_timeout),
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, shutdown_timeout),
       .initial = 3000,
       .minimum = 0,
       .maximum = 3600000,
@@ -771,9 +844,15 @@ _lsobs_config_find_setting (const char *name)
 }
 
 static gpointer
+peek_value (LsobsConfigValues *values, const LsobsSetting *setting)
+{
+  return (char *) values + setting->offset;
+}
+
+static gpointer
 peek_member (LsobsConfig *self, const LsobsSetting *setting)
 {
-  return (char *) self + setting->offset;
+  return peek_value (&self->values, setting);
 }
 
 /* @member: of a setting in @self */
@@ -898,7 +977,7 @@ _lsobs_config_check_text (LsobsConfig *self, const char *name, const char *text,
 {
   const LsobsSetting *setting = _lsobs_config_find_setting (name);
 
-  return setting->check == NULL || setting->check (self, text, error);
+  return setting->check == NULL || setting->check (self, &text, error);
 }
 
 gboolean
@@ -913,15 +992,23 @@ _lsobs_config_check_number (const LsobsSetting *setting, gint64 number, GError *
   return FALSE;
 }
 
-/* Checks all settings that are numbers. */
+/* Checks all settings but those of which each destination has a value of its own. */
 gboolean
-_lsobs_config_check_numbers (LsobsConfig *self, GError **error)
+_lsobs_config_check_values (LsobsConfig *self, GError **error)
 {
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
-    if (settings[i].type == LSOBS_SETTING_NUMBER &&
-        !_lsobs_config_check_number (&settings[i], *(gint64 *) peek_member (self, &settings[i]),
-                                     error))
-      return FALSE;
+    {
+      const LsobsSetting *setting = &settings[i];
+      gconstpointer member = peek_member (self, setting);
+
+      if (setting->is_of_destination)
+        continue;
+      if (setting->type == LSOBS_SETTING_NUMBER &&
+          !_lsobs_config_check_number (setting, *(const gint64 *) member, error))
+        return FALSE;
+      if (setting->check != NULL && !setting->check (self, member, error))
+        return FALSE;
+    }
   return TRUE;
 }
 
@@ -1115,12 +1202,59 @@ clear_member (gpointer member, const LsobsSetting *setting)
 }
 
 static void
+copy_member (gpointer copy, gconstpointer member, const LsobsSetting *setting)
+{
+  const char *text;
+
+  switch (setting->type)
+    {
+    case LSOBS_SETTING_TEXT:
+      text = *(char *const *) member;
+      *(char **) copy = setting->normalize != NULL ? setting->normalize (text) : g_strdup (text);
+      break;
+    case LSOBS_SETTING_SWITCH:
+      *(gboolean *) copy = *(const gboolean *) member;
+      break;
+    case LSOBS_SETTING_NUMBER:
+      *(gint64 *) copy = *(const gint64 *) member;
+      break;
+    case LSOBS_SETTING_SHARE:
+      *(double *) copy = *(const double *) member;
+      break;
+    case LSOBS_SETTING_CHOICE:
+      *(int *) copy = *(const int *) member;
+      break;
+    case LSOBS_SETTING_OBJECT:
+      g_set_object ((GObject **) copy, *(GObject *const *) member);
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+/* Copies all values but secrets.
+ * @copy: (out caller-allocates): zeroed */
+void
+_lsobs_config_copy_values (LsobsConfig *self, LsobsConfigValues *copy)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    if (!settings[i].is_secret)
+      copy_member (peek_value (copy, &settings[i]), peek_member (self, &settings[i]), &settings[i]);
+}
+
+void
+_lsobs_config_clear_values (LsobsConfigValues *values)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    clear_member (peek_value (values, &settings[i]), &settings[i]);
+}
+
+static void
 lsobs_config_finalize (GObject *object)
 {
   LsobsConfig *self = LSOBS_CONFIG (object);
 
-  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
-    clear_member (peek_member (self, &settings[i]), &settings[i]);
+  _lsobs_config_clear_values (&self->values);
   g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
   g_ptr_array_unref (self->redact_rules);
@@ -1230,7 +1364,7 @@ lsobs_config_set_api_url (LsobsConfig *self, const char *api_url)
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
   self->has_api_url = api_url != NULL;
-  set_text (self, &self->api_url, api_url);
+  set_text (self, &self->values.api_url, api_url);
 }
 
 /**
@@ -1248,7 +1382,7 @@ lsobs_config_get_api_url (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->api_url;
+  return self->values.api_url;
 }
 
 /**
@@ -1268,10 +1402,10 @@ lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
   copy = _lsobs_secret_dup (api_key);
-  _lsobs_secret_free (self->api_key);
-  self->api_key = copy;
+  _lsobs_secret_free (self->values.api_key);
+  self->values.api_key = copy;
   g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
-  notify_member (self, &self->api_key);
+  notify_member (self, &self->values.api_key);
 }
 
 /**
@@ -1291,7 +1425,7 @@ lsobs_config_has_api_key (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return !_lsobs_trim_is_empty (self->api_key) ||
+  return !_lsobs_trim_is_empty (self->values.api_key) ||
          (self->key_source != NULL && self->key_source->kind != LSOBS_KEY_MISSING);
 }
 
@@ -1311,7 +1445,7 @@ lsobs_config_set_project_name (LsobsConfig *self, const char *project_name)
 
   self->project_origin =
       project_name != NULL && *project_name != '\0' ? LSOBS_ORIGIN_PROGRAM : LSOBS_ORIGIN_NONE;
-  set_text (self, &self->project_name, project_name);
+  set_text (self, &self->values.project_name, project_name);
 }
 
 /**
@@ -1329,7 +1463,7 @@ lsobs_config_get_project_name (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->project_name;
+  return self->values.project_name;
 }
 
 /**
@@ -1346,7 +1480,7 @@ lsobs_config_set_agent_id (LsobsConfig *self, const char *agent_id)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_agent_part (self, &self->agent_id, agent_id);
+  set_agent_part (self, &self->values.agent_id, agent_id);
 }
 
 /**
@@ -1364,7 +1498,7 @@ lsobs_config_get_agent_id (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->agent_id;
+  return self->values.agent_id;
 }
 
 /**
@@ -1382,7 +1516,7 @@ lsobs_config_set_agent_environment (LsobsConfig *self, const char *agent_environ
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_agent_part (self, &self->agent_environment, agent_environment);
+  set_agent_part (self, &self->values.agent_environment, agent_environment);
 }
 
 /**
@@ -1400,7 +1534,7 @@ lsobs_config_get_agent_environment (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->agent_environment;
+  return self->values.agent_environment;
 }
 
 /**
@@ -1417,7 +1551,7 @@ lsobs_config_set_workspace_id (LsobsConfig *self, const char *workspace_id)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_text (self, &self->workspace_id, workspace_id);
+  set_text (self, &self->values.workspace_id, workspace_id);
 }
 
 /**
@@ -1435,7 +1569,7 @@ lsobs_config_get_workspace_id (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->workspace_id;
+  return self->values.workspace_id;
 }
 
 /**
@@ -1452,7 +1586,7 @@ lsobs_config_set_redact_regex (LsobsConfig *self, const char *redact_regex)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_text (self, &self->redact_regex, redact_regex);
+  set_text (self, &self->values.redact_regex, redact_regex);
 }
 
 /**
@@ -1470,7 +1604,7 @@ lsobs_config_get_redact_regex (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->redact_regex;
+  return self->values.redact_regex;
 }
 
 /**
@@ -1487,8 +1621,8 @@ lsobs_config_set_sampler (LsobsConfig *self, LsobsSampler *sampler)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  if (g_set_object (&self->sampler, sampler))
-    notify_member (self, &self->sampler);
+  if (g_set_object (&self->values.sampler, sampler))
+    notify_member (self, &self->values.sampler);
 }
 
 /**
@@ -1506,7 +1640,7 @@ lsobs_config_get_sampler (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->sampler;
+  return self->values.sampler;
 }
 
 /**
@@ -1523,7 +1657,7 @@ lsobs_config_set_sampling_rate (LsobsConfig *self, double sampling_rate)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_share (self, &self->sampling_rate, sampling_rate);
+  set_share (self, &self->values.sampling_rate, sampling_rate);
 }
 
 /**
@@ -1541,7 +1675,7 @@ lsobs_config_get_sampling_rate (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0.0);
 
-  return self->sampling_rate;
+  return self->values.sampling_rate;
 }
 
 /**
@@ -1559,10 +1693,10 @@ lsobs_config_set_ingest_mode (LsobsConfig *self, LsobsIngestMode ingest_mode)
   g_return_if_fail (LSOBS_IS_CONFIG (self));
   g_return_if_fail ((guint) ingest_mode <= LSOBS_INGEST_MODE_RUNS);
 
-  if (self->ingest_mode == ingest_mode)
+  if (self->values.ingest_mode == ingest_mode)
     return;
-  self->ingest_mode = ingest_mode;
-  notify_member (self, &self->ingest_mode);
+  self->values.ingest_mode = ingest_mode;
+  notify_member (self, &self->values.ingest_mode);
 }
 
 /**
@@ -1580,7 +1714,7 @@ lsobs_config_get_ingest_mode (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), LSOBS_INGEST_MODE_AUTO);
 
-  return self->ingest_mode;
+  return self->values.ingest_mode;
 }
 
 /**
@@ -1597,7 +1731,7 @@ lsobs_config_set_allow_plain_http (LsobsConfig *self, gboolean allow_plain_http)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &self->allow_plain_http, allow_plain_http);
+  set_switch (self, &self->values.allow_plain_http, allow_plain_http);
 }
 
 /**
@@ -1615,7 +1749,7 @@ lsobs_config_get_allow_plain_http (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->allow_plain_http;
+  return self->values.allow_plain_http;
 }
 
 /**
@@ -1633,7 +1767,7 @@ lsobs_config_set_ca_file (LsobsConfig *self, const char *ca_file)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_text (self, &self->ca_file, ca_file);
+  set_text (self, &self->values.ca_file, ca_file);
 }
 
 /**
@@ -1651,7 +1785,7 @@ lsobs_config_get_ca_file (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->ca_file;
+  return self->values.ca_file;
 }
 
 /**
@@ -1669,7 +1803,7 @@ lsobs_config_set_redact_secrets (LsobsConfig *self, gboolean redact_secrets)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &self->redact_secrets, redact_secrets);
+  set_switch (self, &self->values.redact_secrets, redact_secrets);
 }
 
 /**
@@ -1687,7 +1821,7 @@ lsobs_config_get_redact_secrets (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->redact_secrets;
+  return self->values.redact_secrets;
 }
 
 /**
@@ -1705,7 +1839,7 @@ lsobs_config_set_hide_inputs (LsobsConfig *self, gboolean hide_inputs)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &self->hide_inputs, hide_inputs);
+  set_switch (self, &self->values.hide_inputs, hide_inputs);
 }
 
 /**
@@ -1723,7 +1857,7 @@ lsobs_config_get_hide_inputs (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->hide_inputs;
+  return self->values.hide_inputs;
 }
 
 /**
@@ -1741,7 +1875,7 @@ lsobs_config_set_hide_outputs (LsobsConfig *self, gboolean hide_outputs)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &self->hide_outputs, hide_outputs);
+  set_switch (self, &self->values.hide_outputs, hide_outputs);
 }
 
 /**
@@ -1759,7 +1893,7 @@ lsobs_config_get_hide_outputs (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->hide_outputs;
+  return self->values.hide_outputs;
 }
 
 /**
@@ -1777,7 +1911,7 @@ lsobs_config_set_hide_metadata (LsobsConfig *self, gboolean hide_metadata)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &self->hide_metadata, hide_metadata);
+  set_switch (self, &self->values.hide_metadata, hide_metadata);
 }
 
 /**
@@ -1795,7 +1929,7 @@ lsobs_config_get_hide_metadata (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->hide_metadata;
+  return self->values.hide_metadata;
 }
 
 /**
@@ -1813,10 +1947,10 @@ lsobs_config_set_compression (LsobsConfig *self, LsobsCompression compression)
   g_return_if_fail (LSOBS_IS_CONFIG (self));
   g_return_if_fail ((guint) compression <= LSOBS_COMPRESSION_ZSTD);
 
-  if (self->compression == compression)
+  if (self->values.compression == compression)
     return;
-  self->compression = compression;
-  notify_member (self, &self->compression);
+  self->values.compression = compression;
+  notify_member (self, &self->values.compression);
 }
 
 /**
@@ -1834,7 +1968,7 @@ lsobs_config_get_compression (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), LSOBS_COMPRESSION_AUTO);
 
-  return self->compression;
+  return self->values.compression;
 }
 
 /**
@@ -1851,7 +1985,7 @@ lsobs_config_set_compression_level (LsobsConfig *self, gint64 compression_level)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->compression_level, compression_level);
+  set_number (self, &self->values.compression_level, compression_level);
 }
 
 /**
@@ -1869,7 +2003,7 @@ lsobs_config_get_compression_level (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->compression_level;
+  return self->values.compression_level;
 }
 
 /**
@@ -1886,7 +2020,7 @@ lsobs_config_set_tracing_enabled (LsobsConfig *self, gboolean tracing_enabled)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &self->tracing_enabled, tracing_enabled);
+  set_switch (self, &self->values.tracing_enabled, tracing_enabled);
 }
 
 /**
@@ -1904,7 +2038,7 @@ lsobs_config_get_tracing_enabled (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->tracing_enabled;
+  return self->values.tracing_enabled;
 }
 
 /**
@@ -1921,7 +2055,7 @@ lsobs_config_set_trust_incoming_headers (LsobsConfig *self, gboolean trust_incom
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_switch (self, &self->trust_incoming_headers, trust_incoming_headers);
+  set_switch (self, &self->values.trust_incoming_headers, trust_incoming_headers);
 }
 
 /**
@@ -1939,7 +2073,7 @@ lsobs_config_get_trust_incoming_headers (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  return self->trust_incoming_headers;
+  return self->values.trust_incoming_headers;
 }
 
 /**
@@ -1956,7 +2090,7 @@ lsobs_config_set_failed_traces_dir (LsobsConfig *self, const char *failed_traces
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_text (self, &self->failed_traces_dir, failed_traces_dir);
+  set_text (self, &self->values.failed_traces_dir, failed_traces_dir);
 }
 
 /**
@@ -1974,7 +2108,7 @@ lsobs_config_get_failed_traces_dir (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->failed_traces_dir;
+  return self->values.failed_traces_dir;
 }
 
 /**
@@ -1991,7 +2125,7 @@ lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self, gint64 failed_trace
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->failed_traces_max_bytes, failed_traces_max_bytes);
+  set_number (self, &self->values.failed_traces_max_bytes, failed_traces_max_bytes);
 }
 
 /**
@@ -2009,7 +2143,7 @@ lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->failed_traces_max_bytes;
+  return self->values.failed_traces_max_bytes;
 }
 
 /**
@@ -2026,7 +2160,7 @@ lsobs_config_set_revision_id (LsobsConfig *self, const char *revision_id)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_text (self, &self->revision_id, revision_id);
+  set_text (self, &self->values.revision_id, revision_id);
 }
 
 /**
@@ -2044,7 +2178,7 @@ lsobs_config_get_revision_id (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
 
-  return self->revision_id;
+  return self->values.revision_id;
 }
 
 /**
@@ -2061,7 +2195,7 @@ lsobs_config_set_flush_interval (LsobsConfig *self, gint64 flush_interval)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->flush_interval, flush_interval);
+  set_number (self, &self->values.flush_interval, flush_interval);
 }
 
 /**
@@ -2079,7 +2213,7 @@ lsobs_config_get_flush_interval (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->flush_interval;
+  return self->values.flush_interval;
 }
 
 /**
@@ -2096,7 +2230,7 @@ lsobs_config_set_max_batch_size (LsobsConfig *self, gint64 max_batch_size)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->max_batch_size, max_batch_size);
+  set_number (self, &self->values.max_batch_size, max_batch_size);
 }
 
 /**
@@ -2114,7 +2248,7 @@ lsobs_config_get_max_batch_size (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->max_batch_size;
+  return self->values.max_batch_size;
 }
 
 /**
@@ -2131,7 +2265,7 @@ lsobs_config_set_max_batch_bytes (LsobsConfig *self, gint64 max_batch_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->max_batch_bytes, max_batch_bytes);
+  set_number (self, &self->values.max_batch_bytes, max_batch_bytes);
 }
 
 /**
@@ -2149,7 +2283,7 @@ lsobs_config_get_max_batch_bytes (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->max_batch_bytes;
+  return self->values.max_batch_bytes;
 }
 
 /**
@@ -2166,7 +2300,7 @@ lsobs_config_set_queue_capacity (LsobsConfig *self, gint64 queue_capacity)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->queue_capacity, queue_capacity);
+  set_number (self, &self->values.queue_capacity, queue_capacity);
 }
 
 /**
@@ -2184,7 +2318,7 @@ lsobs_config_get_queue_capacity (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->queue_capacity;
+  return self->values.queue_capacity;
 }
 
 /**
@@ -2201,7 +2335,7 @@ lsobs_config_set_max_queue_bytes (LsobsConfig *self, gint64 max_queue_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->max_queue_bytes, max_queue_bytes);
+  set_number (self, &self->values.max_queue_bytes, max_queue_bytes);
 }
 
 /**
@@ -2219,7 +2353,7 @@ lsobs_config_get_max_queue_bytes (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->max_queue_bytes;
+  return self->values.max_queue_bytes;
 }
 
 /**
@@ -2236,7 +2370,7 @@ lsobs_config_set_max_string_bytes (LsobsConfig *self, gint64 max_string_bytes)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->max_string_bytes, max_string_bytes);
+  set_number (self, &self->values.max_string_bytes, max_string_bytes);
 }
 
 /**
@@ -2254,7 +2388,7 @@ lsobs_config_get_max_string_bytes (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->max_string_bytes;
+  return self->values.max_string_bytes;
 }
 
 /**
@@ -2271,7 +2405,7 @@ lsobs_config_set_max_in_flight (LsobsConfig *self, gint64 max_in_flight)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->max_in_flight, max_in_flight);
+  set_number (self, &self->values.max_in_flight, max_in_flight);
 }
 
 /**
@@ -2289,7 +2423,7 @@ lsobs_config_get_max_in_flight (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->max_in_flight;
+  return self->values.max_in_flight;
 }
 
 /**
@@ -2306,7 +2440,7 @@ lsobs_config_set_max_attempts (LsobsConfig *self, gint64 max_attempts)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->max_attempts, max_attempts);
+  set_number (self, &self->values.max_attempts, max_attempts);
 }
 
 /**
@@ -2324,7 +2458,7 @@ lsobs_config_get_max_attempts (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->max_attempts;
+  return self->values.max_attempts;
 }
 
 /**
@@ -2341,7 +2475,7 @@ lsobs_config_set_retry_delay (LsobsConfig *self, gint64 retry_delay)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->retry_delay, retry_delay);
+  set_number (self, &self->values.retry_delay, retry_delay);
 }
 
 /**
@@ -2359,7 +2493,7 @@ lsobs_config_get_retry_delay (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->retry_delay;
+  return self->values.retry_delay;
 }
 
 /**
@@ -2376,7 +2510,7 @@ lsobs_config_set_request_timeout (LsobsConfig *self, gint64 request_timeout)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->request_timeout, request_timeout);
+  set_number (self, &self->values.request_timeout, request_timeout);
 }
 
 /**
@@ -2394,7 +2528,7 @@ lsobs_config_get_request_timeout (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->request_timeout;
+  return self->values.request_timeout;
 }
 
 /**
@@ -2411,7 +2545,7 @@ lsobs_config_set_shutdown_timeout (LsobsConfig *self, gint64 shutdown_timeout)
 {
   g_return_if_fail (LSOBS_IS_CONFIG (self));
 
-  set_number (self, &self->shutdown_timeout, shutdown_timeout);
+  set_number (self, &self->values.shutdown_timeout, shutdown_timeout);
 }
 
 /**
@@ -2429,7 +2563,7 @@ lsobs_config_get_shutdown_timeout (LsobsConfig *self)
 {
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
-  return self->shutdown_timeout;
+  return self->values.shutdown_timeout;
 }
 
 /**

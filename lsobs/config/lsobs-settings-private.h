@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-credentials-private.h"
 #include "lsobs/config/lsobs-proxy-private.h"
 #include "lsobs/config/lsobs-redact-hook-private.h"
@@ -19,11 +20,15 @@ typedef struct
 {
   gatomicrefcount ref_count;
 
+  /* A copy of those of the config. What a destination has of its own replaces the value of the
+   * config: api_url, workspace_id, failed_traces_dir and failed_traces_max_bytes. api_key is NULL,
+   * see credentials; for the names of project and agent, see target. */
+  LsobsConfigValues values;
+
   /* The destination. */
   guint index;                   /* of the destination, from 0 */
   char *label;                   /* (owned) (nullable) its name in messages, if there are several */
-  char *api_url;                 /* (owned) no slash at the end */
-  gboolean loopback;             /* the address is on this machine */
+  gboolean loopback;             /* api_url is on this machine */
   LsobsTrust *trust;             /* (owned) (nullable) the authorities that vouch for it; NULL: the
                                   * system's */
   LsobsProxy proxy;              /* on the way to it */
@@ -31,41 +36,16 @@ typedef struct
   LsobsTarget *target;           /* (owned) of runs, before a replica replaces it */
   LsobsTarget *replica_target;   /* (owned) (nullable) replaces the target */
   LsobsReplicaRole role;         /* whether runs keep their ids */
-  char *workspace_id;            /* (owned) (nullable) */
 
   /* What is sent. */
   LsobsRedactor *redactor;      /* (owned) (nullable) */
   LsobsRedactHook *redact_hook; /* (owned) (nullable) runs before the redactor */
-  gboolean hide_inputs;
-  gboolean hide_outputs;
-  gboolean hide_metadata;
-  LsobsSampler *sampler; /* (owned) (nullable) replaces the rate */
-  double sampling_rate;
   char *sample_rate; /* (owned) (nullable) the share of traces that are kept, as JSON, if it is
                       * known and less than 1 */
-  gboolean tracing_enabled;
-  gboolean trust_incoming_headers;
-  char *revision_id; /* (owned) (nullable) */
-  gsize max_string_bytes;
 
-  /* How it is sent. */
-  LsobsIngestMode ingest_mode;
-  LsobsCompression compression;
-  int compression_level;
-  char *failed_traces_dir;        /* (owned) (nullable) */
-  gint64 failed_traces_max_bytes; /* of this destination */
-  gint64 flush_interval;          /* ms */
-  guint max_batch_size;
-  gsize max_batch_bytes;
-  guint queue_capacity;
-  gsize max_queue_bytes;
-  guint max_in_flight;
-  guint max_attempts;
-  gint64 retry_delay;      /* ms */
-  gint64 first_pause;      /* ms: when the service refuses all records; doubles each time */
-  gint64 first_probe;      /* ms: when the service cannot be reached; doubles each time */
-  gint64 request_timeout;  /* ms */
-  gint64 shutdown_timeout; /* ms */
+  /* Constant, but for tests that cannot wait: these change them in the config. */
+  gint64 first_pause; /* ms: when the service refuses all records; doubles each time */
+  gint64 first_probe; /* ms: when the service cannot be reached; doubles each time */
 } LsobsSettings;
 
 /* Who reads the settings: only the HTTP client needs a key. */

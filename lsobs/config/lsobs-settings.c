@@ -12,7 +12,6 @@
 #include "lsobs/config/lsobs-trim-private.h"
 #include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
-#include "lsobs/text/lsobs-compress-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
 /* Checks a config and makes the immutable settings of each destination from it. */
@@ -22,49 +21,19 @@
 
 /* --- one destination --- */
 
-/* Makes the path absolute: the working directory may change before the path is used.
- * @path: (nullable)
- * Returns: (transfer full) (nullable): NULL for no path */
-static char *
-dup_path (const char *path)
-{
-  return path != NULL && *path != '\0' ? g_canonicalize_filename (path, NULL) : NULL;
-}
-
-static gboolean
-take_numbers (LsobsSettings *self, LsobsConfig *config, GError **error)
-{
-  if (!_lsobs_config_check_numbers (config, error))
-    return FALSE;
-  self->flush_interval = config->flush_interval;
-  self->max_batch_size = (guint) config->max_batch_size;
-  self->max_batch_bytes = (gsize) config->max_batch_bytes;
-  self->queue_capacity = (guint) config->queue_capacity;
-  self->max_queue_bytes = (gsize) config->max_queue_bytes;
-  self->max_string_bytes = (gsize) config->max_string_bytes;
-  self->max_in_flight = (guint) config->max_in_flight;
-  self->max_attempts = (guint) config->max_attempts;
-  self->retry_delay = config->retry_delay;
-  self->first_pause = config->first_pause;
-  self->first_probe = config->first_probe;
-  self->request_timeout = config->request_timeout;
-  self->shutdown_timeout = config->shutdown_timeout;
-  self->compression_level = (int) config->compression_level;
-  self->failed_traces_max_bytes = config->failed_traces_max_bytes;
-  return TRUE;
-}
-
 static gboolean
 take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
-  self->api_url = _lsobs_api_url_parse (replica != NULL ? replica->api_url : config->api_url,
-                                        config->allow_plain_http, &self->loopback, error);
-  if (self->api_url == NULL)
+  g_free (self->values.api_url);
+  self->values.api_url =
+      _lsobs_api_url_parse (replica != NULL ? replica->api_url : config->values.api_url,
+                            self->values.allow_plain_http, &self->loopback, error);
+  if (self->values.api_url == NULL)
     return FALSE;
-  if (g_str_has_prefix (self->api_url, "https:"))
-    self->trust = _lsobs_trust_new (config->ca_file);
+  if (g_str_has_prefix (self->values.api_url, "https:"))
+    self->trust = _lsobs_trust_new (self->values.ca_file);
   if (!self->loopback)
-    _lsobs_proxy_choose (&self->proxy, self->api_url);
+    _lsobs_proxy_choose (&self->proxy, self->values.api_url);
   return TRUE;
 }
 
@@ -72,7 +41,7 @@ take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica,
 static gboolean
 needs_key (LsobsSettings *self, LsobsSettingsUse use)
 {
-  return use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback && self->tracing_enabled;
+  return use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback && self->values.tracing_enabled;
 }
 
 /* @replica: (nullable)
@@ -103,7 +72,7 @@ take_key (LsobsSettings *self,
           GError **error)
 {
   LsobsKeySource *source = replica == NULL ? config->key_source : NULL;
-  const char *given = replica != NULL ? replica->api_key : config->api_key;
+  const char *given = replica != NULL ? replica->api_key : config->values.api_key;
   char *key;
 
   if (!_lsobs_config_check_text (config, "api-key", given, error))
@@ -129,14 +98,14 @@ new_agent_target (LsobsConfig *config, GError **error)
   g_autofree char *id = NULL;
   g_autofree char *environment = NULL;
 
-  if (_lsobs_trim_is_empty (config->agent_id))
+  if (_lsobs_trim_is_empty (config->values.agent_id))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            _ ("An agent environment is set without an agent id; set the property "
                               "agent-id, or the environment variable LANGSMITH_AGENT_ID, as well"));
       return NULL;
     }
-  if (_lsobs_trim_is_empty (config->agent_environment))
+  if (_lsobs_trim_is_empty (config->values.agent_environment))
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                            _ ("An agent id is set without an agent environment; set the property "
@@ -144,8 +113,8 @@ new_agent_target (LsobsConfig *config, GError **error)
                               "LANGSMITH_AGENT_ENVIRONMENT, as well"));
       return NULL;
     }
-  id = _lsobs_trim_dup (config->agent_id);
-  environment = _lsobs_trim_dup (config->agent_environment);
+  id = _lsobs_trim_dup (config->values.agent_id);
+  environment = _lsobs_trim_dup (config->values.agent_environment);
   return _lsobs_target_new_agent (id, environment, error);
 }
 
@@ -156,8 +125,8 @@ set_conflict (LsobsConfig *config, GError **error)
     g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                  /* TRANSLATORS: both are variables of the environment. */
                  _ ("Only one of %s and %s can be set"), config->project_variable,
-                 _lsobs_trim_is_empty (config->agent_id) ? "LANGSMITH_AGENT_ENVIRONMENT"
-                                                         : "LANGSMITH_AGENT_ID");
+                 _lsobs_trim_is_empty (config->values.agent_id) ? "LANGSMITH_AGENT_ENVIRONMENT"
+                                                                : "LANGSMITH_AGENT_ID");
   else
     g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                          _ ("A project name and an agent are both set; traces go to only one of "
@@ -170,9 +139,9 @@ set_conflict (LsobsConfig *config, GError **error)
 static LsobsTarget *
 new_target (LsobsConfig *config, GError **error)
 {
-  const char *project_name = config->project_name;
-  gboolean has_agent =
-      !_lsobs_trim_is_empty (config->agent_id) || !_lsobs_trim_is_empty (config->agent_environment);
+  const char *project_name = config->values.project_name;
+  gboolean has_agent = !_lsobs_trim_is_empty (config->values.agent_id) ||
+                       !_lsobs_trim_is_empty (config->values.agent_environment);
   g_autoptr (LsobsTarget) target = NULL;
   g_autoptr (GError) problem = NULL;
 
@@ -183,7 +152,8 @@ new_target (LsobsConfig *config, GError **error)
   if (target != NULL)
     return g_steal_pointer (&target);
   /* A mistake in the environment must not stop a program that does not trace. */
-  if (problem != NULL && (config->agent_origin == LSOBS_ORIGIN_PROGRAM || config->tracing_enabled))
+  if (problem != NULL &&
+      (config->agent_origin == LSOBS_ORIGIN_PROGRAM || config->values.tracing_enabled))
     {
       g_propagate_error (error, g_steal_pointer (&problem));
       return NULL;
@@ -212,15 +182,16 @@ are_one_key (const char *key, const char *other)
 static gboolean
 is_foreign (LsobsConfig *config, const LsobsReplica *replica)
 {
-  if (are_one_key (replica->api_key, NULL) || are_one_key (replica->api_key, config->api_key))
+  if (are_one_key (replica->api_key, NULL) ||
+      are_one_key (replica->api_key, config->values.api_key))
     return FALSE;
-  return !_lsobs_api_url_same_server (replica->api_url, config->api_url);
+  return !_lsobs_api_url_same_server (replica->api_url, config->values.api_url);
 }
 
 static gboolean
 take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica, GError **error)
 {
-  const char *workspace_id = config->workspace_id;
+  const char *workspace_id = config->values.workspace_id;
 
   self->target = new_target (config, error);
   if (self->target == NULL)
@@ -229,15 +200,15 @@ take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replic
     self->replica_target = _lsobs_target_new_project (replica->project_name);
   if (!_lsobs_config_check_text (config, "project-name", self->target->name, error) ||
       (self->replica_target != NULL &&
-       !_lsobs_config_check_text (config, "project-name", self->replica_target->name, error)) ||
-      !_lsobs_config_check_text (config, "revision-id", self->revision_id, error))
+       !_lsobs_config_check_text (config, "project-name", self->replica_target->name, error)))
     return FALSE;
 
   if (replica != NULL && replica->workspace_id != NULL)
     workspace_id = replica->workspace_id;
   else if (replica != NULL && is_foreign (config, replica))
     workspace_id = NULL;
-  self->workspace_id = _lsobs_trim_dup (workspace_id);
+  g_free (self->values.workspace_id);
+  self->values.workspace_id = _lsobs_trim_dup (workspace_id);
   return _lsobs_config_check_text (config, "workspace-id", workspace_id, error);
 }
 
@@ -263,61 +234,17 @@ dup_sample_rate (LsobsSettings *self)
 {
   g_autoptr (JsonNode) node = NULL;
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
-  double rate = self->sampling_rate;
+  double rate = self->values.sampling_rate;
 
-  if (LSOBS_IS_PROBABILITY_SAMPLER (self->sampler))
-    rate = lsobs_probability_sampler_get_rate (LSOBS_PROBABILITY_SAMPLER (self->sampler));
-  else if (self->sampler != NULL)
+  if (LSOBS_IS_PROBABILITY_SAMPLER (self->values.sampler))
+    rate = lsobs_probability_sampler_get_rate (LSOBS_PROBABILITY_SAMPLER (self->values.sampler));
+  else if (self->values.sampler != NULL)
     return NULL;
   if (rate >= 1.0)
     return NULL;
   node = json_node_init_double (json_node_alloc (), rate);
   _lsobs_json_write_node (&text, node, G_MAXSIZE);
   return g_strndup (text.data, text.len);
-}
-
-static gboolean
-take_sampling (LsobsSettings *self, LsobsConfig *config, GError **error)
-{
-  self->sampling_rate = config->sampling_rate;
-  if (!_lsobs_config_fits_share (_lsobs_config_find_setting ("sampling-rate"), self->sampling_rate))
-    {
-      char text[G_ASCII_DTOSTR_BUF_SIZE];
-
-      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                   _ ("Invalid sampling rate: %s is not between 0 and 1"),
-                   g_ascii_dtostr (text, sizeof text, self->sampling_rate));
-      return FALSE;
-    }
-  g_set_object (&self->sampler, config->sampler);
-  self->sample_rate = dup_sample_rate (self);
-  return TRUE;
-}
-
-static gboolean
-take_regex (LsobsSettings *self, LsobsConfig *config, GError **error)
-{
-  const char *pattern = config->redact_regex;
-  g_autoptr (GError) local_error = NULL;
-  LsobsRedactRule *rule;
-
-  if (pattern == NULL || *pattern == '\0')
-    return TRUE;
-  if (!g_utf8_validate (pattern, -1, NULL))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _ ("Invalid redaction regex: it is not UTF-8"));
-      return FALSE;
-    }
-  rule = _lsobs_redact_rule_new (pattern, NULL, LSOBS_REPLACEMENT_LITERAL, &local_error);
-  if (rule == NULL)
-    {
-      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                   _ ("Invalid redaction regex: %s"), local_error->message);
-      return FALSE;
-    }
-  _lsobs_redactor_take_rule (self->redactor, rule);
-  return TRUE;
 }
 
 /* The messages contain the number of a rule, not its text, which may be a secret. */
@@ -371,39 +298,28 @@ take_keys (LsobsSettings *self, GPtrArray *keys, GError **error)
   return TRUE;
 }
 
+/* The values have been checked: the regex compiles. */
 static gboolean
 take_privacy (LsobsSettings *self, LsobsConfig *config, GError **error)
 {
+  const char *regex = self->values.redact_regex;
+
   self->redactor = _lsobs_redactor_new ();
-  if (!take_regex (self, config, error) || !take_rules (self, config->redact_rules, error) ||
+  if (regex != NULL && *regex != '\0')
+    _lsobs_redactor_take_rule (self->redactor,
+                               _lsobs_redact_rule_new (regex, NULL, LSOBS_REPLACEMENT_LITERAL,
+                                                       NULL));
+  if (!take_rules (self, config->redact_rules, error) ||
       !take_keys (self, config->redact_keys, error))
     return FALSE;
-  if (config->redact_secrets)
+  if (self->values.redact_secrets)
     _lsobs_redactor_add_secrets (self->redactor);
   /* Without a redactor, strings are not searched. */
   if (_lsobs_redactor_is_empty (self->redactor))
     g_clear_pointer (&self->redactor, _lsobs_redactor_free);
-
-  self->hide_inputs = config->hide_inputs;
-  self->hide_outputs = config->hide_outputs;
-  self->hide_metadata = config->hide_metadata;
   if (config->redact_hook != NULL)
     self->redact_hook = _lsobs_redact_hook_ref (config->redact_hook);
   return TRUE;
-}
-
-static gboolean
-take_compression (LsobsSettings *self, LsobsConfig *config, GError **error)
-{
-  self->compression = config->compression;
-  if (self->compression == LSOBS_COMPRESSION_AUTO || self->compression == LSOBS_COMPRESSION_NONE ||
-      _lsobs_compression_is_built_in (self->compression))
-    return TRUE;
-  g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-               /* TRANSLATORS: the name of a compression, such as zstd. */
-               _ ("Invalid compression: lsobs was built without %s"),
-               _lsobs_compression_get_name (self->compression));
-  return FALSE;
 }
 
 /* @replica: (nullable): NULL for the destination of the config's own properties */
@@ -416,15 +332,13 @@ new_for_replica (LsobsConfig *config,
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->ingest_mode = config->ingest_mode;
-  self->tracing_enabled = config->tracing_enabled;
-  self->trust_incoming_headers = config->trust_incoming_headers;
-  self->failed_traces_dir = dup_path (config->failed_traces_dir);
-  self->revision_id = _lsobs_trim_dup (config->revision_id);
+  _lsobs_config_copy_values (config, &self->values);
+  self->first_pause = config->first_pause;
+  self->first_probe = config->first_probe;
   if (!take_destination (self, config, replica, use, error) ||
-      !take_sampling (self, config, error) || !take_privacy (self, config, error) ||
-      !take_compression (self, config, error) || !take_numbers (self, config, error))
+      !_lsobs_config_check_values (config, error) || !take_privacy (self, config, error))
     return NULL;
+  self->sample_rate = dup_sample_rate (self);
   return g_steal_pointer (&self);
 }
 
@@ -442,8 +356,9 @@ _lsobs_settings_check_replica (LsobsConfig *config, const LsobsReplica *replica,
   g_autoptr (LsobsSettings) probe = g_new0 (LsobsSettings, 1);
 
   g_atomic_ref_count_init (&probe->ref_count);
+  _lsobs_config_copy_values (config, &probe->values);
   /* Whether tracing is on or off now: the replica must be usable when it is on. */
-  probe->tracing_enabled = TRUE;
+  probe->values.tracing_enabled = TRUE;
   return take_destination (probe, config, replica, LSOBS_SETTINGS_FOR_HTTP, error);
 }
 
@@ -459,21 +374,17 @@ _lsobs_settings_unref (LsobsSettings *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  g_free (self->api_url);
+  _lsobs_config_clear_values (&self->values);
   if (self->credentials != NULL)
     _lsobs_credentials_close (self->credentials);
   g_clear_pointer (&self->credentials, _lsobs_credentials_unref);
   g_clear_pointer (&self->target, _lsobs_target_unref);
   g_clear_pointer (&self->replica_target, _lsobs_target_unref);
-  g_free (self->workspace_id);
   g_free (self->label);
-  g_free (self->failed_traces_dir);
-  g_free (self->revision_id);
   g_clear_pointer (&self->trust, _lsobs_trust_unref);
   _lsobs_proxy_clear (&self->proxy);
   g_clear_pointer (&self->redactor, _lsobs_redactor_free);
   g_clear_pointer (&self->redact_hook, _lsobs_redact_hook_unref);
-  g_clear_object (&self->sampler);
   g_free (self->sample_rate);
   g_free (self);
 }
@@ -484,16 +395,16 @@ _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
 {
   char text[LSOBS_UUID_LEN + 1] = "";
 
-  if (!self->tracing_enabled)
+  if (!self->values.tracing_enabled)
     return FALSE;
-  if (self->sampler == NULL && self->sampling_rate >= 1.0)
+  if (self->values.sampler == NULL && self->values.sampling_rate >= 1.0)
     return TRUE;
-  if (self->sampler == NULL && self->sampling_rate <= 0.0)
+  if (self->values.sampler == NULL && self->values.sampling_rate <= 0.0)
     return FALSE;
   _lsobs_id_write (trace_id, text);
-  if (self->sampler != NULL)
-    return lsobs_sampler_should_sample (self->sampler, text);
-  return _lsobs_probability_sampler_keeps (self->sampling_rate, text);
+  if (self->values.sampler != NULL)
+    return lsobs_sampler_should_sample (self->values.sampler, text);
+  return _lsobs_probability_sampler_keeps (self->values.sampling_rate, text);
 }
 
 /* @trace_target: (nullable): the target of the trace, if another process has begun it
@@ -540,9 +451,9 @@ _lsobs_settings_get_seed (LsobsSettings *self, LsobsTarget *own)
 static gboolean
 are_one_destination (LsobsSettings *a, LsobsSettings *b)
 {
-  return strcmp (a->api_url, b->api_url) == 0 &&
+  return strcmp (a->values.api_url, b->values.api_url) == 0 &&
          _lsobs_credentials_are_same (a->credentials, b->credentials) &&
-         g_strcmp0 (a->workspace_id, b->workspace_id) == 0 &&
+         g_strcmp0 (a->values.workspace_id, b->values.workspace_id) == 0 &&
          _lsobs_target_equal (_lsobs_settings_get_target (a, a->target),
                               _lsobs_settings_get_target (b, b->target)) &&
          g_strcmp0 (_lsobs_settings_get_seed (a, a->target),
@@ -579,7 +490,7 @@ check_destinations (GPtrArray *destinations, GError **error)
 static char *
 make_label (LsobsSettings *self)
 {
-  g_autoptr (GUri) uri = g_uri_parse (self->api_url, G_URI_FLAGS_ENCODED, NULL);
+  g_autoptr (GUri) uri = g_uri_parse (self->values.api_url, G_URI_FLAGS_ENCODED, NULL);
   const char *host = g_uri_get_host (uri);
   gboolean is_ipv6 = strchr (host, ':') != NULL;
   g_autofree char *port = NULL;
@@ -597,13 +508,14 @@ make_label (LsobsSettings *self)
 static void
 tell_apart (LsobsSettings *self, guint n_destinations)
 {
-  g_autofree char *dir = g_steal_pointer (&self->failed_traces_dir);
+  g_autofree char *dir = g_steal_pointer (&self->values.failed_traces_dir);
   g_autofree char *name = g_strdup_printf ("replica-%u", self->index + 1);
 
   self->label = make_label (self);
   if (dir != NULL)
-    self->failed_traces_dir = g_build_filename (dir, name, NULL);
-  self->failed_traces_max_bytes = MAX (self->failed_traces_max_bytes / n_destinations, 1);
+    self->values.failed_traces_dir = g_build_filename (dir, name, NULL);
+  self->values.failed_traces_max_bytes =
+      MAX (self->values.failed_traces_max_bytes / n_destinations, 1);
 }
 
 /* Each destination has a thread, but the program's function must run in one thread at a time. */

@@ -24,7 +24,7 @@ _lsobs_attempts_init (LsobsAttempts *self, LsobsService *service)
   memset (self, 0, sizeof *self);
   self->service = _lsobs_service_ref (service);
   self->epoch = _lsobs_fork_epoch ();
-  self->max = _lsobs_service_peek_settings (service)->max_attempts;
+  self->max = (guint) _lsobs_service_peek_settings (service)->values.max_attempts;
 }
 
 void
@@ -129,7 +129,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
 {
   LsobsCounters *counters = _lsobs_service_peek_counters (self->service);
   LsobsExchangeLimits limits = {
-    .timeout = _lsobs_service_peek_settings (self->service)->request_timeout,
+    .timeout = _lsobs_service_peek_settings (self->service)->values.request_timeout,
     .tail = MAX_TAIL,
     .max_answer = MAX_ANSWER,
   };
@@ -240,7 +240,7 @@ _lsobs_attempts_plan_next (LsobsAttempts *self, LsobsAnswer *answer, GError **er
   gint64 now = g_get_monotonic_time ();
   const LsobsRetryPlan plan = {
     .max_attempts = self->max,
-    .delay = _lsobs_service_peek_settings (self->service)->retry_delay,
+    .delay = _lsobs_service_peek_settings (self->service)->values.retry_delay,
     .n_attempts = self->n,
     .elapsed = (now - self->began) / 1000,
   };

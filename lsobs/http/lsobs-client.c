@@ -233,7 +233,7 @@ lsobs_client_batch_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDrop
 
   g_return_if_fail (service != NULL);
 
-  if (_lsobs_service_peek_settings (service)->failed_traces_dir != NULL)
+  if (_lsobs_service_peek_settings (service)->values.failed_traces_dir != NULL)
     _lsobs_service_dump (service, _lsobs_request_new_lost (service, batch),
                          lsobs_batch_get_n_records (batch));
 }
@@ -572,13 +572,13 @@ lsobs_client_replay_async (LsobsClient *self,
   settings = _lsobs_service_peek_settings (self->service);
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_client_replay_async);
-  if (directory == NULL && settings->failed_traces_dir == NULL)
+  if (directory == NULL && settings->values.failed_traces_dir == NULL)
     g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                              _ ("No directory of lost traces: set the property failed-traces-dir"));
   else if (directory != NULL)
     _lsobs_replay_task (settings, directory, FALSE, task);
   else
-    _lsobs_replay_task (settings, settings->failed_traces_dir, TRUE, task);
+    _lsobs_replay_task (settings, settings->values.failed_traces_dir, TRUE, task);
 }
 
 /**

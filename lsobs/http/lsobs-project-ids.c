@@ -128,7 +128,7 @@ static void
 make_room (LsobsProjectIds *self)
 {
   const guint n = g_hash_table_size (self->entries);
-  const gboolean full = n >= MAX_NAMES + self->settings->queue_capacity;
+  const gboolean full = n >= MAX_NAMES + self->settings->values.queue_capacity;
   GHashTableIter iter;
   gpointer value;
   Entry *oldest = NULL;
@@ -209,8 +209,8 @@ static void
 put_off (LsobsProjectIds *self, Entry *entry)
 {
   gint64 now = g_get_monotonic_time ();
-  gint64 delay = _lsobs_delivery_policy_delay (self->settings->retry_delay, ++entry->n_failures,
-                                               g_random_double (), -1);
+  gint64 delay = _lsobs_delivery_policy_delay (self->settings->values.retry_delay,
+                                               ++entry->n_failures, g_random_double (), -1);
 
   entry->ask_at = now + delay * 1000;
   if (self->deadline != 0)
@@ -329,7 +329,7 @@ static void
 start_question (LsobsProjectIds *self, Entry *entry)
 {
   const LsobsExchangeLimits limits = {
-    .timeout = MIN (TIMEOUT, self->settings->request_timeout),
+    .timeout = MIN (TIMEOUT, self->settings->values.request_timeout),
     .tail = TIMEOUT,
     .max_answer = MAX_ANSWER,
   };

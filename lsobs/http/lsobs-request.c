@@ -145,7 +145,7 @@ prepare_body (Request *request, LsobsIngestMode mode)
   /* The compression that the service offers is for runs. */
   if (request->plain ||
       (request->shape == SHAPE_FEEDBACK &&
-       _lsobs_service_peek_settings (service)->compression == LSOBS_COMPRESSION_AUTO))
+       _lsobs_service_peek_settings (service)->values.compression == LSOBS_COMPRESSION_AUTO))
     request->body = g_steal_pointer (&body);
   else
     request->body = _lsobs_service_compress (service, body, &request->compression);

@@ -196,7 +196,7 @@ SoupMessage *
 _lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path)
 {
   LsobsSettings *settings = self->settings;
-  g_autofree char *url = g_strconcat (settings->api_url, "/", path, NULL);
+  g_autofree char *url = g_strconcat (settings->values.api_url, "/", path, NULL);
   SoupMessage *message = soup_message_new (method, url);
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
 
@@ -206,8 +206,8 @@ _lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path
   soup_message_headers_replace (headers, "Accept", "application/json");
   if (settings->credentials != NULL)
     _lsobs_credentials_add_to (settings->credentials, message);
-  if (settings->workspace_id != NULL)
-    soup_message_headers_replace (headers, "X-Tenant-Id", settings->workspace_id);
+  if (settings->values.workspace_id != NULL)
+    soup_message_headers_replace (headers, "X-Tenant-Id", settings->values.workspace_id);
   return message;
 }
 

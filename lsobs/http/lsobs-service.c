@@ -18,8 +18,8 @@
 static LsobsIngestMode
 get_first_mode (LsobsService *self)
 {
-  if (self->settings->ingest_mode != LSOBS_INGEST_MODE_AUTO)
-    return self->settings->ingest_mode;
+  if (self->settings->values.ingest_mode != LSOBS_INGEST_MODE_AUTO)
+    return self->settings->values.ingest_mode;
   return self->info.use_multipart ? LSOBS_INGEST_MODE_MULTIPART : LSOBS_INGEST_MODE_BATCH;
 }
 
@@ -28,8 +28,8 @@ get_best_compression (LsobsService *self)
 {
   if (self->compression_refused)
     return LSOBS_COMPRESSION_NONE;
-  if (self->settings->compression != LSOBS_COMPRESSION_AUTO)
-    return self->settings->compression;
+  if (self->settings->values.compression != LSOBS_COMPRESSION_AUTO)
+    return self->settings->values.compression;
   if (self->info.takes_zstd && _lsobs_compression_is_built_in (LSOBS_COMPRESSION_ZSTD))
     return LSOBS_COMPRESSION_ZSTD;
   return self->info.takes_gzip ? LSOBS_COMPRESSION_GZIP : LSOBS_COMPRESSION_NONE;
@@ -225,7 +225,7 @@ void
 _lsobs_service_ask (LsobsService *self)
 {
   const LsobsExchangeLimits limits = {
-    .timeout = MIN (INFO_TIMEOUT, self->settings->request_timeout),
+    .timeout = MIN (INFO_TIMEOUT, self->settings->values.request_timeout),
     .tail = INFO_TIMEOUT,
     .max_answer = MAX_INFO,
   };
@@ -377,7 +377,7 @@ gboolean
 _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
 {
   _lsobs_questions_assert_context (self->questions);
-  if (self->settings->ingest_mode != LSOBS_INGEST_MODE_AUTO)
+  if (self->settings->values.ingest_mode != LSOBS_INGEST_MODE_AUTO)
     return FALSE;
   if (missing == LSOBS_INGEST_MODE_RUNS)
     {
@@ -427,7 +427,7 @@ _lsobs_service_count_left_out (LsobsService *self, guint n_attachments, const ch
 LsobsCompression
 _lsobs_service_get_compression (LsobsService *self)
 {
-  if (self->settings->compression == LSOBS_COMPRESSION_AUTO &&
+  if (self->settings->values.compression == LSOBS_COMPRESSION_AUTO &&
       _lsobs_service_get_mode (self) != LSOBS_INGEST_MODE_MULTIPART)
     return LSOBS_COMPRESSION_NONE;
   return (LsobsCompression) g_atomic_int_get (&self->compression);
@@ -446,7 +446,8 @@ _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kin
     return g_bytes_ref (body);
 
   if (self->compressor == NULL)
-    self->compressor = _lsobs_compressor_new (*kind, self->settings->compression_level);
+    self->compressor =
+        _lsobs_compressor_new (*kind, (int) self->settings->values.compression_level);
   compressed = _lsobs_compressor_run (self->compressor, body);
   if (compressed != NULL)
     return compressed;
@@ -553,8 +554,8 @@ _lsobs_service_dump (LsobsService *self, LsobsLostRequest *request, guint n_reco
   /* After a fork, the child does not touch the dump of the parent. */
   if (dump == NULL || _lsobs_dump_is_foreign (dump))
     {
-      dump = _lsobs_dump_new (self->settings->failed_traces_dir,
-                              self->settings->failed_traces_max_bytes, self->counters);
+      dump = _lsobs_dump_new (self->settings->values.failed_traces_dir,
+                              self->settings->values.failed_traces_max_bytes, self->counters);
       g_atomic_pointer_set (&self->dump, dump);
     }
   _lsobs_dump_take (dump, request, n_records);

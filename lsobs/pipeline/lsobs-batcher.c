@@ -144,7 +144,7 @@ make_saved (LsobsBatcher *self, LsobsBatch *batch)
   GPtrArray *records = _lsobs_batch_peek_records (batch);
   GPtrArray *saved;
 
-  if (self->settings->failed_traces_dir == NULL || !has_promoted (records))
+  if (self->settings->values.failed_traces_dir == NULL || !has_promoted (records))
     return lsobs_batch_ref (batch);
   saved = new_encoded_array ();
   for (guint i = 0; i < records->len; i++)
@@ -181,7 +181,8 @@ typedef struct
 static BatchLimits
 get_limits (LsobsBatcher *self)
 {
-  BatchLimits limits = { self->settings->max_batch_size, self->settings->max_batch_bytes };
+  BatchLimits limits = { (guint) self->settings->values.max_batch_size,
+                         (gsize) self->settings->values.max_batch_bytes };
   guint max_records = lsobs_transport_get_max_records (self->transport);
   gsize max_bytes = lsobs_transport_get_max_bytes (self->transport);
 
@@ -230,8 +231,8 @@ static gboolean
 may_block_more (LsobsBatcher *self, const BatchLimits *limits)
 {
   return self->blocked_records.length <
-             (guint64) self->settings->max_in_flight * limits->max_records &&
-         self->n_blocked_bytes < self->settings->max_queue_bytes;
+             (guint64) self->settings->values.max_in_flight * limits->max_records &&
+         self->n_blocked_bytes < (gsize) self->settings->values.max_queue_bytes;
 }
 
 /* Records whose creates are delivered or lost move to @records. */
@@ -486,7 +487,7 @@ fill_ready (LsobsBatcher *self, const BatchLimits *limits)
       release_blocked_records (self, records, limits->max_records);
       _lsobs_feedback_gate_release (self->gate, records, limits->max_records);
       if (records->len < limits->max_records && may_block_more (self, limits) &&
-          _lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000,
+          _lsobs_queue_is_due (self->queue, self->settings->values.flush_interval * 1000,
                                g_get_monotonic_time (), &due_time))
         _lsobs_queue_take (self->queue, limits->max_records - records->len, limits->max_bytes,
                            records);

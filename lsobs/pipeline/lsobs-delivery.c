@@ -17,9 +17,7 @@ _lsobs_delivery_new (const LsobsDestination *destination,
 
   self->counters = _lsobs_counters_ref (destination->counters);
   self->transport = g_object_ref (destination->transport);
-  self->queue = _lsobs_queue_new (settings->queue_capacity, settings->max_queue_bytes,
-                                  settings->max_batch_size, settings->max_batch_bytes,
-                                  destination->counters, settings->index);
+  self->queue = _lsobs_queue_new (&settings->values, destination->counters, settings->index);
   self->worker = _lsobs_worker_new (destination, self->queue, store, context);
   self->label = g_strdup (settings->label);
   _lsobs_health_set_notifier (_lsobs_delivery_peek_health (self), notifier);

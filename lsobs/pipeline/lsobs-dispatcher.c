@@ -45,7 +45,8 @@ _lsobs_dispatcher_new (GPtrArray *destinations,
   self->epoch = _lsobs_fork_epoch ();
   self->import.settings = _lsobs_settings_ref (settings);
   self->import.counters = _lsobs_counters_ref (counters);
-  self->import.store = lsobs_run_store_new (MAX (settings->queue_capacity, MIN_STORE_CAPACITY));
+  self->import.store =
+      lsobs_run_store_new (MAX ((guint) settings->values.queue_capacity, MIN_STORE_CAPACITY));
   self->destinations = g_ptr_array_ref (destinations);
   self->n_deliveries = destinations->len;
   self->deliveries = g_new0 (LsobsDelivery *, destinations->len);
@@ -681,7 +682,7 @@ _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
   gint64 flush_time = timeout;
   g_autoptr (GError) problem = NULL;
 
-  if (timeout > 0 && self->import.settings->failed_traces_dir != NULL)
+  if (timeout > 0 && self->import.settings->values.failed_traces_dir != NULL)
     flush_time -= MIN (timeout / 4, MAX_SAVE_RESERVE);
   if (!drain (self, timeout < 0 ? G_MAXINT64 : began + MIN (flush_time, LONGEST_TIMEOUT) * 1000))
     return run_flush (self, timeout, TRUE, stats, error);

@@ -329,9 +329,11 @@ make_record (LsobsEventImport *self, LsobsRunEvent *event, LsobsRunInfo *info, L
 
   record->by_id = TRUE;
   record->inputs =
-      _lsobs_capture_node (event->inputs, self->settings->max_queue_bytes, self->counters);
+      _lsobs_capture_node (event->inputs, (gsize) self->settings->values.max_queue_bytes,
+                           self->counters);
   record->outputs =
-      _lsobs_capture_node (event->outputs, self->settings->max_queue_bytes, self->counters);
+      _lsobs_capture_node (event->outputs, (gsize) self->settings->values.max_queue_bytes,
+                           self->counters);
   record->error = g_strdup (event->error_text);
   _lsobs_attachments_unite (&record->attachments, event->attachments);
   record->end_time = event->end_time;
@@ -429,7 +431,7 @@ _lsobs_event_import_take (LsobsEventImport *self,
                    "lsobs_exporter_add_feedback()");
       return FALSE;
     }
-  if (!self->settings->tracing_enabled)
+  if (!self->settings->values.tracing_enabled)
     {
       if (event->kind == LSOBS_RUN_EVENT_KIND_START)
         _lsobs_counters_add (self->counters, LSOBS_COUNTER_UNSAMPLED, 1);
@@ -485,7 +487,7 @@ _lsobs_event_import_take_feedback (LsobsEventImport *self,
   LsobsRunInfo *known;
 
   *record = NULL;
-  if (!self->settings->tracing_enabled)
+  if (!self->settings->values.tracing_enabled)
     return TRUE;
   if (!_lsobs_feedback_check (feedback, &segments[1].id, &segments[0].id, error))
     return FALSE;

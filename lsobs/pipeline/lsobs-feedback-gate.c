@@ -150,8 +150,8 @@ LsobsRecord *
 _lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self)
 {
   g_assert (g_main_context_is_owner (self->context));
-  if (self->waiting.length <= self->settings->queue_capacity &&
-      self->n_bytes <= self->settings->max_queue_bytes)
+  if (self->waiting.length <= self->settings->values.queue_capacity &&
+      self->n_bytes <= (gsize) self->settings->values.max_queue_bytes)
     return NULL;
   return _lsobs_feedback_gate_take (self);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/model/lsobs-record-private.h"
 #include "lsobs/pipeline/lsobs-flush-waiter-private.h"
@@ -25,10 +26,7 @@ typedef enum
   LSOBS_WAKE_NOW    /* a full batch waits, much memory is in use, or a kept record has to go */
 } LsobsWake;
 
-LsobsQueue *_lsobs_queue_new (guint capacity,
-                              gsize max_bytes,
-                              guint batch_size,
-                              gsize batch_bytes,
+LsobsQueue *_lsobs_queue_new (const LsobsConfigValues *values,
                               LsobsCounters *counters,
                               guint destination);
 LsobsQueue *_lsobs_queue_ref (LsobsQueue *self);

@@ -34,24 +34,20 @@ struct _LsobsQueue
   GSList *waiters;   /* (element-type LsobsFlushWaiter) (owned) */
 };
 
-/* @destination: index of the destination that the queue leads to */
+/* @values: read in this call alone
+ * @destination: index of the destination that the queue leads to */
 LsobsQueue *
-_lsobs_queue_new (guint capacity,
-                  gsize max_bytes,
-                  guint batch_size,
-                  gsize batch_bytes,
-                  LsobsCounters *counters,
-                  guint destination)
+_lsobs_queue_new (const LsobsConfigValues *values, LsobsCounters *counters, guint destination)
 {
   LsobsQueue *self = g_new0 (LsobsQueue, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
   self->counters = _lsobs_counters_ref (counters);
-  self->attachment_account = _lsobs_attachment_account_new (max_bytes, counters);
-  self->capacity = capacity;
-  self->max_bytes = max_bytes;
-  self->batch_size = MIN (batch_size, capacity);
-  self->batch_bytes = MIN (batch_bytes, max_bytes / 2);
+  self->max_bytes = (gsize) values->max_queue_bytes;
+  self->attachment_account = _lsobs_attachment_account_new (self->max_bytes, counters);
+  self->capacity = (guint) values->queue_capacity;
+  self->batch_size = MIN ((guint) values->max_batch_size, self->capacity);
+  self->batch_bytes = MIN ((gsize) values->max_batch_bytes, self->max_bytes / 2);
   self->destination = destination;
   self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_unref);
   _lsobs_fork_guard_add_queue (&self->guard, self->records);

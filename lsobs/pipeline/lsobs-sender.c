@@ -359,7 +359,7 @@ learn_from_question (LsobsSender *self)
     return;
   succeeded = self->succeeded;
   self->succeeded = FALSE;
-  if (self->pause.length != 0 ? !self->pause.probing : n < self->settings->max_attempts)
+  if (self->pause.length != 0 ? !self->pause.probing : n < self->settings->values.max_attempts)
     return;
   if (self->pause.length == 0 && succeeded)
     {
@@ -379,7 +379,7 @@ hasten_question (LsobsSender *self)
 {
   if (_lsobs_batcher_awaits_answers (self->batcher) && _lsobs_queue_has_waiters (self->queue))
     self->internals->ask_again (self->transport,
-                                self->pause.probing ? 1 : self->settings->max_attempts);
+                                self->pause.probing ? 1 : self->settings->values.max_attempts);
 }
 
 /* A proxy or firewall refuses the batch.
@@ -573,7 +573,8 @@ send_batches (LsobsSender *self)
   g_main_context_push_thread_default (self->context);
   /* After a pause, only one batch is under way until a request succeeds. */
   while (!self->pump_again &&
-         self->sending.length < (self->pause.length != 0 ? 1 : self->settings->max_in_flight))
+         self->sending.length <
+             (self->pause.length != 0 ? 1 : self->settings->values.max_in_flight))
     {
       LsobsBatch *batch =
           _lsobs_batcher_next (self->batcher, self->pause.probing, is_searching (self), time);
@@ -623,7 +624,8 @@ pump (LsobsSender *self)
   due_time = _lsobs_batcher_get_due_time (self->batcher, now);
   if (due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);
-  if (!_lsobs_queue_is_due (self->queue, self->settings->flush_interval * 1000, now, &due_time) &&
+  if (!_lsobs_queue_is_due (self->queue, self->settings->values.flush_interval * 1000, now,
+                            &due_time) &&
       due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);
 }

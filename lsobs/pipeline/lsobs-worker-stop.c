@@ -193,7 +193,7 @@ _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline)
   if (!_lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_STOPPING))
     return FALSE;
   /* Requests may need the grace first. */
-  if (self->settings->failed_traces_dir != NULL)
+  if (self->settings->values.failed_traces_dir != NULL)
     self->save_deadline = CLAMP (deadline, now + 2 * STOP_GRACE * 1000, now + MAX_SAVE_TIME * 1000);
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
   has_thread = self->thread != NULL;

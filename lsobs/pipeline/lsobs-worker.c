@@ -185,10 +185,10 @@ _lsobs_worker_wake (LsobsWorker *self, LsobsWake wake)
     ensure_thread (self);
   if (_lsobs_lifecycle_get_state (self->lifecycle) == LSOBS_LIFECYCLE_IDLE)
     _lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_RUNNING);
-  _lsobs_flush_source_arm (self->source,
-                           wake == LSOBS_WAKE_NOW
-                               ? 0
-                               : g_get_monotonic_time () + self->settings->flush_interval * 1000);
+  _lsobs_flush_source_arm (self->source, wake == LSOBS_WAKE_NOW
+                                             ? 0
+                                             : g_get_monotonic_time () +
+                                                   self->settings->values.flush_interval * 1000);
 }
 
 /* Whether this thread may run the context; if so, it owns the context from now on. A context of

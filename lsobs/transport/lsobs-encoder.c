@@ -68,7 +68,7 @@ walk (Encoding *e, GBytes *json, gboolean wrap)
 {
   const LsobsSanitizeOptions options = {
     .redactor = e->settings->redactor,
-    .max_string_bytes = e->settings->max_string_bytes,
+    .max_string_bytes = (gsize) e->settings->values.max_string_bytes,
     .wrap = wrap,
     .budget = &e->budget,
   };
@@ -82,7 +82,7 @@ walk (Encoding *e, GBytes *json, gboolean wrap)
 static void
 walk_text (Encoding *e, const char *text)
 {
-  gsize max_bytes = e->settings->max_string_bytes;
+  gsize max_bytes = (gsize) e->settings->values.max_string_bytes;
   const LsobsSanitizeOptions options = {
     .redactor = e->settings->redactor,
     .max_string_bytes = is_cut (e) ? MIN (max_bytes, MIN_NAME_BYTES) : max_bytes,
@@ -176,7 +176,8 @@ write_main (Encoding *e)
   write_path (e);
   _lsobs_buffer_append_str (e->out, "\",\"name\":");
   write_name (e, info->name != NULL && *info->name != '\0' ? info->name : "Unnamed",
-              is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
+              is_cut (e) ? MIN_NAME_BYTES
+                         : MAX ((gsize) e->settings->values.max_string_bytes, MIN_NAME_BYTES));
   _lsobs_buffer_append_str (e->out, ",\"run_type\":\"");
   _lsobs_buffer_append_str (e->out, lsobs_run_type_to_string (info->run_type));
   _lsobs_buffer_append_c (e->out, '"');
@@ -322,8 +323,8 @@ merge (Encoding *e, gsize start, gsize middle)
 static gboolean
 has_common_metadata (const LsobsSettings *settings)
 {
-  return !settings->hide_metadata &&
-         (settings->sample_rate != NULL || settings->revision_id != NULL);
+  return !settings->values.hide_metadata &&
+         (settings->sample_rate != NULL || settings->values.revision_id != NULL);
 }
 
 /* Writes the metadata that all runs share. The sample rate says how many traces each sampled
@@ -340,7 +341,7 @@ write_common_metadata (Encoding *e)
       _lsobs_buffer_append_str (e->out, e->settings->sample_rate);
       separator = ',';
     }
-  if (e->settings->revision_id != NULL)
+  if (e->settings->values.revision_id != NULL)
     {
       _lsobs_buffer_append_c (e->out, separator);
       _lsobs_buffer_append_str (e->out, "\"" REVISION_ID_KEY "\":");
@@ -348,7 +349,7 @@ write_common_metadata (Encoding *e)
           _lsobs_redactor_hides_key (redactor, REVISION_ID_KEY, strlen (REVISION_ID_KEY)))
         _lsobs_buffer_append_str (e->out, "\"" LSOBS_REDACTED "\"");
       else
-        walk_text (e, e->settings->revision_id);
+        walk_text (e, e->settings->values.revision_id);
     }
   _lsobs_buffer_append_c (e->out, '}');
 }
@@ -368,7 +369,7 @@ write_metadata (Encoding *e)
   if (with_common)
     write_common_metadata (e);
   middle = e->out->len;
-  if (metadata != NULL && e->settings->hide_metadata)
+  if (metadata != NULL && e->settings->values.hide_metadata)
     _lsobs_buffer_append_str (e->out, "{}");
   else if (metadata != NULL && is_cut (e))
     write_size (e, metadata);
@@ -382,7 +383,7 @@ write_metadata (Encoding *e)
 static void
 write_extra (Encoding *e)
 {
-  GBytes *extra = e->settings->hide_metadata || is_cut (e) ? NULL : e->record->extra;
+  GBytes *extra = e->settings->values.hide_metadata || is_cut (e) ? NULL : e->record->extra;
   gsize start;
   gsize middle;
 
@@ -425,7 +426,7 @@ static gboolean
 has_serialized (Encoding *e)
 {
   return e->record->serialized != NULL && e->encoded->kind == LSOBS_RECORD_CREATE &&
-         !e->settings->hide_inputs && !e->settings->hide_metadata;
+         !e->settings->values.hide_inputs && !e->settings->values.hide_metadata;
 }
 
 static void
@@ -436,7 +437,7 @@ write_run (Encoding *e)
   write_main (e);
   if (record->inputs != NULL)
     {
-      write_payload (e, LSOBS_FIELD_INPUTS, record->inputs, e->settings->hide_inputs);
+      write_payload (e, LSOBS_FIELD_INPUTS, record->inputs, e->settings->values.hide_inputs);
     }
   else if (e->encoded->kind == LSOBS_RECORD_CREATE)
     {
@@ -445,7 +446,7 @@ write_run (Encoding *e)
       end_field (e, LSOBS_FIELD_INPUTS);
     }
   if (record->outputs != NULL)
-    write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, e->settings->hide_outputs);
+    write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, e->settings->values.hide_outputs);
   if (record->events != NULL && record->events->len > 0 && !is_cut (e))
     write_events (e);
   if (has_extra (e))
@@ -516,7 +517,7 @@ write_source (Encoding *e, LsobsFeedback *feedback)
                             feedback->source == LSOBS_FEEDBACK_SOURCE_MODEL ? "model" : "api");
   _lsobs_buffer_append_c (e->out, '"');
   if (feedback->metadata != NULL)
-    write_member (e, ",\"metadata\":", feedback->metadata, TRUE, e->settings->hide_metadata);
+    write_member (e, ",\"metadata\":", feedback->metadata, TRUE, e->settings->values.hide_metadata);
   else
     _lsobs_buffer_append_str (e->out, ",\"metadata\":{}");
   _lsobs_buffer_append_c (e->out, '}');
@@ -551,7 +552,8 @@ write_feedback (Encoding *e)
   write_id (e, ",\"trace_id\":\"", _lsobs_run_info_get_trace_id (info));
   _lsobs_buffer_append_str (e->out, ",\"key\":");
   write_name (e, feedback->key,
-              is_cut (e) ? MIN_NAME_BYTES : MAX (e->settings->max_string_bytes, MIN_NAME_BYTES));
+              is_cut (e) ? MIN_NAME_BYTES
+                         : MAX ((gsize) e->settings->values.max_string_bytes, MIN_NAME_BYTES));
   write_score (e, feedback);
   /* The redaction hook may have changed the type. */
   write_member (e, ",\"value\":", feedback->value, !_lsobs_feedback_is_value (feedback->value),
@@ -562,7 +564,8 @@ write_feedback (Encoding *e)
       walk_text (e, feedback->comment);
     }
   write_member (e, ",\"correction\":", feedback->correction,
-                !_lsobs_feedback_is_correction (feedback->correction), e->settings->hide_outputs);
+                !_lsobs_feedback_is_correction (feedback->correction),
+                e->settings->values.hide_outputs);
   write_source (e, feedback);
   write_feedback_target (e, feedback);
   if (feedback->start_time != 0)
@@ -574,7 +577,8 @@ write_feedback (Encoding *e)
   /* The size of a payload, or the text of a failed redaction, is not a valid config. */
   if (!is_cut (e) && _lsobs_feedback_is_config (feedback->config))
     write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);
-  write_member (e, ",\"extra\":", e->settings->hide_metadata ? NULL : feedback->extra, TRUE, FALSE);
+  write_member (e, ",\"extra\":", e->settings->values.hide_metadata ? NULL : feedback->extra, TRUE,
+                FALSE);
   if (feedback->is_error)
     _lsobs_buffer_append_str (e->out, ",\"error\":true");
   if (feedback->keep_retention)

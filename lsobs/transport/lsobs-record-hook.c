@@ -280,9 +280,9 @@ visit_feedback (const LsobsRecordHook *self, LsobsRecord *record)
 
   visit_value (self, "value", &feedback->value);
   visit_text (self, "comment", &feedback->comment);
-  if (!self->settings->hide_outputs)
+  if (!self->settings->values.hide_outputs)
     visit_value (self, "correction", &feedback->correction);
-  if (!self->settings->hide_metadata)
+  if (!self->settings->values.hide_metadata)
     {
       visit_value (self, "metadata", &feedback->metadata);
       visit_object (self, "extra", &feedback->extra);
@@ -305,15 +305,15 @@ _lsobs_record_hook_run (const LsobsRecordHook *self, LsobsRecord *record)
       visit_feedback (self, record);
       return;
     }
-  if (!self->settings->hide_inputs)
+  if (!self->settings->values.hide_inputs)
     visit_value (self, "inputs", &record->inputs);
-  if (!self->settings->hide_outputs)
+  if (!self->settings->values.hide_outputs)
     visit_value (self, "outputs", &record->outputs);
-  if (!self->settings->hide_metadata)
+  if (!self->settings->values.hide_metadata)
     {
       visit_value (self, "metadata", &record->metadata);
       visit_object (self, "extra", &record->extra);
-      if (!self->settings->hide_inputs)
+      if (!self->settings->values.hide_inputs)
         visit_object (self, "serialized", &record->serialized);
     }
   visit_text (self, "error", &record->error);

@@ -11,12 +11,13 @@ top=$G_TEST_SRCDIR/..
 build=$G_TEST_BUILDDIR/..
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 
-# compare EXPECTED FOUND NUMBER NAME
+# compare EXPECTED FOUND NUMBER NAME [FILE]: FILE is where a missing symbol is added
 compare () {
   if diff -u "$1" "$2" > "$tmp/diff"; then
     echo "ok $3 $4"
   else
     sed 's/^/# /' "$tmp/diff"
+    [ -z "${5:-}" ] || sed -n "s|^+\(lsobs_.*\)|# add \1 to $5|p" "$tmp/diff"
     echo "not ok $3 $4"
   fi
 }
@@ -50,11 +51,11 @@ done | sort -u > "$tmp/declared"
 compare "$tmp/declared" "$tmp/exported" 2 "exported = declared"
 
 grep -h '^lsobs_' "$top/docs/reference/lsobs-sections.txt" | sort > "$tmp/documented"
-compare "$tmp/documented" "$tmp/exported" 3 "exported = documented"
+compare "$tmp/documented" "$tmp/exported" 3 "exported = documented" docs/reference/lsobs-sections.txt
 
 if [ -f "$top/debian/liblsobs0.symbols" ]; then
   sed -n 's/^ \([a-zA-Z_0-9]*\)@.*/\1/p' "$top/debian/liblsobs0.symbols" | sort > "$tmp/promised"
-  compare "$tmp/promised" "$tmp/exported" 4 "exported = promised to Debian"
+  compare "$tmp/promised" "$tmp/exported" 4 "exported = promised to Debian" debian/liblsobs0.symbols
 else
   echo "ok 4 exported = promised to Debian # SKIP no debian/ here"
 fi

@@ -70,7 +70,7 @@ dup_contents (LsobsConfig *config, const char *property)
   g_auto (GValue) value = G_VALUE_INIT;
 
   if (strcmp (property, "api-key") == 0)
-    return g_strdup (config->api_key);
+    return g_strdup (config->values.api_key);
   g_object_get_property (G_OBJECT (config), property, &value);
   if (G_VALUE_HOLDS_ENUM (&value))
     {

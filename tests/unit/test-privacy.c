@@ -26,7 +26,7 @@ static char *
 walk (LsobsSettings *settings, const char *text, gboolean wrap)
 {
   const LsobsSanitizeOptions options = { .redactor = settings->redactor,
-                                         .max_string_bytes = settings->max_string_bytes,
+                                         .max_string_bytes = settings->values.max_string_bytes,
                                          .wrap = wrap };
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = json_parser_new ();

@@ -77,7 +77,7 @@ assert_config (LsobsConfig *config, const char *url, const char *key, const char
 {
   g_assert_cmpstr (lsobs_config_get_api_url (config), ==,
                    url != NULL ? url : "https://api.smith.langchain.com");
-  g_assert_cmpstr (config->api_key, ==, key);
+  g_assert_cmpstr (config->values.api_key, ==, key);
   g_assert_cmpstr (lsobs_config_get_workspace_id (config), ==, workspace);
 }
 

@@ -22,9 +22,13 @@ static void
 set_up (Fixture *fixture, gconstpointer data)
 {
   guint capacity = data != NULL ? GPOINTER_TO_UINT (data) : CAPACITY;
+  const LsobsConfigValues values = { .queue_capacity = capacity,
+                                     .max_queue_bytes = MUCH,
+                                     .max_batch_size = 3,
+                                     .max_batch_bytes = MUCH };
 
   fixture->counters = _lsobs_counters_new ();
-  fixture->queue = _lsobs_queue_new (capacity, MUCH, 3, MUCH, fixture->counters, 0);
+  fixture->queue = _lsobs_queue_new (&values, fixture->counters, 0);
   fixture->taken = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_unref);
 }
 
@@ -311,8 +315,13 @@ typedef struct
 static void
 model_init (Model *model)
 {
+  const LsobsConfigValues values = { .queue_capacity = CAPACITY,
+                                     .max_queue_bytes = MAX_BYTES,
+                                     .max_batch_size = 3,
+                                     .max_batch_bytes = 4000 };
+
   model->counters = _lsobs_counters_new ();
-  model->queue = _lsobs_queue_new (CAPACITY, MAX_BYTES, 3, 4000, model->counters, 0);
+  model->queue = _lsobs_queue_new (&values, model->counters, 0);
   model->in_flight = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_record_unref);
   model->expected = g_array_new (FALSE, FALSE, sizeof (LsobsRunInfo *));
   model->sizes = g_hash_table_new (NULL, NULL);

@@ -23,6 +23,17 @@ typedef struct
   gsize batch_bytes;
 } Bounds;
 
+static LsobsQueue *
+new_queue (const Bounds *bounds, LsobsCounters *counters, guint destination)
+{
+  const LsobsConfigValues values = { .queue_capacity = bounds->capacity,
+                                     .max_queue_bytes = (gint64) bounds->max_bytes,
+                                     .max_batch_size = bounds->batch_size,
+                                     .max_batch_bytes = (gint64) bounds->batch_bytes };
+
+  return _lsobs_queue_new (&values, counters, destination);
+}
+
 static void
 set_up (Fixture *fixture, gconstpointer data)
 {
@@ -30,8 +41,7 @@ set_up (Fixture *fixture, gconstpointer data)
   const Bounds *bounds = data != NULL ? data : &wide;
 
   fixture->counters = _lsobs_counters_new ();
-  fixture->queue = _lsobs_queue_new (bounds->capacity, bounds->max_bytes, bounds->batch_size,
-                                     bounds->batch_bytes, fixture->counters, 0);
+  fixture->queue = new_queue (bounds, fixture->counters, 0);
   fixture->taken = g_ptr_array_new ();
 }
 
@@ -312,7 +322,7 @@ static void
 test_destinations (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
-  g_autoptr (LsobsQueue) second = _lsobs_queue_new (1, MUCH, 10, MUCH, counters, 1);
+  g_autoptr (LsobsQueue) second = new_queue (&(Bounds){ 1, MUCH, 10, MUCH }, counters, 1);
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record = make_start (info);
@@ -388,7 +398,7 @@ test_annotations (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
-  g_autoptr (LsobsQueue) second = _lsobs_queue_new (10, MUCH, 10, MUCH, counters, 1);
+  g_autoptr (LsobsQueue) second = new_queue (&(Bounds){ 10, MUCH, 10, MUCH }, counters, 1);
   g_autoptr (LsobsAnnotations) notes = _lsobs_annotations_new ();
   g_autoptr (LsobsRecord) start = make_start (info);
   g_autoptr (LsobsRecord) second_start = NULL;

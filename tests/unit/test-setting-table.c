@@ -169,6 +169,68 @@ test_properties (void)
     }
 }
 
+/* A setting has a setter and a getter; tests/checks/test-symbols.sh follows them to the lists of
+ * symbols. */
+static void
+test_accessors (void)
+{
+  g_autofree char *header = load ("lsobs/lsobs-config.h");
+  guint n_settings;
+  const LsobsSetting *settings = _lsobs_config_get_settings (&n_settings);
+
+  for (guint i = 0; i < n_settings; i++)
+    {
+      g_autofree char *name = g_strdelimit (g_strdup (settings[i].name), "-", '_');
+      g_autofree char *setter = g_strdup_printf ("lsobs_config_set_%s (", name);
+      g_autofree char *getter =
+          g_strdup_printf ("lsobs_config_%s_%s (", settings[i].is_secret ? "has" : "get", name);
+
+      if (strstr (header, setter) == NULL)
+        g_error ("add %s) to lsobs/lsobs-config.h and lsobs/config/lsobs-config.c", setter);
+      if (strstr (header, getter) == NULL)
+        g_error ("add %s) to lsobs/lsobs-config.h and lsobs/config/lsobs-config.c", getter);
+    }
+}
+
+/* The settings of a destination have every value of the config but the secrets. */
+static void
+test_copy (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new ("secret", "project");
+  LsobsConfigValues copy = { 0 };
+  guint n_settings;
+  const LsobsSetting *settings = _lsobs_config_get_settings (&n_settings);
+
+  for (guint i = 0; i < n_settings; i++)
+    {
+      gconstpointer member = (char *) &copy + settings[i].offset;
+      g_auto (GValue) value = G_VALUE_INIT;
+
+      if (settings[i].type == LSOBS_SETTING_TEXT)
+        {
+          g_value_init (&value, G_TYPE_STRING);
+          g_value_set_static_string (&value, "/text");
+        }
+      else if (settings[i].type == LSOBS_SETTING_NUMBER)
+        {
+          g_value_init (&value, G_TYPE_INT64);
+          g_value_set_int64 (&value, settings[i].maximum);
+        }
+      else
+        continue;
+      _lsobs_config_set_setting (config, &settings[i], &value);
+      _lsobs_config_copy_values (config, &copy);
+      if (settings[i].is_secret)
+        g_assert_null (*(char *const *) member);
+      else if (settings[i].type == LSOBS_SETTING_TEXT)
+        g_assert_cmpstr (*(char *const *) member, ==, "/text");
+      else
+        g_assert_cmpint (*(const gint64 *) member, ==, settings[i].maximum);
+      _lsobs_config_clear_values (&copy);
+      memset (&copy, 0, sizeof copy);
+    }
+}
+
 /* --- README --- */
 
 static void
@@ -177,11 +239,8 @@ test_variables (void)
   g_autoptr (GPtrArray) rows = load_table (VARIABLES_HEADER);
   guint n_settings;
   const LsobsSetting *settings = _lsobs_config_get_settings (&n_settings);
-  guint n_found = 0;
-  guint n_expected = 0;
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
 
-  for (guint i = 0; i < n_settings; i++)
-    n_expected += settings[i].variables[0] != NULL;
   for (guint i = 0; i < rows->len; i++)
     {
       GStrv cells = g_ptr_array_index (rows, i);
@@ -202,10 +261,13 @@ test_variables (void)
           g_assert_true (has_older_name (setting) == older);
           g_assert_true ((setting->variable_factor == 1024 * 1024) ==
                          (strstr (cells[2], "in MiB") != NULL));
-          n_found++;
+          g_assert_true (g_hash_table_add (seen, (gpointer) setting));
         }
     }
-  g_assert_cmpuint (n_found, ==, n_expected);
+  for (guint i = 0; i < n_settings; i++)
+    if (settings[i].variables[0] != NULL && !g_hash_table_contains (seen, &settings[i]))
+      g_error ("add `%s` for `%s` to the table “%s” in README", settings[i].variables[0],
+               settings[i].name, VARIABLES_HEADER);
 }
 
 /* Returns: (transfer full): what README may call the default */
@@ -247,8 +309,8 @@ test_defaults (void)
   g_autoptr (GPtrArray) rows = load_table (DEFAULTS_HEADER);
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
   guint n_settings;
+  const LsobsSetting *settings = _lsobs_config_get_settings (&n_settings);
 
-  _lsobs_config_get_settings (&n_settings);
   for (guint i = 0; i < rows->len; i++)
     {
       GStrv cells = g_ptr_array_index (rows, i);
@@ -265,7 +327,9 @@ test_defaults (void)
             g_error ("README says that %s is %s, not %s", setting->name, cells[2], expected);
         }
     }
-  g_assert_cmpuint (g_hash_table_size (seen), ==, n_settings);
+  for (guint i = 0; i < n_settings; i++)
+    if (!g_hash_table_contains (seen, &settings[i]))
+      g_error ("add `%s` to the table “%s” in README", settings[i].name, DEFAULTS_HEADER);
 }
 
 /* --- comments --- */
@@ -327,7 +391,9 @@ test_variable_list (void)
         g_autofree char *part = g_strdup_printf ("`%s`", bare);
 
         if (strstr (comment, full) == NULL && strstr (comment, part) == NULL)
-          g_error ("%s is not in “%s”", name, comment);
+          g_error ("add `%s` to the comment of lsobs_config_new_from_environment () in "
+                   "lsobs/config/lsobs-config-sources.c",
+                   name);
       }
 }
 
@@ -337,6 +403,8 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/setting-table/properties", test_properties);
+  g_test_add_func ("/setting-table/accessors", test_accessors);
+  g_test_add_func ("/setting-table/copy", test_copy);
   g_test_add_func ("/setting-table/variables", test_variables);
   g_test_add_func ("/setting-table/defaults", test_defaults);
   g_test_add_func ("/setting-table/ranges", test_ranges);

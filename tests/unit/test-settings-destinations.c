@@ -78,8 +78,8 @@ test_one (void)
   destinations = make_destinations (config);
   g_assert_cmpuint (destinations->len, ==, 1);
   assert_key (get (destinations, 0), "own-key");
-  g_assert_cmpstr (get (destinations, 0)->failed_traces_dir, ==, "/var/lost");
-  g_assert_cmpint (get (destinations, 0)->failed_traces_max_bytes, ==, 100 * 1024 * 1024);
+  g_assert_cmpstr (get (destinations, 0)->values.failed_traces_dir, ==, "/var/lost");
+  g_assert_cmpint (get (destinations, 0)->values.failed_traces_max_bytes, ==, 100 * 1024 * 1024);
   g_assert_null (get (destinations, 0)->label);
 
   /* One replica is no less alone. */
@@ -88,7 +88,7 @@ test_one (void)
   destinations = make_destinations (config);
   g_assert_cmpuint (destinations->len, ==, 1);
   assert_key (get (destinations, 0), "key-a");
-  g_assert_cmpstr (get (destinations, 0)->failed_traces_dir, ==, "/var/lost");
+  g_assert_cmpstr (get (destinations, 0)->values.failed_traces_dir, ==, "/var/lost");
   g_assert_null (get (destinations, 0)->label);
 }
 
@@ -129,7 +129,7 @@ test_host (void)
           continue;
         }
       g_assert_no_error (error);
-      g_assert_cmpstr (get (destinations, 0)->api_url, ==, urls[i][1]);
+      g_assert_cmpstr (get (destinations, 0)->values.api_url, ==, urls[i][1]);
     }
 }
 
@@ -159,13 +159,13 @@ test_several (void)
       LsobsSettings *destination = get (destinations, i);
 
       g_assert_cmpuint (destination->index, ==, i);
-      g_assert_cmpstr (destination->api_url, ==, urls[i]);
+      g_assert_cmpstr (destination->values.api_url, ==, urls[i]);
       assert_key (destination, keys[i]);
       g_assert_cmpstr (destination->target->name, ==, "mine");
       assert_project (destination, "mine", projects[i], remaps[i]);
       g_assert_cmpstr (destination->label, ==, labels[i]);
-      g_assert_cmpstr (destination->failed_traces_dir, ==, dirs[i]);
-      g_assert_cmpint (destination->failed_traces_max_bytes, ==, 1000);
+      g_assert_cmpstr (destination->values.failed_traces_dir, ==, dirs[i]);
+      g_assert_cmpint (destination->values.failed_traces_max_bytes, ==, 1000);
       g_assert_true (destination->loopback == (i == 2));
       /* They hide the same, and each counts for itself. */
       g_assert_nonnull (destination->redactor);
@@ -274,7 +274,7 @@ test_workspace (gconstpointer data)
   lsobs_config_add_replica (config, row->url, row->key, NULL, row->workspace,
                             LSOBS_REPLICA_ROLE_AUTO);
   destinations = make_destinations (config);
-  g_assert_cmpstr (get (destinations, 0)->workspace_id, ==, row->expected);
+  g_assert_cmpstr (get (destinations, 0)->values.workspace_id, ==, row->expected);
 }
 
 int
