@@ -145,6 +145,7 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
   LsobsRunInfo *info;
   LsobsRun *self;
 
+  _lsobs_run_info_set_anchor (parent_info);
   if (remote->target != NULL)
     _lsobs_run_info_set_target (parent_info, remote->target);
   info = _lsobs_run_info_new (parent_info, start->name, run_type, TRUE, sizeof (LsobsRun));
@@ -494,7 +495,8 @@ lsobs_run_start_child_of_kind (LsobsRun *self, const char *name, const char *kin
  * @self: a run
  * @outputs: (nullable): what comes out; what is no object becomes `{"value": …}`
  *
- * Ends a run well. A run ends once: if it has ended before, @outputs are still
+ * Ends a run well, at the current time of its trace, see lsobs_run_get_start_time(). A run
+ * ends once: if it has ended before, @outputs are still
  * added as long as the record waits in the queue, and the rest stays as it is.
  *
  * Since: 0.1
@@ -642,6 +644,13 @@ lsobs_run_is_sampled (LsobsRun *self)
  * @self: a run
  *
  * Gets when the run began.
+ *
+ * The wall clock is read when a trace begins. The times of its runs are that time plus what
+ * has passed since, during which the machine may have been suspended. So runs keep their
+ * order and their durations, and children lie inside their parents, even if the wall
+ * clock is set in between; a trace that goes on then keeps the old time. The
+ * runs of a trace in one process start at different times. A run below a run of another process never begins before
+ * that one, even if the clock of this machine is behind.
  *
  * Returns: a time in µs since 1970, UTC
  *

@@ -11,6 +11,9 @@ G_BEGIN_DECLS
 #define LSOBS_SEGMENT_LEN (LSOBS_STAMP_LEN + LSOBS_UUID_LEN)
 #define LSOBS_ISO_LEN     27 /* YYYY-MM-DDTHH:MM:SS.ffffffZ */
 
+/* The last time that can be written, at the end of the year 9999. */
+#define LSOBS_MAX_TIME G_GINT64_CONSTANT (253402300799999999)
+
 /* A UUID in binary form. */
 typedef struct
 {

@@ -235,7 +235,7 @@ split_time (gint64 time_us, CivilTime *civil)
   gint64 days;
   guint64 day_of_era, year_of_era, day_of_year, month;
 
-  time_us = CLAMP (time_us, 0, G_GINT64_CONSTANT (253402300799999999)); /* up to the year 9999 */
+  time_us = CLAMP (time_us, 0, LSOBS_MAX_TIME);
   seconds = time_us / G_USEC_PER_SEC;
   days = seconds / 86400 + 719468;
   day_of_era = (guint64) days % 146097;

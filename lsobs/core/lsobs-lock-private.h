@@ -34,7 +34,6 @@ typedef enum
   LSOBS_LOCK_MEMORY_TRANSPORT, /* LsobsMemoryTransport */
   LSOBS_LOCK_FLUSH_SOURCE,     /* the source of _lsobs_flush_source_new() */
   LSOBS_LOCK_FORK_REGISTRY,    /* the threads and queues that a fork waits for */
-  LSOBS_LOCK_STAMP,            /* _lsobs_clock_stamp() */
   LSOBS_LOCK_MOMENT            /* _lsobs_fork_lock(): held for a moment, across no call */
 } LsobsLockRank;
 

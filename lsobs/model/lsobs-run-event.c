@@ -488,7 +488,12 @@ lsobs_run_event_get_dotted_order (LsobsRunEvent *self)
  * @start_time: a time in µs since 1970, UTC
  *
  * Sets when the run began. Without it, the time in a version 7 id is taken, and
- * otherwise the time of lsobs_exporter_enqueue().
+ * otherwise the time of lsobs_exporter_enqueue(). A child never begins before its parent,
+ * if the parent is known.
+ *
+ * The time is sent as it is. Either set the start and the end of all runs of a trace, as
+ * when it is replayed, or neither: times that lsobs takes belong together even if the
+ * wall clock is set during the trace, see lsobs_run_get_start_time().
  *
  * Since: 0.1
  */
@@ -525,7 +530,8 @@ lsobs_run_event_get_start_time (LsobsRunEvent *self)
  * @end_time: a time in µs since 1970, UTC
  *
  * Sets when the run ended. Without it, an update ends the run at the time of
- * lsobs_exporter_enqueue(). A start that has one is a complete run.
+ * lsobs_exporter_enqueue(). A start that has one is a complete run. A run does not end
+ * before it starts: an earlier time is sent as the start time.
  *
  * Since: 0.1
  */

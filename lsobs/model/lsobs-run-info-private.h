@@ -60,9 +60,9 @@ typedef struct _LsobsRunInfo
   struct _LsobsRunInfo *parent; /* (owned) (nullable) */
   struct _LsobsRunInfo *root;   /* (unowned) an ancestor, or itself */
   LsobsSegment segment;
-  gint64 clock_offset; /* µs: add to the monotonic time for the wall-clock time */
-  guint depth;         /* number of segments in the path */
-  guint epoch;         /* the fork epoch of the process that started the run */
+  gint64 anchor; /* µs: of the trace. Add it to the boot time, see lsobs-clock.c */
+  guint depth;   /* number of segments in the path */
+  guint epoch;   /* the fork epoch of the process that started the run */
   LsobsRunType run_type;
   gboolean sampled;    /* the same in the whole trace; set before the info is shared */
   const char *name;    /* (nullable) of a run that is known by its id only */
@@ -88,6 +88,7 @@ LsobsRunInfo *_lsobs_run_info_ref (LsobsRunInfo *self);
 void _lsobs_run_info_unref (LsobsRunInfo *self);
 
 void _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent);
+void _lsobs_run_info_set_anchor (LsobsRunInfo *self);
 void _lsobs_run_info_set_target (LsobsRunInfo *self, LsobsTarget *target);
 void _lsobs_run_info_ensure_progress (LsobsRunInfo *self, guint n_destinations);
 gboolean _lsobs_run_info_finish_destination (LsobsRunInfo *self);

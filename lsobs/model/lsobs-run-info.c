@@ -7,9 +7,6 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/model/lsobs-run-info-private.h"
 
-/* Clock offsets that differ by less µs are of the same clock, read at different moments. */
-#define CLOCK_JITTER 10000
-
 /* Call it at most once, before @self is shared.
  * @parent: (transfer full) */
 void
@@ -52,10 +49,27 @@ alloc_info (LsobsRunInfo *parent, const char *name, LsobsRunType run_type, gsize
   return self;
 }
 
-/* A run that starts now. Reads the clock once: the start time, the time in the id and the time in
- * the path are the same.
+/* Sets the start time: the current time of the trace. */
+static void
+start_now (LsobsRunInfo *self, gboolean timed)
+{
+  LsobsRunInfo *parent = self->parent;
+  gint64 anchor = parent == NULL && timed ? _lsobs_clock_anchor () : 0;
+  gint64 stamp = _lsobs_clock_boot_stamp ();
+
+  if (parent != NULL)
+    /* The boot time may be another one than that of the parent: a process can be saved, and
+     * restored on another machine. */
+    anchor = MAX (parent->anchor, parent->segment.start_time - stamp);
+  else if (!timed)
+    anchor = _lsobs_clock_source.get_wall_time () - stamp;
+  self->anchor = anchor;
+  self->segment.start_time = MIN (anchor + stamp, LSOBS_MAX_TIME);
+}
+
+/* A run that starts now. The start time, the time in the id and the time in the path are the same.
  * @parent: (nullable)
- * @timed: whether _lsobs_run_info_get_now() will be called
+ * @timed: whether the order of this trace and others matters; FALSE saves time
  * @room: bytes to add behind the info, for an object with the lifetime of the info */
 LsobsRunInfo *
 _lsobs_run_info_new (LsobsRunInfo *parent,
@@ -67,16 +81,7 @@ _lsobs_run_info_new (LsobsRunInfo *parent,
   LsobsRunInfo *self =
       alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name, run_type, room);
 
-  self->segment.start_time = _lsobs_clock_stamp ();
-  if (timed)
-    self->clock_offset = self->segment.start_time - g_get_monotonic_time ();
-  /* The runs of a trace share one offset, so that their end times are in order; unless the clock
-   * was set since the parent started. */
-  if (parent != NULL && ABS (self->clock_offset - parent->clock_offset) < CLOCK_JITTER)
-    self->clock_offset = parent->clock_offset;
-  /* The clock may have been set back since the parent started. */
-  if (parent != NULL && self->segment.start_time < parent->segment.start_time)
-    self->segment.start_time = parent->segment.start_time;
+  start_now (self, timed);
   _lsobs_id_make (&self->segment.id, self->segment.start_time);
   return self;
 }
@@ -100,6 +105,25 @@ _lsobs_run_info_new_for_segments (const LsobsSegment *segments,
       self->segment = segments[i];
     }
   return self;
+}
+
+/* Sets the anchor of a run with a known path or id. Call it before the info is shared, if a time of
+ * the run or of a child is to be read. A start time of 0 becomes the current time of the trace. */
+void
+_lsobs_run_info_set_anchor (LsobsRunInfo *self)
+{
+  gint64 *start_time = &self->segment.start_time;
+
+  /* The ancestors of a path have no anchors. */
+  if (self->parent != NULL && self->parent->anchor != 0)
+    self->anchor = self->parent->anchor;
+  else
+    self->anchor = _lsobs_clock_anchor_trace (_lsobs_run_info_get_trace_id (self), *start_time);
+  if (*start_time != 0)
+    return;
+  *start_time = _lsobs_clock_boot_stamp () + self->anchor;
+  if (self->parent != NULL)
+    *start_time = MAX (*start_time, self->parent->segment.start_time);
 }
 
 LsobsRunInfo *
@@ -167,12 +191,11 @@ _lsobs_run_info_finish_destination (LsobsRunInfo *self)
   return more == NULL || g_atomic_int_dec_and_test (&more->n_unfinished);
 }
 
-/* Returns: the current time in µs since 1970. It follows the monotonic clock from the start of the
- * trace, and is never before the start of the run. */
+/* Returns: the current time of the trace in µs since 1970, never before the start of the run */
 gint64
 _lsobs_run_info_get_now (LsobsRunInfo *self)
 {
-  return MAX (g_get_monotonic_time () + self->clock_offset, self->segment.start_time);
+  return MAX (_lsobs_clock_boot_time () + self->anchor, self->segment.start_time);
 }
 
 const LsobsId *

@@ -5,7 +5,6 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/lsobs-error.h"
@@ -24,18 +23,15 @@ check_id (const char *id, LsobsId *parsed, GError **error)
   return FALSE;
 }
 
-/* Returns: the last segment of a path that the event does not contain */
-static LsobsSegment
-guess_segment (LsobsRunEvent *event, const LsobsId *id)
+/* Returns: µs since 1970; 0 if the event does not tell when the run began */
+static gint64
+find_start_time (LsobsRunEvent *event, const LsobsId *id)
 {
-  LsobsSegment segment = { event->start_time, *id };
   gint64 time_ms;
 
-  if (segment.start_time == 0 && _lsobs_id_get_time (id, &time_ms))
-    segment.start_time = time_ms * 1000;
-  if (segment.start_time == 0)
-    segment.start_time = _lsobs_clock_stamp ();
-  return segment;
+  if (event->start_time != 0)
+    return event->start_time;
+  return _lsobs_id_get_time (id, &time_ms) ? time_ms * 1000 : 0;
 }
 
 /* An update names its parent by its path only.
@@ -75,7 +71,7 @@ identify_in_trace (LsobsRunStore *store, LsobsRunEvent *event, GError **error)
     return NULL;
   if (event->dotted_order != NULL)
     return identify_by_path (event, error);
-  segment = guess_segment (event, &id);
+  segment = (LsobsSegment){ find_start_time (event, &id), id };
   if (event->parent_id == NULL)
     return _lsobs_run_info_new_for_segments (&segment, 1, event->name, event->run_type);
 
@@ -89,7 +85,8 @@ identify_in_trace (LsobsRunStore *store, LsobsRunEvent *event, GError **error)
                    event->parent_id, event->id);
       return NULL;
     }
-  segment.start_time = MAX (segment.start_time, parent->segment.start_time);
+  if (segment.start_time != 0)
+    segment.start_time = MAX (segment.start_time, parent->segment.start_time);
   info = _lsobs_run_info_new_for_segments (&segment, 1, event->name, event->run_type);
   _lsobs_run_info_set_parent (info, g_steal_pointer (&parent));
   info->sampled = info->parent->sampled;
@@ -135,7 +132,10 @@ identify (LsobsRunStore *store, LsobsRunEvent *event, GError **error)
   if (!find_target (event, &target, error))
     return NULL;
   info = identify_in_trace (store, event, error);
-  if (info != NULL && target != NULL)
+  if (info == NULL)
+    return NULL;
+  _lsobs_run_info_set_anchor (info);
+  if (target != NULL)
     _lsobs_run_info_set_target (info, target);
   return info;
 }
@@ -338,7 +338,7 @@ make_record (LsobsEventImport *self, LsobsRunEvent *event, LsobsRunInfo *info, L
   _lsobs_attachments_unite (&record->attachments, event->attachments);
   record->end_time = event->end_time;
   if (record->end_time == 0 && event->kind == LSOBS_RUN_EVENT_KIND_UPDATE)
-    record->end_time = _lsobs_clock_stamp ();
+    record->end_time = _lsobs_run_info_get_now (info);
   take_annotations (self, event, record);
   return record;
 }
