@@ -155,7 +155,7 @@ _lsobs_exporter_get_dispatcher (LsobsExporter *self)
   guint epoch = _lsobs_fork_epoch ();
   guint renewed_in;
 
-  if (G_LIKELY (!_lsobs_dispatcher_is_foreign (dispatcher)))
+  if (G_LIKELY (!_lsobs_dispatcher_is_forked (dispatcher)))
     return dispatcher;
 
   /* The parent's dispatcher is never freed: threads that do not exist here may hold its locks.
@@ -171,7 +171,7 @@ _lsobs_exporter_get_dispatcher (LsobsExporter *self)
       g_atomic_pointer_set (&self->dispatcher, dispatcher);
       return dispatcher;
     }
-  while (_lsobs_dispatcher_is_foreign (dispatcher = g_atomic_pointer_get (&self->dispatcher)))
+  while (_lsobs_dispatcher_is_forked (dispatcher = g_atomic_pointer_get (&self->dispatcher)))
     g_thread_yield ();
   return dispatcher;
 }

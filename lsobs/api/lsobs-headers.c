@@ -55,7 +55,7 @@ ensure_annotations (LsobsRun *self)
 {
   LsobsAnnotations *annotations;
 
-  if (g_atomic_pointer_get (&self->annotations) != NULL || _lsobs_run_is_foreign (self) ||
+  if (g_atomic_pointer_get (&self->annotations) != NULL || _lsobs_run_is_forked (self) ||
       !_lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
     return;
   annotations = _lsobs_annotations_new ();
@@ -172,7 +172,7 @@ write_baggage (LsobsRun *self, gsize max_bytes)
     packing.n_left_out++;
   /* Another process has begun the run: in this one, its annotations may stay locked and half
    * changed. */
-  if (annotations != NULL && !_lsobs_run_is_foreign (self))
+  if (annotations != NULL && !_lsobs_run_is_forked (self))
     {
       _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
       if (!settings->values.hide_metadata)

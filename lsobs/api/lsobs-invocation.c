@@ -55,7 +55,7 @@ peek_nodes (LsobsGraphObserver *graph)
 {
   LsobsInvocation *self = LSOBS_INVOCATION (graph);
 
-  return self->nodes == NULL || _lsobs_node_table_is_foreign (self->nodes) ? NULL : self->nodes;
+  return self->nodes == NULL || _lsobs_node_table_is_forked (self->nodes) ? NULL : self->nodes;
 }
 
 static void
@@ -81,7 +81,7 @@ lsobs_invocation_dispose (GObject *object)
 {
   LsobsInvocation *self = LSOBS_INVOCATION (object);
 
-  if (self->run != NULL && !_lsobs_run_is_foreign (self->run))
+  if (self->run != NULL && !_lsobs_run_is_forked (self->run))
     {
       if (lsobs_run_get_status (self->run) == LSOBS_RUN_STATUS_RUNNING)
         finish (self, NULL, NULL);

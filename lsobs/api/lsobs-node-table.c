@@ -86,7 +86,7 @@ _lsobs_node_table_new (LsobsExporter *exporter, LsobsRun *root)
 void
 _lsobs_node_table_free (LsobsNodeTable *self)
 {
-  if (!_lsobs_node_table_is_foreign (self))
+  if (!_lsobs_node_table_is_forked (self))
     {
       g_queue_clear_full (&self->nodes, node_free);
       g_queue_clear_full (&self->failed, node_free);
@@ -98,7 +98,7 @@ _lsobs_node_table_free (LsobsNodeTable *self)
 }
 
 gboolean
-_lsobs_node_table_is_foreign (LsobsNodeTable *self)
+_lsobs_node_table_is_forked (LsobsNodeTable *self)
 {
   return self->epoch != _lsobs_fork_epoch ();
 }

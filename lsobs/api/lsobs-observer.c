@@ -89,7 +89,7 @@ peek_nodes (LsobsGraphObserver *graph)
 
   g_return_val_if_fail (self->exporter != NULL, NULL);
 
-  if (nodes == NULL || G_LIKELY (!_lsobs_node_table_is_foreign (nodes)))
+  if (nodes == NULL || G_LIKELY (!_lsobs_node_table_is_forked (nodes)))
     return nodes;
   fresh = _lsobs_node_table_new (self->exporter, NULL);
   if (g_atomic_pointer_compare_and_exchange (&self->nodes, nodes, fresh))

@@ -51,7 +51,7 @@ G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
 /* Whether the run was started before a fork(), by the parent process. Its lock must not be
  * taken: a thread that does not exist here may hold it. */
 gboolean
-_lsobs_run_is_foreign (LsobsRun *self)
+_lsobs_run_is_forked (LsobsRun *self)
 {
   return self->info->epoch != _lsobs_fork_epoch ();
 }
@@ -119,7 +119,7 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
   gboolean sampled =
       parent != NULL ? parent_info->sampled : _lsobs_settings_keeps (settings, &info->segment.id);
-  LsobsAnnotations *inherited = parent != NULL && !_lsobs_run_is_foreign (parent)
+  LsobsAnnotations *inherited = parent != NULL && !_lsobs_run_is_forked (parent)
                                     ? g_atomic_pointer_get (&parent->annotations)
                                     : NULL;
   LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
@@ -252,7 +252,7 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
     }
   now = _lsobs_run_info_get_now (self->info);
   record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
-  if (_lsobs_run_is_foreign (self))
+  if (_lsobs_run_is_forked (self))
     {
       /* The dispatcher drops the record and counts it. */
       _lsobs_dispatcher_push (get_dispatcher (self), record);
@@ -303,7 +303,7 @@ keeps_metadata (LsobsRun *self, const char *key)
 
   if (self->info->sampled)
     return TRUE;
-  if (annotations == NULL || _lsobs_run_is_foreign (self))
+  if (annotations == NULL || _lsobs_run_is_forked (self))
     return FALSE;
   _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   keeps = _lsobs_annotations_propagates_unlocked (annotations, key);
@@ -318,7 +318,7 @@ _lsobs_run_lock_annotations (LsobsRun *self)
 {
   LsobsAnnotations *annotations = g_atomic_pointer_get (&self->annotations);
 
-  if (annotations == NULL || _lsobs_run_is_foreign (self))
+  if (annotations == NULL || _lsobs_run_is_forked (self))
     return FALSE;
   _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
@@ -394,9 +394,9 @@ lsobs_run_unref (LsobsRun *self)
 
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  /* The annotations of a foreign run stay: a thread that does not exist here may have left them
+  /* The annotations of a forked run stay: a thread that does not exist here may have left them
    * locked and half changed. */
-  if (self->annotations != NULL && !_lsobs_run_is_foreign (self))
+  if (self->annotations != NULL && !_lsobs_run_is_forked (self))
     {
       if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
         leave_open (self);

@@ -31,11 +31,11 @@ set_header (SoupMessageHeaders *headers, const char *name, const char *value)
 
 /* Returns: (transfer full) (nullable): the items of the header that are not LangSmith's */
 static char *
-dup_foreign_baggage (SoupMessageHeaders *headers)
+dup_other_baggage (SoupMessageHeaders *headers)
 {
   const char *baggage = soup_message_headers_get_list (headers, LSOBS_BAGGAGE_HEADER);
 
-  return baggage != NULL ? _lsobs_baggage_dup_foreign (baggage) : NULL;
+  return baggage != NULL ? _lsobs_baggage_dup_other (baggage) : NULL;
 }
 
 /* Whether both are on one host and port. An upgrade from http to https keeps the host. */
@@ -55,14 +55,14 @@ static void
 restarted_cb (SoupMessage *message, gpointer user_data)
 {
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
-  g_autofree char *foreign = NULL;
+  g_autofree char *other = NULL;
 
   if (is_same_host (g_object_get_data (G_OBJECT (message), ORIGIN_KEY),
                     soup_message_get_uri (message)))
     return;
-  foreign = dup_foreign_baggage (headers);
+  other = dup_other_baggage (headers);
   set_header (headers, LSOBS_TRACE_HEADER, NULL);
-  set_header (headers, LSOBS_BAGGAGE_HEADER, foreign);
+  set_header (headers, LSOBS_BAGGAGE_HEADER, other);
 }
 
 /* Keeps the URI of the message, for restarted_cb() to compare. */
@@ -96,7 +96,7 @@ void
 lsobs_run_add_to_message (LsobsRun *self, SoupMessage *message)
 {
   SoupMessageHeaders *headers;
-  g_autofree char *foreign = NULL;
+  g_autofree char *other = NULL;
   g_autofree char *trace = NULL;
   g_autofree char *baggage = NULL;
   g_autofree char *joined = NULL;
@@ -106,17 +106,17 @@ lsobs_run_add_to_message (LsobsRun *self, SoupMessage *message)
   g_return_if_fail (SOUP_IS_MESSAGE (message));
 
   headers = soup_message_get_request_headers (message);
-  foreign = dup_foreign_baggage (headers);
-  if (foreign != NULL)
-    room = MIN (room, LSOBS_MAX_HEADER_BYTES - MIN (strlen (foreign) + 1, LSOBS_MAX_HEADER_BYTES));
+  other = dup_other_baggage (headers);
+  if (other != NULL)
+    room = MIN (room, LSOBS_MAX_HEADER_BYTES - MIN (strlen (other) + 1, LSOBS_MAX_HEADER_BYTES));
   _lsobs_run_write_headers (self, room, &trace, &baggage);
-  if (foreign != NULL && baggage != NULL)
-    joined = g_strconcat (foreign, ",", baggage, NULL);
+  if (other != NULL && baggage != NULL)
+    joined = g_strconcat (other, ",", baggage, NULL);
   set_header (headers, LSOBS_TRACE_HEADER, trace);
   set_header (headers, LSOBS_BAGGAGE_HEADER,
               joined != NULL    ? joined
               : baggage != NULL ? baggage
-                                : foreign);
+                                : other);
   guard_redirects (message);
 }
 

@@ -26,8 +26,8 @@ LsobsProfile *_lsobs_profile_load (const char *path, const char *name);
 void _lsobs_profile_free (LsobsProfile *self);
 
 char *_lsobs_profile_dup_label (const char *name);
-const char *_lsobs_profile_judge_file (const struct stat *file, uid_t user);
-const char *_lsobs_profile_judge_directory (const struct stat *directory, uid_t user);
+const char *_lsobs_profile_check_file (const struct stat *file, uid_t user);
+const char *_lsobs_profile_check_directory (const struct stat *directory, uid_t user);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsProfile, _lsobs_profile_free)
 

@@ -59,7 +59,7 @@ find_profile (LsobsJsonDocument *self, char **name)
 /* A user who can write to the file could make the program run any command.
  * Returns: (nullable): why commands of the file must not run, or NULL */
 const char *
-_lsobs_profile_judge_file (const struct stat *file, uid_t user)
+_lsobs_profile_check_file (const struct stat *file, uid_t user)
 {
   if (file->st_uid != user)
     /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
@@ -73,7 +73,7 @@ _lsobs_profile_judge_file (const struct stat *file, uid_t user)
 /* A user who can write to the directory could replace the file.
  * Returns: (nullable): why commands of files in it must not run, or NULL */
 const char *
-_lsobs_profile_judge_directory (const struct stat *directory, uid_t user)
+_lsobs_profile_check_directory (const struct stat *directory, uid_t user)
 {
   if (directory->st_uid != user && directory->st_uid != 0)
     /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
@@ -85,7 +85,7 @@ _lsobs_profile_judge_directory (const struct stat *directory, uid_t user)
 }
 
 static const char *
-judge_directory_of (const char *path)
+check_directory_of (const char *path)
 {
   g_autofree char *directory = g_path_get_dirname (path);
   struct stat info;
@@ -93,13 +93,13 @@ judge_directory_of (const char *path)
   if (stat (directory, &info) != 0)
     /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("the directory of the profile file cannot be checked");
-  return _lsobs_profile_judge_directory (&info, geteuid ());
+  return _lsobs_profile_check_directory (&info, geteuid ());
 }
 
 /* @file: about the file that was read
  * Returns: (nullable): why its commands must not run, or NULL */
 static const char *
-judge_commands (const char *path, const struct stat *file)
+check_commands (const char *path, const struct stat *file)
 {
   char *real_path = NULL;
   const char *distrust;
@@ -108,11 +108,11 @@ judge_commands (const char *path, const struct stat *file)
   if (_lsobs_privilege_is_elevated ())
     /* TRANSLATORS: follows “The command for the API key of the profile … is not run: ”. */
     return _ ("the program runs with elevated privileges");
-  distrust = _lsobs_profile_judge_file (file, geteuid ());
+  distrust = _lsobs_profile_check_file (file, geteuid ());
   if (distrust == NULL)
-    distrust = judge_directory_of (path);
+    distrust = check_directory_of (path);
   if (distrust == NULL && (real_path = realpath (path, NULL)) != NULL)
-    distrust = judge_directory_of (real_path);
+    distrust = check_directory_of (real_path);
   /* realpath() uses malloc(). */
   free (real_path);
   return distrust;
@@ -181,7 +181,7 @@ _lsobs_profile_load (const char *path, const char *name)
       self->name = g_steal_pointer (&found);
       take_members (self, &document, profile);
       if (self->api_key_cmd != NULL)
-        self->distrust = judge_commands (path, &info);
+        self->distrust = check_commands (path, &info);
     }
   else
     {

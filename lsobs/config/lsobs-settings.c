@@ -180,7 +180,7 @@ are_one_key (const char *key, const char *other)
  * is another instance of the service, which does not know the workspace of the config. A key that
  * a command prints is unknown here: it counts as another key. */
 static gboolean
-is_foreign (LsobsConfig *config, const LsobsReplica *replica)
+is_other_service (LsobsConfig *config, const LsobsReplica *replica)
 {
   if (are_one_key (replica->api_key, NULL) ||
       are_one_key (replica->api_key, config->values.api_key))
@@ -205,7 +205,7 @@ take_names (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replic
 
   if (replica != NULL && replica->workspace_id != NULL)
     workspace_id = replica->workspace_id;
-  else if (replica != NULL && is_foreign (config, replica))
+  else if (replica != NULL && is_other_service (config, replica))
     workspace_id = NULL;
   g_free (self->values.workspace_id);
   self->values.workspace_id = _lsobs_trim_dup (workspace_id);

@@ -119,10 +119,10 @@ _lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pend
 
 /* Lost records are not yet written to the directory of lost traces. */
 void
-_lsobs_flush_error_set_undumped (GError **error,
-                                 gint64 waited_ms,
-                                 guint64 n_pending,
-                                 guint64 n_dropped)
+_lsobs_flush_error_set_unwritten (GError **error,
+                                  gint64 waited_ms,
+                                  guint64 n_pending,
+                                  guint64 n_dropped)
 {
   LsobsFlushErrorPrivate *priv;
 

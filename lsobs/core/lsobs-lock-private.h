@@ -28,7 +28,7 @@ typedef enum
   LSOBS_LOCK_QUEUE,            /* LsobsQueue, that of its GAsyncQueue */
   LSOBS_LOCK_FLUSH_WAITER,     /* LsobsFlushWaiter */
   LSOBS_LOCK_WORKER,           /* LsobsWorker: a thread is started under it */
-  LSOBS_LOCK_DUMP,             /* LsobsDump: a thread is started under it */
+  LSOBS_LOCK_FAILED_TRACES,    /* LsobsFailedTraceWriter: a thread is started under it */
   LSOBS_LOCK_HEALTH,           /* LsobsHealth */
   LSOBS_LOCK_NOTIFIER,         /* LsobsNotifier */
   LSOBS_LOCK_MEMORY_TRANSPORT, /* LsobsMemoryTransport */

@@ -48,7 +48,7 @@ typedef struct
 
 void _lsobs_attempts_init (LsobsAttempts *self, LsobsService *service);
 void _lsobs_attempts_clear (LsobsAttempts *self);
-gboolean _lsobs_attempts_are_foreign (LsobsAttempts *self);
+gboolean _lsobs_attempts_are_forked (LsobsAttempts *self);
 
 gboolean _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func);
 gboolean _lsobs_attempts_have_key (LsobsAttempts *self,

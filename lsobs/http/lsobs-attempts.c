@@ -38,7 +38,7 @@ _lsobs_attempts_clear (LsobsAttempts *self)
 /* Whether this is a forked child that runs the context of its parent: the attempts are the
  * parent's. */
 gboolean
-_lsobs_attempts_are_foreign (LsobsAttempts *self)
+_lsobs_attempts_are_forked (LsobsAttempts *self)
 {
   return self->epoch != _lsobs_fork_epoch ();
 }

@@ -234,8 +234,8 @@ lsobs_client_batch_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDrop
   g_return_if_fail (service != NULL);
 
   if (_lsobs_service_peek_settings (service)->values.failed_traces_dir != NULL)
-    _lsobs_service_dump (service, _lsobs_request_new_lost (service, batch),
-                         lsobs_batch_get_n_records (batch));
+    _lsobs_service_write_failed_trace (service, _lsobs_request_new_failed_trace (service, batch),
+                                       lsobs_batch_get_n_records (batch));
 }
 
 static gboolean
@@ -245,7 +245,7 @@ lsobs_client_drain (LsobsTransport *transport, gint64 deadline)
 
   g_return_val_if_fail (self->service != NULL, TRUE);
 
-  return _lsobs_service_wait_dumped (self->service, deadline);
+  return _lsobs_service_wait_written (self->service, deadline);
 }
 
 static gboolean

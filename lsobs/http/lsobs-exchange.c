@@ -93,7 +93,7 @@ is_http2 (Exchange *exchange)
 
 /* In a forked child that runs its parent's context, the sockets are the parent's, too. */
 static gboolean
-is_foreign (Exchange *exchange)
+is_forked (Exchange *exchange)
 {
   return exchange->epoch != _lsobs_fork_epoch ();
 }
@@ -166,7 +166,7 @@ answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, closed_cb, g_object_ref (task));
   /* libsoup would read an endless answer to its end, and would use an HTTP/2 connection again on
    * which a request is stuck. */
-  if (!is_foreign (exchange) && (!complete || (is_http2 (exchange) && !exchange->written)))
+  if (!is_forked (exchange) && (!complete || (is_http2 (exchange) && !exchange->written)))
     {
       _lsobs_session_pool_break (exchange->session);
       _lsobs_session_pool_abandon (exchange->session);
@@ -258,7 +258,7 @@ timed_out_cb (gpointer user_data)
 {
   Exchange *exchange = g_task_get_task_data (G_TASK (user_data));
 
-  if (!is_foreign (exchange))
+  if (!is_forked (exchange))
     g_cancellable_cancel (exchange->cancellable);
   return G_SOURCE_REMOVE;
 }
@@ -290,7 +290,7 @@ stopped_cb (gpointer user_data)
   g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
   Exchange *exchange = g_task_get_task_data (task);
 
-  if (is_foreign (exchange))
+  if (is_forked (exchange))
     return G_SOURCE_REMOVE;
   if (!exchange->closing)
     {
@@ -313,7 +313,7 @@ stop_cb (GCancellable *cancellable, gpointer user_data)
   Exchange *exchange = g_task_get_task_data (task);
 
   /* The cancellable alone ends the reading, which still writes into the answer. */
-  if (is_foreign (exchange) || (exchange->answer != NULL && !exchange->closing))
+  if (is_forked (exchange) || (exchange->answer != NULL && !exchange->closing))
     return G_SOURCE_REMOVE;
   if (exchange->closing || (is_http2 (exchange) && exchange->running))
     _lsobs_session_pool_break (exchange->session);
@@ -334,7 +334,7 @@ look_cb (gpointer user_data)
   Exchange *exchange = g_task_get_task_data (task);
   gboolean looked_dead = exchange->looks_dead;
 
-  if (is_foreign (exchange))
+  if (is_forked (exchange))
     return G_SOURCE_REMOVE;
   exchange->looks_dead =
       exchange->running && is_http2 (exchange) && _lsobs_session_pool_is_dead (exchange->session);
@@ -442,7 +442,7 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
   give_up (exchange, _ ("it sends interim answers without end"));
   /* Over HTTP/2, the server would send more answers after the stream is closed. */
-  if (is_http2 (exchange) && !is_foreign (exchange))
+  if (is_http2 (exchange) && !is_forked (exchange))
     _lsobs_session_pool_break (exchange->session);
 }
 

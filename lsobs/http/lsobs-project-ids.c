@@ -22,7 +22,7 @@
 /* How long a project counts as missing, in µs. */
 #define REFUSAL_TIME (60 * G_USEC_PER_SEC)
 
-/* How long no question is asked after the key was refused, in µs. */
+/* How long no lookup is started after the key was refused, in µs. */
 #define UNTOLD_TIME (5 * G_USEC_PER_SEC)
 
 /* What is known of one name. */
@@ -34,7 +34,7 @@ typedef struct
   guint n_absences;     /* in a row */
   guint n_failures;     /* in a row, with absences */
   gboolean key_refused; /* by the last answer */
-  gint64 ask_at;        /* monotonic, µs: the earliest time of the next question */
+  gint64 ask_at;        /* monotonic, µs: the earliest time of the next lookup */
   gint64 last_chance;   /* monotonic, µs: see _lsobs_delivery_policy_before_end() */
   guint64 used;         /* the value of n_uses at the last use */
 } Entry;
@@ -42,23 +42,23 @@ typedef struct
 struct _LsobsProjectIds
 {
   gatomicrefcount ref_count;
-  LsobsSettings *settings;   /* (owned) */
-  LsobsQuestions *questions; /* (owned) */
-  gint64 deadline;           /* monotonic, µs: sending ends, or 0 */
-  GHashTable *entries;       /* (owned) (element-type utf8 Entry) */
-  guint64 n_uses;            /* of all entries */
-  GCancellable *asking;      /* (owned) (nullable) of the question under way */
-  guint n_failures;          /* questions in a row that the service did not answer */
-  GError *failure;           /* (owned) (nullable) of the last of them, until it is taken */
-  gboolean answered;         /* the service has answered, and that was not taken yet */
+  LsobsSettings *settings; /* (owned) */
+  LsobsLookups *lookups;   /* (owned) */
+  gint64 deadline;         /* monotonic, µs: sending ends, or 0 */
+  GHashTable *entries;     /* (owned) (element-type utf8 Entry) */
+  guint64 n_uses;          /* of all entries */
+  GCancellable *asking;    /* (owned) (nullable) of the lookup under way */
+  guint n_failures;        /* lookups in a row that the service did not answer */
+  GError *failure;         /* (owned) (nullable) of the last of them, until it is taken */
+  gboolean answered;       /* the service has answered, and that was not taken yet */
 };
 
-/* The question under way. */
+/* The lookup under way. */
 typedef struct
 {
   LsobsProjectIds *ids; /* (owned) */
   char *name;           /* (owned) */
-} Question;
+} Lookup;
 
 static void
 entry_free (gpointer user_data)
@@ -70,23 +70,23 @@ entry_free (gpointer user_data)
 }
 
 static void
-question_free (gpointer user_data)
+lookup_free (gpointer user_data)
 {
-  Question *question = user_data;
+  Lookup *lookup = user_data;
 
-  _lsobs_project_ids_unref (question->ids);
-  g_free (question->name);
-  g_free (question);
+  _lsobs_project_ids_unref (lookup->ids);
+  g_free (lookup->name);
+  g_free (lookup);
 }
 
 LsobsProjectIds *
-_lsobs_project_ids_new (LsobsSettings *settings, LsobsQuestions *questions)
+_lsobs_project_ids_new (LsobsSettings *settings, LsobsLookups *lookups)
 {
   LsobsProjectIds *self = g_new0 (LsobsProjectIds, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
   self->settings = _lsobs_settings_ref (settings);
-  self->questions = _lsobs_questions_ref (questions);
+  self->lookups = _lsobs_lookups_ref (lookups);
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
   return self;
 }
@@ -106,12 +106,12 @@ _lsobs_project_ids_unref (LsobsProjectIds *self)
   g_clear_object (&self->asking);
   g_clear_error (&self->failure);
   g_hash_table_unref (self->entries);
-  _lsobs_questions_unref (self->questions);
+  _lsobs_lookups_unref (self->lookups);
   _lsobs_settings_unref (self->settings);
   g_free (self);
 }
 
-/* Cancels the question under way.
+/* Cancels the lookup under way.
  * Returns: whether there is one that has not ended */
 gboolean
 _lsobs_project_ids_stop (LsobsProjectIds *self)
@@ -204,7 +204,7 @@ is_list (const char *answer)
   return *answer == '[';
 }
 
-/* Delays the next question. */
+/* Delays the next lookup. */
 static void
 put_off (LsobsProjectIds *self, Entry *entry)
 {
@@ -230,11 +230,11 @@ give_up (Entry *entry)
 
 /* Whether the service itself has refused to answer, for good. */
 static gboolean
-is_refusal (const LsobsReply *reply)
+is_refusal (const LsobsLookupAnswer *answer)
 {
-  const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_get (reply->outcome);
+  const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_get (answer->outcome);
 
-  return reply->text != NULL && !SOUP_STATUS_IS_SUCCESSFUL (reply->status) && !policy->retry &&
+  return answer->text != NULL && !SOUP_STATUS_IS_SUCCESSFUL (answer->status) && !policy->retry &&
          policy->action == LSOBS_DELIVERY_ACTION_DROP;
 }
 
@@ -249,7 +249,7 @@ note_news (LsobsProjectIds *self, GError *error)
   self->answered = error == NULL;
 }
 
-/* There is no usable key: the feedback is sent without the id, and the reply names the problem. */
+/* There is no usable key: the feedback is sent without the id, and the answer names the problem. */
 static void
 leave_untold (Entry *entry)
 {
@@ -258,36 +258,36 @@ leave_untold (Entry *entry)
   entry->ask_at = g_get_monotonic_time () + UNTOLD_TIME;
 }
 
-/* The key was refused. The same question is asked once more, with another key. */
+/* The key was refused. The same lookup is repeated, with another key. */
 static void
-take_refusal_of_key (LsobsProjectIds *self, Entry *entry, const LsobsReply *reply)
+take_refusal_of_key (LsobsProjectIds *self, Entry *entry, const LsobsLookupAnswer *answer)
 {
-  if (entry->key_refused || !_lsobs_questions_refuse_key (self->questions, reply))
+  if (entry->key_refused || !_lsobs_lookups_refuse_key (self->lookups, answer))
     leave_untold (entry);
   else
     entry->key_refused = TRUE;
 }
 
 static void
-learn (LsobsProjectIds *self, Entry *entry, const LsobsReply *reply)
+learn (LsobsProjectIds *self, Entry *entry, const LsobsLookupAnswer *answer)
 {
-  gboolean succeeded = reply->status == SOUP_STATUS_OK && reply->text != NULL;
+  gboolean succeeded = answer->status == SOUP_STATUS_OK && answer->text != NULL;
 
-  if (succeeded && find_id (reply->text, reply->len, entry->name, &entry->id))
+  if (succeeded && find_id (answer->text, answer->len, entry->name, &entry->id))
     {
       entry->state = LSOBS_PROJECT_ID_KNOWN;
       note_news (self, NULL);
       return;
     }
-  g_debug ("The service does not name the project “%s” (HTTP %u)", entry->name, reply->status);
-  if (_lsobs_reply_refuses_key (reply))
+  g_debug ("The service does not name the project “%s” (HTTP %u)", entry->name, answer->status);
+  if (_lsobs_lookup_answer_refuses_key (answer))
     {
       note_news (self, NULL);
-      take_refusal_of_key (self, entry, reply);
+      take_refusal_of_key (self, entry, answer);
       return;
     }
   entry->key_refused = FALSE;
-  if (succeeded && is_list (reply->text))
+  if (succeeded && is_list (answer->text))
     {
       note_news (self, NULL);
       if (++entry->n_absences >= MAX_ABSENCES)
@@ -295,38 +295,38 @@ learn (LsobsProjectIds *self, Entry *entry, const LsobsReply *reply)
       else
         put_off (self, entry);
     }
-  else if (is_refusal (reply))
+  else if (is_refusal (answer))
     {
       note_news (self, NULL);
       give_up (entry);
     }
   else
     {
-      if (reply->text != NULL)
-        note_news (self, _lsobs_questions_make_error (self->questions, reply));
+      if (answer->text != NULL)
+        note_news (self, _lsobs_lookups_make_error (self->lookups, answer));
       put_off (self, entry);
     }
 }
 
-/* Called in the context that the question was asked in. */
+/* Called in the context that the lookup was started in. */
 static void
-replied_cb (const LsobsReply *reply, gpointer user_data)
+answered_cb (const LsobsLookupAnswer *answer, gpointer user_data)
 {
-  Question *question = user_data;
-  LsobsProjectIds *self = question->ids;
-  Entry *entry = g_hash_table_lookup (self->entries, question->name);
+  Lookup *lookup = user_data;
+  LsobsProjectIds *self = lookup->ids;
+  Entry *entry = g_hash_table_lookup (self->entries, lookup->name);
 
-  _lsobs_questions_assert_context (self->questions);
-  if (reply->text == NULL && !g_error_matches (reply->problem, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    note_news (self, _lsobs_questions_make_error (self->questions, reply));
+  _lsobs_lookups_assert_context (self->lookups);
+  if (answer->text == NULL && !g_error_matches (answer->problem, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    note_news (self, _lsobs_lookups_make_error (self->lookups, answer));
   g_clear_object (&self->asking);
   if (entry != NULL)
-    learn (self, entry, reply);
-  _lsobs_questions_wake (self->questions, 0);
+    learn (self, entry, answer);
+  _lsobs_lookups_wake (self->lookups, 0);
 }
 
 static void
-start_question (LsobsProjectIds *self, Entry *entry)
+start_lookup (LsobsProjectIds *self, Entry *entry)
 {
   const LsobsExchangeLimits limits = {
     .timeout = MIN (TIMEOUT, self->settings->values.request_timeout),
@@ -335,13 +335,13 @@ start_question (LsobsProjectIds *self, Entry *entry)
   };
   g_autofree char *escaped = g_uri_escape_string (entry->name, NULL, FALSE);
   g_autofree char *path = g_strconcat ("sessions?limit=1&name=", escaped, NULL);
-  Question *question = g_new0 (Question, 1);
+  Lookup *lookup = g_new0 (Lookup, 1);
 
   self->asking = g_cancellable_new ();
-  question->ids = _lsobs_project_ids_ref (self);
-  question->name = g_strdup (entry->name);
-  _lsobs_questions_ask (self->questions, path, &limits, self->asking, replied_cb, question,
-                        question_free);
+  lookup->ids = _lsobs_project_ids_ref (self);
+  lookup->name = g_strdup (entry->name);
+  _lsobs_lookups_start (self->lookups, path, &limits, self->asking, answered_cb, lookup,
+                        lookup_free);
 }
 
 /* @id: (out)
@@ -351,7 +351,7 @@ _lsobs_project_ids_peek (LsobsProjectIds *self, const char *name, LsobsId *id)
 {
   Entry *entry = g_hash_table_lookup (self->entries, name);
 
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if (entry == NULL || entry->state != LSOBS_PROJECT_ID_KNOWN)
     return FALSE;
   entry->used = ++self->n_uses;
@@ -360,11 +360,11 @@ _lsobs_project_ids_peek (LsobsProjectIds *self, const char *name, LsobsId *id)
 }
 
 /* @state: (out): the state to report without a key
- * Returns: whether there is a key for the question */
+ * Returns: whether there is a key for the lookup */
 static gboolean
 has_key (LsobsProjectIds *self, Entry *entry, LsobsProjectIdState *state)
 {
-  switch (_lsobs_questions_need_key (self->questions))
+  switch (_lsobs_lookups_need_key (self->lookups))
     {
     case LSOBS_CREDENTIALS_PENDING:
       *state = LSOBS_PROJECT_ID_AWAITED;
@@ -380,7 +380,7 @@ has_key (LsobsProjectIds *self, Entry *entry, LsobsProjectIdState *state)
     }
 }
 
-/* Asks for the id of a project, unless the question has to wait. The answer comes in the
+/* Asks for the id of a project, unless the lookup has to wait. The answer comes in the
  * thread-default context. */
 LsobsProjectIdState
 _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
@@ -389,7 +389,7 @@ _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
   gint64 now = g_get_monotonic_time ();
   LsobsProjectIdState state;
 
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if (entry->state != LSOBS_PROJECT_ID_KNOWN && now >= entry->ask_at)
     entry->state = LSOBS_PROJECT_ID_AWAITED;
   if (entry->state != LSOBS_PROJECT_ID_AWAITED || self->asking != NULL)
@@ -397,20 +397,20 @@ _lsobs_project_ids_ask (LsobsProjectIds *self, const char *name)
   if (!has_key (self, entry, &state))
     return state;
   if (now >= entry->ask_at)
-    start_question (self, entry);
+    start_lookup (self, entry);
   else
-    _lsobs_questions_wake (self->questions, entry->ask_at);
+    _lsobs_lookups_wake (self->lookups, entry->ask_at);
   return entry->state;
 }
 
 /* Takes the results since the last call.
- * @answered: (out): the service has answered a question
- * @error: set if it did not answer the last question
- * Returns: how many questions in a row it did not answer, or 0 without @error */
+ * @answered: (out): the service has answered a lookup
+ * @error: set if it did not answer the last lookup
+ * Returns: how many lookups in a row it did not answer, or 0 without @error */
 guint
 _lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError **error)
 {
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   *answered = self->answered;
   self->answered = FALSE;
   if (self->failure == NULL)
@@ -419,15 +419,15 @@ _lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError 
   return self->n_failures;
 }
 
-/* Ends the delays of all questions, because a flush waits.
- * @min_failures: so many questions in a row got no answer; otherwise does nothing */
+/* Ends the delays of all lookups, because a flush waits.
+ * @min_failures: so many lookups in a row got no answer; otherwise does nothing */
 void
 _lsobs_project_ids_ask_again (LsobsProjectIds *self, guint min_failures)
 {
   GHashTableIter iter;
   gpointer value;
 
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if (self->n_failures < min_failures)
     return;
   g_hash_table_iter_init (&iter, self->entries);
@@ -440,20 +440,20 @@ _lsobs_project_ids_ask_again (LsobsProjectIds *self, guint min_failures)
     }
 }
 
-/* Sending ends at @deadline: each question that is delayed is asked at @last_question. */
+/* Sending ends at @deadline: each lookup that is delayed starts at @last_lookup. */
 void
-_lsobs_project_ids_set_deadline (LsobsProjectIds *self, gint64 deadline, gint64 last_question)
+_lsobs_project_ids_set_deadline (LsobsProjectIds *self, gint64 deadline, gint64 last_lookup)
 {
   GHashTableIter iter;
   gpointer value;
 
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   self->deadline = deadline;
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       Entry *entry = value;
 
-      entry->ask_at = MIN (entry->ask_at, last_question);
+      entry->ask_at = MIN (entry->ask_at, last_lookup);
     }
 }

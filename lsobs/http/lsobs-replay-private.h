@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* Sends the lost requests of a directory again, one file after the other. */
+/* Sends the failed traces of a directory again, one file after the other. */
 void _lsobs_replay_task (LsobsSettings *settings,
                          const char *path,
                          gboolean may_be_missing,

@@ -12,7 +12,7 @@
 #include "lsobs/core/lsobs-file-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-attempts-private.h"
-#include "lsobs/http/lsobs-lost-request-private.h"
+#include "lsobs/http/lsobs-failed-trace-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
 
 /* Larger files are skipped: a body has at most 100 MiB, and a third more as base64. */
@@ -36,7 +36,7 @@ typedef struct
   guint n_failed;          /* files */
 
   /* the current file */
-  LsobsLostRequest *request; /* (owned) (nullable) */
+  LsobsFailedTrace *request; /* (owned) (nullable) */
   LsobsAttempts attempts;
 } Replay;
 
@@ -46,7 +46,7 @@ static void start_next_file (GTask *task);
 static void
 end_file (Replay *replay)
 {
-  g_clear_pointer (&replay->request, _lsobs_lost_request_free);
+  g_clear_pointer (&replay->request, _lsobs_failed_trace_free);
   _lsobs_attempts_clear (&replay->attempts);
 }
 
@@ -96,7 +96,7 @@ list (Replay *replay)
     }
   replay->dir = fcntl (fd, F_DUPFD_CLOEXEC, 0);
   while (replay->names->len < MAX_FILES && (entry = readdir (entries)) != NULL)
-    if (_lsobs_lost_request_is_name (entry->d_name))
+    if (_lsobs_failed_trace_is_name (entry->d_name))
       g_ptr_array_add (replay->names, g_strdup (entry->d_name));
   closedir (entries);
   g_ptr_array_sort (replay->names, compare_names);
@@ -136,7 +136,7 @@ load_in_thread (GTask *disk_task,
                                g_strerror (errno));
       return;
     }
-  replay->request = _lsobs_lost_request_parse (text.data, text.len, &error);
+  replay->request = _lsobs_failed_trace_parse (text.data, text.len, &error);
   if (replay->request != NULL)
     g_task_return_boolean (disk_task, TRUE);
   else
@@ -175,7 +175,7 @@ use_disk (GTask *task, GTaskThreadFunc func, GAsyncReadyCallback callback)
 /* Whether this is a forked child that runs the context of its parent: the replay is the
  * parent's. */
 static gboolean
-is_foreign (GTask *task)
+is_forked (GTask *task)
 {
   Replay *replay = g_task_get_task_data (task);
 
@@ -214,7 +214,7 @@ removed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = G_TASK (user_data);
   Replay *replay = g_task_get_task_data (task);
 
-  if (is_foreign (task))
+  if (is_forked (task))
     return;
   replay->n_delivered++;
   end_file (replay);
@@ -263,7 +263,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   GError *error = NULL;
 
-  if (is_foreign (task))
+  if (is_forked (task))
     return;
   if (!_lsobs_attempts_end (&replay->attempts, result, &answer, &error))
     {
@@ -290,7 +290,7 @@ wait_over_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
 
-  if (!is_foreign (task) && !finish_if_cancelled (task))
+  if (!is_forked (task) && !finish_if_cancelled (task))
     start_attempt (task);
   return G_SOURCE_REMOVE;
 }
@@ -299,7 +299,7 @@ static void
 start_attempt (GTask *task)
 {
   Replay *replay = g_task_get_task_data (task);
-  LsobsLostRequest *request = replay->request;
+  LsobsFailedTrace *request = replay->request;
   SoupMessage *message;
   GError *error = NULL;
 
@@ -327,14 +327,14 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   Replay *replay = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
 
-  if (is_foreign (task))
+  if (is_forked (task))
     return;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
       /* Another process may have sent and deleted it. */
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         replay->n_failed++;
-      g_debug ("%s is no lost request: %s", peek_name (replay), error->message);
+      g_debug ("%s is no failed trace: %s", peek_name (replay), error->message);
       start_next_file (task);
       return;
     }
@@ -376,7 +376,7 @@ listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = G_TASK (user_data);
   GError *error = NULL;
 
-  if (is_foreign (task))
+  if (is_forked (task))
     return;
   if (g_task_propagate_boolean (G_TASK (result), &error))
     start_next_file (task);

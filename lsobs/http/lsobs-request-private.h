@@ -8,6 +8,6 @@ G_BEGIN_DECLS
 
 /* Makes requests of batches, and sends them. */
 void _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task);
-LsobsLostRequest *_lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch);
+LsobsFailedTrace *_lsobs_request_new_failed_trace (LsobsService *service, LsobsBatch *batch);
 
 G_END_DECLS

@@ -190,7 +190,7 @@ leave_to_parent (GTask *task)
 {
   Request *request = g_task_get_task_data (task);
 
-  if (!_lsobs_attempts_are_foreign (&request->attempts))
+  if (!_lsobs_attempts_are_forked (&request->attempts))
     return FALSE;
   g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s", g_strerror (ECANCELED));
   return TRUE;
@@ -454,7 +454,7 @@ _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
   request->service = service;
   request->batch = lsobs_batch_ref (batch);
   request->attempts.alone =
-      lsobs_batch_get_n_records (batch) == 1 && history->suspicion != LSOBS_SUSPICION_TRIAL;
+      lsobs_batch_get_n_records (batch) == 1 && history->isolation != LSOBS_ISOLATION_RETEST;
   request->attempts.again = history->tried;
   request->attempts.unsure = history->unsure;
   if (lsobs_batch_is_probe (batch))
@@ -469,8 +469,8 @@ _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
 /* Returns: (transfer full): the request for the batch, in a form that can be sent later. It
  *   holds no update of a single run, whose id would be in the address. Feedback among runs needs
  *   the multipart form. */
-LsobsLostRequest *
-_lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch)
+LsobsFailedTrace *
+_lsobs_request_new_failed_trace (LsobsService *service, LsobsBatch *batch)
 {
   Shape shape = get_shape (service, batch, _lsobs_service_get_mode (service));
   char boundary[LSOBS_BOUNDARY_LEN + 1] = "";
@@ -484,5 +484,5 @@ _lsobs_request_new_lost (LsobsService *service, LsobsBatch *batch)
     shape = SHAPE_BATCH;
   body = write_body (batch, shape, boundary);
   type = make_type (shape, boundary);
-  return _lsobs_lost_request_new (get_path (shape), type, NULL, body);
+  return _lsobs_failed_trace_new (get_path (shape), type, NULL, body);
 }

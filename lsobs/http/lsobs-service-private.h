@@ -2,9 +2,9 @@
 #pragma once
 
 #include "lsobs/core/lsobs-stats-private.h"
-#include "lsobs/http/lsobs-dump-private.h"
+#include "lsobs/http/lsobs-failed-trace-writer-private.h"
 #include "lsobs/http/lsobs-project-ids-private.h"
-#include "lsobs/http/lsobs-questions-private.h"
+#include "lsobs/http/lsobs-lookups-private.h"
 #include "lsobs/http/lsobs-route-private.h"
 #include "lsobs/http/lsobs-server-info-private.h"
 #include "lsobs/text/lsobs-compress-private.h"
@@ -23,19 +23,20 @@ typedef struct
   int compression;         /* (atomic) LsobsCompression: used at present for multipart requests */
   guint max_records;       /* (atomic) of a request */
   guint max_bytes;         /* (atomic) of a request, before it is compressed */
-  LsobsDump *dump;         /* (owned) (nullable) (atomic) where lost requests are kept */
+  LsobsFailedTraceWriter
+      *failed_traces; /* (owned) (nullable) (atomic) where failed traces are kept */
 
   /* All fields below belong to the thread that sends. */
   guint epoch;                  /* the process that they belong to */
   LsobsRoute *route;            /* (owned) */
-  LsobsQuestions *questions;    /* (owned) */
+  LsobsLookups *lookups;        /* (owned) */
   LsobsProjectIds *project_ids; /* (owned) */
 
   /* what it can do */
   LsobsServerInfo info; /* assumed, until has_info */
   gboolean has_info;    /* the service has answered /info */
   gboolean info_asked;  /* /info was requested */
-  gboolean key_refused; /* by the last reply to /info */
+  gboolean key_refused; /* by the last answer to /info */
   GCancellable *asking; /* (owned) (nullable) of the request for /info under way */
   gint64 ask_after;     /* monotonic, µs: /info is not requested earlier */
   gint64 known_at;      /* monotonic, µs: from then on nothing waits for /info; or 0 */
@@ -109,9 +110,11 @@ gint64 _lsobs_service_get_not_before (LsobsService *self);
 void _lsobs_service_set_deadline (LsobsService *self, gint64 deadline);
 GCancellable *_lsobs_service_peek_waits (LsobsService *self);
 
-/* Lost requests. */
-void _lsobs_service_dump (LsobsService *self, LsobsLostRequest *request, guint n_records);
-gboolean _lsobs_service_wait_dumped (LsobsService *self, gint64 deadline);
+/* Failed traces. */
+void _lsobs_service_write_failed_trace (LsobsService *self,
+                                        LsobsFailedTrace *request,
+                                        guint n_records);
+gboolean _lsobs_service_wait_written (LsobsService *self, gint64 deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsService, _lsobs_service_unref)
 

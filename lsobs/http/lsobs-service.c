@@ -10,7 +10,7 @@
 #define FALLBACK_TIME (10 * 60 * G_USEC_PER_SEC)
 
 /* How long an answer to /info may take, in ms; how much of it is read, in bytes; and the time to
- * the next question after an answer that is of no use, in µs. */
+ * the next lookup after an answer that is of no use, in µs. */
 #define INFO_TIMEOUT 5000
 #define MAX_INFO     (64 * 1024)
 #define ASK_INTERVAL (60 * G_USEC_PER_SEC)
@@ -58,8 +58,8 @@ _lsobs_service_new (LsobsSettings *settings)
     _lsobs_credentials_enter (settings->credentials);
   self->epoch = _lsobs_fork_epoch ();
   self->route = _lsobs_route_new (settings);
-  self->questions = _lsobs_questions_new (settings, self->route);
-  self->project_ids = _lsobs_project_ids_new (settings, self->questions);
+  self->lookups = _lsobs_lookups_new (settings, self->route);
+  self->project_ids = _lsobs_project_ids_new (settings, self->lookups);
   self->mode = LSOBS_INGEST_MODE_MULTIPART;
   _lsobs_server_info_init (&self->info);
   learn (self);
@@ -83,10 +83,10 @@ _lsobs_service_unref (LsobsService *self)
     _lsobs_credentials_leave (self->settings->credentials);
   g_clear_object (&self->waits);
   _lsobs_project_ids_unref (self->project_ids);
-  _lsobs_questions_unref (self->questions);
+  _lsobs_lookups_unref (self->lookups);
   _lsobs_route_unref (self->route);
-  if (self->dump != NULL && !_lsobs_dump_is_foreign (self->dump))
-    _lsobs_dump_unref (self->dump);
+  if (self->failed_traces != NULL && !_lsobs_failed_trace_writer_is_forked (self->failed_traces))
+    _lsobs_failed_trace_writer_unref (self->failed_traces);
   g_clear_pointer (&self->compressor, _lsobs_compressor_free);
   _lsobs_settings_unref (self->settings);
   _lsobs_counters_unref (self->counters);
@@ -124,8 +124,8 @@ leave_parent (LsobsService *self)
   if (self->epoch == _lsobs_fork_epoch ())
     return;
   self->epoch = _lsobs_fork_epoch ();
-  _lsobs_questions_leave_parent (self->questions);
-  self->project_ids = _lsobs_project_ids_new (self->settings, self->questions);
+  _lsobs_lookups_leave_parent (self->lookups);
+  self->project_ids = _lsobs_project_ids_new (self->settings, self->lookups);
   self->not_before = 0;
   self->deadline = 0;
   self->last_chance = 0;
@@ -161,44 +161,44 @@ _lsobs_service_peek_project_ids (LsobsService *self)
 }
 
 static gboolean
-has_question (gpointer data)
+has_lookup (gpointer data)
 {
   LsobsService *self = data;
 
-  gboolean has_ids_question = _lsobs_project_ids_stop (self->project_ids);
+  gboolean has_ids_lookup = _lsobs_project_ids_stop (self->project_ids);
 
-  return self->asking != NULL || has_ids_question;
+  return self->asking != NULL || has_ids_lookup;
 }
 
-/* Cancels all questions and closes all connections. The next request opens new ones. */
+/* Cancels all lookups and closes all connections. The next request opens new ones. */
 void
 _lsobs_service_close (LsobsService *self)
 {
   leave_parent (self);
-  _lsobs_questions_close (self->questions);
+  _lsobs_lookups_close (self->lookups);
   if (self->settings->credentials != NULL)
     _lsobs_credentials_rest (self->settings->credentials);
   if (self->asking != NULL)
     g_cancellable_cancel (self->asking);
-  if (has_question (self))
-    _lsobs_wait_source_run (has_question, self);
+  if (has_lookup (self))
+    _lsobs_wait_source_run (has_lookup, self);
   _lsobs_route_close (self->route);
 }
 
 /* --- what it can do --- */
 
-/* Called in the context that the question was asked in. */
+/* Called in the context that the lookup was started in. */
 static void
-replied_cb (const LsobsReply *reply, gpointer user_data)
+answered_cb (const LsobsLookupAnswer *answer, gpointer user_data)
 {
   LsobsService *self = user_data;
 
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   g_clear_object (&self->asking);
-  if (_lsobs_reply_refuses_key (reply) && !self->key_refused &&
-      _lsobs_questions_refuse_key (self->questions, reply))
+  if (_lsobs_lookup_answer_refuses_key (answer) && !self->key_refused &&
+      _lsobs_lookups_refuse_key (self->lookups, answer))
     {
-      /* The question is asked once more, with another key if there is one. */
+      /* The lookup is repeated, with another key if there is one. */
       self->key_refused = TRUE;
       self->ask_after = 0;
     }
@@ -206,11 +206,11 @@ replied_cb (const LsobsReply *reply, gpointer user_data)
     {
       self->info_asked = TRUE;
     }
-  _lsobs_questions_wake (self->questions, 0);
-  if (reply->text == NULL || reply->status != SOUP_STATUS_OK ||
-      !_lsobs_server_info_parse (&self->info, reply->text, reply->len))
+  _lsobs_lookups_wake (self->lookups, 0);
+  if (answer->text == NULL || answer->status != SOUP_STATUS_OK ||
+      !_lsobs_server_info_parse (&self->info, answer->text, answer->len))
     {
-      g_debug ("The service does not say what it can do (HTTP %u)", reply->status);
+      g_debug ("The service does not say what it can do (HTTP %u)", answer->status);
       return;
     }
   self->has_info = TRUE;
@@ -220,7 +220,7 @@ replied_cb (const LsobsReply *reply, gpointer user_data)
 }
 
 /* Asks the service what it can do (/info), unless that is known or was asked a moment ago. The
- * reply comes in the thread-default context. */
+ * answer comes in the thread-default context. */
 void
 _lsobs_service_ask (LsobsService *self)
 {
@@ -232,12 +232,12 @@ _lsobs_service_ask (LsobsService *self)
   gint64 now = g_get_monotonic_time ();
 
   _lsobs_service_enter (self);
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if ((self->has_info && !self->doubted) || self->asking != NULL || now < self->ask_after)
     return;
   self->ask_after = now + ASK_INTERVAL;
   self->asking = g_cancellable_new ();
-  _lsobs_questions_ask (self->questions, "info", &limits, self->asking, replied_cb,
+  _lsobs_lookups_start (self->lookups, "info", &limits, self->asking, answered_cb,
                         _lsobs_service_ref (self), (GDestroyNotify) _lsobs_service_unref);
 }
 
@@ -246,7 +246,7 @@ gboolean
 _lsobs_service_is_known (LsobsService *self)
 {
   leave_parent (self);
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   return self->has_info || self->info_asked ||
          (self->known_at != 0 && g_get_monotonic_time () >= self->known_at);
 }
@@ -256,12 +256,11 @@ _lsobs_service_is_known (LsobsService *self)
 void
 _lsobs_service_await_known (LsobsService *self)
 {
-  _lsobs_questions_assert_context (self->questions);
-  if (self->asking == NULL &&
-      _lsobs_questions_need_key (self->questions) != LSOBS_CREDENTIALS_PENDING)
+  _lsobs_lookups_assert_context (self->lookups);
+  if (self->asking == NULL && _lsobs_lookups_need_key (self->lookups) != LSOBS_CREDENTIALS_PENDING)
     _lsobs_service_ask (self);
   if (self->known_at != 0)
-    _lsobs_questions_wake (self->questions, self->known_at);
+    _lsobs_lookups_wake (self->lookups, self->known_at);
 }
 
 /* Called once by each worker, before anything is sent.
@@ -270,7 +269,7 @@ void
 _lsobs_service_set_waker (LsobsService *self, GSource *waker)
 {
   leave_parent (self);
-  _lsobs_questions_set_waker (self->questions, waker);
+  _lsobs_lookups_set_waker (self->lookups, waker);
 }
 
 /* Whether feedback may share a request with runs. Otherwise, and until the service has told its
@@ -317,7 +316,7 @@ _lsobs_service_is_reachable (LsobsService *self)
 void
 _lsobs_service_set_reachable (LsobsService *self, gboolean reachable)
 {
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   self->reachable = reachable;
 }
 
@@ -330,7 +329,7 @@ _lsobs_service_weigh (LsobsService *self, LsobsOutcome outcome, gboolean alone)
 {
   gboolean was_reachable = self->reachable;
 
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if (outcome == LSOBS_OUTCOME_DELIVERED || outcome == LSOBS_OUTCOME_CONFLICT)
     self->reachable = TRUE;
   if (outcome == LSOBS_OUTCOME_UNREACHABLE || outcome == LSOBS_OUTCOME_REDIRECTED ||
@@ -362,7 +361,7 @@ _lsobs_service_get_mode (LsobsService *self)
 LsobsIngestMode
 _lsobs_service_choose_mode (LsobsService *self)
 {
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if (self->fallback_until != 0 && g_get_monotonic_time () >= self->fallback_until)
     {
       self->fallback_until = 0;
@@ -376,7 +375,7 @@ _lsobs_service_choose_mode (LsobsService *self)
 gboolean
 _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
 {
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if (self->settings->values.ingest_mode != LSOBS_INGEST_MODE_AUTO)
     return FALSE;
   if (missing == LSOBS_INGEST_MODE_RUNS)
@@ -440,7 +439,7 @@ _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kin
 {
   GBytes *compressed;
 
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   *kind = _lsobs_service_get_compression (self);
   if (*kind == LSOBS_COMPRESSION_NONE)
     return g_bytes_ref (body);
@@ -495,7 +494,7 @@ _lsobs_service_refuse_compression (LsobsService *self)
 void
 _lsobs_service_delay_until (LsobsService *self, gint64 until)
 {
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   if (self->deadline != 0)
     until = _lsobs_delivery_policy_before_end (until, g_get_monotonic_time (), self->deadline,
                                                &self->last_chance);
@@ -519,15 +518,15 @@ _lsobs_service_set_deadline (LsobsService *self, gint64 deadline)
   gint64 not_before;
 
   leave_parent (self);
-  _lsobs_questions_assert_context (self->questions);
+  _lsobs_lookups_assert_context (self->lookups);
   waits = g_steal_pointer (&self->waits);
   not_before = self->not_before;
   self->deadline = deadline;
   self->not_before = 0;
   self->known_at = now + MAX (deadline - now, 0) / 2;
   _lsobs_project_ids_set_deadline (self->project_ids, deadline, self->known_at);
-  /* Not at once: a question asked now might end before the flush that follows looks at it. */
-  _lsobs_questions_wake (self->questions, self->known_at);
+  /* Not at once: a lookup started now might end before the flush that follows looks at it. */
+  _lsobs_lookups_wake (self->lookups, self->known_at);
   _lsobs_service_delay_until (self, not_before);
   if (waits != NULL)
     g_cancellable_cancel (waits);
@@ -542,32 +541,34 @@ _lsobs_service_peek_waits (LsobsService *self)
   return self->waits;
 }
 
-/* --- lost requests --- */
+/* --- failed traces --- */
 
-/* Keeps a lost request in the directory of the settings.
+/* Keeps a failed trace in the directory of the settings.
  * @request: (transfer full) */
 void
-_lsobs_service_dump (LsobsService *self, LsobsLostRequest *request, guint n_records)
+_lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *request, guint n_records)
 {
-  LsobsDump *dump = g_atomic_pointer_get (&self->dump);
+  LsobsFailedTraceWriter *writer = g_atomic_pointer_get (&self->failed_traces);
 
-  /* After a fork, the child does not touch the dump of the parent. */
-  if (dump == NULL || _lsobs_dump_is_foreign (dump))
+  /* After a fork, the child does not touch the writer of the parent. */
+  if (writer == NULL || _lsobs_failed_trace_writer_is_forked (writer))
     {
-      dump = _lsobs_dump_new (self->settings->values.failed_traces_dir,
-                              self->settings->values.failed_traces_max_bytes, self->counters);
-      g_atomic_pointer_set (&self->dump, dump);
+      writer = _lsobs_failed_trace_writer_new (self->settings->values.failed_traces_dir,
+                                               self->settings->values.failed_traces_max_bytes,
+                                               self->counters);
+      g_atomic_pointer_set (&self->failed_traces, writer);
     }
-  _lsobs_dump_take (dump, request, n_records);
+  _lsobs_failed_trace_writer_push (writer, request, n_records);
 }
 
-/* Waits until the lost requests are written. Called from any thread.
+/* Waits until the failed traces are written. Called from any thread.
  * @deadline: monotonic, µs
  * Returns: FALSE at the deadline */
 gboolean
-_lsobs_service_wait_dumped (LsobsService *self, gint64 deadline)
+_lsobs_service_wait_written (LsobsService *self, gint64 deadline)
 {
-  LsobsDump *dump = g_atomic_pointer_get (&self->dump);
+  LsobsFailedTraceWriter *writer = g_atomic_pointer_get (&self->failed_traces);
 
-  return dump == NULL || _lsobs_dump_is_foreign (dump) || _lsobs_dump_wait (dump, deadline);
+  return writer == NULL || _lsobs_failed_trace_writer_is_forked (writer) ||
+         _lsobs_failed_trace_writer_wait (writer, deadline);
 }

@@ -41,7 +41,7 @@ gboolean _lsobs_baggage_set_target (LsobsBaggage *self, const LsobsTarget *targe
 gboolean _lsobs_baggage_add_metadatum (LsobsBaggage *self, const char *member, gsize len);
 gboolean _lsobs_baggage_add_tag (LsobsBaggage *self, const char *tag);
 char *_lsobs_baggage_write (LsobsBaggage *self);
-char *_lsobs_baggage_dup_foreign (const char *header);
+char *_lsobs_baggage_dup_other (const char *header);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsBaggage, _lsobs_baggage_clear)
 

@@ -212,7 +212,7 @@ is_client_key (Slice key)
 /* Copies the items of a baggage header that are not of a LangSmith client, in their order.
  * Returns: (transfer full) (nullable): NULL if there are none */
 char *
-_lsobs_baggage_dup_foreign (const char *header)
+_lsobs_baggage_dup_other (const char *header)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   Slice rest = { header, strlen (header) };

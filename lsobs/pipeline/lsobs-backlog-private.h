@@ -20,11 +20,11 @@ LsobsBatch *_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, 
 LsobsBatch *_lsobs_backlog_take_tried (LsobsBacklog *self);
 LsobsBatch *_lsobs_backlog_take_probe (LsobsBacklog *self);
 
-gboolean _lsobs_backlog_has_suspects (LsobsBacklog *self);
+gboolean _lsobs_backlog_has_isolated (LsobsBacklog *self);
 gint64 _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now);
-void _lsobs_backlog_pardon (LsobsBacklog *self);
-void _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number);
-gboolean _lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch);
-LsobsBatch *_lsobs_backlog_take_guilty (LsobsBacklog *self);
+void _lsobs_backlog_end_isolation (LsobsBacklog *self);
+void _lsobs_backlog_count_failures (LsobsBacklog *self, guint64 number);
+gboolean _lsobs_backlog_reset_pair (LsobsBacklog *self, LsobsBatch *batch);
+LsobsBatch *_lsobs_backlog_take_bad (LsobsBacklog *self);
 
 G_END_DECLS

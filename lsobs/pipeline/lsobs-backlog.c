@@ -4,18 +4,18 @@
 #include "lsobs/pipeline/lsobs-backlog-private.h"
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 
-/* A failure alone does not mean that the batch is to blame: the service may be away. Three members
- * of LsobsBatchHistory say whether the batch is to blame:
+/* A failure alone does not mean that a batch is bad: the service may be away. Three members of
+ * LsobsBatchHistory lead to the bad batch, and in it to the one bad record:
  *
- * - accused: it failed while the service was not known to be away. When a request that was sent
- *   after it succeeds, that is a strike. An answer that is not the service's, and one that says
- *   that the service takes nothing for now, do not accuse.
- * - suspicion: it is one record that a proxy or firewall refuses. When the very next request
- *   succeeds, the record is sent once more; refused again, it is to blame. When another request
- *   fails for another reason, the suspicion ends.
- * - strikes: with the third one, the batch is to blame, and is halved. The halves begin with two
- *   strikes; a half of one record, which would be lost, begins with none. When both halves fail,
- *   not one bad record is to blame: their strikes are taken back.
+ * - unconfirmed: it failed while the service was not known to be away. When a request that was sent
+ *   after it succeeds, the batch has failed alone. An answer that is not the service's, and one that
+ *   says that the service takes nothing for now, do not count.
+ * - isolation: it is one record that a proxy or firewall refuses. When the very next request
+ *   succeeds, the record is sent once more; refused again, it is bad. When another request fails for
+ *   another reason, the isolation ends.
+ * - n_lone_failures: with the third one, the batch is bad, and is halved. The halves begin with two;
+ *   a half of one record, which would be lost, begins with none. When both halves fail, not one bad
+ *   record is the reason: both begin again with none.
  */
 
 void
@@ -61,29 +61,29 @@ take (LsobsBacklog *self, GList *link)
   return batch;
 }
 
-/* Batches that a proxy or firewall has refused are sent one at a time. While there are suspects, no
- * other refused batch is sent: its failure would not clear the suspects.
+/* Batches that a proxy or firewall has refused are sent one at a time. While one is isolated, no
+ * other refused batch is sent: its failure would not end the isolation.
  * @searching: a batch that was refused is under way
- * @time: monotonic, µs: batches that are deferred beyond it stay
+ * @time: monotonic, µs: batches that are delayed beyond it stay
  * Returns: (transfer full) (nullable): the next batch to be sent */
 LsobsBatch *
 _lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time)
 {
-  gboolean has_suspects = _lsobs_backlog_has_suspects (self);
+  gboolean has_isolated = _lsobs_backlog_has_isolated (self);
 
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
     {
       const LsobsBatchHistory *history = _lsobs_batch_peek_history (l->data);
 
-      if (!(searching && history->dubious) && !(has_suspects && history->refused) &&
+      if (!(searching && history->ever_refused) && !(has_isolated && history->refused) &&
           history->not_before <= time)
         return take (self, l);
     }
   return NULL;
 }
 
-/* Returns: monotonic, µs: when the first deferred batch is sent again, or -1 */
+/* Returns: monotonic, µs: when the first delayed batch is sent again, or -1 */
 gint64
 _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
 {
@@ -100,13 +100,13 @@ _lsobs_backlog_get_due_time (LsobsBacklog *self, gint64 now)
   return due_time;
 }
 
-/* Returns: (transfer full) (nullable): a suspect that is sent once more */
+/* Returns: (transfer full) (nullable): an isolated batch that is sent once more */
 LsobsBatch *
 _lsobs_backlog_take_tried (LsobsBacklog *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
-    if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_TRIAL)
+    if (_lsobs_batch_peek_history (l->data)->isolation == LSOBS_ISOLATION_RETEST)
       return take (self, l);
   return NULL;
 }
@@ -125,24 +125,24 @@ _lsobs_backlog_take_probe (LsobsBacklog *self)
   return take (self, stalest);
 }
 
-/* Whether there are suspects, for which another request must show whether they are to blame. */
+/* Whether there are isolated batches: another request must show whether they are bad. */
 gboolean
-_lsobs_backlog_has_suspects (LsobsBacklog *self)
+_lsobs_backlog_has_isolated (LsobsBacklog *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
-    if (_lsobs_batch_peek_history (l->data)->suspicion == LSOBS_SUSPICION_REFUSED)
+    if (_lsobs_batch_peek_history (l->data)->isolation == LSOBS_ISOLATION_REFUSED)
       return TRUE;
   return FALSE;
 }
 
-/* The request after the refusal of the suspects has failed: the suspicion ends. */
+/* The request after the refusal of the isolated batches has failed: the isolation ends. */
 void
-_lsobs_backlog_pardon (LsobsBacklog *self)
+_lsobs_backlog_end_isolation (LsobsBacklog *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
-    _lsobs_batch_peek_history (l->data)->suspicion = LSOBS_SUSPICION_NONE;
+    _lsobs_batch_peek_history (l->data)->isolation = LSOBS_ISOLATION_NONE;
 }
 
 /* Whether @batch is one record, and request @number - 1 was refused: it carried @batch. */
@@ -155,10 +155,10 @@ was_refused_before (LsobsBatch *batch, guint64 number)
          (history->outcome == LSOBS_OUTCOME_FOREIGN || history->outcome == LSOBS_OUTCOME_BLOCKED);
 }
 
-/* A request has succeeded: batches that were sent before it, and failed, may be to blame.
+/* A request has succeeded: batches that were sent before it, and failed, may be bad.
  * @number: of the request */
 void
-_lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
+_lsobs_backlog_count_failures (LsobsBacklog *self, guint64 number)
 {
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
@@ -167,21 +167,21 @@ _lsobs_backlog_accuse (LsobsBacklog *self, guint64 number)
 
       if (history->number >= number)
         continue;
-      if (history->suspicion == LSOBS_SUSPICION_REFUSED || was_refused_before (l->data, number))
-        history->suspicion = LSOBS_SUSPICION_TRIAL;
-      if (history->accused)
+      if (history->isolation == LSOBS_ISOLATION_REFUSED || was_refused_before (l->data, number))
+        history->isolation = LSOBS_ISOLATION_RETEST;
+      if (history->unconfirmed)
         {
-          history->n_strikes++;
-          history->struck = TRUE;
+          history->n_lone_failures++;
+          history->half_failed = TRUE;
         }
-      history->accused = FALSE;
+      history->unconfirmed = FALSE;
     }
 }
 
-/* If the other half of @batch has failed, too, while other requests succeeded, takes the strikes of
- * both back. FALSE when it has not. */
+/* If the other half of @batch has failed, too, while other requests succeeded, resets the lone failures
+ * of both. FALSE when it has not. */
 gboolean
-_lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch)
+_lsobs_backlog_reset_pair (LsobsBacklog *self, LsobsBatch *batch)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
@@ -190,22 +190,23 @@ _lsobs_backlog_forgive_pair (LsobsBacklog *self, LsobsBatch *batch)
     {
       LsobsBatchHistory *other = _lsobs_batch_peek_history (l->data);
 
-      if (other->pair != history->pair || !other->struck)
+      if (other->pair != history->pair || !other->half_failed)
         continue;
-      history->n_strikes = other->n_strikes = 0;
+      history->n_lone_failures = other->n_lone_failures = 0;
       history->pair = other->pair = 0;
       return TRUE;
     }
   return FALSE;
 }
 
-/* Returns: (transfer full) (nullable): a batch that is to blame */
+/* Returns: (transfer full) (nullable): a bad batch */
 LsobsBatch *
-_lsobs_backlog_take_guilty (LsobsBacklog *self)
+_lsobs_backlog_take_bad (LsobsBacklog *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->batches.head; l != NULL; l = l->next)
-    if (_lsobs_batch_peek_history (l->data)->n_strikes >= LSOBS_DELIVERY_POLICY_MAX_STRIKES)
+    if (_lsobs_batch_peek_history (l->data)->n_lone_failures >=
+        LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES)
       return take (self, l);
   return NULL;
 }

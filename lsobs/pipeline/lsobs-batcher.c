@@ -6,7 +6,7 @@
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-backlog-private.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
-#include "lsobs/pipeline/lsobs-feedback-gate-private.h"
+#include "lsobs/pipeline/lsobs-pending-feedback-private.h"
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 #include "lsobs/transport/lsobs-record-hook-private.h"
 #include "lsobs/transport/lsobs-transport-private.h"
@@ -28,14 +28,14 @@ struct _LsobsBatcher
   LsobsTransport *transport;                /* (owned) has the limits of a batch */
   const LsobsTransportInternals *internals; /* (unowned) of the transport */
   GQueue ready;                             /* of LsobsBatch (owned): to be sent next */
-  GQueue blocked_batches;  /* of LsobsBatch (owned): the create of one of their runs, from which
+  GQueue waiting_batches; /* of LsobsBatch (owned): the create of one of their runs, from which
                               * they were split, is under way */
-  GQueue blocked_records;  /* of LsobsRecord (owned): the create of their run is under way */
-  gsize n_blocked_bytes;   /* of memory: of blocked_records */
-  LsobsFeedbackGate *gate; /* (owned) feedback that waits for an answer of the service */
-  LsobsBacklog backlog;    /* batches that were sent and failed */
-  guint64 n_pairs;         /* the number of the last pair of halves, see punish() */
-  gboolean probe_fresh;    /* the last probe sent an untried batch */
+  GQueue waiting_records; /* of LsobsRecord (owned): the create of their run is under way */
+  gsize n_waiting_bytes;  /* of memory: of waiting_records */
+  LsobsPendingFeedback *feedback; /* (owned) feedback that waits for an answer of the service */
+  LsobsBacklog backlog;           /* batches that were sent and failed */
+  guint64 n_pairs;                /* the number of the last pair of halves, see isolate_bad() */
+  gboolean probe_fresh;           /* the last probe sent an untried batch */
 };
 
 /* @context: that of the worker */
@@ -60,9 +60,10 @@ _lsobs_batcher_new (const LsobsDestination *destination,
   self->transport = g_object_ref (destination->transport);
   self->internals = _lsobs_transport_peek_internals (destination->transport);
   g_queue_init (&self->ready);
-  g_queue_init (&self->blocked_batches);
-  g_queue_init (&self->blocked_records);
-  self->gate = _lsobs_feedback_gate_new (destination->settings, destination->transport, context);
+  g_queue_init (&self->waiting_batches);
+  g_queue_init (&self->waiting_records);
+  self->feedback =
+      _lsobs_pending_feedback_new (destination->settings, destination->transport, context);
   _lsobs_backlog_init (&self->backlog, context);
   return self;
 }
@@ -71,10 +72,10 @@ void
 _lsobs_batcher_free (LsobsBatcher *self)
 {
   g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
-  g_queue_clear_full (&self->blocked_batches, (GDestroyNotify) lsobs_batch_unref);
-  g_queue_clear_full (&self->blocked_records, (GDestroyNotify) _lsobs_record_unref);
+  g_queue_clear_full (&self->waiting_batches, (GDestroyNotify) lsobs_batch_unref);
+  g_queue_clear_full (&self->waiting_records, (GDestroyNotify) _lsobs_record_unref);
   _lsobs_backlog_clear (&self->backlog);
-  _lsobs_feedback_gate_free (self->gate);
+  _lsobs_pending_feedback_free (self->feedback);
   g_object_unref (self->transport);
   g_main_context_unref (self->context);
   g_object_unref (self->store);
@@ -135,39 +136,39 @@ has_promoted (GPtrArray *records)
   return FALSE;
 }
 
-/* An update that was promoted to a create, because the create was lost, is saved on disk as an
+/* An update that was promoted to a create, because the create was lost, is written to disk as an
  * update: the create is on disk already, and the service takes one create of a run.
- * Returns: (transfer full): the batch to save for @batch */
+ * Returns: (transfer full): the batch to write for @batch */
 static LsobsBatch *
-make_saved (LsobsBatcher *self, LsobsBatch *batch)
+make_failed_trace (LsobsBatcher *self, LsobsBatch *batch)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
-  GPtrArray *saved;
+  GPtrArray *written;
 
   if (self->settings->values.failed_traces_dir == NULL || !has_promoted (records))
     return lsobs_batch_ref (batch);
-  saved = new_encoded_array ();
+  written = new_encoded_array ();
   for (guint i = 0; i < records->len; i++)
     {
       LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
-      g_ptr_array_add (saved,
+      g_ptr_array_add (written,
                        is_promoted (encoded)
                            ? _lsobs_encoder_convert (&self->encoder, encoded, LSOBS_RECORD_UPDATE)
                            : _lsobs_encoded_ref (encoded));
     }
-  return _lsobs_batch_new (saved);
+  return _lsobs_batch_new (written);
 }
 
 void
 _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
-  g_autoptr (LsobsBatch) saved = make_saved (self, batch);
+  g_autoptr (LsobsBatch) written = make_failed_trace (self, batch);
 
   g_assert (g_main_context_is_owner (self->context));
   /* Before flush waiters finish: a program that waits for a flush may look for the files. */
-  lsobs_transport_batch_lost (self->transport, saved, reason);
+  lsobs_transport_batch_lost (self->transport, written, reason);
   for (guint i = 0; i < records->len; i++)
     lose (self, g_ptr_array_index (records, i), reason);
 }
@@ -207,21 +208,21 @@ get_run (LsobsRecord *record)
 }
 
 static void
-block_record (LsobsBatcher *self, LsobsRecord *record)
+make_record_wait (LsobsBatcher *self, LsobsRecord *record)
 {
-  g_queue_push_tail (&self->blocked_records, record);
-  self->n_blocked_bytes += record->size;
+  g_queue_push_tail (&self->waiting_records, record);
+  self->n_waiting_bytes += record->size;
 }
 
-/* @link: of blocked_records
+/* @link: of waiting_records
  * Returns: (transfer full): its record */
 static LsobsRecord *
-take_blocked (LsobsBatcher *self, GList *link)
+take_waiting (LsobsBatcher *self, GList *link)
 {
   LsobsRecord *record = link->data;
 
-  g_queue_delete_link (&self->blocked_records, link);
-  self->n_blocked_bytes -= record->size;
+  g_queue_delete_link (&self->waiting_records, link);
+  self->n_waiting_bytes -= record->size;
   return record;
 }
 
@@ -230,22 +231,22 @@ take_blocked (LsobsBatcher *self, GList *link)
 static gboolean
 may_block_more (LsobsBatcher *self, const BatchLimits *limits)
 {
-  return self->blocked_records.length <
+  return self->waiting_records.length <
              (guint64) self->settings->values.max_in_flight * limits->max_records &&
-         self->n_blocked_bytes < (gsize) self->settings->values.max_queue_bytes;
+         self->n_waiting_bytes < (gsize) self->settings->values.max_queue_bytes;
 }
 
 /* Records whose creates are delivered or lost move to @records. */
 static void
-release_blocked_records (LsobsBatcher *self, GPtrArray *records, guint max_records)
+release_waiting_records (LsobsBatcher *self, GPtrArray *records, guint max_records)
 {
-  for (GList *l = self->blocked_records.head; l != NULL && records->len < max_records;)
+  for (GList *l = self->waiting_records.head; l != NULL && records->len < max_records;)
     {
       GList *next = l->next;
       LsobsRecord *record = l->data;
 
       if (_lsobs_queue_get_create_state (self->queue, get_run (record)) != LSOBS_CREATE_TAKEN)
-        g_ptr_array_add (records, take_blocked (self, l));
+        g_ptr_array_add (records, take_waiting (self, l));
       l = next;
     }
 }
@@ -285,12 +286,12 @@ drop_record (LsobsBatcher *self, LsobsRecord *record, LsobsDropReason reason)
 }
 
 static void
-put_at_gate (LsobsBatcher *self, LsobsRecord *record)
+add_pending_feedback (LsobsBatcher *self, LsobsRecord *record)
 {
   LsobsRecord *surplus;
 
-  _lsobs_feedback_gate_add (self->gate, record);
-  while ((surplus = _lsobs_feedback_gate_take_surplus (self->gate)) != NULL)
+  _lsobs_pending_feedback_add (self->feedback, record);
+  while ((surplus = _lsobs_pending_feedback_take_surplus (self->feedback)) != NULL)
     drop_record (self, surplus, LSOBS_DROP_REASON_QUEUE_FULL);
 }
 
@@ -299,17 +300,17 @@ put_at_gate (LsobsBatcher *self, LsobsRecord *record)
 static gboolean
 delay_feedback (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
 {
-  /* Feedback that waits for the reply to /info waits at the gate. Not in blocked_records: runs need
+  /* Feedback that waits for the answer to /info is pending. Not in waiting_records: runs need
    * that room. */
   if (way != LSOBS_FEEDBACK_UNDECIDED &&
       precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
     {
-      block_record (self, record);
+      make_record_wait (self, record);
       return TRUE;
     }
-  if (!_lsobs_feedback_gate_ask (self->gate, record, way))
+  if (!_lsobs_pending_feedback_look_up (self->feedback, record, way))
     return FALSE;
-  put_at_gate (self, record);
+  add_pending_feedback (self, record);
   return TRUE;
 }
 
@@ -333,15 +334,15 @@ has_to_wait (LsobsBatcher *self, LsobsBatch *batch)
 /* Batches whose creates are delivered or lost are ready again, in their order.
  * @all: the others, too: they will not be sent */
 static void
-release_blocked_batches (LsobsBatcher *self, gboolean all)
+release_waiting_batches (LsobsBatcher *self, gboolean all)
 {
-  for (GList *l = self->blocked_batches.tail; l != NULL;)
+  for (GList *l = self->waiting_batches.tail; l != NULL;)
     {
       GList *previous = l->prev;
 
       if (all || !has_to_wait (self, l->data))
         {
-          g_queue_unlink (&self->blocked_batches, l);
+          g_queue_unlink (&self->waiting_batches, l);
           g_queue_push_head_link (&self->ready, l);
         }
       l = previous;
@@ -356,7 +357,7 @@ delay_update (LsobsBatcher *self, LsobsRecord *record)
   switch (_lsobs_queue_get_create_state (self->queue, record->info))
     {
     case LSOBS_CREATE_TAKEN:
-      block_record (self, record);
+      make_record_wait (self, record);
       return TRUE;
     case LSOBS_CREATE_LOST:
       _lsobs_queue_promote (self->queue, record);
@@ -446,7 +447,7 @@ add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean d
   for (guint i = 0; i < records->len; i++)
     {
       LsobsRecord *record = g_ptr_array_index (records, i);
-      LsobsFeedbackWay way = _lsobs_feedback_gate_judge (self->gate, record);
+      LsobsFeedbackWay way = _lsobs_pending_feedback_find_way (self->feedback, record);
       LsobsEncoded *encoded;
       gsize size;
 
@@ -484,8 +485,8 @@ fill_ready (LsobsBatcher *self, const BatchLimits *limits)
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
       gint64 due_time;
 
-      release_blocked_records (self, records, limits->max_records);
-      _lsobs_feedback_gate_release (self->gate, records, limits->max_records);
+      release_waiting_records (self, records, limits->max_records);
+      _lsobs_pending_feedback_release (self->feedback, records, limits->max_records);
       if (records->len < limits->max_records && may_block_more (self, limits) &&
           _lsobs_queue_is_due (self->queue, self->settings->values.flush_interval * 1000,
                                g_get_monotonic_time (), &due_time))
@@ -515,7 +516,7 @@ _lsobs_batcher_split (LsobsBatcher *self, LsobsBatch *batch, const GError *error
 
       _lsobs_batch_halve (batch, &first, &second);
       /* Only the second half can depend on the first one, which is ready. */
-      g_queue_push_head (has_to_wait (self, second) ? &self->blocked_batches : &self->ready,
+      g_queue_push_head (has_to_wait (self, second) ? &self->waiting_batches : &self->ready,
                          second);
       g_queue_push_head (&self->ready, first);
       return TRUE;
@@ -573,11 +574,11 @@ _lsobs_batcher_keep_all (LsobsBatcher *self)
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->ready.head; l != NULL; l = l->next)
     keep_records (self, l->data);
-  for (GList *l = self->blocked_batches.head; l != NULL; l = l->next)
+  for (GList *l = self->waiting_batches.head; l != NULL; l = l->next)
     keep_records (self, l->data);
-  for (GList *l = self->blocked_records.head; l != NULL; l = l->next)
+  for (GList *l = self->waiting_records.head; l != NULL; l = l->next)
     _lsobs_queue_keep (self->queue, l->data);
-  for (GList *l = _lsobs_feedback_gate_peek_waiting (self->gate)->head; l != NULL; l = l->next)
+  for (GList *l = _lsobs_pending_feedback_peek_queue (self->feedback)->head; l != NULL; l = l->next)
     _lsobs_queue_keep (self->queue, l->data);
 }
 
@@ -586,7 +587,7 @@ gboolean
 _lsobs_batcher_awaits_answers (LsobsBatcher *self)
 {
   g_assert (g_main_context_is_owner (self->context));
-  return _lsobs_feedback_gate_peek_waiting (self->gate)->length > 0;
+  return _lsobs_pending_feedback_peek_queue (self->feedback)->length > 0;
 }
 
 /* Loses the first record of the first batch of @batches. FALSE when that record does not count as
@@ -614,28 +615,28 @@ evict_first (LsobsBatcher *self, GQueue *batches, LsobsDropReason reason)
 }
 
 static gboolean
-evict_blocked (LsobsBatcher *self, LsobsDropReason reason)
+evict_waiting (LsobsBatcher *self, LsobsDropReason reason)
 {
   g_autoptr (LsobsRecord) record = NULL;
 
-  if (self->blocked_records.head == NULL ||
-      !((LsobsRecord *) self->blocked_records.head->data)->kept)
+  if (self->waiting_records.head == NULL ||
+      !((LsobsRecord *) self->waiting_records.head->data)->kept)
     return FALSE;
-  record = take_blocked (self, self->blocked_records.head);
+  record = take_waiting (self, self->waiting_records.head);
   forget_ended (self, record);
   _lsobs_queue_evict (self->queue, record, reason);
   return TRUE;
 }
 
 static gboolean
-evict_at_gate (LsobsBatcher *self, LsobsDropReason reason)
+evict_pending_feedback (LsobsBatcher *self, LsobsDropReason reason)
 {
-  GList *first = _lsobs_feedback_gate_peek_waiting (self->gate)->head;
+  GList *first = _lsobs_pending_feedback_peek_queue (self->feedback)->head;
   g_autoptr (LsobsRecord) record = NULL;
 
   if (first == NULL || !((LsobsRecord *) first->data)->kept)
     return FALSE;
-  record = _lsobs_feedback_gate_take (self->gate);
+  record = _lsobs_pending_feedback_take (self->feedback);
   _lsobs_queue_evict (self->queue, record, reason);
   return TRUE;
 }
@@ -645,7 +646,7 @@ evict_at_gate (LsobsBatcher *self, LsobsDropReason reason)
 void
 _lsobs_batcher_evict (LsobsBatcher *self)
 {
-  GQueue *queues[] = { &self->backlog.batches, &self->ready, &self->blocked_batches };
+  GQueue *queues[] = { &self->backlog.batches, &self->ready, &self->waiting_batches };
   LsobsDropReason reason;
 
   g_assert (g_main_context_is_owner (self->context));
@@ -659,16 +660,16 @@ _lsobs_batcher_evict (LsobsBatcher *self)
                                    _lsobs_batch_get_first_seq (oldest->head->data)))
           oldest = queues[i];
       if (oldest == NULL || !evict_first (self, oldest, reason))
-        if (!evict_blocked (self, reason) && !evict_at_gate (self, reason))
+        if (!evict_waiting (self, reason) && !evict_pending_feedback (self, reason))
           return;
     }
 }
 
 gboolean
-_lsobs_batcher_has_suspects (LsobsBatcher *self)
+_lsobs_batcher_has_isolated (LsobsBatcher *self)
 {
   g_assert (g_main_context_is_owner (self->context));
-  return _lsobs_backlog_has_suspects (&self->backlog);
+  return _lsobs_backlog_has_isolated (&self->backlog);
 }
 
 /* The service seems to be away: probes are sent from now on. */
@@ -676,7 +677,7 @@ void
 _lsobs_batcher_begin_probing (LsobsBatcher *self)
 {
   g_assert (g_main_context_is_owner (self->context));
-  _lsobs_backlog_pardon (&self->backlog);
+  _lsobs_backlog_end_isolation (&self->backlog);
   self->probe_fresh = FALSE;
 }
 
@@ -695,27 +696,27 @@ _lsobs_batcher_bisect (LsobsBatcher *self, LsobsBatch *batch)
       LsobsBatchHistory *history = _lsobs_batch_peek_history (half);
 
       history->number = history->failed = 0;
-      history->refused = history->struck = FALSE;
+      history->refused = history->half_failed = FALSE;
       history->distance = history->not_before = 0;
       /* A single record is only lost for failures of its own. */
       if (lsobs_batch_get_n_records (half) == 1)
-        history->n_strikes = 0;
+        history->n_lone_failures = 0;
       /* Only the second half can depend on the first one, which waits. */
       if (has_to_wait (self, half))
-        g_queue_push_head (&self->blocked_batches, g_steal_pointer (&half));
+        g_queue_push_head (&self->waiting_batches, g_steal_pointer (&half));
       else
         _lsobs_batcher_keep (self, half);
     }
 }
 
-/* A batch that fails while others succeed is halved, until the record to blame is alone.
+/* A batch that fails while others succeed is halved, until the bad record is alone.
  * Returns: how many records are lost */
 static guint
-punish (LsobsBatcher *self, LsobsBatch *batch)
+isolate_bad (LsobsBatcher *self, LsobsBatch *batch)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
-  if (_lsobs_backlog_forgive_pair (&self->backlog, batch))
+  if (_lsobs_backlog_reset_pair (&self->backlog, batch))
     {
       _lsobs_backlog_add (&self->backlog, lsobs_batch_ref (batch));
       return 0;
@@ -725,26 +726,26 @@ punish (LsobsBatcher *self, LsobsBatch *batch)
       _lsobs_batcher_lost (self, batch, history->reason);
       return 1;
     }
-  history->n_strikes = LSOBS_DELIVERY_POLICY_MAX_STRIKES - 1;
+  history->n_lone_failures = LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES - 1;
   history->pair = ++self->n_pairs;
   _lsobs_batcher_bisect (self, batch);
   return 0;
 }
 
-/* A request has succeeded: batches that failed before it may be to blame.
+/* A request has succeeded: batches that failed before it may be bad.
  * @number: of the request
  * Returns: how many records are lost */
 guint
-_lsobs_batcher_judge (LsobsBatcher *self, guint64 number)
+_lsobs_batcher_isolate (LsobsBatcher *self, guint64 number)
 {
   LsobsBatch *batch;
   guint n_lost = 0;
 
   g_assert (g_main_context_is_owner (self->context));
-  _lsobs_backlog_accuse (&self->backlog, number);
-  while ((batch = _lsobs_backlog_take_guilty (&self->backlog)) != NULL)
+  _lsobs_backlog_count_failures (&self->backlog, number);
+  while ((batch = _lsobs_backlog_take_bad (&self->backlog)) != NULL)
     {
-      n_lost += punish (self, batch);
+      n_lost += isolate_bad (self, batch);
       lsobs_batch_unref (batch);
     }
   return n_lost;
@@ -773,7 +774,7 @@ pick_probe (LsobsBatcher *self, const BatchLimits *limits)
   return self->probe_fresh ? _lsobs_backlog_take_probe (&self->backlog) : pick_fresh (self, limits);
 }
 
-/* Batches that were tried go first. While there are suspects, a batch that was not tried goes before
+/* Batches that were tried go first. While a batch is isolated, a batch that was not tried goes before
  * them, to show whether the service can be reached.
  * Returns: (transfer full) (nullable) */
 static LsobsBatch *
@@ -781,7 +782,7 @@ pick (LsobsBatcher *self, gboolean searching, gint64 time, const BatchLimits *li
 {
   LsobsBatch *batch = _lsobs_backlog_take_tried (&self->backlog);
 
-  if (batch == NULL && _lsobs_backlog_has_suspects (&self->backlog))
+  if (batch == NULL && _lsobs_backlog_has_isolated (&self->backlog))
     batch = pick_fresh (self, limits);
   if (batch == NULL)
     batch = _lsobs_backlog_take_oldest (&self->backlog, searching, time);
@@ -802,7 +803,7 @@ limit_attempts (LsobsBatch *batch, gboolean probing)
   return probe ? _lsobs_batch_new_probe (batch) : _lsobs_batch_new_round (batch);
 }
 
-/* Returns: monotonic, µs: when the first deferred batch is sent again, or -1 */
+/* Returns: monotonic, µs: when the first delayed batch is sent again, or -1 */
 gint64
 _lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now)
 {
@@ -812,7 +813,7 @@ _lsobs_batcher_get_due_time (LsobsBatcher *self, gint64 now)
 
 /* @probing: the service seems to be away
  * @searching: a batch that a proxy or firewall has refused is under way
- * @time: monotonic, µs: batches that are deferred beyond it stay
+ * @time: monotonic, µs: batches that are delayed beyond it stay
  * Returns: (transfer full) (nullable): NULL when nothing should leave now */
 LsobsBatch *
 _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, gint64 time)
@@ -821,7 +822,7 @@ _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, g
   LsobsBatch *next;
 
   g_assert (g_main_context_is_owner (self->context));
-  release_blocked_batches (self, FALSE);
+  release_waiting_batches (self, FALSE);
   while ((next = probing ? pick_probe (self, &limits) : pick (self, searching, time, &limits)) !=
          NULL)
     {
@@ -849,7 +850,7 @@ pick_any (LsobsBatcher *self)
   return batch != NULL ? batch : g_queue_pop_head (&self->ready);
 }
 
-/* Loses one batch, made of any records that are left, so that the transport can save it. FALSE when
+/* Loses one batch, made of any records that are left, so that the transport can write it. FALSE when
  * nothing is left. */
 gboolean
 _lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason)
@@ -858,17 +859,17 @@ _lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason)
 
   g_assert (g_main_context_is_owner (self->context));
   g_assert (_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_DISCARD));
-  release_blocked_batches (self, TRUE);
+  release_waiting_batches (self, TRUE);
   while (self->ready.length == 0 && self->backlog.batches.length == 0)
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
       BatchLimits limits = get_limits (self);
       LsobsRecord *record;
 
-      while (self->blocked_records.length > 0 && records->len < limits.max_records)
-        g_ptr_array_add (records, take_blocked (self, self->blocked_records.head));
+      while (self->waiting_records.length > 0 && records->len < limits.max_records)
+        g_ptr_array_add (records, take_waiting (self, self->waiting_records.head));
       while (records->len < limits.max_records &&
-             (record = _lsobs_feedback_gate_take (self->gate)) != NULL)
+             (record = _lsobs_pending_feedback_take (self->feedback)) != NULL)
         g_ptr_array_add (records, record);
       if (records->len < limits.max_records)
         _lsobs_queue_take (self->queue, limits.max_records - records->len, limits.max_bytes,
@@ -891,15 +892,15 @@ _lsobs_batcher_discard_all (LsobsBatcher *self, LsobsDropReason reason)
 
   g_assert (g_main_context_is_owner (self->context));
   g_assert (_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_DISCARD));
-  release_blocked_batches (self, TRUE);
+  release_waiting_batches (self, TRUE);
   while ((batch = pick_any (self)) != NULL)
     {
       _lsobs_batcher_lost (self, batch, reason);
       lsobs_batch_unref (batch);
     }
-  while (self->blocked_records.length > 0)
-    drop_record (self, take_blocked (self, self->blocked_records.head), reason);
-  while ((record = _lsobs_feedback_gate_take (self->gate)) != NULL)
+  while (self->waiting_records.length > 0)
+    drop_record (self, take_waiting (self, self->waiting_records.head), reason);
+  while ((record = _lsobs_pending_feedback_take (self->feedback)) != NULL)
     drop_record (self, record, reason);
   _lsobs_queue_drop_waiting (self->queue, reason);
 }

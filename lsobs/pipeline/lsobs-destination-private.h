@@ -20,7 +20,7 @@ GPtrArray *_lsobs_destinations_new (LsobsConfig *config,
                                     LsobsTransport *transport,
                                     LsobsCounters *counters,
                                     GError **error);
-void _lsobs_destination_refuse_foreign (LsobsDestination *self);
+void _lsobs_destination_refuse_forked (LsobsDestination *self);
 void _lsobs_destination_write_off_fork (LsobsDestination *self);
 
 G_END_DECLS

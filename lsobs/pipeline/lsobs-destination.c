@@ -89,7 +89,7 @@ _lsobs_destinations_new (LsobsConfig *config,
 
 /* Counts a record whose run belongs to another process. */
 void
-_lsobs_destination_refuse_foreign (LsobsDestination *self)
+_lsobs_destination_refuse_forked (LsobsDestination *self)
 {
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_ENQUEUED, 1);
   _lsobs_counters_drop (self->counters, LSOBS_DROP_REASON_FORK, 1);

@@ -19,7 +19,7 @@ LsobsDispatcher *_lsobs_dispatcher_new (GPtrArray *destinations,
                                         GMainContext *context,
                                         LsobsNotifier *notifier);
 void _lsobs_dispatcher_free (LsobsDispatcher *self);
-gboolean _lsobs_dispatcher_is_foreign (LsobsDispatcher *self);
+gboolean _lsobs_dispatcher_is_forked (LsobsDispatcher *self);
 gboolean _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self);
 void _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier);
 

@@ -11,9 +11,9 @@
 #include "lsobs/pipeline/lsobs-event-import-private.h"
 #include "lsobs/pipeline/lsobs-worker-stop-private.h"
 
-/* Of the time for a shutdown, the last quarter is reserved for saving lost batches, if they are
- * saved at all, but no more than this, in ms. */
-#define MAX_SAVE_RESERVE 1000
+/* Of the time for a shutdown, the last quarter is reserved for writing lost batches, if they are
+ * written at all, but no more than this, in ms. */
+#define MAX_WRITE_RESERVE 1000
 
 /* Ten years, in ms: a longer timeout is as long as this one. */
 #define LONGEST_TIMEOUT G_GINT64_CONSTANT (315360000000)
@@ -58,7 +58,7 @@ _lsobs_dispatcher_new (GPtrArray *destinations,
 
 /* Takes no more records, and ends all sending. What another call has begun to stop already stays
  * as it is.
- * @deadline: monotonic, µs: how long it may take to save what is left */
+ * @deadline: monotonic, µs: how long it may take to write what is left */
 void
 _lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline)
 {
@@ -77,7 +77,7 @@ _lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline)
 void
 _lsobs_dispatcher_free (LsobsDispatcher *self)
 {
-  if (_lsobs_dispatcher_is_foreign (self))
+  if (_lsobs_dispatcher_is_forked (self))
     return;
   _lsobs_dispatcher_stop (self, 0);
   for (guint i = 0; i < self->n_deliveries; i++)
@@ -92,7 +92,7 @@ _lsobs_dispatcher_free (LsobsDispatcher *self)
 
 /* Whether it belongs to a parent process. */
 gboolean
-_lsobs_dispatcher_is_foreign (LsobsDispatcher *self)
+_lsobs_dispatcher_is_forked (LsobsDispatcher *self)
 {
   return self->epoch != _lsobs_fork_epoch ();
 }
@@ -119,12 +119,12 @@ _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier)
  * Returns: whether the run of @record is of another process, which sends it; every destination
  *   counts it then */
 static gboolean
-refuse_foreign (LsobsDispatcher *self, LsobsRecord *record)
+refuse_forked (LsobsDispatcher *self, LsobsRecord *record)
 {
   if (record->info->epoch == _lsobs_fork_epoch ())
     return FALSE;
   for (guint i = 0; i < self->destinations->len; i++)
-    _lsobs_destination_refuse_foreign (g_ptr_array_index (self->destinations, i));
+    _lsobs_destination_refuse_forked (g_ptr_array_index (self->destinations, i));
   _lsobs_record_unref (record);
   return TRUE;
 }
@@ -133,7 +133,7 @@ refuse_foreign (LsobsDispatcher *self, LsobsRecord *record)
 void
 _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
 {
-  if (refuse_foreign (self, record))
+  if (refuse_forked (self, record))
     return;
   _lsobs_run_info_ensure_progress (record->info, self->n_deliveries);
   if (record->awaited_run != NULL)
@@ -156,7 +156,7 @@ _lsobs_dispatcher_push_late (LsobsDispatcher *self, LsobsRecord *record)
 {
   gboolean is_update = record->outputs != NULL || record->end_time != 0;
 
-  if (refuse_foreign (self, record))
+  if (refuse_forked (self, record))
     return;
   _lsobs_run_info_ensure_progress (record->info, self->n_deliveries);
   for (guint i = self->n_deliveries; i-- > 0;)
@@ -271,24 +271,24 @@ flush_begin_part (Flush *self, guint i)
   return TRUE;
 }
 
-/* Waits until lost batches are saved, if a directory is set. FALSE at the deadline.
+/* Waits until lost batches are written, if a directory is set. FALSE at the deadline.
  * @deadline: monotonic, µs; 0: does not wait */
 static gboolean
-wait_saved (LsobsDelivery *const *deliveries, guint n_deliveries, gint64 deadline)
+wait_written (LsobsDelivery *const *deliveries, guint n_deliveries, gint64 deadline)
 {
-  gboolean saved = TRUE;
+  gboolean written = TRUE;
 
   for (guint i = 0; i < n_deliveries; i++)
     if (!lsobs_transport_drain (deliveries[i]->transport, deadline))
-      saved = FALSE;
-  return saved;
+      written = FALSE;
+  return written;
 }
 
 /* To be called when all waiters are finished, or removed from their queues.
- * @saved: whether lost batches are saved
+ * @written: whether lost batches are written
  * @stats: (out) (optional) */
 static gboolean
-flush_report (Flush *self, gboolean saved, LsobsFlushStats *stats, GError **error)
+flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **error)
 {
   gint64 waited_ms = (g_get_monotonic_time () - self->began) / 1000;
   LsobsDelivery *worst = NULL;
@@ -315,9 +315,9 @@ flush_report (Flush *self, gboolean saved, LsobsFlushStats *stats, GError **erro
     }
   if (stats != NULL)
     *stats = sum;
-  if (!saved)
+  if (!written)
     {
-      _lsobs_flush_error_set_undumped (error, waited_ms, n_remaining, sum.runs_failed);
+      _lsobs_flush_error_set_unwritten (error, waited_ms, n_remaining, sum.runs_failed);
       return FALSE;
     }
   if (worst != NULL)
@@ -352,18 +352,18 @@ wake_context_cb (LsobsFlushWaiter *waiter, gpointer user_data)
 }
 
 /* @timeout: ms, or negative for no limit
- * @save: whether to wait until lost batches are saved, too
+ * @wait: whether to wait until lost batches are written, too
  * @stats: (out) (optional) */
 static gboolean
 run_flush (LsobsDispatcher *self,
            gint64 timeout,
-           gboolean save,
+           gboolean wait,
            LsobsFlushStats *stats,
            GError **error)
 {
   gint64 deadline = get_deadline (timeout);
   g_autofree gboolean *waits = g_new0 (gboolean, self->n_deliveries);
-  gboolean saved = TRUE;
+  gboolean written = TRUE;
   gboolean done;
   Flush flush;
 
@@ -385,9 +385,9 @@ run_flush (LsobsDispatcher *self,
         _lsobs_worker_wait (self->deliveries[i]->worker, flush.parts[i].waiter, deadline);
         _lsobs_queue_remove_waiter (self->deliveries[i]->queue, flush.parts[i].waiter);
       }
-  if (save)
-    saved = wait_saved (self->deliveries, self->n_deliveries, deadline);
-  done = flush_report (&flush, saved, stats, error);
+  if (wait)
+    written = wait_written (self->deliveries, self->n_deliveries, deadline);
+  done = flush_report (&flush, written, stats, error);
   flush_clear (&flush);
   return done;
 }
@@ -410,11 +410,11 @@ typedef struct
 {
   guint epoch; /* the process that has begun it */
   Flush flush;
-  int n_open;           /* (atomic) waiters that are not finished */
-  gint64 deadline;      /* monotonic, µs */
-  GSource *alarm;       /* (owned) (nullable) */
-  GSource *cancel;      /* (owned) (nullable) */
-  GCancellable *saving; /* (owned) (nullable) ends the wait for wait_saved_in_thread() */
+  int n_open;            /* (atomic) waiters that are not finished */
+  gint64 deadline;       /* monotonic, µs */
+  GSource *alarm;        /* (owned) (nullable) */
+  GSource *cancel;       /* (owned) (nullable) */
+  GCancellable *writing; /* (owned) (nullable) ends the wait for wait_written_in_thread() */
   gboolean finished;
   LsobsFlushStats stats;
 } FlushData;
@@ -434,15 +434,15 @@ flush_data_free (gpointer user_data)
 
   clear_source (&data->alarm);
   clear_source (&data->cancel);
-  g_clear_object (&data->saving);
+  g_clear_object (&data->writing);
   flush_clear (&data->flush);
   g_free (data);
 }
 
 /* Called in the context of the task. The first call ends it.
- * @saved: whether lost batches are saved */
+ * @written: whether lost batches are written */
 static void
-finish_flush (GTask *task, gboolean saved)
+finish_flush (GTask *task, gboolean written)
 {
   FlushData *data = g_task_get_task_data (task);
   GError *error = NULL;
@@ -460,26 +460,26 @@ finish_flush (GTask *task, gboolean saved)
       g_object_unref (task);
   if (!g_task_return_error_if_cancelled (task))
     {
-      if (flush_report (&data->flush, saved, &data->stats, &error))
+      if (flush_report (&data->flush, written, &data->stats, &error))
         g_task_return_boolean (task, TRUE);
       else
         g_task_return_error (task, error);
     }
   clear_source (&data->alarm);
   clear_source (&data->cancel);
-  if (data->saving != NULL)
-    g_cancellable_cancel (data->saving);
+  if (data->writing != NULL)
+    g_cancellable_cancel (data->writing);
 }
 
-/* Whether lost batches are saved. Does not wait. */
+/* Whether lost batches are written. Does not wait. */
 static gboolean
-is_saved (FlushData *data)
+is_written (FlushData *data)
 {
-  gboolean saved = TRUE;
+  gboolean written = TRUE;
 
   for (guint i = 0; i < data->flush.n_parts; i++)
-    saved = wait_saved (&data->flush.parts[i].delivery, 1, 0) && saved;
-  return saved;
+    written = wait_written (&data->flush.parts[i].delivery, 1, 0) && written;
+  return written;
 }
 
 /* Called in the context of the task, at the deadline. */
@@ -489,7 +489,7 @@ flush_deadline_cb (gpointer user_data)
   GTask *task = G_TASK (user_data);
   FlushData *data = g_task_get_task_data (task);
 
-  finish_flush (task, data->epoch != _lsobs_fork_epoch () || is_saved (data));
+  finish_flush (task, data->epoch != _lsobs_fork_epoch () || is_written (data));
   return G_SOURCE_REMOVE;
 }
 
@@ -507,32 +507,32 @@ typedef struct
 {
   GPtrArray *transports; /* (owned) (element-type LsobsTransport) */
   gint64 deadline;       /* monotonic, µs */
-} SaveData;
+} WriteData;
 
 static void
-save_data_free (gpointer user_data)
+write_data_free (gpointer user_data)
 {
-  SaveData *data = user_data;
+  WriteData *data = user_data;
 
   g_ptr_array_unref (data->transports);
   g_free (data);
 }
 
 static void
-wait_saved_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+wait_written_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
-  SaveData *data = task_data;
-  gboolean saved = TRUE;
+  WriteData *data = task_data;
+  gboolean written = TRUE;
 
   for (guint i = 0; i < data->transports->len; i++)
     if (!lsobs_transport_drain (g_ptr_array_index (data->transports, i), data->deadline))
-      saved = FALSE;
-  g_task_return_boolean (task, saved);
+      written = FALSE;
+  g_task_return_boolean (task, written);
 }
 
 /* Called in the context of the task. */
 static void
-saved_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+written_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
 
@@ -541,27 +541,27 @@ saved_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
 /* Called in the context of the task, which a disk must not block. */
 static void
-wait_saved_later (GTask *task)
+wait_written_later (GTask *task)
 {
   FlushData *data = g_task_get_task_data (task);
-  SaveData *save_data = g_new0 (SaveData, 1);
+  WriteData *write_data = g_new0 (WriteData, 1);
   g_autoptr (GTask) waiting = NULL;
 
-  save_data->deadline = data->deadline;
-  save_data->transports = g_ptr_array_new_with_free_func (g_object_unref);
+  write_data->deadline = data->deadline;
+  write_data->transports = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < data->flush.n_parts; i++)
-    g_ptr_array_add (save_data->transports,
+    g_ptr_array_add (write_data->transports,
                      g_object_ref (data->flush.parts[i].delivery->transport));
-  data->saving = g_cancellable_new ();
+  data->writing = g_cancellable_new ();
   if (_lsobs_fork_epoch () != 0)
     _lsobs_fork_revive_tasks ();
   g_main_context_push_thread_default (g_task_get_context (task));
-  waiting = g_task_new (NULL, data->saving, saved_cb, g_object_ref (task));
+  waiting = g_task_new (NULL, data->writing, written_cb, g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
-  g_task_set_source_tag (waiting, wait_saved_later);
-  g_task_set_task_data (waiting, save_data, save_data_free);
+  g_task_set_source_tag (waiting, wait_written_later);
+  g_task_set_task_data (waiting, write_data, write_data_free);
   g_task_set_return_on_cancel (waiting, TRUE);
-  g_task_run_in_thread (waiting, wait_saved_in_thread);
+  g_task_run_in_thread (waiting, wait_written_in_thread);
 }
 
 /* Called in the context of the task, when all waiters are finished. */
@@ -571,10 +571,10 @@ waiters_done_cb (gpointer user_data)
   GTask *task = G_TASK (user_data);
   FlushData *data = g_task_get_task_data (task);
 
-  if (data->finished || data->epoch != _lsobs_fork_epoch () || is_saved (data))
+  if (data->finished || data->epoch != _lsobs_fork_epoch () || is_written (data))
     finish_flush (task, TRUE);
   else
-    wait_saved_later (task);
+    wait_written_later (task);
   return G_SOURCE_REMOVE;
 }
 
@@ -683,18 +683,18 @@ _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
   g_autoptr (GError) problem = NULL;
 
   if (timeout > 0 && self->import.settings->values.failed_traces_dir != NULL)
-    flush_time -= MIN (timeout / 4, MAX_SAVE_RESERVE);
+    flush_time -= MIN (timeout / 4, MAX_WRITE_RESERVE);
   if (!drain (self, timeout < 0 ? G_MAXINT64 : began + MIN (flush_time, LONGEST_TIMEOUT) * 1000))
     return run_flush (self, timeout, TRUE, stats, error);
   run_flush (self, flush_time, FALSE, stats, &problem);
   _lsobs_dispatcher_stop (self, deadline);
-  if (!wait_saved (self->deliveries, self->n_deliveries, deadline))
+  if (!wait_written (self->deliveries, self->n_deliveries, deadline))
     {
       g_autoptr (GError) first = g_steal_pointer (&problem);
 
-      _lsobs_flush_error_set_undumped (&problem, (g_get_monotonic_time () - began) / 1000,
-                                       first != NULL ? lsobs_flush_error_get_pending (first) : 0,
-                                       first != NULL ? lsobs_flush_error_get_dropped (first) : 0);
+      _lsobs_flush_error_set_unwritten (&problem, (g_get_monotonic_time () - began) / 1000,
+                                        first != NULL ? lsobs_flush_error_get_pending (first) : 0,
+                                        first != NULL ? lsobs_flush_error_get_dropped (first) : 0);
     }
   if (problem == NULL)
     return TRUE;

@@ -26,7 +26,7 @@ G_BEGIN_DECLS
  * thread that runs the context does the work of the state:
  *
  * - draining: the sender sends what waits, until the deadline.
- * - stopping: requests are cancelled; what is left is saved on disk or lost.
+ * - stopping: requests are cancelled; what is left is written to disk or lost.
  *
  * A thread that may run the context of the program runs it for that work, see
  * _lsobs_worker_acquire_context(). If another thread must run the context, the stopping thread

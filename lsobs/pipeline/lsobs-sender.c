@@ -15,10 +15,10 @@
 /* When the next batch may leave. */
 typedef struct
 {
-  gint64 length;        /* ms: of the current pause, without the random part; 0: no pause */
-  gint64 until;         /* monotonic, µs */
-  gboolean probing;     /* the service seems to be away: batches are kept, and sent as probes */
-  gboolean by_question; /* probing, because a question failed; no batch has failed */
+  gint64 length;      /* ms: of the current pause, without the random part; 0: no pause */
+  gint64 until;       /* monotonic, µs */
+  gboolean probing;   /* the service seems to be away: batches are kept, and sent as probes */
+  gboolean by_lookup; /* probing, because a lookup failed; no batch has failed */
 } Pause;
 
 struct _LsobsSender
@@ -43,9 +43,9 @@ struct _LsobsSender
   gboolean pump_again;       /* it was called again meanwhile */
   guint64 n_sent;            /* the number of the last request */
   guint64 last_success;      /* the highest number of a request that succeeded */
-  gboolean succeeded;        /* a request succeeded after the last unanswered question */
+  gboolean succeeded;        /* a request succeeded after the last unanswered lookup */
   Pause pause;
-  gint64 give_up_at; /* monotonic, µs: until then, suspects wait for proof; 0: not limited */
+  gint64 give_up_at;        /* monotonic, µs: until then, isolated batches wait; 0: not limited */
   LsobsNetworkWatch *watch; /* (owned) (nullable) while the service is probed */
   int hastened;             /* (atomic) the network has changed; set by a thread of the watch */
   gint64 probed_at;         /* monotonic, µs: when the last probe was sent */
@@ -220,7 +220,7 @@ learn_from_loss (LsobsSender *self, const LsobsDeliveryPolicy *policy, const GEr
       break;
     case LSOBS_STATE_OK:
     default:
-      /* The service is well; the record is to blame. */
+      /* The service is well; the record is bad. */
       if (policy->reason != LSOBS_DROP_REASON_SHUTDOWN)
         _lsobs_health_set_problem (&self->health, error);
       break;
@@ -240,7 +240,7 @@ learn_from_success (LsobsSender *self, LsobsBatch *batch)
   end_pause (self);
   /* Before flush waiters finish: a program that waits for a flush may read the state then. */
   _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
-  n_lost = _lsobs_batcher_judge (self->batcher, number);
+  n_lost = _lsobs_batcher_isolate (self->batcher, number);
   _lsobs_batcher_delivered (self->batcher, batch);
   _lsobs_health_notify (&self->health, n, n_lost);
 }
@@ -266,7 +266,7 @@ is_foreign (const LsobsDeliveryPolicy *policy)
 }
 
 /* A page that is not the service's refuses the batch, and no request has succeeded since: if only
- * some records are to blame, one half will be delivered. */
+ * some records are bad, one half will be delivered. */
 static gboolean
 may_bisect (LsobsSender *self, const Sending *sending)
 {
@@ -282,7 +282,7 @@ may_bisect (LsobsSender *self, const Sending *sending)
  * @last: the number of the request that failed before, or 0
  * Returns: FALSE when no other request has succeeded */
 static gboolean
-defer (LsobsSender *self, const Sending *sending, guint64 last, const GError *error)
+delay_batch (LsobsSender *self, const Sending *sending, guint64 last, const GError *error)
 {
   LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
   gint64 delay;
@@ -316,13 +316,13 @@ learn_from_outage (LsobsSender *self,
   history->failed = history->number;
   history->reason = policy->reason;
   history->refused = policy->code == LSOBS_ERROR_FOREIGN || policy->code == LSOBS_ERROR_BLOCKED;
-  history->dubious |= history->refused;
-  history->suspicion = LSOBS_SUSPICION_NONE;
+  history->ever_refused |= history->refused;
+  history->isolation = LSOBS_ISOLATION_NONE;
   if (is_foreign (policy) || history->outcome == LSOBS_OUTCOME_BUSY)
-    history->accused = FALSE;
+    history->unconfirmed = FALSE;
   else
-    history->accused |= !sending->paused;
-  if (is_foreign (policy) && defer (self, sending, last, error))
+    history->unconfirmed |= !sending->paused;
+  if (is_foreign (policy) && delay_batch (self, sending, last, error))
     return;
   if (may_bisect (self, sending))
     _lsobs_batcher_bisect (self->batcher, sending->batch);
@@ -332,17 +332,17 @@ learn_from_outage (LsobsSender *self,
     {
       _lsobs_health_set_problem (&self->health, error);
       _lsobs_health_notify (&self->health, 0,
-                            _lsobs_batcher_judge (self->batcher, self->last_success));
+                            _lsobs_batcher_isolate (self->batcher, self->last_success));
       return;
     }
   enter_outage (self, error);
-  self->pause.by_question = FALSE;
+  self->pause.by_lookup = FALSE;
 }
 
 /* Learns from the lookups of project ids: feedback may wait for one while no batch is sent. A failed
  * project lookup counts as an outage after max-attempts. */
 static void
-learn_from_question (LsobsSender *self)
+learn_from_lookup (LsobsSender *self)
 {
   g_autoptr (GError) error = NULL;
   gboolean answered;
@@ -350,7 +350,7 @@ learn_from_question (LsobsSender *self)
   guint n;
 
   n = self->internals->take_news (self->transport, &answered, &error);
-  if (answered && self->pause.by_question)
+  if (answered && self->pause.by_lookup)
     {
       end_pause (self);
       _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
@@ -369,13 +369,13 @@ learn_from_question (LsobsSender *self)
       return;
     }
   if (!self->pause.probing)
-    self->pause.by_question = TRUE;
+    self->pause.by_lookup = TRUE;
   enter_outage (self, error);
 }
 
 /* While a flush waits, repeats a failed project lookup at once. */
 static void
-hasten_question (LsobsSender *self)
+hasten_lookup (LsobsSender *self)
 {
   if (_lsobs_batcher_awaits_answers (self->batcher) && _lsobs_queue_has_waiters (self->queue))
     self->internals->ask_again (self->transport,
@@ -383,7 +383,7 @@ hasten_question (LsobsSender *self)
 }
 
 /* A proxy or firewall refuses the batch.
- * Returns: whether the content of the batch is to blame; the record is being searched for, or was
+ * Returns: whether the content of the batch is bad; the record is being searched for, or was
  * found */
 static gboolean
 learn_from_block (LsobsSender *self,
@@ -394,7 +394,7 @@ learn_from_block (LsobsSender *self,
   LsobsBatch *batch = sending->batch;
   LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
-  history->dubious = TRUE;
+  history->ever_refused = TRUE;
   if (lsobs_batch_get_n_records (batch) > 1)
     {
       _lsobs_batcher_bisect (self->batcher, batch);
@@ -406,7 +406,7 @@ learn_from_block (LsobsSender *self,
   if (self->pause.length != 0)
     return FALSE;
   _lsobs_health_set_problem (&self->health, error);
-  if (history->suspicion == LSOBS_SUSPICION_TRIAL)
+  if (history->isolation == LSOBS_ISOLATION_RETEST)
     {
       _lsobs_batcher_lost (self->batcher, batch, policy->reason);
       _lsobs_health_notify (&self->health, 0, 1);
@@ -414,7 +414,7 @@ learn_from_block (LsobsSender *self,
     }
   history->reason = policy->reason;
   history->refused = TRUE;
-  history->suspicion = LSOBS_SUSPICION_REFUSED;
+  history->isolation = LSOBS_ISOLATION_REFUSED;
   _lsobs_batcher_keep (self->batcher, batch);
   return TRUE;
 }
@@ -517,12 +517,12 @@ _lsobs_sender_is_busy (LsobsSender *self)
   return self->sending.length > 0;
 }
 
-/* Whether suspects may wait for another request to show whether they are to blame. They wait for a
+/* Whether isolated batches may wait for another request to show whether they are bad. They wait for a
  * limited time, and not during a flush. */
 static gboolean
 may_wait_for_proof (LsobsSender *self, gint64 now)
 {
-  if (self->sending.length > 0 || !_lsobs_batcher_has_suspects (self->batcher))
+  if (self->sending.length > 0 || !_lsobs_batcher_has_isolated (self->batcher))
     {
       self->give_up_at = 0;
       return TRUE;
@@ -537,10 +537,10 @@ may_wait_for_proof (LsobsSender *self, gint64 now)
   return TRUE;
 }
 
-/* If no other batch is left that can show whether the suspects are to blame, the proxy or firewall
+/* If no other batch is left that can show whether the isolated ones are bad, the proxy or firewall
  * is assumed to refuse everything, until a request succeeds. */
 static void
-give_up_suspects (LsobsSender *self, gint64 now)
+give_up_isolated (LsobsSender *self, gint64 now)
 {
   g_autofree char *problem = NULL;
   g_autoptr (GError) error = NULL;
@@ -559,7 +559,7 @@ static gboolean
 is_searching (LsobsSender *self)
 {
   for (GList *l = self->sending.head; l != NULL; l = l->next)
-    if (_lsobs_batch_peek_history (((Sending *) l->data)->batch)->dubious)
+    if (_lsobs_batch_peek_history (((Sending *) l->data)->batch)->ever_refused)
       return TRUE;
   return FALSE;
 }
@@ -567,7 +567,7 @@ is_searching (LsobsSender *self)
 static void
 send_batches (LsobsSender *self)
 {
-  /* A flush does not wait for deferred batches: they go now. */
+  /* A flush does not wait for delayed batches: they go now. */
   gint64 time = _lsobs_queue_has_waiters (self->queue) ? G_MAXINT64 : g_get_monotonic_time ();
 
   g_main_context_push_thread_default (self->context);
@@ -608,8 +608,8 @@ pump (LsobsSender *self)
   if (!_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_SEND))
     return;
   _lsobs_batcher_evict (self->batcher);
-  learn_from_question (self);
-  hasten_question (self);
+  learn_from_lookup (self);
+  hasten_lookup (self);
   hasten (self, now);
   if (is_kept_back (self, now))
     {
@@ -620,7 +620,7 @@ pump (LsobsSender *self)
   /* The next iteration of the context sends the rest first. */
   if (self->pump_again)
     return;
-  give_up_suspects (self, now);
+  give_up_isolated (self, now);
   due_time = _lsobs_batcher_get_due_time (self->batcher, now);
   if (due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);

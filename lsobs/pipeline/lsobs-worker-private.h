@@ -38,7 +38,8 @@ typedef struct
   /* Written by the thread that enters a state, before it attaches a source that reads them in
    * the context. */
   gint64 drain_deadline; /* draining: monotonic, µs: when all sending ends */
-  gint64 save_deadline;  /* stopping: monotonic, µs: until then, what is left is saved; 0: never */
+  gint64
+      write_deadline; /* stopping: monotonic, µs: until then, what is left is written; 0: never */
 
   /* Used in the context only. */
   GSource *grace;   /* (owned) (nullable) ends the worker's thread in time */
@@ -63,7 +64,7 @@ void _lsobs_worker_destroy_sources (LsobsWorker *self);
 void _lsobs_worker_enter_stopped (LsobsWorker *self);
 
 /* Called in the context. */
-gboolean _lsobs_worker_save_next (LsobsWorker *self);
+gboolean _lsobs_worker_write_next (LsobsWorker *self);
 void _lsobs_worker_finish (LsobsWorker *self);
 
 G_END_DECLS

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  *    all that is not under way is lost now.
  * 2. grace: requests get a moment to end. In the program's context, only as long as the stopping
  *    thread may run it.
- * 3. finish: what is left is saved on disk, as far as there is time, and lost; the transport is
+ * 3. finish: what is left is written to disk, as far as there is time, and lost; the transport is
  *    closed; the state is stopped. */
 gboolean _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline);
 void _lsobs_worker_end_stop (LsobsWorker *self, gint64 began);

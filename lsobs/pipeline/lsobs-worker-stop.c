@@ -11,7 +11,7 @@
 #define STOP_TURNS 20
 
 /* How long it may take to write what is left to a disk, in ms. */
-#define MAX_SAVE_TIME 5000
+#define MAX_WRITE_TIME 5000
 
 /* How long the thread gets to end, in ms: a transport may block it. */
 #define JOIN_GRACE 1000
@@ -21,7 +21,7 @@ static void
 cancel_all (LsobsWorker *self)
 {
   _lsobs_sender_cancel (self->sender, self->loop);
-  if (self->save_deadline == 0)
+  if (self->write_deadline == 0)
     _lsobs_sender_discard_all (self->sender);
 }
 
@@ -70,7 +70,7 @@ save_cb (gpointer user_data)
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
   g_assert (g_main_context_is_owner (self->context));
-  if (_lsobs_worker_save_next (self))
+  if (_lsobs_worker_write_next (self))
     return G_SOURCE_CONTINUE;
   _lsobs_worker_finish (self);
   return G_SOURCE_REMOVE;
@@ -103,7 +103,7 @@ stop_cb (gpointer user_data)
     {
       stop_own_loop (self);
     }
-  else if (self->save_deadline != 0)
+  else if (self->write_deadline != 0)
     {
       g_autoptr (GSource) source = g_idle_source_new ();
 
@@ -180,10 +180,10 @@ stop_idle (LsobsWorker *self)
   _lsobs_worker_enter_stopped (self);
 }
 
-/* Begins to end all sending: what is not under way is saved on disk, or lost. Does not wait.
+/* Begins to end all sending: what is not under way is written to disk, or lost. Does not wait.
  * FALSE when another call has begun that already; otherwise, this thread calls
  * _lsobs_worker_end_stop() next.
- * @deadline: monotonic, µs: how long it may take to save what is left */
+ * @deadline: monotonic, µs: how long it may take to write what is left */
 gboolean
 _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline)
 {
@@ -194,7 +194,8 @@ _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline)
     return FALSE;
   /* Requests may need the grace first. */
   if (self->settings->values.failed_traces_dir != NULL)
-    self->save_deadline = CLAMP (deadline, now + 2 * STOP_GRACE * 1000, now + MAX_SAVE_TIME * 1000);
+    self->write_deadline =
+        CLAMP (deadline, now + 2 * STOP_GRACE * 1000, now + MAX_WRITE_TIME * 1000);
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
   has_thread = self->thread != NULL;
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_WORKER);
@@ -253,10 +254,10 @@ end_in_context (LsobsWorker *self, gint64 began)
       _lsobs_worker_release_context (self);
       return;
     }
-  if (self->save_deadline == 0)
+  if (self->write_deadline == 0)
     _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
   attach_stop (self);
-  wait_stopped (self, MAX (began + STOP_GRACE * 1000, self->save_deadline));
+  wait_stopped (self, MAX (began + STOP_GRACE * 1000, self->write_deadline));
   _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
 }
 
@@ -265,11 +266,11 @@ end_in_context (LsobsWorker *self, gint64 began)
 void
 _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
 {
-  gint64 deadline = MAX (began, self->save_deadline) + JOIN_GRACE * 1000;
+  gint64 deadline = MAX (began, self->write_deadline) + JOIN_GRACE * 1000;
 
   if (!self->own_context)
     end_in_context (self, began);
   else if (!join_thread (self, deadline))
     return;
-  lsobs_transport_drain (self->transport, MAX (began + STOP_GRACE * 1000, self->save_deadline));
+  lsobs_transport_drain (self->transport, MAX (began + STOP_GRACE * 1000, self->write_deadline));
 }

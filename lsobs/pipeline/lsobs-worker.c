@@ -48,10 +48,11 @@ _lsobs_worker_destroy_sources (LsobsWorker *self)
 /* Gives the transport one more batch of what is left, as lost. FALSE when nothing is left, or the
  * time for that is over. */
 gboolean
-_lsobs_worker_save_next (LsobsWorker *self)
+_lsobs_worker_write_next (LsobsWorker *self)
 {
   g_assert (g_main_context_is_owner (self->context));
-  return g_get_monotonic_time () < self->save_deadline && _lsobs_sender_discard_next (self->sender);
+  return g_get_monotonic_time () < self->write_deadline &&
+         _lsobs_sender_discard_next (self->sender);
 }
 
 /* Enters the last state, and wakes the thread that waits for it. */
@@ -64,7 +65,7 @@ _lsobs_worker_enter_stopped (LsobsWorker *self)
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_WORKER);
 }
 
-/* The last step in the context: loses what is left, and saves on disk what there is time for. The
+/* The last step in the context: loses what is left, and writes to disk what there is time for. The
  * caller holds a reference. */
 void
 _lsobs_worker_finish (LsobsWorker *self)
@@ -74,7 +75,7 @@ _lsobs_worker_finish (LsobsWorker *self)
     g_source_destroy (self->grace);
   g_clear_pointer (&self->grace, g_source_unref);
   _lsobs_sender_abandon (self->sender);
-  while (_lsobs_worker_save_next (self))
+  while (_lsobs_worker_write_next (self))
     ;
   _lsobs_sender_discard_all (self->sender);
   _lsobs_worker_destroy_sources (self);

@@ -8,33 +8,33 @@
 
 G_BEGIN_DECLS
 
-/* Whether a batch of one record is suspected to be what a proxy or firewall refuses. */
+/* Whether a batch of one record is isolated, because a proxy or firewall may refuse its record. */
 typedef enum
 {
-  LSOBS_SUSPICION_NONE,
-  LSOBS_SUSPICION_REFUSED, /* it was refused while the service was not known to be away */
-  LSOBS_SUSPICION_TRIAL    /* the next request has succeeded: if refused again, it is to blame */
-} LsobsSuspicion;
+  LSOBS_ISOLATION_NONE,
+  LSOBS_ISOLATION_REFUSED, /* it was refused while the service was not known to be away */
+  LSOBS_ISOLATION_RETEST   /* the next request has succeeded: if refused again, it is bad */
+} LsobsIsolation;
 
 /* What the pipeline has learned from sending a batch. Only the thread that sends uses it; public
  * functions do not show it. */
 typedef struct
 {
-  guint64 number;       /* of its last sending, from 1; 0: it was never sent */
-  gboolean tried;       /* a sending has failed */
-  gboolean unsure;      /* the service may have accepted an attempt that failed */
-  gboolean refused;     /* a proxy or firewall has refused the last sending */
-  gboolean dubious;     /* a proxy or firewall has ever refused it, or the batch it is part of */
-  LsobsOutcome outcome; /* of the last sending; set by an LsobsClient only */
-  LsobsSuspicion suspicion;
+  guint64 number;        /* of its last sending, from 1; 0: it was never sent */
+  gboolean tried;        /* a sending has failed */
+  gboolean unsure;       /* the service may have accepted an attempt that failed */
+  gboolean refused;      /* a proxy or firewall has refused the last sending */
+  gboolean ever_refused; /* a proxy or firewall has ever refused it, or the batch it is part of */
+  LsobsOutcome outcome;  /* of the last sending; set by an LsobsClient only */
+  LsobsIsolation isolation;
   guint64 failed;         /* the number of the last sending that has failed, or 0 */
-  gint64 distance;        /* deferral, ms; or 0 */
-  gint64 not_before;      /* end of the deferral, monotonic, µs; a flush ignores it; or 0 */
-  gboolean accused;       /* it has failed, and no later request has succeeded yet */
+  gint64 distance;        /* delay, ms; or 0 */
+  gint64 not_before;      /* end of the delay, monotonic, µs; a flush ignores it; or 0 */
+  gboolean unconfirmed;   /* it has failed, and no later request has succeeded yet */
   guint64 pair;           /* the same number in both halves of a batch; 0: it is no half */
-  gboolean struck;        /* this half has failed while other requests succeeded */
-  guint n_strikes;        /* how often it has failed while other requests succeeded */
-  LsobsDropReason reason; /* of the loss, if it is to blame */
+  gboolean half_failed;   /* this half has failed while other requests succeeded */
+  guint n_lone_failures;  /* how often it has failed while other requests succeeded */
+  LsobsDropReason reason; /* of the loss, if it is bad */
 } LsobsBatchHistory;
 
 LsobsBatch *_lsobs_batch_new (GPtrArray *records);

@@ -49,7 +49,7 @@ typedef struct
   const char *name;
   gboolean retry;  /* the client sends the same request again, after a delay */
   gboolean unsure; /* the service may have processed the request */
-  gboolean split;  /* the worker halves the batch until the record to blame stands alone */
+  gboolean split;  /* the worker halves the batch until the bad record stands alone */
   LsobsDeliveryAction action;
   LsobsState state;        /* of the exporter afterwards; OK: the service is well */
   LsobsError code;         /* of the error that the client gives to the worker */
@@ -66,13 +66,13 @@ typedef struct
   gint64 elapsed;   /* ms since the first attempt began */
 } LsobsRetryPlan;
 
-#define LSOBS_DELIVERY_POLICY_MAX_DELAY    30000  /* ms: of a delay between attempts */
-#define LSOBS_DELIVERY_POLICY_MAX_AFTER    60000  /* ms: of Retry-After */
-#define LSOBS_DELIVERY_POLICY_MAX_TOTAL    120000 /* ms: from the first attempt to the last */
-#define LSOBS_DELIVERY_POLICY_PAUSE_GROWTH 10     /* longest pause / first pause */
-#define LSOBS_DELIVERY_POLICY_PROBE_GROWTH 60     /* longest / first time to a probe */
-#define LSOBS_DELIVERY_POLICY_MAX_STRIKES  3      /* failures alone that blame a batch */
-#define LSOBS_DELIVERY_POLICY_HOUR_SPREAD  10000  /* ms: of the first requests after the hour */
+#define LSOBS_DELIVERY_POLICY_MAX_DELAY         30000  /* ms: of a delay between attempts */
+#define LSOBS_DELIVERY_POLICY_MAX_AFTER         60000  /* ms: of Retry-After */
+#define LSOBS_DELIVERY_POLICY_MAX_TOTAL         120000 /* ms: from the first attempt to the last */
+#define LSOBS_DELIVERY_POLICY_PAUSE_GROWTH      10     /* longest pause / first pause */
+#define LSOBS_DELIVERY_POLICY_PROBE_GROWTH      60     /* longest / first time to a probe */
+#define LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES 3      /* lone failures of a bad batch */
+#define LSOBS_DELIVERY_POLICY_HOUR_SPREAD       10000 /* ms: of the first requests after the hour */
 
 LsobsOutcome _lsobs_delivery_policy_classify (guint status, const char *type, const char *body);
 const LsobsDeliveryPolicy *_lsobs_delivery_policy_get (LsobsOutcome outcome);

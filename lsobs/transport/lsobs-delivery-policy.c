@@ -15,7 +15,7 @@
  * the answer is a page (see is_page()): the service speaks JSON, so a page comes from something
  * else.
  *
- * A 401 or 403 blames the key only with one of these bodies:
+ * A 401 or 403 is about the key only with one of these bodies:
  *
  * - JSON whose "error" is "org_scoped_key_requires_workspace": NO_WORKSPACE (403 only)
  * - any other JSON, which begins with { or [, whatever its type: UNAUTHORIZED

@@ -497,7 +497,7 @@ write_member (Encoding *e, const char *key, GBytes *json, gboolean wrap, gboolea
 /* Writes an id of the service, which replicas do not map.
  * @text: (nullable): not written if it is no UUID */
 static void
-write_foreign_id (Encoding *e, const char *key, const char *text)
+write_service_id (Encoding *e, const char *key, const char *text)
 {
   LsobsId id;
 
@@ -533,11 +533,11 @@ write_feedback_target (Encoding *e, LsobsFeedback *feedback)
   if (e->record->has_project_id)
     _lsobs_id_write (&e->record->project_id, text);
   if (e->settings->index == 0 && feedback->project_id != NULL)
-    write_foreign_id (e, ",\"session_id\":\"", feedback->project_id);
+    write_service_id (e, ",\"session_id\":\"", feedback->project_id);
   else if (e->target->is_address)
     write_target (e);
   else if (e->record->has_project_id)
-    write_foreign_id (e, ",\"session_id\":\"", text);
+    write_service_id (e, ",\"session_id\":\"", text);
 }
 
 static void
@@ -572,8 +572,8 @@ write_feedback (Encoding *e)
     write_time (e, ",\"start_time\":\"", feedback->start_time);
   write_time (e, ",\"created_at\":\"", feedback->created_at);
   write_time (e, ",\"modified_at\":\"", feedback->created_at);
-  write_foreign_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
-  write_foreign_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
+  write_service_id (e, ",\"comparative_experiment_id\":\"", feedback->experiment_id);
+  write_service_id (e, ",\"feedback_group_id\":\"", feedback->group_id);
   /* The size of a payload, or the text of a failed redaction, is not a valid config. */
   if (!is_cut (e) && _lsobs_feedback_is_config (feedback->config))
     write_member (e, ",\"feedback_config\":", feedback->config, TRUE, FALSE);

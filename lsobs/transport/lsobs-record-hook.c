@@ -14,7 +14,7 @@
 /* Far more than the service takes: stops at values that contain themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
-/* @value: (nullable): NULL: the value cannot be parsed, so the function cannot judge it
+/* @value: (nullable): NULL: the value cannot be parsed, so the function cannot see it
  * Returns: (transfer full) (nullable): NULL: the redaction has failed */
 static JsonNode *
 call (const LsobsRecordHook *self, const char *field, JsonNode *value)

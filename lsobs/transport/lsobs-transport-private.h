@@ -13,7 +13,7 @@ typedef enum
 {
   LSOBS_PROJECT_ID_AWAITED, /* the worker is woken when that changes */
   LSOBS_PROJECT_ID_KNOWN,
-  LSOBS_PROJECT_ID_UNTOLD, /* no usable key: send without the id; the reply names the problem */
+  LSOBS_PROJECT_ID_UNTOLD, /* no usable key: send without the id; the answer names the problem */
   LSOBS_PROJECT_ID_REFUSED /* the service knows no such project, or refuses to tell its id; asked
                             * again after a minute */
 } LsobsProjectIdState;

@@ -5,7 +5,7 @@
 
 #include <lsobs/lsobs.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/feedback-helpers.h"
 #include "tests/lib/replica-helpers.h"
 #include "tests/lib/test-utils.h"
@@ -350,7 +350,7 @@ test_replicas (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 static void
 test_replayed (RunFixture *fixture, gconstpointer data)
 {
-  g_autofree char *dir = dump_make_dir ();
+  g_autofree char *dir = failed_traces_make_dir ();
   g_autoptr (LsobsClient) client = NULL;
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (LsobsRun) run = NULL;
@@ -363,7 +363,7 @@ test_replayed (RunFixture *fixture, gconstpointer data)
   run_fixture_start (fixture);
   run = start_run (fixture, "run");
   lsobs_run_end (run, NULL);
-  test_server_push (fixture->server, "/runs", (TestReply){ .status = 503, .repeat = -1 });
+  test_server_push (fixture->server, "/runs", (TestAnswer){ .status = 503, .repeat = -1 });
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   test_server_clear (fixture->server);
 
@@ -375,7 +375,7 @@ test_replayed (RunFixture *fixture, gconstpointer data)
   g_assert_cmpuint (n_delivered, ==, 1);
   fixture->tree = test_server_build_tree (fixture->server);
   assert_address (run_fixture_find (fixture, "run"), ADDRESS);
-  dump_remove_dir (dir);
+  failed_traces_remove_dir (dir);
 }
 
 /* --- settings --- */

@@ -172,7 +172,7 @@ test_413 (RunFixture *fixture, gconstpointer data)
   attachment_add (run, "a", "1");
   attachment_add (run, "b", "2");
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 413, .repeat = (int) n_refusals });
+                    (TestAnswer){ .status = 413, .repeat = (int) n_refusals });
   if (n_refusals == 3)
     {
       g_autoptr (GError) error = test_flush_with_loss (fixture->exporter, 1);
@@ -200,7 +200,7 @@ test_413_of_two (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   attachment_add (first, "a", "1");
   attachment_add (second, "b", "2");
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 413 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 413 });
   attachment_assert_got (fixture, "first", "a=1");
   attachment_assert_got (fixture, "second", "b=2");
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 0);
@@ -264,7 +264,8 @@ test_mode (RunFixture *fixture, gconstpointer data)
 static void
 test_fall_back (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart",
+                    (TestAnswer){ .status = 404, .repeat = -1 });
   check_left_out (fixture);
   /* That, and the change of the endpoint. */
   g_assert_cmpuint (test_log_count (), ==, 2);

@@ -16,7 +16,7 @@ test_conflict_single (TestFixture *fixture, gconstpointer data)
 {
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 409, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 409, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
@@ -25,11 +25,11 @@ test_conflict_single (TestFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-conflict_with_cb (TestRequest *request, TestReply *reply, gpointer data)
+conflict_with_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (!test_bytes_contain (request->body, data))
     return FALSE;
-  reply->status = 409;
+  answer->status = 409;
 
   return TRUE;
 }
@@ -73,8 +73,8 @@ static void
 test_conflict_after_retry (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 502 });
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 409, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 502 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 409, .repeat = -1 });
   test_emit_many (fixture->exporter, 8);
   test_assert_flush (fixture->exporter, 8);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
@@ -85,8 +85,8 @@ static void
 test_conflict_after_busy (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 429 });
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 409 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 429 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 409 });
   test_emit_many (fixture->exporter, 8);
   test_assert_flush (fixture->exporter, 8);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 4);
@@ -104,7 +104,7 @@ test_missing_on_update (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (fixture);
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   test_assert_flush (fixture->exporter, 1);
-  test_server_push (fixture->server, "/runs/", (TestReply){ .status = 404 });
+  test_server_push (fixture->server, "/runs/", (TestAnswer){ .status = 404 });
   lsobs_run_end (run, NULL);
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);
@@ -128,9 +128,10 @@ test_fall_back (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_max_in_flight (fixture->config, 1);
   test_fixture_start (fixture);
   g_assert_cmpint (get_mode (fixture), ==, LSOBS_INGEST_MODE_MULTIPART);
-  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart",
+                    (TestAnswer){ .status = 404, .repeat = -1 });
   if (mode == LSOBS_INGEST_MODE_RUNS)
-    test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 404, .repeat = -1 });
+    test_server_push (fixture->server, "/runs/batch", (TestAnswer){ .status = 404, .repeat = -1 });
 
   for (guint i = 0; i < 3; i++, n_runs += 10)
     {
@@ -153,8 +154,9 @@ test_fall_back_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED
   lsobs_config_set_max_in_flight (fixture->config, 4);
   lsobs_config_set_max_batch_size (fixture->config, 5);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
-  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart",
+                    (TestAnswer){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/batch", (TestAnswer){ .status = 404, .repeat = -1 });
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 40);
   g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
@@ -175,7 +177,7 @@ test_missing_explicit (TestFixture *fixture, gconstpointer data)
 
   lsobs_config_set_ingest_mode (fixture->config, (LsobsIngestMode) GPOINTER_TO_INT (data));
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 404, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_nonnull (strstr (error->message, "404"));
@@ -196,7 +198,7 @@ test_redirect (TestFixture *fixture, gconstpointer data)
 
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){
+                    (TestAnswer){
                         .status = GPOINTER_TO_UINT (data), .headers = header, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_in_vain (fixture->exporter, 1);
@@ -217,7 +219,7 @@ test_large_success (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .body_length = 10 * 1000 * 1000, .repeat = -1 });
+                    (TestAnswer){ .body_length = 10 * 1000 * 1000, .repeat = -1 });
   for (guint i = 0; i < 5; i++)
     {
       test_emit (fixture->exporter, "run");
@@ -236,8 +238,8 @@ test_slow_success (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_in_flight (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){
-                        .mode = TEST_REPLY_SLOW_BODY, .body_length = 100000, .delay_ms = 20 });
+                    (TestAnswer){
+                        .mode = TEST_ANSWER_SLOW_BODY, .body_length = 100000, .delay_ms = 20 });
   test_emit (fixture->exporter, "first");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, 1000 + test_get_slack_ms ());
@@ -258,11 +260,11 @@ test_slow_error (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->config, 100);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .mode = TEST_REPLY_SLOW_BODY,
-                                 .status = 422,
-                                 .body_length = 100000,
-                                 .delay_ms = 20,
-                                 .repeat = -1 });
+                    (TestAnswer){ .mode = TEST_ANSWER_SLOW_BODY,
+                                  .status = 422,
+                                  .body_length = 100000,
+                                  .delay_ms = 20,
+                                  .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_nonnull (strstr (error->message, "422"));
@@ -275,7 +277,7 @@ test_early_close (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .mode = TEST_REPLY_EARLY_CLOSE, .body_length = 1000 });
+                    (TestAnswer){ .mode = TEST_ANSWER_EARLY_CLOSE, .body_length = 1000 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 1);
@@ -285,7 +287,7 @@ static void
 test_no_content (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = GPOINTER_TO_UINT (data) });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = GPOINTER_TO_UINT (data) });
   test_emit_many (fixture->exporter, 3);
   test_assert_flush (fixture->exporter, 3);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
@@ -303,11 +305,11 @@ test_html_error (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_string_append (page, "<p>\xff\xfe caf\xc3\xa9</p>\n");
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 400,
-                                 .headers = "Content-Type: text/html",
-                                 .body = page->str,
-                                 .body_length = page->len,
-                                 .repeat = -1 });
+                    (TestAnswer){ .status = 400,
+                                  .headers = "Content-Type: text/html",
+                                  .body = page->str,
+                                  .body_length = page->len,
+                                  .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_in_vain (fixture->exporter, 1);
 
@@ -346,10 +348,10 @@ test_key_echo (TestFixture *fixture, gconstpointer data)
       g_autoptr (GError) error = NULL;
 
       test_server_push (fixture->server, NULL,
-                        (TestReply){ .status = status,
-                                     .body = echoes[i],
-                                     .headers = "X-Echo: " TEST_KEY,
-                                     .repeat = status == 503 ? 3 : 1 });
+                        (TestAnswer){ .status = status,
+                                      .body = echoes[i],
+                                      .headers = "X-Echo: " TEST_KEY,
+                                      .repeat = status == 503 ? 3 : 1 });
       test_emit (fixture->exporter, "run");
       g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, &error));
       g_assert_null (strstr (error->message, TEST_KEY));

@@ -179,7 +179,7 @@ test_runs (TestFixture *fixture, gconstpointer data)
 static void
 test_before_answer (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .mode = TEST_ANSWER_HANG });
   test_fixture_start (fixture);
   for (guint i = 0; i < 3; i++)
     {
@@ -208,7 +208,7 @@ test_forced (TestFixture *fixture, gconstpointer data)
       g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
       return;
     }
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .mode = TEST_ANSWER_HANG });
   test_fixture_start (fixture);
   g_assert_cmpint (lsobs_client_get_compression (get_client (fixture)), ==, kind);
   for (guint i = 0; i < 3; i++)
@@ -328,7 +328,7 @@ test_retry (TestFixture *fixture, gconstpointer data)
     }
   lsobs_config_set_compression (fixture->config, kind);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503, .repeat = 2 });
   send_large (fixture);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);
   first = test_get_request (fixture->server, 0);
@@ -345,11 +345,11 @@ test_retry (TestFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-refuse_packed_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_packed_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (test_request_get_header (request, "Content-Encoding") == NULL)
     return FALSE;
-  reply->status = GPOINTER_TO_UINT (data);
+  answer->status = GPOINTER_TO_UINT (data);
   return TRUE;
 }
 
@@ -417,7 +417,7 @@ test_never (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_compression (fixture->config, LSOBS_COMPRESSION_GZIP);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = GPOINTER_TO_UINT (data), .repeat = 2 });
+                    (TestAnswer){ .status = GPOINTER_TO_UINT (data), .repeat = 2 });
   test_emit_large (fixture->exporter, "large", LARGE);
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 2);

@@ -35,36 +35,36 @@ uses_batch (gpointer data)
          LSOBS_INGEST_MODE_BATCH;
 }
 
-/* (transfer full): the questions, in the order of arrival */
+/* (transfer full): the lookups, in the order of arrival */
 static GPtrArray *
-dup_questions (TestServer *server)
+dup_lookups (TestServer *server)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_requests (server);
-  GPtrArray *questions = g_ptr_array_new_with_free_func ((GDestroyNotify) test_request_unref);
+  GPtrArray *lookups = g_ptr_array_new_with_free_func ((GDestroyNotify) test_request_unref);
 
   for (guint i = 0; i < requests->len; i++)
     {
       TestRequest *request = g_ptr_array_index (requests, i);
 
       if (test_request_is_info (request))
-        g_ptr_array_add (questions, test_request_ref (request));
+        g_ptr_array_add (lookups, test_request_ref (request));
     }
 
-  return questions;
+  return lookups;
 }
 
 static guint
-count_questions (TestServer *server)
+count_lookups (TestServer *server)
 {
-  g_autoptr (GPtrArray) questions = dup_questions (server);
+  g_autoptr (GPtrArray) lookups = dup_lookups (server);
 
-  return questions->len;
+  return lookups->len;
 }
 
 static gboolean
 was_asked (TestServer *server, gpointer data G_GNUC_UNUSED)
 {
-  return count_questions (server) > 0;
+  return count_lookups (server) > 0;
 }
 
 static void
@@ -74,8 +74,8 @@ send_one (TestFixture *fixture)
   test_assert_flush (fixture->exporter, 1);
 }
 
-/* A question is given up after five seconds. What takes less has not waited for the answer. */
-#define QUESTION_MS 5000
+/* A lookup is given up after five seconds. What takes less has not waited for the answer. */
+#define LOOKUP_MS 5000
 
 /* On a busy machine anything may take long once, but not again and again. */
 #define N_TRIALS 5
@@ -88,7 +88,7 @@ learn (TestFixture *fixture, gboolean (*predicate) (gpointer data))
   g_assert_true (test_wait_until (predicate, fixture, TEST_TIMEOUT_MS));
 }
 
-/* --- the question -------------------------------------------------------------------------- */
+/* --- the lookup -------------------------------------------------------------------------- */
 
 static void
 test_request (TestFixture *fixture, gconstpointer data)
@@ -96,30 +96,30 @@ test_request (TestFixture *fixture, gconstpointer data)
   g_autofree char *url =
       g_strconcat (test_server_get_url (fixture->server), (const char *) data, NULL);
   g_autofree char *path = NULL;
-  g_autoptr (GPtrArray) questions = NULL;
-  TestRequest *question;
+  g_autoptr (GPtrArray) lookups = NULL;
+  TestRequest *lookup;
 
   lsobs_config_set_api_url (fixture->config, url);
   lsobs_config_set_workspace_id (fixture->config, WORKSPACE);
   test_server_set_info (fixture->server, SMALL_INFO);
   test_fixture_start (fixture);
-  g_assert_cmpuint (count_questions (fixture->server), ==, 0);
+  g_assert_cmpuint (count_lookups (fixture->server), ==, 0);
   learn (fixture, knows_small_info);
   for (guint i = 0; i < 5; i++)
     send_one (fixture);
 
-  questions = dup_questions (fixture->server);
-  g_assert_cmpuint (questions->len, ==, 1);
-  question = g_ptr_array_index (questions, 0);
+  lookups = dup_lookups (fixture->server);
+  g_assert_cmpuint (lookups->len, ==, 1);
+  lookup = g_ptr_array_index (lookups, 0);
   path = g_strconcat (strcmp (data, "/") == 0 ? "" : data, "/info", NULL);
-  g_assert_cmpstr (question->method, ==, "GET");
-  g_assert_cmpstr (question->path, ==, path);
-  g_assert_cmpstr (test_request_get_header (question, "x-api-key"), ==, TEST_KEY);
-  g_assert_cmpstr (test_request_get_header (question, "X-Tenant-Id"), ==, WORKSPACE);
-  g_assert_cmpstr (test_request_get_header (question, "Accept"), ==, "application/json");
-  g_assert_true (g_str_has_prefix (test_request_get_header (question, "User-Agent"), "lsobs/"));
-  g_assert_null (test_request_get_header (question, "Content-Type"));
-  g_assert_cmpuint (g_bytes_get_size (question->raw_body), ==, 0);
+  g_assert_cmpstr (lookup->method, ==, "GET");
+  g_assert_cmpstr (lookup->path, ==, path);
+  g_assert_cmpstr (test_request_get_header (lookup, "x-api-key"), ==, TEST_KEY);
+  g_assert_cmpstr (test_request_get_header (lookup, "X-Tenant-Id"), ==, WORKSPACE);
+  g_assert_cmpstr (test_request_get_header (lookup, "Accept"), ==, "application/json");
+  g_assert_true (g_str_has_prefix (test_request_get_header (lookup, "User-Agent"), "lsobs/"));
+  g_assert_null (test_request_get_header (lookup, "Content-Type"));
+  g_assert_cmpuint (g_bytes_get_size (lookup->raw_body), ==, 0);
 
   /* it is no batch, and no attempt at one */
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 6);
@@ -135,7 +135,7 @@ test_unused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (fixture);
   g_assert_true (lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL));
   test_fixture_stop (fixture);
-  g_assert_cmpuint (count_questions (fixture->server), ==, 0);
+  g_assert_cmpuint (count_lookups (fixture->server), ==, 0);
 }
 
 /* While the service wants to be left alone, it is not asked either. */
@@ -145,20 +145,20 @@ test_paused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, "/info", (TestReply){ .status = 401 });
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 401 });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .status = 401 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 401 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
   test_emit (fixture->exporter, "run");
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
-  g_assert_cmpuint (count_questions (fixture->server), ==, 1);
+  g_assert_cmpuint (count_lookups (fixture->server), ==, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
 }
 
 /* --- answers that are of no use ------------------------------------------------------------ */
 
-static const TestReply useless[] = {
+static const TestAnswer useless[] = {
   { .status = 404, .body = "{\"detail\":\"Not Found\"}" },
   { .status = 200,
     .headers = "Content-Type: text/html",
@@ -183,21 +183,21 @@ static const TestReply useless[] = {
   { .status = 500, .body = SMALL_INFO },
   { .status = 503, .headers = "Retry-After: 3600", .body = SMALL_INFO },
   { .status = 200, .headers = "Content-Encoding: gzip", .body = "\x1f\x8b\x08" },
-  { .mode = TEST_REPLY_RESET },
-  { .mode = TEST_REPLY_EARLY_CLOSE, .status = 200, .body = SMALL_INFO },
-  { .mode = TEST_REPLY_HANG },
-  { .mode = TEST_REPLY_SLOW_BODY, .status = 200, .body = SMALL_INFO, .delay_ms = 200 },
+  { .mode = TEST_ANSWER_RESET },
+  { .mode = TEST_ANSWER_EARLY_CLOSE, .status = 200, .body = SMALL_INFO },
+  { .mode = TEST_ANSWER_HANG },
+  { .mode = TEST_ANSWER_SLOW_BODY, .status = 200, .body = SMALL_INFO, .delay_ms = 200 },
 };
 
 /* Sends eleven runs to a service that is started anew. Returns: how many ms that took */
 static gint64
-send_eleven (TestFixture *fixture, const TestReply *reply)
+send_eleven (TestFixture *fixture, const TestAnswer *answer)
 {
   gint64 start;
   gint64 elapsed;
 
   test_server_clear (fixture->server);
-  test_server_push (fixture->server, "/info", *reply);
+  test_server_push (fixture->server, "/info", *answer);
   test_fixture_start (fixture);
   start = g_get_monotonic_time ();
   send_one (fixture);
@@ -217,14 +217,14 @@ test_useless (TestFixture *fixture, gconstpointer data)
   guint n_trials = 1;
 
   lsobs_config_set_max_in_flight (fixture->config, 1);
-  while (send_eleven (fixture, data) >= QUESTION_MS)
+  while (send_eleven (fixture, data) >= LOOKUP_MS)
     {
       g_assert_cmpuint (++n_trials, <=, N_TRIALS);
       test_fixture_stop (fixture);
       g_clear_object (&fixture->exporter);
     }
 
-  g_assert_cmpuint (count_questions (fixture->server), ==, 1);
+  g_assert_cmpuint (count_lookups (fixture->server), ==, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/multipart"), ==, 11);
   g_assert_cmpuint (test_server_count_connections (fixture->server), <=, 3);
   g_assert_cmpuint (lsobs_transport_get_max_records (get_transport (fixture)), ==, 100);
@@ -240,13 +240,13 @@ test_redirect (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *header = g_strconcat ("Location: ", test_server_get_url (thief), "/info", NULL);
 
   test_server_set_info (thief, SMALL_INFO);
-  test_server_push (fixture->server, "/info", (TestReply){ .status = 307, .headers = header });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .status = 307, .headers = header });
   test_fixture_start (fixture);
   send_one (fixture);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
   send_one (fixture);
   test_fixture_stop (fixture);
-  g_assert_cmpuint (count_questions (thief), ==, 0);
+  g_assert_cmpuint (count_lookups (thief), ==, 0);
   g_assert_cmpuint (lsobs_transport_get_max_records (get_transport (fixture)), ==, 100);
 }
 
@@ -254,7 +254,7 @@ static void
 test_key_echo (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_server_push (fixture->server, "/info",
-                    (TestReply){ .status = 401, .body = "{\"detail\":\"bad key " TEST_KEY "\"}" });
+                    (TestAnswer){ .status = 401, .body = "{\"detail\":\"bad key " TEST_KEY "\"}" });
   test_fixture_start (fixture);
   send_one (fixture);
   g_assert_true (test_log_wait ("does not say what it can do"));
@@ -344,7 +344,7 @@ static void
 test_default_limit (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_max_batch_size (fixture->config, 10000);
-  test_server_push (fixture->server, "/info", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .status = 404, .repeat = -1 });
   test_fixture_start (fixture);
   test_emit_many (fixture->exporter, 250);
   test_assert_flush (fixture->exporter, 250);
@@ -376,7 +376,7 @@ test_narrowed (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 50);
   test_server_set_info (fixture->server, SMALL_INFO);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .status = 413 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .status = 413 });
   test_emit_many (fixture->exporter, 50);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   g_assert_true (test_wait_until (knows_small_info, fixture, TEST_TIMEOUT_MS));
@@ -439,14 +439,14 @@ test_runs (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
-/* Returns: how many ms the end took while the question was under way */
+/* Returns: how many ms the end took while the lookup was under way */
 static gint64
-stop_with_question (TestFixture *fixture, const TestReply *reply)
+stop_with_lookup (TestFixture *fixture, const TestAnswer *answer)
 {
   gint64 start;
 
   test_server_clear (fixture->server);
-  test_server_push (fixture->server, "/info", *reply);
+  test_server_push (fixture->server, "/info", *answer);
   test_fixture_start (fixture);
   send_one (fixture);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
@@ -456,14 +456,14 @@ stop_with_question (TestFixture *fixture, const TestReply *reply)
   return test_get_elapsed_ms (start);
 }
 
-/* A question without an answer does not hold up the end. */
+/* A lookup without an answer does not hold up the end. */
 static void
 test_shutdown (TestFixture *fixture, gconstpointer data)
 {
   guint n_trials = 1;
 
   lsobs_config_set_shutdown_timeout (fixture->config, TEST_TIMEOUT_MS);
-  while (stop_with_question (fixture, data) >= QUESTION_MS)
+  while (stop_with_lookup (fixture, data) >= LOOKUP_MS)
     {
       g_assert_cmpuint (++n_trials, <=, N_TRIALS);
       g_clear_object (&fixture->exporter);
@@ -476,14 +476,14 @@ test_context (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GMainContext) context = data != NULL ? g_main_context_new () : NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .mode = TEST_ANSWER_HANG });
   test_fixture_start_in (fixture, context != NULL ? context : g_main_context_default ());
   for (guint i = 0; i < 3; i++)
     send_one (fixture);
   /* The context runs while something is sent. */
-  while (count_questions (fixture->server) == 0)
+  while (count_lookups (fixture->server) == 0)
     send_one (fixture);
-  g_assert_cmpuint (count_questions (fixture->server), ==, 1);
+  g_assert_cmpuint (count_lookups (fixture->server), ==, 1);
   test_fixture_stop (fixture);
   /* nothing of ours is left in it */
   if (context != NULL)
@@ -508,11 +508,11 @@ test_context_answer (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 int
 main (int argc, char **argv)
 {
-  static const TestReply hang = { .mode = TEST_REPLY_HANG };
-  static const TestReply slow = {
-    .mode = TEST_REPLY_SLOW_BODY, .status = 200, .body_length = 10000, .delay_ms = 20
+  static const TestAnswer hang = { .mode = TEST_ANSWER_HANG };
+  static const TestAnswer slow = {
+    .mode = TEST_ANSWER_SLOW_BODY, .status = 200, .body_length = 10000, .delay_ms = 20
   };
-  static const TestReply late = { .status = 200, .body = SMALL_INFO, .delay_ms = 2 * QUESTION_MS };
+  static const TestAnswer late = { .status = 200, .body = SMALL_INFO, .delay_ms = 2 * LOOKUP_MS };
 
   g_test_init (&argc, &argv, NULL);
   test_log_install ();

@@ -26,7 +26,7 @@ typedef struct
 {
   const char *path;
   const char *what; /* the item's words */
-  TestReply reply;
+  TestAnswer answer;
   guint n_requests; /* how many it takes, the good one counted */
   gint64 min_ms;    /* how long that takes at the least */
 } GoodRow;
@@ -59,15 +59,15 @@ static const GoodRow good_rows[] = {
     2,
     0 },
   { "500-500-202", "500 twice, then 202", { .status = 500, .repeat = 2 }, 3, 0 },
-  { "reset", "a connection that is reset is tried again", { .mode = TEST_REPLY_RESET }, 2, 0 },
+  { "reset", "a connection that is reset is tried again", { .mode = TEST_ANSWER_RESET }, 2, 0 },
   { "slow-body",
     "a slow body of a good answer is delivered",
-    { .mode = TEST_REPLY_SLOW_BODY, .status = 202, .body_length = 200, .delay_ms = 1 },
+    { .mode = TEST_ANSWER_SLOW_BODY, .status = 202, .body_length = 200, .delay_ms = 1 },
     1,
     0 },
   { "endless-body",
     "a good answer whose body takes for ever is delivered",
-    { .mode = TEST_REPLY_SLOW_BODY,
+    { .mode = TEST_ANSWER_SLOW_BODY,
       .status = 202,
       .body_length = 10 * 1024 * 1024,
       .delay_ms = 50 },
@@ -75,7 +75,7 @@ static const GoodRow good_rows[] = {
     0 },
   { "early-close",
     "a good answer that breaks off is delivered",
-    { .mode = TEST_REPLY_EARLY_CLOSE, .status = 202, .body_length = 4096 },
+    { .mode = TEST_ANSWER_EARLY_CLOSE, .status = 202, .body_length = 4096 },
     1,
     0 },
   { "html-503",
@@ -100,7 +100,7 @@ test_good (TestFixture *fixture, gconstpointer data)
 
   g_test_message (ITEM "%s", row->what);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, row->reply);
+  test_server_push (fixture->server, NULL, row->answer);
   test_emit_many (fixture->exporter, ALL);
   test_assert_flush (fixture->exporter, ALL);
 
@@ -123,7 +123,7 @@ test_retry_after_date (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   g_test_message (ITEM "429 with an HTTP date in Retry-After waits until then");
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 429, .headers = header });
   test_emit_many (fixture->exporter, ALL);
   test_assert_flush (fixture->exporter, ALL);
   g_assert_cmpuint (count_requests (fixture), ==, 2);
@@ -142,7 +142,7 @@ test_retry_after_absurd (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_test_message (ITEM "429 with Retry-After: 86400 holds up neither a flush nor the end");
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 429, .headers = "Retry-After: 86400", .repeat = -1 });
+                    (TestAnswer){ .status = 429, .headers = "Retry-After: 86400", .repeat = -1 });
   test_emit_many (fixture->exporter, ALL);
   start = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 300, NULL, &error));
@@ -163,12 +163,12 @@ test_retry_after_absurd (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* Called in the server's thread. */
 static gboolean
-refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_bad_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (!test_bytes_contain (request->body, "\"bad\""))
     return FALSE;
-  reply->status = GPOINTER_TO_UINT (data);
-  reply->body = "{\"error\":\"invalid 'dotted_order'\"}";
+  answer->status = GPOINTER_TO_UINT (data);
+  answer->body = "{\"error\":\"invalid 'dotted_order'\"}";
   return TRUE;
 }
 
@@ -195,13 +195,13 @@ test_one_bad (TestFixture *fixture, gconstpointer data)
 }
 
 static gboolean
-refuse_many_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_many_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (test_request_get_n_ops (request) <= GPOINTER_TO_UINT (data))
     return FALSE;
-  reply->status = 413;
-  reply->headers = "Content-Type: text/html";
-  reply->body = "<html><h1>413 Request Entity Too Large</h1></html>";
+  answer->status = 413;
+  answer->headers = "Content-Type: text/html";
+  answer->body = "<html><h1>413 Request Entity Too Large</h1></html>";
   return TRUE;
 }
 
@@ -220,13 +220,13 @@ test_too_large (TestFixture *fixture, gconstpointer data)
 }
 
 static gboolean
-conflict_cb (TestRequest *request, TestReply *reply, gpointer data)
+conflict_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   /* One of them is there already; whether the others are is not told. */
   if (!test_bytes_contain (request->body, "\"run-3\""))
     return FALSE;
-  reply->status = 409;
-  reply->body = "{\"error\":\"Conflict: payload already received\"}";
+  answer->status = 409;
+  answer->body = "{\"error\":\"Conflict: payload already received\"}";
   return TRUE;
 }
 
@@ -254,9 +254,10 @@ test_fall_back (TestFixture *fixture, gconstpointer data)
                   runs ? " and batch" : "");
   test_fixture_start (fixture);
   transport = lsobs_exporter_get_transport (fixture->exporter);
-  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart",
+                    (TestAnswer){ .status = 404, .repeat = -1 });
   if (runs)
-    test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 404, .repeat = -1 });
+    test_server_push (fixture->server, "/runs/batch", (TestAnswer){ .status = 404, .repeat = -1 });
   test_emit_many (fixture->exporter, ALL);
   test_assert_flush (fixture->exporter, ALL);
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==, ALL);
@@ -273,7 +274,7 @@ typedef struct
 {
   const char *path;
   const char *what;
-  TestReply reply;
+  TestAnswer answer;
   LsobsDropReason reason;
 } RefusalRow;
 
@@ -303,7 +304,7 @@ test_refusal (TestFixture *fixture, gconstpointer data)
 
   g_test_message (ITEM "%s", row->what);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, row->reply);
+  test_server_push (fixture->server, NULL, row->answer);
   test_emit_many (fixture->exporter, ALL);
   error = test_flush_with_loss (fixture->exporter, ALL);
   g_assert_null (strstr (error->message, TEST_KEY));
@@ -337,7 +338,7 @@ test_redirect (TestFixture *fixture, gconstpointer data)
   g_test_message (ITEM "a redirect (%u): one line in the log, not followed, nothing lost", status);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){
+                    (TestAnswer){
                         .status = status, .headers = "Location: /elsewhere", .repeat = -1 });
   test_emit_many (fixture->exporter, ALL);
   for (guint i = 0; i < 3; i++)
@@ -363,7 +364,7 @@ test_refusal_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, ALL);
   lsobs_config_set_max_in_flight (fixture->config, 4);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 401, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, 4 * ALL);
   g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
@@ -406,7 +407,7 @@ test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   g_test_message (ITEM "a service that accepts and never answers: the end is bounded");
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, ALL);
   start = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 200, NULL, &error));

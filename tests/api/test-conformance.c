@@ -87,8 +87,8 @@ test_headers (TestFixture *fixture, gconstpointer data)
   test_fixture_start (fixture);
   /* Even a service that says it back does not bring it into the log. */
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 503,
-                                 .body = "{\"error\":\"key " TEST_KEY " is busy\"}" });
+                    (TestAnswer){ .status = 503,
+                                  .body = "{\"error\":\"key " TEST_KEY " is busy\"}" });
   trace_agent (fixture);
 
   requests = test_server_dup_requests (fixture->server);
@@ -296,13 +296,13 @@ test_limit_bytes (TestFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-fail_often_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
+fail_often_cb (TestRequest *request G_GNUC_UNUSED, TestAnswer *answer, gpointer data)
 {
   guint n = ++*(guint *) data;
 
   if (n % 3 != 0)
     return FALSE;
-  reply->status = 502;
+  answer->status = 502;
   return TRUE;
 }
 
@@ -343,7 +343,7 @@ test_never_twice (TestFixture *fixture, gconstpointer data)
 typedef struct
 {
   const char *path;
-  TestReply reply;
+  TestAnswer answer;
 } InfoRow;
 
 static const InfoRow info_rows[] = {
@@ -371,10 +371,10 @@ static const InfoRow info_rows[] = {
       .repeat = -1,
       .body =
           "{\"batch_ingest_config\":{\"size_limit\":1e300,\"size_limit_bytes\":99999999999999999999}}" } },
-  { "hang", { .mode = TEST_REPLY_HANG, .repeat = -1 } },
-  { "reset", { .mode = TEST_REPLY_RESET, .repeat = -1 } },
+  { "hang", { .mode = TEST_ANSWER_HANG, .repeat = -1 } },
+  { "reset", { .mode = TEST_ANSWER_RESET, .repeat = -1 } },
   { "endless",
-    { .mode = TEST_REPLY_SLOW_BODY,
+    { .mode = TEST_ANSWER_SLOW_BODY,
       .status = 200,
       .body_length = 10 * 1024 * 1024,
       .repeat = -1 } },
@@ -392,7 +392,7 @@ test_info (TestFixture *fixture, gconstpointer data)
 
   g_test_message ("item 8: /info: %s", row->path);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, "/info", row->reply);
+  test_server_push (fixture->server, "/info", row->answer);
   for (guint i = 0; i < 3; i++)
     {
       /* fewer than what is sent without a flush */
@@ -416,11 +416,11 @@ test_info (TestFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-refuse_encoded_cb (TestRequest *request, TestReply *reply, gpointer data G_GNUC_UNUSED)
+refuse_encoded_cb (TestRequest *request, TestAnswer *answer, gpointer data G_GNUC_UNUSED)
 {
   if (test_request_get_header (request, "Content-Encoding") == NULL)
     return FALSE;
-  reply->status = 415;
+  answer->status = 415;
   return TRUE;
 }
 
@@ -537,7 +537,7 @@ test_exit (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gint64 start;
 
   ITEM ("10", "exit without close: the program ends, whatever the service does");
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   g_setenv (URL_VARIABLE, test_server_get_url (fixture->server), TRUE);
   start = g_get_monotonic_time ();
   g_test_trap_subprocess ("/conformance/subprocess/forget-to-close",

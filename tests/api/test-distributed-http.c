@@ -51,7 +51,7 @@ start_service (Fixture *fixture)
 
 /* Called in the thread of the service. */
 static gboolean
-serve (TestRequest *request, TestReply *reply, gpointer data)
+serve (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   Fixture *fixture = data;
   g_autoptr (LsobsRun) run =
@@ -61,7 +61,7 @@ serve (TestRequest *request, TestReply *reply, gpointer data)
 
   lsobs_run_end (child, NULL);
   lsobs_run_end (run, NULL);
-  reply->status = 200;
+  answer->status = 200;
   return TRUE;
 }
 
@@ -335,8 +335,8 @@ test_redirect (Fixture *fixture, gconstpointer data)
                        row->host != NULL ? row->host : g_uri_get_host (uri), g_uri_get_port (uri));
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->service, "/first", (TestReply){ .status = 302, .headers = location });
-  test_server_push (fixture->service, "/second", (TestReply){ .status = 200 });
+  test_server_push (fixture->service, "/first", (TestAnswer){ .status = 302, .headers = location });
+  test_server_push (fixture->service, "/second", (TestAnswer){ .status = 200 });
   soup_message_headers_append (soup_message_get_request_headers (message), "baggage", "a=1");
   lsobs_run_add_to_message (run, message);
   lsobs_run_add_to_message (run, message);
@@ -361,8 +361,8 @@ test_redirect_to_port (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *location = g_strdup_printf ("Location: %s/second", test_server_get_url (other));
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->service, "/first", (TestReply){ .status = 307, .headers = location });
-  test_server_push (other, "/second", (TestReply){ .status = 200 });
+  test_server_push (fixture->service, "/first", (TestAnswer){ .status = 307, .headers = location });
+  test_server_push (other, "/second", (TestAnswer){ .status = 200 });
   lsobs_run_add_to_message (run, message);
   send_message (fixture, message);
   requests = test_server_dup_requests (other);

@@ -20,14 +20,14 @@ typedef struct
 
 /* Called in the server's thread. */
 static gboolean
-refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_bad_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   const Refusal *refusal = data;
 
   if (!test_bytes_contain (request->body, "\"bad\""))
     return FALSE;
-  reply->status = refusal->status;
-  reply->body = "{\"error\":\"unprocessable\"}";
+  answer->status = refusal->status;
+  answer->body = "{\"error\":\"unprocessable\"}";
 
   return TRUE;
 }
@@ -73,7 +73,7 @@ test_all_bad (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 422, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 422, .repeat = -1 });
   test_emit_many (fixture->exporter, 8);
   error = test_flush_with_loss (fixture->exporter, 8);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 15);
@@ -83,21 +83,21 @@ test_all_bad (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 /* --- 413 ----------------------------------------------------------------------------------- */
 
 static gboolean
-refuse_many_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_many_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (test_request_get_n_ops (request) <= GPOINTER_TO_UINT (data))
     return FALSE;
-  reply->status = 413;
+  answer->status = 413;
 
   return TRUE;
 }
 
 static gboolean
-refuse_large_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_large_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (g_bytes_get_size (request->body) <= GPOINTER_TO_UINT (data))
     return FALSE;
-  reply->status = 413;
+  answer->status = 413;
 
   return TRUE;
 }
@@ -142,7 +142,7 @@ test_too_large (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 413, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 413, .repeat = -1 });
   test_emit_large (fixture->exporter, "large", 20000);
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_TOO_LARGE), ==, 1);
@@ -282,7 +282,7 @@ assert_paused (TestFixture *fixture, News *news)
 
 typedef struct
 {
-  TestReply reply;
+  TestAnswer answer;
   LsobsDropReason reason;
 } Pause;
 
@@ -295,7 +295,7 @@ test_pause (TestFixture *fixture, gconstpointer data)
 
   test_fixture_start (fixture);
   listen_to (fixture, &news);
-  test_server_push (fixture->server, NULL, pause->reply);
+  test_server_push (fixture->server, NULL, pause->answer);
   test_emit_many (fixture->exporter, 4);
   error = test_flush_with_loss (fixture->exporter, 4);
   g_assert_cmpuint (lsobs_flush_error_get_pending (error), ==, 0);
@@ -316,7 +316,7 @@ test_pause_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_in_flight (fixture->config, 4);
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 401, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
   test_emit_many (fixture->exporter, 10);
   g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
   test_server_release (fixture->server);
@@ -344,7 +344,7 @@ test_recovery (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   listen_to (fixture, &news);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 405, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 405, .repeat = 2 });
 
   for (guint i = 0; i < 2; i++)
     {
@@ -378,9 +378,9 @@ test_flapping (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (fixture);
   for (guint i = 0; i < 20; i++)
     {
-      test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
+      test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503 });
       /* Two of them: what fails each time when others succeed is taken for the culprit. */
-      test_server_push (fixture->server, NULL, (TestReply){ .status = 202, .repeat = 2 });
+      test_server_push (fixture->server, NULL, (TestAnswer){ .status = 202, .repeat = 2 });
     }
   for (guint i = 0; i < 40; i++)
     {

@@ -148,7 +148,7 @@ is_answered (TestRequest *request)
 
 /* Called in the server's thread. */
 static gboolean
-check_order_cb (TestRequest *request, TestReply *reply, gpointer data)
+check_order_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   OrderCheck *check = data;
 
@@ -163,7 +163,7 @@ check_order_cb (TestRequest *request, TestReply *reply, gpointer data)
         check->n_early++;
     }
   /* so that answers overtake each other */
-  reply->delay_ms = 1 + g_hash_table_size (check->creates) % 3;
+  answer->delay_ms = 1 + g_hash_table_size (check->creates) % 3;
   g_mutex_unlock (&check->lock);
 
   return TRUE;
@@ -245,7 +245,7 @@ test_promoted (TestFixture *fixture, gconstpointer data)
   fixture->is_free = TRUE; /* the same id in a second create is the very point */
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = status });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = status });
   run = start_run (fixture, "run");
   id = lsobs_run_dup_id (run);
   error = test_flush_with_loss (fixture->exporter, 1);
@@ -268,8 +268,8 @@ test_promoted_conflict (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->is_free = TRUE;
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 405 });
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 409 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 405 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 409 });
   run = start_run (fixture, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
   end_run (run);
@@ -299,7 +299,7 @@ test_promoted_in_flight (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 405 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 405 });
   run = start_run (fixture, "run");
   id = lsobs_run_dup_id (run);
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));

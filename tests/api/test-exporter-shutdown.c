@@ -95,14 +95,14 @@ static GSocket *
 make_trouble (TestFixture *fixture, Trouble trouble)
 {
   GSocket *socket = NULL;
-  TestReply reply = { .repeat = -1 };
+  TestAnswer answer = { .repeat = -1 };
 
   /* as long as it takes, if it were for the retries */
   lsobs_config_set_max_attempts (fixture->config, 100);
   switch (trouble)
     {
     case TROUBLE_HANG:
-      reply.mode = TEST_REPLY_HANG;
+      answer.mode = TEST_ANSWER_HANG;
       break;
     case TROUBLE_REFUSED:
       {
@@ -115,22 +115,22 @@ make_trouble (TestFixture *fixture, Trouble trouble)
       break;
     case TROUBLE_BUSY:
       lsobs_config_set_retry_delay (fixture->config, 20);
-      reply.status = 503;
+      answer.status = 503;
       break;
     case TROUBLE_RETRY_AFTER:
-      reply.status = 429;
-      reply.headers = "Retry-After: 86400";
+      answer.status = 429;
+      answer.headers = "Retry-After: 86400";
       break;
     case TROUBLE_SLOW:
-      reply.mode = TEST_REPLY_SLOW_BODY;
-      reply.status = 500;
-      reply.body_length = 10000;
-      reply.delay_ms = 10;
+      answer.mode = TEST_ANSWER_SLOW_BODY;
+      answer.status = 500;
+      answer.body_length = 10000;
+      answer.delay_ms = 10;
       break;
     default:
       g_assert_not_reached ();
     }
-  test_server_push (fixture->server, NULL, reply);
+  test_server_push (fixture->server, NULL, answer);
   lsobs_config_set_max_batch_size (fixture->config, 2);
   lsobs_config_set_max_in_flight (fixture->config, 3);
 

@@ -114,7 +114,7 @@ test_timeout (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gint64 start;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, 7);
   start = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 100, &stats, &error));

@@ -8,7 +8,7 @@
 
 #include <lsobs/lsobs.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/feedback-helpers.h"
 
 #define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
@@ -73,18 +73,18 @@ typedef struct
 
 /* Called in the server's thread: takes a create at last, and feedback only after that. */
 static gboolean
-take_apart_cb (TestRequest *request, TestReply *reply, gpointer data)
+take_apart_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   Apart *apart = data;
   gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
   gboolean has_feedback = test_bytes_contain (request->body, "\"feedback_source\"");
 
   if (has_create && has_feedback)
-    reply->status = apart->status;
+    answer->status = apart->status;
   else if (has_create && ++apart->n_creates < N_CREATES)
-    reply->status = 503;
+    answer->status = 503;
   else if (has_feedback && apart->n_creates < N_CREATES)
-    reply->status = strcmp (request->path, "/feedback") == 0 ? 404 : 422;
+    answer->status = strcmp (request->path, "/feedback") == 0 ? 404 : 422;
   else
     return FALSE;
   return TRUE;
@@ -109,14 +109,14 @@ test_apart (RunFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-hang_apart_cb (TestRequest *request, TestReply *reply, gpointer data)
+hang_apart_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   gboolean has_create = test_bytes_contain (request->body, "\"run_type\"");
 
   if (has_create && test_bytes_contain (request->body, "\"feedback_source\""))
-    reply->status = 413;
+    answer->status = 413;
   else if (has_create)
-    reply->mode = TEST_REPLY_HANG;
+    answer->mode = TEST_ANSWER_HANG;
   else
     g_atomic_int_inc ((int *) data);
   return TRUE;
@@ -152,7 +152,7 @@ test_apart_at_end (RunFixture *fixture, gconstpointer data)
   test_assert_books (fixture->exporter);
   if (data != NULL)
     g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DUMPED, 3));
-  dump_remove_dir (dir);
+  failed_traces_remove_dir (dir);
 }
 
 /* What a service that takes little at a time, and fails often, has taken. */
@@ -165,7 +165,7 @@ typedef struct
 
 /* Called in the server's thread. */
 static gboolean
-moody_cb (TestRequest *request, TestReply *reply, gpointer data)
+moody_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   Moody *moody = data;
   WireRequest *wire = request->wire;
@@ -174,10 +174,10 @@ moody_cb (TestRequest *request, TestReply *reply, gpointer data)
     return FALSE;
   moody->n_requests++;
   if (wire->ops->len + wire->feedback->len > 2 && moody->n_requests % 2 == 0)
-    reply->status = moody->n_requests % 4 == 0 ? 413 : 400;
+    answer->status = moody->n_requests % 4 == 0 ? 413 : 400;
   else if (moody->n_requests % 5 == 0)
-    reply->status = 503;
-  if (reply->status != 0 && reply->status != 202)
+    answer->status = 503;
+  if (answer->status != 0 && answer->status != 202)
     return TRUE;
   for (guint i = 0; i < wire->ops->len; i++)
     g_hash_table_add (moody->runs, g_strdup (((WireOp *) g_ptr_array_index (wire->ops, i))->id));
@@ -189,7 +189,7 @@ moody_cb (TestRequest *request, TestReply *reply, gpointer data)
         moody->n_early++;
     }
   /* so that answers overtake each other */
-  reply->delay_ms = moody->n_requests % 3;
+  answer->delay_ms = moody->n_requests % 3;
   return TRUE;
 }
 
@@ -202,7 +202,7 @@ test_moody (RunFixture *fixture, gconstpointer data)
   feedback_set_up_known (fixture, data);
   if (data != NULL)
     test_server_push (fixture->server, "/runs/multipart",
-                      (TestReply){ .status = 404, .repeat = -1 });
+                      (TestAnswer){ .status = 404, .repeat = -1 });
   test_server_set_handler (fixture->server, moody_cb, &moody);
   for (guint i = 0; i < n; i++)
     {

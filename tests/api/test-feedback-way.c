@@ -90,10 +90,10 @@ test_runs_go_on (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (LsobsRun) run = NULL;
 
   test_server_push (fixture->server, "/info",
-                    (TestReply){ .mode = TEST_REPLY_HANG,
-                                 .status = 200,
-                                 .body = "{\"version\":\"0.12.1\"}",
-                                 .repeat = -1 });
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG,
+                                  .status = 200,
+                                  .body = "{\"version\":\"0.12.1\"}",
+                                  .repeat = -1 });
   add_by_id (fixture, N_PIECES);
   for (guint i = 0; i < 300; i++)
     {
@@ -112,7 +112,7 @@ test_runs_go_on (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_no_info (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  test_server_push (fixture->server, "/info", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .status = 404, .repeat = -1 });
   add_by_id (fixture, 10);
   run_fixture_flush (fixture);
   g_assert_cmpuint (wire_tree_get_n_feedback (fixture->tree), ==, 10);
@@ -125,7 +125,8 @@ test_shutdown (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, "/info",
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   add_by_id (fixture, 3);
   lsobs_exporter_shutdown (fixture->exporter, 4000, NULL, &error);
   g_assert_no_error (error);
@@ -145,10 +146,10 @@ test_bounded (RunFixture *fixture, gconstpointer data)
   lsobs_config_set_queue_capacity (fixture->config, 5);
   run_fixture_start (fixture);
   test_server_push (fixture->server, "/info",
-                    (TestReply){ .mode = TEST_REPLY_HANG,
-                                 .status = 200,
-                                 .body = "{\"version\":\"0.12.1\"}",
-                                 .repeat = -1 });
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG,
+                                  .status = 200,
+                                  .body = "{\"version\":\"0.12.1\"}",
+                                  .repeat = -1 });
   for (guint i = 0; i < 4; i++)
     {
       add_by_id (fixture, 5);
@@ -182,7 +183,7 @@ typedef struct
   gboolean hangs;    /* there is no answer */
   guint n_hangs;     /* so many times it is late */
   gboolean resets;   /* the connection breaks */
-  guint n_questions; /* (atomic) */
+  guint n_lookups;   /* (atomic) */
   GMutex lock;       /* guards all below */
   GPtrArray *asked;  /* (owned) (element-type utf8) the paths */
   char *body;        /* (owned) (nullable) */
@@ -190,25 +191,25 @@ typedef struct
 
 /* Called in the server's thread. */
 static gboolean
-answer_cb (TestRequest *request, TestReply *reply, gpointer data)
+answer_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   Projects *projects = data;
   guint n;
 
   if (!g_str_has_prefix (request->path, "/sessions"))
     return FALSE;
-  n = (guint) g_atomic_int_add ((int *) &projects->n_questions, 1);
+  n = (guint) g_atomic_int_add ((int *) &projects->n_lookups, 1);
   g_mutex_lock (&projects->lock);
   g_ptr_array_add (projects->asked, g_strdup (request->path));
   g_mutex_unlock (&projects->lock);
   g_free (projects->body);
   projects->body = n < projects->n_absences ? g_strdup ("[]")
                                             : g_strdup_printf ("[{\"id\":\"%s\"}]", projects->id);
-  reply->mode = projects->hangs || n < projects->n_hangs ? TEST_REPLY_HANG : TEST_REPLY_ANSWER;
+  answer->mode = projects->hangs || n < projects->n_hangs ? TEST_ANSWER_HANG : TEST_ANSWER_WHOLE;
   if (projects->resets)
-    reply->mode = TEST_REPLY_RESET;
-  reply->status = n < projects->n_statuses ? projects->status : 200;
-  reply->body = n < projects->n_statuses ? projects->words : projects->body;
+    answer->mode = TEST_ANSWER_RESET;
+  answer->status = n < projects->n_statuses ? projects->status : 200;
+  answer->body = n < projects->n_statuses ? projects->words : projects->body;
   return TRUE;
 }
 
@@ -231,9 +232,9 @@ projects_clear (Projects *projects, TestServer *server)
 }
 
 static guint
-count_questions (Projects *projects)
+count_lookups (Projects *projects)
 {
-  return (guint) g_atomic_int_get ((int *) &projects->n_questions);
+  return (guint) g_atomic_int_get ((int *) &projects->n_lookups);
 }
 
 static void
@@ -280,7 +281,7 @@ test_session (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   run_fixture_flush (fixture);
   assert_session (fixture, "third", PROJECT);
   assert_session (fixture, "of somebody else", PROJECT);
-  g_assert_cmpuint (count_questions (&projects), ==, 1);
+  g_assert_cmpuint (count_lookups (&projects), ==, 1);
   /* All of it goes in batches. */
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/feedback"), ==, 0);
   projects_clear (&projects, fixture->server);
@@ -339,7 +340,7 @@ test_session_given (RunFixture *fixture, gconstpointer data)
   assert_session (fixture, "key", addressed ? NULL : OTHER);
   feedback_assert_member (feedback_find (fixture, "key"), "address",
                           addressed ? "\"lrn:agents/support/environments/local\"" : NULL);
-  g_assert_cmpuint (count_questions (&projects), ==, 0);
+  g_assert_cmpuint (count_lookups (&projects), ==, 0);
   projects_clear (&projects, fixture->server);
 }
 
@@ -354,7 +355,7 @@ test_session_not_needed (RunFixture *fixture, gconstpointer data)
   add_by_id (fixture, 1);
   run_fixture_flush (fixture);
   assert_session (fixture, "key-0", NULL);
-  g_assert_cmpuint (count_questions (&projects), ==, 0);
+  g_assert_cmpuint (count_lookups (&projects), ==, 0);
   projects_clear (&projects, fixture->server);
 }
 
@@ -368,7 +369,7 @@ test_session_late (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   add_by_id (fixture, 2);
   run_fixture_flush (fixture);
   assert_session (fixture, "key-1", PROJECT);
-  g_assert_cmpuint (count_questions (&projects), ==, 4);
+  g_assert_cmpuint (count_lookups (&projects), ==, 4);
   projects_clear (&projects, fixture->server);
 }
 
@@ -383,7 +384,7 @@ test_session_trouble (RunFixture *fixture, gconstpointer data)
   g_assert_true (test_flush_at_last (fixture->exporter));
   run_fixture_flush (fixture);
   assert_session (fixture, "key-1", PROJECT);
-  g_assert_cmpuint (count_questions (&projects), ==, 9);
+  g_assert_cmpuint (count_lookups (&projects), ==, 9);
   projects_clear (&projects, fixture->server);
 }
 
@@ -403,7 +404,7 @@ test_session_away (RunFixture *fixture, gconstpointer data)
                     .words = "<title>gone</title>",
                     .resets = data == NULL };
   Projects back = { 0 };
-  guint n_questions = 0;
+  guint n_lookups = 0;
 
   test_log_clear ();
   projects_init (&away, fixture->server);
@@ -419,8 +420,8 @@ test_session_away (RunFixture *fixture, gconstpointer data)
       test_assert_books (fixture->exporter);
       /* One may have been asked because its time had come. */
       if (i > 0)
-        g_assert_cmpuint (count_questions (&away), <=, n_questions + 2);
-      n_questions = count_questions (&away);
+        g_assert_cmpuint (count_lookups (&away), <=, n_lookups + 2);
+      n_lookups = count_lookups (&away);
     }
   g_assert_cmpuint (test_log_count (), ==, 1);
   projects_clear (&away, fixture->server);
@@ -460,7 +461,7 @@ test_session_many (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_session (fixture, "project-0", PROJECT);
   assert_session (fixture, "project-149", PROJECT);
   g_assert_cmpuint (wire_tree_get_n_feedback (fixture->tree), ==, n);
-  g_assert_cmpuint (count_questions (&projects), ==, n);
+  g_assert_cmpuint (count_lookups (&projects), ==, n);
   projects_clear (&projects, fixture->server);
 }
 
@@ -478,7 +479,7 @@ test_session_odd_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   add_by_id (fixture, 1);
   run_fixture_flush (fixture);
   assert_session (fixture, "key-0", PROJECT);
-  g_assert_cmpuint (count_questions (&projects), ==, 1);
+  g_assert_cmpuint (count_lookups (&projects), ==, 1);
   projects_clear (&projects, fixture->server);
 }
 
@@ -487,7 +488,7 @@ typedef struct
   const char *path;
   guint n_absences;
   guint status; /* or 0 */
-  guint n_questions;
+  guint n_lookups;
 } RefusedRow;
 
 static const RefusedRow refused_rows[] = {
@@ -516,12 +517,12 @@ test_session_refused (RunFixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (error->message, "lsobs_feedback_set_project_id()"));
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_REJECTED), ==, 1);
-  g_assert_cmpuint (count_questions (&projects), ==, row->n_questions);
+  g_assert_cmpuint (count_lookups (&projects), ==, row->n_lookups);
   g_assert_cmpint (lsobs_exporter_get_state (fixture->exporter), ==, LSOBS_STATE_OK);
   /* For a while, that is believed. */
   feedback_add_to_run (run, "again");
   error_again = test_flush_with_loss (fixture->exporter, 1);
-  g_assert_cmpuint (count_questions (&projects), ==, row->n_questions);
+  g_assert_cmpuint (count_lookups (&projects), ==, row->n_lookups);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_REJECTED), ==, 2);
   projects_clear (&projects, fixture->server);
 }
@@ -536,7 +537,7 @@ has_only_pieces (gpointer data)
 static gboolean
 was_asked (TestServer *server G_GNUC_UNUSED, gpointer data)
 {
-  return count_questions (data) > 0;
+  return count_lookups (data) > 0;
 }
 
 /* Runs do not wait for the answer, and the end does not either. */
@@ -565,7 +566,7 @@ test_session_hangs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   projects_clear (&projects, fixture->server);
 }
 
-/* The sending happens in a context of the program, which stops running it while the questions are
+/* The sending happens in a context of the program, which stops running it while the lookups are
  * still open. */
 static void
 test_session_in_context (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -583,7 +584,7 @@ test_session_in_context (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   projects_init (&projects, fixture->server);
   add_by_id (fixture, 3);
   lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
-  while (count_questions (&projects) == 0)
+  while (count_lookups (&projects) == 0)
     g_main_context_iteration (context, FALSE);
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, 50, NULL, NULL));
   test_assert_books (fixture->exporter);
@@ -605,7 +606,7 @@ child_adds (RunFixture *fixture, gpointer data G_GNUC_UNUSED)
   child_assert (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED) == 1);
 }
 
-/* A child of a process whose question is open asks for itself; what waited is the parent's. */
+/* A child of a process whose lookup is open asks for itself; what waited is the parent's. */
 static void
 test_session_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -652,7 +653,7 @@ test_session_replicas (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 
       feedback_assert_member (g_ptr_array_index (wire_tree_get_feedback (tree), 0), "session_id",
                               i == 0 ? "\"" PROJECT "\"" : "\"" OTHER "\"");
-      g_assert_cmpuint (count_questions (&projects[i]), ==, i);
+      g_assert_cmpuint (count_lookups (&projects[i]), ==, i);
       projects_clear (&projects[i], replicas->servers[i]);
     }
 }

@@ -9,7 +9,7 @@
 
 #include <lsobs/lsobs.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/feedback-helpers.h"
 #include "tests/lib/fork-helpers.h"
 

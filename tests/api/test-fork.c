@@ -218,7 +218,7 @@ test_info_in_flight (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     return;
   test_server_set_info (fixture->server, "{\"batch_ingest_config\":{\"size_limit\":7}}");
   test_server_push (fixture->server, "/info",
-                    (TestReply){ .mode = TEST_REPLY_HANG, .status = 200, .body = "{}" });
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG, .status = 200, .body = "{}" });
   record (fixture, "parent", N_RUNS);
   run_fixture_flush (fixture);
   g_assert_true (test_server_wait (fixture->server, was_asked, NULL, TEST_TIMEOUT_MS));
@@ -301,7 +301,7 @@ test_main_context_retry (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   if (fork_skip ())
     return;
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503 });
   record (fixture, "parent", N_RUNS);
   lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL);
   g_assert_true (test_log_wait ("Attempt 1 failed"));

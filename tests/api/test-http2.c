@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/tls-helpers.h"
 
 /* --- requests that are sent again ---------------------------------------------------------- */
@@ -119,7 +119,7 @@ test_refused_always (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_replay (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *dir = dump_make_dir ();
+  g_autofree char *dir = failed_traces_make_dir ();
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (LsobsClient) client = NULL;
   g_autoptr (GError) error = NULL;
@@ -130,7 +130,7 @@ test_replay (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     {
       lsobs_config_set_failed_traces_dir (fixture->base.config, dir);
       lsobs_config_set_api_url (fixture->base.config, test_server_get_url (fixture->base.server));
-      test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+      test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
       test_fixture_start (&fixture->base);
       for (guint i = 0; i < 4; i++)
         {
@@ -156,7 +156,7 @@ test_replay (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       test_result_clear (&result);
       g_assert_finalize_object (g_steal_pointer (&client));
     }
-  dump_remove_dir (dir);
+  failed_traces_remove_dir (dir);
 }
 
 /* Pieces of feedback that have an endpoint and a request each. */

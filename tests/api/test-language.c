@@ -181,7 +181,7 @@ test_status (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 401, .body = "Who are you?", .repeat = -1 });
+                    (TestAnswer){ .status = 401, .body = "Who are you?", .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
 
@@ -225,7 +225,7 @@ test_unanswered (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_request_timeout (fixture->config, 3000);
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_in_vain (fixture->exporter, 1);
   expected =

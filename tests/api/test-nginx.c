@@ -12,7 +12,7 @@
 # include <sys/prctl.h>
 #endif
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/tls-helpers.h"
 
 #define N_RUNS      60
@@ -127,7 +127,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_subprocess_send_signal (fixture->nginx, SIGTERM);
   g_subprocess_wait (fixture->nginx, NULL, NULL);
   g_object_unref (fixture->nginx);
-  dump_remove_dir (fixture->dir);
+  failed_traces_remove_dir (fixture->dir);
   g_free (fixture->dir);
 }
 

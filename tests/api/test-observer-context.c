@@ -394,7 +394,7 @@ test_state (RunFixture *fixture, gconstpointer data)
   start_in_context (fixture, data != NULL ? g_main_context_default () : NULL);
   listen (&listener);
 
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 405 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 405 });
   record (fixture, "lost");
   g_assert_false (lsobs_observer_flush (fixture->observer, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_true (test_wait_until (has_news, &listener, TEST_TIMEOUT_MS));

@@ -206,7 +206,7 @@ test_key (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *text = NULL;
 
   test_server_push (fixture->server, NULL,
-                    (TestReply){
+                    (TestAnswer){
                         .status = 401, .body = "key " RUN_API_KEY " is unknown", .repeat = -1 });
   g_test_expect_message ("Lsobs", G_LOG_LEVEL_MESSAGE, "*paused*[REDACTED]*");
   run_fixture_start (fixture);

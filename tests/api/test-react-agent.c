@@ -119,9 +119,9 @@ run_agent (Fixture *fixture, GSubprocessLauncher *launcher, const char *question
   run (fixture, launcher, argv);
 }
 
-/* Runs it against a model that answers @reply for ever. */
+/* Runs it against a model that answers @answer for ever. */
 static void
-run_agent_with_model (Fixture *fixture, TestReply reply)
+run_agent_with_model (Fixture *fixture, TestAnswer answer)
 {
   g_autoptr (GSubprocessLauncher) launcher =
       new_traced_launcher (test_server_get_url (fixture->langsmith));
@@ -134,8 +134,8 @@ run_agent_with_model (Fixture *fixture, TestReply reply)
   g_subprocess_launcher_setenv (launcher, "OPENAI_API_KEY", "sk-test", TRUE);
   g_subprocess_launcher_setenv (launcher, "OPENAI_MODEL", "test-model", TRUE);
 
-  reply.repeat = -1;
-  test_server_push (fixture->model, "/v1/chat/completions", reply);
+  answer.repeat = -1;
+  test_server_push (fixture->model, "/v1/chat/completions", answer);
   run_agent (fixture, launcher, "what is 1+1?");
 }
 
@@ -346,7 +346,7 @@ test_unauthorized (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
 
-  test_server_push (fixture->langsmith, NULL, (TestReply){ .status = 401, .repeat = -1 });
+  test_server_push (fixture->langsmith, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
   launcher = new_traced_launcher (test_server_get_url (fixture->langsmith));
   run_agent (fixture, launcher, "what is (2+3)*4?");
   g_assert_cmpint (fixture->exit_code, ==, 0);
@@ -427,8 +427,8 @@ test_model_fails (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GPtrArray) requests = NULL;
 
   run_agent_with_model (fixture,
-                        (TestReply){ .status = 500,
-                                     .body = "{\"error\":{\"message\":\"out of memory\"}}" });
+                        (TestAnswer){ .status = 500,
+                                      .body = "{\"error\":{\"message\":\"out of memory\"}}" });
   assert_failed_trace (fixture, "the model answered 500: out of memory");
 
   requests = test_server_dup_requests (fixture->model);
@@ -461,7 +461,7 @@ test_model_is_malformed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      run_agent_with_model (fixture, (TestReply){ .status = 200, .body = cases[i].body });
+      run_agent_with_model (fixture, (TestAnswer){ .status = 200, .body = cases[i].body });
       g_assert_cmpint (fixture->exit_code, ==, 1);
       assert_matches (fixture->messages, "^No answer: ");
       g_assert_nonnull (strstr (fixture->messages, cases[i].text));
@@ -476,7 +476,7 @@ test_model_is_malformed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_model_is_gone (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  run_agent_with_model (fixture, (TestReply){ .mode = TEST_REPLY_RESET });
+  run_agent_with_model (fixture, (TestAnswer){ .mode = TEST_ANSWER_RESET });
   assert_failed_trace (fixture, "the model cannot be asked");
 }
 
@@ -490,7 +490,7 @@ test_endless_calls (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (WireTree) tree = NULL;
   g_autoptr (GPtrArray) tools = NULL;
 
-  run_agent_with_model (fixture, (TestReply){ .status = 200, .body = answer });
+  run_agent_with_model (fixture, (TestAnswer){ .status = 200, .body = answer });
   g_assert_cmpint (fixture->exit_code, ==, 1);
   g_assert_nonnull (strstr (fixture->messages, "no answer after 8 turns"));
 
@@ -529,8 +529,8 @@ test_tool_errors (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   fixture->model = test_server_new ();
   test_server_push (fixture->model, "/v1/chat/completions",
-                    (TestReply){ .status = 200, .body = answer });
-  run_agent_with_model (fixture, (TestReply){ .status = 200, .body = final });
+                    (TestAnswer){ .status = 200, .body = answer });
+  run_agent_with_model (fixture, (TestAnswer){ .status = 200, .body = final });
   g_assert_cmpint (fixture->exit_code, ==, 0);
   g_assert_cmpstr (fixture->output, ==, "I give up.\n");
 
@@ -621,7 +621,7 @@ test_receiver_exit_code (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   /* a trace of a failure is shown with the whole error */
   fixture->model = test_server_new ();
-  test_server_push (fixture->model, NULL, (TestReply){ .status = 503, .repeat = -1 });
+  test_server_push (fixture->model, NULL, (TestAnswer){ .status = 503, .repeat = -1 });
   base_url = g_strconcat (test_server_get_url (fixture->model), "/v1", NULL);
   g_subprocess_launcher_setenv (launcher, "OPENAI_BASE_URL", base_url, TRUE);
   run (fixture, launcher, (const char *[]){ fixture->receiver, "--", fixture->agent, NULL });

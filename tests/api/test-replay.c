@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What was kept of lost requests is sent again, and nothing else is. */
+/* What was kept of failed traces is sent again, and nothing else is. */
 
 #include "config.h"
 
@@ -10,7 +10,7 @@
 
 #include <glib/gstdio.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/fork-helpers.h"
 
 typedef struct
@@ -24,7 +24,7 @@ static void
 set_up (Fixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (&fixture->base, data);
-  fixture->dir = dump_make_dir ();
+  fixture->dir = failed_traces_make_dir ();
   lsobs_config_set_failed_traces_dir (fixture->base.config, fixture->dir);
   lsobs_config_set_max_attempts (fixture->base.config, 3);
 }
@@ -36,7 +36,7 @@ tear_down (Fixture *fixture, gconstpointer data)
     g_assert_finalize_object (fixture->client);
   test_fixture_tear_down (&fixture->base, data);
   g_assert_false (test_log_contains (TEST_KEY));
-  dump_remove_dir (fixture->dir);
+  failed_traces_remove_dir (fixture->dir);
   g_free (fixture->dir);
 }
 
@@ -103,7 +103,7 @@ lose_trace (Fixture *fixture)
   g_autoptr (LsobsRun) tool = NULL;
   g_autoptr (LsobsRun) broken = NULL;
 
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   start_run (fixture, &agent, "agent");
   flush_in_vain (fixture);
   tool = lsobs_run_start_child (agent, "tool", LSOBS_RUN_TYPE_TOOL, NULL);
@@ -139,9 +139,9 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   lsobs_config_set_ingest_mode (fixture->base.config, mode);
   test_fixture_start (&fixture->base);
   lose_trace (fixture);
-  kept = dump_build_tree (fixture->dir, test_server_get_url (fixture->base.server));
+  kept = failed_traces_build_tree (fixture->dir, test_server_get_url (fixture->base.server));
   kept_text = wire_tree_to_string (kept, WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS | WIRE_TREE_ERRORS);
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
 
   assert_replay (fixture, names->len, 0);
   tree = test_server_build_tree (fixture->base.server);
@@ -151,7 +151,7 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   g_free (text);
   text = wire_tree_to_string (tree, WIRE_TREE_INPUTS | WIRE_TREE_OUTPUTS | WIRE_TREE_ERRORS);
   g_assert_cmpstr (text, ==, kept_text);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 0);
   n_requests = test_server_count_requests (fixture->base.server, NULL);
   g_assert_cmpuint (n_requests, ==, names->len);
 
@@ -168,7 +168,7 @@ test_own_client (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   test_fixture_start (&fixture->base);
   lose_trace (fixture);
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
   fixture->client =
       g_object_ref (LSOBS_CLIENT (lsobs_exporter_get_transport (fixture->base.exporter)));
   test_emit_many (fixture->base.exporter, 20);
@@ -220,7 +220,7 @@ write_batch (Fixture *fixture, const char *name)
 {
   g_autofree char *text = make_text ("runs/batch", "", BATCH);
 
-  dump_write (fixture->dir, name, text);
+  failed_traces_write (fixture->dir, name, text);
 }
 
 static void
@@ -231,8 +231,8 @@ test_foreign (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (WireTree) tree = NULL;
   g_autoptr (TestRequest) request = NULL;
 
-  dump_write (fixture->dir, "trace_1772357415.250000_0a1b2c3d.json", python);
-  dump_write (fixture->dir, "trace_1772357415250_0a1b2c3d.json", js);
+  failed_traces_write (fixture->dir, "trace_1772357415.250000_0a1b2c3d.json", python);
+  failed_traces_write (fixture->dir, "trace_1772357415250_0a1b2c3d.json", js);
   assert_replay (fixture, 2, 0);
   tree = test_server_build_tree (fixture->base.server);
   g_assert_nonnull (wire_tree_find (tree, "support-agent"));
@@ -243,7 +243,7 @@ test_foreign (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
                    "multipart/form-data; boundary=0123456789abcdef0123456789abcdef");
   g_assert_cmpstr (test_request_get_header (request, "x-api-key"), ==, TEST_KEY);
   g_assert_null (test_request_get_header (request, "Content-Encoding"));
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 0);
   /* the same was sent twice, as it should */
   fixture->base.is_free = TRUE;
 }
@@ -257,7 +257,7 @@ test_encoded (Fixture *fixture, gconstpointer data)
   g_autofree char *text = make_text ("runs/batch", header, "packed");
   g_autoptr (TestRequest) request = NULL;
 
-  dump_write (fixture->dir, "trace_1.000000_00000000.json", text);
+  failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", text);
   assert_replay (fixture, 1, 0);
   request = test_get_request (fixture->base.server, 0);
   g_assert_cmpstr (test_request_get_header (request, "Content-Encoding"), ==, encoding);
@@ -278,7 +278,7 @@ test_headers (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (TestRequest) request = NULL;
 
   lsobs_config_set_workspace_id (fixture->base.config, workspace);
-  dump_write (fixture->dir, "trace_1.000000_00000000.json", text);
+  failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", text);
   assert_replay (fixture, 1, 0);
   request = test_get_request (fixture->base.server, 0);
   g_assert_cmpstr (test_request_get_header (request, "x-api-key"), ==, TEST_KEY);
@@ -319,27 +319,27 @@ test_garbage (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     {
       g_autofree char *name = g_strdup_printf ("trace_1.%06u_00000000.json", i);
 
-      dump_write (fixture->dir, name, garbage[i]);
+      failed_traces_write (fixture->dir, name, garbage[i]);
     }
   /* a link to something that would do, a directory, a pipe, and one that is too large to be read */
-  dump_write (fixture->dir, "outside", good);
+  failed_traces_write (fixture->dir, "outside", good);
   g_assert_cmpint (symlink (outside, link), ==, 0);
   g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
   g_assert_cmpint (mkfifo (pipe, 0600), ==, 0);
-  dump_write (fixture->dir, "trace_5.000000_00000000.json", good);
+  failed_traces_write (fixture->dir, "trace_5.000000_00000000.json", good);
   g_assert_cmpint (truncate (large, (off_t) 141 * 1024 * 1024), ==, 0);
   /* and one that is as it should, at the end */
   write_batch (fixture, "trace_6.000000_00000000.json");
-  /* these look like lost requests from afar only */
-  dump_write (fixture->dir, ".trace_7.000000_00000000.json", good);
-  dump_write (fixture->dir, "trace_8.000000_00000000.json.bak", good);
+  /* these look like failed traces from afar only */
+  failed_traces_write (fixture->dir, ".trace_7.000000_00000000.json", good);
+  failed_traces_write (fixture->dir, "trace_8.000000_00000000.json.bak", good);
 
-  n_entries = dump_count_entries (fixture->dir);
+  n_entries = failed_traces_count_entries (fixture->dir);
   assert_replay (fixture, 1, G_N_ELEMENTS (garbage) + 4);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 1);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, n_entries - 1);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, n_entries - 1);
   g_assert_true (g_file_test (link, G_FILE_TEST_IS_SYMLINK));
-  dump_assert_size (outside, strlen (good));
+  failed_traces_assert_size (outside, strlen (good));
 }
 
 /* --- what the service says ----------------------------------------------------------------- */
@@ -381,23 +381,23 @@ test_answers (Fixture *fixture, gconstpointer data)
   write_batch (fixture, "trace_2.000000_00000000.json");
   write_batch (fixture, "trace_3.000000_00000000.json");
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .status = row->status,
-                                 .body = row->body,
-                                 .repeat = row->code == LSOBS_ERROR_UNAVAILABLE ? 3 : 1 });
+                    (TestAnswer){ .status = row->status,
+                                  .body = row->body,
+                                  .repeat = row->code == LSOBS_ERROR_UNAVAILABLE ? 3 : 1 });
   error = replay_dir (fixture, NULL, row->n_delivered, row->n_failed);
   if (row->code >= 0)
     g_assert_error (error, LSOBS_ERROR, row->code);
   else
     g_assert_no_error (error);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, row->n_requests);
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
   g_assert_cmpuint (names->len, ==, 3 - row->n_delivered);
   if (names->len > 0)
     g_assert_cmpstr (g_ptr_array_index (names, 0), ==, "trace_1.000000_00000000.json");
 
   /* another time */
   assert_replay (fixture, names->len, 0);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 0);
   fixture->base.is_free = TRUE;
 }
 
@@ -409,21 +409,21 @@ test_missing_endpoint (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *feedback = make_text ("feedback", "", "{}");
   g_autoptr (GError) error = NULL;
 
-  dump_write (fixture->dir, "trace_1.000000_00000000.json", multipart);
-  dump_write (fixture->dir, "trace_2.000000_00000000.json", multipart);
+  failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", multipart);
+  failed_traces_write (fixture->dir, "trace_2.000000_00000000.json", multipart);
   write_batch (fixture, "trace_3.000000_00000000.json");
-  dump_write (fixture->dir, "trace_4.000000_00000000.json", feedback);
-  dump_write (fixture->dir, "trace_5.000000_00000000.json", feedback);
+  failed_traces_write (fixture->dir, "trace_4.000000_00000000.json", feedback);
+  failed_traces_write (fixture->dir, "trace_5.000000_00000000.json", feedback);
   test_server_push (fixture->base.server, "/runs/multipart",
-                    (TestReply){ .status = 404, .repeat = -1 });
+                    (TestAnswer){ .status = 404, .repeat = -1 });
   /* this is about one run, and no other */
-  test_server_push (fixture->base.server, "/feedback", (TestReply){ .status = 404 });
-  test_server_push (fixture->base.server, "/feedback", (TestReply){ .status = 202 });
+  test_server_push (fixture->base.server, "/feedback", (TestAnswer){ .status = 404 });
+  test_server_push (fixture->base.server, "/feedback", (TestAnswer){ .status = 202 });
   error = replay_dir (fixture, NULL, 2, 3);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/runs/multipart"), ==, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/runs/batch"), ==, 1);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 3);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 3);
   fixture->base.is_free = TRUE;
 }
 
@@ -434,11 +434,11 @@ test_retried (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   write_batch (fixture, "trace_1.000000_00000000.json");
   write_batch (fixture, "trace_2.000000_00000000.json");
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 500 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 500 });
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
-  test_server_push (fixture->base.server, NULL, (TestReply){ .mode = TEST_REPLY_ANSWER });
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 503 });
+                    (TestAnswer){ .status = 429, .headers = "Retry-After: 1" });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .mode = TEST_ANSWER_WHOLE });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 503 });
   assert_replay (fixture, 2, 0);
   g_assert_cmpint (test_get_elapsed_ms (start), >=, 999);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 5);
@@ -457,7 +457,7 @@ test_nobody_there (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   write_batch (fixture, "trace_2.000000_00000000.json");
   error = replay_dir (fixture, NULL, 0, 1);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 2);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 2);
 }
 
 /* --- directories --------------------------------------------------------------------------- */
@@ -472,7 +472,7 @@ test_directories (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   error = replay_dir (fixture, missing, 0, 0);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
   g_clear_error (&error);
-  dump_write (fixture->dir, "file", "text");
+  failed_traces_write (fixture->dir, "file", "text");
   error = replay_dir (fixture, file, 0, 0);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_DIRECTORY);
   g_clear_error (&error);
@@ -508,7 +508,7 @@ test_cancelled_before (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       lsobs_client_replay_finish (fixture->client, test_result_wait (&result), NULL, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 0);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 1);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 1);
 }
 
 static gboolean
@@ -530,12 +530,12 @@ test_cancelled (Fixture *fixture, gconstpointer data)
   write_batch (fixture, "trace_1.000000_00000000.json");
   write_batch (fixture, "trace_2.000000_00000000.json");
   write_batch (fixture, "trace_3.000000_00000000.json");
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 202 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 202 });
   if (data != NULL)
     test_server_push (fixture->base.server, NULL,
-                      (TestReply){ .status = 429, .headers = "Retry-After: 60" });
+                      (TestAnswer){ .status = 429, .headers = "Retry-After: 60" });
   else
-    test_server_push (fixture->base.server, NULL, (TestReply){ .mode = TEST_REPLY_HANG });
+    test_server_push (fixture->base.server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG });
   lsobs_client_replay_async (get_client (fixture), NULL, cancellable, test_result_cb, &result);
   g_assert_true (test_wait_until (is_under_way, fixture->base.server, TEST_TIMEOUT_MS));
   if (data != NULL)
@@ -547,7 +547,7 @@ test_cancelled (Fixture *fixture, gconstpointer data)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, test_get_slack_ms ());
   g_assert_cmpuint (n_delivered, ==, 1);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 2);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 2);
   fixture->base.is_free = TRUE;
 }
 
@@ -611,7 +611,7 @@ test_threads (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       n_delivered += threads[i].n_delivered;
     }
   g_assert_cmpuint (n_delivered, >=, 30);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 0);
   fixture->base.is_free = TRUE;
 }
 
@@ -655,7 +655,7 @@ test_fork (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   write_batch (fixture, "trace_2.000000_00000000.json");
   write_batch (fixture, "trace_3.000000_00000000.json");
   fork_run (child_replay, &run_fixture, fixture);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 0);
   fixture->base.is_free = TRUE;
 }
 
@@ -680,7 +680,7 @@ test_fork_context (Fixture *fixture, gconstpointer data)
   lsobs_config_set_retry_delay (fixture->base.config, fork_get_retry_delay ());
   write_batch (fixture, "trace_1.000000_00000000.json");
   write_batch (fixture, "trace_2.000000_00000000.json");
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = data != NULL ? 503 : 202 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = data != NULL ? 503 : 202 });
   lsobs_client_replay_async (get_client (fixture), NULL, NULL, test_result_cb, &result);
   if (data != NULL)
     {

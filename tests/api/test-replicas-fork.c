@@ -189,7 +189,7 @@ child_ends (RunFixture *fixture, gpointer data)
 }
 
 static void
-test_foreign_run (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
+test_forked_run (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = NULL;
 
@@ -221,7 +221,7 @@ main (int argc, char *argv[])
 #define ADD(path, func) \
  g_test_add ("/replicas-fork/" path, Replicas, NULL, set_up, func, replicas_tear_down)
   ADD ("queued", test_queued);
-  ADD ("foreign-run", test_foreign_run);
+  ADD ("forked-run", test_forked_run);
   ADD ("in-func", test_in_func);
 
   return g_test_run ();

@@ -56,23 +56,23 @@ make_trouble (TestServer *server, Trouble trouble)
   switch (trouble)
     {
     case TROUBLE_HANG:
-      test_server_push (server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+      test_server_push (server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
       break;
     case TROUBLE_UNAUTHORIZED:
-      test_server_push (server, NULL, (TestReply){ .status = 401, .repeat = -1 });
+      test_server_push (server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
       break;
     case TROUBLE_RESET:
-      test_server_push (server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
+      test_server_push (server, NULL, (TestAnswer){ .mode = TEST_ANSWER_RESET, .repeat = -1 });
       break;
     case TROUBLE_UNAVAILABLE:
-      test_server_push (server, NULL, (TestReply){ .status = 503, .repeat = -1 });
+      test_server_push (server, NULL, (TestAnswer){ .status = 503, .repeat = -1 });
       break;
     case TROUBLE_ASKS_TO_WAIT:
       test_server_push (server, NULL,
-                        (TestReply){ .status = 503, .headers = "Retry-After: 60", .repeat = -1 });
+                        (TestAnswer){ .status = 503, .headers = "Retry-After: 60", .repeat = -1 });
       break;
     case TROUBLE_REJECTS:
-      test_server_push (server, NULL, (TestReply){ .status = 422, .repeat = -1 });
+      test_server_push (server, NULL, (TestAnswer){ .status = 422, .repeat = -1 });
       break;
     case TROUBLE_REFUSED:
     default:
@@ -254,7 +254,7 @@ test_fall_back (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   replicas_add_all (replicas);
   test_server_push (replicas->servers[1], "/runs/multipart",
-                    (TestReply){ .status = 404, .repeat = -1 });
+                    (TestAnswer){ .status = 404, .repeat = -1 });
   replicas_start (replicas);
   lsobs_run_unref (replicas_record_tree (replicas, "agent"));
   test_assert_flush (replicas->exporter, 15);

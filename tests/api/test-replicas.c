@@ -222,7 +222,7 @@ test_join_apart (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
   replicas_add (replicas, 1, "other", LSOBS_REPLICA_ROLE_AUTO);
   replicas_start (replicas);
   /* The second one refuses the key, and is left alone for a while. */
-  test_server_push (replicas->servers[1], NULL, (TestReply){ .status = 401 });
+  test_server_push (replicas->servers[1], NULL, (TestAnswer){ .status = 401 });
   replicas_record (replicas, "before", 1);
   lsobs_exporter_flush (replicas->exporter, TEST_TIMEOUT_MS, NULL, NULL);
   g_assert_cmpint (lsobs_exporter_get_replica_state (replicas->exporter, 1), ==,
@@ -556,7 +556,7 @@ test_workspaces (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 /* The workspace of the config means nothing to another service, which is not told it: not
  * with runs, and not with the question what it can do. */
 static void
-test_foreign_workspace (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
+test_other_workspace (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) requests = NULL;
 
@@ -600,7 +600,7 @@ main (int argc, char *argv[])
   ADD ("forget", test_forget);
   ADD ("environment", test_environment);
   ADD ("workspaces", test_workspaces);
-  ADD ("foreign-workspace", test_foreign_workspace);
+  ADD ("other-workspace", test_other_workspace);
 
   return g_test_run ();
 }

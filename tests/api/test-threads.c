@@ -258,14 +258,14 @@ test_overflow (RunFixture *fixture, gconstpointer data)
 /* --- a service that misbehaves --- */
 
 static gboolean
-misbehave (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
+misbehave (TestRequest *request G_GNUC_UNUSED, TestAnswer *answer, gpointer data)
 {
   int n = g_atomic_int_add ((int *) data, 1);
 
   if (n % 4 == 1)
-    reply->status = 503;
+    answer->status = 503;
   else if (n % 4 == 3)
-    reply->mode = TEST_REPLY_RESET;
+    answer->mode = TEST_ANSWER_RESET;
   return n % 2 == 1;
 }
 

@@ -13,7 +13,7 @@
 
 #include <glib/gstdio.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/fork-helpers.h"
 #include "tests/lib/test-helpers.h"
 
@@ -511,9 +511,9 @@ test_fork (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   if (!test_is_instrumented ())
     lsobs_config_set_max_attempts (fixture->base.config, 1);
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .headers = "Connection: close", .repeat = -1 });
+                    (TestAnswer){ .headers = "Connection: close", .repeat = -1 });
   test_server_push (fixture->base.server, "/info",
-                    (TestReply){ .status = 404, .headers = "Connection: close", .repeat = -1 });
+                    (TestAnswer){ .status = 404, .headers = "Connection: close", .repeat = -1 });
   exporter = test_fixture_start (&fixture->base);
   test_emit (exporter, "of the parent");
   test_assert_flush (exporter, 1);
@@ -554,7 +554,7 @@ test_replays (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     dirs[i] = g_dir_make_tmp ("lsobs-lost-XXXXXX", NULL);
   lsobs_config_set_failed_traces_dir (fixture->base.config, dirs[0]);
   lsobs_config_set_ca_file (fixture->base.config, fixture->authority);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 422 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 422 });
   test_emit (test_fixture_start (&fixture->base), "run");
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   test_fixture_stop (&fixture->base);
@@ -574,7 +574,7 @@ test_replays (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_assert_cmpuint (n_delivered, ==, 1);
       g_assert_cmpuint (n_failed, ==, 0);
       test_result_clear (&results[i]);
-      dump_remove_dir (dirs[i]);
+      failed_traces_remove_dir (dirs[i]);
       g_free (dirs[i]);
     }
   /* Both sent the same run. */

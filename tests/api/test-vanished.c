@@ -222,7 +222,7 @@ test_waiting (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_request_timeout (fixture->config, REQUEST_MS);
   exporter = test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG });
   test_emit (exporter, "waiting");
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   silence (fixture->server);
@@ -245,7 +245,7 @@ test_slow_answer (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_request_timeout (fixture->config, REQUEST_MS);
   exporter = test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .delay_ms = SLOW_MS });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .delay_ms = SLOW_MS });
   test_emit (exporter, "slow");
   lsobs_exporter_flush (exporter, LIMIT_MS, NULL, &error);
   g_assert_no_error (error);

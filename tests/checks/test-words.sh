@@ -17,6 +17,17 @@ old_names="$old_names|hurry|hurries|hurried|settle|settles|settled|settling"
 # Former names that are plain words in a comment.
 old_identifiers="places?|flows?"
 
+# Former words of private code. Public symbols and their comments may have them: those of a lookup
+# and its answer, a failed trace, a delay, and the search for a bad record. As parts of a name:
+old_private="questions?|repl(y|ies|ied)|dump(s|ed|ing)?|defer(s|red|ral)?|dubious"
+old_private="$old_private|accus(e|es|ed)|suspects?|suspected|suspicion|strikes?|struck|pardon(s|ed)?"
+old_private="$old_private|punish(es|ed)?|guilty|blam(e|es|ed)|judg(e|es|ed)|forgiv(e|es|en)"
+# As several parts: an object of the parent process, pending feedback, what waits for a create.
+old_pairs="lost_requests?|feedback_gate|at_gate|blocked_(batches|records|bytes)|(take|evict)_blocked"
+old_pairs="$old_pairs|(run|dump|table|dispatcher|attempts|writer)_(is|are)_foreign|refuse_foreign"
+old_pairs="$old_pairs|foreign_(run|object|id|baggage)s?|dup_foreign"
+public_names="LSOBS_(COUNTER_DUMPED|ERROR_(BLOCKED|FOREIGN))"
+
 # A public name that stays, and the sources that mean one of the system by "a pipe".
 public_name=LSOBS_COUNTER_DROPPED_NOTES
 real_pipes="lsobs/(core/lsobs-file|config/lsobs-command)\.c"
@@ -97,6 +108,17 @@ find_old () {
         }'
 }
 
+# find_old_private: of lines as above, those with a former word of private code.
+find_old_private () {
+  grep -E ': (comment|name|file) ' \
+    | sed -E "p
+          s/^[^ ]* [^ ]* //; s/(^|[^A-Za-z0-9_])$public_names([^A-Za-z0-9_]|\$)/\1 \3/g
+          s/[^A-Za-z]+/_/g; s/([a-z])([A-Z])/\1_\2/g; s/([A-Z])([A-Z][a-z])/\1_\2/g" \
+    | awk -v old="_($old_private|$old_pairs)_" '
+        NR % 2 { line = $0; next }
+        match("_" tolower($0) "_", old) && !(line in seen) { seen[line]; print line }'
+}
+
 # The search is tried first: it finds seven of these words, and no other.
 cat > "$tmp/sample.c" << 'END'
 int HTTPLanes, LANEIndex, lane2, get_place; /* the pipe */
@@ -111,6 +133,20 @@ const char *text = "lane", c = '"'; /* TRANSLATORS: a lane */
 END
 split_source "$tmp/sample.c" | find_old > "$tmp/said"
 [ "$(wc -l < "$tmp/said")" -eq 7 ]; report "former names are found" $?
+
+cat > "$tmp/sample.c" << 'END'
+int LsobsReply, n_strikes, feedback_gate, self_blocked_records, node_table_is_foreign; /* a lost request */
+/* It is to blame. */
+/**
+ * lsobs_run_new:
+ *
+ * Judges the question.
+ */
+int LSOBS_COUNTER_DUMPED, is_foreign, replace, blocked, LSOBS_ERROR_FOREIGN; /* gate; a foreign page */
+const char *text = "reply";
+END
+split_source "$tmp/sample.c" | find_old_private > "$tmp/said"
+[ "$(wc -l < "$tmp/said")" -eq 7 ]; report "former words of private code are found" $?
 
 split_source lsobs/*.h lsobs/*.h.in lsobs/*/*.[ch] > "$tmp/words"
 comments=$(grep -c ': comment ' "$tmp/words")
@@ -129,7 +165,11 @@ grep ': name ' "$tmp/words" | find_old > "$tmp/said"
 grep -E ': (comment|doc) ' "$tmp/words" | find_old > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "comments use the present names" $?
 
+grep -v '^lsobs/[^/]*:' "$tmp/words" | find_old_private > "$tmp/said"
+[ ! -s "$tmp/said" ]; report "private code uses the present words" $?
+
 find lsobs -name '.*' -prune -o \( -name '*.[ch]' -o -name '*.h.in' \) -print \
-  | sed 's!\(.*/\)\(.*\)!\1\2: file \2!' | find_old > "$tmp/said"
+  | sed 's!\(.*/\)\(.*\)!\1\2: file \2!' > "$tmp/files"
+{ find_old; find_old_private < "$tmp/files"; } < "$tmp/files" > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "files have the present names" $?
 echo "1..$n"

@@ -5,7 +5,7 @@
 
 #include <glib/gstdio.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/profile-helpers.h"
 
 /* One for all tests, since no variable can be set while there are threads. */
@@ -41,7 +41,7 @@ void
 profile_tear_down (ProfileFixture *self, gconstpointer data)
 {
   test_fixture_tear_down (&self->base, data);
-  dump_remove_dir (self->dir);
+  failed_traces_remove_dir (self->dir);
   g_free (self->path);
 }
 
@@ -161,15 +161,15 @@ profile_assert_sent (ProfileFixture *self, const char *header, ...)
 }
 
 gboolean
-profile_authorize (TestRequest *request, TestReply *reply, gpointer data)
+profile_authorize (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   g_auto (GStrv) parts = g_strsplit (data, ": ", 2);
 
   if (g_strcmp0 (test_request_get_header (request, parts[0]), parts[1]) == 0)
     return FALSE;
-  reply->status = 401;
+  answer->status = 401;
   /* libsoup has its own ideas of what to do about that. */
-  reply->headers = "WWW-Authenticate: Basic realm=\"x\"\nWWW-Authenticate: Bearer realm=\"x\"";
-  reply->body = "{\"detail\":\"Invalid token\"}";
+  answer->headers = "WWW-Authenticate: Basic realm=\"x\"\nWWW-Authenticate: Bearer realm=\"x\"";
+  answer->body = "{\"detail\":\"Invalid token\"}";
   return TRUE;
 }

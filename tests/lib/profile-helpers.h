@@ -43,6 +43,6 @@ guint profile_count_lines (ProfileFixture *self, const char *name);
 void profile_assert_sent (ProfileFixture *self, const char *header, ...) G_GNUC_NULL_TERMINATED;
 
 /* a #TestServerHandler: 401 unless the request has the header that @data says, "Name: value" */
-gboolean profile_authorize (TestRequest *request, TestReply *reply, gpointer data);
+gboolean profile_authorize (TestRequest *request, TestAnswer *answer, gpointer data);
 
 G_END_DECLS

@@ -415,11 +415,11 @@ test_bytes_contain (GBytes *bytes, const char *text)
 }
 
 gboolean
-test_refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer status)
+test_refuse_bad_cb (TestRequest *request, TestAnswer *answer, gpointer status)
 {
   if (!test_bytes_contain (request->body, "\"bad\""))
     return FALSE;
-  reply->status = GPOINTER_TO_UINT (status);
+  answer->status = GPOINTER_TO_UINT (status);
   return TRUE;
 }
 

@@ -108,7 +108,7 @@ gboolean test_flush_at_last (LsobsExporter *exporter);
 TestRequest *test_get_request (TestServer *server, guint index);
 gboolean test_bytes_contain (GBytes *bytes, const char *text);
 /* A handler of TestServer, called in its thread: a request with a run "bad" gets this status. */
-gboolean test_refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer status);
+gboolean test_refuse_bad_cb (TestRequest *request, TestAnswer *answer, gpointer status);
 /* (transfer full): a port that refuses connections as long as the socket lives */
 GSocket *test_refusing_socket_new (char **url);
 

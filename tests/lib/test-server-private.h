@@ -18,15 +18,15 @@ typedef struct
   gboolean is_lost;   /* the client cannot have read the whole answer */
 } TestRequestState;
 
-/* A reply that owns its strings. */
+/* A answer that owns its strings. */
 typedef struct
 {
-  TestReplyMode mode;
+  TestAnswerMode mode;
   guint status;
   char *headers; /* (owned) (nullable) */
   GBytes *body;  /* (owned) */
   guint delay_ms;
-} TestReplyCopy;
+} TestAnswerCopy;
 
 /* One request that could not be answered on the spot. Lives in the server's thread. */
 typedef struct
@@ -35,11 +35,11 @@ typedef struct
   TestRequest *request;   /* (owned) */
   SoupServerMessage *msg; /* (owned) (nullable) until its connection is stolen */
   gulong finished_id;
-  GSocket *socket;     /* (owned) (nullable) */
-  TestReplyCopy reply; /* (owned) */
-  GSource *timer;      /* (owned) (nullable) */
-  GIOStream *stream;   /* (owned) (nullable) the stolen connection */
-  GBytes *slow;        /* (owned) (nullable) what is left to trickle */
+  GSocket *socket;       /* (owned) (nullable) */
+  TestAnswerCopy answer; /* (owned) */
+  GSource *timer;        /* (owned) (nullable) */
+  GIOStream *stream;     /* (owned) (nullable) the stolen connection */
+  GBytes *slow;          /* (owned) (nullable) what is left to trickle */
   gboolean is_held;
 } TestExchange;
 
@@ -74,15 +74,15 @@ struct _TestServer
 /* Called in the server's thread. */
 TestRequest *_test_request_new (SoupServerMessage *msg, guint connection, GHashTable *decoders);
 
-void _test_reply_copy_init (TestReplyCopy *self, const TestReply *reply);
-void _test_reply_copy_clear (TestReplyCopy *self);
+void _test_answer_copy_init (TestAnswerCopy *self, const TestAnswer *answer);
+void _test_answer_copy_clear (TestAnswerCopy *self);
 
-/* Called in the server's thread; takes what @reply owns. */
-void _test_server_reply (TestServer *self,
-                         SoupServerMessage *msg,
-                         TestRequest *request,
-                         TestReplyCopy *reply,
-                         gboolean is_held);
+/* Called in the server's thread; takes what @answer owns. */
+void _test_server_answer (TestServer *self,
+                          SoupServerMessage *msg,
+                          TestRequest *request,
+                          TestAnswerCopy *answer,
+                          gboolean is_held);
 void _test_exchange_free (TestExchange *self);
 /* Called in the server's thread; @data is the server. */
 gboolean _test_server_release_cb (gpointer data);

@@ -9,7 +9,7 @@
 typedef struct
 {
   char *path_prefix; /* (owned) (nullable) */
-  TestReply reply;   /* its strings are (owned) */
+  TestAnswer answer; /* its strings are (owned) */
   int n_left;        /* -1 for ever */
 } ScriptEntry;
 
@@ -24,8 +24,8 @@ script_entry_free (gpointer data)
   ScriptEntry *self = data;
 
   g_free (self->path_prefix);
-  g_free ((char *) self->reply.headers);
-  g_free ((char *) self->reply.body);
+  g_free ((char *) self->answer.headers);
+  g_free ((char *) self->answer.body);
   g_free (self);
 }
 
@@ -48,12 +48,12 @@ find_script_entry (TestServer *self, TestRequest *request)
 }
 
 static void
-choose_reply (TestServer *self, TestRequest *request, TestReplyCopy *copy)
+choose_answer (TestServer *self, TestRequest *request, TestAnswerCopy *copy)
 {
   gboolean is_info = test_request_is_info (request);
   TestServerHandler handler;
   gpointer handler_data;
-  TestReply reply = { 0 };
+  TestAnswer answer = { 0 };
   GList *link;
 
   g_mutex_lock (&self->lock);
@@ -61,9 +61,9 @@ choose_reply (TestServer *self, TestRequest *request, TestReplyCopy *copy)
   handler_data = self->handler_data;
   g_mutex_unlock (&self->lock);
 
-  if (handler != NULL && !is_info && handler (request, &reply, handler_data))
+  if (handler != NULL && !is_info && handler (request, &answer, handler_data))
     {
-      _test_reply_copy_init (copy, &reply);
+      _test_answer_copy_init (copy, &answer);
       return;
     }
 
@@ -73,7 +73,7 @@ choose_reply (TestServer *self, TestRequest *request, TestReplyCopy *copy)
     {
       ScriptEntry *entry = link->data;
 
-      _test_reply_copy_init (copy, &entry->reply);
+      _test_answer_copy_init (copy, &entry->answer);
       if (entry->n_left > 0 && --entry->n_left == 0)
         {
           g_queue_delete_link (&self->script, link);
@@ -82,9 +82,9 @@ choose_reply (TestServer *self, TestRequest *request, TestReplyCopy *copy)
     }
   else
     {
-      reply = (TestReply){ .status = is_info ? SOUP_STATUS_OK : SOUP_STATUS_ACCEPTED,
-                           .body = is_info ? self->info : NULL };
-      _test_reply_copy_init (copy, &reply);
+      answer = (TestAnswer){ .status = is_info ? SOUP_STATUS_OK : SOUP_STATUS_ACCEPTED,
+                             .body = is_info ? self->info : NULL };
+      _test_answer_copy_init (copy, &answer);
     }
   g_mutex_unlock (&self->lock);
 }
@@ -119,10 +119,10 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
   TestServer *self = user_data;
   g_autoptr (TestRequest) request =
       _test_request_new (msg, number_connection (self, msg), self->decoders);
-  TestReplyCopy reply;
+  TestAnswerCopy answer;
   gboolean is_held;
 
-  choose_reply (self, request, &reply);
+  choose_answer (self, request, &answer);
 
   g_mutex_lock (&self->lock);
   is_held = self->is_held;
@@ -131,7 +131,7 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
   g_cond_broadcast (&self->cond);
   g_mutex_unlock (&self->lock);
 
-  _test_server_reply (self, msg, request, &reply, is_held);
+  _test_server_answer (self, msg, request, &answer, is_held);
 }
 
 static gboolean
@@ -327,23 +327,23 @@ test_server_get_port (TestServer *self)
 /* --- commands ------------------------------------------------------------------------------ */
 
 void
-test_server_push (TestServer *self, const char *path_prefix, TestReply reply)
+test_server_push (TestServer *self, const char *path_prefix, TestAnswer answer)
 {
   ScriptEntry *entry = g_new0 (ScriptEntry, 1);
-  gsize length = reply.body_length;
+  gsize length = answer.body_length;
 
   entry->path_prefix = g_strdup (path_prefix);
-  entry->reply = reply;
-  entry->reply.headers = g_strdup (reply.headers);
-  if (reply.body != NULL)
+  entry->answer = answer;
+  entry->answer.headers = g_strdup (answer.headers);
+  if (answer.body != NULL)
     {
       if (length == 0)
-        length = strlen (reply.body);
+        length = strlen (answer.body);
       /* one more, so that an empty text stays a text */
-      entry->reply.body = g_malloc0 (length + 1);
-      memcpy ((char *) entry->reply.body, reply.body, length);
+      entry->answer.body = g_malloc0 (length + 1);
+      memcpy ((char *) entry->answer.body, answer.body, length);
     }
-  entry->n_left = reply.repeat < 0 ? -1 : MAX (reply.repeat, 1);
+  entry->n_left = answer.repeat < 0 ? -1 : MAX (answer.repeat, 1);
 
   g_mutex_lock (&self->lock);
   g_queue_push_tail (&self->script, entry);

@@ -20,31 +20,31 @@ G_BEGIN_DECLS
 
 typedef struct _TestServer TestServer;
 
-/* --- replies ------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------- */
 
 typedef enum
 {
-  TEST_REPLY_ANSWER,      /* status, headers, body */
-  TEST_REPLY_HANG,        /* accept, never answer (until test_server_release_hanging ()) */
-  TEST_REPLY_RESET,       /* reset the connection without an answer */
-  TEST_REPLY_SLOW_BODY,   /* answer, then a byte of the body every delay_ms (1 ms when 0) */
-  TEST_REPLY_EARLY_CLOSE, /* announce the whole body, send half of it, close */
-} TestReplyMode;
+  TEST_ANSWER_WHOLE,       /* status, headers, body */
+  TEST_ANSWER_HANG,        /* accept, never answer (until test_server_release_hanging ()) */
+  TEST_ANSWER_RESET,       /* reset the connection without an answer */
+  TEST_ANSWER_SLOW_BODY,   /* answer, then a byte of the body every delay_ms (1 ms when 0) */
+  TEST_ANSWER_EARLY_CLOSE, /* announce the whole body, send half of it, close */
+} TestAnswerMode;
 
 /* To be written with designated initialisers; everything is copied:
  *
- *   test_server_push (server, NULL, (TestReply) { .status = 429, .headers = "Retry-After: 1" });
+ *   test_server_push (server, NULL, (TestAnswer) { .status = 429, .headers = "Retry-After: 1" });
  */
 typedef struct
 {
-  TestReplyMode mode;
+  TestAnswerMode mode;
   guint status;        /* 0: 202 */
   const char *headers; /* (nullable) "Name: value" lines, separated by "\n" */
   const char *body;    /* (nullable) NULL: "{}", or @body_length spaces */
   gsize body_length;   /* 0: strlen (body) */
   guint delay_ms;      /* before the answer */
   int repeat;          /* how often; 0 is once, -1 for ever */
-} TestReply;
+} TestAnswer;
 
 /* --- recorded requests --------------------------------------------------------------------- */
 
@@ -92,15 +92,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestServer, test_server_free)
 const char *test_server_get_url (TestServer *self);
 guint16 test_server_get_port (TestServer *self);
 
-/* Which reply a request gets: that of the handler, if it gives one; else the first one in the
+/* Which answer a request gets: that of the handler, if it gives one; else the first one in the
  * script whose prefix fits; else /info and 202 with "{}". @path_prefix NULL fits everything but
  * GET /info, which a client may ask for at any time. */
-void test_server_push (TestServer *self, const char *path_prefix, TestReply reply);
+void test_server_push (TestServer *self, const char *path_prefix, TestAnswer answer);
 
-/* Called in the server's thread, without a lock, for every request but GET /info. Fill in @reply,
+/* Called in the server's thread, without a lock, for every request but GET /info. Fill in @answer,
  * which starts as zeros, and return TRUE, or return FALSE for the script to decide. Strings in
- * @reply must live until the next call. */
-typedef gboolean (*TestServerHandler) (TestRequest *request, TestReply *reply, gpointer data);
+ * @answer must live until the next call. */
+typedef gboolean (*TestServerHandler) (TestRequest *request, TestAnswer *answer, gpointer data);
 void test_server_set_handler (TestServer *self, TestServerHandler handler, gpointer data);
 
 /* The JSON of GET /info. Without it: version 0.12.1, multipart, 100 operations and 20 MiB, gzip on,

@@ -9,7 +9,7 @@
 #include "lsobs/transport/lsobs-batch-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 
 /* --- what a batch shows -------------------------------------------------------------------- */
 
@@ -245,7 +245,7 @@ set_up (Fixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (&fixture->base, data);
   fixture->transport = g_object_new (KEEPER_TYPE_TRANSPORT, NULL);
-  fixture->dir = dump_make_dir ();
+  fixture->dir = failed_traces_make_dir ();
 }
 
 static void
@@ -312,7 +312,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   assert_unchanged (fixture);
   test_fixture_tear_down (&fixture->base, data);
   g_object_unref (fixture->transport);
-  dump_remove_dir (fixture->dir);
+  failed_traces_remove_dir (fixture->dir);
   g_free (fixture->dir);
 }
 

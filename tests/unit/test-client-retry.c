@@ -50,7 +50,7 @@ test_then_accepted (TestFixture *fixture, gconstpointer data)
 
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){
+                    (TestAnswer){
                         .status = answer->status, .headers = answer->headers, .repeat = 2 });
   test_emit_many (fixture->exporter, 3);
   test_assert_flush (fixture->exporter, 3);
@@ -73,7 +73,7 @@ test_for_ever (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_max_attempts (fixture->config, max_attempts);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 503, .body = "too busy", .repeat = -1 });
+                    (TestAnswer){ .status = 503, .body = "too busy", .repeat = -1 });
   test_emit_many (fixture->exporter, 4);
   error = test_flush_in_vain (fixture->exporter, 4);
 
@@ -97,7 +97,7 @@ test_at_once (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_RUNS);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){
+                    (TestAnswer){
                         .status = status, .body = "{\"error\":\"no good\"}", .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_with_loss (fixture->exporter, 1);
@@ -116,7 +116,7 @@ test_backoff (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_retry_delay (fixture->config, 100);
   lsobs_config_set_max_attempts (fixture->config, 3);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 500, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 500, .repeat = 2 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
 
@@ -142,7 +142,7 @@ test_retry_after_seconds (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED
 {
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
+                    (TestAnswer){ .status = 429, .headers = "Retry-After: 1" });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
 
@@ -162,7 +162,7 @@ test_retry_after_date (TestFixture *fixture, gconstpointer data)
   g_autofree char *header = g_strconcat ("Retry-After: ", date, NULL);
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 429, .headers = header });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
 
@@ -180,7 +180,7 @@ test_retry_after_garbage (TestFixture *fixture, gconstpointer data)
   g_autofree char *header = g_strconcat ("Retry-After: ", (const char *) data, NULL);
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 429, .headers = header });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpint (get_gap (fixture->server), <=, test_get_slack_ms ());
@@ -197,7 +197,7 @@ test_retry_after_absurd (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 429, .headers = header, .repeat = -1 });
+                    (TestAnswer){ .status = 429, .headers = header, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   g_assert_true (test_log_wait ("Attempt 1 failed, the next one comes in 60000 ms"));
 
@@ -223,7 +223,7 @@ test_shared_wait (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
+                    (TestAnswer){ .status = 429, .headers = "Retry-After: 1" });
   test_emit (fixture->exporter, "first");
   g_assert_true (test_log_wait ("Attempt 1 failed"));
 
@@ -248,7 +248,7 @@ test_shared_wait_after_failure (TestFixture *fixture, gconstpointer data G_GNUC_
   lsobs_config_set_max_attempts (fixture->config, 1);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 429, .headers = "Retry-After: 1" });
+                    (TestAnswer){ .status = 429, .headers = "Retry-After: 1" });
   test_emit (fixture->exporter, "first");
   error = test_flush_in_vain (fixture->exporter, 1);
   test_emit (fixture->exporter, "second");
@@ -268,7 +268,7 @@ test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_request_timeout (fixture->config, 100);
   lsobs_config_set_max_attempts (fixture->config, 2);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, 2);
   error = test_flush_in_vain (fixture->exporter, 2);
 
@@ -284,7 +284,7 @@ test_hang_once (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_request_timeout (fixture->config, 2000);
   lsobs_config_set_max_attempts (fixture->config, 100);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_RETRIES), >=, 1);
@@ -356,7 +356,7 @@ test_reset (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "before");
   test_assert_flush (fixture->exporter, 1);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_RESET, .repeat = 2 });
   test_emit (fixture->exporter, "run");
   test_assert_flush (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 4);
@@ -369,7 +369,7 @@ test_reset_for_ever (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_max_attempts (fixture->config, 3);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_RESET, .repeat = -1 });
   test_emit (fixture->exporter, "run");
   error = test_flush_in_vain (fixture->exporter, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 3);

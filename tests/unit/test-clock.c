@@ -319,8 +319,7 @@ test_tracing_off (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_tracing_enabled (config, FALSE);
-  observer =
-      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (fixture->memory), &error);
+  observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (fixture->memory), &error);
   g_assert_no_error (error);
   root = lsobs_observer_start_run (observer, "root", LSOBS_RUN_TYPE_CHAIN, NULL);
   assert_near (lsobs_run_get_start_time (root), wall_time);

@@ -11,7 +11,7 @@
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/run-helpers.h"
 #include "tests/lib/test-helpers.h"
 
@@ -54,13 +54,13 @@ assert_delivered (TestFixture *fixture, guint n)
 
 /* Called in the server's thread. */
 static gboolean
-wall_cb (TestRequest *request, TestReply *reply, gpointer data)
+wall_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (!test_bytes_contain (request->body, BAD))
     return FALSE;
-  reply->status = data != NULL ? GPOINTER_TO_UINT (data) : 403;
-  reply->headers = HTML;
-  reply->body = PAGE;
+  answer->status = data != NULL ? GPOINTER_TO_UINT (data) : 403;
+  answer->headers = HTML;
+  answer->body = PAGE;
 
   return TRUE;
 }
@@ -193,7 +193,7 @@ test_wall_closes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_emit (fixture->exporter, "good");
   test_assert_flush (fixture->exporter, 1);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 403, .headers = HTML, .body = PAGE, .repeat = -1 });
+                    (TestAnswer){ .status = 403, .headers = HTML, .body = PAGE, .repeat = -1 });
   emit (fixture, 50, 50);
   g_error_free (test_flush_in_vain (fixture->exporter, 50));
   /* down to one record, and one beside it; several may be under way at once */
@@ -251,7 +251,8 @@ test_wall_dense (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_max_in_flight (fixture->config, row->max_in_flight);
   test_fixture_start (fixture);
   if (row->was_away)
-    test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
+    test_server_push (fixture->server, NULL,
+                      (TestAnswer){ .mode = TEST_ANSWER_RESET, .repeat = -1 });
   else
     test_server_set_handler (fixture->server, wall_cb, NULL);
   for (guint i = 0; i < 6; i++)
@@ -317,7 +318,7 @@ test_wall_idle (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 typedef struct
 {
   const char *path;
-  TestReply reply;
+  TestAnswer answer;
   guint n_requests;
   const char *words;
 } Held;
@@ -349,7 +350,7 @@ test_held (TestFixture *fixture, gconstpointer data)
   test_emit (fixture->exporter, "before");
   test_assert_flush (fixture->exporter, 1);
   come_back (fixture);
-  test_server_push (fixture->server, "/runs", row->reply);
+  test_server_push (fixture->server, "/runs", row->answer);
   emit (fixture, N_RUNS, N_RUNS);
   error = test_flush_in_vain (fixture->exporter, N_RUNS);
   g_assert_nonnull (strstr (error->message, row->words));
@@ -373,11 +374,11 @@ typedef struct
 
 /* Called in the server's thread. */
 static gboolean
-filter_cb (TestRequest *request, TestReply *reply, gpointer data)
+filter_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   Filter *filter = data;
 
-  if (!wall_cb (request, reply, GUINT_TO_POINTER (filter->status)))
+  if (!wall_cb (request, answer, GUINT_TO_POINTER (filter->status)))
     return FALSE;
   g_atomic_int_inc (&filter->n);
 
@@ -468,7 +469,7 @@ test_portal (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 5);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 200, .headers = HTML, .body = PAGE, .repeat = 7 });
+                    (TestAnswer){ .status = 200, .headers = HTML, .body = PAGE, .repeat = 7 });
   emit (fixture, 20, 20);
   g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, 20));
   g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
@@ -479,29 +480,32 @@ test_portal (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- what is not foreign ------------------------------------------------------------------- */
 
-static const TestReply taken[] = {
+static const TestAnswer taken[] = {
   { .status = 200, .body = "", .headers = HTML, .repeat = -1 },
   { .status = 202, .body = "", .repeat = -1 },
   { .status = 204, .repeat = -1 },
   { .status = 202, .body = "ok", .headers = "Content-Type: text/plain", .repeat = -1 },
   { .status = 202, .body = "{\"message\":\"Runs ba", .repeat = -1 },
-  { .status = 202, .mode = TEST_REPLY_EARLY_CLOSE, .body = "{\"message\":\"Runs\"}", .repeat = -1 },
+  { .status = 202,
+    .mode = TEST_ANSWER_EARLY_CLOSE,
+    .body = "{\"message\":\"Runs\"}",
+    .repeat = -1 },
   { .status = 202, .body = "{}", .headers = HTML, .repeat = -1 },
 };
 
 static void
 test_taken (TestFixture *fixture, gconstpointer data)
 {
-  const TestReply *reply = data;
+  const TestAnswer *answer = data;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, *reply);
+  test_server_push (fixture->server, NULL, *answer);
   emit (fixture, N_RUNS, N_RUNS);
   test_assert_flush (fixture->exporter, N_RUNS);
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
 }
 
-static const TestReply keys[] = {
+static const TestAnswer keys[] = {
   { .status = 403, .body = "{\"error\":\"Forbidden\"}", .repeat = -1 },
   { .status = 403, .body = "{\"error\":\"Forbidden\"}", .headers = HTML, .repeat = -1 },
   { .status = 403, .body = "Forbidden", .headers = "Content-Type: text/plain", .repeat = -1 },
@@ -513,11 +517,11 @@ static const TestReply keys[] = {
 static void
 test_key (TestFixture *fixture, gconstpointer data)
 {
-  const TestReply *reply = data;
+  const TestAnswer *answer = data;
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, *reply);
+  test_server_push (fixture->server, NULL, *answer);
   emit (fixture, N_RUNS, N_RUNS);
   error = test_flush_with_loss (fixture->exporter, N_RUNS);
   g_assert_nonnull (strstr (error->message, "API key"));
@@ -527,13 +531,13 @@ test_key (TestFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-refuse_many_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_many_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (test_request_get_n_ops (request) <= GPOINTER_TO_UINT (data))
     return FALSE;
-  reply->status = 413;
-  reply->headers = HTML;
-  reply->body = "<html><title>413 Request Entity Too Large</title>";
+  answer->status = 413;
+  answer->headers = HTML;
+  answer->body = "<html><title>413 Request Entity Too Large</title>";
 
   return TRUE;
 }
@@ -555,7 +559,7 @@ test_fall_back (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
   test_server_push (fixture->server, "/runs/multipart",
-                    (TestReply){ .status = 404, .headers = HTML, .body = PAGE, .repeat = -1 });
+                    (TestAnswer){ .status = 404, .headers = HTML, .body = PAGE, .repeat = -1 });
   emit (fixture, N_RUNS, N_RUNS);
   test_assert_flush (fixture->exporter, N_RUNS);
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/batch"), ==, 1);
@@ -574,7 +578,7 @@ test_update_not_found (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   test_assert_flush (fixture->exporter, 1);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 404, .headers = HTML, .body = PAGE, .repeat = -1 });
+                    (TestAnswer){ .status = 404, .headers = HTML, .body = PAGE, .repeat = -1 });
   lsobs_run_end (run, NULL);
   g_error_free (test_flush_in_vain (fixture->exporter, 1));
   lsobs_run_add_feedback (run, "score", 1, NULL, &error);
@@ -590,7 +594,7 @@ test_update_not_found (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 typedef struct
 {
   const char *path;
-  TestReply replies[3];
+  TestAnswer answers[3];
   guint n_delivered;
   guint n_failed; /* more than that were not looked at */
   gboolean ends;
@@ -616,7 +620,7 @@ static void
 test_replay (TestFixture *fixture, gconstpointer data)
 {
   const Replay *row = data;
-  g_autofree char *dir = dump_make_dir ();
+  g_autofree char *dir = failed_traces_make_dir ();
   g_autoptr (LsobsClient) client = NULL;
   g_autoptr (GPtrArray) names = NULL;
   g_auto (TestResult) result = TEST_RESULT_INIT;
@@ -628,14 +632,14 @@ test_replay (TestFixture *fixture, gconstpointer data)
   lsobs_config_set_max_batch_size (fixture->config, 1);
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_MULTIPART);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   emit (fixture, 3, 3);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DUMPED, 3));
 
   come_back (fixture);
-  for (guint i = 0; i < G_N_ELEMENTS (row->replies); i++)
-    test_server_push (fixture->server, NULL, row->replies[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (row->answers); i++)
+    test_server_push (fixture->server, NULL, row->answers[i]);
   client = lsobs_client_new (fixture->config, &error);
   g_assert_no_error (error);
   lsobs_client_replay_async (client, NULL, NULL, test_result_cb, &result);
@@ -646,9 +650,9 @@ test_replay (TestFixture *fixture, gconstpointer data)
                    g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_REDIRECTED));
   g_assert_cmpuint (n_delivered, ==, row->n_delivered);
   g_assert_cmpuint (n_failed, ==, row->n_failed);
-  names = dump_list (dir);
+  names = failed_traces_list (dir);
   g_assert_cmpuint (names->len, ==, 3 - row->n_delivered);
-  dump_remove_dir (dir);
+  failed_traces_remove_dir (dir);
 }
 
 #define ADD(path, data, test) \

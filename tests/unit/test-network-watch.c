@@ -267,7 +267,7 @@ test_loopback (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->config->first_probe = TEST_NEVER_MS;
   g_atomic_pointer_set (&monitor_thread, NULL);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503, .repeat = 2 });
   test_emit (fixture->exporter, "run");
   for (guint i = 0; i < 2; i++)
     g_error_free (test_flush_in_vain (fixture->exporter, 1));

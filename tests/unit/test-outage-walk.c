@@ -39,7 +39,7 @@ typedef struct
 
 /* Called in the server's thread. */
 static gboolean
-reply_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
+answer_cb (TestRequest *request G_GNUC_UNUSED, TestAnswer *answer, gpointer data)
 {
   Fixture *fixture = data;
   Weather weather = (Weather) g_atomic_int_get (&fixture->weather);
@@ -47,27 +47,27 @@ reply_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
   switch (weather)
     {
     case WEATHER_UNAVAILABLE:
-      reply->status = 503;
+      answer->status = 503;
       return TRUE;
     case WEATHER_BUSY:
-      reply->status = 429;
+      answer->status = 429;
       return TRUE;
     case WEATHER_RESET:
-      reply->mode = TEST_REPLY_RESET;
+      answer->mode = TEST_ANSWER_RESET;
       return TRUE;
     case WEATHER_HANG:
-      reply->mode = TEST_REPLY_HANG;
+      answer->mode = TEST_ANSWER_HANG;
       return TRUE;
     case WEATHER_WALL:
-      reply->status = 403;
-      reply->body = "<html>";
+      answer->status = 403;
+      answer->body = "<html>";
       return TRUE;
     case WEATHER_PORTAL:
-      reply->status = 511;
-      reply->body = "<html>";
+      answer->status = 511;
+      answer->body = "<html>";
       return TRUE;
     case WEATHER_REDIRECT:
-      reply->status = 302;
+      answer->status = 302;
       return TRUE;
     case WEATHER_GOOD:
     case N_WEATHERS:
@@ -90,7 +90,7 @@ set_up (Fixture *fixture, gconstpointer data)
   lsobs_config_set_request_timeout (fixture->base.config, test_is_instrumented () ? 5000 : 1000);
   lsobs_config_set_queue_capacity (fixture->base.config, 100000);
   fixture->base.config->first_probe = 1;
-  test_server_set_handler (fixture->base.server, reply_cb, fixture);
+  test_server_set_handler (fixture->base.server, answer_cb, fixture);
   g_atomic_int_set (&fixture->n_left, -1);
   /* An answer that comes too late for the client was none. */
   fixture->base.is_free = TRUE;

@@ -10,7 +10,7 @@
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/fork-helpers.h"
 #include "tests/lib/replica-helpers.h"
 #include "tests/lib/test-helpers.h"
@@ -39,7 +39,7 @@ static void
 go_away (TestFixture *fixture)
 {
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 503, .body = "out of order", .repeat = -1 });
+                    (TestAnswer){ .status = 503, .body = "out of order", .repeat = -1 });
 }
 
 /* Forgets the requests as well. */
@@ -78,7 +78,7 @@ assert_delivered (TestFixture *fixture, guint n)
 typedef struct
 {
   const char *path;
-  TestReply reply;
+  TestAnswer answer;
   guint n_requests; /* until it is given up for now */
   const char *words;
 } Trouble;
@@ -96,7 +96,7 @@ static const Trouble troubles[] = {
     "(HTTP 502: Bad Gateway)" },
   { "503", { .status = 503, .repeat = -1 }, 2, "503" },
   { "504", { .status = 504, .repeat = -1 }, 2, "504" },
-  { "reset", { .mode = TEST_REPLY_RESET, .repeat = -1 }, 2, "cannot be reached" },
+  { "reset", { .mode = TEST_ANSWER_RESET, .repeat = -1 }, 2, "cannot be reached" },
   { "302", { .status = 302, .headers = "Location: http://127.0.0.1:1/", .repeat = -1 }, 1, "/api" },
 };
 
@@ -108,7 +108,7 @@ test_held (TestFixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, trouble->reply);
+  test_server_push (fixture->server, NULL, trouble->answer);
   test_emit_many (fixture->exporter, N_RUNS);
   error = test_flush_in_vain (fixture->exporter, N_RUNS);
   g_assert_nonnull (strstr (error->message, trouble->words));
@@ -132,14 +132,14 @@ test_held_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_request_timeout (fixture->config, 200);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_error_free (test_flush_in_vain (fixture->exporter, N_RUNS));
   assert_kept (fixture, N_RUNS);
 
   /* one of the attempts had come through: that is no conflict to look into */
   come_back (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 409, .repeat = 1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 409, .repeat = 1 });
   g_assert_true (test_flush_at_last (fixture->exporter));
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, N_RUNS);
   g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
@@ -165,7 +165,7 @@ static void
 test_waited_out (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503 });
   test_emit_many (fixture->exporter, N_RUNS);
   test_assert_flush (fixture->exporter, N_RUNS);
   g_assert_cmpuint (test_log_count (), ==, 0);
@@ -219,7 +219,7 @@ test_flush_probes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
       test_server_clear (fixture->server);
       test_server_push (fixture->server, NULL,
-                        (TestReply){ .status = 500, .body = words, .repeat = -1 });
+                        (TestAnswer){ .status = 500, .body = words, .repeat = -1 });
       error = test_flush_in_vain (fixture->exporter, 1);
       g_assert_nonnull (strstr (error->message, words));
       g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
@@ -453,11 +453,11 @@ test_promoted_end (TestFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-conflict_post_cb (TestRequest *request, TestReply *reply, gpointer data)
+conflict_post_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (request->wire == NULL || wire_request_find (request->wire, "post", data) == NULL)
     return FALSE;
-  reply->status = 409;
+  answer->status = 409;
 
   return TRUE;
 }
@@ -472,7 +472,7 @@ test_promoted_conflict (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_queue_capacity (fixture->config, 4);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_RESET, .repeat = -1 });
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   id = lsobs_run_dup_id (run);
   g_error_free (test_flush_in_vain (fixture->exporter, 1));
@@ -496,12 +496,12 @@ test_promoted_conflict (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* Called in the server's thread. */
 static gboolean
-fail_poison_cb (TestRequest *request, TestReply *reply, gpointer data G_GNUC_UNUSED)
+fail_poison_cb (TestRequest *request, TestAnswer *answer, gpointer data G_GNUC_UNUSED)
 {
   if (!test_bytes_contain (request->body, "\"poison\""))
     return FALSE;
-  reply->status = 500;
-  reply->body = "crashed";
+  answer->status = 500;
+  answer->body = "crashed";
 
   return TRUE;
 }
@@ -549,11 +549,11 @@ test_poison (TestFixture *fixture, gconstpointer data)
 
 /* Called in the server's thread. */
 static gboolean
-count_poison_cb (TestRequest *request, TestReply *reply, gpointer data)
+count_poison_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   guint *n = data;
 
-  if (!fail_poison_cb (request, reply, NULL))
+  if (!fail_poison_cb (request, answer, NULL))
     return FALSE;
   g_atomic_int_inc ((int *) n);
 
@@ -594,25 +594,25 @@ test_alternation (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* Called in the server's thread. */
 static gboolean
-take_every_third_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
+take_every_third_cb (TestRequest *request G_GNUC_UNUSED, TestAnswer *answer, gpointer data)
 {
   guint *n = data;
 
   if (++*n % 3 == 0)
     return FALSE;
-  reply->status = 429;
-  reply->body = "{\"detail\":\"Rate limit exceeded\"}";
+  answer->status = 429;
+  answer->body = "{\"detail\":\"Rate limit exceeded\"}";
 
   return TRUE;
 }
 
 /* Called in the server's thread. */
 static gboolean
-fail_at_random_cb (TestRequest *request G_GNUC_UNUSED, TestReply *reply, gpointer data)
+fail_at_random_cb (TestRequest *request G_GNUC_UNUSED, TestAnswer *answer, gpointer data)
 {
   if (g_rand_int_range (data, 0, 10) >= 6)
     return FALSE;
-  reply->status = 503;
+  answer->status = 503;
 
   return TRUE;
 }
@@ -696,9 +696,9 @@ test_shutdown (TestFixture *fixture, gconstpointer data)
 
 /* What was tried is written down with the rest, and can be sent from there. */
 static void
-test_shutdown_dumps (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+test_shutdown_writes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *dir = dump_make_dir ();
+  g_autofree char *dir = failed_traces_make_dir ();
   g_autoptr (WireTree) tree = NULL;
 
   lsobs_config_set_failed_traces_dir (fixture->config, dir);
@@ -706,15 +706,15 @@ test_shutdown_dumps (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   go_away (fixture);
   test_emit_many (fixture->exporter, N_RUNS);
   g_error_free (test_flush_in_vain (fixture->exporter, N_RUNS));
-  g_assert_cmpuint (dump_count_entries (dir), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (dir), ==, 0);
   test_emit (fixture->exporter, "later");
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DUMPED), ==, N_RUNS + 1);
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==,
                     N_RUNS + 1);
-  tree = dump_build_tree (dir, test_server_get_url (fixture->server));
+  tree = failed_traces_build_tree (dir, test_server_get_url (fixture->server));
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, N_RUNS + 1);
-  dump_remove_dir (dir);
+  failed_traces_remove_dir (dir);
 }
 
 /* --- pauses that cost a batch stay as they are --------------------------------------------- */
@@ -730,7 +730,7 @@ test_key_then_away (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   /* The service is back, but does not know the key: that batch is lost, and a flush does not send
    * another one after it. */
   come_back (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 401, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
   g_error_free (test_flush_with_loss (fixture->exporter, 1));
   test_emit (fixture->exporter, "kept");
   for (guint i = 0; i < 3; i++)
@@ -750,7 +750,7 @@ test_replicas (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
   set_first_probe (replicas->config, TEST_NEVER_MS);
   lsobs_config_set_max_attempts (replicas->config, 1);
   replicas_add_all (replicas);
-  test_server_push (replicas->servers[1], NULL, (TestReply){ .status = 503, .repeat = -1 });
+  test_server_push (replicas->servers[1], NULL, (TestAnswer){ .status = 503, .repeat = -1 });
   replicas_start (replicas);
   for (guint i = 1; i <= 3; i++)
     {
@@ -810,7 +810,7 @@ test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   if (fork_skip ())
     return;
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503, .repeat = 1 });
   run = lsobs_observer_start_run (fixture->observer, "parent", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_run_end (run, NULL);
   g_error_free (test_flush_in_vain (fixture->exporter, 1));
@@ -865,7 +865,7 @@ main (int argc, char **argv)
   ADD ("/outage/alternation", NULL, test_alternation);
   ADD ("/outage/shutdown/away", NULL, test_shutdown);
   ADD ("/outage/shutdown/back", "", test_shutdown);
-  ADD ("/outage/shutdown/dumps", NULL, test_shutdown_dumps);
+  ADD ("/outage/shutdown/dumps", NULL, test_shutdown_writes);
   ADD ("/outage/key", NULL, test_key_then_away);
   g_test_add ("/outage/replicas", Replicas, NULL, replicas_set_up, test_replicas,
               replicas_tear_down);

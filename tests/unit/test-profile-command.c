@@ -15,7 +15,7 @@
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-profile-private.h"
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/fork-helpers.h"
 #include "tests/lib/profile-helpers.h"
 #include "tests/lib/test-utils.h"
@@ -391,7 +391,7 @@ test_echo (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   profile_write (fixture, COMMAND ("echo " KEY));
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .status = 422, .body = "bad " KEY " bad", .repeat = -1 });
+                    (TestAnswer){ .status = 422, .body = "bad " KEY " bad", .repeat = -1 });
   exporter = profile_start (fixture);
   test_emit (exporter, "run");
   error = test_flush_with_loss (exporter, 1);
@@ -413,19 +413,19 @@ test_replay (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_failed_traces_dir (fixture->base.config, lost);
   profile_write (fixture, FIRST_THEN ("echo " OLD_KEY, "echo " KEY));
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 422, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 422, .repeat = -1 });
   exporter = profile_start (fixture);
   test_emit (exporter, "run");
   g_error_free (test_flush_with_loss (exporter, 1));
   test_fixture_stop (&fixture->base);
-  g_assert_cmpuint (dump_count_entries (lost), ==, 1);
+  g_assert_cmpuint (failed_traces_count_entries (lost), ==, 1);
 
   /* Another client asks by itself. */
   test_server_clear (fixture->base.server);
   test_server_set_handler (fixture->base.server, profile_authorize, (gpointer) "x-api-key: " KEY);
   profile_write (fixture, FIRST_THEN ("echo " OLD_KEY, "echo " KEY));
   profile_put (fixture, "runs", "");
-  dump_remove (fixture->dir, "second");
+  failed_traces_remove (fixture->dir, "second");
   client = lsobs_client_new (fixture->base.config, &error);
   g_assert_no_error (error);
   lsobs_client_replay_async (client, NULL, NULL, test_result_cb, &result);
@@ -435,7 +435,7 @@ test_replay (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (n_failed, ==, 0);
   profile_assert_sent (fixture, "x-api-key", OLD_KEY, KEY, NULL);
   g_assert_cmpuint (profile_count_lines (fixture, "runs"), ==, 2);
-  g_assert_cmpuint (dump_count_entries (lost), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (lost), ==, 0);
 }
 
 /* It fails: the files stay. */
@@ -452,7 +452,7 @@ test_replay_fails (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_config_set_failed_traces_dir (fixture->base.config, lost);
   profile_write (fixture, FIRST_THEN ("echo " KEY, "exit 6"));
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 422, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 422, .repeat = -1 });
   exporter = profile_start (fixture);
   test_emit (exporter, "run");
   g_error_free (test_flush_with_loss (exporter, 1));
@@ -468,7 +468,7 @@ test_replay_fails (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (n_delivered, ==, 0);
   g_assert_cmpuint (n_failed, ==, 1);
   g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 0);
-  g_assert_cmpuint (dump_count_entries (lost), ==, 1);
+  g_assert_cmpuint (failed_traces_count_entries (lost), ==, 1);
 }
 
 /* --- whose command it is --- */
@@ -558,18 +558,18 @@ test_owner (ProfileFixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNU
 {
   struct stat info = { .st_mode = S_IFREG | 0600, .st_uid = 1000 };
 
-  g_assert_null (_lsobs_profile_judge_file (&info, 1000));
-  g_assert_nonnull (_lsobs_profile_judge_file (&info, 1001));
-  g_assert_nonnull (_lsobs_profile_judge_file (&info, 0));
+  g_assert_null (_lsobs_profile_check_file (&info, 1000));
+  g_assert_nonnull (_lsobs_profile_check_file (&info, 1001));
+  g_assert_nonnull (_lsobs_profile_check_file (&info, 0));
   info.st_mode = S_IFDIR | 0700;
-  g_assert_null (_lsobs_profile_judge_directory (&info, 1000));
-  g_assert_nonnull (_lsobs_profile_judge_directory (&info, 1001));
-  g_assert_nonnull (_lsobs_profile_judge_directory (&info, 0));
+  g_assert_null (_lsobs_profile_check_directory (&info, 1000));
+  g_assert_nonnull (_lsobs_profile_check_directory (&info, 1001));
+  g_assert_nonnull (_lsobs_profile_check_directory (&info, 0));
   /* Whatever belongs to root is safe from others, but a file of root's is no user's own. */
   info.st_uid = 0;
-  g_assert_null (_lsobs_profile_judge_directory (&info, 1000));
+  g_assert_null (_lsobs_profile_check_directory (&info, 1000));
   info.st_mode = S_IFREG | 0644;
-  g_assert_nonnull (_lsobs_profile_judge_file (&info, 1000));
+  g_assert_nonnull (_lsobs_profile_check_file (&info, 1000));
 }
 
 /* To this machine it goes without a key, as ever; the command is not run. */

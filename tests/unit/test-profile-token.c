@@ -60,7 +60,7 @@ static const TokenRow token_rows[] = {
   { "before-others", OAUTH (TOKEN) ",\"api_key_env\":\"HOME\",\"api_key_cmd\":\"echo k\"" },
 };
 
-/* Sent with every request, the question what the service can do among them; and no key. */
+/* Sent with every request, the lookup what the service can do among them; and no key. */
 static void
 test_token (ProfileFixture *fixture, gconstpointer data)
 {
@@ -201,7 +201,7 @@ test_forbidden (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   LsobsExporter *exporter;
 
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .status = 403, .body = "{\"detail\":\"no\"}", .repeat = -1 });
+                    (TestAnswer){ .status = 403, .body = "{\"detail\":\"no\"}", .repeat = -1 });
   profile_write (fixture, OAUTH (OLD_TOKEN));
   exporter = profile_start (fixture);
   profile_write (fixture, OAUTH (TOKEN));
@@ -219,7 +219,7 @@ test_echo (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   profile_write (fixture, OAUTH (TOKEN));
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .status = 422, .body = "bad " BEARER " bad", .repeat = -1 });
+                    (TestAnswer){ .status = 422, .body = "bad " BEARER " bad", .repeat = -1 });
   exporter = profile_start (fixture);
   test_emit (exporter, "run");
   error = test_flush_with_loss (exporter, 1);
@@ -260,7 +260,7 @@ typedef struct
   const char *then;   /* (nullable) what it becomes after that */
   const char *header; /* (nullable) that the service takes */
   int n_refusals;     /* of /info; -1 for all */
-  guint n_questions;  /* for the project */
+  guint n_lookups;    /* for the project */
   guint n_runs;       /* of the command */
 } FeedbackRow;
 
@@ -276,20 +276,20 @@ static const FeedbackRow feedback_rows[] = {
 };
 
 static gboolean
-answer_cb (TestRequest *request, TestReply *reply, gpointer data)
+answer_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   const FeedbackRow *row = data;
 
-  if (row->header == NULL || profile_authorize (request, reply, (gpointer) row->header))
+  if (row->header == NULL || profile_authorize (request, answer, (gpointer) row->header))
     {
-      reply->status = 401;
-      reply->body = "{\"detail\":\"Invalid token\"}";
+      answer->status = 401;
+      answer->body = "{\"detail\":\"Invalid token\"}";
       return TRUE;
     }
   if (!g_str_has_prefix (request->path, "/sessions"))
     return FALSE;
-  reply->status = 200;
-  reply->body = "[{\"id\":\"" PROJECT "\"}]";
+  answer->status = 200;
+  answer->body = "[{\"id\":\"" PROJECT "\"}]";
   return TRUE;
 }
 
@@ -299,14 +299,14 @@ answer_feedback (ProfileFixture *fixture, const FeedbackRow *row)
   test_server_set_info (fixture->base.server, NEEDY_INFO);
   if (row->n_refusals != 0)
     test_server_push (fixture->base.server, "/info",
-                      (TestReply){ .status = 401,
-                                   .body = "{\"detail\":\"Invalid token\"}",
-                                   .repeat = row->n_refusals < 0 ? -1 : 0 });
+                      (TestAnswer){ .status = 401,
+                                    .body = "{\"detail\":\"Invalid token\"}",
+                                    .repeat = row->n_refusals < 0 ? -1 : 0 });
   test_server_set_handler (fixture->base.server, answer_cb, (gpointer) row);
 }
 
 static guint
-count_questions (ProfileFixture *fixture)
+count_lookups (ProfileFixture *fixture)
 {
   g_autoptr (GPtrArray) requests = test_server_dup_requests (fixture->base.server);
   guint n = 0;
@@ -328,7 +328,7 @@ add_feedback (ProfileFixture *fixture, const char *key)
   lsobs_feedback_unref (feedback);
 }
 
-/* The questions wait for the key, and are asked again with another one. If the key does not help,
+/* The lookups wait for the key, and are asked again with another one. If the key does not help,
  * the answer to the feedback says so. */
 static void
 test_feedback (ProfileFixture *fixture, gconstpointer data)
@@ -351,7 +351,7 @@ test_feedback (ProfileFixture *fixture, gconstpointer data)
       requests = test_server_dup_requests (fixture->base.server);
       last = g_ptr_array_index (requests, requests->len - 1);
       g_assert_true (test_bytes_contain (last->raw_body, "\"session_id\":\"" PROJECT "\""));
-      /* No question came without the key, that for /info among them. */
+      /* No lookup came without the key, that for /info among them. */
       for (guint i = 0; i < requests->len && row->n_runs == 1; i++)
         g_assert_cmpstr (test_request_get_header (g_ptr_array_index (requests, i), "x-api-key"), ==,
                          "lsv2_key-1");
@@ -363,12 +363,12 @@ test_feedback (ProfileFixture *fixture, gconstpointer data)
       g_assert_nonnull (strstr (error->message, "HTTP 401"));
       g_assert_cmpuint (test_get_dropped (exporter, LSOBS_DROP_REASON_UNAUTHORIZED), ==, 1);
     }
-  g_assert_cmpuint (count_questions (fixture), ==, row->n_questions);
+  g_assert_cmpuint (count_lookups (fixture), ==, row->n_lookups);
   g_assert_cmpuint (profile_count_lines (fixture, "runs"), ==, row->n_runs);
   test_server_set_handler (fixture->base.server, NULL, NULL);
 }
 
-/* A command that prints another key each time, none of which is any good: the questions end. */
+/* A command that prints another key each time, none of which is any good: the lookups end. */
 static void
 test_feedback_rotates (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -387,7 +387,7 @@ test_feedback_rotates (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED
   test_server_set_handler (fixture->base.server, NULL, NULL);
 }
 
-/* The command fails: the flush says so, and no question goes without the key. */
+/* The command fails: the flush says so, and no lookup goes without the key. */
 static void
 test_feedback_no_key (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -401,7 +401,7 @@ test_feedback_no_key (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   add_feedback (fixture, "key");
   g_assert_false (lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, &error));
   g_assert_nonnull (strstr (error->message, "(api_key_cmd) failed"));
-  g_assert_cmpuint (count_questions (fixture), ==, 0);
+  g_assert_cmpuint (count_lookups (fixture), ==, 0);
   test_server_set_handler (fixture->base.server, NULL, NULL);
 }
 

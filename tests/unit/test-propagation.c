@@ -489,7 +489,7 @@ test_garbage (void)
     {
       g_autofree char *trace = make_garbage ();
       g_autofree char *baggage = make_garbage ();
-      g_autofree char *foreign = _lsobs_baggage_dup_foreign (baggage);
+      g_autofree char *foreign = _lsobs_baggage_dup_other (baggage);
       g_autoptr (LsobsRemoteParent) parent = NULL;
       g_autoptr (LsobsRemoteParent) rest = NULL;
       g_autofree char *text = NULL;
@@ -681,7 +681,7 @@ static void
 test_foreign (gconstpointer data)
 {
   const BaggageRow *row = data;
-  g_autofree char *text = _lsobs_baggage_dup_foreign (row->header);
+  g_autofree char *text = _lsobs_baggage_dup_other (row->header);
 
   g_assert_cmpstr (text, ==, row->expected);
 }

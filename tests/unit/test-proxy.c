@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lsobs/config/lsobs-proxy-private.h"
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/test-helpers.h"
 #include "tests/lib/test-proxy-server.h"
 
@@ -361,7 +361,7 @@ test_replay (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   use_tls (fixture);
   set_proxy (fixture, "https_proxy", NULL);
   lsobs_config_set_failed_traces_dir (fixture->base.config, lost);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 422 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 422 });
   lsobs_config_set_max_attempts (fixture->base.config, 50);
   test_emit (test_fixture_start (&fixture->base), "run");
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
@@ -375,7 +375,7 @@ test_replay (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (n_delivered, ==, 1);
   g_assert_cmpuint (n_failed, ==, 0);
   g_assert_cmpuint (test_proxy_count (fixture->proxy), >, n_before);
-  dump_remove_dir (lost);
+  failed_traces_remove_dir (lost);
 }
 
 /* --- trouble ------------------------------------------------------------------------------- */

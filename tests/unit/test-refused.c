@@ -34,7 +34,7 @@ static const char *const fate_names[] = { "delivered", "lost", "kept", "held" };
 typedef struct
 {
   const char *path;
-  TestReply reply;
+  TestAnswer answer;
   guint n_requests; /* while the service refuses everything */
   gint64 shortest;  /* ms from the first of them to the last */
   gint64 longest;
@@ -128,7 +128,7 @@ static const Row rows[] = {
   { "503-retry-after-0", { .status = 503, .headers = "Retry-After: 0" }, RETRIED ("503") },
   { "504", { .status = 504 }, RETRIED ("504") },
   { "505", { .status = 505 }, DROPPED ("505") },
-  { "reset", { .mode = TEST_REPLY_RESET }, RETRIED ("cannot be reached") },
+  { "reset", { .mode = TEST_ANSWER_RESET }, RETRIED ("cannot be reached") },
 };
 
 static void
@@ -188,7 +188,7 @@ static void
 test_refused (TestFixture *fixture, gconstpointer data)
 {
   const Row *row = data;
-  TestReply reply = row->reply;
+  TestAnswer answer = row->answer;
   guint n_requests;
   gint64 waited;
   guint n_delivered = row->fate == FATE_DELIVERED ? N_RUNS : 0;
@@ -199,8 +199,8 @@ test_refused (TestFixture *fixture, gconstpointer data)
   fixture->config->first_pause = 2000;
   fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
-  reply.repeat = -1;
-  test_server_push (fixture->server, NULL, reply);
+  answer.repeat = -1;
+  test_server_push (fixture->server, NULL, answer);
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL) ==
                  (row->fate == FATE_DELIVERED));
@@ -235,7 +235,7 @@ test_refused (TestFixture *fixture, gconstpointer data)
     }
 
   test_server_clear (fixture->server);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 202, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 202, .repeat = -1 });
   fixture->is_free = TRUE;
   for (guint i = 0; i < N_RUNS; i++)
     test_emit (fixture->exporter, "later");
@@ -250,11 +250,11 @@ static void
 test_passing (TestFixture *fixture, gconstpointer data)
 {
   const Row *row = data;
-  TestReply reply = row->reply;
+  TestAnswer answer = row->answer;
 
   test_fixture_start (fixture);
-  reply.repeat = 2;
-  test_server_push (fixture->server, NULL, reply);
+  answer.repeat = 2;
+  test_server_push (fixture->server, NULL, answer);
   test_emit_many (fixture->exporter, N_RUNS);
   if (row->n_passing == N_RUNS)
     {
@@ -286,7 +286,7 @@ test_not_found (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->config->first_pause = 2000;
   fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
-  test_server_push (fixture->server, "/runs", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs", (TestAnswer){ .status = 404, .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   print_row ("404 everywhere", test_server_count_requests (fixture->server, NULL),
@@ -378,7 +378,7 @@ test_retry_after (TestFixture *fixture, gconstpointer data)
   gint64 start;
 
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 429, .headers = header });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 429, .headers = header });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 50, NULL, &error));
   g_assert_true (test_log_wait (message));
@@ -400,7 +400,7 @@ test_retry_after_1 (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = GPOINTER_TO_UINT (data), .headers = "Retry-After: 1" });
+                    (TestAnswer){ .status = GPOINTER_TO_UINT (data), .headers = "Retry-After: 1" });
   test_emit_many (fixture->exporter, N_RUNS);
   test_assert_flush (fixture->exporter, N_RUNS);
   print_row ("429, Retry-After: 1", test_server_count_requests (fixture->server, NULL),
@@ -422,7 +422,7 @@ test_hang (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_request_timeout (fixture->config, timeout);
   fixture->config->first_probe = TEST_NEVER_MS;
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = 5 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = 5 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   n_requests = (guint) test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS);
@@ -501,7 +501,7 @@ test_pause_doubles (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 1);
   lsobs_config_set_max_in_flight (fixture->config, 4);
   test_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 401, .repeat = 4 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 401, .repeat = 4 });
   test_emit (fixture->exporter, "first");
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   g_assert_true (test_wait_until (is_flushed, fixture->exporter, TEST_TIMEOUT_MS) ||
@@ -532,7 +532,7 @@ test_hour (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_queue_capacity (fixture->config, 100);
   test_fixture_start (fixture);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 429, .body = "hourly limit", .repeat = 7 });
+                    (TestAnswer){ .status = 429, .body = "hourly limit", .repeat = 7 });
   test_emit_many (fixture->exporter, 20);
   g_assert_true (test_wait_until (is_flushed, fixture->exporter, TEST_TIMEOUT_MS));
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 20);
@@ -549,7 +549,7 @@ test_hour_at_shutdown (TestFixture *fixture, gconstpointer data)
   fixture->config->first_pause = TEST_NEVER_MS;
   test_fixture_start_in (fixture, context);
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .status = 429, .body = "hourly limit", .repeat = -1 });
+                    (TestAnswer){ .status = 429, .body = "hourly limit", .repeat = -1 });
   test_emit_many (fixture->exporter, N_RUNS);
   g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED), ==, N_RUNS);

@@ -115,7 +115,7 @@ send_one (Fixture *fixture)
 }
 
 static guint
-count_questions (Fixture *fixture)
+count_lookups (Fixture *fixture)
 {
   return test_server_count_requests (fixture->server, "/info");
 }
@@ -134,41 +134,41 @@ test_ask_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 before;
 
-  test_server_push (fixture->server, "/info", (TestReply){ .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .status = 503, .repeat = 2 });
   start (fixture);
   before = g_get_monotonic_time ();
   send_one (fixture);
-  g_assert_cmpuint (count_questions (fixture), ==, 1);
+  g_assert_cmpuint (count_lookups (fixture), ==, 1);
   g_assert_false (fixture->service->has_info);
   g_assert_cmpint (fixture->service->ask_after, >=, before + MINUTE);
   g_assert_cmpint (fixture->service->ask_after, <=, g_get_monotonic_time () + MINUTE);
   send_one (fixture);
-  g_assert_cmpuint (count_questions (fixture), ==, 1);
+  g_assert_cmpuint (count_lookups (fixture), ==, 1);
 
   /* a minute later */
   fixture->service->ask_after -= MINUTE;
   before = g_get_monotonic_time ();
   test_drain_context ();
-  g_assert_cmpuint (count_questions (fixture), ==, 1);
+  g_assert_cmpuint (count_lookups (fixture), ==, 1);
   send_one (fixture);
-  g_assert_cmpuint (count_questions (fixture), ==, 2);
+  g_assert_cmpuint (count_lookups (fixture), ==, 2);
   g_assert_cmpint (fixture->service->ask_after, >=, before + MINUTE);
 
   fixture->service->ask_after -= MINUTE;
   send_one (fixture);
-  g_assert_cmpuint (count_questions (fixture), ==, 3);
+  g_assert_cmpuint (count_lookups (fixture), ==, 3);
   g_assert_true (fixture->service->has_info);
 
   /* a good answer is kept */
   fixture->service->ask_after = 0;
   send_one (fixture);
-  g_assert_cmpuint (count_questions (fixture), ==, 3);
+  g_assert_cmpuint (count_lookups (fixture), ==, 3);
 }
 
 static gboolean
 was_asked (gpointer data)
 {
-  return count_questions (data) > 0;
+  return count_lookups (data) > 0;
 }
 
 /* It is not asked twice at a time. */
@@ -177,7 +177,7 @@ test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .mode = TEST_ANSWER_HANG });
   start (fixture);
   for (guint i = 0; i < 3; i++)
     {
@@ -189,7 +189,7 @@ test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (test_wait_until (was_asked, fixture, TEST_TIMEOUT_MS));
   lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
   g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
-  g_assert_cmpuint (count_questions (fixture), ==, 1);
+  g_assert_cmpuint (count_lookups (fixture), ==, 1);
 
   /* and it may be used again */
   send_one (fixture);
@@ -203,7 +203,8 @@ test_ask_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gint64 began = g_get_monotonic_time ();
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, "/info",
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
@@ -232,7 +233,7 @@ test_close_held_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .mode = TEST_ANSWER_HANG });
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
@@ -250,7 +251,7 @@ test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/info", (TestReply){ .mode = TEST_REPLY_HANG });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .mode = TEST_ANSWER_HANG });
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
@@ -330,7 +331,7 @@ test_fallback_time (Fixture *fixture, gconstpointer data)
 
   test_server_push (fixture->server,
                     first == LSOBS_INGEST_MODE_BATCH ? "/runs/batch" : "/runs/multipart",
-                    (TestReply){ .status = 404, .repeat = 2 });
+                    (TestAnswer){ .status = 404, .repeat = 2 });
   before = g_get_monotonic_time ();
   for (guint i = 0; i < 2; i++)
     {
@@ -361,7 +362,7 @@ test_none (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 404, .repeat = 3 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 404, .repeat = 3 });
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND);
@@ -376,15 +377,15 @@ test_conflict (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404 });
-  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 409 });
+  test_server_push (fixture->server, "/runs/multipart", (TestAnswer){ .status = 404 });
+  test_server_push (fixture->server, "/runs/batch", (TestAnswer){ .status = 409 });
   start (fixture);
   error = send_batch (fixture, 2, 10);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT);
   g_clear_error (&error);
 
-  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 500 });
-  test_server_push (fixture->server, "/runs/batch", (TestReply){ .status = 409 });
+  test_server_push (fixture->server, "/runs/batch", (TestAnswer){ .status = 500 });
+  test_server_push (fixture->server, "/runs/batch", (TestAnswer){ .status = 409 });
   error = send_batch (fixture, 2, 10);
   g_assert_no_error (error);
 }
@@ -420,7 +421,7 @@ test_time (Fixture *fixture, gconstpointer data)
   guint n_before = GPOINTER_TO_UINT (data);
   Trial trial = { .again = FALSE };
 
-  test_server_push (fixture->server, "/info", (TestReply){ .status = 503 });
+  test_server_push (fixture->server, "/info", (TestAnswer){ .status = 503 });
   start (fixture);
   _lsobs_attempts_init (&trial.attempts, fixture->service);
   trial.attempts.n = n_before;

@@ -145,12 +145,13 @@ test_script (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
 
-  test_server_push (fixture->server, "/elsewhere", (TestReply){ .status = 500, .repeat = -1 });
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = 2 });
+  test_server_push (fixture->server, "/elsewhere", (TestAnswer){ .status = 500, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503, .repeat = 2 });
   test_server_push (fixture->server, "/runs",
-                    (TestReply){ .status = 307,
-                                 .headers = "Retry-After: 7\nLocation: /x\nContent-Type: text/html",
-                                 .body = "<html>" });
+                    (TestAnswer){ .status = 307,
+                                  .headers =
+                                      "Retry-After: 7\nLocation: /x\nContent-Type: text/html",
+                                  .body = "<html>" });
 
   g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 503);
   g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 503);
@@ -177,7 +178,7 @@ test_big_body (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply){ .body_length = 10 * 1024 * 1024 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .body_length = 10 * 1024 * 1024 });
   answer = exchange (fixture, msg, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (g_bytes_get_size (answer), ==, 10 * 1024 * 1024);
@@ -188,7 +189,7 @@ test_delay (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   gint64 start = g_get_monotonic_time ();
 
-  test_server_push (fixture->server, NULL, (TestReply){ .delay_ms = 30 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .delay_ms = 30 });
   g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 202);
   g_assert_cmpint (g_get_monotonic_time () - start, >=, 30000);
 }
@@ -208,7 +209,7 @@ test_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .status = 201 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .status = 201 });
   soup_session_send_and_read_async (fixture->session, msg, G_PRIORITY_DEFAULT, NULL, test_result_cb,
                                     &result);
   g_assert_true (test_wait_until (has_come, fixture->server, TEST_TIMEOUT_MS));
@@ -232,7 +233,7 @@ test_hang_for_ever (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) answer = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   soup_session_send_and_read_async (fixture->session, msg, G_PRIORITY_DEFAULT, NULL, test_result_cb,
                                     &result);
   g_assert_true (test_wait_until (has_come, fixture->server, TEST_TIMEOUT_MS));
@@ -252,7 +253,7 @@ test_reset (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GBytes) answer = NULL;
   g_autoptr (GPtrArray) requests = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply){ .mode = TEST_REPLY_RESET });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .mode = TEST_ANSWER_RESET });
   answer = exchange (fixture, msg, &error);
   g_assert_null (answer);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
@@ -273,8 +274,8 @@ test_slow_body (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gint64 start = g_get_monotonic_time ();
 
   test_server_push (fixture->server, NULL,
-                    (TestReply){
-                        .mode = TEST_REPLY_SLOW_BODY, .body = "0123456789", .delay_ms = 3 });
+                    (TestAnswer){
+                        .mode = TEST_ANSWER_SLOW_BODY, .body = "0123456789", .delay_ms = 3 });
   answer = exchange (fixture, msg, &error);
   g_assert_no_error (error);
   assert_body (answer, "0123456789");
@@ -289,7 +290,7 @@ test_early_close (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GBytes) answer = NULL;
 
   test_server_push (fixture->server, NULL,
-                    (TestReply){ .mode = TEST_REPLY_EARLY_CLOSE, .body = "0123456789" });
+                    (TestAnswer){ .mode = TEST_ANSWER_EARLY_CLOSE, .body = "0123456789" });
   answer = exchange (fixture, msg, &error);
   g_assert_cmpuint (soup_message_get_status (msg), ==, 202);
   /* libsoup 3.2 gives the half body without an error, later ones give the error */
@@ -324,14 +325,14 @@ test_hold (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 }
 
 static gboolean
-refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_bad_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   WireOp *op = request->wire != NULL ? wire_request_find (request->wire, "post", data) : NULL;
 
   if (op == NULL || strcmp (json_object_get_string_member (op->run, "name"), "bad") != 0)
     return FALSE;
-  reply->status = 400;
-  reply->body = "{\"error\":\"bad run\"}";
+  answer->status = 400;
+  answer->body = "{\"error\":\"bad run\"}";
 
   return TRUE;
 }
@@ -417,7 +418,7 @@ test_offence (Fixture *fixture, gconstpointer data)
   else if (offence == BAD_GZIP || offence == UNKNOWN_ENCODING)
     soup_message_headers_append (headers, "Content-Encoding", offence == BAD_GZIP ? "gzip" : "br");
   else if (offence == SENT_AGAIN_CHANGED)
-    test_server_push (fixture->server, NULL, (TestReply){ .status = 500 });
+    test_server_push (fixture->server, NULL, (TestAnswer){ .status = 500 });
 
   answer = exchange (fixture, msg, &error);
   g_assert_no_error (error);

@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/fork-helpers.h"
 
 #define N_FORKS 10
@@ -15,18 +15,18 @@ static void
 set_up (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_set_up (fixture, data);
-  dir = dump_make_dir ();
+  dir = failed_traces_make_dir ();
   lsobs_config_set_failed_traces_dir (fixture->config, dir);
   lsobs_config_set_ingest_mode (fixture->config, LSOBS_INGEST_MODE_MULTIPART);
   run_fixture_start (fixture);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
 }
 
 static void
 tear_down (RunFixture *fixture, gconstpointer data)
 {
   run_fixture_tear_down (fixture, data);
-  dump_remove_dir (dir);
+  failed_traces_remove_dir (dir);
   g_clear_pointer (&dir, g_free);
 }
 
@@ -61,7 +61,7 @@ child_lose (RunFixture *fixture, gpointer data)
 static guint
 count_runs (void)
 {
-  g_autoptr (WireTree) tree = dump_build_tree (dir, NULL);
+  g_autoptr (WireTree) tree = failed_traces_build_tree (dir, NULL);
 
   return wire_tree_get_n_runs (tree);
 }
@@ -112,8 +112,8 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  ADD ("/dump/fork/child", test_child);
-  ADD ("/dump/fork/busy", test_busy);
+  ADD ("/failed-traces/fork/child", test_child);
+  ADD ("/failed-traces/fork/busy", test_busy);
 
   return g_test_run ();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The format of the files that lost requests are kept in. */
+/* The format of the files that failed traces are kept in. */
 
 #include "config.h"
 
@@ -10,7 +10,7 @@
 
 #include <glib/gstdio.h>
 
-#include "lsobs/http/lsobs-lost-request-private.h"
+#include "lsobs/http/lsobs-failed-trace-private.h"
 
 #include "tests/lib/wire.h"
 
@@ -18,7 +18,7 @@
 
 /* (transfer full): what is in the file */
 static GBytes *
-write_out (LsobsLostRequest *request)
+write_out (LsobsFailedTrace *request)
 {
   g_autofree char *path = NULL;
   g_autoptr (GError) error = NULL;
@@ -27,20 +27,20 @@ write_out (LsobsLostRequest *request)
   gsize len;
 
   g_assert_no_error (error);
-  g_assert_true (_lsobs_lost_request_write (request, fd));
+  g_assert_true (_lsobs_failed_trace_write (request, fd));
   close (fd);
   g_file_get_contents (path, &text, &len, &error);
   g_assert_no_error (error);
   g_remove (path);
-  g_assert_cmpuint (len, ==, _lsobs_lost_request_measure (request));
+  g_assert_cmpuint (len, ==, _lsobs_failed_trace_measure (request));
   return g_bytes_new_take (text, len);
 }
 
-static LsobsLostRequest *
+static LsobsFailedTrace *
 parse (const char *text)
 {
   g_autoptr (GError) error = NULL;
-  LsobsLostRequest *request = _lsobs_lost_request_parse (text, strlen (text), &error);
+  LsobsFailedTrace *request = _lsobs_failed_trace_parse (text, strlen (text), &error);
 
   g_assert_no_error (error);
   g_assert_nonnull (request);
@@ -52,9 +52,9 @@ static void
 test_text (void)
 {
   g_autoptr (GBytes) body = g_bytes_new_static ("--lsobs-7f3a", 12);
-  g_autoptr (LsobsLostRequest) plain = _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body);
-  g_autoptr (LsobsLostRequest) packed =
-      _lsobs_lost_request_new ("runs/batch", "application/json", "zstd", body);
+  g_autoptr (LsobsFailedTrace) plain = _lsobs_failed_trace_new ("runs/multipart", TYPE, NULL, body);
+  g_autoptr (LsobsFailedTrace) packed =
+      _lsobs_failed_trace_new ("runs/batch", "application/json", "zstd", body);
   g_autoptr (GBytes) plain_text = write_out (plain);
   g_autoptr (GBytes) packed_text = write_out (packed);
   static const char expected_plain[] =
@@ -82,22 +82,22 @@ test_round_trip (void)
       guchar *data = g_malloc (sizes[i]);
       g_autoptr (GBytes) body = NULL;
       g_autoptr (GBytes) text = NULL;
-      g_autoptr (LsobsLostRequest) request = NULL;
-      g_autoptr (LsobsLostRequest) again = NULL;
+      g_autoptr (LsobsFailedTrace) request = NULL;
+      g_autoptr (LsobsFailedTrace) again = NULL;
       g_autoptr (JsonNode) node = NULL;
       g_autoptr (GError) error = NULL;
 
       for (gsize j = 0; j < sizes[i]; j++)
         data[j] = (guchar) (j * 7 + j / 256);
       body = g_bytes_new_take (data, sizes[i]);
-      request = _lsobs_lost_request_new ("runs/multipart", TYPE, i % 2 == 0 ? "gzip" : NULL, body);
+      request = _lsobs_failed_trace_new ("runs/multipart", TYPE, i % 2 == 0 ? "gzip" : NULL, body);
       text = write_out (request);
 
       /* others read it, too */
       node = wire_json_parse (g_bytes_get_data (text, NULL), g_bytes_get_size (text), &error);
       g_assert_no_error (error);
 
-      again = _lsobs_lost_request_parse (g_bytes_get_data (text, NULL), g_bytes_get_size (text),
+      again = _lsobs_failed_trace_parse (g_bytes_get_data (text, NULL), g_bytes_get_size (text),
                                          &error);
       g_assert_no_error (error);
       g_assert_cmpstr (again->endpoint, ==, "runs/multipart");
@@ -112,14 +112,14 @@ static void
 test_write_fails (void)
 {
   g_autoptr (GBytes) body = g_bytes_new_take (g_malloc0 (100000), 100000);
-  g_autoptr (LsobsLostRequest) request =
-      _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body);
+  g_autoptr (LsobsFailedTrace) request =
+      _lsobs_failed_trace_new ("runs/multipart", TYPE, NULL, body);
   int full = open ("/dev/full", O_WRONLY | O_CLOEXEC);
 
-  g_assert_false (_lsobs_lost_request_write (request, -1));
+  g_assert_false (_lsobs_failed_trace_write (request, -1));
   if (full < 0)
     return;
-  g_assert_false (_lsobs_lost_request_write (request, full));
+  g_assert_false (_lsobs_failed_trace_write (request, full));
   close (full);
 }
 
@@ -157,7 +157,7 @@ static void
 test_good (gconstpointer data)
 {
   const Good *row = data;
-  g_autoptr (LsobsLostRequest) request = parse (row->text);
+  g_autoptr (LsobsFailedTrace) request = parse (row->text);
 
   g_assert_cmpstr (request->endpoint, ==, row->endpoint);
   g_assert_cmpstr (request->encoding, ==, row->encoding);
@@ -243,8 +243,8 @@ test_bad (void)
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (LsobsLostRequest) request =
-          _lsobs_lost_request_parse (bad[i], strlen (bad[i]), &error);
+      g_autoptr (LsobsFailedTrace) request =
+          _lsobs_failed_trace_parse (bad[i], strlen (bad[i]), &error);
 
       if (request != NULL)
         g_error ("Taken for a request: %s", bad[i]);
@@ -263,13 +263,13 @@ test_broken (void)
     {
       g_autofree char *changed = g_strdup (text);
 
-      g_assert_null (_lsobs_lost_request_parse (text, i, NULL));
+      g_assert_null (_lsobs_failed_trace_parse (text, i, NULL));
       for (guint c = 0; c < 256; c += 5)
         {
-          g_autoptr (LsobsLostRequest) request = NULL;
+          g_autoptr (LsobsFailedTrace) request = NULL;
 
           changed[i] = (char) c;
-          request = _lsobs_lost_request_parse (changed, len, NULL);
+          request = _lsobs_failed_trace_parse (changed, len, NULL);
           if (request != NULL)
             g_assert_cmpstr (request->endpoint, ==, "runs/multipart");
         }
@@ -282,25 +282,25 @@ test_deep (void)
   g_autofree char *open = g_strnfill (1000000, '[');
   g_autofree char *text = g_strconcat ("{" HEAD ",\"body_base64\":", open, NULL);
 
-  g_assert_null (_lsobs_lost_request_parse (text, strlen (text), NULL));
-  g_assert_null (_lsobs_lost_request_parse (open, strlen (open), NULL));
+  g_assert_null (_lsobs_failed_trace_parse (text, strlen (text), NULL));
+  g_assert_null (_lsobs_failed_trace_parse (open, strlen (open), NULL));
 }
 
 static void
 test_name (void)
 {
-  g_autofree char *name = _lsobs_lost_request_make_name (G_GINT64_CONSTANT (1772357415000042));
-  g_autofree char *other = _lsobs_lost_request_make_name (G_GINT64_CONSTANT (1772357415000042));
+  g_autofree char *name = _lsobs_failed_trace_make_name (G_GINT64_CONSTANT (1772357415000042));
+  g_autofree char *other = _lsobs_failed_trace_make_name (G_GINT64_CONSTANT (1772357415000042));
 
   g_assert_true (
       g_regex_match_simple ("^trace_1772357415\\.000042_[0-9a-f]{8}\\.json$", name, 0, 0));
   g_assert_cmpstr (name, !=, other);
-  g_assert_true (_lsobs_lost_request_is_name (name));
-  g_assert_true (_lsobs_lost_request_is_name ("trace_1772357415000_0a1b2c3d.json"));
-  g_assert_false (_lsobs_lost_request_is_name (".trace_1772357415.000042_0a1b2c3d.json"));
-  g_assert_false (_lsobs_lost_request_is_name ("trace_1772357415.000042_0a1b2c3d.json.tmp"));
-  g_assert_false (_lsobs_lost_request_is_name ("settings.json"));
-  g_assert_false (_lsobs_lost_request_is_name (""));
+  g_assert_true (_lsobs_failed_trace_is_name (name));
+  g_assert_true (_lsobs_failed_trace_is_name ("trace_1772357415000_0a1b2c3d.json"));
+  g_assert_false (_lsobs_failed_trace_is_name (".trace_1772357415.000042_0a1b2c3d.json"));
+  g_assert_false (_lsobs_failed_trace_is_name ("trace_1772357415.000042_0a1b2c3d.json.tmp"));
+  g_assert_false (_lsobs_failed_trace_is_name ("settings.json"));
+  g_assert_false (_lsobs_failed_trace_is_name (""));
 }
 
 int

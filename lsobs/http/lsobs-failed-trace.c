@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "lsobs/core/lsobs-id-private.h"
-#include "lsobs/http/lsobs-lost-request-private.h"
+#include "lsobs/http/lsobs-failed-trace-private.h"
 #include "lsobs/text/lsobs-json-document-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
@@ -31,13 +31,13 @@ static const struct
 };
 
 /* @encoding: (nullable) */
-LsobsLostRequest *
-_lsobs_lost_request_new (const char *endpoint,
+LsobsFailedTrace *
+_lsobs_failed_trace_new (const char *endpoint,
                          const char *content_type,
                          const char *encoding,
                          GBytes *body)
 {
-  LsobsLostRequest *self = g_new0 (LsobsLostRequest, 1);
+  LsobsFailedTrace *self = g_new0 (LsobsFailedTrace, 1);
 
   self->endpoint = g_strdup (endpoint);
   self->content_type = g_strdup (content_type);
@@ -47,7 +47,7 @@ _lsobs_lost_request_new (const char *endpoint,
 }
 
 void
-_lsobs_lost_request_free (LsobsLostRequest *self)
+_lsobs_failed_trace_free (LsobsFailedTrace *self)
 {
   g_free (self->endpoint);
   g_free (self->content_type);
@@ -67,7 +67,7 @@ append_string (LsobsBuffer *out, const char *before, const char *text)
 
 /* Writes the JSON text before the body. */
 static void
-write_head (LsobsLostRequest *self, LsobsBuffer *out)
+write_head (LsobsFailedTrace *self, LsobsBuffer *out)
 {
   _lsobs_buffer_append_str (out, "{\"version\":" FORMAT_VERSION);
   append_string (out, ",\"endpoint\":", self->endpoint);
@@ -79,7 +79,7 @@ write_head (LsobsLostRequest *self, LsobsBuffer *out)
 
 /* Returns: the size of the file, in bytes */
 gsize
-_lsobs_lost_request_measure (LsobsLostRequest *self)
+_lsobs_failed_trace_measure (LsobsFailedTrace *self)
 {
   g_auto (LsobsBuffer) head = LSOBS_BUFFER_INIT;
 
@@ -106,7 +106,7 @@ write_all (int fd, const char *data, gsize len)
 
 /* Blocks while the disk does. Sets errno on failure. */
 gboolean
-_lsobs_lost_request_write (LsobsLostRequest *self, int fd)
+_lsobs_failed_trace_write (LsobsFailedTrace *self, int fd)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   gsize left;
@@ -194,7 +194,7 @@ is_content_type (const char *text, gboolean multipart)
 }
 
 static gboolean
-check_head (LsobsLostRequest *self, GError **error)
+check_head (LsobsFailedTrace *self, GError **error)
 {
   guint i = 0;
 
@@ -236,11 +236,11 @@ decode_body (const char *text, gsize len)
 
 /* Fails with G_IO_ERROR_INVALID_DATA; the message is for the debug log.
  * Returns: (transfer full) (nullable) */
-LsobsLostRequest *
-_lsobs_lost_request_parse (const char *text, gsize len, GError **error)
+LsobsFailedTrace *
+_lsobs_failed_trace_parse (const char *text, gsize len, GError **error)
 {
   g_auto (LsobsJsonDocument) document = LSOBS_JSON_DOCUMENT_INIT;
-  g_autoptr (LsobsLostRequest) self = NULL;
+  g_autoptr (LsobsFailedTrace) self = NULL;
   const char *version;
   const char *body;
   gsize body_len = 0;
@@ -258,7 +258,7 @@ _lsobs_lost_request_parse (const char *text, gsize len, GError **error)
       return NULL;
     }
 
-  self = g_new0 (LsobsLostRequest, 1);
+  self = g_new0 (LsobsFailedTrace, 1);
   self->endpoint =
       dup_word (&document, _lsobs_json_document_find (&document, document.text.data, "endpoint"));
   self->content_type = dup_header (&document, "Content-Type");
@@ -281,7 +281,7 @@ _lsobs_lost_request_parse (const char *text, gsize len, GError **error)
 /* @now: µs since 1970
  * Returns: (transfer full) */
 char *
-_lsobs_lost_request_make_name (gint64 now)
+_lsobs_failed_trace_make_name (gint64 now)
 {
   char token[LSOBS_TOKEN_LEN + 1];
 
@@ -291,7 +291,7 @@ _lsobs_lost_request_make_name (gint64 now)
 }
 
 gboolean
-_lsobs_lost_request_is_name (const char *name)
+_lsobs_failed_trace_is_name (const char *name)
 {
   return g_str_has_prefix (name, "trace_") && g_str_has_suffix (name, ".json");
 }

@@ -122,7 +122,8 @@ test_fall_back (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   feedback_add_to_run (first, "first");
   feedback_add_to_run (second, "second");
-  test_server_push (fixture->server, "/runs/multipart", (TestReply){ .status = 404, .repeat = -1 });
+  test_server_push (fixture->server, "/runs/multipart",
+                    (TestAnswer){ .status = 404, .repeat = -1 });
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 2);
   feedback_find (fixture, "first");
@@ -143,7 +144,7 @@ test_status (RunFixture *fixture, gconstpointer data)
 
   feedback_add_to_run (run, "bad");
   lsobs_run_end (run, NULL);
-  test_server_push (fixture->server, "/feedback", (TestReply){ .status = status, .repeat = -1 });
+  test_server_push (fixture->server, "/feedback", (TestAnswer){ .status = status, .repeat = -1 });
   error = test_flush_with_loss (fixture->exporter, 1);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
   g_assert_cmpuint (run_fixture_get_dropped (fixture, LSOBS_DROP_REASON_REJECTED), ==, 1);
@@ -160,7 +161,7 @@ static void
 test_conflict (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   feedback_add (fixture, lsobs_feedback_new (L, R, "key"));
-  test_server_push (fixture->server, "/feedback", (TestReply){ .status = 409 });
+  test_server_push (fixture->server, "/feedback", (TestAnswer){ .status = 409 });
   run_fixture_flush (fixture);
   g_assert_cmpuint (count_feedback_requests (fixture), ==, 1);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
@@ -174,7 +175,7 @@ test_retried (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   lsobs_feedback_set_score (feedback, 1.0 / 3);
   feedback_add (fixture, feedback);
-  test_server_push (fixture->server, "/feedback", (TestReply){ .status = 503 });
+  test_server_push (fixture->server, "/feedback", (TestAnswer){ .status = 503 });
   run_fixture_flush (fixture);
   request = test_get_request (fixture->server, 1);
   g_assert_true (test_bytes_contain (request->body, "\"score\":0.3333,"));
@@ -195,7 +196,7 @@ test_too_large (RunFixture *fixture, gconstpointer data)
   lsobs_feedback_set_comment (feedback, text);
   feedback_add (fixture, feedback);
   test_server_push (fixture->server, "/feedback",
-                    (TestReply){ .status = 413, .repeat = (int) n_refusals });
+                    (TestAnswer){ .status = 413, .repeat = (int) n_refusals });
   if (n_refusals == 2)
     {
       g_autoptr (GError) error = test_flush_with_loss (fixture->exporter, 1);
@@ -213,9 +214,9 @@ test_too_large (RunFixture *fixture, gconstpointer data)
 
 /* One that the service does not like, among others in one request. */
 static gboolean
-refuse_bad_cb (TestRequest *request, TestReply *reply, gpointer data)
+refuse_bad_cb (TestRequest *request, TestAnswer *answer, gpointer data)
 {
-  reply->status = test_bytes_contain (request->body, "\"key\":\"bad\"") ? 422 : 202;
+  answer->status = test_bytes_contain (request->body, "\"key\":\"bad\"") ? 422 : 202;
   return TRUE;
 }
 
@@ -314,7 +315,7 @@ test_kept (RunFixture *fixture, gconstpointer data)
   feedback_add_to_run (run, "key");
   if (together)
     lsobs_run_end (run, NULL);
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 503, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503, .repeat = -1 });
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   endpoint = take_kept (dir, &body);
   g_assert_cmpstr (endpoint, ==, together ? "runs/multipart" : "feedback");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Where lost requests are written: the directory, its budget, and a disk that does not want. */
+/* Where failed traces are written: the directory, its budget, and a disk that does not want. */
 
 #include "config.h"
 
@@ -13,9 +13,9 @@
 
 #include <glib/gstdio.h>
 
-#include "lsobs/http/lsobs-dump-private.h"
+#include "lsobs/http/lsobs-failed-trace-writer-private.h"
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 
 #define TYPE "multipart/form-data; boundary=lsobs-7f3a9c51d2e84b06"
 
@@ -29,7 +29,7 @@ typedef struct
 static void
 set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  fixture->base = dump_make_dir ();
+  fixture->base = failed_traces_make_dir ();
   fixture->path = g_build_filename (fixture->base, "lost", "traces", NULL);
   fixture->counters = _lsobs_counters_new ();
   test_log_clear ();
@@ -38,18 +38,18 @@ set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  dump_remove_dir (fixture->base);
+  failed_traces_remove_dir (fixture->base);
   g_free (fixture->base);
   g_free (fixture->path);
   _lsobs_counters_unref (fixture->counters);
 }
 
-static LsobsLostRequest *
+static LsobsFailedTrace *
 new_request (gsize n_bytes)
 {
   g_autoptr (GBytes) body = g_bytes_new_take (g_strnfill (n_bytes, 'x'), n_bytes);
 
-  return _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body);
+  return _lsobs_failed_trace_new ("runs/multipart", TYPE, NULL, body);
 }
 
 static gint64
@@ -59,18 +59,18 @@ get_deadline (void)
 }
 
 static gsize
-get_dumped (Fixture *fixture)
+get_written (Fixture *fixture)
 {
   return _lsobs_counters_get (fixture->counters, LSOBS_COUNTER_DUMPED);
 }
 
 /* Takes some requests of so many bytes, and waits. */
 static void
-take (LsobsDump *dump, guint n, gsize n_bytes)
+take (LsobsFailedTraceWriter *writer, guint n, gsize n_bytes)
 {
   for (guint i = 0; i < n; i++)
-    _lsobs_dump_take (dump, new_request (n_bytes), 3);
-  g_assert_true (_lsobs_dump_wait (dump, get_deadline ()));
+    _lsobs_failed_trace_writer_push (writer, new_request (n_bytes), 3);
+  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
 }
 
 static guint
@@ -86,26 +86,27 @@ get_mode (const char *path)
 static void
 test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
   g_autofree char *parent = g_path_get_dirname (fixture->path);
   g_autoptr (GPtrArray) names = NULL;
   mode_t umask_before = umask (0);
 
-  g_assert_true (_lsobs_dump_wait (dump, 0));
+  g_assert_true (_lsobs_failed_trace_writer_wait (writer, 0));
   g_assert_false (g_file_test (parent, G_FILE_TEST_EXISTS));
-  take (dump, 5, 100);
+  take (writer, 5, 100);
   umask (umask_before);
 
   g_assert_cmpuint (get_mode (parent), ==, 0700);
   g_assert_cmpuint (get_mode (fixture->path), ==, 0700);
-  names = dump_list (fixture->path);
+  names = failed_traces_list (fixture->path);
   g_assert_cmpuint (names->len, ==, 5);
-  g_assert_cmpuint (dump_count_entries (fixture->path), ==, 5);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 5);
   for (guint i = 0; i < names->len; i++)
     {
       const char *name = g_ptr_array_index (names, i);
       g_autofree char *path = g_build_filename (fixture->path, name, NULL);
-      g_autoptr (DumpFile) file = dump_file_load (fixture->path, name);
+      g_autoptr (FailedTraceFile) file = failed_trace_file_load (fixture->path, name);
 
       g_assert_true (
           g_regex_match_simple ("^trace_[0-9]{10}\\.[0-9]{6}_[0-9a-f]{8}\\.json$", name, 0, 0));
@@ -114,7 +115,7 @@ test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_assert_cmpstr (file->endpoint, ==, "runs/multipart");
       g_assert_cmpstr (file->content_type, ==, TYPE);
     }
-  g_assert_cmpuint (get_dumped (fixture), ==, 15);
+  g_assert_cmpuint (get_written (fixture), ==, 15);
   g_assert_cmpuint (test_log_count (), ==, 0);
 }
 
@@ -122,43 +123,46 @@ test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_existing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->base, 1000000, fixture->counters);
 
   g_assert_cmpint (g_chmod (fixture->base, 0755), ==, 0);
-  take (dump, 1, 100);
+  take (writer, 1, 100);
   g_assert_cmpuint (get_mode (fixture->base), ==, 0755);
-  g_assert_cmpuint (get_dumped (fixture), ==, 3);
+  g_assert_cmpuint (get_written (fixture), ==, 3);
 }
 
 /* The thread goes when it has nothing to do, and comes back. */
 static void
 test_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
 
   for (guint i = 1; i <= 20; i++)
     {
-      take (dump, 1, 10);
-      g_assert_cmpuint (get_dumped (fixture), ==, 3 * i);
+      take (writer, 1, 10);
+      g_assert_cmpuint (get_written (fixture), ==, 3 * i);
     }
 }
 
 static gboolean
-has_dumped_20 (gpointer data)
+has_written_20 (gpointer data)
 {
-  return get_dumped (data) == 20;
+  return get_written (data) == 20;
 }
 
 /* The last reference may go while it is at work. */
 static void
 test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  LsobsDump *dump = _lsobs_dump_new (fixture->path, 10000000, fixture->counters);
+  LsobsFailedTraceWriter *writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 10000000, fixture->counters);
 
   for (guint i = 0; i < 20; i++)
-    _lsobs_dump_take (dump, new_request (100000), 1);
-  _lsobs_dump_unref (dump);
-  g_assert_true (test_wait_until (has_dumped_20, fixture, TEST_TIMEOUT_MS));
+    _lsobs_failed_trace_writer_push (writer, new_request (100000), 1);
+  _lsobs_failed_trace_writer_unref (writer);
+  g_assert_true (test_wait_until (has_written_20, fixture, TEST_TIMEOUT_MS));
 }
 
 /* --- the budget ---------------------------------------------------------------------------- */
@@ -166,44 +170,46 @@ test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_budget (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsLostRequest) one = new_request (3000);
-  gsize size = _lsobs_lost_request_measure (one);
-  g_autoptr (LsobsDump) dump =
-      _lsobs_dump_new (fixture->path, 3 * (gint64) size, fixture->counters);
+  g_autoptr (LsobsFailedTrace) one = new_request (3000);
+  gsize size = _lsobs_failed_trace_measure (one);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 3 * (gint64) size, fixture->counters);
   g_autoptr (GPtrArray) names = NULL;
 
-  take (dump, 2, 3000);
-  take (dump, 1, 3000);
-  g_assert_cmpuint (get_dumped (fixture), ==, 9);
+  take (writer, 2, 3000);
+  take (writer, 1, 3000);
+  g_assert_cmpuint (get_written (fixture), ==, 9);
   g_assert_cmpuint (test_log_count (), ==, 0);
-  take (dump, 20, 3000);
-  take (dump, 1, 1);
-  g_assert_cmpuint (get_dumped (fixture), ==, 9);
-  g_assert_cmpuint (dump_count_entries (fixture->path), ==, 3);
+  take (writer, 20, 3000);
+  take (writer, 1, 1);
+  g_assert_cmpuint (get_written (fixture), ==, 9);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 3);
   /* said once */
   g_assert_cmpuint (test_log_count (), ==, 1);
   g_assert_true (test_log_contains ("as large as they may become"));
 
   /* there is room again when somebody has taken one away */
-  names = dump_list (fixture->path);
-  dump_remove (fixture->path, g_ptr_array_index (names, 0));
-  take (dump, 2, 3000);
-  g_assert_cmpuint (get_dumped (fixture), ==, 12);
-  g_assert_cmpuint (dump_count_entries (fixture->path), ==, 3);
+  names = failed_traces_list (fixture->path);
+  failed_traces_remove (fixture->path, g_ptr_array_index (names, 0));
+  take (writer, 2, 3000);
+  g_assert_cmpuint (get_written (fixture), ==, 12);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 3);
 }
 
 static void
 test_budget_of_one (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsLostRequest) one = new_request (3000);
-  gint64 size = (gint64) _lsobs_lost_request_measure (one);
-  g_autoptr (LsobsDump) small = _lsobs_dump_new (fixture->path, size - 1, fixture->counters);
-  g_autoptr (LsobsDump) fitting = _lsobs_dump_new (fixture->path, size, fixture->counters);
+  g_autoptr (LsobsFailedTrace) one = new_request (3000);
+  gint64 size = (gint64) _lsobs_failed_trace_measure (one);
+  g_autoptr (LsobsFailedTraceWriter) small =
+      _lsobs_failed_trace_writer_new (fixture->path, size - 1, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) fitting =
+      _lsobs_failed_trace_writer_new (fixture->path, size, fixture->counters);
 
   take (small, 1, 3000);
-  g_assert_cmpuint (get_dumped (fixture), ==, 0);
+  g_assert_cmpuint (get_written (fixture), ==, 0);
   take (fitting, 1, 3000);
-  g_assert_cmpuint (get_dumped (fixture), ==, 3);
+  g_assert_cmpuint (get_written (fixture), ==, 3);
 }
 
 /* Files that somebody else has put there count, if they look like ours; links do not, wherever they
@@ -211,7 +217,8 @@ test_budget_of_one (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_budget_of_others (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 10000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->base, 10000, fixture->counters);
   g_autofree char *other = g_build_filename (fixture->base, "notes.txt", NULL);
   g_autofree char *link = g_build_filename (fixture->base, "trace_1.000000_00000000.json", NULL);
   g_autofree char *folder = g_build_filename (fixture->base, "trace_2.000000_00000000.json", NULL);
@@ -224,19 +231,19 @@ test_budget_of_others (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_error (error);
   g_assert_cmpint (symlink (other, link), ==, 0);
   g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
-  take (dump, 1, 100);
-  g_assert_cmpuint (get_dumped (fixture), ==, 3);
+  take (writer, 1, 100);
+  g_assert_cmpuint (get_written (fixture), ==, 3);
 
   g_file_set_contents (unfinished, large, 9000, &error);
   g_assert_no_error (error);
-  take (dump, 1, 3000);
-  g_assert_cmpuint (get_dumped (fixture), ==, 3);
+  take (writer, 1, 3000);
+  g_assert_cmpuint (get_written (fixture), ==, 3);
   g_assert_cmpuint (test_log_count (), ==, 1);
   /* nothing of it was touched */
   g_assert_true (g_file_test (link, G_FILE_TEST_IS_SYMLINK));
   g_assert_true (g_file_test (folder, G_FILE_TEST_IS_DIR));
-  dump_assert_size (other, 1000000);
-  dump_assert_size (unfinished, 9000);
+  failed_traces_assert_size (other, 1000000);
+  failed_traces_assert_size (unfinished, 9000);
 }
 
 static void
@@ -265,7 +272,8 @@ test_unfinished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     { "trace_5.000000_00000000.json", 100000, TRUE },
     { ".notes", 100000, TRUE },
   };
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 20000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->base, 20000, fixture->counters);
   g_autofree char *large = g_strnfill (15000, 'x');
   g_autofree char *link = g_build_filename (fixture->base, ".trace_6.000000_00000000.json", NULL);
 
@@ -273,12 +281,12 @@ test_unfinished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     {
       g_autofree char *path = g_build_filename (fixture->base, files[i].name, NULL);
 
-      dump_write (fixture->base, files[i].name, i == 0 ? large : "x");
+      failed_traces_write (fixture->base, files[i].name, i == 0 ? large : "x");
       set_age (path, files[i].age);
     }
   g_assert_cmpint (symlink (".notes", link), ==, 0);
-  take (dump, 1, 6000);
-  g_assert_cmpuint (get_dumped (fixture), ==, 3);
+  take (writer, 1, 6000);
+  g_assert_cmpuint (get_written (fixture), ==, 3);
   for (guint i = 0; i < G_N_ELEMENTS (files); i++)
     {
       g_autofree char *path = g_build_filename (fixture->base, files[i].name, NULL);
@@ -294,37 +302,40 @@ static void
 test_no_directory (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
   g_autoptr (GError) error = NULL;
 
   g_file_set_contents (parent, "a file", -1, &error);
   g_assert_no_error (error);
-  take (dump, 10, 100);
-  take (dump, 10, 100);
-  g_assert_cmpuint (get_dumped (fixture), ==, 0);
+  take (writer, 10, 100);
+  take (writer, 10, 100);
+  g_assert_cmpuint (get_written (fixture), ==, 0);
   g_assert_cmpuint (test_log_count (), ==, 1);
   g_assert_true (test_log_contains (fixture->path));
-  dump_assert_size (parent, 6);
+  failed_traces_assert_size (parent, 6);
 }
 
 /* Somebody takes it away in between. */
 static void
 test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
 
-  take (dump, 2, 100);
-  dump_remove_dir (fixture->path);
-  take (dump, 2, 100);
-  g_assert_cmpuint (get_dumped (fixture), ==, 12);
-  g_assert_cmpuint (dump_count_entries (fixture->path), ==, 2);
+  take (writer, 2, 100);
+  failed_traces_remove_dir (fixture->path);
+  take (writer, 2, 100);
+  g_assert_cmpuint (get_written (fixture), ==, 12);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 2);
 }
 
 /* The disk is full in the middle of a file: nothing of it stays, and nobody is ended by a signal. */
 static void
 test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
   struct rlimit before;
   struct rlimit limit;
 
@@ -336,12 +347,12 @@ test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   limit.rlim_cur = 100000;
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
   for (guint i = 0; i < 3; i++)
-    _lsobs_dump_take (dump, new_request (200000), 3);
-  _lsobs_dump_take (dump, new_request (100), 3);
-  g_assert_true (_lsobs_dump_wait (dump, get_deadline ()));
+    _lsobs_failed_trace_writer_push (writer, new_request (200000), 3);
+  _lsobs_failed_trace_writer_push (writer, new_request (100), 3);
+  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
-  g_assert_cmpuint (get_dumped (fixture), ==, 3);
-  g_assert_cmpuint (dump_count_entries (fixture->path), ==, 1);
+  g_assert_cmpuint (get_written (fixture), ==, 3);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 1);
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
@@ -350,11 +361,12 @@ test_dangling_link (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
   g_autofree char *target = g_build_filename (fixture->base, "elsewhere", NULL);
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (parent, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (parent, 1000000, fixture->counters);
 
   g_assert_cmpint (symlink (target, parent), ==, 0);
-  take (dump, 3, 100);
-  g_assert_cmpuint (get_dumped (fixture), ==, 0);
+  take (writer, 3, 100);
+  g_assert_cmpuint (get_written (fixture), ==, 0);
   g_assert_cmpuint (test_log_count (), ==, 1);
   g_assert_false (g_file_test (target, G_FILE_TEST_EXISTS));
 }
@@ -362,7 +374,8 @@ test_dangling_link (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->base, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->base, 1000000, fixture->counters);
 
   if (geteuid () == 0)
     {
@@ -370,11 +383,11 @@ test_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       return;
     }
   g_assert_cmpint (g_chmod (fixture->base, 0500), ==, 0);
-  take (dump, 3, 100);
+  take (writer, 3, 100);
   g_assert_cmpint (g_chmod (fixture->base, 0700), ==, 0);
-  g_assert_cmpuint (get_dumped (fixture), ==, 0);
+  g_assert_cmpuint (get_written (fixture), ==, 0);
   g_assert_cmpuint (test_log_count (), ==, 1);
-  g_assert_cmpuint (dump_count_entries (fixture->base), ==, 0);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->base), ==, 0);
 }
 
 /* --- who waits ----------------------------------------------------------------------------- */
@@ -383,27 +396,29 @@ test_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_deadline (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1000000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 1000000000, fixture->counters);
   gint64 start;
 
   for (guint i = 0; i < 30; i++)
-    _lsobs_dump_take (dump, new_request (1000000), 1);
+    _lsobs_failed_trace_writer_push (writer, new_request (1000000), 1);
   start = g_get_monotonic_time ();
-  _lsobs_dump_wait (dump, start + 1000);
+  _lsobs_failed_trace_writer_wait (writer, start + 1000);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, 1 + test_get_slack_ms ());
-  g_assert_true (_lsobs_dump_wait (dump, get_deadline ()));
-  g_assert_cmpuint (get_dumped (fixture), ==, 30);
+  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
+  g_assert_cmpuint (get_written (fixture), ==, 30);
 }
 
 static void
 test_pipe (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (parent, 1000000, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (parent, 1000000, fixture->counters);
 
   g_assert_cmpint (mkfifo (parent, 0600), ==, 0);
-  take (dump, 1, 100);
-  g_assert_cmpuint (get_dumped (fixture), ==, 0);
+  take (writer, 1, 100);
+  g_assert_cmpuint (get_written (fixture), ==, 0);
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
@@ -446,7 +461,8 @@ static void
 test_bounded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const gsize size = 20 * 1024 * 1024;
-  g_autoptr (LsobsDump) dump = _lsobs_dump_new (fixture->path, 1, fixture->counters);
+  g_autoptr (LsobsFailedTraceWriter) writer =
+      _lsobs_failed_trace_writer_new (fixture->path, 1, fixture->counters);
   g_autofree char *text = g_strnfill (size, 'x');
   Bounds bounds = { .n_logged = 0 };
   guint handler;
@@ -459,16 +475,18 @@ test_bounded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     {
       g_autoptr (GBytes) body = g_bytes_new_with_free_func (text, size, count_freed, &bounds);
 
-      _lsobs_dump_take (dump, _lsobs_lost_request_new ("runs/multipart", TYPE, NULL, body), 1);
+      _lsobs_failed_trace_writer_push (writer,
+                                       _lsobs_failed_trace_new ("runs/multipart", TYPE, NULL, body),
+                                       1);
       if (i == 0)
         g_assert_true (test_wait_until (has_logged, &bounds, TEST_TIMEOUT_MS));
     }
   /* one is being written, and there is room for three */
   g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000 - 4);
   g_mutex_unlock (&bounds.gate);
-  g_assert_true (_lsobs_dump_wait (dump, get_deadline ()));
+  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
   g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000);
-  g_assert_cmpuint (get_dumped (fixture), ==, 0);
+  g_assert_cmpuint (get_written (fixture), ==, 0);
   g_assert_cmpint (g_atomic_int_get (&bounds.n_logged), ==, 1);
   g_log_remove_handler ("Lsobs", handler);
   g_mutex_clear (&bounds.gate);
@@ -482,22 +500,22 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   test_log_install ();
 
-  ADD ("/dump/files", test_files);
-  ADD ("/dump/existing", test_existing);
-  ADD ("/dump/again", test_again);
-  ADD ("/dump/early-free", test_early_free);
-  ADD ("/dump/budget/some", test_budget);
-  ADD ("/dump/budget/one", test_budget_of_one);
-  ADD ("/dump/budget/others", test_budget_of_others);
-  ADD ("/dump/no-directory", test_no_directory);
-  ADD ("/dump/budget/unfinished", test_unfinished);
-  ADD ("/dump/vanished", test_vanished);
-  ADD ("/dump/full", test_full);
-  ADD ("/dump/dangling-link", test_dangling_link);
-  ADD ("/dump/read-only", test_read_only);
-  ADD ("/dump/pipe", test_pipe);
-  ADD ("/dump/deadline", test_deadline);
-  ADD ("/dump/bounded", test_bounded);
+  ADD ("/failed-traces/files", test_files);
+  ADD ("/failed-traces/existing", test_existing);
+  ADD ("/failed-traces/again", test_again);
+  ADD ("/failed-traces/early-free", test_early_free);
+  ADD ("/failed-traces/budget/some", test_budget);
+  ADD ("/failed-traces/budget/one", test_budget_of_one);
+  ADD ("/failed-traces/budget/others", test_budget_of_others);
+  ADD ("/failed-traces/no-directory", test_no_directory);
+  ADD ("/failed-traces/budget/unfinished", test_unfinished);
+  ADD ("/failed-traces/vanished", test_vanished);
+  ADD ("/failed-traces/full", test_full);
+  ADD ("/failed-traces/dangling-link", test_dangling_link);
+  ADD ("/failed-traces/read-only", test_read_only);
+  ADD ("/failed-traces/pipe", test_pipe);
+  ADD ("/failed-traces/deadline", test_deadline);
+  ADD ("/failed-traces/bounded", test_bounded);
 
   return g_test_run ();
 }

@@ -7,13 +7,13 @@
 
 #include <glib/gstdio.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 
 char *
-dump_make_dir (void)
+failed_traces_make_dir (void)
 {
   g_autoptr (GError) error = NULL;
-  char *path = g_dir_make_tmp ("lsobs-dump-XXXXXX", &error);
+  char *path = g_dir_make_tmp ("lsobs-failed-traces-XXXXXX", &error);
 
   g_assert_no_error (error);
 
@@ -34,7 +34,7 @@ list_all (const char *path)
 }
 
 void
-dump_remove_dir (const char *path)
+failed_traces_remove_dir (const char *path)
 {
   g_autoptr (GPtrArray) names = list_all (path);
 
@@ -43,7 +43,7 @@ dump_remove_dir (const char *path)
       g_autofree char *child = g_build_filename (path, g_ptr_array_index (names, i), NULL);
 
       if (g_file_test (child, G_FILE_TEST_IS_DIR) && !g_file_test (child, G_FILE_TEST_IS_SYMLINK))
-        dump_remove_dir (child);
+        failed_traces_remove_dir (child);
       else
         g_remove (child);
     }
@@ -57,7 +57,7 @@ compare_names (gconstpointer a, gconstpointer b)
 }
 
 GPtrArray *
-dump_list (const char *dir)
+failed_traces_list (const char *dir)
 {
   GPtrArray *names = list_all (dir);
 
@@ -71,7 +71,7 @@ dump_list (const char *dir)
 }
 
 guint
-dump_count_entries (const char *dir)
+failed_traces_count_entries (const char *dir)
 {
   g_autoptr (GPtrArray) names = list_all (dir);
 
@@ -79,7 +79,7 @@ dump_count_entries (const char *dir)
 }
 
 void
-dump_remove (const char *dir, const char *name)
+failed_traces_remove (const char *dir, const char *name)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL);
 
@@ -87,7 +87,7 @@ dump_remove (const char *dir, const char *name)
 }
 
 void
-dump_assert_size (const char *path, gsize n_bytes)
+failed_traces_assert_size (const char *path, gsize n_bytes)
 {
   GStatBuf info;
 
@@ -96,7 +96,7 @@ dump_assert_size (const char *path, gsize n_bytes)
 }
 
 void
-dump_write (const char *dir, const char *name, const char *text)
+failed_traces_write (const char *dir, const char *name, const char *text)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL);
   g_autoptr (GError) error = NULL;
@@ -113,14 +113,14 @@ dup_member (JsonObject *object, const char *name)
   return g_strdup (json_object_get_string_member_with_default (object, name, NULL));
 }
 
-DumpFile *
-dump_file_load (const char *dir, const char *name)
+FailedTraceFile *
+failed_trace_file_load (const char *dir, const char *name)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL);
   g_autofree char *text = NULL;
   g_autoptr (JsonNode) node = NULL;
   g_autoptr (GError) error = NULL;
-  DumpFile *self = g_new0 (DumpFile, 1);
+  FailedTraceFile *self = g_new0 (FailedTraceFile, 1);
   JsonObject *object;
   JsonObject *headers;
   GStatBuf info;
@@ -150,7 +150,7 @@ dump_file_load (const char *dir, const char *name)
 }
 
 void
-dump_file_free (DumpFile *self)
+failed_trace_file_free (FailedTraceFile *self)
 {
   g_free (self->endpoint);
   g_free (self->content_type);
@@ -160,15 +160,15 @@ dump_file_free (DumpFile *self)
 }
 
 WireTree *
-dump_build_tree (const char *dir, const char *server)
+failed_traces_build_tree (const char *dir, const char *server)
 {
-  g_autoptr (GPtrArray) names = dump_list (dir);
+  g_autoptr (GPtrArray) names = failed_traces_list (dir);
   WireTree *tree = wire_tree_new ();
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < names->len; i++)
     {
-      g_autoptr (DumpFile) file = dump_file_load (dir, g_ptr_array_index (names, i));
+      g_autoptr (FailedTraceFile) file = failed_trace_file_load (dir, g_ptr_array_index (names, i));
       g_autofree char *path = g_strconcat ("/", file->endpoint, NULL);
       g_autoptr (WireRequest) request = NULL;
 

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/replica-helpers.h"
 
 /* How much a disk has to do for each batch: a directory to look through, and a body. */
@@ -48,7 +48,7 @@ fill (const char *dir)
     {
       g_autofree char *name = g_strdup_printf ("trace_%u.json", i);
 
-      dump_write (dir, name, "{}");
+      failed_traces_write (dir, name, "{}");
     }
 }
 
@@ -86,7 +86,7 @@ lose (TestFixture *fixture, How how)
 {
   g_autoptr (GError) error = NULL;
 
-  test_server_push (fixture->server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   if (how == HOW_FLUSH_IN_CONTEXT)
     test_fixture_start_in (fixture, g_main_context_default ());
   else
@@ -142,10 +142,10 @@ test_exit (TestFixture *fixture, gconstpointer data)
   fill (dir);
   g_test_trap_subprocess (NULL, 0, 0);
   g_test_trap_assert_passed ();
-  names = dump_list (dir);
+  names = failed_traces_list (dir);
   g_assert_cmpuint (names->len, ==, N_OLD_FILES + 1);
   /* and nothing half written beside it */
-  g_assert_cmpuint (dump_count_entries (dir), ==, names->len);
+  g_assert_cmpuint (failed_traces_count_entries (dir), ==, names->len);
 }
 
 /* Two places of three refuse it. */
@@ -159,8 +159,8 @@ test_exit_replicas (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
     {
       lsobs_config_set_failed_traces_dir (replicas->config, dir);
       replicas_add_all (replicas);
-      test_server_push (replicas->servers[0], NULL, (TestReply){ .status = 405, .repeat = -1 });
-      test_server_push (replicas->servers[2], NULL, (TestReply){ .status = 405, .repeat = -1 });
+      test_server_push (replicas->servers[0], NULL, (TestAnswer){ .status = 405, .repeat = -1 });
+      test_server_push (replicas->servers[2], NULL, (TestAnswer){ .status = 405, .repeat = -1 });
       replicas_start (replicas);
       test_emit_large (replicas->exporter, "run", BODY_BYTES);
       lsobs_exporter_flush (replicas->exporter, -1, NULL, NULL);
@@ -173,7 +173,7 @@ test_exit_replicas (Replicas *replicas, gconstpointer data G_GNUC_UNUSED)
     {
       g_autofree char *name = g_strdup_printf ("replica-%u", i);
       g_autofree char *path = g_build_filename (dir, name, NULL);
-      g_autoptr (GPtrArray) names = dump_list (path);
+      g_autoptr (GPtrArray) names = failed_traces_list (path);
 
       n_files += names->len;
       g_assert_cmpuint (names->len, ==, i == 2 ? 0 : 1);
@@ -390,26 +390,26 @@ main (int argc, char **argv)
   test_log_install ();
   if (!g_test_subprocess ())
     {
-      dir = dump_make_dir ();
+      dir = failed_traces_make_dir ();
       g_setenv (DIR_VARIABLE, dir, TRUE);
     }
 
   for (guint i = 0; i < G_N_ELEMENTS (how_names); i++)
     {
-      g_autofree char *path = g_strconcat ("/dump-flush/exit/", how_names[i], NULL);
+      g_autofree char *path = g_strconcat ("/failed-traces-flush/exit/", how_names[i], NULL);
 
       ADD (path, GINT_TO_POINTER (i), test_exit);
     }
-  g_test_add ("/dump-flush/exit/replicas", Replicas, NULL, replicas_set_up, test_exit_replicas,
-              replicas_tear_down);
-  ADD ("/dump-flush/timeout/flush", NULL, test_timeout);
-  ADD ("/dump-flush/timeout/flush-async", NULL, test_timeout_async);
-  ADD ("/dump-flush/timeout/shutdown", NULL, test_timeout_shutdown);
-  ADD ("/dump-flush/wait-async", NULL, test_wait_async);
-  ADD ("/dump-flush/cancel-async", NULL, test_cancel_async);
+  g_test_add ("/failed-traces-flush/exit/replicas", Replicas, NULL, replicas_set_up,
+              test_exit_replicas, replicas_tear_down);
+  ADD ("/failed-traces-flush/timeout/flush", NULL, test_timeout);
+  ADD ("/failed-traces-flush/timeout/flush-async", NULL, test_timeout_async);
+  ADD ("/failed-traces-flush/timeout/shutdown", NULL, test_timeout_shutdown);
+  ADD ("/failed-traces-flush/wait-async", NULL, test_wait_async);
+  ADD ("/failed-traces-flush/cancel-async", NULL, test_cancel_async);
 
   failed = g_test_run ();
   if (dir != NULL)
-    dump_remove_dir (dir);
+    failed_traces_remove_dir (dir);
   return failed;
 }

@@ -13,7 +13,7 @@
 
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
-#include "lsobs/http/lsobs-dump-private.h"
+#include "lsobs/http/lsobs-failed-trace-writer-private.h"
 
 /* How many bytes of bodies may wait for the disk. A single larger body may wait, too. */
 #define MAX_WAITING (64 * 1024 * 1024)
@@ -27,7 +27,7 @@
 /* An unfinished file that has not changed for so many seconds was abandoned. */
 #define MAX_UNFINISHED_AGE 3600
 
-struct _LsobsDump
+struct _LsobsFailedTraceWriter
 {
   gatomicrefcount ref_count;
   guint epoch;             /* the process that it belongs to */
@@ -51,7 +51,7 @@ struct _LsobsDump
 
 typedef struct
 {
-  LsobsLostRequest *request; /* (owned) */
+  LsobsFailedTrace *request; /* (owned) */
   guint n_records;
 } Job;
 
@@ -60,14 +60,14 @@ job_free (gpointer user_data)
 {
   Job *job = user_data;
 
-  _lsobs_lost_request_free (job->request);
+  _lsobs_failed_trace_free (job->request);
   g_free (job);
 }
 
-LsobsDump *
-_lsobs_dump_new (const char *path, gint64 max_bytes, LsobsCounters *counters)
+LsobsFailedTraceWriter *
+_lsobs_failed_trace_writer_new (const char *path, gint64 max_bytes, LsobsCounters *counters)
 {
-  LsobsDump *self = g_new0 (LsobsDump, 1);
+  LsobsFailedTraceWriter *self = g_new0 (LsobsFailedTraceWriter, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
   self->epoch = _lsobs_fork_epoch ();
@@ -80,15 +80,15 @@ _lsobs_dump_new (const char *path, gint64 max_bytes, LsobsCounters *counters)
   return self;
 }
 
-LsobsDump *
-_lsobs_dump_ref (LsobsDump *self)
+LsobsFailedTraceWriter *
+_lsobs_failed_trace_writer_ref (LsobsFailedTraceWriter *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
 }
 
 void
-_lsobs_dump_unref (LsobsDump *self)
+_lsobs_failed_trace_writer_unref (LsobsFailedTraceWriter *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
@@ -102,7 +102,7 @@ _lsobs_dump_unref (LsobsDump *self)
 
 /* Whether it belongs to the parent of this forked child. Then it must not be used, nor unreffed. */
 gboolean
-_lsobs_dump_is_foreign (LsobsDump *self)
+_lsobs_failed_trace_writer_is_forked (LsobsFailedTraceWriter *self)
 {
   return self->epoch != _lsobs_fork_epoch ();
 }
@@ -113,7 +113,7 @@ _lsobs_dump_is_foreign (LsobsDump *self)
 static gboolean
 is_unfinished_name (const char *name)
 {
-  return name[0] == '.' && _lsobs_lost_request_is_name (name + 1);
+  return name[0] == '.' && _lsobs_failed_trace_is_name (name + 1);
 }
 
 /* Removes an unfinished file that a process has left behind when it died.
@@ -126,7 +126,7 @@ remove_if_stale (int dir, const char *name, const struct stat *info)
   return age > MAX_UNFINISHED_AGE && unlinkat (dir, name, 0) == 0;
 }
 
-/* Measures all files of lost requests, with the unfinished ones.
+/* Measures all files of failed traces, with the unfinished ones.
  * @n_bytes: (out) */
 static gboolean
 measure_directory (int dir, guint64 *n_bytes)
@@ -147,7 +147,7 @@ measure_directory (int dir, guint64 *n_bytes)
       gboolean unfinished = is_unfinished_name (entry->d_name);
       struct stat info;
 
-      if ((unfinished || _lsobs_lost_request_is_name (entry->d_name)) &&
+      if ((unfinished || _lsobs_failed_trace_is_name (entry->d_name)) &&
           fstatat (dir, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG (info.st_mode) &&
           !(unfinished && remove_if_stale (dir, entry->d_name, &info)))
         *n_bytes += (guint64) info.st_size;
@@ -159,9 +159,9 @@ measure_directory (int dir, guint64 *n_bytes)
 /* Writes to an unfinished file and renames it, so that other programs see whole files only. An
  * existing file or link of the same name is not followed. */
 static gboolean
-write_file (int dir, LsobsLostRequest *request)
+write_file (int dir, LsobsFailedTrace *request)
 {
-  g_autofree char *name = _lsobs_lost_request_make_name (g_get_real_time ());
+  g_autofree char *name = _lsobs_failed_trace_make_name (g_get_real_time ());
   g_autofree char *unfinished = g_strconcat (".", name, NULL);
   int fd = openat (dir, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   gboolean done;
@@ -169,7 +169,7 @@ write_file (int dir, LsobsLostRequest *request)
 
   if (fd < 0)
     return FALSE;
-  done = _lsobs_lost_request_write (request, fd) && fdatasync (fd) == 0;
+  done = _lsobs_failed_trace_write (request, fd) && fdatasync (fd) == 0;
   saved_errno = errno;
   if (close (fd) != 0 && done)
     {
@@ -189,7 +189,7 @@ write_file (int dir, LsobsLostRequest *request)
 
 /* Returns: 0, or the errno of what went wrong */
 static int
-store (LsobsDump *self, LsobsLostRequest *request)
+store (LsobsFailedTraceWriter *self, LsobsFailedTrace *request)
 {
   guint64 n_bytes;
   int problem = 0;
@@ -204,7 +204,7 @@ store (LsobsDump *self, LsobsLostRequest *request)
   if (!measure_directory (dir, &n_bytes))
     problem = errno;
   else if (n_bytes > self->max_bytes ||
-           _lsobs_lost_request_measure (request) > self->max_bytes - n_bytes)
+           _lsobs_failed_trace_measure (request) > self->max_bytes - n_bytes)
     problem = EDQUOT;
   else if (!write_file (dir, request))
     problem = errno;
@@ -216,7 +216,7 @@ store (LsobsDump *self, LsobsLostRequest *request)
 
 /* @problem: errno; EDQUOT: the directory is full */
 static void
-log_problem (LsobsDump *self, int problem)
+log_problem (LsobsFailedTraceWriter *self, int problem)
 {
   gint64 now = g_get_monotonic_time ();
 
@@ -235,7 +235,7 @@ log_problem (LsobsDump *self, int problem)
 }
 
 static void
-do_job (LsobsDump *self, Job *job)
+do_job (LsobsFailedTraceWriter *self, Job *job)
 {
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int problem = store (self, job->request);
@@ -251,12 +251,12 @@ do_job (LsobsDump *self, Job *job)
 static gpointer
 thread_main (gpointer user_data)
 {
-  LsobsDump *self = user_data;
+  LsobsFailedTraceWriter *self = user_data;
   LsobsForkGuard guard;
   Job *job;
 
   _lsobs_fork_guard_enter_thread (&guard, NULL);
-  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
   self->thread = g_thread_self ();
   while ((job = g_queue_pop_head (&self->jobs)) != NULL)
     {
@@ -264,33 +264,33 @@ thread_main (gpointer user_data)
 
       self->n_bytes -= g_bytes_get_size (job->request->body);
       self->n_refused = 0;
-      _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
+      _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
       if (n_refused > 0)
         log_problem (self, ENOBUFS);
       do_job (self, job);
-      _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
+      _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
       self->n_done++;
       g_cond_broadcast (&self->cond);
     }
   self->running = FALSE;
   g_cond_broadcast (&self->cond);
-  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
-  _lsobs_dump_unref (self);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
+  _lsobs_failed_trace_writer_unref (self);
   _lsobs_fork_guard_leave_thread (&guard);
   return NULL;
 }
 
 /* If the thread cannot be started, the next request or wait tries again. */
 static void
-ensure_thread_unlocked (LsobsDump *self)
+ensure_thread_unlocked (LsobsFailedTraceWriter *self)
 {
   g_autoptr (GError) error = NULL;
   GThread *thread;
 
   if (self->running)
     return;
-  _lsobs_dump_ref (self);
-  thread = _lsobs_fork_guard_start_thread ("lsobs-dump", thread_main, self, &error);
+  _lsobs_failed_trace_writer_ref (self);
+  thread = _lsobs_fork_guard_start_thread ("lsobs-writer", thread_main, self, &error);
   self->running = thread != NULL;
   if (thread != NULL)
     {
@@ -299,21 +299,23 @@ ensure_thread_unlocked (LsobsDump *self)
   else
     {
       g_debug ("No thread to keep lost traces: %s", error->message);
-      _lsobs_dump_unref (self);
+      _lsobs_failed_trace_writer_unref (self);
     }
 }
 
 /* Returns at once.
  * @request: (transfer full) */
 void
-_lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
+_lsobs_failed_trace_writer_push (LsobsFailedTraceWriter *self,
+                                 LsobsFailedTrace *request,
+                                 guint n_records)
 {
   gsize size = g_bytes_get_size (request->body);
   Job *job = g_new0 (Job, 1);
 
   job->request = request;
   job->n_records = n_records;
-  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
   if (self->jobs.length > 0 && (size > MAX_WAITING || self->n_bytes > MAX_WAITING - size))
     {
       self->n_refused += n_records;
@@ -326,13 +328,13 @@ _lsobs_dump_take (LsobsDump *self, LsobsLostRequest *request, guint n_records)
       g_queue_push_tail (&self->jobs, job);
     }
   ensure_thread_unlocked (self);
-  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
 }
 
 /* Waits also for the end of a thread without jobs, which comes at once: the thread does not outlive
  * its user. */
 static gboolean
-is_waiting_for_unlocked (LsobsDump *self, guint64 n_jobs)
+is_waiting_for_unlocked (LsobsFailedTraceWriter *self, guint64 n_jobs)
 {
   return self->n_done < n_jobs || (self->running && self->jobs.length == 0);
 }
@@ -342,12 +344,12 @@ is_waiting_for_unlocked (LsobsDump *self, guint64 n_jobs)
  * @deadline: monotonic, µs
  * Returns: FALSE at the deadline */
 gboolean
-_lsobs_dump_wait (LsobsDump *self, gint64 deadline)
+_lsobs_failed_trace_writer_wait (LsobsFailedTraceWriter *self, gint64 deadline)
 {
   gboolean done;
   guint64 n_jobs;
 
-  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_DUMP);
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
   n_jobs = self->n_taken;
   while (is_waiting_for_unlocked (self, n_jobs) && g_get_monotonic_time () < deadline)
     {
@@ -358,6 +360,6 @@ _lsobs_dump_wait (LsobsDump *self, gint64 deadline)
                                        : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
     }
   done = self->n_done >= n_jobs;
-  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_DUMP);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
   return done;
 }

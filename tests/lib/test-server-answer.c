@@ -14,17 +14,17 @@
 #define WRITE_TIMEOUT_S (TEST_TIMEOUT_MS / 1000 / 4)
 
 void
-_test_reply_copy_init (TestReplyCopy *self, const TestReply *reply)
+_test_answer_copy_init (TestAnswerCopy *self, const TestAnswer *answer)
 {
-  gsize length = reply->body_length;
+  gsize length = answer->body_length;
 
-  self->mode = reply->mode;
-  self->status = reply->status != 0 ? reply->status : SOUP_STATUS_ACCEPTED;
-  self->headers = g_strdup (reply->headers);
-  self->delay_ms = reply->delay_ms;
+  self->mode = answer->mode;
+  self->status = answer->status != 0 ? answer->status : SOUP_STATUS_ACCEPTED;
+  self->headers = g_strdup (answer->headers);
+  self->delay_ms = answer->delay_ms;
 
-  if (reply->body != NULL)
-    self->body = g_bytes_new (reply->body, length > 0 ? length : strlen (reply->body));
+  if (answer->body != NULL)
+    self->body = g_bytes_new (answer->body, length > 0 ? length : strlen (answer->body));
   else if (length > 0)
     self->body = g_bytes_new_take (g_strnfill (length, ' '), length);
   else
@@ -32,7 +32,7 @@ _test_reply_copy_init (TestReplyCopy *self, const TestReply *reply)
 }
 
 void
-_test_reply_copy_clear (TestReplyCopy *self)
+_test_answer_copy_clear (TestAnswerCopy *self)
 {
   g_clear_pointer (&self->headers, g_free);
   g_clear_pointer (&self->body, g_bytes_unref);
@@ -56,7 +56,7 @@ _test_exchange_free (TestExchange *self)
   g_clear_object (&self->stream);
   g_clear_object (&self->socket);
   g_clear_pointer (&self->slow, g_bytes_unref);
-  _test_reply_copy_clear (&self->reply);
+  _test_answer_copy_clear (&self->answer);
   test_request_unref (self->request);
   g_free (self);
 }
@@ -108,18 +108,18 @@ apply_headers (SoupMessageHeaders *headers, const char *lines)
 }
 
 static void
-set_response (SoupServerMessage *msg, TestReplyCopy *reply)
+set_response (SoupServerMessage *msg, TestAnswerCopy *answer)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (msg);
 
-  soup_server_message_set_status (msg, reply->status, NULL);
-  if (reply->status != SOUP_STATUS_NO_CONTENT && reply->status != SOUP_STATUS_NOT_MODIFIED)
+  soup_server_message_set_status (msg, answer->status, NULL);
+  if (answer->status != SOUP_STATUS_NO_CONTENT && answer->status != SOUP_STATUS_NOT_MODIFIED)
     {
       soup_message_headers_replace (headers, "Content-Type", "application/json");
-      if (g_bytes_get_size (reply->body) > 0)
-        soup_message_body_append_bytes (soup_server_message_get_response_body (msg), reply->body);
+      if (g_bytes_get_size (answer->body) > 0)
+        soup_message_body_append_bytes (soup_server_message_get_response_body (msg), answer->body);
     }
-  apply_headers (headers, reply->headers);
+  apply_headers (headers, answer->headers);
 }
 
 static void
@@ -127,8 +127,8 @@ answer (TestExchange *self)
 {
   g_autoptr (SoupServerMessage) msg = g_object_ref (self->msg);
 
-  set_response (msg, &self->reply);
-  note_answer (self->server, self->request, self->reply.status, client_is_gone (self->socket));
+  set_response (msg, &self->answer);
+  note_answer (self->server, self->request, self->answer.status, client_is_gone (self->socket));
   drop (self);
   soup_server_message_unpause (msg);
 }
@@ -158,16 +158,16 @@ reset (TestExchange *self)
 }
 
 static char *
-dup_head (TestReplyCopy *reply)
+dup_head (TestAnswerCopy *answer)
 {
   g_autoptr (GString) head = g_string_new (NULL);
-  g_auto (GStrv) lines = g_strsplit (reply->headers != NULL ? reply->headers : "", "\n", -1);
+  g_auto (GStrv) lines = g_strsplit (answer->headers != NULL ? answer->headers : "", "\n", -1);
 
   g_string_append_printf (head,
                           "HTTP/1.1 %u %s\r\nContent-Length: %" G_GSIZE_FORMAT
                           "\r\nConnection: close\r\n",
-                          reply->status, soup_status_get_phrase (reply->status),
-                          g_bytes_get_size (reply->body));
+                          answer->status, soup_status_get_phrase (answer->status),
+                          g_bytes_get_size (answer->body));
   for (guint i = 0; lines[i] != NULL; i++)
     if (*lines[i] != '\0')
       g_string_append_printf (head, "%s\r\n", lines[i]);
@@ -195,13 +195,13 @@ send_bytes (TestExchange *self, const char *data, gsize size)
 static void
 close_early (TestExchange *self)
 {
-  g_autofree char *head = dup_head (&self->reply);
+  g_autofree char *head = dup_head (&self->answer);
 
   steal (self);
   if (send_bytes (self, head, strlen (head)))
-    send_bytes (self, g_bytes_get_data (self->reply.body, NULL),
-                g_bytes_get_size (self->reply.body) / 2);
-  note_answer (self->server, self->request, self->reply.status, TRUE);
+    send_bytes (self, g_bytes_get_data (self->answer.body, NULL),
+                g_bytes_get_size (self->answer.body) / 2);
+  note_answer (self->server, self->request, self->answer.status, TRUE);
   drop (self);
 }
 
@@ -222,7 +222,7 @@ trickle_cb (gpointer user_data)
       return G_SOURCE_CONTINUE;
     }
 
-  note_answer (self->server, self->request, self->reply.status, !is_sent);
+  note_answer (self->server, self->request, self->answer.status, !is_sent);
   drop (self);
 
   return G_SOURCE_REMOVE;
@@ -236,24 +236,24 @@ set_timer (TestExchange *self, guint ms, GSourceFunc func)
   g_clear_pointer (&self->timer, g_source_unref);
   self->timer = g_timeout_source_new (ms);
   g_source_set_callback (self->timer, func, self, NULL);
-  g_source_set_static_name (self->timer, "[test-server] reply");
+  g_source_set_static_name (self->timer, "[test-server] answer");
   g_source_attach (self->timer, self->server->context);
 }
 
 static void
 start_trickle (TestExchange *self)
 {
-  g_autofree char *head = dup_head (&self->reply);
+  g_autofree char *head = dup_head (&self->answer);
 
   steal (self);
   if (!send_bytes (self, head, strlen (head)))
     {
-      note_answer (self->server, self->request, self->reply.status, TRUE);
+      note_answer (self->server, self->request, self->answer.status, TRUE);
       drop (self);
       return;
     }
-  self->slow = g_bytes_ref (self->reply.body);
-  set_timer (self, MAX (self->reply.delay_ms, 1), trickle_cb);
+  self->slow = g_bytes_ref (self->answer.body);
+  set_timer (self, MAX (self->answer.delay_ms, 1), trickle_cb);
 }
 
 static gboolean
@@ -261,21 +261,21 @@ perform_cb (gpointer user_data)
 {
   TestExchange *self = user_data;
 
-  switch (self->reply.mode)
+  switch (self->answer.mode)
     {
-    case TEST_REPLY_ANSWER:
+    case TEST_ANSWER_WHOLE:
       answer (self);
       break;
-    case TEST_REPLY_HANG:
+    case TEST_ANSWER_HANG:
       /* it stays in the list until it is released or the server goes */
       break;
-    case TEST_REPLY_RESET:
+    case TEST_ANSWER_RESET:
       reset (self);
       break;
-    case TEST_REPLY_SLOW_BODY:
+    case TEST_ANSWER_SLOW_BODY:
       start_trickle (self);
       break;
-    case TEST_REPLY_EARLY_CLOSE:
+    case TEST_ANSWER_EARLY_CLOSE:
       close_early (self);
       break;
     default:
@@ -289,7 +289,7 @@ static void
 schedule (TestExchange *self)
 {
   /* the delay of a slow body is that between its bytes */
-  guint delay_ms = self->reply.mode == TEST_REPLY_SLOW_BODY ? 0 : self->reply.delay_ms;
+  guint delay_ms = self->answer.mode == TEST_ANSWER_SLOW_BODY ? 0 : self->answer.delay_ms;
 
   set_timer (self, delay_ms, perform_cb);
 }
@@ -305,19 +305,19 @@ finished_cb (SoupServerMessage *msg G_GNUC_UNUSED, gpointer user_data)
 }
 
 void
-_test_server_reply (TestServer *self,
-                    SoupServerMessage *msg,
-                    TestRequest *request,
-                    TestReplyCopy *reply,
-                    gboolean is_held)
+_test_server_answer (TestServer *self,
+                     SoupServerMessage *msg,
+                     TestRequest *request,
+                     TestAnswerCopy *answer,
+                     gboolean is_held)
 {
   TestExchange *exchange;
 
-  if (reply->mode == TEST_REPLY_ANSWER && reply->delay_ms == 0 && !is_held)
+  if (answer->mode == TEST_ANSWER_WHOLE && answer->delay_ms == 0 && !is_held)
     {
-      set_response (msg, reply);
-      _test_reply_copy_clear (reply);
-      note_answer (self, request, reply->status, FALSE);
+      set_response (msg, answer);
+      _test_answer_copy_clear (answer);
+      note_answer (self, request, answer->status, FALSE);
       return;
     }
 
@@ -327,7 +327,7 @@ _test_server_reply (TestServer *self,
   exchange->msg = g_object_ref (msg);
   exchange->finished_id = g_signal_connect (msg, "finished", G_CALLBACK (finished_cb), exchange);
   g_set_object (&exchange->socket, soup_server_message_get_socket (msg));
-  exchange->reply = *reply;
+  exchange->answer = *answer;
   exchange->is_held = is_held;
   g_ptr_array_add (self->exchanges, exchange);
 
@@ -363,10 +363,10 @@ _test_server_unhang_cb (gpointer data)
     {
       TestExchange *exchange = g_ptr_array_index (self->exchanges, i);
 
-      if (exchange->reply.mode != TEST_REPLY_HANG || exchange->is_held)
+      if (exchange->answer.mode != TEST_ANSWER_HANG || exchange->is_held)
         continue;
-      exchange->reply.mode = TEST_REPLY_ANSWER;
-      exchange->reply.delay_ms = 0;
+      exchange->answer.mode = TEST_ANSWER_WHOLE;
+      exchange->answer.delay_ms = 0;
       schedule (exchange);
     }
 

@@ -4,10 +4,10 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/lsobs-error.h"
-#include "lsobs/pipeline/lsobs-feedback-gate-private.h"
+#include "lsobs/pipeline/lsobs-pending-feedback-private.h"
 #include "lsobs/transport/lsobs-transport-private.h"
 
-struct _LsobsFeedbackGate
+struct _LsobsPendingFeedback
 {
   LsobsSettings *settings;                  /* (owned) */
   LsobsTransport *transport;                /* (owned) */
@@ -17,10 +17,12 @@ struct _LsobsFeedbackGate
   gsize n_bytes;                            /* of memory: of what waits */
 };
 
-LsobsFeedbackGate *
-_lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport, GMainContext *context)
+LsobsPendingFeedback *
+_lsobs_pending_feedback_new (LsobsSettings *settings,
+                             LsobsTransport *transport,
+                             GMainContext *context)
 {
-  LsobsFeedbackGate *self = g_new0 (LsobsFeedbackGate, 1);
+  LsobsPendingFeedback *self = g_new0 (LsobsPendingFeedback, 1);
 
   self->settings = _lsobs_settings_ref (settings);
   self->transport = g_object_ref (transport);
@@ -31,7 +33,7 @@ _lsobs_feedback_gate_new (LsobsSettings *settings, LsobsTransport *transport, GM
 }
 
 void
-_lsobs_feedback_gate_free (LsobsFeedbackGate *self)
+_lsobs_pending_feedback_free (LsobsPendingFeedback *self)
 {
   g_queue_clear_full (&self->waiting, (GDestroyNotify) _lsobs_record_unref);
   g_object_unref (self->transport);
@@ -54,7 +56,7 @@ get_project (LsobsSettings *settings, LsobsRecord *record)
 
 /* Whether @record lacks the id of its project. If the id is known, adds it to @record. */
 static gboolean
-is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
+is_nameless (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   const char *project;
 
@@ -70,7 +72,7 @@ is_nameless (LsobsFeedbackGate *self, LsobsRecord *record)
 
 /* Returns: how @record is sent, or what it waits for. Asks nothing. */
 LsobsFeedbackWay
-_lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
+_lsobs_pending_feedback_find_way (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   g_assert (g_main_context_is_owner (self->context));
   if (record->feedback == NULL)
@@ -85,7 +87,7 @@ _lsobs_feedback_gate_judge (LsobsFeedbackGate *self, LsobsRecord *record)
 }
 
 static gboolean
-ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
+ask_for_id (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   LsobsProjectIdState state =
       self->internals->ask_project_id (self->transport, get_project (self->settings, record));
@@ -99,7 +101,9 @@ ask_for_id (LsobsFeedbackGate *self, LsobsRecord *record)
  * create of the run is delivered or lost: it may create the project.
  * FALSE when there is nothing to wait for */
 gboolean
-_lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFeedbackWay way)
+_lsobs_pending_feedback_look_up (LsobsPendingFeedback *self,
+                                 LsobsRecord *record,
+                                 LsobsFeedbackWay way)
 {
   g_assert (g_main_context_is_owner (self->context));
   switch (way)
@@ -118,7 +122,7 @@ _lsobs_feedback_gate_ask (LsobsFeedbackGate *self, LsobsRecord *record, LsobsFee
 
 /* Takes @record over. */
 void
-_lsobs_feedback_gate_add (LsobsFeedbackGate *self, LsobsRecord *record)
+_lsobs_pending_feedback_add (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   g_assert (g_main_context_is_owner (self->context));
   g_queue_push_tail (&self->waiting, record);
@@ -127,7 +131,7 @@ _lsobs_feedback_gate_add (LsobsFeedbackGate *self, LsobsRecord *record)
 
 /* Returns: (transfer none) (element-type LsobsRecord): the oldest first, not to be changed */
 GQueue *
-_lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self)
+_lsobs_pending_feedback_peek_queue (LsobsPendingFeedback *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   return &self->waiting;
@@ -135,7 +139,7 @@ _lsobs_feedback_gate_peek_waiting (LsobsFeedbackGate *self)
 
 /* Returns: (transfer full) */
 static LsobsRecord *
-take (LsobsFeedbackGate *self, GList *link)
+take (LsobsPendingFeedback *self, GList *link)
 {
   LsobsRecord *record = link->data;
 
@@ -147,37 +151,37 @@ take (LsobsFeedbackGate *self, GList *link)
 /* Returns: (transfer full) (nullable): the oldest record, while the bounds of the queue are exceeded
  * here */
 LsobsRecord *
-_lsobs_feedback_gate_take_surplus (LsobsFeedbackGate *self)
+_lsobs_pending_feedback_take_surplus (LsobsPendingFeedback *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   if (self->waiting.length <= self->settings->values.queue_capacity &&
       self->n_bytes <= (gsize) self->settings->values.max_queue_bytes)
     return NULL;
-  return _lsobs_feedback_gate_take (self);
+  return _lsobs_pending_feedback_take (self);
 }
 
 /* Returns: (transfer full) (nullable): the oldest record */
 LsobsRecord *
-_lsobs_feedback_gate_take (LsobsFeedbackGate *self)
+_lsobs_pending_feedback_take (LsobsPendingFeedback *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   return self->waiting.head != NULL ? take (self, self->waiting.head) : NULL;
 }
 
 static gboolean
-has_to_wait (LsobsFeedbackGate *self, LsobsRecord *record)
+has_to_wait (LsobsPendingFeedback *self, LsobsRecord *record)
 {
-  LsobsFeedbackWay way = _lsobs_feedback_gate_judge (self, record);
+  LsobsFeedbackWay way = _lsobs_pending_feedback_find_way (self, record);
 
   /* It has waited for the answer of /info, and may have to wait for its run first. */
   if (way == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
     return FALSE;
-  return _lsobs_feedback_gate_ask (self, record, way);
+  return _lsobs_pending_feedback_look_up (self, record, way);
 }
 
 /* Records that need not wait here move to @records, in their order. */
 void
-_lsobs_feedback_gate_release (LsobsFeedbackGate *self, GPtrArray *records, guint max_records)
+_lsobs_pending_feedback_release (LsobsPendingFeedback *self, GPtrArray *records, guint max_records)
 {
   g_assert (g_main_context_is_owner (self->context));
   for (GList *l = self->waiting.head; l != NULL && records->len < max_records;)

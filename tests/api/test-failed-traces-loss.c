@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "tests/lib/dump-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 
 #define SECRET "hunter2"
 
@@ -22,7 +22,7 @@ static void
 set_up (Fixture *fixture, gconstpointer data)
 {
   test_fixture_set_up (&fixture->base, data);
-  fixture->parent = dump_make_dir ();
+  fixture->parent = failed_traces_make_dir ();
   fixture->dir = g_build_filename (fixture->parent, "lost", NULL);
   lsobs_config_set_failed_traces_dir (fixture->base.config, fixture->dir);
 }
@@ -32,7 +32,7 @@ tear_down (Fixture *fixture, gconstpointer data)
 {
   test_fixture_tear_down (&fixture->base, data);
   g_assert_false (test_log_contains (TEST_KEY));
-  dump_remove_dir (fixture->parent);
+  failed_traces_remove_dir (fixture->parent);
   g_free (fixture->parent);
   g_free (fixture->dir);
 }
@@ -45,7 +45,7 @@ get_kept (Fixture *fixture, guint n_records)
 
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED, n_records));
   g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED), ==, n_records);
-  tree = dump_build_tree (fixture->dir, test_server_get_url (fixture->base.server));
+  tree = failed_traces_build_tree (fixture->dir, test_server_get_url (fixture->base.server));
   test_assert_books (fixture->base.exporter);
 
   return tree;
@@ -56,7 +56,7 @@ get_kept (Fixture *fixture, guint n_records)
 typedef struct
 {
   const char *path;
-  TestReply reply;
+  TestAnswer answer;
   LsobsDropReason reason;
   guint n_files;
 } Row;
@@ -72,7 +72,7 @@ static const Row rows[] = {
   { "429-quota", { .status = 429, .body = "monthly", .repeat = -1 }, LSOBS_DROP_REASON_QUOTA, 1 },
   /* What is only kept is lost with the end. */
   { "503", { .status = 503, .repeat = -1 }, LSOBS_DROP_REASON_SHUTDOWN, 1 },
-  { "reset", { .mode = TEST_REPLY_RESET, .repeat = -1 }, LSOBS_DROP_REASON_SHUTDOWN, 1 },
+  { "reset", { .mode = TEST_ANSWER_RESET, .repeat = -1 }, LSOBS_DROP_REASON_SHUTDOWN, 1 },
 };
 
 static void
@@ -85,12 +85,12 @@ test_refused (Fixture *fixture, gconstpointer data)
   lsobs_config_set_ingest_mode (fixture->base.config, LSOBS_INGEST_MODE_MULTIPART);
   lsobs_config_set_max_attempts (fixture->base.config, 2);
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, row->reply);
+  test_server_push (fixture->base.server, NULL, row->answer);
   test_emit_many (fixture->base.exporter, 6);
   if (row->reason == LSOBS_DROP_REASON_SHUTDOWN)
     {
       g_error_free (test_flush_in_vain (fixture->base.exporter, 6));
-      g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 0);
+      g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 0);
       lsobs_exporter_shutdown (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL);
     }
   else
@@ -100,9 +100,9 @@ test_refused (Fixture *fixture, gconstpointer data)
 
   tree = get_kept (fixture, 6);
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 6);
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
   g_assert_cmpuint (names->len, ==, row->n_files);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, row->n_files);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, row->n_files);
   /* they are lost all the same */
   g_assert_cmpuint (test_get_dropped (fixture->base.exporter, row->reason), ==, 6);
   g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 6);
@@ -113,18 +113,18 @@ static void
 test_same_body (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GPtrArray) names = NULL;
-  g_autoptr (DumpFile) file = NULL;
+  g_autoptr (FailedTraceFile) file = NULL;
   g_autoptr (TestRequest) request = NULL;
 
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 20);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 20));
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED, 20));
 
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
   g_assert_cmpuint (names->len, ==, 1);
-  file = dump_file_load (fixture->dir, g_ptr_array_index (names, 0));
+  file = failed_trace_file_load (fixture->dir, g_ptr_array_index (names, 0));
   request = test_get_request (fixture->base.server, 0);
   g_assert_cmpstr (file->endpoint, ==, "runs/multipart");
   g_assert_cmpuint (g_bytes_get_size (file->body), ==, g_bytes_get_size (request->body));
@@ -152,7 +152,7 @@ static void
 test_nothing_lost (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 503, .repeat = 2 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 503, .repeat = 2 });
   test_emit_many (fixture->base.exporter, 5);
   test_assert_flush (fixture->base.exporter, 5);
   test_fixture_stop (&fixture->base);
@@ -165,7 +165,7 @@ test_off (Fixture *fixture, gconstpointer data)
 {
   lsobs_config_set_failed_traces_dir (fixture->base.config, data);
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 5);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 5));
   test_fixture_stop (&fixture->base);
@@ -181,20 +181,20 @@ test_redacted (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (JsonNode) inputs = test_new_payload ("the password is " SECRET);
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GPtrArray) names = NULL;
-  g_autoptr (DumpFile) file = NULL;
+  g_autoptr (FailedTraceFile) file = NULL;
 
   lsobs_config_set_redact_regex (fixture->base.config, SECRET);
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
   lsobs_run_add_tag (run, SECRET);
   lsobs_run_fail_with_message (run, SECRET " was wrong");
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED, 1));
 
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
   g_assert_cmpuint (names->len, ==, 1);
-  file = dump_file_load (fixture->dir, g_ptr_array_index (names, 0));
+  file = failed_trace_file_load (fixture->dir, g_ptr_array_index (names, 0));
   g_assert_false (test_bytes_contain (file->body, SECRET));
   g_assert_true (test_bytes_contain (file->body, "[REDACTED]"));
 }
@@ -206,25 +206,25 @@ test_modes (Fixture *fixture, gconstpointer data)
   LsobsIngestMode mode = (LsobsIngestMode) GPOINTER_TO_INT (data);
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GPtrArray) names = NULL;
-  g_autoptr (DumpFile) first = NULL;
-  g_autoptr (DumpFile) second = NULL;
+  g_autoptr (FailedTraceFile) first = NULL;
+  g_autoptr (FailedTraceFile) second = NULL;
   g_autoptr (WireTree) tree = NULL;
 
   lsobs_config_set_ingest_mode (fixture->base.config, mode);
   test_fixture_start (&fixture->base);
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   test_assert_flush (fixture->base.exporter, 1);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   test_emit (fixture->base.exporter, "other");
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   lsobs_run_end (run, NULL);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
 
   tree = get_kept (fixture, 2);
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
   g_assert_cmpuint (names->len, ==, 2);
-  first = dump_file_load (fixture->dir, g_ptr_array_index (names, 0));
-  second = dump_file_load (fixture->dir, g_ptr_array_index (names, 1));
+  first = failed_trace_file_load (fixture->dir, g_ptr_array_index (names, 0));
+  second = failed_trace_file_load (fixture->dir, g_ptr_array_index (names, 1));
   g_assert_cmpstr (first->endpoint, ==,
                    mode == LSOBS_INGEST_MODE_MULTIPART ? "runs/multipart"
                    : mode == LSOBS_INGEST_MODE_BATCH   ? "runs/batch"
@@ -248,7 +248,7 @@ test_promoted (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   WireRun *kept;
 
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   lsobs_run_end (run, outputs);
@@ -273,7 +273,7 @@ test_budget (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->base.config, 1);
   lsobs_config_set_shutdown_timeout (fixture->base.config, TEST_TIMEOUT_MS);
   test_fixture_start (&fixture->base);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 405, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 405, .repeat = -1 });
   for (guint i = 0; i < 10; i++)
     test_emit_large (fixture->base.exporter, "run", 6000);
   /* Each is a full batch, which does not wait for the flush, and may be lost before. */
@@ -285,7 +285,7 @@ test_budget (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (test_log_wait ("as large as they may become"));
 
   g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED), ==, 2);
-  g_assert_cmpuint (dump_count_entries (fixture->dir), ==, 2);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 2);
   /* one line for the losses, one for the disk */
   g_assert_cmpuint (test_log_count (), ==, 2);
 }
@@ -393,7 +393,7 @@ test_shutdown (Fixture *fixture, gconstpointer data)
   lsobs_config_set_max_in_flight (fixture->base.config, 2);
   start_for_end (fixture, (End) GPOINTER_TO_INT (data), &runner);
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 35);
   start = g_get_monotonic_time ();
   g_assert_false (lsobs_exporter_shutdown (fixture->base.exporter, END_MS, NULL, NULL));
@@ -418,7 +418,7 @@ test_last_unref (Fixture *fixture, gconstpointer data)
 
   lsobs_config_set_shutdown_timeout (fixture->base.config, TEST_TIMEOUT_MS);
   start_for_end (fixture, (End) GPOINTER_TO_INT (data), &runner);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 401, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
   test_emit_many (fixture->base.exporter, 7);
   g_assert_false (lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL));
   /* these come while sending is paused */
@@ -437,13 +437,13 @@ test_shutdown_order (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (GPtrArray) names = NULL;
   g_autoptr (WireTree) tree = NULL;
-  g_autoptr (DumpFile) first = NULL;
+  g_autoptr (FailedTraceFile) first = NULL;
   gint64 deadline;
 
   lsobs_config_set_max_batch_size (fixture->base.config, 1);
   start_for_end (fixture, (End) GPOINTER_TO_INT (data), &runner);
   test_server_push (fixture->base.server, NULL,
-                    (TestReply){ .mode = TEST_REPLY_HANG, .repeat = -1 });
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
   run = lsobs_observer_start_run (fixture->base.observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   /* Where nobody else runs the context, the request gets out while this does. */
   deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
@@ -458,9 +458,9 @@ test_shutdown_order (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 1);
   g_assert_cmpuint (wire_tree_find (tree, "run")->n_posts, ==, 1);
   g_assert_cmpuint (wire_tree_find (tree, "run")->n_patches, ==, 1);
-  names = dump_list (fixture->dir);
+  names = failed_traces_list (fixture->dir);
   g_assert_cmpuint (names->len, ==, 2);
-  first = dump_file_load (fixture->dir, g_ptr_array_index (names, 0));
+  first = failed_trace_file_load (fixture->dir, g_ptr_array_index (names, 0));
   if (GPOINTER_TO_INT (data) != END_OTHER_CONTEXT)
     g_assert_true (test_bytes_contain (first->body, "post."));
   stop_runner (&runner);
@@ -498,7 +498,7 @@ test_no_time (Fixture *fixture, gconstpointer data)
   lsobs_config_set_queue_capacity (fixture->base.config, 10 * N_SLOW);
   lsobs_config_set_redact_func (fixture->base.config, slow_redact_cb, NULL, NULL);
   start_for_end (fixture, end, &runner);
-  test_server_push (fixture->base.server, NULL, (TestReply){ .status = 401, .repeat = -1 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
   test_emit (fixture->base.exporter, "first");
   g_assert_false (lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, NULL, NULL));
   for (guint i = 0; i < N_SLOW; i++)
@@ -716,28 +716,29 @@ main (int argc, char **argv)
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      g_autofree char *path = g_strconcat ("/dump-loss/refused/", rows[i].path, NULL);
+      g_autofree char *path = g_strconcat ("/failed-traces-loss/refused/", rows[i].path, NULL);
 
       ADD (path, &rows[i], test_refused);
     }
-  ADD ("/dump-loss/same-body", NULL, test_same_body);
-  ADD ("/dump-loss/one-bad", NULL, test_one_bad);
-  ADD ("/dump-loss/nothing-lost", NULL, test_nothing_lost);
-  ADD ("/dump-loss/off/null", NULL, test_off);
-  ADD ("/dump-loss/off/empty", "", test_off);
-  ADD ("/dump-loss/redacted", NULL, test_redacted);
-  ADD ("/dump-loss/mode/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART), test_modes);
-  ADD ("/dump-loss/mode/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_modes);
-  ADD ("/dump-loss/mode/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), test_modes);
-  ADD ("/dump-loss/promoted", NULL, test_promoted);
-  ADD ("/dump-loss/budget", NULL, test_budget);
-  ADD_ENDS ("/dump-loss/shutdown/hang", test_shutdown);
-  ADD_ENDS ("/dump-loss/shutdown/paused", test_last_unref);
-  ADD_ENDS ("/dump-loss/shutdown/order", test_shutdown_order);
-  ADD_ENDS ("/dump-loss/shutdown/no-time", test_no_time);
-  ADD ("/dump-loss/told/without-rest", NULL, test_told);
-  ADD ("/dump-loss/told/with-rest", GINT_TO_POINTER (TRUE), test_told);
-  ADD ("/dump-loss/untold", NULL, test_untold);
+  ADD ("/failed-traces-loss/same-body", NULL, test_same_body);
+  ADD ("/failed-traces-loss/one-bad", NULL, test_one_bad);
+  ADD ("/failed-traces-loss/nothing-lost", NULL, test_nothing_lost);
+  ADD ("/failed-traces-loss/off/null", NULL, test_off);
+  ADD ("/failed-traces-loss/off/empty", "", test_off);
+  ADD ("/failed-traces-loss/redacted", NULL, test_redacted);
+  ADD ("/failed-traces-loss/mode/multipart", GINT_TO_POINTER (LSOBS_INGEST_MODE_MULTIPART),
+       test_modes);
+  ADD ("/failed-traces-loss/mode/batch", GINT_TO_POINTER (LSOBS_INGEST_MODE_BATCH), test_modes);
+  ADD ("/failed-traces-loss/mode/runs", GINT_TO_POINTER (LSOBS_INGEST_MODE_RUNS), test_modes);
+  ADD ("/failed-traces-loss/promoted", NULL, test_promoted);
+  ADD ("/failed-traces-loss/budget", NULL, test_budget);
+  ADD_ENDS ("/failed-traces-loss/shutdown/hang", test_shutdown);
+  ADD_ENDS ("/failed-traces-loss/shutdown/paused", test_last_unref);
+  ADD_ENDS ("/failed-traces-loss/shutdown/order", test_shutdown_order);
+  ADD_ENDS ("/failed-traces-loss/shutdown/no-time", test_no_time);
+  ADD ("/failed-traces-loss/told/without-rest", NULL, test_told);
+  ADD ("/failed-traces-loss/told/with-rest", GINT_TO_POINTER (TRUE), test_told);
+  ADD ("/failed-traces-loss/untold", NULL, test_untold);
 
   return g_test_run ();
 }
