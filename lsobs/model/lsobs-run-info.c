@@ -121,7 +121,7 @@ _lsobs_run_info_set_anchor (LsobsRunInfo *self)
     self->anchor = _lsobs_clock_anchor_trace (_lsobs_run_info_get_trace_id (self), *start_time);
   if (*start_time != 0)
     return;
-  *start_time = _lsobs_clock_boot_stamp () + self->anchor;
+  *start_time = MIN (_lsobs_clock_boot_stamp () + self->anchor, LSOBS_MAX_TIME);
   if (self->parent != NULL)
     *start_time = MAX (*start_time, self->parent->segment.start_time);
 }
@@ -195,7 +195,9 @@ _lsobs_run_info_finish_destination (LsobsRunInfo *self)
 gint64
 _lsobs_run_info_get_now (LsobsRunInfo *self)
 {
-  return MAX (_lsobs_clock_boot_time () + self->anchor, self->segment.start_time);
+  gint64 now = MIN (_lsobs_clock_boot_time () + self->anchor, LSOBS_MAX_TIME);
+
+  return MAX (now, self->segment.start_time);
 }
 
 const LsobsId *

@@ -8,6 +8,9 @@
 #include "tests/lib/run-helpers.h"
 #include "tests/lib/test-utils.h"
 
+/* The characters of a time in a dotted order. */
+#define TIME_LEN 22
+
 /* Runs that are started for the requests of another process. */
 
 #define R "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
@@ -192,7 +195,8 @@ test_clock_ahead (RunFixture *fixture, gconstpointer data)
   g_autoptr (LsobsRun) child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_LLM, NULL);
   g_autofree char *run_path = lsobs_run_dup_dotted_order (run);
 
-  g_assert_cmpmem (run_path + strlen (path) + 1, 22, path, 22);
+  /* The clock of the trace goes on from the start of the parent. */
+  g_assert_cmpint (memcmp (run_path + strlen (path) + 1, path, TIME_LEN), >=, 0);
   lsobs_run_end (child, NULL);
   finish (fixture, run);
 }
