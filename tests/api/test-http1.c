@@ -7,8 +7,8 @@
 
 #include "tests/lib/tls-helpers.h"
 
-/* libsoup sends it again on another connection, of which nothing is told but the right length:
- * without the body, the server would wait for that. */
+/* libsoup sends each of these requests again, and says nothing of it; the header names the right
+ * length: without the body, the server would wait for that. */
 static void
 test_misdirected (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -20,7 +20,7 @@ test_misdirected (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_attempts (fixture->base.config, 1);
   test_fixture_start (&fixture->base);
   tls_fixture_assert_arrival (fixture, 4, &books);
-  g_assert_cmpuint (books.n_connections, >, 1);
+  g_assert_cmpuint (books.n_misdirected, >, 0);
 }
 
 /* It is closed when the next request is on its way already. */

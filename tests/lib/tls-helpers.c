@@ -240,6 +240,7 @@ tls_service_get_books (TlsService *self, TlsBooks *books)
   books->n_times = (guint) json_object_get_int_member (object, "times");
   books->n_requests = (guint) json_object_get_int_member (object, "requests");
   books->n_connections = (guint) json_object_get_int_member (object, "connections");
+  books->n_misdirected = (guint) json_object_get_int_member (object, "misdirected");
   books->n_feedback = (guint) json_object_get_int_member (object, "feedback");
   books->n_without_body = (guint) json_object_get_int_member (object, "without-body");
   books->n_cut_short = (guint) json_object_get_int_member (object, "cut-short");

@@ -20,6 +20,7 @@ typedef struct
   guint n_times;       /* how often runs came, all taken together */
   guint n_requests;    /* that came to their end */
   guint n_connections; /* with a TLS handshake */
+  guint n_misdirected; /* requests that were answered 421 */
   guint n_feedback;
   guint n_without_body;
   guint n_cut_short; /* with another length than they had said, or with no last boundary */

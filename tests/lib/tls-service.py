@@ -88,6 +88,7 @@ class Books:
         self.runs = {}
         self.n_requests = 0
         self.n_connections = 0
+        self.n_misdirected = 0
         self.n_feedback = 0
         self.without_body = 0
         self.cut_short = 0
@@ -102,6 +103,7 @@ class Books:
                 "times": sum(self.runs.values()),
                 "requests": self.n_requests,
                 "connections": self.n_connections,
+                "misdirected": self.n_misdirected,
                 "feedback": self.n_feedback,
                 "without-body": self.without_body,
                 "cut-short": self.cut_short,
@@ -112,7 +114,9 @@ class Books:
         """Whether it is the turn of a request to be told off."""
         with self.lock:
             self.told_off += 1
-            return self.told_off % period == 0
+            misdirected = self.told_off % period == 0
+            self.n_misdirected += misdirected
+            return misdirected
 
     def use_up(self, name, limit):
         """Counts up to the limit; whether it was not reached before."""
