@@ -28,7 +28,7 @@
 #define MAX_STAMP_LEAD G_USEC_PER_SEC
 
 /* The wall clock and the boot time are read at slightly different moments. Read again if these
- * are more µs apart, a few times. */
+ * are more µs apart, a few times, and use the reading that took the least time. */
 #define MAX_READ_TIME 100
 #define MAX_READS     3
 
@@ -38,8 +38,8 @@
 /* A power of two. */
 #define N_TRACE_ANCHORS 256
 
-/* The clocks of two machines differ by fewer µs. If they seem to differ by more, the time that comes
- * with the trace is wrong, and only the run that names it follows it. */
+/* The clocks of two machines differ by fewer µs. If they seem to differ by more, the time that
+ * comes with the trace is wrong, and only the run that names it follows it. */
 #define MAX_SKEW (3600 * (gint64) G_USEC_PER_SEC)
 
 typedef struct
@@ -153,16 +153,21 @@ _lsobs_clock_boot_time (void)
 static void
 read_difference (gint64 *min, gint64 *max)
 {
+  gint64 read_time = 0;
+
   for (guint i = 0; i < MAX_READS; i++)
     {
       gint64 before = _lsobs_clock_source.get_boot_time ();
       gint64 wall = _lsobs_clock_source.get_wall_time ();
       gint64 after = _lsobs_clock_source.get_boot_time ();
 
+      if (i > 0 && after - before >= read_time)
+        continue;
+      read_time = after - before;
       *min = wall - after;
       /* All three are rounded down. */
       *max = wall - before + 1;
-      if (after - before <= MAX_READ_TIME)
+      if (read_time <= MAX_READ_TIME)
         return;
     }
 }

@@ -23,21 +23,28 @@
 static LsobsClockSource real_source;
 static gint64 wall_time;
 static gint64 boot_time;
-static gint64 read_time; /* how long each reading of a clock takes */
+static gint64 read_time;   /* how long each reading of a clock takes */
+static gint64 read_growth; /* and how many times as long the next one */
+
+static void
+spend_read_time (void)
+{
+  wall_time += read_time;
+  boot_time += read_time;
+  read_time *= read_growth;
+}
 
 static gint64
 get_wall_time (void)
 {
-  wall_time += read_time;
-  boot_time += read_time;
+  spend_read_time ();
   return wall_time;
 }
 
 static gint64
 get_boot_time (void)
 {
-  wall_time += read_time;
-  boot_time += read_time;
+  spend_read_time ();
   return boot_time;
 }
 
@@ -76,6 +83,7 @@ set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   wall_time = MAX (wall_time, MORNING) + HOUR;
   boot_time += HOUR;
   read_time = 0;
+  read_growth = 1;
   _lsobs_clock_source =
       (LsobsClockSource){ .get_wall_time = get_wall_time, .get_boot_time = get_boot_time };
 
@@ -306,6 +314,26 @@ test_slow_reads (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       last = lsobs_run_get_start_time (root);
       lsobs_run_end (root, NULL);
     }
+}
+
+/* All readings are slow, each slower than the one before: the first one is used. */
+static void
+test_slower_reads (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) root = NULL;
+  g_autoptr (LsobsRun) next = NULL;
+
+  set_wall_clock (HOUR);
+  read_time = 100;
+  read_growth = 3;
+  root = start_root (fixture, "root");
+  g_assert_cmpint (read_time, >, 3 * SECOND / 10);
+  read_time = 0;
+  next = start_root (fixture, "next");
+  g_assert_cmpint (lsobs_run_get_start_time (next), >, lsobs_run_get_start_time (root));
+  assert_near (lsobs_run_get_start_time (next), wall_time);
+  lsobs_run_end (root, NULL);
+  lsobs_run_end (next, NULL);
 }
 
 /* A trace that is not sent is timed, too, as its path goes to other processes. */
@@ -590,6 +618,7 @@ main (int argc, char *argv[])
   ADD ("/clock/suspend-and-set", test_suspend_and_set);
   ADD ("/clock/same-moment", test_same_moment);
   ADD ("/clock/slow-reads", test_slow_reads);
+  ADD ("/clock/slower-reads", test_slower_reads);
   ADD ("/clock/tracing-off", test_tracing_off);
   ADD ("/clock/threads", test_threads);
   ADD ("/clock/remote/ahead", test_remote_ahead);
