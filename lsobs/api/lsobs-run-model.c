@@ -9,8 +9,8 @@
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
 
-/* What a program says about the model that a run calls: metadata under names that the service knows,
- * which children do not inherit, and usage. The run itself is in lsobs-run.c and knows none of these
+/* What a program says about the model that a run calls: metadata under names that the service
+ * knows, which children do not inherit, and usage. The run itself is in lsobs-run.c and knows none of these
  * names. All functions are public, so lsobs-run.h is the header. */
 
 static void

@@ -649,8 +649,8 @@ lsobs_run_is_sampled (LsobsRun *self)
  * has passed since, during which the machine may have been suspended. So runs keep their
  * order and their durations, and children lie inside their parents, even if the wall
  * clock is set in between; a trace that goes on then keeps the old time. The
- * runs of a trace in one process start at different times. A run below a run of another process never begins before
- * that one, even if the clock of this machine is behind.
+ * runs of a trace in one process start at different times. A run below a run of another
+ * process never begins before that one, even if the clock of this machine is behind.
  *
  * Returns: a time in µs since 1970, UTC
  *

@@ -6,8 +6,9 @@
 
 G_BEGIN_DECLS
 
-/* Looks things up at a service, with GET requests that carry no records. Lookups
- * wait for the key of the service together, and wake the worker after each answer. Used only in the thread that sends. */
+/* Looks things up at a service, with GET requests that carry no records. Lookups wait for the key of
+ * the service together, and wake the worker after each answer. Used only in the thread that
+ * sends. */
 typedef struct _LsobsLookups LsobsLookups;
 
 /* The answer to a lookup. */

@@ -335,9 +335,9 @@ begin_waiting (Wait *wait)
 }
 
 /* Calls _lsobs_exchange_async() when the certificates to trust are loaded; the result is for
- * _lsobs_exchange_finish(). If they cannot be
- * loaded, or the address of the proxy is invalid, it fails as if the service did not answer:
- * nothing is sent to a service that is not verified, and nothing bypasses the proxy. */
+ * _lsobs_exchange_finish(). If they cannot be loaded, or the address of the proxy is invalid, it
+ * fails as if the service did not answer: nothing is sent to a service that is not verified, and
+ * nothing bypasses the proxy. */
 void
 _lsobs_route_exchange_async (LsobsRoute *self,
                              SoupMessage *message,

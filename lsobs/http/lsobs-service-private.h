@@ -23,8 +23,7 @@ typedef struct
   int compression;         /* (atomic) LsobsCompression: used at present for multipart requests */
   guint max_records;       /* (atomic) of a request */
   guint max_bytes;         /* (atomic) of a request, before it is compressed */
-  LsobsFailedTraceWriter
-      *failed_traces; /* (owned) (nullable) (atomic) where failed traces are kept */
+  LsobsFailedTraceWriter *failed_traces; /* (owned) (nullable) (atomic) */
 
   /* All fields below belong to the thread that sends. */
   guint epoch;                  /* the process that they belong to */

@@ -178,8 +178,8 @@ _lsobs_backlog_count_failures (LsobsBacklog *self, guint64 number)
     }
 }
 
-/* If the other half of @batch has failed, too, while other requests succeeded, resets the lone failures
- * of both. FALSE when it has not. */
+/* If the other half of @batch has failed, too, while other requests succeeded, resets the lone
+ * failures of both. FALSE when it has not. */
 gboolean
 _lsobs_backlog_reset_pair (LsobsBacklog *self, LsobsBatch *batch)
 {

@@ -514,11 +514,12 @@ send_batch (LsobsSender *self, LsobsBatch *batch)
 gboolean
 _lsobs_sender_is_busy (LsobsSender *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   return self->sending.length > 0;
 }
 
-/* Whether isolated batches may wait for another request to show whether they are bad. They wait for a
- * limited time, and not during a flush. */
+/* Whether isolated batches may wait for another request to show whether they are bad. They wait for
+ * a limited time, and not during a flush. */
 static gboolean
 may_wait_for_proof (LsobsSender *self, gint64 now)
 {

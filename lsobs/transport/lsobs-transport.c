@@ -169,7 +169,9 @@ static const LsobsTransportInternals default_internals = {
   .take_news = default_take_news,
 };
 
-static G_DEFINE_QUARK (lsobs - transport - internals, internals)
+/* clang-format off */
+static G_DEFINE_QUARK (lsobs-transport-internals, internals)
+    /* clang-format on */
 
     /* Called once, when the class is made.
  * @type: a final type that implements #LsobsTransport

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The service is away: what cannot be sent is kept, the service is probed until it is back, and what
- * always fails while others succeed does not block the rest. */
+ * always fails while others succeed does not block the rest. Each test is one course of failures and
+ * successes, told in full, so the file is long. */
 
 #include "config.h"
 
