@@ -21,7 +21,11 @@ typedef struct
   /* set before the first attempt */
   guint max;      /* attempts at most */
   gboolean alone; /* the batch cannot be split */
+  gboolean small; /* the batch is one record, which cannot be made smaller */
   gboolean again; /* the batch was sent before, without success */
+
+  /* set before each attempt */
+  gboolean proven; /* the service has accepted a request at this endpoint */
 
   /* the key */
   guint used_key;     /* the serial number of the key in the last attempt */

@@ -163,6 +163,24 @@ _lsobs_attempts_ignore_reachable (LsobsAttempts *self)
   _lsobs_service_set_reachable (self->service, self->was_reachable);
 }
 
+/* A page may say that the endpoint is missing, or the request too large. A firewall that refuses
+ * the content says so, too: then the endpoint has accepted other requests, or the request cannot
+ * be made smaller.
+ * Returns: the outcome of an answer */
+static LsobsOutcome
+classify (LsobsAttempts *self, guint status, const char *type, const char *text)
+{
+  LsobsOutcome outcome = _lsobs_delivery_policy_classify (status, type, text);
+
+  if (outcome == LSOBS_OUTCOME_NO_PAGE && self->proven &&
+      _lsobs_service_is_reachable (self->service))
+    return LSOBS_OUTCOME_FOREIGN;
+  if (outcome == LSOBS_OUTCOME_TOO_LARGE && self->small &&
+      _lsobs_delivery_policy_is_page (status, type, text))
+    return LSOBS_OUTCOME_FOREIGN;
+  return outcome;
+}
+
 static void
 read_answer (LsobsAttempts *self, SoupMessage *message, LsobsAnswer *answer)
 {
@@ -171,9 +189,8 @@ read_answer (LsobsAttempts *self, SoupMessage *message, LsobsAnswer *answer)
 
   _lsobs_credentials_hide (message, &answer->text);
   answer->status = soup_message_get_status (message);
-  outcome = _lsobs_delivery_policy_classify (answer->status,
-                                             soup_message_headers_get_one (headers, "Content-Type"),
-                                             answer->text);
+  outcome = classify (self, answer->status, soup_message_headers_get_one (headers, "Content-Type"),
+                      answer->text);
   answer->outcome = _lsobs_service_weigh (self->service, outcome, self->alone);
   answer->retry_after = _lsobs_delivery_policy_parse_retry_after (
       soup_message_headers_get_one (headers, "Retry-After"), g_get_real_time () / G_USEC_PER_SEC);

@@ -47,9 +47,12 @@
  * |[
  * status                     meaning of a page
  * 2xx, 501, 505              never delivered: the request is kept
- * 404                        as any 404, the next endpoint is tried; after the last one
- *                            the request is kept
- * 408, 413, 425, 429, 499,   as without a page
+ * 404                        the next endpoint is tried; after the last one the request is
+ *                            kept. If the endpoint has taken a request before, and the
+ *                            service itself can be reached: as any other 4xx
+ * 413                        as without a page; when a run alone cannot be made smaller: as
+ *                            any other 4xx
+ * 408, 425, 429, 499,        as without a page
  * other 5xx
  * any other 4xx              the request is kept; or if the service itself can be
  *                            reached, its runs are sent in halves

@@ -263,10 +263,13 @@ drop_compression (Request *request, guint status)
   return TRUE;
 }
 
-/* The service has accepted the request: learns from its compression. */
+/* The service has accepted the request: learns from its endpoint and its compression. A 404 for an
+ * update whose run is missing does not show that there is such an endpoint. */
 static void
-note_accepted (Request *request)
+note_accepted (Request *request, guint status)
 {
+  if (status != SOUP_STATUS_NOT_FOUND)
+    _lsobs_service_prove (request->service, request->shape);
   if (request->compression != LSOBS_COMPRESSION_NONE)
     _lsobs_service_confirm_compression (request->service);
   else if (request->plain)
@@ -357,7 +360,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   answer.outcome = correct_outcome (request, &answer);
   if (answer.outcome == LSOBS_OUTCOME_DELIVERED || answer.outcome == LSOBS_OUTCOME_CONFLICT)
-    note_accepted (request);
+    note_accepted (request, answer.status);
 
   if (answer.outcome == LSOBS_OUTCOME_DELIVERED)
     return_delivered (task);
@@ -435,6 +438,7 @@ start_attempt (GTask *task)
     prepare_body (request, mode);
 
   type = make_type (request->shape, request->boundary);
+  request->attempts.proven = _lsobs_service_is_proven (service, request->shape);
   _lsobs_attempts_begin (&request->attempts, task, make_message (request), type, request->body,
                          attempted_cb);
   g_main_context_push_thread_default (g_task_get_context (task));
@@ -455,6 +459,8 @@ _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
   request->batch = lsobs_batch_ref (batch);
   request->attempts.alone =
       lsobs_batch_get_n_records (batch) == 1 && history->isolation != LSOBS_ISOLATION_RETEST;
+  request->attempts.small =
+      lsobs_batch_get_n_records (batch) == 1 && peek_first (batch)->cut >= LSOBS_CUT_PAYLOADS;
   request->attempts.again = history->tried;
   request->attempts.unsure = history->unsure;
   if (lsobs_batch_is_probe (batch))

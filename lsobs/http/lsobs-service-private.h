@@ -52,6 +52,7 @@ typedef struct
 
   /* how it is sent to */
   gint64 fallback_until;        /* monotonic, µs: then the best endpoint is tried again; or 0 */
+  guint proven;                 /* bits: the endpoints that have accepted a request */
   LsobsCompressor *compressor;  /* (owned) (nullable) */
   gboolean compression_works;   /* the service has accepted a compressed request */
   gboolean compression_refused; /* the service has refused a compressed request */
@@ -93,6 +94,8 @@ void _lsobs_service_log_fallback (LsobsService *self,
                                   LsobsIngestMode missing,
                                   const char *missing_path,
                                   const char *path);
+void _lsobs_service_prove (LsobsService *self, guint endpoint);
+gboolean _lsobs_service_is_proven (LsobsService *self, guint endpoint);
 void _lsobs_service_count_left_out (LsobsService *self, guint n_attachments, const char *path);
 
 /* Compression. */

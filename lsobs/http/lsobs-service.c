@@ -393,6 +393,23 @@ _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
   return TRUE;
 }
 
+/* The service has accepted a request.
+ * @endpoint: a number below 32, chosen by the caller for each endpoint */
+void
+_lsobs_service_prove (LsobsService *self, guint endpoint)
+{
+  _lsobs_lookups_assert_context (self->lookups);
+  self->proven |= 1u << endpoint;
+}
+
+/* Whether the service has accepted a request at that endpoint. */
+gboolean
+_lsobs_service_is_proven (LsobsService *self, guint endpoint)
+{
+  _lsobs_lookups_assert_context (self->lookups);
+  return (self->proven & (1u << endpoint)) != 0;
+}
+
 /* Logs a missing endpoint, once for each; it is tried again every few minutes.
  * @path: the endpoint used from now on */
 void

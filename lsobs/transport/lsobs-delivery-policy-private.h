@@ -74,6 +74,7 @@ typedef struct
 #define LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES 3      /* lone failures of a bad batch */
 #define LSOBS_DELIVERY_POLICY_HOUR_SPREAD       10000 /* ms: of the first requests after the hour */
 
+gboolean _lsobs_delivery_policy_is_page (guint status, const char *type, const char *body);
 LsobsOutcome _lsobs_delivery_policy_classify (guint status, const char *type, const char *body);
 const LsobsDeliveryPolicy *_lsobs_delivery_policy_get (LsobsOutcome outcome);
 const LsobsDeliveryPolicy *_lsobs_delivery_policy_find (const GError *error);

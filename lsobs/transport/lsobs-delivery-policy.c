@@ -12,7 +12,7 @@
 #define MAX_WORDS 200
 
 /* The outcome of each status. The first matching row counts. The column .page is the outcome when
- * the answer is a page (see is_page()): the service speaks JSON, so a page comes from something
+ * the answer is a page (see _lsobs_delivery_policy_is_page()): the service speaks JSON, so a page comes from something
  * else.
  *
  * A 401 or 403 is about the key only with one of these bodies:
@@ -339,9 +339,11 @@ is_html (const char *type)
 }
 
 /* Whether an answer is HTML or XML. A body that begins as JSON is JSON, whatever its type. An empty
- * success is no page. */
-static gboolean
-is_page (guint status, const char *type, const char *body)
+ * success is no page.
+ * @type: (nullable): the Content-Type of the answer
+ * @body: (nullable): the beginning of the answer */
+gboolean
+_lsobs_delivery_policy_is_page (guint status, const char *type, const char *body)
 {
   const char *start = skip_blank (body != NULL ? body : "");
 
@@ -359,7 +361,7 @@ is_page (guint status, const char *type, const char *body)
 LsobsOutcome
 _lsobs_delivery_policy_classify (guint status, const char *type, const char *body)
 {
-  gboolean page = is_page (status, type, body);
+  gboolean page = _lsobs_delivery_policy_is_page (status, type, body);
   guint i = 0;
 
   if (status == 429 && body != NULL && !page)

@@ -125,17 +125,22 @@ is_bad_lost (gpointer data)
 
 /* Two of them, side by side, in the first batch of all: nothing is known of the service then. */
 static void
-test_wall_first (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+test_wall_first (TestFixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   guint64 n_enqueued;
 
   test_fixture_start (fixture);
-  test_server_set_handler (fixture->server, wall_cb, NULL);
+  test_server_set_handler (fixture->server, wall_cb, (gpointer) data);
   emit (fixture, 4, 2);
   test_emit (fixture->exporter, BAD);
   emit (fixture, 4, 4);
-  error = test_flush_in_vain (fixture->exporter, 9);
+  /* With a 404, single runs are tried at last, of which some get through. */
+  if (GPOINTER_TO_UINT (data) != 404)
+    error = test_flush_in_vain (fixture->exporter, 9);
+  else
+    g_assert_false (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, &error));
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
   g_assert_nonnull (strstr (error->message, "Access denied"));
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
 
@@ -187,13 +192,16 @@ test_wall_alone (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* Now it does not like anything: after a few requests that is known, and nothing is lost. */
 static void
-test_wall_closes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+test_wall_closes (TestFixture *fixture, gconstpointer data)
 {
   test_fixture_start (fixture);
   test_emit (fixture->exporter, "good");
   test_assert_flush (fixture->exporter, 1);
   test_server_push (fixture->server, NULL,
-                    (TestAnswer){ .status = 403, .headers = HTML, .body = PAGE, .repeat = -1 });
+                    (TestAnswer){ .status = GPOINTER_TO_UINT (data),
+                                  .headers = HTML,
+                                  .body = PAGE,
+                                  .repeat = -1 });
   emit (fixture, 50, 50);
   g_error_free (test_flush_in_vain (fixture->exporter, 50));
   /* down to one record, and one beside it; several may be under way at once */
@@ -321,6 +329,7 @@ typedef struct
   TestAnswer answer;
   guint n_requests;
   const char *words;
+  gboolean first; /* the service was not met before */
 } Held;
 
 static const Held held[] = {
@@ -335,7 +344,7 @@ static const Held held[] = {
   { "407-json", { .status = 407, .body = "{}", .repeat = -1 }, 1, "proxy" },
   { "511", { .status = 511, .headers = HTML, .body = PAGE, .repeat = -1 }, 1, "portal" },
   /* multipart, batch, single runs */
-  { "404-page", { .status = 404, .headers = HTML, .body = PAGE, .repeat = -1 }, 3, "/api" },
+  { "404-page", { .status = 404, .headers = HTML, .body = PAGE, .repeat = -1 }, 3, "/api", TRUE },
 };
 
 /* Also where the service has just been met: one batch, one request, kept whole. */
@@ -343,26 +352,29 @@ static void
 test_held (TestFixture *fixture, gconstpointer data)
 {
   const Held *row = data;
+  guint n_before = row->first ? 0 : 1;
   g_autoptr (GError) error = NULL;
 
   lsobs_config_set_max_in_flight (fixture->config, 1);
   test_fixture_start (fixture);
-  test_emit (fixture->exporter, "before");
-  test_assert_flush (fixture->exporter, 1);
+  if (!row->first)
+    test_emit (fixture->exporter, "before");
+  test_assert_flush (fixture->exporter, n_before);
   come_back (fixture);
   test_server_push (fixture->server, "/runs", row->answer);
   emit (fixture, N_RUNS, N_RUNS);
   error = test_flush_in_vain (fixture->exporter, N_RUNS);
   g_assert_nonnull (strstr (error->message, row->words));
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, row->n_requests);
-  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, n_before);
   g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
   g_assert_cmpuint (test_log_count (), <=, 3);
 
   come_back (fixture);
   test_assert_flush (fixture->exporter, N_RUNS);
-  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, N_RUNS + 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==,
+                    N_RUNS + n_before);
   g_assert_cmpuint (test_server_count_ops (fixture->server), ==, N_RUNS);
 }
 
@@ -566,6 +578,36 @@ test_fall_back (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_delivered (fixture, N_RUNS);
 }
 
+/* A service of an older version takes its place: it lacks the endpoint that was used before. */
+static void
+test_fall_back_later (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  test_fixture_start (fixture);
+  test_emit (fixture->exporter, "before");
+  test_assert_flush (fixture->exporter, 1);
+  test_server_push (fixture->server, "/runs/multipart",
+                    (TestAnswer){ .status = 404, .headers = HTML, .body = PAGE, .repeat = -1 });
+  emit (fixture, N_RUNS, N_RUNS);
+  g_assert_true (test_flush_at_last (fixture->exporter));
+  g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/batch"), >, 0);
+  assert_delivered (fixture, N_RUNS + 1);
+}
+
+/* A firewall says of one run that there is no such page: the endpoint is not given up for that, so
+ * that attachments of other runs go on arriving. */
+static void
+test_wall_endpoint (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  lsobs_config_set_max_batch_size (fixture->config, PER_BATCH);
+  lsobs_config_set_max_in_flight (fixture->config, 1);
+  test_fixture_start (fixture);
+  test_server_set_handler (fixture->server, wall_cb, GUINT_TO_POINTER (404));
+  emit (fixture, N_IN_WALL, 15);
+  g_error_free (test_flush_with_loss (fixture->exporter, 1));
+  g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/batch"), ==, 0);
+  assert_delivered (fixture, N_IN_WALL - 1);
+}
+
 /* Of feedback and updates, a page that is not there says nothing about the run. */
 static void
 test_update_not_found (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -663,7 +705,7 @@ add_rows (void)
 {
   static const guint places[] = { 10, 14, 19, 29, 35 };
   static const guint pages[] = { 200, 302, 407 };
-  static const guint statuses[] = { 400, 401, 403, 405, 406, 414, 418, 422, 451 };
+  static const guint statuses[] = { 400, 401, 403, 404, 405, 406, 413, 414, 418, 422, 451 };
 
   for (guint i = 0; i < G_N_ELEMENTS (places); i++)
     {
@@ -726,13 +768,17 @@ main (int argc, char **argv)
   test_log_install ();
 
   add_rows ();
-  ADD ("/foreign/wall/first", NULL, test_wall_first);
+  ADD ("/foreign/wall/first", GUINT_TO_POINTER (403), test_wall_first);
+  ADD ("/foreign/wall/first/404", GUINT_TO_POINTER (404), test_wall_first);
   ADD ("/foreign/wall/info", NULL, test_wall_info);
   ADD ("/foreign/wall/alone", NULL, test_wall_alone);
-  ADD ("/foreign/wall/closes", NULL, test_wall_closes);
+  ADD ("/foreign/wall/closes", GUINT_TO_POINTER (403), test_wall_closes);
+  ADD ("/foreign/wall/closes/404", GUINT_TO_POINTER (404), test_wall_closes);
+  ADD ("/foreign/wall/endpoint", NULL, test_wall_endpoint);
   ADD ("/foreign/portal", NULL, test_portal);
   ADD ("/foreign/too-large", NULL, test_too_large);
   ADD ("/foreign/fall-back", NULL, test_fall_back);
+  ADD ("/foreign/fall-back/later", NULL, test_fall_back_later);
   ADD ("/foreign/update-not-found", NULL, test_update_not_found);
 
   return g_test_run ();
