@@ -47,27 +47,39 @@ find_script_entry (TestServer *self, TestRequest *request)
   return NULL;
 }
 
+/* Called without the lock. Takes it, unless the handler has answered. What has changed while the
+ * handler ran counts: what the test sets in one call, such as handler and script, counts at once. */
+static gboolean
+ask_handler (TestServer *self, TestRequest *request, TestAnswer *answer)
+{
+  TestServerHandler handler = NULL;
+
+  g_mutex_lock (&self->lock);
+  while (self->handler != handler && self->handler != NULL && !test_request_is_info (request))
+    {
+      gpointer handler_data = self->handler_data;
+
+      handler = self->handler;
+      g_mutex_unlock (&self->lock);
+      if (handler (request, answer, handler_data))
+        return TRUE;
+      g_mutex_lock (&self->lock);
+    }
+  return FALSE;
+}
+
 static void
 choose_answer (TestServer *self, TestRequest *request, TestAnswerCopy *copy)
 {
   gboolean is_info = test_request_is_info (request);
-  TestServerHandler handler;
-  gpointer handler_data;
   TestAnswer answer = { 0 };
   GList *link;
 
-  g_mutex_lock (&self->lock);
-  handler = self->handler;
-  handler_data = self->handler_data;
-  g_mutex_unlock (&self->lock);
-
-  if (handler != NULL && !is_info && handler (request, &answer, handler_data))
+  if (ask_handler (self, request, &answer))
     {
       _test_answer_copy_init (copy, &answer);
       return;
     }
-
-  g_mutex_lock (&self->lock);
   link = find_script_entry (self, request);
   if (link != NULL)
     {
@@ -401,10 +413,17 @@ test_server_release_hanging (TestServer *self)
 void
 test_server_clear (TestServer *self)
 {
+  test_server_switch (self, NULL, NULL);
+}
+
+void
+test_server_switch (TestServer *self, TestServerHandler handler, gpointer data)
+{
   g_mutex_lock (&self->lock);
   g_ptr_array_set_size (self->requests, 0);
   g_queue_clear_full (&self->script, script_entry_free);
-  self->handler = NULL;
+  self->handler = handler;
+  self->handler_data = data;
   g_free (self->info);
   self->info = g_strdup (default_info);
   self->serial++;

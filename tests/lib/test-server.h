@@ -123,6 +123,8 @@ void test_server_park (TestServer *self);
 void test_server_unpark (TestServer *self);
 /* Forgets requests, script, handler and /info; connections stay. */
 void test_server_clear (TestServer *self);
+/* The same, and sets another handler: no request comes in between. */
+void test_server_switch (TestServer *self, TestServerHandler handler, gpointer data);
 
 /* --- waiting: FALSE at the deadline -------------------------------------------------------- */
 

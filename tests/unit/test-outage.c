@@ -484,8 +484,7 @@ test_promoted_conflict (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   /* the promoted end is tried in vain, too, so that it may have arrived as well */
   g_error_free (test_flush_in_vain (fixture->exporter, 4));
 
-  come_back (fixture);
-  test_server_set_handler (fixture->server, conflict_post_cb, id);
+  test_server_switch (fixture->server, conflict_post_cb, id);
   g_assert_true (test_flush_at_last (fixture->exporter));
   g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 1);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED), ==, 4);
