@@ -115,6 +115,42 @@ test_refused_always (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (books.n_refused, <=, 2 * 22);
 }
 
+/* In ms. Refused streams would take so long, one after the other, that the limit of 20 is not
+ * reached before the time of the request is over. */
+#define LATE_MS         500
+#define LATE_TIMEOUT_MS 6000
+
+/* All times that a request is sent share its one deadline. Nothing gets lost by that. */
+static void
+test_refused_late (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  LsobsExporter *exporter;
+  TlsBooks books;
+  g_autoptr (GError) error = NULL;
+
+  if (fixture->service == NULL)
+    return;
+  lsobs_config_set_max_attempts (fixture->base.config, 1);
+  lsobs_config_set_request_timeout (fixture->base.config, LATE_TIMEOUT_MS);
+  exporter = test_fixture_start (&fixture->base);
+  test_emit_many (exporter, 5);
+  g_assert_false (lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, &error));
+  g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT);
+  g_assert_nonnull (strstr (error->message, "no answer in time"));
+  tls_service_get_books (fixture->service, &books);
+  g_assert_cmpuint (books.n_refused, >, 0);
+  g_assert_cmpuint (books.n_refused, <=, LATE_TIMEOUT_MS / LATE_MS + 2);
+
+  /* A new connection, on which it refuses nothing. */
+  g_assert_true (test_flush_at_last (exporter));
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_DELIVERED), ==, 5);
+  g_assert_cmpuint (test_get_total_dropped (exporter), ==, 0);
+  tls_service_get_books (fixture->service, &books);
+  g_assert_cmpuint (books.n_runs, ==, 5);
+  g_assert_cmpuint (books.n_times, ==, 5);
+  g_assert_cmpuint (books.n_without_body, ==, 0);
+}
+
 /* Lost requests that are sent from their files go the same way. */
 static void
 test_replay (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -348,6 +384,7 @@ main (int argc, char **argv)
   ADD ("refused/strict", "refuse=3", test_refused);
   ADD ("refused/lenient", "refuse=3 lenient=1", test_refused);
   ADD ("refused/always", "refuse-all=1", test_refused_always);
+  ADD ("refused/late", "refuse-late=" G_STRINGIFY (LATE_MS), test_refused_late);
   ADD ("refused/replay", "refuse=3", test_replay);
   ADD ("refused/feedback", "refuse=3", test_feedback);
   ADD ("refused/conflict", "forget=1 conflict=1", test_resent_conflict);

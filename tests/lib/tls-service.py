@@ -12,6 +12,7 @@ What it can be told, each for requests other than GET /info:
 
     refuse=N         refuses every Nth stream, counted over all connections
     refuse-all=1     refuses every stream
+    refuse-late=MS   refuses every stream of the first connection, MS after its head
     goaway-below=N   says at the Nth request of a connection that it does not take it
     goaway-above=N   says at the Nth request of a connection that it is the last one, then
                      answers what it has
@@ -185,6 +186,7 @@ class Connection:
         self.is_stuck = False
         self.last_stream = 0
         self.is_leaving = False
+        self.is_first = False
         self.lock = threading.RLock()
         config = h2.config.H2Configuration(client_side=False, header_encoding=None)
         self.h2 = h2.connection.H2Connection(config=config)
@@ -247,7 +249,11 @@ class Connection:
         if plan.get("stuck") and stream.is_large and books.use_up("stuck", plan["stuck"]):
             self.is_stuck = True
             return
-        if plan.get("refuse-all") or (plan.get("refuse") and n % plan["refuse"] == 0):
+        if plan.get("refuse-late") and (self.is_first or books.use_up("n_first", 1)):
+            self.is_first = True
+            self.streams.pop(stream_id)
+            threading.Thread(target=self.refuse_late, args=(stream_id,), daemon=True).start()
+        elif plan.get("refuse-all") or (plan.get("refuse") and n % plan["refuse"] == 0):
             self.refuse(stream_id)
         elif plan.get("goaway-below") == self.n_requests:
             with books.lock:
@@ -265,6 +271,14 @@ class Connection:
             self.streams.pop(stream_id)
             threading.Thread(target=self.send_interim, args=(stream_id,), daemon=True).start()
         self.last_stream = max(self.last_stream, stream_id)
+
+    def refuse_late(self, stream_id):
+        time.sleep(self.plan["refuse-late"] / 1000)
+        try:
+            with self.lock:
+                self.refuse(stream_id)
+        except (OSError, h2.exceptions.H2Error):
+            pass
 
     def send_interim(self, stream_id):
         pause = 1 / self.plan["interim"] if self.plan["interim"] else 0
