@@ -10,6 +10,7 @@
 
 #include "tests/lib/fork-helpers.h"
 #include "tests/lib/test-helpers.h"
+#include "tests/lib/test-proxy-server.h"
 
 /* In ms. So many probes take longer than the test waits, unless they are brought forward: half of their
  * growing distances is chance, and adds up to more than 36 s. */
@@ -39,12 +40,23 @@ static int n_monitors;          /* (atomic) that live */
 static int n_changes;           /* (atomic) to be told by each */
 static GThread *monitor_thread; /* (atomic) that has made the last one */
 
+static gboolean is_absent; /* (atomic) no monitor can be made */
+static int n_absent;       /* (atomic) how many could not be made */
+
 static gboolean
-test_monitor_init_now (GInitable *initable G_GNUC_UNUSED,
-                       GCancellable *cancellable G_GNUC_UNUSED,
-                       GError **error G_GNUC_UNUSED)
+fail_init (GInitable *initable G_GNUC_UNUSED,
+           GCancellable *cancellable G_GNUC_UNUSED,
+           GError **error)
 {
-  return TRUE;
+  g_atomic_int_inc (&n_absent);
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "there is no monitor");
+  return FALSE;
+}
+
+static gboolean
+test_monitor_init_now (GInitable *initable, GCancellable *cancellable, GError **error)
+{
+  return !g_atomic_int_get (&is_absent) || fail_init (initable, cancellable, error);
 }
 
 static void
@@ -275,6 +287,96 @@ test_loopback (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_null (g_atomic_pointer_get (&monitor_thread));
 }
 
+/* --- no monitor ------------------------------------------------------------------------------- */
+
+static gboolean
+has_failed (gpointer data G_GNUC_UNUSED)
+{
+  return g_atomic_int_get (&n_absent) > 0;
+}
+
+static void
+assert_silence (guint n_lines)
+{
+  g_assert_cmpuint (test_log_count (), ==, n_lines);
+  g_assert_cmpuint (test_log_count_others (), ==, 0);
+}
+
+/* Nothing tells of a change, and nobody hears of that. */
+static void
+test_absent (void)
+{
+  int n_told = 0;
+  LsobsNetworkWatch *watch;
+
+  test_log_clear ();
+  g_atomic_int_set (&n_absent, 0);
+  g_atomic_int_set (&is_absent, TRUE);
+  watch = _lsobs_network_watch_new (count_cb, &n_told);
+  g_assert_nonnull (watch);
+  g_assert_true (test_wait_until (has_failed, NULL, TEST_TIMEOUT_MS));
+  _lsobs_network_watch_free (watch);
+  for (guint i = 0; i < 100; i++)
+    _lsobs_network_watch_free (_lsobs_network_watch_new (count_cb, &n_told));
+  g_atomic_int_set (&is_absent, FALSE);
+  g_assert_cmpint (g_atomic_int_get (&n_monitors), ==, 0);
+  g_assert_cmpint (n_told, ==, 0);
+  assert_silence (0);
+}
+
+/* The outage goes on by its own probes, until the service is back. The service is not on this machine,
+ * as far as the library knows. */
+static void
+test_absent_outage (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestProxy) proxy = test_proxy_new (test_server_get_port (fixture->server));
+  g_autofree char *url = g_strdup_printf ("http://127.0.0.1:%u", test_proxy_get_port (proxy));
+  g_autoptr (TestEnv) env = test_env_new ();
+
+  test_env_set (env, "http_proxy", url);
+  lsobs_config_set_api_url (fixture->config, "http://lsobs.invalid");
+  lsobs_config_set_allow_plain_http (fixture->config, TRUE);
+  fixture->config->first_probe = 20;
+  fixture->is_free = TRUE;
+  g_atomic_int_set (&n_absent, 0);
+  g_atomic_int_set (&is_absent, TRUE);
+  test_fixture_start (fixture);
+  test_server_push (fixture->server, NULL, (TestAnswer){ .status = 503, .repeat = -1 });
+  test_emit (fixture->exporter, "run");
+  g_error_free (test_flush_in_vain (fixture->exporter, 1));
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
+  g_assert_true (test_wait_until (has_failed, NULL, TEST_TIMEOUT_MS));
+  g_assert_true (test_server_wait_requests (fixture->server, 4, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  assert_silence (1);
+
+  test_server_clear (fixture->server);
+  g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, 1));
+  test_emit (fixture->exporter, "later");
+  test_assert_flush (fixture->exporter, 1);
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
+  g_assert_cmpint (g_atomic_int_get (&n_monitors), ==, 0);
+  assert_silence (1);
+  test_fixture_stop (fixture);
+  g_atomic_int_set (&is_absent, FALSE);
+}
+
+/* None but ours can be made, whatever this machine has. */
+static void
+disable_others (void)
+{
+  GIOExtensionPoint *point = g_io_extension_point_lookup (G_NETWORK_MONITOR_EXTENSION_POINT_NAME);
+
+  for (GList *l = g_io_extension_point_get_extensions (point); l != NULL; l = l->next)
+    {
+      /* never dropped, as what it changes is there for good */
+      GTypeClass *klass = g_io_extension_ref_class (l->data);
+      GInitableIface *iface = g_type_interface_peek (klass, G_TYPE_INITABLE);
+
+      iface->init = fail_init;
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -282,6 +384,7 @@ main (int argc, char **argv)
   test_log_install ();
   /* Has GIO register what there is; ours goes first then. */
   g_proxy_resolver_get_default ();
+  disable_others ();
   g_io_extension_point_implement (G_NETWORK_MONITOR_EXTENSION_POINT_NAME, TEST_TYPE_MONITOR,
                                   "lsobs-test", 1000);
 
@@ -294,6 +397,9 @@ main (int argc, char **argv)
   g_test_add ("/network-watch/fork", RunFixture, NULL, run_fixture_set_up, test_fork,
               run_fixture_tear_down);
   g_test_add ("/network-watch/loopback", TestFixture, NULL, set_up, test_loopback,
+              test_fixture_tear_down);
+  g_test_add_func ("/network-watch/absent", test_absent);
+  g_test_add ("/network-watch/absent-outage", TestFixture, NULL, set_up, test_absent_outage,
               test_fixture_tear_down);
 
   return g_test_run ();
