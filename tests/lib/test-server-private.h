@@ -55,10 +55,13 @@ struct _TestServer
   guint16 port;                 /* the same */
   GPtrArray *exchanges;         /* (owned) (element-type TestExchange) used in the thread only */
   guint n_sockets;              /* used in the thread only */
+  GSocket *closed;              /* (owned) (nullable) keeps the port while it is closed; used in the
+                                 * thread only */
 
   GMutex lock; /* guards everything below, and the states of requests */
   GCond cond;  /* something below changed */
   gboolean is_running;
+  gboolean is_closed;
   gboolean is_parked;
   gboolean may_go_on;
   guint serial; /* counts the changes */

@@ -180,10 +180,16 @@ invoke (TestServer *self, GSourceFunc func)
   g_source_attach (source, self->context);
 }
 
+static SoupServerListenOptions
+get_options (TestServer *self)
+{
+  return self->certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0;
+}
+
 static void
 listen_at (TestServer *self)
 {
-  SoupServerListenOptions options = self->certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0;
+  SoupServerListenOptions options = get_options (self);
   g_autoptr (GSocketAddress) address = NULL;
   g_autoptr (GError) error = NULL;
   GSList *uris;
@@ -221,12 +227,82 @@ server_thread (gpointer user_data)
 
   soup_server_disconnect (self->soup);
   g_clear_object (&self->soup);
+  g_clear_object (&self->closed);
   /* what libsoup still has to finish about closed connections */
   while (g_main_context_iteration (self->context, FALSE))
     ;
   g_main_context_pop_thread_default (self->context);
 
   return NULL;
+}
+
+static void
+set_closed (TestServer *self, gboolean is_closed)
+{
+  g_mutex_lock (&self->lock);
+  self->is_closed = is_closed;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Called in the server's thread. A port that is bound, and not listened at, refuses. */
+static gboolean
+close_port_cb (gpointer user_data)
+{
+  TestServer *self = user_data;
+  g_autoptr (GSocketAddress) address =
+      g_inet_socket_address_new_from_string (self->address != NULL ? self->address : "127.0.0.1",
+                                             self->port);
+  g_autoptr (GError) error = NULL;
+
+  soup_server_disconnect (self->soup);
+  self->closed =
+      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, &error);
+  g_assert_no_error (error);
+  g_socket_bind (self->closed, address, TRUE, &error);
+  g_assert_no_error (error);
+  set_closed (self, TRUE);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in the server's thread. */
+static gboolean
+open_port_cb (gpointer user_data)
+{
+  TestServer *self = user_data;
+  g_autoptr (GSocket) socket = g_steal_pointer (&self->closed);
+  g_autoptr (GError) error = NULL;
+
+  g_socket_listen (socket, &error);
+  g_assert_no_error (error);
+  soup_server_listen_socket (self->soup, socket, get_options (self), &error);
+  g_assert_no_error (error);
+  set_closed (self, FALSE);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+invoke_until (TestServer *self, GSourceFunc func, gboolean is_closed)
+{
+  invoke (self, func);
+  g_mutex_lock (&self->lock);
+  while (self->is_closed != is_closed)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_server_close_port (TestServer *self)
+{
+  invoke_until (self, close_port_cb, TRUE);
+}
+
+void
+test_server_open_port (TestServer *self)
+{
+  invoke_until (self, open_port_cb, FALSE);
 }
 
 /* Called in the server's thread. */

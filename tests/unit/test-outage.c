@@ -6,7 +6,12 @@
 
 #include "config.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/lsobs-error.h"
@@ -43,12 +48,36 @@ go_away (TestFixture *fixture)
                     (TestAnswer){ .status = 503, .body = "out of order", .repeat = -1 });
 }
 
+/* How a service is away. */
+typedef enum
+{
+  AWAY_ANSWERS, /* with an error */
+  AWAY_REFUSES  /* connections */
+} Away;
+
+static void
+go_away_as (TestFixture *fixture, Away away)
+{
+  if (away == AWAY_REFUSES)
+    test_server_close_port (fixture->server);
+  else
+    go_away (fixture);
+}
+
 /* Forgets the requests as well. */
 static void
 come_back (TestFixture *fixture)
 {
   test_server_clear (fixture->server);
   fixture->is_free = TRUE;
+}
+
+static void
+come_back_as (TestFixture *fixture, Away away)
+{
+  come_back (fixture);
+  if (away == AWAY_REFUSES)
+    test_server_open_port (fixture->server);
 }
 
 static void
@@ -159,6 +188,79 @@ test_held_no_name (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_log_count (), ==, 1);
   g_assert_false (lsobs_exporter_shutdown (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_SHUTDOWN), ==, N_RUNS);
+}
+
+/* Nobody listens any longer, not even on the connection that there was; and then, at the same port,
+ * somebody does again, which a probe finds. */
+static void
+test_held_refused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  set_first_probe (fixture->config, FIRST_PROBE);
+  test_fixture_start (fixture);
+  test_emit (fixture->exporter, "before");
+  test_assert_flush (fixture->exporter, 1);
+  test_server_close_port (fixture->server);
+  test_emit_many (fixture->exporter, N_RUNS);
+  error = test_flush_in_vain (fixture->exporter, N_RUNS);
+  g_assert_nonnull (strstr (error->message, g_strerror (ECONNREFUSED)));
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_PAUSED);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  g_assert_cmpuint (test_log_count (), ==, 1);
+  test_emit (fixture->exporter, "later");
+  g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
+
+  test_server_open_port (fixture->server);
+  g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, 1 + N_RUNS));
+  g_assert_true (test_flush_at_last (fixture->exporter));
+  g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
+  g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 0);
+  assert_delivered (fixture, 1 + N_RUNS + 1);
+}
+
+/* An address to which there is never a way: TCP has no broadcast. */
+#define NO_ROUTE "255.255.255.255"
+
+/* What the system says of a connection to it. */
+static int
+connect_to_no_route (void)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (9) };
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int problem = 0;
+
+  g_assert_cmpint (inet_pton (AF_INET, NO_ROUTE, &address.sin_addr), ==, 1);
+  if (connect (fd, (struct sockaddr *) &address, sizeof address) != 0)
+    problem = errno;
+  close (fd);
+  return problem;
+}
+
+static void
+test_held_no_route (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  int problem = connect_to_no_route ();
+  g_autoptr (GError) error = NULL;
+
+  if (problem != ENETUNREACH && problem != EHOSTUNREACH)
+    {
+      g_test_skip ("this system has a way to " NO_ROUTE);
+      return;
+    }
+  lsobs_config_set_api_url (fixture->config, "http://" NO_ROUTE);
+  lsobs_config_set_allow_plain_http (fixture->config, TRUE);
+  test_fixture_start (fixture);
+  test_emit_many (fixture->exporter, N_RUNS);
+  error = test_flush_in_vain (fixture->exporter, N_RUNS);
+  g_assert_nonnull (strstr (error->message, g_strerror (problem)));
+  assert_kept (fixture, N_RUNS);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 2);
+  test_emit (fixture->exporter, "later");
+  g_error_free (test_flush_in_vain (fixture->exporter, N_RUNS + 1));
+  assert_kept (fixture, N_RUNS + 1);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_REQUESTS), ==, 3);
+  g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
 /* A short trouble is waited out, and nobody hears of it. */
@@ -338,8 +440,9 @@ is_within_capacity (gpointer data)
 
 /* What was tried and put back counts, and goes first. */
 static void
-test_capacity (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+test_capacity (TestFixture *fixture, gconstpointer data)
 {
+  Away away = (Away) GPOINTER_TO_INT (data);
   g_autoptr (WireTree) tree = NULL;
   LsobsFlushStats stats;
 
@@ -347,7 +450,7 @@ test_capacity (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_config_set_max_batch_size (fixture->config, 4);
   lsobs_config_set_max_in_flight (fixture->config, 1);
   test_fixture_start (fixture);
-  go_away (fixture);
+  go_away_as (fixture, away);
   emit_numbered (fixture, "run", 0, 4);
   g_error_free (test_flush_in_vain (fixture->exporter, 4));
   lsobs_exporter_flush (fixture->exporter, 0, &stats, NULL);
@@ -361,7 +464,7 @@ test_capacity (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_get_dropped (fixture->exporter, LSOBS_DROP_REASON_QUEUE_FULL), ==, 20);
   g_assert_cmpuint (test_get_total_dropped (fixture->exporter), ==, 20);
 
-  come_back (fixture);
+  come_back_as (fixture, away);
   g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, &stats, NULL));
   g_assert_cmpuint (stats.dropped_events, ==, 20);
   assert_delivered (fixture, 10);
@@ -382,14 +485,15 @@ has_dropped_bytes (gpointer data)
 
 /* The same by the memory that it takes. */
 static void
-test_max_bytes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+test_max_bytes (TestFixture *fixture, gconstpointer data)
 {
+  Away away = (Away) GPOINTER_TO_INT (data);
   g_autoptr (WireTree) tree = NULL;
   guint64 n_dropped;
 
   lsobs_config_set_max_queue_bytes (fixture->config, 100000);
   test_fixture_start (fixture);
-  go_away (fixture);
+  go_away_as (fixture, away);
   test_emit_large (fixture->exporter, "oldest", 40000);
   test_emit (fixture->exporter, "older");
   g_error_free (test_flush_in_vain (fixture->exporter, 2));
@@ -403,7 +507,7 @@ test_max_bytes (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_books (fixture->exporter);
   g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_QUEUED_BYTES), <=, 100000);
 
-  come_back (fixture);
+  come_back_as (fixture, away);
   test_assert_flush (fixture->exporter, 3);
   tree = test_server_build_tree (fixture->server);
   g_assert_null (wire_tree_find (tree, "oldest"));
@@ -839,6 +943,8 @@ main (int argc, char **argv)
     }
   ADD ("/outage/held/hang", NULL, test_held_hang);
   ADD ("/outage/held/no-name", NULL, test_held_no_name);
+  ADD ("/outage/held/refused", NULL, test_held_refused);
+  ADD ("/outage/held/no-route", NULL, test_held_no_route);
   ADD ("/outage/waited-out", NULL, test_waited_out);
   ADD ("/outage/probes", NULL, test_probes);
   ADD ("/outage/flush", NULL, test_flush_probes);
@@ -846,8 +952,10 @@ main (int argc, char **argv)
   ADD ("/outage/flush-async/in-context", "", test_flush_async);
   ADD ("/outage/order/end", NULL, test_end_follows);
   ADD ("/outage/order/feedback", NULL, test_feedback_follows);
-  ADD ("/outage/bounds/capacity", NULL, test_capacity);
-  ADD ("/outage/bounds/bytes", NULL, test_max_bytes);
+  ADD ("/outage/bounds/capacity/answers", GINT_TO_POINTER (AWAY_ANSWERS), test_capacity);
+  ADD ("/outage/bounds/capacity/refuses", GINT_TO_POINTER (AWAY_REFUSES), test_capacity);
+  ADD ("/outage/bounds/bytes/answers", GINT_TO_POINTER (AWAY_ANSWERS), test_max_bytes);
+  ADD ("/outage/bounds/bytes/refuses", GINT_TO_POINTER (AWAY_REFUSES), test_max_bytes);
   ADD ("/outage/promoted/waiting", NULL, test_promoted_end);
   ADD ("/outage/promoted/later", "", test_promoted_end);
   ADD ("/outage/promoted/conflict", NULL, test_promoted_conflict);
