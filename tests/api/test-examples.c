@@ -16,8 +16,8 @@
 #define PROJECT "tiny agents"
 #define ANSWER  "Yes: 4.2 mm of rain are on their way.\n"
 
-/* More than what a program waits for the flush and at its end, and far from a hang. */
-#define MAX_SECONDS_WHEN_DOWN (TEST_TIMEOUT_MS / 1000 / 2)
+/* Ten times what a program waits for the flush and at its end, and far from a hang. */
+#define MAX_SECONDS_WHEN_DOWN (TEST_TIMEOUT_MS / 1000)
 
 /* How a language differs from the others, and it may in nothing else. */
 typedef struct
