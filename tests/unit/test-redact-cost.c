@@ -149,6 +149,18 @@ walk_record (LsobsRedactor *redactor, const char *text)
   return walk_record_with_clock (redactor, text, NULL);
 }
 
+/* A virtual machine whose processor is taken away counts that time as time of the thread, which
+ * may use up a budget. It does not do so each time. */
+static void
+assert_harmless (LsobsRedactor *redactor, const char *text)
+{
+  guint64 n_failures = walk_record (redactor, text);
+
+  for (guint i = 0; n_failures > 0 && i < 8; i++)
+    n_failures = walk_record (redactor, text);
+  g_assert_cmpuint (n_failures, ==, 0);
+}
+
 /* Between two readings, as long as a harmless search takes on a machine that is neither fast nor
  * busy. */
 static gint64
@@ -254,8 +266,8 @@ test_many_rules (void)
   append_times (one, line, n);
   g_string_append (one, hints);
   g_string_append_c (one, '"');
-  g_assert_cmpuint (walk_record (redactor, one->str), ==, 0);
-  g_assert_cmpuint (walk_record (redactor, many), ==, 0);
+  assert_harmless (redactor, one->str);
+  assert_harmless (redactor, many);
 }
 
 /* Long texts */
@@ -334,6 +346,8 @@ test_evasion (void)
 static void
 test_harmless (void)
 {
+  g_autoptr (LsobsRedactor) email = test_redactor_new (EMAIL_PATTERN, NULL, NULL);
+  g_autoptr (LsobsRedactor) words = test_redactor_new ("quick.*?over", NULL, NULL);
   g_autoptr (GString) text = g_string_new ("[\"x\"");
 
   for (guint i = 0; i < 4000; i++)
@@ -341,8 +355,8 @@ test_harmless (void)
                      ",\"The quick brown fox mailed jo@example.org, and so on, until the line "
                      "is over\"");
   g_string_append_c (text, ']');
-  g_assert_cmpuint (count_failures (EMAIL_PATTERN, text->str), ==, 0);
-  g_assert_cmpuint (count_failures ("quick.*?over", text->str), ==, 0);
+  assert_harmless (email, text->str);
+  assert_harmless (words, text->str);
 }
 
 int
