@@ -11,5 +11,6 @@ typedef struct _LsobsFlushSource LsobsFlushSource;
 
 GSource *_lsobs_flush_source_new (void);
 void _lsobs_flush_source_arm (GSource *source, gint64 ready_time);
+void _lsobs_flush_source_assert_context (GSource *source);
 
 G_END_DECLS

@@ -68,3 +68,13 @@ _lsobs_flush_source_arm (GSource *source, gint64 ready_time)
     }
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FLUSH_SOURCE);
 }
+
+/* Asserts that this thread owns the context of the source. Several threads may run it, one after
+ * the other.
+ * @source: (nullable): without a source, and after its end, there is no context to assert */
+void
+_lsobs_flush_source_assert_context (GSource *source)
+{
+  g_assert (source == NULL || g_source_is_destroyed (source) ||
+            g_main_context_is_owner (g_source_get_context (source)));
+}

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* The attempts to send one request. They belong to the task of the request, and are made in its
- * context. */
+/* The attempts to send one request. They belong to the task of the request. Used only in the
+ * context that sends, that of the task. */
 typedef struct
 {
   LsobsService *service;  /* (owned) */

@@ -36,7 +36,7 @@ _lsobs_attempts_clear (LsobsAttempts *self)
 }
 
 /* Whether this is a forked child that runs the context of its parent: the attempts are the
- * parent's. */
+ * parent's. Called from any thread. */
 gboolean
 _lsobs_attempts_are_forked (LsobsAttempts *self)
 {
@@ -61,6 +61,7 @@ _lsobs_attempts_wait (LsobsAttempts *self, GTask *task, GSourceFunc func)
   gint64 not_before = _lsobs_service_get_not_before (self->service);
   g_autoptr (GSource) source = NULL;
 
+  _lsobs_service_assert_context (self->service);
   if (g_get_monotonic_time () >= not_before)
     return FALSE;
   source = _lsobs_wait_source_new ("[lsobs] retry", not_before);
@@ -89,6 +90,7 @@ _lsobs_attempts_have_key (LsobsAttempts *self, GTask *task, GSourceFunc func, GE
   GError *problem = NULL;
   LsobsCredentialsState state;
 
+  _lsobs_service_assert_context (self->service);
   if (credentials == NULL || _lsobs_credentials_are_ready (credentials, self->refused_key))
     return TRUE;
   source = _lsobs_wait_source_new ("[lsobs] key", -1);
@@ -134,6 +136,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
     .max_answer = MAX_ANSWER,
   };
 
+  _lsobs_service_assert_context (self->service);
   g_assert (self->message == NULL);
   /* Waits before the first attempt do not count. */
   if (self->n == 0)
@@ -160,6 +163,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
 void
 _lsobs_attempts_ignore_reachable (LsobsAttempts *self)
 {
+  _lsobs_service_assert_context (self->service);
   _lsobs_service_set_reachable (self->service, self->was_reachable);
 }
 
@@ -205,6 +209,7 @@ _lsobs_attempts_end (LsobsAttempts *self, GAsyncResult *result, LsobsAnswer *ans
   g_autoptr (SoupMessage) message = g_steal_pointer (&self->message);
   g_autoptr (GError) problem = NULL;
 
+  _lsobs_service_assert_context (self->service);
   self->unsure |= _lsobs_exchange_was_resent (result);
   answer->unsure = self->unsure;
   self->was_reachable = _lsobs_service_is_reachable (self->service);
@@ -237,6 +242,7 @@ _lsobs_attempts_need_other_key (LsobsAttempts *self, LsobsAnswer *answer)
 {
   LsobsCredentials *credentials = _lsobs_service_peek_settings (self->service)->credentials;
 
+  _lsobs_service_assert_context (self->service);
   if (answer->outcome != LSOBS_OUTCOME_UNAUTHORIZED || answer->status != SOUP_STATUS_UNAUTHORIZED ||
       self->refused_key != 0 || self->used_key == 0 || credentials == NULL ||
       !_lsobs_credentials_can_change (credentials))
@@ -263,6 +269,7 @@ _lsobs_attempts_plan_next (LsobsAttempts *self, LsobsAnswer *answer, GError **er
   };
   gint64 delay = -1;
 
+  _lsobs_service_assert_context (self->service);
   if (answer->error == NULL)
     answer->error =
         _lsobs_delivery_policy_make_error (answer->outcome, answer->status, answer->text);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/http/lsobs-service-private.h"
+#include "lsobs/config/lsobs-settings-private.h"
 #include "lsobs/lsobs-client.h"
 
 G_BEGIN_DECLS
 
+/* Makes clients for the library. Thread-safe. */
 LsobsTransport *_lsobs_client_new_for_settings (LsobsSettings *settings);
-LsobsService *_lsobs_client_peek_service (LsobsClient *self);
 
 G_END_DECLS

@@ -452,13 +452,6 @@ _lsobs_client_new_for_settings (LsobsSettings *settings)
   return LSOBS_TRANSPORT (self);
 }
 
-/* Returns: (transfer none): the service; it belongs to the thread that sends */
-LsobsService *
-_lsobs_client_peek_service (LsobsClient *self)
-{
-  return self->service;
-}
-
 /**
  * lsobs_client_new:
  * @config: where to send to; it is copied

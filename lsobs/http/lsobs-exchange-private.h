@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Limits of one exchange: a message and its answer. They hold whatever the server does. */
+/* Limits of one exchange: a message and its answer. They hold whatever the server does. An exchange
+ * is used only in the context that sends, the thread-default one of its beginning. */
 typedef struct
 {
   gint64 timeout;   /* ms: of the whole exchange */

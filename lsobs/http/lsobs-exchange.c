@@ -35,10 +35,11 @@
 
 typedef struct
 {
-  SoupSession *session; /* (unowned) the source object of the task */
-  SoupMessage *message; /* (owned) */
-  char *type;           /* (owned) (nullable) of the body */
-  GBytes *body;         /* (owned) (nullable) */
+  SoupSession *session;  /* (unowned) the source object of the task */
+  GMainContext *context; /* (unowned) of the task */
+  SoupMessage *message;  /* (owned) */
+  char *type;            /* (owned) (nullable) of the body */
+  GBytes *body;          /* (owned) (nullable) */
   LsobsExchangeLimits limits;
   GCancellable *cancellable; /* (owned) cancelled with that of the task, or at the deadline */
   gulong cancelled_id;
@@ -104,7 +105,7 @@ end (GTask *task)
 {
   Exchange *exchange = g_task_get_task_data (task);
 
-  g_assert (g_main_context_is_owner (g_task_get_context (task)));
+  g_assert (g_main_context_is_owner (exchange->context));
   if (exchange->cancelled_id != 0)
     g_cancellable_disconnect (g_task_get_cancellable (task), exchange->cancelled_id);
   exchange->cancelled_id = 0;
@@ -140,6 +141,7 @@ closed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = G_TASK (user_data);
   Exchange *exchange = g_task_get_task_data (task);
 
+  g_assert (g_main_context_is_owner (exchange->context));
   g_input_stream_close_finish (G_INPUT_STREAM (object), result, NULL);
   exchange->closing = FALSE;
   if (!exchange->returned)
@@ -161,6 +163,7 @@ answer_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   gboolean complete = g_input_stream_read_all_finish (stream, result, &exchange->len, NULL) &&
                       exchange->len < exchange->limits.max_answer;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   exchange->answer[exchange->len] = '\0';
   exchange->closing = TRUE;
   g_input_stream_close_async (stream, G_PRIORITY_DEFAULT, NULL, closed_cb, g_object_ref (task));
@@ -222,6 +225,7 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GInputStream) stream = NULL;
   g_autoptr (GError) error = NULL;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   stream = soup_session_send_finish (SOUP_SESSION (object), result, &error);
   if (exchange->left)
     return;
@@ -258,6 +262,7 @@ timed_out_cb (gpointer user_data)
 {
   Exchange *exchange = g_task_get_task_data (G_TASK (user_data));
 
+  g_assert (g_main_context_is_owner (exchange->context));
   if (!is_forked (exchange))
     g_cancellable_cancel (exchange->cancellable);
   return G_SOURCE_REMOVE;
@@ -290,6 +295,7 @@ stopped_cb (gpointer user_data)
   g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
   Exchange *exchange = g_task_get_task_data (task);
 
+  g_assert (g_main_context_is_owner (exchange->context));
   if (is_forked (exchange))
     return G_SOURCE_REMOVE;
   if (!exchange->closing)
@@ -312,6 +318,7 @@ stop_cb (GCancellable *cancellable, gpointer user_data)
   g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
   Exchange *exchange = g_task_get_task_data (task);
 
+  g_assert (g_main_context_is_owner (exchange->context));
   /* The cancellable alone ends the reading, which still writes into the answer. */
   if (is_forked (exchange) || (exchange->answer != NULL && !exchange->closing))
     return G_SOURCE_REMOVE;
@@ -334,6 +341,7 @@ look_cb (gpointer user_data)
   Exchange *exchange = g_task_get_task_data (task);
   gboolean looked_dead = exchange->looks_dead;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   if (is_forked (exchange))
     return G_SOURCE_REMOVE;
   exchange->looks_dead =
@@ -363,6 +371,7 @@ network_event_cb (SoupMessage *message,
   Exchange *exchange = user_data;
   gint64 soon = g_get_monotonic_time () + CONNECT_TIMEOUT * 1000;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   if (exchange->connecting || event == G_SOCKET_CLIENT_COMPLETE)
     return;
   exchange->connecting = TRUE;
@@ -375,6 +384,7 @@ starting_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   exchange->connecting = FALSE;
   exchange->sent = TRUE;
   exchange->running = TRUE;
@@ -394,6 +404,7 @@ wrote_body_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   exchange->written = TRUE;
 }
 
@@ -413,6 +424,7 @@ restarted_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   exchange->running = FALSE;
   exchange->answered = FALSE;
   exchange->written = exchange->body == NULL;
@@ -428,6 +440,7 @@ finished_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   exchange->running = FALSE;
 }
 
@@ -437,6 +450,7 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   if (++exchange->n_interim <= MAX_INTERIM || exchange->given_up != NULL)
     return;
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
@@ -454,6 +468,7 @@ got_headers_cb (SoupMessage *message, gpointer user_data)
   SoupStatus status = soup_message_get_status (message);
   gint64 soon = g_get_monotonic_time () + exchange->limits.tail * 1000;
 
+  g_assert (g_main_context_is_owner (exchange->context));
   /* libsoup sends the message again; the same connection would lead to the same server. */
   if (status == SOUP_STATUS_MISDIRECTED_REQUEST)
     soup_message_add_flags (message, SOUP_MESSAGE_NEW_CONNECTION);
@@ -531,6 +546,7 @@ _lsobs_exchange_async (SoupSession *session,
 
   exchange->epoch = _lsobs_fork_epoch ();
   exchange->session = session;
+  exchange->context = g_task_get_context (task);
   exchange->message = g_object_ref (message);
   exchange->type = g_strdup (type);
   exchange->body = body != NULL ? g_bytes_ref (body) : NULL;
@@ -564,16 +580,17 @@ _lsobs_exchange_refuse (const char *problem,
 }
 
 /* Whether libsoup has sent the message more than once, so that the server may have processed it
- * before the answer that was read. Called when the exchange has ended. */
+ * before the answer that was read. Called in the callback of the exchange. */
 gboolean
 _lsobs_exchange_was_resent (GAsyncResult *result)
 {
   Exchange *exchange = g_task_get_task_data (G_TASK (result));
 
+  g_assert (g_main_context_is_owner (g_task_get_context (G_TASK (result))));
   return exchange->n_resends > 0;
 }
 
-/* Fails with G_IO_ERROR_NOT_CONNECTED or LSOBS_ERROR_UNREACHABLE when nothing of the message was
+/* Called in the callback of the exchange. Fails with G_IO_ERROR_NOT_CONNECTED or LSOBS_ERROR_UNREACHABLE when nothing of the message was
  * sent (the second has a message that says what to do), with G_IO_ERROR_CANCELLED, or with another
  * error of libsoup or GIO.
  * @len: (out) (optional)
@@ -584,6 +601,7 @@ _lsobs_exchange_finish (GAsyncResult *result, gsize *len, GError **error)
 {
   g_return_val_if_fail (g_async_result_is_tagged (result, _lsobs_exchange_async), NULL);
 
+  g_assert (g_main_context_is_owner (g_task_get_context (G_TASK (result))));
   if (len != NULL)
     *len = ((Exchange *) g_task_get_task_data (G_TASK (result)))->len;
   return g_task_propagate_pointer (G_TASK (result), error);

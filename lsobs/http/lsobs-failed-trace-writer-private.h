@@ -14,7 +14,6 @@ typedef struct _LsobsFailedTraceWriter LsobsFailedTraceWriter;
 LsobsFailedTraceWriter *_lsobs_failed_trace_writer_new (const char *path,
                                                         gint64 max_bytes,
                                                         LsobsCounters *counters);
-LsobsFailedTraceWriter *_lsobs_failed_trace_writer_ref (LsobsFailedTraceWriter *self);
 void _lsobs_failed_trace_writer_unref (LsobsFailedTraceWriter *self);
 gboolean _lsobs_failed_trace_writer_is_forked (LsobsFailedTraceWriter *self);
 

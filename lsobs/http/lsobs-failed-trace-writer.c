@@ -80,8 +80,8 @@ _lsobs_failed_trace_writer_new (const char *path, gint64 max_bytes, LsobsCounter
   return self;
 }
 
-LsobsFailedTraceWriter *
-_lsobs_failed_trace_writer_ref (LsobsFailedTraceWriter *self)
+static LsobsFailedTraceWriter *
+writer_ref (LsobsFailedTraceWriter *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
@@ -289,7 +289,7 @@ ensure_thread_unlocked (LsobsFailedTraceWriter *self)
 
   if (self->running)
     return;
-  _lsobs_failed_trace_writer_ref (self);
+  writer_ref (self);
   thread = _lsobs_fork_guard_start_thread ("lsobs-writer", thread_main, self, &error);
   self->running = thread != NULL;
   if (thread != NULL)

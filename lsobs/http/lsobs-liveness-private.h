@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* Closes connections whose peer has vanished. Used only in the thread that sends. */
+/* Closes connections whose peer has vanished. Used only in the context that sends. */
 
 /* How long a peer may leave sent data without acknowledgement, in ms. */
 #define LSOBS_LIVENESS_TIMEOUT 7000

@@ -30,10 +30,11 @@
 
 typedef struct
 {
-  guint epoch;        /* the process that it belongs to */
-  GPtrArray *sockets; /* (owned) (element-type GWeakRef) of all connections */
-  guint n_messages;   /* under way */
-  GSource *look;      /* (owned) (nullable) runs while messages are under way */
+  guint epoch;           /* the process that it belongs to */
+  GPtrArray *sockets;    /* (owned) (element-type GWeakRef) of all connections */
+  guint n_messages;      /* under way */
+  GMainContext *context; /* (owned) (nullable) of the last message */
+  GSource *look;         /* (owned) (nullable) runs while messages are under way */
 } Liveness;
 
 static void
@@ -57,6 +58,7 @@ liveness_free (gpointer data)
   Liveness *self = data;
 
   stop_looking (self);
+  g_clear_pointer (&self->context, g_main_context_unref);
   g_ptr_array_unref (self->sockets);
   g_free (self);
 }
@@ -102,12 +104,13 @@ adjust_timeout (GSocket *socket)
 #endif
 }
 
-/* Called in the context that sends. */
+/* Called in the context of the message. */
 static gboolean
 look_cb (gpointer user_data)
 {
   Liveness *self = user_data;
 
+  g_assert (g_main_context_is_owner (self->context));
   /* In a forked child that runs its parent's context, the connections are the parent's. */
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
@@ -148,7 +151,7 @@ watch_socket (Liveness *self, GSocket *socket)
   g_ptr_array_add (self->sockets, ref);
 }
 
-/* Called in the context that sends, while a new connection is set up: before the TLS handshake, and
+/* Called in the context of the message, while a new connection is set up: before the TLS handshake, and
  * before a proxy gets a request. */
 static void
 network_event_cb (SoupMessage *message,
@@ -156,36 +159,41 @@ network_event_cb (SoupMessage *message,
                   GIOStream *connection,
                   gpointer user_data)
 {
+  Liveness *self = user_data;
+
+  g_assert (g_main_context_is_owner (self->context));
   /* The next step may need a task thread of GLib: for a name, a proxy, or a handshake. A thread
    * that was revived after a fork ends after half a second without work. */
   if (_lsobs_fork_epoch () != 0)
     _lsobs_fork_revive_tasks ();
   if (event == G_SOCKET_CLIENT_CONNECTED && G_IS_SOCKET_CONNECTION (connection))
-    watch_socket (user_data, g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)));
+    watch_socket (self, g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)));
 }
 
-/* Called in the context that sends. */
+/* Called in the thread that sends the message, in the thread-default context. */
 static void
 request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
   Liveness *self = user_data;
-  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
 
+  g_clear_pointer (&self->context, g_main_context_unref);
+  self->context = g_main_context_ref_thread_default ();
   g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), self);
   if (self->n_messages++ > 0)
     return;
   self->look = g_timeout_source_new (LOOK_INTERVAL);
   g_source_set_static_name (self->look, "[lsobs] liveness");
   g_source_set_callback (self->look, look_cb, self, NULL);
-  g_source_attach (self->look, context);
+  g_source_attach (self->look, self->context);
 }
 
-/* Called in the context that sends. */
+/* Called in the context of the message. */
 static void
 request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
   Liveness *self = user_data;
 
+  g_assert (g_main_context_is_owner (self->context));
   g_signal_handlers_disconnect_by_func (message, network_event_cb, self);
   if (--self->n_messages == 0)
     stop_looking (self);
@@ -213,6 +221,8 @@ _lsobs_liveness_prune (SoupSession *session)
 {
   Liveness *self = g_object_get_data (G_OBJECT (session), "lsobs-liveness");
 
+  /* Without a message, the session has no context. */
+  g_assert (self->n_messages == 0 || g_main_context_is_owner (self->context));
   for (guint i = 0; i < self->sockets->len; i++)
     {
       g_autoptr (GSocket) socket = g_weak_ref_get (g_ptr_array_index (self->sockets, i));
@@ -222,14 +232,15 @@ _lsobs_liveness_prune (SoupSession *session)
     }
 }
 
-/* Ends the watching of a session whose message libsoup has forgotten. */
+/* Ends the watching of a session whose message libsoup has forgotten. The session pool calls it, and
+ * asserts the context. */
 void
 _lsobs_liveness_stop (SoupSession *session)
 {
   stop_looking (g_object_get_data (G_OBJECT (session), "lsobs-liveness"));
 }
 
-/* Watches all connections of @session. */
+/* Watches all connections of @session. Called before anything is sent in the session. */
 void
 _lsobs_liveness_watch (SoupSession *session)
 {

@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /* Looks things up at a service, with GET requests that carry no records. Lookups wait for the key of
- * the service together, and wake the worker after each answer. Used only in the thread that
+ * the service together, and wake the worker after each answer. Used only in the context that
  * sends. */
 typedef struct _LsobsLookups LsobsLookups;
 

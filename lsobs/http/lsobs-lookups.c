@@ -78,6 +78,7 @@ _lsobs_lookups_leave_parent (LsobsLookups *self)
 void
 _lsobs_lookups_close (LsobsLookups *self)
 {
+  _lsobs_lookups_assert_context (self);
   if (self->key_wait != NULL)
     g_source_destroy (self->key_wait);
   g_clear_pointer (&self->key_wait, g_source_unref);
@@ -85,37 +86,40 @@ _lsobs_lookups_close (LsobsLookups *self)
 
 /* --- the worker --- */
 
-/* @waker: of the worker, a source of lsobs-flush-source-private.h */
+/* Called before anything is sent.
+ * @waker: of the worker, a source of lsobs-flush-source-private.h */
 void
 _lsobs_lookups_set_waker (LsobsLookups *self, GSource *waker)
 {
   g_clear_pointer (&self->waker, g_source_unref);
   self->waker = g_source_ref (waker);
+  _lsobs_route_set_waker (self->route, waker);
 }
 
-/* Asserts that this thread owns the context of the worker. Several threads may run it, one after
- * the other. A client without a worker has no context of its own. */
+/* Asserts that this thread owns the context of the worker. A client without a worker has no context
+ * of its own. */
 void
 _lsobs_lookups_assert_context (LsobsLookups *self)
 {
-  g_assert (self->waker == NULL || g_source_is_destroyed (self->waker) ||
-            g_main_context_is_owner (g_source_get_context (self->waker)));
+  _lsobs_flush_source_assert_context (self->waker);
 }
 
 /* @time: monotonic, µs; 0: at once */
 void
 _lsobs_lookups_wake (LsobsLookups *self, gint64 time)
 {
+  _lsobs_lookups_assert_context (self);
   if (self->waker != NULL)
     _lsobs_flush_source_arm (self->waker, time);
 }
 
 /* --- the key --- */
 
-/* Called in the context that sends. */
+/* Called in the context of the worker. */
 static gboolean
 fetched_cb (gpointer user_data)
 {
+  _lsobs_flush_source_assert_context (user_data);
   _lsobs_flush_source_arm (user_data, 0);
   return G_SOURCE_REMOVE;
 }
@@ -178,6 +182,7 @@ answered_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) problem = NULL;
   g_autofree char *text = _lsobs_exchange_finish (result, &answer.len, &problem);
 
+  g_assert (g_main_context_is_owner (g_task_get_context (G_TASK (result))));
   /* In a forked child that runs its parent's context, the answer is the parent's. */
   if (lookup->epoch != _lsobs_fork_epoch ())
     return;
@@ -216,7 +221,7 @@ _lsobs_lookups_start (LsobsLookups *self,
                                answered_cb, lookup);
 }
 
-/* Whether the service itself has refused the key (401). */
+/* Whether the service itself has refused the key (401). Called from any thread. */
 gboolean
 _lsobs_lookup_answer_refuses_key (const LsobsLookupAnswer *answer)
 {
@@ -231,6 +236,7 @@ _lsobs_lookups_make_error (LsobsLookups *self, const LsobsLookupAnswer *answer)
 {
   LsobsOutcome outcome = answer->outcome;
 
+  _lsobs_lookups_assert_context (self);
   if (answer->text == NULL)
     return _lsobs_route_make_error (self->route, answer->message, answer->problem);
   if (outcome == LSOBS_OUTCOME_DELIVERED)

@@ -7,11 +7,10 @@
 G_BEGIN_DECLS
 
 /* The ids of projects by their names. The service is asked for each name, until it answers; one
- * lookup is under way at a time. Used only in the thread that sends. */
+ * lookup is under way at a time. Used only in the context that sends. */
 typedef struct _LsobsProjectIds LsobsProjectIds;
 
 LsobsProjectIds *_lsobs_project_ids_new (LsobsSettings *settings, LsobsLookups *lookups);
-LsobsProjectIds *_lsobs_project_ids_ref (LsobsProjectIds *self);
 void _lsobs_project_ids_unref (LsobsProjectIds *self);
 gboolean _lsobs_project_ids_stop (LsobsProjectIds *self);
 

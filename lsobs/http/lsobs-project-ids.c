@@ -91,8 +91,8 @@ _lsobs_project_ids_new (LsobsSettings *settings, LsobsLookups *lookups)
   return self;
 }
 
-LsobsProjectIds *
-_lsobs_project_ids_ref (LsobsProjectIds *self)
+static LsobsProjectIds *
+project_ids_ref (LsobsProjectIds *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
@@ -116,6 +116,7 @@ _lsobs_project_ids_unref (LsobsProjectIds *self)
 gboolean
 _lsobs_project_ids_stop (LsobsProjectIds *self)
 {
+  _lsobs_lookups_assert_context (self->lookups);
   if (self->asking == NULL)
     return FALSE;
   g_cancellable_cancel (self->asking);
@@ -338,7 +339,7 @@ start_lookup (LsobsProjectIds *self, Entry *entry)
   Lookup *lookup = g_new0 (Lookup, 1);
 
   self->asking = g_cancellable_new ();
-  lookup->ids = _lsobs_project_ids_ref (self);
+  lookup->ids = project_ids_ref (self);
   lookup->name = g_strdup (entry->name);
   _lsobs_lookups_start (self->lookups, path, &limits, self->asking, answered_cb, lookup,
                         lookup_free);

@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* Sends the failed traces of a directory again, one file after the other. */
+/* Sends the failed traces of a directory again, one file after the other, in the context of a task.
+ * Thread-safe. */
 void _lsobs_replay_task (LsobsSettings *settings,
                          const char *path,
                          gboolean may_be_missing,

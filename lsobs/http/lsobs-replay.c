@@ -172,6 +172,12 @@ use_disk (GTask *task, GTaskThreadFunc func, GAsyncReadyCallback callback)
 
 /* --- in the context of the task --- */
 
+static void
+assert_context (GTask *task)
+{
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
+}
+
 /* Whether this is a forked child that runs the context of its parent: the replay is the
  * parent's. */
 static gboolean
@@ -190,6 +196,7 @@ finish (GTask *task, GError *error)
 {
   Replay *replay = g_task_get_task_data (task);
 
+  assert_context (task);
   _lsobs_service_close (replay->service);
   if (error != NULL)
     g_task_return_error (task, error);
@@ -202,6 +209,7 @@ finish_if_cancelled (GTask *task)
 {
   GError *error = NULL;
 
+  assert_context (task);
   if (!g_cancellable_set_error_if_cancelled (g_task_get_cancellable (task), &error))
     return FALSE;
   finish (task, error);
@@ -214,6 +222,7 @@ removed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = G_TASK (user_data);
   Replay *replay = g_task_get_task_data (task);
 
+  assert_context (task);
   if (is_forked (task))
     return;
   replay->n_delivered++;
@@ -237,6 +246,7 @@ keep (GTask *task, GError *error, gboolean missing)
   Replay *replay = g_task_get_task_data (task);
   const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_find (error);
 
+  assert_context (task);
   replay->n_failed++;
   g_debug ("%s stays: %s", peek_name (replay), error->message);
   if (missing)
@@ -263,6 +273,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   GError *error = NULL;
 
+  assert_context (task);
   if (is_forked (task))
     return;
   if (!_lsobs_attempts_end (&replay->attempts, result, &answer, &error))
@@ -290,6 +301,7 @@ wait_over_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
 
+  assert_context (task);
   if (!is_forked (task) && !finish_if_cancelled (task))
     start_attempt (task);
   return G_SOURCE_REMOVE;
@@ -303,6 +315,7 @@ start_attempt (GTask *task)
   SoupMessage *message;
   GError *error = NULL;
 
+  assert_context (task);
   if (_lsobs_attempts_wait (&replay->attempts, task, wait_over_cb))
     return;
   if (!_lsobs_attempts_have_key (&replay->attempts, task, wait_over_cb, &error))
@@ -327,6 +340,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   Replay *replay = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
 
+  assert_context (task);
   if (is_forked (task))
     return;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
@@ -357,6 +371,7 @@ start_next_file (GTask *task)
 {
   Replay *replay = g_task_get_task_data (task);
 
+  assert_context (task);
   if (finish_if_cancelled (task))
     return;
   if (replay->next < replay->names->len)
@@ -376,6 +391,7 @@ listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = G_TASK (user_data);
   GError *error = NULL;
 
+  assert_context (task);
   if (is_forked (task))
     return;
   if (g_task_propagate_boolean (G_TASK (result), &error))

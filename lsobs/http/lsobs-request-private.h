@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* Makes requests of batches, and sends them. */
+/* Makes requests of batches, and sends them. Used only in the context that sends. */
 void _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task);
 LsobsFailedTrace *_lsobs_request_new_failed_trace (LsobsService *service, LsobsBatch *batch);
 

@@ -411,6 +411,7 @@ start_attempt (GTask *task)
   LsobsIngestMode mode;
 
   _lsobs_service_enter (service);
+  _lsobs_service_assert_context (service);
   if (_lsobs_attempts_wait (&request->attempts, task, wait_over_cb))
     return;
   if (!_lsobs_attempts_have_key (&request->attempts, task, wait_over_cb, &error))
@@ -454,6 +455,7 @@ _lsobs_request_send_task (LsobsService *service, LsobsBatch *batch, GTask *task)
   const LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
   Request *request = g_new0 (Request, 1);
 
+  _lsobs_service_assert_context (service);
   _lsobs_attempts_init (&request->attempts, service);
   request->service = service;
   request->batch = lsobs_batch_ref (batch);
@@ -483,6 +485,7 @@ _lsobs_request_new_failed_trace (LsobsService *service, LsobsBatch *batch)
   g_autoptr (GBytes) body = NULL;
   g_autofree char *type = NULL;
 
+  _lsobs_service_assert_context (service);
   if (has_mixed_feedback (batch))
     shape = SHAPE_MULTIPART;
   else if (shape == SHAPE_RUN && (lsobs_batch_get_n_records (batch) > 1 ||

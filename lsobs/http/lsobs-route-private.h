@@ -7,12 +7,13 @@
 G_BEGIN_DECLS
 
 /* The way to a service: its address and key, the certificates to trust, the proxy, and the
- * connections. Used only in the thread that sends. */
+ * connections. Used only in the context that sends. */
 typedef struct _LsobsRoute LsobsRoute;
 
 LsobsRoute *_lsobs_route_new (LsobsSettings *settings);
 LsobsRoute *_lsobs_route_ref (LsobsRoute *self);
 void _lsobs_route_unref (LsobsRoute *self);
+void _lsobs_route_set_waker (LsobsRoute *self, GSource *waker);
 void _lsobs_route_enter (LsobsRoute *self);
 void _lsobs_route_close (LsobsRoute *self);
 

@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-liveness-private.h"
 #include "lsobs/http/lsobs-route-private.h"
@@ -22,6 +23,7 @@ struct _LsobsRoute
   gatomicrefcount ref_count;
   LsobsSettings *settings;    /* (owned) */
   guint epoch;                /* the process that all fields below belong to */
+  GSource *waker;             /* (owned) (nullable) of the worker, whose context it is used in */
   LsobsSessionPool *sessions; /* (owned) (nullable) until _lsobs_route_close() */
   GTlsDatabase *database;     /* (owned) (nullable) the certificates to trust, once loaded */
   GCancellable *loading;      /* (owned) (nullable) of the loading under way */
@@ -84,6 +86,7 @@ _lsobs_route_unref (LsobsRoute *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_route_close (self);
+  g_clear_pointer (&self->waker, g_source_unref);
   g_clear_object (&self->database);
   g_clear_object (&self->loading);
   g_clear_pointer (&self->slot, _lsobs_trust_slot_unref);
@@ -101,6 +104,7 @@ leave_parent (LsobsRoute *self)
   if (self->epoch == _lsobs_fork_epoch ())
     return;
   self->epoch = _lsobs_fork_epoch ();
+  self->waker = NULL;
   self->sessions = NULL;
   self->database = NULL;
   self->loading = NULL;
@@ -109,16 +113,27 @@ leave_parent (LsobsRoute *self)
   self->slot = NULL;
 }
 
+/* Called before anything is sent.
+ * @waker: of the worker, a source of lsobs-flush-source-private.h */
+void
+_lsobs_route_set_waker (LsobsRoute *self, GSource *waker)
+{
+  leave_parent (self);
+  g_clear_pointer (&self->waker, g_source_unref);
+  self->waker = g_source_ref (waker);
+}
+
 /* Prepares the route for sending. */
 void
 _lsobs_route_enter (LsobsRoute *self)
 {
   leave_parent (self);
+  _lsobs_flush_source_assert_context (self->waker);
   if (self->sessions != NULL)
     return;
   if (_lsobs_fork_epoch () != 0)
     _lsobs_fork_revive_tasks ();
-  self->sessions = _lsobs_session_pool_new ();
+  self->sessions = _lsobs_session_pool_new (self->waker);
 }
 
 static gboolean
@@ -135,6 +150,7 @@ void
 _lsobs_route_close (LsobsRoute *self)
 {
   leave_parent (self);
+  _lsobs_flush_source_assert_context (self->waker);
   if (self->sessions == NULL)
     return;
   _lsobs_session_pool_abort (self->sessions);
@@ -190,7 +206,8 @@ get_session (LsobsRoute *self)
   return session;
 }
 
-/* @path: below the address of the service
+/* Called from any thread.
+ * @path: below the address of the service
  * Returns: (transfer full): a message with the headers of every request; it can be sent once */
 SoupMessage *
 _lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path)
@@ -286,6 +303,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   const char *problem = NULL;
   Wait *next;
 
+  g_assert (g_main_context_is_owner (g_task_get_context (G_TASK (result))));
   /* In a forked child that runs its parent's context, the loading is the parent's. */
   if (load->epoch != _lsobs_fork_epoch ())
     return;
@@ -352,6 +370,7 @@ _lsobs_route_exchange_async (LsobsRoute *self,
   Wait *wait;
 
   _lsobs_route_enter (self);
+  _lsobs_flush_source_assert_context (self->waker);
   if (settings->proxy.kind == LSOBS_PROXY_UNUSABLE)
     {
       g_autofree char *problem = _lsobs_proxy_dup_problem (&settings->proxy);
@@ -397,6 +416,7 @@ _lsobs_route_make_error (LsobsRoute *self, SoupMessage *message, const GError *p
 {
   const char *why = _lsobs_trust_explain (soup_message_get_tls_peer_certificate_errors (message));
 
+  _lsobs_flush_source_assert_context (self->waker);
   if (self->sessions != NULL)
     _lsobs_session_pool_foreach (self->sessions, prune_session, NULL);
   if (why != NULL)

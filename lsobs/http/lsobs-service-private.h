@@ -12,53 +12,9 @@
 G_BEGIN_DECLS
 
 /* State shared by all requests of a client: how the service is reached, what it can do, what it
- * accepts at present, and when. Functions that may be called from any thread say so; all others are
- * called in the thread that sends. In the library, only lsobs-service.c uses the fields. */
-typedef struct
-{
-  gatomicrefcount ref_count;
-  LsobsSettings *settings; /* (owned) */
-  LsobsCounters *counters; /* (owned) */
-  int mode;                /* (atomic) LsobsIngestMode: used at present */
-  int compression;         /* (atomic) LsobsCompression: used at present for multipart requests */
-  guint max_records;       /* (atomic) of a request */
-  guint max_bytes;         /* (atomic) of a request, before it is compressed */
-  LsobsFailedTraceWriter *failed_traces; /* (owned) (nullable) (atomic) */
-
-  /* All fields below belong to the thread that sends. */
-  guint epoch;                  /* the process that they belong to */
-  LsobsRoute *route;            /* (owned) */
-  LsobsLookups *lookups;        /* (owned) */
-  LsobsProjectIds *project_ids; /* (owned) */
-
-  /* what it can do */
-  LsobsServerInfo info; /* assumed, until has_info */
-  gboolean has_info;    /* the service has answered /info */
-  gboolean info_asked;  /* /info was requested */
-  gboolean key_refused; /* by the last answer to /info */
-  GCancellable *asking; /* (owned) (nullable) of the request for /info under way */
-  gint64 ask_after;     /* monotonic, µs: /info is not requested earlier */
-  gint64 known_at;      /* monotonic, µs: from then on nothing waits for /info; or 0 */
-
-  /* whether it can be reached */
-  gboolean reachable; /* the last answer came from the service itself */
-  gboolean doubted;   /* /info is requested again */
-
-  /* when it is sent to */
-  gint64 not_before;   /* monotonic, µs: nothing is sent earlier */
-  gint64 deadline;     /* monotonic, µs: sending ends, or 0 */
-  gint64 last_chance;  /* monotonic, µs: see _lsobs_delivery_policy_before_end() */
-  GCancellable *waits; /* (owned) (nullable) ends the waits between attempts */
-
-  /* how it is sent to */
-  gint64 fallback_until;        /* monotonic, µs: then the best endpoint is tried again; or 0 */
-  guint proven;                 /* bits: the endpoints that have accepted a request */
-  LsobsCompressor *compressor;  /* (owned) (nullable) */
-  gboolean compression_works;   /* the service has accepted a compressed request */
-  gboolean compression_refused; /* the service has refused a compressed request */
-  gboolean logged_left_out;     /* that attachments are left out */
-  guint logged_missing;         /* bits of LsobsIngestMode: of missing endpoints */
-} LsobsService;
+ * accepts at present, and when. Used only in the context that sends, except for the functions that
+ * say so. */
+typedef struct _LsobsService LsobsService;
 
 LsobsService *_lsobs_service_new (LsobsSettings *settings);
 LsobsService *_lsobs_service_ref (LsobsService *self);
@@ -68,6 +24,7 @@ LsobsSettings *_lsobs_service_peek_settings (LsobsService *self);
 LsobsCounters *_lsobs_service_peek_counters (LsobsService *self);
 LsobsRoute *_lsobs_service_peek_route (LsobsService *self);
 LsobsProjectIds *_lsobs_service_peek_project_ids (LsobsService *self);
+void _lsobs_service_assert_context (LsobsService *self);
 void _lsobs_service_enter (LsobsService *self);
 void _lsobs_service_close (LsobsService *self);
 

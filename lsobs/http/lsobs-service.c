@@ -15,6 +15,52 @@
 #define MAX_INFO     (64 * 1024)
 #define ASK_INTERVAL (60 * G_USEC_PER_SEC)
 
+struct _LsobsService
+{
+  gatomicrefcount ref_count;
+  LsobsSettings *settings; /* (owned) */
+  LsobsCounters *counters; /* (owned) */
+  int mode;                /* (atomic) LsobsIngestMode: used at present */
+  int compression;         /* (atomic) LsobsCompression: used at present for multipart requests */
+  guint max_records;       /* (atomic) of a request */
+  guint max_bytes;         /* (atomic) of a request, before it is compressed */
+  LsobsFailedTraceWriter *failed_traces; /* (owned) (nullable) (atomic) */
+
+  /* All fields below are used only in the context that sends. */
+  guint epoch;                  /* the process that they belong to */
+  LsobsRoute *route;            /* (owned) */
+  LsobsLookups *lookups;        /* (owned) */
+  LsobsProjectIds *project_ids; /* (owned) */
+
+  /* what it can do */
+  LsobsServerInfo info; /* assumed, until has_info */
+  gboolean has_info;    /* the service has answered /info */
+  gboolean info_asked;  /* /info was requested */
+  gboolean key_refused; /* by the last answer to /info */
+  GCancellable *asking; /* (owned) (nullable) of the request for /info under way */
+  gint64 ask_after;     /* monotonic, µs: /info is not requested earlier */
+  gint64 known_at;      /* monotonic, µs: from then on nothing waits for /info; or 0 */
+
+  /* whether it can be reached */
+  gboolean reachable; /* the last answer came from the service itself */
+  gboolean doubted;   /* /info is requested again */
+
+  /* when it is sent to */
+  gint64 not_before;   /* monotonic, µs: nothing is sent earlier */
+  gint64 deadline;     /* monotonic, µs: sending ends, or 0 */
+  gint64 last_chance;  /* monotonic, µs: see _lsobs_delivery_policy_before_end() */
+  GCancellable *waits; /* (owned) (nullable) ends the waits between attempts */
+
+  /* how it is sent to */
+  gint64 fallback_until;        /* monotonic, µs: then the best endpoint is tried again; or 0 */
+  guint proven;                 /* bits: the endpoints that have accepted a request */
+  LsobsCompressor *compressor;  /* (owned) (nullable) */
+  gboolean compression_works;   /* the service has accepted a compressed request */
+  gboolean compression_refused; /* the service has refused a compressed request */
+  gboolean logged_left_out;     /* that attachments are left out */
+  guint logged_missing;         /* bits of LsobsIngestMode: of missing endpoints */
+};
+
 static LsobsIngestMode
 get_first_mode (LsobsService *self)
 {
@@ -137,15 +183,25 @@ leave_parent (LsobsService *self)
   self->compressor = NULL;
 }
 
+/* Asserts that this thread owns the context of the worker, if there is a worker in this process. */
+void
+_lsobs_service_assert_context (LsobsService *self)
+{
+  if (self->epoch == _lsobs_fork_epoch ())
+    _lsobs_lookups_assert_context (self->lookups);
+}
+
 /* Called before anything is sent. */
 void
 _lsobs_service_enter (LsobsService *self)
 {
   leave_parent (self);
+  _lsobs_service_assert_context (self);
   _lsobs_route_enter (self->route);
 }
 
-/* Returns: (transfer none) */
+/* Called from any thread.
+ * Returns: (transfer none) */
 LsobsRoute *
 _lsobs_service_peek_route (LsobsService *self)
 {
@@ -157,6 +213,7 @@ LsobsProjectIds *
 _lsobs_service_peek_project_ids (LsobsService *self)
 {
   leave_parent (self);
+  _lsobs_service_assert_context (self);
   return self->project_ids;
 }
 
@@ -175,6 +232,7 @@ void
 _lsobs_service_close (LsobsService *self)
 {
   leave_parent (self);
+  _lsobs_service_assert_context (self);
   _lsobs_lookups_close (self->lookups);
   if (self->settings->credentials != NULL)
     _lsobs_credentials_rest (self->settings->credentials);
@@ -193,7 +251,7 @@ answered_cb (const LsobsLookupAnswer *answer, gpointer user_data)
 {
   LsobsService *self = user_data;
 
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   g_clear_object (&self->asking);
   if (_lsobs_lookup_answer_refuses_key (answer) && !self->key_refused &&
       _lsobs_lookups_refuse_key (self->lookups, answer))
@@ -232,7 +290,7 @@ _lsobs_service_ask (LsobsService *self)
   gint64 now = g_get_monotonic_time ();
 
   _lsobs_service_enter (self);
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   if ((self->has_info && !self->doubted) || self->asking != NULL || now < self->ask_after)
     return;
   self->ask_after = now + ASK_INTERVAL;
@@ -246,7 +304,7 @@ gboolean
 _lsobs_service_is_known (LsobsService *self)
 {
   leave_parent (self);
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   return self->has_info || self->info_asked ||
          (self->known_at != 0 && g_get_monotonic_time () >= self->known_at);
 }
@@ -256,7 +314,7 @@ _lsobs_service_is_known (LsobsService *self)
 void
 _lsobs_service_await_known (LsobsService *self)
 {
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   if (self->asking == NULL && _lsobs_lookups_need_key (self->lookups) != LSOBS_CREDENTIALS_PENDING)
     _lsobs_service_ask (self);
   if (self->known_at != 0)
@@ -277,6 +335,7 @@ _lsobs_service_set_waker (LsobsService *self, GSource *waker)
 gboolean
 _lsobs_service_takes_feedback (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   return _lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART &&
          _lsobs_server_info_is_at_least (&self->info, 0, 8, 10);
 }
@@ -285,6 +344,7 @@ _lsobs_service_takes_feedback (LsobsService *self)
 gboolean
 _lsobs_service_needs_project_id (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   return self->info.needs_project_id;
 }
 
@@ -310,13 +370,14 @@ _lsobs_service_get_max_bytes (LsobsService *self)
 gboolean
 _lsobs_service_is_reachable (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   return self->reachable;
 }
 
 void
 _lsobs_service_set_reachable (LsobsService *self, gboolean reachable)
 {
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   self->reachable = reachable;
 }
 
@@ -329,7 +390,7 @@ _lsobs_service_weigh (LsobsService *self, LsobsOutcome outcome, gboolean alone)
 {
   gboolean was_reachable = self->reachable;
 
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   if (outcome == LSOBS_OUTCOME_DELIVERED || outcome == LSOBS_OUTCOME_CONFLICT)
     self->reachable = TRUE;
   if (outcome == LSOBS_OUTCOME_UNREACHABLE || outcome == LSOBS_OUTCOME_REDIRECTED ||
@@ -361,7 +422,7 @@ _lsobs_service_get_mode (LsobsService *self)
 LsobsIngestMode
 _lsobs_service_choose_mode (LsobsService *self)
 {
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   if (self->fallback_until != 0 && g_get_monotonic_time () >= self->fallback_until)
     {
       self->fallback_until = 0;
@@ -375,7 +436,7 @@ _lsobs_service_choose_mode (LsobsService *self)
 gboolean
 _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
 {
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   if (self->settings->values.ingest_mode != LSOBS_INGEST_MODE_AUTO)
     return FALSE;
   if (missing == LSOBS_INGEST_MODE_RUNS)
@@ -398,7 +459,7 @@ _lsobs_service_fall_back (LsobsService *self, LsobsIngestMode missing)
 void
 _lsobs_service_prove (LsobsService *self, guint endpoint)
 {
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   self->proven |= 1u << endpoint;
 }
 
@@ -406,7 +467,7 @@ _lsobs_service_prove (LsobsService *self, guint endpoint)
 gboolean
 _lsobs_service_is_proven (LsobsService *self, guint endpoint)
 {
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   return (self->proven & (1u << endpoint)) != 0;
 }
 
@@ -418,6 +479,7 @@ _lsobs_service_log_fallback (LsobsService *self,
                              const char *missing_path,
                              const char *path)
 {
+  _lsobs_service_assert_context (self);
   if ((self->logged_missing & (1u << missing)) != 0)
     return;
   self->logged_missing |= 1u << missing;
@@ -429,6 +491,7 @@ _lsobs_service_log_fallback (LsobsService *self,
 void
 _lsobs_service_count_left_out (LsobsService *self, guint n_attachments, const char *path)
 {
+  _lsobs_service_assert_context (self);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_ATTACHMENTS, n_attachments);
   if (!self->logged_left_out)
     _lsobs_log_no_attachments (path, self->settings->label);
@@ -456,7 +519,7 @@ _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kin
 {
   GBytes *compressed;
 
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   *kind = _lsobs_service_get_compression (self);
   if (*kind == LSOBS_COMPRESSION_NONE)
     return g_bytes_ref (body);
@@ -475,6 +538,7 @@ _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kin
 gboolean
 _lsobs_service_takes_compression (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   return self->compression_works;
 }
 
@@ -482,6 +546,7 @@ _lsobs_service_takes_compression (LsobsService *self)
 void
 _lsobs_service_confirm_compression (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   self->compression_works = TRUE;
 }
 
@@ -489,6 +554,7 @@ _lsobs_service_confirm_compression (LsobsService *self)
 gboolean
 _lsobs_service_refuses_compression (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   return self->compression_refused;
 }
 
@@ -496,6 +562,7 @@ _lsobs_service_refuses_compression (LsobsService *self)
 void
 _lsobs_service_refuse_compression (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   if (self->compression_refused)
     return;
   self->compression_refused = TRUE;
@@ -511,7 +578,7 @@ _lsobs_service_refuse_compression (LsobsService *self)
 void
 _lsobs_service_delay_until (LsobsService *self, gint64 until)
 {
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   if (self->deadline != 0)
     until = _lsobs_delivery_policy_before_end (until, g_get_monotonic_time (), self->deadline,
                                                &self->last_chance);
@@ -522,6 +589,7 @@ _lsobs_service_delay_until (LsobsService *self, gint64 until)
 gint64
 _lsobs_service_get_not_before (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   return self->not_before;
 }
 
@@ -535,7 +603,7 @@ _lsobs_service_set_deadline (LsobsService *self, gint64 deadline)
   gint64 not_before;
 
   leave_parent (self);
-  _lsobs_lookups_assert_context (self->lookups);
+  _lsobs_service_assert_context (self);
   waits = g_steal_pointer (&self->waits);
   not_before = self->not_before;
   self->deadline = deadline;
@@ -553,6 +621,7 @@ _lsobs_service_set_deadline (LsobsService *self, gint64 deadline)
 GCancellable *
 _lsobs_service_peek_waits (LsobsService *self)
 {
+  _lsobs_service_assert_context (self);
   if (self->waits == NULL)
     self->waits = g_cancellable_new ();
   return self->waits;
@@ -567,6 +636,7 @@ _lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *request
 {
   LsobsFailedTraceWriter *writer = g_atomic_pointer_get (&self->failed_traces);
 
+  _lsobs_service_assert_context (self);
   /* After a fork, the child does not touch the writer of the parent. */
   if (writer == NULL || _lsobs_failed_trace_writer_is_forked (writer))
     {

@@ -7,10 +7,10 @@ G_BEGIN_DECLS
 
 /* The sessions of a service. Each has one message at a time, and so one connection in use: when an
  * HTTP/2 connection with several messages fails, libsoup 3.2 loses some of them. Used only in the
- * thread that sends. */
+ * context that sends. */
 typedef struct _LsobsSessionPool LsobsSessionPool;
 
-LsobsSessionPool *_lsobs_session_pool_new (void);
+LsobsSessionPool *_lsobs_session_pool_new (GSource *waker);
 void _lsobs_session_pool_free (LsobsSessionPool *self);
 SoupSession *_lsobs_session_pool_peek_idle (LsobsSessionPool *self);
 void _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session);

@@ -5,6 +5,7 @@
 
 #include <gio/gio.h>
 
+#include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/http/lsobs-liveness-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 
@@ -13,27 +14,31 @@
 
 struct _LsobsSessionPool
 {
+  GSource *waker;      /* (owned) (nullable) of the worker, whose context it is used in */
   GPtrArray *sessions; /* (owned) (element-type SoupSession) the oldest one first */
 };
 
 /* How a session is used. Belongs to the session, which may outlive the pool. */
 typedef struct
 {
-  guint n_messages;    /* that libsoup has not ended */
-  GPtrArray *sockets;  /* (owned) (element-type GWeakRef) of all connections; strong references
+  GMainContext *context; /* (owned) (nullable) of the last message */
+  guint n_messages;      /* that libsoup has not ended */
+  GPtrArray *sockets;    /* (owned) (element-type GWeakRef) of all connections; strong references
                         * would keep them open */
-  gint64 abandoned_at; /* monotonic, µs: when its message was abandoned, or 0 */
+  gint64 abandoned_at;   /* monotonic, µs: when its message was abandoned, or 0 */
 } Use;
 
 typedef void (*SocketFunc) (GSocket *socket, gpointer user_data);
 
 static const char use_key[] = "lsobs-session-use";
 
+/* @waker: (nullable): of the worker, a source of lsobs-flush-source-private.h */
 LsobsSessionPool *
-_lsobs_session_pool_new (void)
+_lsobs_session_pool_new (GSource *waker)
 {
   LsobsSessionPool *self = g_new0 (LsobsSessionPool, 1);
 
+  self->waker = waker != NULL ? g_source_ref (waker) : NULL;
   self->sessions = g_ptr_array_new_with_free_func (g_object_unref);
   return self;
 }
@@ -50,6 +55,7 @@ use_free (gpointer data)
 {
   Use *use = data;
 
+  g_clear_pointer (&use->context, g_main_context_unref);
   g_ptr_array_unref (use->sockets);
   g_free (use);
 }
@@ -58,6 +64,13 @@ static Use *
 get_use (SoupSession *session)
 {
   return g_object_get_data (G_OBJECT (session), use_key);
+}
+
+/* Asserts that this thread owns the context of the last message of the session. */
+static void
+assert_context (Use *use)
+{
+  g_assert (use->context == NULL || g_main_context_is_owner (use->context));
 }
 
 /* Calls @func for each socket that is open, and forgets the others. */
@@ -99,11 +112,14 @@ close_forgotten (gpointer data, gpointer user_data)
 void
 _lsobs_session_pool_free (LsobsSessionPool *self)
 {
+  _lsobs_flush_source_assert_context (self->waker);
   g_ptr_array_foreach (self->sessions, close_forgotten, NULL);
   g_ptr_array_unref (self->sessions);
+  g_clear_pointer (&self->waker, g_source_unref);
   g_free (self);
 }
 
+/* Called in the context of the message. */
 static void
 network_event_cb (SoupMessage *message,
                   GSocketClientEvent event,
@@ -113,6 +129,7 @@ network_event_cb (SoupMessage *message,
   Use *use = user_data;
   GWeakRef *ref;
 
+  assert_context (use);
   if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (stream))
     return;
   ref = g_new (GWeakRef, 1);
@@ -120,20 +137,25 @@ network_event_cb (SoupMessage *message,
   g_ptr_array_add (use->sockets, ref);
 }
 
+/* Called in the thread that sends the message, in the thread-default context. */
 static void
 request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
   Use *use = user_data;
 
+  g_clear_pointer (&use->context, g_main_context_unref);
+  use->context = g_main_context_ref_thread_default ();
   use->n_messages++;
   g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), use);
 }
 
+/* Called in the context of the message. */
 static void
 request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
   Use *use = user_data;
 
+  assert_context (use);
   use->n_messages--;
   g_signal_handlers_disconnect_by_func (message, network_event_cb, use);
 }
@@ -144,6 +166,7 @@ _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
 {
   Use *use = g_new0 (Use, 1);
 
+  _lsobs_flush_source_assert_context (self->waker);
   use->sockets = g_ptr_array_new_with_free_func (weak_ref_free);
   g_object_set_data_full (G_OBJECT (session), use_key, use, use_free);
   g_signal_connect (session, "request-queued", G_CALLBACK (request_queued_cb), use);
@@ -175,6 +198,7 @@ drop_abandoned (LsobsSessionPool *self)
 SoupSession *
 _lsobs_session_pool_peek_idle (LsobsSessionPool *self)
 {
+  _lsobs_flush_source_assert_context (self->waker);
   drop_abandoned (self);
   for (guint i = 0; i < self->sessions->len; i++)
     {
@@ -189,19 +213,30 @@ _lsobs_session_pool_peek_idle (LsobsSessionPool *self)
 void
 _lsobs_session_pool_foreach (LsobsSessionPool *self, GFunc func, gpointer user_data)
 {
+  _lsobs_flush_source_assert_context (self->waker);
   g_ptr_array_foreach (self->sessions, func, user_data);
+}
+
+static void
+shut_down (GSocket *socket, gpointer user_data)
+{
+  if (g_socket_shutdown (socket, TRUE, TRUE, NULL))
+    *(gboolean *) user_data = TRUE;
 }
 
 /* Cancels all messages and closes all connections. Those in use end when the main context runs. */
 void
 _lsobs_session_pool_abort (LsobsSessionPool *self)
 {
+  gboolean broken = FALSE;
+
+  _lsobs_flush_source_assert_context (self->waker);
   for (guint i = 0; i < self->sessions->len; i++)
     {
       SoupSession *session = g_ptr_array_index (self->sessions, i);
 
       if (get_use (session)->n_messages > 0)
-        _lsobs_session_pool_break (session);
+        foreach_socket (session, shut_down, &broken);
       soup_session_abort (session);
     }
 }
@@ -218,17 +253,11 @@ _lsobs_session_pool_has_open (LsobsSessionPool *self)
 {
   gboolean has_open = FALSE;
 
+  _lsobs_flush_source_assert_context (self->waker);
   drop_abandoned (self);
   for (guint i = 0; i < self->sessions->len; i++)
     foreach_socket (g_ptr_array_index (self->sessions, i), set_true, &has_open);
   return has_open;
-}
-
-static void
-shut_down (GSocket *socket, gpointer user_data)
-{
-  if (g_socket_shutdown (socket, TRUE, TRUE, NULL))
-    *(gboolean *) user_data = TRUE;
 }
 
 /* Shuts all connections of the session down, as if the server had closed them: its message fails
@@ -239,6 +268,7 @@ _lsobs_session_pool_break (SoupSession *session)
 {
   gboolean broken = FALSE;
 
+  assert_context (get_use (session));
   foreach_socket (session, shut_down, &broken);
   return broken;
 }
@@ -259,6 +289,7 @@ _lsobs_session_pool_is_dead (SoupSession *session)
   gboolean has_open = FALSE;
   gboolean is_dead = TRUE;
 
+  assert_context (get_use (session));
   foreach_socket (session, set_true, &has_open);
   foreach_socket (session, look_at, &is_dead);
   return has_open && is_dead;
@@ -268,5 +299,6 @@ _lsobs_session_pool_is_dead (SoupSession *session)
 void
 _lsobs_session_pool_abandon (SoupSession *session)
 {
+  assert_context (get_use (session));
   get_use (session)->abandoned_at = g_get_monotonic_time ();
 }

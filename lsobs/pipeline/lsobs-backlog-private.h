@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 /* The batches that failed and wait to be sent again, the oldest first; and the search for the one
- * that fails while others succeed. Belongs to the batcher. */
+ * that fails while others succeed. Belongs to the batcher. Used in the worker's context only. */
 typedef struct
 {
   GQueue batches;        /* of LsobsBatch (owned) */

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 /* The queue of one destination and the worker behind it, in one process. The members are constant;
- * the dispatcher uses them directly. */
+ * the dispatcher uses them directly. Thread-safe. */
 typedef struct
 {
   LsobsCounters *counters;   /* (owned) */

@@ -447,6 +447,7 @@ finish_flush (GTask *task, gboolean written)
   FlushData *data = g_task_get_task_data (task);
   GError *error = NULL;
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (data->finished)
     return;
   data->finished = TRUE;
@@ -489,6 +490,7 @@ flush_deadline_cb (gpointer user_data)
   GTask *task = G_TASK (user_data);
   FlushData *data = g_task_get_task_data (task);
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   finish_flush (task, data->epoch != _lsobs_fork_epoch () || is_written (data));
   return G_SOURCE_REMOVE;
 }
@@ -497,7 +499,10 @@ flush_deadline_cb (gpointer user_data)
 static gboolean
 flush_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
-  finish_flush (G_TASK (user_data), TRUE);
+  GTask *task = G_TASK (user_data);
+
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
+  finish_flush (task, TRUE);
   return G_SOURCE_REMOVE;
 }
 
@@ -536,6 +541,7 @@ written_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   finish_flush (task, g_task_propagate_boolean (G_TASK (result), NULL));
 }
 
@@ -547,6 +553,7 @@ wait_written_later (GTask *task)
   WriteData *write_data = g_new0 (WriteData, 1);
   g_autoptr (GTask) waiting = NULL;
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   write_data->deadline = data->deadline;
   write_data->transports = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < data->flush.n_parts; i++)
@@ -571,6 +578,7 @@ waiters_done_cb (gpointer user_data)
   GTask *task = G_TASK (user_data);
   FlushData *data = g_task_get_task_data (task);
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (data->finished || data->epoch != _lsobs_fork_epoch () || is_written (data))
     finish_flush (task, TRUE);
   else

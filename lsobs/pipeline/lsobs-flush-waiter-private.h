@@ -11,7 +11,8 @@ typedef struct _LsobsFlushWaiter LsobsFlushWaiter;
 typedef void (*LsobsFlushWaiterFunc) (LsobsFlushWaiter *waiter, gpointer user_data);
 
 /* Waits until all records that were in one queue when a flush began are delivered or lost. The lock
- * of the queue guards the numbers until the waiter is done; they are constant from then on. */
+ * of the queue guards the numbers until the waiter is done; they are constant from then on.
+ * Thread-safe. */
 struct _LsobsFlushWaiter
 {
   gatomicrefcount ref_count;

@@ -8,11 +8,13 @@
 
 G_BEGIN_DECLS
 
-/* How one delivery is going: for the program to read, for the log, and for notifications. */
+/* How one delivery is going: for the program to read, for the log, and for notifications.
+ * Thread-safe, except for the functions of the worker. */
 typedef struct
 {
   const char *label;       /* (unowned) (nullable) of the destination */
   int state;               /* (atomic) LsobsState */
+  GMainContext *context;   /* (unowned) that of the worker */
   gint64 logged_at;        /* monotonic, µs; used in the worker's context only */
   LsobsState logged_state; /* used in the worker's context only */
   GMutex lock;             /* guards all below */
@@ -20,7 +22,7 @@ typedef struct
   LsobsNotifier *notifier; /* (owned) (nullable) */
 } LsobsHealth;
 
-void _lsobs_health_init (LsobsHealth *self, const char *label);
+void _lsobs_health_init (LsobsHealth *self, const char *label, GMainContext *context);
 void _lsobs_health_clear (LsobsHealth *self);
 void _lsobs_health_set_notifier (LsobsHealth *self, LsobsNotifier *notifier);
 LsobsState _lsobs_health_get_state (LsobsHealth *self);

@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 /* The life of one delivery. Its queue, worker, sender and batcher share one state, which only
- * moves forward:
+ * moves forward. Thread-safe:
  *
  *   from \ to   running  draining  stopping  stopped
  *   idle           x         x         x

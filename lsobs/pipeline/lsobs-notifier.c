@@ -61,6 +61,7 @@ deliver_cb (gpointer user_data)
   guint64 n_delivered;
   guint64 n_lost;
 
+  g_assert (g_main_context_is_owner (self->context));
   /* A forked child that runs its parent's context must not report its parent's numbers. */
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
@@ -90,7 +91,7 @@ _lsobs_notifier_renew (LsobsNotifier *self)
   self->epoch = _lsobs_fork_epoch ();
 }
 
-/* Called in the context of a worker. */
+/* Called from any thread. */
 void
 _lsobs_notifier_post (LsobsNotifier *self, guint64 n_delivered, guint64 n_lost)
 {

@@ -9,7 +9,8 @@
 G_BEGIN_DECLS
 
 /* Gives batches to a transport, learns from their outcomes how the service is, and decides when
- * the next one may leave. All functions run in the worker's context, unless they say otherwise. */
+ * the next one may leave. Used in the worker's context only, except for the functions
+ * that say so. */
 typedef struct _LsobsSender LsobsSender;
 
 LsobsSender *_lsobs_sender_new (const LsobsDestination *destination,
@@ -17,7 +18,6 @@ LsobsSender *_lsobs_sender_new (const LsobsDestination *destination,
                                 LsobsRunStore *store,
                                 GMainContext *context,
                                 GSource *source);
-LsobsSender *_lsobs_sender_ref (LsobsSender *self);
 void _lsobs_sender_unref (LsobsSender *self);
 LsobsHealth *_lsobs_sender_peek_health (LsobsSender *self);
 

@@ -80,7 +80,7 @@ _lsobs_sender_new (const LsobsDestination *destination,
   self->batcher = _lsobs_batcher_new (destination, queue, store, context);
   self->context = g_main_context_ref (context);
   self->source = g_source_ref (source);
-  _lsobs_health_init (&self->health, destination->settings->label);
+  _lsobs_health_init (&self->health, destination->settings->label, context);
   self->cancellable = g_cancellable_new ();
   g_queue_init (&self->sending);
   self->internals = _lsobs_transport_peek_internals (self->transport);
@@ -88,8 +88,8 @@ _lsobs_sender_new (const LsobsDestination *destination,
   return self;
 }
 
-LsobsSender *
-_lsobs_sender_ref (LsobsSender *self)
+static LsobsSender *
+sender_ref (LsobsSender *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
@@ -114,7 +114,8 @@ _lsobs_sender_unref (LsobsSender *self)
   g_free (self);
 }
 
-/* Returns: (transfer none) */
+/* Called from any thread.
+ * Returns: (transfer none) */
 LsobsHealth *
 _lsobs_sender_peek_health (LsobsSender *self)
 {
@@ -501,7 +502,7 @@ send_batch (LsobsSender *self, LsobsBatch *batch)
     _lsobs_queue_send (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
   _lsobs_batch_peek_history (batch)->number = ++self->n_sent;
   _lsobs_batch_peek_history (batch)->outcome = LSOBS_OUTCOME_DELIVERED;
-  sending->sender = _lsobs_sender_ref (self);
+  sending->sender = sender_ref (self);
   sending->batch = batch;
   sending->paused = self->pause.length != 0;
   if (sending->paused)

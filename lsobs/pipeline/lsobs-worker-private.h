@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /* The consumer of the queue: runs a sender, which takes batches out and gives them to the
  * transport. The sender runs in one context: that of a thread of the worker's own, or one of the
  * program's. lsobs-worker-stop ends it; LsobsLifecycle says what may happen when. The members are
- * for these two files. */
+ * for these two files. Thread-safe, except for the functions of the context. */
 typedef struct
 {
   /* Constant. */
@@ -50,7 +50,6 @@ LsobsWorker *_lsobs_worker_new (const LsobsDestination *destination,
                                 LsobsQueue *queue,
                                 LsobsRunStore *store,
                                 GMainContext *context);
-LsobsWorker *_lsobs_worker_ref (LsobsWorker *self);
 void _lsobs_worker_unref (LsobsWorker *self);
 
 /* Called from any thread. */

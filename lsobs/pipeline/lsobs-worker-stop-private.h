@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* The end of a worker, in two steps, so that several workers stop at the same time. In the
- * context, what the first step began goes on like this:
+/* The end of a worker, in two steps, so that several workers stop at the same time. Thread-safe. In
+ * the context, what the first step began goes on like this:
  *
  * 1. cancel: the cancellable of all requests is cancelled. Without a directory for lost batches,
  *    all that is not under way is lost now.

@@ -20,6 +20,7 @@
 static void
 cancel_all (LsobsWorker *self)
 {
+  g_assert (g_main_context_is_owner (self->context));
   _lsobs_sender_cancel (self->sender, self->loop);
   if (self->write_deadline == 0)
     _lsobs_sender_discard_all (self->sender);

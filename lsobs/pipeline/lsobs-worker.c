@@ -21,13 +21,19 @@ flush_cb (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static LsobsWorker *
+worker_ref (LsobsWorker *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
 /* Attaches @source to the context. It holds a reference to the worker until it is destroyed. */
 void
 _lsobs_worker_attach (LsobsWorker *self, GSource *source, int priority, GSourceFunc func)
 {
   g_source_set_priority (source, priority);
-  g_source_set_callback (source, func, _lsobs_worker_ref (self),
-                         (GDestroyNotify) _lsobs_worker_unref);
+  g_source_set_callback (source, func, worker_ref (self), (GDestroyNotify) _lsobs_worker_unref);
   g_source_attach (source, self->context);
 }
 
@@ -130,13 +136,6 @@ _lsobs_worker_new (const LsobsDestination *destination,
   return self;
 }
 
-LsobsWorker *
-_lsobs_worker_ref (LsobsWorker *self)
-{
-  g_atomic_ref_count_inc (&self->ref_count);
-  return self;
-}
-
 void
 _lsobs_worker_unref (LsobsWorker *self)
 {
@@ -166,8 +165,8 @@ ensure_thread (LsobsWorker *self)
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
   if (self->thread == NULL && _lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_START))
     {
-      self->thread = _lsobs_fork_guard_start_thread ("lsobs-flush", thread_main,
-                                                     _lsobs_worker_ref (self), &error);
+      self->thread =
+          _lsobs_fork_guard_start_thread ("lsobs-flush", thread_main, worker_ref (self), &error);
       if (self->thread == NULL)
         _lsobs_worker_unref (self);
     }

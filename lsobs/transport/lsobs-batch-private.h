@@ -16,8 +16,8 @@ typedef enum
   LSOBS_ISOLATION_RETEST   /* the next request has succeeded: if refused again, it is bad */
 } LsobsIsolation;
 
-/* What the pipeline has learned from sending a batch. Only the thread that sends uses it; public
- * functions do not show it. */
+/* What the pipeline has learned from sending a batch. Used in the worker's context only; public
+ * functions do not show it. The rest of a batch is immutable. */
 typedef struct
 {
   guint64 number;        /* of its last sending, from 1; 0: it was never sent */

@@ -92,12 +92,14 @@ accept_batch (LsobsMemoryTransport *self, LsobsBatch *batch)
   return error;
 }
 
+/* Called in the context of the task. */
 static gboolean
 decide_cb (gpointer user_data)
 {
   GTask *task = G_TASK (user_data);
   GError *error;
 
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (g_task_return_error_if_cancelled (task))
     return G_SOURCE_REMOVE;
   error = accept_batch (g_task_get_source_object (task), g_task_get_task_data (task));

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* Has the program's function redact what leaves; stateless, made where it is needed. */
+/* Has the program's function redact what leaves; stateless, made where it is needed. Thread-safe. */
 typedef struct
 {
   LsobsSettings *settings; /* (unowned) */

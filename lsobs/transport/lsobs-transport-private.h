@@ -19,8 +19,8 @@ typedef enum
 } LsobsProjectIdState;
 
 /* What the pipeline asks of a transport beyond LsobsTransport. A transport of lsobs registers a
- * table for its type; any other has a default, which has every function too. All functions but
- * claim() are called in the worker's context. */
+ * table for its type; any other has a default, which has every function too. Used in the
+ * worker's context only, except for claim(), set_waker() and the sizes. */
 typedef struct
 {
   /* Gives the transport to one exporter, before anything is sent. FALSE if another one has it. */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a client remembers of the service, and for how long: with the client alone, in this thread, and
- * without the waiting. */
+/* What a client remembers of the service, and for how long: in this thread, which is the worker's,
+ * with a clock that the test moves on. */
 
 #include "config.h"
 
+#include <time.h>
+
+#include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/http/lsobs-attempts-private.h"
-#include "lsobs/http/lsobs-client-private.h"
+#include "lsobs/http/lsobs-request-private.h"
 #include "lsobs/http/lsobs-service-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/transport/lsobs-batch-private.h"
@@ -19,47 +22,92 @@ typedef struct
 {
   TestServer *server;    /* (owned) */
   LsobsConfig *config;   /* (owned) */
-  LsobsClient *client;   /* (owned) (nullable) */
-  LsobsService *service; /* (unowned) */
+  LsobsService *service; /* (owned) (nullable) */
+  GSource *waker;        /* (owned) of the worker */
+  guint n_lookups;       /* that the test expects to have begun */
+  guint n_answers;       /* to lookups: each wakes the worker */
 } Fixture;
+
+/* --- the clock ----------------------------------------------------------------------------- */
+
+static int clock_minutes; /* (atomic) that the clock is ahead */
+
+/* Instead of GLib's. Timers run on as they are: the test waits for none of them. */
+gint64
+g_get_monotonic_time (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  return (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 +
+         g_atomic_int_get (&clock_minutes) * MINUTE;
+}
+
+static void
+advance_clock (int n_minutes)
+{
+  g_atomic_int_add (&clock_minutes, n_minutes);
+}
+
+/* --- fixture ------------------------------------------------------------------------------- */
+
+static gboolean
+count_cb (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  fixture->n_answers++;
+  return G_SOURCE_CONTINUE;
+}
 
 static void
 set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+  g_atomic_int_set (&clock_minutes, 0);
   fixture->server = test_server_new ();
   fixture->config = lsobs_config_new (TEST_KEY, "tests");
   lsobs_config_set_api_url (fixture->config, test_server_get_url (fixture->server));
   lsobs_config_set_retry_delay (fixture->config, 1);
   lsobs_config_set_request_timeout (fixture->config, TEST_TIMEOUT_MS);
   test_log_clear ();
+  g_assert_true (g_main_context_acquire (NULL));
+  fixture->waker = _lsobs_flush_source_new ();
+  g_source_set_callback (fixture->waker, count_cb, fixture, NULL);
+  g_source_attach (fixture->waker, NULL);
 }
 
 static void
 start (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsSettings) settings =
+      _lsobs_settings_new (fixture->config, LSOBS_SETTINGS_FOR_HTTP, &error);
 
-  fixture->client = lsobs_client_new (fixture->config, &error);
   g_assert_no_error (error);
-  fixture->service = _lsobs_client_peek_service (fixture->client);
+  fixture->service = _lsobs_service_new (settings);
+  _lsobs_service_set_waker (fixture->service, fixture->waker);
 }
 
 static gboolean
-is_not_asking (gpointer data)
+has_answers (gpointer data)
 {
-  return ((Fixture *) data)->service->asking == NULL;
+  Fixture *fixture = data;
+
+  return fixture->n_answers == fixture->n_lookups;
 }
 
 static void
 tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  if (fixture->client != NULL)
+  if (fixture->service != NULL)
     {
-      g_autoptr (LsobsService) service = _lsobs_service_ref (fixture->service);
-
-      g_assert_finalize_object (fixture->client);
-      g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+      _lsobs_service_close (fixture->service);
+      _lsobs_service_unref (fixture->service);
+      g_assert_true (test_wait_until (has_answers, fixture, TEST_TIMEOUT_MS));
     }
+  g_source_destroy (fixture->waker);
+  g_source_unref (fixture->waker);
+  g_main_context_release (NULL);
   test_server_assert_conformant (fixture->server);
   g_object_unref (fixture->config);
   test_server_free (fixture->server);
@@ -71,7 +119,8 @@ make_batch (Fixture *fixture, guint n_records, gsize n_bytes)
 {
   GPtrArray *records = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
   g_autofree char *filling = g_strnfill (n_bytes, 'x');
-  const LsobsEncoder encoder = { fixture->service->settings, fixture->service->counters };
+  const LsobsEncoder encoder = { _lsobs_service_peek_settings (fixture->service),
+                                 _lsobs_service_peek_counters (fixture->service) };
 
   for (guint i = 0; i < n_records; i++)
     {
@@ -94,24 +143,26 @@ send_batch (Fixture *fixture, guint n_records, gsize n_bytes)
 {
   g_autoptr (LsobsBatch) batch = make_batch (fixture, n_records, n_bytes);
   g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, test_result_cb, &result);
   GError *error = NULL;
 
-  lsobs_transport_send_async (LSOBS_TRANSPORT (fixture->client), batch, NULL, test_result_cb,
-                              &result);
-  lsobs_transport_send_finish (LSOBS_TRANSPORT (fixture->client), test_result_wait (&result),
-                               &error);
+  _lsobs_request_send_task (fixture->service, batch, task);
+  /* The first request begins the first lookup. */
+  fixture->n_lookups = MAX (fixture->n_lookups, 1);
+  g_task_propagate_boolean (G_TASK (test_result_wait (&result)), &error);
 
   return error;
 }
 
-/* Sends something, and lets a question that it may have led to end. */
+/* Sends something, and waits for the answers to all lookups. */
 static void
 send_one (Fixture *fixture)
 {
   g_autoptr (GError) error = send_batch (fixture, 1, 10);
 
   g_assert_no_error (error);
-  g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+  test_drain_context ();
+  g_assert_true (test_wait_until (has_answers, fixture, TEST_TIMEOUT_MS));
 }
 
 static guint
@@ -123,46 +174,43 @@ count_lookups (Fixture *fixture)
 static LsobsIngestMode
 get_mode (Fixture *fixture)
 {
-  return lsobs_client_get_ingest_mode (fixture->client);
+  return _lsobs_service_get_mode (fixture->service);
 }
 
-/* --- the question -------------------------------------------------------------------------- */
+/* --- lookups ------------------------------------------------------------------------------ */
 
 /* No sooner than after a minute, and only when something is sent. */
 static void
 test_ask_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  gint64 before;
-
   test_server_push (fixture->server, "/info", (TestAnswer){ .status = 503, .repeat = 2 });
   start (fixture);
-  before = g_get_monotonic_time ();
   send_one (fixture);
   g_assert_cmpuint (count_lookups (fixture), ==, 1);
-  g_assert_false (fixture->service->has_info);
-  g_assert_cmpint (fixture->service->ask_after, >=, before + MINUTE);
-  g_assert_cmpint (fixture->service->ask_after, <=, g_get_monotonic_time () + MINUTE);
   send_one (fixture);
   g_assert_cmpuint (count_lookups (fixture), ==, 1);
 
-  /* a minute later */
-  fixture->service->ask_after -= MINUTE;
-  before = g_get_monotonic_time ();
+  advance_clock (1);
   test_drain_context ();
   g_assert_cmpuint (count_lookups (fixture), ==, 1);
+  fixture->n_lookups = 2;
   send_one (fixture);
   g_assert_cmpuint (count_lookups (fixture), ==, 2);
-  g_assert_cmpint (fixture->service->ask_after, >=, before + MINUTE);
+  send_one (fixture);
+  g_assert_cmpuint (count_lookups (fixture), ==, 2);
 
-  fixture->service->ask_after -= MINUTE;
+  advance_clock (1);
+  fixture->n_lookups = 3;
   send_one (fixture);
   g_assert_cmpuint (count_lookups (fixture), ==, 3);
-  g_assert_true (fixture->service->has_info);
 
   /* a good answer is kept */
-  fixture->service->ask_after = 0;
-  send_one (fixture);
-  g_assert_cmpuint (count_lookups (fixture), ==, 3);
+  for (guint i = 0; i < 3; i++)
+    {
+      advance_clock (1);
+      send_one (fixture);
+      g_assert_cmpuint (count_lookups (fixture), ==, 3);
+    }
 }
 
 static gboolean
@@ -177,23 +225,25 @@ test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
 
+  test_server_set_info (fixture->server, "{\"version\":\"0.8.10\"}");
   test_server_push (fixture->server, "/info", (TestAnswer){ .mode = TEST_ANSWER_HANG });
   start (fixture);
   for (guint i = 0; i < 3; i++)
     {
       error = send_batch (fixture, 1, 10);
       g_assert_no_error (error);
-      fixture->service->ask_after = 0;
+      advance_clock (1);
     }
-  g_assert_nonnull (fixture->service->asking);
+  g_assert_cmpuint (fixture->n_answers, ==, 0);
   g_assert_true (test_wait_until (was_asked, fixture, TEST_TIMEOUT_MS));
-  lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
-  g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+  _lsobs_service_close (fixture->service);
+  g_assert_true (test_wait_until (has_answers, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_lookups (fixture), ==, 1);
 
   /* and it may be used again */
+  fixture->n_lookups = 2;
   send_one (fixture);
-  g_assert_true (fixture->service->has_info);
+  g_assert_true (_lsobs_service_takes_feedback (fixture->service));
 }
 
 /* A service that does not answer is not waited for as long as for a request. */
@@ -208,13 +258,13 @@ test_ask_hang (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
-  g_assert_nonnull (fixture->service->asking);
-  g_assert_true (test_wait_until (is_not_asking, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (fixture->n_answers, ==, 0);
+  g_assert_true (test_wait_until (has_answers, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpint (test_get_elapsed_ms (began), >=, 4900);
   g_assert_cmpint (test_get_elapsed_ms (began), <=, 5000 + test_get_slack_ms ());
 }
 
-/* More than a cancelled question gets to end. */
+/* More than a cancelled lookup gets to end. */
 #define HELD_UP_MS 150
 
 static gboolean
@@ -227,7 +277,7 @@ hold_up_cb (gpointer user_data G_GNUC_UNUSED)
   return G_SOURCE_REMOVE;
 }
 
-/* The question is over when the client is closed, also when this thread did not run meanwhile. */
+/* The lookup is over when the service is closed, also when this thread did not run meanwhile. */
 static void
 test_close_held_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -237,15 +287,13 @@ test_close_held_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
-  g_assert_nonnull (fixture->service->asking);
-  g_assert_true (g_main_context_acquire (NULL));
+  g_assert_false (_lsobs_service_is_known (fixture->service));
   g_idle_add_full (G_PRIORITY_HIGH, hold_up_cb, NULL, NULL);
-  lsobs_transport_close (LSOBS_TRANSPORT (fixture->client));
-  g_main_context_release (NULL);
-  g_assert_null (fixture->service->asking);
+  _lsobs_service_close (fixture->service);
+  g_assert_true (_lsobs_service_is_known (fixture->service));
 }
 
-/* A client that the program drops with a question under way. */
+/* A service that is dropped with a lookup under way. */
 static void
 test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -255,7 +303,7 @@ test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   start (fixture);
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
-  g_assert_nonnull (fixture->service->asking);
+  g_assert_false (_lsobs_service_is_known (fixture->service));
 }
 
 /* --- what it leads to ---------------------------------------------------------------------- */
@@ -285,9 +333,9 @@ test_feedback (Fixture *fixture, gconstpointer data)
   lsobs_config_set_ingest_mode (fixture->config, abilities[i].mode);
   test_server_set_info (fixture->server, abilities[i].info);
   start (fixture);
-  g_assert_false (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (fixture->client)));
+  g_assert_false (_lsobs_service_takes_feedback (fixture->service));
   send_one (fixture);
-  g_assert_cmpint (lsobs_transport_takes_feedback (LSOBS_TRANSPORT (fixture->client)), ==,
+  g_assert_cmpint (_lsobs_service_takes_feedback (fixture->service), ==,
                    abilities[i].takes_feedback);
 }
 
@@ -320,7 +368,6 @@ static void
 test_fallback_time (Fixture *fixture, gconstpointer data)
 {
   LsobsIngestMode first = (LsobsIngestMode) GPOINTER_TO_INT (data);
-  gint64 before;
 
   if (first == LSOBS_INGEST_MODE_BATCH)
     test_server_set_info (fixture->server,
@@ -332,26 +379,22 @@ test_fallback_time (Fixture *fixture, gconstpointer data)
   test_server_push (fixture->server,
                     first == LSOBS_INGEST_MODE_BATCH ? "/runs/batch" : "/runs/multipart",
                     (TestAnswer){ .status = 404, .repeat = 2 });
-  before = g_get_monotonic_time ();
-  for (guint i = 0; i < 2; i++)
+  for (guint i = 0; i < 4; i++)
     {
       send_one (fixture);
       g_assert_cmpint (get_mode (fixture), ==,
                        first == LSOBS_INGEST_MODE_BATCH ? LSOBS_INGEST_MODE_RUNS
                                                         : LSOBS_INGEST_MODE_BATCH);
+      advance_clock (3);
     }
-  g_assert_cmpint (fixture->service->fallback_until, >=, before + 10 * MINUTE);
-  g_assert_cmpint (fixture->service->fallback_until, <=, g_get_monotonic_time () + 10 * MINUTE);
 
   /* still missing then */
-  fixture->service->fallback_until -= 10 * MINUTE;
   send_one (fixture);
   g_assert_cmpint (get_mode (fixture), !=, first);
 
-  fixture->service->fallback_until -= 10 * MINUTE;
+  advance_clock (10);
   send_one (fixture);
   g_assert_cmpint (get_mode (fixture), ==, first);
-  g_assert_cmpint (fixture->service->fallback_until, ==, 0);
   /* said once, however often it is found */
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
@@ -428,8 +471,9 @@ test_time (Fixture *fixture, gconstpointer data)
   trial.attempts.began = g_get_monotonic_time () - 2 * MINUTE;
   g_task_set_task_data (task, &trial, NULL);
   _lsobs_attempts_begin (&trial.attempts, task,
-                         _lsobs_route_new_message (fixture->service->route, "GET", "info"), NULL,
-                         NULL, tried_cb);
+                         _lsobs_route_new_message (_lsobs_service_peek_route (fixture->service),
+                                                   "GET", "info"),
+                         NULL, NULL, tried_cb);
   test_result_wait (&result);
   g_assert_true (trial.again == (n_before == 0));
   _lsobs_attempts_clear (&trial.attempts);
