@@ -47,6 +47,5 @@ gboolean _lsobs_run_is_forked (LsobsRun *self);
 
 gboolean _lsobs_run_lock_annotations (LsobsRun *self);
 void _lsobs_run_unlock_annotations (LsobsRun *self, gboolean kept);
-void _lsobs_run_take_metadata (LsobsRun *self, const char *key, GBytes *value, gboolean inherited);
 
 G_END_DECLS

@@ -15,8 +15,9 @@
 #include "lsobs/lsobs-error.h"
 
 /* Fills a config from outside of the program: from the environment and from a profile of
- * LangSmith's own tools. It decides which source counts when several have a value. Which settings
- * there are, lsobs-config.c knows; it depends on no source. */
+ * LangSmith's own tools. It decides which source counts when several have a value. It needs units
+ * that need the config itself, such as lsobs-replica-list.c, so lsobs-config.c cannot be the place:
+ * that depends on no source. Both functions are in lsobs-config.h. */
 
 /* --- profile --- */
 
