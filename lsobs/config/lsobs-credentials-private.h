@@ -21,7 +21,6 @@ typedef enum
 
 LsobsCredentials *_lsobs_credentials_new (const char *key);
 LsobsCredentials *_lsobs_credentials_new_for_source (LsobsKeySource *source, gint64 interval);
-LsobsCredentials *_lsobs_credentials_ref (LsobsCredentials *self);
 void _lsobs_credentials_unref (LsobsCredentials *self);
 void _lsobs_credentials_close (LsobsCredentials *self);
 void _lsobs_credentials_enter (LsobsCredentials *self);

@@ -82,8 +82,8 @@ _lsobs_credentials_new_for_source (LsobsKeySource *source, gint64 interval)
   return self;
 }
 
-LsobsCredentials *
-_lsobs_credentials_ref (LsobsCredentials *self)
+static LsobsCredentials *
+credentials_ref (LsobsCredentials *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
@@ -233,7 +233,7 @@ start_fetch (LsobsCredentials *self)
   GError *problem = NULL;
   GThread *thread;
 
-  _lsobs_credentials_ref (self);
+  credentials_ref (self);
   thread = _lsobs_fork_guard_start_thread ("lsobs-key", thread_main, self, &problem);
   if (thread != NULL)
     {

@@ -46,8 +46,8 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsProbabilitySampler,
                                                       lsobs_probability_sampler_sampler_init))
 
 /* Returns: the 128-bit hash of the id, modulo the number of buckets */
-guint
-_lsobs_probability_sampler_bucket (const char *trace_id)
+static guint
+get_bucket (const char *trace_id)
 {
   XXH128_hash_t hash = XXH3_128bits (trace_id, strlen (trace_id));
   guint64 high = hash.high64 % N_BUCKETS;
@@ -63,7 +63,7 @@ _lsobs_probability_sampler_keeps (double rate, const char *trace_id)
     return TRUE;
   if (!(rate > 0.0))
     return FALSE;
-  return _lsobs_probability_sampler_bucket (trace_id) / (double) N_BUCKETS < rate;
+  return get_bucket (trace_id) / (double) N_BUCKETS < rate;
 }
 
 static gboolean

@@ -25,7 +25,4 @@ void _lsobs_proxy_choose (LsobsProxy *self, const char *api_url);
 void _lsobs_proxy_clear (LsobsProxy *self);
 char *_lsobs_proxy_dup_problem (const LsobsProxy *self);
 
-char *_lsobs_proxy_parse (const char *value);
-gboolean _lsobs_proxy_is_exempt (const char *list, const char *host, int port);
-
 G_END_DECLS

@@ -61,8 +61,8 @@ read_either (const char *name, char **variable)
 
 /* Returns: (transfer full) (nullable): a URL that GIO understands, a secret; NULL if @value is not a
  *   proxy */
-char *
-_lsobs_proxy_parse (const char *value)
+static char *
+parse_address (const char *value)
 {
   const GUriFlags flags = G_URI_FLAGS_HAS_PASSWORD | G_URI_FLAGS_PARSE_RELAXED;
   g_autofree char *stripped = g_strstrip (g_strdup (value));
@@ -186,8 +186,8 @@ entry_matches (char *entry, const char *host, int port, GInetAddress *address)
 /* Whether requests to a host use no proxy.
  * @list: domains, IP addresses and ranges of addresses, separated by commas or white space; a
  *   domain and an address may have a port; “*” matches every host */
-gboolean
-_lsobs_proxy_is_exempt (const char *list, const char *host, int port)
+static gboolean
+is_exempt (const char *list, const char *host, int port)
 {
   g_autofree char *lower_list = g_ascii_strdown (list, -1);
   g_autofree char *lower_host = g_ascii_strdown (host, -1);
@@ -236,7 +236,7 @@ _lsobs_proxy_choose (LsobsProxy *self, const char *api_url)
       is_any_set () || _lsobs_privilege_is_elevated () ? LSOBS_PROXY_DIRECT : LSOBS_PROXY_SYSTEM;
   self->url = NULL;
   self->variable = NULL;
-  if (exempt != NULL && _lsobs_proxy_is_exempt (exempt, g_uri_get_host (uri), port))
+  if (exempt != NULL && is_exempt (exempt, g_uri_get_host (uri), port))
     {
       self->kind = LSOBS_PROXY_DIRECT;
       return;
@@ -246,7 +246,7 @@ _lsobs_proxy_choose (LsobsProxy *self, const char *api_url)
     value = read_either ("all_proxy", &self->variable);
   if (value == NULL)
     return;
-  self->url = _lsobs_proxy_parse (value);
+  self->url = parse_address (value);
   self->kind = self->url != NULL ? LSOBS_PROXY_URL : LSOBS_PROXY_UNUSABLE;
   _lsobs_secret_free (value);
 }

@@ -10,7 +10,6 @@ G_BEGIN_DECLS
 typedef struct _LsobsTrust LsobsTrust;
 
 LsobsTrust *_lsobs_trust_new (const char *ca_file);
-LsobsTrust *_lsobs_trust_ref (LsobsTrust *self);
 void _lsobs_trust_unref (LsobsTrust *self);
 
 /* Limits the threads that read certificates for one service to one. */
@@ -25,7 +24,6 @@ void _lsobs_trust_load_async (LsobsTrust *self,
                               GAsyncReadyCallback callback,
                               gpointer user_data);
 GTlsDatabase *_lsobs_trust_load_finish (GAsyncResult *result, GError **error);
-GTlsDatabase *_lsobs_trust_load (LsobsTrust *self, GCancellable *cancellable, GError **error);
 
 const char *_lsobs_trust_explain (GTlsCertificateFlags problems);
 

@@ -112,8 +112,8 @@ _lsobs_trust_new (const char *ca_file)
   return self->sources->len > 0 ? g_steal_pointer (&self) : NULL;
 }
 
-LsobsTrust *
-_lsobs_trust_ref (LsobsTrust *self)
+static LsobsTrust *
+trust_ref (LsobsTrust *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
@@ -356,8 +356,8 @@ make_database (const GString *pem, GError **error)
 
 /* Blocks while the disk is read.
  * Returns: (transfer full) (nullable) */
-GTlsDatabase *
-_lsobs_trust_load (LsobsTrust *self, GCancellable *cancellable, GError **error)
+static GTlsDatabase *
+load_database (LsobsTrust *self, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GString) pem = g_string_new (NULL);
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -443,7 +443,7 @@ load_thread (GTask *task, gpointer source_object, gpointer task_data, GCancellab
 {
   Load *load = task_data;
   GError *error = NULL;
-  GTlsDatabase *database = _lsobs_trust_load (load->trust, cancellable, &error);
+  GTlsDatabase *database = load_database (load->trust, cancellable, &error);
 
   g_atomic_int_set (&load->slot->loading, 0);
   if (database == NULL)
@@ -476,7 +476,7 @@ _lsobs_trust_load_async (LsobsTrust *self,
   Load *load = g_new (Load, 1);
 
   g_atomic_ref_count_inc (&slot->ref_count);
-  *load = (Load){ _lsobs_trust_ref (self), slot };
+  *load = (Load){ trust_ref (self), slot };
   g_task_set_source_tag (task, _lsobs_trust_load_async);
   g_task_set_task_data (task, load, load_free);
   if (!claim (slot))

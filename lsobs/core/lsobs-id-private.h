@@ -37,7 +37,6 @@ gboolean _lsobs_id_equal (const LsobsId *a, const LsobsId *b);
 gboolean _lsobs_id_get_time (const LsobsId *id, gint64 *time_ms);
 void _lsobs_id_remap (LsobsId *id, const char *project);
 
-void _lsobs_time_write_stamp (gint64 time_us, char *text);
 void _lsobs_time_write_iso (gint64 time_us, char *text);
 gboolean _lsobs_time_parse_iso (const char *text, gint64 *time_us);
 

@@ -252,8 +252,8 @@ split_time (gint64 time_us, CivilTime *civil)
 }
 
 /* Writes LSOBS_STAMP_LEN characters, no NUL. */
-void
-_lsobs_time_write_stamp (gint64 time_us, char *text)
+static void
+write_stamp (gint64 time_us, char *text)
 {
   CivilTime civil;
 
@@ -329,7 +329,7 @@ _lsobs_segment_parse (LsobsSegment *segment, const char *text)
    * written as this stamp. */
   for (guint i = 0; i < G_N_ELEMENTS (deltas); i++)
     {
-      _lsobs_time_write_stamp (segment->start_time + deltas[i], again);
+      write_stamp (segment->start_time + deltas[i], again);
       if (memcmp (again, text, LSOBS_STAMP_LEN) == 0)
         {
           segment->start_time += deltas[i];
@@ -343,7 +343,7 @@ _lsobs_segment_parse (LsobsSegment *segment, const char *text)
 void
 _lsobs_segment_write (const LsobsSegment *segment, char *text)
 {
-  _lsobs_time_write_stamp (segment->start_time, text);
+  write_stamp (segment->start_time, text);
   _lsobs_id_write (&segment->id, text + LSOBS_STAMP_LEN);
 }
 

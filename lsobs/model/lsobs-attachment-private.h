@@ -23,7 +23,6 @@ LsobsAttachment *_lsobs_attachment_new (const char *name,
                                         const char *mime_type,
                                         GBytes *data,
                                         GError **error);
-LsobsAttachment *_lsobs_attachment_ref (LsobsAttachment *self);
 void _lsobs_attachment_unref (LsobsAttachment *self);
 gsize _lsobs_attachment_measure (LsobsAttachment *self);
 

@@ -137,8 +137,8 @@ _lsobs_attachment_new (const char *name, const char *mime_type, GBytes *data, GE
   return self;
 }
 
-LsobsAttachment *
-_lsobs_attachment_ref (LsobsAttachment *self)
+static LsobsAttachment *
+attachment_ref (LsobsAttachment *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
@@ -181,12 +181,12 @@ _lsobs_attachments_put (GPtrArray **attachments, LsobsAttachment *attachment)
   if (g_ptr_array_find_with_equal_func (*attachments, attachment->name, has_name, &index))
     {
       _lsobs_attachment_unref (g_ptr_array_index (*attachments, index));
-      g_ptr_array_index (*attachments, index) = _lsobs_attachment_ref (attachment);
+      g_ptr_array_index (*attachments, index) = attachment_ref (attachment);
       return TRUE;
     }
   if ((*attachments)->len >= LSOBS_MAX_ATTACHMENTS)
     return FALSE;
-  g_ptr_array_add (*attachments, _lsobs_attachment_ref (attachment));
+  g_ptr_array_add (*attachments, attachment_ref (attachment));
   return TRUE;
 }
 

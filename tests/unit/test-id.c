@@ -37,11 +37,12 @@ write_id (const LsobsId *id)
 static void
 assert_stamp (gint64 time_us, const char *expected)
 {
-  char text[LSOBS_STAMP_LEN + 2];
+  const LsobsSegment segment = { .start_time = time_us };
+  char text[LSOBS_SEGMENT_LEN + 2];
 
   memset (text, '#', sizeof text);
-  _lsobs_time_write_stamp (time_us, text);
-  g_assert_cmpint (text[LSOBS_STAMP_LEN], ==, '#');
+  _lsobs_segment_write (&segment, text);
+  g_assert_cmpint (text[LSOBS_SEGMENT_LEN], ==, '#');
   text[LSOBS_STAMP_LEN] = '\0';
   g_assert_cmpstr (text, ==, expected);
 }

@@ -11,6 +11,11 @@
 #include "tests/lib/test-helpers.h"
 #include "tests/lib/test-proxy-server.h"
 
+static const char *const variables[] = { "http_proxy",  "HTTP_PROXY", "https_proxy",
+                                         "HTTPS_PROXY", "all_proxy",  "ALL_PROXY",
+                                         "no_proxy",    "NO_PROXY",   "REQUEST_METHOD",
+                                         NULL };
+
 /* --- values -------------------------------------------------------------------------------- */
 
 typedef struct
@@ -56,9 +61,16 @@ static void
 test_value (gconstpointer data)
 {
   const ValueRow *row = data;
-  g_autofree char *url = _lsobs_proxy_parse (row->value);
+  TestEnv *env = test_env_new ();
+  LsobsProxy proxy;
 
-  g_assert_cmpstr (url, ==, row->expected);
+  test_env_unset_all (env, variables);
+  test_env_set (env, "https_proxy", row->value);
+  _lsobs_proxy_choose (&proxy, "https://service.example");
+  g_assert_cmpint (proxy.kind, ==, row->expected != NULL ? LSOBS_PROXY_URL : LSOBS_PROXY_UNUSABLE);
+  g_assert_cmpstr (proxy.url, ==, row->expected);
+  _lsobs_proxy_clear (&proxy);
+  test_env_free (env);
 }
 
 typedef struct
@@ -122,16 +134,22 @@ static void
 test_exempt (gconstpointer data)
 {
   const ExemptRow *row = data;
+  const gboolean is_ipv6 = strchr (row->host, ':') != NULL;
+  g_autofree char *url =
+      g_strdup_printf (is_ipv6 ? "https://[%s]:%d" : "https://%s:%d", row->host, row->port);
+  TestEnv *env = test_env_new ();
+  LsobsProxy proxy;
 
-  g_assert_cmpint (_lsobs_proxy_is_exempt (row->list, row->host, row->port), ==, row->expected);
+  test_env_unset_all (env, variables);
+  test_env_set (env, "https_proxy", "proxy.example");
+  test_env_set (env, "no_proxy", row->list);
+  _lsobs_proxy_choose (&proxy, url);
+  g_assert_cmpint (proxy.kind, ==, row->expected ? LSOBS_PROXY_DIRECT : LSOBS_PROXY_URL);
+  _lsobs_proxy_clear (&proxy);
+  test_env_free (env);
 }
 
 /* --- fixture ------------------------------------------------------------------------------- */
-
-static const char *const variables[] = { "http_proxy",  "HTTP_PROXY", "https_proxy",
-                                         "HTTPS_PROXY", "all_proxy",  "ALL_PROXY",
-                                         "no_proxy",    "NO_PROXY",   "REQUEST_METHOD",
-                                         NULL };
 
 typedef struct
 {
