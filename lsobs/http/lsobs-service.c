@@ -22,6 +22,7 @@ struct _LsobsService
   LsobsCounters *counters; /* (owned) */
   int mode;                /* (atomic) LsobsIngestMode: used at present */
   int compression;         /* (atomic) LsobsCompression: used at present for multipart requests */
+  int mixes_feedback;      /* (atomic) gboolean: multipart requests may hold feedback among runs */
   guint max_records;       /* (atomic) of a request */
   guint max_bytes;         /* (atomic) of a request, before it is compressed */
   LsobsFailedTraceWriter *failed_traces; /* (owned) (nullable) (atomic) */
@@ -86,6 +87,7 @@ static void
 learn (LsobsService *self)
 {
   g_atomic_int_set (&self->compression, (int) get_best_compression (self));
+  g_atomic_int_set (&self->mixes_feedback, _lsobs_server_info_is_at_least (&self->info, 0, 8, 10));
   g_atomic_int_set (&self->max_records, self->info.max_records);
   g_atomic_int_set (&self->max_bytes, (guint) self->info.max_bytes);
   if (_lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART)
@@ -331,13 +333,12 @@ _lsobs_service_set_waker (LsobsService *self, GSource *waker)
 }
 
 /* Whether feedback may share a request with runs. Otherwise, and until the service has told its
- * version, feedback has an endpoint of its own. */
+ * version, feedback has an endpoint of its own. Called from any thread. */
 gboolean
 _lsobs_service_takes_feedback (LsobsService *self)
 {
-  _lsobs_service_assert_context (self);
   return _lsobs_service_get_mode (self) == LSOBS_INGEST_MODE_MULTIPART &&
-         _lsobs_server_info_is_at_least (&self->info, 0, 8, 10);
+         g_atomic_int_get (&self->mixes_feedback);
 }
 
 /* Whether the service refuses feedback without the id of its project. */
