@@ -15,9 +15,10 @@ build () {
                CFLAGS="-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined") ;;
     clang)
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd CC=clang) ;;
-    install)
+    install | prefix)
       options=(--enable-introspection=yes --enable-vala=yes --disable-gtk-doc --disable-valgrind
-               --enable-installed-tests --with-zstd --prefix="$dir/prefix") ;;
+               --with-zstd --prefix="$dir/prefix")
+      [ "$variant" = prefix ] || options+=(--enable-installed-tests) ;;
     minimal)
       # with nothing that can be left out
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --without-zstd) ;;

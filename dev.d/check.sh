@@ -20,12 +20,26 @@ show_failures () {
   done
 }
 
+# With a choice of tests, make builds no other test programs: it cleans what it knows of.
+# shellcheck disable=SC2016
+chosen_programs='check_PROGRAMS=$(filter-out %.sh %.py %.js,$(TESTS))'
+
+# has_choice MAKE-ARGUMENTS...: whether they choose tests
+has_choice () {
+  local argument
+  for argument in "$@"; do
+    case $argument in TESTS=*) return 0 ;; esac
+  done
+  return 1
+}
+
 # run_tests DIR MAKE-ARGUMENTS...: sums up, fails when a test did or none was run
 run_tests () {
   local dir=$1 rc=0 passed failed skipped
   shift
   find "$dir" -name '*.trs' -delete
   say "make $* in ${dir##*/}"
+  ! has_choice "$@" || set -- "$@" "$chosen_programs"
   make -s -C "$dir" -k -j"$test_jobs" "$@" || rc=$?
   show_failures "$dir"
   read -r passed failed skipped < <(results "$dir")
@@ -66,14 +80,11 @@ stop_busy () {
 # check_busy N MAKE-ARGUMENTS...: the C tests, or those that are given, beside N busy
 # processes
 check_busy () {
-  local n=$1 rc=0 argument tests=()
+  local n=$1 rc=0 tests=()
   shift
   # make replaces these variables by their values
   # shellcheck disable=SC2016
-  tests=('TESTS=$(tests_public) $(tests_private)')
-  for argument in "$@"; do
-    case $argument in TESTS=*) tests=() ;; esac
-  done
+  has_choice "$@" || tests=('TESTS=$(tests_public) $(tests_private)')
   # what is not a test is not slowed down
   make -s -C "$top/_build" -j"$jobs" check-am TESTS=
   trap stop_busy EXIT
@@ -89,7 +100,7 @@ check_busy () {
 
 # check [OPTION] [MAKE ARGUMENTS]
 check () {
-  local option='' target=check argument n_busy=10
+  local option='' target=check n_busy=10
   case ${1:-} in
     --asan | --clang | --minimal | --valgrind | --busy) option=${1#--}; shift ;;
     --busy=*) option=busy n_busy=${1#--busy=}; shift ;;
@@ -97,9 +108,7 @@ check () {
   esac
   case $n_busy in '' | *[!0-9]*) usage >&2; die "check: --busy=N needs a number" ;; esac
   # A choice of tests makes sense in the top directory only.
-  for argument in "$@"; do
-    case $argument in TESTS=*) target=check-am ;; esac
-  done
+  ! has_choice "$@" || target=check-am
 
   case $option in
     busy)
@@ -136,4 +145,13 @@ check () {
       build
       run_tests "$top/_build" "$target" "$@" ;;
   esac
+}
+
+# distcheck MAKE-ARGUMENTS...
+distcheck () {
+  setup
+  build
+  say "make distcheck"
+  ! has_choice "$@" || set -- "$@" "$chosen_programs"
+  make -s -C "$top/_build" -j"$test_jobs" distcheck "$@"
 }

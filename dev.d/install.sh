@@ -9,12 +9,48 @@ runner_results () {
     "$1" | sed 's/, 0 skipped$//'
 }
 
-# Installs, then compiles and runs the program of README and the installed example,
-# and runs the installed tests.
+# run_installed_tests LOG: as the runner finds them in XDG_DATA_DIRS
+run_installed_tests () {
+  local rc=0
+  gnome-desktop-testing-runner --parallel="$test_jobs" --timeout=1800 lsobs/ < /dev/null > "$1" 2>&1 || rc=$?
+  [ "$rc" = 0 ] || cat "$1"
+  grep -E '^ok .* # SKIP' "$1" || true
+  runner_results "$1"
+  return "$rc"
+}
+
+# run_binding_tests LOG DIR: those of this tree, with the typelib and the overrides that are installed
+run_binding_tests () {
+  local log=$1 dir=$2 python test rc=0
+  python=$(sed -n 's/^PYTHON_GI = //p' "$dir/Makefile")
+  : > "$log"
+  for test in "$top"/tests/bindings/test-*.py "$top"/tests/bindings/test-*.js; do
+    case $test in
+      *.py) sh "$top/tests/hermetic.sh" "$python" "$test" < /dev/null >> "$log" 2>&1 || rc=$? ;;
+      *.js) sh "$top/tests/hermetic.sh" gjs "$test" < /dev/null >> "$log" 2>&1 || rc=$? ;;
+    esac
+  done
+  [ "$rc" = 0 ] || cat "$log"
+  grep -E '^ok .* # SKIP' "$log" || true
+  awk '
+    /^ok / { if (/ # SKIP/) s++; else p++ }
+    /^not ok / { f++ }
+    END { print p + 0 " passed, " f + 0 " failed" (s ? ", " s " skipped" : ""); exit p == 0 }' "$log" || rc=1
+  return "$rc"
+}
+
+# Installs, then compiles and runs the program of README and the installed examples, and runs the
+# installed tests; or, with --quick, installs no tests, and runs those of the bindings with what is
+# installed.
 install_test () {
-  local dir=$top/_build-install prefix=$top/_build-install/prefix program=$top/_build-install/program override rc=0
-  setup gnome-desktop-testing
-  build install
+  local variant=install dir prefix program override
+  case ${1:-} in
+    '') setup gnome-desktop-testing ;;
+    --quick) setup; variant=prefix ;;
+    *) usage >&2; die "install-test: unknown option $1" ;;
+  esac
+  dir=$top/_build-$variant prefix=$top/_build-$variant/prefix program=$top/_build-$variant/program
+  build "$variant"
   rm -rf "$prefix" "$program"
   mkdir "$program"
   make -s -C "$dir" install > /dev/null
@@ -44,14 +80,16 @@ install_test () {
     valac --pkg lsobs -X -w -o "$program/tiny-agent-vala" "$prefix/share/doc/lsobs/examples/tiny-agent/tiny-agent.vala"
   "$program/tiny-agent-vala"
 
-  say "the installed tests"
   # the folder that Python has below the prefix differs from system to system
   override=$(find "$prefix" -path '*/gi/overrides/Lsobs.py')
-  PYTHONPATH=${override%/gi/overrides/Lsobs.py}${PYTHONPATH:+:$PYTHONPATH} \
-  GI_TYPELIB_PATH=$prefix/lib/girepository-1.0 XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
-    gnome-desktop-testing-runner --parallel="$test_jobs" --timeout=1800 lsobs/ < /dev/null > "$dir/installed-tests.log" 2>&1 || rc=$?
-  [ "$rc" = 0 ] || cat "$dir/installed-tests.log"
-  grep -E '^ok .* # SKIP' "$dir/installed-tests.log" || true
-  runner_results "$dir/installed-tests.log"
-  return "$rc"
+  export PYTHONPATH=${override%/gi/overrides/Lsobs.py}${PYTHONPATH:+:$PYTHONPATH}
+  export GI_TYPELIB_PATH=$prefix/lib/girepository-1.0
+  export XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}
+  if [ "$variant" = install ]; then
+    say "the installed tests"
+    run_installed_tests "$dir/installed-tests.log"
+  else
+    say "the tests of the bindings, with what is installed"
+    run_binding_tests "$dir/binding-tests.log" "$dir"
+  fi
 }
