@@ -33,7 +33,7 @@ typedef struct
   guint epoch;           /* the process that it belongs to */
   GPtrArray *sockets;    /* (owned) (element-type GWeakRef) of all connections */
   guint n_messages;      /* under way */
-  GMainContext *context; /* (owned) (nullable) of the last message */
+  GMainContext *context; /* (owned) (nullable) of the message under way */
   GSource *look;         /* (owned) (nullable) runs while messages are under way */
 } Liveness;
 
@@ -195,8 +195,10 @@ request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_d
 
   g_assert (g_main_context_is_owner (self->context));
   g_signal_handlers_disconnect_by_func (message, network_event_cb, self);
-  if (--self->n_messages == 0)
-    stop_looking (self);
+  if (--self->n_messages > 0)
+    return;
+  stop_looking (self);
+  g_clear_pointer (&self->context, g_main_context_unref);
 }
 
 /* Whether the peer has left several probes without answer. */

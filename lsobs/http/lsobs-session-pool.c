@@ -21,7 +21,7 @@ struct _LsobsSessionPool
 /* How a session is used. Belongs to the session, which may outlive the pool. */
 typedef struct
 {
-  GMainContext *context; /* (owned) (nullable) of the last message */
+  GMainContext *context; /* (owned) (nullable) of the message under way */
   guint n_messages;      /* that libsoup has not ended */
   GPtrArray *sockets;    /* (owned) (element-type GWeakRef) of all connections; strong references
                         * would keep them open */
@@ -66,7 +66,7 @@ get_use (SoupSession *session)
   return g_object_get_data (G_OBJECT (session), use_key);
 }
 
-/* Asserts that this thread owns the context of the last message of the session. */
+/* Asserts that this thread owns the context of the message under way, if there is one. */
 static void
 assert_context (Use *use)
 {
@@ -156,8 +156,9 @@ request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_d
   Use *use = user_data;
 
   assert_context (use);
-  use->n_messages--;
   g_signal_handlers_disconnect_by_func (message, network_event_cb, use);
+  if (--use->n_messages == 0)
+    g_clear_pointer (&use->context, g_main_context_unref);
 }
 
 /* @session: without a message */
