@@ -25,11 +25,11 @@ typedef struct
   LsobsConfig *config;       /* (owned) (nullable) until the object is initialised */
   LsobsTransport *transport; /* (owned) (nullable) */
   GMainContext *context;     /* (owned) (nullable) */
-} LsobsExporterArgs;
+} LsobsExporterValues;
 
-void _lsobs_exporter_args_install (GParamSpec **specs, GParamFlags transport_access);
-gboolean _lsobs_exporter_args_set (LsobsExporterArgs *self, guint prop_id, const GValue *value);
-void _lsobs_exporter_args_clear (LsobsExporterArgs *self);
+void _lsobs_exporter_values_install (GParamSpec **specs, GParamFlags transport_access);
+gboolean _lsobs_exporter_values_set (LsobsExporterValues *self, guint prop_id, const GValue *value);
+void _lsobs_exporter_values_clear (LsobsExporterValues *self);
 
 LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);

@@ -48,7 +48,7 @@ struct _LsobsExporter
 {
   GObject parent_instance;
 
-  LsobsExporterArgs args;      /* its transport is the first destination's once initialised */
+  LsobsExporterValues values;  /* its transport is the first destination's once initialised */
   LsobsSettings *settings;     /* (owned) the first destination's */
   LsobsCounters *counters;     /* (owned) for what concerns no single destination */
   GPtrArray *destinations;     /* (owned) (element-type LsobsDestination) at least one */
@@ -71,7 +71,7 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsExporter,
  * @specs: (out caller-allocates): room for LSOBS_EXPORTER_N_PROPS of them
  * @transport_access: whether the transport can be read, too */
 void
-_lsobs_exporter_args_install (GParamSpec **specs, GParamFlags transport_access)
+_lsobs_exporter_values_install (GParamSpec **specs, GParamFlags transport_access)
 {
   const GParamFlags flags = G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
 
@@ -85,7 +85,7 @@ _lsobs_exporter_args_install (GParamSpec **specs, GParamFlags transport_access)
 
 /* Returns: %FALSE if @prop_id is not a common property */
 gboolean
-_lsobs_exporter_args_set (LsobsExporterArgs *self, guint prop_id, const GValue *value)
+_lsobs_exporter_values_set (LsobsExporterValues *self, guint prop_id, const GValue *value)
 {
   switch (prop_id)
     {
@@ -104,7 +104,7 @@ _lsobs_exporter_args_set (LsobsExporterArgs *self, guint prop_id, const GValue *
 }
 
 void
-_lsobs_exporter_args_clear (LsobsExporterArgs *self)
+_lsobs_exporter_values_clear (LsobsExporterValues *self)
 {
   g_clear_object (&self->config);
   g_clear_object (&self->transport);
@@ -116,7 +116,8 @@ new_dispatcher (LsobsExporter *self)
 {
   /* With tracing off, nothing ever runs in the context: do not keep it. */
   return _lsobs_dispatcher_new (self->destinations, self->counters,
-                                self->settings->values.tracing_enabled ? self->args.context : NULL,
+                                self->settings->values.tracing_enabled ? self->values.context
+                                                                       : NULL,
                                 self->notifier);
 }
 
@@ -489,16 +490,16 @@ lsobs_exporter_init_destinations (GInitable *initable, GCancellable *cancellable
   LsobsExporter *self = LSOBS_EXPORTER (initable);
   LsobsDestination *first;
 
-  g_return_val_if_fail (LSOBS_IS_CONFIG (self->args.config), FALSE);
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self->values.config), FALSE);
 
   self->destinations =
-      _lsobs_destinations_new (self->args.config, self->args.transport, self->counters, error);
+      _lsobs_destinations_new (self->values.config, self->values.transport, self->counters, error);
   if (self->destinations == NULL)
     return FALSE;
   first = g_ptr_array_index (self->destinations, 0);
   self->settings = _lsobs_settings_ref (first->settings);
-  g_set_object (&self->args.transport, first->transport);
-  g_clear_object (&self->args.config);
+  g_set_object (&self->values.transport, first->transport);
+  g_clear_object (&self->values.config);
   self->dispatcher = new_dispatcher (self);
   return TRUE;
 }
@@ -524,7 +525,7 @@ lsobs_exporter_finalize (GObject *object)
   g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
   g_clear_pointer (&self->settings, _lsobs_settings_unref);
   _lsobs_counters_unref (self->counters);
-  _lsobs_exporter_args_clear (&self->args);
+  _lsobs_exporter_values_clear (&self->values);
 
   G_OBJECT_CLASS (lsobs_exporter_parent_class)->finalize (object);
 }
@@ -537,10 +538,10 @@ lsobs_exporter_get_property (GObject *object, guint prop_id, GValue *value, GPar
   switch (prop_id)
     {
     case LSOBS_EXPORTER_PROP_TRANSPORT:
-      g_value_set_object (value, self->args.transport);
+      g_value_set_object (value, self->values.transport);
       break;
     case LSOBS_EXPORTER_PROP_MAIN_CONTEXT:
-      g_value_set_boxed (value, self->args.context);
+      g_value_set_boxed (value, self->values.context);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -550,7 +551,7 @@ lsobs_exporter_get_property (GObject *object, guint prop_id, GValue *value, GPar
 static void
 lsobs_exporter_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
-  if (!_lsobs_exporter_args_set (&LSOBS_EXPORTER (object)->args, prop_id, value))
+  if (!_lsobs_exporter_values_set (&LSOBS_EXPORTER (object)->values, prop_id, value))
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
 }
 
@@ -599,7 +600,7 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
    *
    * Since: 0.1
    */
-  _lsobs_exporter_args_install (props, G_PARAM_READWRITE);
+  _lsobs_exporter_values_install (props, G_PARAM_READWRITE);
   g_object_class_install_properties (object_class, G_N_ELEMENTS (props), props);
 }
 
@@ -750,5 +751,5 @@ lsobs_exporter_get_transport (LsobsExporter *self)
 {
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
 
-  return self->args.transport;
+  return self->values.transport;
 }

@@ -7,8 +7,9 @@
 G_BEGIN_DECLS
 
 /* Returns: (transfer none) (nullable): the table of the open nodes, or %NULL to ignore the call */
-typedef LsobsNodeTable *(*LsobsPeekNodeTable) (LsobsGraphObserver *self);
+typedef LsobsNodeTable *(*LsobsPeekNodeTableFunc) (LsobsGraphObserver *self);
 
-void _lsobs_graph_observer_implement (LsobsGraphObserverInterface *iface, LsobsPeekNodeTable peek);
+void _lsobs_graph_observer_implement (LsobsGraphObserverInterface *iface,
+                                      LsobsPeekNodeTableFunc peek);
 
 G_END_DECLS

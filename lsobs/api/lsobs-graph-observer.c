@@ -38,7 +38,7 @@ peek_table (LsobsGraphObserver *self)
 {
   gpointer slot = LSOBS_GRAPH_OBSERVER_GET_IFACE (self)->padding[PEEK_TABLE_SLOT];
 
-  return ((LsobsPeekNodeTable) slot) (self);
+  return ((LsobsPeekNodeTableFunc) slot) (self);
 }
 
 static void
@@ -96,7 +96,7 @@ on_tool_result (LsobsGraphObserver *self,
 
 /* Fills the interface of a class of lsobs whose objects keep a table of nodes. */
 void
-_lsobs_graph_observer_implement (LsobsGraphObserverInterface *iface, LsobsPeekNodeTable peek)
+_lsobs_graph_observer_implement (LsobsGraphObserverInterface *iface, LsobsPeekNodeTableFunc peek)
 {
   iface->on_node_start = on_node_start;
   iface->on_node_end = on_node_end;

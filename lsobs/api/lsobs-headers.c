@@ -71,16 +71,16 @@ typedef struct
   LsobsBaggage baggage;
   guint n_left_out; /* tags and metadata that do not fit */
   LsobsRedactBudget budget;
-} Packing;
+} BaggageWriter;
 
 /* Redacts one member of the metadata as a payload and adds it, if it fits as a whole. */
 static void
-pack_metadatum (Packing *packing, const char *key, JsonNode *value)
+write_metadatum (BaggageWriter *writer, const char *key, JsonNode *value)
 {
-  const LsobsSanitizeOptions options = { .redactor = packing->settings->redactor,
+  const LsobsSanitizeOptions options = { .redactor = writer->settings->redactor,
                                          .max_string_bytes =
-                                             (gsize) packing->settings->values.max_string_bytes,
-                                         .budget = &packing->budget };
+                                             (gsize) writer->settings->values.max_string_bytes,
+                                         .budget = &writer->budget };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_auto (LsobsBuffer) walked = LSOBS_BUFFER_INIT;
   gboolean fits;
@@ -91,15 +91,15 @@ pack_metadatum (Packing *packing, const char *key, JsonNode *value)
   fits = _lsobs_json_write_node (&text, value, LSOBS_MAX_BAGGAGE_BYTES);
   _lsobs_buffer_append_c (&text, '}');
   if (!fits || !_lsobs_json_sanitize (&walked, text.data, text.len, &options) ||
-      !_lsobs_baggage_add_metadatum (&packing->baggage, walked.data + 1, walked.len - 2))
-    packing->n_left_out++;
+      !_lsobs_baggage_add_metadatum (&writer->baggage, walked.data + 1, walked.len - 2))
+    writer->n_left_out++;
 }
 
 /* @metadata: an object */
 static void
-pack_metadata (Packing *packing, GBytes *metadata)
+write_metadata (BaggageWriter *writer, GBytes *metadata)
 {
-  const LsobsRecordHook hook = { .settings = packing->settings, .counters = packing->counters };
+  const LsobsRecordHook hook = { .settings = writer->settings, .counters = writer->counters };
   g_autoptr (JsonNode) node =
       _lsobs_record_hook_pass (&hook, "metadata", metadata, JSON_NODE_OBJECT);
   JsonObjectIter iter;
@@ -112,28 +112,28 @@ pack_metadata (Packing *packing, GBytes *metadata)
   while (json_object_iter_next_ordered (&iter, &key, &value))
     /* Do not repair a name: two might become the same. */
     if (g_utf8_validate (key, -1, NULL))
-      pack_metadatum (packing, key, value);
+      write_metadatum (writer, key, value);
     else
-      packing->n_left_out++;
+      writer->n_left_out++;
 }
 
 static void
-pack_tag (Packing *packing, const char *tag)
+write_tag (BaggageWriter *writer, const char *tag)
 {
   g_autofree char *text = NULL;
 
   /* A longer tag never fits: do not spend time to redact it. */
   if (strlen (tag) <= LSOBS_MAX_BAGGAGE_BYTES)
-    text = _lsobs_redactor_apply_text (packing->settings->redactor, tag);
-  if (text == NULL || !_lsobs_baggage_add_tag (&packing->baggage, text))
-    packing->n_left_out++;
+    text = _lsobs_redactor_apply_text (writer->settings->redactor, tag);
+  if (text == NULL || !_lsobs_baggage_add_tag (&writer->baggage, text))
+    writer->n_left_out++;
 }
 
 /* @tags: an array of strings */
 static void
-pack_tags (Packing *packing, GBytes *tags)
+write_tags (BaggageWriter *writer, GBytes *tags)
 {
-  const LsobsRecordHook hook = { .settings = packing->settings, .counters = packing->counters };
+  const LsobsRecordHook hook = { .settings = writer->settings, .counters = writer->counters };
   g_autoptr (JsonNode) node = _lsobs_record_hook_pass (&hook, "tags", tags, JSON_NODE_ARRAY);
   JsonArray *array = node != NULL ? json_node_get_array (node) : NULL;
 
@@ -144,9 +144,9 @@ pack_tags (Packing *packing, GBytes *tags)
           json_node_get_value_type (tag) == G_TYPE_STRING ? json_node_get_string (tag) : NULL;
 
       if (text != NULL)
-        pack_tag (packing, text);
+        write_tag (writer, text);
       else
-        _lsobs_counters_add (packing->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
+        _lsobs_counters_add (writer->counters, LSOBS_COUNTER_REDACTION_FAILURES, 1);
     }
 }
 
@@ -156,7 +156,7 @@ static char *
 write_baggage (LsobsRun *self, gsize max_bytes)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (self->exporter);
-  Packing packing = {
+  BaggageWriter writer = {
     .settings = settings,
     .counters = _lsobs_exporter_peek_counters (self->exporter),
     .baggage = LSOBS_BAGGAGE_INIT (max_bytes),
@@ -167,9 +167,9 @@ write_baggage (LsobsRun *self, gsize max_bytes)
   g_autoptr (GBytes) tags = NULL;
   char *text;
 
-  if (!_lsobs_baggage_set_target (&packing.baggage,
+  if (!_lsobs_baggage_set_target (&writer.baggage,
                                   _lsobs_settings_get_own_target (settings, self->info->target)))
-    packing.n_left_out++;
+    writer.n_left_out++;
   /* Another process has begun the run: in this one, its annotations may stay locked and half
    * changed. */
   if (annotations != NULL && !_lsobs_run_is_forked (self))
@@ -178,26 +178,26 @@ write_baggage (LsobsRun *self, gsize max_bytes)
       if (!settings->values.hide_metadata)
         metadata =
             _lsobs_annotations_write_propagated_unlocked (annotations, LSOBS_MAX_BAGGAGE_BYTES,
-                                                          &packing.n_left_out);
+                                                          &writer.n_left_out);
       if (annotations->tags_propagated)
         tags = _lsobs_annotations_write_tags_unlocked (annotations);
       _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
     }
   if (metadata != NULL)
-    pack_metadata (&packing, metadata);
+    write_metadata (&writer, metadata);
   if (tags != NULL)
-    pack_tags (&packing, tags);
+    write_tags (&writer, tags);
   if (settings->redactor != NULL)
-    _lsobs_counters_add (packing.counters, LSOBS_COUNTER_REDACTION_FAILURES,
+    _lsobs_counters_add (writer.counters, LSOBS_COUNTER_REDACTION_FAILURES,
                          (gssize) _lsobs_redactor_take_failures (settings->redactor));
-  if (packing.n_left_out > 0)
+  if (writer.n_left_out > 0)
     {
-      _lsobs_counters_add (packing.counters, LSOBS_COUNTER_DROPPED_NOTES, packing.n_left_out);
+      _lsobs_counters_add (writer.counters, LSOBS_COUNTER_DROPPED_NOTES, writer.n_left_out);
       g_debug ("%u tags or metadata of the run “%s” are too long for a header, and do not go along",
-               packing.n_left_out, self->info->name);
+               writer.n_left_out, self->info->name);
     }
-  text = _lsobs_baggage_write (&packing.baggage);
-  _lsobs_baggage_clear (&packing.baggage);
+  text = _lsobs_baggage_write (&writer.baggage);
+  _lsobs_baggage_clear (&writer.baggage);
   return text;
 }
 

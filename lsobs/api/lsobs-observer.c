@@ -47,11 +47,11 @@ struct _LsobsObserver
 {
   GObject parent_instance;
 
-  LsobsExporterArgs args;    /* of the exporter, until initialised; only the context stays */
-  LsobsExporter *exporter;   /* (owned) */
-  LsobsNodeTable *nodes;     /* (owned) (atomic) (nullable) the nodes that belong to no invocation;
+  LsobsExporterValues values; /* of the exporter, until initialised; only the context stays */
+  LsobsExporter *exporter;    /* (owned) */
+  LsobsNodeTable *nodes;      /* (owned) (atomic) (nullable) the nodes that belong to no invocation;
                              * %NULL with tracing off */
-  LsobsState notified_state; /* what the last notify::state was emitted for */
+  LsobsState notified_state;  /* what the last notify::state was emitted for */
 };
 
 enum
@@ -126,13 +126,13 @@ lsobs_observer_init_exporter (GInitable *initable, GCancellable *cancellable, GE
   LsobsObserver *self = LSOBS_OBSERVER (initable);
   g_autoptr (LsobsNotifier) notifier = NULL;
 
-  g_return_val_if_fail (LSOBS_IS_CONFIG (self->args.config), FALSE);
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self->values.config), FALSE);
 
-  self->exporter =
-      g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config", self->args.config,
-                      "transport", self->args.transport, "main-context", self->args.context, NULL);
-  g_clear_object (&self->args.config);
-  g_clear_object (&self->args.transport);
+  self->exporter = g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config",
+                                   self->values.config, "transport", self->values.transport,
+                                   "main-context", self->values.context, NULL);
+  g_clear_object (&self->values.config);
+  g_clear_object (&self->values.transport);
   if (self->exporter == NULL)
     return FALSE;
   notifier = _lsobs_notifier_new (G_OBJECT (self), notify_cb);
@@ -171,7 +171,7 @@ lsobs_observer_finalize (GObject *object)
 
   g_clear_pointer (&self->nodes, _lsobs_node_table_free);
   g_clear_object (&self->exporter);
-  _lsobs_exporter_args_clear (&self->args);
+  _lsobs_exporter_values_clear (&self->values);
 
   G_OBJECT_CLASS (lsobs_observer_parent_class)->finalize (object);
 }
@@ -184,7 +184,7 @@ lsobs_observer_get_property (GObject *object, guint prop_id, GValue *value, GPar
   switch (prop_id)
     {
     case LSOBS_EXPORTER_PROP_MAIN_CONTEXT:
-      g_value_set_boxed (value, self->args.context);
+      g_value_set_boxed (value, self->values.context);
       break;
     case PROP_STATE:
       g_value_set_enum (value, lsobs_observer_get_state (self));
@@ -197,7 +197,7 @@ lsobs_observer_get_property (GObject *object, guint prop_id, GValue *value, GPar
 static void
 lsobs_observer_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
 {
-  if (!_lsobs_exporter_args_set (&LSOBS_OBSERVER (object)->args, prop_id, value))
+  if (!_lsobs_exporter_values_set (&LSOBS_OBSERVER (object)->values, prop_id, value))
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
 }
 
@@ -265,7 +265,7 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
    *
    * Since: 0.1
    */
-  _lsobs_exporter_args_install (props, G_PARAM_WRITABLE);
+  _lsobs_exporter_values_install (props, G_PARAM_WRITABLE);
 
   /**
    * LsobsObserver:state:
@@ -590,13 +590,13 @@ lsobs_observer_flush (LsobsObserver *self, gint64 timeout, LsobsFlushStats *stat
 }
 
 /* Ends an asynchronous call of the exporter, for a task of the observer. */
-typedef gboolean (*ExporterFinish) (LsobsExporter *exporter,
-                                    GAsyncResult *result,
-                                    LsobsFlushStats *stats,
-                                    GError **error);
+typedef gboolean (*ExporterFinishFunc) (LsobsExporter *exporter,
+                                        GAsyncResult *result,
+                                        LsobsFlushStats *stats,
+                                        GError **error);
 
 static void
-pass_on (GTask *task, LsobsExporter *exporter, GAsyncResult *result, ExporterFinish finish)
+pass_on (GTask *task, LsobsExporter *exporter, GAsyncResult *result, ExporterFinishFunc finish)
 {
   LsobsFlushStats *stats = g_task_get_task_data (task);
   GError *error = NULL;

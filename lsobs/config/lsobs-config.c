@@ -12,7 +12,7 @@
 #include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
-#include "lsobs/text/lsobs-compress-private.h"
+#include "lsobs/text/lsobs-compressor-private.h"
 #include "lsobs/text/lsobs-redact-rule-private.h"
 
 /**
@@ -1023,16 +1023,16 @@ _lsobs_config_fits_share (const LsobsSetting *setting, double share)
 
 /* Properties of these types tell their range, but g_object_set() takes any value: a value out of
  * range is an error where the config is used, not a warning where it is set. */
-typedef GParamSpecInt64 LsobsParamNumber;
-typedef GParamSpecClass LsobsParamNumberClass;
-typedef GParamSpecDouble LsobsParamShare;
-typedef GParamSpecClass LsobsParamShareClass;
+typedef GParamSpecInt64 LsobsParamInt64;
+typedef GParamSpecClass LsobsParamInt64Class;
+typedef GParamSpecDouble LsobsParamDouble;
+typedef GParamSpecClass LsobsParamDoubleClass;
 
-static GType lsobs_param_number_get_type (void);
-static GType lsobs_param_share_get_type (void);
+static GType lsobs_param_int64_get_type (void);
+static GType lsobs_param_double_get_type (void);
 
-G_DEFINE_TYPE (LsobsParamNumber, lsobs_param_number, G_TYPE_PARAM_INT64)
-G_DEFINE_TYPE (LsobsParamShare, lsobs_param_share, G_TYPE_PARAM_DOUBLE)
+G_DEFINE_TYPE (LsobsParamInt64, lsobs_param_int64, G_TYPE_PARAM_INT64)
+G_DEFINE_TYPE (LsobsParamDouble, lsobs_param_double, G_TYPE_PARAM_DOUBLE)
 
 static void
 accept_any_value (GParamSpecClass *klass)
@@ -1042,32 +1042,32 @@ accept_any_value (GParamSpecClass *klass)
 }
 
 static void
-lsobs_param_number_class_init (LsobsParamNumberClass *klass)
+lsobs_param_int64_class_init (LsobsParamInt64Class *klass)
 {
   accept_any_value (klass);
 }
 
 static void
-lsobs_param_number_init (LsobsParamNumber *self)
+lsobs_param_int64_init (LsobsParamInt64 *self)
 {
 }
 
 static void
-lsobs_param_share_class_init (LsobsParamShareClass *klass)
+lsobs_param_double_class_init (LsobsParamDoubleClass *klass)
 {
   accept_any_value (klass);
 }
 
 static void
-lsobs_param_share_init (LsobsParamShare *self)
+lsobs_param_double_init (LsobsParamDouble *self)
 {
 }
 
 static GParamSpec *
 new_number_pspec (const LsobsSetting *setting, GParamFlags flags)
 {
-  LsobsParamNumber *pspec =
-      g_param_spec_internal (lsobs_param_number_get_type (), setting->name, "", "", flags);
+  LsobsParamInt64 *pspec =
+      g_param_spec_internal (lsobs_param_int64_get_type (), setting->name, "", "", flags);
 
   pspec->minimum = setting->minimum;
   pspec->maximum = setting->maximum;
@@ -1078,8 +1078,8 @@ new_number_pspec (const LsobsSetting *setting, GParamFlags flags)
 static GParamSpec *
 new_share_pspec (const LsobsSetting *setting, GParamFlags flags)
 {
-  LsobsParamShare *pspec =
-      g_param_spec_internal (lsobs_param_share_get_type (), setting->name, "", "", flags);
+  LsobsParamDouble *pspec =
+      g_param_spec_internal (lsobs_param_double_get_type (), setting->name, "", "", flags);
 
   pspec->minimum = (double) setting->minimum;
   pspec->maximum = (double) setting->maximum;

@@ -31,7 +31,7 @@ struct _LsobsCredentials
   int group;          /* the process group of the command that the thread runs, or 0 */
   gint64 vain_at;     /* monotonic, µs: end of the last fetch if it gave no new secret, else 0 */
   GError *problem;    /* (owned) (nullable) why the last fetch failed */
-  GPtrArray *waiting; /* (owned) (nullable) (element-type Waiter) */
+  GPtrArray *waiting; /* (owned) (nullable) (element-type AttachedSource) */
 };
 
 /* A GSource that waits for the end of a fetch. */
@@ -39,17 +39,17 @@ typedef struct
 {
   GSource *source;       /* (owned) */
   GMainContext *context; /* (owned) that the source is attached to */
-} Waiter;
+} AttachedSource;
 
 static void
 waiter_wake (gpointer data)
 {
-  Waiter *waiter = data;
+  AttachedSource *attached = data;
 
-  g_source_set_ready_time (waiter->source, 0);
-  g_source_unref (waiter->source);
-  g_main_context_unref (waiter->context);
-  g_free (waiter);
+  g_source_set_ready_time (attached->source, 0);
+  g_source_unref (attached->source);
+  g_main_context_unref (attached->context);
+  g_free (attached);
 }
 
 static LsobsCredentials *
@@ -302,18 +302,18 @@ _lsobs_credentials_need (LsobsCredentials *self,
     }
   else if (self->fetching || (may_fetch && may_fetch_unlocked (self)))
     {
-      Waiter *waiter = g_new (Waiter, 1);
+      AttachedSource *attached = g_new (AttachedSource, 1);
 
       state = LSOBS_CREDENTIALS_PENDING;
       starts = !self->fetching;
       self->fetching = TRUE;
       if (starts)
         g_atomic_int_set (&self->stop, 0);
-      waiter->source = g_source_ref (source);
-      waiter->context = g_main_context_ref (g_source_get_context (source));
+      attached->source = g_source_ref (source);
+      attached->context = g_main_context_ref (g_source_get_context (source));
       if (self->waiting == NULL)
         self->waiting = g_ptr_array_new_with_free_func (waiter_wake);
-      g_ptr_array_add (self->waiting, waiter);
+      g_ptr_array_add (self->waiting, attached);
     }
   else if (self->problem != NULL && error != NULL)
     {

@@ -123,42 +123,42 @@ typedef struct
   const char *variable; /* (unowned) that contains the list */
   guint n_entries;      /* read so far */
   guint n_bad;          /* of these, ignored */
-} Reading;
+} ListReader;
 
 /* Adds a replica to the config, or logs why its entry is ignored.
  * @replica: (nullable) (transfer full)
  * @error: (nullable) (transfer full): set if @replica is NULL */
 static void
-take_entry (Reading *reading, LsobsReplica *replica, GError *error)
+take_entry (ListReader *reader, LsobsReplica *replica, GError *error)
 {
-  reading->n_entries++;
-  if (replica != NULL && _lsobs_settings_check_replica (reading->config, replica, &error))
+  reader->n_entries++;
+  if (replica != NULL && _lsobs_settings_check_replica (reader->config, replica, &error))
     {
-      _lsobs_config_take_replica (reading->config, replica);
+      _lsobs_config_take_replica (reader->config, replica);
       return;
     }
-  reading->n_bad++;
+  reader->n_bad++;
   /* TRANSLATORS: a variable of the environment, which entry of its list, and what is wrong with it. */
-  g_message (_ ("%s: entry %u is ignored: %s"), reading->variable, reading->n_entries,
+  g_message (_ ("%s: entry %u is ignored: %s"), reader->variable, reader->n_entries,
              error->message);
   g_clear_pointer (&replica, _lsobs_replica_free);
   g_error_free (error);
 }
 
 static void
-read_array (Reading *reading, JsonArray *array)
+read_array (ListReader *reader, JsonArray *array)
 {
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
       GError *error = NULL;
       LsobsReplica *replica = read_entry (json_array_get_element (array, i), &error);
 
-      take_entry (reading, replica, error);
+      take_entry (reader, replica, error);
     }
 }
 
 static void
-read_object (Reading *reading, JsonObject *object)
+read_object (ListReader *reader, JsonObject *object)
 {
   JsonObjectIter iter;
   const char *member;
@@ -170,7 +170,7 @@ read_object (Reading *reading, JsonObject *object)
       GError *error = NULL;
       LsobsReplica *replica = read_member (member, value, &error);
 
-      take_entry (reading, replica, error);
+      take_entry (reader, replica, error);
     }
 }
 
@@ -185,15 +185,15 @@ _lsobs_replica_list_read (LsobsConfig *config,
                           GError **error)
 {
   g_autoptr (JsonNode) root = parse (text);
-  Reading reading = { .config = config, .variable = variable };
+  ListReader reader = { .config = config, .variable = variable };
 
   if (root != NULL && JSON_NODE_HOLDS_ARRAY (root))
     {
-      read_array (&reading, json_node_get_array (root));
+      read_array (&reader, json_node_get_array (root));
     }
   else if (root != NULL && JSON_NODE_HOLDS_OBJECT (root))
     {
-      read_object (&reading, json_node_get_object (root));
+      read_object (&reader, json_node_get_object (root));
     }
   else
     {
@@ -202,7 +202,7 @@ _lsobs_replica_list_read (LsobsConfig *config,
                    _ ("%s must be an array or an object, in JSON"), variable);
       return FALSE;
     }
-  if (reading.n_bad > 0 && reading.n_bad == reading.n_entries)
+  if (reader.n_bad > 0 && reader.n_bad == reader.n_entries)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                    /* TRANSLATORS: the text is a variable of the environment. */

@@ -48,16 +48,16 @@ typedef struct
   gint64 first_probe; /* ms: when the service cannot be reached; doubles each time */
 } LsobsSettings;
 
-/* Who reads the settings: only the HTTP client needs a key. */
+/* What the settings are for: only the HTTP client needs a key. */
 typedef enum
 {
   LSOBS_SETTINGS_ANY,
   LSOBS_SETTINGS_FOR_HTTP
-} LsobsSettingsUse;
+} LsobsSettingsMode;
 
-LsobsSettings *_lsobs_settings_new (LsobsConfig *config, LsobsSettingsUse use, GError **error);
+LsobsSettings *_lsobs_settings_new (LsobsConfig *config, LsobsSettingsMode mode, GError **error);
 GPtrArray *_lsobs_settings_new_for_destinations (LsobsConfig *config,
-                                                 LsobsSettingsUse use,
+                                                 LsobsSettingsMode mode,
                                                  GError **error);
 gboolean _lsobs_settings_check_replica (LsobsConfig *config,
                                         const LsobsReplica *replica,

@@ -39,9 +39,9 @@ take_url (LsobsSettings *self, LsobsConfig *config, const LsobsReplica *replica,
 
 /* Whether requests to the destination need a key. */
 static gboolean
-needs_key (LsobsSettings *self, LsobsSettingsUse use)
+needs_key (LsobsSettings *self, LsobsSettingsMode mode)
 {
-  return use == LSOBS_SETTINGS_FOR_HTTP && !self->loopback && self->values.tracing_enabled;
+  return mode == LSOBS_SETTINGS_FOR_HTTP && !self->loopback && self->values.tracing_enabled;
 }
 
 /* @replica: (nullable)
@@ -68,7 +68,7 @@ static gboolean
 take_key (LsobsSettings *self,
           LsobsConfig *config,
           const LsobsReplica *replica,
-          LsobsSettingsUse use,
+          LsobsSettingsMode mode,
           GError **error)
 {
   LsobsKeySource *source = replica == NULL ? config->key_source : NULL;
@@ -84,7 +84,7 @@ take_key (LsobsSettings *self,
     self->credentials =
         _lsobs_credentials_new_for_source (source, MIN (KEY_INTERVAL, config->first_pause));
   _lsobs_secret_free (key);
-  if (self->credentials == NULL && needs_key (self, use))
+  if (self->credentials == NULL && needs_key (self, mode))
     {
       set_no_key_error (replica, source, error);
       return FALSE;
@@ -218,12 +218,12 @@ static gboolean
 take_destination (LsobsSettings *self,
                   LsobsConfig *config,
                   const LsobsReplica *replica,
-                  LsobsSettingsUse use,
+                  LsobsSettingsMode mode,
                   GError **error)
 {
   if (replica != NULL)
     self->role = replica->role;
-  return take_url (self, config, replica, error) && take_key (self, config, replica, use, error) &&
+  return take_url (self, config, replica, error) && take_key (self, config, replica, mode, error) &&
          take_names (self, config, replica, error);
 }
 
@@ -326,7 +326,7 @@ take_privacy (LsobsSettings *self, LsobsConfig *config, GError **error)
 static LsobsSettings *
 new_for_replica (LsobsConfig *config,
                  const LsobsReplica *replica,
-                 LsobsSettingsUse use,
+                 LsobsSettingsMode mode,
                  GError **error)
 {
   g_autoptr (LsobsSettings) self = g_new0 (LsobsSettings, 1);
@@ -335,7 +335,7 @@ new_for_replica (LsobsConfig *config,
   _lsobs_config_copy_values (config, &self->values);
   self->first_pause = config->first_pause;
   self->first_probe = config->first_probe;
-  if (!take_destination (self, config, replica, use, error) ||
+  if (!take_destination (self, config, replica, mode, error) ||
       !_lsobs_config_check_values (config, error) || !take_privacy (self, config, error))
     return NULL;
   self->sample_rate = dup_sample_rate (self);
@@ -344,9 +344,9 @@ new_for_replica (LsobsConfig *config,
 
 /* For the destination of the config's own properties, even if the config has replicas. */
 LsobsSettings *
-_lsobs_settings_new (LsobsConfig *config, LsobsSettingsUse use, GError **error)
+_lsobs_settings_new (LsobsConfig *config, LsobsSettingsMode mode, GError **error)
 {
-  return new_for_replica (config, NULL, use, error);
+  return new_for_replica (config, NULL, mode, error);
 }
 
 /* Checks one replica, without regard to the others. */
@@ -540,7 +540,7 @@ share_hook (GPtrArray *destinations)
 /* Returns: (transfer full) (nullable) (element-type LsobsSettings): those of each destination, at
  *   least one */
 GPtrArray *
-_lsobs_settings_new_for_destinations (LsobsConfig *config, LsobsSettingsUse use, GError **error)
+_lsobs_settings_new_for_destinations (LsobsConfig *config, LsobsSettingsMode mode, GError **error)
 {
   g_autoptr (GPtrArray) destinations =
       g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_settings_unref);
@@ -556,7 +556,7 @@ _lsobs_settings_new_for_destinations (LsobsConfig *config, LsobsSettingsUse use,
     {
       const LsobsReplica *replica = i < replicas->len ? g_ptr_array_index (replicas, i) : NULL;
       g_autoptr (GError) problem = NULL;
-      LsobsSettings *destination = new_for_replica (config, replica, use, &problem);
+      LsobsSettings *destination = new_for_replica (config, replica, mode, &problem);
 
       if (destination == NULL && replica != NULL)
         /* TRANSLATORS: its number, from 1, and what is wrong with it. */

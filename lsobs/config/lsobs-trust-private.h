@@ -13,13 +13,13 @@ LsobsTrust *_lsobs_trust_new (const char *ca_file);
 void _lsobs_trust_unref (LsobsTrust *self);
 
 /* Limits the threads that read certificates for one service to one. */
-typedef struct _LsobsTrustSlot LsobsTrustSlot;
+typedef struct _LsobsTrustLoader LsobsTrustLoader;
 
-LsobsTrustSlot *_lsobs_trust_slot_new (void);
-void _lsobs_trust_slot_unref (LsobsTrustSlot *self);
+LsobsTrustLoader *_lsobs_trust_loader_new (void);
+void _lsobs_trust_loader_unref (LsobsTrustLoader *self);
 
 void _lsobs_trust_load_async (LsobsTrust *self,
-                              LsobsTrustSlot *slot,
+                              LsobsTrustLoader *loader,
                               GCancellable *cancellable,
                               GAsyncReadyCallback callback,
                               gpointer user_data);

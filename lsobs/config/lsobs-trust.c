@@ -30,12 +30,12 @@ typedef struct
   const char *origin; /* (unowned) the property or variable that names the path */
   char *path;         /* (owned) absolute */
   gboolean optional;  /* is skipped if it does not exist */
-} Source;
+} CertificateSource;
 
 struct _LsobsTrust
 {
   gatomicrefcount ref_count;
-  GPtrArray *sources; /* (owned) (element-type Source) at least one */
+  GPtrArray *sources; /* (owned) (element-type CertificateSource) at least one */
 };
 
 /* The certificates that were read so far. */
@@ -50,7 +50,7 @@ typedef struct
 static void
 source_free (gpointer data)
 {
-  Source *source = data;
+  CertificateSource *source = data;
 
   g_free (source->path);
   g_free (source);
@@ -59,7 +59,7 @@ source_free (gpointer data)
 static void
 add_source (LsobsTrust *self, const char *origin, const char *path, gboolean optional)
 {
-  Source *source = g_new0 (Source, 1);
+  CertificateSource *source = g_new0 (CertificateSource, 1);
 
   source->origin = origin;
   source->path = g_canonicalize_filename (path, NULL);
@@ -215,7 +215,7 @@ read_dir (Bundle *bundle, const char *path)
 }
 
 static void
-set_unreadable (const Source *source, int code, GError **error)
+set_unreadable (const CertificateSource *source, int code, GError **error)
 {
   g_autofree char *path = g_filename_display_name (source->path);
 
@@ -229,7 +229,7 @@ set_unreadable (const Source *source, int code, GError **error)
 }
 
 static void
-set_empty (const Source *source, GError **error)
+set_empty (const CertificateSource *source, GError **error)
 {
   g_autofree char *path = g_filename_display_name (source->path);
 
@@ -242,7 +242,7 @@ set_empty (const Source *source, GError **error)
 }
 
 static gboolean
-read_source (Bundle *bundle, const Source *source, GError **error)
+read_source (Bundle *bundle, const CertificateSource *source, GError **error)
 {
   gboolean is_dir = g_file_test (source->path, G_FILE_TEST_IS_DIR);
   guint n = 0;
@@ -291,18 +291,18 @@ typedef struct
 {
   int fd;     /* (owned) */
   char *path; /* (owned) */
-} Scratch;
+} TempFile;
 
 static void
-scratch_free (gpointer data)
+temp_file_free (gpointer data)
 {
-  Scratch *scratch = data;
+  TempFile *file = data;
 
-  if (!g_str_has_prefix (scratch->path, "/proc/"))
-    g_unlink (scratch->path);
-  close (scratch->fd);
-  g_free (scratch->path);
-  g_free (scratch);
+  if (!g_str_has_prefix (file->path, "/proc/"))
+    g_unlink (file->path);
+  close (file->fd);
+  g_free (file->path);
+  g_free (file);
 }
 
 static gboolean
@@ -327,7 +327,7 @@ write_all (int fd, const char *data, gsize len)
 static GTlsDatabase *
 make_database (const GString *pem, GError **error)
 {
-  Scratch *scratch;
+  TempFile *file;
   GTlsDatabase *database = NULL;
   char *path = NULL;
   int fd = open_scratch (&path);
@@ -341,16 +341,16 @@ make_database (const GString *pem, GError **error)
                    _ ("the certificates to trust cannot be copied: %s"), g_strerror (saved_errno));
       return NULL;
     }
-  scratch = g_new (Scratch, 1);
-  *scratch = (Scratch){ .fd = fd, .path = path };
+  file = g_new (TempFile, 1);
+  *file = (TempFile){ .fd = fd, .path = path };
   if (write_all (fd, pem->str, pem->len))
     database = g_tls_file_database_new (path, error);
   else
     g_set_error_literal (error, G_IO_ERROR, g_io_error_from_errno (errno), g_strerror (errno));
   if (database == NULL)
-    scratch_free (scratch);
+    temp_file_free (file);
   else
-    g_object_set_data_full (G_OBJECT (database), "lsobs-scratch", scratch, scratch_free);
+    g_object_set_data_full (G_OBJECT (database), "lsobs-temp-file", file, temp_file_free);
   return database;
 }
 
@@ -363,11 +363,11 @@ load_database (LsobsTrust *self, GCancellable *cancellable, GError **error)
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GError) missing = NULL;
   Bundle bundle = { .pem = pem, .seen = seen, .cancellable = cancellable };
-  const Source *first = NULL;
+  const CertificateSource *first = NULL;
 
   for (guint i = 0; i < self->sources->len; i++)
     {
-      const Source *source = g_ptr_array_index (self->sources, i);
+      const CertificateSource *source = g_ptr_array_index (self->sources, i);
       g_autoptr (GError) problem = NULL;
 
       if (read_source (&bundle, source, &problem))
@@ -399,23 +399,23 @@ load_database (LsobsTrust *self, GCancellable *cancellable, GError **error)
   return make_database (pem, error);
 }
 
-struct _LsobsTrustSlot
+struct _LsobsTrustLoader
 {
   gatomicrefcount ref_count;
   guint loading; /* (atomic) 1 + the epoch of the process whose thread is reading, or 0 */
 };
 
-LsobsTrustSlot *
-_lsobs_trust_slot_new (void)
+LsobsTrustLoader *
+_lsobs_trust_loader_new (void)
 {
-  LsobsTrustSlot *self = g_new0 (LsobsTrustSlot, 1);
+  LsobsTrustLoader *self = g_new0 (LsobsTrustLoader, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
   return self;
 }
 
 void
-_lsobs_trust_slot_unref (LsobsTrustSlot *self)
+_lsobs_trust_loader_unref (LsobsTrustLoader *self)
 {
   if (g_atomic_ref_count_dec (&self->ref_count))
     g_free (self);
@@ -423,17 +423,17 @@ _lsobs_trust_slot_unref (LsobsTrustSlot *self)
 
 typedef struct
 {
-  LsobsTrust *trust;    /* (owned) */
-  LsobsTrustSlot *slot; /* (owned) */
-} Load;
+  LsobsTrust *trust;        /* (owned) */
+  LsobsTrustLoader *loader; /* (owned) */
+} LoadData;
 
 static void
 load_free (gpointer data)
 {
-  Load *load = data;
+  LoadData *load = data;
 
   _lsobs_trust_unref (load->trust);
-  _lsobs_trust_slot_unref (load->slot);
+  _lsobs_trust_loader_unref (load->loader);
   g_free (load);
 }
 
@@ -441,20 +441,20 @@ load_free (gpointer data)
 static void
 load_thread (GTask *task, gpointer source_object, gpointer task_data, GCancellable *cancellable)
 {
-  Load *load = task_data;
+  LoadData *load = task_data;
   GError *error = NULL;
   GTlsDatabase *database = load_database (load->trust, cancellable, &error);
 
-  g_atomic_int_set (&load->slot->loading, 0);
+  g_atomic_int_set (&load->loader->loading, 0);
   if (database == NULL)
     g_task_return_error (task, error);
   else
     g_task_return_pointer (task, database, g_object_unref);
 }
 
-/* Returns: FALSE if a thread of this process is already reading for the slot */
+/* Returns: FALSE if a thread of this process is already reading for the loader */
 static gboolean
-claim (LsobsTrustSlot *self)
+claim (LsobsTrustLoader *self)
 {
   guint epoch = _lsobs_fork_epoch ();
   guint loading = g_atomic_int_get (&self->loading);
@@ -464,22 +464,22 @@ claim (LsobsTrustSlot *self)
 }
 
 /* A cancellation completes the call at once, although the thread may still wait for the disk. Each
- * @slot has one thread at a time. */
+ * @loader has one thread at a time. */
 void
 _lsobs_trust_load_async (LsobsTrust *self,
-                         LsobsTrustSlot *slot,
+                         LsobsTrustLoader *loader,
                          GCancellable *cancellable,
                          GAsyncReadyCallback callback,
                          gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
-  Load *load = g_new (Load, 1);
+  LoadData *load = g_new (LoadData, 1);
 
-  g_atomic_ref_count_inc (&slot->ref_count);
-  *load = (Load){ trust_ref (self), slot };
+  g_atomic_ref_count_inc (&loader->ref_count);
+  *load = (LoadData){ trust_ref (self), loader };
   g_task_set_source_tag (task, _lsobs_trust_load_async);
   g_task_set_task_data (task, load, load_free);
-  if (!claim (slot))
+  if (!claim (loader))
     {
       g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s",
                                /* TRANSLATORS: follows “The service cannot be reached: ”. */

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* The attempts to send one request. They belong to the task of the request. Used only in the
+/* The attempts of one upload, or of a replayed file. They belong to its task. Used only in the
  * context that sends, that of the task. */
 typedef struct
 {

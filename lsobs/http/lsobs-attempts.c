@@ -158,7 +158,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
-/* The last answer is about the form of the request: it does not show whether the service can be
+/* The last answer is about the form of the body: it does not show whether the service can be
  * reached. */
 void
 _lsobs_attempts_ignore_reachable (LsobsAttempts *self)
@@ -236,7 +236,7 @@ _lsobs_attempts_end (LsobsAttempts *self, GAsyncResult *result, LsobsAnswer *ans
 /* --- the next attempt --- */
 
 /* Whether the answer refuses the key (401) and another one may be fetched, which
- * _lsobs_attempts_have_key() does. TRUE at most once per request. */
+ * _lsobs_attempts_have_key() does. TRUE at most once. */
 gboolean
 _lsobs_attempts_need_other_key (LsobsAttempts *self, LsobsAnswer *answer)
 {
@@ -261,7 +261,7 @@ gboolean
 _lsobs_attempts_plan_next (LsobsAttempts *self, LsobsAnswer *answer, GError **error)
 {
   gint64 now = g_get_monotonic_time ();
-  const LsobsRetryPlan plan = {
+  const LsobsRetryState retry = {
     .max_attempts = self->max,
     .delay = _lsobs_service_peek_settings (self->service)->values.retry_delay,
     .n_attempts = self->n,
@@ -275,7 +275,7 @@ _lsobs_attempts_plan_next (LsobsAttempts *self, LsobsAnswer *answer, GError **er
         _lsobs_delivery_policy_make_error (answer->outcome, answer->status, answer->text);
   if (_lsobs_delivery_policy_get (answer->outcome)->retry)
     {
-      delay = _lsobs_delivery_policy_next_delay (&plan, g_random_double (), answer->retry_after);
+      delay = _lsobs_delivery_policy_next_delay (&retry, g_random_double (), answer->retry_after);
       /* What the service asks for delays the next batch, too. */
       if (delay >= 0 || answer->retry_after > 0)
         _lsobs_service_delay_until (self->service,

@@ -5,7 +5,7 @@
 
 #include "lsobs/http/lsobs-client-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
-#include "lsobs/http/lsobs-request-private.h"
+#include "lsobs/http/lsobs-upload-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/transport/lsobs-body-private.h"
 
@@ -167,7 +167,7 @@ lsobs_client_send_async (LsobsTransport *transport,
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_client_send_async);
-  _lsobs_request_send_task (self->service, batch, task);
+  _lsobs_upload_send_task (self->service, batch, task);
 }
 
 static gboolean
@@ -237,7 +237,7 @@ lsobs_client_batch_lost (LsobsTransport *transport, LsobsBatch *batch, LsobsDrop
   g_return_if_fail (service != NULL);
 
   if (_lsobs_service_peek_settings (service)->values.failed_traces_dir != NULL)
-    _lsobs_service_write_failed_trace (service, _lsobs_request_new_failed_trace (service, batch),
+    _lsobs_service_write_failed_trace (service, _lsobs_upload_new_failed_trace (service, batch),
                                        lsobs_batch_get_n_records (batch));
 }
 
@@ -396,7 +396,7 @@ client_take_news (LsobsTransport *transport, gboolean *answered, GError **error)
   return _lsobs_project_ids_take_news (peek_project_ids (transport), answered, error);
 }
 
-static const LsobsTransportInternals client_internals = {
+static const LsobsTransportVTable client_vtable = {
   .claim = client_claim,
   .set_waker = client_set_waker,
   .is_remote = client_is_remote,
@@ -418,7 +418,7 @@ lsobs_client_class_init (LsobsClientClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
-  _lsobs_transport_set_internals (G_OBJECT_CLASS_TYPE (klass), &client_internals);
+  _lsobs_transport_set_vtable (G_OBJECT_CLASS_TYPE (klass), &client_vtable);
 
   object_class->finalize = lsobs_client_finalize;
   object_class->set_property = lsobs_client_set_property;

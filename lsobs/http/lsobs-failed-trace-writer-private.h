@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* Writes failed traces into a directory. A thread writes, as long as there are requests, so that no
- * other thread waits for the disk. The requests that wait are bounded, and so are the files in the
+/* Writes failed traces into a directory. A thread writes, as long as there are any, so that no
+ * other thread waits for the disk. The traces that wait are bounded, and so are the files in the
  * directory. Thread-safe; belongs to the process that made it. */
 typedef struct _LsobsFailedTraceWriter LsobsFailedTraceWriter;
 
@@ -18,7 +18,7 @@ void _lsobs_failed_trace_writer_unref (LsobsFailedTraceWriter *self);
 gboolean _lsobs_failed_trace_writer_is_forked (LsobsFailedTraceWriter *self);
 
 void _lsobs_failed_trace_writer_push (LsobsFailedTraceWriter *self,
-                                      LsobsFailedTrace *request,
+                                      LsobsFailedTrace *trace,
                                       guint n_records);
 gboolean _lsobs_failed_trace_writer_wait (LsobsFailedTraceWriter *self, gint64 deadline);
 

@@ -37,12 +37,12 @@ struct _LsobsFailedTraceWriter
 
   GMutex lock; /* guards the fields down to n_refused */
   GCond cond;
-  GQueue jobs;      /* of Job (owned) */
-  guint64 n_taken;  /* jobs so far */
-  guint64 n_done;   /* jobs that have ended */
-  gsize n_bytes;    /* of the bodies in jobs */
+  GQueue queue;     /* of QueuedTrace (owned) */
+  guint64 n_taken;  /* traces so far */
+  guint64 n_done;   /* traces that are written, or failed */
+  gsize n_bytes;    /* of the bodies in queue */
   gboolean running; /* the thread runs */
-  guint n_refused;  /* records that jobs had no room for, since the last message */
+  guint n_refused;  /* records that the queue had no room for, since the last message */
 
   /* All fields below belong to the thread. */
   GThread *thread;  /* (unowned) */
@@ -51,17 +51,17 @@ struct _LsobsFailedTraceWriter
 
 typedef struct
 {
-  LsobsFailedTrace *request; /* (owned) */
+  LsobsFailedTrace *trace; /* (owned) */
   guint n_records;
-} Job;
+} QueuedTrace;
 
 static void
-job_free (gpointer user_data)
+queued_trace_free (gpointer user_data)
 {
-  Job *job = user_data;
+  QueuedTrace *queued = user_data;
 
-  _lsobs_failed_trace_free (job->request);
-  g_free (job);
+  _lsobs_failed_trace_free (queued->trace);
+  g_free (queued);
 }
 
 LsobsFailedTraceWriter *
@@ -76,7 +76,7 @@ _lsobs_failed_trace_writer_new (const char *path, gint64 max_bytes, LsobsCounter
   self->counters = _lsobs_counters_ref (counters);
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
-  g_queue_init (&self->jobs);
+  g_queue_init (&self->queue);
   return self;
 }
 
@@ -92,7 +92,7 @@ _lsobs_failed_trace_writer_unref (LsobsFailedTraceWriter *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  g_queue_clear_full (&self->jobs, job_free);
+  g_queue_clear_full (&self->queue, queued_trace_free);
   _lsobs_counters_unref (self->counters);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
@@ -159,7 +159,7 @@ measure_directory (int dir, guint64 *n_bytes)
 /* Writes to an unfinished file and renames it, so that other programs see whole files only. An
  * existing file or link of the same name is not followed. */
 static gboolean
-write_file (int dir, LsobsFailedTrace *request)
+write_file (int dir, LsobsFailedTrace *trace)
 {
   g_autofree char *name = _lsobs_failed_trace_make_name (g_get_real_time ());
   g_autofree char *unfinished = g_strconcat (".", name, NULL);
@@ -169,7 +169,7 @@ write_file (int dir, LsobsFailedTrace *request)
 
   if (fd < 0)
     return FALSE;
-  done = _lsobs_failed_trace_write (request, fd) && fdatasync (fd) == 0;
+  done = _lsobs_failed_trace_write (trace, fd) && fdatasync (fd) == 0;
   saved_errno = errno;
   if (close (fd) != 0 && done)
     {
@@ -189,7 +189,7 @@ write_file (int dir, LsobsFailedTrace *request)
 
 /* Returns: 0, or the errno of what went wrong */
 static int
-store (LsobsFailedTraceWriter *self, LsobsFailedTrace *request)
+store (LsobsFailedTraceWriter *self, LsobsFailedTrace *trace)
 {
   guint64 n_bytes;
   int problem = 0;
@@ -204,9 +204,9 @@ store (LsobsFailedTraceWriter *self, LsobsFailedTrace *request)
   if (!measure_directory (dir, &n_bytes))
     problem = errno;
   else if (n_bytes > self->max_bytes ||
-           _lsobs_failed_trace_measure (request) > self->max_bytes - n_bytes)
+           _lsobs_failed_trace_measure (trace) > self->max_bytes - n_bytes)
     problem = EDQUOT;
-  else if (!write_file (dir, request))
+  else if (!write_file (dir, trace))
     problem = errno;
   close (dir);
   return problem;
@@ -235,17 +235,17 @@ log_problem (LsobsFailedTraceWriter *self, int problem)
 }
 
 static void
-do_job (LsobsFailedTraceWriter *self, Job *job)
+write_queued (LsobsFailedTraceWriter *self, QueuedTrace *queued)
 {
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
-  int problem = store (self, job->request);
+  int problem = store (self, queued->trace);
 
   _lsobs_fork_guard_close (guard);
   if (problem == 0)
-    _lsobs_counters_add (self->counters, LSOBS_COUNTER_DUMPED, job->n_records);
+    _lsobs_counters_add (self->counters, LSOBS_COUNTER_DUMPED, queued->n_records);
   else
     log_problem (self, problem);
-  job_free (job);
+  queued_trace_free (queued);
 }
 
 static gpointer
@@ -253,21 +253,21 @@ thread_main (gpointer user_data)
 {
   LsobsFailedTraceWriter *self = user_data;
   LsobsForkGuard guard;
-  Job *job;
+  QueuedTrace *queued;
 
   _lsobs_fork_guard_enter_thread (&guard, NULL);
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
   self->thread = g_thread_self ();
-  while ((job = g_queue_pop_head (&self->jobs)) != NULL)
+  while ((queued = g_queue_pop_head (&self->queue)) != NULL)
     {
       guint n_refused = self->n_refused;
 
-      self->n_bytes -= g_bytes_get_size (job->request->body);
+      self->n_bytes -= g_bytes_get_size (queued->trace->body);
       self->n_refused = 0;
       _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
       if (n_refused > 0)
         log_problem (self, ENOBUFS);
-      do_job (self, job);
+      write_queued (self, queued);
       _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
       self->n_done++;
       g_cond_broadcast (&self->cond);
@@ -280,7 +280,7 @@ thread_main (gpointer user_data)
   return NULL;
 }
 
-/* If the thread cannot be started, the next request or wait tries again. */
+/* If the thread cannot be started, the next trace or wait tries again. */
 static void
 ensure_thread_unlocked (LsobsFailedTraceWriter *self)
 {
@@ -307,39 +307,39 @@ ensure_thread_unlocked (LsobsFailedTraceWriter *self)
  * @request: (transfer full) */
 void
 _lsobs_failed_trace_writer_push (LsobsFailedTraceWriter *self,
-                                 LsobsFailedTrace *request,
+                                 LsobsFailedTrace *trace,
                                  guint n_records)
 {
-  gsize size = g_bytes_get_size (request->body);
-  Job *job = g_new0 (Job, 1);
+  gsize size = g_bytes_get_size (trace->body);
+  QueuedTrace *queued = g_new0 (QueuedTrace, 1);
 
-  job->request = request;
-  job->n_records = n_records;
+  queued->trace = trace;
+  queued->n_records = n_records;
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
-  if (self->jobs.length > 0 && (size > MAX_WAITING || self->n_bytes > MAX_WAITING - size))
+  if (self->queue.length > 0 && (size > MAX_WAITING || self->n_bytes > MAX_WAITING - size))
     {
       self->n_refused += n_records;
-      job_free (job);
+      queued_trace_free (queued);
     }
   else
     {
       self->n_bytes += size;
       self->n_taken++;
-      g_queue_push_tail (&self->jobs, job);
+      g_queue_push_tail (&self->queue, queued);
     }
   ensure_thread_unlocked (self);
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
 }
 
-/* Waits also for the end of a thread without jobs, which comes at once: the thread does not outlive
+/* Waits also for the end of a thread without traces, which comes at once: the thread does not outlive
  * its user. */
 static gboolean
-is_waiting_for_unlocked (LsobsFailedTraceWriter *self, guint64 n_jobs)
+is_waiting_for_unlocked (LsobsFailedTraceWriter *self, guint64 n_traces)
 {
-  return self->n_done < n_jobs || (self->running && self->jobs.length == 0);
+  return self->n_done < n_traces || (self->running && self->queue.length == 0);
 }
 
-/* Waits until all requests taken so far are written, or have failed. Requests taken later do not
+/* Waits until all traces taken so far are written, or have failed. Traces taken later do not
  * prolong the wait.
  * @deadline: monotonic, µs
  * Returns: FALSE at the deadline */
@@ -347,19 +347,19 @@ gboolean
 _lsobs_failed_trace_writer_wait (LsobsFailedTraceWriter *self, gint64 deadline)
 {
   gboolean done;
-  guint64 n_jobs;
+  guint64 n_traces;
 
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
-  n_jobs = self->n_taken;
-  while (is_waiting_for_unlocked (self, n_jobs) && g_get_monotonic_time () < deadline)
+  n_traces = self->n_taken;
+  while (is_waiting_for_unlocked (self, n_traces) && g_get_monotonic_time () < deadline)
     {
-      if (self->jobs.length > 0)
+      if (self->queue.length > 0)
         ensure_thread_unlocked (self);
       g_cond_wait_until (&self->cond, &self->lock,
                          self->running ? deadline
                                        : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
     }
-  done = self->n_done >= n_jobs;
+  done = self->n_done >= n_traces;
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
   return done;
 }

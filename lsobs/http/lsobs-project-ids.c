@@ -58,7 +58,7 @@ typedef struct
 {
   LsobsProjectIds *ids; /* (owned) */
   char *name;           /* (owned) */
-} Lookup;
+} LookupData;
 
 static void
 entry_free (gpointer user_data)
@@ -72,7 +72,7 @@ entry_free (gpointer user_data)
 static void
 lookup_free (gpointer user_data)
 {
-  Lookup *lookup = user_data;
+  LookupData *lookup = user_data;
 
   _lsobs_project_ids_unref (lookup->ids);
   g_free (lookup->name);
@@ -313,7 +313,7 @@ learn (LsobsProjectIds *self, Entry *entry, const LsobsLookupAnswer *answer)
 static void
 answered_cb (const LsobsLookupAnswer *answer, gpointer user_data)
 {
-  Lookup *lookup = user_data;
+  LookupData *lookup = user_data;
   LsobsProjectIds *self = lookup->ids;
   Entry *entry = g_hash_table_lookup (self->entries, lookup->name);
 
@@ -336,7 +336,7 @@ start_lookup (LsobsProjectIds *self, Entry *entry)
   };
   g_autofree char *escaped = g_uri_escape_string (entry->name, NULL, FALSE);
   g_autofree char *path = g_strconcat ("sessions?limit=1&name=", escaped, NULL);
-  Lookup *lookup = g_new0 (Lookup, 1);
+  LookupData *lookup = g_new0 (LookupData, 1);
 
   self->asking = g_cancellable_new ();
   lookup->ids = project_ids_ref (self);

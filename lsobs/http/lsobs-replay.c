@@ -36,7 +36,7 @@ typedef struct
   guint n_failed;          /* files */
 
   /* the current file */
-  LsobsFailedTrace *request; /* (owned) (nullable) */
+  LsobsFailedTrace *trace; /* (owned) (nullable) */
   LsobsAttempts attempts;
 } Replay;
 
@@ -46,7 +46,7 @@ static void start_next_file (GTask *task);
 static void
 end_file (Replay *replay)
 {
-  g_clear_pointer (&replay->request, _lsobs_failed_trace_free);
+  g_clear_pointer (&replay->trace, _lsobs_failed_trace_free);
   _lsobs_attempts_clear (&replay->attempts);
 }
 
@@ -80,7 +80,7 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-/* Names begin with the time, so the oldest request is sent first. */
+/* Names begin with the time, so the oldest failed trace is sent first. */
 static gboolean
 list (Replay *replay)
 {
@@ -136,8 +136,8 @@ load_in_thread (GTask *disk_task,
                                g_strerror (errno));
       return;
     }
-  replay->request = _lsobs_failed_trace_parse (text.data, text.len, &error);
-  if (replay->request != NULL)
+  replay->trace = _lsobs_failed_trace_parse (text.data, text.len, &error);
+  if (replay->trace != NULL)
     g_task_return_boolean (disk_task, TRUE);
   else
     g_task_return_error (disk_task, error);
@@ -251,7 +251,7 @@ keep (GTask *task, GError *error, gboolean missing)
   g_debug ("%s stays: %s", peek_name (replay), error->message);
   if (missing)
     {
-      g_hash_table_add (replay->missing, g_strdup (replay->request->endpoint));
+      g_hash_table_add (replay->missing, g_strdup (replay->trace->endpoint));
       if (replay->problem == NULL)
         replay->problem = g_steal_pointer (&error);
     }
@@ -283,7 +283,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   /* The run of the feedback may be missing, not the endpoint. */
   if (answer.outcome == LSOBS_OUTCOME_NOT_FOUND &&
-      strcmp (replay->request->endpoint, "feedback") == 0)
+      strcmp (replay->trace->endpoint, "feedback") == 0)
     answer.outcome = LSOBS_OUTCOME_REJECTED;
 
   if (answer.outcome == LSOBS_OUTCOME_DELIVERED || answer.outcome == LSOBS_OUTCOME_CONFLICT)
@@ -311,7 +311,7 @@ static void
 start_attempt (GTask *task)
 {
   Replay *replay = g_task_get_task_data (task);
-  LsobsFailedTrace *request = replay->request;
+  LsobsFailedTrace *trace = replay->trace;
   SoupMessage *message;
   GError *error = NULL;
 
@@ -325,11 +325,11 @@ start_attempt (GTask *task)
       return;
     }
   message = _lsobs_route_new_message (_lsobs_service_peek_route (replay->service), "POST",
-                                      request->endpoint);
-  if (request->encoding != NULL)
+                                      trace->endpoint);
+  if (trace->encoding != NULL)
     soup_message_headers_replace (soup_message_get_request_headers (message), "Content-Encoding",
-                                  request->encoding);
-  _lsobs_attempts_begin (&replay->attempts, task, message, request->content_type, request->body,
+                                  trace->encoding);
+  _lsobs_attempts_begin (&replay->attempts, task, message, trace->content_type, trace->body,
                          attempted_cb);
 }
 
@@ -352,7 +352,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       start_next_file (task);
       return;
     }
-  if (g_hash_table_contains (replay->missing, replay->request->endpoint))
+  if (g_hash_table_contains (replay->missing, replay->trace->endpoint))
     {
       replay->n_failed++;
       end_file (replay);

@@ -5,7 +5,7 @@
 
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
-#include "lsobs/http/lsobs-liveness-private.h"
+#include "lsobs/http/lsobs-connection-watch-private.h"
 #include "lsobs/http/lsobs-route-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 #include "lsobs/http/lsobs-wait-source-private.h"
@@ -27,9 +27,9 @@ struct _LsobsRoute
   LsobsSessionPool *sessions; /* (owned) (nullable) until _lsobs_route_close() */
   GTlsDatabase *database;     /* (owned) (nullable) the certificates to trust, once loaded */
   GCancellable *loading;      /* (owned) (nullable) of the loading under way */
-  GQueue waiting;             /* of Wait (owned): exchanges that wait for the loading */
+  GQueue waiting;             /* of WaitingExchange (owned): exchanges that wait for the loading */
   guint n_loads;              /* loadings so far */
-  LsobsTrustSlot *slot;       /* (owned) (nullable) of the thread that loads */
+  LsobsTrustLoader *loader;   /* (owned) (nullable) of the thread that loads */
 };
 
 /* An exchange that waits for the certificates. */
@@ -47,10 +47,10 @@ typedef struct
   gint64 began;    /* monotonic, µs */
   guint load;      /* the number of the loading that it waits for */
   GSource *source; /* (owned) ends the wait */
-} Wait;
+} WaitingExchange;
 
 static void
-wait_free (Wait *wait)
+wait_free (WaitingExchange *wait)
 {
   g_source_unref (wait->source);
   g_main_context_unref (wait->context);
@@ -89,7 +89,7 @@ _lsobs_route_unref (LsobsRoute *self)
   g_clear_pointer (&self->waker, g_source_unref);
   g_clear_object (&self->database);
   g_clear_object (&self->loading);
-  g_clear_pointer (&self->slot, _lsobs_trust_slot_unref);
+  g_clear_pointer (&self->loader, _lsobs_trust_loader_unref);
   _lsobs_settings_unref (self->settings);
   g_free (self);
 }
@@ -110,7 +110,7 @@ leave_parent (LsobsRoute *self)
   self->loading = NULL;
   g_queue_init (&self->waiting);
   self->n_loads = 0;
-  self->slot = NULL;
+  self->loader = NULL;
 }
 
 /* Called before anything is sent.
@@ -200,7 +200,7 @@ get_session (LsobsRoute *self)
                                            "max-conns-per-host", MAX_CONNECTIONS, NULL);
   soup_session_remove_feature_by_type (session, SOUP_TYPE_CONTENT_DECODER);
   _lsobs_session_pool_add (self->sessions, session);
-  _lsobs_liveness_watch (session);
+  _lsobs_connection_watch_start (session);
   set_database (self, session);
   set_proxy (self, session);
   return session;
@@ -233,7 +233,7 @@ _lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path
 /* Ends @wait, which is freed.
  * @problem: (nullable): translated: why the exchange cannot begin, or NULL to begin it */
 static void
-end_wait (Wait *wait, const char *problem)
+end_wait (WaitingExchange *wait, const char *problem)
 {
   g_autoptr (SoupSession) session = NULL;
 
@@ -265,7 +265,7 @@ end_wait (Wait *wait, const char *problem)
 static gboolean
 waited_cb (gpointer user_data)
 {
-  Wait *wait = user_data;
+  WaitingExchange *wait = user_data;
   LsobsRoute *route = wait->route;
 
   g_assert (g_main_context_is_owner (wait->context));
@@ -281,13 +281,13 @@ typedef struct
   LsobsRoute *route; /* (owned) */
   guint epoch;       /* the process that loads */
   guint number;      /* of this loading */
-} Load;
+} LoadData;
 
 /* Returns: (transfer none) (nullable): the oldest exchange that waits for that loading */
-static Wait *
+static WaitingExchange *
 peek_first_waiting (LsobsRoute *route, guint number)
 {
-  Wait *wait = g_queue_peek_head (&route->waiting);
+  WaitingExchange *wait = g_queue_peek_head (&route->waiting);
 
   return wait != NULL && wait->load == number ? wait : NULL;
 }
@@ -296,12 +296,12 @@ peek_first_waiting (LsobsRoute *route, guint number)
 static void
 loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
-  g_autofree Load *load = user_data;
+  g_autofree LoadData *load = user_data;
   g_autoptr (LsobsRoute) route = load->route;
   g_autoptr (GError) error = NULL;
   g_autoptr (GTlsDatabase) database = _lsobs_trust_load_finish (result, &error);
   const char *problem = NULL;
-  Wait *next;
+  WaitingExchange *next;
 
   g_assert (g_main_context_is_owner (g_task_get_context (G_TASK (result))));
   /* In a forked child that runs its parent's context, the loading is the parent's. */
@@ -322,24 +322,24 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 static void
 begin_loading (LsobsRoute *route)
 {
-  Load *load;
+  LoadData *load;
 
   if (route->loading != NULL)
     return;
-  load = g_new (Load, 1);
+  load = g_new (LoadData, 1);
   load->route = _lsobs_route_ref (route);
   load->epoch = _lsobs_fork_epoch ();
   load->number = route->n_loads++;
   if (load->epoch != 0)
     _lsobs_fork_revive_tasks ();
   route->loading = g_cancellable_new ();
-  if (route->slot == NULL)
-    route->slot = _lsobs_trust_slot_new ();
-  _lsobs_trust_load_async (route->settings->trust, route->slot, route->loading, loaded_cb, load);
+  if (route->loader == NULL)
+    route->loader = _lsobs_trust_loader_new ();
+  _lsobs_trust_load_async (route->settings->trust, route->loader, route->loading, loaded_cb, load);
 }
 
 static void
-begin_waiting (Wait *wait)
+begin_waiting (WaitingExchange *wait)
 {
   LsobsRoute *route = wait->route;
   gint64 limit = MIN (LOAD_TIMEOUT, wait->limits.timeout);
@@ -367,7 +367,7 @@ _lsobs_route_exchange_async (LsobsRoute *self,
                              gpointer user_data)
 {
   LsobsSettings *settings = self->settings;
-  Wait *wait;
+  WaitingExchange *wait;
 
   _lsobs_route_enter (self);
   _lsobs_flush_source_assert_context (self->waker);
@@ -386,7 +386,7 @@ _lsobs_route_exchange_async (LsobsRoute *self,
                              user_data);
       return;
     }
-  wait = g_new0 (Wait, 1);
+  wait = g_new0 (WaitingExchange, 1);
   wait->route = _lsobs_route_ref (self);
   wait->context = g_main_context_ref_thread_default ();
   wait->message = g_object_ref (message);
@@ -404,7 +404,7 @@ _lsobs_route_exchange_async (LsobsRoute *self,
 static void
 prune_session (gpointer session, gpointer user_data)
 {
-  _lsobs_liveness_prune (SOUP_SESSION (session));
+  _lsobs_connection_watch_prune (SOUP_SESSION (session));
 }
 
 /* Called when @message got no answer. Closes other silent connections, and after a refused

@@ -7,7 +7,7 @@
 #include "lsobs/http/lsobs-lookups-private.h"
 #include "lsobs/http/lsobs-route-private.h"
 #include "lsobs/http/lsobs-server-info-private.h"
-#include "lsobs/text/lsobs-compress-private.h"
+#include "lsobs/text/lsobs-compressor-private.h"
 
 G_BEGIN_DECLS
 
@@ -71,7 +71,7 @@ GCancellable *_lsobs_service_peek_waits (LsobsService *self);
 
 /* Failed traces. */
 void _lsobs_service_write_failed_trace (LsobsService *self,
-                                        LsobsFailedTrace *request,
+                                        LsobsFailedTrace *trace,
                                         guint n_records);
 gboolean _lsobs_service_wait_written (LsobsService *self, gint64 deadline);
 

@@ -633,7 +633,7 @@ _lsobs_service_peek_waits (LsobsService *self)
 /* Keeps a failed trace in the directory of the settings.
  * @request: (transfer full) */
 void
-_lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *request, guint n_records)
+_lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *trace, guint n_records)
 {
   LsobsFailedTraceWriter *writer = g_atomic_pointer_get (&self->failed_traces);
 
@@ -646,7 +646,7 @@ _lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *request
                                                self->counters);
       g_atomic_pointer_set (&self->failed_traces, writer);
     }
-  _lsobs_failed_trace_writer_push (writer, request, n_records);
+  _lsobs_failed_trace_writer_push (writer, trace, n_records);
 }
 
 /* Waits until the failed traces are written. Called from any thread.

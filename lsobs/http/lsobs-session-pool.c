@@ -6,7 +6,7 @@
 #include <gio/gio.h>
 
 #include "lsobs/core/lsobs-flush-source-private.h"
-#include "lsobs/http/lsobs-liveness-private.h"
+#include "lsobs/http/lsobs-connection-watch-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 
 /* How long libsoup has to end an abandoned message, in µs. Then it has forgotten the message. */
@@ -26,11 +26,11 @@ typedef struct
   GPtrArray *sockets;    /* (owned) (element-type GWeakRef) of all connections; strong references
                         * would keep them open */
   gint64 abandoned_at;   /* monotonic, µs: when its message was abandoned, or 0 */
-} Use;
+} SessionState;
 
 typedef void (*SocketFunc) (GSocket *socket, gpointer user_data);
 
-static const char use_key[] = "lsobs-session-use";
+static const char state_key[] = "lsobs-session-state";
 
 /* @waker: (nullable): of the worker, a source of lsobs-flush-source-private.h */
 LsobsSessionPool *
@@ -51,33 +51,33 @@ weak_ref_free (gpointer data)
 }
 
 static void
-use_free (gpointer data)
+state_free (gpointer data)
 {
-  Use *use = data;
+  SessionState *state = data;
 
-  g_clear_pointer (&use->context, g_main_context_unref);
-  g_ptr_array_unref (use->sockets);
-  g_free (use);
+  g_clear_pointer (&state->context, g_main_context_unref);
+  g_ptr_array_unref (state->sockets);
+  g_free (state);
 }
 
-static Use *
-get_use (SoupSession *session)
+static SessionState *
+get_state (SoupSession *session)
 {
-  return g_object_get_data (G_OBJECT (session), use_key);
+  return g_object_get_data (G_OBJECT (session), state_key);
 }
 
 /* Asserts that this thread owns the context of the message under way, if there is one. */
 static void
-assert_context (Use *use)
+assert_context (SessionState *state)
 {
-  g_assert (use->context == NULL || g_main_context_is_owner (use->context));
+  g_assert (state->context == NULL || g_main_context_is_owner (state->context));
 }
 
 /* Calls @func for each socket that is open, and forgets the others. */
 static void
 foreach_socket (SoupSession *session, SocketFunc func, gpointer user_data)
 {
-  GPtrArray *sockets = get_use (session)->sockets;
+  GPtrArray *sockets = get_state (session)->sockets;
 
   for (guint i = sockets->len; i-- > 0;)
     {
@@ -103,10 +103,10 @@ close_forgotten (gpointer data, gpointer user_data)
 {
   SoupSession *session = SOUP_SESSION (data);
 
-  if (get_use (session)->abandoned_at == 0 || get_use (session)->n_messages == 0)
+  if (get_state (session)->abandoned_at == 0 || get_state (session)->n_messages == 0)
     return;
   foreach_socket (session, close_socket, NULL);
-  _lsobs_liveness_stop (session);
+  _lsobs_connection_watch_stop (session);
 }
 
 void
@@ -126,52 +126,52 @@ network_event_cb (SoupMessage *message,
                   GIOStream *stream,
                   gpointer user_data)
 {
-  Use *use = user_data;
+  SessionState *state = user_data;
   GWeakRef *ref;
 
-  assert_context (use);
+  assert_context (state);
   if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (stream))
     return;
   ref = g_new (GWeakRef, 1);
   g_weak_ref_init (ref, g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)));
-  g_ptr_array_add (use->sockets, ref);
+  g_ptr_array_add (state->sockets, ref);
 }
 
 /* Called in the thread that sends the message, in the thread-default context. */
 static void
 request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
-  Use *use = user_data;
+  SessionState *state = user_data;
 
-  g_clear_pointer (&use->context, g_main_context_unref);
-  use->context = g_main_context_ref_thread_default ();
-  use->n_messages++;
-  g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), use);
+  g_clear_pointer (&state->context, g_main_context_unref);
+  state->context = g_main_context_ref_thread_default ();
+  state->n_messages++;
+  g_signal_connect (message, "network-event", G_CALLBACK (network_event_cb), state);
 }
 
 /* Called in the context of the message. */
 static void
 request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
-  Use *use = user_data;
+  SessionState *state = user_data;
 
-  assert_context (use);
-  g_signal_handlers_disconnect_by_func (message, network_event_cb, use);
-  if (--use->n_messages == 0)
-    g_clear_pointer (&use->context, g_main_context_unref);
+  assert_context (state);
+  g_signal_handlers_disconnect_by_func (message, network_event_cb, state);
+  if (--state->n_messages == 0)
+    g_clear_pointer (&state->context, g_main_context_unref);
 }
 
 /* @session: without a message */
 void
 _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
 {
-  Use *use = g_new0 (Use, 1);
+  SessionState *state = g_new0 (SessionState, 1);
 
   _lsobs_flush_source_assert_context (self->waker);
-  use->sockets = g_ptr_array_new_with_free_func (weak_ref_free);
-  g_object_set_data_full (G_OBJECT (session), use_key, use, use_free);
-  g_signal_connect (session, "request-queued", G_CALLBACK (request_queued_cb), use);
-  g_signal_connect (session, "request-unqueued", G_CALLBACK (request_unqueued_cb), use);
+  state->sockets = g_ptr_array_new_with_free_func (weak_ref_free);
+  g_object_set_data_full (G_OBJECT (session), state_key, state, state_free);
+  g_signal_connect (session, "request-queued", G_CALLBACK (request_queued_cb), state);
+  g_signal_connect (session, "request-unqueued", G_CALLBACK (request_unqueued_cb), state);
   g_ptr_array_add (self->sessions, g_object_ref (session));
 }
 
@@ -184,10 +184,10 @@ drop_abandoned (LsobsSessionPool *self)
   for (guint i = self->sessions->len; i-- > 0;)
     {
       SoupSession *session = g_ptr_array_index (self->sessions, i);
-      Use *use = get_use (session);
+      SessionState *state = get_state (session);
 
-      if (use->abandoned_at == 0 ||
-          (use->n_messages > 0 && now - use->abandoned_at < ABANDON_GRACE))
+      if (state->abandoned_at == 0 ||
+          (state->n_messages > 0 && now - state->abandoned_at < ABANDON_GRACE))
         continue;
       close_forgotten (session, NULL);
       g_ptr_array_remove_index (self->sessions, i);
@@ -205,7 +205,7 @@ _lsobs_session_pool_peek_idle (LsobsSessionPool *self)
     {
       SoupSession *session = g_ptr_array_index (self->sessions, i);
 
-      if (get_use (session)->n_messages == 0 && get_use (session)->abandoned_at == 0)
+      if (get_state (session)->n_messages == 0 && get_state (session)->abandoned_at == 0)
         return session;
     }
   return NULL;
@@ -236,7 +236,7 @@ _lsobs_session_pool_abort (LsobsSessionPool *self)
     {
       SoupSession *session = g_ptr_array_index (self->sessions, i);
 
-      if (get_use (session)->n_messages > 0)
+      if (get_state (session)->n_messages > 0)
         foreach_socket (session, shut_down, &broken);
       soup_session_abort (session);
     }
@@ -269,7 +269,7 @@ _lsobs_session_pool_break (SoupSession *session)
 {
   gboolean broken = FALSE;
 
-  assert_context (get_use (session));
+  assert_context (get_state (session));
   foreach_socket (session, shut_down, &broken);
   return broken;
 }
@@ -290,7 +290,7 @@ _lsobs_session_pool_is_dead (SoupSession *session)
   gboolean has_open = FALSE;
   gboolean is_dead = TRUE;
 
-  assert_context (get_use (session));
+  assert_context (get_state (session));
   foreach_socket (session, set_true, &has_open);
   foreach_socket (session, look_at, &is_dead);
   return has_open && is_dead;
@@ -300,6 +300,6 @@ _lsobs_session_pool_is_dead (SoupSession *session)
 void
 _lsobs_session_pool_abandon (SoupSession *session)
 {
-  assert_context (get_use (session));
-  get_use (session)->abandoned_at = g_get_monotonic_time ();
+  assert_context (get_state (session));
+  get_state (session)->abandoned_at = g_get_monotonic_time ();
 }

@@ -151,31 +151,31 @@ typedef struct
 {
   const char *text;
   gsize len;
-} Slice;
+} Substring;
 
-static Slice
+static Substring
 trim (const char *text, gsize len)
 {
-  Slice slice = { text, len };
+  Substring substring = { text, len };
 
-  while (slice.len > 0 && g_ascii_isspace (*slice.text))
+  while (substring.len > 0 && g_ascii_isspace (*substring.text))
     {
-      slice.text++;
-      slice.len--;
+      substring.text++;
+      substring.len--;
     }
-  while (slice.len > 0 && g_ascii_isspace (slice.text[slice.len - 1]))
-    slice.len--;
-  return slice;
+  while (substring.len > 0 && g_ascii_isspace (substring.text[substring.len - 1]))
+    substring.len--;
+  return substring;
 }
 
 /* Removes the text up to @separator, or all text, from @rest, and the separator with it.
  * Returns: the text, trimmed */
-static Slice
-cut (Slice *rest, char separator)
+static Substring
+cut (Substring *rest, char separator)
 {
   const char *at = rest->len > 0 ? memchr (rest->text, separator, rest->len) : NULL;
   gsize len = at != NULL ? (gsize) (at - rest->text) : rest->len;
-  Slice piece = trim (rest->text, len);
+  Substring piece = trim (rest->text, len);
 
   rest->text += len;
   rest->len -= len;
@@ -188,22 +188,22 @@ cut (Slice *rest, char separator)
 }
 
 static gboolean
-slice_is (Slice slice, const char *text)
+substring_is (Substring substring, const char *text)
 {
-  return slice.len == strlen (text) && memcmp (slice.text, text, slice.len) == 0;
+  return substring.len == strlen (text) && memcmp (substring.text, text, substring.len) == 0;
 }
 
 static gboolean
-is_own_key (Slice key)
+is_own_key (Substring key)
 {
-  return slice_is (key, METADATA_KEY) || slice_is (key, TAGS_KEY) || slice_is (key, PROJECT_KEY) ||
-         slice_is (key, ADDRESS_KEY);
+  return substring_is (key, METADATA_KEY) || substring_is (key, TAGS_KEY) ||
+         substring_is (key, PROJECT_KEY) || substring_is (key, ADDRESS_KEY);
 }
 
 /* Ignores the case: no other vendor uses the prefix, and a receiver that ignores the case would
  * find two items of one key. */
 static gboolean
-is_client_key (Slice key)
+is_client_key (Substring key)
 {
   return key.len >= strlen (KEY_PREFIX) &&
          g_ascii_strncasecmp (key.text, KEY_PREFIX, strlen (KEY_PREFIX)) == 0;
@@ -215,12 +215,12 @@ char *
 _lsobs_baggage_dup_other (const char *header)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
-  Slice rest = { header, strlen (header) };
+  Substring rest = { header, strlen (header) };
 
   while (rest.len > 0)
     {
-      Slice item = cut (&rest, ',');
-      Slice after = item;
+      Substring item = cut (&rest, ',');
+      Substring after = item;
 
       if (item.len == 0 || is_client_key (cut (&after, '=')))
         continue;
@@ -234,7 +234,7 @@ _lsobs_baggage_dup_other (const char *header)
 /* Decodes percent-encoding.
  * Returns: (transfer full) (nullable): valid UTF-8; NULL if @value does not encode any */
 static char *
-decode (Slice value)
+decode (Substring value)
 {
   g_autofree char *text = g_malloc (value.len + 1);
   gsize len = 0;
@@ -322,13 +322,13 @@ take_target (LsobsTarget **member, LsobsTarget *target)
 /* Reads one item. An invalid item does not change the value of an earlier item.
  * @address: (inout) (nullable): the address of an agent */
 static void
-take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsTarget **address)
+take_item (LsobsRemoteParent *self, Substring key, Substring value, LsobsTarget **address)
 {
   g_autofree char *text = is_own_key (key) ? decode (value) : NULL;
 
   if (text == NULL)
     return;
-  if (slice_is (key, METADATA_KEY))
+  if (substring_is (key, METADATA_KEY))
     {
       JsonObject *metadata = parse_metadata (text);
 
@@ -337,7 +337,7 @@ take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsTarget **addres
       g_clear_pointer (&self->metadata, json_object_unref);
       self->metadata = metadata;
     }
-  else if (slice_is (key, TAGS_KEY))
+  else if (substring_is (key, TAGS_KEY))
     {
       GPtrArray *tags = split_tags (text);
 
@@ -346,7 +346,7 @@ take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsTarget **addres
       g_clear_pointer (&self->tags, g_ptr_array_unref);
       self->tags = tags;
     }
-  else if (slice_is (key, ADDRESS_KEY))
+  else if (substring_is (key, ADDRESS_KEY))
     {
       take_target (address, _lsobs_target_parse_address (text));
     }
@@ -361,17 +361,17 @@ take_item (LsobsRemoteParent *self, Slice key, Slice value, LsobsTarget **addres
 static gboolean
 parse_baggage (LsobsRemoteParent *self, const char *header)
 {
-  Slice rest = { header, strlen (header) };
+  Substring rest = { header, strlen (header) };
   g_autoptr (LsobsTarget) address = NULL;
 
   if (rest.len > LSOBS_MAX_HEADER_BYTES)
     return TRUE;
   while (rest.len > 0)
     {
-      Slice item = cut (&rest, ',');
+      Substring item = cut (&rest, ',');
       /* Ignores the properties of the item. */
-      Slice value = cut (&item, ';');
-      Slice key = cut (&value, '=');
+      Substring value = cut (&item, ';');
+      Substring key = cut (&value, '=');
 
       take_item (self, key, trim (value.text, value.len), &address);
     }
@@ -385,16 +385,16 @@ parse_baggage (LsobsRemoteParent *self, const char *header)
 
 /* Fills the fraction of the time up to six digits: other clients write fewer. */
 static gboolean
-parse_segment (Slice slice, LsobsSegment *segment)
+parse_segment (Substring substring, LsobsSegment *segment)
 {
   char text[LSOBS_SEGMENT_LEN + 1];
-  gsize n_digits = slice.len - LSOBS_UUID_LEN - SECONDS_LEN - 1;
+  gsize n_digits = substring.len - LSOBS_UUID_LEN - SECONDS_LEN - 1;
 
-  if (slice.len > LSOBS_SEGMENT_LEN || slice.len < LSOBS_UUID_LEN + SECONDS_LEN + 2)
+  if (substring.len > LSOBS_SEGMENT_LEN || substring.len < LSOBS_UUID_LEN + SECONDS_LEN + 2)
     return FALSE;
   memset (text, '0', sizeof text);
-  memcpy (text, slice.text, SECONDS_LEN + n_digits);
-  memcpy (text + LSOBS_STAMP_LEN - 1, slice.text + SECONDS_LEN + n_digits, 1 + LSOBS_UUID_LEN);
+  memcpy (text, substring.text, SECONDS_LEN + n_digits);
+  memcpy (text + LSOBS_STAMP_LEN - 1, substring.text + SECONDS_LEN + n_digits, 1 + LSOBS_UUID_LEN);
   return _lsobs_segment_parse (segment, text);
 }
 
@@ -404,7 +404,7 @@ parse_trace (const char *header)
 {
   g_autoptr (GArray) segments = g_array_new (FALSE, FALSE, sizeof (LsobsSegment));
   gsize len = strlen (header);
-  Slice rest = trim (header, len);
+  Substring rest = trim (header, len);
   gint64 not_before = 0;
 
   if (len > LSOBS_MAX_HEADER_BYTES)
@@ -412,11 +412,11 @@ parse_trace (const char *header)
   for (;;)
     {
       const char *dot = rest.len > 0 ? memchr (rest.text, '.', rest.len) : NULL;
-      Slice slice = { rest.text, dot != NULL ? (gsize) (dot - rest.text) : rest.len };
+      Substring substring = { rest.text, dot != NULL ? (gsize) (dot - rest.text) : rest.len };
       LsobsSegment segment;
 
       /* The service refuses a whole request for one path with these faults. */
-      if (segments->len == LSOBS_MAX_REMOTE_DEPTH || !parse_segment (slice, &segment) ||
+      if (segments->len == LSOBS_MAX_REMOTE_DEPTH || !parse_segment (substring, &segment) ||
           segment.start_time < not_before)
         return NULL;
       g_array_append_val (segments, segment);
@@ -424,7 +424,7 @@ parse_trace (const char *header)
         return g_steal_pointer (&segments);
       not_before = segment.start_time;
       rest.text = dot + 1;
-      rest.len -= slice.len + 1;
+      rest.len -= substring.len + 1;
     }
 }
 

@@ -15,7 +15,7 @@ typedef enum
   LSOBS_RECORD_FEEDBACK /* gives feedback to a run */
 } LsobsRecordKind;
 
-/* One operation on one run, queued for delivery. The payloads are JSON text as it was
+/* One operation on one run, queued to be sent. The payloads are JSON text as it was
  * captured, before redaction. A record belongs to one thread at a time, or to the queue and its
  * lock. An encoded record holds a reference. The copies of a record for other destinations share
  * the reference counted members: replace these, never change them. _lsobs_record_copy() lists

@@ -7,12 +7,12 @@
 /* A failure alone does not mean that a batch is bad: the service may be away. Three members of
  * LsobsBatchHistory lead to the bad batch, and in it to the one bad record:
  *
- * - unconfirmed: it failed while the service was not known to be away. When a request that was sent
- *   after it succeeds, the batch has failed alone. An answer that is not the service's, and one that
+ * - unconfirmed: it failed while the service was not known to be away. When a batch that was sent
+ *   after it is delivered, the batch has failed alone. An answer that is not the service's, and one that
  *   says that the service takes nothing for now, do not count.
- * - isolation: it is one record that a proxy or firewall refuses. When the very next request
- *   succeeds, the record is sent once more; refused again, it is bad. When another request fails for
- *   another reason, the isolation ends.
+ * - isolation: it is one record that a proxy or firewall refuses. When the very next batch
+ *   is delivered, the record is sent once more; refused again, it is bad. When another batch fails
+ *   for another reason, the isolation ends.
  * - n_lone_failures: with the third one, the batch is bad, and is halved. The halves begin with two;
  *   a half of one record, which would be lost, begins with none. When both halves fail, not one bad
  *   record is the reason: both begin again with none.
@@ -111,7 +111,7 @@ _lsobs_backlog_take_tried (LsobsBacklog *self)
   return NULL;
 }
 
-/* Returns: (transfer full) (nullable): the batch whose last request was the longest ago */
+/* Returns: (transfer full) (nullable): the batch that was sent the longest ago */
 LsobsBatch *
 _lsobs_backlog_take_probe (LsobsBacklog *self)
 {
@@ -125,7 +125,7 @@ _lsobs_backlog_take_probe (LsobsBacklog *self)
   return take (self, stalest);
 }
 
-/* Whether there are isolated batches: another request must show whether they are bad. */
+/* Whether there are isolated batches: another batch must show whether they are bad. */
 gboolean
 _lsobs_backlog_has_isolated (LsobsBacklog *self)
 {
@@ -136,7 +136,7 @@ _lsobs_backlog_has_isolated (LsobsBacklog *self)
   return FALSE;
 }
 
-/* The request after the refusal of the isolated batches has failed: the isolation ends. */
+/* The batch after the refusal of the isolated ones has failed: the isolation ends. */
 void
 _lsobs_backlog_end_isolation (LsobsBacklog *self)
 {
@@ -145,7 +145,7 @@ _lsobs_backlog_end_isolation (LsobsBacklog *self)
     _lsobs_batch_peek_history (l->data)->isolation = LSOBS_ISOLATION_NONE;
 }
 
-/* Whether @batch is one record, and request @number - 1 was refused: it carried @batch. */
+/* Whether @batch is one record, and was refused as sending @number - 1. */
 static gboolean
 was_refused_before (LsobsBatch *batch, guint64 number)
 {
@@ -155,8 +155,8 @@ was_refused_before (LsobsBatch *batch, guint64 number)
          (history->outcome == LSOBS_OUTCOME_FOREIGN || history->outcome == LSOBS_OUTCOME_BLOCKED);
 }
 
-/* A request has succeeded: batches that were sent before it, and failed, may be bad.
- * @number: of the request */
+/* A batch is delivered: batches that were sent before it, and failed, may be bad.
+ * @number: of its sending */
 void
 _lsobs_backlog_count_failures (LsobsBacklog *self, guint64 number)
 {
@@ -178,7 +178,7 @@ _lsobs_backlog_count_failures (LsobsBacklog *self, guint64 number)
     }
 }
 
-/* If the other half of @batch has failed, too, while other requests succeeded, resets the lone
+/* If the other half of @batch has failed, too, while others were delivered, resets the lone
  * failures of both. FALSE when it has not. */
 gboolean
 _lsobs_backlog_reset_pair (LsobsBacklog *self, LsobsBatch *batch)

@@ -20,14 +20,14 @@ struct _LsobsBatcher
   LsobsSettings *settings; /* (owned) */
   LsobsCounters *counters; /* (owned) */
   LsobsEncoder encoder;
-  LsobsRecordHook hook;                     /* calls the program's redaction function */
-  LsobsQueue *queue;                        /* (owned) */
-  LsobsLifecycle *lifecycle;                /* (unowned) of the queue */
-  LsobsRunStore *store;                     /* (owned) */
-  GMainContext *context;                    /* (owned) that of the worker */
-  LsobsTransport *transport;                /* (owned) has the limits of a batch */
-  const LsobsTransportInternals *internals; /* (unowned) of the transport */
-  GQueue ready;                             /* of LsobsBatch (owned): to be sent next */
+  LsobsRecordHook hook;               /* calls the program's redaction function */
+  LsobsQueue *queue;                  /* (owned) */
+  LsobsLifecycle *lifecycle;          /* (unowned) of the queue */
+  LsobsRunStore *store;               /* (owned) */
+  GMainContext *context;              /* (owned) that of the worker */
+  LsobsTransport *transport;          /* (owned) has the limits of a batch */
+  const LsobsTransportVTable *vtable; /* (unowned) of the transport */
+  GQueue ready;                       /* of LsobsBatch (owned): to be sent next */
   GQueue waiting_batches; /* of LsobsBatch (owned): the create of one of their runs, from which
                               * they were split, is under way */
   GQueue waiting_records; /* of LsobsRecord (owned): the create of their run is under way */
@@ -58,7 +58,7 @@ _lsobs_batcher_new (const LsobsDestination *destination,
   self->store = g_object_ref (store);
   self->context = g_main_context_ref (context);
   self->transport = g_object_ref (destination->transport);
-  self->internals = _lsobs_transport_peek_internals (destination->transport);
+  self->vtable = _lsobs_transport_peek_vtable (destination->transport);
   g_queue_init (&self->ready);
   g_queue_init (&self->waiting_batches);
   g_queue_init (&self->waiting_records);
@@ -197,7 +197,7 @@ get_limits (LsobsBatcher *self)
 static gsize
 measure_batch (LsobsBatcher *self, LsobsBatch *batch)
 {
-  return self->internals->measure_records (_lsobs_batch_peek_records (batch));
+  return self->vtable->measure_records (_lsobs_batch_peek_records (batch));
 }
 
 /* Returns: (transfer none): the run of a record, also of feedback */
@@ -298,17 +298,17 @@ add_pending_feedback (LsobsBatcher *self, LsobsRecord *record)
 /* @batch: as of precedes_create()
  * Returns: whether the batcher has taken @record, which must wait */
 static gboolean
-delay_feedback (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
+delay_feedback (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackMode mode, GPtrArray *batch)
 {
   /* Feedback that waits for the answer to /info is pending. Not in waiting_records: runs need
    * that room. */
-  if (way != LSOBS_FEEDBACK_UNDECIDED &&
-      precedes_create (self, record, way == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
+  if (mode != LSOBS_FEEDBACK_UNDECIDED &&
+      precedes_create (self, record, mode == LSOBS_FEEDBACK_TOGETHER ? batch : NULL))
     {
       make_record_wait (self, record);
       return TRUE;
     }
-  if (!_lsobs_pending_feedback_look_up (self->feedback, record, way))
+  if (!_lsobs_pending_feedback_look_up (self->feedback, record, mode))
     return FALSE;
   add_pending_feedback (self, record);
   return TRUE;
@@ -390,7 +390,7 @@ encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
   _lsobs_queue_write_annotations (self->queue, record);
   _lsobs_record_hook_run (&self->hook, record);
   encoded = _lsobs_encoder_encode (&self->encoder, record);
-  while (self->internals->measure_record (encoded) > max_bytes)
+  while (self->vtable->measure_record (encoded) > max_bytes)
     {
       LsobsEncoded *smaller = _lsobs_encoder_shrink (&self->encoder, encoded);
 
@@ -407,18 +407,18 @@ encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
   return g_steal_pointer (&encoded);
 }
 
-/* @way: how feedback will be sent
+/* @mode: how feedback will be sent
  * @batch: that the record will be in
  * Returns: whether the batcher has taken @record, which must wait */
 static gboolean
-delay_record (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackWay way, GPtrArray *batch)
+delay_record (LsobsBatcher *self, LsobsRecord *record, LsobsFeedbackMode mode, GPtrArray *batch)
 {
   switch (record->kind)
     {
     case LSOBS_RECORD_UPDATE:
       return delay_update (self, record);
     case LSOBS_RECORD_FEEDBACK:
-      return delay_feedback (self, record, way, batch);
+      return delay_feedback (self, record, mode, batch);
     case LSOBS_RECORD_CREATE:
     default:
       return FALSE;
@@ -441,27 +441,27 @@ add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean d
 {
   g_autoptr (GPtrArray) current = new_encoded_array ();
   g_autoptr (GPtrArray) singles = new_encoded_array ();
-  gsize room = max_bytes - self->internals->measure_end ();
+  gsize room = max_bytes - self->vtable->measure_end ();
   gsize n_bytes = 0;
 
   for (guint i = 0; i < records->len; i++)
     {
       LsobsRecord *record = g_ptr_array_index (records, i);
-      LsobsFeedbackWay way = _lsobs_pending_feedback_find_way (self->feedback, record);
+      LsobsFeedbackMode mode = _lsobs_pending_feedback_find_mode (self->feedback, record);
       LsobsEncoded *encoded;
       gsize size;
 
-      if (delay && delay_record (self, record, way, current))
+      if (delay && delay_record (self, record, mode, current))
         continue;
       encoded = encode_record (self, record, room);
       if (encoded == NULL)
         continue;
-      if (way != LSOBS_FEEDBACK_TOGETHER)
+      if (mode != LSOBS_FEEDBACK_TOGETHER)
         {
           g_ptr_array_add (singles, encoded);
           continue;
         }
-      size = self->internals->measure_record (encoded);
+      size = self->vtable->measure_record (encoded);
       if (current->len > 0 && n_bytes + size > room)
         {
           g_queue_push_tail (&self->ready, _lsobs_batch_new (g_steal_pointer (&current)));
@@ -732,8 +732,8 @@ isolate_bad (LsobsBatcher *self, LsobsBatch *batch)
   return 0;
 }
 
-/* A request has succeeded: batches that failed before it may be bad.
- * @number: of the request
+/* A batch is delivered: batches that failed before it may be bad.
+ * @number: of its sending
  * Returns: how many records are lost */
 guint
 _lsobs_batcher_isolate (LsobsBatcher *self, guint64 number)
@@ -883,7 +883,7 @@ _lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason)
   return TRUE;
 }
 
-/* Loses all records that are in no request, those in the queue too. */
+/* Loses all records that are not under way, those in the queue too. */
 void
 _lsobs_batcher_discard_all (LsobsBatcher *self, LsobsDropReason reason)
 {

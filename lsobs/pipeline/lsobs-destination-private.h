@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 /* One of the services or projects that an exporter sends to. It lasts over a fork: a child makes
- * a delivery of its own for the same destination. The members are constant. Thread-safe. */
+ * a pipeline of its own for the same destination. The members are constant. Thread-safe. */
 typedef struct
 {
   LsobsSettings *settings;   /* (owned) */

@@ -32,7 +32,7 @@ destination_new (LsobsSettings *settings, LsobsCounters *counters, gboolean alon
 static gboolean
 claim_transport (LsobsDestination *self, GError **error)
 {
-  if (_lsobs_transport_peek_internals (self->transport)->claim (self->transport, self->counters))
+  if (_lsobs_transport_peek_vtable (self->transport)->claim (self->transport, self->counters))
     return TRUE;
   g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                        _ ("The client belongs to another exporter already"));

@@ -9,9 +9,9 @@
 
 G_BEGIN_DECLS
 
-/* The deliveries to all destinations of an exporter, and the store of runs that are reported by
+/* The pipelines to all destinations of an exporter, and the store of runs that are reported by
  * id: everything of an exporter that holds a lock, a thread or a socket, and so belongs to one
- * process. No delivery waits for another. Thread-safe. */
+ * process. No pipeline waits for another. Thread-safe. */
 typedef struct _LsobsDispatcher LsobsDispatcher;
 
 LsobsDispatcher *_lsobs_dispatcher_new (GPtrArray *destinations,

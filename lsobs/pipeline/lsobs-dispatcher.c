@@ -6,7 +6,7 @@
 #include "lsobs/core/lsobs-error-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
-#include "lsobs/pipeline/lsobs-delivery-private.h"
+#include "lsobs/pipeline/lsobs-pipeline-private.h"
 #include "lsobs/pipeline/lsobs-dispatcher-private.h"
 #include "lsobs/pipeline/lsobs-event-import-private.h"
 #include "lsobs/pipeline/lsobs-worker-stop-private.h"
@@ -23,11 +23,11 @@
 
 struct _LsobsDispatcher
 {
-  guint epoch;                /* the process that all of this belongs to */
-  LsobsEventImport import;    /* (owned) records of runs that are reported by id */
-  GPtrArray *destinations;    /* (owned) (element-type LsobsDestination) */
-  guint n_deliveries;         /* at least 1 */
-  LsobsDelivery **deliveries; /* (owned) (array length=n_deliveries) (element-type LsobsDelivery) */
+  guint epoch;               /* the process that all of this belongs to */
+  LsobsEventImport import;   /* (owned) records of runs that are reported by id */
+  GPtrArray *destinations;   /* (owned) (element-type LsobsDestination) */
+  guint n_pipelines;         /* at least 1 */
+  LsobsPipeline **pipelines; /* (owned) (array length=n_pipelines) (element-type LsobsPipeline) */
 };
 
 /* @destinations: (element-type LsobsDestination): at least one
@@ -48,11 +48,11 @@ _lsobs_dispatcher_new (GPtrArray *destinations,
   self->import.store =
       lsobs_run_store_new (MAX ((guint) settings->values.queue_capacity, MIN_STORE_CAPACITY));
   self->destinations = g_ptr_array_ref (destinations);
-  self->n_deliveries = destinations->len;
-  self->deliveries = g_new0 (LsobsDelivery *, destinations->len);
+  self->n_pipelines = destinations->len;
+  self->pipelines = g_new0 (LsobsPipeline *, destinations->len);
   for (guint i = 0; i < destinations->len; i++)
-    self->deliveries[i] = _lsobs_delivery_new (g_ptr_array_index (destinations, i),
-                                               self->import.store, context, notifier);
+    self->pipelines[i] = _lsobs_pipeline_new (g_ptr_array_index (destinations, i),
+                                              self->import.store, context, notifier);
   return self;
 }
 
@@ -63,13 +63,13 @@ void
 _lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline)
 {
   gint64 began = g_get_monotonic_time ();
-  g_autofree gboolean *stopping = g_new0 (gboolean, self->n_deliveries);
+  g_autofree gboolean *stopping = g_new0 (gboolean, self->n_pipelines);
 
-  for (guint i = 0; i < self->n_deliveries; i++)
-    stopping[i] = _lsobs_worker_begin_stop (self->deliveries[i]->worker, deadline);
-  for (guint i = 0; i < self->n_deliveries; i++)
+  for (guint i = 0; i < self->n_pipelines; i++)
+    stopping[i] = _lsobs_worker_begin_stop (self->pipelines[i]->worker, deadline);
+  for (guint i = 0; i < self->n_pipelines; i++)
     if (stopping[i])
-      _lsobs_worker_end_stop (self->deliveries[i]->worker, began);
+      _lsobs_worker_end_stop (self->pipelines[i]->worker, began);
 }
 
 /* In a forked child, a dispatcher of the parent is not freed: its parts may be locked and half
@@ -80,10 +80,10 @@ _lsobs_dispatcher_free (LsobsDispatcher *self)
   if (_lsobs_dispatcher_is_forked (self))
     return;
   _lsobs_dispatcher_stop (self, 0);
-  for (guint i = 0; i < self->n_deliveries; i++)
-    _lsobs_delivery_free (self->deliveries[i]);
+  for (guint i = 0; i < self->n_pipelines; i++)
+    _lsobs_pipeline_free (self->pipelines[i]);
   g_ptr_array_unref (self->destinations);
-  g_free (self->deliveries);
+  g_free (self->pipelines);
   g_object_unref (self->import.store);
   _lsobs_counters_unref (self->import.counters);
   _lsobs_settings_unref (self->import.settings);
@@ -97,20 +97,20 @@ _lsobs_dispatcher_is_forked (LsobsDispatcher *self)
   return self->epoch != _lsobs_fork_epoch ();
 }
 
-/* Also for a dispatcher of a parent process. Draining and stopping begin with the first delivery,
+/* Also for a dispatcher of a parent process. Draining and stopping begin with the first pipeline,
  * and go on with the others at once, so all share one state; read the first. */
 gboolean
 _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self)
 {
-  return !_lsobs_lifecycle_allows (_lsobs_queue_peek_lifecycle (self->deliveries[0]->queue),
+  return !_lsobs_lifecycle_allows (_lsobs_queue_peek_lifecycle (self->pipelines[0]->queue),
                                    LSOBS_LIFECYCLE_PUSH);
 }
 
 void
 _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier)
 {
-  for (guint i = 0; i < self->n_deliveries; i++)
-    _lsobs_health_set_notifier (_lsobs_delivery_peek_health (self->deliveries[i]), notifier);
+  for (guint i = 0; i < self->n_pipelines; i++)
+    _lsobs_health_set_notifier (_lsobs_pipeline_peek_health (self->pipelines[i]), notifier);
 }
 
 /* --- records --- */
@@ -135,16 +135,16 @@ _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
 {
   if (refuse_forked (self, record))
     return;
-  _lsobs_run_info_ensure_progress (record->info, self->n_deliveries);
+  _lsobs_run_info_ensure_progress (record->info, self->n_pipelines);
   if (record->awaited_run != NULL)
-    _lsobs_run_info_ensure_progress (record->awaited_run, self->n_deliveries);
+    _lsobs_run_info_ensure_progress (record->awaited_run, self->n_pipelines);
   /* The first destination last: it gets the original. */
-  for (guint i = self->n_deliveries; i-- > 0;)
+  for (guint i = self->n_pipelines; i-- > 0;)
     {
       LsobsRecord *own = i == 0 ? record : _lsobs_record_copy (record);
 
-      _lsobs_worker_wake (self->deliveries[i]->worker,
-                          _lsobs_queue_push (self->deliveries[i]->queue, own));
+      _lsobs_worker_wake (self->pipelines[i]->worker,
+                          _lsobs_queue_push (self->pipelines[i]->queue, own));
     }
 }
 
@@ -158,13 +158,13 @@ _lsobs_dispatcher_push_late (LsobsDispatcher *self, LsobsRecord *record)
 
   if (refuse_forked (self, record))
     return;
-  _lsobs_run_info_ensure_progress (record->info, self->n_deliveries);
-  for (guint i = self->n_deliveries; i-- > 0;)
+  _lsobs_run_info_ensure_progress (record->info, self->n_pipelines);
+  for (guint i = self->n_pipelines; i-- > 0;)
     {
       LsobsRecord *own = i == 0 ? record : _lsobs_record_copy (record);
 
-      if (!_lsobs_queue_join_waiting (self->deliveries[i]->queue, own) && is_update)
-        _lsobs_counters_add (self->deliveries[i]->counters, LSOBS_COUNTER_LATE_UPDATES, 1);
+      if (!_lsobs_queue_join_waiting (self->pipelines[i]->queue, own) && is_update)
+        _lsobs_counters_add (self->pipelines[i]->counters, LSOBS_COUNTER_LATE_UPDATES, 1);
     }
 }
 
@@ -174,13 +174,13 @@ _lsobs_dispatcher_attach (LsobsDispatcher *self, LsobsRunInfo *info, LsobsAttach
 {
   gboolean taken = FALSE;
 
-  for (guint i = 0; i < self->n_deliveries; i++)
+  for (guint i = 0; i < self->n_pipelines; i++)
     {
-      LsobsWake wake;
+      LsobsWakeup wake;
 
-      if (_lsobs_queue_attach (self->deliveries[i]->queue, info, attachment, &wake))
+      if (_lsobs_queue_attach (self->pipelines[i]->queue, info, attachment, &wake))
         taken = TRUE;
-      _lsobs_worker_wake (self->deliveries[i]->worker, wake);
+      _lsobs_worker_wake (self->pipelines[i]->worker, wake);
     }
   return taken;
 }
@@ -221,17 +221,17 @@ _lsobs_dispatcher_import_feedback (LsobsDispatcher *self,
 /* What a flush waits for at one destination. */
 typedef struct
 {
-  LsobsDelivery *delivery;  /* (unowned) */
+  LsobsPipeline *pipeline;  /* (unowned) */
   LsobsFlushWaiter *waiter; /* (owned) */
   gsize n_batches;          /* the counter when the flush began */
-} FlushPart;
+} PipelineFlush;
 
-/* One flush of all deliveries, which share its deadline. */
+/* One flush of all pipelines, which share its deadline. */
 typedef struct
 {
   gint64 began; /* monotonic, µs */
   guint n_parts;
-  FlushPart *parts; /* (owned) */
+  PipelineFlush *parts; /* (owned) */
 } Flush;
 
 /* The caller gives each part its waiter. */
@@ -239,14 +239,14 @@ static void
 flush_init (Flush *self, LsobsDispatcher *dispatcher)
 {
   self->began = g_get_monotonic_time ();
-  self->n_parts = dispatcher->n_deliveries;
-  self->parts = g_new0 (FlushPart, self->n_parts);
+  self->n_parts = dispatcher->n_pipelines;
+  self->parts = g_new0 (PipelineFlush, self->n_parts);
   for (guint i = 0; i < self->n_parts; i++)
     {
-      LsobsDelivery *delivery = dispatcher->deliveries[i];
+      LsobsPipeline *pipeline = dispatcher->pipelines[i];
 
-      self->parts[i].delivery = delivery;
-      self->parts[i].n_batches = _lsobs_counters_get (delivery->counters, LSOBS_COUNTER_BATCHES);
+      self->parts[i].pipeline = pipeline;
+      self->parts[i].n_batches = _lsobs_counters_get (pipeline->counters, LSOBS_COUNTER_BATCHES);
     }
 }
 
@@ -263,23 +263,23 @@ flush_clear (Flush *self)
 static gboolean
 flush_begin_part (Flush *self, guint i)
 {
-  LsobsDelivery *delivery = self->parts[i].delivery;
+  LsobsPipeline *pipeline = self->parts[i].pipeline;
 
-  if (!_lsobs_queue_add_waiter (delivery->queue, self->parts[i].waiter))
+  if (!_lsobs_queue_add_waiter (pipeline->queue, self->parts[i].waiter))
     return FALSE;
-  _lsobs_worker_wake (delivery->worker, LSOBS_WAKE_NOW);
+  _lsobs_worker_wake (pipeline->worker, LSOBS_WAKEUP_NOW);
   return TRUE;
 }
 
 /* Waits until lost batches are written, if a directory is set. FALSE at the deadline.
  * @deadline: monotonic, µs; 0: does not wait */
 static gboolean
-wait_written (LsobsDelivery *const *deliveries, guint n_deliveries, gint64 deadline)
+wait_written (LsobsPipeline *const *pipelines, guint n_pipelines, gint64 deadline)
 {
   gboolean written = TRUE;
 
-  for (guint i = 0; i < n_deliveries; i++)
-    if (!lsobs_transport_drain (deliveries[i]->transport, deadline))
+  for (guint i = 0; i < n_pipelines; i++)
+    if (!lsobs_transport_drain (pipelines[i]->transport, deadline))
       written = FALSE;
   return written;
 }
@@ -291,14 +291,14 @@ static gboolean
 flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **error)
 {
   gint64 waited_ms = (g_get_monotonic_time () - self->began) / 1000;
-  LsobsDelivery *worst = NULL;
+  LsobsPipeline *worst = NULL;
   guint64 n_remaining = 0;
   LsobsFlushStats sum;
 
   memset (&sum, 0, sizeof sum);
   for (guint i = 0; i < self->n_parts; i++)
     {
-      LsobsDelivery *delivery = self->parts[i].delivery;
+      LsobsPipeline *pipeline = self->parts[i].pipeline;
       LsobsFlushWaiter *waiter = self->parts[i].waiter;
 
       sum.runs_flushed += waiter->n_delivered;
@@ -306,12 +306,12 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
       n_remaining += waiter->n_remaining;
       if (stats != NULL)
         {
-          sum.batches_sent += _lsobs_counters_get (delivery->counters, LSOBS_COUNTER_BATCHES) -
+          sum.batches_sent += _lsobs_counters_get (pipeline->counters, LSOBS_COUNTER_BATCHES) -
                               self->parts[i].n_batches;
-          sum.dropped_events += _lsobs_delivery_take_evictions (delivery);
+          sum.dropped_events += _lsobs_pipeline_take_evictions (pipeline);
         }
       if (worst == NULL && (waiter->refused || (waiter->n_remaining == 0 && waiter->n_failed > 0)))
-        worst = delivery;
+        worst = pipeline;
     }
   if (stats != NULL)
     *stats = sum;
@@ -322,7 +322,7 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
     }
   if (worst != NULL)
     {
-      g_autofree char *problem = _lsobs_delivery_dup_problem (worst);
+      g_autofree char *problem = _lsobs_pipeline_dup_problem (worst);
 
       _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed, problem);
       return FALSE;
@@ -362,7 +362,7 @@ run_flush (LsobsDispatcher *self,
            GError **error)
 {
   gint64 deadline = get_deadline (timeout);
-  g_autofree gboolean *waits = g_new0 (gboolean, self->n_deliveries);
+  g_autofree gboolean *waits = g_new0 (gboolean, self->n_pipelines);
   gboolean written = TRUE;
   gboolean done;
   Flush flush;
@@ -372,7 +372,7 @@ run_flush (LsobsDispatcher *self,
     {
       LsobsFlushWaiter *waiter =
           _lsobs_flush_waiter_new (wake_context_cb,
-                                   g_main_context_ref (self->deliveries[i]->worker->context));
+                                   g_main_context_ref (self->pipelines[i]->worker->context));
 
       /* The thread that finishes the waiter may still use the context when this one goes on. */
       waiter->destroy = (GDestroyNotify) g_main_context_unref;
@@ -382,11 +382,11 @@ run_flush (LsobsDispatcher *self,
   for (guint i = 0; i < flush.n_parts; i++)
     if (waits[i])
       {
-        _lsobs_worker_wait (self->deliveries[i]->worker, flush.parts[i].waiter, deadline);
-        _lsobs_queue_remove_waiter (self->deliveries[i]->queue, flush.parts[i].waiter);
+        _lsobs_worker_wait (self->pipelines[i]->worker, flush.parts[i].waiter, deadline);
+        _lsobs_queue_remove_waiter (self->pipelines[i]->queue, flush.parts[i].waiter);
       }
   if (wait)
-    written = wait_written (self->deliveries, self->n_deliveries, deadline);
+    written = wait_written (self->pipelines, self->n_pipelines, deadline);
   done = flush_report (&flush, written, stats, error);
   flush_clear (&flush);
   return done;
@@ -456,7 +456,7 @@ finish_flush (GTask *task, gboolean written)
     return;
   /* A waiter that is removed never calls its function, which would drop this reference. */
   for (guint i = 0; i < data->flush.n_parts; i++)
-    if (_lsobs_queue_remove_waiter (data->flush.parts[i].delivery->queue,
+    if (_lsobs_queue_remove_waiter (data->flush.parts[i].pipeline->queue,
                                     data->flush.parts[i].waiter))
       g_object_unref (task);
   if (!g_task_return_error_if_cancelled (task))
@@ -479,7 +479,7 @@ is_written (FlushData *data)
   gboolean written = TRUE;
 
   for (guint i = 0; i < data->flush.n_parts; i++)
-    written = wait_written (&data->flush.parts[i].delivery, 1, 0) && written;
+    written = wait_written (&data->flush.parts[i].pipeline, 1, 0) && written;
   return written;
 }
 
@@ -507,7 +507,7 @@ flush_cancelled_cb (GCancellable *cancellable, gpointer user_data)
 }
 
 /* What a thread needs to wait for the disk. A cancelled flush ends before that thread, so that it
- * holds transports and no deliveries. */
+ * holds transports and no pipelines. */
 typedef struct
 {
   GPtrArray *transports; /* (owned) (element-type LsobsTransport) */
@@ -558,7 +558,7 @@ wait_written_later (GTask *task)
   write_data->transports = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < data->flush.n_parts; i++)
     g_ptr_array_add (write_data->transports,
-                     g_object_ref (data->flush.parts[i].delivery->transport));
+                     g_object_ref (data->flush.parts[i].pipeline->transport));
   data->writing = g_cancellable_new ();
   if (_lsobs_fork_epoch () != 0)
     _lsobs_fork_revive_tasks ();
@@ -601,7 +601,7 @@ count_done (GTask *task)
   g_task_attach_source (task, source, waiters_done_cb);
 }
 
-/* Called in the thread that delivered or lost the last record of a delivery. Drops the reference
+/* Called in the thread that delivered or lost the last record of a pipeline. Drops the reference
  * of the waiter to the task. */
 static void
 waiter_done_cb (LsobsFlushWaiter *waiter, gpointer user_data)
@@ -631,7 +631,7 @@ _lsobs_dispatcher_flush_task (LsobsDispatcher *self, gint64 timeout, GTask *task
 
   data->epoch = _lsobs_fork_epoch ();
   data->deadline = get_deadline (timeout);
-  data->n_open = (int) self->n_deliveries;
+  data->n_open = (int) self->n_pipelines;
   flush_init (&data->flush, self);
   for (guint i = 0; i < data->flush.n_parts; i++)
     data->flush.parts[i].waiter = _lsobs_flush_waiter_new (waiter_done_cb, task);
@@ -669,10 +669,10 @@ _lsobs_dispatcher_peek_task_stats (GTask *task)
 static gboolean
 drain (LsobsDispatcher *self, gint64 deadline)
 {
-  if (!_lsobs_worker_drain (self->deliveries[0]->worker, deadline))
+  if (!_lsobs_worker_drain (self->pipelines[0]->worker, deadline))
     return FALSE;
-  for (guint i = 1; i < self->n_deliveries; i++)
-    _lsobs_worker_drain (self->deliveries[i]->worker, deadline);
+  for (guint i = 1; i < self->n_pipelines; i++)
+    _lsobs_worker_drain (self->pipelines[i]->worker, deadline);
   return TRUE;
 }
 
@@ -696,7 +696,7 @@ _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
     return run_flush (self, timeout, TRUE, stats, error);
   run_flush (self, flush_time, FALSE, stats, &problem);
   _lsobs_dispatcher_stop (self, deadline);
-  if (!wait_written (self->deliveries, self->n_deliveries, deadline))
+  if (!wait_written (self->pipelines, self->n_pipelines, deadline))
     {
       g_autoptr (GError) first = g_steal_pointer (&problem);
 
@@ -719,12 +719,12 @@ _lsobs_dispatcher_dup_stats (LsobsDispatcher *self)
 {
   LsobsStats *sum;
 
-  if (self->n_deliveries == 1)
-    return _lsobs_queue_dup_stats (self->deliveries[0]->queue);
+  if (self->n_pipelines == 1)
+    return _lsobs_queue_dup_stats (self->pipelines[0]->queue);
   sum = _lsobs_counters_snapshot (self->import.counters);
-  for (guint i = 0; i < self->n_deliveries; i++)
+  for (guint i = 0; i < self->n_pipelines; i++)
     {
-      g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (self->deliveries[i]->queue);
+      g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (self->pipelines[i]->queue);
 
       _lsobs_stats_add (sum, stats);
     }
@@ -734,7 +734,7 @@ _lsobs_dispatcher_dup_stats (LsobsDispatcher *self)
 LsobsStats *
 _lsobs_dispatcher_dup_destination_stats (LsobsDispatcher *self, guint index)
 {
-  return _lsobs_queue_dup_stats (self->deliveries[index]->queue);
+  return _lsobs_queue_dup_stats (self->pipelines[index]->queue);
 }
 
 /* Returns: the worst of all destinations */
@@ -743,7 +743,7 @@ _lsobs_dispatcher_get_state (LsobsDispatcher *self)
 {
   LsobsState worst = LSOBS_STATE_OK;
 
-  for (guint i = 0; i < self->n_deliveries; i++)
+  for (guint i = 0; i < self->n_pipelines; i++)
     worst = MAX (worst, _lsobs_dispatcher_get_destination_state (self, i));
   return worst;
 }
@@ -751,5 +751,5 @@ _lsobs_dispatcher_get_state (LsobsDispatcher *self)
 LsobsState
 _lsobs_dispatcher_get_destination_state (LsobsDispatcher *self, guint index)
 {
-  return _lsobs_health_get_state (_lsobs_delivery_peek_health (self->deliveries[index]));
+  return _lsobs_health_get_state (_lsobs_pipeline_peek_health (self->pipelines[index]));
 }

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* How one delivery is going: for the program to read, for the log, and for notifications.
+/* How one pipeline is going: for the program to read, for the log, and for notifications.
  * Thread-safe, except for the functions of the worker. */
 typedef struct
 {

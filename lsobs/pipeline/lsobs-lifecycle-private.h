@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* The life of one delivery. Its queue, worker, sender and batcher share one state, which only
+/* The life of one pipeline. Its queue, worker, sender and batcher share one state, which only
  * moves forward. Thread-safe:
  *
  *   from \ to   running  draining  stopping  stopped
@@ -26,13 +26,14 @@ G_BEGIN_DECLS
  * thread that runs the context does the work of the state:
  *
  * - draining: the sender sends what waits, until the deadline.
- * - stopping: requests are cancelled; what is left is written to disk or lost.
+ * - stopping: batches under way are cancelled; what is left is written to disk or lost.
  *
  * A thread that may run the context of the program runs it for that work, see
  * _lsobs_worker_acquire_context(). If another thread must run the context, the stopping thread
  * waits for it, up to a deadline; then it drops the records in the queue and returns. As long as no
- * thread runs the context, the state stays stopping: requests under way are not cancelled, and
- * records that have left the queue are not counted as lost. It also stays stopping while a transport blocks the worker's own thread.
+ * thread runs the context, the state stays stopping: batches under way are not cancelled, and
+ * records that have left the queue are not counted as lost. It also stays stopping while a transport
+ * blocks the worker's own thread.
  *
  * The cancellable and the loop of the sender are no state: they only carry out the stop.
  *

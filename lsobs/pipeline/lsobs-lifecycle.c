@@ -58,7 +58,7 @@ _lsobs_lifecycle_enter (LsobsLifecycle *self, LsobsLifecycleState state)
    * where it is asked for: a log writer of the program may not expect this thread. */
   if (_lsobs_fork_epoch () == 0 &&
       !g_log_writer_default_would_drop (G_LOG_LEVEL_DEBUG, G_LOG_DOMAIN))
-    g_debug ("Delivery %p is %s, was %s", (void *) self, names[state], names[from]);
+    g_debug ("Pipeline %p is %s, was %s", (void *) self, names[state], names[from]);
   return TRUE;
 }
 

@@ -15,20 +15,21 @@ typedef struct _LsobsPendingFeedback LsobsPendingFeedback;
 typedef enum
 {
   LSOBS_FEEDBACK_TOGETHER,  /* in a batch with other records */
-  LSOBS_FEEDBACK_ALONE,     /* in a request of its own */
+  LSOBS_FEEDBACK_ALONE,     /* in a batch of its own */
   LSOBS_FEEDBACK_UNDECIDED, /* the service has not said yet what it can do */
   LSOBS_FEEDBACK_NAMELESS   /* the id of its project is needed, and not known */
-} LsobsFeedbackWay;
+} LsobsFeedbackMode;
 
 LsobsPendingFeedback *_lsobs_pending_feedback_new (LsobsSettings *settings,
                                                    LsobsTransport *transport,
                                                    GMainContext *context);
 void _lsobs_pending_feedback_free (LsobsPendingFeedback *self);
 
-LsobsFeedbackWay _lsobs_pending_feedback_find_way (LsobsPendingFeedback *self, LsobsRecord *record);
+LsobsFeedbackMode _lsobs_pending_feedback_find_mode (LsobsPendingFeedback *self,
+                                                     LsobsRecord *record);
 gboolean _lsobs_pending_feedback_look_up (LsobsPendingFeedback *self,
                                           LsobsRecord *record,
-                                          LsobsFeedbackWay way);
+                                          LsobsFeedbackMode mode);
 
 void _lsobs_pending_feedback_add (LsobsPendingFeedback *self, LsobsRecord *record);
 GQueue *_lsobs_pending_feedback_peek_queue (LsobsPendingFeedback *self);

@@ -9,12 +9,12 @@
 
 struct _LsobsPendingFeedback
 {
-  LsobsSettings *settings;                  /* (owned) */
-  LsobsTransport *transport;                /* (owned) */
-  const LsobsTransportInternals *internals; /* (unowned) of the transport */
-  GMainContext *context;                    /* (unowned) that of the batcher */
-  GQueue waiting;                           /* of LsobsRecord (owned) */
-  gsize n_bytes;                            /* of memory: of what waits */
+  LsobsSettings *settings;            /* (owned) */
+  LsobsTransport *transport;          /* (owned) */
+  const LsobsTransportVTable *vtable; /* (unowned) of the transport */
+  GMainContext *context;              /* (unowned) that of the batcher */
+  GQueue waiting;                     /* of LsobsRecord (owned) */
+  gsize n_bytes;                      /* of memory: of what waits */
 };
 
 LsobsPendingFeedback *
@@ -27,7 +27,7 @@ _lsobs_pending_feedback_new (LsobsSettings *settings,
   self->settings = _lsobs_settings_ref (settings);
   self->transport = g_object_ref (transport);
   self->context = context;
-  self->internals = _lsobs_transport_peek_internals (transport);
+  self->vtable = _lsobs_transport_peek_vtable (transport);
   g_queue_init (&self->waiting);
   return self;
 }
@@ -60,24 +60,24 @@ is_nameless (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   const char *project;
 
-  if (record->has_project_id || !self->internals->needs_project_id (self->transport))
+  if (record->has_project_id || !self->vtable->needs_project_id (self->transport))
     return FALSE;
   project = get_project (self->settings, record);
   if (project == NULL)
     return FALSE;
   record->has_project_id =
-      self->internals->peek_project_id (self->transport, project, &record->project_id);
+      self->vtable->peek_project_id (self->transport, project, &record->project_id);
   return !record->has_project_id;
 }
 
 /* Returns: how @record is sent, or what it waits for. Asks nothing. */
-LsobsFeedbackWay
-_lsobs_pending_feedback_find_way (LsobsPendingFeedback *self, LsobsRecord *record)
+LsobsFeedbackMode
+_lsobs_pending_feedback_find_mode (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   g_assert (g_main_context_is_owner (self->context));
   if (record->feedback == NULL)
     return LSOBS_FEEDBACK_TOGETHER;
-  if (!self->internals->is_known (self->transport))
+  if (!self->vtable->is_known (self->transport))
     return LSOBS_FEEDBACK_UNDECIDED;
   if (is_nameless (self, record))
     return LSOBS_FEEDBACK_NAMELESS;
@@ -90,7 +90,7 @@ static gboolean
 ask_for_id (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   LsobsProjectIdState state =
-      self->internals->ask_project_id (self->transport, get_project (self->settings, record));
+      self->vtable->ask_project_id (self->transport, get_project (self->settings, record));
 
   record->asks_project_id = state == LSOBS_PROJECT_ID_AWAITED;
   record->lacks_project_id = state == LSOBS_PROJECT_ID_REFUSED;
@@ -103,13 +103,13 @@ ask_for_id (LsobsPendingFeedback *self, LsobsRecord *record)
 gboolean
 _lsobs_pending_feedback_look_up (LsobsPendingFeedback *self,
                                  LsobsRecord *record,
-                                 LsobsFeedbackWay way)
+                                 LsobsFeedbackMode mode)
 {
   g_assert (g_main_context_is_owner (self->context));
-  switch (way)
+  switch (mode)
     {
     case LSOBS_FEEDBACK_UNDECIDED:
-      self->internals->await_known (self->transport);
+      self->vtable->await_known (self->transport);
       return TRUE;
     case LSOBS_FEEDBACK_NAMELESS:
       return ask_for_id (self, record);
@@ -171,12 +171,12 @@ _lsobs_pending_feedback_take (LsobsPendingFeedback *self)
 static gboolean
 has_to_wait (LsobsPendingFeedback *self, LsobsRecord *record)
 {
-  LsobsFeedbackWay way = _lsobs_pending_feedback_find_way (self, record);
+  LsobsFeedbackMode mode = _lsobs_pending_feedback_find_mode (self, record);
 
   /* It has waited for the answer of /info, and may have to wait for its run first. */
-  if (way == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
+  if (mode == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
     return FALSE;
-  return _lsobs_pending_feedback_look_up (self, record, way);
+  return _lsobs_pending_feedback_look_up (self, record, mode);
 }
 
 /* Records that need not wait here move to @records, in their order. */

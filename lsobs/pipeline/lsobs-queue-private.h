@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* The bounded queue of one delivery. Producers are never blocked: when the queue is full, the
+/* The bounded queue of one pipeline. Producers are never blocked: when the queue is full, the
  * oldest record goes. A record is taken when the worker has popped it; a taken record that could
  * not be delivered is kept: it waits to be sent again, outside of the queue, and counts as queued.
  * Kept records are older than those in the queue, so that they go first when the queue is full:
@@ -21,10 +21,10 @@ typedef struct _LsobsQueue LsobsQueue;
 /* What a producer has to do after a push. */
 typedef enum
 {
-  LSOBS_WAKE_NONE,
-  LSOBS_WAKE_LATER, /* the first record waits: set the alarm */
-  LSOBS_WAKE_NOW    /* a full batch waits, much memory is in use, or a kept record has to go */
-} LsobsWake;
+  LSOBS_WAKEUP_NONE,
+  LSOBS_WAKEUP_LATER, /* the first record waits: set the alarm */
+  LSOBS_WAKEUP_NOW    /* a full batch waits, much memory is in use, or a kept record has to go */
+} LsobsWakeup;
 
 LsobsQueue *_lsobs_queue_new (const LsobsConfigValues *values,
                               LsobsCounters *counters,
@@ -33,12 +33,12 @@ LsobsQueue *_lsobs_queue_ref (LsobsQueue *self);
 void _lsobs_queue_unref (LsobsQueue *self);
 
 /* for producers */
-LsobsWake _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record);
+LsobsWakeup _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record);
 gboolean _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record);
 gboolean _lsobs_queue_attach (LsobsQueue *self,
                               LsobsRunInfo *info,
                               LsobsAttachment *attachment,
-                              LsobsWake *wake);
+                              LsobsWakeup *wake);
 
 /* for the worker */
 guint _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArray *records);

@@ -11,7 +11,7 @@ struct _LsobsQueue
   LsobsCounters *counters; /* (owned) those of records change under the lock only */
   LsobsAttachmentAccount
       *attachment_account;  /* (owned) of the attachments that wait for the end of their run */
-  LsobsLifecycle lifecycle; /* of the delivery that the queue belongs to */
+  LsobsLifecycle lifecycle; /* of the pipeline that the queue belongs to */
   guint capacity;
   gsize max_bytes;
   guint batch_size;     /* this many waiting records wake the worker */
@@ -292,22 +292,22 @@ collect_attachments_unlocked (LsobsQueue *self, LsobsRecord *end)
 }
 
 /* Wakes the worker only when a threshold is crossed: it sets its own alarm for all that follows. */
-static LsobsWake
+static LsobsWakeup
 get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
       (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes) ||
       is_over_full_unlocked (self))
-    return LSOBS_WAKE_NOW;
-  return n_before == 0 && self->n_records > 0 ? LSOBS_WAKE_LATER : LSOBS_WAKE_NONE;
+    return LSOBS_WAKEUP_NOW;
+  return n_before == 0 && self->n_records > 0 ? LSOBS_WAKEUP_LATER : LSOBS_WAKEUP_NONE;
 }
 
 /* Takes @record over. An end whose start still waits is added to the start. */
-LsobsWake
+LsobsWakeup
 _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
 {
   LsobsRecord *waiting;
-  LsobsWake wake = LSOBS_WAKE_NONE;
+  LsobsWakeup wake = LSOBS_WAKEUP_NONE;
   GSList *finished = NULL;
   guint n_before;
   gsize bytes_before;
@@ -377,7 +377,7 @@ gboolean
 _lsobs_queue_attach (LsobsQueue *self,
                      LsobsRunInfo *info,
                      LsobsAttachment *attachment,
-                     LsobsWake *wake)
+                     LsobsWakeup *wake)
 {
   GSList *finished = NULL;
   gsize size = _lsobs_attachment_measure (attachment);
@@ -386,7 +386,7 @@ _lsobs_queue_attach (LsobsQueue *self,
   LsobsRecord *waiting;
 
   lock (self);
-  *wake = LSOBS_WAKE_NONE;
+  *wake = LSOBS_WAKEUP_NONE;
   progress = _lsobs_run_info_peek_progress (info, self->destination);
   waiting = progress->waiting;
   if (!_lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_PUSH))

@@ -24,26 +24,26 @@ typedef struct
 struct _LsobsSender
 {
   gatomicrefcount ref_count;
-  guint epoch;                              /* the process that all of this belongs to */
-  LsobsSettings *settings;                  /* (owned) */
-  LsobsCounters *counters;                  /* (owned) */
-  LsobsQueue *queue;                        /* (owned) */
-  LsobsLifecycle *lifecycle;                /* (unowned) of the queue */
-  LsobsTransport *transport;                /* (owned) */
-  const LsobsTransportInternals *internals; /* (unowned) of the transport */
-  LsobsBatcher *batcher;                    /* (owned) */
-  GMainContext *context;                    /* (owned) that of the worker */
-  GSource *source;                          /* (owned) the alarm that calls _lsobs_sender_pump() */
+  guint epoch;                        /* the process that all of this belongs to */
+  LsobsSettings *settings;            /* (owned) */
+  LsobsCounters *counters;            /* (owned) */
+  LsobsQueue *queue;                  /* (owned) */
+  LsobsLifecycle *lifecycle;          /* (unowned) of the queue */
+  LsobsTransport *transport;          /* (owned) */
+  const LsobsTransportVTable *vtable; /* (unowned) of the transport */
+  LsobsBatcher *batcher;              /* (owned) */
+  GMainContext *context;              /* (owned) that of the worker */
+  GSource *source;                    /* (owned) the alarm that calls _lsobs_sender_pump() */
   LsobsHealth health;
 
-  GCancellable *cancellable; /* (owned) cancels all requests, when the worker stops */
-  GMainLoop *loop;           /* (owned) (nullable) quits with the last request after that */
-  GQueue sending;            /* of Sending (unowned) */
+  GCancellable *cancellable; /* (owned) cancels all batches under way, when the worker stops */
+  GMainLoop *loop;           /* (owned) (nullable) quits with the last batch after that */
+  GQueue sending;            /* of SentBatch (unowned) */
   gboolean pumping;          /* _lsobs_sender_pump() runs, perhaps inside send_async() */
   gboolean pump_again;       /* it was called again meanwhile */
-  guint64 n_sent;            /* the number of the last request */
-  guint64 last_success;      /* the highest number of a request that succeeded */
-  gboolean succeeded;        /* a request succeeded after the last unanswered lookup */
+  guint64 n_sent;            /* the number of the last sending */
+  guint64 last_success;      /* the highest number of a sending that succeeded */
+  gboolean succeeded;        /* a sending succeeded after the last unanswered lookup */
   Pause pause;
   gint64 give_up_at;        /* monotonic, µs: until then, isolated batches wait; 0: not limited */
   LsobsNetworkWatch *watch; /* (owned) (nullable) while the service is probed */
@@ -58,7 +58,7 @@ typedef struct
   LsobsBatch *batch;   /* (owned) until then */
   gboolean paused;     /* it was sent during a pause */
   GList link;          /* in sender->sending until then */
-} Sending;
+} SentBatch;
 
 /* @source: calls _lsobs_sender_pump() in @context when it fires */
 LsobsSender *
@@ -83,8 +83,8 @@ _lsobs_sender_new (const LsobsDestination *destination,
   _lsobs_health_init (&self->health, destination->settings->label, context);
   self->cancellable = g_cancellable_new ();
   g_queue_init (&self->sending);
-  self->internals = _lsobs_transport_peek_internals (self->transport);
-  self->internals->set_waker (self->transport, source);
+  self->vtable = _lsobs_transport_peek_vtable (self->transport);
+  self->vtable->set_waker (self->transport, source);
   return self;
 }
 
@@ -137,7 +137,7 @@ hasten_cb (gpointer user_data)
 static void
 watch_network (LsobsSender *self)
 {
-  if (self->watch == NULL && self->internals->is_remote (self->transport))
+  if (self->watch == NULL && self->vtable->is_remote (self->transport))
     self->watch = _lsobs_network_watch_new (hasten_cb, self);
 }
 
@@ -187,7 +187,7 @@ begin_probing (LsobsSender *self)
   delay = _lsobs_delivery_policy_spread (self->pause.length, g_random_double ());
   self->pause.until = now + delay * 1000;
   /* The service may have said when it takes more. */
-  self->pause.until = MAX (self->pause.until, self->internals->get_not_before (self->transport));
+  self->pause.until = MAX (self->pause.until, self->vtable->get_not_before (self->transport));
   watch_network (self);
 }
 
@@ -266,29 +266,28 @@ is_foreign (const LsobsDeliveryPolicy *policy)
          policy->code == LSOBS_ERROR_REDIRECTED;
 }
 
-/* A page that is not the service's refuses the batch, and no request has succeeded since: if only
+/* A page that is not the service's refuses the batch, and no other was delivered since: if only
  * some records are bad, one half will be delivered. */
 static gboolean
-may_bisect (LsobsSender *self, const Sending *sending)
+may_bisect (LsobsSender *self, const SentBatch *sent)
 {
-  const LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
+  const LsobsBatchHistory *history = _lsobs_batch_peek_history (sent->batch);
 
-  return history->outcome == LSOBS_OUTCOME_FOREIGN &&
-         lsobs_batch_get_n_records (sending->batch) > 1 &&
-         (sending->paused || history->number < self->last_success);
+  return history->outcome == LSOBS_OUTCOME_FOREIGN && lsobs_batch_get_n_records (sent->batch) > 1 &&
+         (sent->paused || history->number < self->last_success);
 }
 
-/* If other requests have succeeded since the batch failed before, it is sent again at growing
+/* If others were delivered since the batch failed before, it is sent again at growing
  * distances of its own, without a pause for other batches.
- * @last: the number of the request that failed before, or 0
- * Returns: FALSE when no other request has succeeded */
+ * @last: the number of the sending that failed before, or 0
+ * Returns: FALSE when no other batch was delivered */
 static gboolean
-delay_batch (LsobsSender *self, const Sending *sending, guint64 last, const GError *error)
+delay_batch (LsobsSender *self, const SentBatch *sent, guint64 last, const GError *error)
 {
-  LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (sent->batch);
   gint64 delay;
 
-  if (sending->paused || history->outcome == LSOBS_OUTCOME_FOREIGN ||
+  if (sent->paused || history->outcome == LSOBS_OUTCOME_FOREIGN ||
       (history->number > self->last_success && (last == 0 || last > self->last_success)))
     return FALSE;
   history->distance =
@@ -296,22 +295,22 @@ delay_batch (LsobsSender *self, const Sending *sending, guint64 last, const GErr
                                     history->distance);
   delay = _lsobs_delivery_policy_spread (history->distance, g_random_double ());
   history->not_before = g_get_monotonic_time () + delay * 1000;
-  _lsobs_batcher_keep (self->batcher, sending->batch);
+  _lsobs_batcher_keep (self->batcher, sent->batch);
   _lsobs_health_set_problem (&self->health, error);
   _lsobs_health_notify (&self->health, 0, 0);
   _lsobs_queue_refuse_waiters (self->queue);
   return TRUE;
 }
 
-/* The batch is kept. The service seems to be away, unless other requests have succeeded since the
+/* The batch is kept. The service seems to be away, unless others were delivered since the
  * batch was sent. */
 static void
 learn_from_outage (LsobsSender *self,
-                   const Sending *sending,
+                   const SentBatch *sent,
                    const LsobsDeliveryPolicy *policy,
                    const GError *error)
 {
-  LsobsBatchHistory *history = _lsobs_batch_peek_history (sending->batch);
+  LsobsBatchHistory *history = _lsobs_batch_peek_history (sent->batch);
   guint64 last = history->failed;
 
   history->failed = history->number;
@@ -322,14 +321,14 @@ learn_from_outage (LsobsSender *self,
   if (is_foreign (policy) || history->outcome == LSOBS_OUTCOME_BUSY)
     history->unconfirmed = FALSE;
   else
-    history->unconfirmed |= !sending->paused;
-  if (is_foreign (policy) && delay_batch (self, sending, last, error))
+    history->unconfirmed |= !sent->paused;
+  if (is_foreign (policy) && delay_batch (self, sent, last, error))
     return;
-  if (may_bisect (self, sending))
-    _lsobs_batcher_bisect (self->batcher, sending->batch);
+  if (may_bisect (self, sent))
+    _lsobs_batcher_bisect (self->batcher, sent->batch);
   else
-    _lsobs_batcher_keep (self->batcher, sending->batch);
-  if (history->number < self->last_success && !sending->paused)
+    _lsobs_batcher_keep (self->batcher, sent->batch);
+  if (history->number < self->last_success && !sent->paused)
     {
       _lsobs_health_set_problem (&self->health, error);
       _lsobs_health_notify (&self->health, 0,
@@ -350,7 +349,7 @@ learn_from_lookup (LsobsSender *self)
   gboolean succeeded;
   guint n;
 
-  n = self->internals->take_news (self->transport, &answered, &error);
+  n = self->vtable->take_news (self->transport, &answered, &error);
   if (answered && self->pause.by_lookup)
     {
       end_pause (self);
@@ -379,8 +378,8 @@ static void
 hasten_lookup (LsobsSender *self)
 {
   if (_lsobs_batcher_awaits_answers (self->batcher) && _lsobs_queue_has_waiters (self->queue))
-    self->internals->ask_again (self->transport,
-                                self->pause.probing ? 1 : self->settings->values.max_attempts);
+    self->vtable->ask_again (self->transport,
+                             self->pause.probing ? 1 : self->settings->values.max_attempts);
 }
 
 /* A proxy or firewall refuses the batch.
@@ -388,11 +387,11 @@ hasten_lookup (LsobsSender *self)
  * found */
 static gboolean
 learn_from_block (LsobsSender *self,
-                  const Sending *sending,
+                  const SentBatch *sent,
                   const LsobsDeliveryPolicy *policy,
                   const GError *error)
 {
-  LsobsBatch *batch = sending->batch;
+  LsobsBatch *batch = sent->batch;
   LsobsBatchHistory *history = _lsobs_batch_peek_history (batch);
 
   history->ever_refused = TRUE;
@@ -421,15 +420,15 @@ learn_from_block (LsobsSender *self,
 }
 
 static void
-handle_outcome (LsobsSender *self, const Sending *sending, const GError *error)
+handle_outcome (LsobsSender *self, const SentBatch *sent, const GError *error)
 {
-  LsobsBatch *batch = sending->batch;
+  LsobsBatch *batch = sent->batch;
   const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_find (error);
 
   if (policy->code == LSOBS_ERROR_BLOCKED && error != NULL)
     {
-      if (!learn_from_block (self, sending, policy, error))
-        learn_from_outage (self, sending, policy, error);
+      if (!learn_from_block (self, sent, policy, error))
+        learn_from_outage (self, sent, policy, error);
       return;
     }
   if (policy->split && _lsobs_batcher_split (self->batcher, batch, error))
@@ -440,7 +439,7 @@ handle_outcome (LsobsSender *self, const Sending *sending, const GError *error)
       learn_from_success (self, batch);
       break;
     case LSOBS_DELIVERY_ACTION_PROBE:
-      learn_from_outage (self, sending, policy, error);
+      learn_from_outage (self, sent, policy, error);
       break;
     case LSOBS_DELIVERY_ACTION_WAIT:
       learn_from_loss (self, policy, error);
@@ -463,8 +462,8 @@ handle_outcome (LsobsSender *self, const Sending *sending, const GError *error)
 static void
 sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
-  g_autofree Sending *sending = user_data;
-  g_autoptr (LsobsSender) self = sending->sender;
+  g_autofree SentBatch *sent = user_data;
+  g_autoptr (LsobsSender) self = sent->sender;
   g_autoptr (GError) error = NULL;
 
   if (lsobs_transport_send_finish (LSOBS_TRANSPORT (object), result, &error))
@@ -482,9 +481,9 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
   g_assert (g_main_context_is_owner (self->context));
-  g_queue_unlink (&self->sending, &sending->link);
-  handle_outcome (self, sending, error);
-  lsobs_batch_unref (sending->batch);
+  g_queue_unlink (&self->sending, &sent->link);
+  handle_outcome (self, sent, error);
+  lsobs_batch_unref (sent->batch);
   if (self->loop != NULL && self->sending.length == 0)
     g_main_loop_quit (self->loop);
   else
@@ -496,20 +495,20 @@ static void
 send_batch (LsobsSender *self, LsobsBatch *batch)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
-  Sending *sending = g_new0 (Sending, 1);
+  SentBatch *sent = g_new0 (SentBatch, 1);
 
   for (guint i = 0; i < records->len; i++)
     _lsobs_queue_send (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
   _lsobs_batch_peek_history (batch)->number = ++self->n_sent;
   _lsobs_batch_peek_history (batch)->outcome = LSOBS_OUTCOME_DELIVERED;
-  sending->sender = sender_ref (self);
-  sending->batch = batch;
-  sending->paused = self->pause.length != 0;
-  if (sending->paused)
+  sent->sender = sender_ref (self);
+  sent->batch = batch;
+  sent->paused = self->pause.length != 0;
+  if (sent->paused)
     self->probed_at = g_get_monotonic_time ();
-  sending->link.data = sending;
-  g_queue_push_tail_link (&self->sending, &sending->link);
-  lsobs_transport_send_async (self->transport, batch, self->cancellable, sent_cb, sending);
+  sent->link.data = sent;
+  g_queue_push_tail_link (&self->sending, &sent->link);
+  lsobs_transport_send_async (self->transport, batch, self->cancellable, sent_cb, sent);
 }
 
 gboolean
@@ -519,7 +518,7 @@ _lsobs_sender_is_busy (LsobsSender *self)
   return self->sending.length > 0;
 }
 
-/* Whether isolated batches may wait for another request to show whether they are bad. They wait for
+/* Whether isolated batches may wait for another batch to show whether they are bad. They wait for
  * a limited time, and not during a flush. */
 static gboolean
 may_wait_for_proof (LsobsSender *self, gint64 now)
@@ -540,7 +539,7 @@ may_wait_for_proof (LsobsSender *self, gint64 now)
 }
 
 /* If no other batch is left that can show whether the isolated ones are bad, the proxy or firewall
- * is assumed to refuse everything, until a request succeeds. */
+ * is assumed to refuse everything, until a batch is delivered. */
 static void
 give_up_isolated (LsobsSender *self, gint64 now)
 {
@@ -561,7 +560,7 @@ static gboolean
 is_searching (LsobsSender *self)
 {
   for (GList *l = self->sending.head; l != NULL; l = l->next)
-    if (_lsobs_batch_peek_history (((Sending *) l->data)->batch)->ever_refused)
+    if (_lsobs_batch_peek_history (((SentBatch *) l->data)->batch)->ever_refused)
       return TRUE;
   return FALSE;
 }
@@ -573,7 +572,7 @@ send_batches (LsobsSender *self)
   gint64 time = _lsobs_queue_has_waiters (self->queue) ? G_MAXINT64 : g_get_monotonic_time ();
 
   g_main_context_push_thread_default (self->context);
-  /* After a pause, only one batch is under way until a request succeeds. */
+  /* After a pause, only one batch is under way until one is delivered. */
   while (!self->pump_again &&
          self->sending.length <
              (self->pause.length != 0 ? 1 : self->settings->values.max_in_flight))
@@ -655,7 +654,7 @@ _lsobs_sender_pump (LsobsSender *self)
 
 /* --- the end --- */
 
-/* Cancels all requests.
+/* Cancels all batches under way.
  * @loop: (nullable): quits when the last of them has ended */
 void
 _lsobs_sender_cancel (LsobsSender *self, GMainLoop *loop)
@@ -693,10 +692,10 @@ _lsobs_sender_abandon (LsobsSender *self)
   g_clear_pointer (&self->watch, _lsobs_network_watch_free);
   while ((link = g_queue_pop_head_link (&self->sending)) != NULL)
     {
-      Sending *sending = link->data;
-      g_autoptr (LsobsBatch) batch = g_steal_pointer (&sending->batch);
+      SentBatch *sent = link->data;
+      g_autoptr (LsobsBatch) batch = g_steal_pointer (&sent->batch);
 
       _lsobs_batcher_lost (self->batcher, batch, LSOBS_DROP_REASON_SHUTDOWN);
-      _lsobs_sender_unref (g_steal_pointer (&sending->sender));
+      _lsobs_sender_unref (g_steal_pointer (&sent->sender));
     }
 }

@@ -53,7 +53,7 @@ LsobsWorker *_lsobs_worker_new (const LsobsDestination *destination,
 void _lsobs_worker_unref (LsobsWorker *self);
 
 /* Called from any thread. */
-void _lsobs_worker_wake (LsobsWorker *self, LsobsWake wake);
+void _lsobs_worker_wake (LsobsWorker *self, LsobsWakeup wake);
 gboolean _lsobs_worker_wait (LsobsWorker *self, LsobsFlushWaiter *waiter, gint64 deadline);
 gboolean _lsobs_worker_drain (LsobsWorker *self, gint64 deadline);
 gboolean _lsobs_worker_acquire_context (LsobsWorker *self);

@@ -8,9 +8,9 @@ G_BEGIN_DECLS
 /* The end of a worker, in two steps, so that several workers stop at the same time. Thread-safe. In
  * the context, what the first step began goes on like this:
  *
- * 1. cancel: the cancellable of all requests is cancelled. Without a directory for lost batches,
+ * 1. cancel: the cancellable of all batches is cancelled. Without a directory for lost batches,
  *    all that is not under way is lost now.
- * 2. grace: requests get a moment to end. In the program's context, only as long as the stopping
+ * 2. grace: batches under way get a moment to end. In the program's context, only as long as the stopping
  *    thread may run it.
  * 3. finish: what is left is written to disk, as far as there is time, and lost; the transport is
  *    closed; the state is stopped. */

@@ -5,7 +5,7 @@
 #include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/pipeline/lsobs-worker-stop-private.h"
 
-/* How long cancelled requests get to end properly, in ms; and how many turns of the context in
+/* How long cancelled batches get to end properly, in ms; and how many turns of the context in
  * any case: on a busy machine this thread may not run in that time. */
 #define STOP_GRACE 100
 #define STOP_TURNS 20
@@ -16,7 +16,7 @@
 /* How long the thread gets to end, in ms: a transport may block it. */
 #define JOIN_GRACE 1000
 
-/* Cancels all requests. Called in the context. */
+/* Cancels all batches under way. Called in the context. */
 static void
 cancel_all (LsobsWorker *self)
 {
@@ -77,7 +77,7 @@ save_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Ends the loop of the worker's thread with the last request, or after the grace. */
+/* Ends the loop of the worker's thread with the last batch, or after the grace. */
 static void
 stop_own_loop (LsobsWorker *self)
 {
@@ -112,7 +112,7 @@ stop_cb (gpointer user_data)
     }
   else
     {
-      /* The answers of cancelled requests come later, in the program's own turns. */
+      /* The outcomes of cancelled batches come later, in the program's own turns. */
       _lsobs_worker_finish (self);
     }
   return G_SOURCE_REMOVE;
@@ -193,7 +193,7 @@ _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline)
 
   if (!_lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_STOPPING))
     return FALSE;
-  /* Requests may need the grace first. */
+  /* Batches under way may need the grace first. */
   if (self->settings->values.failed_traces_dir != NULL)
     self->write_deadline =
         CLAMP (deadline, now + 2 * STOP_GRACE * 1000, now + MAX_WRITE_TIME * 1000);

@@ -177,15 +177,15 @@ ensure_thread (LsobsWorker *self)
 }
 
 void
-_lsobs_worker_wake (LsobsWorker *self, LsobsWake wake)
+_lsobs_worker_wake (LsobsWorker *self, LsobsWakeup wake)
 {
-  if (wake == LSOBS_WAKE_NONE)
+  if (wake == LSOBS_WAKEUP_NONE)
     return;
   if (self->own_context)
     ensure_thread (self);
   if (_lsobs_lifecycle_get_state (self->lifecycle) == LSOBS_LIFECYCLE_IDLE)
     _lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_RUNNING);
-  _lsobs_flush_source_arm (self->source, wake == LSOBS_WAKE_NOW
+  _lsobs_flush_source_arm (self->source, wake == LSOBS_WAKEUP_NOW
                                              ? 0
                                              : g_get_monotonic_time () +
                                                    self->settings->values.flush_interval * 1000);

@@ -14,12 +14,12 @@ typedef struct
   gsize len;   /* length of the name with quotes; of a mark: .seen of the outer object */
 } LsobsJsonName;
 
-/* A part of the text that will be removed. */
+/* A range of the text that will be removed. */
 typedef struct
 {
   gsize start;
   gsize end;
-} LsobsJsonHole;
+} LsobsJsonRange;
 
 /* Finds members of an object that have the same name, so that only the last one remains. It holds
  * the names in all open objects. The text is in a buffer to which the caller appends; the caller
@@ -29,11 +29,11 @@ typedef struct
   LsobsJsonName *names; /* (owned) (nullable) those of the outermost object first */
   gsize n_names;
   gsize n_allocated;
-  gsize first;   /* number of the first member of the innermost object */
-  gsize seen;    /* a bit for each name in the innermost object, computed from its length, first
+  gsize first;    /* number of the first member of the innermost object */
+  gsize seen;     /* a bit for each name in the innermost object, computed from its length, first
                 * and last byte; the highest bit: two names may be equal */
-  GArray *holes; /* (owned) (nullable) (element-type LsobsJsonHole) */
-  GArray *table; /* (owned) (nullable) (element-type guint32) hash table of one object at a time */
+  GArray *ranges; /* (owned) (nullable) (element-type LsobsJsonRange) */
+  GArray *table;  /* (owned) (nullable) (element-type guint32) hash table of one object at a time */
 } LsobsJsonNames;
 
 #define LSOBS_JSON_NAMES_N_BITS (8 * sizeof (gsize))

@@ -18,7 +18,7 @@ void
 _lsobs_json_names_clear (LsobsJsonNames *self)
 {
   g_free (self->names);
-  g_clear_pointer (&self->holes, g_array_unref);
+  g_clear_pointer (&self->ranges, g_array_unref);
   g_clear_pointer (&self->table, g_array_unref);
   *self = (LsobsJsonNames) LSOBS_JSON_NAMES_INIT;
 }
@@ -31,15 +31,15 @@ _lsobs_json_names_grow (LsobsJsonNames *self)
   self->names = g_renew (LsobsJsonName, self->names, self->n_allocated);
 }
 
-/* A hole ends at the beginning of the next member, so it includes the comma. */
+/* A range ends at the beginning of the next member, so it includes the comma. */
 static void
-add_hole (LsobsJsonNames *self, gsize start, gsize end)
+add_range (LsobsJsonNames *self, gsize start, gsize end)
 {
-  const LsobsJsonHole hole = { start, end };
+  const LsobsJsonRange range = { start, end };
 
-  if (self->holes == NULL)
-    self->holes = g_array_new (FALSE, FALSE, sizeof (LsobsJsonHole));
-  g_array_append_val (self->holes, hole);
+  if (self->ranges == NULL)
+    self->ranges = g_array_new (FALSE, FALSE, sizeof (LsobsJsonRange));
+  g_array_append_val (self->ranges, range);
 }
 
 static inline gboolean
@@ -58,7 +58,7 @@ compare_pairs (LsobsJsonNames *self, const LsobsBuffer *text)
     for (const LsobsJsonName *later = name + 1; later < end; later++)
       if (is_same (text, name, later))
         {
-          add_hole (self, name->start, name[1].start);
+          add_range (self, name->start, name[1].start);
           break;
         }
 }
@@ -140,12 +140,12 @@ compare_hashed (LsobsJsonNames *self, const LsobsBuffer *text)
              *slot != 0 && !is_same (text, &members[*slot - 1], name))
         at = (at + 1) & mask;
       if (*slot != 0)
-        add_hole (self, members[*slot - 1].start, members[*slot].start);
+        add_range (self, members[*slot - 1].start, members[*slot].start);
       *slot = (guint32) i + 1;
     }
 }
 
-/* The slow path of _lsobs_json_names_close(). Adds a hole for each member of the innermost object
+/* The slow path of _lsobs_json_names_close(). Adds a range for each member of the innermost object
  * whose name appears again later. The time is proportional to the length of the names. */
 void
 _lsobs_json_names_compare (LsobsJsonNames *self, const LsobsBuffer *text)
@@ -157,15 +157,15 @@ _lsobs_json_names_compare (LsobsJsonNames *self, const LsobsBuffer *text)
 }
 
 static int
-compare_holes (gconstpointer a, gconstpointer b)
+compare_ranges (gconstpointer a, gconstpointer b)
 {
-  const LsobsJsonHole *first = a;
-  const LsobsJsonHole *second = b;
+  const LsobsJsonRange *first = a;
+  const LsobsJsonRange *second = b;
 
   return (first->start > second->start) - (first->start < second->start);
 }
 
-/* Removes the holes from the text, all at the same time: removing one after the other would move
+/* Removes the ranges from the text, all at the same time: removing one after the other would move
  * the rest of the text each time. */
 void
 _lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
@@ -173,25 +173,25 @@ _lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
   gsize to;
   gsize from;
 
-  if (self->holes == NULL)
+  if (self->ranges == NULL)
     return;
 
-  g_array_sort (self->holes, compare_holes);
-  to = from = g_array_index (self->holes, LsobsJsonHole, 0).start;
-  for (guint i = 0; i <= self->holes->len; i++)
+  g_array_sort (self->ranges, compare_ranges);
+  to = from = g_array_index (self->ranges, LsobsJsonRange, 0).start;
+  for (guint i = 0; i <= self->ranges->len; i++)
     {
-      const LsobsJsonHole last = { text->len, text->len };
-      const LsobsJsonHole hole =
-          i < self->holes->len ? g_array_index (self->holes, LsobsJsonHole, i) : last;
+      const LsobsJsonRange last = { text->len, text->len };
+      const LsobsJsonRange range =
+          i < self->ranges->len ? g_array_index (self->ranges, LsobsJsonRange, i) : last;
 
-      /* A hole may contain others. */
-      if (hole.start > from)
+      /* A range may contain others. */
+      if (range.start > from)
         {
-          memmove (text->data + to, text->data + from, hole.start - from);
-          to += hole.start - from;
-          from = hole.start;
+          memmove (text->data + to, text->data + from, range.start - from);
+          to += range.start - from;
+          from = range.start;
         }
-      from = MAX (from, hole.end);
+      from = MAX (from, range.end);
     }
   _lsobs_buffer_truncate (text, to);
 }

@@ -17,10 +17,10 @@ typedef struct
 {
   LsobsBuffer decoded;
   LsobsBuffer redacted;
-} Scratch;
+} ScratchBuffers;
 
 static void
-clear_scratch (Scratch *scratch)
+clear_scratch (ScratchBuffers *scratch)
 {
   _lsobs_buffer_clear (&scratch->decoded);
   _lsobs_buffer_clear (&scratch->redacted);
@@ -260,7 +260,7 @@ write_sanitized (LsobsBuffer *out,
                  const char *raw,
                  gsize raw_len,
                  const LsobsSanitizeOptions *options,
-                 Scratch *scratch)
+                 ScratchBuffers *scratch)
 {
   _lsobs_buffer_truncate (&scratch->redacted, 0);
   if (options->redactor != NULL &&
@@ -320,7 +320,7 @@ write_string (LsobsBuffer *out,
               gsize len,
               LsobsJsonStringKind kind,
               const LsobsSanitizeOptions *options,
-              Scratch *scratch)
+              ScratchBuffers *scratch)
 {
   /* Decoding makes no string longer that is not broken. If the raw bytes are within the limit,
    * so is the text. */
@@ -345,7 +345,7 @@ write_text (LsobsBuffer *out,
             const char *text,
             gsize len,
             const LsobsSanitizeOptions *options,
-            Scratch *scratch)
+            ScratchBuffers *scratch)
 {
   if (len == 0)
     text = "";
@@ -372,7 +372,7 @@ typedef struct
   const char *p; /* the next byte */
   const char *end;
   const LsobsSanitizeOptions *options;
-  Scratch scratch;
+  ScratchBuffers scratch;
   LsobsJsonNames names; /* of the objects that are written */
 
   gsize depth;                        /* the number of arrays and objects that are open */
@@ -381,112 +381,112 @@ typedef struct
 
   gboolean hidden;    /* in the value of a member that is hidden */
   gsize hidden_depth; /* the depth of that member */
-} Walk;
+} Sanitizer;
 
 /* For the names of members. */
 static const LsobsSanitizeOptions repair_only = { .redactor = NULL };
 
 static inline gboolean
-is_written (const Walk *walk)
+is_written (const Sanitizer *self)
 {
-  return walk->depth <= LSOBS_JSON_MAX_DEPTH && !walk->hidden;
+  return self->depth <= LSOBS_JSON_MAX_DEPTH && !self->hidden;
 }
 
 static inline void
-write_c (Walk *walk, char c)
+write_c (Sanitizer *self, char c)
 {
-  if (is_written (walk))
-    _lsobs_buffer_append_c (walk->out, c);
+  if (is_written (self))
+    _lsobs_buffer_append_c (self->out, c);
 }
 
 static inline void
-skip_space (Walk *walk)
+skip_space (Sanitizer *self)
 {
-  const char *p = walk->p;
+  const char *p = self->p;
 
-  while (p < walk->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+  while (p < self->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
     p++;
 
-  walk->p = p;
+  self->p = p;
 }
 
 static inline gboolean
-next_is (Walk *walk, char c)
+next_is (Sanitizer *self, char c)
 {
-  return walk->p < walk->end && *walk->p == c;
+  return self->p < self->end && *self->p == c;
 }
 
 static inline gboolean
-skip_token (Walk *walk, const char *token, gsize len)
+skip_token (Sanitizer *self, const char *token, gsize len)
 {
-  if ((gsize) (walk->end - walk->p) < len || memcmp (walk->p, token, len) != 0)
+  if ((gsize) (self->end - self->p) < len || memcmp (self->p, token, len) != 0)
     return FALSE;
 
-  walk->p += len;
+  self->p += len;
   return TRUE;
 }
 
 static void
-push (Walk *walk, char closing)
+push (Sanitizer *self, char closing)
 {
-  if (walk->depth < LSOBS_JSON_MAX_DEPTH)
-    walk->shallow[walk->depth] = closing;
+  if (self->depth < LSOBS_JSON_MAX_DEPTH)
+    self->shallow[self->depth] = closing;
   else
     {
-      if (walk->depth == LSOBS_JSON_MAX_DEPTH && !walk->hidden)
-        _lsobs_buffer_append_str (walk->out, "\"" LSOBS_JSON_DEPTH_LIMIT "\"");
-      _lsobs_buffer_append_c (&walk->deep, closing);
+      if (self->depth == LSOBS_JSON_MAX_DEPTH && !self->hidden)
+        _lsobs_buffer_append_str (self->out, "\"" LSOBS_JSON_DEPTH_LIMIT "\"");
+      _lsobs_buffer_append_c (&self->deep, closing);
     }
 
-  walk->depth++;
+  self->depth++;
 }
 
 static inline char
-closing_of (const Walk *walk)
+closing_of (const Sanitizer *self)
 {
-  return walk->depth <= LSOBS_JSON_MAX_DEPTH ? walk->shallow[walk->depth - 1]
-                                             : walk->deep.data[walk->deep.len - 1];
+  return self->depth <= LSOBS_JSON_MAX_DEPTH ? self->shallow[self->depth - 1]
+                                             : self->deep.data[self->deep.len - 1];
 }
 
 static void
-pop (Walk *walk)
+pop (Sanitizer *self)
 {
-  if (walk->depth > LSOBS_JSON_MAX_DEPTH)
-    walk->deep.len--;
+  if (self->depth > LSOBS_JSON_MAX_DEPTH)
+    self->deep.len--;
 
-  walk->depth--;
+  self->depth--;
 }
 
-/* @kind: (out): of the string at walk->p */
+/* @kind: (out): of the string at self->p */
 static gboolean
-walk_string (Walk *walk, const LsobsSanitizeOptions *options, LsobsJsonStringKind *kind)
+walk_string (Sanitizer *self, const LsobsSanitizeOptions *options, LsobsJsonStringKind *kind)
 {
-  const char *raw = walk->p + 1;
-  const char *after = _lsobs_json_string_scan (raw, walk->end, kind);
+  const char *raw = self->p + 1;
+  const char *after = _lsobs_json_string_scan (raw, self->end, kind);
 
   if (after == NULL)
     return FALSE;
 
   /* The redactor needs padding. A string at the end of the text has it in its decoded copy. */
   if (*kind == LSOBS_JSON_STRING_PLAIN && options->redactor != NULL &&
-      walk->end - after < LSOBS_REDACT_PADDING)
+      self->end - after < LSOBS_REDACT_PADDING)
     *kind = LSOBS_JSON_STRING_ESCAPED;
 
-  if (is_written (walk))
-    write_string (walk->out, raw, (gsize) (after - 1 - raw), *kind, options, &walk->scratch);
-  walk->p = after;
+  if (is_written (self))
+    write_string (self->out, raw, (gsize) (after - 1 - raw), *kind, options, &self->scratch);
+  self->p = after;
   return TRUE;
 }
 
 static gsize
-skip_digits (Walk *walk)
+skip_digits (Sanitizer *self)
 {
-  const char *start = walk->p;
+  const char *start = self->p;
 
-  while (walk->p < walk->end && g_ascii_isdigit (*walk->p))
-    walk->p++;
+  while (self->p < self->end && g_ascii_isdigit (*self->p))
+    self->p++;
 
-  return (gsize) (walk->p - start);
+  return (gsize) (self->p - start);
 }
 
 /* Whether the number fits. It has @len digits and no leading zero. */
@@ -508,12 +508,12 @@ is_finite (const char *number, gsize len)
 }
 
 static gboolean
-walk_number (Walk *walk)
+walk_number (Sanitizer *self)
 {
-  const char *start = walk->p;
-  gboolean negative = skip_token (walk, "-", 1);
-  const char *digits = walk->p;
-  gsize n_digits = skip_digits (walk);
+  const char *start = self->p;
+  gboolean negative = skip_token (self, "-", 1);
+  const char *digits = self->p;
+  gsize n_digits = skip_digits (self);
   gsize n_exponent = 0;
   gboolean whole = TRUE;
   gboolean quoted;
@@ -521,185 +521,185 @@ walk_number (Walk *walk)
   if (n_digits == 0 || (n_digits > 1 && *digits == '0'))
     return FALSE;
 
-  if (skip_token (walk, ".", 1))
+  if (skip_token (self, ".", 1))
     {
       whole = FALSE;
-      if (skip_digits (walk) == 0)
+      if (skip_digits (self) == 0)
         return FALSE;
     }
 
-  if (skip_token (walk, "e", 1) || skip_token (walk, "E", 1))
+  if (skip_token (self, "e", 1) || skip_token (self, "E", 1))
     {
       whole = FALSE;
-      if (!skip_token (walk, "+", 1))
-        skip_token (walk, "-", 1);
-      n_exponent = skip_digits (walk);
+      if (!skip_token (self, "+", 1))
+        skip_token (self, "-", 1);
+      n_exponent = skip_digits (self);
       if (n_exponent == 0)
         return FALSE;
     }
 
-  if (!is_written (walk))
+  if (!is_written (self))
     return TRUE;
 
   /* A number outside the range of a double becomes null: readers turn it into infinity or
    * refuse the whole text. Only numbers with many digits can be outside. */
-  if (!whole && (n_exponent > 2 || n_digits > 200) && !is_finite (start, (gsize) (walk->p - start)))
+  if (!whole && (n_exponent > 2 || n_digits > 200) && !is_finite (start, (gsize) (self->p - start)))
     {
-      _lsobs_buffer_append_str (walk->out, "null");
+      _lsobs_buffer_append_str (self->out, "null");
       return TRUE;
     }
 
   /* A whole number outside the range of gint64 becomes a string: many readers fail on it. */
   quoted = whole && !is_int64 (digits, n_digits, negative);
   if (quoted)
-    _lsobs_buffer_append_c (walk->out, '"');
-  _lsobs_buffer_append (walk->out, start, (gsize) (walk->p - start));
+    _lsobs_buffer_append_c (self->out, '"');
+  _lsobs_buffer_append (self->out, start, (gsize) (self->p - start));
   if (quoted)
-    _lsobs_buffer_append_c (walk->out, '"');
+    _lsobs_buffer_append_c (self->out, '"');
   return TRUE;
 }
 
 /* @token: the only one that begins with the next byte */
 static gboolean
-walk_token (Walk *walk, const char *token, const char *written)
+walk_token (Sanitizer *self, const char *token, const char *written)
 {
-  if (!skip_token (walk, token, strlen (token)))
+  if (!skip_token (self, token, strlen (token)))
     return FALSE;
 
-  if (is_written (walk))
-    _lsobs_buffer_append_str (walk->out, written);
+  if (is_written (self))
+    _lsobs_buffer_append_str (self->out, written);
   return TRUE;
 }
 
 static gboolean
-walk_scalar (Walk *walk)
+walk_scalar (Sanitizer *self)
 {
   LsobsJsonStringKind kind;
 
-  switch (*walk->p)
+  switch (*self->p)
     {
     case '"':
-      return walk_string (walk, walk->options, &kind);
+      return walk_string (self, self->options, &kind);
 
     case 't':
-      return walk_token (walk, "true", "true");
+      return walk_token (self, "true", "true");
 
     case 'f':
-      return walk_token (walk, "false", "false");
+      return walk_token (self, "false", "false");
 
     case 'n':
-      return walk_token (walk, "null", "null");
+      return walk_token (self, "null", "null");
 
     /* These are not JSON, but several languages write them. */
     case 'N':
-      return walk_token (walk, "NaN", "null");
+      return walk_token (self, "NaN", "null");
 
     case 'I':
-      return walk_token (walk, "Infinity", "null");
+      return walk_token (self, "Infinity", "null");
 
     case '-':
-      if (walk->end - walk->p > 1 && walk->p[1] == 'I')
-        return walk_token (walk, "-Infinity", "null");
-      return walk_number (walk);
+      if (self->end - self->p > 1 && self->p[1] == 'I')
+        return walk_token (self, "-Infinity", "null");
+      return walk_number (self);
 
     default:
-      return walk_number (walk);
+      return walk_number (self);
     }
 }
 
 /* Writes "[REDACTED]" for the next value. That value is then read, but not written. */
 static void
-hide_value (Walk *walk)
+hide_value (Sanitizer *self)
 {
-  _lsobs_buffer_append_str (walk->out, "\"" LSOBS_REDACTED "\"");
-  walk->hidden = TRUE;
-  walk->hidden_depth = walk->depth;
+  _lsobs_buffer_append_str (self->out, "\"" LSOBS_REDACTED "\"");
+  self->hidden = TRUE;
+  self->hidden_depth = self->depth;
 }
 
 static gboolean
-has_hidden_keys (const Walk *walk)
+has_hidden_keys (const Sanitizer *self)
 {
-  return walk->options->redactor != NULL && _lsobs_redactor_has_keys (walk->options->redactor);
+  return self->options->redactor != NULL && _lsobs_redactor_has_keys (self->options->redactor);
 }
 
 /* Equal names are written as equal bytes, whichever escapes they contain. */
 static void
-write_name (Walk *walk, const char *raw, gsize len, LsobsJsonStringKind kind)
+write_name (Sanitizer *self, const char *raw, gsize len, LsobsJsonStringKind kind)
 {
-  gsize start = walk->out->len;
+  gsize start = self->out->len;
 
   if (kind != LSOBS_JSON_STRING_BROKEN)
-    _lsobs_buffer_append (walk->out, raw - 1, len + 2);
+    _lsobs_buffer_append (self->out, raw - 1, len + 2);
   else
-    write_string (walk->out, raw, len, kind, &repair_only, &walk->scratch);
-  _lsobs_json_names_add (&walk->names, walk->out, start);
+    write_string (self->out, raw, len, kind, &repair_only, &self->scratch);
+  _lsobs_json_names_add (&self->names, self->out, start);
 }
 
 /* Reads the name of a member and its colon. */
 static gboolean
-walk_key (Walk *walk)
+walk_key (Sanitizer *self)
 {
-  gboolean written = is_written (walk);
+  gboolean written = is_written (self);
   LsobsJsonStringKind kind;
   const char *name;
   const char *after;
   gsize len;
 
-  skip_space (walk);
-  if (!next_is (walk, '"'))
+  skip_space (self);
+  if (!next_is (self, '"'))
     return FALSE;
 
-  name = walk->p + 1;
-  after = _lsobs_json_string_scan (name, walk->end, &kind);
+  name = self->p + 1;
+  after = _lsobs_json_string_scan (name, self->end, &kind);
   if (after == NULL)
     return FALSE;
 
-  walk->p = after;
-  skip_space (walk);
-  if (!skip_token (walk, ":", 1))
+  self->p = after;
+  skip_space (self);
+  if (!skip_token (self, ":", 1))
     return FALSE;
 
   if (!written)
     return TRUE;
 
   len = (gsize) (after - 1 - name);
-  write_name (walk, name, len, kind);
-  _lsobs_buffer_append_c (walk->out, ':');
-  if (!has_hidden_keys (walk))
+  write_name (self, name, len, kind);
+  _lsobs_buffer_append_c (self->out, ':');
+  if (!has_hidden_keys (self))
     return TRUE;
 
-  name = _lsobs_json_string_decode (name, &len, kind, &walk->scratch.decoded);
-  if (_lsobs_redactor_hides_key (walk->options->redactor, name, len))
-    hide_value (walk);
+  name = _lsobs_json_string_decode (name, &len, kind, &self->scratch.decoded);
+  if (_lsobs_redactor_hides_key (self->options->redactor, name, len))
+    hide_value (self);
   return TRUE;
 }
 
 /* Reads up to the end of the next scalar, empty array or empty object. Opens the arrays and
  * objects before it. */
 static gboolean
-walk_down (Walk *walk)
+walk_down (Sanitizer *self)
 {
   for (;;)
     {
       char opening;
 
-      skip_space (walk);
-      if (walk->p == walk->end)
+      skip_space (self);
+      if (self->p == self->end)
         return FALSE;
 
-      opening = *walk->p;
+      opening = *self->p;
       if (opening != '{' && opening != '[')
-        return walk_scalar (walk);
+        return walk_scalar (self);
 
-      walk->p++;
-      push (walk, opening == '{' ? '}' : ']');
-      write_c (walk, opening);
-      if (opening == '{' && is_written (walk))
-        _lsobs_json_names_open (&walk->names);
-      skip_space (walk);
-      if (next_is (walk, closing_of (walk)))
+      self->p++;
+      push (self, opening == '{' ? '}' : ']');
+      write_c (self, opening);
+      if (opening == '{' && is_written (self))
+        _lsobs_json_names_open (&self->names);
+      skip_space (self);
+      if (next_is (self, closing_of (self)))
         return TRUE;
-      if (opening == '{' && !walk_key (walk))
+      if (opening == '{' && !walk_key (self))
         return FALSE;
     }
 }
@@ -708,32 +708,32 @@ walk_down (Walk *walk)
  * objects that end there.
  * @done: (out): TRUE: the text has no further value */
 static gboolean
-walk_up (Walk *walk, gboolean *done)
+walk_up (Sanitizer *self, gboolean *done)
 {
-  while (walk->depth > 0)
+  while (self->depth > 0)
     {
-      char closing = closing_of (walk);
+      char closing = closing_of (self);
 
       /* At this depth, the value that has just ended is the hidden one. */
-      if (walk->depth == walk->hidden_depth)
-        walk->hidden = FALSE;
+      if (self->depth == self->hidden_depth)
+        self->hidden = FALSE;
 
-      skip_space (walk);
-      if (skip_token (walk, ",", 1))
+      skip_space (self);
+      if (skip_token (self, ",", 1))
         {
-          write_c (walk, ',');
+          write_c (self, ',');
           *done = FALSE;
-          return closing == ']' || walk_key (walk);
+          return closing == ']' || walk_key (self);
         }
 
-      if (!next_is (walk, closing))
+      if (!next_is (self, closing))
         return FALSE;
 
-      walk->p++;
-      if (closing == '}' && is_written (walk))
-        _lsobs_json_names_close (&walk->names, walk->out);
-      write_c (walk, closing);
-      pop (walk);
+      self->p++;
+      if (closing == '}' && is_written (self))
+        _lsobs_json_names_close (&self->names, self->out);
+      write_c (self, closing);
+      pop (self);
     }
 
   *done = TRUE;
@@ -741,31 +741,31 @@ walk_up (Walk *walk, gboolean *done)
 }
 
 static gboolean
-walk_document (Walk *walk)
+walk_document (Sanitizer *self)
 {
   gboolean wrapped;
   gboolean done = FALSE;
 
-  skip_token (walk, UTF8_BOM, strlen (UTF8_BOM));
-  skip_space (walk);
-  wrapped = walk->options->wrap && !next_is (walk, '{');
+  skip_token (self, UTF8_BOM, strlen (UTF8_BOM));
+  skip_space (self);
+  wrapped = self->options->wrap && !next_is (self, '{');
   if (wrapped)
     {
-      _lsobs_buffer_append_str (walk->out, "{\"value\":");
-      if (has_hidden_keys (walk) &&
-          _lsobs_redactor_hides_key (walk->options->redactor, "value", strlen ("value")))
-        hide_value (walk);
+      _lsobs_buffer_append_str (self->out, "{\"value\":");
+      if (has_hidden_keys (self) &&
+          _lsobs_redactor_hides_key (self->options->redactor, "value", strlen ("value")))
+        hide_value (self);
     }
 
   while (!done)
-    if (!walk_down (walk) || !walk_up (walk, &done))
+    if (!walk_down (self) || !walk_up (self, &done))
       return FALSE;
 
   if (wrapped)
-    _lsobs_buffer_append_c (walk->out, '}');
+    _lsobs_buffer_append_c (self->out, '}');
 
-  skip_space (walk);
-  return walk->p == walk->end;
+  skip_space (self);
+  return self->p == self->end;
 }
 
 /* Appends a sanitized copy of JSON text. If several members of an object have the same name,
@@ -780,7 +780,7 @@ _lsobs_json_sanitize (LsobsBuffer *out,
 {
   gsize start = out->len;
   gboolean is_json;
-  Walk walk = {
+  Sanitizer self = {
     .out = out,
     .p = text,
     .end = len > 0 ? text + len : text, /* @text may be NULL then */
@@ -798,18 +798,18 @@ _lsobs_json_sanitize (LsobsBuffer *out,
 
   /* This is enough unless strings become longer. */
   _lsobs_buffer_reserve (out, len + sizeof "{\"value\":}");
-  is_json = walk_document (&walk);
+  is_json = walk_document (&self);
   if (is_json)
     {
-      _lsobs_json_names_cut (&walk.names, out);
+      _lsobs_json_names_cut (&self.names, out);
     }
   else
     {
       _lsobs_buffer_truncate (out, start);
       if (options->wrap)
         _lsobs_buffer_append_str (out, "{\"value\":");
-      if (!has_hidden_keys (&walk))
-        write_text (out, text, len, options, &walk.scratch);
+      if (!has_hidden_keys (&self))
+        write_text (out, text, len, options, &self.scratch);
       else
         {
           /* The text may contain such members. Where they end is unknown. */
@@ -820,9 +820,9 @@ _lsobs_json_sanitize (LsobsBuffer *out,
         _lsobs_buffer_append_c (out, '}');
     }
 
-  clear_scratch (&walk.scratch);
-  _lsobs_json_names_clear (&walk.names);
-  _lsobs_buffer_clear (&walk.deep);
+  clear_scratch (&self.scratch);
+  _lsobs_json_names_clear (&self.names);
+  _lsobs_buffer_clear (&self.deep);
   return is_json;
 }
 
@@ -833,7 +833,7 @@ _lsobs_json_sanitize_text (LsobsBuffer *out,
                            gsize len,
                            const LsobsSanitizeOptions *options)
 {
-  Scratch scratch = { LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
+  ScratchBuffers scratch = { LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
 
   write_text (out, text, len, options, &scratch);
   clear_scratch (&scratch);

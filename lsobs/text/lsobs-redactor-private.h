@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* Hides parts of JSON: its rules and then the preset for secrets replace parts of strings, and
+/* Hides parts of JSON: its rules and then the rules for secrets replace parts of strings, and
  * its keys are the names of members whose values are replaced. One thread adds rules and keys.
  * Afterwards only the counter changes, which is atomic: several threads may use a redactor at
  * the same time. */

@@ -14,7 +14,7 @@
 struct _LsobsRedactor
 {
   GPtrArray *rules; /* (owned) (element-type LsobsRedactRule) in the order of their use */
-  gboolean secrets; /* apply the preset for secrets after the rules */
+  gboolean secrets; /* apply the rules for secrets after the others */
   GHashTable *keys; /* (owned) (nullable) (element-type utf8) folded names of members */
   gsize max_chars;  /* the number of characters of the longest key */
   gsize n_failures; /* atomic */
@@ -48,7 +48,7 @@ _lsobs_redactor_take_rule (LsobsRedactor *self, LsobsRedactRule *rule)
 void
 _lsobs_redactor_add_secrets (LsobsRedactor *self)
 {
-  /* Compile the preset now, not with the first text. */
+  /* Compile the rules for secrets now, not with the first text. */
   _lsobs_secret_rules_get (0);
   self->secrets = TRUE;
 }
@@ -100,7 +100,7 @@ typedef struct
   gsize len;
   LsobsBuffer current;
   LsobsBuffer next;
-} Passage;
+} RedactState;
 
 static void
 pad (LsobsBuffer *buffer)
@@ -110,47 +110,46 @@ pad (LsobsBuffer *buffer)
 
 /* Returns: FALSE if the rule gave up: nothing of the text is left for further rules */
 static gboolean
-pass_rule (Passage *passage, const LsobsRedactRule *rule)
+pass_rule (RedactState *state, const LsobsRedactRule *rule)
 {
   LsobsBuffer swapped;
   LsobsRedactResult result;
 
-  _lsobs_buffer_truncate (&passage->next, 0);
-  result =
-      _lsobs_redact_rule_apply (rule, passage->budget, passage->text, passage->len, &passage->next);
+  _lsobs_buffer_truncate (&state->next, 0);
+  result = _lsobs_redact_rule_apply (rule, state->budget, state->text, state->len, &state->next);
   if (result == LSOBS_REDACT_UNCHANGED)
     return TRUE;
 
-  pad (&passage->next);
-  swapped = passage->current;
-  passage->current = passage->next;
-  passage->next = swapped;
-  passage->text = passage->current.data;
-  passage->len = passage->current.len;
+  pad (&state->next);
+  swapped = state->current;
+  state->current = state->next;
+  state->next = swapped;
+  state->text = state->current.data;
+  state->len = state->current.len;
   if (result == LSOBS_REDACT_CHANGED)
     return TRUE;
 
-  _lsobs_redactor_count_failure (passage->redactor);
+  _lsobs_redactor_count_failure (state->redactor);
   return FALSE;
 }
 
 static void
-pass_rules (Passage *passage)
+pass_rules (RedactState *state)
 {
-  GPtrArray *rules = passage->redactor->rules;
+  GPtrArray *rules = state->redactor->rules;
   guint32 secrets;
 
   for (guint i = 0; i < rules->len; i++)
-    if (!pass_rule (passage, g_ptr_array_index (rules, i)))
+    if (!pass_rule (state, g_ptr_array_index (rules, i)))
       return;
 
-  if (!passage->redactor->secrets)
+  if (!state->redactor->secrets)
     return;
 
-  /* The replacements of the preset contain no secrets: one scan is enough. */
-  secrets = _lsobs_secret_rules_scan (passage->text, passage->len);
+  /* The replacements of these rules contain no secrets: one scan is enough. */
+  secrets = _lsobs_secret_rules_scan (state->text, state->len);
   for (guint i = 0; secrets != 0; i++, secrets >>= 1)
-    if ((secrets & 1) != 0 && !pass_rule (passage, _lsobs_secret_rules_get (i)))
+    if ((secrets & 1) != 0 && !pass_rule (state, _lsobs_secret_rules_get (i)))
       return;
 }
 
@@ -168,18 +167,18 @@ _lsobs_redactor_apply (LsobsRedactor *self,
                        LsobsBuffer *out)
 {
   LsobsRedactBudget own_budget = LSOBS_REDACT_BUDGET_INIT;
-  Passage passage = {
+  RedactState state = {
     self, budget != NULL ? budget : &own_budget, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT,
   };
   gboolean changed;
 
-  pass_rules (&passage);
-  changed = passage.text != text;
+  pass_rules (&state);
+  changed = state.text != text;
   if (changed)
-    _lsobs_buffer_append (out, passage.text, passage.len);
+    _lsobs_buffer_append (out, state.text, state.len);
 
-  _lsobs_buffer_clear (&passage.current);
-  _lsobs_buffer_clear (&passage.next);
+  _lsobs_buffer_clear (&state.current);
+  _lsobs_buffer_clear (&state.next);
   return changed;
 }
 

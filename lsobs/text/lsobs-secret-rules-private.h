@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 #define LSOBS_SECRET_DETECTED "[SECRET_DETECTED]"
 
-/* The preset: rules that find keys, tokens and passwords of well-known services. */
+/* The rules for secrets: they find keys, tokens and passwords of well-known services. */
 
 guint32 _lsobs_secret_rules_scan (const char *text, gsize len);
 const LsobsRedactRule *_lsobs_secret_rules_get (guint index);

@@ -137,7 +137,7 @@ typedef struct
   guint n_words;
   Word words[MAX_WORDS + 1];                           /* by number, from 1 */
   LsobsRedactRule *rules[G_N_ELEMENTS (secret_rules)]; /* (owned) */
-} Preset;
+} RuleTable;
 
 static inline guint32
 add_to_gram (guint32 gram, char c)
@@ -154,26 +154,26 @@ hash_gram (guint32 gram)
 }
 
 static void
-add_word (Preset *preset, guint rule, const char *text)
+add_word (RuleTable *table, guint rule, const char *text)
 {
   guint hash = hash_gram (add_to_gram (add_to_gram (add_to_gram (0, text[0]), text[1]), text[2]));
-  guint number = ++preset->n_words;
+  guint number = ++table->n_words;
 
   g_assert (number <= MAX_WORDS);
-  preset->words[number] =
-      (Word){ .text = text, .len = strlen (text), .rule = rule, .next = preset->first[hash] };
-  preset->first[hash] = (guint8) number;
+  table->words[number] =
+      (Word){ .text = text, .len = strlen (text), .rule = rule, .next = table->first[hash] };
+  table->first[hash] = (guint8) number;
 }
 
-/* The preset is made once and never freed: compiling its regular expressions takes long. */
-static const Preset *
-get_preset (void)
+/* The table is made once and never freed: compiling its regular expressions takes long. */
+static const RuleTable *
+get_table (void)
 {
-  static Preset *preset;
+  static RuleTable *table;
 
-  if (g_once_init_enter (&preset))
+  if (g_once_init_enter (&table))
     {
-      Preset *made = g_new0 (Preset, 1);
+      RuleTable *made = g_new0 (RuleTable, 1);
 
       for (guint i = 0; i < G_N_ELEMENTS (secret_rules); i++)
         {
@@ -182,9 +182,9 @@ get_preset (void)
           for (guint j = 0; secret_rules[i].words[j] != NULL; j++)
             add_word (made, i, secret_rules[i].words[j]);
         }
-      g_once_init_leave (&preset, made);
+      g_once_init_leave (&table, made);
     }
-  return preset;
+  return table;
 }
 
 static gboolean
@@ -201,7 +201,7 @@ is_word (const Word *word, const char *text, gsize len)
 guint32
 _lsobs_secret_rules_scan (const char *text, gsize len)
 {
-  const Preset *preset = get_preset ();
+  const RuleTable *table = get_table ();
   guint32 rules = 0;
   guint32 gram = 0;
 
@@ -212,9 +212,9 @@ _lsobs_secret_rules_scan (const char *text, gsize len)
   for (gsize i = 2; i < len; i++)
     {
       gram = add_to_gram (gram, text[i]);
-      for (guint word = preset->first[hash_gram (gram)]; word != 0; word = preset->words[word].next)
-        if (is_word (&preset->words[word], text + i - 2, len - i + 2))
-          rules |= 1u << preset->words[word].rule;
+      for (guint word = table->first[hash_gram (gram)]; word != 0; word = table->words[word].next)
+        if (is_word (&table->words[word], text + i - 2, len - i + 2))
+          rules |= 1u << table->words[word].rule;
     }
   return rules;
 }
@@ -223,5 +223,5 @@ _lsobs_secret_rules_scan (const char *text, gsize len)
 const LsobsRedactRule *
 _lsobs_secret_rules_get (guint index)
 {
-  return get_preset ()->rules[index];
+  return get_table ()->rules[index];
 }

@@ -13,7 +13,7 @@ typedef enum
 {
   LSOBS_ISOLATION_NONE,
   LSOBS_ISOLATION_REFUSED, /* it was refused while the service was not known to be away */
-  LSOBS_ISOLATION_RETEST   /* the next request has succeeded: if refused again, it is bad */
+  LSOBS_ISOLATION_RETEST   /* the next batch was delivered: if refused again, it is bad */
 } LsobsIsolation;
 
 /* What the pipeline has learned from sending a batch. Used in the worker's context only; public
@@ -30,10 +30,10 @@ typedef struct
   guint64 failed;         /* the number of the last sending that has failed, or 0 */
   gint64 distance;        /* delay, ms; or 0 */
   gint64 not_before;      /* end of the delay, monotonic, µs; a flush ignores it; or 0 */
-  gboolean unconfirmed;   /* it has failed, and no later request has succeeded yet */
+  gboolean unconfirmed;   /* it has failed, and no later one was delivered yet */
   guint64 pair;           /* the same number in both halves of a batch; 0: it is no half */
-  gboolean half_failed;   /* this half has failed while other requests succeeded */
-  guint n_lone_failures;  /* how often it has failed while other requests succeeded */
+  gboolean half_failed;   /* this half has failed while others were delivered */
+  guint n_lone_failures;  /* how often it has failed while others were delivered */
   LsobsDropReason reason; /* of the loss, if it is bad */
 } LsobsBatchHistory;
 

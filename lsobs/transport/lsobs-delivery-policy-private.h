@@ -64,7 +64,7 @@ typedef struct
   gint64 delay;     /* ms: the first delay; it doubles */
   guint n_attempts; /* that have failed */
   gint64 elapsed;   /* ms since the first attempt began */
-} LsobsRetryPlan;
+} LsobsRetryState;
 
 #define LSOBS_DELIVERY_POLICY_MAX_DELAY         30000  /* ms: of a delay between attempts */
 #define LSOBS_DELIVERY_POLICY_MAX_AFTER         60000  /* ms: of Retry-After */
@@ -82,7 +82,7 @@ gint64 _lsobs_delivery_policy_delay (gint64 base,
                                      guint n_attempts,
                                      double chance,
                                      gint64 retry_after);
-gint64 _lsobs_delivery_policy_next_delay (const LsobsRetryPlan *plan,
+gint64 _lsobs_delivery_policy_next_delay (const LsobsRetryState *retry,
                                           double chance,
                                           gint64 retry_after);
 gint64 _lsobs_delivery_policy_before_end (gint64 until,

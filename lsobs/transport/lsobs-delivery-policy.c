@@ -399,12 +399,13 @@ _lsobs_delivery_policy_delay (gint64 base, guint n_attempts, double chance, gint
 
 /* Returns: ms: the delay before the next attempt, or -1 to give up */
 gint64
-_lsobs_delivery_policy_next_delay (const LsobsRetryPlan *plan, double chance, gint64 retry_after)
+_lsobs_delivery_policy_next_delay (const LsobsRetryState *retry, double chance, gint64 retry_after)
 {
-  gint64 delay = _lsobs_delivery_policy_delay (plan->delay, plan->n_attempts, chance, retry_after);
+  gint64 delay =
+      _lsobs_delivery_policy_delay (retry->delay, retry->n_attempts, chance, retry_after);
 
-  if (plan->n_attempts >= plan->max_attempts ||
-      plan->elapsed + delay > LSOBS_DELIVERY_POLICY_MAX_TOTAL)
+  if (retry->n_attempts >= retry->max_attempts ||
+      retry->elapsed + delay > LSOBS_DELIVERY_POLICY_MAX_TOTAL)
     return -1;
   return delay;
 }

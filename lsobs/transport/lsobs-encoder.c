@@ -35,18 +35,18 @@ typedef struct
   LsobsTarget *target;     /* (unowned) the project or address of the run */
   const char *seed;        /* (unowned) (nullable) maps ids to those of a replica */
   LsobsRedactBudget budget;
-} Encoding;
+} EncoderState;
 
 /* Whether the payloads are replaced by their sizes. */
 static gboolean
-is_cut (Encoding *e)
+is_cut (EncoderState *e)
 {
   return e->encoded->cut >= LSOBS_CUT_PAYLOADS;
 }
 
 /* The main field comes first; the others are members of the object that it opens. */
 static void
-begin_field (Encoding *e, LsobsField field)
+begin_field (EncoderState *e, LsobsField field)
 {
   if (field != LSOBS_FIELD_MAIN)
     {
@@ -58,13 +58,13 @@ begin_field (Encoding *e, LsobsField field)
 }
 
 static void
-end_field (Encoding *e, LsobsField field)
+end_field (EncoderState *e, LsobsField field)
 {
   e->encoded->fields[field].len = e->out->len - e->encoded->fields[field].offset;
 }
 
 static void
-walk (Encoding *e, GBytes *json, gboolean wrap)
+walk (EncoderState *e, GBytes *json, gboolean wrap)
 {
   const LsobsSanitizeOptions options = {
     .redactor = e->settings->redactor,
@@ -80,7 +80,7 @@ walk (Encoding *e, GBytes *json, gboolean wrap)
 }
 
 static void
-walk_text (Encoding *e, const char *text)
+walk_text (EncoderState *e, const char *text)
 {
   gsize max_bytes = (gsize) e->settings->values.max_string_bytes;
   const LsobsSanitizeOptions options = {
@@ -95,7 +95,7 @@ walk_text (Encoding *e, const char *text)
 /* Users find traces by names. So names are repaired and cut, but not redacted, and they may
  * be longer than the strings in payloads. */
 static void
-write_name (Encoding *e, const char *name, gsize max_bytes)
+write_name (EncoderState *e, const char *name, gsize max_bytes)
 {
   const LsobsSanitizeOptions options = { .max_string_bytes = max_bytes };
 
@@ -105,7 +105,7 @@ write_name (Encoding *e, const char *name, gsize max_bytes)
 /* Writes an id as the replica knows it. All ids of runs, traces and feedback are written here
  * or in write_path(). */
 static void
-write_mapped_id (Encoding *e, const LsobsId *id, char *text)
+write_mapped_id (EncoderState *e, const LsobsId *id, char *text)
 {
   LsobsId mapped = *id;
 
@@ -115,7 +115,7 @@ write_mapped_id (Encoding *e, const LsobsId *id, char *text)
 }
 
 static void
-write_id (Encoding *e, const char *key, const LsobsId *id)
+write_id (EncoderState *e, const char *key, const LsobsId *id)
 {
   _lsobs_buffer_append_str (e->out, key);
   write_mapped_id (e, id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
@@ -125,7 +125,7 @@ write_id (Encoding *e, const char *key, const LsobsId *id)
 
 /* Examples are in the service already: replicas do not map their ids. */
 static void
-write_example_id (Encoding *e)
+write_example_id (EncoderState *e)
 {
   _lsobs_buffer_append_str (e->out, ",\"reference_example_id\":\"");
   _lsobs_id_write (&e->record->example_id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
@@ -134,7 +134,7 @@ write_example_id (Encoding *e)
 }
 
 static void
-write_time (Encoding *e, const char *key, gint64 time_us)
+write_time (EncoderState *e, const char *key, gint64 time_us)
 {
   _lsobs_buffer_append_str (e->out, key);
   _lsobs_time_write_iso (time_us, _lsobs_buffer_reserve (e->out, LSOBS_ISO_LEN));
@@ -143,7 +143,7 @@ write_time (Encoding *e, const char *key, gint64 time_us)
 }
 
 static void
-write_path (Encoding *e)
+write_path (EncoderState *e)
 {
   gsize len = _lsobs_run_info_get_path_len (e->record->info);
   char *text = _lsobs_buffer_reserve (e->out, len);
@@ -154,7 +154,7 @@ write_path (Encoding *e)
 
 /* Writes the project or the address; the service refuses a run with both. */
 static void
-write_target (Encoding *e)
+write_target (EncoderState *e)
 {
   _lsobs_buffer_append_str (e->out, e->target->is_address ? ",\"address\":" : ",\"session_name\":");
   write_name (e, e->target->name, 0);
@@ -163,7 +163,7 @@ write_target (Encoding *e)
 /* Updates carry the whole identity, too. So the service can show an update that arrives
  * before its create, or without it. */
 static void
-write_main (Encoding *e)
+write_main (EncoderState *e)
 {
   LsobsRunInfo *info = e->record->info;
 
@@ -197,7 +197,7 @@ write_main (Encoding *e)
 
 /* Writes the size of a payload in place of the payload. */
 static void
-write_size (Encoding *e, GBytes *json)
+write_size (EncoderState *e, GBytes *json)
 {
   _lsobs_buffer_append_str (e->out, "{\"__truncated__\":true,\"bytes\":");
   _lsobs_buffer_append_int64 (e->out, (gint64) g_bytes_get_size (json));
@@ -206,7 +206,7 @@ write_size (Encoding *e, GBytes *json)
 }
 
 static void
-write_payload (Encoding *e, LsobsField field, GBytes *json, gboolean hidden)
+write_payload (EncoderState *e, LsobsField field, GBytes *json, gboolean hidden)
 {
   begin_field (e, field);
   if (hidden)
@@ -225,7 +225,7 @@ write_payload (Encoding *e, LsobsField field, GBytes *json, gboolean hidden)
 }
 
 static void
-write_event (Encoding *e, LsobsAnnotationEvent *event)
+write_event (EncoderState *e, LsobsAnnotationEvent *event)
 {
   gsize start = e->out->len;
 
@@ -248,7 +248,7 @@ write_event (Encoding *e, LsobsAnnotationEvent *event)
 }
 
 static void
-write_events (Encoding *e)
+write_events (EncoderState *e)
 {
   GPtrArray *events = e->record->events;
 
@@ -299,7 +299,7 @@ get_runtime (void)
 /* The service replaces the whole of "extra", so it is written whole or not at all. An update
  * has it only if it has changed since the create: the service counts its bytes again. */
 static gboolean
-has_extra (Encoding *e)
+has_extra (EncoderState *e)
 {
   LsobsRecord *record = e->record;
 
@@ -310,7 +310,7 @@ has_extra (Encoding *e)
 /* Replaces two objects by one. The first, from @start to @middle, is lsobs' own; the second is
  * the program's, whose members win. */
 static void
-merge (Encoding *e, gsize start, gsize middle)
+merge (EncoderState *e, gsize start, gsize middle)
 {
   g_auto (LsobsBuffer) merged = LSOBS_BUFFER_INIT;
   const char *text = e->out->data;
@@ -330,7 +330,7 @@ has_common_metadata (const LsobsSettings *settings)
 /* Writes the metadata that all runs share. The sample rate says how many traces each sampled
  * trace stands for, the revision says which version of the program made it. */
 static void
-write_common_metadata (Encoding *e)
+write_common_metadata (EncoderState *e)
 {
   LsobsRedactor *redactor = e->settings->redactor;
   char separator = '{';
@@ -355,7 +355,7 @@ write_common_metadata (Encoding *e)
 }
 
 static void
-write_metadata (Encoding *e)
+write_metadata (EncoderState *e)
 {
   gboolean with_common = has_common_metadata (e->settings);
   GBytes *metadata = e->record->metadata;
@@ -381,7 +381,7 @@ write_metadata (Encoding *e)
 }
 
 static void
-write_extra (Encoding *e)
+write_extra (EncoderState *e)
 {
   GBytes *extra = e->settings->values.hide_metadata || is_cut (e) ? NULL : e->record->extra;
   gsize start;
@@ -411,7 +411,7 @@ write_extra (Encoding *e)
 
 /* An empty text would read as "no error", but the run has failed. */
 static void
-write_error (Encoding *e)
+write_error (EncoderState *e)
 {
   const char *error = e->record->error;
 
@@ -423,14 +423,14 @@ write_error (Encoding *e)
 /* The service takes "serialized" only in a create. It may hold inputs and metadata, so
  * hiding either hides it. */
 static gboolean
-has_serialized (Encoding *e)
+has_serialized (EncoderState *e)
 {
   return e->record->serialized != NULL && e->encoded->kind == LSOBS_RECORD_CREATE &&
          !e->settings->values.hide_inputs && !e->settings->values.hide_metadata;
 }
 
 static void
-write_run (Encoding *e)
+write_run (EncoderState *e)
 {
   LsobsRecord *record = e->record;
 
@@ -458,7 +458,7 @@ write_run (Encoding *e)
 }
 
 static void
-write_score (Encoding *e, LsobsFeedback *feedback)
+write_score (EncoderState *e, LsobsFeedback *feedback)
 {
   g_autoptr (JsonNode) node = json_node_alloc ();
   double score = feedback->score;
@@ -481,7 +481,7 @@ write_score (Encoding *e, LsobsFeedback *feedback)
 
 /* @json: (nullable) */
 static void
-write_member (Encoding *e, const char *key, GBytes *json, gboolean wrap, gboolean hidden)
+write_member (EncoderState *e, const char *key, GBytes *json, gboolean wrap, gboolean hidden)
 {
   if (json == NULL)
     return;
@@ -497,7 +497,7 @@ write_member (Encoding *e, const char *key, GBytes *json, gboolean wrap, gboolea
 /* Writes an id of the service, which replicas do not map.
  * @text: (nullable): not written if it is no UUID */
 static void
-write_service_id (Encoding *e, const char *key, const char *text)
+write_service_id (EncoderState *e, const char *key, const char *text)
 {
   LsobsId id;
 
@@ -510,7 +510,7 @@ write_service_id (Encoding *e, const char *key, const char *text)
 }
 
 static void
-write_source (Encoding *e, LsobsFeedback *feedback)
+write_source (EncoderState *e, LsobsFeedback *feedback)
 {
   _lsobs_buffer_append_str (e->out, ",\"feedback_source\":{\"type\":\"");
   _lsobs_buffer_append_str (e->out,
@@ -526,7 +526,7 @@ write_source (Encoding *e, LsobsFeedback *feedback)
 /* Writes the project or the address of the run; the service refuses feedback with both. The
  * program knows the project's id at the first destination only. */
 static void
-write_feedback_target (Encoding *e, LsobsFeedback *feedback)
+write_feedback_target (EncoderState *e, LsobsFeedback *feedback)
 {
   char text[LSOBS_UUID_LEN + 1] = "";
 
@@ -541,7 +541,7 @@ write_feedback_target (Encoding *e, LsobsFeedback *feedback)
 }
 
 static void
-write_feedback (Encoding *e)
+write_feedback (EncoderState *e)
 {
   LsobsRunInfo *info = e->record->info;
   LsobsFeedback *feedback = e->record->feedback;
@@ -613,7 +613,7 @@ encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded
   LsobsSettings *settings = self->settings;
   LsobsRecord *record = encoded->record;
   LsobsTarget *own = _lsobs_settings_get_own_target (settings, record->info->target);
-  Encoding e = {
+  EncoderState e = {
     .settings = settings,
     .counters = counters,
     .encoded = encoded,

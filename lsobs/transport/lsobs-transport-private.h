@@ -50,9 +50,9 @@ typedef struct
   LsobsProjectIdState (*ask_project_id) (LsobsTransport *self, const char *name);
   void (*ask_again) (LsobsTransport *self, guint min_failures);
   guint (*take_news) (LsobsTransport *self, gboolean *answered, GError **error);
-} LsobsTransportInternals;
+} LsobsTransportVTable;
 
-void _lsobs_transport_set_internals (GType type, const LsobsTransportInternals *internals);
-const LsobsTransportInternals *_lsobs_transport_peek_internals (LsobsTransport *self);
+void _lsobs_transport_set_vtable (GType type, const LsobsTransportVTable *vtable);
+const LsobsTransportVTable *_lsobs_transport_peek_vtable (LsobsTransport *self);
 
 G_END_DECLS

@@ -152,7 +152,7 @@ default_take_news (LsobsTransport *self, gboolean *answered, GError **error)
   return 0;
 }
 
-static const LsobsTransportInternals default_internals = {
+static const LsobsTransportVTable default_vtable = {
   .claim = default_claim,
   .set_waker = default_set_waker,
   .is_remote = default_is_remote,
@@ -170,26 +170,25 @@ static const LsobsTransportInternals default_internals = {
 };
 
 /* clang-format off */
-static G_DEFINE_QUARK (lsobs-transport-internals, internals)
+static G_DEFINE_QUARK (lsobs-transport-vtable, vtable)
     /* clang-format on */
 
     /* Called once, when the class is made.
  * @type: a final type that implements #LsobsTransport
- * @internals: static; has every function */
-    void _lsobs_transport_set_internals (GType type, const LsobsTransportInternals *internals)
+ * @vtable: static; has every function */
+    void _lsobs_transport_set_vtable (GType type, const LsobsTransportVTable *vtable)
 {
-  g_type_set_qdata (type, internals_quark (), (gpointer) internals);
+  g_type_set_qdata (type, vtable_quark (), (gpointer) vtable);
 }
 
 /* Called from any thread.
  * Returns: (transfer none): never %NULL */
-const LsobsTransportInternals *
-_lsobs_transport_peek_internals (LsobsTransport *self)
+const LsobsTransportVTable *
+_lsobs_transport_peek_vtable (LsobsTransport *self)
 {
-  const LsobsTransportInternals *internals =
-      g_type_get_qdata (G_OBJECT_TYPE (self), internals_quark ());
+  const LsobsTransportVTable *vtable = g_type_get_qdata (G_OBJECT_TYPE (self), vtable_quark ());
 
-  return internals != NULL ? internals : &default_internals;
+  return vtable != NULL ? vtable : &default_vtable;
 }
 
 /* --- the interface --- */

@@ -170,7 +170,7 @@ work_elsewhere (void)
     }
 }
 
-/* Idle means asleep. What a delivery leaves to do may still go on at first. */
+/* Idle means asleep. What a pipeline leaves to do may still go on at first. */
 static void
 test_idle (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {

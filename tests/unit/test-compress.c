@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "lsobs/text/lsobs-compress-private.h"
+#include "lsobs/text/lsobs-compressor-private.h"
 #include "tests/lib/test-utils.h"
 #include "tests/lib/zstd-helpers.h"
 

@@ -365,19 +365,19 @@ count_attempts (const LsobsDeliveryPolicy *policy,
                 gint64 retry_after,
                 gint64 *waited)
 {
-  LsobsRetryPlan plan = { 5, 500, 1, 0 };
+  LsobsRetryState retry = { 5, 500, 1, 0 };
 
   while (policy->retry)
     {
-      gint64 delay = _lsobs_delivery_policy_next_delay (&plan, chance, retry_after);
+      gint64 delay = _lsobs_delivery_policy_next_delay (&retry, chance, retry_after);
 
       if (delay < 0)
         break;
-      plan.elapsed += delay;
-      plan.n_attempts++;
+      retry.elapsed += delay;
+      retry.n_attempts++;
     }
-  *waited = plan.elapsed;
-  return plan.n_attempts;
+  *waited = retry.elapsed;
+  return retry.n_attempts;
 }
 
 static void
@@ -508,23 +508,23 @@ test_delay_after (void)
 static void
 test_next_ends (void)
 {
-  LsobsRetryPlan plan = { 5, 500, 1, 0 };
+  LsobsRetryState retry = { 5, 500, 1, 0 };
 
-  for (; plan.n_attempts < 5; plan.n_attempts++)
-    g_assert_cmpint (_lsobs_delivery_policy_next_delay (&plan, 1.0, -1), ==,
-                     500 << (plan.n_attempts - 1));
-  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&plan, 1.0, -1), ==, -1);
-  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&plan, 1.0, 0), ==, -1);
+  for (; retry.n_attempts < 5; retry.n_attempts++)
+    g_assert_cmpint (_lsobs_delivery_policy_next_delay (&retry, 1.0, -1), ==,
+                     500 << (retry.n_attempts - 1));
+  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&retry, 1.0, -1), ==, -1);
+  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&retry, 1.0, 0), ==, -1);
 
   /* Two minutes in all, however many attempts there may be. */
-  plan = (LsobsRetryPlan){ 100, 500, 2, 119000 };
-  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&plan, 1.0, -1), ==, 1000);
-  plan.elapsed = 119001;
-  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&plan, 1.0, -1), ==, -1);
-  plan.elapsed = 60000;
-  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&plan, 1.0, 86400000), ==, 60000);
-  plan.elapsed = 60001;
-  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&plan, 1.0, 86400000), ==, -1);
+  retry = (LsobsRetryState){ 100, 500, 2, 119000 };
+  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&retry, 1.0, -1), ==, 1000);
+  retry.elapsed = 119001;
+  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&retry, 1.0, -1), ==, -1);
+  retry.elapsed = 60000;
+  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&retry, 1.0, 86400000), ==, 60000);
+  retry.elapsed = 60001;
+  g_assert_cmpint (_lsobs_delivery_policy_next_delay (&retry, 1.0, 86400000), ==, -1);
 }
 
 /* What does not fit before the end of all sending is tried halfway to it, once. */

@@ -4,7 +4,7 @@
 #include "lsobs/text/lsobs-redactor-private.h"
 #include "lsobs/text/lsobs-secret-rules-private.h"
 
-/* The preset for secrets, rule by rule: what it finds, and what comes near. */
+/* The rules for secrets, one by one: what it finds, and what comes near. */
 
 /* Texts are templates, so that nothing in this file looks like a secret: `~` is
  * nothing, `{20}` are twenty letters and digits, `{U16}` sixteen upper-case ones,

@@ -8,8 +8,8 @@
 #include "tests/lib/redactor-helpers.h"
 #include "tests/lib/test-utils.h"
 
-/* Rules, names of members, and the settings for them. What the preset for secrets
- * finds is in test-privacy-secrets.c, what is sent of a run in test-privacy-run.c. */
+/* Rules, names of members, and the settings for them. What the rules for secrets find
+ * is in test-privacy-secrets.c, what is sent of a run in test-privacy-run.c. */
 
 static LsobsSettings *
 compile (LsobsConfig *config)

@@ -106,7 +106,7 @@ make_end (LsobsRunInfo *info)
 }
 
 /* Starts a run and lets go of it. */
-static LsobsWake
+static LsobsWakeup
 push_run (Fixture *fixture, const char *name)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
@@ -492,18 +492,18 @@ static const Bounds batch_too_big = { 2, 8000, 50, MUCH };
 static void
 test_wake_count (Fixture *fixture, gconstpointer data)
 {
-  static const LsobsWake expected[] = {
-    LSOBS_WAKE_LATER, LSOBS_WAKE_NONE, LSOBS_WAKE_NOW,  LSOBS_WAKE_NONE,
-    LSOBS_WAKE_NONE,  LSOBS_WAKE_NONE, LSOBS_WAKE_NONE,
+  static const LsobsWakeup expected[] = {
+    LSOBS_WAKEUP_LATER, LSOBS_WAKEUP_NONE, LSOBS_WAKEUP_NOW,  LSOBS_WAKEUP_NONE,
+    LSOBS_WAKEUP_NONE,  LSOBS_WAKEUP_NONE, LSOBS_WAKEUP_NONE,
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
     g_assert_cmpint (push_run (fixture, "a"), ==, expected[i]);
   /* Again from below. */
   g_free (take (fixture, 3, MUCH));
-  g_assert_cmpint (push_run (fixture, "b"), ==, LSOBS_WAKE_NOW);
+  g_assert_cmpint (push_run (fixture, "b"), ==, LSOBS_WAKEUP_NOW);
   g_free (take (fixture, 10, MUCH));
-  g_assert_cmpint (push_run (fixture, "c"), ==, LSOBS_WAKE_LATER);
+  g_assert_cmpint (push_run (fixture, "c"), ==, LSOBS_WAKEUP_LATER);
 }
 
 static void
@@ -511,8 +511,8 @@ test_wake_join (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
 
-  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKE_LATER);
-  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_end (info)), ==, LSOBS_WAKE_NONE);
+  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKEUP_LATER);
+  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_end (info)), ==, LSOBS_WAKEUP_NONE);
 }
 
 static void
@@ -521,13 +521,13 @@ test_wake_bytes (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *end = make_end (info);
 
-  g_assert_cmpint (push_run (fixture, "a"), ==, LSOBS_WAKE_LATER);
-  g_assert_cmpint (push_run (fixture, "b"), ==, LSOBS_WAKE_NONE);
-  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKE_NONE);
+  g_assert_cmpint (push_run (fixture, "a"), ==, LSOBS_WAKEUP_LATER);
+  g_assert_cmpint (push_run (fixture, "b"), ==, LSOBS_WAKEUP_NONE);
+  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKEUP_NONE);
   g_bytes_unref (end->outputs);
   end->outputs = make_payload (1000);
-  g_assert_cmpint (_lsobs_queue_push (fixture->queue, end), ==, LSOBS_WAKE_NOW);
-  g_assert_cmpint (push_run (fixture, "d"), ==, LSOBS_WAKE_NONE);
+  g_assert_cmpint (_lsobs_queue_push (fixture->queue, end), ==, LSOBS_WAKEUP_NOW);
+  g_assert_cmpint (push_run (fixture, "d"), ==, LSOBS_WAKEUP_NONE);
 }
 
 /* A batch that the queue could never hold is no reason to wait for it. */
@@ -536,8 +536,8 @@ test_wake_before_full (Fixture *fixture, gconstpointer data)
 {
   gint64 due_time;
 
-  g_assert_cmpint (push_run (fixture, "a"), ==, LSOBS_WAKE_LATER);
-  g_assert_cmpint (push_run (fixture, "b"), ==, LSOBS_WAKE_NOW);
+  g_assert_cmpint (push_run (fixture, "a"), ==, LSOBS_WAKEUP_LATER);
+  g_assert_cmpint (push_run (fixture, "b"), ==, LSOBS_WAKEUP_NOW);
   g_free (take (fixture, 10, MUCH));
   push_sized (fixture, "c", 5000);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_QUEUED), ==, 1);
@@ -609,7 +609,7 @@ test_due (Fixture *fixture, gconstpointer data)
 /* --- files, and what they go with --- */
 
 static gboolean
-attach (Fixture *fixture, LsobsRunInfo *info, const char *name, gsize n_bytes, LsobsWake *wake)
+attach (Fixture *fixture, LsobsRunInfo *info, const char *name, gsize n_bytes, LsobsWakeup *wake)
 {
   g_autoptr (GBytes) data = make_payload (n_bytes);
   g_autoptr (LsobsAttachment) attachment = _lsobs_attachment_new (name, NULL, data, NULL);
@@ -626,11 +626,11 @@ test_attach (Fixture *fixture, gconstpointer data)
   g_autoptr (GBytes) own_data = make_payload (1);
   LsobsRecord *end = make_end (info);
   LsobsRecord *record;
-  LsobsWake wake;
+  LsobsWakeup wake;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
   g_assert_true (attach (fixture, info, "first", 100, &wake));
-  g_assert_cmpint (wake, ==, LSOBS_WAKE_NONE);
+  g_assert_cmpint (wake, ==, LSOBS_WAKEUP_NONE);
   assert_taken (fixture, 10, MUCH, "a");
   record = fixture->taken->pdata[0];
   g_assert_cmpuint (record->attachments->len, ==, 1);
@@ -655,7 +655,7 @@ test_attach_bounds (Fixture *fixture, gconstpointer data)
   g_autoptr (LsobsRunInfo) old = _lsobs_run_info_new (NULL, "old", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRecord *record;
-  LsobsWake wake;
+  LsobsWakeup wake;
 
   _lsobs_queue_push (fixture->queue, make_start (old));
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -690,7 +690,7 @@ test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
   LsobsRunInfo *other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
-  LsobsWake wake;
+  LsobsWakeup wake;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
   _lsobs_queue_push (fixture->queue, make_start (other));
@@ -718,15 +718,15 @@ static void
 test_attach_wake (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
-  LsobsWake wake;
+  LsobsWakeup wake;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
   g_assert_true (attach (fixture, info, "a", 1000, &wake));
-  g_assert_cmpint (wake, ==, LSOBS_WAKE_NONE);
+  g_assert_cmpint (wake, ==, LSOBS_WAKEUP_NONE);
   g_assert_true (attach (fixture, info, "b", 3000, &wake));
-  g_assert_cmpint (wake, ==, LSOBS_WAKE_NOW);
+  g_assert_cmpint (wake, ==, LSOBS_WAKEUP_NOW);
   g_assert_true (attach (fixture, info, "c", 3000, &wake));
-  g_assert_cmpint (wake, ==, LSOBS_WAKE_NONE);
+  g_assert_cmpint (wake, ==, LSOBS_WAKEUP_NONE);
 }
 
 int

@@ -71,7 +71,7 @@ test_used_up (void)
 {
   g_autoptr (LsobsRedactor) redactor = test_redactor_new ("x+y", "#", NULL);
   g_autoptr (LsobsRedactor) linear = test_redactor_new ("xy", "#", NULL);
-  g_autoptr (LsobsRedactor) preset = _lsobs_redactor_new ();
+  g_autoptr (LsobsRedactor) secrets = _lsobs_redactor_new ();
   LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
   char text[LSOBS_REDACT_PADDING + 64] = "xy password=abcdefgh";
@@ -89,9 +89,9 @@ test_used_up (void)
   _lsobs_buffer_truncate (&out, 0);
   g_assert_true (_lsobs_redactor_apply (linear, &budget, text, len, &out));
   g_assert_cmpmem (out.data, out.len, "# password=abcdefgh", 19);
-  _lsobs_redactor_add_secrets (preset);
+  _lsobs_redactor_add_secrets (secrets);
   _lsobs_buffer_truncate (&out, 0);
-  g_assert_true (_lsobs_redactor_apply (preset, &budget, text, len, &out));
+  g_assert_true (_lsobs_redactor_apply (secrets, &budget, text, len, &out));
   g_assert_cmpmem (out.data, out.len, "xy password=" LSOBS_SECRET_DETECTED, 29);
 }
 
@@ -231,7 +231,7 @@ test_tiny_slow_texts (void)
   g_assert_cmpint (cost_now () - start, <, 3 * get_allowed (50000, strlen (text)));
 }
 
-/* Five megabytes of what people write, in one text or in many. No rule of the preset is
+/* Five megabytes of what people write, in one text or in many. No rule for secrets is
  * skipped, and none finds anything. */
 static void
 test_many_rules (void)

@@ -9,7 +9,7 @@
 
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/http/lsobs-attempts-private.h"
-#include "lsobs/http/lsobs-request-private.h"
+#include "lsobs/http/lsobs-upload-private.h"
 #include "lsobs/http/lsobs-service-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/transport/lsobs-batch-private.h"
@@ -146,7 +146,7 @@ send_batch (Fixture *fixture, guint n_records, gsize n_bytes)
   g_autoptr (GTask) task = g_task_new (NULL, NULL, test_result_cb, &result);
   GError *error = NULL;
 
-  _lsobs_request_send_task (fixture->service, batch, task);
+  _lsobs_upload_send_task (fixture->service, batch, task);
   /* The first request begins the first lookup. */
   fixture->n_lookups = MAX (fixture->n_lookups, 1);
   g_task_propagate_boolean (G_TASK (test_result_wait (&result)), &error);

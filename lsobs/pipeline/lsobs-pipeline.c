@@ -3,16 +3,16 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/pipeline/lsobs-delivery-private.h"
+#include "lsobs/pipeline/lsobs-pipeline-private.h"
 
 /* @context, @notifier: (nullable) */
-LsobsDelivery *
-_lsobs_delivery_new (const LsobsDestination *destination,
+LsobsPipeline *
+_lsobs_pipeline_new (const LsobsDestination *destination,
                      LsobsRunStore *store,
                      GMainContext *context,
                      LsobsNotifier *notifier)
 {
-  LsobsDelivery *self = g_new0 (LsobsDelivery, 1);
+  LsobsPipeline *self = g_new0 (LsobsPipeline, 1);
   LsobsSettings *settings = destination->settings;
 
   self->counters = _lsobs_counters_ref (destination->counters);
@@ -20,15 +20,15 @@ _lsobs_delivery_new (const LsobsDestination *destination,
   self->queue = _lsobs_queue_new (&settings->values, destination->counters, settings->index);
   self->worker = _lsobs_worker_new (destination, self->queue, store, context);
   self->label = g_strdup (settings->label);
-  _lsobs_health_set_notifier (_lsobs_delivery_peek_health (self), notifier);
+  _lsobs_health_set_notifier (_lsobs_pipeline_peek_health (self), notifier);
   /* Evictions before the fork are the parent's to report. */
-  _lsobs_delivery_take_evictions (self);
+  _lsobs_pipeline_take_evictions (self);
   return self;
 }
 
 /* The worker must have been stopped before. */
 void
-_lsobs_delivery_free (LsobsDelivery *self)
+_lsobs_pipeline_free (LsobsPipeline *self)
 {
   _lsobs_worker_unref (self->worker);
   _lsobs_queue_unref (self->queue);
@@ -40,14 +40,14 @@ _lsobs_delivery_free (LsobsDelivery *self)
 
 /* Returns: (transfer none) */
 LsobsHealth *
-_lsobs_delivery_peek_health (LsobsDelivery *self)
+_lsobs_pipeline_peek_health (LsobsPipeline *self)
 {
   return _lsobs_sender_peek_health (self->worker->sender);
 }
 
 /* Returns: how many records were evicted since the last call */
 gsize
-_lsobs_delivery_take_evictions (LsobsDelivery *self)
+_lsobs_pipeline_take_evictions (LsobsPipeline *self)
 {
   g_autoptr (LsobsStats) stats = _lsobs_counters_snapshot (self->counters);
   gsize n = (gsize) (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_QUEUE_FULL) +
@@ -58,9 +58,9 @@ _lsobs_delivery_take_evictions (LsobsDelivery *self)
 
 /* Returns: (transfer full): the last problem, with the label of the destination, if it has one */
 char *
-_lsobs_delivery_dup_problem (LsobsDelivery *self)
+_lsobs_pipeline_dup_problem (LsobsPipeline *self)
 {
-  g_autofree char *problem = _lsobs_health_dup_problem (_lsobs_delivery_peek_health (self));
+  g_autofree char *problem = _lsobs_health_dup_problem (_lsobs_pipeline_peek_health (self));
 
   if (self->label == NULL)
     return g_steal_pointer (&problem);

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "lsobs/core/lsobs-fork-private.h"
-#include "lsobs/http/lsobs-liveness-private.h"
+#include "lsobs/http/lsobs-connection-watch-private.h"
 
 /* A peer that has vanished, for example behind a router that has dropped the connection,
  * acknowledges nothing. The kernel notices that. A slow service still acknowledges, and may use
@@ -35,7 +35,7 @@ typedef struct
   guint n_messages;      /* under way */
   GMainContext *context; /* (owned) (nullable) of the message under way */
   GSource *look;         /* (owned) (nullable) runs while messages are under way */
-} Liveness;
+} ConnectionWatch;
 
 static void
 weak_ref_free (gpointer data)
@@ -45,7 +45,7 @@ weak_ref_free (gpointer data)
 }
 
 static void
-stop_looking (Liveness *self)
+stop_looking (ConnectionWatch *self)
 {
   if (self->look != NULL)
     g_source_destroy (self->look);
@@ -53,9 +53,9 @@ stop_looking (Liveness *self)
 }
 
 static void
-liveness_free (gpointer data)
+connection_watch_free (gpointer data)
 {
-  Liveness *self = data;
+  ConnectionWatch *self = data;
 
   stop_looking (self);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -95,7 +95,7 @@ static void
 adjust_timeout (GSocket *socket)
 {
 #ifdef TCP_USER_TIMEOUT
-  int wanted = is_window_closed (socket) ? 0 : LSOBS_LIVENESS_TIMEOUT;
+  int wanted = is_window_closed (socket) ? 0 : LSOBS_CONNECTION_WATCH_TIMEOUT;
   int current = 0;
 
   if (g_socket_get_option (socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &current, NULL) &&
@@ -108,7 +108,7 @@ adjust_timeout (GSocket *socket)
 static gboolean
 look_cb (gpointer user_data)
 {
-  Liveness *self = user_data;
+  ConnectionWatch *self = user_data;
 
   g_assert (g_main_context_is_owner (self->context));
   /* In a forked child that runs its parent's context, the connections are the parent's. */
@@ -127,7 +127,7 @@ look_cb (gpointer user_data)
 }
 
 static void
-watch_socket (Liveness *self, GSocket *socket)
+watch_socket (ConnectionWatch *self, GSocket *socket)
 {
   GWeakRef *ref;
 
@@ -142,7 +142,7 @@ watch_socket (Liveness *self, GSocket *socket)
 #endif
 #ifdef TCP_KEEPCNT
   set_option (socket, IPPROTO_TCP, TCP_KEEPCNT,
-              (LSOBS_LIVENESS_TIMEOUT / 1000 - KEEPALIVE_IDLE) / KEEPALIVE_INTERVAL);
+              (LSOBS_CONNECTION_WATCH_TIMEOUT / 1000 - KEEPALIVE_IDLE) / KEEPALIVE_INTERVAL);
 #endif
   g_socket_set_keepalive (socket, TRUE);
   adjust_timeout (socket);
@@ -159,7 +159,7 @@ network_event_cb (SoupMessage *message,
                   GIOStream *connection,
                   gpointer user_data)
 {
-  Liveness *self = user_data;
+  ConnectionWatch *self = user_data;
 
   g_assert (g_main_context_is_owner (self->context));
   /* The next step may need a task thread of GLib: for a name, a proxy, or a handshake. A thread
@@ -174,7 +174,7 @@ network_event_cb (SoupMessage *message,
 static void
 request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
-  Liveness *self = user_data;
+  ConnectionWatch *self = user_data;
 
   g_clear_pointer (&self->context, g_main_context_unref);
   self->context = g_main_context_ref_thread_default ();
@@ -182,7 +182,7 @@ request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_dat
   if (self->n_messages++ > 0)
     return;
   self->look = g_timeout_source_new (LOOK_INTERVAL);
-  g_source_set_static_name (self->look, "[lsobs] liveness");
+  g_source_set_static_name (self->look, "[lsobs] connection watch");
   g_source_set_callback (self->look, look_cb, self, NULL);
   g_source_attach (self->look, self->context);
 }
@@ -191,7 +191,7 @@ request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_dat
 static void
 request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
 {
-  Liveness *self = user_data;
+  ConnectionWatch *self = user_data;
 
   g_assert (g_main_context_is_owner (self->context));
   g_signal_handlers_disconnect_by_func (message, network_event_cb, self);
@@ -219,9 +219,9 @@ is_silent (GSocket *socket)
 /* Closes all silent connections, after an attempt without an answer. The next attempt would
  * otherwise use one of them, and wait as long. */
 void
-_lsobs_liveness_prune (SoupSession *session)
+_lsobs_connection_watch_prune (SoupSession *session)
 {
-  Liveness *self = g_object_get_data (G_OBJECT (session), "lsobs-liveness");
+  ConnectionWatch *self = g_object_get_data (G_OBJECT (session), "lsobs-connection-watch");
 
   /* Without a message, the session has no context. */
   g_assert (self->n_messages == 0 || g_main_context_is_owner (self->context));
@@ -237,20 +237,21 @@ _lsobs_liveness_prune (SoupSession *session)
 /* Ends the watching of a session whose message libsoup has forgotten. The session pool calls it, and
  * asserts the context. */
 void
-_lsobs_liveness_stop (SoupSession *session)
+_lsobs_connection_watch_stop (SoupSession *session)
 {
-  stop_looking (g_object_get_data (G_OBJECT (session), "lsobs-liveness"));
+  stop_looking (g_object_get_data (G_OBJECT (session), "lsobs-connection-watch"));
 }
 
 /* Watches all connections of @session. Called before anything is sent in the session. */
 void
-_lsobs_liveness_watch (SoupSession *session)
+_lsobs_connection_watch_start (SoupSession *session)
 {
-  Liveness *self = g_new0 (Liveness, 1);
+  ConnectionWatch *self = g_new0 (ConnectionWatch, 1);
 
   self->epoch = _lsobs_fork_epoch ();
   self->sockets = g_ptr_array_new_with_free_func (weak_ref_free);
-  g_object_set_data_full (G_OBJECT (session), "lsobs-liveness", self, liveness_free);
+  g_object_set_data_full (G_OBJECT (session), "lsobs-connection-watch", self,
+                          connection_watch_free);
   g_signal_connect (session, "request-queued", G_CALLBACK (request_queued_cb), self);
   g_signal_connect (session, "request-unqueued", G_CALLBACK (request_unqueued_cb), self);
 }

@@ -6,7 +6,7 @@
 #endif
 
 #include "lsobs/core/lsobs-fork-private.h"
-#include "lsobs/text/lsobs-compress-private.h"
+#include "lsobs/text/lsobs-compressor-private.h"
 
 /* Smaller bodies are not compressed. */
 #define MIN_SIZE 1024

@@ -18,16 +18,16 @@ typedef struct
   LsobsWorker *worker;       /* (owned) */
   char *label;               /* (owned) (nullable) names the destination, among several */
   gsize n_reported;          /* (atomic) evictions that a flush has reported */
-} LsobsDelivery;
+} LsobsPipeline;
 
-LsobsDelivery *_lsobs_delivery_new (const LsobsDestination *destination,
+LsobsPipeline *_lsobs_pipeline_new (const LsobsDestination *destination,
                                     LsobsRunStore *store,
                                     GMainContext *context,
                                     LsobsNotifier *notifier);
-void _lsobs_delivery_free (LsobsDelivery *self);
+void _lsobs_pipeline_free (LsobsPipeline *self);
 
-LsobsHealth *_lsobs_delivery_peek_health (LsobsDelivery *self);
-gsize _lsobs_delivery_take_evictions (LsobsDelivery *self);
-char *_lsobs_delivery_dup_problem (LsobsDelivery *self);
+LsobsHealth *_lsobs_pipeline_peek_health (LsobsPipeline *self);
+gsize _lsobs_pipeline_take_evictions (LsobsPipeline *self);
+char *_lsobs_pipeline_dup_problem (LsobsPipeline *self);
 
 G_END_DECLS
