@@ -46,6 +46,9 @@
  * All functions may be called from any thread, for the same run too.
  */
 
+/* The public functions of a run, which share its lock and its annotations, and their documentation:
+ * so the file is long. What they write is made in lsobs/model/ and lsobs/text/. */
+
 /* Metadata with the program's word for what a run does, if it is no LsobsRunType. */
 #define KIND_KEY "ls_run_kind"
 

@@ -151,8 +151,8 @@ watch_socket (ConnectionWatch *self, GSocket *socket)
   g_ptr_array_add (self->sockets, ref);
 }
 
-/* Called in the context of the message, while a new connection is set up: before the TLS handshake, and
- * before a proxy gets a request. */
+/* Called in the context of the message, while a new connection is set up: before the TLS
+ * handshake, and before a proxy gets a request. */
 static void
 network_event_cb (SoupMessage *message,
                   GSocketClientEvent event,
@@ -234,8 +234,8 @@ _lsobs_connection_watch_prune (SoupSession *session)
     }
 }
 
-/* Ends the watching of a session whose message libsoup has forgotten. The session pool calls it, and
- * asserts the context. */
+/* Ends the watching of a session whose message libsoup has forgotten. The session pool calls it,
+ * and asserts the context. */
 void
 _lsobs_connection_watch_stop (SoupSession *session)
 {

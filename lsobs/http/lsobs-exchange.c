@@ -590,9 +590,9 @@ _lsobs_exchange_was_resent (GAsyncResult *result)
   return exchange->n_resends > 0;
 }
 
-/* Called in the callback of the exchange. Fails with G_IO_ERROR_NOT_CONNECTED or LSOBS_ERROR_UNREACHABLE when nothing of the message was
- * sent (the second has a message that says what to do), with G_IO_ERROR_CANCELLED, or with another
- * error of libsoup or GIO.
+/* Called in the callback of the exchange. Fails with G_IO_ERROR_NOT_CONNECTED or
+ * LSOBS_ERROR_UNREACHABLE when nothing of the message was sent (the second has a message that says
+ * what to do), with G_IO_ERROR_CANCELLED, or with another error of libsoup or GIO.
  * @len: (out) (optional)
  * Returns: (transfer full): the beginning of the answer, with a NUL behind it; status and headers
  *   are in the message */

@@ -331,8 +331,8 @@ _lsobs_failed_trace_writer_push (LsobsFailedTraceWriter *self,
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
 }
 
-/* Waits also for the end of a thread without traces, which comes at once: the thread does not outlive
- * its user. */
+/* Waits also for the end of a thread without traces, which comes at once: the thread does not
+ * outlive its user. */
 static gboolean
 is_waiting_for_unlocked (LsobsFailedTraceWriter *self, guint64 n_traces)
 {

@@ -8,8 +8,8 @@
  * LsobsBatchHistory lead to the bad batch, and in it to the one bad record:
  *
  * - unconfirmed: it failed while the service was not known to be away. When a batch that was sent
- *   after it is delivered, the batch has failed alone. An answer that is not the service's, and one that
- *   says that the service takes nothing for now, do not count.
+ *   after it is delivered, the batch has failed alone. An answer that is not the service's, and one
+ *   that says that the service takes nothing for now, do not count.
  * - isolation: it is one record that a proxy or firewall refuses. When the very next batch
  *   is delivered, the record is sent once more; refused again, it is bad. When another batch fails
  *   for another reason, the isolation ends.

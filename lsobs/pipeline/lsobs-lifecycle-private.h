@@ -32,8 +32,8 @@ G_BEGIN_DECLS
  * _lsobs_worker_acquire_context(). If another thread must run the context, the stopping thread
  * waits for it, up to a deadline; then it drops the records in the queue and returns. As long as no
  * thread runs the context, the state stays stopping: batches under way are not cancelled, and
- * records that have left the queue are not counted as lost. It also stays stopping while a transport
- * blocks the worker's own thread.
+ * records that have left the queue are not counted as lost. It also stays stopping while a
+ * transport blocks the worker's own thread.
  *
  * The cancellable and the loop of the sender are no state: they only carry out the stop.
  *

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
  *
  * 1. cancel: the cancellable of all batches is cancelled. Without a directory for lost batches,
  *    all that is not under way is lost now.
- * 2. grace: batches under way get a moment to end. In the program's context, only as long as the stopping
- *    thread may run it.
+ * 2. grace: batches under way get a moment to end. In the program's context, only as long as the
+ *    stopping thread may run it.
  * 3. finish: what is left is written to disk, as far as there is time, and lost; the transport is
  *    closed; the state is stopped. */
 gboolean _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline);

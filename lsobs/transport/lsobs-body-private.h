@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* The bodies of requests. Pure functions. All boundaries have the same length, so that sizes do not depend on them. */
+/* The bodies of requests. Pure functions. All boundaries have the same length, so that sizes do not
+ * depend on them. */
 #define LSOBS_BOUNDARY_LEN (6 + LSOBS_TOKEN_LEN)
 
 void _lsobs_body_make_boundary (char *boundary);

@@ -12,8 +12,8 @@
 #define MAX_WORDS 200
 
 /* The outcome of each status. The first matching row counts. The column .page is the outcome when
- * the answer is a page (see _lsobs_delivery_policy_is_page()): the service speaks JSON, so a page comes from something
- * else.
+ * the answer is a page (see _lsobs_delivery_policy_is_page()): the service speaks JSON, so a page
+ * comes from something else.
  *
  * A 401 or 403 is about the key only with one of these bodies:
  *

@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* Has the program's function redact what leaves; stateless, made where it is needed. Thread-safe. */
+/* Has the program's function redact what leaves. Stateless, made where it is needed.
+ * Thread-safe. */
 typedef struct
 {
   LsobsSettings *settings; /* (unowned) */

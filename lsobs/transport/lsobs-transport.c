@@ -171,12 +171,13 @@ static const LsobsTransportVTable default_vtable = {
 
 /* clang-format off */
 static G_DEFINE_QUARK (lsobs-transport-vtable, vtable)
-    /* clang-format on */
 
-    /* Called once, when the class is made.
+/* Called once, when the class is made.
  * @type: a final type that implements #LsobsTransport
  * @vtable: static; has every function */
-    void _lsobs_transport_set_vtable (GType type, const LsobsTransportVTable *vtable)
+void
+_lsobs_transport_set_vtable (GType type, const LsobsTransportVTable *vtable)
+/* clang-format on */
 {
   g_type_set_qdata (type, vtable_quark (), (gpointer) vtable);
 }

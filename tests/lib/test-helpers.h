@@ -17,8 +17,8 @@ G_BEGIN_DECLS
 /* Valgrind or a sanitizer makes everything slow, and memory large. */
 gboolean test_is_instrumented (void);
 /* How much later than its limit a bounded call may return, in ms: it may have to wait for the
- * processor. With this, a limit of 6 s or less becomes at least ten times as long. A test makes sure
- * that without the limit the call would take 60 s or more, so that it can tell the two apart. */
+ * processor. With this, a limit of 6 s or less becomes at least ten times as long. A test makes
+ * sure that without the limit the call would take 60 s or more, so that it can tell the two apart. */
 gint64 test_get_slack_ms (void);
 /* since @start, a monotonic time */
 gint64 test_get_elapsed_ms (gint64 start);

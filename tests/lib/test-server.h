@@ -117,8 +117,8 @@ void test_server_hold (TestServer *self);
 void test_server_release (TestServer *self);
 /* Answers all that hang now with their status, headers and body. */
 void test_server_release_hanging (TestServer *self);
-/* Ends all connections, and refuses new ones until the port is opened again. Nobody else gets the port
- * meanwhile. */
+/* Ends all connections, and refuses new ones until the port is opened again. No other program gets
+ * the port meanwhile. */
 void test_server_close_port (TestServer *self);
 void test_server_open_port (TestServer *self);
 /* The thread of the server stands still, in no function of GLib's that takes a lock, until it may go on:

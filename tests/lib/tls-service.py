@@ -252,7 +252,9 @@ class Connection:
         if plan.get("refuse-late") and (self.is_first or books.use_up("n_first", 1)):
             self.is_first = True
             self.streams.pop(stream_id)
-            threading.Thread(target=self.refuse_late, args=(stream_id,), daemon=True).start()
+            timer = threading.Timer(plan["refuse-late"] / 1000, self.refuse_late, (stream_id,))
+            timer.daemon = True
+            timer.start()
         elif plan.get("refuse-all") or (plan.get("refuse") and n % plan["refuse"] == 0):
             self.refuse(stream_id)
         elif plan.get("goaway-below") == self.n_requests:
@@ -273,7 +275,6 @@ class Connection:
         self.last_stream = max(self.last_stream, stream_id)
 
     def refuse_late(self, stream_id):
-        time.sleep(self.plan["refuse-late"] / 1000)
         try:
             with self.lock:
                 self.refuse(stream_id)

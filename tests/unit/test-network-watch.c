@@ -324,8 +324,8 @@ test_absent (void)
   assert_silence (0);
 }
 
-/* The outage goes on by its own probes, until the service is back. The service is not on this machine,
- * as far as the library knows. */
+/* The outage goes on by its own probes, until the service is back. The service is not on this
+ * machine, as far as the library knows. */
 static void
 test_absent_outage (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {

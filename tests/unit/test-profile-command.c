@@ -196,8 +196,8 @@ test_shutdown (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (test_wait_until (is_gone, &pid, TEST_TIMEOUT_MS));
 }
 
-/* The end of sending is enough, since the program may end right after it. The command is gone within
- * 50 ms, a hundredth of what is waited here; by its own limit it would end after 10 s. */
+/* The end of sending is enough, since the program may end right after it. The command is gone
+ * within 50 ms, a hundredth of what is waited here; by its own limit it would end after 10 s. */
 static void
 test_rest (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
