@@ -26,8 +26,9 @@ G_BEGIN_DECLS
  *
  * It is called in the thread that sends: one of the library's, or that of the
  * observer's main context; never twice at once for one observer or exporter, but for
- * several of them it may be. With replicas, it is called for each of them. It must not
- * wait for that thread, as by flushing. Apart from that, lsobs_run_to_headers() calls it
+ * several of them it may be. With replicas, it is called for each of them. It cannot
+ * wait for that thread: a flush or a shutdown of the same observer fails with
+ * %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK. Apart from that, lsobs_run_to_headers() calls it
  * in the program's own threads, at any time, for the metadata and the tags that go along
  * in headers: an object and an array of strings, or they are left out.
  *
@@ -198,6 +199,10 @@ LSOBS_AVAILABLE_IN_0_1
 void lsobs_config_set_shutdown_timeout (LsobsConfig *self, gint64 shutdown_timeout);
 LSOBS_AVAILABLE_IN_0_1
 gint64 lsobs_config_get_shutdown_timeout (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_exit_timeout (LsobsConfig *self, gint64 exit_timeout);
+LSOBS_AVAILABLE_IN_0_1
+gint64 lsobs_config_get_exit_timeout (LsobsConfig *self);
 
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_config_set_compression (LsobsConfig *self, LsobsCompression compression);

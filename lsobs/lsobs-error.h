@@ -85,11 +85,13 @@ typedef enum
 
 /**
  * LsobsFlushError:
- * @LSOBS_FLUSH_ERROR_TIMEOUT: not everything was sent in time, and sending goes on;
- *   or what cannot be delivered was not written to #LsobsConfig:failed-traces-dir in
- *   time, and writing goes on
+ * @LSOBS_FLUSH_ERROR_TIMEOUT: not everything was sent in time, and sending goes on, or after
+ *   a shutdown, the rest is lost; or what cannot be delivered was not written to
+ *   #LsobsConfig:failed-traces-dir in time, and writing goes on
  * @LSOBS_FLUSH_ERROR_PERMANENT: all was tried, and some of it cannot be
  *   delivered
+ * @LSOBS_FLUSH_ERROR_WOULD_DEADLOCK: nothing was done: a function that the sending has called,
+ *   such as a redaction function, cannot wait for the sending, which waits for it
  *
  * Errors of flushing. lsobs_flush_error_get_waited(),
  * lsobs_flush_error_get_pending() and lsobs_flush_error_get_dropped() tell the
@@ -100,7 +102,8 @@ typedef enum
 typedef enum
 {
   LSOBS_FLUSH_ERROR_TIMEOUT,
-  LSOBS_FLUSH_ERROR_PERMANENT
+  LSOBS_FLUSH_ERROR_PERMANENT,
+  LSOBS_FLUSH_ERROR_WOULD_DEADLOCK
 } LsobsFlushError;
 
 #define LSOBS_TYPE_FLUSH_ERROR (lsobs_flush_error_get_type ())

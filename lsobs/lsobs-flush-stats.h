@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 /**
  * LsobsFlushStats:
  * @runs_flushed: records that were delivered during the flush
- * @runs_failed: records that were tried and lost during the flush
+ * @runs_failed: records that were tried and lost during the flush; for a shutdown, also those
+ *   that were left at its end
  * @batches_sent: batches that were accepted during the flush
  * @dropped_events: records that were lost for want of room in the queue since
  *   the flush before this one

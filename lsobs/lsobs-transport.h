@@ -37,7 +37,9 @@ G_DECLARE_INTERFACE (LsobsTransport, lsobs_transport, LSOBS, TRANSPORT, GObject)
  *
  * The functions of an #LsobsTransport. The exporter calls all of them but @drain in its
  * flush thread, or in the thread that runs the context which the program gave; never two at
- * a time.
+ * a time. They cannot flush or shut down the exporter but asynchronously, see
+ * %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK; nor can, without a limit of time, a source of the
+ * transport in such a context before it has answered a batch.
  *
  * Since: 0.1
  */

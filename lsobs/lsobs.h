@@ -17,11 +17,13 @@
 #include <lsobs/lsobs-memory-transport.h>
 #include <lsobs/lsobs-observer.h>
 #include <lsobs/lsobs-probability-sampler.h>
+#include <lsobs/lsobs-process.h>
 #include <lsobs/lsobs-run-context.h>
 #include <lsobs/lsobs-run-event.h>
 #include <lsobs/lsobs-run-store.h>
 #include <lsobs/lsobs-run.h>
 #include <lsobs/lsobs-sampler.h>
+#include <lsobs/lsobs-signals.h>
 #include <lsobs/lsobs-soup.h>
 #include <lsobs/lsobs-stats.h>
 #include <lsobs/lsobs-transport.h>

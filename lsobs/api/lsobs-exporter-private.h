@@ -33,6 +33,7 @@ void _lsobs_exporter_values_clear (LsobsExporterValues *self);
 
 LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);
+void _lsobs_exporter_end (LsobsExporter *self);
 LsobsDispatcher *_lsobs_exporter_get_dispatcher (LsobsExporter *self);
 void _lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier);
 

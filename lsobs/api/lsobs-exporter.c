@@ -5,6 +5,8 @@
 
 #include "lsobs/api/lsobs-exporter-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/pipeline/lsobs-dispatcher-list-private.h"
+#include "lsobs/core/lsobs-signal-watch-private.h"
 
 /**
  * SECTION:lsobs-exporter
@@ -31,11 +33,18 @@
  * until the one record to blame stands alone; that record is lost. If the service is on
  * another machine, a change of the network may bring the next probe forward.
  *
+ * The same holds while the process has no file descriptor or no thread to spare: the exporter
+ * needs neither before the first record, tries again with later ones, and meanwhile keeps what
+ * fits. What waits at the shutdown is lost then, counted by %LSOBS_DROP_REASON_SHUTDOWN.
+ *
  * With lsobs_config_add_replica(), an exporter sends to several services or projects. Each
  * of them has a queue, a thread and counters of its own, so that none waits for another.
  *
- * All functions may be called from any thread. When the last reference goes, what
- * waits is sent for as long as #LsobsConfig:shutdown-timeout allows.
+ * All functions may be called from any thread.
+ *
+ * When the last reference goes, no thread waits: what waits is still sent for as long as
+ * #LsobsConfig:shutdown-timeout allows, and by the end of the program at most as long as
+ * #LsobsConfig:exit-timeout. lsobs_exporter_shutdown() waits, and tells what was lost.
  *
  * A child process made by fork() starts with an empty queue, and counts what its
  * parent had in it as lost by %LSOBS_DROP_REASON_FORK: the parent sends that. No
@@ -114,11 +123,16 @@ _lsobs_exporter_values_clear (LsobsExporterValues *self)
 static LsobsDispatcher *
 new_dispatcher (LsobsExporter *self)
 {
+  LsobsDispatcher *dispatcher;
+
+  _lsobs_signal_watch_renew ();
   /* With tracing off, nothing ever runs in the context: do not keep it. */
-  return _lsobs_dispatcher_new (self->destinations, self->counters,
-                                self->settings->values.tracing_enabled ? self->values.context
-                                                                       : NULL,
-                                self->notifier);
+  dispatcher =
+      _lsobs_dispatcher_new (self->destinations, self->counters,
+                             self->settings->values.tracing_enabled ? self->values.context : NULL,
+                             self->notifier);
+  _lsobs_dispatcher_list_add (dispatcher);
+  return dispatcher;
 }
 
 /* Makes what lasts over a fork() usable in the child. Runs in one thread, before any other uses
@@ -132,6 +146,14 @@ renew (LsobsExporter *self)
     _lsobs_notifier_renew (self->notifier);
   if (self->settings->redact_hook != NULL)
     _lsobs_redact_hook_renew (self->settings->redact_hook);
+}
+
+/* Ends what an observer has used, or an exporter whose last reference goes. */
+void
+_lsobs_exporter_end (LsobsExporter *self)
+{
+  _lsobs_dispatcher_end (_lsobs_exporter_get_dispatcher (self),
+                         self->settings->values.shutdown_timeout);
 }
 
 LsobsSettings *
@@ -208,10 +230,14 @@ _lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier)
 gboolean
 lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **error)
 {
+  g_autoptr (LsobsExporter) reference = NULL;
+
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->dispatcher != NULL, FALSE);
   g_return_val_if_fail (event != NULL, FALSE);
 
+  /* A sampler may drop the last other reference. */
+  reference = g_object_ref (self);
   return _lsobs_dispatcher_import_event (_lsobs_exporter_get_dispatcher (self), event, error);
 }
 
@@ -236,10 +262,14 @@ lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **erro
 gboolean
 lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GError **error)
 {
+  g_autoptr (LsobsExporter) reference = NULL;
+
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->dispatcher != NULL, FALSE);
   g_return_val_if_fail (feedback != NULL, FALSE);
 
+  /* As for an event. */
+  reference = g_object_ref (self);
   return _lsobs_dispatcher_import_feedback (_lsobs_exporter_get_dispatcher (self), feedback,
                                             G_OBJECT (self), error);
 }
@@ -262,13 +292,15 @@ lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GErro
  * #LsobsConfig:failed-traces-dir, the files of lost batches exist before this function
  * returns; when they cannot be written within @timeout, it fails with
  * %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
- * told by @stats alone. With replicas, all of them are flushed at once, within one
+ * told by @stats alone. Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, and does nothing, in a
+ * redaction function, in a function of the transport, and in all that runs in a thread of lsobs:
+ * call lsobs_exporter_flush_async() there. With replicas, all of them are flushed at once, within one
  * @timeout; @stats are the sums, and the error is that of the worst of them.
  *
  * Needs no main loop. Where the sending happens in a context of the program, see
  * #LsobsExporter:main-context, this function runs that context while it waits, if
- * this is the thread that ran it last, or nobody has run it yet; otherwise it only
- * waits.
+ * this is the thread that ran it last, or if it has not run yet; the default context only in the
+ * thread that made the exporter. Otherwise it only waits.
  *
  * Returns: %TRUE if everything was delivered
  *
@@ -277,9 +309,13 @@ lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GErro
 gboolean
 lsobs_exporter_flush (LsobsExporter *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
+  g_autoptr (LsobsExporter) reference = NULL;
+
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->dispatcher != NULL, FALSE);
 
+  /* A function of the program that runs meanwhile may drop the last other reference. */
+  reference = g_object_ref (self);
   return _lsobs_dispatcher_flush (_lsobs_exporter_get_dispatcher (self), timeout, stats, error);
 }
 
@@ -357,13 +393,15 @@ lsobs_exporter_flush_finish (LsobsExporter *self,
  * wait for another attempt beyond the end is tried once more, halfway to it; while the
  * service is away, one batch is tried, and the rest follows if that batch is delivered. What is
  * not delivered when the time is over is lost, and counted by
- * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later. With
+ * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later, and a record that is inside a
+ * redaction function then. With
  * #LsobsConfig:failed-traces-dir, the last quarter of the time, up to a second, is for
  * writing it down; the files exist before this function returns, or it fails with
  * %LSOBS_FLUSH_ERROR_TIMEOUT. A second call only waits for what is still under way.
  *
  * Fails with %LSOBS_FLUSH_ERROR_PERMANENT or %LSOBS_FLUSH_ERROR_TIMEOUT when some
- * records were lost.
+ * records were lost. Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, and does nothing, where
+ * lsobs_exporter_flush() does: call lsobs_exporter_shutdown_async() there.
  *
  * Returns: %TRUE if everything was delivered
  *
@@ -375,9 +413,13 @@ lsobs_exporter_shutdown (LsobsExporter *self,
                          LsobsFlushStats *stats,
                          GError **error)
 {
+  g_autoptr (LsobsExporter) reference = NULL;
+
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->dispatcher != NULL, FALSE);
 
+  /* As in a flush. */
+  reference = g_object_ref (self);
   return _lsobs_dispatcher_shut_down (_lsobs_exporter_get_dispatcher (self), timeout, stats, error);
 }
 
@@ -510,7 +552,7 @@ lsobs_exporter_dispose (GObject *object)
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
   if (self->dispatcher != NULL)
-    lsobs_exporter_shutdown (self, self->settings->values.shutdown_timeout, NULL, NULL);
+    _lsobs_exporter_end (self);
 
   G_OBJECT_CLASS (lsobs_exporter_parent_class)->dispose (object);
 }
@@ -520,7 +562,10 @@ lsobs_exporter_finalize (GObject *object)
 {
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
-  g_clear_pointer (&self->dispatcher, _lsobs_dispatcher_free);
+  /* The list takes references: it must forget the dispatcher first. */
+  if (self->dispatcher != NULL)
+    _lsobs_dispatcher_list_remove (self->dispatcher);
+  g_clear_pointer (&self->dispatcher, _lsobs_dispatcher_unref);
   g_clear_pointer (&self->destinations, g_ptr_array_unref);
   g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
   g_clear_pointer (&self->settings, _lsobs_settings_unref);
@@ -596,7 +641,7 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
    * everything in their own loop. Whoever runs a context other than the global
    * default one must have pushed it with g_main_context_push_thread_default(), as
    * GIO demands. Without a context, a thread is started with the first
-   * record.
+   * record. The end of the program runs the context as for #LsobsObserver:main-context.
    *
    * Since: 0.1
    */

@@ -44,6 +44,8 @@ peek_table (LsobsGraphObserver *self)
 static void
 on_node_start (LsobsGraphObserver *self, const char *node_id, JsonNode *input)
 {
+  /* A sampler may drop the last other reference. */
+  g_autoptr (LsobsGraphObserver) reference = g_object_ref (self);
   LsobsNodeTable *table = peek_table (self);
 
   if (table != NULL)
@@ -75,6 +77,8 @@ on_tool_call (LsobsGraphObserver *self,
               const char *call_id,
               JsonNode *args)
 {
+  /* As at the start of a node. */
+  g_autoptr (LsobsGraphObserver) reference = g_object_ref (self);
   LsobsNodeTable *table = peek_table (self);
 
   if (table != NULL)

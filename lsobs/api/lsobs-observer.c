@@ -39,8 +39,9 @@
  *
  * All functions may be called from any thread, and need no main loop. Signals are
  * emitted in the thread-default main context of the thread that made the observer.
- * When the last reference goes, what waits is sent for as long as
- * #LsobsConfig:shutdown-timeout allows.
+ * When the last reference goes, no thread waits: what waits is still sent for as long as
+ * #LsobsConfig:shutdown-timeout allows, and by the end of the program at most as long as
+ * #LsobsConfig:exit-timeout. lsobs_observer_shutdown() waits, and tells what was lost.
  */
 
 struct _LsobsObserver
@@ -157,9 +158,7 @@ lsobs_observer_dispose (GObject *object)
   if (self->nodes != NULL)
     _lsobs_node_table_close (peek_nodes (LSOBS_GRAPH_OBSERVER (self)));
   if (self->exporter != NULL)
-    lsobs_exporter_shutdown (
-        self->exporter, _lsobs_exporter_peek_settings (self->exporter)->values.shutdown_timeout,
-        NULL, NULL);
+    _lsobs_exporter_end (self->exporter);
 
   G_OBJECT_CLASS (lsobs_observer_parent_class)->dispose (object);
 }
@@ -262,6 +261,13 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
    *                            "main-context", g_main_context_default (),
    *                            NULL);
    * ]|
+   *
+   * At the end of the program, lsobs runs the context until what waits is sent, or for
+   * #LsobsConfig:exit-timeout, if the thread that ends the program is the one that ran it last. If
+   * it has not run yet, any thread runs it, but the default context only the thread that made the
+   * observer. All sources in the context run then. A program with sources that
+   * use what is gone by then destroys these, or shuts the observer down before, or calls
+   * lsobs_forbid_callbacks_at_exit().
    *
    * Since: 0.1
    */
@@ -585,8 +591,7 @@ lsobs_observer_flush (LsobsObserver *self, gint64 timeout, LsobsFlushStats *stat
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->exporter != NULL, FALSE);
 
-  return _lsobs_dispatcher_flush (_lsobs_exporter_get_dispatcher (self->exporter), timeout, stats,
-                                  error);
+  return lsobs_exporter_flush (self->exporter, timeout, stats, error);
 }
 
 /* Ends an asynchronous call of the exporter, for a task of the observer. */

@@ -167,6 +167,7 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
 LsobsRun *
 _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
 {
+  g_autoptr (LsobsExporter) reference = NULL;
   LsobsRunType run_type = start->run_type;
   gboolean known = TRUE;
   LsobsRecord *record;
@@ -174,6 +175,9 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
 
   g_return_val_if_fail (exporter != NULL, NULL);
 
+  /* A sampler, which is asked for a root, may drop the last other reference. */
+  if (start->parent == NULL)
+    reference = g_object_ref (exporter);
   if (start->kind != NULL)
     run_type = lsobs_run_type_from_string (start->kind, &known);
   self = start->remote != NULL ? new_below_remote (exporter, start, run_type)
@@ -1054,12 +1058,16 @@ lsobs_run_set_reference_example_id (LsobsRun *self, const char *example_id, GErr
 static gboolean
 attach (LsobsRun *self, LsobsAttachment *attachment)
 {
+  LsobsDispatcher *dispatcher = get_dispatcher (self);
+  LsobsWakeup wake;
   gboolean taken;
 
   if (!_lsobs_run_lock_annotations (self))
     return TRUE;
-  taken = _lsobs_dispatcher_attach (get_dispatcher (self), self->info, attachment);
+  taken = _lsobs_dispatcher_attach (dispatcher, self->info, attachment, &wake);
   _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  /* Without the lock: this may log, and a log writer may trace this run. */
+  _lsobs_dispatcher_wake (dispatcher, wake);
   return taken;
 }
 

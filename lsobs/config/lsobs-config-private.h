@@ -69,6 +69,7 @@ typedef struct
   gint64 retry_delay;
   gint64 request_timeout;
   gint64 shutdown_timeout;
+  gint64 exit_timeout;
 } LsobsConfigValues;
 
 /* Other units read the members. Only lsobs-config.c writes them, but for first_pause and

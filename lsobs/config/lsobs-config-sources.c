@@ -519,6 +519,7 @@ read_all (LsobsConfig *config, GError **error)
  *   #LsobsConfig:max-queue-bytes
  * - `FAILED_TRACES_DIR` for #LsobsConfig:failed-traces-dir, and `FAILED_TRACES_MAX_MB`,
  *   in units of 1048576, for #LsobsConfig:failed-traces-max-bytes
+ * - `EXIT_TIMEOUT_MS` for #LsobsConfig:exit-timeout
  * - `REVISION_ID` for #LsobsConfig:revision-id
  *
  * A switch is on by `true`, `1`, `yes` or `on`, and off by `false`, `0`, `no` or `off`,

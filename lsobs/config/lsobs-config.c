@@ -804,8 +804,11 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:shutdown-timeout:
    *
-   * How long the last unref of an observer or exporter waits for delivery, in
-   * milliseconds. From 0 to 3600000.
+   * How long what waits may still be sent after the last unref of an observer or exporter, in
+   * milliseconds. The unref itself does not wait. What is not sent by then is lost, and counted by
+   * %LSOBS_DROP_REASON_SHUTDOWN, or written to #LsobsConfig:failed-traces-dir. Of many observers
+   * whose last reference goes in this time, the oldest stop sooner: five send at the same time. From
+   * 0 to 3600000.
    *
    * Since: 0.1
    */
@@ -817,6 +820,30 @@ static const LsobsSetting settings[] = {
       .minimum = 0,
       .maximum = 3600000,
       .unit = "ms",
+  },
+
+  /**
+   * LsobsConfig:exit-timeout:
+   *
+   * How long the end of the program waits for delivery, in milliseconds: the return from
+   * `main ()`, `exit ()`, and a signal after lsobs_install_signal_handlers(). The end waits for
+   * all observers and exporters at the same time, for each at most as long as its config says,
+   * and not at all if nothing is to be sent. With 0, it does not wait for delivery: what is not
+   * sent by then is lost, and counted by %LSOBS_DROP_REASON_SHUTDOWN; with
+   * #LsobsConfig:failed-traces-dir, it is written there, for which the last quarter of the
+   * time is kept, up to a second, and 60 milliseconds at least. From 0 to 3600000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "exit-timeout",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, exit_timeout),
+      .initial = 3000,
+      .minimum = 0,
+      .maximum = 3600000,
+      .unit = "ms",
+      .variables = { VARIABLE ("EXIT_TIMEOUT_MS") },
   },
 };
 
@@ -2536,7 +2563,8 @@ lsobs_config_get_request_timeout (LsobsConfig *self)
  * @self: a config
  * @shutdown_timeout: the number
  *
- * Sets how long the last unref waits for delivery, in milliseconds; see #LsobsConfig:shutdown-timeout.
+ * Sets how long what waits may be sent after the last unref, in milliseconds; see
+ * #LsobsConfig:shutdown-timeout.
  *
  * Since: 0.1
  */
@@ -2552,7 +2580,7 @@ lsobs_config_set_shutdown_timeout (LsobsConfig *self, gint64 shutdown_timeout)
  * lsobs_config_get_shutdown_timeout:
  * @self: a config
  *
- * Gets how long the last unref waits for delivery, in milliseconds.
+ * Gets how long what waits may be sent after the last unref, in milliseconds.
  *
  * Returns: the number, as it was set
  *
@@ -2564,6 +2592,42 @@ lsobs_config_get_shutdown_timeout (LsobsConfig *self)
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
   return self->values.shutdown_timeout;
+}
+
+/**
+ * lsobs_config_set_exit_timeout:
+ * @self: a config
+ * @exit_timeout: the number
+ *
+ * Sets how long the end of the program waits for delivery, in milliseconds; see
+ * #LsobsConfig:exit-timeout.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_exit_timeout (LsobsConfig *self, gint64 exit_timeout)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, &self->values.exit_timeout, exit_timeout);
+}
+
+/**
+ * lsobs_config_get_exit_timeout:
+ * @self: a config
+ *
+ * Gets how long the end of the program waits for delivery, in milliseconds.
+ *
+ * Returns: the number, as it was set
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_exit_timeout (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->values.exit_timeout;
 }
 
 /**
@@ -2677,7 +2741,8 @@ lsobs_config_clear_redact_keys (LsobsConfig *self)
  *
  * @notify is called once, when neither the config nor anything made from it can call
  * @func any longer, in whichever thread that comes about; at once, when @func is
- * %NULL.
+ * %NULL. What waits is still sent after the last unref of an observer, and @func is called for
+ * it: @user_data has to live until @notify, or until a shutdown has returned.
  *
  * Since: 0.1
  */

@@ -19,6 +19,7 @@ LsobsRedactHook *_lsobs_redact_hook_new_turns (LsobsRedactHook *inner);
 void _lsobs_redact_hook_renew (LsobsRedactHook *self);
 LsobsRedactHook *_lsobs_redact_hook_ref (LsobsRedactHook *self);
 void _lsobs_redact_hook_unref (LsobsRedactHook *self);
+gboolean _lsobs_redact_hook_has_turn (LsobsRedactHook *self);
 JsonNode *_lsobs_redact_hook_call (LsobsRedactHook *self, const char *field, JsonNode *value);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRedactHook, _lsobs_redact_hook_unref)

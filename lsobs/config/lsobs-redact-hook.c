@@ -2,7 +2,19 @@
 #include "config.h"
 
 #include "lsobs/config/lsobs-redact-hook-private.h"
+#include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+
+/* A call of a hook that holds its turn. */
+typedef struct _Call Call;
+struct _Call
+{
+  LsobsRedactHook *hook; /* (unowned) */
+  Call *outer;           /* (nullable) that runs in the same thread */
+};
+
+/* The calls that this thread is in. */
+static __thread Call *calls;
 
 struct _LsobsRedactHook
 {
@@ -58,32 +70,68 @@ _lsobs_redact_hook_ref (LsobsRedactHook *self)
 void
 _lsobs_redact_hook_unref (LsobsRedactHook *self)
 {
+  LsobsForkGuard *guard;
+
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  if (self->notify != NULL)
+  /* As with a call of the function. */
+  guard = _lsobs_fork_guard_open ();
+  if (self->notify != NULL && !_lsobs_callback_ban_covers_all ())
     self->notify (self->user_data);
+  _lsobs_fork_guard_close (guard);
   if (self->inner != NULL)
     g_rec_mutex_clear (&self->turn);
   g_clear_pointer (&self->inner, _lsobs_redact_hook_unref);
   g_free (self);
 }
 
+/* Whether this thread is in a call of the hook, and so keeps all other threads from calling it. */
+gboolean
+_lsobs_redact_hook_has_turn (LsobsRedactHook *self)
+{
+  for (Call *call = calls; call != NULL; call = call->outer)
+    if (call->hook == self)
+      return TRUE;
+  return FALSE;
+}
+
+static JsonNode *
+call_in_turn (LsobsRedactHook *self, const char *field, JsonNode *value)
+{
+  Call call = { .hook = self, .outer = calls };
+  JsonNode *result = NULL;
+
+  g_rec_mutex_lock (&self->turn);
+  calls = &call;
+  /* The interpreter may have ended while this thread waited for its turn. */
+  if (!_lsobs_callback_ban_covers_hooks ())
+    result = self->func (field, value, self->user_data);
+  calls = call.outer;
+  g_rec_mutex_unlock (&self->turn);
+  return result;
+}
+
 /* Opens the fork guard during the call. Otherwise a thread that forks could wait for this call,
  * while the function waits for a lock of that thread, such as the lock of an interpreter.
+ * The function may drop the last reference of the observer.
  * @value: the function may change it
  * Returns: (transfer full) (nullable): NULL if the field must not be sent */
 JsonNode *
 _lsobs_redact_hook_call (LsobsRedactHook *self, const char *field, JsonNode *value)
 {
-  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+  g_autoptr (LsobsRedactHook) hook = NULL;
+  LsobsForkGuard *guard;
   JsonNode *result;
 
-  if (self->inner != NULL)
-    g_rec_mutex_lock (&self->turn);
-  result = self->func (field, value, self->user_data);
-  if (self->inner != NULL)
-    g_rec_mutex_unlock (&self->turn);
+  if (_lsobs_callback_ban_covers_hooks ())
+    return NULL;
+  hook = _lsobs_redact_hook_ref (self);
+  guard = _lsobs_fork_guard_open ();
+  if (hook->inner != NULL)
+    result = call_in_turn (hook, field, value);
+  else
+    result = hook->func (field, value, hook->user_data);
   _lsobs_fork_guard_close (guard);
   return result;
 }

@@ -5,7 +5,11 @@
 
 G_BEGIN_DECLS
 
-void _lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pending);
+void _lsobs_error_set_no_descriptors (GError **error);
+void _lsobs_flush_error_set_timeout (GError **error,
+                                     gint64 waited_ms,
+                                     guint64 n_pending,
+                                     guint64 n_dropped);
 void _lsobs_flush_error_set_unwritten (GError **error,
                                        gint64 waited_ms,
                                        guint64 n_pending,
@@ -15,5 +19,6 @@ void _lsobs_flush_error_set_permanent (GError **error,
                                        guint64 n_pending,
                                        guint64 n_dropped,
                                        const char *reason);
+void _lsobs_flush_error_set_would_deadlock (GError **error);
 
 G_END_DECLS

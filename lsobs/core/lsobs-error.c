@@ -55,7 +55,8 @@ G_DEFINE_ENUM_TYPE (LsobsError,
 G_DEFINE_ENUM_TYPE (LsobsFlushError,
                     lsobs_flush_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_TIMEOUT, "timeout"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_PERMANENT, "permanent"))
+                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_PERMANENT, "permanent"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, "would-deadlock"))
 
 /* The numbers that a flush error has in addition to its message. */
 typedef struct
@@ -97,12 +98,16 @@ lsobs_flush_error_private_clear (LsobsFlushErrorPrivate *priv)
 G_DEFINE_EXTENDED_ERROR (LsobsFlushError, lsobs_flush_error)
 
 void
-_lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pending)
+_lsobs_error_set_no_descriptors (GError **error)
 {
-  LsobsFlushErrorPrivate *priv;
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_UNREACHABLE,
+                       _ ("This process has no file descriptor left; close some, or raise the "
+                          "limit of open files"));
+}
 
-  if (error == NULL)
-    return;
+static void
+set_pending (GError **error, gint64 waited_ms, guint64 n_pending)
+{
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
                g_dngettext (GETTEXT_PACKAGE,
                             /* TRANSLATORS: the plural is that of the records. */
@@ -112,9 +117,41 @@ _lsobs_flush_error_set_timeout (GError **error, gint64 waited_ms, guint64 n_pend
                             "%" PRIu64 " records are still to be sent",
                             (gulong) MIN (n_pending, G_MAXULONG)),
                waited_ms, n_pending);
+}
+
+static void
+set_cut_off (GError **error, gint64 waited_ms, guint64 n_dropped)
+{
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
+               g_dngettext (GETTEXT_PACKAGE,
+                            /* TRANSLATORS: the plural is that of the records. */
+                            "Sending did not end within %" PRId64 " ms: %" PRIu64 " record lost; "
+                            "see whether the service answers, or allow the shutdown more time",
+                            "Sending did not end within %" PRId64 " ms: %" PRIu64 " records lost; "
+                            "see whether the service answers, or allow the shutdown more time",
+                            (gulong) MIN (n_dropped, G_MAXULONG)),
+               waited_ms, n_dropped);
+}
+
+/* Without pending records, the end of a shutdown has decided what became of them. */
+void
+_lsobs_flush_error_set_timeout (GError **error,
+                                gint64 waited_ms,
+                                guint64 n_pending,
+                                guint64 n_dropped)
+{
+  LsobsFlushErrorPrivate *priv;
+
+  if (error == NULL)
+    return;
+  if (n_pending > 0)
+    set_pending (error, waited_ms, n_pending);
+  else
+    set_cut_off (error, waited_ms, n_dropped);
   priv = lsobs_flush_error_get_private (*error);
   priv->waited_ms = waited_ms;
   priv->n_pending = n_pending;
+  priv->n_dropped = n_dropped;
 }
 
 /* Lost records are not yet written to the directory of lost traces. */
@@ -163,6 +200,14 @@ _lsobs_flush_error_set_permanent (GError **error,
   priv->waited_ms = waited_ms;
   priv->n_pending = n_pending;
   priv->n_dropped = n_dropped;
+}
+
+void
+_lsobs_flush_error_set_would_deadlock (GError **error)
+{
+  g_set_error_literal (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_WOULD_DEADLOCK,
+                       _ ("Nothing was flushed: a function that is called to send traces cannot "
+                          "wait for the sending; flush asynchronously there"));
 }
 
 /**

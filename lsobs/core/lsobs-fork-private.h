@@ -40,6 +40,7 @@ void _lsobs_fork_guard_enter_thread (LsobsForkGuard *self, GMainContext *context
 void _lsobs_fork_guard_leave_thread (LsobsForkGuard *self);
 LsobsForkGuard *_lsobs_fork_guard_open (void);
 void _lsobs_fork_guard_close (LsobsForkGuard *self);
+gboolean _lsobs_fork_guard_is_own_thread (void);
 void _lsobs_fork_revive_tasks (void);
 
 G_END_DECLS

@@ -176,6 +176,13 @@ _lsobs_fork_guard_open (void)
   return guard;
 }
 
+/* Whether lsobs has created this thread. */
+gboolean
+_lsobs_fork_guard_is_own_thread (void)
+{
+  return own_guard != NULL;
+}
+
 /* Marks the end of a safe place. Waits for a fork that is going on.
  * @self: (nullable) */
 void

@@ -19,7 +19,8 @@ G_BEGIN_DECLS
  * threads of lsobs, the QUEUE locks, MOMENT. A thread of lsobs opens its gate before it waits for
  * FORK_REGISTRY; otherwise it and the forking thread would wait for each other.
  *
- * No lock with a rank is held while a function of the program runs, except a log writer of GLib. */
+ * No lock with a rank is held while a function of the program runs, a log writer of GLib too: any
+ * of them may trace. */
 typedef enum
 {
   LSOBS_LOCK_NODE_TABLE,       /* LsobsNodeTable */
@@ -28,6 +29,7 @@ typedef enum
   LSOBS_LOCK_QUEUE,            /* LsobsQueue, that of its GAsyncQueue */
   LSOBS_LOCK_FLUSH_WAITER,     /* LsobsFlushWaiter */
   LSOBS_LOCK_WORKER,           /* LsobsWorker: a thread is started under it */
+  LSOBS_LOCK_LEAVING_LIST,     /* lsobs-leaving-list.c */
   LSOBS_LOCK_FAILED_TRACES,    /* LsobsFailedTraceWriter: a thread is started under it */
   LSOBS_LOCK_HEALTH,           /* LsobsHealth */
   LSOBS_LOCK_NOTIFIER,         /* LsobsNotifier */
@@ -57,6 +59,13 @@ _lsobs_lock_check_leave (LsobsLockRank rank)
   _lsobs_lock_held &= ~(1u << rank);
 }
 
+/* Called before GLib's log or a function of the program may run, either of which may trace. */
+static inline void
+_lsobs_lock_check_none (void)
+{
+  g_assert (_lsobs_lock_held == 0);
+}
+
 #else
 
 static inline void
@@ -66,6 +75,11 @@ _lsobs_lock_check_enter (LsobsLockRank rank)
 
 static inline void
 _lsobs_lock_check_leave (LsobsLockRank rank)
+{
+}
+
+static inline void
+_lsobs_lock_check_none (void)
 {
 }
 

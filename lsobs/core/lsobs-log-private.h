@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* The messages for the log about one service. With several services, @label is the name of
+/* The messages for the log about one service, or all of them. With several services, @label is the name of
  * this one, such as "replica 2 at https://example.com"; with one service, @label is NULL. */
 
 /* The state has changed.
@@ -19,5 +19,9 @@ void _lsobs_log_no_attachments (const char *path, const char *label);
  * @used: the path that is used instead */
 void _lsobs_log_fallback (const char *missing, const char *used, const char *label);
 void _lsobs_log_no_compression (const char *label);
+/* Records are lost, and the program has no observer to ask any more. Writes a message at most once
+ * a minute, with the number of records since the last one.
+ * @is_end: the process ends: writes it in any case */
+void _lsobs_log_lost (guint64 n_records, gboolean is_end);
 
 G_END_DECLS

@@ -1,9 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <inttypes.h>
+
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-callback-ban-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-log-private.h"
+
+/* How often a message about lost records is written at most, in µs. */
+#define LOSS_INTERVAL (60 * G_USEC_PER_SEC)
+
+/* The program may have a function for its log, which must not be called after the interpreter has
+ * ended. */
+static void G_GNUC_PRINTF (1, 2) log_message (const char *format, ...)
+{
+  g_autofree char *message = NULL;
+  va_list args;
+
+  va_start (args, format);
+  message = g_strdup_vprintf (format, args);
+  va_end (args);
+  if (_lsobs_callback_ban_covers_all ())
+    {
+      const GLogField fields[] = { { "MESSAGE", message, -1 },
+                                   { "PRIORITY", "5", -1 },
+                                   { "GLIB_DOMAIN", G_LOG_DOMAIN, -1 } };
+
+      g_log_writer_default (G_LOG_LEVEL_MESSAGE, fields, G_N_ELEMENTS (fields), NULL);
+      return;
+    }
+  g_message ("%s", message);
+}
 
 /* Each message is written twice, with and without a label: a sentence that is put together
  * from parts has a fixed order of words, which is wrong in other languages. */
@@ -16,26 +45,26 @@ _lsobs_log_state (LsobsState state, const char *label, const char *problem)
     case LSOBS_STATE_PAUSED:
       if (label == NULL)
         /* TRANSLATORS: the text says why, as one or more sentences. */
-        g_message (_ ("Sending traces is paused: %s"), problem);
+        log_message (_ ("Sending traces is paused: %s"), problem);
       else
         /* TRANSLATORS: the first text is a “replica %u at %s”, the second says why. */
-        g_message (_ ("Sending traces to %s is paused: %s"), label, problem);
+        log_message (_ ("Sending traces to %s is paused: %s"), label, problem);
       break;
     case LSOBS_STATE_DEGRADED:
       if (label == NULL)
         /* TRANSLATORS: the text says why, as one or more sentences. */
-        g_message (_ ("Traces are being lost: %s"), problem);
+        log_message (_ ("Traces are being lost: %s"), problem);
       else
         /* TRANSLATORS: the first text is a “replica %u at %s”, the second says why. */
-        g_message (_ ("Traces to %s are being lost: %s"), label, problem);
+        log_message (_ ("Traces to %s are being lost: %s"), label, problem);
       break;
     case LSOBS_STATE_OK:
     default:
       if (label == NULL)
-        g_message (_ ("Traces are being delivered again"));
+        log_message (_ ("Traces are being delivered again"));
       else
         /* TRANSLATORS: the text is a “replica %u at %s”. */
-        g_message (_ ("Traces to %s are being delivered again"), label);
+        log_message (_ ("Traces to %s are being delivered again"), label);
       break;
     }
 }
@@ -45,11 +74,11 @@ _lsobs_log_unavailable (const char *label, const char *problem)
 {
   if (label == NULL)
     /* TRANSLATORS: the text says why, as one or more sentences. */
-    g_message (_ ("Sending traces is paused; the traces are kept and sent later: %s"), problem);
+    log_message (_ ("Sending traces is paused; the traces are kept and sent later: %s"), problem);
   else
     /* TRANSLATORS: the first text is a “replica %u at %s”, the second says why. */
-    g_message (_ ("Sending traces to %s is paused; the traces are kept and sent later: %s"), label,
-               problem);
+    log_message (_ ("Sending traces to %s is paused; the traces are kept and sent later: %s"),
+                 label, problem);
 }
 
 void
@@ -57,10 +86,10 @@ _lsobs_log_no_attachments (const char *path, const char *label)
 {
   if (label == NULL)
     /* TRANSLATORS: the text is a path below the API URL, such as runs/batch. */
-    g_message (_ ("Attachments are left out: %s takes none"), path);
+    log_message (_ ("Attachments are left out: %s takes none"), path);
   else
     /* TRANSLATORS: a “replica %u at %s”, and a path below its API URL, such as runs/batch. */
-    g_message (_ ("Attachments to %s are left out: %s takes none"), label, path);
+    log_message (_ ("Attachments to %s are left out: %s takes none"), label, path);
 }
 
 void
@@ -68,19 +97,63 @@ _lsobs_log_fallback (const char *missing, const char *used, const char *label)
 {
   if (label == NULL)
     /* TRANSLATORS: both are paths below the API URL, such as runs/batch. */
-    g_message (_ ("The service has no %s; using %s"), missing, used);
+    log_message (_ ("The service has no %s; using %s"), missing, used);
   else
     /* TRANSLATORS: a “replica %u at %s”, and two paths below its API URL, such as runs/batch. */
-    g_message (_ ("%s has no %s; using %s"), label, missing, used);
+    log_message (_ ("%s has no %s; using %s"), label, missing, used);
 }
 
 void
 _lsobs_log_no_compression (const char *label)
 {
   if (label == NULL)
-    g_message (
+    log_message (
         _ ("The service takes no compressed requests; they are sent as they are from now on"));
   else
     /* TRANSLATORS: the text is a “replica %u at %s”. */
-    g_message (_ ("%s takes no compressed requests; they are sent as they are from now on"), label);
+    log_message (_ ("%s takes no compressed requests; they are sent as they are from now on"),
+                 label);
+}
+
+/* Called from any thread. */
+void
+_lsobs_log_lost (guint64 n_records, gboolean is_end)
+{
+  static guint64 n_pending; /* guarded by _lsobs_fork_lock (), as the next */
+  static gint64 written_at; /* monotonic, µs; 0: never */
+  static guint epoch;       /* the process that both belong to */
+  gint64 now = g_get_monotonic_time ();
+
+  _lsobs_fork_lock ();
+  if (epoch != _lsobs_fork_epoch ())
+    {
+      n_pending = 0;
+      written_at = 0;
+    }
+  epoch = _lsobs_fork_epoch ();
+  n_pending += n_records;
+  n_records = 0;
+  if (is_end || written_at == 0 || now - written_at >= LOSS_INTERVAL)
+    {
+      n_records = n_pending;
+      n_pending = 0;
+    }
+  if (n_records > 0)
+    written_at = now;
+  _lsobs_fork_unlock ();
+  if (n_records == 0)
+    return;
+  log_message (
+      g_dngettext (GETTEXT_PACKAGE,
+                   /* TRANSLATORS: shutdown-timeout, exit-timeout and failed-traces-dir are
+                             * names of settings. */
+                   "%" PRIu64 " record is lost: it was not delivered before the end of its "
+                   "observer or of the program. Raise shutdown-timeout and exit-timeout to "
+                   "wait longer, or set failed-traces-dir to keep such records",
+                   "%" PRIu64 " records are lost: they were not delivered before the end "
+                   "of their observers or of the program. Raise shutdown-timeout and "
+                   "exit-timeout to wait longer, or set failed-traces-dir to keep such "
+                   "records",
+                   (gulong) MIN (n_records, G_MAXULONG)),
+      n_records);
 }

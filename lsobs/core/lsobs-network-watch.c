@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lsobs/core/lsobs-descriptors-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-network-watch-private.h"
 
@@ -84,12 +85,15 @@ thread_main (gpointer user_data)
   return NULL;
 }
 
-/* Returns: (transfer full) (nullable): NULL if no thread can be created */
+/* Returns: (transfer full) (nullable): NULL if there is no thread or no descriptor for it */
 LsobsNetworkWatch *
 _lsobs_network_watch_new (LsobsNetworkWatchFunc func, gpointer user_data)
 {
-  LsobsNetworkWatch *self = g_new0 (LsobsNetworkWatch, 1);
+  LsobsNetworkWatch *self;
 
+  if (!_lsobs_descriptors_are_spare ())
+    return NULL;
+  self = g_new0 (LsobsNetworkWatch, 1);
   self->func = func;
   self->user_data = user_data;
   self->context = g_main_context_new ();

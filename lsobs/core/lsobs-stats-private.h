@@ -77,6 +77,7 @@ void _lsobs_counters_unref (LsobsCounters *self);
 LsobsStats *_lsobs_counters_snapshot (LsobsCounters *self);
 
 void _lsobs_stats_add (LsobsStats *self, LsobsStats *other);
+guint64 _lsobs_stats_count_lost (LsobsStats *self);
 
 static inline void
 _lsobs_counters_add (LsobsCounters *self, LsobsCounter counter, gssize n)

@@ -80,6 +80,13 @@ _lsobs_stats_add (LsobsStats *self, LsobsStats *other)
     self->dropped[i] += other->dropped[i];
 }
 
+/* Returns: how many records are lost, and were not written to failed-traces-dir either */
+guint64
+_lsobs_stats_count_lost (LsobsStats *self)
+{
+  return lsobs_stats_get_total_dropped (self) - self->values[LSOBS_COUNTER_DUMPED];
+}
+
 /**
  * lsobs_stats_ref:
  * @self: a snapshot

@@ -337,6 +337,30 @@ client_set_waker (LsobsTransport *transport, GSource *waker)
 }
 
 static gboolean
+client_uses_descriptors (LsobsTransport *transport G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static gboolean
+client_may_move (LsobsTransport *transport G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static void
+client_leave (LsobsTransport *transport)
+{
+  _lsobs_service_leave (LSOBS_CLIENT (transport)->service);
+}
+
+static gboolean
+client_is_quiet (LsobsTransport *transport, gboolean gives_up)
+{
+  return _lsobs_service_is_quiet (LSOBS_CLIENT (transport)->service, gives_up);
+}
+
+static gboolean
 client_is_remote (LsobsTransport *transport)
 {
   return !_lsobs_service_peek_settings (LSOBS_CLIENT (transport)->service)->loopback;
@@ -399,6 +423,10 @@ client_take_news (LsobsTransport *transport, gboolean *answered, GError **error)
 static const LsobsTransportVTable client_vtable = {
   .claim = client_claim,
   .set_waker = client_set_waker,
+  .uses_descriptors = client_uses_descriptors,
+  .may_move = client_may_move,
+  .leave = client_leave,
+  .is_quiet = client_is_quiet,
   .is_remote = client_is_remote,
   .get_not_before = client_get_not_before,
   .measure_record = _lsobs_body_measure_record,

@@ -6,6 +6,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/http/lsobs-exchange-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 #include "lsobs/lsobs-error.h"
@@ -20,6 +21,9 @@
 /* How many interim answers (1xx) one request may get. libsoup reads them in a loop without
  * returning to the main context, so no timeout ends it. */
 #define MAX_INTERIM 1000
+
+/* Interim answers that come at shorter distances than this, in µs, may keep libsoup from returning. */
+#define FLOOD_INTERVAL 1000
 
 /* How long libsoup has to end a message after its connection was shut down, in ms. */
 #define STOP_GRACE 50
@@ -60,6 +64,7 @@ typedef struct
   gboolean returned;   /* the task has ended while closing */
   guint n_resends;
   guint n_interim;
+  gint64 interim_at;    /* monotonic, µs: when the last one came, or 0 */
   const char *given_up; /* (nullable) translated: why it was cancelled before the deadline */
   char *answer;         /* (owned) (nullable) */
   gsize len;
@@ -449,9 +454,18 @@ static void
 got_informational_cb (SoupMessage *message, gpointer user_data)
 {
   Exchange *exchange = user_data;
+  gint64 now = g_get_monotonic_time ();
+  gboolean is_flood = now - exchange->interim_at < FLOOD_INTERVAL;
 
   g_assert (g_main_context_is_owner (exchange->context));
-  if (++exchange->n_interim <= MAX_INTERIM || exchange->given_up != NULL)
+  exchange->interim_at = now;
+  if (exchange->given_up != NULL)
+    return;
+  /* libsoup may not return to the main context, whose timeout would end the exchange, and where
+   * the worker would learn that it is to stop. */
+  if (now >= exchange->deadline || (is_flood && _lsobs_work_limit_is_over ()))
+    g_cancellable_cancel (exchange->cancellable);
+  if (++exchange->n_interim <= MAX_INTERIM)
     return;
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
   give_up (exchange, _ ("it sends interim answers without end"));

@@ -24,6 +24,9 @@
 /* The time between two tries to start the thread, in µs. */
 #define RETRY_INTERVAL (100 * 1000)
 
+/* How long a measurement of the directory holds, in µs: other processes write into it, too. */
+#define MEASURE_INTERVAL (10 * G_USEC_PER_SEC)
+
 /* An unfinished file that has not changed for so many seconds was abandoned. */
 #define MAX_UNFINISHED_AGE 3600
 
@@ -45,8 +48,11 @@ struct _LsobsFailedTraceWriter
   guint n_refused;  /* records that the queue had no room for, since the last message */
 
   /* All fields below belong to the thread. */
-  GThread *thread;  /* (unowned) */
-  gint64 logged_at; /* monotonic, µs: of the last message in the log, or 0 */
+  GThread *thread;    /* (unowned) */
+  gint64 logged_at;   /* monotonic, µs: of the last message in the log, or 0 */
+  guint64 n_stored;   /* bytes of all files in the directory, as far as known */
+  gint64 measured_at; /* monotonic, µs: when the directory was measured, or 0 */
+  gint64 changed_at;  /* ns: of the directory, after the last own change */
 };
 
 typedef struct
@@ -187,12 +193,48 @@ write_file (int dir, LsobsFailedTrace *trace)
   return done;
 }
 
+/* Returns: when a file was last added or removed, or 0 */
+static gint64
+get_changed_at (int dir)
+{
+  struct stat info;
+
+  if (fstat (dir, &info) != 0)
+    return 0;
+  return (gint64) info.st_mtim.tv_sec * G_GINT64_CONSTANT (1000000000) + info.st_mtim.tv_nsec;
+}
+
+/* Whether a file of @size bytes fits into the directory, as far as known. */
+static gboolean
+fits (LsobsFailedTraceWriter *self, gsize size)
+{
+  return self->n_stored <= self->max_bytes && size <= self->max_bytes - self->n_stored;
+}
+
+/* Whether there is room for a file of @size bytes. The directory is not read for each file: it may
+ * hold very many.
+ * Returns: 0, or the errno of what went wrong */
+static int
+check_room (LsobsFailedTraceWriter *self, int dir, gsize size)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (self->measured_at == 0 || now - self->measured_at >= MEASURE_INTERVAL ||
+      get_changed_at (dir) != self->changed_at || !fits (self, size))
+    {
+      if (!measure_directory (dir, &self->n_stored))
+        return errno;
+      self->measured_at = now;
+    }
+  return fits (self, size) ? 0 : EDQUOT;
+}
+
 /* Returns: 0, or the errno of what went wrong */
 static int
 store (LsobsFailedTraceWriter *self, LsobsFailedTrace *trace)
 {
-  guint64 n_bytes;
-  int problem = 0;
+  gsize size = _lsobs_failed_trace_measure (trace);
+  int problem;
   int dir;
 
   g_assert (self->thread == g_thread_self ());
@@ -201,13 +243,12 @@ store (LsobsFailedTraceWriter *self, LsobsFailedTrace *trace)
   dir = open (self->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0)
     return errno;
-  if (!measure_directory (dir, &n_bytes))
+  problem = check_room (self, dir, size);
+  if (problem == 0 && !write_file (dir, trace))
     problem = errno;
-  else if (n_bytes > self->max_bytes ||
-           _lsobs_failed_trace_measure (trace) > self->max_bytes - n_bytes)
-    problem = EDQUOT;
-  else if (!write_file (dir, trace))
-    problem = errno;
+  if (problem == 0)
+    self->n_stored += size;
+  self->changed_at = get_changed_at (dir);
   close (dir);
   return problem;
 }
@@ -280,27 +321,32 @@ thread_main (gpointer user_data)
   return NULL;
 }
 
-/* If the thread cannot be started, the next trace or wait tries again. */
+/* If the thread cannot be started, the next trace or wait tries again.
+ * @error: (out): set then, for log_no_thread() without the lock */
 static void
-ensure_thread_unlocked (LsobsFailedTraceWriter *self)
+ensure_thread_unlocked (LsobsFailedTraceWriter *self, GError **error)
 {
-  g_autoptr (GError) error = NULL;
   GThread *thread;
 
   if (self->running)
     return;
   writer_ref (self);
-  thread = _lsobs_fork_guard_start_thread ("lsobs-writer", thread_main, self, &error);
+  thread = _lsobs_fork_guard_start_thread ("lsobs-writer", thread_main, self, error);
   self->running = thread != NULL;
   if (thread != NULL)
-    {
-      g_thread_unref (thread);
-    }
+    g_thread_unref (thread);
   else
-    {
-      g_debug ("No thread to keep lost traces: %s", error->message);
-      _lsobs_failed_trace_writer_unref (self);
-    }
+    _lsobs_failed_trace_writer_unref (self);
+}
+
+/* Called without the lock: a log writer may trace.
+ * @error: (nullable) */
+static void
+log_no_thread (const GError *error)
+{
+  _lsobs_lock_check_none ();
+  if (error != NULL)
+    g_debug ("No thread to keep lost traces: %s", error->message);
 }
 
 /* Returns at once.
@@ -311,6 +357,7 @@ _lsobs_failed_trace_writer_push (LsobsFailedTraceWriter *self,
                                  guint n_records)
 {
   gsize size = g_bytes_get_size (trace->body);
+  g_autoptr (GError) error = NULL;
   QueuedTrace *queued = g_new0 (QueuedTrace, 1);
 
   queued->trace = trace;
@@ -327,8 +374,9 @@ _lsobs_failed_trace_writer_push (LsobsFailedTraceWriter *self,
       self->n_taken++;
       g_queue_push_tail (&self->queue, queued);
     }
-  ensure_thread_unlocked (self);
+  ensure_thread_unlocked (self, &error);
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
+  log_no_thread (error);
 }
 
 /* Waits also for the end of a thread without traces, which comes at once: the thread does not
@@ -346,6 +394,7 @@ is_waiting_for_unlocked (LsobsFailedTraceWriter *self, guint64 n_traces)
 gboolean
 _lsobs_failed_trace_writer_wait (LsobsFailedTraceWriter *self, gint64 deadline)
 {
+  g_autoptr (GError) error = NULL;
   gboolean done;
   guint64 n_traces;
 
@@ -354,12 +403,13 @@ _lsobs_failed_trace_writer_wait (LsobsFailedTraceWriter *self, gint64 deadline)
   while (is_waiting_for_unlocked (self, n_traces) && g_get_monotonic_time () < deadline)
     {
       if (self->queue.length > 0)
-        ensure_thread_unlocked (self);
+        ensure_thread_unlocked (self, error == NULL ? &error : NULL);
       g_cond_wait_until (&self->cond, &self->lock,
                          self->running ? deadline
                                        : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
     }
   done = self->n_done >= n_traces;
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FAILED_TRACES);
+  log_no_thread (error);
   return done;
 }

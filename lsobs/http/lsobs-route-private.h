@@ -15,7 +15,9 @@ LsobsRoute *_lsobs_route_ref (LsobsRoute *self);
 void _lsobs_route_unref (LsobsRoute *self);
 void _lsobs_route_set_waker (LsobsRoute *self, GSource *waker);
 void _lsobs_route_enter (LsobsRoute *self);
+void _lsobs_route_leave (LsobsRoute *self);
 void _lsobs_route_close (LsobsRoute *self);
+gboolean _lsobs_route_is_quiet (LsobsRoute *self, gboolean gives_up);
 
 SoupMessage *_lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path);
 void _lsobs_route_exchange_async (LsobsRoute *self,

@@ -7,6 +7,7 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-connection-watch-private.h"
 #include "lsobs/http/lsobs-route-private.h"
+#include "lsobs/http/lsobs-service-address-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 #include "lsobs/http/lsobs-wait-source-private.h"
 #include "lsobs/lsobs-error.h"
@@ -21,15 +22,17 @@
 struct _LsobsRoute
 {
   gatomicrefcount ref_count;
-  LsobsSettings *settings;    /* (owned) */
-  guint epoch;                /* the process that all fields below belong to */
-  GSource *waker;             /* (owned) (nullable) of the worker, whose context it is used in */
-  LsobsSessionPool *sessions; /* (owned) (nullable) until _lsobs_route_close() */
-  GTlsDatabase *database;     /* (owned) (nullable) the certificates to trust, once loaded */
-  GCancellable *loading;      /* (owned) (nullable) of the loading under way */
-  GQueue waiting;             /* of WaitingExchange (owned): exchanges that wait for the loading */
-  guint n_loads;              /* loadings so far */
-  LsobsTrustLoader *loader;   /* (owned) (nullable) of the thread that loads */
+  LsobsSettings *settings;     /* (owned) */
+  GSocketConnectable *address; /* (owned) */
+  guint epoch;                 /* the process that all fields below belong to */
+  GSource *waker;              /* (owned) (nullable) of the worker, whose context it is used in */
+  LsobsSessionPool *sessions;  /* (owned) (nullable) until _lsobs_route_close() */
+  LsobsSessionPool *closed;    /* (owned) (nullable) what has not ended when it was closed */
+  GTlsDatabase *database;      /* (owned) (nullable) the certificates to trust, once loaded */
+  GCancellable *loading;       /* (owned) (nullable) of the loading under way */
+  GQueue waiting;              /* of WaitingExchange (owned): exchanges that wait for the loading */
+  guint n_loads;               /* loadings so far */
+  LsobsTrustLoader *loader;    /* (owned) (nullable) of the thread that loads */
 };
 
 /* An exchange that waits for the certificates. */
@@ -69,6 +72,7 @@ _lsobs_route_new (LsobsSettings *settings)
 
   g_atomic_ref_count_init (&self->ref_count);
   self->settings = _lsobs_settings_ref (settings);
+  self->address = _lsobs_service_address_new (settings->values.api_url);
   self->epoch = _lsobs_fork_epoch ();
   return self;
 }
@@ -86,10 +90,12 @@ _lsobs_route_unref (LsobsRoute *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_route_close (self);
+  g_clear_pointer (&self->closed, _lsobs_session_pool_free);
   g_clear_pointer (&self->waker, g_source_unref);
   g_clear_object (&self->database);
   g_clear_object (&self->loading);
   g_clear_pointer (&self->loader, _lsobs_trust_loader_unref);
+  g_object_unref (self->address);
   _lsobs_settings_unref (self->settings);
   g_free (self);
 }
@@ -106,6 +112,7 @@ leave_parent (LsobsRoute *self)
   self->epoch = _lsobs_fork_epoch ();
   self->waker = NULL;
   self->sessions = NULL;
+  self->closed = NULL;
   self->database = NULL;
   self->loading = NULL;
   g_queue_init (&self->waiting);
@@ -136,13 +143,31 @@ _lsobs_route_enter (LsobsRoute *self)
   self->sessions = _lsobs_session_pool_new (self->waker);
 }
 
+/* The observer leaves: see lsobs-service-address-private.h. */
+void
+_lsobs_route_leave (LsobsRoute *self)
+{
+  leave_parent (self);
+  _lsobs_flush_source_assert_context (self->waker);
+  _lsobs_service_address_leave (self->address);
+}
+
+/* Whether all connections of the sessions that are closed have ended.
+ * @gives_up: frees the sessions in any case */
+gboolean
+_lsobs_route_is_quiet (LsobsRoute *self, gboolean gives_up)
+{
+  leave_parent (self);
+  _lsobs_flush_source_assert_context (self->waker);
+  if (self->closed != NULL && (gives_up || _lsobs_session_pool_is_quiet (self->closed)))
+    g_clear_pointer (&self->closed, _lsobs_session_pool_free);
+  return self->closed == NULL;
+}
+
 static gboolean
 has_connection (gpointer data)
 {
-  LsobsRoute *self = data;
-
-  /* What ends while the context runs may close the route as well. */
-  return self->sessions != NULL && _lsobs_session_pool_has_open (self->sessions);
+  return !_lsobs_route_is_quiet (data, FALSE);
 }
 
 /* Cancels all messages and closes all connections. The next exchange opens new ones. */
@@ -153,10 +178,11 @@ _lsobs_route_close (LsobsRoute *self)
   _lsobs_flush_source_assert_context (self->waker);
   if (self->sessions == NULL)
     return;
-  _lsobs_session_pool_abort (self->sessions);
+  g_clear_pointer (&self->closed, _lsobs_session_pool_free);
+  self->closed = g_steal_pointer (&self->sessions);
+  _lsobs_session_pool_abort (self->closed);
   /* libsoup warns when a session is freed before its connections have ended. */
   _lsobs_wait_source_run (has_connection, self);
-  g_clear_pointer (&self->sessions, _lsobs_session_pool_free);
 }
 
 /* The certificates may have been loaded again since the session was used last. */
@@ -196,8 +222,9 @@ get_session (LsobsRoute *self)
       set_database (self, session);
       return g_object_ref (session);
     }
-  session = soup_session_new_with_options ("user-agent", "lsobs/" PACKAGE_VERSION,
-                                           "max-conns-per-host", MAX_CONNECTIONS, NULL);
+  session =
+      soup_session_new_with_options ("user-agent", "lsobs/" PACKAGE_VERSION, "max-conns-per-host",
+                                     MAX_CONNECTIONS, "remote-connectable", self->address, NULL);
   soup_session_remove_feature_by_type (session, SOUP_TYPE_CONTENT_DECODER);
   _lsobs_session_pool_add (self->sessions, session);
   _lsobs_connection_watch_start (session);

@@ -67,6 +67,8 @@ void _lsobs_service_refuse_compression (LsobsService *self);
 void _lsobs_service_delay_until (LsobsService *self, gint64 until);
 gint64 _lsobs_service_get_not_before (LsobsService *self);
 void _lsobs_service_set_deadline (LsobsService *self, gint64 deadline);
+void _lsobs_service_leave (LsobsService *self);
+gboolean _lsobs_service_is_quiet (LsobsService *self, gboolean gives_up);
 GCancellable *_lsobs_service_peek_waits (LsobsService *self);
 
 /* Failed traces. */

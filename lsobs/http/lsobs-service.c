@@ -245,6 +245,14 @@ _lsobs_service_close (LsobsService *self)
   _lsobs_route_close (self->route);
 }
 
+/* As _lsobs_route_is_quiet(). */
+gboolean
+_lsobs_service_is_quiet (LsobsService *self, gboolean gives_up)
+{
+  _lsobs_service_assert_context (self);
+  return _lsobs_route_is_quiet (self->route, gives_up);
+}
+
 /* --- what it can do --- */
 
 /* Called in the context that the lookup was started in. */
@@ -514,7 +522,8 @@ _lsobs_service_get_compression (LsobsService *self)
 }
 
 /* @kind: (out)
- * Returns: (transfer full): the body, compressed if that makes it smaller */
+ * Returns: (transfer full) (nullable): the body, compressed if that makes it smaller; NULL if the
+ *   work limit of this thread is over: the next call goes on */
 GBytes *
 _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kind)
 {
@@ -528,7 +537,8 @@ _lsobs_service_compress (LsobsService *self, GBytes *body, LsobsCompression *kin
   if (self->compressor == NULL)
     self->compressor =
         _lsobs_compressor_new (*kind, (int) self->settings->values.compression_level);
-  compressed = _lsobs_compressor_run (self->compressor, body);
+  if (!_lsobs_compressor_run (self->compressor, body, &compressed))
+    return NULL;
   if (compressed != NULL)
     return compressed;
   *kind = LSOBS_COMPRESSION_NONE;
@@ -616,6 +626,15 @@ _lsobs_service_set_deadline (LsobsService *self, gint64 deadline)
   _lsobs_service_delay_until (self, not_before);
   if (waits != NULL)
     g_cancellable_cancel (waits);
+}
+
+/* The observer leaves: see lsobs-service-address-private.h. */
+void
+_lsobs_service_leave (LsobsService *self)
+{
+  leave_parent (self);
+  _lsobs_service_assert_context (self);
+  _lsobs_route_leave (self->route);
 }
 
 /* Returns: (transfer none): is cancelled when a new deadline ends the waits between attempts */

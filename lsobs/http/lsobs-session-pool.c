@@ -73,9 +73,9 @@ assert_context (SessionState *state)
   g_assert (state->context == NULL || g_main_context_is_owner (state->context));
 }
 
-/* Calls @func for each socket that is open, and forgets the others. */
+/* Calls @func for each socket that is not freed, and forgets the others. */
 static void
-foreach_socket (SoupSession *session, SocketFunc func, gpointer user_data)
+foreach_living_socket (SoupSession *session, SocketFunc func, gpointer user_data)
 {
   GPtrArray *sockets = get_state (session)->sockets;
 
@@ -83,11 +83,35 @@ foreach_socket (SoupSession *session, SocketFunc func, gpointer user_data)
     {
       g_autoptr (GSocket) socket = g_weak_ref_get (g_ptr_array_index (sockets, i));
 
-      if (socket == NULL || g_socket_is_closed (socket))
+      if (socket == NULL)
         g_ptr_array_remove_index (sockets, i);
       else
         func (socket, user_data);
     }
+}
+
+typedef struct
+{
+  SocketFunc func;
+  gpointer user_data;
+} SocketCall;
+
+static void
+call_if_open (GSocket *socket, gpointer user_data)
+{
+  SocketCall *call = user_data;
+
+  if (!g_socket_is_closed (socket))
+    call->func (socket, call->user_data);
+}
+
+/* Calls @func for each socket that is open. */
+static void
+foreach_socket (SoupSession *session, SocketFunc func, gpointer user_data)
+{
+  SocketCall call = { func, user_data };
+
+  foreach_living_socket (session, call_if_open, &call);
 }
 
 static void
@@ -248,17 +272,24 @@ set_true (GSocket *socket, gpointer user_data)
   *(gboolean *) user_data = TRUE;
 }
 
-/* Whether any connection is open that libsoup has not forgotten. */
+/* Whether there is no message and no connection that libsoup has not forgotten. A closed connection is
+ * still there as long as an operation uses it. Both need the context to end. */
 gboolean
-_lsobs_session_pool_has_open (LsobsSessionPool *self)
+_lsobs_session_pool_is_quiet (LsobsSessionPool *self)
 {
-  gboolean has_open = FALSE;
+  gboolean is_busy = FALSE;
 
   _lsobs_flush_source_assert_context (self->waker);
   drop_abandoned (self);
   for (guint i = 0; i < self->sessions->len; i++)
-    foreach_socket (g_ptr_array_index (self->sessions, i), set_true, &has_open);
-  return has_open;
+    {
+      SoupSession *session = g_ptr_array_index (self->sessions, i);
+
+      if (get_state (session)->n_messages > 0)
+        is_busy = TRUE;
+      foreach_living_socket (session, set_true, &is_busy);
+    }
+  return !is_busy;
 }
 
 /* Shuts all connections of the session down, as if the server had closed them: its message fails

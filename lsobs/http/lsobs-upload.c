@@ -8,6 +8,7 @@
 
 #include "lsobs/http/lsobs-attempts-private.h"
 #include "lsobs/http/lsobs-upload-private.h"
+#include "lsobs/http/lsobs-wait-source-private.h"
 #include "lsobs/transport/lsobs-batch-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 
@@ -27,6 +28,7 @@ typedef struct
   LsobsAttempts attempts;
   LsobsBatch *batch;            /* (owned) */
   GBytes *body;                 /* (owned) (nullable) kept for retries */
+  GBytes *unfinished;           /* (owned) (nullable) the body while it is compressed */
   LsobsIngestMode mode;         /* that the body was made for */
   BodyKind body_kind;           /* of the body */
   LsobsCompression compression; /* of the body */
@@ -45,6 +47,7 @@ upload_free (gpointer user_data)
   _lsobs_attempts_clear (&upload->attempts);
   lsobs_batch_unref (upload->batch);
   g_clear_pointer (&upload->body, g_bytes_unref);
+  g_clear_pointer (&upload->unfinished, g_bytes_unref);
   g_free (upload);
 }
 
@@ -127,28 +130,44 @@ make_type (BodyKind body_kind, const char *boundary)
   return g_strdup ("application/json");
 }
 
-/* Makes the body, which all attempts share until the mode or the compression changes. */
+/* Writes the body as it is before compression. */
 static void
-prepare_body (Upload *upload, LsobsIngestMode mode)
+begin_body (Upload *upload, LsobsIngestMode mode)
 {
-  LsobsService *service = upload->service;
-  g_autoptr (GBytes) body = NULL;
+  GBytes *body;
 
   g_clear_pointer (&upload->body, g_bytes_unref);
+  g_clear_pointer (&upload->unfinished, g_bytes_unref);
   upload->mode = mode;
-  upload->body_kind = get_body_kind (service, upload->batch, mode);
+  upload->body_kind = get_body_kind (upload->service, upload->batch, mode);
   body = write_body (upload->batch, upload->body_kind, upload->boundary);
   upload->payload = upload->body_kind == BODY_KIND_MULTIPART
                         ? _lsobs_body_measure_payload (_lsobs_batch_peek_records (upload->batch))
                         : g_bytes_get_size (body);
+  upload->unfinished = body;
+}
+
+/* Makes the body, which all attempts share until the mode or the compression changes.
+ * Returns: FALSE if the work limit of this thread is over: the next call goes on */
+static gboolean
+prepare_body (Upload *upload, LsobsIngestMode mode)
+{
+  LsobsService *service = upload->service;
+
+  if (upload->unfinished == NULL || upload->mode != mode)
+    begin_body (upload, mode);
   upload->compression = LSOBS_COMPRESSION_NONE;
   /* The compression that the service offers is for runs. */
   if (upload->plain ||
       (upload->body_kind == BODY_KIND_FEEDBACK &&
        _lsobs_service_peek_settings (service)->values.compression == LSOBS_COMPRESSION_AUTO))
-    upload->body = g_steal_pointer (&body);
+    upload->body = g_bytes_ref (upload->unfinished);
   else
-    upload->body = _lsobs_service_compress (service, body, &upload->compression);
+    upload->body = _lsobs_service_compress (service, upload->unfinished, &upload->compression);
+  if (upload->body == NULL)
+    return FALSE;
+  g_clear_pointer (&upload->unfinished, g_bytes_unref);
+  return TRUE;
 }
 
 /* Whether the upload is the update of one run. */
@@ -401,6 +420,16 @@ is_too_large (Upload *upload, LsobsIngestMode mode)
              _lsobs_service_get_max_bytes (upload->service);
 }
 
+/* Has the attempt started when the context runs again. */
+static void
+go_on_later (GTask *task)
+{
+  g_autoptr (GSource) source = _lsobs_wait_source_new ("[lsobs] compression", 0);
+
+  _lsobs_wait_source_add_cancellable (source, g_task_get_cancellable (task));
+  g_task_attach_source (task, source, wait_over_cb);
+}
+
 /* Starts an attempt, or waits until it may start. Called in the context of the task. */
 static void
 start_attempt (GTask *task)
@@ -435,8 +464,11 @@ start_attempt (GTask *task)
     }
   if (upload->compression != LSOBS_COMPRESSION_NONE && _lsobs_service_refuses_compression (service))
     g_clear_pointer (&upload->body, g_bytes_unref);
-  if (upload->body == NULL || upload->mode != mode)
-    prepare_body (upload, mode);
+  if ((upload->body == NULL || upload->mode != mode) && !prepare_body (upload, mode))
+    {
+      go_on_later (task);
+      return;
+    }
 
   type = make_type (upload->body_kind, upload->boundary);
   upload->attempts.proven = _lsobs_service_is_proven (service, upload->body_kind);

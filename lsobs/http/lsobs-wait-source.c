@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/http/lsobs-wait-source-private.h"
 
 /* The limits of _lsobs_wait_source_run(): a time, in ms, and a number of iterations that are
@@ -43,7 +44,8 @@ wake_cb (gpointer user_data)
 
 /* Runs the thread-default context while @is_pending, for a short time. Cancelled operations need
  * their context to end, and if only this thread runs it, it may not run again. Does nothing inside
- * a callback of a context, or when another thread runs the context. */
+ * a callback of a context, when another thread runs the context, or when the work limit of this
+ * thread is over. */
 void
 _lsobs_wait_source_run (gboolean (*is_pending) (gpointer data), gpointer data)
 {
@@ -52,7 +54,7 @@ _lsobs_wait_source_run (gboolean (*is_pending) (gpointer data), gpointer data)
   g_autoptr (GSource) alarm = NULL;
   gboolean in_time = TRUE;
 
-  if (!g_main_context_is_owner (context) || g_main_depth () > 0)
+  if (!g_main_context_is_owner (context) || g_main_depth () > 0 || _lsobs_work_limit_is_over ())
     return;
   alarm = _lsobs_wait_source_new ("[lsobs] close", deadline);
   g_source_set_callback (alarm, wake_cb, NULL, NULL);

@@ -67,6 +67,7 @@ struct _LsobsRecord
   gint64 queued_at; /* monotonic, µs */
   gsize size;       /* bytes of memory, as counted */
   gboolean kept;    /* it was taken, and waits again */
+  GList link;       /* in the queue's list of taken records; data is set while it is there */
 };
 
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);

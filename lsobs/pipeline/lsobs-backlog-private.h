@@ -13,7 +13,8 @@ typedef struct
   GMainContext *context; /* (unowned) that of the batcher */
 } LsobsBacklog;
 
-void _lsobs_backlog_init (LsobsBacklog *self, GMainContext *context);
+void _lsobs_backlog_init (LsobsBacklog *self);
+void _lsobs_backlog_set_context (LsobsBacklog *self, GMainContext *context);
 void _lsobs_backlog_clear (LsobsBacklog *self);
 void _lsobs_backlog_add (LsobsBacklog *self, LsobsBatch *batch);
 LsobsBatch *_lsobs_backlog_take_oldest (LsobsBacklog *self, gboolean searching, gint64 time);

@@ -19,10 +19,16 @@
  */
 
 void
-_lsobs_backlog_init (LsobsBacklog *self, GMainContext *context)
+_lsobs_backlog_init (LsobsBacklog *self)
+{
+  g_queue_init (&self->batches);
+}
+
+/* Called once, before anything is sent. */
+void
+_lsobs_backlog_set_context (LsobsBacklog *self, GMainContext *context)
 {
   self->context = context;
-  g_queue_init (&self->batches);
 }
 
 void

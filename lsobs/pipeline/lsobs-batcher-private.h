@@ -11,13 +11,13 @@ G_BEGIN_DECLS
 /* Makes batches of the records in the queue, and keeps all records that were taken and have no
  * outcome yet: batches that are ready, batches and records that must not overtake the create of
  * their run, feedback that waits for an answer of the service, and batches that are sent again.
- * Used in the worker's context only, but for the constructor. */
+ * Used in the worker's context only, but for the constructor and set_context(). */
 typedef struct _LsobsBatcher LsobsBatcher;
 
 LsobsBatcher *_lsobs_batcher_new (const LsobsDestination *destination,
                                   LsobsQueue *queue,
-                                  LsobsRunStore *store,
-                                  GMainContext *context);
+                                  LsobsRunStore *store);
+void _lsobs_batcher_set_context (LsobsBatcher *self, GMainContext *context);
 void _lsobs_batcher_free (LsobsBatcher *self);
 
 LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self,

@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-backlog-private.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
@@ -24,12 +25,14 @@ struct _LsobsBatcher
   LsobsQueue *queue;                  /* (owned) */
   LsobsLifecycle *lifecycle;          /* (unowned) of the queue */
   LsobsRunStore *store;               /* (owned) */
-  GMainContext *context;              /* (owned) that of the worker */
+  GMainContext *context;              /* (owned) (nullable) that of the worker, when it has one */
   LsobsTransport *transport;          /* (owned) has the limits of a batch */
   const LsobsTransportVTable *vtable; /* (unowned) of the transport */
   GQueue ready;                       /* of LsobsBatch (owned): to be sent next */
   GQueue waiting_batches; /* of LsobsBatch (owned): the create of one of their runs, from which
                               * they were split, is under way */
+  GQueue next_records;    /* of LsobsRecord (owned): were taken from the queue when it was time to
+                           * stop, and are encoded next */
   GQueue waiting_records; /* of LsobsRecord (owned): the create of their run is under way */
   gsize n_waiting_bytes;  /* of memory: of waiting_records */
   LsobsPendingFeedback *feedback; /* (owned) feedback that waits for an answer of the service */
@@ -38,12 +41,8 @@ struct _LsobsBatcher
   gboolean probe_fresh;           /* the last probe sent an untried batch */
 };
 
-/* @context: that of the worker */
 LsobsBatcher *
-_lsobs_batcher_new (const LsobsDestination *destination,
-                    LsobsQueue *queue,
-                    LsobsRunStore *store,
-                    GMainContext *context)
+_lsobs_batcher_new (const LsobsDestination *destination, LsobsQueue *queue, LsobsRunStore *store)
 {
   LsobsBatcher *self = g_new0 (LsobsBatcher, 1);
 
@@ -51,21 +50,32 @@ _lsobs_batcher_new (const LsobsDestination *destination,
   self->counters = _lsobs_counters_ref (destination->counters);
   self->encoder =
       (LsobsEncoder){ .settings = destination->settings, .counters = destination->counters };
-  self->hook =
-      (LsobsRecordHook){ .settings = destination->settings, .counters = destination->counters };
+  self->hook = (LsobsRecordHook){ .settings = destination->settings,
+                                  .counters = destination->counters,
+                                  .abandoned = _lsobs_queue_peek_written_off (queue) };
   self->queue = _lsobs_queue_ref (queue);
   self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
   self->store = g_object_ref (store);
-  self->context = g_main_context_ref (context);
   self->transport = g_object_ref (destination->transport);
   self->vtable = _lsobs_transport_peek_vtable (destination->transport);
   g_queue_init (&self->ready);
   g_queue_init (&self->waiting_batches);
+  g_queue_init (&self->next_records);
   g_queue_init (&self->waiting_records);
-  self->feedback =
-      _lsobs_pending_feedback_new (destination->settings, destination->transport, context);
-  _lsobs_backlog_init (&self->backlog, context);
+  self->feedback = _lsobs_pending_feedback_new (destination->settings, destination->transport);
+  _lsobs_backlog_init (&self->backlog);
   return self;
+}
+
+/* Called once, before anything is sent.
+ * @context: that of the worker */
+void
+_lsobs_batcher_set_context (LsobsBatcher *self, GMainContext *context)
+{
+  g_assert (self->context == NULL);
+  self->context = g_main_context_ref (context);
+  _lsobs_pending_feedback_set_context (self->feedback, context);
+  _lsobs_backlog_set_context (&self->backlog, context);
 }
 
 void
@@ -73,11 +83,12 @@ _lsobs_batcher_free (LsobsBatcher *self)
 {
   g_queue_clear_full (&self->ready, (GDestroyNotify) lsobs_batch_unref);
   g_queue_clear_full (&self->waiting_batches, (GDestroyNotify) lsobs_batch_unref);
+  g_queue_clear_full (&self->next_records, (GDestroyNotify) _lsobs_record_unref);
   g_queue_clear_full (&self->waiting_records, (GDestroyNotify) _lsobs_record_unref);
   _lsobs_backlog_clear (&self->backlog);
   _lsobs_pending_feedback_free (self->feedback);
   g_object_unref (self->transport);
-  g_main_context_unref (self->context);
+  g_clear_pointer (&self->context, g_main_context_unref);
   g_object_unref (self->store);
   _lsobs_queue_unref (self->queue);
   _lsobs_counters_unref (self->counters);
@@ -164,11 +175,15 @@ void
 _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
-  g_autoptr (LsobsBatch) written = make_failed_trace (self, batch);
 
   g_assert (g_main_context_is_owner (self->context));
   /* Before flush waiters finish: a program that waits for a flush may look for the files. */
-  lsobs_transport_batch_lost (self->transport, written, reason);
+  if (!_lsobs_queue_is_written_off (self->queue))
+    {
+      g_autoptr (LsobsBatch) written = make_failed_trace (self, batch);
+
+      lsobs_transport_batch_lost (self->transport, written, reason);
+    }
   for (guint i = 0; i < records->len; i++)
     lose (self, g_ptr_array_index (records, i), reason);
 }
@@ -380,8 +395,8 @@ new_batch_of_one (LsobsEncoded *only)
 }
 
 /* Redacts and encodes a record, and cuts it until it fits. Calls the redaction function of the
- * program. NULL when the smallest form is too large: then the
- * record is lost. */
+ * program. NULL when the smallest form is too large, or when all records were written off
+ * meanwhile: then the record is lost. */
 static LsobsEncoded *
 encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
 {
@@ -389,6 +404,11 @@ encode_record (LsobsBatcher *self, LsobsRecord *record, gsize max_bytes)
 
   _lsobs_queue_write_annotations (self->queue, record);
   _lsobs_record_hook_run (&self->hook, record);
+  if (_lsobs_queue_is_written_off (self->queue))
+    {
+      drop_record (self, record, LSOBS_DROP_REASON_SHUTDOWN);
+      return NULL;
+    }
   encoded = _lsobs_encoder_encode (&self->encoder, record);
   while (self->vtable->measure_record (encoded) > max_bytes)
     {
@@ -434,7 +454,17 @@ add_singles (LsobsBatcher *self, GPtrArray *records)
     g_queue_push_tail (&self->ready, new_batch_of_one (g_ptr_array_index (records, i)));
 }
 
-/* Makes batches of at most @max_bytes of the records. They are ready then.
+/* Whether it is time to stop between two records.
+ * @sent: the records are to be sent, which ends when the worker stops */
+static gboolean
+has_to_stop (LsobsBatcher *self, gboolean sent)
+{
+  return _lsobs_work_limit_is_over () ||
+         (sent && !_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_SEND));
+}
+
+/* Makes batches of at most @max_bytes of the records. They are ready then. When it is time to stop,
+ * the other records are the next ones.
  * @delay: records that must wait are left out; FALSE for batches that will not be sent */
 static void
 add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean delay)
@@ -451,6 +481,16 @@ add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean d
       LsobsEncoded *encoded;
       gsize size;
 
+      if (_lsobs_queue_is_written_off (self->queue))
+        {
+          drop_record (self, record, LSOBS_DROP_REASON_SHUTDOWN);
+          continue;
+        }
+      if (has_to_stop (self, delay))
+        {
+          g_queue_push_tail (&self->next_records, record);
+          continue;
+        }
       if (delay && delay_record (self, record, mode, current))
         continue;
       encoded = encode_record (self, record, room);
@@ -476,15 +516,24 @@ add_batches (LsobsBatcher *self, GPtrArray *records, gsize max_bytes, gboolean d
   add_singles (self, singles);
 }
 
+/* @records: (element-type LsobsRecord) */
+static void
+take_next (LsobsBatcher *self, GPtrArray *records, guint max_records)
+{
+  while (self->next_records.length > 0 && records->len < max_records)
+    g_ptr_array_add (records, g_queue_pop_head (&self->next_records));
+}
+
 /* Makes batches if none is ready. FALSE when no record should leave now. */
 static gboolean
 fill_ready (LsobsBatcher *self, const BatchLimits *limits)
 {
-  while (self->ready.length == 0)
+  while (self->ready.length == 0 && !has_to_stop (self, TRUE))
     {
       g_autoptr (GPtrArray) records = g_ptr_array_new ();
       gint64 due_time;
 
+      take_next (self, records, limits->max_records);
       release_waiting_records (self, records, limits->max_records);
       _lsobs_pending_feedback_release (self->feedback, records, limits->max_records);
       if (records->len < limits->max_records && may_block_more (self, limits) &&
@@ -496,7 +545,7 @@ fill_ready (LsobsBatcher *self, const BatchLimits *limits)
         return FALSE;
       add_batches (self, records, limits->max_bytes, TRUE);
     }
-  return TRUE;
+  return self->ready.length > 0;
 }
 
 /* Splits a batch that failed with @error, or changes its only record, so that the service may take
@@ -576,6 +625,8 @@ _lsobs_batcher_keep_all (LsobsBatcher *self)
     keep_records (self, l->data);
   for (GList *l = self->waiting_batches.head; l != NULL; l = l->next)
     keep_records (self, l->data);
+  for (GList *l = self->next_records.head; l != NULL; l = l->next)
+    _lsobs_queue_keep (self->queue, l->data);
   for (GList *l = self->waiting_records.head; l != NULL; l = l->next)
     _lsobs_queue_keep (self->queue, l->data);
   for (GList *l = _lsobs_pending_feedback_peek_queue (self->feedback)->head; l != NULL; l = l->next)
@@ -609,6 +660,20 @@ evict_first (LsobsBatcher *self, GQueue *batches, LsobsDropReason reason)
     batches->head->data = _lsobs_batch_slice (batch, 1, n);
   else
     g_queue_pop_head (batches);
+  forget_ended (self, record);
+  _lsobs_queue_evict (self->queue, record, reason);
+  return TRUE;
+}
+
+static gboolean
+evict_next (LsobsBatcher *self, LsobsDropReason reason)
+{
+  LsobsRecord *first = g_queue_peek_head (&self->next_records);
+  g_autoptr (LsobsRecord) record = NULL;
+
+  if (first == NULL || !first->kept)
+    return FALSE;
+  record = g_queue_pop_head (&self->next_records);
   forget_ended (self, record);
   _lsobs_queue_evict (self->queue, record, reason);
   return TRUE;
@@ -660,7 +725,8 @@ _lsobs_batcher_evict (LsobsBatcher *self)
                                    _lsobs_batch_get_first_seq (oldest->head->data)))
           oldest = queues[i];
       if (oldest == NULL || !evict_first (self, oldest, reason))
-        if (!evict_waiting (self, reason) && !evict_pending_feedback (self, reason))
+        if (!evict_next (self, reason) && !evict_waiting (self, reason) &&
+            !evict_pending_feedback (self, reason))
           return;
     }
 }
@@ -851,7 +917,7 @@ pick_any (LsobsBatcher *self)
 }
 
 /* Loses one batch, made of any records that are left, so that the transport can write it. FALSE when
- * nothing is left. */
+ * nothing is left, or it is time to stop. */
 gboolean
 _lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason)
 {
@@ -866,6 +932,9 @@ _lsobs_batcher_discard_next (LsobsBatcher *self, LsobsDropReason reason)
       BatchLimits limits = get_limits (self);
       LsobsRecord *record;
 
+      if (has_to_stop (self, FALSE))
+        return FALSE;
+      take_next (self, records, limits.max_records);
       while (self->waiting_records.length > 0 && records->len < limits.max_records)
         g_ptr_array_add (records, take_waiting (self, self->waiting_records.head));
       while (records->len < limits.max_records &&
@@ -898,6 +967,8 @@ _lsobs_batcher_discard_all (LsobsBatcher *self, LsobsDropReason reason)
       _lsobs_batcher_lost (self, batch, reason);
       lsobs_batch_unref (batch);
     }
+  while ((record = g_queue_pop_head (&self->next_records)) != NULL)
+    drop_record (self, record, reason);
   while (self->waiting_records.length > 0)
     drop_record (self, take_waiting (self, self->waiting_records.head), reason);
   while ((record = _lsobs_pending_feedback_take (self->feedback)) != NULL)

@@ -6,6 +6,7 @@
 #include "lsobs/model/lsobs-record-private.h"
 #include "lsobs/pipeline/lsobs-destination-private.h"
 #include "lsobs/pipeline/lsobs-notifier-private.h"
+#include "lsobs/pipeline/lsobs-queue-private.h"
 
 G_BEGIN_DECLS
 
@@ -18,7 +19,8 @@ LsobsDispatcher *_lsobs_dispatcher_new (GPtrArray *destinations,
                                         LsobsCounters *counters,
                                         GMainContext *context,
                                         LsobsNotifier *notifier);
-void _lsobs_dispatcher_free (LsobsDispatcher *self);
+LsobsDispatcher *_lsobs_dispatcher_ref (LsobsDispatcher *self);
+void _lsobs_dispatcher_unref (LsobsDispatcher *self);
 gboolean _lsobs_dispatcher_is_forked (LsobsDispatcher *self);
 gboolean _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self);
 void _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier);
@@ -27,7 +29,9 @@ void _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record);
 void _lsobs_dispatcher_push_late (LsobsDispatcher *self, LsobsRecord *record);
 gboolean _lsobs_dispatcher_attach (LsobsDispatcher *self,
                                    LsobsRunInfo *info,
-                                   LsobsAttachment *attachment);
+                                   LsobsAttachment *attachment,
+                                   LsobsWakeup *wake);
+void _lsobs_dispatcher_wake (LsobsDispatcher *self, LsobsWakeup wake);
 gboolean _lsobs_dispatcher_import_event (LsobsDispatcher *self,
                                          LsobsRunEvent *event,
                                          GError **error);
@@ -46,6 +50,14 @@ gboolean _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
                                       gint64 timeout,
                                       LsobsFlushStats *stats,
                                       GError **error);
+gboolean _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
+                                          const gint64 *timeouts,
+                                          const gint64 *leave_timeout,
+                                          GError **error);
+gint64 _lsobs_dispatcher_get_exit_timeout (LsobsDispatcher *self);
+gboolean _lsobs_dispatcher_is_banned (LsobsDispatcher *self);
+void _lsobs_dispatcher_write_off (LsobsDispatcher *self);
+void _lsobs_dispatcher_end (LsobsDispatcher *self, gint64 timeout);
 void _lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline);
 
 LsobsStats *_lsobs_dispatcher_dup_stats (LsobsDispatcher *self);

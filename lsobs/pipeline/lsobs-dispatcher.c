@@ -3,12 +3,15 @@
 
 #include <string.h>
 
+#include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/core/lsobs-error-private.h"
+#include "lsobs/core/lsobs-exit-watch-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/pipeline/lsobs-pipeline-private.h"
 #include "lsobs/pipeline/lsobs-dispatcher-private.h"
 #include "lsobs/pipeline/lsobs-event-import-private.h"
+#include "lsobs/pipeline/lsobs-leaving-list-private.h"
 #include "lsobs/pipeline/lsobs-worker-stop-private.h"
 
 /* Of the time for a shutdown, the last quarter is reserved for writing lost batches, if they are
@@ -18,11 +21,15 @@
 /* Ten years, in ms: a longer timeout is as long as this one. */
 #define LONGEST_TIMEOUT G_GINT64_CONSTANT (315360000000)
 
+/* How long one of several contexts of the program is run at a time, in ms. */
+#define TURN_TIME 10
+
 /* The least number of runs that the store of runs reported by id remembers. */
 #define MIN_STORE_CAPACITY 1000
 
 struct _LsobsDispatcher
 {
+  gatomicrefcount ref_count;
   guint epoch;               /* the process that all of this belongs to */
   LsobsEventImport import;   /* (owned) records of runs that are reported by id */
   GPtrArray *destinations;   /* (owned) (element-type LsobsDestination) */
@@ -42,6 +49,7 @@ _lsobs_dispatcher_new (GPtrArray *destinations,
   LsobsDispatcher *self = g_new0 (LsobsDispatcher, 1);
   LsobsSettings *settings = ((LsobsDestination *) g_ptr_array_index (destinations, 0))->settings;
 
+  g_atomic_ref_count_init (&self->ref_count);
   self->epoch = _lsobs_fork_epoch ();
   self->import.settings = _lsobs_settings_ref (settings);
   self->import.counters = _lsobs_counters_ref (counters);
@@ -72,14 +80,21 @@ _lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline)
       _lsobs_worker_end_stop (self->pipelines[i]->worker, began);
 }
 
+LsobsDispatcher *
+_lsobs_dispatcher_ref (LsobsDispatcher *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
 /* In a forked child, a dispatcher of the parent is not freed: its parts may be locked and half
  * changed. */
 void
-_lsobs_dispatcher_free (LsobsDispatcher *self)
+_lsobs_dispatcher_unref (LsobsDispatcher *self)
 {
-  if (_lsobs_dispatcher_is_forked (self))
+  if (_lsobs_dispatcher_is_forked (self) || !g_atomic_ref_count_dec (&self->ref_count))
     return;
-  _lsobs_dispatcher_stop (self, 0);
+  _lsobs_dispatcher_end (self, 0);
   for (guint i = 0; i < self->n_pipelines; i++)
     _lsobs_pipeline_free (self->pipelines[i]);
   g_ptr_array_unref (self->destinations);
@@ -135,6 +150,7 @@ _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
 {
   if (refuse_forked (self, record))
     return;
+  _lsobs_exit_watch ();
   _lsobs_run_info_ensure_progress (record->info, self->n_pipelines);
   if (record->awaited_run != NULL)
     _lsobs_run_info_ensure_progress (record->awaited_run, self->n_pipelines);
@@ -168,21 +184,33 @@ _lsobs_dispatcher_push_late (LsobsDispatcher *self, LsobsRecord *record)
     }
 }
 
-/* FALSE, and counted, when no destination has room for it. */
+/* FALSE, and counted, when no destination has room for it.
+ * @wake: (out): for _lsobs_dispatcher_wake(), without a lock */
 gboolean
-_lsobs_dispatcher_attach (LsobsDispatcher *self, LsobsRunInfo *info, LsobsAttachment *attachment)
+_lsobs_dispatcher_attach (LsobsDispatcher *self,
+                          LsobsRunInfo *info,
+                          LsobsAttachment *attachment,
+                          LsobsWakeup *wake)
 {
   gboolean taken = FALSE;
 
+  *wake = LSOBS_WAKEUP_NONE;
   for (guint i = 0; i < self->n_pipelines; i++)
     {
-      LsobsWakeup wake;
+      LsobsWakeup own;
 
-      if (_lsobs_queue_attach (self->pipelines[i]->queue, info, attachment, &wake))
+      if (_lsobs_queue_attach (self->pipelines[i]->queue, info, attachment, &own))
         taken = TRUE;
-      _lsobs_worker_wake (self->pipelines[i]->worker, wake);
+      *wake = MAX (*wake, own);
     }
   return taken;
+}
+
+void
+_lsobs_dispatcher_wake (LsobsDispatcher *self, LsobsWakeup wake)
+{
+  for (guint i = 0; i < self->n_pipelines; i++)
+    _lsobs_worker_wake (self->pipelines[i]->worker, wake);
 }
 
 gboolean
@@ -223,22 +251,28 @@ typedef struct
 {
   LsobsPipeline *pipeline;  /* (unowned) */
   LsobsFlushWaiter *waiter; /* (owned) */
+  LsobsFlushWaiter *tally;  /* (owned) (nullable) counts until after the stop, for a shutdown */
+  gboolean waits;           /* the queue has the waiter */
+  gboolean timed_out;       /* it was not done at the deadline */
   gsize n_batches;          /* the counter when the flush began */
 } PipelineFlush;
 
 /* One flush of all pipelines, which share its deadline. */
 typedef struct
 {
-  gint64 began; /* monotonic, µs */
+  gint64 began;    /* monotonic, µs */
+  gint64 deadline; /* monotonic, µs */
   guint n_parts;
   PipelineFlush *parts; /* (owned) */
 } Flush;
 
-/* The caller gives each part its waiter. */
+/* The caller gives each part its waiter.
+ * @deadline: monotonic, µs */
 static void
-flush_init (Flush *self, LsobsDispatcher *dispatcher)
+flush_init (Flush *self, LsobsDispatcher *dispatcher, gint64 deadline)
 {
   self->began = g_get_monotonic_time ();
+  self->deadline = deadline;
   self->n_parts = dispatcher->n_pipelines;
   self->parts = g_new0 (PipelineFlush, self->n_parts);
   for (guint i = 0; i < self->n_parts; i++)
@@ -254,7 +288,10 @@ static void
 flush_clear (Flush *self)
 {
   for (guint i = 0; i < self->n_parts; i++)
-    _lsobs_flush_waiter_unref (self->parts[i].waiter);
+    {
+      _lsobs_flush_waiter_unref (self->parts[i].waiter);
+      g_clear_pointer (&self->parts[i].tally, _lsobs_flush_waiter_unref);
+    }
   g_free (self->parts);
 }
 
@@ -263,12 +300,14 @@ flush_clear (Flush *self)
 static gboolean
 flush_begin_part (Flush *self, guint i)
 {
-  LsobsPipeline *pipeline = self->parts[i].pipeline;
+  PipelineFlush *part = &self->parts[i];
 
-  if (!_lsobs_queue_add_waiter (pipeline->queue, self->parts[i].waiter))
-    return FALSE;
-  _lsobs_worker_wake (pipeline->worker, LSOBS_WAKEUP_NOW);
-  return TRUE;
+  if (part->tally != NULL)
+    _lsobs_queue_add_waiter (part->pipeline->queue, part->tally);
+  part->waits = _lsobs_queue_add_waiter (part->pipeline->queue, part->waiter);
+  if (part->waits)
+    _lsobs_worker_wake_for_flush (part->pipeline->worker);
+  return part->waits;
 }
 
 /* Waits until lost batches are written, if a directory is set. FALSE at the deadline.
@@ -282,6 +321,15 @@ wait_written (LsobsPipeline *const *pipelines, guint n_pipelines, gint64 deadlin
     if (!lsobs_transport_drain (pipelines[i]->transport, deadline))
       written = FALSE;
   return written;
+}
+
+/* Whether sending is paused at a destination, or all of its records were tried and some are lost. */
+static gboolean
+has_failed (const PipelineFlush *part)
+{
+  const LsobsFlushWaiter *waiter = part->waiter;
+
+  return waiter->refused || (!part->timed_out && waiter->n_remaining == 0 && waiter->n_failed > 0);
 }
 
 /* To be called when all waiters are finished, or removed from their queues.
@@ -299,8 +347,10 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
   for (guint i = 0; i < self->n_parts; i++)
     {
       LsobsPipeline *pipeline = self->parts[i].pipeline;
-      LsobsFlushWaiter *waiter = self->parts[i].waiter;
+      LsobsFlushWaiter *waiter = self->parts[i].tally;
 
+      if (waiter == NULL)
+        waiter = self->parts[i].waiter;
       sum.runs_flushed += waiter->n_delivered;
       sum.runs_failed += waiter->n_failed;
       n_remaining += waiter->n_remaining;
@@ -310,7 +360,7 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
                               self->parts[i].n_batches;
           sum.dropped_events += _lsobs_pipeline_take_evictions (pipeline);
         }
-      if (worst == NULL && (waiter->refused || (waiter->n_remaining == 0 && waiter->n_failed > 0)))
+      if (worst == NULL && has_failed (&self->parts[i]))
         worst = pipeline;
     }
   if (stats != NULL)
@@ -320,18 +370,48 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
       _lsobs_flush_error_set_unwritten (error, waited_ms, n_remaining, sum.runs_failed);
       return FALSE;
     }
-  if (worst != NULL)
+  /* In the end, a service that was away may have taken everything. */
+  if (worst != NULL && n_remaining + sum.runs_failed > 0)
     {
       g_autofree char *problem = _lsobs_pipeline_dup_problem (worst);
 
       _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed, problem);
       return FALSE;
     }
-  if (n_remaining > 0)
+  if (n_remaining + sum.runs_failed > 0)
     {
-      _lsobs_flush_error_set_timeout (error, waited_ms, n_remaining);
+      _lsobs_flush_error_set_timeout (error, waited_ms, n_remaining, sum.runs_failed);
       return FALSE;
     }
+  return TRUE;
+}
+
+/* Whether a function of the program asks this that the sending has called: it cannot wait for the
+ * sending, which waits for it. */
+static gboolean
+is_inside (LsobsDispatcher *self)
+{
+  for (guint i = 0; i < self->n_pipelines; i++)
+    {
+      LsobsWorker *worker = self->pipelines[i]->worker;
+      LsobsRedactHook *hook = worker->settings->redact_hook;
+
+      if (_lsobs_worker_is_inside (worker) || (hook != NULL && _lsobs_redact_hook_has_turn (hook)))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* @stats: (out) (optional)
+ * Returns: whether nothing may be waited for here, which @error says then */
+static gboolean
+refuse_inside (LsobsDispatcher *self, LsobsFlushStats *stats, GError **error)
+{
+  if (!is_inside (self))
+    return FALSE;
+  if (stats != NULL)
+    memset (stats, 0, sizeof *stats);
+  _lsobs_flush_error_set_would_deadlock (error);
   return TRUE;
 }
 
@@ -351,45 +431,150 @@ wake_context_cb (LsobsFlushWaiter *waiter, gpointer user_data)
   g_main_context_wakeup (user_data);
 }
 
-/* @timeout: ms, or negative for no limit
- * @wait: whether to wait until lost batches are written, too
- * @stats: (out) (optional) */
-static gboolean
-run_flush (LsobsDispatcher *self,
-           gint64 timeout,
-           gboolean wait,
-           LsobsFlushStats *stats,
-           GError **error)
+static LsobsFlushWaiter *
+new_waiter (LsobsWorker *worker)
 {
-  gint64 deadline = get_deadline (timeout);
-  g_autofree gboolean *waits = g_new0 (gboolean, self->n_pipelines);
-  gboolean written = TRUE;
-  gboolean done;
-  Flush flush;
+  LsobsFlushWaiter *waiter;
 
-  flush_init (&flush, self);
-  for (guint i = 0; i < flush.n_parts; i++)
+  /* No other thread runs the context of the worker's own. */
+  if (worker->outer == NULL)
+    return _lsobs_flush_waiter_new (NULL, NULL);
+  waiter = _lsobs_flush_waiter_new (wake_context_cb, g_main_context_ref (worker->outer));
+  /* The thread that finishes the waiter may still use the context when this one goes on. */
+  waiter->destroy = (GDestroyNotify) g_main_context_unref;
+  return waiter;
+}
+
+/* Has the records that wait now leave at once.
+ * @tally: whether the report comes after a stop */
+static void
+flush_begin (Flush *self, LsobsDispatcher *dispatcher, gint64 deadline, gboolean tally)
+{
+  flush_init (self, dispatcher, deadline);
+  for (guint i = 0; i < self->n_parts; i++)
     {
-      LsobsFlushWaiter *waiter =
-          _lsobs_flush_waiter_new (wake_context_cb,
-                                   g_main_context_ref (self->pipelines[i]->worker->context));
+      PipelineFlush *part = &self->parts[i];
 
-      /* The thread that finishes the waiter may still use the context when this one goes on. */
-      waiter->destroy = (GDestroyNotify) g_main_context_unref;
-      flush.parts[i].waiter = waiter;
-      waits[i] = flush_begin_part (&flush, i);
+      part->waiter = new_waiter (part->pipeline->worker);
+      if (tally)
+        {
+          part->tally = _lsobs_flush_waiter_new (NULL, NULL);
+          part->tally->patient = TRUE;
+        }
+      flush_begin_part (self, i);
     }
-  for (guint i = 0; i < flush.n_parts; i++)
-    if (waits[i])
-      {
-        _lsobs_worker_wait (self->pipelines[i]->worker, flush.parts[i].waiter, deadline);
-        _lsobs_queue_remove_waiter (self->pipelines[i]->queue, flush.parts[i].waiter);
-      }
-  if (wait)
-    written = wait_written (self->pipelines, self->n_pipelines, deadline);
-  done = flush_report (&flush, written, stats, error);
-  flush_clear (&flush);
-  return done;
+}
+
+/* Whether this destination can still be waited for. It cannot if its context must not be run. */
+static gboolean
+part_is_open (const Flush *self, const PipelineFlush *part)
+{
+  return part->waits && !_lsobs_flush_waiter_is_done (part->waiter) &&
+         g_get_monotonic_time () < self->deadline &&
+         (part->pipeline->worker->outer == NULL || !_lsobs_callback_ban_covers_contexts () ||
+          _lsobs_worker_may_move (part->pipeline->worker));
+}
+
+static gboolean
+flush_is_open (const Flush *self)
+{
+  for (guint i = 0; i < self->n_parts; i++)
+    if (part_is_open (self, &self->parts[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* The waiting is over. */
+static void
+flush_end_waiting (Flush *self)
+{
+  for (guint i = 0; i < self->n_parts; i++)
+    {
+      PipelineFlush *part = &self->parts[i];
+
+      if (part->waits)
+        part->timed_out = _lsobs_queue_remove_waiter (part->pipeline->queue, part->waiter);
+    }
+}
+
+/* All records have an outcome after the stop: the tally has counted them. */
+static void
+flush_end_tally (Flush *self)
+{
+  for (guint i = 0; i < self->n_parts; i++)
+    if (self->parts[i].tally != NULL)
+      _lsobs_queue_remove_waiter (self->parts[i].pipeline->queue, self->parts[i].tally);
+}
+
+/* What all flushes of one thread wait for at a moment. */
+typedef struct
+{
+  GPtrArray *parts;     /* (owned) (element-type PipelineFlush) those that are open */
+  gint64 deadline;      /* monotonic, µs: the first of theirs */
+  PipelineFlush *first; /* (nullable) of the flush with that deadline */
+  PipelineFlush *here;  /* (nullable) the first that is sent in a context of the program */
+  gboolean takes_turns; /* whether there are several such contexts */
+} WaitState;
+
+static void
+round_add (WaitState *self, PipelineFlush *part, gint64 deadline)
+{
+  LsobsWorker *worker = part->pipeline->worker;
+
+  g_ptr_array_add (self->parts, part);
+  if (deadline < self->deadline)
+    {
+      self->deadline = deadline;
+      self->first = part;
+    }
+  if (worker->outer == NULL)
+    return;
+  if (self->here == NULL)
+    self->here = part;
+  else if (worker->outer != self->here->pipeline->worker->outer ||
+           _lsobs_callback_ban_covers_contexts ())
+    self->takes_turns = TRUE;
+}
+
+/* Waits for all flushes at the same time, until one of them has nothing more to wait for at a
+ * destination, or is at its deadline. A context of the program is run here, if this thread may run
+ * it; several get their turns.
+ * @flushes: (element-type Flush)
+ * @limit: monotonic, µs: when this returns at the latest
+ * Returns: FALSE when there is nothing to wait for */
+static gboolean
+wait_once (GPtrArray *flushes, gint64 limit)
+{
+  g_autoptr (GPtrArray) parts = g_ptr_array_new ();
+  WaitState round = { .parts = parts, .deadline = G_MAXINT64 };
+
+  for (guint i = 0; i < flushes->len; i++)
+    {
+      Flush *flush = g_ptr_array_index (flushes, i);
+
+      for (guint j = 0; j < flush->n_parts; j++)
+        if (part_is_open (flush, &flush->parts[j]))
+          round_add (&round, &flush->parts[j], flush->deadline);
+    }
+  if (parts->len == 0)
+    return FALSE;
+  round.deadline = MIN (round.deadline, limit);
+  if (!round.takes_turns)
+    {
+      PipelineFlush *part = round.here != NULL ? round.here : round.first;
+
+      _lsobs_worker_wait (part->pipeline->worker, part->waiter, round.deadline);
+      return TRUE;
+    }
+  for (guint i = 0; i < parts->len; i++)
+    {
+      PipelineFlush *part = g_ptr_array_index (parts, i);
+      gint64 turn_end = g_get_monotonic_time () + TURN_TIME * 1000;
+
+      if (part->pipeline->worker->outer != NULL)
+        _lsobs_worker_wait (part->pipeline->worker, part->waiter, MIN (turn_end, round.deadline));
+    }
+  return TRUE;
 }
 
 /* @timeout: ms, or negative for no limit */
@@ -399,7 +584,22 @@ _lsobs_dispatcher_flush (LsobsDispatcher *self,
                          LsobsFlushStats *stats,
                          GError **error)
 {
-  return run_flush (self, timeout, TRUE, stats, error);
+  g_autoptr (GPtrArray) flushes = g_ptr_array_new ();
+  gboolean written;
+  gboolean done;
+  Flush flush;
+
+  if (refuse_inside (self, stats, error))
+    return FALSE;
+  flush_begin (&flush, self, get_deadline (timeout), FALSE);
+  g_ptr_array_add (flushes, &flush);
+  while (wait_once (flushes, G_MAXINT64))
+    ;
+  flush_end_waiting (&flush);
+  written = wait_written (self->pipelines, self->n_pipelines, flush.deadline);
+  done = flush_report (&flush, written, stats, error);
+  flush_clear (&flush);
+  return done;
 }
 
 /* --- flushing, without blocking --- */
@@ -411,7 +611,6 @@ typedef struct
   guint epoch; /* the process that has begun it */
   Flush flush;
   int n_open;            /* (atomic) waiters that are not finished */
-  gint64 deadline;       /* monotonic, µs */
   GSource *alarm;        /* (owned) (nullable) */
   GSource *cancel;       /* (owned) (nullable) */
   GCancellable *writing; /* (owned) (nullable) ends the wait for wait_written_in_thread() */
@@ -554,7 +753,7 @@ wait_written_later (GTask *task)
   g_autoptr (GTask) waiting = NULL;
 
   g_assert (g_main_context_is_owner (g_task_get_context (task)));
-  write_data->deadline = data->deadline;
+  write_data->deadline = data->flush.deadline;
   write_data->transports = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < data->flush.n_parts; i++)
     g_ptr_array_add (write_data->transports,
@@ -630,15 +829,14 @@ _lsobs_dispatcher_flush_task (LsobsDispatcher *self, gint64 timeout, GTask *task
   GSource *alarm;
 
   data->epoch = _lsobs_fork_epoch ();
-  data->deadline = get_deadline (timeout);
   data->n_open = (int) self->n_pipelines;
-  flush_init (&data->flush, self);
+  flush_init (&data->flush, self, get_deadline (timeout));
   for (guint i = 0; i < data->flush.n_parts; i++)
     data->flush.parts[i].waiter = _lsobs_flush_waiter_new (waiter_done_cb, task);
   g_task_set_task_data (task, data, flush_data_free);
 
   alarm = g_timeout_source_new (0);
-  g_source_set_ready_time (alarm, data->deadline);
+  g_source_set_ready_time (alarm, data->flush.deadline);
   data->alarm = watch_flush (task, alarm, flush_deadline_cb);
   if (cancellable != NULL)
     data->cancel = watch_flush (task, g_cancellable_source_new (cancellable),
@@ -676,6 +874,125 @@ drain (LsobsDispatcher *self, gint64 deadline)
   return TRUE;
 }
 
+/* Returns: how much of @timeout is for sending; in the rest, lost batches are written */
+static gint64
+get_flush_time (LsobsDispatcher *self, gint64 timeout)
+{
+  if (timeout <= 0 || self->import.settings->values.failed_traces_dir == NULL)
+    return timeout;
+  return timeout - MIN (timeout / 4, MAX_WRITE_RESERVE);
+}
+
+/* One shutdown on its way. Those of several dispatchers take each step together: all begin, then
+ * all wait, then all end. */
+typedef struct
+{
+  LsobsDispatcher *dispatcher; /* (unowned) */
+  Flush flush;
+  gint64 deadline;    /* monotonic, µs: of flushing and writing */
+  gboolean refused;   /* nothing may be waited for here; there is no flush */
+  gboolean stops;     /* no other call has begun the shutdown: this one ends all sending */
+  gboolean waited;    /* the waiting is over */
+  gint64 stopped;     /* monotonic, µs: when the stop began */
+  gboolean *stopping; /* (owned) (array) the pipelines that this call stops */
+  LsobsFlushStats stats;
+  GError *problem; /* (owned) (nullable) */
+} ShutdownState;
+
+/* Takes no more records, and has what waits leave at once.
+ * @timeout: ms, or negative for no limit */
+static void
+shutdown_begin (ShutdownState *self, LsobsDispatcher *dispatcher, gint64 timeout)
+{
+  gint64 flush_time = get_flush_time (dispatcher, timeout);
+  gint64 now = g_get_monotonic_time ();
+
+  memset (self, 0, sizeof *self);
+  self->dispatcher = dispatcher;
+  self->deadline = get_deadline (timeout);
+  self->stopping = g_new0 (gboolean, dispatcher->n_pipelines);
+  self->refused = refuse_inside (dispatcher, &self->stats, &self->problem);
+  if (self->refused)
+    return;
+  self->stops =
+      drain (dispatcher, timeout < 0 ? G_MAXINT64 : now + MIN (flush_time, LONGEST_TIMEOUT) * 1000);
+  flush_begin (&self->flush, dispatcher, get_deadline (self->stops ? flush_time : timeout),
+               self->stops);
+}
+
+/* The waiting is over: begins to end all sending. Does not wait. */
+static void
+shutdown_begin_stop (ShutdownState *self)
+{
+  LsobsDispatcher *dispatcher = self->dispatcher;
+
+  self->waited = TRUE;
+  self->stopped = g_get_monotonic_time ();
+  if (self->refused)
+    return;
+  flush_end_waiting (&self->flush);
+  for (guint i = 0; self->stops && i < dispatcher->n_pipelines; i++)
+    self->stopping[i] = _lsobs_worker_begin_stop (dispatcher->pipelines[i]->worker, self->deadline);
+}
+
+/* Waits for all at the same time, for each until its own deadline at most.
+ * @leave: (nullable): waits for the workers that leave, too, at the same time */
+static void
+wait_for_shutdowns (ShutdownState *shutdowns, guint n_shutdowns, LsobsLeavingStop *leave)
+{
+  g_autoptr (GPtrArray) flushes = g_ptr_array_new ();
+
+  do
+    {
+      gint64 limit = G_MAXINT64;
+
+      g_ptr_array_set_size (flushes, 0);
+      for (guint i = 0; i < n_shutdowns; i++)
+        {
+          ShutdownState *shutdown = &shutdowns[i];
+
+          if (shutdown->waited)
+            continue;
+          if (shutdown->refused || !flush_is_open (&shutdown->flush))
+            shutdown_begin_stop (shutdown);
+          else
+            g_ptr_array_add (flushes, &shutdown->flush);
+        }
+      if (leave != NULL && _lsobs_leaving_stop_take_turn (leave))
+        limit = g_get_monotonic_time () + TURN_TIME * 1000;
+      wait_once (flushes, limit);
+    }
+  while (flushes->len > 0);
+}
+
+/* Ends all sending, and waits until lost batches are written.
+ * Returns: whether everything was delivered */
+static gboolean
+shutdown_end (ShutdownState *self, LsobsFlushStats *stats, GError **error)
+{
+  LsobsDispatcher *dispatcher = self->dispatcher;
+
+  for (guint i = 0; i < dispatcher->n_pipelines; i++)
+    if (self->stopping[i])
+      _lsobs_worker_end_stop (dispatcher->pipelines[i]->worker, self->stopped);
+  if (!self->refused)
+    {
+      gboolean written =
+          wait_written (dispatcher->pipelines, dispatcher->n_pipelines, self->deadline);
+
+      flush_end_tally (&self->flush);
+      flush_report (&self->flush, written, &self->stats, &self->problem);
+    }
+  if (stats != NULL)
+    *stats = self->stats;
+  flush_clear (&self->flush);
+  g_free (self->stopping);
+  if (self->problem == NULL)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&self->problem));
+  return FALSE;
+}
+
 /* Takes no more records, sends what waits, and ends all sending. After the first call, only waits
  * for what is still under way.
  * @timeout: ms, or negative for no limit */
@@ -685,29 +1002,89 @@ _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
                              LsobsFlushStats *stats,
                              GError **error)
 {
+  ShutdownState shutdown;
+
+  shutdown_begin (&shutdown, self, timeout);
+  wait_for_shutdowns (&shutdown, 1, NULL);
+  return shutdown_end (&shutdown, stats, error);
+}
+
+/* Shuts all of them, and all workers that leave, down at the same time.
+ * @dispatchers: (element-type LsobsDispatcher)
+ * @timeouts: (array): of each, in ms, or negative for no limit
+ * @leave_timeout: (nullable): of the workers that leave, as of _lsobs_leaving_stop_new()
+ * @error: the first error */
+gboolean
+_lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
+                                 const gint64 *timeouts,
+                                 const gint64 *leave_timeout,
+                                 GError **error)
+{
   gint64 began = g_get_monotonic_time ();
-  gint64 deadline = timeout < 0 ? G_MAXINT64 : began + MIN (timeout, LONGEST_TIMEOUT) * 1000;
-  gint64 flush_time = timeout;
-  g_autoptr (GError) problem = NULL;
+  g_autofree ShutdownState *shutdowns = g_new0 (ShutdownState, dispatchers->len);
+  LsobsLeavingStop *leave = _lsobs_leaving_stop_new (leave_timeout);
+  guint64 n_lost;
+  gboolean done = TRUE;
 
-  if (timeout > 0 && self->import.settings->values.failed_traces_dir != NULL)
-    flush_time -= MIN (timeout / 4, MAX_WRITE_RESERVE);
-  if (!drain (self, timeout < 0 ? G_MAXINT64 : began + MIN (flush_time, LONGEST_TIMEOUT) * 1000))
-    return run_flush (self, timeout, TRUE, stats, error);
-  run_flush (self, flush_time, FALSE, stats, &problem);
-  _lsobs_dispatcher_stop (self, deadline);
-  if (!wait_written (self->pipelines, self->n_pipelines, deadline))
-    {
-      g_autoptr (GError) first = g_steal_pointer (&problem);
-
-      _lsobs_flush_error_set_unwritten (&problem, (g_get_monotonic_time () - began) / 1000,
-                                        first != NULL ? lsobs_flush_error_get_pending (first) : 0,
-                                        first != NULL ? lsobs_flush_error_get_dropped (first) : 0);
-    }
-  if (problem == NULL)
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&problem));
+  for (guint i = 0; i < dispatchers->len; i++)
+    shutdown_begin (&shutdowns[i], g_ptr_array_index (dispatchers, i), timeouts[i]);
+  wait_for_shutdowns (shutdowns, dispatchers->len, leave);
+  _lsobs_leaving_stop_begin (leave);
+  for (guint i = 0; i < dispatchers->len; i++)
+    if (!shutdown_end (&shutdowns[i], NULL, done ? error : NULL))
+      done = FALSE;
+  n_lost = _lsobs_leaving_stop_end (leave);
+  if (!done || n_lost == 0)
+    return done;
+  _lsobs_flush_error_set_timeout (error, (g_get_monotonic_time () - began) / 1000, 0, n_lost);
   return FALSE;
+}
+
+/* How long the end of the process waits for it, in ms. */
+gint64
+_lsobs_dispatcher_get_exit_timeout (LsobsDispatcher *self)
+{
+  return self->import.settings->values.exit_timeout;
+}
+
+/* Whether a part of it must be left as it is, as the process ends. */
+gboolean
+_lsobs_dispatcher_is_banned (LsobsDispatcher *self)
+{
+  for (guint i = 0; i < self->n_pipelines; i++)
+    if (_lsobs_worker_is_banned (self->pipelines[i]->worker))
+      return TRUE;
+  return FALSE;
+}
+
+/* The process ends, and the sending cannot go on: what is not delivered is lost. */
+void
+_lsobs_dispatcher_write_off (LsobsDispatcher *self)
+{
+  for (guint i = 0; i < self->n_pipelines; i++)
+    {
+      if (_lsobs_worker_is_banned (self->pipelines[i]->worker))
+        {
+          _lsobs_worker_give_up (self->pipelines[i]->worker);
+          continue;
+        }
+      _lsobs_worker_begin_stop (self->pipelines[i]->worker, 0);
+      _lsobs_queue_write_off (self->pipelines[i]->queue, LSOBS_DROP_REASON_SHUTDOWN);
+    }
+}
+
+/* The last reference goes. As _lsobs_dispatcher_shut_down(), but does not wait.
+ * @timeout: ms */
+void
+_lsobs_dispatcher_end (LsobsDispatcher *self, gint64 timeout)
+{
+  gint64 deadline = get_deadline (get_flush_time (self, timeout));
+  gint64 stop_deadline = get_deadline (timeout);
+
+  if (_lsobs_dispatcher_is_forked (self))
+    return;
+  for (guint i = 0; i < self->n_pipelines; i++)
+    _lsobs_leaving_list_add (self->pipelines[i]->worker, deadline, stop_deadline);
 }
 
 /* --- numbers --- */

@@ -22,6 +22,7 @@ struct _LsobsFlushWaiter
   guint64 n_delivered;
   guint64 n_failed;
   gboolean refused; /* done early, because sending is paused */
+  gboolean patient; /* constant: hastens nothing, and is never refused */
 
   LsobsFlushWaiterFunc func; /* (nullable) */
   gpointer user_data;

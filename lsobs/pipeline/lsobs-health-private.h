@@ -9,12 +9,11 @@
 G_BEGIN_DECLS
 
 /* How one pipeline is going: for the program to read, for the log, and for notifications.
- * Thread-safe, except for the functions of the worker. */
+ * Thread-safe. */
 typedef struct
 {
   const char *label;       /* (unowned) (nullable) of the destination */
   int state;               /* (atomic) LsobsState */
-  GMainContext *context;   /* (unowned) that of the worker */
   gint64 logged_at;        /* monotonic, µs; used in the worker's context only */
   LsobsState logged_state; /* used in the worker's context only */
   GMutex lock;             /* guards all below */
@@ -22,13 +21,13 @@ typedef struct
   LsobsNotifier *notifier; /* (owned) (nullable) */
 } LsobsHealth;
 
-void _lsobs_health_init (LsobsHealth *self, const char *label, GMainContext *context);
+void _lsobs_health_init (LsobsHealth *self, const char *label);
 void _lsobs_health_clear (LsobsHealth *self);
 void _lsobs_health_set_notifier (LsobsHealth *self, LsobsNotifier *notifier);
 LsobsState _lsobs_health_get_state (LsobsHealth *self);
 char *_lsobs_health_dup_problem (LsobsHealth *self);
 
-/* Called in the worker's context. */
+/* Called in the worker's context, or by one thread before that runs. */
 void _lsobs_health_set_state (LsobsHealth *self,
                               LsobsState state,
                               gboolean nothing_lost,

@@ -11,12 +11,11 @@
  * once. */
 #define LOG_INTERVAL (30 * G_USEC_PER_SEC)
 
-/* @label: (nullable): of the destination; lives longer than @self
- * @context: that of the worker; lives longer than @self */
+/* @label: (nullable): of the destination; lives longer than @self */
 void
-_lsobs_health_init (LsobsHealth *self, const char *label, GMainContext *context)
+_lsobs_health_init (LsobsHealth *self, const char *label)
 {
-  *self = (LsobsHealth){ .label = label, .state = LSOBS_STATE_OK, .context = context };
+  *self = (LsobsHealth){ .label = label, .state = LSOBS_STATE_OK };
   g_mutex_init (&self->lock);
 }
 
@@ -77,18 +76,17 @@ log_state (LsobsHealth *self, LsobsState state, gboolean nothing_lost, const cha
     _lsobs_log_state (state, self->label, problem);
 }
 
-/* Called in the context of the worker. */
+/* Called in the worker's context; before anything is sent, by one thread at a time. */
 void
 _lsobs_health_set_problem (LsobsHealth *self, const GError *error)
 {
-  g_assert (g_main_context_is_owner (self->context));
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_HEALTH);
   g_free (self->problem);
   self->problem = g_strdup (error->message);
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_HEALTH);
 }
 
-/* Called in the context of the worker.
+/* Called in the worker's context; before anything is sent, by one thread at a time.
  * @nothing_lost: the records of the failed batch wait to be sent again
  * @error: (nullable): the reason */
 void
@@ -97,7 +95,7 @@ _lsobs_health_set_state (LsobsHealth *self,
                          gboolean nothing_lost,
                          const GError *error)
 {
-  g_assert (g_main_context_is_owner (self->context));
+  _lsobs_lock_check_none ();
   if (error != NULL)
     _lsobs_health_set_problem (self, error);
   if (g_atomic_int_get (&self->state) != (int) state)
@@ -105,13 +103,12 @@ _lsobs_health_set_state (LsobsHealth *self,
   log_state (self, state, nothing_lost, error != NULL ? error->message : "");
 }
 
-/* Called in the context of the worker. */
+/* Called in the worker's context; before anything is sent, by one thread at a time. */
 void
 _lsobs_health_notify (LsobsHealth *self, guint64 n_delivered, guint64 n_lost)
 {
   g_autoptr (LsobsNotifier) notifier = NULL;
 
-  g_assert (g_main_context_is_owner (self->context));
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_HEALTH);
   if (self->notifier != NULL)
     notifier = _lsobs_notifier_ref (self->notifier);

@@ -17,10 +17,12 @@ G_BEGIN_DECLS
  * _lsobs_lifecycle_enter() is the only function that changes it. These functions call it:
  *
  * - running: _lsobs_worker_wake(), after the first record was pushed.
- * - draining: _lsobs_worker_drain(), when the exporter shuts down.
- * - stopping: _lsobs_worker_begin_stop().
- * - stopped: _lsobs_worker_finish(), as the last step in the worker's context. If the worker's own
- *   thread was never started: _lsobs_worker_begin_stop().
+ * - draining: _lsobs_worker_drain(), when the exporter shuts down; _lsobs_worker_leave(), when its
+ *   last reference goes.
+ * - stopping: _lsobs_worker_begin_stop() in a shutdown; _lsobs_worker_stop_later() and
+ *   _lsobs_worker_stop_now() for a worker that leaves.
+ * - stopped: _lsobs_worker_finish(), as the last step in the worker's context. If the worker has no
+ *   context yet: the functions that enter stopping.
  *
  * The first three are called in any thread. They attach sources to the worker's context, and the
  * thread that runs the context does the work of the state:
@@ -30,10 +32,12 @@ G_BEGIN_DECLS
  *
  * A thread that may run the context of the program runs it for that work, see
  * _lsobs_worker_acquire_context(). If another thread must run the context, the stopping thread
- * waits for it, up to a deadline; then it drops the records in the queue and returns. As long as no
- * thread runs the context, the state stays stopping: batches under way are not cancelled, and
- * records that have left the queue are not counted as lost. It also stays stopping while a
- * transport blocks the worker's own thread.
+ * waits for it, up to a deadline; then it calls _lsobs_queue_write_off() and returns. All records
+ * are counted as lost then, those that have left the queue, too. As long as no thread runs the
+ * context, the state stays stopping, and batches under way are not cancelled; if the worker leaves,
+ * the thread lsobs-leave runs the context, unless that would call a function of the program. The
+ * state also stays stopping while a transport or a function of the program blocks the worker's own
+ * thread.
  *
  * The cancellable and the loop of the sender are no state: they only carry out the stop.
  *

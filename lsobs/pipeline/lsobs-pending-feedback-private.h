@@ -21,8 +21,8 @@ typedef enum
 } LsobsFeedbackMode;
 
 LsobsPendingFeedback *_lsobs_pending_feedback_new (LsobsSettings *settings,
-                                                   LsobsTransport *transport,
-                                                   GMainContext *context);
+                                                   LsobsTransport *transport);
+void _lsobs_pending_feedback_set_context (LsobsPendingFeedback *self, GMainContext *context);
 void _lsobs_pending_feedback_free (LsobsPendingFeedback *self);
 
 LsobsFeedbackMode _lsobs_pending_feedback_find_mode (LsobsPendingFeedback *self,

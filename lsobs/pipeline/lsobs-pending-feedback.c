@@ -18,15 +18,12 @@ struct _LsobsPendingFeedback
 };
 
 LsobsPendingFeedback *
-_lsobs_pending_feedback_new (LsobsSettings *settings,
-                             LsobsTransport *transport,
-                             GMainContext *context)
+_lsobs_pending_feedback_new (LsobsSettings *settings, LsobsTransport *transport)
 {
   LsobsPendingFeedback *self = g_new0 (LsobsPendingFeedback, 1);
 
   self->settings = _lsobs_settings_ref (settings);
   self->transport = g_object_ref (transport);
-  self->context = context;
   self->vtable = _lsobs_transport_peek_vtable (transport);
   g_queue_init (&self->waiting);
   return self;
@@ -39,6 +36,13 @@ _lsobs_pending_feedback_free (LsobsPendingFeedback *self)
   g_object_unref (self->transport);
   _lsobs_settings_unref (self->settings);
   g_free (self);
+}
+
+/* Called once, before anything is sent. */
+void
+_lsobs_pending_feedback_set_context (LsobsPendingFeedback *self, GMainContext *context)
+{
+  self->context = context;
 }
 
 /* Returns: (transfer none) (nullable): the project whose id the service has to tell; NULL when no id

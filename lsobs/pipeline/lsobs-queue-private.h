@@ -61,6 +61,9 @@ gboolean _lsobs_queue_has_waiters (LsobsQueue *self);
 void _lsobs_queue_refuse_waiters (LsobsQueue *self);
 LsobsLifecycle *_lsobs_queue_peek_lifecycle (LsobsQueue *self);
 void _lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason);
+void _lsobs_queue_write_off (LsobsQueue *self, LsobsDropReason reason);
+gboolean _lsobs_queue_is_written_off (LsobsQueue *self);
+int *_lsobs_queue_peek_written_off (LsobsQueue *self);
 LsobsStats *_lsobs_queue_dup_stats (LsobsQueue *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsQueue, _lsobs_queue_unref)

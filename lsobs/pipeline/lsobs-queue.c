@@ -29,6 +29,8 @@ struct _LsobsQueue
   gsize n_bytes;
   guint n_kept;       /* records that were taken and wait again */
   gsize n_kept_bytes; /* of memory */
+  GQueue taken;       /* of LsobsRecord (owned): were taken, and have no outcome yet */
+  int written_off;    /* (atomic) gboolean: the caller of a stop has decided all outcomes */
   guint64 last_seq;
   guint64 flush_seq; /* a flush has asked for the records up to here */
   GSList *waiters;   /* (element-type LsobsFlushWaiter) (owned) */
@@ -49,6 +51,7 @@ _lsobs_queue_new (const LsobsConfigValues *values, LsobsCounters *counters, guin
   self->batch_size = MIN ((guint) values->max_batch_size, self->capacity);
   self->batch_bytes = MIN ((gsize) values->max_batch_bytes, self->max_bytes / 2);
   self->destination = destination;
+  g_queue_init (&self->taken);
   self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_unref);
   _lsobs_fork_guard_add_queue (&self->guard, self->records);
   return self;
@@ -61,12 +64,23 @@ _lsobs_queue_ref (LsobsQueue *self)
   return self;
 }
 
+/* @record has an outcome now. The queue drops its reference. */
+static void
+forget_taken_unlocked (LsobsQueue *self, LsobsRecord *record)
+{
+  g_queue_unlink (&self->taken, &record->link);
+  record->link.data = NULL;
+  _lsobs_record_unref (record);
+}
+
 void
 _lsobs_queue_unref (LsobsQueue *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_fork_guard_remove_queue (&self->guard);
+  while (self->taken.length > 0)
+    forget_taken_unlocked (self, self->taken.head->data);
   g_async_queue_unref (self->records);
   g_slist_free_full (self->waiters, (GDestroyNotify) _lsobs_flush_waiter_unref);
   _lsobs_attachment_account_unref (self->attachment_account);
@@ -229,6 +243,13 @@ take_kept_unlocked (LsobsQueue *self, LsobsRecord *record)
   self->n_kept--;
   self->n_kept_bytes -= record->size;
   write_gauges_unlocked (self);
+}
+
+/* Whether a taken record has no outcome yet. */
+static gboolean
+is_undecided_unlocked (LsobsRecord *record)
+{
+  return record->link.data != NULL;
 }
 
 /* A taken record is delivered or lost. */
@@ -441,6 +462,8 @@ _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArr
       if (record->kind == LSOBS_RECORD_CREATE)
         progress->create_state = LSOBS_CREATE_TAKEN;
       g_ptr_array_add (records, record);
+      record->link.data = _lsobs_record_ref (record);
+      g_queue_push_tail_link (&self->taken, &record->link);
       n_bytes = MIN (n_bytes + record->size, max_bytes);
       n++;
     }
@@ -532,32 +555,52 @@ _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record)
   unlock (self);
 }
 
-/* A taken record is delivered. The caller keeps its reference. */
+/* A taken record is delivered, unless it was written off. The caller keeps its reference. */
 void
 _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
 {
   GSList *finished;
 
   lock (self);
+  if (!is_undecided_unlocked (record))
+    {
+      unlock (self);
+      return;
+    }
   if (record->kind == LSOBS_RECORD_CREATE)
     get_progress (self, record)->create_state = LSOBS_CREATE_DELIVERED;
   leave_flight_unlocked (self, record);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_DELIVERED, 1);
   finished = count_for_waiters_unlocked (self, record, RESULT_DELIVERED, NULL);
+  forget_taken_unlocked (self, record);
   unlock_and_finish (self, finished);
+}
+
+/* Counts a taken record as lost. */
+static GSList *
+lose_taken_unlocked (LsobsQueue *self,
+                     LsobsRecord *record,
+                     LsobsDropReason reason,
+                     FlushResult result,
+                     GSList *finished)
+{
+  if (record->kind == LSOBS_RECORD_CREATE)
+    get_progress (self, record)->create_state = LSOBS_CREATE_LOST;
+  leave_flight_unlocked (self, record);
+  _lsobs_counters_drop (self->counters, reason, 1);
+  finished = count_for_waiters_unlocked (self, record, result, finished);
+  forget_taken_unlocked (self, record);
+  return finished;
 }
 
 static void
 lose_taken (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason, FlushResult result)
 {
-  GSList *finished;
+  GSList *finished = NULL;
 
   lock (self);
-  if (record->kind == LSOBS_RECORD_CREATE)
-    get_progress (self, record)->create_state = LSOBS_CREATE_LOST;
-  leave_flight_unlocked (self, record);
-  _lsobs_counters_drop (self->counters, reason, 1);
-  finished = count_for_waiters_unlocked (self, record, result, NULL);
+  if (is_undecided_unlocked (record))
+    finished = lose_taken_unlocked (self, record, reason, result, finished);
   unlock_and_finish (self, finished);
 }
 
@@ -581,7 +624,7 @@ void
 _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record)
 {
   lock (self);
-  if (!record->kept)
+  if (!record->kept && is_undecided_unlocked (record))
     {
       record->kept = TRUE;
       self->n_kept++;
@@ -592,16 +635,16 @@ _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record)
   unlock (self);
 }
 
-/* A taken record is sent; it may have been kept. Called by the worker only, which alone writes
- * "kept". */
+/* A taken record is sent; it may have been kept. */
 void
 _lsobs_queue_send (LsobsQueue *self, LsobsRecord *record)
 {
-  if (G_LIKELY (!record->kept))
-    return;
   lock (self);
-  take_kept_unlocked (self, record);
-  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
+  if (G_UNLIKELY (record->kept))
+    {
+      take_kept_unlocked (self, record);
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
+    }
   unlock (self);
 }
 
@@ -656,27 +699,39 @@ _lsobs_queue_remove_waiter (LsobsQueue *self, LsobsFlushWaiter *waiter)
   return link != NULL;
 }
 
+/* Whether a flush waits; patient waiters do not count. */
 gboolean
 _lsobs_queue_has_waiters (LsobsQueue *self)
 {
-  gboolean has_waiters;
+  gboolean has_waiters = FALSE;
 
   lock (self);
-  has_waiters = self->waiters != NULL;
+  for (GSList *l = self->waiters; l != NULL && !has_waiters; l = l->next)
+    has_waiters = !((LsobsFlushWaiter *) l->data)->patient;
   unlock (self);
   return has_waiters;
 }
 
-/* Sending is paused: finishes all waiters as refused. Their records stay. */
+/* Sending is paused: finishes all waiters but patient ones as refused. Their records stay. */
 void
 _lsobs_queue_refuse_waiters (LsobsQueue *self)
 {
-  GSList *refused;
+  GSList *refused = NULL;
 
   lock (self);
-  refused = g_steal_pointer (&self->waiters);
-  for (GSList *l = refused; l != NULL; l = l->next)
-    ((LsobsFlushWaiter *) l->data)->refused = TRUE;
+  for (GSList *l = self->waiters; l != NULL;)
+    {
+      LsobsFlushWaiter *waiter = l->data;
+      GSList *next = l->next;
+
+      if (!waiter->patient)
+        {
+          waiter->refused = TRUE;
+          self->waiters = g_slist_remove_link (self->waiters, l);
+          refused = g_slist_concat (l, refused);
+        }
+      l = next;
+    }
   unlock_and_finish (self, refused);
 }
 
@@ -699,6 +754,40 @@ _lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason)
                                       RESULT_FAILED, finished);
   write_gauges_unlocked (self);
   unlock_and_finish (self, finished);
+}
+
+/* All records that have no outcome, those that were taken too, are lost now, in the thread of the
+ * caller: the worker does not end in time. What the worker reports about them later changes
+ * nothing. The pipeline must be stopping. */
+void
+_lsobs_queue_write_off (LsobsQueue *self, LsobsDropReason reason)
+{
+  GSList *finished = NULL;
+
+  g_assert (_lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_DISCARD));
+  lock (self);
+  g_atomic_int_set (&self->written_off, TRUE);
+  while (self->n_records > 0)
+    finished = lose_waiting_unlocked (self, g_async_queue_try_pop_unlocked (self->records), reason,
+                                      RESULT_FAILED, finished);
+  while (self->taken.length > 0)
+    finished = lose_taken_unlocked (self, self->taken.head->data, reason, RESULT_FAILED, finished);
+  write_gauges_unlocked (self);
+  unlock_and_finish (self, finished);
+}
+
+/* Returns: (transfer none): (atomic) what _lsobs_queue_is_written_off() returns */
+int *
+_lsobs_queue_peek_written_off (LsobsQueue *self)
+{
+  return &self->written_off;
+}
+
+/* Whether all records are written off: nothing is encoded, sent or written any more. */
+gboolean
+_lsobs_queue_is_written_off (LsobsQueue *self)
+{
+  return g_atomic_int_get (&self->written_off);
 }
 
 /* Returns: (transfer full): all counters of one moment */

@@ -16,13 +16,18 @@ typedef struct _LsobsSender LsobsSender;
 LsobsSender *_lsobs_sender_new (const LsobsDestination *destination,
                                 LsobsQueue *queue,
                                 LsobsRunStore *store,
-                                GMainContext *context,
                                 GSource *source);
+void _lsobs_sender_set_context (LsobsSender *self, GMainContext *context, GSource *driver);
 void _lsobs_sender_unref (LsobsSender *self);
 LsobsHealth *_lsobs_sender_peek_health (LsobsSender *self);
 
 void _lsobs_sender_pump (LsobsSender *self);
 gboolean _lsobs_sender_is_busy (LsobsSender *self);
+
+/* Around calls that may call a function of the program. */
+void _lsobs_sender_enter (LsobsSender *self);
+void _lsobs_sender_leave (LsobsSender *self);
+gboolean _lsobs_sender_is_entered (LsobsSender *self);
 
 /* for stopping */
 void _lsobs_sender_cancel (LsobsSender *self, GMainLoop *loop);

@@ -3,9 +3,14 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-callback-ban-private.h"
+#include "lsobs/core/lsobs-context-source-private.h"
+#include "lsobs/core/lsobs-descriptors-private.h"
+#include "lsobs/core/lsobs-error-private.h"
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-network-watch-private.h"
+#include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
 #include "lsobs/pipeline/lsobs-sender-private.h"
@@ -32,14 +37,16 @@ struct _LsobsSender
   LsobsTransport *transport;          /* (owned) */
   const LsobsTransportVTable *vtable; /* (unowned) of the transport */
   LsobsBatcher *batcher;              /* (owned) */
-  GMainContext *context;              /* (owned) that of the worker */
-  GSource *source;                    /* (owned) the alarm that calls _lsobs_sender_pump() */
+  GMainContext *context;              /* (owned) (nullable) that of the worker, when it has one */
+  GSource *driver; /* (unowned) (nullable) runs the context in that of the program */
+  GSource *source; /* (owned) the alarm that calls _lsobs_sender_pump() */
   LsobsHealth health;
 
   GCancellable *cancellable; /* (owned) cancels all batches under way, when the worker stops */
   GMainLoop *loop;           /* (owned) (nullable) quits with the last batch after that */
   GQueue sending;            /* of SentBatch (unowned) */
   gboolean pumping;          /* _lsobs_sender_pump() runs, perhaps inside send_async() */
+  guint depth;               /* how many functions that may call the program run now */
   gboolean pump_again;       /* it was called again meanwhile */
   guint64 n_sent;            /* the number of the last sending */
   guint64 last_success;      /* the highest number of a sending that succeeded */
@@ -56,16 +63,16 @@ typedef struct
 {
   LsobsSender *sender; /* (owned) (nullable) NULL after the sender has abandoned it */
   LsobsBatch *batch;   /* (owned) until then */
+  GSource *driver;     /* (owned) (nullable) held until the transport has answered */
   gboolean paused;     /* it was sent during a pause */
   GList link;          /* in sender->sending until then */
 } SentBatch;
 
-/* @source: calls _lsobs_sender_pump() in @context when it fires */
+/* @source: calls _lsobs_sender_pump() in the context when it fires */
 LsobsSender *
 _lsobs_sender_new (const LsobsDestination *destination,
                    LsobsQueue *queue,
                    LsobsRunStore *store,
-                   GMainContext *context,
                    GSource *source)
 {
   LsobsSender *self = g_new0 (LsobsSender, 1);
@@ -77,15 +84,24 @@ _lsobs_sender_new (const LsobsDestination *destination,
   self->queue = _lsobs_queue_ref (queue);
   self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
   self->transport = g_object_ref (destination->transport);
-  self->batcher = _lsobs_batcher_new (destination, queue, store, context);
-  self->context = g_main_context_ref (context);
+  self->batcher = _lsobs_batcher_new (destination, queue, store);
   self->source = g_source_ref (source);
-  _lsobs_health_init (&self->health, destination->settings->label, context);
+  _lsobs_health_init (&self->health, destination->settings->label);
   self->cancellable = g_cancellable_new ();
   g_queue_init (&self->sending);
   self->vtable = _lsobs_transport_peek_vtable (self->transport);
   self->vtable->set_waker (self->transport, source);
   return self;
+}
+
+/* Called once, before anything is sent. */
+void
+_lsobs_sender_set_context (LsobsSender *self, GMainContext *context, GSource *driver)
+{
+  g_assert (self->context == NULL);
+  self->context = g_main_context_ref (context);
+  self->driver = driver;
+  _lsobs_batcher_set_context (self->batcher, context);
 }
 
 static LsobsSender *
@@ -105,7 +121,7 @@ _lsobs_sender_unref (LsobsSender *self)
   g_object_unref (self->cancellable);
   _lsobs_health_clear (&self->health);
   g_source_unref (self->source);
-  g_main_context_unref (self->context);
+  g_clear_pointer (&self->context, g_main_context_unref);
   _lsobs_batcher_free (self->batcher);
   g_object_unref (self->transport);
   _lsobs_queue_unref (self->queue);
@@ -458,6 +474,29 @@ handle_outcome (LsobsSender *self, const SentBatch *sent, const GError *error)
 
 /* --- sending --- */
 
+void
+_lsobs_sender_enter (LsobsSender *self)
+{
+  g_assert (g_main_context_is_owner (self->context));
+  self->depth++;
+}
+
+void
+_lsobs_sender_leave (LsobsSender *self)
+{
+  g_assert (g_main_context_is_owner (self->context));
+  self->depth--;
+}
+
+/* Whether a function of the program that asks this was called by the sender, which cannot go on
+ * before that function returns. Called in the context. */
+gboolean
+_lsobs_sender_is_entered (LsobsSender *self)
+{
+  g_assert (g_main_context_is_owner (self->context));
+  return self->depth > 0;
+}
+
 /* Called in the context. */
 static void
 sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
@@ -472,6 +511,7 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     error =
         g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE, _ ("The transport has failed"));
 
+  g_clear_pointer (&sent->driver, _lsobs_context_source_release);
   if (self == NULL)
     return;
   /* A forked child that runs its parent's context leaves its parent's sender as it is. */
@@ -482,7 +522,9 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   g_assert (g_main_context_is_owner (self->context));
   g_queue_unlink (&self->sending, &sent->link);
+  _lsobs_sender_enter (self);
   handle_outcome (self, sent, error);
+  _lsobs_sender_leave (self);
   lsobs_batch_unref (sent->batch);
   if (self->loop != NULL && self->sending.length == 0)
     g_main_loop_quit (self->loop);
@@ -503,6 +545,7 @@ send_batch (LsobsSender *self, LsobsBatch *batch)
   _lsobs_batch_peek_history (batch)->outcome = LSOBS_OUTCOME_DELIVERED;
   sent->sender = sender_ref (self);
   sent->batch = batch;
+  sent->driver = self->driver != NULL ? _lsobs_context_source_hold (self->driver) : NULL;
   sent->paused = self->pause.length != 0;
   if (sent->paused)
     self->probed_at = g_get_monotonic_time ();
@@ -565,6 +608,27 @@ is_searching (LsobsSender *self)
   return FALSE;
 }
 
+/* Whether the transport is the program's, and must not be called any more. */
+static gboolean
+is_banned (LsobsSender *self)
+{
+  return _lsobs_callback_ban_covers_all () && !self->vtable->may_move (self->transport);
+}
+
+/* The process has no descriptor left, without which GIO may abort it: this counts as an outage.
+ * @batch: (transfer full) */
+static void
+wait_for_descriptors (LsobsSender *self, LsobsBatch *batch)
+{
+  g_autoptr (GError) error = NULL;
+
+  _lsobs_batcher_put_back (self->batcher, batch);
+  lsobs_batch_unref (batch);
+  _lsobs_error_set_no_descriptors (&error);
+  enter_outage (self, error);
+  _lsobs_flush_source_arm (self->source, self->pause.until);
+}
+
 static void
 send_batches (LsobsSender *self)
 {
@@ -582,6 +646,19 @@ send_batches (LsobsSender *self)
 
       if (batch == NULL)
         break;
+      /* The stop may have begun, or the time be over, while the batch was encoded. */
+      if (!_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_SEND) ||
+          _lsobs_work_limit_is_over () || is_banned (self))
+        {
+          _lsobs_batcher_put_back (self->batcher, batch);
+          lsobs_batch_unref (batch);
+          break;
+        }
+      if (self->vtable->uses_descriptors (self->transport) && !_lsobs_descriptors_are_spare ())
+        {
+          wait_for_descriptors (self, batch);
+          break;
+        }
       send_batch (self, batch);
     }
   g_main_context_pop_thread_default (self->context);
@@ -621,6 +698,11 @@ pump (LsobsSender *self)
   /* The next iteration of the context sends the rest first. */
   if (self->pump_again)
     return;
+  if (_lsobs_work_limit_is_over ())
+    {
+      _lsobs_flush_source_arm (self->source, 0);
+      return;
+    }
   give_up_isolated (self, now);
   due_time = _lsobs_batcher_get_due_time (self->batcher, now);
   if (due_time != -1)
@@ -646,7 +728,9 @@ _lsobs_sender_pump (LsobsSender *self)
     }
   self->pumping = TRUE;
   self->pump_again = FALSE;
+  _lsobs_sender_enter (self);
   pump (self);
+  _lsobs_sender_leave (self);
   self->pumping = FALSE;
   if (self->pump_again)
     _lsobs_flush_source_arm (self->source, 0);
@@ -670,8 +754,13 @@ _lsobs_sender_cancel (LsobsSender *self, GMainLoop *loop)
 gboolean
 _lsobs_sender_discard_next (LsobsSender *self)
 {
+  gboolean discarded;
+
   g_assert (g_main_context_is_owner (self->context));
-  return _lsobs_batcher_discard_next (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  _lsobs_sender_enter (self);
+  discarded = _lsobs_batcher_discard_next (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  _lsobs_sender_leave (self);
+  return discarded;
 }
 
 /* All that is not under way is lost. */
@@ -679,7 +768,9 @@ void
 _lsobs_sender_discard_all (LsobsSender *self)
 {
   g_assert (g_main_context_is_owner (self->context));
+  _lsobs_sender_enter (self);
   _lsobs_batcher_discard_all (self->batcher, LSOBS_DROP_REASON_SHUTDOWN);
+  _lsobs_sender_leave (self);
 }
 
 /* Batches that the transport still has are lost; what it answers later is ignored. */

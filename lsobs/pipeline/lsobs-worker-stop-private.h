@@ -16,5 +16,8 @@ G_BEGIN_DECLS
  *    closed; the state is stopped. */
 gboolean _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline);
 void _lsobs_worker_end_stop (LsobsWorker *self, gint64 began);
+void _lsobs_worker_stop_later (LsobsWorker *self, gint64 deadline);
+gboolean _lsobs_worker_stop_now (LsobsWorker *self);
+void _lsobs_worker_give_up (LsobsWorker *self);
 
 G_END_DECLS

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
+#include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/pipeline/lsobs-worker-stop-private.h"
 
 /* How long cancelled batches get to end properly, in ms; and how many turns of the context in
  * any case: on a busy machine this thread may not run in that time. */
-#define STOP_GRACE 100
+#define STOP_GRACE 30
 #define STOP_TURNS 20
 
 /* How long it may take to write what is left to a disk, in ms. */
 #define MAX_WRITE_TIME 5000
 
-/* How long the thread gets to end, in ms: a transport may block it. */
-#define JOIN_GRACE 1000
+/* How long the thread that stops the worker waits for the worker in any case, and how much longer
+ * than for saving, in ms. The worker may be inside a function of the program, or a transport may
+ * block it. */
+#define LEAVE_GRACE     60
+#define AFTER_SAVE_TIME 20
 
 /* Cancels all batches under way. Called in the context. */
 static void
@@ -34,25 +39,39 @@ attach (LsobsWorker *self, GSource *source, int priority, GSourceFunc func)
   _lsobs_worker_attach (self, source, priority, func);
 }
 
-/* Called in the context of the worker's thread, once in each turn after the grace. */
+/* The last of what happens while the context runs. */
+static void
+end_turns (LsobsWorker *self)
+{
+  if (self->outer == NULL)
+    g_main_loop_quit (self->loop);
+  else
+    _lsobs_worker_finish (self);
+}
+
+/* Called in the context, once in each turn after the grace. */
 static gboolean
 last_turn_cb (gpointer user_data)
 {
   LsobsWorker *self = user_data;
 
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
   g_assert (g_main_context_is_owner (self->context));
-  if (--self->turns_left > 0)
+  if (--self->turns_left > 0 && _lsobs_sender_is_busy (self->sender))
     return G_SOURCE_CONTINUE;
-  g_main_loop_quit (self->loop);
+  end_turns (self);
   return G_SOURCE_REMOVE;
 }
 
-/* Called in the context of the worker's thread. */
+/* Called in the context. */
 static gboolean
 grace_over_cb (gpointer user_data)
 {
   LsobsWorker *self = user_data;
 
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
   g_assert (g_main_context_is_owner (self->context));
   self->turns_left = STOP_TURNS;
   g_source_unref (self->grace);
@@ -77,13 +96,13 @@ save_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Ends the loop of the worker's thread with the last batch, or after the grace. */
+/* Ends with the last batch, or after the grace. */
 static void
-stop_own_loop (LsobsWorker *self)
+begin_grace (LsobsWorker *self)
 {
   if (!_lsobs_sender_is_busy (self->sender))
     {
-      g_main_loop_quit (self->loop);
+      end_turns (self);
       return;
     }
   self->grace = g_timeout_source_new (STOP_GRACE);
@@ -100,11 +119,7 @@ stop_cb (gpointer user_data)
     return G_SOURCE_REMOVE;
   g_assert (g_main_context_is_owner (self->context));
   cancel_all (self);
-  if (self->own_context)
-    {
-      stop_own_loop (self);
-    }
-  else if (self->write_deadline != 0)
+  if (self->outer != NULL && self->write_deadline != 0)
     {
       g_autoptr (GSource) source = g_idle_source_new ();
 
@@ -112,8 +127,7 @@ stop_cb (gpointer user_data)
     }
   else
     {
-      /* The outcomes of cancelled batches come later, in the program's own turns. */
-      _lsobs_worker_finish (self);
+      begin_grace (self);
     }
   return G_SOURCE_REMOVE;
 }
@@ -132,14 +146,16 @@ grace_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Stops the worker in this thread, which owns the program's context. */
+/* Stops the worker in this thread, which owns the context.
+ * @deadline: monotonic, µs: of the grace */
 static void
-stop_here (LsobsWorker *self, gint64 began)
+stop_here (LsobsWorker *self, gint64 deadline)
 {
-  gint64 deadline = began + STOP_GRACE * 1000;
   g_autoptr (GSource) alarm = g_timeout_source_new (0);
   gboolean in_time = TRUE;
 
+  /* Callbacks that run here may use libsoup, which takes the thread-default context. */
+  g_main_context_push_thread_default (self->context);
   cancel_all (self);
   g_source_set_ready_time (alarm, deadline);
   g_source_set_callback (alarm, grace_cb, NULL, NULL);
@@ -151,6 +167,34 @@ stop_here (LsobsWorker *self, gint64 began)
     }
   g_source_destroy (alarm);
   _lsobs_worker_finish (self);
+  g_main_context_pop_thread_default (self->context);
+}
+
+/* Stops a worker that has no context yet. */
+static void
+stop_idle (LsobsWorker *self)
+{
+  _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+  _lsobs_worker_destroy_sources (self);
+  _lsobs_worker_enter_stopped (self);
+  if (self->left != NULL)
+    self->left (self);
+}
+
+/* FALSE when another call has begun the stop already. */
+static gboolean
+enter_stopping (LsobsWorker *self, gint64 deadline)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (!_lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_STOPPING))
+    return FALSE;
+  /* Requests may need the grace first, unless the stop itself comes late. */
+  if (self->settings->values.failed_traces_dir != NULL)
+    self->write_deadline =
+        CLAMP (deadline, (deadline > 0 ? MIN (now, deadline) : now) + LEAVE_GRACE * 1000,
+               now + MAX_WRITE_TIME * 1000);
+  return TRUE;
 }
 
 static gboolean
@@ -159,26 +203,70 @@ is_stopped (LsobsWorker *self)
   return _lsobs_lifecycle_get_state (self->lifecycle) == LSOBS_LIFECYCLE_STOPPED;
 }
 
+/* Whether there is a context that a thread runs, or may run. Called when no thread starts any
+ * more. */
 static gboolean
-wait_stopped (LsobsWorker *self, gint64 deadline)
+is_started (LsobsWorker *self)
 {
-  gboolean stopped;
+  gboolean started;
 
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
-  while (!is_stopped (self) && g_cond_wait_until (&self->stopped_cond, &self->lock, deadline))
-    ;
-  stopped = is_stopped (self);
+  started = self->context != NULL && (self->outer != NULL || self->thread != NULL);
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_WORKER);
-  return stopped;
+  return started;
 }
 
-/* Stops a worker whose thread was never started: no thread runs the context. */
-static void
-stop_idle (LsobsWorker *self)
+/* Stops in the context, without waiting for that. Called from any thread.
+ * @deadline: as of _lsobs_worker_begin_stop() */
+void
+_lsobs_worker_stop_later (LsobsWorker *self, gint64 deadline)
 {
-  _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
-  _lsobs_worker_destroy_sources (self);
-  _lsobs_worker_enter_stopped (self);
+  if (!enter_stopping (self, deadline))
+    return;
+  if (is_started (self))
+    attach_stop (self);
+  else
+    stop_idle (self);
+}
+
+/* Stops a worker that leaves in this thread, which is not that of the program's context. Does not
+ * call a function of the program, and does not wait for anything.
+ * Returns: FALSE if another thread runs the context */
+gboolean
+_lsobs_worker_stop_now (LsobsWorker *self)
+{
+  GMainContext *context = g_atomic_pointer_get (&self->context);
+  LsobsWorkLimit limit = { .deadline = 1 };
+
+  if (context == NULL || _lsobs_worker_is_inside (self))
+    {
+      _lsobs_worker_stop_later (self, 0);
+      return context == NULL;
+    }
+  if (!g_main_context_acquire (context))
+    return FALSE;
+  enter_stopping (self, 0);
+  if (!is_stopped (self))
+    {
+      /* A redaction function would be called for what is written. */
+      if (self->settings->redact_hook != NULL)
+        self->write_deadline = 0;
+      _lsobs_work_limit_enter (&limit);
+      stop_here (self, 0);
+      _lsobs_work_limit_leave (&limit);
+    }
+  g_main_context_release (self->context);
+  return TRUE;
+}
+
+/* Sends nothing more, and calls nothing: the context is left as it is. All records are lost. Called
+ * from any thread, at the end of the process. */
+void
+_lsobs_worker_give_up (LsobsWorker *self)
+{
+  enter_stopping (self, 0);
+  if (!is_stopped (self))
+    _lsobs_queue_write_off (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
 }
 
 /* Begins to end all sending: what is not under way is written to disk, or lost. Does not wait.
@@ -188,30 +276,21 @@ stop_idle (LsobsWorker *self)
 gboolean
 _lsobs_worker_begin_stop (LsobsWorker *self, gint64 deadline)
 {
-  gint64 now = g_get_monotonic_time ();
-  gboolean has_thread;
-
-  if (!_lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_STOPPING))
+  if (!enter_stopping (self, deadline))
     return FALSE;
-  /* Batches under way may need the grace first. */
-  if (self->settings->values.failed_traces_dir != NULL)
-    self->write_deadline =
-        CLAMP (deadline, now + 2 * STOP_GRACE * 1000, now + MAX_WRITE_TIME * 1000);
-  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
-  has_thread = self->thread != NULL;
-  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_WORKER);
-
-  if (self->own_context && has_thread)
-    {
-      attach_stop (self);
-    }
-  else if (self->own_context)
+  if (!is_started (self))
     {
       stop_idle (self);
     }
+  else if (self->outer == NULL || _lsobs_worker_is_inside (self))
+    {
+      attach_stop (self);
+    }
   else if (_lsobs_worker_acquire_context (self))
     {
+      g_main_context_push_thread_default (self->context);
       cancel_all (self);
+      g_main_context_pop_thread_default (self->context);
       _lsobs_worker_release_context (self);
     }
   return TRUE;
@@ -234,32 +313,46 @@ join_thread (LsobsWorker *self, gint64 deadline)
       g_thread_unref (thread);
       return FALSE;
     }
-  if (wait_stopped (self, deadline))
+  if (_lsobs_worker_wait_stopped (self, deadline))
     {
-      g_thread_join (thread);
+      if (_lsobs_worker_is_lingering (self))
+        g_thread_unref (thread);
+      else
+        g_thread_join (thread);
       return TRUE;
     }
-  /* A transport blocks the thread: what waits is lost now, before the caller reads the counters. */
+  /* The thread ends when it can. Its records are lost now, before the caller reads the counters. */
   g_thread_unref (thread);
-  _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+  _lsobs_queue_write_off (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
   return TRUE;
 }
 
-/* Runs the program's context to stop the worker, or waits until the thread that runs it has. */
+/* Runs the context to stop the worker, or waits until the thread that runs it has. */
 static void
 end_in_context (LsobsWorker *self, gint64 began)
 {
+  gint64 deadline = began + LEAVE_GRACE * 1000;
+
   if (_lsobs_worker_acquire_context (self))
     {
-      stop_here (self, began);
+      stop_here (self, began + STOP_GRACE * 1000);
       _lsobs_worker_release_context (self);
+      return;
+    }
+  if (_lsobs_worker_acquire_alone (self))
+    {
+      stop_here (self, began + STOP_GRACE * 1000);
+      g_main_context_release (self->context);
       return;
     }
   if (self->write_deadline == 0)
     _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
   attach_stop (self);
-  wait_stopped (self, MAX (began + STOP_GRACE * 1000, self->write_deadline));
-  _lsobs_queue_drop_waiting (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+  /* When the program ends, nothing may run the context any more. */
+  if (!_lsobs_callback_ban_covers_contexts ())
+    deadline = MAX (deadline, self->write_deadline);
+  if (!_lsobs_worker_wait_stopped (self, deadline))
+    _lsobs_queue_write_off (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
 }
 
 /* Returns after a bounded time, whatever the transport does.
@@ -267,9 +360,13 @@ end_in_context (LsobsWorker *self, gint64 began)
 void
 _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
 {
-  gint64 deadline = MAX (began, self->write_deadline) + JOIN_GRACE * 1000;
+  gint64 deadline = MAX (began + LEAVE_GRACE * 1000, self->write_deadline + AFTER_SAVE_TIME * 1000);
 
-  if (!self->own_context)
+  /* The sender goes on, and stops, when the function of the program returns that this thread is
+   * in. */
+  if (_lsobs_worker_is_inside (self))
+    return;
+  if (self->outer != NULL && !is_stopped (self))
     end_in_context (self, began);
   else if (!join_thread (self, deadline))
     return;

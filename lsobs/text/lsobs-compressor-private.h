@@ -14,7 +14,7 @@ const char *_lsobs_compression_get_name (LsobsCompression kind);
 
 LsobsCompressor *_lsobs_compressor_new (LsobsCompression kind, int level);
 void _lsobs_compressor_free (LsobsCompressor *self);
-GBytes *_lsobs_compressor_run (LsobsCompressor *self, GBytes *body);
+gboolean _lsobs_compressor_run (LsobsCompressor *self, GBytes *body, GBytes **result);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsCompressor, _lsobs_compressor_free)
 

@@ -6,6 +6,7 @@
 #endif
 
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/text/lsobs-compressor-private.h"
 
 /* Smaller bodies are not compressed. */
@@ -18,6 +19,9 @@
  * after the body. */
 #define MAX_KEPT (16 * 1024 * 1024)
 
+/* How much of a body is compressed at a time, in bytes. */
+#define STEP (256 * 1024)
+
 struct _LsobsCompressor
 {
   LsobsCompression kind;
@@ -26,6 +30,12 @@ struct _LsobsCompressor
 #ifdef HAVE_ZSTD
   ZSTD_CCtx *zstd; /* (owned) (nullable) */
 #endif
+
+  GBytes *body; /* (owned) (nullable) under way */
+  gsize n_read; /* of it */
+  guint8 *out;  /* (owned) (nullable) */
+  gsize size;   /* of out: a result of the size of the body is useless */
+  gsize n_written;
 };
 
 /* @kind: gzip or zstd */
@@ -66,86 +76,172 @@ _lsobs_compressor_free (LsobsCompressor *self)
 #ifdef HAVE_ZSTD
   ZSTD_freeCCtx (self->zstd);
 #endif
+  g_clear_pointer (&self->body, g_bytes_unref);
+  g_free (self->out);
   g_free (self);
 }
 
-/* Returns: the number of bytes written; 0 if the result needs more than @size bytes */
-static gsize
-run_gzip (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
+/* What became of a body after one more step. */
+typedef enum
 {
-  gsize len;
-  const guint8 *data = g_bytes_get_data (body, &len);
-  GConverterResult result = G_CONVERTER_CONVERTED;
-  gsize n_read = 0;
-  gsize n_written = 0;
+  STEP_MORE,
+  STEP_DONE,
+  STEP_USELESS /* the result is not smaller, or there is no memory for it */
+} StepResult;
 
+static void
+begin_gzip (LsobsCompressor *self)
+{
   if (self->gzip == NULL)
     self->gzip = G_CONVERTER (
         g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP, MIN (self->level, MAX_GZIP_LEVEL)));
   g_converter_reset (self->gzip);
-  while (result == G_CONVERTER_CONVERTED && n_written < size)
-    {
-      gsize more_read, more_written;
+}
 
-      result = g_converter_convert (self->gzip, data + n_read, len - n_read, out + n_written,
-                                    size - n_written, G_CONVERTER_INPUT_AT_END, &more_read,
-                                    &more_written, NULL);
+static StepResult
+step_gzip (LsobsCompressor *self)
+{
+  gsize len;
+  const guint8 *data = g_bytes_get_data (self->body, &len);
+  gsize end = MIN (len, self->n_read + STEP);
+  GConverterFlags flags = end == len ? G_CONVERTER_INPUT_AT_END : G_CONVERTER_NO_FLAGS;
+
+  while (self->n_read < end || end == len)
+    {
+      gsize n_read, n_written;
+      GConverterResult result;
+
+      if (self->n_written == self->size)
+        return STEP_USELESS;
+      result = g_converter_convert (self->gzip, data + self->n_read, end - self->n_read,
+                                    self->out + self->n_written, self->size - self->n_written,
+                                    flags, &n_read, &n_written, NULL);
       if (result == G_CONVERTER_ERROR)
-        break;
-      n_read += more_read;
-      n_written += more_written;
+        return STEP_USELESS;
+      self->n_read += n_read;
+      self->n_written += n_written;
+      if (result == G_CONVERTER_FINISHED)
+        return STEP_DONE;
     }
-  return result == G_CONVERTER_FINISHED ? n_written : 0;
+  return STEP_MORE;
 }
 
 #ifdef HAVE_ZSTD
-/* Returns: the number of bytes written; 0 if the result needs more than @size bytes */
-static gsize
-run_zstd (LsobsCompressor *self, GBytes *body, guint8 *out, gsize size)
+static gboolean
+begin_zstd (LsobsCompressor *self)
 {
-  gsize len;
-  const guint8 *data = g_bytes_get_data (body, &len);
-  LsobsForkGuard *guard;
-  gsize n_written;
-
   if (self->zstd == NULL)
     self->zstd = ZSTD_createCCtx ();
   if (self->zstd == NULL)
-    return 0;
+    return FALSE;
+  ZSTD_CCtx_reset (self->zstd, ZSTD_reset_session_only);
+  ZSTD_CCtx_setParameter (self->zstd, ZSTD_c_compressionLevel, self->level);
+  ZSTD_CCtx_setPledgedSrcSize (self->zstd, g_bytes_get_size (self->body));
+  return TRUE;
+}
+
+static StepResult
+step_zstd (LsobsCompressor *self)
+{
+  gsize len;
+  const guint8 *data = g_bytes_get_data (self->body, &len);
+  gsize end = MIN (len, self->n_read + STEP);
+  ZSTD_inBuffer in = { data, end, self->n_read };
+  ZSTD_outBuffer out = { self->out, self->size, self->n_written };
+  LsobsForkGuard *guard;
+  gsize left;
+
   /* Compression may take long and calls no function of GLib. Another thread may fork meanwhile. */
   guard = _lsobs_fork_guard_open ();
-  n_written = ZSTD_compressCCtx (self->zstd, out, size, data, len, self->level);
+  do
+    left = ZSTD_compressStream2 (self->zstd, &out, &in, end == len ? ZSTD_e_end : ZSTD_e_continue);
+  while (!ZSTD_isError (left) && out.pos < out.size && (end == len ? left > 0 : in.pos < in.size));
   _lsobs_fork_guard_close (guard);
-  if (ZSTD_sizeof_CCtx (self->zstd) > MAX_KEPT)
-    {
-      ZSTD_freeCCtx (self->zstd);
-      self->zstd = NULL;
-    }
-  return ZSTD_isError (n_written) ? 0 : n_written;
+  self->n_read = in.pos;
+  self->n_written = out.pos;
+  if (ZSTD_isError (left) || (end == len ? left > 0 : in.pos < in.size))
+    return STEP_USELESS;
+  return end == len ? STEP_DONE : STEP_MORE;
+}
+
+static void
+trim_zstd (LsobsCompressor *self)
+{
+  if (self->zstd == NULL || ZSTD_sizeof_CCtx (self->zstd) <= MAX_KEPT)
+    return;
+  ZSTD_freeCCtx (self->zstd);
+  self->zstd = NULL;
 }
 #endif
 
-/* Returns: (transfer full) (nullable): NULL if the result is not smaller than @body */
-GBytes *
-_lsobs_compressor_run (LsobsCompressor *self, GBytes *body)
+static gboolean
+begin_body (LsobsCompressor *self, GBytes *body)
 {
-  gsize size = g_bytes_get_size (body);
-  g_autofree guint8 *out = NULL;
-  gsize n_written;
-
-  if (size < MIN_SIZE)
-    return NULL;
-  /* A result of the same size is useless. */
-  out = g_malloc (size - 1);
+  g_clear_pointer (&self->body, g_bytes_unref);
+  g_free (self->out);
+  self->body = g_bytes_ref (body);
+  self->size = g_bytes_get_size (body) - 1;
+  self->out = g_malloc (self->size);
+  self->n_read = self->n_written = 0;
 #ifdef HAVE_ZSTD
   if (self->kind == LSOBS_COMPRESSION_ZSTD)
-    n_written = run_zstd (self, body, out, size - 1);
-  else
+    return begin_zstd (self);
 #endif
-    n_written = run_gzip (self, body, out, size - 1);
-  if (n_written == 0)
-    return NULL;
+  begin_gzip (self);
+  return TRUE;
+}
+
+static StepResult
+step (LsobsCompressor *self)
+{
+#ifdef HAVE_ZSTD
+  if (self->kind == LSOBS_COMPRESSION_ZSTD)
+    return step_zstd (self);
+#endif
+  return step_gzip (self);
+}
+
+/* Returns: (transfer full) (nullable) */
+static GBytes *
+finish_body (LsobsCompressor *self, StepResult last)
+{
+  guint8 *out = g_steal_pointer (&self->out);
+
+  g_clear_pointer (&self->body, g_bytes_unref);
+#ifdef HAVE_ZSTD
+  trim_zstd (self);
+#endif
+  if (last != STEP_DONE)
+    {
+      g_free (out);
+      return NULL;
+    }
   /* Shrink: the body is kept until delivered. */
-  out = g_realloc (out, n_written);
-  return g_bytes_new_take (g_steal_pointer (&out), n_written);
+  return g_bytes_new_take (g_realloc (out, self->n_written), self->n_written);
+}
+
+/* Stops when the work limit of this thread is over. The next call with the same body goes on there;
+ * one with another body begins with that.
+ * @result: (out) (transfer full) (nullable): set at the end: NULL if it is not smaller than @body
+ * Returns: whether the end is reached */
+gboolean
+_lsobs_compressor_run (LsobsCompressor *self, GBytes *body, GBytes **result)
+{
+  StepResult last = STEP_MORE;
+
+  *result = NULL;
+  if (g_bytes_get_size (body) < MIN_SIZE)
+    return TRUE;
+  if (_lsobs_work_limit_is_over ())
+    return FALSE;
+  if (self->body != body && !begin_body (self, body))
+    last = STEP_USELESS;
+  while (last == STEP_MORE)
+    {
+      last = step (self);
+      if (last == STEP_MORE && _lsobs_work_limit_is_over ())
+        return FALSE;
+    }
+  *result = finish_body (self, last);
+  return TRUE;
 }

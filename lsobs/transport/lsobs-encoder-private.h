@@ -38,6 +38,7 @@ typedef struct
 {
   gatomicrefcount ref_count;
   LsobsRecord *record;         /* (owned) shared by all encodings of it */
+  LsobsCounters *counters;     /* (owned) of the destination */
   LsobsRecordKind kind;        /* the operation, which may differ from the record's */
   LsobsRunType run_type;       /* of a run */
   gint64 start_time;           /* of a run; µs since 1970 */

@@ -589,13 +589,14 @@ write_feedback (EncoderState *e)
 /* @record: (transfer full)
  * Returns: (transfer full): without text and attachments, for the caller to fill */
 static LsobsEncoded *
-encoded_new (LsobsRecord *record, LsobsRecordKind kind, LsobsCut cut)
+encoded_new (LsobsRecord *record, LsobsCounters *counters, LsobsRecordKind kind, LsobsCut cut)
 {
   LsobsEncoded *self = g_new0 (LsobsEncoded, 1);
   LsobsRunInfo *info = record->info;
 
   g_atomic_ref_count_init (&self->ref_count);
   self->record = record;
+  self->counters = _lsobs_counters_ref (counters);
   self->kind = kind;
   self->run_type = info->run_type;
   self->start_time = info->segment.start_time;
@@ -648,7 +649,7 @@ _lsobs_encoder_encode (const LsobsEncoder *self, LsobsRecord *record)
   LsobsEncoded *encoded;
 
   g_assert (record->annotations == NULL);
-  encoded = encoded_new (record, record->kind, LSOBS_CUT_NOTHING);
+  encoded = encoded_new (record, self->counters, record->kind, LSOBS_CUT_NOTHING);
   encoded->attachments = g_steal_pointer (&record->attachments);
   encode (self, self->counters, encoded);
   return encoded;
@@ -661,7 +662,8 @@ LsobsEncoded *
 _lsobs_encoder_convert (const LsobsEncoder *self, LsobsEncoded *encoded, LsobsRecordKind kind)
 {
   g_autoptr (LsobsCounters) ignored = _lsobs_counters_new ();
-  LsobsEncoded *converted = encoded_new (_lsobs_record_ref (encoded->record), kind, encoded->cut);
+  LsobsEncoded *converted =
+      encoded_new (_lsobs_record_ref (encoded->record), self->counters, kind, encoded->cut);
 
   if (encoded->attachments != NULL)
     converted->attachments = g_ptr_array_ref (encoded->attachments);
@@ -674,7 +676,8 @@ _lsobs_encoder_convert (const LsobsEncoder *self, LsobsEncoded *encoded, LsobsRe
 static LsobsEncoded *
 replace_attachments (LsobsEncoded *encoded, GPtrArray *attachments, LsobsCut cut)
 {
-  LsobsEncoded *self = encoded_new (_lsobs_record_ref (encoded->record), encoded->kind, cut);
+  LsobsEncoded *self =
+      encoded_new (_lsobs_record_ref (encoded->record), encoded->counters, encoded->kind, cut);
 
   memcpy (self->id, encoded->id, sizeof self->id);
   memcpy (self->fields, encoded->fields, sizeof self->fields);
@@ -700,7 +703,8 @@ _lsobs_encoder_cut (const LsobsEncoder *self, LsobsEncoded *encoded)
                            encoded->attachments->len);
       return replace_attachments (encoded, NULL, LSOBS_CUT_ATTACHMENTS);
     }
-  smaller = encoded_new (_lsobs_record_ref (encoded->record), encoded->kind, LSOBS_CUT_PAYLOADS);
+  smaller = encoded_new (_lsobs_record_ref (encoded->record), self->counters, encoded->kind,
+                         LSOBS_CUT_PAYLOADS);
   encode (self, self->counters, smaller);
   return smaller;
 }
@@ -745,6 +749,7 @@ _lsobs_encoded_unref (LsobsEncoded *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_record_unref (self->record);
+  _lsobs_counters_unref (self->counters);
   g_bytes_unref (self->text);
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
   g_free (self);

@@ -14,6 +14,13 @@
 /* Far more than the service takes: stops at values that contain themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
+/* Whether the record does not count any more, so that no more of it is looked at. */
+static gboolean
+is_abandoned (const LsobsRecordHook *self)
+{
+  return self->abandoned != NULL && g_atomic_int_get (self->abandoned);
+}
+
 /* @value: (nullable): NULL: the value cannot be parsed, so the function cannot see it
  * Returns: (transfer full) (nullable): NULL: the redaction has failed */
 static JsonNode *
@@ -111,7 +118,7 @@ visit_value (const LsobsRecordHook *self, const char *field, GBytes **member)
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
 
-  if (*member == NULL)
+  if (*member == NULL || is_abandoned (self))
     return;
   value = parse (self, *member, FALSE);
   result = call (self, field, value);
@@ -125,7 +132,7 @@ visit_object (const LsobsRecordHook *self, const char *field, GBytes **member)
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
 
-  if (*member == NULL)
+  if (*member == NULL || is_abandoned (self))
     return;
   value = parse (self, *member, TRUE);
   result = call (self, field, value);
@@ -138,7 +145,7 @@ visit_tags (const LsobsRecordHook *self, LsobsRecord *record)
   g_autoptr (JsonNode) value = NULL;
   g_autoptr (JsonNode) result = NULL;
 
-  if (record->tags == NULL)
+  if (record->tags == NULL || is_abandoned (self))
     return;
   value = parse (self, record->tags, FALSE);
   result = call (self, "tags", value);
@@ -153,7 +160,7 @@ visit_text (const LsobsRecordHook *self, const char *field, char **member)
   g_autoptr (JsonNode) result = NULL;
   g_autofree char *valid = NULL;
 
-  if (*member == NULL)
+  if (*member == NULL || is_abandoned (self))
     return;
   valid = g_utf8_make_valid (*member, -1);
   value = json_node_init_string (json_node_alloc (), valid);
@@ -249,7 +256,7 @@ visit_events (const LsobsRecordHook *self, LsobsRecord *record)
   gint64 time;
   guint n_odd;
 
-  if (record->events == NULL || record->events->len == 0)
+  if (record->events == NULL || record->events->len == 0 || is_abandoned (self))
     return;
   time = ((LsobsAnnotationEvent *) g_ptr_array_index (record->events, 0))->time;
   value = build_events (self, record->events);

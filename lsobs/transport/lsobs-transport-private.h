@@ -27,6 +27,17 @@ typedef struct
   gboolean (*claim) (LsobsTransport *self, LsobsCounters *counters);
   /* @waker: a source of lsobs-flush-source-private.h; a forked child has one of its own */
   void (*set_waker) (LsobsTransport *self, GSource *waker);
+  /* Whether it sends by GIO, which aborts the process if there are no descriptors left. */
+  gboolean (*uses_descriptors) (LsobsTransport *self);
+  /* Whether a thread of lsobs may use it instead of the thread of the program: it calls no function
+   * of the program. */
+  gboolean (*may_move) (LsobsTransport *self);
+  /* The observer leaves: its last reference is gone. As many may leave at the same time, they share
+   * what cannot be cancelled. */
+  void (*leave) (LsobsTransport *self);
+  /* Whether nothing needs the context any more after the transport is closed.
+   * @gives_up: frees what does, as far as that is possible */
+  gboolean (*is_quiet) (LsobsTransport *self, gboolean gives_up);
   /* Whether a change of the network may bring the service back. */
   gboolean (*is_remote) (LsobsTransport *self);
   /* Returns: monotonic, µs: the service accepts nothing earlier */

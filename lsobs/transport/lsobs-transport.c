@@ -152,9 +152,36 @@ default_take_news (LsobsTransport *self, gboolean *answered, GError **error)
   return 0;
 }
 
+static gboolean
+default_uses_descriptors (LsobsTransport *self G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static gboolean
+default_may_move (LsobsTransport *self G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static void
+default_leave (LsobsTransport *self G_GNUC_UNUSED)
+{
+}
+
+static gboolean
+default_is_quiet (LsobsTransport *self G_GNUC_UNUSED, gboolean gives_up G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
 static const LsobsTransportVTable default_vtable = {
   .claim = default_claim,
   .set_waker = default_set_waker,
+  .uses_descriptors = default_uses_descriptors,
+  .may_move = default_may_move,
+  .leave = default_leave,
+  .is_quiet = default_is_quiet,
   .is_remote = default_is_remote,
   .get_not_before = default_get_not_before,
   .measure_record = default_measure_record,
