@@ -184,8 +184,27 @@ function follow(run, call, {tags, metadata}) {
     return typeof value?.then === 'function' ? value.then(end, fail) : end(value);
 }
 
+// Sends what waits before the engine ends, which from then on calls no function of the program:
+// what a redaction function has to judge could not leave any more. GJS calls nothing when a
+// program ends in another way; then nothing may run the main context either, where the engine has
+// left sources that crash.
+function wrapExit(system) {
+    Lsobs.forbid_callbacks_at_exit();
+    const {exit} = system;
+
+    system.exit = function (...args) {
+        try {
+            Lsobs.shutdown_at_exit();
+        } catch (e) {
+            // the library has said so, and the program ends
+        }
+        exit.apply(system, args);
+    };
+}
+
 function _init() {
     Lsobs = this;
+    wrapExit(imports.system);
     const run = Lsobs.Run.prototype;
     const observer = Lsobs.Observer.prototype;
 

@@ -14,8 +14,8 @@ import contextvars
 import functools
 import inspect
 import json
-import time
-import weakref
+import os
+import sys
 
 from gi.repository import GLib, Gio, Json
 
@@ -26,8 +26,8 @@ Lsobs = get_introspection_module('Lsobs')
 
 __all__ = []
 
-# How long the end of the program may wait for what is still to be sent, in all.
-EXIT_TIMEOUT_MS = 5000
+# How long a flush or a shutdown may wait, if the program does not say.
+FLUSH_TIMEOUT_MS = 5000
 
 # What is nested deeper is told as text. json-glib recurses, so this bounds its stack.
 MAX_DEPTH = 100
@@ -485,22 +485,56 @@ def traced(observer, name=None, **options):
 __all__.append('traced')
 
 
-# What is still there at the end of the program is shut down then: Python does not
-# drop the variables of modules.
-observers = weakref.WeakSet()
+def shut_down_all():
+    """Sends what waits while the interpreter still runs: no redaction function in Python is
+    called after this. Lets go of the GIL while it waits, as those functions need it.
+    """
+    try:
+        Lsobs.shutdown_at_exit()
+    except GLib.Error:
+        # the library has said so, and there is nobody left to handle it
+        pass
+    # whatever is traced later must not call the interpreter, which is gone by then
+    Lsobs.forbid_callbacks_at_exit()
 
 
-def shutdown_observers():
-    deadline = time.monotonic() + EXIT_TIMEOUT_MS / 1000
-    for observer in list(observers):
-        try:
-            observer.shutdown(max(0, int((deadline - time.monotonic()) * 1000)))
-        except GLib.Error:
-            # the library has said so, and there is nobody left to handle it
-            pass
+atexit.register(shut_down_all)
 
 
-atexit.register(shutdown_observers)
+class WorkerEnd:
+    """Shuts down the observers and exporters of a worker that multiprocessing has forked.
+
+    Such a worker ends by os._exit(), which calls no function of atexit, but it runs the
+    finalizers of multiprocessing.util before.
+    """
+
+    # Those of multiprocessing itself come before: they send the results to the parent.
+    PRIORITY = -1000
+
+    def __init__(self):
+        self.is_watching = False
+
+    def watch(self):
+        """In a new child, multiprocessing first removes all finalizers, and then calls what is
+        registered here. In a child that it has not made it does neither.
+        """
+        util = sys.modules.get('multiprocessing.util')
+        if util is not None and not self.is_watching:
+            self.is_watching = True
+            util.register_after_fork(self, WorkerEnd.add_finalizer)
+
+    def add_finalizer(self):
+        util = sys.modules['multiprocessing.util']
+        util.Finalize(None, shut_down_all, exitpriority=self.PRIORITY)
+
+
+worker_end = WorkerEnd()
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=worker_end.watch)
+# or this is loaded in a worker: before it has removed all finalizers, or after that
+worker_end.watch()
+if getattr(sys.modules.get('multiprocessing.process'), 'parent_process', lambda: None)() is not None:
+    worker_end.add_finalizer()
 
 
 class Observer(Lsobs.Observer):
@@ -510,19 +544,6 @@ class Observer(Lsobs.Observer):
         super().__init__(config=config, **properties)
         # raises what is wrong with the config, as new() does
         self.init(None)
-        observers.add(self)
-
-    @classmethod
-    def new(cls, config):
-        observer = Lsobs.Observer.new(config)
-        observers.add(observer)
-        return observer
-
-    @classmethod
-    def new_with_transport(cls, config, transport):
-        observer = Lsobs.Observer.new_with_transport(config, transport)
-        observers.add(observer)
-        return observer
 
     def start_run(self, name, inputs=None, run_type=None):
         """Start a root run; the type is a word or an Lsobs.RunType."""
@@ -562,11 +583,11 @@ class Observer(Lsobs.Observer):
     def begin_invocation(self, name, inputs=None):
         return super().begin_invocation(clean(name), to_node(inputs))
 
-    def flush(self, timeout=EXIT_TIMEOUT_MS):
+    def flush(self, timeout=FLUSH_TIMEOUT_MS):
         """Wait for what is to be sent, for so many milliseconds; (done, Lsobs.FlushStats)."""
         return super().flush(timeout)
 
-    def shutdown(self, timeout=EXIT_TIMEOUT_MS):
+    def shutdown(self, timeout=FLUSH_TIMEOUT_MS):
         """As flush(), and take no more after it."""
         return super().shutdown(timeout)
 
