@@ -11,6 +11,7 @@ debian_packages="
   gtk-doc-tools
   abigail-tools
   python3 python3-gi python3-h2 gjs
+  gir1.2-gtk-4.0 xvfb
   glib-networking openssl"
 fedora_packages="
   gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel glibc-locale-source
@@ -20,6 +21,7 @@ fedora_packages="
   gtk-doc
   libabigail
   python3 python3-gobject-base python3-h2 gjs
+  gtk4 xorg-x11-server-Xvfb
   glib-networking openssl"
 
 debian_missing () {

@@ -39,6 +39,7 @@ static const NumberRow number_rows[] = {
   NUMBER ("retry-delay", retry_delay, 500, 1, 60000),
   NUMBER ("request-timeout", request_timeout, 30000, 10, 3600000),
   NUMBER ("shutdown-timeout", shutdown_timeout, 3000, 0, 3600000),
+  NUMBER ("exit-timeout", exit_timeout, 3000, 0, 3600000),
   NUMBER ("compression-level", compression_level, 1, 1, 22),
   NUMBER ("failed-traces-max-bytes", failed_traces_max_bytes, 100 * 1024 * 1024, 1, G_MAXINT64 / 2),
 };

@@ -354,6 +354,13 @@ get (ManyFixture *fixture, LsobsCounter counter)
   return lsobs_stats_get (stats, counter);
 }
 
+static gboolean
+has_sent_all (gpointer exporter)
+{
+  return test_get_counter (exporter, LSOBS_COUNTER_ENQUEUED) ==
+         test_get_counter (exporter, LSOBS_COUNTER_DELIVERED);
+}
+
 /* Ends the observer. Every run has failed then, and was told of with its error. */
 static void
 assert_all_failed (ManyFixture *fixture)
@@ -361,7 +368,11 @@ assert_all_failed (ManyFixture *fixture)
   g_autoptr (GHashTable) failed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr (GPtrArray) events = NULL;
 
+  LsobsExporter *exporter = g_object_ref (lsobs_observer_get_exporter (fixture->observer));
+
   g_clear_object (&fixture->observer);
+  g_assert_true (test_wait_until (has_sent_all, exporter, 4 * TEST_TIMEOUT_MS));
+  g_object_unref (exporter);
   events = lsobs_memory_transport_dup_events (fixture->transport);
   for (guint i = 0; i < events->len; i++)
     {

@@ -43,6 +43,7 @@ tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   test_drain_context ();
   test_assert_books (fixture->exporter);
+  test_shut_down (fixture->exporter, 300);
   g_assert_finalize_object (fixture->observer);
   g_assert_finalize_object (fixture->memory);
   g_object_unref (fixture->config);

@@ -49,6 +49,7 @@ static const InvalidRow invalid_rows[] = {
   { "retry-delay", "retry-delay", 0, NULL },
   { "request-timeout", "request-timeout", 0, NULL },
   { "shutdown-timeout", "shutdown-timeout", -1, NULL },
+  { "exit-timeout", "exit-timeout", 3600001, NULL },
 };
 
 /* NULL is returned, the error names the setting but never the key, and nothing is sent. */
@@ -337,6 +338,12 @@ test_shutdown (RunFixture *fixture, gconstpointer data)
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_QUEUED), ==, 0);
 }
 
+static gboolean
+is_delivered (gpointer data)
+{
+  return run_fixture_get (data, LSOBS_COUNTER_DELIVERED) == 1;
+}
+
 /* Handles outlive their observer, and do no harm. */
 static void
 test_freed_before_runs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -347,7 +354,7 @@ test_freed_before_runs (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   run_fixture_start (fixture);
   run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_assert_finalize_object (g_steal_pointer (&fixture->observer));
-  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
+  g_assert_true (test_wait_until (is_delivered, fixture, TEST_TIMEOUT_MS));
   child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_run_add_tag (run, "late");
   lsobs_run_end (child, NULL);

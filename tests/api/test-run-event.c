@@ -59,6 +59,7 @@ set_up_unsampled (Fixture *fixture, gconstpointer data)
 static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
+  test_shut_down (fixture->exporter, TEST_TIMEOUT_MS);
   g_assert_finalize_object (fixture->exporter);
   g_assert_finalize_object (fixture->transport);
   g_main_context_unref (fixture->context);

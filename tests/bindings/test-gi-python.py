@@ -6,6 +6,8 @@ import base64
 import http.server
 import json
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -450,9 +452,38 @@ def test_replay():
         assert get_posts(server)[-1][3] == body
 
 
+def signalled_program(port):
+    """Runs in a process of its own, which a signal ends."""
+    Lsobs.install_signal_handlers([signal.SIGTERM])
+    config = Lsobs.Config.new('the-key', 'python')
+    config.set_api_url(f'http://127.0.0.1:{port}')
+    config.set_flush_interval(NEVER)
+    observer = Lsobs.Observer.new(config)
+    observer.start_run('before-the-signal', Lsobs.RunType.CHAIN, None).end(None)
+    print('ready', flush=True)
+    while True:
+        signal.pause()
+
+
+def test_signals():
+    with Served() as server:
+        command = [sys.executable, __file__, '--signalled', str(server.server_address[1])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b'ready\n'
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == -signal.SIGTERM, process.returncode
+        assert b'"before-the-signal"' in get_posts(server)[0][3]
+    try:
+        Lsobs.install_signal_handlers([signal.SIGKILL])
+        assert False
+    except GLib.Error as error:
+        assert error.matches(Lsobs.error_quark(), Lsobs.Error.INVALID_CONFIG)
+
+
 def main():
     tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_current_run,
-             test_flush_async, test_errors, test_attachment, test_feedback, test_transport, test_json, test_headers, test_http, test_replay]
+             test_flush_async, test_errors, test_attachment, test_feedback, test_transport, test_json, test_headers, test_http, test_replay,
+             test_signals]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):
@@ -467,4 +498,6 @@ def main():
     return failed
 
 
+if sys.argv[1:2] == ['--signalled']:
+    signalled_program(sys.argv[2])
 sys.exit(main())

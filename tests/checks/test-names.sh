@@ -12,11 +12,11 @@ glib="$glib range result scan signal substring text value wakeup watch word writ
 # JSON and JSON-GLib
 json="document field generator merge reader"
 # HTTP, MIME and TLS
-http="body bundle limit part service url"
+http="address body bundle part service url"
 # LangSmith, LangGraph and OpenTelemetry
 tracing="call capture end propagation replica rule start"
 # C, operating systems and compilers
-systems="buffer clock fork privilege rank sanitizer secret stop trim"
+systems="buffer clock descriptors fork privilege rank sanitizer secret stop trim"
 
 # shellcheck source=tests/checks/report.sh
 . "$G_TEST_SRCDIR/checks/report.sh"

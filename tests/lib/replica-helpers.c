@@ -51,6 +51,8 @@ replicas_tear_down (Replicas *self, gconstpointer data G_GNUC_UNUSED)
 {
   if (self->exporter != NULL)
     replicas_assert_books (self);
+  if (self->observer != NULL)
+    test_shut_down (self->exporter, lsobs_config_get_shutdown_timeout (self->config));
   g_clear_object (&self->observer);
   test_drain_context ();
   if (self->exporter != NULL)

@@ -19,6 +19,8 @@ run_fixture_set_up (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 void
 run_fixture_tear_down (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+  if (fixture->observer != NULL && fixture->exporter != NULL)
+    test_shut_down (fixture->exporter, lsobs_config_get_shutdown_timeout (fixture->config));
   g_clear_object (&fixture->observer);
   if (fixture->exporter != NULL)
     test_assert_books (fixture->exporter);

@@ -77,10 +77,18 @@ test_fixture_start (TestFixture *self)
 }
 
 void
+test_shut_down (LsobsExporter *exporter, gint64 timeout)
+{
+  lsobs_exporter_shutdown (exporter, timeout, NULL, NULL);
+}
+
+void
 test_fixture_stop (TestFixture *self)
 {
   LsobsObserver *observer = g_steal_pointer (&self->observer);
 
+  test_shut_down (lsobs_observer_get_exporter (observer),
+                  lsobs_config_get_shutdown_timeout (self->config));
   g_assert_finalize_object (observer);
 }
 

@@ -45,7 +45,9 @@ LsobsExporter *test_fixture_start_in (TestFixture *self, GMainContext *context);
 LsobsExporter *test_fixture_start_with (TestFixture *self,
                                         LsobsTransport *transport,
                                         GMainContext *context);
-/* Drops the observer; the exporter stays, to be asked. */
+/* Waits until nothing is sent any more, which the last unref does not. Some records may be lost. */
+void test_shut_down (LsobsExporter *exporter, gint64 timeout);
+/* Shuts the observer down and drops it; the exporter stays, to be asked. */
 void test_fixture_stop (TestFixture *self);
 /* @server: (transfer full): replaces the server of the fixture; the config keeps its address */
 void test_fixture_use_server (TestFixture *self, TestServer *server);

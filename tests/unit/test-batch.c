@@ -737,6 +737,38 @@ test_more (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (g_bytes_equal (text, copy));
 }
 
+/* A text that JSON-GLib cannot read costs the content of the event, and is counted. */
+static void
+test_unreadable (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const texts[] = { "{\"id\":", "[]", "" };
+  g_autoptr (LsobsRun) run = NULL;
+  LsobsEncoded *encoded;
+  GBytes *text;
+
+  start (fixture);
+  run = begin_full_run (fixture, "first");
+  end_run (run);
+  test_assert_flush (fixture->base.exporter, 1);
+  encoded = g_ptr_array_index (_lsobs_batch_peek_records (get_sent (fixture, 0)), 0);
+  text = encoded->text;
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GBytes) broken = g_bytes_new_static (texts[i], strlen (texts[i]));
+      g_autoptr (LsobsRunEvent) event = NULL;
+
+      encoded->text = broken;
+      event = lsobs_batch_dup_event (get_sent (fixture, 0), 0);
+      encoded->text = text;
+      g_assert_cmpstr (lsobs_run_event_get_id (event), ==, encoded->id);
+      g_assert_cmpint (lsobs_run_event_get_start_time (event), ==, encoded->start_time);
+      g_assert_null (lsobs_run_event_get_name (event));
+      g_assert_null (lsobs_run_event_get_inputs (event));
+      g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_BAD_PAYLOADS), ==,
+                        i + 1);
+    }
+}
+
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
@@ -756,6 +788,7 @@ main (int argc, char **argv)
   ADD ("/batch/kept/by-id", NULL, test_by_id);
   ADD ("/batch/kept/thread", NULL, test_thread);
   ADD ("/batch/encoded", NULL, test_encoded);
+  ADD ("/batch/unreadable", NULL, test_unreadable);
 
   return g_test_run ();
 }

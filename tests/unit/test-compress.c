@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/text/lsobs-compressor-private.h"
 #include "tests/lib/test-utils.h"
 #include "tests/lib/zstd-helpers.h"
@@ -53,10 +54,20 @@ unpack (LsobsCompression kind, GBytes *packed)
   return g_steal_pointer (&bytes);
 }
 
+/* (transfer full) (nullable) */
+static GBytes *
+run (LsobsCompressor *compressor, GBytes *body)
+{
+  GBytes *packed;
+
+  g_assert_true (_lsobs_compressor_run (compressor, body, &packed));
+  return packed;
+}
+
 static void
 assert_round_trip (LsobsCompressor *compressor, const Kind *kind, GBytes *body)
 {
-  g_autoptr (GBytes) packed = _lsobs_compressor_run (compressor, body);
+  g_autoptr (GBytes) packed = run (compressor, body);
   g_autoptr (GBytes) again = NULL;
 
   g_assert_nonnull (packed);
@@ -110,7 +121,7 @@ test_round_trips (gconstpointer data)
       g_autoptr (GBytes) body = make_body (sizes[i], i);
 
       if (sizes[i] < 1024)
-        g_assert_null (_lsobs_compressor_run (compressor, body));
+        g_assert_null (run (compressor, body));
       else
         assert_round_trip (compressor, kind, body);
     }
@@ -147,11 +158,51 @@ test_same (gconstpointer data)
     return;
   compressor = _lsobs_compressor_new (kind->kind, kind->level);
   other = _lsobs_compressor_new (kind->kind, kind->level);
-  first = _lsobs_compressor_run (compressor, body);
-  second = _lsobs_compressor_run (compressor, body);
-  third = _lsobs_compressor_run (other, body);
+  first = run (compressor, body);
+  second = run (compressor, body);
+  third = run (other, body);
   g_assert_true (g_bytes_equal (first, second));
   g_assert_true (g_bytes_equal (first, third));
+}
+
+static gboolean
+is_asked_again (gpointer user_data)
+{
+  return ++*(guint *) user_data % 2 == 0;
+}
+
+/* It stops when it is time, and goes on; the result is the same. */
+static void
+test_stop (gconstpointer data)
+{
+  const Kind *kind = data;
+  g_autoptr (LsobsCompressor) compressor = NULL;
+  g_autoptr (GBytes) body = make_body (3 * MIB, 1);
+  g_autoptr (GBytes) other = make_body (3 * MIB, 2);
+  g_autoptr (GBytes) whole = NULL;
+  g_autoptr (GBytes) packed = NULL;
+  guint n_asked = 0;
+  guint n_stops = 0;
+  LsobsWorkLimit limit = { .is_over = is_asked_again, .user_data = &n_asked };
+
+  if (skip_missing (kind))
+    return;
+  compressor = _lsobs_compressor_new (kind->kind, kind->level);
+  whole = run (compressor, body);
+  _lsobs_work_limit_enter (&limit);
+  /* what is left unfinished is forgotten */
+  g_assert_false (_lsobs_compressor_run (compressor, other, &packed));
+  while (!_lsobs_compressor_run (compressor, body, &packed))
+    n_stops++;
+  _lsobs_work_limit_leave (&limit);
+  g_assert_cmpuint (n_stops, >, 5);
+  g_assert_true (g_bytes_equal (whole, packed));
+  /* nor does it begin when the time is over */
+  limit = (LsobsWorkLimit){ .deadline = 1 };
+  _lsobs_work_limit_enter (&limit);
+  g_assert_false (_lsobs_compressor_run (compressor, body, &packed));
+  _lsobs_work_limit_leave (&limit);
+  assert_round_trip (compressor, kind, other);
 }
 
 /* What cannot be made smaller is left as it is, and does no harm to what comes after. */
@@ -169,7 +220,7 @@ test_noise (gconstpointer data)
     {
       g_autoptr (GBytes) noise = make_noise (size);
 
-      g_assert_null (_lsobs_compressor_run (compressor, noise));
+      g_assert_null (run (compressor, noise));
       assert_round_trip (compressor, kind, body);
     }
 }
@@ -224,6 +275,7 @@ main (int argc, char **argv)
       add ("round-trips", &kinds[i], test_round_trips);
       add ("example", &kinds[i], test_example);
       add ("same", &kinds[i], test_same);
+      add ("stop", &kinds[i], test_stop);
       add ("noise", &kinds[i], test_noise);
       add ("unused", &kinds[i], test_unused);
     }

@@ -124,6 +124,7 @@ static const VariableRow variable_rows[] = {
   { "MAX_INGEST_MEMORY_BYTES", " 1073741824\n", "max-queue-bytes", "1073741824", "67108864" },
   { "FAILED_TRACES_DIR", "/var/tmp/traces", "failed-traces-dir", "/var/tmp/traces", NULL },
   { "FAILED_TRACES_MAX_MB", "3", "failed-traces-max-bytes", "3145728", "104857600" },
+  { "EXIT_TIMEOUT_MS", "0", "exit-timeout", "0", "3000" },
   { "REVISION_ID", "v1.2-3-gabcdef", "revision-id", "v1.2-3-gabcdef", NULL },
 };
 

@@ -41,7 +41,10 @@ tear_down (Fixture *fixture, gconstpointer data)
 {
   g_clear_pointer (&fixture->sent, lsobs_run_event_unref);
   if (fixture->observer != NULL)
-    g_assert_finalize_object (fixture->observer);
+    {
+      test_shut_down (lsobs_observer_get_exporter (fixture->observer), TEST_TIMEOUT_MS);
+      g_assert_finalize_object (fixture->observer);
+    }
   g_assert_finalize_object (fixture->config);
   g_assert_finalize_object (fixture->transport);
   g_hash_table_unref (fixture->seen);
@@ -498,6 +501,12 @@ test_func_changes (Fixture *fixture, gconstpointer data)
                "telltale error");
 }
 
+static gboolean
+is_notified (gpointer data)
+{
+  return g_atomic_int_get (&((Fixture *) data)->n_notified) == 2;
+}
+
 /* The data lives as long as anybody may use it. */
 static void
 test_func_notify (Fixture *fixture, gconstpointer data)
@@ -512,6 +521,7 @@ test_func_notify (Fixture *fixture, gconstpointer data)
   send_run (fixture);
   g_assert_cmpuint (fixture->n_calls, ==, 6);
   g_assert_finalize_object (g_steal_pointer (&fixture->observer));
+  g_assert_true (test_wait_until (is_notified, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (fixture->n_notified, ==, 2);
   lsobs_config_set_redact_func (fixture->config, NULL, fixture, notify_cb);
   g_assert_cmpuint (fixture->n_notified, ==, 3);

@@ -181,6 +181,32 @@ test_waiter_several (Fixture *fixture, gconstpointer data)
   assert_waiter (same, 0, 2, 0);
 }
 
+/* It counts to the end what a flush does not wait for any longer, and looks like no flush. */
+static void
+test_waiter_patient (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) patient = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsFlushWaiter) flush = _lsobs_flush_waiter_new (count_cb, &n_calls);
+
+  push_run (fixture);
+  push_run (fixture);
+  patient->patient = TRUE;
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, patient));
+  g_assert_false (_lsobs_queue_has_waiters (fixture->queue));
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, flush));
+  g_assert_true (_lsobs_queue_has_waiters (fixture->queue));
+  _lsobs_queue_refuse_waiters (fixture->queue);
+  g_assert_cmpuint (n_calls, ==, 1);
+  g_assert_true (flush->refused);
+  g_assert_false (patient->refused);
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  _lsobs_queue_lost (fixture->queue, take_one (fixture), LSOBS_DROP_REASON_SHUTDOWN);
+  g_assert_cmpuint (n_calls, ==, 2);
+  assert_waiter (patient, 0, 1, 1);
+  assert_waiter (flush, 2, 0, 0);
+}
+
 static void
 test_waiter_removed (Fixture *fixture, gconstpointer data)
 {
@@ -294,6 +320,44 @@ test_drop_waiting (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 0);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
   assert_books (fixture->queue);
+}
+
+/* All records are lost at once, whoever has them; later outcomes change nothing. */
+static void
+test_write_off (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  LsobsLifecycle *lifecycle = _lsobs_queue_peek_lifecycle (fixture->queue);
+  LsobsRecord *in_flight;
+  LsobsRecord *kept;
+  g_autoptr (LsobsStats) stats = NULL;
+
+  for (guint i = 0; i < 4; i++)
+    push_run (fixture);
+  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  in_flight = take_one (fixture);
+  kept = take_one (fixture);
+  _lsobs_queue_keep (fixture->queue, kept);
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
+  g_assert_false (_lsobs_queue_is_written_off (fixture->queue));
+  _lsobs_lifecycle_enter (lifecycle, LSOBS_LIFECYCLE_STOPPING);
+  _lsobs_queue_write_off (fixture->queue, LSOBS_DROP_REASON_SHUTDOWN);
+  g_assert_true (_lsobs_queue_is_written_off (fixture->queue));
+  g_assert_cmpuint (n_calls, ==, 1);
+  assert_waiter (waiter, 0, 0, 3);
+
+  _lsobs_queue_send (fixture->queue, kept);
+  _lsobs_queue_delivered (fixture->queue, in_flight);
+  _lsobs_queue_lost (fixture->queue, kept, LSOBS_DROP_REASON_UNAVAILABLE);
+  _lsobs_queue_keep (fixture->queue, in_flight);
+  stats = _lsobs_queue_dup_stats (fixture->queue);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED), ==, 1);
+  g_assert_cmpuint (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN), ==, 3);
+  g_assert_cmpuint (lsobs_stats_get_total_dropped (stats), ==, 3);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 0);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
 }
 
 /* A model: what the queue must hold, as a list of the numbers of runs */
@@ -543,12 +607,14 @@ main (int argc, char *argv[])
   ADD ("waiter/outcomes", 10, test_waiter_outcomes);
   ADD ("waiter/evicted", 1, test_waiter_evicted);
   ADD ("waiter/several", 10, test_waiter_several);
+  ADD ("waiter/patient", 10, test_waiter_patient);
   ADD ("waiter/removed", 10, test_waiter_removed);
   ADD ("waiter/refused", 10, test_waiter_refused);
   ADD ("waiter/joined", 10, test_waiter_joined);
   ADD ("waiter/wait", 10, test_waiter_wait);
   ADD ("close", 10, test_close);
   ADD ("drop-waiting", 10, test_drop_waiting);
+  ADD ("write-off", 10, test_write_off);
   ADD ("threads", CAPACITY, test_threads);
   g_test_add_func ("/queue-books/model", test_model);
 

@@ -8,6 +8,7 @@
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"
 #include "tests/lib/sampler-helpers.h"
+#include "tests/lib/test-helpers.h"
 #include "tests/lib/test-utils.h"
 
 /* How many of all traces are sent is told with each run of those that are. */
@@ -196,6 +197,7 @@ set_up (Fixture *fixture, gconstpointer data)
 static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
+  test_shut_down (lsobs_observer_get_exporter (fixture->observer), TEST_TIMEOUT_MS);
   g_assert_finalize_object (fixture->observer);
   g_assert_finalize_object (fixture->transport);
 }

@@ -244,6 +244,7 @@ set_up (Fixture *fixture, gconstpointer data)
 static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
+  test_shut_down (lsobs_observer_get_exporter (fixture->observer), TEST_TIMEOUT_MS);
   g_assert_finalize_object (fixture->observer);
   g_assert_finalize_object (fixture->transport);
   g_assert_finalize_object (fixture->sampler);

@@ -34,7 +34,7 @@ static const EnumRow enum_rows[] = {
       "conflict",       "unauthorized",     "quota",       "limited",  "not-found",
       "redirected",     "unavailable",      "unreachable", "closed",   "invalid-attachment",
       "invalid-value",  "invalid-feedback", "no-key",      "foreign",  "blocked" } },
-  { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent" } },
+  { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent", "would-deadlock" } },
   { "drop-reason",
     lsobs_drop_reason_get_type,
     { "queue-full", "queue-bytes", "too-large", "rejected", "unauthorized", "quota",
@@ -117,11 +117,23 @@ test_flush_timeout (void)
 {
   g_autoptr (GError) error = NULL;
 
-  _lsobs_flush_error_set_timeout (&error, 1234, 56);
+  _lsobs_flush_error_set_timeout (&error, 1234, 56, 7);
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
-  assert_numbers (error, 1234, 56, 0);
+  assert_numbers (error, 1234, 56, 7);
   g_assert_nonnull (strstr (error->message, "1234"));
   g_assert_nonnull (strstr (error->message, "56"));
+}
+
+/* The end of a shutdown: nothing is still to be sent. */
+static void
+test_flush_cut_off (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  _lsobs_flush_error_set_timeout (&error, 1234, 0, 56);
+  g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
+  assert_numbers (error, 1234, 0, 56);
+  g_assert_nonnull (strstr (error->message, "56 records lost"));
 }
 
 static void
@@ -140,7 +152,7 @@ static void
 test_flush_no_place (void)
 {
   /* The caller does not want to know: nothing happens. */
-  _lsobs_flush_error_set_timeout (NULL, 1, 2);
+  _lsobs_flush_error_set_timeout (NULL, 1, 2, 3);
   _lsobs_flush_error_set_permanent (NULL, 1, 2, 3, "reason");
 }
 
@@ -222,6 +234,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/types/table-sizes", test_table_sizes);
   g_test_add_func ("/types/domains", test_domains);
   g_test_add_func ("/types/flush-error/timeout", test_flush_timeout);
+  g_test_add_func ("/types/flush-error/cut-off", test_flush_cut_off);
   g_test_add_func ("/types/flush-error/permanent", test_flush_permanent);
   g_test_add_func ("/types/flush-error/no-place", test_flush_no_place);
   g_test_add_func ("/types/flush-error/copy", test_flush_copy);
