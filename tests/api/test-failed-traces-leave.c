@@ -80,15 +80,22 @@ count_written (Fixture *fixture, guint n)
   return n_written;
 }
 
-/* All files together have as many runs as the counters say; that no run is there twice, the helper
- * checks. */
-static void
-assert_files (Fixture *fixture)
+static gboolean
+files_agree (gpointer data)
 {
+  Fixture *fixture = data;
   g_autoptr (WireTree) tree =
       failed_traces_build_tree (fixture->dir, test_server_get_url (fixture->base.server));
 
-  g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, count_written (fixture, fixture->n_exporters));
+  return wire_tree_get_n_runs (tree) == count_written (fixture, fixture->n_exporters);
+}
+
+/* All files together have as many runs as the counters say, when the last one is written; that no run
+ * is there twice, the helper checks. */
+static void
+assert_files (Fixture *fixture)
+{
+  g_assert_true (test_wait_until (files_agree, fixture, TEST_TIMEOUT_MS));
 }
 
 typedef struct
