@@ -45,6 +45,7 @@ typedef struct
   const Case *parameters;  /* (unowned) */
   LsobsObserver *observer; /* (owned) (nullable) the only reference of the program */
   LsobsExporter *exporter; /* (unowned) as long as the observer lives */
+  GThread *starter;        /* (atomic) (unowned) (nullable) the thread that starts runs now */
   int acted;               /* (atomic) how often the action was done */
   GError *error;           /* (owned) (nullable) what the call inside has failed with */
   gboolean succeeded;      /* the call inside */
@@ -59,6 +60,17 @@ static gboolean
 is_unknown (const Case *parameters)
 {
   return parameters->place == PLACE_COMPLETION && parameters->in_context;
+}
+
+/* No other thread uses the observer when its last reference goes. */
+static void
+wait_until_started (Program *program)
+{
+  GThread *starter;
+
+  while ((starter = g_atomic_pointer_get (&program->starter)) != NULL &&
+         starter != g_thread_self ())
+    g_usleep (100);
 }
 
 static void
@@ -83,6 +95,7 @@ act (Program *program, Place place)
       break;
     case ACTION_UNREF:
     default:
+      wait_until_started (program);
       g_clear_object (&program->observer);
       break;
     }
@@ -264,6 +277,7 @@ batch_finished_cb (LsobsObserver *observer G_GNUC_UNUSED,
 static void
 start_runs (Program *program, guint n)
 {
+  g_atomic_pointer_set (&program->starter, g_thread_self ());
   for (guint i = 0; i < n && program->observer != NULL; i++)
     {
       g_autoptr (JsonNode) inputs = test_new_payload ("hello");
@@ -272,6 +286,7 @@ start_runs (Program *program, guint n)
 
       lsobs_run_end (run, NULL);
     }
+  g_atomic_pointer_set (&program->starter, NULL);
 }
 
 static gboolean
