@@ -64,6 +64,7 @@ struct _LsobsWorker
   GSource *grace;                 /* (owned) (nullable) ends the stop in time */
   guint turns_left;               /* of the context after the grace */
   gboolean finished;              /* the last step was taken */
+  guint n_linger_turns;           /* since the worker has stopped */
   gboolean linger_quiet;          /* no connection needs the context any more */
   gint64 linger_end;              /* monotonic, µs: when closed connections are given up */
   LsobsFlushWaiter *leave_waiter; /* (owned) (nullable) of a worker that leaves */

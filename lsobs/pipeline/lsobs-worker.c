@@ -26,6 +26,10 @@
 #define MAX_LINGER_TIME 1000
 #define LINGER_INTERVAL 5
 
+/* How many turns they get in any case: on a busy machine, no thread may run the context in that
+ * time. */
+#define MIN_LINGER_TURNS 20
+
 /* Called in the context. */
 static gboolean
 flush_cb (gpointer user_data)
@@ -149,15 +153,18 @@ end_lingering (LsobsWorker *self)
   g_atomic_int_set (&self->lingering, FALSE);
 }
 
-/* Called in the context after the worker has stopped, again and again.
+/* Called in the context after the worker has stopped, in one turn after the other.
  * Returns: FALSE if nothing needs the context any more, or it lasts too long */
 static gboolean
 needs_context (LsobsWorker *self)
 {
   const LsobsTransportVTable *vtable = _lsobs_transport_peek_vtable (self->transport);
+  gboolean gives_up;
 
   g_assert (g_main_context_is_owner (self->context));
-  return !vtable->is_quiet (self->transport, g_get_monotonic_time () >= self->linger_end);
+  gives_up =
+      ++self->n_linger_turns > MIN_LINGER_TURNS && g_get_monotonic_time () >= self->linger_end;
+  return !vtable->is_quiet (self->transport, gives_up);
 }
 
 /* Called in the context. */
