@@ -152,7 +152,8 @@ _lsobs_route_leave (LsobsRoute *self)
   _lsobs_service_address_leave (self->address);
 }
 
-/* Whether all connections of the sessions that are closed have ended.
+/* Whether all connections of the sessions that are closed have ended, and no certificates are being
+ * loaded: a load in a thread of GIO cannot be given up, and may have to wait for that thread.
  * @gives_up: frees the sessions in any case */
 gboolean
 _lsobs_route_is_quiet (LsobsRoute *self, gboolean gives_up)
@@ -161,7 +162,7 @@ _lsobs_route_is_quiet (LsobsRoute *self, gboolean gives_up)
   _lsobs_flush_source_assert_context (self->waker);
   if (self->closed != NULL && (gives_up || _lsobs_session_pool_is_quiet (self->closed)))
     g_clear_pointer (&self->closed, _lsobs_session_pool_free);
-  return self->closed == NULL;
+  return self->closed == NULL && self->loading == NULL;
 }
 
 static gboolean

@@ -154,7 +154,7 @@ end_lingering (LsobsWorker *self)
 }
 
 /* Called in the context after the worker has stopped, in one turn after the other.
- * Returns: FALSE if nothing needs the context any more, or it lasts too long */
+ * Returns: FALSE if nothing needs the context any more; connections that last too long do not count */
 static gboolean
 needs_context (LsobsWorker *self)
 {
@@ -225,7 +225,12 @@ linger_here (LsobsWorker *self)
   g_source_set_callback (alarm, wake_cb, NULL, NULL);
   g_source_attach (alarm, self->context);
   while (needs_context (self))
-    g_main_context_iteration (self->context, TRUE);
+    {
+      g_main_context_iteration (self->context, TRUE);
+      /* Others need not wait for what takes long. */
+      if (g_get_monotonic_time () >= self->linger_end)
+        _lsobs_worker_release_thread (self);
+    }
   g_source_destroy (alarm);
   run_last_turns (self);
   end_lingering (self);
