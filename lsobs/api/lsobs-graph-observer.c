@@ -45,7 +45,7 @@ static void
 on_node_start (LsobsGraphObserver *self, const char *node_id, JsonNode *input)
 {
   /* A sampler may drop the last other reference. */
-  g_autoptr (LsobsGraphObserver) reference = g_object_ref (self);
+  g_autoptr (LsobsGraphObserver) reference G_GNUC_UNUSED = g_object_ref (self);
   LsobsNodeTable *table = peek_table (self);
 
   if (table != NULL)
@@ -78,7 +78,7 @@ on_tool_call (LsobsGraphObserver *self,
               JsonNode *args)
 {
   /* As at the start of a node. */
-  g_autoptr (LsobsGraphObserver) reference = g_object_ref (self);
+  g_autoptr (LsobsGraphObserver) reference G_GNUC_UNUSED = g_object_ref (self);
   LsobsNodeTable *table = peek_table (self);
 
   if (table != NULL)

@@ -28,7 +28,7 @@ static guint started_in;
 static LsobsSignalFunc end_func; /* atomic (nullable): NULL before a handler is installed */
 
 /* Ends the process by the default action of the signal, at once. */
-static void
+G_NORETURN static void
 end_process (int signal_number)
 {
   struct sigaction action = { .sa_handler = SIG_DFL };
