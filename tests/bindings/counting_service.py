@@ -97,13 +97,17 @@ SERVICES = {'good': GoodService, 'hanging': SilentService, 'refusing': lambda: S
 
 
 def compile_vala(name):
-    """Compiles exit-program.vala, in the environment that `make check` prepares."""
-    source = os.environ['G_TEST_SRCDIR']
-    build = os.path.join(os.environ['G_TEST_BUILDDIR'], '..')
-    command = [os.environ['VALAC'], f'--vapidir={build}/lsobs', f'--girdir={build}/lsobs', '--pkg=lsobs',
-               f'--cc={os.environ["CC"]}', '-X', '-w', '-X', f'-I{source}/..', '-X', f'-I{build}',
-               '-X', f'-L{build}/lsobs/.libs', '-X', '-llsobs', '-o', name,
-               os.path.join(source, 'bindings', 'exit-program.vala')]
+    """Compiles exit-program.vala, in the environment that `make check` prepares, or with the library
+    that is installed.
+    """
+    command = [os.environ.get('VALAC') or 'valac', '--pkg=lsobs', '-X', '-w', '-o', name,
+               os.path.join(os.path.dirname(os.path.abspath(__file__)), 'exit-program.vala')]
+    if 'G_TEST_SRCDIR' in os.environ:
+        source = os.environ['G_TEST_SRCDIR']
+        build = os.path.join(os.environ['G_TEST_BUILDDIR'], '..')
+        command += [f'--vapidir={build}/lsobs', f'--girdir={build}/lsobs', f'--cc={os.environ["CC"]}',
+                    '-X', f'-I{source}/..', '-X', f'-I{build}', '-X', f'-L{build}/lsobs/.libs',
+                    '-X', '-llsobs']
     compiled = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               check=False)
     if compiled.returncode != 0:
