@@ -31,7 +31,7 @@
  * signal ends the program at once; only a second `SIGHUP` does not, as a terminal that is
  * closed may send several.
  *
- * lsobs only takes signals that nobody else handles:
+ * lsobs only takes signals that have no other handler:
  *
  * - A signal that is ignored stays ignored, such as `SIGHUP` below `nohup`.
  * - A handler that the program has installed before stays. It decides whether the program ends. If

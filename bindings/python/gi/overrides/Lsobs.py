@@ -492,7 +492,7 @@ def shut_down_all():
     try:
         Lsobs.shutdown_at_exit()
     except GLib.Error:
-        # the library has said so, and there is nobody left to handle it
+        # the library has logged it, and the program has ended
         pass
     # whatever is traced later must not call the interpreter, which is gone by then
     Lsobs.forbid_callbacks_at_exit()
