@@ -4,7 +4,8 @@
  * becomes of the records, and what that is, for each fault of a service, with a thread of lsobs and in
  * the main context of the program:
  *
- *   make bench/life-deadlines && bench/life-deadlines [--call=CALL] [--time=MS] [FAULT …]
+ *   make bench/life-deadlines &&
+ *     G_TEST_SRCDIR=SOURCE/tests bench/life-deadlines [--call=CALL] [--time=MS] [FAULT …]
  */
 
 #include "config.h"
@@ -82,6 +83,8 @@ main (int argc, char **argv)
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
 
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_default_handler (g_log_default_handler, NULL);
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     g_error ("%s", error->message);

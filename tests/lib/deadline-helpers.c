@@ -79,6 +79,7 @@ const DeadlineRow deadline_rows[] = {
                .read = FAULT_READS_SOME,
                .rest = "HTTP/1.1 100 Continue\r\n\r\n" } },
   { .fault = { .name = "tls-stall", .address = FAULT_ADDRESS_TLS, .read = FAULT_READS_NOTHING } },
+  { .fault = { .name = "tls-trust", .address = FAULT_ADDRESS_TRUST } },
   /* the first bytes of a ServerHello of 122 */
   { .fault = { .name = "tls-half-hello",
                .address = FAULT_ADDRESS_TLS,

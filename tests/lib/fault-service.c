@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -9,9 +10,10 @@
 #include "tests/lib/resolver-helpers.h"
 #include "tests/lib/test-utils.h"
 
-#define MAX_HEAD   16384
-#define FAST_BYTES 65536
-#define BOMB_BYTES (64 * 1024 * 1024)
+#define MAX_HEAD    16384
+#define FAST_BYTES  65536
+#define BOMB_BYTES  (64 * 1024 * 1024)
+#define TRUST_BYTES (15 * 1024 * 1024)
 
 struct _FaultService
 {
@@ -23,6 +25,7 @@ struct _FaultService
   GCancellable *end;  /* (owned) */
   TestEnv *env;       /* (owned) (nullable) */
   TestResolver *resolver; /* (owned) (nullable) */
+  char *certificates;     /* (owned) (nullable): a file */
   GBytes *bomb;           /* (owned) (nullable) */
   char *rest;             /* (owned) (nullable) many in one, if they are fast */
   char *url;              /* (owned) */
@@ -269,6 +272,26 @@ make_rest (const Fault *fault)
   return g_string_free (many, FALSE);
 }
 
+/* Returns: (transfer full): a file of 15 MB with the same certificate again and again */
+static char *
+make_certificates (void)
+{
+  g_autoptr (GBytes) certificate = test_data_load ("tls/authority.pem");
+  g_autoptr (GString) text = g_string_sized_new (TRUST_BYTES);
+  g_autoptr (GError) error = NULL;
+  char *path = NULL;
+  int fd = g_file_open_tmp ("trust-XXXXXX.pem", &path, &error);
+
+  g_assert_no_error (error);
+  g_close (fd, NULL);
+  while (text->len + g_bytes_get_size (certificate) <= TRUST_BYTES)
+    g_string_append_len (text, g_bytes_get_data (certificate, NULL),
+                         (gssize) g_bytes_get_size (certificate));
+  g_file_set_contents (path, text->str, (gssize) text->len, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
 static char *
 make_url (FaultService *self, guint16 port)
 {
@@ -277,6 +300,11 @@ make_url (FaultService *self, guint16 port)
   switch (self->fault->address)
     {
     case FAULT_ADDRESS_TLS:
+      return g_strdup_printf ("https://127.0.0.1:%u", port);
+    case FAULT_ADDRESS_TRUST:
+      self->certificates = make_certificates ();
+      self->env = test_env_new ();
+      test_env_set (self->env, "SSL_CERT_FILE", self->certificates);
       return g_strdup_printf ("https://127.0.0.1:%u", port);
     case FAULT_ADDRESS_PROXY:
       proxy = g_strdup_printf ("http://127.0.0.1:%u", port);
@@ -325,6 +353,9 @@ fault_service_free (FaultService *self)
   g_clear_pointer (&self->bomb, g_bytes_unref);
   g_clear_pointer (&self->env, test_env_free);
   g_clear_pointer (&self->resolver, test_resolver_uninstall);
+  if (self->certificates != NULL)
+    g_unlink (self->certificates);
+  g_free (self->certificates);
   g_free (self->rest);
   g_free (self->url);
   g_free (self);

@@ -35,6 +35,7 @@ typedef enum
 {
   FAULT_ADDRESS_PLAIN,
   FAULT_ADDRESS_TLS,   /* of a service that has no certificate, and so says what it is given */
+  FAULT_ADDRESS_TRUST, /* as before; and the certificates to trust take long to load */
   FAULT_ADDRESS_PROXY, /* a service elsewhere; this one is the proxy */
   FAULT_ADDRESS_NAME,  /* whose look-up never ends */
 } FaultAddress;
@@ -56,8 +57,8 @@ typedef struct
 
 typedef struct _FaultService FaultService;
 
-/* While a service lives whose address is a proxy or a name, the environment or the resolver of GIO is
- * another one. */
+/* While a service lives, the environment or the resolver of GIO is another one, if its address needs
+ * that. */
 FaultService *fault_service_new (const Fault *fault);
 /* closes all connections, and joins all threads */
 void fault_service_free (FaultService *self);

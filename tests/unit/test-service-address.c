@@ -51,8 +51,7 @@ static void
 assert_address (const NumericRow *row, GSocketConnectable *connectable)
 {
   g_autoptr (GInetSocketAddress) address = get_first_address (connectable);
-  g_autofree char *host
-      = g_inet_address_to_string (g_inet_socket_address_get_address (address));
+  g_autofree char *host = g_inet_address_to_string (g_inet_socket_address_get_address (address));
 
   g_assert_cmpstr (host, ==, row->host);
   g_assert_cmpuint (g_inet_socket_address_get_port (address), ==, row->port);
@@ -84,8 +83,8 @@ test_name (void)
   test_resolver_answer (resolver);
   for (guint i = 0; i < 6; i++)
     {
-      g_autoptr (GSocketConnectable) connectable
-          = _lsobs_service_address_new ("http://service.example:1984");
+      g_autoptr (GSocketConnectable) connectable =
+          _lsobs_service_address_new ("http://service.example:1984");
       g_autoptr (GInetSocketAddress) address = NULL;
 
       if (i >= 2)
