@@ -632,7 +632,9 @@ test_fork (ProfileFixture *profile, gconstpointer data)
   g_assert_cmpint (mkfifo (path, 0600), ==, 0);
   fd = open (path, O_RDWR | O_CLOEXEC);
   g_assert_cmpint (fd, >=, 0);
-  profile_write (profile, COMMAND ("[ -e $DIR/go ] || read line < $DIR/pipe; echo " KEY));
+  profile_write (profile,
+                 COMMAND (
+                     "[ -e $DIR/go ] || { : > $DIR/waits; read line < $DIR/pipe; }; echo " KEY));
   run_fixture_set_up (&fixture, data);
   lsobs_config_set_api_key (fixture.config, NULL);
   g_assert_true (lsobs_config_load_profile (fixture.config, profile->path, PROFILE_NAME, NULL));
@@ -641,7 +643,7 @@ test_fork (ProfileFixture *profile, gconstpointer data)
   run = lsobs_observer_start_run (fixture.observer, "parent", LSOBS_RUN_TYPE_CHAIN, NULL);
   lsobs_run_end (run, NULL);
   g_assert_false (lsobs_exporter_flush (fixture.exporter, 1, NULL, NULL));
-  g_assert_true (profile_wait_for (profile, "runs"));
+  g_assert_true (profile_wait_for (profile, "waits"));
   profile_put (profile, "go", "");
 
   fork_run (child, &fixture, NULL);
