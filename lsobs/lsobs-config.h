@@ -229,6 +229,30 @@ void lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self, gint64 failed_
 LSOBS_AVAILABLE_IN_0_1
 gint64 lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_spool_dir (LsobsConfig *self, const char *spool_dir);
+LSOBS_AVAILABLE_IN_0_1
+const char *lsobs_config_get_spool_dir (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_spool_enabled (LsobsConfig *self, gboolean spool_enabled);
+LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_config_get_spool_enabled (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_spool_max_bytes (LsobsConfig *self, gint64 spool_max_bytes);
+LSOBS_AVAILABLE_IN_0_1
+gint64 lsobs_config_get_spool_max_bytes (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_spool_max_files (LsobsConfig *self, gint64 spool_max_files);
+LSOBS_AVAILABLE_IN_0_1
+gint64 lsobs_config_get_spool_max_files (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_spool_max_age (LsobsConfig *self, gint64 spool_max_age);
+LSOBS_AVAILABLE_IN_0_1
+gint64 lsobs_config_get_spool_max_age (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_spool_delay (LsobsConfig *self, gint64 spool_delay);
+LSOBS_AVAILABLE_IN_0_1
+gint64 lsobs_config_get_spool_delay (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
 void lsobs_config_set_revision_id (LsobsConfig *self, const char *revision_id);
 LSOBS_AVAILABLE_IN_0_1
 const char *lsobs_config_get_revision_id (LsobsConfig *self);

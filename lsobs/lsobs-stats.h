@@ -76,6 +76,11 @@ typedef enum
  *   program's own function said so
  * @LSOBS_COUNTER_DUMPED: lost records that were written to
  *   #LsobsConfig:failed-traces-dir; they also count as lost
+ * @LSOBS_COUNTER_SPOOLED: records that wait in #LsobsConfig:spool-dir, and do not count as lost
+ * @LSOBS_COUNTER_DRAINED: records, of this or another process, that the service has accepted from
+ *   the spool
+ * @LSOBS_COUNTER_SPOOL_DROPPED: records, of this or another process, that were removed from the
+ *   spool, as they were too old, or the service refused them
  * @LSOBS_COUNTER_BATCHES: batches that were accepted
  * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
  * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again
@@ -106,6 +111,9 @@ typedef enum
   LSOBS_COUNTER_CUT_PAYLOADS,
   LSOBS_COUNTER_REDACTION_FAILURES,
   LSOBS_COUNTER_DUMPED,
+  LSOBS_COUNTER_SPOOLED,
+  LSOBS_COUNTER_DRAINED,
+  LSOBS_COUNTER_SPOOL_DROPPED,
   LSOBS_COUNTER_BATCHES,
   LSOBS_COUNTER_REQUESTS,
   LSOBS_COUNTER_RETRIES,

@@ -57,6 +57,12 @@ typedef struct
   gboolean trust_incoming_headers;
   char *failed_traces_dir; /* (owned) (nullable) */
   gint64 failed_traces_max_bytes;
+  char *spool_dir; /* (owned) (nullable) in settings: also that of spool_enabled */
+  gboolean spool_enabled;
+  gint64 spool_max_bytes;
+  gint64 spool_max_files;
+  gint64 spool_max_age;
+  gint64 spool_delay;
   char *revision_id; /* (owned) (nullable) */
   gint64 flush_interval;
   gint64 max_batch_size;

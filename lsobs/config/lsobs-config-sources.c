@@ -519,6 +519,11 @@ read_all (LsobsConfig *config, GError **error)
  *   #LsobsConfig:max-queue-bytes
  * - `FAILED_TRACES_DIR` for #LsobsConfig:failed-traces-dir, and `FAILED_TRACES_MAX_MB`,
  *   in units of 1048576, for #LsobsConfig:failed-traces-max-bytes
+ * - `SPOOL_DIR`, the switch `SPOOL`, `SPOOL_MAX_MB`, in units of 1048576, `SPOOL_MAX_FILES`,
+ *   `SPOOL_MAX_AGE_HOURS` and `SPOOL_DELAY_MS` for #LsobsConfig:spool-dir,
+ *   #LsobsConfig:spool-enabled, #LsobsConfig:spool-max-bytes, #LsobsConfig:spool-max-files,
+ *   #LsobsConfig:spool-max-age and #LsobsConfig:spool-delay; a program that runs with more rights
+ *   than its user has ignores the first two
  * - `EXIT_TIMEOUT_MS` for #LsobsConfig:exit-timeout
  * - `REVISION_ID` for #LsobsConfig:revision-id
  *

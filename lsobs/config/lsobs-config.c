@@ -602,6 +602,136 @@ static const LsobsSetting settings[] = {
   },
 
   /**
+   * LsobsConfig:spool-dir:
+   *
+   * A directory, the spool, in which traces wait that the service does not take now, or %NULL.
+   * It is made when it is needed, for this user alone; a link, or the directory of another
+   * user, is refused. A relative path begins where the program is when the observer is made.
+   *
+   * Traces go there after redaction: while the service is away, those that have waited longer than
+   * #LsobsConfig:spool-delay, and the oldest when the queue is half full; those that are refused
+   * because of the key, a used-up limit or the address; and what a shutdown cannot deliver. They
+   * count as %LSOBS_COUNTER_SPOOLED then, and not as lost.
+   *
+   * Whoever has the same address, workspace, project and key sends them: this program when it
+   * starts again, when the service is back, and in lsobs_exporter_drain_spool_async(). One process
+   * does so at a time, in order, and removes a file after the service has said yes. No file
+   * contains the key, but a fingerprint of it, with a salt.
+   *
+   * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
+   * and destinations may share a spool. Files are written and sent in threads of the
+   * library's own; only a flush and a shutdown wait for the disk, within their time. When the disk
+   * is full or cannot be written, records are lost, and counted. Only #LsobsClient has a spool.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "spool-dir",
+      .type = LSOBS_SETTING_TEXT,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, spool_dir),
+      .needs_trust = TRUE,
+      .variables = { VARIABLE ("SPOOL_DIR") },
+      .normalize = normalize_path,
+  },
+
+  /**
+   * LsobsConfig:spool-enabled:
+   *
+   * Whether there is a spool even if #LsobsConfig:spool-dir is %NULL: in a directory of the
+   * application's own, `lsobs` in `$XDG_STATE_HOME/ID`, where the id is that of the default
+   * #GApplication, or else g_get_prgname() without directories. Flatpak gives each application a
+   * `$XDG_STATE_HOME` of its own.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "spool-enabled",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, spool_enabled),
+      .initial = FALSE,
+      .needs_trust = TRUE,
+      .variables = { VARIABLE ("SPOOL") },
+  },
+
+  /**
+   * LsobsConfig:spool-max-bytes:
+   *
+   * How large the files in the spool may become, all together, in bytes; what would make them
+   * larger is lost. At least 1.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "spool-max-bytes",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, spool_max_bytes),
+      .initial = 1024 * 1024 * 1024,
+      .minimum = 1,
+      .maximum = G_MAXINT64 / 2,
+      .unit = "bytes",
+      .variables = { VARIABLE ("SPOOL_MAX_MB") },
+      .variable_factor = 1024 * 1024,
+  },
+
+  /**
+   * LsobsConfig:spool-max-files:
+   *
+   * How many files the spool may hold, one for each batch; what would be one more is lost. From 1
+   * to 10000000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "spool-max-files",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, spool_max_files),
+      .initial = 100000,
+      .minimum = 1,
+      .maximum = 10000000,
+      .variables = { VARIABLE ("SPOOL_MAX_FILES") },
+  },
+
+  /**
+   * LsobsConfig:spool-max-age:
+   *
+   * How long traces may wait in the spool, in milliseconds. Older ones are removed, and counted as
+   * %LSOBS_COUNTER_SPOOL_DROPPED, when the spool is used the next time. From 1000 to 31536000000,
+   * a year.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "spool-max-age",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, spool_max_age),
+      .initial = 7 * 24 * 3600 * 1000,
+      .minimum = 1000,
+      .maximum = G_GINT64_CONSTANT (31536000000),
+      .unit = "ms",
+      .variables = { VARIABLE ("SPOOL_MAX_AGE_HOURS") },
+      .variable_factor = 3600 * 1000,
+  },
+
+  /**
+   * LsobsConfig:spool-delay:
+   *
+   * How long records wait in memory for a service that is away, before they go to the spool, in
+   * milliseconds. From 0 to 86400000.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "spool-delay",
+      .type = LSOBS_SETTING_NUMBER,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, spool_delay),
+      .initial = 10000,
+      .minimum = 0,
+      .maximum = 86400000,
+      .unit = "ms",
+      .variables = { VARIABLE ("SPOOL_DELAY_MS") },
+  },
+
+  /**
    * LsobsConfig:revision-id:
    *
    * Which revision of the program this is. It goes into the metadata of every run
@@ -2171,6 +2301,216 @@ lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self)
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
 
   return self->values.failed_traces_max_bytes;
+}
+
+/**
+ * lsobs_config_set_spool_dir:
+ * @self: a config
+ * @spool_dir: (nullable) (type filename): a path, in the encoding of file names, or %NULL
+ *
+ * Sets where traces wait that the service does not take now; see #LsobsConfig:spool-dir.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_spool_dir (LsobsConfig *self, const char *spool_dir)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_text (self, &self->values.spool_dir, spool_dir);
+}
+
+/**
+ * lsobs_config_get_spool_dir:
+ * @self: a config
+ *
+ * Gets where traces wait that the service does not take now.
+ *
+ * Returns: (nullable) (transfer none) (type filename): a path, or %NULL
+ *
+ * Since: 0.1
+ */
+const char *
+lsobs_config_get_spool_dir (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), NULL);
+
+  return self->values.spool_dir;
+}
+
+/**
+ * lsobs_config_set_spool_enabled:
+ * @self: a config
+ * @spool_enabled: whether there is a spool in any case
+ *
+ * Sets whether there is a spool even if no directory is set; see #LsobsConfig:spool-enabled.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_spool_enabled (LsobsConfig *self, gboolean spool_enabled)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->values.spool_enabled, spool_enabled);
+}
+
+/**
+ * lsobs_config_get_spool_enabled:
+ * @self: a config
+ *
+ * Gets whether there is a spool even if no directory is set.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_spool_enabled (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->values.spool_enabled;
+}
+
+/**
+ * lsobs_config_set_spool_max_bytes:
+ * @self: a config
+ * @spool_max_bytes: a number of bytes
+ *
+ * Sets how large the files in the spool may become; see #LsobsConfig:spool-max-bytes.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_spool_max_bytes (LsobsConfig *self, gint64 spool_max_bytes)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, &self->values.spool_max_bytes, spool_max_bytes);
+}
+
+/**
+ * lsobs_config_get_spool_max_bytes:
+ * @self: a config
+ *
+ * Gets how large the files in the spool may become.
+ *
+ * Returns: a number
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_spool_max_bytes (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->values.spool_max_bytes;
+}
+
+/**
+ * lsobs_config_set_spool_max_files:
+ * @self: a config
+ * @spool_max_files: a number of files
+ *
+ * Sets how many files the spool may hold; see #LsobsConfig:spool-max-files.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_spool_max_files (LsobsConfig *self, gint64 spool_max_files)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, &self->values.spool_max_files, spool_max_files);
+}
+
+/**
+ * lsobs_config_get_spool_max_files:
+ * @self: a config
+ *
+ * Gets how many files the spool may hold.
+ *
+ * Returns: a number
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_spool_max_files (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->values.spool_max_files;
+}
+
+/**
+ * lsobs_config_set_spool_max_age:
+ * @self: a config
+ * @spool_max_age: a time in milliseconds
+ *
+ * Sets how long traces may wait in the spool; see #LsobsConfig:spool-max-age.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_spool_max_age (LsobsConfig *self, gint64 spool_max_age)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, &self->values.spool_max_age, spool_max_age);
+}
+
+/**
+ * lsobs_config_get_spool_max_age:
+ * @self: a config
+ *
+ * Gets how long traces may wait in the spool.
+ *
+ * Returns: a number
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_spool_max_age (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->values.spool_max_age;
+}
+
+/**
+ * lsobs_config_set_spool_delay:
+ * @self: a config
+ * @spool_delay: a time in milliseconds
+ *
+ * Sets how long records wait for a service that is away before they go to the spool; see #LsobsConfig:spool-delay.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_spool_delay (LsobsConfig *self, gint64 spool_delay)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_number (self, &self->values.spool_delay, spool_delay);
+}
+
+/**
+ * lsobs_config_get_spool_delay:
+ * @self: a config
+ *
+ * Gets how long records wait for a service that is away before they go to the spool.
+ *
+ * Returns: a number
+ *
+ * Since: 0.1
+ */
+gint64
+lsobs_config_get_spool_delay (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), 0);
+
+  return self->values.spool_delay;
 }
 
 /**

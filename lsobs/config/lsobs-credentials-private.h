@@ -30,6 +30,8 @@ void _lsobs_credentials_rest (LsobsCredentials *self);
 gboolean _lsobs_credentials_can_change (LsobsCredentials *self);
 gboolean _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other);
 
+char *_lsobs_credentials_make_fingerprint (LsobsCredentials *self, const char *salt);
+
 gboolean _lsobs_credentials_are_ready (LsobsCredentials *self, guint refused);
 LsobsCredentialsState _lsobs_credentials_need (LsobsCredentials *self,
                                                guint refused,

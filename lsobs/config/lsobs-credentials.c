@@ -180,6 +180,30 @@ _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other)
   return same && self->source == other->source;
 }
 
+/* Tells two secrets apart without telling either. A secret that is fetched changes: its source counts
+ * instead.
+ * @self: (nullable)
+ * @salt: the key of the HMAC
+ * Returns: (transfer full): in hexadecimal digits */
+char *
+_lsobs_credentials_make_fingerprint (LsobsCredentials *self, const char *salt)
+{
+  g_autoptr (GHmac) hmac = g_hmac_new (G_CHECKSUM_SHA256, (const guchar *) salt, strlen (salt));
+
+  if (self != NULL && self->source != NULL)
+    {
+      g_hmac_update (hmac, (const guchar *) self->source->path, -1);
+      g_hmac_update (hmac, (const guchar *) "\n", 1);
+      g_hmac_update (hmac, (const guchar *) self->source->name, -1);
+    }
+  else if (self != NULL)
+    {
+      /* It is never replaced. */
+      g_hmac_update (hmac, (const guchar *) self->secret, -1);
+    }
+  return g_strdup (g_hmac_get_string (hmac));
+}
+
 /* --- fetching in a thread --- */
 
 /* Stores the result of a fetch and wakes the sources that wait for it.

@@ -65,6 +65,7 @@ gboolean _lsobs_settings_check_replica (LsobsConfig *config,
 LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
 void _lsobs_settings_unref (LsobsSettings *self);
 gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);
+gboolean _lsobs_settings_keep_lost (LsobsSettings *self);
 LsobsTarget *_lsobs_settings_get_own_target (LsobsSettings *self, LsobsTarget *trace_target);
 LsobsTarget *_lsobs_settings_get_target (LsobsSettings *self, LsobsTarget *own);
 const char *_lsobs_settings_get_seed (LsobsSettings *self, LsobsTarget *own);

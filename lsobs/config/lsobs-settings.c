@@ -322,6 +322,28 @@ take_privacy (LsobsSettings *self, LsobsConfig *config, GError **error)
   return TRUE;
 }
 
+/* Returns: (transfer full): the directory of the spool of an application that sets none */
+static char *
+make_spool_dir (void)
+{
+  GApplication *application = g_application_get_default ();
+  const char *id = application != NULL ? g_application_get_application_id (application) : NULL;
+  const char *name = id != NULL ? id : g_get_prgname ();
+  g_autofree char *base = g_path_get_basename (name != NULL ? name : "");
+
+  /* Without a name, the basename is a dot. */
+  if (strcmp (base, ".") == 0 || strcmp (base, "..") == 0 || strcmp (base, "/") == 0)
+    return g_build_filename (g_get_user_state_dir (), "lsobs", NULL);
+  return g_build_filename (g_get_user_state_dir (), base, "lsobs", NULL);
+}
+
+/* Whether records that are not delivered are written to disk. */
+gboolean
+_lsobs_settings_keep_lost (LsobsSettings *self)
+{
+  return self->values.failed_traces_dir != NULL || self->values.spool_dir != NULL;
+}
+
 /* @replica: (nullable): NULL for the destination of the config's own properties */
 static LsobsSettings *
 new_for_replica (LsobsConfig *config,
@@ -339,6 +361,8 @@ new_for_replica (LsobsConfig *config,
       !_lsobs_config_check_values (config, error) || !take_privacy (self, config, error))
     return NULL;
   self->sample_rate = dup_sample_rate (self);
+  if (self->values.spool_dir == NULL && self->values.spool_enabled)
+    self->values.spool_dir = make_spool_dir ();
   return g_steal_pointer (&self);
 }
 

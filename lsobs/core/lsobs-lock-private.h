@@ -30,7 +30,7 @@ typedef enum
   LSOBS_LOCK_FLUSH_WAITER,     /* LsobsFlushWaiter */
   LSOBS_LOCK_WORKER,           /* LsobsWorker: a thread is started under it */
   LSOBS_LOCK_LEAVING_LIST,     /* lsobs-leaving-list.c */
-  LSOBS_LOCK_FAILED_TRACES,    /* LsobsFailedTraceWriter: a thread is started under it */
+  LSOBS_LOCK_SPOOL_WRITER,     /* LsobsSpoolWriter: a thread is started under it */
   LSOBS_LOCK_HEALTH,           /* LsobsHealth */
   LSOBS_LOCK_NOTIFIER,         /* LsobsNotifier */
   LSOBS_LOCK_MEMORY_TRANSPORT, /* LsobsMemoryTransport */

@@ -26,6 +26,9 @@ G_BEGIN_DECLS
   ENTRY (LSOBS_COUNTER_CUT_PAYLOADS, "cut-payloads"), \
   ENTRY (LSOBS_COUNTER_REDACTION_FAILURES, "redaction-failures"), \
   ENTRY (LSOBS_COUNTER_DUMPED, "dumped"), \
+  ENTRY (LSOBS_COUNTER_SPOOLED, "spooled"), \
+  ENTRY (LSOBS_COUNTER_DRAINED, "drained"), \
+  ENTRY (LSOBS_COUNTER_SPOOL_DROPPED, "spool-dropped"), \
   ENTRY (LSOBS_COUNTER_BATCHES, "batches"), \
   ENTRY (LSOBS_COUNTER_REQUESTS, "requests"), \
   ENTRY (LSOBS_COUNTER_RETRIES, "retries"), \
@@ -60,7 +63,7 @@ enum
 };
 
 /* The counters while they count; an LsobsStats is a snapshot of them. The counters of the
- * records (enqueued, delivered, queued, in flight, dropped) change only under the lock of the
+ * records (enqueued, delivered, queued, in flight, spooled, dropped) change only under the lock of the
  * queue, so that a snapshot taken under that lock adds up. The other counters change at any
  * time. Each counter is atomic and as large as a pointer: on 32-bit machines it wraps at
  * 2^32. */

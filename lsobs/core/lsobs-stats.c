@@ -10,7 +10,7 @@
  * @short_description: every counter of an observer
  *
  * Nothing is lost silently: at every moment the records enqueued are those
- * delivered, those queued, those in flight and those dropped, by reason. An
+ * delivered, those queued, those in flight, those in the spool and those dropped, by reason. An
  * #LsobsStats is a snapshot of all counters, taken with
  * lsobs_observer_dup_stats(). It never changes, and may be used from any thread.
  */

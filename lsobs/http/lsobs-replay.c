@@ -12,7 +12,7 @@
 #include "lsobs/core/lsobs-file-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-attempts-private.h"
-#include "lsobs/http/lsobs-failed-trace-private.h"
+#include "lsobs/spool/lsobs-failed-trace-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
 
 /* Larger files are skipped: a body has at most 100 MiB, and a third more as base64. */

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lsobs/core/lsobs-stats-private.h"
-#include "lsobs/http/lsobs-failed-trace-writer-private.h"
+#include "lsobs/spool/lsobs-spool-writer-private.h"
 #include "lsobs/http/lsobs-project-ids-private.h"
 #include "lsobs/http/lsobs-lookups-private.h"
 #include "lsobs/http/lsobs-route-private.h"

@@ -25,7 +25,7 @@ struct _LsobsService
   int mixes_feedback;      /* (atomic) gboolean: multipart requests may hold feedback among runs */
   guint max_records;       /* (atomic) of a request */
   guint max_bytes;         /* (atomic) of a request, before it is compressed */
-  LsobsFailedTraceWriter *failed_traces; /* (owned) (nullable) (atomic) */
+  LsobsSpoolWriter *failed_traces; /* (owned) (nullable) (atomic) */
 
   /* All fields below are used only in the context that sends. */
   guint epoch;                  /* the process that they belong to */
@@ -133,8 +133,8 @@ _lsobs_service_unref (LsobsService *self)
   _lsobs_project_ids_unref (self->project_ids);
   _lsobs_lookups_unref (self->lookups);
   _lsobs_route_unref (self->route);
-  if (self->failed_traces != NULL && !_lsobs_failed_trace_writer_is_forked (self->failed_traces))
-    _lsobs_failed_trace_writer_unref (self->failed_traces);
+  if (self->failed_traces != NULL && !_lsobs_spool_writer_is_forked (self->failed_traces))
+    _lsobs_spool_writer_unref (self->failed_traces);
   g_clear_pointer (&self->compressor, _lsobs_compressor_free);
   _lsobs_settings_unref (self->settings);
   _lsobs_counters_unref (self->counters);
@@ -654,18 +654,18 @@ _lsobs_service_peek_waits (LsobsService *self)
 void
 _lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *trace, guint n_records)
 {
-  LsobsFailedTraceWriter *writer = g_atomic_pointer_get (&self->failed_traces);
+  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->failed_traces);
 
   _lsobs_service_assert_context (self);
   /* After a fork, the child does not touch the writer of the parent. */
-  if (writer == NULL || _lsobs_failed_trace_writer_is_forked (writer))
+  if (writer == NULL || _lsobs_spool_writer_is_forked (writer))
     {
-      writer = _lsobs_failed_trace_writer_new (self->settings->values.failed_traces_dir,
-                                               self->settings->values.failed_traces_max_bytes,
-                                               self->counters);
+      writer =
+          _lsobs_spool_writer_new (self->settings->values.failed_traces_dir,
+                                   self->settings->values.failed_traces_max_bytes, self->counters);
       g_atomic_pointer_set (&self->failed_traces, writer);
     }
-  _lsobs_failed_trace_writer_push (writer, trace, n_records);
+  _lsobs_spool_writer_push (writer, trace, n_records, NULL, NULL);
 }
 
 /* Waits until the failed traces are written. Called from any thread.
@@ -674,8 +674,8 @@ _lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *trace, 
 gboolean
 _lsobs_service_wait_written (LsobsService *self, gint64 deadline)
 {
-  LsobsFailedTraceWriter *writer = g_atomic_pointer_get (&self->failed_traces);
+  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->failed_traces);
 
-  return writer == NULL || _lsobs_failed_trace_writer_is_forked (writer) ||
-         _lsobs_failed_trace_writer_wait (writer, deadline);
+  return writer == NULL || _lsobs_spool_writer_is_forked (writer) ||
+         _lsobs_spool_writer_wait (writer, deadline);
 }

@@ -29,6 +29,8 @@ void _lsobs_json_document_wipe (LsobsJsonDocument *self);
 const char *_lsobs_json_document_find (LsobsJsonDocument *self,
                                        const char *object,
                                        const char *name);
+const char *_lsobs_json_document_skip (LsobsJsonDocument *self, const char *value);
+char *_lsobs_json_document_dup_value (LsobsJsonDocument *self, const char *value);
 const char *_lsobs_json_document_decode (LsobsJsonDocument *self, const char *value, gsize *len);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (LsobsJsonDocument, _lsobs_json_document_clear)

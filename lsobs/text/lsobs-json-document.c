@@ -56,9 +56,12 @@ skip_string (LsobsJsonDocument *self, const char *at, LsobsJsonStringKind *kind)
   return _lsobs_json_string_scan (at + 1, self->text.data + self->text.len - 1, kind);
 }
 
-static const char *
-skip_value (LsobsJsonDocument *self, const char *at)
+/* @value: a value of any type
+ * Returns: the first byte after it */
+const char *
+_lsobs_json_document_skip (LsobsJsonDocument *self, const char *value)
 {
+  const char *at = value;
   LsobsJsonStringKind kind;
   guint depth = 0;
 
@@ -77,6 +80,14 @@ skip_value (LsobsJsonDocument *self, const char *at)
     }
   while (depth > 0 || strchr (",}]", *at) == NULL);
   return at;
+}
+
+/* @value: a value of any type
+ * Returns: (transfer full): its JSON text */
+char *
+_lsobs_json_document_dup_value (LsobsJsonDocument *self, const char *value)
+{
+  return g_strndup (value, (gsize) (_lsobs_json_document_skip (self, value) - value));
 }
 
 /* Decodes a string.
@@ -116,7 +127,7 @@ _lsobs_json_document_find (LsobsJsonDocument *self, const char *object, const ch
       at = skip_string (self, at, &kind) + 1;
       if (same)
         found = at;
-      at = skip_value (self, at);
+      at = _lsobs_json_document_skip (self, at);
     }
   return found;
 }

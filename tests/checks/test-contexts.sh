@@ -11,7 +11,7 @@
 # - "immutable", or "pure functions": any thread, as nothing changes.
 #
 # A callback asserts its context, or its comment names the thread that calls it.
-folders="transport http pipeline"
+folders="transport spool http pipeline"
 
 # What the comment of a function says that has no context to assert, as a part of a sentence.
 elsewhere="called from any thread|before anything is sent|in a forked child"

@@ -10,7 +10,7 @@
 
 #include <glib/gstdio.h>
 
-#include "lsobs/http/lsobs-failed-trace-private.h"
+#include "lsobs/spool/lsobs-failed-trace-private.h"
 
 #include "tests/lib/wire.h"
 

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include "lsobs/core/lsobs-id-private.h"
-#include "lsobs/http/lsobs-failed-trace-private.h"
+#include "lsobs/spool/lsobs-failed-trace-private.h"
 #include "lsobs/text/lsobs-json-document-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
 #define FORMAT_VERSION "1"
+
+/* The member of lsobs in the JSON object. Other clients ignore it. */
+#define OWNER_MEMBER "lsobs"
 
 /* How much of a body is written at a time, in bytes. A multiple of 3, so that base64 needs no
  * padding in between. */
@@ -52,7 +55,8 @@ _lsobs_failed_trace_free (LsobsFailedTrace *self)
   g_free (self->endpoint);
   g_free (self->content_type);
   g_free (self->encoding);
-  g_bytes_unref (self->body);
+  g_clear_pointer (&self->body, g_bytes_unref);
+  g_free (self->owner);
   g_free (self);
 }
 
@@ -74,7 +78,13 @@ write_head (LsobsFailedTrace *self, LsobsBuffer *out)
   append_string (out, ",\"headers\":{\"Content-Type\":", self->content_type);
   if (self->encoding != NULL)
     append_string (out, ",\"Content-Encoding\":", self->encoding);
-  _lsobs_buffer_append_str (out, "},\"body_base64\":\"");
+  _lsobs_buffer_append_str (out, "}");
+  if (self->owner != NULL)
+    {
+      _lsobs_buffer_append_str (out, ",\"" OWNER_MEMBER "\":");
+      _lsobs_buffer_append_str (out, self->owner);
+    }
+  _lsobs_buffer_append_str (out, ",\"body_base64\":\"");
 }
 
 /* Returns: the size of the file, in bytes */
@@ -242,6 +252,7 @@ _lsobs_failed_trace_parse (const char *text, gsize len, GError **error)
   g_auto (LsobsJsonDocument) document = LSOBS_JSON_DOCUMENT_INIT;
   g_autoptr (LsobsFailedTrace) self = NULL;
   const char *version;
+  const char *owner;
   const char *body;
   gsize body_len = 0;
 
@@ -266,6 +277,9 @@ _lsobs_failed_trace_parse (const char *text, gsize len, GError **error)
   body = _lsobs_json_document_find (&document, document.text.data, "body_base64");
   body = _lsobs_json_document_decode (&document, body, &body_len);
   self->body = decode_body (body, body_len);
+  owner = _lsobs_json_document_find (&document, document.text.data, OWNER_MEMBER);
+  if (owner != NULL)
+    self->owner = _lsobs_json_document_dup_value (&document, owner);
   if (!check_head (self, error))
     return NULL;
   if (self->body == NULL)
@@ -279,19 +293,56 @@ _lsobs_failed_trace_parse (const char *text, gsize len, GError **error)
 /* --- names of files --- */
 
 /* @now: µs since 1970
+ * @tag: (nullable): of the owner
+ * @n_records: in the file, if there is a tag
  * Returns: (transfer full) */
 char *
-_lsobs_failed_trace_make_name (gint64 now)
+_lsobs_failed_trace_make_name (gint64 now, const char *tag, guint n_records)
 {
   char token[LSOBS_TOKEN_LEN + 1];
+  g_autofree char *end = tag != NULL ? g_strdup_printf (".%u", n_records) : g_strdup ("");
 
   _lsobs_id_make_token (token);
-  return g_strdup_printf ("trace_%" G_GINT64_FORMAT ".%06d_%.8s.json", now / G_USEC_PER_SEC,
-                          (int) (now % G_USEC_PER_SEC), token);
+  return g_strdup_printf ("trace_%" G_GINT64_FORMAT ".%06d_%s%.8s%s.json", now / G_USEC_PER_SEC,
+                          (int) (now % G_USEC_PER_SEC), tag != NULL ? tag : "", token, end);
 }
 
 gboolean
 _lsobs_failed_trace_is_name (const char *name)
 {
   return g_str_has_prefix (name, "trace_") && g_str_has_suffix (name, ".json");
+}
+
+/* Reads the name of a file whose owner is known.
+ * @tag: (nullable): that the name must have
+ * @time: (out): µs since 1970
+ * @n_records: (out): in the file
+ * Returns: FALSE if it is the name of another file */
+gboolean
+_lsobs_failed_trace_parse_name (const char *name, const char *tag, gint64 *time, guint *n_records)
+{
+  guint64 seconds;
+  guint64 micros;
+  guint64 n;
+  char *end;
+
+  if (!_lsobs_failed_trace_is_name (name) || !g_ascii_isdigit (name[6]))
+    return FALSE;
+  seconds = g_ascii_strtoull (name + 6, &end, 10);
+  if (*end != '.' || !g_ascii_isdigit (end[1]))
+    return FALSE;
+  micros = g_ascii_strtoull (end + 1, &end, 10);
+  if (*end++ != '_' || (tag != NULL && !g_str_has_prefix (end, tag)) ||
+      strspn (end, "0123456789abcdef") != LSOBS_TAG_LEN + 8)
+    return FALSE;
+  end += LSOBS_TAG_LEN + 8;
+  if (*end != '.' || !g_ascii_isdigit (end[1]))
+    return FALSE;
+  n = g_ascii_strtoull (end + 1, &end, 10);
+  if (strcmp (end, ".json") != 0 || seconds > G_MAXINT32 * G_GUINT64_CONSTANT (1000) ||
+      micros >= G_USEC_PER_SEC || n > G_MAXINT32)
+    return FALSE;
+  *time = (gint64) seconds * G_USEC_PER_SEC + (gint64) micros;
+  *n_records = (guint) n;
+  return TRUE;
 }

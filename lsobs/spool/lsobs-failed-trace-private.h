@@ -5,6 +5,9 @@
 
 G_BEGIN_DECLS
 
+/* The length of the tag in the name of a file whose owner is known. */
+#define LSOBS_TAG_LEN 8
+
 /* A failed trace, as a file holds it: all that is needed to send it again, without address and key.
  * The file is a JSON object that the official clients of the service read and write, too.
  * Immutable. */
@@ -14,6 +17,7 @@ typedef struct
   char *content_type; /* (owned) */
   char *encoding;     /* (owned) (nullable) the Content-Encoding of body */
   GBytes *body;       /* (owned) */
+  char *owner;        /* (owned) (nullable) who may send it: see lsobs-spool-owner-private.h */
 } LsobsFailedTrace;
 
 LsobsFailedTrace *_lsobs_failed_trace_new (const char *endpoint,
@@ -26,7 +30,11 @@ gsize _lsobs_failed_trace_measure (LsobsFailedTrace *self);
 gboolean _lsobs_failed_trace_write (LsobsFailedTrace *self, int fd);
 LsobsFailedTrace *_lsobs_failed_trace_parse (const char *text, gsize len, GError **error);
 
-char *_lsobs_failed_trace_make_name (gint64 now);
+char *_lsobs_failed_trace_make_name (gint64 now, const char *tag, guint n_records);
+gboolean _lsobs_failed_trace_parse_name (const char *name,
+                                         const char *tag,
+                                         gint64 *time,
+                                         guint *n_records);
 gboolean _lsobs_failed_trace_is_name (const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsFailedTrace, _lsobs_failed_trace_free)

@@ -13,7 +13,7 @@
 
 #include <glib/gstdio.h>
 
-#include "lsobs/http/lsobs-failed-trace-writer-private.h"
+#include "lsobs/spool/lsobs-spool-writer-private.h"
 
 #include "tests/lib/failed-traces-helpers.h"
 
@@ -66,11 +66,11 @@ get_written (Fixture *fixture)
 
 /* Takes some requests of so many bytes, and waits. */
 static void
-take (LsobsFailedTraceWriter *writer, guint n, gsize n_bytes)
+take (LsobsSpoolWriter *writer, guint n, gsize n_bytes)
 {
   for (guint i = 0; i < n; i++)
-    _lsobs_failed_trace_writer_push (writer, new_request (n_bytes), 3);
-  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
+    _lsobs_spool_writer_push (writer, new_request (n_bytes), 3, NULL, NULL);
+  g_assert_true (_lsobs_spool_writer_wait (writer, get_deadline ()));
 }
 
 static guint
@@ -86,13 +86,13 @@ get_mode (const char *path)
 static void
 test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1000000, fixture->counters);
   g_autofree char *parent = g_path_get_dirname (fixture->path);
   g_autoptr (GPtrArray) names = NULL;
   mode_t umask_before = umask (0);
 
-  g_assert_true (_lsobs_failed_trace_writer_wait (writer, 0));
+  g_assert_true (_lsobs_spool_writer_wait (writer, 0));
   g_assert_false (g_file_test (parent, G_FILE_TEST_EXISTS));
   take (writer, 5, 100);
   umask (umask_before);
@@ -123,8 +123,8 @@ test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_existing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->base, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->base, 1000000, fixture->counters);
 
   g_assert_cmpint (g_chmod (fixture->base, 0755), ==, 0);
   take (writer, 1, 100);
@@ -136,8 +136,8 @@ test_existing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1000000, fixture->counters);
 
   for (guint i = 1; i <= 20; i++)
     {
@@ -156,12 +156,11 @@ has_written_20 (gpointer data)
 static void
 test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  LsobsFailedTraceWriter *writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 10000000, fixture->counters);
+  LsobsSpoolWriter *writer = _lsobs_spool_writer_new (fixture->path, 10000000, fixture->counters);
 
   for (guint i = 0; i < 20; i++)
-    _lsobs_failed_trace_writer_push (writer, new_request (100000), 1);
-  _lsobs_failed_trace_writer_unref (writer);
+    _lsobs_spool_writer_push (writer, new_request (100000), 1, NULL, NULL);
+  _lsobs_spool_writer_unref (writer);
   g_assert_true (test_wait_until (has_written_20, fixture, TEST_TIMEOUT_MS));
 }
 
@@ -172,8 +171,8 @@ test_budget (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsFailedTrace) one = new_request (3000);
   gsize size = _lsobs_failed_trace_measure (one);
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 3 * (gint64) size, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 3 * (gint64) size, fixture->counters);
   g_autoptr (GPtrArray) names = NULL;
 
   take (writer, 2, 3000);
@@ -201,10 +200,10 @@ test_budget_of_one (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsFailedTrace) one = new_request (3000);
   gint64 size = (gint64) _lsobs_failed_trace_measure (one);
-  g_autoptr (LsobsFailedTraceWriter) small =
-      _lsobs_failed_trace_writer_new (fixture->path, size - 1, fixture->counters);
-  g_autoptr (LsobsFailedTraceWriter) fitting =
-      _lsobs_failed_trace_writer_new (fixture->path, size, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) small =
+      _lsobs_spool_writer_new (fixture->path, size - 1, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) fitting =
+      _lsobs_spool_writer_new (fixture->path, size, fixture->counters);
 
   take (small, 1, 3000);
   g_assert_cmpuint (get_written (fixture), ==, 0);
@@ -217,8 +216,8 @@ test_budget_of_one (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_budget_of_others (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->base, 10000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->base, 10000, fixture->counters);
   g_autofree char *other = g_build_filename (fixture->base, "notes.txt", NULL);
   g_autofree char *link = g_build_filename (fixture->base, "trace_1.000000_00000000.json", NULL);
   g_autofree char *folder = g_build_filename (fixture->base, "trace_2.000000_00000000.json", NULL);
@@ -272,8 +271,8 @@ test_unfinished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     { "trace_5.000000_00000000.json", 100000, TRUE },
     { ".notes", 100000, TRUE },
   };
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->base, 20000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->base, 20000, fixture->counters);
   g_autofree char *large = g_strnfill (15000, 'x');
   g_autofree char *link = g_build_filename (fixture->base, ".trace_6.000000_00000000.json", NULL);
 
@@ -302,8 +301,8 @@ static void
 test_no_directory (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1000000, fixture->counters);
   g_autoptr (GError) error = NULL;
 
   g_file_set_contents (parent, "a file", -1, &error);
@@ -320,8 +319,8 @@ test_no_directory (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1000000, fixture->counters);
 
   take (writer, 2, 100);
   failed_traces_remove_dir (fixture->path);
@@ -334,8 +333,8 @@ test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1000000, fixture->counters);
   struct rlimit before;
   struct rlimit limit;
 
@@ -347,9 +346,9 @@ test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   limit.rlim_cur = 100000;
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
   for (guint i = 0; i < 3; i++)
-    _lsobs_failed_trace_writer_push (writer, new_request (200000), 3);
-  _lsobs_failed_trace_writer_push (writer, new_request (100), 3);
-  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
+    _lsobs_spool_writer_push (writer, new_request (200000), 3, NULL, NULL);
+  _lsobs_spool_writer_push (writer, new_request (100), 3, NULL, NULL);
+  g_assert_true (_lsobs_spool_writer_wait (writer, get_deadline ()));
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
   g_assert_cmpuint (get_written (fixture), ==, 3);
   g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 1);
@@ -361,8 +360,8 @@ test_dangling_link (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
   g_autofree char *target = g_build_filename (fixture->base, "elsewhere", NULL);
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (parent, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (parent, 1000000, fixture->counters);
 
   g_assert_cmpint (symlink (target, parent), ==, 0);
   take (writer, 3, 100);
@@ -374,8 +373,8 @@ test_dangling_link (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->base, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->base, 1000000, fixture->counters);
 
   if (geteuid () == 0)
     {
@@ -396,16 +395,16 @@ test_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_deadline (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 1000000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1000000000, fixture->counters);
   gint64 start;
 
   for (guint i = 0; i < 30; i++)
-    _lsobs_failed_trace_writer_push (writer, new_request (1000000), 1);
+    _lsobs_spool_writer_push (writer, new_request (1000000), 1, NULL, NULL);
   start = g_get_monotonic_time ();
-  _lsobs_failed_trace_writer_wait (writer, start + 1000);
+  _lsobs_spool_writer_wait (writer, start + 1000);
   g_assert_cmpint (test_get_elapsed_ms (start), <=, 1 + test_get_slack_ms ());
-  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
+  g_assert_true (_lsobs_spool_writer_wait (writer, get_deadline ()));
   g_assert_cmpuint (get_written (fixture), ==, 30);
 }
 
@@ -413,8 +412,8 @@ static void
 test_pipe (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *parent = g_path_get_dirname (fixture->path);
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (parent, 1000000, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (parent, 1000000, fixture->counters);
 
   g_assert_cmpint (mkfifo (parent, 0600), ==, 0);
   take (writer, 1, 100);
@@ -461,8 +460,8 @@ static void
 test_bounded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   const gsize size = 20 * 1024 * 1024;
-  g_autoptr (LsobsFailedTraceWriter) writer =
-      _lsobs_failed_trace_writer_new (fixture->path, 1, fixture->counters);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1, fixture->counters);
   g_autofree char *text = g_strnfill (size, 'x');
   Bounds bounds = { .n_logged = 0 };
   guint handler;
@@ -475,16 +474,16 @@ test_bounded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     {
       g_autoptr (GBytes) body = g_bytes_new_with_free_func (text, size, count_freed, &bounds);
 
-      _lsobs_failed_trace_writer_push (writer,
-                                       _lsobs_failed_trace_new ("runs/multipart", TYPE, NULL, body),
-                                       1);
+      _lsobs_spool_writer_push (writer,
+                                _lsobs_failed_trace_new ("runs/multipart", TYPE, NULL, body), 1,
+                                NULL, NULL);
       if (i == 0)
         g_assert_true (test_wait_until (has_logged, &bounds, TEST_TIMEOUT_MS));
     }
   /* one is being written, and there is room for three */
   g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000 - 4);
   g_mutex_unlock (&bounds.gate);
-  g_assert_true (_lsobs_failed_trace_writer_wait (writer, get_deadline ()));
+  g_assert_true (_lsobs_spool_writer_wait (writer, get_deadline ()));
   g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000);
   g_assert_cmpuint (get_written (fixture), ==, 0);
   g_assert_cmpint (g_atomic_int_get (&bounds.n_logged), ==, 1);

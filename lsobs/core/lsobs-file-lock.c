@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lsobs/core/lsobs-file-lock-private.h"
+
+/* flock() locks an open file description. A forked child has a copy of each descriptor, and so
+ * would keep the lock of a parent that is killed. Therefore the child closes them, before fork()
+ * returns in it. */
+
+/* How many locks this process holds at most. */
+#define MAX_LOCKS 256
+
+/* Descriptors plus 1; 0 is a free slot. Accessed atomically: the fork handler takes no lock. */
+static int held[MAX_LOCKS];
+
+/* (atomic) how many forks have begun in this process. */
+static int n_forks;
+
+static void
+before_fork_cb (void)
+{
+  g_atomic_int_inc (&n_forks);
+}
+
+/* Runs in the child. */
+static void
+forked_cb (void)
+{
+  for (guint i = 0; i < MAX_LOCKS; i++)
+    if (held[i] > 0)
+      {
+        close (held[i] - 1);
+        held[i] = 0;
+      }
+}
+
+__attribute__ ((constructor)) static void
+watch_forks (void)
+{
+  pthread_atfork (before_fork_cb, NULL, forked_cb);
+}
+
+static gboolean
+register_fd (LsobsFileLock *self)
+{
+  for (guint i = 0; i < MAX_LOCKS; i++)
+    if (g_atomic_int_compare_and_exchange (&held[i], 0, self->fd + 1))
+      {
+        self->slot = i;
+        return TRUE;
+      }
+  close (self->fd);
+  self->fd = -1;
+  errno = ENOLCK;
+  return FALSE;
+}
+
+static int
+open_file (int dir, const char *name, LsobsFileLockOptions options)
+{
+  int how = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+  if ((options & LSOBS_FILE_LOCK_FRESH) != 0)
+    how |= O_CREAT | O_EXCL;
+  else if ((options & LSOBS_FILE_LOCK_FOUND) == 0)
+    how |= O_CREAT;
+  return openat (dir, name, how, 0600);
+}
+
+/* Opens a descriptor that no forked child has a copy of.
+ * Returns: FALSE with errno */
+static gboolean
+open_alone (LsobsFileLock *self, int dir, const char *name, LsobsFileLockOptions options)
+{
+  int before;
+
+  for (;;)
+    {
+      before = g_atomic_int_get (&n_forks);
+      self->fd = open_file (dir, name, options);
+      if (self->fd < 0 || !register_fd (self))
+        return FALSE;
+      if (g_atomic_int_get (&n_forks) == before)
+        return TRUE;
+      /* A child may have a copy that it does not know of. */
+      _lsobs_file_lock_release (self);
+      if ((options & LSOBS_FILE_LOCK_FRESH) != 0)
+        unlinkat (dir, name, 0);
+    }
+}
+
+static gboolean
+is_regular (int fd, struct stat *info)
+{
+  if (fstat (fd, info) != 0)
+    return FALSE;
+  if (S_ISREG (info->st_mode))
+    return TRUE;
+  errno = EINVAL;
+  return FALSE;
+}
+
+/* Makes the file, for this user alone, unless it exists. Does not follow a link.
+ * @dir: a file descriptor of the directory
+ * Returns: FALSE with errno; EWOULDBLOCK: somebody else holds the lock; ESTALE: the file was
+ *   removed meanwhile */
+gboolean
+_lsobs_file_lock_acquire (LsobsFileLock *self, int dir, const char *name, LsobsFileLockOptions options)
+{
+  int operation = LOCK_EX | ((options & LSOBS_FILE_LOCK_WAIT) != 0 ? 0 : LOCK_NB);
+  struct stat info;
+  int result = -1;
+  int problem;
+
+  if (!open_alone (self, dir, name, options))
+    return FALSE;
+  if (is_regular (self->fd, &info))
+    do
+      result = flock (self->fd, operation);
+    while (result != 0 && errno == EINTR);
+  if (result == 0 && is_regular (self->fd, &info) && info.st_nlink > 0)
+    return TRUE;
+  problem = result == 0 ? ESTALE : errno;
+  _lsobs_file_lock_release (self);
+  errno = problem;
+  return FALSE;
+}
+
+/* May be called again. In a forked child, the descriptor is closed, and may be another file. */
+void
+_lsobs_file_lock_release (LsobsFileLock *self)
+{
+  if (self->fd >= 0 && g_atomic_int_get (&held[self->slot]) == self->fd + 1)
+    {
+      /* First: a child of a fork from here on does not find the descriptor. */
+      flock (self->fd, LOCK_UN);
+      g_atomic_int_set (&held[self->slot], 0);
+      close (self->fd);
+    }
+  self->fd = -1;
+}

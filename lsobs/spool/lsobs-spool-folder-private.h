@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/config/lsobs-settings-private.h"
+#include "lsobs/core/lsobs-buffer-private.h"
+#include "lsobs/core/lsobs-file-lock-private.h"
+#include "lsobs/spool/lsobs-failed-trace-private.h"
+
+G_BEGIN_DECLS
+
+/* What a folder may hold. */
+typedef struct
+{
+  guint64 max_bytes;   /* of all files */
+  guint64 max_files;   /* G_MAXUINT64: no limit */
+  gint64 max_age;      /* µs: of files whose owner is known; G_MAXINT64: no limit */
+  gboolean is_private; /* it must belong to this user, and must not be a link */
+} LsobsSpoolLimits;
+
+/* A folder of failed traces, which several processes may use. Each function opens it anew, blocks
+ * while the disk does, and returns 0 or the errno of what went wrong. Immutable, but for the
+ * expired records. Used by one thread at a time. */
+typedef struct
+{
+  char *path; /* (owned) */
+  LsobsSpoolLimits limits;
+  gint64 last_time;   /* µs since 1970: of the last name */
+  gint64 measured_at; /* monotonic, µs: when a full folder was read last, or 0 */
+  gboolean swept;     /* unfinished files of dead processes are removed */
+  guint64 n_expired;  /* records in files that were removed as too old, since the last look */
+} LsobsSpoolFolder;
+
+LsobsSpoolLimits _lsobs_spool_limits_get (LsobsSettings *settings);
+
+LsobsSpoolFolder *_lsobs_spool_folder_new (const char *path, const LsobsSpoolLimits *limits);
+void _lsobs_spool_folder_free (LsobsSpoolFolder *self);
+
+int _lsobs_spool_folder_add (LsobsSpoolFolder *self,
+                             LsobsFailedTrace *trace,
+                             const char *tag,
+                             guint n_records);
+int _lsobs_spool_folder_list (LsobsSpoolFolder *self, const char *tag, GPtrArray *names);
+int _lsobs_spool_folder_read (LsobsSpoolFolder *self,
+                              const char *name,
+                              gsize max_bytes,
+                              LsobsBuffer *text);
+int _lsobs_spool_folder_remove (LsobsSpoolFolder *self, const char *name);
+int _lsobs_spool_folder_lock (LsobsSpoolFolder *self, const char *name, LsobsFileLock *file_lock);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSpoolFolder, _lsobs_spool_folder_free)
+
+G_END_DECLS

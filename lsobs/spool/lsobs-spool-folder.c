@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lsobs/core/lsobs-file-private.h"
+#include "lsobs/spool/lsobs-spool-folder-private.h"
+
+/* docs/internals.md, "Spool", explains the files in a folder. */
+
+/* The subfolder of unfinished files, the ledger and the locks. Files are made there, so that the
+ * time of change of the folder itself tells whether somebody else has changed it. */
+#define STATE_DIR   ".lsobs"
+#define LEDGER_NAME "ledger"
+
+#define LEDGER_MAGIC G_GUINT64_CONSTANT (0x6c736f6273303100)
+
+/* How often a full folder is read to see whether somebody has made room, in µs. */
+#define MEASURE_INTERVAL (10 * G_USEC_PER_SEC)
+
+/* An unfinished file that has not changed for so many seconds, and has no lock, was abandoned. So
+ * was one that another version has left in the folder itself, after the second time. */
+#define MIN_ABANDONED_AGE  2
+#define MAX_UNFINISHED_AGE 3600
+
+/* How often an operation is tried while others remove what it needs. */
+#define MAX_TRIES 3
+
+/* What LEDGER_NAME holds. */
+typedef struct
+{
+  guint64 magic;
+  guint64 busy; /* a step has begun; it ends with 0 */
+  guint64 n_files;
+  guint64 n_bytes;
+  gint64 oldest;     /* µs since 1970: no file that may expire is older; 0 without such a file */
+  gint64 changed_at; /* ns: of the folder, after the last step */
+} Ledger;
+
+/* The folder while it is used. */
+typedef struct
+{
+  int dir;       /* (owned) or -1 */
+  int state_dir; /* (owned) or -1 */
+  LsobsFileLock lock;
+  Ledger ledger; /* while it is locked */
+} OpenFolder;
+
+#define OPEN_FOLDER_INIT \
+ { \
+  .dir = -1, .state_dir = -1, .lock = LSOBS_FILE_LOCK_INIT \
+ }
+
+/* Returns: those of the spool of a destination */
+LsobsSpoolLimits
+_lsobs_spool_limits_get (LsobsSettings *settings)
+{
+  return (LsobsSpoolLimits){
+    .max_bytes = (guint64) settings->values.spool_max_bytes,
+    .max_files = (guint64) settings->values.spool_max_files,
+    .max_age = settings->values.spool_max_age * 1000,
+    .is_private = TRUE,
+  };
+}
+
+LsobsSpoolFolder *
+_lsobs_spool_folder_new (const char *path, const LsobsSpoolLimits *limits)
+{
+  LsobsSpoolFolder *self = g_new0 (LsobsSpoolFolder, 1);
+
+  self->path = g_strdup (path);
+  self->limits = *limits;
+  return self;
+}
+
+void
+_lsobs_spool_folder_free (LsobsSpoolFolder *self)
+{
+  g_free (self->path);
+  g_free (self);
+}
+
+/* --- the folder --- */
+
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+/* Keeps errno. */
+static void
+open_folder_clear (OpenFolder *open_folder)
+{
+  int saved_errno = errno;
+
+  _lsobs_file_lock_release (&open_folder->lock);
+  close_fd (&open_folder->state_dir);
+  close_fd (&open_folder->dir);
+  errno = saved_errno;
+}
+
+/* Whether the folder may be trusted with traces. */
+static gboolean
+check_folder (LsobsSpoolFolder *self, int dir)
+{
+  struct stat info;
+
+  if (!self->limits.is_private)
+    return TRUE;
+  if (fstat (dir, &info) != 0)
+    return FALSE;
+  if (info.st_uid == geteuid ())
+    return TRUE;
+  errno = EPERM;
+  return FALSE;
+}
+
+/* @create: makes the folder if it is missing
+ * Returns: FALSE with errno */
+static gboolean
+open_folder_open (OpenFolder *open_folder, LsobsSpoolFolder *self, gboolean create)
+{
+  const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+  if (create && g_mkdir_with_parents (self->path, 0700) != 0)
+    return FALSE;
+  open_folder->dir = open (self->path, flags | (self->limits.is_private ? O_NOFOLLOW : 0));
+  if (open_folder->dir < 0 || !check_folder (self, open_folder->dir))
+    return FALSE;
+  if (mkdirat (open_folder->dir, STATE_DIR, 0700) != 0 && errno != EEXIST)
+    return FALSE;
+  open_folder->state_dir = openat (open_folder->dir, STATE_DIR, flags | O_NOFOLLOW);
+  return open_folder->state_dir >= 0;
+}
+
+/* Returns: when a file was last added or removed, in ns, or 0 */
+static gint64
+get_changed_at (int dir)
+{
+  struct stat info;
+
+  if (fstat (dir, &info) != 0)
+    return 0;
+  return (gint64) info.st_mtim.tv_sec * G_GINT64_CONSTANT (1000000000) + info.st_mtim.tv_nsec;
+}
+
+/* @func: called for each entry
+ * Returns: FALSE with errno */
+static gboolean
+read_folder (int dir, void (*func) (int dir, const char *name, gpointer data), gpointer data)
+{
+  int fd = openat (dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *entries = fd >= 0 ? fdopendir (fd) : NULL;
+  struct dirent *entry;
+
+  if (entries == NULL)
+    {
+      close_fd (&fd);
+      return FALSE;
+    }
+  while ((entry = readdir (entries)) != NULL)
+    func (dir, entry->d_name, data);
+  closedir (entries);
+  return TRUE;
+}
+
+/* --- unfinished files --- */
+
+static gint64
+get_age (const struct stat *info)
+{
+  return g_get_real_time () / G_USEC_PER_SEC - (gint64) info->st_mtime;
+}
+
+static void
+remove_if_abandoned (int dir, const char *name, gpointer data)
+{
+  LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
+  struct stat info;
+
+  if (!_lsobs_failed_trace_is_name (name) ||
+      fstatat (dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || get_age (&info) < MIN_ABANDONED_AGE)
+    return;
+  /* Its writer holds the lock. */
+  if (_lsobs_file_lock_acquire (&lock, dir, name, LSOBS_FILE_LOCK_FOUND))
+    unlinkat (dir, name, 0);
+  _lsobs_file_lock_release (&lock);
+}
+
+/* Removes the unfinished files of processes that have died, once for each process. */
+static void
+sweep (LsobsSpoolFolder *self, OpenFolder *open_folder)
+{
+  if (!self->swept)
+    self->swept = read_folder (open_folder->state_dir, remove_if_abandoned, NULL);
+}
+
+/* Whether the folder itself has an unfinished file of this name, from another version. */
+static gboolean
+is_unfinished_name (const char *name)
+{
+  return name[0] == '.' && _lsobs_failed_trace_is_name (name + 1);
+}
+
+/* --- the ledger --- */
+
+/* A look at all files of a folder. */
+typedef struct
+{
+  LsobsSpoolFolder *folder; /* (unowned) */
+  Ledger *ledger;           /* (unowned) */
+  gint64 now;               /* µs since 1970 */
+} FolderScan;
+
+/* Whether the file is too old; then it is removed. */
+static gboolean
+remove_if_expired (FolderScan *scan, int dir, const char *name)
+{
+  LsobsSpoolFolder *self = scan->folder;
+  Ledger *ledger = scan->ledger;
+  gint64 time;
+  guint n_records;
+
+  if (!_lsobs_failed_trace_parse_name (name, NULL, &time, &n_records))
+    return FALSE;
+  if (scan->now - time > self->limits.max_age && unlinkat (dir, name, 0) == 0)
+    {
+      self->n_expired += n_records;
+      return TRUE;
+    }
+  ledger->oldest = ledger->oldest == 0 ? time : MIN (ledger->oldest, time);
+  return FALSE;
+}
+
+static void
+measure_entry (int dir, const char *name, gpointer data)
+{
+  FolderScan *scan = data;
+  gboolean unfinished = is_unfinished_name (name);
+  struct stat info;
+
+  if ((!unfinished && !_lsobs_failed_trace_is_name (name)) ||
+      fstatat (dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG (info.st_mode))
+    return;
+  if (unfinished && get_age (&info) > MAX_UNFINISHED_AGE && unlinkat (dir, name, 0) == 0)
+    return;
+  if (remove_if_expired (scan, dir, name))
+    return;
+  scan->ledger->n_bytes += (guint64) info.st_size;
+  scan->ledger->n_files++;
+}
+
+static gboolean
+write_ledger (OpenFolder *open_folder)
+{
+  const Ledger *ledger = &open_folder->ledger;
+
+  return pwrite (open_folder->lock.fd, ledger, sizeof *ledger, 0) == (gssize) sizeof *ledger;
+}
+
+/* Reads the whole folder. Called with the ledger locked. */
+static gboolean
+measure (LsobsSpoolFolder *self, OpenFolder *open_folder)
+{
+  FolderScan scan = { self, &open_folder->ledger, g_get_real_time () };
+
+  open_folder->ledger = (Ledger){ .magic = LEDGER_MAGIC };
+  if (!read_folder (open_folder->dir, measure_entry, &scan))
+    return FALSE;
+  open_folder->ledger.changed_at = get_changed_at (open_folder->dir);
+  return write_ledger (open_folder);
+}
+
+static gboolean
+is_ledger_valid (LsobsSpoolFolder *self, OpenFolder *open_folder)
+{
+  Ledger *ledger = &open_folder->ledger;
+
+  return pread (open_folder->lock.fd, ledger, sizeof *ledger, 0) == (gssize) sizeof *ledger &&
+         ledger->magic == LEDGER_MAGIC && ledger->busy == 0 &&
+         ledger->changed_at == get_changed_at (open_folder->dir) &&
+         (ledger->oldest == 0 || self->limits.max_age == G_MAXINT64 ||
+          g_get_real_time () - ledger->oldest <= self->limits.max_age);
+}
+
+/* Locks the ledger, and makes it true.
+ * Returns: FALSE with errno */
+static gboolean
+lock_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
+{
+  if (!_lsobs_file_lock_acquire (&open_folder->lock, open_folder->state_dir, LEDGER_NAME,
+                                 LSOBS_FILE_LOCK_WAIT))
+    return FALSE;
+  return is_ledger_valid (self, open_folder) || measure (self, open_folder);
+}
+
+/* The folder is about to change. If this process dies now, the next one measures. */
+static gboolean
+begin_step (OpenFolder *open_folder)
+{
+  open_folder->ledger.busy = 1;
+  return write_ledger (open_folder);
+}
+
+static void
+end_step (OpenFolder *open_folder)
+{
+  open_folder->ledger.busy = 0;
+  open_folder->ledger.changed_at = get_changed_at (open_folder->dir);
+  write_ledger (open_folder);
+}
+
+/* --- adding --- */
+
+static gboolean
+fits (LsobsSpoolFolder *self, const Ledger *ledger, gsize size)
+{
+  return ledger->n_files < self->limits.max_files && ledger->n_bytes <= self->limits.max_bytes &&
+         size <= self->limits.max_bytes - ledger->n_bytes;
+}
+
+/* Whether there is room for a file of @size bytes. Called with the ledger locked. A folder that is
+ * full by the ledger is read from time to time: somebody may have removed files.
+ * Returns: FALSE with errno; EDQUOT: there is no room */
+static gboolean
+check_room (LsobsSpoolFolder *self, OpenFolder *open_folder, gsize size)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (fits (self, &open_folder->ledger, size))
+    return TRUE;
+  if (self->measured_at == 0 || now - self->measured_at >= MEASURE_INTERVAL)
+    {
+      self->measured_at = now;
+      if (!measure (self, open_folder))
+        return FALSE;
+    }
+  errno = EDQUOT;
+  return fits (self, &open_folder->ledger, size);
+}
+
+/* Writes the unfinished file, whose lock is held until it is finished.
+ * Returns: FALSE with errno */
+static gboolean
+write_unfinished (OpenFolder *open_folder,
+                  LsobsFailedTrace *trace,
+                  const char *name,
+                  LsobsFileLock *lock)
+{
+  if (!_lsobs_file_lock_acquire (lock, open_folder->state_dir, name, LSOBS_FILE_LOCK_FRESH))
+    return FALSE;
+  return _lsobs_failed_trace_write (trace, lock->fd) && fsync (lock->fd) == 0;
+}
+
+/* Moves the unfinished file into the folder, if there is room.
+ * Returns: FALSE with errno */
+static gboolean
+finish_file (LsobsSpoolFolder *self,
+             OpenFolder *open_folder,
+             const char *name,
+             gsize size,
+             gint64 expiring_from)
+{
+  Ledger *ledger = &open_folder->ledger;
+  gboolean done;
+  int problem;
+
+  if (!lock_ledger (self, open_folder) || !check_room (self, open_folder, size) ||
+      !begin_step (open_folder))
+    return FALSE;
+  done = renameat (open_folder->state_dir, name, open_folder->dir, name) == 0;
+  problem = errno;
+  if (done)
+    {
+      ledger->n_files++;
+      ledger->n_bytes += size;
+      if (expiring_from != 0 && (ledger->oldest == 0 || expiring_from < ledger->oldest))
+        ledger->oldest = expiring_from;
+    }
+  end_step (open_folder);
+  _lsobs_file_lock_release (&open_folder->lock);
+  errno = problem;
+  return done;
+}
+
+/* Names keep the order in which this process adds files, even if the clock is set back. */
+static gint64
+make_time (LsobsSpoolFolder *self)
+{
+  self->last_time = MAX (g_get_real_time (), self->last_time + 1);
+  return self->last_time;
+}
+
+/* Whether a file would fit, before it is written. */
+static gboolean
+has_room (LsobsSpoolFolder *self, OpenFolder *open_folder, gsize size)
+{
+  gboolean room = lock_ledger (self, open_folder) && check_room (self, open_folder, size);
+  int problem = errno;
+
+  _lsobs_file_lock_release (&open_folder->lock);
+  errno = problem;
+  return room;
+}
+
+/* Returns: 0 or errno */
+static int
+add_once (LsobsSpoolFolder *self, LsobsFailedTrace *trace, const char *tag, guint n_records)
+{
+  OpenFolder open_folder = OPEN_FOLDER_INIT;
+  LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
+  gsize size = _lsobs_failed_trace_measure (trace);
+  gint64 time = make_time (self);
+  g_autofree char *name = _lsobs_failed_trace_make_name (time, tag, n_records);
+  gboolean done = FALSE;
+  int problem = 0;
+
+  if (open_folder_open (&open_folder, self, TRUE))
+    {
+      sweep (self, &open_folder);
+      if (has_room (self, &open_folder, size))
+        {
+          done = write_unfinished (&open_folder, trace, name, &lock) &&
+                 finish_file (self, &open_folder, name, size, tag != NULL ? time : 0);
+          problem = errno;
+          if (!done && lock.fd >= 0)
+            unlinkat (open_folder.state_dir, name, 0);
+          errno = problem;
+        }
+    }
+  /* After the rename, the file is there, whether it survives a power cut or not. */
+  if (done)
+    fsync (open_folder.dir);
+  problem = done ? 0 : errno;
+  _lsobs_file_lock_release (&lock);
+  open_folder_clear (&open_folder);
+  return problem;
+}
+
+/* Makes the folder, if it is missing, and adds a file.
+ * @tag: (nullable): of the owner
+ * @n_records: in the file
+ * Returns: 0 or errno; EDQUOT: a limit is reached */
+int
+_lsobs_spool_folder_add (LsobsSpoolFolder *self,
+                         LsobsFailedTrace *trace,
+                         const char *tag,
+                         guint n_records)
+{
+  int problem = 0;
+
+  for (guint i = 0; i < MAX_TRIES; i++)
+    {
+      problem = add_once (self, trace, tag, n_records);
+      /* Somebody has removed the folder, or the unfinished file, meanwhile. */
+      if (problem != ENOENT && problem != ESTALE)
+        break;
+    }
+  return problem;
+}
+
+/* --- reading and removing --- */
+
+/* What a list is made of. */
+typedef struct
+{
+  const char *tag;  /* (unowned) (nullable) */
+  GPtrArray *names; /* (unowned) (element-type utf8) */
+} NameList;
+
+static void
+list_entry (int dir, const char *name, gpointer data)
+{
+  NameList *list = data;
+  gint64 time;
+  guint n_records;
+
+  if (list->tag != NULL ? _lsobs_failed_trace_parse_name (name, list->tag, &time, &n_records)
+                           : _lsobs_failed_trace_is_name (name))
+    g_ptr_array_add (list->names, g_strdup (name));
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+/* Lists the files of one tag, or all, the oldest first: names begin with the time. Removes those
+ * that are too old.
+ * @tag: (nullable)
+ * @names: (element-type utf8): to which the names are added
+ * Returns: 0 or errno */
+int
+_lsobs_spool_folder_list (LsobsSpoolFolder *self, const char *tag, GPtrArray *names)
+{
+  OpenFolder open_folder = OPEN_FOLDER_INIT;
+  NameList list = { tag, names };
+  int problem = 0;
+
+  if (!open_folder_open (&open_folder, self, FALSE) ||
+      (self->limits.max_age != G_MAXINT64 && !lock_ledger (self, &open_folder)) ||
+      !read_folder (open_folder.dir, list_entry, &list))
+    problem = errno;
+  open_folder_clear (&open_folder);
+  g_ptr_array_sort (names, compare_names);
+  return problem;
+}
+
+/* @text: an empty buffer, to which the contents are appended
+ * Returns: 0 or errno */
+int
+_lsobs_spool_folder_read (LsobsSpoolFolder *self,
+                          const char *name,
+                          gsize max_bytes,
+                          LsobsBuffer *text)
+{
+  OpenFolder open_folder = OPEN_FOLDER_INIT;
+  int problem = 0;
+
+  if (!open_folder_open (&open_folder, self, FALSE) ||
+      !_lsobs_file_read (open_folder.dir, name, O_NOFOLLOW, max_bytes, text))
+    problem = errno;
+  open_folder_clear (&open_folder);
+  return problem;
+}
+
+static gboolean
+remove_file (LsobsSpoolFolder *self, OpenFolder *open_folder, const char *name)
+{
+  Ledger *ledger = &open_folder->ledger;
+  struct stat info;
+  gboolean done;
+  int problem;
+
+  if (!lock_ledger (self, open_folder) ||
+      fstatat (open_folder->dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !begin_step (open_folder))
+    return FALSE;
+  done = unlinkat (open_folder->dir, name, 0) == 0;
+  problem = errno;
+  if (done)
+    {
+      ledger->n_files -= MIN (ledger->n_files, 1);
+      ledger->n_bytes -= MIN (ledger->n_bytes, (guint64) info.st_size);
+      if (ledger->n_files == 0)
+        ledger->oldest = 0;
+    }
+  end_step (open_folder);
+  errno = problem;
+  return done;
+}
+
+/* Returns: 0 or errno; ENOENT: the file is not there */
+int
+_lsobs_spool_folder_remove (LsobsSpoolFolder *self, const char *name)
+{
+  OpenFolder open_folder = OPEN_FOLDER_INIT;
+  int problem = 0;
+
+  if (!open_folder_open (&open_folder, self, FALSE) || !remove_file (self, &open_folder, name))
+    problem = errno;
+  open_folder_clear (&open_folder);
+  return problem;
+}
+
+/* Locks a file in the subfolder, without waiting.
+ * @file_lock: (out)
+ * Returns: 0 or errno; EWOULDBLOCK: somebody else holds the lock */
+int
+_lsobs_spool_folder_lock (LsobsSpoolFolder *self, const char *name, LsobsFileLock *file_lock)
+{
+  OpenFolder open_folder = OPEN_FOLDER_INIT;
+  int problem = 0;
+
+  if (!open_folder_open (&open_folder, self, FALSE) ||
+      !_lsobs_file_lock_acquire (file_lock, open_folder.state_dir, name, LSOBS_FILE_LOCK_NONE))
+    problem = errno;
+  open_folder_clear (&open_folder);
+  return problem;
+}
