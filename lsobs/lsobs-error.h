@@ -92,6 +92,8 @@ typedef enum
  *   delivered
  * @LSOBS_FLUSH_ERROR_WOULD_DEADLOCK: nothing was done: a function that the sending has called,
  *   such as a redaction function, cannot wait for the sending, which waits for it
+ * @LSOBS_FLUSH_ERROR_SPOOLED: nothing is lost, but records that could not be delivered are in
+ *   #LsobsConfig:spool-dir, and are sent later
  *
  * Errors of flushing. lsobs_flush_error_get_waited(),
  * lsobs_flush_error_get_pending() and lsobs_flush_error_get_dropped() tell the
@@ -103,7 +105,8 @@ typedef enum
 {
   LSOBS_FLUSH_ERROR_TIMEOUT,
   LSOBS_FLUSH_ERROR_PERMANENT,
-  LSOBS_FLUSH_ERROR_WOULD_DEADLOCK
+  LSOBS_FLUSH_ERROR_WOULD_DEADLOCK,
+  LSOBS_FLUSH_ERROR_SPOOLED
 } LsobsFlushError;
 
 #define LSOBS_TYPE_FLUSH_ERROR (lsobs_flush_error_get_type ())

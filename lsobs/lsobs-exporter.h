@@ -62,6 +62,27 @@ gboolean lsobs_exporter_shutdown_finish (LsobsExporter *self,
                                          LsobsFlushStats *stats,
                                          GError **error);
 LSOBS_AVAILABLE_IN_0_1
+void lsobs_exporter_drain_spool_async (LsobsExporter *self,
+                                       GCancellable *cancellable,
+                                       GAsyncReadyCallback callback,
+                                       gpointer user_data);
+LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_exporter_drain_spool_finish (LsobsExporter *self,
+                                            GAsyncResult *result,
+                                            guint *n_delivered,
+                                            guint *n_failed,
+                                            GError **error);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_exporter_purge_spool_async (LsobsExporter *self,
+                                       GCancellable *cancellable,
+                                       GAsyncReadyCallback callback,
+                                       gpointer user_data);
+LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_exporter_purge_spool_finish (LsobsExporter *self,
+                                            GAsyncResult *result,
+                                            guint *n_removed,
+                                            GError **error);
+LSOBS_AVAILABLE_IN_0_1
 LsobsStats *lsobs_exporter_dup_stats (LsobsExporter *self);
 LSOBS_AVAILABLE_IN_0_1
 guint lsobs_exporter_get_n_replicas (LsobsExporter *self);

@@ -15,6 +15,8 @@ G_BEGIN_DECLS
  * @batches_sent: batches that were accepted during the flush
  * @dropped_events: records that were lost for want of room in the queue since
  *   the flush before this one
+ * @runs_spooled: records that went to #LsobsConfig:spool-dir during the flush, to be sent later;
+ *   for a shutdown, also those that were left at its end
  *
  * What a flush has done.
  *
@@ -27,9 +29,10 @@ struct _LsobsFlushStats
   guint64 runs_failed;
   guint64 batches_sent;
   guint64 dropped_events;
+  guint64 runs_spooled;
 
   /*< private >*/
-  guint64 reserved[4];
+  guint64 reserved[3];
 };
 
 LSOBS_AVAILABLE_IN_0_1

@@ -32,6 +32,7 @@ gboolean _lsobs_exporter_values_set (LsobsExporterValues *self, guint prop_id, c
 void _lsobs_exporter_values_clear (LsobsExporterValues *self);
 
 LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
+GPtrArray *_lsobs_exporter_peek_destinations (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);
 void _lsobs_exporter_end (LsobsExporter *self);
 LsobsDispatcher *_lsobs_exporter_get_dispatcher (LsobsExporter *self);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lsobs/api/lsobs-exporter-private.h"
+#include "lsobs/core/lsobs-exit-watch-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/pipeline/lsobs-dispatcher-list-private.h"
 #include "lsobs/core/lsobs-signal-watch-private.h"
@@ -160,6 +161,13 @@ LsobsSettings *
 _lsobs_exporter_peek_settings (LsobsExporter *self)
 {
   return self->settings;
+}
+
+/* Returns: (transfer none) (element-type LsobsDestination) */
+GPtrArray *
+_lsobs_exporter_peek_destinations (LsobsExporter *self)
+{
+  return self->destinations;
 }
 
 LsobsCounters *
@@ -543,6 +551,12 @@ lsobs_exporter_init_destinations (GInitable *initable, GCancellable *cancellable
   g_set_object (&self->values.transport, first->transport);
   g_clear_object (&self->values.config);
   self->dispatcher = new_dispatcher (self);
+  /* The spool may have waited for this process to start. */
+  if (self->settings->values.spool_dir != NULL && self->settings->values.tracing_enabled)
+    {
+      _lsobs_exit_watch ();
+      _lsobs_dispatcher_wake (self->dispatcher, LSOBS_WAKEUP_NOW);
+    }
   return TRUE;
 }
 

@@ -19,6 +19,10 @@ void _lsobs_flush_error_set_permanent (GError **error,
                                        guint64 n_pending,
                                        guint64 n_dropped,
                                        const char *reason);
+void _lsobs_flush_error_set_spooled (GError **error,
+                                     gint64 waited_ms,
+                                     guint64 n_spooled,
+                                     const char *reason);
 void _lsobs_flush_error_set_would_deadlock (GError **error);
 
 G_END_DECLS

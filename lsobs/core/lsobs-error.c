@@ -202,6 +202,27 @@ _lsobs_flush_error_set_permanent (GError **error,
   priv->n_dropped = n_dropped;
 }
 
+/* @reason: why the records were not delivered */
+void
+_lsobs_flush_error_set_spooled (GError **error,
+                                gint64 waited_ms,
+                                guint64 n_spooled,
+                                const char *reason)
+{
+  if (error == NULL)
+    return;
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_SPOOLED,
+               g_dngettext (GETTEXT_PACKAGE,
+                            /* TRANSLATORS: the plural is that of what waits; the text says why. */
+                            "Not everything could be delivered: %" PRIu64
+                            " record waits in the spool: %s",
+                            "Not everything could be delivered: %" PRIu64
+                            " records wait in the spool: %s",
+                            (gulong) MIN (n_spooled, G_MAXULONG)),
+               n_spooled, reason);
+  lsobs_flush_error_get_private (*error)->waited_ms = waited_ms;
+}
+
 void
 _lsobs_flush_error_set_would_deadlock (GError **error)
 {

@@ -112,7 +112,10 @@ is_regular (int fd, struct stat *info)
  * Returns: FALSE with errno; EWOULDBLOCK: somebody else holds the lock; ESTALE: the file was
  *   removed meanwhile */
 gboolean
-_lsobs_file_lock_acquire (LsobsFileLock *self, int dir, const char *name, LsobsFileLockOptions options)
+_lsobs_file_lock_acquire (LsobsFileLock *self,
+                          int dir,
+                          const char *name,
+                          LsobsFileLockOptions options)
 {
   int operation = LOCK_EX | ((options & LSOBS_FILE_LOCK_WAIT) != 0 ? 0 : LOCK_NB);
   struct stat info;

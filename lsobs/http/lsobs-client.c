@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/http/lsobs-client-private.h"
+#include "lsobs/http/lsobs-drain-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
 #include "lsobs/http/lsobs-upload-private.h"
 #include "lsobs/lsobs-error.h"
@@ -134,6 +135,7 @@ struct _LsobsClient
 
   LsobsConfig *config;   /* (owned) (nullable) construct-only, until initialised */
   LsobsService *service; /* (owned) (nullable) once initialised */
+  LsobsDrain *drain;     /* (owned) (nullable) used in the worker's context */
   int claimed;           /* (atomic) gboolean: an exporter has it */
 };
 
@@ -275,6 +277,8 @@ lsobs_client_finalize (GObject *object)
   g_clear_object (&self->config);
   if (self->service != NULL)
     _lsobs_service_close (self->service);
+  if (self->drain != NULL && !_lsobs_drain_is_forked (self->drain))
+    _lsobs_drain_unref (self->drain);
   g_clear_pointer (&self->service, _lsobs_service_unref);
 
   G_OBJECT_CLASS (lsobs_client_parent_class)->finalize (object);
@@ -420,6 +424,43 @@ client_take_news (LsobsTransport *transport, gboolean *answered, GError **error)
   return _lsobs_project_ids_take_news (peek_project_ids (transport), answered, error);
 }
 
+static gboolean
+client_may_spool (LsobsTransport *transport)
+{
+  return _lsobs_service_may_spool (LSOBS_CLIENT (transport)->service);
+}
+
+static gboolean
+client_spool (LsobsTransport *transport, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data)
+{
+  LsobsService *service = LSOBS_CLIENT (transport)->service;
+
+  _lsobs_service_spool (service, _lsobs_upload_new_failed_trace (service, batch),
+                        lsobs_batch_get_n_records (batch), func, data);
+  return TRUE;
+}
+
+static gboolean
+client_begin_drain (LsobsTransport *transport, LsobsDrainedFunc func, gpointer data)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  if (self->drain == NULL || _lsobs_drain_is_forked (self->drain))
+    self->drain = _lsobs_drain_new (_lsobs_service_peek_settings (self->service),
+                                    _lsobs_service_peek_counters (self->service));
+  _lsobs_drain_begin (self->drain, func, data);
+  return TRUE;
+}
+
+static void
+client_end_drain (LsobsTransport *transport, gint64 deadline)
+{
+  LsobsClient *self = LSOBS_CLIENT (transport);
+
+  if (self->drain != NULL && !_lsobs_drain_is_forked (self->drain))
+    _lsobs_drain_end (self->drain, deadline);
+}
+
 static const LsobsTransportVTable client_vtable = {
   .claim = client_claim,
   .set_waker = client_set_waker,
@@ -439,6 +480,10 @@ static const LsobsTransportVTable client_vtable = {
   .ask_project_id = client_ask_project_id,
   .ask_again = client_ask_again,
   .take_news = client_take_news,
+  .may_spool = client_may_spool,
+  .spool = client_spool,
+  .begin_drain = client_begin_drain,
+  .end_drain = client_end_drain,
 };
 
 static void
@@ -600,9 +645,10 @@ lsobs_client_replay_async (LsobsClient *self,
     g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                              _ ("No directory of lost traces: set the property failed-traces-dir"));
   else if (directory != NULL)
-    _lsobs_replay_task (settings, directory, FALSE, task);
+    _lsobs_replay_task (settings, NULL, directory, LSOBS_REPLAY_DIRECTORY, FALSE, task);
   else
-    _lsobs_replay_task (settings, settings->values.failed_traces_dir, TRUE, task);
+    _lsobs_replay_task (settings, NULL, settings->values.failed_traces_dir, LSOBS_REPLAY_DIRECTORY,
+                        TRUE, task);
 }
 
 /**

@@ -2,13 +2,24 @@
 #pragma once
 
 #include "lsobs/config/lsobs-settings-private.h"
+#include "lsobs/core/lsobs-stats-private.h"
 
 G_BEGIN_DECLS
 
-/* Sends the failed traces of a directory again, one file after the other, in the context of a task.
+typedef enum
+{
+  LSOBS_REPLAY_DIRECTORY, /* all files of a directory that this process may send */
+  LSOBS_REPLAY_SPOOL,     /* the files of the spool that this process may send; what the service
+                           * refuses for good is removed */
+  LSOBS_REPLAY_QUIETLY    /* the same, unasked: does not wait for another replay of the spool */
+} LsobsReplayMode;
+
+/* Sends the failed traces of a folder again, one file after the other, in the context of a task.
  * Thread-safe. */
 void _lsobs_replay_task (LsobsSettings *settings,
+                         LsobsCounters *counters,
                          const char *path,
+                         LsobsReplayMode mode,
                          gboolean may_be_missing,
                          GTask *task);
 void _lsobs_replay_peek_counts (GTask *task, guint *n_delivered, guint *n_failed);

@@ -1,52 +1,89 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
-#include "lsobs/core/lsobs-file-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-attempts-private.h"
-#include "lsobs/spool/lsobs-failed-trace-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
+#include "lsobs/http/lsobs-wait-source-private.h"
+#include "lsobs/spool/lsobs-spool-folder-private.h"
+#include "lsobs/spool/lsobs-spool-owner-private.h"
+#include "lsobs/text/lsobs-compressor-private.h"
+#include "lsobs/transport/lsobs-body-reader-private.h"
 
 /* Larger files are skipped: a body has at most 100 MiB, and a third more as base64. */
 #define MAX_FILE_BYTES (140 * 1024 * 1024)
 
+/* Larger bodies are not read, which were compressed. */
+#define MAX_BODY_BYTES (256 * 1024 * 1024)
+
 /* The next replay sends the rest. */
 #define MAX_FILES 100000
 
+/* Which process, and which replay, may send the files of a folder. */
+#define LOCK_NAME "drain"
+
+/* How often a replay looks whether another one has ended, in µs. */
+#define LOCK_INTERVAL (100 * 1000)
+
+/* The records of a file that are sent together, from first to before end. A file is sent whole first;
+ * what the service refuses is sent in halves. */
 typedef struct
 {
-  guint epoch;             /* the process that replays */
-  LsobsService *service;   /* (owned) with connections and waits of its own */
-  char *path;              /* (owned) of the directory */
-  gboolean may_be_missing; /* a missing directory counts as empty */
-  int dir;                 /* (owned) or -1 */
-  GPtrArray *names;        /* (owned) (element-type utf8) of files, the oldest first */
-  guint next;              /* index of the next file in names */
-  GHashTable *missing;     /* (owned) (element-type utf8) missing endpoints */
-  GError *problem;         /* (owned) (nullable) the error of the first missing endpoint */
-  guint n_delivered;       /* files */
-  guint n_failed;          /* files */
+  guint first;
+  guint end;
+} RecordRange;
+
+typedef struct
+{
+  guint epoch;              /* the process that replays */
+  LsobsService *service;    /* (owned) with connections and waits of its own */
+  LsobsReplayMode mode;     /* constant */
+  gboolean may_be_missing;  /* a missing directory counts as empty */
+  LsobsSpoolFolder *folder; /* (owned) */
+  LsobsSpoolOwner *owner;   /* (owned) whose files may be sent */
+  LsobsFileLock lock;       /* that of the folder */
+  GPtrArray *names;         /* (owned) (element-type utf8) of files, the oldest first */
+  guint next;               /* index of the next file in names */
+  GHashTable *missing;      /* (owned) (element-type utf8) missing endpoints */
+  GError *problem;          /* (owned) (nullable) the first error that is not about one file */
+  gboolean plain;           /* the service takes no compressed bodies */
+  gboolean last_failed; /* the service failed on the last file, perhaps because of its content */
+  guint n_delivered;    /* files */
+  guint n_failed;       /* files */
 
   /* the current file */
   LsobsFailedTrace *trace; /* (owned) (nullable) */
+  guint n_records;         /* by its name, or 0 */
+  gboolean decoded;        /* it is sent without compression */
+  LsobsBodyReader *reader; /* (owned) (nullable) once it had to be split */
+  GArray *ranges;    /* (owned) (element-type RecordRange) still to be sent, the next one last */
+  RecordRange range; /* that is under way, if there is a reader */
+  GBytes *body;      /* (owned) (nullable) of range */
+  guint n_refused;   /* records that the service has refused alone */
+  GError *refusal;   /* (owned) (nullable) of the body, while that is decoded */
   LsobsAttempts attempts;
 } Replay;
 
+static void start_body (GTask *task);
 static void start_attempt (GTask *task);
 static void start_next_file (GTask *task);
+static void lock_folder (GTask *task);
 
 static void
 end_file (Replay *replay)
 {
   g_clear_pointer (&replay->trace, _lsobs_failed_trace_free);
+  g_clear_pointer (&replay->reader, _lsobs_body_reader_free);
+  g_clear_pointer (&replay->body, g_bytes_unref);
+  g_clear_error (&replay->refusal);
+  g_array_set_size (replay->ranges, 0);
+  replay->decoded = FALSE;
+  replay->n_refused = 0;
   _lsobs_attempts_clear (&replay->attempts);
 }
 
@@ -56,13 +93,15 @@ replay_free (gpointer user_data)
   Replay *replay = user_data;
 
   end_file (replay);
+  if (replay->epoch == _lsobs_fork_epoch ())
+    _lsobs_file_lock_release (&replay->lock);
   _lsobs_service_unref (replay->service);
-  if (replay->dir >= 0)
-    close (replay->dir);
+  _lsobs_spool_folder_free (replay->folder);
+  _lsobs_spool_owner_free (replay->owner);
   g_ptr_array_unref (replay->names);
+  g_array_unref (replay->ranges);
   g_hash_table_unref (replay->missing);
   g_clear_error (&replay->problem);
-  g_free (replay->path);
   g_free (replay);
 }
 
@@ -74,35 +113,14 @@ peek_name (Replay *replay)
 
 /* --- the disk: in a thread, while the context waits --- */
 
-static int
-compare_names (gconstpointer a, gconstpointer b)
+static void
+return_errno (GTask *disk_task, int problem)
 {
-  return strcmp (*(char *const *) a, *(char *const *) b);
+  g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (problem), "%s",
+                           g_strerror (problem));
 }
 
-/* Names begin with the time, so the oldest failed trace is sent first. */
-static gboolean
-list (Replay *replay)
-{
-  int fd = open (replay->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *entries = fd >= 0 ? fdopendir (fd) : NULL;
-  struct dirent *entry;
-
-  if (entries == NULL)
-    {
-      if (fd >= 0)
-        close (fd);
-      return FALSE;
-    }
-  replay->dir = fcntl (fd, F_DUPFD_CLOEXEC, 0);
-  while (replay->names->len < MAX_FILES && (entry = readdir (entries)) != NULL)
-    if (_lsobs_failed_trace_is_name (entry->d_name))
-      g_ptr_array_add (replay->names, g_strdup (entry->d_name));
-  closedir (entries);
-  g_ptr_array_sort (replay->names, compare_names);
-  return replay->dir >= 0;
-}
-
+/* Locks the folder, and lists its files. The oldest failed trace is sent first. */
 static void
 list_in_thread (GTask *disk_task,
                 gpointer source_object,
@@ -110,14 +128,25 @@ list_in_thread (GTask *disk_task,
                 GCancellable *cancellable)
 {
   Replay *replay = task_data;
+  int problem = _lsobs_spool_folder_lock (replay->folder, LOCK_NAME, &replay->lock);
 
-  if (list (replay) || (errno == ENOENT && replay->may_be_missing))
+  if (problem == 0)
+    problem = _lsobs_spool_folder_list (replay->folder,
+                                        replay->mode != LSOBS_REPLAY_DIRECTORY
+                                            ? _lsobs_spool_owner_peek_tag (replay->owner)
+                                            : NULL,
+                                        replay->names);
+  if (replay->names->len > MAX_FILES)
+    g_ptr_array_set_size (replay->names, MAX_FILES);
+  if (problem == 0 || (problem == ENOENT && replay->may_be_missing))
     g_task_return_boolean (disk_task, TRUE);
+  else if (problem == EWOULDBLOCK)
+    g_task_return_new_error (disk_task, G_IO_ERROR, G_IO_ERROR_BUSY, "%s", g_strerror (EBUSY));
   else
-    g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (errno),
+    g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (problem),
                              /* TRANSLATORS: the text is what the system says of it. */
                              _ ("The directory of lost traces cannot be read: %s"),
-                             g_strerror (errno));
+                             g_strerror (problem));
 }
 
 static void
@@ -129,13 +158,17 @@ load_in_thread (GTask *disk_task,
   Replay *replay = task_data;
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   GError *error = NULL;
+  gint64 time;
+  int problem =
+      _lsobs_spool_folder_read (replay->folder, peek_name (replay), MAX_FILE_BYTES, &text);
 
-  if (!_lsobs_file_read (replay->dir, peek_name (replay), O_NOFOLLOW, MAX_FILE_BYTES, &text))
+  if (problem != 0)
     {
-      g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (errno), "%s",
-                               g_strerror (errno));
+      return_errno (disk_task, problem);
       return;
     }
+  replay->n_records = 0;
+  _lsobs_failed_trace_parse_name (peek_name (replay), NULL, &time, &replay->n_records);
   replay->trace = _lsobs_failed_trace_parse (text.data, text.len, &error);
   if (replay->trace != NULL)
     g_task_return_boolean (disk_task, TRUE);
@@ -150,11 +183,52 @@ remove_in_thread (GTask *disk_task,
                   GCancellable *cancellable)
 {
   Replay *replay = task_data;
+  int problem = _lsobs_spool_folder_remove (replay->folder, peek_name (replay));
 
   /* If the file stays, the next replay sends it again, and the service reports a conflict. */
-  if (unlinkat (replay->dir, peek_name (replay), 0) != 0)
-    g_debug ("The sent file %s stays: %s", peek_name (replay), g_strerror (errno));
+  if (problem != 0 && problem != ENOENT)
+    g_debug ("The sent file %s stays: %s", peek_name (replay), g_strerror (problem));
   g_task_return_boolean (disk_task, TRUE);
+}
+
+/* Takes the compression off the body. */
+static gboolean
+decode (Replay *replay)
+{
+  LsobsFailedTrace *trace = replay->trace;
+  GBytes *plain = _lsobs_compression_decode (trace->encoding, trace->body, MAX_BODY_BYTES);
+
+  if (plain == NULL)
+    return FALSE;
+  g_bytes_unref (trace->body);
+  trace->body = plain;
+  g_clear_pointer (&trace->encoding, g_free);
+  return TRUE;
+}
+
+/* Decodes the body, and finds its records.
+ * Returns with %FALSE if that fails */
+static void
+read_in_thread (GTask *disk_task,
+                gpointer source_object,
+                gpointer task_data,
+                GCancellable *cancellable)
+{
+  Replay *replay = task_data;
+  LsobsFailedTrace *trace = replay->trace;
+
+  if (decode (replay))
+    replay->reader = _lsobs_body_reader_new (trace->endpoint, trace->content_type, trace->body);
+  g_task_return_boolean (disk_task, replay->reader != NULL);
+}
+
+static void
+decode_in_thread (GTask *disk_task,
+                  gpointer source_object,
+                  gpointer task_data,
+                  GCancellable *cancellable)
+{
+  g_task_return_boolean (disk_task, decode (task_data));
 }
 
 /* Runs @func in a thread, then @callback in the context of @task, with a reference to @task. */
@@ -188,8 +262,8 @@ is_forked (GTask *task)
   return replay->epoch != _lsobs_fork_epoch ();
 }
 
-/* Ends the task. The connections are closed here, in the thread that has used them; the task may be
- * freed in another one.
+/* Ends the task. The connections are closed here, in the thread that has used them, and the lock is
+ * released before the caller goes on; the task may be freed in another thread.
  * @error: (transfer full) (nullable) */
 static void
 finish (GTask *task, GError *error)
@@ -198,6 +272,10 @@ finish (GTask *task, GError *error)
 
   assert_context (task);
   _lsobs_service_close (replay->service);
+  _lsobs_file_lock_release (&replay->lock);
+  _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_SPOOL_DROPPED,
+                       (gssize) replay->folder->n_expired);
+  replay->folder->n_expired = 0;
   if (error != NULL)
     g_task_return_error (task, error);
   else
@@ -216,18 +294,45 @@ finish_if_cancelled (GTask *task)
   return TRUE;
 }
 
+/* --- the end of a file --- */
+
 static void
 removed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
-  Replay *replay = g_task_get_task_data (task);
 
   assert_context (task);
   if (is_forked (task))
     return;
-  replay->n_delivered++;
-  end_file (replay);
+  end_file (g_task_get_task_data (task));
   start_next_file (task);
+}
+
+/* The whole file was sent. What the service has refused for good does not become better: in a spool,
+ * it is lost; otherwise, the file stays. */
+static void
+finish_file (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+  LsobsCounters *counters = _lsobs_service_peek_counters (replay->service);
+  guint n_records = replay->reader != NULL ? _lsobs_body_reader_get_n_records (replay->reader)
+                                           : MAX (replay->n_records, replay->n_refused);
+
+  assert_context (task);
+  _lsobs_counters_add (counters, LSOBS_COUNTER_DRAINED, n_records - replay->n_refused);
+  if (replay->n_refused > 0 && replay->mode == LSOBS_REPLAY_DIRECTORY)
+    {
+      replay->n_failed++;
+      end_file (replay);
+      start_next_file (task);
+      return;
+    }
+  _lsobs_counters_add (counters, LSOBS_COUNTER_SPOOL_DROPPED, replay->n_refused);
+  if (replay->n_refused < n_records || n_records == 0)
+    replay->n_delivered++;
+  else
+    replay->n_failed++;
+  use_disk (task, remove_in_thread, removed_cb);
 }
 
 /* Whether the failure is about one file, so that the next file may be delivered. */
@@ -245,24 +350,198 @@ keep (GTask *task, GError *error, gboolean missing)
 {
   Replay *replay = g_task_get_task_data (task);
   const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_find (error);
+  gboolean may_be_content = replay->mode != LSOBS_REPLAY_DIRECTORY && !replay->last_failed &&
+                            g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE);
 
   assert_context (task);
   replay->n_failed++;
   g_debug ("%s stays: %s", peek_name (replay), error->message);
   if (missing)
-    {
-      g_hash_table_add (replay->missing, g_strdup (replay->trace->endpoint));
-      if (replay->problem == NULL)
-        replay->problem = g_steal_pointer (&error);
-    }
-  else if (!is_about_one (policy))
+    g_hash_table_add (replay->missing, g_strdup (replay->trace->endpoint));
+  if (!missing && !may_be_content && !is_about_one (policy))
     {
       finish (task, error);
       return;
     }
+  /* A service may fail on what is in one file: the next one shows whether it is well. */
+  replay->last_failed = may_be_content;
+  if ((missing || may_be_content) && replay->problem == NULL)
+    replay->problem = g_steal_pointer (&error);
   g_clear_error (&error);
   end_file (replay);
   start_next_file (task);
+}
+
+/* --- the parts of a file --- */
+
+/* Sends the next range of records, or ends the file after the last one. */
+static void
+start_next_range (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+
+  assert_context (task);
+  g_clear_pointer (&replay->body, g_bytes_unref);
+  if (replay->ranges->len == 0)
+    {
+      finish_file (task);
+      return;
+    }
+  if (finish_if_cancelled (task))
+    return;
+  replay->range = g_array_index (replay->ranges, RecordRange, replay->ranges->len - 1);
+  g_array_set_size (replay->ranges, replay->ranges->len - 1);
+  replay->body = _lsobs_body_reader_slice (replay->reader, replay->range.first, replay->range.end);
+  start_body (task);
+}
+
+/* The range was refused: sends its halves, or gives its only record up.
+ * Returns: FALSE if it is a single record */
+static gboolean
+split_range (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+  guint middle = replay->range.first + (replay->range.end - replay->range.first) / 2;
+  RecordRange halves[] = { { middle, replay->range.end }, { replay->range.first, middle } };
+
+  assert_context (task);
+  if (replay->range.end - replay->range.first < 2)
+    return FALSE;
+  g_array_append_vals (replay->ranges, halves, G_N_ELEMENTS (halves));
+  start_next_range (task);
+  return TRUE;
+}
+
+/* What is done with a single record, or a body that cannot be split.
+ * @error: (transfer full) */
+static void
+decide_alone (GTask *task, GError *error)
+{
+  Replay *replay = g_task_get_task_data (task);
+
+  assert_context (task);
+  if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT))
+    {
+      /* The service has had it already. */
+      g_error_free (error);
+      start_next_range (task);
+      return;
+    }
+  g_debug ("A record of %s is refused: %s", peek_name (replay), error->message);
+  g_error_free (error);
+  replay->n_refused++;
+  start_next_range (task);
+}
+
+static void
+read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Replay *replay = g_task_get_task_data (task);
+  GError *error;
+
+  assert_context (task);
+  if (is_forked (task))
+    return;
+  error = g_steal_pointer (&replay->refusal);
+  if (!g_task_propagate_boolean (G_TASK (result), NULL))
+    {
+      /* Nobody can read it: nor can its records be told apart. */
+      keep (task, error, FALSE);
+      return;
+    }
+  replay->range = (RecordRange){ 0, _lsobs_body_reader_get_n_records (replay->reader) };
+  if (split_range (task))
+    g_error_free (error);
+  else
+    decide_alone (task, error);
+}
+
+/* The service refuses what it was sent, as it knows a record already, or because of its content or
+ * size.
+ * @error: (transfer full) */
+static void
+handle_refused (GTask *task, GError *error)
+{
+  Replay *replay = g_task_get_task_data (task);
+
+  assert_context (task);
+  if (replay->reader == NULL)
+    {
+      replay->refusal = error;
+      use_disk (task, read_in_thread, read_cb);
+    }
+  else if (split_range (task))
+    {
+      g_error_free (error);
+    }
+  else
+    {
+      decide_alone (task, error);
+    }
+}
+
+/* --- attempts --- */
+
+static void
+decoded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  Replay *replay = g_task_get_task_data (task);
+  GError *error;
+
+  assert_context (task);
+  if (is_forked (task))
+    return;
+  error = g_steal_pointer (&replay->refusal);
+  if (g_task_propagate_boolean (G_TASK (result), NULL))
+    {
+      replay->decoded = TRUE;
+      g_clear_error (&error);
+      start_body (task);
+    }
+  else
+    {
+      keep (task, error, FALSE);
+    }
+}
+
+/* The answer may be about the compression, not about the records. */
+static gboolean
+may_be_compression (Replay *replay, guint status)
+{
+  return replay->trace->encoding != NULL &&
+         (status == SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE || status == SOUP_STATUS_BAD_REQUEST);
+}
+
+static void
+handle_failure (GTask *task, LsobsAnswer *answer)
+{
+  Replay *replay = g_task_get_task_data (task);
+  const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_get (answer->outcome);
+  GError *error = NULL;
+
+  assert_context (task);
+  if (_lsobs_attempts_need_other_key (&replay->attempts, answer) ||
+      _lsobs_attempts_plan_next (&replay->attempts, answer, &error))
+    {
+      start_attempt (task);
+    }
+  else if (may_be_compression (replay, answer->status))
+    {
+      replay->plain |= answer->status == SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE;
+      replay->refusal = error;
+      use_disk (task, decode_in_thread, decoded_cb);
+    }
+  else if (policy->split && answer->outcome != LSOBS_OUTCOME_BLOCKED)
+    {
+      handle_refused (task, error);
+    }
+  else
+    {
+      keep (task, error,
+            answer->outcome == LSOBS_OUTCOME_NOT_FOUND || answer->outcome == LSOBS_OUTCOME_NO_PAGE);
+    }
 }
 
 static void
@@ -285,15 +564,17 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   if (answer.outcome == LSOBS_OUTCOME_NOT_FOUND &&
       strcmp (replay->trace->endpoint, "feedback") == 0)
     answer.outcome = LSOBS_OUTCOME_REJECTED;
-
-  if (answer.outcome == LSOBS_OUTCOME_DELIVERED || answer.outcome == LSOBS_OUTCOME_CONFLICT)
-    use_disk (task, remove_in_thread, removed_cb);
-  else if (_lsobs_attempts_need_other_key (&replay->attempts, &answer) ||
-           _lsobs_attempts_plan_next (&replay->attempts, &answer, &error))
-    start_attempt (task);
-  else
-    keep (task, error,
-          answer.outcome == LSOBS_OUTCOME_NOT_FOUND || answer.outcome == LSOBS_OUTCOME_NO_PAGE);
+  if (answer.outcome != LSOBS_OUTCOME_DELIVERED)
+    {
+      handle_failure (task, &answer);
+      return;
+    }
+  replay->last_failed = FALSE;
+  /* It was about the compression. */
+  replay->plain |= replay->decoded;
+  _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_BYTES_SENT,
+                       (gssize) g_bytes_get_size (replay->body));
+  start_next_range (task);
 }
 
 static gboolean
@@ -329,8 +610,41 @@ start_attempt (GTask *task)
   if (trace->encoding != NULL)
     soup_message_headers_replace (soup_message_get_request_headers (message), "Content-Encoding",
                                   trace->encoding);
-  _lsobs_attempts_begin (&replay->attempts, task, message, trace->content_type, trace->body,
+  _lsobs_attempts_begin (&replay->attempts, task, message, trace->content_type, replay->body,
                          attempted_cb);
+}
+
+/* Sends the file, or the current range of it. */
+static void
+start_body (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+
+  assert_context (task);
+  if (replay->reader == NULL)
+    {
+      g_clear_pointer (&replay->body, g_bytes_unref);
+      replay->body = g_bytes_ref (replay->trace->body);
+    }
+  _lsobs_attempts_clear (&replay->attempts);
+  _lsobs_attempts_init (&replay->attempts, replay->service);
+  replay->attempts.alone = TRUE;
+  /* Unasked, one attempt shows whether the service is there. */
+  if (replay->mode == LSOBS_REPLAY_QUIETLY && replay->n_delivered == 0)
+    replay->attempts.max = 1;
+  if (!finish_if_cancelled (task))
+    start_attempt (task);
+}
+
+/* Whether the file may be sent by this process. */
+static gboolean
+is_own (Replay *replay)
+{
+  const char *owner = replay->trace->owner;
+
+  if (owner == NULL)
+    return replay->mode == LSOBS_REPLAY_DIRECTORY;
+  return _lsobs_spool_owner_matches (replay->owner, owner);
 }
 
 static void
@@ -345,10 +659,17 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
-      /* Another process may have sent and deleted it. */
+      /* Somebody may have removed it. */
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         replay->n_failed++;
       g_debug ("%s is no failed trace: %s", peek_name (replay), error->message);
+      start_next_file (task);
+      return;
+    }
+  if (!is_own (replay))
+    {
+      replay->n_failed += replay->mode == LSOBS_REPLAY_DIRECTORY;
+      end_file (replay);
       start_next_file (task);
       return;
     }
@@ -359,10 +680,14 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       start_next_file (task);
       return;
     }
-  _lsobs_attempts_init (&replay->attempts, replay->service);
-  replay->attempts.alone = TRUE;
-  if (!finish_if_cancelled (task))
-    start_attempt (task);
+  if (replay->plain && replay->trace->encoding != NULL)
+    {
+      replay->refusal = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REFUSED,
+                                             "the service takes no compressed bodies");
+      use_disk (task, decode_in_thread, decoded_cb);
+      return;
+    }
+  start_body (task);
 }
 
 /* Loads the next file, or ends the task after the last one. */
@@ -385,36 +710,96 @@ start_next_file (GTask *task)
     }
 }
 
+/* --- the beginning --- */
+
+static gboolean
+lock_again_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+
+  assert_context (task);
+  if (!is_forked (task) && !finish_if_cancelled (task))
+    lock_folder (task);
+  return G_SOURCE_REMOVE;
+}
+
+/* Another replay sends these files: this one waits for its end. */
+static void
+lock_later (GTask *task)
+{
+  g_autoptr (GSource) source =
+      _lsobs_wait_source_new ("[lsobs] replay", g_get_monotonic_time () + LOCK_INTERVAL);
+
+  _lsobs_wait_source_add_cancellable (source, g_task_get_cancellable (task));
+  g_task_attach_source (task, source, lock_again_cb);
+}
+
 static void
 listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
+  Replay *replay = g_task_get_task_data (task);
   GError *error = NULL;
 
   assert_context (task);
   if (is_forked (task))
     return;
   if (g_task_propagate_boolean (G_TASK (result), &error))
-    start_next_file (task);
+    {
+      start_next_file (task);
+    }
+  else if (replay->mode != LSOBS_REPLAY_QUIETLY &&
+           g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
+    {
+      g_error_free (error);
+      lock_later (task);
+    }
   else
-    finish (task, error);
+    {
+      finish (task, error);
+    }
 }
 
-/* Sends every file of a directory, and ends @task after the last one.
- * @path: of the directory
- * @may_be_missing: a missing directory counts as empty
+static void
+lock_folder (GTask *task)
+{
+  assert_context (task);
+  use_disk (task, list_in_thread, listed_cb);
+}
+
+/* Sends the files of a folder, and ends @task after the last one.
+ * @counters: (nullable)
+ * @path: of the folder
+ * @may_be_missing: a missing folder counts as empty
  * @task: without task data */
 void
-_lsobs_replay_task (LsobsSettings *settings, const char *path, gboolean may_be_missing, GTask *task)
+_lsobs_replay_task (LsobsSettings *settings,
+                    LsobsCounters *counters,
+                    const char *path,
+                    LsobsReplayMode mode,
+                    gboolean may_be_missing,
+                    GTask *task)
 {
+  const LsobsSpoolLimits no_limits = {
+    .max_bytes = G_MAXUINT64,
+    .max_files = G_MAXUINT64,
+    .max_age = G_MAXINT64,
+  };
+  const LsobsSpoolLimits limits =
+      mode != LSOBS_REPLAY_DIRECTORY ? _lsobs_spool_limits_get (settings) : no_limits;
   Replay *replay = g_new0 (Replay, 1);
 
   replay->epoch = _lsobs_fork_epoch ();
   replay->service = _lsobs_service_new (settings);
-  replay->path = g_strdup (path);
+  if (counters != NULL)
+    _lsobs_service_set_counters (replay->service, counters);
+  replay->folder = _lsobs_spool_folder_new (path, &limits);
+  replay->owner = _lsobs_spool_owner_new (settings);
+  replay->mode = mode;
   replay->may_be_missing = may_be_missing;
-  replay->dir = -1;
+  replay->lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
   replay->names = g_ptr_array_new_with_free_func (g_free);
+  replay->ranges = g_array_new (FALSE, FALSE, sizeof (RecordRange));
   replay->missing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_task_set_task_data (task, replay, replay_free);
   /* A cancellation that comes after the last file does not replace the result. */

@@ -75,6 +75,12 @@ GCancellable *_lsobs_service_peek_waits (LsobsService *self);
 void _lsobs_service_write_failed_trace (LsobsService *self,
                                         LsobsFailedTrace *trace,
                                         guint n_records);
+gboolean _lsobs_service_may_spool (LsobsService *self);
+void _lsobs_service_spool (LsobsService *self,
+                           LsobsFailedTrace *trace,
+                           guint n_records,
+                           LsobsSpoolWriterFunc func,
+                           gpointer data);
 gboolean _lsobs_service_wait_written (LsobsService *self, gint64 deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsService, _lsobs_service_unref)

@@ -26,6 +26,7 @@ struct _LsobsService
   guint max_records;       /* (atomic) of a request */
   guint max_bytes;         /* (atomic) of a request, before it is compressed */
   LsobsSpoolWriter *failed_traces; /* (owned) (nullable) (atomic) */
+  LsobsSpoolWriter *spool_writer;  /* (owned) (nullable) (atomic) */
 
   /* All fields below are used only in the context that sends. */
   guint epoch;                  /* the process that they belong to */
@@ -135,6 +136,8 @@ _lsobs_service_unref (LsobsService *self)
   _lsobs_route_unref (self->route);
   if (self->failed_traces != NULL && !_lsobs_spool_writer_is_forked (self->failed_traces))
     _lsobs_spool_writer_unref (self->failed_traces);
+  if (self->spool_writer != NULL && !_lsobs_spool_writer_is_forked (self->spool_writer))
+    _lsobs_spool_writer_unref (self->spool_writer);
   g_clear_pointer (&self->compressor, _lsobs_compressor_free);
   _lsobs_settings_unref (self->settings);
   _lsobs_counters_unref (self->counters);
@@ -668,14 +671,58 @@ _lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *trace, 
   _lsobs_spool_writer_push (writer, trace, n_records, NULL, NULL);
 }
 
-/* Waits until the failed traces are written. Called from any thread.
+/* In a forked child, the writer of the parent is not touched.
+ * @writer: (nullable) */
+static gboolean
+is_usable (LsobsSpoolWriter *writer)
+{
+  return writer != NULL && !_lsobs_spool_writer_is_forked (writer);
+}
+
+/* Whether there is a spool, and the disk is not too far behind. */
+gboolean
+_lsobs_service_may_spool (LsobsService *self)
+{
+  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->spool_writer);
+
+  _lsobs_service_assert_context (self);
+  return self->settings->values.spool_dir != NULL &&
+         (!is_usable (writer) || _lsobs_spool_writer_has_room (writer));
+}
+
+/* Keeps a failed trace in the spool of the settings.
+ * @trace: (transfer full)
+ * @func: as of _lsobs_spool_writer_push() */
+void
+_lsobs_service_spool (LsobsService *self,
+                      LsobsFailedTrace *trace,
+                      guint n_records,
+                      LsobsSpoolWriterFunc func,
+                      gpointer data)
+{
+  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->spool_writer);
+
+  _lsobs_service_assert_context (self);
+  if (!is_usable (writer))
+    {
+      writer = _lsobs_spool_writer_new_for_spool (self->settings, self->counters);
+      g_atomic_pointer_set (&self->spool_writer, writer);
+    }
+  _lsobs_spool_writer_push (writer, trace, n_records, func, data);
+}
+
+/* Waits until failed traces and the spool are written. Called from any thread.
  * @deadline: monotonic, µs
  * Returns: FALSE at the deadline */
 gboolean
 _lsobs_service_wait_written (LsobsService *self, gint64 deadline)
 {
-  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->failed_traces);
+  LsobsSpoolWriter *writers[] = { g_atomic_pointer_get (&self->failed_traces),
+                                  g_atomic_pointer_get (&self->spool_writer) };
+  gboolean written = TRUE;
 
-  return writer == NULL || _lsobs_spool_writer_is_forked (writer) ||
-         _lsobs_spool_writer_wait (writer, deadline);
+  for (guint i = 0; i < G_N_ELEMENTS (writers); i++)
+    if (is_usable (writers[i]) && !_lsobs_spool_writer_wait (writers[i], deadline))
+      written = FALSE;
+  return written;
 }

@@ -156,7 +156,7 @@ make_failed_trace (LsobsBatcher *self, LsobsBatch *batch)
   GPtrArray *records = _lsobs_batch_peek_records (batch);
   GPtrArray *written;
 
-  if (self->settings->values.failed_traces_dir == NULL || !has_promoted (records))
+  if (!_lsobs_settings_keep_lost (self->settings) || !has_promoted (records))
     return lsobs_batch_ref (batch);
   written = new_encoded_array ();
   for (guint i = 0; i < records->len; i++)
@@ -171,12 +171,96 @@ make_failed_trace (LsobsBatcher *self, LsobsBatch *batch)
   return _lsobs_batch_new (written);
 }
 
-void
+/* A batch on its way to the spool. */
+typedef struct
+{
+  LsobsQueue *queue; /* (owned) */
+  LsobsBatch *batch; /* (owned) */
+  LsobsDropReason reason;
+} SpooledBatch;
+
+/* Called in the thread that writes, or inside the call. */
+static void
+batch_spooled (gpointer data, gboolean spooled)
+{
+  SpooledBatch *spooled_batch = data;
+  GPtrArray *records = _lsobs_batch_peek_records (spooled_batch->batch);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsRecord *record = ((LsobsEncoded *) g_ptr_array_index (records, i))->record;
+
+      if (spooled)
+        _lsobs_queue_spooled (spooled_batch->queue, record);
+      else
+        _lsobs_queue_lost (spooled_batch->queue, record, spooled_batch->reason);
+    }
+  lsobs_batch_unref (spooled_batch->batch);
+  _lsobs_queue_unref (spooled_batch->queue);
+  g_free (spooled_batch);
+}
+
+/* Whether the service may accept later what is lost for @reason. */
+static gboolean
+may_pass (LsobsDropReason reason)
+{
+  switch (reason)
+    {
+    case LSOBS_DROP_REASON_QUEUE_FULL:
+    case LSOBS_DROP_REASON_QUEUE_BYTES:
+    case LSOBS_DROP_REASON_UNAUTHORIZED:
+    case LSOBS_DROP_REASON_QUOTA:
+    case LSOBS_DROP_REASON_WRONG_ADDRESS:
+    case LSOBS_DROP_REASON_SHUTDOWN:
+      return TRUE;
+    case LSOBS_DROP_REASON_TOO_LARGE:
+    case LSOBS_DROP_REASON_REJECTED:
+    case LSOBS_DROP_REASON_UNAVAILABLE:
+    case LSOBS_DROP_REASON_FORK:
+    default:
+      return FALSE;
+    }
+}
+
+/* Gives a batch to the spool. Its records are in flight until it is written.
+ * @reason: for which it is lost if that fails
+ * Returns: FALSE if there is no spool */
+static gboolean
+spool_batch (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
+{
+  GPtrArray *records = _lsobs_batch_peek_records (batch);
+  g_autoptr (LsobsBatch) written = NULL;
+  SpooledBatch *spooled_batch;
+
+  if (self->settings->values.spool_dir == NULL || !may_pass (reason) ||
+      _lsobs_queue_is_written_off (self->queue))
+    return FALSE;
+  for (guint i = 0; i < records->len; i++)
+    {
+      LsobsRecord *record = ((LsobsEncoded *) g_ptr_array_index (records, i))->record;
+
+      forget_ended (self, record);
+      _lsobs_queue_send (self->queue, record);
+    }
+  spooled_batch = g_new0 (SpooledBatch, 1);
+  spooled_batch->queue = _lsobs_queue_ref (self->queue);
+  spooled_batch->batch = lsobs_batch_ref (batch);
+  spooled_batch->reason = reason;
+  written = make_failed_trace (self, batch);
+  if (!self->vtable->spool (self->transport, written, batch_spooled, spooled_batch))
+    batch_spooled (spooled_batch, FALSE);
+  return TRUE;
+}
+
+/* Returns: how many records are lost; none if they go to the spool */
+guint
 _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
 
   g_assert (g_main_context_is_owner (self->context));
+  if (spool_batch (self, batch, reason))
+    return 0;
   /* Before flush waiters finish: a program that waits for a flush may look for the files. */
   if (!_lsobs_queue_is_written_off (self->queue))
     {
@@ -186,6 +270,7 @@ _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reas
     }
   for (guint i = 0; i < records->len; i++)
     lose (self, g_ptr_array_index (records, i), reason);
+  return records->len;
 }
 
 typedef struct
@@ -641,6 +726,88 @@ _lsobs_batcher_awaits_answers (LsobsBatcher *self)
   return _lsobs_pending_feedback_peek_queue (self->feedback)->length > 0;
 }
 
+/* --- into the spool, while it is not sent --- */
+
+static gint64
+get_queued_at (LsobsBatch *batch)
+{
+  return ((LsobsEncoded *) g_ptr_array_index (_lsobs_batch_peek_records (batch), 0))
+      ->record->queued_at;
+}
+
+/* The next batch for the spool. One failed batch stays, as the next probe; so do those whose
+ * content may be bad.
+ * Returns: (nullable): in the backlog */
+static GList *
+find_for_spool (LsobsBatcher *self)
+{
+  GQueue *batches = &self->backlog.batches;
+
+  if (batches->length < 2)
+    return NULL;
+  for (GList *l = batches->head; l != NULL; l = l->next)
+    if (!_lsobs_batch_peek_history (l->data)->ever_refused)
+      return l;
+  return NULL;
+}
+
+/* Returns: monotonic, µs: since when the oldest record waits that may go to the spool, or -1 */
+static gint64
+get_oldest_time (LsobsBatcher *self)
+{
+  GList *link = find_for_spool (self);
+  LsobsBatch *ready = g_queue_peek_head (&self->ready);
+  gint64 time = _lsobs_queue_get_oldest_time (self->queue);
+
+  if (ready != NULL)
+    time = time == -1 ? get_queued_at (ready) : MIN (time, get_queued_at (ready));
+  if (link != NULL)
+    time = time == -1 ? get_queued_at (link->data) : MIN (time, get_queued_at (link->data));
+  return time;
+}
+
+/* Returns: (transfer full) (nullable): the oldest batch that may go to the spool */
+static LsobsBatch *
+take_for_spool (LsobsBatcher *self, const BatchLimits *limits)
+{
+  GList *link = find_for_spool (self);
+  LsobsBatch *batch;
+
+  if (link == NULL)
+    return fill_ready (self, limits) ? g_queue_pop_head (&self->ready) : NULL;
+  batch = link->data;
+  g_queue_delete_link (&self->backlog.batches, link);
+  return batch;
+}
+
+/* Gives records to the spool that wait too long, or take too much room.
+ * @eighths: of a bound of the queue: what is too much
+ * Returns: monotonic, µs: when records will have waited too long, or -1 */
+gint64
+_lsobs_batcher_spool_overdue (LsobsBatcher *self, gint64 now, guint eighths)
+{
+  gint64 delay = self->settings->values.spool_delay * 1000;
+  BatchLimits limits = get_limits (self);
+
+  g_assert (g_main_context_is_owner (self->context));
+  while (self->vtable->may_spool (self->transport))
+    {
+      gint64 time = get_oldest_time (self);
+      gboolean filled = _lsobs_queue_is_filled (self->queue, eighths);
+      g_autoptr (LsobsBatch) batch = NULL;
+
+      if (time == -1)
+        return -1;
+      if (!filled && now - time < delay)
+        return time + delay;
+      batch = take_for_spool (self, &limits);
+      if (batch == NULL)
+        return -1;
+      spool_batch (self, batch, LSOBS_DROP_REASON_QUEUE_FULL);
+    }
+  return -1;
+}
+
 /* Loses the first record of the first batch of @batches. FALSE when that record does not count as
  * waiting. */
 static gboolean
@@ -789,8 +956,7 @@ isolate_bad (LsobsBatcher *self, LsobsBatch *batch)
     }
   if (lsobs_batch_get_n_records (batch) == 1)
     {
-      _lsobs_batcher_lost (self, batch, history->reason);
-      return 1;
+      return _lsobs_batcher_lost (self, batch, history->reason);
     }
   history->n_lone_failures = LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES - 1;
   history->pair = ++self->n_pairs;

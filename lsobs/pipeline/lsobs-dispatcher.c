@@ -340,6 +340,7 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
 {
   gint64 waited_ms = (g_get_monotonic_time () - self->began) / 1000;
   LsobsPipeline *worst = NULL;
+  LsobsPipeline *spooling = NULL;
   guint64 n_remaining = 0;
   LsobsFlushStats sum;
 
@@ -353,6 +354,9 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
         waiter = self->parts[i].waiter;
       sum.runs_flushed += waiter->n_delivered;
       sum.runs_failed += waiter->n_failed;
+      sum.runs_spooled += waiter->n_spooled;
+      if (spooling == NULL && waiter->n_spooled > 0)
+        spooling = pipeline;
       n_remaining += waiter->n_remaining;
       if (stats != NULL)
         {
@@ -381,6 +385,13 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
   if (n_remaining + sum.runs_failed > 0)
     {
       _lsobs_flush_error_set_timeout (error, waited_ms, n_remaining, sum.runs_failed);
+      return FALSE;
+    }
+  if (spooling != NULL)
+    {
+      g_autofree char *problem = _lsobs_pipeline_dup_problem (spooling);
+
+      _lsobs_flush_error_set_spooled (error, waited_ms, sum.runs_spooled, problem);
       return FALSE;
     }
   return TRUE;
@@ -878,7 +889,7 @@ drain (LsobsDispatcher *self, gint64 deadline)
 static gint64
 get_flush_time (LsobsDispatcher *self, gint64 timeout)
 {
-  if (timeout <= 0 || self->import.settings->values.failed_traces_dir == NULL)
+  if (timeout <= 0 || !_lsobs_settings_keep_lost (self->import.settings))
     return timeout;
   return timeout - MIN (timeout / 4, MAX_WRITE_RESERVE);
 }

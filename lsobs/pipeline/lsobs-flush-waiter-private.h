@@ -21,6 +21,7 @@ struct _LsobsFlushWaiter
   guint64 n_remaining;
   guint64 n_delivered;
   guint64 n_failed;
+  guint64 n_spooled;
   gboolean refused; /* done early, because sending is paused */
   gboolean patient; /* constant: hastens nothing, and is never refused */
 

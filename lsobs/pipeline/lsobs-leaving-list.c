@@ -150,10 +150,7 @@ remove_worker (LsobsWorker *worker)
 static void
 wait_written (LsobsWorker *worker)
 {
-  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
-
-  lsobs_transport_drain (worker->transport, worker->write_deadline);
-  _lsobs_fork_guard_close (guard);
+  _lsobs_worker_wait_written (worker, worker->write_deadline);
 }
 
 static void
@@ -653,7 +650,7 @@ end_stop (LsobsLeavingStop *self, LsobsWorker *worker, gboolean stopping)
   else if (_lsobs_lifecycle_get_state (worker->lifecycle) != LSOBS_LIFECYCLE_STOPPED)
     _lsobs_queue_write_off (worker->queue, LSOBS_DROP_REASON_SHUTDOWN);
   _lsobs_worker_release_thread (worker);
-  lsobs_transport_drain (worker->transport, get_deadline (worker, self->began, self->timeout));
+  _lsobs_worker_wait_written (worker, get_deadline (worker, self->began, self->timeout));
 }
 
 /* Returns after a bounded time; all records have an outcome then.

@@ -26,6 +26,11 @@ typedef enum
   LSOBS_WAKEUP_NOW    /* a full batch waits, much memory is in use, or a kept record has to go */
 } LsobsWakeup;
 
+/* How much of a bound is used, in eighths, before records go to the spool: while the service is away,
+ * and while it takes records. */
+#define LSOBS_QUEUE_HALF_FULL   4
+#define LSOBS_QUEUE_ALMOST_FULL 7
+
 LsobsQueue *_lsobs_queue_new (const LsobsConfigValues *values,
                               LsobsCounters *counters,
                               guint destination);
@@ -49,9 +54,12 @@ void _lsobs_queue_promote (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_send (LsobsQueue *self, LsobsRecord *record);
+gboolean _lsobs_queue_is_filled (LsobsQueue *self, guint eighths);
+gint64 _lsobs_queue_get_oldest_time (LsobsQueue *self);
 gboolean _lsobs_queue_is_over_full (LsobsQueue *self, LsobsDropReason *reason);
 void _lsobs_queue_evict (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 void _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_spooled (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 
 /* for flushing and stopping */

@@ -14,6 +14,7 @@ struct _LsobsQueue
   LsobsLifecycle lifecycle; /* of the pipeline that the queue belongs to */
   guint capacity;
   gsize max_bytes;
+  gboolean has_spool;   /* the worker is woken before the queue is full */
   guint batch_size;     /* this many waiting records wake the worker */
   gsize batch_bytes;    /* this many waiting bytes wake the worker */
   guint destination;    /* index of the destination that the queue leads to */
@@ -50,6 +51,7 @@ _lsobs_queue_new (const LsobsConfigValues *values, LsobsCounters *counters, guin
   self->capacity = (guint) values->queue_capacity;
   self->batch_size = MIN ((guint) values->max_batch_size, self->capacity);
   self->batch_bytes = MIN ((gsize) values->max_batch_bytes, self->max_bytes / 2);
+  self->has_spool = values->spool_dir != NULL;
   self->destination = destination;
   g_queue_init (&self->taken);
   self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_unref);
@@ -125,8 +127,9 @@ unlock_and_finish (LsobsQueue *self, GSList *finished)
 typedef enum
 {
   RESULT_DELIVERED,
-  RESULT_FAILED, /* lost after attempts, or by the stop */
-  RESULT_EVICTED /* lost because a bound of the queue was reached; flush statistics count it */
+  RESULT_FAILED,  /* lost after attempts, or by the stop */
+  RESULT_SPOOLED, /* on disk, and sent later */
+  RESULT_EVICTED  /* lost because a bound of the queue was reached; flush statistics count it */
 } FlushResult;
 
 /* Counts a record for all waiters that wait for it.
@@ -148,6 +151,8 @@ count_for_waiters_unlocked (LsobsQueue *self,
             waiter->n_delivered++;
           else if (result == RESULT_FAILED)
             waiter->n_failed++;
+          else if (result == RESULT_SPOOLED)
+            waiter->n_spooled++;
           if (--waiter->n_remaining == 0)
             {
               self->waiters = g_slist_remove_link (self->waiters, l);
@@ -312,11 +317,20 @@ collect_attachments_unlocked (LsobsQueue *self, LsobsRecord *end)
   end->attachments = collected;
 }
 
+/* Whether so many eighths of a bound are used. */
+static gboolean
+is_filled_unlocked (LsobsQueue *self, guint eighths)
+{
+  return (self->n_records + self->n_kept) * (guint64) 8 >= (guint64) self->capacity * eighths ||
+         (self->n_bytes + self->n_kept_bytes) / eighths >= self->max_bytes / 8;
+}
+
 /* Wakes the worker only when a threshold is crossed: it sets its own alarm for all that follows. */
 static LsobsWakeup
 get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
+      (self->has_spool && is_filled_unlocked (self, LSOBS_QUEUE_HALF_FULL)) ||
       (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes) ||
       is_over_full_unlocked (self))
     return LSOBS_WAKEUP_NOW;
@@ -576,6 +590,27 @@ _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
   unlock_and_finish (self, finished);
 }
 
+/* A taken record is in the spool, unless it was written off. For the records of its run that follow,
+ * it is lost: nobody knows when it is sent. Called from any thread. The caller keeps its
+ * reference. */
+void
+_lsobs_queue_spooled (LsobsQueue *self, LsobsRecord *record)
+{
+  GSList *finished = NULL;
+
+  lock (self);
+  if (is_undecided_unlocked (record))
+    {
+      if (record->kind == LSOBS_RECORD_CREATE)
+        get_progress (self, record)->create_state = LSOBS_CREATE_LOST;
+      leave_flight_unlocked (self, record);
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_SPOOLED, 1);
+      finished = count_for_waiters_unlocked (self, record, RESULT_SPOOLED, finished);
+      forget_taken_unlocked (self, record);
+    }
+  unlock_and_finish (self, finished);
+}
+
 /* Counts a taken record as lost. */
 static GSList *
 lose_taken_unlocked (LsobsQueue *self,
@@ -633,6 +668,36 @@ _lsobs_queue_keep (LsobsQueue *self, LsobsRecord *record)
       write_gauges_unlocked (self);
     }
   unlock (self);
+}
+
+/* Whether so much of a bound is used. */
+gboolean
+_lsobs_queue_is_filled (LsobsQueue *self, guint eighths)
+{
+  gboolean filled;
+
+  lock (self);
+  filled = is_filled_unlocked (self, eighths);
+  unlock (self);
+  return filled;
+}
+
+/* Returns: monotonic, µs: when the oldest record in the queue was pushed, or -1 */
+gint64
+_lsobs_queue_get_oldest_time (LsobsQueue *self)
+{
+  gint64 time = -1;
+
+  lock (self);
+  if (self->n_records > 0)
+    {
+      LsobsRecord *oldest = g_async_queue_try_pop_unlocked (self->records);
+
+      g_async_queue_push_front_unlocked (self->records, oldest);
+      time = oldest->queued_at;
+    }
+  unlock (self);
+  return time;
 }
 
 /* A taken record is sent; it may have been kept. */

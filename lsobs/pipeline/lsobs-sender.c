@@ -17,6 +17,12 @@
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 #include "lsobs/transport/lsobs-transport-private.h"
 
+/* The shortest time between two looks at what waits too long, in µs. */
+#define MIN_SPOOL_INTERVAL (100 * 1000)
+
+/* How long the end of a drain that was cancelled is waited for, in µs. */
+#define MAX_DRAIN_END (30 * 1000)
+
 /* When the next batch may leave. */
 typedef struct
 {
@@ -56,6 +62,13 @@ struct _LsobsSender
   LsobsNetworkWatch *watch; /* (owned) (nullable) while the service is probed */
   int hastened;             /* (atomic) the network has changed; set by a thread of the watch */
   gint64 probed_at;         /* monotonic, µs: when the last probe was sent */
+
+  gboolean draining;  /* a drain of the spool is under way */
+  int abandoned;      /* (atomic) gboolean: nobody runs the context any more */
+  gint64 drain_at;    /* monotonic, µs: when the next one may start; G_MAXINT64: when the spool
+                         * has got more */
+  gsize n_spooled;    /* the counter, when the last drain started */
+  gint64 drain_pause; /* ms: after a drain that failed, without the random part; or 0 */
 };
 
 /* A batch that the transport has. */
@@ -424,8 +437,8 @@ learn_from_block (LsobsSender *self,
   _lsobs_health_set_problem (&self->health, error);
   if (history->isolation == LSOBS_ISOLATION_RETEST)
     {
-      _lsobs_batcher_lost (self->batcher, batch, policy->reason);
-      _lsobs_health_notify (&self->health, 0, 1);
+      _lsobs_health_notify (&self->health, 0,
+                            _lsobs_batcher_lost (self->batcher, batch, policy->reason));
       return TRUE;
     }
   history->reason = policy->reason;
@@ -466,8 +479,8 @@ handle_outcome (LsobsSender *self, const SentBatch *sent, const GError *error)
     case LSOBS_DELIVERY_ACTION_DROP:
     default:
       learn_from_loss (self, policy, error);
-      _lsobs_batcher_lost (self->batcher, batch, policy->reason);
-      _lsobs_health_notify (&self->health, 0, lsobs_batch_get_n_records (batch));
+      _lsobs_health_notify (&self->health, 0,
+                            _lsobs_batcher_lost (self->batcher, batch, policy->reason));
       break;
     }
 }
@@ -495,6 +508,17 @@ _lsobs_sender_is_entered (LsobsSender *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   return self->depth > 0;
+}
+
+/* Ends the loop of a stop when nothing is under way any more.
+ * Returns: FALSE if something is */
+static gboolean
+end_loop_if_idle (LsobsSender *self)
+{
+  if (_lsobs_sender_is_busy (self))
+    return FALSE;
+  g_main_loop_quit (self->loop);
+  return TRUE;
 }
 
 /* Called in the context. */
@@ -526,9 +550,7 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   handle_outcome (self, sent, error);
   _lsobs_sender_leave (self);
   lsobs_batch_unref (sent->batch);
-  if (self->loop != NULL && self->sending.length == 0)
-    g_main_loop_quit (self->loop);
-  else
+  if (self->loop == NULL || !end_loop_if_idle (self))
     _lsobs_sender_pump (self);
 }
 
@@ -558,7 +580,7 @@ gboolean
 _lsobs_sender_is_busy (LsobsSender *self)
 {
   g_assert (g_main_context_is_owner (self->context));
-  return self->sending.length > 0;
+  return self->sending.length > 0 || self->draining;
 }
 
 /* Whether isolated batches may wait for another batch to show whether they are bad. They wait for
@@ -677,6 +699,154 @@ is_kept_back (LsobsSender *self, gint64 now)
          !_lsobs_queue_has_waiters (self->queue);
 }
 
+/* --- the spool --- */
+
+/* What the service does not take in time goes to the spool. While it takes records, only a queue that
+ * is almost full does. */
+static void
+spool_overdue (LsobsSender *self, gint64 now)
+{
+  gboolean away = self->pause.length != 0;
+  gint64 due_time;
+
+  if (self->settings->values.spool_dir == NULL)
+    return;
+  if (!away && (self->sending.length < self->settings->values.max_in_flight ||
+                !_lsobs_queue_is_filled (self->queue, LSOBS_QUEUE_ALMOST_FULL)))
+    return;
+  g_main_context_push_thread_default (self->context);
+  due_time = _lsobs_batcher_spool_overdue (self->batcher, now,
+                                           away ? LSOBS_QUEUE_HALF_FULL : LSOBS_QUEUE_ALMOST_FULL);
+  g_main_context_pop_thread_default (self->context);
+  if (away && due_time != -1)
+    _lsobs_flush_source_arm (self->source, MAX (due_time, now + MIN_SPOOL_INTERVAL));
+}
+
+/* The end of a drain, on its way to the sender. */
+typedef struct
+{
+  LsobsSender *sender; /* (owned) */
+  guint n_delivered;
+  GError *error; /* (owned) (nullable) */
+} DrainEnd;
+
+static void
+drain_end_free (gpointer data)
+{
+  DrainEnd *end = data;
+
+  /* In a forked child, the sender is the parent's. */
+  if (end->sender->epoch == _lsobs_fork_epoch ())
+    _lsobs_sender_unref (end->sender);
+  g_clear_error (&end->error);
+  g_free (end);
+}
+
+/* The service has accepted files of the spool: it is well. */
+static void
+learn_from_drain (LsobsSender *self)
+{
+  self->drain_pause = 0;
+  if (self->pause.length == 0)
+    return;
+  end_pause (self);
+  _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
+  _lsobs_health_notify (&self->health, 0, 0);
+}
+
+/* A drain that fails is tried again later, and later each time. */
+static void
+delay_drain (LsobsSender *self, const GError *error)
+{
+  gint64 delay;
+
+  g_debug ("The spool is not sent for now: %s", error->message);
+  self->drain_pause =
+      _lsobs_delivery_policy_pause (self->settings->first_probe, LSOBS_DELIVERY_POLICY_PROBE_GROWTH,
+                                    self->drain_pause);
+  delay = _lsobs_delivery_policy_spread (self->drain_pause, g_random_double ());
+  self->drain_at = g_get_monotonic_time () + delay * 1000;
+}
+
+/* Called in the context. */
+static gboolean
+drained_cb (gpointer user_data)
+{
+  DrainEnd *end = user_data;
+  LsobsSender *self = end->sender;
+
+  if (self->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
+  g_assert (g_main_context_is_owner (self->context));
+  self->draining = FALSE;
+  if (end->n_delivered > 0)
+    learn_from_drain (self);
+  if (end->error != NULL)
+    delay_drain (self, end->error);
+  else
+    self->drain_at = G_MAXINT64;
+  if (self->loop != NULL)
+    end_loop_if_idle (self);
+  else
+    _lsobs_sender_pump (self);
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in the thread of the drain. */
+static void
+drained (gpointer data, guint n_delivered, const GError *error)
+{
+  DrainEnd *end = data;
+  g_autoptr (GSource) source = NULL;
+
+  /* Nobody runs the context any more. */
+  if (g_atomic_int_get (&end->sender->abandoned))
+    {
+      drain_end_free (end);
+      return;
+    }
+  source = g_idle_source_new ();
+  end->n_delivered = n_delivered;
+  end->error = error != NULL ? g_error_copy (error) : NULL;
+  g_source_set_static_name (source, "[lsobs] drained");
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, drained_cb, end, drain_end_free);
+  g_source_attach (source, end->sender->context);
+}
+
+/* Starts a drain of the spool if it is time for one. While the service is away, a batch that waits is
+ * the probe; without one, the drain is. */
+static void
+drain_spool (LsobsSender *self, gint64 now)
+{
+  DrainEnd *end;
+  gsize n_spooled;
+
+  if (self->settings->values.spool_dir == NULL || self->draining ||
+      !_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_PUSH))
+    return;
+  n_spooled = _lsobs_counters_get (self->counters, LSOBS_COUNTER_SPOOLED);
+  if (n_spooled != self->n_spooled && self->drain_at == G_MAXINT64)
+    self->drain_at = 0;
+  if (self->drain_at == G_MAXINT64 || (self->pause.length != 0 && self->sending.length > 0))
+    return;
+  if (now < self->drain_at)
+    {
+      _lsobs_flush_source_arm (self->source, self->drain_at);
+      return;
+    }
+  self->n_spooled = n_spooled;
+  end = g_new0 (DrainEnd, 1);
+  end->sender = sender_ref (self);
+  self->draining = TRUE;
+  if (!self->vtable->begin_drain (self->transport, drained, end))
+    {
+      drain_end_free (end);
+      self->draining = FALSE;
+      self->drain_at = G_MAXINT64;
+    }
+}
+
 static void
 pump (LsobsSender *self)
 {
@@ -685,6 +855,7 @@ pump (LsobsSender *self)
 
   if (!_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_SEND))
     return;
+  spool_overdue (self, now);
   _lsobs_batcher_evict (self->batcher);
   learn_from_lookup (self);
   hasten_lookup (self);
@@ -704,6 +875,7 @@ pump (LsobsSender *self)
       return;
     }
   give_up_isolated (self, now);
+  drain_spool (self, now);
   due_time = _lsobs_batcher_get_due_time (self->batcher, now);
   if (due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);
@@ -748,6 +920,8 @@ _lsobs_sender_cancel (LsobsSender *self, GMainLoop *loop)
   if (loop != NULL && self->loop == NULL)
     self->loop = g_main_loop_ref (loop);
   g_cancellable_cancel (self->cancellable);
+  if (self->draining)
+    self->vtable->end_drain (self->transport, 0);
 }
 
 /* Gives the transport one more batch of what is left, as lost. FALSE when nothing is left. */
@@ -781,6 +955,11 @@ _lsobs_sender_abandon (LsobsSender *self)
 
   g_assert (g_main_context_is_owner (self->context));
   g_clear_pointer (&self->watch, _lsobs_network_watch_free);
+  g_atomic_int_set (&self->abandoned, TRUE);
+  /* The thread ends at once, unless the disk or a name server holds it up. */
+  if (self->draining)
+    self->vtable->end_drain (self->transport, g_get_monotonic_time () + MAX_DRAIN_END);
+  self->draining = FALSE;
   while ((link = g_queue_pop_head_link (&self->sending)) != NULL)
     {
       SentBatch *sent = link->data;

@@ -92,6 +92,7 @@ gboolean _lsobs_worker_is_banned (LsobsWorker *self);
 gboolean _lsobs_worker_acquire_alone (LsobsWorker *self);
 void _lsobs_worker_attach (LsobsWorker *self, GSource *source, int priority, GSourceFunc func);
 void _lsobs_worker_destroy_sources (LsobsWorker *self);
+void _lsobs_worker_wait_written (LsobsWorker *self, gint64 deadline);
 void _lsobs_worker_enter_stopped (LsobsWorker *self);
 gint64 _lsobs_worker_get_leave_deadline (LsobsWorker *self);
 void _lsobs_worker_attach_leave_alarm (LsobsWorker *self, GSource *alarm, GSourceFunc func);

@@ -190,7 +190,7 @@ enter_stopping (LsobsWorker *self, gint64 deadline)
   if (!_lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_STOPPING))
     return FALSE;
   /* Requests may need the grace first, unless the stop itself comes late. */
-  if (self->settings->values.failed_traces_dir != NULL)
+  if (_lsobs_settings_keep_lost (self->settings))
     self->write_deadline =
         CLAMP (deadline, (deadline > 0 ? MIN (now, deadline) : now) + LEAVE_GRACE * 1000,
                now + MAX_WRITE_TIME * 1000);
@@ -370,5 +370,5 @@ _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
     end_in_context (self, began);
   else if (!join_thread (self, deadline))
     return;
-  lsobs_transport_drain (self->transport, MAX (began + STOP_GRACE * 1000, self->write_deadline));
+  _lsobs_worker_wait_written (self, MAX (began + STOP_GRACE * 1000, self->write_deadline));
 }

@@ -118,6 +118,21 @@ _lsobs_worker_write_next (LsobsWorker *self)
   return written;
 }
 
+/* Waits until the transport has written what it was given. What it has not written then is lost.
+ * Called from any thread, when the worker has stopped.
+ * @deadline: monotonic, µs */
+void
+_lsobs_worker_wait_written (LsobsWorker *self, gint64 deadline)
+{
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+  gboolean written = lsobs_transport_drain (self->transport, deadline);
+
+  _lsobs_fork_guard_close (guard);
+  if (!written && self->settings->values.spool_dir != NULL &&
+      _lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_DISCARD))
+    _lsobs_queue_write_off (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
+}
+
 /* Enters the last state, and wakes the thread that waits for it. */
 void
 _lsobs_worker_enter_stopped (LsobsWorker *self)

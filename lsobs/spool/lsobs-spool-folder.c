@@ -187,8 +187,8 @@ remove_if_abandoned (int dir, const char *name, gpointer data)
   LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
   struct stat info;
 
-  if (!_lsobs_failed_trace_is_name (name) ||
-      fstatat (dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || get_age (&info) < MIN_ABANDONED_AGE)
+  if (!_lsobs_failed_trace_is_name (name) || fstatat (dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+      get_age (&info) < MIN_ABANDONED_AGE)
     return;
   /* Its writer holds the lock. */
   if (_lsobs_file_lock_acquire (&lock, dir, name, LSOBS_FILE_LOCK_FOUND))
@@ -485,7 +485,7 @@ list_entry (int dir, const char *name, gpointer data)
   guint n_records;
 
   if (list->tag != NULL ? _lsobs_failed_trace_parse_name (name, list->tag, &time, &n_records)
-                           : _lsobs_failed_trace_is_name (name))
+                        : _lsobs_failed_trace_is_name (name))
     g_ptr_array_add (list->names, g_strdup (name));
 }
 

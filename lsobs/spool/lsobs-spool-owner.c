@@ -112,8 +112,7 @@ _lsobs_spool_owner_matches (LsobsSpoolOwner *self, const char *text)
   g_autofree char *key = NULL;
   g_autofree char *fingerprint = NULL;
 
-  if (!_lsobs_json_document_load (&document, text, strlen (text)) ||
-      *document.text.data != '{')
+  if (!_lsobs_json_document_load (&document, text, strlen (text)) || *document.text.data != '{')
     return FALSE;
   endpoint = dup_member (&document, "endpoint");
   workspace = dup_member (&document, "workspace");

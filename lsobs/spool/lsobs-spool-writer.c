@@ -332,6 +332,18 @@ _lsobs_spool_writer_push (LsobsSpoolWriter *self,
   log_no_thread (error);
 }
 
+/* Whether less than half of what may wait for the disk does. */
+gboolean
+_lsobs_spool_writer_has_room (LsobsSpoolWriter *self)
+{
+  gboolean has_room;
+
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
+  has_room = self->n_bytes < MAX_WAITING / 2;
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
+  return has_room;
+}
+
 /* Waits also for the end of a thread without traces, which comes at once: the thread does not
  * outlive its user. */
 static gboolean

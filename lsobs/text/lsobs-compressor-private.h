@@ -12,6 +12,8 @@ typedef struct _LsobsCompressor LsobsCompressor;
 gboolean _lsobs_compression_is_built_in (LsobsCompression kind);
 const char *_lsobs_compression_get_name (LsobsCompression kind);
 
+GBytes *_lsobs_compression_decode (const char *encoding, GBytes *data, gsize max_bytes);
+
 LsobsCompressor *_lsobs_compressor_new (LsobsCompression kind, int level);
 void _lsobs_compressor_free (LsobsCompressor *self);
 gboolean _lsobs_compressor_run (LsobsCompressor *self, GBytes *body, GBytes **result);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <string.h>
+
 #ifdef HAVE_ZSTD
 # include <zstd.h>
 #endif
@@ -244,4 +246,82 @@ _lsobs_compressor_run (LsobsCompressor *self, GBytes *body, GBytes **result)
     }
   *result = finish_body (self, last);
   return TRUE;
+}
+
+/* --- the way back --- */
+
+/* Returns: FALSE if @data is malformed, or longer than @max_bytes */
+static gboolean
+decode_gzip (GBytes *data, gsize max_bytes, GByteArray *out)
+{
+  g_autoptr (GConverter) gzip =
+      G_CONVERTER (g_zlib_decompressor_new (G_ZLIB_COMPRESSOR_FORMAT_GZIP));
+  gsize left;
+  const guint8 *at = g_bytes_get_data (data, &left);
+  GConverterResult result;
+
+  do
+    {
+      gsize n_read, n_written;
+      guint len = out->len;
+
+      g_byte_array_set_size (out, len + STEP);
+      result = g_converter_convert (gzip, at, left, out->data + len, STEP, G_CONVERTER_INPUT_AT_END,
+                                    &n_read, &n_written, NULL);
+      if (result == G_CONVERTER_ERROR)
+        return FALSE;
+      g_byte_array_set_size (out, len + (guint) n_written);
+      at += n_read;
+      left -= n_read;
+    }
+  while (result != G_CONVERTER_FINISHED && out->len <= max_bytes);
+  return result == G_CONVERTER_FINISHED && out->len <= max_bytes;
+}
+
+#ifdef HAVE_ZSTD
+static gboolean
+decode_zstd (GBytes *data, gsize max_bytes, GByteArray *out)
+{
+  ZSTD_DStream *zstd = ZSTD_createDStream ();
+  ZSTD_inBuffer in = { g_bytes_get_data (data, NULL), g_bytes_get_size (data), 0 };
+  gsize left = 1;
+  gboolean stuck = zstd == NULL;
+
+  while (!stuck && left != 0 && out->len <= max_bytes)
+    {
+      guint len = out->len;
+      gsize before = in.pos;
+      ZSTD_outBuffer buffer;
+
+      g_byte_array_set_size (out, len + STEP);
+      buffer = (ZSTD_outBuffer){ out->data + len, STEP, 0 };
+      left = ZSTD_decompressStream (zstd, &buffer, &in);
+      stuck = ZSTD_isError (left) || (buffer.pos == 0 && in.pos == before);
+      g_byte_array_set_size (out, len + (guint) buffer.pos);
+    }
+  ZSTD_freeDStream (zstd);
+  return !stuck && left == 0 && out->len <= max_bytes;
+}
+#endif
+
+/* @encoding: (nullable): the value of Content-Encoding
+ * @data: of another program
+ * Returns: (transfer full) (nullable): the body before compression; NULL if @data is malformed, is
+ *   longer than @max_bytes then, or has another encoding */
+GBytes *
+_lsobs_compression_decode (const char *encoding, GBytes *data, gsize max_bytes)
+{
+  g_autoptr (GByteArray) out = NULL;
+  gboolean decoded = FALSE;
+
+  if (encoding == NULL)
+    return g_bytes_ref (data);
+  out = g_byte_array_new ();
+  if (strcmp (encoding, "gzip") == 0)
+    decoded = decode_gzip (data, max_bytes, out);
+#ifdef HAVE_ZSTD
+  else if (strcmp (encoding, "zstd") == 0)
+    decoded = decode_zstd (data, max_bytes, out);
+#endif
+  return decoded ? g_byte_array_free_to_bytes (g_steal_pointer (&out)) : NULL;
 }

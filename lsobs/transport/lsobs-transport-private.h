@@ -18,6 +18,15 @@ typedef enum
                             * again after a minute */
 } LsobsProjectIdState;
 
+/* Called once, in any thread, without a lock.
+ * @spooled: whether the batch is in the spool */
+typedef void (*LsobsSpooledFunc) (gpointer data, gboolean spooled);
+
+/* Called once, in any thread, without a lock, at the end of a drain.
+ * @n_delivered: files
+ * @error: (nullable): why the drain has ended early */
+typedef void (*LsobsDrainedFunc) (gpointer data, guint n_delivered, const GError *error);
+
 /* What the pipeline asks of a transport beyond LsobsTransport. A transport of lsobs registers a
  * table for its type; any other has a default, which has every function too. Used in the
  * worker's context only, except for claim(), set_waker() and the sizes. */
@@ -61,6 +70,14 @@ typedef struct
   LsobsProjectIdState (*ask_project_id) (LsobsTransport *self, const char *name);
   void (*ask_again) (LsobsTransport *self, guint min_failures);
   guint (*take_news) (LsobsTransport *self, gboolean *answered, GError **error);
+
+  /* The spool. @func is called with @data if these return TRUE. may_spool(): whether there is a
+   * spool, and the disk is not too far behind. */
+  gboolean (*may_spool) (LsobsTransport *self);
+  gboolean (*spool) (LsobsTransport *self, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data);
+  gboolean (*begin_drain) (LsobsTransport *self, LsobsDrainedFunc func, gpointer data);
+  /* Cancels the drain, and waits until the deadline for its end. */
+  void (*end_drain) (LsobsTransport *self, gint64 deadline);
 } LsobsTransportVTable;
 
 void _lsobs_transport_set_vtable (GType type, const LsobsTransportVTable *vtable);

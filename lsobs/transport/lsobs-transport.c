@@ -175,6 +175,34 @@ default_is_quiet (LsobsTransport *self G_GNUC_UNUSED, gboolean gives_up G_GNUC_U
   return TRUE;
 }
 
+static gboolean
+default_may_spool (LsobsTransport *self G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static gboolean
+default_spool (LsobsTransport *self G_GNUC_UNUSED,
+               LsobsBatch *batch G_GNUC_UNUSED,
+               LsobsSpooledFunc func G_GNUC_UNUSED,
+               gpointer data G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static gboolean
+default_begin_drain (LsobsTransport *self G_GNUC_UNUSED,
+                     LsobsDrainedFunc func G_GNUC_UNUSED,
+                     gpointer data G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+static void
+default_end_drain (LsobsTransport *self G_GNUC_UNUSED, gint64 deadline G_GNUC_UNUSED)
+{
+}
+
 static const LsobsTransportVTable default_vtable = {
   .claim = default_claim,
   .set_waker = default_set_waker,
@@ -194,6 +222,10 @@ static const LsobsTransportVTable default_vtable = {
   .ask_project_id = default_ask_project_id,
   .ask_again = default_ask_again,
   .take_news = default_take_news,
+  .may_spool = default_may_spool,
+  .spool = default_spool,
+  .begin_drain = default_begin_drain,
+  .end_drain = default_end_drain,
 };
 
 /* clang-format off */
@@ -386,7 +418,8 @@ lsobs_transport_set_deadline (LsobsTransport *self, gint64 deadline)
  * Says that the exporter does not send the records of @batch any more. Each lost record is
  * reported once, unless the queue had no room for it, or it was lost before it became part of
  * a batch: one that a shutdown finds waiting. Of the latter, as many as there is time for
- * are made into batches and reported if #LsobsConfig:failed-traces-dir is set.
+ * are made into batches and reported if #LsobsConfig:failed-traces-dir or #LsobsConfig:spool-dir is
+ * set. An #LsobsClient is not told of what goes to the spool.
  *
  * If #LsobsConfig:failed-traces-dir is set, an update that was sent as a whole run, because
  * the start of the run was lost, is an update again here; @batch is then a copy of the batch

@@ -334,7 +334,7 @@ test_loss (Fixture *fixture, gconstpointer data)
 static void
 test_flush_stats (void)
 {
-  const LsobsFlushStats stats = { 1, 2, 3, 4, { 0 } };
+  const LsobsFlushStats stats = { 1, 2, 3, 4, 5, { 0 } };
   g_autoptr (LsobsFlushStats) copy = lsobs_flush_stats_copy (&stats);
   LsobsFlushStats *boxed = g_boxed_copy (LSOBS_TYPE_FLUSH_STATS, copy);
 

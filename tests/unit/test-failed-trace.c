@@ -289,8 +289,10 @@ test_deep (void)
 static void
 test_name (void)
 {
-  g_autofree char *name = _lsobs_failed_trace_make_name (G_GINT64_CONSTANT (1772357415000042));
-  g_autofree char *other = _lsobs_failed_trace_make_name (G_GINT64_CONSTANT (1772357415000042));
+  g_autofree char *name =
+      _lsobs_failed_trace_make_name (G_GINT64_CONSTANT (1772357415000042), NULL, 0);
+  g_autofree char *other =
+      _lsobs_failed_trace_make_name (G_GINT64_CONSTANT (1772357415000042), NULL, 0);
 
   g_assert_true (
       g_regex_match_simple ("^trace_1772357415\\.000042_[0-9a-f]{8}\\.json$", name, 0, 0));

@@ -178,8 +178,7 @@ test_limits (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gsize size = get_size (1000);
   g_autoptr (LsobsSpoolFolder) bytes =
       new_folder (fixture, (LsobsSpoolLimits){ .max_bytes = 3 * size });
-  g_autoptr (LsobsSpoolFolder) files =
-      new_folder (fixture, (LsobsSpoolLimits){ .max_files = 4 });
+  g_autoptr (LsobsSpoolFolder) files = new_folder (fixture, (LsobsSpoolLimits){ .max_files = 4 });
   g_autoptr (GPtrArray) names = NULL;
 
   for (guint i = 0; i < 3; i++)
@@ -204,8 +203,7 @@ static void
 test_age (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char old[] = "trace_1000000000.000000_" TAG "00000000.5.json";
-  g_autoptr (LsobsSpoolFolder) folder =
-      new_folder (fixture, (LsobsSpoolLimits){ .max_age = HOUR });
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_age = HOUR });
   g_autoptr (GPtrArray) names = NULL;
 
   g_assert_cmpint (add (folder, TAG, 10), ==, 0);
@@ -226,8 +224,7 @@ test_age (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_ageing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsSpoolFolder) folder =
-      new_folder (fixture, (LsobsSpoolLimits){ .max_age = 2 });
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_age = 2 });
   g_autoptr (LsobsSpoolFolder) patient =
       new_folder (fixture, (LsobsSpoolLimits){ .max_age = HOUR });
   g_autoptr (GPtrArray) names = NULL;
@@ -246,8 +243,7 @@ test_ageing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_ledger (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsSpoolFolder) folder =
-      new_folder (fixture, (LsobsSpoolLimits){ .max_files = 3 });
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_files = 3 });
   g_autofree char *ledger = g_build_filename (fixture->path, ".lsobs", "ledger", NULL);
   guint64 values[6]; /* as in lsobs-spool-folder.c */
   int fd;
@@ -361,9 +357,9 @@ test_killed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_auto (LsobsBuffer) contents = LSOBS_BUFFER_INIT;
       g_autoptr (LsobsFailedTrace) trace = NULL;
 
-      g_assert_cmpint (
-          _lsobs_spool_folder_read (folder, g_ptr_array_index (names, i), 1000000, &contents), ==,
-          0);
+      g_assert_cmpint (_lsobs_spool_folder_read (folder, g_ptr_array_index (names, i), 1000000,
+                                                 &contents),
+                       ==, 0);
       n_bytes += contents.len;
       trace = _lsobs_failed_trace_parse (contents.data, contents.len, NULL);
       g_assert_nonnull (trace);
@@ -462,8 +458,8 @@ test_links (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *target = g_build_filename (fixture->base, "elsewhere", NULL);
   g_autofree char *state = g_build_filename (fixture->path, ".lsobs", NULL);
   g_autofree char *ledger = g_build_filename (state, "ledger", NULL);
-  g_autofree char *link = g_build_filename (fixture->path, "trace_1.000000_" TAG "00000000.1.json",
-                                            NULL);
+  g_autofree char *link =
+      g_build_filename (fixture->path, "trace_1.000000_" TAG "00000000.1.json", NULL);
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
   /* the folder */
@@ -523,8 +519,7 @@ test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsSpoolFolder) folder =
-      new_folder (fixture, (LsobsSpoolLimits){ .max_files = 2 });
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_files = 2 });
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
   g_assert_cmpint (_lsobs_spool_folder_list (folder, TAG, names), ==, ENOENT);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/core/lsobs-descriptors-private.h"
+#include "lsobs/core/lsobs-error-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/http/lsobs-drain-private.h"
+#include "lsobs/http/lsobs-replay-private.h"
+
+struct _LsobsDrain
+{
+  gatomicrefcount ref_count;
+  guint epoch;             /* the process that it belongs to */
+  LsobsSettings *settings; /* (owned) */
+  LsobsCounters *counters; /* (owned) */
+
+  GMutex lock; /* guards all below */
+  GCond cond;
+  gboolean running;          /* the thread runs */
+  GCancellable *cancellable; /* (owned) (nullable) of the last thread */
+};
+
+/* What a thread needs. */
+typedef struct
+{
+  LsobsDrain *drain;         /* (owned) */
+  GMainContext *context;     /* (owned) */
+  GCancellable *cancellable; /* (owned) */
+  LsobsDrainedFunc func;
+  gpointer data;
+  gboolean done;
+  guint n_delivered; /* files */
+  GError *error;     /* (owned) (nullable) */
+} DrainData;
+
+LsobsDrain *
+_lsobs_drain_new (LsobsSettings *settings, LsobsCounters *counters)
+{
+  LsobsDrain *self = g_new0 (LsobsDrain, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->epoch = _lsobs_fork_epoch ();
+  self->settings = _lsobs_settings_ref (settings);
+  self->counters = _lsobs_counters_ref (counters);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  return self;
+}
+
+void
+_lsobs_drain_unref (LsobsDrain *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  g_clear_object (&self->cancellable);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
+  _lsobs_counters_unref (self->counters);
+  _lsobs_settings_unref (self->settings);
+  g_free (self);
+}
+
+/* Whether it belongs to the parent of this forked child. Then it must not be used, nor unreffed. */
+gboolean
+_lsobs_drain_is_forked (LsobsDrain *self)
+{
+  return self->epoch != _lsobs_fork_epoch ();
+}
+
+static void
+drain_data_free (DrainData *data)
+{
+  g_clear_error (&data->error);
+  g_object_unref (data->cancellable);
+  g_clear_pointer (&data->context, g_main_context_unref);
+  _lsobs_drain_unref (data->drain);
+  g_free (data);
+}
+
+/* The thread ends, or could not be started. */
+static void
+end_thread (DrainData *data)
+{
+  LsobsDrain *self = data->drain;
+
+  data->func (data->data, data->n_delivered, data->error);
+  g_mutex_lock (&self->lock);
+  self->running = FALSE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+  drain_data_free (data);
+}
+
+/* Called in the context of the thread. */
+static void
+replayed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+{
+  DrainData *data = user_data;
+  guint n_failed;
+
+  g_assert (g_main_context_is_owner (data->context));
+  data->done = TRUE;
+  _lsobs_replay_peek_counts (G_TASK (result), &data->n_delivered, &n_failed);
+  g_task_propagate_boolean (G_TASK (result), &data->error);
+}
+
+static void
+run_replay (DrainData *data)
+{
+  LsobsSettings *settings = data->drain->settings;
+  g_autoptr (GTask) task = NULL;
+
+  g_main_context_push_thread_default (data->context);
+  task = g_task_new (NULL, data->cancellable, replayed_cb, data);
+  _lsobs_replay_task (settings, data->drain->counters, settings->values.spool_dir,
+                      LSOBS_REPLAY_QUIETLY, TRUE, task);
+  while (!data->done)
+    g_main_context_iteration (data->context, TRUE);
+  g_clear_object (&task);
+  /* Connections end that were closed. */
+  while (g_main_context_iteration (data->context, FALSE))
+    ;
+  g_main_context_pop_thread_default (data->context);
+}
+
+static gpointer
+thread_main (gpointer user_data)
+{
+  DrainData *data = user_data;
+  LsobsForkGuard guard;
+
+  _lsobs_fork_guard_enter_thread (&guard, data->context);
+  run_replay (data);
+  end_thread (data);
+  _lsobs_fork_guard_leave_thread (&guard);
+  return NULL;
+}
+
+/* Returns: FALSE with data->error */
+static gboolean
+start_thread (DrainData *data)
+{
+  GThread *thread;
+
+  if (!_lsobs_descriptors_are_spare ())
+    {
+      _lsobs_error_set_no_descriptors (&data->error);
+      return FALSE;
+    }
+  data->context = g_main_context_new ();
+  thread = _lsobs_fork_guard_start_thread ("lsobs-drain", thread_main, data, &data->error);
+  if (thread == NULL)
+    return FALSE;
+  g_thread_unref (thread);
+  return TRUE;
+}
+
+/* Sends the spool. The one before must have ended.
+ * @func: called at the end, also if there is no thread */
+void
+_lsobs_drain_begin (LsobsDrain *self, LsobsDrainedFunc func, gpointer data)
+{
+  DrainData *drain_data = g_new0 (DrainData, 1);
+
+  g_atomic_ref_count_inc (&self->ref_count);
+  drain_data->drain = self;
+  drain_data->func = func;
+  drain_data->data = data;
+  drain_data->cancellable = g_cancellable_new ();
+  g_mutex_lock (&self->lock);
+  g_clear_object (&self->cancellable);
+  self->cancellable = g_object_ref (drain_data->cancellable);
+  self->running = TRUE;
+  g_mutex_unlock (&self->lock);
+  if (!start_thread (drain_data))
+    end_thread (drain_data);
+}
+
+/* Cancels a drain, and waits for its end.
+ * @deadline: monotonic, µs */
+void
+_lsobs_drain_end (LsobsDrain *self, gint64 deadline)
+{
+  g_autoptr (GCancellable) cancellable = NULL;
+  LsobsForkGuard *guard;
+
+  g_mutex_lock (&self->lock);
+  if (self->running)
+    cancellable = g_object_ref (self->cancellable);
+  g_mutex_unlock (&self->lock);
+  if (cancellable == NULL)
+    return;
+  g_cancellable_cancel (cancellable);
+  guard = _lsobs_fork_guard_open ();
+  g_mutex_lock (&self->lock);
+  while (self->running && g_cond_wait_until (&self->cond, &self->lock, deadline))
+    ;
+  g_mutex_unlock (&self->lock);
+  _lsobs_fork_guard_close (guard);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/core/lsobs-buffer-private.h"
+#include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/text/lsobs-json-document-private.h"
+#include "lsobs/transport/lsobs-body-reader-private.h"
+
+#define BOUNDARY_PARAMETER "boundary="
+
+/* A piece of the body: a part of a multipart body, or a run of a batch. */
+typedef struct
+{
+  const char *start; /* (unowned) in the body or the document */
+  gsize len;
+  guint record;    /* index of the record that it belongs to */
+  gboolean update; /* of a batch */
+} BodyPart;
+
+struct _LsobsBodyReader
+{
+  GBytes *body;               /* (owned) */
+  char *delimiter;            /* (owned) (nullable) of a multipart body: two hyphens, boundary */
+  LsobsJsonDocument document; /* of a batch */
+  gboolean batch;
+  GArray *parts;       /* (owned) (element-type BodyPart): empty for a single record */
+  GHashTable *records; /* (owned) from the name of a record, or its id, to its index plus 1 */
+  guint n_records;
+};
+
+/* --- multipart --- */
+
+/* Returns: (nullable): where @text begins between @from and @end */
+static const char *
+find_text (const char *from, const char *end, const char *text)
+{
+  gsize len = strlen (text);
+
+  while (from != NULL && (gsize) (end - from) >= len)
+    {
+      from = memchr (from, *text, (gsize) (end - from) - len + 1);
+      if (from == NULL || memcmp (from, text, len) == 0)
+        return from;
+      from++;
+    }
+  return NULL;
+}
+
+/* @name: such as post.ID, post.ID.inputs or attachment.ID.NAME
+ * Returns: the index of the record that the part belongs to */
+static guint
+find_record (LsobsBodyReader *self, const char *name)
+{
+  const char *dot = strchr (name, '.');
+  const char *id = dot != NULL ? dot + 1 : name;
+  gsize id_len = MIN (strlen (id), LSOBS_UUID_LEN);
+  gboolean is_attachment = g_str_has_prefix (name, "attachment.");
+  g_autofree char *key =
+      is_attachment ? g_strndup (id, id_len) : g_strndup (name, (gsize) (id - name) + id_len);
+  guint index = GPOINTER_TO_UINT (g_hash_table_lookup (self->records, key));
+
+  if (index == 0)
+    {
+      index = ++self->n_records;
+      g_hash_table_insert (self->records, g_strdup (key), GUINT_TO_POINTER (index));
+      /* Attachments go with the first record of the run. */
+      if (!is_attachment && !g_hash_table_contains (self->records, id))
+        g_hash_table_insert (self->records, g_strndup (id, id_len), GUINT_TO_POINTER (index));
+    }
+  return index - 1;
+}
+
+/* @start: of the headers of a part
+ * @end: after its content
+ * Returns: FALSE if it has no name */
+static gboolean
+add_part (LsobsBodyReader *self, const char *start, const char *end)
+{
+  const char *headers_end = find_text (start, end, "\r\n\r\n");
+  const char *name = headers_end != NULL ? find_text (start, headers_end, "name=\"") : NULL;
+  const char *name_end;
+  g_autofree char *copy = NULL;
+  BodyPart part = { start, (gsize) (end - start), 0, FALSE };
+
+  if (name == NULL)
+    return FALSE;
+  name += strlen ("name=\"");
+  name_end = memchr (name, '"', (gsize) (headers_end - name));
+  if (name_end == NULL)
+    return FALSE;
+  copy = g_strndup (name, (gsize) (name_end - name));
+  part.record = find_record (self, copy);
+  g_array_append_val (self->parts, part);
+  return TRUE;
+}
+
+static gboolean
+read_multipart (LsobsBodyReader *self, const char *type)
+{
+  const char *boundary = strstr (type, BOUNDARY_PARAMETER);
+  g_autofree char *between = NULL;
+  gsize len;
+  const char *at = g_bytes_get_data (self->body, &len);
+  const char *end = at + len;
+
+  if (boundary == NULL)
+    return FALSE;
+  self->delimiter = g_strconcat ("--", boundary + strlen (BOUNDARY_PARAMETER), NULL);
+  between = g_strconcat ("\r\n", self->delimiter, NULL);
+  at = find_text (at, end, self->delimiter);
+  while (at != NULL)
+    {
+      const char *next;
+
+      at += strlen (self->delimiter);
+      if (end - at >= 2 && memcmp (at, "--", 2) == 0)
+        return self->n_records > 0;
+      if (end - at < 2 || memcmp (at, "\r\n", 2) != 0)
+        return FALSE;
+      at += 2;
+      next = find_text (at, end, between);
+      if (next == NULL || !add_part (self, at, next))
+        return FALSE;
+      at = next + 2;
+    }
+  return FALSE;
+}
+
+/* --- batch --- */
+
+static void
+add_runs (LsobsBodyReader *self, const char *name, gboolean update)
+{
+  LsobsJsonDocument *document = &self->document;
+  const char *at = _lsobs_json_document_find (document, document->text.data, name);
+
+  if (at == NULL || *at != '[')
+    return;
+  for (at++; *at != ']'; at += *at == ',')
+    {
+      const char *next = _lsobs_json_document_skip (document, at);
+      BodyPart part = { at, (gsize) (next - at), self->n_records++, update };
+
+      g_array_append_val (self->parts, part);
+      at = next;
+    }
+}
+
+static gboolean
+read_batch (LsobsBodyReader *self)
+{
+  gsize len;
+  const char *text = g_bytes_get_data (self->body, &len);
+
+  if (!_lsobs_json_document_load (&self->document, text, len) ||
+      *self->document.text.data != '{')
+    return FALSE;
+  self->batch = TRUE;
+  add_runs (self, "post", FALSE);
+  add_runs (self, "patch", TRUE);
+  return self->n_records > 0;
+}
+
+/* --- all --- */
+
+/* @endpoint: that the body is for
+ * @type: the Content-Type
+ * @body: as it is before compression
+ * Returns: (transfer full) (nullable): NULL if the body is malformed */
+LsobsBodyReader *
+_lsobs_body_reader_new (const char *endpoint, const char *type, GBytes *body)
+{
+  g_autoptr (LsobsBodyReader) self = g_new0 (LsobsBodyReader, 1);
+
+  self->body = g_bytes_ref (body);
+  self->parts = g_array_new (FALSE, FALSE, sizeof (BodyPart));
+  self->records = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  if (g_str_has_prefix (type, "multipart/"))
+    return read_multipart (self, type) ? g_steal_pointer (&self) : NULL;
+  if (strcmp (endpoint, "runs/batch") == 0)
+    return read_batch (self) ? g_steal_pointer (&self) : NULL;
+  self->n_records = 1;
+  return g_steal_pointer (&self);
+}
+
+void
+_lsobs_body_reader_free (LsobsBodyReader *self)
+{
+  g_hash_table_unref (self->records);
+  g_array_unref (self->parts);
+  _lsobs_json_document_clear (&self->document);
+  g_free (self->delimiter);
+  g_bytes_unref (self->body);
+  g_free (self);
+}
+
+guint
+_lsobs_body_reader_get_n_records (LsobsBodyReader *self)
+{
+  return self->n_records;
+}
+
+static void
+append_multipart (LsobsBodyReader *self, guint first, guint end, LsobsBuffer *out)
+{
+  for (guint i = 0; i < self->parts->len; i++)
+    {
+      const BodyPart *part = &g_array_index (self->parts, BodyPart, i);
+
+      if (part->record < first || part->record >= end)
+        continue;
+      _lsobs_buffer_append_str (out, self->delimiter);
+      _lsobs_buffer_append_str (out, "\r\n");
+      _lsobs_buffer_append (out, part->start, part->len);
+      _lsobs_buffer_append_str (out, "\r\n");
+    }
+  _lsobs_buffer_append_str (out, self->delimiter);
+  _lsobs_buffer_append_str (out, "--\r\n");
+}
+
+static void
+append_runs (LsobsBodyReader *self, guint first, guint end, gboolean update, LsobsBuffer *out)
+{
+  gboolean empty = TRUE;
+
+  for (guint i = first; i < end; i++)
+    {
+      const BodyPart *part = &g_array_index (self->parts, BodyPart, i);
+
+      if (part->update != update)
+        continue;
+      if (!empty)
+        _lsobs_buffer_append_c (out, ',');
+      empty = FALSE;
+      _lsobs_buffer_append (out, part->start, part->len);
+    }
+}
+
+/* Returns: (transfer full): a body of the same kind with the records from @first to before @end */
+GBytes *
+_lsobs_body_reader_slice (LsobsBodyReader *self, guint first, guint end)
+{
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  if (first == 0 && end == self->n_records)
+    return g_bytes_ref (self->body);
+  if (!self->batch)
+    {
+      append_multipart (self, first, end, &out);
+      return _lsobs_buffer_steal_bytes (&out);
+    }
+  _lsobs_buffer_append_str (&out, "{\"post\":[");
+  append_runs (self, first, end, FALSE, &out);
+  _lsobs_buffer_append_str (&out, "],\"patch\":[");
+  append_runs (self, first, end, TRUE, &out);
+  _lsobs_buffer_append_str (&out, "]}");
+  return _lsobs_buffer_steal_bytes (&out);
+}
