@@ -18,7 +18,8 @@
 static gboolean
 has_spool (LsobsDestination *destination)
 {
-  return destination->settings->values.spool_dir != NULL && LSOBS_IS_CLIENT (destination->transport);
+  return destination->settings->values.spool_dir != NULL &&
+         LSOBS_IS_CLIENT (destination->transport);
 }
 
 /* Returns: (transfer full) (nullable): a task with what is asked of all destinations; NULL if there is
@@ -211,7 +212,8 @@ purge (LsobsSettings *settings, GCancellable *cancellable, guint *n_removed)
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   int problem = _lsobs_spool_folder_list (folder, _lsobs_spool_owner_peek_tag (owner), names);
 
-  for (guint i = 0; problem == 0 && i < names->len && !g_cancellable_is_cancelled (cancellable); i++)
+  for (guint i = 0; problem == 0 && i < names->len && !g_cancellable_is_cancelled (cancellable);
+       i++)
     {
       problem = _lsobs_spool_folder_remove (folder, g_ptr_array_index (names, i));
       if (problem == 0)

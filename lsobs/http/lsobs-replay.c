@@ -612,6 +612,12 @@ start_attempt (GTask *task)
                                   trace->encoding);
   _lsobs_attempts_begin (&replay->attempts, task, message, trace->content_type, replay->body,
                          attempted_cb);
+  if (replay->mode == LSOBS_REPLAY_DIRECTORY)
+    return;
+  /* The answer says what compression the service takes, for the next files. */
+  g_main_context_push_thread_default (g_task_get_context (task));
+  _lsobs_service_ask (replay->service);
+  g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
 /* Sends the file, or the current range of it. */
@@ -634,6 +640,23 @@ start_body (GTask *task)
     replay->attempts.max = 1;
   if (!finish_if_cancelled (task))
     start_attempt (task);
+}
+
+/* Whether the body may be sent as it is in the file. A directory has what was to be sent to a service
+ * that takes it; the spool compresses whatever the service takes. */
+static gboolean
+may_send_encoded (Replay *replay)
+{
+  const char *encoding = replay->trace->encoding;
+  LsobsCompression kind;
+
+  if (encoding == NULL)
+    return TRUE;
+  if (replay->plain || replay->mode == LSOBS_REPLAY_DIRECTORY)
+    return !replay->plain;
+  kind = _lsobs_service_get_compression (replay->service);
+  return kind != LSOBS_COMPRESSION_NONE &&
+         strcmp (encoding, _lsobs_compression_get_name (kind)) == 0;
 }
 
 /* Whether the file may be sent by this process. */
@@ -680,7 +703,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       start_next_file (task);
       return;
     }
-  if (replay->plain && replay->trace->encoding != NULL)
+  if (!may_send_encoded (replay))
     {
       replay->refusal = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REFUSED,
                                              "the service takes no compressed bodies");

@@ -102,8 +102,9 @@ void
 _lsobs_destination_write_off_fork (LsobsDestination *self)
 {
   g_autoptr (LsobsStats) stats = _lsobs_counters_snapshot (self->counters);
-  guint64 n_final =
-      lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) + lsobs_stats_get_total_dropped (stats);
+  guint64 n_final = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
+                    lsobs_stats_get (stats, LSOBS_COUNTER_SPOOLED) +
+                    lsobs_stats_get_total_dropped (stats);
   guint64 enqueued = lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED);
 
   if (enqueued > n_final)

@@ -154,8 +154,7 @@ read_batch (LsobsBodyReader *self)
   gsize len;
   const char *text = g_bytes_get_data (self->body, &len);
 
-  if (!_lsobs_json_document_load (&self->document, text, len) ||
-      *self->document.text.data != '{')
+  if (!_lsobs_json_document_load (&self->document, text, len) || *self->document.text.data != '{')
     return FALSE;
   self->batch = TRUE;
   add_runs (self, "post", FALSE);

@@ -326,6 +326,7 @@ test_assert_books_at (LsobsExporter *exporter, const char *file, int line, const
   guint64 sum = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
                 lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
                 lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) +
+                lsobs_stats_get (stats, LSOBS_COUNTER_SPOOLED) +
                 lsobs_stats_get_total_dropped (stats);
 
   if (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED) != sum)

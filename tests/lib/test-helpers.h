@@ -83,7 +83,7 @@ guint64 test_get_total_dropped (LsobsExporter *exporter);
 /* FALSE at the deadline */
 gboolean test_wait_counter (LsobsExporter *exporter, LsobsCounter counter, guint64 at_least);
 gboolean test_wait_dropped (LsobsExporter *exporter, LsobsDropReason reason, guint64 at_least);
-/* enqueued = delivered + queued + in flight + all that was dropped */
+/* enqueued = delivered + queued + in flight + spooled + all that was dropped */
 void test_assert_books_at (LsobsExporter *exporter,
                            const char *file,
                            int line,

@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the service does not take now waits in the spool, and arrives once. */
+
+#include "config.h"
+
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+#include "tests/lib/failed-traces-helpers.h"
+
+#define WORKSPACE "11111111-2222-4333-8444-555555555555"
+
+typedef struct
+{
+  TestFixture base;
+  char *parent;      /* (owned) */
+  char *dir;         /* (owned) in it, and not there yet */
+  GMutex lock;       /* guards known */
+  GHashTable *known; /* (owned) ids of runs that the service has */
+} Fixture;
+
+/* A service that has each run once: a request with a run that it has is refused as a whole. Called
+ * in its thread. */
+static gboolean
+take_once (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  Fixture *fixture = data;
+  gboolean conflict = FALSE;
+
+  if (request->wire == NULL)
+    return FALSE;
+  g_mutex_lock (&fixture->lock);
+  for (guint i = 0; i < request->wire->ops->len; i++)
+    {
+      WireOp *op = g_ptr_array_index (request->wire->ops, i);
+
+      conflict |= strcmp (op->op, "post") == 0 && g_hash_table_contains (fixture->known, op->id);
+    }
+  for (guint i = 0; !conflict && i < request->wire->ops->len; i++)
+    {
+      WireOp *op = g_ptr_array_index (request->wire->ops, i);
+
+      if (strcmp (op->op, "post") == 0)
+        g_hash_table_add (fixture->known, g_strdup (op->id));
+    }
+  g_mutex_unlock (&fixture->lock);
+  answer->status = conflict ? 409 : 202;
+  return TRUE;
+}
+
+static guint
+count_known (Fixture *fixture)
+{
+  guint n;
+
+  g_mutex_lock (&fixture->lock);
+  n = g_hash_table_size (fixture->known);
+  g_mutex_unlock (&fixture->lock);
+  return n;
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  test_fixture_set_up (&fixture->base, data);
+  fixture->parent = failed_traces_make_dir ();
+  fixture->dir = g_build_filename (fixture->parent, "spool", NULL);
+  g_mutex_init (&fixture->lock);
+  fixture->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  test_server_set_handler (fixture->base.server, take_once, fixture);
+  lsobs_config_set_spool_dir (fixture->base.config, fixture->dir);
+  lsobs_config_set_spool_delay (fixture->base.config, 0);
+  lsobs_config_set_max_attempts (fixture->base.config, 2);
+  lsobs_config_set_flush_interval (fixture->base.config, 10);
+  lsobs_config_set_workspace_id (fixture->base.config, WORKSPACE);
+  fixture->base.is_free = TRUE;
+}
+
+/* Nothing in the spool tells the key. */
+static void
+assert_no_key (const char *dir)
+{
+  g_autoptr (GPtrArray) names = failed_traces_list (dir);
+
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *path = g_build_filename (dir, g_ptr_array_index (names, i), NULL);
+      g_autofree char *text = NULL;
+
+      /* It may be sent meanwhile. */
+      if (g_file_get_contents (path, &text, NULL, NULL))
+        g_assert_null (strstr (text, TEST_KEY));
+    }
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  test_fixture_tear_down (&fixture->base, data);
+  g_assert_false (test_log_contains (TEST_KEY));
+  assert_no_key (fixture->dir);
+  failed_traces_remove_dir (fixture->parent);
+  g_free (fixture->parent);
+  g_free (fixture->dir);
+  g_hash_table_unref (fixture->known);
+  g_mutex_clear (&fixture->lock);
+}
+
+static guint64
+get (Fixture *fixture, LsobsCounter counter)
+{
+  return test_get_counter (fixture->base.exporter, counter);
+}
+
+static guint
+count_files (Fixture *fixture)
+{
+  g_autoptr (GPtrArray) names = failed_traces_list (fixture->dir);
+
+  return names->len;
+}
+
+static gboolean
+is_empty (gpointer data)
+{
+  return count_files (data) == 0;
+}
+
+/* Fills the spool with so many runs in so many files, and ends the observer. */
+static void
+fill (Fixture *fixture, guint n_files, guint n_runs)
+{
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  for (guint i = 0; i < n_files; i++)
+    {
+      LsobsFlushStats stats;
+      g_autoptr (GError) error = NULL;
+
+      if (i > 0)
+        test_fixture_start (&fixture->base);
+      test_emit_many (fixture->base.exporter, n_runs);
+      g_assert_false (
+          lsobs_observer_shutdown (fixture->base.observer, 200, &stats, &error));
+      g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_SPOOLED);
+      g_assert_cmpuint (stats.runs_spooled, ==, n_runs);
+      g_assert_cmpuint (stats.runs_failed, ==, 0);
+      g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, n_runs);
+      test_assert_books (fixture->base.exporter);
+      test_fixture_stop (&fixture->base);
+    }
+  g_assert_cmpuint (count_files (fixture), >=, n_files);
+  test_server_open_port (fixture->base.server);
+}
+
+typedef struct
+{
+  guint n_delivered;
+  guint n_failed;
+} Counts;
+
+/* Returns: (transfer full) (nullable) the error */
+static GError *
+drain (Fixture *fixture, Counts *counts)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  GError *error = NULL;
+  gboolean done;
+
+  lsobs_exporter_drain_spool_async (fixture->base.exporter, NULL, test_result_cb, &result);
+  done = lsobs_exporter_drain_spool_finish (fixture->base.exporter, test_result_wait (&result),
+                                            &counts->n_delivered, &counts->n_failed, &error);
+  g_assert_true (done == (error == NULL));
+  return error;
+}
+
+/* --- there and back --- */
+
+/* What a shutdown leaves, the next start sends. */
+static void
+test_shutdown (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  fill (fixture, 3, 10);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 30));
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 30);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_ENQUEUED), ==, 0);
+}
+
+static gboolean
+has_spooled_some (gpointer data)
+{
+  return get (data, LSOBS_COUNTER_SPOOLED) >= 20;
+}
+
+/* The service goes and comes back while the program runs. */
+static void
+test_outage (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  guint n_emitted = 0;
+
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  while (!has_spooled_some (fixture))
+    {
+      test_emit_many (fixture->base.exporter, 5);
+      n_emitted += 5;
+      g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_REQUESTS, 1));
+      g_main_context_iteration (NULL, FALSE);
+      g_thread_yield ();
+      g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+      while (get (fixture, LSOBS_COUNTER_QUEUED) > 100 && !has_spooled_some (fixture))
+        g_thread_yield ();
+    }
+  test_server_open_port (fixture->base.server);
+  g_assert_true (test_flush_at_last (fixture->base.exporter) ||
+                 get (fixture, LSOBS_COUNTER_SPOOLED) > 0);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED,
+                                    get (fixture, LSOBS_COUNTER_SPOOLED)));
+  g_assert_cmpuint (count_known (fixture), ==, n_emitted);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_DELIVERED) + get (fixture, LSOBS_COUNTER_DRAINED),
+                    ==, n_emitted);
+}
+
+/* A queue that would overflow does not. */
+static void
+test_full_queue (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const guint n = 300;
+
+  lsobs_config_set_queue_capacity (fixture->base.config, 40);
+  lsobs_config_set_max_batch_size (fixture->base.config, 5);
+  lsobs_config_set_spool_delay (fixture->base.config, 86400000);
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  for (guint i = 0; i < n; i++)
+    {
+      test_emit (fixture->base.exporter, "run");
+      while (get (fixture, LSOBS_COUNTER_QUEUED) > 35)
+        g_thread_yield ();
+    }
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, n - 50));
+  test_server_open_port (fixture->base.server);
+  lsobs_observer_shutdown (fixture->base.observer, TEST_TIMEOUT_MS, NULL, NULL);
+  test_fixture_stop (&fixture->base);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, n);
+}
+
+/* A run whose start went to the spool gets its end, whether that goes there or not. */
+static void
+test_end (Fixture *fixture, gconstpointer data)
+{
+  gboolean online = GPOINTER_TO_INT (data);
+  g_autoptr (JsonNode) outputs = test_new_payload ("answer");
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (WireTree) tree = NULL;
+  WireRun *found;
+
+  lsobs_config_set_queue_capacity (fixture->base.config, 2);
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+  test_fixture_start (&fixture->base);
+  run = lsobs_observer_start_run (fixture->base.observer, "agent", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, 1));
+  if (online)
+    test_server_switch (fixture->base.server, take_once, fixture);
+  lsobs_run_end (run, outputs);
+  g_clear_pointer (&run, lsobs_run_unref);
+  lsobs_observer_shutdown (fixture->base.observer, 2000, NULL, NULL);
+  test_fixture_stop (&fixture->base);
+  if (!online)
+    test_server_switch (fixture->base.server, take_once, fixture);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  tree = test_server_build_tree (fixture->base.server);
+  found = wire_tree_find (tree, "agent");
+  g_assert_nonnull (found);
+  g_assert_cmpstr (wire_run_get_string (found, "outputs.text"), ==, "answer");
+  g_assert_cmpuint (count_known (fixture), ==, 1);
+  fixture->base.is_free = TRUE;
+}
+
+/* --- who sends it --- */
+
+static void
+change_key (LsobsConfig *config)
+{
+  lsobs_config_set_api_key (config, "lsv2_pt_another");
+}
+
+static void
+change_project (LsobsConfig *config)
+{
+  lsobs_config_set_project_name (config, "another");
+}
+
+static void
+change_workspace (LsobsConfig *config)
+{
+  lsobs_config_set_workspace_id (config, "99999999-2222-4333-8444-555555555555");
+}
+
+static void
+change_address (LsobsConfig *config)
+{
+  g_autofree char *url =
+      g_strconcat (lsobs_config_get_api_url (config), "/api", NULL);
+
+  lsobs_config_set_api_url (config, url);
+}
+
+static void
+test_others (Fixture *fixture, gconstpointer data)
+{
+  void (*change) (LsobsConfig *config) = (void (*) (LsobsConfig *)) data;
+  g_autoptr (LsobsConfig) config = NULL;
+  g_autoptr (GError) error = NULL;
+  Counts counts;
+
+  fill (fixture, 1, 5);
+  config = g_steal_pointer (&fixture->base.config);
+  fixture->base.config = lsobs_config_new (TEST_KEY, TEST_PROJECT);
+  lsobs_config_set_api_url (fixture->base.config, lsobs_config_get_api_url (config));
+  lsobs_config_set_workspace_id (fixture->base.config, WORKSPACE);
+  lsobs_config_set_spool_dir (fixture->base.config, fixture->dir);
+  change (fixture->base.config);
+  test_fixture_start (&fixture->base);
+  error = drain (fixture, &counts);
+  g_assert_no_error (error);
+  g_assert_cmpuint (counts.n_delivered, ==, 0);
+  g_assert_cmpuint (counts.n_failed, ==, 0);
+  g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/"), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+  test_fixture_stop (&fixture->base);
+
+  /* with the old ones again */
+  g_object_unref (fixture->base.config);
+  fixture->base.config = g_steal_pointer (&config);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 5);
+}
+
+/* --- what the service says --- */
+
+/* The service has some of the runs: the others are sent, and none twice. */
+static void
+test_conflict (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) names = NULL;
+  g_autofree char *path = NULL;
+  g_autofree char *copy = NULL;
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize len;
+
+  fill (fixture, 1, 16);
+  names = failed_traces_list (fixture->dir);
+  path = g_build_filename (fixture->dir, g_ptr_array_index (names, 0), NULL);
+  g_file_get_contents (path, &text, &len, &error);
+  g_assert_no_error (error);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 16);
+  test_fixture_stop (&fixture->base);
+
+  /* as if it had been sent, and the process had died before it was removed, and the service had
+   * lost every third */
+  g_hash_table_remove_all (fixture->known);
+  {
+    g_autoptr (WireTree) tree = test_server_build_tree (fixture->base.server);
+    g_autoptr (GPtrArray) runs = wire_tree_dup_runs (tree);
+
+    for (guint i = 0; i < runs->len; i++)
+      if (i % 3 != 0)
+        g_hash_table_add (fixture->known,
+                          g_strdup (((WireRun *) g_ptr_array_index (runs, i))->id));
+  }
+  g_file_set_contents (path, text, (gssize) len, &error);
+  g_assert_no_error (error);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 16));
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 16);
+}
+
+static gboolean
+refuse_bad (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  return test_refuse_bad_cb (request, answer, GUINT_TO_POINTER (422)) ||
+         take_once (request, answer, data);
+}
+
+/* One record is refused for good: it alone is lost. */
+static void
+test_bad (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 7);
+  test_emit (fixture->base.exporter, "bad");
+  test_emit_many (fixture->base.exporter, 7);
+  lsobs_observer_shutdown (fixture->base.observer, 200, NULL, NULL);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 15);
+  test_fixture_stop (&fixture->base);
+  test_server_open_port (fixture->base.server);
+  test_server_switch (fixture->base.server, refuse_bad, fixture);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 14));
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_DRAINED), ==, 14);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOL_DROPPED), ==, 1);
+  g_assert_cmpuint (count_known (fixture), ==, 14);
+}
+
+static gboolean
+refuse_many (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  if (request->wire == NULL || request->wire->ops->len <= 3)
+    return take_once (request, answer, data);
+  answer->status = 413;
+  return TRUE;
+}
+
+/* The service takes less at a time than before. */
+static void
+test_too_large (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  fill (fixture, 1, 20);
+  test_server_switch (fixture->base.server, refuse_many, fixture);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 20));
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 20);
+}
+
+/* A file on which the service fails each time does not hold up the others. */
+static gboolean
+fail_bad (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  return test_refuse_bad_cb (request, answer, GUINT_TO_POINTER (500)) ||
+         take_once (request, answer, data);
+}
+
+static void
+test_failing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  Counts counts;
+
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit (fixture->base.exporter, "bad");
+  lsobs_observer_shutdown (fixture->base.observer, 200, NULL, NULL);
+  test_fixture_stop (&fixture->base);
+  fill (fixture, 3, 4);
+  test_server_switch (fixture->base.server, fail_bad, fixture);
+  test_fixture_start (&fixture->base);
+  error = drain (fixture, &counts);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE);
+  g_assert_cmpuint (count_known (fixture), ==, 12);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+}
+
+/* The key is refused for now. */
+static void
+test_unauthorized (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  LsobsFlushStats stats;
+
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 5);
+  g_assert_false (
+      lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, &stats, &error));
+  g_assert_cmpuint (stats.runs_failed, ==, 0);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, 5));
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+  test_fixture_stop (&fixture->base);
+  test_server_switch (fixture->base.server, take_once, fixture);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 5);
+}
+
+/* What the service refuses for good does not get better, and does not go there. */
+static void
+test_rejected (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  test_server_switch (fixture->base.server, refuse_bad, fixture);
+  test_fixture_start (&fixture->base);
+  test_emit (fixture->base.exporter, "bad");
+  g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
+  g_assert_cmpuint (count_files (fixture), ==, 0);
+  g_assert_cmpuint (test_get_dropped (fixture->base.exporter, LSOBS_DROP_REASON_REJECTED), ==, 1);
+}
+
+/* --- on request --- */
+
+static void
+test_drain (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  Counts counts;
+  guint n_files;
+
+  fill (fixture, 3, 4);
+  n_files = count_files (fixture);
+  test_server_hold (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  /* its own drain, which is under way */
+  g_assert_true (test_server_wait_requests (fixture->base.server, 1, TEST_TIMEOUT_MS));
+  test_server_release (fixture->base.server);
+  error = drain (fixture, &counts);
+  g_assert_no_error (error);
+  g_assert_cmpuint (counts.n_failed, ==, 0);
+  g_assert_cmpuint (counts.n_delivered, <, n_files);
+  g_assert_cmpuint (count_files (fixture), ==, 0);
+  g_assert_cmpuint (count_known (fixture), ==, 12);
+  g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, n_files);
+}
+
+static void
+test_purge (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GError) error = NULL;
+  guint n_removed = 0;
+  guint n_files;
+
+  fill (fixture, 3, 4);
+  n_files = count_files (fixture);
+  /* A key that is not theirs does not matter. */
+  lsobs_config_set_api_key (fixture->base.config, "lsv2_pt_another");
+  test_fixture_start (&fixture->base);
+  failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", "{}");
+  lsobs_exporter_purge_spool_async (fixture->base.exporter, NULL, test_result_cb, &result);
+  g_assert_true (lsobs_exporter_purge_spool_finish (
+      fixture->base.exporter, test_result_wait (&result), &n_removed, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (n_removed, ==, n_files);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+  g_assert_cmpuint (count_known (fixture), ==, 0);
+}
+
+static void
+test_none (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GError) error = NULL;
+  Counts counts;
+
+  lsobs_config_set_spool_dir (fixture->base.config, NULL);
+  test_fixture_start (&fixture->base);
+  error = drain (fixture, &counts);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+  g_clear_error (&error);
+  lsobs_exporter_purge_spool_async (fixture->base.exporter, NULL, test_result_cb, &result);
+  g_assert_false (lsobs_exporter_purge_spool_finish (
+      fixture->base.exporter, test_result_wait (&result), NULL, &error));
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+}
+
+/* --- disks --- */
+
+/* A spool that cannot be written loses and counts, says so once, and holds up nobody. */
+static void
+test_disk (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  LsobsFlushStats stats;
+  gint64 start;
+
+  g_assert_true (g_file_set_contents (fixture->dir, "a file", -1, NULL));
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 120);
+  start = g_get_monotonic_time ();
+  lsobs_observer_shutdown (fixture->base.observer, 300, &stats, NULL);
+  g_assert_cmpint (test_get_elapsed_ms (start), <=, 300 + test_get_slack_ms ());
+  g_assert_cmpuint (stats.runs_failed, ==, 120);
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 120);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 0);
+  g_assert_true (test_log_contains ("cannot be written"));
+  g_assert_cmpint (g_unlink (fixture->dir), ==, 0);
+}
+
+/* The folder vanishes, and is made again. */
+static void
+test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  fill (fixture, 1, 5);
+  failed_traces_remove_dir (fixture->dir);
+  fill (fixture, 1, 6);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 6);
+}
+
+static void
+test_limit (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  lsobs_config_set_spool_max_files (fixture->base.config, 1);
+  lsobs_config_set_max_batch_size (fixture->base.config, 10);
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 30);
+  lsobs_observer_shutdown (fixture->base.observer, 300, NULL, NULL);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 10);
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 20);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+  g_assert_true (test_log_contains ("has reached a limit"));
+}
+
+/* --- where it is --- */
+
+static void
+test_default (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *dir = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      g_setenv ("XDG_STATE_HOME", fixture->parent, TRUE);
+      g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_assert_passed ();
+      g_unsetenv ("XDG_STATE_HOME");
+      dir = g_build_filename (fixture->parent, "org.example.Spool", "lsobs", NULL);
+      g_assert_true (g_file_test (dir, G_FILE_TEST_IS_DIR));
+      return;
+    }
+  {
+    g_autoptr (GApplication) application =
+        g_application_new ("org.example.Spool", G_APPLICATION_DEFAULT_FLAGS);
+
+    g_application_set_default (application);
+    lsobs_config_set_spool_dir (fixture->base.config, NULL);
+    lsobs_config_set_spool_enabled (fixture->base.config, TRUE);
+    g_free (fixture->dir);
+    fixture->dir = g_build_filename (g_get_user_state_dir (), "org.example.Spool", "lsobs", NULL);
+    fill (fixture, 1, 5);
+    g_application_set_default (NULL);
+  }
+}
+
+#define ADD(path, test) ADD_WITH (path, NULL, test)
+#define ADD_WITH(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  test_log_install ();
+
+  ADD ("/spool/shutdown", test_shutdown);
+  ADD ("/spool/outage", test_outage);
+  ADD ("/spool/full-queue", test_full_queue);
+  ADD_WITH ("/spool/end/spooled", GINT_TO_POINTER (FALSE), test_end);
+  ADD_WITH ("/spool/end/sent", GINT_TO_POINTER (TRUE), test_end);
+  ADD_WITH ("/spool/others/key", change_key, test_others);
+  ADD_WITH ("/spool/others/project", change_project, test_others);
+  ADD_WITH ("/spool/others/workspace", change_workspace, test_others);
+  ADD_WITH ("/spool/others/address", change_address, test_others);
+  ADD ("/spool/conflict", test_conflict);
+  ADD ("/spool/bad", test_bad);
+  ADD ("/spool/too-large", test_too_large);
+  ADD ("/spool/failing", test_failing);
+  ADD ("/spool/unauthorized", test_unauthorized);
+  ADD ("/spool/rejected", test_rejected);
+  ADD ("/spool/drain", test_drain);
+  ADD ("/spool/purge", test_purge);
+  ADD ("/spool/none", test_none);
+  ADD ("/spool/disk", test_disk);
+  ADD ("/spool/vanished", test_vanished);
+  ADD ("/spool/limit", test_limit);
+  ADD ("/spool/default", test_default);
+
+  return g_test_run ();
+}
