@@ -16,7 +16,8 @@ typedef struct _LsobsBatcher LsobsBatcher;
 
 LsobsBatcher *_lsobs_batcher_new (const LsobsDestination *destination,
                                   LsobsQueue *queue,
-                                  LsobsRunStore *store);
+                                  LsobsRunStore *store,
+                                  GSource *waker);
 void _lsobs_batcher_set_context (LsobsBatcher *self, GMainContext *context);
 void _lsobs_batcher_free (LsobsBatcher *self);
 

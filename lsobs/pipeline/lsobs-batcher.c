@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-backlog-private.h"
@@ -25,6 +26,7 @@ struct _LsobsBatcher
   LsobsQueue *queue;                  /* (owned) */
   LsobsLifecycle *lifecycle;          /* (unowned) of the queue */
   LsobsRunStore *store;               /* (owned) */
+  GSource *waker;                     /* (owned) wakes the sender */
   GMainContext *context;              /* (owned) (nullable) that of the worker, when it has one */
   LsobsTransport *transport;          /* (owned) has the limits of a batch */
   const LsobsTransportVTable *vtable; /* (unowned) of the transport */
@@ -41,8 +43,12 @@ struct _LsobsBatcher
   gboolean probe_fresh;           /* the last probe sent an untried batch */
 };
 
+/* @waker: a source of lsobs-flush-source-private.h */
 LsobsBatcher *
-_lsobs_batcher_new (const LsobsDestination *destination, LsobsQueue *queue, LsobsRunStore *store)
+_lsobs_batcher_new (const LsobsDestination *destination,
+                    LsobsQueue *queue,
+                    LsobsRunStore *store,
+                    GSource *waker)
 {
   LsobsBatcher *self = g_new0 (LsobsBatcher, 1);
 
@@ -56,6 +62,7 @@ _lsobs_batcher_new (const LsobsDestination *destination, LsobsQueue *queue, Lsob
   self->queue = _lsobs_queue_ref (queue);
   self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
   self->store = g_object_ref (store);
+  self->waker = g_source_ref (waker);
   self->transport = g_object_ref (destination->transport);
   self->vtable = _lsobs_transport_peek_vtable (destination->transport);
   g_queue_init (&self->ready);
@@ -90,6 +97,7 @@ _lsobs_batcher_free (LsobsBatcher *self)
   g_object_unref (self->transport);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_object_unref (self->store);
+  g_source_unref (self->waker);
   _lsobs_queue_unref (self->queue);
   _lsobs_counters_unref (self->counters);
   _lsobs_settings_unref (self->settings);
@@ -176,6 +184,7 @@ typedef struct
 {
   LsobsQueue *queue; /* (owned) */
   LsobsBatch *batch; /* (owned) */
+  GSource *waker;    /* (owned) wakes the sender */
   LsobsDropReason reason;
 } SpooledBatch;
 
@@ -195,6 +204,9 @@ batch_spooled (gpointer data, gboolean spooled)
       else
         _lsobs_queue_lost (spooled_batch->queue, record, spooled_batch->reason);
     }
+  /* It may be sent at once. */
+  _lsobs_flush_source_arm (spooled_batch->waker, 0);
+  g_source_unref (spooled_batch->waker);
   lsobs_batch_unref (spooled_batch->batch);
   _lsobs_queue_unref (spooled_batch->queue);
   g_free (spooled_batch);
@@ -244,6 +256,7 @@ spool_batch (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
     }
   spooled_batch = g_new0 (SpooledBatch, 1);
   spooled_batch->queue = _lsobs_queue_ref (self->queue);
+  spooled_batch->waker = g_source_ref (self->waker);
   spooled_batch->batch = lsobs_batch_ref (batch);
   spooled_batch->reason = reason;
   written = make_failed_trace (self, batch);

@@ -97,7 +97,7 @@ _lsobs_sender_new (const LsobsDestination *destination,
   self->queue = _lsobs_queue_ref (queue);
   self->lifecycle = _lsobs_queue_peek_lifecycle (queue);
   self->transport = g_object_ref (destination->transport);
-  self->batcher = _lsobs_batcher_new (destination, queue, store);
+  self->batcher = _lsobs_batcher_new (destination, queue, store, source);
   self->source = g_source_ref (source);
   _lsobs_health_init (&self->health, destination->settings->label);
   self->cancellable = g_cancellable_new ();

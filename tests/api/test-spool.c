@@ -12,56 +12,22 @@
 #include <glib/gstdio.h>
 
 #include "tests/lib/failed-traces-helpers.h"
+#include "tests/lib/once-service.h"
 
 #define WORKSPACE "11111111-2222-4333-8444-555555555555"
 
 typedef struct
 {
   TestFixture base;
-  char *parent;      /* (owned) */
-  char *dir;         /* (owned) in it, and not there yet */
-  GMutex lock;       /* guards known */
-  GHashTable *known; /* (owned) ids of runs that the service has */
+  char *parent;         /* (owned) */
+  char *dir;            /* (owned) in it, and not there yet */
+  OnceService *service; /* (owned) what the server is */
 } Fixture;
-
-/* A service that has each run once: a request with a run that it has is refused as a whole. Called
- * in its thread. */
-static gboolean
-take_once (TestRequest *request, TestAnswer *answer, gpointer data)
-{
-  Fixture *fixture = data;
-  gboolean conflict = FALSE;
-
-  if (request->wire == NULL)
-    return FALSE;
-  g_mutex_lock (&fixture->lock);
-  for (guint i = 0; i < request->wire->ops->len; i++)
-    {
-      WireOp *op = g_ptr_array_index (request->wire->ops, i);
-
-      conflict |= strcmp (op->op, "post") == 0 && g_hash_table_contains (fixture->known, op->id);
-    }
-  for (guint i = 0; !conflict && i < request->wire->ops->len; i++)
-    {
-      WireOp *op = g_ptr_array_index (request->wire->ops, i);
-
-      if (strcmp (op->op, "post") == 0)
-        g_hash_table_add (fixture->known, g_strdup (op->id));
-    }
-  g_mutex_unlock (&fixture->lock);
-  answer->status = conflict ? 409 : 202;
-  return TRUE;
-}
 
 static guint
 count_known (Fixture *fixture)
 {
-  guint n;
-
-  g_mutex_lock (&fixture->lock);
-  n = g_hash_table_size (fixture->known);
-  g_mutex_unlock (&fixture->lock);
-  return n;
+  return once_service_count (fixture->service);
 }
 
 static void
@@ -70,9 +36,8 @@ set_up (Fixture *fixture, gconstpointer data)
   test_fixture_set_up (&fixture->base, data);
   fixture->parent = failed_traces_make_dir ();
   fixture->dir = g_build_filename (fixture->parent, "spool", NULL);
-  g_mutex_init (&fixture->lock);
-  fixture->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  test_server_set_handler (fixture->base.server, take_once, fixture);
+  fixture->service = once_service_new ();
+  test_server_set_handler (fixture->base.server, once_service_answer_cb, fixture->service);
   lsobs_config_set_spool_dir (fixture->base.config, fixture->dir);
   lsobs_config_set_spool_delay (fixture->base.config, 0);
   lsobs_config_set_max_attempts (fixture->base.config, 2);
@@ -107,8 +72,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   failed_traces_remove_dir (fixture->parent);
   g_free (fixture->parent);
   g_free (fixture->dir);
-  g_hash_table_unref (fixture->known);
-  g_mutex_clear (&fixture->lock);
+  once_service_free (fixture->service);
 }
 
 static guint64
@@ -145,8 +109,7 @@ fill (Fixture *fixture, guint n_files, guint n_runs)
       if (i > 0)
         test_fixture_start (&fixture->base);
       test_emit_many (fixture->base.exporter, n_runs);
-      g_assert_false (
-          lsobs_observer_shutdown (fixture->base.observer, 200, &stats, &error));
+      g_assert_false (lsobs_observer_shutdown (fixture->base.observer, 200, &stats, &error));
       g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_SPOOLED);
       g_assert_cmpuint (stats.runs_spooled, ==, n_runs);
       g_assert_cmpuint (stats.runs_failed, ==, 0);
@@ -273,13 +236,13 @@ test_end (Fixture *fixture, gconstpointer data)
   run = lsobs_observer_start_run (fixture->base.observer, "agent", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, 1));
   if (online)
-    test_server_switch (fixture->base.server, take_once, fixture);
+    test_server_switch (fixture->base.server, once_service_answer_cb, fixture->service);
   lsobs_run_end (run, outputs);
   g_clear_pointer (&run, lsobs_run_unref);
   lsobs_observer_shutdown (fixture->base.observer, 2000, NULL, NULL);
   test_fixture_stop (&fixture->base);
   if (!online)
-    test_server_switch (fixture->base.server, take_once, fixture);
+    test_server_switch (fixture->base.server, once_service_answer_cb, fixture->service);
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
   tree = test_server_build_tree (fixture->base.server);
@@ -313,8 +276,7 @@ change_workspace (LsobsConfig *config)
 static void
 change_address (LsobsConfig *config)
 {
-  g_autofree char *url =
-      g_strconcat (lsobs_config_get_api_url (config), "/api", NULL);
+  g_autofree char *url = g_strconcat (lsobs_config_get_api_url (config), "/api", NULL);
 
   lsobs_config_set_api_url (config, url);
 }
@@ -322,7 +284,7 @@ change_address (LsobsConfig *config)
 static void
 test_others (Fixture *fixture, gconstpointer data)
 {
-  void (*change) (LsobsConfig *config) = (void (*) (LsobsConfig *)) data;
+  void (*change) (LsobsConfig * config) = (void (*) (LsobsConfig *)) data;
   g_autoptr (LsobsConfig) config = NULL;
   g_autoptr (GError) error = NULL;
   Counts counts;
@@ -376,15 +338,14 @@ test_conflict (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   /* as if it had been sent, and the process had died before it was removed, and the service had
    * lost every third */
-  g_hash_table_remove_all (fixture->known);
+  once_service_forget_all (fixture->service);
   {
     g_autoptr (WireTree) tree = test_server_build_tree (fixture->base.server);
     g_autoptr (GPtrArray) runs = wire_tree_dup_runs (tree);
 
     for (guint i = 0; i < runs->len; i++)
       if (i % 3 != 0)
-        g_hash_table_add (fixture->known,
-                          g_strdup (((WireRun *) g_ptr_array_index (runs, i))->id));
+        once_service_add (fixture->service, ((WireRun *) g_ptr_array_index (runs, i))->id);
   }
   g_file_set_contents (path, text, (gssize) len, &error);
   g_assert_no_error (error);
@@ -398,7 +359,7 @@ static gboolean
 refuse_bad (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   return test_refuse_bad_cb (request, answer, GUINT_TO_POINTER (422)) ||
-         take_once (request, answer, data);
+         once_service_answer_cb (request, answer, data);
 }
 
 /* One record is refused for good: it alone is lost. */
@@ -414,7 +375,7 @@ test_bad (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 15);
   test_fixture_stop (&fixture->base);
   test_server_open_port (fixture->base.server);
-  test_server_switch (fixture->base.server, refuse_bad, fixture);
+  test_server_switch (fixture->base.server, refuse_bad, fixture->service);
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 14));
@@ -427,7 +388,7 @@ static gboolean
 refuse_many (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   if (request->wire == NULL || request->wire->ops->len <= 3)
-    return take_once (request, answer, data);
+    return once_service_answer_cb (request, answer, data);
   answer->status = 413;
   return TRUE;
 }
@@ -437,7 +398,7 @@ static void
 test_too_large (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   fill (fixture, 1, 20);
-  test_server_switch (fixture->base.server, refuse_many, fixture);
+  test_server_switch (fixture->base.server, refuse_many, fixture->service);
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 20));
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
@@ -449,7 +410,7 @@ static gboolean
 fail_bad (TestRequest *request, TestAnswer *answer, gpointer data)
 {
   return test_refuse_bad_cb (request, answer, GUINT_TO_POINTER (500)) ||
-         take_once (request, answer, data);
+         once_service_answer_cb (request, answer, data);
 }
 
 static void
@@ -464,7 +425,7 @@ test_failing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   lsobs_observer_shutdown (fixture->base.observer, 200, NULL, NULL);
   test_fixture_stop (&fixture->base);
   fill (fixture, 3, 4);
-  test_server_switch (fixture->base.server, fail_bad, fixture);
+  test_server_switch (fixture->base.server, fail_bad, fixture->service);
   test_fixture_start (&fixture->base);
   error = drain (fixture, &counts);
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE);
@@ -483,13 +444,12 @@ test_unauthorized (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 5);
-  g_assert_false (
-      lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, &stats, &error));
+  g_assert_false (lsobs_exporter_flush (fixture->base.exporter, TEST_TIMEOUT_MS, &stats, &error));
   g_assert_cmpuint (stats.runs_failed, ==, 0);
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, 5));
   g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
   test_fixture_stop (&fixture->base);
-  test_server_switch (fixture->base.server, take_once, fixture);
+  test_server_switch (fixture->base.server, once_service_answer_cb, fixture->service);
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_known (fixture), ==, 5);
@@ -499,7 +459,7 @@ test_unauthorized (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_rejected (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  test_server_switch (fixture->base.server, refuse_bad, fixture);
+  test_server_switch (fixture->base.server, refuse_bad, fixture->service);
   test_fixture_start (&fixture->base);
   test_emit (fixture->base.exporter, "bad");
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
@@ -547,8 +507,9 @@ test_purge (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (&fixture->base);
   failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", "{}");
   lsobs_exporter_purge_spool_async (fixture->base.exporter, NULL, test_result_cb, &result);
-  g_assert_true (lsobs_exporter_purge_spool_finish (
-      fixture->base.exporter, test_result_wait (&result), &n_removed, &error));
+  g_assert_true (lsobs_exporter_purge_spool_finish (fixture->base.exporter,
+                                                    test_result_wait (&result), &n_removed,
+                                                    &error));
   g_assert_no_error (error);
   g_assert_cmpuint (n_removed, ==, n_files);
   g_assert_cmpuint (count_files (fixture), ==, 1);
@@ -568,8 +529,8 @@ test_none (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
   g_clear_error (&error);
   lsobs_exporter_purge_spool_async (fixture->base.exporter, NULL, test_result_cb, &result);
-  g_assert_false (lsobs_exporter_purge_spool_finish (
-      fixture->base.exporter, test_result_wait (&result), NULL, &error));
+  g_assert_false (lsobs_exporter_purge_spool_finish (fixture->base.exporter,
+                                                     test_result_wait (&result), NULL, &error));
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
 }
 
@@ -654,7 +615,7 @@ test_default (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   }
 }
 
-#define ADD(path, test) ADD_WITH (path, NULL, test)
+#define ADD(path, test)            ADD_WITH (path, NULL, test)
 #define ADD_WITH(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
