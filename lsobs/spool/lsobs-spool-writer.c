@@ -15,6 +15,10 @@
 /* How many bytes of bodies may wait for the disk. A single larger body may wait, too. */
 #define MAX_WAITING (64 * 1024 * 1024)
 
+/* While no more bytes wait, files are made as small as this level makes them. */
+#define MAX_IN_TIME (4 * 1024 * 1024)
+#define SMALL_LEVEL 9
+
 /* The shortest time between two messages in the log, in µs: the log belongs to the application. */
 #define LOG_INTERVAL (60 * G_USEC_PER_SEC)
 
@@ -39,11 +43,11 @@ struct _LsobsSpoolWriter
   guint n_refused;  /* records that the queue had no room for, since the last message */
 
   /* All fields below belong to the thread. */
-  GThread *thread;              /* (unowned) */
-  gint64 logged_at;             /* monotonic, µs: of the last message in the log, or 0 */
-  LsobsSpoolFolder *folder;     /* (owned) */
-  LsobsCompressor *compressor;  /* (owned) (nullable) */
-  LsobsCompression compression; /* of compressor */
+  GThread *thread;          /* (unowned) */
+  gint64 logged_at;         /* monotonic, µs: of the last message in the log, or 0 */
+  LsobsSpoolFolder *folder; /* (owned) */
+  LsobsCompressor *small;   /* (owned) (nullable) used while the disk keeps up */
+  LsobsCompressor *fast;    /* (owned) (nullable) used otherwise */
 };
 
 typedef struct
@@ -119,7 +123,8 @@ _lsobs_spool_writer_unref (LsobsSpoolWriter *self)
   _lsobs_counters_unref (self->counters);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
-  g_clear_pointer (&self->compressor, _lsobs_compressor_free);
+  g_clear_pointer (&self->small, _lsobs_compressor_free);
+  g_clear_pointer (&self->fast, _lsobs_compressor_free);
   g_clear_pointer (&self->owner, _lsobs_spool_owner_free);
   g_clear_pointer (&self->settings, _lsobs_settings_unref);
   _lsobs_spool_folder_free (self->folder);
@@ -136,30 +141,30 @@ _lsobs_spool_writer_is_forked (LsobsSpoolWriter *self)
 /* --- the disk: in the thread --- */
 
 /* A file that is sent later is compressed, whatever the service accepts: what sends it looks.
- * @trace: (inout) */
+ * @trace: (inout)
+ * @in_time: the disk keeps up */
 static void
-compress (LsobsSpoolWriter *self, LsobsFailedTrace *trace)
+compress (LsobsSpoolWriter *self, LsobsFailedTrace *trace, gboolean in_time)
 {
+  const LsobsCompression kind = _lsobs_compression_is_built_in (LSOBS_COMPRESSION_ZSTD)
+                                    ? LSOBS_COMPRESSION_ZSTD
+                                    : LSOBS_COMPRESSION_GZIP;
+  int level = (int) self->settings->values.compression_level;
+  LsobsCompressor **compressor = in_time ? &self->small : &self->fast;
   GBytes *compressed;
 
-  if (self->compressor == NULL)
-    {
-      self->compression = _lsobs_compression_is_built_in (LSOBS_COMPRESSION_ZSTD)
-                              ? LSOBS_COMPRESSION_ZSTD
-                              : LSOBS_COMPRESSION_GZIP;
-      self->compressor =
-          _lsobs_compressor_new (self->compression, (int) self->settings->values.compression_level);
-    }
-  if (!_lsobs_compressor_run (self->compressor, trace->body, &compressed) || compressed == NULL)
+  if (*compressor == NULL)
+    *compressor = _lsobs_compressor_new (kind, in_time ? MAX (level, SMALL_LEVEL) : level);
+  if (!_lsobs_compressor_run (*compressor, trace->body, &compressed) || compressed == NULL)
     return;
   g_bytes_unref (trace->body);
   trace->body = compressed;
-  trace->encoding = g_strdup (_lsobs_compression_get_name (self->compression));
+  trace->encoding = g_strdup (_lsobs_compression_get_name (kind));
 }
 
 /* Returns: 0, or the errno of what went wrong */
 static int
-store (LsobsSpoolWriter *self, QueuedTrace *queued)
+store (LsobsSpoolWriter *self, QueuedTrace *queued, gboolean in_time)
 {
   LsobsForkGuard *guard;
   int problem;
@@ -169,7 +174,7 @@ store (LsobsSpoolWriter *self, QueuedTrace *queued)
     {
       queued->trace->owner = _lsobs_spool_owner_dup_text (self->owner);
       if (queued->trace->encoding == NULL)
-        compress (self, queued->trace);
+        compress (self, queued->trace, in_time);
     }
   guard = _lsobs_fork_guard_open ();
   problem = _lsobs_spool_folder_add (self->folder, queued->trace,
@@ -216,9 +221,9 @@ log_problem (LsobsSpoolWriter *self, int problem)
 }
 
 static void
-write_queued (LsobsSpoolWriter *self, QueuedTrace *queued)
+write_queued (LsobsSpoolWriter *self, QueuedTrace *queued, gboolean in_time)
 {
-  int problem = store (self, queued);
+  int problem = store (self, queued, in_time);
 
   if (problem == 0 && self->owner == NULL)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DUMPED, queued->n_records);
@@ -243,13 +248,14 @@ thread_main (gpointer user_data)
   while ((queued = g_queue_pop_head (&self->queue)) != NULL)
     {
       guint n_refused = self->n_refused;
+      gboolean in_time = self->n_bytes < MAX_IN_TIME;
 
       self->n_bytes -= g_bytes_get_size (queued->trace->body);
       self->n_refused = 0;
       _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
       if (n_refused > 0)
         log_problem (self, ENOBUFS);
-      write_queued (self, queued);
+      write_queued (self, queued, in_time);
       _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
       self->n_done++;
       g_cond_broadcast (&self->cond);

@@ -150,8 +150,8 @@ program_start (Program *self, Fixture *fixture, const char *name, const char *wh
   g_subprocess_launcher_setenv (launcher, "LSOBS_TEST_URL", test_server_get_url (fixture->server),
                                 TRUE);
   g_subprocess_launcher_setenv (launcher, "LSOBS_TEST_DIR", fixture->dir, TRUE);
-  self->process =
-      g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", "--program", name, what, NULL);
+  self->process = g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", "--program",
+                                               name, what, NULL);
   g_assert_no_error (error);
   self->output = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->process));
   self->safe = 0;

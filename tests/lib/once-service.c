@@ -53,9 +53,9 @@ add_runs_unlocked (OnceService *self, WireRequest *request)
       WireOp *op = g_ptr_array_index (request->ops, i);
 
       if (strcmp (op->op, "post") == 0)
-        g_hash_table_insert (
-            self->runs, g_strdup (op->id),
-            g_strdup (json_object_get_string_member_with_default (op->run, "name", "")));
+        g_hash_table_insert (self->runs, g_strdup (op->id),
+                             g_strdup (
+                                 json_object_get_string_member_with_default (op->run, "name", "")));
     }
 }
 
