@@ -43,8 +43,7 @@ take_runs (const char *body, gsize len)
     {
       at += strlen (MARK);
       /* The main part of a run, not one of its fields. */
-      if (end - at > ID_LEN && at[ID_LEN] == '"' &&
-          !g_hash_table_add (ids, g_strndup (at, ID_LEN)))
+      if (end - at > ID_LEN && at[ID_LEN] == '"' && !g_hash_table_add (ids, g_strndup (at, ID_LEN)))
         n_twice++;
     }
 }
@@ -81,7 +80,8 @@ answer_cb (SoupServer *server G_GNUC_UNUSED,
       take_runs (start, len);
     }
   soup_server_message_set_response (message, "application/json", SOUP_MEMORY_COPY,
-                                    text != NULL ? text : "{}", strlen (text != NULL ? text : "{}"));
+                                    text != NULL ? text : "{}",
+                                    strlen (text != NULL ? text : "{}"));
 }
 
 static void

@@ -446,7 +446,7 @@ read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   error = g_steal_pointer (&replay->refusal);
   if (!g_task_propagate_boolean (G_TASK (result), NULL))
     {
-      /* Nobody can read it: nor can its records be told apart. */
+      /* Its records cannot be told apart. */
       keep (task, error, FALSE);
       return;
     }

@@ -591,7 +591,7 @@ _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
 }
 
 /* A taken record is in the spool, unless it was written off. For the records of its run that follow,
- * it is lost: nobody knows when it is sent. Called from any thread. The caller keeps its
+ * it is lost: it may be sent much later. Called from any thread. The caller keeps its
  * reference. */
 void
 _lsobs_queue_spooled (LsobsQueue *self, LsobsRecord *record)

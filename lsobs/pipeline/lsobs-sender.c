@@ -64,7 +64,7 @@ struct _LsobsSender
   gint64 probed_at;         /* monotonic, µs: when the last probe was sent */
 
   gboolean draining;  /* a drain of the spool is under way */
-  int abandoned;      /* (atomic) gboolean: nobody runs the context any more */
+  int abandoned;      /* (atomic) gboolean: no thread runs the context any more */
   gint64 drain_at;    /* monotonic, µs: when the next one may start; G_MAXINT64: when the spool
                          * has got more */
   gsize n_spooled;    /* the counter, when the last drain started */
@@ -799,7 +799,7 @@ drained (gpointer data, guint n_delivered, const GError *error)
   DrainEnd *end = data;
   g_autoptr (GSource) source = NULL;
 
-  /* Nobody runs the context any more. */
+  /* No thread runs the context any more. */
   if (g_atomic_int_get (&end->sender->abandoned))
     {
       drain_end_free (end);

@@ -12,6 +12,7 @@
 
 #include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/fork-helpers.h"
+#include "tests/lib/once-service.h"
 
 typedef struct
 {
@@ -460,6 +461,183 @@ test_nobody_there (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 2);
 }
 
+/* --- files of several runs ------------------------------------------------------------------ */
+
+#define N_RUNS 11
+
+static char *
+make_id (guint i)
+{
+  return g_strdup_printf ("019ca8bb-f152-7a10-8c3e-5b7d2f90a1%02x", i);
+}
+
+/* Returns: (transfer full): a run that is not in any other file */
+static char *
+make_run (guint i)
+{
+  g_autofree char *id = make_id (i);
+
+  return g_strdup_printf (
+      "{\"id\":\"%s\",\"trace_id\":\"%s\",\"dotted_order\":\"20260301T093015250000Z%s\","
+      "\"name\":\"run-%u\",\"run_type\":\"chain\",\"session_name\":\"helpdesk\","
+      "\"start_time\":\"2026-03-01T09:30:15.250000Z\",\"end_time\":\"2026-03-01T09:30:15.250000Z\"}",
+      id, id, id, i);
+}
+
+/* What the service's client in Python writes of a batch: fields and attachments are parts of their
+ * own. */
+static char *
+make_multipart (void)
+{
+  g_autoptr (GString) body = g_string_new (NULL);
+  g_autofree char *base64 = NULL;
+
+  for (guint i = 0; i < N_RUNS; i++)
+    {
+      g_autofree char *run = make_run (i);
+      g_autofree char *id = make_id (i);
+
+      g_string_append_printf (
+          body,
+          "--edge\r\nContent-Disposition: form-data; name=\"post.%s\"\r\n"
+          "Content-Type: application/json\r\nContent-Length: %u\r\n\r\n%s\r\n"
+          "--edge\r\nContent-Disposition: form-data; name=\"post.%s.inputs\"\r\n"
+          "Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+          "{\"n\":%3u}\r\n",
+          id, (guint) strlen (run), run, id, i);
+    }
+  for (guint i = 0; i < N_RUNS; i += 4)
+    {
+      g_autofree char *id = make_id (i);
+
+      g_string_append_printf (
+          body,
+          "--edge\r\nContent-Disposition: form-data; name=\"attachment.%s.picture\"\r\n"
+          "Content-Type: image/png\r\nContent-Length: 6\r\n\r\n-edge-\r\n",
+          id);
+    }
+  g_string_append (body, "--edge--\r\n");
+  base64 = g_base64_encode ((const guchar *) body->str, body->len);
+  return g_strdup_printf (
+      "{\"version\": 1, \"endpoint\": \"runs/multipart\", \"headers\": {\"Content-Type\": "
+      "\"multipart/form-data; boundary=edge\"}, \"body_base64\": \"%s\"}",
+      base64);
+}
+
+static char *
+make_runs_batch (void)
+{
+  g_autoptr (GString) body = g_string_new ("{\"post\":[");
+
+  for (guint i = 0; i < N_RUNS; i++)
+    {
+      g_autofree char *run = make_run (i);
+
+      g_string_append_printf (body, "%s%s", i > 0 ? "," : "", run);
+    }
+  g_string_append (body, "],\"patch\":[]}");
+  return make_text ("runs/batch", "", body->str);
+}
+
+/* The service has some of the runs of a file: the others are sent, and none twice. */
+static void
+test_conflict (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (OnceService) service = once_service_new ();
+  g_autofree char *text = data != NULL ? make_multipart () : make_runs_batch ();
+  g_autoptr (WireTree) tree = NULL;
+  WireRun *run;
+
+  for (guint i = 1; i < N_RUNS; i += 3)
+    {
+      g_autofree char *id = make_id (i);
+
+      once_service_add (service, id);
+    }
+  test_server_set_handler (fixture->base.server, once_service_answer_cb, service);
+  failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", text);
+  write_batch (fixture, "trace_2.000000_00000000.json");
+  assert_replay (fixture, 2, 0);
+  g_assert_cmpuint (once_service_count (service), ==, N_RUNS + 1);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 0);
+  tree = test_server_build_tree (fixture->base.server);
+  run = wire_tree_find (tree, "run-8");
+  g_assert_nonnull (run);
+  if (data != NULL)
+    {
+      g_assert_cmpint (json_node_get_int (wire_run_get (run, "inputs.n")), ==, 8);
+      g_assert_cmpuint (run->attachments->len, ==, 1);
+    }
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+  fixture->base.is_free = TRUE;
+}
+
+static gboolean
+refuse_third (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  if (test_bytes_contain (request->body, "\"run-3\""))
+    answer->status = 422;
+  else
+    return once_service_answer_cb (request, answer, data);
+  return TRUE;
+}
+
+/* One of several is refused for good: the others are sent, and the file stays. */
+static void
+test_refused (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (OnceService) service = once_service_new ();
+  g_autofree char *text = data != NULL ? make_multipart () : make_runs_batch ();
+
+  test_server_set_handler (fixture->base.server, refuse_third, service);
+  failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", text);
+  assert_replay (fixture, 0, 1);
+  g_assert_cmpuint (once_service_count (service), ==, N_RUNS - 1);
+  /* and when it is taken in the end, it alone is */
+  test_server_switch (fixture->base.server, once_service_answer_cb, service);
+  assert_replay (fixture, 1, 0);
+  g_assert_cmpuint (once_service_count (service), ==, N_RUNS);
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+  fixture->base.is_free = TRUE;
+}
+
+/* Two replays of one directory at once, as of two programs: one waits for the other. */
+static void
+test_two (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const guint n_files = 40;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsClient) other = lsobs_client_new (fixture->base.config, &error);
+  LsobsClient *clients[] = { get_client (fixture), other };
+  TestResult results[2] = { TEST_RESULT_INIT, TEST_RESULT_INIT };
+  guint sum = 0;
+
+  g_assert_no_error (error);
+  for (guint i = 0; i < n_files; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("trace_%u.000000_00000000.json", i);
+
+      write_batch (fixture, name);
+    }
+  for (guint i = 0; i < 2; i++)
+    lsobs_client_replay_async (clients[i], NULL, NULL, test_result_cb, &results[i]);
+  for (guint i = 0; i < 2; i++)
+    {
+      guint n_delivered;
+      guint n_failed;
+
+      g_assert_true (lsobs_client_replay_finish (clients[i], test_result_wait (&results[i]),
+                                                 &n_delivered, &n_failed, &error));
+      g_assert_no_error (error);
+      g_assert_cmpuint (n_failed, ==, 0);
+      sum += n_delivered;
+      test_result_clear (&results[i]);
+    }
+  g_assert_cmpuint (sum, ==, n_files);
+  g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, n_files);
+  fixture->base.is_free = TRUE;
+}
+
 /* --- directories --------------------------------------------------------------------------- */
 
 static void
@@ -723,6 +901,11 @@ main (int argc, char **argv)
   ADD ("/replay/missing-endpoint", NULL, test_missing_endpoint);
   ADD ("/replay/retried", NULL, test_retried);
   ADD ("/replay/nobody-there", NULL, test_nobody_there);
+  ADD ("/replay/conflict/multipart", GINT_TO_POINTER (TRUE), test_conflict);
+  ADD ("/replay/conflict/batch", NULL, test_conflict);
+  ADD ("/replay/refused/multipart", GINT_TO_POINTER (TRUE), test_refused);
+  ADD ("/replay/refused/batch", NULL, test_refused);
+  ADD ("/replay/two", NULL, test_two);
   ADD ("/replay/directories", NULL, test_directories);
   ADD ("/replay/cancelled/before", NULL, test_cancelled_before);
   ADD ("/replay/cancelled/under-way", NULL, test_cancelled);

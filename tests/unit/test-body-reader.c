@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The records of a body are found, and sent without each other. */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/text/lsobs-compressor-private.h"
+#include "lsobs/transport/lsobs-body-reader-private.h"
+
+#define A "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c4"
+#define B "019ca8bb-f152-7a10-8c3e-5b7d2f90a1c5"
+
+#define TYPE "multipart/form-data; boundary=edge"
+
+#define PART(name, content) \
+ "--edge\r\nContent-Disposition: form-data; name=\"" name \
+ "\"\r\nContent-Type: application/json\r\n\r\n" content "\r\n"
+
+static GBytes *
+bytes (const char *text)
+{
+  return g_bytes_new_static (text, strlen (text));
+}
+
+/* Returns: (transfer full) (nullable) */
+static LsobsBodyReader *
+new_reader (const char *endpoint, const char *type, const char *text)
+{
+  g_autoptr (GBytes) body = bytes (text);
+
+  return _lsobs_body_reader_new (endpoint, type, body);
+}
+
+static void
+assert_slice (LsobsBodyReader *reader, guint first, guint end, const char *expected)
+{
+  g_autoptr (GBytes) slice = _lsobs_body_reader_slice (reader, first, end);
+  gsize len;
+  const char *text = g_bytes_get_data (slice, &len);
+
+  g_assert_cmpmem (text, len, expected, strlen (expected));
+}
+
+static void
+test_multipart (void)
+{
+  static const char text[] = PART ("post." A, "{\"a\":1}") PART ("post." A ".inputs", "--edg")
+      PART ("patch." B, "{\"b\":2}") PART ("attachment." B ".x", "\r\n--edg\r\n")
+          PART ("feedback." A, "{}") PART ("attachment." A ".y", "") "--edge--\r\n";
+  g_autoptr (LsobsBodyReader) reader = new_reader ("runs/multipart", TYPE, text);
+
+  g_assert_nonnull (reader);
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, 3);
+  assert_slice (reader, 0, 3, text);
+  assert_slice (reader, 0, 1,
+                PART ("post." A, "{\"a\":1}") PART ("post." A ".inputs", "--edg")
+                    PART ("attachment." A ".y", "") "--edge--\r\n");
+  assert_slice (reader, 1, 2,
+                PART ("patch." B, "{\"b\":2}") PART ("attachment." B ".x", "\r\n--edg\r\n")
+                "--edge--\r\n");
+  assert_slice (reader, 2, 3, PART ("feedback." A, "{}") "--edge--\r\n");
+}
+
+static void
+test_batch (void)
+{
+  static const char text[] =
+      " {\"patch\": [{\"id\":\"" B "\"} ], \"post\":[ {\"id\":\"" A "\",\"x\":[1,{}]}, {}]}";
+  g_autoptr (LsobsBodyReader) reader = new_reader ("runs/batch", "application/json", text);
+
+  g_assert_nonnull (reader);
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, 3);
+  assert_slice (reader, 0, 3, text);
+  assert_slice (reader, 0, 1, "{\"post\":[{\"id\":\"" A "\",\"x\":[1,{}]}],\"patch\":[]}");
+  assert_slice (reader, 1, 3, "{\"post\":[{}],\"patch\":[{\"id\":\"" B "\"}]}");
+}
+
+static void
+test_single (void)
+{
+  g_autoptr (LsobsBodyReader) reader = new_reader ("runs", "application/json", "{}");
+
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, 1);
+  assert_slice (reader, 0, 1, "{}");
+}
+
+static void
+test_malformed (void)
+{
+  static const char *const multipart[] = {
+    "",
+    "--edge",
+    "--edge--",
+    "--edge\r\n",
+    "--edge\r\n--edge--\r\n",
+    "--edge\r\nContent-Disposition: form-data\r\n\r\nx\r\n--edge--\r\n",
+    "--edge\r\nContent-Disposition: form-data; name=\"post\r\n\r\nx\r\n--edge--\r\n",
+    PART ("post." A, "{}"),
+    PART ("post." A, "{}") "--edgeX\r\n",
+  };
+  static const char *const batch[] = { "", "[]", "{}", "{\"post\":{}}", "{\"post\":[]}", "{\"post\":[1" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (multipart); i++)
+    {
+      g_autoptr (LsobsBodyReader) reader = new_reader ("runs/multipart", TYPE, multipart[i]);
+
+      g_assert_null (reader);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (batch); i++)
+    {
+      g_autoptr (LsobsBodyReader) reader = new_reader ("runs/batch", "application/json", batch[i]);
+
+      g_assert_null (reader);
+    }
+}
+
+/* --- compression --- */
+
+static void
+test_decode (gconstpointer data)
+{
+  LsobsCompression kind = (LsobsCompression) GPOINTER_TO_INT (data);
+  const gsize size = 3 * 1000 * 1000;
+  g_autoptr (LsobsCompressor) compressor = NULL;
+  g_autoptr (GBytes) body = NULL;
+  g_autoptr (GBytes) compressed = NULL;
+  g_autoptr (GBytes) cut = NULL;
+  g_autoptr (GBytes) decoded = NULL;
+  const char *name;
+
+  if (!_lsobs_compression_is_built_in (kind))
+    {
+      g_test_skip ("not built in");
+      return;
+    }
+  name = _lsobs_compression_get_name (kind);
+  compressor = _lsobs_compressor_new (kind, 1);
+  body = g_bytes_new_take (g_strnfill (size, 'x'), size);
+  g_assert_true (_lsobs_compressor_run (compressor, body, &compressed));
+  g_assert_nonnull (compressed);
+  decoded = _lsobs_compression_decode (name, compressed, size);
+  g_assert_true (g_bytes_equal (decoded, body));
+  /* bounded, whole, of its kind */
+  g_assert_null (_lsobs_compression_decode (name, compressed, size - 1));
+  cut = g_bytes_new_from_bytes (compressed, 0, g_bytes_get_size (compressed) - 1);
+  g_assert_null (_lsobs_compression_decode (name, cut, size));
+  g_assert_null (_lsobs_compression_decode (name, body, size));
+  g_assert_null (_lsobs_compression_decode ("br", compressed, size));
+}
+
+static void
+test_decode_none (void)
+{
+  g_autoptr (GBytes) body = bytes ("text");
+  g_autoptr (GBytes) decoded = _lsobs_compression_decode (NULL, body, 1);
+
+  g_assert_true (decoded == body);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/body-reader/multipart", test_multipart);
+  g_test_add_func ("/body-reader/batch", test_batch);
+  g_test_add_func ("/body-reader/single", test_single);
+  g_test_add_func ("/body-reader/malformed", test_malformed);
+  g_test_add_data_func ("/body-reader/decode/gzip", GINT_TO_POINTER (LSOBS_COMPRESSION_GZIP),
+                        test_decode);
+  g_test_add_data_func ("/body-reader/decode/zstd", GINT_TO_POINTER (LSOBS_COMPRESSION_ZSTD),
+                        test_decode);
+  g_test_add_func ("/body-reader/decode/none", test_decode_none);
+
+  return g_test_run ();
+}
