@@ -34,6 +34,10 @@
  * until the one record to blame stands alone; that record is lost. If the service is on
  * another machine, a change of the network may bring the next probe forward.
  *
+ * If there is a spool, see #LsobsConfig:spool-dir, what waits too long for the service goes there,
+ * as does what a full queue or a shutdown would lose, and what is refused for a reason that can
+ * pass. The exporter sends it when it is made, and when the service is back.
+ *
  * The same holds while the process has no file descriptor or no thread to spare: the exporter
  * needs neither before the first record, tries again with later ones, and meanwhile keeps what
  * fits. What waits at the shutdown is lost then, counted by %LSOBS_DROP_REASON_SHUTDOWN.
@@ -300,9 +304,11 @@ lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GErro
  * #LsobsConfig:failed-traces-dir, the files of lost batches exist before this function
  * returns; when they cannot be written within @timeout, it fails with
  * %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
- * told by @stats alone. Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, and does nothing, in a
- * redaction function, in a function of the transport, and in all that runs in a thread of lsobs:
- * call lsobs_exporter_flush_async() there. With replicas, all of them are flushed at once, within one
+ * told by @stats alone. Fails with %LSOBS_FLUSH_ERROR_SPOOLED when nothing is lost, but records are
+ * in #LsobsConfig:spool-dir now, and are sent later. Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK,
+ * and does nothing, in a redaction function, in a function of the transport, and in all that runs in
+ * a thread of lsobs: call lsobs_exporter_flush_async() there. With replicas, all of them are flushed
+ * at once, within one
  * @timeout; @stats are the sums, and the error is that of the worst of them.
  *
  * Needs no main loop. Where the sending happens in a context of the program, see

@@ -56,7 +56,8 @@ G_DEFINE_ENUM_TYPE (LsobsFlushError,
                     lsobs_flush_error,
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_TIMEOUT, "timeout"),
                     G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_PERMANENT, "permanent"),
-                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, "would-deadlock"))
+                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, "would-deadlock"),
+                    G_DEFINE_ENUM_VALUE (LSOBS_FLUSH_ERROR_SPOOLED, "spooled"))
 
 /* The numbers that a flush error has in addition to its message. */
 typedef struct

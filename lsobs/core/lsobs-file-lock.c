@@ -65,8 +65,11 @@ register_fd (LsobsFileLock *self)
 static int
 open_file (int dir, const char *name, LsobsFileLockOptions options)
 {
+  const int folder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   int how = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
+  if ((options & LSOBS_FILE_LOCK_FOLDER) != 0)
+    return openat (dir, name, folder);
   if ((options & LSOBS_FILE_LOCK_FRESH) != 0)
     how |= O_CREAT | O_EXCL;
   else if ((options & LSOBS_FILE_LOCK_FOUND) == 0)
@@ -96,14 +99,21 @@ open_alone (LsobsFileLock *self, int dir, const char *name, LsobsFileLockOptions
     }
 }
 
+/* Whether the file is what it should be, and is not removed.
+ * Returns: FALSE with errno */
 static gboolean
-is_regular (int fd, struct stat *info)
+check_file (int fd, LsobsFileLockOptions options)
 {
-  if (fstat (fd, info) != 0)
+  struct stat info;
+
+  if (fstat (fd, &info) != 0)
     return FALSE;
-  if (S_ISREG (info->st_mode))
+  if ((options & LSOBS_FILE_LOCK_FOLDER) == 0 && !S_ISREG (info.st_mode))
+    errno = EINVAL;
+  else if (info.st_nlink == 0)
+    errno = ESTALE;
+  else
     return TRUE;
-  errno = EINVAL;
   return FALSE;
 }
 
@@ -118,19 +128,18 @@ _lsobs_file_lock_acquire (LsobsFileLock *self,
                           LsobsFileLockOptions options)
 {
   int operation = LOCK_EX | ((options & LSOBS_FILE_LOCK_WAIT) != 0 ? 0 : LOCK_NB);
-  struct stat info;
   int result = -1;
   int problem;
 
   if (!open_alone (self, dir, name, options))
     return FALSE;
-  if (is_regular (self->fd, &info))
+  if (check_file (self->fd, options))
     do
       result = flock (self->fd, operation);
     while (result != 0 && errno == EINTR);
-  if (result == 0 && is_regular (self->fd, &info) && info.st_nlink > 0)
+  if (result == 0 && check_file (self->fd, options))
     return TRUE;
-  problem = result == 0 ? ESTALE : errno;
+  problem = errno;
   _lsobs_file_lock_release (self);
   errno = problem;
   return FALSE;

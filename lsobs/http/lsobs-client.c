@@ -90,7 +90,8 @@
  * connection whose peer acknowledges nothing for seven seconds is given up.
  *
  * What is lost is kept in #LsobsConfig:failed-traces-dir, if that is set;
- * lsobs_client_replay_async() sends it again.
+ * lsobs_client_replay_async() sends it again. What is lost only because the service does not take
+ * it now goes to #LsobsConfig:spool-dir, if there is a spool.
  *
  * With the first request, the client asks the service in the background what it can
  * do (`/info`), and no run ever waits for the answer: until it is there, and for all
@@ -603,8 +604,14 @@ lsobs_client_get_compression (LsobsClient *self)
  * this client: every regular file `trace_*.json` in @directory, the oldest one first.
  * What other clients of the service have kept is sent, too. A file is deleted when the
  * service has taken what is in it, or has had it already; it stays otherwise, and the
- * next one follows. Nothing in a file says where it is sent to, and one that is no lost
- * request, or larger than 140 MiB, is left alone.
+ * next one follows. When the service refuses a file of several records, or has had some of
+ * them, its halves are sent alone, down to single records; the file stays if one of those is
+ * refused. Nothing in a file says where it is sent to, but one of a spool is sent only with the
+ * address, the workspace, the project and the key that it was written with. One that is no
+ * lost request, or larger than 140 MiB, is left alone.
+ *
+ * Two replays of one directory, of several processes too, never send a file twice: each passes
+ * over the file that the other one sends.
  *
  * When the service takes nothing at all, because of the key, a used-up limit or the
  * address, because it is not there, or because something else answers in its place, this

@@ -46,7 +46,7 @@ typedef struct
   gboolean may_be_missing;  /* a missing directory counts as empty */
   LsobsSpoolFolder *folder; /* (owned) */
   LsobsSpoolOwner *owner;   /* (owned) whose files may be sent */
-  LsobsFileLock lock;       /* that of the folder */
+  LsobsFileLock lock;       /* that of a spool */
   GPtrArray *names;         /* (owned) (element-type utf8) of files, the oldest first */
   guint next;               /* index of the next file in names */
   GHashTable *missing;      /* (owned) (element-type utf8) missing endpoints */
@@ -57,6 +57,7 @@ typedef struct
   guint n_failed;       /* files */
 
   /* the current file */
+  LsobsFileLock file_lock; /* of the file: no other replay sends it */
   LsobsFailedTrace *trace; /* (owned) (nullable) */
   guint n_records;         /* by its name, or 0 */
   gboolean decoded;        /* it is sent without compression */
@@ -77,6 +78,7 @@ static void lock_folder (GTask *task);
 static void
 end_file (Replay *replay)
 {
+  _lsobs_file_lock_release (&replay->file_lock);
   g_clear_pointer (&replay->trace, _lsobs_failed_trace_free);
   g_clear_pointer (&replay->reader, _lsobs_body_reader_free);
   g_clear_pointer (&replay->body, g_bytes_unref);
@@ -92,9 +94,11 @@ replay_free (gpointer user_data)
 {
   Replay *replay = user_data;
 
+  /* In a forked child, the locks are the parent's. */
+  if (replay->epoch != _lsobs_fork_epoch ())
+    replay->lock.fd = replay->file_lock.fd = -1;
   end_file (replay);
-  if (replay->epoch == _lsobs_fork_epoch ())
-    _lsobs_file_lock_release (&replay->lock);
+  _lsobs_file_lock_release (&replay->lock);
   _lsobs_service_unref (replay->service);
   _lsobs_spool_folder_free (replay->folder);
   _lsobs_spool_owner_free (replay->owner);
@@ -112,13 +116,6 @@ peek_name (Replay *replay)
 }
 
 /* --- the disk: in a thread, while the context waits --- */
-
-static void
-return_errno (GTask *disk_task, int problem)
-{
-  g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (problem), "%s",
-                           g_strerror (problem));
-}
 
 /* Locks the folder, and lists its files. The oldest failed trace is sent first. */
 static void
@@ -156,19 +153,25 @@ load_in_thread (GTask *disk_task,
                 GCancellable *cancellable)
 {
   Replay *replay = task_data;
+  const char *name = peek_name (replay);
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   GError *error = NULL;
   gint64 time;
-  int problem =
-      _lsobs_spool_folder_read (replay->folder, peek_name (replay), MAX_FILE_BYTES, &text);
+  int problem = _lsobs_spool_folder_lock_file (replay->folder, name, &replay->file_lock);
 
+  /* Another replay sends it, or has sent it. A file that may only be read has no lock. */
+  if (problem == EWOULDBLOCK || problem == ESTALE)
+    problem = ENOENT;
+  if (problem != ENOENT)
+    problem = _lsobs_spool_folder_read (replay->folder, name, MAX_FILE_BYTES, &text);
   if (problem != 0)
     {
-      return_errno (disk_task, problem);
+      g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (problem), "%s",
+                               g_strerror (problem));
       return;
     }
   replay->n_records = 0;
-  _lsobs_failed_trace_parse_name (peek_name (replay), NULL, &time, &replay->n_records);
+  _lsobs_failed_trace_parse_name (name, NULL, &time, &replay->n_records);
   replay->trace = _lsobs_failed_trace_parse (text.data, text.len, &error);
   if (replay->trace != NULL)
     g_task_return_boolean (disk_task, TRUE);
@@ -686,6 +689,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         replay->n_failed++;
       g_debug ("%s is no failed trace: %s", peek_name (replay), error->message);
+      end_file (replay);
       start_next_file (task);
       return;
     }
@@ -821,6 +825,7 @@ _lsobs_replay_task (LsobsSettings *settings,
   replay->mode = mode;
   replay->may_be_missing = may_be_missing;
   replay->lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
+  replay->file_lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
   replay->names = g_ptr_array_new_with_free_func (g_free);
   replay->ranges = g_array_new (FALSE, FALSE, sizeof (RecordRange));
   replay->missing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);

@@ -11,11 +11,24 @@ G_BEGIN_DECLS
 /* What a folder may hold. */
 typedef struct
 {
-  guint64 max_bytes;   /* of all files */
-  guint64 max_files;   /* G_MAXUINT64: no limit */
-  gint64 max_age;      /* µs: of files whose owner is known; G_MAXINT64: no limit */
-  gboolean is_private; /* it must belong to this user, and must not be a link */
+  guint64 max_bytes; /* of all files */
+  guint64 max_files; /* G_MAXUINT64: no limit */
+  gint64 max_age;    /* µs: of files whose owner is known; G_MAXINT64: no limit */
+  gboolean
+      is_private; /* it belongs to this user, is no link, and has a subfolder of its own for the
+                        * ledger; otherwise, others list it, and it has nothing but traces */
 } LsobsSpoolLimits;
+
+/* What is known of the files in a folder. */
+typedef struct
+{
+  guint64 magic;
+  guint64 busy; /* a step has begun; it ends with 0 */
+  guint64 n_files;
+  guint64 n_bytes;
+  gint64 oldest;     /* µs since 1970: no file that may expire is older; 0 without such a file */
+  gint64 changed_at; /* ns: of the folder, after the last step */
+} LsobsSpoolLedger;
 
 /* A folder of failed traces, which several processes may use. Each function opens it anew, blocks
  * while the disk does, and returns 0 or the errno of what went wrong. Immutable, but for the
@@ -24,10 +37,11 @@ typedef struct
 {
   char *path; /* (owned) */
   LsobsSpoolLimits limits;
-  gint64 last_time;   /* µs since 1970: of the last name */
-  gint64 measured_at; /* monotonic, µs: when a full folder was read last, or 0 */
-  gboolean swept;     /* unfinished files of dead processes are removed */
-  guint64 n_expired;  /* records in files that were removed as too old, since the last look */
+  gint64 last_time;        /* µs since 1970: of the last name */
+  gint64 measured_at;      /* monotonic, µs: when the folder was read last, or 0 */
+  LsobsSpoolLedger ledger; /* of a folder that is not private */
+  gboolean swept;          /* unfinished files of dead processes are removed */
+  guint64 n_expired;       /* records in files that were removed as too old, since the last look */
 } LsobsSpoolFolder;
 
 LsobsSpoolLimits _lsobs_spool_limits_get (LsobsSettings *settings);
@@ -46,6 +60,9 @@ int _lsobs_spool_folder_read (LsobsSpoolFolder *self,
                               LsobsBuffer *text);
 int _lsobs_spool_folder_remove (LsobsSpoolFolder *self, const char *name);
 int _lsobs_spool_folder_lock (LsobsSpoolFolder *self, const char *name, LsobsFileLock *file_lock);
+int _lsobs_spool_folder_lock_file (LsobsSpoolFolder *self,
+                                   const char *name,
+                                   LsobsFileLock *file_lock);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSpoolFolder, _lsobs_spool_folder_free)
 

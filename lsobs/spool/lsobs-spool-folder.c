@@ -14,8 +14,8 @@
 
 /* docs/internals.md, "Spool", explains the files in a folder. */
 
-/* The subfolder of unfinished files, the ledger and the locks. Files are made there, so that the
- * time of change of the folder itself tells whether somebody else has changed it. */
+/* The subfolder of a private folder: unfinished files, the ledger and the locks. Files are made
+ * there, so that the time of change of the folder itself tells whether somebody else has changed it. */
 #define STATE_DIR   ".lsobs"
 #define LEDGER_NAME "ledger"
 
@@ -24,24 +24,12 @@
 /* How often a full folder is read to see whether somebody has made room, in µs. */
 #define MEASURE_INTERVAL (10 * G_USEC_PER_SEC)
 
-/* An unfinished file that has not changed for so many seconds, and has no lock, was abandoned. So
- * was one that another version has left in the folder itself, after the second time. */
-#define MIN_ABANDONED_AGE  2
+/* An unfinished file in a folder without a subfolder was abandoned if it has not changed for so many
+ * seconds. */
 #define MAX_UNFINISHED_AGE 3600
 
 /* How often an operation is tried while others remove what it needs. */
 #define MAX_TRIES 3
-
-/* What LEDGER_NAME holds. */
-typedef struct
-{
-  guint64 magic;
-  guint64 busy; /* a step has begun; it ends with 0 */
-  guint64 n_files;
-  guint64 n_bytes;
-  gint64 oldest;     /* µs since 1970: no file that may expire is older; 0 without such a file */
-  gint64 changed_at; /* ns: of the folder, after the last step */
-} Ledger;
 
 /* The folder while it is used. */
 typedef struct
@@ -49,7 +37,7 @@ typedef struct
   int dir;       /* (owned) or -1 */
   int state_dir; /* (owned) or -1 */
   LsobsFileLock lock;
-  Ledger ledger; /* while it is locked */
+  LsobsSpoolLedger ledger; /* while it is locked */
 } OpenFolder;
 
 #define OPEN_FOLDER_INIT \
@@ -136,9 +124,11 @@ open_folder_open (OpenFolder *open_folder, LsobsSpoolFolder *self, gboolean crea
   open_folder->dir = open (self->path, flags | (self->limits.is_private ? O_NOFOLLOW : 0));
   if (open_folder->dir < 0 || !check_folder (self, open_folder->dir))
     return FALSE;
-  if (mkdirat (open_folder->dir, STATE_DIR, 0700) != 0 && errno != EEXIST)
+  if (self->limits.is_private && mkdirat (open_folder->dir, STATE_DIR, 0700) != 0 &&
+      errno != EEXIST)
     return FALSE;
-  open_folder->state_dir = openat (open_folder->dir, STATE_DIR, flags | O_NOFOLLOW);
+  open_folder->state_dir =
+      openat (open_folder->dir, self->limits.is_private ? STATE_DIR : ".", flags | O_NOFOLLOW);
   return open_folder->state_dir >= 0;
 }
 
@@ -181,16 +171,15 @@ get_age (const struct stat *info)
   return g_get_real_time () / G_USEC_PER_SEC - (gint64) info->st_mtime;
 }
 
+/* Its writer holds the lock of an unfinished file, except for the moment in which it is made: then, the
+ * writer makes another one. */
 static void
 remove_if_abandoned (int dir, const char *name, gpointer data)
 {
   LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
-  struct stat info;
 
-  if (!_lsobs_failed_trace_is_name (name) || fstatat (dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-      get_age (&info) < MIN_ABANDONED_AGE)
+  if (!_lsobs_failed_trace_is_name (name))
     return;
-  /* Its writer holds the lock. */
   if (_lsobs_file_lock_acquire (&lock, dir, name, LSOBS_FILE_LOCK_FOUND))
     unlinkat (dir, name, 0);
   _lsobs_file_lock_release (&lock);
@@ -200,7 +189,7 @@ remove_if_abandoned (int dir, const char *name, gpointer data)
 static void
 sweep (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
-  if (!self->swept)
+  if (self->limits.is_private && !self->swept)
     self->swept = read_folder (open_folder->state_dir, remove_if_abandoned, NULL);
 }
 
@@ -217,7 +206,7 @@ is_unfinished_name (const char *name)
 typedef struct
 {
   LsobsSpoolFolder *folder; /* (unowned) */
-  Ledger *ledger;           /* (unowned) */
+  LsobsSpoolLedger *ledger; /* (unowned) */
   gint64 now;               /* µs since 1970 */
 } FolderScan;
 
@@ -226,7 +215,7 @@ static gboolean
 remove_if_expired (FolderScan *scan, int dir, const char *name)
 {
   LsobsSpoolFolder *self = scan->folder;
-  Ledger *ledger = scan->ledger;
+  LsobsSpoolLedger *ledger = scan->ledger;
   gint64 time;
   guint n_records;
 
@@ -260,10 +249,15 @@ measure_entry (int dir, const char *name, gpointer data)
 }
 
 static gboolean
-write_ledger (OpenFolder *open_folder)
+write_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
-  const Ledger *ledger = &open_folder->ledger;
+  const LsobsSpoolLedger *ledger = &open_folder->ledger;
 
+  if (!self->limits.is_private)
+    {
+      self->ledger = *ledger;
+      return TRUE;
+    }
   return pwrite (open_folder->lock.fd, ledger, sizeof *ledger, 0) == (gssize) sizeof *ledger;
 }
 
@@ -273,56 +267,80 @@ measure (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
   FolderScan scan = { self, &open_folder->ledger, g_get_real_time () };
 
-  open_folder->ledger = (Ledger){ .magic = LEDGER_MAGIC };
+  self->measured_at = g_get_monotonic_time ();
+  open_folder->ledger = (LsobsSpoolLedger){ .magic = LEDGER_MAGIC };
   if (!read_folder (open_folder->dir, measure_entry, &scan))
     return FALSE;
   open_folder->ledger.changed_at = get_changed_at (open_folder->dir);
-  return write_ledger (open_folder);
+  return write_ledger (self, open_folder);
+}
+
+/* Whether the folder was read a short time ago. */
+static gboolean
+is_measured (LsobsSpoolFolder *self)
+{
+  return self->measured_at != 0 && g_get_monotonic_time () - self->measured_at < MEASURE_INTERVAL;
+}
+
+/* A process reads a folder without a ledger file from time to time: others may not say what they
+ * do. */
+static gboolean
+read_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
+{
+  LsobsSpoolLedger *ledger = &open_folder->ledger;
+
+  if (self->limits.is_private)
+    return pread (open_folder->lock.fd, ledger, sizeof *ledger, 0) == (gssize) sizeof *ledger;
+  *ledger = self->ledger;
+  return is_measured (self);
 }
 
 static gboolean
 is_ledger_valid (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
-  Ledger *ledger = &open_folder->ledger;
+  const LsobsSpoolLedger *ledger = &open_folder->ledger;
 
-  return pread (open_folder->lock.fd, ledger, sizeof *ledger, 0) == (gssize) sizeof *ledger &&
-         ledger->magic == LEDGER_MAGIC && ledger->busy == 0 &&
+  return read_ledger (self, open_folder) && ledger->magic == LEDGER_MAGIC && ledger->busy == 0 &&
          ledger->changed_at == get_changed_at (open_folder->dir) &&
          (ledger->oldest == 0 || self->limits.max_age == G_MAXINT64 ||
           g_get_real_time () - ledger->oldest <= self->limits.max_age);
 }
 
-/* Locks the ledger, and makes it true.
+/* Locks the ledger, or the folder that has none, and makes it true.
  * Returns: FALSE with errno */
 static gboolean
 lock_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
-  if (!_lsobs_file_lock_acquire (&open_folder->lock, open_folder->state_dir, LEDGER_NAME,
-                                 LSOBS_FILE_LOCK_WAIT))
+  gboolean is_private = self->limits.is_private;
+
+  if (open_folder->lock.fd < 0 &&
+      !_lsobs_file_lock_acquire (&open_folder->lock, open_folder->state_dir,
+                                 is_private ? LEDGER_NAME : ".",
+                                 LSOBS_FILE_LOCK_WAIT | (is_private ? 0 : LSOBS_FILE_LOCK_FOLDER)))
     return FALSE;
   return is_ledger_valid (self, open_folder) || measure (self, open_folder);
 }
 
 /* The folder is about to change. If this process dies now, the next one measures. */
 static gboolean
-begin_step (OpenFolder *open_folder)
+begin_step (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
   open_folder->ledger.busy = 1;
-  return write_ledger (open_folder);
+  return write_ledger (self, open_folder);
 }
 
 static void
-end_step (OpenFolder *open_folder)
+end_step (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
   open_folder->ledger.busy = 0;
   open_folder->ledger.changed_at = get_changed_at (open_folder->dir);
-  write_ledger (open_folder);
+  write_ledger (self, open_folder);
 }
 
 /* --- adding --- */
 
 static gboolean
-fits (LsobsSpoolFolder *self, const Ledger *ledger, gsize size)
+fits (LsobsSpoolFolder *self, const LsobsSpoolLedger *ledger, gsize size)
 {
   return ledger->n_files < self->limits.max_files && ledger->n_bytes <= self->limits.max_bytes &&
          size <= self->limits.max_bytes - ledger->n_bytes;
@@ -334,16 +352,13 @@ fits (LsobsSpoolFolder *self, const Ledger *ledger, gsize size)
 static gboolean
 check_room (LsobsSpoolFolder *self, OpenFolder *open_folder, gsize size)
 {
-  gint64 now = g_get_monotonic_time ();
+  gboolean is_fresh = is_measured (self);
 
   if (fits (self, &open_folder->ledger, size))
     return TRUE;
-  if (self->measured_at == 0 || now - self->measured_at >= MEASURE_INTERVAL)
-    {
-      self->measured_at = now;
-      if (!measure (self, open_folder))
-        return FALSE;
-    }
+  if (!is_fresh || !self->limits.is_private)
+    if (!measure (self, open_folder))
+      return FALSE;
   errno = EDQUOT;
   return fits (self, &open_folder->ledger, size);
 }
@@ -361,23 +376,24 @@ write_unfinished (OpenFolder *open_folder,
   return _lsobs_failed_trace_write (trace, lock->fd) && fsync (lock->fd) == 0;
 }
 
-/* Moves the unfinished file into the folder, if there is room.
+/* Moves the unfinished file into the folder. Called with the ledger locked.
+ * @expiring_from: µs since 1970, or 0
  * Returns: FALSE with errno */
 static gboolean
 finish_file (LsobsSpoolFolder *self,
              OpenFolder *open_folder,
+             const char *unfinished,
              const char *name,
              gsize size,
              gint64 expiring_from)
 {
-  Ledger *ledger = &open_folder->ledger;
+  LsobsSpoolLedger *ledger = &open_folder->ledger;
   gboolean done;
   int problem;
 
-  if (!lock_ledger (self, open_folder) || !check_room (self, open_folder, size) ||
-      !begin_step (open_folder))
+  if (!begin_step (self, open_folder))
     return FALSE;
-  done = renameat (open_folder->state_dir, name, open_folder->dir, name) == 0;
+  done = renameat (open_folder->state_dir, unfinished, open_folder->dir, name) == 0;
   problem = errno;
   if (done)
     {
@@ -386,8 +402,7 @@ finish_file (LsobsSpoolFolder *self,
       if (expiring_from != 0 && (ledger->oldest == 0 || expiring_from < ledger->oldest))
         ledger->oldest = expiring_from;
     }
-  end_step (open_folder);
-  _lsobs_file_lock_release (&open_folder->lock);
+  end_step (self, open_folder);
   errno = problem;
   return done;
 }
@@ -400,16 +415,36 @@ make_time (LsobsSpoolFolder *self)
   return self->last_time;
 }
 
-/* Whether a file would fit, before it is written. */
+/* Writes the file, and moves it into the folder. A private folder is not locked while the disk works,
+ * so that there must be room before, and still after that.
+ * Returns: FALSE with errno */
 static gboolean
-has_room (LsobsSpoolFolder *self, OpenFolder *open_folder, gsize size)
+write_file (LsobsSpoolFolder *self,
+            OpenFolder *open_folder,
+            LsobsFailedTrace *trace,
+            const char *name,
+            gint64 expiring_from)
 {
-  gboolean room = lock_ledger (self, open_folder) && check_room (self, open_folder, size);
-  int problem = errno;
+  gsize size = _lsobs_failed_trace_measure (trace);
+  g_autofree char *unfinished = g_strconcat (self->limits.is_private ? "" : ".", name, NULL);
+  LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
+  gboolean done;
+  int problem;
 
-  _lsobs_file_lock_release (&open_folder->lock);
+  if (!lock_ledger (self, open_folder) || !check_room (self, open_folder, size))
+    return FALSE;
+  if (self->limits.is_private)
+    _lsobs_file_lock_release (&open_folder->lock);
+  done = write_unfinished (open_folder, trace, unfinished, &lock) &&
+         (!self->limits.is_private ||
+          (lock_ledger (self, open_folder) && check_room (self, open_folder, size))) &&
+         finish_file (self, open_folder, unfinished, name, size, expiring_from);
+  problem = errno;
+  if (!done && lock.fd >= 0)
+    unlinkat (open_folder->state_dir, unfinished, 0);
+  _lsobs_file_lock_release (&lock);
   errno = problem;
-  return room;
+  return done;
 }
 
 /* Returns: 0 or errno */
@@ -417,31 +452,23 @@ static int
 add_once (LsobsSpoolFolder *self, LsobsFailedTrace *trace, const char *tag, guint n_records)
 {
   OpenFolder open_folder = OPEN_FOLDER_INIT;
-  LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
-  gsize size = _lsobs_failed_trace_measure (trace);
   gint64 time = make_time (self);
   g_autofree char *name = _lsobs_failed_trace_make_name (time, tag, n_records);
-  gboolean done = FALSE;
   int problem = 0;
 
-  if (open_folder_open (&open_folder, self, TRUE))
+  if (!open_folder_open (&open_folder, self, TRUE))
+    {
+      problem = errno;
+    }
+  else
     {
       sweep (self, &open_folder);
-      if (has_room (self, &open_folder, size))
-        {
-          done = write_unfinished (&open_folder, trace, name, &lock) &&
-                 finish_file (self, &open_folder, name, size, tag != NULL ? time : 0);
-          problem = errno;
-          if (!done && lock.fd >= 0)
-            unlinkat (open_folder.state_dir, name, 0);
-          errno = problem;
-        }
+      if (!write_file (self, &open_folder, trace, name, tag != NULL ? time : 0))
+        problem = errno;
+      /* After the rename, the file is there, whether it survives a power cut or not. */
+      else
+        fsync (open_folder.dir);
     }
-  /* After the rename, the file is there, whether it survives a power cut or not. */
-  if (done)
-    fsync (open_folder.dir);
-  problem = done ? 0 : errno;
-  _lsobs_file_lock_release (&lock);
   open_folder_clear (&open_folder);
   return problem;
 }
@@ -461,8 +488,8 @@ _lsobs_spool_folder_add (LsobsSpoolFolder *self,
   for (guint i = 0; i < MAX_TRIES; i++)
     {
       problem = add_once (self, trace, tag, n_records);
-      /* Somebody has removed the folder, or the unfinished file, meanwhile. */
-      if (problem != ENOENT && problem != ESTALE)
+      /* Somebody has removed the folder, or the unfinished file, meanwhile, or is about to. */
+      if (problem != ENOENT && problem != ESTALE && problem != EWOULDBLOCK)
         break;
     }
   return problem;
@@ -507,10 +534,17 @@ _lsobs_spool_folder_list (LsobsSpoolFolder *self, const char *tag, GPtrArray *na
   NameList list = { tag, names };
   int problem = 0;
 
-  if (!open_folder_open (&open_folder, self, FALSE) ||
-      (self->limits.max_age != G_MAXINT64 && !lock_ledger (self, &open_folder)) ||
-      !read_folder (open_folder.dir, list_entry, &list))
-    problem = errno;
+  if (!open_folder_open (&open_folder, self, FALSE))
+    {
+      problem = errno;
+    }
+  else
+    {
+      sweep (self, &open_folder);
+      if ((self->limits.max_age != G_MAXINT64 && !lock_ledger (self, &open_folder)) ||
+          !read_folder (open_folder.dir, list_entry, &list))
+        problem = errno;
+    }
   open_folder_clear (&open_folder);
   g_ptr_array_sort (names, compare_names);
   return problem;
@@ -537,14 +571,14 @@ _lsobs_spool_folder_read (LsobsSpoolFolder *self,
 static gboolean
 remove_file (LsobsSpoolFolder *self, OpenFolder *open_folder, const char *name)
 {
-  Ledger *ledger = &open_folder->ledger;
+  LsobsSpoolLedger *ledger = &open_folder->ledger;
   struct stat info;
   gboolean done;
   int problem;
 
   if (!lock_ledger (self, open_folder) ||
       fstatat (open_folder->dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-      !begin_step (open_folder))
+      !begin_step (self, open_folder))
     return FALSE;
   done = unlinkat (open_folder->dir, name, 0) == 0;
   problem = errno;
@@ -555,7 +589,7 @@ remove_file (LsobsSpoolFolder *self, OpenFolder *open_folder, const char *name)
       if (ledger->n_files == 0)
         ledger->oldest = 0;
     }
-  end_step (open_folder);
+  end_step (self, open_folder);
   errno = problem;
   return done;
 }
@@ -573,7 +607,8 @@ _lsobs_spool_folder_remove (LsobsSpoolFolder *self, const char *name)
   return problem;
 }
 
-/* Locks a file in the subfolder, without waiting.
+/* Locks a file in the subfolder, without waiting. A folder that is not private has none: there, only
+ * single files are locked.
  * @file_lock: (out)
  * Returns: 0 or errno; EWOULDBLOCK: somebody else holds the lock */
 int
@@ -583,7 +618,24 @@ _lsobs_spool_folder_lock (LsobsSpoolFolder *self, const char *name, LsobsFileLoc
   int problem = 0;
 
   if (!open_folder_open (&open_folder, self, FALSE) ||
-      !_lsobs_file_lock_acquire (file_lock, open_folder.state_dir, name, LSOBS_FILE_LOCK_NONE))
+      (self->limits.is_private &&
+       !_lsobs_file_lock_acquire (file_lock, open_folder.state_dir, name, LSOBS_FILE_LOCK_NONE)))
+    problem = errno;
+  open_folder_clear (&open_folder);
+  return problem;
+}
+
+/* Locks a file of the folder itself, without waiting.
+ * @file_lock: (out)
+ * Returns: 0 or errno; EWOULDBLOCK: somebody else holds the lock; ENOENT, ESTALE: it is removed */
+int
+_lsobs_spool_folder_lock_file (LsobsSpoolFolder *self, const char *name, LsobsFileLock *file_lock)
+{
+  OpenFolder open_folder = OPEN_FOLDER_INIT;
+  int problem = 0;
+
+  if (!open_folder_open (&open_folder, self, FALSE) ||
+      !_lsobs_file_lock_acquire (file_lock, open_folder.dir, name, LSOBS_FILE_LOCK_FOUND))
     problem = errno;
   open_folder_clear (&open_folder);
   return problem;

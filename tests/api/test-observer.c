@@ -232,7 +232,7 @@ test_key (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_flush_nothing (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  LsobsFlushStats stats = { 1, 1, 1, 1, { 0 } };
+  LsobsFlushStats stats = { 1, 1, 1, 1, 0, { 0 } };
   g_autoptr (GError) error = NULL;
 
   run_fixture_start (fixture);

@@ -74,13 +74,8 @@ guint
 failed_traces_count_entries (const char *dir)
 {
   g_autoptr (GPtrArray) names = list_all (dir);
-  guint n = names->len;
 
-  for (guint i = 0; i < names->len; i++)
-    if (strcmp (g_ptr_array_index (names, i), ".lsobs") == 0)
-      n--;
-
-  return n;
+  return names->len;
 }
 
 void

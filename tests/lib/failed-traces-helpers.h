@@ -15,7 +15,7 @@ void failed_traces_remove_dir (const char *path);
 
 /* (element-type utf8) (transfer full): the names of all failed traces, in their order */
 GPtrArray *failed_traces_list (const char *dir);
-/* everything in it, whatever it is, but for the subfolder of the ledger; 0 when it is not there */
+/* everything in it, whatever it is; 0 when it is not there */
 guint failed_traces_count_entries (const char *dir);
 void failed_traces_remove (const char *dir, const char *name);
 void failed_traces_assert_size (const char *path, gsize n_bytes);

@@ -58,8 +58,8 @@ test_multipart (void)
                 PART ("post." A, "{\"a\":1}") PART ("post." A ".inputs", "--edg")
                     PART ("attachment." A ".y", "") "--edge--\r\n");
   assert_slice (reader, 1, 2,
-                PART ("patch." B, "{\"b\":2}") PART ("attachment." B ".x", "\r\n--edg\r\n")
-                "--edge--\r\n");
+                PART ("patch." B, "{\"b\":2}")
+                    PART ("attachment." B ".x", "\r\n--edg\r\n") "--edge--\r\n");
   assert_slice (reader, 2, 3, PART ("feedback." A, "{}") "--edge--\r\n");
 }
 
@@ -100,7 +100,9 @@ test_malformed (void)
     PART ("post." A, "{}"),
     PART ("post." A, "{}") "--edgeX\r\n",
   };
-  static const char *const batch[] = { "", "[]", "{}", "{\"post\":{}}", "{\"post\":[]}", "{\"post\":[1" };
+  static const char *const batch[] = {
+    "", "[]", "{}", "{\"post\":{}}", "{\"post\":[]}", "{\"post\":[1"
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (multipart); i++)
     {

@@ -94,6 +94,14 @@ list (LsobsSpoolFolder *folder, const char *tag)
   return names;
 }
 
+static guint
+count_files (Fixture *fixture)
+{
+  g_autoptr (GPtrArray) names = failed_traces_list (fixture->path);
+
+  return names->len;
+}
+
 static void
 assert_mode (const char *path, guint mode)
 {
@@ -186,7 +194,7 @@ test_limits (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (add (bytes, TAG, 1), ==, EDQUOT);
   g_assert_cmpint (add (files, TAG, 1000), ==, 0);
   g_assert_cmpint (add (files, TAG, 1), ==, EDQUOT);
-  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 4);
+  g_assert_cmpuint (count_files (fixture), ==, 4);
   names = list (bytes, TAG);
   g_assert_cmpint (_lsobs_spool_folder_remove (bytes, g_ptr_array_index (names, 0)), ==, 0);
   g_assert_cmpint (add (files, TAG, 1), ==, 0);
@@ -210,14 +218,14 @@ test_age (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   failed_traces_write (fixture->path, old, "{}");
   g_assert_cmpint (add (folder, TAG, 10), ==, 0);
   g_assert_cmpuint (folder->n_expired, ==, 5);
-  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 2);
+  g_assert_cmpuint (count_files (fixture), ==, 2);
   failed_traces_write (fixture->path, old, "{}");
   /* these are of nobody that is known */
   failed_traces_write (fixture->path, "trace_1000000000.000000_" TAG ".json", "{}");
   names = list (folder, TAG);
   g_assert_cmpuint (names->len, ==, 2);
   g_assert_cmpuint (folder->n_expired, ==, 10);
-  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 3);
+  g_assert_cmpuint (count_files (fixture), ==, 3);
 }
 
 /* A file that was young when it was added becomes old without any change of the folder. */
@@ -312,7 +320,7 @@ test_exact (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_thread_join (threads[i]);
   for (guint i = 0; i < 2; i++)
     g_assert_cmpint (waitpid (children[i], NULL, 0), ==, children[i]);
-  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 60);
+  g_assert_cmpuint (count_files (fixture), ==, 60);
 }
 
 /* Killed at any moment, a process leaves whole files, and nothing that counts. */
@@ -510,7 +518,7 @@ test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
   signal (SIGXFSZ, SIG_DFL);
   g_assert_cmpint (problem, ==, EFBIG);
-  g_assert_cmpuint (failed_traces_count_entries (fixture->path), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 0);
   /* the ledger alone */
   g_assert_cmpuint (failed_traces_count_entries (state), ==, 1);
   g_assert_cmpint (add (folder, TAG, 20000), ==, 0);

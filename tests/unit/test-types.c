@@ -14,7 +14,7 @@ typedef struct
 {
   const char *path;
   GType (*get_type) (void);
-  const char *nicks[24];
+  const char *nicks[32];
 } EnumRow;
 
 static const EnumRow enum_rows[] = {
@@ -34,7 +34,9 @@ static const EnumRow enum_rows[] = {
       "conflict",       "unauthorized",     "quota",       "limited",  "not-found",
       "redirected",     "unavailable",      "unreachable", "closed",   "invalid-attachment",
       "invalid-value",  "invalid-feedback", "no-key",      "foreign",  "blocked" } },
-  { "flush-error", lsobs_flush_error_get_type, { "timeout", "permanent", "would-deadlock" } },
+  { "flush-error",
+    lsobs_flush_error_get_type,
+    { "timeout", "permanent", "would-deadlock", "spooled" } },
   { "drop-reason",
     lsobs_drop_reason_get_type,
     { "queue-full", "queue-bytes", "too-large", "rejected", "unauthorized", "quota",
@@ -58,6 +60,9 @@ static const EnumRow enum_rows[] = {
       "cut-payloads",
       "redaction-failures",
       "dumped",
+      "spooled",
+      "drained",
+      "spool-dropped",
       "batches",
       "requests",
       "retries",
