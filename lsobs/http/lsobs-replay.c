@@ -709,8 +709,9 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   if (!may_send_encoded (replay))
     {
-      replay->refusal = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_REFUSED,
-                                             "the service takes no compressed bodies");
+      replay->refusal =
+          _lsobs_delivery_policy_make_error (LSOBS_OUTCOME_REFUSED,
+                                             SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE, NULL);
       use_disk (task, decode_in_thread, decoded_cb);
       return;
     }

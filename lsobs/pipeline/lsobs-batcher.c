@@ -748,17 +748,12 @@ get_queued_at (LsobsBatch *batch)
       ->record->queued_at;
 }
 
-/* The next batch for the spool. One failed batch stays, as the next probe; so do those whose
- * content may be bad.
+/* The next batch for the spool. Those whose content may be bad stay.
  * Returns: (nullable): in the backlog */
 static GList *
 find_for_spool (LsobsBatcher *self)
 {
-  GQueue *batches = &self->backlog.batches;
-
-  if (batches->length < 2)
-    return NULL;
-  for (GList *l = batches->head; l != NULL; l = l->next)
+  for (GList *l = self->backlog.batches.head; l != NULL; l = l->next)
     if (!_lsobs_batch_peek_history (l->data)->ever_refused)
       return l;
   return NULL;
@@ -793,32 +788,28 @@ take_for_spool (LsobsBatcher *self, const BatchLimits *limits)
   return batch;
 }
 
-/* Gives records to the spool that wait too long, or take too much room.
+/* Gives one batch of records to the spool that wait too long, or take too much room.
  * @eighths: of a bound of the queue: what is too much
- * Returns: monotonic, µs: when records will have waited too long, or -1 */
+ * Returns: monotonic, µs: when the next records will have waited too long, at which it is to be
+ *   called again; -1: not before something else happens */
 gint64
 _lsobs_batcher_spool_overdue (LsobsBatcher *self, gint64 now, guint eighths)
 {
   gint64 delay = self->settings->values.spool_delay * 1000;
   BatchLimits limits = get_limits (self);
+  gint64 time = get_oldest_time (self);
+  g_autoptr (LsobsBatch) batch = NULL;
 
   g_assert (g_main_context_is_owner (self->context));
-  while (self->vtable->may_spool (self->transport))
-    {
-      gint64 time = get_oldest_time (self);
-      gboolean filled = _lsobs_queue_is_filled (self->queue, eighths);
-      g_autoptr (LsobsBatch) batch = NULL;
-
-      if (time == -1)
-        return -1;
-      if (!filled && now - time < delay)
-        return time + delay;
-      batch = take_for_spool (self, &limits);
-      if (batch == NULL)
-        return -1;
-      spool_batch (self, batch, LSOBS_DROP_REASON_QUEUE_FULL);
-    }
-  return -1;
+  if (time == -1 || !self->vtable->may_spool (self->transport))
+    return -1;
+  if (now - time < delay && !_lsobs_queue_is_filled (self->queue, eighths))
+    return time + delay;
+  batch = take_for_spool (self, &limits);
+  if (batch == NULL)
+    return -1;
+  spool_batch (self, batch, LSOBS_DROP_REASON_QUEUE_FULL);
+  return now;
 }
 
 /* Loses the first record of the first batch of @batches. FALSE when that record does not count as

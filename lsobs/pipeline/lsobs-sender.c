@@ -17,9 +17,6 @@
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 #include "lsobs/transport/lsobs-transport-private.h"
 
-/* The shortest time between two looks at what waits too long, in µs. */
-#define MIN_SPOOL_INTERVAL (100 * 1000)
-
 /* How long the end of a drain that was cancelled is waited for, in µs. */
 #define MAX_DRAIN_END (30 * 1000)
 
@@ -67,6 +64,7 @@ struct _LsobsSender
   int abandoned;      /* (atomic) gboolean: no thread runs the context any more */
   gint64 drain_at;    /* monotonic, µs: when the next one may start; G_MAXINT64: when the spool
                          * has got more */
+  gint64 drained_at;  /* monotonic, µs: when the last one was started */
   gsize n_spooled;    /* the counter, when the last drain started */
   gint64 drain_pause; /* ms: after a drain that failed, without the random part; or 0 */
 };
@@ -229,6 +227,9 @@ hasten (LsobsSender *self, gint64 now)
     return;
   self->pause.until =
       MIN (self->pause.until, MAX (now, self->probed_at + self->settings->first_probe * 1000));
+  if (self->drain_at != G_MAXINT64)
+    self->drain_at =
+        MIN (self->drain_at, MAX (now, self->drained_at + self->settings->first_probe * 1000));
 }
 
 /* --- learning --- */
@@ -718,8 +719,9 @@ spool_overdue (LsobsSender *self, gint64 now)
   due_time = _lsobs_batcher_spool_overdue (self->batcher, now,
                                            away ? LSOBS_QUEUE_HALF_FULL : LSOBS_QUEUE_ALMOST_FULL);
   g_main_context_pop_thread_default (self->context);
+  /* The other sources of the context have their turn before the next batch. */
   if (away && due_time != -1)
-    _lsobs_flush_source_arm (self->source, MAX (due_time, now + MIN_SPOOL_INTERVAL));
+    _lsobs_flush_source_arm (self->source, due_time);
 }
 
 /* The end of a drain, on its way to the sender. */
@@ -836,6 +838,7 @@ drain_spool (LsobsSender *self, gint64 now)
       return;
     }
   self->n_spooled = n_spooled;
+  self->drained_at = now;
   end = g_new0 (DrainEnd, 1);
   end->sender = sender_ref (self);
   self->draining = TRUE;

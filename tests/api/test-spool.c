@@ -534,6 +534,83 @@ test_none (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
 }
 
+/* --- deadlines, contexts, replicas --- */
+
+static gboolean
+has_all_thirty (gpointer data)
+{
+  return get (data, LSOBS_COUNTER_DELIVERED) + get (data, LSOBS_COUNTER_DRAINED) == 30;
+}
+
+/* A drain that hangs does not hold up the end. */
+static void
+test_hanging (Fixture *fixture, gconstpointer data)
+{
+  gboolean in_context = GPOINTER_TO_INT (data);
+  gint64 start;
+
+  fill (fixture, 1, 4);
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+  test_server_push (fixture->base.server, NULL,
+                    (TestAnswer){ .mode = TEST_ANSWER_HANG, .repeat = -1 });
+  test_fixture_start_in (&fixture->base, in_context ? g_main_context_default () : NULL);
+  while (test_server_count_requests (fixture->base.server, NULL) == 0)
+    g_main_context_iteration (NULL, FALSE);
+  start = g_get_monotonic_time ();
+  g_assert_true (lsobs_observer_shutdown (fixture->base.observer, 100, NULL, NULL));
+  g_assert_cmpint (test_get_elapsed_ms (start), <=, 100 + test_get_slack_ms ());
+  test_fixture_stop (&fixture->base);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+}
+
+static gboolean
+is_ok (gpointer data)
+{
+  return lsobs_exporter_get_state (((Fixture *) data)->base.exporter) == LSOBS_STATE_OK;
+}
+
+/* Everything waits in the spool, and nothing in memory, with which the service could be probed: the
+ * spool does that. In a thread of lsobs, or in a context of the program. */
+static void
+test_idle (Fixture *fixture, gconstpointer data)
+{
+  gboolean in_context = GPOINTER_TO_INT (data);
+
+  test_server_close_port (fixture->base.server);
+  test_fixture_start_in (&fixture->base, in_context ? g_main_context_default () : NULL);
+  test_emit_many (fixture->base.exporter, 30);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, 30));
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_QUEUED), ==, 0);
+  g_assert_cmpint (lsobs_exporter_get_state (fixture->base.exporter), ==, LSOBS_STATE_PAUSED);
+  test_server_open_port (fixture->base.server);
+  g_assert_true (test_wait_until (has_all_thirty, fixture, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_until (is_ok, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 30);
+}
+
+/* Replicas share the spool, and each sends what is its own. */
+static void
+test_replicas (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const char *url = lsobs_config_get_api_url (fixture->base.config);
+
+  lsobs_config_add_replica (fixture->base.config, url, TEST_KEY, "first", NULL,
+                            LSOBS_REPLICA_ROLE_AUTO);
+  lsobs_config_add_replica (fixture->base.config, url, TEST_KEY, "second", NULL,
+                            LSOBS_REPLICA_ROLE_AUTO);
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 10);
+  lsobs_observer_shutdown (fixture->base.observer, 200, NULL, NULL);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 20);
+  test_fixture_stop (&fixture->base);
+  test_server_open_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 20));
+  g_assert_cmpuint (count_known (fixture), ==, 20);
+}
+
 /* --- disks --- */
 
 /* A spool that cannot be written loses and counts, says so once, and holds up nobody. */
@@ -679,6 +756,11 @@ main (int argc, char **argv)
   ADD ("/spool/drain", test_drain);
   ADD ("/spool/purge", test_purge);
   ADD ("/spool/none", test_none);
+  ADD_WITH ("/spool/hanging/thread", GINT_TO_POINTER (FALSE), test_hanging);
+  ADD_WITH ("/spool/hanging/context", GINT_TO_POINTER (TRUE), test_hanging);
+  ADD_WITH ("/spool/idle/thread", GINT_TO_POINTER (FALSE), test_idle);
+  ADD_WITH ("/spool/idle/context", GINT_TO_POINTER (TRUE), test_idle);
+  ADD ("/spool/replicas", test_replicas);
   ADD ("/spool/disk", test_disk);
   ADD ("/spool/vanished", test_vanished);
   ADD ("/spool/limit", test_limit);
