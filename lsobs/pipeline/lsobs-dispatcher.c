@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/core/lsobs-error-private.h"
 #include "lsobs/core/lsobs-exit-watch-private.h"
@@ -377,7 +379,8 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
   /* In the end, a service that was away may have taken everything. */
   if (worst != NULL && n_remaining + sum.runs_failed > 0)
     {
-      g_autofree char *problem = _lsobs_pipeline_dup_problem (worst);
+      g_autofree char *problem =
+          _lsobs_pipeline_dup_problem (worst, _ ("a record is larger than a request may be"));
 
       _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed, problem);
       return FALSE;
@@ -389,7 +392,8 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
     }
   if (spooling != NULL)
     {
-      g_autofree char *problem = _lsobs_pipeline_dup_problem (spooling);
+      g_autofree char *problem =
+          _lsobs_pipeline_dup_problem (spooling, _ ("the time for sending was over"));
 
       _lsobs_flush_error_set_spooled (error, waited_ms, sum.runs_spooled, problem);
       return FALSE;

@@ -25,7 +25,7 @@ void _lsobs_health_init (LsobsHealth *self, const char *label);
 void _lsobs_health_clear (LsobsHealth *self);
 void _lsobs_health_set_notifier (LsobsHealth *self, LsobsNotifier *notifier);
 LsobsState _lsobs_health_get_state (LsobsHealth *self);
-char *_lsobs_health_dup_problem (LsobsHealth *self);
+char *_lsobs_health_dup_problem (LsobsHealth *self, const char *fallback);
 
 /* Called in the worker's context, or by one thread before that runs. */
 void _lsobs_health_set_state (LsobsHealth *self,

@@ -46,15 +46,15 @@ _lsobs_health_get_state (LsobsHealth *self)
 }
 
 /* Called from any thread.
+ * @fallback: what is the problem if none is known
  * Returns: (transfer full): the last problem */
 char *
-_lsobs_health_dup_problem (LsobsHealth *self)
+_lsobs_health_dup_problem (LsobsHealth *self, const char *fallback)
 {
   char *problem;
 
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_HEALTH);
-  problem = g_strdup (self->problem != NULL ? self->problem
-                                            : _ ("a record is larger than a request may be"));
+  problem = g_strdup (self->problem != NULL ? self->problem : fallback);
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_HEALTH);
   return problem;
 }

@@ -56,11 +56,13 @@ _lsobs_pipeline_take_evictions (LsobsPipeline *self)
   return n - (gsize) g_atomic_pointer_exchange (&self->n_reported, n);
 }
 
-/* Returns: (transfer full): the last problem, with the label of the destination, if it has one */
+/* @fallback: what is the problem if none is known
+ * Returns: (transfer full): the last problem, with the label of the destination, if it has one */
 char *
-_lsobs_pipeline_dup_problem (LsobsPipeline *self)
+_lsobs_pipeline_dup_problem (LsobsPipeline *self, const char *fallback)
 {
-  g_autofree char *problem = _lsobs_health_dup_problem (_lsobs_pipeline_peek_health (self));
+  g_autofree char *problem =
+      _lsobs_health_dup_problem (_lsobs_pipeline_peek_health (self), fallback);
 
   if (self->label == NULL)
     return g_steal_pointer (&problem);

@@ -317,12 +317,13 @@ collect_attachments_unlocked (LsobsQueue *self, LsobsRecord *end)
   end->attachments = collected;
 }
 
-/* Whether so many eighths of a bound are used. */
+/* Whether so many eighths of a bound are used.
+ * @n_records, @n_bytes: in the queue */
 static gboolean
-is_filled_unlocked (LsobsQueue *self, guint eighths)
+is_filled_unlocked (LsobsQueue *self, guint n_records, gsize n_bytes, guint eighths)
 {
-  return (self->n_records + self->n_kept) * (guint64) 8 >= (guint64) self->capacity * eighths ||
-         (self->n_bytes + self->n_kept_bytes) / eighths >= self->max_bytes / 8;
+  return (n_records + self->n_kept) * (guint64) 8 >= (guint64) self->capacity * eighths ||
+         (n_bytes + self->n_kept_bytes) / eighths >= self->max_bytes / 8;
 }
 
 /* Wakes the worker only when a threshold is crossed: it sets its own alarm for all that follows. */
@@ -330,7 +331,9 @@ static LsobsWakeup
 get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
-      (self->has_spool && is_filled_unlocked (self, LSOBS_QUEUE_HALF_FULL)) ||
+      (self->has_spool &&
+       !is_filled_unlocked (self, n_before, bytes_before, LSOBS_QUEUE_HALF_FULL) &&
+       is_filled_unlocked (self, self->n_records, self->n_bytes, LSOBS_QUEUE_HALF_FULL)) ||
       (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes) ||
       is_over_full_unlocked (self))
     return LSOBS_WAKEUP_NOW;
@@ -677,7 +680,7 @@ _lsobs_queue_is_filled (LsobsQueue *self, guint eighths)
   gboolean filled;
 
   lock (self);
-  filled = is_filled_unlocked (self, eighths);
+  filled = is_filled_unlocked (self, self->n_records, self->n_bytes, eighths);
   unlock (self);
   return filled;
 }

@@ -615,7 +615,8 @@ give_up_isolated (LsobsSender *self, gint64 now)
   if (may_wait_for_proof (self, now))
     return;
   self->give_up_at = 0;
-  problem = _lsobs_health_dup_problem (&self->health);
+  problem =
+      _lsobs_health_dup_problem (&self->health, _ ("a record is larger than a request may be"));
   error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_BLOCKED, problem);
   enter_outage (self, error);
   _lsobs_flush_source_arm (self->source, self->pause.until);

@@ -96,7 +96,7 @@ open_folder_clear (OpenFolder *open_folder)
   errno = saved_errno;
 }
 
-/* Whether the folder may be trusted with traces. */
+/* Whether the folder may be trusted with traces. No other user may put something into it. */
 static gboolean
 check_folder (LsobsSpoolFolder *self, int dir)
 {
@@ -106,10 +106,12 @@ check_folder (LsobsSpoolFolder *self, int dir)
     return TRUE;
   if (fstat (dir, &info) != 0)
     return FALSE;
-  if (info.st_uid == geteuid ())
-    return TRUE;
-  errno = EPERM;
-  return FALSE;
+  if (info.st_uid != geteuid ())
+    {
+      errno = EPERM;
+      return FALSE;
+    }
+  return (info.st_mode & 022) == 0 || fchmod (dir, info.st_mode & 0755) == 0;
 }
 
 /* @create: makes the folder if it is missing

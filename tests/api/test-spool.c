@@ -95,30 +95,43 @@ is_empty (gpointer data)
   return count_files (data) == 0;
 }
 
-/* Fills the spool with so many runs in so many files, and ends the observer. */
+/* Ends the observer when so many records are in the spool. */
+static void
+stop_spooled (Fixture *fixture, guint n_records)
+{
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, n_records));
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, n_records);
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+  test_assert_books (fixture->base.exporter);
+  test_fixture_stop (&fixture->base);
+}
+
+/* Fills the spool with so many files, each with so many runs, beside so many other files. */
+static void
+fill_more (Fixture *fixture, guint n_files, guint n_runs, guint n_others)
+{
+  gint64 interval = lsobs_config_get_flush_interval (fixture->base.config);
+  gint64 size = lsobs_config_get_max_batch_size (fixture->base.config);
+
+  test_server_close_port (fixture->base.server);
+  lsobs_config_set_flush_interval (fixture->base.config, TEST_NEVER_MS);
+  lsobs_config_set_max_batch_size (fixture->base.config, n_runs);
+  for (guint i = 0; i < n_files; i++)
+    {
+      test_fixture_start (&fixture->base);
+      test_emit_many (fixture->base.exporter, n_runs);
+      stop_spooled (fixture, n_runs);
+    }
+  g_assert_cmpuint (count_files (fixture), ==, n_others + n_files);
+  lsobs_config_set_flush_interval (fixture->base.config, interval);
+  lsobs_config_set_max_batch_size (fixture->base.config, size);
+  test_server_open_port (fixture->base.server);
+}
+
 static void
 fill (Fixture *fixture, guint n_files, guint n_runs)
 {
-  test_server_close_port (fixture->base.server);
-  test_fixture_start (&fixture->base);
-  for (guint i = 0; i < n_files; i++)
-    {
-      LsobsFlushStats stats;
-      g_autoptr (GError) error = NULL;
-
-      if (i > 0)
-        test_fixture_start (&fixture->base);
-      test_emit_many (fixture->base.exporter, n_runs);
-      g_assert_false (lsobs_observer_shutdown (fixture->base.observer, 200, &stats, &error));
-      g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_SPOOLED);
-      g_assert_cmpuint (stats.runs_spooled, ==, n_runs);
-      g_assert_cmpuint (stats.runs_failed, ==, 0);
-      g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, n_runs);
-      test_assert_books (fixture->base.exporter);
-      test_fixture_stop (&fixture->base);
-    }
-  g_assert_cmpuint (count_files (fixture), >=, n_files);
-  test_server_open_port (fixture->base.server);
+  fill_more (fixture, n_files, n_runs, 0);
 }
 
 typedef struct
@@ -148,7 +161,19 @@ drain (Fixture *fixture, Counts *counts)
 static void
 test_shutdown (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  fill (fixture, 3, 10);
+  LsobsFlushStats stats;
+  g_autoptr (GError) error = NULL;
+
+  lsobs_config_set_spool_delay (fixture->base.config, 86400000);
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 30);
+  g_assert_false (lsobs_observer_shutdown (fixture->base.observer, 3000, &stats, &error));
+  g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_SPOOLED);
+  g_assert_cmpuint (stats.runs_spooled, ==, 30);
+  g_assert_cmpuint (stats.runs_failed, ==, 0);
+  stop_spooled (fixture, 30);
+  test_server_open_port (fixture->base.server);
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 30));
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
@@ -239,7 +264,7 @@ test_end (Fixture *fixture, gconstpointer data)
     test_server_switch (fixture->base.server, once_service_answer_cb, fixture->service);
   lsobs_run_end (run, outputs);
   g_clear_pointer (&run, lsobs_run_unref);
-  lsobs_observer_shutdown (fixture->base.observer, 2000, NULL, NULL);
+  lsobs_observer_shutdown (fixture->base.observer, 3000, NULL, NULL);
   test_fixture_stop (&fixture->base);
   if (!online)
     test_server_switch (fixture->base.server, once_service_answer_cb, fixture->service);
@@ -371,9 +396,7 @@ test_bad (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_emit_many (fixture->base.exporter, 7);
   test_emit (fixture->base.exporter, "bad");
   test_emit_many (fixture->base.exporter, 7);
-  lsobs_observer_shutdown (fixture->base.observer, 200, NULL, NULL);
-  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 15);
-  test_fixture_stop (&fixture->base);
+  stop_spooled (fixture, 15);
   test_server_open_port (fixture->base.server);
   test_server_switch (fixture->base.server, refuse_bad, fixture->service);
   test_fixture_start (&fixture->base);
@@ -422,9 +445,8 @@ test_failing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_close_port (fixture->base.server);
   test_fixture_start (&fixture->base);
   test_emit (fixture->base.exporter, "bad");
-  lsobs_observer_shutdown (fixture->base.observer, 200, NULL, NULL);
-  test_fixture_stop (&fixture->base);
-  fill (fixture, 3, 4);
+  stop_spooled (fixture, 1);
+  fill_more (fixture, 3, 4, 1);
   test_server_switch (fixture->base.server, fail_bad, fixture->service);
   test_fixture_start (&fixture->base);
   error = drain (fixture, &counts);
@@ -601,9 +623,7 @@ test_replicas (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_close_port (fixture->base.server);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 10);
-  lsobs_observer_shutdown (fixture->base.observer, 200, NULL, NULL);
-  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 20);
-  test_fixture_stop (&fixture->base);
+  stop_spooled (fixture, 20);
   test_server_open_port (fixture->base.server);
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
@@ -654,7 +674,7 @@ test_limit (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_close_port (fixture->base.server);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 30);
-  lsobs_observer_shutdown (fixture->base.observer, 300, NULL, NULL);
+  g_assert_true (test_wait_dropped (fixture->base.exporter, LSOBS_DROP_REASON_QUEUE_FULL, 20));
   g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 10);
   g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 20);
   g_assert_cmpuint (count_files (fixture), ==, 1);
@@ -686,7 +706,8 @@ test_crowded (Fixture *fixture, gconstpointer data)
   test_server_close_port (fixture->base.server);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 100);
-  lsobs_observer_shutdown (fixture->base.observer, 1500, &stats, NULL);
+  lsobs_observer_shutdown (fixture->base.observer, test_is_instrumented () ? 15000 : 1500, &stats,
+                           NULL);
   g_assert_cmpuint (get (fixture, is_spool ? LSOBS_COUNTER_SPOOLED : LSOBS_COUNTER_DUMPED), ==,
                     100);
   for (guint i = 0; i < 100000; i++)

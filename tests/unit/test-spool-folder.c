@@ -152,6 +152,18 @@ test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (all->len, ==, 25);
 }
 
+/* A folder that others could write to is made this user's own. */
+static void
+test_open_folder (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ 0 });
+
+  g_assert_cmpint (g_mkdir_with_parents (fixture->path, 0700), ==, 0);
+  g_assert_cmpint (g_chmod (fixture->path, 0777), ==, 0);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  assert_mode (fixture->path, 0755);
+}
+
 static void
 test_names (void)
 {
@@ -548,6 +560,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/spool-folder/names", test_names);
   ADD ("/spool-folder/files", test_files);
+  ADD ("/spool-folder/open", test_open_folder);
   ADD ("/spool-folder/limits", test_limits);
   ADD ("/spool-folder/age", test_age);
   ADD ("/spool-folder/ageing", test_ageing);
