@@ -76,15 +76,15 @@ typedef enum
  *   program's own function said so
  * @LSOBS_COUNTER_DUMPED: lost records that were written to
  *   #LsobsConfig:failed-traces-dir; they also count as lost
+ * @LSOBS_COUNTER_BATCHES: batches that were accepted
+ * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
+ * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again
+ * @LSOBS_COUNTER_BYTES_SENT: bytes of request bodies that were accepted
  * @LSOBS_COUNTER_SPOOLED: records that wait in #LsobsConfig:spool-dir, and do not count as lost
  * @LSOBS_COUNTER_DRAINED: records, of this or another process, that the service has accepted from
  *   the spool
  * @LSOBS_COUNTER_SPOOL_DROPPED: records, of this or another process, that were removed from the
  *   spool, as they were too old, or the service refused them
- * @LSOBS_COUNTER_BATCHES: batches that were accepted
- * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
- * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again
- * @LSOBS_COUNTER_BYTES_SENT: bytes of request bodies that were accepted
  *
  * The counters of an #LsobsStats. A record is what the service counts: the
  * creation of a run, its update, or both in one when the run was short; or a piece of
@@ -111,13 +111,13 @@ typedef enum
   LSOBS_COUNTER_CUT_PAYLOADS,
   LSOBS_COUNTER_REDACTION_FAILURES,
   LSOBS_COUNTER_DUMPED,
-  LSOBS_COUNTER_SPOOLED,
-  LSOBS_COUNTER_DRAINED,
-  LSOBS_COUNTER_SPOOL_DROPPED,
   LSOBS_COUNTER_BATCHES,
   LSOBS_COUNTER_REQUESTS,
   LSOBS_COUNTER_RETRIES,
-  LSOBS_COUNTER_BYTES_SENT
+  LSOBS_COUNTER_BYTES_SENT,
+  LSOBS_COUNTER_SPOOLED,
+  LSOBS_COUNTER_DRAINED,
+  LSOBS_COUNTER_SPOOL_DROPPED
 } LsobsCounter;
 
 #define LSOBS_TYPE_COUNTER (lsobs_counter_get_type ())

@@ -26,13 +26,13 @@ G_BEGIN_DECLS
   ENTRY (LSOBS_COUNTER_CUT_PAYLOADS, "cut-payloads"), \
   ENTRY (LSOBS_COUNTER_REDACTION_FAILURES, "redaction-failures"), \
   ENTRY (LSOBS_COUNTER_DUMPED, "dumped"), \
-  ENTRY (LSOBS_COUNTER_SPOOLED, "spooled"), \
-  ENTRY (LSOBS_COUNTER_DRAINED, "drained"), \
-  ENTRY (LSOBS_COUNTER_SPOOL_DROPPED, "spool-dropped"), \
   ENTRY (LSOBS_COUNTER_BATCHES, "batches"), \
   ENTRY (LSOBS_COUNTER_REQUESTS, "requests"), \
   ENTRY (LSOBS_COUNTER_RETRIES, "retries"), \
-  ENTRY (LSOBS_COUNTER_BYTES_SENT, "bytes-sent")
+  ENTRY (LSOBS_COUNTER_BYTES_SENT, "bytes-sent"), \
+  ENTRY (LSOBS_COUNTER_SPOOLED, "spooled"), \
+  ENTRY (LSOBS_COUNTER_DRAINED, "drained"), \
+  ENTRY (LSOBS_COUNTER_SPOOL_DROPPED, "spool-dropped")
 
 /* The same for LsobsDropReason. */
 #define LSOBS_DROP_REASONS(ENTRY) \

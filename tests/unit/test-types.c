@@ -60,13 +60,13 @@ static const EnumRow enum_rows[] = {
       "cut-payloads",
       "redaction-failures",
       "dumped",
-      "spooled",
-      "drained",
-      "spool-dropped",
       "batches",
       "requests",
       "retries",
-      "bytes-sent" } },
+      "bytes-sent",
+      "spooled",
+      "drained",
+      "spool-dropped" } },
 };
 
 static void
