@@ -17,6 +17,9 @@
  * updates wait for their create, and splits, sends again or drops batches after an outcome. All of
  * that works on the same lines of batches, and therefore is one file. */
 
+/* The time in µs after which records that should go to the spool, and cannot, are looked at again. */
+#define SPOOL_RETRY_INTERVAL (100 * 1000)
+
 struct _LsobsBatcher
 {
   LsobsSettings *settings; /* (owned) */
@@ -759,18 +762,35 @@ find_for_spool (LsobsBatcher *self)
   return NULL;
 }
 
-/* Returns: monotonic, µs: since when the oldest record waits that may go to the spool, or -1 */
+/* @time, @other: monotonic, µs, or -1
+ * Returns: the earlier one */
 static gint64
-get_oldest_time (LsobsBatcher *self)
+get_earlier (gint64 time, gint64 other)
+{
+  if (time == -1 || other == -1)
+    return MAX (time, other);
+  return MIN (time, other);
+}
+
+/* @due_time: (out): monotonic, µs: when records in the queue may be taken that are too young now, or -1
+ * Returns: monotonic, µs: since when the oldest record waits that may go to the spool, or -1 */
+static gint64
+get_oldest_time (LsobsBatcher *self, gint64 now, gint64 *due_time)
 {
   GList *link = find_for_spool (self);
   LsobsBatch *ready = g_queue_peek_head (&self->ready);
-  gint64 time = _lsobs_queue_get_oldest_time (self->queue);
+  gint64 time = -1;
 
+  if (_lsobs_queue_is_due (self->queue, self->settings->values.flush_interval * 1000, now,
+                           due_time))
+    {
+      time = _lsobs_queue_get_oldest_time (self->queue);
+      *due_time = -1;
+    }
   if (ready != NULL)
-    time = time == -1 ? get_queued_at (ready) : MIN (time, get_queued_at (ready));
+    time = get_earlier (time, get_queued_at (ready));
   if (link != NULL)
-    time = time == -1 ? get_queued_at (link->data) : MIN (time, get_queued_at (link->data));
+    time = get_earlier (time, get_queued_at (link->data));
   return time;
 }
 
@@ -791,23 +811,27 @@ take_for_spool (LsobsBatcher *self, const BatchLimits *limits)
 /* Gives one batch of records to the spool that wait too long, or take too much room.
  * @eighths: of a bound of the queue: what is too much
  * Returns: monotonic, µs: when the next records will have waited too long, at which it is to be
- *   called again; -1: not before something else happens */
+ *   called again; -1: when something else happens */
 gint64
 _lsobs_batcher_spool_overdue (LsobsBatcher *self, gint64 now, guint eighths)
 {
   gint64 delay = self->settings->values.spool_delay * 1000;
   BatchLimits limits = get_limits (self);
-  gint64 time = get_oldest_time (self);
+  gint64 due_time;
+  gint64 time = get_oldest_time (self, now, &due_time);
   g_autoptr (LsobsBatch) batch = NULL;
 
   g_assert (g_main_context_is_owner (self->context));
-  if (time == -1 || !self->vtable->may_spool (self->transport))
+  if (!self->vtable->may_spool (self->transport))
     return -1;
+  if (time == -1)
+    return due_time;
   if (now - time < delay && !_lsobs_queue_is_filled (self->queue, eighths))
-    return time + delay;
+    return get_earlier (time + delay, due_time);
   batch = take_for_spool (self, &limits);
+  /* They wait for others, or the work limit of this thread is over. */
   if (batch == NULL)
-    return -1;
+    return now + SPOOL_RETRY_INTERVAL;
   spool_batch (self, batch, LSOBS_DROP_REASON_QUEUE_FULL);
   return now;
 }
