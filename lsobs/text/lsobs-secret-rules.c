@@ -32,9 +32,39 @@ typedef struct
 } SecretRule;
 
 /* The rules in the order in which they are applied: a rule does not find what an earlier rule
- * has replaced. */
+ * has replaced. Those that look for what precedes a secret come before those for its form, which could
+ * take the name "password" for the end of a token. A private key comes first, as it has spaces. */
 /* clang-format off */
 static const SecretRule secret_rules[] = {
+  /* Private keys in PEM; without an end, the lines that look like base64 */
+  { .pattern = "-----BEGIN " PEM_LABEL
+               "(?:[^-]*+(?:-(?!----END " PEM_LABEL ")[^-]*+)*+-----END " PEM_LABEL
+               "|(?:" PEM_SPACE "(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash):[^\\r\\n\\\\]*+)*+"
+               "(?:" PEM_SPACE "[0-9A-Za-z+/=]{16,}+)*+)",
+    .words = { "-----BEGIN " } },
+  /* A value assigned to a name such as "password". A backslash before a quote belongs to the
+   * quote, not to the value. */
+  { .pattern = "(?i)(?:(?:api|private|access)[ _-]?key|secret|token|password|passwd)(?!" ALNUM ")"
+               "(?:[._-]{1,3}+" ALNUM "{1,64}+){0,8}+" SEPARATOR
+               "(?:(?:bearer|basic|token)\\s{1,16}+)?\\K"
+               "(?=[^\\s\"'&;]{6})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
+    .words = { "apikey", "api key", "api_key", "api-key", "privatekey", "private key",
+               "private_key", "private-key", "accesskey", "access key", "access_key",
+               "access-key", "secret", "token", "password", "passwd" },
+    .any_case = TRUE },
+  /* Headers, without the name and the scheme */
+  { .pattern = "(?i)(?:authorization|x-api-key|x-auth-token)" SEPARATOR
+               "(?:(?:bearer|token|basic|digest|negotiate|apikey|oauth|aws4-hmac-sha256"
+               "|[a-z]{1,7}+(?=\\s{1,16}+" TOKEN "{16}))\\s{1,16}+)?\\K" TOKEN "{8,}+",
+    .words = { "authorization", "x-api-key", "x-auth-token" },
+    .any_case = TRUE },
+  /* Bearer tokens anywhere */
+  { .pattern = "(?i)\\bbearer\\s{1,16}+\\K" TOKEN "{10,}+",
+    .words = { "bearer" },
+    .any_case = TRUE },
+  /* Passwords in addresses */
+  { .pattern = ALNUM "://" USER "*+:\\K(?:" PASSWORD "++(?=@)|@(?=" PASSWORD "*+@))++",
+    .words = { "://" } },
   /* Anthropic */
   { .pattern = "sk-ant-" WORD "{20,}+",
     .words = { "sk-ant-" } },
@@ -84,35 +114,6 @@ static const SecretRule secret_rules[] = {
   /* JSON web tokens: header, payload and signature */
   { .pattern = "eyJ" WORD "++\\.eyJ" WORD "++\\." WORD "++",
     .words = { "eyJ" } },
-  /* Private keys in PEM; without an end, the lines that look like base64 */
-  { .pattern = "-----BEGIN " PEM_LABEL
-               "(?:[^-]*+(?:-(?!----END " PEM_LABEL ")[^-]*+)*+-----END " PEM_LABEL
-               "|(?:" PEM_SPACE "(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash):[^\\r\\n\\\\]*+)*+"
-               "(?:" PEM_SPACE "[0-9A-Za-z+/=]{16,}+)*+)",
-    .words = { "-----BEGIN " } },
-  /* A value assigned to a name such as "password". A backslash before a quote belongs to the
-   * quote, not to the value. */
-  { .pattern = "(?i)(?:(?:api|private|access)[ _-]?key|secret|token|password|passwd)(?!" ALNUM ")"
-               "(?:[._-]{1,3}+" ALNUM "{1,64}+){0,8}+" SEPARATOR
-               "(?:(?:bearer|basic|token)\\s{1,16}+)?\\K"
-               "(?=[^\\s\"'&;]{6})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
-    .words = { "apikey", "api key", "api_key", "api-key", "privatekey", "private key",
-               "private_key", "private-key", "accesskey", "access key", "access_key",
-               "access-key", "secret", "token", "password", "passwd" },
-    .any_case = TRUE },
-  /* Headers, without the name and the scheme */
-  { .pattern = "(?i)(?:authorization|x-api-key|x-auth-token)" SEPARATOR
-               "(?:(?:bearer|token|basic|digest|negotiate|apikey|oauth|aws4-hmac-sha256"
-               "|[a-z]{1,7}+(?=\\s{1,16}+" TOKEN "{16}))\\s{1,16}+)?\\K" TOKEN "{8,}+",
-    .words = { "authorization", "x-api-key", "x-auth-token" },
-    .any_case = TRUE },
-  /* Bearer tokens anywhere */
-  { .pattern = "(?i)\\bbearer\\s{1,16}+\\K" TOKEN "{10,}+",
-    .words = { "bearer" },
-    .any_case = TRUE },
-  /* Passwords in addresses */
-  { .pattern = ALNUM "://" USER "*+:\\K(?:" PASSWORD "++(?=@)|@(?=" PASSWORD "*+@))++",
-    .words = { "://" } },
 };
 /* clang-format on */
 
