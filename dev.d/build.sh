@@ -3,8 +3,8 @@
 #
 # Configuring and compiling. Read by ../dev.
 
-# build [VARIANT]: compiles in the build directory of the variant; setup was run
-build () {
+# configure_build [VARIANT]: configures the build directory of the variant; setup was run
+configure_build () {
   local variant=${1:-} dir="$top/_build${1:+-$1}" options
 
   case $variant in
@@ -15,6 +15,10 @@ build () {
                CFLAGS="-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined") ;;
     clang)
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd CC=clang) ;;
+    fuzz)
+      # "make fuzz" alone: no shared library is linked
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --disable-debug
+               --with-zstd --enable-fuzzing CC=clang CFLAGS="-O1 -g") ;;
     install | prefix)
       options=(--enable-introspection=yes --enable-vala=yes --disable-gtk-doc --disable-valgrind
                --with-zstd --prefix="$dir/prefix")
@@ -29,6 +33,12 @@ build () {
   [ -x "$top/configure" ] || { say "autoreconf"; (cd "$top" && autoreconf --force --install); }
   mkdir -p "$dir"
   [ -f "$dir/config.status" ] || { say "configure in ${dir##*/}"; (cd "$dir" && "$top/configure" -q "${options[@]}"); }
+}
+
+# build [VARIANT]: compiles there
+build () {
+  local dir="$top/_build${1:+-$1}"
+  configure_build "$@"
   say "make in ${dir##*/}"
   make -s -C "$dir" -j"$jobs"
 }

@@ -5,7 +5,7 @@
 
 # results DIR: prints "PASSED FAILED SKIPPED" of the tests that were run there
 results () {
-  find "$1/tests" "$1/docs" -name '*.trs' -exec cat {} + | awk '
+  find "$1/tests" "$1/fuzz" "$1/docs" -name '*.trs' -exec cat {} + | awk '
     $1 == ":test-result:" { n[$2]++ }
     END { print n["PASS"] + n["XFAIL"], n["FAIL"] + n["XPASS"] + n["ERROR"], n["SKIP"] + 0 }'
 }
@@ -13,7 +13,7 @@ results () {
 # show_failures DIR: prints the logs of the tests that did not pass
 show_failures () {
   local trs
-  find "$1/tests" "$1/docs" -name '*.trs' | sort | while read -r trs; do
+  find "$1/tests" "$1/fuzz" "$1/docs" -name '*.trs' | sort | while read -r trs; do
     grep -qE '^:test-result: (FAIL|XPASS|ERROR)' "$trs" || continue
     say "${trs#"$top"/}: the log"
     tail -n 200 "${trs%.trs}.log"
