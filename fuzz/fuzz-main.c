@@ -24,7 +24,7 @@ get_name (const char *program)
 }
 
 static void
-run_file (const char *path)
+run_file (const char *path, gsize max_bytes)
 {
   g_autofree char *contents = NULL;
   g_autofree guint8 *data = NULL;
@@ -33,6 +33,7 @@ run_file (const char *path)
 
   g_file_get_contents (path, &contents, &len, &error);
   g_assert_no_error (error);
+  g_assert_cmpuint (len, <=, max_bytes);
   /* Without the NUL after it, which the target does not get from the fuzzer. */
   data = g_memdup2 (contents, len);
   g_assert_cmpint (LLVMFuzzerTestOneInput (data, len), ==, 0);
@@ -73,7 +74,7 @@ test_corpus (gconstpointer name)
 
       /* The last one that is named is the one that fails. */
       g_test_message ("%s", path);
-      run_file (path);
+      run_file (path, FUZZ_MAX_BYTES);
     }
   g_test_message ("%u files", files->len);
 }
@@ -90,7 +91,7 @@ main (int argc, char *argv[])
       for (int i = 1; i < argc; i++)
         {
           g_print ("# %s\n", argv[i]);
-          run_file (argv[i]);
+          run_file (argv[i], G_MAXSIZE);
         }
       return EXIT_SUCCESS;
     }

@@ -175,7 +175,7 @@ done < "$tmp/named" > "$tmp/said"
 report "the files and functions that docs/internals.md names" $?
 
 # a promise that names its test
-grep -ho 'tests/[a-z]*/test-[a-z0-9-]*\.[a-z]*' "$srcdir"/docs/reference/guide-*.xml | sort -u | while read -r file; do
+grep -hoE '(tests/[a-z]*/test-|fuzz/fuzz-)[a-z0-9-]*\.[a-z]*' "$srcdir"/docs/reference/guide-*.xml | sort -u | while read -r file; do
   [ -f "$srcdir/$file" ] || echo "$file is not there"
 done > "$tmp/said"
 ! [ -s "$tmp/said" ]
