@@ -120,6 +120,7 @@ check_config (const char *name)
     }
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
   g_assert_true (g_utf8_validate (error->message, -1, NULL));
+  g_assert_null (strstr (error->message, FUZZ_MARKER));
   g_assert_false (lsobs_config_has_api_key (config));
   profile = _lsobs_profile_load (path, name);
   g_assert_nonnull (profile);

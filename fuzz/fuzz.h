@@ -13,6 +13,9 @@ G_BEGIN_DECLS
 /* The longest input, in bytes, of the fuzzer and of a file of a corpus. */
 #define FUZZ_MAX_BYTES 4096
 
+/* A word for values that no message may show. */
+#define FUZZ_MARKER "Zq8LmT5v"
+
 /* Called by libFuzzer, or by fuzz-main.c for each file of the corpus. It aborts the process if what
  * the library does with @data is wrong. Returns 0. The name is libFuzzer's. */
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
