@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The answer to a request, from the service or from whatever is before it: status, Retry-After, type
- * and the beginning of the body. Each has an outcome with a policy, a delay within bounds, and an error
- * that fits one line of a log. The first two bytes are the status, the next two lines the headers. */
+/* The answer to a request, from the service or from whatever is before it: status, Retry-After,
+ * type and the beginning of the body. Each has an outcome with a policy, a delay within bounds, and
+ * an error that fits one line of a log. The first two bytes are the status, the next two lines the
+ * headers. */
 
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A file of failed traces, which a replay sends: it names no address and no header but those that lsobs
- * gives such a request, and what is read is the same when it was written and read again. */
+/* A file of failed traces, which a replay sends: it names no address and no header but those that
+ * lsobs gives such a request, and what is read is the same when it was written and read again. */
 
 #include "config.h"
 

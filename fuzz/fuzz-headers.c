@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The headers of a request that comes in: the first line is "langsmith-trace", the rest "baggage". What
- * is read is within bounds, and is the same when it was written and read again. */
+/* The headers of a request that comes in: the first line is "langsmith-trace", the rest "baggage".
+ * What is read is within bounds, and is the same when it was written and read again. */
 
 #include "config.h"
 

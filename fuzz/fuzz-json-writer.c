@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The writer, and the merging of objects: nodes are made of the bytes, and what is written is strict
- * JSON with the same value. The first byte limits the text, if it is not 0. */
+/* The writer, and the merging of objects: nodes are made of the bytes, and what is written is
+ * strict JSON with the same value. The first byte limits the text, if it is not 0. */
 
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs a target without a fuzzer: with each file of its corpus, as one test of "make check", or with
- * the files that its arguments name. */
+/* Runs a target without a fuzzer: with each file of its corpus, as one test of "make check", or
+ * with the files that its arguments name. */
 
 #include "config.h"
 
@@ -9,8 +9,8 @@
 
 #include "fuzz/fuzz.h"
 
-/* The name of the program without its folder, which is that of the corpus. libtool puts "lt-" before
- * the name of a program that is not installed. */
+/* The name of the program without its folder, which is that of the corpus. libtool puts "lt-"
+ * before the name of a program that is not installed. */
 static const char *
 get_name (const char *program)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The file of profiles of LangSmith's tools. The first line is the name of the profile, or empty for the
- * current one; the rest is the file. A config takes it or says why not, without a word of its values. No
- * command is run: a config only remembers it. */
+/* The file of profiles of LangSmith's tools. The first line is the name of the profile, or empty
+ * for the current one; the rest is the file. A config takes it or says why not, without a word of
+ * its values. No command is run: a config only remembers it. */
 
 #include "config.h"
 
@@ -99,7 +99,8 @@ check_profile (const char *name)
     g_assert_true (g_unichar_isprint (g_utf8_get_char (p)));
 }
 
-/* Returns: whether @text has a part of @value that is longer than what a message may have by chance. */
+/* Returns: whether @text has a part of @value that is longer than what a message may have by
+ * chance. */
 static gboolean
 tells (const char *text, const char *value)
 {

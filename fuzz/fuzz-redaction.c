@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Redaction: a secret that is planted in a text does not survive, whatever is around it. The first
- * three bytes choose how it is found, how it is planted and which options there are; the rest, up to a
- * newline and from it on, is what is around it. */
+ * three bytes choose how it is found, how it is planted and which options there are; the rest, up
+ * to a newline and from it on, is what is around it. */
 
 #include "config.h"
 
@@ -14,6 +14,10 @@
 /* Found by a pattern of the program, and by the name of its member. */
 #define OWN_SECRET "Tq7#secret-0815"
 #define KEY        "pass\xc3\xa9-word"
+
+/* Other spellings of the name, which are the same one. */
+static const char *const keys[] = { KEY, "PASS\xc3\x89-WORD", "passe\xcc\x81-word",
+                                    "Passe\xcc\x81-Word" };
 
 /* What the rules for secrets find. */
 typedef struct
@@ -63,6 +67,7 @@ typedef struct
   Finder finder;
   Plant plant;
   guint8 escapes;     /* a bit for each of eight characters: it is written as an escape */
+  const char *key;    /* the name of the member */
   const char *secret; /* as it is planted */
   const char *core;   /* what must not survive */
   char *before;       /* (owned) */
@@ -141,7 +146,7 @@ make_text (const Planting *planting)
       append_value (inner, planting);
       value = strict_value_read (inner->str, inner->len, &flaws);
       g_string_append (out, "[{\"");
-      append_escaped (out, KEY, planting->escapes);
+      append_escaped (out, planting->key, planting->escapes);
       g_string_append (out, "\":");
       /* If it is not one value, it would end the member that is hidden. */
       if (value != NULL && (flaws & STRICT_FLAW_MARK) == 0)
@@ -225,6 +230,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     .finder = (Finder) (choice % N_FINDERS),
     .plant = (Plant) (how % N_PLANTS),
     .escapes = fuzz_input_take_byte (&input),
+    .key = keys[choice / N_FINDERS % G_N_ELEMENTS (keys)],
     .secret = OWN_SECRET,
     .core = OWN_SECRET,
   };

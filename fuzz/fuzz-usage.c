@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The usage in the answer of a provider of models: no number is negative or without bounds, and what is
- * written is read as the same. */
+/* The usage in the answer of a provider of models: no number is negative or without bounds, and
+ * what is written is read as the same. */
 
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The environment: each line is NAME=VALUE, or a byte that chooses a variable, and its value. A config
- * and its settings take it or say why not, without a word of a value. */
+/* The environment: each line is NAME=VALUE, or a byte that chooses a variable, and its value. A
+ * config and its settings take it or say why not, without a word of a value. */
 
 #include "config.h"
 
@@ -12,7 +12,8 @@
 
 #define KEY_VARIABLE "LANGSMITH_API_KEY"
 
-/* Those that are no settings. Not LANGSMITH_CONFIG_FILE: the fuzzer must not choose files to read. */
+/* Those that are no settings. Not LANGSMITH_CONFIG_FILE: the fuzzer must not choose files to read.
+ * */
 static const char *const others[] = {
   "LANGSMITH_RUNS_ENDPOINTS", "LANGSMITH_TRACING_MODE", "OTEL_ENABLED",
   "LANGSMITH_OTEL_ENABLED",   "LANGSMITH_PROJECT",      "LANGCHAIN_PROJECT",

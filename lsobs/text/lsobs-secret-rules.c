@@ -31,8 +31,8 @@ typedef struct
   gboolean any_case;     /* of the words */
 } SecretRule;
 
-/* The rules in the order in which they are applied: a rule does not find what an earlier rule
- * has replaced. Those that look for what precedes a secret come before those for its form, which could
+/* The rules in the order in which they are applied: a rule does not find what an earlier rule has
+ * replaced. Those that look for what precedes a secret come before those for its form, which could
  * take the name "password" for the end of a token. A private key comes first, as it has spaces. */
 /* clang-format off */
 static const SecretRule secret_rules[] = {
