@@ -57,7 +57,8 @@ write_trace (GArray *segments)
 
   for (guint i = 0; i < segments->len; i++)
     {
-      char segment[LSOBS_SEGMENT_LEN + 1];
+      /* The writer appends no NUL. */
+      char segment[LSOBS_SEGMENT_LEN + 1] = { 0 };
 
       _lsobs_segment_write (&g_array_index (segments, LsobsSegment, i), segment);
       g_string_append_printf (text, "%s%s", i > 0 ? "." : "", segment);
