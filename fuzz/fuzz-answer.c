@@ -54,7 +54,7 @@ check_delay (const char *retry_after, double chance)
 
       g_assert_cmpint (delay, >=, 0);
       g_assert_cmpint (delay, <=,
-                       MAX (LSOBS_DELIVERY_POLICY_MAX_DELAY, LSOBS_DELIVERY_POLICY_MAX_AFTER) * 2);
+                       MAX (LSOBS_DELIVERY_POLICY_MAX_DELAY, LSOBS_DELIVERY_POLICY_MAX_AFTER));
       g_assert_cmpint (next, >=, -1);
       g_assert_cmpint (retry.elapsed + MAX (next, 0), <=, LSOBS_DELIVERY_POLICY_MAX_TOTAL);
     }
