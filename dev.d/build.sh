@@ -23,6 +23,11 @@ configure_build () {
       options=(--enable-introspection=yes --enable-vala=yes --disable-gtk-doc --disable-valgrind
                --with-zstd --prefix="$dir/prefix")
       [ "$variant" = prefix ] || options+=(--enable-installed-tests) ;;
+    coverage)
+      # Threads count without losses; -O0 keeps each line and branch as it was written, and
+      # calls functions of libm that are inline otherwise.
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd
+               --enable-code-coverage CFLAGS="-O0 -g -fprofile-update=atomic" LIBS=-lm) ;;
     minimal)
       # with nothing that can be left out
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --without-zstd) ;;

@@ -1,0 +1,799 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/lib/books-helpers.h"
+#include "tests/lib/fork-helpers.h"
+#include "tests/lib/test-helpers.h"
+
+#define MAX_DESTINATIONS 3
+#define MAX_THREADS      4
+#define MAX_OPEN         16
+
+/* In ms. */
+#define LEAVE_MS         200
+#define HASTY_REQUEST_MS 500
+
+/* What a forked child has done, in memory that it shares with its parent. */
+typedef struct
+{
+  guint64 delivered[MAX_DESTINATIONS];
+  guint64 undecided[MAX_DESTINATIONS];
+} ChildBooks;
+
+/* What is left of exporters that nothing happens to any more. */
+typedef struct
+{
+  guint64 enqueued;
+  guint64 merged;
+  guint64 delivered;
+  guint64 dropped;
+  guint64 shut_off; /* dropped by a shutdown */
+} Account;
+
+struct _BooksWorld
+{
+  BooksPlan plan;
+  GRand *rand; /* (owned) */
+  guint n_destinations;
+  gboolean is_hasty; /* requests end before they are answered: nobody knows what the client has read */
+  gboolean redacts;
+  gboolean cuts;
+  TestServer *servers[MAX_DESTINATIONS];  /* (owned) */
+  ServiceStore *stores[MAX_DESTINATIONS]; /* (owned) */
+  Account accounts[MAX_DESTINATIONS];
+  LsobsConfig *config;     /* (owned) */
+  GMainContext *context;   /* (unowned) (nullable) the program's, which everything is sent in */
+  LsobsObserver *observer; /* (owned) */
+  GPtrArray *exporters;    /* (owned) (element-type LsobsExporter) the last one is that of the observer */
+  ChildBooks *child;       /* (owned) mapped */
+  guint n_observers;
+  guint n_forks;
+
+  GMutex lock;        /* guards all below: the threads of the program use it */
+  GHashTable *ledger; /* (owned) (element-type utf8 utf8): names by ids */
+  GPtrArray *open;    /* (owned) (element-type LsobsRun) that have not ended */
+  guint serial;
+  guint64 n_made; /* records, before ends join their starts */
+};
+
+/* --- the books ----------------------------------------------------------------------------- */
+
+guint64
+books_sum (LsobsStats *stats)
+{
+  static const LsobsCounter places[] = {
+    LSOBS_COUNTER_DELIVERED,
+    LSOBS_COUNTER_QUEUED,
+    LSOBS_COUNTER_IN_FLIGHT,
+  };
+  guint64 sum = lsobs_stats_get_total_dropped (stats);
+
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++)
+    sum += lsobs_stats_get (stats, places[i]);
+  return sum;
+}
+
+static void
+account_add (Account *self, LsobsStats *stats)
+{
+  self->enqueued += lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED);
+  self->merged += lsobs_stats_get (stats, LSOBS_COUNTER_MERGED);
+  self->delivered += lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED);
+  self->dropped += lsobs_stats_get_total_dropped (stats);
+  self->shut_off += lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN);
+}
+
+static void
+assert_balanced (LsobsStats *stats)
+{
+  guint64 sum = books_sum (stats);
+
+  if (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED) != sum)
+    {
+      g_autofree char *text = lsobs_stats_to_string (stats);
+
+      g_error ("the books do not balance, the sum being %" G_GUINT64_FORMAT ": %s", sum, text);
+    }
+}
+
+/* At any moment, in any thread. */
+static void
+assert_exporter (LsobsExporter *exporter)
+{
+  g_autoptr (LsobsStats) all = lsobs_exporter_dup_stats (exporter);
+
+  assert_balanced (all);
+  for (guint i = 0; i < lsobs_exporter_get_n_replicas (exporter); i++)
+    {
+      g_autoptr (LsobsStats) stats = lsobs_exporter_dup_replica_stats (exporter, i);
+
+      assert_balanced (stats);
+    }
+}
+
+static void
+sum_up (BooksWorld *self, guint destination, Account *account)
+{
+  *account = self->accounts[destination];
+  for (guint i = 0; i < self->exporters->len; i++)
+    {
+      g_autoptr (LsobsStats) stats =
+          lsobs_exporter_dup_replica_stats (g_ptr_array_index (self->exporters, i), destination);
+
+      account_add (account, stats);
+    }
+}
+
+/* When nothing is queued or in flight. What the client does not count as delivered may be in the store:
+ * the answer was lost, and the record after that. */
+static void
+assert_store (BooksWorld *self, guint destination)
+{
+  ServiceStore *store = self->stores[destination];
+  g_autofree char *problem = NULL;
+  guint64 delivered;
+  guint64 known;
+  Account account;
+
+  sum_up (self, destination, &account);
+  delivered = account.delivered + self->child->delivered[destination];
+  known = delivered + account.shut_off + self->child->undecided[destination];
+  g_mutex_lock (&self->lock);
+  problem = service_store_find_problem (store, self->ledger);
+  g_assert_cmpuint (account.enqueued + account.merged, ==, self->n_made);
+  g_mutex_unlock (&self->lock);
+  if (problem != NULL)
+    g_error ("the store of service %u: %s", destination, problem);
+  g_assert_cmpuint (delivered, <=, service_store_count (store));
+  g_assert_cmpuint (service_store_count_confirmed (store), <=, known);
+}
+
+/* --- observers ----------------------------------------------------------------------------- */
+
+static LsobsExporter *
+get_exporter (BooksWorld *self)
+{
+  return g_ptr_array_index (self->exporters, self->exporters->len - 1);
+}
+
+static void
+start_observer (BooksWorld *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  self->observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error, "config", self->config,
+                                   "main-context", self->context, NULL);
+  g_assert_no_error (error);
+  g_ptr_array_add (self->exporters, g_object_ref (lsobs_observer_get_exporter (self->observer)));
+  self->n_observers++;
+}
+
+static gboolean
+has_settled (gpointer data)
+{
+  g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (data);
+
+  return lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) == 0 &&
+         lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT) == 0;
+}
+
+static void
+shut_down_async (LsobsExporter *exporter, gint64 timeout)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+
+  lsobs_exporter_shutdown_async (exporter, timeout, NULL, test_result_cb, &result);
+  lsobs_exporter_shutdown_finish (exporter, test_result_wait (&result), NULL, NULL);
+}
+
+/* Ends the observer: at once, in a while, or by its last reference. A thread may have one still. */
+static void
+begin_end (BooksWorld *self)
+{
+  switch (g_rand_int_range (self->rand, 0, 5))
+    {
+    case 0:
+      lsobs_exporter_shutdown (get_exporter (self), g_rand_int_range (self->rand, 0, 20), NULL, NULL);
+      break;
+    case 1:
+      lsobs_exporter_shutdown (get_exporter (self), LEAVE_MS, NULL, NULL);
+      break;
+    case 2:
+      shut_down_async (get_exporter (self), g_rand_int_range (self->rand, 0, 50));
+      break;
+    default:
+      break;
+    }
+  g_clear_object (&self->observer);
+}
+
+static void
+wait_for_end (BooksWorld *self)
+{
+  LsobsExporter *exporter = get_exporter (self);
+
+  if (!test_wait_until (has_settled, exporter, TEST_TIMEOUT_MS))
+    g_error ("an observer that has ended has records still");
+  assert_exporter (exporter);
+}
+
+void
+books_world_replace_observer (BooksWorld *self)
+{
+  begin_end (self);
+  wait_for_end (self);
+  start_observer (self);
+}
+
+/* --- runs ---------------------------------------------------------------------------------- */
+
+static guint
+choose_size (GRand *rand)
+{
+  switch (g_rand_int_range (rand, 0, 12))
+    {
+    case 0:
+      return (guint) g_rand_int_range (rand, 10000, 50000);
+    case 1:
+    case 2:
+      return (guint) g_rand_int_range (rand, 500, 6000);
+    default:
+      return (guint) g_rand_int_range (rand, 0, 60);
+    }
+}
+
+static StoreName
+make_name (BooksWorld *self, GRand *rand, char maker)
+{
+  StoreName name = { .maker = maker,
+                     .n_bytes = choose_size (rand),
+                     .is_secret = g_rand_int_range (rand, 0, 8) == 0 };
+
+  g_mutex_lock (&self->lock);
+  name.serial = ++self->serial;
+  g_mutex_unlock (&self->lock);
+  return name;
+}
+
+/* Takes @id over. */
+static void
+enter (BooksWorld *self, const StoreName *name, char *id)
+{
+  g_mutex_lock (&self->lock);
+  g_hash_table_replace (self->ledger, id, store_name_to_string (name));
+  self->n_made++;
+  g_mutex_unlock (&self->lock);
+}
+
+/* Called in any thread. (transfer full) */
+static LsobsRun *
+start_run (BooksWorld *self, LsobsObserver *observer, LsobsRun *parent, GRand *rand, char maker)
+{
+  StoreName name = make_name (self, rand, maker);
+  g_autofree char *text = store_name_to_string (&name);
+  g_autofree char *content = store_name_dup_text (&name, "inputs");
+  g_autoptr (JsonNode) inputs = test_new_payload (content);
+  LsobsRun *run = parent != NULL
+                      ? lsobs_run_start_child (parent, text, LSOBS_RUN_TYPE_TOOL, inputs)
+                      : lsobs_observer_start_run (observer, text, LSOBS_RUN_TYPE_CHAIN, inputs);
+
+  if (maker == 'p')
+    enter (self, &name, lsobs_run_dup_id (run));
+  return run;
+}
+
+static void
+end_run (BooksWorld *self, LsobsRun *run)
+{
+  StoreName name;
+  g_autofree char *content = NULL;
+  g_autoptr (JsonNode) outputs = NULL;
+
+  g_assert_true (store_name_parse (&name, lsobs_run_get_name (run)));
+  content = store_name_dup_text (&name, "outputs");
+  outputs = test_new_payload (content);
+  if (name.maker == 'p')
+    {
+      g_mutex_lock (&self->lock);
+      self->n_made++;
+      g_mutex_unlock (&self->lock);
+    }
+  lsobs_run_end (run, outputs);
+}
+
+static void
+annotate (LsobsRun *run, GRand *rand)
+{
+  StoreName name;
+  g_autofree char *content = NULL;
+  g_autoptr (GBytes) data = NULL;
+
+  lsobs_run_add_tag (run, "tag");
+  lsobs_run_set_metadata_string (run, "key", "value");
+  if (g_rand_int_range (rand, 0, 4) != 0)
+    return;
+  g_assert_true (store_name_parse (&name, lsobs_run_get_name (run)));
+  content = store_name_dup_text (&name, "attachment");
+  data = g_bytes_new (content, strlen (content));
+  lsobs_run_add_attachment (run, "file", "text/plain", data, NULL);
+}
+
+static void
+add_feedback (BooksWorld *self, LsobsObserver *observer, LsobsRun *run, GRand *rand)
+{
+  StoreName name = make_name (self, rand, 'p');
+  g_autofree char *comment = store_name_dup_text (&name, "comment");
+  g_autoptr (LsobsFeedback) feedback = lsobs_run_new_feedback (run, "score");
+
+  lsobs_feedback_set_comment (feedback, comment);
+  if (lsobs_observer_add_feedback (observer, feedback, NULL))
+    enter (self, &name, g_strdup (lsobs_feedback_get_id (feedback)));
+}
+
+/* (transfer full) (nullable): a run that has not ended, which nobody else ends then */
+static LsobsRun *
+take_open (BooksWorld *self, GRand *rand)
+{
+  LsobsRun *run = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->open->len > 0)
+    run = g_ptr_array_steal_index_fast (self->open,
+                                        g_rand_int (rand) % self->open->len);
+  g_mutex_unlock (&self->lock);
+  return run;
+}
+
+/* Takes @run over. */
+static void
+leave_open (BooksWorld *self, LsobsRun *run)
+{
+  gboolean has_room;
+
+  g_mutex_lock (&self->lock);
+  has_room = self->open->len < MAX_OPEN;
+  if (has_room)
+    g_ptr_array_add (self->open, run);
+  g_mutex_unlock (&self->lock);
+  if (has_room)
+    return;
+  end_run (self, run);
+  lsobs_run_unref (run);
+}
+
+/* What each thread of the program does. */
+static void
+trace (BooksWorld *self, LsobsObserver *observer, GRand *rand)
+{
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (LsobsRun) open = NULL;
+
+  switch (g_rand_int_range (rand, 0, 10))
+    {
+    case 0:
+    case 1:
+      leave_open (self, start_run (self, observer, NULL, rand, 'p'));
+      break;
+    case 2:
+      open = take_open (self, rand);
+      run = start_run (self, observer, open, rand, 'p');
+      if (open != NULL)
+        leave_open (self, g_steal_pointer (&open));
+      leave_open (self, g_steal_pointer (&run));
+      break;
+    case 3:
+    case 4:
+    case 5:
+      open = take_open (self, rand);
+      if (open != NULL)
+        end_run (self, open);
+      break;
+    case 6:
+      open = take_open (self, rand);
+      if (open != NULL)
+        {
+          annotate (open, rand);
+          leave_open (self, g_steal_pointer (&open));
+        }
+      break;
+    case 7:
+      run = start_run (self, observer, NULL, rand, 'p');
+      add_feedback (self, observer, run, rand);
+      end_run (self, run);
+      break;
+    default:
+      run = start_run (self, observer, NULL, rand, 'p');
+      annotate (run, rand);
+      end_run (self, run);
+      break;
+    }
+}
+
+void
+books_world_record (BooksWorld *self, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr (LsobsRun) run = start_run (self, self->observer, NULL, self->rand, 'p');
+
+      end_run (self, run);
+    }
+}
+
+/* --- threads of the program ---------------------------------------------------------------- */
+
+typedef struct
+{
+  BooksWorld *world;       /* (unowned) */
+  LsobsObserver *observer; /* (owned) */
+  guint32 seed;
+  guint n_steps;
+} Tracer;
+
+static gpointer
+tracer_thread (gpointer data)
+{
+  Tracer *self = data;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (self->seed);
+
+  for (guint i = 0; i < self->n_steps; i++)
+    {
+      if (g_rand_int_range (rand, 0, 10) == 0)
+        lsobs_observer_flush (self->observer, g_rand_int_range (rand, 0, 4), NULL, NULL);
+      else if (g_rand_int_range (rand, 0, 10) == 0)
+        assert_exporter (lsobs_observer_get_exporter (self->observer));
+      else
+        trace (self->world, self->observer, rand);
+    }
+  /* which may be the last reference */
+  g_clear_object (&self->observer);
+  return NULL;
+}
+
+/* Several threads trace, while this one flushes, or ends the observer. */
+static void
+run_threads (BooksWorld *self)
+{
+  Tracer tracers[MAX_THREADS];
+  GThread *threads[MAX_THREADS];
+  guint n = (guint) g_rand_int_range (self->rand, 2, MAX_THREADS + 1);
+  gboolean ends = g_rand_int_range (self->rand, 0, 6) == 0;
+
+  for (guint i = 0; i < n; i++)
+    {
+      tracers[i] = (Tracer){ .world = self,
+                             .observer = g_object_ref (self->observer),
+                             .seed = g_rand_int (self->rand),
+                             .n_steps = (guint) g_rand_int_range (self->rand, 3, 12) };
+      threads[i] = g_thread_new ("tracer", tracer_thread, &tracers[i]);
+    }
+  if (ends)
+    begin_end (self);
+  else
+    books_world_flush (self, g_rand_int_range (self->rand, 0, 5));
+  for (guint i = 0; i < n; i++)
+    g_thread_join (threads[i]);
+  if (!ends)
+    return;
+  wait_for_end (self);
+  start_observer (self);
+}
+
+/* --- children ------------------------------------------------------------------------------ */
+
+static void
+get_child_books (LsobsExporter *exporter, guint n, guint64 *delivered, guint64 *undecided)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr (LsobsStats) stats = lsobs_exporter_dup_replica_stats (exporter, i);
+
+      delivered[i] = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED);
+      undecided[i] = lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                     lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT);
+      child_assert (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED) == books_sum (stats));
+    }
+}
+
+/* The books of the child go on from those of its parent, whose records it does not send. */
+static void
+child_traces (RunFixture *fixture, gpointer data)
+{
+  BooksWorld *self = data;
+  guint64 before[MAX_DESTINATIONS];
+  guint64 after[MAX_DESTINATIONS];
+  guint64 undecided[MAX_DESTINATIONS];
+
+  get_child_books (fixture->exporter, self->n_destinations, before, undecided);
+  for (guint i = 0; i < self->n_destinations; i++)
+    child_assert (undecided[i] == 0);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr (LsobsRun) run = start_run (self, fixture->observer, NULL, self->rand, 'c');
+
+      end_run (self, run);
+    }
+  lsobs_exporter_flush (fixture->exporter, self->is_hasty ? 50 : TEST_TIMEOUT_MS / 4, NULL, NULL);
+  get_child_books (fixture->exporter, self->n_destinations, after, undecided);
+  for (guint i = 0; i < self->n_destinations; i++)
+    {
+      self->child->delivered[i] += after[i] - before[i];
+      self->child->undecided[i] += undecided[i];
+    }
+}
+
+void
+books_world_fork (BooksWorld *self)
+{
+  RunFixture fixture = { self->servers[0], self->config, self->observer, get_exporter (self), NULL };
+  pid_t pid;
+
+  if (test_is_instrumented ())
+    return;
+  books_world_set_fault (self, STORE_FAULT_NONE);
+  for (guint i = 1; i < self->n_destinations; i++)
+    test_server_park (self->servers[i]);
+  pid = fork_start (child_traces, &fixture, self);
+  for (guint i = 1; i < self->n_destinations; i++)
+    test_server_unpark (self->servers[i]);
+  g_assert_true (fork_wait (pid));
+  self->n_forks++;
+}
+
+/* --- steps --------------------------------------------------------------------------------- */
+
+void
+books_world_set_fault (BooksWorld *self, StoreFault fault)
+{
+  for (guint i = 0; i < self->n_destinations; i++)
+    service_store_set_fault (self->stores[i], fault);
+}
+
+static void
+change_fault (BooksWorld *self)
+{
+  guint destination = (guint) g_rand_int_range (self->rand, 0, (int) self->n_destinations);
+  int n = self->plan.http2 ? (int) STORE_N_HTTP2_FAULTS : (int) STORE_N_FAULTS;
+
+  service_store_set_fault (self->stores[destination],
+                           (StoreFault) g_rand_int_range (self->rand, 0, n));
+}
+
+void
+books_world_flush (BooksWorld *self, gint64 timeout)
+{
+  lsobs_exporter_flush (get_exporter (self), timeout, NULL, NULL);
+}
+
+static void
+flush_async (BooksWorld *self)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+
+  lsobs_exporter_flush_async (get_exporter (self), g_rand_int_range (self->rand, 0, 30), cancellable,
+                              test_result_cb, &result);
+  if (g_rand_int_range (self->rand, 0, 4) == 0)
+    g_cancellable_cancel (cancellable);
+  else if (g_rand_boolean (self->rand))
+    trace (self, self->observer, self->rand);
+  lsobs_exporter_flush_finish (get_exporter (self), test_result_wait (&result), NULL, NULL);
+}
+
+void
+books_world_step (BooksWorld *self)
+{
+  int chance = g_rand_int_range (self->rand, 0, 1000);
+
+  if (chance < 700)
+    trace (self, self->observer, self->rand);
+  else if (chance < 800)
+    books_world_flush (self, g_rand_int_range (self->rand, 0, 20));
+  else if (chance < 850)
+    flush_async (self);
+  else if (chance < 900)
+    change_fault (self);
+  else if (chance < 930)
+    run_threads (self);
+  else if (chance < 960)
+    test_drain_context ();
+  else if (chance < 966)
+    books_world_fork (self);
+  else if (chance < 980)
+    books_world_replace_observer (self);
+  else if (chance < 990)
+    books_world_settle (self);
+  else
+    assert_exporter (get_exporter (self));
+}
+
+static gboolean
+settle_once (gpointer exporter)
+{
+  lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, NULL);
+  return has_settled (exporter);
+}
+
+/* What has ended leaves its numbers. A run that has not ended may still be counted where it was made. */
+static void
+forget_ended (BooksWorld *self)
+{
+  if (self->open->len > 0)
+    return;
+  for (guint i = 0; i < self->n_destinations; i++)
+    for (guint k = 0; k + 1 < self->exporters->len; k++)
+      {
+        g_autoptr (LsobsStats) stats =
+            lsobs_exporter_dup_replica_stats (g_ptr_array_index (self->exporters, k), i);
+
+        account_add (&self->accounts[i], stats);
+      }
+  g_ptr_array_remove_range (self->exporters, 0, self->exporters->len - 1);
+}
+
+void
+books_world_settle (BooksWorld *self)
+{
+  books_world_set_fault (self, STORE_FAULT_NONE);
+  if (!test_wait_until (settle_once, get_exporter (self), TEST_TIMEOUT_MS))
+    {
+      g_autoptr (LsobsStats) stats = lsobs_exporter_dup_stats (get_exporter (self));
+      g_autofree char *text = lsobs_stats_to_string (stats);
+
+      g_error ("the service is well, but records are not sent: %s", text);
+    }
+  assert_exporter (get_exporter (self));
+  for (guint i = 0; i < self->n_destinations; i++)
+    assert_store (self, i);
+  forget_ended (self);
+  if (self->open->len > 0)
+    return;
+  g_hash_table_remove_all (self->ledger);
+  for (guint i = 0; i < self->n_destinations; i++)
+    service_store_shrink (self->stores[i]);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static void
+set_limits (BooksWorld *self)
+{
+  GRand *rand = self->rand;
+
+  lsobs_config_set_max_batch_size (self->config, g_rand_int_range (rand, 1, 12));
+  lsobs_config_set_max_in_flight (self->config, g_rand_int_range (rand, 1, 5));
+  lsobs_config_set_max_attempts (self->config, g_rand_int_range (rand, 1, 4));
+  if (g_rand_int_range (rand, 0, 3) == 0)
+    lsobs_config_set_queue_capacity (self->config, g_rand_int_range (rand, 1, 40));
+  self->cuts = g_rand_int_range (rand, 0, 3) == 0;
+  if (self->cuts)
+    lsobs_config_set_max_queue_bytes (self->config, g_rand_int_range (rand, 20000, 200000));
+  if (g_rand_boolean (rand))
+    lsobs_config_set_flush_interval (self->config, g_rand_int_range (rand, 1, 20));
+  self->is_hasty = g_rand_int_range (rand, 0, 8) == 0;
+  if (self->is_hasty)
+    lsobs_config_set_request_timeout (self->config, HASTY_REQUEST_MS);
+  if (g_rand_boolean (rand))
+    lsobs_config_set_compression (self->config, LSOBS_COMPRESSION_NONE);
+  self->redacts = g_rand_boolean (rand);
+  if (self->redacts)
+    lsobs_config_set_redact_func (self->config, store_redact_cb, NULL, NULL);
+  if (g_rand_boolean (rand))
+    self->context = g_main_context_default ();
+  if (g_rand_int_range (rand, 0, 4) == 0)
+    self->n_destinations = (guint) g_rand_int_range (rand, 2, MAX_DESTINATIONS + 1);
+}
+
+static void
+start_service (BooksWorld *self, guint destination)
+{
+  const StorePlan plan = { .seed = g_rand_int (self->rand),
+                           .http2 = self->plan.http2,
+                           .refuses_known = g_rand_boolean (self->rand),
+                           .redacts = self->redacts,
+                           .cuts = self->cuts,
+                           .is_unsure = self->is_hasty };
+
+  self->servers[destination] = self->plan.http2 ? test_new_tls_server () : test_server_new ();
+  self->stores[destination] = service_store_new (self->servers[destination], &plan);
+  if (self->n_destinations > 1)
+    lsobs_config_add_replica (self->config, test_server_get_url (self->servers[destination]),
+                              TEST_KEY, NULL, NULL, LSOBS_REPLICA_ROLE_AUTO);
+  else
+    lsobs_config_set_api_url (self->config, test_server_get_url (self->servers[destination]));
+}
+
+static void
+start_config (BooksWorld *self)
+{
+  g_autofree char *authority = test_find_certificate ("authority.pem");
+
+  self->config = lsobs_config_new (TEST_KEY, TEST_PROJECT);
+  lsobs_config_set_flush_interval (self->config, TEST_NEVER_MS);
+  lsobs_config_set_retry_delay (self->config, 1);
+  lsobs_config_set_max_string_bytes (self->config, 1000000);
+  lsobs_config_set_request_timeout (self->config, TEST_TIMEOUT_MS);
+  lsobs_config_set_shutdown_timeout (self->config, LEAVE_MS);
+  if (self->plan.http2)
+    lsobs_config_set_ca_file (self->config, authority);
+}
+
+BooksWorld *
+books_world_new (const BooksPlan *plan)
+{
+  BooksWorld *self = g_new0 (BooksWorld, 1);
+
+  self->plan = *plan;
+  self->rand = g_rand_new_with_seed (plan->seed);
+  self->n_destinations = 1;
+  g_mutex_init (&self->lock);
+  self->ledger = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
+  self->exporters = g_ptr_array_new_with_free_func (g_object_unref);
+  self->child = mmap (NULL, sizeof (ChildBooks), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  g_assert_true (self->child != MAP_FAILED);
+  start_config (self);
+  if (!plan->is_calm)
+    set_limits (self);
+  for (guint i = 0; i < self->n_destinations; i++)
+    start_service (self, i);
+  start_observer (self);
+  return self;
+}
+
+static void
+add_totals (BooksWorld *self, BooksTotals *totals)
+{
+  for (guint i = 0; i < self->n_destinations; i++)
+    {
+      Account account;
+
+      sum_up (self, i, &account);
+      totals->enqueued += account.enqueued;
+      totals->delivered += account.delivered + self->child->delivered[i];
+      totals->dropped += account.dropped;
+      totals->stored += service_store_count (self->stores[i]);
+      totals->requests += service_store_count_requests (self->stores[i]);
+    }
+  totals->n_observers += self->n_observers;
+  totals->n_forks += self->n_forks;
+}
+
+void
+books_world_free (BooksWorld *self, BooksTotals *totals)
+{
+  LsobsRun *run;
+
+  begin_end (self);
+  wait_for_end (self);
+  while ((run = take_open (self, self->rand)) != NULL)
+    {
+      end_run (self, run);
+      lsobs_run_unref (run);
+    }
+  for (guint i = 0; i < self->exporters->len; i++)
+    assert_exporter (g_ptr_array_index (self->exporters, i));
+  for (guint i = 0; i < self->n_destinations; i++)
+    assert_store (self, i);
+  if (totals != NULL)
+    add_totals (self, totals);
+  test_drain_context ();
+  g_ptr_array_unref (self->exporters);
+  g_object_unref (self->config);
+  for (guint i = 0; i < self->n_destinations; i++)
+    {
+      test_server_free (self->servers[i]);
+      service_store_free (self->stores[i]);
+    }
+  munmap (self->child, sizeof (ChildBooks));
+  g_ptr_array_unref (self->open);
+  g_hash_table_unref (self->ledger);
+  g_rand_free (self->rand);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
