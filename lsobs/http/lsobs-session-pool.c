@@ -199,6 +199,27 @@ _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
   g_ptr_array_add (self->sessions, g_object_ref (session));
 }
 
+static void
+set_true (GSocket *socket, gpointer user_data)
+{
+  *(gboolean *) user_data = TRUE;
+}
+
+/* Whether libsoup has ended the message of an abandoned session, and its connections. libsoup warns
+ * when a session is freed before its connections have ended, and HTTP/2 takes a while for that. */
+static gboolean
+has_ended (SoupSession *session)
+{
+  gboolean has_living = FALSE;
+
+  if (get_state (session)->n_messages > 0)
+    return FALSE;
+  foreach_living_socket (session, set_true, &has_living);
+  if (has_living)
+    soup_session_abort (session);
+  return !has_living;
+}
+
 /* Drops abandoned sessions when libsoup has ended or forgotten their message. */
 static void
 drop_abandoned (LsobsSessionPool *self)
@@ -211,7 +232,7 @@ drop_abandoned (LsobsSessionPool *self)
       SessionState *state = get_state (session);
 
       if (state->abandoned_at == 0 ||
-          (state->n_messages > 0 && now - state->abandoned_at < ABANDON_GRACE))
+          (!has_ended (session) && now - state->abandoned_at < ABANDON_GRACE))
         continue;
       close_forgotten (session, NULL);
       g_ptr_array_remove_index (self->sessions, i);
@@ -264,12 +285,6 @@ _lsobs_session_pool_abort (LsobsSessionPool *self)
         foreach_socket (session, shut_down, &broken);
       soup_session_abort (session);
     }
-}
-
-static void
-set_true (GSocket *socket, gpointer user_data)
-{
-  *(gboolean *) user_data = TRUE;
 }
 
 /* Whether there is no message and no connection that libsoup has not forgotten. A closed connection is

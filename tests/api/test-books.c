@@ -16,6 +16,7 @@
 
 #include "tests/lib/books-helpers.h"
 #include "tests/lib/test-helpers.h"
+#include "tests/lib/tls-helpers.h"
 
 #define N_STEPS       3000
 #define N_SHORT       40
@@ -27,12 +28,13 @@ typedef struct
   const char *path;
   gboolean http2;
   gboolean is_short;
+  guint share; /* of the steps, in percent: a service that speaks HTTP/2 takes a while to start */
 } BooksRow;
 
 static const BooksRow rows[] = {
-  { .path = "/books/http1", .http2 = FALSE, .is_short = FALSE },
-  { .path = "/books/http2", .http2 = TRUE, .is_short = FALSE },
-  { .path = "/books/short", .http2 = FALSE, .is_short = TRUE },
+  { .path = "/books/http1", .share = 100 },
+  { .path = "/books/http2", .http2 = TRUE, .share = 30 },
+  { .path = "/books/short", .is_short = TRUE },
 };
 
 /* A number of the environment. */
@@ -66,9 +68,11 @@ test_row (gconstpointer data)
   guint64 slowness = test_is_instrumented () ? 10 : 1;
   guint64 n = row->is_short
                   ? get_number ("LSOBS_BOOKS_SHORT", N_SHORT / slowness)
-                  : get_number ("LSOBS_BOOKS_STEPS", N_STEPS / slowness) / n_steps;
+                  : get_number ("LSOBS_BOOKS_STEPS", N_STEPS / slowness) * row->share / 100 / n_steps;
   BooksTotals totals = { 0 };
 
+  if (row->http2 && !tls_service_is_possible ())
+    return;
   if (g_getenv ("LSOBS_BOOKS_SEED") != NULL)
     {
       run_schedule (row, (guint32) get_number ("LSOBS_BOOKS_SEED", 0), n_steps, &totals);
@@ -87,9 +91,8 @@ test_row (gconstpointer data)
 int
 main (int argc, char **argv)
 {
-  /* libsoup's server speaks HTTP/2 only with this */
-  g_setenv ("SOUP_SERVER_HTTP2", "1", TRUE);
   g_test_init (&argc, &argv, NULL);
+  tls_service_allow_warnings ();
   g_test_summary ("Every record is in one place, and what is delivered is at the service.");
 
   TEST_ADD_ROWS ("", rows, path, test_row);

@@ -273,8 +273,7 @@ choose_fault_unlocked (ServiceStore *self)
 {
   if (self->fault != STORE_FAULT_MIXED)
     return self->fault;
-  return (StoreFault) g_rand_int_range (
-      self->rand, 0, self->plan.http2 ? (int) STORE_N_HTTP2_FAULTS : (int) STORE_FAULT_MIXED);
+  return (StoreFault) g_rand_int_range (self->rand, 0, STORE_FAULT_MIXED);
 }
 
 /* Called in the server's thread. */
@@ -297,8 +296,6 @@ answer_cb (TestRequest *request, TestAnswer *answer, gpointer data)
       g_mutex_unlock (&self->lock);
       return TRUE;
     }
-  if (request->is_http2 != self->plan.http2)
-    note_problem_unlocked (self, "a request came by another version of HTTP");
   check_request_unlocked (self, request);
   fault = choose_fault_unlocked (self);
   if (fail_unlocked (self, fault, request->wire, answer))

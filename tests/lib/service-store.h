@@ -21,17 +21,14 @@ typedef enum
   STORE_FAULT_FAILS,     /* 500 and 503 */
   STORE_FAULT_TOO_LARGE, /* 413 to several records, and to a large one */
   STORE_FAULT_REJECTS,   /* 422 to whatever has a bad run */
-  STORE_FAULT_HANGS,     /* no answer until the fault is another one */
   STORE_FAULT_FORGETS,   /* takes the request, and answers 503 */
+  STORE_FAULT_HANGS,     /* no answer until the fault is another one */
   STORE_FAULT_RESETS,    /* resets the connection, before or after it has taken the request */
   STORE_FAULT_HALF,      /* takes the request, and sends half of the answer */
   STORE_FAULT_SLOW,      /* takes the request, and sends the answer byte by byte */
   STORE_FAULT_MIXED,     /* another one for each request */
   STORE_N_FAULTS,
 } StoreFault;
-
-/* Over HTTP/2, a test server cannot break answers off. */
-#define STORE_N_HTTP2_FAULTS STORE_FAULT_RESETS
 
 /* What the name of a run, or the key of a feedback, tells of its content. */
 typedef struct
@@ -53,7 +50,6 @@ JsonNode *store_redact_cb (const char *field, JsonNode *value, gpointer data);
 typedef struct
 {
   guint32 seed;
-  gboolean http2;
   gboolean refuses_known; /* 409 to a request with a run that it has already */
   gboolean redacts;       /* the program drops what store_redact_cb() drops */
   gboolean cuts;          /* the program cuts payloads that its queue has no room for */

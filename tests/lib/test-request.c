@@ -146,7 +146,6 @@ _test_request_new (SoupServerMessage *msg, guint connection, GHashTable *decoder
   self->raw_body = soup_message_body_flatten (body);
   self->time = g_get_monotonic_time ();
   self->connection = connection;
-  self->is_http2 = soup_server_message_get_http_version (msg) == SOUP_HTTP_2_0;
 
   self->body = decode (self->raw_body, test_request_get_header (self, "Content-Encoding"), decoders,
                        &self->wire_error);

@@ -57,7 +57,6 @@ typedef struct
   GBytes *raw_body;            /* (owned) as it was sent */
   GBytes *body;                /* (owned) (nullable) decoded; NULL when it could not be */
   gint64 time;                 /* monotonic, µs, when the body was complete */
-  gboolean is_http2;
   guint connection;            /* 1, 2, 3 … in the order of the first request on it */
   WireRequest *wire;           /* (owned) (nullable) NULL when it is no ingest request, or broken */
   GError *wire_error;          /* (owned) (nullable) why an ingest request could not be parsed */

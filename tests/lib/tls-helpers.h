@@ -30,6 +30,8 @@ typedef struct
 /* Makes the certificate, and has the process trust it. Skips the test and returns FALSE where the
  * service cannot run. Once, before anything of TLS is used. */
 gboolean tls_service_is_possible (void);
+/* After g_test_init (): warnings of libsoup that are not about lsobs end no test. */
+void tls_service_allow_warnings (void);
 /* (transfer none): paths of files, for other services of that name; when it is possible */
 const char *tls_service_get_certificate (void);
 const char *tls_service_get_key (void);
@@ -40,6 +42,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TlsService, tls_service_free)
 
 /* "https://127.0.0.1:PORT" */
 const char *tls_service_get_url (TlsService *self);
+/* What it does wrong from now on. */
+void tls_service_set_plan (TlsService *self, const char *plan);
+/* (transfer full): with "keep=1" in the plan, what it keeps: the name of each run by its kind and id, or
+ * NULL when something is wrong with that */
+GHashTable *tls_service_dup_store (TlsService *self);
 void tls_service_get_books (TlsService *self, TlsBooks *books);
 
 /* --- fixture ------------------------------------------------------------------------------- */

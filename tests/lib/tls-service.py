@@ -6,7 +6,8 @@ command.
     tls-service.py CERTIFICATE KEY [NAME=NUMBER...]
 
 prints its port on a line of its own. For each line on the standard input it then prints its
-books, which are one line of JSON. It ends when the standard input does.
+books, which are one line of JSON. It ends when the standard input does. A line "plan NAME=NUMBER..."
+replaces what it has been told.
 
 What it can be told, each for requests other than GET /info:
 
@@ -27,6 +28,9 @@ What it can be told, each for requests other than GET /info:
     drip=N           answers the first N requests with a head, a byte, and no end
     early=N          answers the first N large requests with 413 before their bodies have come
     conflict=1       answers 409 to what it has already
+    status=N         answers N, and takes nothing
+    keep=1           keeps what it takes, and has that in its books: what store_name_dup_text()
+                     makes of a name
     forget=N         takes the first N requests, then refuses their streams
     interim=N        sends N interim answers a second, 0 for as many as it can, and no other
     window=N         takes N bytes of a stream at a time
@@ -79,6 +83,9 @@ INFO = {
 # The parts that are runs; those of their inputs and so on have longer names.
 RUN_PART = re.compile(rb'name="(?:post|patch)\.([0-9a-f-]{36})"')
 RUN_ID = re.compile(rb'"id":"([0-9a-f-]{36})"')
+KEPT_PART = re.compile(rb'name="((?:post|patch|feedback)\.[0-9a-f-]{36})(?:\.(\w+))?".*?\r\n\r\n(.*?)\r\n--',
+                       re.DOTALL)
+KEPT_NAME = re.compile(r"\w-\d+-(\d+)-\w")
 
 
 class Books:
@@ -96,6 +103,32 @@ class Books:
         self.refused = 0
         self.told_off = 0
         self.n_streams = 0
+        self.store = {}
+        self.problem = None
+        self.lasting = set(self.__dict__) | {"lasting"}
+
+    def start_plan(self, plan, words):
+        """What was used up is there again."""
+        with self.lock:
+            for name in set(self.__dict__) - self.lasting:
+                delattr(self, name)
+            plan.clear()
+            plan.update(parse_plan(words))
+
+    def keep(self, body):
+        for match in KEPT_PART.finditer(body):
+            key, field, content = match.group(1).decode(), match.group(2), match.group(3)
+            kept = self.store.setdefault(key, [None, None])
+            content = json.loads(content)
+            if field is None:
+                kept[0] = content.get("name", content.get("comment", kept[0] or ""))
+            elif field in (b"inputs", b"outputs") and "text" in content:
+                text = content["text"]
+                name = KEPT_NAME.match(text)
+                expected = name and f"{name.group(0)}:{field.decode()}:{'x' * int(name.group(1))}"
+                if text != expected or (kept[0] and not text.startswith(kept[0] + ":")):
+                    self.problem = self.problem or f"{key} has wrong {field.decode()}"
+                kept[1] = name and name.group(0)
 
     def to_json(self):
         with self.lock:
@@ -109,6 +142,8 @@ class Books:
                 "without-body": self.without_body,
                 "cut-short": self.cut_short,
                 "refused": self.refused,
+                "store": {k: v[0] or v[1] for k, v in self.store.items()},
+                "problem": self.problem,
             })
 
     def tell_off(self, period):
@@ -166,11 +201,19 @@ def note_body(books, plan, path, length, content_type, body):
         if path.endswith("/feedback"):
             books.n_feedback += 1
             return 202
+        if plan.get("status"):
+            return plan["status"]
         ids = {i.decode() for i in (RUN_PART if boundary else RUN_ID).findall(body)}
         known = ids & books.runs.keys()
         for i in ids:
             books.runs[i] = books.runs.get(i, 0) + 1
+        if plan.get("keep"):
+            books.keep(body)
         return 409 if known and plan.get("conflict") else 202
+
+
+def parse_plan(words):
+    return {name: int(number) for name, _, number in (word.partition("=") for word in words)}
 
 
 class Connection:
@@ -508,7 +551,7 @@ def accept(listener, context, plan, books):
 
 def main():
     certificate, key, *words = sys.argv[1:]
-    plan = {name: int(number) for name, _, number in (word.partition("=") for word in words)}
+    plan = parse_plan(words)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["http/1.1"] if plan.get("http1") else ["h2"])
@@ -516,7 +559,9 @@ def main():
     books = Books()
     threading.Thread(target=accept, args=(listener, context, plan, books), daemon=True).start()
     print(listener.getsockname()[1], flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        if line.startswith("plan "):
+            books.start_plan(plan, line.split()[1:])
         print(books.to_json(), flush=True)
 
 
