@@ -58,9 +58,13 @@ struct _BooksWorld
 
   GMutex lock;        /* guards all below: the threads of the program use it */
   GHashTable *ledger; /* (owned) (element-type utf8 utf8): names by ids */
+  GHashTable *last_ledger; /* (owned) the one before it: a request that was given up may come late */
   GPtrArray *open;    /* (owned) (element-type LsobsRun) that have not ended */
   guint serial;
   guint64 n_made; /* records, before ends join their starts */
+  GCond cond;     /* the redact function may go on, or has returned */
+  gboolean is_stuck; /* the redact function does not return */
+  guint n_inside;    /* threads in the redact function */
 };
 
 /* --- the books ----------------------------------------------------------------------------- */
@@ -172,7 +176,7 @@ assert_store (BooksWorld *self, guint destination)
   if (store == NULL)
     assert_service (self, destination, &account);
   else
-    problem = service_store_find_problem (store, self->ledger);
+    problem = service_store_find_problem (store, self->ledger, self->last_ledger);
   g_mutex_unlock (&self->lock);
   if (store == NULL)
     return;
@@ -220,6 +224,62 @@ shut_down_async (LsobsExporter *exporter, gint64 timeout)
   lsobs_exporter_shutdown_finish (exporter, test_result_wait (&result), NULL, NULL);
 }
 
+static void
+wait_for_end (BooksWorld *self)
+{
+  LsobsExporter *exporter = get_exporter (self);
+
+  if (!test_wait_until (has_settled, exporter, TEST_TIMEOUT_MS))
+    g_error ("an observer that has ended has records still");
+  assert_exporter (exporter);
+}
+
+/* Called in any thread. */
+static JsonNode *
+redact_cb (const char *field, JsonNode *value, gpointer data)
+{
+  BooksWorld *self = data;
+
+  g_mutex_lock (&self->lock);
+  self->n_inside++;
+  g_cond_broadcast (&self->cond);
+  while (self->is_stuck)
+    g_cond_wait (&self->cond, &self->lock);
+  self->n_inside--;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+  return store_redact_cb (field, value, NULL);
+}
+
+/* Ends the observer while its thread is in the redact function: all its records are written off. */
+static void
+end_stuck (BooksWorld *self)
+{
+  LsobsExporter *exporter = get_exporter (self);
+  gint64 deadline = g_get_monotonic_time () + TEST_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
+
+  g_mutex_lock (&self->lock);
+  self->is_stuck = TRUE;
+  g_mutex_unlock (&self->lock);
+  books_world_record (self, 3);
+  lsobs_exporter_flush (exporter, 5, NULL, NULL);
+  if (g_rand_boolean (self->rand))
+    {
+      lsobs_exporter_shutdown (exporter, g_rand_int_range (self->rand, 0, 20), NULL, NULL);
+      if (!has_settled (exporter))
+        g_error ("a shutdown has returned, and has records still");
+    }
+  g_clear_object (&self->observer);
+  wait_for_end (self);
+  g_mutex_lock (&self->lock);
+  self->is_stuck = FALSE;
+  g_cond_broadcast (&self->cond);
+  while (self->n_inside > 0)
+    if (!g_cond_wait_until (&self->cond, &self->lock, deadline))
+      g_error ("the redact function does not return");
+  g_mutex_unlock (&self->lock);
+}
+
 /* Ends the observer: at once, in a while, or by its last reference. A thread may have one still. */
 static void
 begin_end (BooksWorld *self)
@@ -241,21 +301,19 @@ begin_end (BooksWorld *self)
   g_clear_object (&self->observer);
 }
 
-static void
-wait_for_end (BooksWorld *self)
-{
-  LsobsExporter *exporter = get_exporter (self);
-
-  if (!test_wait_until (has_settled, exporter, TEST_TIMEOUT_MS))
-    g_error ("an observer that has ended has records still");
-  assert_exporter (exporter);
-}
-
 void
 books_world_replace_observer (BooksWorld *self)
 {
-  begin_end (self);
-  wait_for_end (self);
+  /* The thread of the program must not wait for itself. */
+  if (self->redacts && self->context == NULL && g_rand_int_range (self->rand, 0, 4) == 0)
+    {
+      end_stuck (self);
+    }
+  else
+    {
+      begin_end (self);
+      wait_for_end (self);
+    }
   start_observer (self);
 }
 
@@ -701,6 +759,8 @@ forget_ended (BooksWorld *self)
 void
 books_world_settle (BooksWorld *self)
 {
+  GHashTable *last;
+
   books_world_set_fault (self, STORE_FAULT_NONE);
   if (!test_wait_until (settle_once, get_exporter (self), TEST_TIMEOUT_MS))
     {
@@ -713,9 +773,12 @@ books_world_settle (BooksWorld *self)
   for (guint i = 0; i < self->n_destinations; i++)
     assert_store (self, i);
   forget_ended (self);
-  if (self->open->len > 0 || self->plan.http2)
+  if (self->open->len > 0 || !self->plan.is_calm)
     return;
-  g_hash_table_remove_all (self->ledger);
+  g_hash_table_remove_all (self->last_ledger);
+  last = g_steal_pointer (&self->last_ledger);
+  self->last_ledger = g_steal_pointer (&self->ledger);
+  self->ledger = last;
   for (guint i = 0; i < self->n_destinations; i++)
     service_store_shrink (self->stores[i]);
 }
@@ -744,7 +807,7 @@ set_limits (BooksWorld *self)
     lsobs_config_set_compression (self->config, LSOBS_COMPRESSION_NONE);
   self->redacts = g_rand_boolean (rand);
   if (self->redacts)
-    lsobs_config_set_redact_func (self->config, store_redact_cb, NULL, NULL);
+    lsobs_config_set_redact_func (self->config, redact_cb, self, NULL);
   if (g_rand_boolean (rand))
     self->context = g_main_context_default ();
   if (g_rand_int_range (rand, 0, 4) == 0)
@@ -803,7 +866,9 @@ books_world_new (const BooksPlan *plan)
   self->rand = g_rand_new_with_seed (plan->seed);
   self->n_destinations = 1;
   g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
   self->ledger = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->last_ledger = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
   self->exporters = g_ptr_array_new_with_free_func (g_object_unref);
   self->child = mmap (NULL, sizeof (ChildBooks), PROT_READ | PROT_WRITE,
@@ -869,7 +934,9 @@ books_world_free (BooksWorld *self, BooksTotals *totals)
   munmap (self->child, sizeof (ChildBooks));
   g_ptr_array_unref (self->open);
   g_hash_table_unref (self->ledger);
+  g_hash_table_unref (self->last_ledger);
   g_rand_free (self->rand);
+  g_cond_clear (&self->cond);
   g_mutex_clear (&self->lock);
   g_free (self);
 }

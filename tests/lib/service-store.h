@@ -64,8 +64,11 @@ void service_store_free (ServiceStore *self);
 /* Ends what hangs. */
 void service_store_set_fault (ServiceStore *self, StoreFault fault);
 /* (nullable): the first thing that was wrong
- * @ledger: (element-type utf8 utf8): the name of each run and feedback of the program, by its id */
-char *service_store_find_problem (ServiceStore *self, GHashTable *ledger);
+ * @ledger: (element-type utf8 utf8): the name of each run and feedback of the program, by its id
+ * @last_ledger: those before */
+char *service_store_find_problem (ServiceStore *self,
+                                  GHashTable *ledger,
+                                  GHashTable *last_ledger);
 /* distinct operations */
 guint64 service_store_count (ServiceStore *self);
 /* of these, how many the client knows to be there: the whole answer was sent */

@@ -198,11 +198,14 @@ def note_body(books, plan, path, length, content_type, body):
         if boundary and not body.rstrip().endswith(f"--{boundary}--".encode()):
             books.cut_short += 1
             return 422
-        if path.endswith("/feedback"):
-            books.n_feedback += 1
-            return 202
         if plan.get("status"):
             return plan["status"]
+        if path.endswith("/feedback"):
+            books.n_feedback += 1
+            if plan.get("keep"):
+                feedback = json.loads(body)
+                books.store[f"feedback.{feedback['id']}"] = [feedback.get("comment"), None]
+            return 202
         ids = {i.decode() for i in (RUN_PART if boundary else RUN_ID).findall(body)}
         known = ids & books.runs.keys()
         for i in ids:

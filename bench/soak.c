@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Whether a program that traces for a long time needs more and more: many runs, while the service fails in
+ * turn in each way, observers come and go, and children trace. Prints what the process has after every
+ * twentieth part, and fails if it has clearly more at the end than at the beginning.
+ *
+ *   LSOBS_SOAK_RUNS=NUMBER   how many runs, in place of a million
+ *   LSOBS_SOAK_SEED=NUMBER   in place of another one each time */
+
+#include "config.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/lib/books-helpers.h"
+
+#define N_RUNS     1000000
+#define N_SAMPLES  20
+#define N_EDGE     2 /* samples in a tenth */
+#define BURST      50
+#define MAX_GROWTH 5 /* in percent */
+
+enum
+{
+  SOAK_RSS,         /* in KiB */
+  SOAK_HEAP,        /* in KiB */
+  SOAK_DESCRIPTORS,
+  SOAK_THREADS,
+  SOAK_N_VALUES
+};
+
+static const char *const names[SOAK_N_VALUES] = { "RSS KiB", "heap KiB", "descriptors", "threads" };
+
+/* What a measurement may be off by: pages, and a thread or a connection that is about to end. */
+static const guint64 tolerance[SOAK_N_VALUES] = { 1024, 256, 2, 2 };
+
+static guint64
+get_number (const char *variable, guint64 otherwise)
+{
+  const char *text = g_getenv (variable);
+
+  return text != NULL ? g_ascii_strtoull (text, NULL, 10) : otherwise;
+}
+
+static guint64
+count_entries (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  guint64 n = 0;
+
+  while (dir != NULL && g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static guint64
+measure_rss (void)
+{
+  g_autofree char *text = NULL;
+  unsigned long size = 0;
+  unsigned long resident = 0;
+
+  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL) ||
+      sscanf (text, "%lu %lu", &size, &resident) != 2)
+    return 0;
+  return resident * (guint64) sysconf (_SC_PAGESIZE) / 1024;
+}
+
+static void
+take_sample (guint64 *sample)
+{
+  malloc_trim (0);
+  sample[SOAK_RSS] = measure_rss ();
+  sample[SOAK_HEAP] = mallinfo2 ().uordblks / 1024;
+  sample[SOAK_DESCRIPTORS] = count_entries ("/proc/self/fd");
+  sample[SOAK_THREADS] = count_entries ("/proc/self/task");
+}
+
+/* So many runs, the observers and services of which are at rest then. */
+static void
+soak (BooksWorld *world, GRand *rand, guint64 n_runs)
+{
+  guint round = 0;
+
+  for (guint64 n = 0; n < n_runs; n += BURST, round++)
+    {
+      books_world_record (world, BURST);
+      if (round % 4 == 0)
+        books_world_set_fault (world, (StoreFault) (round / 4 % STORE_N_FAULTS));
+      books_world_flush (world, g_rand_int_range (rand, 0, 10));
+      if (round % 10 == 9)
+        books_world_settle (world);
+      if (round % 50 == 25)
+        books_world_replace_observer (world);
+      if (round % 200 == 100)
+        books_world_fork (world);
+    }
+  books_world_settle (world);
+}
+
+/* @samples: the first of a tenth */
+static guint64
+get_largest (guint64 samples[][SOAK_N_VALUES], guint value)
+{
+  guint64 largest = 0;
+
+  for (guint i = 0; i < N_EDGE; i++)
+    largest = MAX (largest, samples[i][value]);
+  return largest;
+}
+
+static int
+judge (guint64 samples[][SOAK_N_VALUES])
+{
+  int result = EXIT_SUCCESS;
+
+  for (guint i = 0; i < SOAK_N_VALUES; i++)
+    {
+      guint64 first = get_largest (samples, i);
+      guint64 last = get_largest (samples + N_SAMPLES - N_EDGE, i);
+      gboolean has_grown = last > first + MAX (first * MAX_GROWTH / 100, tolerance[i]);
+
+      printf ("%-12s %8" G_GUINT64_FORMAT " -> %8" G_GUINT64_FORMAT " %+6.1f %% %s\n", names[i], first,
+              last, 100.0 * ((double) last - (double) first) / (double) MAX (first, 1),
+              has_grown ? "GROWN" : "ok");
+      if (has_grown)
+        result = EXIT_FAILURE;
+    }
+  return result;
+}
+
+int
+main (int argc, char **argv)
+{
+  guint64 samples[N_SAMPLES][SOAK_N_VALUES];
+  guint64 n_runs = get_number ("LSOBS_SOAK_RUNS", N_RUNS);
+  guint32 seed = (guint32) get_number ("LSOBS_SOAK_SEED", g_random_int ());
+  const BooksPlan plan = { .seed = seed, .is_calm = TRUE };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  BooksTotals totals = { 0 };
+  BooksWorld *world = books_world_new (&plan);
+
+  printf ("LSOBS_SOAK_SEED=%u\n%10s %10s %10s %12s %8s\n", seed, "runs", names[0], names[1],
+          names[2], names[3]);
+  for (guint i = 0; i < N_SAMPLES; i++)
+    {
+      soak (world, rand, n_runs / N_SAMPLES);
+      take_sample (samples[i]);
+      printf ("%10" G_GUINT64_FORMAT " %10" G_GUINT64_FORMAT " %10" G_GUINT64_FORMAT
+              " %12" G_GUINT64_FORMAT " %8" G_GUINT64_FORMAT "\n",
+              n_runs / N_SAMPLES * (i + 1), samples[i][SOAK_RSS], samples[i][SOAK_HEAP],
+              samples[i][SOAK_DESCRIPTORS], samples[i][SOAK_THREADS]);
+      fflush (stdout);
+    }
+  books_world_free (world, &totals);
+  printf ("%" G_GUINT64_FORMAT " records, %" G_GUINT64_FORMAT " delivered, %" G_GUINT64_FORMAT
+          " dropped; %u observers, %u children\n",
+          totals.enqueued, totals.delivered, totals.dropped, totals.n_observers, totals.n_forks);
+  return judge (samples);
+}
