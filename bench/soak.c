@@ -19,7 +19,7 @@
 #define N_RUNS     1000000
 #define N_SAMPLES  20
 #define N_EDGE     2 /* samples in a tenth */
-#define BURST      50
+#define BURST      100
 #define MAX_GROWTH 5 /* in percent */
 
 enum
@@ -35,6 +35,89 @@ static const char *const names[SOAK_N_VALUES] = { "RSS KiB", "heap KiB", "descri
 
 /* What a measurement may be off by: pages, and a thread or a connection that is about to end. */
 static const guint64 tolerance[SOAK_N_VALUES] = { 1024, 256, 2, 2 };
+
+/* --- the service, in a process of its own: it would need memory here ----------------------- */
+
+static FILE *commands; /* (owned) to the service */
+static FILE *answers;  /* (owned) of the service */
+
+static void
+serve (FILE *input, FILE *output)
+{
+  const StorePlan plan = { .seed = 1, .refuses_known = TRUE };
+  TestServer *server = test_server_new ();
+  ServiceStore *store = service_store_new (server, &plan);
+  char line[32];
+
+  fprintf (output, "%s\n", test_server_get_url (server));
+  fflush (output);
+  while (fgets (line, sizeof line, input) != NULL)
+    {
+      service_store_set_fault (store, (StoreFault) atoi (line));
+      if (atoi (line) == STORE_FAULT_NONE)
+        service_store_shrink (store);
+      fprintf (output, "%" G_GUINT64_FORMAT "\n", service_store_count (store));
+      fflush (output);
+    }
+  _exit (EXIT_SUCCESS);
+}
+
+/* Returns: (transfer full): a line of the service */
+static char *
+read_answer (void)
+{
+  char line[256];
+
+  if (fgets (line, sizeof line, answers) == NULL)
+    g_error ("the service has ended");
+  return g_strstrip (g_strdup (line));
+}
+
+/* Before there are threads.
+ * Returns: (transfer full): its address */
+static char *
+start_service (void)
+{
+  int in[2];
+  int out[2];
+
+  if (pipe (in) != 0 || pipe (out) != 0)
+    g_error ("no pipe for the service");
+  if (fork () == 0)
+    {
+      close (in[1]);
+      close (out[0]);
+      serve (fdopen (in[0], "r"), fdopen (out[1], "w"));
+    }
+  close (in[0]);
+  close (out[1]);
+  commands = fdopen (in[1], "w");
+  answers = fdopen (out[0], "r");
+  return read_answer ();
+}
+
+static guint64 n_stored; /* as the service has said last */
+
+static void
+set_fault (StoreFault fault)
+{
+  g_autofree char *answer = NULL;
+
+  fprintf (commands, "%d\n", (int) fault);
+  fflush (commands);
+  answer = read_answer ();
+  n_stored = g_ascii_strtoull (answer, NULL, 10);
+}
+
+/* When nothing is under way. */
+static guint64
+count_stored (void)
+{
+  set_fault (STORE_FAULT_NONE);
+  return n_stored;
+}
+
+/* --- measurements -------------------------------------------------------------------------- */
 
 static guint64
 get_number (const char *variable, guint64 otherwise)
@@ -137,7 +220,9 @@ main (int argc, char **argv)
   guint64 samples[N_SAMPLES][SOAK_N_VALUES];
   guint64 n_runs = get_number ("LSOBS_SOAK_RUNS", N_RUNS);
   guint32 seed = (guint32) get_number ("LSOBS_SOAK_SEED", g_random_int ());
-  const BooksPlan plan = { .seed = seed, .is_calm = TRUE };
+  g_autofree char *url = start_service ();
+  const BooksService service = { .url = url, .set_fault = set_fault, .count = count_stored };
+  const BooksPlan plan = { .seed = seed, .service = &service };
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
   BooksTotals totals = { 0 };
   BooksWorld *world = books_world_new (&plan);

@@ -58,7 +58,6 @@ struct _BooksWorld
 
   GMutex lock;        /* guards all below: the threads of the program use it */
   GHashTable *ledger; /* (owned) (element-type utf8 utf8): names by ids */
-  GHashTable *last_ledger; /* (owned) the one before it: a request that was given up may come late */
   GPtrArray *open;    /* (owned) (element-type LsobsRun) that have not ended */
   guint serial;
   guint64 n_made; /* records, before ends join their starts */
@@ -173,11 +172,13 @@ assert_store (BooksWorld *self, guint destination)
   known = delivered + account.shut_off + self->child->undecided[destination];
   g_mutex_lock (&self->lock);
   g_assert_cmpuint (account.enqueued + account.merged, ==, self->n_made);
-  if (store == NULL)
+  if (self->services[destination] != NULL)
     assert_service (self, destination, &account);
-  else
-    problem = service_store_find_problem (store, self->ledger, self->last_ledger);
+  if (store != NULL)
+    problem = service_store_find_problem (store, self->ledger);
   g_mutex_unlock (&self->lock);
+  if (self->plan.service != NULL)
+    g_assert_cmpuint (delivered, <=, self->plan.service->count ());
   if (store == NULL)
     return;
   if (problem != NULL)
@@ -625,11 +626,18 @@ books_world_fork (BooksWorld *self)
   if (test_is_instrumented () || self->plan.http2)
     return;
   books_world_set_fault (self, STORE_FAULT_NONE);
-  for (guint i = 1; i < self->n_destinations; i++)
-    test_server_park (self->servers[i]);
-  pid = fork_start (child_traces, &fixture, self);
-  for (guint i = 1; i < self->n_destinations; i++)
-    test_server_unpark (self->servers[i]);
+  if (self->plan.service != NULL)
+    {
+      pid = fork_start_alone (child_traces, &fixture, self);
+    }
+  else
+    {
+      for (guint i = 1; i < self->n_destinations; i++)
+        test_server_park (self->servers[i]);
+      pid = fork_start (child_traces, &fixture, self);
+      for (guint i = 1; i < self->n_destinations; i++)
+        test_server_unpark (self->servers[i]);
+    }
   g_assert_true (fork_wait (pid));
   self->n_forks++;
 }
@@ -665,6 +673,11 @@ set_http2_fault (BooksWorld *self, guint destination, const char *fault)
 void
 books_world_set_fault (BooksWorld *self, StoreFault fault)
 {
+  if (self->plan.service != NULL)
+    {
+      self->plan.service->set_fault (fault);
+      return;
+    }
   for (guint i = 0; i < self->n_destinations; i++)
     if (self->services[i] != NULL)
       set_http2_fault (self, i, http2_faults[fault % G_N_ELEMENTS (http2_faults)]);
@@ -759,8 +772,6 @@ forget_ended (BooksWorld *self)
 void
 books_world_settle (BooksWorld *self)
 {
-  GHashTable *last;
-
   books_world_set_fault (self, STORE_FAULT_NONE);
   if (!test_wait_until (settle_once, get_exporter (self), TEST_TIMEOUT_MS))
     {
@@ -773,14 +784,9 @@ books_world_settle (BooksWorld *self)
   for (guint i = 0; i < self->n_destinations; i++)
     assert_store (self, i);
   forget_ended (self);
-  if (self->open->len > 0 || !self->plan.is_calm)
-    return;
-  g_hash_table_remove_all (self->last_ledger);
-  last = g_steal_pointer (&self->last_ledger);
-  self->last_ledger = g_steal_pointer (&self->ledger);
-  self->ledger = last;
-  for (guint i = 0; i < self->n_destinations; i++)
-    service_store_shrink (self->stores[i]);
+  /* Nobody asks a service of another process what it has. */
+  if (self->plan.service != NULL && self->open->len == 0)
+    g_hash_table_remove_all (self->ledger);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -824,6 +830,8 @@ start_service (BooksWorld *self, guint destination)
                            .cuts = self->cuts,
                            .is_unsure = self->is_hasty };
 
+  if (self->plan.service != NULL)
+    return self->plan.service->url;
   if (self->plan.http2)
     {
       self->services[destination] = tls_service_new (NULL);
@@ -868,14 +876,13 @@ books_world_new (const BooksPlan *plan)
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   self->ledger = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->last_ledger = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
   self->exporters = g_ptr_array_new_with_free_func (g_object_unref);
   self->child = mmap (NULL, sizeof (ChildBooks), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   g_assert_true (self->child != MAP_FAILED);
   start_config (self);
-  if (!plan->is_calm)
+  if (plan->service == NULL)
     set_limits (self);
   self->refuses_known = g_rand_boolean (self->rand);
   for (guint i = 0; i < self->n_destinations; i++)
@@ -934,7 +941,6 @@ books_world_free (BooksWorld *self, BooksTotals *totals)
   munmap (self->child, sizeof (ChildBooks));
   g_ptr_array_unref (self->open);
   g_hash_table_unref (self->ledger);
-  g_hash_table_unref (self->last_ledger);
   g_rand_free (self->rand);
   g_cond_clear (&self->cond);
   g_mutex_clear (&self->lock);

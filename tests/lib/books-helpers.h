@@ -17,12 +17,20 @@ G_BEGIN_DECLS
 /* All places where a record can be, taken together: as many as have entered. */
 guint64 books_sum (LsobsStats *stats);
 
+/* A service in another process, for measurements of this one. */
+typedef struct
+{
+  const char *url;
+  void (*set_fault) (StoreFault fault);
+  guint64 (*count) (void); /* distinct operations that it has taken */
+} BooksService;
+
 /* To be written with designated initialisers. */
 typedef struct
 {
   guint32 seed;
   gboolean http2;
-  gboolean is_calm; /* for measurements: one service, no limit that is reached, no other threads */
+  const BooksService *service; /* (nullable): the one service; then no limit is set by chance */
 } BooksPlan;
 
 typedef struct

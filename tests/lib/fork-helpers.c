@@ -76,14 +76,32 @@ wait_until_others_sleep (void)
 #endif
 
 pid_t
+fork_start_alone (ForkFunc func, RunFixture *fixture, gpointer data)
+{
+  pid_t pid;
+
+  /* What waits in the buffers must not be written twice. */
+  fflush (NULL);
+#ifdef HAS_ASAN
+  wait_until_others_sleep ();
+#endif
+  pid = fork ();
+  g_assert_cmpint (pid, !=, -1);
+  if (pid == 0)
+    {
+      func (fixture, data);
+      end_child ();
+    }
+  return pid;
+}
+
+pid_t
 fork_start (ForkFunc func, RunFixture *fixture, gpointer data)
 {
   static pid_t owner; /* who has the thread of the server */
   gboolean parked;
   pid_t pid;
 
-  /* What waits in the buffers must not be written twice. */
-  fflush (NULL);
   /* The service of this test is a thread of this program: a lock of GObject's that it holds would be
    * held in the child for ever. */
   if (owner == 0)
@@ -91,18 +109,9 @@ fork_start (ForkFunc func, RunFixture *fixture, gpointer data)
   parked = getpid () == owner;
   if (parked)
     test_server_park (fixture->server);
-#ifdef HAS_ASAN
-  wait_until_others_sleep ();
-#endif
-  pid = fork ();
-  if (parked && pid != 0)
+  pid = fork_start_alone (func, fixture, data);
+  if (parked)
     test_server_unpark (fixture->server);
-  g_assert_cmpint (pid, !=, -1);
-  if (pid == 0)
-    {
-      func (fixture, data);
-      end_child ();
-    }
   return pid;
 }
 

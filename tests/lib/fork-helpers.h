@@ -29,6 +29,8 @@ typedef void (*ForkFunc) (RunFixture *fixture, gpointer data);
 
 /* Starts a child. */
 pid_t fork_start (ForkFunc func, RunFixture *fixture, gpointer data);
+/* The same where no service is a thread of this program. */
+pid_t fork_start_alone (ForkFunc func, RunFixture *fixture, gpointer data);
 /* FALSE: the child failed, or was still there after a time that is longer than anything that goes
  * right takes; it is gone in any case */
 gboolean fork_wait (pid_t pid);

@@ -419,7 +419,7 @@ dup_text (StoreEntry *entry)
 }
 
 char *
-service_store_find_problem (ServiceStore *self, GHashTable *ledger, GHashTable *last_ledger)
+service_store_find_problem (ServiceStore *self, GHashTable *ledger)
 {
   GHashTableIter iter;
   const char *key;
@@ -430,14 +430,11 @@ service_store_find_problem (ServiceStore *self, GHashTable *ledger, GHashTable *
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &entry))
     {
-      const char *id = strchr (key, '.') + 1;
-      const char *made = g_hash_table_lookup (ledger, id);
+      const char *made = g_hash_table_lookup (ledger, strchr (key, '.') + 1);
       const char *flaw;
 
       if (entry->request == NULL)
         continue;
-      if (made == NULL)
-        made = g_hash_table_lookup (last_ledger, id);
       flaw = entry->op != NULL ? judge_op_unlocked (self, entry->op, made)
                                : judge_feedback_unlocked (self, entry->feedback, made);
       if (flaw != NULL)

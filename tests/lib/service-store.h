@@ -64,17 +64,14 @@ void service_store_free (ServiceStore *self);
 /* Ends what hangs. */
 void service_store_set_fault (ServiceStore *self, StoreFault fault);
 /* (nullable): the first thing that was wrong
- * @ledger: (element-type utf8 utf8): the name of each run and feedback of the program, by its id
- * @last_ledger: those before */
-char *service_store_find_problem (ServiceStore *self,
-                                  GHashTable *ledger,
-                                  GHashTable *last_ledger);
+ * @ledger: (element-type utf8 utf8): the name of each run and feedback of the program, by its id */
+char *service_store_find_problem (ServiceStore *self, GHashTable *ledger);
 /* distinct operations */
 guint64 service_store_count (ServiceStore *self);
 /* of these, how many the client knows to be there: the whole answer was sent */
 guint64 service_store_count_confirmed (ServiceStore *self);
 guint64 service_store_count_requests (ServiceStore *self);
-/* Forgets what was found to be right; the numbers stay. Nothing may be under way, or waiting. */
+/* Forgets what it has; the numbers stay. Nothing may wait to be sent. */
 void service_store_shrink (ServiceStore *self);
 
 G_END_DECLS
