@@ -24,8 +24,8 @@
 
 enum
 {
-  SOAK_RSS,         /* in KiB */
-  SOAK_HEAP,        /* in KiB */
+  SOAK_RSS,  /* in KiB */
+  SOAK_HEAP, /* in KiB */
   SOAK_DESCRIPTORS,
   SOAK_THREADS,
   SOAK_N_VALUES
@@ -205,8 +205,8 @@ judge (guint64 samples[][SOAK_N_VALUES])
       guint64 last = get_largest (samples + N_SAMPLES - N_EDGE, i);
       gboolean has_grown = last > first + MAX (first * MAX_GROWTH / 100, tolerance[i]);
 
-      printf ("%-12s %8" G_GUINT64_FORMAT " -> %8" G_GUINT64_FORMAT " %+6.1f %% %s\n", names[i], first,
-              last, 100.0 * ((double) last - (double) first) / (double) MAX (first, 1),
+      printf ("%-12s %8" G_GUINT64_FORMAT " -> %8" G_GUINT64_FORMAT " %+6.1f %% %s\n", names[i],
+              first, last, 100.0 * ((double) last - (double) first) / (double) MAX (first, 1),
               has_grown ? "GROWN" : "ok");
       if (has_grown)
         result = EXIT_FAILURE;

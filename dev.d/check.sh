@@ -98,11 +98,73 @@ check_busy () {
   return "$rc"
 }
 
+# --- what takes long ---
+
+min_lines=92
+min_branches=80
+
+# check_coverage: runs all tests in _build-coverage/, prints how much of lsobs/ they reach, and
+# fails if that is less than it has to be
+check_coverage () {
+  local dir=$top/_build-coverage
+  setup lcov
+  build coverage
+  find "$dir" -name '*.gcda' -delete
+  # what the tests find wrong, the other variants tell
+  make -s -C "$dir" coverage > "$dir/coverage.log" 2>&1 || { tail -n 50 "$dir/coverage.log"; return 1; }
+  say "what the tests reach of lsobs/: _build-coverage/coverage/index.html"
+  awk -v lines="$min_lines" -v branches="$min_branches" '
+    $1 == "lines......:" { print; seen++; if ($2 + 0 < lines) bad = 1 }
+    $1 == "branches...:" { print; seen++; if ($2 + 0 < branches) bad = 1 }
+    END {
+      if (bad) printf "less than %d %% of the lines or %d %% of the branches\n", lines, branches
+      exit bad || seen != 2
+    }' "$dir/coverage.log"
+}
+
+# long_books: a million steps, in several processes as they mostly wait, and 10,000 short schedules
+long_books () {
+  local n=8 i pids=() rc=0 program=$top/_build/tests/api/test-books logs=$top/_build/long
+  rm -rf "$logs"
+  mkdir -p "$logs"
+  say "the books: a million steps, 10,000 short schedules"
+  # shellcheck disable=SC1091
+  for ((i = 0; i <= n + 1; i++)); do
+    (cd "$top/_build" && . "$top/tests/hermetic.sh" && unset MALLOC_PERTURB_ \
+      && export G_TEST_SRCDIR="$top/tests" G_TEST_BUILDDIR="$top/_build/tests" \
+      && case $i in
+           0) LSOBS_BOOKS_SHORT=10000 exec "$program" --tap -p /books/short ;;
+           1) LSOBS_BOOKS_STEPS=30000 exec "$program" --tap -p /books/http2 ;;
+           *) LSOBS_BOOKS_STEPS=$((1000000 / n)) exec "$program" --tap -p /books/http1 ;;
+         esac) < /dev/null > "$logs/books-$i.log" 2>&1 &
+    pids+=("$!")
+  done
+  for i in "${!pids[@]}"; do
+    wait "${pids[i]}" || { rc=1; grep -aE 'LSOBS_BOOKS_SEED|^Bail' "$logs/books-$i.log" | tail -n 2; }
+    grep -ahE '^# [0-9]+ schedules' "$logs/books-$i.log" || rc=1
+  done
+  return "$rc"
+}
+
+# check_long: what is too long for each change
+check_long () {
+  local rc=0
+  setup
+  build
+  make -s -C "$top/_build" -j"$jobs" check-am TESTS=
+  long_books || rc=1
+  say "a million runs, while the service fails"
+  make -s -C "$top/_build" soak || rc=1
+  check_coverage || rc=1
+  [ "$rc" = 0 ] && echo "the long checks have passed"
+  return "$rc"
+}
+
 # check [OPTION] [MAKE ARGUMENTS]
 check () {
   local option='' target=check n_busy=10
   case ${1:-} in
-    --asan | --clang | --minimal | --valgrind | --busy) option=${1#--}; shift ;;
+    --asan | --clang | --minimal | --valgrind | --busy | --long | --coverage) option=${1#--}; shift ;;
     --busy=*) option=busy n_busy=${1#--busy=}; shift ;;
     --*) usage >&2; die "check: unknown option $1" ;;
   esac
@@ -111,6 +173,8 @@ check () {
   ! has_choice "$@" || target=check-am
 
   case $option in
+    long) check_long ;;
+    coverage) check_coverage ;;
     busy)
       setup
       build

@@ -18,9 +18,9 @@
 #include "tests/lib/test-helpers.h"
 #include "tests/lib/tls-helpers.h"
 
-#define N_STEPS       3000
-#define N_SHORT       40
-#define STEPS_OF_LONG 200
+#define N_STEPS        3000
+#define N_SHORT        40
+#define STEPS_OF_LONG  200
 #define STEPS_OF_SHORT 12
 
 typedef struct
@@ -66,9 +66,9 @@ test_row (gconstpointer data)
   const BooksRow *row = data;
   guint n_steps = row->is_short ? STEPS_OF_SHORT : STEPS_OF_LONG;
   guint64 slowness = test_is_instrumented () ? 10 : 1;
-  guint64 n = row->is_short
-                  ? get_number ("LSOBS_BOOKS_SHORT", N_SHORT / slowness)
-                  : get_number ("LSOBS_BOOKS_STEPS", N_STEPS / slowness) * row->share / 100 / n_steps;
+  guint64 n = row->is_short ? get_number ("LSOBS_BOOKS_SHORT", N_SHORT / slowness)
+                            : get_number ("LSOBS_BOOKS_STEPS", N_STEPS / slowness) * row->share /
+                                  100 / n_steps;
   BooksTotals totals = { 0 };
 
   if (row->http2 && !tls_service_is_possible ())

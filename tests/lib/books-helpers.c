@@ -40,7 +40,8 @@ struct _BooksWorld
   BooksPlan plan;
   GRand *rand; /* (owned) */
   guint n_destinations;
-  gboolean is_hasty; /* requests end before they are answered: nobody knows what the client has read */
+  gboolean
+      is_hasty; /* requests end before they are answered: nobody knows what the client has read */
   gboolean redacts;
   gboolean cuts;
   TestServer *servers[MAX_DESTINATIONS];  /* (owned) (nullable) for HTTP/1.1 */
@@ -51,8 +52,9 @@ struct _BooksWorld
   LsobsConfig *config;     /* (owned) */
   GMainContext *context;   /* (unowned) (nullable) the program's, which everything is sent in */
   LsobsObserver *observer; /* (owned) */
-  GPtrArray *exporters;    /* (owned) (element-type LsobsExporter) the last one is that of the observer */
-  ChildBooks *child;       /* (owned) mapped */
+  GPtrArray
+      *exporters;    /* (owned) (element-type LsobsExporter) the last one is that of the observer */
+  ChildBooks *child; /* (owned) mapped */
   guint n_observers;
   guint n_forks;
 
@@ -60,8 +62,8 @@ struct _BooksWorld
   GHashTable *ledger; /* (owned) (element-type utf8 utf8): names by ids */
   GPtrArray *open;    /* (owned) (element-type LsobsRun) that have not ended */
   guint serial;
-  guint64 n_made; /* records, before ends join their starts */
-  GCond cond;     /* the redact function may go on, or has returned */
+  guint64 n_made;    /* records, before ends join their starts */
+  GCond cond;        /* the redact function may go on, or has returned */
   gboolean is_stuck; /* the redact function does not return */
   guint n_inside;    /* threads in the redact function */
 };
@@ -288,7 +290,8 @@ begin_end (BooksWorld *self)
   switch (g_rand_int_range (self->rand, 0, 5))
     {
     case 0:
-      lsobs_exporter_shutdown (get_exporter (self), g_rand_int_range (self->rand, 0, 20), NULL, NULL);
+      lsobs_exporter_shutdown (get_exporter (self), g_rand_int_range (self->rand, 0, 20), NULL,
+                               NULL);
       break;
     case 1:
       lsobs_exporter_shutdown (get_exporter (self), LEAVE_MS, NULL, NULL);
@@ -431,8 +434,7 @@ take_open (BooksWorld *self, GRand *rand)
 
   g_mutex_lock (&self->lock);
   if (self->open->len > 0)
-    run = g_ptr_array_steal_index_fast (self->open,
-                                        g_rand_int (rand) % self->open->len);
+    run = g_ptr_array_steal_index_fast (self->open, g_rand_int (rand) % self->open->len);
   g_mutex_unlock (&self->lock);
   return run;
 }
@@ -618,7 +620,8 @@ child_traces (RunFixture *fixture, gpointer data)
 void
 books_world_fork (BooksWorld *self)
 {
-  RunFixture fixture = { self->servers[0], self->config, self->observer, get_exporter (self), NULL };
+  RunFixture fixture = { self->servers[0], self->config, self->observer, get_exporter (self),
+                         NULL };
   pid_t pid;
 
   /* TLS needs threads of GTask. If all of its pool were at work half a second ago, GLib starts none in a
@@ -646,26 +649,15 @@ books_world_fork (BooksWorld *self)
 
 /* What a service does wrong over HTTP/2. */
 static const char *const http2_faults[] = {
-  "",
-  "status=429",
-  "status=503",
-  "refuse=3",
-  "goaway-below=2",
-  "goaway-above=2",
-  "reset=2",
-  "cut=2",
-  "forget=2",
-  "misdirect=3",
-  "early=2",
-  "window=2000",
-  "trailers=1",
-  "hints=2",
+  "",      "status=429", "status=503",  "refuse=3", "goaway-below=2", "goaway-above=2", "reset=2",
+  "cut=2", "forget=2",   "misdirect=3", "early=2",  "window=2000",    "trailers=1",     "hints=2",
 };
 
 static void
 set_http2_fault (BooksWorld *self, guint destination, const char *fault)
 {
-  g_autofree char *plan = g_strconcat ("keep=1 ", self->refuses_known ? "conflict=1 " : "", fault, NULL);
+  g_autofree char *plan =
+      g_strconcat ("keep=1 ", self->refuses_known ? "conflict=1 " : "", fault, NULL);
 
   tls_service_set_plan (self->services[destination], plan);
 }
@@ -709,8 +701,8 @@ flush_async (BooksWorld *self)
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
-  lsobs_exporter_flush_async (get_exporter (self), g_rand_int_range (self->rand, 0, 30), cancellable,
-                              test_result_cb, &result);
+  lsobs_exporter_flush_async (get_exporter (self), g_rand_int_range (self->rand, 0, 30),
+                              cancellable, test_result_cb, &result);
   if (g_rand_int_range (self->rand, 0, 4) == 0)
     g_cancellable_cancel (cancellable);
   else if (g_rand_boolean (self->rand))
@@ -878,8 +870,8 @@ books_world_new (const BooksPlan *plan)
   self->ledger = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
   self->exporters = g_ptr_array_new_with_free_func (g_object_unref);
-  self->child = mmap (NULL, sizeof (ChildBooks), PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  self->child =
+      mmap (NULL, sizeof (ChildBooks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   g_assert_true (self->child != MAP_FAILED);
   start_config (self);
   if (plan->service == NULL)

@@ -15,10 +15,10 @@
 /* An operation in the store. */
 typedef struct
 {
-  WireOp *op;              /* (unowned) (nullable) of @request */
-  JsonObject *feedback;    /* (unowned) (nullable) of @request */
-  TestRequest *request;    /* (owned) (nullable) NULL when the content is known to be right */
-  gboolean is_confirmed;   /* the whole answer was sent, and it was success */
+  WireOp *op;            /* (unowned) (nullable) of @request */
+  JsonObject *feedback;  /* (unowned) (nullable) of @request */
+  TestRequest *request;  /* (owned) (nullable) NULL when the content is known to be right */
+  gboolean is_confirmed; /* the whole answer was sent, and it was success */
 } StoreEntry;
 
 struct _ServiceStore
@@ -75,8 +75,9 @@ store_redact_cb (const char *field, JsonNode *value, gpointer data G_GNUC_UNUSED
   StoreName name;
 
   if (strcmp (field, "inputs") == 0 && JSON_NODE_HOLDS_OBJECT (value) &&
-      store_name_parse (&name, json_object_get_string_member_with_default (
-                                   json_node_get_object (value), "text", "")) &&
+      store_name_parse (&name,
+                        json_object_get_string_member_with_default (json_node_get_object (value),
+                                                                    "text", "")) &&
       name.is_secret)
     return NULL;
   return json_node_ref (value);
@@ -206,8 +207,8 @@ has_bad_run (WireRequest *wire)
       WireOp *op = g_ptr_array_index (wire->ops, i);
       StoreName name;
 
-      if (store_name_parse (&name, json_object_get_string_member_with_default (op->run, "name",
-                                                                               NULL)) &&
+      if (store_name_parse (&name,
+                            json_object_get_string_member_with_default (op->run, "name", NULL)) &&
           name.serial % BAD_PERIOD == 0)
         return TRUE;
     }
@@ -289,9 +290,9 @@ answer_cb (TestRequest *request, TestAnswer *answer, gpointer data)
   self->n_requests++;
   if (request->wire == NULL)
     {
-      note_problem_unlocked (
-          self, "%s %s: %s", request->method, request->path,
-          request->wire_error != NULL ? request->wire_error->message : "no request of this service");
+      note_problem_unlocked (self, "%s %s: %s", request->method, request->path,
+                             request->wire_error != NULL ? request->wire_error->message
+                                                         : "no request of this service");
       answer->status = 400;
       g_mutex_unlock (&self->lock);
       return TRUE;
@@ -330,8 +331,8 @@ peek_name (WireOp *op)
   JsonNode *outputs = json_object_get_member (op->run, "outputs");
 
   if (name == NULL && outputs != NULL && JSON_NODE_HOLDS_OBJECT (outputs))
-    name = json_object_get_string_member_with_default (json_node_get_object (outputs), "text",
-                                                       NULL);
+    name =
+        json_object_get_string_member_with_default (json_node_get_object (outputs), "text", NULL);
   return name;
 }
 
@@ -401,8 +402,8 @@ judge_feedback_unlocked (ServiceStore *self, JsonObject *feedback, const char *m
     return "nobody has made it";
   comment = store_name_dup_text (&name, "comment");
   if (!self->has_cut &&
-      g_strcmp0 (json_object_get_string_member_with_default (feedback, "comment", NULL),
-                 comment) != 0)
+      g_strcmp0 (json_object_get_string_member_with_default (feedback, "comment", NULL), comment) !=
+          0)
     return "its comment is wrong";
   return NULL;
 }
@@ -411,8 +412,9 @@ judge_feedback_unlocked (ServiceStore *self, JsonObject *feedback, const char *m
 static char *
 dup_text (StoreEntry *entry)
 {
-  g_autoptr (JsonNode) node = json_node_init_object (
-      json_node_alloc (), entry->op != NULL ? entry->op->run : entry->feedback);
+  g_autoptr (JsonNode) node =
+      json_node_init_object (json_node_alloc (),
+                             entry->op != NULL ? entry->op->run : entry->feedback);
   g_autofree char *text = json_to_string (node, FALSE);
 
   return g_strndup (text, 2000);
@@ -441,7 +443,8 @@ service_store_find_problem (ServiceStore *self, GHashTable *ledger)
         {
           g_autofree char *text = dup_text (entry);
 
-          note_problem_unlocked (self, "%s (%s): %s: %s", key, made != NULL ? made : "-", flaw, text);
+          note_problem_unlocked (self, "%s (%s): %s: %s", key, made != NULL ? made : "-", flaw,
+                                 text);
         }
       g_clear_pointer (&entry->request, test_request_unref);
       entry->op = NULL;

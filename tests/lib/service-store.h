@@ -35,7 +35,7 @@ typedef struct
 {
   char maker; /* 'p': the program, 'c': a child of it, whose runs are in no ledger */
   guint serial;
-  guint n_bytes;     /* of its inputs and outputs, more or less */
+  guint n_bytes;      /* of its inputs and outputs, more or less */
   gboolean is_secret; /* the redact function drops the inputs */
 } StoreName;
 
