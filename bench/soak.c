@@ -177,21 +177,22 @@ soak (BooksWorld *world, GRand *rand, guint64 n_runs)
         books_world_settle (world);
       if (round % 50 == 25)
         books_world_replace_observer (world);
-      if (round % 200 == 100)
+      if (round % 100 == 50)
         books_world_fork (world);
     }
   books_world_settle (world);
 }
 
-/* @samples: the first of a tenth */
+/* What is there at rest.
+ * @samples: the first of a tenth */
 static guint64
-get_largest (guint64 samples[][SOAK_N_VALUES], guint value)
+get_smallest (guint64 samples[][SOAK_N_VALUES], guint value)
 {
-  guint64 largest = 0;
+  guint64 smallest = G_MAXUINT64;
 
   for (guint i = 0; i < N_EDGE; i++)
-    largest = MAX (largest, samples[i][value]);
-  return largest;
+    smallest = MIN (smallest, samples[i][value]);
+  return smallest;
 }
 
 static int
@@ -201,8 +202,8 @@ judge (guint64 samples[][SOAK_N_VALUES])
 
   for (guint i = 0; i < SOAK_N_VALUES; i++)
     {
-      guint64 first = get_largest (samples, i);
-      guint64 last = get_largest (samples + N_SAMPLES - N_EDGE, i);
+      guint64 first = get_smallest (samples, i);
+      guint64 last = get_smallest (samples + N_SAMPLES - N_EDGE, i);
       gboolean has_grown = last > first + MAX (first * MAX_GROWTH / 100, tolerance[i]);
 
       printf ("%-12s %8" G_GUINT64_FORMAT " -> %8" G_GUINT64_FORMAT " %+6.1f %% %s\n", names[i],
@@ -220,7 +221,8 @@ main (int argc, char **argv)
   guint64 samples[N_SAMPLES][SOAK_N_VALUES];
   guint64 n_runs = get_number ("LSOBS_SOAK_RUNS", N_RUNS);
   guint32 seed = (guint32) get_number ("LSOBS_SOAK_SEED", g_random_int ());
-  g_autofree char *url = start_service ();
+  /* Memory that threads keep apart, by chance, is no growth. */
+  g_autofree char *url = mallopt (M_ARENA_MAX, 1) ? start_service () : NULL;
   const BooksService service = { .url = url, .set_fault = set_fault, .count = count_stored };
   const BooksPlan plan = { .seed = seed, .service = &service };
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);

@@ -727,9 +727,9 @@ books_world_step (BooksWorld *self)
     run_threads (self);
   else if (chance < 960)
     test_drain_context ();
-  else if (chance < 966)
+  else if (chance < 962)
     books_world_fork (self);
-  else if (chance < 980)
+  else if (chance < 976)
     books_world_replace_observer (self);
   else if (chance < 990)
     books_world_settle (self);
