@@ -52,15 +52,16 @@ struct _LsobsRecord
   gboolean has_example;
   LsobsId example_id; /* of a data set; valid if @has_example */
 
-  GBytes *inputs;         /* (owned) (nullable) */
-  GBytes *outputs;        /* (owned) (nullable) */
-  GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
-  char *error;            /* (owned) (nullable) text */
-  gint64 end_time;        /* µs since 1970, or 0 for none */
-  gint64 duration_ms;     /* or -1 for none */
-  gboolean promoted;      /* a create that was an update until its create was lost */
-  gboolean final;         /* the annotations of the run do not change any more */
-  gboolean by_id;         /* the run is in the run store, which forgets it after its end */
+  GBytes *inputs;          /* (owned) (nullable) */
+  GBytes *outputs;         /* (owned) (nullable) */
+  GPtrArray *attachments;  /* (owned) (nullable) (element-type LsobsAttachment) */
+  char *error;             /* (owned) (nullable) text */
+  gint64 end_time;         /* µs since 1970, or 0 for none */
+  gint64 duration_ms;      /* or -1 for none */
+  gboolean promoted;       /* a create that was an update until its create was lost, or spooled */
+  gboolean create_spooled; /* it is promoted, and the other create is in the spool */
+  gboolean final;          /* the annotations of the run do not change any more */
+  gboolean by_id;          /* the run is in the run store, which forgets it after its end */
 
   /* Set by the queue. */
   guint64 seq;

@@ -18,6 +18,7 @@ typedef enum
   LSOBS_CREATE_QUEUED,
   LSOBS_CREATE_TAKEN,
   LSOBS_CREATE_DELIVERED,
+  LSOBS_CREATE_SPOOLED, /* it is on disk, and sent some time */
   LSOBS_CREATE_LOST
 } LsobsCreateState;
 

@@ -143,31 +143,37 @@ new_encoded_array (void)
   return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
 }
 
+/* Whether the create of the run is on disk, and this is another one. A create that was lost is not in
+ * the spool. */
 static gboolean
-is_promoted (LsobsEncoded *encoded)
+is_second_create (LsobsEncoded *encoded, gboolean in_spool)
 {
-  return encoded->record->promoted && encoded->kind == LSOBS_RECORD_CREATE;
+  LsobsRecord *record = encoded->record;
+
+  return encoded->kind == LSOBS_RECORD_CREATE &&
+         (in_spool ? record->create_spooled : record->promoted);
 }
 
 static gboolean
-has_promoted (GPtrArray *records)
+has_second_create (GPtrArray *records, gboolean in_spool)
 {
   for (guint i = 0; i < records->len; i++)
-    if (is_promoted (g_ptr_array_index (records, i)))
+    if (is_second_create (g_ptr_array_index (records, i), in_spool))
       return TRUE;
   return FALSE;
 }
 
-/* An update that was promoted to a create, because the create was lost, is written to disk as an
- * update: the create is on disk already, and the service takes one create of a run.
+/* An update that was promoted to a create is written to disk as an update if the create is on disk
+ * already: the service takes one create of a run.
+ * @in_spool: it is for the spool, not for lost batches
  * Returns: (transfer full): the batch to write for @batch */
 static LsobsBatch *
-make_failed_trace (LsobsBatcher *self, LsobsBatch *batch)
+make_failed_trace (LsobsBatcher *self, LsobsBatch *batch, gboolean in_spool)
 {
   GPtrArray *records = _lsobs_batch_peek_records (batch);
   GPtrArray *written;
 
-  if (!_lsobs_settings_keep_lost (self->settings) || !has_promoted (records))
+  if (!_lsobs_settings_keep_lost (self->settings) || !has_second_create (records, in_spool))
     return lsobs_batch_ref (batch);
   written = new_encoded_array ();
   for (guint i = 0; i < records->len; i++)
@@ -175,7 +181,7 @@ make_failed_trace (LsobsBatcher *self, LsobsBatch *batch)
       LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
       g_ptr_array_add (written,
-                       is_promoted (encoded)
+                       is_second_create (encoded, in_spool)
                            ? _lsobs_encoder_convert (&self->encoder, encoded, LSOBS_RECORD_UPDATE)
                            : _lsobs_encoded_ref (encoded));
     }
@@ -262,7 +268,7 @@ spool_batch (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
   spooled_batch->waker = g_source_ref (self->waker);
   spooled_batch->batch = lsobs_batch_ref (batch);
   spooled_batch->reason = reason;
-  written = make_failed_trace (self, batch);
+  written = make_failed_trace (self, batch, TRUE);
   if (!self->vtable->spool (self->transport, written, batch_spooled, spooled_batch))
     batch_spooled (spooled_batch, FALSE);
   return TRUE;
@@ -280,7 +286,7 @@ _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reas
   /* Before flush waiters finish: a program that waits for a flush may look for the files. */
   if (!_lsobs_queue_is_written_off (self->queue))
     {
-      g_autoptr (LsobsBatch) written = make_failed_trace (self, batch);
+      g_autoptr (LsobsBatch) written = make_failed_trace (self, batch, FALSE);
 
       lsobs_transport_batch_lost (self->transport, written, reason);
     }
@@ -475,6 +481,7 @@ delay_update (LsobsBatcher *self, LsobsRecord *record)
     case LSOBS_CREATE_TAKEN:
       make_record_wait (self, record);
       return TRUE;
+    case LSOBS_CREATE_SPOOLED:
     case LSOBS_CREATE_LOST:
       _lsobs_queue_promote (self->queue, record);
       return FALSE;

@@ -164,6 +164,23 @@ count_for_waiters_unlocked (LsobsQueue *self,
   return finished;
 }
 
+/* Returns: where the create of the run is once @record, a create, is lost */
+static LsobsCreateState
+get_state_without (LsobsRecord *record)
+{
+  return record->create_spooled ? LSOBS_CREATE_SPOOLED : LSOBS_CREATE_LOST;
+}
+
+/* Makes @record, an update, the create of its run. */
+static void
+promote_unlocked (LsobsQueue *self, LsobsRecord *record)
+{
+  record->kind = LSOBS_RECORD_CREATE;
+  record->promoted = TRUE;
+  record->create_spooled = get_progress (self, record)->create_state == LSOBS_CREATE_SPOOLED;
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
+}
+
 /* Counts @record, which has left the queue, as lost, and frees it. */
 static GSList *
 lose_waiting_unlocked (LsobsQueue *self,
@@ -178,7 +195,7 @@ lose_waiting_unlocked (LsobsQueue *self,
   self->n_bytes -= record->size;
   progress->waiting = NULL;
   if (record->kind == LSOBS_RECORD_CREATE)
-    progress->create_state = LSOBS_CREATE_LOST;
+    progress->create_state = get_state_without (record);
   _lsobs_counters_drop (self->counters, reason, 1);
   finished = count_for_waiters_unlocked (self, record, result, finished);
   _lsobs_record_unref (record);
@@ -284,13 +301,10 @@ append_unlocked (LsobsQueue *self, LsobsRecord *record)
 {
   LsobsRunProgress *progress = get_progress (self, record);
 
-  if (record->kind == LSOBS_RECORD_UPDATE &&
-      (progress->create_state == LSOBS_CREATE_LOST || progress->create_state == LSOBS_CREATE_NONE))
-    {
-      record->kind = LSOBS_RECORD_CREATE;
-      record->promoted = TRUE;
-      _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
-    }
+  if (record->kind == LSOBS_RECORD_UPDATE && (progress->create_state == LSOBS_CREATE_LOST ||
+                                              progress->create_state == LSOBS_CREATE_SPOOLED ||
+                                              progress->create_state == LSOBS_CREATE_NONE))
+    promote_unlocked (self, record);
   if (record->kind == LSOBS_RECORD_CREATE)
     progress->create_state = LSOBS_CREATE_QUEUED;
   progress->waiting = record;
@@ -549,15 +563,13 @@ _lsobs_queue_write_annotations (LsobsQueue *self, LsobsRecord *record)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DROPPED_NOTES, 1);
 }
 
-/* A taken update whose create was lost becomes the create. */
+/* A taken update whose create was lost, or spooled, becomes the create. */
 void
 _lsobs_queue_promote (LsobsQueue *self, LsobsRecord *record)
 {
   lock (self);
-  record->kind = LSOBS_RECORD_CREATE;
-  record->promoted = TRUE;
+  promote_unlocked (self, record);
   get_progress (self, record)->create_state = LSOBS_CREATE_TAKEN;
-  _lsobs_counters_add (self->counters, LSOBS_COUNTER_PROMOTED, 1);
   unlock (self);
 }
 
@@ -567,7 +579,7 @@ _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record)
 {
   lock (self);
   record->kind = LSOBS_RECORD_UPDATE;
-  record->promoted = FALSE;
+  record->promoted = record->create_spooled = FALSE;
   get_progress (self, record)->create_state = LSOBS_CREATE_DELIVERED;
   unlock (self);
 }
@@ -593,8 +605,8 @@ _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
   unlock_and_finish (self, finished);
 }
 
-/* A taken record is in the spool, unless it was written off. For the records of its run that follow,
- * it is lost: it may be sent much later. Called from any thread. The caller keeps its
+/* A taken record is in the spool, unless it was written off. It may be sent much later, so that the
+ * records of its run that follow do not wait for it. Called from any thread. The caller keeps its
  * reference. */
 void
 _lsobs_queue_spooled (LsobsQueue *self, LsobsRecord *record)
@@ -605,7 +617,7 @@ _lsobs_queue_spooled (LsobsQueue *self, LsobsRecord *record)
   if (is_undecided_unlocked (record))
     {
       if (record->kind == LSOBS_RECORD_CREATE)
-        get_progress (self, record)->create_state = LSOBS_CREATE_LOST;
+        get_progress (self, record)->create_state = LSOBS_CREATE_SPOOLED;
       leave_flight_unlocked (self, record);
       _lsobs_counters_add (self->counters, LSOBS_COUNTER_SPOOLED, 1);
       finished = count_for_waiters_unlocked (self, record, RESULT_SPOOLED, finished);
@@ -623,7 +635,7 @@ lose_taken_unlocked (LsobsQueue *self,
                      GSList *finished)
 {
   if (record->kind == LSOBS_RECORD_CREATE)
-    get_progress (self, record)->create_state = LSOBS_CREATE_LOST;
+    get_progress (self, record)->create_state = get_state_without (record);
   leave_flight_unlocked (self, record);
   _lsobs_counters_drop (self->counters, reason, 1);
   finished = count_for_waiters_unlocked (self, record, result, finished);

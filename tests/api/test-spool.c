@@ -278,6 +278,36 @@ test_end (Fixture *fixture, gconstpointer data)
   fixture->base.is_free = TRUE;
 }
 
+/* The start was refused for good, and is not in the spool: the end there is the whole run. */
+static void
+test_end_alone (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (JsonNode) outputs = test_new_payload ("answer");
+  g_autoptr (LsobsRun) run = NULL;
+  g_autoptr (WireTree) tree = NULL;
+  WireRun *found;
+
+  test_server_set_handler (fixture->base.server, NULL, NULL);
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 422 });
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
+  test_fixture_start (&fixture->base);
+  run = lsobs_observer_start_run (fixture->base.observer, "agent", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
+  lsobs_run_end (run, outputs);
+  g_clear_pointer (&run, lsobs_run_unref);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, 1));
+  test_fixture_stop (&fixture->base);
+  test_server_switch (fixture->base.server, once_service_answer_cb, fixture->service);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_known (fixture), ==, 1);
+  tree = test_server_build_tree (fixture->base.server);
+  found = wire_tree_find (tree, "agent");
+  g_assert_nonnull (found);
+  g_assert_cmpuint (found->n_posts, ==, 1);
+  g_assert_cmpstr (wire_run_get_string (found, "outputs.text"), ==, "answer");
+}
+
 /* --- who sends it --- */
 
 static void
@@ -763,6 +793,7 @@ main (int argc, char **argv)
   ADD ("/spool/full-queue", test_full_queue);
   ADD_WITH ("/spool/end/spooled", GINT_TO_POINTER (FALSE), test_end);
   ADD_WITH ("/spool/end/sent", GINT_TO_POINTER (TRUE), test_end);
+  ADD ("/spool/end/alone", test_end_alone);
   ADD_WITH ("/spool/others/key", change_key, test_others);
   ADD_WITH ("/spool/others/project", change_project, test_others);
   ADD_WITH ("/spool/others/workspace", change_workspace, test_others);
