@@ -190,8 +190,15 @@ remove_in_thread (GTask *disk_task,
 
   /* If the file stays, the next replay sends it again, and the service reports a conflict. */
   if (problem != 0 && problem != ENOENT)
-    g_debug ("The sent file %s stays: %s", peek_name (replay), g_strerror (problem));
-  g_task_return_boolean (disk_task, TRUE);
+    g_task_return_new_error (
+        disk_task, G_IO_ERROR, (int) g_io_error_from_errno (problem),
+        /* TRANSLATORS: the first text is a file, the second what the system
+                              * says of it. */
+        _ ("%s was sent, and cannot be removed, so that it will be sent again; "
+           "make its directory writable: %s"),
+        peek_name (replay), g_strerror (problem));
+  else
+    g_task_return_boolean (disk_task, TRUE);
 }
 
 /* Takes the compression off the body. */
@@ -299,15 +306,48 @@ finish_if_cancelled (GTask *task)
 
 /* --- the end of a file --- */
 
+/* Counts the current file, which was sent. */
+static void
+count_file (Replay *replay)
+{
+  LsobsCounters *counters = _lsobs_service_peek_counters (replay->service);
+  guint n_records = replay->reader != NULL ? _lsobs_body_reader_get_n_records (replay->reader)
+                                           : MAX (replay->n_records, replay->n_refused);
+  gboolean stays = replay->n_refused > 0 && replay->mode == LSOBS_REPLAY_DIRECTORY;
+
+  _lsobs_counters_add (counters, LSOBS_COUNTER_DRAINED, n_records - replay->n_refused);
+  if (!stays)
+    _lsobs_counters_add (counters, LSOBS_COUNTER_SPOOL_DROPPED, replay->n_refused);
+  if (!stays && (replay->n_refused < n_records || n_records == 0))
+    replay->n_delivered++;
+  else
+    replay->n_failed++;
+}
+
+/* A file of the spool that cannot be removed is not counted, and ends the replay: it and all others
+ * would be sent again and again. */
 static void
 removed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = G_TASK (user_data);
+  Replay *replay = g_task_get_task_data (task);
+  GError *error = NULL;
 
   assert_context (task);
   if (is_forked (task))
     return;
-  end_file (g_task_get_task_data (task));
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    g_debug ("%s", error->message);
+  if (error != NULL && replay->mode != LSOBS_REPLAY_DIRECTORY)
+    {
+      replay->n_failed++;
+      end_file (replay);
+      finish (task, error);
+      return;
+    }
+  g_clear_error (&error);
+  count_file (replay);
+  end_file (replay);
   start_next_file (task);
 }
 
@@ -317,25 +357,16 @@ static void
 finish_file (GTask *task)
 {
   Replay *replay = g_task_get_task_data (task);
-  LsobsCounters *counters = _lsobs_service_peek_counters (replay->service);
-  guint n_records = replay->reader != NULL ? _lsobs_body_reader_get_n_records (replay->reader)
-                                           : MAX (replay->n_records, replay->n_refused);
 
   assert_context (task);
-  _lsobs_counters_add (counters, LSOBS_COUNTER_DRAINED, n_records - replay->n_refused);
-  if (replay->n_refused > 0 && replay->mode == LSOBS_REPLAY_DIRECTORY)
+  if (replay->n_refused == 0 || replay->mode != LSOBS_REPLAY_DIRECTORY)
     {
-      replay->n_failed++;
-      end_file (replay);
-      start_next_file (task);
+      use_disk (task, remove_in_thread, removed_cb);
       return;
     }
-  _lsobs_counters_add (counters, LSOBS_COUNTER_SPOOL_DROPPED, replay->n_refused);
-  if (replay->n_refused < n_records || n_records == 0)
-    replay->n_delivered++;
-  else
-    replay->n_failed++;
-  use_disk (task, remove_in_thread, removed_cb);
+  count_file (replay);
+  end_file (replay);
+  start_next_file (task);
 }
 
 /* Whether the failure is about one file, so that the next file may be delivered. */

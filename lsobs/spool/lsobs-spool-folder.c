@@ -570,20 +570,28 @@ _lsobs_spool_folder_read (LsobsSpoolFolder *self,
   return problem;
 }
 
+/* Removes the file, also if the ledger cannot be locked or written, as on a full disk: the time of
+ * change of the folder tells that then. A folder without a ledger file is not read for each file that
+ * is removed.
+ * Returns: FALSE with errno */
 static gboolean
 remove_file (LsobsSpoolFolder *self, OpenFolder *open_folder, const char *name)
 {
   LsobsSpoolLedger *ledger = &open_folder->ledger;
   struct stat info;
-  gboolean done;
-  int problem;
+  gboolean counted = self->limits.is_private && lock_ledger (self, open_folder) &&
+                     fstatat (open_folder->dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                     begin_step (self, open_folder);
+  gboolean done = unlinkat (open_folder->dir, name, 0) == 0;
+  int problem = errno;
 
-  if (!lock_ledger (self, open_folder) ||
-      fstatat (open_folder->dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-      !begin_step (self, open_folder))
-    return FALSE;
-  done = unlinkat (open_folder->dir, name, 0) == 0;
-  problem = errno;
+  if (!counted)
+    {
+      /* The clock of the folder may not have moved on since the last step. */
+      self->measured_at = 0;
+      errno = problem;
+      return done;
+    }
   if (done)
     {
       ledger->n_files -= MIN (ledger->n_files, 1);

@@ -684,6 +684,50 @@ test_disk (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (g_unlink (fixture->dir), ==, 0);
 }
 
+/* Accepts a file, and puts a directory in its place. */
+static gboolean
+accept_and_replace (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  Fixture *fixture = data;
+  g_autoptr (GPtrArray) names = NULL;
+
+  if (!once_service_answer_cb (request, answer, fixture->service))
+    return FALSE;
+  names = failed_traces_list (fixture->dir);
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *path = g_build_filename (fixture->dir, g_ptr_array_index (names, i), NULL);
+
+      if (g_unlink (path) == 0)
+        g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+    }
+  return TRUE;
+}
+
+/* What cannot be removed does not count as drained: it would count again. */
+static void
+test_stays (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) names = NULL;
+  g_autofree char *path = NULL;
+  g_autoptr (GError) error = NULL;
+  Counts counts;
+
+  fill (fixture, 1, 4);
+  names = failed_traces_list (fixture->dir);
+  path = g_build_filename (fixture->dir, g_ptr_array_index (names, 0), NULL);
+  test_server_switch (fixture->base.server, accept_and_replace, fixture);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_server_wait_requests (fixture->base.server, 1, TEST_TIMEOUT_MS));
+  /* waits for the end of the other */
+  error = drain (fixture, &counts);
+  g_assert_cmpuint (counts.n_delivered, ==, 0);
+  g_assert_cmpuint (count_known (fixture), ==, 4);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_DRAINED), ==, 0);
+  test_fixture_stop (&fixture->base);
+  g_assert_cmpint (g_rmdir (path), ==, 0);
+}
+
 /* The folder vanishes, and is made again. */
 static void
 test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -813,6 +857,7 @@ main (int argc, char **argv)
   ADD_WITH ("/spool/idle/context", GINT_TO_POINTER (TRUE), test_idle);
   ADD ("/spool/replicas", test_replicas);
   ADD ("/spool/disk", test_disk);
+  ADD ("/spool/stays", test_stays);
   ADD ("/spool/vanished", test_vanished);
   ADD ("/spool/limit", test_limit);
   ADD ("/spool/default", test_default);

@@ -509,6 +509,65 @@ test_links (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (failed_traces_count_entries (target), ==, 1);
 }
 
+/* Removes a file while no file can grow, as on a full disk.
+ * Returns: 0 or errno */
+static int
+remove_on_full_disk (LsobsSpoolFolder *folder, const char *name)
+{
+  struct rlimit before;
+  struct rlimit limit;
+  int problem;
+
+  fflush (NULL);
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  limit = before;
+  limit.rlim_cur = 0;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  problem = _lsobs_spool_folder_remove (folder, name);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  signal (SIGXFSZ, SIG_DFL);
+  return problem;
+}
+
+/* A disk that is full, so that the ledger cannot be written, gets room again. */
+static void
+test_full_remove (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_files = 2 });
+  g_autoptr (GPtrArray) names = NULL;
+
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  names = list (folder, TAG);
+  for (guint i = 0; i < names->len; i++)
+    g_assert_cmpint (remove_on_full_disk (folder, g_ptr_array_index (names, i)), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 0);
+  /* The ledger is made true. */
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpint (add (folder, TAG, 10), ==, EDQUOT);
+}
+
+/* A folder without a ledger file is not read for each file that is removed. */
+static void
+test_remove_others (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const LsobsSpoolLimits limits = { G_MAXINT64, G_MAXUINT64, G_MAXINT64, FALSE };
+  g_autoptr (LsobsSpoolFolder) adder = _lsobs_spool_folder_new (fixture->path, &limits);
+  g_autoptr (LsobsSpoolFolder) remover = _lsobs_spool_folder_new (fixture->path, &limits);
+  g_autoptr (GPtrArray) names = NULL;
+
+  for (guint i = 0; i < 5; i++)
+    g_assert_cmpint (add (adder, NULL, 10), ==, 0);
+  names = list (remover, NULL);
+  g_assert_cmpuint (names->len, ==, 5);
+  for (guint i = 0; i < names->len; i++)
+    g_assert_cmpint (_lsobs_spool_folder_remove (remover, g_ptr_array_index (names, i)), ==, 0);
+  g_assert_cmpint (remover->measured_at, ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 0);
+}
+
 static void
 test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -571,6 +630,8 @@ main (int argc, char **argv)
   ADD ("/spool-folder/lock", test_lock);
   ADD ("/spool-folder/links", test_links);
   ADD ("/spool-folder/full", test_full);
+  ADD ("/spool-folder/full/remove", test_full_remove);
+  ADD ("/spool-folder/remove-others", test_remove_others);
   ADD ("/spool-folder/vanished", test_vanished);
 
   return g_test_run ();
