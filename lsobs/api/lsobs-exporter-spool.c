@@ -101,7 +101,7 @@ drain_next (GTask *task)
       replay = g_task_new (NULL, g_task_get_cancellable (task), drained_cb, g_object_ref (task));
       g_main_context_pop_thread_default (g_task_get_context (task));
       _lsobs_replay_task (settings, destination->counters, settings->values.spool_dir,
-                          LSOBS_REPLAY_SPOOL, TRUE, replay);
+                          LSOBS_REPLAY_SPOOL, TRUE, NULL, replay);
       return;
     }
   if (drain->problem != NULL)

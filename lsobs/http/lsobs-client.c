@@ -652,10 +652,10 @@ lsobs_client_replay_async (LsobsClient *self,
     g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                              _ ("No directory of lost traces: set the property failed-traces-dir"));
   else if (directory != NULL)
-    _lsobs_replay_task (settings, NULL, directory, LSOBS_REPLAY_DIRECTORY, FALSE, task);
+    _lsobs_replay_task (settings, NULL, directory, LSOBS_REPLAY_DIRECTORY, FALSE, NULL, task);
   else
     _lsobs_replay_task (settings, NULL, settings->values.failed_traces_dir, LSOBS_REPLAY_DIRECTORY,
-                        TRUE, task);
+                        TRUE, NULL, task);
 }
 
 /**

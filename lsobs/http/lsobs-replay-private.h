@@ -14,6 +14,17 @@ typedef enum
   LSOBS_REPLAY_QUIETLY    /* the same, unasked: does not wait for another replay of the spool */
 } LsobsReplayMode;
 
+/* What the replays of one spool know from one to the next. Used by one replay at a time. */
+typedef struct
+{
+  GHashTable *failures; /* (owned) (element-type utf8 guint) names of files: how often the service
+                         * failed on them, and took others */
+  guint n_vain;         /* replays in a row that delivered nothing */
+} LsobsReplayMemory;
+
+void _lsobs_replay_memory_init (LsobsReplayMemory *self);
+void _lsobs_replay_memory_clear (LsobsReplayMemory *self);
+
 /* Sends the failed traces of a folder again, one file after the other, in the context of a task.
  * Thread-safe. */
 void _lsobs_replay_task (LsobsSettings *settings,
@@ -21,6 +32,7 @@ void _lsobs_replay_task (LsobsSettings *settings,
                          const char *path,
                          LsobsReplayMode mode,
                          gboolean may_be_missing,
+                         LsobsReplayMemory *memory,
                          GTask *task);
 void _lsobs_replay_peek_counts (GTask *task, guint *n_delivered, guint *n_failed);
 

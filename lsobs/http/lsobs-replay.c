@@ -40,21 +40,26 @@ typedef struct
 
 typedef struct
 {
-  guint epoch;              /* the process that replays */
-  LsobsService *service;    /* (owned) with connections and waits of its own */
-  LsobsReplayMode mode;     /* constant */
-  gboolean may_be_missing;  /* a missing directory counts as empty */
-  LsobsSpoolFolder *folder; /* (owned) */
-  LsobsSpoolOwner *owner;   /* (owned) whose files may be sent */
-  LsobsFileLock lock;       /* that of a spool */
-  GPtrArray *names;         /* (owned) (element-type utf8) of files, the oldest first */
-  guint next;               /* index of the next file in names */
-  GHashTable *missing;      /* (owned) (element-type utf8) missing endpoints */
-  GError *problem;          /* (owned) (nullable) the first error that is not about one file */
-  gboolean plain;           /* the service takes no compressed bodies */
-  gboolean last_failed; /* the service failed on the last file, perhaps because of its content */
-  guint n_delivered;    /* files */
-  guint n_failed;       /* files */
+  guint epoch;               /* the process that replays */
+  LsobsService *service;     /* (owned) with connections and waits of its own */
+  LsobsReplayMode mode;      /* constant */
+  gboolean may_be_missing;   /* a missing directory counts as empty */
+  LsobsSpoolFolder *folder;  /* (owned) */
+  LsobsSpoolOwner *owner;    /* (owned) whose files may be sent */
+  LsobsFileLock lock;        /* that of a spool */
+  GPtrArray *names;          /* (owned) (element-type utf8) of files, the oldest first */
+  guint next;                /* index of the next file in names */
+  guint n_fresh;             /* of names: on the others, which come last, the service has failed */
+  LsobsReplayMemory *memory; /* (unowned) */
+  LsobsReplayMemory own_memory; /* without another one */
+  GHashTable *missing;          /* (owned) (element-type utf8) missing endpoints */
+  GError *problem;              /* (owned) (nullable) the first error that is not about one file */
+  gboolean plain;               /* the service takes no compressed bodies */
+  char *suspect;     /* (owned) (nullable) the file on which the service failed, perhaps because of
+                   * its content, since it took another one */
+  gboolean probe;    /* a recent file shows whether it was because of that */
+  guint n_delivered; /* files */
+  guint n_failed;    /* files */
 
   /* the current file */
   LsobsFileLock file_lock; /* of the file: no other replay sends it */
@@ -67,9 +72,12 @@ typedef struct
   GBytes *body;      /* (owned) (nullable) of range */
   guint n_refused;   /* records that the service has refused alone */
   GError *refusal;   /* (owned) (nullable) of the body, while that is decoded */
+  guint n_doubtful;  /* records on which the service failed alone, since it took others */
+  GError *doubt;     /* (owned) (nullable) the last of these failures */
   LsobsAttempts attempts;
 } Replay;
 
+static void keep (GTask *task, GError *error, gboolean missing);
 static void start_body (GTask *task);
 static void start_attempt (GTask *task);
 static void start_next_file (GTask *task);
@@ -83,6 +91,8 @@ end_file (Replay *replay)
   g_clear_pointer (&replay->reader, _lsobs_body_reader_free);
   g_clear_pointer (&replay->body, g_bytes_unref);
   g_clear_error (&replay->refusal);
+  g_clear_error (&replay->doubt);
+  replay->n_doubtful = 0;
   g_array_set_size (replay->ranges, 0);
   replay->decoded = FALSE;
   replay->n_refused = 0;
@@ -105,6 +115,8 @@ replay_free (gpointer user_data)
   g_ptr_array_unref (replay->names);
   g_array_unref (replay->ranges);
   g_hash_table_unref (replay->missing);
+  _lsobs_replay_memory_clear (&replay->own_memory);
+  g_free (replay->suspect);
   g_clear_error (&replay->problem);
   g_free (replay);
 }
@@ -113,6 +125,136 @@ static const char *
 peek_name (Replay *replay)
 {
   return g_ptr_array_index (replay->names, replay->next - 1);
+}
+
+/* --- bad files --- */
+
+void
+_lsobs_replay_memory_init (LsobsReplayMemory *self)
+{
+  self->failures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->n_vain = 0;
+}
+
+void
+_lsobs_replay_memory_clear (LsobsReplayMemory *self)
+{
+  g_clear_pointer (&self->failures, g_hash_table_unref);
+}
+
+/* @user_data: names as a set
+ * Returns: whether the file is gone */
+static gboolean
+is_gone (gpointer name, gpointer value, gpointer user_data)
+{
+  return !g_hash_table_contains (user_data, name);
+}
+
+/* Moves the files on which the service has failed behind the others, and forgets those that are
+ * gone. */
+static void
+put_failed_last (Replay *replay)
+{
+  GHashTable *failures = replay->memory->failures;
+  g_autoptr (GHashTable) listed = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GPtrArray) failed = g_ptr_array_new ();
+  guint n = 0;
+
+  replay->n_fresh = replay->names->len;
+  if (g_hash_table_size (failures) == 0)
+    return;
+  for (guint i = 0; i < replay->names->len; i++)
+    g_hash_table_add (listed, g_ptr_array_index (replay->names, i));
+  g_hash_table_foreach_remove (failures, is_gone, listed);
+  for (guint i = 0; i < replay->names->len; i++)
+    {
+      gpointer name = g_ptr_array_index (replay->names, i);
+
+      if (g_hash_table_contains (failures, name))
+        g_ptr_array_add (failed, name);
+      else
+        g_ptr_array_index (replay->names, n++) = name;
+    }
+  for (guint i = 0; i < failed->len; i++)
+    g_ptr_array_index (replay->names, n + i) = g_ptr_array_index (failed, i);
+  replay->n_fresh = n;
+}
+
+/* A file has failed: a recent one comes next, which the service takes if it is well. While nothing is
+ * delivered, each replay tries another one. */
+static void
+put_probe_next (Replay *replay)
+{
+  guint end = replay->next < replay->n_fresh ? replay->n_fresh : replay->names->len;
+  guint n = end - replay->next;
+  guint index = end - 1 - replay->memory->n_vain % n;
+
+  replay->probe = FALSE;
+  g_ptr_array_insert (replay->names, (int) replay->next,
+                      g_ptr_array_steal_index (replay->names, index));
+}
+
+/* The failure on the suspect was about that file. */
+static void
+blame_suspect (Replay *replay)
+{
+  GHashTable *failures = replay->memory->failures;
+  guint n;
+
+  if (replay->suspect == NULL)
+    return;
+  n = GPOINTER_TO_UINT (g_hash_table_lookup (failures, replay->suspect));
+  g_hash_table_replace (failures, g_steal_pointer (&replay->suspect), GUINT_TO_POINTER (n + 1));
+}
+
+/* The service has taken records, or has refused them: what it failed on before is bad. */
+static void
+note_well (Replay *replay)
+{
+  blame_suspect (replay);
+  replay->memory->n_vain = 0;
+  replay->n_refused += replay->n_doubtful;
+  replay->n_doubtful = 0;
+  g_clear_error (&replay->doubt);
+}
+
+/* The replay ends. */
+static void
+judge_suspect (Replay *replay)
+{
+  if (replay->suspect == NULL)
+    return;
+  if (replay->n_delivered > 0)
+    blame_suspect (replay);
+  else
+    replay->memory->n_vain++;
+  g_clear_pointer (&replay->suspect, g_free);
+}
+
+/* Returns: how often the service has failed on the current file, and taken others */
+static guint
+count_failures (Replay *replay)
+{
+  return GPOINTER_TO_UINT (g_hash_table_lookup (replay->memory->failures, peek_name (replay)));
+}
+
+/* Whether the service, or what is in front of it, may have failed because of what is in the file. */
+static gboolean
+may_be_content (Replay *replay, const GError *error)
+{
+  LsobsError code = _lsobs_delivery_policy_find (error)->code;
+
+  return replay->mode != LSOBS_REPLAY_DIRECTORY &&
+         (code == LSOBS_ERROR_UNAVAILABLE || code == LSOBS_ERROR_UNREACHABLE ||
+          code == LSOBS_ERROR_FOREIGN);
+}
+
+/* Whether the file is sent in parts, as the service fails on it again and again, and takes others. */
+static gboolean
+may_isolate (Replay *replay, const GError *error)
+{
+  return may_be_content (replay, error) && replay->n_delivered > 0 &&
+         count_failures (replay) >= LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES;
 }
 
 /* --- the disk: in a thread, while the context waits --- */
@@ -133,8 +275,10 @@ list_in_thread (GTask *disk_task,
                                             ? _lsobs_spool_owner_peek_tag (replay->owner)
                                             : NULL,
                                         replay->names);
+  put_failed_last (replay);
   if (replay->names->len > MAX_FILES)
     g_ptr_array_set_size (replay->names, MAX_FILES);
+  replay->n_fresh = MIN (replay->n_fresh, replay->names->len);
   if (problem == 0 || (problem == ENOENT && replay->may_be_missing))
     g_task_return_boolean (disk_task, TRUE);
   else if (problem == EWOULDBLOCK)
@@ -281,6 +425,7 @@ finish (GTask *task, GError *error)
   Replay *replay = g_task_get_task_data (task);
 
   assert_context (task);
+  judge_suspect (replay);
   _lsobs_service_close (replay->service);
   _lsobs_file_lock_release (&replay->lock);
   _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_SPOOL_DROPPED,
@@ -359,6 +504,11 @@ finish_file (GTask *task)
   Replay *replay = g_task_get_task_data (task);
 
   assert_context (task);
+  if (replay->n_doubtful > 0)
+    {
+      keep (task, g_steal_pointer (&replay->doubt), FALSE);
+      return;
+    }
   if (replay->n_refused == 0 || replay->mode != LSOBS_REPLAY_DIRECTORY)
     {
       use_disk (task, remove_in_thread, removed_cb);
@@ -384,22 +534,23 @@ keep (GTask *task, GError *error, gboolean missing)
 {
   Replay *replay = g_task_get_task_data (task);
   const LsobsDeliveryPolicy *policy = _lsobs_delivery_policy_find (error);
-  gboolean may_be_content = replay->mode != LSOBS_REPLAY_DIRECTORY && !replay->last_failed &&
-                            g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE);
+  gboolean suspicious = may_be_content (replay, error) && !missing;
 
   assert_context (task);
   replay->n_failed++;
   g_debug ("%s stays: %s", peek_name (replay), error->message);
   if (missing)
     g_hash_table_add (replay->missing, g_strdup (replay->trace->endpoint));
-  if (!missing && !may_be_content && !is_about_one (policy))
+  if (suspicious ? replay->suspect != NULL : !missing && !is_about_one (policy))
     {
       finish (task, error);
       return;
     }
-  /* A service may fail on what is in one file: the next one shows whether it is well. */
-  replay->last_failed = may_be_content;
-  if ((missing || may_be_content) && replay->problem == NULL)
+  /* A service may fail on what is in one file: another one shows whether it is well. */
+  if (suspicious)
+    replay->suspect = g_strdup (peek_name (replay));
+  replay->probe |= suspicious;
+  if ((missing || suspicious) && replay->problem == NULL)
     replay->problem = g_steal_pointer (&error);
   g_clear_error (&error);
   end_file (replay);
@@ -441,6 +592,15 @@ split_range (GTask *task)
   assert_context (task);
   if (replay->range.end - replay->range.first < 2)
     return FALSE;
+  /* A bad record is given up if the service takes another one after it: from time to time, the last
+   * one is sent first. */
+  if (count_failures (replay) % 2 != 0)
+    {
+      RecordRange first = halves[0];
+
+      halves[0] = halves[1];
+      halves[1] = first;
+    }
   g_array_append_vals (replay->ranges, halves, G_N_ELEMENTS (halves));
   start_next_range (task);
   return TRUE;
@@ -462,6 +622,14 @@ decide_alone (GTask *task, GError *error)
       return;
     }
   g_debug ("A record of %s is refused: %s", peek_name (replay), error->message);
+  if (may_be_content (replay, error))
+    {
+      replay->n_doubtful++;
+      g_clear_error (&replay->doubt);
+      replay->doubt = error;
+      start_next_range (task);
+      return;
+    }
   g_error_free (error);
   replay->n_refused++;
   start_next_range (task);
@@ -569,6 +737,11 @@ handle_failure (GTask *task, LsobsAnswer *answer)
     }
   else if (policy->split && answer->outcome != LSOBS_OUTCOME_BLOCKED)
     {
+      note_well (replay);
+      handle_refused (task, error);
+    }
+  else if (may_isolate (replay, error))
+    {
       handle_refused (task, error);
     }
   else
@@ -603,7 +776,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       handle_failure (task, &answer);
       return;
     }
-  replay->last_failed = FALSE;
+  note_well (replay);
   /* It was about the compression. */
   replay->plain |= replay->decoded;
   _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_BYTES_SENT,
@@ -760,6 +933,8 @@ start_next_file (GTask *task)
     return;
   if (replay->next < replay->names->len)
     {
+      if (replay->probe)
+        put_probe_next (replay);
       replay->next++;
       use_disk (task, load_in_thread, loaded_cb);
     }
@@ -830,6 +1005,7 @@ lock_folder (GTask *task)
  * @counters: (nullable)
  * @path: of the folder
  * @may_be_missing: a missing folder counts as empty
+ * @memory: (nullable): of replays of the same folder; is there until @task has ended
  * @task: without task data */
 void
 _lsobs_replay_task (LsobsSettings *settings,
@@ -837,6 +1013,7 @@ _lsobs_replay_task (LsobsSettings *settings,
                     const char *path,
                     LsobsReplayMode mode,
                     gboolean may_be_missing,
+                    LsobsReplayMemory *memory,
                     GTask *task)
 {
   const LsobsSpoolLimits no_limits = {
@@ -856,6 +1033,8 @@ _lsobs_replay_task (LsobsSettings *settings,
   replay->owner = _lsobs_spool_owner_new (settings);
   replay->mode = mode;
   replay->may_be_missing = may_be_missing;
+  _lsobs_replay_memory_init (&replay->own_memory);
+  replay->memory = memory != NULL ? memory : &replay->own_memory;
   replay->lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
   replay->file_lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
   replay->names = g_ptr_array_new_with_free_func (g_free);

@@ -466,23 +466,96 @@ fail_bad (TestRequest *request, TestAnswer *answer, gpointer data)
          once_service_answer_cb (request, answer, data);
 }
 
-static void
-test_failing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+static gboolean
+reset_bad (TestRequest *request, TestAnswer *answer, gpointer data)
 {
+  if (!test_refuse_bad_cb (request, answer, GUINT_TO_POINTER (500)))
+    return once_service_answer_cb (request, answer, data);
+  answer->mode = TEST_ANSWER_RESET;
+  return TRUE;
+}
+
+/* Puts one more file into the spool, with a bad record among so many. */
+static void
+spool_bad (Fixture *fixture, guint n_before, guint n_after)
+{
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, n_before);
+  test_emit (fixture->base.exporter, "bad");
+  test_emit_many (fixture->base.exporter, n_after);
+  stop_spooled (fixture, n_before + 1 + n_after);
+}
+
+/* Two of them are next to each other. */
+static void
+test_failing (Fixture *fixture, gconstpointer data)
+{
+  gboolean resets = GPOINTER_TO_INT (data);
+  int code = resets ? LSOBS_ERROR_UNREACHABLE : LSOBS_ERROR_UNAVAILABLE;
   g_autoptr (GError) error = NULL;
   Counts counts;
 
-  test_server_close_port (fixture->base.server);
-  test_fixture_start (&fixture->base);
-  test_emit (fixture->base.exporter, "bad");
-  stop_spooled (fixture, 1);
-  fill_more (fixture, 3, 4, 1);
-  test_server_switch (fixture->base.server, fail_bad, fixture->service);
+  spool_bad (fixture, 0, 0);
+  spool_bad (fixture, 0, 0);
+  fill_more (fixture, 3, 4, 2);
+  test_server_switch (fixture->base.server, resets ? reset_bad : fail_bad, fixture->service);
   test_fixture_start (&fixture->base);
   error = drain (fixture, &counts);
-  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE);
+  g_assert_error (error, LSOBS_ERROR, code);
   g_assert_cmpuint (count_known (fixture), ==, 12);
-  g_assert_cmpuint (count_files (fixture), ==, 1);
+  g_assert_cmpuint (count_files (fixture), ==, 2);
+}
+
+/* A file that is delivered, and put into the spool again. */
+typedef struct
+{
+  Fixture *fixture; /* (unowned) */
+  char *path;       /* (owned) */
+  char *text;       /* (owned) */
+  gsize len;
+} GoodFile;
+
+/* Shows, by another file, that the service is well, until the bad record is given up. */
+static gboolean
+is_isolated (gpointer data)
+{
+  GoodFile *good = data;
+
+  if (is_empty (good->fixture))
+    return TRUE;
+  if (!g_file_test (good->path, G_FILE_TEST_EXISTS))
+    g_assert_true (g_file_set_contents (good->path, good->text, (gssize) good->len, NULL));
+  return get (good->fixture, LSOBS_COUNTER_SPOOL_DROPPED) > 0;
+}
+
+/* Of a file on which the service fails again and again, and on no other, only the bad record is
+ * lost. */
+static void
+test_isolated (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) names = NULL;
+  GoodFile good = { .fixture = fixture };
+  Counts counts;
+  g_autoptr (GError) error = NULL;
+
+  spool_bad (fixture, 7, 7);
+  fill_more (fixture, 1, 1, 1);
+  names = failed_traces_list (fixture->dir);
+  good.path = g_build_filename (fixture->dir, g_ptr_array_index (names, 1), NULL);
+  g_assert_true (g_file_get_contents (good.path, &good.text, &good.len, NULL));
+  test_server_switch (fixture->base.server, fail_bad, fixture->service);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_isolated, &good, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOL_DROPPED, 1));
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOL_DROPPED), ==, 1);
+  /* It may be there once more. */
+  error = drain (fixture, &counts);
+  g_assert_no_error (error);
+  g_assert_true (is_empty (fixture));
+  g_assert_cmpuint (count_known (fixture), ==, 15);
+  g_free (good.path);
+  g_free (good.text);
 }
 
 /* The key is refused for now. */
@@ -845,7 +918,9 @@ main (int argc, char **argv)
   ADD ("/spool/conflict", test_conflict);
   ADD ("/spool/bad", test_bad);
   ADD ("/spool/too-large", test_too_large);
-  ADD ("/spool/failing", test_failing);
+  ADD_WITH ("/spool/failing/answers", GINT_TO_POINTER (FALSE), test_failing);
+  ADD_WITH ("/spool/failing/resets", GINT_TO_POINTER (TRUE), test_failing);
+  ADD ("/spool/isolated", test_isolated);
   ADD ("/spool/unauthorized", test_unauthorized);
   ADD ("/spool/rejected", test_rejected);
   ADD ("/spool/drain", test_drain);
