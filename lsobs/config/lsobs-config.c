@@ -616,7 +616,9 @@ static const LsobsSetting settings[] = {
    * Whoever has the same address, workspace, project and key sends them: this program when it
    * starts again, when the service is back, and in lsobs_exporter_drain_spool_async(). One process
    * does so at a time, in order, and removes a file after the service has said yes. No file
-   * contains the key, but a fingerprint of it, with a salt.
+   * contains the key, but a fingerprint of it, with a salt. Of a token that is renewed, the
+   * fingerprint is that of its user, or, if that is not known, of the profile and the workspace;
+   * without a workspace, only the same token sends its traces.
    *
    * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
    * and destinations may share a spool. Files are written and sent in threads of the

@@ -30,7 +30,13 @@ void _lsobs_credentials_rest (LsobsCredentials *self);
 gboolean _lsobs_credentials_can_change (LsobsCredentials *self);
 gboolean _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other);
 
-char *_lsobs_credentials_make_fingerprint (LsobsCredentials *self, const char *salt);
+char *_lsobs_credentials_make_fingerprint (LsobsCredentials *self,
+                                           const char *salt,
+                                           gboolean has_workspace);
+gboolean _lsobs_credentials_match_fingerprint (LsobsCredentials *self,
+                                               const char *salt,
+                                               gboolean has_workspace,
+                                               const char *fingerprint);
 
 gboolean _lsobs_credentials_are_ready (LsobsCredentials *self, guint refused);
 LsobsCredentialsState _lsobs_credentials_need (LsobsCredentials *self,

@@ -9,6 +9,7 @@
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
+#include "lsobs/text/lsobs-json-document-private.h"
 #include "lsobs/text/lsobs-redactor-private.h"
 
 #define KEY_HEADER   "x-api-key"
@@ -180,28 +181,142 @@ _lsobs_credentials_are_same (LsobsCredentials *self, LsobsCredentials *other)
   return same && self->source == other->source;
 }
 
-/* Tells two secrets apart without telling either. A secret that is fetched changes: its source counts
- * instead.
- * @self: (nullable)
- * @salt: the key of the HMAC
+/* --- fingerprints --- */
+
+/* @parts: (array zero-terminated=1): texts
  * Returns: (transfer full): in hexadecimal digits */
-char *
-_lsobs_credentials_make_fingerprint (LsobsCredentials *self, const char *salt)
+static char *
+make_hmac (const char *salt, const char *const *parts)
 {
   g_autoptr (GHmac) hmac = g_hmac_new (G_CHECKSUM_SHA256, (const guchar *) salt, strlen (salt));
 
-  if (self != NULL && self->source != NULL)
+  for (guint i = 0; parts[i] != NULL; i++)
     {
-      g_hmac_update (hmac, (const guchar *) self->source->path, -1);
-      g_hmac_update (hmac, (const guchar *) "\n", 1);
-      g_hmac_update (hmac, (const guchar *) self->source->name, -1);
-    }
-  else if (self != NULL)
-    {
-      /* It is never replaced. */
-      g_hmac_update (hmac, (const guchar *) self->secret, -1);
+      if (i > 0)
+        g_hmac_update (hmac, (const guchar *) "\n", 1);
+      g_hmac_update (hmac, (const guchar *) parts[i], -1);
     }
   return g_strdup (g_hmac_get_string (hmac));
+}
+
+/* Returns: (transfer full) (nullable): whose token it is, by its claim "sub", if it is a JWT */
+static char *
+dup_subject (const char *token)
+{
+  g_auto (LsobsJsonDocument) document = LSOBS_JSON_DOCUMENT_INIT;
+  g_auto (GStrv) parts = g_strsplit (token, ".", 4);
+  g_autoptr (GString) text = NULL;
+  g_autofree guchar *claims = NULL;
+  const char *value;
+  const char *subject;
+  gsize len = 0;
+
+  if (g_strv_length (parts) != 3)
+    return NULL;
+  g_strdelimit (parts[1], "-", '+');
+  g_strdelimit (parts[1], "_", '/');
+  text = g_string_new (parts[1]);
+  while (text->len % 4 != 0)
+    g_string_append_c (text, '=');
+  claims = g_base64_decode (text->str, &len);
+  if (!_lsobs_json_document_load (&document, (const char *) claims, len) ||
+      *document.text.data != '{')
+    return NULL;
+  value = _lsobs_json_document_find (&document, document.text.data, "sub");
+  subject = _lsobs_json_document_decode (&document, value, &len);
+  return subject != NULL && len > 0 ? g_strndup (subject, len) : NULL;
+}
+
+/* A token is renewed: its subject counts, or else the profile if a workspace says where traces go.
+ * Returns: (transfer full) */
+static char *
+make_token_hmac (LsobsKeySource *source,
+                 const char *salt,
+                 gboolean has_workspace,
+                 const char *token)
+{
+  g_autofree char *subject = dup_subject (token);
+  const char *const parts[] = { "subject", subject, NULL };
+  const char *const profile[] = { "profile", source->path, source->name, NULL };
+  const char *const whole[] = { token, NULL };
+
+  if (subject != NULL)
+    return make_hmac (salt, parts);
+  return make_hmac (salt, has_workspace ? profile : whole);
+}
+
+/* A command that has not printed a key yet.
+ * Returns: (transfer full) */
+static char *
+make_command_hmac (LsobsKeySource *source, const char *salt)
+{
+  const char *const parts[] = { "command", source->path, source->name, source->command, NULL };
+
+  return make_hmac (salt, parts);
+}
+
+static char *
+make_empty_hmac (const char *salt)
+{
+  const char *const parts[] = { NULL };
+
+  return make_hmac (salt, parts);
+}
+
+/* Tells two accounts apart without telling a secret. A key that is fetched counts as one that is
+ * given, and until it is known, the command does.
+ * @self: (nullable)
+ * @salt: the key of the HMAC
+ * @has_workspace: the workspace is told apart as well
+ * Returns: (transfer full): in hexadecimal digits */
+char *
+_lsobs_credentials_make_fingerprint (LsobsCredentials *self,
+                                     const char *salt,
+                                     gboolean has_workspace)
+{
+  const char *parts[] = { NULL, NULL };
+  char *secret = NULL;
+  char *fingerprint;
+
+  if (self != NULL)
+    {
+      _lsobs_fork_lock ();
+      secret = _lsobs_secret_dup (self->secret);
+      _lsobs_fork_unlock ();
+    }
+  parts[0] = secret;
+  if (secret == NULL && self != NULL && self->source != NULL &&
+      self->source->kind == LSOBS_KEY_COMMAND)
+    fingerprint = make_command_hmac (self->source, salt);
+  else if (secret != NULL && self->source != NULL && self->source->kind == LSOBS_KEY_TOKEN)
+    fingerprint = make_token_hmac (self->source, salt, has_workspace, secret);
+  else
+    fingerprint = make_hmac (salt, parts);
+  _lsobs_secret_free (secret);
+  return fingerprint;
+}
+
+/* Whether the fingerprint is of the same account. One made without a key is of any: then, there was no
+ * account.
+ * @self: (nullable)
+ * @salt: that of the fingerprint
+ * @has_workspace: as when it was made */
+gboolean
+_lsobs_credentials_match_fingerprint (LsobsCredentials *self,
+                                      const char *salt,
+                                      gboolean has_workspace,
+                                      const char *fingerprint)
+{
+  g_autofree char *own = _lsobs_credentials_make_fingerprint (self, salt, has_workspace);
+  g_autofree char *none = make_empty_hmac (salt);
+  g_autofree char *command = NULL;
+
+  if (strcmp (fingerprint, own) == 0 || strcmp (fingerprint, none) == 0)
+    return TRUE;
+  if (self == NULL || self->source == NULL || self->source->kind != LSOBS_KEY_COMMAND)
+    return FALSE;
+  command = make_command_hmac (self->source, salt);
+  return strcmp (fingerprint, command) == 0;
 }
 
 /* --- fetching in a thread --- */

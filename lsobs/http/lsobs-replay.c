@@ -77,6 +77,7 @@ typedef struct
   LsobsAttempts attempts;
 } Replay;
 
+static gboolean is_own (Replay *replay);
 static void keep (GTask *task, GError *error, gboolean missing);
 static void start_body (GTask *task);
 static void start_attempt (GTask *task);
@@ -812,6 +813,13 @@ start_attempt (GTask *task)
         keep (task, error, FALSE);
       return;
     }
+  /* A key that was fetched instead of a refused one may be another account's. */
+  if (replay->attempts.refused_key != 0 && !is_own (replay))
+    {
+      end_file (replay);
+      start_next_file (task);
+      return;
+    }
   message = _lsobs_route_new_message (_lsobs_service_peek_route (replay->service), "POST",
                                       trace->endpoint);
   if (trace->encoding != NULL)
@@ -968,6 +976,38 @@ lock_later (GTask *task)
   g_task_attach_source (task, source, lock_again_cb);
 }
 
+static void start_files (GTask *task);
+
+static gboolean
+key_known_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+
+  assert_context (task);
+  if (!is_forked (task) && !finish_if_cancelled (task))
+    start_files (task);
+  return G_SOURCE_REMOVE;
+}
+
+/* The key says which files of a spool may be sent. */
+static void
+start_files (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  assert_context (task);
+  if (replay->mode != LSOBS_REPLAY_DIRECTORY && replay->names->len > 0 &&
+      !_lsobs_attempts_have_key (&replay->attempts, task, key_known_cb, &error))
+    {
+      if (error != NULL)
+        finish (task, error);
+      return;
+    }
+  _lsobs_attempts_clear (&replay->attempts);
+  start_next_file (task);
+}
+
 static void
 listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
@@ -980,7 +1020,8 @@ listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return;
   if (g_task_propagate_boolean (G_TASK (result), &error))
     {
-      start_next_file (task);
+      _lsobs_attempts_init (&replay->attempts, replay->service);
+      start_files (task);
     }
   else if (replay->mode != LSOBS_REPLAY_QUIETLY &&
            g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))

@@ -9,12 +9,11 @@
 
 struct _LsobsSpoolOwner
 {
-  LsobsSettings *settings; /* (owned) has the credentials */
-  char *endpoint;          /* (owned) */
-  char *workspace;         /* (owned) empty for none */
-  char *project;           /* (owned) */
-  char salt[LSOBS_TOKEN_LEN + 1];
-  char *fingerprint; /* (owned) of the key, with the salt */
+  LsobsSettings *settings;        /* (owned) has the credentials */
+  char *endpoint;                 /* (owned) */
+  char *workspace;                /* (owned) empty for none */
+  char *project;                  /* (owned) */
+  char salt[LSOBS_TOKEN_LEN + 1]; /* of fingerprints of the key */
   char tag[LSOBS_TAG_LEN + 1];
 };
 
@@ -43,7 +42,6 @@ _lsobs_spool_owner_new (LsobsSettings *settings)
   self->workspace = g_ascii_strdown (workspace != NULL ? workspace : "", -1);
   self->project = g_strdup (_lsobs_settings_get_target (settings, settings->target)->name);
   _lsobs_id_make_token (self->salt);
-  self->fingerprint = _lsobs_credentials_make_fingerprint (settings->credentials, self->salt);
   make_tag (self);
   return self;
 }
@@ -54,7 +52,6 @@ _lsobs_spool_owner_free (LsobsSpoolOwner *self)
   g_free (self->endpoint);
   g_free (self->workspace);
   g_free (self->project);
-  g_free (self->fingerprint);
   _lsobs_settings_unref (self->settings);
   g_free (self);
 }
@@ -73,17 +70,21 @@ append_member (LsobsBuffer *out, const char *before, const char *value)
   _lsobs_json_write_string (out, value, strlen (value));
 }
 
-/* Returns: (transfer full): the member of a failed trace, as JSON */
+/* The key may have been fetched since the last call.
+ * Returns: (transfer full): the member of a failed trace, as JSON */
 char *
 _lsobs_spool_owner_dup_text (LsobsSpoolOwner *self)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  g_autofree char *fingerprint =
+      _lsobs_credentials_make_fingerprint (self->settings->credentials, self->salt,
+                                           *self->workspace != '\0');
 
   append_member (&out, "{\"endpoint\":", self->endpoint);
   append_member (&out, ",\"workspace\":", self->workspace);
   append_member (&out, ",\"project\":", self->project);
   append_member (&out, ",\"salt\":", self->salt);
-  append_member (&out, ",\"key\":", self->fingerprint);
+  append_member (&out, ",\"key\":", fingerprint);
   _lsobs_buffer_append_c (&out, '}');
   return g_strndup (out.data, out.len);
 }
@@ -99,7 +100,7 @@ dup_member (LsobsJsonDocument *document, const char *name)
   return g_strndup (text != NULL ? text : "", len);
 }
 
-/* Whether a file with this member may be sent.
+/* Whether a file with this member may be sent. A key that is fetched must be there.
  * @text: JSON, of another process */
 gboolean
 _lsobs_spool_owner_matches (LsobsSpoolOwner *self, const char *text)
@@ -110,7 +111,6 @@ _lsobs_spool_owner_matches (LsobsSpoolOwner *self, const char *text)
   g_autofree char *project = NULL;
   g_autofree char *salt = NULL;
   g_autofree char *key = NULL;
-  g_autofree char *fingerprint = NULL;
 
   if (!_lsobs_json_document_load (&document, text, strlen (text)) || *document.text.data != '{')
     return FALSE;
@@ -122,8 +122,6 @@ _lsobs_spool_owner_matches (LsobsSpoolOwner *self, const char *text)
   if (strcmp (endpoint, self->endpoint) != 0 || strcmp (workspace, self->workspace) != 0 ||
       strcmp (project, self->project) != 0)
     return FALSE;
-  if (strcmp (salt, self->salt) == 0)
-    return strcmp (key, self->fingerprint) == 0;
-  fingerprint = _lsobs_credentials_make_fingerprint (self->settings->credentials, salt);
-  return strcmp (key, fingerprint) == 0;
+  return _lsobs_credentials_match_fingerprint (self->settings->credentials, salt,
+                                               *self->workspace != '\0', key);
 }

@@ -7,6 +7,7 @@
 
 #include "lsobs/config/lsobs-config-private.h"
 
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/profile-helpers.h"
 
 /* A token of OAuth in the profile, which the tools of the service renew there. */
@@ -405,6 +406,80 @@ test_feedback_no_key (ProfileFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_set_handler (fixture->base.server, NULL, NULL);
 }
 
+/* --- the spool --- */
+
+#define WORKSPACE   "11111111-2222-4333-8444-555555555555"
+#define JWT(claims) OAUTH ("eyJhbGciOiJub25lIn0." claims ".x-_")
+#define PRINT(key)  "\"api_key_cmd\":\"echo " key "\""
+
+typedef struct
+{
+  const char *name;
+  const char *before; /* members of the profile when the spool is filled */
+  const char *after;  /* when it is sent */
+  gboolean has_workspace;
+  gboolean is_sent;
+} SpoolRow;
+
+static const SpoolRow spool_rows[] = {
+  { .name = "command/same",
+    .before = PRINT ("lsv2_first"),
+    .after = PRINT ("  lsv2_first"),
+    .is_sent = TRUE },
+  { .name = "command/other", .before = PRINT ("lsv2_first"), .after = PRINT ("lsv2_second") },
+  { .name = "command/as-key",
+    .before = PRINT ("lsv2_first"),
+    .after = "\"api_key\":\"lsv2_first\"",
+    .is_sent = TRUE },
+  /* {"sub":"user-1","n":1} and {"sub":"user-1","n":2} */
+  { .name = "token/renewed",
+    .before = JWT ("eyJzdWIiOiJ1c2VyLTEiLCJuIjoxfQ"),
+    .after = JWT ("eyJzdWIiOiJ1c2VyLTEiLCJuIjoyfQ"),
+    .is_sent = TRUE },
+  /* {"sub":"user-2","n":1} */
+  { .name = "token/other",
+    .before = JWT ("eyJzdWIiOiJ1c2VyLTEiLCJuIjoxfQ"),
+    .after = JWT ("eyJzdWIiOiJ1c2VyLTIiLCJuIjoxfQ") },
+  { .name = "token/unknown", .before = OAUTH (OLD_TOKEN), .after = OAUTH (TOKEN) },
+  { .name = "token/workspace",
+    .before = OAUTH (OLD_TOKEN),
+    .after = OAUTH (TOKEN),
+    .has_workspace = TRUE,
+    .is_sent = TRUE },
+};
+
+/* What waits in the spool goes to the account that it was for, and to no other. */
+static void
+test_spool (ProfileFixture *fixture, gconstpointer data)
+{
+  const SpoolRow *row = data;
+  g_autofree char *dir = g_build_filename (fixture->dir, "spool", NULL);
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GPtrArray) names = NULL;
+  g_autoptr (GError) error = NULL;
+  LsobsExporter *exporter;
+
+  lsobs_config_set_spool_dir (fixture->base.config, dir);
+  lsobs_config_set_workspace_id (fixture->base.config, row->has_workspace ? WORKSPACE : NULL);
+  test_server_push (fixture->base.server, NULL, (TestAnswer){ .status = 401, .repeat = -1 });
+  profile_write (fixture, "%s", row->before);
+  exporter = profile_start (fixture);
+  test_emit (exporter, "run");
+  g_assert_false (lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  g_assert_true (test_wait_counter (exporter, LSOBS_COUNTER_SPOOLED, 1));
+  test_fixture_stop (&fixture->base);
+  test_server_clear (fixture->base.server);
+
+  profile_write (fixture, "%s", row->after);
+  exporter = profile_start (fixture);
+  lsobs_exporter_drain_spool_async (exporter, NULL, test_result_cb, &result);
+  lsobs_exporter_drain_spool_finish (exporter, test_result_wait (&result), NULL, NULL, &error);
+  g_assert_no_error (error);
+  names = failed_traces_list (dir);
+  g_assert_cmpuint (names->len, ==, row->is_sent ? 0 : 1);
+  g_assert_cmpuint (test_server_count_ops (fixture->base.server), ==, row->is_sent ? 1 : 0);
+}
+
 #define ADD(name, func) \
  g_test_add ("/profile-token/" name, ProfileFixture, NULL, set_up, func, tear_down)
 
@@ -434,6 +509,12 @@ main (int argc, char *argv[])
       g_autofree char *path = g_strconcat ("/profile-token/feedback/", feedback_rows[i].name, NULL);
 
       g_test_add (path, ProfileFixture, &feedback_rows[i], set_up, test_feedback, tear_down);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (spool_rows); i++)
+    {
+      g_autofree char *path = g_strconcat ("/profile-token/spool/", spool_rows[i].name, NULL);
+
+      g_test_add (path, ProfileFixture, &spool_rows[i], set_up, test_spool, tear_down);
     }
   ADD ("feedback/rotates", test_feedback_rotates);
   ADD ("feedback/no-key", test_feedback_no_key);
