@@ -620,6 +620,9 @@ static const LsobsSetting settings[] = {
    * fingerprint is that of its user, or, if that is not known, of the profile and the workspace;
    * without a workspace, only the same token sends its traces.
    *
+   * The directory belongs to this user, and no other one can write to it, or it is not used; it is
+   * made if it is missing.
+   *
    * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
    * and destinations may share a spool. Files are written and sent in threads of the
    * library's own; only a flush and a shutdown wait for the disk, within their time. When the disk

@@ -96,7 +96,9 @@ open_folder_clear (OpenFolder *open_folder)
   errno = saved_errno;
 }
 
-/* Whether the folder may be trusted with traces. No other user may put something into it. */
+/* Whether the folder, or its subfolder, may be trusted with traces: it is this user's, and no other
+ * one may put something into it. One that is shared, such as /tmp, stays as it is.
+ * Returns: FALSE with errno */
 static gboolean
 check_folder (LsobsSpoolFolder *self, int dir)
 {
@@ -106,12 +108,8 @@ check_folder (LsobsSpoolFolder *self, int dir)
     return TRUE;
   if (fstat (dir, &info) != 0)
     return FALSE;
-  if (info.st_uid != geteuid ())
-    {
-      errno = EPERM;
-      return FALSE;
-    }
-  return (info.st_mode & 022) == 0 || fchmod (dir, info.st_mode & 0755) == 0;
+  errno = EPERM;
+  return info.st_uid == geteuid () && (info.st_mode & (S_ISVTX | S_IWGRP | S_IWOTH)) == 0;
 }
 
 /* @create: makes the folder if it is missing
@@ -131,7 +129,7 @@ open_folder_open (OpenFolder *open_folder, LsobsSpoolFolder *self, gboolean crea
     return FALSE;
   open_folder->state_dir =
       openat (open_folder->dir, self->limits.is_private ? STATE_DIR : ".", flags | O_NOFOLLOW);
-  return open_folder->state_dir >= 0;
+  return open_folder->state_dir >= 0 && check_folder (self, open_folder->state_dir);
 }
 
 /* Returns: when a file was last added or removed, in ns, or 0 */

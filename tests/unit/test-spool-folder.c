@@ -152,16 +152,38 @@ test_files (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (all->len, ==, 25);
 }
 
-/* A folder that others could write to is made this user's own. */
+/* A directory that others can write to is not used, and stays as it is. */
+static void
+assert_not_used (LsobsSpoolFolder *folder, const char *path)
+{
+  static const guint modes[] = { 0777, 0770, 0702, 01755, 01777 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    {
+      g_assert_cmpint (g_chmod (path, (int) modes[i]), ==, 0);
+      g_assert_cmpint (add (folder, TAG, 10), ==, EPERM);
+      assert_mode (path, modes[i]);
+    }
+  g_assert_cmpint (g_chmod (path, 0700), ==, 0);
+  /* nor is that of another user */
+  if (geteuid () == 0)
+    {
+      g_assert_cmpint (chown (path, 1, 1), ==, 0);
+      g_assert_cmpint (add (folder, TAG, 10), ==, EPERM);
+      g_assert_cmpint (chown (path, 0, 0), ==, 0);
+    }
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+}
+
 static void
 test_open_folder (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ 0 });
+  g_autofree char *state = g_build_filename (fixture->path, ".lsobs", NULL);
 
   g_assert_cmpint (g_mkdir_with_parents (fixture->path, 0700), ==, 0);
-  g_assert_cmpint (g_chmod (fixture->path, 0777), ==, 0);
-  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
-  assert_mode (fixture->path, 0755);
+  assert_not_used (folder, fixture->path);
+  assert_not_used (folder, state);
 }
 
 static void
