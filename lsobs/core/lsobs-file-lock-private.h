@@ -22,7 +22,7 @@ typedef struct
 typedef enum
 {
   LSOBS_FILE_LOCK_NONE = 0,
-  LSOBS_FILE_LOCK_WAIT = 1 << 0,  /* blocks until the file is free */
+  LSOBS_FILE_LOCK_WAIT = 1 << 0,  /* blocks until the file is free, for ten seconds at most */
   LSOBS_FILE_LOCK_FRESH = 1 << 1, /* the file must not exist yet */
   LSOBS_FILE_LOCK_FOUND = 1 << 2, /* the file must exist */
   LSOBS_FILE_LOCK_FOLDER = 1 << 3 /* it is a directory */

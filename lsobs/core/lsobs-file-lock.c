@@ -14,6 +14,13 @@
  * would keep the lock of a parent that is killed. Therefore the child closes them, before fork()
  * returns in it. */
 
+/* How long somebody else's lock is waited for, in µs: a process may be stopped while it holds one. */
+#define MAX_WAIT (10 * G_USEC_PER_SEC)
+
+/* The first and the longest time between two tries, in µs. */
+#define FIRST_PAUSE 100
+#define MAX_PAUSE   10000
+
 /* How many locks this process holds at most. */
 #define MAX_LOCKS 256
 
@@ -117,27 +124,46 @@ check_file (int fd, LsobsFileLockOptions options)
   return FALSE;
 }
 
+/* Returns: FALSE with errno */
+static gboolean
+lock_fd (int fd, gboolean wait)
+{
+  gint64 deadline = g_get_monotonic_time () + MAX_WAIT;
+  gulong pause = FIRST_PAUSE;
+
+  while (flock (fd, LOCK_EX | LOCK_NB) != 0)
+    {
+      if (errno == EINTR)
+        continue;
+      if (errno != EWOULDBLOCK || !wait)
+        return FALSE;
+      if (g_get_monotonic_time () >= deadline)
+        {
+          errno = ETIMEDOUT;
+          return FALSE;
+        }
+      g_usleep (pause);
+      pause = MIN (2 * pause, MAX_PAUSE);
+    }
+  return TRUE;
+}
+
 /* Makes the file, for this user alone, unless it exists. Does not follow a link.
  * @dir: a file descriptor of the directory
- * Returns: FALSE with errno; EWOULDBLOCK: somebody else holds the lock; ESTALE: the file was
- *   removed meanwhile */
+ * Returns: FALSE with errno; EWOULDBLOCK: somebody else holds the lock; ETIMEDOUT: for a long time;
+ *   ESTALE: the file was removed meanwhile */
 gboolean
 _lsobs_file_lock_acquire (LsobsFileLock *self,
                           int dir,
                           const char *name,
                           LsobsFileLockOptions options)
 {
-  int operation = LOCK_EX | ((options & LSOBS_FILE_LOCK_WAIT) != 0 ? 0 : LOCK_NB);
-  int result = -1;
   int problem;
 
   if (!open_alone (self, dir, name, options))
     return FALSE;
-  if (check_file (self->fd, options))
-    do
-      result = flock (self->fd, operation);
-    while (result != 0 && errno == EINTR);
-  if (result == 0 && check_file (self->fd, options))
+  if (check_file (self->fd, options) && lock_fd (self->fd, (options & LSOBS_FILE_LOCK_WAIT) != 0) &&
+      check_file (self->fd, options))
     return TRUE;
   problem = errno;
   _lsobs_file_lock_release (self);

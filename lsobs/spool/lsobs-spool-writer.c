@@ -190,6 +190,13 @@ store (LsobsSpoolWriter *self, QueuedTrace *queued, gboolean in_time)
 
 /* --- the thread --- */
 
+static const char *
+explain (int problem)
+{
+  /* TRANSLATORS: “it” is a directory. */
+  return problem == ETIMEDOUT ? _ ("another process has locked it") : g_strerror (problem);
+}
+
 /* @problem: errno; EDQUOT: the directory is full */
 static void
 log_problem (LsobsSpoolWriter *self, int problem)
@@ -208,7 +215,7 @@ log_problem (LsobsSpoolWriter *self, int problem)
   else if (self->owner != NULL)
     /* TRANSLATORS: the first text is a directory, the second what the system says of it. */
     g_message (_ ("Traces are lost: the spool in %s cannot be written: %s"), self->folder->path,
-               g_strerror (problem));
+               explain (problem));
   else if (problem == EDQUOT)
     /* TRANSLATORS: the text is a directory. */
     g_message (
@@ -216,8 +223,7 @@ log_problem (LsobsSpoolWriter *self, int problem)
         self->folder->path);
   else
     /* TRANSLATORS: the first text is a directory, the second what the system says of it. */
-    g_message (_ ("Lost traces cannot be kept in %s: %s"), self->folder->path,
-               g_strerror (problem));
+    g_message (_ ("Lost traces cannot be kept in %s: %s"), self->folder->path, explain (problem));
 }
 
 static void

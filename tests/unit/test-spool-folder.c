@@ -490,6 +490,25 @@ test_lock (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   close (ready[1]);
 }
 
+/* A lock that is never released is not waited for without end: what is added is lost then, and what
+ * was sent is removed all the same. */
+static void
+test_lock_held (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ 0 });
+  g_autoptr (GPtrArray) names = NULL;
+  LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
+
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  names = list (folder, TAG);
+  g_assert_cmpint (_lsobs_spool_folder_lock (folder, "ledger", &lock), ==, 0);
+  g_assert_cmpint (add (folder, TAG, 10), ==, ETIMEDOUT);
+  g_assert_cmpint (_lsobs_spool_folder_remove (folder, g_ptr_array_index (names, 0)), ==, 0);
+  _lsobs_file_lock_release (&lock);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+}
+
 /* --- links, and disks that do not want --- */
 
 static void
@@ -650,6 +669,7 @@ main (int argc, char **argv)
   ADD ("/spool-folder/killed", test_killed);
   ADD ("/spool-folder/litter", test_litter);
   ADD ("/spool-folder/lock", test_lock);
+  ADD ("/spool-folder/lock/held", test_lock_held);
   ADD ("/spool-folder/links", test_links);
   ADD ("/spool-folder/full", test_full);
   ADD ("/spool-folder/full/remove", test_full_remove);
