@@ -652,31 +652,38 @@ _lsobs_service_peek_waits (LsobsService *self)
 
 /* --- failed traces --- */
 
-/* Keeps a failed trace in the directory of the settings.
- * @request: (transfer full) */
-void
-_lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *trace, guint n_records)
-{
-  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->failed_traces);
-
-  _lsobs_service_assert_context (self);
-  /* After a fork, the child does not touch the writer of the parent. */
-  if (writer == NULL || _lsobs_spool_writer_is_forked (writer))
-    {
-      writer =
-          _lsobs_spool_writer_new (self->settings->values.failed_traces_dir,
-                                   self->settings->values.failed_traces_max_bytes, self->counters);
-      g_atomic_pointer_set (&self->failed_traces, writer);
-    }
-  _lsobs_spool_writer_push (writer, trace, n_records, NULL, NULL);
-}
-
 /* In a forked child, the writer of the parent is not touched.
  * @writer: (nullable) */
 static gboolean
 is_usable (LsobsSpoolWriter *writer)
 {
   return writer != NULL && !_lsobs_spool_writer_is_forked (writer);
+}
+
+/* Returns: (transfer none): for the directory of the settings */
+static LsobsSpoolWriter *
+get_failed_traces (LsobsService *self)
+{
+  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->failed_traces);
+
+  _lsobs_service_assert_context (self);
+  if (!is_usable (writer))
+    {
+      writer =
+          _lsobs_spool_writer_new (self->settings->values.failed_traces_dir,
+                                   self->settings->values.failed_traces_max_bytes, self->counters);
+      g_atomic_pointer_set (&self->failed_traces, writer);
+    }
+  return writer;
+}
+
+/* Keeps a failed trace in the directory of the settings.
+ * @request: (transfer full) */
+void
+_lsobs_service_write_failed_trace (LsobsService *self, LsobsFailedTrace *trace, guint n_records)
+{
+  _lsobs_service_assert_context (self);
+  _lsobs_spool_writer_push (get_failed_traces (self), trace, n_records, NULL, NULL);
 }
 
 /* Whether there is a spool, and the disk is not too far behind. */
@@ -705,20 +712,23 @@ _lsobs_service_spool (LsobsService *self,
   _lsobs_service_assert_context (self);
   if (!is_usable (writer))
     {
-      writer = _lsobs_spool_writer_new_for_spool (self->settings, self->counters);
+      writer = _lsobs_spool_writer_new_for_spool (self->settings, self->counters,
+                                                  self->settings->values.failed_traces_dir != NULL
+                                                      ? get_failed_traces (self)
+                                                      : NULL);
       g_atomic_pointer_set (&self->spool_writer, writer);
     }
   _lsobs_spool_writer_push (writer, trace, n_records, func, data);
 }
 
-/* Waits until failed traces and the spool are written. Called from any thread.
+/* Waits until the spool and failed traces are written: what the spool cannot take is one. Called from any thread.
  * @deadline: monotonic, µs
  * Returns: FALSE at the deadline */
 gboolean
 _lsobs_service_wait_written (LsobsService *self, gint64 deadline)
 {
-  LsobsSpoolWriter *writers[] = { g_atomic_pointer_get (&self->failed_traces),
-                                  g_atomic_pointer_get (&self->spool_writer) };
+  LsobsSpoolWriter *writers[] = { g_atomic_pointer_get (&self->spool_writer),
+                                  g_atomic_pointer_get (&self->failed_traces) };
   gboolean written = TRUE;
 
   for (guint i = 0; i < G_N_ELEMENTS (writers); i++)

@@ -213,7 +213,9 @@ batch_spooled (gpointer data, gboolean spooled)
       else
         _lsobs_queue_lost (spooled_batch->queue, record, spooled_batch->reason);
     }
-  /* It may be sent at once. */
+  if (!spooled)
+    _lsobs_queue_add_unspooled (spooled_batch->queue, records->len);
+  /* It may be sent at once, and the program is told of what is lost. */
   _lsobs_flush_source_arm (spooled_batch->waker, 0);
   g_source_unref (spooled_batch->waker);
   lsobs_batch_unref (spooled_batch->batch);

@@ -60,6 +60,8 @@ gboolean _lsobs_queue_is_over_full (LsobsQueue *self, LsobsDropReason *reason);
 void _lsobs_queue_evict (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 void _lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record);
 void _lsobs_queue_spooled (LsobsQueue *self, LsobsRecord *record);
+void _lsobs_queue_add_unspooled (LsobsQueue *self, guint n_records);
+guint _lsobs_queue_take_unspooled (LsobsQueue *self);
 void _lsobs_queue_lost (LsobsQueue *self, LsobsRecord *record, LsobsDropReason reason);
 
 /* for flushing and stopping */

@@ -32,6 +32,7 @@ struct _LsobsQueue
   gsize n_kept_bytes; /* of memory */
   GQueue taken;       /* of LsobsRecord (owned): were taken, and have no outcome yet */
   int written_off;    /* (atomic) gboolean: the caller of a stop has decided all outcomes */
+  guint n_unspooled;  /* records that the spool could not take, since the last look */
   guint64 last_seq;
   guint64 flush_seq; /* a flush has asked for the records up to here */
   GSList *waiters;   /* (element-type LsobsFlushWaiter) (owned) */
@@ -624,6 +625,29 @@ _lsobs_queue_spooled (LsobsQueue *self, LsobsRecord *record)
       forget_taken_unlocked (self, record);
     }
   unlock_and_finish (self, finished);
+}
+
+/* Remembers how many records were lost because the spool could not be written. Called from any
+ * thread. */
+void
+_lsobs_queue_add_unspooled (LsobsQueue *self, guint n_records)
+{
+  lock (self);
+  self->n_unspooled += n_records;
+  unlock (self);
+}
+
+/* Returns: how many since the last call */
+guint
+_lsobs_queue_take_unspooled (LsobsQueue *self)
+{
+  guint n;
+
+  lock (self);
+  n = self->n_unspooled;
+  self->n_unspooled = 0;
+  unlock (self);
+  return n;
 }
 
 /* Counts a taken record as lost. */

@@ -725,6 +725,16 @@ spool_overdue (LsobsSender *self, gint64 now)
     _lsobs_flush_source_arm (self->source, due_time);
 }
 
+/* Tells the program of records that the spool could not take. */
+static void
+notify_unspooled (LsobsSender *self)
+{
+  guint n = _lsobs_queue_take_unspooled (self->queue);
+
+  if (n > 0)
+    _lsobs_health_notify (&self->health, 0, n);
+}
+
 /* The end of a drain, on its way to the sender. */
 typedef struct
 {
@@ -859,6 +869,7 @@ pump (LsobsSender *self)
 
   if (!_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_SEND))
     return;
+  notify_unspooled (self);
   spool_overdue (self, now);
   _lsobs_batcher_evict (self->batcher);
   learn_from_lookup (self);

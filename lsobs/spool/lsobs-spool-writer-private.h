@@ -20,7 +20,8 @@ LsobsSpoolWriter *_lsobs_spool_writer_new (const char *path,
                                            gint64 max_bytes,
                                            LsobsCounters *counters);
 LsobsSpoolWriter *_lsobs_spool_writer_new_for_spool (LsobsSettings *settings,
-                                                     LsobsCounters *counters);
+                                                     LsobsCounters *counters,
+                                                     LsobsSpoolWriter *rest);
 void _lsobs_spool_writer_unref (LsobsSpoolWriter *self);
 gboolean _lsobs_spool_writer_is_forked (LsobsSpoolWriter *self);
 

@@ -32,6 +32,7 @@ struct _LsobsSpoolWriter
   LsobsCounters *counters; /* (owned) */
   LsobsSettings *settings; /* (owned) (nullable) of a spool */
   LsobsSpoolOwner *owner;  /* (owned) (nullable) of what a spool gets */
+  LsobsSpoolWriter *rest;  /* (owned) (nullable) gets what cannot be written to the spool */
 
   GMutex lock; /* guards the fields down to n_refused */
   GCond cond;
@@ -63,7 +64,7 @@ queued_trace_free (gpointer user_data)
 {
   QueuedTrace *queued = user_data;
 
-  _lsobs_failed_trace_free (queued->trace);
+  g_clear_pointer (&queued->trace, _lsobs_failed_trace_free);
   g_free (queued);
 }
 
@@ -95,22 +96,27 @@ _lsobs_spool_writer_new (const char *path, gint64 max_bytes, LsobsCounters *coun
   return new_with (path, &limits, counters);
 }
 
-/* @settings: with a spool */
+static LsobsSpoolWriter *
+writer_ref (LsobsSpoolWriter *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+/* @settings: with a spool
+ * @rest: (nullable): for lost batches: gets what the spool cannot take */
 LsobsSpoolWriter *
-_lsobs_spool_writer_new_for_spool (LsobsSettings *settings, LsobsCounters *counters)
+_lsobs_spool_writer_new_for_spool (LsobsSettings *settings,
+                                   LsobsCounters *counters,
+                                   LsobsSpoolWriter *rest)
 {
   const LsobsSpoolLimits limits = _lsobs_spool_limits_get (settings);
   LsobsSpoolWriter *self = new_with (settings->values.spool_dir, &limits, counters);
 
   self->settings = _lsobs_settings_ref (settings);
   self->owner = _lsobs_spool_owner_new (settings);
-  return self;
-}
-
-static LsobsSpoolWriter *
-writer_ref (LsobsSpoolWriter *self)
-{
-  g_atomic_ref_count_inc (&self->ref_count);
+  if (rest != NULL)
+    self->rest = writer_ref (rest);
   return self;
 }
 
@@ -126,6 +132,7 @@ _lsobs_spool_writer_unref (LsobsSpoolWriter *self)
   g_clear_pointer (&self->small, _lsobs_compressor_free);
   g_clear_pointer (&self->fast, _lsobs_compressor_free);
   g_clear_pointer (&self->owner, _lsobs_spool_owner_free);
+  g_clear_pointer (&self->rest, _lsobs_spool_writer_unref);
   g_clear_pointer (&self->settings, _lsobs_settings_unref);
   _lsobs_spool_folder_free (self->folder);
   g_free (self);
@@ -226,11 +233,29 @@ log_problem (LsobsSpoolWriter *self, int problem)
     g_message (_ ("Lost traces cannot be kept in %s: %s"), self->folder->path, explain (problem));
 }
 
+/* The spool does not take what is lost now. Called without the lock. */
+static void
+pass_on (LsobsSpoolWriter *self, QueuedTrace *queued)
+{
+  LsobsFailedTrace *trace = g_steal_pointer (&queued->trace);
+
+  if (self->rest == NULL)
+    {
+      _lsobs_failed_trace_free (trace);
+      return;
+    }
+  /* It may be sent by whoever replays it. */
+  g_clear_pointer (&trace->owner, g_free);
+  _lsobs_spool_writer_push (self->rest, trace, queued->n_records, NULL, NULL);
+}
+
 static void
 write_queued (LsobsSpoolWriter *self, QueuedTrace *queued, gboolean in_time)
 {
   int problem = store (self, queued, in_time);
 
+  if (problem != 0)
+    pass_on (self, queued);
   if (problem == 0 && self->owner == NULL)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DUMPED, queued->n_records);
   /* Before the log: a log writer may wait. */
@@ -337,6 +362,7 @@ _lsobs_spool_writer_push (LsobsSpoolWriter *self,
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
   if (refused)
     {
+      pass_on (self, queued);
       if (func != NULL)
         func (data, FALSE);
       queued_trace_free (queued);

@@ -757,6 +757,48 @@ test_disk (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (g_unlink (fixture->dir), ==, 0);
 }
 
+static void
+count_lost_cb (LsobsObserver *observer G_GNUC_UNUSED,
+               guint64 n_delivered,
+               guint64 n_lost,
+               gpointer data)
+{
+  guint64 *sum = data;
+
+  g_assert_cmpuint (n_delivered, ==, 0);
+  *sum += n_lost;
+}
+
+static gboolean
+is_twenty (gpointer data)
+{
+  return *(guint64 *) data == 20;
+}
+
+/* What it cannot take is kept where lost traces are, and the program is told of it. */
+static void
+test_disk_rest (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *lost = g_build_filename (fixture->parent, "lost", NULL);
+  guint64 n_lost = 0;
+  gulong handler;
+
+  g_assert_true (g_file_set_contents (fixture->dir, "a file", -1, NULL));
+  lsobs_config_set_failed_traces_dir (fixture->base.config, lost);
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  handler = g_signal_connect (fixture->base.observer, "batch-finished", G_CALLBACK (count_lost_cb),
+                              &n_lost);
+  test_emit_many (fixture->base.exporter, 20);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED, 20));
+  g_assert_true (test_wait_until (is_twenty, &n_lost, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 20);
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED), ==, 0);
+  g_signal_handler_disconnect (fixture->base.observer, handler);
+  test_assert_books (fixture->base.exporter);
+  g_assert_cmpint (g_unlink (fixture->dir), ==, 0);
+}
+
 /* Accepts a file, and puts a directory in its place. */
 static gboolean
 accept_and_replace (TestRequest *request, TestAnswer *answer, gpointer data)
@@ -931,7 +973,8 @@ main (int argc, char **argv)
   ADD_WITH ("/spool/idle/thread", GINT_TO_POINTER (FALSE), test_idle);
   ADD_WITH ("/spool/idle/context", GINT_TO_POINTER (TRUE), test_idle);
   ADD ("/spool/replicas", test_replicas);
-  ADD ("/spool/disk", test_disk);
+  ADD ("/spool/disk/lost", test_disk);
+  ADD ("/spool/disk/rest", test_disk_rest);
   ADD ("/spool/stays", test_stays);
   ADD ("/spool/vanished", test_vanished);
   ADD ("/spool/limit", test_limit);
