@@ -87,7 +87,7 @@ end_thread (DrainData *data)
 {
   LsobsDrain *self = data->drain;
 
-  data->func (data->data, data->n_delivered, data->error);
+  data->func (data->data, data->n_delivered, self->memory.not_before, data->error);
   g_mutex_lock (&self->lock);
   self->running = FALSE;
   g_cond_broadcast (&self->cond);

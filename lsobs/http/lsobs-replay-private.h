@@ -20,6 +20,7 @@ typedef struct
   GHashTable *failures; /* (owned) (element-type utf8 guint) names of files: how often the service
                          * failed on them, and took others */
   guint n_vain;         /* replays in a row that delivered nothing */
+  gint64 not_before;    /* monotonic, µs: the service did not want to be asked earlier, or 0 */
 } LsobsReplayMemory;
 
 void _lsobs_replay_memory_init (LsobsReplayMemory *self);

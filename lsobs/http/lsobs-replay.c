@@ -135,6 +135,7 @@ _lsobs_replay_memory_init (LsobsReplayMemory *self)
 {
   self->failures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->n_vain = 0;
+  self->not_before = 0;
 }
 
 void
@@ -427,6 +428,7 @@ finish (GTask *task, GError *error)
 
   assert_context (task);
   judge_suspect (replay);
+  replay->memory->not_before = _lsobs_service_get_not_before (replay->service);
   _lsobs_service_close (replay->service);
   _lsobs_file_lock_release (&replay->lock);
   _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_SPOOL_DROPPED,

@@ -60,13 +60,14 @@ struct _LsobsSender
   int hastened;             /* (atomic) the network has changed; set by a thread of the watch */
   gint64 probed_at;         /* monotonic, µs: when the last probe was sent */
 
-  gboolean draining;  /* a drain of the spool is under way */
-  int abandoned;      /* (atomic) gboolean: no thread runs the context any more */
-  gint64 drain_at;    /* monotonic, µs: when the next one may start; G_MAXINT64: when the spool
+  gboolean draining; /* a drain of the spool is under way */
+  int abandoned;     /* (atomic) gboolean: no thread runs the context any more */
+  gint64 drain_at;   /* monotonic, µs: when the next one may start; G_MAXINT64: when the spool
                          * has got more */
-  gint64 drained_at;  /* monotonic, µs: when the last one was started */
-  gsize n_spooled;    /* the counter, when the last drain started */
-  gint64 drain_pause; /* ms: after a drain that failed, without the random part; or 0 */
+  gint64 drain_not_before; /* monotonic, µs: the service does not want to be asked earlier */
+  gint64 drained_at;       /* monotonic, µs: when the last one was started */
+  gsize n_spooled;         /* the counter, when the last drain started */
+  gint64 drain_pause;      /* ms: after a drain that failed, without the random part; or 0 */
 };
 
 /* A batch that the transport has. */
@@ -229,7 +230,8 @@ hasten (LsobsSender *self, gint64 now)
       MIN (self->pause.until, MAX (now, self->probed_at + self->settings->first_probe * 1000));
   if (self->drain_at != G_MAXINT64)
     self->drain_at =
-        MIN (self->drain_at, MAX (now, self->drained_at + self->settings->first_probe * 1000));
+        MIN (self->drain_at, MAX (MAX (now, self->drain_not_before),
+                                  self->drained_at + self->settings->first_probe * 1000));
 }
 
 /* --- learning --- */
@@ -740,7 +742,8 @@ typedef struct
 {
   LsobsSender *sender; /* (owned) */
   guint n_delivered;
-  GError *error; /* (owned) (nullable) */
+  gint64 not_before; /* monotonic, µs */
+  GError *error;     /* (owned) (nullable) */
 } DrainEnd;
 
 static void
@@ -778,7 +781,8 @@ delay_drain (LsobsSender *self, const GError *error)
       _lsobs_delivery_policy_pause (self->settings->first_probe, LSOBS_DELIVERY_POLICY_PROBE_GROWTH,
                                     self->drain_pause);
   delay = _lsobs_delivery_policy_spread (self->drain_pause, g_random_double ());
-  self->drain_at = g_get_monotonic_time () + delay * 1000;
+  /* The service may have said when it takes more. */
+  self->drain_at = MAX (g_get_monotonic_time () + delay * 1000, self->drain_not_before);
 }
 
 /* Called in the context. */
@@ -792,6 +796,7 @@ drained_cb (gpointer user_data)
     return G_SOURCE_REMOVE;
   g_assert (g_main_context_is_owner (self->context));
   self->draining = FALSE;
+  self->drain_not_before = end->not_before;
   if (end->n_delivered > 0)
     learn_from_drain (self);
   if (end->error != NULL)
@@ -807,7 +812,7 @@ drained_cb (gpointer user_data)
 
 /* Called in the thread of the drain. */
 static void
-drained (gpointer data, guint n_delivered, const GError *error)
+drained (gpointer data, guint n_delivered, gint64 not_before, const GError *error)
 {
   DrainEnd *end = data;
   g_autoptr (GSource) source = NULL;
@@ -820,6 +825,7 @@ drained (gpointer data, guint n_delivered, const GError *error)
     }
   source = g_idle_source_new ();
   end->n_delivered = n_delivered;
+  end->not_before = not_before;
   end->error = error != NULL ? g_error_copy (error) : NULL;
   g_source_set_static_name (source, "[lsobs] drained");
   g_source_set_priority (source, G_PRIORITY_DEFAULT);

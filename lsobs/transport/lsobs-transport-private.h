@@ -24,8 +24,12 @@ typedef void (*LsobsSpooledFunc) (gpointer data, gboolean spooled);
 
 /* Called once, in any thread, without a lock, at the end of a drain.
  * @n_delivered: files
+ * @not_before: monotonic, µs: the service does not want to be asked earlier
  * @error: (nullable): why the drain has ended early */
-typedef void (*LsobsDrainedFunc) (gpointer data, guint n_delivered, const GError *error);
+typedef void (*LsobsDrainedFunc) (gpointer data,
+                                  guint n_delivered,
+                                  gint64 not_before,
+                                  const GError *error);
 
 /* What the pipeline asks of a transport beyond LsobsTransport. A transport of lsobs registers a
  * table for its type; any other has a default, which has every function too. Used in the

@@ -22,6 +22,7 @@ typedef struct
   char *parent;         /* (owned) */
   char *dir;            /* (owned) in it, and not there yet */
   OnceService *service; /* (owned) what the server is */
+  int n_asked;          /* (atomic) */
 } Fixture;
 
 static guint
@@ -558,6 +559,34 @@ test_isolated (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_free (good.text);
 }
 
+/* Is busy at the first request. */
+static gboolean
+busy_once (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  Fixture *fixture = data;
+
+  if (request->wire == NULL || g_atomic_int_add (&fixture->n_asked, 1) > 0)
+    return once_service_answer_cb (request, answer, fixture->service);
+  answer->status = 429;
+  answer->headers = "Retry-After: 4";
+  return TRUE;
+}
+
+/* The next drain waits as long as the service wants. */
+static void
+test_busy (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  gint64 start;
+
+  fill (fixture, 1, 4);
+  test_server_switch (fixture->base.server, busy_once, fixture);
+  start = g_get_monotonic_time ();
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpint (test_get_elapsed_ms (start), >=, 4000);
+  g_assert_cmpuint (count_known (fixture), ==, 4);
+}
+
 /* The key is refused for now. */
 static void
 test_unauthorized (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -963,6 +992,7 @@ main (int argc, char **argv)
   ADD_WITH ("/spool/failing/answers", GINT_TO_POINTER (FALSE), test_failing);
   ADD_WITH ("/spool/failing/resets", GINT_TO_POINTER (TRUE), test_failing);
   ADD ("/spool/isolated", test_isolated);
+  ADD ("/spool/busy", test_busy);
   ADD ("/spool/unauthorized", test_unauthorized);
   ADD ("/spool/rejected", test_rejected);
   ADD ("/spool/drain", test_drain);
