@@ -245,12 +245,12 @@ make_token_hmac (LsobsKeySource *source,
   return make_hmac (salt, has_workspace ? profile : whole);
 }
 
-/* A command that has not printed a key yet.
+/* Of a source that has not given a key yet.
  * Returns: (transfer full) */
 static char *
-make_command_hmac (LsobsKeySource *source, const char *salt)
+make_source_hmac (LsobsKeySource *source, const char *salt)
 {
-  const char *const parts[] = { "command", source->path, source->name, source->command, NULL };
+  const char *const parts[] = { "source", source->path, source->name, source->command, NULL };
 
   return make_hmac (salt, parts);
 }
@@ -264,7 +264,7 @@ make_empty_hmac (const char *salt)
 }
 
 /* Tells two accounts apart without telling a secret. A key that is fetched counts as one that is
- * given, and until it is known, the command does.
+ * given, and until it is known, its source does.
  * @self: (nullable)
  * @salt: the key of the HMAC
  * @has_workspace: the workspace is told apart as well
@@ -285,9 +285,8 @@ _lsobs_credentials_make_fingerprint (LsobsCredentials *self,
       _lsobs_fork_unlock ();
     }
   parts[0] = secret;
-  if (secret == NULL && self != NULL && self->source != NULL &&
-      self->source->kind == LSOBS_KEY_COMMAND)
-    fingerprint = make_command_hmac (self->source, salt);
+  if (secret == NULL && self != NULL && self->source != NULL)
+    fingerprint = make_source_hmac (self->source, salt);
   else if (secret != NULL && self->source != NULL && self->source->kind == LSOBS_KEY_TOKEN)
     fingerprint = make_token_hmac (self->source, salt, has_workspace, secret);
   else
@@ -309,14 +308,14 @@ _lsobs_credentials_match_fingerprint (LsobsCredentials *self,
 {
   g_autofree char *own = _lsobs_credentials_make_fingerprint (self, salt, has_workspace);
   g_autofree char *none = make_empty_hmac (salt);
-  g_autofree char *command = NULL;
+  g_autofree char *source = NULL;
 
   if (strcmp (fingerprint, own) == 0 || strcmp (fingerprint, none) == 0)
     return TRUE;
-  if (self == NULL || self->source == NULL || self->source->kind != LSOBS_KEY_COMMAND)
+  if (self == NULL || self->source == NULL)
     return FALSE;
-  command = make_command_hmac (self->source, salt);
-  return strcmp (fingerprint, command) == 0;
+  source = make_source_hmac (self->source, salt);
+  return strcmp (fingerprint, source) == 0;
 }
 
 /* --- fetching in a thread --- */
