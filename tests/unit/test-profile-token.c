@@ -470,6 +470,8 @@ test_spool (ProfileFixture *fixture, gconstpointer data)
   test_fixture_stop (&fixture->base);
   test_server_clear (fixture->base.server);
 
+  /* A profile does not replace a key that is there. */
+  lsobs_config_set_api_key (fixture->base.config, NULL);
   profile_write (fixture, "%s", row->after);
   exporter = profile_start (fixture);
   lsobs_exporter_drain_spool_async (exporter, NULL, test_result_cb, &result);
