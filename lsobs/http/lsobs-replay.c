@@ -79,6 +79,7 @@ typedef struct
 
 static gboolean is_own (Replay *replay);
 static void keep (GTask *task, GError *error, gboolean missing);
+static void start_loaded (GTask *task);
 static void start_body (GTask *task);
 static void start_attempt (GTask *task);
 static void start_next_file (GTask *task);
@@ -907,6 +908,37 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       start_next_file (task);
       return;
     }
+  _lsobs_attempts_clear (&replay->attempts);
+  _lsobs_attempts_init (&replay->attempts, replay->service);
+  start_loaded (task);
+}
+
+static gboolean
+key_known_cb (gpointer user_data)
+{
+  GTask *task = G_TASK (user_data);
+
+  assert_context (task);
+  if (!is_forked (task) && !finish_if_cancelled (task))
+    start_loaded (task);
+  return G_SOURCE_REMOVE;
+}
+
+/* Sends the current file, if this process may: the key says that of one with an owner. */
+static void
+start_loaded (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  assert_context (task);
+  if (replay->trace->owner != NULL &&
+      !_lsobs_attempts_have_key (&replay->attempts, task, key_known_cb, &error))
+    {
+      if (error != NULL)
+        keep (task, error, FALSE);
+      return;
+    }
   if (!is_own (replay))
     {
       replay->n_failed += replay->mode == LSOBS_REPLAY_DIRECTORY;
@@ -978,38 +1010,6 @@ lock_later (GTask *task)
   g_task_attach_source (task, source, lock_again_cb);
 }
 
-static void start_files (GTask *task);
-
-static gboolean
-key_known_cb (gpointer user_data)
-{
-  GTask *task = G_TASK (user_data);
-
-  assert_context (task);
-  if (!is_forked (task) && !finish_if_cancelled (task))
-    start_files (task);
-  return G_SOURCE_REMOVE;
-}
-
-/* The key says which files of a spool may be sent. */
-static void
-start_files (GTask *task)
-{
-  Replay *replay = g_task_get_task_data (task);
-  GError *error = NULL;
-
-  assert_context (task);
-  if (replay->mode != LSOBS_REPLAY_DIRECTORY && replay->names->len > 0 &&
-      !_lsobs_attempts_have_key (&replay->attempts, task, key_known_cb, &error))
-    {
-      if (error != NULL)
-        finish (task, error);
-      return;
-    }
-  _lsobs_attempts_clear (&replay->attempts);
-  start_next_file (task);
-}
-
 static void
 listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
@@ -1022,8 +1022,7 @@ listed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return;
   if (g_task_propagate_boolean (G_TASK (result), &error))
     {
-      _lsobs_attempts_init (&replay->attempts, replay->service);
-      start_files (task);
+      start_next_file (task);
     }
   else if (replay->mode != LSOBS_REPLAY_QUIETLY &&
            g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
