@@ -605,8 +605,8 @@ static const LsobsSetting settings[] = {
    * LsobsConfig:spool-dir:
    *
    * A directory, the spool, in which traces wait that the service does not take now, or %NULL.
-   * It is made when it is needed, for this user alone; a link, or the directory of another
-   * user, is refused. A relative path begins where the program is when the observer is made.
+   * It is made when it is needed, for this user alone; a link, the directory of another user, or
+   * one that others can write to, is refused. A relative path begins where the program is when the observer is made.
    *
    * Traces go there after redaction: while the service is away, those that have waited longer than
    * #LsobsConfig:spool-delay, and the oldest when the queue is half full; those that are refused
@@ -620,13 +620,11 @@ static const LsobsSetting settings[] = {
    * fingerprint is that of its user, or, if that is not known, of the profile and the workspace;
    * without a workspace, only the same token sends its traces.
    *
-   * The directory belongs to this user, and no other one can write to it, or it is not used; it is
-   * made if it is missing.
-   *
    * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
    * and destinations may share a spool. Files are written and sent in threads of the
    * library's own; only a flush and a shutdown wait for the disk, within their time. When the disk
-   * is full or cannot be written, records are lost, and counted. Only #LsobsClient has a spool.
+   * is full or cannot be written, records are lost, counted, and go to
+   * #LsobsConfig:failed-traces-dir if that is set. Only #LsobsClient has a spool.
    *
    * Since: 0.1
    */
