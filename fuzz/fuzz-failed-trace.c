@@ -10,7 +10,7 @@
 
 #include "fuzz/fuzz.h"
 #include "fuzz/strict-json.h"
-#include "lsobs/http/lsobs-failed-trace-private.h"
+#include "lsobs/spool/lsobs-failed-trace-private.h"
 
 /* Returns: (transfer full): the text that a file gets */
 static GBytes *
