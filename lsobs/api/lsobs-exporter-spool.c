@@ -210,7 +210,7 @@ purge (LsobsSettings *settings, GCancellable *cancellable, guint *n_removed)
       _lsobs_spool_folder_new (settings->values.spool_dir, &limits);
   g_autoptr (LsobsSpoolOwner) owner = _lsobs_spool_owner_new (settings);
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  int problem = _lsobs_spool_folder_list (folder, _lsobs_spool_owner_peek_tag (owner), names);
+  int problem = _lsobs_spool_folder_list (folder, _lsobs_spool_owner_peek_tag (owner), NULL, names);
 
   for (guint i = 0; problem == 0 && i < names->len && !g_cancellable_is_cancelled (cancellable);
        i++)

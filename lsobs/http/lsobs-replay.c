@@ -21,7 +21,7 @@
 /* Larger bodies are not read, which were compressed. */
 #define MAX_BODY_BYTES (256 * 1024 * 1024)
 
-/* The next replay sends the rest. */
+/* How many names are in memory at a time. */
 #define MAX_FILES 100000
 
 /* Which process, and which replay, may send the files of a folder. */
@@ -48,6 +48,7 @@ typedef struct
   LsobsSpoolOwner *owner;    /* (owned) whose files may be sent */
   LsobsFileLock lock;        /* that of a spool */
   GPtrArray *names;          /* (owned) (element-type utf8) of files, the oldest first */
+  char *last_name;           /* (owned) (nullable) of the last file in names, if there are more */
   guint next;                /* index of the next file in names */
   guint n_fresh;             /* of names: on the others, which come last, the service has failed */
   LsobsReplayMemory *memory; /* (unowned) */
@@ -84,6 +85,7 @@ static void start_body (GTask *task);
 static void start_attempt (GTask *task);
 static void start_next_file (GTask *task);
 static void lock_folder (GTask *task);
+static void listed_cb (GObject *object, GAsyncResult *result, gpointer user_data);
 
 static void
 end_file (Replay *replay)
@@ -119,6 +121,7 @@ replay_free (gpointer user_data)
   g_hash_table_unref (replay->missing);
   _lsobs_replay_memory_clear (&replay->own_memory);
   g_free (replay->suspect);
+  g_free (replay->last_name);
   g_clear_error (&replay->problem);
   g_free (replay);
 }
@@ -153,22 +156,32 @@ is_gone (gpointer name, gpointer value, gpointer user_data)
   return !g_hash_table_contains (user_data, name);
 }
 
-/* Moves the files on which the service has failed behind the others, and forgets those that are
- * gone. */
+/* Forgets files on which the service has failed, and that are gone. Called with the names of all
+ * files. */
+static void
+forget_gone (Replay *replay)
+{
+  GHashTable *failures = replay->memory->failures;
+  g_autoptr (GHashTable) listed = g_hash_table_new (g_str_hash, g_str_equal);
+
+  if (g_hash_table_size (failures) == 0)
+    return;
+  for (guint i = 0; i < replay->names->len; i++)
+    g_hash_table_add (listed, g_ptr_array_index (replay->names, i));
+  g_hash_table_foreach_remove (failures, is_gone, listed);
+}
+
+/* Moves the files on which the service has failed behind the others. */
 static void
 put_failed_last (Replay *replay)
 {
   GHashTable *failures = replay->memory->failures;
-  g_autoptr (GHashTable) listed = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GPtrArray) failed = g_ptr_array_new ();
   guint n = 0;
 
   replay->n_fresh = replay->names->len;
   if (g_hash_table_size (failures) == 0)
     return;
-  for (guint i = 0; i < replay->names->len; i++)
-    g_hash_table_add (listed, g_ptr_array_index (replay->names, i));
-  g_hash_table_foreach_remove (failures, is_gone, listed);
   for (guint i = 0; i < replay->names->len; i++)
     {
       gpointer name = g_ptr_array_index (replay->names, i);
@@ -262,7 +275,39 @@ may_isolate (Replay *replay, const GError *error)
 
 /* --- the disk: in a thread, while the context waits --- */
 
-/* Locks the folder, and lists its files. The oldest failed trace is sent first. */
+/* Lists the files that this process may send, and have not been listed yet.
+ * Returns: 0 or errno */
+static int
+list_files (Replay *replay)
+{
+  const gboolean tagged = replay->mode != LSOBS_REPLAY_DIRECTORY;
+  const char *tag = tagged ? _lsobs_spool_owner_peek_tag (replay->owner) : NULL;
+  GPtrArray *names = replay->names;
+  char mark[LSOBS_MARK_LEN + 1];
+  guint n_seen = 0;
+  int problem;
+
+  _lsobs_spool_owner_make_mark (replay->owner, mark);
+  g_ptr_array_set_size (names, 0);
+  problem = _lsobs_spool_folder_list (replay->folder, tag, mark, names);
+  forget_gone (replay);
+  while (replay->last_name != NULL && n_seen < names->len &&
+         _lsobs_spool_folder_compare (g_ptr_array_index (names, n_seen), replay->last_name,
+                                      tagged) <= 0)
+    n_seen++;
+  g_ptr_array_remove_range (names, 0, n_seen);
+  g_clear_pointer (&replay->last_name, g_free);
+  if (names->len > MAX_FILES)
+    {
+      g_ptr_array_set_size (names, MAX_FILES);
+      replay->last_name = g_strdup (g_ptr_array_index (names, MAX_FILES - 1));
+    }
+  replay->next = 0;
+  put_failed_last (replay);
+  return problem;
+}
+
+/* Locks the folder, unless it is, and lists its files. The oldest failed trace is sent first. */
 static void
 list_in_thread (GTask *disk_task,
                 gpointer source_object,
@@ -270,18 +315,11 @@ list_in_thread (GTask *disk_task,
                 GCancellable *cancellable)
 {
   Replay *replay = task_data;
-  int problem = _lsobs_spool_folder_lock (replay->folder, LOCK_NAME, &replay->lock);
+  int problem =
+      replay->lock.fd < 0 ? _lsobs_spool_folder_lock (replay->folder, LOCK_NAME, &replay->lock) : 0;
 
   if (problem == 0)
-    problem = _lsobs_spool_folder_list (replay->folder,
-                                        replay->mode != LSOBS_REPLAY_DIRECTORY
-                                            ? _lsobs_spool_owner_peek_tag (replay->owner)
-                                            : NULL,
-                                        replay->names);
-  put_failed_last (replay);
-  if (replay->names->len > MAX_FILES)
-    g_ptr_array_set_size (replay->names, MAX_FILES);
-  replay->n_fresh = MIN (replay->n_fresh, replay->names->len);
+    problem = list_files (replay);
   if (problem == 0 || (problem == ENOENT && replay->may_be_missing))
     g_task_return_boolean (disk_task, TRUE);
   else if (problem == EWOULDBLOCK)
@@ -979,6 +1017,10 @@ start_next_file (GTask *task)
         put_probe_next (replay);
       replay->next++;
       use_disk (task, load_in_thread, loaded_cb);
+    }
+  else if (replay->last_name != NULL)
+    {
+      use_disk (task, list_in_thread, listed_cb);
     }
   else
     {

@@ -8,6 +8,10 @@ G_BEGIN_DECLS
 /* The length of the tag in the name of a file whose owner is known. */
 #define LSOBS_TAG_LEN 8
 
+/* The length of the mark of the key that may follow the tag, and the mark of an unknown key. */
+#define LSOBS_MARK_LEN 2
+#define LSOBS_NO_MARK  "00"
+
 /* A failed trace, as a file holds it: all that is needed to send it again, without address and key.
  * The file is a JSON object that the official clients of the service read and write, too.
  * Immutable. */
@@ -36,6 +40,7 @@ gboolean _lsobs_failed_trace_parse_name (const char *name,
                                          gint64 *time,
                                          guint *n_records);
 gboolean _lsobs_failed_trace_is_name (const char *name);
+int _lsobs_failed_trace_compare_names (const char *a, const char *b);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsFailedTrace, _lsobs_failed_trace_free)
 

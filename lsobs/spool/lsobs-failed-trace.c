@@ -293,7 +293,7 @@ _lsobs_failed_trace_parse (const char *text, gsize len, GError **error)
 /* --- names of files --- */
 
 /* @now: µs since 1970
- * @tag: (nullable): of the owner
+ * @tag: (nullable): of the owner, and perhaps the mark of its key
  * @n_records: in the file, if there is a tag
  * Returns: (transfer full) */
 char *
@@ -301,16 +301,31 @@ _lsobs_failed_trace_make_name (gint64 now, const char *tag, guint n_records)
 {
   char token[LSOBS_TOKEN_LEN + 1];
   g_autofree char *end = tag != NULL ? g_strdup_printf (".%u", n_records) : g_strdup ("");
+  gsize tag_len = tag != NULL ? strlen (tag) : LSOBS_TAG_LEN;
 
   _lsobs_id_make_token (token);
-  return g_strdup_printf ("trace_%" G_GINT64_FORMAT ".%06d_%s%.8s%s.json", now / G_USEC_PER_SEC,
-                          (int) (now % G_USEC_PER_SEC), tag != NULL ? tag : "", token, end);
+  return g_strdup_printf ("trace_%" G_GINT64_FORMAT ".%06d_%s%.*s%s.json", now / G_USEC_PER_SEC,
+                          (int) (now % G_USEC_PER_SEC), tag != NULL ? tag : "",
+                          (int) (LSOBS_TAG_LEN + 8 - tag_len), token, end);
 }
 
 gboolean
 _lsobs_failed_trace_is_name (const char *name)
 {
   return g_str_has_prefix (name, "trace_") && g_str_has_suffix (name, ".json");
+}
+
+/* Compares names by their times, which may have different numbers of digits.
+ * @a: the name of a file whose owner is known
+ * @b: another one
+ * Returns: as strcmp() */
+int
+_lsobs_failed_trace_compare_names (const char *a, const char *b)
+{
+  gsize a_digits = strspn (a + strlen ("trace_"), "0123456789");
+  gsize b_digits = strspn (b + strlen ("trace_"), "0123456789");
+
+  return a_digits != b_digits ? (a_digits > b_digits ? 1 : -1) : strcmp (a, b);
 }
 
 /* Reads the name of a file whose owner is known.
@@ -326,10 +341,12 @@ _lsobs_failed_trace_parse_name (const char *name, const char *tag, gint64 *time,
   guint64 n;
   char *end;
 
-  if (!_lsobs_failed_trace_is_name (name) || !g_ascii_isdigit (name[6]))
+  /* One text for each time: names are compared by it. */
+  if (!_lsobs_failed_trace_is_name (name) || !g_ascii_isdigit (name[6]) ||
+      (name[6] == '0' && name[7] != '.'))
     return FALSE;
   seconds = g_ascii_strtoull (name + 6, &end, 10);
-  if (*end != '.' || !g_ascii_isdigit (end[1]))
+  if (*end != '.' || strspn (end + 1, "0123456789") != 6)
     return FALSE;
   micros = g_ascii_strtoull (end + 1, &end, 10);
   if (*end++ != '_' || (tag != NULL && !g_str_has_prefix (end, tag)) ||

@@ -28,6 +28,13 @@ typedef struct
   guint64 n_bytes;
   gint64 oldest;     /* µs since 1970: no file that may expire is older; 0 without such a file */
   gint64 changed_at; /* ns: of the folder, after the last step */
+  gint64 last_time;  /* µs since 1970: the latest one in the name of a file, or 0 */
+
+  /* µs since 1970: whether the clock can be trusted; kept when the folder is read again */
+  gint64 seen_at;      /* when a process has looked last */
+  gint64 anchor;       /* seen_at without the boot time: changes if the clock is set, or the machine
+                   * started */
+  gint64 trusted_from; /* when the clock has jumped last: older files count as of that moment */
 } LsobsSpoolLedger;
 
 /* A folder of failed traces, which several processes may use. Each function opens it anew, blocks
@@ -37,7 +44,7 @@ typedef struct
 {
   char *path; /* (owned) */
   LsobsSpoolLimits limits;
-  gint64 last_time;        /* µs since 1970: of the last name */
+  gint64 last_time;        /* µs since 1970: of the last name in a folder that is not private */
   gint64 measured_at;      /* monotonic, µs: when the folder was read last, or 0 */
   LsobsSpoolLedger ledger; /* of a folder that is not private */
   gboolean swept;          /* unfinished files of dead processes are removed */
@@ -53,7 +60,11 @@ int _lsobs_spool_folder_add (LsobsSpoolFolder *self,
                              LsobsFailedTrace *trace,
                              const char *tag,
                              guint n_records);
-int _lsobs_spool_folder_list (LsobsSpoolFolder *self, const char *tag, GPtrArray *names);
+int _lsobs_spool_folder_list (LsobsSpoolFolder *self,
+                              const char *tag,
+                              const char *mark,
+                              GPtrArray *names);
+int _lsobs_spool_folder_compare (const char *a, const char *b, gboolean tagged);
 int _lsobs_spool_folder_read (LsobsSpoolFolder *self,
                               const char *name,
                               gsize max_bytes,

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-file-private.h"
 #include "lsobs/spool/lsobs-spool-folder-private.h"
 
@@ -19,7 +20,7 @@
 #define STATE_DIR   ".lsobs"
 #define LEDGER_NAME "ledger"
 
-#define LEDGER_MAGIC G_GUINT64_CONSTANT (0x6c736f6273303100)
+#define LEDGER_MAGIC G_GUINT64_CONSTANT (0x6c736f6273303200)
 
 /* How often a full folder is read to see whether somebody has made room, in µs. */
 #define MEASURE_INTERVAL (10 * G_USEC_PER_SEC)
@@ -30,6 +31,12 @@
 
 /* How often an operation is tried while others remove what it needs. */
 #define MAX_TRIES 3
+
+/* The wall clock was not set if it has moved against the boot time by no more µs. */
+#define CLOCK_TOLERANCE (600 * G_USEC_PER_SEC)
+
+/* Later times in names, in µs since 1970, do not count: the year 9999. */
+#define MAX_NAME_TIME (G_GINT64_CONSTANT (253370764800) * G_USEC_PER_SEC)
 
 /* The folder while it is used. */
 typedef struct
@@ -200,6 +207,51 @@ is_unfinished_name (const char *name)
   return name[0] == '.' && _lsobs_failed_trace_is_name (name + 1);
 }
 
+/* --- the clock: of a machine without one that runs on, or set by somebody --- */
+
+static gint64
+get_wall_time (void)
+{
+  return _lsobs_clock_source.get_wall_time ();
+}
+
+/* Whether the time between the last look at the folder and this one has passed. The clocks of one
+ * boot tell that. After a boot, or if the clock was set, a long time may not have passed.
+ * @now: µs since 1970 */
+static gboolean
+has_passed (LsobsSpoolFolder *self, const LsobsSpoolLedger *ledger, gint64 now, gint64 anchor)
+{
+  if (ABS (anchor - ledger->anchor) <= CLOCK_TOLERANCE)
+    return TRUE;
+  return now >= ledger->seen_at && now - ledger->seen_at <= self->limits.max_age / 2;
+}
+
+/* Notes the time of this look. If the clock has jumped, what is in the folder begins to age now: a
+ * wrong time, or the right one after a wrong one, must not make it too old.
+ * Returns: now, in µs since 1970 */
+static gint64
+check_clock (LsobsSpoolFolder *self, LsobsSpoolLedger *ledger)
+{
+  gint64 now = get_wall_time ();
+  gint64 anchor = now - _lsobs_clock_source.get_boot_time ();
+
+  if (!has_passed (self, ledger, now, anchor))
+    ledger->trusted_from = now;
+  ledger->seen_at = now;
+  ledger->anchor = anchor;
+  return now;
+}
+
+/* @now: µs since 1970
+ * @time: in the name of a file
+ * Returns: from when on the file ages, or 0 if the clock was ahead when it was added: then nobody knows
+ *   its age */
+static gint64
+get_ageing_from (const LsobsSpoolLedger *ledger, gint64 now, gint64 time)
+{
+  return time > now + CLOCK_TOLERANCE ? 0 : MAX (time, ledger->trusted_from);
+}
+
 /* --- the ledger --- */
 
 /* A look at all files of a folder. */
@@ -210,6 +262,20 @@ typedef struct
   gint64 now;               /* µs since 1970 */
 } FolderScan;
 
+static void
+note_ageing (LsobsSpoolLedger *ledger, gint64 from)
+{
+  if (from != 0)
+    ledger->oldest = ledger->oldest == 0 ? from : MIN (ledger->oldest, from);
+}
+
+static void
+note_name (LsobsSpoolLedger *ledger, gint64 time)
+{
+  if (time <= MAX_NAME_TIME)
+    ledger->last_time = MAX (ledger->last_time, time);
+}
+
 /* Whether the file is too old; then it is removed. */
 static gboolean
 remove_if_expired (FolderScan *scan, int dir, const char *name)
@@ -217,16 +283,19 @@ remove_if_expired (FolderScan *scan, int dir, const char *name)
   LsobsSpoolFolder *self = scan->folder;
   LsobsSpoolLedger *ledger = scan->ledger;
   gint64 time;
+  gint64 from;
   guint n_records;
 
   if (!_lsobs_failed_trace_parse_name (name, NULL, &time, &n_records))
     return FALSE;
-  if (scan->now - time > self->limits.max_age && unlinkat (dir, name, 0) == 0)
+  from = get_ageing_from (ledger, scan->now, time);
+  if (from != 0 && scan->now - from > self->limits.max_age && unlinkat (dir, name, 0) == 0)
     {
       self->n_expired += n_records;
       return TRUE;
     }
-  ledger->oldest = ledger->oldest == 0 ? time : MIN (ledger->oldest, time);
+  note_ageing (ledger, from);
+  note_name (ledger, time);
   return FALSE;
 }
 
@@ -261,14 +330,23 @@ write_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
   return pwrite (open_folder->lock.fd, ledger, sizeof *ledger, 0) == (gssize) sizeof *ledger;
 }
 
-/* Reads the whole folder. Called with the ledger locked. */
+/* Reads the whole folder. Called with the ledger locked. What an invalid ledger says of the clock does
+ * not count. */
 static gboolean
 measure (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
-  FolderScan scan = { self, &open_folder->ledger, g_get_real_time () };
+  LsobsSpoolLedger old = open_folder->ledger;
+  FolderScan scan = { self, &open_folder->ledger, 0 };
 
   self->measured_at = g_get_monotonic_time ();
   open_folder->ledger = (LsobsSpoolLedger){ .magic = LEDGER_MAGIC };
+  if (old.magic == LEDGER_MAGIC)
+    {
+      open_folder->ledger.seen_at = old.seen_at;
+      open_folder->ledger.anchor = old.anchor;
+      open_folder->ledger.trusted_from = old.trusted_from;
+    }
+  scan.now = check_clock (self, &open_folder->ledger);
   if (!read_folder (open_folder->dir, measure_entry, &scan))
     return FALSE;
   open_folder->ledger.changed_at = get_changed_at (open_folder->dir);
@@ -295,15 +373,39 @@ read_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
   return is_measured (self);
 }
 
+/* Whether the ledger can be one: a disk may have changed it, or another program. */
+static gboolean
+is_ledger_sane (const LsobsSpoolLedger *ledger)
+{
+  return ledger->magic == LEDGER_MAGIC && ledger->oldest >= 0 && ledger->oldest <= MAX_NAME_TIME &&
+         ledger->last_time >= 0 && ledger->last_time <= MAX_NAME_TIME && ledger->seen_at >= 0 &&
+         ledger->seen_at <= MAX_NAME_TIME && ledger->trusted_from >= 0 &&
+         ledger->trusted_from <= ledger->seen_at && ABS (ledger->anchor / 2) <= MAX_NAME_TIME;
+}
+
+/* Whether no file has become too old, as the clock says that has not jumped. */
+static gboolean
+is_young (LsobsSpoolFolder *self, LsobsSpoolLedger *ledger)
+{
+  gint64 before = ledger->trusted_from;
+  gint64 now = check_clock (self, ledger);
+
+  return ledger->trusted_from == before &&
+         (ledger->oldest == 0 || now - ledger->oldest <= self->limits.max_age);
+}
+
 static gboolean
 is_ledger_valid (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
-  const LsobsSpoolLedger *ledger = &open_folder->ledger;
+  LsobsSpoolLedger *ledger = &open_folder->ledger;
 
-  return read_ledger (self, open_folder) && ledger->magic == LEDGER_MAGIC && ledger->busy == 0 &&
-         ledger->changed_at == get_changed_at (open_folder->dir) &&
-         (ledger->oldest == 0 || self->limits.max_age == G_MAXINT64 ||
-          g_get_real_time () - ledger->oldest <= self->limits.max_age);
+  if (!read_ledger (self, open_folder) || !is_ledger_sane (ledger))
+    {
+      *ledger = (LsobsSpoolLedger){ 0 };
+      return FALSE;
+    }
+  return ledger->busy == 0 && ledger->changed_at == get_changed_at (open_folder->dir) &&
+         is_young (self, ledger);
 }
 
 /* Locks the ledger, or the folder that has none, and makes it true.
@@ -338,6 +440,14 @@ end_step (LsobsSpoolFolder *self, OpenFolder *open_folder)
 }
 
 /* --- adding --- */
+
+/* A file that is added. */
+typedef struct
+{
+  const char *tag; /* (unowned) (nullable) of the owner */
+  guint n_records;
+  gsize size; /* in bytes */
+} NewFile;
 
 static gboolean
 fits (LsobsSpoolFolder *self, const LsobsSpoolLedger *ledger, gsize size)
@@ -376,18 +486,28 @@ write_unfinished (OpenFolder *open_folder,
   return _lsobs_failed_trace_write (trace, lock->fd) && fsync (lock->fd) == 0;
 }
 
+/* Names keep the order in which files are added, even if the clock is set back. Called with the ledger
+ * locked: the order is that of all processes, except in a folder without a ledger file.
+ * Returns: µs since 1970 */
+static gint64
+make_time (LsobsSpoolFolder *self, const LsobsSpoolLedger *ledger)
+{
+  self->last_time =
+      MAX (get_wall_time (), (self->limits.is_private ? ledger->last_time : self->last_time) + 1);
+  return self->last_time;
+}
+
 /* Moves the unfinished file into the folder. Called with the ledger locked.
- * @expiring_from: µs since 1970, or 0
  * Returns: FALSE with errno */
 static gboolean
 finish_file (LsobsSpoolFolder *self,
              OpenFolder *open_folder,
-             const char *unfinished,
-             const char *name,
-             gsize size,
-             gint64 expiring_from)
+             const NewFile *new_file,
+             const char *unfinished)
 {
   LsobsSpoolLedger *ledger = &open_folder->ledger;
+  gint64 time = make_time (self, ledger);
+  g_autofree char *name = _lsobs_failed_trace_make_name (time, new_file->tag, new_file->n_records);
   gboolean done;
   int problem;
 
@@ -398,21 +518,14 @@ finish_file (LsobsSpoolFolder *self,
   if (done)
     {
       ledger->n_files++;
-      ledger->n_bytes += size;
-      if (expiring_from != 0 && (ledger->oldest == 0 || expiring_from < ledger->oldest))
-        ledger->oldest = expiring_from;
+      ledger->n_bytes += new_file->size;
+      note_name (ledger, time);
+      if (new_file->tag != NULL)
+        note_ageing (ledger, get_ageing_from (ledger, get_wall_time (), time));
     }
   end_step (self, open_folder);
   errno = problem;
   return done;
-}
-
-/* Names keep the order in which this process adds files, even if the clock is set back. */
-static gint64
-make_time (LsobsSpoolFolder *self)
-{
-  self->last_time = MAX (g_get_real_time (), self->last_time + 1);
-  return self->last_time;
 }
 
 /* Writes the file, and moves it into the folder. A private folder is not locked while the disk works,
@@ -422,23 +535,23 @@ static gboolean
 write_file (LsobsSpoolFolder *self,
             OpenFolder *open_folder,
             LsobsFailedTrace *trace,
-            const char *name,
-            gint64 expiring_from)
+            const NewFile *new_file)
 {
-  gsize size = _lsobs_failed_trace_measure (trace);
+  g_autofree char *name =
+      _lsobs_failed_trace_make_name (get_wall_time (), new_file->tag, new_file->n_records);
   g_autofree char *unfinished = g_strconcat (self->limits.is_private ? "" : ".", name, NULL);
   LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
   gboolean done;
   int problem;
 
-  if (!lock_ledger (self, open_folder) || !check_room (self, open_folder, size))
+  if (!lock_ledger (self, open_folder) || !check_room (self, open_folder, new_file->size))
     return FALSE;
   if (self->limits.is_private)
     _lsobs_file_lock_release (&open_folder->lock);
   done = write_unfinished (open_folder, trace, unfinished, &lock) &&
          (!self->limits.is_private ||
-          (lock_ledger (self, open_folder) && check_room (self, open_folder, size))) &&
-         finish_file (self, open_folder, unfinished, name, size, expiring_from);
+          (lock_ledger (self, open_folder) && check_room (self, open_folder, new_file->size))) &&
+         finish_file (self, open_folder, new_file, unfinished);
   problem = errno;
   if (!done && lock.fd >= 0)
     unlinkat (open_folder->state_dir, unfinished, 0);
@@ -452,8 +565,7 @@ static int
 add_once (LsobsSpoolFolder *self, LsobsFailedTrace *trace, const char *tag, guint n_records)
 {
   OpenFolder open_folder = OPEN_FOLDER_INIT;
-  gint64 time = make_time (self);
-  g_autofree char *name = _lsobs_failed_trace_make_name (time, tag, n_records);
+  const NewFile new_file = { tag, n_records, _lsobs_failed_trace_measure (trace) };
   int problem = 0;
 
   if (!open_folder_open (&open_folder, self, TRUE))
@@ -463,7 +575,7 @@ add_once (LsobsSpoolFolder *self, LsobsFailedTrace *trace, const char *tag, guin
   else
     {
       sweep (self, &open_folder);
-      if (!write_file (self, &open_folder, trace, name, tag != NULL ? time : 0))
+      if (!write_file (self, &open_folder, trace, &new_file))
         problem = errno;
       /* After the rename, the file is there, whether it survives a power cut or not. */
       else
@@ -497,10 +609,35 @@ _lsobs_spool_folder_add (LsobsSpoolFolder *self,
 
 /* --- reading and removing --- */
 
+/* Removes what is too old, and notes the time of this look.
+ * Returns: FALSE with errno */
+static gboolean
+look (LsobsSpoolFolder *self, OpenFolder *open_folder)
+{
+  if (!lock_ledger (self, open_folder))
+    return FALSE;
+  /* Without it, a later look may take the time in between for a jump of the clock. */
+  write_ledger (self, open_folder);
+  return TRUE;
+}
+
+/* Whether the key of the owner may be that of the mark. Files without a mark were added without a key.
+ * @name: of a file whose owner is known
+ * @mark: (nullable): any */
+static gboolean
+has_mark (const char *name, const char *mark)
+{
+  const char *own = strchr (name + strlen ("trace_"), '_') + 1 + LSOBS_TAG_LEN;
+
+  return mark == NULL || strcmp (mark, LSOBS_NO_MARK) == 0 || g_str_has_prefix (own, mark) ||
+         g_str_has_prefix (own, LSOBS_NO_MARK);
+}
+
 /* What a list is made of. */
 typedef struct
 {
   const char *tag;  /* (unowned) (nullable) */
+  const char *mark; /* (unowned) (nullable) */
   GPtrArray *names; /* (unowned) (element-type utf8) */
 } NameList;
 
@@ -511,27 +648,41 @@ list_entry (int dir, const char *name, gpointer data)
   gint64 time;
   guint n_records;
 
-  if (list->tag != NULL ? _lsobs_failed_trace_parse_name (name, list->tag, &time, &n_records)
+  if (list->tag != NULL ? _lsobs_failed_trace_parse_name (name, list->tag, &time, &n_records) &&
+                              has_mark (name, list->mark)
                         : _lsobs_failed_trace_is_name (name))
     g_ptr_array_add (list->names, g_strdup (name));
 }
 
+/* @data: whether all are of files whose owner is known */
 static int
-compare_names (gconstpointer a, gconstpointer b)
+compare_entries (gconstpointer a, gconstpointer b, gpointer data)
 {
-  return strcmp (*(char *const *) a, *(char *const *) b);
+  return _lsobs_spool_folder_compare (*(char *const *) a, *(char *const *) b,
+                                      GPOINTER_TO_INT (data));
 }
 
-/* Lists the files of one tag, or all, the oldest first: names begin with the time. Removes those
- * that are too old.
+/* Returns: as strcmp(): names in the order of a list
+ * @tagged: it is a list of files of one tag */
+int
+_lsobs_spool_folder_compare (const char *a, const char *b, gboolean tagged)
+{
+  return tagged ? _lsobs_failed_trace_compare_names (a, b) : strcmp (a, b);
+}
+
+/* Lists the files of one tag, or all, the oldest first. Removes those that are too old.
  * @tag: (nullable)
+ * @mark: (nullable): only those with this mark, or with none
  * @names: (element-type utf8): to which the names are added
  * Returns: 0 or errno */
 int
-_lsobs_spool_folder_list (LsobsSpoolFolder *self, const char *tag, GPtrArray *names)
+_lsobs_spool_folder_list (LsobsSpoolFolder *self,
+                          const char *tag,
+                          const char *mark,
+                          GPtrArray *names)
 {
   OpenFolder open_folder = OPEN_FOLDER_INIT;
-  NameList list = { tag, names };
+  NameList list = { tag, mark, names };
   int problem = 0;
 
   if (!open_folder_open (&open_folder, self, FALSE))
@@ -541,12 +692,12 @@ _lsobs_spool_folder_list (LsobsSpoolFolder *self, const char *tag, GPtrArray *na
   else
     {
       sweep (self, &open_folder);
-      if ((self->limits.max_age != G_MAXINT64 && !lock_ledger (self, &open_folder)) ||
+      if ((self->limits.max_age != G_MAXINT64 && !look (self, &open_folder)) ||
           !read_folder (open_folder.dir, list_entry, &list))
         problem = errno;
     }
   open_folder_clear (&open_folder);
-  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_sort_with_data (names, compare_entries, GINT_TO_POINTER (tag != NULL));
   return problem;
 }
 
@@ -595,7 +746,7 @@ remove_file (LsobsSpoolFolder *self, OpenFolder *open_folder, const char *name)
       ledger->n_files -= MIN (ledger->n_files, 1);
       ledger->n_bytes -= MIN (ledger->n_bytes, (guint64) info.st_size);
       if (ledger->n_files == 0)
-        ledger->oldest = 0;
+        ledger->oldest = ledger->last_time = 0;
     }
   end_step (self, open_folder);
   errno = problem;

@@ -13,6 +13,7 @@ typedef struct _LsobsSpoolOwner LsobsSpoolOwner;
 LsobsSpoolOwner *_lsobs_spool_owner_new (LsobsSettings *settings);
 void _lsobs_spool_owner_free (LsobsSpoolOwner *self);
 const char *_lsobs_spool_owner_peek_tag (LsobsSpoolOwner *self);
+void _lsobs_spool_owner_make_mark (LsobsSpoolOwner *self, char mark[LSOBS_MARK_LEN + 1]);
 char *_lsobs_spool_owner_dup_text (LsobsSpoolOwner *self);
 gboolean _lsobs_spool_owner_matches (LsobsSpoolOwner *self, const char *text);
 

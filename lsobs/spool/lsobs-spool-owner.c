@@ -63,6 +63,28 @@ _lsobs_spool_owner_peek_tag (LsobsSpoolOwner *self)
   return self->tag;
 }
 
+/* The mark tells most keys apart without opening files, so that those of a key that is not used any
+ * more do not hold up the others. It is short: it does not help to find a key. A key that is not
+ * known has none.
+ * @mark: (out caller-allocates): for LSOBS_MARK_LEN hexadecimal digits */
+void
+_lsobs_spool_owner_make_mark (LsobsSpoolOwner *self, char mark[LSOBS_MARK_LEN + 1])
+{
+  LsobsCredentials *credentials = self->settings->credentials;
+  g_autofree char *fingerprint = NULL;
+
+  if (credentials == NULL || !_lsobs_credentials_are_ready (credentials, 0))
+    {
+      g_strlcpy (mark, LSOBS_NO_MARK, LSOBS_MARK_LEN + 1);
+      return;
+    }
+  fingerprint =
+      _lsobs_credentials_make_fingerprint (credentials, self->tag, *self->workspace != '\0');
+  g_strlcpy (mark, fingerprint, LSOBS_MARK_LEN + 1);
+  if (strcmp (mark, LSOBS_NO_MARK) == 0)
+    mark[0] = 'f';
+}
+
 static void
 append_member (LsobsBuffer *out, const char *before, const char *value)
 {

@@ -174,20 +174,21 @@ static int
 store (LsobsSpoolWriter *self, QueuedTrace *queued, gboolean in_time)
 {
   LsobsForkGuard *guard;
+  char mark[LSOBS_MARK_LEN + 1];
+  g_autofree char *tag = NULL;
   int problem;
 
   g_assert (self->thread == g_thread_self ());
   if (self->owner != NULL)
     {
+      _lsobs_spool_owner_make_mark (self->owner, mark);
+      tag = g_strconcat (_lsobs_spool_owner_peek_tag (self->owner), mark, NULL);
       queued->trace->owner = _lsobs_spool_owner_dup_text (self->owner);
       if (queued->trace->encoding == NULL)
         compress (self, queued->trace, in_time);
     }
   guard = _lsobs_fork_guard_open ();
-  problem = _lsobs_spool_folder_add (self->folder, queued->trace,
-                                     self->owner != NULL ? _lsobs_spool_owner_peek_tag (self->owner)
-                                                         : NULL,
-                                     queued->n_records);
+  problem = _lsobs_spool_folder_add (self->folder, queued->trace, tag, queued->n_records);
   _lsobs_fork_guard_close (guard);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_SPOOL_DROPPED,
                        (gssize) self->folder->n_expired);

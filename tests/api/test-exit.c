@@ -691,7 +691,8 @@ test_forbid (ProgramFixture *fixture, gconstpointer data)
   gboolean sends = strcmp (data, "thread") == 0;
 
   program_start (fixture, command);
-  program_expect (fixture, sends ? "delivered 101, lost 0, left 0" : "delivered 0, lost 101, left 0");
+  program_expect (fixture,
+                  sends ? "delivered 101, lost 0, left 0" : "delivered 0, lost 101, left 0");
   program_expect (fixture, NULL);
   program_assert_ends (fixture, 0);
   program_assert_arrived (fixture->server, sends ? N_RUNS + 1 : 0);
@@ -726,7 +727,9 @@ test_fork_trace (ProgramFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   program_assert_arrived (fixture->server, 2 * N_RUNS);
 }
 
-#define ADD(path, data, func) g_test_add ("/exit/" path, ProgramFixture, data, program_fixture_set_up, func, program_fixture_tear_down)
+#define ADD(path, data, func) \
+ g_test_add ("/exit/" path, ProgramFixture, data, program_fixture_set_up, func, \
+             program_fixture_tear_down)
 #define ADD_BOTH(path, func) \
  ADD (path "/thread", "thread", func); \
  ADD (path "/default-context", "default", func)
@@ -741,9 +744,11 @@ main (int argc, char *argv[])
     }
 
   g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
-  TEST_ADD_FIXTURE_ROWS ("/exit/arrives/", end_rows, name, ProgramFixture, program_fixture_set_up, test_end, program_fixture_tear_down);
+  TEST_ADD_FIXTURE_ROWS ("/exit/arrives/", end_rows, name, ProgramFixture, program_fixture_set_up,
+                         test_end, program_fixture_tear_down);
   ADD_BOTH ("arrives/term", test_term);
-  TEST_ADD_FIXTURE_ROWS ("/exit/pair/", pair_rows, name, ProgramFixture, program_fixture_set_up, test_pair, program_fixture_tear_down);
+  TEST_ADD_FIXTURE_ROWS ("/exit/pair/", pair_rows, name, ProgramFixture, program_fixture_set_up,
+                         test_pair, program_fixture_tear_down);
   ADD_BOTH ("limit", test_limit);
   ADD_BOTH ("long-limit", test_long_limit);
   ADD_BOTH ("no-wait", test_no_wait);

@@ -547,7 +547,9 @@ test_impossible (void)
   g_assert_true (action.sa_handler == SIG_DFL);
 }
 
-#define ADD(path, data, func) g_test_add ("/signals/" path, ProgramFixture, data, program_fixture_set_up, func, program_fixture_tear_down)
+#define ADD(path, data, func) \
+ g_test_add ("/signals/" path, ProgramFixture, data, program_fixture_set_up, func, \
+             program_fixture_tear_down)
 
 int
 main (int argc, char *argv[])
@@ -556,7 +558,8 @@ main (int argc, char *argv[])
     return run_program (argv[2]);
 
   g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
-  TEST_ADD_FIXTURE_ROWS ("/signals/end/", end_rows, name, ProgramFixture, program_fixture_set_up, test_end, program_fixture_tear_down);
+  TEST_ADD_FIXTURE_ROWS ("/signals/end/", end_rows, name, ProgramFixture, program_fixture_set_up,
+                         test_end, program_fixture_tear_down);
   ADD ("exit-timeout", NULL, test_exit_timeout);
   ADD ("other-signal", NULL, test_other_signal);
   ADD ("ignored", NULL, test_ignored);

@@ -16,6 +16,7 @@
 
 #include <glib/gstdio.h>
 
+#include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/spool/lsobs-spool-folder-private.h"
 
 #include "tests/lib/failed-traces-helpers.h"
@@ -24,6 +25,36 @@
 #define OTHER "ffffffff"
 
 #define HOUR (3600 * (gint64) G_USEC_PER_SEC)
+#define DAY  (24 * HOUR)
+
+/* 2026-06-01 */
+#define NOW (G_GINT64_CONSTANT (1780272000) * G_USEC_PER_SEC)
+
+/* The clocks of a machine, in µs. */
+static gint64 wall_time;
+static gint64 boot_time;
+
+static gint64
+get_wall_time (void)
+{
+  return wall_time;
+}
+
+static gint64
+get_boot_time (void)
+{
+  return boot_time;
+}
+
+/* Time passes. */
+static void
+pass (gint64 time)
+{
+  wall_time += time;
+  boot_time += time;
+}
+
+static LsobsClockSource system_clocks;
 
 typedef struct
 {
@@ -39,11 +70,27 @@ set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
+set_up_clock (Fixture *fixture, gconstpointer data)
+{
+  set_up (fixture, data);
+  wall_time = NOW;
+  boot_time = HOUR;
+  _lsobs_clock_source = (LsobsClockSource){ get_wall_time, get_boot_time };
+}
+
+static void
 tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   failed_traces_remove_dir (fixture->base);
   g_free (fixture->base);
   g_free (fixture->path);
+}
+
+static void
+tear_down_clock (Fixture *fixture, gconstpointer data)
+{
+  _lsobs_clock_source = system_clocks;
+  tear_down (fixture, data);
 }
 
 /* @limits: 0 is none */
@@ -90,7 +137,7 @@ list (LsobsSpoolFolder *folder, const char *tag)
 {
   GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
 
-  g_assert_cmpint (_lsobs_spool_folder_list (folder, tag, names), ==, 0);
+  g_assert_cmpint (_lsobs_spool_folder_list (folder, tag, NULL, names), ==, 0);
   return names;
 }
 
@@ -244,22 +291,165 @@ test_limits (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_age (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char old[] = "trace_1000000000.000000_" TAG "00000000.5.json";
+  static const char old[] = "trace_1780272000.000000_" TAG "00000000.5.json";
   g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_age = HOUR });
   g_autoptr (GPtrArray) names = NULL;
 
+  g_assert_cmpint (add (folder, OTHER, 10), ==, 0);
+  pass (HOUR + 1);
   g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (folder->n_expired, ==, 7);
+  folder->n_expired = 0;
   failed_traces_write (fixture->path, old, "{}");
   g_assert_cmpint (add (folder, TAG, 10), ==, 0);
   g_assert_cmpuint (folder->n_expired, ==, 5);
   g_assert_cmpuint (count_files (fixture), ==, 2);
   failed_traces_write (fixture->path, old, "{}");
   /* these are of nobody that is known */
-  failed_traces_write (fixture->path, "trace_1000000000.000000_" TAG ".json", "{}");
+  failed_traces_write (fixture->path, "trace_1780272000.000000_" TAG ".json", "{}");
   names = list (folder, TAG);
   g_assert_cmpuint (names->len, ==, 2);
   g_assert_cmpuint (folder->n_expired, ==, 10);
   g_assert_cmpuint (count_files (fixture), ==, 3);
+}
+
+/* A machine without a clock that runs on begins in 1970, and its files do not become too old when it
+ * gets the time. */
+static void
+test_no_clock (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_age = DAY });
+  g_autoptr (GPtrArray) names = NULL;
+
+  for (guint i = 0; i < 3; i++)
+    {
+      wall_time = 0;
+      boot_time = 0;
+      pass (HOUR);
+      g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+    }
+  wall_time = NOW;
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 4);
+  pass (DAY);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (folder->n_expired, ==, 0);
+  /* From here on, the time is known. */
+  pass (1);
+  names = list (folder, TAG);
+  g_assert_cmpuint (names->len, ==, 1);
+  g_assert_cmpuint (folder->n_expired, ==, 4 * 7);
+}
+
+/* A clock that jumps ahead, in one boot or from one to the next, makes nothing too old, also if the
+ * ledger is lost. */
+static void
+test_jump (Fixture *fixture, gconstpointer data)
+{
+  gint64 boot = GPOINTER_TO_INT (data) ? 0 : boot_time;
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_age = DAY });
+  g_autofree char *ledger = g_build_filename (fixture->path, ".lsobs", "ledger", NULL);
+
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  wall_time += 100 * DAY;
+  boot_time = boot;
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 2);
+  /* and back: what was added meanwhile stays */
+  wall_time -= 100 * DAY;
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  pass (2 * HOUR);
+  g_assert_cmpint (g_unlink (ledger), ==, 0);
+  wall_time += 100 * DAY;
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 4);
+  pass (DAY + 1);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+}
+
+/* A machine that is off at night ages its files. */
+static void
+test_boots (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder =
+      new_folder (fixture, (LsobsSpoolLimits){ .max_age = 7 * DAY });
+
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  for (guint i = 0; i < 8; i++)
+    {
+      g_autoptr (GPtrArray) names = list (folder, TAG);
+
+      g_assert_cmpuint (names->len, ==, i < 7 ? 1 : 0);
+      pass (HOUR);
+      wall_time += DAY - HOUR + 1;
+      boot_time = HOUR;
+    }
+}
+
+/* Files keep their order, whatever the clock says, and whichever process adds them. */
+static void
+test_order (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const gint64 times[] = { NOW, NOW - DAY, 0, NOW + DAY, 5, NOW };
+  g_autoptr (GPtrArray) names = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (times); i++)
+    {
+      g_autoptr (LsobsSpoolFolder) folder =
+          new_folder (fixture, (LsobsSpoolLimits){ .max_age = DAY });
+
+      wall_time = times[i];
+      g_assert_cmpint (add (folder, TAG, i + 1), ==, 0);
+      if (names == NULL)
+        {
+          names = list (folder, TAG);
+        }
+      else
+        {
+          g_autoptr (GPtrArray) now = list (folder, TAG);
+
+          g_assert_cmpuint (now->len, ==, i + 1);
+          for (guint k = 0; k < i; k++)
+            g_assert_cmpstr (g_ptr_array_index (now, k), ==, g_ptr_array_index (names, k));
+          g_ptr_array_add (names, g_strdup (g_ptr_array_index (now, i)));
+        }
+      /* by the number of its digits, too */
+      g_assert_cmpint (_lsobs_spool_folder_compare ("trace_5.000000_" TAG "00000000.1.json",
+                                                    g_ptr_array_index (names, 0), TRUE),
+                       <, 0);
+    }
+}
+
+/* A ledger that is nonsense is made anew. */
+static void
+test_nonsense (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_age = DAY });
+  g_autofree char *path = g_build_filename (fixture->path, ".lsobs", "ledger", NULL);
+  LsobsSpoolLedger ledger;
+
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  for (gsize at = 2 * sizeof (guint64); at < sizeof ledger; at += sizeof (gint64))
+    for (guint i = 0; i < 3; i++)
+      {
+        const gint64 values[] = { G_MAXINT64, G_MININT64, -1 };
+        g_autofree char *text = NULL;
+        int fd = g_open (path, O_RDWR, 0);
+        guint n_files = count_files (fixture);
+
+        g_assert_cmpint (pwrite (fd, &values[i], sizeof values[i], (off_t) at), ==,
+                         sizeof values[i]);
+        close (fd);
+        failed_traces_write (fixture->path, "trace_99.000000_" OTHER "00000000.1.json", "");
+        g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+        g_assert_cmpuint (count_files (fixture), ==, n_files + 1 + (n_files == 1));
+        g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+        memcpy (&ledger, text, sizeof ledger);
+        g_assert_cmpuint (ledger.n_files, ==, n_files + 1 + (n_files == 1));
+        g_assert_cmpint (ledger.last_time, <, NOW + HOUR);
+        g_assert_cmpint (ledger.trusted_from, <=, NOW);
+      }
 }
 
 /* A file that was young when it was added becomes old without any change of the folder. */
@@ -275,7 +465,7 @@ test_ageing (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   names = list (patient, TAG);
   g_assert_cmpuint (names->len, ==, 1);
   g_ptr_array_set_size (names, 0);
-  g_assert_cmpint (_lsobs_spool_folder_list (folder, TAG, names), ==, 0);
+  g_assert_cmpint (_lsobs_spool_folder_list (folder, TAG, NULL, names), ==, 0);
   g_assert_cmpuint (names->len, ==, 0);
   g_assert_cmpuint (folder->n_expired, ==, 7);
 }
@@ -642,7 +832,7 @@ test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_files = 2 });
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
-  g_assert_cmpint (_lsobs_spool_folder_list (folder, TAG, names), ==, ENOENT);
+  g_assert_cmpint (_lsobs_spool_folder_list (folder, TAG, NULL, names), ==, ENOENT);
   for (guint i = 0; i < 3; i++)
     {
       g_assert_cmpint (add (folder, TAG, 10), ==, 0);
@@ -652,17 +842,26 @@ test_vanished (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 }
 
 #define ADD(path, test) g_test_add (path, Fixture, NULL, set_up, test, tear_down)
+#define ADD_CLOCK(path, data, test) \
+ g_test_add (path, Fixture, data, set_up_clock, test, tear_down_clock)
 
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  system_clocks = _lsobs_clock_source;
 
   g_test_add_func ("/spool-folder/names", test_names);
   ADD ("/spool-folder/files", test_files);
   ADD ("/spool-folder/open", test_open_folder);
   ADD ("/spool-folder/limits", test_limits);
-  ADD ("/spool-folder/age", test_age);
+  ADD_CLOCK ("/spool-folder/age", NULL, test_age);
+  ADD_CLOCK ("/spool-folder/clock/none", NULL, test_no_clock);
+  ADD_CLOCK ("/spool-folder/clock/jump", GINT_TO_POINTER (FALSE), test_jump);
+  ADD_CLOCK ("/spool-folder/clock/jump/boot", GINT_TO_POINTER (TRUE), test_jump);
+  ADD_CLOCK ("/spool-folder/clock/boots", NULL, test_boots);
+  ADD_CLOCK ("/spool-folder/clock/order", NULL, test_order);
+  ADD_CLOCK ("/spool-folder/nonsense", NULL, test_nonsense);
   ADD ("/spool-folder/ageing", test_ageing);
   ADD ("/spool-folder/ledger", test_ledger);
   ADD ("/spool-folder/exact", test_exact);
