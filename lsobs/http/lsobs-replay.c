@@ -71,6 +71,8 @@ typedef struct
   GArray *ranges;    /* (owned) (element-type RecordRange) still to be sent, the next one last */
   RecordRange range; /* that is under way, if there is a reader */
   GBytes *body;      /* (owned) (nullable) of range */
+  gboolean updating; /* body is the record of range as an update: the service has its create */
+  char *update_id;   /* (owned) (nullable) the id in the address of an update */
   guint n_refused;   /* records that the service has refused alone */
   GError *refusal;   /* (owned) (nullable) of the body, while that is decoded */
   guint n_doubtful;  /* records on which the service failed alone, since it took others */
@@ -88,12 +90,20 @@ static void lock_folder (GTask *task);
 static void listed_cb (GObject *object, GAsyncResult *result, gpointer user_data);
 
 static void
+clear_body (Replay *replay)
+{
+  g_clear_pointer (&replay->body, g_bytes_unref);
+  g_clear_pointer (&replay->update_id, g_free);
+  replay->updating = FALSE;
+}
+
+static void
 end_file (Replay *replay)
 {
   _lsobs_file_lock_release (&replay->file_lock);
   g_clear_pointer (&replay->trace, _lsobs_failed_trace_free);
   g_clear_pointer (&replay->reader, _lsobs_body_reader_free);
-  g_clear_pointer (&replay->body, g_bytes_unref);
+  clear_body (replay);
   g_clear_error (&replay->refusal);
   g_clear_error (&replay->doubt);
   replay->n_doubtful = 0;
@@ -608,7 +618,7 @@ start_next_range (GTask *task)
   Replay *replay = g_task_get_task_data (task);
 
   assert_context (task);
-  g_clear_pointer (&replay->body, g_bytes_unref);
+  clear_body (replay);
   if (replay->ranges->len == 0)
     {
       finish_file (task);
@@ -648,6 +658,29 @@ split_range (GTask *task)
   return TRUE;
 }
 
+/* The service has the run of a single record already, perhaps without its end: somebody else's create,
+ * which seemed lost, has arrived. What brings the end as well is sent as an update.
+ * Returns: FALSE if there is no end, or the update was sent */
+static gboolean
+send_as_update (GTask *task)
+{
+  Replay *replay = g_task_get_task_data (task);
+  GBytes *update = NULL;
+  char *id;
+
+  assert_context (task);
+  if (!replay->updating)
+    update = _lsobs_body_reader_make_update (replay->reader, replay->range.first, &id);
+  if (update == NULL)
+    return FALSE;
+  clear_body (replay);
+  replay->updating = TRUE;
+  replay->update_id = id;
+  replay->body = update;
+  start_body (task);
+  return TRUE;
+}
+
 /* What is done with a single record, or a body that cannot be split.
  * @error: (transfer full) */
 static void
@@ -660,7 +693,8 @@ decide_alone (GTask *task, GError *error)
     {
       /* The service has had it already. */
       g_error_free (error);
-      start_next_range (task);
+      if (!send_as_update (task))
+        start_next_range (task);
       return;
     }
   g_debug ("A record of %s is refused: %s", peek_name (replay), error->message);
@@ -813,6 +847,9 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   if (answer.outcome == LSOBS_OUTCOME_NOT_FOUND &&
       strcmp (replay->trace->endpoint, "feedback") == 0)
     answer.outcome = LSOBS_OUTCOME_REJECTED;
+  /* The run is missing, not the endpoint: there is nothing to update. */
+  if (answer.outcome == LSOBS_OUTCOME_NOT_FOUND && replay->update_id != NULL)
+    answer.outcome = LSOBS_OUTCOME_DELIVERED;
   if (answer.outcome != LSOBS_OUTCOME_DELIVERED)
     {
       handle_failure (task, &answer);
@@ -842,6 +879,7 @@ start_attempt (GTask *task)
 {
   Replay *replay = g_task_get_task_data (task);
   LsobsFailedTrace *trace = replay->trace;
+  g_autofree char *path = NULL;
   SoupMessage *message;
   GError *error = NULL;
 
@@ -861,8 +899,10 @@ start_attempt (GTask *task)
       start_next_file (task);
       return;
     }
-  message = _lsobs_route_new_message (_lsobs_service_peek_route (replay->service), "POST",
-                                      trace->endpoint);
+  path = g_strconcat (trace->endpoint, replay->update_id != NULL ? "/" : NULL, replay->update_id,
+                      NULL);
+  message = _lsobs_route_new_message (_lsobs_service_peek_route (replay->service),
+                                      replay->update_id != NULL ? "PATCH" : "POST", path);
   if (trace->encoding != NULL)
     soup_message_headers_replace (soup_message_get_request_headers (message), "Content-Encoding",
                                   trace->encoding);
@@ -885,7 +925,7 @@ start_body (GTask *task)
   assert_context (task);
   if (replay->reader == NULL)
     {
-      g_clear_pointer (&replay->body, g_bytes_unref);
+      clear_body (replay);
       replay->body = g_bytes_ref (replay->trace->body);
     }
   _lsobs_attempts_clear (&replay->attempts);

@@ -13,6 +13,7 @@ LsobsBodyReader *_lsobs_body_reader_new (const char *endpoint, const char *type,
 void _lsobs_body_reader_free (LsobsBodyReader *self);
 guint _lsobs_body_reader_get_n_records (LsobsBodyReader *self);
 GBytes *_lsobs_body_reader_slice (LsobsBodyReader *self, guint first, guint end);
+GBytes *_lsobs_body_reader_make_update (LsobsBodyReader *self, guint index, char **id);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsBodyReader, _lsobs_body_reader_free)
 

@@ -10,6 +10,10 @@
 
 #define BOUNDARY_PARAMETER "boundary="
 
+/* How the name of a part begins that belongs to a create, or to an update. */
+#define POST  "post."
+#define PATCH "patch."
+
 /* A piece of the body: a part of a multipart body, or a run of a batch. */
 typedef struct
 {
@@ -17,14 +21,17 @@ typedef struct
   gsize len;
   guint record;    /* index of the record that it belongs to */
   gboolean update; /* of a batch */
+  gsize post_at;   /* where its name says that it belongs to a create, or 0 */
+  gsize main_at;   /* where the object of a create begins, or 0 */
 } BodyPart;
 
 struct _LsobsBodyReader
 {
   GBytes *body;               /* (owned) */
   char *delimiter;            /* (owned) (nullable) of a multipart body: two hyphens, boundary */
-  LsobsJsonDocument document; /* of a batch */
+  LsobsJsonDocument document; /* of a batch, or of a single run */
   gboolean batch;
+  gboolean single;     /* a run */
   GArray *parts;       /* (owned) (element-type BodyPart): empty for a single record */
   GHashTable *records; /* (owned) from the name of a record, or its id, to its index plus 1 */
   guint n_records;
@@ -82,7 +89,7 @@ add_part (LsobsBodyReader *self, const char *start, const char *end)
   const char *name = headers_end != NULL ? find_text (start, headers_end, "name=\"") : NULL;
   const char *name_end;
   g_autofree char *copy = NULL;
-  BodyPart part = { start, (gsize) (end - start), 0, FALSE };
+  BodyPart part = { .start = start, .len = (gsize) (end - start) };
 
   if (name == NULL)
     return FALSE;
@@ -92,6 +99,12 @@ add_part (LsobsBodyReader *self, const char *start, const char *end)
     return FALSE;
   copy = g_strndup (name, (gsize) (name_end - name));
   part.record = find_record (self, copy);
+  if (g_str_has_prefix (copy, POST))
+    {
+      part.post_at = (gsize) (name - start);
+      if (strchr (copy + strlen (POST), '.') == NULL)
+        part.main_at = (gsize) (headers_end - start) + strlen ("\r\n\r\n");
+    }
   g_array_append_val (self->parts, part);
   return TRUE;
 }
@@ -141,7 +154,12 @@ add_runs (LsobsBodyReader *self, const char *name, gboolean update)
   for (at++; *at != ']'; at += *at == ',')
     {
       const char *next = _lsobs_json_document_skip (document, at);
-      BodyPart part = { at, (gsize) (next - at), self->n_records++, update };
+      BodyPart part = {
+        .start = at,
+        .len = (gsize) (next - at),
+        .record = self->n_records++,
+        .update = update,
+      };
 
       g_array_append_val (self->parts, part);
       at = next;
@@ -180,6 +198,7 @@ _lsobs_body_reader_new (const char *endpoint, const char *type, GBytes *body)
     return read_multipart (self, type) ? g_steal_pointer (&self) : NULL;
   if (strcmp (endpoint, "runs/batch") == 0)
     return read_batch (self) ? g_steal_pointer (&self) : NULL;
+  self->single = strcmp (endpoint, "runs") == 0;
   self->n_records = 1;
   return g_steal_pointer (&self);
 }
@@ -256,4 +275,139 @@ _lsobs_body_reader_slice (LsobsBodyReader *self, guint first, guint end)
   append_runs (self, first, end, TRUE, &out);
   _lsobs_buffer_append_str (&out, "]}");
   return _lsobs_buffer_steal_bytes (&out);
+}
+
+/* --- creates as updates --- */
+
+/* Whether the run has ended.
+ * @document: with an object */
+static gboolean
+has_end (LsobsJsonDocument *document, const char *object)
+{
+  const char *end_time = _lsobs_json_document_find (document, object, "end_time");
+
+  return end_time != NULL && *end_time == '"';
+}
+
+/* @part: with the object of a create */
+static gboolean
+part_has_end (const BodyPart *part)
+{
+  g_auto (LsobsJsonDocument) document = LSOBS_JSON_DOCUMENT_INIT;
+
+  return _lsobs_json_document_load (&document, part->start + part->main_at,
+                                    part->len - part->main_at) &&
+         *document.text.data == '{' && has_end (&document, document.text.data);
+}
+
+/* Appends a part of a create as one of an update. */
+static void
+append_as_update (const BodyPart *part, LsobsBuffer *out)
+{
+  gsize at = part->post_at;
+
+  if (at != 0)
+    {
+      _lsobs_buffer_append (out, part->start, at);
+      _lsobs_buffer_append_str (out, PATCH);
+      at += strlen (POST);
+    }
+  _lsobs_buffer_append (out, part->start + at, part->len - at);
+}
+
+/* Returns: (transfer full) (nullable) */
+static GBytes *
+make_multipart_update (LsobsBodyReader *self, guint index)
+{
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gboolean ended = FALSE;
+
+  for (guint i = 0; i < self->parts->len; i++)
+    {
+      const BodyPart *part = &g_array_index (self->parts, BodyPart, i);
+
+      if (part->record != index)
+        continue;
+      ended = ended || (part->main_at != 0 && part_has_end (part));
+      _lsobs_buffer_append_str (&out, self->delimiter);
+      _lsobs_buffer_append_str (&out, "\r\n");
+      append_as_update (part, &out);
+      _lsobs_buffer_append_str (&out, "\r\n");
+    }
+  _lsobs_buffer_append_str (&out, self->delimiter);
+  _lsobs_buffer_append_str (&out, "--\r\n");
+  return ended ? _lsobs_buffer_steal_bytes (&out) : NULL;
+}
+
+/* Returns: (transfer full) (nullable) */
+static GBytes *
+make_batch_update (LsobsBodyReader *self, guint index)
+{
+  const BodyPart *part = &g_array_index (self->parts, BodyPart, index);
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  if (part->update || *part->start != '{' || !has_end (&self->document, part->start))
+    return NULL;
+  _lsobs_buffer_append_str (&out, "{\"post\":[],\"patch\":[");
+  _lsobs_buffer_append (&out, part->start, part->len);
+  _lsobs_buffer_append_str (&out, "]}");
+  return _lsobs_buffer_steal_bytes (&out);
+}
+
+/* Returns: (transfer full) (nullable) */
+static GBytes *
+make_single_update (LsobsBodyReader *self, char **id)
+{
+  LsobsJsonDocument *document = &self->document;
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  g_autofree char *value = NULL;
+  LsobsId parsed;
+  gsize len;
+  const char *text = g_bytes_get_data (self->body, &len);
+
+  _lsobs_json_document_clear (document);
+  if (!_lsobs_json_document_load (document, text, len) || *document->text.data != '{' ||
+      !has_end (document, document->text.data))
+    return NULL;
+  text =
+      _lsobs_json_document_decode (document,
+                                   _lsobs_json_document_find (document, document->text.data, "id"),
+                                   &len);
+  value = text != NULL ? g_strndup (text, len) : NULL;
+  if (value == NULL || !_lsobs_id_parse (&parsed, value))
+    return NULL;
+  *id = g_steal_pointer (&value);
+  /* The id is in the address. */
+  for (text = document->text.data + 1; *text != '}' && *text != '\0';)
+    {
+      const char *name = text;
+      gboolean is_id = g_str_has_prefix (name, "\"id\":");
+
+      /* with its value */
+      text = _lsobs_json_document_skip (document, name);
+      if (!is_id)
+        {
+          _lsobs_buffer_append_c (&out, out.len == 0 ? '{' : ',');
+          _lsobs_buffer_append (&out, name, (gsize) (text - name));
+        }
+      text += *text == ',';
+    }
+  _lsobs_buffer_append_c (&out, '}');
+  return _lsobs_buffer_steal_bytes (&out);
+}
+
+/* A run that the service has had already may lack its end there: an update brings it.
+ * @id: (out) (nullable) (transfer full): the id of the run, which belongs into the address of a single
+ *   one
+ * Returns: (transfer full) (nullable): the record as an update; %NULL if it is none that creates a run
+ *   which has ended */
+GBytes *
+_lsobs_body_reader_make_update (LsobsBodyReader *self, guint index, char **id)
+{
+  *id = NULL;
+  if (self->delimiter != NULL)
+    return make_multipart_update (self, index);
+  if (self->batch)
+    return make_batch_update (self, index);
+  return self->single ? make_single_update (self, id) : NULL;
 }

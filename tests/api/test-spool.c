@@ -279,10 +279,13 @@ test_end (Fixture *fixture, gconstpointer data)
   fixture->base.is_free = TRUE;
 }
 
-/* The start was refused for good, and is not in the spool: the end there is the whole run. */
+/* The start was refused for good, and is not in the spool: the end there is the whole run. If the
+ * service knows the run all the same, it gets its end. */
 static void
-test_end_alone (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+test_end_alone (Fixture *fixture, gconstpointer data)
 {
+  const gboolean known = GPOINTER_TO_INT (data);
+  g_autofree char *id = NULL;
   g_autoptr (JsonNode) outputs = test_new_payload ("answer");
   g_autoptr (LsobsRun) run = NULL;
   g_autoptr (WireTree) tree = NULL;
@@ -294,6 +297,9 @@ test_end_alone (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_fixture_start (&fixture->base);
   run = lsobs_observer_start_run (fixture->base.observer, "agent", LSOBS_RUN_TYPE_CHAIN, NULL);
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
+  id = lsobs_run_dup_id (run);
+  if (known)
+    once_service_add (fixture->service, id);
   lsobs_run_end (run, outputs);
   g_clear_pointer (&run, lsobs_run_unref);
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED, 1));
@@ -301,11 +307,14 @@ test_end_alone (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_switch (fixture->base.server, once_service_answer_cb, fixture->service);
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 1));
   g_assert_cmpuint (count_known (fixture), ==, 1);
+  g_assert_cmpuint (once_service_count_ended (fixture->service), ==, 1);
   tree = test_server_build_tree (fixture->base.server);
   found = wire_tree_find (tree, "agent");
   g_assert_nonnull (found);
-  g_assert_cmpuint (found->n_posts, ==, 1);
+  if (!known)
+    g_assert_cmpuint (found->n_posts, ==, 1);
   g_assert_cmpstr (wire_run_get_string (found, "outputs.text"), ==, "answer");
 }
 
@@ -409,6 +418,7 @@ test_conflict (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 16));
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_known (fixture), ==, 16);
+  g_assert_cmpuint (once_service_count_ended (fixture->service), ==, 16);
 }
 
 static gboolean
@@ -981,7 +991,8 @@ main (int argc, char **argv)
   ADD ("/spool/full-queue", test_full_queue);
   ADD_WITH ("/spool/end/spooled", GINT_TO_POINTER (FALSE), test_end);
   ADD_WITH ("/spool/end/sent", GINT_TO_POINTER (TRUE), test_end);
-  ADD ("/spool/end/alone", test_end_alone);
+  ADD_WITH ("/spool/end/alone", GINT_TO_POINTER (FALSE), test_end_alone);
+  ADD_WITH ("/spool/end/known", GINT_TO_POINTER (TRUE), test_end_alone);
   ADD_WITH ("/spool/others/key", change_key, test_others);
   ADD_WITH ("/spool/others/project", change_project, test_others);
   ADD_WITH ("/spool/others/workspace", change_workspace, test_others);

@@ -9,7 +9,8 @@
 struct _OnceService
 {
   GMutex lock;
-  GHashTable *runs; /* (owned) guarded by lock: from the id of a run to its name */
+  GHashTable *runs;  /* (owned) guarded by lock: from the id of a run to its name */
+  GHashTable *ended; /* (owned) guarded by lock: a set of ids */
 };
 
 OnceService *
@@ -19,6 +20,7 @@ once_service_new (void)
 
   g_mutex_init (&self->lock);
   self->runs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->ended = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   return self;
 }
@@ -27,6 +29,7 @@ void
 once_service_free (OnceService *self)
 {
   g_hash_table_unref (self->runs);
+  g_hash_table_unref (self->ended);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -56,6 +59,8 @@ add_runs_unlocked (OnceService *self, WireRequest *request)
         g_hash_table_insert (self->runs, g_strdup (op->id),
                              g_strdup (
                                  json_object_get_string_member_with_default (op->run, "name", "")));
+      if (json_object_get_string_member_with_default (op->run, "end_time", NULL) != NULL)
+        g_hash_table_add (self->ended, g_strdup (op->id));
     }
 }
 
@@ -97,6 +102,18 @@ once_service_count_named (OnceService *self, const char *prefix)
   return n;
 }
 
+guint
+once_service_count_ended (OnceService *self)
+{
+  guint n;
+
+  g_mutex_lock (&self->lock);
+  n = g_hash_table_size (self->ended);
+  g_mutex_unlock (&self->lock);
+
+  return n;
+}
+
 void
 once_service_add (OnceService *self, const char *id)
 {
@@ -110,5 +127,6 @@ once_service_forget_all (OnceService *self)
 {
   g_mutex_lock (&self->lock);
   g_hash_table_remove_all (self->runs);
+  g_hash_table_remove_all (self->ended);
   g_mutex_unlock (&self->lock);
 }

@@ -23,6 +23,8 @@ guint once_service_count (OnceService *self);
 /* how many of them have a name that begins with @prefix */
 guint once_service_count_named (OnceService *self, const char *prefix);
 /* it has this run from now on */
+/* how many runs have ended */
+guint once_service_count_ended (OnceService *self);
 void once_service_add (OnceService *self, const char *id);
 void once_service_forget_all (OnceService *self);
 

@@ -87,6 +87,81 @@ test_single (void)
 }
 
 static void
+assert_update (LsobsBodyReader *reader, guint index, const char *expected, const char *expected_id)
+{
+  g_autofree char *id = NULL;
+  g_autoptr (GBytes) update = _lsobs_body_reader_make_update (reader, index, &id);
+  gsize len;
+  const char *text;
+
+  g_assert_cmpstr (id, ==, expected_id);
+  g_assert_true ((update == NULL) == (expected == NULL));
+  if (update == NULL)
+    return;
+  text = g_bytes_get_data (update, &len);
+  g_assert_cmpmem (text, len, expected, strlen (expected));
+}
+
+/* A create becomes an update if it has the end of its run. */
+static void
+test_update (void)
+{
+  static const char multipart[] = PART ("post." A, "{\"end_time\":\"x\"}")
+      PART ("post." A ".outputs", "post." A) PART ("post." B, "{\"end_time\":null}")
+          PART ("attachment." A ".post.x", "") PART ("patch." B, "{\"end_time\":\"x\"}")
+              PART ("feedback." A, "{\"end_time\":\"x\"}") "--edge--\r\n";
+  static const char batch[] = "{\"post\":[{\"id\":\"" A "\",\"end_time\":\"x\"},"
+                              "{\"id\":\"" B "\",\"x\":{\"end_time\":\"x\"}}, 7],"
+                              "\"patch\":[{\"end_time\":\"x\"}]}";
+  g_autoptr (LsobsBodyReader) parts = new_reader ("runs/multipart", TYPE, multipart);
+  g_autoptr (LsobsBodyReader) runs = new_reader ("runs/batch", "application/json", batch);
+
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (parts), ==, 4);
+  assert_update (parts, 0,
+                 PART ("patch." A, "{\"end_time\":\"x\"}") PART ("patch." A ".outputs", "post." A)
+                     PART ("attachment." A ".post.x", "") "--edge--\r\n",
+                 NULL);
+  for (guint i = 1; i < 4; i++)
+    assert_update (parts, i, NULL, NULL);
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (runs), ==, 4);
+  assert_update (runs, 0, "{\"post\":[],\"patch\":[{\"id\":\"" A "\",\"end_time\":\"x\"}]}", NULL);
+  for (guint i = 1; i < 4; i++)
+    assert_update (runs, i, NULL, NULL);
+}
+
+/* The id of a single one is in the address. */
+static void
+test_update_single (void)
+{
+  static const struct
+  {
+    const char *endpoint;
+    const char *text;
+    const char *update;
+    const char *id;
+  } rows[] = {
+    { "runs", "{\"id\":\"" A "\",\"end_time\":\"x\"}", "{\"end_time\":\"x\"}", A },
+    { "runs", "{\"end_time\":\"x\", \"o\": {\"id\":1}, \"id\":\"" A "\", \"z\":[]}",
+      "{\"end_time\":\"x\",\"o\":{\"id\":1},\"z\":[]}", A },
+    { "runs", "{\"id\":\"" A "\"}", NULL, NULL },
+    { "runs", "{\"id\":\"../x\",\"end_time\":\"x\"}", NULL, NULL },
+    { "runs", "{\"end_time\":\"x\"}", NULL, NULL },
+    { "runs", "[\"end_time\"]", NULL, NULL },
+    { "feedback", "{\"id\":\"" A "\",\"end_time\":\"x\"}", NULL, NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (LsobsBodyReader) reader =
+          new_reader (rows[i].endpoint, "application/json", rows[i].text);
+
+      /* any number of times */
+      assert_update (reader, 0, rows[i].update, rows[i].id);
+      assert_update (reader, 0, rows[i].update, rows[i].id);
+    }
+}
+
+static void
 test_malformed (void)
 {
   static const char *const multipart[] = {
@@ -169,6 +244,8 @@ main (int argc, char **argv)
   g_test_add_func ("/body-reader/multipart", test_multipart);
   g_test_add_func ("/body-reader/batch", test_batch);
   g_test_add_func ("/body-reader/single", test_single);
+  g_test_add_func ("/body-reader/update", test_update);
+  g_test_add_func ("/body-reader/update/single", test_update_single);
   g_test_add_func ("/body-reader/malformed", test_malformed);
   g_test_add_data_func ("/body-reader/decode/gzip", GINT_TO_POINTER (LSOBS_COMPRESSION_GZIP),
                         test_decode);
