@@ -22,7 +22,7 @@
 #define MAX_BODY_BYTES (256 * 1024 * 1024)
 
 /* How many names are in memory at a time. */
-#define MAX_FILES 100000
+#define MAX_FILES 10000
 
 /* Which process, and which replay, may send the files of a folder. */
 #define LOCK_NAME "drain"

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -376,6 +377,95 @@ test_others (Fixture *fixture, gconstpointer data)
   test_fixture_start (&fixture->base);
   g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_known (fixture), ==, 5);
+}
+
+/* Puts an empty file into the spool.
+ * @like: the name of another one
+ * @time: when it was added, in s
+ * @mark: (nullable): of another key */
+static void
+add_empty (Fixture *fixture, const char *like, guint time, const char *mark)
+{
+  /* as in lsobs-failed-trace.c */
+  const char *tag = strrchr (like, '_') + 1;
+  g_autofree char *name = g_strdup_printf ("trace_%u.000000_%.8s%.2s000000.1.json", time, tag,
+                                           mark != NULL ? mark : tag + 8);
+
+  failed_traces_write (fixture->dir, name, "");
+}
+
+/* Files of another key are not read; others are, as they may have been added without a key. */
+static void
+test_marks (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) names = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *own;
+  Counts counts;
+
+  fill (fixture, 1, 5);
+  names = failed_traces_list (fixture->dir);
+  own = g_ptr_array_index (names, 0);
+  add_empty (fixture, own, 1, NULL);
+  add_empty (fixture, own, 2, "00");
+  add_empty (fixture, own, 3, strrchr (own, '_')[9] == 'a' ? "ba" : "aa");
+  test_fixture_start (&fixture->base);
+  error = drain (fixture, &counts);
+  g_assert_no_error (error);
+  g_assert_cmpuint (counts.n_failed, ==, 2);
+  g_assert_cmpuint (count_known (fixture), ==, 5);
+  g_assert_cmpuint (count_files (fixture), ==, 3);
+}
+
+/* There may be more files than a drain has in memory: it gets to the last one. */
+static void
+test_many (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const guint n_before = 10001;
+  g_autoptr (GPtrArray) names = NULL;
+  g_autoptr (GError) error = NULL;
+  Counts counts;
+
+  fill (fixture, 1, 5);
+  names = failed_traces_list (fixture->dir);
+  for (guint i = 0; i < n_before; i++)
+    add_empty (fixture, g_ptr_array_index (names, 0), i + 1, NULL);
+  test_fixture_start (&fixture->base);
+  error = drain (fixture, &counts);
+  g_assert_no_error (error);
+  g_assert_cmpuint (counts.n_failed, ==, n_before);
+  g_assert_cmpuint (count_known (fixture), ==, 5);
+}
+
+/* Another process drains the spool, and does not end: who waits for that may cancel it. */
+static void
+test_cancel (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = g_build_filename (fixture->dir, ".lsobs", "drain", NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GError) error = NULL;
+  gint64 start;
+  int fd;
+
+  fill (fixture, 1, 5);
+  fd = g_open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  g_assert_cmpint (flock (fd, LOCK_EX), ==, 0);
+  test_fixture_start (&fixture->base);
+  lsobs_exporter_drain_spool_async (fixture->base.exporter, cancellable, test_result_cb, &result);
+  /* the thread that looks, and the timer of the next look */
+  for (guint i = 0; i < 3; i++)
+    g_main_context_iteration (NULL, TRUE);
+  start = g_get_monotonic_time ();
+  g_cancellable_cancel (cancellable);
+  g_assert_false (lsobs_exporter_drain_spool_finish (fixture->base.exporter,
+                                                     test_result_wait (&result), NULL, NULL,
+                                                     &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (test_get_elapsed_ms (start), <=, test_get_slack_ms ());
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+  g_assert_cmpuint (test_server_count_requests (fixture->base.server, NULL), ==, 0);
+  close (fd);
 }
 
 /* --- what the service says --- */
@@ -914,6 +1004,7 @@ static void
 test_crowded (Fixture *fixture, gconstpointer data)
 {
   const gboolean is_spool = GPOINTER_TO_INT (data);
+  gint64 start;
   int dir;
 
   g_assert_cmpint (g_mkdir (fixture->dir, 0700), ==, 0);
@@ -937,6 +1028,17 @@ test_crowded (Fixture *fixture, gconstpointer data)
   test_emit_many (fixture->base.exporter, 100);
   g_assert_true (test_wait_counter (fixture->base.exporter,
                                     is_spool ? LSOBS_COUNTER_SPOOLED : LSOBS_COUNTER_DUMPED, 100));
+  test_fixture_stop (&fixture->base);
+  /* nor is the end late */
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 30);
+  start = g_get_monotonic_time ();
+  lsobs_observer_shutdown (fixture->base.observer, 1500, NULL, NULL);
+  g_assert_cmpint (test_get_elapsed_ms (start), <=, 1500 + test_get_slack_ms ());
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_SPOOLED) +
+                        test_get_total_dropped (fixture->base.exporter),
+                    ==, 30);
+  test_assert_books (fixture->base.exporter);
   for (guint i = 0; i < 100000; i++)
     {
       g_autofree char *name = g_strdup_printf ("trace_%u.000000_00000000.json", i);
@@ -997,6 +1099,9 @@ main (int argc, char **argv)
   ADD_WITH ("/spool/others/project", change_project, test_others);
   ADD_WITH ("/spool/others/workspace", change_workspace, test_others);
   ADD_WITH ("/spool/others/address", change_address, test_others);
+  ADD ("/spool/marks", test_marks);
+  ADD ("/spool/many", test_many);
+  ADD ("/spool/cancel", test_cancel);
   ADD ("/spool/conflict", test_conflict);
   ADD ("/spool/bad", test_bad);
   ADD ("/spool/too-large", test_too_large);
