@@ -7,6 +7,8 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -118,6 +120,8 @@ typedef struct
   char *parent;         /* (owned) */
   char *dir;            /* (owned) */
   guint64 n_safe;       /* runs that programs were told are delivered or in the spool */
+  int n_kills;          /* (atomic) how often a program is still to be killed */
+  int victim;           /* (atomic) its process */
 } Fixture;
 
 static void
@@ -260,6 +264,61 @@ test_killed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (failed_traces_count_entries (state), ==, 2);
 }
 
+/* Kills the program once the service has accepted runs, before it answers. */
+static gboolean
+accept_and_kill (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  Fixture *fixture = data;
+  guint n_before = once_service_count (fixture->service);
+
+  if (!once_service_answer_cb (request, answer, fixture->service))
+    return FALSE;
+  if (once_service_count (fixture->service) > n_before &&
+      g_atomic_int_dec_and_test (&fixture->n_kills))
+    kill ((pid_t) g_atomic_int_get (&fixture->victim), SIGKILL);
+  return TRUE;
+}
+
+/* Killed after a file was accepted, and before it is removed: it is sent again, and nothing is there
+ * twice, or without its end. */
+static void
+test_accepted (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  Program filler;
+  guint n_files;
+
+  test_server_close_port (fixture->server);
+  program_start (&filler, fixture, "run", "emit");
+  while (filler.safe < 50)
+    g_assert_true (program_read (&filler));
+  program_kill (&filler);
+  program_clear (&filler);
+  test_server_set_handler (fixture->server, accept_and_kill, fixture);
+  test_server_open_port (fixture->server);
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (GPtrArray) names = failed_traces_list (fixture->dir);
+      Program drainer;
+
+      n_files = names->len;
+      test_server_hold (fixture->server);
+      program_start (&drainer, fixture, "run", "fork");
+      g_atomic_int_set (&fixture->victim, atoi (g_subprocess_get_identifier (drainer.process)));
+      g_atomic_int_set (&fixture->n_kills, 1);
+      test_server_release (fixture->server);
+      g_subprocess_wait (drainer.process, NULL, NULL);
+      g_assert_true (g_subprocess_get_if_signaled (drainer.process));
+      program_clear (&drainer);
+    }
+  g_assert_false (is_empty (fixture));
+  g_assert_cmpuint (n_files, >, 1);
+  drain (fixture);
+  g_assert_cmpuint (once_service_count (fixture->service), >=, 50);
+  /* The last start may have been on its way to the spool alone. */
+  g_assert_cmpuint (once_service_count_ended (fixture->service), >=,
+                    once_service_count (fixture->service) - 1);
+}
+
 /* A process that was killed inside its drain does not hold up others, although a child of it lives. */
 static void
 test_forked (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -361,6 +420,7 @@ main (int argc, char *argv[])
 
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/spool-processes/killed", Fixture, NULL, set_up, test_killed, tear_down);
+  g_test_add ("/spool-processes/accepted", Fixture, NULL, set_up, test_accepted, tear_down);
   g_test_add ("/spool-processes/forked", Fixture, NULL, set_up, test_forked, tear_down);
   g_test_add ("/spool-processes/together", Fixture, NULL, set_up, test_together, tear_down);
   g_test_add ("/spool-processes/slow", Fixture, NULL, set_up, test_slow, tear_down);
