@@ -381,7 +381,8 @@ make_single_update (LsobsBodyReader *self, char **id)
   for (text = document->text.data + 1; *text != '}' && *text != '\0';)
     {
       const char *name = text;
-      gboolean is_id = g_str_has_prefix (name, "\"id\":");
+      const char *decoded = _lsobs_json_document_decode (document, name, &len);
+      gboolean is_id = len == 2 && memcmp (decoded, "id", 2) == 0;
 
       /* with its value */
       text = _lsobs_json_document_skip (document, name);
