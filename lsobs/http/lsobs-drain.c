@@ -14,7 +14,7 @@ struct _LsobsDrain
   LsobsSettings *settings; /* (owned) */
   LsobsCounters *counters; /* (owned) */
 
-  LsobsReplayMemory memory; /* used by the thread */
+  LsobsReplayHistory history; /* used by the thread */
 
   GMutex lock; /* guards all below */
   GCond cond;
@@ -44,7 +44,7 @@ _lsobs_drain_new (LsobsSettings *settings, LsobsCounters *counters)
   self->epoch = _lsobs_fork_epoch ();
   self->settings = _lsobs_settings_ref (settings);
   self->counters = _lsobs_counters_ref (counters);
-  _lsobs_replay_memory_init (&self->memory);
+  _lsobs_replay_history_init (&self->history);
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   return self;
@@ -56,7 +56,7 @@ _lsobs_drain_unref (LsobsDrain *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   g_clear_object (&self->cancellable);
-  _lsobs_replay_memory_clear (&self->memory);
+  _lsobs_replay_history_clear (&self->history);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
   _lsobs_counters_unref (self->counters);
@@ -87,7 +87,7 @@ end_thread (DrainData *data)
 {
   LsobsDrain *self = data->drain;
 
-  data->func (data->data, data->n_delivered, self->memory.not_before, data->error);
+  data->func (data->data, data->n_delivered, self->history.not_before, data->error);
   g_mutex_lock (&self->lock);
   self->running = FALSE;
   g_cond_broadcast (&self->cond);
@@ -117,7 +117,7 @@ run_replay (DrainData *data)
   g_main_context_push_thread_default (data->context);
   task = g_task_new (NULL, data->cancellable, replayed_cb, data);
   _lsobs_replay_task (settings, data->drain->counters, settings->values.spool_dir,
-                      LSOBS_REPLAY_QUIETLY, TRUE, &data->drain->memory, task);
+                      LSOBS_REPLAY_QUIETLY, TRUE, &data->drain->history, task);
   while (!data->done)
     g_main_context_iteration (data->context, TRUE);
   g_clear_object (&task);

@@ -21,10 +21,10 @@ typedef struct
                          * failed on them, and took others */
   guint n_vain;         /* replays in a row that delivered nothing */
   gint64 not_before;    /* monotonic, µs: the service did not want to be asked earlier, or 0 */
-} LsobsReplayMemory;
+} LsobsReplayHistory;
 
-void _lsobs_replay_memory_init (LsobsReplayMemory *self);
-void _lsobs_replay_memory_clear (LsobsReplayMemory *self);
+void _lsobs_replay_history_init (LsobsReplayHistory *self);
+void _lsobs_replay_history_clear (LsobsReplayHistory *self);
 
 /* Sends the failed traces of a folder again, one file after the other, in the context of a task.
  * Thread-safe. */
@@ -33,7 +33,7 @@ void _lsobs_replay_task (LsobsSettings *settings,
                          const char *path,
                          LsobsReplayMode mode,
                          gboolean may_be_missing,
-                         LsobsReplayMemory *memory,
+                         LsobsReplayHistory *history,
                          GTask *task);
 void _lsobs_replay_peek_counts (GTask *task, guint *n_delivered, guint *n_failed);
 

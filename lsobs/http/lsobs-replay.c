@@ -40,23 +40,23 @@ typedef struct
 
 typedef struct
 {
-  guint epoch;               /* the process that replays */
-  LsobsService *service;     /* (owned) with connections and waits of its own */
-  LsobsReplayMode mode;      /* constant */
-  gboolean may_be_missing;   /* a missing directory counts as empty */
-  LsobsSpoolFolder *folder;  /* (owned) */
-  LsobsSpoolOwner *owner;    /* (owned) whose files may be sent */
-  LsobsFileLock lock;        /* that of a spool */
-  GPtrArray *names;          /* (owned) (element-type utf8) of files, the oldest first */
-  char *last_name;           /* (owned) (nullable) of the last file in names, if there are more */
-  guint next;                /* index of the next file in names */
-  guint n_fresh;             /* of names: on the others, which come last, the service has failed */
-  LsobsReplayMemory *memory; /* (unowned) */
-  LsobsReplayMemory own_memory; /* without another one */
-  GHashTable *missing;          /* (owned) (element-type utf8) missing endpoints */
-  GError *problem;              /* (owned) (nullable) the first error that is not about one file */
-  gboolean plain;               /* the service takes no compressed bodies */
-  char *suspect;     /* (owned) (nullable) the file on which the service failed, perhaps because of
+  guint epoch;              /* the process that replays */
+  LsobsService *service;    /* (owned) with connections and waits of its own */
+  LsobsReplayMode mode;     /* constant */
+  gboolean may_be_missing;  /* a missing directory counts as empty */
+  LsobsSpoolFolder *folder; /* (owned) */
+  LsobsSpoolOwner *owner;   /* (owned) whose files may be sent */
+  LsobsFileLock lock;       /* that of a spool */
+  GPtrArray *names;         /* (owned) (element-type utf8) of files, the oldest first */
+  char *last_name;          /* (owned) (nullable) of the last file in names, if there are more */
+  guint next;               /* index of the next file in names */
+  guint n_fresh;            /* of names: on the others, which come last, the service has failed */
+  LsobsReplayHistory *history;    /* (unowned) */
+  LsobsReplayHistory own_history; /* without another one */
+  GHashTable *missing;            /* (owned) (element-type utf8) missing endpoints */
+  GError *problem;   /* (owned) (nullable) the first error that is not about one file */
+  gboolean plain;    /* the service takes no compressed bodies */
+  char *isolated;    /* (owned) (nullable) the file on which the service failed, perhaps because of
                    * its content, since it took another one */
   gboolean probe;    /* a recent file shows whether it was because of that */
   guint n_delivered; /* files */
@@ -129,8 +129,8 @@ replay_free (gpointer user_data)
   g_ptr_array_unref (replay->names);
   g_array_unref (replay->ranges);
   g_hash_table_unref (replay->missing);
-  _lsobs_replay_memory_clear (&replay->own_memory);
-  g_free (replay->suspect);
+  _lsobs_replay_history_clear (&replay->own_history);
+  g_free (replay->isolated);
   g_free (replay->last_name);
   g_clear_error (&replay->problem);
   g_free (replay);
@@ -145,7 +145,7 @@ peek_name (Replay *replay)
 /* --- bad files --- */
 
 void
-_lsobs_replay_memory_init (LsobsReplayMemory *self)
+_lsobs_replay_history_init (LsobsReplayHistory *self)
 {
   self->failures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->n_vain = 0;
@@ -153,7 +153,7 @@ _lsobs_replay_memory_init (LsobsReplayMemory *self)
 }
 
 void
-_lsobs_replay_memory_clear (LsobsReplayMemory *self)
+_lsobs_replay_history_clear (LsobsReplayHistory *self)
 {
   g_clear_pointer (&self->failures, g_hash_table_unref);
 }
@@ -171,7 +171,7 @@ is_gone (gpointer name, gpointer value, gpointer user_data)
 static void
 forget_gone (Replay *replay)
 {
-  GHashTable *failures = replay->memory->failures;
+  GHashTable *failures = replay->history->failures;
   g_autoptr (GHashTable) listed = g_hash_table_new (g_str_hash, g_str_equal);
 
   if (g_hash_table_size (failures) == 0)
@@ -185,7 +185,7 @@ forget_gone (Replay *replay)
 static void
 put_failed_last (Replay *replay)
 {
-  GHashTable *failures = replay->memory->failures;
+  GHashTable *failures = replay->history->failures;
   g_autoptr (GPtrArray) failed = g_ptr_array_new ();
   guint n = 0;
 
@@ -213,32 +213,32 @@ put_probe_next (Replay *replay)
 {
   guint end = replay->next < replay->n_fresh ? replay->n_fresh : replay->names->len;
   guint n = end - replay->next;
-  guint index = end - 1 - replay->memory->n_vain % n;
+  guint index = end - 1 - replay->history->n_vain % n;
 
   replay->probe = FALSE;
   g_ptr_array_insert (replay->names, (int) replay->next,
                       g_ptr_array_steal_index (replay->names, index));
 }
 
-/* The failure on the suspect was about that file. */
+/* The failure on the isolated file was about that file. */
 static void
-blame_suspect (Replay *replay)
+fail_isolated (Replay *replay)
 {
-  GHashTable *failures = replay->memory->failures;
+  GHashTable *failures = replay->history->failures;
   guint n;
 
-  if (replay->suspect == NULL)
+  if (replay->isolated == NULL)
     return;
-  n = GPOINTER_TO_UINT (g_hash_table_lookup (failures, replay->suspect));
-  g_hash_table_replace (failures, g_steal_pointer (&replay->suspect), GUINT_TO_POINTER (n + 1));
+  n = GPOINTER_TO_UINT (g_hash_table_lookup (failures, replay->isolated));
+  g_hash_table_replace (failures, g_steal_pointer (&replay->isolated), GUINT_TO_POINTER (n + 1));
 }
 
 /* The service has taken records, or has refused them: what it failed on before is bad. */
 static void
 note_well (Replay *replay)
 {
-  blame_suspect (replay);
-  replay->memory->n_vain = 0;
+  fail_isolated (replay);
+  replay->history->n_vain = 0;
   replay->n_refused += replay->n_doubtful;
   replay->n_doubtful = 0;
   g_clear_error (&replay->doubt);
@@ -246,22 +246,22 @@ note_well (Replay *replay)
 
 /* The replay ends. */
 static void
-judge_suspect (Replay *replay)
+end_isolation (Replay *replay)
 {
-  if (replay->suspect == NULL)
+  if (replay->isolated == NULL)
     return;
   if (replay->n_delivered > 0)
-    blame_suspect (replay);
+    fail_isolated (replay);
   else
-    replay->memory->n_vain++;
-  g_clear_pointer (&replay->suspect, g_free);
+    replay->history->n_vain++;
+  g_clear_pointer (&replay->isolated, g_free);
 }
 
 /* Returns: how often the service has failed on the current file, and taken others */
 static guint
 count_failures (Replay *replay)
 {
-  return GPOINTER_TO_UINT (g_hash_table_lookup (replay->memory->failures, peek_name (replay)));
+  return GPOINTER_TO_UINT (g_hash_table_lookup (replay->history->failures, peek_name (replay)));
 }
 
 /* Whether the service, or what is in front of it, may have failed because of what is in the file. */
@@ -476,8 +476,8 @@ finish (GTask *task, GError *error)
   Replay *replay = g_task_get_task_data (task);
 
   assert_context (task);
-  judge_suspect (replay);
-  replay->memory->not_before = _lsobs_service_get_not_before (replay->service);
+  end_isolation (replay);
+  replay->history->not_before = _lsobs_service_get_not_before (replay->service);
   _lsobs_service_close (replay->service);
   _lsobs_file_lock_release (&replay->lock);
   _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_SPOOL_DROPPED,
@@ -593,14 +593,14 @@ keep (GTask *task, GError *error, gboolean missing)
   g_debug ("%s stays: %s", peek_name (replay), error->message);
   if (missing)
     g_hash_table_add (replay->missing, g_strdup (replay->trace->endpoint));
-  if (suspicious ? replay->suspect != NULL : !missing && !is_about_one (policy))
+  if (suspicious ? replay->isolated != NULL : !missing && !is_about_one (policy))
     {
       finish (task, error);
       return;
     }
   /* A service may fail on what is in one file: another one shows whether it is well. */
   if (suspicious)
-    replay->suspect = g_strdup (peek_name (replay));
+    replay->isolated = g_strdup (peek_name (replay));
   replay->probe |= suspicious;
   if ((missing || suspicious) && replay->problem == NULL)
     replay->problem = g_steal_pointer (&error);
@@ -1129,7 +1129,7 @@ lock_folder (GTask *task)
  * @counters: (nullable)
  * @path: of the folder
  * @may_be_missing: a missing folder counts as empty
- * @memory: (nullable): of replays of the same folder; is there until @task has ended
+ * @history: (nullable): of replays of the same folder; is there until @task has ended
  * @task: without task data */
 void
 _lsobs_replay_task (LsobsSettings *settings,
@@ -1137,7 +1137,7 @@ _lsobs_replay_task (LsobsSettings *settings,
                     const char *path,
                     LsobsReplayMode mode,
                     gboolean may_be_missing,
-                    LsobsReplayMemory *memory,
+                    LsobsReplayHistory *history,
                     GTask *task)
 {
   const LsobsSpoolLimits no_limits = {
@@ -1157,8 +1157,8 @@ _lsobs_replay_task (LsobsSettings *settings,
   replay->owner = _lsobs_spool_owner_new (settings);
   replay->mode = mode;
   replay->may_be_missing = may_be_missing;
-  _lsobs_replay_memory_init (&replay->own_memory);
-  replay->memory = memory != NULL ? memory : &replay->own_memory;
+  _lsobs_replay_history_init (&replay->own_history);
+  replay->history = history != NULL ? history : &replay->own_history;
   replay->lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
   replay->file_lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
   replay->names = g_ptr_array_new_with_free_func (g_free);

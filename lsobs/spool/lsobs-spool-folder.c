@@ -226,7 +226,7 @@ has_passed (LsobsSpoolFolder *self, const LsobsSpoolLedger *ledger, gint64 now, 
   return now >= ledger->seen_at && now - ledger->seen_at <= self->limits.max_age / 2;
 }
 
-/* Notes the time of this look. If the clock has jumped, what is in the folder begins to age now: a
+/* Remembers the time of this look. If the clock has jumped, what is in the folder begins to age now: a
  * wrong time, or the right one after a wrong one, must not make it too old.
  * Returns: now, in µs since 1970 */
 static gint64
@@ -244,8 +244,7 @@ check_clock (LsobsSpoolFolder *self, LsobsSpoolLedger *ledger)
 
 /* @now: µs since 1970
  * @time: in the name of a file
- * Returns: from when on the file ages, or 0 if the clock was ahead when it was added: then nobody knows
- *   its age */
+ * Returns: from when on the file ages; 0 if its time lies in the future, so that its age is unknown */
 static gint64
 get_ageing_from (const LsobsSpoolLedger *ledger, gint64 now, gint64 time)
 {
@@ -609,7 +608,7 @@ _lsobs_spool_folder_add (LsobsSpoolFolder *self,
 
 /* --- reading and removing --- */
 
-/* Removes what is too old, and notes the time of this look.
+/* Removes what is too old, and remembers the time of this look.
  * Returns: FALSE with errno */
 static gboolean
 look (LsobsSpoolFolder *self, OpenFolder *open_folder)

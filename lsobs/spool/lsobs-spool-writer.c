@@ -245,7 +245,7 @@ pass_on (LsobsSpoolWriter *self, QueuedTrace *queued)
       _lsobs_failed_trace_free (trace);
       return;
     }
-  /* It may be sent by whoever replays it. */
+  /* Any replay may send it. */
   g_clear_pointer (&trace->owner, g_free);
   _lsobs_spool_writer_push (self->rest, trace, queued->n_records, NULL, NULL);
 }
