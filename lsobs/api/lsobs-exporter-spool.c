@@ -203,8 +203,9 @@ lsobs_exporter_drain_spool_finish (LsobsExporter *self,
 /* Removes the files of a destination, those with another key too. It keeps a name, not a key.
  * Returns: 0 or errno */
 static int
-purge (LsobsSettings *settings, GCancellable *cancellable, guint *n_removed)
+purge (LsobsDestination *destination, GCancellable *cancellable, guint *n_removed)
 {
+  LsobsSettings *settings = destination->settings;
   const LsobsSpoolLimits limits = _lsobs_spool_limits_get (settings);
   g_autoptr (LsobsSpoolFolder) folder =
       _lsobs_spool_folder_new (settings->values.spool_dir, &limits);
@@ -212,6 +213,8 @@ purge (LsobsSettings *settings, GCancellable *cancellable, guint *n_removed)
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   int problem = _lsobs_spool_folder_list (folder, _lsobs_spool_owner_peek_tag (owner), NULL, names);
 
+  _lsobs_counters_add (destination->counters, LSOBS_COUNTER_SPOOL_DROPPED,
+                       (gssize) folder->n_expired);
   for (guint i = 0; problem == 0 && i < names->len && !g_cancellable_is_cancelled (cancellable);
        i++)
     {
@@ -237,7 +240,7 @@ purge_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable 
       LsobsDestination *destination = g_ptr_array_index (destinations, i);
 
       if (has_spool (destination))
-        problem = purge (destination->settings, cancellable, n_removed);
+        problem = purge (destination, cancellable, n_removed);
     }
   if (problem != 0)
     g_task_return_new_error (task, G_IO_ERROR, (int) g_io_error_from_errno (problem),

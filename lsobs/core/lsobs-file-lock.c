@@ -27,11 +27,21 @@
 /* Descriptors plus 1; 0 is a free slot. Accessed atomically: the fork handler takes no lock. */
 static int held[MAX_LOCKS];
 
-/* (atomic) how many forks have begun in this process. */
+/* The time between two looks whether a fork is over, in µs. */
+#define FORK_PAUSE 100
+
+/* (atomic) how many forks have begun and have ended in this process: odd while it forks. */
 static int n_forks;
 
 static void
 before_fork_cb (void)
+{
+  g_atomic_int_inc (&n_forks);
+}
+
+/* Runs in the parent, also if the fork has failed. */
+static void
+after_fork_cb (void)
 {
   g_atomic_int_inc (&n_forks);
 }
@@ -46,12 +56,13 @@ forked_cb (void)
         close (held[i] - 1);
         held[i] = 0;
       }
+  n_forks++;
 }
 
 __attribute__ ((constructor)) static void
 watch_forks (void)
 {
-  pthread_atfork (before_fork_cb, NULL, forked_cb);
+  pthread_atfork (before_fork_cb, after_fork_cb, forked_cb);
 }
 
 static gboolean
@@ -74,6 +85,7 @@ open_file (int dir, const char *name, LsobsFileLockOptions options)
 {
   const int folder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   int how = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  int fd;
 
   if ((options & LSOBS_FILE_LOCK_FOLDER) != 0)
     return openat (dir, name, folder);
@@ -81,7 +93,11 @@ open_file (int dir, const char *name, LsobsFileLockOptions options)
     how |= O_CREAT | O_EXCL;
   else if ((options & LSOBS_FILE_LOCK_FOUND) == 0)
     how |= O_CREAT;
-  return openat (dir, name, how, 0600);
+  fd = openat (dir, name, how, 0600);
+  /* To read is enough to lock, on most file systems. */
+  if (fd < 0 && (options & LSOBS_FILE_LOCK_FOUND) != 0 && (errno == EACCES || errno == EROFS))
+    fd = openat (dir, name, (how & ~O_ACCMODE) | O_RDONLY);
+  return fd;
 }
 
 /* Opens a descriptor that no forked child has a copy of.
@@ -93,7 +109,8 @@ open_alone (LsobsFileLock *self, int dir, const char *name, LsobsFileLockOptions
 
   for (;;)
     {
-      before = g_atomic_int_get (&n_forks);
+      while ((before = g_atomic_int_get (&n_forks)) % 2 != 0)
+        g_usleep (FORK_PAUSE);
       self->fd = open_file (dir, name, options);
       if (self->fd < 0 || !register_fd (self))
         return FALSE;

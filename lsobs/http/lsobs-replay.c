@@ -15,7 +15,9 @@
 #include "lsobs/text/lsobs-compressor-private.h"
 #include "lsobs/transport/lsobs-body-reader-private.h"
 
-/* Larger files are skipped: a body has at most 100 MiB, and a third more as base64. */
+/* Larger files are skipped: a body has at most 100 MiB, and a third more as base64. While one is read,
+ * its text is in memory three times, and while it is sent in parts, its body twice. Files of lsobs are
+ * as large as a batch. */
 #define MAX_FILE_BYTES (140 * 1024 * 1024)
 
 /* Larger bodies are not read, which were compressed. */
@@ -24,8 +26,8 @@
 /* How many names are in memory at a time. */
 #define MAX_FILES 10000
 
-/* Which process, and which replay, may send the files of a folder. */
-#define LOCK_NAME "drain"
+/* Which process, and which replay, may send the files of an owner; the tag follows. */
+#define LOCK_NAME "drain-"
 
 /* How often a replay looks whether another one has ended, in µs. */
 #define LOCK_INTERVAL (100 * 1000)
@@ -325,8 +327,10 @@ list_in_thread (GTask *disk_task,
                 GCancellable *cancellable)
 {
   Replay *replay = task_data;
+  g_autofree char *lock_name =
+      g_strconcat (LOCK_NAME, _lsobs_spool_owner_peek_tag (replay->owner), NULL);
   int problem =
-      replay->lock.fd < 0 ? _lsobs_spool_folder_lock (replay->folder, LOCK_NAME, &replay->lock) : 0;
+      replay->lock.fd < 0 ? _lsobs_spool_folder_lock (replay->folder, lock_name, &replay->lock) : 0;
 
   if (problem == 0)
     problem = list_files (replay);

@@ -816,6 +816,7 @@ drained (gpointer data, guint n_delivered, gint64 not_before, const GError *erro
 {
   DrainEnd *end = data;
   g_autoptr (GSource) source = NULL;
+  LsobsSender *sender;
 
   /* No thread runs the context any more. */
   if (g_atomic_int_get (&end->sender->abandoned))
@@ -830,7 +831,12 @@ drained (gpointer data, guint n_delivered, gint64 not_before, const GError *erro
   g_source_set_static_name (source, "[lsobs] drained");
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, drained_cb, end, drain_end_free);
-  g_source_attach (source, end->sender->context);
+  sender = sender_ref (end->sender);
+  g_source_attach (source, sender->context);
+  /* It is freed with its end, unless it has run. */
+  if (g_atomic_int_get (&sender->abandoned))
+    g_source_destroy (source);
+  _lsobs_sender_unref (sender);
 }
 
 /* Starts a drain of the spool if it is time for one. While the service is away, a batch that waits is

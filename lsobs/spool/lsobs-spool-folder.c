@@ -275,6 +275,20 @@ note_name (LsobsSpoolLedger *ledger, gint64 time)
     ledger->last_time = MAX (ledger->last_time, time);
 }
 
+/* Removes a file that is too old, unless somebody sends it.
+ * Returns: whether it is removed */
+static gboolean
+expire_file (int dir, const char *name)
+{
+  LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
+  gboolean busy =
+      !_lsobs_file_lock_acquire (&lock, dir, name, LSOBS_FILE_LOCK_FOUND) && errno == EWOULDBLOCK;
+  gboolean removed = !busy && unlinkat (dir, name, 0) == 0;
+
+  _lsobs_file_lock_release (&lock);
+  return removed;
+}
+
 /* Whether the file is too old; then it is removed. */
 static gboolean
 remove_if_expired (FolderScan *scan, int dir, const char *name)
@@ -288,7 +302,7 @@ remove_if_expired (FolderScan *scan, int dir, const char *name)
   if (!_lsobs_failed_trace_parse_name (name, NULL, &time, &n_records))
     return FALSE;
   from = get_ageing_from (ledger, scan->now, time);
-  if (from != 0 && scan->now - from > self->limits.max_age && unlinkat (dir, name, 0) == 0)
+  if (from != 0 && scan->now - from > self->limits.max_age && expire_file (dir, name))
     {
       self->n_expired += n_records;
       return TRUE;

@@ -72,8 +72,8 @@ find_record (LsobsBodyReader *self, const char *name)
     {
       index = ++self->n_records;
       g_hash_table_insert (self->records, g_strdup (key), GUINT_TO_POINTER (index));
-      /* Attachments go with the first record of the run. */
-      if (!is_attachment && !g_hash_table_contains (self->records, id))
+      /* Attachments go with the record of the run before them. */
+      if (!is_attachment && !g_str_has_prefix (name, "feedback."))
         g_hash_table_insert (self->records, g_strndup (id, id_len), GUINT_TO_POINTER (index));
     }
   return index - 1;

@@ -441,7 +441,9 @@ test_many (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_cancel (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autofree char *path = g_build_filename (fixture->dir, ".lsobs", "drain", NULL);
+  g_autoptr (GPtrArray) names = NULL;
+  g_autofree char *lock = NULL;
+  g_autofree char *path = NULL;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (TestResult) result = TEST_RESULT_INIT;
   g_autoptr (GError) error = NULL;
@@ -449,6 +451,9 @@ test_cancel (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   int fd;
 
   fill (fixture, 1, 5);
+  names = failed_traces_list (fixture->dir);
+  lock = g_strdup_printf ("drain-%.8s", strrchr (g_ptr_array_index (names, 0), '_') + 1);
+  path = g_build_filename (fixture->dir, ".lsobs", lock, NULL);
   fd = g_open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   g_assert_cmpint (flock (fd, LOCK_EX), ==, 0);
   test_fixture_start (&fixture->base);

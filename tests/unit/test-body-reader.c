@@ -63,6 +63,21 @@ test_multipart (void)
   assert_slice (reader, 2, 3, PART ("feedback." A, "{}") "--edge--\r\n");
 }
 
+/* Attachments go with the record of the run that is before them. */
+static void
+test_attachments (void)
+{
+  static const char text[] = PART ("post." A, "{}") PART ("attachment." A ".x", "1")
+      PART ("patch." A, "{}") PART ("attachment." A ".y", "2") "--edge--\r\n";
+  g_autoptr (LsobsBodyReader) reader = new_reader ("runs/multipart", TYPE, text);
+
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, 2);
+  assert_slice (reader, 0, 1,
+                PART ("post." A, "{}") PART ("attachment." A ".x", "1") "--edge--\r\n");
+  assert_slice (reader, 1, 2,
+                PART ("patch." A, "{}") PART ("attachment." A ".y", "2") "--edge--\r\n");
+}
+
 static void
 test_batch (void)
 {
@@ -242,6 +257,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/body-reader/multipart", test_multipart);
+  g_test_add_func ("/body-reader/attachments", test_attachments);
   g_test_add_func ("/body-reader/batch", test_batch);
   g_test_add_func ("/body-reader/single", test_single);
   g_test_add_func ("/body-reader/update", test_update);

@@ -313,6 +313,72 @@ test_age (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_files (fixture), ==, 3);
 }
 
+/* What is being sent does not expire meanwhile. */
+static void
+test_age_locked (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_age = HOUR });
+  g_autoptr (GPtrArray) names = NULL;
+  LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
+
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  names = list (folder, TAG);
+  g_assert_cmpint (_lsobs_spool_folder_lock_file (folder, g_ptr_array_index (names, 0), &lock), ==,
+                   0);
+  pass (HOUR + 2);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (folder->n_expired, ==, 7);
+  g_assert_cmpuint (count_files (fixture), ==, 2);
+  _lsobs_file_lock_release (&lock);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (folder->n_expired, ==, 14);
+  g_assert_cmpuint (count_files (fixture), ==, 2);
+}
+
+/* A file that may only be read is locked, too. */
+static void
+test_lock_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ 0 });
+  g_autoptr (GPtrArray) names = NULL;
+  g_autofree char *path = NULL;
+  LsobsFileLock first = LSOBS_FILE_LOCK_INIT;
+  LsobsFileLock second = LSOBS_FILE_LOCK_INIT;
+
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  names = list (folder, TAG);
+  path = g_build_filename (fixture->path, g_ptr_array_index (names, 0), NULL);
+  g_assert_cmpint (g_chmod (path, 0400), ==, 0);
+  g_assert_cmpint (_lsobs_spool_folder_lock_file (folder, names->pdata[0], &first), ==, 0);
+  g_assert_cmpint (_lsobs_spool_folder_lock_file (folder, names->pdata[0], &second), ==,
+                   EWOULDBLOCK);
+  _lsobs_file_lock_release (&first);
+}
+
+/* A folder that may only be read keeps its files, and says so. */
+static void
+test_read_only (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ 0 });
+  g_autoptr (GPtrArray) names = NULL;
+
+  if (geteuid () == 0)
+    {
+      g_test_skip ("the superuser may write everywhere");
+      return;
+    }
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  names = list (folder, TAG);
+  g_assert_cmpint (g_chmod (fixture->path, 0500), ==, 0);
+  g_assert_cmpint (_lsobs_spool_folder_remove (folder, names->pdata[0]), ==, EACCES);
+  g_assert_cmpint (add (folder, TAG, 10), ==, EACCES);
+  g_assert_cmpint (g_chmod (fixture->path, 0700), ==, 0);
+  g_assert_cmpint (_lsobs_spool_folder_remove (folder, names->pdata[0]), ==, 0);
+  g_assert_cmpint (add (folder, TAG, 10), ==, 0);
+  g_assert_cmpuint (count_files (fixture), ==, 1);
+}
+
 /* A machine without a clock that runs on begins in 1970, and its files do not become too old when it
  * gets the time. */
 static void
@@ -856,6 +922,7 @@ main (int argc, char **argv)
   ADD ("/spool-folder/open", test_open_folder);
   ADD ("/spool-folder/limits", test_limits);
   ADD_CLOCK ("/spool-folder/age", NULL, test_age);
+  ADD_CLOCK ("/spool-folder/age/locked", NULL, test_age_locked);
   ADD_CLOCK ("/spool-folder/clock/none", NULL, test_no_clock);
   ADD_CLOCK ("/spool-folder/clock/jump", GINT_TO_POINTER (FALSE), test_jump);
   ADD_CLOCK ("/spool-folder/clock/jump/boot", GINT_TO_POINTER (TRUE), test_jump);
@@ -869,6 +936,8 @@ main (int argc, char **argv)
   ADD ("/spool-folder/litter", test_litter);
   ADD ("/spool-folder/lock", test_lock);
   ADD ("/spool-folder/lock/held", test_lock_held);
+  ADD ("/spool-folder/lock/read-only", test_lock_read_only);
+  ADD ("/spool-folder/read-only", test_read_only);
   ADD ("/spool-folder/links", test_links);
   ADD ("/spool-folder/full", test_full);
   ADD ("/spool-folder/full/remove", test_full_remove);
