@@ -616,15 +616,16 @@ static const LsobsSetting settings[] = {
    * Whoever has the same address, workspace, project and key sends them: this program when it
    * starts again, when the service is back, and in lsobs_exporter_drain_spool_async(). One process
    * does so at a time, in order, and removes a file after the service has said yes. No file
-   * contains the key, but a fingerprint of it, with a salt. Of a token that is renewed, the
-   * fingerprint is that of its user, or, if that is not known, of the profile and the workspace;
-   * without a workspace, only the same token sends its traces.
+   * contains the key, but a fingerprint of it, with a salt: a long key cannot be found by it. Of a
+   * token that is renewed, the fingerprint is that of its user, or, if that is not known, of the
+   * profile and the workspace; without a workspace, only the same token sends its traces.
    *
    * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
    * and destinations may share a spool. Files are written and sent in threads of the
    * library's own; only a flush and a shutdown wait for the disk, within their time. When the disk
-   * is full or cannot be written, records are lost, counted, and go to
-   * #LsobsConfig:failed-traces-dir if that is set. Only #LsobsClient has a spool.
+   * is full or cannot be written, or more than 64 MiB wait for it at the end of an observer, records are
+   * lost, counted, and go to #LsobsConfig:failed-traces-dir if that is set. Only #LsobsClient has a
+   * spool.
    *
    * Since: 0.1
    */
@@ -698,8 +699,9 @@ static const LsobsSetting settings[] = {
    * LsobsConfig:spool-max-age:
    *
    * How long traces may wait in the spool, in milliseconds. Older ones are removed, and counted as
-   * %LSOBS_COUNTER_SPOOL_DROPPED, when the spool is used the next time. From 1000 to 31536000000,
-   * a year.
+   * %LSOBS_COUNTER_SPOOL_DROPPED, when the spool is used the next time. If the clock was set
+   * ahead, or the machine was off, by more than half of that time, they wait from then on: a wrong
+   * clock deletes nothing. From 1000 to 31536000000, a year.
    *
    * Since: 0.1
    */
