@@ -363,7 +363,9 @@ measure (LsobsSpoolFolder *self, OpenFolder *open_folder)
   if (!read_folder (open_folder->dir, measure_entry, &scan))
     return FALSE;
   open_folder->ledger.changed_at = get_changed_at (open_folder->dir);
-  return write_ledger (self, open_folder);
+  /* On a full disk, what is there can be listed and removed; the next one measures again. */
+  write_ledger (self, open_folder);
+  return TRUE;
 }
 
 /* Whether the folder was read a short time ago. */

@@ -806,11 +806,12 @@ test_links (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (failed_traces_count_entries (target), ==, 1);
 }
 
-/* Removes a file while no file can grow, as on a full disk.
+/* Lists files, and removes one, while no file can grow, as on a full disk.
  * Returns: 0 or errno */
 static int
 remove_on_full_disk (LsobsSpoolFolder *folder, const char *name)
 {
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   struct rlimit before;
   struct rlimit limit;
   int problem;
@@ -821,9 +822,12 @@ remove_on_full_disk (LsobsSpoolFolder *folder, const char *name)
   limit = before;
   limit.rlim_cur = 0;
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
-  problem = _lsobs_spool_folder_remove (folder, name);
+  problem = _lsobs_spool_folder_list (folder, TAG, NULL, names);
+  if (problem == 0)
+    problem = _lsobs_spool_folder_remove (folder, name);
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
   signal (SIGXFSZ, SIG_DFL);
+  g_assert_cmpuint (names->len, >=, 1);
   return problem;
 }
 
@@ -831,7 +835,8 @@ remove_on_full_disk (LsobsSpoolFolder *folder, const char *name)
 static void
 test_full_remove (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsSpoolFolder) folder = new_folder (fixture, (LsobsSpoolLimits){ .max_files = 2 });
+  g_autoptr (LsobsSpoolFolder) folder =
+      new_folder (fixture, (LsobsSpoolLimits){ .max_files = 2, .max_age = HOUR });
   g_autoptr (GPtrArray) names = NULL;
 
   g_assert_cmpint (add (folder, TAG, 10), ==, 0);
