@@ -136,7 +136,8 @@ static void
 write_files (FuzzInput *input)
 {
   g_autofree char *state = g_build_filename (folder_path, ".lsobs", NULL);
-  gsize len = MIN (fuzz_input_take_byte (input), input->len);
+  gsize size = fuzz_input_take_byte (input);
+  gsize len = MIN (size, input->len);
   g_autofree char *ledger = fuzz_input_take_text (input, len);
 
   g_assert_cmpint (g_mkdir (state, 0700), ==, 0);
