@@ -3,6 +3,7 @@
 
 #include "lsobs/config/lsobs-settings-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
+#include "lsobs/http/lsobs-replay-history-private.h"
 
 G_BEGIN_DECLS
 
@@ -13,18 +14,6 @@ typedef enum
                            * refuses for good is removed */
   LSOBS_REPLAY_QUIETLY    /* the same, unasked: does not wait for another replay of the spool */
 } LsobsReplayMode;
-
-/* What the replays of one spool know from one to the next. Used by one replay at a time. */
-typedef struct
-{
-  GHashTable *failures; /* (owned) (element-type utf8 guint) names of files: how often the service
-                         * failed on them, and took others */
-  guint n_vain;         /* replays in a row that delivered nothing */
-  gint64 not_before;    /* monotonic, µs: the service did not want to be asked earlier, or 0 */
-} LsobsReplayHistory;
-
-void _lsobs_replay_history_init (LsobsReplayHistory *self);
-void _lsobs_replay_history_clear (LsobsReplayHistory *self);
 
 /* Sends the failed traces of a folder again, one file after the other, in the context of a task.
  * Thread-safe. */

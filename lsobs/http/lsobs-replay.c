@@ -146,68 +146,6 @@ peek_name (Replay *replay)
 
 /* --- bad files --- */
 
-void
-_lsobs_replay_history_init (LsobsReplayHistory *self)
-{
-  self->failures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  self->n_vain = 0;
-  self->not_before = 0;
-}
-
-void
-_lsobs_replay_history_clear (LsobsReplayHistory *self)
-{
-  g_clear_pointer (&self->failures, g_hash_table_unref);
-}
-
-/* @user_data: names as a set
- * Returns: whether the file is gone */
-static gboolean
-is_gone (gpointer name, gpointer value, gpointer user_data)
-{
-  return !g_hash_table_contains (user_data, name);
-}
-
-/* Forgets files on which the service has failed, and that are gone. Called with the names of all
- * files. */
-static void
-forget_gone (Replay *replay)
-{
-  GHashTable *failures = replay->history->failures;
-  g_autoptr (GHashTable) listed = g_hash_table_new (g_str_hash, g_str_equal);
-
-  if (g_hash_table_size (failures) == 0)
-    return;
-  for (guint i = 0; i < replay->names->len; i++)
-    g_hash_table_add (listed, g_ptr_array_index (replay->names, i));
-  g_hash_table_foreach_remove (failures, is_gone, listed);
-}
-
-/* Moves the files on which the service has failed behind the others. */
-static void
-put_failed_last (Replay *replay)
-{
-  GHashTable *failures = replay->history->failures;
-  g_autoptr (GPtrArray) failed = g_ptr_array_new ();
-  guint n = 0;
-
-  replay->n_fresh = replay->names->len;
-  if (g_hash_table_size (failures) == 0)
-    return;
-  for (guint i = 0; i < replay->names->len; i++)
-    {
-      gpointer name = g_ptr_array_index (replay->names, i);
-
-      if (g_hash_table_contains (failures, name))
-        g_ptr_array_add (failed, name);
-      else
-        g_ptr_array_index (replay->names, n++) = name;
-    }
-  for (guint i = 0; i < failed->len; i++)
-    g_ptr_array_index (replay->names, n + i) = g_ptr_array_index (failed, i);
-  replay->n_fresh = n;
-}
-
 /* A file has failed: a recent one comes next, which the service takes if it is well. While nothing is
  * delivered, each replay tries another one. */
 static void
@@ -226,13 +164,8 @@ put_probe_next (Replay *replay)
 static void
 fail_isolated (Replay *replay)
 {
-  GHashTable *failures = replay->history->failures;
-  guint n;
-
-  if (replay->isolated == NULL)
-    return;
-  n = GPOINTER_TO_UINT (g_hash_table_lookup (failures, replay->isolated));
-  g_hash_table_replace (failures, g_steal_pointer (&replay->isolated), GUINT_TO_POINTER (n + 1));
+  if (replay->isolated != NULL)
+    _lsobs_replay_history_add (replay->history, g_steal_pointer (&replay->isolated));
 }
 
 /* The service has taken records, or has refused them: what it failed on before is bad. */
@@ -259,13 +192,6 @@ end_isolation (Replay *replay)
   g_clear_pointer (&replay->isolated, g_free);
 }
 
-/* Returns: how often the service has failed on the current file, and taken others */
-static guint
-count_failures (Replay *replay)
-{
-  return GPOINTER_TO_UINT (g_hash_table_lookup (replay->history->failures, peek_name (replay)));
-}
-
 /* Whether the service, or what is in front of it, may have failed because of what is in the file. */
 static gboolean
 may_be_content (Replay *replay, const GError *error)
@@ -282,7 +208,8 @@ static gboolean
 may_isolate (Replay *replay, const GError *error)
 {
   return may_be_content (replay, error) && replay->n_delivered > 0 &&
-         count_failures (replay) >= LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES;
+         _lsobs_replay_history_count (replay->history, peek_name (replay)) >=
+             LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES;
 }
 
 /* --- the disk: in a thread, while the context waits --- */
@@ -302,7 +229,7 @@ list_files (Replay *replay)
   _lsobs_spool_owner_make_mark (replay->owner, mark);
   g_ptr_array_set_size (names, 0);
   problem = _lsobs_spool_folder_list (replay->folder, tag, mark, names);
-  forget_gone (replay);
+  _lsobs_replay_history_forget_gone (replay->history, names);
   while (replay->last_name != NULL && n_seen < names->len &&
          _lsobs_spool_folder_compare (g_ptr_array_index (names, n_seen), replay->last_name,
                                       tagged) <= 0)
@@ -315,7 +242,7 @@ list_files (Replay *replay)
       replay->last_name = g_strdup (g_ptr_array_index (names, MAX_FILES - 1));
     }
   replay->next = 0;
-  put_failed_last (replay);
+  replay->n_fresh = _lsobs_replay_history_sort (replay->history, names);
   return problem;
 }
 
@@ -650,7 +577,7 @@ split_range (GTask *task)
     return FALSE;
   /* A bad record is given up if the service takes another one after it: from time to time, the last
    * one is sent first. */
-  if (count_failures (replay) % 2 != 0)
+  if (_lsobs_replay_history_count (replay->history, peek_name (replay)) % 2 != 0)
     {
       RecordRange first = halves[0];
 
