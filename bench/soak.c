@@ -243,7 +243,9 @@ main (int argc, char **argv)
     }
   books_world_free (world, &totals);
   printf ("%" G_GUINT64_FORMAT " records, %" G_GUINT64_FORMAT " delivered, %" G_GUINT64_FORMAT
-          " dropped; %u observers, %u children\n",
-          totals.enqueued, totals.delivered, totals.dropped, totals.n_observers, totals.n_forks);
+          " dropped, %" G_GUINT64_FORMAT " spooled, %" G_GUINT64_FORMAT
+          " drained; %u observers, %u children\n",
+          totals.enqueued, totals.delivered, totals.dropped, totals.spooled, totals.drained,
+          totals.n_observers, totals.n_forks);
   return judge (samples);
 }

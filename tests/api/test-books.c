@@ -82,10 +82,12 @@ test_row (gconstpointer data)
     run_schedule (row, (guint32) g_test_rand_int (), n_steps, &totals);
   g_test_message ("%" G_GUINT64_FORMAT " schedules of %u steps: %" G_GUINT64_FORMAT
                   " records, %" G_GUINT64_FORMAT " delivered, %" G_GUINT64_FORMAT
-                  " dropped, %" G_GUINT64_FORMAT " stored; %" G_GUINT64_FORMAT
+                  " dropped, %" G_GUINT64_FORMAT " spooled, %" G_GUINT64_FORMAT
+                  " drained, %" G_GUINT64_FORMAT " stored; %" G_GUINT64_FORMAT
                   " requests, %u observers, %u children",
-                  n, n_steps, totals.enqueued, totals.delivered, totals.dropped, totals.stored,
-                  totals.requests, totals.n_observers, totals.n_forks);
+                  n, n_steps, totals.enqueued, totals.delivered, totals.dropped, totals.spooled,
+                  totals.drained, totals.stored, totals.requests, totals.n_observers,
+                  totals.n_forks);
 }
 
 int

@@ -5,7 +5,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <glib/gstdio.h>
+
 #include "tests/lib/books-helpers.h"
+#include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/fork-helpers.h"
 #include "tests/lib/test-helpers.h"
 #include "tests/lib/tls-helpers.h"
@@ -19,21 +22,18 @@
 #define HASTY_REQUEST_MS 500
 #define HTTP2_REQUEST_MS 5000
 
-/* What a forked child has done, in memory that it shares with its parent. */
-typedef struct
-{
-  guint64 delivered[MAX_DESTINATIONS];
-  guint64 undecided[MAX_DESTINATIONS];
-} ChildBooks;
-
-/* What is left of exporters that nothing happens to any more. */
+/* What exporters have counted for one destination. */
 typedef struct
 {
   guint64 enqueued;
   guint64 merged;
   guint64 delivered;
+  guint64 spooled;
   guint64 dropped;
-  guint64 shut_off; /* dropped by a shutdown */
+  guint64 shut_off;   /* dropped by a shutdown */
+  guint64 undecided;  /* queued or in flight */
+  guint64 drained;    /* sent from the spool, whoever has put it there */
+  guint64 spool_lost; /* the service has refused it when it was in the spool */
 } Account;
 
 struct _BooksWorld
@@ -46,16 +46,22 @@ struct _BooksWorld
   gboolean redacts;
   gboolean cuts;
   TestServer *servers[MAX_DESTINATIONS];  /* (owned) (nullable) for HTTP/1.1 */
-  ServiceStore *stores[MAX_DESTINATIONS]; /* (owned) (nullable) of the servers */
   TlsService *services[MAX_DESTINATIONS]; /* (owned) (nullable) for HTTP/2 */
+  ServiceStore
+      *stores[MAX_DESTINATIONS]; /* (owned) (nullable) what the service has, if it is no other
+                                           * process */
   gboolean refuses_known;
-  Account accounts[MAX_DESTINATIONS];
-  LsobsConfig *config;     /* (owned) */
+  char *spool_parent;                 /* (owned) (nullable) a directory, if there is a spool */
+  char *spool_dir;                    /* (owned) in it */
+  Account accounts[MAX_DESTINATIONS]; /* of exporters that nothing happens to any more */
+  LsobsConfig *config;                /* (owned) */
   GMainContext *context;   /* (unowned) (nullable) the program's, which everything is sent in */
   LsobsObserver *observer; /* (owned) */
   GPtrArray
-      *exporters;    /* (owned) (element-type LsobsExporter) the last one is that of the observer */
-  ChildBooks *child; /* (owned) mapped */
+      *exporters; /* (owned) (element-type LsobsExporter) the last one is that of the observer */
+  Account *
+      children; /* (owned) (array length=MAX_DESTINATIONS) what forked children have done, in memory
+                      * that they share with their parent */
   guint n_observers;
   guint n_forks;
 
@@ -78,6 +84,7 @@ books_sum (LsobsStats *stats)
     LSOBS_COUNTER_DELIVERED,
     LSOBS_COUNTER_QUEUED,
     LSOBS_COUNTER_IN_FLIGHT,
+    LSOBS_COUNTER_SPOOLED,
   };
   guint64 sum = lsobs_stats_get_total_dropped (stats);
 
@@ -92,8 +99,28 @@ account_add (Account *self, LsobsStats *stats)
   self->enqueued += lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED);
   self->merged += lsobs_stats_get (stats, LSOBS_COUNTER_MERGED);
   self->delivered += lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED);
+  self->spooled += lsobs_stats_get (stats, LSOBS_COUNTER_SPOOLED);
   self->dropped += lsobs_stats_get_total_dropped (stats);
   self->shut_off += lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN);
+  self->undecided += lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
+                     lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT);
+  self->drained += lsobs_stats_get (stats, LSOBS_COUNTER_DRAINED);
+  self->spool_lost += lsobs_stats_get (stats, LSOBS_COUNTER_SPOOL_DROPPED);
+}
+
+/* Adds what was counted between @before and @after. */
+static void
+account_add_difference (Account *self, const Account *before, const Account *after)
+{
+  self->enqueued += after->enqueued - before->enqueued;
+  self->merged += after->merged - before->merged;
+  self->delivered += after->delivered - before->delivered;
+  self->spooled += after->spooled - before->spooled;
+  self->dropped += after->dropped - before->dropped;
+  self->shut_off += after->shut_off - before->shut_off;
+  self->undecided += after->undecided - before->undecided;
+  self->drained += after->drained - before->drained;
+  self->spool_lost += after->spool_lost - before->spool_lost;
 }
 
 static void
@@ -137,66 +164,183 @@ sum_up (BooksWorld *self, guint destination, Account *account)
     }
 }
 
-/* When nothing is queued or in flight. What the client does not count as delivered may be in the store:
- * the answer was lost, and the record after that. */
+/* With the children. */
 static void
-assert_service (BooksWorld *self, guint destination, const Account *account)
+sum_up_all (BooksWorld *self, guint destination, Account *account)
 {
-  g_autoptr (GHashTable) store = tls_service_dup_store (self->services[destination]);
-  GHashTableIter iter;
-  const char *key;
-  const char *name;
+  const Account nothing = { 0 };
 
-  g_assert_nonnull (store);
-  g_hash_table_iter_init (&iter, store);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &name))
-    {
-      const char *made = g_hash_table_lookup (self->ledger, strchr (key, '.') + 1);
-
-      if (made == NULL || (name != NULL && !g_str_has_prefix (name, made)))
-        g_error ("%s is %s, not %s", key, name, made);
-    }
-  g_assert_cmpuint (account->delivered, <=, g_hash_table_size (store));
-  if (account->dropped == 0)
-    g_assert_cmpuint (account->delivered, ==, g_hash_table_size (store));
+  sum_up (self, destination, account);
+  account_add_difference (account, &nothing, &self->children[destination]);
 }
 
+/* What the client does not count as delivered may be there: the answer was lost, and the record after
+ * that. */
+static void
+assert_count (ServiceStore *store, const Account *account)
+{
+  guint64 n_sent = account->delivered + account->drained;
+  guint64 n_lost = account->dropped + account->spool_lost + account->undecided;
+  guint64 n_uncertain = account->shut_off + account->undecided;
+
+  g_assert_cmpuint (n_sent, <=, service_store_count (store));
+  g_assert_cmpuint (service_store_count (store), <=, n_sent + n_lost);
+  g_assert_cmpuint (service_store_count_confirmed (store), <=, n_sent + n_uncertain);
+}
+
+/* When nothing is queued, in flight, or in the spool. */
 static void
 assert_store (BooksWorld *self, guint destination)
 {
   ServiceStore *store = self->stores[destination];
   g_autofree char *problem = NULL;
-  guint64 delivered;
-  guint64 known;
-  Account account;
+  Account own;
+  Account all;
 
-  sum_up (self, destination, &account);
-  delivered = account.delivered + self->child->delivered[destination];
-  known = delivered + account.shut_off + self->child->undecided[destination];
-  g_mutex_lock (&self->lock);
-  g_assert_cmpuint (account.enqueued + account.merged, ==, self->n_made);
+  sum_up (self, destination, &own);
+  sum_up_all (self, destination, &all);
+  g_assert_cmpuint (all.spooled, ==, all.drained + all.spool_lost);
+  if (self->plan.service != NULL)
+    g_assert_cmpuint (all.delivered + all.drained, <=, self->plan.service->count ());
   if (self->services[destination] != NULL)
-    assert_service (self, destination, &account);
+    tls_service_tell_store (self->services[destination], store);
+  g_mutex_lock (&self->lock);
+  g_assert_cmpuint (own.enqueued + own.merged, ==, self->n_made);
   if (store != NULL)
     problem = service_store_find_problem (store, self->ledger);
   g_mutex_unlock (&self->lock);
-  if (self->plan.service != NULL)
-    g_assert_cmpuint (delivered, <=, self->plan.service->count ());
-  if (store == NULL)
-    return;
   if (problem != NULL)
     g_error ("the store of service %u: %s", destination, problem);
-  g_assert_cmpuint (delivered, <=, service_store_count (store));
-  g_assert_cmpuint (service_store_count_confirmed (store), <=, known);
+  if (store != NULL)
+    assert_count (store, &all);
 }
-
-/* --- observers ----------------------------------------------------------------------------- */
 
 static LsobsExporter *
 get_exporter (BooksWorld *self)
 {
   return g_ptr_array_index (self->exporters, self->exporters->len - 1);
 }
+
+/* --- the spool ----------------------------------------------------------------------------- */
+
+/* In place of the folder with the ledger and the locks, there is a file: nothing can be written. */
+static void
+set_disk_broken (BooksWorld *self, gboolean is_broken)
+{
+  g_autofree char *state = g_build_filename (self->spool_dir, ".lsobs", NULL);
+  g_autofree char *away = g_build_filename (self->spool_parent, "away", NULL);
+
+  if (!is_broken && g_file_test (away, G_FILE_TEST_IS_DIR))
+    {
+      g_unlink (state);
+      /* A thread may have made another one meanwhile. */
+      if (g_rename (state, away) != 0)
+        g_rename (away, state);
+      failed_traces_remove_dir (away);
+    }
+  else if (is_broken && !g_file_test (away, G_FILE_TEST_IS_DIR) && g_rename (state, away) == 0)
+    {
+      g_autofree char *other = g_build_filename (self->spool_parent, "other", NULL);
+
+      g_file_set_contents (other, "", 0, NULL);
+      g_rename (other, state);
+    }
+}
+
+static void
+change_disk (BooksWorld *self)
+{
+  if (self->spool_dir != NULL)
+    set_disk_broken (self, g_rand_boolean (self->rand));
+}
+
+static gboolean
+cancel_cb (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+  return G_SOURCE_REMOVE;
+}
+
+/* Sends the spool, for @timeout ms at most. */
+static void
+drain (BooksWorld *self, guint timeout)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  guint timer;
+
+  if (self->spool_dir == NULL)
+    return;
+  timer = g_timeout_add (timeout, cancel_cb, cancellable);
+  lsobs_exporter_drain_spool_async (get_exporter (self), cancellable, test_result_cb, &result);
+  lsobs_exporter_drain_spool_finish (get_exporter (self), test_result_wait (&result), NULL, NULL,
+                                     NULL);
+  if (!g_cancellable_is_cancelled (cancellable))
+    g_source_remove (timer);
+}
+
+static gboolean
+has_empty_spool (BooksWorld *self)
+{
+  g_autoptr (GPtrArray) names = failed_traces_list (self->spool_dir);
+
+  for (guint i = 0; i < self->n_destinations; i++)
+    {
+      Account account;
+
+      sum_up_all (self, i, &account);
+      if (account.spooled != account.drained + account.spool_lost)
+        return FALSE;
+    }
+  return names->len == 0;
+}
+
+static gboolean
+drain_once (gpointer data)
+{
+  drain (data, TEST_TIMEOUT_MS);
+  return has_empty_spool (data);
+}
+
+/* Everything that was in the spool is sent, and counted once. */
+static void
+empty_spool (BooksWorld *self)
+{
+  if (self->spool_dir == NULL)
+    return;
+  set_disk_broken (self, FALSE);
+  if (test_wait_until (drain_once, self, TEST_TIMEOUT_MS))
+    return;
+  for (guint i = 0; i < self->n_destinations; i++)
+    {
+      Account account;
+
+      sum_up_all (self, i, &account);
+      g_test_message ("%u: %" G_GUINT64_FORMAT " spooled, %" G_GUINT64_FORMAT
+                      " drained, %" G_GUINT64_FORMAT " lost",
+                      i, account.spooled, account.drained, account.spool_lost);
+    }
+  g_error ("the service is well, but the spool is not sent");
+}
+
+static void
+start_spool (BooksWorld *self)
+{
+  static const gint64 delays[] = { 0, 5, 1000, 86400000 };
+  GRand *rand = self->rand;
+
+  self->spool_parent = failed_traces_make_dir ();
+  self->spool_dir = g_build_filename (self->spool_parent, "spool", NULL);
+  lsobs_config_set_spool_dir (self->config, self->spool_dir);
+  lsobs_config_set_spool_delay (self->config,
+                                delays[g_rand_int_range (rand, 0, G_N_ELEMENTS (delays))]);
+  if (g_rand_int_range (rand, 0, 3) == 0)
+    lsobs_config_set_spool_max_files (self->config, g_rand_int_range (rand, 1, 10));
+  if (g_rand_int_range (rand, 0, 3) == 0)
+    lsobs_config_set_spool_max_bytes (self->config, g_rand_int_range (rand, 1000, 50000));
+}
+
+/* --- observers ----------------------------------------------------------------------------- */
 
 static void
 start_observer (BooksWorld *self)
@@ -578,44 +722,43 @@ run_threads (BooksWorld *self)
 /* --- children ------------------------------------------------------------------------------ */
 
 static void
-get_child_books (LsobsExporter *exporter, guint n, guint64 *delivered, guint64 *undecided)
+get_child_books (LsobsExporter *exporter, guint n, Account *accounts)
 {
   for (guint i = 0; i < n; i++)
     {
       g_autoptr (LsobsStats) stats = lsobs_exporter_dup_replica_stats (exporter, i);
 
-      delivered[i] = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED);
-      undecided[i] = lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED) +
-                     lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT);
-      child_assert (lsobs_stats_get (stats, LSOBS_COUNTER_ENQUEUED) == books_sum (stats));
+      accounts[i] = (Account){ 0 };
+      account_add (&accounts[i], stats);
+      child_assert (accounts[i].enqueued == books_sum (stats));
     }
 }
 
-/* The books of the child go on from those of its parent, whose records it does not send. */
+/* The books of the child go on from those of its parent, whose records it does not send. It sends what is
+ * in the spool, whoever has put it there, and its shutdown ends that. */
 static void
 child_traces (RunFixture *fixture, gpointer data)
 {
   BooksWorld *self = data;
-  guint64 before[MAX_DESTINATIONS];
-  guint64 after[MAX_DESTINATIONS];
-  guint64 undecided[MAX_DESTINATIONS];
+  Account before[MAX_DESTINATIONS];
+  Account after[MAX_DESTINATIONS];
+  gint64 timeout = self->is_hasty ? 50 : TEST_TIMEOUT_MS / 4;
 
-  get_child_books (fixture->exporter, self->n_destinations, before, undecided);
+  get_child_books (fixture->exporter, self->n_destinations, before);
   for (guint i = 0; i < self->n_destinations; i++)
-    child_assert (undecided[i] == 0);
+    child_assert (before[i].undecided == 0);
   for (guint i = 0; i < 3; i++)
     {
       g_autoptr (LsobsRun) run = start_run (self, fixture->observer, NULL, self->rand, 'c');
 
       end_run (self, run);
     }
-  lsobs_exporter_flush (fixture->exporter, self->is_hasty ? 50 : TEST_TIMEOUT_MS / 4, NULL, NULL);
-  get_child_books (fixture->exporter, self->n_destinations, after, undecided);
+  lsobs_exporter_flush (fixture->exporter, timeout, NULL, NULL);
+  if (self->spool_dir != NULL)
+    lsobs_exporter_shutdown (fixture->exporter, timeout, NULL, NULL);
+  get_child_books (fixture->exporter, self->n_destinations, after);
   for (guint i = 0; i < self->n_destinations; i++)
-    {
-      self->child->delivered[i] += after[i] - before[i];
-      self->child->undecided[i] += undecided[i];
-    }
+    account_add_difference (&self->children[i], &before[i], &after[i]);
 }
 
 /* Whether no thread of GTask's pool is there: at the fork, it could hold a lock of GLib's. */
@@ -670,8 +813,10 @@ books_world_fork (BooksWorld *self)
 
 /* What a service does wrong over HTTP/2. */
 static const char *const http2_faults[] = {
-  "",      "status=429", "status=503",  "refuse=3", "goaway-below=2", "goaway-above=2", "reset=2",
-  "cut=2", "forget=2",   "misdirect=3", "early=2",  "window=2000",    "trailers=1",     "hints=2",
+  "",         "status=429",     "status=503",     "reject=7",    "small=6000",
+  "refuse=3", "goaway-below=2", "goaway-above=2", "reset=2",     "cut=2",
+  "forget=2", "misdirect=3",    "early=2",        "window=2000", "trailers=1",
+  "hints=2",  "hold=1",
 };
 
 static void
@@ -680,6 +825,8 @@ set_http2_fault (BooksWorld *self, guint destination, const char *fault)
   g_autofree char *plan =
       g_strconcat ("keep=1 ", self->refuses_known ? "conflict=1 " : "", fault, NULL);
 
+  if (strcmp (fault, "early=2") == 0 || strcmp (fault, "small=6000") == 0)
+    service_store_allow_cuts (self->stores[destination]);
   tls_service_set_plan (self->services[destination], plan);
 }
 
@@ -746,6 +893,10 @@ books_world_step (BooksWorld *self)
     change_fault (self);
   else if (chance < 930)
     run_threads (self);
+  else if (chance < 940)
+    drain (self, (guint) g_rand_int_range (self->rand, 0, 20));
+  else if (chance < 945)
+    change_disk (self);
   else if (chance < 960)
     test_drain_context ();
   else if (chance < 962)
@@ -793,6 +944,7 @@ books_world_settle (BooksWorld *self)
 
       g_error ("the service is well, but records are not sent: %s", text);
     }
+  empty_spool (self);
   assert_exporter (get_exporter (self));
   for (guint i = 0; i < self->n_destinations; i++)
     assert_store (self, i);
@@ -839,6 +991,7 @@ start_service (BooksWorld *self, guint destination)
 {
   const StorePlan plan = { .seed = g_rand_int (self->rand),
                            .refuses_known = self->refuses_known,
+                           .spools = self->spool_dir != NULL,
                            .redacts = self->redacts,
                            .cuts = self->cuts,
                            .is_unsure = self->is_hasty };
@@ -848,6 +1001,7 @@ start_service (BooksWorld *self, guint destination)
   if (self->plan.http2)
     {
       self->services[destination] = tls_service_new (NULL);
+      self->stores[destination] = service_store_new (NULL, &plan);
       set_http2_fault (self, destination, "");
       return tls_service_get_url (self->services[destination]);
     }
@@ -895,13 +1049,16 @@ books_world_new (const BooksPlan *plan)
   self->ledger = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->open = g_ptr_array_new_with_free_func ((GDestroyNotify) lsobs_run_unref);
   self->exporters = g_ptr_array_new_with_free_func (g_object_unref);
-  self->child =
-      mmap (NULL, sizeof (ChildBooks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  g_assert_true (self->child != MAP_FAILED);
+  self->children = mmap (NULL, MAX_DESTINATIONS * sizeof (Account), PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  g_assert_true (self->children != MAP_FAILED);
   start_config (self);
   if (plan->service == NULL)
     set_limits (self);
-  self->refuses_known = g_rand_boolean (self->rand);
+  if (plan->service != NULL || g_rand_int_range (self->rand, 0, 3) == 0)
+    start_spool (self);
+  /* With a spool, the service is one that has each run once. */
+  self->refuses_known = self->spool_dir != NULL || g_rand_boolean (self->rand);
   for (guint i = 0; i < self->n_destinations; i++)
     add_destination (self, i);
   start_observer (self);
@@ -915,10 +1072,12 @@ add_totals (BooksWorld *self, BooksTotals *totals)
     {
       Account account;
 
-      sum_up (self, i, &account);
+      sum_up_all (self, i, &account);
       totals->enqueued += account.enqueued;
-      totals->delivered += account.delivered + self->child->delivered[i];
+      totals->delivered += account.delivered;
       totals->dropped += account.dropped;
+      totals->spooled += account.spooled;
+      totals->drained += account.drained;
       if (self->stores[i] == NULL)
         continue;
       totals->stored += service_store_count (self->stores[i]);
@@ -928,6 +1087,17 @@ add_totals (BooksWorld *self, BooksTotals *totals)
   totals->n_forks += self->n_forks;
 }
 
+/* The program begins once more, with the same spool. */
+static void
+send_leftover (BooksWorld *self)
+{
+  books_world_set_fault (self, STORE_FAULT_NONE);
+  start_observer (self);
+  empty_spool (self);
+  begin_end (self);
+  wait_for_end (self);
+}
+
 void
 books_world_free (BooksWorld *self, BooksTotals *totals)
 {
@@ -935,6 +1105,8 @@ books_world_free (BooksWorld *self, BooksTotals *totals)
 
   begin_end (self);
   wait_for_end (self);
+  if (self->spool_dir != NULL)
+    send_leftover (self);
   while ((run = take_open (self, self->rand)) != NULL)
     {
       end_run (self, run);
@@ -955,7 +1127,11 @@ books_world_free (BooksWorld *self, BooksTotals *totals)
       g_clear_pointer (&self->stores[i], service_store_free);
       g_clear_pointer (&self->services[i], tls_service_free);
     }
-  munmap (self->child, sizeof (ChildBooks));
+  munmap (self->children, MAX_DESTINATIONS * sizeof (Account));
+  if (self->spool_parent != NULL)
+    failed_traces_remove_dir (self->spool_parent);
+  g_free (self->spool_parent);
+  g_free (self->spool_dir);
   g_ptr_array_unref (self->open);
   g_hash_table_unref (self->ledger);
   g_rand_free (self->rand);

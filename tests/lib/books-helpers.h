@@ -22,7 +22,7 @@ typedef struct
 {
   const char *url;
   void (*set_fault) (StoreFault fault);
-  guint64 (*count) (void); /* distinct operations that it has taken */
+  guint64 (*count) (void); /* distinct records that it has taken */
 } BooksService;
 
 /* To be written with designated initialisers. */
@@ -38,7 +38,9 @@ typedef struct
   guint64 enqueued; /* in all observers, at all destinations */
   guint64 delivered;
   guint64 dropped;
-  guint64 stored;    /* operations in all stores */
+  guint64 spooled;   /* records that went to disk */
+  guint64 drained;   /* records that were sent from there */
+  guint64 stored;    /* records in all stores */
   guint64 requests;  /* that came to the services */
   guint n_observers; /* that were made */
   guint n_forks;
@@ -64,7 +66,8 @@ void books_world_flush (BooksWorld *self, gint64 timeout);
 void books_world_fork (BooksWorld *self);
 /* The observer ends, and another one begins. */
 void books_world_replace_observer (BooksWorld *self);
-/* The faults end, everything is sent, and the books are compared with the stores. */
+/* The faults end, everything is sent, also what is in the spool, and the books are compared with the
+ * stores. */
 void books_world_settle (BooksWorld *self);
 
 G_END_DECLS

@@ -30,7 +30,8 @@ struct _ServiceStore
   GRand *rand; /* (owned) */
   StoreFault fault;
   gboolean has_cut;    /* in place of a payload, its size may come */
-  GHashTable *entries; /* (owned) (element-type utf8 StoreEntry) by kind and id */
+  GHashTable *rows;    /* (owned) (element-type utf8) ids of the runs that it has */
+  GHashTable *entries; /* (owned) (element-type utf8 StoreEntry) by what it tells, and id */
   guint64 n_shrunk;
   guint64 n_confirmed;
   guint64 n_requests;
@@ -107,10 +108,25 @@ note_problem_unlocked (ServiceStore *self, const char *format, ...)
   va_end (args);
 }
 
+static gboolean
+is_post (WireOp *op)
+{
+  return strcmp (op->op, "post") == 0;
+}
+
+/* Whether it tells the end of the run: it is an update, or the whole run. */
+static gboolean
+tells_end (WireOp *op)
+{
+  return !is_post (op) || json_object_has_member (op->run, "end_time");
+}
+
+/* One record has one key, however often it comes: the end of a run may come as the whole run first, and as
+ * an update when the service has the run. */
 static char *
 dup_op_key (WireOp *op)
 {
-  return g_strconcat (op->op, ".", op->id, NULL);
+  return g_strconcat (tells_end (op) ? "end." : "start.", op->id, NULL);
 }
 
 static char *
@@ -148,6 +164,8 @@ take_unlocked (ServiceStore *self, TestRequest *request, gboolean is_confirmed)
     {
       WireOp *op = g_ptr_array_index (wire->ops, i);
 
+      if (is_post (op))
+        g_hash_table_add (self->rows, g_strdup (op->id));
       take_one_unlocked (self, request, dup_op_key (op), op, NULL, is_confirmed);
     }
   for (guint i = 0; i < wire->feedback->len; i++)
@@ -158,14 +176,30 @@ take_unlocked (ServiceStore *self, TestRequest *request, gboolean is_confirmed)
     }
 }
 
-/* What the client knows to be there, it does not send again. */
+/* The client learns from a refusal of a single start that the service has the run: the whole of it came
+ * before. */
+static void
+refuse_known_unlocked (ServiceStore *self, WireRequest *wire)
+{
+  WireOp *op = wire->ops->len == 1 ? g_ptr_array_index (wire->ops, 0) : NULL;
+  g_autofree char *key = NULL;
+
+  if (op == NULL || wire->feedback->len > 0 || tells_end (op))
+    return;
+  key = dup_op_key (op);
+  if (!g_hash_table_contains (self->entries, key))
+    g_hash_table_insert (self->entries, g_steal_pointer (&key), g_new0 (StoreEntry, 1));
+}
+
+/* What the client knows to be there, it does not send again, unless it could not remove it from its
+ * spool before it ended. */
 static void
 check_again_unlocked (ServiceStore *self, char *key /* (transfer full) */)
 {
   g_autofree char *owned_key = key;
   StoreEntry *entry = g_hash_table_lookup (self->entries, owned_key);
 
-  if (entry != NULL && entry->is_confirmed)
+  if (entry != NULL && entry->is_confirmed && !self->plan.spools)
     note_problem_unlocked (self, "%s was sent again after it was accepted", owned_key);
 }
 
@@ -191,9 +225,8 @@ has_known_run_unlocked (ServiceStore *self, WireRequest *wire)
   for (guint i = 0; i < wire->ops->len; i++)
     {
       WireOp *op = g_ptr_array_index (wire->ops, i);
-      g_autofree char *key = dup_op_key (op);
 
-      if (strcmp (op->op, "post") == 0 && g_hash_table_contains (self->entries, key))
+      if (is_post (op) && g_hash_table_contains (self->rows, op->id))
         return TRUE;
     }
   return FALSE;
@@ -277,6 +310,42 @@ choose_fault_unlocked (ServiceStore *self)
   return (StoreFault) g_rand_int_range (self->rand, 0, STORE_FAULT_MIXED);
 }
 
+/* Called in the server's thread, if there is one. */
+static gboolean
+can_read_unlocked (ServiceStore *self, TestRequest *request)
+{
+  self->n_requests++;
+  if (request->wire == NULL)
+    note_problem_unlocked (self, "%s %s: %s", request->method, request->path,
+                           request->wire_error != NULL ? request->wire_error->message
+                                                       : "no request of this service");
+  else
+    check_request_unlocked (self, request);
+  return request->wire != NULL;
+}
+
+void
+service_store_note (ServiceStore *self, TestRequest *request, StoreFate fate)
+{
+  g_mutex_lock (&self->lock);
+  if (can_read_unlocked (self, request))
+    {
+      if (fate == STORE_FATE_TAKEN || fate == STORE_FATE_CONFIRMED)
+        take_unlocked (self, request, fate == STORE_FATE_CONFIRMED && !self->plan.is_unsure);
+      else if (fate == STORE_FATE_KNOWN)
+        refuse_known_unlocked (self, request->wire);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+void
+service_store_allow_cuts (ServiceStore *self)
+{
+  g_mutex_lock (&self->lock);
+  self->has_cut = TRUE;
+  g_mutex_unlock (&self->lock);
+}
+
 /* Called in the server's thread. */
 static gboolean
 answer_cb (TestRequest *request, TestAnswer *answer, gpointer data)
@@ -287,22 +356,21 @@ answer_cb (TestRequest *request, TestAnswer *answer, gpointer data)
   if (test_request_is_sessions (request))
     return FALSE;
   g_mutex_lock (&self->lock);
-  self->n_requests++;
-  if (request->wire == NULL)
+  if (!can_read_unlocked (self, request))
     {
-      note_problem_unlocked (self, "%s %s: %s", request->method, request->path,
-                             request->wire_error != NULL ? request->wire_error->message
-                                                         : "no request of this service");
       answer->status = 400;
       g_mutex_unlock (&self->lock);
       return TRUE;
     }
-  check_request_unlocked (self, request);
   fault = choose_fault_unlocked (self);
   if (fail_unlocked (self, fault, request->wire, answer))
     {
       if (self->plan.refuses_known && has_known_run_unlocked (self, request->wire))
-        answer->status = answer->status != 0 ? answer->status : 409;
+        {
+          if (answer->status == 0)
+            refuse_known_unlocked (self, request->wire);
+          answer->status = answer->status != 0 ? answer->status : 409;
+        }
       else
         take_unlocked (self, request,
                        !self->plan.is_unsure && answer->status == 0 &&
@@ -369,8 +437,8 @@ are_attachments_right (WireOp *op, const StoreName *name)
 static const char *
 judge_op_unlocked (ServiceStore *self, WireOp *op, const char *made)
 {
-  gboolean is_post = strcmp (op->op, "post") == 0;
-  gboolean has_ended = !is_post || json_object_has_member (op->run, "end_time");
+  gboolean is_create = is_post (op);
+  gboolean has_ended = tells_end (op);
   const char *told = peek_name (op);
   StoreName name;
 
@@ -380,11 +448,11 @@ judge_op_unlocked (ServiceStore *self, WireOp *op, const char *made)
     return "nobody has made it";
   if (made != NULL && told != NULL && !g_str_has_prefix (told, made))
     return "it is that of another run";
-  if (is_post && self->plan.redacts && name.is_secret &&
+  if (is_create && self->plan.redacts && name.is_secret &&
       !is_right (op, &(StoreName){ .maker = 'n' }, "inputs", TRUE))
     return "its inputs are not redacted";
   /* An end whose start was lost comes as a run without inputs. */
-  if (is_post && !(self->plan.redacts && name.is_secret) &&
+  if (is_create && !(self->plan.redacts && name.is_secret) &&
       !is_right (op, &name, "inputs", self->has_cut || has_ended))
     return "its inputs are wrong";
   if (has_ended && !is_right (op, &name, "outputs", self->has_cut))
@@ -494,6 +562,7 @@ service_store_shrink (ServiceStore *self)
   g_mutex_lock (&self->lock);
   self->n_shrunk += g_hash_table_size (self->entries);
   g_hash_table_remove_all (self->entries);
+  g_hash_table_remove_all (self->rows);
   g_mutex_unlock (&self->lock);
   test_server_switch (self->server, answer_cb, self);
 }
@@ -510,8 +579,10 @@ service_store_new (TestServer *server, const StorePlan *plan)
   self->has_cut = plan->cuts;
   g_mutex_init (&self->lock);
   self->rand = g_rand_new_with_seed (plan->seed);
+  self->rows = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, store_entry_free);
-  test_server_set_handler (server, answer_cb, self);
+  if (server != NULL)
+    test_server_set_handler (server, answer_cb, self);
   return self;
 }
 
@@ -519,6 +590,7 @@ void
 service_store_free (ServiceStore *self)
 {
   g_hash_table_unref (self->entries);
+  g_hash_table_unref (self->rows);
   g_rand_free (self->rand);
   g_free (self->problem);
   g_mutex_clear (&self->lock);

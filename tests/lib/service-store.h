@@ -51,22 +51,39 @@ typedef struct
 {
   guint32 seed;
   gboolean refuses_known; /* 409 to a request with a run that it has already */
+  gboolean spools;        /* what is in a spool of the program may come again */
   gboolean redacts;       /* the program drops what store_redact_cb() drops */
   gboolean cuts;          /* the program cuts payloads that its queue has no room for */
   gboolean is_unsure;     /* the client may not have read an answer that was sent */
 } StorePlan;
 
-/* @server: becomes the service that keeps what it gets; has to live longer */
+/* What has become of a request. */
+typedef enum
+{
+  STORE_FATE_REFUSED,
+  STORE_FATE_KNOWN,     /* refused, as the service has one of its runs */
+  STORE_FATE_TAKEN,     /* the client may not know that */
+  STORE_FATE_CONFIRMED, /* taken, and the client knows that */
+} StoreFate;
+
+/* @server: (nullable): becomes the service that keeps what it gets; has to live longer. Without one,
+ *   service_store_note() tells what another service has got */
 ServiceStore *service_store_new (TestServer *server, const StorePlan *plan);
 /* after the server */
 void service_store_free (ServiceStore *self);
 
-/* Ends what hangs. */
+/* A request to another service, in the order in which that has judged them. */
+void service_store_note (ServiceStore *self, TestRequest *request, StoreFate fate);
+/* From now on, in place of a payload its size may come: the service has found one too large. */
+void service_store_allow_cuts (ServiceStore *self);
+
+/* Ends what hangs. Only with a server. */
 void service_store_set_fault (ServiceStore *self, StoreFault fault);
 /* (nullable): the first thing that was wrong
  * @ledger: (element-type utf8 utf8): the name of each run and feedback of the program, by its id */
 char *service_store_find_problem (ServiceStore *self, GHashTable *ledger);
-/* distinct operations */
+/* Distinct records: the start and the end of a run are two, whether the end comes as an update or as the whole
+ * run. */
 guint64 service_store_count (ServiceStore *self);
 /* of these, how many the client knows to be there: the whole answer was sent */
 guint64 service_store_count_confirmed (ServiceStore *self);

@@ -123,6 +123,31 @@ decode (GBytes *raw, const char *encoding, GHashTable *decoders, GError **error)
 }
 
 static void
+parse (TestRequest *self)
+{
+  self->wire =
+      wire_request_parse (self->method, self->path, test_request_get_header (self, "Content-Type"),
+                          self->body, WIRE_STRICT, &self->wire_error);
+}
+
+TestRequest *
+test_request_new (const char *method, const char *path, const char *content_type, GBytes *body)
+{
+  TestRequest *self = (TestRequest *) g_atomic_rc_box_new0 (TestRequestState);
+
+  self->method = g_strdup (method);
+  self->path = g_strdup (path);
+  self->headers = soup_message_headers_new (SOUP_MESSAGE_HEADERS_REQUEST);
+  soup_message_headers_append (self->headers, "Content-Type", content_type);
+  self->raw_body = g_bytes_ref (body);
+  self->body = g_bytes_ref (body);
+  self->time = g_get_monotonic_time ();
+  parse (self);
+
+  return self;
+}
+
+static void
 copy_header_cb (const char *name, const char *value, gpointer user_data)
 {
   soup_message_headers_append (user_data, name, value);
@@ -150,9 +175,7 @@ _test_request_new (SoupServerMessage *msg, guint connection, GHashTable *decoder
   self->body = decode (self->raw_body, test_request_get_header (self, "Content-Encoding"), decoders,
                        &self->wire_error);
   if (self->body != NULL && !test_request_is_info (self))
-    self->wire = wire_request_parse (self->method, self->path,
-                                     test_request_get_header (self, "Content-Type"), self->body,
-                                     WIRE_STRICT, &self->wire_error);
+    parse (self);
 
   return self;
 }

@@ -62,6 +62,11 @@ typedef struct
   GError *wire_error;          /* (owned) (nullable) why an ingest request could not be parsed */
 } TestRequest;
 
+/* One that has come to another service, with a plain body. */
+TestRequest *test_request_new (const char *method,
+                               const char *path,
+                               const char *content_type,
+                               GBytes *body);
 TestRequest *test_request_ref (TestRequest *self);
 void test_request_unref (TestRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestRequest, test_request_unref)

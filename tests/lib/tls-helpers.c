@@ -269,26 +269,35 @@ tls_service_set_plan (TlsService *self, const char *plan)
   json_node_unref (ask (self, request));
 }
 
-GHashTable *
-tls_service_dup_store (TlsService *self)
+static StoreFate
+get_fate (JsonObject *request)
 {
-  g_autoptr (JsonNode) node = ask (self, "\n");
-  JsonObject *object = json_node_get_object (node);
-  GHashTable *store = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  JsonObjectIter iter;
-  const char *id;
-  JsonNode *name;
+  gint64 status = json_object_get_int_member (request, "status");
+  gboolean is_told = json_object_get_boolean_member (request, "told");
 
-  if (json_object_get_string_member_with_default (object, "problem", NULL) != NULL)
+  if (status >= 200 && status < 300)
+    return is_told ? STORE_FATE_CONFIRMED : STORE_FATE_TAKEN;
+  return status == 409 && is_told ? STORE_FATE_KNOWN : STORE_FATE_REFUSED;
+}
+
+void
+tls_service_tell_store (TlsService *self, ServiceStore *store)
+{
+  g_autoptr (JsonNode) node = ask (self, "requests\n");
+  JsonArray *requests = json_object_get_array_member (json_node_get_object (node), "requests");
+
+  for (guint i = 0; i < json_array_get_length (requests); i++)
     {
-      g_test_message ("%s", json_object_get_string_member (object, "problem"));
-      g_clear_pointer (&store, g_hash_table_unref);
-      return NULL;
+      JsonObject *object = json_array_get_object_element (requests, i);
+      gsize len;
+      guchar *data = g_base64_decode (json_object_get_string_member (object, "body"), &len);
+      g_autoptr (GBytes) body = g_bytes_new_take (data, len);
+      g_autoptr (TestRequest) request =
+          test_request_new ("POST", json_object_get_string_member (object, "path"),
+                            json_object_get_string_member (object, "type"), body);
+
+      service_store_note (store, request, get_fate (object));
     }
-  json_object_iter_init (&iter, json_object_get_object_member (object, "store"));
-  while (json_object_iter_next (&iter, &id, &name))
-    g_hash_table_insert (store, g_strdup (id), json_node_dup_string (name));
-  return store;
 }
 
 void

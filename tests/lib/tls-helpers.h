@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "tests/lib/service-store.h"
 #include "tests/lib/test-helpers.h"
 
 G_BEGIN_DECLS
@@ -44,9 +45,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TlsService, tls_service_free)
 const char *tls_service_get_url (TlsService *self);
 /* What it does wrong from now on. */
 void tls_service_set_plan (TlsService *self, const char *plan);
-/* (transfer full): with "keep=1" in the plan, what it keeps: the name of each run by its kind and id, or
- * NULL when something is wrong with that */
-GHashTable *tls_service_dup_store (TlsService *self);
+/* With "keep=1" in the plan: tells @store of the requests that have come since the last call. */
+void tls_service_tell_store (TlsService *self, ServiceStore *store);
 void tls_service_get_books (TlsService *self, TlsBooks *books);
 
 /* --- fixture ------------------------------------------------------------------------------- */

@@ -7,7 +7,8 @@ command.
 
 prints its port on a line of its own. For each line on the standard input it then prints its
 books, which are one line of JSON. It ends when the standard input does. A line "plan NAME=NUMBER..."
-replaces what it has been told.
+replaces what it has been told. A line "requests" is answered with the requests that have come since the
+last one.
 
 What it can be told, each for requests other than GET /info:
 
@@ -29,8 +30,13 @@ What it can be told, each for requests other than GET /info:
     early=N          answers the first N large requests with 413 before their bodies have come
     conflict=1       answers 409 to what it has already
     status=N         answers N, and takes nothing
-    keep=1           keeps what it takes, and has that in its books: what store_name_dup_text()
-                     makes of a name
+    keep=1           keeps requests with what has become of them, and takes nothing from a request
+                     that it answers 409
+    reject=N         answers 422 to a request with a run the serial number of which, as in a
+                     StoreName, is a multiple of N
+    small=N          answers 413 to a request of more than N bytes
+    hold=1           answers 503 when it is told something else, and has taken every second of these
+                     requests
     forget=N         takes the first N requests, then refuses their streams
     interim=N        sends N interim answers a second, 0 for as many as it can, and no other
     window=N         takes N bytes of a stream at a time
@@ -52,6 +58,7 @@ With http1=1 it speaks HTTP/1.1, and can be told
     gzip=1           sends answers compressed
 """
 
+import base64
 import gzip
 import json
 import re
@@ -82,10 +89,9 @@ INFO = {
 
 # The parts that are runs; those of their inputs and so on have longer names.
 RUN_PART = re.compile(rb'name="(?:post|patch)\.([0-9a-f-]{36})"')
+CREATED_PART = re.compile(rb'name="post\.([0-9a-f-]{36})"')
 RUN_ID = re.compile(rb'"id":"([0-9a-f-]{36})"')
-KEPT_PART = re.compile(rb'name="((?:post|patch|feedback)\.[0-9a-f-]{36})(?:\.(\w+))?".*?\r\n\r\n(.*?)\r\n--',
-                       re.DOTALL)
-KEPT_NAME = re.compile(r"\w-\d+-(\d+)-\w")
+RUN_SERIAL = re.compile(rb'"name":"\w-(\d+)-\d+-\w"')
 
 
 class Books:
@@ -103,8 +109,9 @@ class Books:
         self.refused = 0
         self.told_off = 0
         self.n_streams = 0
-        self.store = {}
-        self.problem = None
+        self.created = set()
+        self.kept = []
+        self.held = []
         self.lasting = set(self.__dict__) | {"lasting"}
 
     def start_plan(self, plan, words):
@@ -114,21 +121,30 @@ class Books:
                 delattr(self, name)
             plan.clear()
             plan.update(parse_plan(words))
+            held, self.held = self.held, []
+        for connection, stream_id in held:
+            connection.release(stream_id)
 
-    def keep(self, body):
-        for match in KEPT_PART.finditer(body):
-            key, field, content = match.group(1).decode(), match.group(2), match.group(3)
-            kept = self.store.setdefault(key, [None, None])
-            content = json.loads(content)
-            if field is None:
-                kept[0] = content.get("name", content.get("comment", kept[0] or ""))
-            elif field in (b"inputs", b"outputs") and "text" in content:
-                text = content["text"]
-                name = KEPT_NAME.match(text)
-                expected = name and f"{name.group(0)}:{field.decode()}:{'x' * int(name.group(1))}"
-                if text != expected or (kept[0] and not text.startswith(kept[0] + ":")):
-                    self.problem = self.problem or f"{key} has wrong {field.decode()}"
-                kept[1] = name and name.group(0)
+    def hold(self, connection, stream_id):
+        with self.lock:
+            self.held.append((connection, stream_id))
+
+    def keep(self, path, content_type, body, status):
+        """With the lock."""
+        kept = {
+            "path": path,
+            "type": content_type,
+            "body": base64.b64encode(body).decode(),
+            "status": status,
+            "told": False,
+        }
+        self.kept.append(kept)
+        return kept
+
+    def take_requests(self):
+        with self.lock:
+            kept, self.kept = self.kept, []
+            return json.dumps({"requests": kept})
 
     def to_json(self):
         with self.lock:
@@ -142,8 +158,6 @@ class Books:
                 "without-body": self.without_body,
                 "cut-short": self.cut_short,
                 "refused": self.refused,
-                "store": {k: v[0] or v[1] for k, v in self.store.items()},
-                "problem": self.problem,
             })
 
     def tell_off(self, period):
@@ -184,35 +198,45 @@ class Stream:
         return self.headers[":method"] == "GET" and self.path.endswith("/info")
 
 
-def note_body(books, plan, path, length, content_type, body):
-    """Notes what is in a whole request; returns the status that it deserves."""
+def judge_body(books, plan, path, length, content_type, body):
+    """Notes what is in a whole request, with the lock of the books; returns the status that it deserves."""
     boundary = content_type.partition("boundary=")[2]
+    books.n_requests += 1
+    if not body:
+        books.without_body += 1
+        return 202 if plan.get("lenient") else 422
+    if length is not None and int(length) != len(body):
+        books.cut_short += 1
+        return 400
+    if boundary and not body.rstrip().endswith(f"--{boundary}--".encode()):
+        books.cut_short += 1
+        return 422
+    if plan.get("status"):
+        return plan["status"]
+    if plan.get("small") and len(body) > plan["small"]:
+        return 413
+    if plan.get("reject") and any(int(n) % plan["reject"] == 0 for n in RUN_SERIAL.findall(body)):
+        return 422
+    if path.endswith("/feedback"):
+        books.n_feedback += 1
+        return 202
+    created = {i.decode() for i in CREATED_PART.findall(body)}
+    if plan.get("keep") and plan.get("conflict") and created & books.created:
+        return 409
+    books.created |= created
+    ids = {i.decode() for i in (RUN_PART if boundary else RUN_ID).findall(body)}
+    known = ids & books.runs.keys()
+    for i in ids:
+        books.runs[i] = books.runs.get(i, 0) + 1
+    return 409 if known and plan.get("conflict") and not plan.get("keep") else 202
+
+
+def take(books, plan, path, headers, body):
+    """Returns the status that a request deserves, and (nullable) what is kept of it."""
+    content_type = headers.get("content-type", "")
     with books.lock:
-        books.n_requests += 1
-        if not body:
-            books.without_body += 1
-            return 202 if plan.get("lenient") else 422
-        if length is not None and int(length) != len(body):
-            books.cut_short += 1
-            return 400
-        if boundary and not body.rstrip().endswith(f"--{boundary}--".encode()):
-            books.cut_short += 1
-            return 422
-        if plan.get("status"):
-            return plan["status"]
-        if path.endswith("/feedback"):
-            books.n_feedback += 1
-            if plan.get("keep"):
-                feedback = json.loads(body)
-                books.store[f"feedback.{feedback['id']}"] = [feedback.get("comment"), None]
-            return 202
-        ids = {i.decode() for i in (RUN_PART if boundary else RUN_ID).findall(body)}
-        known = ids & books.runs.keys()
-        for i in ids:
-            books.runs[i] = books.runs.get(i, 0) + 1
-        if plan.get("keep"):
-            books.keep(body)
-        return 409 if known and plan.get("conflict") else 202
+        status = judge_body(books, plan, path, headers.get("content-length"), content_type, body)
+        return status, books.keep(path, content_type, body, status) if plan.get("keep") else None
 
 
 def parse_plan(words):
@@ -233,6 +257,7 @@ class Connection:
         self.last_stream = 0
         self.is_leaving = False
         self.is_first = False
+        self.told = []
         self.lock = threading.RLock()
         config = h2.config.H2Configuration(client_side=False, header_encoding=None)
         self.h2 = h2.connection.H2Connection(config=config)
@@ -261,6 +286,7 @@ class Connection:
         frame.error_code = 0
         self.send_frame(frame)
         self.is_leaving = True
+        self.doubt()
 
     def answer(self, stream_id, status, body=b"{}", end=True):
         for _ in range(self.plan.get("hints", 0)):
@@ -276,10 +302,26 @@ class Connection:
 
     # --- what is answered ---
 
-    def take(self, stream):
-        headers = stream.headers
-        return note_body(self.books, self.plan, stream.path, headers.get("content-length"),
-                         headers.get("content-type", ""), bytes(stream.body))
+    def tell(self, stream_id, status, kept):
+        """The client learns what has become of a request, unless the connection ends before."""
+        with self.books.lock:
+            if kept is not None:
+                kept["told"] = not self.is_leaving
+                self.told.append(kept)
+        self.answer(stream_id, status)
+
+    def doubt(self):
+        """The connection ends early: who knows what the client has read."""
+        with self.books.lock:
+            for kept in self.told:
+                kept["told"] = False
+
+    def release(self, stream_id):
+        try:
+            with self.lock:
+                self.answer(stream_id, 503)
+        except (OSError, h2.exceptions.H2Error):
+            pass
 
     def request_came(self, stream_id, stream):
         """The head of a request is there."""
@@ -347,6 +389,7 @@ class Connection:
             self.h2.reset_stream(stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
             self.send()
         elif plan.get("cut") and books.use_up("n_cut", plan["cut"]):
+            self.doubt()
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def request_ended(self, stream_id, stream):
@@ -360,7 +403,12 @@ class Connection:
         if plan.get("misdirect") and books.tell_off(plan["misdirect"]):
             self.answer(stream_id, 421)
             return
-        status = self.take(stream)
+        if plan.get("hold"):
+            if books.tell_off(2):
+                take(books, plan, stream.path, stream.headers, bytes(stream.body))
+            books.hold(self, stream_id)
+            return
+        status, kept = take(books, plan, stream.path, stream.headers, bytes(stream.body))
         if plan.get("forget") and books.use_up("n_forgotten", plan["forget"]):
             self.refuse(stream_id)
         elif plan.get("endless") and books.use_up("n_endless", plan["endless"]):
@@ -370,7 +418,7 @@ class Connection:
             self.h2.send_data(stream_id, b" ")
             self.send()
         else:
-            self.answer(stream_id, status)
+            self.tell(stream_id, status, kept)
 
     # --- the way in ---
 
@@ -525,8 +573,7 @@ class OldConnection:
             if plan.get("misdirect") and self.books.tell_off(plan["misdirect"]):
                 self.answer(421)
                 continue
-            self.answer(note_body(self.books, plan, path, headers.get("content-length"),
-                                  headers.get("content-type", ""), body))
+            self.answer(take(self.books, plan, path, headers, body)[0])
             if plan.get("unasked"):
                 self.answer(408, fields="Connection: close\r\n")
                 return
@@ -565,6 +612,9 @@ def main():
     for line in sys.stdin:
         if line.startswith("plan "):
             books.start_plan(plan, line.split()[1:])
+        elif line == "requests\n":
+            print(books.take_requests(), flush=True)
+            continue
         print(books.to_json(), flush=True)
 
 
