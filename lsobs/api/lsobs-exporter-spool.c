@@ -284,9 +284,7 @@ lsobs_exporter_purge_spool_async (LsobsExporter *self,
     return;
   g_task_set_task_data (task, g_new0 (guint, 1), g_free);
   g_task_set_check_cancellable (task, FALSE);
-  if (_lsobs_fork_epoch () != 0)
-    _lsobs_fork_revive_tasks ();
-  g_task_run_in_thread (task, purge_in_thread);
+  _lsobs_fork_guard_run_task (task, purge_in_thread);
 }
 
 /**

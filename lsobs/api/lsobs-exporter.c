@@ -441,9 +441,21 @@ typedef struct
 {
   gint64 timeout;
   LsobsFlushStats stats;
+  gboolean returned;  /* the task of the caller has returned */
+  GSource *cancelled; /* (owned) (nullable) of that task */
 } ShutdownData;
 
-/* A GTaskThreadFunc; with tracing off it is called directly, as it does not block then. */
+static void
+shutdown_data_free (gpointer user_data)
+{
+  ShutdownData *data = user_data;
+
+  g_clear_pointer (&data->cancelled, g_source_unref);
+  g_free (data);
+}
+
+/* A GTaskThreadFunc; with tracing off it is called directly, as it does not block then. The thread does
+ * what a thread of the program may do: no fork waits for it. */
 static void
 shutdown_in_thread (GTask *task,
                     gpointer source_object,
@@ -452,11 +464,67 @@ shutdown_in_thread (GTask *task,
 {
   ShutdownData *data = task_data;
   GError *error = NULL;
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+  gboolean done = lsobs_exporter_shutdown (source_object, data->timeout, &data->stats, &error);
 
-  if (lsobs_exporter_shutdown (source_object, data->timeout, &data->stats, &error))
+  _lsobs_fork_guard_close (guard);
+  if (done)
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
+}
+
+/* Called in the context of the task, for the caller of which the waiting ends. */
+static gboolean
+shutdown_cancelled_cb (GCancellable *cancellable G_GNUC_UNUSED, gpointer user_data)
+{
+  ShutdownData *data = g_task_get_task_data (G_TASK (user_data));
+
+  if (!data->returned)
+    g_task_return_error_if_cancelled (G_TASK (user_data));
+  data->returned = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* Called in the context of the task, when the thread has ended. */
+static void
+shut_down_cb (GObject *source G_GNUC_UNUSED, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  ShutdownData *data = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (data->cancelled != NULL)
+    g_source_destroy (data->cancelled);
+  if (data->returned)
+    return;
+  data->returned = TRUE;
+  data->stats = ((ShutdownData *) g_task_get_task_data (G_TASK (result)))->stats;
+  if (g_task_propagate_boolean (G_TASK (result), &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/* Runs the shutdown in a thread, which goes on after a cancellation. */
+static void
+start_shutdown (GTask *task)
+{
+  ShutdownData *data = g_task_get_task_data (task);
+  ShutdownData *part = g_new0 (ShutdownData, 1);
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  g_autoptr (GTask) thread_task = NULL;
+
+  part->timeout = data->timeout;
+  thread_task =
+      g_task_new (g_task_get_source_object (task), NULL, shut_down_cb, g_object_ref (task));
+  g_task_set_task_data (thread_task, part, shutdown_data_free);
+  if (cancellable != NULL)
+    {
+      data->cancelled = g_cancellable_source_new (cancellable);
+      g_task_attach_source (task, data->cancelled, G_SOURCE_FUNC (shutdown_cancelled_cb));
+    }
+  _lsobs_fork_guard_run_task (thread_task, shutdown_in_thread);
 }
 
 /**
@@ -490,12 +558,11 @@ lsobs_exporter_shutdown_async (LsobsExporter *self,
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_exporter_shutdown_async);
-  g_task_set_return_on_cancel (task, TRUE);
   data = g_new0 (ShutdownData, 1);
   data->timeout = timeout;
-  g_task_set_task_data (task, data, g_free);
+  g_task_set_task_data (task, data, shutdown_data_free);
   if (self->settings->values.tracing_enabled)
-    g_task_run_in_thread (task, shutdown_in_thread);
+    start_shutdown (task);
   else
     shutdown_in_thread (task, self, data, cancellable);
 }

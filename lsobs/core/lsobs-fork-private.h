@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 
 G_BEGIN_DECLS
 
@@ -41,6 +41,7 @@ void _lsobs_fork_guard_leave_thread (LsobsForkGuard *self);
 LsobsForkGuard *_lsobs_fork_guard_open (void);
 void _lsobs_fork_guard_close (LsobsForkGuard *self);
 gboolean _lsobs_fork_guard_is_own_thread (void);
+void _lsobs_fork_guard_run_task (GTask *task, GTaskThreadFunc func);
 void _lsobs_fork_revive_tasks (void);
 
 G_END_DECLS

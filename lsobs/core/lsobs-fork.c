@@ -278,6 +278,52 @@ _lsobs_fork_guard_leave_thread (LsobsForkGuard *self)
   g_mutex_clear (&self->gate);
 }
 
+/* What the thread of a task needs. */
+typedef struct
+{
+  GTask *task; /* (owned) */
+  GTaskThreadFunc func;
+} TaskStart;
+
+static gpointer
+task_thread_main (gpointer user_data)
+{
+  TaskStart *start = user_data;
+  GTask *task = start->task;
+  LsobsForkGuard guard;
+
+  _lsobs_fork_guard_enter_thread (&guard, NULL);
+  start->func (task, g_task_get_source_object (task), g_task_get_task_data (task),
+               g_task_get_cancellable (task));
+  g_object_unref (task);
+  g_free (start);
+  _lsobs_fork_guard_leave_thread (&guard);
+  return NULL;
+}
+
+/* Like g_task_run_in_thread(), but in a thread of lsobs: a fork waits until it is at a safe place. No fork
+ * waits for the threads of GTask's pool. One that has just ended a task takes locks that a child needs
+ * for its own tasks, and so for TLS. @task does not return when it is cancelled, unless @func does that.
+ * If there is no thread, @task fails. */
+void
+_lsobs_fork_guard_run_task (GTask *task, GTaskThreadFunc func)
+{
+  TaskStart *start = g_new (TaskStart, 1);
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+
+  *start = (TaskStart){ g_object_ref (task), func };
+  thread = _lsobs_fork_guard_start_thread ("lsobs-task", task_thread_main, start, &error);
+  if (thread != NULL)
+    {
+      g_thread_unref (thread);
+      return;
+    }
+  g_task_return_error (task, g_steal_pointer (&error));
+  g_object_unref (task);
+  g_free (start);
+}
+
 static void
 do_nothing (GTask *task, gpointer source_object, gpointer task_data, GCancellable *cancellable)
 {

@@ -256,11 +256,13 @@ list_in_thread (GTask *disk_task,
   Replay *replay = task_data;
   g_autofree char *lock_name =
       g_strconcat (LOCK_NAME, _lsobs_spool_owner_peek_tag (replay->owner), NULL);
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int problem =
       replay->lock.fd < 0 ? _lsobs_spool_folder_lock (replay->folder, lock_name, &replay->lock) : 0;
 
   if (problem == 0)
     problem = list_files (replay);
+  _lsobs_fork_guard_close (guard);
   if (problem == 0 || (problem == ENOENT && replay->may_be_missing))
     g_task_return_boolean (disk_task, TRUE);
   else if (problem == EWOULDBLOCK)
@@ -283,6 +285,7 @@ load_in_thread (GTask *disk_task,
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   GError *error = NULL;
   gint64 time;
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int problem = _lsobs_spool_folder_lock_file (replay->folder, name, &replay->file_lock);
 
   /* Another replay sends it, or has sent it. A file that may only be read has no lock. */
@@ -290,6 +293,7 @@ load_in_thread (GTask *disk_task,
     problem = ENOENT;
   if (problem != ENOENT)
     problem = _lsobs_spool_folder_read (replay->folder, name, MAX_FILE_BYTES, &text);
+  _lsobs_fork_guard_close (guard);
   if (problem != 0)
     {
       g_task_return_new_error (disk_task, G_IO_ERROR, (int) g_io_error_from_errno (problem), "%s",
@@ -312,8 +316,10 @@ remove_in_thread (GTask *disk_task,
                   GCancellable *cancellable)
 {
   Replay *replay = task_data;
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int problem = _lsobs_spool_folder_remove (replay->folder, peek_name (replay));
 
+  _lsobs_fork_guard_close (guard);
   /* If the file stays, the next replay sends it again, and the service reports a conflict. */
   if (problem != 0 && problem != ENOENT)
     g_task_return_new_error (
@@ -377,7 +383,7 @@ use_disk (GTask *task, GTaskThreadFunc func, GAsyncReadyCallback callback)
   disk_task = g_task_new (NULL, NULL, callback, g_object_ref (task));
   g_main_context_pop_thread_default (g_task_get_context (task));
   g_task_set_task_data (disk_task, g_task_get_task_data (task), NULL);
-  g_task_run_in_thread (disk_task, func);
+  _lsobs_fork_guard_run_task (disk_task, func);
 }
 
 /* --- in the context of the task --- */

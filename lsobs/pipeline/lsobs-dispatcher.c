@@ -619,16 +619,34 @@ _lsobs_dispatcher_flush (LsobsDispatcher *self,
 
 /* --- flushing, without blocking --- */
 
+/* What a thread needs to wait for the disk. A flush may end before that thread, so that it holds transports and
+ * no pipelines. */
+typedef struct
+{
+  GPtrArray *transports; /* (owned) (element-type LsobsTransport) */
+  gint64 deadline;       /* monotonic, µs */
+  GTask *flush;          /* (owned) (nullable) until it ends; used in its context */
+} WriteData;
+
+static void
+write_data_free (gpointer user_data)
+{
+  WriteData *data = user_data;
+
+  g_ptr_array_unref (data->transports);
+  g_free (data);
+}
+
 /* The task data of an asynchronous flush. All but the waiters and n_open is used in the context of
  * the task only. */
 typedef struct
 {
   guint epoch; /* the process that has begun it */
   Flush flush;
-  int n_open;            /* (atomic) waiters that are not finished */
-  GSource *alarm;        /* (owned) (nullable) */
-  GSource *cancel;       /* (owned) (nullable) */
-  GCancellable *writing; /* (owned) (nullable) ends the wait for wait_written_in_thread() */
+  int n_open;         /* (atomic) waiters that are not finished */
+  GSource *alarm;     /* (owned) (nullable) */
+  GSource *cancel;    /* (owned) (nullable) */
+  WriteData *writing; /* (unowned) (nullable) of the thread that waits for the disk */
   gboolean finished;
   LsobsFlushStats stats;
 } FlushData;
@@ -648,7 +666,6 @@ flush_data_free (gpointer user_data)
 
   clear_source (&data->alarm);
   clear_source (&data->cancel);
-  g_clear_object (&data->writing);
   flush_clear (&data->flush);
   g_free (data);
 }
@@ -683,7 +700,7 @@ finish_flush (GTask *task, gboolean written)
   clear_source (&data->alarm);
   clear_source (&data->cancel);
   if (data->writing != NULL)
-    g_cancellable_cancel (data->writing);
+    g_clear_object (&g_steal_pointer (&data->writing)->flush);
 }
 
 /* Whether lost batches are written. Does not wait. */
@@ -720,32 +737,17 @@ flush_cancelled_cb (GCancellable *cancellable, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* What a thread needs to wait for the disk. A cancelled flush ends before that thread, so that it
- * holds transports and no pipelines. */
-typedef struct
-{
-  GPtrArray *transports; /* (owned) (element-type LsobsTransport) */
-  gint64 deadline;       /* monotonic, µs */
-} WriteData;
-
-static void
-write_data_free (gpointer user_data)
-{
-  WriteData *data = user_data;
-
-  g_ptr_array_unref (data->transports);
-  g_free (data);
-}
-
 static void
 wait_written_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   WriteData *data = task_data;
   gboolean written = TRUE;
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
 
   for (guint i = 0; i < data->transports->len; i++)
     if (!lsobs_transport_drain (g_ptr_array_index (data->transports, i), data->deadline))
       written = FALSE;
+  _lsobs_fork_guard_close (guard);
   g_task_return_boolean (task, written);
 }
 
@@ -753,9 +755,13 @@ wait_written_in_thread (GTask *task, gpointer source, gpointer task_data, GCance
 static void
 written_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = G_TASK (user_data);
+  WriteData *write_data = g_task_get_task_data (G_TASK (result));
+  g_autoptr (GTask) task = g_steal_pointer (&write_data->flush);
 
-  g_assert (g_main_context_is_owner (g_task_get_context (task)));
+  g_assert (g_main_context_is_owner (g_task_get_context (G_TASK (result))));
+  if (task == NULL)
+    return;
+  ((FlushData *) g_task_get_task_data (task))->writing = NULL;
   finish_flush (task, g_task_propagate_boolean (G_TASK (result), NULL));
 }
 
@@ -773,16 +779,14 @@ wait_written_later (GTask *task)
   for (guint i = 0; i < data->flush.n_parts; i++)
     g_ptr_array_add (write_data->transports,
                      g_object_ref (data->flush.parts[i].pipeline->transport));
-  data->writing = g_cancellable_new ();
-  if (_lsobs_fork_epoch () != 0)
-    _lsobs_fork_revive_tasks ();
+  write_data->flush = g_object_ref (task);
+  data->writing = write_data;
   g_main_context_push_thread_default (g_task_get_context (task));
-  waiting = g_task_new (NULL, data->writing, written_cb, g_object_ref (task));
+  waiting = g_task_new (NULL, NULL, written_cb, NULL);
   g_main_context_pop_thread_default (g_task_get_context (task));
   g_task_set_source_tag (waiting, wait_written_later);
   g_task_set_task_data (waiting, write_data, write_data_free);
-  g_task_set_return_on_cancel (waiting, TRUE);
-  g_task_run_in_thread (waiting, wait_written_in_thread);
+  _lsobs_fork_guard_run_task (waiting, wait_written_in_thread);
 }
 
 /* Called in the context of the task, when all waiters are finished. */
