@@ -6,6 +6,7 @@
 
 #include "lsobs/core/lsobs-fork-private.h"
 #include "tests/lib/fork-helpers.h"
+#include "tests/lib/test-helpers.h"
 
 /* What a thread of ours does before it is known, or after that, is nothing that a fork comes into. */
 
@@ -83,13 +84,53 @@ test_start (void)
   g_cond_clear (&birth.cond);
 }
 
+static void
+slow_task (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  Birth *birth = task_data;
+
+  g_mutex_lock (&birth->of_birth);
+  g_mutex_lock (&birth->lock);
+  birth->begun = TRUE;
+  g_cond_broadcast (&birth->cond);
+  g_mutex_unlock (&birth->lock);
+  g_usleep (BIRTH_US);
+  g_mutex_unlock (&birth->of_birth);
+  g_task_return_boolean (task, _lsobs_fork_guard_is_own_thread ());
+}
+
+static void
+test_task (void)
+{
+  Birth birth = { 0 };
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, test_result_cb, &result);
+
+  g_mutex_init (&birth.lock);
+  g_mutex_init (&birth.of_birth);
+  g_cond_init (&birth.cond);
+  g_task_set_task_data (task, &birth, NULL);
+  _lsobs_fork_guard_run_task (task, slow_task);
+  g_mutex_lock (&birth.lock);
+  while (!birth.begun)
+    g_cond_wait (&birth.cond, &birth.lock);
+  g_mutex_unlock (&birth.lock);
+
+  g_assert_cmpint (fork_and_look (&birth), ==, 0);
+  g_assert_true (g_task_propagate_boolean (G_TASK (test_result_wait (&result)), NULL));
+  g_mutex_clear (&birth.lock);
+  g_mutex_clear (&birth.of_birth);
+  g_cond_clear (&birth.cond);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("A fork waits for threads that begin.");
+  g_test_summary ("A fork waits for threads that begin, and for tasks.");
 
   g_test_add_func ("/fork-threads/start", test_start);
+  g_test_add_func ("/fork-threads/task", test_task);
 
   return g_test_run ();
 }
