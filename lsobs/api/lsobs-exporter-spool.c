@@ -131,7 +131,7 @@ drain_next (GTask *task)
  * on with the next one, and fails with the first error at the end.
  *
  * May be called from any thread. @callback runs in the thread-default main context of the caller,
- * where the requests are made; files are read and removed in a thread of GLib's. To cancel ends it
+ * where the requests are made; files are read and removed in threads of lsobs. To cancel ends it
  * between two files, or a request under way, whose file stays.
  *
  * Since: 0.1
@@ -264,7 +264,7 @@ purge_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable 
  * arrive, and what is not written yet stays.
  *
  * May be called from any thread. @callback runs in the thread-default main context of the caller;
- * files are removed in a thread of GLib's.
+ * files are removed in a thread of lsobs.
  *
  * Since: 0.1
  */

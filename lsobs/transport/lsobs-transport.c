@@ -453,7 +453,7 @@ lsobs_transport_batch_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropRe
  * @deadline.
  *
  * Called from any thread, by several at a time: at the end of each flush and each
- * shutdown, in the thread that waits for it, or, for an asynchronous flush, in one of GLib's.
+ * shutdown, in the thread that waits for it, or, for an asynchronous flush, in one of lsobs.
  * These fail with %LSOBS_FLUSH_ERROR_TIMEOUT when this returns %FALSE. With a @deadline
  * that has passed it must not block.
  *

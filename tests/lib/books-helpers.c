@@ -312,8 +312,11 @@ empty_spool (BooksWorld *self)
 static void
 drain_for_a_while (BooksWorld *self)
 {
-  if (self->spool_dir != NULL)
-    drain (self, (guint) g_rand_int_range (self->rand, 0, 20));
+  if (self->spool_dir == NULL)
+    return;
+  if (g_rand_int_range (self->rand, 0, 3) == 0)
+    books_world_set_fault (self, STORE_FAULT_REJECTS);
+  drain (self, (guint) g_rand_int_range (self->rand, 0, 50));
 }
 
 static void
@@ -810,12 +813,11 @@ books_world_fork (BooksWorld *self)
 
 /* --- steps --------------------------------------------------------------------------------- */
 
-/* What a service does wrong over HTTP/2. */
+/* What a service does wrong over HTTP/2. The first ones are those of StoreFault. */
 static const char *const http2_faults[] = {
-  "",         "status=429",     "status=503",     "reject=7",    "small=6000",
-  "refuse=3", "goaway-below=2", "goaway-above=2", "reset=2",     "cut=2",
-  "forget=2", "misdirect=3",    "early=2",        "window=2000", "trailers=1",
-  "hints=2",  "hold=1",
+  "",        "status=429",     "status=503",     "small=6000",  "reject=7", "forget=2",
+  "hold=1",  "reset=2",        "cut=2",          "window=2000", "refuse=3", "misdirect=3",
+  "early=2", "goaway-below=2", "goaway-above=2", "trailers=1",  "hints=2",
 };
 
 static void
