@@ -20,7 +20,7 @@
 /* In ms. */
 #define LEAVE_MS         200
 #define HASTY_REQUEST_MS 500
-#define HTTP2_REQUEST_MS 5000
+#define HTTP2_REQUEST_MS 30000
 
 /* What exporters have counted for one destination. */
 typedef struct
@@ -1030,7 +1030,8 @@ start_config (BooksWorld *self)
   lsobs_config_set_retry_delay (self->config, 1);
   lsobs_config_set_max_string_bytes (self->config, 1000000);
   lsobs_config_set_request_timeout (self->config, TEST_TIMEOUT_MS);
-  /* libsoup may forget a request when a connection goes: that takes all of its time. */
+  /* libsoup may forget a request when a connection goes: that takes all of its time. In less of it, a busy
+   * machine may not read an answer that was sent. */
   if (self->plan.http2)
     lsobs_config_set_request_timeout (self->config, HTTP2_REQUEST_MS);
   lsobs_config_set_shutdown_timeout (self->config, LEAVE_MS);
