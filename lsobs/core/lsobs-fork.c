@@ -304,22 +304,21 @@ task_thread_main (gpointer user_data)
 /* Like g_task_run_in_thread(), but in a thread of lsobs: a fork waits until it is at a safe place. No fork
  * waits for the threads of GTask's pool. One that has just ended a task takes locks that a child needs
  * for its own tasks, and so for TLS. @task does not return when it is cancelled, unless @func does that.
- * If there is no thread, @task fails. */
+ * If no thread can be made now, that pool has @task as soon as it has one. */
 void
 _lsobs_fork_guard_run_task (GTask *task, GTaskThreadFunc func)
 {
   TaskStart *start = g_new (TaskStart, 1);
-  g_autoptr (GError) error = NULL;
   GThread *thread;
 
   *start = (TaskStart){ g_object_ref (task), func };
-  thread = _lsobs_fork_guard_start_thread ("lsobs-task", task_thread_main, start, &error);
+  thread = _lsobs_fork_guard_start_thread ("lsobs-task", task_thread_main, start, NULL);
   if (thread != NULL)
     {
       g_thread_unref (thread);
       return;
     }
-  g_task_return_error (task, g_steal_pointer (&error));
+  g_task_run_in_thread (task, func);
   g_object_unref (task);
   g_free (start);
 }
