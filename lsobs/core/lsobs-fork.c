@@ -25,7 +25,10 @@
  * holds its gate, a mutex, unless it polls, waits, or runs a function that takes none of GLib's
  * locks: the forking thread takes all gates. A thread of the program that pushes a record holds
  * the lock of a queue, in which GLib allocates memory: the forking thread locks all queues. It
- * takes the locks in this order: registry_lock, gates, queues, moment_lock.
+ * takes the locks in this order: registry_lock, gates, starting_lock, queues, moment_lock.
+ *
+ * A thread may be started under a lock for which a thread with a closed gate waits. So the forking
+ * thread takes starting_lock when it has all gates, and waits for threads to start without them.
  *
  * GTask's thread pool counts threads that do not exist in the child, see
  * _lsobs_fork_revive_tasks(). */
@@ -40,8 +43,9 @@ guint _lsobs_fork_epoch_value; /* atomic */
 #define MAX_START_TIME G_USEC_PER_SEC
 
 static GMutex registry_lock;
+static GMutex starting_lock;
 static GCond started_cond;
-static guint n_starting;              /* guarded by registry_lock: threads without a guard yet */
+static guint n_starting;              /* guarded by starting_lock: threads without a guard yet */
 static GQueue threads = G_QUEUE_INIT; /* guarded by registry_lock: LsobsForkGuard (unowned) */
 static GQueue queues = G_QUEUE_INIT;  /* guarded by registry_lock: LsobsForkGuard (unowned) */
 
@@ -51,22 +55,54 @@ static GMutex moment_lock;
 /* The guard of this thread if lsobs has created the thread, else NULL. */
 static __thread LsobsForkGuard *own_guard;
 
+static void
+wait_for_starting_threads (gint64 deadline)
+{
+  g_mutex_lock (&starting_lock);
+  while (n_starting > 0)
+    if (!g_cond_wait_until (&started_cond, &starting_lock, deadline))
+      break;
+  g_mutex_unlock (&starting_lock);
+}
+
+/* Takes registry_lock, the gates and starting_lock. */
+static void
+lock_threads (void)
+{
+  g_mutex_lock (&registry_lock);
+  for (GList *l = threads.head; l != NULL; l = l->next)
+    if (l->data != own_guard)
+      g_mutex_lock (&((LsobsForkGuard *) l->data)->gate);
+  g_mutex_lock (&starting_lock);
+}
+
+static void
+unlock_threads (void)
+{
+  g_mutex_unlock (&starting_lock);
+  for (GList *l = threads.head; l != NULL; l = l->next)
+    if (l->data != own_guard)
+      g_mutex_unlock (&((LsobsForkGuard *) l->data)->gate);
+  g_mutex_unlock (&registry_lock);
+}
+
 /* Runs in the forking thread, which takes the locks without a check of their rank: the program may
  * fork anywhere. The gates come before the queues: a thread may need a queue
  * before it gets to a safe place. A thread that is starting has no guard yet, but may hold
- * locks of GLib. */
+ * locks of GLib. It needs registry_lock to get a guard. */
 static void
 before_fork_cb (void)
 {
   gint64 deadline = g_get_monotonic_time () + MAX_START_TIME;
 
-  g_mutex_lock (&registry_lock);
-  while (n_starting > 0)
-    if (!g_cond_wait_until (&started_cond, &registry_lock, deadline))
-      break;
-  for (GList *l = threads.head; l != NULL; l = l->next)
-    if (l->data != own_guard)
-      g_mutex_lock (&((LsobsForkGuard *) l->data)->gate);
+  wait_for_starting_threads (deadline);
+  lock_threads ();
+  while (n_starting > 0 && g_get_monotonic_time () < deadline)
+    {
+      unlock_threads ();
+      wait_for_starting_threads (deadline);
+      lock_threads ();
+    }
   for (GList *l = queues.head; l != NULL; l = l->next)
     g_async_queue_lock (((LsobsForkGuard *) l->data)->queue);
   g_mutex_lock (&moment_lock);
@@ -79,10 +115,7 @@ after_fork_cb (void)
   g_mutex_unlock (&moment_lock);
   for (GList *l = queues.head; l != NULL; l = l->next)
     g_async_queue_unlock (((LsobsForkGuard *) l->data)->queue);
-  for (GList *l = threads.head; l != NULL; l = l->next)
-    if (l->data != own_guard)
-      g_mutex_unlock (&((LsobsForkGuard *) l->data)->gate);
-  g_mutex_unlock (&registry_lock);
+  unlock_threads ();
 }
 
 /* Runs in the child. The guards belong to objects of the parent. */
@@ -92,6 +125,7 @@ forked_cb (void)
   g_queue_init (&threads);
   g_queue_init (&queues);
   g_mutex_init (&registry_lock);
+  g_mutex_init (&starting_lock);
   g_mutex_init (&moment_lock);
   g_cond_init (&started_cond);
   n_starting = 0;
@@ -120,12 +154,15 @@ _lsobs_fork_unlock (void)
 }
 
 /* A forking thread holds the registry while it waits for the gates of all other threads: a thread
- * that lsobs has created opens its own while it waits for the registry. */
+ * that lsobs has created opens its own while it waits for the registry. The caller holds no lock,
+ * as a thread whose gate is closed may wait for it. */
 static void
 lock_registry (void)
 {
-  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
+  LsobsForkGuard *guard;
 
+  _lsobs_lock_check_none ();
+  guard = _lsobs_fork_guard_open ();
   _lsobs_mutex_lock (&registry_lock, LSOBS_LOCK_FORK_REGISTRY);
   _lsobs_fork_guard_close (guard);
 }
@@ -205,34 +242,31 @@ poll_outside (GPollFD *fds, guint n_fds, int timeout)
   return n;
 }
 
-/* The caller holds registry_lock. In a child, n_starting is 0 even in a thread that has just
- * failed to start. */
+/* In a child, n_starting is 0 even in a thread that has just failed to start. */
 static void
-count_started_unlocked (void)
+count_started (void)
 {
+  _lsobs_mutex_lock (&starting_lock, LSOBS_LOCK_FORK_STARTING);
   if (n_starting > 0)
     n_starting--;
   g_cond_broadcast (&started_cond);
+  _lsobs_mutex_unlock (&starting_lock, LSOBS_LOCK_FORK_STARTING);
 }
 
-/* Creates a thread. First of all, @func calls _lsobs_fork_guard_enter_thread().
+/* Creates a thread. The caller may hold locks, but not that of a queue. First of all, @func calls _lsobs_fork_guard_enter_thread().
  * Returns: (transfer full) (nullable) */
 GThread *
 _lsobs_fork_guard_start_thread (const char *name, GThreadFunc func, gpointer data, GError **error)
 {
   GThread *thread;
 
-  lock_registry ();
+  _lsobs_mutex_lock (&starting_lock, LSOBS_LOCK_FORK_STARTING);
   n_starting++;
-  unlock_registry ();
+  _lsobs_mutex_unlock (&starting_lock, LSOBS_LOCK_FORK_STARTING);
   thread = g_thread_try_new (name, func, data, error);
-  if (thread != NULL)
-    return thread;
-
-  lock_registry ();
-  count_started_unlocked ();
-  unlock_registry ();
-  return NULL;
+  if (thread == NULL)
+    count_started ();
+  return thread;
 }
 
 /* Blocks all signals in this thread: the program's signal handlers must not run in a thread that
@@ -258,7 +292,7 @@ _lsobs_fork_guard_enter_thread (LsobsForkGuard *self, GMainContext *context)
   self->link = (GList){ self, NULL, NULL };
   lock_registry ();
   g_queue_push_tail_link (&threads, &self->link);
-  count_started_unlocked ();
+  count_started ();
   unlock_registry ();
   own_guard = self;
   g_mutex_lock (&self->gate);

@@ -16,8 +16,10 @@ G_BEGIN_DECLS
  *   runs.
  *
  * A thread that forks takes locks in an order of its own: FORK_REGISTRY, the gates of all other
- * threads of lsobs, the QUEUE locks, MOMENT. A thread of lsobs opens its gate before it waits for
- * FORK_REGISTRY; otherwise it and the forking thread would wait for each other.
+ * threads of lsobs, FORK_STARTING, the QUEUE locks, MOMENT. A thread of lsobs opens its gate before
+ * it waits for FORK_REGISTRY; otherwise it and the forking thread would wait for each other. No
+ * thread waits for FORK_REGISTRY while it holds another lock: a thread whose gate is closed may wait
+ * for that one.
  *
  * No lock with a rank is held while a function of the program runs, a log writer of GLib too: any
  * of them may trace. */
@@ -36,6 +38,7 @@ typedef enum
   LSOBS_LOCK_MEMORY_TRANSPORT, /* LsobsMemoryTransport */
   LSOBS_LOCK_FLUSH_SOURCE,     /* the source of _lsobs_flush_source_new() */
   LSOBS_LOCK_FORK_REGISTRY,    /* the threads and queues that a fork waits for */
+  LSOBS_LOCK_FORK_STARTING,    /* the number of threads that are starting */
   LSOBS_LOCK_MOMENT            /* _lsobs_fork_lock(): held for a moment, across no call */
 } LsobsLockRank;
 

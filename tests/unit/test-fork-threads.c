@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,14 +124,129 @@ test_task (void)
   g_cond_clear (&birth.cond);
 }
 
+/* --- a thread that is started under a lock, while another thread forks --- */
+
+typedef struct
+{
+  GMutex wanted;    /* held while a thread is started, and wanted by one whose gate is closed */
+  gboolean entered; /* atomic: the gate of the thread that wants it is closed */
+  gboolean done;    /* atomic: the other thread is started */
+} Start;
+
+static int forker; /* atomic: the thread that forks, 0 before it does */
+
+static void
+note_forker (void)
+{
+  g_atomic_int_set (&forker, (int) gettid ());
+}
+
+static gpointer
+want_main (gpointer user_data)
+{
+  Start *start = user_data;
+  LsobsForkGuard guard;
+
+  _lsobs_fork_guard_enter_thread (&guard, NULL);
+  g_atomic_int_set (&start->entered, TRUE);
+  g_mutex_lock (&start->wanted);
+  g_mutex_unlock (&start->wanted);
+  _lsobs_fork_guard_leave_thread (&guard);
+  return NULL;
+}
+
+static gpointer
+short_main (gpointer user_data G_GNUC_UNUSED)
+{
+  LsobsForkGuard guard;
+
+  _lsobs_fork_guard_enter_thread (&guard, NULL);
+  _lsobs_fork_guard_leave_thread (&guard);
+  return NULL;
+}
+
+static gpointer
+fork_main (gpointer user_data G_GNUC_UNUSED)
+{
+  Birth birth = { 0 };
+
+  g_mutex_init (&birth.of_birth);
+  g_assert_cmpint (fork_and_look (&birth), ==, 0);
+  g_mutex_clear (&birth.of_birth);
+  return NULL;
+}
+
+static gpointer
+start_main (gpointer user_data)
+{
+  Start *start = user_data;
+  GThread *thread;
+
+  thread = _lsobs_fork_guard_start_thread ("short", short_main, NULL, NULL);
+  g_assert_nonnull (thread);
+  g_atomic_int_set (&start->done, TRUE);
+  return thread;
+}
+
+static gboolean
+is_set (gpointer user_data)
+{
+  return g_atomic_int_get ((int *) user_data) != 0;
+}
+
+/* The thread that forks waits, and for nothing else than the closed gate. */
+static gboolean
+forker_sleeps (gpointer user_data G_GNUC_UNUSED)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/stat", g_atomic_int_get (&forker));
+  g_autofree char *stat = NULL;
+  const char *state;
+
+  if (!g_file_get_contents (path, &stat, NULL, NULL))
+    return FALSE;
+  state = strrchr (stat, ')');
+  return state != NULL && g_str_has_prefix (state, ") S");
+}
+
+/* The starting thread has a lock that the thread with the gate wants, for which the fork waits. */
+static void
+test_start_under_lock (void)
+{
+  Start start = { 0 };
+  GThread *want, *fork_thread, *starter, *started;
+
+  g_mutex_init (&start.wanted);
+  pthread_atfork (note_forker, NULL, NULL);
+  g_mutex_lock (&start.wanted);
+  want = _lsobs_fork_guard_start_thread ("want", want_main, &start, NULL);
+  g_assert_nonnull (want);
+  g_assert_true (test_wait_until (is_set, &start.entered, TEST_TIMEOUT_MS));
+  g_atomic_int_set (&forker, 0);
+  fork_thread = g_thread_new ("fork", fork_main, NULL);
+  g_assert_true (test_wait_until (is_set, &forker, TEST_TIMEOUT_MS));
+  g_assert_true (test_wait_until (forker_sleeps, NULL, TEST_TIMEOUT_MS));
+
+  starter = g_thread_new ("starter", start_main, &start);
+  g_assert_true (test_wait_until (is_set, &start.done, TEST_TIMEOUT_MS));
+  g_mutex_unlock (&start.wanted);
+  started = g_thread_join (starter);
+  g_thread_join (started);
+  g_thread_join (want);
+  g_thread_join (fork_thread);
+  g_mutex_clear (&start.wanted);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_summary ("A fork waits for threads that begin, and for tasks.");
+  g_test_summary (
+      "A fork waits for threads that begin, and for tasks, and starts of threads do not wait for "
+      "a fork that cannot go on.");
 
   g_test_add_func ("/fork-threads/start", test_start);
   g_test_add_func ("/fork-threads/task", test_task);
+  g_test_add_func ("/fork-threads/start-under-lock", test_start_under_lock);
 
   return g_test_run ();
 }
