@@ -28,6 +28,14 @@ configure_build () {
       # calls functions of libm that are inline otherwise.
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd
                --enable-code-coverage CFLAGS="-O0 -g -fprofile-update=atomic" LIBS=-lm) ;;
+    tsan)
+      # with the libraries of races_prepare
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd
+               PKG_CONFIG_PATH="$races_lib/pkgconfig"
+               CFLAGS="$races_cflags -fsanitize=thread") ;;
+    helgrind)
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd
+               PKG_CONFIG_PATH="$races_lib/pkgconfig" CFLAGS="$races_cflags") ;;
     minimal)
       # with nothing that can be left out
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --without-zstd) ;;

@@ -155,6 +155,8 @@ check_long () {
   long_books || rc=1
   say "a million runs, while the service fails"
   make -s -C "$top/_build" soak || rc=1
+  check_tsan || rc=1
+  check_helgrind || rc=1
   check_coverage || rc=1
   [ "$rc" = 0 ] && echo "the long checks have passed"
   return "$rc"
@@ -164,7 +166,7 @@ check_long () {
 check () {
   local option='' target=check n_busy=10
   case ${1:-} in
-    --asan | --clang | --minimal | --valgrind | --busy | --long | --coverage) option=${1#--}; shift ;;
+    --asan | --clang | --minimal | --valgrind | --busy | --long | --coverage | --tsan | --helgrind) option=${1#--}; shift ;;
     --busy=*) option=busy n_busy=${1#--busy=}; shift ;;
     --*) usage >&2; die "check: unknown option $1" ;;
   esac
@@ -174,6 +176,8 @@ check () {
 
   case $option in
     long) check_long ;;
+    tsan) check_tsan "$@" ;;
+    helgrind) check_helgrind "$@" ;;
     coverage) check_coverage ;;
     busy)
       setup
