@@ -301,12 +301,6 @@ is_closed (gpointer data)
   return g_atomic_int_get (&((CallerTransport *) data)->n_closed) != 0;
 }
 
-static gboolean
-is_flushed (gpointer data)
-{
-  return ((Program *) data)->flushed.n_calls > 0;
-}
-
 /* Whether the observer ends before it has sent anything, and so without a transport to close. */
 static gboolean
 ends_unused (const Case *parameters)
@@ -436,7 +430,7 @@ test_call (gconstpointer data)
   g_assert_true (test_wait_until (has_acted, &program, TEST_TIMEOUT_MS));
   if (program.parameters->action == ACTION_FLUSH_ASYNC)
     {
-      g_assert_true (test_wait_until (is_flushed, &program, TEST_TIMEOUT_MS));
+      g_assert_true (test_wait_until (test_result_is_there, &program.flushed, TEST_TIMEOUT_MS));
       test_result_clear (&program.flushed);
     }
   assert_outcome (&program);

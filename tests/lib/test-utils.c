@@ -60,21 +60,21 @@ test_result_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   TestResult *self = user_data;
 
-  self->n_calls++;
   g_set_object (&self->source, source);
   g_set_object (&self->result, result);
+  g_atomic_int_inc (&self->n_calls);
 }
 
-static gboolean
-has_result (gpointer data)
+gboolean
+test_result_is_there (gpointer data)
 {
-  return ((TestResult *) data)->result != NULL;
+  return g_atomic_int_get (&((TestResult *) data)->n_calls) > 0;
 }
 
 GAsyncResult *
 test_result_wait (TestResult *self)
 {
-  if (!wait_in_context (g_main_context_get_thread_default (), has_result, self, TEST_TIMEOUT_MS))
+  if (!wait_in_context (g_main_context_get_thread_default (), test_result_is_there, self, TEST_TIMEOUT_MS))
     g_error ("no result came within %u ms", TEST_TIMEOUT_MS);
 
   return self->result;

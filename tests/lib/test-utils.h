@@ -39,7 +39,7 @@ typedef struct
 {
   GObject *source;      /* (owned) (nullable) */
   GAsyncResult *result; /* (owned) (nullable) until it came */
-  guint n_calls;
+  guint n_calls;        /* (atomic) counted last: the callback may be called in another thread */
 } TestResult;
 
 #define TEST_RESULT_INIT \
@@ -52,6 +52,8 @@ void test_result_cb (GObject *source, GAsyncResult *result, gpointer user_data);
 /* (transfer none): iterates the thread-default context (else the default one) until the result
  * came; aborts the test after TEST_TIMEOUT_MS */
 GAsyncResult *test_result_wait (TestResult *self);
+/* whether it came; for test_wait_until() */
+gboolean test_result_is_there (gpointer self);
 /* makes it ready for another call */
 void test_result_clear (TestResult *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TestResult, test_result_clear)
