@@ -74,7 +74,8 @@ test_result_is_there (gpointer data)
 GAsyncResult *
 test_result_wait (TestResult *self)
 {
-  if (!wait_in_context (g_main_context_get_thread_default (), test_result_is_there, self, TEST_TIMEOUT_MS))
+  if (!wait_in_context (g_main_context_get_thread_default (), test_result_is_there, self,
+                        TEST_TIMEOUT_MS))
     g_error ("no result came within %u ms", TEST_TIMEOUT_MS);
 
   return self->result;
