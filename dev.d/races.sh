@@ -112,6 +112,8 @@ races_prepare () {
   ln -sf "$(PKG_CONFIG_PATH='' pkg-config --variable=giomoduledir gio-2.0)/libgiognutls.so" "$dir/prefix/lib/gio/modules"
   exec 9>&-
   races_lib=$dir/prefix/lib
+  # the build directory may be of other libraries
+  grep -qsF "$races_lib" "$top/_build-$kind/config.status" || rm -rf "$top/_build-$kind"
 }
 
 # races_fixed_addresses: whether ThreadSanitizer can put its own memory where it wants it
