@@ -153,9 +153,9 @@ check_tsan () (
   return 1
 )
 
-# What runs under Helgrind: the public API with many threads, in a thread and in contexts; the
-# queue; and the spool with its threads.
-helgrind_tests="tests/api/test-threads tests/unit/test-queue-books tests/api/test-replicas"
+# What runs under Helgrind: the public API with many threads; the queue; and the workers in contexts
+# of the program.
+helgrind_tests="tests/api/test-threads tests/unit/test-queue-books tests/api/test-observer-context"
 
 # check_helgrind MAKE-ARGUMENTS...: some C tests, or those that are given, under Helgrind. What it
 # reports is in the logs of the tests, and is a failure.

@@ -17,6 +17,7 @@
 
 #include <glib-unix.h>
 
+#include "tests/lib/fork-helpers.h"
 #include "tests/lib/program-helpers.h"
 #include "tests/lib/run-helpers.h"
 
@@ -510,6 +511,8 @@ test_errno (ProgramFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_fork_idle (ProgramFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+  if (fork_skip ())
+    return;
   program_start (fixture, "fork-idle");
   g_assert_cmpint (kill (expect_number (fixture, "child"), SIGTERM), ==, 0);
   g_assert_cmpint (expect_number (fixture, "ended"), ==, SIGTERM);
@@ -523,6 +526,8 @@ test_fork_idle (ProgramFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_fork_trace (ProgramFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+  if (fork_skip ())
+    return;
   program_start (fixture, "fork-trace");
   g_assert_cmpint (kill (expect_number (fixture, "child"), SIGTERM), ==, 0);
   g_assert_cmpint (expect_number (fixture, "ended"), ==, SIGTERM);

@@ -41,12 +41,12 @@ struct _TestTransport
   GCond cond;
   gboolean is_blocked;
   gboolean is_released;
-  GPtrArray *stuck; /* (owned) (element-type GTask) */
-  GArray *sizes;    /* (owned) (element-type guint) records of each batch */
-  gsize largest;    /* bytes of the largest batch */
-  guint n_inside;   /* calls of send_async () that have not returned */
-  guint deepest;    /* the most of them at a time */
-  guint n_closed;
+  GPtrArray *stuck;  /* (owned) (element-type GTask) */
+  GArray *sizes;     /* (owned) (element-type guint) records of each batch */
+  gsize largest;     /* bytes of the largest batch */
+  guint n_inside;    /* calls of send_async () that have not returned */
+  guint deepest;     /* the most of them at a time */
+  guint n_closed;    /* (atomic) */
   GThread *thread;   /* (unowned) of the first call */
   gboolean is_mixed; /* it was called in two threads */
 };
@@ -215,7 +215,7 @@ test_transport_close (LsobsTransport *transport)
   TestTransport *self = TEST_TRANSPORT (transport);
 
   g_mutex_lock (&self->lock);
-  self->n_closed++;
+  g_atomic_int_inc (&self->n_closed);
   g_mutex_unlock (&self->lock);
 }
 
