@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 typedef struct _LsobsFlushSource LsobsFlushSource;
 
 GSource *_lsobs_flush_source_new (void);
+void _lsobs_flush_source_attach (GSource *source, GMainContext *context);
 void _lsobs_flush_source_arm (GSource *source, gint64 ready_time);
 void _lsobs_flush_source_assert_context (GSource *source);
 

@@ -52,6 +52,18 @@ _lsobs_flush_source_new (void)
   return source;
 }
 
+/* Any thread may arm the source meanwhile. GLib does not look for that: it would wake no context for
+ * a time that is set while the source gets one. */
+void
+_lsobs_flush_source_attach (GSource *source, GMainContext *context)
+{
+  LsobsFlushSource *self = (LsobsFlushSource *) source;
+
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_FLUSH_SOURCE);
+  g_source_attach (source, context);
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_FLUSH_SOURCE);
+}
+
 /* Has the source fire at @ready_time, or at the time for which it is armed already if that is
  * earlier.
  * @ready_time: monotonic, µs; 0: at once */

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <gio/gio.h>
 
@@ -263,10 +264,11 @@ _lsobs_session_pool_foreach (LsobsSessionPool *self, GFunc func, gpointer user_d
   g_ptr_array_foreach (self->sessions, func, user_data);
 }
 
+/* A thread of the TLS backend may use the socket, and GSocket is not made for two. */
 static void
 shut_down (GSocket *socket, gpointer user_data)
 {
-  if (g_socket_shutdown (socket, TRUE, TRUE, NULL))
+  if (shutdown (g_socket_get_fd (socket), SHUT_RDWR) == 0)
     *(gboolean *) user_data = TRUE;
 }
 

@@ -70,13 +70,20 @@ _lsobs_worker_ref (LsobsWorker *self)
   return self;
 }
 
-/* Attaches @source to the context. It holds a reference to the worker until it is destroyed. */
-void
-_lsobs_worker_attach (LsobsWorker *self, GSource *source, int priority, GSourceFunc func)
+static void
+set_callback (LsobsWorker *self, GSource *source, int priority, GSourceFunc func)
 {
   g_source_set_priority (source, priority);
   g_source_set_callback (source, func, _lsobs_worker_ref (self),
                          (GDestroyNotify) _lsobs_worker_unref);
+}
+
+/* Attaches @source to the context. It holds a reference to the worker until it is destroyed.
+ * @source: not one of _lsobs_flush_source_new() */
+void
+_lsobs_worker_attach (LsobsWorker *self, GSource *source, int priority, GSourceFunc func)
+{
+  set_callback (self, source, priority, func);
   g_source_attach (source, self->context);
 }
 
@@ -382,11 +389,12 @@ set_context_unlocked (LsobsWorker *self, GMainContext *context)
     self->driver = _lsobs_context_source_new (context);
   _lsobs_sender_set_context (self->sender, context, self->driver);
   g_atomic_pointer_set (&self->context, g_main_context_ref (context));
-  _lsobs_worker_attach (self, self->source, G_PRIORITY_DEFAULT, flush_cb);
+  set_callback (self, self->source, G_PRIORITY_DEFAULT, flush_cb);
+  _lsobs_flush_source_attach (self->source, context);
   if (self->drain_alarm != NULL)
     _lsobs_worker_attach (self, self->drain_alarm, G_PRIORITY_HIGH, drain_cb);
   if (self->leave_alarm != NULL)
-    g_source_attach (self->leave_alarm, context);
+    _lsobs_flush_source_attach (self->leave_alarm, context);
   if (self->outer == NULL)
     {
       self->loop = g_main_loop_new (context, FALSE);
@@ -399,9 +407,7 @@ set_context_unlocked (LsobsWorker *self, GMainContext *context)
 void
 _lsobs_worker_attach_leave_alarm (LsobsWorker *self, GSource *alarm, GSourceFunc func)
 {
-  g_source_set_priority (alarm, G_PRIORITY_HIGH);
-  g_source_set_callback (alarm, func, _lsobs_worker_ref (self),
-                         (GDestroyNotify) _lsobs_worker_unref);
+  set_callback (self, alarm, G_PRIORITY_HIGH, func);
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
   if (!_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_SEND))
     {
@@ -411,7 +417,7 @@ _lsobs_worker_attach_leave_alarm (LsobsWorker *self, GSource *alarm, GSourceFunc
     }
   self->leave_alarm = g_source_ref (alarm);
   if (self->context != NULL)
-    g_source_attach (alarm, self->context);
+    _lsobs_flush_source_attach (alarm, self->context);
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_WORKER);
 }
 

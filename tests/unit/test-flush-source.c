@@ -263,6 +263,49 @@ test_idle (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (fixture->n_dispatches, ==, 1);
 }
 
+/* --- a source that gets its context while another thread arms it --- */
+
+static gpointer
+arm_main (gpointer user_data)
+{
+  _lsobs_flush_source_arm (user_data, 0);
+  return NULL;
+}
+
+/* A thread that runs the context from its beginning, until the source fires. */
+static gpointer
+run_main (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  while (fixture->n_dispatches == 0)
+    g_main_context_iteration (fixture->context, TRUE);
+  return NULL;
+}
+
+static void
+test_attach (void)
+{
+  for (guint i = 0; i < 500; i++)
+    {
+      Fixture fixture = { .arm_in_callback = -1, .crowded = TRUE };
+      GThread *arm, *run;
+
+      fixture.context = g_main_context_new ();
+      fixture.source = _lsobs_flush_source_new ();
+      g_source_set_callback (fixture.source, flush_cb, &fixture, NULL);
+      arm = g_thread_new ("arm", arm_main, fixture.source);
+      _lsobs_flush_source_attach (fixture.source, fixture.context);
+      run = g_thread_new ("run", run_main, &fixture);
+      g_thread_join (run);
+      g_thread_join (arm);
+      g_assert_cmpuint (fixture.n_dispatches, ==, 1);
+      g_source_destroy (fixture.source);
+      g_source_unref (fixture.source);
+      g_main_context_unref (fixture.context);
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -280,6 +323,8 @@ main (int argc, char *argv[])
   ADD ("other-thread", test_other_thread);
   ADD ("other-threads", test_other_threads);
   ADD ("idle", test_idle);
+
+  g_test_add_func ("/flush-source/attach", test_attach);
 
   return g_test_run ();
 }
