@@ -173,5 +173,5 @@ check_helgrind () (
   build helgrind
   G_SLICE=always-malloc run_tests "$dir" check-am "${tests[@]}" \
     LOG_COMPILER="timeout --foreground --kill-after=10 3600 $dir/libtool --mode=execute valgrind --tool=helgrind
-      --error-exitcode=1 --history-level=approx --suppressions=$top/tests/helgrind.supp" "$@"
+      --error-exitcode=1 --fair-sched=yes --history-level=approx --suppressions=$top/tests/helgrind.supp" "$@"
 )
