@@ -133,7 +133,7 @@ run_agent (LsobsRun *run)
 {
   g_autoptr (JsonArray) messages = search_notes (run);
 
-  for (guint turn = 0;; turn++)
+  for (guint turn = 0; turn < G_N_ELEMENTS (answers); turn++)
     {
       g_autoptr (JsonNode) answer = ask_model (run, messages, turn);
       JsonNode *message = json_object_get_member (json_node_get_object (answer), "message");
@@ -153,6 +153,9 @@ run_agent (LsobsRun *run)
           add_message (messages, "tool", call_tool (run, call), call_id);
         }
     }
+
+  /* The last answer calls no tool. */
+  g_return_val_if_reached (NULL);
 }
 
 int

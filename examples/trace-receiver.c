@@ -102,8 +102,10 @@ dup_body (SoupServerMessage *message, GError **error)
 static void
 complain (Receiver *self, SoupServerMessage *message, const char *path, const GError *error)
 {
-  g_autofree char *text = trace_printer_clean (error->message);
+  g_autofree char *text = NULL;
 
+  g_assert (error != NULL);
+  text = trace_printer_clean (error->message);
   self->n_malformed++;
   g_printerr ("malformed: %s %s: %s\n", soup_server_message_get_method (message), path, text);
 }

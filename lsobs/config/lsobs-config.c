@@ -1139,6 +1139,8 @@ _lsobs_config_check_text (LsobsConfig *self, const char *name, const char *text,
 {
   const LsobsSetting *setting = _lsobs_config_find_setting (name);
 
+  g_assert (setting != NULL);
+
   return setting->check == NULL || setting->check (self, &text, error);
 }
 
@@ -1178,6 +1180,8 @@ _lsobs_config_check_values (LsobsConfig *self, GError **error)
 gboolean
 _lsobs_config_fits_share (const LsobsSetting *setting, double share)
 {
+  g_assert (setting != NULL);
+
   return share >= (double) setting->minimum && share <= (double) setting->maximum;
 }
 

@@ -137,6 +137,7 @@ take_entry (ListReader *reader, LsobsReplica *replica, GError *error)
       _lsobs_config_take_replica (reader->config, replica);
       return;
     }
+  g_assert (error != NULL);
   reader->n_bad++;
   /* TRANSLATORS: a variable of the environment, which entry of its list, and what is wrong with it. */
   g_message (_ ("%s: entry %u is ignored: %s"), reader->variable, reader->n_entries,

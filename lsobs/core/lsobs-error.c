@@ -70,6 +70,8 @@ typedef struct
 static void
 lsobs_flush_error_private_init (LsobsFlushErrorPrivate *priv)
 {
+  g_assert (priv != NULL);
+
   priv->waited_ms = 0;
   priv->n_pending = 0;
   priv->n_dropped = 0;
@@ -78,6 +80,8 @@ lsobs_flush_error_private_init (LsobsFlushErrorPrivate *priv)
 static void
 lsobs_flush_error_private_copy (const LsobsFlushErrorPrivate *src, LsobsFlushErrorPrivate *dest)
 {
+  g_assert (src != NULL && dest != NULL);
+
   *dest = *src;
 }
 
@@ -97,6 +101,18 @@ lsobs_flush_error_private_clear (LsobsFlushErrorPrivate *priv)
  * Since: 0.1
  */
 G_DEFINE_EXTENDED_ERROR (LsobsFlushError, lsobs_flush_error)
+
+static void
+set_numbers (GError *error, gint64 waited_ms, guint64 n_pending, guint64 n_dropped)
+{
+  LsobsFlushErrorPrivate *priv = lsobs_flush_error_get_private (error);
+
+  g_assert (priv != NULL);
+
+  priv->waited_ms = waited_ms;
+  priv->n_pending = n_pending;
+  priv->n_dropped = n_dropped;
+}
 
 void
 _lsobs_error_set_no_descriptors (GError **error)
@@ -141,18 +157,13 @@ _lsobs_flush_error_set_timeout (GError **error,
                                 guint64 n_pending,
                                 guint64 n_dropped)
 {
-  LsobsFlushErrorPrivate *priv;
-
   if (error == NULL)
     return;
   if (n_pending > 0)
     set_pending (error, waited_ms, n_pending);
   else
     set_cut_off (error, waited_ms, n_dropped);
-  priv = lsobs_flush_error_get_private (*error);
-  priv->waited_ms = waited_ms;
-  priv->n_pending = n_pending;
-  priv->n_dropped = n_dropped;
+  set_numbers (*error, waited_ms, n_pending, n_dropped);
 }
 
 /* Lost records are not yet written to the directory of lost traces. */
@@ -162,18 +173,13 @@ _lsobs_flush_error_set_unwritten (GError **error,
                                   guint64 n_pending,
                                   guint64 n_dropped)
 {
-  LsobsFlushErrorPrivate *priv;
-
   if (error == NULL)
     return;
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
                _ ("Flushing took longer than %" PRId64 " ms; lost records are still to be written "
                   "to the directory of lost traces"),
                waited_ms);
-  priv = lsobs_flush_error_get_private (*error);
-  priv->waited_ms = waited_ms;
-  priv->n_pending = n_pending;
-  priv->n_dropped = n_dropped;
+  set_numbers (*error, waited_ms, n_pending, n_dropped);
 }
 
 void
@@ -183,8 +189,6 @@ _lsobs_flush_error_set_permanent (GError **error,
                                   guint64 n_dropped,
                                   const char *reason)
 {
-  LsobsFlushErrorPrivate *priv;
-
   if (error == NULL)
     return;
   g_set_error (
@@ -197,10 +201,7 @@ _lsobs_flush_error_set_permanent (GError **error,
                    "%" PRIu64 " kept: %s",
                    (gulong) MIN (n_dropped, G_MAXULONG)),
       n_dropped, n_pending, reason);
-  priv = lsobs_flush_error_get_private (*error);
-  priv->waited_ms = waited_ms;
-  priv->n_pending = n_pending;
-  priv->n_dropped = n_dropped;
+  set_numbers (*error, waited_ms, n_pending, n_dropped);
 }
 
 /* @reason: why the records were not delivered */
@@ -221,7 +222,7 @@ _lsobs_flush_error_set_spooled (GError **error,
                             " records wait in the spool: %s",
                             (gulong) MIN (n_spooled, G_MAXULONG)),
                n_spooled, reason);
-  lsobs_flush_error_get_private (*error)->waited_ms = waited_ms;
+  set_numbers (*error, waited_ms, 0, 0);
 }
 
 void

@@ -27,8 +27,8 @@ _lsobs_exit_watch_set_func (void (*func) (void))
 
 /* Called before a record is queued. The first call of the process registers the function: after
  * GIO has loaded the TLS backend, so that functions which that library registers run later. GIO
- * looks for its modules once: without a descriptor, it would never have a TLS backend. Then the next
- * record tries again. */
+ * looks for its modules once: without a descriptor, it would never have a TLS backend. Then, and
+ * without memory for the function, the next record tries again. */
 void
 _lsobs_exit_watch (void)
 {
@@ -38,6 +38,6 @@ _lsobs_exit_watch (void)
     return;
   g_tls_backend_get_default ();
   /* No once: a fork in another thread would leave the child waiting for it. */
-  if (g_atomic_int_compare_and_exchange (&registered, FALSE, TRUE))
-    atexit (exit_cb);
+  if (g_atomic_int_compare_and_exchange (&registered, FALSE, TRUE) && atexit (exit_cb) != 0)
+    g_atomic_int_set (&registered, FALSE);
 }

@@ -39,7 +39,7 @@ end_process (int signal_number)
   sigemptyset (&set);
   sigaddset (&set, signal_number);
   pthread_sigmask (SIG_UNBLOCK, &set, NULL);
-  raise (signal_number);
+  (void) raise (signal_number);
   /* The first process of a PID namespace cannot be ended by a signal of its own. */
   _exit (128 + signal_number);
 }

@@ -195,6 +195,7 @@ explain (Exchange *exchange, const GError *error)
     /* TRANSLATORS: both can follow “The service cannot be reached: ”. */
     reason = exchange->connecting ? _ ("it takes too long to connect")
                                   : _ ("there is no answer in time");
+  g_assert (reason != NULL || error != NULL);
   if (exchange->sent && reason == NULL)
     return g_error_copy (error);
   return g_error_new_literal (G_IO_ERROR,

@@ -235,6 +235,7 @@ resolve_shared (const char *host, GTask *task)
   GCancellable *cancellable = g_task_get_cancellable (task);
   ResolutionEntry *wait = g_new0 (ResolutionEntry, 1);
   HostEntry *entry;
+  gboolean waits = FALSE;
   gboolean starts = FALSE;
 
   wait->task = g_object_ref (task);
@@ -253,12 +254,13 @@ resolve_shared (const char *host, GTask *task)
           g_task_attach_source (task, wait->source, G_SOURCE_FUNC (wait_cancelled_cb));
         }
       g_queue_push_tail (&entry->waiting, wait);
+      waits = TRUE;
       starts = !entry->running;
       entry->running = TRUE;
     }
   _lsobs_fork_unlock ();
 
-  if (known != NULL)
+  if (!waits)
     end_wait (wait, known, NULL);
   if (starts && !start_resolution (entry, &error))
     end_resolution (entry, NULL, error);

@@ -578,6 +578,7 @@ wait_once (GPtrArray *flushes, gint64 limit)
     {
       PipelineFlush *part = round.here != NULL ? round.here : round.first;
 
+      g_assert (part != NULL);
       _lsobs_worker_wait (part->pipeline->worker, part->waiter, round.deadline);
       return TRUE;
     }
