@@ -13,6 +13,10 @@ configure_build () {
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind
                --with-zstd
                CFLAGS="-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined") ;;
+    builder)
+      # as debian/rules has it; the sources cannot be written, and locks are still checked
+      options=(--enable-introspection=yes --enable-vala=yes --enable-gtk-doc --disable-valgrind
+               --disable-maintainer-mode --enable-debug --with-zstd) ;;
     clang)
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd CC=clang) ;;
     fuzz)
@@ -36,6 +40,13 @@ configure_build () {
     helgrind)
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd
                PKG_CONFIG_PATH="$races_lib/pkgconfig" CFLAGS="$races_cflags") ;;
+    analyzer)
+      # what is compiled there is never run
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd) ;;
+    i386)
+      # What configure is made with is not there, and neither are the interpreters.
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --disable-maintainer-mode
+               --enable-debug --enable-compile-warnings=error --with-zstd) ;;
     minimal)
       # with nothing that can be left out
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --without-zstd) ;;

@@ -158,6 +158,14 @@ check_long () {
   check_tsan || rc=1
   check_helgrind || rc=1
   check_coverage || rc=1
+  static_checks || rc=1
+  # in a process each, as these leave for a system, or a network, of their own
+  if [ "$(id -u)" = 0 ]; then
+    "$top/dev" check --i386 || rc=1
+    "$top/dev" check --as-builder || rc=1
+  else
+    say "left out, as only root can: check --i386, check --as-builder"
+  fi
   [ "$rc" = 0 ] && echo "the long checks have passed"
   return "$rc"
 }
@@ -166,7 +174,7 @@ check_long () {
 check () {
   local option='' target=check n_busy=10
   case ${1:-} in
-    --asan | --clang | --minimal | --valgrind | --busy | --long | --coverage | --tsan | --helgrind) option=${1#--}; shift ;;
+    --asan | --clang | --minimal | --valgrind | --busy | --long | --coverage | --i386 | --as-builder | --tsan | --helgrind) option=${1#--}; shift ;;
     --busy=*) option=busy n_busy=${1#--busy=}; shift ;;
     --*) usage >&2; die "check: unknown option $1" ;;
   esac
@@ -179,6 +187,8 @@ check () {
     tsan) check_tsan "$@" ;;
     helgrind) check_helgrind "$@" ;;
     coverage) check_coverage ;;
+    i386) check_i386 "$@" ;;
+    as-builder) check_as_builder "$@" ;;
     busy)
       setup
       build
