@@ -20,18 +20,18 @@ builder_run () {
 check_as_builder () {
   if [ -n "${LSOBS_IS_BUILDER:-}" ]; then
     # the user, who sees $builder_view as $top
-    cd "$top"
     ! touch "$top/_build-builder-try" 2> /dev/null || die "the sources can be written"
     build builder
     run_tests "$builder_dir" check "$@"
     return
   fi
   [ "$(id -u)" = 0 ] || die "check --as-builder becomes another user, in a network of its own, which only root can"
-  setup iproute2
-  # configure, and what is made with it
-  build
-  [ -n "${LSOBS_OWN_MOUNTS:-}" ] \
-    || exec env LSOBS_OWN_MOUNTS=1 unshare --mount --net --ipc "$top/dev" check --as-builder "$@"
+  if [ -z "${LSOBS_OWN_MOUNTS:-}" ]; then
+    # configure, what is made with it, and what needs the network
+    setup iproute2
+    build
+    exec env LSOBS_OWN_MOUNTS=1 unshare --mount --net --ipc "$top/dev" check --as-builder "$@"
+  fi
   ip link set lo up
   mkdir -p "$builder_dir"
   chown -R nobody: "$builder_dir"

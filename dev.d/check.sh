@@ -158,7 +158,7 @@ check_long () {
   check_tsan || rc=1
   check_helgrind || rc=1
   check_coverage || rc=1
-  static_checks || rc=1
+  "$top/dev" static || rc=1
   # in a process each, as these leave for a system, or a network, of their own
   if [ "$(id -u)" = 0 ]; then
     "$top/dev" check --i386 || rc=1

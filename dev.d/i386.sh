@@ -49,13 +49,14 @@ check_i386 () {
     return
   fi
   [ "$(id -u)" = 0 ] || die "check --i386 makes a system below _build-i386-root/ and enters it, which only root can"
-  # what is mounted there is nobody else's, and gone with us
-  [ -n "${LSOBS_OWN_MOUNTS:-}" ] \
-    || exec env LSOBS_OWN_MOUNTS=1 unshare --mount "$top/dev" check --i386 "$@"
-  make_i386_root
-  # configure, and what is made with it
-  setup
-  build
+  if [ -z "${LSOBS_OWN_MOUNTS:-}" ]; then
+    make_i386_root
+    # configure, and what is made with it
+    setup
+    build
+    # what is mounted there is nobody else's, and gone with us
+    exec env LSOBS_OWN_MOUNTS=1 unshare --mount "$top/dev" check --i386 "$@"
+  fi
   mount -t proc proc "$i386_root/proc"
   mount --rbind /dev "$i386_root/dev"
   mkdir -p "$i386_root$top"

@@ -1333,7 +1333,6 @@ set_known_param (LsobsRun *self, const char *name, JsonNode *value)
   return TRUE;
 }
 
-/* NOLINTBEGIN(misc-no-recursion): no deeper than LSOBS_JSON_MAX_DEPTH, as write_params () sees to */
 static gboolean write_params (LsobsBuffer *out, JsonNode *node, guint depth);
 
 /* Appends a member of an object, unless it is a secret.
@@ -1407,8 +1406,6 @@ write_params (LsobsBuffer *out, JsonNode *node, guint depth)
   return object != NULL ? write_object (out, object, depth + 1)
                         : write_array (out, array, depth + 1);
 }
-
-/* NOLINTEND(misc-no-recursion) */
 
 /**
  * lsobs_run_set_invocation_params:

@@ -67,7 +67,6 @@ _lsobs_redact_hook_ref (LsobsRedactHook *self)
   return self;
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): a hook inside another has none inside */
 void
 _lsobs_redact_hook_unref (LsobsRedactHook *self)
 {

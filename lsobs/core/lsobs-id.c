@@ -199,7 +199,6 @@ _lsobs_id_remap (LsobsId *id, const char *project)
 
   _lsobs_id_write (id, text);
   text[LSOBS_UUID_LEN] = ':';
-  /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): no string, its length is known */
   memcpy (text + LSOBS_UUID_LEN + 1, project, len);
   XXH128_canonicalFromHash (&hash, XXH3_128bits (text, LSOBS_UUID_LEN + 1 + len));
 

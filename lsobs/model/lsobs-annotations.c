@@ -283,14 +283,14 @@ ensure_member_unlocked (LsobsAnnotations *self, GArray **members, const char *ke
   Member *known;
 
   key = repair_key (key, &repaired);
+  known = find_member (*members, key);
+  if (known != NULL)
+    return known;
   if (*members == NULL)
     {
       *members = g_array_new (FALSE, FALSE, sizeof (Member));
       g_array_set_clear_func (*members, member_clear);
     }
-  known = find_member (*members, key);
-  if (known != NULL)
-    return known;
   if ((*members)->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (key)))
     return NULL;
   member.key = g_strdup (key);

@@ -164,6 +164,7 @@ read_folder (int dir, void (*func) (int dir, const char *name, gpointer data), g
       close_fd (&fd);
       return FALSE;
     }
+  /* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread has this stream */
   while ((entry = readdir (entries)) != NULL)
     func (dir, entry->d_name, data);
   closedir (entries);

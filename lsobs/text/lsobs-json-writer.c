@@ -117,6 +117,7 @@ write_short_double (LsobsBuffer *out, double value)
   if (positive >= MAX_EXACT || (positive < 1e-5 && (positive > 0 || signbit (value))))
     return FALSE;
 
+  /* NOLINTNEXTLINE(cert-flp30-c): n_decimals counts; each scale is exact */
   for (guint n_decimals = 0; n_decimals <= MAX_DECIMALS; n_decimals++, scale *= 10)
     {
       guint64 scaled;
