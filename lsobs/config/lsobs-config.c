@@ -843,7 +843,9 @@ static const LsobsSetting settings[] = {
       .offset = G_STRUCT_OFFSET (LsobsConfigValues, max_queue_bytes),
       .initial = 64 * 1024 * 1024,
       .minimum = 4096,
-      .maximum = G_MAXSSIZE / 2,
+      /* Twice that fits a gsize. With 32 bits it is 1 GiB, the default of LangSmith's own libraries,
+       * which the variable may say. */
+      .maximum = G_MAXSSIZE / 2 + 1,
       .unit = "bytes",
       .variables = { VARIABLE ("MAX_INGEST_MEMORY_BYTES") },
   },

@@ -32,7 +32,7 @@ static const NumberRow number_rows[] = {
   NUMBER ("max-batch-size", max_batch_size, 50, 1, 10000),
   NUMBER ("max-batch-bytes", max_batch_bytes, 20 * 1024 * 1024, 65536, 104857600),
   NUMBER ("queue-capacity", queue_capacity, 1000, 1, 10000000),
-  NUMBER ("max-queue-bytes", max_queue_bytes, 64 * 1024 * 1024, 4096, G_MAXSSIZE / 2),
+  NUMBER ("max-queue-bytes", max_queue_bytes, 64 * 1024 * 1024, 4096, 1024 * 1024 * 1024),
   NUMBER ("max-string-bytes", max_string_bytes, 100000, 1, 1073741824),
   NUMBER ("max-in-flight", max_in_flight, 4, 1, 64),
   NUMBER ("max-attempts", max_attempts, 5, 1, 100),
