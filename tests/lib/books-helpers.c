@@ -745,6 +745,7 @@ child_traces (RunFixture *fixture, gpointer data)
   Account after[MAX_DESTINATIONS];
   gint64 timeout = self->is_hasty ? 50 : TEST_TIMEOUT_MS / 4;
 
+  g_mutex_unlock (&self->lock);
   get_child_books (fixture->exporter, self->n_destinations, before);
   for (guint i = 0; i < self->n_destinations; i++)
     child_assert (before[i].undecided == 0);
@@ -795,6 +796,9 @@ books_world_fork (BooksWorld *self)
     return;
   books_world_set_fault (self, STORE_FAULT_NONE);
   g_assert_true (has_no_pool ());
+  /* The redact function may be in another thread, for which no fork waits, and hold the lock of this
+   * program. */
+  g_mutex_lock (&self->lock);
   if (self->plan.service != NULL)
     {
       pid = fork_start_alone (child_traces, &fixture, self);
@@ -807,6 +811,7 @@ books_world_fork (BooksWorld *self)
       for (guint i = 1; i < self->n_destinations; i++)
         test_server_unpark (self->servers[i]);
     }
+  g_mutex_unlock (&self->lock);
   g_assert_true (fork_wait (pid));
   self->n_forks++;
 }
