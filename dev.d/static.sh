@@ -35,7 +35,7 @@ cpp () {
   local flags=() cache=$static_dir/$1/cppcheck
   mkdir -p "$cache"
   mapfile -t flags < <(grep -E '^-[DI]' "$static_dir/$1/compile_flags.txt")
-  sources_of "$1" | xargs -0 cppcheck --quiet --enable=warning,style,performance,portability --inconclusive \
+  sources_of "$1" | xargs -0 cppcheck --quiet --enable=warning,performance,portability --inconclusive \
     --std=c11 --library=gnu --library=gtk --suppressions-list="$top/dev.d/cppcheck.supp" --inline-suppr \
     -DG_DISABLE_ASSERT -j "$jobs" --cppcheck-build-dir="$cache" --error-exitcode=1 "${flags[@]}"
 }
