@@ -45,7 +45,7 @@ static inline char *
 _lsobs_buffer_reserve (LsobsBuffer *self, gsize extra)
 {
   /* The address returned is never NULL, even if @extra is 0. */
-  if (G_UNLIKELY (self->allocated - self->len < extra || (extra == 0 && self->data == NULL)))
+  if (G_UNLIKELY (self->data == NULL || self->allocated - self->len < extra))
     _lsobs_buffer_grow (self, extra);
 
   return self->data + self->len;
