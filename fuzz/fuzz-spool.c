@@ -254,7 +254,7 @@ check_single (GBytes *update, const char *id)
   gsize len;
   const char *text = g_bytes_get_data (update, &len);
 
-  g_assert_true (_lsobs_id_parse (&parsed, id));
+  g_assert_true (_lsobs_id_parse_text (&parsed, id));
   g_assert_true (_lsobs_json_document_load (&document, text, len));
   g_assert_cmpint (*document.text.data, ==, '{');
   g_assert_null (_lsobs_json_document_find (&document, document.text.data, "id"));

@@ -360,7 +360,6 @@ make_single_update (LsobsBodyReader *self, char **id)
 {
   LsobsJsonDocument *document = &self->document;
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
-  g_autofree char *value = NULL;
   LsobsId parsed;
   gsize len;
   const char *text = g_bytes_get_data (self->body, &len);
@@ -373,11 +372,11 @@ make_single_update (LsobsBodyReader *self, char **id)
       _lsobs_json_document_decode (document,
                                    _lsobs_json_document_find (document, document->text.data, "id"),
                                    &len);
-  value = text != NULL ? g_strndup (text, len) : NULL;
-  if (value == NULL || !_lsobs_id_parse (&parsed, value))
+  if (text == NULL || len != LSOBS_UUID_LEN || !_lsobs_id_parse (&parsed, text))
     return NULL;
-  *id = g_steal_pointer (&value);
-  /* The id is in the address. */
+  /* The id is in the address: nothing else that the file says may be there. */
+  *id = g_malloc0 (LSOBS_UUID_LEN + 1);
+  _lsobs_id_write (&parsed, *id);
   for (text = document->text.data + 1; *text != '}' && *text != '\0';)
     {
       const char *name = text;

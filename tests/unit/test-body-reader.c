@@ -160,6 +160,10 @@ test_update_single (void)
       "{\"end_time\":\"x\",\"o\":{\"id\":1},\"z\":[]}", A },
     { "runs", "{\"id\":\"" A "\"}", NULL, NULL },
     { "runs", "{\"id\":\"../x\",\"end_time\":\"x\"}", NULL, NULL },
+    /* it goes into an address: nothing but an id may */
+    { "runs", "{\"id\":\"" A "/../../x?y\",\"end_time\":\"x\"}", NULL, NULL },
+    { "runs", "{\"id\":\"" A "%zz\",\"end_time\":\"x\"}", NULL, NULL },
+    { "runs", "{\"id\":\"" A "\\u0000/x\",\"end_time\":\"x\"}", NULL, NULL },
     { "runs", "{\"end_time\":\"x\"}", NULL, NULL },
     { "runs", "[\"end_time\"]", NULL, NULL },
     { "feedback", "{\"id\":\"" A "\",\"end_time\":\"x\"}", NULL, NULL },
