@@ -227,11 +227,19 @@ purge (LsobsDestination *destination, GCancellable *cancellable, guint *n_remove
   return problem == ENOENT ? 0 : problem;
 }
 
+/* @task_data: the task of the program, which lasts until purged_cb()
+ * The task of the thread refers to no object of the program: the last reference to one would run functions
+ * of the program, which a fork may wait for. */
 static void
-purge_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+purge_in_thread (GTask *thread_task,
+                 gpointer source,
+                 gpointer task_data,
+                 GCancellable *no_cancellable)
 {
-  GPtrArray *destinations = _lsobs_exporter_peek_destinations (LSOBS_EXPORTER (source));
-  guint *n_removed = task_data;
+  GTask *task = task_data;
+  GPtrArray *destinations = _lsobs_exporter_peek_destinations (g_task_get_source_object (task));
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  guint *n_removed = g_task_get_task_data (task);
   GError *error = NULL;
   int problem = 0;
 
@@ -243,13 +251,27 @@ purge_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable 
         problem = purge (destination, cancellable, n_removed);
     }
   if (problem != 0)
-    g_task_return_new_error (task, G_IO_ERROR, (int) g_io_error_from_errno (problem),
+    g_task_return_new_error (thread_task, G_IO_ERROR, (int) g_io_error_from_errno (problem),
                              /* TRANSLATORS: the text is what the system says of it. */
                              _ ("The spool cannot be emptied: %s"), g_strerror (problem));
   else if (g_cancellable_set_error_if_cancelled (cancellable, &error))
-    g_task_return_error (task, error);
+    g_task_return_error (thread_task, error);
   else
+    g_task_return_boolean (thread_task, TRUE);
+}
+
+/* Called in the context of the task. */
+static void
+purged_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  GError *error = NULL;
+
+  g_assert (g_main_context_is_owner (g_task_get_context (task)));
+  if (g_task_propagate_boolean (G_TASK (result), &error))
     g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
 }
 
 /**
@@ -275,6 +297,7 @@ lsobs_exporter_purge_spool_async (LsobsExporter *self,
                                   gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
+  g_autoptr (GTask) thread_task = NULL;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
@@ -284,7 +307,10 @@ lsobs_exporter_purge_spool_async (LsobsExporter *self,
     return;
   g_task_set_task_data (task, g_new0 (guint, 1), g_free);
   g_task_set_check_cancellable (task, FALSE);
-  _lsobs_fork_guard_run_task (task, purge_in_thread);
+  thread_task = g_task_new (NULL, NULL, purged_cb, g_object_ref (task));
+  g_task_set_source_tag (thread_task, lsobs_exporter_purge_spool_async);
+  g_task_set_task_data (thread_task, task, NULL);
+  _lsobs_fork_guard_run_task (thread_task, purge_in_thread);
 }
 
 /**

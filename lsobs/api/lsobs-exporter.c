@@ -439,6 +439,7 @@ lsobs_exporter_shutdown (LsobsExporter *self,
 
 typedef struct
 {
+  LsobsExporter *exporter; /* (unowned): the task of the caller has it */
   gint64 timeout;
   LsobsFlushStats stats;
   gboolean returned;  /* the task of the caller has returned */
@@ -465,7 +466,7 @@ shutdown_in_thread (GTask *task,
   ShutdownData *data = task_data;
   GError *error = NULL;
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
-  gboolean done = lsobs_exporter_shutdown (source_object, data->timeout, &data->stats, &error);
+  gboolean done = lsobs_exporter_shutdown (data->exporter, data->timeout, &data->stats, &error);
 
   _lsobs_fork_guard_close (guard);
   if (done)
@@ -516,8 +517,8 @@ start_shutdown (GTask *task)
   g_autoptr (GTask) thread_task = NULL;
 
   part->timeout = data->timeout;
-  thread_task =
-      g_task_new (g_task_get_source_object (task), NULL, shut_down_cb, g_object_ref (task));
+  part->exporter = data->exporter;
+  thread_task = g_task_new (NULL, NULL, shut_down_cb, g_object_ref (task));
   g_task_set_task_data (thread_task, part, shutdown_data_free);
   if (cancellable != NULL)
     {
@@ -559,6 +560,7 @@ lsobs_exporter_shutdown_async (LsobsExporter *self,
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_exporter_shutdown_async);
   data = g_new0 (ShutdownData, 1);
+  data->exporter = self;
   data->timeout = timeout;
   g_task_set_task_data (task, data, shutdown_data_free);
   if (self->settings->values.tracing_enabled)

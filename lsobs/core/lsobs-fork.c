@@ -260,6 +260,8 @@ _lsobs_fork_guard_start_thread (const char *name, GThreadFunc func, gpointer dat
 {
   GThread *thread;
 
+  /* The thread that forks has starting_lock when it takes the queues. */
+  _lsobs_lock_check_not (LSOBS_LOCK_QUEUE);
   _lsobs_mutex_lock (&starting_lock, LSOBS_LOCK_FORK_STARTING);
   n_starting++;
   _lsobs_mutex_unlock (&starting_lock, LSOBS_LOCK_FORK_STARTING);
@@ -338,13 +340,16 @@ task_thread_main (gpointer user_data)
 /* Like g_task_run_in_thread(), but in a thread of lsobs: a fork waits until it is at a safe place. No fork
  * waits for the threads of GTask's pool. One that has just ended a task takes locks that a child needs
  * for its own tasks, and so for TLS. @task does not return when it is cancelled, unless @func does that.
- * If no thread can be made now, that pool has @task as soon as it has one. */
+ * If no thread can be made now, that pool has @task as soon as it has one.
+ * @task: has no source object and no cancellable: the last reference to what is the program's may call
+ *   an interpreter, which a fork may hold up */
 void
 _lsobs_fork_guard_run_task (GTask *task, GTaskThreadFunc func)
 {
   TaskStart *start = g_new (TaskStart, 1);
   GThread *thread;
 
+  g_assert (g_task_get_source_object (task) == NULL && g_task_get_cancellable (task) == NULL);
   *start = (TaskStart){ g_object_ref (task), func };
   thread = _lsobs_fork_guard_start_thread ("lsobs-task", task_thread_main, start, NULL);
   if (thread != NULL)

@@ -62,6 +62,13 @@ _lsobs_lock_check_leave (LsobsLockRank rank)
   _lsobs_lock_held &= ~(1u << rank);
 }
 
+/* Called where a lock must not be held that comes before those that are taken there. */
+static inline void
+_lsobs_lock_check_not (LsobsLockRank rank)
+{
+  g_assert ((_lsobs_lock_held & (1u << rank)) == 0);
+}
+
 /* Called before GLib's log or a function of the program may run, either of which may trace. */
 static inline void
 _lsobs_lock_check_none (void)
@@ -78,6 +85,11 @@ _lsobs_lock_check_enter (LsobsLockRank rank)
 
 static inline void
 _lsobs_lock_check_leave (LsobsLockRank rank)
+{
+}
+
+static inline void
+_lsobs_lock_check_not (LsobsLockRank rank)
 {
 }
 

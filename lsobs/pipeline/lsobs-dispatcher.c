@@ -760,6 +760,8 @@ written_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = g_steal_pointer (&write_data->flush);
 
   g_assert (g_main_context_is_owner (g_task_get_context (G_TASK (result))));
+  /* The thread must not have the last reference to a transport of the program. */
+  g_ptr_array_set_size (write_data->transports, 0);
   if (task == NULL)
     return;
   ((FlushData *) g_task_get_task_data (task))->writing = NULL;
