@@ -644,7 +644,8 @@ static const LsobsSetting settings[] = {
    * Whether there is a spool even if #LsobsConfig:spool-dir is %NULL: in a directory of the
    * application's own, `lsobs` in `$XDG_STATE_HOME/ID`, where the id is that of the default
    * #GApplication, or else g_get_prgname() without directories. Flatpak gives each application a
-   * `$XDG_STATE_HOME` of its own.
+   * `$XDG_STATE_HOME` of its own. A program that has more rights than its user, such as a setuid one,
+   * has no spool without #LsobsConfig:spool-dir.
    *
    * Since: 0.1
    */

@@ -10,6 +10,7 @@
 #include "lsobs/config/lsobs-probability-sampler-private.h"
 #include "lsobs/config/lsobs-settings-private.h"
 #include "lsobs/config/lsobs-trim-private.h"
+#include "lsobs/core/lsobs-privilege-private.h"
 #include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
@@ -361,7 +362,9 @@ new_for_replica (LsobsConfig *config,
       !_lsobs_config_check_values (config, error) || !take_privacy (self, config, error))
     return NULL;
   self->sample_rate = dup_sample_rate (self);
-  if (self->values.spool_dir == NULL && self->values.spool_enabled)
+  /* Variables of the user say where that would be. */
+  if (self->values.spool_dir == NULL && self->values.spool_enabled &&
+      !_lsobs_privilege_is_elevated ())
     self->values.spool_dir = make_spool_dir ();
   return g_steal_pointer (&self);
 }

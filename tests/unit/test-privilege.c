@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <sys/auxv.h>
 
+#include "lsobs/config/lsobs-settings-private.h"
 #include "tests/lib/profile-helpers.h"
 #include "tests/lib/test-proxy-server.h"
 
@@ -53,6 +54,21 @@ test_command (ProfileFixture *fixture, gconstpointer data)
   g_assert_cmpuint (profile_count_lines (fixture, "runs"), ==, data != NULL ? 1 : 0);
 }
 
+/* A variable of the user would say where the spool is.
+ * @data: not NULL: without the rights, to show that there is one then */
+static void
+test_spool (ProfileFixture *fixture, gconstpointer data)
+{
+  g_autoptr (LsobsSettings) settings = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_atomic_int_set (&is_secure, data == NULL);
+  lsobs_config_set_spool_enabled (fixture->base.config, TRUE);
+  settings = _lsobs_settings_new (fixture->base.config, LSOBS_SETTINGS_FOR_HTTP, &error);
+  g_assert_no_error (error);
+  g_assert_true ((settings->values.spool_dir != NULL) == (data != NULL));
+}
+
 /* Neither lsobs nor the resolvers of GIO listen to the variables.
  * @data: (nullable): the one that is set; NULL: without the rights, to show that it counts then */
 static void
@@ -95,6 +111,8 @@ main (int argc, char **argv)
 
   add ("/privilege/command", NULL, test_command);
   add ("/privilege/command-plain", "", test_command);
+  add ("/privilege/spool", NULL, test_spool);
+  add ("/privilege/spool-plain", "", test_spool);
   add ("/privilege/proxy/http-proxy", "http_proxy", test_proxy);
   add ("/privilege/proxy/http-proxy-upper", "HTTP_PROXY", test_proxy);
   add ("/privilege/proxy/all-proxy", "all_proxy", test_proxy);
