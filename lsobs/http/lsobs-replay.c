@@ -288,10 +288,11 @@ load_in_thread (GTask *disk_task,
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int problem = _lsobs_spool_folder_lock_file (replay->folder, name, &replay->file_lock);
 
-  /* Another replay sends it, or has sent it. A file that may only be read has no lock. */
+  /* Another replay sends it, or has sent it. A file that may only be read has no lock, and neither
+   * has one on a disk without locks. */
   if (problem == EWOULDBLOCK || problem == ESTALE)
     problem = ENOENT;
-  if (problem != ENOENT)
+  if (problem == 0 || problem == EACCES || problem == EROFS || problem == EOPNOTSUPP)
     problem = _lsobs_spool_folder_read (replay->folder, name, MAX_FILE_BYTES, &text);
   _lsobs_fork_guard_close (guard);
   if (problem != 0)
@@ -784,9 +785,9 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   if (answer.outcome == LSOBS_OUTCOME_NOT_FOUND &&
       strcmp (replay->trace->endpoint, "feedback") == 0)
     answer.outcome = LSOBS_OUTCOME_REJECTED;
-  /* The run is missing, not the endpoint: there is nothing to update. */
+  /* The run is missing, not the endpoint: the service does not take its end. */
   if (answer.outcome == LSOBS_OUTCOME_NOT_FOUND && replay->update_id != NULL)
-    answer.outcome = LSOBS_OUTCOME_DELIVERED;
+    answer.outcome = LSOBS_OUTCOME_REJECTED;
   if (answer.outcome != LSOBS_OUTCOME_DELIVERED)
     {
       handle_failure (task, &answer);

@@ -119,6 +119,29 @@ check_folder (LsobsSpoolFolder *self, int dir)
   return info.st_uid == geteuid () && (info.st_mode & (S_ISVTX | S_IWGRP | S_IWOTH)) == 0;
 }
 
+/* Makes a folder, and those above it. A new one survives a power cut once the one above it is on the
+ * disk.
+ * Returns: FALSE with errno */
+static gboolean
+make_folder (const char *path)
+{
+  g_autofree char *parent = NULL;
+  int fd;
+
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    return TRUE;
+  parent = g_path_get_dirname (path);
+  if (!make_folder (parent))
+    return FALSE;
+  if (mkdir (path, 0700) != 0)
+    return errno == EEXIST;
+  fd = open (parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0)
+    fsync (fd);
+  close_fd (&fd);
+  return TRUE;
+}
+
 /* @create: makes the folder if it is missing
  * Returns: FALSE with errno */
 static gboolean
@@ -126,7 +149,7 @@ open_folder_open (OpenFolder *open_folder, LsobsSpoolFolder *self, gboolean crea
 {
   const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
-  if (create && g_mkdir_with_parents (self->path, 0700) != 0)
+  if (create && !make_folder (self->path))
     return FALSE;
   open_folder->dir = open (self->path, flags | (self->limits.is_private ? O_NOFOLLOW : 0));
   if (open_folder->dir < 0 || !check_folder (self, open_folder->dir))
@@ -276,15 +299,15 @@ note_name (LsobsSpoolLedger *ledger, gint64 time)
     ledger->last_time = MAX (ledger->last_time, time);
 }
 
-/* Removes a file that is too old, unless somebody sends it.
+/* Removes a file that is too old, unless somebody sends it. One that may not be opened has no lock.
  * Returns: whether it is removed */
 static gboolean
 expire_file (int dir, const char *name)
 {
   LsobsFileLock lock = LSOBS_FILE_LOCK_INIT;
-  gboolean busy =
-      !_lsobs_file_lock_acquire (&lock, dir, name, LSOBS_FILE_LOCK_FOUND) && errno == EWOULDBLOCK;
-  gboolean removed = !busy && unlinkat (dir, name, 0) == 0;
+  gboolean free =
+      _lsobs_file_lock_acquire (&lock, dir, name, LSOBS_FILE_LOCK_FOUND) || errno == EACCES;
+  gboolean removed = free && unlinkat (dir, name, 0) == 0;
 
   _lsobs_file_lock_release (&lock);
   return removed;

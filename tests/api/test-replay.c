@@ -428,6 +428,29 @@ test_missing_endpoint (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->base.is_free = TRUE;
 }
 
+#define ENDED "01924f6e-2a3b-7c4d-8e5f-60718293a4b5"
+
+/* The service has a run, and does not take its end: the file that has the end stays. */
+static void
+test_end_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *text =
+      make_text ("runs", "",
+                 "{\"id\":\"" ENDED "\",\"name\":\"run\",\"run_type\":\"chain\","
+                 "\"start_time\":\"2026-03-01T09:30:15.000000Z\","
+                 "\"end_time\":\"2026-03-01T09:30:16.000000Z\"}");
+  g_autoptr (GError) error = NULL;
+
+  failed_traces_write (fixture->dir, "trace_1.000000_00000000.json", text);
+  test_server_push (fixture->base.server, "/runs", (TestAnswer){ .status = 409 });
+  test_server_push (fixture->base.server, "/runs/" ENDED, (TestAnswer){ .status = 404 });
+  error = replay_dir (fixture, NULL, 0, 1);
+  g_assert_no_error (error);
+  g_assert_cmpuint (test_server_count_requests (fixture->base.server, "/runs/" ENDED), ==, 1);
+  g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 1);
+  fixture->base.is_free = TRUE;
+}
+
 static void
 test_retried (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -899,6 +922,7 @@ main (int argc, char **argv)
       ADD (path, &rows[i], test_answers);
     }
   ADD ("/replay/missing-endpoint", NULL, test_missing_endpoint);
+  ADD ("/replay/end-refused", NULL, test_end_refused);
   ADD ("/replay/retried", NULL, test_retried);
   ADD ("/replay/nobody-there", NULL, test_nobody_there);
   ADD ("/replay/conflict/multipart", GINT_TO_POINTER (TRUE), test_conflict);
