@@ -295,6 +295,7 @@ ensure_member_unlocked (LsobsAnnotations *self, GArray **members, const char *ke
     return NULL;
   member.key = g_strdup (key);
   g_array_append_val (*members, member);
+  /* cppcheck-suppress memleak; the array has the key, and member_clear () frees it */
   return &g_array_index (*members, Member, (*members)->len - 1);
 }
 

@@ -287,6 +287,7 @@ get_runtime (void)
           platform = g_strdup ("unknown");
         }
       _lsobs_json_write_string (&quoted, platform, strlen (platform));
+      /* cppcheck-suppress leakNoVarFunctionCall; it lasts as long as the process */
       g_once_init_leave (&runtime,
                          g_strdup_printf ("{\"library\":\"lsobs\",\"sdk\":\"lsobs\","
                                           "\"sdk_version\":\"%s\",\"runtime\":\"c\","
