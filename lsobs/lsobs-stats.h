@@ -80,11 +80,13 @@ typedef enum
  * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
  * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again
  * @LSOBS_COUNTER_BYTES_SENT: bytes of request bodies that were accepted
- * @LSOBS_COUNTER_SPOOLED: records that wait in #LsobsConfig:spool-dir, and do not count as lost
+ * @LSOBS_COUNTER_SPOOLED: records that were written to #LsobsConfig:spool-dir, and do not count as
+ *   lost; it only grows, also when they have been sent from there or removed
  * @LSOBS_COUNTER_DRAINED: records, of this or another process, that the service has accepted from
  *   the spool
  * @LSOBS_COUNTER_SPOOL_DROPPED: records, of this or another process, that were removed from the
- *   spool, as they were too old, or the service refused them
+ *   spool, as they were too old, or the service refused them; what
+ *   lsobs_exporter_purge_spool_async() removes is not counted here
  *
  * The counters of an #LsobsStats. A record is what the service counts: the
  * creation of a run, its update, or both in one when the run was short; or a piece of

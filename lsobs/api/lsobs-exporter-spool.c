@@ -282,8 +282,13 @@ purged_cb (GObject *source, GAsyncResult *result, gpointer user_data)
  * @user_data: data for @callback
  *
  * Removes what waits in the spool, see #LsobsConfig:spool-dir, for the address, workspace and project
- * of this exporter, whatever the key was; it is lost. What is being sent at the moment may still
- * arrive, and what is not written yet stays.
+ * of this exporter, whatever the key was; it is lost, and no counter of #LsobsStats has it. What is not
+ * written yet stays. Files that are too old are removed as well, and count as
+ * %LSOBS_COUNTER_SPOOL_DROPPED instead.
+ *
+ * A purge does not wait for a drain: a file that this or another process is sending at the moment is
+ * removed, and may still arrive. Then it counts twice: as removed here, and in
+ * %LSOBS_COUNTER_DRAINED there.
  *
  * May be called from any thread. @callback runs in the thread-default main context of the caller;
  * files are removed in a thread of lsobs.
@@ -320,7 +325,9 @@ lsobs_exporter_purge_spool_async (LsobsExporter *self,
  * @n_removed: (out) (optional): return location for how many files were removed
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_exporter_purge_spool_async() began. The number is right in any case.
+ * Ends what lsobs_exporter_purge_spool_async() began. @n_removed is set in any case, also to how many
+ * files were removed before an error. It includes those that were being sent, and may have arrived all
+ * the same; it does not include those that were too old.
  *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG when there is no spool, with a code of %G_IO_ERROR when a
  * file cannot be removed, or with %G_IO_ERROR_CANCELLED.

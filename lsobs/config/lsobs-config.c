@@ -554,7 +554,9 @@ static const LsobsSetting settings[] = {
    * A directory to which batches are written that were lost, to be
    * sent again later by lsobs_client_replay_async(), or %NULL to lose them. It is made
    * when it is needed, for this user alone. A relative path begins where the program is
-   * when the observer is made.
+   * when the observer is made. One that is there already is used as it is: it may be a link, and
+   * its owner and mode are not checked, so that it should be one that only this user can write to.
+   * Files in it that are links are not followed.
    *
    * Each batch is a file `trace_*.json` that only this user can read. It holds the
    * request as it would have been sent: what is redacted is redacted there as well, and
@@ -619,6 +621,13 @@ static const LsobsSetting settings[] = {
    * contains the key, but a fingerprint of it, with a salt: a long key cannot be found by it. Of a
    * token that is renewed, the fingerprint is that of its user, or, if that is not known, of the
    * profile and the workspace; without a workspace, only the same token sends its traces.
+   *
+   * Traces that are written before a command or an OAuth profile has given a key belong to that
+   * source: the path and name of the profile, and the command. They are sent with whatever key it
+   * gives later, also that of another account, if somebody else has logged in there by then. Those
+   * that are written without a key are sent with any key. If accounts change, set
+   * #LsobsConfig:workspace-id to the workspace of each: traces are never sent to another one. Or
+   * give each account a spool of its own, or call lsobs_exporter_purge_spool_async() at the log-out.
    *
    * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
    * and destinations may share a spool. Files are written and sent in threads of the
@@ -943,8 +952,9 @@ static const LsobsSetting settings[] = {
    * LsobsConfig:shutdown-timeout:
    *
    * How long what waits may still be sent after the last unref of an observer or exporter, in
-   * milliseconds. The unref itself does not wait. What is not sent by then is lost, and counted by
-   * %LSOBS_DROP_REASON_SHUTDOWN, or written to #LsobsConfig:failed-traces-dir. Of many observers
+   * milliseconds. The unref itself does not wait. What is not sent by then goes to
+   * #LsobsConfig:spool-dir. Without one, it is lost, and counted by %LSOBS_DROP_REASON_SHUTDOWN; with
+   * #LsobsConfig:failed-traces-dir, it is written there. Of many observers
    * whose last reference goes in this time, the oldest stop sooner: five send at the same time. From
    * 0 to 3600000.
    *
@@ -966,10 +976,11 @@ static const LsobsSetting settings[] = {
    * How long the end of the program waits for delivery, in milliseconds: the return from
    * `main ()`, `exit ()`, and a signal after lsobs_install_signal_handlers(). The end waits for
    * all observers and exporters at the same time, for each at most as long as its config says,
-   * and not at all if nothing is to be sent. With 0, it does not wait for delivery: what is not
-   * sent by then is lost, and counted by %LSOBS_DROP_REASON_SHUTDOWN; with
-   * #LsobsConfig:failed-traces-dir, it is written there, for which the last quarter of the
-   * time is kept, up to a second, and 60 milliseconds at least. From 0 to 3600000.
+   * and not at all if nothing is to be sent. With 0, it does not wait for delivery. What is not
+   * sent by then goes to #LsobsConfig:spool-dir. Without one, it is lost, and counted by
+   * %LSOBS_DROP_REASON_SHUTDOWN; with #LsobsConfig:failed-traces-dir, it is written there. For writing
+   * to either, the last quarter of the time is kept, up to a second, and 60 milliseconds at least.
+   * From 0 to 3600000.
    *
    * Since: 0.1
    */

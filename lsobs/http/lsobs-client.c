@@ -621,7 +621,7 @@ lsobs_client_get_compression (LsobsClient *self)
  * May be called from any thread, also while an exporter uses the client: it has
  * connections of its own. @callback runs in the thread-default main context of the
  * caller, where the requests are made; files are read and deleted in a thread of
- * GLib's. To cancel ends it between two files, or a request under way, whose file stays.
+ * lsobs. To cancel ends it between two files, or a request under way, whose file stays.
  *
  * |[<!-- language="C" -->
  * g_autoptr (LsobsClient) client = lsobs_client_new (config, &error);
