@@ -146,6 +146,19 @@ long_books () {
   return "$rc"
 }
 
+# long_kills: 200 programs that are killed while they use a spool, in place of 24
+long_kills () {
+  local rc=0 log=$top/_build/long/kills.log
+  mkdir -p "${log%/*}"
+  say "SIGKILL, 200 times, at any moment"
+  # shellcheck disable=SC1091
+  (cd "$top/_build" && . "$top/tests/hermetic.sh" \
+    && exec env G_TEST_SRCDIR="$top/tests" G_TEST_BUILDDIR="$top/_build/tests" LSOBS_TEST_KILLS=200 \
+         tests/api/test-spool-processes --tap -p /spool-processes/killed) < /dev/null > "$log" 2>&1 || rc=1
+  grep -aE '^# 200 killed' "$log" || { rc=1; tail -n 50 "$log"; }
+  return "$rc"
+}
+
 # check_long: what is too long for each change
 check_long () {
   local rc=0
@@ -153,6 +166,7 @@ check_long () {
   build
   make -s -C "$top/_build" -j"$jobs" check-am TESTS=
   long_books || rc=1
+  long_kills || rc=1
   say "a million runs, while the service fails"
   make -s -C "$top/_build" soak || rc=1
   check_tsan || rc=1
