@@ -6,7 +6,8 @@
 G_BEGIN_DECLS
 
 /* lsobs-clock.c explains how the times of runs are made. Timers and deadlines use none of this:
- * they follow g_get_monotonic_time(). */
+ * they follow g_get_monotonic_time(). What happens at most once in some minutes follows the boot
+ * time. */
 
 /* The clocks of the operating system, in µs. */
 typedef struct

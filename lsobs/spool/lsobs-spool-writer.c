@@ -5,6 +5,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/spool/lsobs-spool-folder-private.h"
@@ -19,7 +20,8 @@
 #define MAX_IN_TIME (4 * 1024 * 1024)
 #define SMALL_LEVEL 9
 
-/* The shortest time between two messages in the log, in µs: the log belongs to the application. */
+/* The shortest time between two messages in the log, in µs: the log belongs to the application. What
+ * lasts is told once. */
 #define LOG_INTERVAL (60 * G_USEC_PER_SEC)
 
 /* The time between two tries to start the thread, in µs. */
@@ -45,7 +47,8 @@ struct _LsobsSpoolWriter
 
   /* All fields below belong to the thread. */
   GThread *thread;          /* (unowned) */
-  gint64 logged_at;         /* monotonic, µs: of the last message in the log, or 0 */
+  gint64 logged_at;         /* since the boot, µs: of the last message in the log, or 0 */
+  gboolean told;            /* the log tells of it already; nothing was written since */
   LsobsSpoolFolder *folder; /* (owned) */
   LsobsCompressor *small;   /* (owned) (nullable) used while the disk keeps up */
   LsobsCompressor *fast;    /* (owned) (nullable) used otherwise */
@@ -209,11 +212,12 @@ explain (int problem)
 static void
 log_problem (LsobsSpoolWriter *self, int problem)
 {
-  gint64 now = g_get_monotonic_time ();
+  gint64 now = _lsobs_clock_source.get_boot_time ();
 
   g_assert (self->thread == g_thread_self ());
-  if (self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL)
+  if (self->told || (self->logged_at != 0 && now - self->logged_at < LOG_INTERVAL))
     return;
+  self->told = TRUE;
   self->logged_at = now;
   if (problem == EDQUOT && self->owner != NULL)
     /* TRANSLATORS: the text is a directory. */
@@ -264,6 +268,8 @@ write_queued (LsobsSpoolWriter *self, QueuedTrace *queued, gboolean in_time)
     queued->func (queued->data, problem == 0);
   if (problem != 0)
     log_problem (self, problem);
+  else
+    self->told = FALSE;
   queued_trace_free (queued);
 }
 

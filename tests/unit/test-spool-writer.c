@@ -13,6 +13,7 @@
 
 #include <glib/gstdio.h>
 
+#include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/spool/lsobs-spool-writer-private.h"
 
 #include "tests/lib/failed-traces-helpers.h"
@@ -355,6 +356,61 @@ test_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_log_count (), ==, 1);
 }
 
+static LsobsClockSource real_clock;
+static gint64 clock_change;
+
+static gint64
+get_changed_wall_time (void)
+{
+  return real_clock.get_wall_time () + clock_change;
+}
+
+static gint64
+get_changed_boot_time (void)
+{
+  return real_clock.get_boot_time () + clock_change;
+}
+
+/* A disk that is full for hours is told of once. It is told of again after it has worked, but not more
+ * often than once in a minute. */
+static void
+test_told_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const struct
+  {
+    gboolean works;
+    gint64 minutes; /* since the step before */
+    guint n_told;   /* so far */
+  } steps[] = {
+    { FALSE, 0, 1 }, { FALSE, 2, 1 }, { FALSE, 90, 1 }, { TRUE, 0, 1 },
+    { FALSE, 0, 2 }, { FALSE, 2, 2 }, { TRUE, 0, 2 },   { FALSE, 0, 3 },
+    { TRUE, 0, 3 },  { FALSE, 0, 3 }, { FALSE, 2, 4 },  { FALSE, 2, 4 },
+  };
+  g_autofree char *parent = g_path_get_dirname (fixture->path);
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1000000, fixture->counters);
+
+  real_clock = _lsobs_clock_source;
+  clock_change = 0;
+  _lsobs_clock_source.get_wall_time = get_changed_wall_time;
+  _lsobs_clock_source.get_boot_time = get_changed_boot_time;
+  for (guint i = 0; i < G_N_ELEMENTS (steps); i++)
+    {
+      gsize n_before = get_written (fixture);
+
+      failed_traces_remove_dir (fixture->path);
+      g_rmdir (parent);
+      g_unlink (parent);
+      if (!steps[i].works)
+        g_assert_true (g_file_set_contents (parent, "a file", -1, NULL));
+      clock_change += steps[i].minutes * 60 * G_USEC_PER_SEC;
+      take (writer, 2, 100);
+      g_assert_cmpuint (get_written (fixture) - n_before, ==, steps[i].works ? 6 : 0);
+      g_assert_cmpuint (test_log_count (), ==, steps[i].n_told);
+    }
+  _lsobs_clock_source = real_clock;
+}
+
 static void
 test_dangling_link (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -510,6 +566,7 @@ main (int argc, char **argv)
   ADD ("/failed-traces/budget/unfinished", test_unfinished);
   ADD ("/failed-traces/vanished", test_vanished);
   ADD ("/failed-traces/full", test_full);
+  ADD ("/failed-traces/told-once", test_told_once);
   ADD ("/failed-traces/dangling-link", test_dangling_link);
   ADD ("/failed-traces/read-only", test_read_only);
   ADD ("/failed-traces/pipe", test_pipe);
