@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/core/lsobs-callback-ban-private.h"
+#include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-context-source-private.h"
 #include "lsobs/core/lsobs-descriptors-private.h"
 #include "lsobs/core/lsobs-error-private.h"
@@ -19,6 +20,9 @@
 
 /* How long the end of a drain that was cancelled is waited for, in µs. */
 #define MAX_DRAIN_END (30 * 1000)
+
+/* How long a spool that was sent is left alone, in µs: other processes put files there. */
+#define DRAIN_INTERVAL (5 * 60 * G_USEC_PER_SEC)
 
 /* When the next batch may leave. */
 typedef struct
@@ -62,10 +66,11 @@ struct _LsobsSender
 
   gboolean draining; /* a drain of the spool is under way */
   int abandoned;     /* (atomic) gboolean: no thread runs the context any more */
-  gint64 drain_at;   /* monotonic, µs: when the next one may start; G_MAXINT64: when the spool
-                         * has got more */
+  gint64 drain_at;   /* monotonic, µs: when the next one may start; G_MAXINT64: when the spool has
+                      * got more, the service is back, or it is time to look again */
   gint64 drain_not_before; /* monotonic, µs: the service does not want to be asked earlier */
   gint64 drained_at;       /* monotonic, µs: when the last one was started */
+  gint64 looked_at;        /* since the boot, µs: the same */
   gsize n_spooled;         /* the counter, when the last drain started */
   gint64 drain_pause;      /* ms: after a drain that failed, without the random part; or 0 */
 };
@@ -176,6 +181,15 @@ end_pause (LsobsSender *self)
   g_clear_pointer (&self->watch, _lsobs_network_watch_free);
 }
 
+/* The service is back. Other processes may have put files into the spool meanwhile. */
+static void
+end_outage (LsobsSender *self)
+{
+  if (self->pause.length != 0 && self->drain_at == G_MAXINT64)
+    self->drain_at = 0;
+  end_pause (self);
+}
+
 /* The service accepts nothing for now: no batch is sent until the pause ends.
  * @until_hour: end the pause with the hour: the hourly limit ends with the hour */
 static void
@@ -270,7 +284,7 @@ learn_from_success (LsobsSender *self, LsobsBatch *batch)
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_BATCHES, 1);
   self->last_success = MAX (self->last_success, number);
   self->succeeded = TRUE;
-  end_pause (self);
+  end_outage (self);
   /* Before flush waiters finish: a program that waits for a flush may read the state then. */
   _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
   n_lost = _lsobs_batcher_isolate (self->batcher, number);
@@ -384,7 +398,7 @@ learn_from_lookup (LsobsSender *self)
   n = self->vtable->take_news (self->transport, &answered, &error);
   if (answered && self->pause.by_lookup)
     {
-      end_pause (self);
+      end_outage (self);
       _lsobs_health_set_state (&self->health, LSOBS_STATE_OK, FALSE, NULL);
     }
   if (error == NULL || !_lsobs_batcher_awaits_answers (self->batcher))
@@ -801,8 +815,6 @@ drained_cb (gpointer user_data)
     learn_from_drain (self);
   if (end->error != NULL)
     delay_drain (self, end->error);
-  else
-    self->drain_at = G_MAXINT64;
   if (self->loop != NULL)
     end_loop_if_idle (self);
   else
@@ -839,6 +851,15 @@ drained (gpointer data, guint n_delivered, gint64 not_before, const GError *erro
   _lsobs_sender_unref (sender);
 }
 
+/* Whether the spool may have files that were not there at the last drain, which has sent all. An idle
+ * program is not woken to look. */
+static gboolean
+has_spool_more (LsobsSender *self, gsize n_spooled)
+{
+  return n_spooled != self->n_spooled ||
+         _lsobs_clock_source.get_boot_time () - self->looked_at >= DRAIN_INTERVAL;
+}
+
 /* Starts a drain of the spool if it is time for one. While the service is away, a batch that waits is
  * the probe; without one, the drain is. */
 static void
@@ -851,7 +872,7 @@ drain_spool (LsobsSender *self, gint64 now)
       !_lsobs_lifecycle_allows (self->lifecycle, LSOBS_LIFECYCLE_PUSH))
     return;
   n_spooled = _lsobs_counters_get (self->counters, LSOBS_COUNTER_SPOOLED);
-  if (n_spooled != self->n_spooled && self->drain_at == G_MAXINT64)
+  if (self->drain_at == G_MAXINT64 && has_spool_more (self, n_spooled))
     self->drain_at = 0;
   if (self->drain_at == G_MAXINT64 || (self->pause.length != 0 && self->sending.length > 0))
     return;
@@ -862,6 +883,8 @@ drain_spool (LsobsSender *self, gint64 now)
     }
   self->n_spooled = n_spooled;
   self->drained_at = now;
+  self->looked_at = _lsobs_clock_source.get_boot_time ();
+  self->drain_at = G_MAXINT64;
   end = g_new0 (DrainEnd, 1);
   end->sender = sender_ref (self);
   self->draining = TRUE;
@@ -869,7 +892,6 @@ drain_spool (LsobsSender *self, gint64 now)
     {
       drain_end_free (end);
       self->draining = FALSE;
-      self->drain_at = G_MAXINT64;
     }
 }
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* When a program looks into its spool: another process with the same key may have put files there. */
+
+#include "config.h"
+
+#include "lsobs/config/lsobs-config-private.h"
+#include "lsobs/core/lsobs-clock-private.h"
+
+#include "tests/lib/failed-traces-helpers.h"
+#include "tests/lib/once-service.h"
+
+#define N_RUNS 4
+
+typedef struct
+{
+  TestFixture base;
+  char *parent;         /* (owned) */
+  char *dir;            /* (owned) in it, and not there yet */
+  OnceService *service; /* (owned) what the server is */
+} Fixture;
+
+/* --- the clock --- */
+
+static LsobsClockSource real_clock;
+static int minutes; /* (atomic) by which the clock of the test is ahead */
+
+static gint64
+get_boot_time (void)
+{
+  return real_clock.get_boot_time () + g_atomic_int_get (&minutes) * 60 * G_USEC_PER_SEC;
+}
+
+static gint64
+get_wall_time (void)
+{
+  return real_clock.get_wall_time () + g_atomic_int_get (&minutes) * 60 * G_USEC_PER_SEC;
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  real_clock = _lsobs_clock_source;
+  g_atomic_int_set (&minutes, 0);
+  _lsobs_clock_source.get_boot_time = get_boot_time;
+  _lsobs_clock_source.get_wall_time = get_wall_time;
+  test_fixture_set_up (&fixture->base, data);
+  fixture->parent = failed_traces_make_dir ();
+  fixture->dir = g_build_filename (fixture->parent, "spool", NULL);
+  fixture->service = once_service_new ();
+  test_server_set_handler (fixture->base.server, once_service_answer_cb, fixture->service);
+  lsobs_config_set_spool_dir (fixture->base.config, fixture->dir);
+  lsobs_config_set_spool_delay (fixture->base.config, 86400000);
+  lsobs_config_set_max_attempts (fixture->base.config, 2);
+  lsobs_config_set_ingest_mode (fixture->base.config, LSOBS_INGEST_MODE_MULTIPART);
+  fixture->base.is_free = TRUE;
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  test_fixture_tear_down (&fixture->base, data);
+  _lsobs_clock_source = real_clock;
+  failed_traces_remove_dir (fixture->parent);
+  g_free (fixture->parent);
+  g_free (fixture->dir);
+  once_service_free (fixture->service);
+}
+
+static gboolean
+is_empty (gpointer data)
+{
+  g_autoptr (GPtrArray) names = failed_traces_list (((Fixture *) data)->dir);
+
+  return names->len == 0;
+}
+
+/* What another process leaves there, which ends while the service is away. */
+static void
+leave_files (Fixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsObserver) observer = lsobs_observer_new (fixture->base.config, &error);
+  LsobsExporter *exporter = lsobs_observer_get_exporter (observer);
+
+  g_assert_no_error (error);
+  test_emit_many (exporter, N_RUNS);
+  lsobs_observer_shutdown (observer, TEST_TIMEOUT_MS, NULL, NULL);
+  g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_SPOOLED), ==, N_RUNS);
+  g_assert_false (is_empty (fixture));
+}
+
+/* Starts a program that sends what is in the spool, and finds no more there. */
+static void
+start (Fixture *fixture)
+{
+  test_server_close_port (fixture->base.server);
+  leave_files (fixture);
+  test_server_open_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, N_RUNS));
+  test_emit (fixture->base.exporter, "run");
+  g_assert_true (test_flush_at_last (fixture->base.exporter));
+}
+
+static void
+assert_arrived (Fixture *fixture, guint n_runs)
+{
+  g_assert_true (
+      test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, (guint64) 2 * N_RUNS));
+  g_assert_cmpuint (once_service_count (fixture->service), ==, n_runs);
+  g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED), ==, 0);
+}
+
+/* A process is killed during an outage. Another one, which has put nothing into the spool, sends what it
+ * has left there when the service is back. */
+static void
+test_outage (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  start (fixture);
+  test_server_close_port (fixture->base.server);
+  test_emit (fixture->base.exporter, "run");
+  g_error_free (test_flush_in_vain (fixture->base.exporter, 1));
+  leave_files (fixture);
+  test_server_open_port (fixture->base.server);
+  g_assert_true (test_flush_at_last (fixture->base.exporter));
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  assert_arrived (fixture, 2 * N_RUNS + 2);
+}
+
+/* A program that has not noticed the outage looks there after some minutes, when it sends something. */
+static void
+test_unnoticed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  start (fixture);
+  test_server_close_port (fixture->base.server);
+  leave_files (fixture);
+  test_server_open_port (fixture->base.server);
+  g_atomic_int_set (&minutes, 5);
+  test_emit (fixture->base.exporter, "run");
+  g_assert_true (test_flush_at_last (fixture->base.exporter));
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  assert_arrived (fixture, 2 * N_RUNS + 2);
+}
+
+#define ADD(path, test) g_test_add (path, Fixture, NULL, set_up, test, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  test_log_install ();
+
+  ADD ("/spool-sender/outage", test_outage);
+  ADD ("/spool-sender/unnoticed", test_unnoticed);
+
+  return g_test_run ();
+}
