@@ -48,7 +48,7 @@ struct _LsobsSpoolWriter
   /* All fields below belong to the thread. */
   GThread *thread;          /* (unowned) */
   gint64 logged_at;         /* since the boot, µs: of the last message in the log, or 0 */
-  gboolean told;            /* the log tells of it already; nothing was written since */
+  gboolean told;            /* it is in the log, and no file was written after that */
   LsobsSpoolFolder *folder; /* (owned) */
   LsobsCompressor *small;   /* (owned) (nullable) used while the disk keeps up */
   LsobsCompressor *fast;    /* (owned) (nullable) used otherwise */
