@@ -19,7 +19,8 @@ struct _LsobsDrain
   GMutex lock; /* guards all below */
   GCond cond;
   gboolean running;          /* the thread runs */
-  GCancellable *cancellable; /* (owned) (nullable) of the last thread */
+  GMainContext *context;     /* (owned) (nullable) of the thread, while it runs */
+  GCancellable *cancellable; /* (owned) (nullable) of the last thread: cancelled in its context */
 };
 
 /* What a thread needs. */
@@ -90,6 +91,7 @@ end_thread (DrainData *data)
   data->func (data->data, data->n_delivered, self->history.not_before, data->error);
   g_mutex_lock (&self->lock);
   self->running = FALSE;
+  g_clear_pointer (&self->context, g_main_context_unref);
   g_cond_broadcast (&self->cond);
   g_mutex_unlock (&self->lock);
   drain_data_free (data);
@@ -152,6 +154,9 @@ start_thread (DrainData *data)
       return FALSE;
     }
   data->context = g_main_context_new ();
+  g_mutex_lock (&data->drain->lock);
+  data->drain->context = g_main_context_ref (data->context);
+  g_mutex_unlock (&data->drain->lock);
   thread = _lsobs_fork_guard_start_thread ("lsobs-drain", thread_main, data, &data->error);
   if (thread == NULL)
     return FALSE;
@@ -180,21 +185,43 @@ _lsobs_drain_begin (LsobsDrain *self, LsobsDrainedFunc func, gpointer data)
     end_thread (drain_data);
 }
 
+/* Called in the thread of the drain. */
+static gboolean
+cancel_cb (gpointer user_data)
+{
+  g_cancellable_cancel (G_CANCELLABLE (user_data));
+  return G_SOURCE_REMOVE;
+}
+
+/* Has the thread cancel its replay. Another thread must not: GLib may lose a source of a cancellable
+ * that is destroyed in one thread while the other one cancels. Called with the lock. */
+static void
+cancel_unlocked (LsobsDrain *self)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_static_name (source, "[lsobs] drain end");
+  g_source_set_priority (source, G_PRIORITY_HIGH);
+  g_source_set_callback (source, cancel_cb, g_object_ref (self->cancellable), g_object_unref);
+  g_source_attach (source, self->context);
+}
+
 /* Cancels a drain, and waits for its end.
  * @deadline: monotonic, µs */
 void
 _lsobs_drain_end (LsobsDrain *self, gint64 deadline)
 {
-  g_autoptr (GCancellable) cancellable = NULL;
   LsobsForkGuard *guard;
 
   g_mutex_lock (&self->lock);
-  if (self->running)
-    cancellable = g_object_ref (self->cancellable);
+  if (!self->running)
+    {
+      g_mutex_unlock (&self->lock);
+      return;
+    }
+  if (self->context != NULL)
+    cancel_unlocked (self);
   g_mutex_unlock (&self->lock);
-  if (cancellable == NULL)
-    return;
-  g_cancellable_cancel (cancellable);
   guard = _lsobs_fork_guard_open ();
   g_mutex_lock (&self->lock);
   while (self->running && g_cond_wait_until (&self->cond, &self->lock, deadline))
