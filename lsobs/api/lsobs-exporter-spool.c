@@ -242,6 +242,8 @@ purge_in_thread (GTask *thread_task,
   guint *n_removed = g_task_get_task_data (task);
   GError *error = NULL;
   int problem = 0;
+  /* A fork does not wait for the disk. */
+  LsobsForkGuard *guard = _lsobs_fork_guard_open ();
 
   for (guint i = 0; problem == 0 && i < destinations->len; i++)
     {
@@ -250,6 +252,7 @@ purge_in_thread (GTask *thread_task,
       if (has_spool (destination))
         problem = purge (destination, cancellable, n_removed);
     }
+  _lsobs_fork_guard_close (guard);
   if (problem != 0)
     g_task_return_new_error (thread_task, G_IO_ERROR, (int) g_io_error_from_errno (problem),
                              /* TRANSLATORS: the text is what the system says of it. */

@@ -253,7 +253,8 @@ count_started (void)
   _lsobs_mutex_unlock (&starting_lock, LSOBS_LOCK_FORK_STARTING);
 }
 
-/* Creates a thread. The caller may hold locks, but not that of a queue. First of all, @func calls _lsobs_fork_guard_enter_thread().
+/* Creates a thread. The caller may hold locks, but not that of a queue. First of all, @func calls
+ * _lsobs_fork_guard_enter_thread().
  * Returns: (transfer full) (nullable) */
 GThread *
 _lsobs_fork_guard_start_thread (const char *name, GThreadFunc func, gpointer data, GError **error)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -775,6 +776,33 @@ test_purge (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_known (fixture), ==, 0);
 }
 
+/* Another process uses the folder: a fork does not wait until a purge has its turn. If it did, the purge
+ * would have given up before the folder is free. */
+static void
+test_purge_fork (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autofree char *path = g_build_filename (fixture->dir, ".lsobs", "ledger", NULL);
+  g_autoptr (GError) error = NULL;
+  pid_t child;
+  int fd;
+
+  fill (fixture, 1, 1);
+  fd = g_open (path, O_RDWR | O_CLOEXEC, 0);
+  g_assert_cmpint (flock (fd, LOCK_EX), ==, 0);
+  test_fixture_start (&fixture->base);
+  lsobs_exporter_purge_spool_async (fixture->base.exporter, NULL, test_result_cb, &result);
+  child = fork ();
+  if (child == 0)
+    _exit (0);
+  g_assert_cmpint (waitpid (child, NULL, 0), ==, child);
+  close (fd);
+  g_assert_true (lsobs_exporter_purge_spool_finish (fixture->base.exporter,
+                                                    test_result_wait (&result), NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (count_files (fixture), ==, 0);
+}
+
 static void
 test_none (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -1118,6 +1146,7 @@ main (int argc, char **argv)
   ADD ("/spool/rejected", test_rejected);
   ADD ("/spool/drain", test_drain);
   ADD ("/spool/purge", test_purge);
+  ADD ("/spool/purge-fork", test_purge_fork);
   ADD ("/spool/none", test_none);
   ADD_WITH ("/spool/hanging/thread", GINT_TO_POINTER (FALSE), test_hanging);
   ADD_WITH ("/spool/hanging/context", GINT_TO_POINTER (TRUE), test_hanging);
