@@ -432,6 +432,12 @@ client_may_spool (LsobsTransport *transport)
 }
 
 static gboolean
+client_await_spool (LsobsTransport *transport, gint64 deadline)
+{
+  return _lsobs_service_await_spool (LSOBS_CLIENT (transport)->service, deadline);
+}
+
+static gboolean
 client_spool (LsobsTransport *transport, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data)
 {
   LsobsService *service = LSOBS_CLIENT (transport)->service;
@@ -482,6 +488,7 @@ static const LsobsTransportVTable client_vtable = {
   .ask_again = client_ask_again,
   .take_news = client_take_news,
   .may_spool = client_may_spool,
+  .await_spool = client_await_spool,
   .spool = client_spool,
   .begin_drain = client_begin_drain,
   .end_drain = client_end_drain,

@@ -76,6 +76,7 @@ void _lsobs_service_write_failed_trace (LsobsService *self,
                                         LsobsFailedTrace *trace,
                                         guint n_records);
 gboolean _lsobs_service_may_spool (LsobsService *self);
+gboolean _lsobs_service_await_spool (LsobsService *self, gint64 deadline);
 void _lsobs_service_spool (LsobsService *self,
                            LsobsFailedTrace *trace,
                            guint n_records,

@@ -697,6 +697,18 @@ _lsobs_service_may_spool (LsobsService *self)
          (!is_usable (writer) || _lsobs_spool_writer_has_room (writer));
 }
 
+/* Waits until the disk is not too far behind for the spool.
+ * @deadline: monotonic, µs
+ * Returns: FALSE at the deadline */
+gboolean
+_lsobs_service_await_spool (LsobsService *self, gint64 deadline)
+{
+  LsobsSpoolWriter *writer = g_atomic_pointer_get (&self->spool_writer);
+
+  _lsobs_service_assert_context (self);
+  return !is_usable (writer) || _lsobs_spool_writer_wait_room (writer, deadline);
+}
+
 /* Keeps a failed trace in the spool of the settings.
  * @trace: (transfer full)
  * @func: as of _lsobs_spool_writer_push() */

@@ -108,8 +108,24 @@ _lsobs_worker_destroy_sources (LsobsWorker *self)
   g_source_destroy (self->source);
 }
 
-/* Gives the transport one more batch of what is left, as lost. FALSE when nothing is left, or the
- * time for that is over. */
+/* Waits until the disk is not too far behind to take more.
+ * @deadline: monotonic, µs
+ * Returns: FALSE at the deadline */
+static gboolean
+await_spool (LsobsWorker *self, gint64 deadline)
+{
+  LsobsForkGuard *guard;
+  gboolean in_time;
+
+  g_assert (g_main_context_is_owner (self->context));
+  guard = _lsobs_fork_guard_open ();
+  in_time = _lsobs_transport_peek_vtable (self->transport)->await_spool (self->transport, deadline);
+  _lsobs_fork_guard_close (guard);
+  return in_time;
+}
+
+/* Gives the transport one more batch of what is left, as lost. A thread of lsobs waits for the disk first. FALSE when
+ * nothing is left, or the time for that is over. */
 gboolean
 _lsobs_worker_write_next (LsobsWorker *self)
 {
@@ -117,7 +133,9 @@ _lsobs_worker_write_next (LsobsWorker *self)
   gboolean written;
 
   g_assert (g_main_context_is_owner (self->context));
-  if (g_get_monotonic_time () >= self->write_deadline)
+  /* The loop of the program does not wait for the disk. */
+  if (g_get_monotonic_time () >= self->write_deadline ||
+      (self->outer == NULL && !await_spool (self, self->write_deadline)))
     return FALSE;
   _lsobs_work_limit_enter (&limit);
   written = _lsobs_sender_discard_next (self->sender);

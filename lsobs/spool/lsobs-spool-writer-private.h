@@ -31,6 +31,7 @@ void _lsobs_spool_writer_push (LsobsSpoolWriter *self,
                                LsobsSpoolWriterFunc func,
                                gpointer data);
 gboolean _lsobs_spool_writer_has_room (LsobsSpoolWriter *self);
+gboolean _lsobs_spool_writer_wait_room (LsobsSpoolWriter *self, gint64 deadline);
 gboolean _lsobs_spool_writer_wait (LsobsSpoolWriter *self, gint64 deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSpoolWriter, _lsobs_spool_writer_unref)

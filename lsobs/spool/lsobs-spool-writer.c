@@ -389,6 +389,36 @@ _lsobs_spool_writer_has_room (LsobsSpoolWriter *self)
   return has_room;
 }
 
+/* Waits for the thread, or tries to start it.
+ * @error: (out): as of ensure_thread_unlocked() */
+static void
+wait_for_thread_unlocked (LsobsSpoolWriter *self, gint64 deadline, GError **error)
+{
+  if (self->queue.length > 0)
+    ensure_thread_unlocked (self, *error == NULL ? error : NULL);
+  g_cond_wait_until (&self->cond, &self->lock,
+                     self->running ? deadline
+                                   : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
+}
+
+/* Waits until _lsobs_spool_writer_has_room().
+ * @deadline: monotonic, µs
+ * Returns: FALSE at the deadline */
+gboolean
+_lsobs_spool_writer_wait_room (LsobsSpoolWriter *self, gint64 deadline)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean has_room;
+
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
+  while (self->n_bytes >= MAX_WAITING / 2 && g_get_monotonic_time () < deadline)
+    wait_for_thread_unlocked (self, deadline, &error);
+  has_room = self->n_bytes < MAX_WAITING / 2;
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
+  log_no_thread (error);
+  return has_room;
+}
+
 /* Waits also for the end of a thread without traces, which comes at once: the thread does not
  * outlive its user. */
 static gboolean
@@ -411,13 +441,7 @@ _lsobs_spool_writer_wait (LsobsSpoolWriter *self, gint64 deadline)
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
   n_traces = self->n_taken;
   while (is_waiting_for_unlocked (self, n_traces) && g_get_monotonic_time () < deadline)
-    {
-      if (self->queue.length > 0)
-        ensure_thread_unlocked (self, error == NULL ? &error : NULL);
-      g_cond_wait_until (&self->cond, &self->lock,
-                         self->running ? deadline
-                                       : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
-    }
+    wait_for_thread_unlocked (self, deadline, &error);
   done = self->n_done >= n_traces;
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
   log_no_thread (error);

@@ -76,8 +76,10 @@ typedef struct
   guint (*take_news) (LsobsTransport *self, gboolean *answered, GError **error);
 
   /* The spool. @func is called with @data if these return TRUE. may_spool(): whether there is a
-   * spool, and the disk is not too far behind. */
+   * spool, and the disk is not too far behind. await_spool() waits until it is not, and is FALSE at
+   * the deadline. */
   gboolean (*may_spool) (LsobsTransport *self);
+  gboolean (*await_spool) (LsobsTransport *self, gint64 deadline);
   gboolean (*spool) (LsobsTransport *self, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data);
   gboolean (*begin_drain) (LsobsTransport *self, LsobsDrainedFunc func, gpointer data);
   /* Cancels the drain, and waits until the deadline for its end. */

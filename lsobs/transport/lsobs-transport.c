@@ -182,6 +182,12 @@ default_may_spool (LsobsTransport *self G_GNUC_UNUSED)
 }
 
 static gboolean
+default_await_spool (LsobsTransport *self G_GNUC_UNUSED, gint64 deadline G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+static gboolean
 default_spool (LsobsTransport *self G_GNUC_UNUSED,
                LsobsBatch *batch G_GNUC_UNUSED,
                LsobsSpooledFunc func G_GNUC_UNUSED,
@@ -223,6 +229,7 @@ static const LsobsTransportVTable default_vtable = {
   .ask_again = default_ask_again,
   .take_news = default_take_news,
   .may_spool = default_may_spool,
+  .await_spool = default_await_spool,
   .spool = default_spool,
   .begin_drain = default_begin_drain,
   .end_drain = default_end_drain,

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* When a program looks into its spool: another process with the same key may have put files there. */
+/* When a program looks into its spool: another process with the same key may have put files there. And
+ * what a stop puts there does not run ahead of the disk. */
 
 #include "config.h"
 
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/core/lsobs-clock-private.h"
+
+#include "lsobs/transport/lsobs-transport-private.h"
 
 #include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/once-service.h"
@@ -143,6 +146,60 @@ test_unnoticed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_arrived (fixture, 2 * N_RUNS + 2);
 }
 
+/* --- the end --- */
+
+/* A disk that has room for one batch, and for the next one after a wait. */
+static const LsobsTransportVTable *client_vtable;
+static gboolean has_room;
+static guint n_spooled;
+
+static gboolean
+await_spool (LsobsTransport *transport G_GNUC_UNUSED, gint64 deadline)
+{
+  gboolean had_room = has_room;
+
+  has_room = TRUE;
+  return had_room || deadline != 0;
+}
+
+static gboolean
+spool (LsobsTransport *transport, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data)
+{
+  g_assert_true (has_room);
+  has_room = FALSE;
+  n_spooled++;
+  return client_vtable->spool (transport, batch, func, data);
+}
+
+/* The batches of an observer that leaves, in a thread of lsobs. */
+static void
+test_end (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsClient) client = lsobs_client_new (fixture->base.config, NULL);
+  static LsobsTransportVTable vtable;
+
+  client_vtable = _lsobs_transport_peek_vtable (LSOBS_TRANSPORT (client));
+  vtable = *client_vtable;
+  vtable.await_spool = await_spool;
+  vtable.spool = spool;
+  has_room = FALSE;
+  n_spooled = 0;
+  _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, &vtable);
+  lsobs_config_set_max_batch_size (fixture->base.config, 5);
+  fixture->base.config->first_probe = TEST_NEVER_MS;
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, 30);
+  g_error_free (test_flush_in_vain (fixture->base.exporter, 30));
+  g_clear_object (&fixture->base.observer);
+  while (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED) < 30)
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_thread_yield ();
+  g_assert_cmpuint (n_spooled, ==, 6);
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+  _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, client_vtable);
+}
+
 #define ADD(path, test) g_test_add (path, Fixture, NULL, set_up, test, tear_down)
 
 int
@@ -153,6 +210,8 @@ main (int argc, char **argv)
 
   ADD ("/spool-sender/outage", test_outage);
   ADD ("/spool-sender/unnoticed", test_unnoticed);
+
+  ADD ("/spool-sender/end", test_end);
 
   return g_test_run ();
 }

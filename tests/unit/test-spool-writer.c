@@ -538,7 +538,9 @@ test_bounded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
   /* the first has left, and there is room for three */
   g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000 - 3);
+  g_assert_false (_lsobs_spool_writer_wait_room (writer, g_get_monotonic_time () + 1000));
   g_mutex_unlock (&bounds.gate);
+  g_assert_true (_lsobs_spool_writer_wait_room (writer, get_deadline ()));
   g_assert_true (_lsobs_spool_writer_wait (writer, get_deadline ()));
   g_assert_cmpint (g_atomic_int_get (&bounds.n_freed), ==, 1000);
   g_assert_cmpuint (get_written (fixture), ==, 0);
