@@ -293,6 +293,9 @@ purged_cb (GObject *source, GAsyncResult *result, gpointer user_data)
  * removed, and may still arrive. Then it counts twice: as removed here, and in
  * %LSOBS_COUNTER_DRAINED there.
  *
+ * If the start of a run is removed before its end goes to the spool, that end is an update of a run that
+ * the service does not know. The same is true of a start that is older than #LsobsConfig:spool-max-age.
+ *
  * May be called from any thread. @callback runs in the thread-default main context of the caller;
  * files are removed in a thread of lsobs.
  *
