@@ -479,14 +479,14 @@ stop_oldest (void)
     return;
   if (oldest->outer == NULL)
     {
-      if (oldest->settings->values.failed_traces_dir != NULL && !crowded)
+      if (_lsobs_settings_keep_lost (oldest->settings) && !crowded)
         _lsobs_worker_hasten_leave (oldest);
       else
         _lsobs_worker_stop_later (oldest, 0);
       nudge_watch ();
     }
   /* This thread does not write what is left to files. */
-  else if (oldest->settings->values.failed_traces_dir == NULL && may_stop_anywhere (oldest) &&
+  else if (!_lsobs_settings_keep_lost (oldest->settings) && may_stop_anywhere (oldest) &&
            _lsobs_worker_stop_now (oldest))
     {
       if (!needs_watch (oldest))

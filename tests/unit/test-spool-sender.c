@@ -148,27 +148,43 @@ test_unnoticed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- the end --- */
 
-/* A disk that has room for one batch, and for the next one after a wait. */
 static const LsobsTransportVTable *client_vtable;
-static gboolean has_room;
-static guint n_spooled;
+static gint n_awaited; /* atomic */
+static gint n_spooled; /* atomic */
+static gint64 end_began;
 
+/* A disk that has room after a wait. */
 static gboolean
 await_spool (LsobsTransport *transport G_GNUC_UNUSED, gint64 deadline)
 {
-  gboolean had_room = has_room;
-
-  has_room = TRUE;
-  return had_room || deadline != 0;
+  /* a thread of lsobs has more time than one of the program */
+  g_assert_cmpint (deadline, >, end_began + G_USEC_PER_SEC);
+  g_atomic_int_inc (&n_awaited);
+  return TRUE;
 }
 
 static gboolean
 spool (LsobsTransport *transport, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data)
 {
-  g_assert_true (has_room);
-  has_room = FALSE;
-  n_spooled++;
+  /* the one that was under way does not wait */
+  g_assert_cmpint (g_atomic_int_add (&n_spooled, 1), <=, g_atomic_int_get (&n_awaited));
   return client_vtable->spool (transport, batch, func, data);
+}
+
+/* More observers that leave than lsobs lets leave at a time: the first stops, and writes. */
+static void
+drop_others (Fixture *fixture)
+{
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autoptr (LsobsConfig) config = lsobs_config_new (TEST_KEY, TEST_PROJECT);
+      g_autoptr (LsobsObserver) observer = NULL;
+
+      lsobs_config_set_api_url (config, test_server_get_url (fixture->base.server));
+      lsobs_config_set_shutdown_timeout (config, 300);
+      observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, NULL, "config", config, NULL);
+      test_emit_many (lsobs_observer_get_exporter (observer), 1);
+    }
 }
 
 /* The batches of an observer that leaves, in a thread of lsobs. */
@@ -182,20 +198,22 @@ test_end (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   vtable = *client_vtable;
   vtable.await_spool = await_spool;
   vtable.spool = spool;
-  has_room = FALSE;
-  n_spooled = 0;
   _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, &vtable);
   lsobs_config_set_max_batch_size (fixture->base.config, 5);
+  /* as long as the disk needs */
+  lsobs_config_set_shutdown_timeout (fixture->base.config, TEST_TIMEOUT_MS);
   fixture->base.config->first_probe = TEST_NEVER_MS;
   test_server_close_port (fixture->base.server);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 30);
   g_error_free (test_flush_in_vain (fixture->base.exporter, 30));
+  end_began = g_get_monotonic_time ();
   g_clear_object (&fixture->base.observer);
+  drop_others (fixture);
   while (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED) < 30)
     if (!g_main_context_iteration (NULL, FALSE))
       g_thread_yield ();
-  g_assert_cmpuint (n_spooled, ==, 6);
+  g_assert_cmpint (g_atomic_int_get (&n_spooled), ==, 6);
   g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
   _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, client_vtable);
 }
