@@ -109,25 +109,35 @@ stop_spooled (Fixture *fixture, guint n_records)
   test_fixture_stop (&fixture->base);
 }
 
-/* Fills the spool with so many files, each with so many runs, beside so many other files. */
+/* Puts so many runs into one file of the spool, also on a busy machine.
+ * @bad: (nullable): the name of one more, in the middle */
 static void
-fill_more (Fixture *fixture, guint n_files, guint n_runs, guint n_others)
+fill_one (Fixture *fixture, guint n_runs, const char *bad)
 {
+  guint n_records = n_runs + (bad != NULL ? 1 : 0);
   gint64 interval = lsobs_config_get_flush_interval (fixture->base.config);
   gint64 size = lsobs_config_get_max_batch_size (fixture->base.config);
 
   test_server_close_port (fixture->base.server);
   lsobs_config_set_flush_interval (fixture->base.config, TEST_NEVER_MS);
-  lsobs_config_set_max_batch_size (fixture->base.config, n_runs);
-  for (guint i = 0; i < n_files; i++)
-    {
-      test_fixture_start (&fixture->base);
-      test_emit_many (fixture->base.exporter, n_runs);
-      stop_spooled (fixture, n_runs);
-    }
-  g_assert_cmpuint (count_files (fixture), ==, n_others + n_files);
+  lsobs_config_set_max_batch_size (fixture->base.config, n_records);
+  test_fixture_start (&fixture->base);
+  test_emit_many (fixture->base.exporter, n_runs / 2);
+  if (bad != NULL)
+    test_emit (fixture->base.exporter, bad);
+  test_emit_many (fixture->base.exporter, n_runs - n_runs / 2);
+  stop_spooled (fixture, n_records);
   lsobs_config_set_flush_interval (fixture->base.config, interval);
   lsobs_config_set_max_batch_size (fixture->base.config, size);
+}
+
+/* Fills the spool with so many files, each with so many runs, beside so many other files. */
+static void
+fill_more (Fixture *fixture, guint n_files, guint n_runs, guint n_others)
+{
+  for (guint i = 0; i < n_files; i++)
+    fill_one (fixture, n_runs, NULL);
+  g_assert_cmpuint (count_files (fixture), ==, n_others + n_files);
   test_server_open_port (fixture->base.server);
 }
 
@@ -582,18 +592,6 @@ reset_bad (TestRequest *request, TestAnswer *answer, gpointer data)
   return TRUE;
 }
 
-/* Puts one more file into the spool, with a bad record among so many. */
-static void
-spool_bad (Fixture *fixture, guint n_before, guint n_after)
-{
-  test_server_close_port (fixture->base.server);
-  test_fixture_start (&fixture->base);
-  test_emit_many (fixture->base.exporter, n_before);
-  test_emit (fixture->base.exporter, "bad");
-  test_emit_many (fixture->base.exporter, n_after);
-  stop_spooled (fixture, n_before + 1 + n_after);
-}
-
 /* Two of them are next to each other. */
 static void
 test_failing (Fixture *fixture, gconstpointer data)
@@ -603,8 +601,8 @@ test_failing (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
   Counts counts;
 
-  spool_bad (fixture, 0, 0);
-  spool_bad (fixture, 0, 0);
+  fill_one (fixture, 0, "bad");
+  fill_one (fixture, 0, "bad");
   fill_more (fixture, 3, 4, 2);
   test_server_switch (fixture->base.server, resets ? reset_bad : fail_bad, fixture->service);
   test_fixture_start (&fixture->base);
@@ -646,7 +644,7 @@ test_isolated (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   Counts counts;
   g_autoptr (GError) error = NULL;
 
-  spool_bad (fixture, 7, 7);
+  fill_one (fixture, 14, "bad");
   fill_more (fixture, 1, 1, 1);
   names = failed_traces_list (fixture->dir);
   good.path = g_build_filename (fixture->dir, g_ptr_array_index (names, 1), NULL);
