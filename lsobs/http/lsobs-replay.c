@@ -8,10 +8,10 @@
 
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-attempts-private.h"
+#include "lsobs/http/lsobs-replay-list-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
 #include "lsobs/http/lsobs-wait-source-private.h"
-#include "lsobs/spool/lsobs-spool-folder-private.h"
-#include "lsobs/spool/lsobs-spool-owner-private.h"
+#include "lsobs/spool/lsobs-failed-trace-private.h"
 #include "lsobs/text/lsobs-compressor-private.h"
 #include "lsobs/transport/lsobs-body-reader-private.h"
 
@@ -22,12 +22,6 @@
 
 /* Larger bodies are not read, which were compressed. */
 #define MAX_BODY_BYTES (256 * 1024 * 1024)
-
-/* How many names are in memory at a time. */
-#define MAX_FILES 10000
-
-/* Which process, and which replay, may send the files of an owner; the tag follows. */
-#define LOCK_NAME "drain-"
 
 /* How often a replay looks whether another one has ended, in µs. */
 #define LOCK_INTERVAL (100 * 1000)
@@ -42,27 +36,16 @@ typedef struct
 
 typedef struct
 {
-  guint epoch;              /* the process that replays */
-  LsobsService *service;    /* (owned) with connections and waits of its own */
-  LsobsReplayMode mode;     /* constant */
-  gboolean may_be_missing;  /* a missing directory counts as empty */
-  LsobsSpoolFolder *folder; /* (owned) */
-  LsobsSpoolOwner *owner;   /* (owned) whose files may be sent */
-  LsobsFileLock lock;       /* that of a spool */
-  GPtrArray *names;         /* (owned) (element-type utf8) of files, the oldest first */
-  char *last_name;          /* (owned) (nullable) of the last file in names, if there are more */
-  guint next;               /* index of the next file in names */
-  guint n_fresh;            /* of names: on the others, which come last, the service has failed */
-  LsobsReplayHistory *history;    /* (unowned) */
-  LsobsReplayHistory own_history; /* without another one */
-  GHashTable *missing;            /* (owned) (element-type utf8) missing endpoints */
-  GError *problem;   /* (owned) (nullable) the first error that is not about one file */
-  gboolean plain;    /* the service takes no compressed bodies */
-  char *isolated;    /* (owned) (nullable) the file on which the service failed, perhaps because of
-                   * its content, since it took another one */
-  gboolean probe;    /* a recent file shows whether it was because of that */
-  guint n_delivered; /* files */
-  guint n_failed;    /* files */
+  guint epoch;             /* the process that replays */
+  LsobsService *service;   /* (owned) with connections and waits of its own */
+  LsobsReplayMode mode;    /* constant */
+  gboolean may_be_missing; /* a missing directory counts as empty */
+  LsobsReplayList list;    /* which file comes next */
+  GHashTable *missing;     /* (owned) (element-type utf8) missing endpoints */
+  GError *problem;         /* (owned) (nullable) the first error that is not about one file */
+  gboolean plain;          /* the service takes no compressed bodies */
+  guint n_delivered;       /* files */
+  guint n_failed;          /* files */
 
   /* the current file */
   LsobsFileLock file_lock; /* of the file: no other replay sends it */
@@ -122,18 +105,12 @@ replay_free (gpointer user_data)
 
   /* In a forked child, the locks are the parent's. */
   if (replay->epoch != _lsobs_fork_epoch ())
-    replay->lock.fd = replay->file_lock.fd = -1;
+    replay->list.lock.fd = replay->file_lock.fd = -1;
   end_file (replay);
-  _lsobs_file_lock_release (&replay->lock);
+  _lsobs_replay_list_clear (&replay->list);
   _lsobs_service_unref (replay->service);
-  _lsobs_spool_folder_free (replay->folder);
-  _lsobs_spool_owner_free (replay->owner);
-  g_ptr_array_unref (replay->names);
   g_array_unref (replay->ranges);
   g_hash_table_unref (replay->missing);
-  _lsobs_replay_history_clear (&replay->own_history);
-  g_free (replay->isolated);
-  g_free (replay->last_name);
   g_clear_error (&replay->problem);
   g_free (replay);
 }
@@ -141,55 +118,19 @@ replay_free (gpointer user_data)
 static const char *
 peek_name (Replay *replay)
 {
-  return g_ptr_array_index (replay->names, replay->next - 1);
+  return _lsobs_replay_list_peek_name (&replay->list);
 }
 
 /* --- bad files --- */
-
-/* A file has failed: a recent one comes next, which the service takes if it is well. While nothing is
- * delivered, each replay tries another one. */
-static void
-put_probe_next (Replay *replay)
-{
-  guint end = replay->next < replay->n_fresh ? replay->n_fresh : replay->names->len;
-  guint n = end - replay->next;
-  guint index = end - 1 - replay->history->n_vain % n;
-
-  replay->probe = FALSE;
-  g_ptr_array_insert (replay->names, (int) replay->next,
-                      g_ptr_array_steal_index (replay->names, index));
-}
-
-/* The failure on the isolated file was about that file. */
-static void
-fail_isolated (Replay *replay)
-{
-  if (replay->isolated != NULL)
-    _lsobs_replay_history_add (replay->history, g_steal_pointer (&replay->isolated));
-}
 
 /* The service has taken records, or has refused them: what it failed on before is bad. */
 static void
 note_well (Replay *replay)
 {
-  fail_isolated (replay);
-  replay->history->n_vain = 0;
+  _lsobs_replay_list_note_well (&replay->list);
   replay->n_refused += replay->n_doubtful;
   replay->n_doubtful = 0;
   g_clear_error (&replay->doubt);
-}
-
-/* The replay ends. */
-static void
-end_isolation (Replay *replay)
-{
-  if (replay->isolated == NULL)
-    return;
-  if (replay->n_delivered > 0)
-    fail_isolated (replay);
-  else
-    replay->history->n_vain++;
-  g_clear_pointer (&replay->isolated, g_free);
 }
 
 /* Whether the service, or what is in front of it, may have failed because of what is in the file. */
@@ -208,43 +149,11 @@ static gboolean
 may_isolate (Replay *replay, const GError *error)
 {
   return may_be_content (replay, error) && replay->n_delivered > 0 &&
-         _lsobs_replay_history_count (replay->history, peek_name (replay)) >=
+         _lsobs_replay_list_count_failures (&replay->list) >=
              LSOBS_DELIVERY_POLICY_MAX_LONE_FAILURES;
 }
 
 /* --- the disk: in a thread, while the context waits --- */
-
-/* Lists the files that this process may send, and have not been listed yet.
- * Returns: 0 or errno */
-static int
-list_files (Replay *replay)
-{
-  const gboolean tagged = replay->mode != LSOBS_REPLAY_DIRECTORY;
-  const char *tag = tagged ? _lsobs_spool_owner_peek_tag (replay->owner) : NULL;
-  GPtrArray *names = replay->names;
-  char mark[LSOBS_MARK_LEN + 1];
-  guint n_seen = 0;
-  int problem;
-
-  _lsobs_spool_owner_make_mark (replay->owner, mark);
-  g_ptr_array_set_size (names, 0);
-  problem = _lsobs_spool_folder_list (replay->folder, tag, mark, names);
-  _lsobs_replay_history_forget_gone (replay->history, names);
-  while (replay->last_name != NULL && n_seen < names->len &&
-         _lsobs_spool_folder_compare (g_ptr_array_index (names, n_seen), replay->last_name,
-                                      tagged) <= 0)
-    n_seen++;
-  g_ptr_array_remove_range (names, 0, n_seen);
-  g_clear_pointer (&replay->last_name, g_free);
-  if (names->len > MAX_FILES)
-    {
-      g_ptr_array_set_size (names, MAX_FILES);
-      replay->last_name = g_strdup (g_ptr_array_index (names, MAX_FILES - 1));
-    }
-  replay->next = 0;
-  replay->n_fresh = _lsobs_replay_history_sort (replay->history, names);
-  return problem;
-}
 
 /* Locks the folder, unless it is, and lists its files. The oldest failed trace is sent first. */
 static void
@@ -254,14 +163,9 @@ list_in_thread (GTask *disk_task,
                 GCancellable *cancellable)
 {
   Replay *replay = task_data;
-  g_autofree char *lock_name =
-      g_strconcat (LOCK_NAME, _lsobs_spool_owner_peek_tag (replay->owner), NULL);
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
-  int problem =
-      replay->lock.fd < 0 ? _lsobs_spool_folder_lock (replay->folder, lock_name, &replay->lock) : 0;
+  int problem = _lsobs_replay_list_read (&replay->list);
 
-  if (problem == 0)
-    problem = list_files (replay);
   _lsobs_fork_guard_close (guard);
   if (problem == 0 || (problem == ENOENT && replay->may_be_missing))
     g_task_return_boolean (disk_task, TRUE);
@@ -286,14 +190,14 @@ load_in_thread (GTask *disk_task,
   GError *error = NULL;
   gint64 time;
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
-  int problem = _lsobs_spool_folder_lock_file (replay->folder, name, &replay->file_lock);
+  int problem = _lsobs_spool_folder_lock_file (replay->list.folder, name, &replay->file_lock);
 
   /* Another replay sends it, or has sent it. A file that may only be read has no lock, and neither
    * has one on a disk without locks. */
   if (problem == EWOULDBLOCK || problem == ESTALE)
     problem = ENOENT;
   if (problem == 0 || problem == EACCES || problem == EROFS || problem == EOPNOTSUPP)
-    problem = _lsobs_spool_folder_read (replay->folder, name, MAX_FILE_BYTES, &text);
+    problem = _lsobs_spool_folder_read (replay->list.folder, name, MAX_FILE_BYTES, &text);
   _lsobs_fork_guard_close (guard);
   if (problem != 0)
     {
@@ -318,7 +222,7 @@ remove_in_thread (GTask *disk_task,
 {
   Replay *replay = task_data;
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
-  int problem = _lsobs_spool_folder_remove (replay->folder, peek_name (replay));
+  int problem = _lsobs_spool_folder_remove (replay->list.folder, peek_name (replay));
 
   _lsobs_fork_guard_close (guard);
   /* If the file stays, the next replay sends it again, and the service reports a conflict. */
@@ -414,13 +318,12 @@ finish (GTask *task, GError *error)
   Replay *replay = g_task_get_task_data (task);
 
   assert_context (task);
-  end_isolation (replay);
-  replay->history->not_before = _lsobs_service_get_not_before (replay->service);
+  _lsobs_replay_list_end (&replay->list, replay->n_delivered > 0);
+  replay->list.history->not_before = _lsobs_service_get_not_before (replay->service);
   _lsobs_service_close (replay->service);
-  _lsobs_file_lock_release (&replay->lock);
   _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_SPOOL_DROPPED,
-                       (gssize) replay->folder->n_expired);
-  replay->folder->n_expired = 0;
+                       (gssize) replay->list.folder->n_expired);
+  replay->list.folder->n_expired = 0;
   if (error != NULL)
     g_task_return_error (task, error);
   else
@@ -531,15 +434,12 @@ keep (GTask *task, GError *error, gboolean missing)
   g_debug ("%s stays: %s", peek_name (replay), error->message);
   if (missing)
     g_hash_table_add (replay->missing, g_strdup (replay->trace->endpoint));
-  if (suspicious ? replay->isolated != NULL : !missing && !is_about_one (policy))
+  /* A service may fail on what is in one file: another one shows whether it is well. */
+  if (suspicious ? !_lsobs_replay_list_isolate (&replay->list) : !missing && !is_about_one (policy))
     {
       finish (task, error);
       return;
     }
-  /* A service may fail on what is in one file: another one shows whether it is well. */
-  if (suspicious)
-    replay->isolated = g_strdup (peek_name (replay));
-  replay->probe |= suspicious;
   if ((missing || suspicious) && replay->problem == NULL)
     replay->problem = g_steal_pointer (&error);
   g_clear_error (&error);
@@ -584,7 +484,7 @@ split_range (GTask *task)
     return FALSE;
   /* A bad record is given up if the service takes another one after it: from time to time, the last
    * one is sent first. */
-  if (_lsobs_replay_history_count (replay->history, peek_name (replay)) % 2 != 0)
+  if (_lsobs_replay_list_count_failures (&replay->list) % 2 != 0)
     {
       RecordRange first = halves[0];
 
@@ -901,7 +801,7 @@ is_own (Replay *replay)
 
   if (owner == NULL)
     return replay->mode == LSOBS_REPLAY_DIRECTORY;
-  return _lsobs_spool_owner_matches (replay->owner, owner);
+  return _lsobs_spool_owner_matches (replay->list.owner, owner);
 }
 
 static void
@@ -989,21 +889,12 @@ start_next_file (GTask *task)
   assert_context (task);
   if (finish_if_cancelled (task))
     return;
-  if (replay->next < replay->names->len)
-    {
-      if (replay->probe)
-        put_probe_next (replay);
-      replay->next++;
-      use_disk (task, load_in_thread, loaded_cb);
-    }
-  else if (replay->last_name != NULL)
-    {
-      use_disk (task, list_in_thread, listed_cb);
-    }
+  if (_lsobs_replay_list_next (&replay->list))
+    use_disk (task, load_in_thread, loaded_cb);
+  else if (_lsobs_replay_list_has_more (&replay->list))
+    use_disk (task, list_in_thread, listed_cb);
   else
-    {
-      finish (task, g_steal_pointer (&replay->problem));
-    }
+    finish (task, g_steal_pointer (&replay->problem));
 }
 
 /* --- the beginning --- */
@@ -1078,28 +969,16 @@ _lsobs_replay_task (LsobsSettings *settings,
                     LsobsReplayHistory *history,
                     GTask *task)
 {
-  const LsobsSpoolLimits no_limits = {
-    .max_bytes = G_MAXUINT64,
-    .max_files = G_MAXUINT64,
-    .max_age = G_MAXINT64,
-  };
-  const LsobsSpoolLimits limits =
-      mode != LSOBS_REPLAY_DIRECTORY ? _lsobs_spool_limits_get (settings) : no_limits;
   Replay *replay = g_new0 (Replay, 1);
 
   replay->epoch = _lsobs_fork_epoch ();
   replay->service = _lsobs_service_new (settings);
   if (counters != NULL)
     _lsobs_service_set_counters (replay->service, counters);
-  replay->folder = _lsobs_spool_folder_new (path, &limits);
-  replay->owner = _lsobs_spool_owner_new (settings);
   replay->mode = mode;
   replay->may_be_missing = may_be_missing;
-  _lsobs_replay_history_init (&replay->own_history);
-  replay->history = history != NULL ? history : &replay->own_history;
-  replay->lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
+  _lsobs_replay_list_init (&replay->list, settings, path, mode != LSOBS_REPLAY_DIRECTORY, history);
   replay->file_lock = (LsobsFileLock) LSOBS_FILE_LOCK_INIT;
-  replay->names = g_ptr_array_new_with_free_func (g_free);
   replay->ranges = g_array_new (FALSE, FALSE, sizeof (RecordRange));
   replay->missing = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_task_set_task_data (task, replay, replay_free);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/config/lsobs-settings-private.h"
+#include "lsobs/http/lsobs-replay-history-private.h"
+#include "lsobs/spool/lsobs-spool-folder-private.h"
+#include "lsobs/spool/lsobs-spool-owner-private.h"
+
+G_BEGIN_DECLS
+
+/* Which file a replay sends next: the files of the folder that this process may send, the oldest
+ * first. When the service fails on one, perhaps because of its content, a recent one comes next, which
+ * shows whether it does; files on which it failed alone come last. A plain value, used by one thread at
+ * a time. */
+typedef struct
+{
+  LsobsSpoolFolder *folder;    /* (owned) */
+  LsobsSpoolOwner *owner;      /* (owned) whose files may be sent */
+  gboolean is_spool;           /* constant: only files with the tag of the owner */
+  LsobsFileLock lock;          /* of the folder, for this tag */
+  LsobsReplayHistory *history; /* (unowned) */
+  LsobsReplayHistory own_history; /* without another one */
+
+  /* private */
+  GPtrArray *names; /* (owned) (element-type utf8) of files, the oldest first */
+  char *last_name;  /* (owned) (nullable) of the last file in names, if there are more */
+  guint next;       /* index of the next file in names */
+  guint n_fresh;    /* of names: on the others, which come last, the service has failed */
+  char *isolated;   /* (owned) (nullable) the file on which the service failed, perhaps because of
+                     * its content, since it took another one */
+  gboolean probe;   /* a recent file shows whether it was because of that */
+} LsobsReplayList;
+
+void _lsobs_replay_list_init (LsobsReplayList *self,
+                              LsobsSettings *settings,
+                              const char *path,
+                              gboolean is_spool,
+                              LsobsReplayHistory *history);
+void _lsobs_replay_list_clear (LsobsReplayList *self);
+
+int _lsobs_replay_list_read (LsobsReplayList *self);
+gboolean _lsobs_replay_list_next (LsobsReplayList *self);
+gboolean _lsobs_replay_list_has_more (LsobsReplayList *self);
+const char *_lsobs_replay_list_peek_name (LsobsReplayList *self);
+
+gboolean _lsobs_replay_list_isolate (LsobsReplayList *self);
+guint _lsobs_replay_list_count_failures (LsobsReplayList *self);
+void _lsobs_replay_list_note_well (LsobsReplayList *self);
+void _lsobs_replay_list_end (LsobsReplayList *self, gboolean delivered);
+
+G_END_DECLS
