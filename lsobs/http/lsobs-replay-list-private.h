@@ -10,8 +10,9 @@ G_BEGIN_DECLS
 
 /* Which file a replay sends next: the files of the folder that this process may send, the oldest
  * first. When the service fails on one, perhaps because of its content, a recent one comes next, which
- * shows whether it does; files on which it failed alone come last. A plain value, used by one thread at
- * a time. */
+ * shows whether it does; files on which it failed alone come last.
+ *
+ * A plain value, used by one thread at a time. */
 typedef struct
 {
   LsobsSpoolFolder *folder;    /* (owned) */

@@ -29,7 +29,7 @@ list_headers () {
       *"thread-safe, except for"*) class=any ;;
       *"used in the worker's context only"* | *"used only in the context that sends"*) class=context ;;
       *thread-safe*) class=any ;;
-      *immutable* | *"pure functions"*) class=value ;;
+      *immutable* | *"pure functions"* | *"plain value"*) class=value ;;
       *) class=- ;;
     esac
     echo "$file $class"
