@@ -46,6 +46,10 @@ void lsobs_run_end_bytes (LsobsRun *self, GBytes *outputs);
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_fail (LsobsRun *self, const GError *error);
 LSOBS_AVAILABLE_IN_0_1
+void lsobs_run_fail_with_outputs (LsobsRun *self, const GError *error, JsonNode *outputs);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_run_fail_with_outputs_bytes (LsobsRun *self, const GError *error, GBytes *outputs);
+LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_fail_with_message (LsobsRun *self, const char *message);
 
 LSOBS_AVAILABLE_IN_0_1

@@ -52,6 +52,9 @@
 /* Metadata with the program's word for what a run does, if it is no LsobsRunType. */
 #define KIND_KEY "ls_run_kind"
 
+/* The error of a run that the program has cancelled. GIO's own message is translated. */
+#define CANCELLED_ERROR "Cancelled"
+
 G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
 
 /* Whether the run was started before a fork(), by the parent process. Its lock must not be
@@ -227,14 +230,24 @@ finish_late (LsobsRun *self, const LsobsRunEnd *end)
   count (self, LSOBS_COUNTER_LATE_UPDATES);
 }
 
+/* @cause: (nullable) */
+static gboolean
+is_cancelled (const GError *cause)
+{
+  return g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
 /* Adds the domain and the code of an error as metadata, to search traces by, unless the program
- * has set either itself. */
+ * has set either itself; and whether the program has cancelled the run. */
 static void
 add_cause_unlocked (LsobsRun *self, const GError *cause)
 {
   const char *domain = g_quark_to_string (cause->domain);
   g_auto (LsobsBuffer) code = LSOBS_BUFFER_INIT;
 
+  if (is_cancelled (cause))
+    _lsobs_annotations_set_metadata_unlocked (self->annotations, "cancelled",
+                                              g_bytes_new_static ("true", strlen ("true")), FALSE);
   if (_lsobs_annotations_has_metadata_unlocked (self->annotations, "error_domain") ||
       _lsobs_annotations_has_metadata_unlocked (self->annotations, "error_code"))
     return;
@@ -283,7 +296,7 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
     }
   take_final_annotations (self, record);
   record->outputs = capture (self, end->outputs, end->outputs_json);
-  record->error = g_strdup (end->error);
+  record->error = g_strdup (is_cancelled (end->cause) ? CANCELLED_ERROR : end->error);
   record->duration_ms = end->duration_ms;
   record->end_time = now;
   _lsobs_dispatcher_push (get_dispatcher (self), record);
@@ -546,6 +559,9 @@ lsobs_run_end_bytes (LsobsRun *self, GBytes *outputs)
  * are the metadata `error_domain` and `error_code`. The first end stands: an error that
  * comes after it changes nothing.
  *
+ * %G_IO_ERROR_CANCELLED tells that the program has cancelled the run: its error is
+ * `Cancelled` then, in any language, and it has the metadata `cancelled`.
+ *
  * Since: 0.1
  */
 void
@@ -556,6 +572,56 @@ lsobs_run_fail (LsobsRun *self, const GError *error)
 
   _lsobs_run_finish (self,
                      &(LsobsRunEnd){ .error = error->message, .cause = error, .duration_ms = -1 });
+}
+
+/**
+ * lsobs_run_fail_with_outputs:
+ * @self: a run
+ * @error: what went wrong
+ * @outputs: (nullable): what had come out until then; what is no object becomes
+ *   `{"value": …}`
+ *
+ * Ends a run with an error, as lsobs_run_fail() does, and with outputs, such as the part of
+ * an answer that had come when a connection broke. If the run has ended before, @outputs are
+ * still added as long as the record waits in the queue, and the error changes nothing.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_fail_with_outputs (LsobsRun *self, const GError *error, JsonNode *outputs)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (error != NULL);
+
+  _lsobs_run_finish (self, &(LsobsRunEnd){ .outputs = outputs,
+                                           .error = error->message,
+                                           .cause = error,
+                                           .duration_ms = -1 });
+}
+
+/**
+ * lsobs_run_fail_with_outputs_bytes:
+ * @self: a run
+ * @error: what went wrong
+ * @outputs: (nullable): what had come out until then, as JSON text; it is referenced, not
+ *   copied
+ *
+ * Ends a run with an error and outputs, as lsobs_run_fail_with_outputs() does, with ready
+ * JSON. Text that is not JSON is sent as a string. Of several members of an object with the
+ * same name the last one is sent.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_fail_with_outputs_bytes (LsobsRun *self, const GError *error, GBytes *outputs)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (error != NULL);
+
+  _lsobs_run_finish (self, &(LsobsRunEnd){ .outputs_json = outputs,
+                                           .error = error->message,
+                                           .cause = error,
+                                           .duration_ms = -1 });
 }
 
 /**

@@ -112,6 +112,51 @@ test_fail (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
+test_fail_with_outputs (RunFixture *fixture, gconstpointer data)
+{
+  gboolean queued = GPOINTER_TO_INT (data) == 0;
+  g_autoptr (LsobsRun) run = queued ? start (fixture, "run") : start_and_send (fixture, "run");
+  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "no luck");
+  g_autoptr (JsonNode) outputs = run_json ("{\"out\":\"so far\"}");
+
+  lsobs_run_fail_with_outputs (run, error, outputs);
+  g_assert_cmpint (lsobs_run_get_status (run), ==, LSOBS_RUN_STATUS_FAILED);
+  assert_run (fixture, "run", queued ? 0 : 1, "{\"out\":\"so far\"}", "\"no luck\"");
+}
+
+static void
+test_fail_with_outputs_bytes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) bare = start (fixture, "bare");
+  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "no luck");
+  g_autoptr (GBytes) outputs = run_bytes ("[1,2]");
+
+  lsobs_run_fail_with_outputs_bytes (run, error, outputs);
+  lsobs_run_fail_with_outputs_bytes (bare, error, NULL);
+  assert_run (fixture, "run", 0, "{\"value\":[1,2]}", "\"no luck\"");
+  assert_run (fixture, "bare", 0, NULL, "\"no luck\"");
+}
+
+/* The message of GIO is in the language of the user. */
+static void
+test_cancelled (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start (fixture, "run");
+  g_autoptr (LsobsRun) other = start (fixture, "other");
+  g_autoptr (GError) error =
+      g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "Vorgang wurde abgebrochen");
+  g_autoptr (GError) timeout = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "late");
+
+  lsobs_run_fail (run, error);
+  lsobs_run_fail (other, timeout);
+  assert_run (fixture, "run", 0, NULL, "\"Cancelled\"");
+  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata.cancelled", "true");
+  run_assert_member (run_fixture_find (fixture, "other"), "error", "\"late\"");
+  run_assert_member (run_fixture_find (fixture, "other"), "extra.metadata.cancelled", NULL);
+}
+
+static void
 test_fail_with_message (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) run = start_and_send (fixture, "run");
@@ -420,6 +465,12 @@ main (int argc, char **argv)
   run_fixture_add ("/run-end/end-without-outputs", set_up, test_end_without_outputs);
   run_fixture_add ("/run-end/end-bytes-without-outputs", set_up, test_end_bytes_without_outputs);
   run_fixture_add ("/run-end/fail", set_up, test_fail);
+  g_test_add ("/run-end/fail-with-outputs-queued", RunFixture, GINT_TO_POINTER (0), set_up,
+              test_fail_with_outputs, run_fixture_tear_down);
+  g_test_add ("/run-end/fail-with-outputs-sent", RunFixture, GINT_TO_POINTER (1), set_up,
+              test_fail_with_outputs, run_fixture_tear_down);
+  run_fixture_add ("/run-end/fail-with-outputs-bytes", set_up, test_fail_with_outputs_bytes);
+  run_fixture_add ("/run-end/cancelled", set_up, test_cancelled);
   run_fixture_add ("/run-end/fail-with-message", set_up, test_fail_with_message);
   run_fixture_add ("/run-end/fail-with-empty-message", set_up, test_fail_with_empty_message);
   run_fixture_add ("/run-end/merged", set_up, test_merged);
