@@ -327,6 +327,9 @@ static const UsageField token_fields[] = {
   { NULL, "thoughtsTokenCount", LSOBS_USAGE_OUTPUT_REASONING },
   { NULL, "totalTokenCount", LSOBS_USAGE_TOTAL },
   { NULL, "cachedContentTokenCount", LSOBS_USAGE_INPUT_CACHE_READ },
+  /* Ollama */
+  { NULL, "prompt_eval_count", LSOBS_USAGE_INPUT },
+  { NULL, "eval_count", LSOBS_USAGE_OUTPUT },
 };
 
 static const UsageField cost_fields[] = {

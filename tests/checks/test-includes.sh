@@ -3,7 +3,7 @@
 #
 # The folders of lsobs/ depend only on those that come before them in this list, and no unit
 # (a pair of .c and .h files) depends on itself, directly or through others.
-folders="core text config model transport spool http pipeline api"
+folders="core text config model call transport spool http pipeline api"
 
 # Public headers that have no source of their name, with the folder that each belongs to. Every
 # other public header belongs to the folder of its source.

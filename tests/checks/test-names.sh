@@ -14,7 +14,7 @@ json="document field generator merge reader"
 # HTTP, MIME and TLS
 http="address body bundle part service url"
 # LangSmith, LangGraph and OpenTelemetry
-tracing="call capture end propagation replica rule start"
+tracing="capture end propagation replica rule start"
 # C, operating systems and compilers
 systems="buffer clock descriptors fork privilege rank sanitizer secret stop trim"
 

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/api/lsobs-run-context-private.h"
+#include "lsobs/api/lsobs-run-private.h"
+#include "lsobs/call/lsobs-call-answer-private.h"
+#include "lsobs/call/lsobs-call-request-private.h"
+#include "lsobs/lsobs-model-call.h"
+#include "lsobs/text/lsobs-secret-name-private.h"
+
+/**
+ * SECTION:lsobs-model-call
+ * @title: LsobsModelCall
+ * @short_description: the call of a model, traced by its bytes
+ *
+ * Makes a run of the call of a model: of the request's URL and body, and of the bytes of
+ * the answer, as they come. The call itself is made by the program, with whatever
+ * it likes.
+ *
+ * |[<!-- language="C" -->
+ * g_autoptr(LsobsModelCall) call = lsobs_model_call_new (observer, NULL, url, body);
+ *
+ * while ((n = g_input_stream_read (stream, buffer, sizeof buffer, NULL, &error)) > 0)
+ *   lsobs_model_call_feed (call, buffer, n);
+ * lsobs_model_call_finish (call, status, error);
+ * ]|
+ *
+ * These are known, by the end of the URL's path: the chat completions, responses,
+ * completions and embeddings of OpenAI, which many services and local programs speak;
+ * the messages of Anthropic; chat, generate and embed of Ollama; and generateContent
+ * and embedContent of Google. Whether an answer is a stream, and of which kind, its
+ * first bytes tell. Anything else is recorded as it is.
+ *
+ * # What becomes of it
+ *
+ * The run is an %LSOBS_RUN_TYPE_LLM, or an %LSOBS_RUN_TYPE_EMBEDDING. Its inputs are the
+ * messages and the tools that were offered, its outputs the answer. Those of a stream
+ * are put together: texts, refusals, reasoning and calls of tools have the form of an
+ * answer that is no stream. Contents of Google become messages of OpenAI's form. Of
+ * embeddings, the number and the size of the vectors are recorded, not the vectors.
+ *
+ * The model, the provider, and the parameters that are known to be no secrets are metadata,
+ * and so is what the request itself has as `metadata`. What the service says about tokens
+ * and costs is the usage of the run. If a stream has no usage because it was not asked for,
+ * the metadata `usage_missing` says so. With the first part of a stream comes the event
+ * `new_token`.
+ *
+ * The run fails with the service's own message if there is one; with `Cancelled` if the
+ * program has cancelled the call; and with `Incomplete answer` if the answer has not come to
+ * its end. It has what had come of the outputs then. Whether an answer is complete is decided
+ * by what it says, and not by how the connection has ended.
+ *
+ * # What is left out
+ *
+ * Of the URL, the provider and the model are recorded, and nothing else: no key in its query, no
+ * user. Headers are not known to this object. Tokens and headers for servers of tools are
+ * masked.
+ *
+ * Up to 16 MiB of an answer are kept, and 64 KiB of one that has no events of its format. The
+ * metadata `lsobs_cut_bytes` tells how many bytes are left out, and such calls are counted by
+ * %LSOBS_COUNTER_CUT_PAYLOADS.
+ *
+ * # Threads
+ *
+ * An object may be used in any thread, by one at a time.
+ */
+
+/* It is sent, so it is not translated. */
+#define INCOMPLETE_ANSWER "Incomplete answer"
+
+struct _LsobsModelCall
+{
+  GObject parent_instance;
+
+  LsobsRun *run;             /* (owned) */
+  LsobsCallRequest *request; /* (owned) (nullable) not %NULL if the run is sampled */
+  LsobsCallAnswer *answer;   /* (owned) (nullable) %NULL if the run is not sampled, or has ended */
+  gboolean has_token;        /* the run has the event */
+  gboolean has_ended;
+};
+
+G_DEFINE_FINAL_TYPE (LsobsModelCall, lsobs_model_call, G_TYPE_OBJECT)
+
+/* --- the start --- */
+
+/* Metadata that the program sends to the provider comes first, so that it replaces nothing. */
+static void
+set_request_metadata (LsobsRun *run, JsonObject *metadata)
+{
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  if (metadata == NULL)
+    return;
+  json_object_iter_init_ordered (&iter, metadata);
+  while (json_object_iter_next_ordered (&iter, &name, &node))
+    if (!_lsobs_secret_name_is (name))
+      lsobs_run_set_metadata (run, name, node);
+}
+
+/* @model: (nullable) */
+static void
+set_model (LsobsModelCall *self, const char *model)
+{
+  const LsobsCallFormat *format = self->request->format;
+  const char *provider = self->request->provider;
+
+  if (format != NULL && format->model_type != NULL)
+    lsobs_run_set_model_type (self->run, format->model_type);
+  if (provider != NULL)
+    lsobs_run_set_metadata_string (self->run, "ls_provider", provider);
+  if (model != NULL)
+    lsobs_run_set_metadata_string (self->run, "ls_model_name", model);
+}
+
+/* @request: (nullable)
+ * Returns: (transfer full) */
+static char *
+make_name (const LsobsCallRequest *request)
+{
+  gboolean is_known = request != NULL && request->format != NULL;
+  const char *operation = is_known ? request->format->operation : "model call";
+
+  return is_known && request->model != NULL ? g_strdup_printf ("%s %s", operation, request->model)
+                                            : g_strdup (operation);
+}
+
+/* Whether a run may be sampled. Nothing is parsed for one that is not. */
+static gboolean
+may_be_sampled (LsobsExporter *exporter, LsobsRun *parent)
+{
+  return parent != NULL ? lsobs_run_is_sampled (parent)
+                        : _lsobs_exporter_peek_settings (exporter)->values.tracing_enabled;
+}
+
+/* Says what the request says. */
+static void
+annotate (LsobsModelCall *self)
+{
+  const LsobsCallRequest *request = self->request;
+
+  set_request_metadata (self->run, request->metadata);
+  set_model (self, request->model);
+  if (request->params == NULL)
+    return;
+  lsobs_run_set_invocation_params (self->run, request->params);
+  lsobs_run_set_extra (self->run, "invocation_params", request->params);
+}
+
+static void
+start (LsobsModelCall *self, LsobsExporter *exporter, LsobsRun *parent, const char *url, GBytes *body)
+{
+  LsobsRunStart run_start = { .parent = parent, .run_type = LSOBS_RUN_TYPE_LLM };
+  g_autofree char *name = NULL;
+
+  if (may_be_sampled (exporter, parent))
+    self->request = _lsobs_call_request_new (url, body);
+  name = make_name (self->request);
+  run_start.name = name;
+  if (self->request != NULL)
+    {
+      run_start.inputs_json = self->request->inputs;
+      if (self->request->format != NULL && self->request->format->model_type == NULL)
+        run_start.run_type = LSOBS_RUN_TYPE_EMBEDDING;
+    }
+  self->run = _lsobs_run_start (exporter, &run_start);
+  if (!lsobs_run_is_sampled (self->run))
+    return;
+  self->answer = _lsobs_call_answer_new (self->request->format, self->request->n_choices);
+  annotate (self);
+}
+
+/* --- the end --- */
+
+static void
+set_usage (LsobsModelCall *self)
+{
+  g_autoptr (LsobsUsage) usage = NULL;
+  g_autoptr (JsonNode) node = NULL;
+
+  if (self->answer->usage != NULL)
+    {
+      node = json_node_init_object (json_node_alloc (), self->answer->usage);
+      usage = lsobs_usage_new_from_json (node, NULL);
+    }
+  if (usage != NULL)
+    lsobs_run_set_usage_metadata (self->run, usage);
+  else if (self->answer->is_stream && !self->request->asks_usage &&
+           self->request->format != NULL && self->request->format->must_ask_usage)
+    lsobs_run_set_metadata_string (self->run, "usage_missing",
+                                   "The request does not set stream_options.include_usage");
+}
+
+static void
+set_integer (LsobsRun *run, const char *key, gint64 number)
+{
+  g_autoptr (JsonNode) node = json_node_init_int (json_node_alloc (), number);
+
+  lsobs_run_set_metadata (run, key, node);
+}
+
+static void
+count_cut (LsobsModelCall *self)
+{
+  guint64 n_cut = _lsobs_call_answer_count_cut (self->answer);
+
+  if (n_cut == 0)
+    return;
+  set_integer (self->run, "lsobs_cut_bytes", (gint64) MIN (n_cut, G_MAXINT64));
+  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->run->exporter),
+                       LSOBS_COUNTER_CUT_PAYLOADS, 1);
+}
+
+/* Adds what the answer tells. */
+static void
+set_metadata (LsobsModelCall *self, guint status)
+{
+  LsobsCallAnswer *answer = self->answer;
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  if (self->request->model == NULL && answer->model != NULL)
+    set_model (self, answer->model);
+  set_usage (self);
+  count_cut (self);
+  if (status >= 400)
+    set_integer (self->run, "http_status", status);
+  if (answer->error_type != NULL)
+    lsobs_run_set_metadata_string (self->run, "error_type", answer->error_type);
+  if (answer->details == NULL)
+    return;
+  json_object_iter_init_ordered (&iter, answer->details);
+  while (json_object_iter_next_ordered (&iter, &name, &node))
+    lsobs_run_set_metadata (self->run, name, node);
+}
+
+/* Ends the run, once. What the answer says goes before @error: a connection that ends badly after
+ * the end of an answer changes nothing.
+ * @error: (nullable) */
+static void
+end (LsobsModelCall *self, guint status, const GError *error)
+{
+  g_autoptr (LsobsCallAnswer) answer = self->answer;
+  g_autoptr (GBytes) outputs = NULL;
+  g_autofree char *message = NULL;
+  LsobsRunEnd run_end = { .duration_ms = -1 };
+
+  if (self->has_ended)
+    return;
+  self->has_ended = TRUE;
+  if (answer != NULL)
+    {
+      _lsobs_call_answer_end (answer, error != NULL);
+      set_metadata (self, status);
+      outputs = _lsobs_call_answer_dup_outputs (answer);
+      message = _lsobs_call_answer_dup_error (answer, status);
+    }
+  run_end.outputs_json = outputs;
+  if (message != NULL)
+    run_end.error = message;
+  else if (error != NULL && (answer == NULL || !answer->is_complete))
+    {
+      run_end.error = error->message;
+      run_end.cause = error;
+    }
+  else if (answer != NULL ? !answer->is_complete : status >= 400)
+    run_end.error = INCOMPLETE_ANSWER;
+  _lsobs_run_finish (self->run, &run_end);
+  self->answer = NULL;
+}
+
+static void
+feed (LsobsModelCall *self, const char *data, gsize len)
+{
+  if (self->answer == NULL)
+    return;
+  _lsobs_call_answer_feed (self->answer, data, len);
+  if (self->answer->has_token && self->answer->is_stream && !self->has_token)
+    {
+      self->has_token = TRUE;
+      lsobs_run_add_event (self->run, "new_token", NULL);
+    }
+  if (self->answer->has_ended)
+    end (self, 0, NULL);
+}
+
+static void
+lsobs_model_call_finalize (GObject *object)
+{
+  LsobsModelCall *self = LSOBS_MODEL_CALL (object);
+
+  if (self->run != NULL)
+    end (self, 0, NULL);
+  g_clear_pointer (&self->request, _lsobs_call_request_free);
+  g_clear_pointer (&self->run, lsobs_run_unref);
+  G_OBJECT_CLASS (lsobs_model_call_parent_class)->finalize (object);
+}
+
+static void
+lsobs_model_call_class_init (LsobsModelCallClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = lsobs_model_call_finalize;
+}
+
+static void
+lsobs_model_call_init (LsobsModelCall *self G_GNUC_UNUSED)
+{
+}
+
+/**
+ * lsobs_model_call_new:
+ * @observer: an observer
+ * @parent: (nullable): the run that the call is below; with %NULL the current run of this
+ *   thread, see lsobs_run_push_thread_default(), or else none: the call is a root
+ * @url: where the request goes; its query and its user are not recorded
+ * @body: (nullable): the body of the request
+ *
+ * Starts a run for the call of a model, which begins now.
+ *
+ * Returns: (transfer full): a call
+ *
+ * Since: 0.1
+ */
+LsobsModelCall *
+lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url, GBytes *body)
+{
+  LsobsExporter *exporter;
+  LsobsModelCall *self;
+
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (observer), NULL);
+  g_return_val_if_fail (lsobs_observer_get_exporter (observer) != NULL, NULL);
+  g_return_val_if_fail (url != NULL, NULL);
+
+  exporter = lsobs_observer_get_exporter (observer);
+  if (parent == NULL)
+    parent = _lsobs_run_context_find (exporter);
+  else
+    exporter = parent->exporter;
+  self = g_object_new (LSOBS_TYPE_MODEL_CALL, NULL);
+  start (self, exporter, parent, url, body);
+  return self;
+}
+
+/**
+ * lsobs_model_call_get_run:
+ * @self: a call
+ *
+ * Gets the run, to add to it what only the program knows, such as tags.
+ *
+ * Returns: (transfer none): the run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_model_call_get_run (LsobsModelCall *self)
+{
+  g_return_val_if_fail (LSOBS_IS_MODEL_CALL (self), NULL);
+
+  return self->run;
+}
+
+/**
+ * lsobs_model_call_set_request_id:
+ * @self: a call
+ * @request_id: what the service calls the request, from a header such as `x-request-id`
+ *
+ * Tells how the service can find the request again, as the metadata `request_id`. It is best
+ * set before the answer is fed: the end of a stream ends the run.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_model_call_set_request_id (LsobsModelCall *self, const char *request_id)
+{
+  g_return_if_fail (LSOBS_IS_MODEL_CALL (self));
+  g_return_if_fail (request_id != NULL);
+
+  if (!self->has_ended)
+    lsobs_run_set_metadata_string (self->run, "request_id", request_id);
+}
+
+/**
+ * lsobs_model_call_feed:
+ * @self: a call
+ * @data: (array length=n_bytes) (element-type guint8): the next bytes of the answer, without
+ *   the encodings of HTTP
+ * @n_bytes: how many bytes
+ *
+ * Takes the next piece of the answer's body, of any size. When the mark comes by which a
+ * format ends its streams, the run ends: what comes after it is ignored.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_model_call_feed (LsobsModelCall *self, const guint8 *data, gsize n_bytes)
+{
+  g_return_if_fail (LSOBS_IS_MODEL_CALL (self));
+  g_return_if_fail (data != NULL || n_bytes == 0);
+
+  feed (self, (const char *) data, n_bytes);
+}
+
+/**
+ * lsobs_model_call_feed_bytes:
+ * @self: a call
+ * @bytes: the next bytes of the answer
+ *
+ * Takes the next piece of the answer's body, or all of it, as lsobs_model_call_feed() does.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_model_call_feed_bytes (LsobsModelCall *self, GBytes *bytes)
+{
+  gsize n_bytes;
+  const char *data;
+
+  g_return_if_fail (LSOBS_IS_MODEL_CALL (self));
+  g_return_if_fail (bytes != NULL);
+
+  data = g_bytes_get_data (bytes, &n_bytes);
+  feed (self, data, n_bytes);
+}
+
+/**
+ * lsobs_model_call_finish:
+ * @self: a call
+ * @status: the status of HTTP, or 0 if it is not known
+ * @error: (nullable): why the call has ended early, such as %G_IO_ERROR_CANCELLED
+ *
+ * Ends the call at the end of the answer, or when there will be none. A call ends once:
+ * a second call of this function does nothing. One that is let go without it ends with what has
+ * come.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_model_call_finish (LsobsModelCall *self, guint status, const GError *error)
+{
+  g_return_if_fail (LSOBS_IS_MODEL_CALL (self));
+
+  end (self, status, error);
+}

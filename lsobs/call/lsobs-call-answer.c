@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <libsoup/soup.h>
+
+#include "lsobs/call/lsobs-call-answer-private.h"
+#include "lsobs/call/lsobs-call-json-private.h"
+
+/* How many of the first bytes are kept of an answer whose format is known, for the case that it is
+ * something else, such as a page of a proxy. */
+#define HEAD_BYTES (64 * 1024)
+
+/* A buffer that has grown larger than this is freed after the event. */
+#define KEEP_BYTES (256 * 1024)
+
+/* --- what formats find --- */
+
+/* Keeps the event that is being taken as the outputs. */
+void
+_lsobs_call_answer_keep_event (LsobsCallAnswer *self)
+{
+  g_clear_pointer (&self->whole, g_bytes_unref);
+  self->whole = g_bytes_new (self->scratch.data, self->scratch.len);
+  self->is_complete = TRUE;
+}
+
+/* Keeps a part of an event as the outputs. */
+void
+_lsobs_call_answer_keep_node (LsobsCallAnswer *self, JsonNode *node)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  _lsobs_call_write_node (&text, node);
+  g_clear_pointer (&self->whole, g_bytes_unref);
+  self->whole = _lsobs_buffer_steal_bytes (&text);
+}
+
+static JsonObject *
+get_usage (LsobsCallAnswer *self)
+{
+  if (self->usage == NULL)
+    self->usage = json_object_new ();
+  return self->usage;
+}
+
+/* Keeps what an answer or event says about the tokens. What comes later replaces it. */
+void
+_lsobs_call_answer_take_usage (LsobsCallAnswer *self, JsonObject *response)
+{
+  static const char *const names[] = { "usage",        "usageMetadata",     "x_groq",
+                                       "service_tier", "prompt_eval_count", "eval_count" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      JsonNode *node = _lsobs_call_peek_member (response, names[i]);
+
+      if (node != NULL)
+        json_object_set_member (get_usage (self), names[i], json_node_copy (node));
+    }
+}
+
+/* Keeps what an event says about the tokens, in addition to what others have said. */
+void
+_lsobs_call_answer_merge_usage (LsobsCallAnswer *self, JsonObject *usage)
+{
+  JsonObject *merged = _lsobs_call_peek_object (get_usage (self), "usage");
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  if (merged == NULL)
+    {
+      merged = json_object_new ();
+      json_object_set_object_member (self->usage, "usage", merged);
+    }
+  json_object_iter_init_ordered (&iter, usage);
+  while (json_object_iter_next_ordered (&iter, &name, &node))
+    if (!JSON_NODE_HOLDS_NULL (node))
+      json_object_set_member (merged, name, json_node_copy (node));
+}
+
+/* @model: (nullable) */
+void
+_lsobs_call_answer_take_model (LsobsCallAnswer *self, const char *model)
+{
+  if (self->model == NULL)
+    self->model = g_strdup (model);
+}
+
+void
+_lsobs_call_answer_add_detail (LsobsCallAnswer *self, const char *name, JsonNode *node)
+{
+  if (self->details == NULL)
+    self->details = json_object_new ();
+  json_object_set_member (self->details, name, json_node_copy (node));
+}
+
+/* Reads the member "error" of an object.
+ * Returns: FALSE if it has no such member */
+gboolean
+_lsobs_call_answer_take_error (LsobsCallAnswer *self, JsonObject *object)
+{
+  static const char *const messages[] = { "message", "detail", "msg", "type", "code" };
+  static const char *const types[] = { "type", "status", "code" };
+  JsonNode *node = _lsobs_call_peek_member (object, "error");
+  JsonObject *error = _lsobs_json_peek_object (node);
+  const char *message = _lsobs_call_peek_text (node);
+  const char *type = NULL;
+
+  if (node == NULL || (error == NULL && message == NULL) || self->error != NULL)
+    return self->error != NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (messages) && message == NULL; i++)
+    message = _lsobs_call_peek_string (error, messages[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (types) && type == NULL; i++)
+    type = _lsobs_call_peek_string (error, types[i]);
+  self->error = g_strdup (message != NULL ? message : "Unknown error");
+  self->error_type = g_strdup (type);
+  return TRUE;
+}
+
+/* Keeps the text that some services answer with instead of "error". */
+static void
+take_message (LsobsCallAnswer *self, JsonObject *object)
+{
+  const char *message = _lsobs_call_peek_string (object, "message");
+  JsonObject *first = _lsobs_call_peek_element (_lsobs_call_peek_array (object, "detail"), 0);
+
+  if (message == NULL)
+    message = _lsobs_call_peek_string (object, "detail");
+  if (message == NULL)
+    message = _lsobs_call_peek_string (first, "msg");
+  if (message == NULL || self->message != NULL)
+    return;
+  self->message = g_strdup (message);
+}
+
+/* --- events --- */
+
+static void
+take_object (LsobsCallAnswer *self, JsonObject *object)
+{
+  gboolean is_error = _lsobs_call_answer_take_error (self, object);
+  gboolean is_known;
+
+  take_message (self, object);
+  if (self->error == NULL && g_strcmp0 (_lsobs_call_peek_string (object, "type"), "error") == 0 &&
+      self->message != NULL)
+    {
+      self->error = g_strdup (self->message);
+      self->error_type = g_strdup (_lsobs_call_peek_string (object, "code"));
+      is_error = TRUE;
+    }
+  if (self->framing.kind == LSOBS_FRAMING_EVENTS)
+    self->is_stream = TRUE;
+  is_known = self->format->take (self, object);
+  self->is_known = self->is_known || is_known;
+  if (is_known || is_error || self->is_stream)
+    return;
+  /* An answer of another kind is kept as it is. */
+  _lsobs_call_answer_keep_event (self);
+}
+
+static void
+event_cb (gpointer user_data, const char *text, gsize len)
+{
+  static const char done[] = "[DONE]";
+  LsobsCallAnswer *self = user_data;
+  JsonObject *object;
+
+  if (self->format == NULL || self->has_ended)
+    return;
+  if (len == sizeof done - 1 && memcmp (text, done, len) == 0)
+    {
+      self->is_complete = TRUE;
+      self->has_ended = TRUE;
+      return;
+    }
+  object = _lsobs_call_parse (self->parser, &self->scratch, text, len);
+  if (object != NULL)
+    take_object (self, object);
+  if (self->scratch.allocated > KEEP_BYTES)
+    _lsobs_buffer_clear (&self->scratch);
+}
+
+/* --- the answer --- */
+
+/* @format: (nullable): %NULL keeps the answer as it is
+ * @n_choices: how many choices the request asks for */
+LsobsCallAnswer *
+_lsobs_call_answer_new (const LsobsCallFormat *format, guint n_choices)
+{
+  LsobsCallAnswer *self = g_new0 (LsobsCallAnswer, 1);
+
+  self->format = format;
+  self->n_choices = n_choices;
+  self->parser = json_parser_new ();
+  self->limit.n_left = LSOBS_CALL_MAX_BYTES;
+  self->join = _lsobs_join_new (&self->limit);
+  _lsobs_call_framing_init (&self->framing, LSOBS_CALL_MAX_BYTES, event_cb, self);
+  return self;
+}
+
+void
+_lsobs_call_answer_free (LsobsCallAnswer *self)
+{
+  _lsobs_call_framing_clear (&self->framing);
+  _lsobs_buffer_clear (&self->scratch);
+  _lsobs_buffer_clear (&self->raw);
+  _lsobs_join_free (self->join);
+  g_object_unref (self->parser);
+  g_clear_pointer (&self->whole, g_bytes_unref);
+  g_clear_pointer (&self->usage, json_object_unref);
+  g_clear_pointer (&self->details, json_object_unref);
+  g_free (self->model);
+  g_free (self->error);
+  g_free (self->error_type);
+  g_free (self->message);
+  g_free (self);
+}
+
+/* Takes the next piece of the body. */
+void
+_lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len)
+{
+  gsize max = self->format == NULL ? LSOBS_CALL_MAX_BYTES : HEAD_BYTES;
+
+  _lsobs_buffer_append (&self->raw, data, MIN (len, max - self->raw.len));
+  /* Events are not looked for in an answer that is kept as it is. */
+  if (self->format != NULL)
+    _lsobs_call_framing_feed (&self->framing, data, len);
+  else
+    self->framing.n_bytes += len;
+}
+
+/* Called at the end of the body.
+ * @failed: whether it ends with an error. Only a format tells whether it is complete even so. */
+void
+_lsobs_call_answer_end (LsobsCallAnswer *self, gboolean failed)
+{
+  if (self->format == NULL)
+    self->is_complete = !failed;
+  else if (_lsobs_call_framing_end (&self->framing) && self->framing.n_cut > 0)
+    self->is_complete = TRUE; /* The service has sent it, lsobs has left it out. */
+}
+
+/* @status: the status of HTTP, or 0
+ * Returns: (transfer full) (nullable): what the service says went wrong */
+char *
+_lsobs_call_answer_dup_error (LsobsCallAnswer *self, guint status)
+{
+  const char *message = self->error != NULL ? self->error : self->message;
+
+  if (status >= 400)
+    return g_strdup_printf ("HTTP %u: %s", status,
+                            message != NULL ? message : soup_status_get_phrase (status));
+  return g_strdup (self->error);
+}
+
+/* Whether there is nothing to send but the bytes as they came. */
+static gboolean
+is_raw (LsobsCallAnswer *self)
+{
+  return self->whole == NULL && _lsobs_join_is_empty (self->join) && self->error == NULL &&
+         !self->is_known;
+}
+
+/* Returns: (transfer full) (nullable): the outputs, or what has come of them, as JSON text */
+GBytes *
+_lsobs_call_answer_dup_outputs (LsobsCallAnswer *self)
+{
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  if (self->whole != NULL)
+    return g_bytes_ref (self->whole);
+  if (!_lsobs_join_is_empty (self->join))
+    _lsobs_join_write (self->join, &out);
+  else if (is_raw (self) && self->framing.event.len > 0)
+    _lsobs_call_write_raw (&out, self->framing.event.data, self->framing.event.len);
+  else if (is_raw (self) && self->raw.len > 0)
+    _lsobs_call_write_raw (&out, self->raw.data, self->raw.len);
+  else
+    return NULL;
+  return _lsobs_buffer_steal_bytes (&out);
+}
+
+/* Returns: how many bytes of the answer did not fit into the outputs */
+guint64
+_lsobs_call_answer_count_cut (LsobsCallAnswer *self)
+{
+  if (is_raw (self) && self->framing.event.len == 0)
+    return self->framing.n_bytes - self->raw.len;
+  return self->framing.n_cut + self->limit.n_cut;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/call/lsobs-call-json-private.h"
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
+#include "lsobs/text/lsobs-redact-rule-private.h"
+
+/* How the requests and answers of models are read and written as JSON. */
+
+/* Appends a comma, unless an array or object begins here. */
+void
+_lsobs_call_write_separator (LsobsBuffer *out)
+{
+  char last = out->len > 0 ? out->data[out->len - 1] : '{';
+
+  if (last != '{' && last != '[' && last != ':')
+    _lsobs_buffer_append_c (out, ',');
+}
+
+/* Appends the name of a member, whose value follows. */
+void
+_lsobs_call_write_name (LsobsBuffer *out, const char *name)
+{
+  _lsobs_call_write_separator (out);
+  _lsobs_json_write_string (out, name, strlen (name));
+  _lsobs_buffer_append_c (out, ':');
+}
+
+void
+_lsobs_call_write_node (LsobsBuffer *out, JsonNode *node)
+{
+  _lsobs_json_write_node (out, node, G_MAXSIZE);
+}
+
+void
+_lsobs_call_write_string (LsobsBuffer *out, const char *name, const char *text)
+{
+  _lsobs_call_write_name (out, name);
+  _lsobs_json_write_string (out, text, strlen (text));
+}
+
+/* Copies a member, unless it is missing or null. */
+void
+_lsobs_call_write_member (LsobsBuffer *out, JsonObject *object, const char *name)
+{
+  JsonNode *node = _lsobs_call_peek_member (object, name);
+
+  if (node == NULL)
+    return;
+  _lsobs_call_write_name (out, name);
+  _lsobs_call_write_node (out, node);
+}
+
+/* Appends a message to an array.
+ * @content: (nullable): %NULL writes nothing */
+void
+_lsobs_call_write_message (LsobsBuffer *out, const char *role, JsonNode *content)
+{
+  if (content == NULL)
+    return;
+  _lsobs_call_write_separator (out);
+  _lsobs_buffer_append_c (out, '{');
+  _lsobs_call_write_string (out, "role", role);
+  _lsobs_call_write_name (out, "content");
+  _lsobs_call_write_node (out, content);
+  _lsobs_buffer_append_c (out, '}');
+}
+
+/* Copies the elements of a member to an array. What is no array is copied as one element. */
+void
+_lsobs_call_write_elements (LsobsBuffer *out, JsonObject *object, const char *name)
+{
+  JsonNode *node = _lsobs_call_peek_member (object, name);
+  JsonArray *array = _lsobs_call_peek_array (object, name);
+
+  if (node == NULL)
+    return;
+  if (array == NULL)
+    {
+      _lsobs_call_write_separator (out);
+      _lsobs_call_write_node (out, node);
+      return;
+    }
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    {
+      _lsobs_call_write_separator (out);
+      _lsobs_call_write_node (out, json_array_get_element (array, i));
+    }
+}
+
+/* Appends the address of a server without what may be a secret: user, query and fragment. */
+static void
+write_address (LsobsBuffer *out, const char *name, const char *url)
+{
+  const char *end = url + strcspn (url, "?#");
+  const char *host = strstr (url, "://");
+  const char *host_end;
+  const char *at = NULL;
+  g_autofree char *cut = NULL;
+
+  host = host != NULL && host < end ? host + strlen ("://") : url;
+  host_end = host + strcspn (host, "/?#");
+  for (const char *p = host; p < host_end; p++)
+    if (*p == '@')
+      at = p;
+  cut = at != NULL ? g_strdup_printf ("%.*s%.*s", (int) (host - url), url, (int) (end - at - 1),
+                                      at + 1)
+                   : g_strndup (url, (gsize) (end - url));
+  _lsobs_call_write_string (out, name, cut);
+}
+
+/* Copies a tool that was offered. One that is on another server comes with its address, and with
+ * headers and tokens, which are masked. */
+static void
+write_tool (LsobsBuffer *out, JsonObject *tool)
+{
+  static const char *const secrets[] = { "authorization", "authorization_token", "headers", NULL };
+  static const char *const addresses[] = { "server_url", "url", NULL };
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  _lsobs_call_write_separator (out);
+  _lsobs_buffer_append_c (out, '{');
+  json_object_iter_init_ordered (&iter, tool);
+  while (json_object_iter_next_ordered (&iter, &name, &node))
+    {
+      if (g_strv_contains (secrets, name))
+        _lsobs_call_write_string (out, name, LSOBS_REDACTED);
+      else if (g_strv_contains (addresses, name) && _lsobs_call_peek_text (node) != NULL)
+        write_address (out, name, json_node_get_string (node));
+      else
+        {
+          _lsobs_call_write_name (out, name);
+          _lsobs_call_write_node (out, node);
+        }
+    }
+  _lsobs_buffer_append_c (out, '}');
+}
+
+/* Copies a member that has a list of tools, or of servers with tools. */
+void
+_lsobs_call_write_tools (LsobsBuffer *out, JsonObject *object, const char *name)
+{
+  JsonArray *array = _lsobs_call_peek_array (object, name);
+
+  if (array == NULL)
+    return;
+  _lsobs_call_write_name (out, name);
+  _lsobs_buffer_append_c (out, '[');
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    {
+      JsonObject *tool = _lsobs_call_peek_element (array, i);
+
+      if (tool != NULL)
+        write_tool (out, tool);
+    }
+  _lsobs_buffer_append_c (out, ']');
+}
+
+/* Appends bytes as they came: as JSON if that is what they are, or else as an object with a
+ * string. */
+void
+_lsobs_call_write_raw (LsobsBuffer *out, const char *text, gsize len)
+{
+  const LsobsSanitizeOptions options = { .redactor = NULL };
+  gsize start = out->len;
+
+  if (_lsobs_json_sanitize (out, text, len, &options))
+    return;
+  _lsobs_buffer_truncate (out, start);
+  _lsobs_buffer_append_str (out, "{\"value\":");
+  _lsobs_json_sanitize_text (out, text, len, &options);
+  _lsobs_buffer_append_c (out, '}');
+}
+
+/* Parses JSON text that may be hostile: the sanitizer repairs it, and limits its depth, as
+ * JSON-GLib parses nested values recursively.
+ * @scratch: is overwritten with the repaired text
+ * Returns: (transfer none) (nullable): the object, owned by @parser; NULL if the text is something
+ *   else */
+JsonObject *
+_lsobs_call_parse (JsonParser *parser, LsobsBuffer *scratch, const char *text, gsize len)
+{
+  const LsobsSanitizeOptions options = { .redactor = NULL };
+
+  _lsobs_buffer_truncate (scratch, 0);
+  if (len == 0 || !_lsobs_json_sanitize (scratch, text, len, &options) ||
+      !json_parser_load_from_data (parser, scratch->data, (gssize) scratch->len, NULL))
+    return NULL;
+  return _lsobs_json_peek_object (json_parser_get_root (parser));
+}

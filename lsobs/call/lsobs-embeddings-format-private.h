@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/call/lsobs-call-format-private.h"
+
+G_BEGIN_DECLS
+
+extern const LsobsCallFormat _lsobs_openai_embeddings_format;
+extern const LsobsCallFormat _lsobs_ollama_embeddings_format;
+extern const LsobsCallFormat _lsobs_google_embeddings_format;
+
+G_END_DECLS

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What becomes of the requests and answers of models. The calls are in tests/data/model-calls.json,
+ * each with the run that it has to become: however its answer is cut into pieces. */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "tests/lib/run-helpers.h"
+#include "tests/lib/wire.h"
+
+/* What no run may have: keys and users of URLs, and what is masked, contain it. */
+#define TELLTALE "telltale"
+
+typedef struct
+{
+  LsobsConfig *config;          /* (owned) */
+  LsobsMemoryTransport *memory; /* (owned) */
+  LsobsObserver *observer;      /* (owned) */
+  LsobsExporter *exporter;      /* (unowned) */
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+
+  fixture->config = lsobs_config_new (NULL, TEST_PROJECT);
+  lsobs_config_set_flush_interval (fixture->config, TEST_NEVER_MS);
+  lsobs_config_set_queue_capacity (fixture->config, 1000000);
+  lsobs_config_set_shutdown_timeout (fixture->config, TEST_TIMEOUT_MS);
+  fixture->memory = lsobs_memory_transport_new ();
+  fixture->observer = lsobs_observer_new_with_transport (fixture->config,
+                                                         LSOBS_TRANSPORT (fixture->memory), &error);
+  g_assert_no_error (error);
+  fixture->exporter = lsobs_observer_get_exporter (fixture->observer);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  test_drain_context ();
+  test_assert_books (fixture->exporter);
+  test_shut_down (fixture->exporter, TEST_TIMEOUT_MS);
+  g_assert_finalize_object (fixture->observer);
+  g_assert_finalize_object (fixture->memory);
+  g_object_unref (fixture->config);
+}
+
+/* --- the samples --- */
+
+static JsonParser *samples;
+
+static JsonObject *
+get_sample (guint i)
+{
+  return json_array_get_object_element (json_node_get_array (json_parser_get_root (samples)), i);
+}
+
+/* Appends an event: its data, its name and its data, or its text. */
+static void
+append_event (GString *text, JsonNode *node)
+{
+  g_autofree char *data = NULL;
+
+  if (JSON_NODE_HOLDS_ARRAY (node))
+    {
+      JsonArray *pair = json_node_get_array (node);
+
+      g_string_append_printf (text, "event: %s\n", json_array_get_string_element (pair, 0));
+      node = json_array_get_element (pair, 1);
+    }
+  data = JSON_NODE_HOLDS_VALUE (node) ? g_strdup (json_node_get_string (node))
+                                      : json_to_string (node, FALSE);
+  g_string_append_printf (text, "data: %s\n\n", data);
+}
+
+/* Returns: (transfer full): the body of the answer, which has one member: the form, and what it is
+ *   made of */
+static char *
+make_answer (JsonObject *answer)
+{
+  g_autoptr (GList) names = json_object_get_members (answer);
+  const char *form = names->data;
+  JsonNode *node = json_object_get_member (answer, form);
+  GString *text = g_string_new (NULL);
+  JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+
+  if (strcmp (form, "text") == 0)
+    g_string_append (text, json_node_get_string (node));
+  else if (strcmp (form, "json") == 0 || strcmp (form, "array") == 0)
+    {
+      g_autofree char *pretty = json_to_string (node, TRUE);
+
+      g_string_append (text, pretty);
+    }
+  for (guint i = 0; strcmp (form, "sse") == 0 && i < json_array_get_length (array); i++)
+    append_event (text, json_array_get_element (array, i));
+  for (guint i = 0; strcmp (form, "ndjson") == 0 && i < json_array_get_length (array); i++)
+    {
+      g_autofree char *line = json_to_string (json_array_get_element (array, i), FALSE);
+
+      g_string_append_printf (text, "%s\n", line);
+    }
+  return g_string_free (text, FALSE);
+}
+
+/* --- what came --- */
+
+static void
+set_copy (JsonObject *object, const char *name, JsonNode *node)
+{
+  if (node != NULL)
+    json_object_set_member (object, name, json_node_copy (node));
+}
+
+/* Returns: (transfer full): what a run has, as text that is equal for equal runs */
+static JsonObject *
+describe (LsobsRunEvent *event)
+{
+  JsonObject *run = json_object_new ();
+  JsonNode *extra = lsobs_run_event_get_extra (event);
+  JsonNode *events = lsobs_run_event_get_events (event);
+  g_autoptr (JsonArray) names = json_array_new ();
+
+  json_object_set_string_member (run, "name", lsobs_run_event_get_name (event));
+  json_object_set_string_member (run, "run_type",
+                                 lsobs_run_type_to_string (lsobs_run_event_get_run_type (event)));
+  set_copy (run, "inputs", lsobs_run_event_get_inputs (event));
+  set_copy (run, "outputs", lsobs_run_event_get_outputs (event));
+  if (lsobs_run_event_get_error_text (event) != NULL)
+    json_object_set_string_member (run, "error", lsobs_run_event_get_error_text (event));
+  if (extra != NULL)
+    {
+      set_copy (run, "metadata",
+                json_object_get_member (json_node_get_object (extra), "metadata"));
+      set_copy (run, "invocation_params",
+                json_object_get_member (json_node_get_object (extra), "invocation_params"));
+    }
+  for (guint i = 0; events != NULL && i < json_array_get_length (json_node_get_array (events)); i++)
+    json_array_add_string_element (
+        names, json_object_get_string_member (
+                   json_array_get_object_element (json_node_get_array (events), i), "name"));
+  if (json_array_get_length (names) > 0)
+    json_object_set_array_member (run, "events", g_steal_pointer (&names));
+  return run;
+}
+
+static char *
+to_text (JsonNode *node)
+{
+  return node != NULL ? wire_json_canonical (node) : g_strdup ("{}");
+}
+
+static char *
+describe_as_text (LsobsRunEvent *event)
+{
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (node, describe (event));
+  return to_text (node);
+}
+
+/* Compares what the sample expects: all of each member that it has, and no outputs or error unless
+ * it has them. */
+static void
+assert_expected (LsobsRunEvent *event, JsonObject *expected)
+{
+  static const char *const names[] = { "name",  "run_type", "inputs", "outputs",
+                                       "error", "metadata", "events", "invocation_params" };
+  g_autoptr (JsonObject) run = describe (event);
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      gboolean always = g_str_equal (names[i], "outputs") || g_str_equal (names[i], "error") ||
+                        g_str_equal (names[i], "events");
+      g_autofree char *text = to_text (json_object_get_member (run, names[i]));
+      g_autofree char *right = to_text (json_object_get_member (expected, names[i]));
+
+      if (always || json_object_has_member (expected, names[i]))
+        g_assert_cmpstr (text, ==, right);
+    }
+}
+
+/* --- calls --- */
+
+static LsobsModelCall *
+start_call (Fixture *fixture, JsonObject *sample)
+{
+  g_autofree char *request = json_to_string (json_object_get_member (sample, "request"), FALSE);
+  g_autoptr (GBytes) body = g_bytes_new (request, strlen (request));
+
+  return lsobs_model_call_new (fixture->observer, NULL,
+                               json_object_get_string_member (sample, "url"), body);
+}
+
+/* Feeds the answer from its own memory, so that AddressSanitizer finds a read beyond a piece. */
+static void
+feed (LsobsModelCall *call, const char *text, gsize len)
+{
+  g_autofree guint8 *piece = g_memdup2 (text, len);
+
+  lsobs_model_call_feed (call, piece, len);
+}
+
+static void
+make_call (Fixture *fixture, JsonObject *sample, const char *answer, gsize cut)
+{
+  g_autoptr (LsobsModelCall) call = start_call (fixture, sample);
+
+  feed (call, answer, cut);
+  feed (call, answer + cut, strlen (answer) - cut);
+  lsobs_model_call_finish (call, (guint) json_object_get_int_member (sample, "status"), NULL);
+}
+
+static void
+make_call_of_bytes (Fixture *fixture, JsonObject *sample, const char *answer)
+{
+  g_autoptr (LsobsModelCall) call = start_call (fixture, sample);
+
+  for (gsize i = 0; answer[i] != '\0'; i++)
+    feed (call, answer + i, 1);
+  lsobs_model_call_finish (call, (guint) json_object_get_int_member (sample, "status"), NULL);
+}
+
+/* Each format, plain and as a stream, cut at every byte, and into single bytes. */
+static void
+test_sample (Fixture *fixture, gconstpointer data)
+{
+  JsonObject *sample = get_sample (GPOINTER_TO_UINT (data));
+  g_autofree char *answer = make_answer (json_object_get_object_member (sample, "answer"));
+  gsize len = strlen (answer);
+  g_autoptr (GPtrArray) events = NULL;
+  g_autofree char *whole = NULL;
+
+  for (gsize cut = 0; cut < len; cut++)
+    {
+      make_call (fixture, sample, answer, cut);
+      /* Before a batch is full, and leaves by itself: each run is one record. */
+      if (cut % 32 == 0)
+        g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+    }
+  make_call_of_bytes (fixture, sample, answer);
+  g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  events = lsobs_memory_transport_dup_events (fixture->memory);
+  g_assert_cmpuint (events->len, ==, len + 1);
+
+  assert_expected (g_ptr_array_index (events, 0),
+                   json_object_get_object_member (sample, "expected"));
+  whole = describe_as_text (g_ptr_array_index (events, 0));
+  g_assert_null (strstr (whole, TELLTALE));
+  for (gsize i = 1; i < events->len; i++)
+    {
+      g_autofree char *text = describe_as_text (g_ptr_array_index (events, i));
+
+      g_assert_cmpstr (text, ==, whole);
+    }
+  g_test_message ("%-48s %5" G_GSIZE_FORMAT " bytes: the same run, cut at every byte",
+                  json_object_get_string_member (sample, "name"), len);
+}
+
+/* --- how calls end --- */
+
+#define CHAT_URL "https://api.openai.com/v1/chat/completions"
+#define CHAT_REQUEST \
+ "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}," \
+ "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}"
+#define CHAT_PIECE \
+ "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"so far\"}}]}\n\n"
+#define CHAT_OUTPUTS \
+ "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"so far\",\"role\":\"assistant\"}}]}"
+
+static LsobsModelCall *
+start_chat (Fixture *fixture, LsobsRun *parent)
+{
+  g_autoptr (GBytes) body = g_bytes_new_static (CHAT_REQUEST, strlen (CHAT_REQUEST));
+
+  return lsobs_model_call_new (fixture->observer, parent, CHAT_URL, body);
+}
+
+static void
+feed_text (LsobsModelCall *call, const char *text)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new_static (text, strlen (text));
+
+  lsobs_model_call_feed_bytes (call, bytes);
+}
+
+/* Returns: (transfer full): what the one run has */
+static JsonObject *
+finish_one (Fixture *fixture)
+{
+  g_autoptr (GPtrArray) events = NULL;
+
+  test_assert_flush (fixture->exporter, 1);
+  events = lsobs_memory_transport_dup_events (fixture->memory);
+  g_assert_cmpuint (events->len, ==, 1);
+  return describe (g_ptr_array_index (events, 0));
+}
+
+static void
+assert_member (JsonObject *run, const char *name, const char *expected)
+{
+  g_autofree char *text = to_text (json_object_get_member (run, name));
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+assert_metadata (JsonObject *run, const char *name, const char *expected)
+{
+  g_autofree char *text =
+      to_text (json_object_get_member (json_object_get_object_member (run, "metadata"), name));
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+test_cancelled (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (GError) error =
+      g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "Vorgang wurde abgebrochen");
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE);
+  lsobs_model_call_finish (call, 200, error);
+  lsobs_model_call_finish (call, 500, NULL);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"Cancelled\"");
+  assert_member (run, "outputs", CHAT_OUTPUTS);
+  assert_metadata (run, "cancelled", "true");
+}
+
+static void
+test_broken (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (GError) error =
+      g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, "Connection reset");
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE);
+  lsobs_model_call_finish (call, 200, error);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"Connection reset\"");
+  assert_member (run, "outputs", CHAT_OUTPUTS);
+}
+
+/* A connection that ends badly after the answer has come to its end changes nothing. */
+static void
+test_broken_late (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (GError) error =
+      g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, "Connection reset");
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"all\"},"
+                   "\"finish_reason\":\"stop\"}]}\n\n");
+  lsobs_model_call_finish (call, 200, error);
+  run = finish_one (fixture);
+  assert_member (run, "error", "{}");
+}
+
+/* The mark at the end of a stream ends the run. */
+static void
+test_end_mark (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  LsobsRun *run = lsobs_model_call_get_run (call);
+
+  feed_text (call, CHAT_PIECE);
+  g_assert_cmpint (lsobs_run_get_status (run), ==, LSOBS_RUN_STATUS_RUNNING);
+  feed_text (call, "data: [DONE]\n\n");
+  g_assert_cmpint (lsobs_run_get_status (run), ==, LSOBS_RUN_STATUS_COMPLETED);
+  feed_text (call, CHAT_PIECE);
+  g_clear_object (&call);
+  test_assert_flush (fixture->exporter, 1);
+}
+
+static void
+test_let_go (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  LsobsModelCall *call = start_chat (fixture, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE);
+  g_object_unref (call);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"Incomplete answer\"");
+  assert_member (run, "outputs", CHAT_OUTPUTS);
+}
+
+/* Nothing has come, not even a status. */
+static void
+test_unreachable (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (GError) error =
+      g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "Connection refused");
+  g_autoptr (JsonObject) run = NULL;
+
+  lsobs_model_call_finish (call, 0, error);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"Connection refused\"");
+  assert_member (run, "outputs", "{}");
+}
+
+static void
+test_request_id (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  lsobs_model_call_set_request_id (call, "req-1");
+  feed_text (call, CHAT_PIECE "data: [DONE]\n\n");
+  lsobs_model_call_set_request_id (call, "req-2");
+  run = finish_one (fixture);
+  assert_metadata (run, "request_id", "\"req-1\"");
+}
+
+/* --- the parent --- */
+
+static void
+assert_parent (LsobsModelCall *call, LsobsRun *parent)
+{
+  g_autofree char *id = lsobs_run_dup_id (parent);
+  g_autofree char *parent_id = lsobs_run_dup_parent_id (lsobs_model_call_get_run (call));
+
+  g_assert_cmpstr (parent_id, ==, id);
+}
+
+static void
+test_parent (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) parent =
+      lsobs_observer_start_run (fixture->observer, "parent", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRun) other =
+      lsobs_observer_start_run (fixture->observer, "other", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsModelCall) child = NULL;
+  g_autoptr (LsobsModelCall) nested = NULL;
+  g_autoptr (LsobsModelCall) root = start_chat (fixture, NULL);
+
+  g_assert_null (lsobs_run_dup_parent_id (lsobs_model_call_get_run (root)));
+  lsobs_run_push_thread_default (other);
+  child = start_chat (fixture, parent);
+  nested = start_chat (fixture, NULL);
+  lsobs_run_pop_thread_default (other);
+  assert_parent (child, parent);
+  assert_parent (nested, other);
+  lsobs_run_end (parent, NULL);
+  lsobs_run_end (other, NULL);
+  g_clear_object (&child);
+  g_clear_object (&nested);
+  g_clear_object (&root);
+  test_assert_flush (fixture->exporter, 5);
+}
+
+/* Below a run that is not sampled, nothing is parsed or sent. */
+static void
+test_unsampled (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, TEST_PROJECT);
+  g_autoptr (LsobsMemoryTransport) memory = lsobs_memory_transport_new ();
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (LsobsRun) parent = NULL;
+  Fixture fixture = { .config = config, .memory = memory };
+
+  lsobs_config_set_sampling_rate (config, 0.0);
+  observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (memory), NULL);
+  g_assert_nonnull (observer);
+  fixture.observer = observer;
+  parent = lsobs_observer_start_run (observer, "parent", LSOBS_RUN_TYPE_CHAIN, NULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (LsobsModelCall) call = start_chat (&fixture, i == 0 ? NULL : parent);
+      LsobsRun *run = lsobs_model_call_get_run (call);
+
+      feed_text (call, CHAT_PIECE);
+      lsobs_model_call_finish (call, i == 0 ? 200 : 500, NULL);
+      g_assert_cmpint (lsobs_run_get_status (run), ==,
+                       i == 0 ? LSOBS_RUN_STATUS_COMPLETED : LSOBS_RUN_STATUS_FAILED);
+    }
+  test_assert_flush (lsobs_observer_get_exporter (observer), 0);
+  test_shut_down (lsobs_observer_get_exporter (observer), TEST_TIMEOUT_MS);
+}
+
+/* --- limits --- */
+
+/* What is beyond the limit is counted. */
+static void
+test_cut (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autofree char *long_text = g_strnfill (1024 * 1024, 'x');
+  g_autofree char *piece = g_strdup_printf (
+      "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", long_text);
+  g_autoptr (JsonObject) run = NULL;
+  JsonObject *metadata;
+
+  for (guint i = 0; i < 20; i++)
+    feed_text (call, piece);
+  feed_text (call, "data: [DONE]\n\n");
+  run = finish_one (fixture);
+  metadata = json_object_get_object_member (run, "metadata");
+  g_assert_cmpint (json_object_get_int_member (metadata, "lsobs_cut_bytes"), >=, 4 * 1024 * 1024);
+  g_assert_cmpint (json_object_get_int_member (metadata, "lsobs_cut_bytes"), <, 5 * 1024 * 1024);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_CUT_PAYLOADS), ==, 1);
+  assert_member (run, "error", "{}");
+}
+
+/* A page of a proxy is cut early. */
+static void
+test_cut_page (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autofree char *page = g_strnfill (100 * 1024, '<');
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, page);
+  lsobs_model_call_finish (call, 502, NULL);
+  run = finish_one (fixture);
+  assert_metadata (run, "lsobs_cut_bytes", "36864");
+  assert_member (run, "error", "\"HTTP 502: Bad Gateway\"");
+}
+
+/* --- providers --- */
+
+static const struct
+{
+  const char *url;
+  const char *provider; /* (nullable) */
+} providers[] = {
+  { "https://my.openai.azure.com/openai/deployments/d/chat/completions?api-version=1", "azure" },
+  { "https://gateway.example/openai/deployments/d/chat/completions", "azure" },
+  { "https://openrouter.ai/api/v1/chat/completions", "openrouter" },
+  { "https://api.groq.com/openai/v1/chat/completions/", "groq" },
+  { "https://api.x.ai/v1/chat/completions", "xai" },
+  { "https://max.ai/v1/chat/completions", NULL },
+  { "https://API.OPENAI.COM/v1/chat/completions", "openai" },
+  { "http://localhost:11434/v1/chat/completions", "ollama" },
+  { "http://localhost:1234/v1/chat/completions", NULL },
+  { "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/google/"
+    "models/gemini:generateContent",
+    "google_vertexai" },
+  { "https://proxy.example/v1/messages", "anthropic" },
+  { "not a URL", NULL },
+  { "", NULL },
+};
+
+static void
+test_providers (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) events = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (providers); i++)
+    g_object_unref (
+        lsobs_model_call_new (fixture->observer, NULL, providers[i].url, NULL));
+  test_assert_flush (fixture->exporter, G_N_ELEMENTS (providers));
+  events = lsobs_memory_transport_dup_events (fixture->memory);
+  for (guint i = 0; i < G_N_ELEMENTS (providers); i++)
+    {
+      g_autoptr (JsonObject) run = describe (g_ptr_array_index (events, i));
+      JsonObject *metadata = json_object_has_member (run, "metadata")
+                                 ? json_object_get_object_member (run, "metadata")
+                                 : NULL;
+
+      g_assert_cmpstr (metadata != NULL ? json_object_get_string_member_with_default (
+                                              metadata, "ls_provider", NULL)
+                                        : NULL,
+                       ==, providers[i].provider);
+    }
+}
+
+static void
+add_samples (void)
+{
+  JsonArray *array = json_node_get_array (json_parser_get_root (samples));
+
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    {
+      g_autofree char *name =
+          g_strdup (json_object_get_string_member (get_sample (i), "name"));
+      g_autofree char *path = g_strconcat ("/model-call/sample/", g_strdelimit (name, " ", '-'), NULL);
+
+      g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_sample, tear_down);
+    }
+}
+
+static void
+add (const char *path, void (*func) (Fixture *fixture, gconstpointer data))
+{
+  g_test_add (path, Fixture, NULL, set_up, func, tear_down);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GBytes) text = NULL;
+  int result;
+
+  g_test_init (&argc, &argv, NULL);
+  text = test_data_load ("model-calls.json");
+  samples = json_parser_new ();
+  g_assert_true (json_parser_load_from_data (samples, g_bytes_get_data (text, NULL),
+                                             (gssize) g_bytes_get_size (text), NULL));
+  add_samples ();
+  add ("/model-call/cancelled", test_cancelled);
+  add ("/model-call/broken", test_broken);
+  add ("/model-call/broken-late", test_broken_late);
+  add ("/model-call/end-mark", test_end_mark);
+  add ("/model-call/let-go", test_let_go);
+  add ("/model-call/unreachable", test_unreachable);
+  add ("/model-call/request-id", test_request_id);
+  add ("/model-call/parent", test_parent);
+  g_test_add_func ("/model-call/unsampled", test_unsampled);
+  add ("/model-call/cut", test_cut);
+  add ("/model-call/cut-page", test_cut_page);
+  add ("/model-call/providers", test_providers);
+  result = g_test_run ();
+  g_object_unref (samples);
+  return result;
+}
