@@ -149,7 +149,11 @@ annotate (LsobsModelCall *self)
 }
 
 static void
-start (LsobsModelCall *self, LsobsExporter *exporter, LsobsRun *parent, const char *url, GBytes *body)
+start (LsobsModelCall *self,
+       LsobsExporter *exporter,
+       LsobsRun *parent,
+       const char *url,
+       GBytes *body)
 {
   LsobsRunStart run_start = { .parent = parent, .run_type = LSOBS_RUN_TYPE_LLM };
   g_autofree char *name = NULL;
@@ -186,8 +190,8 @@ set_usage (LsobsModelCall *self)
     }
   if (usage != NULL)
     lsobs_run_set_usage_metadata (self->run, usage);
-  else if (self->answer->is_stream && !self->request->asks_usage &&
-           self->request->format != NULL && self->request->format->must_ask_usage)
+  else if (self->answer->is_stream && !self->request->asks_usage && self->request->format != NULL &&
+           self->request->format->must_ask_usage)
     lsobs_run_set_metadata_string (self->run, "usage_missing",
                                    "The request does not set stream_options.include_usage");
 }

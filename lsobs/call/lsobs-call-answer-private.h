@@ -19,18 +19,18 @@ struct _LsobsCallAnswer
   guint n_finished;              /* how many have come to their end */
 
   LsobsCallFraming framing;
-  JsonParser *parser;   /* (owned) */
-  LsobsBuffer scratch;  /* (owned) the event that is being taken */
-  LsobsBuffer raw;      /* (owned) the first bytes, for an answer without events */
+  JsonParser *parser;  /* (owned) */
+  LsobsBuffer scratch; /* (owned) the event that is being taken */
+  LsobsBuffer raw;     /* (owned) the first bytes, for an answer without events */
   LsobsJoinLimit limit;
-  LsobsJoin *join;      /* (owned) the events, put together */
-  GBytes *whole;        /* (owned) (nullable) the outputs, if they came in one event */
-  JsonObject *usage;    /* (owned) (nullable) an object that has the usage, as in an answer */
-  JsonObject *details;  /* (owned) (nullable) metadata */
-  char *model;          /* (owned) (nullable) */
-  char *error;          /* (owned) (nullable) what the service says went wrong */
-  char *error_type;     /* (owned) (nullable) its word for that */
-  char *message;        /* (owned) (nullable) what it says if there is an error */
+  LsobsJoin *join;     /* (owned) the events, put together */
+  GBytes *whole;       /* (owned) (nullable) the outputs, if they came in one event */
+  JsonObject *usage;   /* (owned) (nullable) an object that has the usage, as in an answer */
+  JsonObject *details; /* (owned) (nullable) metadata */
+  char *model;         /* (owned) (nullable) */
+  char *error;         /* (owned) (nullable) what the service says went wrong */
+  char *error_type;    /* (owned) (nullable) its word for that */
+  char *message;       /* (owned) (nullable) what it says if there is an error */
 
   gboolean is_known;    /* the format has taken an event */
   gboolean is_stream;   /* events of a stream have come */

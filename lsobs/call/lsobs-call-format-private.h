@@ -13,10 +13,10 @@ typedef struct _LsobsCallAnswer LsobsCallAnswer;
  * the outputs. Constant. */
 typedef struct
 {
-  const char *operation;  /* the name of a run without a model */
-  const char *provider;   /* (nullable) who offers the model, if the host does not tell */
-  const char *model_type; /* (nullable) for the service; NULL for embeddings */
-  const char *options;    /* (nullable) the member of a request that has further parameters */
+  const char *operation;   /* the name of a run without a model */
+  const char *provider;    /* (nullable) who offers the model, if the host does not tell */
+  const char *model_type;  /* (nullable) for the service; NULL for embeddings */
+  const char *options;     /* (nullable) the member of a request that has further parameters */
   gboolean must_ask_usage; /* a stream has the usage only if the request asks for it */
 
   /* Appends members to the object of the inputs. */

@@ -37,8 +37,8 @@ typedef struct
   guint depth;       /* of JSON: open arrays and objects */
   guint base;        /* 1 inside an array whose elements are the events, or else 0 */
   gboolean in_string;
-  gboolean is_escaped;     /* the next byte of the string follows a backslash */
-  gboolean skips_newline;  /* the next byte, if it is a newline, ends the line before it */
+  gboolean is_escaped;    /* the next byte of the string follows a backslash */
+  gboolean skips_newline; /* the next byte, if it is a newline, ends the line before it */
   gboolean has_data;      /* of server-sent events: the event has a data field */
 } LsobsCallFraming;
 

@@ -103,9 +103,9 @@ write_address (LsobsBuffer *out, const char *name, const char *url)
   for (const char *p = host; p < host_end; p++)
     if (*p == '@')
       at = p;
-  cut = at != NULL ? g_strdup_printf ("%.*s%.*s", (int) (host - url), url, (int) (end - at - 1),
-                                      at + 1)
-                   : g_strndup (url, (gsize) (end - url));
+  cut = at != NULL
+            ? g_strdup_printf ("%.*s%.*s", (int) (host - url), url, (int) (end - at - 1), at + 1)
+            : g_strndup (url, (gsize) (end - url));
   _lsobs_call_write_string (out, name, cut);
 }
 

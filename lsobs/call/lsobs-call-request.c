@@ -241,8 +241,10 @@ take_request (LsobsCallRequest *self, JsonObject *request)
     self->params = json_node_init_object (json_node_alloc (), taken);
   if (metadata != NULL)
     self->metadata = json_object_ref (metadata);
-  self->n_choices = (guint) CLAMP (
-      _lsobs_call_get_index (taken, "n", _lsobs_call_get_index (taken, "candidateCount", 1)), 1, 256);
+  self->n_choices =
+      (guint) CLAMP (_lsobs_call_get_index (taken, "n",
+                                            _lsobs_call_get_index (taken, "candidateCount", 1)),
+                     1, 256);
   self->asks_usage =
       get_boolean (_lsobs_call_peek_object (request, "stream_options"), "include_usage");
   _lsobs_buffer_append_c (&inputs, '{');

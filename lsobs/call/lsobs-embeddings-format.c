@@ -76,9 +76,7 @@ take (LsobsCallAnswer *answer, JsonObject *event)
                          ? json_node_get_array (vectors)
                          : NULL;
   guint n_vectors = is_one ? 1 : array != NULL ? json_array_get_length (array) : 0;
-  JsonNode *first = is_one         ? vectors
-                    : n_vectors > 0 ? json_array_get_element (array, 0)
-                                    : NULL;
+  JsonNode *first = is_one ? vectors : n_vectors > 0 ? json_array_get_element (array, 0) : NULL;
 
   if (vectors == NULL || (!is_one && array == NULL) || (n_vectors > 0 && get_length (first) < 0))
     return FALSE;

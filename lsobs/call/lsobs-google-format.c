@@ -225,7 +225,8 @@ write_content (LsobsBuffer *out, CallIds *ids, JsonObject *content, const char *
   if (counts.n_answers > 0 && counts.n_texts + counts.n_others + counts.n_calls == 0)
     return;
   if (role == NULL)
-    role = g_strcmp0 (_lsobs_call_peek_string (content, "role"), "model") == 0 ? "assistant" : "user";
+    role =
+        g_strcmp0 (_lsobs_call_peek_string (content, "role"), "model") == 0 ? "assistant" : "user";
   _lsobs_call_write_separator (out);
   _lsobs_buffer_append_c (out, '{');
   _lsobs_call_write_string (out, "role", role);

@@ -13,9 +13,9 @@
 
 typedef enum
 {
-  JOIN_VALUE,  /* JSON text, which another value replaces */
-  JOIN_TEXT,   /* a string, which grows */
-  JOIN_RAW,    /* JSON text, which comes in pieces */
+  JOIN_VALUE, /* JSON text, which another value replaces */
+  JOIN_TEXT,  /* a string, which grows */
+  JOIN_RAW,   /* JSON text, which comes in pieces */
   JOIN_OBJECT,
   JOIN_LIST
 } JoinKind;
@@ -32,9 +32,9 @@ struct _LsobsJoin
 
 /* Members whose strings come in pieces. Other strings are replaced by what comes later. */
 static const char *const text_members[] = {
-  "arguments", "content", "data",     "input", "partial_json", "reasoning", "reasoning_content",
-  "refusal",   "response", "signature", "summary", "text",     "thinking",     "transcript",
-  NULL
+  "arguments",         "content",    "data",     "input",     "partial_json", "reasoning",
+  "reasoning_content", "refusal",    "response", "signature", "summary",      "text",
+  "thinking",          "transcript", NULL
 };
 
 static LsobsJoin *

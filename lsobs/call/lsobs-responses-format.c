@@ -29,7 +29,7 @@ write_inputs (LsobsBuffer *out, JsonObject *request)
 static const struct
 {
   const char *type;
-  const char *list; /* (nullable) the member of the item that has the parts */
+  const char *list;  /* (nullable) the member of the item that has the parts */
   const char *index; /* (nullable) the member of the event that has the index of the part */
   const char *member;
 } deltas[] = {
@@ -65,7 +65,7 @@ take_delta (LsobsCallAnswer *answer, const char *type, JsonObject *event)
       element = get_item (answer, event);
       if (element != NULL && deltas[i].list != NULL)
         element = _lsobs_join_get_element (element, deltas[i].list,
-                                         _lsobs_call_get_index (event, deltas[i].index, 0));
+                                           _lsobs_call_get_index (event, deltas[i].index, 0));
       if (element != NULL)
         _lsobs_join_add_text (element, deltas[i].member, text);
     }

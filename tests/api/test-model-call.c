@@ -133,8 +133,7 @@ describe (LsobsRunEvent *event)
     json_object_set_string_member (run, "error", lsobs_run_event_get_error_text (event));
   if (extra != NULL)
     {
-      set_copy (run, "metadata",
-                json_object_get_member (json_node_get_object (extra), "metadata"));
+      set_copy (run, "metadata", json_object_get_member (json_node_get_object (extra), "metadata"));
       set_copy (run, "invocation_params",
                 json_object_get_member (json_node_get_object (extra), "invocation_params"));
     }
@@ -495,8 +494,9 @@ test_cut (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
   g_autofree char *long_text = g_strnfill (1024 * 1024, 'x');
-  g_autofree char *piece = g_strdup_printf (
-      "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", long_text);
+  g_autofree char *piece =
+      g_strdup_printf ("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n",
+                       long_text);
   g_autoptr (JsonObject) run = NULL;
   JsonObject *metadata;
 
@@ -556,8 +556,7 @@ test_providers (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GPtrArray) events = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (providers); i++)
-    g_object_unref (
-        lsobs_model_call_new (fixture->observer, NULL, providers[i].url, NULL));
+    g_object_unref (lsobs_model_call_new (fixture->observer, NULL, providers[i].url, NULL));
   test_assert_flush (fixture->exporter, G_N_ELEMENTS (providers));
   events = lsobs_memory_transport_dup_events (fixture->memory);
   for (guint i = 0; i < G_N_ELEMENTS (providers); i++)
@@ -567,9 +566,10 @@ test_providers (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
                                  ? json_object_get_object_member (run, "metadata")
                                  : NULL;
 
-      g_assert_cmpstr (metadata != NULL ? json_object_get_string_member_with_default (
-                                              metadata, "ls_provider", NULL)
-                                        : NULL,
+      g_assert_cmpstr (metadata != NULL
+                           ? json_object_get_string_member_with_default (metadata, "ls_provider",
+                                                                         NULL)
+                           : NULL,
                        ==, providers[i].provider);
     }
 }
@@ -581,9 +581,9 @@ add_samples (void)
 
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
-      g_autofree char *name =
-          g_strdup (json_object_get_string_member (get_sample (i), "name"));
-      g_autofree char *path = g_strconcat ("/model-call/sample/", g_strdelimit (name, " ", '-'), NULL);
+      g_autofree char *name = g_strdup (json_object_get_string_member (get_sample (i), "name"));
+      g_autofree char *path =
+          g_strconcat ("/model-call/sample/", g_strdelimit (name, " ", '-'), NULL);
 
       g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_sample, tear_down);
     }
