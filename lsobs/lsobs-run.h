@@ -84,6 +84,8 @@ void lsobs_run_set_usage (LsobsRun *self,
                           gint64 output_tokens,
                           gint64 total_tokens);
 LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_run_set_usage_from_response (LsobsRun *self, JsonNode *response);
+LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_set_usage_metadata (LsobsRun *self, LsobsUsage *usage);
 
 LSOBS_AVAILABLE_IN_0_1

@@ -180,18 +180,15 @@ start (LsobsModelCall *self,
 static void
 set_usage (LsobsModelCall *self)
 {
-  g_autoptr (LsobsUsage) usage = NULL;
-  g_autoptr (JsonNode) node = NULL;
+  const LsobsCallFormat *format = self->request->format;
+  g_autoptr (JsonNode) response = NULL;
 
   if (self->answer->usage != NULL)
-    {
-      node = json_node_init_object (json_node_alloc (), self->answer->usage);
-      usage = lsobs_usage_new_from_json (node, NULL);
-    }
-  if (usage != NULL)
-    lsobs_run_set_usage_metadata (self->run, usage);
-  else if (self->answer->is_stream && !self->request->asks_usage && self->request->format != NULL &&
-           self->request->format->must_ask_usage)
+    response = json_node_init_object (json_node_alloc (), self->answer->usage);
+  if (lsobs_run_set_usage_from_response (self->run, response))
+    return;
+  if (self->answer->is_stream && !self->request->asks_usage && format != NULL &&
+      format->must_ask_usage)
     lsobs_run_set_metadata_string (self->run, "usage_missing",
                                    "The request does not set stream_options.include_usage");
 }

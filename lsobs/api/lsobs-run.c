@@ -1586,3 +1586,32 @@ lsobs_run_set_usage_metadata (LsobsRun *self, LsobsUsage *usage)
   _lsobs_usage_write (usage, &text);
   take_metadata (self, "usage_metadata", _lsobs_buffer_steal_bytes (&text), FALSE);
 }
+
+/**
+ * lsobs_run_set_usage_from_response:
+ * @self: a run of the type %LSOBS_RUN_TYPE_LLM or %LSOBS_RUN_TYPE_EMBEDDING
+ * @response: (nullable): what a provider of models has answered: its whole response, or an
+ *   event of a stream
+ *
+ * Tells what the call of a model has used, if @response tells it: see
+ * lsobs_usage_new_from_json() for the forms that are known. It may be called with each event of
+ * a stream: those without a usage change nothing.
+ *
+ * Returns: %TRUE if there was a usage in @response
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_run_set_usage_from_response (LsobsRun *self, JsonNode *response)
+{
+  g_autoptr (LsobsUsage) usage = NULL;
+
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  if (response != NULL)
+    usage = lsobs_usage_new_from_json (response, NULL);
+  if (usage == NULL)
+    return FALSE;
+  lsobs_run_set_usage_metadata (self, usage);
+  return TRUE;
+}

@@ -581,7 +581,7 @@ _lsobs_join_write (LsobsJoin *self, LsobsBuffer *out)
         _lsobs_buffer_append_str (out, "null");
       break;
     case JOIN_TEXT:
-      _lsobs_json_write_string (out, self->text.data, self->text.len);
+      _lsobs_json_write_string (out, self->text.len > 0 ? self->text.data : "", self->text.len);
       break;
     case JOIN_RAW:
       write_raw (self, out);

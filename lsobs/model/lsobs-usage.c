@@ -15,13 +15,14 @@
  * @short_description: tokens and costs of the call of a model
  *
  * How many tokens the call of a model has used, of which kinds, and what they cost.
- * It is given to a run with lsobs_run_set_usage_metadata(). Most programs make it of
- * what the provider has answered:
+ * It is given to a run with lsobs_run_set_usage_metadata(). Most programs have
+ * lsobs_run_set_usage_from_response() make it of what the provider has answered. To change
+ * it before, make it with lsobs_usage_new_from_json():
  *
  * |[<!-- language="C" -->
  * g_autoptr(LsobsUsage) usage = lsobs_usage_new_from_json (response, &error);
  *
- * if (usage != NULL)
+ * if (usage != NULL && lsobs_usage_set_total_cost (usage, 0.25, &error))
  *   lsobs_run_set_usage_metadata (run, usage);
  * ]|
  *
@@ -29,7 +30,10 @@
  * were written to one. Details are parts of them, and need not sum up. The keys of
  * details of the input are `audio`, `cache_read`, `cache_creation`,
  * `cache_read_over_200k`, `ephemeral_5m_input_tokens`, `ephemeral_1h_input_tokens`,
- * `text` and `image`; those of the output are `audio`, `reasoning`, `text` and `image`.
+ * `text`, `image`, `flex`, `flex_audio`, `flex_cache_read`, `priority`, `priority_audio`,
+ * `priority_cache_read` and `over_200k`; those of the output are `audio`, `reasoning`,
+ * `text`, `image`, `flex`, `flex_audio`, `flex_reasoning`, `priority`, `priority_audio`,
+ * `priority_reasoning` and `over_200k`.
  *
  * Costs are in US dollars. The service computes them by the provider, the name of the
  * model and the tokens; those that are set here win.
@@ -52,10 +56,24 @@ static const char *const detail_keys[LSOBS_N_USAGE_ITEMS] = {
   [LSOBS_USAGE_INPUT_EPHEMERAL_1H] = "ephemeral_1h_input_tokens",
   [LSOBS_USAGE_INPUT_TEXT] = "text",
   [LSOBS_USAGE_INPUT_IMAGE] = "image",
+  [LSOBS_USAGE_INPUT_FLEX] = "flex",
+  [LSOBS_USAGE_INPUT_FLEX_AUDIO] = "flex_audio",
+  [LSOBS_USAGE_INPUT_FLEX_CACHE_READ] = "flex_cache_read",
+  [LSOBS_USAGE_INPUT_PRIORITY] = "priority",
+  [LSOBS_USAGE_INPUT_PRIORITY_AUDIO] = "priority_audio",
+  [LSOBS_USAGE_INPUT_PRIORITY_CACHE_READ] = "priority_cache_read",
+  [LSOBS_USAGE_INPUT_OVER_200K] = "over_200k",
   [LSOBS_USAGE_OUTPUT_AUDIO] = "audio",
   [LSOBS_USAGE_OUTPUT_REASONING] = "reasoning",
   [LSOBS_USAGE_OUTPUT_TEXT] = "text",
   [LSOBS_USAGE_OUTPUT_IMAGE] = "image",
+  [LSOBS_USAGE_OUTPUT_FLEX] = "flex",
+  [LSOBS_USAGE_OUTPUT_FLEX_AUDIO] = "flex_audio",
+  [LSOBS_USAGE_OUTPUT_FLEX_REASONING] = "flex_reasoning",
+  [LSOBS_USAGE_OUTPUT_PRIORITY] = "priority",
+  [LSOBS_USAGE_OUTPUT_PRIORITY_AUDIO] = "priority_audio",
+  [LSOBS_USAGE_OUTPUT_PRIORITY_REASONING] = "priority_reasoning",
+  [LSOBS_USAGE_OUTPUT_OVER_200K] = "over_200k",
 };
 
 /* @item: a detail
@@ -302,6 +320,11 @@ static const UsageField token_fields[] = {
   { "completion_tokens_details", "audio_tokens", LSOBS_USAGE_OUTPUT_AUDIO },
   { "completion_tokens_details", "text_tokens", LSOBS_USAGE_OUTPUT_TEXT },
   { "completion_tokens_details", "image_tokens", LSOBS_USAGE_OUTPUT_IMAGE },
+  /* ... OpenRouter, DeepSeek, Moonshot, Perplexity */
+  { "prompt_tokens_details", "cache_write_tokens", LSOBS_USAGE_INPUT_CACHE_CREATION },
+  { NULL, "prompt_cache_hit_tokens", LSOBS_USAGE_INPUT_CACHE_READ },
+  { NULL, "cached_tokens", LSOBS_USAGE_INPUT_CACHE_READ },
+  { NULL, "reasoning_tokens", LSOBS_USAGE_OUTPUT_REASONING },
   /* OpenAI, responses and images; the first three also Anthropic and lsobs_usage_to_json() */
   { NULL, "input_tokens", LSOBS_USAGE_INPUT },
   { NULL, "output_tokens", LSOBS_USAGE_OUTPUT },
@@ -314,6 +337,13 @@ static const UsageField token_fields[] = {
   { "output_tokens_details", "audio_tokens", LSOBS_USAGE_OUTPUT_AUDIO },
   { "output_tokens_details", "text_tokens", LSOBS_USAGE_OUTPUT_TEXT },
   { "output_tokens_details", "image_tokens", LSOBS_USAGE_OUTPUT_IMAGE },
+  /* OpenAI, realtime and transcriptions */
+  { "input_token_details", "cached_tokens", LSOBS_USAGE_INPUT_CACHE_READ },
+  { "input_token_details", "audio_tokens", LSOBS_USAGE_INPUT_AUDIO },
+  { "input_token_details", "text_tokens", LSOBS_USAGE_INPUT_TEXT },
+  { "input_token_details", "image_tokens", LSOBS_USAGE_INPUT_IMAGE },
+  { "output_token_details", "audio_tokens", LSOBS_USAGE_OUTPUT_AUDIO },
+  { "output_token_details", "text_tokens", LSOBS_USAGE_OUTPUT_TEXT },
   /* Anthropic */
   { NULL, "cache_read_input_tokens", LSOBS_USAGE_INPUT_CACHE_READ },
   { NULL, "cache_creation_input_tokens", LSOBS_USAGE_INPUT_CACHE_CREATION },
@@ -323,16 +353,30 @@ static const UsageField token_fields[] = {
   { NULL, "promptTokenCount", LSOBS_USAGE_INPUT },
   { NULL, "toolUsePromptTokenCount", LSOBS_USAGE_INPUT, .adds = TRUE },
   { NULL, "candidatesTokenCount", LSOBS_USAGE_OUTPUT },
+  { NULL, "responseTokenCount", LSOBS_USAGE_OUTPUT },
   { NULL, "thoughtsTokenCount", LSOBS_USAGE_OUTPUT, .adds = TRUE },
   { NULL, "thoughtsTokenCount", LSOBS_USAGE_OUTPUT_REASONING },
   { NULL, "totalTokenCount", LSOBS_USAGE_TOTAL },
   { NULL, "cachedContentTokenCount", LSOBS_USAGE_INPUT_CACHE_READ },
+  /* Amazon Bedrock */
+  { NULL, "inputTokens", LSOBS_USAGE_INPUT },
+  { NULL, "outputTokens", LSOBS_USAGE_OUTPUT },
+  { NULL, "totalTokens", LSOBS_USAGE_TOTAL },
+  { NULL, "cacheReadInputTokens", LSOBS_USAGE_INPUT_CACHE_READ },
+  { NULL, "cacheWriteInputTokens", LSOBS_USAGE_INPUT_CACHE_CREATION },
+  /* the wrapper of LangSmith for JavaScript, whose name has a typing error */
+  { "input_token_details", "ephemeral_1hr_input_tokens", LSOBS_USAGE_INPUT_EPHEMERAL_1H },
   /* Ollama */
   { NULL, "prompt_eval_count", LSOBS_USAGE_INPUT },
   { NULL, "eval_count", LSOBS_USAGE_OUTPUT },
 };
 
 static const UsageField cost_fields[] = {
+  /* OpenRouter, and Perplexity, where the cost is an object */
+  { NULL, "cost", LSOBS_USAGE_TOTAL },
+  { "cost", "input_tokens_cost", LSOBS_USAGE_INPUT },
+  { "cost", "output_tokens_cost", LSOBS_USAGE_OUTPUT },
+  { "cost", "total_cost", LSOBS_USAGE_TOTAL },
   { NULL, "input_cost", LSOBS_USAGE_INPUT },
   { NULL, "output_cost", LSOBS_USAGE_OUTPUT },
   { NULL, "total_cost", LSOBS_USAGE_TOTAL },
@@ -416,7 +460,7 @@ read_cost (LsobsUsage *self,
 {
   JsonNode *node = find_member (object, field->outer, field->name);
 
-  if (node == NULL)
+  if (node == NULL || _lsobs_json_peek_object (node) != NULL)
     return TRUE;
   (*n_found)++;
   return set_cost (self, field->item, get_cost (node), field->name, error);
@@ -449,14 +493,89 @@ read_fields (LsobsUsage *self, JsonObject *object, guint *n_found, GError **erro
   return TRUE;
 }
 
+/* Google has the tokens of each kind of media in an array.
+ * @n_found: (inout): how many numbers @object has */
+static gboolean
+read_modalities (LsobsUsage *self, JsonObject *object, guint *n_found, GError **error)
+{
+  static const struct
+  {
+    const char *list;
+    const char *modality;
+    LsobsUsageItem item;
+  } modalities[] = {
+    { "promptTokensDetails", "AUDIO", LSOBS_USAGE_INPUT_AUDIO },
+    { "promptTokensDetails", "IMAGE", LSOBS_USAGE_INPUT_IMAGE },
+    { "promptTokensDetails", "TEXT", LSOBS_USAGE_INPUT_TEXT },
+    { "candidatesTokensDetails", "AUDIO", LSOBS_USAGE_OUTPUT_AUDIO },
+    { "candidatesTokensDetails", "IMAGE", LSOBS_USAGE_OUTPUT_IMAGE },
+    { "candidatesTokensDetails", "TEXT", LSOBS_USAGE_OUTPUT_TEXT },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (modalities); i++)
+    {
+      const UsageField field = { NULL, "tokenCount", modalities[i].item };
+      JsonNode *list = find_member (object, NULL, modalities[i].list);
+      guint n = list != NULL && JSON_NODE_HOLDS_ARRAY (list)
+                    ? json_array_get_length (json_node_get_array (list))
+                    : 0;
+
+      for (guint k = 0; k < n; k++)
+        {
+          JsonNode *element = json_array_get_element (json_node_get_array (list), k);
+          JsonObject *detail = _lsobs_json_peek_object (element);
+          JsonNode *name = detail != NULL ? find_member (detail, NULL, "modality") : NULL;
+
+          if (name == NULL || json_node_get_value_type (name) != G_TYPE_STRING ||
+              g_strcmp0 (json_node_get_string (name), modalities[i].modality) != 0)
+            continue;
+          if (!read_tokens (self, detail, &field, n_found, error))
+            return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/* Whether input, output and @more make the total.
+ * @more: may be negative */
+static gboolean
+is_total (LsobsUsage *self, gint64 more)
+{
+  const gint64 *tokens = self->tokens;
+
+  return tokens[LSOBS_USAGE_TOTAL] >= 0 && tokens[LSOBS_USAGE_INPUT] >= 0 &&
+         tokens[LSOBS_USAGE_OUTPUT] >= 0 &&
+         tokens[LSOBS_USAGE_INPUT] <= G_MAXINT64 - tokens[LSOBS_USAGE_OUTPUT] &&
+         tokens[LSOBS_USAGE_TOTAL] - (tokens[LSOBS_USAGE_INPUT] + tokens[LSOBS_USAGE_OUTPUT]) ==
+             more;
+}
+
+/* Some services count the tokens of reasoning beside those of the output, and others within. The
+ * total tells. */
+static void
+fit_reasoning (LsobsUsage *self)
+{
+  gint64 *output = &self->tokens[LSOBS_USAGE_OUTPUT];
+  gint64 reasoning = self->tokens[LSOBS_USAGE_OUTPUT_REASONING];
+
+  if (reasoning <= 0 || is_total (self, 0))
+    return;
+  if (is_total (self, reasoning))
+    *output += reasoning;
+  else if (is_total (self, -reasoning))
+    *output -= reasoning;
+}
+
 /* Adds the tokens of caches to the input. Anthropic does not include in "input_tokens" the tokens
  * that are read from or written to a cache, and reports the written tokens twice: in sum, and by
- * lifetime. Proxies of Anthropic that answer in OpenAI's form include them in "prompt_tokens". */
+ * lifetime. Others include them: if there is a total, it tells. Proxies of Anthropic that answer in
+ * OpenAI's form include them in "prompt_tokens". */
 static gboolean
 add_caches (LsobsUsage *self, JsonObject *object, GError **error)
 {
   static const char *const names[] = { "cache_read_input_tokens", "cache_creation_input_tokens",
-                                       "cache_creation" };
+                                       "cache_creation", "cacheReadInputTokens",
+                                       "cacheWriteInputTokens" };
   static const UsageField input = { NULL, "input_tokens", LSOBS_USAGE_INPUT, .adds = TRUE };
   gint64 *tokens = self->tokens;
   gboolean found = FALSE;
@@ -471,7 +590,8 @@ add_caches (LsobsUsage *self, JsonObject *object, GError **error)
   long_lived = MAX (tokens[LSOBS_USAGE_INPUT_EPHEMERAL_1H], 0);
   if (short_lived > 0 || long_lived > 0)
     tokens[LSOBS_USAGE_INPUT_CACHE_CREATION] = -1;
-  if (find_member (object, NULL, "input_tokens") == NULL)
+  if (is_total (self, 0) || (find_member (object, NULL, "input_tokens") == NULL &&
+                             find_member (object, NULL, "inputTokens") == NULL))
     return TRUE;
   return take_tokens (self, &input, MAX (tokens[LSOBS_USAGE_INPUT_CACHE_READ], 0), error) &&
          take_tokens (self, &input, MAX (tokens[LSOBS_USAGE_INPUT_CACHE_CREATION], 0), error) &&
@@ -479,7 +599,64 @@ add_caches (LsobsUsage *self, JsonObject *object, GError **error)
          take_tokens (self, &input, long_lived, error);
 }
 
-/* Returns: (transfer none): the object in a response that has the usage, or the response */
+/* Moves the tokens of an item to another one.
+ * Returns: how many they are */
+static gint64
+move_tokens (LsobsUsage *self, LsobsUsageItem from, LsobsUsageItem to)
+{
+  gint64 n_tokens = self->tokens[from];
+
+  if (n_tokens < 0)
+    return 0;
+  self->tokens[to] = n_tokens;
+  self->tokens[from] = -1;
+  return n_tokens;
+}
+
+/* In a tier with prices of its own, the details are other ones, and the rest of the input and of the
+ * output is a detail, too. */
+static void
+apply_tier (LsobsUsage *self, JsonObject *response)
+{
+  /* clang-format off */
+  static const struct
+  {
+    const char *name;
+    LsobsUsageItem input, input_audio, cache_read, output, output_audio, reasoning;
+  } tiers[] = {
+    { "flex", LSOBS_USAGE_INPUT_FLEX, LSOBS_USAGE_INPUT_FLEX_AUDIO,
+      LSOBS_USAGE_INPUT_FLEX_CACHE_READ, LSOBS_USAGE_OUTPUT_FLEX, LSOBS_USAGE_OUTPUT_FLEX_AUDIO,
+      LSOBS_USAGE_OUTPUT_FLEX_REASONING },
+    { "priority", LSOBS_USAGE_INPUT_PRIORITY, LSOBS_USAGE_INPUT_PRIORITY_AUDIO,
+      LSOBS_USAGE_INPUT_PRIORITY_CACHE_READ, LSOBS_USAGE_OUTPUT_PRIORITY,
+      LSOBS_USAGE_OUTPUT_PRIORITY_AUDIO, LSOBS_USAGE_OUTPUT_PRIORITY_REASONING },
+  };
+  /* clang-format on */
+  JsonNode *node = find_member (response, NULL, "service_tier");
+  const char *name = node != NULL && json_node_get_value_type (node) == G_TYPE_STRING
+                         ? json_node_get_string (node)
+                         : NULL;
+  gint64 *tokens = self->tokens;
+
+  for (guint i = 0; i < G_N_ELEMENTS (tiers); i++)
+    {
+      gint64 cached;
+      gint64 reasoning;
+
+      if (g_strcmp0 (name, tiers[i].name) != 0)
+        continue;
+      cached = move_tokens (self, LSOBS_USAGE_INPUT_CACHE_READ, tiers[i].cache_read);
+      reasoning = move_tokens (self, LSOBS_USAGE_OUTPUT_REASONING, tiers[i].reasoning);
+      move_tokens (self, LSOBS_USAGE_INPUT_AUDIO, tiers[i].input_audio);
+      move_tokens (self, LSOBS_USAGE_OUTPUT_AUDIO, tiers[i].output_audio);
+      if (tokens[LSOBS_USAGE_INPUT] >= 0)
+        tokens[tiers[i].input] = MAX (tokens[LSOBS_USAGE_INPUT] - cached, 0);
+      if (tokens[LSOBS_USAGE_OUTPUT] >= 0)
+        tokens[tiers[i].output] = MAX (tokens[LSOBS_USAGE_OUTPUT] - reasoning, 0);
+    }
+}
+
+/* Returns: (transfer none) (nullable): the object in @response that has the usage */
 static JsonObject *
 find_usage (JsonObject *response)
 {
@@ -492,7 +669,28 @@ find_usage (JsonObject *response)
       if (usage != NULL)
         return usage;
     }
-  return response;
+  return NULL;
+}
+
+/* Finds the usage in a response, or in an event of a stream.
+ * @response: (inout): what has it; changes if that is inside @response
+ * Returns: (transfer none): the object that has the usage; @response if no member has it */
+static JsonObject *
+find_usage_in (JsonObject **response)
+{
+  /* the responses of OpenAI; the messages of Anthropic; Groq */
+  static const char *const names[] = { "response", "message", "x_groq" };
+  JsonObject *usage = find_usage (*response);
+
+  for (guint i = 0; i < G_N_ELEMENTS (names) && usage == NULL; i++)
+    {
+      JsonObject *inner = _lsobs_json_peek_object (json_object_get_member (*response, names[i]));
+
+      usage = inner != NULL ? find_usage (inner) : NULL;
+      if (usage != NULL)
+        *response = inner;
+    }
+  return usage != NULL ? usage : *response;
 }
 
 /**
@@ -525,12 +723,14 @@ lsobs_usage_new (void)
  * @error: return location for an error
  *
  * Makes a usage of what a provider tells. The forms of OpenAI (chat completions and
- * responses, and the many who speak as it does), of Anthropic and of Google are known,
- * as is what lsobs_usage_to_json() gives. What a form has beside tokens and costs is
- * left out.
+ * responses, and the many who speak as it does), of Anthropic, of Google, of Ollama and of
+ * Amazon Bedrock are known, as is what lsobs_usage_to_json() gives; and so are the events of
+ * their streams that tell the usage. What a form has beside tokens and costs is left out.
  *
  * Anthropic counts the tokens of caches apart; here they are added to those of the
- * input, as the service wants it.
+ * input, as the service wants it. So are the tokens of reasoning to those of the output, if a
+ * provider counts them apart. Where providers differ, the total decides. If the response
+ * says that it is of the tier `flex` or `priority`, the details are those of the tier.
  *
  * Returns: (transfer full): a usage, or %NULL with %LSOBS_ERROR_INVALID_VALUE if there
  *   is none in @json, or a number in it that cannot be
@@ -552,14 +752,17 @@ lsobs_usage_new_from_json (JsonNode *json, GError **error)
   self = lsobs_usage_new ();
   if (response != NULL)
     {
-      usage = find_usage (response);
-      valid = read_fields (self, usage, &n_found, error);
+      usage = find_usage_in (&response);
+      valid = read_fields (self, usage, &n_found, error) &&
+              read_modalities (self, usage, &n_found, error);
     }
   if (n_found == 0)
     g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
                          _ ("Invalid usage: there are no tokens and no costs in it"));
   if (n_found == 0 || !valid || !add_caches (self, usage, error))
     return NULL;
+  fit_reasoning (self);
+  apply_tier (self, response);
   return g_steal_pointer (&self);
 }
 

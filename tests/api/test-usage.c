@@ -11,10 +11,15 @@
 /* clang-format off */
 static const char *const input_keys[] = {
   "audio", "cache_read", "cache_creation", "cache_read_over_200k", "ephemeral_5m_input_tokens",
-  "ephemeral_1h_input_tokens", "text", "image"
+  "ephemeral_1h_input_tokens", "text", "image", "flex", "flex_audio", "flex_cache_read", "priority",
+  "priority_audio", "priority_cache_read", "over_200k"
 };
 /* clang-format on */
-static const char *const output_keys[] = { "audio", "reasoning", "text", "image" };
+static const char *const output_keys[] = {
+  "audio",          "reasoning",          "text",           "image",
+  "flex",           "flex_audio",         "flex_reasoning", "priority",
+  "priority_audio", "priority_reasoning", "over_200k"
+};
 
 static char *
 to_text (LsobsUsage *usage)
@@ -80,17 +85,25 @@ make_full (void)
   return usage;
 }
 
+/* clang-format off */
 static const char full[] =
     "{\"input_tokens\":1000,\"output_tokens\":500,\"total_tokens\":1501,"
     "\"input_token_details\":{\"audio\":10,\"cache_read\":11,\"cache_creation\":12,"
-    "\"cache_read_over_200k\":13,\"ephemeral_5m_input_tokens\":14,\"ephemeral_1h_input_tokens\":15,"
-    "\"text\":16,\"image\":17},"
-    "\"output_token_details\":{\"audio\":20,\"reasoning\":21,\"text\":22,\"image\":23},"
-    "\"input_cost\":0.25,\"output_cost\":0.5,\"total_cost\":1.0,"
-    "\"input_cost_details\":{\"audio\":0.01,\"cache_read\":0.01,\"cache_creation\":0.01,"
-    "\"cache_read_over_200k\":0.01,\"ephemeral_5m_input_tokens\":0.01,"
-    "\"ephemeral_1h_input_tokens\":0.01,\"text\":0.01,\"image\":0.01},"
-    "\"output_cost_details\":{\"audio\":0.02,\"reasoning\":0.02,\"text\":0.02,\"image\":0.02}}";
+    "\"cache_read_over_200k\":13,\"ephemeral_5m_input_tokens\":14,"
+    "\"ephemeral_1h_input_tokens\":15,\"text\":16,\"image\":17,\"flex\":18,\"flex_audio\":19,"
+    "\"flex_cache_read\":20,\"priority\":21,\"priority_audio\":22,\"priority_cache_read\":23,"
+    "\"over_200k\":24},\"output_token_details\":{\"audio\":20,\"reasoning\":21,\"text\":22,"
+    "\"image\":23,\"flex\":24,\"flex_audio\":25,\"flex_reasoning\":26,\"priority\":27,"
+    "\"priority_audio\":28,\"priority_reasoning\":29,\"over_200k\":30},\"input_cost\":0.25,"
+    "\"output_cost\":0.5,\"total_cost\":1.0,\"input_cost_details\":{\"audio\":0.01,"
+    "\"cache_read\":0.01,\"cache_creation\":0.01,\"cache_read_over_200k\":0.01,"
+    "\"ephemeral_5m_input_tokens\":0.01,\"ephemeral_1h_input_tokens\":0.01,\"text\":0.01,"
+    "\"image\":0.01,\"flex\":0.01,\"flex_audio\":0.01,\"flex_cache_read\":0.01,"
+    "\"priority\":0.01,\"priority_audio\":0.01,\"priority_cache_read\":0.01,"
+    "\"over_200k\":0.01},\"output_cost_details\":{\"audio\":0.02,\"reasoning\":0.02,"
+    "\"text\":0.02,\"image\":0.02,\"flex\":0.02,\"flex_audio\":0.02,\"flex_reasoning\":0.02,"
+    "\"priority\":0.02,\"priority_audio\":0.02,\"priority_reasoning\":0.02,\"over_200k\":0.02}}";
+/* clang-format on */
 
 static void
 test_full (void)
@@ -282,7 +295,8 @@ static const JsonRow json_rows[] = {
     "\"toolUsePromptTokenCount\":5,\"thoughtsTokenCount\":30,\"totalTokenCount\":155,"
     "\"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":100}]}",
     "{\"input_tokens\":105,\"output_tokens\":50,\"total_tokens\":155,"
-    "\"input_token_details\":{\"cache_read\":60},\"output_token_details\":{\"reasoning\":30}}" },
+    "\"input_token_details\":{\"cache_read\":60,\"text\":100},"
+    "\"output_token_details\":{\"reasoning\":30}}" },
   { "google-thoughts-only", "{\"promptTokenCount\":1,\"thoughtsTokenCount\":30}",
     "{\"input_tokens\":1,\"output_tokens\":30,\"total_tokens\":31,\"output_token_details\":{\"reasoning\":30}}" },
   { "response-openai",
@@ -361,6 +375,87 @@ test_from_odd_nodes (void)
   assert_refused (lsobs_usage_new_from_json (json, &error) != NULL, &error);
 }
 
+/* --- samples of providers --- */
+
+/* Each member that is named must be as given; null stands for a member that is missing. */
+static void
+assert_members (JsonObject *object, JsonObject *expected, const char *sample)
+{
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  json_object_iter_init (&iter, expected);
+  while (json_object_iter_next (&iter, &name, &node))
+    {
+      JsonNode *member = object != NULL ? json_object_get_member (object, name) : NULL;
+
+      if (JSON_NODE_HOLDS_NULL (node))
+        {
+          if (member != NULL)
+            g_error ("%s: there is a %s", sample, name);
+        }
+      else if (member == NULL)
+        g_error ("%s: there is no %s", sample, name);
+      else if (JSON_NODE_HOLDS_OBJECT (node))
+        assert_members (json_node_get_object (member), json_node_get_object (node), sample);
+      else if (!json_node_equal (member, node))
+        {
+          g_autofree char *text = json_to_string (member, FALSE);
+          g_autofree char *right = json_to_string (node, FALSE);
+
+          g_error ("%s: %s is %s instead of %s", sample, name, text, right);
+        }
+    }
+}
+
+/* The samples are in tests/data/usage.json. */
+static void
+test_samples (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GBytes) text = test_data_load ("usage.json");
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *samples;
+
+  g_assert_true (json_parser_load_from_data (parser, g_bytes_get_data (text, NULL),
+                                             (gssize) g_bytes_get_size (text), NULL));
+  samples = json_node_get_array (json_parser_get_root (parser));
+  for (guint i = 0; i < json_array_get_length (samples); i++)
+    {
+      JsonObject *sample = json_array_get_object_element (samples, i);
+      const char *name = json_object_get_string_member (sample, "name");
+      JsonNode *response = json_object_get_member (sample, "response");
+      JsonNode *expected = json_object_get_member (sample, "expected");
+      g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
+      g_autoptr (LsobsUsage) usage = lsobs_usage_new_from_json (response, NULL);
+      g_autoptr (JsonNode) json = NULL;
+
+      if ((usage == NULL) != JSON_NODE_HOLDS_NULL (expected))
+        g_error ("%s: there is %s usage", name, usage != NULL ? "a" : "no");
+      g_assert_cmpint (lsobs_run_set_usage_from_response (run, response), ==, usage != NULL);
+      lsobs_run_end (run, NULL);
+      if (usage == NULL)
+        continue;
+      json = lsobs_usage_to_json (usage);
+      assert_members (json_node_get_object (json), json_node_get_object (expected), name);
+    }
+}
+
+static void
+test_response (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
+  g_autoptr (JsonNode) response =
+      run_json ("{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}");
+  g_autoptr (JsonNode) piece = run_json ("{\"choices\":[],\"usage\":null}");
+
+  g_assert_false (lsobs_run_set_usage_from_response (run, NULL));
+  g_assert_true (lsobs_run_set_usage_from_response (run, response));
+  g_assert_false (lsobs_run_set_usage_from_response (run, piece));
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.usage_metadata",
+                     "{\"input_tokens\":1,\"output_tokens\":2,\"total_tokens\":3}");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -381,5 +476,7 @@ main (int argc, char **argv)
       g_test_add_data_func (path, &json_rows[i], test_from_json);
     }
   g_test_add_func ("/usage/json/odd-nodes", test_from_odd_nodes);
+  run_fixture_add_started ("/usage/samples", test_samples);
+  run_fixture_add_started ("/usage/response", test_response);
   return g_test_run ();
 }
