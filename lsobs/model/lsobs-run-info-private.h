@@ -43,6 +43,13 @@ typedef struct
   LsobsRunProgress items[];
 } LsobsMoreProgress;
 
+/* The strings of a run's inputs that the encoder has cut. Immutable. */
+typedef struct
+{
+  guint n;
+  char paths[]; /* JSON strings, with commas between them */
+} LsobsStringCuts;
+
 /* The text of a run's segment, shared by all paths that contain it. */
 typedef struct _LsobsSegmentText
 {
@@ -71,6 +78,7 @@ typedef struct _LsobsRunInfo
                         * settings */
 
   LsobsSegmentText *texts; /* (owned) (nullable) (atomic) only grows */
+  LsobsStringCuts *cuts;   /* (owned) (nullable) (atomic) set once */
 
   LsobsRunProgress progress; /* towards the first destination */
   LsobsMoreProgress *more;   /* (owned) (nullable) (atomic) */
@@ -92,6 +100,7 @@ void _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent);
 void _lsobs_run_info_set_anchor (LsobsRunInfo *self);
 void _lsobs_run_info_set_target (LsobsRunInfo *self, LsobsTarget *target);
 void _lsobs_run_info_ensure_progress (LsobsRunInfo *self, guint n_destinations);
+void _lsobs_run_info_keep_cuts (LsobsRunInfo *self, guint n, const char *paths, gsize len);
 gboolean _lsobs_run_info_finish_destination (LsobsRunInfo *self);
 gint64 _lsobs_run_info_get_now (LsobsRunInfo *self);
 const LsobsId *_lsobs_run_info_get_trace_id (LsobsRunInfo *self);

@@ -159,6 +159,7 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
         g_clear_pointer (&self->more->items[i].charged, _lsobs_charged_attachments_free);
       g_free (self->more);
       free_texts (self->texts);
+      g_free (self->cuts);
       g_free (self);
       self = parent;
     }
@@ -179,6 +180,24 @@ _lsobs_run_info_ensure_progress (LsobsRunInfo *self, guint n_destinations)
   /* Two threads may report the same run by its id. */
   if (!g_atomic_pointer_compare_and_exchange (&self->more, NULL, more))
     g_free (more);
+}
+
+/* Keeps which strings of the inputs were cut, for the metadata of the end. Each destination cuts the
+ * same ones.
+ * @paths: JSON strings, with commas between them */
+void
+_lsobs_run_info_keep_cuts (LsobsRunInfo *self, guint n, const char *paths, gsize len)
+{
+  LsobsStringCuts *cuts;
+
+  if (g_atomic_pointer_get (&self->cuts) != NULL)
+    return;
+  cuts = g_malloc (sizeof *cuts + len + 1);
+  cuts->n = n;
+  memcpy (cuts->paths, paths, len);
+  cuts->paths[len] = '\0';
+  if (!g_atomic_pointer_compare_and_exchange (&self->cuts, NULL, cuts))
+    g_free (cuts);
 }
 
 /* Call it once for each destination, when the end of the run is delivered or lost there.

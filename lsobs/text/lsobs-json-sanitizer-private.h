@@ -4,6 +4,7 @@
 #include <glib.h>
 
 #include "lsobs/core/lsobs-buffer-private.h"
+#include "lsobs/text/lsobs-json-cuts-private.h"
 #include "lsobs/text/lsobs-redactor-private.h"
 
 G_BEGIN_DECLS
@@ -19,6 +20,7 @@ typedef struct
   gboolean wrap;             /* a value that is not an object becomes {"value": …} */
   LsobsRedactBudget *budget; /* (nullable) (unowned) shared by all texts of a record; NULL: each
                               * string has a budget of its own */
+  LsobsJsonCuts *cuts;       /* (nullable) (unowned) the strings that are cut are added to it */
 } LsobsSanitizeOptions;
 
 /* How the bytes between the quotes of a string in JSON text are related to its text. */

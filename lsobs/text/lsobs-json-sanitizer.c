@@ -252,8 +252,9 @@ append_decoded (LsobsBuffer *out, const char *raw, gsize len)
 /* Redacts and cuts @text, and writes the result.
  * @text: valid UTF-8
  * @raw: (nullable): @text as the writer would write it, without quotes: it is copied if @text
- *   is neither redacted nor cut */
-static void
+ *   is neither redacted nor cut
+ * Returns: TRUE if it is cut */
+static gboolean
 write_sanitized (LsobsBuffer *out,
                  const char *text,
                  gsize len,
@@ -262,6 +263,8 @@ write_sanitized (LsobsBuffer *out,
                  const LsobsSanitizeOptions *options,
                  ScratchBuffers *scratch)
 {
+  gboolean cut = FALSE;
+
   _lsobs_buffer_truncate (&scratch->redacted, 0);
   if (options->redactor != NULL &&
       _lsobs_redactor_apply (options->redactor, options->budget, text, len, &scratch->redacted))
@@ -276,18 +279,20 @@ write_sanitized (LsobsBuffer *out,
     {
       len = _lsobs_utf8_cut (text, len, options->max_string_bytes);
       raw = NULL;
+      cut = TRUE;
     }
 
   if (raw == NULL)
     {
       _lsobs_json_write_string (out, text, len);
-      return;
+      return cut;
     }
 
   _lsobs_buffer_reserve (out, raw_len + 2);
   _lsobs_buffer_append_c (out, '"');
   _lsobs_buffer_append (out, raw, raw_len);
   _lsobs_buffer_append_c (out, '"');
+  return FALSE;
 }
 
 /* Decodes a string that _lsobs_json_string_scan() has accepted.
@@ -313,8 +318,9 @@ _lsobs_json_string_decode (const char *raw,
 }
 
 /* Sanitizes a string that _lsobs_json_string_scan() has accepted.
- * @raw: the bytes between its quotes */
-static void
+ * @raw: the bytes between its quotes
+ * Returns: TRUE if it is cut */
+static gboolean
 write_string (LsobsBuffer *out,
               const char *raw,
               gsize len,
@@ -331,12 +337,12 @@ write_string (LsobsBuffer *out,
   if (kind != LSOBS_JSON_STRING_BROKEN && options->redactor == NULL && short_enough)
     {
       _lsobs_buffer_append (out, raw - 1, len + 2);
-      return;
+      return FALSE;
     }
 
   text = _lsobs_json_string_decode (raw, &text_len, kind, &scratch->decoded);
-  write_sanitized (out, text, text_len, kind != LSOBS_JSON_STRING_BROKEN ? raw : NULL, len, options,
-                   scratch);
+  return write_sanitized (out, text, text_len, kind != LSOBS_JSON_STRING_BROKEN ? raw : NULL, len,
+                          options, scratch);
 }
 
 /* Sanitizes any bytes as a string. */
@@ -358,7 +364,8 @@ write_text (LsobsBuffer *out,
       len = scratch->decoded.len;
     }
 
-  write_sanitized (out, text, len, NULL, 0, options, scratch);
+  if (write_sanitized (out, text, len, NULL, 0, options, scratch) && options->cuts != NULL)
+    _lsobs_json_cuts_add (options->cuts, G_MAXSIZE);
 }
 
 /* Values */
@@ -369,6 +376,7 @@ write_text (LsobsBuffer *out,
 typedef struct
 {
   LsobsBuffer *out;
+  const char *text;
   const char *p; /* the next byte */
   const char *end;
   const LsobsSanitizeOptions *options;
@@ -472,8 +480,10 @@ walk_string (Sanitizer *self, const LsobsSanitizeOptions *options, LsobsJsonStri
       self->end - after < LSOBS_REDACT_PADDING)
     *kind = LSOBS_JSON_STRING_ESCAPED;
 
-  if (is_written (self))
-    write_string (self->out, raw, (gsize) (after - 1 - raw), *kind, options, &self->scratch);
+  if (is_written (self) &&
+      write_string (self->out, raw, (gsize) (after - 1 - raw), *kind, options, &self->scratch) &&
+      options->cuts != NULL)
+    _lsobs_json_cuts_add (options->cuts, (gsize) (self->p - self->text));
   self->p = after;
   return TRUE;
 }
@@ -782,6 +792,7 @@ _lsobs_json_sanitize (LsobsBuffer *out,
   gboolean is_json;
   Sanitizer self = {
     .out = out,
+    .text = text,
     .p = text,
     .end = len > 0 ? text + len : text, /* @text may be NULL then */
     .options = options,

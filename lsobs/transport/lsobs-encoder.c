@@ -6,6 +6,7 @@
 
 #include "lsobs/config/lsobs-probability-sampler-private.h"
 #include "lsobs/text/lsobs-json-merge-private.h"
+#include "lsobs/text/lsobs-json-path-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"
@@ -15,6 +16,9 @@
 
 /* In the metadata of each run, if the program sets a revision. */
 #define REVISION_ID_KEY "revision_id"
+
+/* In the metadata of a run of which strings were cut. */
+#define CUT_STRINGS_KEY "lsobs_cut_strings"
 
 /* Scores are rounded to four decimals, as in the official clients. A double above MAX_SCORE
  * has fewer decimals anyway and is sent as it is. */
@@ -35,6 +39,8 @@ typedef struct
   LsobsTarget *target;     /* (unowned) the project or address of the run */
   const char *seed;        /* (unowned) (nullable) maps ids to those of a replica */
   LsobsRedactBudget budget;
+  guint n_cut;           /* strings of inputs and outputs that were cut */
+  LsobsBuffer cut_paths; /* (owned) where they are: JSON strings, with commas between them */
 } EncoderState;
 
 /* Whether the payloads are replaced by their sizes. */
@@ -63,20 +69,43 @@ end_field (EncoderState *e, LsobsField field)
   e->encoded->fields[field].len = e->out->len - e->encoded->fields[field].offset;
 }
 
+/* @cuts: (nullable) */
 static void
-walk (EncoderState *e, GBytes *json, gboolean wrap)
+walk_counting (EncoderState *e, GBytes *json, gboolean wrap, LsobsJsonCuts *cuts)
 {
   const LsobsSanitizeOptions options = {
     .redactor = e->settings->redactor,
     .max_string_bytes = (gsize) e->settings->values.max_string_bytes,
     .wrap = wrap,
     .budget = &e->budget,
+    .cuts = cuts,
   };
   gsize len;
   const char *text = g_bytes_get_data (json, &len);
 
   if (!_lsobs_json_sanitize (e->out, text, len, &options))
     _lsobs_counters_add (e->counters, LSOBS_COUNTER_BAD_PAYLOADS, 1);
+}
+
+static void
+walk (EncoderState *e, GBytes *json, gboolean wrap)
+{
+  walk_counting (e, json, wrap, NULL);
+}
+
+/* Does the same for a field with inputs or outputs, and keeps where strings were cut. */
+static void
+walk_payload (EncoderState *e, LsobsField field, GBytes *json)
+{
+  LsobsJsonCuts cuts = { 0 };
+  gsize len;
+  const char *text = g_bytes_get_data (json, &len);
+
+  walk_counting (e, json, TRUE, &cuts);
+  if (cuts.n == 0)
+    return;
+  e->n_cut += cuts.n;
+  _lsobs_json_path_write_cuts (&e->cut_paths, &cuts, _lsobs_field_names[field], text, len);
 }
 
 static void
@@ -219,7 +248,7 @@ write_payload (EncoderState *e, LsobsField field, GBytes *json, gboolean hidden)
     }
   else
     {
-      walk (e, json, TRUE);
+      walk_payload (e, field, json);
     }
   end_field (e, field);
 }
@@ -298,13 +327,15 @@ get_runtime (void)
 }
 
 /* The service replaces the whole of "extra", so it is written whole or not at all. An update
- * has it only if it has changed since the create: the service counts its bytes again. */
+ * has it only if it has changed since the create, or to say which strings were cut: the service
+ * counts its bytes again. */
 static gboolean
 has_extra (EncoderState *e)
 {
   LsobsRecord *record = e->record;
 
   return e->encoded->kind == LSOBS_RECORD_CREATE || record->duration_ms >= 0 ||
+         (e->n_cut > 0 && record->final) ||
          ((record->metadata != NULL || record->extra != NULL) && record->extra_new);
 }
 
@@ -321,15 +352,49 @@ merge (EncoderState *e, gsize start, gsize middle)
   _lsobs_buffer_append (e->out, merged.data, merged.len);
 }
 
-static gboolean
-has_common_metadata (const LsobsSettings *settings)
+/* Returns: (nullable): the strings of the inputs that were cut, if the create had them, which this
+ *   record replaces the metadata of */
+static const LsobsStringCuts *
+peek_earlier_cuts (EncoderState *e)
 {
-  return !settings->values.hide_metadata &&
-         (settings->sample_rate != NULL || settings->values.revision_id != NULL);
+  return e->encoded->kind == LSOBS_RECORD_UPDATE && e->record->inputs == NULL
+             ? g_atomic_pointer_get (&e->record->info->cuts)
+             : NULL;
 }
 
-/* Writes the metadata that all runs share. The sample rate says how many traces each sampled
- * trace stands for, the revision says which version of the program made it. */
+static gboolean
+has_common_metadata (EncoderState *e)
+{
+  return !e->settings->values.hide_metadata &&
+         (e->settings->sample_rate != NULL || e->settings->values.revision_id != NULL ||
+          e->n_cut > 0 || peek_earlier_cuts (e) != NULL);
+}
+
+/* Writes how many strings were cut, and where the first ones are, so that a reader knows that there
+ * was more.
+ * @separator: what goes before it */
+static void
+write_cut_strings (EncoderState *e, char separator)
+{
+  const LsobsStringCuts *earlier = peek_earlier_cuts (e);
+  guint n = e->n_cut + (earlier != NULL ? earlier->n : 0);
+
+  if (n == 0)
+    return;
+  _lsobs_buffer_append_c (e->out, separator);
+  _lsobs_buffer_append_str (e->out, "\"" CUT_STRINGS_KEY "\":{\"count\":");
+  _lsobs_buffer_append_int64 (e->out, n);
+  _lsobs_buffer_append_str (e->out, ",\"paths\":[");
+  if (earlier != NULL)
+    _lsobs_buffer_append_str (e->out, earlier->paths);
+  if (earlier != NULL && e->cut_paths.len > 0)
+    _lsobs_buffer_append_c (e->out, ',');
+  _lsobs_buffer_append (e->out, e->cut_paths.data, e->cut_paths.len);
+  _lsobs_buffer_append_str (e->out, "]}");
+}
+
+/* Writes the metadata that lsobs adds. The sample rate says how many traces each sampled trace
+ * stands for, the revision says which version of the program made it. */
 static void
 write_common_metadata (EncoderState *e)
 {
@@ -351,14 +416,16 @@ write_common_metadata (EncoderState *e)
         _lsobs_buffer_append_str (e->out, "\"" LSOBS_REDACTED "\"");
       else
         walk_text (e, e->settings->values.revision_id);
+      separator = ',';
     }
+  write_cut_strings (e, separator);
   _lsobs_buffer_append_c (e->out, '}');
 }
 
 static void
 write_metadata (EncoderState *e)
 {
-  gboolean with_common = has_common_metadata (e->settings);
+  gboolean with_common = has_common_metadata (e);
   GBytes *metadata = e->record->metadata;
   gsize start;
   gsize middle;
@@ -450,6 +517,8 @@ write_run (EncoderState *e)
     write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, e->settings->values.hide_outputs);
   if (record->events != NULL && record->events->len > 0 && !is_cut (e))
     write_events (e);
+  if (e->n_cut > 0 && e->encoded->kind == LSOBS_RECORD_CREATE)
+    _lsobs_run_info_keep_cuts (record->info, e->n_cut, e->cut_paths.data, e->cut_paths.len);
   if (has_extra (e))
     write_extra (e);
   if (record->error != NULL)
@@ -634,6 +703,7 @@ encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded
   else
     write_run (&e);
   _lsobs_buffer_append_c (&text, '}');
+  _lsobs_buffer_clear (&e.cut_paths);
   encoded->text = _lsobs_buffer_steal_bytes (&text);
   if (settings->redactor != NULL)
     _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES,

@@ -303,6 +303,83 @@ test_tiny_name (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   run_assert_member (sent, "inputs", "{\"key\":\"v\"}");
 }
 
+/* --- strings that are cut --- */
+
+static void
+set_up_short_strings (RunFixture *fixture, gconstpointer data)
+{
+  run_fixture_set_up (fixture, data);
+  lsobs_config_set_max_string_bytes (fixture->config, 8);
+  run_fixture_start (fixture);
+}
+
+#define CUT_INPUTS \
+ "{\"a\":[1,{\"b\":\"short\",\"c \\\"\\u00e9\":\"longer than eight\"},\"longer than eight\"]," \
+ "\"d\":{\"e\":[]},\"f\":\"longer than eight\"}"
+#define CUT_PATHS "\"inputs.a[1].c \\\"\xc3\xa9\",\"inputs.a[2]\",\"inputs.f\""
+
+/* The reader of a run learns where there was more. */
+static void
+test_cut_strings (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start_json (fixture, "run", CUT_INPUTS);
+  g_autoptr (LsobsRun) whole = start_json (fixture, "whole", "{\"a\":\"exactly8\"}");
+  g_autoptr (JsonNode) outputs = run_json ("\"longer than eight\"");
+
+  lsobs_run_end (run, outputs);
+  lsobs_run_end (whole, NULL);
+  run_fixture_flush (fixture);
+  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata.lsobs_cut_strings",
+                     "{\"count\":4,\"paths\":[" CUT_PATHS ",\"outputs.value\"]}");
+  run_assert_member (run_fixture_find (fixture, "whole"), "extra.metadata", NULL);
+}
+
+/* The end replaces the metadata of the start, so it has what the start has told. */
+static void
+test_cut_strings_apart (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start_json (fixture, "run", CUT_INPUTS);
+  g_autoptr (LsobsRun) other = start_json (fixture, "other", CUT_INPUTS);
+  g_autoptr (JsonNode) outputs = run_json ("{\"g\":\"longer than eight\"}");
+
+  lsobs_run_set_metadata_string (run, "k", "v");
+  run_fixture_flush (fixture);
+  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata",
+                     "{\"k\":\"v\",\"lsobs_cut_strings\":{\"count\":3,\"paths\":[" CUT_PATHS "]}}");
+  lsobs_run_set_metadata_string (other, "l", "w");
+  lsobs_run_end (run, outputs);
+  lsobs_run_end (other, NULL);
+  run_fixture_flush (fixture);
+  run_assert_member (run_fixture_find (fixture, "run"), "extra.metadata",
+                     "{\"k\":\"v\",\"lsobs_cut_strings\":{\"count\":4,\"paths\":[" CUT_PATHS
+                     ",\"outputs.g\"]}}");
+  run_assert_member (run_fixture_find (fixture, "other"), "extra.metadata",
+                     "{\"l\":\"w\",\"lsobs_cut_strings\":{\"count\":3,\"paths\":[" CUT_PATHS "]}}");
+}
+
+/* The paths are bounded, the count is not. */
+static void
+test_cut_strings_many (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (JsonArray) array = json_array_new ();
+  g_autoptr (JsonNode) inputs = json_node_init_array (json_node_alloc (), array);
+  g_autoptr (LsobsRun) run = NULL;
+  JsonObject *cut;
+
+  for (guint i = 0; i < 100; i++)
+    json_array_add_string_element (array, "longer than eight");
+  run = lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_CHAIN, inputs);
+  lsobs_run_end (run, NULL);
+  run_fixture_flush (fixture);
+  cut = json_object_get_object_member (
+      json_object_get_object_member (
+          json_object_get_object_member (run_fixture_find (fixture, "run")->run, "extra"),
+          "metadata"),
+      "lsobs_cut_strings");
+  g_assert_cmpint (json_object_get_int_member (cut, "count"), ==, 100);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (cut, "paths")), ==, 20);
+}
+
 /* Nor does it send a run to another project. */
 static void
 test_tiny_project (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -563,6 +640,9 @@ main (int argc, char **argv)
   g_test_summary (
       "Payloads and texts arrive as they were in the call: valid, bounded, without secrets.");
 
+  run_fixture_add ("/run-payload/cut-strings", set_up_short_strings, test_cut_strings);
+  run_fixture_add ("/run-payload/cut-strings-apart", set_up_short_strings, test_cut_strings_apart);
+  run_fixture_add ("/run-payload/cut-strings-many", set_up_short_strings, test_cut_strings_many);
   run_fixture_add ("/run-payload/changed-node", set_up, test_changed_node);
   run_fixture_add ("/run-payload/freed-node", set_up, test_freed_node);
   run_fixture_add ("/run-payload/freed-bytes", set_up, test_freed_bytes);
