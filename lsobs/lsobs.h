@@ -15,6 +15,7 @@
 #include <lsobs/lsobs-invocation.h>
 #include <lsobs/lsobs-json.h>
 #include <lsobs/lsobs-memory-transport.h>
+#include <lsobs/lsobs-message-call.h>
 #include <lsobs/lsobs-model-call.h>
 #include <lsobs/lsobs-observer.h>
 #include <lsobs/lsobs-probability-sampler.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/api/lsobs-model-call-private.h"
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/call/lsobs-call-answer-private.h"
 #include "lsobs/call/lsobs-call-request-private.h"
-#include "lsobs/lsobs-model-call.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
 
 /**
@@ -310,6 +310,18 @@ lsobs_model_call_init (LsobsModelCall *self G_GNUC_UNUSED)
 {
 }
 
+/* @parent: (nullable): %NULL makes a root
+ * @body: (nullable)
+ * Returns: (transfer full) */
+LsobsModelCall *
+_lsobs_model_call_new (LsobsExporter *exporter, LsobsRun *parent, const char *url, GBytes *body)
+{
+  LsobsModelCall *self = g_object_new (LSOBS_TYPE_MODEL_CALL, NULL);
+
+  start (self, exporter, parent, url, body);
+  return self;
+}
+
 /**
  * lsobs_model_call_new:
  * @observer: an observer
@@ -328,7 +340,6 @@ LsobsModelCall *
 lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url, GBytes *body)
 {
   LsobsExporter *exporter;
-  LsobsModelCall *self;
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (observer), NULL);
   g_return_val_if_fail (lsobs_observer_get_exporter (observer) != NULL, NULL);
@@ -337,11 +348,7 @@ lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url
   exporter = lsobs_observer_get_exporter (observer);
   if (parent == NULL)
     parent = _lsobs_run_context_find (exporter);
-  else
-    exporter = parent->exporter;
-  self = g_object_new (LSOBS_TYPE_MODEL_CALL, NULL);
-  start (self, exporter, parent, url, body);
-  return self;
+  return _lsobs_model_call_new (parent != NULL ? parent->exporter : exporter, parent, url, body);
 }
 
 /**

@@ -8,7 +8,7 @@
 # GLib, GObject, GIO and libsoup
 glib="action bytes class command compressor data double entry environment file hook id index init"
 glib="$glib int64 item list loader lock log member name node option pattern private property proxy"
-glib="$glib range result scan signal substring text value wakeup watch word writer"
+glib="$glib range result scan signal stream substring text value wakeup watch word writer"
 # JSON and JSON-GLib
 json="document field generator merge reader"
 # HTTP, MIME and TLS

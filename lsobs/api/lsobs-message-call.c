@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/api/lsobs-model-call-private.h"
+#include "lsobs/api/lsobs-response-stream-private.h"
+#include "lsobs/api/lsobs-run-context-private.h"
+#include "lsobs/api/lsobs-run-private.h"
+#include "lsobs/lsobs-message-call.h"
+
+/**
+ * SECTION:lsobs-message-call
+ * @title: Model calls with libsoup
+ * @short_description: one line that traces the call of a model
+ *
+ * A program that calls a model with libsoup traces it with one line before it sends the
+ * message, and sends it with a function of lsobs, which does what that of libsoup does:
+ *
+ * |[<!-- language="C" -->
+ * soup_message_set_request_body_from_bytes (message, "application/json", body);
+ * lsobs_observer_trace_message (observer, message, body, NULL);
+ * stream = lsobs_session_send (session, message, cancellable, &error);
+ * ]|
+ *
+ * The bytes that the program reads, the errors and the cancellation are those of libsoup. What
+ * becomes of the call is told at #LsobsModelCall. Where another function has to send the message,
+ * lsobs_message_wrap_response() or lsobs_message_take_response() show lsobs the answer, and
+ * lsobs_message_take_error() why there is no answer.
+ *
+ * The run ends with the mark by which the format ends a stream, or else when the answer has been
+ * read, or when its stream is closed or freed. A redirect, or another try with a password, is
+ * the same run; a message that is sent again makes a second one.
+ *
+ * # Threads
+ *
+ * The functions are called where the functions of libsoup for the session are called. They block
+ * only where these block.
+ */
+
+/* The key of the object data with the call of a message. */
+#define CALL_KEY "lsobs-message-call"
+
+/* The call that a message makes. */
+typedef struct
+{
+  LsobsModelCall *call;    /* (owned) */
+  LsobsExporter *exporter; /* (owned) */
+  LsobsRun *parent;        /* (owned) (nullable) */
+  GBytes *body;            /* (owned) (nullable) */
+  gulong handlers[3];
+  guint status;     /* of the last answer, or 0 */
+  gboolean is_done; /* the message has been sent, and another start sends it again */
+} MessageCall;
+
+static void
+message_call_free (gpointer data)
+{
+  MessageCall *self = data;
+
+  lsobs_model_call_finish (self->call, self->status, NULL);
+  g_object_unref (self->call);
+  g_object_unref (self->exporter);
+  g_clear_pointer (&self->parent, lsobs_run_unref);
+  g_clear_pointer (&self->body, g_bytes_unref);
+  g_free (self);
+}
+
+/* Returns: (transfer none) (nullable): %NULL if the message is not traced */
+static MessageCall *
+peek_call (SoupMessage *message)
+{
+  return g_object_get_data (G_OBJECT (message), CALL_KEY);
+}
+
+static void
+start_call (MessageCall *self, SoupMessage *message)
+{
+  g_autofree char *url = g_uri_to_string_partial (soup_message_get_uri (message),
+                                                  G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY |
+                                                      G_URI_HIDE_FRAGMENT);
+
+  self->call = _lsobs_model_call_new (self->exporter, self->parent, url, self->body);
+  self->status = 0;
+  self->is_done = FALSE;
+}
+
+/* The message is being sent: for the first time, or once more in the same call, or again. */
+static void
+starting_cb (SoupMessage *message, gpointer user_data)
+{
+  MessageCall *self = user_data;
+  LsobsModelCall *before = self->call;
+
+  if (!self->is_done)
+    return;
+  lsobs_model_call_finish (before, self->status, NULL);
+  start_call (self, message);
+  g_object_unref (before);
+}
+
+static void
+got_headers_cb (SoupMessage *message, gpointer user_data)
+{
+  static const char *const names[] = { "x-request-id", "request-id", "apim-request-id" };
+  SoupMessageHeaders *headers = soup_message_get_response_headers (message);
+  MessageCall *self = user_data;
+
+  self->status = soup_message_get_status (message);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      const char *id = soup_message_headers_get_one (headers, names[i]);
+
+      if (id == NULL)
+        continue;
+      lsobs_model_call_set_request_id (self->call, id);
+      return;
+    }
+}
+
+static void
+finished_cb (SoupMessage *message G_GNUC_UNUSED, gpointer user_data)
+{
+  MessageCall *self = user_data;
+
+  self->is_done = TRUE;
+}
+
+/* Ends what an earlier call has left on the message. */
+static void
+clear_call (SoupMessage *message)
+{
+  MessageCall *call = peek_call (message);
+
+  if (call == NULL)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (call->handlers); i++)
+    g_signal_handler_disconnect (message, call->handlers[i]);
+  g_object_set_data (G_OBJECT (message), CALL_KEY, NULL);
+}
+
+/**
+ * lsobs_observer_trace_message:
+ * @self: an observer
+ * @message: a request to a model that is about to be sent
+ * @body: (nullable): the body of the request, which cannot be read back from @message
+ * @parent: (nullable): the run that the call is below; with %NULL the current run of this
+ *   thread, see lsobs_run_push_thread_default(), or else none: the call is a root
+ *
+ * Starts a run for the call of a model, which begins now. Send @message with
+ * lsobs_session_send() or its like, or hand over the answer with lsobs_message_wrap_response().
+ *
+ * Of the address, the query and the user are not recorded, and of the headers, only the id that
+ * the service gives the request.
+ *
+ * Returns: (transfer none): the run, which @message keeps until it is sent again or freed
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_trace_message (LsobsObserver *self,
+                              SoupMessage *message,
+                              GBytes *body,
+                              LsobsRun *parent)
+{
+  LsobsExporter *exporter;
+  MessageCall *call;
+
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (lsobs_observer_get_exporter (self) != NULL, NULL);
+  g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
+
+  clear_call (message);
+  exporter = lsobs_observer_get_exporter (self);
+  if (parent == NULL)
+    parent = _lsobs_run_context_find (exporter);
+  call = g_new0 (MessageCall, 1);
+  call->exporter = g_object_ref (parent != NULL ? parent->exporter : exporter);
+  call->parent = parent != NULL ? lsobs_run_ref (parent) : NULL;
+  call->body = body != NULL ? g_bytes_ref (body) : NULL;
+  start_call (call, message);
+  call->handlers[0] = g_signal_connect (message, "starting", G_CALLBACK (starting_cb), call);
+  call->handlers[1] = g_signal_connect (message, "got-headers", G_CALLBACK (got_headers_cb), call);
+  call->handlers[2] = g_signal_connect (message, "finished", G_CALLBACK (finished_cb), call);
+  g_object_set_data_full (G_OBJECT (message), CALL_KEY, call, message_call_free);
+  return lsobs_model_call_get_run (call->call);
+}
+
+/**
+ * lsobs_message_wrap_response:
+ * @message: a message that was sent
+ * @stream: the stream with the answer, such as soup_session_send() gives
+ *
+ * Makes a stream that gives the same bytes as @stream, and shows them to lsobs. It gives the same
+ * errors, can be polled if @stream can, and closes @stream when it is closed or freed.
+ *
+ * Returns: (transfer full): a stream; @stream itself if @message is not traced
+ *
+ * Since: 0.1
+ */
+GInputStream *
+lsobs_message_wrap_response (SoupMessage *message, GInputStream *stream)
+{
+  MessageCall *call;
+
+  g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
+  g_return_val_if_fail (G_IS_INPUT_STREAM (stream), NULL);
+
+  call = peek_call (message);
+  if (call == NULL)
+    return g_object_ref (stream);
+  return _lsobs_response_stream_new (stream, call->call, soup_message_get_status (message));
+}
+
+/**
+ * lsobs_message_take_response:
+ * @message: a message that was sent
+ * @bytes: (nullable): the whole answer, such as soup_session_send_and_read() gives; %NULL if
+ *   there is none
+ *
+ * Shows lsobs the answer, which ends the run. It does nothing if @message is not traced.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_message_take_response (SoupMessage *message, GBytes *bytes)
+{
+  MessageCall *call;
+
+  g_return_if_fail (SOUP_IS_MESSAGE (message));
+
+  call = peek_call (message);
+  if (call == NULL)
+    return;
+  if (bytes != NULL)
+    lsobs_model_call_feed_bytes (call->call, bytes);
+  lsobs_model_call_finish (call->call, soup_message_get_status (message), NULL);
+}
+
+/**
+ * lsobs_message_take_error:
+ * @message: a message that was sent
+ * @error: why there is no answer
+ *
+ * Tells lsobs that a message got no answer, which ends the run. It does nothing if @message is not
+ * traced.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_message_take_error (SoupMessage *message, const GError *error)
+{
+  MessageCall *call;
+
+  g_return_if_fail (SOUP_IS_MESSAGE (message));
+  g_return_if_fail (error != NULL);
+
+  call = peek_call (message);
+  if (call != NULL)
+    lsobs_model_call_finish (call->call, call->status, error);
+}
+
+/* --- what sends a message --- */
+
+/* @stream: (transfer full) (nullable)
+ * @error: (nullable) (transfer full)
+ * Returns: (transfer full) (nullable) */
+static GInputStream *
+wrap_result (SoupMessage *message, GInputStream *stream, GError *own_error, GError **error)
+{
+  g_autoptr (GInputStream) base = stream;
+
+  if (base != NULL)
+    return lsobs_message_wrap_response (message, base);
+  lsobs_message_take_error (message, own_error);
+  g_propagate_error (error, own_error);
+  return NULL;
+}
+
+/* The same for a whole answer. */
+static GBytes *
+take_result (SoupMessage *message, GBytes *bytes, GError *own_error, GError **error)
+{
+  if (bytes != NULL)
+    {
+      lsobs_message_take_response (message, bytes);
+      return bytes;
+    }
+  lsobs_message_take_error (message, own_error);
+  g_propagate_error (error, own_error);
+  return NULL;
+}
+
+/**
+ * lsobs_session_send:
+ * @session: a session
+ * @message: a message
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for a #GError, or %NULL
+ *
+ * Sends a message as soup_session_send() does, and shows lsobs the answer while it is read.
+ *
+ * Returns: (transfer full): a stream with the answer, or %NULL with the error of libsoup
+ *
+ * Since: 0.1
+ */
+GInputStream *
+lsobs_session_send (SoupSession *session,
+                    SoupMessage *message,
+                    GCancellable *cancellable,
+                    GError **error)
+{
+  GInputStream *stream;
+  GError *own_error = NULL;
+
+  g_return_val_if_fail (SOUP_IS_SESSION (session), NULL);
+  g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
+
+  stream = soup_session_send (session, message, cancellable, &own_error);
+  return wrap_result (message, stream, own_error, error);
+}
+
+static void
+send_cb (GObject *session, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  GError *own_error = NULL;
+  GError *error = NULL;
+  GInputStream *stream = soup_session_send_finish (SOUP_SESSION (session), result, &own_error);
+
+  stream = wrap_result (g_task_get_task_data (task), stream, own_error, &error);
+  if (stream != NULL)
+    g_task_return_pointer (task, stream, g_object_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+static GTask *
+new_task (SoupSession *session,
+          SoupMessage *message,
+          int io_priority,
+          GCancellable *cancellable,
+          GAsyncReadyCallback callback,
+          gpointer user_data)
+{
+  GTask *task = g_task_new (session, cancellable, callback, user_data);
+
+  g_task_set_priority (task, io_priority);
+  /* The result is that of libsoup, which has looked at @cancellable itself. */
+  g_task_set_check_cancellable (task, FALSE);
+  g_task_set_task_data (task, g_object_ref (message), g_object_unref);
+  return task;
+}
+
+/**
+ * lsobs_session_send_async:
+ * @session: a session
+ * @message: a message
+ * @io_priority: the priority of the request
+ * @cancellable: (nullable): a cancellable
+ * @callback: (nullable) (scope async): called when the answer begins
+ * @user_data: data for @callback
+ *
+ * Sends a message as soup_session_send_async() does, and shows lsobs the answer while it is read.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_session_send_async (SoupSession *session,
+                          SoupMessage *message,
+                          int io_priority,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (SOUP_IS_SESSION (session));
+  g_return_if_fail (SOUP_IS_MESSAGE (message));
+
+  task = new_task (session, message, io_priority, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_session_send_async);
+  soup_session_send_async (session, message, io_priority, cancellable, send_cb, task);
+}
+
+/**
+ * lsobs_session_send_finish:
+ * @session: a session
+ * @result: the result
+ * @error: return location for a #GError, or %NULL
+ *
+ * Gets the result of lsobs_session_send_async().
+ *
+ * Returns: (transfer full): a stream with the answer, or %NULL with the error of libsoup
+ *
+ * Since: 0.1
+ */
+GInputStream *
+lsobs_session_send_finish (SoupSession *session, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, session), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * lsobs_session_send_and_read:
+ * @session: a session
+ * @message: a message
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for a #GError, or %NULL
+ *
+ * Sends a message and reads the answer as soup_session_send_and_read() does, and shows it to lsobs.
+ *
+ * Returns: (transfer full): the answer, or %NULL with the error of libsoup
+ *
+ * Since: 0.1
+ */
+GBytes *
+lsobs_session_send_and_read (SoupSession *session,
+                             SoupMessage *message,
+                             GCancellable *cancellable,
+                             GError **error)
+{
+  GBytes *bytes;
+  GError *own_error = NULL;
+
+  g_return_val_if_fail (SOUP_IS_SESSION (session), NULL);
+  g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
+
+  bytes = soup_session_send_and_read (session, message, cancellable, &own_error);
+  return take_result (message, bytes, own_error, error);
+}
+
+static void
+send_and_read_cb (GObject *session, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = G_TASK (user_data);
+  GError *own_error = NULL;
+  GError *error = NULL;
+  GBytes *bytes = soup_session_send_and_read_finish (SOUP_SESSION (session), result, &own_error);
+
+  bytes = take_result (g_task_get_task_data (task), bytes, own_error, &error);
+  if (bytes != NULL)
+    g_task_return_pointer (task, bytes, (GDestroyNotify) g_bytes_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+/**
+ * lsobs_session_send_and_read_async:
+ * @session: a session
+ * @message: a message
+ * @io_priority: the priority of the request
+ * @cancellable: (nullable): a cancellable
+ * @callback: (nullable) (scope async): called when the answer has been read
+ * @user_data: data for @callback
+ *
+ * Sends a message and reads the answer as soup_session_send_and_read_async() does, and shows it to
+ * lsobs.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_session_send_and_read_async (SoupSession *session,
+                                   SoupMessage *message,
+                                   int io_priority,
+                                   GCancellable *cancellable,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (SOUP_IS_SESSION (session));
+  g_return_if_fail (SOUP_IS_MESSAGE (message));
+
+  task = new_task (session, message, io_priority, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_session_send_and_read_async);
+  soup_session_send_and_read_async (session, message, io_priority, cancellable, send_and_read_cb,
+                                    task);
+}
+
+/**
+ * lsobs_session_send_and_read_finish:
+ * @session: a session
+ * @result: the result
+ * @error: return location for a #GError, or %NULL
+ *
+ * Gets the result of lsobs_session_send_and_read_async().
+ *
+ * Returns: (transfer full): the answer, or %NULL with the error of libsoup
+ *
+ * Since: 0.1
+ */
+GBytes *
+lsobs_session_send_and_read_finish (SoupSession *session, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, session), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

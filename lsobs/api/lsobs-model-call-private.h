@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/api/lsobs-exporter-private.h"
+#include "lsobs/lsobs-model-call.h"
+
+G_BEGIN_DECLS
+
+LsobsModelCall *_lsobs_model_call_new (LsobsExporter *exporter,
+                                       LsobsRun *parent,
+                                       const char *url,
+                                       GBytes *body);
+
+G_END_DECLS
