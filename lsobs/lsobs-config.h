@@ -156,6 +156,10 @@ void lsobs_config_set_hide_metadata (LsobsConfig *self, gboolean hide_metadata);
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_config_get_hide_metadata (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_attach_inline_data (LsobsConfig *self, gboolean attach_inline_data);
+LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_config_get_attach_inline_data (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
 void lsobs_config_set_flush_interval (LsobsConfig *self, gint64 flush_interval);
 LSOBS_AVAILABLE_IN_0_1
 gint64 lsobs_config_get_flush_interval (LsobsConfig *self);

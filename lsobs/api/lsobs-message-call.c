@@ -74,9 +74,9 @@ peek_call (SoupMessage *message)
 static void
 start_call (MessageCall *self, SoupMessage *message)
 {
-  g_autofree char *url = g_uri_to_string_partial (soup_message_get_uri (message),
-                                                  G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY |
-                                                      G_URI_HIDE_FRAGMENT);
+  g_autofree char *url =
+      g_uri_to_string_partial (soup_message_get_uri (message),
+                               G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY | G_URI_HIDE_FRAGMENT);
 
   self->call = _lsobs_model_call_new (self->exporter, self->parent, url, self->body);
   self->status = 0;
@@ -184,6 +184,19 @@ lsobs_observer_trace_message (LsobsObserver *self,
   return lsobs_model_call_get_run (call->call);
 }
 
+/* @cancellable: (nullable)
+ * Returns: (transfer full) */
+static GInputStream *
+wrap (SoupMessage *message, GInputStream *stream, GCancellable *cancellable)
+{
+  MessageCall *call = peek_call (message);
+
+  if (call == NULL)
+    return g_object_ref (stream);
+  return _lsobs_response_stream_new (stream, call->call, soup_message_get_status (message),
+                                     cancellable);
+}
+
 /**
  * lsobs_message_wrap_response:
  * @message: a message that was sent
@@ -199,15 +212,10 @@ lsobs_observer_trace_message (LsobsObserver *self,
 GInputStream *
 lsobs_message_wrap_response (SoupMessage *message, GInputStream *stream)
 {
-  MessageCall *call;
-
   g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
   g_return_val_if_fail (G_IS_INPUT_STREAM (stream), NULL);
 
-  call = peek_call (message);
-  if (call == NULL)
-    return g_object_ref (stream);
-  return _lsobs_response_stream_new (stream, call->call, soup_message_get_status (message));
+  return wrap (message, stream, NULL);
 }
 
 /**
@@ -261,15 +269,20 @@ lsobs_message_take_error (SoupMessage *message, const GError *error)
 /* --- what sends a message --- */
 
 /* @stream: (transfer full) (nullable)
- * @error: (nullable) (transfer full)
+ * @cancellable: (nullable)
+ * @own_error: (transfer full) (nullable): why there is no stream
  * Returns: (transfer full) (nullable) */
 static GInputStream *
-wrap_result (SoupMessage *message, GInputStream *stream, GError *own_error, GError **error)
+wrap_result (SoupMessage *message,
+             GInputStream *stream,
+             GCancellable *cancellable,
+             GError *own_error,
+             GError **error)
 {
   g_autoptr (GInputStream) base = stream;
 
   if (base != NULL)
-    return lsobs_message_wrap_response (message, base);
+    return wrap (message, base, cancellable);
   lsobs_message_take_error (message, own_error);
   g_propagate_error (error, own_error);
   return NULL;
@@ -315,7 +328,7 @@ lsobs_session_send (SoupSession *session,
   g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
 
   stream = soup_session_send (session, message, cancellable, &own_error);
-  return wrap_result (message, stream, own_error, error);
+  return wrap_result (message, stream, cancellable, own_error, error);
 }
 
 static void
@@ -326,7 +339,8 @@ send_cb (GObject *session, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
   GInputStream *stream = soup_session_send_finish (SOUP_SESSION (session), result, &own_error);
 
-  stream = wrap_result (g_task_get_task_data (task), stream, own_error, &error);
+  stream = wrap_result (g_task_get_task_data (task), stream, g_task_get_cancellable (task),
+                        own_error, &error);
   if (stream != NULL)
     g_task_return_pointer (task, stream, g_object_unref);
   else

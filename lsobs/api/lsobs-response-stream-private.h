@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
-GInputStream *_lsobs_response_stream_new (GInputStream *base, LsobsModelCall *call, guint status);
+GInputStream *_lsobs_response_stream_new (GInputStream *base,
+                                          LsobsModelCall *call,
+                                          guint status,
+                                          GCancellable *cancellable);
 
 G_END_DECLS

@@ -19,8 +19,9 @@ struct _LsobsResponseStream
 {
   GFilterInputStream parent_instance;
 
-  LsobsModelCall *call; /* (owned) */
-  guint status;         /* of HTTP */
+  LsobsModelCall *call;      /* (owned) */
+  guint status;              /* of HTTP */
+  GCancellable *cancellable; /* (owned) (nullable) that the program has read with */
 };
 
 static void pollable_init (GPollableInputStreamInterface *iface);
@@ -50,8 +51,27 @@ take_result (LsobsResponseStream *self,
     lsobs_model_call_feed (self->call, buffer, (gsize) n_read);
   else if (n_read == 0 && count > 0)
     lsobs_model_call_finish (self->call, self->status, NULL);
-  else if (n_read < 0 && error != NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+  else if (n_read < 0 && error != NULL &&
+           !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
     lsobs_model_call_finish (self->call, self->status, error);
+}
+
+/* @cancellable: (nullable) */
+static void
+take_cancellable (LsobsResponseStream *self, GCancellable *cancellable)
+{
+  if (cancellable != NULL)
+    g_set_object (&self->cancellable, cancellable);
+}
+
+/* The program wants no more: the call ends with what has come. */
+static void
+end_early (LsobsResponseStream *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_cancellable_set_error_if_cancelled (self->cancellable, &error);
+  lsobs_model_call_finish (self->call, self->status, error);
 }
 
 static gssize
@@ -63,8 +83,10 @@ response_stream_read (GInputStream *stream,
 {
   LsobsResponseStream *self = LSOBS_RESPONSE_STREAM (stream);
   GError *own_error = NULL;
-  gssize n_read = g_input_stream_read (peek_base (self), buffer, count, cancellable, &own_error);
+  gssize n_read;
 
+  take_cancellable (self, cancellable);
+  n_read = g_input_stream_read (peek_base (self), buffer, count, cancellable, &own_error);
   take_result (self, buffer, count, n_read, own_error);
   if (own_error != NULL)
     g_propagate_error (error, own_error);
@@ -114,6 +136,7 @@ response_stream_read_async (GInputStream *stream,
   GTask *task = g_task_new (self, cancellable, callback, user_data);
   ReadCall *call = g_new (ReadCall, 1);
 
+  take_cancellable (self, cancellable);
   g_task_set_source_tag (task, response_stream_read_async);
   g_task_set_priority (task, io_priority);
   /* The result is that of the other stream, which has looked at @cancellable itself. */
@@ -132,15 +155,14 @@ response_stream_read_finish (GInputStream *stream, GAsyncResult *result, GError 
   return g_task_propagate_int (G_TASK (result), error);
 }
 
-/* The program wants no more: the call ends with what has come. */
 static gboolean
 response_stream_close (GInputStream *stream, GCancellable *cancellable, GError **error)
 {
   LsobsResponseStream *self = LSOBS_RESPONSE_STREAM (stream);
 
-  lsobs_model_call_finish (self->call, self->status, NULL);
-  return G_INPUT_STREAM_CLASS (lsobs_response_stream_parent_class)->close_fn (stream, cancellable,
-                                                                              error);
+  end_early (self);
+  return G_INPUT_STREAM_CLASS (lsobs_response_stream_parent_class)
+      ->close_fn (stream, cancellable, error);
 }
 
 static void
@@ -168,7 +190,7 @@ response_stream_close_async (GInputStream *stream,
   g_task_set_source_tag (task, response_stream_close_async);
   g_task_set_priority (task, io_priority);
   g_task_set_check_cancellable (task, FALSE);
-  lsobs_model_call_finish (self->call, self->status, NULL);
+  end_early (self);
   if (g_filter_input_stream_get_close_base_stream (G_FILTER_INPUT_STREAM (self)))
     {
       g_input_stream_close_async (peek_base (self), io_priority, cancellable, close_cb, task);
@@ -223,8 +245,9 @@ response_stream_read_nonblocking (GPollableInputStream *stream,
 {
   LsobsResponseStream *self = LSOBS_RESPONSE_STREAM (stream);
   GError *own_error = NULL;
-  gssize n_read = g_pollable_input_stream_read_nonblocking (
-      G_POLLABLE_INPUT_STREAM (peek_base (self)), buffer, count, NULL, &own_error);
+  gssize n_read =
+      g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (peek_base (self)), buffer,
+                                                count, NULL, &own_error);
 
   take_result (self, buffer, count, n_read, own_error);
   if (own_error != NULL)
@@ -249,6 +272,7 @@ response_stream_finalize (GObject *object)
   LsobsResponseStream *self = LSOBS_RESPONSE_STREAM (object);
 
   g_object_unref (self->call);
+  g_clear_object (&self->cancellable);
   G_OBJECT_CLASS (lsobs_response_stream_parent_class)->finalize (object);
 }
 
@@ -273,14 +297,18 @@ lsobs_response_stream_init (LsobsResponseStream *self G_GNUC_UNUSED)
 }
 
 /* @status: of HTTP
+ * @cancellable: (nullable): that the message was sent with
  * Returns: (transfer full): a stream that closes @base with itself */
 GInputStream *
-_lsobs_response_stream_new (GInputStream *base, LsobsModelCall *call, guint status)
+_lsobs_response_stream_new (GInputStream *base,
+                            LsobsModelCall *call,
+                            guint status,
+                            GCancellable *cancellable)
 {
-  LsobsResponseStream *self =
-      g_object_new (LSOBS_TYPE_RESPONSE_STREAM, "base-stream", base, NULL);
+  LsobsResponseStream *self = g_object_new (LSOBS_TYPE_RESPONSE_STREAM, "base-stream", base, NULL);
 
   self->call = g_object_ref (call);
   self->status = status;
+  take_cancellable (self, cancellable);
   return G_INPUT_STREAM (self);
 }

@@ -51,6 +51,7 @@ typedef struct
   gboolean hide_inputs;
   gboolean hide_outputs;
   gboolean hide_metadata;
+  gboolean attach_inline_data;
   LsobsCompression compression;
   gint64 compression_level;
   gboolean tracing_enabled;

@@ -478,6 +478,26 @@ static const LsobsSetting settings[] = {
   },
 
   /**
+   * LsobsConfig:attach-inline-data:
+   *
+   * Whether files that are in the inputs of a run as text become attachments, so that the
+   * service shows a picture as a picture: data URLs with base64, and base64 in the forms of
+   * OpenAI, Anthropic, Google and Ollama. The text `attachment:` with the name takes
+   * their place in the inputs. Attachments are sent as they are: nothing in them is redacted.
+   *
+   * Files of less than 48 bytes, and of more than #LsobsConfig:max-batch-bytes, stay where they
+   * are, and so do all if #LsobsConfig:hide-inputs is set.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "attach-inline-data",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, attach_inline_data),
+      .initial = FALSE,
+  },
+
+  /**
    * LsobsConfig:compression:
    *
    * How the bodies of requests are compressed: by what the service offers, unless
@@ -2112,6 +2132,42 @@ lsobs_config_get_hide_metadata (LsobsConfig *self)
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
   return self->values.hide_metadata;
+}
+
+/**
+ * lsobs_config_set_attach_inline_data:
+ * @self: a config
+ * @attach_inline_data: whether to attach it
+ *
+ * Sets whether files in the inputs of runs become attachments; see
+ * #LsobsConfig:attach-inline-data.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_attach_inline_data (LsobsConfig *self, gboolean attach_inline_data)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->values.attach_inline_data, attach_inline_data);
+}
+
+/**
+ * lsobs_config_get_attach_inline_data:
+ * @self: a config
+ *
+ * Gets whether files in the inputs of runs become attachments.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_attach_inline_data (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->values.attach_inline_data;
 }
 
 /**

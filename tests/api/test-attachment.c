@@ -514,6 +514,120 @@ test_fork (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   attachment_assert_got (fixture, "own", "file=2");
 }
 
+/* --- files in inputs --- */
+
+/* 48 bytes */
+#define INLINE_BYTES "inline data that is long enough to be attached.."
+#define PNG_HEADER   "\x89PNG\r\n\x1a\n"
+
+static void
+set_up_inline (RunFixture *fixture, gconstpointer data)
+{
+  run_fixture_set_up (fixture, data);
+  lsobs_config_set_attach_inline_data (fixture->config, TRUE);
+  lsobs_config_set_hide_inputs (fixture->config, GPOINTER_TO_INT (data));
+  run_fixture_start (fixture);
+}
+
+static WireAttachment *
+find_attachment (WireRun *run, const char *name)
+{
+  for (guint i = 0; i < run->attachments->len; i++)
+    {
+      WireAttachment *attachment = g_ptr_array_index (run->attachments, i);
+
+      if (g_str_equal (attachment->name, name))
+        return attachment;
+    }
+  g_assert_not_reached ();
+}
+
+static void
+assert_attachment (WireRun *run, const char *name, const char *type, const char *data, gsize len)
+{
+  WireAttachment *attachment = find_attachment (run, name);
+
+  g_assert_cmpstr (attachment->content_type, ==, type);
+  g_assert_cmpmem (g_bytes_get_data (attachment->data, NULL), g_bytes_get_size (attachment->data),
+                   data, len);
+}
+
+/* Returns: (transfer full): inputs with files in all forms that are known, and in others */
+static JsonNode *
+make_inline_inputs (const char *png)
+{
+  g_autofree char *base64 = g_base64_encode ((const guchar *) INLINE_BYTES, strlen (INLINE_BYTES));
+  g_autofree char *text = g_strdup_printf (
+      "{\"messages\":[{\"content\":[{\"image_url\":{\"url\":\"data:image/png;base64,%s\"}},"
+      "{\"source\":{\"type\":\"base64\",\"media_type\":\"application/pdf\",\"data\":\"%s\"}},"
+      "{\"input_audio\":{\"data\":\"%s\",\"format\":\"wav\"}}],\"images\":[\"%s\"]}],"
+      "\"rest\":[\"%s\",\"data:text/plain,hello\",\"data:;base64,QUJD\",\"data:x;base64,%s?\","
+      "{\"data\":\"%s\"}]}",
+      base64, base64, base64, png, base64, base64, base64);
+
+  return run_json (text);
+}
+
+/* A picture is a picture. */
+static void
+test_inline (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  char bytes[48] = PNG_HEADER;
+  g_autofree char *png = g_base64_encode ((const guchar *) bytes, sizeof bytes);
+  g_autoptr (JsonNode) inputs = make_inline_inputs (png);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, inputs);
+  WireRun *sent;
+  g_autofree char *base64 = g_base64_encode ((const guchar *) INLINE_BYTES, strlen (INLINE_BYTES));
+  g_autofree char *rest = g_strdup_printf (
+      "[\"%s\",\"data:text/plain,hello\",\"data:;base64,QUJD\",\"data:x;base64,%s?\",{\"data\":\"%s\"}]",
+      base64, base64, base64);
+
+  lsobs_run_end (run, NULL);
+  run_fixture_flush (fixture);
+  sent = run_fixture_find (fixture, "run");
+  g_assert_cmpuint (sent->attachments->len, ==, 4);
+  assert_attachment (sent, "inputs-1", "image/png", INLINE_BYTES, strlen (INLINE_BYTES));
+  assert_attachment (sent, "inputs-2", "application/pdf", INLINE_BYTES, strlen (INLINE_BYTES));
+  assert_attachment (sent, "inputs-3", "audio/wav", INLINE_BYTES, strlen (INLINE_BYTES));
+  assert_attachment (sent, "inputs-4", "image/png", bytes, sizeof bytes);
+  run_assert_member (sent, "inputs.messages",
+                     "[{\"content\":[{\"image_url\":{\"url\":\"attachment:inputs-1\"}},"
+                     "{\"source\":{\"type\":\"base64\",\"media_type\":\"application/pdf\","
+                     "\"data\":\"attachment:inputs-2\"}},"
+                     "{\"input_audio\":{\"data\":\"attachment:inputs-3\",\"format\":\"wav\"}}],"
+                     "\"images\":[\"attachment:inputs-4\"]}]");
+  run_assert_member (sent, "inputs.rest", rest);
+}
+
+/* What is hidden does not leave as an attachment either. */
+static void
+test_inline_hidden (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (JsonNode) inputs = make_inline_inputs ("");
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, inputs);
+
+  lsobs_run_end (run, NULL);
+  run_fixture_flush (fixture);
+  g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 0);
+}
+
+/* By default, inputs stay as they are. */
+static void
+test_inline_off (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (JsonNode) inputs = make_inline_inputs ("");
+  g_autofree char *text = json_to_string (inputs, FALSE);
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (fixture->observer, "run", LSOBS_RUN_TYPE_LLM, inputs);
+
+  lsobs_run_end (run, NULL);
+  run_fixture_flush (fixture);
+  g_assert_cmpuint (run_fixture_find (fixture, "run")->attachments->len, ==, 0);
+  run_assert_member (run_fixture_find (fixture, "run"), "inputs", text);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -533,6 +647,9 @@ main (int argc, char *argv[])
   ADD ("/attachment/any-bytes", NULL, attachment_set_up, test_any_bytes);
   ADD ("/attachment/late", NULL, attachment_set_up, test_late);
   ADD ("/attachment/unsampled", NULL, NULL, test_unsampled);
+  ADD ("/attachment/inline", GINT_TO_POINTER (FALSE), set_up_inline, test_inline);
+  ADD ("/attachment/inline-hidden", GINT_TO_POINTER (TRUE), set_up_inline, test_inline_hidden);
+  ADD ("/attachment/inline-off", NULL, attachment_set_up, test_inline_off);
   g_test_add_func ("/attachment/event/values", test_events);
   g_test_add_func ("/attachment/event/refusals", test_event_refusals);
   ADD ("/attachment/threads", NULL, attachment_set_up, test_threads);

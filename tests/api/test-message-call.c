@@ -128,8 +128,9 @@ make_body (gboolean is_cut)
     g_string_append_printf (
         text, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%u \"}}]}\n\n", i);
   if (!is_cut)
-    g_string_append (text, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}"
-                           "\n\ndata: [DONE]\n\n");
+    g_string_append (text,
+                     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}"
+                     "\n\ndata: [DONE]\n\n");
   len = text->len;
   return g_bytes_new_take (g_string_free (text, FALSE), len);
 }
@@ -417,8 +418,8 @@ test_way (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   fixture->service.body = c->gzip ? compress (right) : g_bytes_ref (right);
-  fixture->service.headers = c->gzip ? "Content-Encoding: gzip\nx-request-id: req-7"
-                                     : "x-request-id: req-7";
+  fixture->service.headers =
+      c->gzip ? "Content-Encoding: gzip\nx-request-id: req-7" : "x-request-id: req-7";
   trace (fixture, message);
   bytes = c->way->read (fixture, message, &error);
   g_assert_no_error (error);
@@ -475,6 +476,19 @@ test_cancelled (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (lsobs_run_event_get_error_text (g_ptr_array_index (events, 0)), ==, "Cancelled");
   content = dup_content (g_ptr_array_index (events, 0));
   g_assert_true (g_str_has_prefix (content, "0 "));
+}
+
+/* The program cancels, and does not read any more. */
+static void
+test_cancelled_closed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  GInputStream *stream = read_some (fixture, message, cancellable);
+
+  g_cancellable_cancel (cancellable);
+  g_object_unref (stream);
+  assert_one_failed (fixture, "Cancelled");
 }
 
 static void
@@ -685,6 +699,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   add_ways ();
   add_slow ("/message-call/cancelled", test_cancelled);
+  add_slow ("/message-call/cancelled-closed", test_cancelled_closed);
   add_slow ("/message-call/closed", test_closed);
   add_slow ("/message-call/dropped", test_dropped);
   add ("/message-call/skipped", test_skipped);

@@ -43,8 +43,8 @@ tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_drain_context ();
   test_assert_books (fixture->exporter);
   test_shut_down (fixture->exporter, TEST_TIMEOUT_MS);
-  g_assert_finalize_object (fixture->observer);
-  g_assert_finalize_object (fixture->memory);
+  test_assert_dies (fixture->observer);
+  test_assert_dies (fixture->memory);
   g_object_unref (fixture->config);
 }
 
