@@ -31,6 +31,8 @@ void lsobs_model_call_feed (LsobsModelCall *self, const guint8 *data, gsize n_by
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_model_call_feed_bytes (LsobsModelCall *self, GBytes *bytes);
 LSOBS_AVAILABLE_IN_0_1
-void lsobs_model_call_finish (LsobsModelCall *self, guint status, const GError *error);
+void lsobs_model_call_finish (LsobsModelCall *self, guint status);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_model_call_fail (LsobsModelCall *self, guint status, const GError *error);
 
 G_END_DECLS

@@ -56,7 +56,7 @@ message_call_free (gpointer data)
 {
   MessageCall *self = data;
 
-  lsobs_model_call_finish (self->call, self->status, NULL);
+  _lsobs_model_call_end (self->call, self->status, NULL);
   g_object_unref (self->call);
   g_object_unref (self->exporter);
   g_clear_pointer (&self->parent, lsobs_run_unref);
@@ -92,7 +92,7 @@ starting_cb (SoupMessage *message, gpointer user_data)
 
   if (!self->is_done)
     return;
-  lsobs_model_call_finish (before, self->status, NULL);
+  _lsobs_model_call_end (before, self->status, NULL);
   start_call (self, message);
   g_object_unref (before);
 }
@@ -240,7 +240,7 @@ lsobs_message_take_response (SoupMessage *message, GBytes *bytes)
     return;
   if (bytes != NULL)
     lsobs_model_call_feed_bytes (call->call, bytes);
-  lsobs_model_call_finish (call->call, soup_message_get_status (message), NULL);
+  _lsobs_model_call_end (call->call, soup_message_get_status (message), NULL);
 }
 
 /**
@@ -263,7 +263,7 @@ lsobs_message_take_error (SoupMessage *message, const GError *error)
 
   call = peek_call (message);
   if (call != NULL)
-    lsobs_model_call_finish (call->call, call->status, error);
+    _lsobs_model_call_end (call->call, call->status, error);
 }
 
 /* --- what sends a message --- */

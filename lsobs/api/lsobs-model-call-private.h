@@ -10,5 +10,6 @@ LsobsModelCall *_lsobs_model_call_new (LsobsExporter *exporter,
                                        LsobsRun *parent,
                                        const char *url,
                                        GBytes *body);
+void _lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error);
 
 G_END_DECLS

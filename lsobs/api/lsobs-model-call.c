@@ -22,7 +22,10 @@
  *
  * while ((n = g_input_stream_read (stream, buffer, sizeof buffer, NULL, &error)) > 0)
  *   lsobs_model_call_feed (call, buffer, n);
- * lsobs_model_call_finish (call, status, error);
+ * if (n == 0)
+ *   lsobs_model_call_finish (call, status);
+ * else
+ *   lsobs_model_call_fail (call, status, error);
  * ]|
  *
  * These are known, by the end of the URL's path: the chat completions, responses,
@@ -240,8 +243,8 @@ set_metadata (LsobsModelCall *self, guint status)
 /* Ends the run, once. What the answer says goes before @error: a connection that ends badly after
  * the end of an answer changes nothing.
  * @error: (nullable) */
-static void
-end (LsobsModelCall *self, guint status, const GError *error)
+void
+_lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error)
 {
   g_autoptr (LsobsCallAnswer) answer = self->answer;
   g_autoptr (GBytes) outputs = NULL;
@@ -284,7 +287,7 @@ feed (LsobsModelCall *self, const char *data, gsize len)
       lsobs_run_add_event (self->run, "new_token", NULL);
     }
   if (self->answer->has_ended)
-    end (self, 0, NULL);
+    _lsobs_model_call_end (self, 0, NULL);
 }
 
 static void
@@ -293,7 +296,7 @@ lsobs_model_call_finalize (GObject *object)
   LsobsModelCall *self = LSOBS_MODEL_CALL (object);
 
   if (self->run != NULL)
-    end (self, 0, NULL);
+    _lsobs_model_call_end (self, 0, NULL);
   g_clear_pointer (&self->request, _lsobs_call_request_free);
   g_clear_pointer (&self->run, lsobs_run_unref);
   G_OBJECT_CLASS (lsobs_model_call_parent_class)->finalize (object);
@@ -436,18 +439,36 @@ lsobs_model_call_feed_bytes (LsobsModelCall *self, GBytes *bytes)
  * lsobs_model_call_finish:
  * @self: a call
  * @status: the status of HTTP, or 0 if it is not known
- * @error: (nullable): why the call has ended early, such as %G_IO_ERROR_CANCELLED
  *
- * Ends the call at the end of the answer, or when there will be none. A call ends once:
- * a second call of this function does nothing. One that is let go without it ends with what has
- * come.
+ * Ends the call at the end of the answer. A call ends once: what comes after it does nothing.
+ * One that is let go without an end ends with what has come.
  *
  * Since: 0.1
  */
 void
-lsobs_model_call_finish (LsobsModelCall *self, guint status, const GError *error)
+lsobs_model_call_finish (LsobsModelCall *self, guint status)
 {
   g_return_if_fail (LSOBS_IS_MODEL_CALL (self));
 
-  end (self, status, error);
+  _lsobs_model_call_end (self, status, NULL);
+}
+
+/**
+ * lsobs_model_call_fail:
+ * @self: a call
+ * @status: the status of HTTP, or 0 if there is none
+ * @error: why there is no answer, or no more of it, such as %G_IO_ERROR_CANCELLED
+ *
+ * Ends the call with an error, once. It is no error of the run if the answer is complete even
+ * so, and what the service has said goes before it.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_model_call_fail (LsobsModelCall *self, guint status, const GError *error)
+{
+  g_return_if_fail (LSOBS_IS_MODEL_CALL (self));
+  g_return_if_fail (error != NULL);
+
+  _lsobs_model_call_end (self, status, error);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/api/lsobs-model-call-private.h"
 #include "lsobs/api/lsobs-response-stream-private.h"
 
 /* How many bytes are read at a time to skip them: what is skipped is fed, too. */
@@ -50,10 +51,10 @@ take_result (LsobsResponseStream *self,
   if (n_read > 0)
     lsobs_model_call_feed (self->call, buffer, (gsize) n_read);
   else if (n_read == 0 && count > 0)
-    lsobs_model_call_finish (self->call, self->status, NULL);
+    _lsobs_model_call_end (self->call, self->status, NULL);
   else if (n_read < 0 && error != NULL &&
            !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-    lsobs_model_call_finish (self->call, self->status, error);
+    _lsobs_model_call_end (self->call, self->status, error);
 }
 
 /* @cancellable: (nullable) */
@@ -71,7 +72,7 @@ end_early (LsobsResponseStream *self)
   g_autoptr (GError) error = NULL;
 
   g_cancellable_set_error_if_cancelled (self->cancellable, &error);
-  lsobs_model_call_finish (self->call, self->status, error);
+  _lsobs_model_call_end (self->call, self->status, error);
 }
 
 static gssize

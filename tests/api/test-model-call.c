@@ -210,7 +210,7 @@ make_call (Fixture *fixture, JsonObject *sample, const char *answer, gsize cut)
 
   feed (call, answer, cut);
   feed (call, answer + cut, strlen (answer) - cut);
-  lsobs_model_call_finish (call, (guint) json_object_get_int_member (sample, "status"), NULL);
+  lsobs_model_call_finish (call, (guint) json_object_get_int_member (sample, "status"));
 }
 
 static void
@@ -220,7 +220,7 @@ make_call_of_bytes (Fixture *fixture, JsonObject *sample, const char *answer)
 
   for (gsize i = 0; answer[i] != '\0'; i++)
     feed (call, answer + i, 1);
-  lsobs_model_call_finish (call, (guint) json_object_get_int_member (sample, "status"), NULL);
+  lsobs_model_call_finish (call, (guint) json_object_get_int_member (sample, "status"));
 }
 
 /* Each format, plain and as a stream, cut at every byte, and into single bytes. */
@@ -324,8 +324,8 @@ test_cancelled (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (JsonObject) run = NULL;
 
   feed_text (call, CHAT_PIECE);
-  lsobs_model_call_finish (call, 200, error);
-  lsobs_model_call_finish (call, 500, NULL);
+  lsobs_model_call_fail (call, 200, error);
+  lsobs_model_call_finish (call, 500);
   run = finish_one (fixture);
   assert_member (run, "error", "\"Cancelled\"");
   assert_member (run, "outputs", CHAT_OUTPUTS);
@@ -341,7 +341,7 @@ test_broken (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (JsonObject) run = NULL;
 
   feed_text (call, CHAT_PIECE);
-  lsobs_model_call_finish (call, 200, error);
+  lsobs_model_call_fail (call, 200, error);
   run = finish_one (fixture);
   assert_member (run, "error", "\"Connection reset\"");
   assert_member (run, "outputs", CHAT_OUTPUTS);
@@ -358,7 +358,7 @@ test_broken_late (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   feed_text (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"all\"},"
                    "\"finish_reason\":\"stop\"}]}\n\n");
-  lsobs_model_call_finish (call, 200, error);
+  lsobs_model_call_fail (call, 200, error);
   run = finish_one (fixture);
   assert_member (run, "error", "{}");
 }
@@ -401,7 +401,7 @@ test_unreachable (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "Connection refused");
   g_autoptr (JsonObject) run = NULL;
 
-  lsobs_model_call_finish (call, 0, error);
+  lsobs_model_call_fail (call, 0, error);
   run = finish_one (fixture);
   assert_member (run, "error", "\"Connection refused\"");
   assert_member (run, "outputs", "{}");
@@ -478,7 +478,7 @@ test_unsampled (void)
       LsobsRun *run = lsobs_model_call_get_run (call);
 
       feed_text (call, CHAT_PIECE);
-      lsobs_model_call_finish (call, i == 0 ? 200 : 500, NULL);
+      lsobs_model_call_finish (call, i == 0 ? 200 : 500);
       g_assert_cmpint (lsobs_run_get_status (run), ==,
                        i == 0 ? LSOBS_RUN_STATUS_COMPLETED : LSOBS_RUN_STATUS_FAILED);
     }
@@ -520,7 +520,7 @@ test_cut_page (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (JsonObject) run = NULL;
 
   feed_text (call, page);
-  lsobs_model_call_finish (call, 502, NULL);
+  lsobs_model_call_finish (call, 502);
   run = finish_one (fixture);
   assert_metadata (run, "lsobs_cut_bytes", "36864");
   assert_member (run, "error", "\"HTTP 502: Bad Gateway\"");
