@@ -31,6 +31,14 @@ extern JsonNode *response;
 extern JsonNode *args;
 extern JsonNode *result;
 
+/* the call of a model */
+extern GBytes *body;
+extern GCancellable *cancellable;
+extern GInputStream *stream;
+extern SoupSession *session;
+extern const char *url;
+extern guint status;
+
 /* between processes */
 extern GHashTable *headers;
 extern SoupMessage *message;

@@ -47,17 +47,26 @@ typedef struct
   LsobsRun *parent;        /* (owned) (nullable) */
   GBytes *body;            /* (owned) (nullable) */
   gulong handlers[3];
-  guint status;     /* of the last answer, or 0 */
-  gboolean is_done; /* the message has been sent, and another start sends it again */
+  guint status;        /* of the last answer, or 0 */
+  gboolean is_wrapped; /* the stream with the answer ends the call, and may outlive the message */
+  gboolean is_done;    /* the message has been sent, and another start sends it again */
 } MessageCall;
+
+/* Drops the call that was made last. */
+static void
+drop_call (MessageCall *self)
+{
+  if (!self->is_wrapped)
+    _lsobs_model_call_end (self->call, self->status, NULL);
+  g_clear_object (&self->call);
+}
 
 static void
 message_call_free (gpointer data)
 {
   MessageCall *self = data;
 
-  _lsobs_model_call_end (self->call, self->status, NULL);
-  g_object_unref (self->call);
+  drop_call (self);
   g_object_unref (self->exporter);
   g_clear_pointer (&self->parent, lsobs_run_unref);
   g_clear_pointer (&self->body, g_bytes_unref);
@@ -80,6 +89,7 @@ start_call (MessageCall *self, SoupMessage *message)
 
   self->call = _lsobs_model_call_new (self->exporter, self->parent, url, self->body);
   self->status = 0;
+  self->is_wrapped = FALSE;
   self->is_done = FALSE;
 }
 
@@ -88,13 +98,11 @@ static void
 starting_cb (SoupMessage *message, gpointer user_data)
 {
   MessageCall *self = user_data;
-  LsobsModelCall *before = self->call;
 
   if (!self->is_done)
     return;
-  _lsobs_model_call_end (before, self->status, NULL);
+  drop_call (self);
   start_call (self, message);
-  g_object_unref (before);
 }
 
 static void
@@ -193,6 +201,7 @@ wrap (SoupMessage *message, GInputStream *stream, GCancellable *cancellable)
 
   if (call == NULL)
     return g_object_ref (stream);
+  call->is_wrapped = TRUE;
   return _lsobs_response_stream_new (stream, call->call, soup_message_get_status (message),
                                      cancellable);
 }

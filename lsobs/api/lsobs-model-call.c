@@ -19,9 +19,11 @@
  *
  * |[<!-- language="C" -->
  * g_autoptr(LsobsModelCall) call = lsobs_model_call_new (observer, NULL, url, body);
+ * guint8 buffer[4096];
+ * gssize n;
  *
  * while ((n = g_input_stream_read (stream, buffer, sizeof buffer, NULL, &error)) > 0)
- *   lsobs_model_call_feed (call, buffer, n);
+ *   lsobs_model_call_feed (call, buffer, (gsize) n);
  * if (n == 0)
  *   lsobs_model_call_finish (call, status);
  * else

@@ -617,6 +617,30 @@ test_without_observer (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (g_bytes_equal (bytes, fixture->service.body));
 }
 
+/* A stream that outlives the message. */
+static void
+test_without_message (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GBytes) body = make_body (FALSE);
+  g_autoptr (GInputStream) base = g_memory_input_stream_new_from_bytes (body);
+  g_autoptr (GInputStream) stream = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+
+  trace (fixture, message);
+  stream = lsobs_message_wrap_response (message, base);
+  g_assert_false (g_pollable_input_stream_can_poll (G_POLLABLE_INPUT_STREAM (stream)) !=
+                  g_pollable_input_stream_can_poll (G_POLLABLE_INPUT_STREAM (base)));
+  g_clear_object (&message);
+  bytes = read_all (stream, NULL, NULL);
+  g_assert_true (g_bytes_equal (bytes, body));
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 1);
+  g_assert_null (lsobs_run_event_get_error_text (g_ptr_array_index (events, 0)));
+  assert_content (g_ptr_array_index (events, 0));
+}
+
 /* A message that is freed before it was sent. */
 static void
 test_never_sent (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -708,6 +732,7 @@ main (int argc, char **argv)
   add ("/message-call/refused", test_refused);
   add ("/message-call/again", test_again);
   add ("/message-call/without-observer", test_without_observer);
+  add ("/message-call/without-message", test_without_message);
   add ("/message-call/never-sent", test_never_sent);
   add ("/message-call/untraced", test_untraced);
   add ("/message-call/parent", test_parent);
