@@ -599,6 +599,34 @@ add_caches (LsobsUsage *self, JsonObject *object, GError **error)
          take_tokens (self, &input, long_lived, error);
 }
 
+/* Google has higher prices for what is beyond this. */
+#define LONG_CONTEXT_TOKENS 200000
+
+/* Of what Google counts, what is beyond the limit is a detail of its own, as in the official
+ * wrapper. */
+static void
+add_long_context (LsobsUsage *self, JsonObject *object)
+{
+  static const struct
+  {
+    const char *name;
+    LsobsUsageItem item;
+  } fields[] = {
+    { "promptTokenCount", LSOBS_USAGE_INPUT_OVER_200K },
+    { "cachedContentTokenCount", LSOBS_USAGE_INPUT_CACHE_READ_OVER_200K },
+    { "candidatesTokenCount", LSOBS_USAGE_OUTPUT_OVER_200K },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+    {
+      JsonNode *node = find_member (object, NULL, fields[i].name);
+      gint64 n_tokens = node != NULL ? get_tokens (node) : -1;
+
+      if (n_tokens > LONG_CONTEXT_TOKENS)
+        self->tokens[fields[i].item] = n_tokens - LONG_CONTEXT_TOKENS;
+    }
+}
+
 /* Moves the tokens of an item to another one.
  * Returns: how many they are */
 static gint64
@@ -730,7 +758,9 @@ lsobs_usage_new (void)
  * Anthropic counts the tokens of caches apart; here they are added to those of the
  * input, as the service wants it. So are the tokens of reasoning to those of the output, if a
  * provider counts them apart. Where providers differ, the total decides. If the response
- * says that it is of the tier `flex` or `priority`, the details are those of the tier.
+ * says that it is of the tier `flex` or `priority`, the details are those of the tier. Of
+ * what Google counts, the tokens beyond 200,000 are the details `over_200k` and
+ * `cache_read_over_200k`; of other providers, these are taken if they are given.
  *
  * Returns: (transfer full): a usage, or %NULL with %LSOBS_ERROR_INVALID_VALUE if there
  *   is none in @json, or a number in it that cannot be
@@ -762,6 +792,7 @@ lsobs_usage_new_from_json (JsonNode *json, GError **error)
   if (n_found == 0 || !valid || !add_caches (self, usage, error))
     return NULL;
   fit_reasoning (self);
+  add_long_context (self, usage);
   apply_tier (self, response);
   return g_steal_pointer (&self);
 }
