@@ -32,9 +32,7 @@ void lsobs_session_send_async (SoupSession *session,
                                GAsyncReadyCallback callback,
                                gpointer user_data);
 LSOBS_AVAILABLE_IN_0_1
-GInputStream *lsobs_session_send_finish (SoupSession *session,
-                                         GAsyncResult *result,
-                                         GError **error);
+GInputStream *lsobs_session_send_finish (GAsyncResult *result, GError **error);
 LSOBS_AVAILABLE_IN_0_1
 GBytes *lsobs_session_send_and_read (SoupSession *session,
                                      SoupMessage *message,
@@ -48,8 +46,6 @@ void lsobs_session_send_and_read_async (SoupSession *session,
                                         GAsyncReadyCallback callback,
                                         gpointer user_data);
 LSOBS_AVAILABLE_IN_0_1
-GBytes *lsobs_session_send_and_read_finish (SoupSession *session,
-                                            GAsyncResult *result,
-                                            GError **error);
+GBytes *lsobs_session_send_and_read_finish (GAsyncResult *result, GError **error);
 
 G_END_DECLS

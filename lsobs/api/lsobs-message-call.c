@@ -57,7 +57,7 @@ static void
 drop_call (MessageCall *self)
 {
   if (!self->is_wrapped)
-    _lsobs_model_call_end (self->call, self->status, NULL);
+    _lsobs_model_call_drop (self->call, self->status, NULL);
   g_clear_object (&self->call);
 }
 
@@ -373,6 +373,12 @@ new_task (SoupSession *session,
   return task;
 }
 
+static gboolean
+is_result_of (GAsyncResult *result, gpointer source_tag)
+{
+  return G_IS_TASK (result) && g_async_result_is_tagged (result, source_tag);
+}
+
 /**
  * lsobs_session_send_async:
  * @session: a session
@@ -406,7 +412,6 @@ lsobs_session_send_async (SoupSession *session,
 
 /**
  * lsobs_session_send_finish:
- * @session: a session
  * @result: the result
  * @error: return location for a #GError, or %NULL
  *
@@ -417,9 +422,9 @@ lsobs_session_send_async (SoupSession *session,
  * Since: 0.1
  */
 GInputStream *
-lsobs_session_send_finish (SoupSession *session, GAsyncResult *result, GError **error)
+lsobs_session_send_finish (GAsyncResult *result, GError **error)
 {
-  g_return_val_if_fail (g_task_is_valid (result, session), NULL);
+  g_return_val_if_fail (is_result_of (result, lsobs_session_send_async), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
@@ -503,7 +508,6 @@ lsobs_session_send_and_read_async (SoupSession *session,
 
 /**
  * lsobs_session_send_and_read_finish:
- * @session: a session
  * @result: the result
  * @error: return location for a #GError, or %NULL
  *
@@ -514,9 +518,9 @@ lsobs_session_send_and_read_async (SoupSession *session,
  * Since: 0.1
  */
 GBytes *
-lsobs_session_send_and_read_finish (SoupSession *session, GAsyncResult *result, GError **error)
+lsobs_session_send_and_read_finish (GAsyncResult *result, GError **error)
 {
-  g_return_val_if_fail (g_task_is_valid (result, session), NULL);
+  g_return_val_if_fail (is_result_of (result, lsobs_session_send_and_read_async), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }

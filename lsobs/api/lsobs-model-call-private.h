@@ -11,5 +11,6 @@ LsobsModelCall *_lsobs_model_call_new (LsobsExporter *exporter,
                                        const char *url,
                                        GBytes *body);
 void _lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error);
+void _lsobs_model_call_drop (LsobsModelCall *self, guint status, const GError *error);
 
 G_END_DECLS

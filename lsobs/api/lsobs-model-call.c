@@ -34,7 +34,8 @@
  * completions and embeddings of OpenAI, which many services and local programs speak;
  * the messages of Anthropic; chat, generate and embed of Ollama; and generateContent
  * and embedContent of Google. Whether an answer is a stream, and of which kind, its
- * first bytes tell. Anything else is recorded as it is.
+ * first bytes tell. Anything else is recorded as it is, such as the event streams of Amazon
+ * Bedrock, which are binary.
  *
  * # What becomes of it
  *
@@ -61,9 +62,9 @@
  * user. Headers are not known to this object. Tokens and headers for servers of tools are
  * masked.
  *
- * Up to 16 MiB of an answer are kept, and 64 KiB of one that has no events of its format. The
- * metadata `lsobs_cut_bytes` tells how many bytes are left out, and such calls are counted by
- * %LSOBS_COUNTER_CUT_PAYLOADS.
+ * Up to 16 MiB of an answer are kept, and 64 KiB of one that has no events of its format. Of a
+ * request of more than 64 MiB, nothing is. The metadata `lsobs_cut_bytes` tells how many bytes
+ * are left out, and such calls are counted by %LSOBS_COUNTER_CUT_PAYLOADS.
  *
  * # Threads
  *
@@ -209,7 +210,7 @@ set_integer (LsobsRun *run, const char *key, gint64 number)
 static void
 count_cut (LsobsModelCall *self)
 {
-  guint64 n_cut = _lsobs_call_answer_count_cut (self->answer);
+  guint64 n_cut = self->request->n_cut + _lsobs_call_answer_count_cut (self->answer);
 
   if (n_cut == 0)
     return;
@@ -244,9 +245,10 @@ set_metadata (LsobsModelCall *self, guint status)
 
 /* Ends the run, once. What the answer says goes before @error: a connection that ends badly after
  * the end of an answer changes nothing.
- * @error: (nullable) */
-void
-_lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error)
+ * @error: (nullable)
+ * @is_whole: whether the body has come to its end */
+static void
+end (LsobsModelCall *self, guint status, const GError *error, gboolean is_whole)
 {
   g_autoptr (LsobsCallAnswer) answer = self->answer;
   g_autoptr (GBytes) outputs = NULL;
@@ -258,7 +260,7 @@ _lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error)
   self->has_ended = TRUE;
   if (answer != NULL)
     {
-      _lsobs_call_answer_end (answer, error != NULL);
+      _lsobs_call_answer_end (answer, is_whole);
       set_metadata (self, status);
       outputs = _lsobs_call_answer_dup_outputs (answer);
       message = _lsobs_call_answer_dup_error (answer, status);
@@ -277,6 +279,22 @@ _lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error)
   self->answer = NULL;
 }
 
+/* Ends the run at the end of the body, or with an error.
+ * @error: (nullable) */
+void
+_lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error)
+{
+  end (self, status, error, error == NULL);
+}
+
+/* Ends the run with what has come: nobody reads the rest of the body.
+ * @error: (nullable): why not */
+void
+_lsobs_model_call_drop (LsobsModelCall *self, guint status, const GError *error)
+{
+  end (self, status, error, FALSE);
+}
+
 static void
 feed (LsobsModelCall *self, const char *data, gsize len)
 {
@@ -288,7 +306,8 @@ feed (LsobsModelCall *self, const char *data, gsize len)
       self->has_token = TRUE;
       lsobs_run_add_event (self->run, "new_token", NULL);
     }
-  if (self->answer->has_ended)
+  /* The status goes with an error, and comes with the end of the body. */
+  if (self->answer->has_ended && self->answer->error == NULL)
     _lsobs_model_call_end (self, 0, NULL);
 }
 
@@ -298,7 +317,7 @@ lsobs_model_call_finalize (GObject *object)
   LsobsModelCall *self = LSOBS_MODEL_CALL (object);
 
   if (self->run != NULL)
-    _lsobs_model_call_end (self, 0, NULL);
+    _lsobs_model_call_drop (self, 0, NULL);
   g_clear_pointer (&self->request, _lsobs_call_request_free);
   g_clear_pointer (&self->run, lsobs_run_unref);
   G_OBJECT_CLASS (lsobs_model_call_parent_class)->finalize (object);

@@ -72,7 +72,7 @@ end_early (LsobsResponseStream *self)
   g_autoptr (GError) error = NULL;
 
   g_cancellable_set_error_if_cancelled (self->cancellable, &error);
-  _lsobs_model_call_end (self->call, self->status, error);
+  _lsobs_model_call_drop (self->call, self->status, error);
 }
 
 static gssize

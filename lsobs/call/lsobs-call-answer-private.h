@@ -42,14 +42,14 @@ struct _LsobsCallAnswer
 LsobsCallAnswer *_lsobs_call_answer_new (const LsobsCallFormat *format, guint n_choices);
 void _lsobs_call_answer_free (LsobsCallAnswer *self);
 void _lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len);
-void _lsobs_call_answer_end (LsobsCallAnswer *self, gboolean failed);
+void _lsobs_call_answer_end (LsobsCallAnswer *self, gboolean is_whole);
 char *_lsobs_call_answer_dup_error (LsobsCallAnswer *self, guint status);
 GBytes *_lsobs_call_answer_dup_outputs (LsobsCallAnswer *self);
 guint64 _lsobs_call_answer_count_cut (LsobsCallAnswer *self);
 
 /* For formats. */
 void _lsobs_call_answer_keep_event (LsobsCallAnswer *self);
-void _lsobs_call_answer_keep_node (LsobsCallAnswer *self, JsonNode *node);
+void _lsobs_call_answer_keep_text (LsobsCallAnswer *self, LsobsBuffer *text);
 void _lsobs_call_answer_take_usage (LsobsCallAnswer *self, JsonObject *response);
 void _lsobs_call_answer_merge_usage (LsobsCallAnswer *self, JsonObject *usage);
 void _lsobs_call_answer_take_model (LsobsCallAnswer *self, const char *model);

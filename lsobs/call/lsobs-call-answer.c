@@ -24,15 +24,13 @@ _lsobs_call_answer_keep_event (LsobsCallAnswer *self)
   self->is_complete = TRUE;
 }
 
-/* Keeps a part of an event as the outputs. */
+/* Keeps JSON text as the outputs.
+ * @text: is left empty */
 void
-_lsobs_call_answer_keep_node (LsobsCallAnswer *self, JsonNode *node)
+_lsobs_call_answer_keep_text (LsobsCallAnswer *self, LsobsBuffer *text)
 {
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
-
-  _lsobs_call_write_node (&text, node);
   g_clear_pointer (&self->whole, g_bytes_unref);
-  self->whole = _lsobs_buffer_steal_bytes (&text);
+  self->whole = _lsobs_buffer_steal_bytes (text);
 }
 
 static JsonObject *
@@ -232,14 +230,19 @@ _lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len)
     self->framing.n_bytes += len;
 }
 
-/* Called at the end of the body.
- * @failed: whether it ends with an error. Only a format tells whether it is complete even so. */
+/* Called when no more of the body comes.
+ * @is_whole: whether all of it has come. If not, only a format tells whether the answer is complete
+ *   even so. */
 void
-_lsobs_call_answer_end (LsobsCallAnswer *self, gboolean failed)
+_lsobs_call_answer_end (LsobsCallAnswer *self, gboolean is_whole)
 {
+  gboolean has_whole_events = _lsobs_call_framing_end (&self->framing);
+
+  if (!is_whole)
+    return;
   if (self->format == NULL)
-    self->is_complete = !failed;
-  else if (_lsobs_call_framing_end (&self->framing) && self->framing.n_cut > 0)
+    self->is_complete = TRUE;
+  else if (has_whole_events && self->framing.n_cut > 0)
     self->is_complete = TRUE; /* The service has sent it, lsobs has left it out. */
 }
 

@@ -10,7 +10,7 @@
 #include "lsobs/call/lsobs-openai-format-private.h"
 #include "lsobs/call/lsobs-responses-format-private.h"
 
-/* The longest request that is parsed. A longer one is handed on as it is. */
+/* The longest request that is parsed. A longer one is left out: nothing in it could be masked. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
 /* The port of Ollama, which other services of a local machine do not use. */
@@ -277,7 +277,7 @@ _lsobs_call_request_new (const char *url, GBytes *body)
   if (request != NULL && self->format != NULL)
     take_request (self, request);
   else if (len > MAX_BYTES)
-    self->inputs = g_bytes_ref (body);
+    self->n_cut = len;
   else if (len > 0)
     {
       _lsobs_buffer_truncate (&scratch, 0);

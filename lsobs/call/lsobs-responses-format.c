@@ -111,21 +111,44 @@ take_frame (LsobsCallAnswer *answer, JsonObject *response)
     }
 }
 
-/* Takes a response that does not change any more.
- * @node: (nullable): the response inside its event; %NULL if it is the event */
+/* Keeps a response as the outputs. It repeats the tools of the request, with their servers. */
 static void
-take_response (LsobsCallAnswer *answer, JsonNode *node, JsonObject *response)
+keep_response (LsobsCallAnswer *answer, JsonObject *response)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  _lsobs_buffer_append_c (&text, '{');
+  json_object_iter_init_ordered (&iter, response);
+  while (json_object_iter_next_ordered (&iter, &name, &node))
+    {
+      if (strcmp (name, "tools") == 0)
+        {
+          _lsobs_call_write_tools (&text, response, name);
+          continue;
+        }
+      _lsobs_call_write_name (&text, name);
+      _lsobs_call_write_node (&text, node);
+    }
+  _lsobs_buffer_append_c (&text, '}');
+  _lsobs_call_answer_keep_text (answer, &text);
+}
+
+/* Takes a response that does not change any more.
+ * @is_event: whether it comes inside the last event of a stream */
+static void
+take_response (LsobsCallAnswer *answer, JsonObject *response, gboolean is_event)
 {
   JsonArray *output = _lsobs_call_peek_array (response, "output");
 
   _lsobs_call_answer_take_usage (answer, response);
   _lsobs_call_answer_take_error (answer, response);
   answer->is_complete = TRUE;
-  if (node == NULL)
-    _lsobs_call_answer_keep_event (answer);
-  else if ((output != NULL && json_array_get_length (output) > 0) ||
-           !_lsobs_join_has (answer->join, "output"))
-    _lsobs_call_answer_keep_node (answer, node);
+  if (!is_event || (output != NULL && json_array_get_length (output) > 0) ||
+      !_lsobs_join_has (answer->join, "output"))
+    keep_response (answer, response);
   else
     take_frame (answer, response);
 }
@@ -144,7 +167,7 @@ take_event (LsobsCallAnswer *answer, const char *type, JsonObject *event)
 
   if (is_last (type) && response != NULL)
     {
-      take_response (answer, json_object_get_member (event, "response"), response);
+      take_response (answer, response, TRUE);
       answer->has_ended = TRUE;
     }
   else if (response != NULL)
@@ -176,7 +199,7 @@ take (LsobsCallAnswer *answer, JsonObject *event)
     }
   if (_lsobs_call_peek_array (event, "output") == NULL)
     return FALSE;
-  take_response (answer, NULL, event);
+  take_response (answer, event, FALSE);
   return TRUE;
 }
 

@@ -228,7 +228,7 @@ send_async (Fixture *fixture, SoupMessage *message, GError **error)
 
   lsobs_session_send_async (fixture->session, message, G_PRIORITY_DEFAULT, NULL, test_result_cb,
                             &result);
-  return lsobs_session_send_finish (fixture->session, test_result_wait (&result), error);
+  return lsobs_session_send_finish (test_result_wait (&result), error);
 }
 
 static GBytes *
@@ -342,7 +342,7 @@ read_whole_async (Fixture *fixture, SoupMessage *message, GError **error)
 
   lsobs_session_send_and_read_async (fixture->session, message, G_PRIORITY_DEFAULT, NULL,
                                      test_result_cb, &result);
-  return lsobs_session_send_and_read_finish (fixture->session, test_result_wait (&result), error);
+  return lsobs_session_send_and_read_finish (test_result_wait (&result), error);
 }
 
 static GBytes *

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "tests/lib/cost-helpers.h"
 #include "tests/lib/run-helpers.h"
 #include "tests/lib/wire.h"
 
@@ -392,6 +393,52 @@ test_let_go (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "outputs", CHAT_OUTPUTS);
 }
 
+/* An answer of no known format has no end mark: only the end of the body tells. */
+static void
+test_unknown_let_go (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  LsobsModelCall *call =
+      lsobs_model_call_new (fixture->observer, NULL, "https://example.org/v2/infer", NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, "{\"y\":1}");
+  g_object_unref (call);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"Incomplete answer\"");
+  assert_member (run, "outputs", "{\"y\":1}");
+}
+
+/* What was too long does not make an answer complete that nobody has read to its end. */
+static void
+test_cut_let_go (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  LsobsModelCall *call = start_chat (fixture, NULL);
+  g_autofree char *text = g_strnfill (17 * 1024 * 1024, 'x');
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE "data: ");
+  feed_text (call, text);
+  feed_text (call, "\n\n");
+  g_object_unref (call);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"Incomplete answer\"");
+  assert_member (run, "outputs", CHAT_OUTPUTS);
+}
+
+/* A stream that says what is wrong, and is marked as ended, still has a status. */
+static void
+test_refused_stream (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, "data: {\"error\":{\"message\":\"Too long\"}}\n\ndata: [DONE]\n\n");
+  lsobs_model_call_finish (call, 400);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"HTTP 400: Too long\"");
+  assert_metadata (run, "http_status", "400");
+}
+
 /* Nothing has come, not even a status. */
 static void
 test_unreachable (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -526,6 +573,130 @@ test_cut_page (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "error", "\"HTTP 502: Bad Gateway\"");
 }
 
+/* What of a request cannot be parsed in reasonable memory cannot be masked either. */
+static void
+test_cut_request (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  gsize len = 64 * 1024 * 1024 + 1;
+  g_autoptr (GBytes) body = g_bytes_new_take (g_strnfill (len, ' '), len);
+  g_autoptr (LsobsModelCall) call = lsobs_model_call_new (fixture->observer, NULL, CHAT_URL, body);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE "data: [DONE]\n\n");
+  run = finish_one (fixture);
+  assert_member (run, "inputs", "{}");
+  assert_metadata (run, "lsobs_cut_bytes", "67108865");
+}
+
+#define LONG "%0500u"
+
+/* Streams that never stop growing: in one line, one event, one list, one object, one text. */
+static const struct
+{
+  const char *url;
+  const char *start;
+  const char *piece; /* with two numbers */
+} floods[] = {
+  { CHAT_URL, "data: ", "%u" LONG "" },
+  { CHAT_URL, "data: {}\n", "data: %u" LONG "\n" },
+  { CHAT_URL, "{", "\"%u\":[\"" LONG "\"]," },
+  { CHAT_URL, "",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"id\":\"%u" LONG
+    "\"}]}}]}\n\n" },
+  { CHAT_URL, "", "data: {\"choices\":[{\"index\":%u,\"delta\":{\"content\":\"" LONG "\"}}]}\n\n" },
+  { CHAT_URL, "", "data: {\"choices\":[{\"index\":0,\"delta\":{\"m%u\":\"" LONG "\"}}]}\n\n" },
+  { CHAT_URL, "",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%u" LONG "\"}}]}\n\n" },
+  { CHAT_URL, "",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"x\",\"a%u\":\"" LONG
+    "\"}]}}]}\n\n" },
+  { "https://api.openai.com/v1/responses", "",
+    "data: {\"type\":\"response.output_text.delta\",\"output_index\":%u,\"delta\":\"" LONG
+    "\"}\n\n" },
+  { "https://api.anthropic.com/v1/messages", "",
+    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"citation\":{\"c%u\":\"" LONG
+    "\"}}}\n\n" },
+  { "http://localhost:11434/api/chat", "",
+    "{\"message\":{\"tool_calls\":[{\"function\":{\"name\":\"%u" LONG "\"}}]},\"done\":false}\n" },
+  { "https://generativelanguage.googleapis.com/v1/models/m:streamGenerateContent", "[",
+    "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"%u" LONG
+    "\"}}]}}]}," },
+  { "https://example.org/", "", "%u" LONG "" },
+};
+
+typedef struct
+{
+  Fixture *fixture;
+  guint i; /* in floods */
+} Flood;
+
+/* Returns: the CPU time of a call with so many pieces */
+static gint64
+flood (gpointer data, guint n_pieces)
+{
+  Flood *self = data;
+  gint64 start = cost_now ();
+  LsobsModelCall *call =
+      lsobs_model_call_new (self->fixture->observer, NULL, floods[self->i].url, NULL);
+
+  feed_text (call, floods[self->i].start);
+  for (guint i = 0; i < n_pieces; i++)
+    {
+      char piece[1024];
+      gsize len;
+
+      /* the format is one of those above */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+      len = (gsize) g_snprintf (piece, sizeof piece, floods[self->i].piece, i, i);
+#pragma GCC diagnostic pop
+      g_assert_cmpuint (len, <, sizeof piece);
+      lsobs_model_call_feed (call, (const guint8 *) piece, len);
+    }
+  g_object_unref (call);
+  return cost_now () - start;
+}
+
+/* Returns: the size of what the runs that have come out have as outputs */
+static gsize
+measure_outputs (Fixture *fixture)
+{
+  g_autoptr (GPtrArray) events = NULL;
+  gsize size = 0;
+
+  g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  events = lsobs_memory_transport_dup_events (fixture->memory);
+  for (guint i = 0; i < events->len; i++)
+    {
+      JsonNode *outputs = lsobs_run_event_get_outputs (g_ptr_array_index (events, i));
+      g_autofree char *text = outputs != NULL ? json_to_string (outputs, FALSE) : NULL;
+
+      size = MAX (size, text != NULL ? strlen (text) : 0);
+    }
+  lsobs_memory_transport_clear (fixture->memory);
+  return size;
+}
+
+/* The time is linear in what comes. */
+static void
+test_linear (Fixture *fixture, gconstpointer data)
+{
+  Flood self = { fixture, GPOINTER_TO_UINT (data) };
+
+  cost_assert_linear (flood, &self, 2000);
+}
+
+/* What is kept is bounded, whatever comes. */
+static void
+test_bounded (Fixture *fixture, gconstpointer data)
+{
+  Flood self = { fixture, GPOINTER_TO_UINT (data) };
+
+  flood (&self, 40 * 1000);
+  g_assert_cmpuint (measure_outputs (fixture), <=, 17 * 1024 * 1024);
+  g_assert_cmpuint (test_get_counter (fixture->exporter, LSOBS_COUNTER_CUT_PAYLOADS), ==, 1);
+}
+
 /* --- providers --- */
 
 static const struct
@@ -612,12 +783,24 @@ main (int argc, char **argv)
   add ("/model-call/broken-late", test_broken_late);
   add ("/model-call/end-mark", test_end_mark);
   add ("/model-call/let-go", test_let_go);
+  add ("/model-call/unknown-let-go", test_unknown_let_go);
+  add ("/model-call/cut-let-go", test_cut_let_go);
+  add ("/model-call/refused-stream", test_refused_stream);
   add ("/model-call/unreachable", test_unreachable);
   add ("/model-call/request-id", test_request_id);
   add ("/model-call/parent", test_parent);
   g_test_add_func ("/model-call/unsampled", test_unsampled);
   add ("/model-call/cut", test_cut);
   add ("/model-call/cut-page", test_cut_page);
+  add ("/model-call/cut-request", test_cut_request);
+  for (guint i = 0; i < G_N_ELEMENTS (floods); i++)
+    {
+      g_autofree char *linear = g_strdup_printf ("/model-call/linear/%u", i);
+      g_autofree char *bounded = g_strdup_printf ("/model-call/bounded/%u", i);
+
+      g_test_add (linear, Fixture, GUINT_TO_POINTER (i), set_up, test_linear, tear_down);
+      g_test_add (bounded, Fixture, GUINT_TO_POINTER (i), set_up, test_bounded, tear_down);
+    }
   add ("/model-call/providers", test_providers);
   result = g_test_run ();
   g_object_unref (samples);
