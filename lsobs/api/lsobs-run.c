@@ -167,20 +167,6 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
   return self;
 }
 
-/* Makes attachments of the files in the inputs, if that is configured. */
-static void
-attach_inline_data (LsobsRun *self, LsobsRecord *record)
-{
-  const LsobsConfigValues *values = &_lsobs_exporter_peek_settings (self->exporter)->values;
-  g_autoptr (GBytes) inputs = NULL;
-
-  if (!values->attach_inline_data || values->hide_inputs || record->inputs == NULL)
-    return;
-  inputs = g_steal_pointer (&record->inputs);
-  record->inputs =
-      _lsobs_inline_data_extract (inputs, (gsize) values->max_batch_bytes, &record->attachments);
-}
-
 /* Returns: (transfer full) */
 LsobsRun *
 _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
@@ -214,7 +200,7 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
     }
   record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
   record->inputs = capture (self, start->inputs, start->inputs_json);
-  attach_inline_data (self, record);
+  _lsobs_inline_data_attach (record, &_lsobs_exporter_peek_settings (exporter)->values);
   record->annotations = _lsobs_annotations_ref (self->annotations);
   _lsobs_dispatcher_push (get_dispatcher (self), record);
   return self;

@@ -482,8 +482,9 @@ static const LsobsSetting settings[] = {
    *
    * Whether files that are in the inputs of a run as text become attachments, so that the
    * service shows a picture as a picture: data URLs with base64, and base64 in the forms of
-   * OpenAI, Anthropic, Google and Ollama. The text `attachment:` with the name takes
-   * their place in the inputs. Attachments are sent as they are: nothing in them is redacted.
+   * OpenAI, Anthropic, Google and Ollama. So do those in the inputs of an #LsobsRunEvent. The
+   * text `attachment:` with the name, such as `inputs-1`, takes their place in the inputs.
+   * Attachments are sent as they are: nothing in them is redacted.
    *
    * Files of less than 48 bytes, and of more than #LsobsConfig:max-batch-bytes, stay where they
    * are, and so do all if #LsobsConfig:hide-inputs is set.

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/model/lsobs-attachment-private.h"
+#include "lsobs/config/lsobs-config-private.h"
+#include "lsobs/model/lsobs-record-private.h"
 
 G_BEGIN_DECLS
 
-GBytes *_lsobs_inline_data_extract (GBytes *json, gsize max_bytes, GPtrArray **attachments);
+void _lsobs_inline_data_attach (LsobsRecord *record, const LsobsConfigValues *values);
 
 G_END_DECLS

@@ -18,6 +18,7 @@ typedef struct
 {
   GPtrArray **attachments; /* (unowned) */
   gsize max_bytes;         /* of a file */
+  guint n_names;           /* that were tried */
   guint n_found;
 } InlineData;
 
@@ -47,6 +48,21 @@ guess_mime_type (const guchar *data, gsize len)
   return is_uncertain ? NULL : g_content_type_get_mime_type (type);
 }
 
+/* Returns: (transfer full): a name that no attachment of the record has */
+static char *
+make_name (InlineData *self)
+{
+  g_autofree char *name = NULL;
+
+  do
+    {
+      g_free (name);
+      name = g_strdup_printf ("inputs-%u", ++self->n_names);
+    }
+  while (_lsobs_attachments_find (*self->attachments, name) != NULL);
+  return g_steal_pointer (&name);
+}
+
 /* Makes an attachment.
  * @mime_type: (nullable): %NULL has it guessed
  * Returns: (transfer full) (nullable): what takes the place of @base64; %NULL if that stays */
@@ -66,7 +82,7 @@ attach (InlineData *self, const char *mime_type, const char *base64)
   bytes = g_bytes_new_take (data, len);
   if (mime_type == NULL)
     mime_type = guessed = guess_mime_type (data, len);
-  name = g_strdup_printf ("inputs-%u", self->n_found + 1);
+  name = make_name (self);
   attachment = _lsobs_attachment_new (name, mime_type, bytes, NULL);
   if (attachment == NULL || !_lsobs_attachments_put (self->attachments, attachment))
     return NULL;
@@ -180,31 +196,33 @@ walk (InlineData *self, JsonNode *node)
     walk (self, json_array_get_element (array, i));
 }
 
-/* Makes attachments of data URLs and of base64 in the forms of the providers.
- * @json: inputs, as JSON text
- * @max_bytes: the size of a larger file, which stays where it is
- * @attachments: (inout) (nullable): the files are added
- * Returns: (transfer full): the inputs with names of attachments in the place of the files */
-GBytes *
-_lsobs_inline_data_extract (GBytes *json, gsize max_bytes, GPtrArray **attachments)
+/* Makes attachments of the data URLs in the inputs of a record, and of base64 in the forms of the
+ * providers, if that is configured. */
+void
+_lsobs_inline_data_attach (LsobsRecord *record, const LsobsConfigValues *values)
 {
   const LsobsSanitizeOptions options = { .redactor = NULL };
-  InlineData self = { .attachments = attachments, .max_bytes = max_bytes };
+  InlineData self = { .attachments = &record->attachments,
+                      .max_bytes = (gsize) values->max_batch_bytes };
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = NULL;
+  const char *data;
   gsize len;
-  const char *data = g_bytes_get_data (json, &len);
 
+  if (!values->attach_inline_data || values->hide_inputs || record->inputs == NULL)
+    return;
+  data = g_bytes_get_data (record->inputs, &len);
   if (len < MIN_BASE64_LEN || !_lsobs_json_sanitize (&text, data, len, &options))
-    return g_bytes_ref (json);
+    return;
   parser = json_parser_new ();
   if (!json_parser_load_from_data (parser, text.data, (gssize) text.len, NULL) ||
       json_parser_get_root (parser) == NULL)
-    return g_bytes_ref (json);
+    return;
   walk (&self, json_parser_get_root (parser));
   if (self.n_found == 0)
-    return g_bytes_ref (json);
+    return;
   _lsobs_buffer_truncate (&text, 0);
   _lsobs_json_write_node (&text, json_parser_get_root (parser), G_MAXSSIZE);
-  return _lsobs_buffer_steal_bytes (&text);
+  g_bytes_unref (record->inputs);
+  record->inputs = _lsobs_buffer_steal_bytes (&text);
 }

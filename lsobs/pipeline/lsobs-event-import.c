@@ -9,6 +9,7 @@
 #include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/model/lsobs-capture-private.h"
+#include "lsobs/model/lsobs-inline-data-private.h"
 #include "lsobs/model/lsobs-run-event-private.h"
 #include "lsobs/pipeline/lsobs-event-import-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
@@ -336,6 +337,7 @@ make_record (LsobsEventImport *self, LsobsRunEvent *event, LsobsRunInfo *info, L
                            self->counters);
   record->error = g_strdup (event->error_text);
   _lsobs_attachments_unite (&record->attachments, event->attachments);
+  _lsobs_inline_data_attach (record, &self->settings->values);
   record->end_time = event->end_time;
   if (record->end_time == 0 && event->kind == LSOBS_RUN_EVENT_KIND_UPDATE)
     record->end_time = _lsobs_run_info_get_now (info);
