@@ -628,6 +628,39 @@ test_inline_off (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   run_assert_member (run_fixture_find (fixture, "run"), "inputs", text);
 }
 
+/* The inputs of a run that is told by its id are inputs, too. A file takes no name that is taken. */
+static void
+test_inline_event (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "project");
+  g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (LsobsExporter) exporter = NULL;
+  g_autoptr (JsonNode) inputs =
+      run_json ("{\"url\":\"data:text/plain;base64,"
+                "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVpBQkNERUZHSElKS0xNTk9QUVJTVFVW\"}");
+  g_autoptr (JsonNode) right = run_json ("{\"url\":\"attachment:inputs-2\"}");
+  LsobsRunEvent *event = lsobs_run_event_new_start (R, NULL, "run", LSOBS_RUN_TYPE_LLM, inputs);
+  g_autoptr (LsobsRunEvent) got = NULL;
+  g_autoptr (GBytes) own = run_bytes ("own");
+  GBytes *bytes;
+  const char *type;
+
+  lsobs_config_set_flush_interval (config, TEST_NEVER_MS);
+  lsobs_config_set_attach_inline_data (config, TRUE);
+  exporter = g_initable_new (LSOBS_TYPE_EXPORTER, NULL, NULL, "config", config, "transport",
+                             transport, "main-context", context, NULL);
+  attach_to_event (event, "inputs-1", own);
+  enqueue (exporter, event);
+  got = flush_event (exporter, transport, "inputs-1 inputs-2");
+  g_assert_true (g_bytes_equal (lsobs_run_event_get_attachment (got, "inputs-1", NULL), own));
+  bytes = lsobs_run_event_get_attachment (got, "inputs-2", &type);
+  g_assert_cmpstr (type, ==, "text/plain");
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
+                   "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUV", 48);
+  g_assert_true (json_node_equal (lsobs_run_event_get_inputs (got), right));
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -650,6 +683,7 @@ main (int argc, char *argv[])
   ADD ("/attachment/inline", GINT_TO_POINTER (FALSE), set_up_inline, test_inline);
   ADD ("/attachment/inline-hidden", GINT_TO_POINTER (TRUE), set_up_inline, test_inline_hidden);
   ADD ("/attachment/inline-off", NULL, attachment_set_up, test_inline_off);
+  g_test_add_func ("/attachment/inline-event", test_inline_event);
   g_test_add_func ("/attachment/event/values", test_events);
   g_test_add_func ("/attachment/event/refusals", test_event_refusals);
   ADD ("/attachment/threads", NULL, attachment_set_up, test_threads);

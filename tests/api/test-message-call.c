@@ -24,6 +24,7 @@ typedef struct
   TestAnswerMode mode;
   guint delay_ms;
   guint n_redirects; /* before the answer */
+  guint n_refusals;  /* for want of a password, after that */
 } Service;
 
 typedef struct
@@ -64,11 +65,18 @@ answer_cb (TestRequest *request G_GNUC_UNUSED, TestAnswer *answer, gpointer data
   answer->headers = service->headers;
   answer->delay_ms = service->delay_ms;
   answer->body = g_bytes_get_data (service->body, &answer->body_length);
-  if (service->n_redirects == 0)
-    return TRUE;
-  service->n_redirects--;
-  answer->status = 307;
-  answer->headers = "Location: " PATH;
+  if (service->n_redirects > 0)
+    {
+      service->n_redirects--;
+      answer->status = 307;
+      answer->headers = "Location: " PATH;
+    }
+  else if (service->n_refusals > 0)
+    {
+      service->n_refusals--;
+      answer->status = 401;
+      answer->headers = "WWW-Authenticate: Basic realm=\"models\"\nx-request-id: refused";
+    }
   return TRUE;
 }
 
@@ -396,6 +404,35 @@ assert_content (LsobsRunEvent *event)
   g_assert_cmpstr (content, ==, right->str);
 }
 
+/* Returns: (transfer full): all metadata and parameters of a run */
+static char *
+dup_extra (LsobsRunEvent *event)
+{
+  return json_to_string (lsobs_run_event_get_extra (event), FALSE);
+}
+
+/* Neither what is in the query of the address nor a password is in the run. */
+static void
+assert_no_secret (LsobsRunEvent *event)
+{
+  g_autofree char *extra = dup_extra (event);
+  g_autofree char *inputs = json_to_string (lsobs_run_event_get_inputs (event), FALSE);
+  g_autofree char *outputs = json_to_string (lsobs_run_event_get_outputs (event), FALSE);
+
+  g_assert_null (strstr (extra, "telltale"));
+  g_assert_null (strstr (inputs, "telltale"));
+  g_assert_null (strstr (outputs, "telltale"));
+}
+
+static void
+assert_request_id (LsobsRunEvent *event, const char *id)
+{
+  g_autofree char *extra = dup_extra (event);
+  g_autofree char *member = g_strdup_printf ("\"request_id\":\"%s\"", id);
+
+  g_assert_nonnull (strstr (extra, member));
+}
+
 static void
 assert_one_failed (Fixture *fixture, const char *error)
 {
@@ -430,14 +467,23 @@ test_way (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (events->len, ==, 1);
   g_assert_null (lsobs_run_event_get_error_text (g_ptr_array_index (events, 0)));
   assert_content (g_ptr_array_index (events, 0));
+  assert_no_secret (g_ptr_array_index (events, 0));
+  assert_request_id (g_ptr_array_index (events, 0), "req-7");
 }
 
+/* A long answer, which comes slowly where the server can do that. */
 static void
 set_up_slow (Fixture *fixture, gconstpointer data)
 {
+  const Case *c = data;
+  g_autoptr (GBytes) body = make_body (FALSE);
+
   set_up (fixture, data);
-  fixture->service.mode = TEST_ANSWER_SLOW_BODY;
-  fixture->service.body = make_body (FALSE);
+  if (!c->http2)
+    fixture->service.mode = TEST_ANSWER_SLOW_BODY;
+  fixture->service.body = c->gzip ? compress (body) : g_bytes_ref (body);
+  if (c->gzip)
+    fixture->service.headers = "Content-Encoding: gzip";
 }
 
 /* Returns: (transfer full): a stream of which some has been read */
@@ -531,6 +577,63 @@ test_skipped (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_content (g_ptr_array_index (events, 0));
 }
 
+static gboolean
+has_request (gpointer server)
+{
+  return test_server_wait_requests (server, 1, 0);
+}
+
+/* Where libsoup reads the whole answer, it is the one to be cancelled. */
+static void
+test_cancelled_whole (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_auto (TestResult) result = TEST_RESULT_INIT;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  fixture->service.mode = TEST_ANSWER_HANG;
+  fixture->service.body = make_body (FALSE);
+  trace (fixture, message);
+  lsobs_session_send_and_read_async (fixture->session, message, G_PRIORITY_DEFAULT, cancellable,
+                                     test_result_cb, &result);
+  g_assert_true (test_wait_until (has_request, fixture->server, TEST_TIMEOUT_MS));
+  g_cancellable_cancel (cancellable);
+  bytes = lsobs_session_send_and_read_finish (test_result_wait (&result), &error);
+  g_assert_null (bytes);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  assert_one_failed (fixture, "Cancelled");
+}
+
+/* The connection breaks in the middle. What libsoup says of that, and whether it says it at all,
+ * is what the program gets. */
+static void
+test_closed_early (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) plain = new_message (test_server_get_url (fixture->server));
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GBytes) right = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) right_error = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+
+  fixture->service.mode = TEST_ANSWER_EARLY_CLOSE;
+  fixture->service.body = make_body (FALSE);
+  right = read_stream (fixture, plain, &right_error);
+  trace (fixture, message);
+  bytes = read_stream (fixture, message, &error);
+  g_assert_cmpstr (error != NULL ? error->message : NULL, ==,
+                   right_error != NULL ? right_error->message : NULL);
+  if (right != NULL)
+    g_assert_true (g_bytes_equal (bytes, right));
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 1);
+  g_assert_cmpstr (lsobs_run_event_get_error_text (g_ptr_array_index (events, 0)), ==,
+                   error != NULL ? error->message : "Incomplete answer");
+}
+
 /* The service ends the stream without its mark. */
 static void
 test_cut (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -598,6 +701,42 @@ test_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       assert_content (g_ptr_array_index (events, i));
       g_clear_pointer (&events, g_ptr_array_unref);
     }
+}
+
+static gboolean
+authenticate_cb (SoupMessage *message G_GNUC_UNUSED,
+                 SoupAuth *auth,
+                 gboolean is_retrying G_GNUC_UNUSED,
+                 gpointer data G_GNUC_UNUSED)
+{
+  soup_auth_authenticate (auth, "someone", "telltale");
+  return TRUE;
+}
+
+/* libsoup sends the message again by itself, with a password: that is the same run, with the
+ * answer that counts. */
+static void
+test_restarted (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_signal_connect (message, "authenticate", G_CALLBACK (authenticate_cb), NULL);
+  fixture->service.body = make_body (FALSE);
+  fixture->service.headers = "x-request-id: answered";
+  fixture->service.n_refusals = 1;
+  trace (fixture, message);
+  bytes = read_whole (fixture, message, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_bytes_equal (bytes, fixture->service.body));
+  g_assert_true (test_server_wait_requests (fixture->server, 2, 0));
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 1);
+  assert_content (g_ptr_array_index (events, 0));
+  assert_no_secret (g_ptr_array_index (events, 0));
+  assert_request_id (g_ptr_array_index (events, 0), "answered");
 }
 
 /* A stream that outlives the observer. */
@@ -709,10 +848,25 @@ add (const char *path, void (*func) (Fixture *fixture, gconstpointer data))
   g_test_add (path, Fixture, NULL, set_up, func, tear_down);
 }
 
+/* Adds a test that does not read to the end: over each version of HTTP, compressed or not. */
 static void
-add_slow (const char *path, void (*func) (Fixture *fixture, gconstpointer data))
+add_slow (const char *name, void (*func) (Fixture *fixture, gconstpointer data))
 {
-  g_test_add (path, Fixture, NULL, set_up_slow, func, tear_down);
+  static const Case cases[] = {
+    { .http2 = FALSE, .gzip = FALSE },
+    { .http2 = FALSE, .gzip = TRUE },
+    { .http2 = TRUE, .gzip = FALSE },
+    { .http2 = TRUE, .gzip = TRUE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *path =
+          g_strdup_printf ("/message-call/%s/%s/%s", name, cases[i].http2 ? "http2" : "http1",
+                           cases[i].gzip ? "gzip" : "plain");
+
+      g_test_add (path, Fixture, &cases[i], set_up_slow, func, tear_down);
+    }
 }
 
 int
@@ -722,10 +876,13 @@ main (int argc, char **argv)
   g_setenv ("SOUP_SERVER_HTTP2", "1", TRUE);
   g_test_init (&argc, &argv, NULL);
   add_ways ();
-  add_slow ("/message-call/cancelled", test_cancelled);
-  add_slow ("/message-call/cancelled-closed", test_cancelled_closed);
-  add_slow ("/message-call/closed", test_closed);
-  add_slow ("/message-call/dropped", test_dropped);
+  add_slow ("cancelled", test_cancelled);
+  add_slow ("cancelled-closed", test_cancelled_closed);
+  add_slow ("closed", test_closed);
+  add_slow ("dropped", test_dropped);
+  add ("/message-call/cancelled-whole", test_cancelled_whole);
+  add ("/message-call/closed-early", test_closed_early);
+  add ("/message-call/restarted", test_restarted);
   add ("/message-call/skipped", test_skipped);
   add ("/message-call/cut", test_cut);
   add ("/message-call/status", test_status);
