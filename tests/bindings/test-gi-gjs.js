@@ -5,7 +5,8 @@
 
 imports.gi.versions.Json = '1.0';
 imports.gi.versions.Lsobs = '1.0';
-const {Gio, GLib, GObject, Json, Lsobs} = imports.gi;
+imports.gi.versions.Soup = '3.0';
+const {Gio, GLib, GObject, Json, Lsobs, Soup} = imports.gi;
 
 const TIMEOUT = 120000;
 const NEVER = 3600000;
@@ -164,7 +165,97 @@ function testHeaders() {
     run.end(null);
 }
 
-const tests = {testRun, testGraph, testSampler, testCurrentRun, testFlushAsync, testErrors, testHeaders};
+const ANSWER = `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"4"}}]}
+
+data: {"choices":[{"index":0,"delta":{"content":"2"},"finish_reason":"stop"}]}
+
+data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}
+
+data: [DONE]
+
+`;
+const REQUEST = new GLib.Bytes(new TextEncoder().encode(JSON.stringify({
+    model: 'm', stream: true, stream_options: {include_usage: true},
+    messages: [{role: 'user', content: '6*7?'}],
+})));
+
+// A model on this machine, in the context of the program.
+function newService() {
+    const server = new Soup.Server();
+    server.add_handler('/v1/chat/completions', (_server, message) => {
+        message.set_status(200, null);
+        message.set_response('text/event-stream', Soup.MemoryUse.COPY,
+            new TextEncoder().encode(ANSWER));
+    });
+    server.listen_local(0, Soup.ServerListenOptions.IPV4_ONLY);
+    return server;
+}
+
+function newMessage(server) {
+    const message = Soup.Message.new('POST',
+        `${server.get_uris()[0].to_string()}v1/chat/completions?key=telltale`);
+    message.set_request_body_from_bytes('application/json', REQUEST);
+    return message;
+}
+
+function assertModelCalls(transport, n) {
+    const events = transport.dup_events();
+    assertEqual(events.length, n);
+    for (const event of events) {
+        assertEqual(event.get_name(), 'chat m');
+        assertEqual(event.get_error_text(), null);
+        assertEqual(valueOf(event.get_outputs()).choices[0].message.content, '42');
+        assertEqual(valueOf(event.get_extra()).metadata.usage_metadata.total_tokens, 4);
+        assertEqual(Json.to_string(event.get_extra(), false).includes('telltale'), false);
+    }
+}
+
+async function callModel(observer, session, server) {
+    const message = newMessage(server);
+    observer.trace_message(message, REQUEST, null).add_tag('gjs');
+    const stream = await Lsobs.session_send_async(session, message, GLib.PRIORITY_DEFAULT, null);
+    let text = '';
+    for (;;) {
+        // eslint-disable-next-line no-await-in-loop
+        const bytes = await stream.read_bytes_async(7, GLib.PRIORITY_DEFAULT, null);
+        if (bytes.get_size() === 0)
+            break;
+        text += new TextDecoder().decode(bytes.get_data());
+    }
+    assertEqual(text, ANSWER);
+
+    const whole = newMessage(server);
+    observer.trace_message(whole, REQUEST, null);
+    const answer = await Lsobs.session_send_and_read_async(session, whole,
+        GLib.PRIORITY_DEFAULT, null);
+    assertEqual(new TextDecoder().decode(answer.get_data()), ANSWER);
+}
+
+function testModelCall() {
+    Gio._promisify(Gio.InputStream.prototype, 'read_bytes_async');
+    Gio._promisify(Lsobs, 'session_send_async');
+    Gio._promisify(Lsobs, 'session_send_and_read_async');
+    const [observer, transport] = newObserver();
+    const loop = GLib.MainLoop.new(null, false);
+    const server = newService();
+    let problem = null;
+    callModel(observer, new Soup.Session(), server).catch(e => (problem = e))
+        .finally(() => loop.quit());
+    loop.run();
+    server.disconnect();
+    if (problem)
+        throw problem;
+
+    const call = Lsobs.ModelCall.new(observer, null, 'http://localhost/v1/chat/completions',
+        REQUEST);
+    call.feed(new TextEncoder().encode(ANSWER));
+    call.finish(200);
+    observer.flush(TIMEOUT);
+    assertModelCalls(transport, 3);
+}
+
+const tests = {testRun, testGraph, testSampler, testCurrentRun, testFlushAsync, testErrors, testHeaders,
+    testModelCall};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);
 Object.entries(tests).forEach(([name, test], index) => {

@@ -202,6 +202,122 @@ def test_current_run():
     assert events['root'].get_parent_id() is None
 
 
+ANSWER = b"""data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"4"}}]}
+
+data: {"choices":[{"index":0,"delta":{"content":"2"},"finish_reason":"stop"}]}
+
+data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}
+
+data: [DONE]
+
+"""
+REQUEST = GLib.Bytes.new(b'{"model": "m", "stream": true, "stream_options": {"include_usage": true},'
+                         b' "messages": [{"role": "user", "content": "6*7?"}]}')
+
+
+class Model(http.server.BaseHTTPRequestHandler):
+    """A model on this machine."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers['Content-Length']))
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(ANSWER)))
+        self.end_headers()
+        self.wfile.write(ANSWER)
+
+    def log_message(self, *_):
+        pass
+
+
+def new_message(server):
+    message = Soup.Message.new(
+        'POST', f'http://127.0.0.1:{server.server_port}/v1/chat/completions?key=telltale')
+    message.set_request_body_from_bytes('application/json', REQUEST)
+    return message
+
+
+def read_all(stream):
+    data = b''
+    while True:
+        piece = stream.read_bytes(7, None).get_data()
+        if not piece:
+            return data
+        data += piece
+
+
+def call_models(observer, server):
+    session = Soup.Session()
+    loop = GLib.MainLoop()
+    results = []
+
+    message = new_message(server)
+    observer.trace_message(message, REQUEST, None).add_tag('python')
+    assert read_all(Lsobs.session_send(session, message, None)) == ANSWER
+
+    message = new_message(server)
+    observer.trace_message(message, REQUEST, None)
+    assert Lsobs.session_send_and_read(session, message, None).get_data() == ANSWER
+
+    message = new_message(server)
+    observer.trace_message(message, REQUEST, None)
+    stream = Lsobs.message_wrap_response(message, session.send(message, None))
+    assert read_all(stream) == ANSWER
+
+    def sent(_source, result):
+        results.append(read_all(Lsobs.session_send_finish(result)))
+        loop.quit()
+
+    message = new_message(server)
+    observer.trace_message(message, REQUEST, None)
+    Lsobs.session_send_async(session, message, GLib.PRIORITY_DEFAULT, None, sent)
+    loop.run()
+    assert results == [ANSWER]
+
+
+def test_model_call():
+    observer, transport = new_observer()
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Model)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        call_models(observer, server)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    call = Lsobs.ModelCall.new(observer, None, 'http://localhost/v1/chat/completions', REQUEST)
+    call.feed(ANSWER)
+    call.finish(200)
+    observer.flush(TIMEOUT)
+    events = transport.dup_events()
+    assert len(events) == 5
+    for event in events:
+        assert event.get_name() == 'chat m'
+        assert event.get_error_text() is None
+        outputs = json.loads(text_of(event.get_outputs()))
+        assert outputs['choices'][0]['message']['content'] == '42'
+        extra = text_of(event.get_extra())
+        assert json.loads(extra)['metadata']['usage_metadata']['total_tokens'] == 4
+        assert 'telltale' not in extra
+
+
+def test_usage_from_response():
+    observer, transport = new_observer()
+    run = observer.start_run('chat', Lsobs.RunType.LLM, None)
+    assert not run.set_usage_from_response(node('{"choices": [], "usage": null}'))
+    assert run.set_usage_from_response(node('{"prompt_eval_count": 26, "eval_count": 298}'))
+    run.fail_with_outputs(GLib.Error.new_literal(Gio.io_error_quark(), 'egal',
+                                                 Gio.IOErrorEnum.CANCELLED), node('{"so": "far"}'))
+    observer.flush(TIMEOUT)
+    event = events_by_name(transport)['chat']
+    assert event.get_error_text() == 'Cancelled'
+    assert json.loads(text_of(event.get_outputs())) == {'so': 'far'}
+    metadata = json.loads(text_of(event.get_extra()))['metadata']
+    assert metadata['cancelled'] is True
+    assert metadata['usage_metadata']['total_tokens'] == 324
+
+
 def test_flush_async():
     observer, transport = new_observer()
     loop = GLib.MainLoop()
@@ -483,7 +599,7 @@ def test_signals():
 def main():
     tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_current_run,
              test_flush_async, test_errors, test_attachment, test_feedback, test_transport, test_json, test_headers, test_http, test_replay,
-             test_signals]
+             test_signals, test_model_call, test_usage_from_response]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

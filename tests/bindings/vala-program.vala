@@ -228,6 +228,85 @@ void test_transport () throws Error {
   assert (lines.text.contains ("é"));
 }
 
+const string ANSWER =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"4\"}}]}\n\n" +
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"2\"},\"finish_reason\":\"stop\"}]}\n\n" +
+    "data: [DONE]\n\n";
+const string REQUEST =
+    "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"6*7?\"}]}";
+
+// A model on this machine, in the context of the program.
+Soup.Server new_service () throws Error {
+  var server = (Soup.Server) Object.new (typeof (Soup.Server));
+  server.add_handler ("/v1/chat/completions", (server, message, path, query) => {
+    message.set_status (200, null);
+    message.set_response ("text/event-stream", Soup.MemoryUse.COPY, ANSWER.data);
+  });
+  server.listen_local (0, Soup.ServerListenOptions.IPV4_ONLY);
+  return server;
+}
+
+Soup.Message new_message (Soup.Server server, Bytes body) {
+  var address = server.get_uris ().data.to_string ();
+  var message = new Soup.Message ("POST", address + "v1/chat/completions?key=telltale");
+  message.set_request_body_from_bytes ("application/json", body);
+  return message;
+}
+
+async void call_model (Lsobs.Observer observer, Soup.Server server) throws Error {
+  var session = new Soup.Session ();
+  var body = new Bytes (REQUEST.data);
+  var message = new_message (server, body);
+  var text = new StringBuilder ();
+  observer.trace_message (message, body, null).add_tag ("vala");
+  var stream = yield Lsobs.session_send_async (session, message, Priority.DEFAULT, null);
+  for (;;) {
+    var bytes = yield stream.read_bytes_async (7);
+    if (bytes.get_size () == 0)
+      break;
+    text.append_len ((string) bytes.get_data (), (ssize_t) bytes.get_size ());
+  }
+  assert (text.str == ANSWER);
+
+  message = new_message (server, body);
+  observer.trace_message (message, body, null);
+  var whole = yield Lsobs.session_send_and_read_async (session, message, Priority.DEFAULT, null);
+  assert (whole.compare (new Bytes (ANSWER.data)) == 0);
+}
+
+void test_model_call () throws Error {
+  Lsobs.MemoryTransport transport;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  var loop = new MainLoop ();
+  var server = new_service ();
+  Error? problem = null;
+  call_model.begin (observer, server, (source, result) => {
+    try {
+      call_model.end (result);
+    } catch (Error e) {
+      problem = e;
+    }
+    loop.quit ();
+  });
+  loop.run ();
+  server.disconnect ();
+  if (problem != null)
+    throw problem;
+
+  var call = new Lsobs.ModelCall (observer, null, "http://localhost/v1/chat/completions",
+                                  new Bytes (REQUEST.data));
+  call.feed (ANSWER.data);
+  call.finish (200);
+  assert (observer.flush (TIMEOUT, null));
+  assert (transport.dup_events ().length == 3);
+  foreach (var event in transport.dup_events ()) {
+    assert (event.get_name () == "chat m");
+    assert (event.get_error_text () == null);
+    assert ("\"42\"" in Json.to_string (event.get_outputs (), false));
+    assert (!("telltale" in Json.to_string (event.get_extra (), false)));
+  }
+}
+
 delegate void TestFunc () throws Error;
 
 void add (string path, owned TestFunc func) {
@@ -252,5 +331,6 @@ void main (string[] args) {
   add ("/vala/flush-async", test_flush_async);
   add ("/vala/errors", test_errors);
   add ("/vala/transport", test_transport);
+  add ("/vala/model-call", test_model_call);
   Test.run ();
 }
