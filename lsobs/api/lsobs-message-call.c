@@ -199,7 +199,8 @@ wrap (SoupMessage *message, GInputStream *stream, GCancellable *cancellable)
 {
   MessageCall *call = peek_call (message);
 
-  if (call == NULL)
+  /* A stream that was wrapped before shows the answer already. */
+  if (call == NULL || call->is_wrapped)
     return g_object_ref (stream);
   call->is_wrapped = TRUE;
   return _lsobs_response_stream_new (stream, call->call, soup_message_get_status (message),
@@ -214,7 +215,8 @@ wrap (SoupMessage *message, GInputStream *stream, GCancellable *cancellable)
  * Makes a stream that gives the same bytes as @stream, and shows them to lsobs. It gives the same
  * errors, can be polled if @stream can, and closes @stream when it is closed or freed.
  *
- * Returns: (transfer full): a stream; @stream itself if @message is not traced
+ * Returns: (transfer full): a stream; @stream itself if @message is not traced, or if its answer
+ *   was wrapped before
  *
  * Since: 0.1
  */
@@ -233,7 +235,8 @@ lsobs_message_wrap_response (SoupMessage *message, GInputStream *stream)
  * @bytes: (nullable): the whole answer, such as soup_session_send_and_read() gives; %NULL if
  *   there is none
  *
- * Shows lsobs the answer, which ends the run. It does nothing if @message is not traced.
+ * Shows lsobs the answer, which ends the run. It does nothing if @message is not traced, or if its
+ * answer was wrapped.
  *
  * Since: 0.1
  */
@@ -245,7 +248,7 @@ lsobs_message_take_response (SoupMessage *message, GBytes *bytes)
   g_return_if_fail (SOUP_IS_MESSAGE (message));
 
   call = peek_call (message);
-  if (call == NULL)
+  if (call == NULL || call->is_wrapped)
     return;
   if (bytes != NULL)
     lsobs_model_call_feed_bytes (call->call, bytes);

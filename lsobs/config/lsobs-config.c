@@ -885,9 +885,9 @@ static const LsobsSetting settings[] = {
    * LsobsConfig:max-string-bytes:
    *
    * The maximum length of a string in a payload, in bytes of UTF-8. Longer
-   * ones are cut, after redaction. How many strings of the inputs and outputs of a
-   * run were cut, and where the first twenty are, is the metadata `lsobs_cut_strings`
-   * of the run. From 1 to 1073741824.
+   * ones are cut, after redaction. How many strings of the inputs, the outputs, the error
+   * and the metadata of a run were cut, and where the first twenty of each are, is the metadata
+   * `lsobs_cut_strings` of the run. From 1 to 1073741824.
    *
    * Since: 0.1
    */

@@ -39,7 +39,7 @@ typedef struct
   LsobsTarget *target;     /* (unowned) the project or address of the run */
   const char *seed;        /* (unowned) (nullable) maps ids to those of a replica */
   LsobsRedactBudget budget;
-  guint n_cut;           /* strings of inputs and outputs that were cut */
+  guint n_cut;           /* strings of the run that were cut */
   LsobsBuffer cut_paths; /* (owned) where they are: JSON strings, with commas between them */
 } EncoderState;
 
@@ -93,32 +93,53 @@ walk (EncoderState *e, GBytes *json, gboolean wrap)
   walk_counting (e, json, wrap, NULL);
 }
 
-/* Does the same for a field with inputs or outputs, and keeps where strings were cut. */
+/* @name: the first part of the paths
+ * @text: that was sanitized */
 static void
-walk_payload (EncoderState *e, LsobsField field, GBytes *json)
+keep_cuts (EncoderState *e,
+           const LsobsJsonCuts *cuts,
+           const char *name,
+           const char *text,
+           gsize len)
+{
+  if (cuts->n == 0)
+    return;
+  e->n_cut += cuts->n;
+  _lsobs_json_path_write_cuts (&e->cut_paths, cuts, name, text, len);
+}
+
+/* Walks what belongs to a run, and keeps where strings were cut.
+ * @name: the first part of their paths */
+static void
+walk_named (EncoderState *e, const char *name, GBytes *json)
 {
   LsobsJsonCuts cuts = { 0 };
   gsize len;
   const char *text = g_bytes_get_data (json, &len);
 
   walk_counting (e, json, TRUE, &cuts);
-  if (cuts.n == 0)
-    return;
-  e->n_cut += cuts.n;
-  _lsobs_json_path_write_cuts (&e->cut_paths, &cuts, _lsobs_field_names[field], text, len);
+  keep_cuts (e, &cuts, name, text, len);
 }
 
+/* @cuts: (nullable) */
 static void
-walk_text (EncoderState *e, const char *text)
+walk_text_counting (EncoderState *e, const char *text, LsobsJsonCuts *cuts)
 {
   gsize max_bytes = (gsize) e->settings->values.max_string_bytes;
   const LsobsSanitizeOptions options = {
     .redactor = e->settings->redactor,
     .max_string_bytes = is_cut (e) ? MIN (max_bytes, MIN_NAME_BYTES) : max_bytes,
     .budget = &e->budget,
+    .cuts = cuts,
   };
 
   _lsobs_json_sanitize_text (e->out, text, strlen (text), &options);
+}
+
+static void
+walk_text (EncoderState *e, const char *text)
+{
+  walk_text_counting (e, text, NULL);
 }
 
 /* Users find traces by names. So names are repaired and cut, but not redacted, and they may
@@ -248,7 +269,7 @@ write_payload (EncoderState *e, LsobsField field, GBytes *json, gboolean hidden)
     }
   else
     {
-      walk_payload (e, field, json);
+      walk_named (e, _lsobs_field_names[field], json);
     }
   end_field (e, field);
 }
@@ -422,14 +443,36 @@ write_common_metadata (EncoderState *e)
   _lsobs_buffer_append_c (e->out, '}');
 }
 
+/* Writes what the program has set, to a buffer of its own: what lsobs adds goes before it, and tells
+ * which strings of it were cut.
+ * @name: the first part of their paths */
+static void
+write_apart (EncoderState *e, LsobsBuffer *apart, const char *name, GBytes *json)
+{
+  LsobsBuffer *out = e->out;
+
+  e->out = apart;
+  if (e->settings->values.hide_metadata)
+    _lsobs_buffer_append_str (apart, "{}");
+  else if (is_cut (e))
+    write_size (e, json);
+  else
+    walk_named (e, name, json);
+  e->out = out;
+}
+
 static void
 write_metadata (EncoderState *e)
 {
-  gboolean with_common = has_common_metadata (e);
   GBytes *metadata = e->record->metadata;
+  g_auto (LsobsBuffer) own = LSOBS_BUFFER_INIT;
+  gboolean with_common;
   gsize start;
   gsize middle;
 
+  if (metadata != NULL)
+    write_apart (e, &own, "metadata", metadata);
+  with_common = has_common_metadata (e);
   if (metadata == NULL && !with_common)
     return;
   _lsobs_buffer_append_str (e->out, "\"metadata\":");
@@ -437,12 +480,7 @@ write_metadata (EncoderState *e)
   if (with_common)
     write_common_metadata (e);
   middle = e->out->len;
-  if (metadata != NULL && e->settings->values.hide_metadata)
-    _lsobs_buffer_append_str (e->out, "{}");
-  else if (metadata != NULL && is_cut (e))
-    write_size (e, metadata);
-  else if (metadata != NULL)
-    walk (e, metadata, TRUE);
+  _lsobs_buffer_append (e->out, own.data, own.len);
   if (with_common && metadata != NULL)
     merge (e, start, middle);
   _lsobs_buffer_append_c (e->out, ',');
@@ -452,9 +490,12 @@ static void
 write_extra (EncoderState *e)
 {
   GBytes *extra = e->settings->values.hide_metadata || is_cut (e) ? NULL : e->record->extra;
+  g_auto (LsobsBuffer) own = LSOBS_BUFFER_INIT;
   gsize start;
   gsize middle;
 
+  if (extra != NULL)
+    write_apart (e, &own, "extra", extra);
   begin_field (e, LSOBS_FIELD_EXTRA);
   start = e->out->len;
   _lsobs_buffer_append_c (e->out, '{');
@@ -471,7 +512,7 @@ write_extra (EncoderState *e)
   if (extra != NULL)
     {
       middle = e->out->len;
-      walk (e, extra, TRUE);
+      _lsobs_buffer_append (e->out, own.data, own.len);
       merge (e, start, middle);
     }
   end_field (e, LSOBS_FIELD_EXTRA);
@@ -482,9 +523,11 @@ static void
 write_error (EncoderState *e)
 {
   const char *error = e->record->error;
+  LsobsJsonCuts cuts = { 0 };
 
   begin_field (e, LSOBS_FIELD_ERROR);
-  walk_text (e, *error != '\0' ? error : "Unknown error");
+  walk_text_counting (e, *error != '\0' ? error : "Unknown error", &cuts);
+  keep_cuts (e, &cuts, _lsobs_field_names[LSOBS_FIELD_ERROR], "{}", 2);
   end_field (e, LSOBS_FIELD_ERROR);
 }
 
@@ -517,12 +560,12 @@ write_run (EncoderState *e)
     write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, e->settings->values.hide_outputs);
   if (record->events != NULL && record->events->len > 0 && !is_cut (e))
     write_events (e);
+  if (record->error != NULL)
+    write_error (e);
   if (e->n_cut > 0 && e->encoded->kind == LSOBS_RECORD_CREATE)
     _lsobs_run_info_keep_cuts (record->info, e->n_cut, e->cut_paths.data, e->cut_paths.len);
   if (has_extra (e))
     write_extra (e);
-  if (record->error != NULL)
-    write_error (e);
   if (has_serialized (e))
     write_payload (e, LSOBS_FIELD_SERIALIZED, record->serialized, FALSE);
 }

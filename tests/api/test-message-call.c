@@ -780,6 +780,30 @@ test_without_message (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_content (g_ptr_array_index (events, 0));
 }
 
+/* A program that shows an answer twice has one run with one answer. */
+static void
+test_shown_twice (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GInputStream) stream = NULL;
+  g_autoptr (GInputStream) again = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+
+  fixture->service.body = make_body (FALSE);
+  trace (fixture, message);
+  stream = lsobs_session_send (fixture->session, message, NULL, NULL);
+  again = lsobs_message_wrap_response (message, stream);
+  g_assert_true (again == stream);
+  lsobs_message_take_response (message, fixture->service.body);
+  bytes = read_all (again, NULL, NULL);
+  g_assert_true (g_bytes_equal (bytes, fixture->service.body));
+  lsobs_message_take_response (message, bytes);
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 1);
+  assert_content (g_ptr_array_index (events, 0));
+}
+
 /* A message that is freed before it was sent. */
 static void
 test_never_sent (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -890,6 +914,7 @@ main (int argc, char **argv)
   add ("/message-call/again", test_again);
   add ("/message-call/without-observer", test_without_observer);
   add ("/message-call/without-message", test_without_message);
+  add ("/message-call/shown-twice", test_shown_twice);
   add ("/message-call/never-sent", test_never_sent);
   add ("/message-call/untraced", test_untraced);
   add ("/message-call/parent", test_parent);

@@ -745,6 +745,108 @@ test_providers (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+/* --- usage --- */
+
+/* What the services of OpenAI's form say of tokens and costs: in a whole answer, and in a chunk. */
+static const struct
+{
+  const char *name;
+  const char *url;
+  const char *usage;
+  const char *chunk; /* (nullable) NULL: "usage", in a chunk without choices */
+  const char *right;
+} usages[] = {
+  { "openai", CHAT_URL,
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15,"
+    "\"prompt_tokens_details\":{\"cached_tokens\":4,\"audio_tokens\":0},"
+    "\"completion_tokens_details\":{\"reasoning_tokens\":2,\"accepted_prediction_tokens\":0}}",
+    NULL,
+    "{\"input_token_details\":{\"audio\":0,\"cache_read\":4},\"input_tokens\":10,"
+    "\"output_token_details\":{\"reasoning\":2},\"output_tokens\":5,\"total_tokens\":15}" },
+  { "azure", "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=1",
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}", NULL,
+    "{\"input_tokens\":10,\"output_tokens\":5,\"total_tokens\":15}" },
+  { "openrouter", "https://openrouter.ai/api/v1/chat/completions",
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15,\"cost\":0.25,"
+    "\"cost_details\":{\"upstream_inference_cost\":null},"
+    "\"prompt_tokens_details\":{\"cached_tokens\":4,\"cache_write_tokens\":1}}",
+    NULL,
+    "{\"input_token_details\":{\"cache_creation\":1,\"cache_read\":4},\"input_tokens\":10,"
+    "\"output_tokens\":5,\"total_cost\":0.25,\"total_tokens\":15}" },
+  { "groq", "https://api.groq.com/openai/v1/chat/completions",
+    "{\"queue_time\":0.1,\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}",
+    "\"x_groq\":{\"id\":\"q\",\"usage\":%s}",
+    "{\"input_tokens\":10,\"output_tokens\":5,\"total_tokens\":15}" },
+  { "xai", "https://api.x.ai/v1/chat/completions",
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":35,"
+    "\"completion_tokens_details\":{\"reasoning_tokens\":20},\"num_sources_used\":0}",
+    NULL,
+    "{\"input_tokens\":10,\"output_token_details\":{\"reasoning\":20},\"output_tokens\":25,"
+    "\"total_tokens\":35}" },
+  { "deepseek", "https://api.deepseek.com/chat/completions",
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15,"
+    "\"prompt_cache_hit_tokens\":8,\"prompt_cache_miss_tokens\":2}",
+    NULL,
+    "{\"input_token_details\":{\"cache_read\":8},\"input_tokens\":10,\"output_tokens\":5,"
+    "\"total_tokens\":15}" },
+  { "mistral", "https://api.mistral.ai/v1/chat/completions",
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}", "\"usage\":%s",
+    "{\"input_tokens\":10,\"output_tokens\":5,\"total_tokens\":15}" },
+  { "vllm", "http://localhost:8000/v1/chat/completions",
+    "{\"prompt_tokens\":10,\"total_tokens\":15,\"completion_tokens\":5,"
+    "\"prompt_tokens_details\":null}",
+    NULL, "{\"input_tokens\":10,\"output_tokens\":5,\"total_tokens\":15}" },
+  { "llama.cpp", "http://localhost:8080/v1/chat/completions",
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}", "\"usage\":%s",
+    "{\"input_tokens\":10,\"output_tokens\":5,\"total_tokens\":15}" },
+  { "lm-studio", "http://localhost:1234/api/v0/chat/completions",
+    "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}", NULL,
+    "{\"input_tokens\":10,\"output_tokens\":5,\"total_tokens\":15}" },
+};
+
+/* Returns: (transfer full): a stream in which the usage is where the service has it */
+static char *
+make_usage_stream (const char *usage, const char *chunk)
+{
+  GString *text = g_string_new (CHAT_PIECE);
+  g_autoptr (GString) last = g_string_new (chunk != NULL ? chunk : "\"usage\":%s");
+
+  g_string_replace (last, "%s", usage, 1);
+  g_string_append (text,
+                   "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]");
+  g_string_append_printf (text, "%s%s}\n\ndata: [DONE]\n\n",
+                          chunk != NULL ? "," : "}\n\ndata: {\"choices\":[],", last->str);
+  return g_string_free (text, FALSE);
+}
+
+static void
+assert_usage (Fixture *fixture, const char *url, const char *answer, const char *right)
+{
+  g_autoptr (LsobsModelCall) call = lsobs_model_call_new (fixture->observer, NULL, url, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, answer);
+  lsobs_model_call_finish (call, 200);
+  run = finish_one (fixture);
+  assert_member (run, "error", "{}");
+  assert_metadata (run, "usage_metadata", right);
+  lsobs_memory_transport_clear (fixture->memory);
+}
+
+static void
+test_usage (Fixture *fixture, gconstpointer data)
+{
+  guint i = GPOINTER_TO_UINT (data);
+  g_autofree char *stream = make_usage_stream (usages[i].usage, usages[i].chunk);
+  g_autofree char *plain = g_strdup_printf (
+      "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}],"
+      "\"usage\":%s}",
+      usages[i].usage);
+
+  assert_usage (fixture, usages[i].url, plain, usages[i].right);
+  assert_usage (fixture, usages[i].url, stream, usages[i].right);
+}
+
 static void
 add_samples (void)
 {
@@ -800,6 +902,12 @@ main (int argc, char **argv)
 
       g_test_add (linear, Fixture, GUINT_TO_POINTER (i), set_up, test_linear, tear_down);
       g_test_add (bounded, Fixture, GUINT_TO_POINTER (i), set_up, test_bounded, tear_down);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (usages); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/model-call/usage/%s", usages[i].name);
+
+      g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_usage, tear_down);
     }
   add ("/model-call/providers", test_providers);
   result = g_test_run ();

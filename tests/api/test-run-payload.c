@@ -357,6 +357,29 @@ test_cut_strings_apart (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                      "{\"l\":\"w\",\"lsobs_cut_strings\":{\"count\":3,\"paths\":[" CUT_PATHS "]}}");
 }
 
+/* Other texts of a run may be too long, too. */
+static void
+test_cut_strings_elsewhere (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start_json (fixture, "run", "{}");
+  g_autoptr (LsobsRun) failed = start_json (fixture, "failed", CUT_INPUTS);
+  g_autoptr (JsonNode) node = run_json ("{\"b\":[\"longer than eight\"]}");
+
+  lsobs_run_set_metadata (run, "a", node);
+  lsobs_run_set_extra (run, "c", node);
+  lsobs_run_fail_with_message (run, "longer than eight");
+  run_fixture_flush (fixture);
+  lsobs_run_fail_with_message (failed, "longer than eight");
+  run_fixture_flush (fixture);
+  run_assert_member (
+      run_fixture_find (fixture, "run"), "extra.metadata",
+      "{\"a\":{\"b\":[\"longer t\"]},"
+      "\"lsobs_cut_strings\":{\"count\":3,\"paths\":[\"error\",\"extra.c.b[0]\",\"metadata.a.b[0]\"]}}");
+  run_assert_member (run_fixture_find (fixture, "run"), "error", "\"longer t\"");
+  run_assert_member (run_fixture_find (fixture, "failed"), "extra.metadata.lsobs_cut_strings",
+                     "{\"count\":4,\"paths\":[" CUT_PATHS ",\"error\"]}");
+}
+
 /* The paths are bounded, the count is not. */
 static void
 test_cut_strings_many (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -642,6 +665,8 @@ main (int argc, char **argv)
 
   run_fixture_add ("/run-payload/cut-strings", set_up_short_strings, test_cut_strings);
   run_fixture_add ("/run-payload/cut-strings-apart", set_up_short_strings, test_cut_strings_apart);
+  run_fixture_add ("/run-payload/cut-strings-elsewhere", set_up_short_strings,
+                   test_cut_strings_elsewhere);
   run_fixture_add ("/run-payload/cut-strings-many", set_up_short_strings, test_cut_strings_many);
   run_fixture_add ("/run-payload/changed-node", set_up, test_changed_node);
   run_fixture_add ("/run-payload/freed-node", set_up, test_freed_node);
