@@ -195,6 +195,48 @@ run_child (LsobsRun *parent, const char *name, gint64 duration)
   lsobs_run_end (child, NULL);
 }
 
+/* Returns: when the first event of the run has happened */
+static gint64
+get_event_time (Fixture *fixture, const char *name)
+{
+  JsonArray *events = json_node_get_array (lsobs_run_event_get_events (get_sent (fixture, name)));
+  const char *text =
+      json_object_get_string_member (json_array_get_object_element (events, 0), "time");
+  g_autoptr (GDateTime) time = g_date_time_new_from_iso8601 (text, NULL);
+
+  g_assert_nonnull (time);
+  return g_date_time_to_unix (time) * SECOND + g_date_time_get_microsecond (time);
+}
+
+static void
+feed (LsobsModelCall *call, const char *text)
+{
+  lsobs_model_call_feed (call, (const guint8 *) text, strlen (text));
+}
+
+/* The call of a model has the time of its request, of its first token and of its end mark, whatever
+ * happens to the wall clock. */
+static void
+test_model_call (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call =
+      lsobs_model_call_new (fixture->observer, NULL, "https://api.openai.com/v1/chat/completions",
+                            NULL);
+
+  advance (2 * SECOND);
+  feed (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n");
+  set_wall_clock (-HOUR);
+  advance (SECOND);
+  feed (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n");
+  advance (SECOND);
+  feed (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"y\"}}]}\n\n");
+  feed (call, "data: [DONE]\n\n");
+  advance (SECOND);
+  lsobs_model_call_finish (call, 200);
+  assert_near (get_duration (fixture, "chat"), 4 * SECOND);
+  assert_near (get_event_time (fixture, "chat") - get_start (fixture, "chat"), 3 * SECOND);
+}
+
 static void
 test_set_back (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -623,6 +665,7 @@ main (int argc, char *argv[])
   ADD ("/clock/tracing-off", test_tracing_off);
   ADD ("/clock/threads", test_threads);
   ADD ("/clock/remote/ahead", test_remote_ahead);
+  ADD ("/clock/model-call", test_model_call);
   ADD ("/clock/remote/set-back", test_remote_set_back);
   ADD ("/clock/remote/far-ahead", test_remote_far_ahead);
   ADD ("/clock/events/set-back", test_events_set_back);
