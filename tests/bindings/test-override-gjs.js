@@ -253,6 +253,10 @@ function testInvocation() {
     feedback.set_source(Lsobs.FeedbackSource.MODEL, {model: 'm'});
     observer.add_feedback(feedback);
     run.fail(new TypeError('wrong'));
+    const answered = observer.start_run('answered');
+    assertEqual(answered.set_usage_from_response({choices: [], usage: null}), false);
+    assertEqual(answered.set_usage_from_response({usage: {prompt_tokens: 3}}), true);
+    answered.fail_with_outputs(new TypeError('wrong'), {so: 'far'});
     assertEqual(Lsobs.Usage.new_from_json({usage: {prompt_tokens: 3, completion_tokens: 4}})
         .get_total_tokens(), 7);
     const events = flush(observer, transport);
@@ -261,6 +265,8 @@ function testInvocation() {
     assertEqual(textOf(events.tool.get_inputs()), '{"value":[3]}');
     assertEqual(textOf(events.tool.get_outputs()), '{"b":4}');
     assertEqual(textOf(events.graph.get_outputs()), '{"c":5}');
+    assertEqual(events.answered.get_error_text(), 'TypeError: wrong');
+    assertEqual(textOf(events.answered.get_outputs()), '{"so":"far"}');
     assertEqual(events.broken.get_error_text(), 'RangeError: too far');
     assertEqual(events.failed.get_error_text(), 'a word');
     assertEqual(events.error.get_error_text(), 'as it was');

@@ -14,8 +14,9 @@ import gi
 
 gi.require_version('Lsobs', '1.0')
 gi.require_version('Json', '1.0')
+gi.require_version('Soup', '3.0')
 # pylint: disable=wrong-import-position
-from gi.repository import GLib, Json, Lsobs
+from gi.repository import Gio, GLib, Json, Lsobs, Soup
 
 TIMEOUT = 120000
 NEVER = 3600000
@@ -669,6 +670,53 @@ with observer.run('last'):
 '''
 
 
+def test_failed_with_outputs():
+    """What had come out, and why there is no more."""
+    observer, transport = new_observer()
+    cancelled = GLib.Error.new_literal(Gio.io_error_quark(), 'egal', Gio.IOErrorEnum.CANCELLED)
+    observer.start_run('handle').fail_with_outputs(ValueError('broken'), {'so': 'far'})
+    observer.start_run('nothing').fail_with_outputs(cancelled)
+    for name, outputs, problem in (('block', ['half'], ValueError('no')),
+                                   ('cancelled', None, cancelled)):
+        try:
+            with observer.run(name) as run:
+                run.outputs = outputs
+                raise problem
+        except (ValueError, GLib.Error):
+            pass
+    events = flush(observer, transport)
+    assert events['handle'].get_error_text() == 'ValueError: broken'
+    assert text_of(events['handle'].get_outputs()) == '{"so":"far"}'
+    assert events['nothing'].get_error_text() == 'Cancelled'
+    assert events['block'].get_error_text() == 'ValueError: no'
+    assert text_of(events['block'].get_outputs()) == '{"value":["half"]}'
+    assert events['cancelled'].get_error_text() == 'Cancelled'
+
+
+def test_model_calls():
+    """The call of a model is below the block around it; bodies and answers are plain values."""
+    observer, transport = new_observer()
+    url = 'http://localhost/v1/chat/completions'
+    body = json.dumps({'model': 'm', 'messages': []}).encode()
+
+    def trace(parent=None):
+        message = Soup.Message.new('POST', url)
+        return observer.trace_message(message, body, parent).dup_parent_id()
+
+    assert trace() is None
+    with observer.run('outer') as outer:
+        assert trace() == outer.dup_id()
+        with observer.run('inner') as inner:
+            assert trace() == inner.dup_id()
+            assert trace(outer) == outer.dup_id()
+            call = Lsobs.ModelCall.new(observer, None, url, body)
+            assert call.get_run().dup_parent_id() == inner.dup_id()
+            assert not inner.set_usage_from_response({'choices': [], 'usage': None})
+            assert inner.set_usage_from_response({'usage': {'prompt_tokens': 3}})
+            call = None
+    assert flush(observer, transport)['chat m'].get_error_text() == 'Incomplete answer'
+
+
 def test_exit():
     answer = subprocess.run([sys.executable, '-c', EXIT_PROGRAM], capture_output=True, text=True,
                             timeout=TIMEOUT / 1000, check=False)
@@ -682,7 +730,7 @@ def main():
              test_invocation, test_construction, test_with,
              test_exception, test_threads, test_asyncio, test_decorator,
              test_generators, test_generator_ends, test_generator_bounds, test_async_generators,
-             test_current_run, test_exit]
+             test_current_run, test_failed_with_outputs, test_model_calls, test_exit]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

@@ -217,7 +217,10 @@ function _init() {
     wrapNode(run, 'add_event', 1);
     wrapNode(run, 'set_serialized', 0);
     wrapNode(run, 'set_invocation_params', 0);
+    wrapNode(run, 'set_usage_from_response', 0);
+    wrapNode(run, 'fail_with_outputs', 1);
     wrapError(run, 'fail', 0);
+    wrapError(run, 'fail_with_outputs', 0);
 
     const addTag = run.add_tag;
     run.add_tag = function (tag) {

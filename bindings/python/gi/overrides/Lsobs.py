@@ -86,6 +86,13 @@ def to_payload(value):
     return GLib.Bytes.new(to_text(value))
 
 
+def to_bytes(data):
+    """What C takes for bytes, of bytes as Python has them."""
+    if data is None or isinstance(data, GLib.Bytes):
+        return data
+    return GLib.Bytes.new(bytes(data))
+
+
 def clean(text):
     """What C takes for a text, of whatever a program has for one."""
     text = text if isinstance(text, str) else describe(text)
@@ -162,6 +169,14 @@ class Run(Lsobs.Run):
         else:
             self.fail_with_exception(error)
 
+    def fail_with_outputs(self, error, outputs=None):
+        """End the run with a GLib.Error or with any exception, and with what had come out."""
+        payload = to_payload(outputs) if self.is_sampled() else None
+        if isinstance(payload, GLib.Bytes):
+            super().fail_with_outputs_bytes(to_error(error), payload)
+        else:
+            super().fail_with_outputs(to_error(error), payload)
+
     def fail_with_exception(self, problem):
         """End the run with the type and the text of an exception."""
         self.fail_with_message(get_problem_text(problem))
@@ -187,9 +202,7 @@ class Run(Lsobs.Run):
 
     def add_attachment(self, name, mime_type, data):
         """Attach a file, as bytes or GLib.Bytes."""
-        if not isinstance(data, GLib.Bytes):
-            data = GLib.Bytes.new(bytes(data))
-        return super().add_attachment(name, mime_type, data)
+        return super().add_attachment(name, mime_type, to_bytes(data))
 
     def add_feedback(self, key, score, comment=None):
         return super().add_feedback(key, score, comment)
@@ -208,6 +221,10 @@ class Run(Lsobs.Run):
 
     def set_invocation_params(self, params):
         super().set_invocation_params(to_node(params))
+
+    def set_usage_from_response(self, response):
+        """Take the usage of what a model has answered, a dict; whether there is one."""
+        return super().set_usage_from_response(to_node(response))
 
 
 Run = override(Run)
@@ -286,8 +303,10 @@ class Block:
         if self.run.get_status() == Lsobs.RunStatus.RUNNING:
             if problem is None:
                 self.run.end(self.run.outputs)
+            elif self.run.outputs is not None:
+                self.run.fail_with_outputs(problem, self.run.outputs)
             else:
-                self.run.fail_with_exception(problem)
+                self.run.fail(problem)
         return False
 
 
@@ -561,6 +580,10 @@ class Observer(Lsobs.Observer):
                      super().start_nested_run_of_kind, self.get_tracing_enabled(),
                      name, inputs, run_type)
 
+    def trace_message(self, message, body=None, parent=None):
+        """Trace the call of a model: below `parent`, or as start_nested_run() does."""
+        return super().trace_message(message, to_bytes(body), parent or find_current_run(self))
+
     def run(self, name, inputs=None, run_type=None, tags=(), metadata=None):
         """A `with` block that is a run, below that of the block around it.
 
@@ -594,6 +617,18 @@ class Observer(Lsobs.Observer):
 
 Observer = override(Observer)
 __all__.append('Observer')
+
+
+class ModelCall(Lsobs.ModelCall):
+    @staticmethod
+    def new(observer, parent, url, body=None):
+        """The call of a model: below `parent`, or as Observer.start_nested_run() has it."""
+        return Lsobs.ModelCall.new(observer, parent or find_current_run(observer), url,
+                                   to_bytes(body))
+
+
+ModelCall = override(ModelCall)
+__all__.append('ModelCall')
 
 
 class Client(Lsobs.Client):
