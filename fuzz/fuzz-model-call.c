@@ -47,7 +47,7 @@ make_answer (const LsobsCallRequest *request, const char *text, gsize len, gsize
       feed (answer, text, done);
     }
   feed (answer, text, len);
-  _lsobs_call_answer_end (answer, FALSE);
+  _lsobs_call_answer_end (answer, TRUE);
   return answer;
 }
 
