@@ -81,13 +81,14 @@ test_redacted (RunFixture *fixture, gconstpointer data)
   else
     lsobs_config_set_hide_metadata (fixture->config, TRUE);
   start_row (fixture, &row);
-  run_assert_member (run_fixture_find (fixture, "root"), "extra.metadata",
-                     strcmp (rule, "regex") == 0
-                         ? "{\"a\":\"[REDACTED]\",\"revision_id\":\"v1.2-[REDACTED]-7\"}"
-                     : strcmp (rule, "key") == 0
-                         ? "{\"a\":\"secret\",\"revision_id\":\"[REDACTED]\"}"
-                     : strcmp (rule, "cut") == 0 ? "{\"a\":\"secr\",\"revision_id\":\"v1.2\"}"
-                                                 : "{}");
+  run_assert_member (
+      run_fixture_find (fixture, "root"), "extra.metadata",
+      strcmp (rule, "regex") == 0 ? "{\"a\":\"[REDACTED]\",\"revision_id\":\"v1.2-[REDACTED]-7\"}"
+      : strcmp (rule, "key") == 0 ? "{\"a\":\"secret\",\"revision_id\":\"[REDACTED]\"}"
+      : strcmp (rule, "cut") == 0
+          ? "{\"a\":\"secr\",\"lsobs_cut_strings\":{\"count\":1,\"paths\":[\"metadata.a\"]},"
+            "\"revision_id\":\"v1.2\"}"
+          : "{}");
 }
 
 /* The two that the library adds do not get into each other's way. */

@@ -242,9 +242,12 @@ test_bounded (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   sent = flush (fixture);
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (sent->run, "tags")), ==,
                     1000);
+  /* two members, and that one of them was cut */
   g_assert_cmpuint (json_object_get_size (
                         json_node_get_object (wire_run_get (sent, "extra.metadata"))),
-                    ==, 2);
+                    ==, 3);
+  run_assert_member (sent, "extra.metadata.lsobs_cut_strings",
+                     "{\"count\":1,\"paths\":[\"metadata.a\"]}");
   run_assert_member (sent, "events", NULL);
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 100 + 1 + 1);
 }
