@@ -11,7 +11,7 @@ debian_packages="
   gtk-doc-tools
   abigail-tools
   python3 python3-gi python3-h2 gjs
-  gir1.2-gtk-4.0 xvfb
+  libgtk-4-dev gir1.2-gtk-4.0 xvfb dbus
   glib-networking openssl"
 fedora_packages="
   gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel glibc-locale-source
@@ -21,7 +21,7 @@ fedora_packages="
   gtk-doc
   libabigail
   python3 python3-gobject-base python3-h2 gjs
-  gtk4 xorg-x11-server-Xvfb
+  gtk4-devel xorg-x11-server-Xvfb dbus-daemon
   glib-networking openssl"
 
 debian_missing () {
