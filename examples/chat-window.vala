@@ -93,6 +93,7 @@ class Reply {
   void add_call (Json.Object delta) {
     var index = delta.get_int_member_with_default ("index", 0);
     if (index >= calls.get_length ()) {
+      delta.remove_member ("index");
       calls.add_object_element (delta);
       return;
     }

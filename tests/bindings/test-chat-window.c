@@ -14,20 +14,19 @@
 #include "tests/lib/screen-reader.h"
 #include "tests/lib/test-helpers.h"
 
-#define MODEL     "test-model"
-#define MAX_LINES 10
-#define MARK      " // lsobs"
+#define MODEL    "test-model"
+#define PROJECT  "windows"
+#define FILE     "chat-window.vala"
+#define MARK     " // lsobs"
+#define SEND     "Lsobs.session_send_async (session, "
+#define OWN_SEND "session.send_async ("
 
-/* How long the program may take to say something while a service hangs: without its worker it would
- * wait for longer than this. */
-#define MAX_WORST_MS 30000
+/* The most lines that tracing may take. */
+#define MAX_LINES 10
 
 /* Texts with characters of several bytes, which the pieces of a stream cut. */
-#define ANSWER   "In Ålesund it is 雨 and 🌧, \\\"wet\\\"\\nall day."
-#define SHOWN    "In Ålesund it is 雨 and 🌧, \"wet\"\nall day."
-#define SECOND   "Take an umbrella."
-#define HALF     "This will take "
-#define QUESTION "What time is it in Oslo?"
+#define JSON_ANSWER "In Ålesund it is 雨 and 🌧, \\\"wet\\\"\\nall day."
+#define ANSWER      "In Ålesund it is 雨 and 🌧, \"wet\"\nall day."
 
 typedef struct
 {
@@ -52,8 +51,10 @@ send_event (Fixture *fixture, const char *json, gsize piece)
 static void
 send_text (Fixture *fixture, const char *text, gsize piece)
 {
-  g_autofree char *json = g_strdup_printf (
-      "{\"model\":\"" MODEL "-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}", text);
+  g_autofree char *json =
+      g_strdup_printf ("{\"model\":\"" MODEL
+                       "-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}",
+                       text);
 
   send_event (fixture, json, piece);
 }
@@ -61,8 +62,9 @@ send_text (Fixture *fixture, const char *text, gsize piece)
 static void
 send_end (Fixture *fixture, const char *reason)
 {
-  g_autofree char *json = g_strdup_printf (
-      "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"%s\"}]}", reason);
+  g_autofree char *json =
+      g_strdup_printf ("{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"%s\"}]}",
+                       reason);
 
   send_event (fixture, json, 1000);
   send_event (fixture,
@@ -73,21 +75,20 @@ send_end (Fixture *fixture, const char *reason)
   chat_service_end (fixture->chat);
 }
 
-/* Answers with a text, as a stream with pieces of an odd size. */
+/* Answers the request with a text, as a stream with pieces of an odd size. */
 static void
 answer (Fixture *fixture, const char *text)
 {
-  chat_service_wait_request (fixture->chat);
   chat_service_begin (fixture->chat);
+  chat_service_send (fixture->chat, ": a comment\n\n", 1000);
   send_text (fixture, text, 7);
   send_end (fixture, "stop");
 }
 
-/* Wants to know the time, as a stream. */
+/* The model wants to know the time, which it says in four pieces. */
 static void
 answer_with_call (Fixture *fixture)
 {
-  chat_service_wait_request (fixture->chat);
   chat_service_begin (fixture->chat);
   send_event (fixture,
               "{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":null,"
@@ -107,28 +108,38 @@ answer_with_call (Fixture *fixture)
 
 /* --- the program --------------------------------------------------------------------------- */
 
-/* @endpoint: (nullable): NULL for no tracing */
-static void
-start (Fixture *fixture, const char *endpoint)
+/* Returns: (transfer full) */
+static GSubprocessLauncher *
+new_launcher (Fixture *fixture)
 {
-  g_autoptr (GSubprocessLauncher) launcher =
+  GSubprocessLauncher *launcher =
       g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE);
-  g_autofree char *program = g_build_filename (g_getenv ("LSOBS_EXAMPLES_DIR"), "chat-window", NULL);
   g_autofree char *url = chat_service_dup_url (fixture->chat);
-  g_autoptr (GError) error = NULL;
 
   screen_reader_prepare (fixture->reader, launcher);
   g_subprocess_launcher_setenv (launcher, "OPENAI_BASE_URL", url, TRUE);
   g_subprocess_launcher_setenv (launcher, "OPENAI_MODEL", MODEL, TRUE);
-  if (endpoint != NULL)
-    {
-      g_subprocess_launcher_setenv (launcher, "LANGSMITH_TRACING", "true", TRUE);
-      g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", endpoint, TRUE);
-      g_subprocess_launcher_setenv (launcher, "LANGSMITH_API_KEY", TEST_KEY, TRUE);
-      g_subprocess_launcher_setenv (launcher, "LANGSMITH_EXIT_TIMEOUT_MS", "120000", TRUE);
-    }
-  fixture->program =
-      g_subprocess_launcher_spawn (launcher, &error, program, NULL);
+  return launcher;
+}
+
+static void
+trace_to (GSubprocessLauncher *launcher, const char *endpoint, const char *exit_timeout_ms)
+{
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_TRACING", "true", TRUE);
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT", endpoint, TRUE);
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_API_KEY", TEST_KEY, TRUE);
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_PROJECT", PROJECT, TRUE);
+  g_subprocess_launcher_setenv (launcher, "LANGSMITH_EXIT_TIMEOUT_MS", exit_timeout_ms, TRUE);
+}
+
+static void
+start (Fixture *fixture, GSubprocessLauncher *launcher)
+{
+  g_autofree char *program =
+      g_build_filename (g_getenv ("LSOBS_EXAMPLES_DIR"), "chat-window", NULL);
+  g_autoptr (GError) error = NULL;
+
+  fixture->program = g_subprocess_launcher_spawn (launcher, &error, program, NULL);
   g_assert_no_error (error);
   g_subprocess_communicate_utf8_async (fixture->program, NULL, NULL, test_result_cb,
                                        &fixture->result);
@@ -138,7 +149,10 @@ start (Fixture *fixture, const char *endpoint)
 static void
 start_traced (Fixture *fixture)
 {
-  start (fixture, test_server_get_url (fixture->langsmith));
+  g_autoptr (GSubprocessLauncher) launcher = new_launcher (fixture);
+
+  trace_to (launcher, test_server_get_url (fixture->langsmith), "120000");
+  start (fixture, launcher);
 }
 
 static void
@@ -148,26 +162,28 @@ ask (Fixture *fixture, const char *question)
   screen_reader_press (fixture->reader, "Send", 0);
 }
 
-/* The program has ended well, and has said nothing. */
-static void
-wait_end (Fixture *fixture)
+/* Returns: (transfer full): what the program has said until its end, which is a good one */
+static char *
+close_window (Fixture *fixture)
 {
-  g_autofree char *output = NULL;
+  char *output = NULL;
   g_autoptr (GError) error = NULL;
 
+  screen_reader_press (fixture->reader, "Close", 0);
   g_subprocess_communicate_utf8_finish (fixture->program, test_result_wait (&fixture->result),
                                         &output, NULL, &error);
   g_assert_no_error (error);
-  g_assert_cmpstr (output, ==, "");
   g_assert_true (g_subprocess_get_if_exited (fixture->program));
   g_assert_cmpint (g_subprocess_get_exit_status (fixture->program), ==, 0);
+  return output;
 }
 
 static void
-close_window (Fixture *fixture)
+close_silently (Fixture *fixture)
 {
-  screen_reader_press (fixture->reader, "Close", 0);
-  wait_end (fixture);
+  g_autofree char *output = close_window (fixture);
+
+  g_assert_cmpstr (output, ==, "");
 }
 
 static void
@@ -248,45 +264,328 @@ get_root (WireTree *tree, guint nth)
   return g_ptr_array_index (roots, nth);
 }
 
+/* A call of the model whose stream has come to its end. */
 static void
-assert_streamed (WireRun *run)
+assert_streamed (WireRun *run, const char *content)
 {
-  assert_value (run, "$.events[?(@.name == 'x')]", NULL);
+  g_assert_cmpstr (run->run_type, ==, "llm");
+  assert_value (run, "$.events[0].name", "\"new_token\"");
+  assert_value (run, "$.outputs.choices[0].message.content", content);
   assert_value (run, "$.extra.metadata.ls_model_name", "\"" MODEL "\"");
   assert_value (run, "$.extra.metadata.usage_metadata.input_tokens", "20");
   assert_value (run, "$.extra.metadata.usage_metadata.output_tokens", "7");
   assert_value (run, "$.extra.metadata.usage_metadata.total_tokens", "27");
 }
 
+static void
+assert_feedback (WireTree *tree, guint nth, WireRun *run, double score)
+{
+  GPtrArray *feedback = wire_tree_get_feedback (tree);
+  JsonObject *object;
+
+  g_assert_cmpuint (feedback->len, >, nth);
+  object = g_ptr_array_index (feedback, nth);
+  g_assert_cmpstr (json_object_get_string_member (object, "key"), ==, "user_score");
+  g_assert_cmpstr (json_object_get_string_member (object, "run_id"), ==, run->id);
+  g_assert_cmpfloat (json_object_get_double_member (object, "score"), ==, score);
+}
+
 /* --- tests --------------------------------------------------------------------------------- */
 
-#define SKIP_WITHOUT(fixture) \
+#define SKIP_WITHOUT_READER(fixture) \
  if ((fixture)->reader == NULL) \
  return
 
+/* Asks, and waits for the request. */
+static JsonArray *
+ask_model (Fixture *fixture, const char *question)
+{
+  ask (fixture, question);
+  return json_object_get_array_member (chat_service_wait_request (fixture->chat), "messages");
+}
+
+/* The first question, for which the model needs the tool. Everything that the service sends is shown. */
+static void
+ask_time (Fixture *fixture)
+{
+  g_autofree char *expected = NULL;
+  JsonArray *messages;
+  JsonObject *result;
+
+  ask_model (fixture, "What is the weather now?");
+  answer_with_call (fixture);
+  messages = json_object_get_array_member (chat_service_wait_request (fixture->chat), "messages");
+  g_assert_cmpuint (json_array_get_length (messages), ==, 4);
+  result = json_array_get_object_element (messages, 3);
+  g_assert_cmpstr (json_object_get_string_member (result, "tool_call_id"), ==, "call_1");
+  expected = g_strdup_printf ("clock: %s\n" ANSWER "\n",
+                              json_object_get_string_member (result, "content"));
+  answer (fixture, JSON_ANSWER);
+  screen_reader_wait_texts (fixture->reader, "Answer", 0, expected);
+}
+
+/* An answer that is cancelled when half of it is shown. */
+static void
+cancel_half (Fixture *fixture, guint nth)
+{
+  ask_model (fixture, "Is there a long answer?");
+  chat_service_begin (fixture->chat);
+  send_text (fixture, "It will take", 7);
+  screen_reader_wait_texts (fixture->reader, "Answer", nth, "It will take\n");
+  screen_reader_press (fixture->reader, "Cancel", 0);
+  screen_reader_wait_texts (fixture->reader, "Answer", nth, "It will take\nCancelled\n");
+  chat_service_wait_closed (fixture->chat);
+}
+
+/* A whole conversation, of which each question is a trace. */
 static void
 test_conversation (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (WireTree) tree = NULL;
-  g_autofree char *text = NULL;
+  WireRun *root;
 
-  SKIP_WITHOUT (fixture);
+  SKIP_WITHOUT_READER (fixture);
   start_traced (fixture);
-  ask (fixture, QUESTION);
-  answer_with_call (fixture);
-  answer (fixture, ANSWER);
+  ask_time (fixture);
+  ask_model (fixture, "And tomorrow?");
+  answer (fixture, "The same.");
+  screen_reader_wait_texts (fixture->reader, "Answer", 1, "The same.\n");
+  screen_reader_assert_named (fixture->reader);
+  screen_reader_press (fixture->reader, "Bad answer", 1);
   screen_reader_press (fixture->reader, "Good answer", 0);
-  text = screen_reader_dup_texts (fixture->reader, "Answer", 0);
-  g_printerr ("%s\n", text);
-  ask (fixture, "What now?");
-  answer (fixture, SECOND);
-  screen_reader_wait_texts (fixture->reader, "Answer", 1, SECOND "\n");
-  close_window (fixture);
+  cancel_half (fixture, 2);
+  /* what failed is forgotten */
+  g_assert_cmpuint (json_array_get_length (ask_model (fixture, "So what?")), ==, 8);
+  answer (fixture, "Stay in.");
+  screen_reader_wait_texts (fixture->reader, "Answer", 3, "Stay in.\n");
+  close_silently (fixture);
+
   tree = build_tree (fixture);
-  g_printerr ("%s\n", wire_tree_to_string (tree, 0xff));
-  g_printerr ("%s\n", json_to_string (json_node_init_object (json_node_alloc (), get_child(tree, get_root (tree, 0),0)->run), TRUE));
-  assert_streamed (get_child (tree, get_root (tree, 0), 0));
-  assert_tree (tree, "");
+  assert_tree (tree, "chat-window chain ok\n"
+                     "  chat test-model llm ok\n"
+                     "  clock tool ok\n"
+                     "  chat test-model llm ok\n"
+                     "chat-window chain ok\n"
+                     "  chat test-model llm ok\n"
+                     "chat-window chain error error=\"Cancelled\"\n"
+                     "  chat test-model llm error error=\"Cancelled\"\n"
+                     "chat-window chain ok\n"
+                     "  chat test-model llm ok\n");
+  root = get_root (tree, 0);
+  g_assert_cmpstr (wire_run_get_string (root, "inputs.content"), ==, "What is the weather now?");
+  g_assert_cmpstr (wire_run_get_string (root, "outputs.content"), ==, ANSWER);
+  assert_streamed (get_child (tree, root, 0), "null");
+  assert_value (get_child (tree, root, 0),
+                "$.outputs.choices[0].message.tool_calls[0].function.arguments",
+                "\"{\\\"timezone\\\": \\\"UTC\\\"}\"");
+  assert_value (get_child (tree, root, 1), "$.inputs.timezone", "\"UTC\"");
+  assert_streamed (get_child (tree, root, 2), "\"" JSON_ANSWER "\"");
+  assert_streamed (get_child (tree, get_root (tree, 1), 0), "\"The same.\"");
+  assert_value (get_child (tree, get_root (tree, 2), 0), "$.outputs.choices[0].message.content",
+                "\"It will take\"");
+  g_assert_cmpuint (wire_tree_get_n_feedback (tree), ==, 2);
+  assert_feedback (tree, 0, get_root (tree, 1), 0);
+  assert_feedback (tree, 1, get_root (tree, 0), 1);
+}
+
+/* Nothing of the answer has come yet. */
+static void
+test_cancel_early (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+
+  SKIP_WITHOUT_READER (fixture);
+  start_traced (fixture);
+  ask_model (fixture, "Are you there?");
+  screen_reader_press (fixture->reader, "Cancel", 0);
+  screen_reader_wait_texts (fixture->reader, "Answer", 0, "Cancelled\n");
+  close_silently (fixture);
+  tree = build_tree (fixture);
+  assert_tree (tree, "chat-window chain error error=\"Cancelled\"\n"
+                     "  chat test-model llm error error=\"Cancelled\"\n");
+}
+
+/* The window is closed while an answer comes. */
+static void
+test_close (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+
+  SKIP_WITHOUT_READER (fixture);
+  start_traced (fixture);
+  ask_model (fixture, "Is there a long answer?");
+  chat_service_begin (fixture->chat);
+  send_text (fixture, "It will take", 7);
+  screen_reader_wait_texts (fixture->reader, "Answer", 0, "It will take\n");
+  close_silently (fixture);
+  tree = build_tree (fixture);
+  assert_tree (tree, "chat-window chain error error=\"Cancelled\"\n"
+                     "  chat test-model llm error error=\"Cancelled\"\n");
+}
+
+static void
+test_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+
+  SKIP_WITHOUT_READER (fixture);
+  start_traced (fixture);
+  ask_model (fixture, "Who am I?");
+  chat_service_refuse (fixture->chat, 401, "{\"error\":{\"message\":\"The key is wrong\"}}");
+  screen_reader_wait_texts (fixture->reader, "Answer", 0, "The key is wrong\n");
+  close_silently (fixture);
+  tree = build_tree (fixture);
+  assert_tree (tree, "chat-window chain error error=\"The key is wrong\"\n"
+                     "  chat test-model llm error error=\"The key is wrong\"\n");
+}
+
+/* The stream ends too early. */
+static void
+test_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+
+  SKIP_WITHOUT_READER (fixture);
+  start_traced (fixture);
+  ask_model (fixture, "What is the end?");
+  chat_service_begin (fixture->chat);
+  send_text (fixture, "The end is", 7);
+  chat_service_end (fixture->chat);
+  screen_reader_wait_texts (fixture->reader, "Answer", 0,
+                            "The end is\nThe answer has not come to its end\n");
+  close_silently (fixture);
+  tree = build_tree (fixture);
+  assert_tree (tree, "chat-window chain error error=\"The answer has not come to its end\"\n"
+                     "  chat test-model llm error error=\"Incomplete answer\"\n");
+  assert_value (get_child (tree, get_root (tree, 0), 0), "$.outputs.choices[0].message.content",
+                "\"The end is\"");
+}
+
+/* Uses everything; the program never takes long to say what it shows. */
+static void
+converse_quickly (Fixture *fixture)
+{
+  screen_reader_take_worst_ms (fixture->reader);
+  ask_time (fixture);
+  screen_reader_press (fixture->reader, "Good answer", 0);
+  cancel_half (fixture, 1);
+  g_assert_cmpint (screen_reader_take_worst_ms (fixture->reader), <, test_get_slack_ms ());
+}
+
+/* The tracing service accepts connections, and answers nothing until the end. */
+static void
+test_service_hangs (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+
+  SKIP_WITHOUT_READER (fixture);
+  test_server_hold (fixture->langsmith);
+  start_traced (fixture);
+  converse_quickly (fixture);
+  test_server_release (fixture->langsmith);
+  close_silently (fixture);
+  tree = build_tree (fixture);
+  g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 6);
+}
+
+/* The tracing service is down. The program says so in its log alone. */
+static void
+test_service_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocessLauncher) launcher = NULL;
+  g_autofree char *url = NULL;
+  g_autofree char *output = NULL;
+  g_autoptr (GSocket) socket = test_refusing_socket_new (&url);
+
+  SKIP_WITHOUT_READER (fixture);
+  launcher = new_launcher (fixture);
+  g_subprocess_launcher_unsetenv (launcher, "G_DEBUG");
+  trace_to (launcher, url, "100");
+  start (fixture, launcher);
+  converse_quickly (fixture);
+  output = close_window (fixture);
+  g_assert_nonnull (strstr (output, "lsobs"));
+}
+
+static void
+test_untraced (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocessLauncher) launcher = NULL;
+
+  SKIP_WITHOUT_READER (fixture);
+  launcher = new_launcher (fixture);
+  trace_to (launcher, test_server_get_url (fixture->langsmith), "120000");
+  g_subprocess_launcher_unsetenv (launcher, "LANGSMITH_TRACING");
+  start (fixture, launcher);
+  converse_quickly (fixture);
+  close_silently (fixture);
+  g_assert_cmpuint (test_server_dup_requests (fixture->langsmith)->len, ==, 0);
+}
+
+/* --- the source ---------------------------------------------------------------------------- */
+
+/* Returns: (transfer full): its lines */
+static GStrv
+load_source (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("LSOBS_EXAMPLES_SOURCE_DIR"), FILE, NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  return g_strsplit (text, "\n", -1);
+}
+
+/* Tracing takes few lines, and all of them are marked. */
+static void
+test_lines (void)
+{
+  g_auto (GStrv) lines = load_source ();
+  guint n_marked = 0;
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    {
+      if (g_str_has_suffix (lines[i], MARK))
+        n_marked++;
+      else if (strstr (lines[i], "Lsobs") != NULL)
+        g_error (FILE ":%u is not marked: %s", i + 1, lines[i]);
+    }
+  g_test_message ("%u lines trace", n_marked);
+  g_assert_cmpuint (n_marked, >, 0);
+  g_assert_cmpuint (n_marked, <=, MAX_LINES);
+}
+
+/* Without them, and with libsoup's own function in the one that sends, it is a program without lsobs. */
+static void
+test_without (void)
+{
+  g_auto (GStrv) lines = load_source ();
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autofree char *dir = g_dir_make_tmp ("chat-window-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, FILE, NULL);
+  g_autofree char *c_path = g_build_filename (dir, "chat-window.c", NULL);
+  g_autoptr (GSubprocess) valac = NULL;
+  g_autofree char *output = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (!g_str_has_suffix (lines[i], MARK) || strstr (lines[i], SEND) != NULL)
+      g_string_append_printf (text, "%s\n", lines[i]);
+  g_assert_cmpuint (g_string_replace (text, SEND, OWN_SEND, 0), ==, 1);
+  g_file_set_contents (path, text->str, -1, &error);
+  g_assert_no_error (error);
+  valac = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE,
+                            &error, g_getenv ("VALAC"), "-C", "-d", dir, "--pkg", "gtk4", "--pkg",
+                            "libsoup-3.0", "--pkg", "json-glib-1.0", path, NULL);
+  g_assert_no_error (error);
+  g_subprocess_communicate_utf8 (valac, NULL, NULL, &output, NULL, &error);
+  g_assert_no_error (error);
+  g_test_message ("%s", output);
+  g_assert_true (g_subprocess_get_successful (valac));
+  g_unlink (c_path);
+  g_unlink (path);
+  g_rmdir (dir);
 }
 
 int
@@ -294,6 +593,17 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add ("/chat-window/conversation", Fixture, NULL, set_up, test_conversation, tear_down);
+  g_test_add_func ("/chat-window/lines", test_lines);
+  g_test_add_func ("/chat-window/without", test_without);
+#define ADD(path, function) g_test_add (path, Fixture, NULL, set_up, function, tear_down)
+  ADD ("/chat-window/conversation", test_conversation);
+  ADD ("/chat-window/cancel-early", test_cancel_early);
+  ADD ("/chat-window/close", test_close);
+  ADD ("/chat-window/refused", test_refused);
+  ADD ("/chat-window/incomplete", test_incomplete);
+  ADD ("/chat-window/service-hangs", test_service_hangs);
+  ADD ("/chat-window/service-down", test_service_down);
+  ADD ("/chat-window/untraced", test_untraced);
+#undef ADD
   return g_test_run ();
 }
