@@ -436,7 +436,7 @@ test_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   close_silently (fixture);
   tree = build_tree (fixture);
   assert_tree (tree, "chat-window chain error error=\"The key is wrong\"\n"
-                     "  chat test-model llm error error=\"The key is wrong\"\n");
+                     "  chat test-model llm error error=\"HTTP 401: The key is wrong\"\n");
 }
 
 /* The stream ends too early. */

@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
 
 #include "tests/lib/screen-reader.h"
 #include "tests/lib/test-utils.h"
@@ -23,7 +26,8 @@ struct _ScreenReader
 {
   GSubprocess *display;        /* (owned) */
   char *display_name;          /* (owned) */
-  GTestDBus *bus;              /* (owned) */
+  GSubprocess *bus;            /* (owned) */
+  char *bus_address;           /* (owned) */
   GDBusConnection *connection; /* (owned) */
   guint object_ids[2];
   char *program_name; /* (owned) (nullable) of the program, on the bus */
@@ -90,7 +94,7 @@ start_registry (ScreenReader *self)
 
   g_assert_no_error (error);
   self->connection =
-      g_dbus_connection_new_for_address_sync (g_test_dbus_get_bus_address (self->bus),
+      g_dbus_connection_new_for_address_sync (self->bus_address,
                                               G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
                                                   G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
                                               NULL, NULL, &error);
@@ -418,36 +422,69 @@ die_with_parent (gpointer data G_GNUC_UNUSED)
 void
 screen_reader_prepare (ScreenReader *self, GSubprocessLauncher *launcher)
 {
-  const char *address = g_test_dbus_get_bus_address (self->bus);
-
   g_subprocess_launcher_set_child_setup (launcher, die_with_parent, NULL, NULL);
   g_subprocess_launcher_setenv (launcher, "DISPLAY", self->display_name, TRUE);
   g_subprocess_launcher_setenv (launcher, "GDK_BACKEND", "x11", TRUE);
   g_subprocess_launcher_setenv (launcher, "GSK_RENDERER", "cairo", TRUE);
   g_subprocess_launcher_setenv (launcher, "GTK_A11Y", "atspi", TRUE);
-  g_subprocess_launcher_setenv (launcher, "DBUS_SESSION_BUS_ADDRESS", address, TRUE);
-  g_subprocess_launcher_setenv (launcher, "AT_SPI_BUS_ADDRESS", address, TRUE);
+  g_subprocess_launcher_setenv (launcher, "DBUS_SESSION_BUS_ADDRESS", self->bus_address, TRUE);
+  g_subprocess_launcher_setenv (launcher, "AT_SPI_BUS_ADDRESS", self->bus_address, TRUE);
+}
+
+/* Starts a program that writes one line when it is ready.
+ * Returns: (transfer full): the line */
+static char *
+start_server (GSubprocess **process, const char *const *argv)
+{
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (
+      G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE);
+  g_autoptr (GDataInputStream) lines = NULL;
+  g_autoptr (GError) error = NULL;
+  char *line;
+
+  g_subprocess_launcher_set_child_setup (launcher, die_with_parent, NULL, NULL);
+  *process = g_subprocess_launcher_spawnv (launcher, argv, &error);
+  g_assert_no_error (error);
+  lines = g_data_input_stream_new (g_subprocess_get_stdout_pipe (*process));
+  line = g_data_input_stream_read_line (lines, NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (line);
+  return line;
 }
 
 static void
 start_display (ScreenReader *self)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (
-      G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE);
-  g_autoptr (GDataInputStream) lines = NULL;
-  g_autofree char *number = NULL;
+  static const char *const argv[] = { "Xvfb",    "-displayfd", "1",          "-nolisten", "tcp",
+                                      "-screen", "0",          "640x760x24", NULL };
+  g_autofree char *number = start_server (&self->display, argv);
 
-  g_subprocess_launcher_set_child_setup (launcher, die_with_parent, NULL, NULL);
-  self->display =
-      g_subprocess_launcher_spawn (launcher, &error, "Xvfb", "-displayfd", "1", "-nolisten", "tcp",
-                                   "-screen", "0", "640x760x24", NULL);
-  g_assert_no_error (error);
-  lines = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->display));
-  number = g_data_input_stream_read_line (lines, NULL, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_nonnull (number);
   self->display_name = g_strconcat (":", number, NULL);
+}
+
+/* It starts no services. */
+static void
+start_bus (ScreenReader *self)
+{
+  static const char config[] =
+      "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><policy context='default'>"
+      "<allow send_destination='*'/><allow eavesdrop='true'/><allow own='*'/>"
+      "</policy></busconfig>";
+  const char *argv[] = {
+    "dbus-daemon", "--nofork", "--nopidfile", "--print-address=1", NULL, NULL
+  };
+  g_autofree char *path = NULL;
+  g_autofree char *option = NULL;
+  g_autoptr (GError) error = NULL;
+  int fd = g_file_open_tmp ("screen-reader-XXXXXX.conf", &path, &error);
+
+  g_assert_no_error (error);
+  close (fd);
+  g_file_set_contents (path, config, -1, &error);
+  g_assert_no_error (error);
+  argv[4] = option = g_strconcat ("--config-file=", path, NULL);
+  self->bus_address = start_server (&self->bus, argv);
+  g_unlink (path);
 }
 
 ScreenReader *
@@ -473,10 +510,17 @@ screen_reader_new (const char **why_not)
     }
   self = g_new0 (ScreenReader, 1);
   start_display (self);
-  self->bus = g_test_dbus_new (G_TEST_DBUS_NONE);
-  g_test_dbus_up (self->bus);
+  start_bus (self);
   start_registry (self);
   return self;
+}
+
+static void
+stop_server (GSubprocess *process)
+{
+  g_subprocess_force_exit (process);
+  g_subprocess_wait (process, NULL, NULL);
+  g_object_unref (process);
 }
 
 void
@@ -485,12 +529,10 @@ screen_reader_free (ScreenReader *self)
   for (guint i = 0; i < G_N_ELEMENTS (self->object_ids); i++)
     g_dbus_connection_unregister_object (self->connection, self->object_ids[i]);
   g_dbus_connection_close_sync (self->connection, NULL, NULL);
-  g_clear_object (&self->connection);
-  g_test_dbus_down (self->bus);
-  g_clear_object (&self->bus);
-  g_subprocess_force_exit (self->display);
-  g_subprocess_wait (self->display, NULL, NULL);
-  g_clear_object (&self->display);
+  g_object_unref (self->connection);
+  stop_server (self->bus);
+  stop_server (self->display);
+  g_free (self->bus_address);
   g_free (self->display_name);
   g_free (self->program_name);
   g_free (self->program_path);
