@@ -79,6 +79,8 @@ install_test () {
   XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
     valac --pkg lsobs -X -w -o "$program/tiny-agent-vala" "$prefix/share/doc/lsobs/examples/tiny-agent/tiny-agent.vala"
   "$program/tiny-agent-vala"
+  XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share} \
+    valac --pkg gtk4 --pkg lsobs -X -w -X -lm -o "$program/chat-window" "$prefix/share/doc/lsobs/examples/chat-window/chat-window.vala"
 
   # the folder that Python has below the prefix differs from system to system
   override=$(find "$prefix" -path '*/gi/overrides/Lsobs.py')

@@ -504,13 +504,14 @@ test_service_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   start (fixture, launcher);
   converse_quickly (fixture);
   output = close_window (fixture);
-  g_assert_nonnull (strstr (output, "lsobs"));
+  g_assert_nonnull (strstr (output, "Lsobs-Message"));
 }
 
 static void
 test_untraced (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GSubprocessLauncher) launcher = NULL;
+  g_autoptr (GPtrArray) requests = NULL;
 
   SKIP_WITHOUT_READER (fixture);
   launcher = new_launcher (fixture);
@@ -519,7 +520,8 @@ test_untraced (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   start (fixture, launcher);
   converse_quickly (fixture);
   close_silently (fixture);
-  g_assert_cmpuint (test_server_dup_requests (fixture->langsmith)->len, ==, 0);
+  requests = test_server_dup_requests (fixture->langsmith);
+  g_assert_cmpuint (requests->len, ==, 0);
 }
 
 /* --- the source ---------------------------------------------------------------------------- */
