@@ -31,6 +31,7 @@ const string STYLE = """
 
 errordomain ChatError {
   SERVICE,
+  TOOL,
   INCOMPLETE,
   TOO_MANY_TURNS
 }
@@ -57,6 +58,14 @@ string get_text (Json.Object object, string name) {
   return node != null && node.get_value_type () == typeof (string) ? node.get_string () : "";
 }
 
+Json.Node? parse (string text) {
+  try {
+    return Json.from_string (text);
+  } catch (Error e) {
+    return null;
+  }
+}
+
 Json.Node new_message (string role, string content, string? call_id = null) {
   var message = new Json.Object ();
   message.set_string_member ("role", role);
@@ -73,7 +82,9 @@ Json.Node call_tool (string name, Json.Node? arguments) {
   var result = new Json.Object ();
   try {
     if (name != "clock")
-      throw new ChatError.SERVICE (@"there is no tool named $name");
+      throw new ChatError.TOOL (@"there is no tool named $name");
+    if (arguments == null)
+      throw new ChatError.TOOL ("the arguments are no JSON");
     var id = get_text (as_object (arguments), "timezone");
     var zone = id != "" ? new TimeZone.identifier (id) : new TimeZone.local ();
     result.set_string_member ("time", new DateTime.now (zone).format ("%A, %F %R %Z"));
@@ -92,7 +103,7 @@ class Reply {
   // The id and the name of a call come once, its arguments in pieces.
   void add_call (Json.Object delta) {
     var index = delta.get_int_member_with_default ("index", 0);
-    if (index >= calls.get_length ()) {
+    if (index < 0 || index >= calls.get_length ()) {
       delta.remove_member ("index");
       calls.add_object_element (delta);
       return;
@@ -141,8 +152,9 @@ class Conversation {
   public Conversation () throws Error {
     observer = new Lsobs.Observer (new Lsobs.Config.from_environment ()); // lsobs
     var base_url = Environment.get_variable ("OPENAI_BASE_URL") ?? "https://api.openai.com/v1";
-    Uri.is_valid (base_url, UriFlags.NONE);
-    url = base_url + "/chat/completions";
+    url = base_url + (base_url.has_suffix ("/") ? "" : "/") + "chat/completions";
+    if (new Soup.Message ("POST", url) == null)
+      throw new ChatError.SERVICE (@"$base_url is no address of a service");
     model = Environment.get_variable ("OPENAI_MODEL") ?? "gpt-5.4-mini";
     messages.add_element (new_message ("system", INSTRUCTIONS));
   }
@@ -160,6 +172,8 @@ class Conversation {
   Soup.Message new_request (Bytes body) {
     var message = new Soup.Message ("POST", url);
     message.set_request_body_from_bytes ("application/json", body);
+    // the key is for this service only
+    message.add_flags (Soup.MessageFlags.NO_REDIRECT);
     if (key != null)
       message.request_headers.replace ("Authorization", @"Bearer $key");
     return message;
@@ -167,12 +181,7 @@ class Conversation {
 
   // What the service says of an error, or else what the status says.
   static string explain (Soup.Message message, string answer) {
-    var text = "";
-    try {
-      text = get_text (get_object (as_object (Json.from_string (answer)), "error"), "message");
-    } catch (Error e) {
-      debug ("the service sends no JSON: %s", e.message);
-    }
+    var text = get_text (get_object (as_object (parse (answer)), "error"), "message");
     return text != "" ? text : @"The service answers with the status $(message.status_code)";
   }
 
@@ -216,8 +225,9 @@ class Conversation {
         }
         foreach (unowned var node in get_array (said.get_object (), "tool_calls").get_elements ()) {
           var call = as_object (node);
-          var name = get_text (get_object (call, "function"), "name");
-          var arguments = Json.from_string (get_text (get_object (call, "function"), "arguments"));
+          var function = get_object (call, "function");
+          var name = get_text (function, "name");
+          var arguments = parse (get_text (function, "arguments"));
           var tool = run.start_child (name, Lsobs.RunType.TOOL, arguments); // lsobs
           var result = call_tool (name, arguments);
           tool.end (result); // lsobs
@@ -308,6 +318,7 @@ class Answer : Bubble {
   Gtk.Box thumbs = new Gtk.Box (Gtk.Orientation.HORIZONTAL, 0) { visible = false };
   Thumb up = new Thumb (true);
   Thumb down = new Thumb (false);
+  bool has_new_note;
   public RateFunc? rate_func;
 
   public Answer () {
@@ -334,9 +345,13 @@ class Answer : Bubble {
     }
   }
 
+  // What is said after the use of a tool is a paragraph of its own.
   public void append_text (string text) {
-    label.label += text;
-    label.visible = label.label != "";
+    if (text == "")
+      return;
+    label.label += has_new_note && label.visible ? "\n\n" + text : text;
+    label.visible = true;
+    has_new_note = false;
   }
 
   void insert_note (string text, string style, Gtk.Widget? sibling) {
@@ -352,6 +367,7 @@ class Answer : Bubble {
   // What was done before the text.
   public void add_note (string text) {
     insert_note (text, "dim-label", label.get_prev_sibling ());
+    has_new_note = true;
   }
 
   public void add_problem (string text) {
@@ -436,10 +452,10 @@ class ChatWindow : Gtk.ApplicationWindow {
 
   async void send () {
     var question = entry.text.strip ();
-    var answer = new Answer ();
-    var program = application;
     if (question == "")
       return;
+    var answer = new Answer ();
+    var program = application;
     entry.text = "";
     list.append (new Question (question));
     list.append (answer);
@@ -462,6 +478,7 @@ class ChatWindow : Gtk.ApplicationWindow {
 extern void load_style (Gtk.CssProvider provider, string style, ssize_t length);
 
 int main (string[] args) {
+  int status = 0;
   var program = new Gtk.Application ("org.example.ChatWindow", ApplicationFlags.FLAGS_NONE);
   program.startup.connect (() => {
     var provider = new Gtk.CssProvider ();
@@ -475,7 +492,8 @@ int main (string[] args) {
       new ChatWindow (program, new Conversation ()).present ();
     } catch (Error e) {
       stderr.printf ("%s\n", e.message);
+      status = 1;
     }
   });
-  return program.run (args);
+  return program.run (args) | status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The example with a window, used as a user without a screen uses it: what it shows is what the service of
- * the model sends, and what it traces is what has happened. */
+/* The example with a window, used as a user without a screen uses it: what it shows is what the
+ * service of the model sends, and what it traces is what has happened. */
 
 #include "config.h"
 
@@ -304,7 +304,7 @@ ask_model (Fixture *fixture, const char *question)
   return json_object_get_array_member (chat_service_wait_request (fixture->chat), "messages");
 }
 
-/* The first question, for which the model needs the tool. Everything that the service sends is shown. */
+/* The first question, for which the model needs the tool. What the service sends is shown. */
 static void
 ask_time (Fixture *fixture)
 {
@@ -461,6 +461,47 @@ test_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
                 "\"The end is\"");
 }
 
+/* Calls that the tool cannot serve are answered with an error that the model can read, and what the
+ * model says then is a paragraph of its own. */
+static void
+test_bad_calls (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const results[] = { "{\"error\":\"there is no tool named teleport\"}",
+                                         "{\"error\":\"the arguments are no JSON\"}",
+                                         "{\"error\":\"Invalid identifier argument\"}" };
+  g_autoptr (WireTree) tree = NULL;
+  JsonArray *messages;
+
+  SKIP_WITHOUT_READER (fixture);
+  start_traced (fixture);
+  ask_model (fixture, "Where am I?");
+  chat_service_begin (fixture->chat);
+  send_text (fixture, "Let me see.", 7);
+  send_event (
+      fixture,
+      "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":["
+      "{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"teleport\",\"arguments\":\"{}\"}},"
+      "{\"index\":1,\"id\":\"b\",\"function\":{\"name\":\"clock\",\"arguments\":\"{\"}},"
+      "{\"index\":2,\"id\":\"c\",\"function\":{\"name\":\"clock\","
+      "\"arguments\":\"{\\\"timezone\\\":\\\"Mars\\\"}\"}}]}}]}",
+      50);
+  send_end (fixture, "tool_calls");
+  messages = json_object_get_array_member (chat_service_wait_request (fixture->chat), "messages");
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    g_assert_cmpstr (json_object_get_string_member (json_array_get_object_element (messages, 3 + i),
+                                                    "content"),
+                     ==, results[i]);
+  answer (fixture, "I give up.");
+  screen_reader_wait_texts (fixture->reader, "Answer", 0,
+                            "teleport: {\"error\":\"there is no tool named teleport\"}\n"
+                            "clock: {\"error\":\"the arguments are no JSON\"}\n"
+                            "clock: {\"error\":\"Invalid identifier argument\"}\n"
+                            "Let me see.\n\nI give up.\n");
+  close_silently (fixture);
+  tree = build_tree (fixture);
+  g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 6);
+}
+
 /* Uses everything; the program never takes long to say what it shows. */
 static void
 converse_quickly (Fixture *fixture)
@@ -558,7 +599,8 @@ test_lines (void)
   g_assert_cmpuint (n_marked, <=, MAX_LINES);
 }
 
-/* Without them, and with libsoup's own function in the one that sends, it is a program without lsobs. */
+/* Without them, and with libsoup's own function in the one that sends, it is a program without
+ * lsobs. */
 static void
 test_without (void)
 {
@@ -603,6 +645,7 @@ main (int argc, char *argv[])
   ADD ("/chat-window/close", test_close);
   ADD ("/chat-window/refused", test_refused);
   ADD ("/chat-window/incomplete", test_incomplete);
+  ADD ("/chat-window/bad-calls", test_bad_calls);
   ADD ("/chat-window/service-hangs", test_service_hangs);
   ADD ("/chat-window/service-down", test_service_down);
   ADD ("/chat-window/untraced", test_untraced);

@@ -233,8 +233,8 @@ fits (ScreenReader *self, const char *path, const Wanted *wanted)
                                                  : has_interface (self, path, wanted->interface);
 }
 
-/* Returns: (transfer full) (nullable): the path of the first one at @path and below it; @wanted counts
- * down */
+/* Returns: (transfer full) (nullable): the path of the first one at @path and below it; @wanted
+ * counts down */
 static char *
 find_below (ScreenReader *self, const char *path, Wanted *wanted)
 {
