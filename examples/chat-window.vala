@@ -314,7 +314,9 @@ class Question : Bubble {
 }
 
 class Answer : Bubble {
-  Gtk.Spinner spinner = new Gtk.Spinner () { spinning = true, halign = Gtk.Align.START };
+  Gtk.Spinner spinner = new Gtk.Spinner () {
+    spinning = true, halign = Gtk.Align.START, margin_start = 16
+  };
   Gtk.Box thumbs = new Gtk.Box (Gtk.Orientation.HORIZONTAL, 0) { visible = false };
   Thumb up = new Thumb (true);
   Thumb down = new Thumb (false);
@@ -414,18 +416,23 @@ class ChatWindow : Gtk.ApplicationWindow {
     view.vadjustment.value_changed.connect (adjustment => {
       is_at_end = adjustment.value + adjustment.page_size >= adjustment.upper - 1;
     });
+    // the sizes are being set: GTK shows the value only if it is set later
     view.vadjustment.changed.connect (adjustment => {
       if (is_at_end)
-        adjustment.value = adjustment.upper - adjustment.page_size;
+        Idle.add (() => {
+          adjustment.value = adjustment.upper - adjustment.page_size;
+          return Source.REMOVE;
+        });
     });
     return view;
   }
 
   Gtk.Widget new_row () {
-    var row = new Gtk.Box (Gtk.Orientation.HORIZONTAL, 6);
+    var row = new Gtk.Box (Gtk.Orientation.HORIZONTAL, 6) {
+      margin_top = 6, margin_bottom = 6, margin_start = 6, margin_end = 6
+    };
     var send_button = new Gtk.Button.with_label ("Send") { action_name = "win.send" };
     var cancel_button = new Gtk.Button.with_label ("Cancel") { action_name = "win.cancel" };
-    row.add_css_class ("toolbar");
     send_button.add_css_class ("suggested-action");
     send_action.bind_property ("enabled", send_button, "visible", BindingFlags.SYNC_CREATE);
     cancel_action.bind_property ("enabled", cancel_button, "visible", BindingFlags.SYNC_CREATE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A service of a model, on 127.0.0.1 in the default main context, whose answers come as the test says: one
- * request at a time. */
+/* A service of a model, on 127.0.0.1 in the default main context, whose answers come as the test
+ * says: one request at a time. */
 
 #pragma once
 
@@ -19,8 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChatService, chat_service_free)
 /* (transfer full): the base of the addresses, "http://127.0.0.1:PORT/v1" */
 char *chat_service_dup_url (ChatService *self);
 
-/* Waits for the next request for a completion, which the other functions then answer. Returns its body
- * (transfer none), valid until the next one. */
+/* Waits for the next request for a completion, which the other functions then answer. Returns its
+ * body (transfer none), valid until the next one. */
 JsonObject *chat_service_wait_request (ChatService *self);
 /* Begins a stream of events. */
 void chat_service_begin (ChatService *self);

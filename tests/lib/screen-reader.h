@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Uses a program of GTK as somebody who cannot see does, on a display of its own: it finds widgets by
- * their accessible names, reads what they show, types and presses. It is the registry of an accessibility
- * bus of its own. Everything is for the thread that runs the default main context. */
+/* Uses a program of GTK as somebody who cannot see does, on a display of its own: it finds widgets
+ * by their accessible names, reads what they show, types and presses. It is the registry of an
+ * accessibility bus of its own. Everything is for the thread that runs the default main context. */
 
 #pragma once
 
