@@ -164,6 +164,46 @@ void test_flush_async () throws Error {
   loop.run ();
 }
 
+// Both ways to send a message are asynchronous functions; nobody listens at the port.
+async void run_send_async () throws Error {
+  Lsobs.MemoryTransport transport;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  var session = new Soup.Session ();
+  var socket = new Socket (SocketFamily.IPV4, SocketType.STREAM, SocketProtocol.TCP);
+  socket.bind (new InetSocketAddress.from_string ("127.0.0.1", 0), false);
+  var port = ((InetSocketAddress) socket.get_local_address ()).port;
+  int n_caught = 0;
+  foreach (var whole in new bool[] { false, true }) {
+    var message = new Soup.Message ("POST", @"http://127.0.0.1:$port/v1/chat/completions");
+    unowned var run = observer.trace_message (message, new Bytes ("{}".data), null);
+    try {
+      if (whole)
+        yield Lsobs.session_send_and_read_async (session, message, Priority.DEFAULT, null);
+      else
+        yield Lsobs.session_send_async (session, message, Priority.DEFAULT, null);
+    } catch (IOError e) {
+      assert (e is IOError.CONNECTION_REFUSED);
+      n_caught++;
+    }
+    assert (run.get_status () == Lsobs.RunStatus.FAILED);
+  }
+  assert (n_caught == 2);
+}
+
+void test_send_async () throws Error {
+  var loop = new MainLoop ();
+  run_send_async.begin ((object, result) => {
+    try {
+      run_send_async.end (result);
+    } catch (Error e) {
+      Test.message ("%s", e.message);
+      Test.fail ();
+    }
+    loop.quit ();
+  });
+  loop.run ();
+}
+
 void test_errors () throws Error {
   Lsobs.MemoryTransport transport;
   bool caught = false;
@@ -329,6 +369,7 @@ void main (string[] args) {
   add ("/vala/sampler", test_sampler);
   add ("/vala/headers", test_headers);
   add ("/vala/flush-async", test_flush_async);
+  add ("/vala/send-async", test_send_async);
   add ("/vala/errors", test_errors);
   add ("/vala/transport", test_transport);
   add ("/vala/model-call", test_model_call);
