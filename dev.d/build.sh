@@ -43,7 +43,7 @@ configure_build () {
     analyzer)
       # what is compiled there is never run
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --with-zstd) ;;
-    i386)
+    i386 | newer)
       # What configure is made with is not there, and neither are the interpreters.
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind --disable-maintainer-mode
                --enable-debug --enable-compile-warnings=error --with-zstd) ;;

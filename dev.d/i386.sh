@@ -9,33 +9,6 @@
 
 i386_root=$top/_build-i386-root
 
-# what the C tests need, as the names are in Debian
-i386_packages="gcc g++ libc6-dev make gettext pkg-config locales
-  libglib2.0-dev libsoup-3.0-dev libjson-glib-dev libxxhash-dev libzstd-dev
-  glib-networking openssl python3 python3-h2"
-
-# make_i386_root: the system, unless it is there
-make_i386_root () {
-  local keyring keyrings=() dir=$top/_build-i386
-  [ ! -f "$i386_root/.complete" ] || return 0
-  setup_debian mmdebstrap arch-test
-  say "a system of 32 bits, in ${i386_root##*/}"
-  rm -rf "$i386_root"
-  mkdir -p "$dir"
-  # what of the archive has no lists for i386 is not needed
-  apt_sources | grep -v -- '-security ' > "$dir/debian.list"
-  for keyring in /usr/share/keyrings/{debian,ubuntu}-archive-keyring.gpg; do
-    [ ! -f "$keyring" ] || keyrings+=(--keyring="$keyring")
-  done
-  apt-config dump | grep -E '^Acquire::https?::' > "$dir/apt.conf" || true
-  # word splitting intended
-  # shellcheck disable=SC1091,SC2086
-  mmdebstrap --quiet --architectures=i386 --variant=minbase --dpkgopt=force-unsafe-io --aptopt="$dir/apt.conf" \
-    "${keyrings[@]}" --include="$(echo $i386_packages | tr ' ' ,)" \
-    "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$i386_root" "$dir/debian.list"
-  touch "$i386_root/.complete"
-}
-
 # check_i386 MAKE-ARGUMENTS...: as root
 check_i386 () {
   local dir=$top/_build-i386
@@ -50,17 +23,13 @@ check_i386 () {
   fi
   [ "$(id -u)" = 0 ] || die "check --i386 makes a system below _build-i386-root/ and enters it, which only root can"
   if [ -z "${LSOBS_OWN_MOUNTS:-}" ]; then
-    make_i386_root
+    setup_debian mmdebstrap arch-test
+    make_root "$i386_root" "$(own_suite)" --architectures=i386
     # configure, and what is made with it
     setup
     build
     # what is mounted there is nobody else's, and gone with us
     exec env LSOBS_OWN_MOUNTS=1 unshare --mount "$top/dev" check --i386 "$@"
   fi
-  mount -t proc proc "$i386_root/proc"
-  mount --rbind /dev "$i386_root/dev"
-  mkdir -p "$i386_root$top"
-  mount --bind "$top" "$i386_root$top"
-  setarch i686 chroot "$i386_root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
-    LSOBS_IN_I386=1 "$top/dev" check --i386 "$@"
+  run_in_root "$i386_root" setarch i686 env LSOBS_IN_I386=1 "$top/dev" check --i386 "$@"
 }
