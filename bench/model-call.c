@@ -580,6 +580,10 @@ do_once (const char *part_name, char **names, gsize size)
 
         if (strcmp (part_name, part_names[part]) != 0 || !is_wanted (names, kind->name))
           continue;
+        /* What is done only once in a process is not part of it. */
+        answer = answer_new (kind, 0);
+        do_call (answer);
+        answer_free (answer);
         answer = answer_new (kind, size > 0 ? size : is_stream ? SHORT_BYTES : PLAIN_BYTES);
         do_part (part, answer);
         g_print ("%s %s: %" G_GSIZE_FORMAT " bytes, %u events\n", part_name, kind->name,

@@ -19,7 +19,6 @@ struct _LsobsCallAnswer
   guint n_finished;              /* how many have come to their end */
 
   LsobsCallFraming framing;
-  JsonParser *parser;  /* (owned) */
   LsobsBuffer scratch; /* (owned) the event that is being taken */
   LsobsBuffer raw;     /* (owned) the first bytes, for an answer without events */
   LsobsJoinLimit limit;

@@ -163,7 +163,7 @@ event_cb (gpointer user_data, const char *text, gsize len)
 {
   static const char done[] = "[DONE]";
   LsobsCallAnswer *self = user_data;
-  JsonObject *object;
+  g_autoptr (JsonNode) node = NULL;
 
   if (self->format == NULL || self->has_ended)
     return;
@@ -173,9 +173,9 @@ event_cb (gpointer user_data, const char *text, gsize len)
       self->has_ended = TRUE;
       return;
     }
-  object = _lsobs_call_parse (self->parser, &self->scratch, text, len);
-  if (object != NULL)
-    take_object (self, object);
+  node = _lsobs_call_parse (&self->scratch, text, len);
+  if (node != NULL)
+    take_object (self, json_node_get_object (node));
   if (self->scratch.allocated > KEEP_BYTES)
     _lsobs_buffer_clear (&self->scratch);
 }
@@ -191,7 +191,6 @@ _lsobs_call_answer_new (const LsobsCallFormat *format, guint n_choices)
 
   self->format = format;
   self->n_choices = n_choices;
-  self->parser = json_parser_new ();
   self->limit.n_left = LSOBS_CALL_MAX_BYTES;
   self->join = _lsobs_join_new (&self->limit);
   _lsobs_call_framing_init (&self->framing, LSOBS_CALL_MAX_BYTES, event_cb, self);
@@ -205,7 +204,6 @@ _lsobs_call_answer_free (LsobsCallAnswer *self)
   _lsobs_buffer_clear (&self->scratch);
   _lsobs_buffer_clear (&self->raw);
   _lsobs_join_free (self->join);
-  g_object_unref (self->parser);
   g_clear_pointer (&self->whole, g_bytes_unref);
   g_clear_pointer (&self->usage, json_object_unref);
   g_clear_pointer (&self->details, json_object_unref);

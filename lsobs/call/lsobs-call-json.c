@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lsobs/call/lsobs-call-json-private.h"
+#include "lsobs/text/lsobs-json-reader-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-redact-rule-private.h"
 
@@ -174,19 +175,16 @@ _lsobs_call_write_raw (LsobsBuffer *out, const char *text, gsize len)
   _lsobs_buffer_append_c (out, '}');
 }
 
-/* Parses JSON text that may be hostile: the sanitizer repairs it, and limits its depth, as
- * JSON-GLib parses nested values recursively.
+/* Parses JSON text that may be hostile: the sanitizer repairs it, and limits its depth.
  * @scratch: is overwritten with the repaired text
- * Returns: (transfer none) (nullable): the object, owned by @parser; NULL if the text is something
- *   else */
-JsonObject *
-_lsobs_call_parse (JsonParser *parser, LsobsBuffer *scratch, const char *text, gsize len)
+ * Returns: (transfer full) (nullable): an object; NULL if the text is something else */
+JsonNode *
+_lsobs_call_parse (LsobsBuffer *scratch, const char *text, gsize len)
 {
   const LsobsSanitizeOptions options = { .redactor = NULL };
 
   _lsobs_buffer_truncate (scratch, 0);
-  if (len == 0 || !_lsobs_json_sanitize (scratch, text, len, &options) ||
-      !json_parser_load_from_data (parser, scratch->data, (gssize) scratch->len, NULL))
+  if (len == 0 || !_lsobs_json_sanitize (scratch, text, len, &options) || scratch->data[0] != '{')
     return NULL;
-  return _lsobs_json_peek_object (json_parser_get_root (parser));
+  return _lsobs_json_read (scratch);
 }

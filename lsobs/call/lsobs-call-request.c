@@ -260,16 +260,17 @@ LsobsCallRequest *
 _lsobs_call_request_new (const char *url, GBytes *body)
 {
   LsobsCallRequest *self = g_new0 (LsobsCallRequest, 1);
-  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (JsonNode) node = NULL;
   g_auto (LsobsBuffer) scratch = LSOBS_BUFFER_INIT;
-  JsonObject *request = NULL;
+  JsonObject *request;
   gsize len = 0;
   const char *text = body != NULL ? g_bytes_get_data (body, &len) : NULL;
 
   self->n_choices = 1;
   take_url (self, url);
   if (len <= MAX_BYTES)
-    request = _lsobs_call_parse (parser, &scratch, text, len);
+    node = _lsobs_call_parse (&scratch, text, len);
+  request = _lsobs_json_peek_object (node);
   if (request != NULL)
     guess_format (self, request);
   if (self->provider == NULL && self->format != NULL)

@@ -4,6 +4,7 @@
 #include "lsobs/call/lsobs-call-answer-private.h"
 #include "lsobs/call/lsobs-call-json-private.h"
 #include "lsobs/call/lsobs-google-format-private.h"
+#include "lsobs/text/lsobs-json-reader-private.h"
 
 /* generateContent of Google. Its contents have other names than the messages of all others, so they
  * become messages of OpenAI's form, which the service shows. */
@@ -304,13 +305,13 @@ static void
 take_other_part (LsobsJoin *message, JsonObject *part)
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
-  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (JsonNode) node = NULL;
 
   _lsobs_buffer_append_str (&text, "{\"content\":[");
   write_part (&text, part);
   _lsobs_buffer_append_str (&text, "]}");
-  if (json_parser_load_from_data (parser, text.data, (gssize) text.len, NULL))
-    _lsobs_join_merge (message, json_node_get_object (json_parser_get_root (parser)), NULL);
+  node = _lsobs_json_read (&text);
+  _lsobs_join_merge (message, json_node_get_object (node), NULL);
 }
 
 static void
