@@ -94,7 +94,8 @@ static const char gemini_url[] = "https://generativelanguage.googleapis.com/v1be
                                  "gemini-2.5-flash:streamGenerateContent";
 
 static const Kind streams[] = {
-  { "openai-chat", chat_url, CHAT ("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}", "null}]"),
+  { "openai-chat", chat_url,
+    CHAT ("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}", "null}]"),
     CHAT ("{\"content\":\"" TEXT "\"}", "null}],\"obfuscation\":\"" NUMBER "\""), "",
     CHAT ("{}", "\"stop\"}]") "data: [DONE]\n\n" },
   { "openai-responses", responses_url,
@@ -109,9 +110,10 @@ static const Kind streams[] = {
                "\"content_index\":0,\"delta\":\"" TEXT "\",\"logprobs\":[],"
                "\"obfuscation\":\"" NUMBER "\""),
     "",
-    RESPONSES ("response.completed",
-               ",\"response\":{\"id\":\"resp_1\",\"model\":\"gpt-5.4-mini\",\"status\":\"completed\","
-               "\"output\":[],\"usage\":{\"input_tokens\":8,\"output_tokens\":90}}") },
+    RESPONSES (
+        "response.completed",
+        ",\"response\":{\"id\":\"resp_1\",\"model\":\"gpt-5.4-mini\",\"status\":\"completed\","
+        "\"output\":[],\"usage\":{\"input_tokens\":8,\"output_tokens\":90}}") },
   { "anthropic", anthropic_url,
     ANTHROPIC ("message_start",
                ",\"message\":{\"id\":\"msg_013Zva2CMHLNnXjNJJKqJ2EF\",\"type\":\"message\","
@@ -123,12 +125,13 @@ static const Kind streams[] = {
                ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"" TEXT "\"}"),
     "",
     ANTHROPIC ("content_block_stop", ",\"index\":0")
-        ANTHROPIC ("message_delta", ",\"delta\":{\"stop_reason\":\"end_turn\"},"
-                                    "\"usage\":{\"output_tokens\":90}")
-            ANTHROPIC ("message_stop", "") },
+        ANTHROPIC ("message_delta",
+                   ",\"delta\":{\"stop_reason\":\"end_turn\"},"
+                   "\"usage\":{\"output_tokens\":90}") ANTHROPIC ("message_stop", "") },
   { "ollama", ollama_url, "", OLLAMA (TEXT, "\"done\":false"), "",
-    OLLAMA ("", "\"done_reason\":\"stop\",\"done\":true,\"total_duration\":4000000000,"
-                "\"prompt_eval_count\":8,\"eval_count\":90") },
+    OLLAMA ("",
+            "\"done_reason\":\"stop\",\"done\":true,\"total_duration\":4000000000,"
+            "\"prompt_eval_count\":8,\"eval_count\":90") },
   { "gemini", gemini_url, "[", GEMINI (TEXT, ""), "\n,\r\n",
     "\n,\r\n" GEMINI (".", "      \"finishReason\": \"STOP\",\n") "\n]" },
 };
@@ -165,8 +168,8 @@ typedef struct
 static void
 append_delta (GString *out, const Kind *kind, guint n)
 {
-  static const char *const words[] = { " the", " of", "\\n\\n", " water", " caf\xc3\xa9",
-                                       " \\\"so", ",", " lake", " night", " is" };
+  static const char *const words[] = { " the",    " of", "\\n\\n", " water", " caf\xc3\xa9",
+                                       " \\\"so", ",",   " lake",  " night", " is" };
   g_autofree char *number = g_strdup_printf ("%u", 1000 + n % 9000);
   gsize start = out->len;
   g_autoptr (GString) delta = g_string_new (kind->delta);

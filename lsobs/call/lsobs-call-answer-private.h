@@ -3,6 +3,7 @@
 
 #include "lsobs/call/lsobs-call-format-private.h"
 #include "lsobs/call/lsobs-call-framing-private.h"
+#include "lsobs/call/lsobs-event-shape-private.h"
 #include "lsobs/call/lsobs-join-private.h"
 
 G_BEGIN_DECLS
@@ -19,8 +20,12 @@ struct _LsobsCallAnswer
   guint n_finished;              /* how many have come to their end */
 
   LsobsCallFraming framing;
-  LsobsBuffer scratch; /* (owned) the event that is being taken */
-  LsobsBuffer raw;     /* (owned) the first bytes, for an answer without events */
+  LsobsBuffer scratch;      /* (owned) the event that is being taken */
+  LsobsBuffer raw;          /* (owned) the first bytes, for an answer without events */
+  LsobsEventShape shape;    /* (owned) of the event before */
+  LsobsBuffer last;         /* (owned) the last event of that shape, which was skipped so far */
+  LsobsShapeText last_text; /* in @last */
+  LsobsBuffer decoded;      /* (owned) the text that was decoded last */
   LsobsJoinLimit limit;
   LsobsJoin *join;     /* (owned) the events, put together */
   GBytes *whole;       /* (owned) (nullable) the outputs, if they came in one event */

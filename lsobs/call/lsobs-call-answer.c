@@ -15,12 +15,12 @@
 
 /* --- what formats find --- */
 
-/* Keeps the event that is being taken as the outputs. */
+/* Keeps the event that is being taken as the outputs. Called once for an event. */
 void
 _lsobs_call_answer_keep_event (LsobsCallAnswer *self)
 {
   g_clear_pointer (&self->whole, g_bytes_unref);
-  self->whole = g_bytes_new (self->scratch.data, self->scratch.len);
+  self->whole = _lsobs_buffer_steal_bytes (&self->scratch);
   self->is_complete = TRUE;
 }
 
@@ -158,26 +158,105 @@ take_object (LsobsCallAnswer *self, JsonObject *object)
   _lsobs_call_answer_keep_event (self);
 }
 
+/* Parses and takes an event.
+ * @text: JSON */
+static void
+take_event (LsobsCallAnswer *self, const char *text, gsize len)
+{
+  g_autoptr (JsonNode) node = _lsobs_call_parse (&self->scratch, text, len);
+
+  if (node != NULL)
+    take_object (self, json_node_get_object (node));
+  if (self->scratch.allocated > KEEP_BYTES)
+    _lsobs_buffer_clear (&self->scratch);
+}
+
+/* Takes the last event that was skipped: what it has beside its text counts. */
+static void
+take_last (LsobsCallAnswer *self)
+{
+  LsobsBuffer last = self->last;
+
+  self->last = (LsobsBuffer) LSOBS_BUFFER_INIT;
+  if (last.len > 0)
+    take_event (self, last.data + self->shape.json_start,
+                last.len - self->shape.json_start - self->shape.json_end);
+  _lsobs_buffer_truncate (&last, 0);
+  self->last = last;
+}
+
+/* Learns the shape of an event that has done nothing but let one text grow.
+ * @n_changes: how many changes there were before it */
+static void
+learn_shape (LsobsCallAnswer *self, guint n_changes, const char *text, gsize len)
+{
+  const LsobsCallFraming *framing = &self->framing;
+  const LsobsJoinLimit *limit = &self->limit;
+  const char *json = framing->raw != NULL ? memchr (framing->raw, '{', framing->raw_len) : NULL;
+
+  self->shape.is_usable = FALSE;
+  if (limit->n_changes != n_changes + 1 || limit->changed == NULL || json == NULL ||
+      framing->raw_len - (gsize) (json - framing->raw) < len || memcmp (json, text, len) != 0 ||
+      self->error != NULL || self->message != NULL || self->has_ended)
+    return;
+  _lsobs_event_shape_learn (&self->shape, framing->raw, framing->raw_len,
+                            _lsobs_join_peek_end (limit->changed, limit->n_added), limit->n_added);
+}
+
 static void
 event_cb (gpointer user_data, const char *text, gsize len)
 {
   static const char done[] = "[DONE]";
   LsobsCallAnswer *self = user_data;
-  g_autoptr (JsonNode) node = NULL;
+  guint n_changes;
 
   if (self->format == NULL || self->has_ended)
     return;
+  take_last (self);
   if (len == sizeof done - 1 && memcmp (text, done, len) == 0)
     {
       self->is_complete = TRUE;
       self->has_ended = TRUE;
       return;
     }
-  node = _lsobs_call_parse (&self->scratch, text, len);
-  if (node != NULL)
-    take_object (self, json_node_get_object (node));
-  if (self->scratch.allocated > KEEP_BYTES)
-    _lsobs_buffer_clear (&self->scratch);
+  n_changes = self->limit.n_changes;
+  take_event (self, text, len);
+  learn_shape (self, n_changes, text, len);
+}
+
+/* Adds the text of an event that was skipped. */
+static void
+add_shape_text (LsobsCallAnswer *self, const LsobsShapeText *text)
+{
+  gsize len = text->len;
+  const char *decoded = _lsobs_json_string_decode (text->raw, &len, text->kind, &self->decoded);
+
+  _lsobs_join_grow_text (self->limit.changed, decoded, len);
+}
+
+/* Skips an event that differs from the one before in nothing but a piece of text, and in what the
+ * next one replaces. */
+static gsize
+skip_cb (gpointer user_data, const char *bytes, gsize len)
+{
+  LsobsCallAnswer *self = user_data;
+  LsobsShapeText text;
+  gsize n = _lsobs_event_shape_match (&self->shape, bytes, len, &text);
+
+  if (n == 0)
+    return 0;
+  if (!self->shape.varies)
+    {
+      add_shape_text (self, &text);
+      return n;
+    }
+  if (self->last.len > 0)
+    add_shape_text (self, &self->last_text);
+  _lsobs_buffer_truncate (&self->last, 0);
+  _lsobs_buffer_append (&self->last, bytes, n);
+  text.raw = self->last.data + (text.raw - bytes);
+  self->last_text = text;
+  return n;
 }
 
 /* --- the answer --- */
@@ -193,7 +272,7 @@ _lsobs_call_answer_new (const LsobsCallFormat *format, guint n_choices)
   self->n_choices = n_choices;
   self->limit.n_left = LSOBS_CALL_MAX_BYTES;
   self->join = _lsobs_join_new (&self->limit);
-  _lsobs_call_framing_init (&self->framing, LSOBS_CALL_MAX_BYTES, event_cb, self);
+  _lsobs_call_framing_init (&self->framing, LSOBS_CALL_MAX_BYTES, event_cb, skip_cb, self);
   return self;
 }
 
@@ -203,6 +282,9 @@ _lsobs_call_answer_free (LsobsCallAnswer *self)
   _lsobs_call_framing_clear (&self->framing);
   _lsobs_buffer_clear (&self->scratch);
   _lsobs_buffer_clear (&self->raw);
+  _lsobs_event_shape_clear (&self->shape);
+  _lsobs_buffer_clear (&self->last);
+  _lsobs_buffer_clear (&self->decoded);
   _lsobs_join_free (self->join);
   g_clear_pointer (&self->whole, g_bytes_unref);
   g_clear_pointer (&self->usage, json_object_unref);
@@ -220,7 +302,8 @@ _lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len)
 {
   gsize max = self->format == NULL ? LSOBS_CALL_MAX_BYTES : HEAD_BYTES;
 
-  _lsobs_buffer_append (&self->raw, data, MIN (len, max - self->raw.len));
+  if (!self->is_known)
+    _lsobs_buffer_append (&self->raw, data, MIN (len, max - self->raw.len));
   /* Events are not looked for in an answer that is kept as it is. */
   if (self->format != NULL)
     _lsobs_call_framing_feed (&self->framing, data, len);
@@ -236,6 +319,7 @@ _lsobs_call_answer_end (LsobsCallAnswer *self, gboolean is_whole)
 {
   gboolean has_whole_events = _lsobs_call_framing_end (&self->framing);
 
+  take_last (self);
   if (!is_whole)
     return;
   if (self->format == NULL)

@@ -18,16 +18,24 @@ typedef enum
  * not be valid. */
 typedef void (*LsobsFramingFunc) (gpointer user_data, const char *text, gsize len);
 
+/* Gets bytes of the body at which an event begins, with what separates it from the one before, and
+ * takes it, if it is whole and of a known shape. Returns how many bytes it has, or 0. */
+typedef gsize (*LsobsFramingSkipFunc) (gpointer user_data, const char *bytes, gsize len);
+
 /* Takes the events out of a body that comes in pieces of any size. Its time is linear in the
  * number of bytes, however they are cut. An event that is longer than the limit is left out. A
  * plain value, used by one thread at a time. */
 typedef struct
 {
   LsobsFramingFunc func;
+  LsobsFramingSkipFunc skip;
   gpointer user_data;
   gsize max_bytes; /* of an event */
 
   LsobsFramingKind kind;
+  const char *raw; /* (unowned) (nullable) while @func runs: the bytes of the body that the event
+                    * came in, if they came in one piece */
+  gsize raw_len;
   LsobsBuffer event; /* (owned) the event that is not complete */
   LsobsBuffer line;  /* (owned) of server-sent events: the line that is not complete */
   gsize line_len;    /* its length, also if it is left out */
@@ -45,6 +53,7 @@ typedef struct
 void _lsobs_call_framing_init (LsobsCallFraming *self,
                                gsize max_bytes,
                                LsobsFramingFunc func,
+                               LsobsFramingSkipFunc skip,
                                gpointer user_data);
 void _lsobs_call_framing_clear (LsobsCallFraming *self);
 void _lsobs_call_framing_feed (LsobsCallFraming *self, const char *data, gsize len);

@@ -11,9 +11,12 @@ void
 _lsobs_call_framing_init (LsobsCallFraming *self,
                           gsize max_bytes,
                           LsobsFramingFunc func,
+                          LsobsFramingSkipFunc skip,
                           gpointer user_data)
 {
-  *self = (LsobsCallFraming){ .func = func, .user_data = user_data, .max_bytes = max_bytes };
+  *self = (LsobsCallFraming){
+    .func = func, .skip = skip, .user_data = user_data, .max_bytes = max_bytes
+  };
 }
 
 void
@@ -50,6 +53,22 @@ finish_event (LsobsCallFraming *self)
   if (self->event.allocated > KEEP_BYTES)
     _lsobs_buffer_clear (&self->event);
   _lsobs_buffer_truncate (&self->event, 0);
+}
+
+/* Skips the events that are taken without a look at them. At @p, one begins.
+ * Returns: the first byte after them */
+static const char *
+skip_known (LsobsCallFraming *self, const char *p, const char *end)
+{
+  gsize n;
+
+  do
+    {
+      n = self->skip (self->user_data, p, MIN ((gsize) (end - p), self->max_bytes));
+      p += n;
+    }
+  while (n > 0);
+  return p;
 }
 
 /* --- server-sent events --- */
@@ -116,18 +135,31 @@ take_line_end (LsobsCallFraming *self, const char *text, gsize len)
     }
 }
 
+/* Whether nothing is known of a server-sent event. */
+static gboolean
+is_between_events (const LsobsCallFraming *self)
+{
+  return self->line_len == 0 && !self->has_data && self->n_skipped == 0;
+}
+
 /* Lines end with a newline, a carriage return, or both. */
 static void
 feed_events (LsobsCallFraming *self, const char *p, const char *end)
 {
   const char *newline = NULL;
+  const char *start; /* of the event, or of what has come of it now */
 
   if (self->skips_newline && p < end && *p == '\n')
     p++;
   self->skips_newline = FALSE;
+  if (is_between_events (self))
+    p = skip_known (self, p, end);
+  start = is_between_events (self) ? p : NULL;
   while (p < end)
     {
+      gboolean is_empty;
       const char *stop;
+      const char *next;
 
       /* The newline that was found before is looked for once, also if lines end otherwise. */
       if (newline == NULL || newline < p)
@@ -139,14 +171,18 @@ feed_events (LsobsCallFraming *self, const char *p, const char *end)
         stop = newline;
       if (stop == end)
         break;
+      is_empty = stop == p && self->line_len == 0;
+      next = stop + 1;
+      if (*stop == '\r' && next < end && *next == '\n')
+        next++;
+      self->skips_newline = *stop == '\r' && next == end;
+      self->raw = self->skips_newline ? NULL : start;
+      self->raw_len = start != NULL ? (gsize) (next - start) : 0;
       take_line_end (self, p, (gsize) (stop - p));
-      p = stop + 1;
-      if (*stop != '\r')
-        continue;
-      if (p < end && *p == '\n')
-        p++;
-      else if (p == end)
-        self->skips_newline = TRUE;
+      self->raw = NULL;
+      p = next;
+      if (is_empty)
+        start = p = skip_known (self, p, end);
     }
   self->line_len += (gsize) (end - p);
   append (self, &self->line, p, (gsize) (end - p));
@@ -196,12 +232,30 @@ close_value (LsobsCallFraming *self)
   return FALSE;
 }
 
+/* Takes the end of an event, whose beginning may be in the buffer. */
+static void
+finish_value (LsobsCallFraming *self, const char *text, gsize len)
+{
+  if (self->event.len == 0 && self->n_skipped == 0 && len <= self->max_bytes)
+    {
+      self->func (self->user_data, text, len);
+      return;
+    }
+  append (self, &self->event, text, len);
+  finish_event (self);
+}
+
 /* An array at the top holds events. In it, and after it, what is no array or object is no event. */
 static void
 feed_json (LsobsCallFraming *self, const char *p, const char *end)
 {
   const char *start = self->depth > self->base ? p : NULL;
+  const char *raw = NULL; /* (nullable) where the event begins, with what is before it */
+  guint raw_base;
 
+  if (self->depth == self->base && !self->in_string)
+    raw = p = skip_known (self, p, end);
+  raw_base = self->base;
   while (p < end)
     {
       if (self->in_string)
@@ -226,9 +280,14 @@ feed_json (LsobsCallFraming *self, const char *p, const char *end)
         case '}':
           if (!close_value (self))
             break;
-          append (self, &self->event, start, (gsize) (p - start));
-          finish_event (self);
+          /* What opens an array of events comes once. */
+          self->raw = raw_base == self->base ? raw : NULL;
+          self->raw_len = raw != NULL ? (gsize) (p - raw) : 0;
+          finish_value (self, start, (gsize) (p - start));
+          self->raw = NULL;
           start = NULL;
+          raw = p = skip_known (self, p, end);
+          raw_base = self->base;
           break;
         default:
           break;

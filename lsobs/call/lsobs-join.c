@@ -66,10 +66,20 @@ _lsobs_join_free (LsobsJoin *self)
   g_free (self);
 }
 
+/* @text: (nullable): what has grown, by @n_added bytes */
+static void
+note_change (LsobsJoinLimit *limit, LsobsJoin *text, gsize n_added)
+{
+  limit->n_changes++;
+  limit->changed = text;
+  limit->n_added = n_added;
+}
+
 /* Removes what the value holds. The bytes that its children took stay taken. */
 static void
 reset (LsobsJoin *self, JoinKind kind)
 {
+  note_change (self->limit, NULL, 0);
   self->limit->n_left += self->text.len;
   g_clear_pointer (&self->children, g_ptr_array_unref);
   _lsobs_buffer_clear (&self->text);
@@ -110,6 +120,7 @@ add_child (LsobsJoin *self, JoinKind kind, const char *name, gint64 index)
 
   if (!take_room (self->limit, n_bytes))
     return NULL;
+  note_change (self->limit, NULL, 0);
   if (self->children == NULL)
     self->children = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_join_free);
   child = join_new (kind, self->limit, name, index);
@@ -295,22 +306,39 @@ _lsobs_join_set_string (LsobsJoin *self, const char *name, const char *text)
   _lsobs_join_set (self, name, node);
 }
 
-static void
-add_text (LsobsJoin *self, JoinKind kind, const char *name, const char *text)
+/* Appends to a string, or to JSON text that comes in pieces.
+ * @text: valid UTF-8, without NUL */
+void
+_lsobs_join_grow_text (LsobsJoin *self, const char *text, gsize len)
 {
-  LsobsJoin *child = get_member (self, kind, name);
-  gsize len = strlen (text);
-  gsize fits;
+  gsize fits = _lsobs_utf8_cut (text, len, self->limit->n_left);
 
-  if (child == NULL)
-    return;
-  fits = _lsobs_utf8_cut (text, len, self->limit->n_left);
-  _lsobs_buffer_append (&child->text, text, fits);
+  _lsobs_buffer_append (&self->text, text, fits);
   self->limit->n_left -= fits;
   self->limit->n_cut += len - fits;
   /* What comes later would leave a hole. */
   if (fits < len)
     self->limit->n_left = 0;
+  if (len > 0)
+    note_change (self->limit, self, fits);
+}
+
+/* Returns: (transfer none): the last @len bytes of a string, which has at least so many */
+const char *
+_lsobs_join_peek_end (LsobsJoin *self, gsize len)
+{
+  g_assert (len <= self->text.len);
+
+  return self->text.data + self->text.len - len;
+}
+
+static void
+add_text (LsobsJoin *self, JoinKind kind, const char *name, const char *text)
+{
+  LsobsJoin *child = get_member (self, kind, name);
+
+  if (child != NULL)
+    _lsobs_join_grow_text (child, text, strlen (text));
 }
 
 /* Appends to a string. */

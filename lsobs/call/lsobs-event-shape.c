@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "lsobs/call/lsobs-event-shape-private.h"
+
+/* Longer events are parsed, each of them. */
+#define MAX_BYTES 4096
+
+/* A number with more digits is left to the parser. */
+#define MAX_DIGITS 18
+
+void
+_lsobs_event_shape_clear (LsobsEventShape *self)
+{
+  _lsobs_buffer_clear (&self->bytes);
+  *self = (LsobsEventShape){ .bytes = LSOBS_BUFFER_INIT };
+}
+
+/* --- values --- */
+
+/* Returns: (nullable): the first byte after a whole number; NULL if it is something else */
+static const char *
+skip_number (const char *p, const char *end)
+{
+  const char *digits;
+
+  if (p < end && *p == '-')
+    p++;
+  for (digits = p; p < end && g_ascii_isdigit (*p); p++)
+    if (p - digits >= MAX_DIGITS)
+      return NULL;
+  return p == digits || (*digits == '0' && p - digits > 1) ||
+                 (p < end && strchr (".eE", *p) != NULL)
+             ? NULL
+             : p;
+}
+
+static gboolean
+has_control (const char *p, const char *end)
+{
+  while (p < end && (guchar) *p >= 0x20)
+    p++;
+  return p < end;
+}
+
+/* Returns: (nullable): the first byte after the quote at the end of a string; NULL if it is not
+ *   one, or has bytes that separate events */
+static const char *
+skip_string (const char *p, const char *end, LsobsJsonStringKind *kind)
+{
+  const char *after = _lsobs_json_string_scan (p, end, kind);
+
+  return after != NULL && *kind == LSOBS_JSON_STRING_BROKEN && has_control (p, after) ? NULL
+                                                                                      : after;
+}
+
+/* --- learning --- */
+
+/* A walk over the JSON of an event. */
+typedef struct
+{
+  const char *p; /* the next byte */
+  const char *end;
+  const char *start; /* of the bytes that holes count from */
+  const char *name;  /* (unowned) (nullable) of the member, not terminated */
+  gsize name_len;
+  const char *text; /* (unowned) the text to be found */
+  gsize text_len;
+  guint n_found; /* how often it was found */
+} Walk;
+
+static gboolean
+has_name (const Walk *walk, const char *name)
+{
+  return walk->name_len == strlen (name) && memcmp (walk->name, name, walk->name_len) == 0;
+}
+
+/* Whether an index tells what the event is about. Of other numbers, the last one counts. */
+static gboolean
+is_index (const Walk *walk)
+{
+  static const char end[] = "index";
+  const gsize len = sizeof end - 1;
+
+  return walk->name_len >= len && memcmp (walk->name + walk->name_len - len, end, len) == 0;
+}
+
+/* Returns: FALSE if there are too many */
+static gboolean
+add_hole (LsobsEventShape *self, const Walk *walk, const char *p, gsize len, gboolean is_string)
+{
+  if (self->n_holes == LSOBS_SHAPE_MAX_HOLES)
+    return FALSE;
+  self->holes[self->n_holes++] =
+      (LsobsShapeHole){ .start = (gsize) (p - walk->start), .len = len, .is_string = is_string };
+  return TRUE;
+}
+
+/* Whether the string is the text that is looked for. */
+static gboolean
+is_text (const Walk *walk, const char *raw, gsize len, LsobsJsonStringKind kind)
+{
+  g_auto (LsobsBuffer) decoded = LSOBS_BUFFER_INIT;
+  const char *text = _lsobs_json_string_decode (raw, &len, kind, &decoded);
+
+  return len == walk->text_len && memcmp (text, walk->text, len) == 0;
+}
+
+static gboolean
+walk_string (LsobsEventShape *self, Walk *walk)
+{
+  LsobsJsonStringKind kind;
+  const char *raw = walk->p + 1;
+  const char *after = skip_string (raw, walk->end, &kind);
+  gsize len;
+
+  if (after == NULL)
+    return FALSE;
+  len = (gsize) (after - 1 - raw);
+  for (walk->p = after; walk->p < walk->end && g_ascii_isspace (*walk->p);)
+    walk->p++;
+  if (walk->p < walk->end && *walk->p == ':')
+    {
+      walk->name = raw;
+      walk->name_len = len;
+      return TRUE;
+    }
+  if (is_text (walk, raw, len, kind))
+    {
+      walk->n_found++;
+      self->text = self->n_holes;
+      return add_hole (self, walk, raw, len, TRUE);
+    }
+  /* Of these, too, the last one counts, or none. */
+  return (!has_name (walk, "created_at") && !has_name (walk, "obfuscation")) ||
+         add_hole (self, walk, raw, len, TRUE);
+}
+
+static gboolean
+walk_number (LsobsEventShape *self, Walk *walk)
+{
+  const char *start = walk->p;
+  const char *after = skip_number (start, walk->end);
+
+  walk->p = start + strspn (start, "-+.eE0123456789");
+  return after == NULL || is_index (walk) ||
+         add_hole (self, walk, start, (gsize) (after - start), FALSE);
+}
+
+/* Finds the values that may differ.
+ * Returns: FALSE if there are too many, or the text is not there once */
+static gboolean
+find_holes (LsobsEventShape *self, Walk *walk)
+{
+  gboolean is_good = TRUE;
+
+  while (is_good && walk->p < walk->end)
+    {
+      if (*walk->p == '"')
+        is_good = walk_string (self, walk);
+      else if (*walk->p == '-' || g_ascii_isdigit (*walk->p))
+        is_good = walk_number (self, walk);
+      else
+        walk->p++;
+    }
+  return is_good && walk->n_found == 1;
+}
+
+/* Marks the values that are others than in the event before. */
+static void
+find_varying (LsobsEventShape *self, const LsobsEventShape *before)
+{
+  self->holes[self->text].varies = TRUE;
+  for (guint i = 0; i < self->n_holes; i++)
+    {
+      LsobsShapeHole *hole = &self->holes[i];
+      const LsobsShapeHole *other = &before->holes[i];
+
+      if (self->n_holes == before->n_holes && hole->is_string == other->is_string)
+        hole->varies |= other->varies || hole->len != other->len ||
+                        memcmp (self->bytes.data + hole->start, before->bytes.data + other->start,
+                                hole->len) != 0;
+      self->varies |= hole->varies && i != self->text;
+    }
+}
+
+/* Takes the shape of an event that was parsed.
+ * @bytes: the event, with the bytes before and after its JSON
+ * @text: the piece of text in it */
+void
+_lsobs_event_shape_learn (LsobsEventShape *self,
+                          const char *bytes,
+                          gsize len,
+                          const char *text,
+                          gsize text_len)
+{
+  LsobsEventShape before = *self;
+  const char *json = memchr (bytes, '{', len);
+  const char *json_end = memrchr (bytes, '}', len);
+  Walk walk = { .text = text, .text_len = text_len };
+
+  *self = (LsobsEventShape){ .bytes = LSOBS_BUFFER_INIT };
+  if (len <= MAX_BYTES && json != NULL && json_end != NULL)
+    {
+      _lsobs_buffer_append (&self->bytes, bytes, len);
+      self->json_start = (gsize) (json - bytes);
+      self->json_end = len - (gsize) (json_end + 1 - bytes);
+      walk.start = self->bytes.data;
+      walk.p = walk.start + self->json_start;
+      walk.end = walk.start + len - self->json_end;
+      self->is_usable = find_holes (self, &walk);
+    }
+  if (self->is_usable)
+    find_varying (self, &before);
+  else
+    _lsobs_event_shape_clear (self);
+  _lsobs_buffer_clear (&before.bytes);
+}
+
+/* --- matching --- */
+
+/* Whether the bytes begin with an event of this shape, whose text is not empty.
+ * Returns: how many bytes it has, or 0 */
+gsize
+_lsobs_event_shape_match (const LsobsEventShape *self,
+                          const char *bytes,
+                          gsize len,
+                          LsobsShapeText *text)
+{
+  const char *known = self->bytes.data;
+  const char *known_end = known + self->bytes.len;
+  const char *p = bytes;
+  const char *end = bytes + len;
+
+  if (!self->is_usable)
+    return 0;
+  for (guint i = 0; i < self->n_holes; i++)
+    {
+      const LsobsShapeHole *hole = &self->holes[i];
+      gsize n = (gsize) (self->bytes.data + hole->start - known);
+      LsobsJsonStringKind kind;
+      const char *value;
+
+      if (!hole->varies)
+        continue;
+      if ((gsize) (end - p) < n || memcmp (p, known, n) != 0)
+        return 0;
+      value = p + n;
+      p = hole->is_string ? skip_string (value, end, &kind) : skip_number (value, end);
+      if (p == NULL)
+        return 0;
+      /* The quote at the end of a string is behind it. */
+      known += n + hole->len + (hole->is_string ? 1 : 0);
+      if (i == self->text)
+        *text = (LsobsShapeText){ .raw = value, .len = (gsize) (p - 1 - value), .kind = kind };
+    }
+  if ((gsize) (end - p) < (gsize) (known_end - known) ||
+      memcmp (p, known, (gsize) (known_end - known)) != 0 || text->len == 0)
+    return 0;
+  return (gsize) (p - bytes) + (gsize) (known_end - known);
+}
