@@ -10,6 +10,7 @@ LsobsModelCall *_lsobs_model_call_new (LsobsExporter *exporter,
                                        LsobsRun *parent,
                                        const char *url,
                                        GBytes *body);
+void _lsobs_model_call_feed (LsobsModelCall *self, const char *data, gsize len);
 void _lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error);
 void _lsobs_model_call_drop (LsobsModelCall *self, guint status, const GError *error);
 

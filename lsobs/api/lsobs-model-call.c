@@ -295,8 +295,9 @@ _lsobs_model_call_drop (LsobsModelCall *self, guint status, const GError *error)
   end (self, status, error, FALSE);
 }
 
-static void
-feed (LsobsModelCall *self, const char *data, gsize len)
+/* Takes the next piece of the answer. */
+void
+_lsobs_model_call_feed (LsobsModelCall *self, const char *data, gsize len)
 {
   if (self->answer == NULL)
     return;
@@ -431,7 +432,7 @@ lsobs_model_call_feed (LsobsModelCall *self, const guint8 *data, gsize n_bytes)
   g_return_if_fail (LSOBS_IS_MODEL_CALL (self));
   g_return_if_fail (data != NULL || n_bytes == 0);
 
-  feed (self, (const char *) data, n_bytes);
+  _lsobs_model_call_feed (self, (const char *) data, n_bytes);
 }
 
 /**
@@ -453,7 +454,7 @@ lsobs_model_call_feed_bytes (LsobsModelCall *self, GBytes *bytes)
   g_return_if_fail (bytes != NULL);
 
   data = g_bytes_get_data (bytes, &n_bytes);
-  feed (self, data, n_bytes);
+  _lsobs_model_call_feed (self, data, n_bytes);
 }
 
 /**

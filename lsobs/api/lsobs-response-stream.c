@@ -20,6 +20,7 @@ struct _LsobsResponseStream
 {
   GFilterInputStream parent_instance;
 
+  GInputStream *base;        /* (unowned) the other stream, which the parent has */
   LsobsModelCall *call;      /* (owned) */
   guint status;              /* of HTTP */
   GCancellable *cancellable; /* (owned) (nullable) that the program has read with */
@@ -32,12 +33,6 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsResponseStream,
                                G_TYPE_FILTER_INPUT_STREAM,
                                G_IMPLEMENT_INTERFACE (G_TYPE_POLLABLE_INPUT_STREAM, pollable_init))
 
-static GInputStream *
-peek_base (LsobsResponseStream *self)
-{
-  return g_filter_input_stream_get_base_stream (G_FILTER_INPUT_STREAM (self));
-}
-
 /* Takes what a read has given.
  * @count: how many bytes were wanted
  * @error: (nullable) */
@@ -49,7 +44,7 @@ take_result (LsobsResponseStream *self,
              const GError *error)
 {
   if (n_read > 0)
-    lsobs_model_call_feed (self->call, buffer, (gsize) n_read);
+    _lsobs_model_call_feed (self->call, buffer, (gsize) n_read);
   else if (n_read == 0 && count > 0)
     _lsobs_model_call_end (self->call, self->status, NULL);
   else if (n_read < 0 && error != NULL &&
@@ -87,7 +82,7 @@ response_stream_read (GInputStream *stream,
   gssize n_read;
 
   take_cancellable (self, cancellable);
-  n_read = g_input_stream_read (peek_base (self), buffer, count, cancellable, &own_error);
+  n_read = g_input_stream_read (self->base, buffer, count, cancellable, &own_error);
   take_result (self, buffer, count, n_read, own_error);
   if (own_error != NULL)
     g_propagate_error (error, own_error);
@@ -144,8 +139,7 @@ response_stream_read_async (GInputStream *stream,
   g_task_set_check_cancellable (task, FALSE);
   *call = (ReadCall){ .buffer = buffer, .count = count };
   g_task_set_task_data (task, call, g_free);
-  g_input_stream_read_async (peek_base (self), buffer, count, io_priority, cancellable, read_cb,
-                             task);
+  g_input_stream_read_async (self->base, buffer, count, io_priority, cancellable, read_cb, task);
 }
 
 static gssize
@@ -194,7 +188,7 @@ response_stream_close_async (GInputStream *stream,
   end_early (self);
   if (g_filter_input_stream_get_close_base_stream (G_FILTER_INPUT_STREAM (self)))
     {
-      g_input_stream_close_async (peek_base (self), io_priority, cancellable, close_cb, task);
+      g_input_stream_close_async (self->base, io_priority, cancellable, close_cb, task);
       return;
     }
   g_task_return_boolean (task, TRUE);
@@ -214,7 +208,7 @@ response_stream_close_finish (GInputStream *stream, GAsyncResult *result, GError
 static gboolean
 response_stream_can_poll (GPollableInputStream *stream)
 {
-  GInputStream *base = peek_base (LSOBS_RESPONSE_STREAM (stream));
+  GInputStream *base = LSOBS_RESPONSE_STREAM (stream)->base;
 
   return G_IS_POLLABLE_INPUT_STREAM (base) &&
          g_pollable_input_stream_can_poll (G_POLLABLE_INPUT_STREAM (base));
@@ -223,7 +217,7 @@ response_stream_can_poll (GPollableInputStream *stream)
 static gboolean
 response_stream_is_readable (GPollableInputStream *stream)
 {
-  GInputStream *base = peek_base (LSOBS_RESPONSE_STREAM (stream));
+  GInputStream *base = LSOBS_RESPONSE_STREAM (stream)->base;
 
   return g_pollable_input_stream_is_readable (G_POLLABLE_INPUT_STREAM (base));
 }
@@ -231,7 +225,7 @@ response_stream_is_readable (GPollableInputStream *stream)
 static GSource *
 response_stream_create_source (GPollableInputStream *stream, GCancellable *cancellable)
 {
-  GInputStream *base = peek_base (LSOBS_RESPONSE_STREAM (stream));
+  GInputStream *base = LSOBS_RESPONSE_STREAM (stream)->base;
   g_autoptr (GSource) source =
       g_pollable_input_stream_create_source (G_POLLABLE_INPUT_STREAM (base), NULL);
 
@@ -246,9 +240,8 @@ response_stream_read_nonblocking (GPollableInputStream *stream,
 {
   LsobsResponseStream *self = LSOBS_RESPONSE_STREAM (stream);
   GError *own_error = NULL;
-  gssize n_read =
-      g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (peek_base (self)), buffer,
-                                                count, NULL, &own_error);
+  gssize n_read = g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (self->base),
+                                                            buffer, count, NULL, &own_error);
 
   take_result (self, buffer, count, n_read, own_error);
   if (own_error != NULL)
@@ -308,6 +301,7 @@ _lsobs_response_stream_new (GInputStream *base,
 {
   LsobsResponseStream *self = g_object_new (LSOBS_TYPE_RESPONSE_STREAM, "base-stream", base, NULL);
 
+  self->base = base;
   self->call = g_object_ref (call);
   self->status = status;
   take_cancellable (self, cancellable);

@@ -60,14 +60,10 @@ finish_event (LsobsCallFraming *self)
 static const char *
 skip_known (LsobsCallFraming *self, const char *p, const char *end)
 {
-  gsize n;
+  gsize n = 1;
 
-  do
-    {
-      n = self->skip (self->user_data, p, MIN ((gsize) (end - p), self->max_bytes));
-      p += n;
-    }
-  while (n > 0);
+  for (; p < end && n > 0; p += n)
+    n = self->skip (self->user_data, p, MIN ((gsize) (end - p), self->max_bytes));
   return p;
 }
 

@@ -8,13 +8,14 @@ G_BEGIN_DECLS
 
 #define LSOBS_SHAPE_MAX_HOLES 16
 
-/* A value that differs between events of one shape. */
+/* A value that may differ between events of one shape. */
 typedef struct
 {
   gsize start; /* its first byte; of a string, the first one after the quote */
   gsize len;
   gboolean is_string;
-  gboolean varies; /* FALSE: all events have had the same value so far */
+  gboolean is_text; /* it is the piece of text */
+  gboolean varies;  /* FALSE: all events have had the same value so far */
 } LsobsShapeHole;
 
 /* What the events of a stream have in common that differ in a piece of a text, and in values of
@@ -25,7 +26,6 @@ typedef struct
   LsobsBuffer bytes; /* (owned) an event, with the bytes that separate it from the one before */
   LsobsShapeHole holes[LSOBS_SHAPE_MAX_HOLES]; /* in their order */
   guint n_holes;
-  guint text;         /* the index of the hole with the piece of text */
   gsize json_start;   /* where the JSON of the event begins */
   gsize json_end;     /* how many bytes there are after it */
   gboolean is_usable; /* FALSE: only what varies is known */

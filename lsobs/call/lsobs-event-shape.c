@@ -19,20 +19,18 @@ _lsobs_event_shape_clear (LsobsEventShape *self)
 /* --- values --- */
 
 /* Returns: (nullable): the first byte after a whole number; NULL if it is something else */
-static const char *
+static inline const char *
 skip_number (const char *p, const char *end)
 {
   const char *digits;
 
   if (p < end && *p == '-')
     p++;
-  for (digits = p; p < end && g_ascii_isdigit (*p); p++)
-    if (p - digits >= MAX_DIGITS)
-      return NULL;
-  return p == digits || (*digits == '0' && p - digits > 1) ||
-                 (p < end && strchr (".eE", *p) != NULL)
-             ? NULL
-             : p;
+  for (digits = p; p < end && *p >= '0' && *p <= '9'; p++)
+    continue;
+  if (p == digits || p - digits > MAX_DIGITS || (*digits == '0' && p - digits > 1))
+    return NULL;
+  return p < end && (*p == '.' || *p == 'e' || *p == 'E') ? NULL : p;
 }
 
 static gboolean
@@ -45,7 +43,7 @@ has_control (const char *p, const char *end)
 
 /* Returns: (nullable): the first byte after the quote at the end of a string; NULL if it is not
  *   one, or has bytes that separate events */
-static const char *
+static inline const char *
 skip_string (const char *p, const char *end, LsobsJsonStringKind *kind)
 {
   const char *after = _lsobs_json_string_scan (p, end, kind);
@@ -128,8 +126,10 @@ walk_string (LsobsEventShape *self, Walk *walk)
   if (is_text (walk, raw, len, kind))
     {
       walk->n_found++;
-      self->text = self->n_holes;
-      return add_hole (self, walk, raw, len, TRUE);
+      if (!add_hole (self, walk, raw, len, TRUE))
+        return FALSE;
+      self->holes[self->n_holes - 1].is_text = TRUE;
+      return TRUE;
     }
   /* Of these, too, the last one counts, or none. */
   return (!has_name (walk, "created_at") && !has_name (walk, "obfuscation")) ||
@@ -166,21 +166,21 @@ find_holes (LsobsEventShape *self, Walk *walk)
   return is_good && walk->n_found == 1;
 }
 
-/* Marks the values that are others than in the event before. */
+/* Marks the values that are others than in the event before, or were before that. */
 static void
 find_varying (LsobsEventShape *self, const LsobsEventShape *before)
 {
-  self->holes[self->text].varies = TRUE;
   for (guint i = 0; i < self->n_holes; i++)
     {
       LsobsShapeHole *hole = &self->holes[i];
       const LsobsShapeHole *other = &before->holes[i];
 
       if (self->n_holes == before->n_holes && hole->is_string == other->is_string)
-        hole->varies |= other->varies || hole->len != other->len ||
-                        memcmp (self->bytes.data + hole->start, before->bytes.data + other->start,
-                                hole->len) != 0;
-      self->varies |= hole->varies && i != self->text;
+        hole->varies = other->varies || hole->len != other->len ||
+                       memcmp (self->bytes.data + hole->start, before->bytes.data + other->start,
+                               hole->len) != 0;
+      self->varies |= hole->varies && !hole->is_text;
+      hole->varies |= hole->is_text;
     }
 }
 
@@ -251,7 +251,7 @@ _lsobs_event_shape_match (const LsobsEventShape *self,
         return 0;
       /* The quote at the end of a string is behind it. */
       known += n + hole->len + (hole->is_string ? 1 : 0);
-      if (i == self->text)
+      if (hole->is_text)
         *text = (LsobsShapeText){ .raw = value, .len = (gsize) (p - 1 - value), .kind = kind };
     }
   if ((gsize) (end - p) < (gsize) (known_end - known) ||
