@@ -6,7 +6,7 @@
 # what the C tests need
 root_packages="gcc g++ libc6-dev make gettext pkg-config locales
   libglib2.0-dev libsoup-3.0-dev libjson-glib-dev libxxhash-dev libzstd-dev
-  glib-networking openssl python3 python3-h2"
+  glib-networking ca-certificates shared-mime-info openssl python3 python3-h2"
 
 # own_suite: the code name of this system
 own_suite () {

@@ -260,6 +260,168 @@ test_sample (Fixture *fixture, gconstpointer data)
                   json_object_get_string_member (sample, "name"), len);
 }
 
+/* --- long streams --- */
+
+#define N_VARIANTS 40
+
+/* Strings as they are in JSON, or should be: many events differ in nothing else. */
+static const char *const pieces[] = {
+  "a",
+  " the",
+  "\\n",
+  "\\\"quoted\\\"",
+  "caf\xc3\xa9",
+  "\\u00e9",
+  "\\ud83d\\ude00",
+  "\\ud83d",
+  "\\u0000",
+  "\xff\xfe",
+  "\\/",
+  "",
+  "{",
+  "}]",
+  "data: ",
+  "[DONE]",
+  "\\\\",
+  "0123456789abcdefghijklmnop",
+};
+
+/* Appends JSON with other strings, and other numbers, in some places.
+ * @odds: how many of a hundred values become others */
+static void
+append_variant (GString *out, GRand *rand, const char *json, int odds)
+{
+  for (const char *p = json; *p != '\0';)
+    {
+      const char *end = p + 1;
+      gboolean is_other = g_rand_int_range (rand, 0, 100) < odds;
+
+      if (*p == '"')
+        {
+          while (*end != '"')
+            end += *end == '\\' ? 2 : 1;
+          end++;
+          is_other = is_other && *end != ':';
+        }
+      else if (g_ascii_isdigit (*p))
+        end += strspn (end, "0123456789");
+      if (is_other && *p == '"')
+        g_string_append_printf (out, "\"%s\"",
+                                pieces[g_rand_int_range (rand, 0, G_N_ELEMENTS (pieces))]);
+      else if (is_other && g_ascii_isdigit (*p))
+        g_string_append_printf (out, "%d", g_rand_int_range (rand, 0, 3));
+      else
+        g_string_append_len (out, p, end - p);
+      p = end;
+    }
+}
+
+/* Appends each line, or element of an array, several times, each time a bit different. */
+static void
+append_variants (GString *out, GRand *rand, const char *line, const char *separator)
+{
+  guint n = (guint) g_rand_int_range (rand, 1, 7);
+  int odds = g_rand_int_range (rand, 0, 3) * 5;
+
+  for (guint i = 0; i < n; i++)
+    {
+      append_variant (out, rand, line, odds);
+      g_string_append (out, separator);
+    }
+}
+
+/* Returns: (transfer full): a longer answer, which need not make sense */
+static char *
+make_variant (GRand *rand, JsonObject *answer)
+{
+  g_autoptr (GList) names = json_object_get_members (answer);
+  JsonNode *node = json_object_get_member (answer, names->data);
+  GString *text = g_string_new (NULL);
+  JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  gboolean is_sse = strcmp (names->data, "sse") == 0;
+  gboolean is_array = strcmp (names->data, "array") == 0;
+
+  if (is_array)
+    g_string_append (text, "[\n");
+  for (guint i = 0; array != NULL && i < json_array_get_length (array); i++)
+    {
+      g_autofree char *json = NULL;
+
+      if (is_sse)
+        {
+          g_autoptr (GString) event = g_string_new (NULL);
+
+          append_event (event, json_array_get_element (array, i));
+          append_variants (text, rand, event->str, "");
+          continue;
+        }
+      json = json_to_string (json_array_get_element (array, i), is_array);
+      append_variants (text, rand, json, is_array ? "\n,\r\n" : "\n");
+    }
+  if (is_array)
+    g_string_append (text, "{}]");
+  return g_string_free (text, FALSE);
+}
+
+/* Makes the call with the answer in pieces of random lengths. */
+static void
+make_call_of_pieces (Fixture *fixture, JsonObject *sample, const char *answer, GRand *rand)
+{
+  g_autoptr (LsobsModelCall) call = start_call (fixture, sample);
+  gsize len = strlen (answer);
+  gsize n;
+
+  for (gsize i = 0; i < len; i += n)
+    {
+      n = (gsize) g_rand_int_range (rand, 1, 2000);
+      n = MIN (n, len - i);
+      feed (call, answer + i, n);
+    }
+  lsobs_model_call_finish (call, (guint) json_object_get_int_member (sample, "status"));
+}
+
+/* Many events, which are alike or almost: what comes in one piece, and is not parsed if it has the
+ * shape of the event before, becomes the same run as what comes byte by byte, where each event is
+ * parsed. */
+static void
+test_shapes (Fixture *fixture, gconstpointer data)
+{
+  JsonObject *sample = get_sample (GPOINTER_TO_UINT (data));
+  guint32 seed = g_test_rand_int ();
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+
+  for (guint i = 0; i < N_VARIANTS; i++)
+    {
+      g_autofree char *answer =
+          make_variant (rand, json_object_get_object_member (sample, "answer"));
+      g_autoptr (GPtrArray) events = NULL;
+      g_autofree char *whole = NULL;
+
+      if (*answer == '\0')
+        return;
+      make_call_of_bytes (fixture, sample, answer);
+      make_call (fixture, sample, answer, strlen (answer));
+      make_call_of_pieces (fixture, sample, answer, rand);
+      g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+      events = lsobs_memory_transport_dup_events (fixture->memory);
+      g_assert_cmpuint (events->len, ==, 3);
+      whole = describe_as_text (g_ptr_array_index (events, 0));
+      for (guint j = 1; j < events->len; j++)
+        {
+          g_autofree char *text = describe_as_text (g_ptr_array_index (events, j));
+
+          if (!g_str_equal (text, whole))
+            {
+              g_autofree char *escaped = g_strescape (answer, "\n\"");
+
+              g_test_message ("seed %u, variant %u:\n%s", seed, i, escaped);
+            }
+          g_assert_cmpstr (text, ==, whole);
+        }
+      lsobs_memory_transport_clear (fixture->memory);
+    }
+}
+
 /* --- how calls end --- */
 
 #define CHAT_URL "https://api.openai.com/v1/chat/completions"
@@ -858,7 +1020,10 @@ add_samples (void)
       g_autofree char *path =
           g_strconcat ("/model-call/sample/", g_strdelimit (name, " ", '-'), NULL);
 
+      g_autofree char *shapes = g_strconcat ("/model-call/shapes/", strrchr (path, '/') + 1, NULL);
+
       g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_sample, tear_down);
+      g_test_add (shapes, Fixture, GUINT_TO_POINTER (i), set_up, test_shapes, tear_down);
     }
 }
 
