@@ -275,6 +275,8 @@ static const char *const pieces[] = {
   "\\ud83d\\ude00",
   "\\ud83d",
   "\\u0000",
+  "\x01",
+  "\n",
   "\xff\xfe",
   "\\/",
   "",
