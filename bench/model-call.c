@@ -384,11 +384,12 @@ typedef enum
 {
   PART_FILTER, /* the stream, without lsobs */
   PART_CALL,   /* the call, traced */
+  PART_RUN,    /* a run with the same inputs and outputs, made by hand */
   PART_PARSE,  /* json-glib */
   N_PARTS
 } Part;
 
-static const char *const part_names[N_PARTS] = { "filter", "call", "parse" };
+static const char *const part_names[N_PARTS] = { "filter", "call", "run", "parse" };
 
 static LsobsObserver *observer; /* (owned) */
 static GBytes *request;         /* (owned) */
@@ -422,6 +423,15 @@ do_call (const Answer *answer)
 }
 
 static void
+do_run (const Answer *answer)
+{
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run_bytes (observer, "chat m", LSOBS_RUN_TYPE_LLM, request);
+
+  lsobs_run_end_bytes (run, answer->body);
+}
+
+static void
 do_parse (const Answer *answer)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
@@ -445,6 +455,8 @@ do_part (Part part, const Answer *answer)
     do_filter (answer);
   else if (part == PART_CALL)
     do_call (answer);
+  else if (part == PART_RUN)
+    do_run (answer);
   else
     do_parse (answer);
 }
@@ -483,7 +495,7 @@ measure (Part part, const Answer *answer, Cost *least)
   for (guint i = 0; i < n; i++)
     do_part (part, answer);
   thread = now (CLOCK_THREAD_CPUTIME_ID) - thread;
-  if (part == PART_CALL)
+  if (part == PART_CALL || part == PART_RUN)
     flush ();
   process = now (CLOCK_PROCESS_CPUTIME_ID) - process;
   least->thread = MIN (least->thread, thread / n);
@@ -572,7 +584,7 @@ print_table (char **names, guint n_rounds)
 
 /* @size: of the answer, or 0 for a short one */
 static void
-do_once (const char *part_name, char **names, gsize size)
+do_once (const char *part_name, char **names, gsize size, guint n_rounds)
 {
   for (guint part = 0; part < N_PARTS; part++)
     for (guint i = 0; i < G_N_ELEMENTS (streams) + G_N_ELEMENTS (plains); i++)
@@ -588,7 +600,8 @@ do_once (const char *part_name, char **names, gsize size)
         do_call (answer);
         answer_free (answer);
         answer = answer_new (kind, size > 0 ? size : is_stream ? SHORT_BYTES : PLAIN_BYTES);
-        do_part (part, answer);
+        for (guint round = 0; round < n_rounds; round++)
+          do_part (part, answer);
         g_print ("%s %s: %" G_GSIZE_FORMAT " bytes, %u events\n", part_name, kind->name,
                  g_bytes_get_size (answer->body), answer->events->len);
       }
@@ -599,10 +612,10 @@ main (int argc, char **argv)
 {
   g_auto (GStrv) names = NULL;
   g_autofree char *once = NULL;
-  int n_rounds = 15;
+  int n_rounds = 0;
   int size = 0;
   GOptionEntry entries[] = {
-    { "rounds", 0, 0, G_OPTION_ARG_INT, &n_rounds, "how many (15)", "N" },
+    { "rounds", 0, 0, G_OPTION_ARG_INT, &n_rounds, "how many (15; 1 with --once)", "N" },
     { "once", 0, 0, G_OPTION_ARG_STRING, &once, "only this part, once", "PART" },
     { "size", 0, 0, G_OPTION_ARG_INT, &size, "of the answer with --once", "BYTES" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &names, "kinds of answers", "NAME" },
@@ -627,9 +640,9 @@ main (int argc, char **argv)
   g_assert_no_error (error);
   request = g_bytes_new_static (body, sizeof body - 1);
   if (once != NULL)
-    do_once (once, names, (gsize) MAX (size, 0));
+    do_once (once, names, (gsize) MAX (size, 0), (guint) MAX (n_rounds, 1));
   else
-    print_table (names, (guint) MAX (n_rounds, 1));
+    print_table (names, n_rounds > 0 ? (guint) n_rounds : 15);
   lsobs_observer_shutdown (observer, FLUSH_MS, NULL, NULL);
   g_object_unref (observer);
   g_bytes_unref (request);

@@ -156,40 +156,49 @@ take_url (LsobsCallRequest *self, const char *url)
 
 /* --- the body --- */
 
-/* The parameters that are sent: what others there are may be secret, or belong to the inputs. */
+/* The parameters that are sent, sorted: what others there are may be secret, or belong to the
+ * inputs. */
 /* clang-format off */
 static const char *const params[] = {
   "audio", "background", "best_of", "candidateCount", "dimensions", "do_sample", "echo",
   "encoding_format", "format", "frequencyPenalty", "frequency_penalty", "function_call", "include",
-  "input_type", "keep_alive", "logit_bias", "logprobs", "maxOutputTokens",
-  "max_completion_tokens", "max_new_tokens", "max_output_tokens", "max_tokens",
-  "max_tokens_to_sample", "max_tool_calls", "mediaResolution", "min_p", "mirostat", "mirostat_eta",
-  "mirostat_tau", "modalities", "model", "models", "n", "num_ctx", "num_predict",
-  "outputDimensionality", "output_config", "output_dimension", "output_dtype", "output_format",
-  "parallel_tool_calls", "presencePenalty", "presence_penalty",
-  "previous_response_id", "prompt_mode", "random_seed", "raw", "reasoning", "reasoning_effort",
-  "reasoning_format", "repeat_last_n", "repeat_penalty", "repetition_penalty", "responseLogprobs",
-  "responseMimeType", "responseModalities", "responseSchema", "response_format", "route",
-  "safe_prompt", "safety_settings", "safetySettings", "seed", "service_tier", "speechConfig",
-  "stop", "stopSequences", "stop_sequences", "store", "stream", "stream_options", "taskType",
-  "temperature", "text", "tfs_z", "think", "thinking", "thinkingConfig", "toolConfig",
+  "input_type", "keep_alive", "logit_bias", "logprobs", "maxOutputTokens", "max_completion_tokens",
+  "max_new_tokens", "max_output_tokens", "max_tokens", "max_tokens_to_sample", "max_tool_calls",
+  "mediaResolution", "min_p", "mirostat", "mirostat_eta", "mirostat_tau", "modalities", "model",
+  "models", "n", "num_ctx", "num_predict", "outputDimensionality", "output_config",
+  "output_dimension", "output_dtype", "output_format", "parallel_tool_calls", "presencePenalty",
+  "presence_penalty", "previous_response_id", "prompt_mode", "random_seed", "raw", "reasoning",
+  "reasoning_effort", "reasoning_format", "repeat_last_n", "repeat_penalty", "repetition_penalty",
+  "responseLogprobs", "responseMimeType", "responseModalities", "responseSchema", "response_format",
+  "route", "safe_prompt", "safetySettings", "safety_settings", "seed", "service_tier",
+  "speechConfig", "stop", "stopSequences", "stop_sequences", "store", "stream", "stream_options",
+  "taskType", "temperature", "text", "tfs_z", "think", "thinking", "thinkingConfig", "toolConfig",
   "tool_choice", "topK", "topP", "top_a", "top_k", "top_logprobs", "top_p", "transforms",
-  "truncate", "truncation", "typical_p", "verbosity", NULL
+  "truncate", "truncation", "typical_p", "verbosity"
 };
 /* clang-format on */
+
+static int
+compare_param (const void *name, const void *param)
+{
+  return strcmp (name, *(const char *const *) param);
+}
 
 /* Adds the parameters of an object that are sent.
  * @object: (nullable) */
 static void
 take_params (JsonObject *taken, JsonObject *object)
 {
-  for (guint i = 0; object != NULL && params[i] != NULL; i++)
-    {
-      JsonNode *node = json_object_get_member (object, params[i]);
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
 
-      if (node != NULL)
-        json_object_set_member (taken, params[i], json_node_copy (node));
-    }
+  if (object == NULL)
+    return;
+  json_object_iter_init_ordered (&iter, object);
+  while (json_object_iter_next_ordered (&iter, &name, &node))
+    if (bsearch (name, params, G_N_ELEMENTS (params), sizeof *params, compare_param) != NULL)
+      json_object_set_member (taken, name, json_node_copy (node));
 }
 
 /* Takes the format of a body, if the URL does not tell it. */

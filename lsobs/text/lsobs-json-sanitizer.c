@@ -48,6 +48,12 @@ parse_hex4 (const char *p, const char *end)
   return value;
 }
 
+/* The characters that stand for others after a backslash, and these. */
+static const char escapes[G_MAXUINT8 + 1] = {
+  ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+  ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
 /* Finds the end of a string.
  * @p: the first byte after its opening quote
  * @kind: (out)
@@ -95,7 +101,7 @@ _lsobs_json_string_scan (const char *p, const char *end, LsobsJsonStringKind *ki
           *kind = LSOBS_JSON_STRING_BROKEN;
           p += 6;
         }
-      else if (p[1] == '\0' || strchr ("\"\\/bfnrt", p[1]) == NULL)
+      else if (escapes[(guchar) p[1]] == '\0')
         return NULL;
       else
         {
@@ -203,16 +209,12 @@ pad (LsobsBuffer *buffer)
 static const char *
 append_escape (LsobsBuffer *out, const char *p, const char *end)
 {
-  static const char from[] = "bfnrt";
-  static const char to[] = "\b\f\n\r\t";
-  const char *known;
   gint32 code;
   gint32 low = -1;
 
   if (p[1] != 'u')
     {
-      known = strchr (from, p[1]);
-      _lsobs_buffer_append_c (out, known != NULL ? to[known - from] : p[1]);
+      _lsobs_buffer_append_c (out, escapes[(guchar) p[1]]);
       return p + 2;
     }
 
