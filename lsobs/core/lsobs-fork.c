@@ -371,10 +371,15 @@ do_nothing (GTask *task, gpointer source_object, gpointer task_data, GCancellabl
 /* Called in a forked child before its first use of the network. GIO resolves names and proxies
  * in GTask's thread pool. In the child, that pool still counts the idle threads of the parent
  * and leaves the next task to one of them, which does not exist. With each task the count falls
- * by one; at 0 the pool starts a thread, which runs all tasks that wait. */
+ * by one; at 0 the pool starts a thread, which runs all tasks that wait.
+ *
+ * Since GLib 2.76, a thread of GLib starts the threads of pools. It does not exist in the child
+ * either: a task that needs a new thread blocks for ever. */
 void
 _lsobs_fork_revive_tasks (void)
 {
+  if (glib_check_version (2, 75, 0) == NULL)
+    return;
   for (guint i = 0; i < N_REVIVING_TASKS; i++)
     {
       g_autoptr (GTask) task = g_task_new (NULL, NULL, NULL, NULL);

@@ -359,7 +359,7 @@ static const AfterRow after_rows[] = {
   { "30", "30", 30000 },
   { "86400", "86400", 60000 },
   { "absurd", "99999999999999999999", 60000 },
-  { "date", "Fri, 31 Dec 9999 23:59:59 GMT", 60000 },
+  { "date", "Tue, 31 Dec 2999 23:59:59 GMT", 60000 },
 };
 
 /* Others wait as well, a flush does not wait that long, and nothing is lost by it: the last attempt
