@@ -319,7 +319,6 @@ take_part (LsobsCallAnswer *answer, LsobsJoin *message, JsonObject *part)
 {
   JsonObject *call = peek_either_object (part, "functionCall", "function_call");
   JsonNode *text = _lsobs_call_peek_member (part, "text");
-  g_autoptr (JsonObject) content = NULL;
 
   if (call != NULL)
     take_call (message, call);
@@ -328,11 +327,7 @@ take_part (LsobsCallAnswer *answer, LsobsJoin *message, JsonObject *part)
   else if (json_object_get_boolean_member_with_default (part, "thought", FALSE))
     _lsobs_join_add_text (message, "reasoning_content", json_node_get_string (text));
   else
-    {
-      content = json_object_new ();
-      json_object_set_member (content, "content", json_node_copy (text));
-      _lsobs_join_merge (message, content, NULL);
-    }
+    _lsobs_join_merge_member (message, "content", text);
   answer->has_token |= text == NULL || _lsobs_call_peek_text (text) != NULL;
 }
 

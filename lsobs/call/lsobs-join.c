@@ -513,8 +513,9 @@ merge_string (LsobsJoin *self, const char *name, JsonNode *node)
     _lsobs_join_set (self, name, node);
 }
 
-static void
-merge_member (LsobsJoin *self, const char *name, JsonNode *node)
+/* Merges a piece of a member. */
+void
+_lsobs_join_merge_member (LsobsJoin *self, const char *name, JsonNode *node)
 {
   LsobsJoin *child;
 
@@ -554,7 +555,7 @@ _lsobs_join_merge (LsobsJoin *self, JsonObject *piece, const char *const *except
   json_object_iter_init_ordered (&iter, piece);
   while (json_object_iter_next_ordered (&iter, &name, &node))
     if (except == NULL || !g_strv_contains (except, name))
-      merge_member (self, name, node);
+      _lsobs_join_merge_member (self, name, node);
 }
 
 /* --- writing --- */
@@ -609,6 +610,7 @@ _lsobs_join_write (LsobsJoin *self, LsobsBuffer *out)
         _lsobs_buffer_append_str (out, "null");
       break;
     case JOIN_TEXT:
+      _lsobs_buffer_reserve (out, self->text.len);
       _lsobs_json_write_string (out, self->text.len > 0 ? self->text.data : "", self->text.len);
       break;
     case JOIN_RAW:

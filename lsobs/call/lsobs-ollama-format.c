@@ -40,6 +40,15 @@ take_details (LsobsCallAnswer *answer, JsonObject *event)
 }
 
 static gboolean
+has_any (JsonObject *event, const char *const *names)
+{
+  for (guint i = 0; names[i] != NULL; i++)
+    if (json_object_has_member (event, names[i]))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
 take (LsobsCallAnswer *answer, JsonObject *event)
 {
   /* The context repeats the outputs as numbers. */
@@ -58,7 +67,10 @@ take (LsobsCallAnswer *answer, JsonObject *event)
                        _lsobs_call_peek_string (message, "thinking") != NULL ||
                        _lsobs_call_peek_array (message, "tool_calls") != NULL;
   _lsobs_call_answer_take_model (answer, _lsobs_call_peek_string (event, "model"));
-  _lsobs_join_merge (answer->join, event, except);
+  if (is_done && !answer->is_stream && !has_any (event, except))
+    _lsobs_call_answer_keep_event (answer);
+  else
+    _lsobs_join_merge (answer->join, event, except);
   if (!is_done)
     return TRUE;
   _lsobs_call_answer_take_usage (answer, event);
