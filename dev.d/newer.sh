@@ -29,6 +29,8 @@ newer_suite () {
 newer_debian () {
   local dir=$top/_build-newer suite
   if [ -n "${LSOBS_IN_NEWER:-}" ]; then
+    # word splitting intended
+    # shellcheck disable=SC2086,SC2116
     has_choice "$@" || set -- "TESTS=$(echo $newer_tests)" "$@"
     build newer
     say "with $(pkg-config --modversion glib-2.0 json-glib-1.0 libsoup-3.0 | paste -sd ' ' | sed -E 's/(.*) (.*) (.*)/GLib \1, JSON-GLib \2 and libsoup \3/')"

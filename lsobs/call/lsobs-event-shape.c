@@ -54,7 +54,7 @@ skip_string (const char *p, const char *end, LsobsJsonStringKind *kind)
 
 /* --- learning --- */
 
-/* A walk over the JSON of an event. */
+/* Reads the JSON of an event. */
 typedef struct
 {
   const char *p; /* the next byte */
@@ -65,105 +65,109 @@ typedef struct
   const char *text; /* (unowned) the text to be found */
   gsize text_len;
   guint n_found; /* how often it was found */
-} Walk;
+} ShapeReader;
 
 static gboolean
-has_name (const Walk *walk, const char *name)
+has_name (const ShapeReader *reader, const char *name)
 {
-  return walk->name_len == strlen (name) && memcmp (walk->name, name, walk->name_len) == 0;
+  return reader->name_len == strlen (name) && memcmp (reader->name, name, reader->name_len) == 0;
 }
 
 /* Whether an index tells what the event is about. Of other numbers, the last one counts. */
 static gboolean
-is_index (const Walk *walk)
+is_index (const ShapeReader *reader)
 {
   static const char end[] = "index";
   const gsize len = sizeof end - 1;
 
-  return walk->name_len >= len && memcmp (walk->name + walk->name_len - len, end, len) == 0;
+  return reader->name_len >= len && memcmp (reader->name + reader->name_len - len, end, len) == 0;
 }
 
 /* Returns: FALSE if there are too many */
 static gboolean
-add_hole (LsobsEventShape *self, const Walk *walk, const char *p, gsize len, gboolean is_string)
+add_hole (LsobsEventShape *self,
+          const ShapeReader *reader,
+          const char *p,
+          gsize len,
+          gboolean is_string)
 {
   if (self->n_holes == LSOBS_SHAPE_MAX_HOLES)
     return FALSE;
   self->holes[self->n_holes++] =
-      (LsobsShapeHole){ .start = (gsize) (p - walk->start), .len = len, .is_string = is_string };
+      (LsobsShapeHole){ .start = (gsize) (p - reader->start), .len = len, .is_string = is_string };
   return TRUE;
 }
 
 /* Whether the string is the text that is looked for. */
 static gboolean
-is_text (const Walk *walk, const char *raw, gsize len, LsobsJsonStringKind kind)
+is_text (const ShapeReader *reader, const char *raw, gsize len, LsobsJsonStringKind kind)
 {
   g_auto (LsobsBuffer) decoded = LSOBS_BUFFER_INIT;
   const char *text = _lsobs_json_string_decode (raw, &len, kind, &decoded);
 
-  return len == walk->text_len && memcmp (text, walk->text, len) == 0;
+  return len == reader->text_len && memcmp (text, reader->text, len) == 0;
 }
 
 static gboolean
-walk_string (LsobsEventShape *self, Walk *walk)
+read_string (LsobsEventShape *self, ShapeReader *reader)
 {
   LsobsJsonStringKind kind;
-  const char *raw = walk->p + 1;
-  const char *after = skip_string (raw, walk->end, &kind);
+  const char *raw = reader->p + 1;
+  const char *after = skip_string (raw, reader->end, &kind);
   gsize len;
 
   if (after == NULL)
     return FALSE;
   len = (gsize) (after - 1 - raw);
-  for (walk->p = after; walk->p < walk->end && g_ascii_isspace (*walk->p);)
-    walk->p++;
-  if (walk->p < walk->end && *walk->p == ':')
+  for (reader->p = after; reader->p < reader->end && g_ascii_isspace (*reader->p);)
+    reader->p++;
+  if (reader->p < reader->end && *reader->p == ':')
     {
-      walk->name = raw;
-      walk->name_len = len;
+      reader->name = raw;
+      reader->name_len = len;
       return TRUE;
     }
-  if (is_text (walk, raw, len, kind))
+  if (is_text (reader, raw, len, kind))
     {
-      walk->n_found++;
-      if (!add_hole (self, walk, raw, len, TRUE))
+      reader->n_found++;
+      if (!add_hole (self, reader, raw, len, TRUE))
         return FALSE;
       self->holes[self->n_holes - 1].is_text = TRUE;
       return TRUE;
     }
   /* Of these, too, the last one counts, or none. */
-  return (!has_name (walk, "created_at") && !has_name (walk, "obfuscation")) ||
-         add_hole (self, walk, raw, len, TRUE);
+  return (!has_name (reader, "created_at") && !has_name (reader, "obfuscation")) ||
+         add_hole (self, reader, raw, len, TRUE);
 }
 
 static gboolean
-walk_number (LsobsEventShape *self, Walk *walk)
+read_number (LsobsEventShape *self, ShapeReader *reader)
 {
-  const char *start = walk->p;
-  const char *after = skip_number (start, walk->end);
+  const char *start = reader->p;
+  const char *after = skip_number (start, reader->end);
 
-  walk->p = start + strspn (start, "-+.eE0123456789");
-  return after == NULL || is_index (walk) ||
-         add_hole (self, walk, start, (gsize) (after - start), FALSE);
+  reader->p = start + strspn (start, "-+.eE0123456789");
+  return after == NULL || is_index (reader) ||
+         add_hole (self, reader, start, (gsize) (after - start), FALSE);
 }
 
 /* Finds the values that may differ.
  * Returns: FALSE if there are too many, or the text is not there once */
 static gboolean
-find_holes (LsobsEventShape *self, Walk *walk)
+find_holes (LsobsEventShape *self, ShapeReader *reader)
 {
   gboolean is_good = TRUE;
 
-  while (is_good && walk->p < walk->end)
+  while (is_good && reader->p < reader->end)
     {
-      if (*walk->p == '"')
-        is_good = walk_string (self, walk);
-      else if (*walk->p == '-' || g_ascii_isdigit (*walk->p))
-        is_good = walk_number (self, walk);
+      if (*reader->p == '"')
+        is_good = read_string (self, reader);
+      else if (*reader->p == '-' || g_ascii_isdigit (*reader->p))
+        is_good = read_number (self, reader);
       else
-        walk->p++;
+        reader->p++;
     }
-  return is_good && walk->n_found == 1;
+  return is_good && reader->n_found == 1;
 }
 
 /* Marks the values that are others than in the event before, or were before that. */
@@ -197,7 +201,7 @@ _lsobs_event_shape_learn (LsobsEventShape *self,
   LsobsEventShape before = *self;
   const char *json = memchr (bytes, '{', len);
   const char *json_end = memrchr (bytes, '}', len);
-  Walk walk = { .text = text, .text_len = text_len };
+  ShapeReader reader = { .text = text, .text_len = text_len };
 
   *self = (LsobsEventShape){ .bytes = LSOBS_BUFFER_INIT };
   if (len <= MAX_BYTES && json != NULL && json_end != NULL)
@@ -205,10 +209,10 @@ _lsobs_event_shape_learn (LsobsEventShape *self,
       _lsobs_buffer_append (&self->bytes, bytes, len);
       self->json_start = (gsize) (json - bytes);
       self->json_end = len - (gsize) (json_end + 1 - bytes);
-      walk.start = self->bytes.data;
-      walk.p = walk.start + self->json_start;
-      walk.end = walk.start + len - self->json_end;
-      self->is_usable = find_holes (self, &walk);
+      reader.start = self->bytes.data;
+      reader.p = reader.start + self->json_start;
+      reader.end = reader.start + len - self->json_end;
+      self->is_usable = find_holes (self, &reader);
     }
   if (self->is_usable)
     find_varying (self, &before);
