@@ -217,6 +217,7 @@ event_cb (gpointer user_data, const char *text, gsize len)
     {
       self->is_complete = TRUE;
       self->has_ended = TRUE;
+      self->shape.is_usable = FALSE;
       return;
     }
   n_changes = self->limit.n_changes;

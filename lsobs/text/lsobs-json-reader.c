@@ -4,7 +4,7 @@
 #include "lsobs/text/lsobs-json-reader-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 
-/* Makes nodes of text that the sanitizer has written: it is valid, has no white space, is not
+/* Makes nodes of text that the sanitizer or the writer has written: it is valid, has no white space, is not
  * nested too deeply, and its numbers fit. So there is nothing to check, which makes this several
  * times faster than JsonParser. */
 typedef struct
@@ -135,7 +135,7 @@ read_value (Reader *self)
     }
 }
 
-/* @text: what _lsobs_json_sanitize() has written; it is the same afterwards
+/* @text: what _lsobs_json_sanitize() or the writer has written; it is the same afterwards
  * Returns: (transfer full): its value */
 JsonNode *
 _lsobs_json_read (LsobsBuffer *text)

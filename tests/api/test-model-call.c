@@ -544,6 +544,21 @@ test_end_mark (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_flush (fixture->exporter, 1);
 }
 
+/* What comes after the mark is ignored, also if it has the shape of what was before, and comes in the
+ * same piece. */
+static void
+test_after_end_mark (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE CHAT_PIECE CHAT_PIECE CHAT_PIECE "data: [DONE]\n\n" CHAT_PIECE);
+  run = finish_one (fixture);
+  assert_member (run, "outputs",
+                 "{\"choices\":[{\"index\":0,\"message\":{\"content\":"
+                 "\"so farso farso farso far\",\"role\":\"assistant\"}}]}");
+}
+
 static void
 test_let_go (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -1051,6 +1066,7 @@ main (int argc, char **argv)
   add ("/model-call/broken", test_broken);
   add ("/model-call/broken-late", test_broken_late);
   add ("/model-call/end-mark", test_end_mark);
+  add ("/model-call/after-end-mark", test_after_end_mark);
   add ("/model-call/let-go", test_let_go);
   add ("/model-call/unknown-let-go", test_unknown_let_go);
   add ("/model-call/cut-let-go", test_cut_let_go);
