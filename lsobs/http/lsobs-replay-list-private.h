@@ -15,11 +15,11 @@ G_BEGIN_DECLS
  * A plain value, used by one thread at a time. */
 typedef struct
 {
-  LsobsSpoolFolder *folder;    /* (owned) */
-  LsobsSpoolOwner *owner;      /* (owned) whose files may be sent */
-  gboolean is_spool;           /* constant: only files with the tag of the owner */
-  LsobsFileLock lock;          /* of the folder, for this tag */
-  LsobsReplayHistory *history; /* (unowned) */
+  LsobsSpoolFolder *folder;       /* (owned) */
+  LsobsSpoolOwner *owner;         /* (owned) whose files may be sent */
+  gboolean is_spool;              /* constant: only files with the tag of the owner */
+  LsobsFileLock lock;             /* of the folder, for this tag */
+  LsobsReplayHistory *history;    /* (unowned) */
   LsobsReplayHistory own_history; /* without another one */
 
   /* private */
