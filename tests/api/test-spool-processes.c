@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A spool that several processes use, which are killed at any moment. The program is this one,
- * started again with --program, a name for its runs, and what it does. It writes lines to its
- * standard output. */
+/* A spool that several processes use, which are killed at any moment; and what is lost without one.
+ * The program is this one, started again with --program, a name for its runs, and what it does. It
+ * writes lines to its standard output. */
 
 #include "config.h"
 
@@ -41,6 +41,7 @@ make_observer (void)
   LsobsObserver *observer;
 
   lsobs_config_set_api_url (config, g_getenv ("LSOBS_TEST_URL"));
+  /* without one if it is not set */
   lsobs_config_set_spool_dir (config, g_getenv ("LSOBS_TEST_DIR"));
   lsobs_config_set_spool_delay (config, 0);
   lsobs_config_set_flush_interval (config, 2);
@@ -53,11 +54,14 @@ make_observer (void)
   return observer;
 }
 
-/* Emits runs for ever, and says how many of them are delivered or in the spool. */
+/* Emits runs for ever, and says how many of them are delivered or in the spool. How many there are is
+ * in a file, also after a SIGKILL. */
 static void
 emit_for_ever (const char *name)
 {
   g_autoptr (LsobsObserver) observer = make_observer ();
+  int count = g_open (g_getenv ("LSOBS_TEST_COUNT"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  guint64 n_emitted = 0;
   LsobsExporter *exporter = lsobs_observer_get_exporter (observer);
   guint64 last = 0;
 
@@ -69,7 +73,12 @@ emit_for_ever (const char *name)
       if (test_get_counter (exporter, LSOBS_COUNTER_QUEUED) +
               test_get_counter (exporter, LSOBS_COUNTER_IN_FLIGHT) <
           50)
-        test_emit (exporter, name);
+        {
+          n_emitted++;
+          if (pwrite (count, &n_emitted, sizeof n_emitted, 0) != sizeof n_emitted)
+            _exit (6);
+          test_emit (exporter, name);
+        }
       if (safe != last)
         say (safe);
       last = safe;
@@ -110,6 +119,7 @@ typedef struct
 {
   GSubprocess *process;     /* (owned) */
   GDataInputStream *output; /* (owned) */
+  char *count;              /* (owned): the file with the number of its runs */
   guint64 safe;             /* the number that it said last */
 } Program;
 
@@ -119,9 +129,11 @@ typedef struct
   OnceService *service; /* (owned) */
   char *parent;         /* (owned) */
   char *dir;            /* (owned) */
-  guint64 n_safe;       /* runs that programs were told are delivered or in the spool */
-  int n_kills;          /* (atomic) how often a program is still to be killed */
-  int victim;           /* (atomic) its process */
+  gboolean has_spool;
+  guint64 n_emitted; /* runs */
+  guint64 n_safe;    /* runs that programs were told are delivered or in the spool */
+  int n_kills;       /* (atomic) how often a program is still to be killed */
+  int victim;        /* (atomic) its process */
 } Fixture;
 
 static void
@@ -131,6 +143,7 @@ set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fixture->service = once_service_new ();
   fixture->parent = failed_traces_make_dir ();
   fixture->dir = g_build_filename (fixture->parent, "spool", NULL);
+  fixture->has_spool = TRUE;
   test_server_set_handler (fixture->server, once_service_answer_cb, fixture->service);
 }
 
@@ -153,7 +166,12 @@ program_start (Program *self, Fixture *fixture, const char *name, const char *wh
 
   g_subprocess_launcher_setenv (launcher, "LSOBS_TEST_URL", test_server_get_url (fixture->server),
                                 TRUE);
-  g_subprocess_launcher_setenv (launcher, "LSOBS_TEST_DIR", fixture->dir, TRUE);
+  self->count = g_strdup_printf ("%s/count-%u", fixture->parent, g_random_int ());
+  g_subprocess_launcher_setenv (launcher, "LSOBS_TEST_COUNT", self->count, TRUE);
+  if (fixture->has_spool)
+    g_subprocess_launcher_setenv (launcher, "LSOBS_TEST_DIR", fixture->dir, TRUE);
+  else
+    g_subprocess_launcher_unsetenv (launcher, "LSOBS_TEST_DIR");
   self->process = g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", "--program",
                                                name, what, NULL);
   g_assert_no_error (error);
@@ -180,19 +198,59 @@ program_kill (Program *self)
   g_subprocess_wait (self->process, NULL, NULL);
 }
 
+/* Returns: how many runs it has begun to emit */
+static guint64
+program_count (Program *self)
+{
+  g_autofree char *bytes = NULL;
+  gsize len;
+  guint64 n;
+
+  g_assert_true (g_file_get_contents (self->count, &bytes, &len, NULL));
+  g_assert_cmpuint (len, ==, sizeof n);
+  memcpy (&n, bytes, sizeof n);
+  return n;
+}
+
 static void
 program_clear (Program *self)
 {
+  g_unlink (self->count);
+  g_free (self->count);
   g_clear_object (&self->output);
   g_clear_object (&self->process);
 }
 
-static gboolean
-is_empty (gpointer data)
+static guint
+count_files (Fixture *fixture)
 {
-  g_autoptr (GPtrArray) names = failed_traces_list (((Fixture *) data)->dir);
+  g_autoptr (GPtrArray) names = failed_traces_list (fixture->dir);
 
-  return names->len == 0;
+  return names->len;
+}
+
+typedef struct
+{
+  Fixture *fixture;
+  guint n_files;
+} Progress;
+
+static gboolean
+has_fewer (gpointer data)
+{
+  Progress *progress = data;
+
+  return count_files (progress->fixture) < progress->n_files;
+}
+
+/* Waits until all files are sent. On a busy machine, hundreds of them take minutes. */
+static void
+wait_for_drain (Fixture *fixture)
+{
+  Progress progress = { fixture, count_files (fixture) };
+
+  for (; progress.n_files > 0; progress.n_files = count_files (fixture))
+    g_assert_true (test_wait_until (has_fewer, &progress, TEST_TIMEOUT_MS));
 }
 
 /* This process sends what is left. */
@@ -204,7 +262,7 @@ drain (Fixture *fixture)
   g_setenv ("LSOBS_TEST_URL", test_server_get_url (fixture->server), TRUE);
   g_setenv ("LSOBS_TEST_DIR", fixture->dir, TRUE);
   observer = make_observer ();
-  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  wait_for_drain (fixture);
   lsobs_observer_shutdown (observer, TEST_TIMEOUT_MS, NULL, NULL);
 }
 
@@ -216,8 +274,58 @@ get_n_kills (void)
   return text != NULL ? (guint) g_ascii_strtoull (text, NULL, 10) : N_KILLS;
 }
 
-/* Killed at any moment, with the service there or not, two at a time: what was said to be safe
- * arrives, everything once, and nothing stays. */
+/* Has two programs emit runs, and kills them at any moment.
+ * @outage: 0: the service is away until then; 1: it comes back before; 2: it is there */
+static void
+kill_two (Fixture *fixture, guint outage)
+{
+  Program programs[2];
+
+  if (outage != 2)
+    test_server_close_port (fixture->server);
+  for (guint k = 0; k < 2; k++)
+    program_start (&programs[k], fixture, "run", "emit");
+  for (guint k = 0; k < 2; k++)
+    for (int n = g_test_rand_int_range (1, 30); n > 0; n--)
+      g_assert_true (program_read (&programs[k]));
+  if (outage == 1)
+    {
+      test_server_open_port (fixture->server);
+      for (int n = g_test_rand_int_range (1, 20); n > 0; n--)
+        g_assert_true (program_read (&programs[0]));
+    }
+  for (guint k = 0; k < 2; k++)
+    program_kill (&programs[k]);
+  if (outage == 0)
+    test_server_open_port (fixture->server);
+  for (guint k = 0; k < 2; k++)
+    {
+      /* what it had said before */
+      while (program_read (&programs[k]))
+        ;
+      fixture->n_safe += programs[k].safe;
+      fixture->n_emitted += program_count (&programs[k]);
+      program_clear (&programs[k]);
+    }
+}
+
+/* What was said to be safe has arrived; of the rest, some has. The service takes each run once. */
+static void
+assert_safe (Fixture *fixture, guint n_kills)
+{
+  guint n_arrived = once_service_count (fixture->service);
+
+  g_test_message ("%u killed: %" G_GUINT64_FORMAT " runs, %" G_GUINT64_FORMAT
+                  " said to be safe, %u arrived, %" G_GUINT64_FORMAT " lost, %u requests",
+                  n_kills, fixture->n_emitted, fixture->n_safe, n_arrived,
+                  fixture->n_emitted - n_arrived,
+                  test_server_count_requests (fixture->server, NULL));
+  g_assert_cmpuint (n_arrived, >=, fixture->n_safe);
+  g_assert_cmpuint (n_arrived, <=, fixture->n_emitted);
+  g_assert_cmpuint (fixture->n_safe, >, 0);
+}
+
+/* With the service there or not: everything is there once, and nothing stays. */
 static void
 test_killed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -225,43 +333,24 @@ test_killed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *state = g_build_filename (fixture->dir, ".lsobs", NULL);
 
   for (guint i = 0; i < n_kills / 2; i++)
-    {
-      Program programs[2];
-
-      if (i % 3 != 2)
-        test_server_close_port (fixture->server);
-      for (guint k = 0; k < 2; k++)
-        program_start (&programs[k], fixture, "run", "emit");
-      for (guint k = 0; k < 2; k++)
-        for (int n = g_test_rand_int_range (1, 30); n > 0; n--)
-          g_assert_true (program_read (&programs[k]));
-      if (i % 3 == 1)
-        {
-          test_server_open_port (fixture->server);
-          for (int n = g_test_rand_int_range (1, 20); n > 0; n--)
-            g_assert_true (program_read (&programs[0]));
-        }
-      for (guint k = 0; k < 2; k++)
-        program_kill (&programs[k]);
-      if (i % 3 == 0)
-        test_server_open_port (fixture->server);
-      for (guint k = 0; k < 2; k++)
-        {
-          /* what it had said before */
-          while (program_read (&programs[k]))
-            ;
-          fixture->n_safe += programs[k].safe;
-          program_clear (&programs[k]);
-        }
-    }
+    kill_two (fixture, i % 3);
   drain (fixture);
-  g_test_message ("%u killed: %" G_GUINT64_FORMAT " runs said to be safe, %u arrived, %u requests",
-                  n_kills, fixture->n_safe, once_service_count (fixture->service),
-                  test_server_count_requests (fixture->server, NULL));
-  g_assert_cmpuint (once_service_count (fixture->service), >=, fixture->n_safe);
-  g_assert_cmpuint (fixture->n_safe, >, 0);
+  assert_safe (fixture, n_kills);
   /* the ledger, and the file that a drain locks */
   g_assert_cmpuint (failed_traces_count_entries (state), ==, 2);
+}
+
+/* Without a spool, what waits is lost. */
+static void
+test_killed_without (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  guint n_kills = get_n_kills ();
+
+  fixture->has_spool = FALSE;
+  for (guint i = 0; i < n_kills / 2; i++)
+    kill_two (fixture, 2);
+  assert_safe (fixture, n_kills);
+  g_assert_false (g_file_test (fixture->dir, G_FILE_TEST_EXISTS));
 }
 
 /* Kills the program once the service has accepted runs, before it answers. */
@@ -310,7 +399,7 @@ test_accepted (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_assert_true (g_subprocess_get_if_signaled (drainer.process));
       program_clear (&drainer);
     }
-  g_assert_false (is_empty (fixture));
+  g_assert_cmpuint (count_files (fixture), >, 0);
   g_assert_cmpuint (n_files, >, 1);
   drain (fixture);
   g_assert_cmpuint (once_service_count (fixture->service), >=, 50);
@@ -370,7 +459,7 @@ test_together (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     program_start (&programs[k], fixture, "run", "fork");
   g_assert_true (test_server_wait_requests (fixture->server, 1, TEST_TIMEOUT_MS));
   test_server_release (fixture->server);
-  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  wait_for_drain (fixture);
   for (guint k = 0; k < 3; k++)
     {
       program_kill (&programs[k]);
@@ -419,7 +508,9 @@ main (int argc, char *argv[])
     return run_program (argv[2], argv[3]);
 
   g_test_init (&argc, &argv, NULL);
-  g_test_add ("/spool-processes/killed", Fixture, NULL, set_up, test_killed, tear_down);
+  g_test_add ("/spool-processes/killed/spool", Fixture, NULL, set_up, test_killed, tear_down);
+  g_test_add ("/spool-processes/killed/no-spool", Fixture, NULL, set_up, test_killed_without,
+              tear_down);
   g_test_add ("/spool-processes/accepted", Fixture, NULL, set_up, test_accepted, tear_down);
   g_test_add ("/spool-processes/forked", Fixture, NULL, set_up, test_forked, tear_down);
   g_test_add ("/spool-processes/together", Fixture, NULL, set_up, test_together, tear_down);
