@@ -1019,6 +1019,8 @@ static void
 test_limit (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   lsobs_config_set_spool_max_files (fixture->base.config, 1);
+  /* full batches only, also on a busy machine */
+  lsobs_config_set_flush_interval (fixture->base.config, TEST_NEVER_MS);
   lsobs_config_set_max_batch_size (fixture->base.config, 10);
   test_server_close_port (fixture->base.server);
   test_fixture_start (&fixture->base);

@@ -564,7 +564,6 @@ test_replays (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_error_free (test_flush_with_loss (fixture->base.exporter, 1));
   test_fixture_stop (&fixture->base);
   copy_lost (dirs[0], dirs[1]);
-  lsobs_config_set_max_attempts (fixture->base.config, 1);
   client = lsobs_client_new (fixture->base.config, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < 2; i++)
