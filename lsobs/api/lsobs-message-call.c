@@ -39,6 +39,9 @@
 /* The key of the object data with the call of a message. */
 #define CALL_KEY "lsobs-message-call"
 
+/* The key of the object data with the message of a task. */
+#define TASK_KEY "lsobs-message"
+
 /* The call that a message makes. */
 typedef struct
 {
@@ -351,8 +354,8 @@ send_cb (GObject *session, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
   GInputStream *stream = soup_session_send_finish (SOUP_SESSION (session), result, &own_error);
 
-  stream = wrap_result (g_task_get_task_data (task), stream, g_task_get_cancellable (task),
-                        own_error, &error);
+  stream = wrap_result (g_object_get_data (G_OBJECT (task), TASK_KEY), stream,
+                        g_task_get_cancellable (task), own_error, &error);
   if (stream != NULL)
     g_task_return_pointer (task, stream, g_object_unref);
   else
@@ -372,7 +375,9 @@ new_task (SoupSession *session,
   g_task_set_priority (task, io_priority);
   /* The result is that of libsoup, which has looked at @cancellable itself. */
   g_task_set_check_cancellable (task, FALSE);
-  g_task_set_task_data (task, g_object_ref (message), g_object_unref);
+  /* The task data of a task with a session is libsoup's: soup_session_get_async_result_message ()
+   * reads it. */
+  g_object_set_data_full (G_OBJECT (task), TASK_KEY, g_object_ref (message), g_object_unref);
   return task;
 }
 
@@ -469,7 +474,7 @@ send_and_read_cb (GObject *session, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
   GBytes *bytes = soup_session_send_and_read_finish (SOUP_SESSION (session), result, &own_error);
 
-  bytes = take_result (g_task_get_task_data (task), bytes, own_error, &error);
+  bytes = take_result (g_object_get_data (G_OBJECT (task), TASK_KEY), bytes, own_error, &error);
   if (bytes != NULL)
     g_task_return_pointer (task, bytes, (GDestroyNotify) g_bytes_unref);
   else

@@ -677,6 +677,38 @@ test_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_one_failed (fixture, error->message);
 }
 
+typedef struct
+{
+  GMainLoop *loop;
+  SoupMessage *message;
+} ResultCall;
+
+static void
+result_cb (GObject *session, GAsyncResult *result, gpointer user_data)
+{
+  ResultCall *call = user_data;
+  SoupMessage *message = soup_session_get_async_result_message (SOUP_SESSION (session), result);
+  g_autoptr (GInputStream) stream = lsobs_session_send_finish (result, NULL);
+
+  /* It may be unknown, but nothing else. */
+  g_assert_true (message == NULL || message == call->message);
+  g_main_loop_quit (call->loop);
+}
+
+/* The result looks like one of libsoup: what libsoup takes from it is no other memory. */
+static void
+test_result_message (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  ResultCall call = { loop, message };
+
+  fixture->service.body = make_body (FALSE);
+  trace (fixture, message);
+  lsobs_session_send_async (fixture->session, message, G_PRIORITY_DEFAULT, NULL, result_cb, &call);
+  g_main_loop_run (loop);
+}
+
 /* A redirect is the same run. A message that is sent again makes a second one. */
 static void
 test_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -911,6 +943,7 @@ main (int argc, char **argv)
   add ("/message-call/cut", test_cut);
   add ("/message-call/status", test_status);
   add ("/message-call/refused", test_refused);
+  add ("/message-call/result-message", test_result_message);
   add ("/message-call/again", test_again);
   add ("/message-call/without-observer", test_without_observer);
   add ("/message-call/without-message", test_without_message);
