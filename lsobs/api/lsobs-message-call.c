@@ -28,7 +28,9 @@
  *
  * The run ends with the mark by which the format ends a stream, or else when the answer has been
  * read, or when its stream is closed or freed. A redirect, or another try with a password, is
- * the same run; a message that is sent again makes a second one.
+ * the same run; a message that is sent again makes a second one. If a function of libsoup sends it
+ * again, the second run starts when the message does: an attempt that gets no connection belongs to
+ * the first run.
  *
  * # Threads
  *
@@ -106,6 +108,16 @@ starting_cb (SoupMessage *message, gpointer user_data)
     return;
   drop_call (self);
   start_call (self, message);
+}
+
+/* A message is about to be sent. If there is no connection, it does not start. */
+static void
+prepare (SoupMessage *message)
+{
+  MessageCall *self = peek_call (message);
+
+  if (self != NULL)
+    starting_cb (message, self);
 }
 
 static void
@@ -342,6 +354,7 @@ lsobs_session_send (SoupSession *session,
   g_return_val_if_fail (SOUP_IS_SESSION (session), NULL);
   g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
 
+  prepare (message);
   stream = soup_session_send (session, message, cancellable, &own_error);
   return wrap_result (message, stream, cancellable, own_error, error);
 }
@@ -372,6 +385,7 @@ new_task (SoupSession *session,
 {
   GTask *task = g_task_new (session, cancellable, callback, user_data);
 
+  prepare (message);
   g_task_set_priority (task, io_priority);
   /* The result is that of libsoup, which has looked at @cancellable itself. */
   g_task_set_check_cancellable (task, FALSE);
@@ -462,6 +476,7 @@ lsobs_session_send_and_read (SoupSession *session,
   g_return_val_if_fail (SOUP_IS_SESSION (session), NULL);
   g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
 
+  prepare (message);
   bytes = soup_session_send_and_read (session, message, cancellable, &own_error);
   return take_result (message, bytes, own_error, error);
 }

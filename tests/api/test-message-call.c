@@ -677,6 +677,27 @@ test_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_one_failed (fixture, error->message);
 }
 
+/* A message that is sent again makes a second run, also if there is no connection. */
+static void
+test_refused_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *url = NULL;
+  g_autoptr (GSocket) socket = test_refusing_socket_new (&url);
+  g_autoptr (SoupMessage) message = new_message (url);
+  g_autoptr (GPtrArray) events = NULL;
+
+  trace (fixture, message);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (lsobs_session_send (fixture->session, message, NULL, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+    }
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 2);
+}
+
 typedef struct
 {
   GMainLoop *loop;
@@ -943,6 +964,7 @@ main (int argc, char **argv)
   add ("/message-call/cut", test_cut);
   add ("/message-call/status", test_status);
   add ("/message-call/refused", test_refused);
+  add ("/message-call/refused-again", test_refused_again);
   add ("/message-call/result-message", test_result_message);
   add ("/message-call/again", test_again);
   add ("/message-call/without-observer", test_without_observer);
