@@ -225,10 +225,12 @@ response_stream_is_readable (GPollableInputStream *stream)
 static GSource *
 response_stream_create_source (GPollableInputStream *stream, GCancellable *cancellable)
 {
-  GInputStream *base = LSOBS_RESPONSE_STREAM (stream)->base;
+  LsobsResponseStream *self = LSOBS_RESPONSE_STREAM (stream);
+  GInputStream *base = self->base;
   g_autoptr (GSource) source =
       g_pollable_input_stream_create_source (G_POLLABLE_INPUT_STREAM (base), NULL);
 
+  take_cancellable (self, cancellable);
   return g_pollable_source_new_full (stream, source, cancellable);
 }
 
@@ -243,6 +245,8 @@ response_stream_read_nonblocking (GPollableInputStream *stream,
   gssize n_read = g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (self->base),
                                                             buffer, count, NULL, &own_error);
 
+  /* GIO has looked at it, and keeps it to itself. */
+  take_cancellable (self, g_cancellable_get_current ());
   take_result (self, buffer, count, n_read, own_error);
   if (own_error != NULL)
     g_propagate_error (error, own_error);

@@ -537,6 +537,26 @@ test_cancelled_closed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_one_failed (fixture, "Cancelled");
 }
 
+/* The program polls, cancels, and drops the stream: GIO does not even ask the stream then. */
+static void
+test_cancelled_polling (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  GInputStream *stream = read_some (fixture, message, NULL);
+  g_autoptr (GError) error = NULL;
+  guint8 buffer[1];
+
+  g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (stream), buffer, sizeof buffer,
+                                            cancellable, NULL);
+  g_cancellable_cancel (cancellable);
+  g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (stream), buffer, sizeof buffer,
+                                            cancellable, &error);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_object_unref (stream);
+  assert_one_failed (fixture, "Cancelled");
+}
+
 static void
 test_closed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -955,6 +975,7 @@ main (int argc, char **argv)
   add_ways ();
   add_slow ("cancelled", test_cancelled);
   add_slow ("cancelled-closed", test_cancelled_closed);
+  add_slow ("cancelled-polling", test_cancelled_polling);
   add_slow ("closed", test_closed);
   add_slow ("dropped", test_dropped);
   add ("/message-call/cancelled-whole", test_cancelled_whole);
