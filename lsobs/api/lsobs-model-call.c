@@ -5,6 +5,7 @@
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/call/lsobs-call-answer-private.h"
+#include "lsobs/call/lsobs-call-mask-private.h"
 #include "lsobs/call/lsobs-call-request-private.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
 
@@ -59,8 +60,10 @@
  * # What is left out
  *
  * Of the URL, the provider and the model are recorded, and nothing else: no key in its query, no
- * user. Headers are not known to this object. Tokens and headers for servers of tools are
- * masked.
+ * user. Headers are not known to this object. Masked are the members of tools and metadata, and of
+ * the body of an unknown format, whose names are those of secrets or headers, and of the addresses in
+ * them, users and queries are left out. So they are in the messages of errors, and in an answer that
+ * repeats the request.
  *
  * Up to 16 MiB of an answer are kept, and 64 KiB of one that has no events of its format. Of a
  * request of more than 64 MiB, nothing is. The metadata `lsobs_cut_bytes` tells how many bytes
@@ -91,7 +94,7 @@ G_DEFINE_FINAL_TYPE (LsobsModelCall, lsobs_model_call, G_TYPE_OBJECT)
 
 /* Metadata that the program sends to the provider comes first, so that it replaces nothing. */
 static void
-set_request_metadata (LsobsRun *run, JsonObject *metadata)
+set_request_metadata (LsobsRun *run, JsonNode *metadata)
 {
   JsonObjectIter iter;
   const char *name;
@@ -99,7 +102,7 @@ set_request_metadata (LsobsRun *run, JsonObject *metadata)
 
   if (metadata == NULL)
     return;
-  json_object_iter_init_ordered (&iter, metadata);
+  json_object_iter_init_ordered (&iter, json_node_get_object (metadata));
   while (json_object_iter_next_ordered (&iter, &name, &node))
     if (!_lsobs_secret_name_is (name))
       lsobs_run_set_metadata (run, name, node);
@@ -253,6 +256,7 @@ end (LsobsModelCall *self, guint status, const GError *error, gboolean is_whole)
   g_autoptr (LsobsCallAnswer) answer = self->answer;
   g_autoptr (GBytes) outputs = NULL;
   g_autofree char *message = NULL;
+  g_autofree char *masked = NULL;
   LsobsRunEnd run_end = { .duration_ms = -1 };
 
   if (self->has_ended)
@@ -266,13 +270,13 @@ end (LsobsModelCall *self, guint status, const GError *error, gboolean is_whole)
       message = _lsobs_call_answer_dup_error (answer, status);
     }
   run_end.outputs_json = outputs;
-  if (message != NULL)
-    run_end.error = message;
-  else if (error != NULL && (answer == NULL || !answer->is_complete))
+  if (message == NULL && error != NULL && (answer == NULL || !answer->is_complete))
     {
-      run_end.error = error->message;
+      message = g_strdup (error->message);
       run_end.cause = error;
     }
+  if (message != NULL)
+    run_end.error = masked = _lsobs_call_mask_text (message);
   else if (answer != NULL ? !answer->is_complete : status >= 400)
     run_end.error = INCOMPLETE_ANSWER;
   _lsobs_run_finish (self->run, &run_end);

@@ -5,6 +5,7 @@
 
 #include "lsobs/call/lsobs-call-answer-private.h"
 #include "lsobs/call/lsobs-call-json-private.h"
+#include "lsobs/call/lsobs-call-mask-private.h"
 
 /* How many of the first bytes are kept of an answer whose format is known, for the case that it is
  * something else, such as a page of a proxy. */
@@ -132,6 +133,18 @@ take_message (LsobsCallAnswer *self, JsonObject *object)
   self->message = g_strdup (message);
 }
 
+/* Keeps the event that is being taken, which the format does not know, as the outputs. It may repeat
+ * the request. */
+static void
+keep_masked_event (LsobsCallAnswer *self)
+{
+  g_auto (LsobsBuffer) masked = LSOBS_BUFFER_INIT;
+
+  _lsobs_call_mask_json (&masked, self->scratch.data, self->scratch.len);
+  _lsobs_call_answer_keep_text (self, &masked);
+  self->is_complete = TRUE;
+}
+
 /* --- events --- */
 
 static void
@@ -154,8 +167,7 @@ take_object (LsobsCallAnswer *self, JsonObject *object)
   self->is_known = self->is_known || is_known;
   if (is_known || is_error || self->is_stream)
     return;
-  /* An answer of another kind is kept as it is. */
-  _lsobs_call_answer_keep_event (self);
+  keep_masked_event (self);
 }
 
 /* Parses and takes an event.
@@ -350,6 +362,16 @@ is_raw (LsobsCallAnswer *self)
          !self->is_known;
 }
 
+/* Writes bytes as they came. Those of a known format may repeat the request. */
+static void
+write_raw (LsobsCallAnswer *self, LsobsBuffer *out, const LsobsBuffer *raw)
+{
+  if (self->format != NULL)
+    _lsobs_call_write_masked (out, raw->data, raw->len);
+  else
+    _lsobs_call_write_raw (out, raw->data, raw->len);
+}
+
 /* Returns: (transfer full) (nullable): the outputs, or what has come of them, as JSON text */
 GBytes *
 _lsobs_call_answer_dup_outputs (LsobsCallAnswer *self)
@@ -361,9 +383,9 @@ _lsobs_call_answer_dup_outputs (LsobsCallAnswer *self)
   if (!_lsobs_join_is_empty (self->join))
     _lsobs_join_write (self->join, &out);
   else if (is_raw (self) && self->framing.event.len > 0)
-    _lsobs_call_write_raw (&out, self->framing.event.data, self->framing.event.len);
+    write_raw (self, &out, &self->framing.event);
   else if (is_raw (self) && self->raw.len > 0)
-    _lsobs_call_write_raw (&out, self->raw.data, self->raw.len);
+    write_raw (self, &out, &self->raw);
   else
     return NULL;
   return _lsobs_buffer_steal_bytes (&out);

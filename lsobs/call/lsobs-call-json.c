@@ -2,9 +2,9 @@
 #include "config.h"
 
 #include "lsobs/call/lsobs-call-json-private.h"
+#include "lsobs/call/lsobs-call-mask-private.h"
 #include "lsobs/text/lsobs-json-reader-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
-#include "lsobs/text/lsobs-redact-rule-private.h"
 
 /* How the requests and answers of models are read and written as JSON. */
 
@@ -89,57 +89,8 @@ _lsobs_call_write_elements (LsobsBuffer *out, JsonObject *object, const char *na
     }
 }
 
-/* Appends the address of a server without what may be a secret: user, query and fragment. */
-static void
-write_address (LsobsBuffer *out, const char *name, const char *url)
-{
-  const char *end = url + strcspn (url, "?#");
-  const char *host = strstr (url, "://");
-  const char *host_end;
-  const char *at = NULL;
-  g_autofree char *cut = NULL;
-
-  host = host != NULL && host < end ? host + strlen ("://") : url;
-  host_end = host + strcspn (host, "/?#");
-  for (const char *p = host; p < host_end; p++)
-    if (*p == '@')
-      at = p;
-  cut = at != NULL
-            ? g_strdup_printf ("%.*s%.*s", (int) (host - url), url, (int) (end - at - 1), at + 1)
-            : g_strndup (url, (gsize) (end - url));
-  _lsobs_call_write_string (out, name, cut);
-}
-
-/* Copies a tool that was offered. One that is on another server comes with its address, and with
- * headers and tokens, which are masked. */
-static void
-write_tool (LsobsBuffer *out, JsonObject *tool)
-{
-  static const char *const secrets[] = { "authorization", "authorization_token", "headers", NULL };
-  static const char *const addresses[] = { "server_url", "url", NULL };
-  JsonObjectIter iter;
-  const char *name;
-  JsonNode *node;
-
-  _lsobs_call_write_separator (out);
-  _lsobs_buffer_append_c (out, '{');
-  json_object_iter_init_ordered (&iter, tool);
-  while (json_object_iter_next_ordered (&iter, &name, &node))
-    {
-      if (g_strv_contains (secrets, name))
-        _lsobs_call_write_string (out, name, LSOBS_REDACTED);
-      else if (g_strv_contains (addresses, name) && _lsobs_call_peek_text (node) != NULL)
-        write_address (out, name, json_node_get_string (node));
-      else
-        {
-          _lsobs_call_write_name (out, name);
-          _lsobs_call_write_node (out, node);
-        }
-    }
-  _lsobs_buffer_append_c (out, '}');
-}
-
-/* Copies a member that has a list of tools, or of servers with tools. */
+/* Copies a member that has a list of tools, or of servers with tools. A tool that is on another
+ * server comes with its address, and with headers and tokens, which are masked. */
 void
 _lsobs_call_write_tools (LsobsBuffer *out, JsonObject *object, const char *name)
 {
@@ -151,10 +102,10 @@ _lsobs_call_write_tools (LsobsBuffer *out, JsonObject *object, const char *name)
   _lsobs_buffer_append_c (out, '[');
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
-      JsonObject *tool = _lsobs_call_peek_element (array, i);
-
-      if (tool != NULL)
-        write_tool (out, tool);
+      if (_lsobs_call_peek_element (array, i) == NULL)
+        continue;
+      _lsobs_call_write_separator (out);
+      _lsobs_call_mask_node (out, json_array_get_element (array, i));
     }
   _lsobs_buffer_append_c (out, ']');
 }
@@ -173,6 +124,23 @@ _lsobs_call_write_raw (LsobsBuffer *out, const char *text, gsize len)
   _lsobs_buffer_append_str (out, "{\"value\":");
   _lsobs_json_sanitize_text (out, text, len, &options);
   _lsobs_buffer_append_c (out, '}');
+}
+
+/* The same, with what may be secret masked. */
+void
+_lsobs_call_write_masked (LsobsBuffer *out, const char *text, gsize len)
+{
+  const LsobsSanitizeOptions options = { .redactor = NULL };
+  g_auto (LsobsBuffer) repaired = LSOBS_BUFFER_INIT;
+  g_auto (LsobsBuffer) masked = LSOBS_BUFFER_INIT;
+
+  if (_lsobs_json_sanitize (&repaired, text, len, &options))
+    {
+      _lsobs_call_mask_json (out, repaired.data, repaired.len);
+      return;
+    }
+  _lsobs_call_mask_json (&masked, text, len);
+  _lsobs_call_write_raw (out, masked.data, masked.len);
 }
 
 /* Parses JSON text that may be hostile: the sanitizer repairs it, and limits its depth.

@@ -14,8 +14,8 @@ typedef struct
   char *model;                   /* (owned) (nullable) */
   GBytes *inputs;                /* (owned) (nullable) JSON text, or text that is none */
   JsonNode *params;              /* (owned) (nullable) an object with the parameters to be sent */
-  JsonObject *metadata;          /* (owned) (nullable) that the program sends to the provider */
-  gsize n_cut;                   /* bytes of the body that are left out */
+  JsonNode *metadata; /* (owned) (nullable) an object that the program sends to the provider */
+  gsize n_cut;        /* bytes of the body that are left out */
   guint n_choices;
   gboolean asks_usage; /* of a stream */
 } LsobsCallRequest;

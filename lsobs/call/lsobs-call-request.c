@@ -3,12 +3,14 @@
 
 #include "lsobs/call/lsobs-anthropic-format-private.h"
 #include "lsobs/call/lsobs-call-json-private.h"
+#include "lsobs/call/lsobs-call-mask-private.h"
 #include "lsobs/call/lsobs-call-request-private.h"
 #include "lsobs/call/lsobs-embeddings-format-private.h"
 #include "lsobs/call/lsobs-google-format-private.h"
 #include "lsobs/call/lsobs-ollama-format-private.h"
 #include "lsobs/call/lsobs-openai-format-private.h"
 #include "lsobs/call/lsobs-responses-format-private.h"
+#include "lsobs/text/lsobs-json-reader-private.h"
 
 /* The longest request that is parsed. A longer one is left out: nothing in it could be masked. */
 #define MAX_BYTES (64 * 1024 * 1024)
@@ -184,6 +186,18 @@ compare_param (const void *name, const void *param)
   return strcmp (name, *(const char *const *) param);
 }
 
+/* Returns: (transfer full): a copy in which what may be secret is masked */
+static JsonNode *
+dup_masked (JsonNode *node)
+{
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
+  if (JSON_NODE_HOLDS_VALUE (node) || JSON_NODE_HOLDS_NULL (node))
+    return json_node_copy (node);
+  _lsobs_call_mask_node (&text, node);
+  return _lsobs_json_read (&text);
+}
+
 /* Adds the parameters of an object that are sent.
  * @object: (nullable) */
 static void
@@ -198,7 +212,7 @@ take_params (JsonObject *taken, JsonObject *object)
   json_object_iter_init_ordered (&iter, object);
   while (json_object_iter_next_ordered (&iter, &name, &node))
     if (bsearch (name, params, G_N_ELEMENTS (params), sizeof *params, compare_param) != NULL)
-      json_object_set_member (taken, name, json_node_copy (node));
+      json_object_set_member (taken, name, dup_masked (node));
 }
 
 /* Takes the format of a body, if the URL does not tell it. */
@@ -249,7 +263,7 @@ take_request (LsobsCallRequest *self, JsonObject *request)
   if (json_object_get_size (taken) > 0)
     self->params = json_node_init_object (json_node_alloc (), taken);
   if (metadata != NULL)
-    self->metadata = json_object_ref (metadata);
+    self->metadata = dup_masked (json_object_get_member (request, "metadata"));
   self->n_choices =
       (guint) CLAMP (_lsobs_call_get_index (taken, "n",
                                             _lsobs_call_get_index (taken, "candidateCount", 1)),
@@ -291,7 +305,7 @@ _lsobs_call_request_new (const char *url, GBytes *body)
   else if (len > 0)
     {
       _lsobs_buffer_truncate (&scratch, 0);
-      _lsobs_call_write_raw (&scratch, text, len);
+      _lsobs_call_write_masked (&scratch, text, len);
       self->inputs = _lsobs_buffer_steal_bytes (&scratch);
     }
   return self;
@@ -302,7 +316,7 @@ _lsobs_call_request_free (LsobsCallRequest *self)
 {
   g_clear_pointer (&self->inputs, g_bytes_unref);
   g_clear_pointer (&self->params, json_node_unref);
-  g_clear_pointer (&self->metadata, json_object_unref);
+  g_clear_pointer (&self->metadata, json_node_unref);
   g_free (self->model);
   g_free (self);
 }

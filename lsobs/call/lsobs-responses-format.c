@@ -3,6 +3,7 @@
 
 #include "lsobs/call/lsobs-call-answer-private.h"
 #include "lsobs/call/lsobs-call-json-private.h"
+#include "lsobs/call/lsobs-call-mask-private.h"
 #include "lsobs/call/lsobs-responses-format-private.h"
 
 /* Responses of OpenAI. The last event of a stream has the whole response; what is put together here
@@ -111,7 +112,7 @@ take_frame (LsobsCallAnswer *answer, JsonObject *response)
     }
 }
 
-/* Keeps a response as the outputs. It repeats the tools of the request, with their servers. */
+/* Keeps a response as the outputs. Beside the output, it repeats the request. */
 static void
 keep_response (LsobsCallAnswer *answer, JsonObject *response)
 {
@@ -124,13 +125,11 @@ keep_response (LsobsCallAnswer *answer, JsonObject *response)
   json_object_iter_init_ordered (&iter, response);
   while (json_object_iter_next_ordered (&iter, &name, &node))
     {
-      if (strcmp (name, "tools") == 0)
-        {
-          _lsobs_call_write_tools (&text, response, name);
-          continue;
-        }
       _lsobs_call_write_name (&text, name);
-      _lsobs_call_write_node (&text, node);
+      if (strcmp (name, "output") == 0)
+        _lsobs_call_write_node (&text, node);
+      else
+        _lsobs_call_mask_node (&text, node);
     }
   _lsobs_buffer_append_c (&text, '}');
   _lsobs_call_answer_keep_text (answer, &text);

@@ -649,6 +649,98 @@ test_request_id (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_metadata (run, "request_id", "\"req-1\"");
 }
 
+/* --- secrets --- */
+
+#define SECRET "https://u:" TELLTALE "@example.org/a?k=" TELLTALE
+
+/* Where a secret may be, in a request, an answer, or an error. */
+static const struct
+{
+  const char *name;
+  const char *url;
+  const char *request; /* (nullable) */
+  const char *answer;
+  const char *error; /* (nullable) */
+  const char *right; /* that the run has */
+} secrets[] = {
+  { "google-tools", "https://generativelanguage.googleapis.com/v1/models/m:generateContent",
+    "{\"contents\":[],\"tools\":[{\"mcpServers\":[{\"streamableHttpTransport\":{\"headers\":"
+    "{\"X-A\":\"" TELLTALE "\"},\"url\":\"" SECRET "\"}}]},{\"retrieval\":{\"externalApi\":"
+    "{\"endpoint\":\"example.org?k=" TELLTALE "\",\"apiAuth\":{\"apiKeyConfig\":"
+    "{\"apiKeyString\":\"" TELLTALE "\"}}}}}]}",
+    "", NULL, "\"streamableHttpTransport\":{\"headers\":\"[REDACTED]\"" },
+  { "tool-list", "https://api.openai.com/v1/responses",
+    "{\"input\":\"x\",\"tools\":[{\"type\":\"x\",\"command\":[{\"api_key\":[\"" TELLTALE
+    "\"]},\"" SECRET "\",\"https:\\/\\/u:" TELLTALE "@h\"]}]}",
+    "", NULL, "\"https://h\"" },
+  { "schema", CHAT_URL,
+    "{\"messages\":[],\"tools\":[{\"function\":{\"parameters\":{\"properties\":{\"token\":"
+    "{\"type\":\"string\"},\"headers\":{\"X-A\":\"" TELLTALE "\"},\"secret\":\"" TELLTALE
+    "\"}}}}]}",
+    "", NULL, "\"token\":{\"type\":\"string\"}" },
+  { "metadata", CHAT_URL,
+    "{\"messages\":[],\"metadata\":{\"a\":{\"token\":\"" TELLTALE "\",\"b\":[{\"password\":"
+    "{\"c\":\"" TELLTALE "\"}}],\"d\":1}}}",
+    "", NULL, "\"d\":1" },
+  { "params", CHAT_URL,
+    "{\"messages\":[],\"tool_choice\":{\"headers\":{\"a\":\"" TELLTALE "\"},\"type\":\"mcp\"}}", "",
+    NULL, "\"type\":\"mcp\"" },
+  { "unknown", "https://example.org/v2/infer",
+    "{\"api_key\":\"" TELLTALE "\",\"headers\":{\"Authorization\":\"" TELLTALE "\"},"
+    "\"api\\u005fkey\":\"" TELLTALE "\",\"x\":[1,{\"secret\":[\"" TELLTALE "\"],\"y\":2}]}",
+    "", NULL, "\"y\":2" },
+  { "unknown-array", "https://example.org/v2/infer", "[{\"api_key\":\"" TELLTALE "\",\"y\":2}]", "",
+    NULL, "\"y\":2" },
+  { "broken-answer", "https://api.openai.com/v1/responses", NULL,
+    "{\"id\":\"r\",\"tools\":[{\"server_url\":\"" SECRET "\",\"headers\":{\"X-A\":\"" TELLTALE
+    "\"},\"authorization\":\"" TELLTALE,
+    NULL, "\\\"id\\\":\\\"r\\\"" },
+  { "broken-stream", "https://api.openai.com/v1/responses", NULL,
+    "event: x\ndata: {\"tools\":[{\"server_url\":\"" SECRET, NULL, "https://example.org/a" },
+  { "broken-page", "https://api.openai.com/v1/responses", NULL,
+    "He said \"no\n{\"api_key\":\"" TELLTALE "\"}", NULL, "He said" },
+  { "repeated-request", CHAT_URL, NULL,
+    "{\"detail\":[{\"msg\":\"m\",\"input\":{\"api_key\":\"" TELLTALE "\",\"n\":1}}]}", NULL,
+    "\"n\":1" },
+  { "repeated-metadata", "https://api.openai.com/v1/responses", NULL,
+    "{\"metadata\":{\"api_key\":\"" TELLTALE "\"},\"output\":[{\"key\":\"kept\"}]}", NULL,
+    "\"kept\"" },
+  { "error", CHAT_URL, NULL, "",
+    "No way to " SECRET " (x-y://" TELLTALE "@h#" TELLTALE " or <" SECRET ">)",
+    "\"No way to https://example.org/a (x-y://h or <https://example.org/a>)\"" },
+  { "error-of-service", CHAT_URL, NULL,
+    "{\"error\":{\"message\":\"Cannot load " SECRET ", sorry\"}}", NULL,
+    "\"Cannot load https://example.org/a sorry\"" },
+};
+
+static void
+test_secrets (Fixture *fixture, gconstpointer data)
+{
+  guint i = GPOINTER_TO_UINT (data);
+  const char *request = secrets[i].request;
+  g_autoptr (GBytes) body = request != NULL ? g_bytes_new_static (request, strlen (request)) : NULL;
+  g_autoptr (LsobsModelCall) call =
+      lsobs_model_call_new (fixture->observer, NULL, secrets[i].url, body);
+  g_autoptr (GPtrArray) events = NULL;
+  g_autofree char *run = NULL;
+
+  feed_text (call, secrets[i].answer);
+  if (secrets[i].error != NULL)
+    {
+      g_autoptr (GError) error =
+          g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, secrets[i].error);
+
+      lsobs_model_call_fail (call, 0, error);
+    }
+  lsobs_model_call_finish (call, 200);
+  test_assert_flush (fixture->exporter, 1);
+  events = lsobs_memory_transport_dup_events (fixture->memory);
+  run = describe_as_text (g_ptr_array_index (events, 0));
+  g_test_message ("%s", run);
+  g_assert_null (strstr (run, TELLTALE));
+  g_assert_nonnull (strstr (run, secrets[i].right));
+}
+
 /* --- the parent --- */
 
 static void
@@ -1076,6 +1168,12 @@ main (int argc, char **argv)
   add ("/model-call/refused-stream", test_refused_stream);
   add ("/model-call/unreachable", test_unreachable);
   add ("/model-call/request-id", test_request_id);
+  for (guint i = 0; i < G_N_ELEMENTS (secrets); i++)
+    {
+      g_autofree char *path = g_strconcat ("/model-call/secret/", secrets[i].name, NULL);
+
+      g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_secrets, tear_down);
+    }
   add ("/model-call/parent", test_parent);
   g_test_add_func ("/model-call/unsampled", test_unsampled);
   add ("/model-call/cut", test_cut);
