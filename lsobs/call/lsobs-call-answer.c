@@ -207,11 +207,12 @@ learn_shape (LsobsCallAnswer *self, guint n_changes, const char *text, gsize len
   const char *json = framing->raw != NULL ? memchr (framing->raw, '{', framing->raw_len) : NULL;
 
   self->shape.is_usable = FALSE;
-  if (limit->n_changes != n_changes + 1 || limit->changed == NULL || json == NULL ||
-      framing->raw_len - (gsize) (json - framing->raw) < len || memcmp (json, text, len) != 0 ||
-      self->error != NULL || self->message != NULL || self->has_ended)
+  if (limit->n_changes != n_changes + 1 || limit->changed == NULL || limit->n_added == 0 ||
+      json == NULL || framing->raw_len - (gsize) (json - framing->raw) < len ||
+      memcmp (json, text, len) != 0 || self->error != NULL || self->message != NULL ||
+      self->has_ended)
     return;
-  _lsobs_event_shape_learn (&self->shape, framing->raw, framing->raw_len,
+  _lsobs_event_shape_learn (&self->shape, framing->raw, framing->raw_len, len,
                             _lsobs_join_peek_end (limit->changed, limit->n_added), limit->n_added);
 }
 

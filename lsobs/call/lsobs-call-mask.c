@@ -17,9 +17,9 @@ typedef struct
   LsobsBuffer *out; /* (unowned) */
   const char *p;    /* the next byte */
   const char *end;
-  guint depth;                         /* open arrays and objects */
+  guint depth;                           /* open arrays and objects */
   gboolean is_map[LSOBS_JSON_MAX_DEPTH]; /* of each: its names are those of parameters */
-  gboolean opens_map;                  /* the next object is such a one */
+  gboolean opens_map;                    /* the next object is such a one */
 } Masker;
 
 /* --- addresses --- */
@@ -105,8 +105,7 @@ is_headers (const char *name)
   static const char word[] = "headers";
   gsize len = strlen (name);
 
-  return len >= sizeof word - 1 &&
-         g_ascii_strcasecmp (name + len - (sizeof word - 1), word) == 0;
+  return len >= sizeof word - 1 && g_ascii_strcasecmp (name + len - (sizeof word - 1), word) == 0;
 }
 
 /* Whether a member has an address, also if that has no scheme. */
@@ -255,8 +254,8 @@ take_member (Masker *self, const char *name_end, const char *colon)
 {
   g_autofree char *name = dup_string (self->p, name_end);
   const char *value = skip_space (colon + 1, self->end);
-  gboolean is_parameter = self->depth > 0 && self->is_map[self->depth - 1] &&
-                          is_schema (value, self->end);
+  gboolean is_parameter =
+      self->depth > 0 && self->is_map[self->depth - 1] && is_schema (value, self->end);
 
   _lsobs_buffer_append (self->out, self->p, (gsize) (value - self->p));
   self->p = value;

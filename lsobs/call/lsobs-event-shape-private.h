@@ -44,6 +44,7 @@ void _lsobs_event_shape_clear (LsobsEventShape *self);
 void _lsobs_event_shape_learn (LsobsEventShape *self,
                                const char *bytes,
                                gsize len,
+                               gsize json_len,
                                const char *text,
                                gsize text_len);
 gsize _lsobs_event_shape_match (const LsobsEventShape *self,

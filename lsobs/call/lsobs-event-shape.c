@@ -123,6 +123,9 @@ read_string (LsobsEventShape *self, ShapeReader *reader)
     reader->p++;
   if (reader->p < reader->end && *reader->p == ':')
     {
+      /* The names that tell are compared as they are written. */
+      if (kind != LSOBS_JSON_STRING_PLAIN)
+        return FALSE;
       reader->name = raw;
       reader->name_len = len;
       return TRUE;
@@ -195,12 +198,13 @@ void
 _lsobs_event_shape_learn (LsobsEventShape *self,
                           const char *bytes,
                           gsize len,
+                          gsize json_len,
                           const char *text,
                           gsize text_len)
 {
   LsobsEventShape before = *self;
   const char *json = memchr (bytes, '{', len);
-  const char *json_end = memrchr (bytes, '}', len);
+  const char *json_end = json != NULL ? json + json_len - 1 : NULL;
   ShapeReader reader = { .text = text, .text_len = text_len };
 
   *self = (LsobsEventShape){ .bytes = LSOBS_BUFFER_INIT };
@@ -252,6 +256,9 @@ _lsobs_event_shape_match (const LsobsEventShape *self,
       value = p + n;
       p = hole->is_string ? skip_string (value, end, &kind) : skip_number (value, end);
       if (p == NULL)
+        return 0;
+      /* An empty string replaces nothing. */
+      if (hole->is_string && !hole->is_text && p - 1 == value)
         return 0;
       /* The quote at the end of a string is behind it. */
       known += n + hole->len + (hole->is_string ? 1 : 0);

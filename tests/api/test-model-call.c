@@ -427,6 +427,63 @@ test_shapes (Fixture *fixture, gconstpointer data)
     }
 }
 
+/* Answers in which an event that is skipped would count for something else. */
+static const struct
+{
+  const char *name;
+  const char *url;
+  const char *answer;
+} traps[] = {
+/* What follows the data has a brace, and numbers that vary. */
+#define TRAP(c, n) \
+ "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" c "\"}}]}\n: {\"n\":" n "}\n\n"
+  { "comment", "https://api.openai.com/v1/chat/completions",
+    TRAP ("a", "0") TRAP ("b", "1") TRAP ("c", "2") TRAP ("d", "3")
+        TRAP ("e", "4") "data: [DONE]\n\n" },
+#undef TRAP
+/* An index whose name is escaped. */
+#define TRAP(c, n) \
+ "data: {\"choices\":[{\"ind\\u0065x\":" n ",\"delta\":{\"content\":\"" c "\"}}]}\n\n"
+  { "escaped-index", "https://api.openai.com/v1/chat/completions",
+    TRAP ("a", "0") TRAP ("b", "1") TRAP ("c", "0") TRAP ("d", "1") TRAP ("e", "0")
+        TRAP ("f", "1") "data: [DONE]\n\n" },
+#undef TRAP
+/* An empty string, which replaces nothing. */
+#define TRAP(c, t) "{\"created_at\":\"" t "\",\"message\":{\"content\":\"" c "\"},\"done\":false}\n"
+  { "empty-time", "http://localhost:11434/api/chat",
+    TRAP ("a", "1") TRAP ("b", "2") TRAP ("c", "3") TRAP ("d", "4")
+        TRAP ("e", "") "{\"done\":true}\n" },
+#undef TRAP
+};
+
+static void
+test_traps (Fixture *fixture, gconstpointer data)
+{
+  guint n = GPOINTER_TO_UINT (data);
+  const char *answer = traps[n].answer;
+  g_autoptr (GPtrArray) events = NULL;
+  g_autofree char *whole = NULL;
+  g_autofree char *cut = NULL;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (LsobsModelCall) call =
+          lsobs_model_call_new (fixture->observer, NULL, traps[n].url, NULL);
+      gsize len = strlen (answer);
+      gsize step = i == 0 ? len : 1;
+
+      for (gsize done = 0; done < len; done += step)
+        feed (call, answer + done, step);
+      lsobs_model_call_finish (call, 200);
+    }
+  g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  events = lsobs_memory_transport_dup_events (fixture->memory);
+  g_assert_cmpuint (events->len, ==, 2);
+  whole = describe_as_text (g_ptr_array_index (events, 0));
+  cut = describe_as_text (g_ptr_array_index (events, 1));
+  g_assert_cmpstr (whole, ==, cut);
+}
+
 /* --- how calls end --- */
 
 #define CHAT_URL "https://api.openai.com/v1/chat/completions"
@@ -832,6 +889,29 @@ test_cut (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "error", "{}");
 }
 
+/* An event with an empty string comes when there is no room left. */
+static void
+test_cut_empty (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autofree char *long_text = g_strnfill (1024 * 1024, 'x');
+  g_autofree char *piece =
+      g_strdup_printf ("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"},"
+                       "\"x\":\"\"}]}\n\n",
+                       long_text);
+  g_autoptr (JsonObject) run = NULL;
+
+  for (guint i = 0; i < 18; i++)
+    feed_text (call, piece);
+  feed_text (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"y\"},"
+                   "\"x\":\"\"}]}\n\n");
+  feed_text (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"z\"},"
+                   "\"x\":\"\"}]}\n\n");
+  feed_text (call, "data: [DONE]\n\n");
+  run = finish_one (fixture);
+  assert_member (run, "error", "{}");
+}
+
 /* A page of a proxy is cut early. */
 static void
 test_cut_page (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -1175,8 +1255,15 @@ main (int argc, char **argv)
       g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_secrets, tear_down);
     }
   add ("/model-call/parent", test_parent);
+  for (guint i = 0; i < G_N_ELEMENTS (traps); i++)
+    {
+      g_autofree char *path = g_strconcat ("/model-call/trap/", traps[i].name, NULL);
+
+      g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_traps, tear_down);
+    }
   g_test_add_func ("/model-call/unsampled", test_unsampled);
   add ("/model-call/cut", test_cut);
+  add ("/model-call/cut-empty", test_cut_empty);
   add ("/model-call/cut-page", test_cut_page);
   add ("/model-call/cut-request", test_cut_request);
   for (guint i = 0; i < G_N_ELEMENTS (floods); i++)
