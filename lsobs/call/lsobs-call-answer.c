@@ -14,6 +14,12 @@
 /* A buffer that has grown larger than this is freed after the event. */
 #define KEEP_BYTES (256 * 1024)
 
+/* What is sent if the service does not say what is wrong. */
+#define UNKNOWN_ERROR "Unknown error"
+
+/* The longest error that is no JSON. */
+#define MAX_ERROR_BYTES 1024
+
 /* --- what formats find --- */
 
 /* Keeps the event that is being taken as the outputs. Called once for an event. */
@@ -112,25 +118,50 @@ _lsobs_call_answer_take_error (LsobsCallAnswer *self, JsonObject *object)
     message = _lsobs_call_peek_string (error, messages[i]);
   for (guint i = 0; i < G_N_ELEMENTS (types) && type == NULL; i++)
     type = _lsobs_call_peek_string (error, types[i]);
-  self->error = g_strdup (message != NULL ? message : "Unknown error");
+  self->error = g_strdup (message != NULL ? message : UNKNOWN_ERROR);
   self->error_type = g_strdup (type);
   return TRUE;
 }
 
-/* Keeps the text that some services answer with instead of "error". */
-static void
-take_message (LsobsCallAnswer *self, JsonObject *object)
+/* Returns: (transfer none) (nullable): the text that some services answer with instead of "error" */
+static const char *
+peek_message (JsonObject *object)
 {
   const char *message = _lsobs_call_peek_string (object, "message");
   JsonObject *first = _lsobs_call_peek_element (_lsobs_call_peek_array (object, "detail"), 0);
 
   if (message == NULL)
     message = _lsobs_call_peek_string (object, "detail");
-  if (message == NULL)
-    message = _lsobs_call_peek_string (first, "msg");
-  if (message == NULL || self->message != NULL)
-    return;
-  self->message = g_strdup (message);
+  return message != NULL ? message : _lsobs_call_peek_string (first, "msg");
+}
+
+/* Whether an object is an error itself, and has no member with one. */
+static gboolean
+is_error (JsonObject *object)
+{
+  return g_strcmp0 (_lsobs_call_peek_string (object, "type"), "error") == 0 ||
+         g_strcmp0 (_lsobs_call_peek_string (object, "object"), "error") == 0;
+}
+
+/* Keeps what an object says went wrong.
+ * @is_named: whether it comes in an event with the name "error"
+ * Returns: FALSE if it is no error */
+static gboolean
+take_error (LsobsCallAnswer *self, JsonObject *object, gboolean is_named)
+{
+  gboolean has_error = _lsobs_call_answer_take_error (self, object);
+  const char *message = peek_message (object);
+  const char *type = _lsobs_call_peek_string (object, "type");
+
+  if (self->message == NULL)
+    self->message = g_strdup (message);
+  if (has_error || (!is_named && (!is_error (object) || message == NULL)))
+    return has_error;
+  if (type == NULL || strcmp (type, "error") == 0)
+    type = _lsobs_call_peek_string (object, "code");
+  self->error = g_strdup (message != NULL ? message : UNKNOWN_ERROR);
+  self->error_type = g_strdup (type);
+  return TRUE;
 }
 
 /* Keeps the event that is being taken, which the format does not know, as the outputs. It may repeat
@@ -147,38 +178,42 @@ keep_masked_event (LsobsCallAnswer *self)
 
 /* --- events --- */
 
+/* @is_named_error: whether it comes in an event with the name "error" */
 static void
-take_object (LsobsCallAnswer *self, JsonObject *object)
+take_object (LsobsCallAnswer *self, JsonObject *object, gboolean is_named_error)
 {
-  gboolean is_error = _lsobs_call_answer_take_error (self, object);
+  gboolean has_error = take_error (self, object, is_named_error);
   gboolean is_known;
 
-  take_message (self, object);
-  if (self->error == NULL && g_strcmp0 (_lsobs_call_peek_string (object, "type"), "error") == 0 &&
-      self->message != NULL)
-    {
-      self->error = g_strdup (self->message);
-      self->error_type = g_strdup (_lsobs_call_peek_string (object, "code"));
-      is_error = TRUE;
-    }
   if (self->framing.kind == LSOBS_FRAMING_EVENTS)
     self->is_stream = TRUE;
   is_known = self->format->take (self, object);
   self->is_known = self->is_known || is_known;
-  if (is_known || is_error || self->is_stream)
+  if (is_known || has_error || self->is_stream)
     return;
   keep_masked_event (self);
 }
 
-/* Parses and takes an event.
- * @text: JSON */
+/* Takes an error that is no JSON. */
 static void
-take_event (LsobsCallAnswer *self, const char *text, gsize len)
+take_text_error (LsobsCallAnswer *self, const char *text, gsize len)
+{
+  if (self->error == NULL)
+    self->error = g_utf8_make_valid (text, (gssize) MIN (len, MAX_ERROR_BYTES));
+}
+
+/* Parses and takes an event.
+ * @text: JSON
+ * @is_named_error: whether the event has the name "error" */
+static void
+take_event (LsobsCallAnswer *self, const char *text, gsize len, gboolean is_named_error)
 {
   g_autoptr (JsonNode) node = _lsobs_call_parse (&self->scratch, text, len);
 
   if (node != NULL)
-    take_object (self, json_node_get_object (node));
+    take_object (self, json_node_get_object (node), is_named_error);
+  else if (is_named_error)
+    take_text_error (self, text, len);
   if (self->scratch.allocated > KEEP_BYTES)
     _lsobs_buffer_clear (&self->scratch);
 }
@@ -192,7 +227,7 @@ take_last (LsobsCallAnswer *self)
   self->last = (LsobsBuffer) LSOBS_BUFFER_INIT;
   if (last.len > 0)
     take_event (self, last.data + self->shape.json_start,
-                last.len - self->shape.json_start - self->shape.json_end);
+                last.len - self->shape.json_start - self->shape.json_end, FALSE);
   _lsobs_buffer_truncate (&last, 0);
   self->last = last;
 }
@@ -234,7 +269,7 @@ event_cb (gpointer user_data, const char *text, gsize len)
       return;
     }
   n_changes = self->limit.n_changes;
-  take_event (self, text, len);
+  take_event (self, text, len, self->framing.is_error);
   learn_shape (self, n_changes, text, len);
 }
 

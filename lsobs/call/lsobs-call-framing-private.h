@@ -48,6 +48,7 @@ typedef struct
   gboolean is_escaped;    /* the next byte of the string follows a backslash */
   gboolean skips_newline; /* the next byte, if it is a newline, ends the line before it */
   gboolean has_data;      /* of server-sent events: the event has a data field */
+  gboolean is_error;      /* ... and its name is "error" */
 } LsobsCallFraming;
 
 void _lsobs_call_framing_init (LsobsCallFraming *self,

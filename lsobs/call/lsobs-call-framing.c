@@ -50,6 +50,7 @@ finish_event (LsobsCallFraming *self)
     self->func (self->user_data, self->event.data, self->event.len);
   self->n_skipped = 0;
   self->has_data = FALSE;
+  self->is_error = FALSE;
   if (self->event.allocated > KEEP_BYTES)
     _lsobs_buffer_clear (&self->event);
   _lsobs_buffer_truncate (&self->event, 0);
@@ -69,32 +70,41 @@ skip_known (LsobsCallFraming *self, const char *p, const char *end)
 
 /* --- server-sent events --- */
 
+/* Reads a field of a server-sent event.
+ * @line: (inout): the line, and then the value of the field
+ * Returns: FALSE if it is another field */
+static gboolean
+read_field (const char *field, const char **line, gsize *len)
+{
+  gsize n = strlen (field);
+
+  if (*len < n || memcmp (*line, field, n) != 0 || (*len > n && (*line)[n] != ':'))
+    return FALSE;
+  n = MIN (n + 1, *len);
+  if (*len > n && (*line)[n] == ' ')
+    n++;
+  *line += n;
+  *len -= n;
+  return TRUE;
+}
+
 /* Takes a line without its end. */
 static void
 take_line (LsobsCallFraming *self, const char *line, gsize len)
 {
-  static const char field[] = "data";
-  const gsize field_len = sizeof field - 1;
+  static const char error[] = "error";
 
   if (len == 0)
+    finish_event (self);
+  else if (read_field ("data", &line, &len))
     {
-      finish_event (self);
-      return;
+      if (self->has_data)
+        append (self, &self->event, "\n", 1);
+      self->has_data = TRUE;
+      append (self, &self->event, line, len);
     }
-  if (len < field_len || memcmp (line, field, field_len) != 0 ||
-      (len > field_len && line[field_len] != ':'))
-    return;
-  line += MIN (field_len + 1, len);
-  len -= MIN (field_len + 1, len);
-  if (len > 0 && *line == ' ')
-    {
-      line++;
-      len--;
-    }
-  if (self->has_data)
-    append (self, &self->event, "\n", 1);
-  self->has_data = TRUE;
-  append (self, &self->event, line, len);
+  else if (read_field ("event", &line, &len))
+    self->is_error = len == sizeof error - 1 && memcmp (line, error, len) == 0;
 }
 
 /* Takes the end of a line, whose beginning may be in the buffer. */
@@ -135,7 +145,7 @@ take_line_end (LsobsCallFraming *self, const char *text, gsize len)
 static gboolean
 is_between_events (const LsobsCallFraming *self)
 {
-  return self->line_len == 0 && !self->has_data && self->n_skipped == 0;
+  return self->line_len == 0 && !self->has_data && !self->is_error && self->n_skipped == 0;
 }
 
 /* Lines end with a newline, a carriage return, or both. */

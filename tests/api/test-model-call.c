@@ -706,6 +706,57 @@ test_request_id (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_metadata (run, "request_id", "\"req-1\"");
 }
 
+/* --- errors of the service --- */
+
+/* How services say in a stream with a good status that something is wrong. */
+static const struct
+{
+  const char *name;
+  const char *answer;
+  const char *error;
+  const char *type; /* (nullable) */
+} errors[] = {
+  { "object",
+    CHAT_PIECE
+    "data: {\"object\":\"error\",\"message\":\"KV cache full\",\"type\":\"BadRequestError\","
+    "\"code\":400}\n\ndata: [DONE]\n\n",
+    "\"KV cache full\"", "\"BadRequestError\"" },
+  { "type", CHAT_PIECE "data: {\"type\":\"error\",\"message\":\"Full\",\"code\":\"E\"}\n\n",
+    "\"Full\"", "\"E\"" },
+  { "name", CHAT_PIECE "event: error\ndata: {\"message\":\"Full\"}\n\ndata: [DONE]\n\n", "\"Full\"",
+    NULL },
+  { "name-behind", CHAT_PIECE "data: {\"message\":\"Full\"}\nevent: error\n\n", "\"Full\"", NULL },
+  { "name-of-text", CHAT_PIECE "event:error\ndata: Out of \xff memory\n\n",
+    "\"Out of \xef\xbf\xbd memory\"", NULL },
+  { "name-alone", CHAT_PIECE "event: error\ndata: {\"code\":5}\n\n", "\"Unknown error\"", NULL },
+  { "name-of-shape", CHAT_PIECE CHAT_PIECE CHAT_PIECE "event: error\n" CHAT_PIECE,
+    "\"Unknown error\"", NULL },
+  { "other-name", CHAT_PIECE "event: errors\ndata: {\"message\":\"Fine\"}\n\ndata: [DONE]\n\n",
+    "{}", NULL },
+  { "plain", "{\"object\":\"error\",\"message\":\"Full\",\"code\":400}", "\"Full\"", NULL },
+};
+
+static void
+test_errors (Fixture *fixture, gconstpointer data)
+{
+  guint n = GPOINTER_TO_UINT (data);
+  gsize len = strlen (errors[n].answer);
+
+  for (gsize step = len; step > 0; step /= 2)
+    {
+      g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+      g_autoptr (JsonObject) run = NULL;
+
+      for (gsize done = 0; done < len; done += step)
+        feed (call, errors[n].answer + done, MIN (step, len - done));
+      lsobs_model_call_finish (call, 200);
+      run = finish_one (fixture);
+      assert_member (run, "error", errors[n].error);
+      assert_metadata (run, "error_type", errors[n].type != NULL ? errors[n].type : "{}");
+      lsobs_memory_transport_clear (fixture->memory);
+    }
+}
+
 /* --- secrets --- */
 
 #define SECRET "https://u:" TELLTALE "@example.org/a?k=" TELLTALE
@@ -1248,6 +1299,12 @@ main (int argc, char **argv)
   add ("/model-call/refused-stream", test_refused_stream);
   add ("/model-call/unreachable", test_unreachable);
   add ("/model-call/request-id", test_request_id);
+  for (guint i = 0; i < G_N_ELEMENTS (errors); i++)
+    {
+      g_autofree char *path = g_strconcat ("/model-call/error/", errors[i].name, NULL);
+
+      g_test_add (path, Fixture, GUINT_TO_POINTER (i), set_up, test_errors, tear_down);
+    }
   for (guint i = 0; i < G_N_ELEMENTS (secrets); i++)
     {
       g_autofree char *path = g_strconcat ("/model-call/secret/", secrets[i].name, NULL);
