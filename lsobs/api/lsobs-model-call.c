@@ -181,6 +181,7 @@ start (LsobsModelCall *self,
   if (!lsobs_run_is_sampled (self->run))
     return;
   self->answer = _lsobs_call_answer_new (self->request->format, self->request->n_choices);
+  self->answer->is_guess = self->request->is_guess;
   annotate (self);
 }
 

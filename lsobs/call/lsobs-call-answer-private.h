@@ -16,6 +16,7 @@ G_BEGIN_DECLS
 struct _LsobsCallAnswer
 {
   const LsobsCallFormat *format; /* (nullable) NULL keeps the answer as it is */
+  gboolean is_guess;             /* the answer may be of another format, and is kept then */
   guint n_choices;               /* how many the request asks for */
   guint n_finished;              /* how many have come to their end */
 

@@ -349,7 +349,7 @@ _lsobs_call_answer_free (LsobsCallAnswer *self)
 void
 _lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len)
 {
-  gsize max = self->format == NULL ? LSOBS_CALL_MAX_BYTES : HEAD_BYTES;
+  gsize max = self->format == NULL || self->is_guess ? LSOBS_CALL_MAX_BYTES : HEAD_BYTES;
 
   if (!self->is_known)
     _lsobs_buffer_append (&self->raw, data, MIN (len, max - self->raw.len));
@@ -371,7 +371,7 @@ _lsobs_call_answer_end (LsobsCallAnswer *self, gboolean is_whole)
   take_last (self);
   if (!is_whole)
     return;
-  if (self->format == NULL)
+  if (self->format == NULL || (self->is_guess && !self->is_known && has_whole_events))
     self->is_complete = TRUE;
   else if (has_whole_events && self->framing.n_cut > 0)
     self->is_complete = TRUE; /* The service has sent it, lsobs has left it out. */

@@ -18,6 +18,7 @@ typedef struct
   gsize n_cut;        /* bytes of the body that are left out */
   guint n_choices;
   gboolean asks_usage; /* of a stream */
+  gboolean is_guess;   /* the body tells the format, and not the URL */
 } LsobsCallRequest;
 
 LsobsCallRequest *_lsobs_call_request_new (const char *url, GBytes *body);

@@ -221,6 +221,7 @@ guess_format (LsobsCallRequest *self, JsonObject *request)
 {
   if (self->format != NULL)
     return;
+  self->is_guess = TRUE;
   if (_lsobs_call_peek_array (request, "contents") != NULL)
     self->format = &_lsobs_google_format;
   else if (_lsobs_call_peek_array (request, "messages") != NULL &&

@@ -87,6 +87,16 @@ take_frame (LsobsCallAnswer *answer, JsonObject *event)
     }
 }
 
+/* Whether an event of JSON, which no frame marks as one of a stream, is a piece of an answer. After
+ * the first piece, all are. */
+static gboolean
+is_piece (LsobsCallAnswer *answer, JsonObject *event, JsonArray *choices)
+{
+  return answer->is_stream ||
+         _lsobs_call_peek_object (_lsobs_call_peek_element (choices, 0), "delta") != NULL ||
+         g_strcmp0 (_lsobs_call_peek_string (event, "object"), "chat.completion.chunk") == 0;
+}
+
 static gboolean
 take (LsobsCallAnswer *answer, JsonObject *event)
 {
@@ -96,12 +106,14 @@ take (LsobsCallAnswer *answer, JsonObject *event)
     return FALSE;
   _lsobs_call_answer_take_usage (answer, event);
   _lsobs_call_answer_take_model (answer, _lsobs_call_peek_string (event, "model"));
-  if (answer->framing.kind == LSOBS_FRAMING_JSON &&
-      _lsobs_call_peek_object (_lsobs_call_peek_element (choices, 0), "delta") == NULL)
+  if (answer->framing.kind == LSOBS_FRAMING_JSON && !is_piece (answer, event, choices))
     {
       _lsobs_call_answer_keep_event (answer);
       return TRUE;
     }
+  answer->is_stream = TRUE;
+  /* An event without choices may come before the first piece. */
+  g_clear_pointer (&answer->whole, g_bytes_unref);
   take_frame (answer, event);
   for (guint i = 0; choices != NULL && i < json_array_get_length (choices); i++)
     {

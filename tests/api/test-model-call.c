@@ -588,6 +588,45 @@ test_broken_late (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "error", "{}");
 }
 
+/* A stream of chunks without the frame of server-sent events. */
+static void
+test_chunk_lines (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (
+      call,
+      "{\"choices\":[],\"prompt_filter_results\":[]}\n"
+      "{\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":"
+      "{\"content\":\"a\"}}]}\n"
+      "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"},\"finish_reason\":\"stop\"}]}\n"
+      "{\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n"
+      "{\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n");
+  lsobs_model_call_finish (call, 200);
+  run = finish_one (fixture);
+  assert_member (run, "error", "{}");
+  assert_member (run, "events", "[\"new_token\"]");
+  assert_member (run, "outputs",
+                 "{\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"message\":{\"content\":"
+                 "\"ab\"}}],\"object\":\"chat.completion\",\"usage\":{\"completion_tokens\":2,"
+                 "\"prompt_tokens\":1}}");
+}
+
+/* An answer without choices is whole. */
+static void
+test_no_choices (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, "{\"choices\":[],\"usage\":{}}");
+  lsobs_model_call_finish (call, 200);
+  run = finish_one (fixture);
+  assert_member (run, "error", "{}");
+  assert_member (run, "outputs", "{\"choices\":[],\"usage\":{}}");
+}
+
 /* The mark at the end of a stream ends the run. */
 static void
 test_end_mark (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -617,6 +656,43 @@ test_after_end_mark (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "outputs",
                  "{\"choices\":[{\"index\":0,\"message\":{\"content\":"
                  "\"so farso farso farso far\",\"role\":\"assistant\"}}]}");
+}
+
+/* Answers to requests that look like those of a known format, from services that have another one. */
+static const struct
+{
+  const char *url;
+  const char *request;
+  const char *answer;
+} guesses[] = {
+  { "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke-with-response-stream",
+    "{\"anthropic_version\":\"bedrock-2023-05-31\",\"messages\":[]}",
+    "\x01\x02{\"bytes\":\"e30=\"}" },
+  { "https://api.cohere.com/v2/chat", "{\"model\":\"c\",\"messages\":[],\"stream\":true}",
+    "event: message-end\ndata: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"X\"}}\n\n" },
+};
+
+static void
+test_guess (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (guesses); i++)
+    {
+      const char *request = guesses[i / 2].request;
+      gboolean is_whole = i % 2 == 0;
+      g_autoptr (GBytes) body = g_bytes_new_static (request, strlen (request));
+      g_autoptr (LsobsModelCall) call =
+          lsobs_model_call_new (fixture->observer, NULL, guesses[i / 2].url, body);
+      g_autoptr (JsonObject) run = NULL;
+
+      feed_text (call, guesses[i / 2].answer);
+      if (is_whole)
+        lsobs_model_call_finish (call, 200);
+      g_clear_object (&call);
+      run = finish_one (fixture);
+      assert_member (run, "error", is_whole ? "{}" : "\"Incomplete answer\"");
+      g_assert_true (json_object_has_member (run, "outputs"));
+      lsobs_memory_transport_clear (fixture->memory);
+    }
 }
 
 static void
@@ -1291,8 +1367,11 @@ main (int argc, char **argv)
   add ("/model-call/cancelled", test_cancelled);
   add ("/model-call/broken", test_broken);
   add ("/model-call/broken-late", test_broken_late);
+  add ("/model-call/chunk-lines", test_chunk_lines);
+  add ("/model-call/no-choices", test_no_choices);
   add ("/model-call/end-mark", test_end_mark);
   add ("/model-call/after-end-mark", test_after_end_mark);
+  add ("/model-call/guess", test_guess);
   add ("/model-call/let-go", test_let_go);
   add ("/model-call/unknown-let-go", test_unknown_let_go);
   add ("/model-call/cut-let-go", test_cut_let_go);
