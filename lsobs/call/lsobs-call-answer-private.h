@@ -5,6 +5,7 @@
 #include "lsobs/call/lsobs-call-framing-private.h"
 #include "lsobs/call/lsobs-event-shape-private.h"
 #include "lsobs/call/lsobs-join-private.h"
+#include "lsobs/call/lsobs-vector-filter-private.h"
 
 G_BEGIN_DECLS
 
@@ -20,6 +21,8 @@ struct _LsobsCallAnswer
   guint n_choices;               /* how many the request asks for */
   guint n_finished;              /* how many have come to their end */
 
+  LsobsVectorFilter vectors; /* (owned) before all else, if the format has vectors */
+  LsobsBuffer filtered;      /* (owned) what it has let through of the present piece */
   LsobsCallFraming framing;
   LsobsBuffer scratch;      /* (owned) the event that is being taken */
   LsobsBuffer raw;          /* (owned) the first bytes, for an answer without events */

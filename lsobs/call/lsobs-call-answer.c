@@ -328,6 +328,8 @@ _lsobs_call_answer_new (const LsobsCallFormat *format, guint n_choices)
 void
 _lsobs_call_answer_free (LsobsCallAnswer *self)
 {
+  _lsobs_vector_filter_clear (&self->vectors);
+  _lsobs_buffer_clear (&self->filtered);
   _lsobs_call_framing_clear (&self->framing);
   _lsobs_buffer_clear (&self->scratch);
   _lsobs_buffer_clear (&self->raw);
@@ -345,9 +347,9 @@ _lsobs_call_answer_free (LsobsCallAnswer *self)
   g_free (self);
 }
 
-/* Takes the next piece of the body. */
-void
-_lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len)
+/* Takes bytes of the body, without vectors. */
+static void
+take_bytes (LsobsCallAnswer *self, const char *data, gsize len)
 {
   gsize max = self->format == NULL || self->is_guess ? LSOBS_CALL_MAX_BYTES : HEAD_BYTES;
 
@@ -358,6 +360,22 @@ _lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len)
     _lsobs_call_framing_feed (&self->framing, data, len);
   else
     self->framing.n_bytes += len;
+}
+
+/* Takes the next piece of the body. */
+void
+_lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len)
+{
+  if (self->format == NULL || !self->format->has_vectors)
+    {
+      take_bytes (self, data, len);
+      return;
+    }
+  _lsobs_buffer_truncate (&self->filtered, 0);
+  _lsobs_vector_filter_feed (&self->vectors, &self->filtered, data, len);
+  take_bytes (self, self->filtered.data, self->filtered.len);
+  if (self->filtered.allocated > KEEP_BYTES)
+    _lsobs_buffer_clear (&self->filtered);
 }
 
 /* Called when no more of the body comes.

@@ -17,6 +17,7 @@ typedef struct
   const char *provider;    /* (nullable) who offers the model, if the host does not tell */
   const char *model_type;  /* (nullable) for the service; NULL for embeddings */
   const char *options;     /* (nullable) the member of a request that has further parameters */
+  gboolean has_vectors;    /* of which only the length is kept */
   gboolean must_ask_usage; /* a stream has the usage only if the request asks for it */
 
   /* Appends members to the object of the inputs. */

@@ -4,6 +4,7 @@
 #include "lsobs/call/lsobs-call-answer-private.h"
 #include "lsobs/call/lsobs-call-json-private.h"
 #include "lsobs/call/lsobs-embeddings-format-private.h"
+#include "lsobs/call/lsobs-vector-filter-private.h"
 
 /* Embeddings of all services. The vectors are counted, and not sent. */
 
@@ -18,22 +19,22 @@ write_inputs (LsobsBuffer *out, JsonObject *request)
     _lsobs_call_write_member (out, request, names[i]);
 }
 
-/* @node: (nullable): a vector: an array of numbers, base64 with numbers of four bytes, or an object
- *   with one of these
+/* @node: (nullable): a vector: its length, as the filter of vectors has left it, an empty array, base64
+ *   with numbers of four bytes, or an object with one of these
  * Returns: its length, or -1 if it is something else */
 static gint64
 get_length (JsonNode *node)
 {
   JsonObject *object = _lsobs_json_peek_object (node);
-  const char *base64 = _lsobs_call_peek_text (node);
+  const char *base64;
 
+  if (_lsobs_call_peek_member (object, "embedding") != NULL)
+    return get_length (json_object_get_member (object, "embedding"));
+  if (_lsobs_call_peek_member (object, "values") != NULL)
+    return get_length (json_object_get_member (object, "values"));
   if (object != NULL)
-    {
-      node = _lsobs_call_peek_member (object, "embedding");
-      if (node == NULL)
-        node = _lsobs_call_peek_member (object, "values");
-      base64 = _lsobs_call_peek_text (node);
-    }
+    return _lsobs_call_get_index (object, LSOBS_VECTOR_LENGTH, -1);
+  base64 = _lsobs_call_peek_text (node);
   if (base64 != NULL)
     {
       gsize len = strlen (base64);
@@ -42,9 +43,7 @@ get_length (JsonNode *node)
         len--;
       return (gint64) (len * 3 / 4 / BYTES_PER_NUMBER);
     }
-  if (node == NULL || !JSON_NODE_HOLDS_ARRAY (node))
-    return -1;
-  return json_array_get_length (json_node_get_array (node));
+  return node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? 0 : -1;
 }
 
 /* Returns: (nullable): the member that has the vectors, or one vector */
@@ -93,12 +92,14 @@ take (LsobsCallAnswer *answer, JsonObject *event)
 
 const LsobsCallFormat _lsobs_openai_embeddings_format = {
   .operation = "embeddings",
+  .has_vectors = TRUE,
   .write_inputs = write_inputs,
   .take = take,
 };
 
 const LsobsCallFormat _lsobs_ollama_embeddings_format = {
   .operation = "embeddings",
+  .has_vectors = TRUE,
   .provider = "ollama",
   .options = "options",
   .write_inputs = write_inputs,
@@ -107,6 +108,7 @@ const LsobsCallFormat _lsobs_ollama_embeddings_format = {
 
 const LsobsCallFormat _lsobs_google_embeddings_format = {
   .operation = "embeddings",
+  .has_vectors = TRUE,
   .provider = "google_genai",
   .write_inputs = write_inputs,
   .take = take,

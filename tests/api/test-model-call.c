@@ -1039,6 +1039,111 @@ test_cut_empty (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "error", "{}");
 }
 
+/* --- vectors --- */
+
+#define N_VECTORS  900
+#define N_NUMBERS  1536
+#define BASE64_LEN (N_NUMBERS * 4 * 4 / 3)
+
+/* Returns: (transfer full): an answer with many vectors, of more than is kept of an answer */
+static GString *
+make_vectors (gboolean is_base64)
+{
+  GString *answer = g_string_new ("{\"object\":\"list\",\"data\":[");
+  g_autofree char *base64 = g_strnfill (BASE64_LEN, 'A');
+
+  for (guint i = 0; i < N_VECTORS * (is_base64 ? 3 : 1); i++)
+    {
+      g_string_append_printf (answer, "%s{\"index\":%u,\"embedding\":", i > 0 ? "," : "", i);
+      if (is_base64)
+        g_string_append_printf (answer, "\"%s\"", base64);
+      for (guint j = 0; !is_base64 && j < N_NUMBERS; j++)
+        g_string_append (answer, j == 0 ? "[0.0123456789" : ", -.0123456789");
+      g_string_append (answer, is_base64 ? "}" : "]}");
+    }
+  g_string_append (answer, "],\"model\":\"e\",\"usage\":{\"prompt_tokens\":7,\"total_tokens\":7}}");
+  return answer;
+}
+
+/* Vectors are counted, however long they are, and never sent. */
+static void
+test_vectors (Fixture *fixture, gconstpointer data)
+{
+  gboolean is_base64 = GPOINTER_TO_INT (data);
+  g_autoptr (LsobsModelCall) call =
+      lsobs_model_call_new (fixture->observer, NULL, "https://api.openai.com/v1/embeddings", NULL);
+  GString *answer = make_vectors (is_base64);
+  const gsize step = 10007;
+  g_autoptr (JsonObject) run = NULL;
+
+  g_assert_cmpuint (answer->len, >, 16 * 1024 * 1024);
+  for (gsize done = 0; done < answer->len; done += step)
+    feed (call, answer->str + done, MIN (step, answer->len - done));
+  g_string_free (answer, TRUE);
+  lsobs_model_call_finish (call, 200);
+  run = finish_one (fixture);
+  assert_member (run, "error", "{}");
+  assert_member (run, "outputs",
+                 is_base64 ? "{\"model\":\"e\",\"n_dimensions\":1536,\"n_vectors\":2700}"
+                           : "{\"model\":\"e\",\"n_dimensions\":1536,\"n_vectors\":900}");
+  assert_metadata (run, "usage_metadata", "{\"input_tokens\":7,\"total_tokens\":7}");
+  assert_metadata (run, "lsobs_cut_bytes", "{}");
+}
+
+/* Other answers of services that make vectors. */
+static const struct
+{
+  const char *answer;
+  const char *outputs;
+} other_vectors[] = {
+  { "{\"data\":[{\"embedding\":[1,2", "{\"value\":\"{\\\"data\\\":[{\\\"embedding\\\":\"}" },
+  { "{\"float\":[[1,2],[3]],\"names\":[1,\"a\",[],{}]}",
+    "{\"float\":[{\"lsobs_length\":2},{\"lsobs_length\":1}],\"names\":[\"a\",[],{}]}" },
+  { "<a b=\"[1,2]\">[1]", "{\"value\":\"<a b=\\\"[1,2]\\\">[1]\"}" },
+  { "{\"embeddings\":[]}", "{\"n_vectors\":0}" },
+  { "{\"embeddings\":[[null, 1e-3\n,NaN ]]}", "{\"n_dimensions\":3,\"n_vectors\":1}" },
+  { "{\"embedding\":[]}", "{\"n_dimensions\":0,\"n_vectors\":1}" },
+};
+
+static void
+test_other_vectors (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (other_vectors); i++)
+    {
+      g_autoptr (LsobsModelCall) call =
+          lsobs_model_call_new (fixture->observer, NULL, "http://localhost:11434/api/embed", NULL);
+      const char *answer = other_vectors[i / 2].answer;
+      gsize step = i % 2 == 0 ? strlen (answer) : 1;
+      g_autoptr (JsonObject) run = NULL;
+
+      for (gsize done = 0; done < strlen (answer); done += step)
+        feed (call, answer + done, step);
+      lsobs_model_call_finish (call, 200);
+      run = finish_one (fixture);
+      assert_member (run, "outputs", other_vectors[i / 2].outputs);
+      lsobs_memory_transport_clear (fixture->memory);
+    }
+}
+
+/* A long message of an error is no vector. */
+static void
+test_vector_error (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call =
+      lsobs_model_call_new (fixture->observer, NULL, "https://api.openai.com/v1/embeddings", NULL);
+  g_autofree char *text = g_strnfill (2000, 'x');
+  g_autofree char *answer = g_strdup_printf ("{\"error\":{\"message\":\"Too %s\"}}", text);
+  g_autofree char *right = g_strdup_printf ("\"HTTP 400: Too %s\"", text);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, answer);
+  lsobs_model_call_finish (call, 400);
+  run = finish_one (fixture);
+  assert_member (run, "error", right);
+}
+
+/* --- more limits --- */
+
 /* A page of a proxy is cut early. */
 static void
 test_cut_page (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -1400,6 +1505,12 @@ main (int argc, char **argv)
   g_test_add_func ("/model-call/unsampled", test_unsampled);
   add ("/model-call/cut", test_cut);
   add ("/model-call/cut-empty", test_cut_empty);
+  g_test_add ("/model-call/vectors/numbers", Fixture, GINT_TO_POINTER (FALSE), set_up, test_vectors,
+              tear_down);
+  g_test_add ("/model-call/vectors/base64", Fixture, GINT_TO_POINTER (TRUE), set_up, test_vectors,
+              tear_down);
+  add ("/model-call/vectors/other", test_other_vectors);
+  add ("/model-call/vectors/error", test_vector_error);
   add ("/model-call/cut-page", test_cut_page);
   add ("/model-call/cut-request", test_cut_request);
   for (guint i = 0; i < G_N_ELEMENTS (floods); i++)
