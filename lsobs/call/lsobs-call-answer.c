@@ -208,8 +208,11 @@ take_text_error (LsobsCallAnswer *self, const char *text, gsize len)
 static void
 take_event (LsobsCallAnswer *self, const char *text, gsize len, gboolean is_named_error)
 {
-  g_autoptr (JsonNode) node = _lsobs_call_parse (&self->scratch, text, len);
+  gboolean too_large;
+  g_autoptr (JsonNode) node = _lsobs_call_parse (&self->scratch, text, len, &too_large);
 
+  if (too_large)
+    self->framing.n_cut += len;
   if (node != NULL)
     take_object (self, json_node_get_object (node), is_named_error);
   else if (is_named_error)
@@ -391,7 +394,8 @@ _lsobs_call_answer_end (LsobsCallAnswer *self, gboolean is_whole)
     return;
   if (self->format == NULL || (self->is_guess && !self->is_known && has_whole_events))
     self->is_complete = TRUE;
-  else if (has_whole_events && self->framing.n_cut > 0)
+  else if (has_whole_events && self->framing.n_cut > 0 && !self->is_stream &&
+           self->framing.kind == LSOBS_FRAMING_JSON)
     self->is_complete = TRUE; /* The service has sent it, lsobs has left it out. */
 }
 

@@ -88,6 +88,9 @@ void _lsobs_call_write_elements (LsobsBuffer *out, JsonObject *object, const cha
 void _lsobs_call_write_tools (LsobsBuffer *out, JsonObject *object, const char *name);
 void _lsobs_call_write_raw (LsobsBuffer *out, const char *text, gsize len);
 void _lsobs_call_write_masked (LsobsBuffer *out, const char *text, gsize len);
-JsonNode *_lsobs_call_parse (LsobsBuffer *scratch, const char *text, gsize len);
+JsonNode *_lsobs_call_parse (LsobsBuffer *scratch,
+                             const char *text,
+                             gsize len,
+                             gboolean *too_large);
 
 G_END_DECLS

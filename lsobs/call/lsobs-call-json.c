@@ -5,6 +5,7 @@
 #include "lsobs/call/lsobs-call-mask-private.h"
 #include "lsobs/text/lsobs-json-reader-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
+#include "lsobs/text/lsobs-json-scan-private.h"
 
 /* How the requests and answers of models are read and written as JSON. */
 
@@ -143,16 +144,51 @@ _lsobs_call_write_masked (LsobsBuffer *out, const char *text, gsize len)
   _lsobs_call_write_raw (out, masked.data, masked.len);
 }
 
-/* Parses JSON text that may be hostile: the sanitizer repairs it, and limits its depth.
+/* Text that is not longer than this cannot become too large a tree. */
+#define SMALL_BYTES (64 * 1024)
+
+/* About how much memory the nodes of a text may take, and each of them takes. */
+#define MAX_NODES_BYTES (128 * 1024 * 1024)
+#define CONTAINER_BYTES 320
+#define VALUE_BYTES     96
+
+/* Whether the nodes of a text would take too much memory.
+ * @text: valid JSON */
+static gboolean
+is_too_large (const char *text, gsize len)
+{
+  const char *end = text + len;
+  gsize n_bytes = 0;
+
+  if (len <= SMALL_BYTES)
+    return FALSE;
+  for (const char *p = text; p < end && n_bytes <= MAX_NODES_BYTES; p++)
+    {
+      if (*p == '"')
+        for (p = _lsobs_json_scan (p + 1, end, FALSE); p < end && *p != '"';)
+          p = _lsobs_json_scan (p + (*p == '\\' ? 2 : 1), end, FALSE);
+      else if (*p == '{' || *p == '[')
+        n_bytes += CONTAINER_BYTES;
+      else if (*p == ',' || *p == ':')
+        n_bytes += VALUE_BYTES;
+    }
+  return n_bytes > MAX_NODES_BYTES;
+}
+
+/* Parses JSON text that may be hostile: the sanitizer repairs it, and limits its depth; text with
+ * very many values is not parsed.
  * @scratch: is overwritten with the repaired text
+ * @too_large: (out): whether that is why there is no node
  * Returns: (transfer full) (nullable): an object; NULL if the text is something else */
 JsonNode *
-_lsobs_call_parse (LsobsBuffer *scratch, const char *text, gsize len)
+_lsobs_call_parse (LsobsBuffer *scratch, const char *text, gsize len, gboolean *too_large)
 {
   const LsobsSanitizeOptions options = { .redactor = NULL };
+  gboolean is_object;
 
   _lsobs_buffer_truncate (scratch, 0);
-  if (len == 0 || !_lsobs_json_sanitize (scratch, text, len, &options) || scratch->data[0] != '{')
-    return NULL;
-  return _lsobs_json_read (scratch);
+  is_object =
+      len > 0 && _lsobs_json_sanitize (scratch, text, len, &options) && scratch->data[0] == '{';
+  *too_large = is_object && is_too_large (scratch->data, scratch->len);
+  return is_object && !*too_large ? _lsobs_json_read (scratch) : NULL;
 }

@@ -287,13 +287,14 @@ _lsobs_call_request_new (const char *url, GBytes *body)
   g_autoptr (JsonNode) node = NULL;
   g_auto (LsobsBuffer) scratch = LSOBS_BUFFER_INIT;
   JsonObject *request;
+  gboolean too_large;
   gsize len = 0;
   const char *text = body != NULL ? g_bytes_get_data (body, &len) : NULL;
 
   self->n_choices = 1;
   take_url (self, url);
   if (len <= MAX_BYTES)
-    node = _lsobs_call_parse (&scratch, text, len);
+    node = _lsobs_call_parse (&scratch, text, len, &too_large);
   request = _lsobs_json_peek_object (node);
   if (request != NULL)
     guess_format (self, request);

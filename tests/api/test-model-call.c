@@ -1144,6 +1144,75 @@ test_vector_error (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- more limits --- */
 
+/* Returns: (transfer full): an event with a list */
+static char *
+make_list_event (const char *element, guint n)
+{
+  GString *text = g_string_new ("data: {\"choices\":[],\"x\":[0");
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_string_append_c (text, ',');
+      g_string_append (text, element);
+    }
+  g_string_append (text, "]}\n\n");
+  return g_string_free (text, FALSE);
+}
+
+/* An event of so many values that its nodes would take very much memory is left out, in the same way
+ * as one that is long. */
+static void
+test_many_values (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const guint n_values = 300 * 1000;
+  const guint n_objects = 1000 * 1000;
+  g_autofree char *few = make_list_event ("1", n_values);
+  g_autofree char *many = make_list_event ("{}", n_objects);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+      g_autoptr (JsonObject) run = NULL;
+      JsonObject *outputs;
+
+      feed_text (call, CHAT_PIECE);
+      feed_text (call, i == 0 ? few : many);
+      feed_text (call, "data: [DONE]\n\n");
+      run = finish_one (fixture);
+      assert_member (run, "error", "{}");
+      outputs = json_object_get_object_member (run, "outputs");
+      if (i == 0)
+        g_assert_cmpuint (json_array_get_length (json_object_get_array_member (outputs, "x")), ==,
+                          n_values + 1);
+      else
+        {
+          assert_member (run, "outputs", CHAT_OUTPUTS);
+          g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (run,
+                                                                                      "metadata"),
+                                                       "lsobs_cut_bytes"),
+                           >, 3 * n_objects);
+        }
+      lsobs_memory_transport_clear (fixture->memory);
+    }
+}
+
+/* An event that was too long does not make a stream complete that lacks its end mark. */
+static void
+test_cut_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autofree char *text = g_strnfill (17 * 1024 * 1024, 'x');
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE "data: ");
+  feed_text (call, text);
+  feed_text (call, "\n\n");
+  lsobs_model_call_finish (call, 200);
+  run = finish_one (fixture);
+  assert_member (run, "error", "\"Incomplete answer\"");
+  assert_member (run, "outputs", CHAT_OUTPUTS);
+}
+
 /* A page of a proxy is cut early. */
 static void
 test_cut_page (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -1511,6 +1580,8 @@ main (int argc, char **argv)
               tear_down);
   add ("/model-call/vectors/other", test_other_vectors);
   add ("/model-call/vectors/error", test_vector_error);
+  add ("/model-call/many-values", test_many_values);
+  add ("/model-call/cut-incomplete", test_cut_incomplete);
   add ("/model-call/cut-page", test_cut_page);
   add ("/model-call/cut-request", test_cut_request);
   for (guint i = 0; i < G_N_ELEMENTS (floods); i++)
