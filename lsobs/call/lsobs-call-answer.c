@@ -11,6 +11,10 @@
  * something else, such as a page of a proxy. */
 #define HEAD_BYTES (64 * 1024)
 
+/* With less room than this for the outputs, each event is parsed: what does not fit is the same then,
+ * however the answer is cut into pieces. */
+#define SKIP_ROOM (128 * 1024)
+
 /* A buffer that has grown larger than this is freed after the event. */
 #define KEEP_BYTES (256 * 1024)
 
@@ -295,7 +299,7 @@ skip_cb (gpointer user_data, const char *bytes, gsize len)
   LsobsShapeText text;
   gsize n = _lsobs_event_shape_match (&self->shape, bytes, len, &text);
 
-  if (n == 0)
+  if (n == 0 || self->limit.n_cut > 0 || self->limit.n_left < SKIP_ROOM + self->last.len + n)
     return 0;
   if (!self->shape.varies)
     {

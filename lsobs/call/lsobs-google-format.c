@@ -353,8 +353,7 @@ take_candidate (LsobsCallAnswer *answer, JsonObject *candidate)
   for (guint i = 0; message != NULL && parts != NULL && i < json_array_get_length (parts); i++)
     if (_lsobs_call_peek_element (parts, i) != NULL)
       take_part (answer, message, _lsobs_call_peek_element (parts, i));
-  if (_lsobs_call_peek_string (candidate, "finishReason") != NULL &&
-      !_lsobs_join_has (choice, "finish_reason"))
+  if (_lsobs_call_peek_string (candidate, "finishReason") != NULL && _lsobs_join_finish (choice))
     answer->n_finished++;
   json_object_iter_init_ordered (&iter, candidate);
   while (json_object_iter_next_ordered (&iter, &name, &node))

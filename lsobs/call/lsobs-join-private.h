@@ -17,6 +17,7 @@ typedef struct
 {
   gsize n_left;       /* bytes */
   gsize n_cut;        /* bytes that were left out */
+  gboolean is_full;   /* a text was cut: no text grows any more, as that would leave a hole */
   guint n_changes;    /* how often a text has grown, or values were added or removed */
   LsobsJoin *changed; /* (unowned) (nullable) the last of them, if it is a text */
   gsize n_added;      /* bytes that this text has grown by then */
@@ -30,6 +31,7 @@ LsobsJoin *_lsobs_join_get_element (LsobsJoin *self, const char *name, gint64 in
 LsobsJoin *_lsobs_join_add_element (LsobsJoin *self, const char *name);
 guint _lsobs_join_count (LsobsJoin *self, const char *name);
 gboolean _lsobs_join_is_empty (LsobsJoin *self);
+gboolean _lsobs_join_finish (LsobsJoin *self);
 gboolean _lsobs_join_has (LsobsJoin *self, const char *name);
 
 void _lsobs_join_set (LsobsJoin *self, const char *name, JsonNode *node);

@@ -26,6 +26,7 @@ struct _LsobsJoin
   LsobsJoinLimit *limit; /* (unowned) shared by all values below the outermost one */
   char *name;            /* (owned) (nullable) of a member */
   gint64 index;          /* of an element of a list, or -1 */
+  gboolean is_finished;  /* the element has come to its end */
   LsobsBuffer text;      /* of JOIN_VALUE, JOIN_TEXT, JOIN_RAW */
   GPtrArray *children;   /* (owned) (nullable) (element-type LsobsJoin) of JOIN_OBJECT, JOIN_LIST */
 };
@@ -264,6 +265,17 @@ _lsobs_join_has (LsobsJoin *self, const char *name)
   return child->text.len > 0 || count_children (child) > 0;
 }
 
+/* The element has come to its end. Unlike a member, this takes no room.
+ * Returns: TRUE for the first time */
+gboolean
+_lsobs_join_finish (LsobsJoin *self)
+{
+  gboolean is_first = !self->is_finished;
+
+  self->is_finished = TRUE;
+  return is_first;
+}
+
 /* Whether the member was set to this string. */
 static gboolean
 has_string (LsobsJoin *self, const char *name, const char *text)
@@ -311,14 +323,16 @@ _lsobs_join_set_string (LsobsJoin *self, const char *name, const char *text)
 void
 _lsobs_join_grow_text (LsobsJoin *self, const char *text, gsize len)
 {
-  gsize fits = _lsobs_utf8_cut (text, len, self->limit->n_left);
+  gsize fits = self->limit->is_full ? 0 : _lsobs_utf8_cut (text, len, self->limit->n_left);
 
   _lsobs_buffer_append (&self->text, text, fits);
   self->limit->n_left -= fits;
   self->limit->n_cut += len - fits;
-  /* What comes later would leave a hole. */
   if (fits < len)
-    self->limit->n_left = 0;
+    {
+      self->limit->is_full = TRUE;
+      self->limit->n_left = 0;
+    }
   if (len > 0)
     note_change (self->limit, self, fits);
 }

@@ -52,8 +52,7 @@ take_choice (LsobsCallAnswer *answer, JsonObject *choice)
     return;
   if (delta == NULL)
     delta = _lsobs_call_peek_object (choice, "message");
-  if (_lsobs_call_peek_string (choice, "finish_reason") != NULL &&
-      !_lsobs_join_has (joined, "finish_reason"))
+  if (_lsobs_call_peek_string (choice, "finish_reason") != NULL && _lsobs_join_finish (joined))
     answer->n_finished++;
   _lsobs_join_merge (joined, choice, except);
   answer->has_token |= _lsobs_call_peek_string (choice, "text") != NULL;

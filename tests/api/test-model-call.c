@@ -1213,6 +1213,109 @@ test_cut_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "outputs", CHAT_OUTPUTS);
 }
 
+/* Feeds an event with a text of so many bytes. */
+static void
+feed_long_text (LsobsModelCall *call, gsize len)
+{
+  g_autofree char *text = g_strnfill (len, 'x');
+  g_autofree char *event =
+      g_strdup_printf ("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n",
+                       text);
+
+  feed_text (call, event);
+}
+
+/* After a gap, no text follows, also if there is room again. */
+static void
+test_cut_hole (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autofree char *text = g_strnfill (1024 * 1024, 'y');
+  g_autofree char *frame = g_strdup_printf ("data: {\"choices\":[],\"z\":\"%s\"}\n\n", text);
+  JsonObject *choice;
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, frame);
+  feed_text (call, CHAT_PIECE);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autofree char *long_text = g_strnfill (8 * 1024 * 1024, 'x');
+      g_autofree char *event = g_strdup_printf (
+          "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"%s\"}}]}\n\n", long_text);
+
+      feed_text (call, event);
+    }
+  feed_text (call, "data: {\"choices\":[],\"z\":\"short\"}\n\n" CHAT_PIECE "data: [DONE]\n\n");
+  run = finish_one (fixture);
+  assert_member (json_object_get_object_member (run, "outputs"), "z", "\"short\"");
+  choice = json_array_get_object_element (
+      json_object_get_array_member (json_object_get_object_member (run, "outputs"), "choices"), 0);
+  assert_member (json_object_get_object_member (choice, "message"), "content", "\"so far\"");
+}
+
+/* Without room for its reason, a choice still finishes, and once. */
+static void
+test_cut_finish (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char request[] = "{\"model\":\"m\",\"messages\":[],\"n\":2}";
+
+  for (guint n_finished = 1; n_finished <= 2; n_finished++)
+    {
+      g_autoptr (GBytes) body = g_bytes_new_static (request, strlen (request));
+      g_autoptr (LsobsModelCall) call =
+          lsobs_model_call_new (fixture->observer, NULL, CHAT_URL, body);
+      g_autofree char *second =
+          g_strdup_printf ("data: {\"choices\":[{\"index\":%u,\"finish_reason\":\"stop\"}]}\n\n",
+                           n_finished - 1);
+      g_autoptr (JsonObject) run = NULL;
+
+      feed_text (call, "data: {\"choices\":[{\"index\":0},{\"index\":1}]}\n\n");
+      feed_long_text (call, 8 * 1024 * 1024);
+      feed_long_text (call, 8 * 1024 * 1024);
+      feed_text (call, "data: {\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n\n");
+      feed_text (call, second);
+      lsobs_model_call_finish (call, 200);
+      run = finish_one (fixture);
+      assert_member (run, "error", n_finished == 2 ? "{}" : "\"Incomplete answer\"");
+      lsobs_memory_transport_clear (fixture->memory);
+    }
+}
+
+/* What does not fit is the same, however the answer is cut into pieces. */
+static void
+test_cut_pieces (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GString) answer = g_string_new (NULL);
+  g_autofree char *text = g_strnfill (100, 'y');
+  g_autoptr (GPtrArray) events = NULL;
+  g_autofree char *whole = NULL;
+  g_autofree char *cut = NULL;
+
+  for (guint i = 0; i < 6000; i++)
+    g_string_append_printf (
+        answer,
+        "data: {\"created\":%u,\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+        "\"%s\"},\"finish_reason\":%s}]}\n\n",
+        i, text, i < 5900 ? "null" : "\"stop\"");
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+      gsize step = i == 0 ? answer->len : 61;
+
+      feed_long_text (call, 16 * 1024 * 1024 - 400 * 1024);
+      for (gsize done = 0; done < answer->len; done += step)
+        feed (call, answer->str + done, MIN (step, answer->len - done));
+      lsobs_model_call_finish (call, 200);
+    }
+  g_assert_true (lsobs_exporter_flush (fixture->exporter, TEST_TIMEOUT_MS, NULL, NULL));
+  events = lsobs_memory_transport_dup_events (fixture->memory);
+  g_assert_cmpuint (events->len, ==, 2);
+  whole = describe_as_text (g_ptr_array_index (events, 0));
+  cut = describe_as_text (g_ptr_array_index (events, 1));
+  g_assert_nonnull (strstr (whole, "lsobs_cut_bytes"));
+  g_assert_true (g_str_equal (whole, cut));
+}
+
 /* A page of a proxy is cut early. */
 static void
 test_cut_page (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -1582,6 +1685,9 @@ main (int argc, char **argv)
   add ("/model-call/vectors/error", test_vector_error);
   add ("/model-call/many-values", test_many_values);
   add ("/model-call/cut-incomplete", test_cut_incomplete);
+  add ("/model-call/cut-hole", test_cut_hole);
+  add ("/model-call/cut-finish", test_cut_finish);
+  add ("/model-call/cut-pieces", test_cut_pieces);
   add ("/model-call/cut-page", test_cut_page);
   add ("/model-call/cut-request", test_cut_request);
   for (guint i = 0; i < G_N_ELEMENTS (floods); i++)
