@@ -48,6 +48,28 @@ take_start (LsobsCallAnswer *answer, JsonObject *message)
   take_usage (answer, _lsobs_call_peek_object (message, "usage"));
 }
 
+/* Takes what a block begins with. Its lists are whole, and no pieces: the parts that a server of tools
+ * has answered stay apart.
+ * @block: (nullable): where it belongs */
+static void
+take_block (LsobsJoin *block, JsonObject *start)
+{
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+
+  if (block == NULL)
+    return;
+  json_object_iter_init_ordered (&iter, start);
+  while (json_object_iter_next_ordered (&iter, &name, &node))
+    {
+      if (JSON_NODE_HOLDS_ARRAY (node))
+        _lsobs_join_append_all (block, name, json_node_get_array (node));
+      else
+        _lsobs_join_merge_member (block, name, node);
+    }
+}
+
 /* @block: (nullable): where the piece belongs */
 static void
 take_delta (LsobsCallAnswer *answer, LsobsJoin *block, JsonObject *delta)
@@ -89,7 +111,6 @@ take (LsobsCallAnswer *answer, JsonObject *event)
 {
   const char *type = _lsobs_call_peek_string (event, "type");
   JsonObject *block = _lsobs_call_peek_object (event, "content_block");
-  LsobsJoin *joined;
 
   if (type == NULL)
     return FALSE;
@@ -102,11 +123,7 @@ take (LsobsCallAnswer *answer, JsonObject *event)
   else if (strcmp (type, "message_start") == 0)
     take_start (answer, _lsobs_call_peek_object (event, "message"));
   else if (strcmp (type, "content_block_start") == 0 && block != NULL)
-    {
-      joined = get_block (answer, event);
-      if (joined != NULL)
-        _lsobs_join_merge (joined, block, NULL);
-    }
+    take_block (get_block (answer, event), block);
   else if (strcmp (type, "content_block_delta") == 0)
     take_delta (answer, get_block (answer, event), _lsobs_call_peek_object (event, "delta"));
   else if (strcmp (type, "message_delta") == 0)

@@ -41,6 +41,7 @@ void _lsobs_join_add_raw_text (LsobsJoin *self, const char *name, const char *te
 void _lsobs_join_grow_text (LsobsJoin *self, const char *text, gsize len);
 const char *_lsobs_join_peek_end (LsobsJoin *self, gsize len);
 void _lsobs_join_append (LsobsJoin *self, const char *name, JsonNode *node);
+void _lsobs_join_append_all (LsobsJoin *self, const char *name, JsonArray *array);
 void _lsobs_join_merge_member (LsobsJoin *self, const char *name, JsonNode *node);
 void _lsobs_join_merge (LsobsJoin *self, JsonObject *piece, const char *const *except);
 void _lsobs_join_clear_object (LsobsJoin *self);

@@ -369,15 +369,31 @@ _lsobs_join_add_raw_text (LsobsJoin *self, const char *name, const char *text)
   add_text (self, JOIN_RAW, name, text);
 }
 
-/* Appends to a list. */
-void
-_lsobs_join_append (LsobsJoin *self, const char *name, JsonNode *node)
+/* @list: (nullable) */
+static void
+append_value (LsobsJoin *list, JsonNode *node)
 {
-  LsobsJoin *list = get_member (self, JOIN_LIST, name);
   LsobsJoin *child = list != NULL ? add_child (list, JOIN_VALUE, NULL, -1) : NULL;
 
   if (child != NULL)
     set_value (child, node);
+}
+
+/* Appends to a list. */
+void
+_lsobs_join_append (LsobsJoin *self, const char *name, JsonNode *node)
+{
+  append_value (get_member (self, JOIN_LIST, name), node);
+}
+
+/* Appends elements to a list, each of which is whole. */
+void
+_lsobs_join_append_all (LsobsJoin *self, const char *name, JsonArray *array)
+{
+  LsobsJoin *list = get_member (self, JOIN_LIST, name);
+
+  for (guint i = 0; i < json_array_get_length (array); i++)
+    append_value (list, json_array_get_element (array, i));
 }
 
 /* --- merging --- */
