@@ -258,17 +258,29 @@ learn_shape (LsobsCallAnswer *self, guint n_changes, const char *text, gsize len
                             _lsobs_join_peek_end (limit->changed, limit->n_added), limit->n_added);
 }
 
+/* Whether an event is the mark that ends a stream, with or without white space. */
+static gboolean
+is_end_mark (const char *text, gsize len)
+{
+  static const char done[] = "[DONE]";
+
+  for (; len > 0 && g_ascii_isspace (*text); len--)
+    text++;
+  while (len > 0 && g_ascii_isspace (text[len - 1]))
+    len--;
+  return len == sizeof done - 1 && memcmp (text, done, len) == 0;
+}
+
 static void
 event_cb (gpointer user_data, const char *text, gsize len)
 {
-  static const char done[] = "[DONE]";
   LsobsCallAnswer *self = user_data;
   guint n_changes;
 
   if (self->format == NULL || self->has_ended)
     return;
   take_last (self);
-  if (len == sizeof done - 1 && memcmp (text, done, len) == 0)
+  if (is_end_mark (text, len))
     {
       self->is_complete = TRUE;
       self->has_ended = TRUE;

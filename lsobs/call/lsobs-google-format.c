@@ -9,6 +9,9 @@
 /* generateContent of Google. Its contents have other names than the messages of all others, so they
  * become messages of OpenAI's form, which the service shows. */
 
+/* The member of a message, a part or a call that has the signature of its thoughts. */
+#define SIGNATURE "thoughtSignature"
+
 /* Returns: (nullable): a member under one of its two names */
 static JsonNode *
 peek_either (JsonObject *object, const char *name, const char *other)
@@ -36,6 +39,25 @@ dup_json (JsonNode *node)
   else
     _lsobs_buffer_append_str (&text, "{}");
   return g_strndup (text.data, text.len);
+}
+
+/* Returns: (nullable): the signature of a part, which the next request repeats */
+static JsonNode *
+peek_signature (JsonObject *part)
+{
+  return peek_either (part, "thoughtSignature", "thought_signature");
+}
+
+/* Writes the signature of a part, if it has one. */
+static void
+write_signature (LsobsBuffer *out, JsonObject *part)
+{
+  JsonNode *signature = peek_signature (part);
+
+  if (signature == NULL)
+    return;
+  _lsobs_call_write_name (out, SIGNATURE);
+  _lsobs_call_write_node (out, signature);
 }
 
 /* --- parts --- */
@@ -102,6 +124,7 @@ write_part (LsobsBuffer *out, JsonObject *part)
       _lsobs_call_write_name (out, is_thought ? "thinking" : "text");
       _lsobs_call_write_node (out, text);
     }
+  write_signature (out, part);
   _lsobs_buffer_append_c (out, '}');
 }
 
@@ -114,10 +137,12 @@ typedef struct
   guint n_answers; /* to calls without an id */
 } CallIds;
 
-/* Appends a call of a function. */
+/* Appends a call of a function.
+ * @part: has the call */
 static void
-write_call (LsobsBuffer *out, CallIds *ids, JsonObject *call)
+write_call (LsobsBuffer *out, CallIds *ids, JsonObject *part)
 {
+  JsonObject *call = peek_either_object (part, "functionCall", "function_call");
   g_autofree char *made = g_strdup_printf ("call_%u", ids->n_calls++);
   g_autofree char *arguments = dup_json (_lsobs_call_peek_member (call, "args"));
   const char *id = _lsobs_call_peek_string (call, "id");
@@ -131,7 +156,9 @@ write_call (LsobsBuffer *out, CallIds *ids, JsonObject *call)
   _lsobs_buffer_append_c (out, '{');
   _lsobs_call_write_string (out, "name", name != NULL ? name : "");
   _lsobs_call_write_string (out, "arguments", arguments);
-  _lsobs_buffer_append_str (out, "}}");
+  _lsobs_buffer_append_c (out, '}');
+  write_signature (out, part);
+  _lsobs_buffer_append_c (out, '}');
 }
 
 /* Appends a message with what a function has answered. */
@@ -175,7 +202,7 @@ count_parts (JsonArray *parts, PartStats *counts)
       else if (peek_either (part, "functionResponse", "function_response") != NULL)
         counts->n_answers++;
       else if (_lsobs_call_peek_member (part, "text") != NULL &&
-               _lsobs_call_peek_member (part, "thought") == NULL)
+               _lsobs_call_peek_member (part, "thought") == NULL && peek_signature (part) == NULL)
         {
           counts->n_texts++;
           counts->text = json_object_get_member (part, "text");
@@ -238,10 +265,10 @@ write_content (LsobsBuffer *out, CallIds *ids, JsonObject *content, const char *
       _lsobs_buffer_append_c (out, '[');
       for (guint i = 0; i < json_array_get_length (parts); i++)
         {
-          function = peek_either_object (_lsobs_call_peek_element (parts, i), "functionCall",
-                                         "function_call");
-          if (function != NULL)
-            write_call (out, ids, function);
+          JsonObject *part = _lsobs_call_peek_element (parts, i);
+
+          if (peek_either_object (part, "functionCall", "function_call") != NULL)
+            write_call (out, ids, part);
         }
       _lsobs_buffer_append_c (out, ']');
     }
@@ -277,9 +304,19 @@ write_inputs (LsobsBuffer *out, JsonObject *request)
 
 /* --- outputs --- */
 
+/* @joined: what the signature of the part belongs to */
 static void
-take_call (LsobsJoin *message, JsonObject *call)
+take_signature (LsobsJoin *joined, JsonObject *part)
 {
+  if (peek_signature (part) != NULL)
+    _lsobs_join_set (joined, SIGNATURE, peek_signature (part));
+}
+
+/* @part: has the call */
+static void
+take_call (LsobsJoin *message, JsonObject *part)
+{
+  JsonObject *call = peek_either_object (part, "functionCall", "function_call");
   g_autofree char *id = g_strdup_printf ("call_%u", _lsobs_join_count (message, "tool_calls"));
   g_autofree char *arguments = dup_json (_lsobs_call_peek_member (call, "args"));
   LsobsJoin *joined = _lsobs_join_add_element (message, "tool_calls");
@@ -292,6 +329,7 @@ take_call (LsobsJoin *message, JsonObject *call)
   else
     _lsobs_join_set_string (joined, "id", id);
   _lsobs_join_set_string (joined, "type", "function");
+  take_signature (joined, part);
   function = _lsobs_join_get_object (joined, "function");
   if (function == NULL)
     return;
@@ -321,13 +359,15 @@ take_part (LsobsCallAnswer *answer, LsobsJoin *message, JsonObject *part)
   JsonNode *text = _lsobs_call_peek_member (part, "text");
 
   if (call != NULL)
-    take_call (message, call);
+    take_call (message, part);
   else if (text == NULL || json_node_get_value_type (text) != G_TYPE_STRING)
     take_other_part (message, part);
   else if (json_object_get_boolean_member_with_default (part, "thought", FALSE))
     _lsobs_join_add_text (message, "reasoning_content", json_node_get_string (text));
   else
     _lsobs_join_merge_member (message, "content", text);
+  if (call == NULL && text != NULL)
+    take_signature (message, part);
   answer->has_token |= text == NULL || _lsobs_call_peek_text (text) != NULL;
 }
 

@@ -627,6 +627,72 @@ test_no_choices (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "outputs", "{\"choices\":[],\"usage\":{}}");
 }
 
+/* White space beside the mark at the end of a stream. */
+static void
+test_end_mark_space (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call, CHAT_PIECE "data:  [DONE] \r\n\r\n");
+  run = finish_one (fixture);
+  assert_member (run, "error", "{}");
+}
+
+/* The parts of a result that comes whole stay apart, and what comes in pieces is appended. */
+static void
+test_whole_lists (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsModelCall) call =
+      lsobs_model_call_new (fixture->observer, NULL, "https://api.anthropic.com/v1/messages", NULL);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (call,
+             "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"content\":["
+             "{\"type\":\"text\",\"text\":\"A\"},{\"type\":\"text\",\"text\":\"B\"}],"
+             "\"citations\":[1],\"empty\":[]}}\n\n"
+             "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"citation\":2}}\n\n"
+             "data: {\"type\":\"message_stop\"}\n\n");
+  run = finish_one (fixture);
+  assert_member (
+      run, "outputs",
+      "{\"content\":[{\"citations\":[1,2],\"content\":[{\"text\":\"A\",\"type\":\"text\"},"
+      "{\"text\":\"B\",\"type\":\"text\"}],\"empty\":[]}]}");
+}
+
+/* The signatures of thoughts, which the next request repeats. */
+static void
+test_signatures (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char request[] =
+      "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"text\":\"x\",\"thoughtSignature\":\"s0\"},"
+      "{\"functionCall\":{\"name\":\"f\"},\"thought_signature\":\"s1\"}]}]}";
+  g_autoptr (GBytes) body = g_bytes_new_static (request, strlen (request));
+  g_autoptr (LsobsModelCall) call =
+      lsobs_model_call_new (fixture->observer, NULL,
+                            "https://h.example/v1/models/m:generateContent", body);
+  g_autoptr (JsonObject) run = NULL;
+
+  feed_text (
+      call,
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"y\",\"thoughtSignature\":\"s2\"},"
+      "{\"functionCall\":{\"name\":\"g\"},\"thoughtSignature\":\"s3\"}]},"
+      "\"finishReason\":\"STOP\"}]}");
+  lsobs_model_call_finish (call, 200);
+  run = finish_one (fixture);
+  assert_member (
+      run, "inputs",
+      "{\"messages\":[{\"content\":[{\"text\":\"x\",\"thoughtSignature\":\"s0\",\"type\":"
+      "\"text\"}],\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"arguments\":\"{}\","
+      "\"name\":\"f\"},\"id\":\"call_0\",\"thoughtSignature\":\"s1\",\"type\":\"function\"}]}]}");
+  assert_member (
+      run, "outputs",
+      "{\"choices\":[{\"finish_reason\":\"STOP\",\"index\":0,\"message\":{\"content\":\"y\","
+      "\"role\":\"assistant\",\"thoughtSignature\":\"s2\",\"tool_calls\":[{\"function\":"
+      "{\"arguments\":\"{}\",\"name\":\"g\"},\"id\":\"call_0\",\"thoughtSignature\":\"s3\","
+      "\"type\":\"function\"}]}}]}");
+}
+
 /* The mark at the end of a stream ends the run. */
 static void
 test_end_mark (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -1647,6 +1713,9 @@ main (int argc, char **argv)
   add ("/model-call/chunk-lines", test_chunk_lines);
   add ("/model-call/no-choices", test_no_choices);
   add ("/model-call/end-mark", test_end_mark);
+  add ("/model-call/end-mark-space", test_end_mark_space);
+  add ("/model-call/whole-lists", test_whole_lists);
+  add ("/model-call/signatures", test_signatures);
   add ("/model-call/after-end-mark", test_after_end_mark);
   add ("/model-call/guess", test_guess);
   add ("/model-call/let-go", test_let_go);
