@@ -20,7 +20,7 @@ typedef struct
   guint depth;                           /* open arrays and objects */
   gboolean is_map[LSOBS_JSON_MAX_DEPTH]; /* of each: its names are those of parameters */
   gboolean opens_map;                    /* the next object is such a one */
-} Masker;
+} MaskReader;
 
 /* --- addresses --- */
 
@@ -215,42 +215,46 @@ is_schema (const char *p, const char *end)
   return g_strv_contains (names, name);
 }
 
+/* Whether a string may have the "://" of an address, as it is in the JSON. */
+static gboolean
+may_have_address (const char *p, const char *end)
+{
+  for (; p + 1 < end; p++)
+    if ((p[0] == ':' && (p[1] == '/' || p[1] == '\\')) || (p[0] == '\\' && p[1] == 'u'))
+      return TRUE;
+  return FALSE;
+}
+
 /* Copies a string that is a value.
- * @may_lack_scheme: whether it is an address even without a scheme */
+ * @is_address: whether it is an address, even without a scheme */
 static void
-take_string (Masker *self, gboolean may_lack_scheme)
+take_string (MaskReader *self, gboolean is_address)
 {
   const char *start = self->p;
   g_auto (LsobsBuffer) address = LSOBS_BUFFER_INIT;
   g_autofree char *text = NULL;
-  const char *scheme_end;
-  const char *end;
+  g_autofree char *masked = NULL;
 
   self->p = skip_string (start, self->end);
-  scheme_end = find_scheme_end (MIN (start + 1, self->end), self->end);
-  if (scheme_end == NULL && !may_lack_scheme &&
-      memchr (start, '\\', MIN ((gsize) (self->p - start), 16)) == NULL)
+  if (is_address || may_have_address (start, self->p))
+    text = dup_string (start, self->p);
+  if (text != NULL && strstr (text, "://") != NULL)
+    masked = _lsobs_call_mask_text (text);
+  else if (text != NULL && is_address && !g_str_has_prefix (text, "data:"))
     {
-      _lsobs_buffer_append (self->out, start, (gsize) (self->p - start));
-      return;
+      append_address (&address, text, text, text + strlen (text));
+      masked = g_strndup (address.len > 0 ? address.data : "", address.len);
     }
-  text = dup_string (start, self->p);
-  end = text + strlen (text);
-  scheme_end = find_scheme_end (text, end);
-  if ((scheme_end == NULL && !may_lack_scheme) || g_str_has_prefix (text, "data:") ||
-      (!may_lack_scheme && strpbrk (text, " \n") != NULL))
-    {
-      _lsobs_buffer_append (self->out, start, (gsize) (self->p - start));
-      return;
-    }
-  append_address (&address, text, scheme_end != NULL ? scheme_end + strlen ("://") : text, end);
-  _lsobs_json_write_string (self->out, address.len > 0 ? address.data : "", address.len);
+  if (masked != NULL && strcmp (masked, text) != 0)
+    _lsobs_json_write_string (self->out, masked, strlen (masked));
+  else
+    _lsobs_buffer_append (self->out, start, (gsize) (self->p - start));
 }
 
 /* Copies the name of a member, up to its value, and the value if it is a string or masked.
  * @colon: after the name */
 static void
-take_member (Masker *self, const char *name_end, const char *colon)
+take_member (MaskReader *self, const char *name_end, const char *colon)
 {
   g_autofree char *name = dup_string (self->p, name_end);
   const char *value = skip_space (colon + 1, self->end);
@@ -272,7 +276,7 @@ take_member (Masker *self, const char *name_end, const char *colon)
 
 /* Copies a byte that is outside of strings. */
 static void
-take_byte (Masker *self)
+take_byte (MaskReader *self)
 {
   char c = *self->p++;
 
@@ -291,7 +295,7 @@ take_byte (Masker *self)
 void
 _lsobs_call_mask_json (LsobsBuffer *out, const char *text, gsize len)
 {
-  Masker self = { .out = out, .p = text, .end = len > 0 ? text + len : text };
+  MaskReader self = { .out = out, .p = text, .end = len > 0 ? text + len : text };
 
   while (self.p < self.end)
     {

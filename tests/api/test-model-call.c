@@ -950,8 +950,9 @@ static const struct
   { "broken-page", "https://api.openai.com/v1/responses", NULL,
     "He said \"no\n{\"api_key\":\"" TELLTALE "\"}", NULL, "He said" },
   { "repeated-request", CHAT_URL, NULL,
-    "{\"detail\":[{\"msg\":\"m\",\"input\":{\"api_key\":\"" TELLTALE "\",\"n\":1}}]}", NULL,
-    "\"n\":1" },
+    "{\"detail\":[{\"msg\":\"m\",\"input\":{\"api_key\":\"" TELLTALE "\",\"n\":[\"See " SECRET
+    " and \\u0068ttps:\\/\\/" TELLTALE "@h\"]}}]}",
+    NULL, "\"n\":[\"See https://example.org/a and https://h\"]" },
   { "repeated-metadata", "https://api.openai.com/v1/responses", NULL,
     "{\"metadata\":{\"api_key\":\"" TELLTALE "\"},\"output\":[{\"key\":\"kept\"}]}", NULL,
     "\"kept\"" },
