@@ -1083,24 +1083,25 @@ test_cut (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_member (run, "error", "{}");
 }
 
-/* An event with an empty string comes when there is no room left. */
+/* An event with an empty string comes when the text that grows, a new one, cannot. */
 static void
 test_cut_empty (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsModelCall) call = start_chat (fixture, NULL);
   g_autofree char *long_text = g_strnfill (1024 * 1024, 'x');
+  g_autofree char *frame = g_strdup_printf ("data: {\"choices\":[],\"z\":\"%s\"}\n\n", long_text);
   g_autofree char *piece =
-      g_strdup_printf ("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"},"
-                       "\"x\":\"\"}]}\n\n",
+      g_strdup_printf ("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n",
                        long_text);
   g_autoptr (JsonObject) run = NULL;
 
-  for (guint i = 0; i < 18; i++)
+  feed_text (call, frame);
+  for (guint i = 0; i < 17; i++)
     feed_text (call, piece);
-  feed_text (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"y\"},"
-                   "\"x\":\"\"}]}\n\n");
-  feed_text (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"z\"},"
-                   "\"x\":\"\"}]}\n\n");
+  feed_text (call, "data: {\"choices\":[],\"z\":\"short\"}\n\n");
+  for (guint i = 0; i < 3; i++)
+    feed_text (call, "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"y\"},"
+                     "\"x\":\"\"}]}\n\n");
   feed_text (call, "data: [DONE]\n\n");
   run = finish_one (fixture);
   assert_member (run, "error", "{}");
