@@ -81,8 +81,9 @@ _lsobs_call_mask_text (const char *text)
 
       if (scheme_end == NULL)
         {
-          /* An address begins at the beginning of a word. */
-          while (g_ascii_isalnum (*p) && g_ascii_isalnum (*stop))
+          /* An address begins at the beginning of a word, or behind a digit. */
+          while (g_ascii_isalnum (*p) && g_ascii_isalnum (*stop) &&
+                 !(g_ascii_isdigit (stop[-1]) && g_ascii_isalpha (*stop)))
             stop++;
           _lsobs_buffer_append (&out, p, (gsize) (stop - p));
           p = stop;

@@ -959,6 +959,8 @@ static const struct
   { "error", CHAT_URL, NULL, "",
     "No way to " SECRET " (x-y://" TELLTALE "@h#" TELLTALE " or <" SECRET ">)",
     "\"No way to https://example.org/a (x-y://h or <https://example.org/a>)\"" },
+  { "error-behind-a-digit", CHAT_URL, NULL, "", "Line 2https://u:" TELLTALE "@h of 3",
+    "\"Line 2https://h of 3\"" },
   { "error-of-service", CHAT_URL, NULL,
     "{\"error\":{\"message\":\"Cannot load " SECRET ", sorry\"}}", NULL,
     "\"Cannot load https://example.org/a sorry\"" },
