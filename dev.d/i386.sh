@@ -28,7 +28,7 @@ check_i386 () {
     # configure, and what is made with it
     setup
     build
-    # what is mounted there is nobody else's, and gone with us
+    # the mounts are in a namespace of their own, which ends with this process
     exec env LSOBS_OWN_MOUNTS=1 unshare --mount "$top/dev" check --i386 "$@"
   fi
   run_in_root "$i386_root" setarch i686 env LSOBS_IN_I386=1 "$top/dev" check --i386 "$@"

@@ -44,7 +44,7 @@ newer_debian () {
     # configure, and what is made with it
     setup
     build
-    # what is mounted there is nobody else's, and gone with us
+    # the mounts are in a namespace of their own, which ends with this process
     exec env LSOBS_OWN_MOUNTS=1 unshare --mount "$top/dev" newer-debian "$@"
   fi
   run_in_root "$newer_root" env LSOBS_IN_NEWER=1 "$top/dev" newer-debian "$@"

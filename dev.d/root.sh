@@ -31,7 +31,7 @@ make_root () {
   for keyring in /usr/share/keyrings/{debian,ubuntu}-archive-keyring.gpg; do
     [ ! -f "$keyring" ] || keyrings+=(--keyring="$keyring")
   done
-  # nobody wants it back after a power cut; word splitting intended
+  # force-unsafe-io: after a power cut, the system is made again; word splitting intended
   # shellcheck disable=SC2086
   mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io --aptopt="$dir/apt.conf" "${keyrings[@]}" \
     --include="$(echo $root_packages | tr ' ' ,)" "$@" "$suite" "$root" "$dir/debian.list"

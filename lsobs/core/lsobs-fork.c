@@ -373,8 +373,8 @@ do_nothing (GTask *task, gpointer source_object, gpointer task_data, GCancellabl
  * and leaves the next task to one of them, which does not exist. With each task the count falls
  * by one; at 0 the pool starts a thread, which runs all tasks that wait.
  *
- * Since GLib 2.76, a thread of GLib starts the threads of pools. It does not exist in the child
- * either: a task that needs a new thread blocks for ever. */
+ * Since GLib 2.76, the threads of pools are started by a thread of GLib that the child does not have: there,
+ * a task that needs a new thread never runs, and its caller waits for it without end. */
 void
 _lsobs_fork_revive_tasks (void)
 {

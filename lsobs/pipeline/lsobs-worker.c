@@ -124,8 +124,8 @@ await_spool (LsobsWorker *self, gint64 deadline)
   return in_time;
 }
 
-/* Gives the transport one more batch of what is left, as lost. A thread of lsobs waits for the disk first. FALSE when
- * nothing is left, or the time for that is over. */
+/* Gives the transport one more batch of what is left, as lost. A thread of lsobs waits for the disk
+ * first. FALSE when nothing is left, or the time for that is over. */
 gboolean
 _lsobs_worker_write_next (LsobsWorker *self)
 {

@@ -7,7 +7,6 @@
 
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/core/lsobs-clock-private.h"
-
 #include "lsobs/transport/lsobs-transport-private.h"
 
 #include "tests/lib/failed-traces-helpers.h"
@@ -228,7 +227,6 @@ main (int argc, char **argv)
 
   ADD ("/spool-sender/outage", test_outage);
   ADD ("/spool-sender/unnoticed", test_unnoticed);
-
   ADD ("/spool-sender/end", test_end);
 
   return g_test_run ();
