@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/lib/fork-helpers.h"
 #include "tests/lib/program-helpers.h"
 #include "tests/lib/run-helpers.h"
 
@@ -719,6 +720,8 @@ test_fork_trace (ProgramFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *ended = g_strdup_printf ("ended %d", EXIT_CODE);
 
+  if (fork_skip ())
+    return;
   program_start (fixture, "fork trace");
   program_expect (fixture, ended);
   program_assert_arrived (fixture->server, N_RUNS);
