@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -117,13 +118,20 @@ install (void)
   check (lsobs_install_signal_handlers (NULL, 0, &error));
 }
 
-/* Waits for the end. */
-static void
+/* Waits for the end. ThreadSanitizer keeps a signal until the program calls something, so that a wait
+ * without end could come too late for it. */
+G_NORETURN static void
+wait_for_signals (void)
+{
+  for (;;)
+    poll (NULL, 0, 100);
+}
+
+G_NORETURN static void
 idle (void)
 {
   say ("ready");
-  for (;;)
-    pause ();
+  wait_for_signals ();
 }
 
 static void
@@ -236,8 +244,7 @@ program_blocked (void)
   raise (SIGTERM);
   pthread_sigmask (SIG_UNBLOCK, &set, NULL);
   /* The signal came in pthread_sigmask(), with nothing to send. */
-  for (;;)
-    pause ();
+  wait_for_signals ();
 }
 
 /* The signal comes in raise(); says what errno is after it. */
@@ -273,8 +280,7 @@ program_fork (gboolean trace_in_child)
       if (trace_in_child)
         trace (observer);
       say_number ("child", (int) getpid ());
-      for (;;)
-        pause ();
+      wait_for_signals ();
     }
   while (waitpid (pid, &status, 0) < 0 && errno == EINTR)
     ;
