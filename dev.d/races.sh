@@ -172,6 +172,6 @@ check_helgrind () (
   export LD_LIBRARY_PATH="$races_lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   build helgrind
   G_SLICE=always-malloc run_tests "$dir" check-am "${tests[@]}" \
-    LOG_COMPILER="timeout --foreground --kill-after=10 3600 $dir/libtool --mode=execute valgrind --tool=helgrind
+    LOG_COMPILER="timeout --foreground --kill-after=10 3600 $dir/libtool --mode=execute valgrind --tool=helgrind \
       --error-exitcode=1 --fair-sched=yes --history-level=approx --suppressions=$top/tests/helgrind.supp" "$@"
 )

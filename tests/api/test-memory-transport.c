@@ -45,7 +45,7 @@ tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_assert_books (fixture->exporter);
   test_shut_down (fixture->exporter, 300);
   g_assert_finalize_object (fixture->observer);
-  g_assert_finalize_object (fixture->memory);
+  test_assert_finalizes (fixture->memory);
   g_object_unref (fixture->config);
 }
 

@@ -53,6 +53,25 @@ test_drain_context (void)
     ;
 }
 
+static gboolean
+is_finalized (gpointer data)
+{
+  g_autoptr (GObject) object = g_weak_ref_get (data);
+
+  return object == NULL;
+}
+
+void
+test_assert_finalizes (gpointer object)
+{
+  GWeakRef weak;
+
+  g_weak_ref_init (&weak, object);
+  g_object_unref (object);
+  g_assert_true (test_wait_until (is_finalized, &weak, TEST_TIMEOUT_MS));
+  g_weak_ref_clear (&weak);
+}
+
 /* --- asynchronous results ------------------------------------------------------------------ */
 
 void

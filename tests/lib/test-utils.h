@@ -27,6 +27,10 @@ gboolean test_wait_until (gboolean (*predicate) (gpointer data), gpointer data, 
 /* Dispatches what is ready in the default main context, without blocking. */
 void test_drain_context (void);
 
+/* Drops the last reference but those of other threads, which may have to end first, and waits until the
+ * object is finalized. */
+void test_assert_finalizes (gpointer object);
+
 /* --- asynchronous results ------------------------------------------------------------------ */
 
 /*

@@ -108,7 +108,7 @@ tear_down (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_clear_pointer (&fixture->events, g_ptr_array_unref);
   test_shut_down (lsobs_observer_get_exporter (fixture->observer), TEST_TIMEOUT_MS);
   g_assert_finalize_object (fixture->observer);
-  g_assert_finalize_object (fixture->memory);
+  test_assert_finalizes (fixture->memory);
   g_object_unref (fixture->config);
   g_free (fixture->r);
   g_free (fixture->a);

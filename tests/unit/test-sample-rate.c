@@ -199,7 +199,7 @@ tear_down (Fixture *fixture, gconstpointer data)
 {
   test_shut_down (lsobs_observer_get_exporter (fixture->observer), TEST_TIMEOUT_MS);
   g_assert_finalize_object (fixture->observer);
-  g_assert_finalize_object (fixture->transport);
+  test_assert_finalizes (fixture->transport);
 }
 
 static GPtrArray *

@@ -246,8 +246,8 @@ tear_down (Fixture *fixture, gconstpointer data)
 {
   test_shut_down (lsobs_observer_get_exporter (fixture->observer), TEST_TIMEOUT_MS);
   g_assert_finalize_object (fixture->observer);
-  g_assert_finalize_object (fixture->transport);
-  g_assert_finalize_object (fixture->sampler);
+  test_assert_finalizes (fixture->transport);
+  test_assert_finalizes (fixture->sampler);
 }
 
 /* A payload that does not go unnoticed when somebody writes it out: when it is large
