@@ -73,13 +73,20 @@ say_number (const char *word, int number)
  } \
  G_STMT_END
 
+/* How long a program waits at a time, in ms. ThreadSanitizer keeps a signal until the program calls
+ * something: a wait without end may have begun too early for it. */
+#define WAIT_MS 100
+
 /* Waits for a byte from the test. Returns FALSE if there is none. */
 static gboolean
 wait_for_test (void)
 {
+  struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
   char byte;
   gssize n;
 
+  while (poll (&input, 1, WAIT_MS) <= 0)
+    continue;
   do
     n = read (STDIN_FILENO, &byte, 1);
   while (n < 0 && errno == EINTR);
@@ -118,13 +125,12 @@ install (void)
   check (lsobs_install_signal_handlers (NULL, 0, &error));
 }
 
-/* Waits for the end. ThreadSanitizer keeps a signal until the program calls something, so that a wait
- * without end could come too late for it. */
+/* Waits for the end. */
 G_NORETURN static void
 wait_for_signals (void)
 {
   for (;;)
-    poll (NULL, 0, 100);
+    poll (NULL, 0, WAIT_MS);
 }
 
 G_NORETURN static void
