@@ -236,12 +236,13 @@ _lsobs_event_shape_match (const LsobsEventShape *self,
                           LsobsShapeText *text)
 {
   const char *known = self->bytes.data;
-  const char *known_end = known + self->bytes.len;
+  const char *known_end;
   const char *p = bytes;
   const char *end = bytes + len;
 
   if (!self->is_usable)
     return 0;
+  known_end = known + self->bytes.len;
   for (guint i = 0; i < self->n_holes; i++)
     {
       const LsobsShapeHole *hole = &self->holes[i];
