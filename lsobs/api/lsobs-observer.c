@@ -6,6 +6,7 @@
 #include "lsobs/api/lsobs-invocation-private.h"
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
+#include "lsobs/core/lsobs-log-private.h"
 #include "lsobs/lsobs-observer.h"
 
 /**
@@ -335,6 +336,51 @@ lsobs_observer_new_with_transport (LsobsConfig *config, LsobsTransport *transpor
 
   return g_initable_new (LSOBS_TYPE_OBSERVER, NULL, error, "config", config, "transport", transport,
                          NULL);
+}
+
+/**
+ * lsobs_observer_new_default:
+ *
+ * Makes an observer of the environment, and of the profile that it names, as
+ * lsobs_config_new_from_environment() reads them. For programs that must run whatever a
+ * user has set: this function never fails.
+ *
+ * If a variable or the profile makes no sense, or if there is no API key for a service on
+ * another machine, the log gets one line that says what is wrong and what to do. The
+ * observer is then disabled: it takes all calls and does nothing. Without a variable that
+ * turns tracing on, the observer is disabled, too, and the log gets no line.
+ * lsobs_observer_get_tracing_enabled() tells whether the observer traces.
+ *
+ * Each call makes a new observer, and reads the environment again. A program that needs to
+ * show the mistake itself calls lsobs_config_new_from_environment() and
+ * lsobs_observer_new(), which return a #GError.
+ *
+ * Reads the file of a profile, in the calling thread. May be called from any thread,
+ * while no other thread changes the environment.
+ *
+ * Returns: (transfer full): an observer
+ *
+ * Since: 0.1
+ */
+LsobsObserver *
+lsobs_observer_new_default (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsConfig) config = lsobs_config_new_from_environment (&error);
+  g_autoptr (LsobsConfig) disabled = NULL;
+  LsobsObserver *self = NULL;
+
+  if (config != NULL)
+    self = lsobs_observer_new (config, &error);
+  if (self != NULL)
+    return self;
+  _lsobs_log_not_traced (error->message);
+  disabled = lsobs_config_new (NULL, NULL);
+  lsobs_config_set_tracing_enabled (disabled, FALSE);
+  self = lsobs_observer_new (disabled, NULL);
+  /* Without tracing, the defaults of a config are valid. */
+  g_assert (self != NULL);
+  return self;
 }
 
 /**

@@ -11,6 +11,9 @@ G_BEGIN_DECLS
 /* The state has changed.
  * @problem: (nullable): the reason; NULL in %LSOBS_STATE_OK */
 void _lsobs_log_state (LsobsState state, const char *label, const char *problem);
+/* An observer made of the environment does nothing.
+ * @problem: what is wrong with a variable or a profile, as a sentence without a full stop */
+void _lsobs_log_not_traced (const char *problem);
 /* The service is not available. The queue keeps the records until it is. */
 void _lsobs_log_unavailable (const char *label, const char *problem);
 /* @path: the path below the API URL that takes no attachments */

@@ -70,6 +70,15 @@ _lsobs_log_state (LsobsState state, const char *label, const char *problem)
 }
 
 void
+_lsobs_log_not_traced (const char *problem)
+{
+  /* TRANSLATORS: the text says what is wrong, such as “LANGSMITH_TRACING must be true or false”. */
+  log_message (_ ("Tracing is off for this program: %s. Correct that and start the program again, "
+                  "or set LANGSMITH_TRACING=false"),
+               problem);
+}
+
+void
 _lsobs_log_unavailable (const char *label, const char *problem)
 {
   if (label == NULL)
