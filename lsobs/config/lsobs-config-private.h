@@ -99,6 +99,8 @@ struct _LsobsConfig
   LsobsOrigin agent_origin;
   LsobsOrigin project_origin;
   const char *project_variable; /* (nullable) static: the variable that names the project */
+  GPtrArray *problems;          /* (owned) (element-type SettingProblem) with what was read
+                                 * while tracing was off: errors if it is turned on */
 
   /* For tests that cannot wait; without properties. */
   gint64 first_pause; /* ms */
@@ -162,6 +164,8 @@ void _lsobs_config_copy_values (LsobsConfig *self, LsobsConfigValues *copy);
 void _lsobs_config_clear_values (LsobsConfigValues *values);
 
 void _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source);
+void _lsobs_config_take_problem (LsobsConfig *self, const LsobsSetting *setting, GError *problem);
+gboolean _lsobs_config_check_problems (LsobsConfig *self, GError **error);
 void _lsobs_config_take_replica (LsobsConfig *self, LsobsReplica *replica);
 void _lsobs_config_set_target_from_environment (LsobsConfig *self,
                                                 const char *project_variable,

@@ -166,6 +166,24 @@ propagate_for_variable (GError **error, GError *problem, const char *variable)
   g_set_error (error, problem->domain, problem->code, _ ("%s: %s"), variable, problem->message);
 }
 
+/* What a variable or a profile says makes no sense. If tracing is off, that is an error only when the
+ * program turns it on.
+ * @setting: (nullable): that the value is for
+ * @problem: (transfer full)
+ * Returns: FALSE with @error if tracing is on */
+static gboolean
+accept_problem (LsobsConfig *config, const LsobsSetting *setting, GError *problem, GError **error)
+{
+  if (config->values.tracing_enabled)
+    {
+      g_propagate_error (error, problem);
+      return FALSE;
+    }
+  g_debug ("Without tracing, this does not matter: %s", problem->message);
+  _lsobs_config_take_problem (config, setting, problem);
+  return TRUE;
+}
+
 static gboolean
 parse_number (const LsobsSetting *setting,
               const char *variable,
@@ -174,7 +192,7 @@ parse_number (const LsobsSetting *setting,
               GError **error)
 {
   const gint64 factor = MAX (setting->variable_factor, 1);
-  g_autofree char *stripped = g_strstrip (g_strdup (text));
+  g_autofree char *stripped = _lsobs_trim_dup (text);
   g_autoptr (GError) problem = NULL;
   gint64 number;
 
@@ -196,7 +214,7 @@ parse_number (const LsobsSetting *setting,
   return TRUE;
 }
 
-/* All shares are between 0 and 1. */
+/* All shares are between 0 and 1. "50%" is 0.5. */
 static gboolean
 parse_share (const LsobsSetting *setting,
              const char *variable,
@@ -204,11 +222,16 @@ parse_share (const LsobsSetting *setting,
              GValue *value,
              GError **error)
 {
-  g_autofree char *stripped = g_strstrip (g_strdup (text));
+  g_autofree char *stripped = _lsobs_trim_dup (text);
   char *end = NULL;
   double share = g_ascii_strtod (stripped, &end);
 
-  if (*end != '\0' || !_lsobs_config_fits_share (setting, share))
+  if (end != stripped && strcmp (g_strchug (end), "%") == 0)
+    {
+      share /= 100;
+      end++;
+    }
+  if (end == stripped || *end != '\0' || !_lsobs_config_fits_share (setting, share))
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                    /* TRANSLATORS: the text is a variable of the environment. */
@@ -220,7 +243,8 @@ parse_share (const LsobsSetting *setting,
   return TRUE;
 }
 
-/* A static string: a copy of a secret in @value would stay in memory. */
+/* A secret keeps its quotes, which its setter takes, and is a static string: a copy of it in @value
+ * would stay in memory. */
 static gboolean
 parse_text (LsobsConfig *config,
             const LsobsSetting *setting,
@@ -229,15 +253,20 @@ parse_text (LsobsConfig *config,
             GValue *value,
             GError **error)
 {
+  g_autofree char *stripped = setting->is_secret ? NULL : _lsobs_trim_dup (text);
+  const char *checked = setting->is_secret ? text : stripped;
   g_autoptr (GError) problem = NULL;
 
-  if (setting->check != NULL && !setting->check (config, &text, &problem))
+  if (setting->check != NULL && !setting->check (config, &checked, &problem))
     {
       propagate_for_variable (error, problem, variable);
       return FALSE;
     }
   g_value_init (value, G_TYPE_STRING);
-  g_value_set_static_string (value, text);
+  if (setting->is_secret)
+    g_value_set_static_string (value, text);
+  else
+    g_value_take_string (value, g_steal_pointer (&stripped));
   return TRUE;
 }
 
@@ -310,21 +339,25 @@ read_settings (LsobsConfig *config, gboolean need_trust, GError **error)
   const LsobsSetting *settings = _lsobs_config_get_settings (&n);
 
   for (guint i = 0; i < n; i++)
-    if (settings[i].needs_trust == need_trust && !settings[i].is_part_of_agent &&
-        !read_setting (config, &settings[i], error))
-      return FALSE;
+    {
+      GError *problem = NULL;
+
+      if (settings[i].needs_trust == need_trust && !settings[i].is_part_of_agent &&
+          !read_setting (config, &settings[i], &problem) &&
+          !accept_problem (config, &settings[i], problem, error))
+        return FALSE;
+    }
   return TRUE;
 }
 
-/* Returns: (transfer none) (nullable): NULL also for quotes with nothing between them */
-static const char *
-peek_agent_part (const char *name)
+/* Returns: (transfer full) (nullable) */
+static char *
+dup_agent_part (const char *name)
 {
   const char *variable;
-  const char *text =
-      _lsobs_environment_peek_first (_lsobs_config_find_setting (name)->variables, &variable);
 
-  return _lsobs_trim_is_empty (text) ? NULL : text;
+  return _lsobs_trim_dup (
+      _lsobs_environment_peek_first (_lsobs_config_find_setting (name)->variables, &variable));
 }
 
 /* Checks the syntax of the parts that are set. Fails only if tracing is on. A missing part, or a
@@ -338,15 +371,13 @@ check_agent (LsobsConfig *config, const char *id, const char *environment, GErro
   const char *variables = id == NULL            ? "LANGSMITH_AGENT_ENVIRONMENT"
                           : environment == NULL ? "LANGSMITH_AGENT_ID"
                                                 : "LANGSMITH_AGENT_ID, LANGSMITH_AGENT_ENVIRONMENT";
-  g_autofree char *trimmed_id = _lsobs_trim_dup (id != NULL ? id : "any");
-  g_autofree char *trimmed_environment =
-      _lsobs_trim_dup (environment != NULL ? environment : "local");
   g_autoptr (LsobsTarget) target = NULL;
   g_autoptr (GError) problem = NULL;
 
   if (!config->values.tracing_enabled)
     return TRUE;
-  target = _lsobs_target_new_agent (trimmed_id, trimmed_environment, &problem);
+  target = _lsobs_target_new_agent (id != NULL ? id : "any",
+                                    environment != NULL ? environment : "local", &problem);
   if (target != NULL)
     return TRUE;
   propagate_for_variable (error, problem, variables);
@@ -372,8 +403,8 @@ find_chosen_project (void)
 static gboolean
 read_agent (LsobsConfig *config, GError **error)
 {
-  const char *id = peek_agent_part ("agent-id");
-  const char *environment = peek_agent_part ("agent-environment");
+  g_autofree char *id = dup_agent_part ("agent-id");
+  g_autofree char *environment = dup_agent_part ("agent-environment");
   const char *project_variable = find_chosen_project ();
   gboolean has_agent = id != NULL || environment != NULL;
 
@@ -469,20 +500,35 @@ log_unsupported_mode (LsobsConfig *config)
              variable);
 }
 
-/* The trusted settings first: allow-plain-http decides which addresses are valid. Last a profile,
- * for what the environment does not set. */
+static gboolean
+read_profile (LsobsConfig *config, GError **error)
+{
+  g_autofree char *path = _lsobs_environment_dup ("LANGSMITH_CONFIG_FILE");
+  g_autofree char *name = _lsobs_environment_dup ("LANGSMITH_PROFILE");
+
+  return lsobs_config_load_profile (config, path, name, error);
+}
+
+/* First whether tracing is on, which decides what is an error. The trusted settings before the
+ * others: allow-plain-http decides which addresses are valid. Last a profile, for what the
+ * environment does not set. */
 static gboolean
 read_all (LsobsConfig *config, GError **error)
 {
+  GError *problem = NULL;
+
   /* Without a variable, tracing is off. */
   lsobs_config_set_tracing_enabled (config, FALSE);
-  if ((!_lsobs_privilege_is_elevated () && !read_settings (config, TRUE, error)) ||
+  if (!read_setting (config, _lsobs_config_find_setting ("tracing-enabled"), error) ||
+      (!_lsobs_privilege_is_elevated () && !read_settings (config, TRUE, error)) ||
       !read_settings (config, FALSE, error))
     return FALSE;
   log_unsupported_mode (config);
-  return read_replicas (config, error) && read_agent (config, error) &&
-         lsobs_config_load_profile (config, _lsobs_environment_peek ("LANGSMITH_CONFIG_FILE"),
-                                    _lsobs_environment_peek ("LANGSMITH_PROFILE"), error);
+  if (!read_replicas (config, &problem) && !accept_problem (config, NULL, problem, error))
+    return FALSE;
+  problem = NULL;
+  return read_agent (config, error) &&
+         (read_profile (config, &problem) || accept_problem (config, NULL, problem, error));
 }
 
 /**
@@ -527,8 +573,11 @@ read_all (LsobsConfig *config, GError **error)
  * - `EXIT_TIMEOUT_MS` for #LsobsConfig:exit-timeout
  * - `REVISION_ID` for #LsobsConfig:revision-id
  *
- * A switch is on by `true`, `1`, `yes` or `on`, and off by `false`, `0`, `no` or `off`,
- * in any case; there are no other words for it.
+ * A switch is on by `true`, `t`, `1`, `yes`, `y`, `on`, `enabled` or `enable`, and off by
+ * `false`, `f`, `0`, `no`, `n`, `off`, `disabled` or `disable`, in any case; there are no
+ * other words for it. A sampling rate is a number such as `0.5`, or a percentage such as
+ * `50%`. White space and one pair of quotes around a value do not belong to it: programs
+ * that read `.env` files often leave the quotes there.
  *
  * `LANGSMITH_RUNS_ENDPOINTS` names several places, as lsobs_config_add_replica() does,
  * and excludes `LANGSMITH_ENDPOINT`. It is JSON: an array of objects with an `api_url`,
@@ -551,6 +600,9 @@ read_all (LsobsConfig *config, GError **error)
  *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
  * or the member of a profile, when a value makes no sense. No text of a value is shown.
+ * While tracing is off, only a variable of tracing itself fails. Any other value that makes
+ * no sense is an error later, where the config is used, if the program turns tracing on by
+ * then and has not set that setting itself.
  *
  * Returns: (transfer full): a config, or %NULL
  *

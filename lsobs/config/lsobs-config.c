@@ -1069,11 +1069,41 @@ notify_member (LsobsConfig *self, gconstpointer member)
 
 /* --- setting a value --- */
 
+/* What an outside source says about a setting, and makes no sense. */
+typedef struct
+{
+  const LsobsSetting *setting; /* (nullable) NULL if it is about no single setting */
+  GError *error;               /* (owned) */
+} SettingProblem;
+
+static void
+setting_problem_free (gpointer data)
+{
+  SettingProblem *self = data;
+
+  g_error_free (self->error);
+  g_free (self);
+}
+
+/* The value of @member is set, so that what was wrong with another value does not matter. */
+static void
+forget_problems (LsobsConfig *self, gconstpointer member)
+{
+  for (guint i = self->problems->len; i > 0; i--)
+    {
+      const SettingProblem *problem = g_ptr_array_index (self->problems, i - 1);
+
+      if (problem->setting != NULL && peek_member (self, problem->setting) == member)
+        g_ptr_array_remove_index (self->problems, i - 1);
+    }
+}
+
 static void
 set_text (LsobsConfig *self, char **member, const char *text)
 {
   g_autofree char *before = NULL;
 
+  forget_problems (self, member);
   if (g_strcmp0 (*member, text) == 0)
     return;
   before = g_steal_pointer (member);
@@ -1084,6 +1114,7 @@ set_text (LsobsConfig *self, char **member, const char *text)
 static void
 set_switch (LsobsConfig *self, gboolean *member, gboolean on)
 {
+  forget_problems (self, member);
   if (*member == !!on)
     return;
   *member = !!on;
@@ -1093,6 +1124,7 @@ set_switch (LsobsConfig *self, gboolean *member, gboolean on)
 static void
 set_number (LsobsConfig *self, gint64 *member, gint64 number)
 {
+  forget_problems (self, member);
   if (*member == number)
     return;
   *member = number;
@@ -1102,6 +1134,7 @@ set_number (LsobsConfig *self, gint64 *member, gint64 number)
 static void
 set_share (LsobsConfig *self, double *member, double share)
 {
+  forget_problems (self, member);
   if (*member == share)
     return;
   *member = share;
@@ -1111,6 +1144,7 @@ set_share (LsobsConfig *self, double *member, double share)
 static void
 set_choice (LsobsConfig *self, int *member, int choice)
 {
+  forget_problems (self, member);
   if (*member == choice)
     return;
   *member = choice;
@@ -1463,6 +1497,7 @@ lsobs_config_finalize (GObject *object)
   g_ptr_array_unref (self->redact_rules);
   g_ptr_array_unref (self->redact_keys);
   g_ptr_array_unref (self->replicas);
+  g_ptr_array_unref (self->problems);
 
   G_OBJECT_CLASS (lsobs_config_parent_class)->finalize (object);
 }
@@ -1486,6 +1521,7 @@ lsobs_config_init (LsobsConfig *self)
 {
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
     init_member (peek_member (self, &settings[i]), &settings[i]);
+  self->problems = g_ptr_array_new_with_free_func (setting_problem_free);
   self->redact_rules = g_ptr_array_new_with_free_func (rule_text_free);
   self->redact_keys = g_ptr_array_new_with_free_func (g_free);
   self->replicas = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_replica_free);
@@ -1502,6 +1538,32 @@ _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source)
 {
   lsobs_config_set_api_key (self, NULL);
   self->key_source = source;
+}
+
+/* @setting: (nullable): NULL if it is about no single setting
+ * @problem: (transfer full) */
+void
+_lsobs_config_take_problem (LsobsConfig *self, const LsobsSetting *setting, GError *problem)
+{
+  SettingProblem *kept = g_new0 (SettingProblem, 1);
+
+  kept->setting = setting;
+  kept->error = problem;
+  g_ptr_array_add (self->problems, kept);
+}
+
+/* Fails if tracing is on, and an outside source has said something that makes no sense. */
+gboolean
+_lsobs_config_check_problems (LsobsConfig *self, GError **error)
+{
+  const SettingProblem *first;
+
+  if (!self->values.tracing_enabled || self->problems->len == 0)
+    return TRUE;
+  first = g_ptr_array_index (self->problems, 0);
+  if (error != NULL)
+    *error = g_error_copy (first->error);
+  return FALSE;
 }
 
 /* @replica: (transfer full) */
@@ -1608,6 +1670,7 @@ lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
   _lsobs_secret_free (self->values.api_key);
   self->values.api_key = copy;
   g_clear_pointer (&self->key_source, _lsobs_key_source_unref);
+  forget_problems (self, &self->values.api_key);
   notify_member (self, &self->values.api_key);
 }
 
@@ -2186,6 +2249,7 @@ lsobs_config_set_compression (LsobsConfig *self, LsobsCompression compression)
   g_return_if_fail (LSOBS_IS_CONFIG (self));
   g_return_if_fail ((guint) compression <= LSOBS_COMPRESSION_ZSTD);
 
+  forget_problems (self, &self->values.compression);
   if (self->values.compression == compression)
     return;
   self->values.compression = compression;

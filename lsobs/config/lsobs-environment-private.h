@@ -6,6 +6,7 @@
 G_BEGIN_DECLS
 
 const char *_lsobs_environment_peek (const char *variable);
+char *_lsobs_environment_dup (const char *variable);
 const char *_lsobs_environment_peek_trusted (const char *variable);
 const char *_lsobs_environment_peek_first (const char *const *variables, const char **found);
 gboolean _lsobs_environment_parse_switch (const char *variable,

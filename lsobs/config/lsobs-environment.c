@@ -1,24 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <string.h>
-
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/config/lsobs-environment-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
 #include "lsobs/core/lsobs-privilege-private.h"
 #include "lsobs/lsobs-error.h"
 
 /* Reads environment variables. No value is cached: each call sees what is set now. An error names
- * the variable and never shows its value: users paste keys into the wrong one. */
+ * the variable and never shows its value: users paste keys into the wrong one. Programs that read
+ * .env files often leave the quotes in a value, so white space and one pair of quotes around it do
+ * not belong to it. */
 
-/* Returns: (transfer none) (nullable): NULL if the variable is not set or is white space */
+/* Returns: (transfer none) (nullable): the value with its quotes; NULL if the variable is not set, or
+ *   has nothing but white space and a pair of quotes */
 const char *
 _lsobs_environment_peek (const char *variable)
 {
   const char *value = g_getenv (variable);
 
-  return value != NULL && value[strspn (value, " \t\r\n\v\f")] != '\0' ? value : NULL;
+  return _lsobs_trim_is_empty (value) ? NULL : value;
+}
+
+/* Returns: (transfer full) (nullable): the value without its quotes; NULL as for
+ *   _lsobs_environment_peek () */
+char *
+_lsobs_environment_dup (const char *variable)
+{
+  return _lsobs_trim_dup (_lsobs_environment_peek (variable));
 }
 
 /* For variables that can weaken the protection of the connection. A program with more rights than
@@ -55,9 +65,13 @@ _lsobs_environment_parse_switch (const char *variable,
                                  gboolean *on,
                                  GError **error)
 {
-  static const char *const on_words[] = { "true", "1", "yes", "on", NULL };
-  static const char *const off_words[] = { "false", "0", "no", "off", NULL };
-  g_autofree char *word = g_strstrip (g_ascii_strdown (value, -1));
+  static const char *const on_words[] = { "true", "t",       "1",      "yes", "y",
+                                          "on",   "enabled", "enable", NULL };
+  static const char *const off_words[] = { "false", "f",        "0",       "no", "n",
+                                           "off",   "disabled", "disable", NULL };
+  gsize len;
+  const char *start = _lsobs_trim (value, &len);
+  g_autofree char *word = g_ascii_strdown (start, (gssize) len);
 
   *on = g_strv_contains (on_words, word);
   if (*on || g_strv_contains (off_words, word))

@@ -9,6 +9,7 @@
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-replica-list-private.h"
 #include "lsobs/config/lsobs-settings-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 
@@ -26,10 +27,12 @@ parse (const char *text)
   g_auto (LsobsBuffer) json = LSOBS_BUFFER_INIT;
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   JsonNode *root = NULL;
+  gsize len;
+  const char *start = _lsobs_trim (text, &len);
 
-  if (strlen (text) > MAX_TEXT)
+  if (len > MAX_TEXT)
     return NULL;
-  if (_lsobs_json_sanitize (&json, text, strlen (text), &options) &&
+  if (_lsobs_json_sanitize (&json, start, len, &options) &&
       json_parser_load_from_data (parser, json.data, (gssize) json.len, NULL))
     root = json_parser_steal_root (parser);
   /* It contains keys. */

@@ -358,7 +358,8 @@ new_for_replica (LsobsConfig *config,
   _lsobs_config_copy_values (config, &self->values);
   self->first_pause = config->first_pause;
   self->first_probe = config->first_probe;
-  if (!take_destination (self, config, replica, mode, error) ||
+  if (!_lsobs_config_check_problems (config, error) ||
+      !take_destination (self, config, replica, mode, error) ||
       !_lsobs_config_check_values (config, error) || !take_privacy (self, config, error))
     return NULL;
   self->sample_rate = dup_sample_rate (self);

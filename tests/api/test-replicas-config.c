@@ -396,7 +396,8 @@ test_environment_hostile (void)
   memset (deep + 30000, ']', 30000);
   test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", deep);
   assert_unreadable ("LANGSMITH_RUNS_ENDPOINTS");
-  memcpy (long_text + 99000, "[]", 2);
+  *long_text = '[';
+  long_text[99000] = ']';
   test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", long_text);
   assert_unreadable ("LANGSMITH_RUNS_ENDPOINTS");
   test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", "[\xff\xfe," ENTRY_A "]");

@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 
 #include "lsobs/config/lsobs-config-private.h"
+#include "lsobs/config/lsobs-trim-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/lsobs-observer.h"
 
@@ -43,7 +44,7 @@ read_environment (void)
 }
 
 static void
-assert_bad (const char *variable)
+assert_bad_with (const char *variable)
 {
   const char *value = g_getenv (variable);
   g_autofree char *prefix = g_strconcat (variable, ": ", NULL);
@@ -63,6 +64,21 @@ assert_bad (const char *variable)
   g_assert_null (lsobs_config_new_from_environment (NULL));
 }
 
+/* While tracing is on, which any value that makes no sense is an error for. */
+static void
+assert_bad (const char *variable)
+{
+  g_autofree char *before = g_strdup (g_getenv ("LANGSMITH_TRACING"));
+
+  if (strstr (variable, "_TRACING") == NULL || strstr (variable, "_TRACING_") != NULL)
+    g_setenv ("LANGSMITH_TRACING", "true", TRUE);
+  assert_bad_with (variable);
+  if (before == NULL)
+    g_unsetenv ("LANGSMITH_TRACING");
+  else
+    g_setenv ("LANGSMITH_TRACING", before, TRUE);
+}
+
 /* What a property is, as text. */
 static char *
 dup_contents (LsobsConfig *config, const char *property)
@@ -70,7 +86,7 @@ dup_contents (LsobsConfig *config, const char *property)
   g_auto (GValue) value = G_VALUE_INIT;
 
   if (strcmp (property, "api-key") == 0)
-    return g_strdup (config->values.api_key);
+    return _lsobs_trim_dup (config->values.api_key);
   g_object_get_property (G_OBJECT (config), property, &value);
   if (G_VALUE_HOLDS_ENUM (&value))
     {
@@ -137,6 +153,8 @@ test_variable (gconstpointer data)
   g_autoptr (TestEnv) env = new_environment ();
   g_autofree char *newer = g_strconcat (prefixes[0], row->name, NULL);
   g_autofree char *older = g_strconcat (prefixes[1], row->name, NULL);
+  g_autofree char *double_quoted = g_strconcat (" \"", row->value, "\"\n", NULL);
+  g_autofree char *single_quoted = g_strconcat ("'", row->value, "'", NULL);
   const struct
   {
     const char *newer;
@@ -151,6 +169,10 @@ test_variable (gconstpointer data)
     { " \t\r\n", row->value, row->expected },
     { "", " ", row->initial },
     { NULL, NULL, row->initial },
+    { double_quoted, NULL, row->expected },
+    { NULL, single_quoted, row->expected },
+    { "\"\"", row->value, row->expected },
+    { " '' ", "\" \"", row->initial },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (steps); i++)
@@ -234,6 +256,19 @@ static const TracingRow tracing_rows[] = {
   { "one", { "1", NULL, NULL, NULL }, TRUE },
   { "yes", { "Yes", NULL, NULL, NULL }, TRUE },
   { "on", { " on\n", NULL, NULL, NULL }, TRUE },
+  { "y", { "y", NULL, NULL, NULL }, TRUE },
+  { "t", { "T", NULL, NULL, NULL }, TRUE },
+  { "enabled", { NULL, NULL, "Enabled", NULL }, TRUE },
+  { "enable", { "enable", NULL, NULL, NULL }, TRUE },
+  { "double-quotes", { NULL, NULL, "\"true\"", NULL }, TRUE },
+  { "single-quotes", { NULL, NULL, " 'true' ", NULL }, TRUE },
+  { "n", { "n", NULL, "true", NULL }, FALSE },
+  { "f", { "F", NULL, "true", NULL }, FALSE },
+  { "disabled", { "disabled", NULL, "true", NULL }, FALSE },
+  { "disable", { "DISABLE", NULL, "true", NULL }, FALSE },
+  { "quoted-false", { "\"false\"", NULL, "true", NULL }, FALSE },
+  { "empty-quotes", { "\"\"", "''", "true", NULL }, TRUE },
+  { "bad-two-pairs", { NULL, NULL, "\"'true'\"", NULL }, BAD (2) },
   { "zero", { "0", NULL, "true", NULL }, FALSE },
   { "no", { "NO", NULL, "true", NULL }, FALSE },
   { "off", { "Off ", NULL, "true", NULL }, FALSE },
@@ -312,6 +347,9 @@ static const BadRow bad_rows[] = {
   { "rate-rest", "TRACING_SAMPLING_RATE", "0.5x" },
   { "rate-comma", "TRACING_SAMPLING_RATE", "0,5" },
   { "rate-large", "TRACING_SAMPLING_RATE", "7" },
+  { "rate-percent", "TRACING_SAMPLING_RATE", "101%" },
+  { "rate-percent-alone", "TRACING_SAMPLING_RATE", "%" },
+  { "rate-two-percent", "TRACING_SAMPLING_RATE", "5%%" },
   { "rate-negative", "TRACING_SAMPLING_RATE", "-1" },
   { "rate-nan", "TRACING_SAMPLING_RATE", "nan" },
   { "rate-infinite", "TRACING_SAMPLING_RATE", "inf" },
@@ -328,7 +366,7 @@ static const BadRow bad_rows[] = {
   { "workspace-key", "WORKSPACE_ID", SECRET },
   { "project-bytes", "PROJECT", "\xff" },
   { "session-bytes", "SESSION", "a\x80" },
-  { "tracing-word", "TRACING", "enabled" },
+  { "tracing-word", "TRACING", "perhaps" },
   { "plain-http-word", "ALLOW_PLAIN_HTTP", "maybe" },
   { "hide-inputs-word", "HIDE_INPUTS", "maybe" },
   { "hide-outputs-number", "HIDE_OUTPUTS", "2" },
@@ -372,6 +410,119 @@ test_bad (gconstpointer data)
       test_env_set (env, variable, row->value);
       assert_bad (variable);
     }
+}
+
+/* --- what makes no sense while tracing is off --- */
+
+/* It is no error until the program turns tracing on, unless the program sets the value itself. */
+static void
+test_bad_without_tracing (gconstpointer data)
+{
+  const BadRow *row = data;
+  g_autoptr (TestEnv) env = new_environment ();
+  g_autofree char *variable = g_strconcat (prefixes[0], row->name, NULL);
+  g_autoptr (LsobsConfig) config = NULL;
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  test_env_set (env, "LANGSMITH_API_KEY", SECRET);
+  test_env_set (env, variable, row->value);
+  config = read_environment ();
+  observer = lsobs_observer_new (config, &error);
+  g_assert_no_error (error);
+  g_assert_true (lsobs_config_validate (config, &error));
+  g_assert_no_error (error);
+
+  lsobs_config_set_api_key (config, strcmp (row->name, "API_KEY") == 0 ? NULL : SECRET);
+  lsobs_config_set_tracing_enabled (config, TRUE);
+  g_clear_object (&observer);
+  observer = lsobs_observer_new (config, &error);
+  g_assert_null (observer);
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
+}
+
+static void
+test_bad_is_replaced (void)
+{
+  g_autoptr (TestEnv) env = new_environment ();
+  g_autoptr (LsobsConfig) config = NULL;
+  g_autoptr (GError) error = NULL;
+
+  test_env_set (env, "LANGSMITH_API_KEY", SECRET " " SECRET);
+  test_env_set (env, "LANGSMITH_HIDE_INPUTS", "perhaps");
+  test_env_set (env, "LANGSMITH_TRACING_SAMPLING_RATE", "half");
+  test_env_set (env, "LANGSMITH_BATCH_INGEST_SIZE_LIMIT", "many");
+  test_env_set (env, "LANGSMITH_WORKSPACE_ID", "seven");
+  test_env_set (env, "LANGSMITH_DISABLE_RUN_COMPRESSION", "gzip");
+  config = read_environment ();
+  lsobs_config_set_tracing_enabled (config, TRUE);
+  lsobs_config_set_api_key (config, SECRET);
+  /* The values that they have already count as set, too. */
+  lsobs_config_set_hide_inputs (config, lsobs_config_get_hide_inputs (config));
+  lsobs_config_set_sampling_rate (config, lsobs_config_get_sampling_rate (config));
+  lsobs_config_set_max_batch_size (config, lsobs_config_get_max_batch_size (config));
+  lsobs_config_set_workspace_id (config, NULL);
+  g_assert_false (lsobs_config_validate (config, &error));
+  g_assert_true (g_str_has_prefix (error->message, "LANGSMITH_DISABLE_RUN_COMPRESSION"));
+  g_clear_error (&error);
+  lsobs_config_set_compression (config, LSOBS_COMPRESSION_AUTO);
+  g_assert_true (lsobs_config_validate (config, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_bad_lists (void)
+{
+  static const char *const values[] = { "nonsense", "[]7", "{\"" SECRET "\":\"x\"}" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    {
+      g_autoptr (TestEnv) env = new_environment ();
+      g_autoptr (LsobsConfig) config = NULL;
+      g_autoptr (GError) error = NULL;
+
+      test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", values[i]);
+      config = read_environment ();
+      lsobs_config_set_api_key (config, SECRET);
+      g_assert_true (lsobs_config_validate (config, &error));
+      lsobs_config_set_tracing_enabled (config, TRUE);
+      g_assert_false (lsobs_config_validate (config, &error));
+      g_assert_true (g_str_has_prefix (error->message, "LANGSMITH_RUNS_ENDPOINTS"));
+    }
+}
+
+/* --- other values in quotes --- */
+
+static void
+test_quotes (void)
+{
+  g_autoptr (TestEnv) env = new_environment ();
+  g_autofree char *dir = g_dir_make_tmp ("lsobs-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "profiles.json", NULL);
+  g_autofree char *quoted = g_strconcat ("\"", path, "\"", NULL);
+  g_autoptr (LsobsConfig) config = NULL;
+  g_autoptr (LsobsConfig) profile = NULL;
+
+  test_env_set (env, "LANGSMITH_PROJECT", "\"my project\"");
+  test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", "'{\"https://a.example.com\":\"" SECRET "\"}'");
+  test_env_set (env, "LANGSMITH_TRACING_SAMPLING_RATE", " '25 %'");
+  config = read_environment ();
+  assert_contents (config, "sampling-rate", "0.250000");
+  g_assert_cmpstr (lsobs_config_get_project_name (config), ==, "my project");
+  g_assert_cmpuint (lsobs_config_get_n_replicas (config), ==, 1);
+
+  test_env_set (env, "LANGSMITH_RUNS_ENDPOINTS", NULL);
+  g_assert_true (g_file_set_contents (path,
+                                      "{\"profiles\":{\"home\":{\"api_url\":"
+                                      "\"https://home.example.com\",\"api_key\":\"lsv2_home\"}}}",
+                                      -1, NULL));
+  test_env_set (env, "LANGSMITH_CONFIG_FILE", quoted);
+  test_env_set (env, "LANGSMITH_PROFILE", "'home'");
+  profile = read_environment ();
+  assert_contents (profile, "api-url", "https://home.example.com");
+  assert_contents (profile, "api-key", "lsv2_home");
+  g_remove (path);
+  g_rmdir (dir);
 }
 
 /* --- the mode of tracing --- */
@@ -449,6 +600,7 @@ test_plain_http (void)
   g_autoptr (LsobsConfig) several = NULL;
   g_autoptr (GError) error = NULL;
 
+  test_env_set (env, "LANGSMITH_TRACING", "true");
   test_env_set (env, "LANGSMITH_ENDPOINT", url);
   g_assert_null (lsobs_config_new_from_environment (&error));
   g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG);
@@ -523,6 +675,7 @@ test_profile (void)
 
   /* What is not used is not judged. */
   test_env_set (env, "LANGSMITH_PROFILE", "bad");
+  test_env_set (env, "LANGSMITH_TRACING", "true");
   test_env_set (env, "LANGSMITH_API_KEY", "lsv2_good");
   assert_profile (NULL, "lsv2_good", other_workspace);
   test_env_set (env, "LANGSMITH_ENDPOINT", NULL);
@@ -572,6 +725,16 @@ main (int argc, char *argv[])
   ADD_ROWS ("/environment/tracing/", tracing_rows, name, test_tracing);
   g_test_add_func ("/environment/project", test_project);
   ADD_ROWS ("/environment/bad/", bad_rows, path, test_bad);
+  for (gsize i = 0; i < G_N_ELEMENTS (bad_rows); i++)
+    if (strcmp (bad_rows[i].name, "TRACING") != 0)
+      {
+        g_autofree char *path = g_strconcat ("/environment/off/", bad_rows[i].path, NULL);
+
+        g_test_add_data_func (path, &bad_rows[i], test_bad_without_tracing);
+      }
+  g_test_add_func ("/environment/off/replaced", test_bad_is_replaced);
+  g_test_add_func ("/environment/off/lists", test_bad_lists);
+  g_test_add_func ("/environment/quotes", test_quotes);
   ADD_ROWS ("/environment/mode/", mode_rows, name, test_mode);
   g_test_add_func ("/environment/profile", test_profile);
   g_test_add_func ("/environment/all", test_all);

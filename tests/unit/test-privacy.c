@@ -539,6 +539,8 @@ test_environment (gconstpointer data)
       g_autoptr (GError) error = NULL;
       g_autoptr (LsobsConfig) config = NULL;
 
+      /* While tracing is on, which a value that makes no sense is an error for. */
+      test_env_set (env, "LANGSMITH_TRACING", "true");
       test_env_set (env, variable, words[i / 2].value);
       config = lsobs_config_new_from_environment (&error);
       test_env_set (env, variable, NULL);
