@@ -1074,12 +1074,12 @@ typedef struct
 {
   const LsobsSetting *setting; /* (nullable) NULL if it is about no single setting */
   GError *error;               /* (owned) */
-} SettingProblem;
+} SettingError;
 
 static void
-setting_problem_free (gpointer data)
+setting_error_free (gpointer data)
 {
-  SettingProblem *self = data;
+  SettingError *self = data;
 
   g_error_free (self->error);
   g_free (self);
@@ -1091,7 +1091,7 @@ forget_problems (LsobsConfig *self, gconstpointer member)
 {
   for (guint i = self->problems->len; i > 0; i--)
     {
-      const SettingProblem *problem = g_ptr_array_index (self->problems, i - 1);
+      const SettingError *problem = g_ptr_array_index (self->problems, i - 1);
 
       if (problem->setting != NULL && peek_member (self, problem->setting) == member)
         g_ptr_array_remove_index (self->problems, i - 1);
@@ -1521,7 +1521,7 @@ lsobs_config_init (LsobsConfig *self)
 {
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
     init_member (peek_member (self, &settings[i]), &settings[i]);
-  self->problems = g_ptr_array_new_with_free_func (setting_problem_free);
+  self->problems = g_ptr_array_new_with_free_func (setting_error_free);
   self->redact_rules = g_ptr_array_new_with_free_func (rule_text_free);
   self->redact_keys = g_ptr_array_new_with_free_func (g_free);
   self->replicas = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_replica_free);
@@ -1545,7 +1545,7 @@ _lsobs_config_take_key_source (LsobsConfig *self, LsobsKeySource *source)
 void
 _lsobs_config_take_problem (LsobsConfig *self, const LsobsSetting *setting, GError *problem)
 {
-  SettingProblem *kept = g_new0 (SettingProblem, 1);
+  SettingError *kept = g_new0 (SettingError, 1);
 
   kept->setting = setting;
   kept->error = problem;
@@ -1556,7 +1556,7 @@ _lsobs_config_take_problem (LsobsConfig *self, const LsobsSetting *setting, GErr
 gboolean
 _lsobs_config_check_problems (LsobsConfig *self, GError **error)
 {
-  const SettingProblem *first;
+  const SettingError *first;
 
   if (!self->values.tracing_enabled || self->problems->len == 0)
     return TRUE;
