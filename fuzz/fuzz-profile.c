@@ -81,7 +81,7 @@ assert_text (const char *text)
 static void
 check_profile (const char *name)
 {
-  g_autoptr (LsobsProfile) profile = _lsobs_profile_load (path, name);
+  g_autoptr (LsobsProfile) profile = _lsobs_profile_load (path, name, NULL);
   g_autofree char *label = NULL;
 
   if (profile == NULL)
@@ -123,7 +123,7 @@ check_config (const char *name)
   g_assert_true (g_utf8_validate (error->message, -1, NULL));
   g_assert_null (strstr (error->message, FUZZ_MARKER));
   g_assert_false (lsobs_config_has_api_key (config));
-  profile = _lsobs_profile_load (path, name);
+  profile = _lsobs_profile_load (path, name, NULL);
   g_assert_nonnull (profile);
   g_assert_false (tells (error->message, profile->api_key));
   g_assert_false (tells (error->message, profile->access_token));

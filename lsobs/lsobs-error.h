@@ -34,7 +34,7 @@ G_BEGIN_DECLS
  *   (5xx, 429, 408 …) at every attempt
  * @LSOBS_ERROR_UNREACHABLE: no answer at any attempt
  * @LSOBS_ERROR_CLOSED: the object was shut down
- * @LSOBS_ERROR_INVALID_ATTACHMENT: the name of an attachment cannot be sent
+ * @LSOBS_ERROR_INVALID_ATTACHMENT: the name of an attachment is empty, too long, or not UTF-8
  * @LSOBS_ERROR_INVALID_VALUE: something is said of a run that cannot be
  * @LSOBS_ERROR_INVALID_FEEDBACK: feedback breaks the protocol's rules
  * @LSOBS_ERROR_NO_KEY: there is no key: the command of a profile has failed, or its OAuth

@@ -28,6 +28,8 @@ LsobsObserver *lsobs_observer_new_with_transport (LsobsConfig *config,
 LSOBS_AVAILABLE_IN_0_1
 LsobsObserver *lsobs_observer_new_default (void);
 LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_observer_reconfigure (LsobsObserver *self, LsobsConfig *config, GError **error);
+LSOBS_AVAILABLE_IN_0_1
 LsobsInvocation *lsobs_observer_begin_invocation (LsobsObserver *self,
                                                   const char *name,
                                                   JsonNode *input);

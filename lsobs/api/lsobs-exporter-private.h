@@ -5,6 +5,7 @@
 #include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/lsobs-exporter.h"
 #include "lsobs/pipeline/lsobs-dispatcher-private.h"
+#include "lsobs/pipeline/lsobs-lineage-private.h"
 #include "lsobs/pipeline/lsobs-notifier-private.h"
 
 G_BEGIN_DECLS
@@ -34,7 +35,9 @@ void _lsobs_exporter_values_clear (LsobsExporterValues *self);
 LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
 GPtrArray *_lsobs_exporter_peek_destinations (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);
-void _lsobs_exporter_end (LsobsExporter *self);
+LsobsLineage *_lsobs_exporter_peek_lineage (LsobsExporter *self);
+void _lsobs_exporter_end_lineage (LsobsExporter *self);
+void _lsobs_exporter_join_lineage (LsobsExporter *self, LsobsLineage *lineage);
 LsobsDispatcher *_lsobs_exporter_get_dispatcher (LsobsExporter *self);
 void _lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier);
 

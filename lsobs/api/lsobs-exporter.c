@@ -67,6 +67,7 @@ struct _LsobsExporter
   LsobsCounters *counters;     /* (owned) for what concerns no single destination */
   GPtrArray *destinations;     /* (owned) (element-type LsobsDestination) at least one */
   LsobsNotifier *notifier;     /* (owned) (nullable) set once, before the first record */
+  LsobsLineage *lineage;       /* (owned) of its observer; set once, before the first record */
   LsobsDispatcher *dispatcher; /* (owned) (atomic) of the process that used it last */
   guint renewed_in;            /* (atomic) the epoch of the last child that renewed it, or 0 */
 };
@@ -153,12 +154,46 @@ renew (LsobsExporter *self)
     _lsobs_redact_hook_renew (self->settings->redact_hook);
 }
 
-/* Ends what an observer has used, or an exporter whose last reference goes. */
-void
-_lsobs_exporter_end (LsobsExporter *self)
+/* Returns: (transfer full) (element-type LsobsDispatcher): its own, and those that its observer has
+ *   replaced and that may still send */
+static GPtrArray *
+dup_dispatchers (LsobsExporter *self)
+{
+  return _lsobs_lineage_dup_dispatchers (self->lineage, _lsobs_exporter_get_dispatcher (self));
+}
+
+/* Ends an exporter whose last reference goes. */
+static void
+end (LsobsExporter *self)
 {
   _lsobs_dispatcher_end (_lsobs_exporter_get_dispatcher (self),
                          self->settings->values.shutdown_timeout);
+}
+
+/* Ends all that an observer has used, one after the other. */
+void
+_lsobs_exporter_end_lineage (LsobsExporter *self)
+{
+  g_autoptr (GPtrArray) dispatchers = dup_dispatchers (self);
+
+  for (guint i = 0; i < dispatchers->len; i++)
+    _lsobs_dispatcher_end (g_ptr_array_index (dispatchers, i),
+                           _lsobs_dispatcher_get_shutdown_timeout (
+                               g_ptr_array_index (dispatchers, i)));
+}
+
+LsobsLineage *
+_lsobs_exporter_peek_lineage (LsobsExporter *self)
+{
+  return self->lineage;
+}
+
+/* Becomes the successor of another exporter. Must be called before the first record. */
+void
+_lsobs_exporter_join_lineage (LsobsExporter *self, LsobsLineage *lineage)
+{
+  _lsobs_lineage_unref (self->lineage);
+  self->lineage = _lsobs_lineage_ref (lineage);
 }
 
 LsobsSettings *
@@ -324,13 +359,15 @@ gboolean
 lsobs_exporter_flush (LsobsExporter *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
   g_autoptr (LsobsExporter) reference = NULL;
+  g_autoptr (GPtrArray) dispatchers = NULL;
 
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->dispatcher != NULL, FALSE);
 
   /* A function of the program that runs meanwhile may drop the last other reference. */
   reference = g_object_ref (self);
-  return _lsobs_dispatcher_flush (_lsobs_exporter_get_dispatcher (self), timeout, stats, error);
+  dispatchers = dup_dispatchers (self);
+  return _lsobs_dispatcher_flush (dispatchers, timeout, stats, error);
 }
 
 /**
@@ -356,6 +393,7 @@ lsobs_exporter_flush_async (LsobsExporter *self,
                             gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
+  g_autoptr (GPtrArray) dispatchers = NULL;
 
   g_return_if_fail (LSOBS_IS_EXPORTER (self));
   g_return_if_fail (self->dispatcher != NULL);
@@ -363,7 +401,8 @@ lsobs_exporter_flush_async (LsobsExporter *self,
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, lsobs_exporter_flush_async);
-  _lsobs_dispatcher_flush_task (_lsobs_exporter_get_dispatcher (self), timeout, task);
+  dispatchers = dup_dispatchers (self);
+  _lsobs_dispatcher_flush_task (dispatchers, timeout, task);
 }
 
 /**
@@ -428,13 +467,15 @@ lsobs_exporter_shutdown (LsobsExporter *self,
                          GError **error)
 {
   g_autoptr (LsobsExporter) reference = NULL;
+  g_autoptr (GPtrArray) dispatchers = NULL;
 
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), FALSE);
   g_return_val_if_fail (self->dispatcher != NULL, FALSE);
 
   /* As in a flush. */
   reference = g_object_ref (self);
-  return _lsobs_dispatcher_shut_down (_lsobs_exporter_get_dispatcher (self), timeout, stats, error);
+  dispatchers = dup_dispatchers (self);
+  return _lsobs_dispatcher_shut_down (dispatchers, timeout, stats, error);
 }
 
 typedef struct
@@ -507,6 +548,16 @@ shut_down_cb (GObject *source G_GNUC_UNUSED, GAsyncResult *result, gpointer user
     g_task_return_error (task, error);
 }
 
+/* Whether a shutdown has something to wait for: without tracing, only what the observer has replaced
+ * does. */
+static gboolean
+may_block (LsobsExporter *self)
+{
+  g_autoptr (GPtrArray) dispatchers = dup_dispatchers (self);
+
+  return self->settings->values.tracing_enabled || dispatchers->len > 1;
+}
+
 /* Runs the shutdown in a thread, which goes on after a cancellation. */
 static void
 start_shutdown (GTask *task)
@@ -563,7 +614,7 @@ lsobs_exporter_shutdown_async (LsobsExporter *self,
   data->exporter = self;
   data->timeout = timeout;
   g_task_set_task_data (task, data, shutdown_data_free);
-  if (self->settings->values.tracing_enabled)
+  if (may_block (self))
     start_shutdown (task);
   else
     shutdown_in_thread (task, self, data, cancellable);
@@ -625,6 +676,7 @@ lsobs_exporter_init_destinations (GInitable *initable, GCancellable *cancellable
   self->settings = _lsobs_settings_ref (first->settings);
   g_set_object (&self->values.transport, first->transport);
   g_clear_object (&self->values.config);
+  self->lineage = _lsobs_lineage_new (self->settings->values.tracing_enabled);
   self->dispatcher = new_dispatcher (self);
   /* The spool may have waited for this process to start. */
   if (self->settings->values.spool_dir != NULL && self->settings->values.tracing_enabled)
@@ -641,7 +693,7 @@ lsobs_exporter_dispose (GObject *object)
   LsobsExporter *self = LSOBS_EXPORTER (object);
 
   if (self->dispatcher != NULL)
-    _lsobs_exporter_end (self);
+    end (self);
 
   G_OBJECT_CLASS (lsobs_exporter_parent_class)->dispose (object);
 }
@@ -655,6 +707,7 @@ lsobs_exporter_finalize (GObject *object)
   if (self->dispatcher != NULL)
     _lsobs_dispatcher_list_remove (self->dispatcher);
   g_clear_pointer (&self->dispatcher, _lsobs_dispatcher_unref);
+  g_clear_pointer (&self->lineage, _lsobs_lineage_unref);
   g_clear_pointer (&self->destinations, g_ptr_array_unref);
   g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
   g_clear_pointer (&self->settings, _lsobs_settings_unref);
@@ -773,7 +826,8 @@ lsobs_exporter_new (LsobsConfig *config, LsobsTransport *transport, GError **err
  * @self: an exporter
  *
  * Gets all counters, as they are at this moment. With replicas, these are the sums of
- * all of them: a record is counted once for each place that it goes to.
+ * all of them: a record is counted once for each place that it goes to. What the exporters
+ * have counted that lsobs_observer_reconfigure() has replaced by this one is among them.
  *
  * Returns: (transfer full): a snapshot
  *
@@ -782,10 +836,16 @@ lsobs_exporter_new (LsobsConfig *config, LsobsTransport *transport, GError **err
 LsobsStats *
 lsobs_exporter_dup_stats (LsobsExporter *self)
 {
+  LsobsDispatcher *dispatcher;
+  LsobsStats *stats;
+
   g_return_val_if_fail (LSOBS_IS_EXPORTER (self), NULL);
   g_return_val_if_fail (self->dispatcher != NULL, NULL);
 
-  return _lsobs_dispatcher_dup_stats (_lsobs_exporter_get_dispatcher (self));
+  dispatcher = _lsobs_exporter_get_dispatcher (self);
+  stats = _lsobs_dispatcher_dup_stats (dispatcher);
+  _lsobs_lineage_add_stats (self->lineage, dispatcher, stats);
+  return stats;
 }
 
 /**

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "lsobs/api/lsobs-headers-private.h"
+#include "lsobs/api/lsobs-observer-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
+#include "lsobs/core/lsobs-log-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/transport/lsobs-record-hook-private.h"
@@ -346,11 +348,14 @@ _lsobs_observer_start_run_from_values (LsobsObserver *self,
                                        LsobsRunType run_type,
                                        JsonNode *inputs)
 {
-  LsobsExporter *exporter = lsobs_observer_get_exporter (self);
+  g_autoptr (LsobsExporter) exporter = _lsobs_observer_ref_exporter (self);
   g_autoptr (LsobsRemoteParent) parent = NULL;
+  LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
 
-  if (_lsobs_exporter_peek_settings (exporter)->values.trust_incoming_headers)
+  if (settings->values.trust_incoming_headers)
     parent = _lsobs_remote_parent_parse (trace, baggage);
+  else if (trace != NULL && settings->values.tracing_enabled)
+    _lsobs_log_untrusted_headers ();
   return _lsobs_run_start (exporter, &(LsobsRunStart){ .remote = parent,
                                                        .name = name,
                                                        .run_type = run_type,

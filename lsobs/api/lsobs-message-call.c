@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lsobs/api/lsobs-model-call-private.h"
+#include "lsobs/api/lsobs-observer-private.h"
 #include "lsobs/api/lsobs-response-stream-private.h"
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
@@ -184,7 +185,7 @@ lsobs_observer_trace_message (LsobsObserver *self,
                               GBytes *body,
                               LsobsRun *parent)
 {
-  LsobsExporter *exporter;
+  g_autoptr (LsobsExporter) exporter = NULL;
   MessageCall *call;
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
@@ -192,7 +193,7 @@ lsobs_observer_trace_message (LsobsObserver *self,
   g_return_val_if_fail (SOUP_IS_MESSAGE (message), NULL);
 
   clear_call (message);
-  exporter = lsobs_observer_get_exporter (self);
+  exporter = _lsobs_observer_ref_exporter (self);
   if (parent == NULL)
     parent = _lsobs_run_context_find (exporter);
   call = g_new0 (MessageCall, 1);

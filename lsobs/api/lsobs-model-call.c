@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lsobs/api/lsobs-model-call-private.h"
+#include "lsobs/api/lsobs-observer-private.h"
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/call/lsobs-call-answer-private.h"
@@ -139,7 +140,7 @@ make_name (const LsobsCallRequest *request)
 static gboolean
 may_be_sampled (LsobsExporter *exporter, LsobsRun *parent)
 {
-  return parent != NULL ? lsobs_run_is_sampled (parent)
+  return parent != NULL ? _lsobs_run_samples_children (parent)
                         : _lsobs_exporter_peek_settings (exporter)->values.tracing_enabled;
 }
 
@@ -178,7 +179,8 @@ start (LsobsModelCall *self,
         run_start.run_type = LSOBS_RUN_TYPE_EMBEDDING;
     }
   self->run = _lsobs_run_start (exporter, &run_start);
-  if (!lsobs_run_is_sampled (self->run))
+  /* Without a request, another thread has just turned tracing on. */
+  if (self->request == NULL || !lsobs_run_is_sampled (self->run))
     return;
   self->answer = _lsobs_call_answer_new (self->request->format, self->request->n_choices);
   self->answer->is_guess = self->request->is_guess;
@@ -369,13 +371,13 @@ _lsobs_model_call_new (LsobsExporter *exporter, LsobsRun *parent, const char *ur
 LsobsModelCall *
 lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url, GBytes *body)
 {
-  LsobsExporter *exporter;
+  g_autoptr (LsobsExporter) exporter = NULL;
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (observer), NULL);
   g_return_val_if_fail (lsobs_observer_get_exporter (observer) != NULL, NULL);
   g_return_val_if_fail (url != NULL, NULL);
 
-  exporter = lsobs_observer_get_exporter (observer);
+  exporter = _lsobs_observer_ref_exporter (observer);
   if (parent == NULL)
     parent = _lsobs_run_context_find (exporter);
   return _lsobs_model_call_new (parent != NULL ? parent->exporter : exporter, parent, url, body);

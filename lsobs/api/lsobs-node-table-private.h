@@ -12,6 +12,7 @@ typedef struct _LsobsNodeTable LsobsNodeTable;
 
 LsobsNodeTable *_lsobs_node_table_new (LsobsExporter *exporter, LsobsRun *root);
 void _lsobs_node_table_free (LsobsNodeTable *self);
+void _lsobs_node_table_set_exporter (LsobsNodeTable *self, LsobsExporter *exporter);
 gboolean _lsobs_node_table_is_forked (LsobsNodeTable *self);
 void _lsobs_node_table_start (LsobsNodeTable *self, const char *node_id, JsonNode *input);
 void _lsobs_node_table_end (LsobsNodeTable *self,

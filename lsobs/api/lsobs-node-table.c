@@ -34,7 +34,7 @@ typedef struct
 
 struct _LsobsNodeTable
 {
-  LsobsExporter *exporter; /* (owned) */
+  LsobsExporter *exporter; /* (owned) guarded by _lsobs_fork_lock() */
   LsobsRun *root;          /* (owned) (nullable) the parent of all nodes */
   guint epoch;             /* of the process that made the table */
 
@@ -103,10 +103,38 @@ _lsobs_node_table_is_forked (LsobsNodeTable *self)
   return self->epoch != _lsobs_fork_epoch ();
 }
 
+/* Returns: (transfer full) */
+static LsobsExporter *
+ref_exporter (LsobsNodeTable *self)
+{
+  LsobsExporter *exporter;
+
+  _lsobs_fork_lock ();
+  exporter = g_object_ref (self->exporter);
+  _lsobs_fork_unlock ();
+  return exporter;
+}
+
+/* Nodes that are traces of their own go to @exporter from now on. What is below an open node goes where
+ * that node goes. */
+void
+_lsobs_node_table_set_exporter (LsobsNodeTable *self, LsobsExporter *exporter)
+{
+  g_autoptr (LsobsExporter) replaced = NULL;
+
+  g_object_ref (exporter);
+  _lsobs_fork_lock ();
+  replaced = self->exporter;
+  self->exporter = exporter;
+  _lsobs_fork_unlock ();
+}
+
 static void
 count (LsobsNodeTable *self, LsobsCounter counter)
 {
-  _lsobs_counters_add (_lsobs_exporter_peek_counters (self->exporter), counter, 1);
+  g_autoptr (LsobsExporter) exporter = ref_exporter (self);
+
+  _lsobs_counters_add (_lsobs_exporter_peek_counters (exporter), counter, 1);
 }
 
 static LsobsRun *
@@ -119,8 +147,9 @@ start_run (LsobsNodeTable *self,
   const LsobsRunStart start = {
     .parent = parent, .name = name, .run_type = run_type, .inputs = inputs
   };
+  g_autoptr (LsobsExporter) exporter = ref_exporter (self);
 
-  return _lsobs_run_start (self->exporter, &start);
+  return _lsobs_run_start (exporter, &start);
 }
 
 /* Returns: (nullable): the link of the newest open node of this name; if none is open and

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/api/lsobs-exporter-private.h"
+#include <glib/gi18n-lib.h>
+
 #include "lsobs/api/lsobs-graph-observer-private.h"
 #include "lsobs/api/lsobs-invocation-private.h"
+#include "lsobs/api/lsobs-observer-private.h"
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-log-private.h"
-#include "lsobs/lsobs-observer.h"
+#include "lsobs/lsobs-error.h"
+#include "lsobs/model/lsobs-feedback-private.h"
 
 /**
  * SECTION:lsobs-observer
@@ -28,7 +32,8 @@
  *
  * An observer made with #LsobsConfig:tracing-enabled off takes all the same calls and
  * does nothing: no thread, no queue, no look at a payload. Its runs have ids as any
- * others. So a program need not ask whether it is traced.
+ * others. So a program need not ask whether it is traced. lsobs_observer_reconfigure() turns
+ * tracing on, off or elsewhere while the program runs.
  *
  * Nothing that a program calls to trace ever blocks on the network, fails for its
  * sake, or throws: runs are queued, and sent by a thread that is started with the
@@ -49,16 +54,21 @@ struct _LsobsObserver
 {
   GObject parent_instance;
 
-  LsobsExporterValues values; /* of the exporter, until initialised; only the context stays */
-  LsobsExporter *exporter;    /* (owned) */
+  LsobsExporterValues values; /* of the exporter; the config only until initialised, and the transport
+                               * only if the program has given it */
+  LsobsExporter *exporter;    /* (owned) guarded by _lsobs_fork_lock(): another config replaces it */
+  LsobsLineage *lineage;      /* (owned) of all exporters that the observer has had */
+  LsobsNotifier *notifier;    /* (owned) */
   LsobsNodeTable *nodes;      /* (owned) (atomic) (nullable) the nodes that belong to no invocation;
-                             * %NULL with tracing off */
+                             * %NULL if tracing has never been on */
   LsobsState notified_state;  /* what the last notify::state was emitted for */
+  gboolean notified_tracing;  /* the same for notify::tracing-enabled */
 };
 
 enum
 {
   PROP_STATE = LSOBS_EXPORTER_N_PROPS,
+  PROP_TRACING_ENABLED,
   N_PROPS
 };
 static GParamSpec *props[N_PROPS] = { NULL };
@@ -79,21 +89,36 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsObserver,
                                    G_IMPLEMENT_INTERFACE (LSOBS_TYPE_GRAPH_OBSERVER,
                                                           lsobs_observer_graph_observer_init))
 
+/* Another thread may replace the exporter meanwhile.
+ * Returns: (transfer full) */
+LsobsExporter *
+_lsobs_observer_ref_exporter (LsobsObserver *self)
+{
+  LsobsExporter *exporter;
+
+  _lsobs_fork_lock ();
+  exporter = g_object_ref (self->exporter);
+  _lsobs_fork_unlock ();
+  return exporter;
+}
+
 /* A forked child makes a table of its own with the first call: a thread that does not exist there
  * may hold the lock of the parent's.
- * Returns: (nullable): %NULL with tracing off */
+ * Returns: (nullable): %NULL if tracing has never been on */
 static LsobsNodeTable *
 peek_nodes (LsobsGraphObserver *graph)
 {
   LsobsObserver *self = LSOBS_OBSERVER (graph);
   LsobsNodeTable *nodes = g_atomic_pointer_get (&self->nodes);
+  g_autoptr (LsobsExporter) exporter = NULL;
   LsobsNodeTable *fresh;
 
-  g_return_val_if_fail (self->exporter != NULL, NULL);
+  g_return_val_if_fail (self->lineage != NULL, NULL);
 
   if (nodes == NULL || G_LIKELY (!_lsobs_node_table_is_forked (nodes)))
     return nodes;
-  fresh = _lsobs_node_table_new (self->exporter, NULL);
+  exporter = _lsobs_observer_ref_exporter (self);
+  fresh = _lsobs_node_table_new (exporter, NULL);
   if (g_atomic_pointer_compare_and_exchange (&self->nodes, nodes, fresh))
     return fresh;
   _lsobs_node_table_free (fresh);
@@ -112,6 +137,7 @@ notify_cb (GObject *object, guint64 n_delivered, guint64 n_lost)
 {
   LsobsObserver *self = LSOBS_OBSERVER (object);
   LsobsState state = lsobs_observer_get_state (self);
+  gboolean tracing = lsobs_observer_get_tracing_enabled (self);
 
   if (n_delivered > 0 || n_lost > 0)
     g_signal_emit (self, signals[SIGNAL_BATCH_FINISHED], 0, n_delivered, n_lost);
@@ -120,26 +146,50 @@ notify_cb (GObject *object, guint64 n_delivered, guint64 n_lost)
       self->notified_state = state;
       g_object_notify_by_pspec (object, props[PROP_STATE]);
     }
+  if (self->notified_tracing != tracing)
+    {
+      self->notified_tracing = tracing;
+      g_object_notify_by_pspec (object, props[PROP_TRACING_ENABLED]);
+    }
+}
+
+/* @config: copied
+ * @transport: (nullable)
+ * Returns: (transfer full) (nullable) */
+static LsobsExporter *
+new_exporter (LsobsObserver *self,
+              LsobsConfig *config,
+              LsobsTransport *transport,
+              GCancellable *cancellable,
+              GError **error)
+{
+  LsobsExporter *exporter =
+      g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config", config, "transport",
+                      transport, "main-context", self->values.context, NULL);
+
+  if (exporter != NULL)
+    _lsobs_exporter_set_notifier (exporter, self->notifier);
+  return exporter;
 }
 
 static gboolean
 lsobs_observer_init_exporter (GInitable *initable, GCancellable *cancellable, GError **error)
 {
   LsobsObserver *self = LSOBS_OBSERVER (initable);
-  g_autoptr (LsobsNotifier) notifier = NULL;
 
   g_return_val_if_fail (LSOBS_IS_CONFIG (self->values.config), FALSE);
 
-  self->exporter = g_initable_new (LSOBS_TYPE_EXPORTER, cancellable, error, "config",
-                                   self->values.config, "transport", self->values.transport,
-                                   "main-context", self->values.context, NULL);
+  self->notifier = _lsobs_notifier_new (G_OBJECT (self), notify_cb);
+  self->exporter =
+      new_exporter (self, self->values.config, self->values.transport, cancellable, error);
   g_clear_object (&self->values.config);
-  g_clear_object (&self->values.transport);
   if (self->exporter == NULL)
     return FALSE;
-  notifier = _lsobs_notifier_new (G_OBJECT (self), notify_cb);
-  _lsobs_exporter_set_notifier (self->exporter, notifier);
-  if (_lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
+  self->lineage = _lsobs_lineage_ref (_lsobs_exporter_peek_lineage (self->exporter));
+  self->notified_tracing = _lsobs_lineage_is_tracing (self->lineage);
+  if (!self->notified_tracing)
+    g_debug ("An observer is made that does nothing: tracing-enabled is off in its config");
+  if (self->notified_tracing)
     self->nodes = _lsobs_node_table_new (self->exporter, NULL);
   return TRUE;
 }
@@ -159,7 +209,7 @@ lsobs_observer_dispose (GObject *object)
   if (self->nodes != NULL)
     _lsobs_node_table_close (peek_nodes (LSOBS_GRAPH_OBSERVER (self)));
   if (self->exporter != NULL)
-    _lsobs_exporter_end (self->exporter);
+    _lsobs_exporter_end_lineage (self->exporter);
 
   G_OBJECT_CLASS (lsobs_observer_parent_class)->dispose (object);
 }
@@ -171,6 +221,8 @@ lsobs_observer_finalize (GObject *object)
 
   g_clear_pointer (&self->nodes, _lsobs_node_table_free);
   g_clear_object (&self->exporter);
+  g_clear_pointer (&self->lineage, _lsobs_lineage_unref);
+  g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
   _lsobs_exporter_values_clear (&self->values);
 
   G_OBJECT_CLASS (lsobs_observer_parent_class)->finalize (object);
@@ -188,6 +240,9 @@ lsobs_observer_get_property (GObject *object, guint prop_id, GValue *value, GPar
       break;
     case PROP_STATE:
       g_value_set_enum (value, lsobs_observer_get_state (self));
+      break;
+    case PROP_TRACING_ENABLED:
+      g_value_set_boolean (value, lsobs_observer_get_tracing_enabled (self));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -285,6 +340,19 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
   props[PROP_STATE] =
       g_param_spec_enum ("state", "", "", LSOBS_TYPE_STATE, LSOBS_STATE_OK,
                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * LsobsObserver:tracing-enabled:
+   *
+   * Whether the observer traces at all; see lsobs_observer_get_tracing_enabled().
+   * lsobs_observer_reconfigure() changes it. Changes are notified in the main context that
+   * the observer was made in.
+   *
+   * Since: 0.1
+   */
+  props[PROP_TRACING_ENABLED] =
+      g_param_spec_boolean ("tracing-enabled", "", "", FALSE,
+                            G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
   g_object_class_install_properties (object_class, N_PROPS, props);
   install_signals (klass);
 }
@@ -383,6 +451,162 @@ lsobs_observer_new_default (void)
   return self;
 }
 
+/* Puts @exporter in the place of the current one.
+ * @exporter: (transfer full): joins the lineage of the observer
+ * Returns: (transfer full): the one that was replaced */
+static LsobsExporter *
+replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing)
+{
+  LsobsExporter *replaced;
+
+  _lsobs_exporter_join_lineage (exporter, self->lineage);
+  do
+    {
+      g_autoptr (LsobsExporter) current = _lsobs_observer_ref_exporter (self);
+      /* In a forked child, this makes a dispatcher, so that it cannot be called below. */
+      LsobsDispatcher *dispatcher = _lsobs_exporter_get_dispatcher (current);
+
+      replaced = NULL;
+      _lsobs_fork_lock ();
+      if (self->exporter == current)
+        {
+          _lsobs_lineage_retire_unlocked (self->lineage, dispatcher);
+          replaced = self->exporter;
+          self->exporter = exporter;
+          _lsobs_lineage_set_tracing (self->lineage, tracing);
+        }
+      _lsobs_fork_unlock ();
+    }
+  while (replaced == NULL);
+  return replaced;
+}
+
+/* The nodes that belong to no invocation go to the current exporter from now on, also if another
+ * thread replaces it meanwhile. */
+static void
+redirect_nodes (LsobsObserver *self, gboolean tracing)
+{
+  g_autoptr (LsobsExporter) current = _lsobs_observer_ref_exporter (self);
+  LsobsNodeTable *nodes = peek_nodes (LSOBS_GRAPH_OBSERVER (self));
+  LsobsExporter *redirected = NULL;
+
+  if (nodes == NULL && !tracing)
+    return;
+  if (nodes == NULL)
+    {
+      nodes = _lsobs_node_table_new (current, NULL);
+      if (!g_atomic_pointer_compare_and_exchange (&self->nodes, NULL, nodes))
+        {
+          _lsobs_node_table_free (nodes);
+          nodes = peek_nodes (LSOBS_GRAPH_OBSERVER (self));
+        }
+    }
+  while (redirected != current)
+    {
+      redirected = current;
+      _lsobs_node_table_set_exporter (nodes, current);
+      g_object_unref (current);
+      current = _lsobs_observer_ref_exporter (self);
+    }
+}
+
+/**
+ * lsobs_observer_reconfigure:
+ * @self: an observer
+ * @config: the settings from now on; they are copied
+ * @error: return location for a #GError, or %NULL
+ *
+ * Gives an observer other settings while the program runs: turns tracing on or off, or has
+ * traces go to another service, workspace or project. Runs that have begun keep their
+ * parents.
+ *
+ * A trace stays where it has begun: the runs of a trace that is under way end there, and so
+ * does what is started below them, with the settings that were in force when the trace
+ * began. When @config turns tracing off, runs that have begun still end, so that none stays
+ * open at the service, but nothing more is started: runs below them are left out, and
+ * counted by %LSOBS_COUNTER_UNSAMPLED. New traces follow @config.
+ *
+ * What sends the old traces goes on while the program has runs of them, and then leaves as
+ * after the last unref of an observer: what waits is sent for as long as the old
+ * #LsobsConfig:shutdown-timeout allows, by five at the same time: of more, the oldest stops at
+ * once. lsobs_observer_flush(), lsobs_observer_shutdown()
+ * and the end of the program wait for it, too, within their time, and
+ * lsobs_observer_dup_stats() counts it. While both send, redaction functions of both may run
+ * at the same time, in different threads.
+ *
+ * An observer that was made with a transport keeps it; with %NULL for it, @config says
+ * where traces go. #LsobsObserver:main-context stays as well. The exporter of
+ * lsobs_observer_get_exporter() is replaced: runs that the program reports by their ids go
+ * on with the exporter that got their start, of which the program holds a reference
+ * meanwhile.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG as lsobs_observer_new() does, or when the observer
+ * has an #LsobsClient as its transport, which can be turned off but not on again; with
+ * %LSOBS_ERROR_CLOSED after a shutdown. The observer stays as it is then.
+ *
+ * May be called from any thread, also while runs start and end in others. Does no I/O.
+ *
+ * Returns: %TRUE if the settings are in force
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_observer_reconfigure (LsobsObserver *self, LsobsConfig *config, GError **error)
+{
+  g_autoptr (LsobsExporter) exporter = NULL;
+  g_autoptr (LsobsExporter) replaced = NULL;
+  gboolean tracing;
+
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->lineage != NULL, FALSE);
+  g_return_val_if_fail (LSOBS_IS_CONFIG (config), FALSE);
+
+  exporter = _lsobs_observer_ref_exporter (self);
+  if (_lsobs_dispatcher_is_shut_down (_lsobs_exporter_get_dispatcher (exporter)))
+    {
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_CLOSED,
+                           _ ("The observer was shut down; make another one"));
+      return FALSE;
+    }
+  g_clear_object (&exporter);
+  tracing = lsobs_config_get_tracing_enabled (config);
+  exporter =
+      new_exporter (self, config, tracing ? self->values.transport : NULL, NULL, error);
+  if (exporter == NULL)
+    return FALSE;
+
+  replaced = replace_exporter (self, g_object_ref (exporter), tracing);
+  redirect_nodes (self, tracing);
+  g_debug ("An observer has other settings: tracing is %s", tracing ? "on" : "off");
+  _lsobs_notifier_post (self->notifier, 0, 0);
+  /* The last reference, unless the program has runs of it: it leaves. */
+  g_clear_object (&replaced);
+  _lsobs_lineage_forget_finished (self->lineage);
+  return TRUE;
+}
+
+/* @start: without a parent
+ * @nested: whether the run is below the current run of this thread
+ * Returns: (transfer full) */
+static LsobsRun *
+start_run (LsobsObserver *self, LsobsRunStart *start, gboolean nested)
+{
+  g_autoptr (LsobsExporter) exporter = NULL;
+
+  g_return_val_if_fail (self->lineage != NULL, NULL);
+
+  exporter = _lsobs_observer_ref_exporter (self);
+  if (nested)
+    start->parent = _lsobs_run_context_find (exporter);
+  return _lsobs_run_start (exporter, start);
+}
+
+static gboolean
+is_of_lineage (LsobsObserver *self, LsobsExporter *exporter)
+{
+  return _lsobs_exporter_peek_lineage (exporter) == self->lineage;
+}
+
 /**
  * lsobs_observer_begin_invocation:
  * @self: an observer
@@ -398,11 +622,14 @@ lsobs_observer_new_default (void)
 LsobsInvocation *
 lsobs_observer_begin_invocation (LsobsObserver *self, const char *name, JsonNode *input)
 {
+  g_autoptr (LsobsExporter) exporter = NULL;
+
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
-  g_return_val_if_fail (self->exporter != NULL, NULL);
+  g_return_val_if_fail (self->lineage != NULL, NULL);
   g_return_val_if_fail (name != NULL, NULL);
 
-  return _lsobs_invocation_new (self->exporter, name, input);
+  exporter = _lsobs_observer_ref_exporter (self);
+  return _lsobs_invocation_new (exporter, name, input);
 }
 
 /**
@@ -429,9 +656,7 @@ lsobs_observer_start_run (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return _lsobs_run_start (self->exporter, &(LsobsRunStart){ .name = name,
-                                                             .run_type = run_type,
-                                                             .inputs = inputs });
+  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs = inputs }, FALSE);
 }
 
 /**
@@ -459,9 +684,7 @@ lsobs_observer_start_run_bytes (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return _lsobs_run_start (self->exporter, &(LsobsRunStart){ .name = name,
-                                                             .run_type = run_type,
-                                                             .inputs_json = inputs });
+  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs_json = inputs }, FALSE);
 }
 
 /**
@@ -472,7 +695,8 @@ lsobs_observer_start_run_bytes (LsobsObserver *self,
  * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
  *
  * Starts a run, as the root of a new trace. A @kind that is no type of the service's makes
- * it an %LSOBS_RUN_TYPE_CHAIN; the word is kept as the metadata `ls_run_kind`.
+ * it an %LSOBS_RUN_TYPE_CHAIN; the word is kept as the metadata `ls_run_kind`, and the log
+ * says so, once in a process.
  *
  * Returns: (transfer full): a run
  *
@@ -488,8 +712,7 @@ lsobs_observer_start_run_of_kind (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail (kind != NULL, NULL);
 
-  return _lsobs_run_start (self->exporter,
-                           &(LsobsRunStart){ .name = name, .kind = kind, .inputs = inputs });
+  return start_run (self, &(LsobsRunStart){ .name = name, .kind = kind, .inputs = inputs }, FALSE);
 }
 
 /**
@@ -517,11 +740,7 @@ lsobs_observer_start_nested_run (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return _lsobs_run_start (self->exporter,
-                           &(LsobsRunStart){ .parent = _lsobs_run_context_find (self->exporter),
-                                             .name = name,
-                                             .run_type = run_type,
-                                             .inputs = inputs });
+  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs = inputs }, TRUE);
 }
 
 /**
@@ -549,11 +768,7 @@ lsobs_observer_start_nested_run_bytes (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return _lsobs_run_start (self->exporter,
-                           &(LsobsRunStart){ .parent = _lsobs_run_context_find (self->exporter),
-                                             .name = name,
-                                             .run_type = run_type,
-                                             .inputs_json = inputs });
+  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs_json = inputs }, TRUE);
 }
 
 /**
@@ -581,11 +796,7 @@ lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail (kind != NULL, NULL);
 
-  return _lsobs_run_start (self->exporter,
-                           &(LsobsRunStart){ .parent = _lsobs_run_context_find (self->exporter),
-                                             .name = name,
-                                             .kind = kind,
-                                             .inputs = inputs });
+  return start_run (self, &(LsobsRunStart){ .name = name, .kind = kind, .inputs = inputs }, TRUE);
 }
 
 /**
@@ -609,11 +820,17 @@ lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
 gboolean
 lsobs_observer_add_feedback (LsobsObserver *self, LsobsFeedback *feedback, GError **error)
 {
+  g_autoptr (LsobsExporter) exporter = NULL;
+
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
-  g_return_val_if_fail (self->exporter != NULL, FALSE);
+  g_return_val_if_fail (self->lineage != NULL, FALSE);
   g_return_val_if_fail (feedback != NULL, FALSE);
 
-  return lsobs_exporter_add_feedback (self->exporter, feedback, error);
+  exporter = _lsobs_observer_ref_exporter (self);
+  /* To a run of a trace that stays where it has begun. */
+  if (feedback->exporter != NULL && is_of_lineage (self, LSOBS_EXPORTER (feedback->exporter)))
+    g_set_object (&exporter, LSOBS_EXPORTER (feedback->exporter));
+  return lsobs_exporter_add_feedback (exporter, feedback, error);
 }
 
 /**
@@ -634,10 +851,13 @@ lsobs_observer_add_feedback (LsobsObserver *self, LsobsFeedback *feedback, GErro
 gboolean
 lsobs_observer_flush (LsobsObserver *self, gint64 timeout, LsobsFlushStats *stats, GError **error)
 {
-  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
-  g_return_val_if_fail (self->exporter != NULL, FALSE);
+  g_autoptr (LsobsExporter) exporter = NULL;
 
-  return lsobs_exporter_flush (self->exporter, timeout, stats, error);
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->lineage != NULL, FALSE);
+
+  exporter = _lsobs_observer_ref_exporter (self);
+  return lsobs_exporter_flush (exporter, timeout, stats, error);
 }
 
 /* Ends an asynchronous call of the exporter, for a task of the observer. */
@@ -716,11 +936,14 @@ lsobs_observer_flush_async (LsobsObserver *self,
                             GAsyncReadyCallback callback,
                             gpointer user_data)
 {
+  g_autoptr (LsobsExporter) exporter = NULL;
+
   g_return_if_fail (LSOBS_IS_OBSERVER (self));
-  g_return_if_fail (self->exporter != NULL);
+  g_return_if_fail (self->lineage != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  lsobs_exporter_flush_async (self->exporter, timeout, cancellable, flushed_cb,
+  exporter = _lsobs_observer_ref_exporter (self);
+  lsobs_exporter_flush_async (exporter, timeout, cancellable, flushed_cb,
                               new_task (self, lsobs_observer_flush_async, cancellable, callback,
                                         user_data));
 }
@@ -746,7 +969,7 @@ lsobs_observer_flush_finish (LsobsObserver *self,
                              GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
-  g_return_val_if_fail (self->exporter != NULL, FALSE);
+  g_return_val_if_fail (self->lineage != NULL, FALSE);
 
   return finish_with_stats (self, result, lsobs_observer_flush_async, stats, error);
 }
@@ -772,10 +995,13 @@ lsobs_observer_shutdown (LsobsObserver *self,
                          LsobsFlushStats *stats,
                          GError **error)
 {
-  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
-  g_return_val_if_fail (self->exporter != NULL, FALSE);
+  g_autoptr (LsobsExporter) exporter = NULL;
 
-  return lsobs_exporter_shutdown (self->exporter, timeout, stats, error);
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
+  g_return_val_if_fail (self->lineage != NULL, FALSE);
+
+  exporter = _lsobs_observer_ref_exporter (self);
+  return lsobs_exporter_shutdown (exporter, timeout, stats, error);
 }
 
 static void
@@ -807,11 +1033,14 @@ lsobs_observer_shutdown_async (LsobsObserver *self,
                                GAsyncReadyCallback callback,
                                gpointer user_data)
 {
+  g_autoptr (LsobsExporter) exporter = NULL;
+
   g_return_if_fail (LSOBS_IS_OBSERVER (self));
-  g_return_if_fail (self->exporter != NULL);
+  g_return_if_fail (self->lineage != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  lsobs_exporter_shutdown_async (self->exporter, timeout, cancellable, shut_down_cb,
+  exporter = _lsobs_observer_ref_exporter (self);
+  lsobs_exporter_shutdown_async (exporter, timeout, cancellable, shut_down_cb,
                                  new_task (self, lsobs_observer_shutdown_async, cancellable,
                                            callback, user_data));
 }
@@ -837,7 +1066,7 @@ lsobs_observer_shutdown_finish (LsobsObserver *self,
                                 GError **error)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
-  g_return_val_if_fail (self->exporter != NULL, FALSE);
+  g_return_val_if_fail (self->lineage != NULL, FALSE);
 
   return finish_with_stats (self, result, lsobs_observer_shutdown_async, stats, error);
 }
@@ -855,10 +1084,13 @@ lsobs_observer_shutdown_finish (LsobsObserver *self,
 LsobsStats *
 lsobs_observer_dup_stats (LsobsObserver *self)
 {
-  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
-  g_return_val_if_fail (self->exporter != NULL, NULL);
+  g_autoptr (LsobsExporter) exporter = NULL;
 
-  return _lsobs_dispatcher_dup_stats (_lsobs_exporter_get_dispatcher (self->exporter));
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->lineage != NULL, NULL);
+
+  exporter = _lsobs_observer_ref_exporter (self);
+  return lsobs_exporter_dup_stats (exporter);
 }
 
 /**
@@ -874,10 +1106,13 @@ lsobs_observer_dup_stats (LsobsObserver *self)
 LsobsState
 lsobs_observer_get_state (LsobsObserver *self)
 {
-  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), LSOBS_STATE_OK);
-  g_return_val_if_fail (self->exporter != NULL, LSOBS_STATE_OK);
+  g_autoptr (LsobsExporter) exporter = NULL;
 
-  return _lsobs_dispatcher_get_state (_lsobs_exporter_get_dispatcher (self->exporter));
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), LSOBS_STATE_OK);
+  g_return_val_if_fail (self->lineage != NULL, LSOBS_STATE_OK);
+
+  exporter = _lsobs_observer_ref_exporter (self);
+  return _lsobs_dispatcher_get_state (_lsobs_exporter_get_dispatcher (exporter));
 }
 
 /**
@@ -885,7 +1120,7 @@ lsobs_observer_get_state (LsobsObserver *self)
  * @self: an observer
  *
  * Tells whether the observer traces at all, as #LsobsConfig:tracing-enabled was when it
- * was made. If not, what goes into a run need not even be put together. Of a run,
+ * was made, or at the last lsobs_observer_reconfigure(). If not, what goes into a run need not even be put together. Of a run,
  * lsobs_run_is_sampled() tells. This takes no lock.
  *
  * Returns: %FALSE if everything is left out
@@ -896,16 +1131,17 @@ gboolean
 lsobs_observer_get_tracing_enabled (LsobsObserver *self)
 {
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
-  g_return_val_if_fail (self->exporter != NULL, FALSE);
+  g_return_val_if_fail (self->lineage != NULL, FALSE);
 
-  return _lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled;
+  return _lsobs_lineage_is_tracing (self->lineage);
 }
 
 /**
  * lsobs_observer_get_exporter:
  * @self: an observer
  *
- * Gets the exporter of the observer, to report runs by their ids.
+ * Gets the exporter of the observer, to report runs by their ids. It is there until
+ * lsobs_observer_reconfigure() replaces it: take a reference to keep it for longer.
  *
  * Returns: (transfer none): an exporter
  *
@@ -914,8 +1150,13 @@ lsobs_observer_get_tracing_enabled (LsobsObserver *self)
 LsobsExporter *
 lsobs_observer_get_exporter (LsobsObserver *self)
 {
-  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
-  g_return_val_if_fail (self->exporter != NULL, NULL);
+  LsobsExporter *exporter;
 
-  return self->exporter;
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->lineage != NULL, NULL);
+
+  _lsobs_fork_lock ();
+  exporter = self->exporter;
+  _lsobs_fork_unlock ();
+  return exporter;
 }

@@ -183,13 +183,15 @@ pop (LsobsRunPusher *entry)
   free_entry (entry);
 }
 
-/* Returns: (transfer none) (nullable): the run of @exporter that this thread pushed last */
+/* Returns: (transfer none) (nullable): the run that this thread pushed last, of those of @exporter and
+ *   of others that its observer has had */
 LsobsRun *
 _lsobs_run_context_find (LsobsExporter *exporter)
 {
   for (LsobsRunPusher *entry = g_private_get (&innermost); entry != NULL && entry->run != NULL;
        entry = entry->below)
-    if (entry->run->exporter == exporter)
+    if (_lsobs_exporter_peek_lineage (entry->run->exporter) ==
+        _lsobs_exporter_peek_lineage (exporter))
       return entry->run;
   return NULL;
 }

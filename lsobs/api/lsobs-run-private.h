@@ -44,6 +44,7 @@ typedef struct
 LsobsRun *_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start);
 void _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end);
 gboolean _lsobs_run_is_forked (LsobsRun *self);
+gboolean _lsobs_run_samples_children (LsobsRun *self);
 
 gboolean _lsobs_run_lock_annotations (LsobsRun *self);
 void _lsobs_run_unlock_annotations (LsobsRun *self, gboolean kept);

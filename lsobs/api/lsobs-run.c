@@ -9,6 +9,7 @@
 #include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
+#include "lsobs/core/lsobs-log-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/model/lsobs-capture-private.h"
 #include "lsobs/model/lsobs-feedback-private.h"
@@ -64,6 +65,14 @@ gboolean
 _lsobs_run_is_forked (LsobsRun *self)
 {
   return self->info->epoch != _lsobs_fork_epoch ();
+}
+
+/* Whether a run below this one is sampled: not after the program has turned tracing off. */
+gboolean
+_lsobs_run_samples_children (LsobsRun *self)
+{
+  return self->info->sampled &&
+         _lsobs_lineage_is_tracing (_lsobs_exporter_peek_lineage (self->exporter));
 }
 
 static void
@@ -123,12 +132,13 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
   LsobsRun *parent = start->parent;
   LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
-  gboolean may_be_sent = parent != NULL ? parent_info->sampled : settings->values.tracing_enabled;
+  gboolean may_be_sent =
+      parent != NULL ? _lsobs_run_samples_children (parent) : settings->values.tracing_enabled;
   LsobsRunInfo *info =
       _lsobs_run_info_new (parent_info, start->name, run_type, may_be_sent, sizeof (LsobsRun));
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
   gboolean sampled =
-      parent != NULL ? parent_info->sampled : _lsobs_settings_keeps (settings, &info->segment.id);
+      parent != NULL ? may_be_sent : _lsobs_settings_keeps (settings, &info->segment.id);
   LsobsAnnotations *inherited = parent != NULL && !_lsobs_run_is_forked (parent)
                                     ? g_atomic_pointer_get (&parent->annotations)
                                     : NULL;
@@ -167,7 +177,8 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
   return self;
 }
 
-/* Returns: (transfer full) */
+/* @exporter: of a root; a run with a parent goes where its parent goes
+ * Returns: (transfer full) */
 LsobsRun *
 _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
 {
@@ -182,6 +193,8 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
   /* A sampler, which is asked for a root, may drop the last other reference. */
   if (start->parent == NULL)
     reference = g_object_ref (exporter);
+  else
+    exporter = start->parent->exporter;
   if (start->kind != NULL)
     run_type = lsobs_run_type_from_string (start->kind, &known);
   self = start->remote != NULL ? new_below_remote (exporter, start, run_type)
@@ -193,6 +206,7 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
     }
   if (!known && *start->kind != '\0')
     {
+      _lsobs_log_unknown_type (start->kind);
       _lsobs_mutex_lock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
       _lsobs_annotations_set_metadata_unlocked (self->annotations, KIND_KEY,
                                                 _lsobs_json_string_to_bytes (start->kind), FALSE);
@@ -1142,8 +1156,9 @@ attach (LsobsRun *self, LsobsAttachment *attachment)
 /**
  * lsobs_run_add_attachment:
  * @self: a run
- * @name: a name of 1 to 100 bytes: letters and digits of any script, spaces, hyphens
- *   and underscores
+ * @name: a name of 1 to 100 bytes of UTF-8. Letters and digits of any script, spaces, hyphens
+ *   and underscores are sent as they are; an underscore takes the place of any other
+ *   character: `shot.png` becomes `shot_png`
  * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
  *   with what is no such type, it is sent as `application/octet-stream`
  * @data: the contents; they are referenced, not copied

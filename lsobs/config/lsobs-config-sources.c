@@ -11,6 +11,7 @@
 #include "lsobs/config/lsobs-replica-list-private.h"
 #include "lsobs/config/lsobs-target-private.h"
 #include "lsobs/config/lsobs-trim-private.h"
+#include "lsobs/core/lsobs-log-private.h"
 #include "lsobs/core/lsobs-privilege-private.h"
 #include "lsobs/lsobs-error.h"
 
@@ -120,7 +121,8 @@ take_auth (LsobsConfig *self, LsobsProfile *profile, GError **error)
  * for another machine, and its error says why.
  *
  * A file or a profile that is not there, or cannot be made sense of, is no error:
- * lsobs_config_has_api_key() tells what came of it.
+ * lsobs_config_has_api_key() tells what came of it. If a file is there that cannot be read, or
+ * if it does not have the profile @name, and tracing is on, the log says so, once in a process.
  *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG when a value of the profile makes no sense.
  * The message names the member and the file, and @self is unchanged.
@@ -137,10 +139,13 @@ lsobs_config_load_profile (LsobsConfig *self, const char *path, const char *name
   g_autoptr (LsobsProfile) profile = NULL;
   const char *api_url;
   const char *workspace_id;
+  const char *problem;
 
   g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
 
-  profile = _lsobs_profile_load (path, name);
+  profile = _lsobs_profile_load (path, name, &problem);
+  if (profile == NULL && problem != NULL && self->values.tracing_enabled)
+    _lsobs_log_broken_profile (path != NULL ? path : "~/.langsmith/config.json", problem);
   if (profile == NULL)
     return TRUE;
   api_url = self->has_api_url ? NULL : profile->api_url;
@@ -509,6 +514,22 @@ read_profile (LsobsConfig *config, GError **error)
   return lsobs_config_load_profile (config, path, name, error);
 }
 
+/* Tells in the debug log why nothing is traced. */
+static void
+debug_tracing (LsobsConfig *config)
+{
+  const LsobsSetting *setting = _lsobs_config_find_setting ("tracing-enabled");
+  const char *variable;
+
+  if (config->values.tracing_enabled)
+    return;
+  _lsobs_environment_peek_first (setting->variables, &variable);
+  if (variable != NULL)
+    g_debug ("Tracing is off: %s says so", variable);
+  else
+    g_debug ("Tracing is off: the environment does not say LANGSMITH_TRACING=true");
+}
+
 /* First whether tracing is on, which decides what is an error. The trusted settings before the
  * others: allow-plain-http decides which addresses are valid. Last a profile, for what the
  * environment does not set. */
@@ -523,6 +544,7 @@ read_all (LsobsConfig *config, GError **error)
       (!_lsobs_privilege_is_elevated () && !read_settings (config, TRUE, error)) ||
       !read_settings (config, FALSE, error))
     return FALSE;
+  debug_tracing (config);
   log_unsupported_mode (config);
   if (!read_replicas (config, &problem) && !accept_problem (config, NULL, problem, error))
     return FALSE;

@@ -124,7 +124,7 @@ run_command (LsobsKeySource *self, int *stop, int *group, GError **error)
 static char *
 read_token (LsobsKeySource *self, GError **error)
 {
-  g_autoptr (LsobsProfile) profile = _lsobs_profile_load (self->path, self->name);
+  g_autoptr (LsobsProfile) profile = _lsobs_profile_load (self->path, self->name, NULL);
   char *token = profile != NULL ? _lsobs_trim_dup (profile->access_token) : NULL;
   g_autofree char *name = NULL;
 

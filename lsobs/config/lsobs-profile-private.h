@@ -22,7 +22,7 @@ typedef struct
   const char *distrust; /* (nullable) why the command must not be run */
 } LsobsProfile;
 
-LsobsProfile *_lsobs_profile_load (const char *path, const char *name);
+LsobsProfile *_lsobs_profile_load (const char *path, const char *name, const char **problem);
 void _lsobs_profile_free (LsobsProfile *self);
 
 char *_lsobs_profile_dup_label (const char *name);

@@ -147,9 +147,10 @@ take_members (LsobsProfile *self, LsobsJsonDocument *document, const char *profi
 /* A file that cannot be read is not an error: most users have no profiles.
  * @path: (nullable): NULL for the file in the home directory
  * @name: (nullable): NULL for the current profile of the file
+ * @problem: (out) (optional) (nullable): what is wrong with a file that exists; a static string
  * Returns: (transfer full) (nullable): NULL if there is no such profile */
 LsobsProfile *
-_lsobs_profile_load (const char *path, const char *name)
+_lsobs_profile_load (const char *path, const char *name, const char **problem)
 {
   g_autofree char *home_path = NULL;
   g_autofree char *found = g_strdup (name);
@@ -163,17 +164,20 @@ _lsobs_profile_load (const char *path, const char *name)
   if (path == NULL)
     path = home_path = g_build_filename (g_get_home_dir (), ".langsmith", "config.json", NULL);
   if (!read_file (path, &raw, &info))
-    missing = "no readable file of a fitting size";
+    missing = g_file_test (path, G_FILE_TEST_IS_REGULAR)
+                  ? _ ("it cannot be read, or is larger than 1 MiB")
+                  : NULL;
   else if (!_lsobs_json_document_load_secret (&document, raw.data, raw.len))
-    missing = "not JSON";
+    missing = _ ("it is not JSON");
   else
     {
       profile = find_profile (&document, &found);
       if (profile == NULL || *profile != '{')
-        missing = "no such profile";
+        missing = name != NULL || profile != NULL ? _ ("it does not have the profile that is asked for")
+                                                  : NULL;
     }
 
-  if (missing == NULL)
+  if (profile != NULL && *profile == '{')
     {
       self = g_new0 (LsobsProfile, 1);
       /* The working directory may change before the file is read again. */
@@ -185,8 +189,10 @@ _lsobs_profile_load (const char *path, const char *name)
     }
   else
     {
-      g_debug ("No profile from the file of settings: %s", missing);
+      g_debug ("There is no profile in %s", path);
     }
+  if (problem != NULL)
+    *problem = missing;
   _lsobs_buffer_wipe (&raw);
   _lsobs_json_document_wipe (&document);
   return self;

@@ -9,7 +9,8 @@ void _lsobs_error_set_no_descriptors (GError **error);
 void _lsobs_flush_error_set_timeout (GError **error,
                                      gint64 waited_ms,
                                      guint64 n_pending,
-                                     guint64 n_dropped);
+                                     guint64 n_dropped,
+                                     const char *reason);
 void _lsobs_flush_error_set_unwritten (GError **error,
                                        gint64 waited_ms,
                                        guint64 n_pending,

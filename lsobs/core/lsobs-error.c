@@ -123,6 +123,21 @@ _lsobs_error_set_no_descriptors (GError **error)
 }
 
 static void
+set_pending_because (GError **error, gint64 waited_ms, guint64 n_pending, const char *reason)
+{
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
+               g_dngettext (GETTEXT_PACKAGE,
+                            /* TRANSLATORS: the plural is that of the records; the text is the last
+                             * error of the service, as a sentence. */
+                            "Flushing took longer than %" PRId64 " ms; "
+                            "%" PRIu64 " record is still to be sent: %s",
+                            "Flushing took longer than %" PRId64 " ms; "
+                            "%" PRIu64 " records are still to be sent: %s",
+                            (gulong) MIN (n_pending, G_MAXULONG)),
+               waited_ms, n_pending, reason);
+}
+
+static void
 set_pending (GError **error, gint64 waited_ms, guint64 n_pending)
 {
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
@@ -150,17 +165,38 @@ set_cut_off (GError **error, gint64 waited_ms, guint64 n_dropped)
                waited_ms, n_dropped);
 }
 
-/* Without pending records, the end of a shutdown has decided what became of them. */
+static void
+set_cut_off_because (GError **error, gint64 waited_ms, guint64 n_dropped, const char *reason)
+{
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
+               g_dngettext (GETTEXT_PACKAGE,
+                            /* TRANSLATORS: the plural is that of the records; the text is the last
+                             * error of the service, as a sentence. */
+                            "Sending did not end within %" PRId64 " ms: %" PRIu64
+                            " record lost: %s",
+                            "Sending did not end within %" PRId64 " ms: %" PRIu64
+                            " records lost: %s",
+                            (gulong) MIN (n_dropped, G_MAXULONG)),
+               waited_ms, n_dropped, reason);
+}
+
+/* Without pending records, the end of a shutdown has decided what became of them.
+ * @reason: (nullable): the last error of the service */
 void
 _lsobs_flush_error_set_timeout (GError **error,
                                 gint64 waited_ms,
                                 guint64 n_pending,
-                                guint64 n_dropped)
+                                guint64 n_dropped,
+                                const char *reason)
 {
   if (error == NULL)
     return;
-  if (n_pending > 0)
+  if (n_pending > 0 && reason != NULL)
+    set_pending_because (error, waited_ms, n_pending, reason);
+  else if (n_pending > 0)
     set_pending (error, waited_ms, n_pending);
+  else if (reason != NULL)
+    set_cut_off_because (error, waited_ms, n_dropped, reason);
   else
     set_cut_off (error, waited_ms, n_dropped);
   set_numbers (*error, waited_ms, n_pending, n_dropped);

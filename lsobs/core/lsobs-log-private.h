@@ -14,6 +14,14 @@ void _lsobs_log_state (LsobsState state, const char *label, const char *problem)
 /* An observer made of the environment does nothing.
  * @problem: what is wrong with a variable or a profile, as a sentence without a full stop */
 void _lsobs_log_not_traced (const char *problem);
+/* The next three are written once in a process.
+ * An incoming request names a trace, and the program does not trust that. */
+void _lsobs_log_untrusted_headers (void);
+/* @kind: a word for what a run does that is no type of the service's */
+void _lsobs_log_unknown_type (const char *kind);
+/* @path: of a file of profiles, or its name in the environment
+ * @problem: what is wrong with it, translated */
+void _lsobs_log_broken_profile (const char *path, const char *problem);
 /* The service is not available. The queue keeps the records until it is. */
 void _lsobs_log_unavailable (const char *label, const char *problem);
 /* @path: the path below the API URL that takes no attachments */

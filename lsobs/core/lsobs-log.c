@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include <glib/gi18n-lib.h>
 
@@ -11,6 +12,9 @@
 
 /* How often a message about lost records is written at most, in µs. */
 #define LOSS_INTERVAL (60 * G_USEC_PER_SEC)
+
+/* How much of a word of the program is written. */
+#define MAX_KIND_BYTES 100
 
 /* The program may have a function for its log, which must not be called after the interpreter has
  * ended. */
@@ -76,6 +80,55 @@ _lsobs_log_not_traced (const char *problem)
   log_message (_ ("Tracing is off for this program: %s. Correct that and start the program again, "
                   "or set LANGSMITH_TRACING=false"),
                problem);
+}
+
+/* @logged: (inout) (atomic)
+ * Returns: whether this is the first call in the process, or in one that it was forked from */
+static gboolean
+is_first (int *logged)
+{
+  return g_atomic_int_compare_and_exchange (logged, FALSE, TRUE);
+}
+
+void
+_lsobs_log_untrusted_headers (void)
+{
+  static int logged; /* (atomic) */
+
+  if (is_first (&logged))
+    /* TRANSLATORS: trust-incoming-headers is the name of a setting. */
+    log_message (_ ("A request came in with the headers of a trace, which are not trusted: its runs "
+                    "begin a trace of their own. If all clients are authenticated, set "
+                    "trust-incoming-headers"));
+}
+
+void
+_lsobs_log_unknown_type (const char *kind)
+{
+  static int logged; /* (atomic) */
+  g_autofree char *escaped = NULL;
+
+  if (!is_first (&logged))
+    return;
+  escaped = g_utf8_make_valid (kind, (gssize) strnlen (kind, MAX_KIND_BYTES));
+  /* TRANSLATORS: a word of the program; then names of types and of metadata, which stay as they are. */
+  log_message (_ ("The service has no type of runs “%s”: they are sent as chain, with the word in "
+                  "the metadata ls_run_kind. Its types are chain, llm, tool, retriever, embedding, "
+                  "prompt and parser"),
+               escaped);
+}
+
+void
+_lsobs_log_broken_profile (const char *path, const char *problem)
+{
+  static int logged; /* (atomic) */
+  g_autofree char *name = NULL;
+
+  if (!is_first (&logged))
+    return;
+  name = g_filename_display_name (path);
+  /* TRANSLATORS: a file, and what is wrong with it. */
+  log_message (_ ("The profiles in %s are left out: %s"), name, problem);
 }
 
 void

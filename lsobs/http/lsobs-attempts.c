@@ -273,6 +273,7 @@ _lsobs_attempts_plan_next (LsobsAttempts *self, LsobsAnswer *answer, GError **er
   if (answer->error == NULL)
     answer->error =
         _lsobs_delivery_policy_make_error (answer->outcome, answer->status, answer->text);
+  _lsobs_service_set_problem (self->service, answer->error->message);
   if (_lsobs_delivery_policy_get (answer->outcome)->retry)
     {
       delay = _lsobs_delivery_policy_next_delay (&retry, g_random_double (), answer->retry_after);

@@ -347,6 +347,12 @@ client_uses_descriptors (LsobsTransport *transport G_GNUC_UNUSED)
   return TRUE;
 }
 
+static char *
+client_dup_problem (LsobsTransport *transport)
+{
+  return _lsobs_service_dup_problem (LSOBS_CLIENT (transport)->service);
+}
+
 static gboolean
 client_may_move (LsobsTransport *transport G_GNUC_UNUSED)
 {
@@ -470,6 +476,7 @@ client_end_drain (LsobsTransport *transport, gint64 deadline)
 
 static const LsobsTransportVTable client_vtable = {
   .claim = client_claim,
+  .dup_problem = client_dup_problem,
   .set_waker = client_set_waker,
   .uses_descriptors = client_uses_descriptors,
   .may_move = client_may_move,

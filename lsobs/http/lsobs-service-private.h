@@ -43,6 +43,9 @@ gboolean _lsobs_service_is_reachable (LsobsService *self);
 void _lsobs_service_set_reachable (LsobsService *self, gboolean reachable);
 LsobsOutcome _lsobs_service_weigh (LsobsService *self, LsobsOutcome outcome, gboolean alone);
 
+void _lsobs_service_set_problem (LsobsService *self, const char *problem);
+char *_lsobs_service_dup_problem (LsobsService *self);
+
 /* The endpoints. */
 LsobsIngestMode _lsobs_service_get_mode (LsobsService *self);
 LsobsIngestMode _lsobs_service_choose_mode (LsobsService *self);

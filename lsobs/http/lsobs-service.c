@@ -61,6 +61,7 @@ struct _LsobsService
   gboolean compression_refused; /* the service has refused a compressed request */
   gboolean logged_left_out;     /* that attachments are left out */
   guint logged_missing;         /* bits of LsobsIngestMode: of missing endpoints */
+  char *problem; /* (owned) (nullable) guarded by _lsobs_fork_lock(): of the last attempt */
 };
 
 static LsobsIngestMode
@@ -131,6 +132,7 @@ _lsobs_service_unref (LsobsService *self)
   if (self->settings->credentials != NULL)
     _lsobs_credentials_leave (self->settings->credentials);
   g_clear_object (&self->waits);
+  g_free (self->problem);
   _lsobs_project_ids_unref (self->project_ids);
   _lsobs_lookups_unref (self->lookups);
   _lsobs_route_unref (self->route);
@@ -142,6 +144,33 @@ _lsobs_service_unref (LsobsService *self)
   _lsobs_settings_unref (self->settings);
   _lsobs_counters_unref (self->counters);
   g_free (self);
+}
+
+/* Remembers why the last attempt has failed. Called from any thread.
+ * @problem: (nullable): NULL if it has not */
+void
+_lsobs_service_set_problem (LsobsService *self, const char *problem)
+{
+  g_autofree char *replaced = NULL;
+  char *copy = g_strdup (problem);
+
+  _lsobs_fork_lock ();
+  replaced = self->problem;
+  self->problem = copy;
+  _lsobs_fork_unlock ();
+}
+
+/* Called from any thread.
+ * Returns: (transfer full) (nullable): why the last attempt has failed */
+char *
+_lsobs_service_dup_problem (LsobsService *self)
+{
+  char *problem;
+
+  _lsobs_fork_lock ();
+  problem = g_strdup (self->problem);
+  _lsobs_fork_unlock ();
+  return problem;
 }
 
 /* Called before anything is sent. */

@@ -48,17 +48,25 @@ is_name_character (gunichar c)
          type != G_UNICODE_PARAGRAPH_SEPARATOR;
 }
 
-static gboolean
-is_name (const char *name)
+/* Makes a name fit, such as that of a file: an underscore takes the place of each character that
+ * cannot be sent.
+ * Returns: (transfer full) (nullable): NULL if that is not enough */
+static char *
+dup_fitting_name (const char *name)
 {
   gsize len = strlen (name);
+  GString *fitting;
 
   if (len == 0 || len > MAX_NAME_BYTES || !g_utf8_validate (name, (gssize) len, NULL))
-    return FALSE;
+    return NULL;
+  fitting = g_string_sized_new (len);
   for (const char *p = name; *p != '\0'; p = g_utf8_next_char (p))
-    if (!is_name_character (g_utf8_get_char (p)))
-      return FALSE;
-  return TRUE;
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      g_string_append_unichar (fitting, is_name_character (c) ? c : '_');
+    }
+  return g_string_free (fitting, FALSE);
 }
 
 /* Advances *@p past a token.
@@ -119,18 +127,18 @@ LsobsAttachment *
 _lsobs_attachment_new (const char *name, const char *mime_type, GBytes *data, GError **error)
 {
   LsobsAttachment *self;
+  char *fitting = dup_fitting_name (name);
 
-  if (!is_name (name))
+  if (fitting == NULL)
     {
       g_set_error_literal (
           error, LSOBS_ERROR, LSOBS_ERROR_INVALID_ATTACHMENT,
-          _ ("The name of an attachment must be 1 to 100 bytes of letters, digits, "
-             "spaces, hyphens and underscores"));
+          _ ("The name of an attachment must be 1 to 100 bytes of UTF-8"));
       return NULL;
     }
   self = g_new0 (LsobsAttachment, 1);
   g_atomic_ref_count_init (&self->ref_count);
-  self->name = g_strdup (name);
+  self->name = fitting;
   self->mime_type =
       g_strdup (mime_type != NULL && is_mime_type (mime_type) ? mime_type : DEFAULT_TYPE);
   self->data = g_bytes_ref (data);

@@ -909,8 +909,9 @@ lsobs_run_event_get_reference_example_id (LsobsRunEvent *self)
 /**
  * lsobs_run_event_add_attachment:
  * @self: an event
- * @name: a name of 1 to 100 bytes: letters and digits of any script, spaces, hyphens
- *   and underscores
+ * @name: a name of 1 to 100 bytes of UTF-8. Letters and digits of any script, spaces, hyphens
+ *   and underscores are sent as they are; an underscore takes the place of any other
+ *   character: `shot.png` becomes `shot_png`
  * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
  *   with what is no such type, it is sent as `application/octet-stream`
  * @data: the contents; they are referenced, not copied, and sent as they are

@@ -8,12 +8,14 @@
 G_BEGIN_DECLS
 
 /* One of the services or projects that an exporter sends to. It lasts over a fork: a child makes
- * a pipeline of its own for the same destination. The members are constant. Thread-safe. */
+ * a pipeline of its own for the same destination. The members are constant, but for the last.
+ * Thread-safe. */
 typedef struct
 {
   LsobsSettings *settings;   /* (owned) */
   LsobsCounters *counters;   /* (owned) of this destination */
   LsobsTransport *transport; /* (owned) */
+  guint epoch;               /* guarded by _lsobs_fork_lock(): the process that the counters belong to */
 } LsobsDestination;
 
 GPtrArray *_lsobs_destinations_new (LsobsConfig *config,

@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/http/lsobs-client-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-destination-private.h"
@@ -25,6 +26,7 @@ destination_new (LsobsSettings *settings, LsobsCounters *counters, gboolean alon
   LsobsDestination *self = g_new0 (LsobsDestination, 1);
 
   self->settings = _lsobs_settings_ref (settings);
+  self->epoch = _lsobs_fork_epoch ();
   self->counters = alone ? _lsobs_counters_ref (counters) : _lsobs_counters_new ();
   return self;
 }
@@ -98,8 +100,8 @@ _lsobs_destination_refuse_forked (LsobsDestination *self)
 /* In a forked child: counts the parent's records as lost here, because the parent sends them. A
  * thread of the parent may have been changing the counters at the fork, so that the number is what
  * the other counters leave. */
-void
-_lsobs_destination_write_off_fork (LsobsDestination *self)
+static void
+write_off_unlocked (LsobsDestination *self)
 {
   g_autoptr (LsobsStats) stats = _lsobs_counters_snapshot (self->counters);
   guint64 n_final = lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED) +
@@ -112,4 +114,15 @@ _lsobs_destination_write_off_fork (LsobsDestination *self)
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED, 0);
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_QUEUED_BYTES, 0);
   _lsobs_counters_set (self->counters, LSOBS_COUNTER_IN_FLIGHT, 0);
+}
+
+/* The first call in each process does it. */
+void
+_lsobs_destination_write_off_fork (LsobsDestination *self)
+{
+  _lsobs_fork_lock ();
+  if (self->epoch != _lsobs_fork_epoch ())
+    write_off_unlocked (self);
+  self->epoch = _lsobs_fork_epoch ();
+  _lsobs_fork_unlock ();
 }

@@ -23,6 +23,8 @@ LsobsDispatcher *_lsobs_dispatcher_ref (LsobsDispatcher *self);
 void _lsobs_dispatcher_unref (LsobsDispatcher *self);
 gboolean _lsobs_dispatcher_is_forked (LsobsDispatcher *self);
 gboolean _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self);
+gboolean _lsobs_dispatcher_is_finished (LsobsDispatcher *self, int n_refs);
+gboolean _lsobs_dispatcher_shares_counters (LsobsDispatcher *self, LsobsDispatcher *other);
 void _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier);
 
 void _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record);
@@ -40,13 +42,13 @@ gboolean _lsobs_dispatcher_import_feedback (LsobsDispatcher *self,
                                             GObject *exporter,
                                             GError **error);
 
-gboolean _lsobs_dispatcher_flush (LsobsDispatcher *self,
+gboolean _lsobs_dispatcher_flush (GPtrArray *dispatchers,
                                   gint64 timeout,
                                   LsobsFlushStats *stats,
                                   GError **error);
-void _lsobs_dispatcher_flush_task (LsobsDispatcher *self, gint64 timeout, GTask *task);
+void _lsobs_dispatcher_flush_task (GPtrArray *dispatchers, gint64 timeout, GTask *task);
 LsobsFlushStats *_lsobs_dispatcher_peek_task_stats (GTask *task);
-gboolean _lsobs_dispatcher_shut_down (LsobsDispatcher *self,
+gboolean _lsobs_dispatcher_shut_down (GPtrArray *dispatchers,
                                       gint64 timeout,
                                       LsobsFlushStats *stats,
                                       GError **error);
@@ -54,6 +56,7 @@ gboolean _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
                                           const gint64 *timeouts,
                                           const gint64 *leave_timeout,
                                           GError **error);
+gint64 _lsobs_dispatcher_get_shutdown_timeout (LsobsDispatcher *self);
 gint64 _lsobs_dispatcher_get_exit_timeout (LsobsDispatcher *self);
 gboolean _lsobs_dispatcher_is_banned (LsobsDispatcher *self);
 void _lsobs_dispatcher_write_off (LsobsDispatcher *self);

@@ -14,6 +14,7 @@
 #include "lsobs/pipeline/lsobs-dispatcher-private.h"
 #include "lsobs/pipeline/lsobs-event-import-private.h"
 #include "lsobs/pipeline/lsobs-leaving-list-private.h"
+#include "lsobs/pipeline/lsobs-worker-leave-private.h"
 #include "lsobs/pipeline/lsobs-worker-stop-private.h"
 
 /* Of the time for a shutdown, the last quarter is reserved for writing lost batches, if they are
@@ -121,6 +122,31 @@ _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self)
 {
   return !_lsobs_lifecycle_allows (_lsobs_queue_peek_lifecycle (self->pipelines[0]->queue),
                                    LSOBS_LIFECYCLE_PUSH);
+}
+
+/* Whether nothing changes its numbers any more: there are no more than @n_refs references, the owner
+ * is not among them, and all workers have left. */
+gboolean
+_lsobs_dispatcher_is_finished (LsobsDispatcher *self, int n_refs)
+{
+  if (_lsobs_dispatcher_is_forked (self) || !g_atomic_ref_count_compare (&self->ref_count, n_refs))
+    return FALSE;
+  for (guint i = 0; i < self->n_pipelines; i++)
+    {
+      LsobsWorker *worker = self->pipelines[i]->worker;
+
+      if (_lsobs_lifecycle_get_state (worker->lifecycle) != LSOBS_LIFECYCLE_STOPPED ||
+          _lsobs_leaving_list_has (worker))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Whether both are of one exporter, in different processes. */
+gboolean
+_lsobs_dispatcher_shares_counters (LsobsDispatcher *self, LsobsDispatcher *other)
+{
+  return self->destinations == other->destinations;
 }
 
 void
@@ -259,7 +285,7 @@ typedef struct
   gsize n_batches;          /* the counter when the flush began */
 } PipelineFlush;
 
-/* One flush of all pipelines, which share its deadline. */
+/* One flush of all pipelines of some dispatchers, which share its deadline. */
 typedef struct
 {
   gint64 began;    /* monotonic, µs */
@@ -268,18 +294,38 @@ typedef struct
   PipelineFlush *parts; /* (owned) */
 } Flush;
 
+/* Returns: (transfer full) (element-type LsobsPipeline): those of all @dispatchers, which the caller
+ *   keeps alive */
+static GPtrArray *
+list_pipelines (GPtrArray *dispatchers)
+{
+  GPtrArray *pipelines = g_ptr_array_new ();
+
+  for (guint i = 0; i < dispatchers->len; i++)
+    {
+      LsobsDispatcher *dispatcher = g_ptr_array_index (dispatchers, i);
+
+      for (guint j = 0; j < dispatcher->n_pipelines; j++)
+        g_ptr_array_add (pipelines, dispatcher->pipelines[j]);
+    }
+  return pipelines;
+}
+
 /* The caller gives each part its waiter.
+ * @dispatchers: (element-type LsobsDispatcher): the caller keeps them alive
  * @deadline: monotonic, µs */
 static void
-flush_init (Flush *self, LsobsDispatcher *dispatcher, gint64 deadline)
+flush_init (Flush *self, GPtrArray *dispatchers, gint64 deadline)
 {
+  g_autoptr (GPtrArray) pipelines = list_pipelines (dispatchers);
+
   self->began = g_get_monotonic_time ();
   self->deadline = deadline;
-  self->n_parts = dispatcher->n_pipelines;
+  self->n_parts = pipelines->len;
   self->parts = g_new0 (PipelineFlush, self->n_parts);
   for (guint i = 0; i < self->n_parts; i++)
     {
-      LsobsPipeline *pipeline = dispatcher->pipelines[i];
+      LsobsPipeline *pipeline = g_ptr_array_index (pipelines, i);
 
       self->parts[i].pipeline = pipeline;
       self->parts[i].n_batches = _lsobs_counters_get (pipeline->counters, LSOBS_COUNTER_BATCHES);
@@ -315,12 +361,12 @@ flush_begin_part (Flush *self, guint i)
 /* Waits until lost batches are written, if a directory is set. FALSE at the deadline.
  * @deadline: monotonic, µs; 0: does not wait */
 static gboolean
-wait_written (LsobsPipeline *const *pipelines, guint n_pipelines, gint64 deadline)
+wait_written (Flush *self, gint64 deadline)
 {
   gboolean written = TRUE;
 
-  for (guint i = 0; i < n_pipelines; i++)
-    if (!lsobs_transport_drain (pipelines[i]->transport, deadline))
+  for (guint i = 0; i < self->n_parts; i++)
+    if (!lsobs_transport_drain (self->parts[i].pipeline->transport, deadline))
       written = FALSE;
   return written;
 }
@@ -332,6 +378,26 @@ has_failed (const PipelineFlush *part)
   const LsobsFlushWaiter *waiter = part->waiter;
 
   return waiter->refused || (!part->timed_out && waiter->n_remaining == 0 && waiter->n_failed > 0);
+}
+
+/* Returns: (transfer full) (nullable): the last error of a service to which not everything was sent in
+ *   time; NULL if none is known */
+static char *
+find_reason (Flush *self)
+{
+  for (guint i = 0; i < self->n_parts; i++)
+    {
+      PipelineFlush *part = &self->parts[i];
+      LsobsFlushWaiter *waiter = part->tally != NULL ? part->tally : part->waiter;
+      char *reason;
+
+      if (!part->timed_out && waiter->n_remaining + waiter->n_failed == 0)
+        continue;
+      reason = _lsobs_pipeline_dup_trouble (part->pipeline);
+      if (reason != NULL)
+        return reason;
+    }
+  return NULL;
 }
 
 /* To be called when all waiters are finished, or removed from their queues.
@@ -387,7 +453,9 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
     }
   if (n_remaining + sum.runs_failed > 0)
     {
-      _lsobs_flush_error_set_timeout (error, waited_ms, n_remaining, sum.runs_failed);
+      g_autofree char *reason = find_reason (self);
+
+      _lsobs_flush_error_set_timeout (error, waited_ms, n_remaining, sum.runs_failed, reason);
       return FALSE;
     }
   if (spooling != NULL)
@@ -417,12 +485,17 @@ is_inside (LsobsDispatcher *self)
   return FALSE;
 }
 
-/* @stats: (out) (optional)
+/* @dispatchers: (element-type LsobsDispatcher)
+ * @stats: (out) (optional)
  * Returns: whether nothing may be waited for here, which @error says then */
 static gboolean
-refuse_inside (LsobsDispatcher *self, LsobsFlushStats *stats, GError **error)
+refuse_inside (GPtrArray *dispatchers, LsobsFlushStats *stats, GError **error)
 {
-  if (!is_inside (self))
+  gboolean inside = FALSE;
+
+  for (guint i = 0; i < dispatchers->len; i++)
+    inside = inside || is_inside (g_ptr_array_index (dispatchers, i));
+  if (!inside)
     return FALSE;
   if (stats != NULL)
     memset (stats, 0, sizeof *stats);
@@ -461,11 +534,12 @@ new_waiter (LsobsWorker *worker)
 }
 
 /* Has the records that wait now leave at once.
+ * @dispatchers: (element-type LsobsDispatcher)
  * @tally: whether the report comes after a stop */
 static void
-flush_begin (Flush *self, LsobsDispatcher *dispatcher, gint64 deadline, gboolean tally)
+flush_begin (Flush *self, GPtrArray *dispatchers, gint64 deadline, gboolean tally)
 {
-  flush_init (self, dispatcher, deadline);
+  flush_init (self, dispatchers, deadline);
   for (guint i = 0; i < self->n_parts; i++)
     {
       PipelineFlush *part = &self->parts[i];
@@ -593,9 +667,11 @@ wait_once (GPtrArray *flushes, gint64 limit)
   return TRUE;
 }
 
-/* @timeout: ms, or negative for no limit */
+/* Flushes all of them at the same time.
+ * @dispatchers: (element-type LsobsDispatcher)
+ * @timeout: ms, or negative for no limit */
 gboolean
-_lsobs_dispatcher_flush (LsobsDispatcher *self,
+_lsobs_dispatcher_flush (GPtrArray *dispatchers,
                          gint64 timeout,
                          LsobsFlushStats *stats,
                          GError **error)
@@ -605,14 +681,14 @@ _lsobs_dispatcher_flush (LsobsDispatcher *self,
   gboolean done;
   Flush flush;
 
-  if (refuse_inside (self, stats, error))
+  if (refuse_inside (dispatchers, stats, error))
     return FALSE;
-  flush_begin (&flush, self, get_deadline (timeout), FALSE);
+  flush_begin (&flush, dispatchers, get_deadline (timeout), FALSE);
   g_ptr_array_add (flushes, &flush);
   while (wait_once (flushes, G_MAXINT64))
     ;
   flush_end_waiting (&flush);
-  written = wait_written (self->pipelines, self->n_pipelines, flush.deadline);
+  written = wait_written (&flush, flush.deadline);
   done = flush_report (&flush, written, stats, error);
   flush_clear (&flush);
   return done;
@@ -642,7 +718,8 @@ write_data_free (gpointer user_data)
  * the task only. */
 typedef struct
 {
-  guint epoch; /* the process that has begun it */
+  guint epoch;            /* the process that has begun it */
+  GPtrArray *dispatchers; /* (owned) (element-type LsobsDispatcher) */
   Flush flush;
   int n_open;         /* (atomic) waiters that are not finished */
   GSource *alarm;     /* (owned) (nullable) */
@@ -668,6 +745,7 @@ flush_data_free (gpointer user_data)
   clear_source (&data->alarm);
   clear_source (&data->cancel);
   flush_clear (&data->flush);
+  g_ptr_array_unref (data->dispatchers);
   g_free (data);
 }
 
@@ -704,17 +782,6 @@ finish_flush (GTask *task, gboolean written)
     g_clear_object (&g_steal_pointer (&data->writing)->flush);
 }
 
-/* Whether lost batches are written. Does not wait. */
-static gboolean
-is_written (FlushData *data)
-{
-  gboolean written = TRUE;
-
-  for (guint i = 0; i < data->flush.n_parts; i++)
-    written = wait_written (&data->flush.parts[i].pipeline, 1, 0) && written;
-  return written;
-}
-
 /* Called in the context of the task, at the deadline. */
 static gboolean
 flush_deadline_cb (gpointer user_data)
@@ -723,7 +790,7 @@ flush_deadline_cb (gpointer user_data)
   FlushData *data = g_task_get_task_data (task);
 
   g_assert (g_main_context_is_owner (g_task_get_context (task)));
-  finish_flush (task, data->epoch != _lsobs_fork_epoch () || is_written (data));
+  finish_flush (task, data->epoch != _lsobs_fork_epoch () || wait_written (&data->flush, 0));
   return G_SOURCE_REMOVE;
 }
 
@@ -800,7 +867,7 @@ waiters_done_cb (gpointer user_data)
   FlushData *data = g_task_get_task_data (task);
 
   g_assert (g_main_context_is_owner (g_task_get_context (task)));
-  if (data->finished || data->epoch != _lsobs_fork_epoch () || is_written (data))
+  if (data->finished || data->epoch != _lsobs_fork_epoch () || wait_written (&data->flush, 0))
     finish_flush (task, TRUE);
   else
     wait_written_later (task);
@@ -842,17 +909,19 @@ watch_flush (GTask *task, GSource *source, GSourceFunc func)
   return source;
 }
 
-/* Returns from @task, which has no task data yet, when the flush has ended. */
+/* Returns from @task, which has no task data yet, when the flush of all of them has ended.
+ * @dispatchers: (element-type LsobsDispatcher) */
 void
-_lsobs_dispatcher_flush_task (LsobsDispatcher *self, gint64 timeout, GTask *task)
+_lsobs_dispatcher_flush_task (GPtrArray *dispatchers, gint64 timeout, GTask *task)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
   FlushData *data = g_new0 (FlushData, 1);
   GSource *alarm;
 
   data->epoch = _lsobs_fork_epoch ();
-  data->n_open = (int) self->n_pipelines;
-  flush_init (&data->flush, self, get_deadline (timeout));
+  data->dispatchers = g_ptr_array_ref (dispatchers);
+  flush_init (&data->flush, dispatchers, get_deadline (timeout));
+  data->n_open = (int) data->flush.n_parts;
   for (guint i = 0; i < data->flush.n_parts; i++)
     data->flush.parts[i].waiter = _lsobs_flush_waiter_new (waiter_done_cb, task);
   g_task_set_task_data (task, data, flush_data_free);
@@ -884,77 +953,95 @@ _lsobs_dispatcher_peek_task_stats (GTask *task)
 
 /* --- the end --- */
 
-/* Takes no more records. FALSE when another call has begun that already.
- * @deadline: as of _lsobs_worker_drain() */
+/* Takes no more records.
+ * @deadline: as of _lsobs_worker_drain()
+ * Returns: whether this call ends the sending: no other has begun that already, or the worker has only
+ *   begun to leave */
 static gboolean
-drain (LsobsDispatcher *self, gint64 deadline)
+drain (LsobsWorker *worker, gint64 deadline)
 {
-  if (!_lsobs_worker_drain (self->pipelines[0]->worker, deadline))
-    return FALSE;
-  for (guint i = 1; i < self->n_pipelines; i++)
-    _lsobs_worker_drain (self->pipelines[i]->worker, deadline);
-  return TRUE;
+  return _lsobs_worker_drain (worker, deadline) || _lsobs_worker_is_leaving (worker);
 }
 
-/* Returns: how much of @timeout is for sending; in the rest, lost batches are written */
+/* @dispatchers: (element-type LsobsDispatcher)
+ * Returns: how much of @timeout is for sending; in the rest, lost batches are written */
 static gint64
-get_flush_time (LsobsDispatcher *self, gint64 timeout)
+get_flush_time (GPtrArray *dispatchers, gint64 timeout)
 {
-  if (timeout <= 0 || !_lsobs_settings_keep_lost (self->import.settings))
-    return timeout;
-  return timeout - MIN (timeout / 4, MAX_WRITE_RESERVE);
+  gboolean writes = FALSE;
+
+  for (guint i = 0; i < dispatchers->len; i++)
+    {
+      LsobsDispatcher *dispatcher = g_ptr_array_index (dispatchers, i);
+
+      writes = writes || _lsobs_settings_keep_lost (dispatcher->import.settings);
+    }
+  return timeout <= 0 || !writes ? timeout : timeout - MIN (timeout / 4, MAX_WRITE_RESERVE);
 }
 
-/* One shutdown on its way. Those of several dispatchers take each step together: all begin, then
- * all wait, then all end. */
+/* One shutdown on its way, of a dispatcher or of all that an observer has. Several shutdowns take
+ * each step together: all begin, then all wait, then all end. */
 typedef struct
 {
-  LsobsDispatcher *dispatcher; /* (unowned) */
+  GPtrArray *pipelines; /* (owned) (element-type LsobsPipeline) */
   Flush flush;
   gint64 deadline;    /* monotonic, µs: of flushing and writing */
   gboolean refused;   /* nothing may be waited for here; there is no flush */
-  gboolean stops;     /* no other call has begun the shutdown: this one ends all sending */
   gboolean waited;    /* the waiting is over */
   gint64 stopped;     /* monotonic, µs: when the stop began */
-  gboolean *stopping; /* (owned) (array) the pipelines that this call stops */
+  gboolean *stops;    /* (owned) (array) the pipelines whose sending this call ends */
+  gboolean *stopping; /* (owned) (array) those of them that it has begun to stop */
   LsobsFlushStats stats;
   GError *problem; /* (owned) (nullable) */
 } ShutdownState;
 
+static LsobsWorker *
+peek_worker (ShutdownState *self, guint i)
+{
+  return ((LsobsPipeline *) g_ptr_array_index (self->pipelines, i))->worker;
+}
+
 /* Takes no more records, and has what waits leave at once.
+ * @dispatchers: (element-type LsobsDispatcher): the caller keeps them alive
  * @timeout: ms, or negative for no limit */
 static void
-shutdown_begin (ShutdownState *self, LsobsDispatcher *dispatcher, gint64 timeout)
+shutdown_begin (ShutdownState *self, GPtrArray *dispatchers, gint64 timeout)
 {
-  gint64 flush_time = get_flush_time (dispatcher, timeout);
+  gint64 flush_time = get_flush_time (dispatchers, timeout);
   gint64 now = g_get_monotonic_time ();
+  gboolean stops_any = FALSE;
 
   memset (self, 0, sizeof *self);
-  self->dispatcher = dispatcher;
+  self->pipelines = list_pipelines (dispatchers);
   self->deadline = get_deadline (timeout);
-  self->stopping = g_new0 (gboolean, dispatcher->n_pipelines);
-  self->refused = refuse_inside (dispatcher, &self->stats, &self->problem);
+  self->stops = g_new0 (gboolean, self->pipelines->len);
+  self->stopping = g_new0 (gboolean, self->pipelines->len);
+  self->refused = refuse_inside (dispatchers, &self->stats, &self->problem);
   if (self->refused)
     return;
-  self->stops =
-      drain (dispatcher, timeout < 0 ? G_MAXINT64 : now + MIN (flush_time, LONGEST_TIMEOUT) * 1000);
-  flush_begin (&self->flush, dispatcher, get_deadline (self->stops ? flush_time : timeout),
-               self->stops);
+  for (guint i = 0; i < self->pipelines->len; i++)
+    {
+      self->stops[i] =
+          drain (peek_worker (self, i),
+                 timeout < 0 ? G_MAXINT64 : now + MIN (flush_time, LONGEST_TIMEOUT) * 1000);
+      stops_any = stops_any || self->stops[i];
+    }
+  flush_begin (&self->flush, dispatchers, get_deadline (stops_any ? flush_time : timeout),
+               stops_any);
 }
 
 /* The waiting is over: begins to end all sending. Does not wait. */
 static void
 shutdown_begin_stop (ShutdownState *self)
 {
-  LsobsDispatcher *dispatcher = self->dispatcher;
-
   self->waited = TRUE;
   self->stopped = g_get_monotonic_time ();
   if (self->refused)
     return;
   flush_end_waiting (&self->flush);
-  for (guint i = 0; self->stops && i < dispatcher->n_pipelines; i++)
-    self->stopping[i] = _lsobs_worker_begin_stop (dispatcher->pipelines[i]->worker, self->deadline);
+  for (guint i = 0; i < self->pipelines->len; i++)
+    if (self->stops[i])
+      self->stopping[i] = _lsobs_worker_begin_stop (peek_worker (self, i), self->deadline);
 }
 
 /* Waits for all at the same time, for each until its own deadline at most.
@@ -992,15 +1079,12 @@ wait_for_shutdowns (ShutdownState *shutdowns, guint n_shutdowns, LsobsLeavingSto
 static gboolean
 shutdown_end (ShutdownState *self, LsobsFlushStats *stats, GError **error)
 {
-  LsobsDispatcher *dispatcher = self->dispatcher;
-
-  for (guint i = 0; i < dispatcher->n_pipelines; i++)
+  for (guint i = 0; i < self->pipelines->len; i++)
     if (self->stopping[i])
-      _lsobs_worker_end_stop (dispatcher->pipelines[i]->worker, self->stopped);
+      _lsobs_worker_end_stop (peek_worker (self, i), self->stopped);
   if (!self->refused)
     {
-      gboolean written =
-          wait_written (dispatcher->pipelines, dispatcher->n_pipelines, self->deadline);
+      gboolean written = wait_written (&self->flush, self->deadline);
 
       flush_end_tally (&self->flush);
       flush_report (&self->flush, written, &self->stats, &self->problem);
@@ -1008,6 +1092,8 @@ shutdown_end (ShutdownState *self, LsobsFlushStats *stats, GError **error)
   if (stats != NULL)
     *stats = self->stats;
   flush_clear (&self->flush);
+  g_ptr_array_unref (self->pipelines);
+  g_free (self->stops);
   g_free (self->stopping);
   if (self->problem == NULL)
     return TRUE;
@@ -1015,18 +1101,19 @@ shutdown_end (ShutdownState *self, LsobsFlushStats *stats, GError **error)
   return FALSE;
 }
 
-/* Takes no more records, sends what waits, and ends all sending. After the first call, only waits
- * for what is still under way.
+/* Takes no more records, sends what waits, and ends all sending, of all of them at the same time.
+ * After the first call, only waits for what is still under way.
+ * @dispatchers: (element-type LsobsDispatcher)
  * @timeout: ms, or negative for no limit */
 gboolean
-_lsobs_dispatcher_shut_down (LsobsDispatcher *self,
+_lsobs_dispatcher_shut_down (GPtrArray *dispatchers,
                              gint64 timeout,
                              LsobsFlushStats *stats,
                              GError **error)
 {
   ShutdownState shutdown;
 
-  shutdown_begin (&shutdown, self, timeout);
+  shutdown_begin (&shutdown, dispatchers, timeout);
   wait_for_shutdowns (&shutdown, 1, NULL);
   return shutdown_end (&shutdown, stats, error);
 }
@@ -1049,7 +1136,12 @@ _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
   gboolean done = TRUE;
 
   for (guint i = 0; i < dispatchers->len; i++)
-    shutdown_begin (&shutdowns[i], g_ptr_array_index (dispatchers, i), timeouts[i]);
+    {
+      g_autoptr (GPtrArray) one = g_ptr_array_new ();
+
+      g_ptr_array_add (one, g_ptr_array_index (dispatchers, i));
+      shutdown_begin (&shutdowns[i], one, timeouts[i]);
+    }
   wait_for_shutdowns (shutdowns, dispatchers->len, leave);
   _lsobs_leaving_stop_begin (leave);
   for (guint i = 0; i < dispatchers->len; i++)
@@ -1058,8 +1150,16 @@ _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
   n_lost = _lsobs_leaving_stop_end (leave);
   if (!done || n_lost == 0)
     return done;
-  _lsobs_flush_error_set_timeout (error, (g_get_monotonic_time () - began) / 1000, 0, n_lost);
+  _lsobs_flush_error_set_timeout (error, (g_get_monotonic_time () - began) / 1000, 0, n_lost,
+                                  NULL);
   return FALSE;
+}
+
+/* How long what waits is sent after the last reference has gone, in ms. */
+gint64
+_lsobs_dispatcher_get_shutdown_timeout (LsobsDispatcher *self)
+{
+  return self->import.settings->values.shutdown_timeout;
 }
 
 /* How long the end of the process waits for it, in ms. */
@@ -1100,30 +1200,51 @@ _lsobs_dispatcher_write_off (LsobsDispatcher *self)
 void
 _lsobs_dispatcher_end (LsobsDispatcher *self, gint64 timeout)
 {
-  gint64 deadline = get_deadline (get_flush_time (self, timeout));
+  g_autoptr (GPtrArray) one = NULL;
   gint64 stop_deadline = get_deadline (timeout);
+  gint64 deadline;
 
   if (_lsobs_dispatcher_is_forked (self))
     return;
+  one = g_ptr_array_new ();
+  g_ptr_array_add (one, self);
+  deadline = get_deadline (get_flush_time (one, timeout));
   for (guint i = 0; i < self->n_pipelines; i++)
     _lsobs_leaving_list_add (self->pipelines[i]->worker, deadline, stop_deadline);
 }
 
 /* --- numbers --- */
 
+/* Returns: (transfer full): the numbers of a destination in a forked child, which has no queue for it */
+static LsobsStats *
+dup_forked_stats (LsobsDestination *destination)
+{
+  _lsobs_destination_write_off_fork (destination);
+  return _lsobs_counters_snapshot (destination->counters);
+}
+
+static LsobsStats *
+dup_destination_stats (LsobsDispatcher *self, guint i)
+{
+  if (_lsobs_dispatcher_is_forked (self))
+    return dup_forked_stats (g_ptr_array_index (self->destinations, i));
+  return _lsobs_queue_dup_stats (self->pipelines[i]->queue);
+}
+
 /* Returns: (transfer full): the sum of all destinations. The counters of each are of one moment,
- * and so add up; those of several are of different moments. */
+ * and so add up; those of several are of different moments. Of a dispatcher of a parent process,
+ * what it had in its queues counts as lost. */
 LsobsStats *
 _lsobs_dispatcher_dup_stats (LsobsDispatcher *self)
 {
   LsobsStats *sum;
 
   if (self->n_pipelines == 1)
-    return _lsobs_queue_dup_stats (self->pipelines[0]->queue);
+    return dup_destination_stats (self, 0);
   sum = _lsobs_counters_snapshot (self->import.counters);
   for (guint i = 0; i < self->n_pipelines; i++)
     {
-      g_autoptr (LsobsStats) stats = _lsobs_queue_dup_stats (self->pipelines[i]->queue);
+      g_autoptr (LsobsStats) stats = dup_destination_stats (self, i);
 
       _lsobs_stats_add (sum, stats);
     }

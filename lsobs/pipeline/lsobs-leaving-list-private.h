@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 typedef struct _LsobsLeavingStop LsobsLeavingStop;
 
 void _lsobs_leaving_list_add (LsobsWorker *worker, gint64 deadline, gint64 stop_deadline);
+gboolean _lsobs_leaving_list_has (LsobsWorker *worker);
 
 LsobsLeavingStop *_lsobs_leaving_stop_new (const gint64 *timeout);
 gboolean _lsobs_leaving_stop_take_turn (LsobsLeavingStop *self);

@@ -498,8 +498,9 @@ stop_oldest (void)
     }
 }
 
-static gboolean
-is_listed (LsobsWorker *worker)
+/* Whether the worker leaves, or has stopped and its files or connections are still waited for. */
+gboolean
+_lsobs_leaving_list_has (LsobsWorker *worker)
 {
   gboolean listed;
 
@@ -548,7 +549,7 @@ _lsobs_leaving_list_add (LsobsWorker *worker, gint64 deadline, gint64 stop_deadl
   push_entry (worker, stop_deadline + STOP_TIME * 1000, FALSE);
   _lsobs_worker_begin_leave (worker);
   /* If it has stopped, its files may have to be waited for. */
-  if (is_watched (worker) && is_listed (worker))
+  if (is_watched (worker) && _lsobs_leaving_list_has (worker))
     ensure_watch ();
   stop_oldest ();
   give_up_stuck ();

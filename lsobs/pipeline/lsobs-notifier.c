@@ -104,15 +104,21 @@ deliver_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* In a forked child, before the first post: forgets the numbers of the parent. */
+/* In a forked child, before the first post: forgets the numbers of the parent. Several exporters may
+ * share the notifier: the first call does it. */
 void
 _lsobs_notifier_renew (LsobsNotifier *self)
 {
-  g_mutex_init (&self->lock);
-  self->pending = NULL;
-  self->n_delivered = 0;
-  self->n_lost = 0;
-  self->epoch = _lsobs_fork_epoch ();
+  _lsobs_fork_lock ();
+  if (self->epoch != _lsobs_fork_epoch ())
+    {
+      g_mutex_init (&self->lock);
+      self->pending = NULL;
+      self->n_delivered = 0;
+      self->n_lost = 0;
+      self->epoch = _lsobs_fork_epoch ();
+    }
+  _lsobs_fork_unlock ();
 }
 
 /* Called from any thread. */

@@ -28,6 +28,7 @@ void _lsobs_pipeline_free (LsobsPipeline *self);
 
 LsobsHealth *_lsobs_pipeline_peek_health (LsobsPipeline *self);
 gsize _lsobs_pipeline_take_evictions (LsobsPipeline *self);
+char *_lsobs_pipeline_dup_trouble (LsobsPipeline *self);
 char *_lsobs_pipeline_dup_problem (LsobsPipeline *self, const char *fallback);
 
 G_END_DECLS

@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/pipeline/lsobs-pipeline-private.h"
+#include "lsobs/transport/lsobs-transport-private.h"
 
 /* @context, @notifier: (nullable) */
 LsobsPipeline *
@@ -56,16 +57,38 @@ _lsobs_pipeline_take_evictions (LsobsPipeline *self)
   return n - (gsize) g_atomic_pointer_exchange (&self->n_reported, n);
 }
 
+/* @problem: (transfer full)
+ * Returns: (transfer full): with the label of the destination, if it has one */
+static char *
+add_label (LsobsPipeline *self, char *problem)
+{
+  g_autofree char *text = problem;
+
+  if (self->label == NULL)
+    return g_steal_pointer (&text);
+  /* TRANSLATORS: a “replica %u at %s”, or a variable of the environment, and what is wrong. */
+  return g_strdup_printf (_ ("%s: %s"), self->label, text);
+}
+
+/* Returns: (transfer full) (nullable): why records have not been delivered yet: the last error, of an
+ *   attempt that is repeated, too; NULL if there was none since the last success */
+char *
+_lsobs_pipeline_dup_trouble (LsobsPipeline *self)
+{
+  char *problem = _lsobs_transport_peek_vtable (self->transport)->dup_problem (self->transport);
+
+  if (problem == NULL &&
+      _lsobs_health_get_state (_lsobs_pipeline_peek_health (self)) != LSOBS_STATE_OK)
+    problem = _lsobs_health_dup_problem (_lsobs_pipeline_peek_health (self), NULL);
+  if (problem == NULL && _lsobs_counters_get (self->counters, LSOBS_COUNTER_IN_FLIGHT) > 0)
+    problem = g_strdup (_ ("The service has not answered yet"));
+  return problem != NULL ? add_label (self, problem) : NULL;
+}
+
 /* @fallback: what is the problem if none is known
  * Returns: (transfer full): the last problem, with the label of the destination, if it has one */
 char *
 _lsobs_pipeline_dup_problem (LsobsPipeline *self, const char *fallback)
 {
-  g_autofree char *problem =
-      _lsobs_health_dup_problem (_lsobs_pipeline_peek_health (self), fallback);
-
-  if (self->label == NULL)
-    return g_steal_pointer (&problem);
-  /* TRANSLATORS: a “replica %u at %s”, or a variable of the environment, and what is wrong. */
-  return g_strdup_printf (_ ("%s: %s"), self->label, problem);
+  return add_label (self, _lsobs_health_dup_problem (_lsobs_pipeline_peek_health (self), fallback));
 }

@@ -16,5 +16,6 @@ gboolean _lsobs_worker_leave (LsobsWorker *self,
                               LsobsWorkerLeftFunc left);
 void _lsobs_worker_begin_leave (LsobsWorker *self);
 void _lsobs_worker_hasten_leave (LsobsWorker *self);
+gboolean _lsobs_worker_is_leaving (LsobsWorker *self);
 
 G_END_DECLS

@@ -119,3 +119,15 @@ _lsobs_worker_hasten_leave (LsobsWorker *self)
   if (alarm != NULL)
     _lsobs_flush_source_arm (alarm, 0);
 }
+
+/* Whether it has begun to leave and not to stop. Called from any thread. */
+gboolean
+_lsobs_worker_is_leaving (LsobsWorker *self)
+{
+  gboolean leaves;
+
+  _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
+  leaves = self->left != NULL;
+  _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_WORKER);
+  return leaves && _lsobs_lifecycle_get_state (self->lifecycle) == LSOBS_LIFECYCLE_DRAINING;
+}

@@ -42,6 +42,9 @@ typedef struct
   void (*set_waker) (LsobsTransport *self, GSource *waker);
   /* Whether it sends by GIO, which aborts the process if there are no descriptors left. */
   gboolean (*uses_descriptors) (LsobsTransport *self);
+  /* Returns: (transfer full) (nullable): the error of the last attempt, until one succeeds. Called
+   * from any thread. */
+  char *(*dup_problem) (LsobsTransport *self);
   /* Whether a thread of lsobs may use it instead of the thread of the program: it calls no function
    * of the program. */
   gboolean (*may_move) (LsobsTransport *self);

@@ -65,6 +65,12 @@ lsobs_transport_default_init (LsobsTransportInterface *iface)
 
 /* --- what only transports of lsobs do --- */
 
+static char *
+default_dup_problem (LsobsTransport *self G_GNUC_UNUSED)
+{
+  return NULL;
+}
+
 static gboolean
 default_claim (LsobsTransport *self, LsobsCounters *counters)
 {
@@ -211,6 +217,7 @@ default_end_drain (LsobsTransport *self G_GNUC_UNUSED, gint64 deadline G_GNUC_UN
 
 static const LsobsTransportVTable default_vtable = {
   .claim = default_claim,
+  .dup_problem = default_dup_problem,
   .set_waker = default_set_waker,
   .uses_descriptors = default_uses_descriptors,
   .may_move = default_may_move,

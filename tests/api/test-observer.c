@@ -380,7 +380,7 @@ test_plain_object (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_object_new (LSOBS_TYPE_OBSERVER, "config", fixture->config, NULL);
 
   for (guint i = 0; i < 3; i++)
-    g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*exporter != NULL*");
+    g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*lineage != NULL*");
   g_assert_null (lsobs_observer_start_run (observer, "run", LSOBS_RUN_TYPE_CHAIN, NULL));
   g_assert_false (lsobs_observer_flush (observer, 0, NULL, NULL));
   lsobs_graph_observer_on_node_start (LSOBS_GRAPH_OBSERVER (observer), "node", NULL);

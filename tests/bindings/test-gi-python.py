@@ -363,7 +363,7 @@ def test_attachment():
     run = observer.start_run('run', Lsobs.RunType.CHAIN, None)
     assert run.add_attachment('log', 'text/plain', GLib.Bytes.new(b'line'))
     try:
-        run.add_attachment('log.txt', None, GLib.Bytes.new(b'line'))
+        run.add_attachment('', None, GLib.Bytes.new(b'line'))
         raise AssertionError('a wrong name was taken')
     except GLib.Error as error:
         assert error.matches(Lsobs.error_quark(), Lsobs.Error.INVALID_ATTACHMENT), error

@@ -122,7 +122,7 @@ test_flush_timeout (void)
 {
   g_autoptr (GError) error = NULL;
 
-  _lsobs_flush_error_set_timeout (&error, 1234, 56, 7);
+  _lsobs_flush_error_set_timeout (&error, 1234, 56, 7, NULL);
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   assert_numbers (error, 1234, 56, 7);
   g_assert_nonnull (strstr (error->message, "1234"));
@@ -135,7 +135,7 @@ test_flush_cut_off (void)
 {
   g_autoptr (GError) error = NULL;
 
-  _lsobs_flush_error_set_timeout (&error, 1234, 0, 56);
+  _lsobs_flush_error_set_timeout (&error, 1234, 0, 56, NULL);
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   assert_numbers (error, 1234, 0, 56);
   g_assert_nonnull (strstr (error->message, "56 records lost"));
@@ -157,7 +157,7 @@ static void
 test_flush_no_place (void)
 {
   /* The caller does not want to know: nothing happens. */
-  _lsobs_flush_error_set_timeout (NULL, 1, 2, 3);
+  _lsobs_flush_error_set_timeout (NULL, 1, 2, 3, NULL);
   _lsobs_flush_error_set_permanent (NULL, 1, 2, 3, "reason");
 }
 
