@@ -144,6 +144,10 @@ void lsobs_config_set_redact_secrets (LsobsConfig *self, gboolean redact_secrets
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_config_get_redact_secrets (LsobsConfig *self);
 LSOBS_AVAILABLE_IN_0_1
+void lsobs_config_set_redact_pairs (LsobsConfig *self, gboolean redact_pairs);
+LSOBS_AVAILABLE_IN_0_1
+gboolean lsobs_config_get_redact_pairs (LsobsConfig *self);
+LSOBS_AVAILABLE_IN_0_1
 void lsobs_config_set_hide_inputs (LsobsConfig *self, gboolean hide_inputs);
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_config_get_hide_inputs (LsobsConfig *self);

@@ -62,9 +62,9 @@
  *
  * Of the URL, the provider and the model are recorded, and nothing else: no key in its query, no
  * user. Headers are not known to this object. Masked are the members of tools and metadata, and of
- * the body of an unknown format, whose names are those of secrets or headers, and of the addresses in
- * them, users and queries are left out. So they are in the messages of errors, and in an answer that
- * repeats the request.
+ * the body of an unknown format, whose names are those of secrets or headers, and tokens of well-known
+ * services in them; of the addresses, users and queries are left out. So they are in the messages of
+ * errors, and in an answer that repeats the request.
  *
  * Up to 16 MiB of an answer are kept, and 64 KiB of one that has no events of its format. Of a
  * request of more than 64 MiB, nothing is. The metadata `lsobs_cut_bytes` tells how many bytes

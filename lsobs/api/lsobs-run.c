@@ -7,6 +7,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/api/lsobs-run-private.h"
+#include "lsobs/call/lsobs-call-mask-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/core/lsobs-log-private.h"
@@ -1468,6 +1469,22 @@ write_array (LsobsBuffer *out, JsonArray *array, guint depth)
   return TRUE;
 }
 
+/* Appends a string without tokens, and without the users and queries of addresses.
+ * Returns: %FALSE if it is too long */
+static gboolean
+write_param_text (LsobsBuffer *out, const char *text)
+{
+  g_autofree char *valid = NULL;
+  g_autofree char *masked = NULL;
+
+  if (strlen (text) > LSOBS_MAX_ANNOTATION_BYTES)
+    return FALSE;
+  valid = g_utf8_make_valid (text, -1);
+  masked = _lsobs_call_mask_text (valid);
+  _lsobs_json_write_string (out, masked, strlen (masked));
+  return TRUE;
+}
+
 /* Appends a value without the secrets in it.
  * Returns: %FALSE if the text becomes too long */
 static gboolean
@@ -1478,6 +1495,8 @@ write_params (LsobsBuffer *out, JsonNode *node, guint depth)
 
   if (out->len > LSOBS_MAX_ANNOTATION_BYTES)
     return FALSE;
+  if (json_node_get_value_type (node) == G_TYPE_STRING && json_node_get_string (node) != NULL)
+    return write_param_text (out, json_node_get_string (node));
   if (object == NULL && array == NULL)
     return _lsobs_json_write_node (out, node, LSOBS_MAX_ANNOTATION_BYTES);
   if (depth == LSOBS_JSON_MAX_DEPTH)
@@ -1503,7 +1522,9 @@ write_params (LsobsBuffer *out, JsonNode *node, guint depth)
  * Left out is what belongs to the inputs of the run (`messages`, `prompt`, `input`,
  * `contents`, `system` and the like), so that it is not sent twice, nor past what hides
  * inputs; and at any depth what is called like a secret, such as `api_key` or
- * `Authorization`, or begins as the value of such a header does.
+ * `Authorization`, or begins as the value of such a header does. Of the addresses in the
+ * rest, users, passwords and queries are left out, and tokens that begin like those of
+ * well-known services become `[SECRET_DETECTED]`.
  *
  * What is no object is ignored, and counted by %LSOBS_COUNTER_DROPPED_NOTES.
  *

@@ -6,9 +6,11 @@
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/text/lsobs-redact-rule-private.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
+#include "lsobs/text/lsobs-secret-rules-private.h"
 
 /* Masks what a request, or an answer that repeats it, has beside the words of a model: the values
- * of members whose names are those of secrets, headers, and the users and queries of addresses.
+ * of members whose names are those of secrets, headers, the users and queries of addresses, and
+ * tokens of well-known services.
  * The text is copied as it comes, and need not be whole. */
 
 /* Copies JSON text. */
@@ -65,12 +67,14 @@ ends_address (char c)
   return g_ascii_isspace (c) || strchr ("\"'<>`", c) != NULL;
 }
 
-/* Takes the users, queries and fragments out of the addresses in a text.
+/* Takes the users, queries and fragments out of the addresses in a text, and tokens out of all of
+ * it.
  * Returns: (transfer full) */
 char *
 _lsobs_call_mask_text (const char *text)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  g_auto (LsobsBuffer) masked = LSOBS_BUFFER_INIT;
   const char *end = text + strlen (text);
   const char *p = text;
 
@@ -94,6 +98,8 @@ _lsobs_call_mask_text (const char *text)
       append_address (&out, p, scheme_end + strlen ("://"), stop);
       p = stop;
     }
+  if (out.len > 0 && _lsobs_secret_rules_mask_tokens (&masked, out.data, out.len))
+    return g_strndup (masked.data, masked.len);
   return g_strndup (out.len > 0 ? out.data : "", out.len);
 }
 
@@ -226,6 +232,15 @@ may_have_address (const char *p, const char *end)
   return FALSE;
 }
 
+/* Whether a string may have a token, as it is in the JSON. */
+static gboolean
+may_have_token (const char *p, const char *end)
+{
+  g_auto (LsobsBuffer) masked = LSOBS_BUFFER_INIT;
+
+  return _lsobs_secret_rules_mask_tokens (&masked, p, (gsize) (end - p));
+}
+
 /* Copies a string that is a value.
  * @is_address: whether it is an address, even without a scheme */
 static void
@@ -237,11 +252,11 @@ take_string (MaskReader *self, gboolean is_address)
   g_autofree char *masked = NULL;
 
   self->p = skip_string (start, self->end);
-  if (is_address || may_have_address (start, self->p))
+  if (is_address || may_have_address (start, self->p) || may_have_token (start, self->p))
     text = dup_string (start, self->p);
-  if (text != NULL && strstr (text, "://") != NULL)
+  if (text != NULL && (!is_address || strstr (text, "://") != NULL))
     masked = _lsobs_call_mask_text (text);
-  else if (text != NULL && is_address && !g_str_has_prefix (text, "data:"))
+  else if (text != NULL && !g_str_has_prefix (text, "data:"))
     {
       append_address (&address, text, text, text + strlen (text));
       masked = g_strndup (address.len > 0 ? address.data : "", address.len);

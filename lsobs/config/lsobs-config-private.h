@@ -48,6 +48,7 @@ typedef struct
   gboolean allow_plain_http;
   char *ca_file; /* (owned) (nullable) */
   gboolean redact_secrets;
+  gboolean redact_pairs;
   gboolean hide_inputs;
   gboolean hide_outputs;
   gboolean hide_metadata;

@@ -415,10 +415,11 @@ static const LsobsSetting settings[] = {
    *
    * Whether keys, tokens and passwords of well-known kinds, in the same places as
    * those of #LsobsConfig:redact-regex, become `[SECRET_DETECTED]`: the keys of model
-   * providers, clouds, code hosts, chat and payment services, package registries,
-   * JSON web tokens, private keys in PEM, and what is assigned to a name such as
-   * `api_key` or `password`, follows `Authorization:` or `Bearer`, or is the password
-   * of a URL. These four keep what comes before the secret.
+   * providers, of tools of agents, clouds, code hosts, chat and payment services, package
+   * registries, JSON web tokens, private keys in PEM, and what is assigned to a name such
+   * as `api_key` or `password`, follows an option such as `--password`, `Authorization:`,
+   * `Bearer` or `Basic`, is in an element such as `<password>`, or is the password of a URL.
+   * All that is kept is what comes before the secret.
    *
    * Since: 0.1
    */
@@ -427,6 +428,26 @@ static const LsobsSetting settings[] = {
       .type = LSOBS_SETTING_SWITCH,
       .offset = G_STRUCT_OFFSET (LsobsConfigValues, redact_secrets),
       .initial = FALSE,
+  },
+
+  /**
+   * LsobsConfig:redact-pairs:
+   *
+   * Whether the names of lsobs_config_add_redact_key() count in pairs, too. In
+   * `{"name": "password", "value": "x"}` the name of the value is the text of another
+   * member; with the key `password`, its value becomes `[REDACTED]`. That other member is
+   * called `name`, `key`, `field`, `header` or similar, or ends with one of the first two;
+   * the member with the value is called `value`, `values`, `val`, `v`, `content` or `data`,
+   * or ends with `value`. Their order does not matter. JSON in strings is searched, too.
+   *
+   * Since: 0.1
+   */
+  {
+      .name = "redact-pairs",
+      .type = LSOBS_SETTING_SWITCH,
+      .offset = G_STRUCT_OFFSET (LsobsConfigValues, redact_pairs),
+      .initial = FALSE,
+      .variables = { VARIABLE ("REDACT_PAIRS") },
   },
 
   /**
@@ -2091,6 +2112,43 @@ lsobs_config_get_redact_secrets (LsobsConfig *self)
 }
 
 /**
+ * lsobs_config_set_redact_pairs:
+ * @self: a config
+ * @redact_pairs: whether to look for pairs
+ *
+ * Sets whether a value is hidden that has its name in another member, as in
+ * `{"name": "password", "value": "x"}`, if that name is one of
+ * lsobs_config_add_redact_key(); see #LsobsConfig:redact-pairs.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_config_set_redact_pairs (LsobsConfig *self, gboolean redact_pairs)
+{
+  g_return_if_fail (LSOBS_IS_CONFIG (self));
+
+  set_switch (self, &self->values.redact_pairs, redact_pairs);
+}
+
+/**
+ * lsobs_config_get_redact_pairs:
+ * @self: a config
+ *
+ * Gets whether values are hidden that have their names in another member.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 0.1
+ */
+gboolean
+lsobs_config_get_redact_pairs (LsobsConfig *self)
+{
+  g_return_val_if_fail (LSOBS_IS_CONFIG (self), FALSE);
+
+  return self->values.redact_pairs;
+}
+
+/**
  * lsobs_config_set_hide_inputs:
  * @self: a config
  * @hide_inputs: whether to hide them
@@ -3128,7 +3186,9 @@ lsobs_config_get_exit_timeout (LsobsConfig *self)
  * metadata, tags and events, at any depth. First comes #LsobsConfig:redact-regex,
  * then the rules in the order in which they were added, then those of
  * #LsobsConfig:redact-secrets. Each is applied once: what it has put in place of a
- * match it does not search again, but those after it do.
+ * match it does not search again, but those after it do. Strings with escapes, such as
+ * JSON in a string, are then searched once more without them: what is found there is
+ * replaced as well. A number is a string if it is sent as one, as it is too large.
  *
  * A pattern that takes too long on a string is given up, and the whole string
  * becomes `[REDACTED]`, or @replacement when that refers to no group; this is counted
@@ -3180,10 +3240,19 @@ lsobs_config_clear_redact_rules (LsobsConfig *self)
  *
  * Has `[REDACTED]` sent in place of the value, of whatever type it is, of each
  * member with this name in inputs, outputs, metadata and the details of events, at
- * any depth. Upper and lower case, and `-` and `_`, are the same.
+ * any depth. Names are compared without case, `-`, `_`, white space, and characters that
+ * have no width: `api_key` stands for `API-Key` and `apiKey`, too.
+ *
+ * Such members are also found in JSON that is in a string, such as the arguments of a tool,
+ * even if that has several lines, is escaped once more, is cut, or is among other words.
+ * There, names have quotes, double or single ones; if the end of a value is missing, the
+ * rest of the string is hidden.
  *
  * Ready JSON that turns out not to be JSON is then hidden altogether, and counted by
- * %LSOBS_COUNTER_REDACTION_FAILURES. JSON inside of a string is text.
+ * %LSOBS_COUNTER_REDACTION_FAILURES. Several values of JSON, such as one in each line, are
+ * sent as a string, in which the members are hidden.
+ *
+ * #LsobsConfig:redact-pairs has the name count in `{"name": …, "value": …}` as well.
  *
  * A name that is not UTF-8 is found by lsobs_config_validate().
  *

@@ -313,6 +313,7 @@ take_privacy (LsobsSettings *self, LsobsConfig *config, GError **error)
   if (!take_rules (self, config->redact_rules, error) ||
       !take_keys (self, config->redact_keys, error))
     return FALSE;
+  _lsobs_redactor_set_pairs (self->redactor, self->values.redact_pairs);
   if (self->values.redact_secrets)
     _lsobs_redactor_add_secrets (self->redactor);
   /* Without a redactor, strings are not searched. */

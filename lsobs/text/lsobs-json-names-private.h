@@ -14,11 +14,12 @@ typedef struct
   gsize len;   /* length of the name with quotes; of a mark: .seen of the outer object */
 } LsobsJsonName;
 
-/* A range of the text that will be removed. */
+/* A range of the text that will be removed, or replaced. */
 typedef struct
 {
   gsize start;
   gsize end;
+  const char *replacement; /* (nullable) of static lifetime */
 } LsobsJsonRange;
 
 /* Finds members of an object that have the same name, so that only the last one remains. It holds
@@ -47,6 +48,10 @@ typedef struct
 void _lsobs_json_names_clear (LsobsJsonNames *self);
 void _lsobs_json_names_grow (LsobsJsonNames *self);
 void _lsobs_json_names_compare (LsobsJsonNames *self, const LsobsBuffer *text);
+void _lsobs_json_names_replace (LsobsJsonNames *self,
+                                gsize start,
+                                gsize end,
+                                const char *replacement);
 void _lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text);
 
 static inline void

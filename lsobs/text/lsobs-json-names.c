@@ -35,7 +35,15 @@ _lsobs_json_names_grow (LsobsJsonNames *self)
 static void
 add_range (LsobsJsonNames *self, gsize start, gsize end)
 {
-  const LsobsJsonRange range = { start, end };
+  _lsobs_json_names_replace (self, start, end, NULL);
+}
+
+/* Has a range of the text replaced by _lsobs_json_names_cut().
+ * @replacement: (nullable): of static lifetime; NULL: nothing takes its place */
+void
+_lsobs_json_names_replace (LsobsJsonNames *self, gsize start, gsize end, const char *replacement)
+{
+  const LsobsJsonRange range = { start, end, replacement };
 
   if (self->ranges == NULL)
     self->ranges = g_array_new (FALSE, FALSE, sizeof (LsobsJsonRange));
@@ -165,22 +173,45 @@ compare_ranges (gconstpointer a, gconstpointer b)
   return (first->start > second->start) - (first->start < second->start);
 }
 
-/* Removes the ranges from the text, all at the same time: removing one after the other would move
- * the rest of the text each time. */
-void
-_lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
+/* As remove_ranges(), but some of the ranges are replaced, so that the text may become longer. */
+static void
+replace_ranges (LsobsJsonNames *self, LsobsBuffer *text)
+{
+  gsize start = g_array_index (self->ranges, LsobsJsonRange, 0).start;
+  LsobsBuffer rest = LSOBS_BUFFER_INIT;
+  gsize from = start;
+
+  _lsobs_buffer_reserve (&rest, text->len - start);
+  for (guint i = 0; i < self->ranges->len; i++)
+    {
+      const LsobsJsonRange *range = &g_array_index (self->ranges, LsobsJsonRange, i);
+
+      /* A range may contain others. */
+      if (range->start >= from)
+        {
+          _lsobs_buffer_append (&rest, text->data + from, range->start - from);
+          if (range->replacement != NULL)
+            _lsobs_buffer_append_str (&rest, range->replacement);
+        }
+      from = MAX (from, range->end);
+    }
+  _lsobs_buffer_append (&rest, text->data + from, text->len - from);
+  _lsobs_buffer_truncate (text, start);
+  _lsobs_buffer_append (text, rest.data, rest.len);
+  _lsobs_buffer_clear (&rest);
+}
+
+/* All at the same time: removing one after the other would move the rest of the text each time. */
+static void
+remove_ranges (LsobsJsonNames *self, LsobsBuffer *text)
 {
   gsize to;
   gsize from;
 
-  if (self->ranges == NULL)
-    return;
-
-  g_array_sort (self->ranges, compare_ranges);
   to = from = g_array_index (self->ranges, LsobsJsonRange, 0).start;
   for (guint i = 0; i <= self->ranges->len; i++)
     {
-      const LsobsJsonRange last = { text->len, text->len };
+      const LsobsJsonRange last = { text->len, text->len, NULL };
       const LsobsJsonRange range =
           i < self->ranges->len ? g_array_index (self->ranges, LsobsJsonRange, i) : last;
 
@@ -194,4 +225,23 @@ _lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
       from = MAX (from, range.end);
     }
   _lsobs_buffer_truncate (text, to);
+}
+
+/* Removes the ranges from the text, or replaces them. */
+void
+_lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
+{
+  gboolean replaces = FALSE;
+
+  if (self->ranges == NULL)
+    return;
+
+  g_array_sort (self->ranges, compare_ranges);
+  for (guint i = 0; i < self->ranges->len; i++)
+    replaces =
+        replaces || g_array_index (self->ranges, LsobsJsonRange, i).replacement != NULL;
+  if (replaces)
+    replace_ranges (self, text);
+  else
+    remove_ranges (self, text);
 }

@@ -3,10 +3,12 @@
 
 #include <math.h>
 
+#include "lsobs/text/lsobs-json-escape-private.h"
 #include "lsobs/text/lsobs-json-names-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-scan-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
+#include "lsobs/text/lsobs-redact-keys-private.h"
 
 #define UTF8_BOM "\xef\xbb\xbf"
 
@@ -25,34 +27,6 @@ clear_scratch (ScratchBuffers *scratch)
   _lsobs_buffer_clear (&scratch->decoded);
   _lsobs_buffer_clear (&scratch->redacted);
 }
-
-/* Returns: the value of the four hexadecimal digits at @p, or -1 */
-static gint32
-parse_hex4 (const char *p, const char *end)
-{
-  gint32 value = 0;
-
-  if (end - p < 4)
-    return -1;
-
-  for (guint i = 0; i < 4; i++)
-    {
-      gint digit = g_ascii_xdigit_value (p[i]);
-
-      if (digit < 0)
-        return -1;
-
-      value = value << 4 | digit;
-    }
-
-  return value;
-}
-
-/* The characters that stand for others after a backslash, and these. */
-static const char escapes[G_MAXUINT8 + 1] = {
-  ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-  ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
-};
 
 /* Finds the end of a string.
  * @p: the first byte after its opening quote
@@ -95,13 +69,13 @@ _lsobs_json_string_scan (const char *p, const char *end, LsobsJsonStringKind *ki
         return NULL;
       else if (p[1] == 'u')
         {
-          if (parse_hex4 (p + 2, end) < 0)
+          if (_lsobs_json_escape_parse_hex4 (p + 2, end) < 0)
             return NULL;
 
           *kind = LSOBS_JSON_STRING_BROKEN;
           p += 6;
         }
-      else if (escapes[(guchar) p[1]] == '\0')
+      else if (_lsobs_json_escapes[(guchar) p[1]] == '\0')
         return NULL;
       else
         {
@@ -163,74 +137,9 @@ append_text (LsobsBuffer *out, const char *p, const char *end)
 }
 
 static void
-append_code_point (LsobsBuffer *out, guint32 code)
-{
-  char *p = _lsobs_buffer_reserve (out, 4);
-
-  if (code == 0 || (code >= 0xd800 && code <= 0xdfff))
-    code = 0xfffd;
-
-  if (code < 0x80)
-    {
-      *p = (char) code;
-      out->len += 1;
-    }
-  else if (code < 0x800)
-    {
-      p[0] = (char) (0xc0 | code >> 6);
-      p[1] = (char) (0x80 | (code & 0x3f));
-      out->len += 2;
-    }
-  else if (code < 0x10000)
-    {
-      p[0] = (char) (0xe0 | code >> 12);
-      p[1] = (char) (0x80 | (code >> 6 & 0x3f));
-      p[2] = (char) (0x80 | (code & 0x3f));
-      out->len += 3;
-    }
-  else
-    {
-      p[0] = (char) (0xf0 | code >> 18);
-      p[1] = (char) (0x80 | (code >> 12 & 0x3f));
-      p[2] = (char) (0x80 | (code >> 6 & 0x3f));
-      p[3] = (char) (0x80 | (code & 0x3f));
-      out->len += 4;
-    }
-}
-
-static void
 pad (LsobsBuffer *buffer)
 {
   memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
-}
-
-/* @p: the backslash of an escape that _lsobs_json_string_scan() has accepted
- * Returns: the first byte after the escape */
-static const char *
-append_escape (LsobsBuffer *out, const char *p, const char *end)
-{
-  gint32 code;
-  gint32 low = -1;
-
-  if (p[1] != 'u')
-    {
-      _lsobs_buffer_append_c (out, escapes[(guchar) p[1]]);
-      return p + 2;
-    }
-
-  code = parse_hex4 (p + 2, end);
-  p += 6;
-  if (code >= 0xd800 && code <= 0xdbff && end - p >= 6 && p[0] == '\\' && p[1] == 'u')
-    low = parse_hex4 (p + 2, end);
-
-  if (low >= 0xdc00 && low <= 0xdfff)
-    {
-      code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-      p += 6;
-    }
-
-  append_code_point (out, (guint32) code);
-  return p;
 }
 
 static void
@@ -247,7 +156,8 @@ append_decoded (LsobsBuffer *out, const char *raw, gsize len)
       if (next == end)
         break;
 
-      p = *next == '\\' ? append_escape (out, next, end) : append_repaired (out, next, end);
+      p = *next == '\\' ? _lsobs_json_escape_decode (out, next, end)
+                        : append_repaired (out, next, end);
     }
 }
 
@@ -391,6 +301,9 @@ typedef struct
 
   gboolean hidden;    /* in the value of a member that is hidden */
   gsize hidden_depth; /* the depth of that member */
+
+  gboolean is_name;                         /* the next value is that of a member called "name" */
+  gboolean names_key[LSOBS_JSON_MAX_DEPTH]; /* of each level: that value is one of the keys */
 } Sanitizer;
 
 /* For the names of members. */
@@ -439,8 +352,12 @@ skip_token (Sanitizer *self, const char *token, gsize len)
 static void
 push (Sanitizer *self, char closing)
 {
+  self->is_name = FALSE;
   if (self->depth < LSOBS_JSON_MAX_DEPTH)
-    self->shallow[self->depth] = closing;
+    {
+      self->shallow[self->depth] = closing;
+      self->names_key[self->depth] = FALSE;
+    }
   else
     {
       if (self->depth == LSOBS_JSON_MAX_DEPTH && !self->hidden)
@@ -467,6 +384,47 @@ pop (Sanitizer *self)
   self->depth--;
 }
 
+/* Pairs */
+
+/* Called before the value of a member.
+ * @name: as it is in the text */
+static void
+find_pair_name (Sanitizer *self, const char *name, gsize len)
+{
+  LsobsRedactor *redactor = self->options->redactor;
+
+  self->is_name = redactor != NULL && _lsobs_redactor_has_pairs (redactor) &&
+                  _lsobs_redact_keys_find_role (name, len) == LSOBS_REDACT_ROLE_NAME;
+}
+
+/* Called for the value of a member called "name", if it is a string. */
+static void
+find_pair (Sanitizer *self, const char *raw, gsize len, LsobsJsonStringKind kind)
+{
+  const char *text = _lsobs_json_string_decode (raw, &len, kind, &self->scratch.decoded);
+
+  if (_lsobs_redactor_hides_key (self->options->redactor, text, len))
+    self->names_key[self->depth - 1] = TRUE;
+}
+
+/* Called at the end of an object that names a key: hides its members called "value". */
+static void
+hide_pair (Sanitizer *self)
+{
+  LsobsJsonNames *names = &self->names;
+
+  for (gsize i = names->first; i < names->n_names; i++)
+    {
+      const LsobsJsonName *name = &names->names[i];
+      gsize end = i + 1 < names->n_names ? name[1].start - strlen (",") : self->out->len;
+
+      if (_lsobs_redact_keys_find_role (self->out->data + name->start + 1, name->len - 2) ==
+          LSOBS_REDACT_ROLE_VALUE)
+        _lsobs_json_names_replace (names, name->start + name->len + strlen (":"), end,
+                                   "\"" LSOBS_REDACTED "\"");
+    }
+}
+
 /* @kind: (out): of the string at self->p */
 static gboolean
 walk_string (Sanitizer *self, const LsobsSanitizeOptions *options, LsobsJsonStringKind *kind)
@@ -486,6 +444,8 @@ walk_string (Sanitizer *self, const LsobsSanitizeOptions *options, LsobsJsonStri
       write_string (self->out, raw, (gsize) (after - 1 - raw), *kind, options, &self->scratch) &&
       options->cuts != NULL)
     _lsobs_json_cuts_add (options->cuts, (gsize) (self->p - self->text));
+  if (self->is_name && is_written (self))
+    find_pair (self, raw, (gsize) (after - 1 - raw), *kind);
   self->p = after;
   return TRUE;
 }
@@ -519,6 +479,20 @@ is_finite (const char *number, gsize len)
   return isfinite (g_ascii_strtod (copy, NULL));
 }
 
+/* Writes a number as a string, which is redacted and cut as others are. */
+static void
+write_number_text (Sanitizer *self, const char *digits, gsize len)
+{
+  LsobsBuffer *decoded = &self->scratch.decoded;
+
+  _lsobs_buffer_truncate (decoded, 0);
+  _lsobs_buffer_append (decoded, digits, len);
+  pad (decoded);
+  if (write_sanitized (self->out, decoded->data, len, NULL, 0, self->options, &self->scratch) &&
+      self->options->cuts != NULL)
+    _lsobs_json_cuts_add (self->options->cuts, (gsize) (digits - self->text));
+}
+
 static gboolean
 walk_number (Sanitizer *self)
 {
@@ -528,7 +502,6 @@ walk_number (Sanitizer *self)
   gsize n_digits = skip_digits (self);
   gsize n_exponent = 0;
   gboolean whole = TRUE;
-  gboolean quoted;
 
   if (n_digits == 0 || (n_digits > 1 && *digits == '0'))
     return FALSE;
@@ -562,12 +535,10 @@ walk_number (Sanitizer *self)
     }
 
   /* A whole number outside the range of gint64 becomes a string: many readers fail on it. */
-  quoted = whole && !is_int64 (digits, n_digits, negative);
-  if (quoted)
-    _lsobs_buffer_append_c (self->out, '"');
-  _lsobs_buffer_append (self->out, start, (gsize) (self->p - start));
-  if (quoted)
-    _lsobs_buffer_append_c (self->out, '"');
+  if (whole && !is_int64 (digits, n_digits, negative))
+    write_number_text (self, start, (gsize) (self->p - start));
+  else
+    _lsobs_buffer_append (self->out, start, (gsize) (self->p - start));
   return TRUE;
 }
 
@@ -587,12 +558,18 @@ static gboolean
 walk_scalar (Sanitizer *self)
 {
   LsobsJsonStringKind kind;
+  gboolean walked;
 
+  if (*self->p == '"')
+    {
+      walked = walk_string (self, self->options, &kind);
+      self->is_name = FALSE;
+      return walked;
+    }
+
+  self->is_name = FALSE;
   switch (*self->p)
     {
-    case '"':
-      return walk_string (self, self->options, &kind);
-
     case 't':
       return walk_token (self, "true", "true");
 
@@ -683,6 +660,8 @@ walk_key (Sanitizer *self)
   name = _lsobs_json_string_decode (name, &len, kind, &self->scratch.decoded);
   if (_lsobs_redactor_hides_key (self->options->redactor, name, len))
     hide_value (self);
+  else
+    find_pair_name (self, name, len);
   return TRUE;
 }
 
@@ -743,7 +722,11 @@ walk_up (Sanitizer *self, gboolean *done)
 
       self->p++;
       if (closing == '}' && is_written (self))
-        _lsobs_json_names_close (&self->names, self->out);
+        {
+          if (self->names_key[self->depth - 1])
+            hide_pair (self);
+          _lsobs_json_names_close (&self->names, self->out);
+        }
       write_c (self, closing);
       pop (self);
     }
@@ -780,10 +763,38 @@ walk_document (Sanitizer *self)
   return self->p == self->end;
 }
 
+/* Whether the text is several values of JSON, one after the other, such as one in each line. */
+static gboolean
+is_sequence (const Sanitizer *other)
+{
+  Sanitizer self = {
+    .out = other->out,
+    .text = other->text,
+    .p = other->text,
+    .end = other->end,
+    .options = &repair_only,
+    .names = LSOBS_JSON_NAMES_INIT,
+    .deep = LSOBS_BUFFER_INIT,
+    /* Nothing is written. */
+    .hidden = TRUE,
+    .hidden_depth = G_MAXSIZE,
+  };
+  gboolean is_whole = TRUE;
+
+  skip_token (&self, UTF8_BOM, strlen (UTF8_BOM));
+  for (skip_space (&self); is_whole && self.p < self.end; skip_space (&self))
+    for (gboolean done = FALSE; is_whole && !done;)
+      is_whole = walk_down (&self) && walk_up (&self, &done);
+
+  _lsobs_buffer_clear (&self.deep);
+  return is_whole;
+}
+
 /* Appends a sanitized copy of JSON text. If several members of an object have the same name,
  * only the last one is written: most readers do the same, others refuse the whole text.
  * Returns: FALSE if @text is not JSON. Then a string is appended instead: the whole text, or
- *   "[REDACTED]" if the redactor hides members by their names. */
+ *   "[REDACTED]" if the redactor hides members by their names and the text is not a sequence of
+ *   JSON values. */
 gboolean
 _lsobs_json_sanitize (LsobsBuffer *out,
                       const char *text,
@@ -821,11 +832,15 @@ _lsobs_json_sanitize (LsobsBuffer *out,
       _lsobs_buffer_truncate (out, start);
       if (options->wrap)
         _lsobs_buffer_append_str (out, "{\"value\":");
-      if (!has_hidden_keys (&self))
+      /* The text may contain members that are hidden. In a sequence they are found, in other text
+       * it is not sure where they are. */
+      if (!has_hidden_keys (&self) ||
+          (is_sequence (&self) &&
+           !(options->wrap &&
+             _lsobs_redactor_hides_key (options->redactor, "value", strlen ("value")))))
         write_text (out, text, len, options, &self.scratch);
       else
         {
-          /* The text may contain such members. Where they end is unknown. */
           _lsobs_buffer_append_str (out, "\"" LSOBS_REDACTED "\"");
           _lsobs_redactor_count_failure (options->redactor);
         }

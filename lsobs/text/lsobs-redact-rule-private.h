@@ -5,6 +5,7 @@
 
 #include "lsobs/core/lsobs-buffer-private.h"
 #include "lsobs/text/lsobs-redact-budget-private.h"
+#include "lsobs/text/lsobs-redact-edits-private.h"
 
 G_BEGIN_DECLS
 
@@ -43,7 +44,8 @@ LsobsRedactResult _lsobs_redact_rule_apply (const LsobsRedactRule *self,
                                             LsobsRedactBudget *budget,
                                             const char *text,
                                             gsize len,
-                                            LsobsBuffer *out);
+                                            LsobsBuffer *out,
+                                            GArray **edits);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRedactRule, _lsobs_redact_rule_free)
 

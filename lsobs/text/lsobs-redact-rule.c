@@ -517,8 +517,10 @@ replace_matches (const LsobsRedactRule *self,
                  const char *text,
                  gsize len,
                  LsobsBuffer *out,
+                 GArray **edits,
                  gsize *copied)
 {
+  gsize out_start = out->len;
   GRegex *regex =
       len <= MAX_UNSAMPLED && self->short_search != NULL ? self->short_search : self->search;
   g_autoptr (GMatchInfo) info = NULL;
@@ -548,9 +550,13 @@ replace_matches (const LsobsRedactRule *self,
 
       if (end > start)
         {
+          gsize new_start;
+
           _lsobs_buffer_append (out, text + *copied, start - *copied);
+          new_start = out->len - out_start;
           if (!append_replacement (self, info, out))
             return FALSE;
+          _lsobs_redact_edits_add (edits, start, end, new_start, out->len - out_start);
           *copied = end;
         }
 
@@ -566,6 +572,7 @@ redact_guarded (const LsobsRedactRule *self,
                 const char *text,
                 gsize len,
                 LsobsBuffer *out,
+                GArray **edits,
                 gsize *copied)
 {
   if (len > MAX_UNSAMPLED && !self->linear && !self->anchored)
@@ -575,7 +582,7 @@ redact_guarded (const LsobsRedactRule *self,
       if (!is_affordable (self, text, len))
         return FALSE;
     }
-  return replace_matches (self, budget, text, len, out, copied);
+  return replace_matches (self, budget, text, len, out, edits, copied);
 }
 
 static gboolean
@@ -584,6 +591,7 @@ redact (const LsobsRedactRule *self,
         const char *text,
         gsize len,
         LsobsBuffer *out,
+        GArray **edits,
         gsize *copied)
 {
   gboolean is_done;
@@ -592,24 +600,27 @@ redact (const LsobsRedactRule *self,
   if (self->search == NULL || len > G_MAXINT)
     return FALSE;
   if (!self->measured)
-    return redact_guarded (self, budget, text, len, out, copied);
+    return redact_guarded (self, budget, text, len, out, edits, copied);
 
   if (!_lsobs_redact_budget_begin (budget, len))
     return FALSE;
-  is_done = redact_guarded (self, budget, text, len, out, copied);
+  is_done = redact_guarded (self, budget, text, len, out, edits, copied);
   _lsobs_redact_budget_end (budget);
   return is_done;
 }
 
 /* Appends @text with replacements for its matches. Replacements are not searched again. Empty
  * matches are not replaced.
- * @text: valid UTF-8, followed by LSOBS_REDACT_PADDING bytes that may be read */
+ * @text: valid UTF-8, followed by LSOBS_REDACT_PADDING bytes that may be read
+ * @edits: (out) (nullable): what was replaced, NULL before; of a pattern that gave up: the whole
+ *   text */
 LsobsRedactResult
 _lsobs_redact_rule_apply (const LsobsRedactRule *self,
                           LsobsRedactBudget *budget,
                           const char *text,
                           gsize len,
-                          LsobsBuffer *out)
+                          LsobsBuffer *out,
+                          GArray **edits)
 {
   gsize out_start = out->len;
   gsize copied = 0;
@@ -617,8 +628,10 @@ _lsobs_redact_rule_apply (const LsobsRedactRule *self,
   if (len == 0)
     return LSOBS_REDACT_UNCHANGED;
 
-  if (!redact (self, budget, text, len, out, &copied))
+  if (!redact (self, budget, text, len, out, edits, &copied))
     {
+      g_clear_pointer (edits, g_array_unref);
+      _lsobs_redact_edits_add (edits, 0, len, 0, self->replacement_len);
       _lsobs_buffer_truncate (out, out_start);
       _lsobs_buffer_append (out, self->replacement, self->replacement_len);
       return LSOBS_REDACT_FAILED;

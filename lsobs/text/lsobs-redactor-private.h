@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 /* Hides parts of JSON: its rules and then the rules for secrets replace parts of strings, and
- * its keys are the names of members whose values are replaced. One thread adds rules and keys.
+ * its keys are the names of members whose values are replaced, also in JSON that is in strings. One thread adds rules and keys.
  * Afterwards only the counter changes, which is atomic: several threads may use a redactor at
  * the same time. */
 typedef struct _LsobsRedactor LsobsRedactor;
@@ -16,6 +16,7 @@ LsobsRedactor *_lsobs_redactor_new (void);
 void _lsobs_redactor_take_rule (LsobsRedactor *self, LsobsRedactRule *rule);
 void _lsobs_redactor_add_secrets (LsobsRedactor *self);
 void _lsobs_redactor_add_key (LsobsRedactor *self, const char *name);
+void _lsobs_redactor_set_pairs (LsobsRedactor *self, gboolean pairs);
 gboolean _lsobs_redactor_is_empty (LsobsRedactor *self);
 void _lsobs_redactor_free (LsobsRedactor *self);
 
@@ -26,6 +27,7 @@ gboolean _lsobs_redactor_apply (LsobsRedactor *self,
                                 LsobsBuffer *out);
 char *_lsobs_redactor_apply_text (LsobsRedactor *self, const char *text);
 gboolean _lsobs_redactor_has_keys (LsobsRedactor *self);
+gboolean _lsobs_redactor_has_pairs (LsobsRedactor *self);
 gboolean _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len);
 void _lsobs_redactor_count_failure (LsobsRedactor *self);
 gsize _lsobs_redactor_take_failures (LsobsRedactor *self);

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/text/lsobs-redact-members-private.h"
 #include "lsobs/text/lsobs-redactor-private.h"
 #include "lsobs/text/lsobs-secret-rules-private.h"
 
-/* Longer names are folded in a buffer on the heap. */
-#define SHORT_KEY 128
-
-/* Up to this number, combining marks in a row are sorted. It is the limit of Unicode's
- * stream-safe text format. */
-#define MAX_MARKS 30
+/* How many times the escapes of a text are taken off. What is escaped more often is not judged. */
+#define MAX_VIEWS 8
 
 struct _LsobsRedactor
 {
   GPtrArray *rules; /* (owned) (element-type LsobsRedactRule) in the order of their use */
   gboolean secrets; /* apply the rules for secrets after the others */
-  GHashTable *keys; /* (owned) (nullable) (element-type utf8) folded names of members */
-  gsize max_chars;  /* the number of characters of the longest key */
-  gsize n_failures; /* atomic */
+  LsobsRedactKeys *keys; /* (owned) (nullable) names of members */
+  gboolean pairs;        /* the names count as values of members called "name", too */
+  gsize n_failures;      /* atomic */
 };
 
 LsobsRedactor *
@@ -64,7 +61,7 @@ void
 _lsobs_redactor_free (LsobsRedactor *self)
 {
   g_ptr_array_unref (self->rules);
-  g_clear_pointer (&self->keys, g_hash_table_unref);
+  g_clear_pointer (&self->keys, _lsobs_redact_keys_free);
   g_free (self);
 }
 
@@ -91,16 +88,21 @@ _lsobs_redactor_take_failures (LsobsRedactor *self)
 
 /* Texts */
 
-/* A text, and what the rules so far have made of it. */
+/* A text, and what has been made of it so far. */
 typedef struct
 {
   LsobsRedactor *redactor;
   LsobsRedactBudget *budget;
+  const LsobsRedactView *view; /* (nullable) that the text is the text of */
   const char *text; /* (unowned) the original text, or the bytes of @current */
   gsize len;
   LsobsBuffer current;
   LsobsBuffer next;
+  GArray *edits; /* (owned) (nullable) from the original text to the current one */
 } RedactState;
+
+/* Changes a text. Returns: FALSE if nothing of it is left for further changes */
+typedef gboolean (*RedactFunc) (RedactState *state);
 
 static void
 pad (LsobsBuffer *buffer)
@@ -108,24 +110,41 @@ pad (LsobsBuffer *buffer)
   memset (_lsobs_buffer_reserve (buffer, LSOBS_REDACT_PADDING), 0, LSOBS_REDACT_PADDING);
 }
 
-/* Returns: FALSE if the rule gave up: nothing of the text is left for further rules */
-static gboolean
-pass_rule (RedactState *state, const LsobsRedactRule *rule)
+static void
+clear_state (RedactState *state)
 {
-  LsobsBuffer swapped;
-  LsobsRedactResult result;
+  _lsobs_buffer_clear (&state->current);
+  _lsobs_buffer_clear (&state->next);
+  g_clear_pointer (&state->edits, g_array_unref);
+}
 
-  _lsobs_buffer_truncate (&state->next, 0);
-  result = _lsobs_redact_rule_apply (rule, state->budget, state->text, state->len, &state->next);
-  if (result == LSOBS_REDACT_UNCHANGED)
-    return TRUE;
+/* Makes state->next the current text.
+ * @edits: (transfer full) (nullable): what is different in it */
+static void
+take_next (RedactState *state, GArray *edits)
+{
+  LsobsBuffer swapped = state->current;
 
   pad (&state->next);
-  swapped = state->current;
   state->current = state->next;
   state->next = swapped;
   state->text = state->current.data;
   state->len = state->current.len;
+  _lsobs_redact_edits_follow (&state->edits, edits);
+  _lsobs_buffer_truncate (&state->next, 0);
+}
+
+static gboolean
+pass_rule (RedactState *state, const LsobsRedactRule *rule)
+{
+  GArray *edits = NULL;
+  LsobsRedactResult result =
+      _lsobs_redact_rule_apply (rule, state->budget, state->text, state->len, &state->next, &edits);
+
+  if (result == LSOBS_REDACT_UNCHANGED)
+    return TRUE;
+
+  take_next (state, edits);
   if (result == LSOBS_REDACT_CHANGED)
     return TRUE;
 
@@ -133,7 +152,7 @@ pass_rule (RedactState *state, const LsobsRedactRule *rule)
   return FALSE;
 }
 
-static void
+static gboolean
 pass_rules (RedactState *state)
 {
   GPtrArray *rules = state->redactor->rules;
@@ -141,20 +160,79 @@ pass_rules (RedactState *state)
 
   for (guint i = 0; i < rules->len; i++)
     if (!pass_rule (state, g_ptr_array_index (rules, i)))
-      return;
+      return FALSE;
 
   if (!state->redactor->secrets)
-    return;
+    return TRUE;
 
   /* The replacements of these rules contain no secrets: one scan is enough. */
   secrets = _lsobs_secret_rules_scan (state->text, state->len);
   for (guint i = 0; secrets != 0; i++, secrets >>= 1)
     if ((secrets & 1) != 0 && !pass_rule (state, _lsobs_secret_rules_get (i)))
-      return;
+      return FALSE;
+  return TRUE;
 }
 
-/* Appends a redacted copy of a text, unless redaction does not change it. If a pattern gives
- * up, the whole text is replaced, and a failure is counted.
+static gboolean
+pass_keys (RedactState *state)
+{
+  GArray *edits = NULL;
+
+  if (_lsobs_redact_members_hide (state->redactor->keys, state->redactor->pairs, state->view,
+                                  state->text, state->len, &state->next, &edits))
+    take_next (state, edits);
+  return TRUE;
+}
+
+/* Replaces the whole text. */
+static void
+give_up (RedactState *state)
+{
+  GArray *edits = NULL;
+
+  _lsobs_buffer_append_str (&state->next, LSOBS_REDACTED);
+  _lsobs_redact_edits_add (&edits, 0, state->len, 0, strlen (LSOBS_REDACTED));
+  take_next (state, edits);
+  _lsobs_redactor_count_failure (state->redactor);
+}
+
+/* Changes a text, then its view, then the view of that, until no escapes are left.
+ * @depth: how many views the text is behind the one that is sent */
+static gboolean
+pass_views (RedactState *state, RedactFunc func, guint depth)
+{
+  g_auto (LsobsRedactView) view = LSOBS_REDACT_VIEW_INIT;
+  RedactState inner = { state->redactor,   state->budget,     &view, NULL, 0, LSOBS_BUFFER_INIT,
+                        LSOBS_BUFFER_INIT, NULL };
+  GArray *edits = NULL;
+  gboolean goes_on;
+
+  if (!func (state))
+    return FALSE;
+  if (!_lsobs_redact_view_open (&view, state->text, state->len, state->edits))
+    return TRUE;
+  if (depth == MAX_VIEWS)
+    {
+      give_up (state);
+      return FALSE;
+    }
+
+  inner.text = view.text.data;
+  inner.len = view.text.len;
+  goes_on = pass_views (&inner, func, depth + 1);
+  if (inner.edits != NULL)
+    {
+      _lsobs_redact_view_write (&view, inner.edits, inner.text, state->text, state->len,
+                                &state->next, &edits);
+      take_next (state, edits);
+    }
+  clear_state (&inner);
+  return goes_on;
+}
+
+/* Appends a redacted copy of a text, unless redaction does not change it. The names of members come
+ * first, then the rules; each sees the text, and what is in its strings. If a pattern gives up, the
+ * whole text is replaced, and a failure is counted.
  * @budget: (nullable): the budget of the record that the text belongs to; NULL: a budget for
  *   this text alone
  * @text: valid UTF-8, followed by LSOBS_REDACT_PADDING bytes that may be read
@@ -168,17 +246,31 @@ _lsobs_redactor_apply (LsobsRedactor *self,
 {
   LsobsRedactBudget own_budget = LSOBS_REDACT_BUDGET_INIT;
   RedactState state = {
-    self, budget != NULL ? budget : &own_budget, text, len, LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT,
+    self,
+    budget != NULL ? budget : &own_budget,
+    NULL,
+    text,
+    len,
+    LSOBS_BUFFER_INIT,
+    LSOBS_BUFFER_INIT,
+    NULL,
   };
+  gboolean goes_on = TRUE;
   gboolean changed;
 
-  pass_rules (&state);
+  if (self->keys != NULL)
+    {
+      goes_on = pass_views (&state, pass_keys, 0);
+      /* Rules may find something in what is put in place of a value. */
+      g_clear_pointer (&state.edits, g_array_unref);
+    }
+  if (goes_on && (self->rules->len > 0 || self->secrets))
+    pass_views (&state, pass_rules, 0);
   changed = state.text != text;
   if (changed)
     _lsobs_buffer_append (out, state.text, state.len);
 
-  _lsobs_buffer_clear (&state.current);
-  _lsobs_buffer_clear (&state.next);
+  clear_state (&state);
   return changed;
 }
 
@@ -206,87 +298,13 @@ _lsobs_redactor_apply_text (LsobsRedactor *self, const char *text)
 
 /* Names of members */
 
-static void
-fold_ascii (char *p)
-{
-  for (; *p != '\0'; p++)
-    *p = *p == '-' ? '_' : g_ascii_tolower (*p);
-}
-
-/* Sorts the marks from @first up to the end of @chars by their combining classes. More marks
- * than any language uses are not sorted, as that takes quadratic time. */
-static void
-order_marks (GArray *chars, guint first)
-{
-  gunichar *marks = &g_array_index (chars, gunichar, 0);
-
-  if (chars->len - first > MAX_MARKS)
-    return;
-  for (guint i = first + 1; i < chars->len; i++)
-    for (guint j = i; j > first; j--)
-      {
-        gunichar mark = marks[j];
-
-        if (g_unichar_combining_class (marks[j - 1]) <= g_unichar_combining_class (mark))
-          break;
-        marks[j] = marks[j - 1];
-        marks[j - 1] = mark;
-      }
-}
-
-/* Does the same as g_utf8_normalize() with %G_NORMALIZE_ALL, but in linear time.
- * Returns: (transfer full) */
-static char *
-decompose (const char *text)
-{
-  g_autoptr (GArray) chars = g_array_sized_new (FALSE, FALSE, sizeof (gunichar), 64);
-  guint first_mark = 0;
-
-  for (; *text != '\0'; text = g_utf8_next_char (text))
-    {
-      gunichar parts[G_UNICHAR_MAX_DECOMPOSITION_LENGTH];
-      gsize n_parts =
-          g_unichar_fully_decompose (g_utf8_get_char (text), TRUE, parts, G_N_ELEMENTS (parts));
-
-      for (gsize i = 0; i < n_parts; i++)
-        {
-          gboolean is_mark = g_unichar_combining_class (parts[i]) != 0;
-
-          if (!is_mark)
-            order_marks (chars, first_mark);
-          g_array_append_val (chars, parts[i]);
-          if (!is_mark)
-            first_mark = chars->len;
-        }
-    }
-  order_marks (chars, first_mark);
-  return g_ucs4_to_utf8 (&g_array_index (chars, gunichar, 0), chars->len, NULL, NULL, NULL);
-}
-
-/* Returns: (transfer full): the form in which names are compared: without case, and with _ for
- *   - */
-static char *
-fold_name (const char *name, gsize len)
-{
-  g_autofree char *folded = g_utf8_casefold (name, (gssize) len);
-  char *normal = decompose (folded);
-
-  if (normal == NULL)
-    normal = g_steal_pointer (&folded);
-  fold_ascii (normal);
-  return normal;
-}
-
 /* @name: valid UTF-8 */
 void
 _lsobs_redactor_add_key (LsobsRedactor *self, const char *name)
 {
-  char *folded = fold_name (name, strlen (name));
-
   if (self->keys == NULL)
-    self->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  self->max_chars = MAX (self->max_chars, (gsize) g_utf8_strlen (folded, -1));
-  g_hash_table_add (self->keys, folded);
+    self->keys = _lsobs_redact_keys_new ();
+  _lsobs_redact_keys_add (self->keys, name);
 }
 
 gboolean
@@ -300,34 +318,19 @@ _lsobs_redactor_has_keys (LsobsRedactor *self)
 gboolean
 _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len)
 {
-  g_autofree char *folded = NULL;
-  char copy[SHORT_KEY + 1];
+  return self->keys != NULL && _lsobs_redact_keys_has (self->keys, key, len);
+}
 
-  if (self->keys == NULL)
-    return FALSE;
+/* Has the names count in pairs, too: in {"name": "password", "value": …}, the value is hidden. */
+void
+_lsobs_redactor_set_pairs (LsobsRedactor *self, gboolean pairs)
+{
+  self->pairs = pairs;
+}
 
-  if (len <= SHORT_KEY)
-    {
-      gboolean ascii = TRUE;
-
-      for (gsize i = 0; i < len; i++)
-        {
-          copy[i] = key[i];
-          ascii = ascii && (guchar) key[i] < 0x80;
-        }
-      copy[len] = '\0';
-      if (ascii)
-        {
-          fold_ascii (copy);
-          return g_hash_table_contains (self->keys, copy);
-        }
-    }
-
-  /* Folding makes no name shorter, and a character has at most four bytes: a longer name is not
-   * among the keys. */
-  if (len / 4 > self->max_chars || (gsize) g_utf8_strlen (key, (gssize) len) > self->max_chars)
-    return FALSE;
-
-  folded = fold_name (key, len);
-  return g_hash_table_contains (self->keys, folded);
+/* Whether there are pairs to look for. */
+gboolean
+_lsobs_redactor_has_pairs (LsobsRedactor *self)
+{
+  return self->pairs && self->keys != NULL;
 }

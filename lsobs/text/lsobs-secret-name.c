@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lsobs/text/lsobs-redact-keys-private.h"
 #include "lsobs/text/lsobs-secret-name-private.h"
 
 /* Recognises the names of parameters that hold secrets. In case of doubt the answer is yes: a
@@ -68,10 +69,9 @@ is_among (const Word *word, const char *const *words)
   return FALSE;
 }
 
-/* Whether a parameter with this name probably holds a secret, such as a key or a password. Numbers
- * of tokens (`max_tokens`) and tokens of a text (`stop_token`) are not secrets. */
-gboolean
-_lsobs_secret_name_is (const char *name)
+/* @name: in ASCII */
+static gboolean
+is_secret (const char *name)
 {
   static const char *const secrets[] = {
     "authorization", "auth",   "oauth",   "password", "passwords",  "passwd",
@@ -109,6 +109,42 @@ _lsobs_secret_name_is (const char *name)
       word = next;
     }
   return FALSE;
+}
+
+/* Returns: (transfer full) (nullable): the ASCII characters of a name, without what has no width
+ *   between them, and with - for each other one; NULL if the name has only such characters, or is
+ *   not UTF-8 */
+static char *
+dup_ascii (const char *name)
+{
+  GString *ascii;
+  const char *p = name;
+
+  while (*p != '\0' && (guchar) *p < 0x80)
+    p++;
+  if (*p == '\0' || !g_utf8_validate (name, -1, NULL))
+    return NULL;
+  ascii = g_string_new (NULL);
+  for (p = name; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      if (c < 0x80)
+        g_string_append_c (ascii, (char) c);
+      else if (!_lsobs_redact_keys_skips (c) || g_unichar_isspace (c) || g_unichar_ispunct (c))
+        g_string_append_c (ascii, '-');
+    }
+  return g_string_free (ascii, FALSE);
+}
+
+/* Whether a parameter with this name probably holds a secret, such as a key or a password. Numbers
+ * of tokens (`max_tokens`) and tokens of a text (`stop_token`) are not secrets. */
+gboolean
+_lsobs_secret_name_is (const char *name)
+{
+  g_autofree char *ascii = dup_ascii (name);
+
+  return is_secret (ascii != NULL ? ascii : name);
 }
 
 /* Whether a value begins like the value of an Authorization header.

@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 /* The rules for secrets: they find keys, tokens and passwords of well-known services. */
 
 guint32 _lsobs_secret_rules_scan (const char *text, gsize len);
+gboolean _lsobs_secret_rules_mask_tokens (LsobsBuffer *out, const char *text, gsize len);
 const LsobsRedactRule *_lsobs_secret_rules_get (guint index);
 
 G_END_DECLS

@@ -17,6 +17,25 @@
 
 #define TOKEN "[0-9A-Za-z._~+/=-]"
 
+/* What begins a token, and what a token without dashes goes on with. */
+#define START "(?<![0-9A-Za-z])"
+#define REST  "(?:[_.-]" ALNUM "++)*+"
+
+/* What is no secret, but the type of one, or says something about it. */
+#define NO_SECRET \
+ "(?!(?:string|str|text|integer|number|boolean|object|function|undefined|optional|required|missing" \
+ "|invalid|incorrect|expired)(?:[\\s\"'&;,.|)}\\]?]|$))"
+
+/* The word behind an option, in a sentence about it. */
+#define NO_OPERAND \
+ "(?!(?:string|text|value|options?|arguments?|flags?|parameters?|prompt|file|stdin|from|with|when" \
+ "|that|this|which|instead|must|should|will|would|cannot|requires?|here|your)(?:[\\s.,:;)]|$))"
+
+/* Four characters of base64, and four that have a colon in one of the three bytes they stand for. */
+#define BASE64 "[0-9A-Za-z+/]"
+#define COLON \
+ "(?:O[g-v]" BASE64 "{2}|" BASE64 "[DTjz][o-r]" BASE64 "|" BASE64 "{2}[AEIMQUYcgkosw048]6)"
+
 /* A password may contain @: the last @ ends it. */
 #define USER     "[^\\s\"'/?#<>@:]"
 #define PASSWORD "[^\\s\"'/?#<>@]"
@@ -27,8 +46,10 @@
 typedef struct
 {
   const char *pattern;
-  const char *words[18]; /* each match contains at least one of them; NULL: no more words */
+  const char *words[48]; /* each match contains at least one of them; NULL: no more words */
   gboolean any_case;     /* of the words */
+  guint min_token;       /* a token begins with one of the words, which so many letters, digits and
+                          * dashes follow; 0: the words do not begin tokens */
 } SecretRule;
 
 /* The rules in the order in which they are applied: a rule does not find what an earlier rule has
@@ -44,13 +65,17 @@ static const SecretRule secret_rules[] = {
     .words = { "-----BEGIN " } },
   /* A value assigned to a name such as "password". A backslash before a quote belongs to the
    * quote, not to the value. */
-  { .pattern = "(?i)(?:(?:api|private|access)[ _-]?key|secret|token|password|passwd)(?!" ALNUM ")"
+  { .pattern = "(?i)(?:(?:api|private|access|account|auth|subscription)[ _-]?key|secret|token"
+               "|password|passwd|passphrase|passcode)(?!" ALNUM ")"
                "(?:[._-]{1,3}+" ALNUM "{1,64}+){0,8}+" SEPARATOR
-               "(?:(?:bearer|basic|token)\\s{1,16}+)?\\K"
+               "(?:(?:bearer|basic|token)\\s{1,16}+)?\\K" NO_SECRET
                "(?=[^\\s\"'&;]{6})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
     .words = { "apikey", "api key", "api_key", "api-key", "privatekey", "private key",
                "private_key", "private-key", "accesskey", "access key", "access_key",
-               "access-key", "secret", "token", "password", "passwd" },
+               "access-key", "accountkey", "account key", "account_key", "account-key", "authkey",
+               "auth key", "auth_key", "auth-key", "subscriptionkey", "subscription key",
+               "subscription_key", "subscription-key", "secret", "token", "password", "passwd",
+               "passphrase", "passcode" },
     .any_case = TRUE },
   /* Headers, without the name and the scheme */
   { .pattern = "(?i)(?:authorization|x-api-key|x-auth-token)" SEPARATOR
@@ -65,55 +90,139 @@ static const SecretRule secret_rules[] = {
   /* Passwords in addresses */
   { .pattern = ALNUM "://" USER "*+:\\K(?:" PASSWORD "++(?=@)|@(?=" PASSWORD "*+@))++",
     .words = { "://" } },
+  /* What follows an option on a command line */
+  { .pattern = "(?i)(?<![0-9a-z_-])--?(?:[0-9a-z]{1,20}+[_-]){0,4}?"
+               "(?:password|passwd|passphrase|pwd|token|secret"
+               "|(?:api|access|auth|private|secret)[_-]?key)[ \\t]{1,8}+"
+               "(?:\\\\{0,7}+[\"']\\K(?:[^\"'\\n\\\\]++|\\\\(?!\\\\{0,8}[\"']))++"
+               "|\\K(?![-<\\[{$%])" NO_OPERAND "(?=[^\\s\"';|&]{4})[^\\s\"'\\\\;|&]++)",
+    .words = { "-password", "_password", "-passwd", "_passwd", "-passphrase", "_passphrase", "-pwd",
+               "_pwd", "-token", "_token", "-secret", "_secret", "-apikey", "_apikey", "-api-key",
+               "_api_key", "_api-key", "-api_key", "access-key", "access_key", "accesskey",
+               "auth-key", "auth_key", "authkey", "private-key", "private_key", "privatekey" },
+    .any_case = TRUE },
+  /* A name and a password for curl; not the numbers of a user and a group */
+  { .pattern = "(?<![0-9A-Za-z_-])(?:-u|-U|--user|--proxy-user)[ \\t]{1,8}+[\"']?+"
+               "[^\\s\"':/]{1,256}+:\\K(?![0-9]++(?![^\\s\"']))(?!//)[^\\s\"']++",
+    .words = { "-u ", "-U ", "-u\t", "-U\t", "-user" } },
+  /* The name of a password that is also a command, and the variable of a directory */
+  { .pattern = "(?i)pwd(?!" ALNUM ")" SEPARATOR "\\K" NO_SECRET
+               "(?![/~.$`(<%]|[a-z]:[\\\\/]|(?:command|not|no|print|working|current|too)\\b)"
+               "(?=[^\\s\"'&;]{4})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
+    .words = { "pwd" },
+    .any_case = TRUE },
+  /* An element of XML; in a note about a command, <password> stands for one, and nothing follows */
+  { .pattern = "(?i)<(?:[0-9a-z]{1,32}+[:._-]){0,4}?(?:[0-9a-z]{1,32}?)?"
+               "(?:password|passwd|passphrase|pwd|secret|(?:api|access|private|secret)[._-]?key"
+               "|(?:access|api|auth|bearer|id|refresh|security|session)[._-]?token)"
+               "(?:\\s[^<>]{0,256}+)?>(?:<!\\[CDATA\\[)?\\K"
+               "(?:[^<\\]]{1,4096}+(?=\\]\\]>|<\\\\?/)|(?=" ALNUM ")[^\\s<>\\\\]{6,}+)",
+    .words = { "password", "passwd", "passphrase", "pwd", "secret", "apikey", "api-key", "api_key",
+               "api.key", "accesskey", "access-key", "access_key", "privatekey", "private-key",
+               "private_key", "token" },
+    .any_case = TRUE },
+  /* Basic authentication anywhere: base64 of a name, a colon and a password */
+  { .pattern = "(?i:\\bbasic)\\s{1,16}+\\K(?=" BASE64 "{8})"
+               "(?=[A-Z]*+[a-z]*+(?:[0-9+/=]|[A-Z]))"
+               "(?:(?!" COLON ")" BASE64 "{4})*+" COLON BASE64 "*+={0,2}+",
+    .words = { "basic" },
+    .any_case = TRUE },
   /* Anthropic */
   { .pattern = "sk-ant-" WORD "{20,}+",
-    .words = { "sk-ant-" } },
-  /* OpenAI: keys of projects, service accounts and administrators; old keys */
+    .words = { "sk-ant-" },
+    .min_token = 16 },
+  /* OpenAI: keys of projects, service accounts and administrators; old keys, and those of Cerebras */
   { .pattern = "sk-(?:proj|svcacct|admin)-" WORD "{20,}+",
-    .words = { "sk-proj-", "sk-svcacct-", "sk-admin-" } },
-  { .pattern = "sk-" ALNUM "{32,}+",
-    .words = { "sk-" } },
+    .words = { "sk-proj-", "sk-svcacct-", "sk-admin-" },
+    .min_token = 16 },
+  { .pattern = "c?sk-" ALNUM "{32,}+",
+    .words = { "sk-", "csk-" },
+    .min_token = 16 },
   /* LangSmith: new and old */
   { .pattern = "lsv2_(?:pt|sk)_" ALNUM "{32,}+(?:_" ALNUM "++)*+",
-    .words = { "lsv2_" } },
+    .words = { "lsv2_" },
+    .min_token = 16 },
   { .pattern = "ls__" ALNUM "{16,}+",
-    .words = { "ls__" } },
+    .words = { "ls__" },
+    .min_token = 16 },
   /* GitHub: classic and fine-grained */
   { .pattern = "gh[pousr]_" ALNUM "{36,}+",
-    .words = { "ghp_", "gho_", "ghu_", "ghs_", "ghr_" } },
+    .words = { "ghp_", "gho_", "ghu_", "ghs_", "ghr_" },
+    .min_token = 16 },
   { .pattern = "github_pat_[0-9A-Za-z_]{82,}+",
-    .words = { "github_pat_" } },
+    .words = { "github_pat_" },
+    .min_token = 16 },
   /* GitLab: newer tokens end with a length and a checksum */
   { .pattern = "glpat-" WORD "{20,}+(?:\\.[0-9a-z]{2}\\.[0-9a-z]{7,12}+)?+",
-    .words = { "glpat-" } },
+    .words = { "glpat-" },
+    .min_token = 16 },
   /* AWS */
   { .pattern = "(?<!" ALNUM ")(?:AKIA|ASIA|ABIA|ACCA|A3T[0-9A-Z])[0-9A-Z]{16}(?!" ALNUM ")",
-    .words = { "AKIA", "ASIA", "ABIA", "ACCA", "A3T" } },
+    .words = { "AKIA", "ASIA", "ABIA", "ACCA", "A3T" },
+    .min_token = 16 },
   /* Google: API keys and OAuth tokens */
   { .pattern = "AIza" WORD "{35,}+",
-    .words = { "AIza" } },
+    .words = { "AIza" },
+    .min_token = 16 },
   { .pattern = "ya29\\." WORD "++",
-    .words = { "ya29." } },
+    .words = { "ya29." },
+    .min_token = 16 },
   /* Slack: tokens, tokens of apps, addresses of web hooks */
   { .pattern = "xox[baprs]-[0-9A-Za-z-]{10,}+",
-    .words = { "xox" } },
+    .words = { "xox" },
+    .min_token = 16 },
   { .pattern = "xapp-[0-9]-[0-9A-Za-z-]{10,}+",
-    .words = { "xapp-" } },
+    .words = { "xapp-" },
+    .min_token = 16 },
   { .pattern = "https://hooks\\.slack\\.com/services/[0-9A-Za-z_/+-]++",
     .words = { "hooks.slack.com/services/" } },
   /* Stripe */
   { .pattern = "(?<!" ALNUM ")[sr]k_(?:live|test)_" ALNUM "{20,}+",
-    .words = { "sk_live_", "sk_test_", "rk_live_", "rk_test_" } },
+    .words = { "sk_live_", "sk_test_", "rk_live_", "rk_test_" },
+    .min_token = 16 },
   /* npm, PyPI, SendGrid */
   { .pattern = "npm_" ALNUM "{36,}+",
-    .words = { "npm_" } },
+    .words = { "npm_" },
+    .min_token = 16 },
   { .pattern = "pypi-AgEIcHlwaS" WORD "{50,}+",
-    .words = { "pypi-AgEIcHlwaS" } },
+    .words = { "pypi-AgEIcHlwaS" },
+    .min_token = 16 },
   { .pattern = "SG\\." WORD "{22}\\." WORD "{43,}+",
-    .words = { "SG." } },
+    .words = { "SG." },
+    .min_token = 16 },
   /* JSON web tokens: header, payload and signature */
   { .pattern = "eyJ" WORD "++\\.eyJ" WORD "++\\." WORD "++",
-    .words = { "eyJ" } },
+    .words = { "eyJ" },
+    .min_token = 20 },
+  /* Services of models and routers */
+  { .pattern = START "(?:(?:sk-(?:or|lf|kimi|litellm|helicone)-|xai-|pplx-|llx-)"
+               "(?:[0-9a-z]{1,8}+-){0,5}" ALNUM "{16,}+" REST
+               "|tvly-(?:[a-z]{1,8}+-)?" ALNUM "{20,}+" REST
+               "|nvapi-" WORD "{40,}+|pcsk_" ALNUM "{4,8}+_" ALNUM "{30,}+"
+               "|(?:hf_|api_org_|r8_)" ALNUM "{30,}+|(?:fc-|key-|dapi)[0-9a-f]{32,}+"
+               "|sk_[0-9a-f]{40,}+)",
+    .words = { "sk-or-", "sk-lf-", "sk-kimi-", "sk-litellm-", "sk-helicone-", "xai-", "pplx-", "llx-", "tvly-", "nvapi-", "pcsk_", "hf_", "api_org_", "r8_", "fc-", "key-", "dapi",
+               "sk_" },
+    .min_token = 30 },
+  { .pattern = START "(?:gsk|fw|rpa|e2b|tgp_v1|vck|jina|esecret|napi|rnd|bb_live|bb_test|sb_secret"
+               "|lin_api|ntn|secret|sntry[su]|glsa|glc|shp(?:at|ca|pa|ss)|rubygems|sbp|phx|figd"
+               "|dckr_pat|do[opr]_v1|whsec|pscale_tkn|pscale_pw|re)_" ALNUM "{20,}+" REST,
+    .words = { "gsk_", "fw_", "rpa_", "e2b_", "tgp_v1_", "vck_", "jina_", "esecret_", "napi_", "rnd_",
+               "bb_live_", "bb_test_", "sb_secret_", "lin_api_", "ntn_", "secret_", "sntrys_",
+               "sntryu_", "glsa_", "glc_", "shpat_", "shpca_", "shppa_", "shpss_", "rubygems_",
+               "sbp_", "phx_", "figd_", "dckr_pat_", "dop_v1_", "doo_v1_", "dor_v1_", "whsec_",
+               "pscale_tkn_", "pscale_pw_", "re_" },
+    .min_token = 20 },
+  /* Others that have dashes, dots or colons */
+  { .pattern = START "(?:hv[sb]\\." WORD "{24,}+|dp\\.(?:pt|st|ct|sa)\\." ALNUM "{32,}+"
+               "|tskey-[a-z]{1,12}+-" WORD "{16,}+|PMAK-" ALNUM "{24}-" ALNUM "{34}|GOCSPX-" WORD "{24,}+"
+               "|AT[AC]TT3" WORD "{40,}+=?" WORD "*+|pul-[0-9a-f]{40}|HRKU-" WORD "{36,}+"
+               "|AGE-SECRET-KEY-1[0-9A-Z]{40,}+|1//0" WORD "{40,}+|sq0(?:atp|csp)-" WORD "{20,}+"
+               "|[0-9]{8,10}+:AA" WORD "{33,}+)",
+    .words = { "hvs.", "hvb.", "dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "tskey-", "PMAK-", "GOCSPX-",
+               "ATATT3", "ATCTT3", "pul-", "HRKU-", "AGE-SECRET-KEY-1", "1//0", "sq0atp-", "sq0csp-",
+               ":AA" },
+    .min_token = 24 },
 };
 /* clang-format on */
 
@@ -122,7 +231,7 @@ G_STATIC_ASSERT (G_N_ELEMENTS (secret_rules) <= 32);
 
 /* The words are looked up by their first three characters, without case. */
 #define HASH_BITS 12
-#define MAX_WORDS 64
+#define MAX_WORDS 255
 
 typedef struct
 {
@@ -136,9 +245,8 @@ typedef struct
 {
   guint8 first[1 << HASH_BITS]; /* the number of the first word with a hash; 0: none */
   guint n_words;
-  Word words[MAX_WORDS + 1];                           /* by number, from 1 */
-  LsobsRedactRule *rules[G_N_ELEMENTS (secret_rules)]; /* (owned) */
-} RuleTable;
+  Word words[MAX_WORDS + 1];    /* by number, from 1 */
+} WordTable;
 
 static inline guint32
 add_to_gram (guint32 gram, char c)
@@ -155,7 +263,7 @@ hash_gram (guint32 gram)
 }
 
 static void
-add_word (RuleTable *table, guint rule, const char *text)
+add_word (WordTable *table, guint rule, const char *text)
 {
   guint hash = hash_gram (add_to_gram (add_to_gram (add_to_gram (0, text[0]), text[1]), text[2]));
   guint number = ++table->n_words;
@@ -166,26 +274,40 @@ add_word (RuleTable *table, guint rule, const char *text)
   table->first[hash] = (guint8) number;
 }
 
-/* The table is made once and never freed: compiling its regular expressions takes long. */
-static const RuleTable *
-get_table (void)
+/* Both tables are made once and never freed. */
+static const WordTable *
+get_words (void)
 {
-  static RuleTable *table;
+  static WordTable *table;
 
   if (g_once_init_enter (&table))
     {
-      RuleTable *made = g_new0 (RuleTable, 1);
+      WordTable *made = g_new0 (WordTable, 1);
 
       for (guint i = 0; i < G_N_ELEMENTS (secret_rules); i++)
-        {
-          made->rules[i] =
-              _lsobs_redact_rule_new_known (secret_rules[i].pattern, LSOBS_SECRET_DETECTED);
-          for (guint j = 0; secret_rules[i].words[j] != NULL; j++)
-            add_word (made, i, secret_rules[i].words[j]);
-        }
+        for (guint j = 0; secret_rules[i].words[j] != NULL; j++)
+          add_word (made, i, secret_rules[i].words[j]);
       g_once_init_leave (&table, made);
     }
   return table;
+}
+
+/* Compiling the regular expressions takes long.
+ * Returns: by number */
+static LsobsRedactRule **
+get_rules (void)
+{
+  static LsobsRedactRule **rules;
+
+  if (g_once_init_enter (&rules))
+    {
+      LsobsRedactRule **made = g_new0 (LsobsRedactRule *, G_N_ELEMENTS (secret_rules));
+
+      for (guint i = 0; i < G_N_ELEMENTS (secret_rules); i++)
+        made[i] = _lsobs_redact_rule_new_known (secret_rules[i].pattern, LSOBS_SECRET_DETECTED);
+      g_once_init_leave (&rules, made);
+    }
+  return rules;
 }
 
 static gboolean
@@ -202,7 +324,7 @@ is_word (const Word *word, const char *text, gsize len)
 guint32
 _lsobs_secret_rules_scan (const char *text, gsize len)
 {
-  const RuleTable *table = get_table ();
+  const WordTable *table = get_words ();
   guint32 rules = 0;
   guint32 gram = 0;
 
@@ -224,5 +346,52 @@ _lsobs_secret_rules_scan (const char *text, gsize len)
 const LsobsRedactRule *
 _lsobs_secret_rules_get (guint index)
 {
-  return get_table ()->rules[index];
+  return get_rules ()[index];
+}
+
+/* Returns: the length of a token that begins at @p; 0 if none does */
+static gsize
+measure_token (const Word *word, const char *p, const char *end)
+{
+  guint min = secret_rules[word->rule].min_token;
+  const char *after = p + word->len;
+  const char *stop = after;
+
+  while (stop < end && (g_ascii_isalnum (*stop) || strchr ("_-.", *stop) != NULL))
+    stop++;
+  return min > 0 && (gsize) (stop - after) >= min ? (gsize) (stop - p) : 0;
+}
+
+/* Replaces the tokens of a text that begin like those of well-known services. This is less exact
+ * than the rules are, and uses no regular expression: programs wait for it.
+ * @text: without NUL
+ * Returns: FALSE if there is none: nothing was appended */
+gboolean
+_lsobs_secret_rules_mask_tokens (LsobsBuffer *out, const char *text, gsize len)
+{
+  const WordTable *table = get_words ();
+  const char *end = text + len;
+  const char *copied = text;
+
+  for (const char *p = text; end - p >= 3; p++)
+    {
+      guint32 gram = add_to_gram (add_to_gram (add_to_gram (0, p[0]), p[1]), p[2]);
+      gsize token = 0;
+
+      if (p > text && g_ascii_isalnum (p[-1]))
+        continue;
+      for (guint i = table->first[hash_gram (gram)]; i != 0 && token == 0; i = table->words[i].next)
+        if (is_word (&table->words[i], p, (gsize) (end - p)))
+          token = measure_token (&table->words[i], p, end);
+      if (token == 0)
+        continue;
+      _lsobs_buffer_append (out, copied, (gsize) (p - copied));
+      _lsobs_buffer_append_str (out, LSOBS_SECRET_DETECTED);
+      copied = p + token;
+      p = copied - 1;
+    }
+  if (copied == text)
+    return FALSE;
+  _lsobs_buffer_append (out, copied, (gsize) (end - copied));
+  return TRUE;
 }

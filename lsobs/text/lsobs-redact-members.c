@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "lsobs/text/lsobs-json-escape-private.h"
+#include "lsobs/text/lsobs-redact-members-private.h"
+#include "lsobs/text/lsobs-redact-rule-private.h"
+
+/* Hides the values of members in a text that has JSON in it: the text may be one value, several
+ * lines, or a part of one, and may have other words around it. So nothing is known about what
+ * comes before a member. A member is a quoted name with a colon behind it; what its value is follows
+ * from the bytes after that. If the end of the value is missing, the rest of the text belongs to
+ * it. Names and strings may have the quotes of Python, too.
+ *
+ * A quote with an odd number of backslashes before it belongs to JSON in a string of the text. It is
+ * found in the view of the text. There, quotes without backslashes are of two kinds: those that
+ * are escaped in the original text belong to the JSON that is looked at, and all others end the
+ * string that it is in. */
+
+/* Objects that are deeper are taken for parts of the one at this depth. */
+#define MAX_FRAMES 256
+
+/* A value. */
+typedef struct
+{
+  gsize start; /* of a string: after its quote */
+  gsize end;   /* G_MAXSIZE: it is open */
+  char quote;  /* that is put around the replacement; 0: none */
+} Value;
+
+/* An object or array that is open, as far as it matters for pairs. */
+typedef struct
+{
+  gboolean is_secret; /* the name that it has as a member is one of the keys */
+  gboolean has_value;
+  Value value; /* of the last member that has the value of a pair */
+} Frame;
+
+typedef struct
+{
+  const LsobsRedactKeys *keys;
+  const LsobsRedactView *view; /* (nullable) that @text is the text of */
+  const char *text;
+  gsize len;
+  gsize floor;   /* nothing before it belongs to a name */
+  GArray *hits;  /* (owned) (nullable) (element-type Value) */
+  GArray *stack; /* (owned) (nullable) (element-type Frame) if pairs are hidden */
+  gsize n_deep;  /* open objects and arrays that have no frame */
+} Finder;
+
+static inline gboolean
+is_quote (char c)
+{
+  return c == '"' || c == '\'';
+}
+
+static inline gboolean
+is_space (char c)
+{
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Returns: how many backslashes are right before @position */
+static gsize
+count_backslashes (const Finder *self, gsize position)
+{
+  gsize n = 0;
+
+  while (n < position && self->text[position - 1 - n] == '\\')
+    n++;
+  return n;
+}
+
+/* Returns: in how many strings, one in the other, a quote is that has so many backslashes before
+ *   it: 0, 1, 3, 7 and so on, or more if there are backslashes in the string itself */
+static guint
+get_level (gsize n_backslashes)
+{
+  guint level = 0;
+
+  for (; (n_backslashes & 1) != 0; n_backslashes >>= 1)
+    level++;
+  return level;
+}
+
+/* Returns: the position of the quote that ends a string; the end of the text if there is none
+ * @position: after the quote that begins it, which has the level */
+static gsize
+find_quote (const Finder *self, gsize position, char quote, guint level)
+{
+  while (position < self->len)
+    {
+      const char *found = memchr (self->text + position, quote, self->len - position);
+
+      if (found == NULL)
+        break;
+      position = (gsize) (found - self->text);
+      if (get_level (count_backslashes (self, position)) <= level)
+        return position;
+      position++;
+    }
+  return self->len;
+}
+
+/* Whether a quote ends the string that the JSON is in. */
+static gboolean
+ends_all (const Finder *self, gsize position)
+{
+  return self->view != NULL && self->text[position] == '"' &&
+         !_lsobs_redact_view_is_escaped (self->view, position);
+}
+
+static gsize
+skip_space (const Finder *self, gsize position)
+{
+  while (position < self->len && is_space (self->text[position]))
+    position++;
+  return position;
+}
+
+/* --- values --- */
+
+/* Returns: the first byte after a value that does not begin with a quote */
+static gsize
+skip_value (const Finder *self, gsize position, char quote)
+{
+  gsize depth = 0;
+
+  for (; position < self->len; position++)
+    {
+      char c = self->text[position];
+
+      if (c == '"' || (c == quote && is_quote (c)))
+        {
+          if (get_level (count_backslashes (self, position)) > 0)
+            continue;
+          if (ends_all (self, position))
+            return position;
+          position = find_quote (self, position + 1, c, 0);
+        }
+      else if (c == '{' || c == '[' || c == '(')
+        depth++;
+      else if (c == '}' || c == ']' || c == ')')
+        {
+          if (depth <= 1)
+            return depth == 0 ? position : position + 1;
+          depth--;
+        }
+      else if (depth == 0 && (c == ',' || c == '\n'))
+        return position;
+    }
+  return self->len;
+}
+
+/* Finds a value.
+ * @position: where it begins
+ * @quote: that of the name */
+static Value
+find_value (const Finder *self, gsize position, char quote)
+{
+  gsize open = position;
+  Value value = { position, position, quote };
+
+  while (open < self->len && self->text[open] == '\\')
+    open++;
+  if (open < self->len && is_quote (self->text[open]))
+    {
+      gsize n_backslashes;
+
+      value.start = open + 1;
+      value.end =
+          find_quote (self, open + 1, self->text[open], get_level (open - position));
+      /* The backslashes that belong to the quote stay with it. */
+      n_backslashes = value.end < self->len
+                          ? ((gsize) 1 << get_level (count_backslashes (self, value.end))) - 1
+                          : 0;
+      value.end = MAX (value.end - MIN (n_backslashes, value.end), value.start);
+      value.quote = '\0';
+      return value;
+    }
+  value.end = skip_value (self, position, quote);
+  while (value.end > value.start && is_space (self->text[value.end - 1]))
+    value.end--;
+  return value;
+}
+
+static void
+hide (Finder *self, Value value)
+{
+  if (self->hits == NULL)
+    self->hits = g_array_new (FALSE, FALSE, sizeof (Value));
+  value.end = MIN (value.end, self->len);
+  g_array_append_val (self->hits, value);
+}
+
+/* --- names --- */
+
+/* Returns: (transfer full): @text without escapes */
+static char *
+dup_decoded (const char *text, gsize *len)
+{
+  LsobsBuffer out = LSOBS_BUFFER_INIT;
+  const char *p = text;
+  const char *end = text + *len;
+
+  while (p < end)
+    {
+      const char *after = *p == '\\' ? _lsobs_json_escape_decode (&out, p, end) : NULL;
+
+      if (after == NULL)
+        {
+          _lsobs_buffer_append_c (&out, *p);
+          after = p + 1;
+        }
+      p = after;
+    }
+  *len = out.len;
+  _lsobs_buffer_append_c (&out, '\0');
+  return out.data;
+}
+
+/* A name, or the text of a string, with or without escapes. */
+typedef struct
+{
+  const char *text;
+  gsize len;
+  char *decoded; /* (owned) (nullable) */
+} Word;
+
+static Word
+read_word (const Finder *self, gsize start, gsize end)
+{
+  Word word = { self->text + start, end - start, NULL };
+
+  if (word.len > 0 && memchr (word.text, '\\', word.len) != NULL)
+    word.text = word.decoded = dup_decoded (word.text, &word.len);
+  return word;
+}
+
+static gboolean
+is_key (const Finder *self, gsize start, gsize end)
+{
+  Word word = read_word (self, start, end);
+  gboolean result = _lsobs_redact_keys_has (self->keys, word.text, word.len);
+
+  g_free (word.decoded);
+  return result;
+}
+
+static LsobsRedactRole
+find_role (const Finder *self, gsize start, gsize end)
+{
+  Word word = read_word (self, start, end);
+  LsobsRedactRole role = _lsobs_redact_keys_find_role (word.text, word.len);
+
+  g_free (word.decoded);
+  return role;
+}
+
+/* --- pairs --- */
+
+static Frame *
+peek_frame (const Finder *self)
+{
+  return &g_array_index (self->stack, Frame, self->stack->len - 1);
+}
+
+static void
+open_frame (Finder *self)
+{
+  const Frame frame = { .has_value = FALSE };
+
+  if (self->stack->len < MAX_FRAMES)
+    g_array_append_val (self->stack, frame);
+  else
+    self->n_deep++;
+}
+
+/* @end: after the bracket */
+static void
+close_frame (Finder *self, gsize end)
+{
+  Frame *frame;
+
+  if (self->n_deep > 0)
+    self->n_deep--;
+  else if (self->stack->len > 1)
+    g_array_set_size (self->stack, self->stack->len - 1);
+  frame = peek_frame (self);
+  if (frame->has_value && frame->value.end == G_MAXSIZE)
+    frame->value.end = end;
+}
+
+/* Takes a member that may be one half of a pair.
+ * @value: where its value begins
+ * Returns: where to go on */
+static gsize
+take_half (Finder *self, LsobsRedactRole role, gsize position, char quote)
+{
+  Frame *frame = peek_frame (self);
+  char c = self->text[position];
+  Value value = { position, G_MAXSIZE, quote };
+  gboolean is_string = is_quote (c) || c == '\\';
+
+  if (c != '{' && c != '[')
+    value = find_value (self, position, quote);
+  if (role == LSOBS_REDACT_ROLE_NAME)
+    {
+      if (!is_string || !is_key (self, value.start, value.end))
+        return position;
+      frame->is_secret = TRUE;
+      if (frame->has_value)
+        hide (self, frame->value);
+      return value.end;
+    }
+  if (!frame->is_secret)
+    {
+      frame->has_value = TRUE;
+      frame->value = value;
+      return position;
+    }
+  if (value.end == G_MAXSIZE)
+    value = find_value (self, position, quote);
+  hide (self, value);
+  return value.end;
+}
+
+/* --- members --- */
+
+/* Whether a value without quotes and brackets belongs to a name. In a program, and among other
+ * words, a quoted word may have a colon behind it, too: `case "password": return`.
+ * @quote: the position of the quote before the name, or 0 */
+static gboolean
+may_be_bare (const Finder *self, gsize quote)
+{
+  while (quote > 0 && is_space (self->text[quote - 1]))
+    quote--;
+  return quote == 0 ||
+         (!g_ascii_isalpha (self->text[quote - 1]) && strchr ("=!<>(", self->text[quote - 1]) == NULL);
+}
+
+/* Takes what is around a colon.
+ * Returns: where to go on */
+static gsize
+take_colon (Finder *self, gsize colon, gsize position)
+{
+  gsize name_end = colon;
+  gsize name;
+  char quote;
+  LsobsRedactRole role;
+
+  while (name_end > self->floor && is_space (self->text[name_end - 1]))
+    name_end--;
+  if (name_end == self->floor || !is_quote (self->text[name_end - 1]))
+    return position;
+  name_end--;
+  if (get_level (count_backslashes (self, name_end)) > 0)
+    return position;
+  quote = self->text[name_end];
+  for (name = name_end; name > self->floor && self->text[name - 1] != quote; name--)
+    ;
+  /* The beginning of the text may be missing, and the quote with it. */
+  if (name == self->floor && name > 0)
+    return position;
+
+  position = skip_space (self, position);
+  if (position == self->len)
+    return position;
+  if (is_key (self, name, name_end))
+    {
+      Value value = find_value (self, position, quote);
+
+      if (value.quote != '\0' && strchr ("{[(", self->text[position]) == NULL &&
+          !may_be_bare (self, MAX (name, 1) - 1))
+        return position;
+
+      hide (self, value);
+      self->floor = MIN (value.end + (value.quote == '\0' ? 1 : 0), self->len);
+      return self->floor;
+    }
+  role = self->stack != NULL ? find_role (self, name, name_end) : LSOBS_REDACT_ROLE_NONE;
+  return role != LSOBS_REDACT_ROLE_NONE ? take_half (self, role, position, quote) : position;
+}
+
+/* Returns: the next byte that matters: a colon or, as in Ruby, an arrow */
+static gsize
+find_next (const Finder *self, gsize position)
+{
+  const char *start = self->text + position;
+  const char *colon = memchr (start, ':', self->len - position);
+  gsize n = colon != NULL ? (gsize) (colon - start) : self->len - position;
+  const char *arrow = memchr (start, '=', n);
+
+  return position + (arrow != NULL ? (gsize) (arrow - start) : n);
+}
+
+static void
+find_members (Finder *self)
+{
+  for (gsize position = find_next (self, 0); position < self->len;
+       position = find_next (self, position))
+    {
+      gsize after = position + 1;
+
+      if (self->text[position] == '=' && after < self->len && self->text[after] == '>')
+        after++;
+      position = take_colon (self, position, after);
+    }
+}
+
+/* Returns: the first byte after a string, if one begins here. Its brackets open nothing. */
+static gsize
+skip_string (const Finder *self, gsize position)
+{
+  gsize open = skip_space (self, position);
+
+  if (open == self->len || self->text[open] != '"' || ends_all (self, open))
+    return position;
+  return MIN (find_quote (self, open + 1, '"', 0) + 1, self->len);
+}
+
+/* As find_members(), for pairs, and what is in brackets. */
+static void
+find_pairs (Finder *self)
+{
+  const Frame frame = { .has_value = FALSE };
+
+  self->floor = 0;
+  self->stack = g_array_new (FALSE, TRUE, sizeof (Frame));
+  g_array_append_val (self->stack, frame);
+  for (gsize position = 0; position < self->len;)
+    {
+      char c = self->text[position++];
+      gsize after = position;
+
+      if (c == '{' || c == '[')
+        open_frame (self);
+      else if (c == '}' || c == ']')
+        close_frame (self, position);
+      else if (c == ':' || c == '=')
+        {
+          if (c == '=' && after < self->len && self->text[after] == '>')
+            after++;
+          position = take_colon (self, position - 1, after);
+        }
+      /* What is a name or a value, and has been left alone. */
+      if (c != '\0' && strchr ("{[,:=", c) != NULL && position <= skip_space (self, after))
+        position = skip_string (self, position);
+    }
+  g_clear_pointer (&self->stack, g_array_unref);
+}
+
+static int
+compare_values (gconstpointer a, gconstpointer b)
+{
+  const Value *first = a;
+  const Value *second = b;
+
+  return (first->start > second->start) - (first->start < second->start);
+}
+
+static void
+write_hits (const Finder *self, LsobsBuffer *out, GArray **edits)
+{
+  gsize out_start = out->len;
+  gsize copied = 0;
+
+  g_array_sort (self->hits, compare_values);
+  for (guint first = 0, i = 0; i < self->hits->len; first = ++i)
+    {
+      const Value *value = &g_array_index (self->hits, Value, i);
+      gsize end = value->end;
+      gsize new_start;
+
+      /* A value may be found twice, and others in it. */
+      for (; i + 1 < self->hits->len && value[1].start <= end; value++, i++)
+        end = MAX (end, value[1].end);
+      value = &g_array_index (self->hits, Value, first);
+      _lsobs_buffer_append (out, self->text + copied, value->start - copied);
+      new_start = out->len - out_start;
+      if (value->quote != '\0')
+        _lsobs_buffer_append_c (out, value->quote);
+      _lsobs_buffer_append_str (out, LSOBS_REDACTED);
+      if (value->quote != '\0')
+        _lsobs_buffer_append_c (out, value->quote);
+      _lsobs_redact_edits_add (edits, value->start, end, new_start, out->len - out_start);
+      copied = end;
+    }
+  _lsobs_buffer_append (out, self->text + copied, self->len - copied);
+}
+
+/* Appends a copy of a text without the values of members, unless there are none.
+ * @pairs: whether to look for members in two halves, such as {"name": …, "value": …}
+ * @view: (nullable): the view that @text is the text of
+ * @text: valid UTF-8
+ * @edits: (inout) (nullable): gets what has changed
+ * Returns: FALSE if nothing was appended */
+gboolean
+_lsobs_redact_members_hide (const LsobsRedactKeys *keys,
+                            gboolean pairs,
+                            const LsobsRedactView *view,
+                            const char *text,
+                            gsize len,
+                            LsobsBuffer *out,
+                            GArray **edits)
+{
+  Finder finder = { .keys = keys, .view = view, .text = text, .len = len };
+
+  if (len == 0)
+    return FALSE;
+  find_members (&finder);
+  if (pairs)
+    find_pairs (&finder);
+  if (finder.hits == NULL)
+    return FALSE;
+  write_hits (&finder, out, edits);
+  g_array_unref (finder.hits);
+  return TRUE;
+}
