@@ -196,20 +196,45 @@ give_up (RedactState *state)
   _lsobs_redactor_count_failure (state->redactor);
 }
 
-/* Changes a text, then its view, then the view of that, until no escapes are left.
- * @depth: how many views the text is behind the one that is sent */
-static gboolean
-pass_views (RedactState *state, RedactFunc func, guint depth)
+/* The views of a text that are open: of the text, of the first view and so on. */
+typedef struct
 {
-  g_auto (LsobsRedactView) view = LSOBS_REDACT_VIEW_INIT;
-  RedactState inner = { state->redactor,   state->budget,     &view, NULL, 0, LSOBS_BUFFER_INIT,
+  LsobsRedactView views[MAX_VIEWS + 1];
+  gboolean has_escapes[MAX_VIEWS + 1]; /* otherwise there is nothing to see in a view */
+  guint n;                             /* how many of them are valid */
+} OpenViews;
+
+/* @depth: how many views the text is behind the one that is sent
+ * Returns: (nullable): the view of the text of @state; NULL if there is nothing to see in it */
+static const LsobsRedactView *
+open_view (OpenViews *open, const RedactState *state, guint depth)
+{
+  LsobsRedactView *view = &open->views[depth];
+
+  if (depth >= open->n || state->edits != NULL)
+    {
+      _lsobs_redact_view_clear (view);
+      open->has_escapes[depth] =
+          _lsobs_redact_view_open (view, state->text, state->len, state->edits);
+      open->n = depth + 1;
+    }
+  return open->has_escapes[depth] ? view : NULL;
+}
+
+/* Changes a text, then its view, then the view of that, until no escapes are left. */
+static gboolean
+pass_views (RedactState *state, RedactFunc func, OpenViews *open, guint depth)
+{
+  const LsobsRedactView *view;
+  RedactState inner = { state->redactor,   state->budget,     NULL, NULL, 0, LSOBS_BUFFER_INIT,
                         LSOBS_BUFFER_INIT, NULL };
   GArray *edits = NULL;
   gboolean goes_on;
 
   if (!func (state))
     return FALSE;
-  if (!_lsobs_redact_view_open (&view, state->text, state->len, state->edits))
+  view = open_view (open, state, depth);
+  if (view == NULL)
     return TRUE;
   if (depth == MAX_VIEWS)
     {
@@ -217,12 +242,13 @@ pass_views (RedactState *state, RedactFunc func, guint depth)
       return FALSE;
     }
 
-  inner.text = view.text.data;
-  inner.len = view.text.len;
-  goes_on = pass_views (&inner, func, depth + 1);
+  inner.view = view;
+  inner.text = view->text.data;
+  inner.len = view->text.len;
+  goes_on = pass_views (&inner, func, open, depth + 1);
   if (inner.edits != NULL)
     {
-      _lsobs_redact_view_write (&view, inner.edits, inner.text, state->text, state->len,
+      _lsobs_redact_view_write (view, inner.edits, inner.text, state->text, state->len,
                                 &state->next, &edits);
       take_next (state, edits);
     }
@@ -255,17 +281,23 @@ _lsobs_redactor_apply (LsobsRedactor *self,
     LSOBS_BUFFER_INIT,
     NULL,
   };
+  OpenViews open = { .n = 0 };
   gboolean goes_on = TRUE;
   gboolean changed;
 
   if (self->keys != NULL)
     {
-      goes_on = pass_views (&state, pass_keys, 0);
+      goes_on = pass_views (&state, pass_keys, &open, 0);
+      /* The views are those of the text before. */
+      if (state.edits != NULL)
+        open.n = 0;
       /* Rules may find something in what is put in place of a value. */
       g_clear_pointer (&state.edits, g_array_unref);
     }
   if (goes_on && (self->rules->len > 0 || self->secrets))
-    pass_views (&state, pass_rules, 0);
+    pass_views (&state, pass_rules, &open, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (open.views); i++)
+    _lsobs_redact_view_clear (&open.views[i]);
   changed = state.text != text;
   if (changed)
     _lsobs_buffer_append (out, state.text, state.len);

@@ -48,6 +48,7 @@ typedef struct
   const char *pattern;
   const char *words[48]; /* each match contains at least one of them; NULL: no more words */
   gboolean any_case;     /* of the words */
+  gboolean whole;        /* no letter or digit follows the words */
   guint min_token;       /* a token begins with one of the words, which so many letters, digits and
                           * dashes follow; 0: the words do not begin tokens */
 } SecretRule;
@@ -68,7 +69,7 @@ static const SecretRule secret_rules[] = {
   { .pattern = "(?i)(?:(?:api|private|access|account|auth|subscription)[ _-]?key|secret|token"
                "|password|passwd|passphrase|passcode)(?!" ALNUM ")"
                "(?:[._-]{1,3}+" ALNUM "{1,64}+){0,8}+" SEPARATOR
-               "(?:(?:bearer|basic|token)\\s{1,16}+)?\\K" NO_SECRET
+               "(?:(?:bearer|basic|token)\\s{1,16}+)?+\\K" NO_SECRET
                "(?=[^\\s\"'&;]{6})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
     .words = { "apikey", "api key", "api_key", "api-key", "privatekey", "private key",
                "private_key", "private-key", "accesskey", "access key", "access_key",
@@ -76,11 +77,12 @@ static const SecretRule secret_rules[] = {
                "auth key", "auth_key", "auth-key", "subscriptionkey", "subscription key",
                "subscription_key", "subscription-key", "secret", "token", "password", "passwd",
                "passphrase", "passcode" },
-    .any_case = TRUE },
+    .any_case = TRUE,
+    .whole = TRUE },
   /* Headers, without the name and the scheme */
   { .pattern = "(?i)(?:authorization|x-api-key|x-auth-token)" SEPARATOR
                "(?:(?:bearer|token|basic|digest|negotiate|apikey|oauth|aws4-hmac-sha256"
-               "|[a-z]{1,7}+(?=\\s{1,16}+" TOKEN "{16}))\\s{1,16}+)?\\K" TOKEN "{8,}+",
+               "|[a-z]{1,7}+(?=\\s{1,16}+" TOKEN "{16}))\\s{1,16}+)?+\\K" TOKEN "{8,}+",
     .words = { "authorization", "x-api-key", "x-auth-token" },
     .any_case = TRUE },
   /* Bearer tokens anywhere */
@@ -100,7 +102,8 @@ static const SecretRule secret_rules[] = {
                "_pwd", "-token", "_token", "-secret", "_secret", "-apikey", "_apikey", "-api-key",
                "_api_key", "_api-key", "-api_key", "access-key", "access_key", "accesskey",
                "auth-key", "auth_key", "authkey", "private-key", "private_key", "privatekey" },
-    .any_case = TRUE },
+    .any_case = TRUE,
+    .whole = TRUE },
   /* A name and a password for curl; not the numbers of a user and a group */
   { .pattern = "(?<![0-9A-Za-z_-])(?:-u|-U|--user|--proxy-user)[ \\t]{1,8}+[\"']?+"
                "[^\\s\"':/]{1,256}+:\\K(?![0-9]++(?![^\\s\"']))(?!//)[^\\s\"']++",
@@ -110,7 +113,8 @@ static const SecretRule secret_rules[] = {
                "(?![/~.$`(<%]|[a-z]:[\\\\/]|(?:command|not|no|print|working|current|too)\\b)"
                "(?=[^\\s\"'&;]{4})(?:[^\\s\"'&;\\\\]++|\\\\(?!\\\\{0,8}[\"']))++",
     .words = { "pwd" },
-    .any_case = TRUE },
+    .any_case = TRUE,
+    .whole = TRUE },
   /* An element of XML; in a note about a command, <password> stands for one, and nothing follows */
   { .pattern = "(?i)<(?:[0-9a-z]{1,32}+[:._-]){0,4}?(?:[0-9a-z]{1,32}?)?"
                "(?:password|passwd|passphrase|pwd|secret|(?:api|access|private|secret)[._-]?key"
@@ -120,7 +124,8 @@ static const SecretRule secret_rules[] = {
     .words = { "password", "passwd", "passphrase", "pwd", "secret", "apikey", "api-key", "api_key",
                "api.key", "accesskey", "access-key", "access_key", "privatekey", "private-key",
                "private_key", "token" },
-    .any_case = TRUE },
+    .any_case = TRUE,
+    .whole = TRUE },
   /* Basic authentication anywhere: base64 of a name, a colon and a password */
   { .pattern = "(?i:\\bbasic)\\s{1,16}+\\K(?=" BASE64 "{8})"
                "(?=[A-Z]*+[a-z]*+(?:[0-9+/=]|[A-Z]))"
@@ -313,9 +318,11 @@ get_rules (void)
 static gboolean
 is_word (const Word *word, const char *text, gsize len)
 {
-  if (len < word->len)
+  const SecretRule *rule = &secret_rules[word->rule];
+
+  if (len < word->len || (rule->whole && len > word->len && g_ascii_isalnum (text[word->len])))
     return FALSE;
-  return secret_rules[word->rule].any_case ? g_ascii_strncasecmp (text, word->text, word->len) == 0
+  return rule->any_case ? g_ascii_strncasecmp (text, word->text, word->len) == 0
                                            : memcmp (text, word->text, word->len) == 0;
 }
 
