@@ -66,7 +66,8 @@ static const SecretRule secret_rules[] = {
     .words = { "-----BEGIN " } },
   /* A value assigned to a name such as "password". A backslash before a quote belongs to the
    * quote, not to the value. */
-  { .pattern = "(?i)(?:(?:api|private|access|account|auth|subscription)[ _-]?key|secret|token"
+  { .pattern = "(?i)(?:(?:api|private|access|account|auth|subscription)[ _-]?key|secret"
+               "|(?<!stop_|eos_|bos_|pad_|unk_|sep_|cls_|mask_|page_)token"
                "|password|passwd|passphrase|passcode)(?!" ALNUM ")"
                "(?:[._-]{1,3}+" ALNUM "{1,64}+){0,8}+" SEPARATOR
                "(?:(?:bearer|basic|token)\\s{1,16}+)?+\\K" NO_SECRET
