@@ -2,7 +2,8 @@
 
 /* Redaction: a secret that is planted in a text does not survive, whatever is around it. The first
  * three bytes choose how it is found, how it is planted and which options there are; the rest, up
- * to a newline and from it on, is what is around it. */
+ * to a newline and from it on, is what is around it. A fourth byte chooses how JSON with the secret
+ * is put in strings. */
 
 #include "config.h"
 
@@ -17,7 +18,8 @@
 
 /* Other spellings of the name, which are the same one. */
 static const char *const keys[] = { KEY, "PASS\xc3\x89-WORD", "passe\xcc\x81-word",
-                                    "Passe\xcc\x81-Word" };
+                                    "Passe\xcc\x81-Word", "Pass\xc3\xa9Word", " pass\xc3\xa9 word ",
+                                    "pass\xe2\x80\x8b\xc3\xa9_word" };
 
 /* What the rules for secrets find. */
 typedef struct
@@ -59,6 +61,7 @@ typedef enum
   PLANT_RAW,    /* the bytes around it are text as they are */
   PLANT_STRING, /* the bytes around it are in the same string, with escapes */
   PLANT_MEMBER, /* the bytes around it are other members, if they are JSON */
+  PLANT_NESTED, /* the bytes around it are in strings of JSON that is in a string */
   N_PLANTS
 } Plant;
 
@@ -66,6 +69,7 @@ typedef struct
 {
   Finder finder;
   Plant plant;
+  guint8 nesting;     /* how JSON is put in strings, and whether it is cut */
   guint8 escapes;     /* a bit for each of eight characters: it is written as an escape */
   const char *key;    /* the name of the member */
   const char *secret; /* as it is planted */
@@ -85,7 +89,10 @@ peek_redactor (Finder finder)
     return redactors[finder];
   redactors[finder] = _lsobs_redactor_new ();
   if (finder == FIND_BY_NAME)
-    _lsobs_redactor_add_key (redactors[finder], KEY);
+    {
+      _lsobs_redactor_add_key (redactors[finder], KEY);
+      _lsobs_redactor_set_pairs (redactors[finder], TRUE);
+    }
   if (finder == FIND_BY_RULES)
     _lsobs_redactor_add_secrets (redactors[finder]);
   if (finder == FIND_BY_PATTERN)
@@ -131,12 +138,91 @@ append_value (GString *out, const Planting *planting)
   g_string_append (out, planting->after);
 }
 
+/* Appends JSON with the secret: other members, the one with the secret, and more of them. What comes
+ * after the secret may be missing. */
+static void
+append_object (GString *out, const Planting *planting)
+{
+  g_autofree char *before = g_utf8_make_valid (planting->before, -1);
+  g_autofree char *after = g_utf8_make_valid (planting->after, -1);
+  guint form = planting->nesting >> 2 & 3;
+
+  g_string_append (out, "{\"before\":\"");
+  append_escaped (out, before, planting->escapes >> 4);
+  g_string_append (out, "\",");
+  if (planting->finder != FIND_BY_NAME || form == 0)
+    {
+      g_string_append_c (out, '"');
+      append_escaped (out, planting->finder == FIND_BY_NAME ? planting->key : "a",
+                      planting->escapes);
+      g_string_append (out, "\":");
+      append_string (out, "", planting, "");
+    }
+  else if (form == 1)
+    {
+      g_string_append_c (out, '"');
+      append_escaped (out, planting->key, planting->escapes);
+      g_string_append (out, "\" : [{\"");
+      append_escaped (out, before, planting->escapes >> 4);
+      g_string_append (out, "\":[1,");
+      append_string (out, before, planting, after);
+      g_string_append (out, "]}]");
+    }
+  else if (form == 2)
+    {
+      g_string_append (out, "\"name\":\"");
+      append_escaped (out, planting->key, planting->escapes);
+      g_string_append (out, "\",\"value\":");
+      append_string (out, before, planting, after);
+    }
+  else
+    {
+      g_string_append (out, "\"value\":{\"a\":");
+      append_string (out, before, planting, after);
+      g_string_append (out, "},\"name\":\"");
+      append_escaped (out, planting->key, planting->escapes);
+      g_string_append_c (out, '"');
+    }
+  /* Without the end, nobody could tell what a pair belongs to that has its value first. */
+  if ((planting->nesting & 0x80) != 0 && form != 3)
+    return;
+  g_string_append (out, ",\"after\":\"");
+  append_escaped (out, after, planting->escapes >> 4);
+  g_string_append (out, "\"}");
+}
+
+/* Returns: (transfer full): JSON with the secret, in up to three strings; or several lines of it */
+static GString *
+make_nested (const Planting *planting)
+{
+  GString *out = g_string_new (NULL);
+
+  append_object (out, planting);
+  if ((planting->nesting & 0x40) != 0 && (planting->nesting & 0x80) == 0)
+    {
+      g_string_append (out, "\n{}\n");
+      append_object (out, planting);
+    }
+  for (guint i = 0; i <= (planting->nesting & 3); i++)
+    {
+      g_autoptr (GString) whole = g_string_new ("{\"arguments\":\"");
+
+      append_escaped (whole, out->str, i == 0 ? planting->escapes : 0);
+      g_string_append (whole, "\"}");
+      g_string_assign (out, whole->str);
+    }
+  return out;
+}
+
 /* Returns: (transfer full): the text with the secret */
 static GString *
 make_text (const Planting *planting)
 {
-  GString *out = g_string_new (NULL);
+  GString *out;
 
+  if (planting->plant == PLANT_NESTED)
+    return make_nested (planting);
+  out = g_string_new (NULL);
   if (planting->finder == FIND_BY_NAME)
     {
       StrictFlaws flaws;
@@ -193,6 +279,46 @@ choose_known (Planting *planting, guint8 choice)
   planting->after = longer;
 }
 
+/* Whether a text has the secret in it, however often its escapes are taken off. */
+static gboolean
+contains_core (const char *text, gsize len, const char *core)
+{
+  g_autoptr (GString) current = g_string_new_len (text, (gssize) len);
+
+  for (guint i = 0; i < 12; i++)
+    {
+      g_autoptr (GString) next = g_string_new (NULL);
+
+      if (g_strstr_len (current->str, (gssize) current->len, core) != NULL)
+        return TRUE;
+      if (memchr (current->str, '\\', current->len) == NULL)
+        return FALSE;
+      for (gsize j = 0; j < current->len; j++)
+        {
+          const char *p = current->str + j;
+          gint code = 0;
+
+          if (*p == '\\' && p[1] == 'u' && g_ascii_isxdigit (p[2]) && g_ascii_isxdigit (p[3]) &&
+              g_ascii_isxdigit (p[4]) && g_ascii_isxdigit (p[5]))
+            {
+              for (guint k = 2; k < 6; k++)
+                code = code * 16 + g_ascii_xdigit_value (p[k]);
+              g_string_append_unichar (next, code != 0 ? (gunichar) code : ' ');
+              j += 5;
+            }
+          else if (*p == '\\' && p[1] != '\0' && strchr ("\"\\/", p[1]) != NULL)
+            {
+              g_string_append_c (next, p[1]);
+              j++;
+            }
+          else
+            g_string_append_c (next, *p);
+        }
+      g_string_assign (current, next->str);
+    }
+  return FALSE;
+}
+
 static void
 check_text (const Planting *planting, const GString *text, const LsobsSanitizeOptions *options)
 {
@@ -205,6 +331,8 @@ check_text (const Planting *planting, const GString *text, const LsobsSanitizeOp
   g_assert_nonnull (value);
   g_assert_cmpint (flaws, ==, 0);
   g_assert_false (strict_value_contains (value, planting->core));
+  if (planting->plant == PLANT_NESTED)
+    g_assert_false (contains_core (out.data, out.len, planting->core));
 }
 
 /* The text of an error, or a tag, is no JSON. */
@@ -230,6 +358,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     .finder = (Finder) (choice % N_FINDERS),
     .plant = (Plant) (how % N_PLANTS),
     .escapes = fuzz_input_take_byte (&input),
+    .nesting = (Plant) (how % N_PLANTS) == PLANT_NESTED ? fuzz_input_take_byte (&input) : 0,
     .key = keys[choice / N_FINDERS % G_N_ELEMENTS (keys)],
     .secret = OWN_SECRET,
     .core = OWN_SECRET,

@@ -24,7 +24,7 @@
 /* What is no secret, but the type of one, or says something about it. */
 #define NO_SECRET \
  "(?!(?:string|str|text|integer|number|boolean|object|function|undefined|optional|required|missing" \
- "|invalid|incorrect|expired)(?:[\\s\"'&;,.|)}\\]?]|$))"
+ "|invalid|incorrect|expired|return|raise|throw|continue)(?:[\\s\"'&;,.|)}\\]?]|$))"
 
 /* The word behind an option, in a sentence about it. */
 #define NO_OPERAND \
@@ -97,7 +97,7 @@ static const SecretRule secret_rules[] = {
   { .pattern = "(?i)(?<![0-9a-z_-])--?(?:[0-9a-z]{1,20}+[_-]){0,4}?"
                "(?:password|passwd|passphrase|pwd|token|secret"
                "|(?:api|access|auth|private|secret)[_-]?key)[ \\t]{1,8}+"
-               "(?:\\\\{0,7}+[\"']\\K(?:[^\"'\\n\\\\]++|\\\\(?!\\\\{0,8}[\"']))++"
+               "(?:\\\\{0,7}+(?:'|\"(?![$](?:\\{[^}\"]{1,64}\\}|\\w{1,64})[\\\\\"]))\\K(?:[^\"'\\n\\\\]++|\\\\(?!\\\\{0,8}[\"']))++"
                "|\\K(?![-<\\[{$%])" NO_OPERAND "(?=[^\\s\"';|&]{4})[^\\s\"'\\\\;|&]++)",
     .words = { "-password", "_password", "-passwd", "_passwd", "-passphrase", "_passphrase", "-pwd",
                "_pwd", "-token", "_token", "-secret", "_secret", "-apikey", "_apikey", "-api-key",
@@ -117,11 +117,11 @@ static const SecretRule secret_rules[] = {
     .any_case = TRUE,
     .whole = TRUE },
   /* An element of XML; in a note about a command, <password> stands for one, and nothing follows */
-  { .pattern = "(?i)<(?:[0-9a-z]{1,32}+[:._-]){0,4}?(?:[0-9a-z]{1,32}?)?"
+  { .pattern = "(?i)<((?:[0-9a-z]{1,32}+[:._-]){0,4}?(?:[0-9a-z]{1,32}?)?"
                "(?:password|passwd|passphrase|pwd|secret|(?:api|access|private|secret)[._-]?key"
-               "|(?:access|api|auth|bearer|id|refresh|security|session)[._-]?token)"
+               "|(?:access|api|auth|bearer|id|refresh|security|session)[._-]?token))"
                "(?:\\s[^<>]{0,256}+)?>(?:<!\\[CDATA\\[)?\\K"
-               "(?:[^<\\]]{1,4096}+(?=\\]\\]>|<\\\\?/)|(?=" ALNUM ")[^\\s<>\\\\]{6,}+)",
+               "(?:[^<\\]]{1,4096}+(?=\\]\\]>|<\\\\?/\\1)|(?=" ALNUM ")[^\\s<>\\\\]{6,}+)",
     .words = { "password", "passwd", "passphrase", "pwd", "secret", "apikey", "api-key", "api_key",
                "api.key", "accesskey", "access-key", "access_key", "privatekey", "private-key",
                "private_key", "token" },
