@@ -194,8 +194,12 @@ is_too_long (const LsobsRedactKeys *self, const char *name, gsize len)
   gsize n = 0;
 
   for (const char *p = name; p < end && n <= self->max_chars; p = g_utf8_next_char (p))
-    if (g_unichar_isalnum (g_utf8_get_char (p)))
-      n++;
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      if (g_unichar_isalnum (c) && !_lsobs_redact_keys_skips (c))
+        n++;
+    }
   return n > self->max_chars;
 }
 

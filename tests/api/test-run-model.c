@@ -101,6 +101,20 @@ static const ParamsRow params_rows[] = {
     "\"deep\":[{\"client\":{\"region\":\"eu\"}}]}}" },
   { "secrets-only", "{\"api_key\":\"telltale\"}", NULL },
   { "empty", "{}", NULL },
+  { "addresses",
+    "{\"base_url\":\"https://jo:hunter2x@example.com/v1?api-key=hunter2x#x\",\"proxies\":[{\"all\":"
+    "\"see http://jo:hunter2x@proxy:3128, or none\"}],\"n\":1}",
+    "{\"ls_invocation_params\":{\"base_url\":\"https://example.com/v1\",\"proxies\":[{\"all\":"
+    "\"see http://proxy:3128, or none\"}],\"n\":1}}" },
+  { "tokens",
+    "{\"extra\":{\"a\":[\"g" "sk_0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEF\"]},"
+    "\"b\":\"use s" "k-or-v1-0123456789abcdef0123456789abcdef now\",\"c\":\"gsk_short\","
+    "\"model\":\"hf_hub/some-model\"}",
+    "{\"ls_invocation_params\":{\"extra\":{\"a\":[\"[SECRET_DETECTED]\"]},"
+    "\"b\":\"use [SECRET_DETECTED] now\",\"c\":\"gsk_short\",\"model\":\"hf_hub/some-model\"}}" },
+  { "names-without-width",
+    "{\"api\xe2\x80\x8bKey\":\"x1y2\",\"pass\xc2\xadword\":\"x1y2\",\"max\xe2\x80\x8bTokens\":1}",
+    "{\"ls_invocation_params\":{\"max\xe2\x80\x8bTokens\":1}}" },
   { "empty-name", "{\"\":{},\"a\":[]}", "{\"ls_invocation_params\":{\"\":{},\"a\":[]}}" },
 };
 

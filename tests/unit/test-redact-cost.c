@@ -360,6 +360,97 @@ test_harmless (void)
   assert_harmless (words, text->str);
 }
 
+/* JSON in strings */
+
+/* What a text is made of, to begin with and then again and again. */
+typedef struct
+{
+  const char *name;
+  const char *start;
+  const char *piece;
+} NestedRow;
+
+static const NestedRow nested_rows[] = {
+  { "quotes", "", "\"" },
+  { "apostrophes", "", "'" },
+  { "backslashes", "", "\\" },
+  { "escaped-quotes", "", "\\\"" },
+  { "escaped-twice", "", "\\\\\\\"" },
+  { "colons", "\"password\"", ":" },
+  { "names", "", "\"a\":" },
+  { "open-names", "\"", "a':" },
+  { "keys", "", "\"password\":" },
+  { "keys-with-values", "", "\"password\":\"x\"," },
+  { "objects", "", "{\"password\":" },
+  { "open-strings", "", "\"password\":\"" },
+  { "escaped-members", "", "\\\"password\\\":\\\"" },
+  { "brackets", "\"password\":", "[" },
+  { "pairs", "", "{\"name\":\"password\",\"value\":" },
+  { "pairs-value-first", "", "{\"value\":{\"name\":\"password\"},\"name\":\"password\"," },
+  { "pairs-of-brackets", "", "{\"value\":[" },
+  { "long-name", "\"", "\xe2\x80\x8b" },
+  { "spaces", "\"password\"", " " },
+  { "spaces-and-colons", "", "   :" },
+  { "escapes", "", "\\u0041" },
+  { "surrogates", "", "\\ud83d" },
+  { "rule", "", "\\u0061b" },
+};
+
+static gint64
+measure_nested (gpointer data, guint n)
+{
+  const NestedRow *row = data;
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("ab+c?", NULL, NULL);
+  g_autoptr (GString) text = g_string_new (row->start);
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gsize len;
+  gint64 start;
+
+  _lsobs_redactor_add_key (redactor, "password");
+  _lsobs_redactor_set_pairs (redactor, TRUE);
+  _lsobs_redactor_add_secrets (redactor);
+  while (text->len < n)
+    g_string_append (text, row->piece);
+  len = text->len;
+  append_times (text, " ", LSOBS_REDACT_PADDING);
+  start = cost_now ();
+  _lsobs_redactor_apply (redactor, NULL, text->str, len, &out);
+  return cost_now () - start;
+}
+
+static void
+test_nested (gconstpointer data)
+{
+  cost_assert_linear (measure_nested, (gpointer) data, 100 * 1000);
+}
+
+/* Text that is escaped more often than anybody does is not looked through to its end. */
+static void
+test_escaped_often (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  _lsobs_redactor_add_key (redactor, "password");
+  for (guint n_views = 1; n_views <= 12; n_views++)
+    {
+      guint n_backslashes = (1u << n_views) - 1;
+      g_autoptr (GString) text = g_string_new (NULL);
+      g_autofree char *before = g_strnfill (n_backslashes, '\\');
+      gsize len;
+
+      g_string_append_printf (text, "{%s\"password%s\":%s\"x1y2%s\"}", before, before, before, before);
+      len = text->len;
+      append_times (text, " ", LSOBS_REDACT_PADDING);
+      _lsobs_buffer_truncate (&out, 0);
+      g_assert_true (_lsobs_redactor_apply (redactor, NULL, text->str, len, &out));
+      g_assert_null (g_strstr_len (out.data, (gssize) out.len, "x1y2"));
+      g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, n_views > 8 ? 1 : 0);
+      if (n_views > 8)
+        g_assert_cmpmem (out.data, out.len, LSOBS_REDACTED, strlen (LSOBS_REDACTED));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -377,5 +468,7 @@ main (int argc, char **argv)
   g_test_add_func ("/redact-cost/sparse", test_sparse);
   g_test_add_func ("/redact-cost/evasion", test_evasion);
   g_test_add_func ("/redact-cost/harmless", test_harmless);
+  TEST_ADD_ROWS ("/redact-cost/nested/", nested_rows, name, test_nested)
+  g_test_add_func ("/redact-cost/escaped-often", test_escaped_often);
   return g_test_run ();
 }

@@ -79,6 +79,12 @@ static const KeyRow key_rows[] = {
   { "sharp-s", "stra\xc3\x9f\x65", "STRASSE" },
   { "marks", "a\xcc\xa3\xcc\x81", "a\xcc\x81\xcc\xa3" },
   { "mark-and-letter", "\xe1\xba\xa1\xcc\x81", "\xc3\xa1\xcc\xa3" },
+  { "no-width", "password", "pass\xe2\x80\x8b\xe2\x80\x8dword\xef\xbb\xbf" },
+  { "key-no-width", "pass\xe2\x80\x8bword", "PassWord" },
+  { "selector", "password", "p\xef\xb8\x8f" "assword" },
+  { "filler", "password", "pass\xe3\x85\xa4word" },
+  { "separators", "my-api_key", "My\xe2\x80\x91" "Api \xe2\x80\xbfKey" },
+  { "blanks", "api_key", "\tapi  key\xc2\xa0" },
   { "syllable", "\xea\xb0\x81", "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8" },
 };
 
@@ -103,6 +109,8 @@ main (int argc, char **argv)
   g_test_add_data_func ("/redact-key/folding/letters", "\xc3\xa9", test_folding);
   g_test_add_data_func ("/redact-key/folding/marks", "\xcc\x95\xcc\x81", test_folding);
   g_test_add_data_func ("/redact-key/folding/syllables", "\xea\xb0\x81", test_folding);
+  g_test_add_data_func ("/redact-key/folding/no-width", "\xe2\x80\x8b", test_folding);
+  g_test_add_data_func ("/redact-key/folding/blanks", "_ ", test_folding);
   g_test_add_func ("/redact-key/folding/long-name", test_long_name);
   for (guint i = 0; i < G_N_ELEMENTS (key_rows); i++)
     {

@@ -51,6 +51,11 @@ static const char *const secret_names[] = {
   "jwt",
   "a_b_c_d_e_f_g_h_i_j_k_l_m_n_o_p_q_r_s_t_api_key",
   "mysecretvalue",
+  "pass\xe2\x80\x8bword",
+  "\xef\xbb\xbfpassword",
+  "api\xe2\x80\x90key",
+  "api\xc2\xa0key",
+  "p\xc2\xad" "asswd",
 };
 
 static const char *const other_names[] = {
@@ -84,6 +89,9 @@ static const char *const other_names[] = {
   "passenger",
   "prompt_tokens",
   "logprobs",
+  "max\xe2\x80\x8btokens",
+  "mon\xe2\x80\x8bkey",
+  "key\xc2\xad" "board",
 };
 
 static void
