@@ -29,8 +29,15 @@
  * }
  * ]|
  *
- * A run is the current one from its push to its pop, and that has nothing to do with
- * its end: one that has ended still takes children, as in lsobs_run_start_child().
+ * # Pops and ends
+ *
+ * A pop takes off the entry that its push has made, wherever in the stack that is. Functions
+ * that take turns may pop in another order than they pushed: none pops the run of another.
+ *
+ * A run that has ended is never the current one, and takes no children by itself. What is
+ * started then is below the nearest run in the stack that has not ended, and the root of a
+ * trace if there is none: it is the work of what goes on, not of what is done. A program that
+ * wants a child of an ended run all the same says so, with lsobs_run_start_child().
  *
  * # A task in a thread
  *
@@ -76,10 +83,9 @@
  *
  * Between the steps of an asynchronous function the main loop does other things in the
  * same thread. A run that is pushed in one step and popped in a later one would be the
- * current run of all of these, and two such functions at a time would pop each other's
- * runs. So push it in each step, and pop it before the step returns, or calls the
- * callback of somebody else, as g_task_return_pointer() may do. The task of the function
- * keeps it in between:
+ * current run of all of these. So push it in each step, and pop it before the step returns,
+ * or calls the callback of somebody else, as g_task_return_pointer() may do. The task of the
+ * function keeps it in between:
  *
  * |[<!-- language="C" -->
  * static void
@@ -131,7 +137,26 @@
  * ]|
  *
  * `var pusher = new Lsobs.RunPusher (run);` does no more than push, and pops at the end of
- * its block. Neither may have a `yield` in it, which returns to the main loop.
+ * its block. Neither is for a function with `yield` in it, which returns to the main loop:
+ * there, a run that stays pushed would be the current one of whatever comes next, and
+ * `wrap ()` around `think.begin ()` would end the run before its work is done. Such a function
+ * hands its run on, and ends it itself:
+ *
+ * |[
+ * async Json.Node answer (Lsobs.Run parent, Json.Node question) throws Error {
+ *   var run = parent.start_child ("answer", Lsobs.RunType.CHAIN, question);
+ *   try {
+ *     var answer = yield think (run, question);
+ *     run.end (answer);
+ *     return answer;
+ *   } catch (Error e) {
+ *     run.fail (e);
+ *     throw e;
+ *   }
+ * }
+ * ]|
+ *
+ * `examples/model-call.vala` is a program that does so.
  *
  * # Forks
  *
@@ -142,11 +167,16 @@
 /* The key of the object data in which a GTask keeps its run. */
 #define TASK_RUN_KEY "lsobs-task-run"
 
-/* An entry of a thread's stack. */
+/* An entry of a thread's stack. The stack has a reference to it, and so has the program, if it is a
+ * pusher: each may be gone first. */
 struct _LsobsRunPusher
 {
-  LsobsRun *run;         /* (owned) (nullable) %NULL hides the runs below */
-  LsobsRunPusher *below; /* (owned) (nullable) the entry that was pushed before */
+  gatomicrefcount ref_count;
+  LsobsRun *run; /* (owned) (nullable) %NULL hides the runs below; only the thread of the stack
+                          * uses it */
+  LsobsRunPusher *below; /* (owned) (nullable) the entry that was pushed before; as @run */
+  int is_popped; /* (atomic) another thread has freed the pusher: the thread of the stack takes
+                          * it off when it uses the stack next */
 };
 
 static void free_stack (gpointer data);
@@ -155,15 +185,24 @@ static void free_stack (gpointer data);
  * ends. */
 static GPrivate innermost = G_PRIVATE_INIT (free_stack);
 
-/* Returns: (transfer full) (nullable): the entry below */
-static LsobsRunPusher *
-free_entry (LsobsRunPusher *entry)
+static void
+unref_entry (LsobsRunPusher *entry)
 {
-  LsobsRunPusher *below = entry->below;
+  if (g_atomic_ref_count_dec (&entry->ref_count))
+    g_free (entry);
+}
 
-  g_clear_pointer (&entry->run, lsobs_run_unref);
-  g_free (entry);
-  return below;
+/* Drops the stack's reference to an entry that is off the stack. This may run code of the program,
+ * which may push and pop. */
+static void
+release_entry (LsobsRunPusher *entry)
+{
+  LsobsRun *run = g_steal_pointer (&entry->run);
+
+  entry->below = NULL;
+  unref_entry (entry);
+  if (run != NULL)
+    lsobs_run_unref (run);
 }
 
 static void
@@ -172,35 +211,104 @@ free_stack (gpointer data)
   LsobsRunPusher *entry = data;
 
   while (entry != NULL)
-    entry = free_entry (entry);
+    {
+      LsobsRunPusher *below = entry->below;
+
+      release_entry (entry);
+      entry = below;
+    }
 }
 
-/* Takes the entry off the stack before it drops the run: that may run code of the program. */
+/* Takes @entry off the stack of this thread.
+ * @above: (nullable): the entry above it; NULL if there is none */
 static void
-pop (LsobsRunPusher *entry)
+take_off (LsobsRunPusher *entry, LsobsRunPusher *above)
 {
-  g_private_set (&innermost, entry->below);
-  free_entry (entry);
+  if (above != NULL)
+    above->below = entry->below;
+  else
+    g_private_set (&innermost, entry->below);
+  release_entry (entry);
 }
 
-/* Returns: (transfer none) (nullable): the run that this thread pushed last, of those of @exporter and
- *   of others that its observer has had */
+/* Takes off what other threads have popped. */
+static void
+take_off_popped (void)
+{
+  LsobsRunPusher *above = NULL;
+  LsobsRunPusher *entry = g_private_get (&innermost);
+
+  while (entry != NULL)
+    {
+      if (!g_atomic_int_get (&entry->is_popped))
+        {
+          above = entry;
+          entry = entry->below;
+          continue;
+        }
+      take_off (entry, above);
+      /* The code of the program may have changed the stack. */
+      above = NULL;
+      entry = g_private_get (&innermost);
+    }
+}
+
+static gboolean
+is_running (LsobsRun *run)
+{
+  return lsobs_run_get_status (run) == LSOBS_RUN_STATUS_RUNNING;
+}
+
+/* Whether the run is one of the exporter, or of others that its observer has had.
+ * @exporter: (nullable): NULL for any */
+static gboolean
+is_of (LsobsRun *run, LsobsExporter *exporter)
+{
+  return exporter == NULL ||
+         _lsobs_exporter_peek_lineage (run->exporter) == _lsobs_exporter_peek_lineage (exporter);
+}
+
+/* @exporter: (nullable): the run is one of that exporter, or of others that its observer has had; NULL
+ *   for any run
+ * Returns: (transfer none) (nullable): the run that this thread pushed last and that has not ended */
+static LsobsRun *
+find_current (LsobsExporter *exporter)
+{
+  take_off_popped ();
+  for (LsobsRunPusher *entry = g_private_get (&innermost); entry != NULL && entry->run != NULL;
+       entry = entry->below)
+    if (is_of (entry->run, exporter) && is_running (entry->run))
+      return entry->run;
+  return NULL;
+}
+
+/* Returns: (transfer none) (nullable): the run that this thread pushed last and that has not ended, of
+ *   those of @exporter and of others that its observer has had */
 LsobsRun *
 _lsobs_run_context_find (LsobsExporter *exporter)
 {
-  for (LsobsRunPusher *entry = g_private_get (&innermost); entry != NULL && entry->run != NULL;
-       entry = entry->below)
-    if (_lsobs_exporter_peek_lineage (entry->run->exporter) ==
-        _lsobs_exporter_peek_lineage (exporter))
-      return entry->run;
-  return NULL;
+  return find_current (exporter);
+}
+
+/* Returns: (transfer none): the new entry, which the stack owns */
+static LsobsRunPusher *
+push (LsobsRun *run)
+{
+  LsobsRunPusher *entry = g_new0 (LsobsRunPusher, 1);
+
+  take_off_popped ();
+  g_atomic_ref_count_init (&entry->ref_count);
+  entry->run = run != NULL ? lsobs_run_ref (run) : NULL;
+  entry->below = g_private_get (&innermost);
+  g_private_set (&innermost, entry);
+  return entry;
 }
 
 /**
  * lsobs_run_push_thread_default:
  * @self: a run
  *
- * Makes @self the current run of this thread, until it is popped. The thread keeps a
+ * Makes @self the current run of this thread, until it is popped or ends. The thread keeps a
  * reference, which is dropped at its end if it never gets there. In C,
  * lsobs_run_pusher_new() does the same with a pop that cannot be forgotten.
  *
@@ -211,27 +319,34 @@ lsobs_run_push_thread_default (LsobsRun *self)
 {
   g_return_if_fail (self != NULL);
 
-  lsobs_run_pusher_new (self);
+  push (self);
 }
 
 /**
  * lsobs_run_pop_thread_default:
- * @self: the run that was pushed last
+ * @self: a run that this thread has pushed
  *
- * Takes @self off again, in the thread that has pushed it. What was pushed last is popped
- * first; to pop anything else is a mistake, and does nothing.
+ * Takes @self off again, in the thread that has pushed it. The order does not matter: what was
+ * pushed after @self stays. Of a run that was pushed several times, the last push is undone.
+ * To pop what this thread has not pushed is a mistake, and does nothing.
  *
  * Since: 0.1
  */
 void
 lsobs_run_pop_thread_default (LsobsRun *self)
 {
-  LsobsRunPusher *entry = g_private_get (&innermost);
+  LsobsRunPusher *above = NULL;
+  LsobsRunPusher *entry;
 
   g_return_if_fail (self != NULL);
-  g_return_if_fail (entry != NULL && entry->run == self);
 
-  pop (entry);
+  take_off_popped ();
+  for (entry = g_private_get (&innermost); entry != NULL && entry->run != self;
+       entry = entry->below)
+    above = entry;
+  g_return_if_fail (entry != NULL);
+
+  take_off (entry, above);
 }
 
 /**
@@ -239,17 +354,15 @@ lsobs_run_pop_thread_default (LsobsRun *self)
  *
  * Gets the current run of this thread, whichever observer it is of.
  *
- * Returns: (transfer none) (nullable): the run that was pushed last and is still there;
- *   its reference is the thread's
+ * Returns: (transfer none) (nullable): the run that was pushed last, is still there, and has
+ *   not ended; its reference is the thread's
  *
  * Since: 0.1
  */
 LsobsRun *
 lsobs_run_get_thread_default (void)
 {
-  LsobsRunPusher *entry = g_private_get (&innermost);
-
-  return entry != NULL ? entry->run : NULL;
+  return find_current (NULL);
 }
 
 /**
@@ -257,7 +370,8 @@ lsobs_run_get_thread_default (void)
  *
  * Gets the current run of this thread, to keep it for later or for another thread.
  *
- * Returns: (transfer full) (nullable): the run that was pushed last and is still there
+ * Returns: (transfer full) (nullable): the run that was pushed last, is still there, and has
+ *   not ended
  *
  * Since: 0.1
  */
@@ -273,7 +387,7 @@ lsobs_run_ref_thread_default (void)
  * lsobs_run_pusher_new: (skip)
  * @run: (nullable): a run
  *
- * Makes @run the current run of this thread, until the pusher is freed:
+ * Makes @run the current run of this thread, until the pusher is freed or the run ends:
  *
  * |[<!-- language="C" -->
  * {
@@ -287,39 +401,45 @@ lsobs_run_ref_thread_default (void)
  * With %NULL there is no current run until then: what is started is the root of a trace.
  * That is also right for a task that has none, see lsobs_task_get_run().
  *
- * Returns: (transfer full): a pusher, to be freed by lsobs_run_pusher_free() in the same
- *   thread
+ * Returns: (transfer full): a pusher, to be freed by lsobs_run_pusher_free()
  *
  * Since: 0.1
  */
 LsobsRunPusher *
 lsobs_run_pusher_new (LsobsRun *run)
 {
-  LsobsRunPusher *self = g_new (LsobsRunPusher, 1);
+  LsobsRunPusher *self = push (run);
 
-  self->run = run != NULL ? lsobs_run_ref (run) : NULL;
-  self->below = g_private_get (&innermost);
-  g_private_set (&innermost, self);
+  g_atomic_ref_count_inc (&self->ref_count);
   return self;
 }
 
 /**
  * lsobs_run_pusher_free: (skip)
- * @self: (transfer full): what was pushed last
+ * @self: (transfer full): a pusher
  *
- * Takes the run off again, in the thread that has pushed it. What was pushed last is
- * freed first; to free anything else is a mistake, and does nothing.
+ * Takes off the run that @self has pushed, and frees @self. The order does not matter: what was
+ * pushed after it stays. Another thread than the one that has pushed may call this; the run is
+ * not the current one from then on, and the thread that has pushed it drops its reference when
+ * it asks for its current run next, or ends.
  *
  * Since: 0.1
  */
 void
 lsobs_run_pusher_free (LsobsRunPusher *self)
 {
-  g_return_if_fail (self != NULL);
-  /* Compare only the pointer: a wrong one may point to freed memory. */
-  g_return_if_fail (self == g_private_get (&innermost));
+  LsobsRunPusher *above = NULL;
+  LsobsRunPusher *entry;
 
-  pop (self);
+  g_return_if_fail (self != NULL);
+
+  for (entry = g_private_get (&innermost); entry != NULL && entry != self; entry = entry->below)
+    above = entry;
+  if (entry != NULL)
+    take_off (entry, above);
+  else
+    g_atomic_int_set (&self->is_popped, TRUE);
+  unref_entry (self);
 }
 
 /**
@@ -333,6 +453,11 @@ lsobs_run_pusher_free (LsobsRunPusher *self)
  * fails it with the error of @func. That has only to end the run where there are outputs:
  * one that has ended by then stays as it is.
  *
+ * @func has done its work when it returns. One that only begins something, which the main loop
+ * goes on with, such as an asynchronous function of Vala's by `begin ()`, needs no wrap: that
+ * function starts and ends its run itself. A run that is used after lsobs_run_wrap() has ended
+ * it is told in the log, once in a process.
+ *
  * Returns: %FALSE if @func has set an error, which is passed on
  *
  * Since: 0.1
@@ -342,7 +467,7 @@ lsobs_run_wrap (LsobsRun *self, LsobsRunFunc func, gpointer user_data, GError **
 {
   g_autoptr (LsobsRunPusher) pusher = NULL;
   GError *problem = NULL;
-  gboolean is_running;
+  gboolean ends_here;
 
   g_return_val_if_fail (self != NULL, FALSE);
   g_return_val_if_fail (func != NULL, FALSE);
@@ -350,15 +475,15 @@ lsobs_run_wrap (LsobsRun *self, LsobsRunFunc func, gpointer user_data, GError **
 
   pusher = lsobs_run_pusher_new (self);
   func (self, user_data, &problem);
-  is_running = lsobs_run_get_status (self) == LSOBS_RUN_STATUS_RUNNING;
-  if (problem == NULL)
-    {
-      if (is_running)
-        lsobs_run_end (self, NULL);
-      return TRUE;
-    }
-  if (is_running)
+  ends_here = is_running (self);
+  if (ends_here && problem == NULL)
+    lsobs_run_end (self, NULL);
+  else if (ends_here)
     lsobs_run_fail (self, problem);
+  if (ends_here)
+    g_atomic_int_set (&self->is_ended_by_wrap, TRUE);
+  if (problem == NULL)
+    return TRUE;
   g_propagate_error (error, problem);
   return FALSE;
 }

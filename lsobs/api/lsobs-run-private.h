@@ -10,10 +10,12 @@ G_BEGIN_DECLS
 struct _LsobsRun
 {
   gatomicrefcount ref_count;
-  LsobsExporter *exporter;       /* (owned) */
-  LsobsRunInfo *info;            /* (owned) */
-  int status;                    /* (atomic) LsobsRunStatus; written under the annotations' lock if
+  LsobsExporter *exporter; /* (owned) */
+  LsobsRunInfo *info;      /* (owned) */
+  int status;              /* (atomic) LsobsRunStatus; written under the annotations' lock if
                                   * there are any */
+  int is_ended_by_wrap;    /* (atomic) the program has not ended the run itself, but left that to
+                                  * lsobs_run_wrap() */
   LsobsAnnotations *annotations; /* (owned) (nullable) (atomic) %NULL for a run that is not sampled,
                                   * unless some of them propagate to other processes */
 };

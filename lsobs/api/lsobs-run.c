@@ -178,6 +178,14 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
   return self;
 }
 
+/* The program goes on with a run, which may be one that lsobs_run_wrap() has ended too early. */
+static void
+check_wrap (LsobsRun *self)
+{
+  if (g_atomic_int_get (&self->is_ended_by_wrap))
+    _lsobs_log_early_end (self->info->name);
+}
+
 /* @exporter: of a root; a run with a parent goes where its parent goes
  * Returns: (transfer full) */
 LsobsRun *
@@ -195,7 +203,10 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
   if (start->parent == NULL)
     reference = g_object_ref (exporter);
   else
-    exporter = start->parent->exporter;
+    {
+      check_wrap (start->parent);
+      exporter = start->parent->exporter;
+    }
   if (start->kind != NULL)
     run_type = lsobs_run_type_from_string (start->kind, &known);
   self = start->remote != NULL ? new_below_remote (exporter, start, run_type)
@@ -237,6 +248,7 @@ finish_late (LsobsRun *self, const LsobsRunEnd *end)
 {
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
 
+  check_wrap (self);
   record->outputs = capture (self, end->outputs, end->outputs_json);
   if (record->outputs != NULL)
     {
@@ -364,6 +376,7 @@ _lsobs_run_lock_annotations (LsobsRun *self)
   if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
     return TRUE;
   _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  check_wrap (self);
   count (self, LSOBS_COUNTER_LATE_UPDATES);
   return FALSE;
 }

@@ -34,5 +34,8 @@ void _lsobs_log_no_compression (const char *label);
  * a minute, with the number of records since the last one.
  * @is_end: the process ends: writes it in any case */
 void _lsobs_log_lost (guint64 n_records, gboolean is_end);
+/* A run is used after lsobs_run_wrap() has ended it. Writes a message once in a process.
+ * @name: of the run */
+void _lsobs_log_early_end (const char *name);
 
 G_END_DECLS

@@ -219,3 +219,20 @@ _lsobs_log_lost (guint64 n_records, gboolean is_end)
                    (gulong) MIN (n_records, G_MAXULONG)),
       n_records);
 }
+
+/* Called from any thread. */
+void
+_lsobs_log_early_end (const char *name)
+{
+  static int is_written; /* (atomic) */
+
+  if (!g_atomic_int_compare_and_exchange (&is_written, FALSE, TRUE))
+    return;
+  log_message (
+      /* TRANSLATORS: the text is the name of a run. lsobs_run_wrap() is a function of the library,
+       * yield a word of the language Vala. */
+      _ ("The run “%s” goes on after its end: lsobs_run_wrap() has ended it, since its function has "
+         "returned. Work that the main loop goes on with, as a function with yield, starts and ends its "
+         "run itself"),
+      name);
+}

@@ -70,10 +70,8 @@ test_stack (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   kept = lsobs_run_ref_thread_default ();
   g_assert_true (kept == inner);
   lsobs_run_pop_thread_default (inner);
-  /* An ended run still takes children. */
-  lsobs_run_end (outer, NULL);
-  assert_nests (fixture->observer, outer);
   lsobs_run_pop_thread_default (outer);
+  lsobs_run_end (outer, NULL);
   g_assert_null (lsobs_run_get_thread_default ());
   lsobs_run_end (inner, NULL);
   run_fixture_flush (fixture);
@@ -216,7 +214,95 @@ test_left_out (gconstpointer data)
   g_assert_cmpuint (events->len, ==, 0);
 }
 
-/* --- mistakes --- */
+/* --- pops and ends in another order --- */
+
+/* Each pop takes off what it belongs to, and nothing else. */
+static void
+test_pop_order (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) outer = start (fixture->observer, "outer");
+  g_autoptr (LsobsRun) middle = start (fixture->observer, "middle");
+  g_autoptr (LsobsRun) inner = start (fixture->observer, "inner");
+  LsobsRunPusher *first = lsobs_run_pusher_new (outer);
+  LsobsRunPusher *second = lsobs_run_pusher_new (middle);
+  LsobsRunPusher *third;
+
+  lsobs_run_push_thread_default (inner);
+  third = lsobs_run_pusher_new (outer);
+  lsobs_run_pusher_free (second);
+  assert_nests (fixture->observer, outer);
+  /* That of its last push. */
+  lsobs_run_pop_thread_default (outer);
+  assert_nests (fixture->observer, inner);
+  /* The entry is off already, which is no harm. */
+  lsobs_run_pusher_free (third);
+  assert_nests (fixture->observer, inner);
+  lsobs_run_pusher_free (first);
+  assert_nests (fixture->observer, inner);
+  lsobs_run_pop_thread_default (inner);
+  g_assert_null (lsobs_run_get_thread_default ());
+  assert_nests (fixture->observer, NULL);
+  lsobs_run_end (inner, NULL);
+  lsobs_run_end (middle, NULL);
+  lsobs_run_end (outer, NULL);
+  run_fixture_flush (fixture);
+}
+
+/* @data: whether the runs are sampled
+ *
+ * An ended run is no parent: the nearest one is that goes on, or none. */
+static void
+test_ended (gconstpointer data)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "ended");
+  g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
+  g_autoptr (LsobsObserver) observer = NULL;
+  g_autoptr (LsobsRun) outer = NULL;
+  g_autoptr (LsobsRun) middle = NULL;
+  g_autoptr (LsobsRun) inner = NULL;
+  g_autoptr (LsobsRun) child = NULL;
+
+  lsobs_config_set_sampling_rate (config, GPOINTER_TO_INT (data) ? 1 : 0);
+  observer = lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), NULL);
+  outer = start (observer, "outer");
+  middle = lsobs_run_start_child (outer, "middle", LSOBS_RUN_TYPE_CHAIN, NULL);
+  inner = lsobs_run_start_child (middle, "inner", LSOBS_RUN_TYPE_CHAIN, NULL);
+  lsobs_run_push_thread_default (outer);
+  lsobs_run_push_thread_default (middle);
+  lsobs_run_push_thread_default (inner);
+  lsobs_run_end (middle, NULL);
+  assert_nests (observer, inner);
+  lsobs_run_fail_with_message (inner, "so it is");
+  g_assert_true (lsobs_run_get_thread_default () == outer);
+  assert_nests (observer, outer);
+  /* By hand, it still is. */
+  child = lsobs_run_start_child (inner, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
+  assert_below (child, inner);
+  lsobs_run_end (outer, NULL);
+  g_assert_null (lsobs_run_get_thread_default ());
+  g_assert_null (lsobs_run_ref_thread_default ());
+  assert_nests (observer, NULL);
+  lsobs_run_pop_thread_default (outer);
+  lsobs_run_pop_thread_default (inner);
+  lsobs_run_pop_thread_default (middle);
+  lsobs_run_end (child, NULL);
+}
+
+/* What hides the runs of its thread hides them also when those above it have ended. */
+static void
+test_ended_above_none (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) outer = start (fixture->observer, "outer");
+  g_autoptr (LsobsRun) inner = start (fixture->observer, "inner");
+  g_autoptr (LsobsRunPusher) first = lsobs_run_pusher_new (outer);
+  g_autoptr (LsobsRunPusher) none = lsobs_run_pusher_new (NULL);
+  g_autoptr (LsobsRunPusher) second = lsobs_run_pusher_new (inner);
+
+  lsobs_run_end (inner, NULL);
+  assert_nests (fixture->observer, NULL);
+  lsobs_run_end (outer, NULL);
+  run_fixture_flush (fixture);
+}
 
 static gpointer
 pop_elsewhere (gpointer run)
@@ -230,30 +316,15 @@ test_mistakes (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (LsobsRun) outer = start (fixture->observer, "outer");
   g_autoptr (LsobsRun) inner = start (fixture->observer, "inner");
-  LsobsRunPusher *first;
-  LsobsRunPusher *second;
 
-  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*entry->run == self*");
+  lsobs_run_push_thread_default (inner);
+  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*entry != NULL*");
   lsobs_run_pop_thread_default (outer);
-  g_test_assert_expected_messages ();
-
-  first = lsobs_run_pusher_new (outer);
-  second = lsobs_run_pusher_new (inner);
-  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*entry->run == self*");
-  lsobs_run_pop_thread_default (outer);
-  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*self == g_private_get*");
-  lsobs_run_pusher_free (first);
-  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*entry->run == self*");
+  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*entry != NULL*");
   g_thread_join (g_thread_new ("pop", pop_elsewhere, inner));
   g_test_assert_expected_messages ();
   g_assert_true (lsobs_run_get_thread_default () == inner);
-
-  lsobs_run_pusher_free (second);
-  g_test_expect_message ("Lsobs", G_LOG_LEVEL_CRITICAL, "*self == g_private_get*");
-  lsobs_run_pusher_free (second);
-  g_test_assert_expected_messages ();
-  lsobs_run_pop_thread_default (outer);
-  g_assert_null (lsobs_run_get_thread_default ());
+  lsobs_run_pop_thread_default (inner);
   lsobs_run_end (outer, NULL);
   lsobs_run_end (inner, NULL);
   run_fixture_flush (fixture);
@@ -315,6 +386,53 @@ test_wrap (RunFixture *fixture, gconstpointer data)
   g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 0);
 }
 
+/* @data: what the program does with the run after its end, which is told, as it may be that its work
+ * only began in the function */
+typedef enum
+{
+  GO_ON_ENDING,
+  GO_ON_NOTING,
+  GO_ON_BELOW
+} GoingOn;
+
+static void
+test_wrap_early (RunFixture *fixture, gconstpointer data)
+{
+  g_autoptr (LsobsRun) run = start (fixture->observer, "hasty");
+  g_autoptr (LsobsRun) child = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+      g_test_trap_assert_passed ();
+      lsobs_run_end (run, NULL);
+      run_fixture_flush (fixture);
+      return;
+    }
+  g_assert_true (lsobs_run_wrap (run, do_work, &(Work){ fixture->observer, FALSE, FALSE }, NULL));
+  g_test_expect_message ("Lsobs", G_LOG_LEVEL_MESSAGE, "*hasty*goes on after its end*wrap*");
+  /* Once. */
+  for (guint i = 0; i < 2; i++)
+    switch ((GoingOn) GPOINTER_TO_INT (data))
+      {
+      case GO_ON_ENDING:
+        lsobs_run_end (run, NULL);
+        break;
+      case GO_ON_NOTING:
+        lsobs_run_add_tag (run, "late");
+        break;
+      case GO_ON_BELOW:
+        g_clear_pointer (&child, lsobs_run_unref);
+        child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
+        lsobs_run_end (child, NULL);
+        break;
+      default:
+        g_assert_not_reached ();
+      }
+  g_test_assert_expected_messages ();
+  run_fixture_flush (fixture);
+}
+
 /* --- threads --- */
 
 typedef struct
@@ -359,6 +477,100 @@ test_threads (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_nests (fixture->observer, run);
   lsobs_run_end (run, NULL);
   run_fixture_flush (fixture);
+}
+
+static gpointer
+free_elsewhere (gpointer pusher)
+{
+  lsobs_run_pusher_free (pusher);
+  return NULL;
+}
+
+/* Freed in another thread, a pusher pops in that which it was made in. */
+static void
+test_free_elsewhere (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) outer = start (fixture->observer, "outer");
+  g_autoptr (LsobsRun) inner = start (fixture->observer, "inner");
+
+  lsobs_run_push_thread_default (outer);
+  for (guint i = 0; i < 2; i++)
+    {
+      LsobsRunPusher *pusher = lsobs_run_pusher_new (inner);
+
+      if (i == 1)
+        lsobs_run_push_thread_default (outer);
+      g_thread_join (g_thread_new ("free", free_elsewhere, pusher));
+      assert_nests (fixture->observer, outer);
+      g_assert_true (lsobs_run_get_thread_default () == outer);
+    }
+  lsobs_run_pop_thread_default (outer);
+  lsobs_run_pop_thread_default (outer);
+  g_assert_null (lsobs_run_get_thread_default ());
+  lsobs_run_end (inner, NULL);
+  lsobs_run_end (outer, NULL);
+  run_fixture_flush (fixture);
+}
+
+#define N_PUSHES 2000
+
+/* Frees each pusher of @queue, until there is one of no run. */
+static gpointer
+free_all (gpointer queue)
+{
+  LsobsRunPusher *pusher;
+
+  while ((pusher = g_async_queue_pop (queue)) != queue)
+    lsobs_run_pusher_free (pusher);
+  return NULL;
+}
+
+/* One thread pushes, asks and pops while another one frees its pushers. */
+static void
+test_free_at_once (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = start (fixture->observer, "run");
+  g_autoptr (GAsyncQueue) queue = g_async_queue_new ();
+  GThread *thread = g_thread_new ("free", free_all, queue);
+
+  for (guint i = 0; i < N_PUSHES; i++)
+    {
+      LsobsRun *current;
+
+      g_async_queue_push (queue, lsobs_run_pusher_new (run));
+      lsobs_run_push_thread_default (run);
+      current = lsobs_run_get_thread_default ();
+      g_assert_true (current == run);
+      lsobs_run_pop_thread_default (run);
+    }
+  g_async_queue_push (queue, queue);
+  g_thread_join (thread);
+  g_assert_null (lsobs_run_get_thread_default ());
+  lsobs_run_end (run, NULL);
+  run_fixture_flush (fixture);
+}
+
+static gpointer
+push_and_end (gpointer run)
+{
+  return lsobs_run_pusher_new (run);
+}
+
+/* A pusher may outlive the thread that has pushed it, whose stack is gone by then. */
+static void
+test_free_after_thread (void)
+{
+  LsobsObserver *observer = new_observer ();
+  LsobsExporter *exporter = lsobs_observer_get_exporter (observer);
+  LsobsRun *run = start (observer, "run");
+  LsobsRunPusher *pusher = g_thread_join (g_thread_new ("push", push_and_end, run));
+
+  g_object_add_weak_pointer (G_OBJECT (exporter), (gpointer *) &exporter);
+  lsobs_run_unref (run);
+  g_object_unref (observer);
+  g_assert_null (exporter);
+  g_assert_null (lsobs_run_get_thread_default ());
+  lsobs_run_pusher_free (pusher);
 }
 
 /* Takes the last reference to everything with it. */
@@ -571,12 +783,22 @@ main (int argc, char **argv)
   add ("/run-context/observer-gone", NULL, test_observer_gone);
   g_test_add_data_func ("/run-context/unsampled", GINT_TO_POINTER (TRUE), test_left_out);
   g_test_add_data_func ("/run-context/tracing-off", GINT_TO_POINTER (FALSE), test_left_out);
+  add ("/run-context/pop-order", NULL, test_pop_order);
+  g_test_add_data_func ("/run-context/ended/sampled", GINT_TO_POINTER (TRUE), test_ended);
+  g_test_add_data_func ("/run-context/ended/unsampled", GINT_TO_POINTER (FALSE), test_ended);
+  add ("/run-context/ended/above-none", NULL, test_ended_above_none);
   add ("/run-context/mistakes", NULL, test_mistakes);
   add ("/run-context/wrap/nothing", &works[0], test_wrap);
   add ("/run-context/wrap/ended", &works[1], test_wrap);
   add ("/run-context/wrap/failed", &works[2], test_wrap);
   add ("/run-context/wrap/ended-and-failed", &works[3], test_wrap);
+  add ("/run-context/wrap/early-end", GINT_TO_POINTER (GO_ON_ENDING), test_wrap_early);
+  add ("/run-context/wrap/early-note", GINT_TO_POINTER (GO_ON_NOTING), test_wrap_early);
+  add ("/run-context/wrap/early-child", GINT_TO_POINTER (GO_ON_BELOW), test_wrap_early);
   add ("/run-context/threads", NULL, test_threads);
+  add ("/run-context/threads/free-elsewhere", NULL, test_free_elsewhere);
+  add ("/run-context/threads/free-at-once", NULL, test_free_at_once);
+  g_test_add_func ("/run-context/threads/free-after-thread", test_free_after_thread);
   g_test_add_func ("/run-context/thread-end", test_thread_end);
   add ("/run-context/task/thread", GINT_TO_POINTER (TRUE), test_task_thread);
   add ("/run-context/task/none", GINT_TO_POINTER (FALSE), test_task_thread);
