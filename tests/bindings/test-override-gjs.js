@@ -5,7 +5,7 @@
 
 imports.gi.versions.Json = '1.0';
 imports.gi.versions.Lsobs = '1.0';
-const {GLib, Json, Lsobs} = imports.gi;
+const {Gio, GLib, GObject, Json, Lsobs} = imports.gi;
 
 const TIMEOUT = 120000;
 const NEVER = 3600000;
@@ -40,6 +40,8 @@ function flush(observer, transport) {
 }
 
 const getMetadata = event => event.get_extra().get_object().get_object_member('metadata');
+
+const hasMetadata = (event, key) => event.get_extra()?.get_object().has_member('metadata') && getMetadata(event).has_member(key) || false;
 
 function testPlainValues() {
     const [observer, transport] = newObserver();
@@ -94,7 +96,9 @@ function testAwkwardValues() {
     assertEqual(textOf(events.cycle.get_inputs()), '{"again":"<object>"}');
     assertEqual(textOf(events.nan.get_inputs()), '{"value":"NaN"}');
     assertEqual(textOf(events.surrogate.get_inputs()), '{"value":"a\ufffdb"}');
-    assertEqual(textOf(events.mute.get_inputs()), '{"value":"[object Object]"}');
+    assertEqual(textOf(events.mute.get_inputs()), '{}');
+    assertEqual(textOf(events.symbol.get_inputs()), '{"value":"Symbol(s)"}');
+    assertEqual(textOf(events.object.get_inputs()), '{"value":"<LsobsObserver>"}');
     assertEqual(textOf(events.proto.get_inputs()), '{"__proto__":1}');
 }
 
@@ -334,7 +338,341 @@ function testLeftOut() {
     assertEqual(textOf(events.run.get_outputs()), '{"value":3}');
 }
 
-const tests = {testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
+class Point {
+    #secret = 1;
+    x = 1;
+    y = 2;
+
+    get sum() {
+        return this.x + this.y + this.#secret;
+    }
+}
+
+const Thing = GObject.registerClass(class Thing extends GObject.Object {
+    toJSON() {
+        return {thing: 1};
+    }
+});
+
+// What the values become, as JSON.
+function testValues() {
+    const [observer, transport] = newObserver();
+    const variant = (type, value) => new GLib.Variant(type, value);
+    const holder = Json.from_string('{"j": [1]}').get_object();
+    const twice = {t: 1};
+    let nReads = 0;
+    const values = {
+        bytes: [new Uint8Array(1 << 20), '"<1048576 bytes>"'],
+        clamped: [new Uint8ClampedArray(3), '"<3 bytes>"'],
+        view: [new DataView(new ArrayBuffer(8), 2), '"<6 bytes>"'],
+        buffer: [new ArrayBuffer(9), '"<9 bytes>"'],
+        gbytes: [new GLib.Bytes(new Uint8Array(1 << 20)), '"<1048576 bytes>"'],
+        numbers: [new Float64Array([0.5, NaN]), '[0.5,"NaN"]'],
+        vector: [new Float32Array(1536), '"<Float32Array of 1536>"'],
+        big: [[42n, -(10n ** 30n)], `[42,"-1${'0'.repeat(30)}"]`],
+        date: [new Date(Date.UTC(2026, 0, 2)), '"2026-01-02T00:00:00.000Z"'],
+        'no date': [new Date(NaN), '"Invalid Date"'],
+        datetime: [GLib.DateTime.new_utc(2026, 1, 2, 3, 4, 5), '"2026-01-02T03:04:05Z"'],
+        map: [new Map([['k', new Map([[1, new Set(['s'])]])]]), '{"k":{"1":["s"]}}'],
+        regexp: [/a"b/g, '"/a\\"b/g"'],
+        'function': [{f() {}, g: [x => x, class Named {}]}, '{"f":"<function f>","g":["<function >","<function Named>"]}'],
+        'class': [new Point(), '{"x":1,"y":2}'],
+        boxed: [[new String('s'), new Number(1), new Boolean(false)], '["s",1,false]'],
+        promise: [[Promise.resolve(1), new WeakMap()], '["<Promise>","<WeakMap>"]'],
+        empty: [new (class Empty {})(), '"<Empty>"'],
+        getter: [{a: 1, get b() {
+            throw new Error('no');
+        }, c: 3}, '{"a":1,"b":"<object: no>","c":3}'],
+        fickle: [{get a() {
+            return ++nReads % 2 ? 1 : 1n;
+        }, b: 2}, '"<object: '],
+        'undefined': [[undefined, {a: undefined, b: null}], '[null,{"b":null}]'],
+        sparse: [[, 1], '[null,1]'], // eslint-disable-line no-sparse-arrays
+        twice: [[twice, twice], '[{"t":1},{"t":1}]'],
+        zone: [GLib.TimeZone.new_utc(), '"<GTimeZone>"'],
+        gobject: [[new Gio.Cancellable(), new Thing()], '["<GCancellable>",{"thing":1}]'],
+        file: [[Gio.File.new_for_path('/a b'), Gio.File.new_for_uri('https://example.com/x')], '["/a b","https://example.com/x"]'],
+        uri: [GLib.Uri.parse('https://u:secret@example.com/', GLib.UriFlags.HAS_PASSWORD), '"https://u@example.com/"'],
+        json: [[Json.from_string('{"a": 1}'), holder, holder.get_array_member('j')], '[{"a":1},{"j":[1]},[1]]'],
+        gtype: [GObject.TYPE_INT, `"[object GType for 'gint']"`],
+        vardict: [variant('a{sv}', {
+            a: variant('ay', new Uint8Array(1000)), b: variant('t', 2 ** 40), c: variant('(sb)', ['s', true]), d: variant('ms', null),
+        }), '{"a":"<1000 bytes>","b":1099511627776,"c":["s",true],"d":null}'],
+        variants: [[variant('i', 7), variant('x', 8), variant('as', []), variant('at', []), variant('mx', 5), variant('v', variant('y', 9)),
+            variant('a{xs}', {[-3]: 'm'}), GLib.Variant.parse(null, 'uint64 18446744073709551615', null, null), variant('()', [])],
+        '[7,8,[],[],5,9,{"-3":"m"},"18446744073709551615",[]]'],
+    };
+    for (const [name, [value]] of Object.entries(values)) {
+        const run = observer.start_run(name, {value});
+        run.set_metadata('value', value);
+        run.end({value});
+    }
+    const events = flush(observer, transport);
+    for (const [name, [, text]] of Object.entries(values)) {
+        const sent = textOf(events[name].get_outputs());
+        if (text.endsWith(': '))
+            assertEqual([name, sent.includes(text) || sent === '{"value":{"a":1,"b":2}}'], [name, true]);
+        else
+            assertEqual([name, sent], [name, `{"value":${text}}`]);
+        assertEqual(textOf(getMetadata(events[name]).get_member('value')).length > 0, true);
+    }
+}
+
+function testErrorValues() {
+    const [observer, transport] = newObserver();
+    class OddError extends Error {
+        name = 'OddError';
+        status = 429;
+    }
+    const cause = new RangeError('too far');
+    const missing = (() => {
+        try {
+            return Gio.File.new_for_path('/nowhere/at/all').load_contents(null);
+        } catch (e) {
+            return e;
+        }
+    })();
+    observer.start_run('run', {odd: new OddError('not so', {cause}), missing, all: new AggregateError([cause], 'all')}).end();
+    const inputs = JSON.parse(textOf(flush(observer, transport).run.get_inputs()));
+    const {odd} = inputs;
+    assertEqual([odd.name, odd.message, odd.status, odd.cause.name, odd.cause.message], ['OddError', 'not so', 429, 'RangeError', 'too far']);
+    assertEqual(Object.keys(odd), ['name', 'message', 'stack', 'cause', 'status']);
+    assertEqual(odd.stack.includes('testErrorValues'), true);
+    assertEqual(Object.keys(inputs.missing), ['name', 'message', 'domain', 'code', 'stack']);
+    assertEqual([inputs.missing.name, inputs.missing.domain, inputs.missing.code],
+        ['Gio.IOErrorEnum', 'g-io-error-quark', Gio.IOErrorEnum.NOT_FOUND]);
+    assertEqual(inputs.missing.message, missing.message);
+    assertEqual(inputs.all.errors[0].message, 'too far');
+}
+
+// Rules by key see into a value of any class.
+function testRedactKeys() {
+    const transport = new Lsobs.MemoryTransport();
+    const config = newConfig();
+    config.add_redact_key('password');
+    const observer = new Lsobs.Observer({config, transport});
+    class Login {
+        password = 'telltale';
+    }
+    const error = new Error('no');
+    error.password = 'telltale';
+    observer.start_run('run', {
+        map: new Map([['password', 'telltale']]), login: new Login(), error, set: new Set([{password: 'telltale'}]),
+        variant: new GLib.Variant('a{sv}', {password: new GLib.Variant('s', 'telltale')}),
+        node: Json.from_string('{"password": "telltale"}'),
+    }).end();
+    const text = textOf(flush(observer, transport).run.get_inputs());
+    assertEqual([text.includes('telltale'), text.split('password').length - 1], [false, 6]);
+}
+
+// A mistake in a call is told at once, and nothing is started.
+function testMistakes() {
+    const [observer, transport] = newObserver();
+    const parent = observer.start_run('parent');
+    const work = () => 1;
+    const mistakes = {
+        'no option runtype': () => observer.run('x', null, work, {runtype: 'llm'}),
+        'no option tag': () => parent.run('x', null, work, {tag: 'a'}),
+        'is a function, not 5': () => parent.run('x', null, 5),
+        'is a function, not undefined': () => observer.run('x', {}),
+        'are an object, not llm': () => observer.run('x', null, work, 'llm'),
+        'no type of a run': () => observer.run('x', null, work, {runType: 99}),
+        'is no type': () => observer.start_run('x', {}, {}),
+        'a list of words, not 5': () => observer.run('x', null, work, {tags: 5}),
+        'metadata is an object, not word': () => observer.run('x', null, work, {metadata: 'word'}),
+        'threadId is a string, not 7': () => observer.run('x', null, work, {threadId: 7}),
+        'is a function, not null': () => parent.wrap(null),
+        'Observer or null, not 1': () => Lsobs.set_default_observer(1),
+    };
+    for (const [text, mistake] of Object.entries(mistakes)) {
+        let caught = null;
+        try {
+            mistake();
+        } catch (e) {
+            caught = e;
+        }
+        assertEqual([text, caught instanceof TypeError, caught?.message.includes(text)], [text, true, true]);
+    }
+    parent.end();
+    assertEqual(Object.keys(flush(observer, transport)), ['parent']);
+}
+
+// What the function has set goes with any end.
+function testHeldOutputs() {
+    const [observer, transport] = newObserver();
+    observer.run('good', run => {
+        run.outputs = {held: 1};
+        return 2;
+    });
+    for (const [name, problem] of Object.entries({plain: new Error('no'), glib: new GLib.Error(Lsobs.Error, Lsobs.Error.QUOTA, 'full')})) {
+        try {
+            observer.run(name, run => {
+                run.outputs = [name];
+                throw problem;
+            });
+        } catch (e) {
+            assertEqual(e === problem, true);
+        }
+    }
+    const events = flush(observer, transport);
+    assertEqual(textOf(events.good.get_outputs()), '{"held":1}');
+    assertEqual([textOf(events.plain.get_outputs()), events.plain.get_error_text()], ['{"value":["plain"]}', 'Error: no']);
+    assertEqual([textOf(events.glib.get_outputs()), events.glib.get_error_text()], ['{"value":["glib"]}', 'full']);
+}
+
+// What is cancelled has not failed.
+function testCancelled() {
+    const [observer, transport] = newObserver();
+    const abort = new Error('aborted');
+    abort.name = 'AbortError';
+    const problems = {
+        gio: new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED, 'in any language'), abort, failed: new Error('no'),
+        timeout: new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.TIMED_OUT, 'late'),
+    };
+    for (const [name, problem] of Object.entries(problems)) {
+        try {
+            observer.run(name, () => {
+                throw problem;
+            });
+        } catch (e) {
+            assertEqual(e === problem, true);
+        }
+    }
+    const events = flush(observer, transport);
+    for (const name of ['gio', 'abort'])
+        assertEqual([events[name].get_error_text(), getMetadata(events[name]).get_boolean_member('cancelled')], ['Cancelled', true]);
+    for (const [name, text] of [['failed', 'Error: no'], ['timeout', 'late']])
+        assertEqual([events[name].get_error_text(), hasMetadata(events[name], 'cancelled')], [text, false]);
+    assertEqual(hasMetadata(events.failed, 'error_domain'), false);
+    assertEqual(getMetadata(events.timeout).get_int_member('error_code'), Gio.IOErrorEnum.TIMED_OUT);
+}
+
+function testGenerators() {
+    const [observer, transport] = newObserver();
+    function* count(n) {
+        try {
+            for (let i = 1; i <= n; i++) {
+                observer.run(`inside-${i}`, () => i);
+                const told = yield {i};
+                if (told)
+                    yield told;
+            }
+            if (n === 3)
+                throw new RangeError('too far');
+            return 'over';
+        } finally {
+            observer.run(`end-${n}`, () => n);
+        }
+    }
+    const start = n => observer.run(`count-${n}`, {n}, () => count(n), {runType: 'tool'});
+    assertEqual([...start(2)], [{i: 1}, {i: 2}]);
+    try {
+        for (const {i} of start(3))
+            observer.run(`outside-${i}`, () => i);
+    } catch (e) {
+        assertEqual(e.message, 'too far');
+    }
+    for (const {i} of start(4)) {
+        if (i === 2)
+            break;
+    }
+    start(5).return('never begun');
+    const sent = start(6);
+    assertEqual([sent.next(), sent.next('told'), sent.return(1)],
+        [{value: {i: 1}, done: false}, {value: 'told', done: false}, {value: 1, done: true}]);
+    for (const item of start(1500))
+        void item;
+    const events = flush(observer, transport);
+    const outputs = n => textOf(events[`count-${n}`].get_outputs());
+    assertEqual(outputs(2), '{"value":[{"i":1},{"i":2}]}');
+    assertEqual([outputs(3), events['count-3'].get_error_text()], ['{"value":[{"i":1},{"i":2},{"i":3}]}', 'RangeError: too far']);
+    assertEqual([outputs(4), events['count-4'].get_error_text()], ['{"value":[{"i":1},{"i":2}]}', null]);
+    assertEqual([outputs(5), outputs(6)], ['{"value":[]}', '{"value":[{"i":1},"told"]}']);
+    assertEqual(JSON.parse(outputs(1500)).value.length, 1000);
+    assertEqual(getMetadata(events['count-1500']).get_int_member('items_left_out'), 500);
+    // each step is inside of the run, and what the consumer does is not
+    assertEqual(events['inside-1500'].get_parent_id(), events['count-1500'].get_id());
+    assertEqual(events['end-4'].get_parent_id(), events['count-4'].get_id());
+    assertEqual(events['outside-1'].get_parent_id(), null);
+}
+
+// Runs CALL, which is async, to its end.
+function runAsync(call) {
+    const loop = GLib.MainLoop.new(null, false);
+    let problem = null;
+    call().catch(e => (problem = e)).finally(() => loop.quit());
+    loop.run();
+    if (problem !== null)
+        throw problem;
+}
+
+function testAsyncGenerator() {
+    const [observer, transport] = newObserver();
+    async function* words(run, fails) {
+        for (const word of ['a', 'b', 'c']) {
+            await null; // eslint-disable-line no-await-in-loop
+            run.run(`word-${word}`, () => word);
+            yield word;
+        }
+        if (fails)
+            throw new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED, 'enough');
+    }
+    runAsync(async () => {
+        const all = [];
+        for await (const word of observer.run('all', run => words(run, false)))
+            all.push(word);
+        assertEqual(all, ['a', 'b', 'c']);
+        for await (const word of observer.run('some', run => words(run, false))) {
+            if (word === 'b')
+                break;
+        }
+        try {
+            for await (const word of observer.run('failed', run => words(run, true)))
+                void word;
+            assertEqual('no error', null);
+        } catch (e) {
+            assertEqual(e.message, 'enough');
+        }
+    });
+    const events = flush(observer, transport);
+    assertEqual(['all', 'some', 'failed'].map(name => textOf(events[name].get_outputs())),
+        ['{"value":["a","b","c"]}', '{"value":["a","b"]}', '{"value":["a","b","c"]}']);
+    assertEqual(['all', 'some', 'failed'].map(name => events[name].get_error_text()), [null, null, 'Cancelled']);
+    assertEqual(events['word-c'].get_parent_id(), events.failed.get_id());
+}
+
+// wrap() takes a run that was started by hand, and waits for promises, too.
+function testWrap() {
+    const [observer, transport] = newObserver();
+    const promised = observer.start_run('promised');
+    assertEqual(observer.start_run('plain', {a: 1}).wrap(run => run.get_name()), 'plain');
+    runAsync(async () => {
+        const value = await promised.wrap(async run => {
+            await null;
+            assertEqual(run.get_status(), Lsobs.RunStatus.RUNNING);
+            return {v: 1};
+        });
+        assertEqual(value, {v: 1});
+    });
+    const events = flush(observer, transport);
+    assertEqual([textOf(events.plain.get_outputs()), textOf(events.promised.get_outputs())], ['{"value":"plain"}', '{"v":1}']);
+}
+
+function testDefaultObserver() {
+    const [observer, transport] = newObserver();
+    const made = Lsobs.get_default_observer();
+    assertEqual([made === Lsobs.get_default_observer(), made.get_tracing_enabled()], [true, false]);
+    assertEqual(Lsobs.run('untraced', run => run.is_sampled()), false);
+    Lsobs.set_default_observer(observer);
+    assertEqual(Lsobs.run('traced', {a: 1}, () => 2, {threadId: 't-1'}), 2);
+    Lsobs.set_default_observer(null);
+    const events = flush(observer, transport);
+    assertEqual(Object.keys(events), ['traced']);
+    assertEqual(getMetadata(events.traced).get_string_member('thread_id'), 't-1');
+}
+
+const tests = {testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
+    testAsyncGenerator, testWrap, testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);

@@ -2,7 +2,7 @@
 //
 // What makes lsobs feel at home in JavaScript: GJS loads this along with the typelib.
 //
-//   const answer = await observer.run('answer', {question: '6*7'}, async run => {
+//   const answer = await Lsobs.run('answer', {question: '6*7'}, async run => {
 //       return await run.run('model', {}, askModel, {runType: 'llm'});
 //   });
 //
@@ -13,9 +13,18 @@ const {Gio, GLib, GObject, Json} = imports.gi;
 // What is nested deeper is told as text. json-glib recurses, so this bounds its stack.
 const MAX_DEPTH = 100;
 
+// A typed array of more numbers is told by its length.
+const MAX_NUMBERS = 1000;
+
+// What is kept of the items of a generator: the first ones, as they were.
+const MAX_ITEMS = 1000;
+const MAX_ITEM_BYTES = 4 * 1024 * 1024;
+
 const LONE_SURROGATES = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 let Lsobs = null;
+
+// --- values: everything becomes JSON, and keeps its structure, so that rules by key see into it ---
 
 // Any value as text; the value of somebody else's class may not even manage that.
 function describe(value) {
@@ -26,35 +35,245 @@ function describe(value) {
     }
 }
 
-// What JSON knows; all else as text, and so are a cycle and what is too deep.
-function toPlain(value, above = []) {
-    if (value === null || value === undefined)
-        return null;
-    if (typeof value === 'boolean' || Number.isFinite(value))
-        return value;
-    if (typeof value !== 'object' || value instanceof GObject.Object)
-        return describe(value);
-    if (above.length >= MAX_DEPTH || above.includes(value))
-        return Array.isArray(value) ? '<array>' : '<object>';
-    const within = [...above, value];
-    if (typeof value.toJSON === 'function')
-        return toPlain(value.toJSON(), within);
-    if (Array.isArray(value) || value instanceof Set)
-        return [...value].map(member => toPlain(member, within));
+function describeProblem(value, problem) {
+    return `<${typeof value}: ${describe(problem?.message ?? problem)}>`;
+}
+
+const describeBytes = size => `<${size} bytes>`;
+
+// 64 bits are more than a number of JavaScript holds; then they are text.
+function integerToPlain(value) {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : String(value);
+}
+
+function variantToPlain(value, above) {
+    const type = value.get_type_string();
+    if (type === 'ay')
+        return describeBytes(value.n_children());
+    // the fast way, which is no good for bytes, nor for numbers of 64 bits
+    if (!/[xty]/.test(type))
+        return toPlain(value.recursiveUnpack(), above);
+    if (type === 'x' || type === 't')
+        return integerToPlain(BigInt(value.print(false)));
+    if (above.length >= MAX_DEPTH)
+        return '<GVariant>';
+    above.push(value);
+    try {
+        const children = [];
+        for (let i = 0; i < value.n_children(); i++)
+            children.push(value.get_child_value(i));
+        if (type.startsWith('v') || type.startsWith('m'))
+            return children.length > 0 ? variantToPlain(children[0], above) : null;
+        if (!type.startsWith('a{'))
+            return children.length > 0 || /^[a(]/.test(type)
+                ? children.map(child => variantToPlain(child, above)) : value.unpack();
+        const plain = Object.create(null);
+        for (const child of children)
+            plain[describe(variantToPlain(child.get_child_value(0), above))] = variantToPlain(child.get_child_value(1), above);
+        return plain;
+    } finally {
+        above.pop();
+    }
+}
+
+function jsonToPlain(value) {
+    let node = value;
+    if (value instanceof Json.Object) {
+        node = Json.Node.new(Json.NodeType.OBJECT);
+        node.set_object(value);
+    } else if (value instanceof Json.Array) {
+        node = Json.Node.new(Json.NodeType.ARRAY);
+        node.set_array(value);
+    }
+    return JSON.parse(Json.to_string(node, false));
+}
+
+// Where an error of GLib's was made is in its stack, too.
+const PLACES = ['stack', 'fileName', 'lineNumber', 'columnNumber'];
+
+// Name, message and stack are not enumerable, and neither is the cause.
+function errorToPlain(error, above) {
+    const isGLib = error instanceof GLib.Error;
     const plain = Object.create(null);
-    for (const [key, member] of value instanceof Map ? value : Object.entries(value)) {
-        if (member !== undefined)
-            plain[describe(key)] = toPlain(member, within);
+    plain.name = isGLib ? error.constructor.name.replace('_', '.') : String(error.name);
+    plain.message = String(error.message);
+    if (isGLib) {
+        plain.domain = GLib.quark_to_string(error.domain);
+        plain.code = error.code;
+    }
+    if (error.stack)
+        plain.stack = String(error.stack).trimEnd();
+    for (const key of ['cause', 'errors']) {
+        if (error[key] !== undefined)
+            plain[key] = toPlain(error[key], above);
+    }
+    if (Object.keys(error).length > 0) {
+        const members = membersToPlain(error, above);
+        for (const key of Object.keys(members)) {
+            if (!(key in plain) && !PLACES.includes(key))
+                plain[key] = members[key];
+        }
     }
     return plain;
+}
+
+// Returns undefined for what is an object like any other.
+function specialToPlain(value, above) {
+    const typeName = value.constructor?.$gtype?.name;
+    // the objects of most classes, which have none of the checks below
+    if (typeName === undefined && Object.prototype.toString.call(value) === '[object Object]')
+        return undefined;
+    if (ArrayBuffer.isView(value)) {
+        if (value instanceof Uint8Array || value instanceof Uint8ClampedArray || value instanceof DataView)
+            return describeBytes(value.byteLength);
+        return value.length > MAX_NUMBERS ? `<${value.constructor.name} of ${value.length}>`
+            : Array.from(value, member => toPlain(member, above));
+    }
+    if (value instanceof ArrayBuffer)
+        return describeBytes(value.byteLength);
+    if (value instanceof Map) {
+        const plain = Object.create(null);
+        for (const [key, member] of value)
+            plain[typeof key === 'string' ? key : describe(toPlain(key, above))] = toPlain(member, above);
+        return plain;
+    }
+    if (value instanceof Set)
+        return Array.from(value, member => toPlain(member, above));
+    if (value instanceof Error || value instanceof GLib.Error)
+        return errorToPlain(value, above);
+    if (value instanceof Date || value instanceof RegExp)
+        return describe(value);
+    if (value instanceof String || value instanceof Number || value instanceof Boolean)
+        return toPlain(value.valueOf(), above);
+    if (value instanceof GLib.Bytes)
+        return describeBytes(value.get_size());
+    if (value instanceof GLib.Variant)
+        return variantToPlain(value, above);
+    if (value instanceof GLib.DateTime)
+        return value.format_iso8601();
+    if (value instanceof GLib.Uri)
+        return value.to_string_partial(GLib.UriHideFlags.PASSWORD);
+    if (value instanceof Json.Node || value instanceof Json.Object || value instanceof Json.Array)
+        return jsonToPlain(value);
+    if (value instanceof Gio.File)
+        return value.get_path() ?? value.get_uri();
+    return typeof typeName === 'string' && typeName !== 'JSObject' ? `<${typeName}>` : undefined;
+}
+
+// Returns the object itself, if nothing in it has to be another value, which is fastest.
+function membersToPlain(object, above, copies = false) {
+    let plain = copies ? Object.create(null) : null;
+    const keys = Object.keys(object);
+    for (let i = 0; i < keys.length; i++) {
+        const key = keys[i];
+        let member, plainMember;
+        try {
+            member = object[key];
+            if (member === undefined)
+                continue;
+            plainMember = typeof member === 'string' ? member : toPlain(member, above);
+        } catch (e) {
+            plainMember = describeProblem(object, e);
+        }
+        if (plain === null && plainMember !== member) {
+            plain = Object.create(null);
+            for (let j = 0; j < i; j++)
+                plain[keys[j]] = object[keys[j]];
+        }
+        if (plain !== null)
+            plain[key] = plainMember;
+    }
+    return plain ?? object;
+}
+
+function arrayToPlain(array, above) {
+    let plain = null;
+    for (let i = 0; i < array.length; i++) {
+        const member = array[i];
+        const plainMember = typeof member === 'string' ? member : toPlain(member, above);
+        if (plain === null && plainMember !== member)
+            plain = array.slice(0, i);
+        if (plain !== null)
+            plain[i] = plainMember;
+    }
+    return plain ?? array;
+}
+
+// An object that is neither an array nor has a class.
+function isPlainObject(value) {
+    const prototype = Object.getPrototypeOf(value);
+    return prototype === Object.prototype || prototype === null;
+}
+
+function objectToPlain(value, above) {
+    let failed = false;
+    if (typeof value.toJSON === 'function' && !(value instanceof Date && isNaN(value))) {
+        try {
+            const plain = value.toJSON();
+            if (plain !== value)
+                return toPlain(plain, above);
+        } catch (e) {
+            // then what it is made of
+        }
+        failed = true;
+    }
+    if (Array.isArray(value))
+        return arrayToPlain(failed ? Array.from(value) : value, above);
+    if (isPlainObject(value) && !failed)
+        return membersToPlain(value, above);
+    const special = isPlainObject(value) ? undefined : specialToPlain(value, above);
+    if (special !== undefined)
+        return special;
+    const plain = membersToPlain(value, above, failed);
+    if (failed)
+        delete plain.toJSON;
+    // a promise or a generator has nothing to show but its name
+    if (!isPlainObject(value) && Object.keys(plain).length === 0)
+        return value.toString !== Object.prototype.toString ? describe(value) : `<${value.constructor?.name || 'object'}>`;
+    return plain;
+}
+
+// What JSON.stringify() makes no mistake about; a cycle and what is too deep is text.
+// ABOVE has the objects that the value is in.
+function toPlain(value, above) {
+    switch (typeof value) {
+    case 'string':
+    case 'boolean':
+        return value;
+    case 'number':
+        return Number.isFinite(value) ? value : String(value);
+    case 'undefined':
+        return null;
+    case 'bigint':
+        return integerToPlain(value);
+    case 'function':
+        return `<function ${describe(value.name)}>`;
+    case 'symbol':
+        return describe(value);
+    }
+    if (value === null)
+        return null;
+    const depth = above.length;
+    if (depth >= MAX_DEPTH || above.includes(value))
+        return Array.isArray(value) ? '<array>' : '<object>';
+    above.push(value);
+    try {
+        return objectToPlain(value, above);
+    } catch (e) {
+        return describeProblem(value, e);
+    } finally {
+        above.length = depth;
+    }
 }
 
 // No value is refused, since tracing must not break a program.
 function toText(value) {
     try {
-        return JSON.stringify(toPlain(value));
+        return JSON.stringify(toPlain(value, []));
     } catch (e) {
-        return JSON.stringify(describe(value));
+        // a getter has given something else the second time, or the text is too long
+        return JSON.stringify(describeProblem(value, e));
     }
 }
 
@@ -75,6 +294,18 @@ function clean(value) {
     return describe(value).replaceAll('\0', '\ufffd');
 }
 
+// --- starts ---
+
+function getRunType(runType) {
+    if (runType === null || runType === undefined)
+        return Lsobs.RunType.CHAIN;
+    if (typeof runType === 'number' && runType >= Lsobs.RunType.CHAIN && runType <= Lsobs.RunType.PARSER)
+        return runType;
+    if (typeof runType === 'string' && runType !== '')
+        return Lsobs.RunType[runType.toUpperCase()] ?? runType;
+    throw new TypeError(`${describe(runType)} is no type of a run: that is a word, or of Lsobs.RunType`);
+}
+
 // Replaces METHOD, which also has a form for JSON text and one for any word. What is not
 // sent, as IS_SENT tells, is not looked at.
 function wrapStart(prototype, method, isSent) {
@@ -88,15 +319,11 @@ function wrapStart(prototype, method, isSent) {
         // the order of the C API; there the inputs are nothing else
         if (arguments.length === 3 && typeof inputs === 'number' && isReady(runType))
             return byNode.call(this, name, inputs, runType ?? null);
+        runType = getRunType(runType);
         if (!isSent.call(this))
             inputs = null;
-        runType ??= Lsobs.RunType.CHAIN;
-        if (typeof runType === 'string') {
-            const member = Lsobs.RunType[runType.toUpperCase()];
-            if (typeof member !== 'number')
-                return byKind.call(this, name, runType, toNode(inputs));
-            runType = member;
-        }
+        if (typeof runType === 'string')
+            return byKind.call(this, name, runType, toNode(inputs));
         if (isReady(inputs))
             return byNode.call(this, name, runType, inputs ?? null);
         return byBytes.call(this, name, runType, toBytes(inputs));
@@ -118,15 +345,21 @@ function getErrorText(error) {
     return clean(text);
 }
 
+// A program that uses abort signals of its own cancels by an AbortError, one that uses GIO by a
+// GLib.Error.
+function toError(error) {
+    if (error instanceof GLib.Error)
+        return error;
+    const code = error?.name === 'AbortError' ? Gio.IOErrorEnum.CANCELLED : Gio.IOErrorEnum.FAILED;
+    return new GLib.Error(Gio.io_error_quark(), code, getErrorText(error));
+}
+
 // Replaces METHOD, whose argument at INDEX is an error, so that it takes whatever is thrown.
 function wrapError(prototype, method, index) {
     const original = prototype[method];
 
     prototype[method] = function (...args) {
-        if (!(args[index] instanceof GLib.Error)) {
-            args[index] = new GLib.Error(Gio.io_error_quark(), Gio.IOErrorEnum.FAILED,
-                getErrorText(args[index]));
-        }
+        args[index] = toError(args[index]);
         return original.apply(this, args);
     };
 }
@@ -141,11 +374,13 @@ function wrapConstruction(prototype) {
     };
 }
 
+// --- the work of a run ---
+
 const AsyncFunction = (async () => {}).constructor;
 
 // Calls CALL with RUN as the current run of the thread, so that what it starts is below. An
-// async function goes on when others have had their turns: it hands its run on itself, all
-// the way, and not only up to where it first waits.
+// async function goes on when others have had their turns, and the engine does not tell whose
+// turn it is: it hands its run on itself, all the way, and not only up to where it first waits.
 function callWithin(run, call) {
     if (call instanceof AsyncFunction)
         return call(run);
@@ -157,31 +392,154 @@ function callWithin(run, call) {
     }
 }
 
-// Ends RUN with what CALL returns or fails it with what CALL throws, now or as a promise.
-function follow(run, call, {tags, metadata}) {
-    const isRunning = () => run.get_status() === Lsobs.RunStatus.RUNNING;
-    const end = value => {
-        if (isRunning())
-            run.end(value);
-        return value;
+const isRunning = run => run.get_status() === Lsobs.RunStatus.RUNNING;
+
+function endWith(run, value) {
+    if (isRunning(run))
+        run.end(run.outputs ?? value);
+    return value;
+}
+
+function failWith(run, error) {
+    if (isRunning(run)) {
+        if (run.outputs !== undefined && run.outputs !== null)
+            run.fail_with_outputs(error, run.outputs);
+        else
+            run.fail(error);
+    }
+    throw error;
+}
+
+// The items of a generator, which are the outputs of its run.
+class Items {
+    constructor(run) {
+        this._run = run;
+        this._texts = [];
+        this._size = 0;
+        this._nLeftOut = 0;
+    }
+
+    add(item) {
+        if (!this._run.is_sampled())
+            return;
+        if (this._nLeftOut === 0 && this._texts.length < MAX_ITEMS) {
+            const text = item instanceof Json.Node ? Json.to_string(item, false) : toText(item);
+            if (this._size + text.length <= MAX_ITEM_BYTES) {
+                this._texts.push(text);
+                this._size += text.length;
+                return;
+            }
+        }
+        this._nLeftOut++;
+    }
+
+    // Gives them to the run, unless that has outputs of its own.
+    hand() {
+        if (this._nLeftOut > 0 && isRunning(this._run))
+            this._run.set_metadata('items_left_out', this._nLeftOut);
+        this._run.outputs ??= this._run.is_sampled() ? Json.from_string(`[${this._texts.join(',')}]`) : null;
+    }
+}
+
+// Follows a generator to its end, which is also that its consumer has had enough: the run ends
+// then, with the items so far. Each step of a generator that is not async has RUN as the current
+// run; what its consumer does in between has not.
+function followGenerator(run, generator, isAsync) {
+    const items = new Items(run);
+    const take = step => {
+        if (!step.done) {
+            items.add(step.value);
+            return step;
+        }
+        items.hand();
+        endWith(run);
+        return step;
     };
     const fail = error => {
-        if (isRunning())
-            run.fail_with_message(getErrorText(error));
-        throw error;
+        items.hand();
+        return failWith(run, error);
     };
+    const step = (method, ...args) => {
+        if (isAsync)
+            return generator[method](...args).then(take, fail);
+        let result;
+        try {
+            result = callWithin(run, () => generator[method](...args));
+        } catch (error) {
+            return fail(error);
+        }
+        return take(result);
+    };
+    return {
+        next: (...args) => step('next', ...args),
+        return: value => step('return', value),
+        throw: error => step('throw', error),
+        [isAsync ? Symbol.asyncIterator : Symbol.iterator]() {
+            return this;
+        },
+    };
+}
 
+const OPTIONS = ['runType', 'tags', 'metadata', 'threadId'];
+
+// A mistake in a call is told before anything is started.
+function checkWork(call, options) {
+    if (typeof call !== 'function')
+        throw new TypeError(`the work of a run is a function, not ${describe(call)}`);
+    if (options === null || options === undefined)
+        return {};
+    if (typeof options !== 'object')
+        throw new TypeError(`the options of a run are an object, not ${describe(options)}`);
+    for (const key of Object.keys(options)) {
+        if (!OPTIONS.includes(key))
+            throw new TypeError(`a run has no option ${key}; the options are ${OPTIONS.join(', ')}`);
+    }
+    getRunType(options.runType);
+    const {tags, metadata, threadId} = options;
+    if (tags && typeof tags !== 'string' && typeof tags[Symbol.iterator] !== 'function')
+        throw new TypeError(`the option tags is a list of words, not ${describe(tags)}`);
+    if (metadata && typeof metadata !== 'object')
+        throw new TypeError(`the option metadata is an object, not ${describe(metadata)}`);
+    if (threadId && typeof threadId !== 'string')
+        throw new TypeError(`the option threadId is a string, not ${describe(threadId)}`);
+    return options;
+}
+
+// Ends RUN with what CALL returns or fails it with what CALL throws: now, or as a promise, or when
+// a generator is at its end.
+function follow(run, call) {
     let value;
+    try {
+        value = callWithin(run, call);
+    } catch (error) {
+        return failWith(run, error);
+    }
+    switch (Object.prototype.toString.call(value)) {
+    case '[object Generator]':
+        return followGenerator(run, value, false);
+    case '[object AsyncGenerator]':
+        return followGenerator(run, value, true);
+    }
+    return typeof value?.then === 'function'
+        ? value.then(result => endWith(run, result), error => failWith(run, error)) : endWith(run, value);
+}
+
+// Starts a run by START, the method of OWNER, and follows its work. The inputs may be left out.
+function startAndFollow(owner, start, name, inputs, call, options) {
+    if (typeof inputs === 'function' && typeof call !== 'function') {
+        options = call;
+        call = inputs;
+        inputs = null;
+    }
+    const {runType, tags, metadata, threadId} = checkWork(call, options);
+    const run = start.call(owner, name, inputs, runType ?? 'chain');
     for (const tag of typeof tags === 'string' ? [tags] : tags ?? [])
         run.add_tag(tag);
     for (const [key, member] of Object.entries(metadata ?? {}))
         run.set_metadata(key, member);
-    try {
-        value = callWithin(run, call);
-    } catch (error) {
-        return fail(error);
-    }
-    return typeof value?.then === 'function' ? value.then(end, fail) : end(value);
+    if (threadId)
+        run.set_thread_id(threadId);
+    return follow(run, call);
 }
 
 // Sends what waits before the engine ends, which from then on calls no function of the program:
@@ -218,9 +576,6 @@ function _init() {
     wrapNode(run, 'set_serialized', 0);
     wrapNode(run, 'set_invocation_params', 0);
     wrapNode(run, 'set_usage_from_response', 0);
-    wrapNode(run, 'fail_with_outputs', 1);
-    wrapError(run, 'fail', 0);
-    wrapError(run, 'fail_with_outputs', 0);
 
     const addTag = run.add_tag;
     run.add_tag = function (tag) {
@@ -248,7 +603,7 @@ function _init() {
     wrapConstruction(Lsobs.Exporter.prototype);
     wrapConstruction(Lsobs.Client.prototype);
 
-    const {end, end_bytes: endBytes} = run;
+    const {end, end_bytes: endBytes, fail, fail_with_outputs: failWithOutputs} = run;
     run.end = function (outputs) {
         // what is not sent is not looked at
         if (isReady(outputs) || !this.is_sampled())
@@ -256,13 +611,44 @@ function _init() {
         else
             endBytes.call(this, toBytes(outputs));
     };
+    run.fail = function (error) {
+        if (error instanceof GLib.Error || error?.name === 'AbortError')
+            fail.call(this, toError(error));
+        else
+            this.fail_with_message(getErrorText(error));
+    };
+    run.fail_with_outputs = function (error, outputs) {
+        failWithOutputs.call(this, toError(error), this.is_sampled() ? toNode(outputs) : null);
+    };
 
-    // CALL gets the run; OPTIONS are runType, tags and metadata. The parent is the run of the
-    // function that has called this one, unless that is async: see callWithin().
+    // NAME, INPUTS, which may be left out, CALL, which gets the run, and OPTIONS: runType, tags,
+    // metadata, threadId. The parent is the run of the function that has called this one, unless
+    // that is async: then this starts a trace, and the run that the function is given has a run()
+    // that starts below it. See callWithin().
     observer.run = function (name, inputs, call, options) {
-        return follow(this.start_nested_run(name, inputs, options?.runType ?? 'chain'), call, options ?? {});
+        return startAndFollow(this, this.start_nested_run, name, inputs, call, options);
     };
     run.run = function (name, inputs, call, options) {
-        return follow(this.start_child(name, inputs, options?.runType ?? 'chain'), call, options ?? {});
+        return startAndFollow(this, this.start_child, name, inputs, call, options);
+    };
+    // The C API's function ends a run whose promise is pending.
+    run.wrap = function (call) {
+        checkWork(call);
+        return follow(this, call);
+    };
+
+    // One observer for the program, as the environment says, made when it is first needed.
+    let defaultObserver = null;
+    Lsobs.get_default_observer = function () {
+        defaultObserver ??= Lsobs.Observer.new_default();
+        return defaultObserver;
+    };
+    Lsobs.set_default_observer = function (value) {
+        if (value !== null && !(value instanceof Lsobs.Observer))
+            throw new TypeError(`the default observer is an Lsobs.Observer or null, not ${describe(value)}`);
+        defaultObserver = value;
+    };
+    Lsobs.run = function (name, inputs, call, options) {
+        return Lsobs.get_default_observer().run(name, inputs, call, options);
     };
 }
