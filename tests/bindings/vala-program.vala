@@ -101,6 +101,49 @@ void test_pusher () throws Error {
   assert (Lsobs.Run.get_thread_default () == null);
 }
 
+// Two of these take turns. One run is on the stack across the turns, which is no way to find parents
+// by, and does no harm; those that go by handle are where they belong.
+async void take_turns (Lsobs.Observer observer, string name, int n_turns) {
+  var run = observer.start_run (name, Lsobs.RunType.CHAIN);
+  var pusher = new Lsobs.RunPusher (run);
+  for (int i = 0; i < n_turns; i++) {
+    Idle.add (take_turns.callback);
+    yield;
+    run.start_child (name + "-child", Lsobs.RunType.TOOL).end ();
+  }
+  run.end ();
+}
+
+void test_yield () throws Error {
+  Lsobs.MemoryTransport transport;
+  var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
+  var loop = new MainLoop ();
+  int n_ended = 0;
+  // the first one is over first, and pops below the others
+  for (int i = 1; i <= 3; i++)
+    take_turns.begin (observer, i.to_string (), i, (object, result) => {
+      take_turns.end (result);
+      if (++n_ended == 3)
+        loop.quit ();
+    });
+  loop.run ();
+  assert (Lsobs.Run.get_thread_default () == null);
+  var last = observer.start_nested_run ("last", Lsobs.RunType.CHAIN);
+  assert (last.dup_parent_id () == null);
+  last.end ();
+  observer.flush (TIMEOUT, null);
+  var ids = new HashTable<string,string> (str_hash, str_equal);
+  foreach (var event in transport.dup_events ())
+    ids[event.get_name ()] = event.get_id ();
+  int n_children = 0;
+  foreach (var event in transport.dup_events ())
+    if (event.get_name ().has_suffix ("-child")) {
+      assert (event.get_parent_id () == ids[event.get_name ().replace ("-child", "")]);
+      n_children++;
+    }
+  assert (n_children == 6);
+}
+
 void test_graph () throws Error {
   Lsobs.MemoryTransport transport;
   var observer = new_observer (new Lsobs.Config ("key", "vala"), out transport);
@@ -365,6 +408,7 @@ void main (string[] args) {
   add ("/vala/run", test_run);
   add ("/vala/wrap", test_wrap);
   add ("/vala/pusher", test_pusher);
+  add ("/vala/yield", test_yield);
   add ("/vala/graph", test_graph);
   add ("/vala/sampler", test_sampler);
   add ("/vala/headers", test_headers);
