@@ -51,21 +51,19 @@ const tools = {
     },
 };
 
-async function searchNotes() {
-    return {
-        documents: [{
-            type: 'Document',
-            page_content: 'In Ålesund it rains on two days of three.',
-            metadata: {source: 'weather.txt'},
-        }],
-    };
-}
+const NOTES = {
+    documents: [{
+        type: 'Document', page_content: 'In Ålesund it rains on two days of three.',
+        metadata: {source: 'weather.txt'},
+    }],
+};
 
-// run.run() starts a run below another, with the function or promise that is its work: what
-// comes of it are the outputs of the run, and what it throws fails the run, and goes on.
+// run.run() starts a run below another, with the function that is its work: what it returns are
+// the outputs of the run, and what it throws fails the run, and goes on. Each function is given
+// the run that it belongs to, as the engine does not tell whose turn it is after an await.
 
 async function askModel(parent, messages, turn) {
-    const {message} = await parent.run('model', {messages}, async run => {
+    return parent.run('model', {messages}, async run => {
         const answer = ANSWERS[turn];
         // LangSmith counts tokens and costs by these three ...
         run.set_model('example', PARAMS.model);
@@ -75,7 +73,6 @@ async function askModel(parent, messages, turn) {
         run.add_event('new_token');
         return answer;
     }, {runType: 'llm'});
-    return message;
 }
 
 // The model is told of an error, and the agent goes on.
@@ -88,35 +85,30 @@ async function callTool(parent, {name, args}) {
 }
 
 async function answerQuestion(run, question) {
-    const {documents} = await run.run('notes', {query: question}, searchNotes,
-        {runType: 'retriever'});
+    const {documents} = await run.run('notes', {query: question}, async () => NOTES, {runType: 'retriever'});
     const messages = [
         {role: 'system', content: documents[0].page_content},
         {role: 'user', content: question},
     ];
     for (let turn = 0; ; turn++) {
-        const message = await askModel(run, messages, turn);
+        const {message} = await askModel(run, messages, turn);
         if (!message.tool_calls)
-            return message.content;
+            return {answer: message.content};
         messages.push(message);
-        for (const call of message.tool_calls) {
-            const content = await callTool(run, call);
-            messages.push({role: 'tool', content, tool_call_id: call.id});
-        }
+        for (const call of message.tool_calls)
+            messages.push({role: 'tool', content: await callTool(run, call), tool_call_id: call.id});
     }
 }
 
 async function main() {
     const config = Lsobs.Config.new_from_environment();
     const observer = new Lsobs.Observer({config});
-    let root = null;
-
-    const {answer} = await observer.run('tiny-agent', {question: QUESTION}, async run => {
-        root = run;
-        // Traces with one thread id are one conversation in LangSmith.
-        run.set_thread_id('conversation-1');
-        return {answer: await answerQuestion(run, QUESTION)};
-    }, {tags: ['weather'], metadata: {app_version: '1.0'}});
+    const root = observer.start_run('tiny-agent', {question: QUESTION});
+    root.add_tag('weather');
+    root.set_metadata('app_version', '1.0');
+    // Traces with one thread id are one conversation in LangSmith.
+    root.set_thread_id('conversation-1');
+    const {answer} = await root.wrap(run => answerQuestion(run, QUESTION));
     print(answer);
 
     // What the user says of the answer may come long after it.

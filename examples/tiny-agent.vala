@@ -63,7 +63,7 @@ Json.Node ask_model (Lsobs.Observer observer, Json.Array messages, int turn) thr
     run.set_invocation_params (Json.from_string (PARAMS));
     run.set_usage_metadata (new Lsobs.Usage.from_json (answer));
     // … and the time to the first token by the first event of this name.
-    run.add_event ("new_token", null);
+    run.add_event ("new_token");
     run.end (answer);
   });
   return answer.get_object ().get_member ("message");
@@ -92,9 +92,7 @@ Json.Node call_tool (Lsobs.Observer observer, string name, Json.Node args) {
 
 Json.Node search_notes (Lsobs.Observer observer, string query) throws Error {
   var found = Json.from_string (NOTES);
-  var inputs = new_object ("query", new_string (query));
-  var run = observer.start_nested_run ("notes", Lsobs.RunType.RETRIEVER, inputs);
-  run.end (found);
+  observer.start_nested_run ("notes", Lsobs.RunType.RETRIEVER, new_object ("query", new_string (query))).end (found);
   return found;
 }
 
@@ -118,11 +116,10 @@ string answer_question (Lsobs.Observer observer, string question) throws Error {
   }
 }
 
-async void run_agent () throws Error {
+void run_agent () throws Error {
   var config = new Lsobs.Config.from_environment ();
   var observer = new Lsobs.Observer (config);
-  var inputs = new_object ("question", new_string (QUESTION));
-  var root = observer.start_run ("tiny-agent", Lsobs.RunType.CHAIN, inputs);
+  var root = observer.start_run ("tiny-agent", Lsobs.RunType.CHAIN, new_object ("question", new_string (QUESTION)));
   root.add_tag ("weather");
   root.set_metadata_string ("app_version", "1.0");
   // Traces with one thread id are one conversation in LangSmith.
@@ -141,7 +138,7 @@ async void run_agent () throws Error {
     return;
   }
   try {
-    yield observer.flush_async (FLUSH_TIMEOUT_MS, null, null);
+    observer.flush (FLUSH_TIMEOUT_MS, null);
     stderr.printf ("Traced: project %s at %s.\n", config.project_name, config.api_url);
   } catch (Error e) {
     stderr.printf ("Not traced: %s\n", e.message);
@@ -149,17 +146,11 @@ async void run_agent () throws Error {
 }
 
 int main () {
-  int status = 0;
-  var loop = new MainLoop ();
-  run_agent.begin ((object, result) => {
-    try {
-      run_agent.end (result);
-    } catch (Error e) {
-      stderr.printf ("%s\n", e.message);
-      status = 1;
-    }
-    loop.quit ();
-  });
-  loop.run ();
-  return status;
+  try {
+    run_agent ();
+    return 0;
+  } catch (Error e) {
+    stderr.printf ("%s\n", e.message);
+    return 1;
+  }
 }
