@@ -220,7 +220,7 @@ free_stack (gpointer data)
 }
 
 /* Takes @entry off the stack of this thread.
- * @above: (nullable): the entry above it; NULL if there is none */
+ * @above: (nullable): the entry above it; NULL if @entry is the innermost */
 static void
 take_off (LsobsRunPusher *entry, LsobsRunPusher *above)
 {

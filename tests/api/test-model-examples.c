@@ -107,8 +107,7 @@ start (Fixture *fixture, const Program *program, gboolean is_traced)
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_PROJECT", PROJECT, TRUE);
   g_subprocess_launcher_setenv (launcher, "LANGSMITH_ENDPOINT",
                                 test_server_get_url (fixture->langsmith), TRUE);
-  fixture->process =
-      g_subprocess_launcher_spawnv (launcher, (const char *const *) command, &error);
+  fixture->process = g_subprocess_launcher_spawnv (launcher, (const char *const *) command, &error);
   g_assert_no_error (error);
   g_subprocess_communicate_utf8_async (fixture->process, NULL, NULL, test_result_cb,
                                        &fixture->result);
