@@ -104,7 +104,8 @@ export default class AskExtension extends Extension {
         }
     }
 
-    // As the settings are now. Questions under way keep the run that they have.
+    // An observer for the settings as they are now. Questions under way keep the one that they have,
+    // which disable() ends with the others.
     _configure() {
         try {
             const config = Lsobs.Config.new_from_environment();

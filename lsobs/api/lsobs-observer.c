@@ -723,8 +723,8 @@ lsobs_observer_start_run_of_kind (LsobsObserver *self,
  * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
  *
  * Starts a run below the current run of this thread, as lsobs_run_start_child() does. The
- * innermost run counts that is of @self; where there is none, the new run is the root of
- * a trace. It is not the current run by that, see lsobs_run_push_thread_default().
+ * innermost run counts that is of @self and has not ended; where there is none, the new run
+ * is the root of a trace. It is not the current run by that, see lsobs_run_push_thread_default().
  *
  * Returns: (transfer full): a run
  *

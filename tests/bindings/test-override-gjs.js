@@ -5,7 +5,8 @@
 
 imports.gi.versions.Json = '1.0';
 imports.gi.versions.Lsobs = '1.0';
-const {Gio, GLib, GObject, Json, Lsobs} = imports.gi;
+imports.gi.versions.Soup = '3.0';
+const {Gio, GLib, GObject, Json, Lsobs, Soup} = imports.gi;
 
 const TIMEOUT = 120000;
 const NEVER = 3600000;
@@ -658,6 +659,25 @@ function testWrap() {
     assertEqual([textOf(events.plain.get_outputs()), textOf(events.promised.get_outputs())], ['{"value":"plain"}', '{"v":1}']);
 }
 
+// What is null or has a usual value may be left out.
+function testLeftOutArguments() {
+    const [observer, transport] = newObserver();
+    const run = observer.start_run('run');
+    assertEqual(run.add_feedback('right', 1), true);
+    const call = observer.trace_message(Soup.Message.new('POST', 'http://127.0.0.1/v1/chat/completions'));
+    assertEqual(call.dup_parent_id(), null);
+    call.fail(new Error('not sent'));
+    const graph = observer.begin_invocation('graph');
+    graph.on_node_start('node');
+    graph.on_node_end('node');
+    graph.end();
+    run.end();
+    const [done] = observer.flush();
+    assertEqual(done, true);
+    observer.shutdown();
+    assertEqual(transport.dup_events().length > 3, true);
+}
+
 function testDefaultObserver() {
     const [observer, transport] = newObserver();
     const made = Lsobs.get_default_observer();
@@ -672,7 +692,8 @@ function testDefaultObserver() {
 }
 
 const tests = {testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
-    testAsyncGenerator, testWrap, testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
+    testAsyncGenerator, testWrap, testLeftOutArguments,
+    testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);

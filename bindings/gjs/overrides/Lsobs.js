@@ -16,6 +16,9 @@ const MAX_DEPTH = 100;
 // A typed array of more numbers is told by its length.
 const MAX_NUMBERS = 1000;
 
+// How long a flush or a shutdown may wait, if the program does not say.
+const FLUSH_TIMEOUT_MS = 5000;
+
 // What is kept of the items of a generator: the first ones, as they were.
 const MAX_ITEMS = 1000;
 const MAX_ITEM_BYTES = 4 * 1024 * 1024;
@@ -340,6 +343,17 @@ function wrapNode(prototype, method, index) {
     };
 }
 
+// Replaces METHOD, so that arguments may be left out, which are those of DEFAULTS by their index then.
+function wrapDefaults(prototype, method, defaults) {
+    const original = prototype[method];
+
+    prototype[method] = function (...args) {
+        for (const [index, value] of Object.entries(defaults))
+            args[index] ??= value;
+        return original.apply(this, args);
+    };
+}
+
 function getErrorText(error) {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : error?.message ?? error;
     return clean(text);
@@ -577,6 +591,11 @@ function _init() {
     wrapNode(run, 'set_invocation_params', 0);
     wrapNode(run, 'set_usage_from_response', 0);
 
+    wrapDefaults(run, 'add_feedback', {2: null});
+    wrapDefaults(observer, 'trace_message', {1: null, 2: null});
+    wrapDefaults(observer, 'flush', {0: FLUSH_TIMEOUT_MS});
+    wrapDefaults(observer, 'shutdown', {0: FLUSH_TIMEOUT_MS});
+
     const addTag = run.add_tag;
     run.add_tag = function (tag) {
         addTag.call(this, clean(tag));
@@ -585,6 +604,7 @@ function _init() {
     const invocation = Lsobs.Invocation.prototype;
     wrapNode(invocation, 'on_node_start', 1);
     wrapNode(invocation, 'on_node_end', 1);
+    wrapDefaults(invocation, 'on_node_end', {2: -1});
     wrapError(invocation, 'on_error', 1);
     wrapNode(invocation, 'on_tool_call', 3);
     wrapNode(invocation, 'on_tool_result', 3);
