@@ -186,6 +186,7 @@ lsobs_observer_trace_message (LsobsObserver *self,
                               LsobsRun *parent)
 {
   g_autoptr (LsobsExporter) exporter = NULL;
+  g_autoptr (LsobsRun) current = NULL;
   MessageCall *call;
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
@@ -195,7 +196,7 @@ lsobs_observer_trace_message (LsobsObserver *self,
   clear_call (message);
   exporter = _lsobs_observer_ref_exporter (self);
   if (parent == NULL)
-    parent = _lsobs_run_context_find (exporter);
+    parent = current = _lsobs_run_context_ref (exporter);
   call = g_new0 (MessageCall, 1);
   call->exporter = g_object_ref (parent != NULL ? parent->exporter : exporter);
   call->parent = parent != NULL ? lsobs_run_ref (parent) : NULL;

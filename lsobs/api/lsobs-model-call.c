@@ -372,6 +372,7 @@ LsobsModelCall *
 lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url, GBytes *body)
 {
   g_autoptr (LsobsExporter) exporter = NULL;
+  g_autoptr (LsobsRun) current = NULL;
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (observer), NULL);
   g_return_val_if_fail (lsobs_observer_get_exporter (observer) != NULL, NULL);
@@ -379,7 +380,7 @@ lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url
 
   exporter = _lsobs_observer_ref_exporter (observer);
   if (parent == NULL)
-    parent = _lsobs_run_context_find (exporter);
+    parent = current = _lsobs_run_context_ref (exporter);
   return _lsobs_model_call_new (parent != NULL ? parent->exporter : exporter, parent, url, body);
 }
 

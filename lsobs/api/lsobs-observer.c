@@ -592,12 +592,13 @@ static LsobsRun *
 start_run (LsobsObserver *self, LsobsRunStart *start, gboolean nested)
 {
   g_autoptr (LsobsExporter) exporter = NULL;
+  g_autoptr (LsobsRun) parent = NULL;
 
   g_return_val_if_fail (self->lineage != NULL, NULL);
 
   exporter = _lsobs_observer_ref_exporter (self);
   if (nested)
-    start->parent = _lsobs_run_context_find (exporter);
+    start->parent = parent = _lsobs_run_context_ref (exporter);
   return _lsobs_run_start (exporter, start);
 }
 
@@ -736,6 +737,7 @@ lsobs_observer_start_nested_run (LsobsObserver *self,
                                  LsobsRunType run_type,
                                  JsonNode *inputs)
 {
+
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
@@ -764,6 +766,7 @@ lsobs_observer_start_nested_run_bytes (LsobsObserver *self,
                                        LsobsRunType run_type,
                                        GBytes *inputs)
 {
+
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
@@ -792,6 +795,7 @@ lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
                                          const char *kind,
                                          JsonNode *inputs)
 {
+
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail (kind != NULL, NULL);

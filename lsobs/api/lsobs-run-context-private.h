@@ -6,6 +6,6 @@
 
 G_BEGIN_DECLS
 
-LsobsRun *_lsobs_run_context_find (LsobsExporter *exporter);
+LsobsRun *_lsobs_run_context_ref (LsobsExporter *exporter);
 
 G_END_DECLS

@@ -3,6 +3,8 @@
 
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
+#include "lsobs/core/lsobs-callback-ban-private.h"
+#include "lsobs/core/lsobs-fork-private.h"
 
 /**
  * SECTION:lsobs-run-context
@@ -177,13 +179,26 @@ struct _LsobsRunPusher
   LsobsRunPusher *below; /* (owned) (nullable) the entry that was pushed before; as @run */
   int is_popped; /* (atomic) another thread has freed the pusher: the thread of the stack takes
                           * it off when it uses the stack next */
+  gsize serial;          /* how many entries were pushed up to this one, in all threads */
 };
+
+/* The function of a binding that knows the current run of a thread; a reference-counted box, so
+ * that a thread may be in the function while another one replaces it. */
+typedef struct
+{
+  LsobsRunContextFunc func;
+  gpointer user_data;
+  GDestroyNotify notify; /* (nullable) */
+} ContextHook;
 
 static void free_stack (gpointer data);
 
 /* The entry that this thread pushed last. Entries that are never popped are freed when the thread
  * ends. */
 static GPrivate innermost = G_PRIVATE_INIT (free_stack);
+
+static gsize n_pushed;            /* (atomic) the serial of the entry that was pushed last */
+static ContextHook *context_hook; /* (owned) (nullable) (atomic) set with _lsobs_fork_lock() held */
 
 static void
 unref_entry (LsobsRunPusher *entry)
@@ -268,26 +283,68 @@ is_of (LsobsRun *run, LsobsExporter *exporter)
          _lsobs_exporter_peek_lineage (run->exporter) == _lsobs_exporter_peek_lineage (exporter);
 }
 
-/* @exporter: (nullable): the run is one of that exporter, or of others that its observer has had; NULL
- *   for any run
- * Returns: (transfer none) (nullable): the run that this thread pushed last and that has not ended */
-static LsobsRun *
-find_current (LsobsExporter *exporter)
+/* Returns: (transfer none) (nullable): the entry that this thread pushed last of those that are for
+ *   @exporter: with a run that has not ended, of it or of others that its observer has had, or with no
+ *   run, which hides those below.
+ * @exporter: (nullable): NULL for any */
+static LsobsRunPusher *
+find_entry (LsobsExporter *exporter)
 {
+  LsobsRunPusher *entry;
+
   take_off_popped ();
-  for (LsobsRunPusher *entry = g_private_get (&innermost); entry != NULL && entry->run != NULL;
-       entry = entry->below)
+  for (entry = g_private_get (&innermost); entry != NULL && entry->run != NULL; entry = entry->below)
     if (is_of (entry->run, exporter) && is_running (entry->run))
-      return entry->run;
-  return NULL;
+      break;
+  return entry;
 }
 
-/* Returns: (transfer none) (nullable): the run that this thread pushed last and that has not ended, of
- *   those of @exporter and of others that its observer has had */
-LsobsRun *
-_lsobs_run_context_find (LsobsExporter *exporter)
+static void
+free_hook (gpointer data)
 {
-  return find_current (exporter);
+  ContextHook *hook = data;
+
+  if (hook->notify != NULL && !_lsobs_callback_ban_covers_all ())
+    hook->notify (hook->user_data);
+}
+
+/* Asks the function of a binding. A run that is sampled counts until it ends, and only for its own
+ * exporter, and others that its observer has had; one that is not has everything below it left out,
+ * whichever exporter it is of.
+ * @exporter: (nullable)
+ * Returns: (transfer full) (nullable) */
+static LsobsRun *
+ask_hook (LsobsExporter *exporter, gsize serial)
+{
+  ContextHook *hook;
+  LsobsRun *run;
+
+  if (g_atomic_pointer_get (&context_hook) == NULL || _lsobs_callback_ban_covers_all ())
+    return NULL;
+  _lsobs_fork_lock ();
+  hook = context_hook != NULL ? g_atomic_rc_box_acquire (context_hook) : NULL;
+  _lsobs_fork_unlock ();
+  if (hook == NULL)
+    return NULL;
+  run = hook->func (exporter, serial, hook->user_data);
+  g_atomic_rc_box_release_full (hook, free_hook);
+  if (run != NULL && lsobs_run_is_sampled (run) && !(is_of (run, exporter) && is_running (run)))
+    g_clear_pointer (&run, lsobs_run_unref);
+  return run;
+}
+
+/* Finds the parent of what this thread starts by itself.
+ * @exporter: (nullable): that of the new run; %NULL for any
+ * Returns: (transfer full) (nullable) */
+LsobsRun *
+_lsobs_run_context_ref (LsobsExporter *exporter)
+{
+  LsobsRunPusher *entry = find_entry (exporter);
+  LsobsRun *run = ask_hook (exporter, entry != NULL ? entry->serial : 0);
+
+  if (run != NULL)
+    return run;
+  return entry != NULL && entry->run != NULL ? lsobs_run_ref (entry->run) : NULL;
 }
 
 /* Returns: (transfer none): the new entry, which the stack owns */
@@ -300,6 +357,7 @@ push (LsobsRun *run)
   g_atomic_ref_count_init (&entry->ref_count);
   entry->run = run != NULL ? lsobs_run_ref (run) : NULL;
   entry->below = g_private_get (&innermost);
+  entry->serial = (gsize) g_atomic_pointer_add (&n_pushed, 1) + 1;
   g_private_set (&innermost, entry);
   return entry;
 }
@@ -362,25 +420,84 @@ lsobs_run_pop_thread_default (LsobsRun *self)
 LsobsRun *
 lsobs_run_get_thread_default (void)
 {
-  return find_current (NULL);
+  LsobsRunPusher *entry = find_entry (NULL);
+
+  return entry != NULL ? entry->run : NULL;
 }
 
 /**
  * lsobs_run_ref_thread_default:
  *
- * Gets the current run of this thread, to keep it for later or for another thread.
+ * Gets the current run of this thread, to keep it for later or for another thread: what the
+ * function of lsobs_run_set_context_func() tells, or else the run that was pushed last.
  *
- * Returns: (transfer full) (nullable): the run that was pushed last, is still there, and has
- *   not ended
+ * Returns: (transfer full) (nullable): the current run, whichever observer it is of, if it has not
+ *   ended
  *
  * Since: 0.1
  */
 LsobsRun *
 lsobs_run_ref_thread_default (void)
 {
-  LsobsRun *run = lsobs_run_get_thread_default ();
+  return _lsobs_run_context_ref (NULL);
+}
 
-  return run != NULL ? lsobs_run_ref (run) : NULL;
+/**
+ * lsobs_run_set_context_func:
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what knows the
+ *   current run of a thread, or %NULL
+ * @user_data: data for @func
+ * @notify: (nullable): frees @user_data, when no thread is in @func any more
+ *
+ * Lets the binding of a language tell which run is the current one of a thread, for languages
+ * with several flows of control in a thread, such as coroutines, which the stack of the thread
+ * cannot follow. lsobs_observer_start_nested_run(), lsobs_model_call_new(),
+ * lsobs_observer_trace_message() and lsobs_run_ref_thread_default() ask @func first.
+ * lsobs_run_get_thread_default() does not. There is one function in a process, which
+ * replaces that of an earlier call.
+ *
+ * @func is called in any thread that starts a run, while no lock of lsobs is held. It is not
+ * called when the process ends, see lsobs_forbid_callbacks_at_exit(). In a process made by
+ * fork(), the function stays.
+ *
+ * May be called from any thread.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_context_func (LsobsRunContextFunc func, gpointer user_data, GDestroyNotify notify)
+{
+  ContextHook *hook = NULL;
+  ContextHook *old;
+
+  if (func != NULL)
+    {
+      hook = g_atomic_rc_box_new (ContextHook);
+      *hook = (ContextHook){ .func = func, .user_data = user_data, .notify = notify };
+    }
+  _lsobs_fork_lock ();
+  old = context_hook;
+  g_atomic_pointer_set (&context_hook, hook);
+  _lsobs_fork_unlock ();
+  if (old != NULL)
+    g_atomic_rc_box_release_full (old, free_hook);
+}
+
+/**
+ * lsobs_run_get_context_serial:
+ *
+ * Gets how many runs have been pushed so far in this process, in all threads. A binding keeps
+ * the number with a run that it makes the current one: what is pushed after that has a higher
+ * one, see #LsobsRunContextFunc.
+ *
+ * Returns: a number that only grows
+ *
+ * Since: 0.1
+ */
+guint64
+lsobs_run_get_context_serial (void)
+{
+  return GPOINTER_TO_SIZE (g_atomic_pointer_get (&n_pushed));
 }
 
 /**
