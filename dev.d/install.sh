@@ -83,8 +83,8 @@ install_test () {
     valac --pkg gtk4 --pkg lsobs -X -w -X -lm -o "$program/chat-window" "$prefix/share/doc/lsobs/examples/chat-window/chat-window.vala"
 
   # the folder that Python has below the prefix differs from system to system
-  override=$(find "$prefix" -path '*/gi/overrides/Lsobs.py')
-  export PYTHONPATH=${override%/gi/overrides/Lsobs.py}${PYTHONPATH:+:$PYTHONPATH}
+  override=$(find "$prefix" -path '*/gi/overrides/Lsobs/__init__.py')
+  export PYTHONPATH=${override%/gi/overrides/Lsobs/__init__.py}${PYTHONPATH:+:$PYTHONPATH}
   export GI_TYPELIB_PATH=$prefix/lib/girepository-1.0
   export XDG_DATA_DIRS=$prefix/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}
   if [ "$variant" = install ]; then

@@ -107,9 +107,9 @@ def test_awkward_values():
     assert text_of(events['mute'].get_inputs()) == '{"value":"<Mute: no text, RuntimeError>"}'
     assert text_of(events['nan'].get_inputs()) == '{"value":"nan"}'
     assert text_of(events['huge'].get_inputs()) == '{"value":"' + str(10**30) + '"}'
-    assert text_of(events['keys'].get_inputs()) == '{"1":"one","None":2}'
+    assert text_of(events['keys'].get_inputs()) == '{"1":"one","null":2}'
     assert text_of(events['surrogate'].get_inputs()) == '{"value":"a?b"}'
-    assert text_of(events['bytes'].get_outputs()) == '{"value":"b\'\\\\xff\'"}'
+    assert text_of(events['bytes'].get_outputs()) == '{"value":"<1 byte>"}'
 
 
 class Counted:
@@ -288,7 +288,7 @@ def test_exception():
         pass
     events = flush(observer, transport)
     assert events['ValueError'].get_error_text() == 'ValueError: not so'
-    assert events['KeyboardInterrupt'].get_error_text() == 'KeyboardInterrupt'
+    assert events['KeyboardInterrupt'].get_error_text() == 'Cancelled'
     assert events['OSError'].get_error_text().startswith('OSError: ?')
     assert events['outer'].get_status() == Lsobs.RunStatus.FAILED
     assert events['after'].get_parent_id() is None
@@ -571,7 +571,7 @@ def test_async_generators():
         assert text_of(streams[name].get_outputs()) == f'{{"value":["{name}0","{name}1","{name}2"]}}'
     assert text_of(streams['broken'].get_outputs()) == '{"value":["broken0"]}'
     assert streams['bad'].get_error_text() == 'LookupError: nothing'
-    assert streams['late'].get_error_text() == 'CancelledError'
+    assert streams['late'].get_error_text() == 'Cancelled'
 
 
 def test_current_run():
@@ -606,8 +606,8 @@ def test_current_run():
         assert nested.dup_parent_id() == block.dup_id()
         call_c()
         assert Lsobs.Run.get_thread_default() == host
-        # a block is not the current run of the thread
-        assert start_in_c('in-block').dup_parent_id() == host.dup_id()
+        # a block is nothing that was pushed, and C finds it all the same
+        assert start_in_c('in-block').dup_parent_id() == block.dup_id()
     host.pop_thread_default()
     nested = observer.start_nested_run('alone', {'a': 1}, 'tool')
     assert nested.dup_parent_id() is None
@@ -646,7 +646,6 @@ def test_current_run():
 
     left = leave_pushed()
     left.pop_thread_default()
-    Lsobs.Run.get_thread_default().pop_thread_default()
     assert Lsobs.Run.get_thread_default() is None
 
 

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What makes lsobs feel at home in Python: PyGObject loads this along with the typelib.
+
+    with Lsobs.run('answer', {'question': '6*7'}) as run:
+        with Lsobs.run('model', run_type='llm') as call:
+            call.outputs = {'text': '42'}
+        run.outputs = {'answer': 42}
+
+The whole of the C API stays as it is: a `Json.Node` is taken wherever a dict is.
+"""
+
+# Its functions for the end of the process are registered.
+from . import _exit  # noqa: F401  pylint: disable=unused-import
+from ._blocks import run, tracing_context
+from ._functions import bind, traced
+from ._objects import Client, Exporter, Feedback, Invocation, ModelCall, Observer, Usage
+from ._observers import get_default_observer, set_default_observer
+from ._places import get_current_run
+from ._runs import Run
+
+__all__ = ['Client', 'Exporter', 'Feedback', 'Invocation', 'ModelCall', 'Observer', 'Run', 'Usage',
+           'bind', 'get_current_run', 'get_default_observer', 'run', 'set_default_observer',
+           'traced', 'tracing_context']

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The namespace as the typelib has it, and what puts a class of Python in the place of one of it."""
+
+from ...module import get_introspection_module
+from ...overrides import override as override_class
+
+Lsobs = get_introspection_module('Lsobs')
+
+
+def override(kind):
+    # PyGObject takes the namespace from the module of the class, and knows no packages
+    kind.__module__ = __package__
+    return override_class(kind)
