@@ -17,7 +17,11 @@ from ._objects import Client, Exporter, Feedback, Invocation, ModelCall, Observe
 from ._observers import get_default_observer, set_default_observer
 from ._places import get_current_run
 from ._runs import Run
+from ._wrap_anthropic import wrap_anthropic
+from ._wrap_genai import wrap_genai
+from ._wrap_ollama import wrap_ollama
+from ._wrap_openai import wrap_openai
 
 __all__ = ['Client', 'Exporter', 'Feedback', 'Invocation', 'ModelCall', 'Observer', 'Run', 'Usage',
            'bind', 'get_current_run', 'get_default_observer', 'run', 'set_default_observer',
-           'traced', 'tracing_context']
+           'traced', 'tracing_context', 'wrap_anthropic', 'wrap_genai', 'wrap_ollama', 'wrap_openai']
