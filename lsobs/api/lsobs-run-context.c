@@ -5,6 +5,7 @@
 #include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-override-watch-private.h"
 
 /**
  * SECTION:lsobs-run-context
@@ -473,6 +474,8 @@ lsobs_run_set_context_func (LsobsRunContextFunc func, gpointer user_data, GDestr
   if (func != NULL)
     {
       hook = g_atomic_rc_box_new (ContextHook);
+      /* It is the override for Python that calls this. */
+      _lsobs_override_watch_found ();
       *hook = (ContextHook){ .func = func, .user_data = user_data, .notify = notify };
     }
   _lsobs_fork_lock ();

@@ -10,6 +10,7 @@
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-trim-private.h"
 #include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/core/lsobs-override-watch-private.h"
 #include "lsobs/core/lsobs-secret-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/text/lsobs-compressor-private.h"
@@ -1540,6 +1541,8 @@ lsobs_config_class_init (LsobsConfigClass *klass)
 static void
 lsobs_config_init (LsobsConfig *self)
 {
+  /* There is no observer without a config. */
+  _lsobs_override_watch_check ();
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
     init_member (peek_member (self, &settings[i]), &settings[i]);
   self->problems = g_ptr_array_new_with_free_func (setting_error_free);

@@ -22,6 +22,8 @@ void _lsobs_log_unknown_type (const char *kind);
 /* @path: of a file of profiles, or its name in the environment
  * @problem: what is wrong with it, translated */
 void _lsobs_log_broken_profile (const char *path, const char *problem);
+/* A program in Python uses the typelib alone. */
+void _lsobs_log_no_override (void);
 /* The service is not available. The queue keeps the records until it is. */
 void _lsobs_log_unavailable (const char *label, const char *problem);
 /* @path: the path below the API URL that takes no attachments */

@@ -132,6 +132,15 @@ _lsobs_log_broken_profile (const char *path, const char *problem)
 }
 
 void
+_lsobs_log_no_override (void)
+{
+  /* TRANSLATORS: python3-lsobs, gi.overrides.Lsobs and --system-site-packages stay as they are. */
+  log_message (_ ("Python cannot find gi.overrides.Lsobs, so lsobs takes no dict and has no with "
+                  "block. Install the package python3-lsobs; in a virtual environment, make that "
+                  "with --system-site-packages"));
+}
+
+void
 _lsobs_log_unavailable (const char *label, const char *problem)
 {
   if (label == NULL)

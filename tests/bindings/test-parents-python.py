@@ -11,6 +11,7 @@ import inspect
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 
 import python_helpers
@@ -675,6 +676,51 @@ def test_no_leak():
     assert ended == [True]
 
 
+# --- without the override ------------------------------------------------------------------------------
+
+BARE_PROGRAM = '''
+import sys
+import gi
+gi.require_version('Lsobs', '1.0')
+from gi.repository import Lsobs
+for _ in range(2):
+    Lsobs.Config.new('key', 'bare')
+sys.exit(hasattr(Lsobs, 'traced'))
+'''
+
+
+def run_bare(**variables):
+    environment = {**os.environ, 'LC_ALL': 'C.UTF-8', **variables}
+    return subprocess.run([sys.executable, '-c', BARE_PROGRAM], env=environment, capture_output=True,
+                          text=True, timeout=TIMEOUT_S, check=False)
+
+
+def test_missing_override():
+    """Without it, the first object says once what to install; with it, nothing is said."""
+    answer = run_bare()
+    assert (answer.returncode, answer.stderr) == (1, ''), answer
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, 'sitecustomize.py'), 'w', encoding='utf-8') as file:
+            file.write(HIDING)
+        path = os.pathsep.join([folder] + os.environ.get('PYTHONPATH', '').split(os.pathsep))
+        answer = run_bare(PYTHONPATH=path)
+    assert answer.returncode == 0, answer
+    assert answer.stderr.count('python3-lsobs') == 1, answer
+    assert '--system-site-packages' in answer.stderr, answer
+
+
+# Makes an interpreter that cannot find the override, wherever it is installed.
+HIDING = '''
+import importlib.util
+import pkgutil
+
+NAME = 'gi.overrides.Lsobs'
+find_loader, find_spec = pkgutil.get_loader, importlib.util.find_spec
+pkgutil.get_loader = lambda name: None if name == NAME else find_loader(name)
+importlib.util.find_spec = lambda name, *more: None if name == NAME else find_spec(name, *more)
+'''
+
+
 # --- typing errors -----------------------------------------------------------------------------------
 
 def test_typing_errors():
@@ -716,4 +762,4 @@ if __name__ == '__main__':
         test_traced_async_generator_breaks, test_ends, test_outputs_of_functions, test_decorators,
         test_bind, test_run_run, test_default_observer, test_default_of_environment,
         test_tracing_context, test_tracing_context_off, test_tracing_context_is_async,
-        test_fork_and_exit, test_no_leak, test_typing_errors]))
+        test_fork_and_exit, test_no_leak, test_missing_override, test_typing_errors]))
