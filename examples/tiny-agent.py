@@ -21,24 +21,17 @@ gi.require_version('Lsobs', '1.0')
 from gi.repository import GLib, Lsobs
 
 QUESTION = 'Do I need an umbrella in Ålesund today?'
-FLUSH_TIMEOUT_MS = 5000
 
 PARAMS = {'model': 'scripted-1', 'temperature': 0, 'max_tokens': 100}
 
-ANSWERS = [
+ANSWERS = iter([
     {'message': {'role': 'assistant', 'content': '', 'tool_calls': [
         {'id': 'call-1', 'name': 'weather_station', 'args': {'city': 'Ålesund'}},
         {'id': 'call-2', 'name': 'rain_radar', 'args': {'city': 'Ålesund', 'hours': 12}}]},
      'usage': {'input_tokens': 48, 'output_tokens': 21, 'total_tokens': 69}},
     {'message': {'role': 'assistant', 'content': 'Yes: 4.2 mm of rain are on their way.'},
      'usage': {'input_tokens': 93, 'output_tokens': 12, 'total_tokens': 105}},
-]
-
-try:
-    config = Lsobs.Config.new_from_environment()
-    observer = Lsobs.Observer(config)
-except GLib.Error as problem:
-    sys.exit(problem.message)
+])
 
 
 class StationError(Exception):
@@ -48,7 +41,7 @@ class StationError(Exception):
 # Each call of a decorated function is a run: its arguments are the inputs, its value the
 # outputs. It is below the block, or the function, that it is called from.
 
-@observer.traced(run_type='retriever', name='notes')
+@Lsobs.traced(run_type='retriever', name='notes')
 def search_notes(query):  # pylint: disable=unused-argument
     return {'documents': [{'type': 'Document',
                            'page_content': 'In Ålesund it rains on two days of three.',
@@ -56,12 +49,12 @@ def search_notes(query):  # pylint: disable=unused-argument
 
 
 # An exception fails the run, and goes on to the caller.
-@observer.traced(run_type='tool')
+@Lsobs.traced(run_type='tool')
 def weather_station(city):
     raise StationError(f'the station in {city} does not answer')
 
 
-@observer.traced(run_type='tool')
+@Lsobs.traced(run_type='tool')
 def rain_radar(city, hours):  # pylint: disable=unused-argument
     return {'millimetres': 4.2}
 
@@ -69,18 +62,17 @@ def rain_radar(city, hours):  # pylint: disable=unused-argument
 TOOLS = {'weather_station': weather_station, 'rain_radar': rain_radar}
 
 
-def ask_model(messages, turn):
-    # A block is a run as well, for what there is more to say about than inputs and outputs.
-    with observer.run('model', {'messages': messages}, 'llm') as run:
-        answer = ANSWERS[turn]
-        # LangSmith counts tokens and costs by these three ...
-        run.set_model('example', PARAMS['model'])
-        run.set_invocation_params(PARAMS)
-        run.set_usage_metadata(Lsobs.Usage.new_from_json(answer))
-        # ... and the time to the first token by the first event of this name.
-        run.add_event('new_token')
-        run.outputs = answer
-    return answer['message']
+@Lsobs.traced(run_type='llm', name='model')
+def ask_model(messages):  # pylint: disable=unused-argument
+    answer = next(ANSWERS)
+    run = Lsobs.get_current_run()
+    # LangSmith counts tokens and costs by these three ...
+    run.set_model('example', PARAMS['model'])
+    run.set_invocation_params(PARAMS)
+    run.set_usage_metadata(Lsobs.Usage.new_from_json(answer))
+    # ... and the time to the first token by the first event of this name.
+    run.add_event('new_token')
+    return answer
 
 
 def call_tool(call):
@@ -95,39 +87,31 @@ def answer_question(question):
     document = search_notes(question)['documents'][0]
     messages = [{'role': 'system', 'content': document['page_content']},
                 {'role': 'user', 'content': question}]
-    turn = 0
     while True:
-        message = ask_model(messages, turn)
+        message = ask_model(messages)['message']
         if 'tool_calls' not in message:
             return message['content']
         messages.append(message)
-        for call in message['tool_calls']:
-            content = call_tool(call)
-            messages.append({'role': 'tool', 'content': content, 'tool_call_id': call['id']})
-        turn += 1
+        messages += [{'role': 'tool', 'content': call_tool(call), 'tool_call_id': call['id']}
+                     for call in message['tool_calls']]
 
 
-def main():
-    with observer.run('tiny-agent', {'question': QUESTION},
-                      tags=['weather'], metadata={'app_version': '1.0'}) as run:
-        # Traces with one thread id are one conversation in LangSmith.
-        run.set_thread_id('conversation-1')
-        answer = answer_question(QUESTION)
-        run.outputs = {'answer': answer}
-    print(answer)
+# A block is a run as well. Traces with one thread id are one conversation in LangSmith.
+with Lsobs.run('tiny-agent', {'question': QUESTION}, tags=['weather'],
+               metadata={'app_version': '1.0', 'thread_id': 'conversation-1'}) as trace:
+    trace.outputs = {'answer': answer_question(QUESTION)}
+print(trace.outputs['answer'])
 
-    # What the user says of the answer may come long after it.
-    run.add_feedback('user_score', 1, 'Good that I took one along.')
+# What the user says of the answer may come long after it.
+trace.add_feedback('user_score', 1, 'Good that I took one along.')
 
-    if not config.get_tracing_enabled():
+observer = Lsobs.get_default_observer()
+try:
+    if observer.get_tracing_enabled():
+        observer.flush()
+        config = Lsobs.Config.new_from_environment()
+        print(f'Traced: project {config.get_project_name()} at {config.get_api_url()}.', file=sys.stderr)
+    else:
         print('Not traced: LANGSMITH_TRACING is not on.', file=sys.stderr)
-        return
-    try:
-        observer.flush(FLUSH_TIMEOUT_MS)
-        print(f'Traced: project {config.get_project_name()} at {config.get_api_url()}.',
-              file=sys.stderr)
-    except GLib.Error as problem:
-        print(f'Not traced: {problem.message}', file=sys.stderr)
-
-
-main()
+except GLib.Error as problem:
+    print(f'Not traced: {problem.message}', file=sys.stderr)

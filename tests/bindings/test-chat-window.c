@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The example with a window, used as a user without a screen uses it: what it shows is what the
- * service of the model sends, and what it traces is what has happened. */
+/* The examples with a window, used as a user without a screen uses them: what they show is what the
+ * service of the model sends, and what they trace is what has happened. */
 
 #include "config.h"
 
@@ -14,12 +14,8 @@
 #include "tests/lib/screen-reader.h"
 #include "tests/lib/test-helpers.h"
 
-#define MODEL    "test-model"
-#define PROJECT  "windows"
-#define FILE     "chat-window.vala"
-#define MARK     " // lsobs"
-#define SEND     "Lsobs.session_send_async (session, "
-#define OWN_SEND "session.send_async ("
+#define MODEL   "test-model"
+#define PROJECT "windows"
 
 /* The most lines that tracing may take. */
 #define MAX_LINES 10
@@ -28,8 +24,33 @@
 #define JSON_ANSWER "In Ålesund it is 雨 and 🌧, \\\"wet\\\"\\nall day."
 #define ANSWER      "In Ålesund it is 雨 and 🌧, \"wet\"\nall day."
 
+/* The program in one language. */
 typedef struct
 {
+  const char *file;
+  const char *mark;     /* at the end of the lines that trace */
+  const char *send;     /* what sends a request */
+  const char *own_send; /* what sends it without lsobs */
+  const char *problem;  /* what is before the text of an error in a trace */
+  const char *bad_zone; /* what the clock says to an odd time zone */
+} Language;
+
+static const Language vala = { .file = "chat-window.vala",
+                               .mark = " // lsobs",
+                               .send = "Lsobs.session_send_async (session, ",
+                               .own_send = "session.send_async (",
+                               .problem = "",
+                               .bad_zone = "Invalid identifier argument" };
+static const Language python = { .file = "chat-window.py",
+                                 .mark = "  # lsobs",
+                                 .send = "Lsobs.session_send(self.session, ",
+                                 .own_send = "self.session.send(",
+                                 .problem = "ChatError: ",
+                                 .bad_zone = "there is no time zone named Mars" };
+
+typedef struct
+{
+  const Language *language;
   ScreenReader *reader;  /* (owned) */
   ChatService *chat;     /* (owned) */
   TestServer *langsmith; /* (owned) */
@@ -137,9 +158,15 @@ start (Fixture *fixture, GSubprocessLauncher *launcher)
 {
   g_autofree char *program =
       g_build_filename (g_getenv ("LSOBS_EXAMPLES_DIR"), "chat-window", NULL);
+  g_autofree char *script =
+      g_build_filename (g_getenv ("LSOBS_EXAMPLES_SOURCE_DIR"), python.file, NULL);
   g_autoptr (GError) error = NULL;
 
-  fixture->program = g_subprocess_launcher_spawn (launcher, &error, program, NULL);
+  if (fixture->language == &python)
+    fixture->program =
+        g_subprocess_launcher_spawn (launcher, &error, g_getenv ("PYTHON"), script, NULL);
+  else
+    fixture->program = g_subprocess_launcher_spawn (launcher, &error, program, NULL);
   g_assert_no_error (error);
   g_subprocess_communicate_utf8_async (fixture->program, NULL, NULL, test_result_cb,
                                        &fixture->result);
@@ -187,10 +214,11 @@ close_silently (Fixture *fixture)
 }
 
 static void
-set_up (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+set_up (Fixture *fixture, gconstpointer data)
 {
   const char *why_not;
 
+  fixture->language = data;
   fixture->reader = screen_reader_new (&why_not);
   if (fixture->reader == NULL)
     g_test_skip (why_not);
@@ -427,6 +455,7 @@ static void
 test_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (WireTree) tree = NULL;
+  g_autofree char *expected = NULL;
 
   SKIP_WITHOUT_READER (fixture);
   start_traced (fixture);
@@ -435,8 +464,10 @@ test_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   screen_reader_wait_texts (fixture->reader, "Answer", 0, "The key is wrong\n");
   close_silently (fixture);
   tree = build_tree (fixture);
-  assert_tree (tree, "chat-window chain error error=\"The key is wrong\"\n"
-                     "  chat test-model llm error error=\"HTTP 401: The key is wrong\"\n");
+  expected = g_strdup_printf ("chat-window chain error error=\"%sThe key is wrong\"\n"
+                              "  chat test-model llm error error=\"HTTP 401: The key is wrong\"\n",
+                              fixture->language->problem);
+  assert_tree (tree, expected);
 }
 
 /* The stream ends too early. */
@@ -444,6 +475,7 @@ static void
 test_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (WireTree) tree = NULL;
+  g_autofree char *expected = NULL;
 
   SKIP_WITHOUT_READER (fixture);
   start_traced (fixture);
@@ -455,8 +487,10 @@ test_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
                             "The end is\nThe answer has not come to its end\n");
   close_silently (fixture);
   tree = build_tree (fixture);
-  assert_tree (tree, "chat-window chain error error=\"The answer has not come to its end\"\n"
-                     "  chat test-model llm error error=\"Incomplete answer\"\n");
+  expected = g_strdup_printf ("chat-window chain error error=\"%sThe answer has not come to its end\"\n"
+                              "  chat test-model llm error error=\"Incomplete answer\"\n",
+                              fixture->language->problem);
+  assert_tree (tree, expected);
   assert_value (get_child (tree, get_root (tree, 0), 0), "$.outputs.choices[0].message.content",
                 "\"The end is\"");
 }
@@ -466,9 +500,10 @@ test_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void
 test_bad_calls (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  static const char *const results[] = { "{\"error\":\"there is no tool named teleport\"}",
-                                         "{\"error\":\"the arguments are no JSON\"}",
-                                         "{\"error\":\"Invalid identifier argument\"}" };
+  g_autofree char *bad_zone = g_strdup_printf ("{\"error\":\"%s\"}", fixture->language->bad_zone);
+  const char *results[] = { "{\"error\":\"there is no tool named teleport\"}",
+                            "{\"error\":\"the arguments are no JSON\"}", bad_zone };
+  g_autofree char *expected = NULL;
   g_autoptr (WireTree) tree = NULL;
   JsonArray *messages;
 
@@ -492,11 +527,9 @@ test_bad_calls (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
                                                     "content"),
                      ==, results[i]);
   answer (fixture, "I give up.");
-  screen_reader_wait_texts (fixture->reader, "Answer", 0,
-                            "teleport: {\"error\":\"there is no tool named teleport\"}\n"
-                            "clock: {\"error\":\"the arguments are no JSON\"}\n"
-                            "clock: {\"error\":\"Invalid identifier argument\"}\n"
-                            "Let me see.\n\nI give up.\n");
+  expected = g_strdup_printf ("teleport: %s\nclock: %s\nclock: %s\nLet me see.\n\nI give up.\n",
+                              results[0], results[1], results[2]);
+  screen_reader_wait_texts (fixture->reader, "Answer", 0, expected);
   close_silently (fixture);
   tree = build_tree (fixture);
   g_assert_cmpuint (wire_tree_get_n_runs (tree), ==, 6);
@@ -569,9 +602,10 @@ test_untraced (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* Returns: (transfer full): its lines */
 static GStrv
-load_source (void)
+load_source (const Language *language)
 {
-  g_autofree char *path = g_build_filename (g_getenv ("LSOBS_EXAMPLES_SOURCE_DIR"), FILE, NULL);
+  g_autofree char *path =
+      g_build_filename (g_getenv ("LSOBS_EXAMPLES_SOURCE_DIR"), language->file, NULL);
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -582,54 +616,116 @@ load_source (void)
 
 /* Tracing takes few lines, and all of them are marked. */
 static void
-test_lines (void)
+test_lines (gconstpointer data)
 {
-  g_auto (GStrv) lines = load_source ();
+  const Language *language = data;
+  g_auto (GStrv) lines = load_source (language);
   guint n_marked = 0;
 
   for (guint i = 0; lines[i] != NULL; i++)
     {
-      if (g_str_has_suffix (lines[i], MARK))
+      if (g_str_has_suffix (lines[i], language->mark))
         n_marked++;
       else if (strstr (lines[i], "Lsobs") != NULL)
-        g_error (FILE ":%u is not marked: %s", i + 1, lines[i]);
+        g_error ("%s:%u is not marked: %s", language->file, i + 1, lines[i]);
     }
-  g_test_message ("%u lines trace", n_marked);
+  g_test_message ("%u lines of %s trace", n_marked, language->file);
   g_assert_cmpuint (n_marked, >, 0);
   g_assert_cmpuint (n_marked, <=, MAX_LINES);
 }
 
-/* Without them, and with libsoup's own function in the one that sends, it is a program without
- * lsobs. */
+/* Runs a program that has to end well. */
 static void
-test_without (void)
+run_command (const char *const *argv)
 {
-  g_auto (GStrv) lines = load_source ();
-  g_autoptr (GString) text = g_string_new (NULL);
-  g_autofree char *dir = g_dir_make_tmp ("chat-window-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename (dir, FILE, NULL);
-  g_autofree char *c_path = g_build_filename (dir, "chat-window.c", NULL);
-  g_autoptr (GSubprocess) valac = NULL;
+  g_autoptr (GSubprocess) program = NULL;
   g_autofree char *output = NULL;
   g_autoptr (GError) error = NULL;
 
-  for (guint i = 0; lines[i] != NULL; i++)
-    if (!g_str_has_suffix (lines[i], MARK) || strstr (lines[i], SEND) != NULL)
-      g_string_append_printf (text, "%s\n", lines[i]);
-  g_assert_cmpuint (g_string_replace (text, SEND, OWN_SEND, 0), ==, 1);
-  g_file_set_contents (path, text->str, -1, &error);
+  program = g_subprocess_newv (
+      argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error);
   g_assert_no_error (error);
-  valac = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE,
-                            &error, g_getenv ("VALAC"), "-C", "-d", dir, "--pkg", "gtk4", "--pkg",
-                            "libsoup-3.0", "--pkg", "json-glib-1.0", path, NULL);
-  g_assert_no_error (error);
-  g_subprocess_communicate_utf8 (valac, NULL, NULL, &output, NULL, &error);
+  g_subprocess_communicate_utf8 (program, NULL, NULL, &output, NULL, &error);
   g_assert_no_error (error);
   g_test_message ("%s", output);
-  g_assert_true (g_subprocess_get_successful (valac));
+  g_assert_true (g_subprocess_get_successful (program));
+}
+
+/* Reads a program in Python, and looks up each global name that its functions use. */
+#define CHECK_NAMES \
+ "import builtins, dis, sys, types\n" \
+ "codes = [compile(open(sys.argv[1], encoding='utf-8').read(), sys.argv[1], 'exec')]\n" \
+ "steps = list(dis.get_instructions(codes[0]))\n" \
+ "known = set(dir(builtins)) | {step.argval for step in steps if step.opname == 'STORE_NAME'}\n" \
+ "for code in codes:\n" \
+ "    codes += [value for value in code.co_consts if isinstance(value, types.CodeType)]\n" \
+ "    for step in dis.get_instructions(code):\n" \
+ "        assert step.opname != 'LOAD_GLOBAL' or step.argval in known, step\n" \
+ "assert 'call_tool' in known and 'Lsobs' not in known\n"
+
+/* Without them, and with libsoup's own function in the one that sends, it is a program without
+ * lsobs. */
+static void
+test_without (gconstpointer data)
+{
+  const Language *language = data;
+  g_auto (GStrv) lines = load_source (language);
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autofree char *dir = g_dir_make_tmp ("chat-window-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, language->file, NULL);
+  g_autofree char *c_path = g_build_filename (dir, "chat-window.c", NULL);
+  const char *valac[] = { g_getenv ("VALAC"), "-C", "-d", dir, "--pkg", "gtk4", "--pkg",
+                          "libsoup-3.0", "--pkg", "json-glib-1.0", path, NULL };
+  const char *check[] = { g_getenv ("PYTHON"), "-c", CHECK_NAMES, path, NULL };
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (!g_str_has_suffix (lines[i], language->mark) || strstr (lines[i], language->send) != NULL)
+      g_string_append_printf (text, "%s\n", lines[i]);
+  g_assert_cmpuint (g_string_replace (text, language->send, language->own_send, 0), ==, 1);
+  g_file_set_contents (path, text->str, -1, &error);
+  g_assert_no_error (error);
+  run_command (language == &python ? check : valac);
   g_unlink (c_path);
   g_unlink (path);
   g_rmdir (dir);
+}
+
+#define ADD(language, name, function) \
+ g_test_add ("/chat-window/" #language "/" name, Fixture, &language, set_up, function, tear_down)
+
+#define ADD_ALL(language) \
+ G_STMT_START \
+ { \
+  g_test_add_data_func ("/chat-window/" #language "/lines", &language, test_lines); \
+  g_test_add_data_func ("/chat-window/" #language "/without", &language, test_without); \
+  ADD (language, "conversation", test_conversation); \
+  ADD (language, "cancel-early", test_cancel_early); \
+  ADD (language, "close", test_close); \
+  ADD (language, "refused", test_refused); \
+  ADD (language, "incomplete", test_incomplete); \
+  ADD (language, "bad-calls", test_bad_calls); \
+  ADD (language, "service-hangs", test_service_hangs); \
+  ADD (language, "service-down", test_service_down); \
+  ADD (language, "untraced", test_untraced); \
+ } \
+ G_STMT_END
+
+/* Whether there is a Python with GTK. */
+static gboolean
+has_python (void)
+{
+  const char *argv[] = { g_getenv ("PYTHON"), "-c",
+                         "import gi; gi.require_version('Gtk', '4.0'); gi.require_version('Lsobs', '1.0')",
+                         NULL };
+  int status;
+
+  return argv[0] != NULL && *argv[0] != '\0' &&
+         g_spawn_sync (NULL, (char **) argv, NULL,
+                       G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL |
+                           G_SPAWN_STDERR_TO_DEV_NULL,
+                       NULL, NULL, NULL, NULL, &status, NULL) &&
+         g_spawn_check_wait_status (status, NULL);
 }
 
 int
@@ -637,18 +733,8 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/chat-window/lines", test_lines);
-  g_test_add_func ("/chat-window/without", test_without);
-#define ADD(path, function) g_test_add (path, Fixture, NULL, set_up, function, tear_down)
-  ADD ("/chat-window/conversation", test_conversation);
-  ADD ("/chat-window/cancel-early", test_cancel_early);
-  ADD ("/chat-window/close", test_close);
-  ADD ("/chat-window/refused", test_refused);
-  ADD ("/chat-window/incomplete", test_incomplete);
-  ADD ("/chat-window/bad-calls", test_bad_calls);
-  ADD ("/chat-window/service-hangs", test_service_hangs);
-  ADD ("/chat-window/service-down", test_service_down);
-  ADD ("/chat-window/untraced", test_untraced);
-#undef ADD
+  ADD_ALL (vala);
+  if (has_python ())
+    ADD_ALL (python);
   return g_test_run ();
 }
