@@ -17,8 +17,12 @@
 #define KEY        "pass\xc3\xa9-word"
 
 /* Other spellings of the name, which are the same one. */
-static const char *const keys[] = { KEY, "PASS\xc3\x89-WORD", "passe\xcc\x81-word",
-                                    "Passe\xcc\x81-Word", "Pass\xc3\xa9Word", " pass\xc3\xa9 word ",
+static const char *const keys[] = { KEY,
+                                    "PASS\xc3\x89-WORD",
+                                    "passe\xcc\x81-word",
+                                    "Passe\xcc\x81-Word",
+                                    "Pass\xc3\xa9Word",
+                                    " pass\xc3\xa9 word ",
                                     "pass\xe2\x80\x8b\xc3\xa9_word" };
 
 /* What the rules for secrets find. */

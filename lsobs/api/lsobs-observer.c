@@ -54,15 +54,16 @@ struct _LsobsObserver
 {
   GObject parent_instance;
 
-  LsobsExporterValues values; /* of the exporter; the config only until initialised, and the transport
+  LsobsExporterValues
+      values;              /* of the exporter; the config only until initialised, and the transport
                                * only if the program has given it */
-  LsobsExporter *exporter;    /* (owned) guarded by _lsobs_fork_lock(): another config replaces it */
-  LsobsLineage *lineage;      /* (owned) of all exporters that the observer has had */
-  LsobsNotifier *notifier;    /* (owned) */
-  LsobsNodeTable *nodes;      /* (owned) (atomic) (nullable) the nodes that belong to no invocation;
+  LsobsExporter *exporter; /* (owned) guarded by _lsobs_fork_lock(): another config replaces it */
+  LsobsLineage *lineage;   /* (owned) of all exporters that the observer has had */
+  LsobsNotifier *notifier; /* (owned) */
+  LsobsNodeTable *nodes;   /* (owned) (atomic) (nullable) the nodes that belong to no invocation;
                              * %NULL if tracing has never been on */
-  LsobsState notified_state;  /* what the last notify::state was emitted for */
-  gboolean notified_tracing;  /* the same for notify::tracing-enabled */
+  LsobsState notified_state; /* what the last notify::state was emitted for */
+  gboolean notified_tracing; /* the same for notify::tracing-enabled */
 };
 
 enum
@@ -570,8 +571,7 @@ lsobs_observer_reconfigure (LsobsObserver *self, LsobsConfig *config, GError **e
     }
   g_clear_object (&exporter);
   tracing = lsobs_config_get_tracing_enabled (config);
-  exporter =
-      new_exporter (self, config, tracing ? self->values.transport : NULL, NULL, error);
+  exporter = new_exporter (self, config, tracing ? self->values.transport : NULL, NULL, error);
   if (exporter == NULL)
     return FALSE;
 
@@ -657,7 +657,8 @@ lsobs_observer_start_run (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs = inputs }, FALSE);
+  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs = inputs },
+                    FALSE);
 }
 
 /**
@@ -685,7 +686,9 @@ lsobs_observer_start_run_bytes (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs_json = inputs }, FALSE);
+  return start_run (self,
+                    &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs_json = inputs },
+                    FALSE);
 }
 
 /**
@@ -742,7 +745,8 @@ lsobs_observer_start_nested_run (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs = inputs }, TRUE);
+  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs = inputs },
+                    TRUE);
 }
 
 /**
@@ -771,7 +775,9 @@ lsobs_observer_start_nested_run_bytes (LsobsObserver *self,
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
-  return start_run (self, &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs_json = inputs }, TRUE);
+  return start_run (self,
+                    &(LsobsRunStart){ .name = name, .run_type = run_type, .inputs_json = inputs },
+                    TRUE);
 }
 
 /**

@@ -180,7 +180,7 @@ struct _LsobsRunPusher
   LsobsRunPusher *below; /* (owned) (nullable) the entry that was pushed before; as @run */
   int is_popped; /* (atomic) another thread has freed the pusher: the thread of the stack takes
                           * it off when it uses the stack next */
-  gsize serial;          /* how many entries were pushed up to this one, in all threads */
+  gsize serial;  /* how many entries were pushed up to this one, in all threads */
 };
 
 /* The function of a binding that knows the current run of a thread; a reference-counted box, so
@@ -294,7 +294,8 @@ find_entry (LsobsExporter *exporter)
   LsobsRunPusher *entry;
 
   take_off_popped ();
-  for (entry = g_private_get (&innermost); entry != NULL && entry->run != NULL; entry = entry->below)
+  for (entry = g_private_get (&innermost); entry != NULL && entry->run != NULL;
+       entry = entry->below)
     if (is_of (entry->run, exporter) && is_running (entry->run))
       break;
   return entry;

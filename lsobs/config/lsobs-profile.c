@@ -173,8 +173,9 @@ _lsobs_profile_load (const char *path, const char *name, const char **problem)
     {
       profile = find_profile (&document, &found);
       if (profile == NULL || *profile != '{')
-        missing = name != NULL || profile != NULL ? _ ("it does not have the profile that is asked for")
-                                                  : NULL;
+        missing = name != NULL || profile != NULL
+                      ? _ ("it does not have the profile that is asked for")
+                      : NULL;
     }
 
   if (profile != NULL && *profile == '{')

@@ -97,9 +97,10 @@ _lsobs_log_untrusted_headers (void)
 
   if (is_first (&logged))
     /* TRANSLATORS: trust-incoming-headers is the name of a setting. */
-    log_message (_ ("A request came in with the headers of a trace, which are not trusted: its runs "
-                    "begin a trace of their own. If all clients are authenticated, set "
-                    "trust-incoming-headers"));
+    log_message (
+        _ ("A request came in with the headers of a trace, which are not trusted: its runs "
+           "begin a trace of their own. If all clients are authenticated, set "
+           "trust-incoming-headers"));
 }
 
 void

@@ -352,8 +352,7 @@ return_delivered (GTask *task)
   g_debug ("Sent %u records in %" G_GSIZE_FORMAT " bytes to %s/%s in %" G_GINT64_FORMAT " ms",
            lsobs_batch_get_n_records (upload->batch), g_bytes_get_size (upload->body),
            _lsobs_service_peek_settings (upload->service)->values.api_url,
-           get_path (upload->body_kind),
-           (g_get_monotonic_time () - upload->attempts.began) / 1000);
+           get_path (upload->body_kind), (g_get_monotonic_time () - upload->attempts.began) / 1000);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -396,8 +395,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     start_attempt (task);
   else
     {
-      g_debug ("%u records were not taken by %s/%s: %s",
-               lsobs_batch_get_n_records (upload->batch),
+      g_debug ("%u records were not taken by %s/%s: %s", lsobs_batch_get_n_records (upload->batch),
                _lsobs_service_peek_settings (upload->service)->values.api_url,
                get_path (upload->body_kind), error->message);
       g_task_return_error (task, g_steal_pointer (&error));

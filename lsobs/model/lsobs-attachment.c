@@ -131,9 +131,8 @@ _lsobs_attachment_new (const char *name, const char *mime_type, GBytes *data, GE
 
   if (fitting == NULL)
     {
-      g_set_error_literal (
-          error, LSOBS_ERROR, LSOBS_ERROR_INVALID_ATTACHMENT,
-          _ ("The name of an attachment must be 1 to 100 bytes of UTF-8"));
+      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_ATTACHMENT,
+                           _ ("The name of an attachment must be 1 to 100 bytes of UTF-8"));
       return NULL;
     }
   self = g_new0 (LsobsAttachment, 1);

@@ -15,7 +15,7 @@ typedef struct
   LsobsSettings *settings;   /* (owned) */
   LsobsCounters *counters;   /* (owned) of this destination */
   LsobsTransport *transport; /* (owned) */
-  guint epoch;               /* guarded by _lsobs_fork_lock(): the process that the counters belong to */
+  guint epoch; /* guarded by _lsobs_fork_lock(): the process that the counters belong to */
 } LsobsDestination;
 
 GPtrArray *_lsobs_destinations_new (LsobsConfig *config,

@@ -1150,8 +1150,7 @@ _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
   n_lost = _lsobs_leaving_stop_end (leave);
   if (!done || n_lost == 0)
     return done;
-  _lsobs_flush_error_set_timeout (error, (g_get_monotonic_time () - began) / 1000, 0, n_lost,
-                                  NULL);
+  _lsobs_flush_error_set_timeout (error, (g_get_monotonic_time () - began) / 1000, 0, n_lost, NULL);
   return FALSE;
 }
 

@@ -238,8 +238,7 @@ _lsobs_json_names_cut (LsobsJsonNames *self, LsobsBuffer *text)
 
   g_array_sort (self->ranges, compare_ranges);
   for (guint i = 0; i < self->ranges->len; i++)
-    replaces =
-        replaces || g_array_index (self->ranges, LsobsJsonRange, i).replacement != NULL;
+    replaces = replaces || g_array_index (self->ranges, LsobsJsonRange, i).replacement != NULL;
   if (replaces)
     replace_ranges (self, text);
   else

@@ -17,7 +17,11 @@ typedef struct
 /* The edits between a text and a later one are a GArray, in the order of the text. They do not
  * overlap. NULL stands for no edit. */
 
-void _lsobs_redact_edits_add (GArray **edits, gsize start, gsize end, gsize new_start, gsize new_end);
+void _lsobs_redact_edits_add (GArray **edits,
+                              gsize start,
+                              gsize end,
+                              gsize new_start,
+                              gsize new_end);
 void _lsobs_redact_edits_follow (GArray **edits, GArray *later);
 
 G_END_DECLS

@@ -14,8 +14,8 @@
 
 struct _LsobsRedactKeys
 {
-  GHashTable *names;      /* (owned) (element-type utf8) folded */
-  gsize max_chars;        /* the number of characters of the longest of them */
+  GHashTable *names; /* (owned) (element-type utf8) folded */
+  gsize max_chars;   /* the number of characters of the longest of them */
 };
 
 LsobsRedactKeys *

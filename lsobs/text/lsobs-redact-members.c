@@ -169,8 +169,7 @@ find_value (const Finder *self, gsize position, char quote)
       gsize n_backslashes;
 
       value.start = open + 1;
-      value.end =
-          find_quote (self, open + 1, self->text[open], get_level (open - position));
+      value.end = find_quote (self, open + 1, self->text[open], get_level (open - position));
       /* The backslashes that belong to the quote stay with it. */
       n_backslashes = value.end < self->len
                           ? ((gsize) 1 << get_level (count_backslashes (self, value.end))) - 1
@@ -336,8 +335,8 @@ may_be_bare (const Finder *self, gsize quote)
 {
   while (quote > 0 && is_space (self->text[quote - 1]))
     quote--;
-  return quote == 0 ||
-         (!g_ascii_isalpha (self->text[quote - 1]) && strchr ("=!<>(", self->text[quote - 1]) == NULL);
+  return quote == 0 || (!g_ascii_isalpha (self->text[quote - 1]) &&
+                        strchr ("=!<>(", self->text[quote - 1]) == NULL);
 }
 
 /* Takes what is around a colon.

@@ -67,10 +67,7 @@ append_decoded (LsobsRedactView *self, const char *text, gsize start, gsize end)
  * @replaced: (nullable): edits that have led to the text
  * Returns: FALSE if the text has no escapes: there is nothing to see */
 gboolean
-_lsobs_redact_view_open (LsobsRedactView *self,
-                         const char *text,
-                         gsize len,
-                         const GArray *replaced)
+_lsobs_redact_view_open (LsobsRedactView *self, const char *text, gsize len, const GArray *replaced)
 {
   gboolean found = FALSE;
   gsize copied = 0;

@@ -10,8 +10,8 @@
 
 struct _LsobsRedactor
 {
-  GPtrArray *rules; /* (owned) (element-type LsobsRedactRule) in the order of their use */
-  gboolean secrets; /* apply the rules for secrets after the others */
+  GPtrArray *rules;      /* (owned) (element-type LsobsRedactRule) in the order of their use */
+  gboolean secrets;      /* apply the rules for secrets after the others */
   LsobsRedactKeys *keys; /* (owned) (nullable) names of members */
   gboolean pairs;        /* the names count as values of members called "name", too */
   gsize n_failures;      /* atomic */
@@ -94,7 +94,7 @@ typedef struct
   LsobsRedactor *redactor;
   LsobsRedactBudget *budget;
   const LsobsRedactView *view; /* (nullable) that the text is the text of */
-  const char *text; /* (unowned) the original text, or the bytes of @current */
+  const char *text;            /* (unowned) the original text, or the bytes of @current */
   gsize len;
   LsobsBuffer current;
   LsobsBuffer next;
@@ -226,8 +226,8 @@ static gboolean
 pass_views (RedactState *state, RedactFunc func, OpenViews *open, guint depth)
 {
   const LsobsRedactView *view;
-  RedactState inner = { state->redactor,   state->budget,     NULL, NULL, 0, LSOBS_BUFFER_INIT,
-                        LSOBS_BUFFER_INIT, NULL };
+  RedactState inner = { state->redactor,   state->budget,     NULL, NULL, 0,
+                        LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT, NULL };
   GArray *edits = NULL;
   gboolean goes_on;
 

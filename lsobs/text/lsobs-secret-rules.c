@@ -251,7 +251,7 @@ typedef struct
 {
   guint8 first[1 << HASH_BITS]; /* the number of the first word with a hash; 0: none */
   guint n_words;
-  Word words[MAX_WORDS + 1];    /* by number, from 1 */
+  Word words[MAX_WORDS + 1]; /* by number, from 1 */
 } WordTable;
 
 static inline guint32
@@ -324,7 +324,7 @@ is_word (const Word *word, const char *text, gsize len)
   if (len < word->len || (rule->whole && len > word->len && g_ascii_isalnum (text[word->len])))
     return FALSE;
   return rule->any_case ? g_ascii_strncasecmp (text, word->text, word->len) == 0
-                                           : memcmp (text, word->text, word->len) == 0;
+                        : memcmp (text, word->text, word->len) == 0;
 }
 
 /* Finds the rules that may match in a text. This takes much less time than the rules would.

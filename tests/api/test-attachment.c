@@ -63,9 +63,15 @@ static const char *const odd_names[][2] = {
   { "k=v", "k_v" },
   { "a%22b", "a_22b" },
   { "\x7f", "_" },
-  { "line\xe2\x80\xa8" "end", "line_end" },
-  { "par\xe2\x80\xa9" "end", "par_end" },
-  { "next\xc2\x85" "end", "next_end" },
+  { "line\xe2\x80\xa8"
+    "end",
+    "line_end" },
+  { "par\xe2\x80\xa9"
+    "end",
+    "par_end" },
+  { "next\xc2\x85"
+    "end",
+    "next_end" },
   { "caf\xc3\xa9.jpeg", "caf\xc3\xa9_jpeg" },
 };
 

@@ -301,7 +301,9 @@ test_flush_reason (void)
 
   /* An attempt has failed, and the next one is to come much later. */
   test_server_push (server, NULL,
-                    (TestAnswer){ .status = 503, .headers = "Retry-After: 60\r\n", .body = "busy",
+                    (TestAnswer){ .status = 503,
+                                  .headers = "Retry-After: 60\r\n",
+                                  .body = "busy",
                                   .repeat = -1 });
   test_server_release (server);
   while (error == NULL || strstr (error->message, "503") == NULL)

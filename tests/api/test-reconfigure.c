@@ -144,7 +144,8 @@ test_elsewhere (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
   next = start (self, "next");
   child = start_child (root, "child");
   pusher = lsobs_run_pusher_new (root);
-  nested = lsobs_observer_start_nested_run (self->base.observer, "nested", LSOBS_RUN_TYPE_LLM, NULL);
+  nested =
+      lsobs_observer_start_nested_run (self->base.observer, "nested", LSOBS_RUN_TYPE_LLM, NULL);
   assert_one_trace (nested, root);
   lsobs_run_pusher_free (pusher);
   end (nested);
@@ -512,9 +513,9 @@ test_often (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
 typedef struct
 {
   SwitchFixture *fixture;
-  int stop;       /* (atomic) */
-  int n_sampled;  /* (atomic) runs */
-  int n_started;  /* (atomic) runs */
+  int stop;      /* (atomic) */
+  int n_sampled; /* (atomic) runs */
+  int n_started; /* (atomic) runs */
 } Work;
 
 static gpointer

@@ -107,8 +107,10 @@ static const ParamsRow params_rows[] = {
     "{\"ls_invocation_params\":{\"base_url\":\"https://example.com/v1\",\"proxies\":[{\"all\":"
     "\"see http://proxy:3128, or none\"}],\"n\":1}}" },
   { "tokens",
-    "{\"extra\":{\"a\":[\"g" "sk_0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEF\"]},"
-    "\"b\":\"use s" "k-or-v1-0123456789abcdef0123456789abcdef now\",\"c\":\"gsk_short\","
+    "{\"extra\":{\"a\":[\"g"
+    "sk_0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEF\"]},"
+    "\"b\":\"use s"
+    "k-or-v1-0123456789abcdef0123456789abcdef now\",\"c\":\"gsk_short\","
     "\"model\":\"hf_hub/some-model\"}",
     "{\"ls_invocation_params\":{\"extra\":{\"a\":[\"[SECRET_DETECTED]\"]},"
     "\"b\":\"use [SECRET_DETECTED] now\",\"c\":\"gsk_short\",\"model\":\"hf_hub/some-model\"}}" },

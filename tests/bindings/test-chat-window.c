@@ -487,9 +487,10 @@ test_incomplete (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
                             "The end is\nThe answer has not come to its end\n");
   close_silently (fixture);
   tree = build_tree (fixture);
-  expected = g_strdup_printf ("chat-window chain error error=\"%sThe answer has not come to its end\"\n"
-                              "  chat test-model llm error error=\"Incomplete answer\"\n",
-                              fixture->language->problem);
+  expected =
+      g_strdup_printf ("chat-window chain error error=\"%sThe answer has not come to its end\"\n"
+                       "  chat test-model llm error error=\"Incomplete answer\"\n",
+                       fixture->language->problem);
   assert_tree (tree, expected);
   assert_value (get_child (tree, get_root (tree, 0), 0), "$.outputs.choices[0].message.content",
                 "\"The end is\"");
@@ -642,8 +643,9 @@ run_command (const char *const *argv)
   g_autofree char *output = NULL;
   g_autoptr (GError) error = NULL;
 
-  program = g_subprocess_newv (
-      argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error);
+  program =
+      g_subprocess_newv (argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE,
+                         &error);
   g_assert_no_error (error);
   g_subprocess_communicate_utf8 (program, NULL, NULL, &output, NULL, &error);
   g_assert_no_error (error);
@@ -674,8 +676,10 @@ test_without (gconstpointer data)
   g_autofree char *dir = g_dir_make_tmp ("chat-window-XXXXXX", NULL);
   g_autofree char *path = g_build_filename (dir, language->file, NULL);
   g_autofree char *c_path = g_build_filename (dir, "chat-window.c", NULL);
-  const char *valac[] = { g_getenv ("VALAC"), "-C", "-d", dir, "--pkg", "gtk4", "--pkg",
-                          "libsoup-3.0", "--pkg", "json-glib-1.0", path, NULL };
+  const char *valac[] = {
+    g_getenv ("VALAC"), "-C", "-d", dir, "--pkg", "gtk4", "--pkg", "libsoup-3.0", "--pkg",
+    "json-glib-1.0",    path, NULL
+  };
   const char *check[] = { g_getenv ("PYTHON"), "-c", CHECK_NAMES, path, NULL };
   g_autoptr (GError) error = NULL;
 
@@ -715,9 +719,10 @@ test_without (gconstpointer data)
 static gboolean
 has_python (void)
 {
-  const char *argv[] = { g_getenv ("PYTHON"), "-c",
-                         "import gi; gi.require_version('Gtk', '4.0'); gi.require_version('Lsobs', '1.0')",
-                         NULL };
+  const char *argv[] = {
+    g_getenv ("PYTHON"), "-c",
+    "import gi; gi.require_version('Gtk', '4.0'); gi.require_version('Lsobs', '1.0')", NULL
+  };
   int status;
 
   return argv[0] != NULL && *argv[0] != '\0' &&

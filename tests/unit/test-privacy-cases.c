@@ -30,8 +30,8 @@ dup_text (JsonObject *object, const char *member)
 static LsobsConfig *
 make_config (JsonObject *settings)
 {
-  static const char *const keys[] = { "password", "api_key", "token", "authorization", "key_id",
-                                      "secret" };
+  static const char *const keys[] = { "password",      "api_key", "token",
+                                      "authorization", "key_id",  "secret" };
   LsobsConfig *config = lsobs_config_new (NULL, NULL);
 
   lsobs_config_set_flush_interval (config, 3600 * 1000);
@@ -39,7 +39,8 @@ make_config (JsonObject *settings)
     {
       for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
         lsobs_config_add_redact_key (config, keys[i]);
-      lsobs_config_add_redact_rule (config, "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}", NULL);
+      lsobs_config_add_redact_rule (config, "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}",
+                                    NULL);
       lsobs_config_set_redact_pairs (config, TRUE);
       lsobs_config_set_redact_secrets (config, TRUE);
       return config;
@@ -164,8 +165,8 @@ add_rows (JsonObject *all, const char *member, GTestDataFunc test)
   for (guint i = 0; i < json_array_get_length (rows); i++)
     {
       JsonObject *row = json_array_get_object_element (rows, i);
-      g_autofree char *path =
-          g_strdup_printf ("/privacy-cases/%s/%s", member, json_object_get_string_member (row, "name"));
+      g_autofree char *path = g_strdup_printf ("/privacy-cases/%s/%s", member,
+                                               json_object_get_string_member (row, "name"));
 
       g_test_add_data_func (g_strdelimit (path, " ,", '-'), row, test);
     }

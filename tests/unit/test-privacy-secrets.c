@@ -221,7 +221,8 @@ static const SecretRow rows[] = {
   { 8, "program", "cd $(pw~d); pw~d", NULL },
 
   { 9, "case", "<pass~word>hunter2x</pass~word>", "<password>$</password>" },
-  { 9, "attribute", "<db:pass~word type='text'>{8}</db:pass~word>", "<db:password type='text'>$</db:password>" },
+  { 9, "attribute", "<db:pass~word type='text'>{8}</db:pass~word>",
+    "<db:password type='text'>$</db:password>" },
   { 9, "longer-name", "<userPass~word>{8}</userPass~word>", "<userPassword>$</userPassword>" },
   { 9, "cdata", "<secr~et><![CDATA[{8}]]></secr~et>", "<secret><![CDATA[$]]></secret>" },
   { 9, "cut", "<pass~word>{8}", "<password>$" },
@@ -233,7 +234,8 @@ static const SecretRow rows[] = {
   { 10, "case", "Bas~ic dXNlcjpwYXNzd29yZA==", "Basic $" },
   { 10, "header", "curl -H 'X-Auth: bas~ic YWRtaW46c2VjcmV0MTIz'", "curl -H 'X-Auth: basic $'" },
   { 10, "colon-third", "Bas~ic YWI6Y2RlZmdo", "Basic $" },
-  { 10, "words", "a bas~ic understanding of Basic Overview, Basic Only1, basic OAuth2 flows", NULL },
+  { 10, "words", "a bas~ic understanding of Basic Overview, Basic Only1, basic OAuth2 flows",
+    NULL },
   { 10, "no-colon", "Bas~ic aGVsbG93b3JsZGhlbGxv", NULL },
 
   { 30, "router", "sk~-or-v1-{64}", "$" },
@@ -252,7 +254,8 @@ static const SecretRow rows[] = {
   { 30, "databricks", "dap~i0123456789abcdef0123456789abcdef", "$" },
   { 30, "elevenlabs", "s~k_0123456789abcdef0123456789abcdef0123456789abcdef", "$" },
   { 30, "slug", "xai-explanations-of-neural-networks-2024, hf_hub_download, r8_t", NULL },
-  { 30, "identifier", "key-value-store, sk_buff, key-0123456789, hf_transformers_model_name_or_path", NULL },
+  { 30, "identifier",
+    "key-value-store, sk_buff, key-0123456789, hf_transformers_model_name_or_path", NULL },
 
   { 31, "groq", "gs~k_{52}", "$" },
   { 31, "fireworks", "fw~_{24}", "$" },

@@ -439,7 +439,8 @@ test_escaped_often (void)
       g_autofree char *before = g_strnfill (n_backslashes, '\\');
       gsize len;
 
-      g_string_append_printf (text, "{%s\"password%s\":%s\"x1y2%s\"}", before, before, before, before);
+      g_string_append_printf (text, "{%s\"password%s\":%s\"x1y2%s\"}", before, before, before,
+                              before);
       len = text->len;
       append_times (text, " ", LSOBS_REDACT_PADDING);
       _lsobs_buffer_truncate (&out, 0);

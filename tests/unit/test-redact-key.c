@@ -81,9 +81,13 @@ static const KeyRow key_rows[] = {
   { "mark-and-letter", "\xe1\xba\xa1\xcc\x81", "\xc3\xa1\xcc\xa3" },
   { "no-width", "password", "pass\xe2\x80\x8b\xe2\x80\x8dword\xef\xbb\xbf" },
   { "key-no-width", "pass\xe2\x80\x8bword", "PassWord" },
-  { "selector", "password", "p\xef\xb8\x8f" "assword" },
+  { "selector", "password",
+    "p\xef\xb8\x8f"
+    "assword" },
   { "filler", "password", "pass\xe3\x85\xa4word" },
-  { "separators", "my-api_key", "My\xe2\x80\x91" "Api \xe2\x80\xbfKey" },
+  { "separators", "my-api_key",
+    "My\xe2\x80\x91"
+    "Api \xe2\x80\xbfKey" },
   { "blanks", "api_key", "\tapi  key\xc2\xa0" },
   { "syllable", "\xea\xb0\x81", "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8" },
 };

@@ -55,7 +55,8 @@ static const char *const secret_names[] = {
   "\xef\xbb\xbfpassword",
   "api\xe2\x80\x90key",
   "api\xc2\xa0key",
-  "p\xc2\xad" "asswd",
+  "p\xc2\xad"
+  "asswd",
 };
 
 static const char *const other_names[] = {
@@ -91,7 +92,8 @@ static const char *const other_names[] = {
   "logprobs",
   "max\xe2\x80\x8btokens",
   "mon\xe2\x80\x8bkey",
-  "key\xc2\xad" "board",
+  "key\xc2\xad"
+  "board",
 };
 
 static void
