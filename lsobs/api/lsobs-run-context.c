@@ -310,9 +310,9 @@ free_hook (gpointer data)
     hook->notify (hook->user_data);
 }
 
-/* Asks the function of a binding. A run that is sampled counts until it ends, and only for its own
- * exporter, and others that its observer has had; one that is not has everything below it left out,
- * whichever exporter it is of.
+/* Asks the function of a binding. A run that is sampled counts only for its own exporter, and others that
+ * its observer has had; one that is not has everything below it left out, whichever exporter it is of.
+ * One that has ended counts, as in lsobs_run_start_child(): it is the binding that knows whether it is meant.
  * @exporter: (nullable)
  * Returns: (transfer full) (nullable) */
 static LsobsRun *
@@ -330,7 +330,7 @@ ask_hook (LsobsExporter *exporter, gsize serial)
     return NULL;
   run = hook->func (exporter, serial, hook->user_data);
   g_atomic_rc_box_release_full (hook, free_hook);
-  if (run != NULL && lsobs_run_is_sampled (run) && !(is_of (run, exporter) && is_running (run)))
+  if (run != NULL && !is_of (run, exporter) && lsobs_run_is_sampled (run))
     g_clear_pointer (&run, lsobs_run_unref);
   return run;
 }
@@ -342,11 +342,12 @@ LsobsRun *
 _lsobs_run_context_ref (LsobsExporter *exporter)
 {
   LsobsRunPusher *entry = find_entry (exporter);
+  g_autoptr (LsobsRun) pushed =
+      entry != NULL && entry->run != NULL ? lsobs_run_ref (entry->run) : NULL;
+  /* The function of the binding may change the stack. */
   LsobsRun *run = ask_hook (exporter, entry != NULL ? entry->serial : 0);
 
-  if (run != NULL)
-    return run;
-  return entry != NULL && entry->run != NULL ? lsobs_run_ref (entry->run) : NULL;
+  return run != NULL ? run : g_steal_pointer (&pushed);
 }
 
 /* Returns: (transfer none): the new entry, which the stack owns */
@@ -433,8 +434,8 @@ lsobs_run_get_thread_default (void)
  * Gets the current run of this thread, to keep it for later or for another thread: what the
  * function of lsobs_run_set_context_func() tells, or else the run that was pushed last.
  *
- * Returns: (transfer full) (nullable): the current run, whichever observer it is of, if it has not
- *   ended
+ * Returns: (transfer full) (nullable): the current run, whichever observer it is of; of the runs that were
+ *   pushed, one that has not ended
  *
  * Since: 0.1
  */

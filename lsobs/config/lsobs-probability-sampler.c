@@ -59,11 +59,15 @@ get_bucket (const char *trace_id)
 gboolean
 _lsobs_probability_sampler_keeps (double rate, const char *trace_id)
 {
+  double share;
+
   if (rate >= 1.0)
     return TRUE;
   if (!(rate > 0.0))
     return FALSE;
-  return get_bucket (trace_id) / (double) N_BUCKETS < rate;
+  /* The variable rounds: on some machines, a quotient has more digits than a double. */
+  share = get_bucket (trace_id) / (double) N_BUCKETS;
+  return share < rate;
 }
 
 static gboolean

@@ -74,12 +74,12 @@ make_full (void)
   for (guint i = 0; i < G_N_ELEMENTS (input_keys); i++)
     {
       g_assert_true (lsobs_usage_set_input_token_detail (usage, input_keys[i], 10 + i, &error));
-      g_assert_true (lsobs_usage_set_input_cost_detail (usage, input_keys[i], 0.01, &error));
+      g_assert_true (lsobs_usage_set_input_cost_detail (usage, input_keys[i], 0.0625, &error));
     }
   for (guint i = 0; i < G_N_ELEMENTS (output_keys); i++)
     {
       g_assert_true (lsobs_usage_set_output_token_detail (usage, output_keys[i], 20 + i, &error));
-      g_assert_true (lsobs_usage_set_output_cost_detail (usage, output_keys[i], 0.02, &error));
+      g_assert_true (lsobs_usage_set_output_cost_detail (usage, output_keys[i], 0.03125, &error));
     }
   g_assert_no_error (error);
   return usage;
@@ -95,14 +95,14 @@ static const char full[] =
     "\"over_200k\":24},\"output_token_details\":{\"audio\":20,\"reasoning\":21,\"text\":22,"
     "\"image\":23,\"flex\":24,\"flex_audio\":25,\"flex_reasoning\":26,\"priority\":27,"
     "\"priority_audio\":28,\"priority_reasoning\":29,\"over_200k\":30},\"input_cost\":0.25,"
-    "\"output_cost\":0.5,\"total_cost\":1.0,\"input_cost_details\":{\"audio\":0.01,"
-    "\"cache_read\":0.01,\"cache_creation\":0.01,\"cache_read_over_200k\":0.01,"
-    "\"ephemeral_5m_input_tokens\":0.01,\"ephemeral_1h_input_tokens\":0.01,\"text\":0.01,"
-    "\"image\":0.01,\"flex\":0.01,\"flex_audio\":0.01,\"flex_cache_read\":0.01,"
-    "\"priority\":0.01,\"priority_audio\":0.01,\"priority_cache_read\":0.01,"
-    "\"over_200k\":0.01},\"output_cost_details\":{\"audio\":0.02,\"reasoning\":0.02,"
-    "\"text\":0.02,\"image\":0.02,\"flex\":0.02,\"flex_audio\":0.02,\"flex_reasoning\":0.02,"
-    "\"priority\":0.02,\"priority_audio\":0.02,\"priority_reasoning\":0.02,\"over_200k\":0.02}}";
+    "\"output_cost\":0.5,\"total_cost\":1.0,\"input_cost_details\":{\"audio\":0.0625,"
+    "\"cache_read\":0.0625,\"cache_creation\":0.0625,\"cache_read_over_200k\":0.0625,"
+    "\"ephemeral_5m_input_tokens\":0.0625,\"ephemeral_1h_input_tokens\":0.0625,\"text\":0.0625,"
+    "\"image\":0.0625,\"flex\":0.0625,\"flex_audio\":0.0625,\"flex_cache_read\":0.0625,"
+    "\"priority\":0.0625,\"priority_audio\":0.0625,\"priority_cache_read\":0.0625,"
+    "\"over_200k\":0.0625},\"output_cost_details\":{\"audio\":0.03125,\"reasoning\":0.03125,"
+    "\"text\":0.03125,\"image\":0.03125,\"flex\":0.03125,\"flex_audio\":0.03125,\"flex_reasoning\":0.03125,"
+    "\"priority\":0.03125,\"priority_audio\":0.03125,\"priority_reasoning\":0.03125,\"over_200k\":0.03125}}";
 /* clang-format on */
 
 static void
@@ -122,8 +122,8 @@ test_full (void)
   g_assert_cmpfloat (lsobs_usage_get_input_cost (usage), ==, 0.25);
   g_assert_cmpfloat (lsobs_usage_get_output_cost (usage), ==, 0.5);
   g_assert_cmpfloat (lsobs_usage_get_total_cost (usage), ==, 1);
-  g_assert_cmpfloat (lsobs_usage_get_input_cost_detail (usage, "text"), ==, 0.01);
-  g_assert_cmpfloat (lsobs_usage_get_output_cost_detail (usage, "image"), ==, 0.02);
+  g_assert_cmpfloat (lsobs_usage_get_input_cost_detail (usage, "text"), ==, 0.0625);
+  g_assert_cmpfloat (lsobs_usage_get_output_cost_detail (usage, "image"), ==, 0.03125);
 
   /* What it writes it reads. */
   again = lsobs_usage_new_from_json (json, &error);
@@ -165,7 +165,7 @@ static void
 test_refused (void)
 {
   static const char *const unknown[] = { "", "Audio", "ephemeral_1hr_input_tokens", "a\xff" };
-  static const double bad[] = { -0.01, -G_MAXDOUBLE, INFINITY, -INFINITY, NAN };
+  static const double bad[] = { -0.0625, -G_MAXDOUBLE, INFINITY, -INFINITY, NAN };
   g_autoptr (LsobsUsage) usage = make_full ();
   g_autoptr (GError) error = NULL;
 
