@@ -37,4 +37,13 @@ gboolean lsobs_client_replay_finish (LsobsClient *self,
                                      guint *n_failed,
                                      GError **error);
 
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_client_lookup_run_url_async (LsobsClient *self,
+                                        const char *run_id,
+                                        GCancellable *cancellable,
+                                        GAsyncReadyCallback callback,
+                                        gpointer user_data);
+LSOBS_AVAILABLE_IN_0_1
+char *lsobs_client_lookup_run_url_finish (LsobsClient *self, GAsyncResult *result, GError **error);
+
 G_END_DECLS

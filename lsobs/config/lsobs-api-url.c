@@ -161,3 +161,47 @@ _lsobs_api_url_same_server (const char *url, const char *other)
 
   return server != NULL && other_server != NULL && strcmp (server, other_server) == 0;
 }
+
+/* @path: (transfer none)
+ * Returns: (transfer full) (nullable): @path without the part that leads to the API; NULL if it has
+ *   none */
+static char *
+strip_api_path (const char *path)
+{
+  static const char *const suffixes[] = { "/api/v1", "/api" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    if (g_str_has_suffix (path, suffixes[i]))
+      return g_strndup (path, strlen (path) - strlen (suffixes[i]));
+  return NULL;
+}
+
+/* @host: such as api.smith.langchain.com, or eu.api.smith.langchain.com
+ * Returns: (transfer full): without the label "api" */
+static char *
+strip_api_label (const char *host)
+{
+  const char *label = strstr (host, ".api.");
+
+  if (g_str_has_prefix (host, "api."))
+    return g_strdup (host + strlen ("api."));
+  if (label == NULL)
+    return g_strdup (host);
+  return g_strdup_printf ("%.*s%s", (int) (label - host), host, label + strlen (".api"));
+}
+
+/* Finds the address that people use in a browser. A server of one's own has it beside the API, below
+ * /api; the hosted service at another host.
+ * @url: from _lsobs_api_url_parse()
+ * Returns: (transfer full): without a slash at the end */
+char *
+_lsobs_api_url_dup_web (const char *url)
+{
+  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
+  g_autofree char *path = strip_api_path (g_uri_get_path (uri));
+  g_autofree char *host =
+      path != NULL ? g_strdup (g_uri_get_host (uri)) : strip_api_label (g_uri_get_host (uri));
+
+  return g_uri_join (G_URI_FLAGS_ENCODED, g_uri_get_scheme (uri), NULL, host, g_uri_get_port (uri),
+                     path != NULL ? path : g_uri_get_path (uri), NULL, NULL);
+}

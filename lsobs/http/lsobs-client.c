@@ -3,9 +3,11 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-id-private.h"
 #include "lsobs/http/lsobs-client-private.h"
 #include "lsobs/http/lsobs-drain-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
+#include "lsobs/http/lsobs-run-lookup-private.h"
 #include "lsobs/http/lsobs-upload-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/transport/lsobs-body-private.h"
@@ -713,4 +715,82 @@ lsobs_client_replay_finish (LsobsClient *self,
   if (n_failed != NULL)
     *n_failed = failed;
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * lsobs_client_lookup_run_url_async:
+ * @self: a client
+ * @run_id: the id of a run, see lsobs_run_dup_id()
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when the address is known
+ * @user_data: data for @callback
+ *
+ * Asks the service where people see a run in their browser. The client of an observer is
+ * the transport of its exporter, unless the program has given it another one:
+ *
+ * |[<!-- language="C" -->
+ * LsobsTransport *client = lsobs_exporter_get_transport (lsobs_observer_get_exporter (observer));
+ *
+ * lsobs_client_lookup_run_url_async (LSOBS_CLIENT (client), id, NULL, found_cb, NULL);
+ * ]|
+ *
+ * Flush first: the service cannot tell where a run is that it has not got. It has a run some
+ * seconds after it was sent; until then, the question is repeated, up to eight times in
+ * about a minute.
+ *
+ * May be called from any thread, also while an exporter uses the client: it has
+ * connections of its own. @callback runs in the thread-default main context of the
+ * caller, where the requests are made.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_client_lookup_run_url_async (LsobsClient *self,
+                                   const char *run_id,
+                                   GCancellable *cancellable,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  LsobsId id;
+
+  g_return_if_fail (LSOBS_IS_CLIENT (self));
+  g_return_if_fail (self->service != NULL);
+  g_return_if_fail (run_id != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_client_lookup_run_url_async);
+  if (_lsobs_id_parse_text (&id, run_id))
+    _lsobs_run_lookup_task (_lsobs_service_peek_settings (self->service), run_id, task);
+  else
+    g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
+                             _ ("The id of a run must be a UUID"));
+}
+
+/**
+ * lsobs_client_lookup_run_url_finish:
+ * @self: a client
+ * @result: what the callback was given
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_client_lookup_run_url_async() began. Only those who may see the project
+ * can open the address.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_RUN when the id is no UUID, with %LSOBS_ERROR_NOT_FOUND
+ * when the service does not have the run, or has no such question; with another code of
+ * %LSOBS_ERROR as an upload does; or with %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: (transfer full): the address of the run, or %NULL
+ *
+ * Since: 0.1
+ */
+char *
+lsobs_client_lookup_run_url_finish (LsobsClient *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (LSOBS_IS_CLIENT (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_client_lookup_run_url_async), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lsobs/config/lsobs-api-url-private.h"
 #include "lsobs/config/lsobs-config-private.h"
 #include "lsobs/config/lsobs-settings-private.h"
 #include "lsobs/lsobs-error.h"
@@ -277,6 +278,31 @@ test_workspace (gconstpointer data)
   g_assert_cmpstr (get (destinations, 0)->values.workspace_id, ==, row->expected);
 }
 
+/* --- the address for a browser --- */
+
+static void
+test_web_url (void)
+{
+  static const char *const rows[][2] = {
+    { "https://api.smith.langchain.com", "https://smith.langchain.com" },
+    { "https://eu.api.smith.langchain.com", "https://eu.smith.langchain.com" },
+    { "https://smith.example.com/api", "https://smith.example.com" },
+    { "https://smith.example.com/api/v1", "https://smith.example.com" },
+    { "https://api.example.com/tools/api", "https://api.example.com/tools" },
+    { "https://smith.example.com:8443/api", "https://smith.example.com:8443" },
+    { "http://127.0.0.1:1984", "http://127.0.0.1:1984" },
+    { "http://[::1]:1984/api", "http://[::1]:1984" },
+    { "https://traces.example.com/apis", "https://traces.example.com/apis" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *url = _lsobs_api_url_dup_web (rows[i][0]);
+
+      g_assert_cmpstr (url, ==, rows[i][1]);
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -294,6 +320,8 @@ main (int argc, char *argv[])
 
       g_test_add_data_func (path, &workspace_rows[i], test_workspace);
     }
+
+  g_test_add_func ("/settings-destinations/web-url", test_web_url);
 
   return g_test_run ();
 }
