@@ -49,6 +49,12 @@ LsobsRun *lsobs_observer_start_run_of_kind (LsobsObserver *self,
                                             const char *kind,
                                             JsonNode *inputs);
 LSOBS_AVAILABLE_IN_0_1
+LsobsRun *lsobs_observer_start_run_in_project (LsobsObserver *self,
+                                               const char *project_name,
+                                               const char *name,
+                                               LsobsRunType run_type,
+                                               JsonNode *inputs);
+LSOBS_AVAILABLE_IN_0_1
 LsobsRun *lsobs_observer_start_nested_run (LsobsObserver *self,
                                            const char *name,
                                            LsobsRunType run_type,

@@ -31,6 +31,7 @@ typedef struct
                         * @run_type */
   JsonNode *inputs;    /* (nullable) inputs as a tree */
   GBytes *inputs_json; /* (nullable) inputs as JSON text, instead of @inputs */
+  const char *project; /* (nullable) of a root: instead of the one of the config */
 } LsobsRunStart;
 
 /* How a run ends. A member that is not set is absent. */

@@ -126,6 +126,16 @@ new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled, gboolean
   return self;
 }
 
+/* The whole trace goes to the project: children take the target of their parent. */
+static void
+set_project (LsobsRunInfo *info, const char *project)
+{
+  g_autofree char *name = g_utf8_make_valid (project, -1);
+  g_autoptr (LsobsTarget) target = _lsobs_target_new_project (name);
+
+  _lsobs_run_info_set_target (info, target);
+}
+
 /* Makes a run with a parent in this process, or with none. */
 static LsobsRun *
 new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
@@ -145,6 +155,8 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
                                     : NULL;
   LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
 
+  if (start->project != NULL && parent == NULL)
+    set_project (info, start->project);
   if (inherited != NULL)
     {
       _lsobs_mutex_lock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);

@@ -436,7 +436,7 @@ _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
   return _lsobs_probability_sampler_keeps (self->values.sampling_rate, text);
 }
 
-/* @trace_target: (nullable): the target of the trace, if another process has begun it
+/* @trace_target: (nullable): the target of the trace, if another process or the program has chosen one
  * Returns: (transfer none): the target of a run, before a replica replaces it */
 LsobsTarget *
 _lsobs_settings_get_own_target (LsobsSettings *self, LsobsTarget *trace_target)

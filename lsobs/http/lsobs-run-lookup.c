@@ -225,8 +225,8 @@ start_attempt (GTask *task)
         finish (task, NULL, error);
       return;
     }
-  message = _lsobs_route_new_message (_lsobs_service_peek_route (lookup->service), "POST",
-                                      "runs/query");
+  message =
+      _lsobs_route_new_message (_lsobs_service_peek_route (lookup->service), "POST", "runs/query");
   _lsobs_attempts_begin (&lookup->attempts, task, message, "application/json", lookup->body,
                          attempted_cb);
 }

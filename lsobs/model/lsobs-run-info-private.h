@@ -74,7 +74,8 @@ typedef struct _LsobsRunInfo
   LsobsRunType run_type;
   gboolean sampled;    /* the same in the whole trace; set before the info is shared */
   const char *name;    /* (nullable) of a run that is known by its id only */
-  LsobsTarget *target; /* (owned) (nullable) of a trace from another process; overrides the
+  LsobsTarget *target; /* (owned) (nullable) of a trace from another process, or
+                        * that the program chooses; overrides the
                         * settings */
 
   LsobsSegmentText *texts; /* (owned) (nullable) (atomic) only grows */

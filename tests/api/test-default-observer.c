@@ -289,9 +289,9 @@ test_flush_reason (void)
   test_env_set (env, "LANGSMITH_API_KEY", SECRET);
   test_env_set (env, "LANGSMITH_ENDPOINT", test_server_get_url (server));
   observer = lsobs_observer_new_default ();
-  test_server_push (server, NULL,
-                    (TestAnswer){ .status = 503, .headers = "Retry-After: 60", .body = "busy",
-                                  .repeat = -1 });
+  test_server_push (
+      server, NULL,
+      (TestAnswer){ .status = 503, .headers = "Retry-After: 60", .body = "busy", .repeat = -1 });
   test_server_hold (server);
   test_emit (lsobs_observer_get_exporter (observer), "one");
   while (error == NULL || strstr (error->message, "The service has not answered yet") == NULL)

@@ -231,6 +231,80 @@ test_nodes (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
   assert_flush (self, 3);
 }
 
+/* --- another project for a trace --- */
+
+static const char *
+get_project (WireTree *tree, const char *name)
+{
+  WireRun *run = wire_tree_find (tree, name);
+
+  g_assert_nonnull (run);
+  return wire_run_get_string (run, "session_name");
+}
+
+/* All of the trace goes there, and its headers say so; other traces do not. */
+static void
+test_project (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
+{
+  LsobsObserver *observer;
+  g_autoptr (GHashTable) headers = NULL;
+  g_autoptr (WireTree) tree = NULL;
+  LsobsRun *root, *child, *remote;
+
+  lsobs_config_set_trust_incoming_headers (self->base.config, TRUE);
+  test_fixture_start (&self->base);
+  observer = self->base.observer;
+  root =
+      lsobs_observer_start_run_in_project (observer, "billing", "root", LSOBS_RUN_TYPE_CHAIN, NULL);
+  child = start_child (root, "child");
+  headers = lsobs_run_to_headers (child);
+  remote = lsobs_observer_start_run_from_headers (observer, headers, "remote", LSOBS_RUN_TYPE_CHAIN,
+                                                  NULL);
+  g_assert_true (lsobs_run_add_feedback (root, "helpful", 1, NULL, NULL));
+  end (remote);
+  end (child);
+  end (root);
+  end (lsobs_observer_start_run_in_project (observer, NULL, "null", LSOBS_RUN_TYPE_CHAIN, NULL));
+  end (lsobs_observer_start_run_in_project (observer, "", "empty", LSOBS_RUN_TYPE_CHAIN, NULL));
+  end (
+      lsobs_observer_start_run_in_project (observer, "a\xff", "bytes", LSOBS_RUN_TYPE_CHAIN, NULL));
+  end (start (self, "other"));
+  assert_flush (self, 8);
+
+  tree = test_server_build_tree (self->base.server);
+  g_assert_cmpstr (get_project (tree, "root"), ==, "billing");
+  g_assert_cmpstr (get_project (tree, "child"), ==, "billing");
+  g_assert_cmpstr (get_project (tree, "remote"), ==, "billing");
+  g_assert_cmpstr (get_project (tree, "null"), ==, TEST_PROJECT);
+  g_assert_cmpstr (get_project (tree, "empty"), ==, TEST_PROJECT);
+  g_assert_cmpstr (get_project (tree, "bytes"), ==, "a\xef\xbf\xbd");
+  g_assert_cmpstr (get_project (tree, "other"), ==, TEST_PROJECT);
+}
+
+/* With replicas: one that has no project of its own follows. */
+static void
+test_project_replicas (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+  g_autoptr (WireTree) other_tree = NULL;
+  LsobsRun *root;
+
+  lsobs_config_add_replica (self->base.config, test_server_get_url (self->base.server), TEST_KEY,
+                            NULL, NULL, LSOBS_REPLICA_ROLE_PRIMARY);
+  lsobs_config_add_replica (self->base.config, test_server_get_url (self->other), TEST_KEY, "copy",
+                            NULL, LSOBS_REPLICA_ROLE_SECONDARY);
+  test_fixture_start (&self->base);
+  root = lsobs_observer_start_run_in_project (self->base.observer, "billing", "root",
+                                              LSOBS_RUN_TYPE_CHAIN, NULL);
+  end (start_child (root, "child"));
+  end (root);
+  assert_flush (self, 4);
+  tree = test_server_build_tree (self->base.server);
+  other_tree = test_server_build_tree (self->other);
+  g_assert_cmpstr (get_project (tree, "child"), ==, "billing");
+  g_assert_cmpstr (get_project (other_tree, "child"), ==, "copy");
+}
+
 /* --- on and off --- */
 
 static void
@@ -741,6 +815,8 @@ main (int argc, char **argv)
   ADD ("waiting", test_waiting);
   ADD ("feedback", test_feedback);
   ADD ("nodes", test_nodes);
+  ADD ("project", test_project);
+  ADD ("project-replicas", test_project_replicas);
   ADD ("off", test_off);
   ADD ("on", test_on);
   ADD ("off-and-on", test_off_and_on);

@@ -165,16 +165,14 @@ test_cancel (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   while (!is_asked (fixture->server, NULL) || g_main_context_pending (NULL))
     g_main_context_iteration (NULL, FALSE);
   g_cancellable_cancel (cancellable);
-  g_assert_null (
-      lsobs_client_lookup_run_url_finish (client, test_result_wait (&result), &error));
+  g_assert_null (lsobs_client_lookup_run_url_finish (client, test_result_wait (&result), &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 
   /* Before it begins. */
   test_result_clear (&result);
   g_clear_error (&error);
   lsobs_client_lookup_run_url_async (client, RUN, cancellable, test_result_cb, &result);
-  g_assert_null (
-      lsobs_client_lookup_run_url_finish (client, test_result_wait (&result), &error));
+  g_assert_null (lsobs_client_lookup_run_url_finish (client, test_result_wait (&result), &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
