@@ -133,6 +133,28 @@ check_shell () {
   report "${1##*/}" $?
 }
 
+check_json () {
+  if [ -z "$PYTHON" ] || [ "$PYTHON" = no ]; then
+    skip "${1##*/}" "no Python"
+    return
+  fi
+  $PYTHON -m json.tool "$1" > "$tmp/said" 2>&1
+  report "${1##*/}" $?
+}
+
+# What is no project is a part of one.
+check_meson () {
+  if ! command -v meson > "$tmp/said" 2>&1; then
+    skip "${1##*/}" "no Meson"
+    return
+  fi
+  grep -q '^project(' "$1" || echo "project('snippet', 'c')" > "$tmp/meson.build"
+  cat "$1" >> "$tmp/meson.build"
+  meson introspect --ast "$tmp/meson.build" > "$tmp/said" 2>&1
+  report "${1##*/}" $?
+  rm -f "$tmp/meson.build"
+}
+
 mkdir "$tmp/code"
 extract_markdown "$srcdir/README"
 extract_markdown "$srcdir/CONTRIBUTING"
@@ -188,6 +210,8 @@ for code in "$tmp"/code/*; do
     *.fragment-js) run_js_fragment "$code" ;;
     *.sh) check_shell "$code" ;;
     *.python) run_untraced "$code" "$PYTHON" ;;
+    *.json) check_json "$code" ;;
+    *.meson) check_meson "$code" ;;
     *.javascript) run_untraced "$code" "$GJS" ;;
     *) echo "nothing is known of this language" > "$tmp/said"; report "${code##*/}" 1 ;;
   esac
