@@ -578,7 +578,8 @@ read_all (LsobsConfig *config, GError **error)
  *   they exclude the variables of a project
  * - `TRACING_SAMPLING_RATE` for #LsobsConfig:sampling-rate
  * - `HIDE_INPUTS`, `HIDE_OUTPUTS` and `HIDE_METADATA` for #LsobsConfig:hide-inputs,
- *   #LsobsConfig:hide-outputs and #LsobsConfig:hide-metadata
+ *   #LsobsConfig:hide-outputs and #LsobsConfig:hide-metadata, and `REDACT_PAIRS` for
+ *   #LsobsConfig:redact-pairs
  * - `DISABLE_RUN_COMPRESSION` to set #LsobsConfig:compression to
  *   %LSOBS_COMPRESSION_NONE, and `RUN_COMPRESSION_LEVEL` for
  *   #LsobsConfig:compression-level
