@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 /* Names of members whose values are hidden. Names are compared without case, dashes, underscores,
- * white space, and characters that nobody sees: `api_key`, `API-Key`, `apiKey` and `api key` are
+ * white space, and characters that have no width: `api_key`, `API-Key`, `apiKey` and `api key` are
  * one name. One thread adds names, then several may ask at the same time. */
 typedef struct _LsobsRedactKeys LsobsRedactKeys;
 

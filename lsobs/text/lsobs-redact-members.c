@@ -19,7 +19,7 @@
  * string that it is in. */
 
 /* Objects that are deeper are taken for parts of the one at this depth. */
-#define MAX_FRAMES 256
+#define MAX_OPEN 256
 
 /* A value. */
 typedef struct
@@ -29,13 +29,13 @@ typedef struct
   char quote;  /* that is put around the replacement; 0: none */
 } Value;
 
-/* An object or array that is open, as far as it matters for pairs. */
+/* An object or array that is open, as it may be a pair. */
 typedef struct
 {
   gboolean is_secret; /* the name that it has as a member is one of the keys */
   gboolean has_value;
   Value value; /* of the last member that has the value of a pair */
-} Frame;
+} OpenPair;
 
 typedef struct
 {
@@ -45,9 +45,9 @@ typedef struct
   gsize len;
   gsize floor;   /* nothing before it belongs to a name */
   GArray *hits;  /* (owned) (nullable) (element-type Value) */
-  GArray *stack; /* (owned) (nullable) (element-type Frame) if pairs are hidden */
-  gsize n_deep;  /* open objects and arrays that have no frame */
-} Finder;
+  GArray *stack; /* (owned) (nullable) (element-type OpenPair) if pairs are hidden */
+  gsize n_deep;  /* open objects and arrays that are not in @stack */
+} MemberReader;
 
 static inline gboolean
 is_quote (char c)
@@ -63,7 +63,7 @@ is_space (char c)
 
 /* Returns: how many backslashes are right before @position */
 static gsize
-count_backslashes (const Finder *self, gsize position)
+count_backslashes (const MemberReader *self, gsize position)
 {
   gsize n = 0;
 
@@ -84,10 +84,10 @@ get_level (gsize n_backslashes)
   return level;
 }
 
-/* Returns: the position of the quote that ends a string; the end of the text if there is none
+/* Returns: the position of the quote that ends a string; the end of the text without one
  * @position: after the quote that begins it, which has the level */
 static gsize
-find_quote (const Finder *self, gsize position, char quote, guint level)
+find_quote (const MemberReader *self, gsize position, char quote, guint level)
 {
   while (position < self->len)
     {
@@ -105,14 +105,14 @@ find_quote (const Finder *self, gsize position, char quote, guint level)
 
 /* Whether a quote ends the string that the JSON is in. */
 static gboolean
-ends_all (const Finder *self, gsize position)
+ends_all (const MemberReader *self, gsize position)
 {
   return self->view != NULL && self->text[position] == '"' &&
          !_lsobs_redact_view_is_escaped (self->view, position);
 }
 
 static gsize
-skip_space (const Finder *self, gsize position)
+skip_space (const MemberReader *self, gsize position)
 {
   while (position < self->len && is_space (self->text[position]))
     position++;
@@ -123,7 +123,7 @@ skip_space (const Finder *self, gsize position)
 
 /* Returns: the first byte after a value that does not begin with a quote */
 static gsize
-skip_value (const Finder *self, gsize position, char quote)
+skip_value (const MemberReader *self, gsize position, char quote)
 {
   gsize depth = 0;
 
@@ -157,7 +157,7 @@ skip_value (const Finder *self, gsize position, char quote)
  * @position: where it begins
  * @quote: that of the name */
 static Value
-find_value (const Finder *self, gsize position, char quote)
+find_value (const MemberReader *self, gsize position, char quote)
 {
   gsize open = position;
   Value value = { position, position, quote };
@@ -185,7 +185,7 @@ find_value (const Finder *self, gsize position, char quote)
 }
 
 static void
-hide (Finder *self, Value value)
+hide (MemberReader *self, Value value)
 {
   if (self->hits == NULL)
     self->hits = g_array_new (FALSE, FALSE, sizeof (Value));
@@ -228,7 +228,7 @@ typedef struct
 } Word;
 
 static Word
-read_word (const Finder *self, gsize start, gsize end)
+read_word (const MemberReader *self, gsize start, gsize end)
 {
   Word word = { self->text + start, end - start, NULL };
 
@@ -238,7 +238,7 @@ read_word (const Finder *self, gsize start, gsize end)
 }
 
 static gboolean
-is_key (const Finder *self, gsize start, gsize end)
+is_key (const MemberReader *self, gsize start, gsize end)
 {
   Word word = read_word (self, start, end);
   gboolean result = _lsobs_redact_keys_has (self->keys, word.text, word.len);
@@ -248,7 +248,7 @@ is_key (const Finder *self, gsize start, gsize end)
 }
 
 static LsobsRedactRole
-find_role (const Finder *self, gsize start, gsize end)
+find_role (const MemberReader *self, gsize start, gsize end)
 {
   Word word = read_word (self, start, end);
   LsobsRedactRole role = _lsobs_redact_keys_find_role (word.text, word.len);
@@ -259,45 +259,45 @@ find_role (const Finder *self, gsize start, gsize end)
 
 /* --- pairs --- */
 
-static Frame *
-peek_frame (const Finder *self)
+static OpenPair *
+peek_pair (const MemberReader *self)
 {
-  return &g_array_index (self->stack, Frame, self->stack->len - 1);
+  return &g_array_index (self->stack, OpenPair, self->stack->len - 1);
 }
 
 static void
-open_frame (Finder *self)
+open_pair (MemberReader *self)
 {
-  const Frame frame = { .has_value = FALSE };
+  const OpenPair pair = { .has_value = FALSE };
 
-  if (self->stack->len < MAX_FRAMES)
-    g_array_append_val (self->stack, frame);
+  if (self->stack->len < MAX_OPEN)
+    g_array_append_val (self->stack, pair);
   else
     self->n_deep++;
 }
 
 /* @end: after the bracket */
 static void
-close_frame (Finder *self, gsize end)
+close_pair (MemberReader *self, gsize end)
 {
-  Frame *frame;
+  OpenPair *pair;
 
   if (self->n_deep > 0)
     self->n_deep--;
   else if (self->stack->len > 1)
     g_array_set_size (self->stack, self->stack->len - 1);
-  frame = peek_frame (self);
-  if (frame->has_value && frame->value.end == G_MAXSIZE)
-    frame->value.end = end;
+  pair = peek_pair (self);
+  if (pair->has_value && pair->value.end == G_MAXSIZE)
+    pair->value.end = end;
 }
 
 /* Takes a member that may be one half of a pair.
  * @value: where its value begins
  * Returns: where to go on */
 static gsize
-take_half (Finder *self, LsobsRedactRole role, gsize position, char quote)
+take_half (MemberReader *self, LsobsRedactRole role, gsize position, char quote)
 {
-  Frame *frame = peek_frame (self);
+  OpenPair *pair = peek_pair (self);
   char c = self->text[position];
   Value value = { position, G_MAXSIZE, quote };
   gboolean is_string = is_quote (c) || c == '\\';
@@ -308,15 +308,15 @@ take_half (Finder *self, LsobsRedactRole role, gsize position, char quote)
     {
       if (!is_string || !is_key (self, value.start, value.end))
         return position;
-      frame->is_secret = TRUE;
-      if (frame->has_value)
-        hide (self, frame->value);
+      pair->is_secret = TRUE;
+      if (pair->has_value)
+        hide (self, pair->value);
       return value.end;
     }
-  if (!frame->is_secret)
+  if (!pair->is_secret)
     {
-      frame->has_value = TRUE;
-      frame->value = value;
+      pair->has_value = TRUE;
+      pair->value = value;
       return position;
     }
   if (value.end == G_MAXSIZE)
@@ -331,7 +331,7 @@ take_half (Finder *self, LsobsRedactRole role, gsize position, char quote)
  * words, a quoted word may have a colon behind it, too: `case "password": return`.
  * @quote: the position of the quote before the name, or 0 */
 static gboolean
-may_be_bare (const Finder *self, gsize quote)
+may_be_bare (const MemberReader *self, gsize quote)
 {
   while (quote > 0 && is_space (self->text[quote - 1]))
     quote--;
@@ -342,7 +342,7 @@ may_be_bare (const Finder *self, gsize quote)
 /* Takes what is around a colon.
  * Returns: where to go on */
 static gsize
-take_colon (Finder *self, gsize colon, gsize position)
+take_colon (MemberReader *self, gsize colon, gsize position)
 {
   gsize name_end = colon;
   gsize name;
@@ -384,7 +384,7 @@ take_colon (Finder *self, gsize colon, gsize position)
 
 /* Returns: the next byte that matters: a colon or, as in Ruby, an arrow */
 static gsize
-find_next (const Finder *self, gsize position)
+find_next (const MemberReader *self, gsize position)
 {
   const char *start = self->text + position;
   const char *colon = memchr (start, ':', self->len - position);
@@ -395,7 +395,7 @@ find_next (const Finder *self, gsize position)
 }
 
 static void
-find_members (Finder *self)
+find_members (MemberReader *self)
 {
   for (gsize position = find_next (self, 0); position < self->len;
        position = find_next (self, position))
@@ -410,7 +410,7 @@ find_members (Finder *self)
 
 /* Returns: the first byte after a string, if one begins here. Its brackets open nothing. */
 static gsize
-skip_string (const Finder *self, gsize position)
+skip_string (const MemberReader *self, gsize position)
 {
   gsize open = skip_space (self, position);
 
@@ -421,22 +421,22 @@ skip_string (const Finder *self, gsize position)
 
 /* As find_members(), for pairs, and what is in brackets. */
 static void
-find_pairs (Finder *self)
+find_pairs (MemberReader *self)
 {
-  const Frame frame = { .has_value = FALSE };
+  const OpenPair pair = { .has_value = FALSE };
 
   self->floor = 0;
-  self->stack = g_array_new (FALSE, TRUE, sizeof (Frame));
-  g_array_append_val (self->stack, frame);
+  self->stack = g_array_new (FALSE, TRUE, sizeof (OpenPair));
+  g_array_append_val (self->stack, pair);
   for (gsize position = 0; position < self->len;)
     {
       char c = self->text[position++];
       gsize after = position;
 
       if (c == '{' || c == '[')
-        open_frame (self);
+        open_pair (self);
       else if (c == '}' || c == ']')
-        close_frame (self, position);
+        close_pair (self, position);
       else if (c == ':' || c == '=')
         {
           if (c == '=' && after < self->len && self->text[after] == '>')
@@ -460,7 +460,7 @@ compare_values (gconstpointer a, gconstpointer b)
 }
 
 static void
-write_hits (const Finder *self, LsobsBuffer *out, GArray **edits)
+write_hits (const MemberReader *self, LsobsBuffer *out, GArray **edits)
 {
   gsize out_start = out->len;
   gsize copied = 0;
@@ -504,16 +504,16 @@ _lsobs_redact_members_hide (const LsobsRedactKeys *keys,
                             LsobsBuffer *out,
                             GArray **edits)
 {
-  Finder finder = { .keys = keys, .view = view, .text = text, .len = len };
+  MemberReader reader = { .keys = keys, .view = view, .text = text, .len = len };
 
   if (len == 0)
     return FALSE;
-  find_members (&finder);
+  find_members (&reader);
   if (pairs)
-    find_pairs (&finder);
-  if (finder.hits == NULL)
+    find_pairs (&reader);
+  if (reader.hits == NULL)
     return FALSE;
-  write_hits (&finder, out, edits);
-  g_array_unref (finder.hits);
+  write_hits (&reader, out, edits);
+  g_array_unref (reader.hits);
   return TRUE;
 }

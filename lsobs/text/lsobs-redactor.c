@@ -5,7 +5,7 @@
 #include "lsobs/text/lsobs-redactor-private.h"
 #include "lsobs/text/lsobs-secret-rules-private.h"
 
-/* How many times the escapes of a text are taken off. What is escaped more often is not judged. */
+/* How many times the escapes of a text are taken off. A text that is escaped more often is hidden as a whole. */
 #define MAX_VIEWS 8
 
 struct _LsobsRedactor

@@ -373,7 +373,7 @@ measure_token (const Word *word, const char *p, const char *end)
 /* Replaces the tokens of a text that begin like those of well-known services. This is less exact
  * than the rules are, and uses no regular expression: programs wait for it.
  * @text: without NUL
- * Returns: FALSE if there is none: nothing was appended */
+ * Returns: FALSE if the text has no token: nothing was appended */
 gboolean
 _lsobs_secret_rules_mask_tokens (LsobsBuffer *out, const char *text, gsize len)
 {
