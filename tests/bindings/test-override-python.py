@@ -625,7 +625,7 @@ def test_current_run():
         return other
 
     def work(run, outputs, problem=None):
-        assert Lsobs.Run.get_thread_default() == run
+        assert Lsobs.get_current_run() is run
         with observer.run('wrapped-child') as child:
             assert child.dup_parent_id() == run.dup_id()
         run.outputs = outputs

@@ -18,7 +18,7 @@ import python_helpers
 from python_helpers import assert_raises, get_named, get_sent, new_observer
 
 # pylint: disable=wrong-import-position
-from gi.repository import Gio, GLib, Lsobs
+from gi.repository import Gio, GLib, Json, Lsobs
 
 TIMEOUT_S = python_helpers.TIMEOUT / 1000
 
@@ -567,6 +567,27 @@ def test_tracing_context():
     assert sent['root'].parent_id is None
 
 
+def test_tracing_context_project():
+    observer, transport = new_observer()
+    with observer.run('before') as before, Lsobs.tracing_context(project='inner'):
+        # it is in a trace already
+        observer.start_nested_run('below').end()
+        observer.start_run('root', {'a': 1}, 'tool').end()
+        observer.start_run('node', Json.from_string('[1]')).end()
+        observer.start_run('word', {'a': 1}, 'agent').end()
+    with Lsobs.tracing_context(project='outer'), observer.run('block'):
+        with Lsobs.tracing_context(project='other', parent=False):
+            observer.start_nested_run('nested').end()
+        observer.start_nested_run('child').end()
+    sent = get_named(observer, transport)
+    assert {name: run.project for name, run in sent.items()} == {
+        'before': 'python', 'below': 'python', 'root': 'inner', 'node': 'inner', 'word': 'inner',
+        'block': 'outer', 'child': 'outer', 'nested': 'other'}, {n: r.project for n, r in sent.items()}
+    assert sent['below'].parent_id == before.dup_id()
+    assert sent['root'].inputs == {'a': 1} and sent['root'].type == 'tool'
+    assert sent['word'].metadata['ls_run_kind'] == 'agent'
+
+
 def test_tracing_context_off():
     observer, transport = new_observer()
 
@@ -761,5 +782,5 @@ if __name__ == '__main__':
         test_async_generator_block, test_context_manager, test_traced_generators,
         test_traced_async_generator_breaks, test_ends, test_outputs_of_functions, test_decorators,
         test_bind, test_run_run, test_default_observer, test_default_of_environment,
-        test_tracing_context, test_tracing_context_off, test_tracing_context_is_async,
+        test_tracing_context, test_tracing_context_project, test_tracing_context_off, test_tracing_context_is_async,
         test_fork_and_exit, test_no_leak, test_missing_override, test_typing_errors]))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The other classes of the typelib, with plain values."""
 
+from gi.repository import Json
+
 from ._blocks import Block
 from ._ends import to_error
 from ._functions import make_decorator
@@ -22,6 +24,11 @@ def note(run):
     return run
 
 
+def has_project():
+    options = get_options()
+    return options is not None and bool(options.project)
+
+
 def find_parent_run(observer):
     """For what takes a parent: the run of a block around the caller, unless C has to say."""
     run, is_certain = find_parent(observer)
@@ -41,14 +48,35 @@ class Observer(Lsobs.Observer):
         place = find_place()
         if place is not None and place.is_off:
             return get_off_run().start_child(name, inputs, run_type)
-        return note(start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
-                          self.get_tracing_enabled(), name, inputs, run_type))
+        return self.start_root(name, inputs, run_type)
+
+    def start_root(self, name, inputs, run_type):
+        options = get_options()
+        if options is None or not options.project:
+            return note(start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
+                              self.get_tracing_enabled(), name, inputs, run_type))
+
+        def start_in_project(name, run_type, inputs):
+            return super(Observer, self).start_run_in_project(clean(options.project), name, run_type, inputs)
+
+        def start_bytes(name, run_type, inputs):
+            return start_in_project(name, run_type, Json.from_string(inputs.get_data().decode('utf-8')))
+
+        def start_kind(name, kind, inputs):
+            run = start_in_project(name, Lsobs.RunType.CHAIN, inputs)
+            run.set_metadata('ls_run_kind', kind)
+            return run
+
+        return note(start(start_in_project, start_bytes, start_kind, self.get_tracing_enabled(),
+                          name, inputs, run_type))
 
     def start_nested_run(self, name, inputs=None, run_type=None):
         """Start a run below the current one, see Lsobs.get_current_run(); else it is a root."""
         parent, is_certain = find_parent(self)
         if is_certain and parent is not None:
             return parent.start_child(name, inputs, run_type)
+        if has_project() and Lsobs.Run.ref_thread_default() is None:
+            return self.start_root(name, inputs, run_type)
         return note(start(super().start_nested_run, super().start_nested_run_bytes,
                           super().start_nested_run_of_kind, self.get_tracing_enabled(),
                           name, inputs, run_type))

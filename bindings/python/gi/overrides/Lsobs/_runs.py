@@ -74,7 +74,6 @@ class Run(Lsobs.Run):
 
         PyGObject passes on no exception through C but a GLib.Error.
         """
-        self.push_thread_default()
         place = Place(self, None, sys._getframe(), options=get_options())
         place.open()
         try:
@@ -84,9 +83,6 @@ class Run(Lsobs.Run):
             raise
         finally:
             place.close()
-            # what was left above it by others is not ours to pop
-            if Lsobs.Run.get_thread_default() == self:
-                self.pop_thread_default()
         end_run(self, None, self.outputs)
         return True
 
