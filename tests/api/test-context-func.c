@@ -219,13 +219,15 @@ test_fork_and_end (void)
     {
       g_autoptr (LsobsRun) found = lsobs_run_ref_thread_default ();
       g_autoptr (LsobsRun) late = NULL;
+      gboolean right;
 
       lsobs_forbid_callbacks_at_exit ();
       lsobs_shutdown_at_exit (NULL);
       late = lsobs_run_ref_thread_default ();
       lsobs_run_set_context_func (NULL, NULL, NULL);
-      _exit (found == block && late == NULL && language.n_asked == 1 && language.n_freed == 0 ? 0
-                                                                                              : 1);
+      right = found == block && late == NULL && language.n_asked == 1 && language.n_freed == 0;
+      g_clear_pointer (&found, lsobs_run_unref);
+      _exit (right ? 0 : 1);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_true (WIFEXITED (status));
@@ -238,10 +240,11 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
+  /* first, while no thread of another test may be on its way out */
+  g_test_add_func ("/context-func/fork-and-end", test_fork_and_end);
   g_test_add_func ("/context-func/order", test_order);
   g_test_add_func ("/context-func/other-exporter", test_other_exporter);
   g_test_add_func ("/context-func/model-call", test_model_call);
   g_test_add_func ("/context-func/replaced-within", test_replaced_within);
-  g_test_add_func ("/context-func/fork-and-end", test_fork_and_end);
   return g_test_run ();
 }
