@@ -44,4 +44,5 @@ extern GHashTable *headers;
 extern SoupMessage *message;
 extern SoupMessageHeaders *message_headers;
 
+void found_cb (GObject *source, GAsyncResult *result, gpointer user_data);
 void replayed_cb (GObject *source, GAsyncResult *result, gpointer user_data);

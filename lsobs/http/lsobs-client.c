@@ -731,7 +731,7 @@ lsobs_client_replay_finish (LsobsClient *self,
  * |[<!-- language="C" -->
  * LsobsTransport *client = lsobs_exporter_get_transport (lsobs_observer_get_exporter (observer));
  *
- * lsobs_client_lookup_run_url_async (LSOBS_CLIENT (client), id, NULL, found_cb, NULL);
+ * lsobs_client_lookup_run_url_async (LSOBS_CLIENT (client), run_id, NULL, found_cb, NULL);
  * ]|
  *
  * Flush first: the service cannot tell where a run is that it has not got. It has a run some

@@ -13,7 +13,7 @@
 #include "lsobs/text/lsobs-json-document-private.h"
 
 /* How often the service may say that it does not have the run: it processes runs after it has
- * accepted them. With the default delay, all questions take about a minute. */
+ * accepted them. With the default delay, that takes about a minute. */
 #define MAX_ABSENCES 8
 
 /* The longest path that a service may give, in bytes. */
@@ -92,7 +92,7 @@ is_path (const char *text, gsize len)
 
 /* Reads the answer, {"runs":[{"id":…,"app_path":…}]}.
  * @absent: (out): the service does not have the run
- * Returns: (transfer full) (nullable): the address; NULL if there is none in the answer */
+ * Returns: (transfer full) (nullable): the address; NULL if the answer has no address */
 static char *
 read_url (RunLookup *lookup, const char *text, gboolean *absent)
 {
