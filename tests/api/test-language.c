@@ -150,13 +150,21 @@ test_entry (void)
   g_assert_true (test_log_contains (expected));
 }
 
+static gboolean
+has_request (TestServer *server, gpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) requests = test_server_dup_requests (server);
+
+  return requests->len > 0;
+}
+
 static void
 test_plural (TestFixture *fixture, gconstpointer data)
 {
   static const char singular[] = "Flushing took longer than %" PRId64 " ms; "
-                                 "%" PRIu64 " record is still to be sent";
+                                 "%" PRIu64 " record is still to be sent: %s";
   static const char plural[] = "Flushing took longer than %" PRId64 " ms; "
-                               "%" PRIu64 " records are still to be sent";
+                               "%" PRIu64 " records are still to be sent: %s";
   guint n = GPOINTER_TO_UINT (data);
   g_autoptr (GError) error = NULL;
   g_autofree char *expected = NULL;
@@ -164,11 +172,15 @@ test_plural (TestFixture *fixture, gconstpointer data)
   test_fixture_start (fixture);
   test_server_hold (fixture->server);
   test_emit_many (fixture->exporter, n);
+  /* The second flush asks while the service does not answer. */
+  g_assert_false (lsobs_exporter_flush (fixture->exporter, 0, NULL, NULL));
+  g_assert_true (test_server_wait (fixture->server, has_request, NULL, TEST_TIMEOUT_MS));
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 0, NULL, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   expected = g_strdup_printf (check_translation (n == 1 ? singular : plural,
                                                  g_dngettext (DOMAIN, singular, plural, n)),
-                              lsobs_flush_error_get_waited (error), (guint64) n);
+                              lsobs_flush_error_get_waited (error), (guint64) n,
+                              translate ("The service has not answered yet"));
   g_assert_cmpstr (error->message, ==, expected);
   test_server_release (fixture->server);
   g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, n));
