@@ -58,12 +58,14 @@ typedef struct
   gboolean is_done;    /* the message has been sent, and another start sends it again */
 } MessageCall;
 
-/* Drops the call that was made last. */
+/* Drops the call that was made last. Its answer was not handed over, unless it was wrapped. */
 static void
 drop_call (MessageCall *self)
 {
-  if (!self->is_wrapped)
-    _lsobs_model_call_drop (self->call, self->status, NULL);
+  if (!self->is_wrapped && self->status > 0)
+    _lsobs_model_call_drop_unseen (self->call, self->status);
+  else if (!self->is_wrapped)
+    _lsobs_model_call_drop (self->call, 0, NULL);
   g_clear_object (&self->call);
 }
 
@@ -129,6 +131,8 @@ got_headers_cb (SoupMessage *message, gpointer user_data)
   MessageCall *self = user_data;
 
   self->status = soup_message_get_status (message);
+  if (self->status >= 400)
+    _lsobs_model_call_refuse (self->call, soup_message_get_reason_phrase (message));
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       const char *id = soup_message_headers_get_one (headers, names[i]);

@@ -11,7 +11,9 @@ LsobsModelCall *_lsobs_model_call_new (LsobsExporter *exporter,
                                        const char *url,
                                        GBytes *body);
 void _lsobs_model_call_feed (LsobsModelCall *self, const char *data, gsize len);
+void _lsobs_model_call_refuse (LsobsModelCall *self, const char *phrase);
 void _lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error);
+void _lsobs_model_call_drop_unseen (LsobsModelCall *self, guint status);
 void _lsobs_model_call_drop (LsobsModelCall *self, guint status, const GError *error);
 
 G_END_DECLS

@@ -78,6 +78,11 @@
 /* It is sent, so it is not translated. */
 #define INCOMPLETE_ANSWER "Incomplete answer"
 
+/* ... whose answer came, and was not handed over. */
+#define NOT_HANDED_OVER \
+ "The answer was not handed to lsobs. Send the message with lsobs_session_send() or its like, or " \
+ "hand the answer to lsobs_message_wrap_response()"
+
 struct _LsobsModelCall
 {
   GObject parent_instance;
@@ -85,7 +90,11 @@ struct _LsobsModelCall
   LsobsRun *run;             /* (owned) */
   LsobsCallRequest *request; /* (owned) (nullable) not %NULL if the run is sampled */
   LsobsCallAnswer *answer;   /* (owned) (nullable) %NULL if the run is not sampled, or has ended */
+  char *phrase;              /* (owned) (nullable) the words of a status that is an error */
+  gint64 refusal_time;       /* when that status came, in µs; 0: it has not */
   gboolean has_token;        /* the run has the event */
+  gboolean has_body;         /* bytes of the body have come */
+  gboolean is_unseen;        /* they went past lsobs */
   gboolean has_ended;
 };
 
@@ -270,9 +279,12 @@ end (LsobsModelCall *self, guint status, const GError *error, gboolean is_whole)
       _lsobs_call_answer_end (answer, is_whole);
       set_metadata (self, status);
       outputs = _lsobs_call_answer_dup_outputs (answer);
-      message = _lsobs_call_answer_dup_error (answer, status);
+      message = _lsobs_call_answer_dup_error (answer, status, self->phrase);
     }
   run_end.outputs_json = outputs;
+  /* The program does not read the body of this error: the call has ended when the status came. */
+  if (!is_whole && status >= 400 && !self->has_body)
+    run_end.end_time = self->refusal_time;
   if (message == NULL && error != NULL && (answer == NULL || !answer->is_complete))
     {
       message = g_strdup (error->message);
@@ -281,9 +293,19 @@ end (LsobsModelCall *self, guint status, const GError *error, gboolean is_whole)
   if (message != NULL)
     run_end.error = masked = _lsobs_call_mask_text (message);
   else if (answer != NULL ? !answer->is_complete : status >= 400)
-    run_end.error = INCOMPLETE_ANSWER;
+    run_end.error = self->is_unseen ? NOT_HANDED_OVER : INCOMPLETE_ANSWER;
   _lsobs_run_finish (self->run, &run_end);
   self->answer = NULL;
+}
+
+/* A status came that is an error. Its body may follow.
+ * @phrase: (nullable): the words of the service for it */
+void
+_lsobs_model_call_refuse (LsobsModelCall *self, const char *phrase)
+{
+  g_free (self->phrase);
+  self->phrase = g_strdup (phrase);
+  self->refusal_time = _lsobs_run_info_get_now (self->run->info);
 }
 
 /* Ends the run at the end of the body, or with an error.
@@ -302,12 +324,21 @@ _lsobs_model_call_drop (LsobsModelCall *self, guint status, const GError *error)
   end (self, status, error, FALSE);
 }
 
+/* The same for an answer that the program has not handed over. */
+void
+_lsobs_model_call_drop_unseen (LsobsModelCall *self, guint status)
+{
+  self->is_unseen = TRUE;
+  end (self, status, NULL, FALSE);
+}
+
 /* Takes the next piece of the answer. */
 void
 _lsobs_model_call_feed (LsobsModelCall *self, const char *data, gsize len)
 {
   if (self->answer == NULL)
     return;
+  self->has_body |= len > 0;
   _lsobs_call_answer_feed (self->answer, data, len);
   if (self->answer->has_token && self->answer->is_stream && !self->has_token)
     {
@@ -328,6 +359,7 @@ lsobs_model_call_finalize (GObject *object)
     _lsobs_model_call_drop (self, 0, NULL);
   g_clear_pointer (&self->request, _lsobs_call_request_free);
   g_clear_pointer (&self->run, lsobs_run_unref);
+  g_free (self->phrase);
   G_OBJECT_CLASS (lsobs_model_call_parent_class)->finalize (object);
 }
 

@@ -42,6 +42,7 @@ typedef struct
   const char *error;    /* (nullable) the text of the error of a run that failed */
   const GError *cause;  /* (nullable) the GError that @error is the message of */
   gint64 duration_ms;   /* or -1 to measure it */
+  gint64 end_time;      /* when it ended, as _lsobs_run_info_get_now() gave it then; 0: now */
 } LsobsRunEnd;
 
 LsobsRun *_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start);

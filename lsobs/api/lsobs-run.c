@@ -339,7 +339,7 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
   record->outputs = capture (self, end->outputs, end->outputs_json);
   record->error = g_strdup (is_cancelled (end->cause) ? CANCELLED_ERROR : end->error);
   record->duration_ms = end->duration_ms;
-  record->end_time = now;
+  record->end_time = end->end_time > 0 ? end->end_time : now;
   _lsobs_dispatcher_push (get_dispatcher (self), record);
 }
 

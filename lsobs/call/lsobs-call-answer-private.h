@@ -51,7 +51,7 @@ LsobsCallAnswer *_lsobs_call_answer_new (const LsobsCallFormat *format, guint n_
 void _lsobs_call_answer_free (LsobsCallAnswer *self);
 void _lsobs_call_answer_feed (LsobsCallAnswer *self, const char *data, gsize len);
 void _lsobs_call_answer_end (LsobsCallAnswer *self, gboolean is_whole);
-char *_lsobs_call_answer_dup_error (LsobsCallAnswer *self, guint status);
+char *_lsobs_call_answer_dup_error (LsobsCallAnswer *self, guint status, const char *phrase);
 GBytes *_lsobs_call_answer_dup_outputs (LsobsCallAnswer *self);
 guint64 _lsobs_call_answer_count_cut (LsobsCallAnswer *self);
 

@@ -415,16 +415,38 @@ _lsobs_call_answer_end (LsobsCallAnswer *self, gboolean is_whole)
     self->is_complete = TRUE; /* The service has sent it, lsobs has left it out. */
 }
 
+/* What libsoup and others say of a status that they do not know. */
+static gboolean
+is_phrase (const char *phrase)
+{
+  return phrase != NULL && *phrase != '\0' && g_ascii_strcasecmp (phrase, UNKNOWN_ERROR) != 0;
+}
+
+/* Returns: (nullable): the words for a status that is an error */
+static const char *
+get_phrase (guint status, const char *phrase)
+{
+  if (is_phrase (phrase))
+    return phrase;
+  if (status == 429)
+    return "Too Many Requests"; /* which libsoup does not know */
+  phrase = soup_status_get_phrase (status);
+  return is_phrase (phrase) ? phrase : NULL;
+}
+
 /* @status: the status of HTTP, or 0
+ * @phrase: (nullable): the words of the service for the status
  * Returns: (transfer full) (nullable): what the service says went wrong */
 char *
-_lsobs_call_answer_dup_error (LsobsCallAnswer *self, guint status)
+_lsobs_call_answer_dup_error (LsobsCallAnswer *self, guint status, const char *phrase)
 {
   const char *message = self->error != NULL ? self->error : self->message;
 
+  if (message == NULL)
+    message = get_phrase (status, phrase);
   if (status >= 400)
-    return g_strdup_printf ("HTTP %u: %s", status,
-                            message != NULL ? message : soup_status_get_phrase (status));
+    return message != NULL ? g_strdup_printf ("HTTP %u: %s", status, message)
+                           : g_strdup_printf ("HTTP %u", status);
   return g_strdup (self->error);
 }
 

@@ -683,6 +683,56 @@ test_status (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_one_failed (fixture, "HTTP 429: Slow down");
 }
 
+/* An answer that is an error, and whose body nobody reads: the run ends when the status came, with the
+ * words of the service. */
+static void
+test_refused_unread (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = NULL;
+  g_autoptr (GInputStream) stream = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+  LsobsRunEvent *event;
+  gint64 later;
+
+  fixture->service.body = make_body (TRUE);
+  fixture->service.status = 429;
+  message = new_message (test_server_get_url (fixture->server));
+  trace (fixture, message);
+  stream = lsobs_session_send (fixture->session, message, NULL, NULL);
+  g_assert_nonnull (stream);
+  later = g_get_real_time ();
+  /* The clock goes on. */
+  while (g_get_real_time () < later + 20000)
+    g_thread_yield ();
+  g_clear_object (&stream);
+  g_clear_object (&message);
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 1);
+  event = events->pdata[0];
+  g_assert_cmpstr (lsobs_run_event_get_error_text (event), ==, "HTTP 429: Too Many Requests");
+  g_assert_cmpint (lsobs_run_event_get_end_time (event), <=, later);
+}
+
+/* libsoup's own functions show lsobs nothing. */
+static void
+test_not_handed_over (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+  const char *error;
+
+  fixture->service.body = make_body (FALSE);
+  trace (fixture, message);
+  bytes = soup_session_send_and_read (fixture->session, message, NULL, NULL);
+  g_assert_nonnull (bytes);
+  g_clear_object (&message);
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 1);
+  error = lsobs_run_event_get_error_text (events->pdata[0]);
+  g_assert_nonnull (strstr (error, "lsobs_session_send()"));
+}
+
 static void
 test_refused (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -985,6 +1035,8 @@ main (int argc, char **argv)
   add ("/message-call/cut", test_cut);
   add ("/message-call/status", test_status);
   add ("/message-call/refused", test_refused);
+  add ("/message-call/refused-unread", test_refused_unread);
+  add ("/message-call/not-handed-over", test_not_handed_over);
   add ("/message-call/refused-again", test_refused_again);
   add ("/message-call/result-message", test_result_message);
   add ("/message-call/again", test_again);
