@@ -111,5 +111,7 @@ LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_observer_get_tracing_enabled (LsobsObserver *self);
 LSOBS_AVAILABLE_IN_0_1
 LsobsExporter *lsobs_observer_get_exporter (LsobsObserver *self);
+LSOBS_AVAILABLE_IN_0_1
+LsobsExporter *lsobs_observer_ref_exporter (LsobsObserver *self);
 
 G_END_DECLS

@@ -452,13 +452,23 @@ lsobs_observer_new_default (void)
   return self;
 }
 
+/* Returns: FALSE */
+static gboolean
+fail_closed (GError **error)
+{
+  g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_CLOSED,
+                       _ ("The observer was shut down; make another one"));
+  return FALSE;
+}
+
 /* Puts @exporter in the place of the current one.
  * @exporter: (transfer full): joins the lineage of the observer
- * Returns: (transfer full): the one that was replaced */
+ * Returns: (transfer full) (nullable): the one that was replaced; NULL if the observer was shut down */
 static LsobsExporter *
 replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing)
 {
   LsobsExporter *replaced;
+  gboolean is_closed;
 
   _lsobs_exporter_join_lineage (exporter, self->lineage);
   do
@@ -469,7 +479,8 @@ replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing
 
       replaced = NULL;
       _lsobs_fork_lock ();
-      if (self->exporter == current)
+      is_closed = _lsobs_lineage_is_closed_unlocked (self->lineage);
+      if (!is_closed && self->exporter == current)
         {
           _lsobs_lineage_retire_unlocked (self->lineage, dispatcher);
           replaced = self->exporter;
@@ -478,7 +489,9 @@ replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing
         }
       _lsobs_fork_unlock ();
     }
-  while (replaced == NULL);
+  while (replaced == NULL && !is_closed);
+  if (is_closed)
+    g_object_unref (exporter);
   return replaced;
 }
 
@@ -564,11 +577,7 @@ lsobs_observer_reconfigure (LsobsObserver *self, LsobsConfig *config, GError **e
 
   exporter = _lsobs_observer_ref_exporter (self);
   if (_lsobs_dispatcher_is_shut_down (_lsobs_exporter_get_dispatcher (exporter)))
-    {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_CLOSED,
-                           _ ("The observer was shut down; make another one"));
-      return FALSE;
-    }
+    return fail_closed (error);
   g_clear_object (&exporter);
   tracing = lsobs_config_get_tracing_enabled (config);
   exporter = new_exporter (self, config, tracing ? self->values.transport : NULL, NULL, error);
@@ -576,6 +585,9 @@ lsobs_observer_reconfigure (LsobsObserver *self, LsobsConfig *config, GError **e
     return FALSE;
 
   replaced = replace_exporter (self, g_object_ref (exporter), tracing);
+  /* Another thread has shut it down meanwhile. */
+  if (replaced == NULL)
+    return fail_closed (error);
   redirect_nodes (self, tracing);
   g_debug ("An observer has other settings: tracing is %s", tracing ? "on" : "off");
   _lsobs_notifier_post (self->notifier, 0, 0);
@@ -1047,6 +1059,7 @@ lsobs_observer_shutdown (LsobsObserver *self,
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), FALSE);
   g_return_val_if_fail (self->lineage != NULL, FALSE);
 
+  _lsobs_lineage_close (self->lineage);
   exporter = _lsobs_observer_ref_exporter (self);
   return lsobs_exporter_shutdown (exporter, timeout, stats, error);
 }
@@ -1086,6 +1099,7 @@ lsobs_observer_shutdown_async (LsobsObserver *self,
   g_return_if_fail (self->lineage != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
+  _lsobs_lineage_close (self->lineage);
   exporter = _lsobs_observer_ref_exporter (self);
   lsobs_exporter_shutdown_async (exporter, timeout, cancellable, shut_down_cb,
                                  new_task (self, lsobs_observer_shutdown_async, cancellable,
@@ -1184,11 +1198,34 @@ lsobs_observer_get_tracing_enabled (LsobsObserver *self)
 }
 
 /**
+ * lsobs_observer_ref_exporter: (rename-to lsobs_observer_get_exporter)
+ * @self: an observer
+ *
+ * Gets the exporter of the observer, to report runs by their ids. With a reference, it stays
+ * after lsobs_observer_reconfigure() has replaced it.
+ *
+ * May be called from any thread.
+ *
+ * Returns: (transfer full): an exporter
+ *
+ * Since: 0.1
+ */
+LsobsExporter *
+lsobs_observer_ref_exporter (LsobsObserver *self)
+{
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (self->lineage != NULL, NULL);
+
+  return _lsobs_observer_ref_exporter (self);
+}
+
+/**
  * lsobs_observer_get_exporter:
  * @self: an observer
  *
  * Gets the exporter of the observer, to report runs by their ids. It is there until
- * lsobs_observer_reconfigure() replaces it: take a reference to keep it for longer.
+ * lsobs_observer_reconfigure() replaces it. If another thread may do so meanwhile, call
+ * lsobs_observer_ref_exporter(), which bindings call in any case.
  *
  * Returns: (transfer none): an exporter
  *

@@ -18,6 +18,8 @@ void _lsobs_lineage_unref (LsobsLineage *self);
 gboolean _lsobs_lineage_is_tracing (LsobsLineage *self);
 void _lsobs_lineage_set_tracing (LsobsLineage *self, gboolean tracing);
 
+void _lsobs_lineage_close (LsobsLineage *self);
+gboolean _lsobs_lineage_is_closed_unlocked (LsobsLineage *self);
 void _lsobs_lineage_retire_unlocked (LsobsLineage *self, LsobsDispatcher *dispatcher);
 void _lsobs_lineage_forget_finished (LsobsLineage *self);
 GPtrArray *_lsobs_lineage_dup_dispatchers (LsobsLineage *self, LsobsDispatcher *current);

@@ -13,6 +13,7 @@ struct _LsobsLineage
   /* Guarded by _lsobs_fork_lock (), so that a forked child finds them whole. */
   GPtrArray *retired; /* (owned) (element-type LsobsDispatcher) the oldest first */
   LsobsStats *past;   /* (owned) the sum of those that have finished, and are not in the list */
+  gboolean is_closed; /* no dispatcher joins any more */
 };
 
 LsobsLineage *
@@ -57,6 +58,22 @@ void
 _lsobs_lineage_set_tracing (LsobsLineage *self, gboolean tracing)
 {
   g_atomic_int_set (&self->tracing, tracing);
+}
+
+/* No dispatcher is to replace the present one any more: the observer is being shut down. */
+void
+_lsobs_lineage_close (LsobsLineage *self)
+{
+  _lsobs_fork_lock ();
+  self->is_closed = TRUE;
+  _lsobs_fork_unlock ();
+}
+
+/* The caller holds _lsobs_fork_lock (). */
+gboolean
+_lsobs_lineage_is_closed_unlocked (LsobsLineage *self)
+{
+  return self->is_closed;
 }
 
 /* The caller holds _lsobs_fork_lock (), and replaces @dispatcher while it does: no record counts

@@ -582,6 +582,75 @@ test_often (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
   assert_complete (self->other, 50);
 }
 
+/* --- a shutdown, and the exporter, beside it --- */
+
+static gpointer
+reconfigure_thread (gpointer user_data)
+{
+  SwitchFixture *self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!lsobs_observer_reconfigure (self->base.observer, self->config, &error))
+    g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_CLOSED);
+  return NULL;
+}
+
+/* Whichever is first: an observer that was shut down stays so. */
+static void
+test_shutdown_beside (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
+{
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (LsobsStats) stats = NULL;
+      GThread *thread;
+
+      g_clear_object (&self->base.exporter);
+      g_clear_object (&self->base.observer);
+      self->base.observer = lsobs_observer_new (self->base.config, &error);
+      g_assert_no_error (error);
+      thread = g_thread_new ("reconfigure", reconfigure_thread, self);
+      for (guint j = 0; j < 50 * (i % 8); j++)
+        g_thread_yield ();
+      lsobs_observer_shutdown (self->base.observer, TEST_TIMEOUT_MS, NULL, NULL);
+      g_thread_join (thread);
+
+      end (start (self, "late"));
+      stats = lsobs_observer_dup_stats (self->base.observer);
+      g_assert_cmpuint (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN), >, 0);
+      g_assert_false (lsobs_observer_reconfigure (self->base.observer, self->config, &error));
+      g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_CLOSED);
+    }
+}
+
+static gpointer
+exporter_thread (gpointer user_data)
+{
+  SwitchFixture *self = user_data;
+
+  for (guint i = 0; i < 20000; i++)
+    {
+      g_autoptr (LsobsExporter) exporter = lsobs_observer_ref_exporter (self->base.observer);
+
+      g_assert_true (LSOBS_IS_EXPORTER (exporter));
+    }
+  return NULL;
+}
+
+/* The exporter that another thread has is there, also when it is replaced. */
+static void
+test_exporter_beside (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
+{
+  GThread *thread;
+
+  test_fixture_start (&self->base);
+  g_clear_object (&self->base.exporter);
+  thread = g_thread_new ("exporter", exporter_thread, self);
+  for (guint i = 0; i < 50; i++)
+    reconfigure (self, i % 2 == 0 ? self->off : self->base.config);
+  g_thread_join (thread);
+}
+
 /* --- threads --- */
 
 typedef struct
@@ -832,6 +901,8 @@ main (int argc, char **argv)
   ADD ("notify-state", test_notify_state);
   ADD ("timeout", test_timeout);
   ADD ("shutdown", test_shutdown);
+  ADD ("shutdown-beside", test_shutdown_beside);
+  ADD ("exporter-beside", test_exporter_beside);
   ADD ("async", test_async);
   ADD ("leaves", test_leaves);
   ADD ("last-unref", test_last_unref);
