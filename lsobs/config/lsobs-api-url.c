@@ -177,12 +177,14 @@ strip_api_path (const char *path)
 }
 
 /* @host: such as api.smith.langchain.com, or eu.api.smith.langchain.com
- * Returns: (transfer full): without the label "api" */
+ * Returns: (transfer full): without the label "api", if it is a host of the hosted service */
 static char *
 strip_api_label (const char *host)
 {
   const char *label = strstr (host, ".api.");
 
+  if (!g_str_has_suffix (host, ".smith.langchain.com"))
+    return g_strdup (host);
   if (g_str_has_prefix (host, "api."))
     return g_strdup (host + strlen ("api."));
   if (label == NULL)

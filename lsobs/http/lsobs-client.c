@@ -736,7 +736,7 @@ lsobs_client_replay_finish (LsobsClient *self,
  *
  * Flush first: the service cannot tell where a run is that it has not got. It has a run some
  * seconds after it was sent; until then, the question is repeated, up to eight times in
- * about a minute.
+ * about a minute, if the service answers at once.
  *
  * May be called from any thread, also while an exporter uses the client: it has
  * connections of its own. @callback runs in the thread-default main context of the

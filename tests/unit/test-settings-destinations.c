@@ -293,6 +293,8 @@ test_web_url (void)
     { "http://127.0.0.1:1984", "http://127.0.0.1:1984" },
     { "http://[::1]:1984/api", "http://[::1]:1984" },
     { "https://traces.example.com/apis", "https://traces.example.com/apis" },
+    { "https://langsmith.api.corp.example", "https://langsmith.api.corp.example" },
+    { "https://api.corp.example", "https://api.corp.example" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
