@@ -286,6 +286,7 @@ feed_json (LsobsCallFraming *self, const char *p, const char *end)
         case '}':
           if (!close_value (self))
             break;
+          g_assert (start != NULL);
           /* What opens an array of events comes once. */
           self->raw = raw_base == self->base ? raw : NULL;
           self->raw_len = raw != NULL ? (gsize) (p - raw) : 0;
