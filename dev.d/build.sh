@@ -49,7 +49,8 @@ configure_build () {
                --enable-debug --enable-compile-warnings=error --with-zstd) ;;
     minimal)
       # with nothing that can be left out
-      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --without-zstd) ;;
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --without-zstd
+               --without-tools) ;;
     *)
       options=(--enable-introspection=yes --enable-vala=yes --enable-gtk-doc --with-zstd) ;;
   esac

@@ -7,6 +7,7 @@ debian_packages="
   gcc g++ make autoconf autoconf-archive automake libtool gettext autopoint locales
   pkg-config xz-utils
   libglib2.0-dev libsoup-3.0-dev libjson-glib-dev libxxhash-dev libzstd-dev
+  libsqlite3-dev
   gobject-introspection libgirepository1.0-dev gir1.2-json-1.0 valac
   gtk-doc-tools
   abigail-tools
@@ -17,6 +18,7 @@ fedora_packages="
   gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel glibc-locale-source
   pkgconf-pkg-config xz diffutils libasan libubsan
   glib2-devel libsoup3-devel json-glib-devel xxhash-devel libzstd-devel
+  sqlite-devel
   gobject-introspection-devel vala
   gtk-doc
   libabigail

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the commands of lsobs share: how they are described and run, options, messages, exit codes. A new
+ * command is one file commands/NAME.c with a Command, one line below, and one in lsobs.c. */
+
+#pragma once
+
+#include <glib.h>
+
+#include "tools/store/store.h"
+
+G_BEGIN_DECLS
+
+/* Exit codes. */
+typedef enum
+{
+  COMMAND_DONE = 0,
+  COMMAND_FAILED = 1, /* it could not do what it should; the message is printed */
+  COMMAND_USAGE = 2   /* wrong options or arguments */
+} CommandResult;
+
+typedef struct
+{
+  const char *name;
+  const char *summary; /* marked with N_ (): one line for the list of commands */
+  const char
+      *arguments; /* (nullable) marked with N_ (): what follows the options, such as "[ID…]" */
+  const char *details; /* (nullable) marked with N_ (): is printed below the summary */
+  const GOptionEntry *entries;
+  /* @words: NULL-terminated: what is left after the options. Returns the exit code */
+  int (*run) (char **words);
+  gboolean strict; /* options end at the first word that is none */
+} Command;
+
+extern const Command command_delete;
+
+/* Reads the options of a command, and runs it.
+ * @argv: its name, and what follows */
+int command_run (const Command *command, int argc, char **argv);
+
+/* Prints "lsobs: MESSAGE" to standard error, without control characters. */
+void command_print_error (const char *format, ...) G_GNUC_PRINTF (1, 2);
+/* Prints the message of @error, frees it, and returns COMMAND_FAILED. @error: (transfer full) */
+int command_fail (GError *error);
+/* Prints a message about wrong arguments, and returns COMMAND_USAGE. */
+int command_refuse (const char *format, ...) G_GNUC_PRINTF (1, 2);
+
+/* The option --database=FILE, for the entries of a command. */
+extern char *command_database;
+#define COMMAND_OPTION_DATABASE \
+ { \
+  "database", 'd', 0, G_OPTION_ARG_FILENAME, &command_database, \
+      N_ ("The file with the traces [~/.local/share/lsobs/traces.db]"), N_ ("FILE") \
+ }
+
+/* Opens the database of the option, or the default one. If it fails, the message is printed.
+ * Returns: (transfer full) (nullable) */
+Store *command_open_store (DatabaseMode mode);
+
+G_END_DECLS

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <stdio.h>
+
+#include <glib/gi18n.h>
+
+#include "tools/commands/command.h"
+#include "tools/store/project.h"
+#include "tools/store/removal.h"
+#include "tools/store/time-text.h"
+
+static char **projects = NULL;
+static char *older_than = NULL;
+static gboolean as_json = FALSE;
+
+static const GOptionEntry entries[] = {
+  COMMAND_OPTION_DATABASE,
+  { "project", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &projects,
+    N_ ("Delete this project with all of its traces; may be given several times"), N_ ("NAME") },
+  { "older-than", 0, 0, G_OPTION_ARG_STRING, &older_than,
+    N_ ("Delete the traces of which nothing has come for so long, such as 12h or 30d"),
+    N_ ("TIME") },
+  { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, N_ ("Print the result as JSON"), NULL },
+  { NULL },
+};
+
+static gboolean
+delete_traces (Store *store, char **words, RemovalCount *count, GError **error)
+{
+  for (; *words != NULL; words++)
+    {
+      guint before = count->n_traces;
+      LsobsId id;
+
+      if (!_lsobs_id_parse_text (&id, *words))
+        {
+          g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
+                       /* TRANSLATORS: %s: what the user has written in place of an id */
+                       _ ("“%s” is no id of a trace: “lsobs list” shows the ids"), *words);
+          return FALSE;
+        }
+      if (!removal_delete_trace (store, &id, count, error))
+        return FALSE;
+      if (count->n_traces == before)
+        {
+          /* TRANSLATORS: %s: an id */
+          g_set_error (error, STORE_ERROR, STORE_ERROR_NOT_FOUND, _ ("There is no trace “%s”"),
+                       *words);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+static gboolean
+delete_projects (Store *store, RemovalCount *count, GError **error)
+{
+  for (char **name = projects; name != NULL && *name != NULL; name++)
+    {
+      g_autoptr (Project) project = project_load_name (store, *name, error);
+
+      if (project == NULL || !removal_delete_project (store, &project->id, count, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static int
+run (char **words)
+{
+  g_autoptr (Store) store = NULL;
+  RemovalCount count = { 0 };
+  GError *error = NULL;
+  gint64 age = 0;
+
+  if (*words == NULL && projects == NULL && older_than == NULL)
+    return command_refuse (_ ("Say what to delete: ids of traces, --project or --older-than"));
+  if (older_than != NULL && !time_text_parse_duration (older_than, &age))
+    /* TRANSLATORS: %s: what the user has written */
+    return command_refuse (_ ("“%s” is no time: write it such as 12h or 30d"), older_than);
+  store = command_open_store (DATABASE_READ_WRITE);
+  if (store == NULL)
+    return COMMAND_FAILED;
+  if (!delete_traces (store, words, &count, &error) || !delete_projects (store, &count, &error) ||
+      (older_than != NULL &&
+       !removal_delete_older (store, g_get_real_time () - age, &count, &error)))
+    return command_fail (error);
+  if (as_json)
+    printf ("{\"traces\":%u,\"runs\":%u}\n", count.n_traces, count.n_runs);
+  else
+    /* TRANSLATORS: both %u are numbers */
+    g_print (_ ("Traces deleted: %u, with %u runs\n"), count.n_traces, count.n_runs);
+  return COMMAND_DONE;
+}
+
+const Command command_delete = {
+  .name = "delete",
+  .summary = N_ ("Delete traces, projects, or what is old"),
+  .arguments = N_ ("[TRACE-ID…]"),
+  .entries = entries,
+  .run = run,
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Deletion. Traces are deleted whole, with the feedback and the attachments of their runs. These functions
+ * make transactions of their own, of so many runs that nobody waits long: call them outside of one. */
+
+#pragma once
+
+#include "tools/store/store.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  guint n_runs;   /* that were deleted */
+  guint n_traces; /* at least one run of which was */
+} RemovalCount;
+
+/* @count: (inout): is added to */
+gboolean removal_delete_trace (Store *store,
+                               const LsobsId *trace_id,
+                               RemovalCount *count,
+                               GError **error);
+/* Deletes the project, too. */
+gboolean removal_delete_project (Store *store,
+                                 const LsobsId *project_id,
+                                 RemovalCount *count,
+                                 GError **error);
+/* Deletes the traces of which nothing has been received since @time, in µs. */
+gboolean removal_delete_older (Store *store, gint64 time, RemovalCount *count, GError **error);
+/* Deletes the oldest traces until the database has at most @bytes, less a tenth of them. Does nothing
+ * if it has no more now. */
+gboolean removal_shrink (Store *store, gint64 bytes, RemovalCount *count, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the long texts of a run say in few words: usage, first token, conversation. */
+
+#pragma once
+
+#include "tools/store/run.h"
+
+G_BEGIN_DECLS
+
+/* Sets usage, first_token_time, thread and status by the other members. */
+void run_facts_update (Run *run, gboolean failed);
+
+G_END_DECLS

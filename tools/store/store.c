@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "tools/store/schema.h"
+#include "tools/store/store.h"
+
+struct _Store
+{
+  Database *database;   /* (owned) */
+  GHashTable *projects; /* (owned) from name to seq */
+  gint64 change;        /* the last number taken; of a transaction */
+  gint64 first_change;  /* what it was at the begin */
+};
+
+char *
+store_dup_default_path (void)
+{
+  return g_build_filename (g_get_user_data_dir (), "lsobs", "traces.db", NULL);
+}
+
+Store *
+store_open (const char *path, DatabaseMode mode, GError **error)
+{
+  g_autoptr (Store) self = g_new0 (Store, 1);
+
+  self->projects = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->database = database_open (path, mode, error);
+  if (self->database == NULL)
+    return NULL;
+  if (mode == DATABASE_READ_ONLY)
+    return schema_check (self->database, error) ? g_steal_pointer (&self) : NULL;
+  /* NORMAL: a commit is in the cache of the system, which a process that is killed leaves behind;
+   * the disk has it at the next checkpoint. */
+  if (!schema_upgrade (self->database, SCHEMA_VERSION, error) ||
+      !database_execute (self->database,
+                         "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                         "PRAGMA journal_size_limit=16777216",
+                         error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+void
+store_close (Store *self)
+{
+  if (self->database != NULL)
+    database_close (self->database);
+  g_hash_table_unref (self->projects);
+  g_free (self);
+}
+
+Database *
+store_get_database (Store *self)
+{
+  return self->database;
+}
+
+GHashTable *
+store_get_project_cache (Store *self)
+{
+  return self->projects;
+}
+
+/* --- transactions --- */
+
+gboolean
+store_get_last_change (Store *self, gint64 *change, GError **error)
+{
+  return database_query_int (self->database, change, 0, error,
+                             "SELECT value FROM state WHERE name = 'change'", "");
+}
+
+gint64
+store_take_change (Store *self)
+{
+  return ++self->change;
+}
+
+gboolean
+store_begin (Store *self, GError **error)
+{
+  if (!database_run (self->database, error, "BEGIN IMMEDIATE", ""))
+    return FALSE;
+  /* Another process may have removed a project since. */
+  g_hash_table_remove_all (self->projects);
+  if (!store_get_last_change (self, &self->first_change, error))
+    {
+      store_rollback (self);
+      return FALSE;
+    }
+  self->change = self->first_change;
+  return TRUE;
+}
+
+gboolean
+store_commit (Store *self, GError **error)
+{
+  if ((self->change == self->first_change ||
+       database_run (self->database, error, "UPDATE state SET value = ? WHERE name = 'change'", "i",
+                     self->change)) &&
+      database_run (self->database, error, "COMMIT", ""))
+    return TRUE;
+  store_rollback (self);
+  return FALSE;
+}
+
+/* SQLite itself has rolled back after some errors. */
+void
+store_rollback (Store *self)
+{
+  g_hash_table_remove_all (self->projects);
+  if (sqlite3_get_autocommit (database_get_handle (self->database)) == 0)
+    database_run (self->database, NULL, "ROLLBACK", "");
+}
+
+gboolean
+store_begin_part (Store *self, GError **error)
+{
+  return database_run (self->database, error, "SAVEPOINT part", "");
+}
+
+gboolean
+store_end_part (Store *self, gboolean keep, GError **error)
+{
+  if (keep)
+    return database_run (self->database, error, "RELEASE part", "");
+  g_hash_table_remove_all (self->projects);
+  return database_run (self->database, error, "ROLLBACK TO part", "") &&
+         database_run (self->database, error, "RELEASE part", "");
+}
+
+gboolean
+store_sync (Store *self, GError **error)
+{
+  return database_execute (self->database, "PRAGMA wal_checkpoint(PASSIVE)", error);
+}
+
+gboolean
+store_get_size (Store *self, gint64 *bytes, GError **error)
+{
+  gint64 n_pages;
+  gint64 n_free;
+  gint64 page_size;
+
+  if (!database_query_int (self->database, &n_pages, 0, error, "PRAGMA page_count", "") ||
+      !database_query_int (self->database, &n_free, 0, error, "PRAGMA freelist_count", "") ||
+      !database_query_int (self->database, &page_size, 0, error, "PRAGMA page_size", ""))
+    return FALSE;
+  *bytes = (n_pages - n_free) * page_size;
+  return TRUE;
+}
