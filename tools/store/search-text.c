@@ -30,9 +30,9 @@ clear_columns (Columns *self)
 }
 
 static void
-append_text (LsobsBuffer *out, const char *text, gsize len)
+append_text (LsobsBuffer *out, gsize max, const char *text, gsize len)
 {
-  gsize room = SEARCH_TEXT_MAX - MIN (out->len, SEARCH_TEXT_MAX);
+  gsize room = max - MIN (out->len, max);
 
   len = _lsobs_utf8_cut (text, len, room);
   _lsobs_buffer_append (out, text, len);
@@ -42,12 +42,12 @@ append_text (LsobsBuffer *out, const char *text, gsize len)
 
 /* Appends the values of sanitized JSON, without the names of members. */
 static void
-append_json (Columns *self, LsobsBuffer *out, const char *json, gsize len)
+append_json (Columns *self, LsobsBuffer *out, gsize max, const char *json, gsize len)
 {
   const char *at = json;
   const char *end = json + len;
 
-  while (at < end && out->len < SEARCH_TEXT_MAX)
+  while (at < end && out->len < max)
     {
       const char *start = at;
 
@@ -64,13 +64,13 @@ append_json (Columns *self, LsobsBuffer *out, const char *json, gsize len)
             continue;
           text_len = (gsize) (at - start) - 2;
           text = _lsobs_json_string_decode (start + 1, &text_len, kind, &self->decoded);
-          append_text (out, text, text_len);
+          append_text (out, max, text, text_len);
         }
       else if (*at == '-' || g_ascii_isdigit (*at))
         {
           while (at < end && strchr (",]}", *at) == NULL)
             at++;
-          append_text (out, start, (gsize) (at - start));
+          append_text (out, max, start, (gsize) (at - start));
         }
       else
         at++;
@@ -82,13 +82,13 @@ fill_columns (Columns *self, const SearchText *text)
 {
   self->inputs.len = self->outputs.len = self->error.len = self->metadata.len = 0;
   if (text->inputs != NULL)
-    append_json (self, &self->inputs, text->inputs, strlen (text->inputs));
+    append_json (self, &self->inputs, SEARCH_TEXT_MAX, text->inputs, strlen (text->inputs));
   if (text->outputs != NULL)
-    append_json (self, &self->outputs, text->outputs, strlen (text->outputs));
+    append_json (self, &self->outputs, SEARCH_TEXT_MAX, text->outputs, strlen (text->outputs));
   if (text->error != NULL)
-    append_text (&self->error, text->error, strlen (text->error));
+    append_text (&self->error, SEARCH_TEXT_MAX, text->error, strlen (text->error));
   if (text->tags != NULL)
-    append_json (self, &self->metadata, text->tags, strlen (text->tags));
+    append_json (self, &self->metadata, G_MAXSIZE, text->tags, strlen (text->tags));
   if (text->extra != NULL)
     {
       g_auto (JsonView) view;
@@ -97,7 +97,7 @@ fill_columns (Columns *self, const SearchText *text)
       json_view_init (&view, text->extra, strlen (text->extra));
       metadata = json_view_find (&view, text->extra, "metadata", NULL);
       if (metadata != NULL)
-        append_json (self, &self->metadata, metadata,
+        append_json (self, &self->metadata, G_MAXSIZE, metadata,
                      (gsize) (_lsobs_json_document_skip (&view, metadata) - metadata));
     }
 }

@@ -9,7 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* What is behind so many bytes of a text is not found. */
+/* What is behind so many bytes of the inputs, the outputs or the error is not found. Tags and metadata
+ * are whole, as filters look for them in the index first. */
 #define SEARCH_TEXT_MAX (256 * 1024)
 
 /* The parts of a run that a search looks at, each of which may be NULL. JSON is sanitized. */
