@@ -15,6 +15,7 @@
 
 /* In the order of the help. */
 static const Command *const commands[] = {
+  &command_serve,
   &command_delete,
 };
 

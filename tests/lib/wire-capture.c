@@ -81,50 +81,80 @@ restore_multipart (JsonArray *parts, const char *content_type)
   return g_byte_array_free_to_bytes (body);
 }
 
+static void
+free_raw (gpointer data)
+{
+  WireRaw *raw = data;
+
+  g_free (raw->method);
+  g_free (raw->path);
+  g_free (raw->content_type);
+  g_bytes_unref (raw->body);
+  g_free (raw);
+}
+
 /* Returns (transfer full) (nullable): NULL for GET /info */
-static WireRequest *
-restore_request (JsonObject *object)
+static WireRaw *
+restore_raw (JsonObject *object)
 {
   g_auto (GStrv) line = g_strsplit (json_object_get_string_member (object, "request"), " ", 3);
-  g_autofree char *type =
-      find_header (json_object_get_array_member (object, "headers"), "Content-Type");
-  g_autoptr (GBytes) body = NULL;
-  g_autoptr (GError) error = NULL;
-  WireRequest *request;
+  WireRaw *raw;
 
   if (strcmp (line[0], "GET") == 0)
     return NULL;
 
+  raw = g_new0 (WireRaw, 1);
+  raw->method = g_strdup (line[0]);
+  raw->path = g_strdup (line[1]);
+  raw->content_type =
+      find_header (json_object_get_array_member (object, "headers"), "Content-Type");
   if (json_object_has_member (object, "parts"))
-    body = restore_multipart (json_object_get_array_member (object, "parts"), type);
+    raw->body =
+        restore_multipart (json_object_get_array_member (object, "parts"), raw->content_type);
   else
-    body = restore_payload (object);
+    raw->body = restore_payload (object);
 
-  request = wire_request_parse (line[0], line[1], type, body, WIRE_DIALECT, &error);
-  g_assert_no_error (error);
-
-  return request;
+  return raw;
 }
 
 GPtrArray *
-wire_capture_load (const char *file)
+wire_capture_load_raw (const char *file)
 {
   g_autofree char *name = g_strconcat ("captures/", file, ".json", NULL);
   g_autoptr (GBytes) bytes = test_data_load (name);
   g_autoptr (GError) error = NULL;
   g_autoptr (JsonNode) node =
       wire_json_parse (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), &error);
-  GPtrArray *requests = g_ptr_array_new_with_free_func ((GDestroyNotify) wire_request_free);
+  GPtrArray *requests = g_ptr_array_new_with_free_func (free_raw);
   JsonArray *array;
 
   g_assert_no_error (error);
   array = json_object_get_array_member (json_node_get_object (node), "requests");
   for (guint i = 0; i < json_array_get_length (array); i++)
     {
-      WireRequest *request = restore_request (json_array_get_object_element (array, i));
+      WireRaw *raw = restore_raw (json_array_get_object_element (array, i));
 
-      if (request != NULL)
-        g_ptr_array_add (requests, request);
+      if (raw != NULL)
+        g_ptr_array_add (requests, raw);
+    }
+
+  return requests;
+}
+
+GPtrArray *
+wire_capture_load (const char *file)
+{
+  g_autoptr (GPtrArray) raws = wire_capture_load_raw (file);
+  GPtrArray *requests = g_ptr_array_new_with_free_func ((GDestroyNotify) wire_request_free);
+
+  for (guint i = 0; i < raws->len; i++)
+    {
+      const WireRaw *raw = g_ptr_array_index (raws, i);
+      g_autoptr (GError) error = NULL;
+
+      g_ptr_array_add (requests, wire_request_parse (raw->method, raw->path, raw->content_type,
+                                                     raw->body, WIRE_DIALECT, &error));
+      g_assert_no_error (error);
     }
 
   return requests;

@@ -33,6 +33,7 @@ typedef struct
 } Command;
 
 extern const Command command_delete;
+extern const Command command_serve;
 
 /* Reads the options of a command, and runs it.
  * @argv: its name, and what follows */

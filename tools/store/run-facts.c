@@ -150,6 +150,9 @@ find_thread (Run *run)
 void
 run_facts_update (Run *run, gboolean failed)
 {
+  /* The end may be in whole milliseconds, as the client for JavaScript has it. */
+  if (run->end_time != TIME_NONE)
+    run->end_time = MAX (run->end_time, run->start_time);
   find_usage (run);
   find_first_token (run);
   find_thread (run);

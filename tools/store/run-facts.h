@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* Sets usage, first_token_time, thread and status by the other members. */
+/* Sets usage, first_token_time, thread and status by the other members; no run ends before it begins. */
 void run_facts_update (Run *run, gboolean failed);
 
 G_END_DECLS

@@ -145,27 +145,27 @@ run_load (Store *store, const LsobsId *id, gboolean whole, GError **error)
 static gboolean
 is_hollow (const char *json)
 {
-  return json == NULL || strcmp (json, "{}") == 0 || strcmp (json, "[]") == 0;
+  return json == NULL || *json == '\0' || strcmp (json, "{}") == 0 || strcmp (json, "[]") == 0;
 }
 
 /* @replaces: whether the new value goes before the one that is known */
 static void
-take_text (char **field, char **value, gboolean replaces)
+take_text (char **field, const char *value, gboolean replaces)
 {
-  if (*value == NULL || (!is_hollow (*field) && (!replaces || is_hollow (*value))))
+  if (value == NULL || (!is_hollow (*field) && (!replaces || is_hollow (value))))
     return;
   g_free (*field);
-  *field = g_steal_pointer (value);
+  *field = g_strdup (value);
 }
 
 static void
-merge_extra (char **field, char **value, gboolean replaces)
+merge_extra (char **field, const char *value, gboolean replaces)
 {
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
-  const char *base = replaces ? *field : *value;
-  const char *over = replaces ? *value : *field;
+  const char *base = replaces ? *field : value;
+  const char *over = replaces ? value : *field;
 
-  if (is_hollow (*field) || is_hollow (*value))
+  if (is_hollow (*field) || is_hollow (value))
     {
       take_text (field, value, replaces);
       return;
@@ -178,7 +178,7 @@ merge_extra (char **field, char **value, gboolean replaces)
 /* What the run is called, and where it belongs. Before the create, this is made up as well as the
  * updates allow; after it, it stays. */
 static gboolean
-take_identity (Store *store, Run *run, Change *change, gboolean is_new, GError **error)
+take_identity (Store *store, Run *run, const Change *change, gboolean is_new, GError **error)
 {
   gboolean creates = change->kind == CHANGE_CREATE && !run->created;
 
@@ -192,36 +192,36 @@ take_identity (Store *store, Run *run, Change *change, gboolean is_new, GError *
   if (change->dotted_order != NULL && !run->created)
     {
       g_free (run->dotted_order);
-      run->dotted_order = g_steal_pointer (&change->dotted_order);
+      run->dotted_order = g_strdup (change->dotted_order);
     }
   if (change->start_time != TIME_NONE && !run->created)
     run->start_time = change->start_time;
   if (change->run_type != NULL && !run->created)
     {
       g_free (run->run_type);
-      run->run_type = g_steal_pointer (&change->run_type);
+      run->run_type = g_strdup (change->run_type);
     }
-  take_text (&run->name, &change->name, !run->created || change->kind == CHANGE_UPDATE);
+  take_text (&run->name, change->name, !run->created || change->kind == CHANGE_UPDATE);
   if ((change->project != NULL || change->project_id != NULL || is_new) && !run->created)
     return project_ensure (store, change->project, change->project_id, &run->project, error);
   return TRUE;
 }
 
 static void
-take_values (Run *run, Change *change)
+take_values (Run *run, const Change *change)
 {
   gboolean replaces = change->kind == CHANGE_UPDATE;
 
   if (change->end_time != TIME_NONE && (replaces || run->end_time == TIME_NONE))
     run->end_time = change->end_time;
-  take_text (&run->error, &change->error, replaces);
-  take_text (&run->reference_example, &change->reference_example, replaces);
-  take_text (&run->tags, &change->tags, replaces);
-  take_text (&run->inputs, &change->inputs, replaces);
-  take_text (&run->outputs, &change->outputs, replaces);
-  take_text (&run->events, &change->events, replaces);
-  take_text (&run->serialized, &change->serialized, replaces);
-  merge_extra (&run->extra, &change->extra, replaces);
+  take_text (&run->error, change->error, replaces);
+  take_text (&run->reference_example, change->reference_example, replaces);
+  take_text (&run->tags, change->tags, replaces);
+  take_text (&run->inputs, change->inputs, replaces);
+  take_text (&run->outputs, change->outputs, replaces);
+  take_text (&run->events, change->events, replaces);
+  take_text (&run->serialized, change->serialized, replaces);
+  merge_extra (&run->extra, change->extra, replaces);
 }
 
 /* A run about which little is known. Its id may say when it began. */
@@ -496,7 +496,7 @@ write_run (Store *store, const SearchText *old_text, Run *run, GError **error)
 }
 
 gboolean
-run_apply (Store *store, Change *change, GError **error)
+run_apply (Store *store, const Change *change, GError **error)
 {
   g_autoptr (Run) before = NULL;
   g_autoptr (Run) run = NULL;

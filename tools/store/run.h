@@ -73,9 +73,8 @@ typedef struct
  "p.error, p.reference_example, p.inputs, p.outputs, p.extra, p.events, p.serialized"
 
 /* Applies a change, in a transaction. Creates and updates may come in any order, and more than once: a
- * create sets only what is not known, an update replaces it. Metadata is merged.
- * @change: its texts are taken out of it */
-gboolean run_apply (Store *store, Change *change, GError **error);
+ * create sets only what is not known, an update replaces it. Metadata is merged. */
+gboolean run_apply (Store *store, const Change *change, GError **error);
 
 /* Returns: (transfer full) (nullable): NULL with STORE_ERROR_NOT_FOUND if there is none
  * @whole: with what is long */

@@ -36,6 +36,7 @@ store_open (const char *path, DatabaseMode mode, GError **error)
   if (!schema_upgrade (self->database, SCHEMA_VERSION, error) ||
       !database_execute (self->database,
                          "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                         "PRAGMA wal_autocheckpoint=4000;"
                          "PRAGMA journal_size_limit=16777216",
                          error))
     return NULL;

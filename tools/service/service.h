@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The HTTP service: takes what all clients of LangSmith send, and answers what they ask. It runs in the
+ * thread-default context of the thread that makes it. */
+
+#pragma once
+
+#include "tools/service/worker.h"
+
+G_BEGIN_DECLS
+
+/* The port if none is given. */
+#define SERVICE_PORT 4983
+
+typedef struct _Service Service;
+
+typedef struct
+{
+  const char *database; /* path */
+  const char *token;
+  const char *address;      /* (nullable): to listen at; NULL: 127.0.0.1 */
+  guint port;               /* 0: any */
+  const char *const *names; /* (nullable): names of this host that clients may use */
+  WorkerLimits limits;
+} ServiceSettings;
+
+Service *service_new (const ServiceSettings *settings, GError **error);
+/* Takes no more requests, answers those that are under way, and closes the database. */
+void service_free (Service *self);
+/* Returns: (transfer none): such as http://127.0.0.1:4983 */
+const char *service_get_url (Service *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Service, service_free)
+
+G_END_DECLS

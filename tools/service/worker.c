@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <glib/gi18n.h>
+
+#include "tools/service/worker.h"
+#include "tools/store/removal.h"
+
+/* What is written in one transaction at most. */
+#define MAX_GROUP       64
+#define MAX_GROUP_BYTES (16 * 1024 * 1024)
+
+/* What was written is on the disk so many µs after the last request at most. */
+#define SYNC_DELAY (2 * G_USEC_PER_SEC)
+
+/* How often the limits of size and of age are looked at, in µs, while requests come. */
+#define SIZE_PAUSE (1 * G_USEC_PER_SEC)
+#define AGE_PAUSE  (G_GINT64_CONSTANT (600) * G_USEC_PER_SEC)
+
+typedef struct
+{
+  Worker *worker;     /* (unowned) */
+  GThread *thread;    /* (owned) */
+  GAsyncQueue *queue; /* (owned) (element-type Request) */
+  Store *store;       /* (owned) (nullable) */
+} WorkerThread;
+
+struct _Worker
+{
+  GMainContext *context; /* (owned) where requests are answered */
+  WorkerLimits limits;
+  WorkerThread bodies;
+  WorkerThread writes;
+  WorkerThread reads;
+
+  /* of the thread that writes */
+  gboolean is_synced;
+  gint64 size_time; /* when the size was looked at */
+  gint64 age_time;
+};
+
+/* In place of a request, ends a thread. */
+static Request end_mark;
+
+/* --- answers --- */
+
+static gboolean
+deliver_cb (gpointer data)
+{
+  Request *request = data;
+
+  request->done (request, request->done_data);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+deliver (Worker *self, Request *request)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, deliver_cb, request, NULL);
+  g_source_attach (source, self->context);
+}
+
+/* @error: (transfer full) (nullable) */
+static void
+finish (Worker *self, Request *request, GError *error)
+{
+  if (error != NULL)
+    request_fail_error (request, error);
+  g_clear_error (&error);
+  deliver (self, request);
+}
+
+/* --- limits --- */
+
+static void
+tell_removed (const RemovalCount *count, const char *reason)
+{
+  if (count->n_traces > 0)
+    /* TRANSLATORS: the first two are numbers, %s is one of the two reasons */
+    g_message (_ ("Traces deleted: %u, with %u runs, as %s"), count->n_traces, count->n_runs,
+               reason);
+}
+
+static void
+tell_failed (GError *error)
+{
+  /* TRANSLATORS: %s: why */
+  g_warning (_ ("Old traces cannot be deleted: %s"), error->message);
+  g_error_free (error);
+}
+
+/* Deletes what is too old, and what is too much. */
+static void
+apply_limits (Worker *self)
+{
+  gint64 now = g_get_monotonic_time ();
+  RemovalCount old = { 0 };
+  RemovalCount large = { 0 };
+  GError *error = NULL;
+
+  if (self->limits.max_age > 0 && (self->age_time == 0 || now - self->age_time > AGE_PAUSE))
+    {
+      self->age_time = now;
+      if (!removal_delete_older (self->writes.store, g_get_real_time () - self->limits.max_age,
+                                 &old, &error))
+        tell_failed (g_steal_pointer (&error));
+      tell_removed (&old, _ ("they are older than the limit (--max-age)"));
+    }
+  if (self->limits.max_bytes > 0 && (self->size_time == 0 || now - self->size_time > SIZE_PAUSE))
+    {
+      self->size_time = now;
+      if (!removal_shrink (self->writes.store, self->limits.max_bytes, &large, &error))
+        tell_failed (g_steal_pointer (&error));
+      tell_removed (&large, _ ("the database is larger than the limit (--max-size)"));
+    }
+}
+
+/* --- writing --- */
+
+/* Whether the error is about the database, so that nothing of the transaction counts. */
+static gboolean
+is_fatal (const GError *error)
+{
+  return error->domain == STORE_ERROR && error->code != STORE_ERROR_INVALID &&
+         error->code != STORE_ERROR_NOT_FOUND && error->code != STORE_ERROR_EXISTS;
+}
+
+/* Returns: FALSE with @error if that is about the database; another error is in the answer then */
+static gboolean
+write_one (Store *store, Request *request, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  gboolean done;
+
+  request_reset (request);
+  if (!store_begin_part (store, error))
+    return FALSE;
+  done = request->route->handle (request, store, &problem);
+  if (!done && is_fatal (problem))
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
+  if (!done)
+    request_fail_error (request, problem);
+  return store_end_part (store, done, error);
+}
+
+/* Returns: FALSE with an error, and nothing written */
+static gboolean
+write_together (Store *store, GPtrArray *group, GError **error)
+{
+  if (!store_begin (store, error))
+    return FALSE;
+  for (guint i = 0; i < group->len; i++)
+    if (!write_one (store, g_ptr_array_index (group, i), error))
+      {
+        store_rollback (store);
+        return FALSE;
+      }
+  return store_commit (store, error);
+}
+
+static void
+write_group (Worker *self, GPtrArray *group)
+{
+  GError *error = NULL;
+  gboolean done;
+
+  if (group->len == 0)
+    return;
+  done = write_together (self->writes.store, group, &error);
+  self->is_synced = FALSE;
+  for (guint i = 0; i < group->len; i++)
+    {
+      Request *request = g_ptr_array_index (group, i);
+      g_autoptr (GPtrArray) alone = g_ptr_array_new ();
+
+      /* What one of them is too large for, another one may still fit in. */
+      if (!done && group->len > 1)
+        {
+          g_clear_error (&error);
+          g_ptr_array_add (alone, request);
+          write_together (self->writes.store, alone, &error);
+        }
+      finish (self, request, g_steal_pointer (&error));
+    }
+  g_ptr_array_set_size (group, 0);
+}
+
+/* Takes what waits, in order, up to the limits of a group.
+ * @request: the first one
+ * Returns: (nullable): the request after the group, which does not belong into one */
+static Request *
+take_group (WorkerThread *from, GPtrArray *group, Request *request)
+{
+  gsize n_bytes = 0;
+
+  while (request != NULL && request != &end_mark && (request->route->flags & ROUTE_ALONE) == 0)
+    {
+      n_bytes += request->body != NULL ? g_bytes_get_size (request->body) : 0;
+      g_ptr_array_add (group, request);
+      if (group->len == MAX_GROUP || n_bytes >= MAX_GROUP_BYTES)
+        return NULL;
+      request = g_async_queue_try_pop (from->queue);
+    }
+  return request;
+}
+
+static gpointer
+write_thread (gpointer data)
+{
+  Worker *self = data;
+  g_autoptr (GPtrArray) group = g_ptr_array_new ();
+
+  apply_limits (self);
+  for (;;)
+    {
+      Request *request = self->is_synced
+                             ? g_async_queue_pop (self->writes.queue)
+                             : g_async_queue_timeout_pop (self->writes.queue, SYNC_DELAY);
+
+      if (request == NULL)
+        {
+          store_sync (self->writes.store, NULL);
+          self->is_synced = TRUE;
+          continue;
+        }
+      request = take_group (&self->writes, group, request);
+      write_group (self, group);
+      if (request == &end_mark)
+        break;
+      if (request != NULL)
+        {
+          GError *error = NULL;
+
+          request->route->handle (request, self->writes.store, &error);
+          self->is_synced = FALSE;
+          finish (self, request, error);
+        }
+      apply_limits (self);
+    }
+  store_sync (self->writes.store, NULL);
+  return NULL;
+}
+
+/* --- reading --- */
+
+static gpointer
+read_thread (gpointer data)
+{
+  Worker *self = data;
+  Request *request;
+
+  while ((request = g_async_queue_pop (self->reads.queue)) != &end_mark)
+    {
+      GError *error = NULL;
+
+      request->route->handle (request, self->reads.store, &error);
+      finish (self, request, error);
+    }
+  return NULL;
+}
+
+static void
+push_to_store (Worker *self, Request *request)
+{
+  gboolean writes = (request->route->flags & (ROUTE_WRITES | ROUTE_ALONE)) != 0;
+
+  g_async_queue_push (writes ? self->writes.queue : self->reads.queue, request);
+}
+
+static gpointer
+body_thread (gpointer data)
+{
+  Worker *self = data;
+  Request *request;
+
+  while ((request = g_async_queue_pop (self->bodies.queue)) != &end_mark)
+    if (request->route->prepare (request))
+      push_to_store (self, request);
+    else
+      deliver (self, request);
+  return NULL;
+}
+
+void
+worker_push (Worker *self, Request *request)
+{
+  if (request->route->prepare != NULL)
+    g_async_queue_push (self->bodies.queue, request);
+  else
+    push_to_store (self, request);
+}
+
+/* --- life --- */
+
+static void
+start_thread (Worker *self, WorkerThread *thread, const char *name, GThreadFunc func)
+{
+  thread->queue = g_async_queue_new ();
+  thread->thread = g_thread_new (name, func, self);
+}
+
+static void
+stop_thread (WorkerThread *thread)
+{
+  if (thread->thread != NULL)
+    {
+      g_async_queue_push (thread->queue, &end_mark);
+      g_thread_join (thread->thread);
+      g_async_queue_unref (thread->queue);
+    }
+  g_clear_pointer (&thread->store, store_close);
+}
+
+Worker *
+worker_new (const char *path, const WorkerLimits *limits, GError **error)
+{
+  g_autoptr (Worker) self = g_new0 (Worker, 1);
+
+  self->context = g_main_context_ref_thread_default ();
+  self->limits = *limits;
+  self->is_synced = TRUE;
+  /* The one that writes makes the file. */
+  self->writes.store = store_open (path, DATABASE_READ_WRITE, error);
+  if (self->writes.store == NULL)
+    return NULL;
+  self->reads.store = store_open (path, DATABASE_READ_ONLY, error);
+  if (self->reads.store == NULL)
+    return NULL;
+  start_thread (self, &self->reads, "lsobs-read", read_thread);
+  start_thread (self, &self->writes, "lsobs-write", write_thread);
+  start_thread (self, &self->bodies, "lsobs-body", body_thread);
+  return g_steal_pointer (&self);
+}
+
+void
+worker_free (Worker *self)
+{
+  /* In the order in which a request passes them. */
+  stop_thread (&self->bodies);
+  stop_thread (&self->writes);
+  stop_thread (&self->reads);
+  g_main_context_unref (self->context);
+  g_free (self);
+}
