@@ -317,9 +317,10 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   const AccessRequest request = {
     .method = soup_server_message_get_method (message),
-    .host = get_header (message, "Host"),
-    .origin = get_header (message, "Origin"),
-    .site = get_header (message, "Sec-Fetch-Site"),
+    /* If there are two, the list is no name, and no page of this service. */
+    .host = soup_message_headers_get_list (headers, "Host"),
+    .origin = soup_message_headers_get_list (headers, "Origin"),
+    .site = soup_message_headers_get_list (headers, "Sec-Fetch-Site"),
     .api_key = get_header (message, "x-api-key"),
     .authorization = get_header (message, "Authorization"),
     .cookie = soup_message_headers_get_list (headers, "Cookie"),

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Who may ask the service, and what hostile requests get. */
+
+#include "config.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+
+#include "lsobs/text/lsobs-compressor-private.h"
+
+#include "tests/lib/test-utils.h"
+#include "tests/tools/serve-helpers.h"
+#include "tools/service/access.h"
+#include "tools/service/token.h"
+
+#define RUN "01900000-0000-7000-8000-000000000001"
+
+#define KEY  "x-api-key: @T\r\n"
+#define HOST "Host: @H\r\nConnection: close\r\n"
+
+/* --- the rules ----------------------------------------------------------------------------- */
+
+#define TOKEN "lsobs_0123456789abcdef"
+
+typedef struct
+{
+  const char *name;
+  AccessRequest request;
+  AccessResult result;
+} RuleRow;
+
+static const RuleRow rules[] = {
+  { "key", { "POST", "localhost:1", .api_key = TOKEN }, ACCESS_ALLOWED },
+  { "key-v6", { "POST", "[::1]:1", .api_key = TOKEN }, ACCESS_ALLOWED },
+  { "key-no-port", { "POST", "127.0.0.1", .api_key = TOKEN }, ACCESS_ALLOWED },
+  { "name", { "POST", "Desk.example:80", .api_key = TOKEN }, ACCESS_ALLOWED },
+  { "bearer", { "GET", "localhost", .authorization = "bearer " TOKEN }, ACCESS_ALLOWED },
+  { "own-origin",
+    { "POST", "localhost:1", .origin = "http://localhost:1", .api_key = TOKEN },
+    ACCESS_ALLOWED },
+  { "own-site", { "GET", "localhost:1", .site = "same-origin", .api_key = TOKEN }, ACCESS_ALLOWED },
+  { "exchange", { "GET", "localhost:1", .token = TOKEN }, ACCESS_EXCHANGE },
+  { "exchange-from-link",
+    { "GET", "localhost:1", .site = "cross-site", .token = TOKEN },
+    ACCESS_EXCHANGE },
+  { "nothing", { "GET", "localhost:1" }, ACCESS_UNKNOWN },
+  { "empty", { "GET", "localhost:1", .api_key = "", .authorization = "Bearer " }, ACCESS_UNKNOWN },
+  { "beginning", { "GET", "localhost:1", .api_key = "lsobs_0123456789abcde" }, ACCESS_UNKNOWN },
+  { "longer", { "GET", "localhost:1", .api_key = TOKEN "0" }, ACCESS_UNKNOWN },
+  { "basic", { "GET", "localhost:1", .authorization = "Basic " TOKEN }, ACCESS_UNKNOWN },
+  { "token-as-cookie", { "GET", "localhost:1", .cookie = "lsobs-1=" TOKEN }, ACCESS_UNKNOWN },
+  { "wrong-exchange", { "GET", "localhost:1", .token = "x" }, ACCESS_UNKNOWN },
+  { "no-host", { "GET", NULL, .api_key = TOKEN }, ACCESS_FOREIGN },
+  { "other-host", { "GET", "evil.example", .api_key = TOKEN }, ACCESS_FOREIGN },
+  { "host-begins", { "GET", "127.0.0.1.evil.example", .api_key = TOKEN }, ACCESS_FOREIGN },
+  { "host-ends", { "GET", "evil-localhost", .api_key = TOKEN }, ACCESS_FOREIGN },
+  { "host-port", { "GET", "localhost:1x", .api_key = TOKEN }, ACCESS_FOREIGN },
+  { "exchange-at-other-host", { "GET", "evil.example", .token = TOKEN }, ACCESS_FOREIGN },
+  { "other-origin",
+    { "POST", "localhost:1", .origin = "http://evil.example", .api_key = TOKEN },
+    ACCESS_FOREIGN },
+  { "other-port",
+    { "POST", "localhost:1", .origin = "http://localhost:2", .api_key = TOKEN },
+    ACCESS_FOREIGN },
+  { "null-origin", { "POST", "localhost:1", .origin = "null", .api_key = TOKEN }, ACCESS_FOREIGN },
+  { "same-site", { "GET", "localhost:1", .site = "same-site", .api_key = TOKEN }, ACCESS_FOREIGN },
+};
+
+static void
+test_rule (gconstpointer data)
+{
+  static const char *const names[] = { "desk.example", NULL };
+  const RuleRow *row = data;
+  g_autoptr (Access) access = access_new (TOKEN, 1, names);
+
+  g_assert_cmpint (access_check (access, &row->request), ==, row->result);
+}
+
+/* The cookie is good for its service, and does not tell the token. */
+static void
+test_cookie (void)
+{
+  g_autoptr (Access) access = access_new (TOKEN, 1, NULL);
+  g_autoptr (Access) other = access_new (TOKEN "0", 1, NULL);
+  g_autofree char *cookie = access_make_cookie (access);
+  g_autofree char *pair = g_strndup (cookie, strcspn (cookie, ";"));
+  g_autofree char *header = g_strconcat ("a=b; ", pair, NULL);
+  const AccessRequest request = { "POST", "localhost:1", .cookie = header };
+
+  g_assert_null (strstr (cookie, TOKEN));
+  g_assert_nonnull (strstr (cookie, "HttpOnly"));
+  g_assert_nonnull (strstr (cookie, "SameSite=Strict"));
+  g_assert_cmpint (access_check (access, &request), ==, ACCESS_ALLOWED);
+  g_assert_cmpint (access_check (other, &request), ==, ACCESS_UNKNOWN);
+}
+
+static void
+test_token (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("lsobs-token-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "a", "token", NULL);
+  g_autofree char *token = token_load (path, NULL);
+  g_autofree char *again = token_load (path, NULL);
+  g_autoptr (GError) error = NULL;
+  struct stat info;
+
+  g_assert_nonnull (token);
+  g_assert_true (token_is_valid (token));
+  g_assert_cmpuint (strlen (token), ==, strlen ("lsobs_") + 32);
+  g_assert_cmpstr (token, ==, again);
+  g_assert_cmpint (g_stat (path, &info), ==, 0);
+  g_assert_cmpint (info.st_mode & 0777, ==, 0600);
+  g_assert_cmpint (g_chmod (path, 0640), ==, 0);
+  g_assert_null (token_load (path, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
+  test_remove_folder (folder);
+}
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+typedef struct
+{
+  const char *name;
+  const char *request;
+  guint status; /* 0: the connection is closed without an answer, or any 4xx */
+} HostileRow;
+
+static const HostileRow hostile[] = {
+  { "no-token", "GET /info HTTP/1.1\r\n" HOST "\r\n", 401 },
+  { "wrong-token", "GET /info HTTP/1.1\r\n" HOST "x-api-key: lsv2_pt_0123456789\r\n\r\n", 401 },
+  { "two-tokens", "GET /info HTTP/1.1\r\n" HOST "x-api-key: @T\r\nx-api-key: x\r\n\r\n", 401 },
+  { "two-hosts", "GET /info HTTP/1.1\r\nHost: evil.example\r\n" HOST KEY "\r\n", 0 },
+  { "two-origins",
+    "GET /info HTTP/1.1\r\n" HOST KEY "Origin: http://evil.example\r\nOrigin: http://@H\r\n\r\n",
+    403 },
+  { "token-in-post", "POST /runs?token=@T HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 401 },
+  { "token-exchanged", "GET /runs/x?token=@T&a=b HTTP/1.1\r\n" HOST "\r\n", 303 },
+  { "wrong-exchange", "GET /?token=x HTTP/1.1\r\n" HOST "\r\n", 401 },
+  { "other-host", "GET /info HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n" KEY "\r\n",
+    403 },
+  { "no-host", "GET /info HTTP/1.0\r\n" KEY "\r\n", 0 },
+  { "other-origin",
+    "POST /runs HTTP/1.1\r\n" HOST KEY "Origin: http://evil.example\r\nContent-Length: 2\r\n\r\n{}",
+    403 },
+  { "null-origin", "POST /runs HTTP/1.1\r\n" HOST KEY "Origin: null\r\nContent-Length: 2\r\n\r\n{}",
+    403 },
+  { "other-port", "GET /info HTTP/1.1\r\n" HOST KEY "Origin: http://127.0.0.1:1\r\n\r\n", 403 },
+  { "own-origin", "GET /info HTTP/1.1\r\n" HOST KEY "Origin: http://@H\r\n\r\n", 200 },
+  { "cross-site", "GET /info HTTP/1.1\r\n" HOST KEY "Sec-Fetch-Site: cross-site\r\n\r\n", 403 },
+  { "preflight",
+    "OPTIONS /runs HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n"
+    "Access-Control-Request-Method: POST\r\n\r\n",
+    403 },
+  { "no-http", "\x16\x03\x01\x02", 0 },
+  { "two-lengths",
+    "POST /runs HTTP/1.1\r\n" HOST KEY "Content-Length: 2\r\nContent-Length: 9\r\n\r\n{}", 0 },
+  { "length-and-chunks",
+    "POST /runs HTTP/1.1\r\n" HOST KEY
+    "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    0 },
+  { "bad-chunk", "POST /runs HTTP/1.1\r\n" HOST KEY "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 0 },
+  { "endless-length",
+    "POST /runs HTTP/1.1\r\n" HOST KEY
+    "Expect: 100-continue\r\nContent-Length: 99999999999999\r\n\r\n",
+    413 },
+  { "cut-short", "POST /runs HTTP/1.1\r\n" HOST KEY "Content-Length: 100\r\n\r\n{", 0 },
+  { "up", "GET /runs/../../etc/passwd HTTP/1.1\r\n" HOST KEY "\r\n", 0 },
+  { "up-escaped", "GET /runs/..%2f..%2fetc%2fpasswd HTTP/1.1\r\n" HOST KEY "\r\n", 400 },
+  { "zero", "GET /runs/%00 HTTP/1.1\r\n" HOST KEY "\r\n", 0 },
+  { "no-text", "GET /runs/%ff%fe HTTP/1.1\r\n" HOST KEY "\r\n", 0 },
+  { "trace", "TRACE /runs HTTP/1.1\r\n" HOST KEY "\r\n", 405 },
+  { "connect", "CONNECT evil.example:443 HTTP/1.1\r\n" HOST KEY "\r\n", 0 },
+  { "unknown-path", "GET /admin HTTP/1.1\r\n" HOST KEY "\r\n", 404 },
+  { "unknown-encoding",
+    "POST /runs HTTP/1.1\r\n" HOST KEY "Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 415 },
+  { "no-gzip",
+    "POST /runs HTTP/1.1\r\n" HOST KEY "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    400 },
+  { "no-boundary",
+    "POST /runs/multipart HTTP/1.1\r\n" HOST KEY
+    "Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{}",
+    400 },
+  { "no-end",
+    "POST /runs/multipart HTTP/1.1\r\n" HOST KEY
+    "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 7\r\n\r\n--b\r\n\r\n",
+    400 },
+  { "no-json", "POST /runs HTTP/1.1\r\n" HOST KEY "Content-Length: 2\r\n\r\n[[", 422 },
+  { "sql-in-filter",
+    "POST /runs/query HTTP/1.1\r\n" HOST KEY
+    "Content-Length: 46\r\n\r\n{\"filter\":\"eq(name, 'x'); DROP TABLE runs;\"  }",
+    400 },
+  { "sql-in-name", "GET /sessions?name=x'%3BDROP%20TABLE%20runs HTTP/1.1\r\n" HOST KEY "\r\n",
+    200 },
+  { "sql-in-cursor",
+    "POST /runs/query HTTP/1.1\r\n" HOST KEY "Content-Length: 21\r\n\r\n{\"cursor\":\"1-1 OR 1\"}",
+    400 },
+};
+
+static guint
+read_status (const char *answer)
+{
+  return g_str_has_prefix (answer, "HTTP/1.") ? (guint) g_ascii_strtoull (answer + 9, NULL, 10) : 0;
+}
+
+/* After each of them, the service answers its user. */
+static void
+test_hostile (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  serve_start (fixture, NULL, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (hostile); i++)
+    {
+      g_autofree char *answer = serve_send_raw (fixture, hostile[i].request);
+      guint status = read_status (answer);
+
+      if (hostile[i].status != 0 ? status != hostile[i].status
+                                 : status != 0 && (status < 400 || status > 499))
+        g_error ("%s: %s", hostile[i].name, answer);
+      /* Only the exchange gives a cookie, and nothing is allowed to other pages. */
+      g_assert_true ((strstr (answer, "Set-Cookie") != NULL) == (hostile[i].status == 303));
+      g_assert_null (strstr (answer, "Access-Control"));
+      g_assert_null (strstr (answer, fixture->token));
+      json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
+    }
+  g_test_message ("%u hostile requests", (guint) G_N_ELEMENTS (hostile));
+  json_node_unref (serve_ask (fixture, "POST", "/runs/query", "{}", 200));
+}
+
+/* Few bytes that become many. */
+static void
+test_bomb (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  gsize size = 200 * 1024 * 1024;
+  g_autoptr (GBytes) zeros = g_bytes_new_take (g_malloc0 (size), size);
+  g_autoptr (GBytes) bomb = NULL;
+  LsobsCompressor *compressor = _lsobs_compressor_new (LSOBS_COMPRESSION_GZIP, 9);
+
+  g_assert_true (_lsobs_compressor_run (compressor, zeros, &bomb));
+  _lsobs_compressor_free (compressor);
+  serve_start (fixture, NULL, NULL);
+  g_assert_cmpuint (serve_send (fixture, "POST", "/runs", "application/json", "gzip", bomb, NULL),
+                    ==, 400);
+  json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
+}
+
+/* A body without a length that does not end. */
+static void
+test_endless (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketConnection) connection = NULL;
+  g_autofree char *chunk = g_strnfill (1024 * 1024, 'x');
+  g_autofree char *head = NULL;
+  g_autoptr (GError) error = NULL;
+  GOutputStream *output;
+  guint n = 0;
+
+  serve_start (fixture, NULL, NULL);
+  head = g_strdup_printf ("POST /runs HTTP/1.1\r\nHost: %s\r\nx-api-key: %s\r\n"
+                          "Transfer-Encoding: chunked\r\n\r\n",
+                          fixture->url + strlen ("http://"), fixture->token);
+  connection =
+      g_socket_client_connect_to_host (client, fixture->url + strlen ("http://"), 0, NULL, &error);
+  g_assert_no_error (error);
+  output = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  g_assert_true (g_output_stream_write_all (output, head, strlen (head), NULL, NULL, NULL));
+  while (n < 1000 && g_output_stream_write_all (output, "100000\r\n", 8, NULL, NULL, NULL) &&
+         g_output_stream_write_all (output, chunk, 1024 * 1024, NULL, NULL, NULL) &&
+         g_output_stream_write_all (output, "\r\n", 2, NULL, NULL, NULL))
+    n++;
+  /* It is cut off after 128 MiB; what the sockets hold comes on top. */
+  g_assert_cmpuint (n, <, 200);
+  json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
+}
+
+/* A trace full of attacks is data, and a file of it is not run by a browser. */
+static void
+test_hostile_trace (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char attack[] = "<script>alert(1)</script>\\u001b[2J\\u202e'; DROP TABLE runs;--";
+  g_autofree char *json = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  g_autoptr (GBytes) file = NULL;
+  g_autofree char *answer = NULL;
+  g_autofree char *head = NULL;
+  const char parts[] =
+      "--b\r\nContent-Disposition: form-data; name=\"attachment." RUN
+      ".a/b%2f\"\r\nContent-Type: text/html; length=9\r\n\r\n<b>x</b>!\r\n--b--\r\n";
+  g_autoptr (GBytes) body = g_bytes_new_static (parts, strlen (parts));
+  g_autoptr (GString) deep = g_string_new ("{'id':'" TEST_OTHER "','inputs':");
+
+  serve_start (fixture, NULL, NULL);
+  json = g_strdup_printf ("{\"id\":\"" RUN "\",\"name\":\"%s\",\"session_name\":\"%s\",\"inputs\":"
+                          "{\"%s\":\"%s\"},\"error\":\"%s\",\"tags\":[\"%s\"]}",
+                          attack, attack, attack, attack, attack, attack);
+  file = g_bytes_new (json, strlen (json));
+  g_assert_cmpuint (serve_send (fixture, "POST", "/runs", NULL, NULL, file, NULL), ==, 202);
+  node = serve_ask (fixture, "GET", "/runs/" RUN, NULL, 200);
+  g_assert_true (
+      g_str_has_prefix (json_object_get_string_member (json_node_get_object (node), "name"),
+                        "<script>"));
+
+  g_assert_cmpuint (serve_send (fixture, "POST", "/runs/multipart",
+                                "multipart/form-data; boundary=b", NULL, body, NULL),
+                    ==, 202);
+  head = serve_send_raw (fixture,
+                         "GET /runs/" RUN "/attachments/a%2Fb%252f HTTP/1.1\r\n" HOST KEY "\r\n");
+  g_assert_nonnull (strstr (head, "<b>x</b>!"));
+  g_assert_nonnull (strstr (head, "Content-Type: application/octet-stream"));
+  g_assert_nonnull (strstr (head, "Content-Disposition: attachment"));
+  g_assert_nonnull (strstr (head, "X-Content-Type-Options: nosniff"));
+  g_assert_nonnull (strstr (head, "sandbox"));
+
+  for (guint i = 0; i < 100000; i++)
+    g_string_append (deep, "{'a':");
+  g_string_append_c (deep, '1');
+  for (guint i = 0; i < 100001; i++)
+    g_string_append_c (deep, '}');
+  json_node_unref (serve_ask (fixture, "POST", "/runs", deep->str, 202));
+  json_node_unref (serve_ask (fixture, "GET", "/runs/" TEST_OTHER, NULL, 200));
+}
+
+/* What a client gives as key is nowhere in the files. */
+static void
+test_keys (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const suffixes[] = { "", "-wal", "-serve" };
+  g_autofree char *token = NULL;
+  struct stat info;
+
+  serve_start (fixture, NULL, NULL);
+  token = g_strdup (fixture->token);
+  json_node_unref (serve_ask (fixture, "POST", "/runs", "{'id':'" RUN "','name':'n'}", 202));
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    {
+      g_autofree char *path = g_strconcat (fixture->database, suffixes[i], NULL);
+      g_autofree char *text = NULL;
+      gsize len;
+
+      g_assert_true (g_file_get_contents (path, &text, &len, NULL));
+      g_assert_null (memmem (text, len, token, strlen (token)));
+      g_assert_cmpint (g_stat (path, &info), ==, 0);
+      g_assert_cmpint (info.st_mode & 0777, ==, 0600);
+    }
+  /* It stays the same, so that programs need no new one. */
+  serve_stop (fixture, SIGTERM);
+  serve_start (fixture, NULL, NULL);
+  g_assert_cmpstr (fixture->token, ==, token);
+  serve_stop (fixture, SIGTERM);
+  serve_start (fixture, NULL, "--token=0123456789abcdef");
+  g_assert_cmpstr (fixture->token, ==, "0123456789abcdef");
+}
+
+/* Another address than loopback, and a name, have to be given. */
+static void
+test_names (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char named[] =
+      "GET /info HTTP/1.1\r\nHost: desk.example\r\nConnection: close\r\n" KEY "\r\n";
+  g_autofree char *answer = NULL;
+
+  serve_start (fixture, NULL, "--address=127.0.0.2 --name=desk.example");
+  g_assert_true (g_str_has_prefix (fixture->url, "http://127.0.0.2:"));
+  json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
+  answer = serve_send_raw (fixture, named);
+  g_assert_cmpuint (read_status (answer), ==, 200);
+}
+
+#define ADD(path, func) \
+ g_test_add (path, ServeFixture, NULL, serve_fixture_set_up, func, serve_fixture_tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  TEST_ADD_ROWS ("/access/rules/", rules, name, test_rule);
+  g_test_add_func ("/access/cookie", test_cookie);
+  g_test_add_func ("/access/token", test_token);
+  ADD ("/access/hostile", test_hostile);
+  ADD ("/access/bomb", test_bomb);
+  ADD ("/access/endless", test_endless);
+  ADD ("/access/hostile-trace", test_hostile_trace);
+  ADD ("/access/keys", test_keys);
+  ADD ("/access/names", test_names);
+  return g_test_run ();
+}
