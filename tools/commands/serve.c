@@ -104,18 +104,23 @@ print_address (const ServiceSettings *settings, const char *url)
       _lsobs_buffer_append_str (&line, "\n");
       fwrite (line.data, 1, line.len, stdout);
     }
-  else if (isatty (STDOUT_FILENO))
-    {
-      /* TRANSLATORS: %s: an address */
-      g_print (_ ("Traces are received and shown at %s\n"), url);
-      g_print ("\n  %s/?token=%s\n\n", url, settings->token);
-      g_print ("%s\n\n", _ ("Programs send them here if these variables are set:"));
-      g_print ("  export LANGSMITH_TRACING=true\n  export LANGSMITH_ENDPOINT=%s\n"
-               "  export LANGSMITH_API_KEY=%s\n",
-               url, settings->token);
-    }
   else
-    g_print (_ ("Traces are received and shown at %s\n"), url);
+    {
+      g_autoptr (GString) text = g_string_new (NULL);
+
+      /* TRANSLATORS: %s: an address */
+      g_string_append_printf (text, _ ("Traces are received and shown at %s\n"), url);
+      if (isatty (STDOUT_FILENO))
+        g_string_append_printf (text,
+                                "\n  %s/?token=%s\n\n%s\n\n"
+                                "  export LANGSMITH_TRACING=true\n"
+                                "  export LANGSMITH_ENDPOINT=%s\n"
+                                "  export LANGSMITH_API_KEY=%s\n",
+                                url, settings->token,
+                                _ ("Programs send them here if these variables are set:"), url,
+                                settings->token);
+      g_print ("%s", text->str);
+    }
   fflush (stdout);
 }
 

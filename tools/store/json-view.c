@@ -57,6 +57,12 @@ json_view_next (JsonView *self, const char *container, const char **at, JsonMemb
   return TRUE;
 }
 
+gboolean
+json_member_is (const JsonMember *member, const char *name)
+{
+  return member->name_len == strlen (name) && memcmp (member->name, name, member->name_len) == 0;
+}
+
 const char *
 json_view_find (JsonView *self, const char *value, ...)
 {

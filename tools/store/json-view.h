@@ -41,11 +41,8 @@ char *json_view_dup_string (JsonView *self, const char *value);
 gboolean json_view_get_double (const char *value, double *number);
 gboolean json_view_get_int (const char *value, gint64 *number);
 
-static inline gboolean
-json_member_is (const JsonMember *member, const char *name)
-{
-  return member->name_len == strlen (name) && memcmp (member->name, name, member->name_len) == 0;
-}
+/* Whether the member has this name. */
+gboolean json_member_is (const JsonMember *member, const char *name);
 
 /* Whether the value is there, and not null. @value: (nullable) */
 static inline gboolean
