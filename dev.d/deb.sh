@@ -40,8 +40,8 @@ deb () {
   case $option in
     '') ;;
     --nocheck) options=nocheck ;;
-    # no tests, no documentation, nothing that is not needed
-    --bootstrap) profiles='nocheck nodoc noinsttest' options='nocheck nodoc' scope=binary ;;
+    # no tests, no documentation, no program, nothing that is not needed
+    --bootstrap) profiles='nocheck nodoc noinsttest pkg.lsobs.notools' options='nocheck nodoc' scope=binary ;;
     --arch) options=nocheck scope=any ;;
     --indep) options=nocheck scope=all ;;
     *) usage >&2; die "deb: unknown option $option" ;;
@@ -137,6 +137,18 @@ first_trace_in_root () {
   grep -q first-trace "$deb_test_dir/trace"
 }
 
+# tools_in_root: the program lsobs; first_trace_in_root was run
+tools_in_root () {
+  local home=HOME=/tmp/home
+  in_root lsobs --version | tee "$deb_test_dir/tools"
+  grep -q '^lsobs [0-9]' "$deb_test_dir/tools"
+  # not a version of the package without that command
+  if in_root "$home" lsobs run --help > /dev/null 2>&1; then
+    in_root "$home" lsobs run -- /tmp/first-trace | tee "$deb_test_dir/tools"
+    grep -q first-trace "$deb_test_dir/tools"
+  fi
+}
+
 autopkgtest_in_root () {
   local summary=$deb_test_dir/autopkgtest/summary rc=0
   autopkgtest --no-built-binaries --user root --output-dir "$deb_test_dir/autopkgtest" \
@@ -179,6 +191,8 @@ deb_test () {
 
   say "the program of README, with nothing but build-essential and liblsobs-dev"
   install_and_purge build-essential liblsobs-dev -- first_trace_in_root
+  say "the program lsobs, with nothing but lsobs-tools and liblsobs0"
+  install_and_purge lsobs-tools liblsobs0 -- tools_in_root
   say "all packages, installed and purged"
   # shellcheck disable=SC2046
   install_and_purge $(cd "$deb_dir" && for p in *.deb; do echo "${p%%_*}"; done) -- true
