@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The installed headers: only <lsobs/lsobs.h> can be included, it includes all
-# the others, and it stands alone, in C and in C++.
+# the others, and it stands alone, in C and in C++. Each header of the program in tools/ stands alone, too.
 set -u
 
 srcdir=$G_TEST_SRCDIR/..
@@ -114,5 +114,20 @@ echo "$deprecated" | rejects 'better' -DOLD=good
 echo "$deprecated" | accepts -DOLD=old -DLSOBS_DISABLE_DEPRECATION_WARNINGS
 echo "$deprecated" | accepts -DOLD=good -DLSOBS_DISABLE_DEPRECATION_WARNINGS
 report "what is deprecated"
+
+if echo '#include <sqlite3.h>' | compile $CC -x c $SQLITE_CFLAGS; then
+  for header in "$srcdir"/tools/*/*.h; do
+    header=${header#"$srcdir"/}
+    # shellcheck disable=SC2086
+    echo "#include \"$header\"" | compile $CC -x c $SQLITE_CFLAGS -DLSOBS_COMPILATION -include config.h \
+      || { echo "$header does not stand alone"; cat "$tmp/said"; } >> "$tmp/problems"
+    grep -qx '#pragma once' "$srcdir/$header" || echo "$header has no #pragma once" >> "$tmp/problems"
+  done
+  [ -f "$srcdir/tools/store/store.h" ] || echo "the headers of tools/ were not found" >> "$tmp/problems"
+  report "the headers of the program stand alone"
+else
+  n=$((n + 1))
+  echo "ok $n the headers of the program stand alone # SKIP no SQLite"
+fi
 
 echo "1..$n"

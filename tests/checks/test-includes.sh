@@ -5,6 +5,11 @@
 # (a pair of .c and .h files) depends on itself, directly or through others.
 folders="core text config model call transport spool http pipeline api"
 
+# The same of the program, whose sources are in tools/ (and tools/lsobs.c is above them); and the folders
+# of lsobs/ whose private headers it uses.
+tools_folders="store service commands"
+tools_uses="core text"
+
 # Public headers that have no source of their name, with the folder that each belongs to. Every
 # other public header belongs to the folder of its source.
 header_only="core/lsobs-flush-stats core/lsobs-version-macros"
@@ -153,4 +158,39 @@ awk '
   $1 != $3 && !(($2, $4) in seen) { seen[$2, $4]; n[$1 " -> " $3]++ }
   END { for (k in n) print "# " k ": " n[k] }
 ' "$tmp/includes" | sort
+
+# --- the program
+
+ls tools/*.c tools/*/*.[ch] > "$tmp/files"
+while read -r file; do
+  # comments are in lines of their own there; headers of other libraries, in <>, are left out
+  sed -nE "s,^[ \t]*#[ \t]*(include|import)[ \t]*(\"[^\"]*\"|<lsobs[^>]*>|<tools[^>]*>).*,$file \\2,p" "$file"
+done < "$tmp/files" | grep -vF '"config.h"' > "$tmp/raw"
+awk -v folders="$tools_folders" -v uses="$tools_uses" '
+  function folder_of(path,    n, parts) { n = split(path, parts, "/"); return n == 3 ? parts[2] : "" }
+  BEGIN {
+    n = split(folders, names, " "); for (i = 1; i <= n; i++) height[names[i]] = i
+    height[""] = n + 1
+    n = split(uses, names, " "); for (i = 1; i <= n; i++) used[names[i]]
+  }
+  FILENAME ~ /\/files$/ {
+    exists[$1]
+    if (!(folder_of($1) in height)) print $1 ": is in no folder of the list"
+    next
+  }
+  {
+    path = substr($2, 2, length($2) - 2)
+    if (path ~ /^lsobs\/lsobs(-[a-z0-9-]+)?\.h$/) next
+    if (path ~ /^lsobs\/[a-z]+\/lsobs-[a-z0-9-]+-private\.h$/ && folder_of(path) in used) next
+    if ($2 !~ /^"/ || path !~ /^tools\/[a-z]+\/[a-z0-9-]+\.h$/) { print $1 ": may not include " $2; next }
+    if (!(path in exists)) { print $1 ": there is no " path; next }
+    if (height[folder_of(path)] > height[folder_of($1)])
+      print $1 ": includes " path ", which is above " folder_of($1) "/"
+  }
+' "$tmp/files" "$tmp/raw" > "$tmp/said"
+n_includes=$(grep -c ' "tools/' "$tmp/raw")
+echo "# tools: $(wc -l < "$tmp/files") files with $n_includes includes of others"
+[ "$n_includes" -gt 50 ] || echo "only $n_includes includes were found in tools/" >> "$tmp/said"
+[ ! -s "$tmp/said" ]; report "the program includes only what is below, and of lsobs/ only $tools_uses" $?
+
 echo "1..$n"

@@ -17,6 +17,8 @@ http="address body bundle part service url"
 tracing="capture end propagation replica rule start"
 # C, operating systems and compilers
 systems="buffer clock descriptors fork privilege rank sanitizer secret stop trim"
+# The same, SQL, and parsers: of the program in tools/, in addition
+tools="columns compiler cursor flags parser scanner sql thread"
 
 # shellcheck source=tests/checks/report.sh
 . "$G_TEST_SRCDIR/checks/report.sh"
@@ -97,7 +99,7 @@ find_unknown () {
 
 # The table of words: the last word of each term in its first column, and the types that its second
 # column names.
-sed -n '/^## Words$/,/^## Threads/p' docs/internals.md | grep '^| ' | sed 1,2d > "$tmp/table"
+sed -n '/^## Words$/,/^##* \(Threads\|Words of the program\)/p' docs/internals.md | grep '^| ' | sed 1,2d > "$tmp/table"
 {
   cut -d '|' -f 2 "$tmp/table" | tr ',' '\n' | sed -E 's/ *$//; s/.* //; /^$/d'
   # shellcheck disable=SC2016
@@ -144,6 +146,27 @@ find_unknown "$tmp/known" < "$tmp/types" > "$tmp/said"
 list_files lsobs/*/*.[ch] | list_words > "$tmp/files"
 find_unknown "$tmp/known" < "$tmp/files" > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "so have files" $?
+
+# The store and the service of the program: their words are in a table of their own.
+sed -n '/^### Words of the program$/,/^## Threads/p' docs/internals.md | grep '^| ' | sed 1,2d > "$tmp/table"
+{
+  cut -d '|' -f 2 "$tmp/table" | tr ',' '\n' | sed -E 's/ *$//; s/.* //; /^$/d'
+  # shellcheck disable=SC2016
+  grep -o '`[A-Z][A-Za-z]*`' "$tmp/table" | tr -d '`' | tr '[:upper:]' '[:lower:]'
+  for word in $tools; do echo "$word"; done
+} | sort -u | cat - "$tmp/known" > "$tmp/known-of-tools"
+list_types tools/store/*.[ch] tools/service/*.[ch] | list_words > "$tmp/types-of-tools"
+{
+  [ "$(wc -l < "$tmp/types-of-tools")" -gt 30 ] || echo "only $(wc -l < "$tmp/types-of-tools") types were found in tools/"
+  find_unknown "$tmp/known-of-tools" < "$tmp/types-of-tools"
+} > "$tmp/said"
+[ ! -s "$tmp/said" ]; report "types of the program have words of its table, or standard ones" $?
+
+for word in $tools; do
+  cut -d ' ' -f 3 "$tmp/types-of-tools" | sed 'p; s/s$//' | grep -qx "$word" || echo "no name of tools/ needs \"$word\""
+  ! grep -qx "$word" "$tmp/known" || echo "\"$word\" is known anyway"
+done > "$tmp/said"
+[ ! -s "$tmp/said" ]; report "the list of its words is no longer than needed" $?
 
 for list in "$glib" "$json" "$http" "$tracing" "$systems"; do
   for word in $list; do echo "$word"; done > "$tmp/list"

@@ -3,7 +3,8 @@
 #
 # The sources call each thing by one name, and comments explain it in plain words. The notes for
 # translators and the messages are not checked; the comments of public symbols are checked for
-# former names only.
+# former names only. Of the program in tools/, the comments are checked for plain words only: names of
+# the library mean other things there.
 
 # Phrases that leave open who does what.
 riddles="nobody|whoever|is none of|there is none|at the most|all the same|has its say|let go of"
@@ -162,6 +163,15 @@ echo "only $comments comments, $docs of public symbols and $names names were fou
 
 grep ': comment ' "$tmp/words" | grep -wiE "$riddles" > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "comments are plain" $?
+
+split_source tools/*.c tools/*/*.[ch] > "$tmp/tools"
+comments=$(grep -c ': comment ' "$tmp/tools")
+echo "# $comments comments in tools/"
+{
+  [ "$comments" -gt 300 ] || echo "only $comments comments were found in tools/"
+  grep ': comment ' "$tmp/tools" | grep -wiE "$riddles"
+} > "$tmp/said"
+[ ! -s "$tmp/said" ]; report "comments of the program are plain" $?
 
 grep ': name ' "$tmp/words" | find_old > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "names are the present ones" $?

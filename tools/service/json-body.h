@@ -22,7 +22,7 @@ void json_body_clear (JsonBody *self);
 /* Returns: (nullable): the value of a member, unless it is null */
 const char *json_body_find (JsonBody *self, const char *name);
 /* Sets @text to that of a member.
- * @text: (out) (transfer full) (nullable): NULL if there is none, or it is null
+ * @text: (out) (transfer full) (nullable): NULL if it is missing, or is null
  * Returns: FALSE with an error if it is no string */
 gboolean json_body_get_text (JsonBody *self, const char *name, char **text, GError **error);
 /* Returns: (transfer full) (nullable): the JSON of a member, if it is an object */

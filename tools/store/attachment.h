@@ -25,7 +25,7 @@ gboolean attachment_write (Store *store,
                            GError **error);
 /* Returns: (transfer full) (element-type Attachment): those of a run, by name */
 GPtrArray *attachment_list (Store *store, const LsobsId *run_id, GError **error);
-/* Returns: (transfer full) (nullable): NULL with STORE_ERROR_NOT_FOUND if there is none
+/* Returns: (transfer full) (nullable): NULL with STORE_ERROR_NOT_FOUND if it is missing
  * @type: (out) (transfer full) (optional) */
 GBytes *attachment_load (Store *store,
                          const LsobsId *run_id,

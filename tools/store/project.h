@@ -53,7 +53,7 @@ gboolean project_change (Store *store,
                          gint64 ended,
                          GError **error);
 
-/* Returns: (transfer full) (nullable): NULL with STORE_ERROR_NOT_FOUND if there is none */
+/* Returns: (transfer full) (nullable): NULL with STORE_ERROR_NOT_FOUND if it is missing */
 Project *project_load (Store *store, const LsobsId *id, GError **error);
 Project *project_load_seq (Store *store, gint64 seq, GError **error);
 Project *project_load_name (Store *store, const char *name, GError **error);

@@ -153,7 +153,7 @@ removal_delete_project (Store *store,
 /* --- limits --- */
 
 /* Finds the oldest run after @seq.
- * @seq: (inout): 0 if there is none */
+ * @seq: (inout): 0 if no run follows */
 static gboolean
 find_oldest (Store *store, gint64 *seq, LsobsId *trace_id, gint64 *received, GError **error)
 {

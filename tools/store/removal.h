@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Deletion. Traces are deleted whole, with the feedback and the attachments of their runs. These functions
- * make transactions of their own, of so many runs that nobody waits long: call them outside of one. */
+ * make transactions of their own, which are short, so that other writers do not wait
+ * long: call them outside of one. */
 
 #pragma once
 

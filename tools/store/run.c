@@ -103,7 +103,7 @@ run_read_row (sqlite3_stmt *statement, gboolean whole)
   return self;
 }
 
-/* Returns: FALSE with an error; TRUE with NULL in @run if there is none */
+/* Returns: FALSE with an error; TRUE with NULL in @run if it is missing */
 static gboolean
 find_run (Store *store, const LsobsId *id, gboolean whole, Run **run, GError **error)
 {

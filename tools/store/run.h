@@ -76,7 +76,7 @@ typedef struct
  * create sets only what is not known, an update replaces it. Metadata is merged. */
 gboolean run_apply (Store *store, const Change *change, GError **error);
 
-/* Returns: (transfer full) (nullable): NULL with STORE_ERROR_NOT_FOUND if there is none
+/* Returns: (transfer full) (nullable): NULL with STORE_ERROR_NOT_FOUND if it is missing
  * @whole: with what is long */
 Run *run_load (Store *store, const LsobsId *id, gboolean whole, GError **error);
 
