@@ -88,6 +88,11 @@ rpm_test () {
   "$top/_build/examples/trace-receiver" -- "$program/first-trace" | tee "$program/trace"
   grep -q first-trace "$program/trace"
 
+  say "the program lsobs"
+  "$root$(rpm --eval '%{_bindir}')/lsobs" --version
+  # its list of what it needs has none of the library: it contains that
+  ! rpm --root "$root" -q --requires lsobs-tools | grep '^liblsobs\.so' || { echo "lsobs-tools needs the library"; return 1; }
+
   say "erase"
   # word splitting intended
   # shellcheck disable=SC2046
