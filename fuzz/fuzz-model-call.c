@@ -75,8 +75,8 @@ assert_same (LsobsCallAnswer *whole, LsobsCallAnswer *cut)
 {
   g_autoptr (GBytes) outputs = _lsobs_call_answer_dup_outputs (whole);
   g_autoptr (GBytes) cut_outputs = _lsobs_call_answer_dup_outputs (cut);
-  g_autofree char *error = _lsobs_call_answer_dup_error (whole, 0);
-  g_autofree char *cut_error = _lsobs_call_answer_dup_error (cut, 0);
+  g_autofree char *error = _lsobs_call_answer_dup_error (whole, 0, NULL);
+  g_autofree char *cut_error = _lsobs_call_answer_dup_error (cut, 0, NULL);
 
   g_assert_cmpint (outputs == NULL, ==, cut_outputs == NULL);
   if (outputs != NULL)
