@@ -15,8 +15,7 @@
 
 /* In the order of the help. */
 static const Command *const commands[] = {
-  &command_serve,
-  &command_delete,
+  &command_serve, &command_list, &command_show, &command_tail, &command_delete,
 };
 
 /* Returns: (transfer full) */

@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <glib/gi18n.h>
 
 #include "tools/commands/command.h"
+#include "tools/store/run-json.h"
 
 char *command_database = NULL;
 
@@ -108,4 +110,87 @@ command_open_store (DatabaseMode mode)
   if (store == NULL)
     command_print_error ("%s", error->message);
   return store;
+}
+
+static gboolean
+is_end_of_id (const char *word)
+{
+  gsize len = strlen (word);
+
+  if (len < 4 || len > LSOBS_UUID_LEN)
+    return FALSE;
+  for (; *word != '\0'; word++)
+    if (!g_ascii_isxdigit (*word) && *word != '-')
+      return FALSE;
+  return TRUE;
+}
+
+/* Returns: how many runs, two at most, have an id that ends so; -1 with an error */
+static int
+find_end (Store *store, const char *word, LsobsId *id, GError **error)
+{
+  Database *database = store_get_database (store);
+  sqlite3_stmt *statement =
+      database_get (database, "SELECT id FROM runs WHERE substr(hex(id), -length(?1)) = ?1 LIMIT 2",
+                    error);
+  g_auto (GStrv) parts = g_strsplit (word, "-", -1);
+  g_autofree char *joined = g_strjoinv ("", parts);
+  g_autofree char *digits = g_ascii_strup (joined, -1);
+  int n = 0;
+  int result;
+
+  if (statement == NULL)
+    return -1;
+  database_bind (statement, 1, "s", digits);
+  while ((result = database_step (database, statement, error)) == SQLITE_ROW)
+    {
+      database_column_id (statement, 0, id);
+      n++;
+    }
+  sqlite3_reset (statement);
+  return result == SQLITE_DONE ? n : -1;
+}
+
+gboolean
+command_find_run (Store *store, const char *word, LsobsId *id, GError **error)
+{
+  int n;
+
+  if (_lsobs_id_parse_text (id, word))
+    return TRUE;
+  if (!is_end_of_id (word))
+    {
+      g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
+                   /* TRANSLATORS: %s: what the user has written in place of an id */
+                   _ ("“%s” is no id of a trace: “lsobs list” shows the ids"), word);
+      return FALSE;
+    }
+  n = find_end (store, word, id, error);
+  if (n == 0)
+    /* TRANSLATORS: %s: the end of an id */
+    g_set_error (error, STORE_ERROR, STORE_ERROR_NOT_FOUND, _ ("No id of a run ends in “%s”"),
+                 word);
+  else if (n > 1)
+    g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
+                 /* TRANSLATORS: %s: the end of an id */
+                 _ ("More than one id ends in “%s”: write more of it"), word);
+  return n == 1;
+}
+
+gboolean
+command_print_json (Store *store, GPtrArray *runs, FILE *file, GError **error)
+{
+  g_autoptr (GHashTable) projects = run_json_new_projects ();
+
+  for (guint i = 0; i < runs->len; i++)
+    {
+      g_auto (LsobsBuffer) line = LSOBS_BUFFER_INIT;
+
+      if (!run_json_put (&line, NULL, store, g_ptr_array_index (runs, i), NULL, projects, error))
+        return FALSE;
+      _lsobs_buffer_append_c (&line, '\n');
+      fwrite (line.data, 1, line.len, file);
+    }
+  fflush (file);
+  return TRUE;
 }

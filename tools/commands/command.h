@@ -5,7 +5,11 @@
 
 #pragma once
 
+#include <stdio.h>
+
 #include <glib.h>
+
+#include "lsobs/core/lsobs-id-private.h"
 
 #include "tools/store/store.h"
 
@@ -33,7 +37,10 @@ typedef struct
 } Command;
 
 extern const Command command_delete;
+extern const Command command_list;
 extern const Command command_serve;
+extern const Command command_show;
+extern const Command command_tail;
 
 /* Reads the options of a command, and runs it.
  * @argv: its name, and what follows */
@@ -57,5 +64,14 @@ extern char *command_database;
 /* Opens the database of the option, or the default one. If it fails, the message is printed.
  * Returns: (transfer full) (nullable) */
 Store *command_open_store (DatabaseMode mode);
+
+/* The end of an id that is enough to find a run: people copy it. */
+#define COMMAND_SHORT_ID 8
+
+/* Finds a run by its id, or by the last four digits of it or more. Returns: FALSE with an error */
+gboolean command_find_run (Store *store, const char *word, LsobsId *id, GError **error);
+
+/* Prints runs as JSON, one in a line, to @file, and flushes. @runs: (element-type Run): whole */
+gboolean command_print_json (Store *store, GPtrArray *runs, FILE *file, GError **error);
 
 G_END_DECLS

@@ -33,14 +33,8 @@ delete_traces (Store *store, char **words, RemovalCount *count, GError **error)
       guint before = count->n_traces;
       LsobsId id;
 
-      if (!_lsobs_id_parse_text (&id, *words))
-        {
-          g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
-                       /* TRANSLATORS: %s: what the user has written in place of an id */
-                       _ ("“%s” is no id of a trace: “lsobs list” shows the ids"), *words);
-          return FALSE;
-        }
-      if (!removal_delete_trace (store, &id, count, error))
+      if (!command_find_run (store, *words, &id, error) ||
+          !removal_delete_trace (store, &id, count, error))
         return FALSE;
       if (count->n_traces == before)
         {

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What list, show and tail print: trees and tables for any width, and nothing of a trace that a terminal
+ * would take for a command. */
+
+#include "config.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+
+#include "tests/lib/test-utils.h"
+#include "tests/tools/serve-helpers.h"
+#include "tools/terminal/figure.h"
+#include "tools/terminal/plain-text.h"
+#include "tools/terminal/run-tree.h"
+
+#define STAMP "20260301T093015250000Z"
+#define ROOT \
+ "{'id':'" TEST_ROOT "','trace_id':'" TEST_ROOT "','dotted_order':'" STAMP TEST_ROOT "'," \
+ "'name':'agent','run_type':'chain','session_name':'tests','start_time':'2026-03-01T09:30:15.25Z'," \
+ "'end_time':'2026-03-01T09:30:16.75Z','inputs':{'question':'weather in Bremen?'}}"
+#define CHILD_OF(more) \
+ "{'id':'" TEST_CHILD "','parent_run_id':'" TEST_ROOT "','trace_id':'" TEST_ROOT "'," \
+ "'dotted_order':'" STAMP TEST_ROOT "." STAMP TEST_CHILD "','run_type':'chain'," \
+ "'session_name':'tests','start_time':'2026-03-01T09:30:15.25Z'," more "}"
+#define LEAF \
+ "{'id':'" TEST_LEAF "','parent_run_id':'" TEST_CHILD "','trace_id':'" TEST_ROOT "'," \
+ "'dotted_order':'" STAMP TEST_ROOT "." STAMP TEST_CHILD "." STAMP TEST_LEAF "','name':'model'," \
+ "'run_type':'llm','session_name':'tests','start_time':'2026-03-01T09:30:15.25Z'," \
+ "'end_time':'2026-03-01T09:30:16Z','error':'boom'," \
+ "'events':[{'name':'new_token','time':'2026-03-01T09:30:15.5Z'}]," \
+ "'extra':{'metadata':{'usage_metadata':{'input_tokens':500,'output_tokens':1700}}}}"
+
+/* --- text --- */
+
+static void
+assert_text (const char *text, guint columns, const char *expected, guint width)
+{
+  g_autoptr (GString) out = g_string_new (NULL);
+
+  g_assert_cmpuint (plain_text_append (out, text, columns), ==, width);
+  g_assert_cmpstr (out->str, ==, expected);
+}
+
+static void
+test_text (void)
+{
+  assert_text ("weather", 10, "weather", 7);
+  assert_text ("weather", 7, "weather", 7);
+  assert_text ("weather", 6, "weath…", 6);
+  assert_text ("weather", 1, "…", 1);
+  assert_text ("weather", 0, "", 0);
+  /* wide characters take two columns, and are never cut in halves */
+  assert_text ("天気予報", 8, "天気予報", 8);
+  assert_text ("天気予報", 7, "天気予…", 7);
+  assert_text ("天気予報", 6, "天気…", 5);
+  /* accents take none, and do not pile up */
+  assert_text ("e\u0301a", 2, "e\u0301a", 2);
+  assert_text ("e\u0301\u0301\u0301\u0301\u0301\u0301", 5, "e\u0301\u0301\u0301\u0301", 1);
+  assert_text ("\u0301a \u0301b", 5, "a b", 3);
+  /* white space */
+  assert_text ("  a\n\tb \r\n", 10, "a b", 3);
+  assert_text ("", 10, "", 0);
+}
+
+static void
+test_hostile_text (void)
+{
+  assert_text ("\033[31mred\033[0m", 20, "\ufffd[31mred\ufffd[0m", 12);
+  assert_text ("\033]0;title\a", 20, "\ufffd]0;title\ufffd", 10);
+  assert_text ("\302\2330m", 20, "\ufffd0m", 3);
+  assert_text ("a\bb\177", 20, "a\ufffdb\ufffd", 4);
+  /* the direction of text, and what is invisible */
+  assert_text ("a\u202eb\u2066c", 20, "a\ufffdb\ufffdc", 5);
+  assert_text ("a\u200bb\ufeff", 20, "a\ufffdb\ufffd", 4);
+  /* bytes that are no UTF-8 */
+  assert_text ("a\377\233b", 20, "a\ufffd\ufffdb", 4);
+}
+
+static void
+test_text_lines (void)
+{
+  g_autoptr (GString) out = g_string_new (NULL);
+
+  plain_text_append_lines (out, "{\n  \"a\": \"\033[2J\"\n}\n", "> ", 20, 5);
+  g_assert_cmpstr (out->str, ==, "> {\n>   \"a\": \"\ufffd[2J\"\n> }\n");
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "abcdefgh", NULL, 3, 5);
+  g_assert_cmpstr (out->str, ==, "abc\ndef\ngh\n");
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "1\n2\n3\n4", NULL, 3, 2);
+  g_assert_cmpstr (out->str, ==, "1\n2\n…\n");
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "take an umbrella with you", NULL, 16, 5);
+  g_assert_cmpstr (out->str, ==, "take an umbrella\nwith you\n");
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "take the umbrella", NULL, 12, 5);
+  g_assert_cmpstr (out->str, ==, "take the\numbrella\n");
+}
+
+static void
+assert_taken (char *text, const char *expected)
+{
+  g_assert_cmpstr (text, ==, expected);
+  g_free (text);
+}
+
+static void
+test_figures (void)
+{
+  assert_taken (figure_dup_duration (-5), "0 ms");
+  assert_taken (figure_dup_duration (999999), "999 ms");
+  assert_taken (figure_dup_duration (1500000), "1.50 s");
+  assert_taken (figure_dup_duration (G_GINT64_CONSTANT (123000000)), "2 m 03 s");
+  assert_taken (figure_dup_duration (G_GINT64_CONSTANT (18600000000)), "5 h 10 m");
+  assert_taken (figure_dup_duration (G_MAXINT64), "106751991 d");
+  assert_taken (figure_dup_count (999), "999");
+  assert_taken (figure_dup_count (1250), "1.2k");
+  assert_taken (figure_dup_count (125000), "125k");
+  assert_taken (figure_dup_count (3400000), "3.4M");
+  assert_taken (figure_dup_count (G_MAXINT64), "9223372T");
+  assert_taken (figure_dup_cost (0.00214), "$0.0021");
+  assert_taken (figure_dup_cost (12.345), "$12.35");
+}
+
+/* --- trees --- */
+
+typedef struct
+{
+  GPtrArray *runs; /* (owned) */
+} TreeFixture;
+
+static void
+tree_set_up (TreeFixture *self, gconstpointer data G_GNUC_UNUSED)
+{
+  self->runs = g_ptr_array_new_with_free_func ((GDestroyNotify) run_free);
+}
+
+static void
+tree_tear_down (TreeFixture *self, gconstpointer data G_GNUC_UNUSED)
+{
+  g_ptr_array_unref (self->runs);
+}
+
+/* Adds run @number below run @parent; 0 is none. It starts at second @number and takes one. */
+static Run *
+add_run (TreeFixture *self, guint number, guint parent, const char *name)
+{
+  Run *run = g_new0 (Run, 1);
+
+  run->seq = number;
+  run->id.bytes[15] = (guint8) number;
+  run->id.bytes[14] = (guint8) (number >> 8);
+  run->has_parent = parent > 0;
+  run->parent_id.bytes[15] = (guint8) parent;
+  run->parent_id.bytes[14] = (guint8) (parent >> 8);
+  run->created = TRUE;
+  run->status = RUN_SUCCESS;
+  run->name = g_strdup (name);
+  run->run_type = g_strdup ("chain");
+  run->start_time = number * G_USEC_PER_SEC;
+  run->end_time = run->start_time + G_USEC_PER_SEC;
+  run->tree_first_token_time = TIME_NONE;
+  g_ptr_array_add (self->runs, run);
+  return run;
+}
+
+static char *
+draw (TreeFixture *self, guint columns)
+{
+  Screen screen = { columns, FALSE };
+  GString *out = g_string_new (NULL);
+
+  run_tree_append (out, &screen, self->runs);
+  return g_string_free (out, FALSE);
+}
+
+static void
+assert_fits (const char *text, guint columns)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+  for (char **line = lines; *line != NULL; line++)
+    g_assert_cmpuint (plain_text_measure (*line), <=, columns);
+}
+
+static void
+test_tree (TreeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *wide = NULL;
+  g_autofree char *narrow = NULL;
+  Run *run;
+
+  /* in any order */
+  run = add_run (fixture, 3, 2, "model");
+  run->tree_usage.total_tokens = 1234;
+  run->status = RUN_ERROR;
+  run = add_run (fixture, 1, 0, "agent");
+  run->end_time = TIME_NONE;
+  run->status = RUN_PENDING;
+  add_run (fixture, 4, 1, "天気");
+  add_run (fixture, 2, 1, "step");
+  wide = draw (fixture, 60);
+  g_assert_nonnull (strstr (wide, "● agent chain"));
+  g_assert_nonnull (strstr (wide, "\n├─ ✓ step chain"));
+  g_assert_nonnull (strstr (wide, "\n│  └─ ✗ model chain"));
+  g_assert_nonnull (strstr (wide, "\n└─ ✓ 天気 chain"));
+  g_assert_nonnull (strstr (wide, "1.2k"));
+  g_assert_nonnull (strstr (wide, "━"));
+  assert_fits (wide, 60);
+  narrow = draw (fixture, 28);
+  g_assert_null (strstr (narrow, "1.2k"));
+  g_assert_null (strstr (narrow, "━"));
+  g_assert_nonnull (strstr (narrow, "1.00 s"));
+  assert_fits (narrow, 28);
+}
+
+/* Each run has a line, whatever clients say about parents. */
+static void
+test_odd_trees (TreeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  add_run (fixture, 1, 1, "self");
+  add_run (fixture, 2, 3, "circle a");
+  add_run (fixture, 3, 2, "circle b");
+  add_run (fixture, 4, 900, "orphan");
+  for (guint i = 5; i < 600; i++)
+    add_run (fixture, i, i == 5 ? 0 : i - 1, "deep");
+  text = draw (fixture, 80);
+  assert_fits (text, 80);
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, fixture->runs->len + 2);
+  g_assert_nonnull (strstr (text, "✓ self"));
+  g_assert_nonnull (strstr (text, "✓ circle a"));
+  g_assert_nonnull (strstr (text, "└─ ✓ circle b"));
+  g_assert_nonnull (strstr (text, "✓ orphan"));
+  g_assert_nonnull (strstr (text, "… 594 ✓ deep"));
+}
+
+/* An error that goes up the tree is printed once, where it has happened. */
+static void
+test_errors_first (TreeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  Screen screen = { 40, FALSE };
+  g_autoptr (GString) out = g_string_new (NULL);
+  static const char *const names[] = { "root", "model", "tool" };
+
+  for (guint i = 0; i < 3; i++)
+    {
+      Run *run = add_run (fixture, i + 1, i, names[i]);
+
+      run->status = RUN_ERROR;
+      run->error = g_strdup (i < 2 ? "boom\033[2J" : "other");
+    }
+  run_tree_append_errors (out, &screen, fixture->runs);
+  g_assert_cmpstr (out->str, ==, "✗ model\n    boom\ufffd[2J\n✗ tool\n    other\n\n");
+}
+
+/* --- commands --- */
+
+static void
+fill (ServeFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+
+  g_assert_no_error (error);
+  test_apply (store, CHANGE_CREATE, ROOT);
+  test_apply (store, CHANGE_CREATE,
+              CHILD_OF ("'name':'step \\u001b[31m','inputs':{'x':'\\u001b]0;t\\u0007'},"
+                        "'end_time':'2026-03-01T09:30:16Z'"));
+  test_apply (store, CHANGE_CREATE, LEAF);
+}
+
+static void
+assert_harmless (const char *text)
+{
+  g_assert_true (g_utf8_validate (text, -1, NULL));
+  for (const char *at = text; *at != '\0'; at++)
+    g_assert_true (*at == '\n' || !g_ascii_iscntrl (*at));
+}
+
+static char *
+run_lsobs (ServeFixture *fixture, const char *arguments, int status, char **errors)
+{
+  g_autofree char *words = g_strdup_printf ("%s --database='%s'", arguments, fixture->database);
+  g_autofree char *own_errors = NULL;
+  char *output = NULL;
+
+  g_assert_cmpint (serve_run (fixture, words, &output, &own_errors), ==, status);
+  assert_harmless (own_errors);
+  if (errors != NULL)
+    *errors = g_steal_pointer (&own_errors);
+  return output;
+}
+
+static void
+test_list (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *output = NULL;
+  g_autofree char *narrow = NULL;
+  g_autofree char *json = NULL;
+  g_autofree char *errors = NULL;
+  g_autofree char *filtered = NULL;
+  g_autofree char *missing = NULL;
+  g_autoptr (JsonNode) node = NULL;
+
+  fill (fixture);
+  output = run_lsobs (fixture, "list", 0, NULL);
+  g_assert_nonnull (strstr (output, "agent"));
+  g_assert_nonnull (strstr (output, "1.50 s"));
+  g_assert_nonnull (strstr (output, "2.2k"));
+  g_assert_nonnull (strstr (output, "250 ms"));
+  g_assert_nonnull (strstr (output, TEST_ROOT));
+  g_assert_null (strstr (output, "step"));
+  g_setenv ("COLUMNS", "40", TRUE);
+  narrow = run_lsobs (fixture, "list", 0, NULL);
+  g_unsetenv ("COLUMNS");
+  assert_fits (narrow, 40);
+  g_assert_nonnull (strstr (narrow, TEST_ROOT + LSOBS_UUID_LEN - 8));
+  g_assert_null (strstr (narrow, TEST_ROOT));
+  json = run_lsobs (fixture, "list --json", 0, NULL);
+  node = json_from_string (json, NULL);
+  g_assert_nonnull (node);
+  g_assert_cmpstr (json_object_get_string_member (json_node_get_object (node), "id"), ==, TEST_ROOT);
+  filtered = run_lsobs (fixture, "list --filter 'gt(latency, 2)'", 0, &errors);
+  g_assert_cmpstr (filtered, ==, "");
+  g_assert_nonnull (strstr (errors, "no such traces"));
+  missing = run_lsobs (fixture, "list --project no", 1, NULL);
+  g_free (run_lsobs (fixture, "list --limit=0", 2, NULL));
+  g_free (run_lsobs (fixture, "list word", 2, NULL));
+  g_free (run_lsobs (fixture, "list --help", 0, NULL));
+}
+
+static void
+test_show (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *newest = NULL;
+  g_autofree char *by_end = NULL;
+  g_autofree char *part = NULL;
+  g_autofree char *all = NULL;
+  g_autofree char *json = NULL;
+  g_auto (GStrv) lines = NULL;
+  const char *error_place;
+
+  fill (fixture);
+  newest = run_lsobs (fixture, "show", 0, NULL);
+  assert_harmless (newest);
+  error_place = strstr (newest, "    boom\n");
+  g_assert_nonnull (error_place);
+  g_assert_true (strstr (newest, "✓ agent") > error_place);
+  g_assert_nonnull (strstr (newest, "└─ ✓ step \ufffd[31m"));
+  g_assert_nonnull (strstr (newest, "   └─ ✗ model"));
+  g_assert_nonnull (strstr (newest, "weather in Bremen?"));
+  by_end = run_lsobs (fixture, "show 0001", 0, NULL);
+  g_assert_cmpstr (by_end, ==, newest);
+  part = run_lsobs (fixture, "show " TEST_CHILD "", 0, NULL);
+  g_assert_null (strstr (part, "✓ agent"));
+  g_assert_nonnull (strstr (part, "└─ ✗ model"));
+  assert_harmless (part);
+  all = run_lsobs (fixture, "show --all", 0, NULL);
+  g_assert_nonnull (strstr (all, "usage_metadata"));
+  assert_harmless (all);
+  json = run_lsobs (fixture, "show --json", 0, NULL);
+  lines = g_strsplit (g_strchomp (json), "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 3);
+  for (char **line = lines; *line != NULL; line++)
+    {
+      g_autoptr (JsonNode) node = json_from_string (*line, NULL);
+
+      g_assert_nonnull (node);
+    }
+  g_free (run_lsobs (fixture, "show ffff", 1, NULL));
+  g_free (run_lsobs (fixture, "show 000", 1, NULL));
+  g_free (run_lsobs (fixture, "show 0000000", 1, NULL));
+  g_free (run_lsobs (fixture, "show 0190-7000", 1, NULL));
+}
+
+static void
+test_show_nothing (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *errors = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_free (run_lsobs (fixture, "show", 1, NULL));
+  store_close (store_open (fixture->database, DATABASE_READ_WRITE, &error));
+  g_assert_no_error (error);
+  g_free (run_lsobs (fixture, "show", 1, &errors));
+  g_assert_nonnull (strstr (errors, "no traces yet"));
+}
+
+/* Waits for a line of a process, and frees it. */
+static void
+expect_line (GDataInputStream *stream, const char *part)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *line = g_data_input_stream_read_line_utf8 (stream, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (line);
+  assert_harmless (line);
+  if (strstr (line, part) == NULL)
+    g_error ("“%s” is not in “%s”", part, line);
+}
+
+static void
+test_tail (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+  g_autoptr (GSubprocess) process = NULL;
+  g_autoptr (GDataInputStream) stream = NULL;
+  g_autofree char *first = NULL;
+  guint n = 0;
+
+  g_assert_no_error (error);
+  process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, program, "tail", "-d",
+                              fixture->database, NULL);
+  g_assert_no_error (error);
+  stream = g_data_input_stream_new (g_subprocess_get_stdout_pipe (process));
+  /* It says nothing when it begins to follow: runs of other names are written until it has shown one. */
+  while (!g_pollable_input_stream_is_readable (
+      G_POLLABLE_INPUT_STREAM (g_subprocess_get_stdout_pipe (process))))
+    {
+      g_autofree char *json = g_strdup_printf (
+          "{'id':'01900000-0000-7000-9000-0000%08u','name':'early','run_type':'chain',"
+          "'session_name':'tests','start_time':'2026-03-01T09:30:15.25Z'}",
+          ++n);
+
+      test_apply (store, CHANGE_CREATE, json);
+      g_usleep (20000);
+    }
+  expect_line (stream, "● early");
+  test_apply (store, CHANGE_CREATE, ROOT);
+  for (;;)
+    {
+      g_autofree char *line = g_data_input_stream_read_line_utf8 (stream, NULL, NULL, &error);
+
+      g_assert_no_error (error);
+      assert_harmless (line);
+      if (strstr (line, "early") != NULL)
+        continue;
+      g_assert_nonnull (strstr (line, "✓ agent  1.50 s"));
+      break;
+    }
+  test_apply (store, CHANGE_CREATE, LEAF);
+  expect_line (stream, "    ✗ model  750 ms  2.2k tokens");
+  expect_line (stream, "boom");
+  test_apply (store, CHANGE_CREATE, CHILD_OF ("'name':'step \\u001b[31m'"));
+  expect_line (stream, "● step \ufffd[31m");
+  g_subprocess_send_signal (process, SIGINT);
+  g_subprocess_wait (process, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_subprocess_get_successful (process));
+}
+
+static void
+test_colours (void)
+{
+  Screen screen;
+  g_autoptr (GString) out = g_string_new (NULL);
+
+  screen.colours = FALSE;
+  screen_append (&screen, out, SCREEN_BAD, "x");
+  g_assert_cmpstr (out->str, ==, "x");
+  screen.colours = TRUE;
+  screen_append (&screen, out, SCREEN_BAD, "y");
+  g_assert_cmpstr (out->str, ==, "x\033[31my\033[0m");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/terminal/text", test_text);
+  g_test_add_func ("/terminal/hostile-text", test_hostile_text);
+  g_test_add_func ("/terminal/text-lines", test_text_lines);
+  g_test_add_func ("/terminal/figures", test_figures);
+  g_test_add_func ("/terminal/colours", test_colours);
+  g_test_add ("/terminal/tree", TreeFixture, NULL, tree_set_up, test_tree, tree_tear_down);
+  g_test_add ("/terminal/odd-trees", TreeFixture, NULL, tree_set_up, test_odd_trees, tree_tear_down);
+  g_test_add ("/terminal/errors-first", TreeFixture, NULL, tree_set_up, test_errors_first,
+              tree_tear_down);
+  g_test_add ("/terminal/list", ServeFixture, NULL, serve_fixture_set_up, test_list,
+              serve_fixture_tear_down);
+  g_test_add ("/terminal/show", ServeFixture, NULL, serve_fixture_set_up, test_show,
+              serve_fixture_tear_down);
+  g_test_add ("/terminal/show-nothing", ServeFixture, NULL, serve_fixture_set_up, test_show_nothing,
+              serve_fixture_tear_down);
+  g_test_add ("/terminal/tail", ServeFixture, NULL, serve_fixture_set_up, test_tail,
+              serve_fixture_tear_down);
+  return g_test_run ();
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "tools/terminal/plain-text.h"
+
+/* Marks on one letter, such as accents, that are left: more of them paint over the lines above and below. */
+#define MAX_MARKS 4
+
+#define REPLACEMENT 0xfffd
+
+/* A character as it is printed. */
+typedef struct
+{
+  gunichar c; /* 0: it is left out */
+  guint columns;
+} Glyph;
+
+static gboolean
+is_space (gunichar c)
+{
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0x2028 || c == 0x2029;
+}
+
+/* Whether a character is one that a reader sees: controls may be commands for the terminal, and formats change
+ * the direction of text. */
+static gboolean
+is_printable (gunichar c)
+{
+  GUnicodeType type = g_unichar_type (c);
+
+  return type != G_UNICODE_CONTROL && type != G_UNICODE_FORMAT && type != G_UNICODE_SURROGATE &&
+         type != G_UNICODE_UNASSIGNED && type != G_UNICODE_PRIVATE_USE &&
+         type != G_UNICODE_LINE_SEPARATOR && type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+/* @n_marks: (inout): how many marks the last letter has */
+static Glyph
+read_glyph (gunichar c, guint *n_marks)
+{
+  Glyph glyph = { c, 1 };
+
+  if (!is_printable (c))
+    glyph.c = REPLACEMENT;
+  if (c == 0xfe0e || c == 0xfe0f || c == 0x200d)
+    /* They choose among pictures for an emoji. Terminals do not agree on the width of the result. */
+    return (Glyph){ 0, 0 };
+  if (glyph.c != REPLACEMENT && g_unichar_iszerowidth (c))
+    return ++*n_marks <= MAX_MARKS ? (Glyph){ c, 0 } : (Glyph){ 0, 0 };
+  *n_marks = 0;
+  if (g_unichar_iswide (glyph.c))
+    glyph.columns = 2;
+  return glyph;
+}
+
+/* Appends text up to @columns, or without @out only measures it.
+ * @out: (nullable)
+ * @whole_words: break at a space, if that leaves more than half of the columns in use
+ * Returns: the columns; @rest: (out) (nullable): what did not fit, or NULL */
+static guint
+append_part (GString *out, const char *text, guint columns, gboolean whole_words, const char **rest)
+{
+  guint width = 0;
+  guint n_marks = 0;
+  gboolean space = FALSE;
+  gboolean any = FALSE;
+  const char *at = text;
+  const char *word = NULL;
+  guint word_width = 0;
+  gsize word_len = 0;
+
+  *rest = NULL;
+  for (; *at != '\0'; at = g_utf8_next_char (at))
+    {
+      gunichar c = g_utf8_get_char (at);
+      Glyph glyph;
+
+      if (is_space (c))
+        {
+          space = any;
+          continue;
+        }
+      /* A mark alone would change what is printed before the text. */
+      if (n_marks == 0 && (space || !any) && g_unichar_iszerowidth (c))
+        n_marks = MAX_MARKS;
+      glyph = read_glyph (c, &n_marks);
+      if (glyph.c == 0)
+        continue;
+      if (space && out != NULL && width > columns / 2)
+        {
+          word = at;
+          word_width = width;
+          word_len = out->len;
+        }
+      if (glyph.columns + space > columns - width)
+        {
+          *rest = at;
+          if (!whole_words || word == NULL)
+            return width;
+          g_string_truncate (out, word_len);
+          *rest = word;
+          return word_width;
+        }
+      if (space && out != NULL)
+        g_string_append_c (out, ' ');
+      width += glyph.columns + space;
+      space = FALSE;
+      any = TRUE;
+      if (out != NULL)
+        g_string_append_unichar (out, glyph.c);
+    }
+  return width;
+}
+
+guint
+plain_text_measure (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  const char *rest;
+
+  return append_part (NULL, valid, PLAIN_TEXT_ALL, FALSE, &rest);
+}
+
+guint
+plain_text_append (GString *out, const char *text, guint columns)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  gsize before = out->len;
+  const char *rest;
+  guint width = append_part (out, valid, columns, FALSE, &rest);
+
+  if (rest == NULL)
+    return width;
+  g_string_truncate (out, before);
+  if (columns == 0)
+    return 0;
+  width = append_part (out, valid, columns - 1, FALSE, &rest);
+  g_string_append (out, "…");
+  return width + 1;
+}
+
+void
+plain_text_append_lines (
+    GString *out, const char *text, const char *indent, guint columns, guint lines)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  g_auto (GStrv) paragraphs = g_strsplit (g_strchomp (valid), "\n", -1);
+  guint n = 0;
+
+  for (char **paragraph = paragraphs; *paragraph != NULL; paragraph++)
+    {
+      const char *at = *paragraph;
+
+      do
+        {
+          /* Indentation has a meaning, as in JSON. */
+          gsize n_spaces = at == *paragraph ? strspn (at, " ") : 0;
+          const char *rest;
+
+          if (++n > lines)
+            continue;
+          if (indent != NULL)
+            g_string_append (out, indent);
+          n_spaces = MIN (n_spaces, columns / 2);
+          g_string_append_printf (out, "%*s", (int) n_spaces, "");
+          append_part (out, at, MAX (columns - (guint) n_spaces, 2), TRUE, &rest);
+          g_string_append_c (out, '\n');
+          at = rest;
+        }
+      while (at != NULL && n <= lines);
+    }
+  if (n > lines)
+    {
+      if (indent != NULL)
+        g_string_append (out, indent);
+      g_string_append (out, "…\n");
+    }
+}

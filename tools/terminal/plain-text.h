@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Text of anyone, made safe for a terminal, and measured in its columns. */
+
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* No limit of columns. */
+#define PLAIN_TEXT_ALL G_MAXUINT
+
+/* The columns that a text takes once it is appended by plain_text_append (). */
+guint plain_text_measure (const char *text);
+
+/* Appends a text in one line of @columns at most. White space becomes single spaces. Control characters, and
+ * those that change the direction of text or are invisible, become U+FFFD. What is longer ends in "…".
+ * Returns: the columns that were taken */
+guint plain_text_append (GString *out, const char *text, guint columns);
+
+/* The same with lines: those of the text, and those that are wider than @columns, which are broken.
+ * @indent: (nullable): is put before each line
+ * @lines: how many are appended at most; if there are more, the last one says how many */
+void plain_text_append_lines (
+    GString *out, const char *text, const char *indent, guint columns, guint lines);
+
+G_END_DECLS
