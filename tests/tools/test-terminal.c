@@ -327,7 +327,8 @@ test_list (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   json = run_lsobs (fixture, "list --json", 0, NULL);
   node = json_from_string (json, NULL);
   g_assert_nonnull (node);
-  g_assert_cmpstr (json_object_get_string_member (json_node_get_object (node), "id"), ==, TEST_ROOT);
+  g_assert_cmpstr (json_object_get_string_member (json_node_get_object (node), "id"), ==,
+                   TEST_ROOT);
   filtered = run_lsobs (fixture, "list --filter 'gt(latency, 2)'", 0, &errors);
   g_assert_cmpstr (filtered, ==, "");
   g_assert_nonnull (strstr (errors, "no such traces"));
@@ -484,7 +485,8 @@ main (int argc, char **argv)
   g_test_add_func ("/terminal/figures", test_figures);
   g_test_add_func ("/terminal/colours", test_colours);
   g_test_add ("/terminal/tree", TreeFixture, NULL, tree_set_up, test_tree, tree_tear_down);
-  g_test_add ("/terminal/odd-trees", TreeFixture, NULL, tree_set_up, test_odd_trees, tree_tear_down);
+  g_test_add ("/terminal/odd-trees", TreeFixture, NULL, tree_set_up, test_odd_trees,
+              tree_tear_down);
   g_test_add ("/terminal/errors-first", TreeFixture, NULL, tree_set_up, test_errors_first,
               tree_tear_down);
   g_test_add ("/terminal/list", ServeFixture, NULL, serve_fixture_set_up, test_list,

@@ -38,6 +38,7 @@ typedef struct
 
 extern const Command command_delete;
 extern const Command command_list;
+extern const Command command_run_program;
 extern const Command command_serve;
 extern const Command command_show;
 extern const Command command_tail;

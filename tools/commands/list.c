@@ -35,7 +35,8 @@ static const GOptionEntry entries[] = {
   { "filter", 'f', 0, G_OPTION_ARG_STRING, &filter,
     N_ ("Only traces that a filter of LangSmith accepts, such as 'gt(latency, \"2s\")'"),
     N_ ("FILTER") },
-  { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, N_ ("Print each trace as one line of JSON"), NULL },
+  { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, N_ ("Print each trace as one line of JSON"),
+    NULL },
   { NULL },
 };
 
@@ -52,8 +53,8 @@ typedef enum
 } CellColumn;
 
 /* What is left out first on a narrow screen is last here. */
-static const CellColumn importance[] = { CELL_DURATION,    CELL_ID,   CELL_TIME, CELL_TOKENS,
-                                         CELL_FIRST_TOKEN, CELL_COST };
+static const CellColumn importance[] = { CELL_DURATION, CELL_ID,          CELL_TIME,
+                                         CELL_TOKENS,   CELL_FIRST_TOKEN, CELL_COST };
 
 /* Returns: (transfer full): NULL for the name, which is of anyone */
 static char *
@@ -88,8 +89,9 @@ dup_cell (const Run *run, CellColumn column, gint64 now, gboolean whole_ids)
 static const char *
 get_heading (CellColumn column)
 {
-  static const char *const headings[] = { N_ ("started"),     N_ ("name"), N_ ("time"), N_ ("tokens"),
-                                          N_ ("first token"), N_ ("cost"), N_ ("id") };
+  static const char *const headings[] = { N_ ("started"), N_ ("name"),        N_ ("time"),
+                                          N_ ("tokens"),  N_ ("first token"), N_ ("cost"),
+                                          N_ ("id") };
 
   return _ (headings[column]);
 }
@@ -130,7 +132,12 @@ measure (GPtrArray *runs, const Screen *screen, gint64 now, gboolean whole_ids, 
 }
 
 static void
-append_row (GString *out, const Screen *screen, const Run *run, const guint *widths, gint64 now, gboolean whole_ids)
+append_row (GString *out,
+            const Screen *screen,
+            const Run *run,
+            const guint *widths,
+            gint64 now,
+            gboolean whole_ids)
 {
   gboolean first = TRUE;
 
@@ -240,9 +247,10 @@ run (char **words)
   if (as_json)
     return command_print_json (store, runs, stdout, &error) ? COMMAND_DONE : command_fail (error);
   if (runs->len == 0)
-    g_printerr ("%s\n", project_name == NULL && !only_errors && words_wanted == NULL && filter == NULL
-                            ? _ ("There are no traces yet: “lsobs run -- PROGRAM” makes some")
-                            : _ ("There are no such traces"));
+    g_printerr ("%s\n",
+                project_name == NULL && !only_errors && words_wanted == NULL && filter == NULL
+                    ? _ ("There are no traces yet: “lsobs run -- PROGRAM” makes some")
+                    : _ ("There are no such traces"));
   else
     print_table (runs, more);
   return COMMAND_DONE;
@@ -251,7 +259,8 @@ run (char **words)
 const Command command_list = {
   .name = "list",
   .summary = N_ ("List traces, the newest first"),
-  .details = N_ ("“lsobs show ID” shows one of them. Of an id, the last four digits or more are enough."),
+  .details =
+      N_ ("“lsobs show ID” shows one of them. Of an id, the last four digits or more are enough."),
   .entries = entries,
   .run = run,
 };

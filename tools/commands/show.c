@@ -51,7 +51,11 @@ append_value (GString *out, const Screen *screen, const char *title, const char 
 }
 
 static gboolean
-append_attachments (GString *out, const Screen *screen, Store *store, const Run *run, GError **error)
+append_attachments (GString *out,
+                    const Screen *screen,
+                    Store *store,
+                    const Run *run,
+                    GError **error)
 {
   g_autoptr (GPtrArray) attachments = attachment_list (store, &run->id, error);
 
@@ -237,7 +241,7 @@ run (char **words)
     return COMMAND_FAILED;
   if (*words == NULL)
     return find_newest (store, &id, &error) && show (store, &id, &error) ? COMMAND_DONE
-                                                                        : command_fail (error);
+                                                                         : command_fail (error);
   for (; *words != NULL; words++)
     if (!command_find_run (store, *words, &id, &error) || !show (store, &id, &error))
       return command_fail (error);
@@ -248,8 +252,9 @@ const Command command_show = {
   .name = "show",
   .summary = N_ ("Show a trace as a tree, its errors first"),
   .arguments = N_ ("[ID…]"),
-  .details = N_ ("Without an id, the newest trace is shown. The id of a run below a root shows that run, and "
-                 "what is below it."),
+  .details = N_ (
+      "Without an id, the newest trace is shown. The id of a run below a root shows that run, and "
+      "what is below it."),
   .entries = entries,
   .run = run,
 };

@@ -63,9 +63,10 @@ count_depth (const Run *run)
 static void
 append_run (GString *out, const Screen *screen, const Run *run)
 {
-  g_autofree char *time = figure_dup_time (
-      run->status == RUN_PENDING || run->end_time == TIME_NONE ? run->start_time : run->end_time,
-      g_get_real_time ());
+  g_autofree char *time =
+      figure_dup_time (run->status == RUN_PENDING || run->end_time == TIME_NONE ? run->start_time
+                                                                                : run->end_time,
+                       g_get_real_time ());
   g_autoptr (GString) figures = g_string_new (NULL);
   guint depth = MIN (count_depth (run), MIN (MAX_DEPTH, screen->columns / 12));
   guint used = (guint) strlen (time) + 2 + depth * 2 + 2;
@@ -102,8 +103,8 @@ append_run (GString *out, const Screen *screen, const Run *run)
       g_autofree char *indent =
           g_strnfill (MIN (strlen (time) + 4 + depth * 2, screen->columns / 2), ' ');
 
-      plain_text_append_lines (out, run->error, indent,
-                               screen->columns - (guint) strlen (indent), 3);
+      plain_text_append_lines (out, run->error, indent, screen->columns - (guint) strlen (indent),
+                               3);
     }
 }
 
@@ -179,8 +180,7 @@ follow (Follower *self, GError **error)
 
   do
     {
-      g_autoptr (GPtrArray) runs =
-          run_query_changes (self->store, self->change, PAGE, TRUE, error);
+      g_autoptr (GPtrArray) runs = run_query_changes (self->store, self->change, PAGE, TRUE, error);
 
       if (runs == NULL)
         return FALSE;

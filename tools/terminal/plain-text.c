@@ -141,8 +141,11 @@ plain_text_append (GString *out, const char *text, guint columns)
 }
 
 void
-plain_text_append_lines (
-    GString *out, const char *text, const char *indent, guint columns, guint lines)
+plain_text_append_lines (GString *out,
+                         const char *text,
+                         const char *indent,
+                         guint columns,
+                         guint lines)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
   g_auto (GStrv) paragraphs = g_strsplit (g_strchomp (valid), "\n", -1);

@@ -22,7 +22,10 @@ guint plain_text_append (GString *out, const char *text, guint columns);
 /* The same with lines: those of the text, and those that are wider than @columns, which are broken.
  * @indent: (nullable): is put before each line
  * @lines: how many are appended at most; if there are more, the last one says how many */
-void plain_text_append_lines (
-    GString *out, const char *text, const char *indent, guint columns, guint lines);
+void plain_text_append_lines (GString *out,
+                              const char *text,
+                              const char *indent,
+                              guint columns,
+                              guint lines);
 
 G_END_DECLS

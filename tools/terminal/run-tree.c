@@ -188,12 +188,14 @@ append_lines (GArray *lines, GArray *nodes, guint first, guint max_depth)
       if (depth > max_depth)
         line.prefix = g_strdup_printf ("… %u ", depth);
       else
-        line.prefix =
-            g_strconcat (level->indent, depth == 0 ? "" : last ? "└─ " : "├─ ", NULL);
+        line.prefix = g_strconcat (level->indent, depth == 0 ? "" : last ? "└─ " : "├─ ", NULL);
       below.node = node->first_child;
-      below.indent = depth > max_depth
-                         ? g_strdup ("")
-                         : g_strconcat (level->indent, depth == 0 ? "" : last ? "   " : "│  ", NULL);
+      below.indent = depth > max_depth ? g_strdup ("")
+                                       : g_strconcat (level->indent,
+                                                      depth == 0 ? ""
+                                                      : last     ? "   "
+                                                                 : "│  ",
+                                                      NULL);
       g_array_append_val (lines, line);
       g_array_append_val (levels, below);
     }
@@ -253,7 +255,7 @@ get_heading (FigureColumn column)
 /* What fits on the screen. */
 typedef struct
 {
-  guint label;             /* columns of the names, with the lines of the tree */
+  guint label;              /* columns of the names, with the lines of the tree */
   guint figures[N_FIGURES]; /* columns of each figure; 0: it is left out */
   guint bar;
   gint64 start_time; /* of all runs */
@@ -288,15 +290,15 @@ measure (Layout *layout, const Screen *screen, GArray *lines)
 
       label = MAX (label, MIN (measure_label (line), screen->columns));
       layout->start_time = MIN (layout->start_time, line->run->start_time);
-      layout->end_time =
-          MAX (layout->end_time, MAX (line->run->end_time, line->run->start_time));
+      layout->end_time = MAX (layout->end_time, MAX (line->run->end_time, line->run->start_time));
       for (guint column = 0; column < N_FIGURES; column++)
         {
           g_autofree char *figure = dup_figure (line->run, column);
 
           if (*figure != '\0')
-            layout->figures[column] = MAX (MAX (layout->figures[column], plain_text_measure (figure)),
-                                           plain_text_measure (get_heading (column)));
+            layout->figures[column] =
+                MAX (MAX (layout->figures[column], plain_text_measure (figure)),
+                     plain_text_measure (get_heading (column)));
         }
     }
   for (guint column = 0; column < N_FIGURES; column++)
@@ -418,8 +420,7 @@ choose_errors (GPtrArray *runs)
     {
       Run *run = g_ptr_array_index (runs, i);
 
-      if (run->status == RUN_ERROR &&
-          (run->error == NULL || g_hash_table_add (texts, run->error)))
+      if (run->status == RUN_ERROR && (run->error == NULL || g_hash_table_add (texts, run->error)))
         g_ptr_array_insert (chosen, 0, run);
     }
   return chosen;
@@ -447,8 +448,10 @@ run_tree_append_errors (GString *out, const Screen *screen, GPtrArray *runs)
       guint n = chosen->len - MAX_ERRORS;
 
       /* TRANSLATORS: %u: a number of errors */
-      g_string_append_printf (
-          out, g_dngettext (GETTEXT_PACKAGE, "  and %u more error\n", "  and %u more errors\n", n), n);
+      g_string_append_printf (out,
+                              g_dngettext (GETTEXT_PACKAGE, "  and %u more error\n",
+                                           "  and %u more errors\n", n),
+                              n);
     }
   if (chosen->len > 0)
     g_string_append_c (out, '\n');
