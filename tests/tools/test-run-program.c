@@ -16,12 +16,12 @@
 static GSubprocess *
 spawn (ServeFixture *fixture, const char *script)
 {
-  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (
-      G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+  g_autoptr (GSubprocessLauncher) launcher =
+      g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
   g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
   g_autofree char *state = g_build_filename (fixture->folder, "state", NULL);
-  const char *argv[] = { program,   "run", "--database", fixture->database, "--",
-                         "/bin/sh", "-c",  script,       NULL };
+  const char *argv[] = { program, "run",  "--database", fixture->database, "--", "/bin/sh",
+                         "-c",    script, NULL };
   g_autoptr (GError) error = NULL;
   GSubprocess *process;
 
@@ -46,9 +46,10 @@ finish (GSubprocess *process, char **output, char **errors)
 static void
 test_environment (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (GSubprocess) process = spawn (
-      fixture, "echo \"$LANGSMITH_TRACING $LANGSMITH_ENDPOINT ${#LANGSMITH_API_KEY} $no_proxy\"; "
-               "echo \"<$LANGSMITH_TRACING_V2$LANGCHAIN_ENDPOINT>\"; exit 7");
+  g_autoptr (GSubprocess) process =
+      spawn (fixture,
+             "echo \"$LANGSMITH_TRACING $LANGSMITH_ENDPOINT ${#LANGSMITH_API_KEY} $no_proxy\"; "
+             "echo \"<$LANGSMITH_TRACING_V2$LANGCHAIN_ENDPOINT>\"; exit 7");
   g_autofree char *output = NULL;
   g_autofree char *errors = NULL;
 
@@ -128,6 +129,22 @@ test_trace (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_null (strchr (errors, '\033'));
 }
 
+/* A program whose traces would be refused is not started. */
+static void
+test_other_token (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocess) process = NULL;
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+
+  serve_start (fixture, NULL, "--token=another-token-than-kept");
+  process = spawn (fixture, "echo started");
+  finish (process, &output, &errors);
+  g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 1);
+  g_assert_cmpstr (output, ==, "");
+  g_assert_nonnull (strstr (errors, "--token"));
+}
+
 /* A program that a signal has ended looks so. */
 static void
 test_killed (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -166,6 +183,7 @@ main (int argc, char **argv)
   ADD ("/run-program/environment", NULL, test_environment);
   ADD ("/run-program/trace", NULL, test_trace);
   ADD ("/run-program/trace-of-serve", "serve", test_trace);
+  ADD ("/run-program/other-token", NULL, test_other_token);
   ADD ("/run-program/killed", NULL, test_killed);
   ADD ("/run-program/mistakes", NULL, test_mistakes);
   return g_test_run ();

@@ -11,6 +11,7 @@
 
 #include <gio/gio.h>
 #include <glib/gi18n.h>
+#include <libsoup/soup.h>
 
 #include "tools/commands/command.h"
 #include "tools/service/instance.h"
@@ -46,12 +47,18 @@ static const GOptionEntry entries[] = {
 /* --- the program --- */
 
 /* Variables that would send traces elsewhere, or nowhere. */
-static const char *const unwanted[] = {
-  "LANGCHAIN_API_KEY",       "LANGCHAIN_ENDPOINT",      "LANGCHAIN_TRACING",
-  "LANGCHAIN_TRACING_V2",    "LANGSMITH_TRACING_V2",    "LANGSMITH_RUNS_ENDPOINTS",
-  "LANGSMITH_WORKSPACE_ID",  "LANGSMITH_PROFILE",       "LANGSMITH_TRACING_SAMPLING_RATE",
-  "LANGCHAIN_TRACING_SAMPLING_RATE", "LANGSMITH_AUTH_TOKEN", NULL
-};
+static const char *const unwanted[] = { "LANGCHAIN_API_KEY",
+                                        "LANGCHAIN_ENDPOINT",
+                                        "LANGCHAIN_TRACING",
+                                        "LANGCHAIN_TRACING_V2",
+                                        "LANGSMITH_TRACING_V2",
+                                        "LANGSMITH_RUNS_ENDPOINTS",
+                                        "LANGSMITH_WORKSPACE_ID",
+                                        "LANGSMITH_PROFILE",
+                                        "LANGSMITH_TRACING_SAMPLING_RATE",
+                                        "LANGCHAIN_TRACING_SAMPLING_RATE",
+                                        "LANGSMITH_AUTH_TOKEN",
+                                        NULL };
 
 /* Requests to this machine must not go to a proxy: it would see the token. */
 static char **
@@ -255,6 +262,34 @@ start_service (const char *path, const char *token, GError **error)
   return service_new (&settings, error);
 }
 
+/* Whether the service that runs takes the token. */
+static gboolean
+check_token (const char *url, const char *token)
+{
+  g_autoptr (SoupSession) session =
+      soup_session_new_with_options ("proxy-resolver", NULL, "timeout", 10, NULL);
+  g_autofree char *address = g_strconcat (url, "/sessions?limit=1", NULL);
+  g_autoptr (SoupMessage) message = soup_message_new ("GET", address);
+  g_autoptr (GBytes) answer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (message == NULL)
+    return FALSE;
+  soup_message_headers_replace (soup_message_get_request_headers (message), "x-api-key", token);
+  answer = soup_session_send_and_read (session, message, NULL, &error);
+  if (answer == NULL)
+    /* TRANSLATORS: the first %s: an address; the second one: what the system says */
+    command_print_error (_ ("The service at %s does not answer: %s"), url, error->message);
+  else if (soup_message_get_status (message) == SOUP_STATUS_OK)
+    return TRUE;
+  else
+    /* TRANSLATORS: %s: an address */
+    command_print_error (_ ("The service at %s has another token: give the one that it was started "
+                            "with by --token"),
+                         url);
+  return FALSE;
+}
+
 static int
 run_with (const char *path, const char *token, char **words)
 {
@@ -274,6 +309,8 @@ run_with (const char *path, const char *token, char **words)
         return command_fail (error);
       url = g_strdup (service_get_url (service));
     }
+  else if (!check_token (url, token))
+    return COMMAND_FAILED;
   store = command_open_store (DATABASE_READ_ONLY);
   if (store == NULL)
     return COMMAND_FAILED;
@@ -319,10 +356,10 @@ const Command command_run_program = {
   .name = "run",
   .summary = N_ ("Run a program, and show its traces as trees when it has ended"),
   .arguments = N_ ("-- PROGRAM [ARGUMENT…]"),
-  .details =
-      N_ ("The program gets LANGSMITH_TRACING, LANGSMITH_ENDPOINT and LANGSMITH_API_KEY of the service of "
-          "the database, which is started if it does not run. Traces are printed to standard error. The "
-          "exit code is that of the program; 126 and 127: it cannot be started."),
+  .details = N_ (
+      "The program gets LANGSMITH_TRACING, LANGSMITH_ENDPOINT and LANGSMITH_API_KEY of the service of "
+      "the database, which is started if it does not run. Traces are printed to standard error. The "
+      "exit code is that of the program; 126 and 127: it cannot be started."),
   .entries = entries,
   .run = run,
   .strict = TRUE,
