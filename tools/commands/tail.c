@@ -262,7 +262,7 @@ run_loop (Follower *self, const char *path)
   if (!store_get_last_change (self->store, &self->change, &error))
     return command_fail (error);
   if (isatty (STDERR_FILENO))
-    g_printerr ("%s\n", _ ("Runs are shown as they come; Ctrl+C ends this"));
+    command_print_error ("%s", _ ("Runs are shown as they come; Ctrl+C ends this"));
   g_main_loop_run (self->loop);
   if (self->timeout != 0)
     g_source_remove (self->timeout);
