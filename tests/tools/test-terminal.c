@@ -395,6 +395,20 @@ test_show_nothing (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (errors, "no traces yet"));
 }
 
+/* The end of an id that list shows is enough to delete a trace, too. */
+static void
+test_delete_by_end (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+
+  fill (fixture);
+  g_free (run_lsobs (fixture, "delete ffff", 1, &errors));
+  g_assert_nonnull (strstr (errors, "ends in"));
+  output = run_lsobs (fixture, "delete --json 00000001", 0, NULL);
+  g_assert_cmpstr (output, ==, "{\"traces\":1,\"runs\":3}\n");
+}
+
 /* Waits for a line of a process, and frees it. */
 static void
 expect_line (GDataInputStream *stream, const char *part)
@@ -495,6 +509,8 @@ main (int argc, char **argv)
               serve_fixture_tear_down);
   g_test_add ("/terminal/show-nothing", ServeFixture, NULL, serve_fixture_set_up, test_show_nothing,
               serve_fixture_tear_down);
+  g_test_add ("/terminal/delete-by-end", ServeFixture, NULL, serve_fixture_set_up,
+              test_delete_by_end, serve_fixture_tear_down);
   g_test_add ("/terminal/tail", ServeFixture, NULL, serve_fixture_set_up, test_tail,
               serve_fixture_tear_down);
   return g_test_run ();
