@@ -58,6 +58,9 @@
 /* The error of a run that the program has cancelled. GIO's own message is translated. */
 #define CANCELLED_ERROR "Cancelled"
 
+/* The domain of errors that stand for exceptions of another language */
+#define EXCEPTION_DOMAIN "lsobs-exception"
+
 G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
 
 /* Whether the run was started before a fork(), by the parent process. Its lock must not be
@@ -279,7 +282,7 @@ is_cancelled (const GError *cause)
 }
 
 /* Adds the domain and the code of an error as metadata, to search traces by, unless the program
- * has set either itself; and whether the program has cancelled the run. */
+ * has set either itself or the error is an exception, which has neither; and whether the program has cancelled the run. */
 static void
 add_cause_unlocked (LsobsRun *self, const GError *cause)
 {
@@ -289,7 +292,8 @@ add_cause_unlocked (LsobsRun *self, const GError *cause)
   if (is_cancelled (cause))
     _lsobs_annotations_set_metadata_unlocked (self->annotations, "cancelled",
                                               g_bytes_new_static ("true", strlen ("true")), FALSE);
-  if (_lsobs_annotations_has_metadata_unlocked (self->annotations, "error_domain") ||
+  if (g_strcmp0 (domain, EXCEPTION_DOMAIN) == 0 ||
+      _lsobs_annotations_has_metadata_unlocked (self->annotations, "error_domain") ||
       _lsobs_annotations_has_metadata_unlocked (self->annotations, "error_code"))
     return;
   _lsobs_buffer_append_int64 (&code, cause->code);
@@ -600,6 +604,9 @@ lsobs_run_end_bytes (LsobsRun *self, GBytes *outputs)
  * Ends a run with an error: its message is the error of the run, its domain and code
  * are the metadata `error_domain` and `error_code`. The first end stands: an error that
  * comes after it changes nothing.
+ *
+ * An error of the domain `lsobs-exception` stands for an exception of another language, which
+ * has no domain and no code: it becomes no such metadata. The bindings make such errors.
  *
  * %G_IO_ERROR_CANCELLED tells that the program has cancelled the run: its error is
  * `Cancelled` then, in any language, and it has the metadata `cancelled`.

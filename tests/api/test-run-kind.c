@@ -118,6 +118,24 @@ test_cause_of_own (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                      "{\"error_code\":\"E42\"}");
 }
 
+/* Exceptions of other languages have no domain, but outputs like any failure. */
+static void
+test_exception (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error =
+      g_error_new_literal (g_quark_from_static_string ("lsobs-exception"), 0, "ValueError: no");
+  g_autoptr (LsobsRun) run = start (fixture, LSOBS_RUN_TYPE_TOOL);
+  g_autoptr (JsonNode) outputs = json_from_string ("{\"so\":\"far\"}", NULL);
+  WireRun *sent;
+
+  lsobs_run_fail_with_outputs (run, error, outputs);
+  run_fixture_flush (fixture);
+  sent = run_fixture_find (fixture, "run");
+  run_assert_member (sent, "error", "\"ValueError: no\"");
+  run_assert_member (sent, "outputs", "{\"so\":\"far\"}");
+  run_assert_member (sent, "extra.metadata", NULL);
+}
+
 /* A failure without a word is one all the same. */
 static void
 test_empty_error (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -413,6 +431,7 @@ main (int argc, char **argv)
   run_fixture_add_started ("/run-kind/kind", test_kind);
   run_fixture_add_both ("/run-kind/cause", test_cause);
   run_fixture_add_started ("/run-kind/cause-of-own", test_cause_of_own);
+  run_fixture_add_started ("/run-kind/exception", test_exception);
   run_fixture_add_started ("/run-kind/empty-error", test_empty_error);
   run_fixture_add_started ("/run-kind/no-error", test_no_error);
   run_fixture_add_both ("/run-kind/first-token", test_first_token);
