@@ -11,5 +11,7 @@ LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_shutdown_at_exit (GError **error);
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_forbid_callbacks_at_exit (void);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_set_language (const char *name, const char *version);
 
 G_END_DECLS

@@ -4,11 +4,12 @@
 #include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/lsobs-process.h"
 #include "lsobs/pipeline/lsobs-dispatcher-list-private.h"
+#include "lsobs/transport/lsobs-runtime-private.h"
 
 /**
  * SECTION:lsobs-process
  * @title: The process
- * @short_description: the end of all observers of a process
+ * @short_description: what all observers of a process share
  *
  * What concerns all observers and exporters of a process together.
  */
@@ -99,4 +100,27 @@ void
 lsobs_forbid_callbacks_at_exit (void)
 {
   _lsobs_callback_ban_enable ();
+}
+
+/**
+ * lsobs_set_language:
+ * @name: the language of the program, such as `python`
+ * @version: (nullable): the version of its interpreter, such as `3.13.1`
+ *
+ * Sets what runs have as the `runtime` and the `runtime_version` in the object `runtime` of their
+ * `extra`: in all observers of the process, in what is sent from then on. Without this call the
+ * `runtime` is `c`, and there is no version. The bindings for Python and GJS make this call when they
+ * are loaded. The last call stands.
+ *
+ * May be called from any thread. A program makes few such calls: the memory of each different pair
+ * lasts as long as the process.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_set_language (const char *name, const char *version)
+{
+  g_return_if_fail (name != NULL);
+
+  _lsobs_runtime_set_language (name, version);
 }

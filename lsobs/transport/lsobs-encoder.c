@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "lsobs/config/lsobs-probability-sampler-private.h"
 #include "lsobs/text/lsobs-json-merge-private.h"
@@ -10,6 +9,7 @@
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"
+#include "lsobs/transport/lsobs-runtime-private.h"
 
 /* A name keeps this many bytes even if max-string-bytes is smaller. */
 #define MIN_NAME_BYTES 1000
@@ -314,39 +314,6 @@ write_events (EncoderState *e)
   end_field (e, LSOBS_FIELD_EVENTS);
 }
 
-/* Returns: what the service shows as the runtime of a run; no environment variable is in it */
-static const char *
-get_runtime (void)
-{
-  static char *runtime;
-
-  if (g_once_init_enter (&runtime))
-    {
-      struct utsname name;
-      g_autofree char *platform = NULL;
-      g_auto (LsobsBuffer) quoted = LSOBS_BUFFER_INIT;
-
-      if (uname (&name) == 0)
-        {
-          g_autofree char *system = g_ascii_strdown (name.sysname, -1);
-
-          platform = g_strdup_printf ("%s-%s", system, name.machine);
-        }
-      else
-        {
-          platform = g_strdup ("unknown");
-        }
-      _lsobs_json_write_string (&quoted, platform, strlen (platform));
-      /* cppcheck-suppress leakNoVarFunctionCall; it lasts as long as the process */
-      g_once_init_leave (&runtime,
-                         g_strdup_printf ("{\"library\":\"lsobs\",\"sdk\":\"lsobs\","
-                                          "\"sdk_version\":\"%s\",\"runtime\":\"c\","
-                                          "\"platform\":%.*s}",
-                                          PACKAGE_VERSION, (int) quoted.len, quoted.data));
-    }
-  return runtime;
-}
-
 /* The service replaces the whole of "extra", so it is written whole or not at all. An update
  * has it only if it has changed since the create, or to say which strings were cut: the service
  * counts its bytes again. */
@@ -507,7 +474,7 @@ write_extra (EncoderState *e)
     }
   write_metadata (e);
   _lsobs_buffer_append_str (e->out, "\"runtime\":");
-  _lsobs_buffer_append_str (e->out, get_runtime ());
+  _lsobs_runtime_write (e->out);
   _lsobs_buffer_append_c (e->out, '}');
   if (extra != NULL)
     {

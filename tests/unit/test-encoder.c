@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "lsobs/lsobs-process.h"
 #include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 #include "tests/lib/test-utils.h"
@@ -502,7 +503,7 @@ test_gives_up (Fixture *fixture, gconstpointer data)
 /* Extra */
 
 static char *
-get_runtime (void)
+get_runtime (const char *language)
 {
   struct utsname name;
   g_autofree char *system = NULL;
@@ -510,8 +511,8 @@ get_runtime (void)
   g_assert_cmpint (uname (&name), ==, 0);
   system = g_ascii_strdown (name.sysname, -1);
   return g_strdup_printf ("{\"library\":\"lsobs\",\"sdk\":\"lsobs\",\"sdk_version\":\"%s\","
-                          "\"runtime\":\"c\",\"platform\":\"%s-%s\"}",
-                          PACKAGE_VERSION, system, name.machine);
+                          "%s,\"platform\":\"%s-%s\"}",
+                          PACKAGE_VERSION, language, system, name.machine);
 }
 
 typedef struct
@@ -546,7 +547,7 @@ test_extra (Fixture *fixture, gconstpointer data)
 {
   const ExtraRow *row = data;
   g_autoptr (LsobsEncoded) encoded = NULL;
-  g_autofree char *runtime = get_runtime ();
+  g_autofree char *runtime = get_runtime ("\"runtime\":\"c\"");
   g_autofree char *expected = NULL;
 
   fixture->record->kind = row->kind;
@@ -559,6 +560,31 @@ test_extra (Fixture *fixture, gconstpointer data)
   encoded = encode (fixture);
   assert_field (encoded, LSOBS_FIELD_EXTRA, expected);
   json_object_unref (parse (encoded));
+}
+
+/* A binding tells its language, with or without a version; the last word stands. */
+static void
+test_language (Fixture *fixture, gconstpointer version)
+{
+  g_autoptr (LsobsEncoded) encoded = NULL;
+  g_autofree char *runtime = NULL;
+  g_autofree char *expected = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      /* It is for the whole process. */
+      g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_assert_passed ();
+      return;
+    }
+  lsobs_set_language ("other", "1.0");
+  lsobs_set_language ("py\"thon", version);
+  runtime =
+      get_runtime (version != NULL ? "\"runtime\":\"py\\\"thon\",\"runtime_version\":\"3.13.1\""
+                                   : "\"runtime\":\"py\\\"thon\"");
+  expected = g_strconcat ("{\"runtime\":", runtime, "}", NULL);
+  encoded = encode (fixture);
+  assert_field (encoded, LSOBS_FIELD_EXTRA, expected);
 }
 
 /* Nothing of the environment travels along. */
@@ -602,6 +628,8 @@ main (int argc, char *argv[])
   ADD ("/encoder/not-redacted/anything", ".+", test_not_redacted);
   ADD ("/encoder/gives-up", NULL, test_gives_up);
   ADD_ROWS ("/encoder/extra/", extra_rows, test_extra);
+  ADD ("/encoder/language/plain", NULL, test_language);
+  ADD ("/encoder/language/version", "3.13.1", test_language);
   ADD ("/encoder/environment", NULL, test_environment);
 
   return g_test_run ();
