@@ -716,6 +716,124 @@ def test_model_calls():
     assert flush(observer, transport)['chat m'].get_error_text() == 'Incomplete answer'
 
 
+def raises(kind, function, *arguments, **keywords):
+    """The text of the exception."""
+    try:
+        function(*arguments, **keywords)
+    except kind as problem:
+        return str(problem)
+    raise AssertionError(f'no {kind.__name__}')
+
+
+def test_outputs_by_hand():
+    """What is assigned to a run that the program ends itself is there without another word."""
+    observer, transport = new_observer()
+    names = ('end', 'fail', 'error', 'child', 'argument', 'exception')
+    runs = {name: observer.start_run(name) for name in names if name != 'child'}
+    runs['child'] = runs['end'].start_child('child')
+    for name, run in runs.items():
+        run.outputs = {'of': name}
+    runs['child'].end()
+    runs['end'].end()
+    # the second one has nothing to add
+    runs['end'].end()
+    runs['fail'].fail(ValueError('no'))
+    runs['error'].fail(GLib.Error.new_literal(Gio.io_error_quark(), 'gone',
+                                              Gio.IOErrorEnum.NOT_FOUND))
+    runs['argument'].end({'by': 'hand'})
+    runs['exception'].fail_with_exception(ValueError('so'))
+    events = flush(observer, transport)
+    for name in names:
+        expected = '{"by":"hand"}' if name == 'argument' else f'{{"of":"{name}"}}'
+        assert text_of(events[name].get_outputs()) == expected, name
+    assert events['fail'].get_error_text() == 'ValueError: no'
+    assert get_metadata(events['error']).get_string_member('error_domain') == 'g-io-error-quark'
+    assert observer.dup_stats().get(Lsobs.Counter.LATE_UPDATES) == 1
+
+
+def has_cause(event):
+    extra = event.get_extra()
+    members = extra.get_object().get_members() if extra is not None else []
+    return 'metadata' in members and 'error_domain' in get_metadata(event).get_members()
+
+
+def test_exceptions_have_no_domain():
+    observer, transport = new_observer()
+    observer.start_run('plain').fail(ValueError('no'))
+    observer.start_run('outputs').fail_with_outputs(ValueError('no'), {'so': 'far'})
+    graph = observer.begin_invocation('graph')
+    graph.fail(ValueError('no'))
+    observer.start_run('error').fail(GLib.Error.new_literal(Gio.io_error_quark(), 'gone', 1))
+    events = flush(observer, transport)
+    found = {name: has_cause(event) for name, event in events.items()}
+    assert found == {'plain': False, 'outputs': False, 'graph': False, 'error': True}, found
+
+
+def test_ids():
+    observer, _ = new_observer()
+    root = observer.start_run('root')
+    child = root.start_child('child')
+    assert (root.id, root.trace_id) == (root.dup_id(), root.dup_id())
+    assert (child.id, child.trace_id) == (child.dup_id(), root.id)
+    for name in ('id', 'trace_id', 'error'):
+        assert name in raises(AttributeError, setattr, child, name, 'x')
+
+
+def test_start_options():
+    """A start takes what a block does."""
+    observer, transport = new_observer()
+    options = {'run_type': 'tool', 'tags': ['a', 'b'], 'metadata': {'k': [1]}, 'thread_id': 't-1'}
+    root = observer.start_run('root', {'q': 1}, project='elsewhere', **options)
+    root.start_child('child', **options).end()
+    root.end()
+    observer.start_nested_run('nested', **options).end()
+    with observer.run('block', **options):
+        pass
+    Lsobs.set_default_observer(observer)
+    try:
+        with Lsobs.run('default block', **options):
+            pass
+        Lsobs.start_run('default root', {'q': 2}, **options).end()
+        call = Lsobs.trace_message(Soup.Message.new('POST', 'http://localhost/v1/chat/completions'),
+                                   parent=root)
+        assert call.dup_parent_id() == root.id
+        call.fail(ValueError('not sent'))
+    finally:
+        Lsobs.set_default_observer(None)
+    events = flush(observer, transport)
+    for name in ('root', 'child', 'nested', 'block', 'default block', 'default root'):
+        event = events[name]
+        assert event.get_run_type() == Lsobs.RunType.TOOL, name
+        assert list(event.get_tags()) == ['a', 'b'], name
+        metadata = get_metadata(event)
+        assert text_of(metadata.get_member('k')) == '[1]', name
+        assert metadata.get_string_member('thread_id') == 't-1', name
+    assert events['root'].get_project_name() == 'elsewhere'
+    assert events['child'].get_parent_id() == events['root'].get_id()
+    n_runs = len(transport.dup_events())
+    for start in (observer.start_run, observer.start_nested_run, root.start_child, observer.run):
+        assert 'thread_id' in raises(TypeError, start, 'wrong', thread_id=3)
+        assert 'metadata' in raises(TypeError, start, 'wrong', metadata=3)
+        raises(TypeError, start, 'wrong', tag='typing error')
+    assert 'project' in raises(TypeError, observer.start_run, 'wrong', project=3)
+    assert len(flush(observer, transport)) <= n_runs
+
+
+def test_argument_errors():
+    observer, _ = new_observer()
+    message = Soup.Message.new('POST', 'http://localhost/v1/chat/completions')
+    for body in ('text', {'a': 1}, 5):
+        text = raises(TypeError, observer.trace_message, message, body)
+        assert text.startswith('body must be bytes'), text
+    assert 'data must be bytes' in raises(
+        TypeError, observer.start_run('run').add_attachment, 'a', 'text/plain', 'text')
+    run = observer.start_run('run')
+    for score in ('up', None, {}):
+        text = raises(TypeError, run.add_feedback, 'thumb', score=score)
+        assert text.startswith('score is a number') and 'set_value' in text, text
+    assert run.add_feedback('thumb', True)
+
+
 def test_exit():
     answer = subprocess.run([sys.executable, '-c', EXIT_PROGRAM], capture_output=True, text=True,
                             timeout=TIMEOUT / 1000, check=False)
@@ -729,7 +847,9 @@ def main():
              test_invocation, test_construction, test_with,
              test_exception, test_threads, test_asyncio, test_decorator,
              test_generators, test_generator_ends, test_generator_bounds, test_async_generators,
-             test_current_run, test_failed_with_outputs, test_model_calls, test_exit]
+             test_current_run, test_failed_with_outputs, test_model_calls,
+             test_outputs_by_hand, test_exceptions_have_no_domain, test_ids, test_start_options,
+             test_argument_errors, test_exit]
     failed = False
     print(f'1..{len(tests)}', flush=True)
     for number, test in enumerate(tests, 1):

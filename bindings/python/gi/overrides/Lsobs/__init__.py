@@ -11,7 +11,7 @@ The whole of the C API stays as it is: a `Json.Node` is taken wherever a dict is
 
 # Its functions for the end of the process are registered.
 from . import _exit  # noqa: F401  pylint: disable=unused-import
-from ._blocks import run, tracing_context
+from ._blocks import run, start_run, trace_message, tracing_context
 from ._functions import bind, traced
 from ._objects import Client, Exporter, Feedback, Invocation, ModelCall, Observer, Usage
 from ._observers import get_default_observer, set_default_observer
@@ -24,4 +24,4 @@ from ._wrap_openai import wrap_openai
 
 __all__ = ['Client', 'Exporter', 'Feedback', 'Invocation', 'ModelCall', 'Observer', 'Run', 'Usage',
            'bind', 'get_current_run', 'get_default_observer', 'run', 'set_default_observer',
-           'traced', 'tracing_context', 'wrap_anthropic', 'wrap_genai', 'wrap_ollama', 'wrap_openai']
+           'start_run', 'trace_message', 'traced', 'tracing_context', 'wrap_anthropic', 'wrap_genai', 'wrap_ollama', 'wrap_openai']

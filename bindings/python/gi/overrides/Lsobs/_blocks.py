@@ -6,7 +6,7 @@ import sys
 from ._ends import end_run
 from ._observers import check_observer, get_default_observer, get_off_run
 from ._places import Options, Place, find_owner, find_place, get_current_run, get_options
-from ._starts import check_notes, check_run_type
+from ._starts import Notes, check_notes, check_run_type
 from ._typelib import Lsobs
 
 
@@ -23,13 +23,14 @@ def choose_observer():
 class Block:
     """The `with` block of a run, which may be async."""
 
-    def __init__(self, observer, name, inputs=None, run_type=None, tags=(), metadata=None):
+    def __init__(self, observer, name, inputs=None, run_type=None, tags=(), metadata=None,
+                 thread_id=None):
         check_observer(observer)
         if not isinstance(inputs, Lsobs.RunType):
             check_run_type(run_type)
         self.observer = observer
         self.start_arguments = (name, inputs, run_type)
-        self.tags, self.metadata = check_notes(tags, metadata)
+        self.notes = Notes(tags, metadata, thread_id)
         self.run = None
         self.place = None
 
@@ -39,10 +40,7 @@ class Block:
         if self.observer is None:
             self.observer = choose_observer()
         self.run = self.observer.start_nested_run(*self.start_arguments)
-        for tag in self.tags:
-            self.run.add_tag(tag)
-        for key, value in self.metadata.items():
-            self.run.set_metadata(key, value)
+        self.notes.annotate(self.run)
         self.place = Place(self.run, self.observer, frame, is_in_generator, get_options())
         self.place.open()
         return self.run
@@ -67,11 +65,21 @@ class Block:
         return False
 
 
-def run(name, inputs=None, run_type=None, tags=(), metadata=None):
+def run(name, inputs=None, run_type=None, tags=(), metadata=None, thread_id=None):
     """As Lsobs.Observer.run(), with the observer of the run around the block, or else the one that
     get_default_observer() returns.
     """
-    return Block(None, name, inputs, run_type, tags, metadata)
+    return Block(None, name, inputs, run_type, tags, metadata, thread_id)
+
+
+def start_run(name, inputs=None, run_type=None, tags=(), metadata=None, thread_id=None, project=None):
+    """As Lsobs.Observer.start_run(), with the observer that run() takes."""
+    return choose_observer().start_run(name, inputs, run_type, tags, metadata, thread_id, project)
+
+
+def trace_message(message, body=None, parent=None):
+    """As Lsobs.Observer.trace_message(), with the observer that run() takes."""
+    return choose_observer().trace_message(message, body, parent)
 
 
 class TracingContext:

@@ -6,6 +6,9 @@ from gi.repository import Gio, GLib
 from ._typelib import Lsobs
 from ._values import clean
 
+# C records the domain of an error and its code, except for those of this domain.
+EXCEPTION = GLib.quark_from_string('lsobs-exception')
+
 # Cancellations of asyncio, of concurrent.futures, and of other event loops, which need not be there.
 CANCELLATIONS = frozenset(('CancelledError', 'Cancelled'))
 
@@ -37,8 +40,10 @@ def get_problem_text(problem):
 def to_error(problem):
     if isinstance(problem, GLib.Error):
         return problem
-    code = Gio.IOErrorEnum.CANCELLED if is_cancellation(problem) else Gio.IOErrorEnum.FAILED
-    return GLib.Error.new_literal(Gio.io_error_quark(), get_problem_text(problem), code)
+    text = get_problem_text(problem)
+    if is_cancellation(problem):
+        return GLib.Error.new_literal(Gio.io_error_quark(), text, Gio.IOErrorEnum.CANCELLED)
+    return GLib.Error.new_literal(EXCEPTION, text, 0)
 
 
 def end_run(run, problem, outputs):

@@ -8,7 +8,7 @@ from ._ends import to_error
 from ._functions import make_decorator
 from ._observers import get_off_run
 from ._places import find_parent, find_place, get_options
-from ._starts import start
+from ._starts import Notes, start
 from ._typelib import Lsobs, override
 from ._values import clean, to_bytes, to_node
 
@@ -43,21 +43,29 @@ class Observer(Lsobs.Observer):
         # raises what is wrong with the config, as new() does
         self.init(None)
 
-    def start_run(self, name, inputs=None, run_type=None):
+    def start_run(self, name, inputs=None, run_type=None, tags=(), metadata=None, thread_id=None,
+                  project=None):
         """Start a root run; the type is a word or an Lsobs.RunType."""
+        notes = Notes(tags, metadata, thread_id)
+        if project is not None and not isinstance(project, str):
+            raise TypeError(f'project is a text, not {type(project).__name__}')
         place = find_place()
         if place is not None and place.is_off:
             return get_off_run().start_child(name, inputs, run_type)
-        return self.start_root(name, inputs, run_type)
+        run = self.start_root(name, inputs, run_type, project)
+        notes.annotate(run)
+        return run
 
-    def start_root(self, name, inputs, run_type):
+    def start_root(self, name, inputs, run_type, project=None):
         options = get_options()
-        if options is None or not options.project:
+        if not project and options is not None:
+            project = options.project
+        if not project:
             return note(start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
                               self.get_tracing_enabled(), name, inputs, run_type))
 
         def start_in_project(name, run_type, inputs):
-            return super(Observer, self).start_run_in_project(clean(options.project), name, run_type, inputs)
+            return super(Observer, self).start_run_in_project(clean(project), name, run_type, inputs)
 
         def start_bytes(name, run_type, inputs):
             return start_in_project(name, run_type, Json.from_string(inputs.get_data().decode('utf-8')))
@@ -70,8 +78,15 @@ class Observer(Lsobs.Observer):
         return note(start(start_in_project, start_bytes, start_kind, self.get_tracing_enabled(),
                           name, inputs, run_type))
 
-    def start_nested_run(self, name, inputs=None, run_type=None):
+    def start_nested_run(self, name, inputs=None, run_type=None, tags=(), metadata=None,
+                         thread_id=None):
         """Start a run below the current one, see Lsobs.get_current_run(); else it is a root."""
+        notes = Notes(tags, metadata, thread_id)
+        run = self.start_nested(name, inputs, run_type)
+        notes.annotate(run)
+        return run
+
+    def start_nested(self, name, inputs, run_type):
         parent, is_certain = find_parent(self)
         if is_certain and parent is not None:
             return parent.start_child(name, inputs, run_type)
@@ -83,9 +98,9 @@ class Observer(Lsobs.Observer):
 
     def trace_message(self, message, body=None, parent=None):
         """Trace the call of a model: below `parent`, or as start_nested_run() does."""
-        return super().trace_message(message, to_bytes(body), parent or find_parent_run(self))
+        return super().trace_message(message, to_bytes(body, 'body'), parent or find_parent_run(self))
 
-    def run(self, name, inputs=None, run_type=None, tags=(), metadata=None):
+    def run(self, name, inputs=None, run_type=None, tags=(), metadata=None, thread_id=None):
         """A `with` block that is a run, below the current one.
 
         The end of the block ends the run with its `outputs`; an exception fails it, with the
@@ -93,7 +108,7 @@ class Observer(Lsobs.Observer):
         as well. Tasks of asyncio have the block that they were made in around them; threads have
         none, unless Lsobs.bind() hands it on.
         """
-        return Block(self, name, inputs, run_type, tags, metadata)
+        return Block(self, name, inputs, run_type, tags, metadata, thread_id)
 
     def traced(self, function=None, *, name=None, run_type=None, tags=(), metadata=None):
         """Decorate a function, as @observer.traced or @observer.traced(run_type='tool')."""
@@ -119,7 +134,7 @@ class ModelCall(Lsobs.ModelCall):
     def new(observer, parent, url, body=None):
         """The call of a model: below `parent`, or as Observer.start_nested_run() has it."""
         return Lsobs.ModelCall.new(observer, parent or find_parent_run(observer), url,
-                                   to_bytes(body))
+                                   to_bytes(body, 'body'))
 
 
 ModelCall = override(ModelCall)

@@ -24,6 +24,26 @@ def check_notes(tags, metadata):
     return tags, dict(metadata.items()) if metadata is not None else {}
 
 
+class Notes:
+    """What a start takes besides name, inputs and type; a mistake is told before anything starts."""
+
+    __slots__ = ('tags', 'metadata', 'thread_id')
+
+    def __init__(self, tags=(), metadata=None, thread_id=None):
+        self.tags, self.metadata = check_notes(tags, metadata)
+        if thread_id is not None and not isinstance(thread_id, str):
+            raise TypeError(f'thread_id is a text, not {type(thread_id).__name__}')
+        self.thread_id = thread_id
+
+    def annotate(self, run):
+        for tag in self.tags:
+            run.add_tag(tag)
+        for key, value in self.metadata.items():
+            run.set_metadata(key, value)
+        if self.thread_id:
+            run.set_thread_id(clean(self.thread_id))
+
+
 def start(by_node, by_bytes, by_kind, is_sent, name, inputs, run_type):
     """Start a run by one of three functions of the C API, which take (name, type, inputs)."""
     if isinstance(inputs, Lsobs.RunType):

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The namespace as the typelib has it, and what puts a class of Python in the place of one of it."""
 
+import platform
+
 from ...module import get_introspection_module
 from ...overrides import override as override_class
 
 Lsobs = get_introspection_module('Lsobs')
+
+Lsobs.set_language('python', platform.python_version())
 
 
 def override(kind):

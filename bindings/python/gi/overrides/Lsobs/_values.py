@@ -466,11 +466,26 @@ def to_payload(value):
     return GLib.Bytes.new(to_text(value))
 
 
-def to_bytes(data):
+def to_bytes(data, what):
     """What C takes for bytes, of bytes as Python has them."""
     if data is None or isinstance(data, GLib.Bytes):
         return data
-    return GLib.Bytes.new(bytes(data))
+    try:
+        return GLib.Bytes.new(bytes(memoryview(data)))
+    except TypeError:
+        pass
+    raise TypeError(f'{what} must be bytes or GLib.Bytes, not {type(data).__name__}')
+
+
+def to_score(score):
+    """What C takes for the score of a feedback."""
+    if not isinstance(score, (str, bytes)):
+        try:
+            return float(score)
+        except (TypeError, ValueError):
+            pass
+    raise TypeError(f'score is a number, not {type(score).__name__}; a value that is no number is set '
+                    'by Lsobs.Feedback.set_value(), and sent by Lsobs.Observer.add_feedback()')
 
 
 def clean(text):
