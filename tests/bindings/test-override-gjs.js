@@ -478,7 +478,8 @@ function testMistakes() {
         'is a function, not undefined': () => observer.run('x', {}),
         'are an object, not llm': () => observer.run('x', null, work, 'llm'),
         'no type of a run': () => observer.run('x', null, work, {runType: 99}),
-        'is no type': () => observer.start_run('x', {}, {}),
+        'is no type': () => observer.start_run('x', {}, true),
+        'are an object, not a,b': () => observer.start_run('x', {}, ['a', 'b']),
         'a list of words, not 5': () => observer.run('x', null, work, {tags: 5}),
         'metadata is an object, not word': () => observer.run('x', null, work, {metadata: 'word'}),
         'threadId is a string, not 7': () => observer.run('x', null, work, {threadId: 7}),
@@ -691,7 +692,111 @@ function testDefaultObserver() {
     assertEqual(getMetadata(events.traced).get_string_member('thread_id'), 't-1');
 }
 
-const tests = {testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
+function assertThrows(call, kind, part) {
+    let problem = null;
+    try {
+        call();
+    } catch (e) {
+        problem = e;
+    }
+    assertEqual([problem instanceof kind, problem?.message.includes(part)], [true, true]);
+}
+
+// What is assigned to a run that the program ends itself is there without another word.
+function testOutputsByHand() {
+    const [observer, transport] = newObserver();
+    const runs = {};
+    for (const name of ['end', 'fail', 'error', 'argument']) {
+        runs[name] = observer.start_run(name);
+        runs[name].outputs = {of: name};
+    }
+    runs.end.end();
+    runs.fail.fail(new RangeError('no'));
+    runs.error.fail(new GLib.Error(Gio.io_error_quark(), Gio.IOErrorEnum.NOT_FOUND, 'gone'));
+    runs.argument.end({by: 'hand'});
+    const events = flush(observer, transport);
+    assertEqual(['end', 'fail', 'error', 'argument'].map(name => textOf(events[name].get_outputs())),
+        ['{"of":"end"}', '{"of":"fail"}', '{"of":"error"}', '{"by":"hand"}']);
+    assertEqual(events.fail.get_error_text(), 'RangeError: no');
+    assertEqual(hasMetadata(events.fail, 'error_domain'), false);
+    assertEqual(hasMetadata(events.error, 'error_domain'), true);
+}
+
+function testMembers() {
+    const [observer] = newObserver();
+    const root = observer.start_run('root');
+    const child = root.start_child('child');
+    assertEqual([root.id, root.trace_id, root.traceId], Array(3).fill(root.dup_id()));
+    assertEqual([child.id, child.trace_id], [child.dup_id(), root.id]);
+    for (const name of ['id', 'trace_id', 'traceId', 'error', 'metadata', 'tags', 'inputs', 'status']) {
+        assertThrows(() => {
+            child[name] = 'x';
+        }, TypeError, name);
+    }
+}
+
+// A start takes the options that run() takes.
+function testStartOptions() {
+    const [observer, transport] = newObserver();
+    const options = {runType: 'tool', tags: ['a', 'b'], metadata: {k: [1]}, threadId: 't-1'};
+    const root = observer.start_run('root', {q: 1}, options);
+    root.start_child('child', null, options).end();
+    root.end();
+    observer.start_nested_run('nested', {}, options).end();
+    Lsobs.set_default_observer(observer);
+    Lsobs.start_run('default', {q: 2}, options).end();
+    const call = Lsobs.trace_message(Soup.Message.new('POST', 'http://127.0.0.1/v1/chat/completions'), '{}', root);
+    Lsobs.set_default_observer(null);
+    assertEqual(call.dup_parent_id(), root.id);
+    call.fail(new Error('not sent'));
+    for (const wrong of [{tag: 'a'}, {threadId: 3}, {metadata: 1}]) {
+        assertThrows(() => observer.start_run('wrong', {}, wrong), TypeError, 'option');
+        assertThrows(() => root.start_child('wrong', {}, wrong), TypeError, 'option');
+    }
+    const events = flush(observer, transport);
+    for (const name of ['root', 'child', 'nested', 'default']) {
+        const metadata = getMetadata(events[name]);
+        assertEqual([events[name].get_run_type(), events[name].get_tags(), textOf(metadata.get_member('k')),
+            metadata.get_string_member('thread_id')], [Lsobs.RunType.TOOL, ['a', 'b'], '[1]', 't-1']);
+    }
+    assertEqual(textOf(events.root.get_inputs()), '{"q":1}');
+    assertEqual('wrong' in events, false);
+}
+
+function testBodies() {
+    const [observer, transport] = newObserver();
+    const text = JSON.stringify({model: 'm', messages: [{role: 'user', content: 'ü'}]});
+    const bytes = new TextEncoder().encode(text);
+    const trace = body => observer.trace_message(Soup.Message.new('POST', 'http://127.0.0.1/v1/chat/completions'), body);
+    for (const body of [text, bytes, new GLib.Bytes(bytes)])
+        trace(body).fail(new Error('not sent'));
+    for (const body of [{model: 'm'}, 5])
+        assertThrows(() => trace(body), TypeError, 'body is a string');
+    observer.flush(TIMEOUT);
+    const inputs = transport.dup_events().map(event => textOf(event.get_inputs()));
+    assertEqual(inputs, Array(3).fill(inputs[0]));
+    assertEqual(inputs[0].includes('ü'), true);
+    const run = observer.start_run('run');
+    for (const score of ['up', null, {}])
+        assertThrows(() => run.add_feedback('thumb', score), TypeError, 'set_value');
+    assertEqual([run.add_feedback('thumb', true), run.add_feedback('thumb', 0)], [true, true]);
+}
+
+// The async functions of lsobs return promises by themselves, and take functions as well.
+function testPromises() {
+    const [observer] = newObserver();
+    runAsync(async () => {
+        const [stats] = await observer.flush_async(TIMEOUT, null);
+        assertEqual(stats instanceof Lsobs.FlushStats, true);
+        await new Promise(resolve => observer.flush_async(TIMEOUT, null, (_, result) => {
+            observer.flush_finish(result);
+            resolve();
+        }));
+        await observer.shutdown_async(TIMEOUT, null);
+    });
+}
+
+const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
     testAsyncGenerator, testWrap, testLeftOutArguments,
     testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise};

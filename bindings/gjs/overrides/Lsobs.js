@@ -292,6 +292,17 @@ function toBytes(value) {
     return new GLib.Bytes(new TextEncoder().encode(toText(value)));
 }
 
+// What C takes for the body of a message.
+function toBody(body) {
+    if (body === null || body === undefined || body instanceof GLib.Bytes)
+        return body ?? null;
+    if (typeof body === 'string')
+        return new GLib.Bytes(new TextEncoder().encode(body));
+    if (body instanceof Uint8Array)
+        return new GLib.Bytes(body);
+    throw new TypeError(`body is a string, a Uint8Array or a GLib.Bytes, not ${describe(body)}`);
+}
+
 // What C takes for a text.
 function clean(value) {
     return describe(value).replaceAll('\0', '\ufffd');
@@ -316,12 +327,7 @@ function wrapStart(prototype, method, isSent) {
     const byBytes = prototype[`${method}_bytes`];
     const byKind = prototype[`${method}_of_kind`];
 
-    prototype[method] = function (name, inputs, runType) {
-        if (typeof name === 'string')
-            name = clean(name);
-        // the order of the C API; there the inputs are nothing else
-        if (arguments.length === 3 && typeof inputs === 'number' && isReady(runType))
-            return byNode.call(this, name, inputs, runType ?? null);
+    const start = function (name, inputs, runType) {
         runType = getRunType(runType);
         if (!isSent.call(this))
             inputs = null;
@@ -330,6 +336,20 @@ function wrapStart(prototype, method, isSent) {
         if (isReady(inputs))
             return byNode.call(this, name, runType, inputs ?? null);
         return byBytes.call(this, name, runType, toBytes(inputs));
+    };
+
+    prototype[method] = function (name, inputs, runType) {
+        if (typeof name === 'string')
+            name = clean(name);
+        // the order of the C API; there the inputs are nothing else
+        if (arguments.length === 3 && typeof inputs === 'number' && isReady(runType))
+            return byNode.call(this, name, inputs, runType ?? null);
+        if (typeof runType !== 'object' || runType === null)
+            return start.call(this, name, inputs, runType);
+        const options = checkOptions(runType);
+        const run = start.call(this, name, inputs, options.runType);
+        annotate(run, options);
+        return run;
     };
 }
 
@@ -364,8 +384,10 @@ function getErrorText(error) {
 function toError(error) {
     if (error instanceof GLib.Error)
         return error;
-    const code = error?.name === 'AbortError' ? Gio.IOErrorEnum.CANCELLED : Gio.IOErrorEnum.FAILED;
-    return new GLib.Error(Gio.io_error_quark(), code, getErrorText(error));
+    if (error?.name === 'AbortError')
+        return new GLib.Error(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED, getErrorText(error));
+    // C records the domain of an error and its code, except for those of this domain
+    return new GLib.Error(GLib.quark_from_string('lsobs-exception'), 0, getErrorText(error));
 }
 
 // Replaces METHOD, whose argument at INDEX is an error, so that it takes whatever is thrown.
@@ -376,6 +398,36 @@ function wrapError(prototype, method, index) {
         args[index] = toError(args[index]);
         return original.apply(this, args);
     };
+}
+
+// What the run of another library may have, with the function that is for it here.
+const SETTERS = {
+    error: 'fail()', inputs: 'an argument of the start', tags: 'add_tag()', metadata: 'set_metadata()',
+    name: 'an argument of the start', run_type: 'an argument of the start', runType: 'an argument of the start',
+    thread_id: 'set_thread_id()', threadId: 'set_thread_id()', status: 'end() and fail()',
+};
+
+// The ids, which can be read alone; and what can only be told by a function is no member that
+// can be set, which would lose the value without a word.
+function addMembers(prototype) {
+    const refuse = (name, instead) => function () {
+        throw new TypeError(`${name} of a run cannot be set${instead}; what can be set is outputs`);
+    };
+
+    for (const [name, method] of [['id', 'dup_id'], ['trace_id', 'dup_trace_id'], ['traceId', 'dup_trace_id']]) {
+        Object.defineProperty(prototype, name, {
+            get() {
+                return this[method]();
+            },
+            set: refuse(name, ''),
+        });
+    }
+    for (const [name, instead] of Object.entries(SETTERS)) {
+        Object.defineProperty(prototype, name, {
+            get: () => undefined,
+            set: refuse(name, `: that is ${instead}`),
+        });
+    }
 }
 
 // Lets `new` of a class that may fail do what its new() does.
@@ -497,12 +549,10 @@ function followGenerator(run, generator, isAsync) {
 const OPTIONS = ['runType', 'tags', 'metadata', 'threadId'];
 
 // A mistake in a call is told before anything is started.
-function checkWork(call, options) {
-    if (typeof call !== 'function')
-        throw new TypeError(`the work of a run is a function, not ${describe(call)}`);
+function checkOptions(options) {
     if (options === null || options === undefined)
         return {};
-    if (typeof options !== 'object')
+    if (typeof options !== 'object' || Array.isArray(options) || options instanceof Json.Node)
         throw new TypeError(`the options of a run are an object, not ${describe(options)}`);
     for (const key of Object.keys(options)) {
         if (!OPTIONS.includes(key))
@@ -517,6 +567,22 @@ function checkWork(call, options) {
     if (threadId && typeof threadId !== 'string')
         throw new TypeError(`the option threadId is a string, not ${describe(threadId)}`);
     return options;
+}
+
+function checkWork(call, options) {
+    if (typeof call !== 'function')
+        throw new TypeError(`the work of a run is a function, not ${describe(call)}`);
+    return checkOptions(options);
+}
+
+// Gives RUN what checked options say, besides its type.
+function annotate(run, {tags, metadata, threadId}) {
+    for (const tag of typeof tags === 'string' ? [tags] : tags ?? [])
+        run.add_tag(tag);
+    for (const [key, member] of Object.entries(metadata ?? {}))
+        run.set_metadata(key, member);
+    if (threadId)
+        run.set_thread_id(clean(threadId));
 }
 
 // Ends RUN with what CALL returns or fails it with what CALL throws: now, or as a promise, or when
@@ -545,15 +611,7 @@ function startAndFollow(owner, start, name, inputs, call, options) {
         call = inputs;
         inputs = null;
     }
-    const {runType, tags, metadata, threadId} = checkWork(call, options);
-    const run = start.call(owner, name, inputs, runType ?? 'chain');
-    for (const tag of typeof tags === 'string' ? [tags] : tags ?? [])
-        run.add_tag(tag);
-    for (const [key, member] of Object.entries(metadata ?? {}))
-        run.set_metadata(key, member);
-    if (threadId)
-        run.set_thread_id(threadId);
-    return follow(run, call);
+    return follow(start.call(owner, name, inputs, checkWork(call, options)), call);
 }
 
 // Sends what waits before the engine ends, which from then on calls no function of the program:
@@ -577,6 +635,8 @@ function wrapExit(system) {
 function _init() {
     Lsobs = this;
     wrapExit(imports.system);
+    const {version} = imports.system;
+    Lsobs.set_language('gjs', [version / 10000, version / 100 % 100, version % 100].map(Math.floor).join('.'));
     const run = Lsobs.Run.prototype;
     const observer = Lsobs.Observer.prototype;
 
@@ -591,8 +651,18 @@ function _init() {
     wrapNode(run, 'set_invocation_params', 0);
     wrapNode(run, 'set_usage_from_response', 0);
 
-    wrapDefaults(run, 'add_feedback', {2: null});
-    wrapDefaults(observer, 'trace_message', {1: null, 2: null});
+    const addFeedback = run.add_feedback;
+    run.add_feedback = function (key, score, comment) {
+        if (typeof score !== 'number' && typeof score !== 'boolean') {
+            throw new TypeError(`score is a number, not ${describe(score)}; a value that is no number is set ` +
+                'by Lsobs.Feedback.set_value(), and sent by Lsobs.Observer.add_feedback()');
+        }
+        return addFeedback.call(this, key, Number(score), comment ?? null);
+    };
+    const traceMessage = observer.trace_message;
+    observer.trace_message = function (message, body, parent) {
+        return traceMessage.call(this, message, toBody(body), parent ?? null);
+    };
     wrapDefaults(observer, 'flush', {0: FLUSH_TIMEOUT_MS});
     wrapDefaults(observer, 'shutdown', {0: FLUSH_TIMEOUT_MS});
 
@@ -624,22 +694,29 @@ function _init() {
     wrapConstruction(Lsobs.Client.prototype);
 
     const {end, end_bytes: endBytes, fail, fail_with_outputs: failWithOutputs} = run;
+    // Those of a call, or else the member, which is for the first end.
+    const chooseOutputs = (owner, outputs) => outputs ?? (isRunning(owner) ? owner.outputs : null) ?? null;
     run.end = function (outputs) {
+        outputs = chooseOutputs(this, outputs);
         // what is not sent is not looked at
         if (isReady(outputs) || !this.is_sampled())
-            end.call(this, isReady(outputs) ? outputs ?? null : null);
+            end.call(this, isReady(outputs) ? outputs : null);
         else
             endBytes.call(this, toBytes(outputs));
     };
     run.fail = function (error) {
-        if (error instanceof GLib.Error || error?.name === 'AbortError')
+        if (chooseOutputs(this, null) !== null)
+            this.fail_with_outputs(error, null);
+        else if (error instanceof GLib.Error || error?.name === 'AbortError')
             fail.call(this, toError(error));
         else
             this.fail_with_message(getErrorText(error));
     };
     run.fail_with_outputs = function (error, outputs) {
+        outputs = chooseOutputs(this, outputs);
         failWithOutputs.call(this, toError(error), this.is_sampled() ? toNode(outputs) : null);
     };
+    addMembers(run);
 
     // NAME, INPUTS, which may be left out, CALL, which gets the run, and OPTIONS: runType, tags,
     // metadata, threadId. The parent is the run of the function that has called this one, unless
@@ -671,4 +748,20 @@ function _init() {
     Lsobs.run = function (name, inputs, call, options) {
         return Lsobs.get_default_observer().run(name, inputs, call, options);
     };
+    Lsobs.start_run = function (name, inputs, options) {
+        return Lsobs.get_default_observer().start_run(name, inputs, options);
+    };
+    Lsobs.trace_message = function (message, body, parent) {
+        return Lsobs.get_default_observer().trace_message(message, body, parent);
+    };
+
+    // Without a function for the end, they return a promise.
+    for (const [owner, name] of [
+        [observer, 'flush'], [observer, 'shutdown'],
+        [Lsobs.Exporter.prototype, 'flush'], [Lsobs.Exporter.prototype, 'shutdown'],
+        [Lsobs.Exporter.prototype, 'drain_spool'], [Lsobs.Exporter.prototype, 'purge_spool'],
+        [Lsobs.Client.prototype, 'replay'], [Lsobs.Client.prototype, 'lookup_run_url'],
+        [Lsobs, 'session_send'], [Lsobs, 'session_send_and_read'],
+    ])
+        Gio._promisify(owner, `${name}_async`, `${name}_finish`);
 }
