@@ -13,6 +13,8 @@ struct _TracePrinter
 {
   FILE *file;
   gboolean has_colours;
+  GHashTable *runs;     /* (owned) (element-type utf8) the ids of those that were printed */
+  GHashTable *feedback; /* (owned) (element-type JsonObject) what was printed, which is in a tree */
 };
 
 typedef enum
@@ -43,6 +45,8 @@ trace_printer_new (FILE *file)
   const char *no_color = g_getenv ("NO_COLOR");
 
   self->file = file;
+  self->runs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->feedback = g_hash_table_new (NULL, NULL);
   self->has_colours = isatty (fileno (file)) && (no_color == NULL || *no_color == '\0');
 
   return self;
@@ -51,6 +55,8 @@ trace_printer_new (FILE *file)
 void
 trace_printer_free (TracePrinter *self)
 {
+  g_hash_table_unref (self->runs);
+  g_hash_table_unref (self->feedback);
   g_free (self);
 }
 
@@ -175,6 +181,102 @@ print_error (TracePrinter *self, const char *prefix, WireRun *run)
     }
 }
 
+/* How long the model was silent. */
+static void
+print_first_token (TracePrinter *self, const char *prefix, WireRun *run)
+{
+  JsonNode *node = wire_run_get (run, "events");
+  JsonArray *events =
+      node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+
+  for (guint i = 0; events != NULL && i < json_array_get_length (events); i++)
+    {
+      JsonNode *event = json_array_get_element (events, i);
+      JsonObject *members = JSON_NODE_HOLDS_OBJECT (event) ? json_node_get_object (event) : NULL;
+      gint64 time_us;
+
+      if (members == NULL ||
+          g_strcmp0 (json_object_get_string_member_with_default (members, "name", NULL),
+                     "new_token") != 0)
+        continue;
+      time_us = wire_parse_time (json_object_get_member (members, "time"), WIRE_DIALECT);
+      if (time_us < 0 || run->start_us < 0)
+        continue;
+      fprintf (self->file, "%sfirst token %+.0f ms\n", prefix,
+               (double) (time_us - run->start_us) / 1000);
+      return;
+    }
+}
+
+/* @name: (nullable): that of the run, where the line does not stand below it */
+static void
+print_feedback_line (TracePrinter *self, const char *prefix, JsonObject *feedback, const char *name)
+{
+  const char *key = json_object_get_string_member_with_default (feedback, "key", "?");
+  const char *comment = json_object_get_string_member_with_default (feedback, "comment", NULL);
+  g_autofree char *clean_key = trace_printer_clean (key);
+  JsonNode *value = json_object_get_member (feedback, "score");
+
+  if (value == NULL || JSON_NODE_HOLDS_NULL (value))
+    value = json_object_get_member (feedback, "value");
+  fprintf (self->file, "%sfeedback %s", prefix, clean_key);
+  if (value != NULL && !JSON_NODE_HOLDS_NULL (value))
+    {
+      g_autofree char *text =
+          JSON_NODE_HOLDS_VALUE (value) && json_node_get_value_type (value) == G_TYPE_DOUBLE
+              ? g_strdup_printf ("%g", json_node_get_double (value))
+              : dup_short (value);
+
+      fprintf (self->file, " = %s", text);
+    }
+  if (comment != NULL)
+    {
+      g_autofree char *clean_comment = trace_printer_clean (comment);
+
+      fprintf (self->file, " (%s)", clean_comment);
+    }
+  if (name != NULL)
+    {
+      g_autofree char *clean_name = trace_printer_clean (name);
+
+      fprintf (self->file, " for %s", clean_name);
+    }
+  fputc ('\n', self->file);
+  g_hash_table_add (self->feedback, feedback);
+}
+
+static void
+print_feedback_of_run (TracePrinter *self, const char *prefix, WireTree *tree, WireRun *run)
+{
+  GPtrArray *all = wire_tree_get_feedback (tree);
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      JsonObject *feedback = g_ptr_array_index (all, i);
+      const char *id = json_object_get_string_member_with_default (feedback, "run_id", "");
+
+      if (strcmp (id, run->id) == 0 && !g_hash_table_contains (self->feedback, feedback))
+        print_feedback_line (self, prefix, feedback, NULL);
+    }
+}
+
+void
+trace_printer_print_feedback (TracePrinter *self, WireTree *tree, gboolean all)
+{
+  GPtrArray *feedback = wire_tree_get_feedback (tree);
+
+  for (guint i = 0; i < feedback->len; i++)
+    {
+      JsonObject *one = g_ptr_array_index (feedback, i);
+      const char *id = json_object_get_string_member_with_default (one, "run_id", "?");
+      WireRun *run = wire_tree_lookup (tree, id);
+
+      if (!g_hash_table_contains (self->feedback, one) &&
+          (all || g_hash_table_contains (self->runs, id)))
+        print_feedback_line (self, "", one, run != NULL && *run->name != '\0' ? run->name : id);
+    }
+}
+
 /* --- the tree ------------------------------------------------------------------------------ */
 
 static void
@@ -213,10 +315,13 @@ print_run (TracePrinter *self, WireTree *tree, WireRun *run, WireRun *top, const
   g_autofree char *detail_prefix = g_strconcat (prefix, children->len > 0 ? "│  " : "   ", NULL);
 
   print_head (self, tree, run, top);
+  g_hash_table_add (self->runs, g_strdup (run->id));
   print_model (self, detail_prefix, run);
+  print_first_token (self, detail_prefix, run);
   print_value (self, detail_prefix, "in", wire_run_get (run, "inputs"));
   print_value (self, detail_prefix, "out", wire_run_get (run, "outputs"));
   print_error (self, detail_prefix, run);
+  print_feedback_of_run (self, detail_prefix, tree, run);
 
   for (guint i = 0; i < children->len; i++)
     {

@@ -161,6 +161,7 @@ print_traces (Receiver *self, gboolean all)
 {
   g_autoptr (GPtrArray) runs = wire_tree_dup_runs (self->tree);
 
+  trace_printer_print_feedback (self->printer, self->tree, FALSE);
   for (guint i = 0; i < runs->len; i++)
     {
       WireRun *run = g_ptr_array_index (runs, i);
@@ -177,6 +178,8 @@ print_traces (Receiver *self, gboolean all)
       trace_printer_print (self->printer, self->tree, run);
       g_hash_table_add (self->printed, g_strdup (run->id));
     }
+  if (all)
+    trace_printer_print_feedback (self->printer, self->tree, TRUE);
 
   fflush (stdout);
 }
@@ -368,7 +371,7 @@ main (int argc, char *argv[])
   gboolean is_strict = FALSE;
   g_autoptr (GError) error = NULL;
   g_autoptr (GOptionContext) options =
-      g_option_context_new ("[-- PROGRAM ARGUMENT…] — receives traces, prints them");
+      g_option_context_new ("[-- PROGRAM ARGUMENT...] - receives traces, prints them");
   const GOptionEntry entries[] = {
     { "port", 'p', 0, G_OPTION_ARG_INT, &port, "Listen on port N instead of a free one", "N" },
     { "strict", 0, 0, G_OPTION_ARG_NONE, &is_strict, "Insist on the exact forms that lsobs sends",

@@ -725,6 +725,63 @@ test_receiver_live (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_null (strchr (fixture->messages, '\033'));
 }
 
+#define RATED_RUN "019a1f6f-4f80-7000-8000-000000000001"
+
+/* What a user thinks comes with the trace or later, and the time of the first token is told. */
+static void
+test_receiver_feedback (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char run_body[] =
+      "{\"id\":\"" RATED_RUN "\",\"trace_id\":\"" RATED_RUN "\","
+      "\"dotted_order\":\"20251026T091500000000Z" RATED_RUN
+      "\",\"name\":\"chat\",\"run_type\":\"llm\","
+      "\"start_time\":\"2025-10-26T09:15:00.000000Z\",\"end_time\":\"2025-10-26T09:15:01.000000Z\","
+      "\"inputs\":{},\"outputs\":{},\"session_name\":\"p\",\"events\":["
+      "{\"name\":\"other\",\"time\":\"2025-10-26T09:15:00.010000Z\"},"
+      "{\"name\":\"new_token\",\"time\":\"2025-10-26T09:15:00.052000Z\"},"
+      "{\"name\":\"new_token\",\"time\":\"2025-10-26T09:15:00.090000Z\"}]}";
+  static const char *const bodies[] = {
+    "{\"id\":\"019a1f6f-4f80-7000-8000-000000000002\",\"run_id\":\"" RATED_RUN "\","
+    "\"trace_id\":\"" RATED_RUN "\",\"key\":\"thumb\",\"score\":1,\"comment\":\"evil\\u001b[31m\","
+    "\"created_at\":\"2025-10-26T09:15:00.000000Z\",\"modified_at\":\"2025-10-26T09:15:00.000000Z\","
+    "\"feedback_source\":{\"type\":\"api\",\"metadata\":{}}}",
+    "{\"id\":\"019a1f6f-4f80-7000-8000-000000000003\",\"run_id\":\"" RATED_RUN "\","
+    "\"trace_id\":\"" RATED_RUN "\",\"key\":\"mood\",\"value\":\"glad\","
+    "\"created_at\":\"2025-10-26T09:15:00.000000Z\",\"modified_at\":\"2025-10-26T09:15:00.000000Z\","
+    "\"feedback_source\":{\"type\":\"api\",\"metadata\":{}}}",
+  };
+  g_autoptr (GSubprocess) process = NULL;
+  g_autofree char *url = start_receiver (fixture, &process);
+  g_autofree char *runs_url = g_strconcat (url, "/runs", NULL);
+  g_autofree char *feedback_url = g_strconcat (url, "/feedback", NULL);
+
+  g_assert_cmpuint (post (feedback_url, "application/json", bodies[0]), ==, 202);
+  g_assert_cmpuint (post (runs_url, "application/json", run_body), ==, 202);
+  g_assert_cmpuint (post (feedback_url, "application/json", bodies[1]), ==, 202);
+  interrupt_receiver (fixture, process);
+
+  g_assert_cmpint (fixture->exit_code, ==, 0);
+  assert_matches (fixture->output, "^ +first token \\+52 ms$");
+  assert_matches (fixture->output, "^ +feedback thumb = 1 \\(evil\\\\u001b\\[31m\\)$");
+  assert_matches (fixture->output, "^feedback mood = \"glad\" for chat$");
+  g_assert_null (strstr (strstr (fixture->output, "feedback thumb") + 1, "feedback thumb"));
+  g_assert_null (strstr (strstr (fixture->output, "first token") + 1, "first token"));
+}
+
+/* No character of it needs more than ASCII. */
+static void
+test_receiver_help (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocessLauncher) launcher = new_launcher ();
+
+  g_subprocess_launcher_setenv (launcher, "LC_ALL", "C", TRUE);
+  run (fixture, launcher, (const char *[]){ fixture->receiver, "--help", NULL });
+  g_assert_cmpint (fixture->exit_code, ==, 0);
+  g_assert_true (g_str_is_ascii (fixture->output));
+  assert_matches (fixture->output,
+                  "\\[-- PROGRAM ARGUMENT\\.\\.\\.\\] - receives traces, prints them$");
+}
+
 /* Two agents, one after the other, in one receiver. */
 static void
 test_receiver_many (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -781,6 +838,8 @@ main (int argc, char *argv[])
   ADD ("/react-agent/receiver", test_receiver);
   ADD ("/react-agent/receiver-exit-code", test_receiver_exit_code);
   ADD ("/react-agent/receiver-live", test_receiver_live);
+  ADD ("/react-agent/receiver-feedback", test_receiver_feedback);
+  ADD ("/react-agent/receiver-help", test_receiver_help);
   ADD ("/react-agent/receiver-many", test_receiver_many);
 #undef ADD
 
