@@ -17,8 +17,6 @@ import Lsobs from 'gi://Lsobs?version=1.0';
 import Soup from 'gi://Soup?version=3.0';
 import {exit, programArgs} from 'system';
 
-Gio._promisify(Lsobs, 'session_send_async');
-Gio._promisify(Lsobs.Observer.prototype, 'flush_async', 'flush_finish');
 Gio._promisify(Gio.DataInputStream.prototype, 'read_line_async', 'read_line_finish_utf8');
 
 const FLUSH_TIMEOUT_MS = 5000;

@@ -32,7 +32,15 @@
  * ]|
  *
  * Where the run is at hand, lsobs_run_add_feedback() does for the simple case, and
- * lsobs_run_new_feedback() for the others.
+ * lsobs_run_new_feedback() for the others. A thumb of a user is a score of 1 or 0 there, in any
+ * language:
+ *
+ * |[<!-- language="C" -->
+ * lsobs_run_add_feedback (run, "user_score", 1, NULL, &error);
+ * lsobs_run_add_feedback (run, "user_score", 0, "I meant 6 * 8", &error);
+ * ]|
+ *
+ * In Python: `run.add_feedback ('user_score', 1)`. In GJS: `run.add_feedback ('user_score', 1)`.
  *
  * Feedback travels through the same queue as runs do: bounded, counted and sent
  * again like them, and after the start of its run if that is on its way. It is addressed as

@@ -84,7 +84,7 @@ check_vala () {
   report "${1##*/}" $?
 }
 
-# run_untraced FILE INTERPRETER [NAME]: nothing of the environment turns tracing on
+# run_untraced FILE INTERPRETER [NAME [OPTION]]: nothing of the environment turns tracing on
 run_untraced () {
   if [ "$2" = no ] || [ -z "$2" ] || ! ls "$builddir"/lsobs/Lsobs-*.typelib > "$tmp/said" 2>&1; then
     skip "${3:-${1##*/}}" "no GObject Introspection for it"
@@ -92,8 +92,17 @@ run_untraced () {
   fi
   # word splitting intended: the interpreter may have arguments
   # shellcheck disable=SC2086
-  PYTHONDONTWRITEBYTECODE=1 $2 "$1" > "$tmp/said" 2>&1
+  PYTHONDONTWRITEBYTECODE=1 $2 ${4:-} "$1" > "$tmp/said" 2>&1
   report "${3:-${1##*/}}" $?
+}
+
+# What imports something is a module.
+run_javascript () {
+  if grep -q '^import ' "$1"; then
+    run_untraced "$1" "$GJS" "" -m
+  else
+    run_untraced "$1" "$GJS"
+  fi
 }
 
 # A piece of JavaScript that awaits something, in a program that has what it takes.
@@ -207,12 +216,17 @@ for code in "$tmp"/code/*; do
   case $code in
     *.c) check_c "$code" ;;
     *.vala) check_vala "$code" ;;
-    *.fragment-js) run_js_fragment "$code" ;;
+    *.fragment-js)
+      if grep -q '^import ' "$code"; then
+        run_javascript "$code"
+      else
+        run_js_fragment "$code"
+      fi ;;
     *.sh) check_shell "$code" ;;
     *.python) run_untraced "$code" "$PYTHON" ;;
     *.json) check_json "$code" ;;
     *.meson) check_meson "$code" ;;
-    *.javascript) run_untraced "$code" "$GJS" ;;
+    *.javascript) run_javascript "$code" ;;
     *) echo "nothing is known of this language" > "$tmp/said"; report "${code##*/}" 1 ;;
   esac
 done
