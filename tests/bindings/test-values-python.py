@@ -78,7 +78,8 @@ class FieldInfo:
 class Model2:
     """Has what a model of pydantic 2 has."""
 
-    model_fields = {'user': FieldInfo(), 'password': FieldInfo(), 'pin': FieldInfo(False)}
+    model_fields = {'user': FieldInfo(), 'password': FieldInfo(), 'pin': FieldInfo(False),
+                    'inner': FieldInfo(), 'more': FieldInfo()}
 
     def __init__(self, **members):
         self.__dict__.update(members)
@@ -96,13 +97,24 @@ class Model1:
     """Has what a model of pydantic 1 has."""
 
     __fields__ = {'user': types.SimpleNamespace(field_info=FieldInfo()),
-                  'pin': types.SimpleNamespace(field_info=FieldInfo(False))}
+                  'pin': types.SimpleNamespace(field_info=FieldInfo(False)),
+                  'inner': types.SimpleNamespace(field_info=FieldInfo())}
 
     def __init__(self, **members):
-        self.members = members
+        self.__dict__.update(members)
 
     def dict(self):
-        return self.members
+        return {name: member.dict() if isinstance(member, Model1) else member
+                for name, member in self.__dict__.items()}
+
+
+class SlotModel:
+    """A model that has no attributes to look at but those that it tells."""
+
+    __slots__ = ()
+
+    def model_dump(self):
+        return {'user': 'u'}
 
 
 class Attrs:
@@ -154,17 +166,60 @@ class Broken:
         raise RuntimeError('no')
 
 
-class BrokenModel(Broken):
+class BrokenModel:
+    """Breaks when it is asked what it is, and tells a password in its text."""
+
+    def __init__(self):
+        self.password = SECRET
+
+    def __repr__(self):
+        return f'BrokenModel({SECRET})'
+
     def model_dump(self):
         raise RuntimeError('no')
 
 
 class BrokenMapping(Case):
     def __getitem__(self, key):
-        raise RuntimeError('no')
+        if key == 'broken':
+            raise RuntimeError('no')
+        return super().__getitem__(key)
 
     def __repr__(self):
+        return f'BrokenMapping({self.members})'
+
+
+class BrokenList(collections.UserList):
+    def __iter__(self):
         raise RuntimeError('no')
+
+
+@dataclasses.dataclass
+class HalfBroken:
+    password: str = SECRET
+    other: int = 1
+
+    def __getattribute__(self, name):
+        if name == 'other':
+            raise RuntimeError('no')
+        return super().__getattribute__(name)
+
+    def __repr__(self):
+        return f'HalfBroken({SECRET})'
+
+
+class OddClass(type):
+    """A class that breaks whatever it is asked."""
+
+    __hash__ = None
+
+    def __getattribute__(cls, name):
+        raise RuntimeError('no')
+
+
+class Odd(metaclass=OddClass):
+    def __repr__(self):
+        return f'Odd({SECRET})'
 
 
 def record(value):
@@ -207,7 +262,12 @@ def test_structures():
         (types.SimpleNamespace(a=[1]), {'a': [1]}),
         (Model2(user='u', password=SECRET, pin=9, inner=inner),
          {'user': 'u', 'password': SECRET, 'inner': {'user': 'i', 'password': SECRET}}),
+        # whatever they are in
+        (Model2(pin=9, inner={'a': [Model2(pin=8, inner=Model2(pin=7, user='u'))]},
+                more=(Model1(pin=6, inner=Model1(pin=5, user='v'), other=1),)),
+         {'inner': {'a': [{'inner': {'user': 'u'}}]}, 'more': [{'inner': {'user': 'v'}, 'other': 1}]}),
         (Model1(user='u', pin=9), {'user': 'u'}),
+        (SlotModel(), {'user': 'u'}),
         (Attrs(), {'user': 'u', 'password': SECRET}),
         (Struct(), {'user': 'u', 'password': SECRET}),
         ([Model2(user='u'), (Login('a', 'b'),)], [{'user': 'u'}, [{'user': 'a', 'password': 'b'}]]),
@@ -253,6 +313,12 @@ def test_bytes():
         (memoryview(array.array('i', [1, 2])), '<8 bytes, memoryview>'),
         (GLib.Bytes.new(b'abc'), '<3 bytes>'),
         ({'image': b'abc'}, {'image': '<3 bytes>'}),
+        (GLib.Variant('ay', b'abc'), '<3 bytes>'),
+        (GLib.Variant('a{sv}', {'image': GLib.Variant('ay', b'abc'), 'n': GLib.Variant('u', 7)}),
+         {'image': '<3 bytes>', 'n': 7}),
+        (GLib.Variant('(vmayaaya{iv})', (GLib.Variant('v', GLib.Variant('ay', b'a')), None, [b'ab'],
+                                         {1: GLib.Variant('s', 'x')})),
+         ['<1 byte>', None, ['<2 bytes>'], {'1': 'x'}]),
         (array.array('i', [1, 2]), [1, 2]),
         (array.array('d', bytes(8 * 2000)), '<array of 2000 d>'),
         (Numbers([1.0, 2.0], 2), [1.0, 2.0]),
@@ -312,10 +378,17 @@ def test_bounds():
 
 
 def test_broken():
+    """What breaks is told by its type, and takes nothing along that is beside it."""
     check([(Broken(), '<Broken: no text, RuntimeError>'),
-           ([BrokenModel()], ['<BrokenModel: no text, RuntimeError>']),
-           ({'a': BrokenMapping({'b': 1}), 'c': 2},
-            {'a': '<BrokenMapping: no text, RuntimeError>', 'c': 2}),
+           ([BrokenModel()], [{'password': SECRET}]),
+           ({'a': BrokenMapping({'broken': 1, 'b': 2}), 'c': 2},
+            {'a': {'broken': '<BrokenMapping: RuntimeError>', 'b': 2}, 'c': 2}),
+           (BrokenList([SECRET]), '<BrokenList: RuntimeError>'),
+           (HalfBroken(), {'password': SECRET, 'other': '<HalfBroken: RuntimeError>'}),
+           ({'password': SECRET, 'odd': Odd(), 'list': [1, Odd()]},
+            {'password': SECRET, 'odd': '<Odd: TypeError>', 'list': [1, '<Odd: TypeError>']}),
+           ({'a': 1, 'n': 10**5000, 'm': [-10**5000]},
+            {'a': 1, 'n': '<int of 16610 bits>', 'm': ['<int of 16610 bits>']}),
            (types.SimpleNamespace(a=Broken()), {'a': '<Broken: no text, RuntimeError>'})])
     problem = ValueError(Broken())
     problem.__str__ = None
@@ -331,7 +404,9 @@ def test_hidden():
               'user-dict': collections.UserDict(password=SECRET), 'model': Model2(password=SECRET),
               'nested-model': Model2(inner=Model2(password=SECRET)), 'attrs': Attrs(),
               'model-1': Model1(password=SECRET), 'struct': Struct(), 'mapping': Case({'password': SECRET}),
-              'namespace': types.SimpleNamespace(password=SECRET)}
+              'namespace': types.SimpleNamespace(password=SECRET), 'broken-model': BrokenModel(),
+              'half-broken': HalfBroken(), 'broken-mapping': BrokenMapping({'broken': 1, 'password': SECRET}),
+              'odd': {'odd': Odd(), 'password': SECRET}}
     for name, value in values.items():
         with observer.run(name, {'value': value}, metadata={'value': value}) as run:
             run.outputs = [value]
@@ -357,6 +432,11 @@ def test_cost():
     data = bytes(1024 * 1024)
     seconds = measure(lambda: observer.start_run('run', {'data': data}).end(), 5)
     print(f'# 1 MiB of bytes: {seconds * 1000:.3f} ms')
+    assert seconds < 0.005, seconds
+    variant = GLib.Variant('(a{sv})', ({'data': GLib.Variant.new_from_bytes(
+        GLib.VariantType.new('ay'), GLib.Bytes.new(data), True)},))
+    seconds = measure(lambda: observer.start_run('run', {'data': variant}).end(), 5)
+    print(f'# 1 MiB of bytes in a variant: {seconds * 1000:.3f} ms')
     assert seconds < 0.005, seconds
     messages = [{'role': 'user', 'content': 'words ' * 40, 'n': number, 'score': 0.5,
                  'parts': [{'type': 'text', 'text': 'more words'}]} for number in range(2000)]

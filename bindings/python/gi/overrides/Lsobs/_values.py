@@ -3,7 +3,8 @@
 
 Structure stays structure, so that the rules that hide values by their keys see the keys. What has
 no structure becomes a text, and bytes become a short description. Nothing here raises into the
-program: a value that breaks while it is looked at is described by its type.
+program: a value that breaks while it is looked at is described by its type. It is not described by
+its own text, in which no rule by key finds anything.
 """
 
 import collections.abc
@@ -14,6 +15,7 @@ import enum
 import itertools
 import json
 import numbers
+import operator
 import pathlib
 import re
 import traceback
@@ -46,12 +48,21 @@ LONG_NUMBER = re.compile(rb'[0-9]{19}')
 THIRD_OF_LONG_NUMBER = re.compile(rb'[0-9]{6}')
 
 
+# The name of a class, whatever its metaclass does.
+get_name = type.__dict__['__name__'].__get__
+
+
 def describe(value):
     """Any value as text; the value of somebody else's class may not even manage that."""
     try:
         return repr(value)
     except Exception as problem:  # pylint: disable=broad-except
-        return f'<{type(value).__name__}: no text, {type(problem).__name__}>'
+        return f'<{get_name(type(value))}: no text, {get_name(type(problem))}>'
+
+
+def describe_problem(value, problem):
+    """What is told of a value that breaks, or in place of its member that does."""
+    return f'<{get_name(type(value))}: {get_name(type(problem))}>'
 
 
 def describe_size(value, size):
@@ -65,6 +76,13 @@ def describe_size(value, size):
 
 def from_key(key):
     """The name of a member, as the json module has it, of any key."""
+    try:
+        return make_key(key)
+    except Exception as problem:  # pylint: disable=broad-except
+        return describe_problem(key, problem)
+
+
+def make_key(key):
     if isinstance(key, enum.Enum):
         key = key.value
     if isinstance(key, str):
@@ -79,8 +97,15 @@ def from_key(key):
 
 
 def from_items(items, walk):
-    return {key if type(key) is str else from_key(key):
-            member if type(member) in SCALARS else walk(member) for key, member in items}
+    members = {}
+    for key, member in items:
+        try:
+            is_scalar = type(member) in SCALARS
+        except Exception:  # pylint: disable=broad-except
+            # its class has no hash
+            is_scalar = False
+        members[key if type(key) is str else from_key(key)] = member if is_scalar else walk(member)
+    return members
 
 
 def from_dict(value, walk):
@@ -93,11 +118,19 @@ def from_dict(value, walk):
 
 def from_mapping(value, walk):
     keys = list(itertools.islice(value, MAX_MEMBERS))
-    return from_items([(key, value[key]) for key in keys], walk)
+    return from_parts(value, keys, operator.getitem, walk)
 
 
 def from_list(value, walk):
-    return [member if type(member) in SCALARS else walk(member) for member in value]
+    members = []
+    for member in value:
+        try:
+            is_scalar = type(member) in SCALARS
+        except Exception:  # pylint: disable=broad-except
+            # its class has no hash
+            is_scalar = False
+        members.append(member if is_scalar else walk(member))
+    return members
 
 
 def from_collection(value, walk):
@@ -122,9 +155,23 @@ def from_namedtuple(value, walk):
     return from_items(zip(value._fields, tuple(value)), walk)
 
 
+def from_parts(value, keys, get, walk):
+    """Of the parts of a value, each of which may break for itself."""
+    parts = []
+    for key in keys:
+        try:
+            part = get(value, key)
+        except AttributeError:
+            # it is not set: an object may be looked at while it is being made
+            continue
+        except Exception as problem:  # pylint: disable=broad-except
+            part = describe_problem(value, problem)
+        parts.append((key, part))
+    return from_items(parts, walk)
+
+
 def from_attributes(value, names, walk):
-    """Those that are set: an object may be looked at while it is being made."""
-    return from_items([(name, getattr(value, name)) for name in names if hasattr(value, name)], walk)
+    return from_parts(value, names, getattr, walk)
 
 
 def from_dataclass(value, walk):
@@ -146,32 +193,106 @@ def from_namespace(value, walk):
     return from_items(list(vars(value).items()), walk)
 
 
-def get_hidden_fields(model):
-    """The fields of a model of pydantic, of either version, that are left out of its text."""
-    fields = getattr(type(model), 'model_fields', None) or getattr(type(model), '__fields__', {})
+def get_info(field):
+    """What is declared of a field of a model of pydantic, of either version."""
+    return getattr(field, 'field_info', field)
+
+
+def get_fields(kind):
+    """The fields of a class of models by their names; empty for what only looks like such a class."""
+    fields = getattr(kind, 'model_fields' if hasattr(kind, 'model_fields') else '__fields__', None)
+    return fields if isinstance(fields, dict) else {}
+
+
+def get_shown(fields):
+    """Those that are not left out of the text of a model, nor of what it is stored as."""
     return [name for name, field in fields.items()
-            if getattr(getattr(field, 'field_info', field), 'repr', True) is False]
+            if getattr(get_info(field), 'repr', True) is not False
+            and getattr(get_info(field), 'exclude', None) is not True]
+
+
+def has_serializer(name, field, decorators):
+    """Whether the program has a function of its own that makes what is told of a field."""
+    for decorator in getattr(decorators, 'field_serializers', {}).values():
+        if name in decorator.info.fields or '*' in decorator.info.fields:
+            return True
+    return any(type(note).__name__ in ('PlainSerializer', 'WrapSerializer')
+               for note in getattr(field, 'metadata', ()))
+
+
+class ModelPlan:
+    """How the models of a class are told."""
+
+    def __init__(self, kind):
+        fields = get_fields(kind)
+        decorators = getattr(kind, '__pydantic_decorators__', None)
+        shown = get_shown(fields)
+        # those that functions of the program tell, and the others
+        self.made = {name for name in shown if has_serializer(name, fields[name], decorators)}
+        self.plain = [name for name in shown if name not in self.made]
+        self.hidden = set(fields).difference(shown)
+        self.computed = get_shown(getattr(kind, 'model_computed_fields', {}))
+        self.is_dumped = not fields or bool(getattr(decorators, 'model_serializers', None))
+        self.is_root = bool(getattr(kind, '__pydantic_root_model__', False))
+        self.is_first_version = not hasattr(kind, 'model_dump')
+
+
+# Those of the classes that have been met.
+model_plans = weakref.WeakKeyDictionary()
+
+
+def dump_model(value, plan, walk):
+    """What a model makes of itself."""
+    members = value.dict() if plan.is_first_version else value.model_dump()
+    if not isinstance(members, dict):
+        return walk(members)
+    return from_items([item for item in members.items() if item[0] not in plan.hidden], walk)
+
+
+def make_members(value, names):
+    """The fields of a model that functions of the program tell."""
+    try:
+        return value.model_dump(include=names)
+    except Exception as problem:  # pylint: disable=broad-except
+        return dict.fromkeys(names, describe_problem(value, problem))
 
 
 def from_model(value, walk):
-    """A model of pydantic 2, or of what has the same method."""
-    members = dict(value.model_dump())
-    attributes = getattr(value, '__dict__', {})
-    for name in list(members):
-        member = attributes.get(name)
-        if isinstance(members[name], dict) and hasattr(type(member), 'model_dump'):
-            # has hidden fields of its own
-            members[name] = member
-    for name in get_hidden_fields(value):
-        members.pop(name, None)
-    return from_items(list(members.items()), walk)
+    """A model of pydantic, of either version, or of what has the same method.
 
-
-def from_model_1(value, walk):
-    members = dict(value.dict())
-    for name in get_hidden_fields(value):
-        members.pop(name, None)
-    return from_items(list(members.items()), walk)
+    Its attributes are walked one by one: the dict that a model makes of itself has the models below
+    it as dicts, with the fields that are left out of their text.
+    """
+    kind = type(value)
+    plan = model_plans.get(kind)
+    if plan is None:
+        plan = model_plans[kind] = ModelPlan(kind)
+    attributes = getattr(value, '__dict__', None)
+    if attributes is None:
+        return dump_model(value, plan, walk)
+    if plan.is_dumped:
+        try:
+            return dump_model(value, plan, walk)
+        except Exception:  # pylint: disable=broad-except
+            # then what it is made of
+            pass
+    members = {name: attributes[name] for name in plan.plain if name in attributes}
+    if plan.made:
+        members.update(make_members(value, plan.made))
+    if plan.is_root:
+        return walk(members.get('root'))
+    # what the class does not know, but takes; in a second version, the rest is values that are kept
+    extra = getattr(value, '__pydantic_extra__', None)
+    if extra is None and (plan.is_first_version or plan.is_dumped):
+        extra = {name: member for name, member in attributes.items()
+                 if name not in members and name not in plan.hidden}
+    members.update(extra or {})
+    for name in plan.computed:
+        try:
+            members[name] = getattr(value, name)
+        except Exception as problem:  # pylint: disable=broad-except
+            members[name] = describe_problem(value, problem)
+    return from_items(members.items(), walk)
 
 
 def from_bytes(value, _walk):
@@ -205,7 +326,13 @@ def from_bool(value, _walk):
 def from_int(value, _walk):
     # of the class int itself: a range looks for a member of an enum number by number
     number = int(value)
-    return number if number in INT64 else str(number)
+    if number in INT64:
+        return number
+    try:
+        return str(number)
+    except ValueError:
+        # with more digits than Python writes
+        return f'<int of {number.bit_length()} bits>'
 
 
 def from_float(value, _walk):
@@ -289,7 +416,19 @@ def from_json_node(value, _walk):
 
 
 def from_variant(value, walk):
-    return walk(value.unpack())
+    kind = value.get_type_string()
+    if kind == 'ay':
+        return describe_size(b'', value.n_children())
+    if 'ay' not in kind and 'v' not in kind:
+        return walk(value.unpack())
+    # there may be bytes in it, which take long to unpack
+    children = [value.get_child_value(index) for index in range(value.n_children())]
+    if kind.startswith('a{'):
+        return from_items([(child.get_child_value(0).unpack(), child.get_child_value(1))
+                           for child in children], walk)
+    if kind[0] in 'vm':
+        return walk(children[0]) if children else None
+    return from_list(children, walk)
 
 
 def from_glib_time(value, _walk):
@@ -348,7 +487,7 @@ def find_function(kind):
     if callable(getattr(kind, 'model_dump', None)):
         return from_model
     if hasattr(kind, '__fields__') and callable(getattr(kind, 'dict', None)):
-        return from_model_1
+        return from_model
     if dataclasses.is_dataclass(kind):
         return from_dataclass
     if isinstance(getattr(kind, '__attrs_attrs__', None), tuple):
@@ -392,18 +531,22 @@ def make_walk():
 
     def walk(value):
         kind = type(value)
-        if kind in SCALARS:
-            return value
-        function, is_leaf = COMMON.get(kind) or get_function(kind)
+        try:
+            if kind in SCALARS:
+                return value
+            function, is_leaf = COMMON.get(kind) or get_function(kind)
+        except Exception as problem:  # pylint: disable=broad-except
+            # its class breaks
+            return describe_problem(value, problem)
         identity = id(value)
         if not is_leaf:
             if identity in above or len(above) >= MAX_DEPTH:
-                return f'<{kind.__name__}>'
+                return f'<{get_name(kind)}>'
             above.add(identity)
         try:
             return function(value, walk)
-        except Exception:  # pylint: disable=broad-except
-            return describe(value)
+        except Exception as problem:  # pylint: disable=broad-except
+            return describe_problem(value, problem)
         finally:
             above.discard(identity)
 
@@ -449,8 +592,8 @@ def to_text(value):
         if text is None or has_long_number(text):
             text = dump(tidy(plain)).encode('utf-8', 'replace')
         return text
-    except Exception:  # pylint: disable=broad-except
-        return dump(describe(value)).encode('utf-8', 'replace')
+    except Exception as problem:  # pylint: disable=broad-except
+        return dump(describe_problem(value, problem)).encode('utf-8', 'replace')
 
 
 def to_node(value):
