@@ -247,9 +247,11 @@ run (char **words)
   if (as_json)
     return command_print_json (store, runs, stdout, &error) ? COMMAND_DONE : command_fail (error);
   if (runs->len == 0)
-    command_print_error ("%s", project_name == NULL && !only_errors && words_wanted == NULL && filter == NULL
-                    ? _ ("There are no traces yet: “lsobs run -- PROGRAM” makes some")
-                    : _ ("There are no such traces"));
+    command_print_error ("%s",
+                         project_name == NULL && !only_errors && words_wanted == NULL &&
+                                 filter == NULL
+                             ? _ ("There are no traces yet: “lsobs run -- PROGRAM” makes some")
+                             : _ ("There are no such traces"));
   else
     print_table (runs, more);
   return COMMAND_DONE;
