@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* What the service shows as the runtime of a run. All functions may be called from any thread. */
+/* What the service shows as the runtime of a run. Thread-safe. */
 
 void _lsobs_runtime_set_language (const char *name, const char *version);
 void _lsobs_runtime_write (LsobsBuffer *out);

@@ -754,7 +754,7 @@ def test_typing_errors():
         lambda: Lsobs.traced(meta={}), lambda: Lsobs.run('a', input=1),
         lambda: Lsobs.tracing_context(projct='x'), lambda: Lsobs.tracing_context(enable=False),
         lambda: Lsobs.bind(len, rnu=1), lambda: observer.start_run('a', runtype='tool'),
-        lambda: observer.start_nested_run('a', tags=['x']),
+        lambda: observer.start_nested_run('a', tag=['x']),
         lambda: observer.start_run('a').start_child('b', kind='tool'),
         lambda: observer.start_run('a').end(output=1), lambda: observer.flush(time=1),
         lambda: observer.start_run('a').add_feedback('k', 1, coment='x'),
