@@ -282,7 +282,8 @@ is_cancelled (const GError *cause)
 }
 
 /* Adds the domain and the code of an error as metadata, to search traces by, unless the program
- * has set either itself or the error is an exception, which has neither; and whether the program has cancelled the run. */
+ * has set either itself or the error is an exception, which has neither; and whether the program
+ * has cancelled the run. */
 static void
 add_cause_unlocked (LsobsRun *self, const GError *cause)
 {

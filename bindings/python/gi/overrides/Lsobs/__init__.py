@@ -24,4 +24,5 @@ from ._wrap_openai import wrap_openai
 
 __all__ = ['Client', 'Exporter', 'Feedback', 'Invocation', 'ModelCall', 'Observer', 'Run', 'Usage',
            'bind', 'get_current_run', 'get_default_observer', 'run', 'set_default_observer',
-           'start_run', 'trace_message', 'traced', 'tracing_context', 'wrap_anthropic', 'wrap_genai', 'wrap_ollama', 'wrap_openai']
+           'start_run', 'trace_message', 'traced', 'tracing_context', 'wrap_anthropic', 'wrap_genai',
+           'wrap_ollama', 'wrap_openai']
