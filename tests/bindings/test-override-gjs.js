@@ -210,6 +210,34 @@ function testNested() {
 }
 
 // Before its first wait as after it, an async function is no parent but by its run.
+// A value that breaks when it is asked whether it is a promise ends its run, and is returned.
+function testOddPromise() {
+    const [observer, transport] = newObserver();
+    const odd = {a: 1, get then() {
+        throw new Error('no');
+    }};
+    let nReads = 0;
+    const fickle = {get then() {
+        return ++nReads === 1 ? resolve => resolve(2) : null;
+    }};
+    assertEqual(observer.run('odd', () => odd) === odd, true);
+    observer.run('fickle', () => fickle);
+    let message = null;
+    try {
+        observer.run('throws', () => ({then() {
+            throw new Error('no promise');
+        }}));
+    } catch (error) {
+        message = error.message;
+    }
+    assertEqual(message, 'no promise');
+    const events = flush(observer, transport);
+    assertEqual(Object.keys(events).sort(), ['fickle', 'odd', 'throws']);
+    assertEqual(textOf(events.odd.get_outputs()), '{"a":1,"then":"<object: no>"}');
+    assertEqual(textOf(events.fickle.get_outputs()), '{"value":2}');
+    assertEqual(events.throws.get_error_text().includes('no promise'), true);
+}
+
 function testNestedAsync() {
     const [observer, transport] = newObserver();
     const loop = GLib.MainLoop.new(null, false);
@@ -399,6 +427,14 @@ function testValues() {
         vardict: [variant('a{sv}', {
             a: variant('ay', new Uint8Array(1000)), b: variant('t', 2 ** 40), c: variant('(sb)', ['s', true]), d: variant('ms', null),
         }), '{"a":"<1000 bytes>","b":1099511627776,"c":["s",true],"d":null}'],
+        'number arrays': [[variant('an', [-7, 8]), variant('aq', [65535]), variant('ai', [-(2 ** 31)]), variant('au', [2 ** 32 - 1]),
+            variant('ad', [0.5, NaN, -Infinity]), variant('ax', [-5]), variant('a{sv}', {a: variant('ad', []), x: variant('x', 1)}),
+            GLib.Variant.parse(null, '[uint64 1, 18446744073709551615]', null, null), variant('a(au)', [[[1, 2]]]), variant('(yts)', [7, 8, 's']),
+            GLib.Variant.parse(null, '{"big": <int64 9007199254740993>}', null, null)],
+        '[[-7,8],[65535],[-2147483648],[4294967295],[0.5,"NaN","-Infinity"],[-5],{"a":[],"x":1},[1,"18446744073709551615"],' +
+            '[[[1,2]]],[7,8,"s"],{"big":"9007199254740993"}]'],
+        plain: [[1, -0.5, true, null, 'a', {n: 1, b: false, z: null, i: Infinity}, NaN, 2],
+            '[1,-0.5,true,null,"a",{"n":1,"b":false,"z":null,"i":"Infinity"},"NaN",2]'],
         variants: [[variant('i', 7), variant('x', 8), variant('as', []), variant('at', []), variant('mx', 5), variant('v', variant('y', 9)),
             variant('a{xs}', {[-3]: 'm'}), GLib.Variant.parse(null, 'uint64 18446744073709551615', null, null), variant('()', [])],
         '[7,8,[],[],5,9,{"-3":"m"},"18446744073709551615",[]]'],
@@ -416,6 +452,39 @@ function testValues() {
         else
             assertEqual([name, sent], [name, `{"value":${text}}`]);
         assertEqual(textOf(getMetadata(events[name]).get_member('value')).length > 0, true);
+    }
+}
+
+// The least time of a call, in microseconds.
+function measure(call) {
+    let least = Infinity;
+    for (let i = 0; i < 15; i++) {
+        const begin = GLib.get_monotonic_time();
+        call();
+        least = Math.min(least, GLib.get_monotonic_time() - begin);
+    }
+    return least;
+}
+
+// Numbers cost hardly more than their text.
+function testCost() {
+    const [observer] = newObserver();
+    const numbers = Array.from({length: 16384}, (_, i) => i);
+    const fractions = numbers.map(number => number + 0.25);
+    const values = {
+        integers: [numbers, numbers],
+        fractions: [fractions, fractions],
+        au: [new GLib.Variant('au', numbers), numbers],
+        ad: [new GLib.Variant('ad', fractions), fractions],
+        'au in a{sv}': [new GLib.Variant('a{sv}', {a: new GLib.Variant('au', numbers)}), numbers],
+    };
+    for (const [name, [value, plain]] of Object.entries(values)) {
+        const run = observer.start_run(name);
+        const own = measure(() => run.set_extra('value', value));
+        const least = measure(() => run.set_extra('value', Json.from_string(JSON.stringify(plain))));
+        print(`# ${name}: ${own} us, with JSON.stringify() alone ${least} us`);
+        run.end();
+        assertEqual([name, own < 2 * least], [name, true]);
     }
 }
 
@@ -797,9 +866,10 @@ function testPromises() {
 }
 
 const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
+const tests = {testValues, testCost, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
     testAsyncGenerator, testWrap, testLeftOutArguments,
     testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
-    testNestedAsync, testPromise};
+    testNestedAsync, testPromise, testOddPromise};
 let failed = false;
 print(`1..${Object.keys(tests).length}`);
 Object.entries(tests).forEach(([name, test], index) => {

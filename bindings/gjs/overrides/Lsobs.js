@@ -50,15 +50,47 @@ function integerToPlain(value) {
     return Number.isSafeInteger(number) ? number : String(value);
 }
 
+// What JSON.stringify() takes as it is: a call of toPlain() for each number costs more than its text.
+// A number is finite if it is 0 when it is taken from itself: GJS is slow to look up a name of this file
+// or a global one, such as Number.isFinite(), so this function uses none, and loops look it up once.
+function isPlain(value) {
+    return typeof value === 'string' || typeof value === 'number' && value - value === 0 || value === null ||
+        typeof value === 'boolean';
+}
+
+// The arrays whose data a GVariant has as a typed array has it.
+const NUMBER_ARRAYS = {
+    an: Int16Array, aq: Uint16Array, ai: Int32Array, au: Uint32Array, ax: BigInt64Array, at: BigUint64Array,
+    ad: Float64Array,
+};
+
+// Returns undefined for what is no array of numbers.
+function numbersToPlain(value, type, above) {
+    const Numbers = NUMBER_ARRAYS[type];
+    if (Numbers === undefined)
+        return undefined;
+    const data = new Uint8Array(value.get_data_as_bytes().toArray());
+    // data that is not in order has no children
+    if (data.length !== value.n_children() * Numbers.BYTES_PER_ELEMENT)
+        return [];
+    const numbers = Array.from(new Numbers(data.buffer));
+    return typeof numbers[0] === 'bigint' ? numbers.map(integerToPlain) : arrayToPlain(numbers, above);
+}
+
 function variantToPlain(value, above) {
     const type = value.get_type_string();
     if (type === 'ay')
         return describeBytes(value.n_children());
-    // the fast way, which is no good for bytes, nor for numbers of 64 bits
-    if (!/[xty]/.test(type))
+    const numbers = numbersToPlain(value, type, above);
+    if (numbers !== undefined)
+        return numbers;
+    // the fast way, which is no good for bytes and for numbers of 64 bits, and slow for many numbers
+    if (!/[xtyv]|a[nqiud]/.test(type))
         return toPlain(value.recursiveUnpack(), above);
     if (type === 'x' || type === 't')
         return integerToPlain(BigInt(value.print(false)));
+    if (!value.is_container())
+        return toPlain(value.unpack(), above);
     if (above.length >= MAX_DEPTH)
         return '<GVariant>';
     above.push(value);
@@ -168,6 +200,7 @@ function specialToPlain(value, above) {
 function membersToPlain(object, above, copies = false) {
     let plain = copies ? Object.create(null) : null;
     const keys = Object.keys(object);
+    const isPlainMember = isPlain;
     for (let i = 0; i < keys.length; i++) {
         const key = keys[i];
         let member, plainMember;
@@ -175,7 +208,7 @@ function membersToPlain(object, above, copies = false) {
             member = object[key];
             if (member === undefined)
                 continue;
-            plainMember = typeof member === 'string' ? member : toPlain(member, above);
+            plainMember = isPlainMember(member) ? member : toPlain(member, above);
         } catch (e) {
             plainMember = describeProblem(object, e);
         }
@@ -191,10 +224,14 @@ function membersToPlain(object, above, copies = false) {
 }
 
 function arrayToPlain(array, above) {
+    // most often, and quickest
+    if (array.every(isPlain))
+        return array;
+    const isPlainMember = isPlain;
     let plain = null;
     for (let i = 0; i < array.length; i++) {
         const member = array[i];
-        const plainMember = typeof member === 'string' ? member : toPlain(member, above);
+        const plainMember = isPlainMember(member) ? member : toPlain(member, above);
         if (plain === null && plainMember !== member)
             plain = array.slice(0, i);
         if (plain !== null)
@@ -594,14 +631,26 @@ function follow(run, call) {
     } catch (error) {
         return failWith(run, error);
     }
-    switch (Object.prototype.toString.call(value)) {
+    let kind = '', then;
+    try {
+        kind = Object.prototype.toString.call(value);
+        then = value?.then;
+    } catch (e) {
+        // a getter of it fails: it is a value like any other
+    }
+    switch (kind) {
     case '[object Generator]':
         return followGenerator(run, value, false);
     case '[object AsyncGenerator]':
         return followGenerator(run, value, true);
     }
-    return typeof value?.then === 'function'
-        ? value.then(result => endWith(run, result), error => failWith(run, error)) : endWith(run, value);
+    if (typeof then !== 'function')
+        return endWith(run, value);
+    try {
+        return then.call(value, result => endWith(run, result), error => failWith(run, error));
+    } catch (error) {
+        return failWith(run, error);
+    }
 }
 
 // Starts a run by START, the method of OWNER, and follows its work. The inputs may be left out.
