@@ -467,6 +467,69 @@ def test_bind():
         nowhere(None)
 
 
+def test_bind_generators():
+    """The run is around each step of a bound generator, and not around its consumer."""
+    observer, transport = new_observer()
+
+    def generate(run, n_items):
+        try:
+            for number in range(n_items):
+                assert_current(observer, run)
+                with observer.run(f'step-{number}') as inner:
+                    sent = yield number
+                    assert_current(observer, inner)
+            return sent
+        finally:
+            assert_current(observer, run)
+            closed.append(run)
+
+    async def generate_later(run, n_items):
+        try:
+            for number in range(n_items):
+                assert_current(observer, run)
+                yield number
+                await asyncio.sleep(0)
+        finally:
+            assert_current(observer, run)
+            closed.append(run)
+
+    def consume(generator):
+        assert_current(observer, None)
+        assert next(generator) == 0
+        assert_current(observer, None)
+        assert generator.send('a') == 1
+        with observer.run('consumer') as consumer:
+            assert_raises(StopIteration, generator.send, 'b')
+            assert_current(observer, consumer)
+
+    async def consume_later(generator):
+        items = []
+        async for item in generator:
+            assert_current(observer, None)
+            items.append(item)
+        return items
+
+    closed = []
+    with observer.run('outer') as outer:
+        bound, bound_later = Lsobs.bind(generate), Lsobs.bind(generate_later)
+    assert inspect.isgeneratorfunction(bound) and inspect.isasyncgenfunction(bound_later)
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        executor.submit(consume, bound(outer, 2)).result()
+    assert asyncio.run(consume_later(bound_later(outer, 3))) == [0, 1, 2]
+    assert len(closed) == 2
+    closed_early = bound(outer, 2)
+    assert next(closed_early) == 0
+    closed_early.close()
+    assert len(closed) == 3
+    assert list(Lsobs.bind(generate, run=outer)(outer, 1)) == [0]
+    assert list(outer.run(generate, outer, 1)) == [0]
+    assert asyncio.run(consume_later(outer.run(generate_later, outer, 1))) == [0]
+    sent = get_sent(observer, transport)
+    outer_id, = [run.id for run in sent if run.name == 'outer']
+    parents = [run.parent_id for run in sent if run.name.startswith('step')]
+    assert parents == [outer_id] * 5, parents
+
+
 def test_run_run():
     observer, transport = new_observer()
     run = observer.start_run('run')
@@ -781,6 +844,6 @@ if __name__ == '__main__':
         test_current_run, test_two_observers, test_async, test_generator_block,
         test_async_generator_block, test_context_manager, test_traced_generators,
         test_traced_async_generator_breaks, test_ends, test_outputs_of_functions, test_decorators,
-        test_bind, test_run_run, test_default_observer, test_default_of_environment,
+        test_bind, test_bind_generators, test_run_run, test_default_observer, test_default_of_environment,
         test_tracing_context, test_tracing_context_project, test_tracing_context_off, test_tracing_context_is_async,
         test_fork_and_exit, test_no_leak, test_missing_override, test_typing_errors]))

@@ -45,7 +45,13 @@ async def await_in_place(make_place, function, arguments, keywords):
 
 
 def call_in_place(make_place, function, arguments, keywords):
-    """Call a function with a place around it, or give a coroutine that awaits it so."""
+    """Call a function with a place around it, or give a coroutine that awaits it so, or a generator
+    that has it around each of its steps.
+    """
+    follow = find_follower(function)
+    if follow is not None:
+        return follow(function, lambda _arguments, _keywords, frame: Steps(make_place, frame))(
+            *arguments, **keywords)
     if is_async(function):
         return await_in_place(make_place, function, arguments, keywords)
     place = make_place(sys._getframe())
@@ -69,7 +75,8 @@ def bind(function, run=None):
     wherever and whenever that is: in a thread, an executor, an idle source or a callback.
 
     What tracing_context() has set around the caller goes along. An async function gives an async
-    one. The run does not end by the call.
+    one, and a function that is a generator, be it async, gives one that has the run around each step,
+    but not around what its consumer does in between. The run does not end by the call.
     """
     if not callable(function):
         raise TypeError(f'bind() takes a function, not {type(function).__name__}')
@@ -84,6 +91,10 @@ def bind(function, run=None):
     def make_place(frame):
         return Place(run, observer, frame, options=options, is_off=is_off)
 
+    follow = find_follower(function)
+    if follow is not None:
+        return follow(function, lambda _arguments, _keywords, frame: Steps(make_place, frame))
+
     if is_async(function):
         @copy_name(function)
         async def bound_function(*arguments, **keywords):
@@ -96,26 +107,29 @@ def bind(function, run=None):
     return bound_function
 
 
-# --- functions that are runs -----------------------------------------------------------------------
+# --- generators ------------------------------------------------------------------------------------
 
-class Stream:
-    """The run of a generator, which is around each of its steps, but not around what its
-    consumer does in between.
+class Steps:
+    """A place that is around each of the steps of a generator, but not around what its consumer does
+    in between.
     """
 
-    def __init__(self, block, frame):
-        self.block = block
+    def __init__(self, make_place, frame):
+        self.make_place = make_place
         self.frame = frame
+        self.place = None
         self.inside = None
         self.outside = None
-        self.items = []
-        self.n_bytes = 0
-        self.n_left_out = 0
+
+    def open(self):
+        """Open the place before the first step."""
+        self.place = self.make_place(self.frame)
+        self.place.open()
 
     def __enter__(self):
         self.outside = current_place.get()
-        if self.block.run is None:
-            self.block.start(self.frame, False)
+        if self.place is None:
+            self.open()
         else:
             self.renew()
             current_place.set(self.inside)
@@ -131,9 +145,106 @@ class Stream:
         place = self.inside
         while place is not None:
             place.serial = serial
-            if place is self.block.place:
+            if place is self.place:
                 break
             place = place.around
+
+    def take(self, item):
+        """Called with each item."""
+
+    def end(self, problem=None):  # pylint: disable=unused-argument
+        """Called at the end, or if the generator fails or is closed."""
+        if self.place is not None:
+            self.place.close()
+
+
+def follow_generator(function, make_steps):
+    """A function like a generator, with the steps that MAKE_STEPS gives for its arguments."""
+    @copy_name(function)
+    def traced_function(*arguments, **keywords):
+        steps = make_steps(arguments, keywords, sys._getframe())
+        try:
+            with steps:
+                generator = function(*arguments, **keywords)
+                item = next(generator)
+            while True:
+                steps.take(item)
+                try:
+                    resume = functools.partial(generator.send, (yield item))
+                except GeneratorExit:
+                    with steps:
+                        generator.close()
+                    raise
+                except BaseException as problem:  # pylint: disable=broad-except
+                    resume = functools.partial(generator.throw, problem)
+                with steps:
+                    item = resume()
+        except StopIteration as end:
+            steps.end()
+            return end.value
+        except BaseException as problem:
+            # a GeneratorExit says that its consumer has had enough
+            steps.end(problem)
+            raise
+
+    return traced_function
+
+
+def follow_async_generator(function, make_steps):
+    @copy_name(function)
+    async def traced_function(*arguments, **keywords):
+        steps = make_steps(arguments, keywords, sys._getframe())
+        try:
+            with steps:
+                generator = function(*arguments, **keywords)
+                item = await generator.__anext__()
+            while True:
+                steps.take(item)
+                try:
+                    resume = functools.partial(generator.asend, (yield item))
+                except GeneratorExit:
+                    with steps:
+                        await generator.aclose()
+                    raise
+                except BaseException as problem:  # pylint: disable=broad-except
+                    resume = functools.partial(generator.athrow, problem)
+                with steps:
+                    item = await resume()
+        except StopAsyncIteration:
+            steps.end()
+        except BaseException as problem:
+            # a GeneratorExit says that its consumer has had enough
+            steps.end(problem)
+            raise
+
+    return traced_function
+
+
+def find_follower(function):
+    """What follows the steps of a function; None if it is no generator."""
+    code = find_code(function)
+    if inspect.isgeneratorfunction(code):
+        return follow_generator
+    if inspect.isasyncgenfunction(code):
+        return follow_async_generator
+    return None
+
+
+# --- functions that are runs -----------------------------------------------------------------------
+
+class Stream(Steps):
+    """The run of a generator, which is around its steps and takes its items."""
+
+    def __init__(self, block, frame):
+        super().__init__(None, frame)
+        self.block = block
+        self.items = []
+        self.n_bytes = 0
+        self.n_left_out = 0
+
+    def open(self):
+        self.block.start(self.frame, False)
+        self.place = self.block.place
 
     def take(self, item):
         if not self.block.run.is_sampled():
@@ -164,67 +275,6 @@ class Stream:
             elif self.items:
                 run.fail_with_outputs_bytes(to_error(problem), payload)
         self.block.end(problem)
-
-
-def trace_generator(function, start_block):
-    @copy_name(function)
-    def traced_function(*arguments, **keywords):
-        stream = Stream(start_block(arguments, keywords), sys._getframe())
-        try:
-            with stream:
-                generator = function(*arguments, **keywords)
-                item = next(generator)
-            while True:
-                stream.take(item)
-                try:
-                    resume = functools.partial(generator.send, (yield item))
-                except GeneratorExit:
-                    with stream:
-                        generator.close()
-                    raise
-                except BaseException as problem:  # pylint: disable=broad-except
-                    resume = functools.partial(generator.throw, problem)
-                with stream:
-                    item = resume()
-        except StopIteration as end:
-            stream.end()
-            return end.value
-        except BaseException as problem:
-            # a GeneratorExit says that its consumer has had enough
-            stream.end(problem)
-            raise
-
-    return traced_function
-
-
-def trace_async_generator(function, start_block):
-    @copy_name(function)
-    async def traced_function(*arguments, **keywords):
-        stream = Stream(start_block(arguments, keywords), sys._getframe())
-        try:
-            with stream:
-                generator = function(*arguments, **keywords)
-                item = await generator.__anext__()
-            while True:
-                stream.take(item)
-                try:
-                    resume = functools.partial(generator.asend, (yield item))
-                except GeneratorExit:
-                    with stream:
-                        await generator.aclose()
-                    raise
-                except BaseException as problem:  # pylint: disable=broad-except
-                    resume = functools.partial(generator.athrow, problem)
-                with stream:
-                    item = await resume()
-        except StopAsyncIteration:
-            stream.end()
-        except BaseException as problem:
-            # a GeneratorExit says that its consumer has had enough
-            stream.end(problem)
-            raise
-
-    return traced_function
 
 
 def get_arguments(signature, arguments, keywords):
@@ -269,7 +319,6 @@ def trace_function(function, observer, name, options):
     except (TypeError, ValueError):
         # a function in C may have none that Python knows
         signature = None
-    code = find_code(function)
     if not name:
         inner = function.func if isinstance(function, functools.partial) else function
         name = getattr(inner, '__name__', None) or type(inner).__name__
@@ -277,11 +326,11 @@ def trace_function(function, observer, name, options):
     def start_block(arguments, keywords):
         return Block(observer, name, get_arguments(signature, arguments, keywords), **options)
 
-    if inspect.isgeneratorfunction(code):
-        return trace_generator(function, start_block)
-    if inspect.isasyncgenfunction(code):
-        return trace_async_generator(function, start_block)
-    if inspect.iscoroutinefunction(code):
+    follow = find_follower(function)
+    if follow is not None:
+        return follow(function, lambda arguments, keywords, frame:
+                      Stream(start_block(arguments, keywords), frame))
+    if is_async(function):
         @copy_name(function)
         async def traced_function(*arguments, **keywords):
             with start_block(arguments, keywords) as run:
