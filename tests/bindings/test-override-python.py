@@ -120,6 +120,18 @@ class Counted:
         return 'looked at'
 
 
+def test_awkward_words():
+    """A word that is no UTF-8 does not raise into the program."""
+    observer, transport = new_observer()
+    run = observer.start_run('run', 1, '\ud800')
+    run.add_event('a\ud800\0')
+    run.start_child('child', run_type='b\ud800').end()
+    run.end()
+    events = flush(observer, transport)
+    assert json.loads(text_of(events['run'].get_events()))[0]['name'] == 'a?\ufffd'
+    assert set(events) == {'run', 'child'}
+
+
 def test_left_out():
     config = new_config()
     config.set_tracing_enabled(False)
@@ -843,7 +855,7 @@ def test_exit():
 
 
 def main():
-    tests = [test_plain_values, test_awkward_values, test_left_out, test_run_types, test_notes,
+    tests = [test_plain_values, test_awkward_values, test_awkward_words, test_left_out, test_run_types, test_notes,
              test_invocation, test_construction, test_with,
              test_exception, test_threads, test_asyncio, test_decorator,
              test_generators, test_generator_ends, test_generator_bounds, test_async_generators,

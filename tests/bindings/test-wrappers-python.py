@@ -564,6 +564,19 @@ def test_odd_answers():
     fixture = Fixture(client, Lsobs.wrap_openai)
     assert client.chat.completions.create(model='gpt-x', messages=MESSAGES) is odd
     assert fixture.take().name == 'chat gpt-x'
+    # a raw answer that breaks when it is looked at
+    class OddRaw:
+        @property
+        def parse(self):
+            raise RuntimeError('no')
+
+    odd_raw = OddRaw()
+    raw_client = model_doubles.OpenAI()
+    raw_client.chat.completions.create = lambda **_keywords: odd_raw
+    raw_fixture = Fixture(raw_client, Lsobs.wrap_openai)
+    assert raw_client.chat.completions.create(
+        model='gpt-x', messages=MESSAGES, extra_headers={'X-Stainless-Raw-Response': 'true'}) is odd_raw
+    assert raw_fixture.take().name == 'chat gpt-x'
     # arguments that nothing can be made of
     client.chat.completions.create(model=Odd(), messages=Odd(), n=Odd())
     assert len(get_sent(fixture.observer, fixture.transport)) == 1

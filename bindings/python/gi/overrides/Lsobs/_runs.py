@@ -127,7 +127,7 @@ class Run(Lsobs.Run):
         super().set_extra(clean(key), to_node(value))
 
     def add_event(self, name, details=None):
-        super().add_event(name, to_node(details))
+        super().add_event(clean(name), to_node(details))
 
     def set_serialized(self, serialized):
         super().set_serialized(to_node(serialized))

@@ -58,7 +58,7 @@ def start(by_node, by_bytes, by_kind, is_sent, name, inputs, run_type):
     if run_type is None:
         run_type = Lsobs.RunType.CHAIN
     elif isinstance(run_type, str) and run_type not in RUN_TYPES:
-        return by_kind(name, run_type, to_node(inputs))
+        return by_kind(name, clean(run_type), to_node(inputs))
     elif isinstance(run_type, str):
         run_type = RUN_TYPES[run_type]
     payload = to_payload(inputs)

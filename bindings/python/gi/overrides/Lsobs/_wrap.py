@@ -398,14 +398,15 @@ def take_result(value, reply):
 def take_any_result(value, arguments, reply):
     """Tell what a method has returned; returns what the program gets."""
     raw = get_raw_kind(arguments)
-    if raw is None or not hasattr(value, 'parse'):
-        return take_result(value, reply)
-    if raw == 'stream' or is_async(value.parse):
-        tell_parse(value, reply)
-        return value
     try:
+        parse = getattr(value, 'parse', None) if raw is not None else None
+        if parse is None:
+            return take_result(value, reply)
+        if raw == 'stream' or is_async(parse):
+            tell_parse(value, reply)
+            return value
         # the client keeps it for its own parse()
-        parsed = value.parse()
+        parsed = parse()
     except Exception:  # pylint: disable=broad-except
         reply.drop()
         return value
