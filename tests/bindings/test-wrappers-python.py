@@ -3,6 +3,7 @@
 """Clients of model services that are wrapped. The packages are not needed: see model_doubles.py."""
 
 import asyncio
+import copy
 import gc
 import inspect
 import json
@@ -504,6 +505,34 @@ def test_twice_and_copies():
     assert_complete(fixture.take(), 'chat gpt-x')
 
 
+def test_deep_copy():
+    """A deep copy of a wrapped client is a wrapped client of its own."""
+    fixture = Fixture(model_doubles.OpenAI(), Lsobs.wrap_openai)
+    create = fixture.client.chat.completions.create
+    kind = model_doubles.OpenAI().chat.completions.create
+    assert inspect.signature(create) == inspect.signature(kind) and create.__name__ == kind.__name__
+    other = copy.deepcopy(fixture.client)
+    other.answers.append(CHAT)
+    # the other one would have no answer
+    other.chat.completions.create(model='gpt-x', messages=MESSAGES)
+    assert len(other.requests) == 1 and not fixture.client.requests
+    assert_complete(fixture.take(), 'chat gpt-x')
+    other.base_url = model_doubles.Url('https://other.example/')
+    made = other.with_options(timeout=5)
+    assert str(made.base_url) == 'https://other.example/'
+    other.answers.append(CHAT)
+    made.chat.completions.create(model='gpt-x', messages=MESSAGES)
+    assert_complete(fixture.take(), 'chat gpt-x')
+
+    later = Fixture(model_doubles.AsyncOpenAI(), Lsobs.wrap_openai)
+    other = copy.deepcopy(later.client)
+    assert inspect.iscoroutinefunction(other.chat.completions.create)
+    other.answers.append(CHAT)
+    asyncio.run(other.chat.completions.create(model='gpt-x', messages=MESSAGES))
+    assert len(other.requests) == 1 and not later.client.requests
+    assert_complete(later.take(), 'chat gpt-x')
+
+
 def test_off():
     """What is not traced costs nothing, and is as it was."""
     config = python_helpers.new_config()
@@ -587,5 +616,5 @@ if __name__ == '__main__':
         test_openai, test_openai_values, test_openai_stream, test_openai_stream_ends, test_openai_errors,
         test_openai_helpers, test_openai_raw, test_openai_responses, test_openai_embeddings,
         test_openai_async, test_anthropic, test_anthropic_async, test_ollama, test_ollama_async, test_genai,
-        test_genai_tool_is_below, test_genai_async, test_twice_and_copies, test_off, test_default,
+        test_genai_tool_is_below, test_genai_async, test_twice_and_copies, test_deep_copy, test_off, test_default,
         test_mistakes, test_odd_answers]))

@@ -9,9 +9,11 @@ Nothing here raises into the program.
 """
 
 import contextvars
+import copy
 import functools
 import inspect
 import sys
+import types
 
 from gi.repository import GLib
 
@@ -438,6 +440,23 @@ def is_traced(observer):
     return observer.get_tracing_enabled()
 
 
+def make_method(function, owner, signature):
+    """A method that looks like another one, whose signature that is."""
+    function._lsobs_tracer = owner
+    if signature is not None:
+        # of a method, the first parameter is left out
+        first = inspect.Parameter('_lsobs_tracer', inspect.Parameter.POSITIONAL_ONLY)
+        function.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()])
+    return types.MethodType(function, owner)
+
+
+def find_signature(function):
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
 class Tracer:
     """What replaces a method of a client."""
 
@@ -446,10 +465,7 @@ class Tracer:
         self.method = method
         self.function = function
         self.settings = settings
-        try:
-            self.signature = inspect.signature(function)
-        except (TypeError, ValueError):
-            self.signature = None
+        self.signature = find_signature(function)
 
     def begin(self, arguments):
         """The reply to a call that begins now; None if it is not traced."""
@@ -522,22 +538,28 @@ class Tracer:
             is_inside.reset(token)
         return Manager(manager, lambda: self.begin(named))
 
+    def __deepcopy__(self, memo):
+        """That of a deep copy of the client, which calls the method of the copy."""
+        return Tracer(copy.deepcopy(self.client, memo), self.method, copy.deepcopy(self.function, memo),
+                      self.settings)
+
     def make_function(self):
-        """The function that the client gets."""
+        """The function that the client gets: a method of this object, since a deep copy of an object
+        copies the methods that it has with the objects that they are of, and shares its functions.
+        """
         if self.method.is_manager:
             @functools.wraps(self.function)
-            def traced_method(*arguments, **keywords):
-                return self.make_manager(arguments, keywords)
+            def traced_method(tracer, /, *arguments, **keywords):
+                return tracer.make_manager(arguments, keywords)
         elif inspect.iscoroutinefunction(self.function):
             @functools.wraps(self.function)
-            async def traced_method(*arguments, **keywords):
-                return await self.call_async(arguments, keywords)
+            async def traced_method(tracer, /, *arguments, **keywords):
+                return await tracer.call_async(arguments, keywords)
         else:
             @functools.wraps(self.function)
-            def traced_method(*arguments, **keywords):
-                return self.call(arguments, keywords)
-        traced_method._lsobs_tracer = self
-        return traced_method
+            def traced_method(tracer, /, *arguments, **keywords):
+                return tracer.call(arguments, keywords)
+        return make_method(traced_method, self, self.signature)
 
 
 class Manager:
@@ -625,20 +647,32 @@ def replace_method(client, method, settings):
     return True
 
 
+class Copier:
+    """What replaces a method of a client that makes another client."""
+
+    def __init__(self, function, wrap_again):
+        self.function = function
+        self.wrap_again = wrap_again
+
+    def __deepcopy__(self, memo):
+        return Copier(copy.deepcopy(self.function, memo), self.wrap_again)
+
+    def make_function(self):
+        @functools.wraps(self.function)
+        def make_copy(copier, /, *arguments, **keywords):
+            return copier.wrap_again(copier.function(*arguments, **keywords))
+
+        return make_method(make_copy, self, find_signature(self.function))
+
+
 def replace_copies(client, wrap_again):
     """Clients that are made of a wrapped one are wrapped."""
     for name in ('with_options', 'copy'):
         function = getattr(client, name, None)
         if function is None or hasattr(function, '_lsobs_tracer'):
             continue
-
-        def make_copy(*arguments, function=function, **keywords):
-            return wrap_again(function(*arguments, **keywords))
-
-        make_copy = functools.wraps(function)(make_copy)
-        make_copy._lsobs_tracer = None
         try:
-            setattr(client, name, make_copy)
+            setattr(client, name, Copier(function, wrap_again).make_function())
         except Exception:  # pylint: disable=broad-except
             pass
 
@@ -650,5 +684,5 @@ def wrap_client(client, methods, kind, observer, tags, metadata, has_copies=True
         raise TypeError(f'{type(client).__name__} is no client of {kind}: it has none of the methods that '
                         f'call a model, such as {methods[0].path}()')
     if has_copies:
-        replace_copies(client, lambda copy: wrap_client(copy, methods, kind, observer, tags, metadata))
+        replace_copies(client, lambda other: wrap_client(other, methods, kind, observer, tags, metadata))
     return client
