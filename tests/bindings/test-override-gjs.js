@@ -865,8 +865,7 @@ function testPromises() {
     });
 }
 
-const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
-const tests = {testValues, testCost, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
+const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testValues, testCost, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
     testAsyncGenerator, testWrap, testLeftOutArguments,
     testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise, testOddPromise};
