@@ -153,6 +153,17 @@ skip_value (const MemberReader *self, gsize position, char quote)
   return self->len;
 }
 
+/* Whether a value begins with neither a quote nor a bracket. */
+static gboolean
+is_bare (const MemberReader *self, gsize position)
+{
+  if (strchr ("{[(", self->text[position]) != NULL)
+    return FALSE;
+  while (position < self->len && self->text[position] == '\\')
+    position++;
+  return position == self->len || !is_quote (self->text[position]);
+}
+
 /* Finds a value.
  * @position: where it begins
  * @quote: that of the name */
@@ -368,12 +379,13 @@ take_colon (MemberReader *self, gsize colon, gsize position)
     return position;
   if (is_key (self, name, name_end))
     {
-      Value value = find_value (self, position, quote);
+      Value value;
 
-      if (value.quote != '\0' && strchr ("{[(", self->text[position]) == NULL &&
-          !may_be_bare (self, MAX (name, 1) - 1))
+      /* A bare value is only measured if it is hidden: the next one may begin in it. */
+      if (is_bare (self, position) && !may_be_bare (self, MAX (name, 1) - 1))
         return position;
 
+      value = find_value (self, position, quote);
       hide (self, value);
       self->floor = MIN (value.end + (value.quote == '\0' ? 1 : 0), self->len);
       return self->floor;
