@@ -21,6 +21,13 @@
 /* Objects that are deeper are taken for parts of the one at this depth. */
 #define MAX_OPEN 256
 
+/* How many values of a pair are kept until its name comes; from the next one on, all is hidden. */
+#define MAX_VALUES 8
+
+/* How often, on average, a byte may be gone through to find the ends of values that were kept. If
+ * that is not enough, the rest of the text belongs to the value. */
+#define MAX_MEASURED 8
+
 /* A value. */
 typedef struct
 {
@@ -33,8 +40,9 @@ typedef struct
 typedef struct
 {
   gboolean is_secret; /* the name that it has as a member is one of the keys */
-  gboolean has_value;
-  Value value; /* of the last member that has the value of a pair */
+  guint n_values;
+  Value values[MAX_VALUES]; /* of the first members that have the value of a pair */
+  Value rest;               /* begins with the value after those; start is 0 without one */
 } OpenPair;
 
 typedef struct
@@ -47,6 +55,7 @@ typedef struct
   GArray *hits;  /* (owned) (nullable) (element-type Value) */
   GArray *stack; /* (owned) (nullable) (element-type OpenPair) if pairs are hidden */
   gsize n_deep;  /* open objects and arrays that are not in @stack */
+  gsize n_measured; /* bytes that were gone through to find the ends of kept values */
 } MemberReader;
 
 static inline gboolean
@@ -59,6 +68,12 @@ static inline gboolean
 is_space (char c)
 {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static inline gboolean
+is_opening (char c)
+{
+  return c == '{' || c == '[';
 }
 
 /* Returns: how many backslashes are right before @position */
@@ -121,6 +136,29 @@ skip_space (const MemberReader *self, gsize position)
 
 /* --- values --- */
 
+/* Returns: the first byte that is no backslash */
+static gsize
+skip_backslashes (const MemberReader *self, gsize position)
+{
+  while (position < self->len && self->text[position] == '\\')
+    position++;
+  return position;
+}
+
+static gboolean
+is_string (const MemberReader *self, gsize position)
+{
+  position = skip_backslashes (self, position);
+  return position < self->len && is_quote (self->text[position]);
+}
+
+/* Whether a value begins with neither a quote nor a bracket. */
+static gboolean
+is_bare (const MemberReader *self, gsize position)
+{
+  return strchr ("{[(", self->text[position]) == NULL && !is_string (self, position);
+}
+
 /* Returns: the first byte after a value that does not begin with a quote */
 static gsize
 skip_value (const MemberReader *self, gsize position, char quote)
@@ -153,15 +191,21 @@ skip_value (const MemberReader *self, gsize position, char quote)
   return self->len;
 }
 
-/* Whether a value begins with neither a quote nor a bracket. */
-static gboolean
-is_bare (const MemberReader *self, gsize position)
+/* Finds the text of a string.
+ * @position: where it begins: at its quote, or at the backslashes that belong to that */
+static Value
+find_string (const MemberReader *self, gsize position)
 {
-  if (strchr ("{[(", self->text[position]) != NULL)
-    return FALSE;
-  while (position < self->len && self->text[position] == '\\')
-    position++;
-  return position == self->len || !is_quote (self->text[position]);
+  gsize open = skip_backslashes (self, position);
+  gsize close = find_quote (self, open + 1, self->text[open], get_level (open - position));
+  Value value = { open + 1, close, '\0' };
+  gsize n_backslashes = 0;
+
+  /* The backslashes that belong to the quote stay with it. */
+  if (close < self->len)
+    n_backslashes = ((gsize) 1 << get_level (count_backslashes (self, close))) - 1;
+  value.end = MAX (close - MIN (n_backslashes, close), value.start);
+  return value;
 }
 
 /* Finds a value.
@@ -170,25 +214,10 @@ is_bare (const MemberReader *self, gsize position)
 static Value
 find_value (const MemberReader *self, gsize position, char quote)
 {
-  gsize open = position;
   Value value = { position, position, quote };
 
-  while (open < self->len && self->text[open] == '\\')
-    open++;
-  if (open < self->len && is_quote (self->text[open]))
-    {
-      gsize n_backslashes;
-
-      value.start = open + 1;
-      value.end = find_quote (self, open + 1, self->text[open], get_level (open - position));
-      /* The backslashes that belong to the quote stay with it. */
-      n_backslashes = value.end < self->len
-                          ? ((gsize) 1 << get_level (count_backslashes (self, value.end))) - 1
-                          : 0;
-      value.end = MAX (value.end - MIN (n_backslashes, value.end), value.start);
-      value.quote = '\0';
-      return value;
-    }
+  if (is_string (self, position))
+    return find_string (self, position);
   value.end = skip_value (self, position, quote);
   while (value.end > value.start && is_space (self->text[value.end - 1]))
     value.end--;
@@ -279,7 +308,7 @@ peek_pair (const MemberReader *self)
 static void
 open_pair (MemberReader *self)
 {
-  const OpenPair pair = { .has_value = FALSE };
+  const OpenPair pair = { .is_secret = FALSE };
 
   if (self->stack->len < MAX_OPEN)
     g_array_append_val (self->stack, pair);
@@ -292,46 +321,86 @@ static void
 close_pair (MemberReader *self, gsize end)
 {
   OpenPair *pair;
+  Value *value;
 
   if (self->n_deep > 0)
-    self->n_deep--;
-  else if (self->stack->len > 1)
+    {
+      self->n_deep--;
+      return;
+    }
+  if (self->stack->len > 1)
     g_array_set_size (self->stack, self->stack->len - 1);
   pair = peek_pair (self);
-  if (pair->has_value && pair->value.end == G_MAXSIZE)
-    pair->value.end = end;
+  if (pair->n_values == 0)
+    return;
+  value = &pair->values[pair->n_values - 1];
+  if (value->end == G_MAXSIZE && is_opening (self->text[value->start]))
+    value->end = end;
+}
+
+/* Keeps a value until the name of its pair is known. Its end is not looked for yet: others may
+ * begin before that. */
+static void
+keep_value (OpenPair *pair, gsize position, char quote)
+{
+  const Value value = { position, G_MAXSIZE, quote };
+
+  if (pair->n_values < MAX_VALUES)
+    pair->values[pair->n_values++] = value;
+  else if (pair->rest.start == 0)
+    pair->rest = value;
+}
+
+/* Hides what was kept.
+ * @end: after the name of the pair */
+static void
+hide_kept_values (MemberReader *self, OpenPair *pair, gsize end)
+{
+  for (guint i = 0; i < pair->n_values; i++)
+    {
+      Value value = pair->values[i];
+
+      if (value.end == G_MAXSIZE && self->n_measured <= MAX_MEASURED * self->len)
+        {
+          value = find_value (self, value.start, value.quote);
+          self->n_measured += value.end - pair->values[i].start;
+        }
+      hide (self, value);
+    }
+  pair->n_values = 0;
+  if (pair->rest.start == 0)
+    return;
+  pair->rest.end = end;
+  hide (self, pair->rest);
+  pair->rest.start = 0;
 }
 
 /* Takes a member that may be one half of a pair.
- * @value: where its value begins
+ * @position: where its value begins
  * Returns: where to go on */
 static gsize
 take_half (MemberReader *self, LsobsRedactRole role, gsize position, char quote)
 {
   OpenPair *pair = peek_pair (self);
-  char c = self->text[position];
-  Value value = { position, G_MAXSIZE, quote };
-  gboolean is_string = is_quote (c) || c == '\\';
+  Value value;
 
-  if (c != '{' && c != '[')
-    value = find_value (self, position, quote);
   if (role == LSOBS_REDACT_ROLE_NAME)
     {
-      if (!is_string || !is_key (self, value.start, value.end))
+      if (!is_string (self, position))
+        return position;
+      value = find_string (self, position);
+      if (!is_key (self, value.start, value.end))
         return position;
       pair->is_secret = TRUE;
-      if (pair->has_value)
-        hide (self, pair->value);
+      hide_kept_values (self, pair, MIN (skip_backslashes (self, value.end) + 1, self->len));
       return value.end;
     }
   if (!pair->is_secret)
     {
-      pair->has_value = TRUE;
-      pair->value = value;
+      keep_value (pair, position, quote);
       return position;
     }
-  if (value.end == G_MAXSIZE)
-    value = find_value (self, position, quote);
+  value = find_value (self, position, quote);
   hide (self, value);
   return value.end;
 }
@@ -435,7 +504,7 @@ skip_string (const MemberReader *self, gsize position)
 static void
 find_pairs (MemberReader *self)
 {
-  const OpenPair pair = { .has_value = FALSE };
+  const OpenPair pair = { .is_secret = FALSE };
 
   self->floor = 0;
   self->stack = g_array_new (FALSE, TRUE, sizeof (OpenPair));
@@ -445,7 +514,7 @@ find_pairs (MemberReader *self)
       char c = self->text[position++];
       gsize after = position;
 
-      if (c == '{' || c == '[')
+      if (is_opening (c))
         open_pair (self);
       else if (c == '}' || c == ']')
         close_pair (self, position);
