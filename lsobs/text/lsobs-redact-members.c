@@ -494,10 +494,20 @@ static gsize
 skip_string (const MemberReader *self, gsize position)
 {
   gsize open = skip_space (self, position);
+  gsize close;
+  gsize after;
 
-  if (open == self->len || self->text[open] != '"' || ends_all (self, open))
+  if (open == self->len || !is_quote (self->text[open]) || ends_all (self, open))
     return position;
-  return MIN (find_quote (self, open + 1, '"', 0) + 1, self->len);
+  close = find_quote (self, open + 1, self->text[open], 0);
+  if (self->text[open] == '"')
+    return MIN (close + 1, self->len);
+
+  /* An apostrophe in a sentence begins no string: words follow the next one. */
+  if (close == self->len)
+    return position;
+  after = skip_space (self, close + 1);
+  return after == self->len || strchr (",:=}])", self->text[after]) != NULL ? close + 1 : position;
 }
 
 /* As find_members(), for pairs, and what is in brackets. */

@@ -406,6 +406,8 @@ static const NestedRow nested_rows[] = {
   { "pairs-of-backticks", "", "\"value\":` " },
   { "pairs-of-backslashes", "", "\"value\":\\ " },
   { "pairs-of-open-objects", "", "{\"value\":{ " },
+  { "skipped-apostrophes", "", ",'a " },
+  { "skipped-strings-of-spaces", "", ",'                '" },
   { "long-name", "\"", "\xe2\x80\x8b" },
   { "spaces", "\"password\"", " " },
   { "spaces-and-colons", "", "   :" },
