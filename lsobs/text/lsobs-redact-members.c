@@ -159,17 +159,30 @@ is_bare (const MemberReader *self, gsize position)
   return strchr ("{[(", self->text[position]) == NULL && !is_string (self, position);
 }
 
+/* Whether an apostrophe begins a string. In a word it does not, but after a prefix of Python: b'…'.
+ * @start: where the value begins that it is in */
+static gboolean
+opens_string (const MemberReader *self, gsize start, gsize position)
+{
+  gsize word = position;
+
+  while (word > start && position - word < 2 && strchr ("bBfFrRuU", self->text[word - 1]) != NULL)
+    word--;
+  return word == start || !g_ascii_isalnum (self->text[word - 1]);
+}
+
 /* Returns: the first byte after a value that does not begin with a quote */
 static gsize
-skip_value (const MemberReader *self, gsize position, char quote)
+skip_value (const MemberReader *self, gsize start, char quote)
 {
   gsize depth = 0;
+  gsize position;
 
-  for (; position < self->len; position++)
+  for (position = start; position < self->len; position++)
     {
       char c = self->text[position];
 
-      if (c == '"' || (c == quote && is_quote (c)))
+      if (is_quote (c) && (c != '\'' || c == quote || opens_string (self, start, position)))
         {
           if (get_level (count_backslashes (self, position)) > 0)
             continue;
@@ -208,6 +221,92 @@ find_string (const MemberReader *self, gsize position)
   return value;
 }
 
+/* Returns: the position of the last of the three quotes that end a string of Python; the end of the
+ *   text without them
+ * @open: that of the first of the three quotes that begin it */
+static gsize
+find_three_quotes (const MemberReader *self, gsize open)
+{
+  char quote = self->text[open];
+  gsize position = find_quote (self, open + 3, quote, 0);
+
+  for (; position < self->len; position = find_quote (self, position + 1, quote, 0))
+    {
+      if (ends_all (self, position))
+        return position;
+      if (self->len - position > 2 && self->text[position + 1] == quote &&
+          self->text[position + 2] == quote && !ends_all (self, position + 2))
+        return position + 2;
+    }
+  return self->len;
+}
+
+static gboolean
+begins_with_three_quotes (const MemberReader *self, gsize open)
+{
+  char quote = self->text[open];
+
+  return self->len - open > 2 && self->text[open + 1] == quote && self->text[open + 2] == quote &&
+         !ends_all (self, open + 1) && !ends_all (self, open + 2);
+}
+
+/* Returns: the position of the string that goes on with a value, as in "a" "b" or "a" + "b"; 0
+ *   without one
+ * @close: that of the quote that ends the string before
+ * @level: that of its quotes */
+static gsize
+find_continuation (const MemberReader *self, gsize close, guint level)
+{
+  gsize position = close + 1;
+  gsize sign = skip_space (self, position);
+  gsize open;
+  gsize after;
+
+  if (sign < self->len && self->text[sign] == '+')
+    position = skip_space (self, sign + 1);
+  else
+    while (position < self->len && (self->text[position] == ' ' || self->text[position] == '\t'))
+      position++;
+  open = skip_backslashes (self, position);
+  if (open == self->len || self->text[open] != self->text[close] ||
+      get_level (open - position) != level || ends_all (self, open))
+    return 0;
+
+  /* A name begins the next member. */
+  after = find_quote (self, open + 1, self->text[open], level);
+  after = after < self->len ? skip_space (self, after + 1) : after;
+  return after == self->len || strchr (":=", self->text[after]) == NULL ? position : 0;
+}
+
+/* Finds the text of a value that begins with a quote: that of one string, or of several with what is
+ * between them.
+ * @position: where the first one begins */
+static Value
+find_strings (const MemberReader *self, gsize position)
+{
+  gsize open = skip_backslashes (self, position);
+  guint level = get_level (open - position);
+  Value value;
+
+  if (level == 0 && begins_with_three_quotes (self, open))
+    {
+      const Value text = { open + 1, find_three_quotes (self, open), '\0' };
+
+      return text;
+    }
+  value = find_string (self, position);
+  while (value.end < self->len)
+    {
+      gsize close = skip_backslashes (self, value.end);
+      gsize next = close < self->len ? find_continuation (self, close, level) : 0;
+
+      if (next == 0)
+        break;
+      value.end = find_string (self, next).end;
+    }
+  return value;
+}
+
 /* Finds a value.
  * @position: where it begins
  * @quote: that of the name */
@@ -217,7 +316,7 @@ find_value (const MemberReader *self, gsize position, char quote)
   Value value = { position, position, quote };
 
   if (is_string (self, position))
-    return find_string (self, position);
+    return find_strings (self, position);
   value.end = skip_value (self, position, quote);
   while (value.end > value.start && is_space (self->text[value.end - 1]))
     value.end--;
