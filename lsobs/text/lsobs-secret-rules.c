@@ -105,8 +105,13 @@ static const SecretRule secret_rules[] = {
                "auth-key", "auth_key", "authkey", "private-key", "private_key", "privatekey" },
     .any_case = TRUE,
     .whole = TRUE },
-  /* A name and a password for curl; not the numbers of a user and a group */
-  { .pattern = "(?<![0-9A-Za-z_-])(?:-u|-U|--user|--proxy-user)[ \\t]{1,8}+[\"']?+"
+  /* A name and a password for curl; not the numbers of a user and a group. The short options
+   * mean something else to other commands, such as a user and a group: they count behind the name
+   * of a command that makes requests, and right behind another password. */
+  { .pattern = "(?:(?:(?<![0-9A-Za-z_-])(?i:curl|wget|https?)(?![0-9A-Za-z_:])"
+               "(?:[^\\n]|(?<=\\\\)\\n){0,512}?(?<![0-9A-Za-z_-])"
+               "|\\G(?!\\A)[\"']?+[ \\t]{1,8}+)-[uU]"
+               "|(?<![0-9A-Za-z_-])--(?:proxy-)?user)[ \\t]{1,8}+[\"']?+"
                "[^\\s\"':/]{1,256}+:\\K(?![0-9]++(?![^\\s\"']))(?!//)[^\\s\"']++",
     .words = { "-u ", "-U ", "-u\t", "-U\t", "-user" } },
   /* The name of a password that is also a command, and the variable of a directory */

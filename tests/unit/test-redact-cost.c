@@ -360,6 +360,28 @@ test_harmless (void)
   assert_harmless (words, text->str);
 }
 
+/* A log of many requests is not hidden as a whole, and a password in it is. */
+static void
+test_requests (void)
+{
+  static const char *const lines[] = {
+    "curl -s https://example.org/a -o a; ",
+    "curl -s https://example.org/a -o a\\n",
+    "GET https://example.org/a http://example.org/b\\n",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
+    {
+      g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
+      g_autoptr (GString) text = g_string_new ("\"");
+
+      _lsobs_redactor_add_secrets (redactor);
+      append_times (text, lines[i], 20000);
+      g_string_append (text, "chown -u jo x\"");
+      assert_harmless (redactor, text->str);
+    }
+}
+
 /* JSON in strings */
 
 /* What a text is made of, to begin with and then again and again. */
@@ -414,6 +436,10 @@ static const NestedRow nested_rows[] = {
   { "three-quotes", "", "\"password\":\"\"\" " },
   { "three-quotes-of-pairs", "", "\"value\":\"\"\" 'name':'password' " },
   { "strings-of-pairs", "", "{\"value\":\"a\" \"name\":\"password\" " },
+  { "commands", "", "curl " },
+  { "commands-with-options", "", "curl -u " },
+  { "options", "curl", " -u a" },
+  { "passwords", "curl", " -u a:b1c2" },
   { "long-name", "\"", "\xe2\x80\x8b" },
   { "spaces", "\"password\"", " " },
   { "spaces-and-colons", "", "   :" },
@@ -495,6 +521,7 @@ main (int argc, char **argv)
   g_test_add_func ("/redact-cost/sparse", test_sparse);
   g_test_add_func ("/redact-cost/evasion", test_evasion);
   g_test_add_func ("/redact-cost/harmless", test_harmless);
+  g_test_add_func ("/redact-cost/requests", test_requests);
   TEST_ADD_ROWS ("/redact-cost/nested/", nested_rows, name, test_nested)
   g_test_add_func ("/redact-cost/escaped-often", test_escaped_often);
   return g_test_run ();
