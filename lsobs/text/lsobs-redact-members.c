@@ -51,10 +51,10 @@ typedef struct
   const LsobsRedactView *view; /* (nullable) that @text is the text of */
   const char *text;
   gsize len;
-  gsize floor;   /* nothing before it belongs to a name */
-  GArray *hits;  /* (owned) (nullable) (element-type Value) */
-  GArray *stack; /* (owned) (nullable) (element-type OpenPair) if pairs are hidden */
-  gsize n_deep;  /* open objects and arrays that are not in @stack */
+  gsize floor;      /* nothing before it belongs to a name */
+  GArray *hits;     /* (owned) (nullable) (element-type Value) */
+  GArray *stack;    /* (owned) (nullable) (element-type OpenPair) if pairs are hidden */
+  gsize n_deep;     /* open objects and arrays that are not in @stack */
   gsize n_measured; /* bytes that were gone through to find the ends of kept values */
 } MemberReader;
 
