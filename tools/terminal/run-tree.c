@@ -389,7 +389,7 @@ append_line (GString *out, const Screen *screen, const Layout *layout, const Lin
     }
   if (layout->bar > 0)
     append_bar (out, screen, layout, run);
-  /* Nobody sees spaces at the end, and copies of the text should not have them. */
+  /* Spaces at the end are invisible, and copies of the text should not have them. */
   while (out->len > 0 && out->str[out->len - 1] == ' ')
     g_string_truncate (out, out->len - 1);
   g_string_append_c (out, '\n');
