@@ -27,6 +27,7 @@ const values = [
     ['1000 messages in a Map', new Map(range(1000).map(i => [`k${i}`, messages(1)[0]])), Object.fromEntries(range(1000).map(i => [`k${i}`, messages(1)[0]]))],
     ['a Set of 100,000 numbers', new Set(range(100000)), range(100000)],
     ['10,000 dates', range(10000).map(i => new Date(i))],
+    ['100,000 numbers in a GVariant', new GLib.Variant('au', range(100000)), range(100000)],
     ['1000 errors', range(1000).map(i => new Error(`e${i}`)), range(1000).map(i => ({name: 'Error', message: `e${i}`, stack: new Error().stack}))],
     ['10,000 class instances', range(10000).map(i => new (class Point {
         x = i;

@@ -455,39 +455,6 @@ function testValues() {
     }
 }
 
-// The least time of a call, in microseconds.
-function measure(call) {
-    let least = Infinity;
-    for (let i = 0; i < 15; i++) {
-        const begin = GLib.get_monotonic_time();
-        call();
-        least = Math.min(least, GLib.get_monotonic_time() - begin);
-    }
-    return least;
-}
-
-// Numbers cost hardly more than their text.
-function testCost() {
-    const [observer] = newObserver();
-    const numbers = Array.from({length: 16384}, (_, i) => i);
-    const fractions = numbers.map(number => number + 0.25);
-    const values = {
-        integers: [numbers, numbers],
-        fractions: [fractions, fractions],
-        au: [new GLib.Variant('au', numbers), numbers],
-        ad: [new GLib.Variant('ad', fractions), fractions],
-        'au in a{sv}': [new GLib.Variant('a{sv}', {a: new GLib.Variant('au', numbers)}), numbers],
-    };
-    for (const [name, [value, plain]] of Object.entries(values)) {
-        const run = observer.start_run(name);
-        const own = measure(() => run.set_extra('value', value));
-        const least = measure(() => run.set_extra('value', Json.from_string(JSON.stringify(plain))));
-        print(`# ${name}: ${own} us, with JSON.stringify() alone ${least} us`);
-        run.end();
-        assertEqual([name, own < 2 * least], [name, true]);
-    }
-}
-
 function testErrorValues() {
     const [observer, transport] = newObserver();
     class OddError extends Error {
@@ -865,7 +832,7 @@ function testPromises() {
     });
 }
 
-const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testValues, testCost, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
+const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
     testAsyncGenerator, testWrap, testLeftOutArguments,
     testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise, testOddPromise};
