@@ -195,9 +195,8 @@ run (char **words)
 const Command command_serve = {
   .name = "serve",
   .summary = N_ ("Receive, keep and show traces on this machine"),
-  .details =
-      N_ ("What was answered is kept if this program is killed. After a power cut, the last "
-          "requests may be missing."),
+  .details = N_ ("What was answered is kept if this program is killed. After a power cut, the last "
+                 "requests may be missing."),
   .entries = entries,
   .run = run,
 };
