@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/lsobs-process.h"
 #include "lsobs/pipeline/lsobs-dispatcher-list-private.h"
@@ -92,6 +93,9 @@ lsobs_shutdown_at_exit (GError **error)
  * %LSOBS_COUNTER_REDACTION_FAILURES. The functions to flush and to shut down run the context as
  * before, until the process ends.
  *
+ * After lsobs_shutdown_at_exit(), this waits up to a second for threads that are in the function of
+ * lsobs_run_set_context_func(): call it without the lock of the interpreter.
+ *
  * May be called from any thread, and more than once.
  *
  * Since: 0.1
@@ -100,6 +104,8 @@ void
 lsobs_forbid_callbacks_at_exit (void)
 {
   _lsobs_callback_ban_enable ();
+  if (_lsobs_callback_ban_covers_all ())
+    _lsobs_run_context_wait_for_binding ();
 }
 
 /**

@@ -167,6 +167,9 @@
  * below a run of its parent process is in the trace of that.
  */
 
+/* How long the end of an interpreter waits for threads, in µs. */
+#define MAX_WAIT G_USEC_PER_SEC
+
 /* The key of the object data in which a GTask keeps its run. */
 #define TASK_RUN_KEY "lsobs-task-run"
 
@@ -198,7 +201,10 @@ static void free_stack (gpointer data);
  * ends. */
 static GPrivate innermost = G_PRIVATE_INIT (free_stack);
 
-static gsize n_pushed;            /* (atomic) the serial of the entry that was pushed last */
+static gsize n_pushed;             /* (atomic) the serial of the entry that was pushed last */
+static int n_asking;               /* (atomic) calls of the function that go on, in all threads */
+static __thread int n_asking_here; /* ... and in this one */
+static guint asking_epoch;         /* (atomic) the epoch of @n_asking */
 static ContextHook *context_hook; /* (owned) (nullable) (atomic) set with _lsobs_fork_lock() held */
 
 static void
@@ -310,6 +316,45 @@ free_hook (gpointer data)
     hook->notify (hook->user_data);
 }
 
+/* In a forked child, the other threads of the parent are not in the function any more. */
+static void
+count_in_child (void)
+{
+  guint epoch = _lsobs_fork_epoch ();
+  guint before = g_atomic_int_get (&asking_epoch);
+
+  if (before != epoch && g_atomic_int_compare_and_exchange (&asking_epoch, before, epoch))
+    g_atomic_int_set (&n_asking, n_asking_here);
+}
+
+static void
+enter_hook (void)
+{
+  count_in_child ();
+  n_asking_here++;
+  g_atomic_int_inc (&n_asking);
+}
+
+static void
+leave_hook (void)
+{
+  n_asking_here--;
+  g_atomic_int_add (&n_asking, -1);
+}
+
+/* Waits until no other thread is in the function of a binding, which is not called any more: it must
+ * have returned before the interpreter ends. The caller holds no lock of the interpreter. A thread
+ * that the program holds up there is not waited for longer than MAX_WAIT. */
+void
+_lsobs_run_context_wait_for_binding (void)
+{
+  gint64 deadline = g_get_monotonic_time () + MAX_WAIT;
+
+  count_in_child ();
+  while (g_atomic_int_get (&n_asking) > n_asking_here && g_get_monotonic_time () < deadline)
+    g_usleep (1000);
+}
+
 /* Asks the function of a binding. A run that is sampled counts only for its own exporter, and others that
  * its observer has had; one that is not has everything below it left out, whichever exporter it is of.
  * One that has ended counts, as in lsobs_run_start_child(): it is the binding that knows whether it is meant.
@@ -321,15 +366,21 @@ ask_hook (LsobsExporter *exporter, gsize serial)
   ContextHook *hook;
   LsobsRun *run;
 
-  if (g_atomic_pointer_get (&context_hook) == NULL || _lsobs_callback_ban_covers_all ())
+  if (g_atomic_pointer_get (&context_hook) == NULL)
     return NULL;
+  enter_hook ();
+  if (_lsobs_callback_ban_covers_all ())
+    {
+      leave_hook ();
+      return NULL;
+    }
   _lsobs_fork_lock ();
   hook = context_hook != NULL ? g_atomic_rc_box_acquire (context_hook) : NULL;
   _lsobs_fork_unlock ();
-  if (hook == NULL)
-    return NULL;
-  run = hook->func (exporter, serial, hook->user_data);
-  g_atomic_rc_box_release_full (hook, free_hook);
+  run = hook != NULL ? hook->func (exporter, serial, hook->user_data) : NULL;
+  if (hook != NULL)
+    g_atomic_rc_box_release_full (hook, free_hook);
+  leave_hook ();
   if (run != NULL && !is_of (run, exporter) && lsobs_run_is_sampled (run))
     g_clear_pointer (&run, lsobs_run_unref);
   return run;
