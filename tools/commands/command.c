@@ -28,6 +28,7 @@ clean_text (const char *text)
   return g_string_free (clean, FALSE);
 }
 
+G_GNUC_PRINTF (1, 0)
 static void
 print_text (const char *format, va_list args)
 {
