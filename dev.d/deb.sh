@@ -144,7 +144,8 @@ tools_in_root () {
   grep -q '^lsobs [0-9]' "$deb_test_dir/tools"
   # not a version of the package without that command
   if in_root "$home" lsobs run --help > /dev/null 2>&1; then
-    in_root "$home" lsobs run -- /tmp/first-trace | tee "$deb_test_dir/tools"
+    # the traces are on standard error
+    in_root "$home" lsobs run -- /tmp/first-trace 2>&1 | tee "$deb_test_dir/tools"
     grep -q first-trace "$deb_test_dir/tools"
   fi
 }
