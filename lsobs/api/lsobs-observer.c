@@ -461,7 +461,7 @@ fail_closed (GError **error)
   return FALSE;
 }
 
-/* Puts @exporter in the place of the current one.
+/* Replaces the current exporter by @exporter.
  * @exporter: (transfer full): joins the lineage of the observer
  * Returns: (transfer full) (nullable): the one that was replaced; NULL if the observer was shut down */
 static LsobsExporter *

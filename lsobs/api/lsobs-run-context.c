@@ -40,7 +40,7 @@
  * A run that has ended is never the current one, and takes no children by itself. What is
  * started then is below the nearest run in the stack that has not ended, and the root of a
  * trace if there is none: it is the work of what goes on, not of what is done. A program that
- * wants a child of an ended run all the same says so, with lsobs_run_start_child().
+ * needs a child of an ended run calls lsobs_run_start_child().
  *
  * # A task in a thread
  *

@@ -211,7 +211,7 @@ Feedback = override(Feedback)
 class Usage(Lsobs.Usage):
     @staticmethod
     def new_from_json(value):
-        """The tokens that the answer of a model tells of, be it a dict or a Json.Node."""
+        """The token usage in the answer of a model, which is a dict or a Json.Node."""
         return Lsobs.Usage.new_from_json(to_node(value))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The namespace as the typelib has it, and what puts a class of Python in the place of one of it."""
+"""The namespace of the typelib, and the function that replaces one of its classes by a class in Python."""
 
 import platform
 

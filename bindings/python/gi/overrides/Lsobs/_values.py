@@ -61,12 +61,12 @@ def describe(value):
 
 
 def describe_problem(value, problem):
-    """What is told of a value that breaks, or in place of its member that does."""
+    """Describes a value, or a member of one, that raises an exception."""
     return f'<{get_name(type(value))}: {get_name(type(problem))}>'
 
 
 def describe_size(value, size):
-    """What is told of bytes."""
+    """Describes bytes by their number."""
     unit = 'byte' if size == 1 else 'bytes'
     kind = type(value).__name__
     return f'<{size} {unit}>' if kind in ('bytes', 'Bytes') else f'<{size} {unit}, {kind}>'
@@ -212,7 +212,7 @@ def get_shown(fields):
 
 
 def has_serializer(name, field, decorators):
-    """Whether the program has a function of its own that makes what is told of a field."""
+    """Whether the program has its own serializer for a field."""
     for decorator in getattr(decorators, 'field_serializers', {}).values():
         if name in decorator.info.fields or '*' in decorator.info.fields:
             return True

@@ -488,7 +488,7 @@ class Tracer:
                 run.set_metadata(key, value)
             return Reply(observer, call, self.method)
         except Exception:  # pylint: disable=broad-except
-            # a client of a version that is not known is used all the same
+            # The wrapper passes an unknown version of the client through.
             return None
 
     def open(self, reply, frame):
