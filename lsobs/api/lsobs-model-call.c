@@ -283,7 +283,7 @@ end (LsobsModelCall *self, guint status, const GError *error, gboolean is_whole)
     }
   run_end.outputs_json = outputs;
   /* The program does not read the body of this error: the call has ended when the status came. */
-  if (!is_whole && status >= 400 && !self->has_body)
+  if (!is_whole && error == NULL && status >= 400 && !self->has_body)
     run_end.end_time = self->refusal_time;
   if (message == NULL && error != NULL && (answer == NULL || !answer->is_complete))
     {
