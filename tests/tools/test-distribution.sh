@@ -47,9 +47,9 @@ while read -r command; do
   report "the section of $command has its options" $?
 done < "$tmp/commands"
 
-# with --warnings, groff reports what it does not know
+# with -ww, groff reports what it does not know; a long path of the prefix cannot be broken
 if command -v groff > /dev/null; then
-  groff -man -Tutf8 -ww -z "$page" > "$tmp/said" 2>&1
+  groff -man -Tutf8 -ww -Wbreak -z "$page" > "$tmp/said" 2>&1
   [ ! -s "$tmp/said" ]; report "the man page is well-formed" $?
 else
   skip "the man page is well-formed" "groff is not here"

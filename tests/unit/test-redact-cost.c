@@ -47,6 +47,49 @@ get_allowed (gint64 n, gsize len)
          LSOBS_REDACT_BUDGET_NS_PER_BYTE * (gint64) len;
 }
 
+/* The texts of a record share one budget. */
+static guint64
+walk_record_with_clock (LsobsRedactor *redactor, const char *text, gint64 (*clock) (void))
+{
+  LsobsRedactBudget budget = { .get_time = clock };
+  const LsobsSanitizeOptions options = { .redactor = redactor, .budget = &budget };
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  g_assert_true (_lsobs_json_sanitize (&out, text, strlen (text), &options));
+  return _lsobs_redactor_take_failures (redactor);
+}
+
+static guint64
+walk_record (LsobsRedactor *redactor, const char *text)
+{
+  return walk_record_with_clock (redactor, text, NULL);
+}
+
+/* A virtual machine whose processor is taken away counts that time as time of the thread, both
+ * here and in a budget. It does not do so each time: what depends on time is tried again. */
+#define TRIES 8
+
+/* One of a few searches of the same text costs at most @limit.
+ *
+ * Returns: how many rules failed in it */
+static guint64
+assert_cost (const char *pattern, const char *text, gint64 limit)
+{
+  gint64 cost = G_MAXINT64;
+  guint64 n_failures = 0;
+
+  for (guint i = 0; cost >= limit && i < TRIES; i++)
+    {
+      g_autoptr (LsobsRedactor) redactor = test_redactor_new (pattern, NULL, NULL);
+      gint64 start = cost_now ();
+
+      n_failures = walk_record (redactor, text);
+      cost = cost_now () - start;
+    }
+  g_assert_cmpint (cost, <, limit);
+  return n_failures;
+}
+
 /* Each text alone is searched in milliseconds, all of them in ten times what is allowed. */
 static void
 test_short_texts (void)
@@ -56,10 +99,9 @@ test_short_texts (void)
   const LsobsSanitizeOptions options = { .redactor = redactor, .budget = &budget };
   g_autofree char *text = make_runs (4000);
   g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
-  gint64 start = cost_now ();
 
+  g_assert_cmpuint (assert_cost ("(a|aa)+$", text, 3 * get_allowed (4000, strlen (text))), >, 0);
   g_assert_true (_lsobs_json_sanitize (&out, text, strlen (text), &options));
-  g_assert_cmpint (cost_now () - start, <, 3 * get_allowed (4000, strlen (text)));
   g_assert_true (budget.is_used_up);
   g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), >, 0);
   /* All that came later is hidden. */
@@ -131,32 +173,12 @@ test_record (void)
   g_assert_cmpstr (json_object_get_string_member (inputs, "a"), ==, "harmless");
 }
 
-/* The texts of a record share one budget. */
-static guint64
-walk_record_with_clock (LsobsRedactor *redactor, const char *text, gint64 (*clock) (void))
-{
-  LsobsRedactBudget budget = { .get_time = clock };
-  const LsobsSanitizeOptions options = { .redactor = redactor, .budget = &budget };
-  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
-
-  g_assert_true (_lsobs_json_sanitize (&out, text, strlen (text), &options));
-  return _lsobs_redactor_take_failures (redactor);
-}
-
-static guint64
-walk_record (LsobsRedactor *redactor, const char *text)
-{
-  return walk_record_with_clock (redactor, text, NULL);
-}
-
-/* A virtual machine whose processor is taken away counts that time as time of the thread, which
- * may use up a budget. It does not do so each time. */
 static void
 assert_harmless (LsobsRedactor *redactor, const char *text)
 {
   guint64 n_failures = walk_record (redactor, text);
 
-  for (guint i = 0; n_failures > 0 && i < 8; i++)
+  for (guint i = 0; n_failures > 0 && i < TRIES; i++)
     n_failures = walk_record (redactor, text);
   g_assert_cmpuint (n_failures, ==, 0);
 }
@@ -223,12 +245,9 @@ test_tiny_texts (void)
 static void
 test_tiny_slow_texts (void)
 {
-  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("(a|aa)+$", NULL, NULL);
   g_autofree char *text = make_strings ("aaaaaaaaaaaaaaaaaa!", 50000);
-  gint64 start = cost_now ();
 
-  g_assert_cmpuint (walk_record (redactor, text), >, 0);
-  g_assert_cmpint (cost_now () - start, <, 3 * get_allowed (50000, strlen (text)));
+  g_assert_cmpuint (assert_cost ("(a|aa)+$", text, 3 * get_allowed (50000, strlen (text))), >, 0);
 }
 
 /* Five megabytes of what people write, in one text or in many. No rule for secrets is
@@ -295,13 +314,10 @@ test_long_text (void)
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autoptr (GString) text = g_string_new ("\"");
-      gint64 start;
 
       append_times (text, rows[i][1], 2000 * 1000 / (guint) strlen (rows[i][1]));
       g_string_append_c (text, '"');
-      start = cost_now ();
-      g_assert_cmpuint (count_failures (rows[i][0], text->str), ==, 1);
-      g_assert_cmpint (cost_now () - start, <, 2 * get_allowed (1, text->len));
+      g_assert_cmpuint (assert_cost (rows[i][0], text->str, 2 * get_allowed (1, text->len)), ==, 1);
     }
 }
 
