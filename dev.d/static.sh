@@ -60,7 +60,7 @@ analyze () {
     source=${source##*/}
     objects+=("examples/${source%.c}.o")
   done
-  make -s -k -C "$top/_build-analyzer" -j"$jobs" CFLAGS="$flags" lsobs/liblsobs.la "${objects[@]}"
+  make -s -k -C "$top/_build-analyzer" -j"$jobs" CFLAGS="$flags" lsobs/liblsobs.la tools/libtools.la "${objects[@]}"
 }
 
 # static_checks: fails if one of them finds something
@@ -70,11 +70,12 @@ static_checks () {
   build
   compile_flags lsobs lsobs_liblsobs_la_CPPFLAGS
   compile_flags examples AM_CPPFLAGS
-  for folder in lsobs examples; do
+  compile_flags tools tools_libtools_la_CPPFLAGS SQLITE_CFLAGS
+  for folder in lsobs examples tools; do
     say "cppcheck, in $folder/"
     cpp "$folder" || rc=1
   done
-  for folder in lsobs examples; do
+  for folder in lsobs examples tools; do
     say "clang-tidy, in $folder/"
     tidy "$folder" || rc=1
   done

@@ -205,7 +205,7 @@ test_costs (void)
 
   g_assert_true (lsobs_usage_set_input_cost (usage, -0.0, NULL));
   g_assert_true (lsobs_usage_set_output_cost (usage, 0.0005, NULL));
-  g_assert_true (lsobs_usage_set_total_cost (usage, 0.1 + 0.2, NULL));
+  g_assert_true (lsobs_usage_set_total_cost (usage, 0.30000000000000004, NULL));
   assert_usage (
       usage,
       "{\"input_cost\":0.0,\"output_cost\":0.00050000000000000001,\"total_cost\":0.30000000000000004}");

@@ -417,6 +417,11 @@ test_versions (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_clear_pointer (&fixture->store, store_close);
   assert_refused (fixture->path, DATABASE_READ_WRITE, STORE_ERROR_NEWER);
   assert_refused (fixture->path, DATABASE_READ_ONLY, STORE_ERROR_NEWER);
+  database = database_open (fixture->path, DATABASE_READ_WRITE, &error);
+  g_assert_true (database_execute (database, "PRAGMA user_version=-1", &error));
+  database_close (database);
+  assert_refused (fixture->path, DATABASE_READ_WRITE, STORE_ERROR_FOREIGN);
+  assert_refused (fixture->path, DATABASE_READ_ONLY, STORE_ERROR_FOREIGN);
 
   g_assert_true (g_file_set_contents (other, "no database of anybody, but a long text", -1, NULL));
   assert_refused (other, DATABASE_READ_WRITE, STORE_ERROR_FOREIGN);

@@ -151,7 +151,7 @@ append_row (GString *out,
     {
       g_autofree char *cell = run != NULL ? dup_cell (run, (CellColumn) column, now, whole_ids)
                                           : g_strdup (get_heading ((CellColumn) column));
-      const char *text = cell != NULL ? cell : run->name;
+      const char *text = cell != NULL ? cell : run != NULL ? run->name : "";
       gboolean to_left = column == CELL_TIME || column == CELL_NAME || column == CELL_ID;
       guint width;
 

@@ -78,7 +78,7 @@ read_time (Reading *self, gint64 *time)
 
   if (*value == '"')
     return time_text_parse (value + 1, self->member->value_len - 2, time);
-  if (!json_view_get_double (value, &ms) || ms < 0 || ms > (double) (LSOBS_MAX_TIME / 1000))
+  if (!json_view_get_double (value, &ms) || ms < 0 || ms > (double) LSOBS_MAX_TIME / 1000)
     return FALSE;
   *time = (gint64) (ms * 1000);
   return TRUE;

@@ -18,7 +18,7 @@
 #define MAX_NODES  500
 
 /* A search that finds more runs is asked for each run; the runs of another are read at once. */
-#define MANY "2000"
+#define MANY 2000
 
 /* --- conditions --- */
 
@@ -336,10 +336,11 @@ add_match (Store *store, FilterSql *self, const char *match, const char *table, 
 
   if (!database_query_int (store_get_database (store), &n, 0, error,
                            "SELECT count(*) FROM"
-                           " (SELECT 1 FROM search WHERE search MATCH ? LIMIT " MANY ")",
+                           " (SELECT 1 FROM search WHERE search MATCH ? LIMIT " G_STRINGIFY (
+                               MANY) ")",
                            "s", match))
     return FALSE;
-  if (n < atoi (MANY))
+  if (n < MANY)
     {
       self->is_rare = self->is_rare || !self->is_any;
       g_string_append_printf (self->sql,

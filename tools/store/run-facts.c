@@ -118,8 +118,7 @@ find_first_token (Run *run)
         continue;
       if (time != NULL)
         time_text_parse (time, strlen (time), &run->first_token_time);
-      else if (json_view_get_double (value, &ms) && ms >= 0 &&
-               ms < (double) (LSOBS_MAX_TIME / 1000))
+      else if (json_view_get_double (value, &ms) && ms >= 0 && ms < (double) LSOBS_MAX_TIME / 1000)
         run->first_token_time = (gint64) (ms * 1000);
     }
 }

@@ -141,7 +141,8 @@ get_version (Database *database, gint64 *version, GError **error)
       !database_query_int (database, version, 0, error, "PRAGMA user_version", "") ||
       !database_query_int (database, &n_tables, 0, error, "SELECT count(*) FROM sqlite_schema", ""))
     return FALSE;
-  if (application != APPLICATION_ID && (application != 0 || *version != 0 || n_tables != 0))
+  if (*version < 0 ||
+      (application != APPLICATION_ID && (application != 0 || *version != 0 || n_tables != 0)))
     {
       g_set_error_literal (error, STORE_ERROR, STORE_ERROR_FOREIGN,
                            _ ("The file is a database of another program: choose another file"));
@@ -170,7 +171,7 @@ run_steps (Database *database, int version, gboolean *changed, GError **error)
   if (!get_version (database, &at, error))
     return FALSE;
   *changed = at < version;
-  for (; at < version; at++)
+  for (g_assert (at >= 0); at < version; at++)
     if (!steps[at](database, error))
       return FALSE;
   return !*changed || database_execute (database, marks, error);

@@ -198,6 +198,8 @@ append_lines (GArray *lines, GArray *nodes, guint first, guint max_depth)
                                                       NULL);
       g_array_append_val (lines, line);
       g_array_append_val (levels, below);
+      /* The array has the prefix. */
+      /* cppcheck-suppress memleak */
     }
 }
 
