@@ -46,4 +46,12 @@ void lsobs_client_lookup_run_url_async (LsobsClient *self,
 LSOBS_AVAILABLE_IN_0_1
 char *lsobs_client_lookup_run_url_finish (LsobsClient *self, GAsyncResult *result, GError **error);
 
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_client_check_async (LsobsConfig *config,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data);
+LSOBS_AVAILABLE_IN_0_1
+JsonNode *lsobs_client_check_finish (GAsyncResult *result, GError **error);
+
 G_END_DECLS

@@ -19,10 +19,11 @@ typedef struct
   gboolean was_reachable; /* the service was, before the last answer */
 
   /* set before the first attempt */
-  guint max;      /* attempts at most */
-  gboolean alone; /* the batch cannot be split */
-  gboolean small; /* the batch is one record, which cannot be made smaller */
-  gboolean again; /* the batch was sent before, without success */
+  guint max;        /* attempts at most */
+  gsize max_answer; /* bytes: the rest of an answer is not read */
+  gboolean alone;   /* the batch cannot be split */
+  gboolean small;   /* the batch is one record, which cannot be made smaller */
+  gboolean again;   /* the batch was sent before, without success */
 
   /* set before each attempt */
   gboolean proven; /* the service has accepted a request at this endpoint */

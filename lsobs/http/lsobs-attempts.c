@@ -9,7 +9,7 @@
 #include "lsobs/http/lsobs-attempts-private.h"
 #include "lsobs/http/lsobs-wait-source-private.h"
 
-/* How much of an answer is read, in bytes. */
+/* How much of an answer is read, in bytes, unless the caller needs more. */
 #define MAX_ANSWER (16 * 1024)
 
 /* How long the rest of a successful answer may take after its head, in ms. */
@@ -25,6 +25,7 @@ _lsobs_attempts_init (LsobsAttempts *self, LsobsService *service)
   self->service = _lsobs_service_ref (service);
   self->epoch = _lsobs_fork_epoch ();
   self->max = (guint) _lsobs_service_peek_settings (service)->values.max_attempts;
+  self->max_answer = MAX_ANSWER;
 }
 
 void
@@ -133,7 +134,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   LsobsExchangeLimits limits = {
     .timeout = _lsobs_service_peek_settings (self->service)->values.request_timeout,
     .tail = MAX_TAIL,
-    .max_answer = MAX_ANSWER,
+    .max_answer = self->max_answer,
   };
 
   _lsobs_service_assert_context (self->service);

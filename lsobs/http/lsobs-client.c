@@ -8,6 +8,7 @@
 #include "lsobs/http/lsobs-drain-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
 #include "lsobs/http/lsobs-run-lookup-private.h"
+#include "lsobs/http/lsobs-service-check-private.h"
 #include "lsobs/http/lsobs-upload-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/transport/lsobs-body-private.h"
@@ -791,6 +792,98 @@ lsobs_client_lookup_run_url_finish (LsobsClient *self, GAsyncResult *result, GEr
   g_return_val_if_fail (LSOBS_IS_CLIENT (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
   g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_client_lookup_run_url_async), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * lsobs_client_check_async:
+ * @config: the settings to check
+ * @cancellable: (nullable): a #GCancellable, or %NULL
+ * @callback: (scope async): called when every place has answered, or has not
+ * @user_data: data for @callback
+ *
+ * Asks #LsobsConfig:api-url, or each place of lsobs_config_add_replica(), whether it would
+ * take runs. It is for a program that tells its user what is wrong before there is a trace,
+ * such as at its start, or after a change of settings.
+ *
+ * Up to three requests go to each place, one after the other and each once, with the key, the
+ * proxy and the certificates of the config, and within #LsobsConfig:request-timeout each:
+ * `GET /info`, `GET /sessions` for the project, and `POST /runs/batch` without a run. They store
+ * nothing. If the first one gets no answer, the others are left out.
+ *
+ * May be called from any thread. @callback runs in the thread-default main context of the
+ * caller, where the requests are made. @config is copied.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_client_check_async (LsobsConfig *config,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  GPtrArray *destinations;
+  GError *error = NULL;
+
+  g_return_if_fail (LSOBS_IS_CONFIG (config));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (NULL, cancellable, callback, user_data);
+  g_task_set_source_tag (task, lsobs_client_check_async);
+  destinations = _lsobs_settings_new_for_destinations (config, LSOBS_SETTINGS_FOR_HTTP, &error);
+  if (destinations == NULL)
+    g_task_return_error (task, error);
+  else
+    _lsobs_service_check_task (destinations, task);
+}
+
+/**
+ * lsobs_client_check_finish:
+ * @result: what the callback was given
+ * @error: return location for a #GError, or %NULL
+ *
+ * Ends what lsobs_client_check_async() began.
+ *
+ * The report is an array with one object for each place. No key and no password is in it.
+ *
+ * |[
+ * [{"api_url": "https://api.smith.langchain.com",
+ *   "project": "default",      // null: runs belong to an agent
+ *   "has_key": true,
+ *   "proxy": {"kind": "variable",        // or none, system, unusable
+ *             "variable": "https_proxy", // that names it, or null
+ *             "address": "http://proxy.example.com:3128"}, // or null
+ *   "info": {"status": 200, "problem": null, "message": null,
+ *            "certificate_refused": false,
+ *            "clock_offset": 0,    // seconds that this machine is ahead, or null
+ *            "version": "0.12.1",  // or null
+ *            "max_records": 100, "max_bytes": 20971520}, // of one request
+ *   "lookup": {"status": 200, "problem": null, "message": null,
+ *              "found": true},     // whether the project exists
+ *   "ingest": {"status": 202, "problem": null, "message": null}}]
+ * ]|
+ *
+ * The last three are %NULL in JSON if there was no such request. `status` is that of HTTP, or 0
+ * without an answer. `problem` is the nick of a code of #LsobsError, such as `unauthorized`,
+ * `unreachable` or `foreign`, or `null` for success, and `message` says in the language of the user
+ * what it is. `version` and the limits are there if `info` has no problem, and `found` if `lookup`
+ * has none. An `ingest` that the service refuses for its content is a success: the key may write.
+ * A program should accept other members and nicks.
+ *
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no key for
+ * another machine, or with %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: (transfer full): the report, or %NULL
+ *
+ * Since: 0.1
+ */
+JsonNode *
+lsobs_client_check_finish (GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, NULL), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, lsobs_client_check_async), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }

@@ -540,6 +540,22 @@ def replay(client):
     return answers[0]
 
 
+def test_check():
+    loop = GLib.MainLoop()
+    reports = []
+
+    def done(_source, result):
+        reports.append(json.loads(Json.to_string(Lsobs.Client.check_finish(result), False)))
+        loop.quit()
+
+    with Served() as server:
+        config = new_served_config(server)
+        Lsobs.Client.check_async(config, None, done)
+        loop.run()
+        assert reports[0][0]['has_key'] and reports[0][0]['info']['status'] != 0, reports
+        assert reports[0][0]['ingest']['status'] == 202, reports
+
+
 def test_replay():
     with Served() as server, tempfile.TemporaryDirectory() as directory:
         config = new_served_config(server)
@@ -598,7 +614,7 @@ def test_signals():
 
 def main():
     tests = [test_run, test_usage, test_graph, test_interface, test_sampler, test_current_run,
-             test_flush_async, test_errors, test_attachment, test_feedback, test_transport, test_json, test_headers, test_http, test_replay,
+             test_flush_async, test_errors, test_attachment, test_feedback, test_transport, test_json, test_headers, test_http, test_check, test_replay,
              test_signals, test_model_call, test_usage_from_response]
     failed = False
     print(f'1..{len(tests)}', flush=True)

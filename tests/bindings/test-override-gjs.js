@@ -832,7 +832,18 @@ function testPromises() {
     });
 }
 
-const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
+// A function of a class, without an object, is a promise, too.
+function testCheck() {
+    const config = newConfig();
+    // nobody listens there
+    config.set_api_url('http://127.0.0.1:1');
+    runAsync(async () => {
+        const report = await Lsobs.Client.check_async(config, null);
+        assertEqual(JSON.parse(textOf(report))[0].info.problem, 'unreachable');
+    });
+}
+
+const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testCheck, testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
     testAsyncGenerator, testWrap, testLeftOutArguments,
     testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise, testOddPromise};

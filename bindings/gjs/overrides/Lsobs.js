@@ -810,6 +810,7 @@ function _init() {
         [Lsobs.Exporter.prototype, 'flush'], [Lsobs.Exporter.prototype, 'shutdown'],
         [Lsobs.Exporter.prototype, 'drain_spool'], [Lsobs.Exporter.prototype, 'purge_spool'],
         [Lsobs.Client.prototype, 'replay'], [Lsobs.Client.prototype, 'lookup_run_url'],
+        [Lsobs.Client, 'check'],
         [Lsobs, 'session_send'], [Lsobs, 'session_send_and_read'],
     ])
         Gio._promisify(owner, `${name}_async`, `${name}_finish`);
