@@ -37,6 +37,7 @@ typedef struct
 } Command;
 
 extern const Command command_delete;
+extern const Command command_doctor;
 extern const Command command_list;
 extern const Command command_run_program;
 extern const Command command_serve;

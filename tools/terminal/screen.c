@@ -70,6 +70,7 @@ static const struct
   { 0x2717, 'x' }, /* ✗ */
   { 0x25cf, '*' }, /* ● */
   { 0x2026, '.' }, /* … */
+  { 0x2192, '>' }, /* → */
 };
 
 /* Returns: (transfer full) */
