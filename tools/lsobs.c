@@ -4,10 +4,12 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <glib/gi18n.h>
 
@@ -48,18 +50,13 @@ find_command (const char *name)
   return NULL;
 }
 
-int
-main (int argc, char **argv)
+static int
+run_words (int argc, char **argv)
 {
   g_autofree char *help = NULL;
   const Command *command;
   const char *word = argc > 1 ? argv[1] : "";
 
-  setlocale (LC_ALL, "");
-  bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
-  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
-  textdomain (GETTEXT_PACKAGE);
-  g_set_prgname ("lsobs");
   if (strcmp (word, "--version") == 0)
     {
       puts ("lsobs " PACKAGE_VERSION);
@@ -90,4 +87,33 @@ main (int argc, char **argv)
       return COMMAND_USAGE;
     }
   return command_run (command, argc - 1, argv + 1);
+}
+
+/* What is written may still wait in memory, where a full disk goes unnoticed. It runs at each end of the
+ * program, so that the end inside of a library counts, too: GOptionContext ends it after --help. */
+static void
+finish_output (void)
+{
+  gboolean failed = ferror (stdout) != 0;
+
+  errno = 0;
+  if (fflush (stdout) == 0 && !failed)
+    return;
+  /* TRANSLATORS: %s: why */
+  command_print_error (_ ("Not all of the output could be written: %s"),
+                       errno != 0 ? g_strerror (errno) : _ ("an earlier part was refused"));
+  _exit (COMMAND_FAILED);
+}
+
+int
+main (int argc, char **argv)
+{
+  setlocale (LC_ALL, "");
+  bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+  textdomain (GETTEXT_PACKAGE);
+  g_set_prgname ("lsobs");
+  if (atexit (finish_output) != 0)
+    return COMMAND_FAILED;
+  return run_words (argc, argv);
 }

@@ -57,6 +57,19 @@ fi
 grep -n '@[A-Za-z_]*@' "$page" "$unit" > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "no variable of make is left" $?
 
+# --- output that is lost
+
+if [ -c /dev/full ]; then
+  for words in --version --help "list --help"; do
+    # word splitting intended
+    # shellcheck disable=SC2086
+    "$program" $words > /dev/full 2> "$tmp/said"
+    [ $? = 1 ]; report "a full disk is an error of ${words%% *}" $?
+  done
+else
+  skip "a full disk is an error" "there is no /dev/full"
+fi
+
 # --- the completion
 
 if command -v bash > /dev/null; then

@@ -171,7 +171,8 @@ run_steps (Database *database, int version, gboolean *changed, GError **error)
   if (!get_version (database, &at, error))
     return FALSE;
   *changed = at < version;
-  for (g_assert (at >= 0); at < version; at++)
+  g_assert (at >= 0);
+  for (; at < version; at++)
     if (!steps[at](database, error))
       return FALSE;
   return !*changed || database_execute (database, marks, error);
