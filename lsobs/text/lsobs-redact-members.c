@@ -562,26 +562,39 @@ take_colon (MemberReader *self, gsize colon, gsize position)
   return role != LSOBS_REDACT_ROLE_NONE ? take_half (self, role, position, quote) : position;
 }
 
-/* Returns: the next byte that matters: a colon or, as in Ruby, an arrow */
+/* @found: (inout): where the last search for this byte has ended: what is left without it is not searched
+ *   again, however often something else is found before
+ * Returns: where @c is next, or the length of the text */
 static gsize
-find_next (const MemberReader *self, gsize position)
+find_byte (const MemberReader *self, char c, gsize position, gsize *found)
 {
-  const char *start = self->text + position;
-  const char *colon = memchr (start, ':', self->len - position);
-  gsize n = colon != NULL ? (gsize) (colon - start) : self->len - position;
-  const char *arrow = memchr (start, '=', n);
+  const char *at;
 
-  return position + (arrow != NULL ? (gsize) (arrow - start) : n);
+  if (*found == self->len || (*found >= position && self->text[*found] == c))
+    return *found;
+  at = memchr (self->text + position, c, self->len - position);
+  *found = at != NULL ? (gsize) (at - self->text) : self->len;
+  return *found;
 }
 
+/* What matters is a colon or, as in Ruby, an arrow. */
 static void
 find_members (MemberReader *self)
 {
-  for (gsize position = find_next (self, 0); position < self->len;
-       position = find_next (self, position))
-    {
-      gsize after = position + 1;
+  gsize colon = 0;
+  gsize arrow = 0;
+  gsize position = 0;
 
+  for (;;)
+    {
+      gsize after;
+
+      find_byte (self, ':', position, &colon);
+      find_byte (self, '=', position, &arrow);
+      position = MIN (colon, arrow);
+      if (position == self->len)
+        return;
+      after = position + 1;
       if (self->text[position] == '=' && after < self->len && self->text[after] == '>')
         after++;
       position = take_colon (self, position, after);

@@ -415,6 +415,8 @@ static const NestedRow nested_rows[] = {
   { "escaped-quotes", "", "\\\"" },
   { "escaped-twice", "", "\\\\\\\"" },
   { "colons", "\"password\"", ":" },
+  { "equals", "", "=" },
+  { "equals-with-words", "", "a=b " },
   { "names", "", "\"a\":" },
   { "open-names", "\"", "a':" },
   { "keys", "", "\"password\":" },
