@@ -49,6 +49,22 @@ typedef LsobsRun *(*LsobsRunContextFunc) (LsobsExporter *exporter,
                                           guint64 serial,
                                           gpointer user_data);
 
+/**
+ * LsobsRootContextFunc:
+ * @is_left_out: (out): return location for whether the trace is left out, with everything below the
+ *   root
+ * @user_data: what was given along with the function
+ *
+ * Tells how the root of a trace starts in the calling thread, for
+ * lsobs_run_set_root_context_func().
+ *
+ * Returns: (transfer full) (nullable): the project of the trace, in UTF-8; %NULL, or an empty text,
+ *   for that of the config
+ *
+ * Since: 0.1
+ */
+typedef char *(*LsobsRootContextFunc) (gboolean *is_left_out, gpointer user_data);
+
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_push_thread_default (LsobsRun *self);
 LSOBS_AVAILABLE_IN_0_1
@@ -61,6 +77,10 @@ LSOBS_AVAILABLE_IN_0_1
 void lsobs_run_set_context_func (LsobsRunContextFunc func,
                                  gpointer user_data,
                                  GDestroyNotify notify);
+LSOBS_AVAILABLE_IN_0_1
+void lsobs_run_set_root_context_func (LsobsRootContextFunc func,
+                                      gpointer user_data,
+                                      GDestroyNotify notify);
 LSOBS_AVAILABLE_IN_0_1
 guint64 lsobs_run_get_context_serial (void);
 

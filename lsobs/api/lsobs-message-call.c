@@ -88,14 +88,15 @@ peek_call (SoupMessage *message)
   return g_object_get_data (G_OBJECT (message), CALL_KEY);
 }
 
+/* @earlier: (nullable): the call of the same message that was made before */
 static void
-start_call (MessageCall *self, SoupMessage *message)
+start_call (MessageCall *self, SoupMessage *message, LsobsModelCall *earlier)
 {
   g_autofree char *url =
       g_uri_to_string_partial (soup_message_get_uri (message),
                                G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY | G_URI_HIDE_FRAGMENT);
 
-  self->call = _lsobs_model_call_new (self->exporter, self->parent, url, self->body);
+  self->call = _lsobs_model_call_new (self->exporter, self->parent, earlier, url, self->body);
   self->status = 0;
   self->is_wrapped = FALSE;
   self->is_done = FALSE;
@@ -106,11 +107,13 @@ static void
 starting_cb (SoupMessage *message, gpointer user_data)
 {
   MessageCall *self = user_data;
+  g_autoptr (LsobsModelCall) earlier = NULL;
 
   if (!self->is_done)
     return;
+  earlier = g_object_ref (self->call);
   drop_call (self);
-  start_call (self, message);
+  start_call (self, message, earlier);
 }
 
 /* A message is about to be sent. If there is no connection, it does not start. */
@@ -205,7 +208,7 @@ lsobs_observer_trace_message (LsobsObserver *self,
   call->exporter = g_object_ref (parent != NULL ? parent->exporter : exporter);
   call->parent = parent != NULL ? lsobs_run_ref (parent) : NULL;
   call->body = body != NULL ? g_bytes_ref (body) : NULL;
-  start_call (call, message);
+  start_call (call, message, NULL);
   call->handlers[0] = g_signal_connect (message, "starting", G_CALLBACK (starting_cb), call);
   call->handlers[1] = g_signal_connect (message, "got-headers", G_CALLBACK (got_headers_cb), call);
   call->handlers[2] = g_signal_connect (message, "finished", G_CALLBACK (finished_cb), call);

@@ -8,6 +8,7 @@ G_BEGIN_DECLS
 
 LsobsModelCall *_lsobs_model_call_new (LsobsExporter *exporter,
                                        LsobsRun *parent,
+                                       LsobsModelCall *earlier,
                                        const char *url,
                                        GBytes *body);
 void _lsobs_model_call_feed (LsobsModelCall *self, const char *data, gsize len);

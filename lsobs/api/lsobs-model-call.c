@@ -171,10 +171,13 @@ static void
 start (LsobsModelCall *self,
        LsobsExporter *exporter,
        LsobsRun *parent,
+       LsobsModelCall *earlier,
        const char *url,
        GBytes *body)
 {
-  LsobsRunStart run_start = { .parent = parent, .run_type = LSOBS_RUN_TYPE_LLM };
+  LsobsRunStart run_start = { .parent = parent,
+                              .earlier = earlier != NULL ? earlier->run : NULL,
+                              .run_type = LSOBS_RUN_TYPE_LLM };
   g_autofree char *name = NULL;
 
   if (may_be_sampled (exporter, parent))
@@ -375,14 +378,19 @@ lsobs_model_call_init (LsobsModelCall *self G_GNUC_UNUSED)
 }
 
 /* @parent: (nullable): %NULL makes a root
+ * @earlier: (nullable): an earlier call for the same work; a root goes to its project
  * @body: (nullable)
  * Returns: (transfer full) */
 LsobsModelCall *
-_lsobs_model_call_new (LsobsExporter *exporter, LsobsRun *parent, const char *url, GBytes *body)
+_lsobs_model_call_new (LsobsExporter *exporter,
+                       LsobsRun *parent,
+                       LsobsModelCall *earlier,
+                       const char *url,
+                       GBytes *body)
 {
   LsobsModelCall *self = g_object_new (LSOBS_TYPE_MODEL_CALL, NULL);
 
-  start (self, exporter, parent, url, body);
+  start (self, exporter, parent, earlier, url, body);
   return self;
 }
 
@@ -413,7 +421,8 @@ lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url
   exporter = _lsobs_observer_ref_exporter (observer);
   if (parent == NULL)
     parent = current = _lsobs_run_context_ref (exporter);
-  return _lsobs_model_call_new (parent != NULL ? parent->exporter : exporter, parent, url, body);
+  return _lsobs_model_call_new (parent != NULL ? parent->exporter : exporter, parent, NULL, url,
+                                body);
 }
 
 /**

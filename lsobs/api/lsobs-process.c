@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "lsobs/api/lsobs-run-context-private.h"
+#include "lsobs/api/lsobs-binding-hook-private.h"
 #include "lsobs/core/lsobs-callback-ban-private.h"
 #include "lsobs/lsobs-process.h"
 #include "lsobs/pipeline/lsobs-dispatcher-list-private.h"
@@ -105,7 +105,7 @@ lsobs_forbid_callbacks_at_exit (void)
 {
   _lsobs_callback_ban_enable ();
   if (_lsobs_callback_ban_covers_all ())
-    _lsobs_run_context_wait_for_binding ();
+    _lsobs_binding_hook_wait ();
 }
 
 /**

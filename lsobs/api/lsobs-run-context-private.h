@@ -7,6 +7,5 @@
 G_BEGIN_DECLS
 
 LsobsRun *_lsobs_run_context_ref (LsobsExporter *exporter);
-void _lsobs_run_context_wait_for_binding (void);
 
 G_END_DECLS

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/api/lsobs-binding-hook-private.h"
 #include "lsobs/api/lsobs-run-context-private.h"
 #include "lsobs/api/lsobs-run-private.h"
-#include "lsobs/core/lsobs-callback-ban-private.h"
-#include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-override-watch-private.h"
 
 /**
@@ -167,9 +166,6 @@
  * below a run of its parent process is in the trace of that.
  */
 
-/* How long the end of an interpreter waits for threads, in µs. */
-#define MAX_WAIT G_USEC_PER_SEC
-
 /* The key of the object data in which a GTask keeps its run. */
 #define TASK_RUN_KEY "lsobs-task-run"
 
@@ -186,27 +182,13 @@ struct _LsobsRunPusher
   gsize serial;  /* how many entries were pushed up to this one, in all threads */
 };
 
-/* The function of a binding that knows the current run of a thread; a reference-counted box, so
- * that a thread may be in the function while another one replaces it. */
-typedef struct
-{
-  LsobsRunContextFunc func;
-  gpointer user_data;
-  GDestroyNotify notify; /* (nullable) */
-} ContextHook;
-
 static void free_stack (gpointer data);
 
 /* The entry that this thread pushed last. Entries that are never popped are freed when the thread
  * ends. */
 static GPrivate innermost = G_PRIVATE_INIT (free_stack);
 
-static gsize n_pushed;             /* (atomic) the serial of the entry that was pushed last */
-static int n_asking;               /* (atomic) calls of the function that go on, in all threads */
-static __thread int n_asking_here; /* ... and in this one */
-static guint asking_epoch;         /* (atomic) the epoch of @n_asking */
-static ContextHook *context_hook; /* (owned) (nullable) (atomic) set with _lsobs_fork_lock() held */
-
+static gsize n_pushed; /* (atomic) the serial of the entry that was pushed last */
 static void
 unref_entry (LsobsRunPusher *entry)
 {
@@ -307,54 +289,6 @@ find_entry (LsobsExporter *exporter)
   return entry;
 }
 
-static void
-free_hook (gpointer data)
-{
-  ContextHook *hook = data;
-
-  if (hook->notify != NULL && !_lsobs_callback_ban_covers_all ())
-    hook->notify (hook->user_data);
-}
-
-/* In a forked child, the other threads of the parent are not in the function any more. */
-static void
-count_in_child (void)
-{
-  guint epoch = _lsobs_fork_epoch ();
-  guint before = g_atomic_int_get (&asking_epoch);
-
-  if (before != epoch && g_atomic_int_compare_and_exchange (&asking_epoch, before, epoch))
-    g_atomic_int_set (&n_asking, n_asking_here);
-}
-
-static void
-enter_hook (void)
-{
-  count_in_child ();
-  n_asking_here++;
-  g_atomic_int_inc (&n_asking);
-}
-
-static void
-leave_hook (void)
-{
-  n_asking_here--;
-  g_atomic_int_add (&n_asking, -1);
-}
-
-/* Waits until no other thread is in the function of a binding, which is not called any more: it must
- * have returned before the interpreter ends. The caller holds no lock of the interpreter. A thread
- * that the program holds up there is not waited for longer than MAX_WAIT. */
-void
-_lsobs_run_context_wait_for_binding (void)
-{
-  gint64 deadline = g_get_monotonic_time () + MAX_WAIT;
-
-  count_in_child ();
-  while (g_atomic_int_get (&n_asking) > n_asking_here && g_get_monotonic_time () < deadline)
-    g_usleep (1000);
-}
-
 /* Asks the function of a binding. A run that is sampled counts only for its own exporter, and others that
  * its observer has had; one that is not has everything below it left out, whichever exporter it is of.
  * One that has ended counts, as in lsobs_run_start_child(): it is the binding that knows whether it is meant.
@@ -363,24 +297,13 @@ _lsobs_run_context_wait_for_binding (void)
 static LsobsRun *
 ask_hook (LsobsExporter *exporter, gsize serial)
 {
-  ContextHook *hook;
+  LsobsBindingHook *hook = _lsobs_binding_hook_enter (LSOBS_BINDING_HOOK_CONTEXT);
   LsobsRun *run;
 
-  if (g_atomic_pointer_get (&context_hook) == NULL)
+  if (hook == NULL)
     return NULL;
-  enter_hook ();
-  if (_lsobs_callback_ban_covers_all ())
-    {
-      leave_hook ();
-      return NULL;
-    }
-  _lsobs_fork_lock ();
-  hook = context_hook != NULL ? g_atomic_rc_box_acquire (context_hook) : NULL;
-  _lsobs_fork_unlock ();
-  run = hook != NULL ? hook->func (exporter, serial, hook->user_data) : NULL;
-  if (hook != NULL)
-    g_atomic_rc_box_release_full (hook, free_hook);
-  leave_hook ();
+  run = ((LsobsRunContextFunc) hook->func) (exporter, serial, hook->user_data);
+  _lsobs_binding_hook_leave (hook);
   if (run != NULL && !is_of (run, exporter) && lsobs_run_is_sampled (run))
     g_clear_pointer (&run, lsobs_run_unref);
   return run;
@@ -521,22 +444,40 @@ lsobs_run_ref_thread_default (void)
 void
 lsobs_run_set_context_func (LsobsRunContextFunc func, gpointer user_data, GDestroyNotify notify)
 {
-  ContextHook *hook = NULL;
-  ContextHook *old;
-
+  /* It is the override for Python that calls this. */
   if (func != NULL)
-    {
-      hook = g_atomic_rc_box_new (ContextHook);
-      /* It is the override for Python that calls this. */
-      _lsobs_override_watch_found ();
-      *hook = (ContextHook){ .func = func, .user_data = user_data, .notify = notify };
-    }
-  _lsobs_fork_lock ();
-  old = context_hook;
-  g_atomic_pointer_set (&context_hook, hook);
-  _lsobs_fork_unlock ();
-  if (old != NULL)
-    g_atomic_rc_box_release_full (old, free_hook);
+    _lsobs_override_watch_found ();
+  _lsobs_binding_hook_set (LSOBS_BINDING_HOOK_CONTEXT, G_CALLBACK (func), user_data, notify);
+}
+
+/**
+ * lsobs_run_set_root_context_func:
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what knows how a root
+ *   starts in a thread, or %NULL
+ * @user_data: data for @func
+ * @notify: (nullable): frees @user_data, when no thread is in @func any more
+ *
+ * Lets the binding of a language tell the project of a trace where its root starts, or leave the
+ * trace out. @func is asked for each root, whichever function starts it, among them
+ * lsobs_observer_begin_invocation(), lsobs_model_call_new() and the functions of
+ * #LsobsGraphObserver. A project that the program gives, as in
+ * lsobs_observer_start_run_in_project(), and that of a parent in another process come before the one
+ * that @func tells. There is one function in a process, which replaces that of an earlier call.
+ *
+ * @func is called in any thread that starts a root, while no lock of lsobs is held. It is not
+ * called when the process ends, see lsobs_forbid_callbacks_at_exit(). In a process made by
+ * fork(), the function stays.
+ *
+ * May be called from any thread.
+ *
+ * Since: 0.1
+ */
+void
+lsobs_run_set_root_context_func (LsobsRootContextFunc func,
+                                 gpointer user_data,
+                                 GDestroyNotify notify)
+{
+  _lsobs_binding_hook_set (LSOBS_BINDING_HOOK_ROOT, G_CALLBACK (func), user_data, notify);
 }
 
 /**

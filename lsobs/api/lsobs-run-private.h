@@ -27,11 +27,14 @@ typedef struct
   const LsobsRemoteParent *remote; /* (nullable) a parent in another process, instead of @parent */
   const char *name;
   LsobsRunType run_type;
-  const char *kind;    /* (nullable) the program's word for what the run does, instead of
+  const char *kind;     /* (nullable) the program's word for what the run does, instead of
                         * @run_type */
-  JsonNode *inputs;    /* (nullable) inputs as a tree */
-  GBytes *inputs_json; /* (nullable) inputs as JSON text, instead of @inputs */
-  const char *project; /* (nullable) of a root: instead of the one of the config */
+  JsonNode *inputs;     /* (nullable) inputs as a tree */
+  GBytes *inputs_json;  /* (nullable) inputs as JSON text, instead of @inputs */
+  const char *project;  /* (nullable) of a root: instead of the one of the config */
+  LsobsRun *earlier;    /* (nullable) of a root: an earlier root for the same work, whose project it
+                        * has */
+  gboolean is_left_out; /* set by _lsobs_run_start(): the trace is not sent */
 } LsobsRunStart;
 
 /* How a run ends. A member that is not set is absent. */

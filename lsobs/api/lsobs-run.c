@@ -6,6 +6,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/api/lsobs-binding-hook-private.h"
 #include "lsobs/api/lsobs-run-private.h"
 #include "lsobs/call/lsobs-call-mask-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
@@ -139,6 +140,15 @@ set_project (LsobsRunInfo *info, const char *project)
   _lsobs_run_info_set_target (info, target);
 }
 
+/* Whether a run that has no parent in this process is sampled.
+ * @trace_id: of its trace, by which the sampler decides */
+static gboolean
+is_root_sampled (LsobsExporter *exporter, const LsobsRunStart *start, const LsobsId *trace_id)
+{
+  return !start->is_left_out &&
+         _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter), trace_id);
+}
+
 /* Makes a run with a parent in this process, or with none. */
 static LsobsRun *
 new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
@@ -146,19 +156,21 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
   LsobsRun *parent = start->parent;
   LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
-  gboolean may_be_sent =
-      parent != NULL ? _lsobs_run_samples_children (parent) : settings->values.tracing_enabled;
+  gboolean may_be_sent = parent != NULL ? _lsobs_run_samples_children (parent)
+                                        : settings->values.tracing_enabled && !start->is_left_out;
   LsobsRunInfo *info =
       _lsobs_run_info_new (parent_info, start->name, run_type, may_be_sent, sizeof (LsobsRun));
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
   gboolean sampled =
-      parent != NULL ? may_be_sent : _lsobs_settings_keeps (settings, &info->segment.id);
+      parent != NULL ? may_be_sent : is_root_sampled (exporter, start, &info->segment.id);
   LsobsAnnotations *inherited = parent != NULL && !_lsobs_run_is_forked (parent)
                                     ? g_atomic_pointer_get (&parent->annotations)
                                     : NULL;
   LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
 
-  if (start->project != NULL && parent == NULL)
+  if (parent == NULL && start->earlier != NULL && start->earlier->info->target != NULL)
+    _lsobs_run_info_set_target (info, start->earlier->info->target);
+  else if (parent == NULL && start->project != NULL)
     set_project (info, start->project);
   if (inherited != NULL)
     {
@@ -186,9 +198,7 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
     _lsobs_run_info_set_target (parent_info, remote->target);
   info = _lsobs_run_info_new (parent_info, start->name, run_type, TRUE, sizeof (LsobsRun));
   self = new_run (exporter, info,
-                  _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter),
-                                         _lsobs_run_info_get_trace_id (info)),
-                  TRUE);
+                  is_root_sampled (exporter, start, _lsobs_run_info_get_trace_id (info)), TRUE);
   _lsobs_annotations_take_remote_unlocked (self->annotations, remote);
   return self;
 }
@@ -201,27 +211,14 @@ check_wrap (LsobsRun *self)
     _lsobs_log_early_end (self->info->name);
 }
 
-/* @exporter: of a root; a run with a parent goes where its parent goes
- * Returns: (transfer full) */
-LsobsRun *
-_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
+static LsobsRun *
+start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 {
-  g_autoptr (LsobsExporter) reference = NULL;
   LsobsRunType run_type = start->run_type;
   gboolean known = TRUE;
   LsobsRecord *record;
   LsobsRun *self;
 
-  g_return_val_if_fail (exporter != NULL, NULL);
-
-  /* A sampler, which is asked for a root, may drop the last other reference. */
-  if (start->parent == NULL)
-    reference = g_object_ref (exporter);
-  else
-    {
-      check_wrap (start->parent);
-      exporter = start->parent->exporter;
-    }
   if (start->kind != NULL)
     run_type = lsobs_run_type_from_string (start->kind, &known);
   self = start->remote != NULL ? new_below_remote (exporter, start, run_type)
@@ -245,6 +242,36 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
   record->annotations = _lsobs_annotations_ref (self->annotations);
   _lsobs_dispatcher_push (get_dispatcher (self), record);
   return self;
+}
+
+/* Starts a run that has no parent in this process. What the binding of a language and the sampler are
+ * asked may drop the last other reference of @exporter. */
+static LsobsRun *
+start_root (LsobsExporter *exporter, const LsobsRunStart *start)
+{
+  g_autoptr (LsobsExporter) reference = g_object_ref (exporter);
+  g_autofree char *project = NULL;
+  LsobsRunStart root = *start;
+
+  if (start->earlier != NULL)
+    return start_run (exporter, start);
+  root.is_left_out = _lsobs_binding_hook_leaves_out_root (&project);
+  if (root.project == NULL)
+    root.project = project;
+  return start_run (exporter, &root);
+}
+
+/* @exporter: of a root; a run with a parent goes where its parent goes
+ * Returns: (transfer full) */
+LsobsRun *
+_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
+{
+  g_return_val_if_fail (exporter != NULL, NULL);
+
+  if (start->parent == NULL)
+    return start_root (exporter, start);
+  check_wrap (start->parent);
+  return start_run (start->parent->exporter, start);
 }
 
 /* Gives @record the annotations of a run, which do not change any more. They are written out

@@ -235,6 +235,128 @@ test_fork_and_end (void)
   lsobs_run_set_context_func (NULL, NULL, NULL);
 }
 
+/* A language with one place, where roots start. */
+typedef struct
+{
+  const char *project; /* (nullable) */
+  gboolean is_off;
+  guint n_asked; /* how often */
+} Place;
+
+static char *
+place_cb (gboolean *is_left_out, gpointer user_data)
+{
+  Place *place = user_data;
+
+  place->n_asked++;
+  *is_left_out = place->is_off;
+  return g_strdup (place->project);
+}
+
+/* Starts and ends one root by each function that makes one; the name of each is that of the function. */
+static void
+start_roots (LsobsObserver *observer)
+{
+  LsobsGraphObserver *graph = LSOBS_GRAPH_OBSERVER (observer);
+  g_autoptr (LsobsRun) run = start (observer, "run");
+  g_autoptr (LsobsRun) nested =
+      lsobs_observer_start_nested_run (observer, "nested", LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsRun) chosen = lsobs_observer_start_run_in_project (observer, "chosen", "chosen",
+                                                                     LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autoptr (LsobsInvocation) invocation =
+      lsobs_observer_begin_invocation (observer, "invocation", NULL);
+  g_autoptr (LsobsModelCall) call =
+      lsobs_model_call_new (observer, NULL, "http://localhost/v1/messages", NULL);
+  g_autoptr (SoupMessage) message = soup_message_new ("POST", "http://localhost/v1/embeddings");
+  g_autoptr (LsobsRun) child = lsobs_run_start_child (run, "child", LSOBS_RUN_TYPE_CHAIN, NULL);
+
+  lsobs_run_end (child, NULL);
+  lsobs_run_end (run, NULL);
+  lsobs_run_end (nested, NULL);
+  lsobs_run_end (chosen, NULL);
+  lsobs_invocation_end (invocation, NULL);
+  lsobs_model_call_finish (call, 200);
+  lsobs_observer_trace_message (observer, message, NULL, NULL);
+  lsobs_graph_observer_on_node_start (graph, "node", NULL);
+  lsobs_graph_observer_on_tool_call (graph, "node", "tool", NULL, NULL);
+  lsobs_graph_observer_on_tool_result (graph, "node", "tool", NULL, NULL);
+  lsobs_graph_observer_on_node_end (graph, "node", NULL, -1);
+}
+
+/* The project of a trace is what the binding tells where its root starts, whatever starts it. */
+static void
+test_root (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new ("key", "language");
+  g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsObserver) observer =
+      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), &error);
+  g_autoptr (GPtrArray) events = NULL;
+  Place place = { .project = "place" };
+
+  g_assert_no_error (error);
+  lsobs_run_set_root_context_func (place_cb, &place, NULL);
+  start_roots (observer);
+  g_assert_cmpuint (place.n_asked, ==, 7);
+  g_assert_true (lsobs_observer_flush (observer, TEST_TIMEOUT_MS, NULL, &error));
+  g_assert_no_error (error);
+  events = lsobs_memory_transport_dup_events (transport);
+  g_assert_cmpuint (events->len, ==, 9);
+  for (guint i = 0; i < events->len; i++)
+    {
+      LsobsRunEvent *event = g_ptr_array_index (events, i);
+      gboolean is_chosen = g_str_equal (lsobs_run_event_get_name (event), "chosen");
+
+      g_test_message ("%s", lsobs_run_event_get_name (event));
+      g_assert_cmpstr (lsobs_run_event_get_project_name (event), ==,
+                       is_chosen ? "chosen" : "place");
+    }
+
+  /* An empty text is no project. */
+  place.project = "";
+  lsobs_run_unref (start (observer, "empty"));
+  lsobs_run_set_root_context_func (NULL, NULL, NULL);
+  lsobs_run_unref (start (observer, "none"));
+  g_assert_true (lsobs_observer_flush (observer, TEST_TIMEOUT_MS, NULL, &error));
+  g_clear_pointer (&events, g_ptr_array_unref);
+  events = lsobs_memory_transport_dup_events (transport);
+  g_assert_cmpuint (events->len, ==, 11);
+  for (guint i = 9; i < events->len; i++)
+    g_assert_cmpstr (lsobs_run_event_get_project_name (g_ptr_array_index (events, i)), ==,
+                     "language");
+}
+
+/* Nothing is sent of a trace whose root is left out, nor of one that goes on with another process. */
+static void
+test_root_left_out (void)
+{
+  g_autoptr (LsobsConfig) config = lsobs_config_new ("key", "language");
+  g_autoptr (LsobsMemoryTransport) transport = lsobs_memory_transport_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsObserver) observer =
+      lsobs_observer_new_with_transport (config, LSOBS_TRANSPORT (transport), &error);
+  g_autoptr (LsobsRun) elsewhere = start (observer, "elsewhere");
+  g_autoptr (GHashTable) headers = lsobs_run_to_headers (elsewhere);
+  g_autoptr (LsobsRun) below = NULL;
+  g_autoptr (GPtrArray) events = NULL;
+  Place place = { .is_off = TRUE };
+
+  g_assert_no_error (error);
+  lsobs_run_set_root_context_func (place_cb, &place, NULL);
+  start_roots (observer);
+  below = lsobs_observer_start_run_from_headers (observer, headers, "below", LSOBS_RUN_TYPE_CHAIN,
+                                                 NULL);
+  g_assert_false (lsobs_run_is_sampled (below));
+  g_assert_cmpuint (place.n_asked, ==, 8);
+  lsobs_run_set_root_context_func (NULL, NULL, NULL);
+  g_assert_true (lsobs_observer_flush (observer, TEST_TIMEOUT_MS, NULL, &error));
+  g_assert_no_error (error);
+  events = lsobs_memory_transport_dup_events (transport);
+  g_assert_cmpuint (events->len, ==, 1);
+  g_assert_cmpstr (lsobs_run_event_get_name (g_ptr_array_index (events, 0)), ==, "elsewhere");
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -246,5 +368,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/context-func/other-exporter", test_other_exporter);
   g_test_add_func ("/context-func/model-call", test_model_call);
   g_test_add_func ("/context-func/replaced-within", test_replaced_within);
+  g_test_add_func ("/context-func/root", test_root);
+  g_test_add_func ("/context-func/root-left-out", test_root_left_out);
   return g_test_run ();
 }

@@ -826,6 +826,39 @@ test_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+static char *
+project_cb (gboolean *is_left_out G_GNUC_UNUSED, gpointer user_data)
+{
+  return g_strdup (user_data);
+}
+
+/* A message is sent again wherever that is; its run goes where the first one went. */
+static void
+test_again_in_project (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (SoupMessage) message = new_message (test_server_get_url (fixture->server));
+  g_autoptr (GPtrArray) events = NULL;
+
+  fixture->service.body = make_body (FALSE);
+  lsobs_run_set_root_context_func (project_cb, (gpointer) "first", NULL);
+  trace (fixture, message);
+  lsobs_run_set_root_context_func (project_cb, (gpointer) "later", NULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GBytes) bytes = NULL;
+
+      set_body (message);
+      bytes = read_stream (fixture, message, &error);
+      g_assert_no_error (error);
+    }
+  lsobs_run_set_root_context_func (NULL, NULL, NULL);
+  events = flush (fixture);
+  g_assert_cmpuint (events->len, ==, 2);
+  for (guint i = 0; i < 2; i++)
+    g_assert_cmpstr (lsobs_run_event_get_project_name (g_ptr_array_index (events, i)), ==, "first");
+}
+
 static gboolean
 authenticate_cb (SoupMessage *message G_GNUC_UNUSED,
                  SoupAuth *auth,
@@ -1040,6 +1073,7 @@ main (int argc, char **argv)
   add ("/message-call/refused-again", test_refused_again);
   add ("/message-call/result-message", test_result_message);
   add ("/message-call/again", test_again);
+  add ("/message-call/again-in-project", test_again_in_project);
   add ("/message-call/without-observer", test_without_observer);
   add ("/message-call/without-message", test_without_message);
   add ("/message-call/shown-twice", test_shown_twice);

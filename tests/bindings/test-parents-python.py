@@ -14,11 +14,13 @@ import sys
 import tempfile
 import threading
 
+import gi
 import python_helpers
 from python_helpers import assert_raises, get_named, get_sent, new_observer
 
+gi.require_version('Soup', '3.0')
 # pylint: disable=wrong-import-position
-from gi.repository import Gio, GLib, Json, Lsobs
+from gi.repository import Gio, GLib, Json, Lsobs, Soup
 
 TIMEOUT_S = python_helpers.TIMEOUT / 1000
 
@@ -651,6 +653,38 @@ def test_tracing_context_project():
     assert sent['word'].metadata['ls_run_kind'] == 'agent'
 
 
+def start_roots(observer):
+    """Roots that something else than a run of Python's starts."""
+    start_in_c(observer, 'in-c', Lsobs.RunType.CHAIN, None).end()
+    invocation = observer.begin_invocation('invocation', {'a': 1})
+    invocation.on_node_start('step')
+    invocation.on_node_end('step')
+    invocation.end()
+    observer.on_node_start('node', None)
+    observer.on_node_end('node', None, -1)
+    Lsobs.ModelCall.new(observer, None, 'http://localhost/v1/messages', b'{"model": "m"}').finish(200)
+    message = Soup.Message.new('POST', 'http://localhost/v1/embeddings')
+    observer.trace_message(message).end()
+
+
+def test_tracing_context_reaches_all_roots():
+    observer, transport = new_observer()
+    with Lsobs.tracing_context(project='place', tags=['a']):
+        start_roots(observer)
+        bound = Lsobs.bind(start_in_c)
+    bound(observer, 'later', Lsobs.RunType.CHAIN, None).end()
+    start_in_c(observer, 'outside', Lsobs.RunType.CHAIN, None).end()
+    sent = get_named(observer, transport)
+    assert len(sent) == 8, sent
+    assert {name for name, run in sent.items() if run.project != 'place'} == {'outside'}
+    # C knows no tags
+    assert {name for name, run in sent.items() if run.tags == ['a']} == set(sent) - {
+        'in-c', 'step', 'node', 'later', 'outside'}, {n: r.tags for n, r in sent.items()}
+    with Lsobs.tracing_context(enabled=False):
+        start_roots(observer)
+    assert not get_sent(observer, transport)
+
+
 def test_tracing_context_off():
     observer, transport = new_observer()
 
@@ -845,5 +879,6 @@ if __name__ == '__main__':
         test_async_generator_block, test_context_manager, test_traced_generators,
         test_traced_async_generator_breaks, test_ends, test_outputs_of_functions, test_decorators,
         test_bind, test_bind_generators, test_run_run, test_default_observer, test_default_of_environment,
-        test_tracing_context, test_tracing_context_project, test_tracing_context_off, test_tracing_context_is_async,
+        test_tracing_context, test_tracing_context_project,
+        test_tracing_context_reaches_all_roots, test_tracing_context_off, test_tracing_context_is_async,
         test_fork_and_exit, test_no_leak, test_missing_override, test_typing_errors]))

@@ -571,6 +571,17 @@ def test_default():
     Lsobs.set_default_observer(None)
 
 
+def test_project():
+    """The call of a wrapped client is in the project of the block, if it is a root."""
+    observer, transport = new_observer()
+    client = Lsobs.wrap_openai(model_doubles.OpenAI(), observer=observer)
+    client.answers.extend([CHAT])
+    with Lsobs.tracing_context(project='here', metadata={'k': 1}):
+        client.chat.completions.create(model='gpt-x', messages=MESSAGES)
+    call, = get_sent(observer, transport)
+    assert call.project == 'here' and call.metadata['k'] == 1
+
+
 def test_mistakes():
     for wrap in (Lsobs.wrap_openai, Lsobs.wrap_anthropic, Lsobs.wrap_ollama, Lsobs.wrap_genai):
         assert 'no client of' in str(assert_raises(TypeError, wrap, object()))
@@ -616,5 +627,5 @@ if __name__ == '__main__':
         test_openai, test_openai_values, test_openai_stream, test_openai_stream_ends, test_openai_errors,
         test_openai_helpers, test_openai_raw, test_openai_responses, test_openai_embeddings,
         test_openai_async, test_anthropic, test_anthropic_async, test_ollama, test_ollama_async, test_genai,
-        test_genai_tool_is_below, test_genai_async, test_twice_and_copies, test_deep_copy, test_off, test_default,
-        test_mistakes, test_odd_answers]))
+        test_genai_tool_is_below, test_genai_async, test_twice_and_copies, test_deep_copy, test_off,
+        test_default, test_project, test_mistakes, test_odd_answers]))

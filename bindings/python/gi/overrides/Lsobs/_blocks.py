@@ -144,7 +144,8 @@ def tracing_context(*, parent=None, project=None, tags=(), metadata=None, enable
     """A `with` block that says how runs are started in it.
 
     parent: an Lsobs.Run, which becomes the current run; False for none, so that runs are roots.
-    project: where the traces go that begin in the block, if not to the project of the observer.
+    project: where the traces go that begin in the block, in C, too, if not to the project of the
+    observer.
     tags, metadata: given to each run that Python starts in the block.
     enabled: False leaves out what is started in the block, in C, too; True undoes that of an outer
     block. An observer whose tracing is off is not turned on by it.

@@ -6,8 +6,7 @@ from gi.repository import Json
 from ._blocks import Block
 from ._ends import to_error
 from ._functions import make_decorator
-from ._observers import get_off_run
-from ._places import find_parent, find_place, get_options
+from ._places import find_parent, get_options, is_off
 from ._starts import Notes, start
 from ._typelib import Lsobs, override
 from ._values import clean, to_bytes, to_node
@@ -24,9 +23,10 @@ def note(run):
     return run
 
 
-def has_project():
-    options = get_options()
-    return options is not None and bool(options.project)
+def note_call(call):
+    """The same for the call of a model."""
+    note(call.get_run())
+    return call
 
 
 def find_parent_run(observer):
@@ -49,34 +49,28 @@ class Observer(Lsobs.Observer):
         notes = Notes(tags, metadata, thread_id)
         if project is not None and not isinstance(project, str):
             raise TypeError(f'project is a text, not {type(project).__name__}')
-        place = find_place()
-        if place is not None and place.is_off:
-            return get_off_run().start_child(name, inputs, run_type)
-        run = self.start_root(name, inputs, run_type, project)
-        notes.annotate(run)
+        is_sent = self.get_tracing_enabled() and not is_off()
+        if project:
+            run = self.start_in_project(clean(project), is_sent, name, inputs, run_type)
+        else:
+            run = start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
+                        is_sent, name, inputs, run_type)
+        notes.annotate(note(run))
         return run
 
-    def start_root(self, name, inputs, run_type, project=None):
-        options = get_options()
-        if not project and options is not None:
-            project = options.project
-        if not project:
-            return note(start(super().start_run, super().start_run_bytes, super().start_run_of_kind,
-                              self.get_tracing_enabled(), name, inputs, run_type))
-
-        def start_in_project(name, run_type, inputs):
-            return super(Observer, self).start_run_in_project(clean(project), name, run_type, inputs)
+    def start_in_project(self, project, is_sent, name, inputs, run_type):
+        def start_node(name, run_type, inputs):
+            return super(Observer, self).start_run_in_project(project, name, run_type, inputs)
 
         def start_bytes(name, run_type, inputs):
-            return start_in_project(name, run_type, Json.from_string(inputs.get_data().decode('utf-8')))
+            return start_node(name, run_type, Json.from_string(inputs.get_data().decode('utf-8')))
 
         def start_kind(name, kind, inputs):
-            run = start_in_project(name, Lsobs.RunType.CHAIN, inputs)
+            run = start_node(name, Lsobs.RunType.CHAIN, inputs)
             run.set_metadata('ls_run_kind', kind)
             return run
 
-        return note(start(start_in_project, start_bytes, start_kind, self.get_tracing_enabled(),
-                          name, inputs, run_type))
+        return start(start_node, start_bytes, start_kind, is_sent, name, inputs, run_type)
 
     def start_nested_run(self, name, inputs=None, run_type=None, tags=(), metadata=None,
                          thread_id=None):
@@ -90,15 +84,14 @@ class Observer(Lsobs.Observer):
         parent, is_certain = find_parent(self)
         if is_certain and parent is not None:
             return parent.start_child(name, inputs, run_type)
-        if has_project() and Lsobs.Run.ref_thread_default() is None:
-            return self.start_root(name, inputs, run_type)
         return note(start(super().start_nested_run, super().start_nested_run_bytes,
                           super().start_nested_run_of_kind, self.get_tracing_enabled(),
                           name, inputs, run_type))
 
     def trace_message(self, message, body=None, parent=None):
         """Trace the call of a model: below `parent`, or as start_nested_run() does."""
-        return super().trace_message(message, to_bytes(body, 'body'), parent or find_parent_run(self))
+        return note(super().trace_message(message, to_bytes(body, 'body'),
+                                          parent or find_parent_run(self)))
 
     def run(self, name, inputs=None, run_type=None, tags=(), metadata=None, thread_id=None):
         """A `with` block that is a run, below the current one.
@@ -115,7 +108,9 @@ class Observer(Lsobs.Observer):
         return make_decorator(function, self, name, run_type, tags, metadata)
 
     def begin_invocation(self, name, inputs=None):
-        return super().begin_invocation(clean(name), to_node(inputs))
+        invocation = super().begin_invocation(clean(name), to_node(inputs))
+        note(invocation.get_run())
+        return invocation
 
     def flush(self, timeout=FLUSH_TIMEOUT_MS):
         """Wait for what is to be sent, for so many milliseconds; (done, Lsobs.FlushStats)."""
@@ -133,8 +128,8 @@ class ModelCall(Lsobs.ModelCall):
     @staticmethod
     def new(observer, parent, url, body=None):
         """The call of a model: below `parent`, or as Observer.start_nested_run() has it."""
-        return Lsobs.ModelCall.new(observer, parent or find_parent_run(observer), url,
-                                   to_bytes(body, 'body'))
+        return note_call(Lsobs.ModelCall.new(observer, parent or find_parent_run(observer), url,
+                                             to_bytes(body, 'body')))
 
 
 ModelCall = override(ModelCall)

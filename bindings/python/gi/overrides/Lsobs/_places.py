@@ -17,6 +17,7 @@ import threading
 import weakref
 
 from ._typelib import Lsobs
+from ._values import clean
 
 GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
@@ -179,6 +180,21 @@ def tell_current_run(exporter, serial, *_data):
         return None
 
 
+def tell_root(*_data):
+    """Called by C, in any thread that starts a root: its project, or None for that of the observer, and
+    whether it is left out.
+    """
+    try:
+        place = find_place()
+        if place is None:
+            return None, False
+        project = place.options.project if place.options is not None else None
+        return clean(project) if project else None, place.is_off
+    except Exception:  # pylint: disable=broad-except
+        # C goes on with what it has
+        return None, False
+
+
 def get_current_run():
     """The run of the innermost block or decorated function around the caller, or the one that C has
     pushed in this thread since; None if there is none.
@@ -192,4 +208,11 @@ def get_current_run():
     return run if run is not None and found == run else found
 
 
+def is_off():
+    """Whether what is started here is left out."""
+    place = find_place()
+    return place is not None and place.is_off
+
+
 Lsobs.Run.set_context_func(tell_current_run)
+Lsobs.Run.set_root_context_func(tell_root)

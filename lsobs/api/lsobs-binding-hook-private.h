@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lsobs/lsobs-run-context.h"
+
+G_BEGIN_DECLS
+
+/* What the binding of a language tells about the calling thread. */
+typedef enum
+{
+  LSOBS_BINDING_HOOK_CONTEXT, /* an LsobsRunContextFunc */
+  LSOBS_BINDING_HOOK_ROOT     /* an LsobsRootContextFunc */
+} LsobsBindingHookKind;
+
+/* A function of a binding; a reference-counted box, so that a thread may be in the function while
+ * another one replaces it. */
+typedef struct
+{
+  GCallback func;
+  gpointer user_data;
+  GDestroyNotify notify; /* (nullable) */
+} LsobsBindingHook;
+
+void _lsobs_binding_hook_set (LsobsBindingHookKind kind,
+                              GCallback func,
+                              gpointer user_data,
+                              GDestroyNotify notify);
+LsobsBindingHook *_lsobs_binding_hook_enter (LsobsBindingHookKind kind);
+void _lsobs_binding_hook_leave (LsobsBindingHook *hook);
+gboolean _lsobs_binding_hook_leaves_out_root (char **project);
+void _lsobs_binding_hook_wait (void);
+
+G_END_DECLS
