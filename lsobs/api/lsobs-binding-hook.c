@@ -71,7 +71,10 @@ _lsobs_binding_hook_enter (LsobsBindingHookKind kind)
 
 /* @func: (nullable): %NULL for none */
 void
-_lsobs_binding_hook_set (LsobsBindingHookKind kind, GCallback func, gpointer user_data, GDestroyNotify notify)
+_lsobs_binding_hook_set (LsobsBindingHookKind kind,
+                         GCallback func,
+                         gpointer user_data,
+                         GDestroyNotify notify)
 {
   LsobsBindingHook *hook = NULL;
   LsobsBindingHook *old;

@@ -736,8 +736,10 @@ lsobs_client_replay_finish (LsobsClient *self,
  * ]|
  *
  * Flush first: the service cannot tell where a run is that it has not got. It has a run some
- * seconds after it was sent; until then, the question is repeated, up to eight times in
- * about a minute, if the service answers at once.
+ * seconds after it was sent; until then, the question is repeated, up to eight times. No question
+ * begins later than a minute after the call: if the service asks by `Retry-After` to wait longer
+ * than that, the call fails at once, with what the service has said. The last question may take
+ * #LsobsConfig:request-timeout.
  *
  * May be called from any thread, also while an exporter uses the client: it has
  * connections of its own. @callback runs in the thread-default main context of the

@@ -16,6 +16,9 @@
  * accepted them. With the default delay, that takes about a minute. */
 #define MAX_ABSENCES 8
 
+/* How long after the first question another one may begin, in ms, whatever the service asks for. */
+#define MAX_TIME 60000
+
 /* The longest path that a service may give, in bytes. */
 #define MAX_PATH_BYTES 2048
 
@@ -27,6 +30,7 @@ typedef struct
   char *run_id;     /* (owned) */
   GBytes *body;     /* (owned) of each request */
   guint n_absences; /* in a row */
+  gint64 deadline;  /* monotonic, µs: no attempt begins later */
 } RunLookup;
 
 static void start_attempt (GTask *task);
@@ -144,10 +148,11 @@ handle_absence (GTask *task)
   RunLookup *lookup = g_task_get_task_data (task);
   LsobsSettings *settings = _lsobs_service_peek_settings (lookup->service);
   g_autoptr (GSource) source = NULL;
+  gint64 now = g_get_monotonic_time ();
   gint64 delay;
 
   assert_context (task);
-  if (++lookup->n_absences >= MAX_ABSENCES)
+  if (++lookup->n_absences >= MAX_ABSENCES || now >= lookup->deadline)
     {
       finish (task, NULL,
               g_error_new (LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND,
@@ -162,7 +167,7 @@ handle_absence (GTask *task)
   _lsobs_attempts_clear (&lookup->attempts);
   _lsobs_attempts_init (&lookup->attempts, lookup->service);
   lookup->attempts.alone = TRUE;
-  source = _lsobs_wait_source_new ("[lsobs] run", g_get_monotonic_time () + delay * 1000);
+  source = _lsobs_wait_source_new ("[lsobs] run", MIN (now + delay * 1000, lookup->deadline));
   _lsobs_wait_source_add_cancellable (source, g_task_get_cancellable (task));
   g_task_attach_source (task, source, wait_over_cb);
 }
@@ -186,6 +191,19 @@ handle_answer (GTask *task, const char *text)
                          _ ("The service does not say where the run %s is"), lookup->run_id));
 }
 
+/* Whether there is time for another attempt, which the service may have put off.
+ * @error: set if there is none */
+static gboolean
+plan_next (RunLookup *lookup, LsobsAnswer *answer, GError **error)
+{
+  if (!_lsobs_attempts_plan_next (&lookup->attempts, answer, error))
+    return FALSE;
+  if (_lsobs_service_get_not_before (lookup->service) <= lookup->deadline)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&answer->error));
+  return FALSE;
+}
+
 /* Called in the context of the task. */
 static void
 attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
@@ -203,7 +221,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   else if (answer.outcome == LSOBS_OUTCOME_DELIVERED)
     handle_answer (task, answer.text);
   else if (_lsobs_attempts_need_other_key (&lookup->attempts, &answer) ||
-           _lsobs_attempts_plan_next (&lookup->attempts, &answer, &error))
+           plan_next (lookup, &answer, &error))
     start_attempt (task);
   else
     finish (task, NULL, error);
@@ -259,6 +277,7 @@ _lsobs_run_lookup_task (LsobsSettings *settings, const char *run_id, GTask *task
   lookup->service = _lsobs_service_new (settings);
   lookup->run_id = g_strdup (run_id);
   lookup->body = g_bytes_new (body, strlen (body));
+  lookup->deadline = g_get_monotonic_time () + MAX_TIME * G_TIME_SPAN_MILLISECOND;
   _lsobs_attempts_init (&lookup->attempts, lookup->service);
   lookup->attempts.alone = TRUE;
   g_task_set_task_data (task, lookup, run_lookup_free);

@@ -98,6 +98,26 @@ test_absent (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/query"), ==, 8);
 }
 
+/* The service asks to wait for longer than the lookup lasts.
+ * @data: whether it has answered once before */
+static void
+test_put_off (TestFixture *fixture, gconstpointer data)
+{
+  guint n_absences = GPOINTER_TO_UINT (data);
+  g_autoptr (GError) error = NULL;
+  gint64 began = g_get_monotonic_time ();
+
+  if (n_absences > 0)
+    push (fixture, "{\"runs\":[]}");
+  test_server_push (fixture->server, "/runs/query",
+                    (TestAnswer){ .status = 429, .headers = "Retry-After: 60", .repeat = -1 });
+  g_assert_null (look_up (fixture, RUN, &error));
+  g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_UNAVAILABLE);
+  g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/query"), ==,
+                    n_absences + 1);
+  g_assert_cmpint (g_get_monotonic_time () - began, <, TEST_TIMEOUT_MS * 1000);
+}
+
 typedef struct
 {
   const char *name;
@@ -188,6 +208,9 @@ main (int argc, char **argv)
   ADD ("found", test_found);
   ADD ("of-observer", test_of_observer);
   ADD ("absent", test_absent);
+  for (guint i = 0; i < 2; i++)
+    g_test_add (i == 0 ? "/run-url/put-off/first" : "/run-url/put-off/later", TestFixture,
+                GUINT_TO_POINTER (i), set_up, test_put_off, test_fixture_tear_down);
   ADD ("id", test_id);
   ADD ("cancel", test_cancel);
   TEST_ADD_FIXTURE_ROWS ("/run-url/wrong/", wrong_rows, name, TestFixture, set_up, test_wrong,

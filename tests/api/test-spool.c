@@ -194,6 +194,76 @@ test_shutdown (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (get (fixture, LSOBS_COUNTER_ENQUEUED), ==, 0);
 }
 
+/* Traces two runs.
+ * @project: (nullable)
+ * @name: of the root */
+static void
+trace_in_project (Fixture *fixture, const char *project, const char *name)
+{
+  g_autoptr (LsobsRun) root =
+      lsobs_observer_start_run_in_project (fixture->base.observer, project, name,
+                                           LSOBS_RUN_TYPE_CHAIN, NULL);
+  g_autofree char *child_name = g_strconcat (name, "-child", NULL);
+  g_autoptr (LsobsRun) child = lsobs_run_start_child (root, child_name, LSOBS_RUN_TYPE_TOOL, NULL);
+
+  lsobs_run_end (child, NULL);
+  lsobs_run_end (root, NULL);
+}
+
+/* The root of this name and its child are in the project. */
+static void
+assert_project (WireTree *tree, const char *name, const char *project)
+{
+  g_autofree char *child_name = g_strconcat (name, "-child", NULL);
+  WireRun *root = wire_tree_find (tree, name);
+  WireRun *child = wire_tree_find (tree, child_name);
+
+  g_assert_nonnull (root);
+  g_assert_nonnull (child);
+  g_assert_cmpstr (wire_run_get_string (root, "session_name"), ==, project);
+  g_assert_cmpstr (wire_run_get_string (child, "session_name"), ==, project);
+}
+
+/* Traces of several projects wait in the spool. Who has the project of the config sends them, each to
+ * its own; a program with one of the other projects in its config does not. */
+static void
+test_projects (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (WireTree) tree = NULL;
+  LsobsFlushStats stats;
+
+  /* Each run is one record. */
+  lsobs_config_set_flush_interval (fixture->base.config, 86400000);
+  test_server_close_port (fixture->base.server);
+  test_fixture_start (&fixture->base);
+  trace_in_project (fixture, "billing", "bill");
+  trace_in_project (fixture, "support", "help");
+  trace_in_project (fixture, NULL, "own");
+  g_assert_false (lsobs_observer_shutdown (fixture->base.observer, 3000, &stats, NULL));
+  g_assert_cmpuint (stats.runs_spooled, ==, 6);
+  stop_spooled (fixture, 6);
+  test_server_open_port (fixture->base.server);
+
+  lsobs_config_set_flush_interval (fixture->base.config, 10);
+  lsobs_config_set_project_name (fixture->base.config, "billing");
+  test_fixture_start (&fixture->base);
+  trace_in_project (fixture, NULL, "other");
+  g_assert_true (test_flush_at_last (fixture->base.exporter));
+  g_assert_null (drain (fixture, &(Counts){ 0 }));
+  g_assert_cmpuint (get (fixture, LSOBS_COUNTER_DRAINED), ==, 0);
+  test_fixture_stop (&fixture->base);
+
+  lsobs_config_set_project_name (fixture->base.config, TEST_PROJECT);
+  test_fixture_start (&fixture->base);
+  g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DRAINED, 6));
+  g_assert_true (test_wait_until (is_empty, fixture, TEST_TIMEOUT_MS));
+  tree = test_server_build_tree (fixture->base.server);
+  assert_project (tree, "bill", "billing");
+  assert_project (tree, "help", "support");
+  assert_project (tree, "own", TEST_PROJECT);
+  assert_project (tree, "other", "billing");
+}
+
 static gboolean
 has_spooled_some (gpointer data)
 {
@@ -1122,6 +1192,7 @@ main (int argc, char **argv)
   test_log_install ();
 
   ADD ("/spool/shutdown", test_shutdown);
+  ADD ("/spool/projects", test_projects);
   ADD ("/spool/outage", test_outage);
   ADD ("/spool/full-queue", test_full_queue);
   ADD_WITH ("/spool/end/spooled", GINT_TO_POINTER (FALSE), test_end);
