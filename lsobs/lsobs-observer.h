@@ -70,6 +70,12 @@ LsobsRun *lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
                                                    const char *kind,
                                                    JsonNode *inputs);
 LSOBS_AVAILABLE_IN_0_1
+LsobsRun *lsobs_observer_start_nested_run_in_project (LsobsObserver *self,
+                                                      const char *project_name,
+                                                      const char *name,
+                                                      LsobsRunType run_type,
+                                                      JsonNode *inputs);
+LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_observer_add_feedback (LsobsObserver *self, LsobsFeedback *feedback, GError **error);
 LSOBS_AVAILABLE_IN_0_1
 gboolean lsobs_observer_flush (LsobsObserver *self,

@@ -859,6 +859,42 @@ lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
 }
 
 /**
+ * lsobs_observer_start_nested_run_in_project:
+ * @self: an observer
+ * @project_name: (nullable): the project that the trace belongs to if the run is its root, in UTF-8;
+ *   the service makes it when it is new. With %NULL, or an empty text, that of the config
+ * @name: what the service shows the run as
+ * @run_type: what the run does
+ * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ *
+ * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run()
+ * does. Where there is none, the new run is the root of a trace in another project than that of
+ * the config, as lsobs_observer_start_run_in_project() has it.
+ *
+ * Returns: (transfer full): a run
+ *
+ * Since: 0.1
+ */
+LsobsRun *
+lsobs_observer_start_nested_run_in_project (LsobsObserver *self,
+                                            const char *project_name,
+                                            const char *name,
+                                            LsobsRunType run_type,
+                                            JsonNode *inputs)
+{
+  const char *project = project_name != NULL && *project_name != '\0' ? project_name : NULL;
+
+  g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+  g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
+
+  return start_run (self,
+                    &(LsobsRunStart){
+                        .name = name, .run_type = run_type, .inputs = inputs, .project = project },
+                    TRUE);
+}
+
+/**
  * lsobs_observer_add_feedback:
  * @self: an observer
  * @feedback: what somebody thinks of a run; it is copied

@@ -263,18 +263,26 @@ test_project (SwitchFixture *self, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (lsobs_run_add_feedback (root, "helpful", 1, NULL, NULL));
   end (remote);
   end (child);
-  end (root);
   end (lsobs_observer_start_run_in_project (observer, NULL, "null", LSOBS_RUN_TYPE_CHAIN, NULL));
   end (lsobs_observer_start_run_in_project (observer, "", "empty", LSOBS_RUN_TYPE_CHAIN, NULL));
   end (
       lsobs_observer_start_run_in_project (observer, "a\xff", "bytes", LSOBS_RUN_TYPE_CHAIN, NULL));
   end (start (self, "other"));
-  assert_flush (self, 8);
+  end (lsobs_observer_start_nested_run_in_project (observer, "tools", "top", LSOBS_RUN_TYPE_CHAIN,
+                                                   NULL));
+  lsobs_run_push_thread_default (root);
+  end (lsobs_observer_start_nested_run_in_project (observer, "tools", "nested",
+                                                   LSOBS_RUN_TYPE_CHAIN, NULL));
+  lsobs_run_pop_thread_default (root);
+  end (root);
+  assert_flush (self, 10);
 
   tree = test_server_build_tree (self->base.server);
   g_assert_cmpstr (get_project (tree, "root"), ==, "billing");
   g_assert_cmpstr (get_project (tree, "child"), ==, "billing");
   g_assert_cmpstr (get_project (tree, "remote"), ==, "billing");
+  g_assert_cmpstr (get_project (tree, "top"), ==, "tools");
+  g_assert_cmpstr (get_project (tree, "nested"), ==, "billing");
   g_assert_cmpstr (get_project (tree, "null"), ==, TEST_PROJECT);
   g_assert_cmpstr (get_project (tree, "empty"), ==, TEST_PROJECT);
   g_assert_cmpstr (get_project (tree, "bytes"), ==, "a\xef\xbf\xbd");

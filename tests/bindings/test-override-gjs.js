@@ -519,6 +519,12 @@ function testMistakes() {
         'a list of words, not 5': () => observer.run('x', null, work, {tags: 5}),
         'metadata is an object, not word': () => observer.run('x', null, work, {metadata: 'word'}),
         'threadId is a string, not 7': () => observer.run('x', null, work, {threadId: 7}),
+        'no option parent here': () => parent.run('x', null, work, {parent}),
+        'no option project here': () => parent.start_child('x', {}, {project: 'p'}),
+        'parent is an Lsobs.Run, or null for none, not 7': () => observer.run('x', null, work, {parent: 7}),
+        'project is a string, not 7': () => observer.start_run('x', {}, {project: 7}),
+        'leave out one of the options': () => observer.run('x', null, work, {parent, project: 'p'}),
+        'the options are runType, tags, metadata, threadId, project, parent': () => Lsobs.run('x', null, work, {projects: 'p'}),
         'is a function, not null': () => parent.wrap(null),
         'Observer or null, not 1': () => Lsobs.set_default_observer(1),
     };
@@ -533,6 +539,43 @@ function testMistakes() {
     }
     parent.end();
     assertEqual(Object.keys(flush(observer, transport)), ['parent']);
+}
+
+// Where a run starts is also an option of the calls that need no parent.
+function testPlace() {
+    const [observer, transport] = newObserver();
+    const [other, otherTransport] = newObserver();
+    const elsewhere = other.start_run('elsewhere');
+    const parent = observer.start_run('parent', {}, {project: 'first'});
+    observer.run('below', {a: 1}, () => 1, {parent, tags: ['t'], runType: 'tool'});
+    observer.start_run('by-hand', {}, {parent, threadId: 'talk'}).end();
+    parent.wrap(() => {
+        observer.run('nested', () => 1, {project: 'second'});
+        observer.run('root', {a: 1}, () => 1, {parent: null, project: 'second', runType: 'agent'});
+        observer.start_nested_run('none', {}, {parent: null}).end();
+    });
+    elsewhere.wrap(() => observer.start_nested_run('own', {}, {project: 'third'}).end());
+    observer.run('bytes', 'text', run => run.start_child('child').end(), {project: 'fourth', runType: 'llm'});
+    observer.run('empty', () => 1, {project: '', parent: undefined});
+    Lsobs.set_default_observer(observer);
+    Lsobs.run('default', () => 1, {project: 'fifth'});
+    Lsobs.start_run('default-start', {}, {parent}).end();
+    Lsobs.set_default_observer(null);
+    elsewhere.end();
+
+    const events = flush(observer, transport);
+    const places = Object.fromEntries(Object.entries(events).map(([name, event]) => [
+        name, [event.get_project_name(), event.get_parent_id() === parent.id]]));
+    assertEqual(places, {
+        'parent': ['first', false], 'below': ['first', true], 'by-hand': ['first', true], 'nested': ['first', true],
+        'root': ['second', false], 'none': ['gjs', false], 'own': ['third', false], 'bytes': ['fourth', false],
+        'child': ['fourth', false], 'empty': ['gjs', false], 'default': ['fifth', false], 'default-start': ['first', true],
+    });
+    assertEqual([events.below.get_run_type(), events.below.get_tags()], [Lsobs.RunType.TOOL, ['t']]);
+    assertEqual([textOf(events.root.get_inputs()), getMetadata(events.root).get_string_member('ls_run_kind')], ['{"a":1}', 'agent']);
+    assertEqual([textOf(events.bytes.get_inputs()), events.bytes.get_run_type()], ['{"value":"text"}', Lsobs.RunType.LLM]);
+    assertEqual(getMetadata(events['by-hand']).get_string_member('thread_id'), 'talk');
+    assertEqual(Object.keys(flush(other, otherTransport)), ['elsewhere']);
 }
 
 // What the function has set goes with any end.
@@ -843,7 +886,7 @@ function testCheck() {
     });
 }
 
-const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testCheck, testValues, testErrorValues, testRedactKeys, testMistakes, testHeldOutputs, testCancelled, testGenerators,
+const tests = {testOutputsByHand, testMembers, testStartOptions, testBodies, testPromises, testCheck, testValues, testErrorValues, testRedactKeys, testMistakes, testPlace, testHeldOutputs, testCancelled, testGenerators,
     testAsyncGenerator, testWrap, testLeftOutArguments,
     testDefaultObserver, testRedactFunc, testLeftOut, testInvocation, testConstruction, testPlainValues, testAwkwardValues, testRunTypes, testRun, testNested,
     testNestedAsync, testPromise, testOddPromise};

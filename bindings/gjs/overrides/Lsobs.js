@@ -357,17 +357,28 @@ function getRunType(runType) {
     throw new TypeError(`${describe(runType)} is no type of a run: that is a word, or of Lsobs.RunType`);
 }
 
-// Replaces METHOD, which also has a form for JSON text and one for any word. What is not
-// sent, as IS_SENT tells, is not looked at.
+// Replaces METHOD, which also has a form for JSON text and one for any word, and for a run that may be
+// a root, one for a project. What is not sent, as IS_SENT tells, is not looked at.
 function wrapStart(prototype, method, isSent) {
     const byNode = prototype[method];
     const byBytes = prototype[`${method}_bytes`];
     const byKind = prototype[`${method}_of_kind`];
+    const byProject = prototype[`${method}_in_project`];
 
-    const start = function (name, inputs, runType) {
+    const startInProject = function (project, name, inputs, runType) {
+        const isKind = typeof runType === 'string';
+        const run = byProject.call(this, project, name, isKind ? Lsobs.RunType.CHAIN : runType, toNode(inputs));
+        if (isKind)
+            run.set_metadata('ls_run_kind', runType);
+        return run;
+    };
+
+    const start = function (name, inputs, runType, project) {
         runType = getRunType(runType);
         if (!isSent.call(this))
             inputs = null;
+        if (project)
+            return startInProject.call(this, clean(project), name, inputs, runType);
         if (typeof runType === 'string')
             return byKind.call(this, name, runType, toNode(inputs));
         if (isReady(inputs))
@@ -383,8 +394,12 @@ function wrapStart(prototype, method, isSent) {
             return byNode.call(this, name, inputs, runType ?? null);
         if (typeof runType !== 'object' || runType === null)
             return start.call(this, name, inputs, runType);
-        const options = checkOptions(runType);
-        const run = start.call(this, name, inputs, options.runType);
+        const {parent, project, ...options} = checkOptions(runType, byProject ? ROOT_OPTIONS : OPTIONS);
+        if (parent)
+            return parent.start_child(name, inputs, options);
+        if (parent === null && method !== 'start_run')
+            return this.start_run(name, inputs, {project, ...options});
+        const run = start.call(this, name, inputs, options.runType, project);
         annotate(run, options);
         return run;
     };
@@ -585,16 +600,29 @@ function followGenerator(run, generator, isAsync) {
 
 const OPTIONS = ['runType', 'tags', 'metadata', 'threadId'];
 
+// Those of a run that need not be below another one.
+const ROOT_OPTIONS = [...OPTIONS, 'project', 'parent'];
+
+function checkPlace({parent, project}) {
+    if (parent !== null && parent !== undefined && !(parent instanceof Lsobs.Run))
+        throw new TypeError(`the option parent is an Lsobs.Run, or null for none, not ${describe(parent)}`);
+    if (project !== null && project !== undefined && typeof project !== 'string')
+        throw new TypeError(`the option project is a string, not ${describe(project)}`);
+    if (parent && project)
+        throw new TypeError('a run with a parent is in the project of the parent: leave out one of the options');
+}
+
 // A mistake in a call is told before anything is started.
-function checkOptions(options) {
+function checkOptions(options, known) {
     if (options === null || options === undefined)
         return {};
     if (typeof options !== 'object' || Array.isArray(options) || options instanceof Json.Node)
         throw new TypeError(`the options of a run are an object, not ${describe(options)}`);
     for (const key of Object.keys(options)) {
-        if (!OPTIONS.includes(key))
-            throw new TypeError(`a run has no option ${key}; the options are ${OPTIONS.join(', ')}`);
+        if (!known.includes(key))
+            throw new TypeError(`the run has no option ${key} here; the options are ${known.join(', ')}`);
     }
+    checkPlace(options);
     getRunType(options.runType);
     const {tags, metadata, threadId} = options;
     if (tags && typeof tags !== 'string' && typeof tags[Symbol.iterator] !== 'function')
@@ -606,10 +634,9 @@ function checkOptions(options) {
     return options;
 }
 
-function checkWork(call, options) {
+function checkWork(call) {
     if (typeof call !== 'function')
         throw new TypeError(`the work of a run is a function, not ${describe(call)}`);
-    return checkOptions(options);
 }
 
 // Gives RUN what checked options say, besides its type.
@@ -660,7 +687,9 @@ function startAndFollow(owner, start, name, inputs, call, options) {
         call = inputs;
         inputs = null;
     }
-    return follow(start.call(owner, name, inputs, checkWork(call, options)), call);
+    checkWork(call);
+    options = checkOptions(options, owner instanceof Lsobs.Run ? OPTIONS : ROOT_OPTIONS);
+    return follow(start.call(owner, name, inputs, options), call);
 }
 
 // Sends what waits before the engine ends, which from then on calls no function of the program:
@@ -768,9 +797,10 @@ function _init() {
     addMembers(run);
 
     // NAME, INPUTS, which may be left out, CALL, which gets the run, and OPTIONS: runType, tags,
-    // metadata, threadId. The parent is the run of the function that has called this one, unless
-    // that is async: then this starts a trace, and the run that the function is given has a run()
-    // that starts below it. See callWithin().
+    // metadata, threadId; of the first also parent, a run or null for none, and project, of the trace if
+    // the run is its root. Without the option, the parent is the run of the function that has called this
+    // one, unless that is async: then this starts a trace, and the run that the function is given has a
+    // run() that starts below it. See callWithin().
     observer.run = function (name, inputs, call, options) {
         return startAndFollow(this, this.start_nested_run, name, inputs, call, options);
     };
