@@ -394,6 +394,27 @@ def test_broken():
     assert record(problem)['type'] == 'ValueError'
 
 
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    user: str
+    password: str
+
+
+def test_keys():
+    """The name of a member is a text that a key has, but never that of an object."""
+    moment = datetime.datetime(2024, 2, 29, 12, 0)
+    keys = {1: '1', 2.5: '2.5', None: 'null', False: 'false', 2**70: str(2**70), b'ab': '<2 bytes>',
+            moment: '2024-02-29T12:00:00', uuid.UUID(int=1): str(uuid.UUID(int=1)),
+            pathlib.Path('/a'): '/a', decimal.Decimal('0.10'): '0.10', Colour.RED: 'red',
+            fractions.Fraction(1, 3): '1/3', datetime.timedelta(seconds=2): '2.0', ('a', 1): "('a', 1)",
+            int: 'builtins.int', Credentials('u', SECRET): '<Credentials>',
+            Credentials('v', SECRET): '<Credentials> 17', Login('u', SECRET): '<Login>',
+            frozenset((SECRET,)): '<frozenset>', ('a', Login('u', SECRET)): "('a', <Login>)"}
+    names = list(keys.values())
+    assert record({key: True for key in keys}) == dict.fromkeys(names, True), record(keys)
+    assert record(Case({Credentials('u', SECRET): 1})) == {'<Credentials>': 1}
+
+
 def test_hidden():
     """A rule by key hides a password in whatever it comes."""
     config = python_helpers.new_config()
@@ -418,4 +439,4 @@ def test_hidden():
 if __name__ == '__main__':
     sys.exit(python_helpers.run_tests([
         test_structures, test_words, test_bytes, test_exceptions, test_bounds, test_broken,
-        test_hidden]))
+        test_keys, test_hidden]))

@@ -74,26 +74,37 @@ def describe_size(value, size):
 
 # --- one function for each kind of value: it returns what JSON has, made by `walk` ----------------
 
-def from_key(key):
-    """The name of a member, as the json module has it, of any key."""
-    try:
-        return make_key(key)
-    except Exception as problem:  # pylint: disable=broad-except
-        return describe_problem(key, problem)
-
-
 def make_key(key):
     if isinstance(key, enum.Enum):
         key = key.value
-    if isinstance(key, str):
-        return str.__str__(key)
-    if key is None or isinstance(key, bool):
-        return {None: 'null', True: 'true', False: 'false'}[key]
-    if isinstance(key, (datetime.date, datetime.time)):
-        return key.isoformat()
-    if isinstance(key, (uuid.UUID, pathlib.PurePath)):
-        return str(key)
-    return describe(key)
+    if key is None:
+        return 'null'
+    if type(key) is tuple:
+        return f'({", ".join(make_part(part) for part in key)})'
+    function = from_name if isinstance(key, type) else get_function(type(key))[0]
+    if function not in KEY_FUNCTIONS:
+        # the text of an object may have a secret in it, which no rule finds in a name
+        return f'<{get_name(type(key))}>'
+    text = function(key, None)
+    return text if isinstance(text, str) else json.dumps(text)
+
+
+def make_part(key):
+    """A part of a key that is a tuple."""
+    return repr(str.__str__(key)) if isinstance(key, str) else make_key(key)
+
+
+def from_key(key, members):
+    """The name of a member, as the json module has it, of any key; what is an object is named by its
+    type, and there may be several of them.
+    """
+    try:
+        name = make_key(key)
+    except Exception as problem:  # pylint: disable=broad-except
+        name = describe_problem(key, problem)
+    if name not in members or not name.startswith('<'):
+        return name
+    return f'{name} {len(members) + 1}'
 
 
 def from_items(items, walk):
@@ -104,7 +115,8 @@ def from_items(items, walk):
         except Exception:  # pylint: disable=broad-except
             # its class has no hash
             is_scalar = False
-        members[key if type(key) is str else from_key(key)] = member if is_scalar else walk(member)
+        name = key if type(key) is str else from_key(key, members)
+        members[name] = member if is_scalar else walk(member)
     return members
 
 
@@ -507,6 +519,9 @@ LEAVES = frozenset((
     from_str, from_int, from_float, from_bool, from_bytes, from_glib_bytes, from_json_node,
     from_glib_time, from_glib_error, from_iso, from_timedelta, from_text, from_pattern, from_range,
     from_name, from_number, from_other))
+
+# Those whose text may be the name of a member.
+KEY_FUNCTIONS = LEAVES - {from_json_node, from_glib_error, from_other}
 
 # Those of the classes that have been met, and whether they are leaves. A class may go away with its
 # module.
