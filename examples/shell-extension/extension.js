@@ -35,6 +35,12 @@ Gio._promisify(Lsobs.Observer.prototype, 'shutdown_async', 'shutdown_finish');
 const PREFIX = 'ask';
 const SHUTDOWN_TIMEOUT_MS = 5000;
 
+function newOffConfig() {
+    const config = new Lsobs.Config();
+    config.set_tracing_enabled(false);
+    return config;
+}
+
 class Provider {
     appInfo = null;
     canLaunchSearch = false;
@@ -81,7 +87,7 @@ export default class AskExtension extends Extension {
         this._settings = this.getSettings();
         this._session = new Soup.Session();
         this._work = new Set();
-        this._observers = [];
+        this._observer = new Lsobs.Observer({config: newOffConfig()});
         this._configure();
         this._changedId = this._settings.connect('changed', () => this._configure());
         this._provider = new Provider(this);
@@ -90,38 +96,40 @@ export default class AskExtension extends Extension {
 
     // The caller need not wait: the Shell goes on, and the promise is for what wants to know.
     async disable() {
-        const {_observers: observers, _session: session, _work: work} = this;
+        const {_observer: observer, _session: session, _work: work} = this;
         Main.overview.searchController.removeProvider(this._provider);
         this._settings.disconnect(this._changedId);
-        this._settings = this._session = this._work = this._provider = this._observers = null;
+        this._settings = this._session = this._work = this._provider = this._observer = null;
         session.abort();
         // the runs of what has been cancelled end first
         await Promise.allSettled(work);
         try {
-            await Promise.all(observers.map(observer => observer.shutdown_async(SHUTDOWN_TIMEOUT_MS, null)));
+            await observer.shutdown_async(SHUTDOWN_TIMEOUT_MS, null);
         } catch (error) {
             console.warn(`Not traced: ${error.message}`);
         }
     }
 
-    // An observer for the settings as they are now. Questions under way keep the one that they have,
-    // which disable() ends with the others.
+    // The observer follows the settings. Questions under way end where they have begun. If the environment
+    // makes no sense, the observer stays as it is, but the user can always turn tracing off.
     _configure() {
         try {
+            if (!this._settings.get_boolean('tracing')) {
+                this._observer.reconfigure(newOffConfig());
+                return;
+            }
             const config = Lsobs.Config.new_from_environment();
-            config.set_tracing_enabled(this._settings.get_boolean('tracing'));
+            config.set_tracing_enabled(true);
             config.set_project_name(this._settings.get_string('project'));
-            this._observers.push(new Lsobs.Observer({config}));
+            this._observer.reconfigure(config);
         } catch (error) {
             console.warn(`Not traced: ${error.message}`);
-            if (this._observers.length === 0)
-                this._observers.push(Lsobs.Observer.new_default());
         }
     }
 
     ask(question, cancellable) {
         const {_work: work} = this;
-        const promise = this._observers.at(-1).run('ask', {question}, run => this._callModel(run, question, cancellable));
+        const promise = this._observer.run('ask', {question}, run => this._callModel(run, question, cancellable));
         work.add(promise);
         return promise.finally(() => work.delete(promise));
     }
@@ -133,7 +141,7 @@ export default class AskExtension extends Extension {
         })));
         const message = Soup.Message.new('POST', this._settings.get_string('model-url'));
         message.set_request_body_from_bytes('application/json', body);
-        this._observers.at(-1).trace_message(message, body, run);
+        this._observer.trace_message(message, body, run);
         const bytes = await Lsobs.session_send_and_read_async(this._session, message, GLib.PRIORITY_DEFAULT, cancellable);
         const answer = JSON.parse(new TextDecoder().decode(bytes.get_data()));
         if (message.status_code !== 200)

@@ -179,8 +179,11 @@ async function testSettings() {
     await provider.getInitialResultSet(['ask', 'seen'], null);
     settings.set_string('project', 'second-project');
     await provider.getInitialResultSet(['ask', 'elsewhere'], null);
+    // tracing can be turned off whatever the environment says
+    GLib.setenv('LANGSMITH_TRACING_SAMPLING_RATE', 'often', true);
     settings.set_boolean('tracing', false);
     await provider.getInitialResultSet(['ask', 'hidden'], null);
+    GLib.unsetenv('LANGSMITH_TRACING_SAMPLING_RATE');
     await extension.disable();
     const {text} = services;
     assertEqual(['unseen', 're: seen', 're: elsewhere', 'hidden'].map(word => text.includes(word)), [false, true, true, false]);
