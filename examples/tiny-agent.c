@@ -71,13 +71,12 @@ ask_model (LsobsRun *parent, JsonArray *messages, guint turn)
   g_autoptr (JsonNode) inputs = new_object ("messages", list);
   g_autoptr (JsonNode) settings = json_from_string (params, NULL);
   g_autoptr (JsonNode) answer = json_from_string (answers[turn], NULL);
-  g_autoptr (LsobsUsage) usage = lsobs_usage_new_from_json (answer, NULL);
   g_autoptr (LsobsRun) run = lsobs_run_start_child (parent, "model", LSOBS_RUN_TYPE_LLM, inputs);
 
   /* LangSmith counts tokens and costs by these three … */
   lsobs_run_set_model (run, "example", "scripted-1");
   lsobs_run_set_invocation_params (run, settings);
-  lsobs_run_set_usage_metadata (run, usage);
+  lsobs_run_set_usage_from_response (run, answer);
   /* … and the time to the first token by the first event of this name. */
   lsobs_run_add_event (run, "new_token", NULL);
   lsobs_run_end (run, answer);
@@ -138,7 +137,7 @@ run_agent (LsobsRun *run)
       g_autoptr (JsonNode) answer = ask_model (run, messages, turn);
       JsonNode *message = json_object_get_member (json_node_get_object (answer), "message");
       JsonObject *object = json_node_get_object (message);
-      JsonArray *calls = NULL;
+      JsonArray *calls;
 
       if (!json_object_has_member (object, "tool_calls"))
         return new_object ("answer", json_object_dup_member (object, "content"));
@@ -162,19 +161,12 @@ int
 main (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (LsobsConfig) config = lsobs_config_new_from_environment (&error);
-  g_autoptr (LsobsObserver) observer = config ? lsobs_observer_new (config, &error) : NULL;
+  g_autoptr (LsobsObserver) observer = lsobs_observer_new_default ();
   g_autoptr (JsonNode) inputs = new_object ("question", new_string (QUESTION));
+  g_autoptr (LsobsRun) run =
+      lsobs_observer_start_run (observer, "tiny-agent", LSOBS_RUN_TYPE_CHAIN, inputs);
   g_autoptr (JsonNode) outputs = NULL;
-  g_autoptr (LsobsRun) run = NULL;
 
-  if (observer == NULL)
-    {
-      fprintf (stderr, "%s\n", error->message);
-      return 1;
-    }
-
-  run = lsobs_observer_start_run (observer, "tiny-agent", LSOBS_RUN_TYPE_CHAIN, inputs);
   lsobs_run_add_tag (run, "weather");
   lsobs_run_set_metadata_string (run, "app_version", "1.0");
   /* Traces with one thread id are one conversation in LangSmith. */
@@ -186,13 +178,16 @@ main (void)
   /* What the user says of the answer may come long after it. */
   lsobs_run_add_feedback (run, "user_score", 1, "Good that I took one along.", NULL);
 
-  if (!lsobs_config_get_tracing_enabled (config))
+  if (!lsobs_observer_get_tracing_enabled (observer))
     fprintf (stderr, "Not traced: LANGSMITH_TRACING is not on.\n");
   else if (lsobs_observer_flush (observer, FLUSH_TIMEOUT_MS, NULL, &error))
-    fprintf (stderr, "Traced: project %s at %s.\n", lsobs_config_get_project_name (config),
-             lsobs_config_get_api_url (config));
+    {
+      g_autoptr (LsobsConfig) config = lsobs_config_new_from_environment (NULL);
+
+      fprintf (stderr, "Traced: project %s at %s.\n", lsobs_config_get_project_name (config),
+               lsobs_config_get_api_url (config));
+    }
   else
     fprintf (stderr, "Not traced: %s\n", error->message);
-
   return 0;
 }

@@ -11,11 +11,7 @@
 // LANGSMITH_PROJECT and LANGSMITH_ENDPOINT say where the trace goes. Without
 // LANGSMITH_TRACING the program runs just the same, and sends nothing.
 
-import Gio from 'gi://Gio';
 import Lsobs from 'gi://Lsobs?version=1.0';
-import {exit, programInvocationName} from 'system';
-
-Gio._promisify(Lsobs.Observer.prototype, 'flush_async', 'flush_finish');
 
 const QUESTION = 'Do I need an umbrella in Ålesund today?';
 const FLUSH_TIMEOUT_MS = 5000;
@@ -100,35 +96,24 @@ async function answerQuestion(run, question) {
     }
 }
 
-async function main() {
-    const config = Lsobs.Config.new_from_environment();
-    const observer = new Lsobs.Observer({config});
-    const root = observer.start_run('tiny-agent', {question: QUESTION});
-    root.add_tag('weather');
-    root.set_metadata('app_version', '1.0');
-    // Traces with one thread id are one conversation in LangSmith.
-    root.set_thread_id('conversation-1');
-    const {answer} = await root.wrap(run => answerQuestion(run, QUESTION));
-    print(answer);
+// Traces with one thread id are one conversation in LangSmith.
+const root = Lsobs.start_run('tiny-agent', {question: QUESTION},
+    {tags: ['weather'], metadata: {app_version: '1.0'}, threadId: 'conversation-1'});
+const {answer} = await root.wrap(run => answerQuestion(run, QUESTION));
+print(answer);
 
-    // What the user says of the answer may come long after it.
-    root.add_feedback('user_score', 1, 'Good that I took one along.');
+// What the user says of the answer may come long after it.
+root.add_feedback('user_score', 1, 'Good that I took one along.');
 
-    if (!config.get_tracing_enabled()) {
-        printerr('Not traced: LANGSMITH_TRACING is not on.');
-        return;
-    }
-    try {
-        await observer.flush_async(FLUSH_TIMEOUT_MS, null);
-        printerr(`Traced: project ${config.get_project_name()} at ${config.get_api_url()}.`);
-    } catch (error) {
-        printerr(`Not traced: ${error.message}`);
-    }
-}
-
+const observer = Lsobs.get_default_observer();
 try {
-    await main();
+    if (observer.get_tracing_enabled()) {
+        await observer.flush_async(FLUSH_TIMEOUT_MS, null);
+        const config = Lsobs.Config.new_from_environment();
+        printerr(`Traced: project ${config.get_project_name()} at ${config.get_api_url()}.`);
+    } else {
+        printerr('Not traced: LANGSMITH_TRACING is not on.');
+    }
 } catch (error) {
-    printerr(`${programInvocationName}: ${error.message}`);
-    exit(1);
+    printerr(`Not traced: ${error.message}`);
 }

@@ -116,41 +116,31 @@ string answer_question (Lsobs.Observer observer, string question) throws Error {
   }
 }
 
-void run_agent () throws Error {
-  var config = new Lsobs.Config.from_environment ();
-  var observer = new Lsobs.Observer (config);
+int main () {
+  var observer = new Lsobs.Observer.default ();
   var root = observer.start_run ("tiny-agent", Lsobs.RunType.CHAIN, new_object ("question", new_string (QUESTION)));
   root.add_tag ("weather");
   root.set_metadata_string ("app_version", "1.0");
   // Traces with one thread id are one conversation in LangSmith.
   root.set_thread_id ("conversation-1");
-  root.wrap (run => {
-    var answer = answer_question (observer, QUESTION);
-    run.end (new_object ("answer", new_string (answer)));
-    stdout.printf ("%s\n", answer);
-  });
-
-  // What the user says of the answer may come long after it.
-  root.add_feedback ("user_score", 1, "Good that I took one along.");
-
-  if (!config.tracing_enabled) {
-    stderr.printf ("Not traced: LANGSMITH_TRACING is not on.\n");
-    return;
-  }
   try {
+    root.wrap (run => {
+      var answer = answer_question (observer, QUESTION);
+      run.end (new_object ("answer", new_string (answer)));
+      stdout.printf ("%s\n", answer);
+    });
+    // What the user says of the answer may come long after it.
+    root.add_feedback ("user_score", 1, "Good that I took one along.");
+
+    if (!observer.tracing_enabled) {
+      stderr.printf ("Not traced: LANGSMITH_TRACING is not on.\n");
+      return 0;
+    }
     observer.flush (FLUSH_TIMEOUT_MS, null);
+    var config = new Lsobs.Config.from_environment ();
     stderr.printf ("Traced: project %s at %s.\n", config.project_name, config.api_url);
   } catch (Error e) {
     stderr.printf ("Not traced: %s\n", e.message);
   }
-}
-
-int main () {
-  try {
-    run_agent ();
-    return 0;
-  } catch (Error e) {
-    stderr.printf ("%s\n", e.message);
-    return 1;
-  }
+  return 0;
 }
