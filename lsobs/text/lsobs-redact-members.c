@@ -36,6 +36,9 @@ typedef struct
   char quote;  /* that is put around the replacement; 0: none */
 } Value;
 
+/* How deep strings are in each other in which pairs are looked for: "…'…'…". */
+#define MAX_STRINGS 2
+
 /* An object or array that is open, as it may be a pair. */
 typedef struct
 {
@@ -622,16 +625,31 @@ skip_string (const MemberReader *self, gsize position)
   return after == self->len || strchr (",:=}])", self->text[after]) != NULL ? close + 1 : position;
 }
 
-/* As find_members(), for pairs, and what is in brackets. */
+static gboolean
+has_bracket (const MemberReader *self, gsize start, gsize end)
+{
+  return end > start && (memchr (self->text + start, '{', end - start) != NULL ||
+                         memchr (self->text + start, '[', end - start) != NULL);
+}
+
+/* As find_members(), for pairs, and what is in brackets. A string has brackets of its own, as in
+ * `log: "{'name': 'password', 'value': 'x'}"`. In it is no quote of its own kind, so that strings in
+ * each other end after two: each byte is looked at three times at most.
+ * @start, @end: where the text begins and ends
+ * @depth: in how many strings that is */
 static void
-find_pairs (MemberReader *self)
+find_pairs_between (MemberReader *self, gsize start, gsize end, guint depth)
 {
   const OpenPair pair = { .is_secret = FALSE };
+  GArray *outer_stack = self->stack;
+  const gsize outer_floor = self->floor;
+  const gsize outer_len = self->len;
 
-  self->floor = 0;
+  self->floor = start;
+  self->len = end;
   self->stack = g_array_new (FALSE, TRUE, sizeof (OpenPair));
   g_array_append_val (self->stack, pair);
-  for (gsize position = 0; position < self->len;)
+  for (gsize position = start; position < end;)
     {
       char c = self->text[position++];
       gsize after = position;
@@ -648,9 +666,25 @@ find_pairs (MemberReader *self)
         }
       /* What is a name or a value, and has been left alone. */
       if (c != '\0' && strchr ("{[,:=", c) != NULL && position <= skip_space (self, after))
-        position = skip_string (self, position);
+        {
+          gsize string = position;
+
+          position = skip_string (self, string);
+          string = skip_space (self, string) + 1;
+          if (depth < MAX_STRINGS && position > string && has_bracket (self, string, position - 1))
+            find_pairs_between (self, string, position - 1, depth + 1);
+        }
     }
-  g_clear_pointer (&self->stack, g_array_unref);
+  g_array_unref (self->stack);
+  self->stack = outer_stack;
+  self->len = outer_len;
+  self->floor = outer_floor;
+}
+
+static void
+find_pairs (MemberReader *self)
+{
+  find_pairs_between (self, 0, self->len, 0);
 }
 
 static int
