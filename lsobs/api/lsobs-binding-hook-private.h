@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/lsobs-run-context.h"
+#include <glib-object.h>
 
 G_BEGIN_DECLS
 
@@ -9,8 +9,11 @@ G_BEGIN_DECLS
 typedef enum
 {
   LSOBS_BINDING_HOOK_CONTEXT, /* an LsobsRunContextFunc */
-  LSOBS_BINDING_HOOK_ROOT     /* an LsobsRootContextFunc */
+  LSOBS_BINDING_HOOK_ROOT     /* an LsobsRootContextFunc, here an LsobsRootHookFunc */
 } LsobsBindingHookKind;
+
+/* As LsobsRootContextFunc, whose header is of a unit that uses this one. */
+typedef char *(*LsobsRootHookFunc) (gboolean *is_left_out, gpointer user_data);
 
 /* A function of a binding; a reference-counted box, so that a thread may be in the function while
  * another one replaces it. */

@@ -44,8 +44,8 @@ _lsobs_binding_hook_leave (LsobsBindingHook *hook)
   g_atomic_int_add (&n_asking, -1);
 }
 
-/* Before a call of a function of a binding. After it, _lsobs_binding_hook_leave() is called.
- * Returns: (transfer full) (nullable): %NULL if there is none that may be called */
+/* Takes the function of a binding, to call it. The caller calls _lsobs_binding_hook_leave() after that.
+ * Returns: (transfer full) (nullable): %NULL if the binding has no function, or it may not be called */
 LsobsBindingHook *
 _lsobs_binding_hook_enter (LsobsBindingHookKind kind)
 {
@@ -118,7 +118,7 @@ _lsobs_binding_hook_leaves_out_root (char **project)
   *project = NULL;
   if (hook == NULL)
     return FALSE;
-  name = ((LsobsRootContextFunc) hook->func) (&is_left_out, hook->user_data);
+  name = ((LsobsRootHookFunc) hook->func) (&is_left_out, hook->user_data);
   _lsobs_binding_hook_leave (hook);
   if (name != NULL && *name != '\0')
     *project = g_steal_pointer (&name);

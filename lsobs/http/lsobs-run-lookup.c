@@ -16,7 +16,7 @@
  * accepted them. With the default delay, that takes about a minute. */
 #define MAX_ABSENCES 8
 
-/* How long after the first question another one may begin, in ms, whatever the service asks for. */
+/* The longest time between the start of a lookup and its last attempt, in ms. */
 #define MAX_TIME 60000
 
 /* The longest path that a service may give, in bytes. */
@@ -191,8 +191,8 @@ handle_answer (GTask *task, const char *text)
                          _ ("The service does not say where the run %s is"), lookup->run_id));
 }
 
-/* Whether there is time for another attempt, which the service may have put off.
- * @error: set if there is none */
+/* Whether the next attempt begins before the deadline. The service may have delayed it.
+ * @error: set if not */
 static gboolean
 plan_next (RunLookup *lookup, LsobsAnswer *answer, GError **error)
 {
