@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <glib/gstdio.h>
+#include <libsoup/soup.h>
 
 #include "fuzz/fuzz.h"
 #include "lsobs/core/lsobs-clock-private.h"
@@ -261,8 +262,99 @@ check_single (GBytes *update, const char *id)
   g_assert_nonnull (_lsobs_json_document_find (&document, document.text.data, "end_time"));
 }
 
-/* Each part is a body with one record, and an update has none that creates a run. */
-static void
+#define DELIMITER "\r\n--edge"
+
+/* @start: after a delimiter
+ * Returns: (transfer full) (nullable): the name of the part, as libsoup reads its headers */
+static char *
+read_name (const char *start, const char *end)
+{
+  static const char field[] = "Content-Disposition:";
+  const char *headers_end = memmem (start, (gsize) (end - start), "\r\n\r\n", 4);
+  g_autofree char *headers = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  g_assert_nonnull (headers_end);
+  headers = g_strndup (start, (gsize) (headers_end - start));
+  lines = g_strsplit (headers, "\r\n", 0);
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (g_ascii_strncasecmp (lines[i], field, strlen (field)) == 0)
+      {
+        GHashTable *values = soup_header_parse_semi_param_list (lines[i] + strlen (field));
+        char *name = g_strdup (g_hash_table_lookup (values, "name"));
+
+        soup_header_free_param_list (values);
+        return name;
+      }
+  return NULL;
+}
+
+/* Returns: (transfer full) (element-type utf8): the names of the parts of a multipart body */
+static GPtrArray *
+read_names (GBytes *body)
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  gsize len;
+  const char *text = g_bytes_get_data (body, &len);
+  g_autoptr (GString) all = g_string_new ("\r\n");
+  const char *end;
+  const char *at;
+
+  g_string_append_len (all, text, (gssize) len);
+  end = all->str + all->len;
+  at = memmem (all->str, all->len, DELIMITER, strlen (DELIMITER));
+  while (at != NULL)
+    {
+      const char *start = at + strlen (DELIMITER);
+      char *name;
+
+      at = memmem (start, (gsize) (end - start), DELIMITER, strlen (DELIMITER));
+      if (at == NULL)
+        break;
+      name = read_name (start, at);
+      g_assert_nonnull (name);
+      g_ptr_array_add (names, name);
+    }
+  return names;
+}
+
+/* All parts are of one operation on one run, or feedback, or attachments of that run; and one of them
+ * at most is the operation itself.
+ * @body: multipart
+ * Returns: how many parts it has */
+static guint
+check_names_of_part (GBytes *body, gboolean is_update)
+{
+  g_autoptr (GPtrArray) names = read_names (body);
+  g_autofree char *operation = NULL;
+  g_autofree char *run = NULL;
+  guint n_main = 0;
+
+  g_assert_cmpuint (names->len, >=, 1);
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_auto (GStrv) words = g_strsplit (g_ptr_array_index (names, i), ".", 3);
+      guint n_words = g_strv_length (words);
+      const char *id = n_words > 1 ? words[1] : "";
+
+      g_assert_cmpstr (id, ==, run != NULL ? run : id);
+      if (run == NULL)
+        run = g_strdup (id);
+      if (n_words > 1 && strcmp (words[0], "attachment") == 0)
+        continue;
+      if (operation == NULL)
+        operation = g_strdup (n_words > 0 ? words[0] : "");
+      g_assert_cmpstr (n_words > 0 ? words[0] : "", ==, operation);
+      g_assert_false (is_update && n_words > 1 && strcmp (words[0], "post") == 0);
+      n_main += n_words < 3 ? 1 : 0;
+    }
+  g_assert_cmpuint (n_main, <=, 1);
+  return names->len;
+}
+
+/* Each part is a body with one record, and an update has none that creates a run.
+ * Returns: how many pieces of a multipart body it has */
+static guint
 check_part (LsobsBodyReader *reader, guint endpoint, guint i)
 {
   g_autoptr (GBytes) slice = _lsobs_body_reader_slice (reader, i, i + 1);
@@ -272,22 +364,26 @@ check_part (LsobsBodyReader *reader, guint endpoint, guint i)
   g_autoptr (GBytes) update = _lsobs_body_reader_make_update (reader, i, &id);
   g_autoptr (LsobsBodyReader) updates = NULL;
   g_autoptr (GBytes) again = NULL;
+  guint n_pieces = endpoint == 0 ? check_names_of_part (slice, FALSE) : 0;
 
   g_assert_nonnull (part);
   g_assert_cmpuint (_lsobs_body_reader_get_n_records (part), ==, 1);
   g_assert_true ((id != NULL) == (update != NULL && endpoint == 2));
   if (update == NULL)
-    return;
+    return n_pieces;
   if (id != NULL)
     {
       check_single (update, id);
-      return;
+      return n_pieces;
     }
   updates = _lsobs_body_reader_new (endpoints[endpoint], get_type (endpoint), update);
   g_assert_nonnull (updates);
   g_assert_cmpuint (_lsobs_body_reader_get_n_records (updates), ==, 1);
   again = _lsobs_body_reader_make_update (updates, 0, &id);
   g_assert_null (again);
+  if (endpoint == 0)
+    g_assert_cmpuint (check_names_of_part (update, TRUE), ==, n_pieces);
+  return n_pieces;
 }
 
 static void
@@ -299,6 +395,7 @@ check_body (FuzzInput *input)
   g_autoptr (LsobsBodyReader) reader =
       _lsobs_body_reader_new (endpoints[endpoint], get_type (endpoint), body);
   g_autoptr (GBytes) whole = NULL;
+  guint n_pieces = 0;
   guint n;
 
   if (reader == NULL)
@@ -308,7 +405,14 @@ check_body (FuzzInput *input)
   whole = _lsobs_body_reader_slice (reader, 0, n);
   g_assert_true (g_bytes_equal (whole, body));
   for (guint i = 0; i < n; i++)
-    check_part (reader, endpoint, i);
+    n_pieces += check_part (reader, endpoint, i);
+  if (endpoint == 0)
+    {
+      g_autoptr (GPtrArray) names = read_names (body);
+
+      /* none is left out, and none is in two of them */
+      g_assert_cmpuint (n_pieces, ==, names->len);
+    }
 }
 
 /* --- owners --- */

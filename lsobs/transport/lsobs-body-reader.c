@@ -10,9 +10,10 @@
 
 #define BOUNDARY_PARAMETER "boundary="
 
-/* How the name of a part begins that belongs to a create, or to an update. */
-#define POST  "post."
-#define PATCH "patch."
+/* How the name of a part begins that belongs to a create, to an update, or to the run before it. */
+#define POST       "post."
+#define PATCH      "patch."
+#define ATTACHMENT "attachment."
 
 /* A piece of the body: a part of a multipart body, or a run of a batch. */
 typedef struct
@@ -31,10 +32,15 @@ struct _LsobsBodyReader
   char *delimiter;            /* (owned) (nullable) of a multipart body: two hyphens, boundary */
   LsobsJsonDocument document; /* of a batch, or of a single run */
   gboolean batch;
-  gboolean single;     /* a run */
-  GArray *parts;       /* (owned) (element-type BodyPart): empty for a single record */
-  GHashTable *records; /* (owned) from the name of a record, or its id, to its index plus 1 */
+  gboolean single; /* a run */
+  GArray *parts;   /* (owned) (element-type BodyPart): empty for a single record */
   guint n_records;
+
+  /* Of a multipart body. Names and ids are no keys of the same table: the id of one record may be the
+   * name of another one. */
+  GHashTable *records; /* (owned) from what the names of a record begin with to its index plus 1 */
+  GHashTable *runs;    /* (owned) from the id of a run to the index plus 1 of its last record */
+  GArray *has_main;    /* (owned) (element-type gboolean) whether a record has its main part */
 };
 
 /* --- multipart --- */
@@ -55,58 +61,230 @@ find_text (const char *from, const char *end, const char *text)
   return NULL;
 }
 
-/* @name: such as post.ID, post.ID.inputs or attachment.ID.NAME
- * Returns: the index of the record that the part belongs to */
+/* Returns: the index of a new record */
 static guint
-find_record (LsobsBodyReader *self, const char *name)
+add_record (LsobsBodyReader *self)
 {
-  const char *dot = strchr (name, '.');
-  const char *id = dot != NULL ? dot + 1 : name;
-  gsize id_len = MIN (strlen (id), LSOBS_UUID_LEN);
-  gboolean is_attachment = g_str_has_prefix (name, "attachment.");
-  g_autofree char *key =
-      is_attachment ? g_strndup (id, id_len) : g_strndup (name, (gsize) (id - name) + id_len);
-  guint index = GPOINTER_TO_UINT (g_hash_table_lookup (self->records, key));
+  const gboolean has_main = FALSE;
 
-  if (index == 0)
+  g_array_append_val (self->has_main, has_main);
+  return self->n_records++;
+}
+
+static void
+set_record (GHashTable *table, const char *key, guint record)
+{
+  g_hash_table_insert (table, g_strdup (key), GUINT_TO_POINTER (record + 1));
+}
+
+/* Attachments go with the record of the run before them. */
+static guint
+find_record_of_attachment (LsobsBodyReader *self, const char *id)
+{
+  guint record = GPOINTER_TO_UINT (g_hash_table_lookup (self->runs, id));
+
+  if (record > 0)
+    return record - 1;
+  record = add_record (self);
+  set_record (self->runs, id, record);
+  return record;
+}
+
+/* A record has one main part: a second one with the same name begins another record.
+ * @key: what the names of the record begin with: its kind, and the id
+ * @id: in @key
+ * @is_main: the part is the main one of its record */
+static guint
+find_record (LsobsBodyReader *self, const char *key, const char *id, gboolean is_main)
+{
+  guint record = GPOINTER_TO_UINT (g_hash_table_lookup (self->records, key));
+
+  if (record > 0 && !(is_main && g_array_index (self->has_main, gboolean, record - 1)))
     {
-      index = ++self->n_records;
-      g_hash_table_insert (self->records, g_strdup (key), GUINT_TO_POINTER (index));
-      /* Attachments go with the record of the run before them. */
-      if (!is_attachment && !g_str_has_prefix (name, "feedback."))
-        g_hash_table_insert (self->records, g_strndup (id, id_len), GUINT_TO_POINTER (index));
+      record--;
     }
-  return index - 1;
+  else
+    {
+      record = add_record (self);
+      set_record (self->records, key, record);
+      if (g_str_has_prefix (key, POST) || g_str_has_prefix (key, PATCH))
+        set_record (self->runs, id, record);
+    }
+  if (is_main)
+    g_array_index (self->has_main, gboolean, record) = TRUE;
+  return record;
+}
+
+/* Reads a token, or a string in quotes, in a header.
+ * @at: (inout): moved behind it
+ * @end: of the header
+ * @value: (out): without the quotes, and otherwise as it is there
+ * Returns: FALSE if there is neither */
+static gboolean
+read_value (const char **at, const char *end, const char **value, gsize *len)
+{
+  const char *p = *at;
+
+  if (p < end && *p == '"')
+    {
+      *value = ++p;
+      while (p < end && *p != '"')
+        p += *p == '\\' && end - p > 1 ? 2 : 1;
+      if (p == end)
+        return FALSE;
+      *len = (gsize) (p - *value);
+      *at = p + 1;
+      return TRUE;
+    }
+  *value = p;
+  while (p<end && * p> ' ' && *p < 0x7f && strchr ("()<>@,;:\\\"/[]?=", *p) == NULL)
+    p++;
+  *len = (gsize) (p - *value);
+  *at = p;
+  return *len > 0;
+}
+
+static const char *
+skip_blanks (const char *at, const char *end)
+{
+  while (at < end && (*at == ' ' || *at == '\t'))
+    at++;
+  return at;
+}
+
+static gboolean
+is_word (const char *text, gsize len, const char *word)
+{
+  return len == strlen (word) && g_ascii_strncasecmp (text, word, len) == 0;
+}
+
+/* @at: after the colon of a Content-Disposition
+ * @end: of its line
+ * @name: (inout): NULL at first: the parameter is set once only
+ * Returns: FALSE if it is malformed */
+static gboolean
+read_disposition (const char *at, const char *end, const char **name, gsize *name_len)
+{
+  const char *word;
+  gsize len;
+
+  at = skip_blanks (at, end);
+  if (!read_value (&at, end, &word, &len) || !is_word (word, len, "form-data"))
+    return FALSE;
+  while ((at = skip_blanks (at, end)) < end)
+    {
+      const char *value;
+      gsize value_len;
+
+      if (*at != ';')
+        return FALSE;
+      at = skip_blanks (at + 1, end);
+      if (*at == '"' || !read_value (&at, end, &word, &len) || at == end || *at != '=')
+        return FALSE;
+      at++;
+      /* A name in another notation may mean another record. */
+      if (!read_value (&at, end, &value, &value_len) || is_word (word, len, "name*"))
+        return FALSE;
+      if (!is_word (word, len, "name"))
+        continue;
+      if (*name != NULL)
+        return FALSE;
+      *name = value;
+      *name_len = value_len;
+    }
+  return TRUE;
+}
+
+/* Whether there is a character that some take for the end of a line, or of a text. */
+static gboolean
+has_control (const char *at, const char *end)
+{
+  while (at < end && (!g_ascii_iscntrl (*at) || *at == '\t'))
+    at++;
+  return at < end;
 }
 
 /* @start: of the headers of a part
  * @end: after its content
- * Returns: FALSE if it has no name */
+ * @name: (out): the parameter of its Content-Disposition
+ * Returns: (nullable): where the content begins; NULL if the headers are malformed, or have no name */
+static const char *
+read_headers (const char *start, const char *end, const char **name, gsize *name_len)
+{
+  static const char disposition[] = "Content-Disposition";
+  const char *line = start;
+  const char *line_end;
+
+  *name = NULL;
+  while ((line_end = find_text (line, end, "\r\n")) != NULL && line_end > line)
+    {
+      const char *at = line;
+      const char *word;
+      gsize len;
+
+      if (has_control (line, line_end) || *at == '"' || !read_value (&at, line_end, &word, &len) ||
+          at == line_end || *at != ':')
+        return NULL;
+      if (is_word (word, len, disposition) && !read_disposition (at + 1, line_end, name, name_len))
+        return NULL;
+      line = line_end + 2;
+    }
+  return line_end != NULL && *name != NULL ? line_end + 2 : NULL;
+}
+
+/* Finds the record of a part, whose name is such as post.ID, post.ID.inputs or attachment.ID.NAME.
+ * Returns: FALSE if the service may read kind or id differently */
+static gboolean
+find_record_of_part (LsobsBodyReader *self, const char *name, gsize name_len, BodyPart *part)
+{
+  const char *name_end = name + name_len;
+  const char *dot = memchr (name, '.', name_len);
+  const char *id = dot != NULL ? dot + 1 : name;
+  const char *id_end = memchr (id, '.', (gsize) (name_end - id));
+  gsize id_at = (gsize) (id - name);
+  g_autofree char *key = NULL;
+
+  if (id_end == NULL)
+    id_end = name_end;
+  if (memchr (name, '\\', (gsize) (id_end - name)) != NULL)
+    return FALSE;
+  key = g_strndup (name, (gsize) (id_end - name));
+  if (g_str_has_prefix (key, ATTACHMENT))
+    part->record = find_record_of_attachment (self, key + id_at);
+  else
+    part->record = find_record (self, key, key + id_at, id_end == name_end);
+  return TRUE;
+}
+
+/* @start: of the headers of a part
+ * @end: after its content
+ * Returns: FALSE if it is malformed */
 static gboolean
 add_part (LsobsBodyReader *self, const char *start, const char *end)
 {
-  const char *headers_end = find_text (start, end, "\r\n\r\n");
-  const char *name = headers_end != NULL ? find_text (start, headers_end, "name=\"") : NULL;
-  const char *name_end;
-  g_autofree char *copy = NULL;
+  const char *name;
+  gsize len;
+  const char *content = read_headers (start, end, &name, &len);
   BodyPart part = { .start = start, .len = (gsize) (end - start) };
 
-  if (name == NULL)
+  if (content == NULL || !find_record_of_part (self, name, len, &part))
     return FALSE;
-  name += strlen ("name=\"");
-  name_end = memchr (name, '"', (gsize) (headers_end - name));
-  if (name_end == NULL)
-    return FALSE;
-  copy = g_strndup (name, (gsize) (name_end - name));
-  part.record = find_record (self, copy);
-  if (g_str_has_prefix (copy, POST))
+  if (len >= strlen (POST) && memcmp (name, POST, strlen (POST)) == 0)
     {
       part.post_at = (gsize) (name - start);
-      if (strchr (copy + strlen (POST), '.') == NULL)
-        part.main_at = (gsize) (headers_end - start) + strlen ("\r\n\r\n");
+      if (memchr (name + strlen (POST), '.', len - strlen (POST)) == NULL)
+        part.main_at = (gsize) (content - start);
     }
   g_array_append_val (self->parts, part);
   return TRUE;
+}
+
+/* @at: after the delimiter that ends the body
+ * Returns: FALSE if more follows than the end of its line */
+static gboolean
+is_end (const char *at, const char *end)
+{
+  return at == end || (end - at == 2 && memcmp (at, "\r\n", 2) == 0);
 }
 
 static gboolean
@@ -122,14 +300,15 @@ read_multipart (LsobsBodyReader *self, const char *type)
     return FALSE;
   self->delimiter = g_strconcat ("--", boundary + strlen (BOUNDARY_PARAMETER), NULL);
   between = g_strconcat ("\r\n", self->delimiter, NULL);
-  at = find_text (at, end, self->delimiter);
-  while (at != NULL)
+  if (len < strlen (self->delimiter) || memcmp (at, self->delimiter, strlen (self->delimiter)) != 0)
+    return FALSE;
+  while (TRUE)
     {
       const char *next;
 
       at += strlen (self->delimiter);
       if (end - at >= 2 && memcmp (at, "--", 2) == 0)
-        return self->n_records > 0;
+        return self->n_records > 0 && is_end (at + 2, end);
       if (end - at < 2 || memcmp (at, "\r\n", 2) != 0)
         return FALSE;
       at += 2;
@@ -138,7 +317,6 @@ read_multipart (LsobsBodyReader *self, const char *type)
         return FALSE;
       at = next + 2;
     }
-  return FALSE;
 }
 
 /* --- batch --- */
@@ -194,6 +372,8 @@ _lsobs_body_reader_new (const char *endpoint, const char *type, GBytes *body)
   self->body = g_bytes_ref (body);
   self->parts = g_array_new (FALSE, FALSE, sizeof (BodyPart));
   self->records = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->runs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->has_main = g_array_new (FALSE, FALSE, sizeof (gboolean));
   if (g_str_has_prefix (type, "multipart/"))
     return read_multipart (self, type) ? g_steal_pointer (&self) : NULL;
   if (strcmp (endpoint, "runs/batch") == 0)
@@ -207,6 +387,8 @@ void
 _lsobs_body_reader_free (LsobsBodyReader *self)
 {
   g_hash_table_unref (self->records);
+  g_hash_table_unref (self->runs);
+  g_array_unref (self->has_main);
   g_array_unref (self->parts);
   _lsobs_json_document_clear (&self->document);
   g_free (self->delimiter);

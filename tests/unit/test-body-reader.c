@@ -44,6 +44,22 @@ assert_slice (LsobsBodyReader *reader, guint first, guint end, const char *expec
 }
 
 static void
+assert_update (LsobsBodyReader *reader, guint index, const char *expected, const char *expected_id)
+{
+  g_autofree char *id = NULL;
+  g_autoptr (GBytes) update = _lsobs_body_reader_make_update (reader, index, &id);
+  gsize len;
+  const char *text;
+
+  g_assert_cmpstr (id, ==, expected_id);
+  g_assert_true ((update == NULL) == (expected == NULL));
+  if (update == NULL)
+    return;
+  text = g_bytes_get_data (update, &len);
+  g_assert_cmpmem (text, len, expected, strlen (expected));
+}
+
+static void
 test_multipart (void)
 {
   static const char text[] = PART ("post." A, "{\"a\":1}") PART ("post." A ".inputs", "--edg")
@@ -78,6 +94,116 @@ test_attachments (void)
                 PART ("patch." A, "{}") PART ("attachment." A ".y", "2") "--edge--\r\n");
 }
 
+/* The name of a record may look like the id of another one, or begin like another name: whatever belongs
+ * together in the body does so in a slice and in an update. */
+static void
+test_names (void)
+{
+  static const char end[] = "{\"end_time\":\"x\"}";
+  static const char *const names[] = {
+    ".post." A, "post." A,  A,   "post." A "." A, "post." A "x", "post", "post.",
+    "x." A,     "patch." A, ".", "feedback." A,   "post..x",     "",
+  };
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (LsobsBodyReader) reader = NULL;
+  guint index = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    g_string_append_printf (text, PART ("%s", "%s"), names[i], end);
+  g_string_append (text, "--edge--\r\n");
+  reader = new_reader ("runs/multipart", TYPE, text->str);
+  g_assert_nonnull (reader);
+  /* all but post.A.A, and post..x, which belongs to post. */
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, G_N_ELEMENTS (names) - 2);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      const char *more = g_str_equal (names[i], "post." A) ? "post." A "." A
+                         : g_str_equal (names[i], "post.") ? "post..x"
+                                                           : NULL;
+      g_autoptr (GString) part = g_string_new (NULL);
+      g_autoptr (GString) update = g_string_new (NULL);
+
+      if (g_str_has_prefix (names[i], "post." A ".") || g_str_equal (names[i], "post..x"))
+        continue;
+      g_string_append_printf (part, PART ("%s", "%s"), names[i], end);
+      if (more != NULL)
+        g_string_append_printf (part, PART ("%s", "%s"), more, end);
+      g_string_append (part, "--edge--\r\n");
+      assert_slice (reader, index, index + 1, part->str);
+      g_string_append (update, part->str);
+      g_string_replace (update, "\"post.", "\"patch.", 0);
+      assert_update (reader, index, g_str_has_prefix (names[i], "post.") ? update->str : NULL,
+                     NULL);
+      index++;
+    }
+}
+
+/* Two creates, or two updates, of the same run are two records. Each has what follows it. */
+static void
+test_twice (void)
+{
+  static const char text[] = PART ("post." A, "{\"end_time\":\"x\"}")
+      PART ("post." A ".inputs", "1") PART ("attachment." A ".x", "1") PART ("post." A, "{}")
+          PART ("post." A ".inputs", "2") PART ("attachment." A ".x", "2")
+              PART ("patch." A ".outputs", "3") PART ("patch." A, "{}")
+                  PART ("patch." A, "{\"b\":1}") PART ("attachment." A ".y", "4") "--edge--\r\n";
+  g_autoptr (LsobsBodyReader) reader = new_reader ("runs/multipart", TYPE, text);
+
+  g_assert_nonnull (reader);
+  g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, 4);
+  assert_slice (reader, 0, 1,
+                PART ("post." A, "{\"end_time\":\"x\"}") PART ("post." A ".inputs", "1")
+                    PART ("attachment." A ".x", "1") "--edge--\r\n");
+  assert_slice (reader, 1, 2,
+                PART ("post." A, "{}") PART ("post." A ".inputs", "2")
+                    PART ("attachment." A ".x", "2") "--edge--\r\n");
+  assert_slice (reader, 2, 3,
+                PART ("patch." A ".outputs", "3") PART ("patch." A, "{}") "--edge--\r\n");
+  assert_slice (reader, 3, 4,
+                PART ("patch." A, "{\"b\":1}") PART ("attachment." A ".y", "4") "--edge--\r\n");
+  /* only the first one has its end */
+  assert_update (reader, 0,
+                 PART ("patch." A, "{\"end_time\":\"x\"}") PART ("patch." A ".inputs", "1")
+                     PART ("attachment." A ".x", "1") "--edge--\r\n",
+                 NULL);
+  assert_update (reader, 1, NULL, NULL);
+}
+
+#define HEADERS(headers) "--edge\r\n" headers "\r\n\r\n{\"end_time\":\"x\"}\r\n--edge--\r\n"
+
+/* The name is that of the Content-Disposition, however that is written. */
+static void
+test_headers (void)
+{
+  static const struct
+  {
+    const char *text;
+    const char *update;
+  } rows[] = {
+    { HEADERS ("Content-Disposition: form-data; name=post." A),
+      HEADERS ("Content-Disposition: form-data; name=patch." A) },
+    { HEADERS ("content-disposition:FORM-DATA;NAME=\"post." A "\"; x=y"),
+      HEADERS ("content-disposition:FORM-DATA;NAME=\"patch." A "\"; x=y") },
+    { HEADERS ("X-Name: name=\"post.x\"\r\n"
+               "Content-Disposition: form-data; filename=\"post.x\"; fname=\"post.y\";"
+               " z=\"; name=\\\"post.z\\\"\"; name=\"post." A "\""),
+      HEADERS ("X-Name: name=\"post.x\"\r\n"
+               "Content-Disposition: form-data; filename=\"post.x\"; fname=\"post.y\";"
+               " z=\"; name=\\\"post.z\\\"\"; name=\"patch." A "\"") },
+    { HEADERS ("Content-Disposition: form-data; filename=\"post." A "\"; name=\"patch." A "\""),
+      NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (LsobsBodyReader) reader = new_reader ("runs/multipart", TYPE, rows[i].text);
+
+      g_assert_nonnull (reader);
+      g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, 1);
+      assert_update (reader, 0, rows[i].update, NULL);
+    }
+}
+
 static void
 test_batch (void)
 {
@@ -99,22 +225,6 @@ test_single (void)
 
   g_assert_cmpuint (_lsobs_body_reader_get_n_records (reader), ==, 1);
   assert_slice (reader, 0, 1, "{}");
-}
-
-static void
-assert_update (LsobsBodyReader *reader, guint index, const char *expected, const char *expected_id)
-{
-  g_autofree char *id = NULL;
-  g_autoptr (GBytes) update = _lsobs_body_reader_make_update (reader, index, &id);
-  gsize len;
-  const char *text;
-
-  g_assert_cmpstr (id, ==, expected_id);
-  g_assert_true ((update == NULL) == (expected == NULL));
-  if (update == NULL)
-    return;
-  text = g_bytes_get_data (update, &len);
-  g_assert_cmpmem (text, len, expected, strlen (expected));
 }
 
 /* A create becomes an update if it has the end of its run. */
@@ -193,6 +303,29 @@ test_malformed (void)
     "--edge\r\nContent-Disposition: form-data; name=\"post\r\n\r\nx\r\n--edge--\r\n",
     PART ("post." A, "{}"),
     PART ("post." A, "{}") "--edgeX\r\n",
+    /* the boundary where a service may see another part, or none */
+    "x--edge\r\nContent-Disposition: form-data; name=\"post." A "\"\r\n\r\n{}\r\n--edge--\r\n",
+    "--edge\r\n" PART ("post." A, "{}") "--edge--\r\n",
+    PART ("post." A, "{}\r\n--edgeX") "--edge--\r\n",
+    PART ("post." A, "{}") "--edge--\r\n" PART ("post." B, "{}") "--edge--\r\n",
+    /* a name in the content */
+    "--edge\r\n\r\nContent-Disposition: form-data; name=\"post." A "\"\r\n\r\n{}\r\n--edge--\r\n",
+    /* names that a service may read differently */
+    HEADERS ("Content-Disposition: form-data; name=\"post." A),
+    HEADERS ("Content-Disposition: form-data; name="),
+    HEADERS ("Content-Disposition: form-data; fname=\"post." A "\""),
+    HEADERS ("Content-Disposition: attachment; name=\"post." A "\""),
+    HEADERS ("Content-Disposition: form-data; name=\"post.\\" A "\""),
+    HEADERS ("Content-Disposition: form-data; name=\"post." A "\" x"),
+    HEADERS ("Content-Disposition: form-data; name=\"post." A "\"; name=\"post." B "\""),
+    HEADERS ("Content-Disposition: form-data; name=\"post." A "\"; name*=UTF-8''post." B),
+    HEADERS ("Content-Disposition: form-data; name=\"post." A
+             "\"\r\nContent-Disposition: form-data; name=\"post." B "\""),
+    HEADERS ("Content-Disposition: form-data; x=y;\r\n name=\"post." A "\""),
+    HEADERS ("Content-Disposition: form-data; x=\"\nContent-Disposition: form-data;"
+             " name=\"post." A "\""),
+    HEADERS ("Content-Disposition : form-data; name=\"post." A "\""),
+    HEADERS ("X-Name: name=\"post." A "\""),
   };
   static const char *const batch[] = {
     "", "[]", "{}", "{\"post\":{}}", "{\"post\":[]}", "{\"post\":[1"
@@ -262,6 +395,9 @@ main (int argc, char **argv)
 
   g_test_add_func ("/body-reader/multipart", test_multipart);
   g_test_add_func ("/body-reader/attachments", test_attachments);
+  g_test_add_func ("/body-reader/names", test_names);
+  g_test_add_func ("/body-reader/twice", test_twice);
+  g_test_add_func ("/body-reader/headers", test_headers);
   g_test_add_func ("/body-reader/batch", test_batch);
   g_test_add_func ("/body-reader/single", test_single);
   g_test_add_func ("/body-reader/update", test_update);
