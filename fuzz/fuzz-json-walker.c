@@ -50,8 +50,8 @@ assert_sanitized_number (const StrictValue *in, const StrictValue *out, gsize ma
       g_assert_cmpint (out->kind, ==, STRICT_NULL);
       return;
     }
-  if (in->kind == STRICT_WHOLE && !g_ascii_string_to_signed (in->text->str, 10, G_MININT64,
-                                                             G_MAXINT64, &whole, NULL))
+  if (in->kind == STRICT_WHOLE &&
+      !g_ascii_string_to_signed (in->text->str, 10, G_MININT64, G_MAXINT64, &whole, NULL))
     {
       assert_sanitized_string (in, out, max_bytes);
       return;

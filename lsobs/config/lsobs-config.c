@@ -674,10 +674,11 @@ static const LsobsSetting settings[] = {
    *
    * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
    * and destinations may share a spool. Files are written and sent in threads of the
-   * library's own; only a flush and a shutdown wait for the disk, within their time. When the disk
-   * is full or cannot be written, or more than 64 MiB wait for it at the end of an observer, records are
-   * lost, counted, and go to #LsobsConfig:failed-traces-dir if that is set. Only #LsobsClient has a
-   * spool.
+   * library's own; only a flush and a shutdown wait for the disk, within their time. At its end, an
+   * observer hands over no more than the disk can follow, until the time for that is over; the
+   * program's own loop goes on meanwhile. What is left then is lost, and counted. So is what a disk
+   * does not take that is full or cannot be written; it goes to #LsobsConfig:failed-traces-dir if
+   * that is set. Only #LsobsClient has a spool.
    *
    * Since: 0.1
    */

@@ -727,7 +727,7 @@ _lsobs_service_may_spool (LsobsService *self)
 }
 
 /* Waits until the disk is not too far behind for the spool.
- * @deadline: monotonic, µs
+ * @deadline: monotonic, µs; 0 does not wait
  * Returns: FALSE at the deadline */
 gboolean
 _lsobs_service_await_spool (LsobsService *self, gint64 deadline)

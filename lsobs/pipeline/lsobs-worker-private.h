@@ -63,6 +63,8 @@ struct _LsobsWorker
   /* Used in the context only. */
   GSource *grace;                 /* (owned) (nullable) ends the stop in time */
   guint turns_left;               /* of the context after the grace */
+  gboolean may_wait;              /* the thread that stops it waits for the disk: not a loop of the
+                                   * program */
   gboolean finished;              /* the last step was taken */
   guint n_linger_turns;           /* since the worker has stopped */
   gboolean linger_quiet;          /* no connection needs the context any more */
@@ -104,6 +106,7 @@ gboolean _lsobs_worker_is_lingering (LsobsWorker *self);
 void _lsobs_worker_run_lingering (LsobsWorker *self);
 
 /* Called in the context. */
+gboolean _lsobs_worker_await_room (LsobsWorker *self, gint64 deadline);
 gboolean _lsobs_worker_write_next (LsobsWorker *self);
 void _lsobs_worker_finish (LsobsWorker *self);
 

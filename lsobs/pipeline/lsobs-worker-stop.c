@@ -15,6 +15,9 @@
 /* How long it may take to write what is left to a disk, in ms. */
 #define MAX_WRITE_TIME 5000
 
+/* The time between two looks at a disk that is behind, in the loop of the program, in ms. */
+#define ROOM_INTERVAL 10
+
 /* How long the thread that stops the worker waits for the worker in any case, and how much longer
  * than for saving, in ms. The worker may be inside a function of the program, or a transport may
  * block it. */
@@ -80,20 +83,43 @@ grace_over_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+static void attach_save (LsobsWorker *self, GSource *source);
+
 /* Called in the program's context: one batch per turn, so that the program's own sources run in
- * between. */
+ * between. A loop does not wait for a disk that is behind: it looks again later, until the time is
+ * over. */
 static gboolean
 save_cb (gpointer user_data)
 {
   LsobsWorker *self = user_data;
+  gboolean in_time;
 
   if (self->epoch != _lsobs_fork_epoch ())
     return G_SOURCE_REMOVE;
   g_assert (g_main_context_is_owner (self->context));
-  if (_lsobs_worker_write_next (self))
-    return G_SOURCE_CONTINUE;
+  if (self->finished)
+    return G_SOURCE_REMOVE;
+  in_time = g_get_monotonic_time () < self->write_deadline;
+  if (in_time && !_lsobs_worker_await_room (self, 0))
+    {
+      attach_save (self, g_timeout_source_new (ROOM_INTERVAL));
+      return G_SOURCE_REMOVE;
+    }
+  if (in_time && _lsobs_worker_write_next (self))
+    {
+      attach_save (self, g_idle_source_new ());
+      return G_SOURCE_REMOVE;
+    }
   _lsobs_worker_finish (self);
   return G_SOURCE_REMOVE;
+}
+
+/* @source: (transfer full) */
+static void
+attach_save (LsobsWorker *self, GSource *source)
+{
+  attach (self, source, G_PRIORITY_DEFAULT, save_cb);
+  g_source_unref (source);
 }
 
 /* Ends with the last batch, or after the grace. */
@@ -120,15 +146,9 @@ stop_cb (gpointer user_data)
   g_assert (g_main_context_is_owner (self->context));
   cancel_all (self);
   if (self->outer != NULL && self->write_deadline != 0)
-    {
-      g_autoptr (GSource) source = g_idle_source_new ();
-
-      attach (self, source, G_PRIORITY_DEFAULT, save_cb);
-    }
+    attach_save (self, g_idle_source_new ());
   else
-    {
-      begin_grace (self);
-    }
+    begin_grace (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -147,9 +167,10 @@ grace_cb (gpointer user_data)
 }
 
 /* Stops the worker in this thread, which owns the context.
- * @deadline: monotonic, µs: of the grace */
+ * @deadline: monotonic, µs: of the grace
+ * @may_wait: for the disk, until the time for writing is over */
 static void
-stop_here (LsobsWorker *self, gint64 deadline)
+stop_here (LsobsWorker *self, gint64 deadline, gboolean may_wait)
 {
   g_autoptr (GSource) alarm = g_timeout_source_new (0);
   gboolean in_time = TRUE;
@@ -166,6 +187,7 @@ stop_here (LsobsWorker *self, gint64 deadline)
       g_main_context_iteration (self->context, in_time);
     }
   g_source_destroy (alarm);
+  self->may_wait = may_wait;
   _lsobs_worker_finish (self);
   g_main_context_pop_thread_default (self->context);
 }
@@ -252,7 +274,7 @@ _lsobs_worker_stop_now (LsobsWorker *self)
       if (self->settings->redact_hook != NULL)
         self->write_deadline = 0;
       _lsobs_work_limit_enter (&limit);
-      stop_here (self, 0);
+      stop_here (self, 0, FALSE);
       _lsobs_work_limit_leave (&limit);
     }
   g_main_context_release (self->context);
@@ -335,13 +357,13 @@ end_in_context (LsobsWorker *self, gint64 began)
 
   if (_lsobs_worker_acquire_context (self))
     {
-      stop_here (self, began + STOP_GRACE * 1000);
+      stop_here (self, began + STOP_GRACE * 1000, TRUE);
       _lsobs_worker_release_context (self);
       return;
     }
   if (_lsobs_worker_acquire_alone (self))
     {
-      stop_here (self, began + STOP_GRACE * 1000);
+      stop_here (self, began + STOP_GRACE * 1000, TRUE);
       g_main_context_release (self->context);
       return;
     }

@@ -108,24 +108,25 @@ _lsobs_worker_destroy_sources (LsobsWorker *self)
   g_source_destroy (self->source);
 }
 
-/* Waits until the disk is not too far behind to take more.
- * @deadline: monotonic, µs
- * Returns: FALSE at the deadline */
-static gboolean
-await_spool (LsobsWorker *self, gint64 deadline)
+/* Whether the disk is not too far behind to take more. Called in the context.
+ * @deadline: monotonic, µs: waits until then; 0 does not wait */
+gboolean
+_lsobs_worker_await_room (LsobsWorker *self, gint64 deadline)
 {
   LsobsForkGuard *guard;
-  gboolean in_time;
+  gboolean has_room;
 
   g_assert (g_main_context_is_owner (self->context));
   guard = _lsobs_fork_guard_open ();
-  in_time = _lsobs_transport_peek_vtable (self->transport)->await_spool (self->transport, deadline);
+  has_room =
+      _lsobs_transport_peek_vtable (self->transport)->await_spool (self->transport, deadline);
   _lsobs_fork_guard_close (guard);
-  return in_time;
+  return has_room;
 }
 
-/* Gives the transport one more batch of what is left, as lost. A thread of lsobs waits for the disk
- * first. FALSE when nothing is left, or the time for that is over. */
+/* Gives the transport one more batch of what is left, as lost. A thread that may wait for the disk does
+ * so first; in the loop of the program, the caller has seen to it that there is room. FALSE when nothing
+ * is left, or the time for that is over. */
 gboolean
 _lsobs_worker_write_next (LsobsWorker *self)
 {
@@ -133,9 +134,8 @@ _lsobs_worker_write_next (LsobsWorker *self)
   gboolean written;
 
   g_assert (g_main_context_is_owner (self->context));
-  /* The loop of the program does not wait for the disk. */
   if (g_get_monotonic_time () >= self->write_deadline ||
-      (self->outer == NULL && !await_spool (self, self->write_deadline)))
+      (self->may_wait && !_lsobs_worker_await_room (self, self->write_deadline)))
     return FALSE;
   _lsobs_work_limit_enter (&limit);
   written = _lsobs_sender_discard_next (self->sender);
@@ -387,6 +387,7 @@ thread_main (gpointer user_data)
   _lsobs_work_limit_enter (&limit);
   g_main_loop_run (self->loop);
   _lsobs_work_limit_leave (&limit);
+  self->may_wait = TRUE;
   _lsobs_worker_finish (self);
   if (self->left != NULL)
     self->left (self);

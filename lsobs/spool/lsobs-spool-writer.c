@@ -401,8 +401,8 @@ wait_for_thread_unlocked (LsobsSpoolWriter *self, gint64 deadline, GError **erro
                                    : MIN (deadline, g_get_monotonic_time () + RETRY_INTERVAL));
 }
 
-/* Waits until _lsobs_spool_writer_has_room().
- * @deadline: monotonic, µs
+/* Waits until _lsobs_spool_writer_has_room(). The thread is started if there is no room without it.
+ * @deadline: monotonic, µs; 0 does not wait
  * Returns: FALSE at the deadline */
 gboolean
 _lsobs_spool_writer_wait_room (LsobsSpoolWriter *self, gint64 deadline)
@@ -411,6 +411,8 @@ _lsobs_spool_writer_wait_room (LsobsSpoolWriter *self, gint64 deadline)
   gboolean has_room;
 
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_SPOOL_WRITER);
+  if (self->n_bytes >= MAX_WAITING / 2)
+    ensure_thread_unlocked (self, &error);
   while (self->n_bytes >= MAX_WAITING / 2 && g_get_monotonic_time () < deadline)
     wait_for_thread_unlocked (self, deadline, &error);
   has_room = self->n_bytes < MAX_WAITING / 2;

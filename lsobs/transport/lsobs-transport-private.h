@@ -80,7 +80,7 @@ typedef struct
 
   /* The spool. @func is called with @data if these return TRUE. may_spool(): whether there is a
    * spool, and the disk is not too far behind. await_spool() waits until it is not, and is FALSE at
-   * the deadline. */
+   * the deadline; 0 does not wait. */
   gboolean (*may_spool) (LsobsTransport *self);
   gboolean (*await_spool) (LsobsTransport *self, gint64 deadline);
   gboolean (*spool) (LsobsTransport *self, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data);

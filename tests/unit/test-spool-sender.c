@@ -147,9 +147,15 @@ test_unnoticed (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* --- the end --- */
 
+#define N_BATCHES 6
+#define N_LAST    (5 * N_BATCHES)
+
 static const LsobsTransportVTable *client_vtable;
+static LsobsTransportVTable vtable;
 static gint n_awaited; /* atomic */
 static gint n_spooled; /* atomic */
+static gint n_full;  /* atomic: how often the disk has no room, before it has; negative: for ever */
+static gint n_turns; /* atomic: of the program's loop */
 static gint64 end_began;
 
 /* A disk that has room after a wait. */
@@ -162,12 +168,57 @@ await_spool (LsobsTransport *transport G_GNUC_UNUSED, gint64 deadline)
   return TRUE;
 }
 
+/* A disk that has no room at first, or never. */
+static gboolean
+look_at_spool (LsobsTransport *transport G_GNUC_UNUSED, gint64 deadline)
+{
+  /* the loop does not wait */
+  g_assert_cmpint (deadline, ==, 0);
+  if (g_atomic_int_get (&n_full) != 0)
+    {
+      g_atomic_int_add (&n_full, -1);
+      return FALSE;
+    }
+  g_atomic_int_inc (&n_awaited);
+  return TRUE;
+}
+
 static gboolean
 spool (LsobsTransport *transport, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data)
 {
   /* the one that was under way does not wait */
   g_assert_cmpint (g_atomic_int_add (&n_spooled, 1), <=, g_atomic_int_get (&n_awaited));
   return client_vtable->spool (transport, batch, func, data);
+}
+
+/* Starts an exporter that has batches left.
+ * @await: what the disk is like
+ * @context: (nullable) */
+static void
+start_end (Fixture *fixture,
+           gboolean (*await) (LsobsTransport *transport, gint64 deadline),
+           GMainContext *context)
+{
+  g_autoptr (LsobsClient) client = lsobs_client_new (fixture->base.config, NULL);
+
+  client_vtable = _lsobs_transport_peek_vtable (LSOBS_TRANSPORT (client));
+  vtable = *client_vtable;
+  vtable.await_spool = await;
+  vtable.spool = spool;
+  _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, &vtable);
+  g_atomic_int_set (&n_awaited, 0);
+  g_atomic_int_set (&n_spooled, 0);
+  g_atomic_int_set (&n_full, 0);
+  g_atomic_int_set (&n_turns, 0);
+  lsobs_config_set_max_batch_size (fixture->base.config, 5);
+  /* as long as the disk needs */
+  lsobs_config_set_shutdown_timeout (fixture->base.config, TEST_TIMEOUT_MS);
+  fixture->base.config->first_probe = TEST_NEVER_MS;
+  test_server_close_port (fixture->base.server);
+  test_fixture_start_in (&fixture->base, context);
+  test_emit_many (fixture->base.exporter, N_LAST);
+  g_error_free (test_flush_in_vain (fixture->base.exporter, N_LAST));
+  end_began = g_get_monotonic_time ();
 }
 
 /* More observers that leave than lsobs lets leave at a time: the first stops, and writes. */
@@ -190,30 +241,95 @@ drop_others (Fixture *fixture)
 static void
 test_end (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  g_autoptr (LsobsClient) client = lsobs_client_new (fixture->base.config, NULL);
-  static LsobsTransportVTable vtable;
-
-  client_vtable = _lsobs_transport_peek_vtable (LSOBS_TRANSPORT (client));
-  vtable = *client_vtable;
-  vtable.await_spool = await_spool;
-  vtable.spool = spool;
-  _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, &vtable);
-  lsobs_config_set_max_batch_size (fixture->base.config, 5);
-  /* as long as the disk needs */
-  lsobs_config_set_shutdown_timeout (fixture->base.config, TEST_TIMEOUT_MS);
-  fixture->base.config->first_probe = TEST_NEVER_MS;
-  test_server_close_port (fixture->base.server);
-  test_fixture_start (&fixture->base);
-  test_emit_many (fixture->base.exporter, 30);
-  g_error_free (test_flush_in_vain (fixture->base.exporter, 30));
-  end_began = g_get_monotonic_time ();
+  start_end (fixture, await_spool, NULL);
   g_clear_object (&fixture->base.observer);
   drop_others (fixture);
-  while (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED) < 30)
+  while (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED) < N_LAST)
     if (!g_main_context_iteration (NULL, FALSE))
       g_thread_yield ();
-  g_assert_cmpint (g_atomic_int_get (&n_spooled), ==, 6);
+  g_assert_cmpint (g_atomic_int_get (&n_spooled), ==, N_BATCHES);
   g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+  _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, client_vtable);
+}
+
+/* The thread of the program that runs the context shuts down. It waits for the disk, too. */
+static void
+test_end_in_context (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  start_end (fixture, await_spool, g_main_context_default ());
+  lsobs_observer_shutdown (fixture->base.observer, TEST_TIMEOUT_MS, NULL, NULL);
+  g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED), ==, N_LAST);
+  g_assert_cmpint (g_atomic_int_get (&n_spooled), ==, N_BATCHES);
+  g_assert_cmpint (g_atomic_int_get (&n_awaited), >=, N_BATCHES);
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+  _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, client_vtable);
+}
+
+typedef struct
+{
+  LsobsObserver *observer; /* (unowned) */
+  gint64 timeout;          /* ms */
+  gint done;               /* atomic */
+} Stopper;
+
+static gpointer
+stop_main (gpointer user_data)
+{
+  Stopper *stopper = user_data;
+
+  lsobs_observer_shutdown (stopper->observer, stopper->timeout, NULL, NULL);
+  g_atomic_int_set (&stopper->done, TRUE);
+  g_main_context_wakeup (NULL);
+  return NULL;
+}
+
+static gboolean
+turn_cb (gpointer user_data G_GNUC_UNUSED)
+{
+  g_atomic_int_inc (&n_turns);
+  return G_SOURCE_CONTINUE;
+}
+
+/* Another thread shuts down, while the loop of the program runs the context. */
+static void
+shut_down_beside_loop (Fixture *fixture, gint64 timeout)
+{
+  Stopper stopper = { .observer = fixture->base.observer, .timeout = timeout };
+  GThread *thread = g_thread_new ("stopper", stop_main, &stopper);
+  guint turns = g_timeout_add (1, turn_cb, NULL);
+
+  while (!g_atomic_int_get (&stopper.done))
+    g_main_context_iteration (NULL, TRUE);
+  g_thread_join (thread);
+  g_source_remove (turns);
+}
+
+static void
+test_end_in_loop (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  start_end (fixture, look_at_spool, g_main_context_default ());
+  g_atomic_int_set (&n_full, 5);
+  shut_down_beside_loop (fixture, TEST_TIMEOUT_MS);
+  g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED), ==, N_LAST);
+  g_assert_cmpint (g_atomic_int_get (&n_full), ==, 0);
+  g_assert_cmpint (g_atomic_int_get (&n_spooled), ==, N_BATCHES);
+  g_assert_cmpint (g_atomic_int_get (&n_turns), >=, 5);
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, 0);
+  _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, client_vtable);
+}
+
+/* A disk that never has room is waited for until the time is over. */
+static void
+test_end_full (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  start_end (fixture, look_at_spool, g_main_context_default ());
+  g_atomic_int_set (&n_full, -1);
+  shut_down_beside_loop (fixture, 300);
+  g_assert_cmpint (g_atomic_int_get (&n_full), <, -1);
+  g_assert_cmpint (g_atomic_int_get (&n_spooled), ==, 0);
+  g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_SPOOLED), ==, 0);
+  g_assert_cmpuint (test_get_total_dropped (fixture->base.exporter), ==, N_LAST);
+  g_assert_cmpint (g_get_monotonic_time () - end_began, <, (300 + test_get_slack_ms ()) * 1000);
   _lsobs_transport_set_vtable (LSOBS_TYPE_CLIENT, client_vtable);
 }
 
@@ -228,6 +344,9 @@ main (int argc, char **argv)
   ADD ("/spool-sender/outage", test_outage);
   ADD ("/spool-sender/unnoticed", test_unnoticed);
   ADD ("/spool-sender/end", test_end);
+  ADD ("/spool-sender/end/context", test_end_in_context);
+  ADD ("/spool-sender/end/loop", test_end_in_loop);
+  ADD ("/spool-sender/end/full", test_end_full);
 
   return g_test_run ();
 }
