@@ -161,7 +161,7 @@ is_word (const char *text, gsize len, const char *word)
 /* @at: after the colon of a Content-Disposition
  * @end: of its line
  * @name: (inout): NULL at first: the parameter is set once only
- * Returns: FALSE if it is malformed */
+ * Returns: FALSE if it is malformed, or has no name */
 static gboolean
 read_disposition (const char *at, const char *end, const char **name, gsize *name_len)
 {
@@ -192,7 +192,7 @@ read_disposition (const char *at, const char *end, const char **name, gsize *nam
       *name = value;
       *name_len = value_len;
     }
-  return TRUE;
+  return *name != NULL;
 }
 
 /* Whether there is a character that some take for the end of a line, or of a text. */
@@ -225,7 +225,9 @@ read_headers (const char *start, const char *end, const char **name, gsize *name
       if (has_control (line, line_end) || *at == '"' || !read_value (&at, line_end, &word, &len) ||
           at == line_end || *at != ':')
         return NULL;
-      if (is_word (word, len, disposition) && !read_disposition (at + 1, line_end, name, name_len))
+      /* A second one may mean another record. */
+      if (is_word (word, len, disposition) &&
+          (*name != NULL || !read_disposition (at + 1, line_end, name, name_len)))
         return NULL;
       line = line_end + 2;
     }

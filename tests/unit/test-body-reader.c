@@ -324,6 +324,10 @@ test_malformed (void)
     HEADERS ("Content-Disposition: form-data; x=y;\r\n name=\"post." A "\""),
     HEADERS ("Content-Disposition: form-data; x=\"\nContent-Disposition: form-data;"
              " name=\"post." A "\""),
+    HEADERS ("Content-Disposition: form-data\r\n"
+             "Content-Disposition: form-data; name=\"post." A "\""),
+    HEADERS ("Content-Disposition: form-data; name=\"post." A
+             "\"\r\nContent-Disposition: form-data"),
     HEADERS ("Content-Disposition : form-data; name=\"post." A "\""),
     HEADERS ("X-Name: name=\"post." A "\""),
   };
