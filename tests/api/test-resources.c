@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -46,30 +45,6 @@ give_descriptors_back (void)
 {
   while (n_taken > 0)
     close (taken[--n_taken]);
-}
-
-/* --- threads -------------------------------------------------------------------------------- */
-
-/* Has new threads need stacks that no address space has room for. FALSE where that is unknown. */
-static gboolean
-forbid_threads (gboolean forbid)
-{
-#ifdef __GLIBC__
-  static size_t usual;
-  pthread_attr_t attributes;
-  gboolean done;
-
-  g_assert_cmpint (pthread_getattr_default_np (&attributes), ==, 0);
-  if (usual == 0)
-    g_assert_cmpint (pthread_attr_getstacksize (&attributes, &usual), ==, 0);
-  /* with 32 bits, even half of the address space may be free */
-  pthread_attr_setstacksize (&attributes, forbid ? G_MAXSIZE / 4 * 3 : usual);
-  done = pthread_setattr_default_np (&attributes) == 0;
-  pthread_attr_destroy (&attributes);
-  return done;
-#else
-  return FALSE;
-#endif
 }
 
 /* --- what a program does -------------------------------------------------------------------- */
@@ -256,11 +231,11 @@ test_no_thread (void)
     }
   transport = lsobs_memory_transport_new ();
   observer = make_observer (NULL, LSOBS_TRANSPORT (transport));
-  if (!forbid_threads (TRUE))
+  if (!test_forbid_threads (TRUE))
     return;
   start_runs (observer);
   assert_paused (observer, "thread");
-  forbid_threads (FALSE);
+  test_forbid_threads (FALSE);
   assert_delivers (observer);
   test_assert_dies (observer);
 }
@@ -288,11 +263,11 @@ test_thread_later (void)
     }
   transport = lsobs_memory_transport_new ();
   observer = make_observer (NULL, LSOBS_TRANSPORT (transport));
-  if (!forbid_threads (TRUE))
+  if (!test_forbid_threads (TRUE))
     return;
   start_runs (observer);
   assert_paused (observer, "thread");
-  forbid_threads (FALSE);
+  test_forbid_threads (FALSE);
   g_assert_true (test_wait_until (is_delivered, observer, TEST_TIMEOUT_MS));
   test_assert_dies (observer);
 }
@@ -340,12 +315,12 @@ test_no_thread_to_leave (void)
     }
   context = g_main_context_new ();
   dir = failed_traces_make_dir ();
-  if (!forbid_threads (TRUE))
+  if (!test_forbid_threads (TRUE))
     return;
   drop_without_threads ("http://127.0.0.1:9", NULL, NULL);
   drop_without_threads ("http://127.0.0.1:9", context, NULL);
   drop_without_threads ("http://127.0.0.1:9", context, dir);
-  forbid_threads (FALSE);
+  test_forbid_threads (FALSE);
   failed_traces_remove_dir (dir);
 }
 

@@ -2,6 +2,8 @@
 
 #include "config.h"
 
+#include <pthread.h>
+
 #include "tests/lib/test-utils.h"
 
 /* How often a predicate that nothing announces is asked. */
@@ -202,4 +204,26 @@ test_data_load (const char *name)
     g_error ("%s", error->message);
 
   return g_bytes_new_take (data, size);
+}
+
+/* New threads need stacks that no address space has room for. */
+gboolean
+test_forbid_threads (gboolean forbid)
+{
+#ifdef __GLIBC__
+  static size_t usual;
+  pthread_attr_t attributes;
+  gboolean done;
+
+  g_assert_cmpint (pthread_getattr_default_np (&attributes), ==, 0);
+  if (usual == 0)
+    g_assert_cmpint (pthread_attr_getstacksize (&attributes, &usual), ==, 0);
+  /* with 32 bits, even half of the address space may be free */
+  pthread_attr_setstacksize (&attributes, forbid ? G_MAXSIZE / 4 * 3 : usual);
+  done = pthread_setattr_default_np (&attributes) == 0;
+  pthread_attr_destroy (&attributes);
+  return done;
+#else
+  return FALSE;
+#endif
 }

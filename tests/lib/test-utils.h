@@ -105,4 +105,7 @@ const char *test_data_dir (void);
 /* a file below it; aborts the test when it cannot be read */
 GBytes *test_data_load (const char *name);
 
+/* Has new threads fail, or lets them be again. FALSE if this C library does not tell how. */
+gboolean test_forbid_threads (gboolean forbid);
+
 G_END_DECLS

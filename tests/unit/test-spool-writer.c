@@ -549,6 +549,36 @@ test_bounded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_mutex_clear (&bounds.gate);
 }
 
+static gboolean
+has_room_now (gpointer data)
+{
+  return _lsobs_spool_writer_wait_room (data, 0);
+}
+
+/* Who asks for room without waiting gets it, too, when there could be no thread at first. */
+static void
+test_no_thread (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const gsize size = 40 * 1024 * 1024;
+  g_autoptr (LsobsSpoolWriter) writer =
+      _lsobs_spool_writer_new (fixture->path, 1, fixture->counters);
+  GBytes *body = g_bytes_new_take (g_strnfill (size, 'x'), size);
+
+  if (!test_forbid_threads (TRUE))
+    {
+      g_bytes_unref (body);
+      g_test_skip ("this C library does not tell how");
+      return;
+    }
+  _lsobs_spool_writer_push (writer, _lsobs_failed_trace_new ("runs/multipart", TYPE, NULL, body), 1,
+                            NULL, NULL);
+  g_bytes_unref (body);
+  g_assert_false (has_room_now (writer));
+  test_forbid_threads (FALSE);
+  g_assert_true (test_wait_until (has_room_now, writer, TEST_TIMEOUT_MS));
+  g_assert_true (_lsobs_spool_writer_wait (writer, get_deadline ()));
+}
+
 #define ADD(path, test) g_test_add (path, Fixture, NULL, set_up, test, tear_down)
 
 int
@@ -574,6 +604,7 @@ main (int argc, char **argv)
   ADD ("/failed-traces/pipe", test_pipe);
   ADD ("/failed-traces/deadline", test_deadline);
   ADD ("/failed-traces/bounded", test_bounded);
+  ADD ("/failed-traces/no-thread", test_no_thread);
 
   return g_test_run ();
 }
