@@ -20,6 +20,13 @@ typedef struct _LsobsBatch LsobsBatch;
 LSOBS_AVAILABLE_IN_0_1
 GType lsobs_batch_get_type (void);
 LSOBS_AVAILABLE_IN_0_1
+LsobsBatch *lsobs_batch_new_from_json (LsobsRunEventKind kind,
+                                       GBytes *json,
+                                       LsobsRunEvent *attachments,
+                                       GError **error);
+LSOBS_AVAILABLE_IN_0_1
+LsobsBatch *lsobs_batch_new_joined (LsobsBatch **batches, guint n_batches);
+LSOBS_AVAILABLE_IN_0_1
 LsobsBatch *lsobs_batch_ref (LsobsBatch *self);
 LSOBS_AVAILABLE_IN_0_1
 void lsobs_batch_unref (LsobsBatch *self);

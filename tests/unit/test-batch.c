@@ -769,6 +769,92 @@ test_unreadable (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+/* --- batches of JSON text ------------------------------------------------------------------ */
+
+#define RUN_ID   "01900000-0000-7000-8000-000000000001"
+#define CHILD_ID "01900000-0000-7000-8000-000000000002"
+#define PATH     "20260301T093015250000Z" RUN_ID
+
+static LsobsBatch *
+make_from_json (LsobsRunEventKind kind, const char *json, GError **error)
+{
+  g_autofree char *text = g_strdelimit (g_strdup (json), "'", '"');
+  g_autoptr (GBytes) bytes = g_bytes_new (text, strlen (text));
+
+  return lsobs_batch_new_from_json (kind, bytes, NULL, error);
+}
+
+/* Values stay as they are; each part of a multipart body is a slice of the text. */
+static void
+test_from_json (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (LsobsBatch) run =
+      make_from_json (LSOBS_RUN_EVENT_KIND_START,
+                      "{'inputs':{'n':1234567890123456789},'id':'" RUN_ID "','trace_id':'" RUN_ID
+                      "','outputs':null,'dotted_order':'" PATH
+                      "','run_type':'llm','name':'a\\ud800',"
+                      "'end_time':'2026-03-01T09:30:16.000001Z','extra':{'x':1.50}}",
+                      &error);
+  g_autoptr (LsobsBatch) feedback =
+      make_from_json (LSOBS_RUN_EVENT_KIND_FEEDBACK,
+                      "{'id':'" CHILD_ID "','run_id':'" RUN_ID "','key':'k','extra':{}}", &error);
+  LsobsBatch *both[] = { run, feedback };
+  g_autoptr (LsobsBatch) joined = NULL;
+  g_autoptr (LsobsRunEvent) event = NULL;
+  LsobsEncoded *encoded;
+  const char *field;
+  gsize len;
+
+  g_assert_no_error (error);
+  encoded = g_ptr_array_index (_lsobs_batch_peek_records (run), 0);
+  field = _lsobs_encoded_get_field (encoded, LSOBS_FIELD_INPUTS, &len);
+  g_assert_cmpmem (field, len, "{\"n\":1234567890123456789}", strlen ("{'n':1234567890123456789}"));
+  field = _lsobs_encoded_get_field (encoded, LSOBS_FIELD_EXTRA, &len);
+  g_assert_cmpmem (field, len, "{\"x\":1.50}", strlen ("{'x':1.50}"));
+  g_assert_null (_lsobs_encoded_get_field (encoded, LSOBS_FIELD_OUTPUTS, &len));
+  event = lsobs_batch_dup_event (run, 0);
+  g_assert_cmpstr (lsobs_run_event_get_id (event), ==, RUN_ID);
+  g_assert_cmpstr (lsobs_run_event_get_name (event), ==, "a\357\277\275");
+  g_assert_cmpint (lsobs_run_event_get_run_type (event), ==, LSOBS_RUN_TYPE_LLM);
+  g_assert_cmpint (lsobs_run_event_get_end_time (event) - lsobs_run_event_get_start_time (event),
+                   ==, 750001);
+  joined = lsobs_batch_new_joined (both, 2);
+  g_assert_cmpuint (lsobs_batch_get_n_records (joined), ==, 2);
+  g_assert_cmpint (lsobs_batch_get_record_kind (joined, 1), ==, LSOBS_RUN_EVENT_KIND_FEEDBACK);
+  g_assert_cmpstr (lsobs_batch_get_record_id (joined, 1), ==, CHILD_ID);
+}
+
+/* What would have the service refuse a whole batch is refused here. */
+static void
+test_from_bad_json (void)
+{
+  static const struct
+  {
+    LsobsRunEventKind kind;
+    const char *json;
+  } cases[] = {
+    { LSOBS_RUN_EVENT_KIND_START, "" },
+    { LSOBS_RUN_EVENT_KIND_START, "[]" },
+    { LSOBS_RUN_EVENT_KIND_START, "{'trace_id':'" RUN_ID "','dotted_order':'" PATH "'}" },
+    { LSOBS_RUN_EVENT_KIND_START, "{'id':7,'trace_id':'" RUN_ID "','dotted_order':'" PATH "'}" },
+    { LSOBS_RUN_EVENT_KIND_START, "{'id':'" RUN_ID "','trace_id':'" RUN_ID "'}" },
+    { LSOBS_RUN_EVENT_KIND_UPDATE, "{'id':'" RUN_ID "','dotted_order':'" PATH "'}" },
+    { LSOBS_RUN_EVENT_KIND_START,
+      "{'id':'" RUN_ID "','trace_id':'" CHILD_ID "','dotted_order':'" PATH "'}" },
+    { LSOBS_RUN_EVENT_KIND_FEEDBACK, "{'id':'" CHILD_ID "','run_id':'x','key':'k'}" },
+    { LSOBS_RUN_EVENT_KIND_FEEDBACK, "{'id':'" CHILD_ID "','run_id':'" RUN_ID "','key':''}" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (make_from_json (cases[i].kind, cases[i].json, &error));
+      g_assert_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN);
+    }
+}
+
 #define ADD(path, data, test) g_test_add (path, Fixture, data, set_up, test, tear_down)
 
 int
@@ -789,6 +875,8 @@ main (int argc, char **argv)
   ADD ("/batch/kept/thread", NULL, test_thread);
   ADD ("/batch/encoded", NULL, test_encoded);
   ADD ("/batch/unreadable", NULL, test_unreadable);
+  g_test_add_func ("/batch/from-json", test_from_json);
+  g_test_add_func ("/batch/from-bad-json", test_from_bad_json);
 
   return g_test_run ();
 }
